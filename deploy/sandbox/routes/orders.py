@@ -1,0 +1,73 @@
+"""Reading a submit: the body, the query, the headers that mean something to the platform."""
+
+import json
+import time
+from typing import Any
+
+from starlette.requests import Request
+
+from sandbox import ids
+from sandbox.faults import Behaviour, UnknownFaultError, behaviour_of
+from sandbox.job import Job
+from sandbox.routes.address import EndpointAddress, base_of
+
+#: The server's own minimum for a start deadline, in seconds.
+SHORTEST_TIMEOUT = 0.1
+
+
+class BadOrderError(ValueError):
+    """The platform itself cannot read the request; answered with 400 `bad_request`."""
+
+
+async def read_order(request: Request, address: EndpointAddress) -> Job:
+    given = _json(await request.body())
+    return Job(
+        request_id=ids.request_id(),
+        head=address.head,
+        path=address.path,
+        base=base_of(request),
+        input=given,
+        behaviour=_behaviour(given),
+        created_at=time.time(),
+        webhook_url=request.query_params.get("fal_webhook"),
+        low_priority=request.headers.get("x-fal-queue-priority") == "low",
+        start_timeout=_start_timeout(request),
+    )
+
+
+def max_queue_length(request: Request) -> int | None:
+    text = request.query_params.get("fal_max_queue_length")
+    try:
+        return None if text is None else int(text)
+    except ValueError as error:
+        raise BadOrderError("fal_max_queue_length is not a number") from error
+
+
+def _json(body: bytes) -> Any:
+    if not body:
+        return {}
+    try:
+        return json.loads(body)
+    except ValueError as error:
+        raise BadOrderError("The request body is not valid JSON") from error
+
+
+def _behaviour(given: Any) -> Behaviour:
+    prompt = given.get("prompt") if isinstance(given, dict) else None
+    try:
+        return behaviour_of(prompt if isinstance(prompt, str) else "")
+    except UnknownFaultError as error:
+        raise BadOrderError(str(error)) from error
+
+
+def _start_timeout(request: Request) -> float | None:
+    text = request.headers.get("x-fal-request-start-timeout") or request.headers.get("x-fal-request-timeout")
+    if text is None:
+        return None
+    try:
+        seconds = float(text)
+    except ValueError as error:
+        raise BadOrderError("X-Fal-Request-Timeout is not a number") from error
+    if not seconds > SHORTEST_TIMEOUT:
+        raise BadOrderError(f"X-Fal-Request-Timeout must be greater than {SHORTEST_TIMEOUT}")
+    return seconds

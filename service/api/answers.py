@@ -1,0 +1,43 @@
+"""Answers, made once: JSON bytes and problem documents (RFC 9457)."""
+
+import math
+from collections.abc import Mapping
+from typing import Any, Final
+
+from fastapi import Request, Response
+from pydantic_core import to_json
+
+from service.errors import GatewayError
+
+PROBLEM_JSON: Final = "application/problem+json"
+
+
+def json_response(content: Any, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    return Response(to_json(content), status, headers=headers, media_type="application/json")
+
+
+def problem(error: GatewayError, request: Request) -> Response:
+    """``type, title, status, detail, instance`` and our own ``code, request_id, retryable, errors``."""
+    document: dict[str, Any] = {
+        "type": f"urn:seedance-gateway:error:{error.code}",
+        "title": error.title,
+        "status": error.status,
+        "detail": error.detail,
+        "instance": request.url.path,
+        "code": error.code,
+        "retryable": error.retryable,
+        "request_id": request.scope.get("request_id", ""),
+        **error.extra,
+    }
+    if error.errors:
+        document["errors"] = [{"pointer": e.pointer, "detail": e.detail, "type": e.type} for e in error.errors]
+    return Response(to_json(document), error.status, headers=_headers(error), media_type=PROBLEM_JSON)
+
+
+def _headers(error: GatewayError) -> dict[str, str]:
+    headers = {}
+    if error.status == 401:
+        headers["www-authenticate"] = 'Bearer realm="seedance-gateway"'
+    if error.retry_after is not None:
+        headers["retry-after"] = str(math.ceil(error.retry_after))
+    return headers

@@ -1,0 +1,48 @@
+"""What endpoints have in common: the runtime, the caller, the body."""
+
+from typing import Final
+
+from fastapi import Request
+
+from service.domain.tenant import Scope, Tenant
+from service.errors import Malformed, Unauthenticated, UnsupportedMedia
+from service.runtime import Runtime
+
+LONGEST_WAIT: Final = 60
+
+
+def runtime(request: Request) -> Runtime:
+    found: Runtime = request.app.state.runtime
+    return found
+
+
+async def tenant(request: Request, scope: Scope) -> Tenant:
+    """The tenant behind ``Authorization: Bearer <key>``."""
+    caller = await runtime(request).tenants.authenticate(bearer(request), scope)
+    request.scope["tenant"] = caller.tenant.id
+    return caller.tenant
+
+
+def bearer(request: Request) -> str:
+    scheme, _, key = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not key.strip():
+        raise Unauthenticated("Send your key as 'Authorization: Bearer <key>'.")
+    return key.strip()
+
+
+async def json_body(request: Request) -> bytes:
+    media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media != "application/json":
+        raise UnsupportedMedia("Send the body as application/json.")
+    return await request.body()
+
+
+def preferred_wait(request: Request) -> int:
+    """Seconds of ``Prefer: wait=N`` (RFC 7240), at most 60; 0 where none is asked for."""
+    for preference in request.headers.get("prefer", "").split(","):
+        name, _, value = preference.strip().partition("=")
+        if name.strip().lower() == "wait":
+            if not value.strip().isdecimal():
+                raise Malformed("'Prefer: wait=N' takes whole seconds.")
+            return min(int(value), LONGEST_WAIT)
+    return 0

@@ -1,0 +1,153 @@
+"""``/v1/generations``: create, read, list, cancel."""
+
+import base64
+import binascii
+from datetime import datetime
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Query, Request, Response
+from pydantic import AwareDatetime
+
+from service.api.answers import json_response
+from service.api.dependencies import LONGEST_WAIT, json_body, preferred_wait, runtime, tenant
+from service.api.schemas import CREATE_BODY, GenerationList, problems
+from service.domain import ids
+from service.domain.generation import Status
+from service.domain.request import parse_create
+from service.domain.tenant import Scope
+from service.domain.view import GenerationView, public
+from service.errors import FieldError, Invalid
+
+router = APIRouter(prefix="/v1/generations", tags=["generations"])
+
+IDEMPOTENCY_KEY_LENGTH: Final = 255
+_PREFER: Final = {
+    "name": "Prefer",
+    "in": "header",
+    "schema": {"type": "string", "examples": ["wait=30"]},
+    "description": "`wait=N`: hold the answer until the generation has ended, N seconds (60) at most.",
+}
+_IDEMPOTENCY: Final = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "schema": {"type": "string", "minLength": 1, "maxLength": IDEMPOTENCY_KEY_LENGTH},
+    "description": "The same key and body again answer with the first generation, and create nothing.",
+}
+
+
+@router.post(
+    "",
+    summary="Create a generation",
+    status_code=202,
+    responses={202: {"model": GenerationView}, **problems(400, 401, 402, 403, 408, 413, 415, 422, 503)},
+    openapi_extra={**CREATE_BODY, "parameters": [_IDEMPOTENCY, _PREFER]},
+)
+async def create(request: Request) -> Response:
+    caller = await tenant(request, Scope.GENERATE)
+    gateway, wait = runtime(request), preferred_wait(request)
+    wanted = parse_create(await json_body(request), gateway.limits)
+    creation = await gateway.generations.create(caller, wanted, _idempotency_key(request))
+    g = creation.generation
+    headers = {"location": f"/v1/generations/{g.id}"}
+    if creation.replayed:
+        headers["idempotency-replayed"] = "true"
+    if wait:
+        g = await gateway.generations.get_ended(caller, g.id, within=wait)
+        headers["preference-applied"] = f"wait={wait}"
+    return json_response(public(g), status=202, headers=headers)
+
+
+@router.get(
+    "/{generation_id}",
+    summary="Read a generation",
+    responses={200: {"model": GenerationView}, **problems(401, 403, 404, 422, 503)},
+)
+async def read(
+    request: Request,
+    generation_id: str,
+    wait: Annotated[
+        int, Query(ge=0, le=LONGEST_WAIT, description="Seconds to hold the answer until the status changes.")
+    ] = 0,
+) -> Response:
+    caller = await tenant(request, Scope.READ)
+    generations = runtime(request).generations
+    if wait:
+        return json_response(public(await generations.get_changed(caller, generation_id, within=wait)))
+    return json_response(public(await generations.get(caller, generation_id)))
+
+
+@router.get(
+    "",
+    summary="List generations, newest first",
+    responses={200: {"model": GenerationList}, **problems(401, 403, 422, 503)},
+)
+async def list_(
+    request: Request,
+    status: Status | None = None,
+    end_user_id: Annotated[str | None, Query(min_length=1, max_length=256)] = None,
+    created_after: AwareDatetime | None = None,
+    created_before: AwareDatetime | None = None,
+    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+    cursor: Annotated[str | None, Query(max_length=100, description="`next_cursor` of the page before.")] = None,
+) -> Response:
+    caller = await tenant(request, Scope.READ)
+    page = await runtime(request).generations.list(
+        caller,
+        status=status,
+        end_user_id=end_user_id,
+        created_after=_in_range(created_after, "/created_after"),
+        created_before=_in_range(created_before, "/created_before"),
+        limit=limit,
+        after=None if cursor is None else _opened(cursor),
+    )
+    answer: GenerationList = {
+        "object": "list",
+        "data": [public(g) for g in page.generations],
+        "has_more": page.after is not None,
+        "next_cursor": None if page.after is None else _sealed(page.after),
+    }
+    return json_response(answer)
+
+
+@router.post(
+    "/{generation_id}/cancel",
+    summary="Cancel a generation",
+    responses={
+        200: {"model": GenerationView, "description": "Canceled"},
+        202: {"model": GenerationView, "description": "fal has it: cancellation requested"},
+        **problems(401, 403, 404, 409, 503),
+    },
+)
+async def cancel(request: Request, generation_id: str) -> Response:
+    caller = await tenant(request, Scope.GENERATE)
+    g = await runtime(request).generations.cancel(caller, generation_id)
+    return json_response(public(g), status=200 if g.status is Status.CANCELED else 202)
+
+
+def _idempotency_key(request: Request) -> str | None:
+    key = request.headers.get("idempotency-key")
+    if key is not None and not 0 < len(key) <= IDEMPOTENCY_KEY_LENGTH:
+        text = f"must have 1 to {IDEMPOTENCY_KEY_LENGTH} characters"
+        raise Invalid(FieldError("/header/Idempotency-Key", text, "string_length"))
+    return key
+
+
+def _in_range(moment: datetime | None, pointer: str) -> datetime | None:
+    """Ids hold 48 bits of milliseconds since 1970: years outside 1970 to 9999 bound nothing."""
+    if moment is not None and moment.timestamp() < 0:
+        raise Invalid(FieldError(pointer, "must not be before 1970", "datetime_range"))
+    return moment
+
+
+def _sealed(generation_id: str) -> str:
+    return base64.urlsafe_b64encode(generation_id.encode()).decode().rstrip("=")
+
+
+def _opened(cursor: str) -> str:
+    try:
+        generation_id = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
+    except (binascii.Error, ValueError):
+        generation_id = ""
+    if not ids.is_id(ids.GENERATION, generation_id):
+        raise Invalid(FieldError("/query/cursor", "is not a cursor of this list", "cursor"))
+    return generation_id

@@ -1,0 +1,90 @@
+"""Pure ASGI: one pass around every call for its id, its time, its line in the log, and a bound on its body."""
+
+import re
+import time
+import uuid
+from typing import Final
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from service import log, metrics
+from service.errors import TooLarge
+
+_SANE_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}\Z")
+_QUIET: Final = frozenset({"/healthz", "/readyz", "/metrics"})
+_log: Final = log.get(__name__)
+
+
+class Frame:
+    """``X-Request-Id`` (the caller's, if it is sane) and ``Server-Timing`` on every answer; one log line a call."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        begun, status = time.perf_counter(), 500
+        given = Headers(scope=scope).get("x-request-id", "")
+        request_id = scope["request_id"] = given if _SANE_ID.match(given) else uuid.uuid4().hex
+
+        async def framed(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = MutableHeaders(scope=message)
+                headers["x-request-id"] = request_id
+                headers["server-timing"] = f"gw;dur={(time.perf_counter() - begun) * 1000:.2f}"
+            await send(message)
+
+        try:
+            await self._app(scope, receive, framed)
+        finally:
+            self._tell(scope, request_id, status, time.perf_counter() - begun)
+
+    @staticmethod
+    def _tell(scope: Scope, request_id: str, status: int, seconds: float) -> None:
+        route = getattr(scope.get("route"), "path", "unmatched")
+        metrics.HTTP_SECONDS.labels(scope["method"], route, str(status)).observe(seconds)
+        if route not in _QUIET:
+            _log.info(
+                "request",
+                request_id=request_id,
+                method=scope["method"],
+                route=route,
+                status=status,
+                ms=round(seconds * 1000, 2),
+                tenant=scope.get("tenant"),
+            )
+
+
+class BodyLimit:
+    """413 beyond the limit, by the declared length at once, else by counting; uploads have a limit of their own."""
+
+    def __init__(self, app: ASGIApp, *, limit: int, upload_path: str, upload_limit: int) -> None:
+        self._app = app
+        self._limit = limit
+        self._upload_path = upload_path
+        self._upload_limit = upload_limit
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        limit = self._upload_limit if scope["path"] == self._upload_path else self._limit
+        scope["body_limit"] = limit
+        length = Headers(scope=scope).get("content-length", "")
+        scope["body_too_large"] = length.isdecimal() and int(length) > limit
+        received = 0
+
+        async def counted() -> Message:
+            nonlocal received
+            message = await receive()
+            received += len(message.get("body", b""))
+            if received > limit or scope["body_too_large"]:
+                raise TooLarge(f"The body is larger than {limit} bytes.")
+            return message
+
+        await self._app(scope, counted, send)

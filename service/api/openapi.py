@@ -1,0 +1,60 @@
+"""The OpenAPI document: what FastAPI derives from the routes, and what it cannot know."""
+
+from importlib.metadata import version
+from typing import Any, Final
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from service.api.schemas import Problem
+
+_DESCRIPTION: Final = """\
+Queue Seedance 2.0 image-to-video generations with your own key, budget and end users.
+
+Errors are RFC 9457 problem documents with a stable `code`. Every answer carries `X-Request-Id` and `Server-Timing`.
+"""
+_SECURITY: Final = {
+    "apiKey": {"type": "http", "scheme": "bearer", "description": "A tenant's key, `sgk_…`."},
+    "adminToken": {"type": "http", "scheme": "bearer", "description": "`GATEWAY_ADMIN_TOKEN`."},
+}
+_GUARDED: Final = (("/v1/", "apiKey"), ("/admin/", "adminToken"))
+
+
+def describe(app: FastAPI) -> None:
+    """Make ``app.openapi()`` answer the whole document; it is made once."""
+
+    def document() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            app.openapi_schema = _document(app)
+        return app.openapi_schema
+
+    app.openapi = document  # type: ignore[method-assign]  # FastAPI's documented way to extend it
+
+
+def _document(app: FastAPI) -> dict[str, Any]:
+    document = get_openapi(
+        title="Seedance Gateway",
+        version=version("seedance-gateway"),
+        description=_DESCRIPTION,
+        routes=app.routes,
+    )
+    components = document.setdefault("components", {})
+    schemas = components.setdefault("schemas", {})
+    schemas["Problem"] = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+    schemas.update(schemas["Problem"].pop("$defs", {}))
+    for unused in ("HTTPValidationError", "ValidationError"):  # ours is a Problem
+        schemas.pop(unused, None)
+    components["securitySchemes"] = _SECURITY
+    for path, operations in document["paths"].items():
+        for operation in operations.values():
+            _mend(path, operation)
+    return document
+
+
+def _mend(path: str, operation: dict[str, Any]) -> None:
+    content = operation["responses"].get("422", {}).get("content", {})
+    if "application/json" in content:  # FastAPI's own idea of a validation error
+        del operation["responses"]["422"]
+    for prefix, scheme in _GUARDED:
+        if path.startswith(prefix):
+            operation["security"] = [{scheme: []}]

@@ -1,0 +1,45 @@
+"""The gateway as an ASGI app: lifespan, middleware, routers, handlers; nothing else."""
+
+import gc
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+
+from service import log
+from service.api import admin, docs, generations, handlers, health, uploads
+from service.api.middleware import BodyLimit, Frame
+from service.api.openapi import describe
+from service.runtime import open_runtime
+from service.settings import Settings
+
+
+def create_app(settings: Settings) -> FastAPI:
+    log.configure(settings.log_level)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with open_runtime(settings) as runtime:
+            app.state.runtime = runtime
+            gc.freeze()  # what start-up made stays; the collector need not look at it again
+            yield
+
+    app = FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None)
+    for router in (generations.router, uploads.router, admin.router, health.router, docs.router):
+        app.include_router(router)
+    app.mount(docs.ASSETS, docs.assets())
+    describe(app)
+    handlers.install(app)
+    app.add_middleware(
+        BodyLimit,
+        limit=settings.max_body_bytes,
+        upload_path=uploads.PATH,
+        upload_limit=settings.max_upload_bytes,
+    )
+    app.add_middleware(Frame)
+    return app
+
+
+def from_environment() -> FastAPI:
+    """What ``uvicorn --factory service.app:from_environment`` serves."""
+    return create_app(Settings())

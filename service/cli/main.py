@@ -1,0 +1,109 @@
+"""The commands, each a few lines; what they do lives beside this file."""
+
+import json
+import signal
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import FrameType
+from typing import Annotated
+
+import typer
+
+from service.cli import operators
+from service.cli.children import Child, ChildFailed
+from service.cli.embedded_redis import NoRedis
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+app.add_typer(operators.tenants, name="tenants")
+app.add_typer(operators.keys, name="keys")
+
+
+@app.callback()
+def _root() -> None:
+    """Seedance Gateway: Seedance 2.0 image-to-video for a company's internal services."""
+
+
+@app.command()
+def serve(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on.")] = 8080,
+    workers: Annotated[int, typer.Option(help="Gateway processes sharing the port.")] = 1,
+) -> None:
+    """Run the HTTP gateway, with the GATEWAY_* variables as its settings."""
+    import uvicorn  # noqa: PLC0415  (the other commands need none of it)
+
+    settings = operators.settings()
+    uvicorn.run(
+        "service.app:from_environment",
+        factory=True,
+        host=host,
+        port=port,
+        workers=workers,
+        loop="uvloop",
+        http="httptools",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        date_header=True,
+        timeout_graceful_shutdown=int(settings.shutdown_grace.total_seconds()),
+    )
+
+
+@app.command()
+def up(
+    port: Annotated[int, typer.Option(help="The gateway's port.")] = 8080,
+    data: Annotated[Path | None, typer.Option(help="Keep Redis' data in this folder.")] = None,
+    worker: Annotated[bool, typer.Option(help="--no-worker leaves worker and beat to you.")] = True,  # noqa: FBT002
+) -> None:
+    """Run everything here: Redis, the sandbox in fal's place, gateway, worker and beat. Ctrl-C ends it."""
+    from service.cli.stack import Stack  # noqa: PLC0415
+
+    _exit_on_sigterm()
+    stack = Stack(port=port, data=data, worker=worker)
+    try:
+        stack.start()
+        print(json.dumps(stack.describe()), flush=True)  # noqa: T201  (the first line is for programs)
+        typer.echo(f"\nUp at {stack.base_url} (docs: {stack.base_url}/docs). Ctrl-C ends it.", err=True)
+        _until_a_child_ends(stack.children)
+    except KeyboardInterrupt:
+        typer.echo("Ending.", err=True)
+    except (ChildFailed, NoRedis) as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from None
+    finally:
+        stack.end()
+
+
+@app.command()
+def demo(
+    output: Annotated[Path, typer.Option(help="Folder for the video.")] = Path("demo-output"),
+) -> None:
+    """Turn a bundled photo into a video through the whole stack, and show each step."""
+    from service.cli.demo import run  # noqa: PLC0415
+
+    _exit_on_sigterm()
+    try:
+        run(output)
+    except KeyboardInterrupt:
+        typer.echo("Interrupted; everything was ended.", err=True)
+        raise typer.Exit(130) from None
+    except (ChildFailed, NoRedis) as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from None
+
+
+def _exit_on_sigterm() -> None:
+    def interrupt(_signal: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, interrupt)
+
+
+def _until_a_child_ends(children: Mapping[str, Child]) -> None:
+    while True:
+        for child in children.values():
+            if child.process.poll() is not None:
+                raise ChildFailed(f"{child.name} ended with {child.process.returncode}:\n{child.story()}")
+        time.sleep(0.2)

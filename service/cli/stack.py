@@ -1,0 +1,164 @@
+"""The whole picture on one machine: Redis, sandbox, gateway, worker and beat, each a real process."""
+
+import asyncio
+import json
+import secrets
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, Self
+
+import httpx
+from pydantic import SecretStr
+
+from service.cli.children import Child, ChildFailed, accepts, free_port
+from service.cli.embedded_redis import EmbeddedRedis
+from service.runtime import open_runtime
+from service.settings import Settings
+
+LOOPBACK: Final = ("127.0.0.0/8", "::1/128")
+_TENANT: Final = "development"
+
+
+@dataclass
+class Stack:
+    """Start with ``start``; ``end`` is safe at any time. Children end with this process, however it ends."""
+
+    data: Path | None = None
+    port: int | None = None
+    worker: bool = True
+    sandbox_speed: float = 20.0
+    overrides: dict[str, Any] = field(default_factory=dict)
+    redis: EmbeddedRedis = field(init=False)
+    settings: Settings = field(init=False)
+    sandbox_url: str = field(init=False, default="")
+    api_key: str = field(init=False, default="")
+    tenant_id: str = field(init=False, default="")
+    webhook_secret: str = field(init=False, default="")
+    children: dict[str, Child] = field(init=False, default_factory=dict)
+
+    def start(self) -> Self:
+        self._temporary = tempfile.TemporaryDirectory(prefix="seedance-gateway-") if self.data is None else None
+        self.folder = Path(self._temporary.name) if self._temporary else self.data or Path()
+        self.folder.mkdir(parents=True, exist_ok=True)
+        try:
+            self._start()
+        except BaseException:
+            self.end()
+            raise
+        return self
+
+    def _start(self) -> None:
+        self.redis = EmbeddedRedis(self.folder).start()
+        self._start_sandbox()
+        self.port = self.port or free_port()
+        self.settings = self._settings()
+        asyncio.run(self._open_account())
+        self.start_gateway()
+        if self.worker:
+            self.start_worker()
+            self.start_beat()
+
+    @property
+    def base_url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What another process needs to join this stack."""
+        return self.settings.environment()
+
+    def describe(self) -> dict[str, Any]:
+        token = self.settings.admin_token
+        return {
+            "base_url": self.base_url,
+            "api_key": self.api_key,
+            "admin_token": "" if token is None else token.get_secret_value(),
+            "tenant_id": self.tenant_id,
+            "webhook_secret": self.webhook_secret,
+            "sandbox_url": self.sandbox_url,
+            "redis_url": self.redis.url,
+            "env": self.environment,
+        }
+
+    def start_gateway(self) -> None:
+        command = ["-m", "service.cli", "serve", "--port", str(self.port)]
+        child = self._python("gateway", *command)
+        child.wait_until(lambda: accepts(self.port or 0) and httpx.get(f"{self.base_url}/readyz").is_success)
+
+    def start_worker(self) -> None:
+        ready = self.folder / "worker.log"
+        before = ready.stat().st_size if ready.exists() else 0
+        child = self._python(
+            "worker", "-m", "celery", "-A", "workers", "worker", "--without-gossip", "--without-mingle"
+        )
+        child.wait_until(lambda: b" ready" in ready.read_bytes()[before:])
+
+    def start_beat(self) -> None:
+        self._python("beat", "-m", "celery", "-A", "workers", "beat")
+
+    def end(self) -> None:
+        """Those who make work first, Redis last."""
+        for name in ("beat", "gateway", "worker", "sandbox"):
+            if name in self.children:
+                self.children.pop(name).end()
+        if hasattr(self, "redis"):
+            self.redis.end()
+        if getattr(self, "_temporary", None) is not None:
+            self._temporary.cleanup()  # type: ignore[union-attr]
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.end()
+
+    def _start_sandbox(self) -> None:
+        files = self.folder / "sandbox"
+        files.mkdir(exist_ok=True)
+        child = Child(
+            "sandbox",
+            [sys.executable, "-m", "sandbox", "--port", "0", "--data", str(files)],
+            log=self.folder / "sandbox.log",
+            environment={"SANDBOX_SPEED": str(self.sandbox_speed)},
+            stdout=subprocess.PIPE,
+        )
+        self.children["sandbox"] = child
+        line = child.process.stdout.readline() if child.process.stdout else b""
+        if not line:
+            raise ChildFailed(f"the sandbox did not start (is the 'sandbox' extra installed?):\n{child.story()}")
+        self.sandbox_url = json.loads(line)["url"]
+
+    def _settings(self) -> Settings:
+        own: dict[str, Any] = {
+            "redis_url": self.redis.url,
+            "fal_key": SecretStr("sandbox:sandbox"),
+            "fal_queue_url": f"{self.sandbox_url}/queue",
+            "fal_rest_url": f"{self.sandbox_url}/rest",
+            "secret_key": SecretStr(self._kept_secret("secret-key")),
+            "admin_token": SecretStr(self._kept_secret("admin-token")),
+            "webhook_allowed_networks": LOOPBACK,
+        }
+        return Settings(**{**own, **self.overrides})
+
+    def _kept_secret(self, name: str) -> str:
+        """Beside the data it opens: a folder given with ``--data`` stays readable."""
+        file = self.folder / name
+        if not file.exists():
+            file.touch(mode=0o600)
+            file.write_text(secrets.token_urlsafe(32))
+        return file.read_text()
+
+    async def _open_account(self) -> None:
+        async with open_runtime(self.settings) as runtime:
+            known = [tenant for tenant in await runtime.tenants.list() if tenant.name == _TENANT]
+            tenant = known[0] if known else await runtime.tenants.create(_TENANT)
+            self.api_key = (await runtime.tenants.create_key(tenant.id, name="up")).text
+            self.tenant_id, self.webhook_secret = tenant.id, tenant.webhook_secret
+
+    def _python(self, name: str, *arguments: str) -> Child:
+        child = Child(name, [sys.executable, *arguments], log=self.folder / f"{name}.log", environment=self.environment)
+        self.children[name] = child
+        return child

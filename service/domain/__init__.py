@@ -1,0 +1,1 @@
+"""The nouns and their rules: pure, no clock, no I/O."""

@@ -1,0 +1,212 @@
+"""One request for one video, from the POST to its end: one enum, one table of moves, verbs that return anew."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Final, Literal
+
+
+class Status(StrEnum):
+    """Where a generation stands; the words are the API's own."""
+
+    QUEUED = "queued"
+    SUBMITTING = "submitting"
+    UNCONFIRMED = "unconfirmed"
+    SUBMITTED = "submitted"
+    IN_PROGRESS = "in_progress"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELED = "canceled"
+
+
+_S = Status
+
+#: Every legal move; the README's picture is compared with this table by a test.
+TRANSITIONS: Final[Mapping[Status, frozenset[Status]]] = {
+    _S.QUEUED: frozenset({_S.SUBMITTING, _S.FAILED, _S.CANCELED}),
+    _S.SUBMITTING: frozenset({_S.QUEUED, _S.SUBMITTED, _S.UNCONFIRMED, _S.FAILED}),
+    _S.UNCONFIRMED: frozenset({_S.SUBMITTED, _S.SUCCEEDED, _S.FAILED, _S.CANCELED}),
+    _S.SUBMITTED: frozenset({_S.IN_PROGRESS, _S.SUCCEEDED, _S.FAILED, _S.CANCELED}),
+    _S.IN_PROGRESS: frozenset({_S.SUCCEEDED, _S.FAILED, _S.CANCELED}),
+    _S.SUCCEEDED: frozenset(),
+    _S.FAILED: frozenset(),
+    _S.CANCELED: frozenset(),
+}
+TERMINAL: Final = frozenset(status for status, exits in TRANSITIONS.items() if not exits)
+
+#: fal may be working on it, so it takes up a slot.
+HOLDS_SLOT: Final = frozenset({_S.SUBMITTING, _S.UNCONFIRMED, _S.SUBMITTED, _S.IN_PROGRESS})
+
+#: fal knows it by a request id.
+UPSTREAM: Final = frozenset({_S.SUBMITTED, _S.IN_PROGRESS})
+
+LOG_LINES: Final = 100  # kept per generation; fal's log is a moving window anyway
+
+
+class IllegalMove(Exception):
+    """A verb was used that TRANSITIONS does not allow from here: a fault of ours, never of a caller."""
+
+
+ErrorCode = Literal[
+    "content_policy",
+    "invalid_input",
+    "image_unreachable",
+    "upstream_rejected",
+    "upstream_timeout",
+    "upstream_unavailable",
+    "submission_unconfirmed",
+    "expired",
+    "internal",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why there is no video. ``retryable``: the same request may succeed if sent again."""
+
+    code: ErrorCode
+    message: str
+    retryable: bool = False
+    detail: Any = None
+    """What the upstream said, as it said it; None where the gateway itself decided."""
+
+
+@dataclass(frozen=True, slots=True)
+class Video:
+    url: str
+    content_type: str | None = None
+    file_name: str | None = None
+    file_size: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    video: Video
+    seed: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    message: str
+    level: str
+    timestamp: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Generation:
+    """The record. Money in micro-USD, moments in UTC; ``version`` is the one it was read at, and decides races."""
+
+    id: str
+    tenant_id: str
+    model: str
+    input: dict[str, Any]
+    fingerprint: str
+    estimated_cost: int
+    callback_token: str
+    created_at: datetime
+    expires_at: datetime
+    end_user_id: str | None = None
+    end_user: str
+    """The pseudonym fal sees; ``end_user_key`` is the version of the key it was made with."""
+    end_user_key: int = 1
+    idempotency_key: str | None = None
+    metadata: dict[str, str] = field(default_factory=dict)
+    webhook_url: str | None = None
+    priority: int = 0
+    status: Status = Status.QUEUED
+    version: int = 1
+    request_id: str | None = None
+    submits_refused: int = 0
+    """Submits proved not to have been accepted; paces the next one."""
+    polls_troubled: int = 0
+    """Polls in a row that brought no usable answer; paces the next one."""
+    upstream_position: int | None = None
+    logs: tuple[LogLine, ...] = ()
+    output: Output | None = None
+    error: Failure | None = None
+    actual_cost: int | None = None
+    submitted_at: datetime | None = None
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    cancel_requested_at: datetime | None = None
+    cancel_sent_at: datetime | None = None
+
+    @property
+    def is_terminal(self) -> bool:
+        return self.status in TERMINAL
+
+    @property
+    def holds_slot(self) -> bool:
+        return self.status in HOLDS_SLOT
+
+    def submitting(self, now: datetime) -> "Generation":
+        """Write this down before the first byte leaves: from here on fal may have the job."""
+        return self._move(Status.SUBMITTING, submitted_at=now)
+
+    def requeued(self) -> "Generation":
+        """Proved: fal did not take it."""
+        return self._move(Status.QUEUED, submitted_at=None, submits_refused=self.submits_refused + 1)
+
+    def unconfirmed(self) -> "Generation":
+        """Fal may have it, and we do not know its request id."""
+        return self._move(Status.UNCONFIRMED)
+
+    def submitted(self, request_id: str) -> "Generation":
+        return self._move(Status.SUBMITTED, request_id=request_id)
+
+    def started(self, now: datetime) -> "Generation":
+        return self._move(Status.IN_PROGRESS, started_at=now, upstream_position=None)
+
+    def succeeded(self, output: Output, cost: int, now: datetime) -> "Generation":
+        return self._move(
+            Status.SUCCEEDED, output=output, actual_cost=cost, finished_at=now, started_at=self.started_at or now
+        )
+
+    def failed(self, failure: Failure, cost: int, now: datetime) -> "Generation":
+        return self._move(Status.FAILED, error=failure, actual_cost=cost, finished_at=now)
+
+    def canceled(self, cost: int, now: datetime) -> "Generation":
+        return self._move(
+            Status.CANCELED,
+            actual_cost=cost,
+            finished_at=now,
+            cancel_requested_at=self.cancel_requested_at or now,
+        )
+
+    def cancel_passed_on(self, now: datetime) -> "Generation":
+        """Fal was told."""
+        return self._same(cancel_sent_at=now)
+
+    def cancel_requested(self, now: datetime) -> "Generation":
+        """Remember the wish; fal's result decides whether it came in time."""
+        return self._same(cancel_requested_at=self.cancel_requested_at or now)
+
+    def seen(self, *, position: int | None, logs: tuple[LogLine, ...]) -> "Generation":
+        """What a poll showed; the same object when it showed nothing new."""
+        known = set(self.logs)
+        merged = (self.logs + tuple(line for line in logs if line not in known))[-LOG_LINES:]
+        if position == self.upstream_position and merged == self.logs and not self.polls_troubled:
+            return self
+        return self._same(upstream_position=position, logs=merged, polls_troubled=0)
+
+    def troubled(self) -> "Generation":
+        """A poll brought nothing usable. Never a reason to fail."""
+        return self._same(polls_troubled=self.polls_troubled + 1)
+
+    def _move(self, to: Status, **changes: Any) -> "Generation":
+        if to not in TRANSITIONS[self.status]:
+            raise IllegalMove(f"{self.id}: {self.status} -> {to}")
+        return self._same(status=to, **changes)
+
+    def _same(self, **changes: Any) -> "Generation":
+        return replace(self, **changes)
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """When each drain should look at a generation next; None: it waits for nothing there."""
+
+    dispatch: datetime | None = None
+    poll: datetime | None = None
+    sweep: datetime | None = None

@@ -1,0 +1,234 @@
+"""What a caller may ask for: the model page's input schema, our own fields beside it, and the limits on both."""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from typing import Annotated, Any, Final, Literal, TypeVar
+from urllib.parse import SplitResult, urlsplit
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic_core import PydanticCustomError
+
+from service.errors import FieldError, Invalid, Malformed
+
+Resolution = Literal["480p", "720p", "1080p", "4k"]
+Duration = Literal["auto", "4", "5", "6", "7", "8", "9", "10", "11", "12", "13", "14", "15"]
+AspectRatio = Literal["auto", "21:9", "16:9", "4:3", "1:1", "3:4", "9:16"]
+BitrateMode = Literal["standard", "high"]
+
+URL_LENGTH: Final = 2048
+SEED_LIMIT: Final = 2**32 - 1
+METADATA_PAIRS: Final = 16
+METADATA_KEY_LENGTH: Final = 64
+METADATA_VALUE_LENGTH: Final = 512
+END_USER_LENGTH: Final = 256
+SHORTEST_EXPIRY: Final = 10  # seconds
+LONGEST_EXPIRY: Final = 7 * 24 * 3600
+_NOT_IN_URLS: Final = re.compile(r"[\x00-\x20\x7f\\]|[^\x00-\x7f]")
+_UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f]")
+MAX_COST: Final = Decimal(1_000_000)
+
+
+def _fault(kind: str, text: str) -> PydanticCustomError:
+    # The two-argument form treats braces as placeholders; the texts here are ours and have none.
+    return PydanticCustomError(kind, text)
+
+
+def web_url(value: str) -> str:
+    """An absolute http(s) URL without credentials; what it points at is somebody else's question."""
+    if value[:5].lower() == "data:":
+        raise _fault("url_scheme", "data URIs are not accepted; upload the bytes with POST /v1/uploads and use its url")
+    if _NOT_IN_URLS.search(value):
+        raise _fault("url_characters", "must be a percent-encoded URL: no spaces, control or non-ASCII characters")
+    parts = _split(value)
+    if parts.scheme not in ("http", "https"):
+        raise _fault("url_scheme", "must be an absolute http or https URL")
+    if not parts.hostname:
+        raise _fault("url_host", "has no host")
+    if "@" in parts.netloc:
+        raise _fault("url_credentials", "must not carry credentials")
+    return value
+
+
+def _split(value: str) -> SplitResult:
+    try:
+        parts = urlsplit(value)
+        _ = parts.port  # raises when it is no number or out of range
+    except ValueError:
+        raise _fault("url_form", "is not a URL") from None
+    return parts
+
+
+def _printable(value: str) -> str:
+    if _UNPRINTABLE.search(value):
+        raise _fault("string_characters", "must not contain control characters")
+    return value
+
+
+def _not_blank(value: str) -> str:
+    if not value.strip():
+        raise _fault("string_blank", "must not be blank")
+    return value
+
+
+def _duration_text(value: object) -> object:
+    """The page documents numbers, fal's own schema strings: 5 and "5" are the same wish."""
+    return str(value) if type(value) is int else value
+
+
+def _money(value: object) -> object:
+    """Micro-USD from a decimal string or a JSON number."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise _fault("money_type", "must be an amount in US dollars, as a decimal string or a number")
+    try:
+        amount = Decimal(str(value))
+    except InvalidOperation:
+        raise _fault("money_form", 'must be an amount in US dollars like "1.50"') from None
+    if not (amount.is_finite() and 0 < amount <= MAX_COST):
+        raise _fault("money_range", "must be above 0 and at most 1000000")
+    return int(amount * 1_000_000)
+
+
+def _metadata(value: dict[str, str]) -> dict[str, str]:
+    if len(value) > METADATA_PAIRS:
+        raise _fault("metadata_size", f"must have at most {METADATA_PAIRS} pairs")
+    for key, text in value.items():
+        if not 0 < len(key) <= METADATA_KEY_LENGTH:
+            raise _fault("metadata_key", f"keys must have 1 to {METADATA_KEY_LENGTH} characters")
+        if len(text) > METADATA_VALUE_LENGTH:
+            raise _fault("metadata_value", f"values must have at most {METADATA_VALUE_LENGTH} characters")
+    return dict(sorted(value.items()))
+
+
+Url = Annotated[str, Field(max_length=URL_LENGTH), AfterValidator(web_url)]
+
+
+class VideoInput(BaseModel):
+    """The upstream's input fields, with the defaults of its model page."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+    prompt: Annotated[str, Field(description="What should happen in the video."), AfterValidator(_not_blank)]
+    image_url: Annotated[Url, Field(description="The first frame: JPEG, PNG or WebP, at most 30 MB.")]
+    end_image_url: Annotated[Url | None, Field(description="The last frame, if wanted.")] = None
+    resolution: Resolution = "720p"
+    duration: Annotated[
+        Duration, BeforeValidator(_duration_text, json_schema_input_type=Duration | Annotated[int, Field(ge=4, le=15)])
+    ] = "auto"
+    aspect_ratio: AspectRatio = "auto"
+    generate_audio: Annotated[bool, Field(description="Costs the same either way.")] = True
+    seed: Annotated[int | None, Field(ge=0, le=SEED_LIMIT)] = None
+    bitrate_mode: BitrateMode | None = None
+    end_user_id: Annotated[
+        str | None,
+        Field(min_length=1, max_length=END_USER_LENGTH, description="Your customer; fal sees only a pseudonym."),
+        AfterValidator(lambda value: value if value is None else _printable(value)),
+    ] = None
+
+
+VIDEO_FIELDS: Final = tuple(name for name in VideoInput.model_fields if name != "end_user_id")
+
+
+class CreateGeneration(VideoInput):
+    """The body of ``POST /v1/generations``."""
+
+    webhook_url: Annotated[Url | None, Field(description="Told once the generation has ended.")] = None
+    metadata: Annotated[
+        dict[str, str],
+        Field(description="Up to 16 pairs of yours, given back with the generation."),
+        AfterValidator(_metadata),
+    ] = Field(default_factory=dict)
+    priority: Annotated[int, Field(ge=0, le=9, description="Higher goes first among your own.")] = 0
+    max_cost_usd: Annotated[
+        int | None,
+        BeforeValidator(lambda value: None if value is None else _money(value), json_schema_input_type=str | float),
+        Field(description="Refuse (402) if the estimate is above this."),
+    ] = None
+    expires_in: Annotated[
+        int | None,
+        Field(ge=SHORTEST_EXPIRY, le=LONGEST_EXPIRY, description="Seconds it may wait in our queue before it fails."),
+    ] = None
+
+    def video(self) -> dict[str, Any]:
+        """The part that goes upstream, less the end user, whose name stays here."""
+        return {name: value for name in VIDEO_FIELDS if (value := getattr(self, name)) is not None}
+
+    def fingerprint(self) -> str:
+        """Equal for bodies that mean the same: defaults filled in, 5 and "5" alike, metadata in any order."""
+        return hashlib.sha256(self.__pydantic_serializer__.to_json(self)).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class RequestLimits:
+    """What this deployment accepts beyond the schema's own limits."""
+
+    prompt_characters: int = 4000
+    resolutions: tuple[str, ...] = ("480p", "720p")
+    bitrate_modes: tuple[str, ...] = ()
+
+    def faults(self, request: VideoInput) -> list[FieldError]:
+        """One FieldError per value this deployment does not take; empty when all is well."""
+        faults = []
+        if len(request.prompt) > self.prompt_characters:
+            text = f"must have at most {self.prompt_characters} characters, has {len(request.prompt)}"
+            faults.append(FieldError("/prompt", text, "string_too_long"))
+        if request.resolution not in self.resolutions:
+            faults.append(FieldError("/resolution", f"must be one of {', '.join(self.resolutions)}", "literal_error"))
+        if request.bitrate_mode is not None and request.bitrate_mode not in self.bitrate_modes:
+            text = f"must be one of {', '.join(self.bitrate_modes)}" if self.bitrate_modes else "unknown field"
+            faults.append(
+                FieldError("/bitrate_mode", text, "literal_error" if self.bitrate_modes else "extra_forbidden")
+            )
+        return faults
+
+
+def parse_create(body: bytes, limits: RequestLimits) -> CreateGeneration:
+    """The request in these bytes.
+
+    Raises:
+        Malformed: the bytes are no JSON object.
+        Invalid: a field is missing, unknown, of the wrong type or out of range; one FieldError each.
+
+    """
+    request = parse(_CREATE, body)
+    if faults := limits.faults(request):
+        raise Invalid(*faults)
+    return request
+
+
+Model = TypeVar("Model")
+
+
+def parse(adapter: TypeAdapter[Model], body: bytes) -> Model:
+    """Validate JSON bytes, with pydantic's findings told in this API's words."""
+    try:
+        return adapter.validate_json(body)
+    except ValidationError as error:
+        raise _translated(error) from None
+
+
+def _translated(error: ValidationError) -> Malformed | Invalid:
+    # Never the input: a prompt must not come back in an error that somebody logs.
+    found = error.errors(include_url=False, include_input=False, include_context=True)
+    if found[0]["type"] == "json_invalid":
+        return Malformed(f"The body is not valid JSON: {found[0]['ctx']['error']}.")
+    return Invalid(*(_field_error(fault) for fault in found))
+
+
+def _field_error(fault: Any) -> FieldError:
+    kind = fault["type"]
+    pointer = "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in fault["loc"])
+    return FieldError(pointer, _WORDS.get(kind, fault["msg"]), kind)
+
+
+#: Where pydantic's own words would puzzle a caller who never saw the model.
+_WORDS: Final[Mapping[str, str]] = {
+    "extra_forbidden": "unknown field",
+    "missing": "is required",
+    "model_type": "the body must be a JSON object",
+    "model_attributes_type": "the body must be a JSON object",
+}
+
+_CREATE: Final = TypeAdapter(CreateGeneration)

@@ -1,0 +1,103 @@
+"""Who may call: tenants, and API keys of which only a hash is kept.
+
+A key reads ``sgk_<id>_<secret><checksum>``. The id finds the record, the checksum tells a typo from an unknown key
+without a look-up, and the secret is compared by its SHA-256 in constant time.
+"""
+
+import hashlib
+import hmac
+import secrets
+import zlib
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+
+from service.domain.ids import ALPHABET
+
+KEY_PREFIX: Final = "sgk"
+_ID_LENGTH: Final = 12
+_SECRET_LENGTH: Final = 40  # 5 bits each: 200 bits
+_CHECKSUM_LENGTH: Final = 7  # 32 bits
+_KEY_LENGTH: Final = len(KEY_PREFIX) + 1 + _ID_LENGTH + 1 + _SECRET_LENGTH + _CHECKSUM_LENGTH
+
+
+class Scope(StrEnum):
+    GENERATE = "generate"
+    READ = "read"
+    MANAGE = "manage"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tenant:
+    """A company service. The two secrets are sealed wherever they are stored."""
+
+    id: str
+    name: str
+    webhook_secret: str
+    """``whsec_`` + base64: signs the webhooks of this tenant."""
+    pseudonym_key: str
+    """Hex: makes end users' pseudonyms, so that one end user has another name at every tenant."""
+    created_at: datetime
+    pseudonym_key_version: int = 1
+    suspended: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiKey:
+    id: str
+    tenant_id: str
+    secret_hash: str
+    name: str = ""
+    scopes: tuple[Scope, ...] = tuple(Scope)
+    created_at: datetime
+    expires_at: datetime | None = None
+    revoked_at: datetime | None = None
+
+    def opens(self, secret: str, now: datetime) -> bool:
+        """Whether this secret is the key's, and the key is good now."""
+        right = hmac.compare_digest(hash_secret(secret), self.secret_hash)
+        return right and self.revoked_at is None and (self.expires_at is None or now < self.expires_at)
+
+
+@dataclass(frozen=True, slots=True)
+class KeyText:
+    """A key as its owner holds it, taken apart."""
+
+    id: str
+    secret: str
+
+    def __repr__(self) -> str:
+        return f"KeyText(id={self.id!r})"
+
+
+def new_key_text() -> tuple[KeyText, str]:
+    """A fresh key: its parts, and the text that is shown once."""
+    parts = KeyText(_random(_ID_LENGTH), _random(_SECRET_LENGTH))
+    return parts, f"{KEY_PREFIX}_{parts.id}_{parts.secret}{_checksum(parts.id, parts.secret)}"
+
+
+def parse_key(text: str) -> KeyText | None:
+    """The parts of a key; None when it is mistyped: wrong form or checksum."""
+    if len(text) != _KEY_LENGTH or not text.isascii():
+        return None
+    prefix, _, rest = text.partition("_")
+    key_id, _, tail = rest.partition("_")
+    secret, checksum = tail[:_SECRET_LENGTH], tail[_SECRET_LENGTH:]
+    if prefix != KEY_PREFIX or len(key_id) != _ID_LENGTH or checksum != _checksum(key_id, secret):
+        return None
+    return KeyText(key_id, secret)
+
+
+def hash_secret(secret: str) -> str:
+    """SHA-256 is enough: the secret is 200 random bits, not a password."""
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def _random(length: int) -> str:
+    return "".join(secrets.choice(ALPHABET) for _ in range(length))
+
+
+def _checksum(key_id: str, secret: str) -> str:
+    number = zlib.crc32(f"{key_id}_{secret}".encode())
+    return "".join(ALPHABET[number >> shift & 31] for shift in range((_CHECKSUM_LENGTH - 1) * 5, -1, -5))

@@ -1,0 +1,138 @@
+"""Every error a caller can meet, as one family; code, HTTP status and whether to try again sit on the class.
+
+GatewayError
+├── Malformed               400  the body is no JSON object
+├── Unauthenticated         401  no key, a mistyped key, an unknown or expired key
+├── CostRefused             402  the estimate is above the caller's own max_cost_usd
+├── Forbidden               403  the key may not do this
+├── NotFound                404  unknown, or not yours: the two look the same on purpose
+├── Conflict                409  the state does not allow it
+│   └── NotCancellable           already terminal
+├── TooLarge                413  body over the limit
+├── UnsupportedMedia        415  content type not taken here
+├── Invalid                 422  well-formed, but a field is wrong; carries one FieldError per fault
+│   └── IdempotencyMismatch      the key was used with another payload
+├── Timeout                 408  the caller sent its body too slowly
+└── Unavailable             503  try again; nothing was changed
+    ├── StoreUnavailable         Redis is away or refuses writes
+    └── UpstreamUnavailable      fal is away (only where a caller waits for fal: uploads)
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+@dataclass(frozen=True, slots=True)
+class FieldError:
+    """One fault of one field. ``pointer`` is a JSON pointer into the body (RFC 6901); ``""`` is the whole body."""
+
+    pointer: str
+    detail: str
+    type: str = "value_error"
+
+
+class GatewayError(Exception):
+    """Base of the family; ``detail`` is for people and never holds a secret, a key or a prompt."""
+
+    code: ClassVar[str] = "internal"
+    status: ClassVar[int] = 500
+    title: ClassVar[str] = "Internal error"
+    retryable: ClassVar[bool] = False
+
+    def __init__(self, detail: str, *, retry_after: float | None = None) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.retry_after = retry_after
+        """Seconds after which a repeat makes sense; becomes ``Retry-After``."""
+
+    @property
+    def errors(self) -> tuple[FieldError, ...]:
+        return ()
+
+    @property
+    def extra(self) -> dict[str, object]:
+        """Members of the problem document beyond the standard ones."""
+        return {}
+
+
+class Malformed(GatewayError):
+    code, status, title = "malformed", 400, "Malformed request"
+
+
+class Unauthenticated(GatewayError):
+    code, status, title = "unauthenticated", 401, "Authentication required"
+
+
+class CostRefused(GatewayError):
+    code, status, title = "max_cost_exceeded", 402, "Cost above the given maximum"
+
+    def __init__(self, detail: str, *, limit: str, estimated: str) -> None:
+        super().__init__(detail)
+        self._extra = {"scope": "request", "limit": limit, "available": limit, "estimated": estimated}
+
+    @property
+    def extra(self) -> dict[str, object]:
+        return {**self._extra}
+
+
+class Forbidden(GatewayError):
+    code, status, title = "forbidden", 403, "Not allowed"
+
+
+class NotFound(GatewayError):
+    code, status, title = "not_found", 404, "Not found"
+
+
+class MethodNotAllowed(GatewayError):
+    code, status, title = "method_not_allowed", 405, "Method not allowed"
+
+
+class Timeout(GatewayError):
+    code, status, title, retryable = "request_timeout", 408, "Request took too long to arrive", True
+
+
+class Conflict(GatewayError):
+    code, status, title = "conflict", 409, "Conflict"
+
+
+class NotCancellable(Conflict):
+    code, title = "not_cancellable", "Already finished"
+
+
+class TooLarge(GatewayError):
+    code, status, title = "too_large", 413, "Body too large"
+
+
+class UnsupportedMedia(GatewayError):
+    code, status, title = "unsupported_media_type", 415, "Unsupported media type"
+
+
+class Invalid(GatewayError):
+    code, status, title = "invalid", 422, "Invalid request"
+
+    def __init__(self, *errors: FieldError) -> None:
+        super().__init__("; ".join(f"{e.pointer or 'body'}: {e.detail}" for e in errors))
+        self._errors = errors
+
+    @property
+    def errors(self) -> tuple[FieldError, ...]:
+        return self._errors
+
+
+class IdempotencyMismatch(GatewayError):
+    code, status, title = "idempotency_mismatch", 422, "Idempotency key reused with another payload"
+
+
+class Unavailable(GatewayError):
+    code, status, title, retryable = "unavailable", 503, "Unavailable", True
+
+    def __init__(self, detail: str, *, retry_after: float = 2.0) -> None:
+        super().__init__(detail, retry_after=retry_after)
+
+
+class StoreUnavailable(Unavailable):
+    code = "store_unavailable"
+
+
+class UpstreamUnavailable(Unavailable):
+    code = "upstream_unavailable"

@@ -1,0 +1,360 @@
+"""fal's words, and what they mean to us: the one place where the two languages meet.
+
+Pure functions over what came back from the wire. Sources: fal's documentation and transcripts of its public API.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from typing import Any, Final, Literal
+
+from service.domain.generation import ErrorCode, Failure, LogLine, Output, Video
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer, whole. ``body`` is the parsed JSON, None when it was none."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: Any
+
+
+@dataclass(frozen=True, slots=True)
+class NoReply:
+    """No answer. ``sent`` is False only where it is proved that no byte of the request left."""
+
+    sent: bool
+    reason: str
+
+
+Wire = Reply | NoReply
+
+
+def reply(status: int, headers: Mapping[str, str], content: bytes) -> Reply:
+    try:
+        body = json.loads(content)
+    except ValueError:
+        body = None
+    return Reply(status, headers, body)
+
+
+# --- submit ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    request_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class NotTaken:
+    """Proved not to be with fal: try again later."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Locked:
+    """Proved not to be with fal, and nothing of this account's will be for now."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """fal refused this request for good."""
+
+    failure: Failure
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """fal may have it. Never send it again."""
+
+    reason: str
+
+
+SubmitOutcome = Accepted | NotTaken | Locked | Rejected | Unknown
+
+
+def submit_outcome(wire: Wire) -> SubmitOutcome:  # noqa: PLR0911  (one return per row of the table)
+    """What became of a submit: the table of DESIGN "Charged at most once", row by row.
+
+    ==========================================================  ===========
+    not a byte was sent (refused, DNS, TLS, pool)               NotTaken
+    2xx with a request id                                       Accepted
+    429 or 503 in fal's own JSON                                NotTaken
+    401 or 403 in fal's own JSON                                Locked
+    another 4xx in fal's own JSON, but 408                      Rejected
+    all else: read timeout, reset, bare 5xx, unreadable 2xx     Unknown
+    ==========================================================  ===========
+    """
+    match wire:
+        case NoReply(sent=False, reason=reason):
+            return NotTaken(reason)
+        case NoReply(reason=reason):
+            return Unknown(reason)
+        case Reply(status=status, body={"request_id": str(request_id)}) if 200 <= status < 300 and request_id:
+            return Accepted(request_id)
+        case Reply(status=429 | 503 as status) if _speaks_fal(wire):
+            return NotTaken(f"fal answered {status}: {_text(wire)}")
+        case Reply(status=401 | 403 as status) if _speaks_fal(wire):
+            return Locked(f"fal answered {status}: {_text(wire)}")
+        case Reply(status=status) if 400 <= status < 500 and status != 408 and _speaks_fal(wire):
+            return Rejected(Failure("upstream_rejected", _text(wire), detail=_detail(wire)))
+        case Reply(status=status):
+            return Unknown(f"fal answered {status} without a request id")
+
+
+# --- status ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    position: int | None
+    logs: tuple[LogLine, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    logs: tuple[LogLine, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """Not yet success: the result says how it ended."""
+
+    logs: tuple[LogLine, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """The upstream could not say. Never a reason to fail a generation."""
+
+    reason: str
+    locked: bool = False
+
+
+StatusOutcome = Waiting | Running | Completed | Trouble
+
+
+def status_outcome(wire: Wire) -> StatusOutcome:
+    match wire:
+        case Reply(status=200 | 202, body={"status": "IN_QUEUE"} as body):
+            position = body.get("queue_position")
+            return Waiting(position if isinstance(position, int) else None, _logs(body))
+        case Reply(status=200 | 202, body={"status": "IN_PROGRESS"} as body):
+            return Running(_logs(body))
+        case Reply(status=200 | 202, body={"status": "COMPLETED"} as body):
+            return Completed(_logs(body))
+        case _:
+            return _trouble(wire)
+
+
+# --- result ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Succeeded:
+    output: Output
+    billable_units: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    failure: Failure
+    billable_units: Decimal | None
+    presumed_billed: bool = False
+    """What to believe where fal names no billable units: it bills no failures, but a lost result was a success."""
+
+
+@dataclass(frozen=True, slots=True)
+class Canceled:
+    billable_units: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
+class NotYet:
+    pass
+
+
+ResultOutcome = Succeeded | Failed | Canceled | NotYet | Trouble
+
+_STILL_RUNNING: Final = "Request is still in progress"
+
+#: fal's error types -> ours. What is not listed is decided by the HTTP status.
+MODEL_ERRORS: Final[Mapping[str, ErrorCode]] = {
+    "content_policy_violation": "content_policy",
+    "no_media_generated": "upstream_rejected",
+    "image_load_error": "image_unreachable",
+    "file_download_error": "image_unreachable",
+    "internal_server_error": "upstream_unavailable",
+    "downstream_service_error": "upstream_unavailable",
+    "downstream_service_unavailable": "upstream_unavailable",
+    "generation_timeout": "upstream_timeout",
+    "request_timeout": "upstream_timeout",
+    "startup_timeout": "upstream_timeout",
+    "runner_scheduling_failure": "upstream_unavailable",
+    "runner_connection_timeout": "upstream_unavailable",
+    "runner_disconnected": "upstream_unavailable",
+    "runner_connection_refused": "upstream_unavailable",
+    "runner_connection_error": "upstream_unavailable",
+    "runner_incomplete_response": "upstream_unavailable",
+    "runner_server_error": "upstream_unavailable",
+    "internal_error": "upstream_unavailable",
+    "client_disconnected": "upstream_unavailable",
+    "bad_request": "invalid_input",
+}
+
+#: The same input may pass another time: our codes that are worth a new request.
+_RETRYABLE: Final[frozenset[ErrorCode]] = frozenset({"upstream_timeout", "upstream_unavailable"})
+
+
+def result_outcome(wire: Wire) -> ResultOutcome:
+    """How it ended, if it has."""
+    match wire:
+        case Reply(status=200, body={"video": {"url": str()}}):
+            return Succeeded(_output(wire.body), _billable_units(wire))
+        case Reply(status=499):
+            return Canceled(_billable_units(wire))
+        case Reply(status=400, body={"detail": str(text)}) if text.startswith(_STILL_RUNNING):
+            return NotYet()
+        case Reply(status=404, body={"status": "NOT_FOUND"}):
+            return Failed(
+                Failure("upstream_unavailable", "The upstream no longer knows the result.", retryable=True),
+                None,
+                presumed_billed=True,
+            )
+        case Reply(status=status) if _is_verdict(wire) and (status >= 500 or status in (400, 404, 413, 415, 422)):
+            return _failed(wire)
+        case _:
+            return _trouble(wire)
+
+
+def _is_verdict(wire: Reply) -> bool:
+    """The model's or the platform's word on this job, as opposed to an outage somewhere between."""
+    if not isinstance(wire.body, dict):
+        return False
+    typed = "error_type" in wire.body or "x-fal-error-type" in wire.headers
+    return typed or isinstance(wire.body.get("detail"), list) or (400 <= wire.status < 500 and "detail" in wire.body)
+
+
+def _failed(wire: Reply) -> Failed:
+    code = _code(wire)
+    failure = Failure(code, _text(wire), retryable=code in _RETRYABLE, detail=_detail(wire))
+    return Failed(failure, _billable_units(wire))
+
+
+def _code(wire: Reply) -> ErrorCode:
+    kind = _error_type(wire)
+    if kind in MODEL_ERRORS:
+        return MODEL_ERRORS[kind]
+    if wire.status >= 500:
+        return "upstream_unavailable"
+    if wire.status == 404:
+        return "upstream_rejected"
+    if kind == "invalid_request" and "fetch" in _text(wire):
+        return "image_unreachable"  # the partner's own words for a picture it could not get
+    return "invalid_input"
+
+
+def _error_type(wire: Reply) -> str:
+    match wire.body:
+        case {"error_type": str(kind)}:
+            return kind
+        case {"detail": [{"type": str(kind)}, *_]}:
+            return kind
+    return wire.headers.get("x-fal-error-type", "")
+
+
+def _output(body: Mapping[str, Any]) -> Output:
+    video, seed = body["video"], body.get("seed")
+    size = video.get("file_size")
+    return Output(
+        Video(
+            url=video["url"],
+            content_type=_str_or_none(video.get("content_type")),
+            file_name=_str_or_none(video.get("file_name")),
+            file_size=size if isinstance(size, int) else None,
+        ),
+        seed=seed if isinstance(seed, int) else None,
+    )
+
+
+def _billable_units(wire: Reply) -> Decimal | None:
+    try:
+        units = Decimal(wire.headers.get("x-fal-billable-units", ""))
+    except InvalidOperation:
+        return None
+    return units if units.is_finite() and units >= 0 else None
+
+
+# --- cancel ----------------------------------------------------------------------------------------------------------
+
+CancelOutcome = Literal["requested", "too_late", "trouble"]
+
+
+def cancel_outcome(wire: Wire) -> CancelOutcome:
+    match wire:
+        case Reply(status=status) if 200 <= status < 300:
+            return "requested"
+        case Reply(status=400 | 404):
+            return "too_late"
+        case _:
+            return "trouble"
+
+
+# --- shared ----------------------------------------------------------------------------------------------------------
+
+_LONGEST_TEXT: Final = 500
+
+
+def _speaks_fal(wire: Reply) -> bool:
+    return isinstance(wire.body, dict) and ("detail" in wire.body or "status" in wire.body)
+
+
+def _trouble(wire: Wire) -> Trouble:
+    match wire:
+        case NoReply(reason=reason):
+            return Trouble(reason)
+        case Reply(status=status):
+            return Trouble(f"fal answered {status}", locked=status in (401, 403))
+
+
+def _text(wire: Reply) -> str:
+    match wire.body:
+        case {"detail": str(text)}:
+            return text[:_LONGEST_TEXT]
+        case {"detail": [{"msg": str(text)}, *_]}:
+            return text[:_LONGEST_TEXT]
+    return f"fal answered {wire.status}"
+
+
+def _detail(wire: Reply) -> Any:
+    """Fal's own account of it, less the input that it likes to repeat."""
+    match wire.body:
+        case {"detail": [*items]}:
+            return [
+                {name: part for name, part in item.items() if name != "input"} if isinstance(item, dict) else item
+                for item in items
+            ]
+        case {"detail": detail}:
+            return detail
+    return None
+
+
+def _logs(body: Mapping[Any, Any]) -> tuple[LogLine, ...]:
+    entries = body.get("logs")
+    if not isinstance(entries, list):
+        return ()
+    return tuple(
+        LogLine(str(entry.get("message", "")), str(entry.get("level", "INFO")), str(entry.get("timestamp", "")))
+        for entry in entries
+        if isinstance(entry, dict)
+    )
+
+
+def _str_or_none(value: object) -> str | None:
+    return value if isinstance(value, str) else None

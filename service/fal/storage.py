@@ -1,0 +1,58 @@
+"""fal's file storage: where an image goes so that the model can fetch it."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Self
+
+import httpx
+
+from service.errors import UpstreamUnavailable
+from service.fal.messages import reply
+
+
+class FalStorage:
+    """Uploads by the two steps the official JavaScript client uses: initiate, then PUT the bytes."""
+
+    def __init__(self, *, rest_url: str, key: str, timeout: float) -> None:
+        self._rest_url = rest_url
+        self._key = key
+        self._timeout = timeout
+        self._http = httpx.AsyncClient(timeout=timeout, follow_redirects=False, trust_env=False)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._http.aclose()
+
+    async def upload(self, chunks: AsyncIterator[bytes], *, content_type: str, file_name: str) -> str:
+        """Stream the bytes on; answers the URL they can be fetched at.
+
+        Raises:
+            UpstreamUnavailable: fal did not take them.
+
+        """
+        try:
+            async with asyncio.timeout(self._timeout):
+                upload_url, file_url = await self._initiate(content_type, file_name)
+            # No total here: a slow sender is the gateway's to bound, and httpx bounds each write.
+            answer = await self._http.put(upload_url, content=chunks, headers={"content-type": content_type})
+        except (httpx.HTTPError, TimeoutError) as error:
+            raise UpstreamUnavailable(f"fal's storage did not answer ({type(error).__name__}).") from error
+        if not answer.is_success:
+            raise UpstreamUnavailable(f"fal's storage answered {answer.status_code}.")
+        return file_url
+
+    async def _initiate(self, content_type: str, file_name: str) -> tuple[str, str]:
+        answer = await self._http.post(
+            f"{self._rest_url}/storage/upload/initiate",
+            params={"storage_type": "fal-cdn-v3"},
+            json={"content_type": content_type, "file_name": file_name},
+            headers={"authorization": f"Key {self._key}"},
+        )
+        if not answer.is_success:
+            raise UpstreamUnavailable(f"fal's storage answered {answer.status_code}.")
+        match reply(answer.status_code, answer.headers, answer.content).body:
+            case {"upload_url": str(upload_url), "file_url": str(file_url)}:
+                return upload_url, file_url
+        raise UpstreamUnavailable("fal's storage gave no upload URL.")

@@ -1,0 +1,139 @@
+"""The composition root: everything a process needs, opened once and closed in order."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from service.domain.drain import Drain
+from service.domain.price import Rates
+from service.domain.request import RequestLimits
+from service.domain.retry import RetryPolicy
+from service.fal.client import FalClient
+from service.fal.storage import FalStorage
+from service.queue import Nudger, celery_app
+from service.settings import Settings
+from service.store.changes import Changes
+from service.store.deliveries import DeliveryStore
+from service.store.due import DueStore
+from service.store.generations import GenerationStore
+from service.store.health import check
+from service.store.redis import Redis
+from service.store.sealing import Sealer
+from service.store.tenants import TenantStore
+from service.usecases.deliveries import Deliveries
+from service.usecases.dispatch import Dispatch
+from service.usecases.drains import DrainRunner
+from service.usecases.generations import Generations
+from service.usecases.moves import Clock, Moves
+from service.usecases.sweeping import Sweeping
+from service.usecases.tenants import Tenants
+from service.usecases.timetable import Timetable
+from service.usecases.tracking import Tracking
+from service.webhooks.address import AddressGuard
+from service.webhooks.sender import Sender
+
+#: Submits under way at a time in one process; each may take as long as fal likes to.
+_SUBMITS = 100
+#: Polls under way at a time in one process; the client has connections for a third of them.
+_POLLS = 100
+_SWEEPS = 50
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    settings: Settings
+    redis: Redis
+    limits: RequestLimits
+    due: DueStore
+    generation_store: GenerationStore
+    generations: Generations
+    tenants: Tenants
+    storage: FalStorage
+    drains: dict[Drain, DrainRunner]
+
+    async def readiness(self) -> dict[str, str]:
+        """One entry per check: ``ok``, or what is wrong."""
+        return await check(self.redis)
+
+    async def drain(self, drain: Drain) -> None:
+        await self.drains[drain].run()
+
+
+@asynccontextmanager
+async def open_runtime(settings: Settings, *, clock: Clock = utc_now) -> AsyncIterator[Runtime]:
+    """Open connections, build stores and use cases, close all in reverse order."""
+    async with AsyncExitStack() as stack:
+        redis = await stack.enter_async_context(Redis(settings.redis_url, timeout=settings.redis_timeout))
+        nudger = await stack.enter_async_context(Nudger(celery_app(settings)))
+        key, timeout = settings.fal_key.get_secret_value(), settings.fal_timeout.total_seconds()
+        fal = await stack.enter_async_context(
+            FalClient(queue_url=settings.fal_queue_url, key=key, model=settings.fal_model, timeout=timeout)
+        )
+        storage = await stack.enter_async_context(FalStorage(rest_url=settings.fal_rest_url, key=key, timeout=timeout))
+        guard = AddressGuard(settings.webhook_allowed_networks)
+        sender = await stack.enter_async_context(
+            Sender(
+                guard,
+                timeout_seconds=settings.webhook_timeout.total_seconds(),
+                max_connections=settings.webhook_concurrency,
+            )
+        )
+        changes = await stack.enter_async_context(Changes(redis))
+        rates, timetable = Rates(settings.rates), Timetable.of(settings)
+        generation_store, due = GenerationStore(redis), DueStore(redis)
+        tenant_store = TenantStore(redis, Sealer(settings.secret_keys()))
+        moves = Moves(generation_store, timetable, nudger, clock=clock)
+        dispatch = Dispatch(due, moves, fal, clock=clock, slots=settings.upstream_concurrency)
+        tracking = Tracking(generation_store, due, moves, fal, timetable, rates=rates, clock=clock)
+        sweeping = Sweeping(generation_store, due, moves, timetable, clock=clock)
+        deliveries = Deliveries(
+            DeliveryStore(redis),
+            tenant_store,
+            due,
+            sender,
+            schedule=RetryPolicy(settings.webhook_schedule),
+            timeout=settings.webhook_timeout,
+            retention=settings.retention,
+            clock=clock,
+        )
+        drains = {
+            Drain.DISPATCH: DrainRunner(Drain.DISPATCH, dispatch.claim, dispatch.submit, capacity=_SUBMITS),
+            Drain.POLL: DrainRunner(Drain.POLL, tracking.claim, tracking.poll, capacity=_POLLS),
+            Drain.DELIVER: DrainRunner(
+                Drain.DELIVER, deliveries.claim, deliveries.attempt, capacity=settings.webhook_concurrency
+            ),
+            Drain.SWEEP: DrainRunner(Drain.SWEEP, sweeping.claim, sweeping.sweep, capacity=_SWEEPS),
+        }
+        runtime = Runtime(
+            settings=settings,
+            redis=redis,
+            limits=RequestLimits(settings.max_prompt_characters, settings.resolutions, settings.bitrate_modes),
+            due=due,
+            generation_store=generation_store,
+            generations=Generations(
+                generation_store,
+                moves,
+                changes,
+                nudger,
+                guard,
+                timetable,
+                rates=rates,
+                model=settings.fal_model,
+                queue_expiry=settings.queue_expiry,
+                clock=clock,
+            ),
+            tenants=Tenants(tenant_store, clock=clock),
+            storage=storage,
+            drains=drains,
+        )
+        try:
+            yield runtime
+        finally:
+            grace = settings.shutdown_grace.total_seconds()
+            await asyncio.gather(*(runner.close(grace) for runner in drains.values()))

@@ -1,0 +1,74 @@
+"""Word of generations that moved, so that a waiting caller hears at once instead of asking again and again."""
+
+import asyncio
+import contextlib
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import Final, Self
+
+from service import log
+from service.errors import StoreUnavailable
+from service.store import keys
+from service.store.redis import Redis
+
+#: Pause before a lost subscription is opened again.
+_RECONNECT_SECONDS: Final = 0.5
+
+
+class Watch:
+    """One waiter's ear for one generation."""
+
+    def __init__(self) -> None:
+        self._moved = asyncio.Event()
+
+    def ring(self) -> None:
+        self._moved.set()
+
+    async def moved(self, *, within: float) -> None:
+        """Returns when it moved or the time is up; which of the two, the record says."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(within):
+                await self._moved.wait()
+        self._moved.clear()
+
+
+class Changes:
+    """One subscription per process, however many wait."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+        self._watches: defaultdict[str, set[Watch]] = defaultdict(set)
+        self._task: asyncio.Task[None] | None = None
+        self._log = log.get(__name__)
+
+    async def __aenter__(self) -> Self:
+        self._task = asyncio.create_task(self._listen_forever(), name="changes")
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    @contextlib.contextmanager
+    def watch(self, generation_id: str) -> Iterator[Watch]:
+        """Begin before reading the record, or a move in between goes unheard."""
+        watch = Watch()
+        self._watches[generation_id].add(watch)
+        try:
+            yield watch
+        finally:
+            self._watches[generation_id].discard(watch)
+            if not self._watches[generation_id]:
+                del self._watches[generation_id]
+
+    async def _listen_forever(self) -> None:
+        while True:
+            try:
+                async with self._redis.subscribed(keys.CHANGES) as messages:
+                    async for message in messages:
+                        for watch in self._watches.get(message.decode(), ()):
+                            watch.ring()
+            except StoreUnavailable as error:
+                self._log.warning("no word of changes; waiting callers look by themselves", error=error.detail)
+            await asyncio.sleep(_RECONNECT_SECONDS)

@@ -1,0 +1,90 @@
+"""Due sets: what waits, until when; claimed under a lease, so that a dead worker's work is due again."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from service.domain import ids
+from service.domain.drain import Drain
+from service.store import keys
+from service.store.redis import Redis, Script
+
+_CLAIM: Final = Script("claim")
+_CLAIM_SLOT: Final = Script("claim_slot")
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    id: str
+    due_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What was taken, and how many entries the due set has in all."""
+
+    taken: list[Claimed]
+    waiting: int
+
+
+@dataclass(frozen=True, slots=True)
+class Depth:
+    """A due set as the metrics show it."""
+
+    entries: int
+    oldest: datetime | None
+
+
+class DueStore:
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+
+    async def claim(self, drain: Drain, *, now: datetime, most: int, lease: timedelta) -> Claim:
+        reply = await self._redis.run(
+            _CLAIM,
+            [keys.due(drain), keys.nudged(drain)],
+            ids.milliseconds(now),
+            most,
+            ids.milliseconds(now + lease),
+        )
+        return _claim(reply)
+
+    async def claim_with_slot(self, *, now: datetime, most: int, lease: timedelta, slots: int) -> Claim:
+        """Take queued generations, each with an upstream slot of its own."""
+        reply = await self._redis.run(
+            _CLAIM_SLOT,
+            [keys.due(Drain.DISPATCH), keys.nudged(Drain.DISPATCH), keys.SLOTS],
+            ids.milliseconds(now),
+            most,
+            ids.milliseconds(now + lease),
+            slots,
+        )
+        return _claim(reply)
+
+    async def drop(self, drain: Drain, name: str) -> None:
+        """For an entry whose record is gone."""
+        await self._redis.execute("ZREM", keys.due(drain), name)
+
+    async def slots_used(self) -> int:
+        return int(await self._redis.execute("SCARD", keys.SLOTS))
+
+    async def depths(self) -> dict[Drain, Depth]:
+        replies = await self._redis.gather(
+            command
+            for drain in Drain
+            for command in (("ZCARD", keys.due(drain)), ("ZRANGE", keys.due(drain), 0, 0, "WITHSCORES"))
+        )
+        return {
+            drain: Depth(count, ids.from_milliseconds(int(float(oldest[1]))) if oldest else None)
+            for drain, count, oldest in zip(Drain, replies[::2], replies[1::2], strict=True)
+        }
+
+
+def _claim(reply: Sequence[bytes]) -> Claim:
+    waiting, *pairs = reply
+    taken = [
+        Claimed(name.decode(), ids.from_milliseconds(int(float(score))))
+        for name, score in zip(pairs[::2], pairs[1::2], strict=True)
+    ]
+    return Claim(taken, int(waiting))

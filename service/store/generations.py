@@ -1,0 +1,231 @@
+"""Generations: created once, moved by compare-and-set, found by id, tenant and end user, forgotten as one."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Final, Literal
+
+from pydantic import TypeAdapter
+
+from service.domain import ids
+from service.domain.drain import Drain
+from service.domain.generation import Due, Generation, Status
+from service.domain.webhook import Delivery
+from service.store import deliveries, keys
+from service.store.redis import Redis, Script
+
+_CREATE: Final = Script("create")
+_SAVE: Final = Script("save")
+_FINISH: Final = Script("finish")
+_PURGE: Final = Script("purge")
+_RECORD: Final = TypeAdapter(Generation)
+
+#: Entries of an index one listing looks at before it answers with what it has and a cursor.
+LOOKED_AT: Final = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Created:
+    """``existing`` is the id the idempotency key was bound to before; None: this generation is new."""
+
+    outcome: Literal["created", "replayed", "mismatch"]
+    existing: str | None = None
+    nudges: tuple[Drain, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """Whether the move was in time, and which drains have something to do since."""
+
+    won: bool
+    generation: Generation
+    """As it stands in the store when the move was in time."""
+    nudges: tuple[Drain, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """``after`` is where the next page begins; None: there is nothing more."""
+
+    generations: list[Generation]
+    after: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filter:
+    status: Status | None = None
+    end_user: str | None = None
+    created_after: datetime | None = None
+    created_before: datetime | None = None
+
+
+class GenerationStore:
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+
+    async def create(self, generation: Generation, due: Due) -> Created:
+        g = generation
+        reply = await self._redis.run(
+            _CREATE,
+            [
+                keys.generation(g.id),
+                _idempotency_key(g),
+                keys.generations_of_tenant(g.tenant_id),
+                keys.generations_of_end_user(g.tenant_id, g.end_user),
+                keys.due(Drain.DISPATCH),
+                keys.due(Drain.SWEEP),
+                keys.nudged(Drain.DISPATCH),
+            ],
+            g.id,
+            dump(g),
+            g.status,
+            _score(due.dispatch),
+            _score(due.sweep),
+            g.fingerprint,
+            "" if g.idempotency_key is None else "1",
+        )
+        match reply:
+            case [b"created", nudge]:
+                return Created("created", nudges=(Drain.DISPATCH,) if nudge else ())
+            case [b"replayed", existing]:
+                return Created("replayed", existing.decode())
+            case [_, existing]:
+                return Created("mismatch", existing.decode())
+        raise AssertionError(reply)
+
+    async def load(self, generation_id: str) -> Generation | None:
+        record = await self._redis.execute("HGET", keys.generation(generation_id), "d")
+        return None if record is None else load(record)
+
+    async def save(self, generation: Generation, due: Due) -> Moved:
+        """Write a move that leaves it alive, if it still is the version it was made from."""
+        g = replace(generation, version=generation.version + 1)
+        won, nudge = await self._redis.run(
+            _SAVE,
+            [
+                keys.generation(g.id),
+                keys.SLOTS,
+                keys.due(Drain.DISPATCH),
+                keys.due(Drain.POLL),
+                keys.due(Drain.SWEEP),
+                keys.nudged(Drain.DISPATCH),
+            ],
+            g.id,
+            generation.version,
+            dump(g),
+            g.status,
+            "1" if g.holds_slot else "",
+            _score(due.dispatch),
+            _score(due.poll),
+            _score(due.sweep),
+            keys.CHANGES,
+        )
+        return Moved(bool(won), g, (Drain.DISPATCH,) if nudge else ())
+
+    async def finish(self, generation: Generation, due: Due, events: Sequence[Delivery], *, now: datetime) -> Moved:
+        """Write the last move together with the deliveries it causes."""
+        g = replace(generation, version=generation.version + 1)
+        won, dispatch, deliver = await self._redis.run(
+            _FINISH,
+            [
+                keys.generation(g.id),
+                keys.SLOTS,
+                keys.due(Drain.DISPATCH),
+                keys.due(Drain.POLL),
+                keys.due(Drain.SWEEP),
+                keys.due(Drain.DELIVER),
+                keys.nudged(Drain.DISPATCH),
+                keys.nudged(Drain.DELIVER),
+                *(keys.delivery(delivery.id) for delivery in events),
+            ],
+            g.id,
+            generation.version,
+            dump(g),
+            g.status,
+            _score(due.sweep),
+            keys.CHANGES,
+            ids.milliseconds(now),
+            *(part for delivery in events for part in (delivery.id, deliveries.dump(delivery))),
+        )
+        wanted = ((Drain.DISPATCH, dispatch), (Drain.DELIVER, deliver))
+        return Moved(bool(won), g, tuple(drain for drain, nudge in wanted if nudge))
+
+    async def postpone_poll(self, generation_id: str, until: datetime) -> None:
+        """Nothing new was seen: only the time of the next look changes, and only while it is still polled."""
+        score = ids.milliseconds(until)
+        await self._redis.execute("ZADD", keys.due(Drain.POLL), "XX", score, generation_id)
+
+    async def page(self, tenant_id: str, wanted: Filter, *, limit: int, after: str | None) -> Page:
+        """Newest first. A page may be short of ``limit`` and still not be the last one."""
+        index = (
+            keys.generations_of_tenant(tenant_id)
+            if wanted.end_user is None
+            else keys.generations_of_end_user(tenant_id, wanted.end_user)
+        )
+        upper, lower = _bounds(wanted, after)
+        found = await self._redis.execute("ZREVRANGEBYLEX", index, upper, lower, "LIMIT", 0, LOOKED_AT)
+        return await self._pick([name.decode() for name in found], wanted.status, limit)
+
+    async def _pick(self, found: list[str], status: Status | None, limit: int) -> Page:
+        """Records of these ids that match, a page's worth; read in slices, since most pages need only the first."""
+        page: list[Generation] = []
+        for start in range(0, len(found), limit):
+            for name, generation in zip(
+                found[start : start + limit], await self._load_many(found[start : start + limit]), strict=True
+            ):
+                if generation is not None and status in (None, generation.status):
+                    page.append(generation)
+                if len(page) == limit:
+                    return Page(page, name if name != found[-1] or len(found) == LOOKED_AT else None)
+        return Page(page, found[-1] if len(found) == LOOKED_AT else None)
+
+    async def _load_many(self, names: list[str]) -> list[Generation | None]:
+        records = await self._redis.gather(("HGET", keys.generation(name), "d") for name in names)
+        return [None if record is None else load(record) for record in records]
+
+    async def purge(self, generation: Generation) -> bool:
+        """Forget an ended generation; False when it is not the version that was seen."""
+        g = generation
+        forgotten = await self._redis.run(
+            _PURGE,
+            [
+                keys.generation(g.id),
+                _idempotency_key(g),
+                keys.generations_of_tenant(g.tenant_id),
+                keys.generations_of_end_user(g.tenant_id, g.end_user),
+                keys.due(Drain.SWEEP),
+            ],
+            g.id,
+            g.version,
+        )
+        return bool(forgotten)
+
+
+def _idempotency_key(g: Generation) -> str:
+    """Its idempotency key's key; its own where it has none, so that scripts get a fixed number of keys."""
+    return keys.generation(g.id) if g.idempotency_key is None else keys.idempotency(g.tenant_id, g.idempotency_key)
+
+
+def _bounds(wanted: Filter, after: str | None) -> tuple[str, str]:
+    upper = "+" if wanted.created_before is None else "(" + ids.lowest(ids.GENERATION, wanted.created_before)
+    if after is not None:
+        upper = min(upper, "(" + after) if upper != "+" else "(" + after
+    next_millisecond = timedelta(milliseconds=1)
+    lower = (
+        "-"
+        if wanted.created_after is None
+        else "[" + ids.lowest(ids.GENERATION, wanted.created_after + next_millisecond)
+    )
+    return upper, lower
+
+
+def _score(moment: datetime | None) -> int | str:
+    return "" if moment is None else ids.milliseconds(moment)
+
+
+def dump(generation: Generation) -> bytes:
+    return _RECORD.dump_json(generation, exclude_defaults=True)
+
+
+def load(record: bytes) -> Generation:
+    return _RECORD.validate_json(record)

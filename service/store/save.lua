@@ -1,0 +1,26 @@
+-- Write a move that is not the last one, if nobody moved first; state, slot and due sets change together.
+--
+-- KEYS  1 generation  2 slots  3 due:dispatch  4 due:poll  5 due:sweep  6 nudged:dispatch
+-- ARGV  1 id  2 version this move was made from  3 record  4 status  5 "1" while it holds a slot
+--       6, 7, 8 ms when due for dispatch, poll, sweep ("" where it waits for nothing)  9 channel of changes
+-- RETURNS  {1, 1 if dispatch wants a nudge} when it was in time, {0, 0} when it lost
+if redis.call("HGET", KEYS[1], "v") ~= ARGV[2] then
+  return {0, 0}
+end
+redis.call("HSET", KEYS[1], "v", ARGV[2] + 1, "s", ARGV[4], "d", ARGV[3])
+for n = 3, 5 do
+  if ARGV[n + 3] == "" then
+    redis.call("ZREM", KEYS[n], ARGV[1])
+  else
+    redis.call("ZADD", KEYS[n], ARGV[n + 3], ARGV[1])
+  end
+end
+local freed = 0
+if ARGV[5] == "1" then
+  redis.call("SADD", KEYS[2], ARGV[1])
+else
+  freed = redis.call("SREM", KEYS[2], ARGV[1])
+end
+redis.call("PUBLISH", ARGV[9], ARGV[1])
+local wanted = freed == 1 and redis.call("SET", KEYS[6], 1, "NX", "PX", 1000)
+return {1, wanted and 1 or 0}

@@ -1,0 +1,1 @@
+"""What can happen; async, collaborators by constructor."""

@@ -1,0 +1,97 @@
+"""Working off a due set: claim while there is room and something is due, work on the event loop."""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from service import log, metrics
+from service.domain.drain import Drain
+from service.errors import StoreUnavailable
+from service.store.due import Claim, Claimed
+
+_LARGEST_CLAIM: Final = 100
+
+
+class DrainRunner:
+    """One per drain and process. ``run`` takes what is due and returns; the work goes on beside it, up to ``capacity``.
+
+    So a slow upstream or a dead receiver holds its own item and no Celery thread, and leases, not messages, say what
+    is still to be done.
+    """
+
+    def __init__(
+        self,
+        drain: Drain,
+        claim: Callable[[int], Awaitable[Claim]],
+        work: Callable[[Claimed], Awaitable[None]],
+        *,
+        capacity: int,
+    ) -> None:
+        self._drain = drain
+        self._claim = claim
+        self._work = work
+        self._capacity = capacity
+        self._running: set[asyncio.Task[None]] = set()
+        self._claiming = False
+        self._again = False
+        self._closed = False
+        self._log = log.get(__name__)
+
+    async def run(self) -> None:
+        """Take what is due. A call while another is claiming only makes that one look again."""
+        self._again = True
+        if self._claiming:
+            return
+        self._claiming = True
+        try:
+            while self._again and (room := self._room()) > 0:
+                self._again = False
+                taken = (await self._claim(room)).taken
+                metrics.DRAINED.labels(self._drain).inc(len(taken))
+                for item in taken:
+                    self._start(item)
+                if len(taken) == room:
+                    self._again = True
+        finally:
+            self._claiming = False
+
+    async def close(self, grace: float) -> None:
+        """Claim no more and let what runs come to its end; what does not is claimed again when its lease ends."""
+        self._closed = True
+        if self._running:
+            _, late = await asyncio.wait(self._running, timeout=grace)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+
+    @property
+    def busy(self) -> int:
+        return len(self._running)
+
+    def _room(self) -> int:
+        return 0 if self._closed else min(self._capacity - len(self._running), _LARGEST_CLAIM)
+
+    def _start(self, item: Claimed) -> None:
+        task = asyncio.create_task(self._work_on(item))
+        self._running.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._running.discard(task)
+        if self._again and not self._claiming and not self._closed:
+            asyncio.get_running_loop().create_task(self._run_quietly())
+
+    async def _run_quietly(self) -> None:
+        with contextlib.suppress(StoreUnavailable):  # beat asks again within a second
+            await self.run()
+
+    async def _work_on(self, item: Claimed) -> None:
+        try:
+            await self._work(item)
+        except StoreUnavailable as error:
+            metrics.DRAIN_FAILURES.labels(self._drain).inc()
+            self._log.warning("store away while working", drain=self._drain, item=item.id, error=error.detail)
+        except Exception:  # noqa: BLE001  (one bad item must not end the others; its lease brings it back)
+            metrics.DRAIN_FAILURES.labels(self._drain).inc()
+            self._log.exception("drain item failed", drain=self._drain, item=item.id)

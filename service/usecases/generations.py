@@ -1,0 +1,195 @@
+"""What tenants do with generations: create, read, wait, list, cancel."""
+
+import asyncio
+import secrets
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from service import log, metrics
+from service.domain import end_user, ids
+from service.domain.generation import Generation, Status
+from service.domain.price import Rates, usd
+from service.domain.request import CreateGeneration
+from service.domain.tenant import Tenant
+from service.errors import CostRefused, FieldError, IdempotencyMismatch, Invalid, NotCancellable, NotFound
+from service.queue import Nudger
+from service.store.changes import Changes
+from service.store.generations import Filter, GenerationStore, Page
+from service.usecases.moves import Clock, Moves
+from service.usecases.timetable import Timetable
+from service.webhooks.address import AddressGuard, AddressRefused
+
+#: A waiting caller looks again after this long although nothing was heard: publish/subscribe promises nothing.
+_LOOK_SECONDS: Final = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Creation:
+    generation: Generation
+    replayed: bool
+
+
+class Generations:
+    def __init__(
+        self,
+        generations: GenerationStore,
+        moves: Moves,
+        changes: Changes,
+        nudger: Nudger,
+        guard: AddressGuard,
+        timetable: Timetable,
+        *,
+        rates: Rates,
+        model: str,
+        queue_expiry: timedelta,
+        clock: Clock,
+    ) -> None:
+        self._generations = generations
+        self._moves = moves
+        self._changes = changes
+        self._nudger = nudger
+        self._guard = guard
+        self._timetable = timetable
+        self._rates = rates
+        self._model = model
+        self._queue_expiry = queue_expiry
+        self._clock = clock
+        self._log = log.get(__name__)
+
+    async def create(self, tenant: Tenant, request: CreateGeneration, idempotency_key: str | None) -> Creation:
+        """Accept a request, durably, before this returns.
+
+        Raises:
+            Invalid: the webhook's address is not one we would call.
+            CostRefused: the estimate is above the request's own maximum.
+            IdempotencyMismatch: the key is bound to another payload.
+
+        """
+        g = self._new(tenant, request, idempotency_key)
+        created = await self._generations.create(g, self._timetable.due(g, g.created_at))
+        if created.existing is not None:
+            return await self._replay(tenant, created.outcome == "replayed", created.existing)
+        for drain in created.nudges:
+            self._nudger.nudge(drain)
+        metrics.CREATED.labels(tenant.id).inc()
+        return Creation(g, replayed=False)
+
+    def _new(self, tenant: Tenant, request: CreateGeneration, idempotency_key: str | None) -> Generation:
+        now = self._clock()
+        expiry = self._queue_expiry if request.expires_in is None else timedelta(seconds=request.expires_in)
+        self._check_webhook(request.webhook_url)
+        return Generation(
+            id=ids.new(ids.GENERATION, now),
+            tenant_id=tenant.id,
+            model=self._model,
+            input=request.video(),
+            fingerprint=request.fingerprint(),
+            estimated_cost=self._affordable(request),
+            callback_token=secrets.token_urlsafe(24),
+            created_at=now,
+            expires_at=now + expiry,
+            end_user_id=request.end_user_id,
+            end_user=end_user.pseudonym(tenant, request.end_user_id),
+            end_user_key=tenant.pseudonym_key_version,
+            idempotency_key=idempotency_key,
+            metadata=request.metadata,
+            webhook_url=request.webhook_url,
+            priority=request.priority,
+        )
+
+    def _check_webhook(self, url: str | None) -> None:
+        if url is None:
+            return
+        try:
+            self._guard.check_url(url)
+        except AddressRefused as refusal:
+            raise Invalid(FieldError("/webhook_url", refusal.reason, "address_refused")) from None
+
+    def _affordable(self, request: CreateGeneration) -> int:
+        estimate = self._rates.estimate(request.resolution, request.duration)
+        if request.max_cost_usd is not None and estimate > request.max_cost_usd:
+            raise CostRefused(
+                f"It may cost {usd(estimate)} USD, more than max_cost_usd allows ({usd(request.max_cost_usd)}).",
+                limit=usd(request.max_cost_usd),
+                estimated=usd(estimate),
+            )
+        return estimate
+
+    async def _replay(self, tenant: Tenant, same_payload: bool, existing: str) -> Creation:  # noqa: FBT001
+        if not same_payload:
+            raise IdempotencyMismatch(
+                "This Idempotency-Key was used with another payload; use a new key for a new request."
+            )
+        metrics.REPLAYED.labels(tenant.id).inc()
+        return Creation(await self.get(tenant, existing), replayed=True)
+
+    async def get(self, tenant: Tenant, generation_id: str) -> Generation:
+        """Raises NotFound alike for what does not exist and for what belongs to another tenant."""
+        g = await self._generations.load(generation_id) if ids.is_id(ids.GENERATION, generation_id) else None
+        if g is None or g.tenant_id != tenant.id:
+            raise NotFound("There is no such generation.")
+        return g
+
+    async def get_changed(self, tenant: Tenant, generation_id: str, *, within: float) -> Generation:
+        """The generation once its status is another than now, or when the time is up."""
+        with self._changes.watch(generation_id) as watch:
+            first = g = await self.get(tenant, generation_id)
+            give_up = asyncio.get_running_loop().time() + within
+            while not g.is_terminal and g.status is first.status and (left := _left(give_up)) > 0:
+                await watch.moved(within=min(left, _LOOK_SECONDS))
+                g = await self.get(tenant, generation_id)
+            return g
+
+    async def get_ended(self, tenant: Tenant, generation_id: str, *, within: float) -> Generation:
+        """The generation once it has ended, or when the time is up."""
+        with self._changes.watch(generation_id) as watch:
+            g = await self.get(tenant, generation_id)
+            give_up = asyncio.get_running_loop().time() + within
+            while not g.is_terminal and (left := _left(give_up)) > 0:
+                await watch.moved(within=min(left, _LOOK_SECONDS))
+                g = await self.get(tenant, generation_id)
+            return g
+
+    async def list(
+        self,
+        tenant: Tenant,
+        *,
+        status: Status | None,
+        end_user_id: str | None,
+        created_after: datetime | None,
+        created_before: datetime | None,
+        limit: int,
+        after: str | None,
+    ) -> Page:
+        wanted = Filter(
+            status=status,
+            end_user=None if end_user_id is None else end_user.pseudonym(tenant, end_user_id),
+            created_after=created_after,
+            created_before=created_before,
+        )
+        return await self._generations.page(tenant.id, wanted, limit=limit, after=after)
+
+    async def cancel(self, tenant: Tenant, generation_id: str) -> Generation:
+        """Canceled at once while it is ours alone; a wish passed on to fal from then on.
+
+        Raises:
+            NotCancellable: it has ended.
+
+        """
+        await self.get(tenant, generation_id)
+        now = self._clock()
+        g = await self._moves.apply(generation_id, lambda current: _canceled(current, now))
+        return g if g is not None else await self.get(tenant, generation_id)
+
+
+def _canceled(g: Generation, now: datetime) -> Generation | None:
+    if g.is_terminal:
+        raise NotCancellable(f"The generation has already ended: {g.status}.")
+    if g.status is Status.QUEUED:
+        return g.canceled(0, now)
+    return None if g.cancel_requested_at is not None else g.cancel_requested(now)
+
+
+def _left(give_up: float) -> float:
+    return give_up - asyncio.get_running_loop().time()

@@ -1,0 +1,104 @@
+"""Moving a generation: load, apply a verb, compare-and-set; what follows from the move is written with it."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Final
+
+from pydantic_core import to_json
+
+from service import log, metrics
+from service.domain import ids, view
+from service.domain.drain import Drain
+from service.domain.generation import Generation
+from service.domain.webhook import Delivery
+from service.errors import StoreUnavailable
+from service.queue import Nudger
+from service.store.generations import GenerationStore, Moved
+from service.usecases.timetable import Timetable
+
+Clock = Callable[[], datetime]
+Verb = Callable[[Generation], Generation | None]
+"""A move; None where there is nothing to do from this state. May be called again after a lost race."""
+
+_RACES: Final = 20
+_STORE_PATIENCE: Final = timedelta(minutes=10)
+_STORE_PAUSE: Final = 0.5  # seconds
+
+
+class Moves:
+    def __init__(self, generations: GenerationStore, timetable: Timetable, nudger: Nudger, *, clock: Clock) -> None:
+        self._generations = generations
+        self._timetable = timetable
+        self._nudger = nudger
+        self._clock = clock
+        self._log = log.get(__name__)
+
+    async def apply(self, generation_id: str, verb: Verb) -> Generation | None:
+        """Make this move from whatever state it is in; None: it is gone, or the verb had nothing to do."""
+        for _ in range(_RACES):
+            before = await self._generations.load(generation_id)
+            after = None if before is None else verb(before)
+            if after is None:
+                return None
+            if written := await self.write(after):
+                return written
+        raise AssertionError(f"{generation_id}: lost {_RACES} races in a row")
+
+    async def apply_surely(self, generation_id: str, verb: Verb) -> Generation | None:
+        """The same, waiting out a store that is away: for what only this process knows."""
+        give_up = self._clock() + _STORE_PATIENCE
+        while True:
+            try:
+                return await self.apply(generation_id, verb)
+            except StoreUnavailable:
+                if self._clock() > give_up:
+                    raise
+                await asyncio.sleep(_STORE_PAUSE)
+
+    async def write(self, after: Generation) -> Generation | None:
+        """Write a move made from the version it was read at; None when somebody else moved first."""
+        now = self._clock()
+        moved = await (self._finish(after, now) if after.is_terminal else self._save(after, now))
+        if not moved.won:
+            metrics.LOST_RACES.labels("finish" if after.is_terminal else "save").inc()
+            return None
+        for drain in moved.nudges:
+            self._nudger.nudge(drain)
+        self._tell(moved.generation)
+        return moved.generation
+
+    async def _save(self, after: Generation, now: datetime) -> Moved:
+        due = self._timetable.due(after, now)
+        moved = await self._generations.save(after, due)
+        if due.poll is not None and due.poll <= now:
+            self._nudger.nudge(Drain.POLL)
+        return moved
+
+    async def _finish(self, after: Generation, now: datetime) -> Moved:
+        due = self._timetable.due(after, now)
+        return await self._generations.finish(after, due, _deliveries(after, now), now=now)
+
+    def _tell(self, g: Generation) -> None:
+        self._log.info("generation moved", generation_id=g.id, tenant=g.tenant_id, status=g.status, version=g.version)
+        if g.is_terminal and g.finished_at is not None:
+            metrics.FINISHED.labels(g.tenant_id, g.status, g.error.code if g.error else "").inc()
+            metrics.SECONDS_TO_END.labels(g.status).observe((g.finished_at - g.created_at).total_seconds())
+            metrics.COST.labels(g.tenant_id).inc(g.actual_cost or 0)
+
+
+def _deliveries(g: Generation, now: datetime) -> list[Delivery]:
+    if g.webhook_url is None:
+        return []
+    kind = f"generation.{g.status}"
+    return [
+        Delivery(
+            id=ids.new(ids.DELIVERY, now),
+            tenant_id=g.tenant_id,
+            generation_id=g.id,
+            event=kind,
+            url=g.webhook_url,
+            body=to_json(view.event(kind, g, now)).decode(),
+            created_at=now,
+        )
+    ]

@@ -1,0 +1,65 @@
+"""When each state is looked at next: the waits of a generation, derived from where it stands."""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final
+
+from service.domain.generation import Due, Generation, Status
+from service.domain.retry import PollPolicy, RetryPolicy
+from service.settings import Settings
+
+#: Pace of a submit that fal did not take: as long as it takes, never faster than this.
+REFUSED_SUBMITS: Final = RetryPolicy(tuple(timedelta(seconds=s) for s in (0, 1, 2, 5, 10, 20, 40, 60)), forever=True)
+
+#: Beyond the longest a submit can take, before its outcome is declared unknown.
+_SUBMIT_MARGIN: Final = timedelta(seconds=30)
+
+
+@dataclass(slots=True)
+class Timetable:
+    polls: PollPolicy
+    submit_lease: timedelta
+    upstream_deadline: timedelta
+    unconfirmed_deadline: timedelta
+    retention: timedelta
+    in_flight: int = field(default=0)
+    """Generations polled for at present, as the last claim counted them."""
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Timetable":
+        return cls(
+            polls=PollPolicy(
+                shortest=settings.poll_shortest,
+                longest=settings.poll_longest,
+                share=0.1,
+                per_second=settings.polls_per_second,
+            ),
+            submit_lease=settings.fal_timeout + _SUBMIT_MARGIN,
+            upstream_deadline=settings.upstream_deadline,
+            unconfirmed_deadline=settings.unconfirmed_deadline,
+            retention=settings.retention,
+        )
+
+    def due(self, g: Generation, now: datetime) -> Due:
+        match g.status:
+            case Status.QUEUED:
+                wait = REFUSED_SUBMITS.next(g.submits_refused) or timedelta()
+                return Due(dispatch=now + wait, sweep=g.expires_at)
+            case Status.SUBMITTING:
+                return Due(sweep=self._since_submit(g, now) + self.submit_lease)
+            case Status.UNCONFIRMED:
+                return Due(sweep=self._since_submit(g, now) + self.unconfirmed_deadline)
+            case Status.SUBMITTED | Status.IN_PROGRESS:
+                return Due(poll=self.next_poll(g, now), sweep=self._since_submit(g, now) + self.upstream_deadline)
+        return Due(sweep=(g.finished_at or now) + self.retention)
+
+    def next_poll(self, g: Generation, now: datetime) -> datetime:
+        if g.cancel_requested_at is not None and g.cancel_sent_at is None and not g.polls_troubled:
+            return now  # fal has not been told yet
+        if g.polls_troubled:
+            return now + self.polls.after_trouble(g.polls_troubled)
+        return now + self.polls.next(now - self._since_submit(g, now), self.in_flight)
+
+    @staticmethod
+    def _since_submit(g: Generation, now: datetime) -> datetime:
+        return g.submitted_at or now

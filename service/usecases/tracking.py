@@ -1,0 +1,121 @@
+"""Following generations that fal has, by polling: the guarantee, whatever else may bring the news first."""
+
+from datetime import timedelta
+from decimal import Decimal
+from typing import Final
+
+from service import log, metrics
+from service.domain.drain import Drain
+from service.domain.generation import UPSTREAM, Generation, LogLine, Status
+from service.domain.price import Rates
+from service.fal.client import FalClient
+from service.fal.messages import (
+    Canceled,
+    Completed,
+    Failed,
+    ResultOutcome,
+    Running,
+    Succeeded,
+    Trouble,
+    Waiting,
+    cancel_outcome,
+    result_outcome,
+    status_outcome,
+)
+from service.store.due import Claim, Claimed, DueStore
+from service.store.generations import GenerationStore
+from service.usecases.moves import Clock, Moves
+from service.usecases.timetable import Timetable
+
+#: Longer than a poll with its result can take.
+LEASE: Final = timedelta(seconds=120)
+
+
+class Tracking:
+    def __init__(
+        self,
+        generations: GenerationStore,
+        due: DueStore,
+        moves: Moves,
+        fal: FalClient,
+        timetable: Timetable,
+        *,
+        rates: Rates,
+        clock: Clock,
+    ) -> None:
+        self._generations = generations
+        self._due = due
+        self._moves = moves
+        self._fal = fal
+        self._timetable = timetable
+        self._rates = rates
+        self._clock = clock
+        self._log = log.get(__name__)
+
+    async def claim(self, most: int) -> Claim:
+        claim = await self._due.claim(Drain.POLL, now=self._clock(), most=most, lease=LEASE)
+        self._timetable.in_flight = claim.waiting
+        return claim
+
+    async def poll(self, item: Claimed) -> None:
+        """One look at one generation."""
+        metrics.POLL_LATE_SECONDS.observe((self._clock() - item.due_at).total_seconds())
+        g = await self._generations.load(item.id)
+        if g is None or g.status not in UPSTREAM or g.request_id is None:
+            return  # it ended between claim and look; whoever moved it has set what it waits for
+        if g.cancel_requested_at is not None and g.cancel_sent_at is None:
+            await self._pass_on_cancel(g, g.request_id)
+        outcome = status_outcome(await self._fal.status(g.request_id))
+        if isinstance(outcome, Completed):
+            await self._end(g, g.request_id, outcome.logs)
+        else:
+            await self._note(g, outcome)
+
+    async def _pass_on_cancel(self, g: Generation, request_id: str) -> None:
+        if cancel_outcome(await self._fal.cancel(request_id)) == "trouble":
+            return  # told again at the next poll
+        await self._moves.apply(
+            g.id, lambda now: now.cancel_passed_on(self._clock()) if now.status in UPSTREAM else None
+        )
+
+    async def _note(self, g: Generation, outcome: Waiting | Running | Trouble) -> None:
+        """Write down what was seen; where it was nothing new, only the next poll's time."""
+        if self._seen(g, outcome) is g:
+            await self._generations.postpone_poll(g.id, self._timetable.next_poll(g, self._clock()))
+            return
+        await self._moves.apply(g.id, lambda now: self._seen(now, outcome) if now.status in UPSTREAM else None)
+
+    def _seen(self, g: Generation, outcome: Waiting | Running | Trouble) -> Generation:
+        match outcome:
+            case Trouble(reason):
+                self._log.warning("poll without an answer", generation_id=g.id, reason=reason)
+                return g.troubled()
+            case Waiting(position, logs):
+                return g.seen(position=position, logs=logs)
+            case Running(logs):
+                seen = g.seen(position=None, logs=logs)
+                return seen.started(self._clock()) if seen.status is Status.SUBMITTED else seen
+
+    async def _end(self, g: Generation, request_id: str, logs: tuple[LogLine, ...]) -> None:
+        """Completed: fetch the result at once, fal may forget it within minutes."""
+        result = result_outcome(await self._fal.result(request_id))
+        await self._moves.apply(g.id, lambda now: self._ended(now, result, logs) if now.status in UPSTREAM else None)
+
+    def _ended(self, g: Generation, result: ResultOutcome, logs: tuple[LogLine, ...]) -> Generation:
+        now = self._clock()
+        match result:
+            case Succeeded(output, units):
+                return g.seen(position=None, logs=logs).succeeded(output, self._cost(g, units, presumed=True), now)
+            case Failed(failure, units, presumed):
+                return g.seen(position=None, logs=logs).failed(failure, self._cost(g, units, presumed=presumed), now)
+            case Canceled(units):
+                return g.seen(position=None, logs=logs).canceled(self._cost(g, units, presumed=False), now)
+            case Trouble():
+                return self._seen(g, result)
+            case _:
+                return g.troubled()  # COMPLETED, but the result says "still in progress"
+
+    def _cost(self, g: Generation, units: Decimal | None, *, presumed: bool) -> int:
+        if units is None and not presumed:
+            return 0
+        return self._rates.settle(g.input["resolution"], units, g.estimated_cost)

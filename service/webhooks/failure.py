@@ -1,0 +1,55 @@
+"""Why a webhook got no answer: whatever the network did, in one of seven words."""
+
+import os
+import ssl
+from typing import Final, Literal
+
+from aiohttp import (
+    ClientConnectionError,
+    ClientConnectorDNSError,
+    ClientConnectorError,
+    ClientPayloadError,
+    ClientResponseError,
+    ClientSSLError,
+)
+
+from service.webhooks.address import AddressRefused
+
+Failure = Literal["refused_address", "dns", "connect", "tls", "timeout", "disconnected", "other"]
+
+_WHILE_WAITING: Final[tuple[tuple[type[Exception], Failure, str], ...]] = (
+    (TimeoutError, "timeout", "no answer in time"),
+    (ClientConnectionError, "disconnected", "the connection was closed before an answer"),
+    (ClientPayloadError, "disconnected", "the connection was closed before an answer"),
+    (ConnectionError, "disconnected", "the connection was closed before an answer"),
+    (ClientResponseError, "other", "the answer is not HTTP"),
+)
+
+
+def explain(error: Exception) -> tuple[Failure, str]:
+    """The word, and a detail for the tenant: never the error's own text, which names the address a host resolved to."""
+    if isinstance(error, AddressRefused):
+        return "refused_address", error.reason
+    if isinstance(error, ClientConnectorError):
+        return _explain_connect(error)
+    matches = ((word, detail) for kind, word, detail in _WHILE_WAITING if isinstance(error, kind))
+    return next(matches, ("other", type(error).__name__))
+
+
+def _explain_connect(error: ClientConnectorError) -> tuple[Failure, str]:
+    cause = error.os_error
+    if isinstance(cause, AddressRefused):
+        return "refused_address", cause.reason
+    if isinstance(error, ClientConnectorDNSError):
+        return "dns", "the host name does not resolve"
+    if isinstance(error, ClientSSLError):
+        return "tls", _tls_detail(cause)
+    # No number: several addresses failed, each in its own way.
+    return "connect", os.strerror(cause.errno) if cause.errno else "no address could be reached"
+
+
+def _tls_detail(error: OSError) -> str:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return error.verify_message
+    reason = error.reason if isinstance(error, ssl.SSLError) else None
+    return reason.lower().replace("_", " ") if reason else "the handshake failed"

@@ -1,0 +1,62 @@
+"""Which addresses are public, by the IANA special-purpose registries (RFC 6890 and successors).
+
+Written out rather than asked of `ipaddress`'s `is_global`, whose answers changed between patch releases of Python
+(gh-113171) and which takes an IPv4 address wrapped in an IPv6 one at face value.
+"""
+
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
+from typing import Final
+
+Address = IPv4Address | IPv6Address
+Network = IPv4Network | IPv6Network
+
+#: The only IPv6 space handed out to the public so far; loopback, unique local, link-local and multicast lie outside.
+_GLOBAL_UNICAST: Final = IPv6Network("2000::/3")
+#: NAT64 (RFC 6052): how an IPv6-only cluster reaches IPv4 receivers, so it is judged by the IPv4 address inside.
+_NAT64: Final = IPv6Network("64:ff9b::/96")
+
+_NOT_PUBLIC: Final[tuple[Network, ...]] = tuple(
+    ip_network(text)
+    for text in (
+        "0.0.0.0/8",  # this network; Linux connects 0.0.0.0 to itself
+        "10.0.0.0/8",  # private
+        "100.64.0.0/10",  # carrier-grade NAT; Alibaba's metadata (100.100.100.200)
+        "127.0.0.0/8",  # loopback
+        "168.63.129.16/32",  # Azure's wire server: a public number that answers only inside a virtual machine
+        "169.254.0.0/16",  # link-local; the metadata service of most clouds
+        "172.16.0.0/12",  # private
+        "192.0.0.0/24",  # protocol assignments; Oracle's metadata (192.0.0.192)
+        "192.0.2.0/24",  # documentation
+        "192.88.99.0/24",  # 6to4 relays, deprecated
+        "192.168.0.0/16",  # private
+        "198.18.0.0/15",  # benchmarking
+        "198.51.100.0/24",  # documentation
+        "203.0.113.0/24",  # documentation
+        "224.0.0.0/4",  # multicast
+        "240.0.0.0/4",  # reserved, broadcast
+        "2001::/23",  # protocol assignments: Teredo, benchmarking, ORCHID
+        "2001:db8::/32",  # documentation
+        "2002::/16",  # 6to4: a tunnel to the IPv4 address inside it, and no receiver's home any more
+        "3ffe::/16",  # the 6bone, returned
+        "3fff::/20",  # documentation
+    )
+)
+
+
+def unwrap(address: Address) -> Address:
+    """The IPv4 address that an IPv4-mapped or NAT64 address ends up at; any other address as it is.
+
+    6to4, Teredo and local NAT64 (64:ff9b:1::/48, whose layout only its operator knows) are never public anyway.
+    """
+    if isinstance(address, IPv4Address):
+        return address
+    if address in _NAT64:
+        return IPv4Address(int(address) & 0xFFFF_FFFF)
+    return address.ipv4_mapped or address
+
+
+def is_public(address: Address) -> bool:
+    inner = unwrap(address)
+    if isinstance(inner, IPv6Address) and inner not in _GLOBAL_UNICAST:
+        return False
+    return not any(inner in network for network in _NOT_PUBLIC)

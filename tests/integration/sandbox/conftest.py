@@ -1,0 +1,62 @@
+import ssl
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.integration.sandbox.driver import Fal
+from tests.integration.sandbox.receiver import Receiver, open_receiver
+from tests.integration.sandbox.server import Server
+
+#: Queue 5 ms, in progress 60 ms.
+SPEED = 1000
+#: Loading the system's certificates would take longer than most tests.
+NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+KEY = {"Authorization": "Key id:secret"}
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Server]:
+    """The one most tests share; nothing they do may make it write to stderr."""
+    started = Server(speed=SPEED)
+    yield started
+    assert started.stop() == (0, "")
+
+
+@pytest.fixture
+def start() -> Iterator[Callable[..., Server]]:
+    """Servers of one test, with settings of their own."""
+    started: list[Server] = []
+
+    def another(*arguments: str, **settings: Any) -> Server:
+        server = Server(*arguments, **{"speed": SPEED, **settings})
+        started.append(server)
+        return server
+
+    yield another
+    for server in started:
+        if server.process.poll() is None:
+            server.stop()
+
+
+@pytest.fixture
+async def http(server: Server) -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(base_url=server.url, headers=KEY, timeout=30, verify=NO_TLS) as client:
+        yield client
+
+
+@pytest.fixture
+async def fal(http: httpx.AsyncClient) -> Fal:
+    return Fal(http)
+
+
+@pytest.fixture
+def connect() -> Callable[[Server], httpx.AsyncClient]:
+    return lambda server: httpx.AsyncClient(base_url=server.url, headers=KEY, timeout=30, verify=NO_TLS)
+
+
+@pytest.fixture
+async def receiver() -> AsyncIterator[Receiver]:
+    async with open_receiver() as opened:
+        yield opened

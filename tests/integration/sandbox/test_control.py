@@ -1,0 +1,202 @@
+"""The oracle, the faults for everybody, the fresh start."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.integration.sandbox.driver import APP, ENDPOINT, QUICK, Fal
+from tests.integration.sandbox.receiver import Receiver
+from tests.integration.sandbox.server import Server
+from tests.integration.sandbox.signatures import Verifier
+
+FAULTS = "/_sandbox/faults"
+
+
+@pytest.fixture(autouse=True)
+async def no_faults_left(http: httpx.AsyncClient) -> AsyncIterator[None]:
+    yield
+    await http.delete(FAULTS)
+
+
+async def strike(fal: Fal, **faults: Any) -> None:
+    (await fal.http.post(FAULTS, json=faults)).raise_for_status()
+
+
+async def test_the_oracle_knows_every_accepted_submit(fal: Fal, receiver: Receiver) -> None:
+    prompt = 'sandbox:no-video sandbox:seconds=0.2 "quoted" \u00fc'
+    request_id = await fal.submit(prompt, end_user_id="u-1", webhook=receiver.url)
+    (early,) = await fal.records(prompt)
+    await fal.finish(request_id)
+    (late,) = await fal.records(prompt)
+    expected = {
+        "request_id": request_id,
+        "endpoint": "bytedance/seedance-2.0/image-to-video",
+        "prompt": prompt,
+        "end_user_id": "u-1",
+        "webhook_url": receiver.url,
+        "created_at": pytest.approx(time.time(), abs=5),
+    }
+    assert early == {**expected, "status": early["status"], "billable_units": None}
+    assert late == {**expected, "status": "COMPLETED", "billable_units": 108}
+    assert (await fal.record(request_id))["input"]["end_user_id"] == "u-1"
+
+
+async def test_the_count_follows_the_list(fal: Fal) -> None:
+    before = (await fal.http.get("/_sandbox/requests/count")).json()["count"]
+    await fal.submit()
+    assert (await fal.http.get("/_sandbox/requests/count")).json() == {"count": before + 1}
+    assert len((await fal.http.get("/_sandbox/requests")).json()) == before + 1
+
+
+async def test_reset_forgets_jobs_refusals_and_faults(
+    start: Callable[..., Server], connect: Callable[[Server], httpx.AsyncClient], receiver: Receiver
+) -> None:
+    async with connect(start()) as http:
+        fal = Fal(http)
+        request_id = await fal.submit("sandbox:no-video sandbox:seconds=0.2", webhook=receiver.url)
+        refusals = [(await fal.post("sandbox:429=1")).status_code]
+        await strike(fal, status={"kind": "500"})
+        await http.post("/_sandbox/reset")
+        refusals.append((await fal.post("sandbox:429=1")).status_code)
+        await asyncio.sleep(0.3)
+        assert (await http.get("/_sandbox/requests")).json() == []
+        assert (await fal.status(request_id)).status_code == 404
+    assert refusals == [429, 429]
+    assert receiver.deliveries == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "code", "text"),
+    [
+        ("429", 429, "concurrent_requests_limit"),
+        ("500", 500, "<h1>Internal Server Error</h1>"),
+        ("503", 503, "runner_scheduling_failure"),
+        ("html-502", 502, "502 Bad Gateway"),
+        ("locked", 403, "User is locked. Reason: Exhausted balance."),
+        ("unauthorized", 401, "invalid key credentials"),
+    ],
+)
+@pytest.mark.parametrize("operation", ["submit", "status", "result", "cancel"])
+async def test_a_fault_answers_instead_as_often_as_asked(
+    fal: Fal, operation: str, kind: str, code: int, text: str
+) -> None:
+    request_id = await fal.submit("sandbox:stuck-queue")
+    await strike(fal, **{operation: {"kind": kind, "times": 1}})
+    calls = {"submit": fal.post, "status": fal.status, "result": fal.result, "cancel": fal.cancel}
+    call: Any = calls.pop(operation)
+    arguments = [] if operation == "submit" else [request_id]
+    struck = await call(*arguments)
+    assert (struck.status_code, text in struck.text) == (code, True)
+    assert (await call(*arguments)).status_code != code
+    await fal.cancel(request_id)
+
+
+async def test_a_locked_account_locks_everything_but_jobs_go_on(fal: Fal) -> None:
+    request_id = await fal.submit("sandbox:no-video sandbox:seconds=0.1")
+    await strike(fal, account={"kind": "locked"})
+    answers = [
+        await fal.post(),
+        await fal.status(request_id),
+        await fal.result(request_id),
+        await fal.cancel(request_id),
+        await fal.http.get("/api/v1/models/billing-events"),
+        await fal.http.post("/rest/storage/upload/initiate", json={}),
+    ]
+    await asyncio.sleep(0.15)
+    assert {answer.status_code for answer in answers} == {403}
+    assert (await fal.record(request_id))["status"] == "COMPLETED"
+    await fal.http.delete(FAULTS)
+    assert (await fal.result(request_id)).status_code == 200
+
+
+async def test_a_lost_answer_is_carried_out_and_a_reset_is_not(fal: Fal) -> None:
+    await strike(fal, submit={"kind": "lost-answer"})
+    with pytest.raises(httpx.RemoteProtocolError):
+        await fal.post("sandbox:no-video lost by chaos")
+    await strike(fal, submit={"kind": "reset"})
+    with pytest.raises(httpx.ReadError):
+        await fal.post("sandbox:no-video reset by chaos")
+    assert len(await fal.records("sandbox:no-video lost by chaos")) == 1
+    assert await fal.records("sandbox:no-video reset by chaos") == []
+
+
+async def test_a_slow_answer_comes_after_its_seconds(fal: Fal) -> None:
+    await strike(fal, submit={"kind": "slow", "seconds": 0.3})
+    began = time.monotonic()
+    await fal.submit()
+    assert time.monotonic() - began >= 0.3
+
+
+async def test_a_cancel_can_get_lost_too(fal: Fal) -> None:
+    request_id = await fal.submit("sandbox:hang")
+    await strike(fal, cancel={"kind": "lost-answer"})
+    with pytest.raises(httpx.RemoteProtocolError):
+        await fal.cancel(request_id)
+    assert (await fal.finish(request_id)).status_code == 499
+
+
+async def test_of_several_faults_the_first_that_strikes_wins(fal: Fal) -> None:
+    await strike(fal, submit=[{"kind": "429", "times": 1}, {"kind": "503", "times": 1}])
+    assert [(await fal.post()).status_code for _ in range(3)] == [429, 503, 200]
+
+
+async def test_probability_is_a_share_of_the_calls(fal: Fal) -> None:
+    await strike(fal, submit={"kind": "500", "probability": 0.5})
+    codes = [(await fal.http.post(ENDPOINT, json={"prompt": QUICK})).status_code for _ in range(100)]
+    assert 20 < codes.count(500) < 80
+
+
+async def test_webhooks_have_faults_of_their_own(fal: Fal, receiver: Receiver) -> None:
+    kinds = ["lost", "double", "forged", "null-payload"]
+    await strike(fal, webhook=[{"kind": kind, "times": 1} for kind in kinds])
+    verifier = await Verifier.published(fal.http)
+    await fal.outcome(webhook=receiver.url)
+    await fal.outcome(webhook=receiver.url)
+    await receiver.expect(2)
+    await fal.outcome(webhook=receiver.url)
+    await receiver.expect(3)
+    await fal.outcome(webhook=receiver.url)
+    await receiver.expect(4)
+    assert [verifier.accepts(delivery) for delivery in receiver.deliveries] == [True, True, False, True]
+    assert receiver.deliveries[3].body["payload"] is None
+
+
+async def test_downloads_have_faults_too(fal: Fal) -> None:
+    url = (await fal.outcome()).json()["video"]["url"]
+    await strike(fal, media={"kind": "html-502", "times": 1})
+    assert [(await fal.http.get(url)).status_code for _ in range(2)] == [502, 200]
+
+
+async def test_faults_can_be_read_back_and_cleared(fal: Fal) -> None:
+    await strike(fal, submit={"kind": 429, "times": 2})
+    set_now = (await fal.http.get(FAULTS)).json()
+    cleared = (await fal.http.delete(FAULTS)).json()
+    assert set_now["submit"] == [{"kind": "429", "probability": 1.0, "times": 2, "seconds": 5.0}]
+    assert cleared["submit"] == []
+
+
+@pytest.mark.parametrize(
+    ("faults", "loc"),
+    [
+        ({"submitt": {"kind": "429"}}, ["submitt"]),
+        ({"submit": {"kind": "418"}}, ["submit", 0, "kind"]),
+        ({"submit": {"kind": "429", "probability": 2}}, ["submit", 0, "probability"]),
+        ({"submit": {"kind": "429", "often": 2}}, ["submit", 0, "often"]),
+        ({"webhook": {"kind": "reset"}}, ["webhook", 0, "kind"]),
+    ],
+)
+async def test_a_mistake_in_the_faults_is_named(fal: Fal, faults: dict[str, Any], loc: list[Any]) -> None:
+    answer = await fal.http.post(FAULTS, json=faults)
+    assert answer.status_code == 422
+    assert [entry["loc"] for entry in answer.json()["detail"]] == [loc]
+
+
+async def test_health_and_unknown_addresses(http: httpx.AsyncClient) -> None:
+    assert (await http.get("/healthz")).json()["status"] == "ok"
+    missing = await http.get("/nowhere")
+    assert (missing.status_code, missing.json()) == (404, {"detail": "Not Found"})
+    assert (await http.get(f"{APP}/image-to-video")).status_code == 405

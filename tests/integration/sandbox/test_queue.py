@@ -1,0 +1,265 @@
+"""The queue's routes and states, as the contract draws them."""
+
+import asyncio
+import json
+from collections.abc import Callable
+
+import httpx
+import pytest
+
+from tests.integration.sandbox.driver import APP, ENDPOINT, QUICK, Fal
+from tests.integration.sandbox.receiver import Receiver
+from tests.integration.sandbox.server import Server
+
+UNKNOWN = "019e161b-386c-7d33-8106-f2de1a3ff595"
+
+
+async def test_submit_answers_200_with_absolute_addresses_without_the_sub_path(fal: Fal, server: Server) -> None:
+    answer = await fal.post()
+    body = answer.json()
+    url = f"{server.url}{APP}/requests/{body['request_id']}"
+    assert answer.status_code == 200
+    assert answer.headers["x-fal-request-id"] == body["request_id"]
+    assert body == {
+        "status": "IN_QUEUE",
+        "request_id": body["request_id"],
+        "response_url": url,
+        "status_url": f"{url}/status",
+        "cancel_url": f"{url}/cancel",
+        "logs": None,
+        "metrics": {},
+        "queue_position": 0,
+    }
+
+
+async def test_a_job_is_202_until_it_is_done_and_then_200(fal: Fal) -> None:
+    request_id = await fal.submit("sandbox:no-video sandbox:queue-seconds=0.2 sandbox:seconds=0.2")
+    queued = await fal.status(request_id)
+    await fal.reach(request_id, "IN_PROGRESS")
+    running = await fal.status(request_id)
+    early = await fal.result(request_id)
+    await fal.reach(request_id, "COMPLETED")
+    done = await fal.status(request_id)
+    assert (queued.status_code, running.status_code, done.status_code) == (202, 202, 200)
+    assert queued.json()["queue_position"] == 0
+    assert running.json()["logs"] is None
+    assert done.json()["metrics"]["inference_time"] == pytest.approx(0.2, abs=0.15)
+    assert "error" not in done.json()
+    assert (early.status_code, early.json()) == (400, {"detail": "Request is still in progress"})
+
+
+@pytest.mark.parametrize("form", ["", "/", "/response"])
+async def test_the_result_is_the_raw_output_under_three_addresses(fal: Fal, form: str) -> None:
+    request_id = await fal.submit(seed=7)
+    await fal.finish(request_id)
+    answer = await fal.http.get(f"{APP}/requests/{request_id}{form}")
+    assert answer.status_code == 200
+    assert answer.headers["x-fal-billable-units"] == "108"
+    assert answer.headers["x-fal-request-id"] == request_id
+    assert answer.json()["seed"] == 7
+    assert answer.json()["video"].keys() == {"url", "content_type", "file_name", "file_size"}
+
+
+@pytest.mark.parametrize("form", ["/status", "/status/"])
+@pytest.mark.parametrize(("logs", "shown"), [("1", []), ("true", []), ("0", None), ("false", None)])
+async def test_status_shows_logs_only_when_asked(fal: Fal, form: str, logs: str, shown: list[str] | None) -> None:
+    request_id = await fal.submit()
+    await fal.finish(request_id)
+    answer = await fal.http.get(f"{APP}/requests/{request_id}{form}", params={"logs": logs})
+    assert answer.json()["logs"] == shown
+
+
+@pytest.mark.parametrize(("method", "action"), [("GET", "/status"), ("GET", ""), ("PUT", "/cancel")])
+async def test_the_long_form_is_405(fal: Fal, method: str, action: str) -> None:
+    request_id = await fal.submit()
+    answer = await fal.http.request(method, f"{ENDPOINT}/requests/{request_id}{action}")
+    assert answer.status_code == 405
+
+
+@pytest.mark.parametrize(("method", "action"), [("GET", "/status"), ("GET", ""), ("PUT", "/cancel")])
+async def test_an_unknown_id_is_404(fal: Fal, method: str, action: str) -> None:
+    answer = await fal.http.request(method, f"{APP}/requests/{UNKNOWN}{action}")
+    assert (answer.status_code, answer.json()) == (404, {"status": "NOT_FOUND"})
+
+
+async def test_a_known_id_under_another_app_is_404(fal: Fal) -> None:
+    request_id = await fal.submit()
+    assert (await fal.http.get(f"/queue/bytedance/other/requests/{request_id}/status")).status_code == 404
+
+
+async def test_submit_is_not_deduplicated(fal: Fal) -> None:
+    prompt = "sandbox:no-video twice the same"
+    assert await fal.submit(prompt) != await fal.submit(prompt)
+    assert len(await fal.records(prompt)) == 2
+
+
+async def test_a_wrong_path_is_accepted_completes_at_once_and_is_404(fal: Fal) -> None:
+    accepted = await fal.http.post(f"{APP}/xyz", json={"prompt": QUICK})
+    result = await fal.finish(accepted.json()["request_id"])
+    assert accepted.status_code == 200
+    assert (result.status_code, result.json()) == (404, {"detail": "Path /xyz not found"})
+    assert result.headers["x-fal-billable-units"] == "0"
+
+
+async def test_an_empty_body_is_an_empty_object(fal: Fal) -> None:
+    accepted = await fal.http.post(ENDPOINT)
+    result = await fal.finish(accepted.json()["request_id"])
+    assert [entry["type"] for entry in result.json()["detail"]] == ["missing", "missing"]
+
+
+@pytest.mark.parametrize("body", [b"{", b"\xff\xfe", b'{"prompt": '])
+async def test_a_malformed_body_is_a_platform_error(fal: Fal, body: bytes) -> None:
+    answer = await fal.http.post(ENDPOINT, content=body)
+    assert answer.status_code == 400
+    assert answer.json()["error_type"] == answer.headers["x-fal-error-type"] == "bad_request"
+
+
+async def test_a_namespaced_endpoint_keeps_three_segments(fal: Fal, server: Server) -> None:
+    answer = await fal.http.post("/queue/workflows/someone/flow", json={})
+    assert answer.json()["status_url"].startswith(f"{server.url}/queue/workflows/someone/flow/requests/")
+
+
+@pytest.mark.parametrize("headers", [{}, {"Authorization": "Key"}, {"Authorization": "Basic abc"}])
+@pytest.mark.parametrize("path", [ENDPOINT, "/run/bytedance/seedance-2.0/image-to-video"])
+async def test_without_a_key_nothing_is_accepted(server: Server, headers: dict[str, str], path: str) -> None:
+    async with httpx.AsyncClient(base_url=server.url, headers=headers) as stranger:
+        before = (await stranger.get("/_sandbox/requests/count")).json()
+        answer = await stranger.post(path, json={"prompt": QUICK})
+        after = (await stranger.get("/_sandbox/requests/count")).json()
+    assert (answer.status_code, answer.json()) == (401, {"detail": "invalid key credentials"})
+    assert before == after
+
+
+async def test_the_key_is_checked_when_one_is_set(start: Callable[..., Server]) -> None:
+    server = start(key="id:secret")
+    probe = f"{APP}/requests/{UNKNOWN}/status"
+    async with httpx.AsyncClient(base_url=server.url) as http:
+        good = await http.get(probe, headers={"Authorization": "Key id:secret"})
+        bad = await http.get(probe, headers={"Authorization": "Key id:other"})
+        bearer = await http.get(probe, headers={"Authorization": "Bearer nonsense"})
+    assert (good.status_code, bad.status_code, bearer.status_code) == (404, 401, 401)
+    assert bearer.json() == {"detail": "bearer: unable to decode issuer"}
+
+
+async def test_a_queued_job_that_is_cancelled_never_starts(fal: Fal, receiver: Receiver) -> None:
+    request_id = await fal.submit("sandbox:stuck-queue", webhook=receiver.url)
+    answer = await fal.cancel(request_id)
+    result = await fal.finish(request_id)
+    status = (await fal.status(request_id)).json()
+    again = await fal.cancel(request_id)
+    assert (answer.status_code, answer.json()) == (202, {"status": "CANCELLATION_REQUESTED"})
+    assert (result.status_code, result.json()["detail"]) == (499, "Request cancelled by the client.")
+    assert result.headers["x-fal-error-type"] == status["error_type"] == "client_cancelled"
+    assert (again.status_code, again.json()) == (400, {"status": "ALREADY_COMPLETED"})
+    assert receiver.deliveries == []
+
+
+async def test_a_running_job_that_is_cancelled_frees_its_slot_and_costs_nothing(
+    start: Callable[..., Server], connect: Callable[[Server], httpx.AsyncClient]
+) -> None:
+    async with connect(start(concurrency=1)) as http:
+        fal = Fal(http)
+        first = await fal.submit("sandbox:hang")
+        await fal.reach(first, "IN_PROGRESS")
+        second = await fal.submit()
+        await fal.cancel(first)
+        assert (await fal.finish(first)).status_code == 499
+        assert (await fal.record(first))["billable_units"] == 0
+        assert (await fal.finish(second)).status_code == 200
+
+
+async def test_more_jobs_than_slots_wait_in_order(
+    start: Callable[..., Server], connect: Callable[[Server], httpx.AsyncClient]
+) -> None:
+    async with connect(start(concurrency=2)) as http:
+        fal = Fal(http)
+        running = [await fal.submit("sandbox:hang") for _ in range(2)]
+        for request_id in running:
+            await fal.reach(request_id, "IN_PROGRESS")
+        waiting = [await fal.submit() for _ in range(3)]
+        last_of_all = await fal.submit(headers={"X-Fal-Queue-Priority": "low"})
+        urgent = await fal.submit("sandbox:hang")
+        await asyncio.sleep(0.1)
+        positions = [(await fal.status(request_id)).json()["queue_position"] for request_id in waiting]
+        crowded = await fal.post(query={"fal_max_queue_length": "2"})
+        await fal.cancel(running[0])
+        await fal.reach(urgent, "IN_PROGRESS")
+        low = await fal.state(last_of_all)
+    assert positions == [0, 1, 2]
+    assert crowded.status_code == 429
+    assert low == "IN_QUEUE"
+
+
+async def test_a_start_deadline_that_passes_is_504_of_the_user(fal: Fal, receiver: Receiver) -> None:
+    deadline = {"X-Fal-Request-Timeout": "0.2"}
+    request_id = await fal.submit("sandbox:stuck-queue", headers=deadline, webhook=receiver.url)
+    result = await fal.finish(request_id)
+    (delivery,) = await receiver.expect()
+    assert result.status_code == 504
+    assert result.headers["x-fal-request-timeout-type"] == "user"
+    assert (await fal.status(request_id)).json()["error_type"] == "request_timeout"
+    assert delivery.body["status"] == "ERROR"
+
+
+async def test_a_start_deadline_says_nothing_about_a_job_that_started(fal: Fal) -> None:
+    prompt = "sandbox:no-video sandbox:seconds=0.4"
+    assert (await fal.outcome(prompt, headers={"X-Fal-Request-Timeout": "0.2"})).status_code == 200
+
+
+@pytest.mark.parametrize("seconds", ["soon", "0.1", "-1", "nan"])
+async def test_a_malformed_start_deadline_is_400(fal: Fal, seconds: str) -> None:
+    answer = await fal.post(headers={"X-Fal-Request-Timeout": seconds})
+    assert (answer.status_code, answer.json()["error_type"]) == (400, "bad_request")
+
+
+async def test_the_status_stream_ends_after_completed(fal: Fal) -> None:
+    request_id = await fal.submit("sandbox:no-video sandbox:queue-seconds=0.1 sandbox:seconds=0.1")
+    answer = await fal.http.get(f"{APP}/requests/{request_id}/status/stream")
+    events = [json.loads(line.removeprefix("data: ")) for line in answer.text.splitlines() if line]
+    assert answer.headers["content-type"].startswith("text/event-stream")
+    assert [event["status"] for event in events] == ["IN_QUEUE", "IN_PROGRESS", "COMPLETED"]
+
+
+async def test_run_waits_for_the_output_and_is_billed_like_the_queue(fal: Fal) -> None:
+    body = {"prompt": QUICK, "image_url": "https://fal.media/a.png", "duration": "4"}
+    answer = await fal.http.post("/run/bytedance/seedance-2.0/image-to-video", json=body)
+    assert answer.json()["video"]["content_type"] == "video/mp4"
+    assert answer.headers["x-fal-billable-units"] == "86.4"
+    assert (await fal.record(answer.headers["x-fal-request-id"]))["status"] == "COMPLETED"
+
+
+async def test_run_stream_is_one_event(fal: Fal) -> None:
+    body = {"prompt": QUICK, "image_url": "https://fal.media/a.png"}
+    answer = await fal.http.post("/run/bytedance/seedance-2.0/image-to-video/stream", json=body)
+    (line,) = answer.text.splitlines()[:-1]
+    assert json.loads(line.removeprefix("data: "))["video"]["file_name"] == "video.mp4"
+
+
+async def test_run_does_not_queue(start: Callable[..., Server], connect: Callable[[Server], httpx.AsyncClient]) -> None:
+    async with connect(start(concurrency=1)) as http:
+        fal = Fal(http)
+        await fal.reach(await fal.submit("sandbox:hang"), "IN_PROGRESS")
+        answer = await http.post("/run/bytedance/seedance-2.0/image-to-video", json={"prompt": QUICK})
+    assert answer.status_code == 429
+    assert answer.json()["detail"][0]["type"] == "concurrent_requests_limit"
+    assert answer.headers["x-fal-needs-retry"] == "1"
+
+
+async def test_the_unknowns_are_switches(
+    start: Callable[..., Server], connect: Callable[[Server], httpx.AsyncClient]
+) -> None:
+    server = start(status_errors=1, cancel_answer="OK", response_suffix=1, bill_blocked=1, result_ttl=300)
+    async with connect(server) as http:
+        fal = Fal(http)
+        accepted = (await fal.post("sandbox:stuck-queue")).json()
+        cancelled = await fal.cancel(accepted["request_id"])
+        blocked = await fal.submit("sandbox:policy")
+        billed = await fal.finish(blocked)
+        status = (await fal.status(blocked)).json()
+        await asyncio.sleep(0.5)  # longer than 300 seconds of a clock that runs 1,000 times as fast
+        forgotten = await fal.result(blocked)
+    assert accepted["response_url"].endswith("/response")
+    assert cancelled.json() == {"status": "OK"}
+    assert billed.headers["x-fal-billable-units"] == "108"
+    assert (status["error"], status["error_type"]) == ("Invalid status code: 422", "content_policy_violation")
+    assert forgotten.status_code == 404

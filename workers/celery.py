@@ -1,0 +1,37 @@
+"""The Celery app: queues and serialisation from ``service.queue``, the beat schedule, one runtime per process."""
+
+from typing import Any
+
+from celery.signals import setup_logging, worker_init, worker_shutdown
+
+from service import log
+from service.queue import beat_schedule, celery_app
+from service.settings import Settings
+from workers import runtime
+
+settings = Settings()
+app = celery_app(settings)
+app.conf.update(
+    imports=["workers.tasks"],
+    beat_schedule=beat_schedule(),
+    beat_scheduler="celery.beat:Scheduler",  # the schedule is code: nothing to keep in a file
+    beat_max_loop_interval=1,
+    worker_pool="threads",
+    worker_concurrency=8,
+    worker_disable_rate_limits=True,
+)
+
+
+@setup_logging.connect  # type: ignore[untyped-decorator]
+def _configure_logging(**_: Any) -> None:
+    log.configure(settings.log_level)
+
+
+@worker_init.connect  # type: ignore[untyped-decorator]
+def _open(**_: Any) -> None:
+    runtime.open_process(settings)
+
+
+@worker_shutdown.connect  # type: ignore[untyped-decorator]
+def _close(**_: Any) -> None:
+    runtime.close_process()
