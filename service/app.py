@@ -1,4 +1,4 @@
-"""The gateway as an ASGI app: lifespan, middleware, routers, handlers; nothing else."""
+"""The gateway as an ASGI app: lifespan, middleware, routes; nothing else."""
 
 import gc
 from collections.abc import AsyncIterator
@@ -7,9 +7,8 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 from service import log
-from service.api import admin, docs, generations, handlers, health, uploads
+from service.api import routes, uploads
 from service.api.middleware import BodyLimit, Frame
-from service.api.openapi import describe
 from service.runtime import open_runtime
 from service.settings import Settings
 
@@ -25,11 +24,7 @@ def create_app(settings: Settings) -> FastAPI:
             yield
 
     app = FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None)
-    for router in (generations.router, uploads.router, admin.router, health.router, docs.router):
-        app.include_router(router)
-    app.mount(docs.ASSETS, docs.assets())
-    describe(app)
-    handlers.install(app)
+    routes.install(app)
     app.add_middleware(
         BodyLimit,
         limit=settings.max_body_bytes,

@@ -22,7 +22,7 @@ class Outcome:
 
     @property
     def ok(self) -> bool:
-        return self.code < 300  # noqa: PLR2004 - the border of success
+        return self.code < 300
 
     @property
     def message(self) -> str:

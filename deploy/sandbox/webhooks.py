@@ -69,7 +69,7 @@ class Webhooks:
                 allow_redirects=False,
                 timeout=aiohttp.ClientTimeout(total=timeout),
             ) as answer:
-                return 200 <= answer.status < 400  # noqa: PLR2004
+                return 200 <= answer.status < 400
         except aiohttp.InvalidURL:
             return True
         except (aiohttp.ClientError, OSError):
@@ -82,7 +82,7 @@ def message(job: Job, *, payload_lost: bool = False) -> dict[str, Any]:
         raise ValueError("not completed yet")
     ids = {"request_id": job.request_id, "gateway_request_id": gateway_request_id(job)}
     state: dict[str, Any] = {"status": "OK"} if outcome.ok else {"status": "ERROR", "error": _error(outcome.code)}
-    if payload_lost or outcome.code == 404:  # noqa: PLR2004 - a wrong path has no output to serialise
+    if payload_lost or outcome.code == 404:
         return {**ids, **state, "payload": None, "payload_error": PAYLOAD_ERROR}
     return {**ids, **state, "payload": outcome.body}
 

@@ -24,7 +24,7 @@ async def run(request: Request) -> Response:
         return refusals.json_error(404, "Not Found")
     runtime: Runtime = request.app.state.runtime
     answer = await runtime.gate.admit(request, lambda: _run(request, runtime, address), "submit")
-    return _as_event(answer) if streamed and answer.status_code == 200 else answer  # noqa: PLR2004
+    return _as_event(answer) if streamed and answer.status_code == 200 else answer
 
 
 async def _run(request: Request, runtime: Runtime, address: EndpointAddress) -> Response:

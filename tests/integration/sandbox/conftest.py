@@ -51,6 +51,21 @@ async def fal(http: httpx.AsyncClient) -> Fal:
     return Fal(http)
 
 
+@pytest.fixture(scope="session")
+def narrow_server() -> Iterator[Server]:
+    started = Server(speed=SPEED, concurrency=1)
+    yield started
+    assert started.stop() == (0, "")
+
+
+@pytest.fixture
+async def narrow(narrow_server: Server, connect: Callable[[Server], httpx.AsyncClient]) -> AsyncIterator[Fal]:
+    """A sandbox that runs one job at a time and has none yet."""
+    async with connect(narrow_server) as http:
+        (await http.post("/_sandbox/reset")).raise_for_status()
+        yield Fal(http)
+
+
 @pytest.fixture
 def connect() -> Callable[[Server], httpx.AsyncClient]:
     return lambda server: httpx.AsyncClient(base_url=server.url, headers=KEY, timeout=30, verify=NO_TLS)

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
@@ -10,7 +10,6 @@ import pytest
 
 from tests.integration.sandbox.driver import APP, ENDPOINT, QUICK, Fal
 from tests.integration.sandbox.receiver import Receiver
-from tests.integration.sandbox.server import Server
 from tests.integration.sandbox.signatures import Verifier
 
 FAULTS = "/_sandbox/faults"
@@ -52,19 +51,18 @@ async def test_the_count_follows_the_list(fal: Fal) -> None:
     assert len((await fal.http.get("/_sandbox/requests")).json()) == before + 1
 
 
-async def test_reset_forgets_jobs_refusals_and_faults(
-    start: Callable[..., Server], connect: Callable[[Server], httpx.AsyncClient], receiver: Receiver
-) -> None:
-    async with connect(start()) as http:
-        fal = Fal(http)
-        request_id = await fal.submit("sandbox:no-video sandbox:seconds=0.2", webhook=receiver.url)
-        refusals = [(await fal.post("sandbox:429=1")).status_code]
-        await strike(fal, status={"kind": "500"})
-        await http.post("/_sandbox/reset")
-        refusals.append((await fal.post("sandbox:429=1")).status_code)
-        await asyncio.sleep(0.3)
-        assert (await http.get("/_sandbox/requests")).json() == []
-        assert (await fal.status(request_id)).status_code == 404
+async def test_reset_forgets_jobs_refusals_and_faults(narrow: Fal, receiver: Receiver) -> None:
+    running = await narrow.submit("sandbox:no-video sandbox:seconds=0.2", webhook=receiver.url)
+    refusals = [(await narrow.post("sandbox:429=1")).status_code]
+    waiting = asyncio.create_task(narrow.http.get(f"{APP}/requests/{running}/status/stream"))
+    await asyncio.sleep(0.05)
+    await strike(narrow, status={"kind": "500"})
+    await narrow.http.post("/_sandbox/reset")
+    refusals.append((await narrow.post("sandbox:429=1")).status_code)
+    await asyncio.sleep(0.3)
+    assert (await narrow.http.get("/_sandbox/requests")).json() == []
+    assert (await narrow.status(running)).status_code == 404
+    assert "COMPLETED" not in (await waiting).text
     assert refusals == [429, 429]
     assert receiver.deliveries == []
 

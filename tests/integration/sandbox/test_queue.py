@@ -154,40 +154,32 @@ async def test_a_queued_job_that_is_cancelled_never_starts(fal: Fal, receiver: R
     assert receiver.deliveries == []
 
 
-async def test_a_running_job_that_is_cancelled_frees_its_slot_and_costs_nothing(
-    start: Callable[..., Server], connect: Callable[[Server], httpx.AsyncClient]
-) -> None:
-    async with connect(start(concurrency=1)) as http:
-        fal = Fal(http)
-        first = await fal.submit("sandbox:hang")
-        await fal.reach(first, "IN_PROGRESS")
-        second = await fal.submit()
-        await fal.cancel(first)
-        assert (await fal.finish(first)).status_code == 499
-        assert (await fal.record(first))["billable_units"] == 0
-        assert (await fal.finish(second)).status_code == 200
+async def test_a_running_job_that_is_cancelled_frees_its_slot_and_costs_nothing(narrow: Fal) -> None:
+    first = await narrow.submit("sandbox:hang")
+    await narrow.reach(first, "IN_PROGRESS")
+    second = await narrow.submit()
+    await narrow.cancel(first)
+    assert (await narrow.finish(first)).status_code == 499
+    assert (await narrow.record(first))["billable_units"] == 0
+    assert (await narrow.finish(second)).status_code == 200
 
 
-async def test_more_jobs_than_slots_wait_in_order(
-    start: Callable[..., Server], connect: Callable[[Server], httpx.AsyncClient]
-) -> None:
-    async with connect(start(concurrency=2)) as http:
-        fal = Fal(http)
-        running = [await fal.submit("sandbox:hang") for _ in range(2)]
-        for request_id in running:
-            await fal.reach(request_id, "IN_PROGRESS")
-        waiting = [await fal.submit() for _ in range(3)]
-        last_of_all = await fal.submit(headers={"X-Fal-Queue-Priority": "low"})
-        urgent = await fal.submit("sandbox:hang")
-        await asyncio.sleep(0.1)
-        positions = [(await fal.status(request_id)).json()["queue_position"] for request_id in waiting]
-        crowded = await fal.post(query={"fal_max_queue_length": "2"})
-        await fal.cancel(running[0])
-        await fal.reach(urgent, "IN_PROGRESS")
-        low = await fal.state(last_of_all)
-    assert positions == [0, 1, 2]
-    assert crowded.status_code == 429
-    assert low == "IN_QUEUE"
+async def test_more_jobs_than_slots_wait_in_order_and_low_priority_last(narrow: Fal) -> None:
+    running = await narrow.submit("sandbox:hang")
+    await narrow.reach(running, "IN_PROGRESS")
+    low = await narrow.submit(headers={"X-Fal-Queue-Priority": "low"})
+    waiting = [await narrow.submit() for _ in range(3)]
+    blocking = await narrow.submit("sandbox:hang")
+    await asyncio.sleep(0.05)
+    positions = [(await narrow.status(request_id)).json()["queue_position"] for request_id in waiting]
+    crowded = await narrow.post(query={"fal_max_queue_length": "4"})
+    roomy = await narrow.post("sandbox:stuck-queue", query={"fal_max_queue_length": "5"})
+    await narrow.cancel(running)
+    await narrow.reach(blocking, "IN_PROGRESS")
+    states = [await narrow.state(request_id) for request_id in (*waiting, low)]
+    assert positions == [1, 2, 3]
+    assert (crowded.status_code, roomy.status_code) == (429, 200)
+    assert states == ["COMPLETED", "COMPLETED", "COMPLETED", "IN_QUEUE"]
 
 
 async def test_a_start_deadline_that_passes_is_504_of_the_user(fal: Fal, receiver: Receiver) -> None:
@@ -235,11 +227,9 @@ async def test_run_stream_is_one_event(fal: Fal) -> None:
     assert json.loads(line.removeprefix("data: "))["video"]["file_name"] == "video.mp4"
 
 
-async def test_run_does_not_queue(start: Callable[..., Server], connect: Callable[[Server], httpx.AsyncClient]) -> None:
-    async with connect(start(concurrency=1)) as http:
-        fal = Fal(http)
-        await fal.reach(await fal.submit("sandbox:hang"), "IN_PROGRESS")
-        answer = await http.post("/run/bytedance/seedance-2.0/image-to-video", json={"prompt": QUICK})
+async def test_run_does_not_queue(narrow: Fal) -> None:
+    await narrow.reach(await narrow.submit("sandbox:hang"), "IN_PROGRESS")
+    answer = await narrow.http.post("/run/bytedance/seedance-2.0/image-to-video", json={"prompt": QUICK})
     assert answer.status_code == 429
     assert answer.json()["detail"][0]["type"] == "concurrent_requests_limit"
     assert answer.headers["x-fal-needs-retry"] == "1"

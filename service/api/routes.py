@@ -1,0 +1,14 @@
+"""All routes of the gateway, and the document that describes them."""
+
+from fastapi import FastAPI
+
+from service.api import admin, docs, generations, handlers, health, uploads
+from service.api.openapi import describe
+
+
+def install(app: FastAPI) -> None:
+    for router in (generations.router, uploads.router, admin.router, health.router, docs.router):
+        app.include_router(router)
+    app.mount(docs.ASSETS, docs.assets())
+    describe(app)
+    handlers.install(app)

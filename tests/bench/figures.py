@@ -1,0 +1,128 @@
+"""A figure: what was measured, beside what it is held against; a table for people, ``bench.json`` for programs."""
+
+import json
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+
+@dataclass(frozen=True)
+class Target:
+    """The border between good and bad: a value, or the ratio to the floor where there is one."""
+
+    limit: float
+    at_least: bool = False
+
+    def met_by(self, number: float) -> bool:
+        return number >= self.limit if self.at_least else number <= self.limit
+
+    def __str__(self) -> str:
+        return f"{'>=' if self.at_least else '<='} {_short(self.limit)}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figure:
+    name: str
+    value: float
+    unit: str
+    floor: float | None = None
+    """The same in the same run, of the least that could do the job."""
+    target: Target | None = None
+    """Of the ratio where there is a floor, else of the value; None: for information."""
+    raw: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def ratio(self) -> float | None:
+        return None if self.floor is None else self.value / self.floor
+
+    @property
+    def ok(self) -> bool | None:
+        if self.target is None:
+            return None
+        return self.target.met_by(self.value if self.ratio is None else self.ratio)
+
+    def record(self) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "value": _rounded(self.value),
+            "unit": self.unit,
+            "floor": _rounded(self.floor),
+            "ratio": _rounded(self.ratio),
+            "target": None if self.target is None else self.target.limit,
+            "ok": self.ok,
+        }
+
+
+def compared(
+    name: str, ours: Sequence[float], floor: Sequence[float], *, at_least: float | None, **raw: Any
+) -> Figure:
+    """Requests per second of interleaved rounds; medians, because a shared machine has bad seconds."""
+    return Figure(
+        name=name,
+        value=statistics.median(ours),
+        unit="requests/s",
+        floor=statistics.median(floor),
+        target=None if at_least is None else Target(at_least, at_least=True),
+        raw={"ours": _whole(ours), "floor": _whole(floor), **raw},
+    )
+
+
+def latency(name: str, samples: Sequence[float], *, at_most: float) -> Figure:
+    """The median of latencies in seconds, told in milliseconds."""
+    milliseconds = sorted(sample * 1000 for sample in samples)
+    cuts = statistics.quantiles(milliseconds, n=100)
+    return Figure(
+        name=name,
+        value=cuts[49],
+        unit="ms (p50)",
+        target=Target(at_most),
+        raw={
+            "samples": len(milliseconds),
+            **{f"p{n}": round(cuts[n - 1], 2) for n in (10, 50, 90, 99)},
+            "least": round(milliseconds[0], 2),
+            "most": round(milliseconds[-1], 2),
+        },
+    )
+
+
+def write(figures: Sequence[Figure], path: Path) -> None:
+    path.write_text(json.dumps([figure.record() for figure in figures], indent=2) + "\n")
+
+
+def show(figures: Sequence[Figure], console: Console) -> None:
+    table = Table(title="Seedance Gateway: measured", title_justify="left")
+    for heading in ("name", "value", "unit", "floor", "ratio", "target", "ok"):
+        table.add_column(heading, justify="left" if heading in ("name", "unit") else "right", no_wrap=True)
+    for figure in figures:
+        table.add_row(
+            figure.name,
+            _short(figure.value),
+            figure.unit,
+            _short(figure.floor),
+            _short(figure.ratio),
+            "" if figure.target is None else str(figure.target),
+            {None: "", True: "[green]yes[/]", False: "[bold red]NO[/]"}[figure.ok],
+        )
+    console.print(table)
+    for figure in figures:
+        if figure.raw:
+            console.print(f"[bold]{figure.name}[/]: {json.dumps(figure.raw)}", highlight=False, soft_wrap=True)
+
+
+def _rounded(number: float | None) -> float | None:
+    return None if number is None else round(number, 4)
+
+
+def _short(number: float | None) -> str:
+    if number is None:
+        return ""
+    return f"{number:,.0f}" if abs(number) >= 100 else f"{number:.3g}"
+
+
+def _whole(numbers: Sequence[float]) -> list[int]:
+    return [round(number) for number in numbers]

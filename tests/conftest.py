@@ -1,0 +1,168 @@
+"""What tests share: a real Redis, a real sandbox, the gateway as an ASGI app, and time that stands still."""
+
+import gc
+import json
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+import httpx
+import pytest
+import redis as redis_py
+from fastapi import FastAPI
+
+from service import log
+from service.cli.children import Child
+from service.cli.embedded_redis import EmbeddedRedis
+from service.domain.tenant import Tenant
+from service.runtime import Runtime, open_runtime
+from service.settings import PREFIX, Settings
+from service.store.redis import Redis
+from tests import factories
+from tests.factories import Clock
+
+#: A video in well under half a second.
+SANDBOX_SPEED = 200
+
+Connect = Callable[..., Awaitable[httpx.AsyncClient]]
+"""``await connect()``: a client with a key of a fresh tenant. ``await connect(tenant, scopes=...)``: of this one."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _nobody_elses_settings() -> None:
+    """The developer's own GATEWAY_* variables are not what is tested; and logs look as in production."""
+    for name in [name for name in os.environ if name.upper().startswith(PREFIX)]:
+        del os.environ[name]
+    log.configure("INFO")
+
+
+@pytest.fixture(scope="session")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedRedis]:
+    server = EmbeddedRedis(tmp_path_factory.mktemp("redis"))
+    try:
+        yield server.start()
+    finally:
+        server.end()
+
+
+@pytest.fixture
+def redis_url(redis_server: EmbeddedRedis) -> str:
+    """An empty Redis."""
+    with redis_py.Redis.from_url(redis_server.url) as client:
+        client.flushall()
+    return redis_server.url
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """Begins at the present, in whole seconds, and then moves only when told to."""
+    return Clock(datetime.now(UTC).replace(microsecond=0))
+
+
+@pytest.fixture
+def settings(redis_url: str) -> Settings:
+    """Override it in a module to change what ``redis``, ``runtime``, ``app`` and ``api`` are made from."""
+    return factories.settings(redis_url)
+
+
+@pytest.fixture
+async def redis(settings: Settings) -> AsyncIterator[Redis]:
+    async with Redis(settings.redis_url, timeout=settings.redis_timeout) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def runtime(settings: Settings, clock: Clock) -> AsyncIterator[Runtime]:
+    """What a worker has; beside ``app`` it stands for another process."""
+    async with open_runtime(settings, clock=clock) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def sandbox_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    folder = tmp_path_factory.mktemp("sandbox")
+    child = Child(
+        "sandbox",
+        [sys.executable, "-m", "sandbox", "--port", "0", "--data", str(folder)],
+        log=folder / "sandbox.log",
+        environment={"SANDBOX_SPEED": str(SANDBOX_SPEED)},
+        stdout=subprocess.PIPE,
+    )
+    assert child.process.stdout is not None
+    try:
+        line = child.process.stdout.readline()
+        assert line, child.story()
+        yield json.loads(line)["url"]
+    finally:
+        child.end()
+        child.process.stdout.close()
+
+
+@pytest.fixture
+async def app(settings: Settings, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[FastAPI]:
+    """The gateway, started, on the test's clock."""
+    from service import app as module
+
+    monkeypatch.setattr(module, "open_runtime", partial(open_runtime, clock=clock))
+    made = module.create_app(settings)
+    async with made.router.lifespan_context(made):
+        yield made
+    gc.unfreeze()  # the lifespan froze what start-up made; hundreds of apps would pile up
+
+
+@pytest.fixture
+async def connect(app: FastAPI) -> AsyncIterator[Connect]:
+    async with AsyncExitStack() as stack:
+
+        async def client(tenant: Tenant | None = None, **key: Any) -> httpx.AsyncClient:
+            tenants = app.state.runtime.tenants
+            tenant = tenant or await tenants.create("acme")
+            text = (await tenants.create_key(tenant.id, **key)).text
+            return await stack.enter_async_context(client_of(app, text))
+
+        yield client
+
+
+@pytest.fixture
+async def tenant(app: FastAPI) -> Tenant:
+    """Whose key ``api`` holds."""
+    made: Tenant = await app.state.runtime.tenants.create("acme")
+    return made
+
+
+@pytest.fixture
+async def api(connect: Connect, tenant: Tenant) -> httpx.AsyncClient:
+    return await connect(tenant)
+
+
+@pytest.fixture
+async def stranger(connect: Connect) -> httpx.AsyncClient:
+    """Another tenant."""
+    return await connect()
+
+
+@pytest.fixture
+async def anonymous(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
+    async with client_of(app) as client:
+        yield client
+
+
+@pytest.fixture
+async def operator(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
+    """With the admin token."""
+    async with client_of(app, factories.ADMIN_TOKEN) as client:
+        yield client
+
+
+def client_of(app: FastAPI, key: str | None = None, *, raises: bool = True) -> httpx.AsyncClient:
+    """``raises``: an unhandled error in the app fails the test instead of becoming a 500."""
+    return httpx.AsyncClient(
+        transport=httpx.ASGITransport(app, raise_app_exceptions=raises),
+        base_url="http://gateway.test",
+        headers={} if key is None else {"authorization": f"Bearer {key}"},
+    )

@@ -1,0 +1,171 @@
+"""Plain functions with sane defaults; every keyword replaces one field."""
+
+import secrets
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from pydantic import SecretStr
+
+from service.domain import ids
+from service.domain.generation import Due, Failure, Generation, LogLine, Output, Status, Video
+from service.domain.request import CreateGeneration, RequestLimits, parse_create
+from service.domain.tenant import ApiKey, Tenant, hash_secret, new_key_text
+from service.domain.webhook import Attempt, Delivery, new_secret
+from service.settings import Settings
+
+NOW: Final = datetime(2026, 1, 31, 9, 30, tzinfo=UTC)
+PROMPT: Final = "a cat drinks coffee in a rocket"
+#: The discard port: nothing listens there, so a call to fal that a test did not mean to make fails at once.
+NOWHERE: Final = "http://127.0.0.1:9"
+SECRET_KEY: Final = "a-test-secret-key-of-enough-length"
+ADMIN_TOKEN: Final = "a-test-admin-token-of-enough-length"
+FAL_KEY: Final = "test-fal-key-id:test-fal-key-secret"
+LOOPBACK: Final = ("127.0.0.0/8", "::1/128")
+
+
+class Clock:
+    """Stands still until it is moved; called, it answers the time."""
+
+    def __init__(self, now: datetime = NOW) -> None:
+        self.now = now
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def advance(self, by: timedelta) -> datetime:
+        self.now += by
+        return self.now
+
+
+def settings(redis_url: str, **changes: Any) -> Settings:
+    """Settings that need no internet: fal is nowhere, webhooks may go to this machine."""
+    own: dict[str, Any] = {
+        "redis_url": redis_url,
+        "fal_key": SecretStr(FAL_KEY),
+        "fal_queue_url": f"{NOWHERE}/queue",
+        "fal_rest_url": f"{NOWHERE}/rest",
+        "secret_key": SecretStr(SECRET_KEY),
+        "admin_token": SecretStr(ADMIN_TOKEN),
+        "webhook_allowed_networks": LOOPBACK,
+        "shutdown_grace": timedelta(seconds=1),
+    }
+    return Settings(**{**own, **changes})
+
+
+def sandbox_settings(redis_url: str, sandbox_url: str, **changes: Any) -> Settings:
+    """The same with the sandbox in fal's place."""
+    fal = {"fal_queue_url": f"{sandbox_url}/queue", "fal_rest_url": f"{sandbox_url}/rest"}
+    return settings(redis_url, **{**fal, **changes})
+
+
+def create_body(**changes: Any) -> dict[str, Any]:
+    """The JSON of ``POST /v1/generations``; a field changed to ``...`` is left out."""
+    body = {"prompt": PROMPT, "image_url": "https://example.com/cat.png", **changes}
+    return {name: value for name, value in body.items() if value is not ...}
+
+
+def create_request(**changes: Any) -> CreateGeneration:
+    from pydantic_core import to_json
+
+    return parse_create(to_json(create_body(**changes)), RequestLimits())
+
+
+def tenant(**changes: Any) -> Tenant:
+    created_at = changes.pop("created_at", NOW)
+    made = Tenant(
+        id=ids.new(ids.TENANT, created_at),
+        name="acme",
+        webhook_secret=new_secret(),
+        pseudonym_key=secrets.token_hex(32),
+        created_at=created_at,
+    )
+    return replace(made, **changes)
+
+
+def api_key(tenant_id: str, **changes: Any) -> tuple[ApiKey, str]:
+    """The record and the text its owner holds."""
+    parts, text = new_key_text()
+    made = ApiKey(id=parts.id, tenant_id=tenant_id, secret_hash=hash_secret(parts.secret), created_at=NOW)
+    return replace(made, **changes), text
+
+
+def generation(**changes: Any) -> Generation:
+    """A fresh one, queued, of a tenant of its own; see ``in_status`` for one further on."""
+    created_at = changes.pop("created_at", NOW)
+    request = create_request()
+    made = Generation(
+        id=ids.new(ids.GENERATION, created_at),
+        tenant_id=ids.new(ids.TENANT, created_at),
+        model="bytedance/seedance-2.0/image-to-video",
+        input=request.video(),
+        fingerprint=request.fingerprint(),
+        estimated_cost=4_576_975,
+        callback_token=secrets.token_urlsafe(24),
+        created_at=created_at,
+        expires_at=created_at + timedelta(hours=24),
+        end_user_id="customer-7",
+        end_user="eu_" + secrets.token_hex(16),
+    )
+    return replace(made, **changes)
+
+
+def in_status(status: Status, **changes: Any) -> Generation:
+    """A generation that has come as far as this, with every field that goes with it."""
+    fresh = generation(**changes)
+    now = fresh.created_at + timedelta(seconds=1)
+    if status is Status.QUEUED:
+        return fresh
+    submitting = fresh.submitting(now)
+    submitted = submitting.submitted(changes.get("request_id", request_id()))
+    return {
+        Status.SUBMITTING: submitting,
+        Status.UNCONFIRMED: submitting.unconfirmed(),
+        Status.SUBMITTED: submitted,
+        Status.IN_PROGRESS: submitted.started(now),
+        Status.SUCCEEDED: submitted.started(now).succeeded(output(), 1_512_000, now),
+        Status.FAILED: submitted.started(now).failed(failure(), 0, now),
+        Status.CANCELED: fresh.canceled(0, now),
+    }[status]
+
+
+def request_id() -> str:
+    """As fal's: a UUID."""
+    text = secrets.token_hex(16)
+    return "-".join((text[:8], text[8:12], text[12:16], text[16:20], text[20:]))
+
+
+def output(**changes: Any) -> Output:
+    video = Video("https://v3b.fal.media/files/b/0a9e/video.mp4", "video/mp4", "video.mp4", 3_415_926)
+    return replace(Output(video, seed=1_234_567), **changes)
+
+
+def failure(**changes: Any) -> Failure:
+    return replace(Failure("content_policy", "The picture may show a real person."), **changes)
+
+
+def log_line(message: str = "step 1", **changes: Any) -> LogLine:
+    return replace(LogLine(message, "INFO", "2026-01-31T09:30:00.000Z"), **changes)
+
+
+def due(moment: datetime = NOW, **changes: Any) -> Due:
+    """Due for dispatch now and for the sweep in a day: what a fresh generation waits for."""
+    return replace(Due(dispatch=moment, sweep=moment + timedelta(days=1)), **changes)
+
+
+def attempt(**changes: Any) -> Attempt:
+    return replace(Attempt(at=NOW, latency_ms=12, status=500, answer="oops"), **changes)
+
+
+def delivery(**changes: Any) -> Delivery:
+    created_at = changes.pop("created_at", NOW)
+    made = Delivery(
+        id=ids.new(ids.DELIVERY, created_at),
+        tenant_id=ids.new(ids.TENANT, created_at),
+        generation_id=ids.new(ids.GENERATION, created_at),
+        event="generation.succeeded",
+        url="http://127.0.0.1:9/hook",
+        body='{"type":"generation.succeeded"}',
+        created_at=created_at,
+    )
+    return replace(made, **changes)
