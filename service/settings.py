@@ -1,5 +1,6 @@
 """Every setting, from ``GATEWAY_*`` variables; one class, no instance: whoever starts a process reads it once."""
 
+import json
 from datetime import timedelta
 from decimal import Decimal
 from ipaddress import IPv4Network, IPv6Network
@@ -32,15 +33,18 @@ Seconds = Annotated[timedelta, PlainSerializer(lambda value: value.total_seconds
 class Settings(BaseSettings):
     """Settings of the gateway and the workers. Times are seconds (``30``) or ISO 8601 durations (``PT30S``)."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", frozen=True, hide_input_in_errors=True)
 
     redis_url: Annotated[
-        str, Field(description="The store. `redis://` or `rediss://`; append-only file on, no eviction.")
+        str, Field(repr=False, description="The store. `redis://` or `rediss://`; append-only file on, no eviction.")
     ] = "redis://127.0.0.1:6379/0"
     redis_timeout: Annotated[float, Field(gt=0, description="Seconds one exchange with Redis may take.")] = 5.0
     broker_url: Annotated[
         str | None,
-        Field(description="Celery's broker, when it is not the store. Messages are hints: losing them loses nothing."),
+        Field(
+            repr=False,
+            description="Celery's broker, when it is not the store. Messages are hints: losing them loses nothing.",
+        ),
     ] = None
 
     fal_key: Annotated[SecretStr, Field(min_length=1, description="The account's fal key, `<id>:<secret>`.")]
@@ -134,6 +138,13 @@ class Settings(BaseSettings):
         Literal["DEBUG", "INFO", "WARNING", "ERROR"], Field(description="Least severe line written.")
     ] = "INFO"
 
+    @field_validator("secret_key")
+    @classmethod
+    def _every_key_is_hard_to_guess(cls, value: SecretStr) -> SecretStr:
+        for key in value.get_secret_value().split(","):
+            _hard_to_guess(SecretStr(key.strip()))
+        return value
+
     @field_validator("rates")
     @classmethod
     def _rates_are_whole(cls, value: dict[str, Decimal]) -> dict[str, Decimal]:
@@ -160,6 +171,5 @@ def _as_text(value: Any) -> str:
 
     if isinstance(value, SecretStr):
         return value.get_secret_value()
-    if isinstance(value, str):
-        return value
-    return TypeAdapter(Any).dump_json(value).decode()
+    plain = TypeAdapter(Any).dump_python(value, mode="json")
+    return plain if isinstance(plain, str) else json.dumps(plain)  # a duration's text wants no quotes

@@ -8,11 +8,13 @@ import signal
 import socket
 import sys
 import tempfile
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import uvicorn
+from PIL import Image
 
 from sandbox.app import create_app
 from sandbox.certificate import write_certificate
@@ -67,6 +69,7 @@ def serve(host: str, port: int, data: Path, *, tls: bool) -> None:
         certificate, key = write_certificate(data)
         config.ssl_certfile, config.ssl_keyfile = str(certificate), str(key)
         announcement["certificate"] = str(certificate)
+    warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the model checks sizes itself
     gc.freeze()
     gc.set_threshold(*COLLECTION)
     Server(config, announcement).run(sockets=[listener])

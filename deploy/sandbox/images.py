@@ -4,7 +4,6 @@ import asyncio
 import base64
 import binascii
 import io
-import warnings
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote_to_bytes, urlsplit
@@ -101,8 +100,7 @@ async def _at_most(stream: aiohttp.StreamReader, size: int) -> bytes:
 
 def _decode(content: bytes) -> Image.Image:
     try:
-        with warnings.catch_warnings(action="ignore"):  # Pillow's, about bombs: sizes are checked below
-            image = Image.open(io.BytesIO(content))
+        image = Image.open(io.BytesIO(content))
         _check(image)
         return ImageOps.exif_transpose(image).convert("RGB")
     except (UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError) as error:

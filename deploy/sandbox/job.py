@@ -75,6 +75,8 @@ class Job:
         watcher = asyncio.get_running_loop().create_future()
         self.watchers.append(watcher)
         await asyncio.wait([watcher], timeout=timeout)
+        if not watcher.done():
+            self.watchers.remove(watcher)
 
     def write_constants(self, response_suffix: str) -> None:
         url = f"{self.base}/queue/{self.head}/requests/{self.request_id}"

@@ -9,29 +9,19 @@ import logging
 import math
 import time
 from collections.abc import Callable
-from typing import Protocol
 
 from sandbox import endings
 from sandbox import outcome as outcomes
-from sandbox.ids import request_id
 from sandbox.job import Job, Status
 from sandbox.outcome import Outcome
+from sandbox.seedance import Seedance
 from sandbox.settings import Settings
 
 logger = logging.getLogger("sandbox")
 
 
-class Model(Protocol):
-    """What runs behind the queue."""
-
-    def judge(self, job: Job) -> Outcome | None:
-        """The outcome, if it is known without doing the work."""
-
-    async def perform(self, job: Job) -> Outcome: ...
-
-
 class Queue:
-    def __init__(self, settings: Settings, model: Model, completed: Callable[[Job], None]) -> None:
+    def __init__(self, settings: Settings, model: Seedance, completed: Callable[[Job], None]) -> None:
         self.jobs: dict[str, Job] = {}
         self.finished: list[Job] = []
         self.running = 0
@@ -160,8 +150,3 @@ class Queue:
         if not quietly:
             self._completed(job)
         self._fill_slots()
-
-
-def gateway_request_id(job: Job) -> str:
-    """Equals the request id, unless the platform tried more than once."""
-    return job.request_id if job.attempts <= 1 else request_id()

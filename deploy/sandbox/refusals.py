@@ -8,8 +8,10 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from sandbox.outcome import detail, platform_error
 
 LOCKED = "User is locked. Reason: Exhausted balance. Top up your balance at fal.ai/dashboard/billing."
+#: What nginx says for a dead upstream; the Python client retries only pages that name it.
 PROXY_PAGE = (
-    "<html>\r\n<head><title>{0}</title></head>\r\n<body>\r\n<center><h1>{0}</h1></center>\r\n</body>\r\n</html>\r\n"
+    "<html>\r\n<head><title>{0}</title></head>\r\n"
+    "<body>\r\n<center><h1>{0}</h1></center>\r\n<hr><center>nginx</center>\r\n</body>\r\n</html>\r\n"
 )
 
 

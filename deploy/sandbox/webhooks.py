@@ -10,8 +10,8 @@ import aiohttp
 
 from sandbox.chaos import Chaos, WebhookFault
 from sandbox.faults import Behaviour
+from sandbox.ids import request_id
 from sandbox.job import Job
-from sandbox.queue import gateway_request_id
 from sandbox.settings import Settings
 from sandbox.signing import Signer
 
@@ -80,11 +80,16 @@ def message(job: Job, *, payload_lost: bool = False) -> dict[str, Any]:
     outcome = job.outcome
     if outcome is None:
         raise ValueError("not completed yet")
-    ids = {"request_id": job.request_id, "gateway_request_id": gateway_request_id(job)}
+    ids = {"request_id": job.request_id, "gateway_request_id": _gateway_request_id(job)}
     state: dict[str, Any] = {"status": "OK"} if outcome.ok else {"status": "ERROR", "error": _error(outcome.code)}
     if payload_lost or outcome.code == 404:
         return {**ids, **state, "payload": None, "payload_error": PAYLOAD_ERROR}
     return {**ids, **state, "payload": outcome.body}
+
+
+def _gateway_request_id(job: Job) -> str:
+    """Equals the request id, unless the platform tried more than once."""
+    return job.request_id if job.attempts <= 1 else request_id()
 
 
 def _error(code: int) -> str:

@@ -67,7 +67,7 @@ class Child:
         with contextlib.suppress(ProcessLookupError):
             self.process.terminate()
         try:
-            return self.process.wait(within)
+            return self._ended(within)
         except subprocess.TimeoutExpired:
             return self.kill()
 
@@ -75,7 +75,13 @@ class Child:
         """``kill -9``."""
         with contextlib.suppress(ProcessLookupError):
             self.process.kill()
-        return self.process.wait(_END_SECONDS)
+        return self._ended(_END_SECONDS)
+
+    def _ended(self, within: float) -> int:
+        status = self.process.wait(within)
+        if self.process.stdout is not None:
+            self.process.stdout.close()
+        return status
 
 
 def free_port() -> int:

@@ -51,7 +51,8 @@ class Stack:
         return self
 
     def _start(self) -> None:
-        self.redis = EmbeddedRedis(self.folder).start()
+        self.redis = EmbeddedRedis(self.folder)
+        self.redis.start()
         self._start_sandbox()
         self.port = self.port or free_port()
         self.settings = self._settings()
@@ -86,7 +87,9 @@ class Stack:
     def start_gateway(self) -> None:
         command = ["-m", "service.cli", "serve", "--port", str(self.port)]
         child = self._python("gateway", *command)
-        child.wait_until(lambda: accepts(self.port or 0) and httpx.get(f"{self.base_url}/readyz").is_success)
+        child.wait_until(
+            lambda: accepts(self.port or 0) and httpx.get(f"{self.base_url}/readyz", trust_env=False).is_success
+        )
 
     def start_worker(self) -> None:
         ready = self.folder / "worker.log"

@@ -100,10 +100,10 @@ class Generation:
     id: str
     tenant_id: str
     model: str
-    input: dict[str, Any]
+    input: dict[str, Any] = field(repr=False)
     fingerprint: str
     estimated_cost: int
-    callback_token: str
+    callback_token: str = field(repr=False)
     created_at: datetime
     expires_at: datetime
     end_user_id: str | None = None

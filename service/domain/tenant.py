@@ -8,7 +8,7 @@ import hashlib
 import hmac
 import secrets
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
@@ -34,9 +34,9 @@ class Tenant:
 
     id: str
     name: str
-    webhook_secret: str
+    webhook_secret: str = field(repr=False)
     """``whsec_`` + base64: signs the webhooks of this tenant."""
-    pseudonym_key: str
+    pseudonym_key: str = field(repr=False)
     """Hex: makes end users' pseudonyms, so that one end user has another name at every tenant."""
     created_at: datetime
     pseudonym_key_version: int = 1

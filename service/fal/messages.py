@@ -34,8 +34,10 @@ Wire = Reply | NoReply
 
 def reply(status: int, headers: Mapping[str, str], content: bytes) -> Reply:
     try:
-        body = json.loads(content)
-    except ValueError:
+        body = json.loads(content, parse_constant=lambda _: None)  # NaN is JSON to Python alone
+        if b"\\ud" in content.lower():  # a lone surrogate can be read, but never written down
+            body = json.loads(json.dumps(body, ensure_ascii=False).encode(errors="replace"))
+    except (ValueError, RecursionError):
         body = None
     return Reply(status, headers, body)
 
@@ -283,12 +285,16 @@ def _output(body: Mapping[str, Any]) -> Output:
     )
 
 
+#: Beyond any video there is: past it the header is no number of ours to settle by.
+_MOST_UNITS: Final = 10**9
+
+
 def _billable_units(wire: Reply) -> Decimal | None:
     try:
         units = Decimal(wire.headers.get("x-fal-billable-units", ""))
     except InvalidOperation:
         return None
-    return units if units.is_finite() and units >= 0 else None
+    return units if units.is_finite() and 0 <= units <= _MOST_UNITS else None
 
 
 # --- cancel ----------------------------------------------------------------------------------------------------------

@@ -54,7 +54,7 @@ class DueStore:
         """Take queued generations, each with an upstream slot of its own."""
         reply = await self._redis.run(
             _CLAIM_SLOT,
-            [keys.due(Drain.DISPATCH), keys.nudged(Drain.DISPATCH), keys.SLOTS],
+            [keys.due(Drain.DISPATCH), keys.nudged(Drain.DISPATCH), keys.SLOTS, keys.CLAIMED],
             ids.milliseconds(now),
             most,
             ids.milliseconds(now + lease),

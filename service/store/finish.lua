@@ -2,7 +2,7 @@
 -- and every delivery it causes exists. All of it or nothing.
 --
 -- KEYS  1 generation  2 slots  3 due:dispatch  4 due:poll  5 due:sweep  6 due:deliver  7 nudged:dispatch
---       8 nudged:deliver  9... one key per delivery
+--       8 nudged:deliver  9 claimed  10... one key per delivery
 -- ARGV  1 id  2 version this move was made from  3 record  4 status  5 ms when it may be purged  6 channel of changes
 --       7 ms when the deliveries are due  8... id and record of each delivery
 -- RETURNS  {1, 1 if dispatch wants a nudge, 1 if deliver does} when it was in time, {0, 0, 0} when it lost
@@ -12,10 +12,11 @@ end
 redis.call("HSET", KEYS[1], "v", ARGV[2] + 1, "s", ARGV[4], "d", ARGV[3])
 redis.call("ZREM", KEYS[3], ARGV[1])
 redis.call("ZREM", KEYS[4], ARGV[1])
+redis.call("ZREM", KEYS[9], ARGV[1])
 redis.call("ZADD", KEYS[5], ARGV[5], ARGV[1])
 local deliver = false
-for n = 9, #KEYS do
-  local at = 8 + (n - 9) * 2
+for n = 10, #KEYS do
+  local at = 8 + (n - 10) * 2
   redis.call("HSET", KEYS[n], "v", 0, "d", ARGV[at + 1])
   redis.call("ZADD", KEYS[6], ARGV[7], ARGV[at])
   deliver = true

@@ -16,8 +16,9 @@ from typing import Any, Final, Self
 from redis.asyncio.connection import AbstractConnection, ConnectionPool
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.exceptions import ClusterDownError, MasterDownError, NoScriptError, OutOfMemoryError, ReadOnlyError
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import NoScriptError, RedisError, ResponseError
+from redis.exceptions import RedisError, ResponseError, TryAgainError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from service import metrics
@@ -32,18 +33,9 @@ LANES: Final = 2
 LARGEST_BATCH: Final = 256
 #: A connection unused this long is looked at before it is trusted: the server may have gone since.
 _TRUSTED_SECONDS: Final = 0.25
-#: Refusals that say "not now", not "wrong question".
-_NOT_NOW: Final = (
-    "OOM",
-    "MISCONF",
-    "READONLY",
-    "LOADING",
-    "MASTERDOWN",
-    "CLUSTERDOWN",
-    "NOREPLICAS",
-    "BUSY",
-    "TRYAGAIN",
-)
+#: Refusals that say "not now", not "wrong question"; inside a script they come as text.
+_NOT_NOW: Final = (OutOfMemoryError, ReadOnlyError, MasterDownError, ClusterDownError, TryAgainError)
+_NOT_NOW_WORDS: Final = ("OOM ", "MISCONF", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "NOREPLICAS", "BUSY ")
 
 
 class Script:
@@ -72,6 +64,8 @@ class Redis:
         self._asked: deque[_Asked] = deque()
         self._idle: deque[asyncio.Future[None]] = deque()
         self._lanes: list[asyncio.Task[None]] = []
+        self._trouble = 0.0
+        """When an exchange last broke: connections made before are looked at before they are used again."""
 
     async def __aenter__(self) -> Self:
         self._lanes = [asyncio.create_task(self._lane(), name=f"redis-{n}") for n in range(LANES)]
@@ -151,7 +145,7 @@ class Redis:
                 await self._asked_for()
                 batch = [self._asked.popleft() for _ in range(min(len(self._asked), LARGEST_BATCH))]
                 metrics.STORE_BATCH.observe(len(batch))
-                if time.monotonic() - used > _TRUSTED_SECONDS:
+                if time.monotonic() - used > _TRUSTED_SECONDS or used < self._trouble:
                     await self._drop_if_stale(connection)
                 await self._exchange(connection, batch)
                 used = time.monotonic()
@@ -177,6 +171,7 @@ class Redis:
                 for _, answer in batch:
                     _settle(answer, await _reply(connection))
         except (RedisConnectionError, RedisTimeoutError, OSError, TimeoutError) as error:
+            self._trouble = time.monotonic()
             await connection.disconnect(nowait=True)
             for _, answer in batch:
                 _settle(answer, StoreUnavailable(f"The store did not answer ({type(error).__name__})."))
@@ -190,7 +185,7 @@ async def _reply(connection: AbstractConnection) -> Any:
     try:
         return await connection.read_response()
     except ResponseError as refusal:
-        if any(word in str(refusal) or word in type(refusal).__name__.upper() for word in _NOT_NOW):
+        if isinstance(refusal, _NOT_NOW) or any(word in str(refusal) for word in _NOT_NOW_WORDS):
             return StoreUnavailable("The store takes no writes at the moment.")
         return refusal
 

@@ -2,7 +2,7 @@
 
 import secrets
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from service.domain import ids
@@ -22,7 +22,7 @@ class NewKey:
     """``text`` is shown once and stored nowhere."""
 
     key: ApiKey
-    text: str
+    text: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

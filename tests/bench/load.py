@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import count, cycle
-from typing import Final
+from typing import Final, cast
 
 import uvloop
 
@@ -20,7 +20,7 @@ import uvloop
 CONNECTIONS: Final = 64
 #: What a body's number is written over: same length, so that every request has the same size.
 PLACEHOLDER: Final = "#" * 12
-_PATIENCE: Final = 120.0  # seconds beyond the round's own, before the child is given up
+_PATIENCE: Final = 120.0  # seconds beyond the round's own, before it is given up
 
 
 class LoadFailed(Exception):
@@ -50,7 +50,6 @@ class Load:
             input=json.dumps(asdict(self)),
             capture_output=True,
             text=True,
-            timeout=self.seconds + _PATIENCE,
             check=False,
         )
         if child.returncode:
@@ -93,8 +92,7 @@ class Connection(asyncio.Protocol):
         self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's is none by inheritance
         self._send()
 
     def data_received(self, data: bytes) -> None:
@@ -147,7 +145,8 @@ async def _run(load: Load) -> Outcome:
         await loop.create_connection(lambda: Connection(asked, load.wanted, latencies), "127.0.0.1", load.port)
         for _ in range(load.connections)
     ]
-    await asyncio.gather(*(connection.ended for _, connection in opened))
+    async with asyncio.timeout(load.seconds + _PATIENCE):
+        await asyncio.gather(*(connection.ended for _, connection in opened))
     seconds = time.perf_counter() - begun
     percentiles = statistics.quantiles(latencies, n=100)
     return Outcome(len(latencies), seconds, percentiles[49] * 1000, percentiles[98] * 1000)

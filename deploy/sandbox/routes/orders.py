@@ -20,7 +20,7 @@ class BadOrderError(ValueError):
 
 
 async def read_order(request: Request, address: EndpointAddress) -> Job:
-    given = _json(await request.body())
+    given = await _json(request)
     return Job(
         request_id=ids.request_id(),
         head=address.head,
@@ -43,11 +43,11 @@ def max_queue_length(request: Request) -> int | None:
         raise BadOrderError("fal_max_queue_length is not a number") from error
 
 
-def _json(body: bytes) -> Any:
-    if not body:
-        return {}
+async def _json(request: Request) -> Any:
+    """An empty body is `{}`: what the JS client sends for no input."""
+    body = await request.body()
     try:
-        return json.loads(body)
+        return json.loads(body or b"{}")
     except ValueError as error:
         raise BadOrderError("The request body is not valid JSON") from error
 

@@ -1,12 +1,13 @@
 """rest.fal.ai: where uploads begin, tokens, and the keys that webhooks are verified with."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
+from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from sandbox import refusals
 from sandbox.ids import word
 from sandbox.routes.address import base_of
 from sandbox.runtime import Runtime
@@ -15,13 +16,21 @@ from sandbox.signing import jwks
 TOKEN_LIFETIME = timedelta(hours=1)
 
 
+class Wanted(BaseModel):
+    file_name: str = "file"
+    content_type: str = "application/octet-stream"
+
+
 async def initiate(request: Request) -> Response:
     """JS: PUT the bytes to `upload_url`, use `file_url`. The multipart form has the same answer."""
     runtime: Runtime = request.app.state.runtime
 
     async def handle() -> Response:
-        wanted: dict[str, Any] = await request.json()
-        file = runtime.files.create(str(wanted.get("file_name") or "file"))
+        try:
+            wanted = Wanted.model_validate_json(await request.body())
+        except ValidationError:
+            return refusals.bad_request("an object with file_name and content_type is expected")
+        file = runtime.files.create(wanted.file_name)
         base = base_of(request)
         return JSONResponse({"upload_url": f"{base}/cdn/upload/{file.key}", "file_url": f"{base}/cdn/files/{file.key}"})
 

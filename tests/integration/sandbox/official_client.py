@@ -12,6 +12,7 @@ import fal_client
 
 ENDPOINT = "bytedance/seedance-2.0/image-to-video"
 QUICK = {"prompt": "sandbox:no-video a rocket", "image_url": "https://v3b.fal.media/files/b/x/rocket.jpg", "seed": 3}
+CONTENT = bytes(range(256)) * 100
 LOGGING = {**QUICK, "prompt": "sandbox:no-video sandbox:logs sandbox:seconds=1.2"}
 
 
@@ -21,6 +22,17 @@ def failure(function: Any, *arguments: Any) -> dict[str, Any]:
     except fal_client.FalClientHTTPError as error:
         return {"code": error.status_code, "message": str(error), "type": error.error_type}
     return {}
+
+
+def uploaded(base: str) -> dict[str, str]:
+    """The hosts of uploads cannot be set by environment, so the client's two constants are."""
+    library: Any = fal_client.client
+    library.REST_URL, library.CDN_URL = f"{base}/rest", f"{base}/cdn"
+    client = fal_client.SyncClient()
+    whole = client.upload(CONTENT, "application/octet-stream", "whole.bin")
+    library.MULTIPART_THRESHOLD = library.MULTIPART_CHUNK_SIZE = 10_000
+    parts = client.upload(CONTENT, "application/octet-stream", "parts.bin")
+    return {"whole": whole, "parts": parts}
 
 
 def synchronously() -> dict[str, Any]:
@@ -60,4 +72,9 @@ async def asynchronously() -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(json.dumps({"sync": synchronously(), "async": asyncio.run(asynchronously())}))
+    findings = {
+        "sync": synchronously(),
+        "async": asyncio.run(asynchronously()),
+        "uploaded": uploaded(sys.argv[1]),
+    }
+    sys.stdout.write(json.dumps(findings))

@@ -96,3 +96,8 @@ async def test_nothing_can_be_uploaded_to_an_address_that_was_not_given_out(
 async def test_a_realtime_token_is_a_json_string(http: httpx.AsyncClient) -> None:
     answer = await http.post("/rest/tokens/", json={"allowed_apps": ["x"], "token_expiration": 120})
     assert isinstance(answer.json(), str)
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b'{"file_name": 5}'])
+async def test_an_upload_without_a_name_is_400(http: httpx.AsyncClient, body: bytes) -> None:
+    assert (await http.post("/rest/storage/upload/initiate", content=body)).status_code == 400

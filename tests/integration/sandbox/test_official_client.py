@@ -2,6 +2,7 @@
 
 import json
 import os
+import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -24,12 +25,17 @@ def server() -> Iterator[Server]:
 
 
 @pytest.fixture(scope="module")
+def trusting(server: Server) -> ssl.SSLContext:
+    return ssl.create_default_context(cafile=server.announcement["certificate"])
+
+
+@pytest.fixture(scope="module")
 def found(server: Server) -> dict[str, Any]:
     host = server.url.removeprefix("https://")
     hosts = {"FAL_RUN_HOST": f"{host}/run", "FAL_QUEUE_RUN_HOST": f"{host}/queue"}
     trust = {"SSL_CERT_FILE": server.announcement["certificate"], "FAL_KEY": "testid:testsecret"}
     ended = subprocess.run(
-        [sys.executable, str(SCRIPT)],
+        [sys.executable, str(SCRIPT), server.url],
         env={**os.environ, **hosts, **trust},
         capture_output=True,
         text=True,
@@ -63,7 +69,7 @@ def test_failures_have_the_client_s_own_shape(found: dict[str, Any]) -> None:
     assert "content_policy_violation" in refused["message"]
 
 
-def test_429_is_retried_until_accepted(found: dict[str, Any], server: Server) -> None:
+def test_429_is_retried_until_accepted(found: dict[str, Any]) -> None:
     assert found["sync"]["retried"]["seed"] == 3
 
 
@@ -78,9 +84,11 @@ def test_the_async_client_too(found: dict[str, Any]) -> None:
     assert [output["seed"] for output in found["async"].values()] == [3, 3, 3]
 
 
-def test_it_was_this_server_that_was_asked(found: dict[str, Any], server: Server) -> None:
-    import ssl
+def test_uploads_whole_and_in_parts(found: dict[str, Any], trusting: ssl.SSLContext) -> None:
+    for url in found["uploaded"].values():
+        assert httpx.get(url, verify=trusting).content == bytes(range(256)) * 100
 
-    trusting = ssl.create_default_context(cafile=server.announcement["certificate"])
+
+def test_it_was_this_server_that_was_asked(found: dict[str, Any], server: Server, trusting: ssl.SSLContext) -> None:
     records = httpx.get(f"{server.url}/_sandbox/requests", verify=trusting).json()
     assert len(records) == 10

@@ -1,6 +1,5 @@
 """`python -m sandbox` as a process: its first line, its files, its end."""
 
-import os
 import signal
 import socket
 import ssl
@@ -16,6 +15,10 @@ from tests.integration.sandbox.driver import Fal
 from tests.integration.sandbox.server import Server
 
 
+def names(folder: Path) -> list[str]:
+    return [path.name for path in folder.iterdir()]
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_a_signal_ends_it_at_once_quietly_and_leaves_nothing_behind(
     start: Callable[..., Server], tmp_path: Path, number: int, monkeypatch: pytest.MonkeyPatch
@@ -25,10 +28,10 @@ async def test_a_signal_ends_it_at_once_quietly_and_leaves_nothing_behind(
     async with httpx.AsyncClient(base_url=server.url, headers={"Authorization": "Key a"}) as http:
         await Fal(http).outcome()
         await http.post("/cdn/files/upload", content=b"kept while it runs")
-    kept = os.listdir(tmp_path)
+    kept = names(tmp_path)
     assert server.stop(number) == (0, "")
     assert kept
-    assert os.listdir(tmp_path) == []
+    assert names(tmp_path) == []
 
 
 def test_data_stays_where_it_was_wanted(start: Callable[..., Server], tmp_path: Path) -> None:

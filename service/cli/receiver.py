@@ -1,0 +1,90 @@
+"""A tenant's end of the webhooks: a small server on loopback that verifies what it is sent."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.message import Message
+from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from queue import Empty, SimpleQueue
+from typing import Any, Final, Self
+
+from standardwebhooks import Webhook, WebhookVerificationError
+
+from service.domain.view import EventView
+
+_LARGEST_BODY: Final = 1_000_000
+_IDLE_SECONDS: Final = 10
+#: How often the server's thread looks whether it should stop; ending the demo waits for it.
+_LOOK_SECONDS: Final = 0.05
+
+
+class WebhookFailed(Exception):
+    """None came in time, or one came whose signature is wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    id: str
+    event: EventView
+    at: datetime
+
+
+class Receiver:
+    """Open while its ``with`` block lasts. Answers 204 to a good signature and 400 to any other."""
+
+    def __init__(self, secret: str) -> None:
+        self._verifier = Webhook(secret)
+        self._arrived: SimpleQueue[Received | WebhookFailed] = SimpleQueue()
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Handler, self._accept))
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(_LOOK_SECONDS,), daemon=True)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._server.server_port}/webhooks"
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+    def take(self, *, within: float) -> Received:
+        """The next webhook, verified. Raises WebhookFailed."""
+        try:
+            arrived = self._arrived.get(timeout=within)
+        except Empty:
+            raise WebhookFailed(f"No webhook came within {within:.0f} s.") from None
+        if isinstance(arrived, WebhookFailed):
+            raise arrived
+        return arrived
+
+    def _accept(self, headers: Message, body: bytes) -> bool:
+        now = datetime.now(UTC)
+        try:
+            event = self._verifier.verify(body, dict(headers.items()))
+        except (WebhookVerificationError, ValueError) as error:
+            self._arrived.put(WebhookFailed(f"A webhook came whose signature is wrong: {error}."))
+            return False
+        self._arrived.put(Received(headers["webhook-id"], event, now))
+        return True
+
+
+class _Handler(BaseHTTPRequestHandler):
+    timeout = _IDLE_SECONDS
+
+    def __init__(self, accept: Callable[[Message, bytes], bool], *connection: Any) -> None:
+        self._accept = accept
+        super().__init__(*connection)
+
+    def do_POST(self) -> None:
+        length = int(self.headers.get("content-length", 0))
+        accepted = length <= _LARGEST_BODY and self._accept(self.headers, self.rfile.read(length))
+        self.send_response(204 if accepted else 400)
+        self.end_headers()
+
+    def log_message(self, *_: Any) -> None:
+        """Nothing: the terminal is the demo's."""

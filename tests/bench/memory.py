@@ -1,0 +1,53 @@
+"""What things weigh: a queued generation in Redis, the processes of an idle stack."""
+
+import time
+from collections.abc import Iterator
+from typing import Final
+
+import psutil
+
+from service.cli.stack import Stack
+from tests.bench import stack as stacks
+from tests.bench.figures import Figure, Target
+from tests.bench.scale import Scale
+
+_WARM_UP: Final = 200  # scripts, connections and the shape of the indexes exist before the first look
+_CALM_SECONDS: Final = 1.0  # until buffers of ended connections are given back
+_IDLE_SECONDS: Final = 3.0
+
+
+def per_queued(scale: Scale) -> Iterator[Figure]:
+    """Record, indexes and due sets of a generation with a 500-byte prompt."""
+    with stacks.opened(worker=False) as stack:
+        stacks.creates(stack, "a boat", requests=_WARM_UP).run()
+        before = _used(stack)
+        stacks.creates(stack, "a boat", requests=scale.queued).run()
+        after = _used(stack)
+    yield Figure(
+        name="bytes_per_queued",
+        value=(after - before) / scale.queued,
+        unit="bytes",
+        target=Target(2500),
+        raw={"generations": scale.queued, "used_memory_before": before, "used_memory_after": after},
+    )
+
+
+def idle(_scale: Scale) -> Iterator[Figure]:
+    """Resident memory of ``seedance-gateway up`` with nothing to do."""
+    with stacks.opened(worker=True) as stack:
+        time.sleep(_IDLE_SECONDS)
+        sizes = {name: round(megabytes(child.pid), 1) for name, child in stack.children.items()}
+        if stack.redis.child is not None:
+            sizes["redis"] = round(megabytes(stack.redis.child.pid), 1)
+    yield Figure(name="idle_rss", value=sum(sizes.values()), unit="MB", raw=sizes)
+
+
+def megabytes(pid: int) -> float:
+    rss: int = psutil.Process(pid).memory_info().rss
+    return rss / 1e6
+
+
+def _used(stack: Stack) -> int:
+    time.sleep(_CALM_SECONDS)
+    with stacks.redis_of(stack) as redis:
+        return int(redis.info("memory")["used_memory"])

@@ -1,0 +1,22 @@
+"""How much is measured: all of it, or as much as fits into two minutes."""
+
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scale:
+    rounds: int
+    """Of each server, in turn."""
+    round_seconds: float
+    samples: int
+    """Of a latency."""
+    queued: int
+    """Generations whose bytes are counted."""
+    in_flight: int
+    watched_seconds: float
+    """How long polling is watched once all are in flight."""
+
+
+FULL: Final = Scale(rounds=7, round_seconds=3.0, samples=50, queued=10_000, in_flight=10_000, watched_seconds=60)
+QUICK: Final = Scale(rounds=3, round_seconds=1.5, samples=12, queued=5_000, in_flight=1_500, watched_seconds=15)

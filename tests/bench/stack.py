@@ -1,0 +1,73 @@
+"""The stack under measurement, and how it is called."""
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterator
+from typing import Any, Final
+
+from redis import Redis
+
+from service.cli.children import Child, accepts, free_port
+from service.cli.stack import Stack
+from tests.bench import floor
+from tests.bench.load import PLACEHOLDER, Load
+
+PATH: Final = "/v1/generations"
+PROMPT_LENGTH: Final = 500
+IMAGE: Final = "https://example.com/first-frame.png"
+
+
+def prompt(text: str) -> str:
+    """500 bytes that say this, and a number of their own."""
+    return f"{text} {PLACEHOLDER} ".ljust(PROMPT_LENGTH, "x")
+
+
+def body(text: str) -> str:
+    """JSON of a generation with a 500-byte prompt."""
+    return f'{{"prompt": "{prompt(text)}", "image_url": "{IMAGE}"}}'
+
+
+def headers(stack: Stack, **more: str) -> dict[str, str]:
+    return {"authorization": f"Bearer {stack.api_key}", "content-type": "application/json", **more}
+
+
+def creates(stack: Stack, text: str, *, requests: int) -> Load:
+    """So many generations, through the API."""
+    return Load(port=stack.port or 0, paths=[PATH], headers=headers(stack), body=body(text), requests=requests)
+
+
+@contextlib.contextmanager
+def opened(*, worker: bool, environment: dict[str, str] | None = None, **settings: Any) -> Iterator[Stack]:
+    """A stack of its own; ``environment`` reaches all its processes, ``settings`` ours alone."""
+    before = dict(os.environ)
+    os.environ.update(environment or {})
+    try:
+        with Stack(worker=worker, overrides=settings) as stack:
+            yield stack
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+@contextlib.contextmanager
+def floor_beside(stack: Stack) -> Iterator[int]:
+    """The floor's port; it writes to the same Redis."""
+    port = free_port()
+    child = Child(
+        "floor",
+        [sys.executable, "-m", "tests.bench.floor", str(port)],
+        log=stack.folder / "floor.log",
+        environment={floor.REDIS_URL: stack.redis.url},
+    )
+    try:
+        child.wait_until(lambda: accepts(port))
+        yield port
+    finally:
+        child.end()
+
+
+@contextlib.contextmanager
+def redis_of(stack: Stack) -> Iterator["Redis"]:
+    with Redis.from_url(stack.redis.url, decode_responses=True) as redis:
+        yield redis

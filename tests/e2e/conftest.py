@@ -1,0 +1,103 @@
+"""Whole stacks of real processes, and a tenant who uses them over HTTP alone."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+import sandbox
+from service.cli.stack import Stack
+from tests.e2e.receiver import Receiver
+
+SAMPLES = Path(sandbox.__file__).parent / "samples"
+#: A schedule that a test can live through; the real one is tested by passing time in.
+SCHEDULE = tuple(timedelta(seconds=s) for s in (0, 0.2, 0.2, 0.2))
+OVERRIDES = {"webhook_schedule": SCHEDULE, "poll_shortest": timedelta(seconds=0.2)}
+
+
+@dataclass(frozen=True)
+class TenantClient:
+    """What a tenant has: a URL and a key."""
+
+    http: httpx.Client
+    stack: Stack
+
+    def upload(self, name: str = "rocket.jpg") -> str:
+        kinds = {".jpg": "image/jpeg", ".png": "image/png", ".webp": "image/webp"}
+        photo = SAMPLES / name
+        answer = self.http.post(
+            "/v1/uploads", content=photo.read_bytes(), headers={"content-type": kinds[photo.suffix]}
+        )
+        assert answer.status_code == 201, answer.text
+        return str(answer.json()["url"])
+
+    def create(self, prompt: str = "sandbox:no-video", **changes: Any) -> Any:
+        body = {"prompt": prompt, "image_url": "https://v3b.fal.media/a.jpg", "duration": 4, "resolution": "480p"}
+        answer = self.http.post("/v1/generations", json={**body, **changes})
+        assert answer.status_code == 202, answer.text
+        return answer.json()
+
+    def read(self, generation_id: str, *, wait: int = 0) -> Any:
+        answer = self.http.get(f"/v1/generations/{generation_id}", params={"wait": wait})
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def wait_for(self, generation_id: str, wanted: Callable[[Any], bool], *, within: float = 40) -> Any:
+        give_up = time.monotonic() + within
+        while True:
+            g = self.read(generation_id, wait=2)
+            if wanted(g):
+                return g
+            assert time.monotonic() < give_up, f"still {g['status']} after {within} s"
+
+    def ended(self, generation_id: str, *, within: float = 40) -> Any:
+        return self.wait_for(generation_id, lambda g: g["finished_at"] is not None, within=within)
+
+    def submits(self, prompt: str) -> list[Any]:
+        """What fal would put on the bill: the oracle's submits with this prompt."""
+        seen = httpx.get(f"{self.stack.sandbox_url}/_sandbox/requests").raise_for_status().json()
+        return [submit for submit in seen if submit["prompt"] == prompt]
+
+
+def client_of(stack: Stack) -> TenantClient:
+    headers = {"authorization": f"Bearer {stack.api_key}"}
+    return TenantClient(httpx.Client(base_url=stack.base_url, headers=headers, timeout=30), stack)
+
+
+@pytest.fixture(scope="session")
+def stack() -> Iterator[Stack]:
+    """For tests that break nothing."""
+    with Stack(overrides=OVERRIDES) as running:
+        yield running
+
+
+@pytest.fixture
+def tenant(stack: Stack) -> Iterator[TenantClient]:
+    client = client_of(stack)
+    with client.http:
+        yield client
+
+
+@pytest.fixture
+def own_stack() -> Iterator[Stack]:
+    """For tests that kill."""
+    with Stack(overrides=OVERRIDES) as running:
+        yield running
+
+
+@pytest.fixture
+def own_tenant(own_stack: Stack) -> Iterator[TenantClient]:
+    client = client_of(own_stack)
+    with client.http:
+        yield client
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with Receiver() as running:
+        yield running

@@ -1,0 +1,66 @@
+"""A tenant's webhook receiver: keeps every request as it came, answers as it is told to."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from standardwebhooks import Webhook
+
+
+@dataclass(frozen=True)
+class Received:
+    headers: dict[str, str]
+    body: bytes
+    at: datetime
+
+    def verified(self, secret: str) -> Any:
+        """The event, if the signature is good; raises otherwise."""
+        return Webhook(secret).verify(self.body.decode(), self.headers)
+
+
+@dataclass
+class Receiver:
+    answers: list[int] = field(default_factory=list)
+    """Statuses of the next answers; 204 when they are used up."""
+    received: list[Received] = field(default_factory=list)
+
+    def __enter__(self) -> "Receiver":
+        receiver, self._came = self, threading.Condition()
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["content-length"]))
+                headers = {name.lower(): value for name, value in self.headers.items()}
+                status = receiver.answers.pop(0) if receiver.answers else 204
+                with receiver._came:
+                    receiver.received.append(Received(headers, body, datetime.now(UTC)))
+                    receiver._came.notify_all()
+                self.send_response(status)
+                self.send_header("content-length", "0")
+                self.end_headers()
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join(5)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._server.server_address[1]}/hook"
+
+    def wait_for(self, wanted: Callable[[list[Received]], bool], *, within: float = 30) -> list[Received]:
+        with self._came:
+            came = self._came.wait_for(lambda: wanted(self.received), within)
+        assert came, f"only {len(self.received)} webhooks came within {within} s"
+        return self.received

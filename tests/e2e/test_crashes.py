@@ -1,0 +1,57 @@
+"""``kill -9``: whoever dies, an accepted generation ends, is paid for once, and is told of."""
+
+from service.cli.stack import Stack
+from tests.e2e.conftest import TenantClient
+from tests.e2e.receiver import Receiver
+
+
+def test_the_worker_dies_while_fal_works(own_stack: Stack, own_tenant: TenantClient, receiver: Receiver) -> None:
+    prompt = "sandbox:no-video sandbox:seconds=3 killed in progress"
+    g = own_tenant.create(prompt, webhook_url=receiver.url)
+    own_tenant.wait_for(g["id"], lambda now: now["status"] == "in_progress")
+    own_stack.children["worker"].kill()
+    own_stack.start_worker()
+    assert own_tenant.ended(g["id"])["status"] == "succeeded"
+    assert len(own_tenant.submits(prompt)) == 1
+    came = receiver.wait_for(lambda now: len(now) >= 1)
+    assert {event.verified(own_stack.webhook_secret)["data"]["id"] for event in came} == {g["id"]}
+
+
+def test_redis_dies_right_after_the_202(own_stack: Stack, own_tenant: TenantClient, receiver: Receiver) -> None:
+    prompt = "sandbox:no-video sandbox:seconds=0.1 redis killed"
+    g = own_tenant.create(prompt, webhook_url=receiver.url)
+    own_stack.redis.kill()
+    away = own_tenant.http.get(f"/v1/generations/{g['id']}")
+    assert (away.status_code, away.headers["retry-after"], away.json()["code"]) == (503, "2", "store_unavailable")
+    own_stack.redis.restart()
+    assert own_tenant.ended(g["id"])["status"] == "succeeded"
+    assert len(own_tenant.submits(prompt)) == 1
+    receiver.wait_for(lambda now: len(now) >= 1)
+
+
+def test_twenty_jobs_survive_every_process_dying_once(
+    own_stack: Stack, own_tenant: TenantClient, receiver: Receiver
+) -> None:
+    prompts = [f"sandbox:no-video sandbox:seconds=2 survivor {n}" for n in range(20)]
+    ids = [own_tenant.create(prompt, webhook_url=receiver.url)["id"] for prompt in prompts]
+    own_tenant.wait_for(ids[0], lambda now: now["status"] in ("submitted", "in_progress"))
+    for victim in ("worker", "beat", "gateway"):
+        own_stack.children[victim].kill()
+    own_stack.redis.kill()
+    own_stack.redis.restart()
+    own_stack.start_gateway()
+    own_stack.start_worker()
+    own_stack.start_beat()
+    states = {own_tenant.ended(name)["status"] for name in ids if _was_sent_surely(own_tenant, name)}
+    assert states == {"succeeded"}
+    assert all(len(own_tenant.submits(prompt)) <= 1 for prompt in prompts)
+    assert len(ids) - len(receiver.received) <= _unconfirmed(own_tenant, ids)
+
+
+def _was_sent_surely(tenant: TenantClient, name: str) -> bool:
+    """All but those whose submit was cut off in the middle: they wait for confirmation, by design."""
+    return tenant.read(name)["status"] not in ("submitting", "unconfirmed")
+
+
+def _unconfirmed(tenant: TenantClient, names: list[str]) -> int:
+    return sum(not _was_sent_surely(tenant, name) for name in names)

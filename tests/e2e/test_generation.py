@@ -1,0 +1,99 @@
+"""A generation's whole way, through real processes: what a tenant sees, what fal is asked, what the receiver gets."""
+
+import time
+from pathlib import Path
+
+import av
+import httpx
+
+from tests.e2e.conftest import TenantClient
+from tests.e2e.receiver import Receiver
+
+
+def test_a_photo_becomes_a_video(tenant: TenantClient, receiver: Receiver, tmp_path: Path) -> None:
+    prompt = "the rocket lifts off"
+    created = tenant.create(
+        prompt,
+        image_url=tenant.upload("rocket.jpg"),
+        end_image_url=tenant.upload("cat.png"),
+        aspect_ratio="16:9",
+        end_user_id="customer-7",
+        webhook_url=receiver.url,
+        metadata={"order": "7"},
+    )
+    assert created["status"] == "queued"
+    g = tenant.ended(created["id"])
+    assert (g["status"], g["error"]) == ("succeeded", None)
+    assert 0 < float(g["cost"]["actual"]) <= float(g["cost"]["estimated"])
+
+    (event,) = receiver.wait_for(lambda came: len(came) == 1)
+    told = event.verified(tenant.stack.webhook_secret)
+    assert (told["type"], told["data"]) == ("generation.succeeded", g)
+
+    file = tmp_path / "video.mp4"
+    file.write_bytes(httpx.get(g["output"]["video"]["url"]).raise_for_status().content)
+    with av.open(file) as video:
+        picture, sound = video.streams.video[0], video.streams.audio[0]
+        assert (picture.codec_context.name, picture.width, picture.height) == ("h264", 864, 496)
+        assert sound.codec_context.name == "aac"
+        assert sum(1 for _ in video.decode(picture)) == 4 * 24
+
+    (submit,) = tenant.submits(prompt)
+    assert submit["end_user_id"].startswith("eu_")
+    assert "customer-7" not in str(submit)
+
+
+def test_a_refused_picture_is_a_failure_that_costs_nothing(tenant: TenantClient, receiver: Receiver) -> None:
+    g = tenant.ended(tenant.create("sandbox:policy sandbox:seconds=0.1", webhook_url=receiver.url)["id"])
+    assert (g["status"], g["error"]["code"], g["error"]["retryable"]) == ("failed", "content_policy", False)
+    assert g["cost"]["actual"] == "0.000000"
+    (event,) = receiver.wait_for(lambda came: len(came) == 1)
+    assert event.verified(tenant.stack.webhook_secret)["type"] == "generation.failed"
+
+
+def test_canceling_what_runs_is_decided_by_fal(tenant: TenantClient) -> None:
+    g = tenant.create("sandbox:hang cancel me")
+    tenant.wait_for(g["id"], lambda now: now["status"] == "in_progress")
+    answer = tenant.http.post(f"/v1/generations/{g['id']}/cancel")
+    assert answer.status_code == 202
+    assert answer.json()["cancel_requested_at"] is not None
+    assert tenant.ended(g["id"])["status"] == "canceled"
+    assert tenant.http.post(f"/v1/generations/{g['id']}/cancel").status_code == 409
+
+
+def test_a_lost_answer_is_never_sent_again(tenant: TenantClient) -> None:
+    prompt = "sandbox:lost-answer sandbox:no-video paid once"
+    g = tenant.create(prompt)
+    tenant.wait_for(g["id"], lambda now: now["status"] == "unconfirmed")
+    time.sleep(2.5)  # two rounds of beat: whoever would send it again has had the chance
+    assert tenant.read(g["id"])["status"] == "unconfirmed"
+    assert len(tenant.submits(prompt)) == 1
+
+
+def test_a_busy_fal_is_asked_again_until_it_takes_it(tenant: TenantClient) -> None:
+    prompt = "sandbox:429=1 sandbox:no-video sandbox:seconds=0.1 busy"
+    g = tenant.ended(tenant.create(prompt)["id"])
+    assert g["status"] == "succeeded"
+    assert len(tenant.submits(prompt)) == 1
+
+
+def test_a_failing_receiver_gets_the_same_event_again(tenant: TenantClient, receiver: Receiver) -> None:
+    receiver.answers[:] = [500, 302]
+    tenant.create("sandbox:no-video sandbox:seconds=0.1", webhook_url=receiver.url)
+    came = receiver.wait_for(lambda now: len(now) == 3)
+    assert len({attempt.headers["webhook-id"] for attempt in came}) == 1
+    assert len({attempt.body for attempt in came}) == 1
+    for attempt in came:
+        attempt.verified(tenant.stack.webhook_secret)
+
+
+def test_a_repeated_create_makes_one_generation(tenant: TenantClient) -> None:
+    prompt = "sandbox:no-video sandbox:seconds=0.1 only once"
+    headers = {"idempotency-key": "order-7"}
+    body = {"prompt": prompt, "image_url": "https://v3b.fal.media/a.jpg"}
+    first = tenant.http.post("/v1/generations", json=body, headers=headers)
+    again = tenant.http.post("/v1/generations", json=body, headers={**headers, "prefer": "wait=30"})
+    assert first.json()["id"] == again.json()["id"]
+    assert again.headers["idempotency-replayed"] == "true"
+    assert again.json()["status"] == "succeeded"
+    assert len(tenant.submits(prompt)) == 1

@@ -1,0 +1,243 @@
+"""One race per Lua script: many at once through connections of their own, exactly one wins."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from service.domain.drain import Drain
+from service.domain.generation import Due, Generation, Status
+from service.domain.webhook import DeliveryStatus
+from service.settings import Settings
+from service.store import keys
+from service.store.deliveries import DeliveryStore
+from service.store.due import DueStore
+from service.store.generations import Filter, GenerationStore
+from service.store.redis import Redis
+from service.store.sealing import Sealer
+from service.store.tenants import TenantStore
+from tests import factories
+from tests.factories import NOW
+
+RACERS = 24
+LEASE = timedelta(seconds=30)
+
+
+@pytest.fixture
+async def racers(settings: Settings) -> AsyncIterator[list[Redis]]:
+    """Connections of their own, as that many processes would have."""
+    async with AsyncExitStack() as stack:
+        yield [
+            await stack.enter_async_context(Redis(settings.redis_url, timeout=settings.redis_timeout))
+            for _ in range(RACERS)
+        ]
+
+
+async def _stored(redis: Redis, g: Generation, due: Due | None = None) -> Generation:
+    created = await GenerationStore(redis).create(g, due or factories.due())
+    assert created.outcome == "created"
+    return g
+
+
+async def _score(redis: Redis, drain: Drain, name: str) -> float | None:
+    score = await redis.execute("ZSCORE", keys.due(drain), name)
+    return None if score is None else float(score)
+
+
+async def test_create_binds_an_idempotency_key_to_one_generation(racers: list[Redis]) -> None:
+    first = factories.generation(idempotency_key="order-7")
+    attempts = [
+        replace(first, id=factories.generation().id, callback_token=f"token-{n}") for n, _ in enumerate(racers)
+    ]
+    outcomes = await asyncio.gather(
+        *(
+            GenerationStore(redis).create(g, factories.due())
+            for redis, g in zip(racers, attempts, strict=True)
+        )
+    )
+    assert Counter(o.outcome for o in outcomes) == {"created": 1, "replayed": RACERS - 1}
+    winner = next(g for g, o in zip(attempts, outcomes, strict=True) if o.outcome == "created")
+    assert {o.existing for o in outcomes} == {None, winner.id}
+    page = await GenerationStore(racers[0]).page(first.tenant_id, Filter(), limit=50, after=None)
+    assert [g.id for g in page.generations] == [winner.id]
+    assert await racers[0].execute("ZCARD", keys.due(Drain.DISPATCH)) == 1
+    assert sum(len(o.nudges) for o in outcomes) == 1
+
+
+async def test_create_with_another_payload_is_told_so(redis: Redis) -> None:
+    first = await _stored(redis, factories.generation(idempotency_key="order-7"))
+    other = replace(factories.generation(idempotency_key="order-7"), tenant_id=first.tenant_id, fingerprint="0" * 64)
+    created = await GenerationStore(redis).create(other, factories.due())
+    assert (created.outcome, created.existing) == ("mismatch", first.id)
+    assert await GenerationStore(redis).load(other.id) is None
+
+
+async def test_save_lets_one_move_from_a_version_win(racers: list[Redis]) -> None:
+    g = await _stored(racers[0], factories.generation())
+    moves = await asyncio.gather(*(GenerationStore(redis).save(g.submitting(NOW), Due(sweep=NOW)) for redis in racers))
+    assert Counter(m.won for m in moves) == {True: 1, False: RACERS - 1}
+    stored = await GenerationStore(racers[0]).load(g.id)
+    assert stored is not None
+    assert (stored.status, stored.version) == (Status.SUBMITTING, 2)
+    assert await _score(racers[0], Drain.DISPATCH, g.id) is None
+    assert await racers[0].execute("SMEMBERS", keys.SLOTS) == [g.id.encode()]
+
+
+async def test_save_frees_the_slot_of_a_requeued_generation_and_asks_for_dispatch(redis: Redis) -> None:
+    store = GenerationStore(redis)
+    g = await _stored(redis, factories.generation())
+    submitting = (await store.save(g.submitting(NOW), Due(sweep=NOW))).generation
+    await redis.execute("DEL", keys.nudged(Drain.DISPATCH))
+    moved = await store.save(submitting.requeued(), Due(dispatch=NOW, sweep=NOW))
+    assert moved.won
+    assert moved.nudges == (Drain.DISPATCH,)
+    assert await redis.execute("SCARD", keys.SLOTS) == 0
+    assert await _score(redis, Drain.DISPATCH, g.id) is not None
+
+
+async def test_finish_lets_one_end_win_and_writes_its_deliveries_once(racers: list[Redis]) -> None:
+    store = GenerationStore(racers[0])
+    g = await _stored(racers[0], factories.generation(webhook_url="http://127.0.0.1:9999/hook"))
+    g = (await store.save(g.submitting(NOW), Due(sweep=NOW))).generation
+    g = (await store.save(g.submitted("request-1"), Due(poll=NOW, sweep=NOW))).generation
+    ends = [
+        g.succeeded(factories.output(), 1_000, NOW) if n % 2 else g.failed(factories.failure(), 0, NOW)
+        for n in range(RACERS)
+    ]
+    events = [factories.delivery(tenant_id=g.tenant_id, generation_id=g.id) for _ in ends]
+    moves = await asyncio.gather(
+        *(
+            GenerationStore(redis).finish(end, Due(sweep=NOW), [event], now=NOW)
+            for redis, end, event in zip(racers, ends, events, strict=True)
+        )
+    )
+    assert Counter(m.won for m in moves) == {True: 1, False: RACERS - 1}
+    won = next(event for event, move in zip(events, moves, strict=True) if move.won)
+    assert await racers[0].execute("ZRANGE", keys.due(Drain.DELIVER), 0, -1) == [won.id.encode()]
+    assert await racers[0].execute("SCARD", keys.SLOTS) == 0
+    assert await _score(racers[0], Drain.POLL, g.id) is None
+    assert await DeliveryStore(racers[0]).load(won.id) == won
+
+
+async def test_a_late_save_cannot_bring_an_ended_generation_back(redis: Redis) -> None:
+    store = GenerationStore(redis)
+    g = await _stored(redis, factories.generation())
+    assert (await store.finish(g.canceled(0, NOW), Due(sweep=NOW), [], now=NOW)).won
+    assert not (await store.save(g.submitting(NOW), Due(sweep=NOW))).won
+    assert await redis.execute("SCARD", keys.SLOTS) == 0
+    stored = await store.load(g.id)
+    assert stored is not None
+    assert stored.status is Status.CANCELED
+
+
+async def test_claim_gives_each_entry_to_one(racers: list[Redis]) -> None:
+    names = {f"gen_{n}" for n in range(100)}
+    for name in names:
+        await racers[0].execute("ZADD", keys.due(Drain.POLL), 1, name)
+    claims = await asyncio.gather(
+        *(DueStore(redis).claim(Drain.POLL, now=NOW, most=7, lease=LEASE) for redis in racers)
+    )
+    taken = [item.id for claim in claims for item in claim.taken]
+    assert sorted(taken) == sorted(names)
+    assert {claim.waiting for claim in claims} == {100}
+
+
+async def test_a_claim_ends_with_its_lease(redis: Redis) -> None:
+    due = DueStore(redis)
+    await redis.execute("ZADD", keys.due(Drain.DELIVER), 1, "msg_1")
+    assert len((await due.claim(Drain.DELIVER, now=NOW, most=5, lease=LEASE)).taken) == 1
+    assert (await due.claim(Drain.DELIVER, now=NOW + LEASE / 2, most=5, lease=LEASE)).taken == []
+    assert len((await due.claim(Drain.DELIVER, now=NOW + LEASE, most=5, lease=LEASE)).taken) == 1
+
+
+async def test_claim_slot_never_gives_more_than_there_are(racers: list[Redis]) -> None:
+    names = {f"gen_{n}" for n in range(40)}
+    for name in names:
+        await racers[0].execute("ZADD", keys.due(Drain.DISPATCH), 1, name)
+    claims = await asyncio.gather(
+        *(DueStore(redis).claim_with_slot(now=NOW, most=5, lease=LEASE, slots=10) for redis in racers)
+    )
+    taken = [item.id for claim in claims for item in claim.taken]
+    assert len(taken) == len(set(taken)) == 10
+    assert await racers[0].execute("SCARD", keys.SLOTS) == 10
+
+
+async def test_a_claim_that_died_gets_its_own_slot_again(redis: Redis) -> None:
+    due = DueStore(redis)
+    for name in ("gen_1", "gen_2"):
+        await redis.execute("ZADD", keys.due(Drain.DISPATCH), 1, name)
+    first = await due.claim_with_slot(now=NOW, most=5, lease=LEASE, slots=1)
+    again = await due.claim_with_slot(now=NOW + LEASE, most=5, lease=LEASE, slots=1)
+    assert [item.id for item in first.taken] == [item.id for item in again.taken]
+    assert await redis.execute("SCARD", keys.SLOTS) == 1
+
+
+async def test_slots_held_by_claims_that_died_do_not_hide_behind_others(redis: Redis) -> None:
+    """More due than is looked at: those without a slot must not push the one with a slot out of sight for ever."""
+    due = DueStore(redis)
+    for n in range(20):
+        await redis.execute("ZADD", keys.due(Drain.DISPATCH), 1 + n, f"gen_{n:02}")
+    (first,) = (await due.claim_with_slot(now=NOW, most=1, lease=LEASE, slots=1)).taken
+    later = NOW + LEASE
+    again = await due.claim_with_slot(now=later, most=1, lease=LEASE, slots=1)
+    assert [item.id for item in again.taken] == [first.id]
+
+
+async def test_attempt_is_written_by_one_worker(racers: list[Redis]) -> None:
+    delivery = factories.delivery()
+    store = DeliveryStore(racers[0])
+    g = await _stored(racers[0], factories.generation())
+    await GenerationStore(racers[0]).finish(g.canceled(0, NOW), Due(sweep=NOW), [delivery], now=NOW)
+    after = [
+        delivery.delivered(factories.attempt(status=200))
+        if n % 2
+        else delivery.postponed(factories.attempt(), NOW + LEASE)
+        for n in range(RACERS)
+    ]
+    won = await asyncio.gather(
+        *(
+            DeliveryStore(redis).save_attempt(d, retention=timedelta(days=1))
+            for redis, d in zip(racers, after, strict=True)
+        )
+    )
+    assert Counter(won) == {True: 1, False: RACERS - 1}
+    stored = await store.load(delivery.id)
+    assert stored is not None
+    assert len(stored.attempts) == 1
+    waits = await _score(racers[0], Drain.DELIVER, delivery.id)
+    assert (waits is not None) == (stored.status is DeliveryStatus.PENDING)
+
+
+async def test_purge_forgets_everything_or_nothing(racers: list[Redis]) -> None:
+    store = GenerationStore(racers[0])
+    g = await _stored(racers[0], factories.generation(idempotency_key="order-7"))
+    ended = (await store.finish(g.canceled(0, NOW), Due(sweep=NOW), [], now=NOW)).generation
+    assert not await store.purge(g), "the version it had before it ended"
+    purged = await asyncio.gather(*(GenerationStore(redis).purge(ended) for redis in racers))
+    assert Counter(purged) == {True: 1, False: RACERS - 1}
+    left = {name.decode() for name in await racers[0].execute("KEYS", "*")}
+    assert left <= {keys.nudged(Drain.DISPATCH), keys.nudged(Drain.DELIVER)}
+
+
+async def test_insert_makes_one_record(racers: list[Redis]) -> None:
+    tenant = factories.tenant()
+    sealer = Sealer(["a-secret-key-for-this-test"])
+    inserted = await asyncio.gather(*(TenantStore(redis, sealer).insert(tenant) for redis in racers))
+    assert Counter(inserted) == {True: 1, False: RACERS - 1}
+    assert await TenantStore(racers[0], sealer).load(tenant.id) == tenant
+
+
+async def test_insert_key_needs_its_tenant(redis: Redis) -> None:
+    key, _ = factories.api_key(factories.tenant().id)
+    assert not await TenantStore(redis, Sealer(["a-secret-key-for-this-test"])).insert_key(key)
+    assert await redis.execute("DBSIZE") == 0
+
+
+async def test_scripts_are_taught_to_a_server_that_forgot_them(redis: Redis) -> None:
+    await _stored(redis, factories.generation())
+    await redis.execute("SCRIPT", "FLUSH")
+    await _stored(redis, factories.generation())

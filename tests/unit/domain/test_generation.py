@@ -1,0 +1,165 @@
+"""The table of moves, and the verbs that make them."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from service.domain.generation import (
+    HOLDS_SLOT,
+    LOG_LINES,
+    TERMINAL,
+    TRANSITIONS,
+    UPSTREAM,
+    Generation,
+    IllegalMove,
+    Status,
+)
+from tests import factories
+from tests.factories import NOW
+
+LATER = NOW + timedelta(minutes=2)
+
+#: The verb that leads to each state; whether it may is the table's business.
+VERBS: dict[Status, Callable[[Generation], Generation]] = {
+    Status.QUEUED: lambda g: g.requeued(),
+    Status.SUBMITTING: lambda g: g.submitting(LATER),
+    Status.UNCONFIRMED: lambda g: g.unconfirmed(),
+    Status.SUBMITTED: lambda g: g.submitted("request-1"),
+    Status.IN_PROGRESS: lambda g: g.started(LATER),
+    Status.SUCCEEDED: lambda g: g.succeeded(factories.output(), 7, LATER),
+    Status.FAILED: lambda g: g.failed(factories.failure(), 7, LATER),
+    Status.CANCELED: lambda g: g.canceled(7, LATER),
+}
+MOVES = [(before, after) for before in Status for after in Status]
+LEGAL = [(before, after) for before, after in MOVES if after in TRANSITIONS[before]]
+ILLEGAL = [(before, after) for before, after in MOVES if after not in TRANSITIONS[before]]
+
+
+@pytest.mark.parametrize(("before", "after"), LEGAL)
+def test_every_legal_move_is_made_by_its_verb(before: Status, after: Status) -> None:
+    g = factories.in_status(before)
+
+    moved = VERBS[after](g)
+
+    assert moved.status is after
+    assert g.status is before, "verbs return a new one"
+    assert (moved.id, moved.version, moved.created_at) == (g.id, g.version, g.created_at)
+
+
+@pytest.mark.parametrize(("before", "after"), ILLEGAL)
+def test_every_other_move_is_refused(before: Status, after: Status) -> None:
+    g = factories.in_status(before)
+
+    with pytest.raises(IllegalMove, match=f"{g.id}: {before} -> {after}"):
+        VERBS[after](g)
+
+
+def test_the_table_names_every_status() -> None:
+    assert set(TRANSITIONS) == set(Status) == set(VERBS)
+
+
+def test_the_table_by_its_promises() -> None:
+    """Written out once more, by hand: a slip in the table must not pass because the tests read the same table."""
+    assert {Status.SUCCEEDED, Status.FAILED, Status.CANCELED} == TERMINAL
+    assert Status.QUEUED in TRANSITIONS[Status.SUBMITTING], "proved not sent: back to the queue"
+    assert Status.QUEUED not in TRANSITIONS[Status.UNCONFIRMED], "may have been sent: never sent again"
+    assert all(Status.QUEUED not in TRANSITIONS[status] for status in UPSTREAM)
+    assert all(Status.SUBMITTING not in exits for status, exits in TRANSITIONS.items() if status is not Status.QUEUED)
+    assert all(TRANSITIONS[status] & TERMINAL for status in Status if status not in TERMINAL), "no dead ends"
+
+
+def test_a_terminal_state_is_one_without_exit() -> None:
+    assert {status for status in Status if factories.in_status(status).is_terminal} == {
+        status for status, exits in TRANSITIONS.items() if not exits
+    }
+
+
+def test_slots_are_held_from_the_submit_to_the_end() -> None:
+    assert set(Status) - TERMINAL - {Status.QUEUED} == HOLDS_SLOT
+    assert {status for status in Status if factories.in_status(status).holds_slot} == HOLDS_SLOT
+    assert UPSTREAM < HOLDS_SLOT
+
+
+def test_submitting_writes_down_when() -> None:
+    assert factories.generation().submitting(LATER).submitted_at == LATER
+
+
+def test_requeued_counts_the_refusal_and_forgets_the_submit() -> None:
+    g = factories.in_status(Status.SUBMITTING, submits_refused=2).requeued()
+
+    assert (g.status, g.submits_refused, g.submitted_at) == (Status.QUEUED, 3, None)
+
+
+def test_started_forgets_the_queue_position() -> None:
+    g = factories.in_status(Status.SUBMITTED).seen(position=3, logs=())
+
+    assert g.upstream_position == 3
+    assert g.started(LATER).upstream_position is None
+
+
+def test_success_has_output_cost_and_end() -> None:
+    g = factories.in_status(Status.SUBMITTED).succeeded(factories.output(seed=9), 1_512_000, LATER)
+
+    assert g.output == factories.output(seed=9)
+    assert (g.actual_cost, g.finished_at, g.error) == (1_512_000, LATER, None)
+    assert g.started_at == LATER, "never seen in progress: it started at the latest when it ended"
+
+
+def test_success_keeps_when_it_was_seen_to_start() -> None:
+    g = factories.in_status(Status.IN_PROGRESS)
+
+    assert g.succeeded(factories.output(), 1, LATER).started_at == g.started_at
+
+
+def test_failure_says_why() -> None:
+    g = factories.generation().failed(factories.failure(message="no"), 0, LATER)
+
+    assert g.error == factories.failure(message="no")
+    assert (g.actual_cost, g.finished_at, g.output) == (0, LATER, None)
+
+
+def test_a_cancel_keeps_the_time_of_the_wish() -> None:
+    wished = factories.in_status(Status.IN_PROGRESS).cancel_requested(NOW)
+
+    assert wished.cancel_requested(LATER).cancel_requested_at == NOW
+    assert wished.canceled(0, LATER).cancel_requested_at == NOW
+    assert factories.generation().canceled(0, LATER).cancel_requested_at == LATER
+    assert wished.cancel_passed_on(LATER).cancel_sent_at == LATER
+
+
+def test_a_poll_that_showed_nothing_new_changes_nothing() -> None:
+    g = factories.in_status(Status.SUBMITTED).seen(position=2, logs=(factories.log_line(),))
+
+    assert g.seen(position=2, logs=(factories.log_line(),)) is g
+    assert g.seen(position=2, logs=()) is g, "fal's log is a moving window: lines that left it stay"
+
+
+def test_log_lines_are_kept_once_and_in_order() -> None:
+    one, two, three = (factories.log_line(f"step {n}") for n in (1, 2, 3))
+    g = factories.in_status(Status.IN_PROGRESS).seen(position=None, logs=(one, two))
+
+    assert g.seen(position=None, logs=(two, three)).logs == (one, two, three)
+
+
+def test_only_the_newest_log_lines_are_kept() -> None:
+    lines = tuple(factories.log_line(f"step {n}") for n in range(LOG_LINES + 5))
+    g = factories.in_status(Status.IN_PROGRESS).seen(position=None, logs=lines)
+
+    assert g.logs == lines[5:]
+
+
+def test_trouble_is_counted_until_a_poll_answers() -> None:
+    troubled = factories.in_status(Status.SUBMITTED).troubled().troubled()
+
+    assert troubled.polls_troubled == 2
+    assert troubled.status is Status.SUBMITTED, "upstream trouble is no failure"
+    assert troubled.seen(position=troubled.upstream_position, logs=()).polls_troubled == 0
+
+
+def test_the_representation_has_no_prompt_and_no_token() -> None:
+    g = replace(factories.generation(), callback_token="do-not-show")
+
+    assert factories.PROMPT not in repr(g)
+    assert "do-not-show" not in repr(g)
