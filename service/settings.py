@@ -6,7 +6,7 @@ from decimal import Decimal
 from ipaddress import IPv4Network, IPv6Network
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, Field, HttpUrl, PlainSerializer, SecretStr, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field, HttpUrl, PlainSerializer, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PREFIX: Final = "GATEWAY_"
@@ -25,9 +25,19 @@ def _bare(value: str) -> str:
     return str(HttpUrl(value)).rstrip("/")
 
 
+def _number_of_seconds(value: Any) -> Any:
+    """In the environment everything is text, and pydantic takes a number in text for no duration."""
+    try:
+        return float(value) if isinstance(value, str) else value
+    except ValueError:
+        return value
+
+
 Token = Annotated[SecretStr, AfterValidator(_hard_to_guess)]
 BaseUrl = Annotated[str, AfterValidator(_bare)]
-Seconds = Annotated[timedelta, PlainSerializer(lambda value: value.total_seconds())]
+Seconds = Annotated[
+    timedelta, BeforeValidator(_number_of_seconds), PlainSerializer(lambda value: value.total_seconds())
+]
 
 
 class Settings(BaseSettings):

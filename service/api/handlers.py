@@ -46,4 +46,6 @@ async def _parameters(request: Request, error: Exception) -> Response:
 
 async def _unknown(request: Request, error: Exception) -> Response:
     _log.error("unhandled error", path=request.url.path, request_id=request.scope.get("request_id"), exc_info=error)
-    return problem(GatewayError("Something went wrong here; the request id finds it in our logs."), request)
+    answer = problem(GatewayError("Something went wrong here; the request id finds it in our logs."), request)
+    answer.headers["x-request-id"] = request.scope.get("request_id", "")  # made outside of our own middleware
+    return answer

@@ -232,9 +232,8 @@ class _Demo:
         if received.event["data"]["id"] != g["id"]:
             raise DemoFailed(f"The webhook tells of {received.event['data']['id']} instead of {g['id']}.")
         late = (received.at - datetime.fromisoformat(str(g["finished_at"]))).total_seconds() * 1000
-        self.screen.done(
-            f"Received the webhook {received.event['type']} {late:.0f} ms after the end; its signature is good"
-        )
+        kind = received.event["type"]
+        self.screen.done(f"Received the webhook {kind} after {late:.0f} ms: its signature is good")
 
     def _download(self, g: GenerationView) -> None:
         assert g["output"] is not None  # noqa: S101  (_follow returns nothing else)
@@ -259,7 +258,7 @@ class _Demo:
         answer = _good(self.api.post("/v1/generations", **order))
         if (again := answer.json()["id"]) != g["id"]:
             raise DemoFailed(f"The same Idempotency-Key made a second generation, {again} beside {g['id']}.")
-        self.screen.done("Sent the same create again, with its Idempotency-Key: same id, nothing new made")
+        self.screen.done("Sent the create again, same Idempotency-Key: same id, nothing new was made")
 
     def _metrics(self) -> str:
         """The gateway's and the worker's: each process counts what it does itself."""

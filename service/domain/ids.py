@@ -1,13 +1,17 @@
 """Opaque ids that sort by creation time: a prefix that says what they name, 48 bits of time, 80 bits of chance."""
 
+import base64
 import secrets
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32: no i, l, o, u to misread
-_VALUES: Final = {letter: value for value, letter in enumerate(ALPHABET)}
-_TIME_LENGTH: Final = 10
-_LENGTH: Final = 26
+_FROM_BASE32HEX: Final = str.maketrans("0123456789ABCDEFGHIJKLMNOPQRSTUV", ALPHABET)
+_VALUES: Final = frozenset(ALPHABET)
+_LENGTH: Final = 26  # characters for 128 bits
+_CHANCE_BITS: Final = 80
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND: Final = timedelta(milliseconds=1)
 
 GENERATION: Final = "gen"
 DELIVERY: Final = "msg"
@@ -16,26 +20,27 @@ TENANT: Final = "ten"
 
 def new(prefix: str, now: datetime) -> str:
     """``<prefix>_<26 characters>``; ids made in a later millisecond sort after earlier ones."""
-    return f"{prefix}_{_encode(milliseconds(now) << 80 | secrets.randbits(80), _LENGTH)}"
+    return f"{prefix}_{_encode(milliseconds(now), secrets.randbits(_CHANCE_BITS))}"
 
 
 def lowest(prefix: str, moment: datetime) -> str:
     """The smallest id a thing made at this moment could have: a bound for ranges over ids."""
-    return f"{prefix}_{_encode(milliseconds(moment), _TIME_LENGTH)}"
+    return f"{prefix}_{_encode(milliseconds(moment), 0)}"
 
 
 def is_id(prefix: str, text: str) -> bool:
     head, _, body = text.partition("_")
-    return head == prefix and len(body) == _LENGTH and all(letter in _VALUES for letter in body)
+    return head == prefix and len(body) == _LENGTH and _VALUES.issuperset(body)
 
 
 def milliseconds(moment: datetime) -> int:
-    return int(moment.timestamp() * 1000)
+    return (moment - _EPOCH) // _MILLISECOND  # whole numbers: floating point loses one now and then
 
 
 def from_milliseconds(value: int) -> datetime:
-    return datetime.fromtimestamp(value / 1000, UTC)
+    return _EPOCH + value * _MILLISECOND
 
 
-def _encode(number: int, length: int) -> str:
-    return "".join(ALPHABET[number >> shift & 31] for shift in range((length - 1) * 5, -1, -5))
+def _encode(time: int, chance: int) -> str:
+    number = (time << _CHANCE_BITS | chance).to_bytes(16, "big")
+    return base64.b32hexencode(number).decode().translate(_FROM_BASE32HEX)[:_LENGTH]

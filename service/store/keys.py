@@ -8,8 +8,7 @@ key                                            type    lives          meaning
 {sg}:tenant:<t>:end_user:<p>:generations       zset    until purged   the same, of one end user (by pseudonym)
 {sg}:idempotency:<t>:<sha256 of the key>       string  until purged   "<generation id> <fingerprint>"
 {sg}:due:<drain>                               zset    -              what waits for a drain; score = ms when due
-{sg}:claimed                                   zset    -              generations a worker is about to submit; score = ms
-                                                                      when its lease ends
+{sg}:claimed                                   zset    -              being submitted; score = ms when its lease ends
 {sg}:nudged:<drain>                            string  1 s            a "drain now" message is on its way
 {sg}:slots                                     set     -              generations that take up an upstream slot
 {sg}:delivery:<id>                             hash    retention      v version, d record (JSON)

@@ -1,6 +1,6 @@
 """Sending queued generations upstream, each at most once."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from service import log, metrics
@@ -34,24 +34,10 @@ class Dispatch:
         metrics.SECONDS_TO_SUBMIT.observe((self._clock() - g.created_at).total_seconds())
         outcome = submit_outcome(await self._fal.submit(arguments(g)))
         self._tell(g, outcome)
-        await self._moves.apply_surely(g.id, lambda current: self._after(current, outcome))
+        await self._moves.apply_surely(g.id, lambda current: settled(current, outcome, self._clock()))
 
     def _intent(self, g: Generation) -> Generation | None:
         return g.submitting(self._clock()) if g.status is Status.QUEUED else None
-
-    def _after(self, g: Generation, outcome: SubmitOutcome) -> Generation | None:
-        match outcome:
-            case Accepted(request_id):
-                known = g.status in (Status.SUBMITTING, Status.UNCONFIRMED)
-                return g.submitted(request_id) if known else None
-            case _ if g.status is not Status.SUBMITTING:
-                return None
-            case NotTaken() | Locked():
-                return g.requeued() if g.cancel_requested_at is None else g.requeued().canceled(0, self._clock())
-            case Rejected(failure):
-                return g.failed(failure, 0, self._clock())
-            case Unknown():
-                return g.unconfirmed()
 
     def _tell(self, g: Generation, outcome: SubmitOutcome) -> None:
         match outcome:
@@ -64,6 +50,21 @@ class Dispatch:
                 self._log.error("submit of unknown outcome", generation_id=g.id, reason=reason)
             case Rejected(failure):
                 self._log.info("fal refused it", generation_id=g.id, code=failure.code)
+
+
+def settled(g: Generation, outcome: SubmitOutcome, now: datetime) -> Generation | None:
+    """What the outcome of its submit makes of a generation; None where the record has gone on without it."""
+    match outcome:
+        case Accepted(request_id):
+            return g.submitted(request_id) if g.status in (Status.SUBMITTING, Status.UNCONFIRMED) else None
+        case _ if g.status is not Status.SUBMITTING:
+            return None
+        case NotTaken() | Locked():
+            return g.requeued() if g.cancel_requested_at is None else g.requeued().canceled(0, now)
+        case Rejected(failure):
+            return g.failed(failure, 0, now)
+        case Unknown():
+            return g.unconfirmed()
 
 
 def arguments(g: Generation) -> dict[str, Any]:

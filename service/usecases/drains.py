@@ -65,6 +65,11 @@ class DrainRunner:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
 
+    async def idle(self) -> None:
+        """Until nothing runs any more: for whoever works off a due set to its end, as tests do."""
+        while self._running:
+            await asyncio.wait(self._running)
+
     @property
     def busy(self) -> int:
         return len(self._running)

@@ -77,7 +77,7 @@ class Moves:
 
     async def _finish(self, after: Generation, now: datetime) -> Moved:
         due = self._timetable.due(after, now)
-        return await self._generations.finish(after, due, _deliveries(after, now), now=now)
+        return await self._generations.finish(after, due, deliveries_of(after, now), now=now)
 
     def _tell(self, g: Generation) -> None:
         self._log.info("generation moved", generation_id=g.id, tenant=g.tenant_id, status=g.status, version=g.version)
@@ -87,7 +87,7 @@ class Moves:
             metrics.COST.labels(g.tenant_id).inc(g.actual_cost or 0)
 
 
-def _deliveries(g: Generation, now: datetime) -> list[Delivery]:
+def deliveries_of(g: Generation, now: datetime) -> list[Delivery]:
     if g.webhook_url is None:
         return []
     kind = f"generation.{g.status}"

@@ -58,20 +58,6 @@ class Figure:
         }
 
 
-def compared(
-    name: str, ours: Sequence[float], floor: Sequence[float], *, at_least: float | None, **raw: Any
-) -> Figure:
-    """Requests per second of interleaved rounds; medians, because a shared machine has bad seconds."""
-    return Figure(
-        name=name,
-        value=statistics.median(ours),
-        unit="requests/s",
-        floor=statistics.median(floor),
-        target=None if at_least is None else Target(at_least, at_least=True),
-        raw={"ours": _whole(ours), "floor": _whole(floor), **raw},
-    )
-
-
 def latency(name: str, samples: Sequence[float], *, at_most: float) -> Figure:
     """The median of latencies in seconds, told in milliseconds."""
     milliseconds = sorted(sample * 1000 for sample in samples)
@@ -122,7 +108,3 @@ def _short(number: float | None) -> str:
     if number is None:
         return ""
     return f"{number:,.0f}" if abs(number) >= 100 else f"{number:.3g}"
-
-
-def _whole(numbers: Sequence[float]) -> list[int]:
-    return [round(number) for number in numbers]

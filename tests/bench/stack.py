@@ -4,6 +4,7 @@ import contextlib
 import os
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any, Final
 
 from redis import Redis
@@ -16,6 +17,12 @@ from tests.bench.load import PLACEHOLDER, Load
 PATH: Final = "/v1/generations"
 PROMPT_LENGTH: Final = 500
 IMAGE: Final = "https://example.com/first-frame.png"
+
+
+@dataclass(frozen=True)
+class Server:
+    port: int
+    pid: int
 
 
 def prompt(text: str) -> str:
@@ -50,9 +57,13 @@ def opened(*, worker: bool, environment: dict[str, str] | None = None, **setting
         os.environ.update(before)
 
 
+def gateway_of(stack: Stack) -> Server:
+    return Server(stack.port or 0, stack.children["gateway"].pid)
+
+
 @contextlib.contextmanager
-def floor_beside(stack: Stack) -> Iterator[int]:
-    """The floor's port; it writes to the same Redis."""
+def floor_beside(stack: Stack) -> Iterator[Server]:
+    """It writes to the same Redis."""
     port = free_port()
     child = Child(
         "floor",
@@ -62,7 +73,7 @@ def floor_beside(stack: Stack) -> Iterator[int]:
     )
     try:
         child.wait_until(lambda: accepts(port))
-        yield port
+        yield Server(port, child.pid)
     finally:
         child.end()
 

@@ -1,73 +1,122 @@
 """Requests per second of one gateway process, against the floor, round by round in turn."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from statistics import median
+from typing import Any, Final
+
+import psutil
 
 from service.cli.stack import Stack
-from tests.bench import floor, stack as stacks
-from tests.bench.figures import Figure, compared
+from service.domain.drain import Drain
+from service.store import keys
+from tests.bench import floor
+from tests.bench import stack as stacks
+from tests.bench.figures import Figure, Target
 from tests.bench.load import PLACEHOLDER, Load, Outcome
 from tests.bench.scale import Scale
+from tests.bench.stack import Server
 
-_READ = 500  # generations that are asked for in turn
-_WARM_UP_SECONDS = 0.7
+_READ: Final = 500  # generations asked for in turn
+_WARM_UP_SECONDS: Final = 0.7
+
+
+@dataclass(frozen=True)
+class Round:
+    outcome: Outcome
+    cpu: float
+    """Seconds of processor time the server took for it: steadier than its speed on a machine that others use too."""
+
+    @property
+    def per_second(self) -> float:
+        return self.outcome.per_second
+
+    @property
+    def cpu_us(self) -> float:
+        return self.cpu / self.outcome.requests * 1e6
+
+
+@dataclass(frozen=True)
+class Contender:
+    server: Server
+    load: Load
+
+    def run(self, seconds: float) -> Round:
+        process = psutil.Process(self.server.pid)
+        before = process.cpu_times()
+        outcome = replace(self.load, seconds=seconds).run()
+        after = process.cpu_times()
+        return Round(outcome, after.user + after.system - before.user - before.system)
 
 
 def create(scale: Scale) -> Iterator[Figure]:
     """POST /v1/generations, without and with an idempotency key."""
-    with stacks.opened(worker=False) as stack, stacks.floor_beside(stack) as floor_port:
+    with stacks.opened(worker=False) as stack, stacks.floor_beside(stack) as bare:
         _rewrite_no_log(stack)
-        plain = Load(
-            port=stack.port or 0, paths=[stacks.PATH], headers=stacks.headers(stack), body=stacks.body("a boat")
-        )
+        gateway = stacks.gateway_of(stack)
+        plain = Load(port=gateway.port, paths=[stacks.PATH], headers=stacks.headers(stack), body=stacks.body("a boat"))
         keyed = replace(plain, headers={**plain.headers, "idempotency-key": f"bench-{PLACEHOLDER}"})
-        bare = replace(plain, port=floor_port, paths=[floor.PATH])
-        of_floor, of_plain, of_keyed = _interleaved([bare, plain, keyed], scale)
-        yield _compared("create", of_plain, of_floor, at_least=0.8)
-        yield _compared("create_idempotent", of_keyed, of_floor, at_least=None)
+        of_floor, of_plain, of_keyed = _interleaved(
+            scale,
+            Contender(bare, replace(plain, port=bare.port, paths=[floor.PATH])),
+            Contender(gateway, plain),
+            Contender(gateway, keyed),
+        )
+    yield _compared("create", of_plain, of_floor, target=Target(0.8, at_least=True))
+    yield _compared("create_idempotent", of_keyed, of_floor)
 
 
 def get(scale: Scale) -> Iterator[Figure]:
     """GET /v1/generations/{id}; the floor answers with the same record by HGETALL."""
-    with stacks.opened(worker=False) as stack, stacks.floor_beside(stack) as floor_port:
-        stacks.creates(stack, "a boat", requests=_READ).run()
-        with stacks.redis_of(stack) as redis:
-            names = redis.zrange("{sg}:due:dispatch", 0, _READ - 1)
+    with stacks.opened(worker=False) as stack, stacks.floor_beside(stack) as bare:
+        gateway, names = stacks.gateway_of(stack), _created(stack)
         ours = Load(
-            port=stack.port or 0,
+            port=gateway.port,
             method="GET",
             paths=[f"{stacks.PATH}/{name}" for name in names],
             headers=stacks.headers(stack),
             wanted=200,
         )
-        bare = replace(ours, port=floor_port, paths=[f"{floor.PATH}/{name}" for name in names])
-        of_floor, of_ours = _interleaved([bare, ours], scale)
-        yield _compared("get", of_ours, of_floor, at_least=0.9)
+        of_floor, of_ours = _interleaved(
+            scale,
+            Contender(bare, replace(ours, port=bare.port, paths=[f"{floor.PATH}/{name}" for name in names])),
+            Contender(gateway, ours),
+        )
+    yield _compared("get", of_ours, of_floor, target=Target(0.9, at_least=True))
 
 
-def _interleaved(loads: Sequence[Load], scale: Scale) -> list[list[Outcome]]:
-    """Outcomes per load, of rounds in turn; a first, short turn warms up and does not count."""
-    for load in loads:
-        replace(load, seconds=_WARM_UP_SECONDS).run()
-    turns = [[replace(load, seconds=scale.round_seconds).run() for load in loads] for _ in range(scale.rounds)]
-    return [list(outcomes) for outcomes in zip(*turns, strict=True)]
+def _created(stack: Stack) -> list[str]:
+    stacks.creates(stack, "a boat", requests=_READ).run()
+    with stacks.redis_of(stack) as redis:
+        names: Any = redis.zrange(keys.due(Drain.DISPATCH), 0, _READ - 1)
+        return list(names)
 
 
-def _compared(
-    name: str, ours: Sequence[Outcome], floor_: Sequence[Outcome], *, at_least: float | None
-) -> Figure:
-    pairs = zip(ours, floor_, strict=True)
-    return compared(
-        name,
-        [outcome.per_second for outcome in ours],
-        [outcome.per_second for outcome in floor_],
-        at_least=at_least,
-        ratios=[round(one.per_second / other.per_second, 3) for one, other in pairs],
-        p50_ms=round(median(outcome.p50_ms for outcome in ours), 2),
-        p99_ms=round(median(outcome.p99_ms for outcome in ours), 2),
-        floor_p50_ms=round(median(outcome.p50_ms for outcome in floor_), 2),
-        floor_p99_ms=round(median(outcome.p99_ms for outcome in floor_), 2),
+def _interleaved(scale: Scale, *contenders: Contender) -> list[list[Round]]:
+    """Rounds per contender, taken in turn; a first, short turn warms up and does not count."""
+    for contender in contenders:
+        contender.run(_WARM_UP_SECONDS)
+    turns = [[contender.run(scale.round_seconds) for contender in contenders] for _ in range(scale.rounds)]
+    return [list(rounds) for rounds in zip(*turns, strict=True)]
+
+
+def _compared(name: str, ours: Sequence[Round], bare: Sequence[Round], *, target: Target | None = None) -> Figure:
+    """Medians, because a shared machine has bad seconds."""
+    return Figure(
+        name=name,
+        value=median(one.per_second for one in ours),
+        unit="requests/s",
+        floor=median(one.per_second for one in bare),
+        target=target,
+        raw={
+            "ours": [round(one.per_second) for one in ours],
+            "floor": [round(one.per_second) for one in bare],
+            "ratios": [round(one.per_second / other.per_second, 2) for one, other in zip(ours, bare, strict=True)],
+            "cpu_us": round(median(one.cpu_us for one in ours)),
+            "floor_cpu_us": round(median(one.cpu_us for one in bare)),
+            "p50_ms": round(median(one.outcome.p50_ms for one in ours), 1),
+            "p99_ms": round(median(one.outcome.p99_ms for one in ours), 1),
+        },
     )
 
 

@@ -2,7 +2,7 @@
 
 from service.cli.stack import Stack
 from tests.e2e.conftest import TenantClient
-from tests.e2e.receiver import Receiver
+from tests.receiver import Receiver
 
 
 def test_the_worker_dies_while_fal_works(own_stack: Stack, own_tenant: TenantClient, receiver: Receiver) -> None:

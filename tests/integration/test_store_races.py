@@ -50,14 +50,9 @@ async def _score(redis: Redis, drain: Drain, name: str) -> float | None:
 
 async def test_create_binds_an_idempotency_key_to_one_generation(racers: list[Redis]) -> None:
     first = factories.generation(idempotency_key="order-7")
-    attempts = [
-        replace(first, id=factories.generation().id, callback_token=f"token-{n}") for n, _ in enumerate(racers)
-    ]
+    attempts = [replace(first, id=factories.generation().id, callback_token=f"token-{n}") for n, _ in enumerate(racers)]
     outcomes = await asyncio.gather(
-        *(
-            GenerationStore(redis).create(g, factories.due())
-            for redis, g in zip(racers, attempts, strict=True)
-        )
+        *(GenerationStore(redis).create(g, factories.due()) for redis, g in zip(racers, attempts, strict=True))
     )
     assert Counter(o.outcome for o in outcomes) == {"created": 1, "replayed": RACERS - 1}
     winner = next(g for g, o in zip(attempts, outcomes, strict=True) if o.outcome == "created")

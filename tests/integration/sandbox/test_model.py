@@ -25,7 +25,7 @@ from tests.integration.sandbox.images import COFFEE, data_uri, encoded, plain, s
     ],
 )
 async def test_a_wrong_field_is_422_only_at_the_result(fal: Fal, fields: dict[str, Any], field: str, kind: str) -> None:
-    request_id = await fal.submit(**fields)
+    request_id = await fal.submit("sandbox:seconds=60", **fields)  # refused before any of it is spent
     result = await fal.finish(request_id)
     (detail,) = result.json()["detail"]
     assert result.status_code == 422

@@ -94,7 +94,7 @@ async def test_submit_is_not_deduplicated(fal: Fal) -> None:
 
 
 async def test_a_wrong_path_is_accepted_completes_at_once_and_is_404(fal: Fal) -> None:
-    accepted = await fal.http.post(f"{APP}/xyz", json={"prompt": QUICK})
+    accepted = await fal.http.post(f"{APP}/xyz", json={"prompt": "sandbox:queue-seconds=60 sandbox:seconds=60"})
     result = await fal.finish(accepted.json()["request_id"])
     assert accepted.status_code == 200
     assert (result.status_code, result.json()) == (404, {"detail": "Path /xyz not found"})
@@ -180,6 +180,16 @@ async def test_more_jobs_than_slots_wait_in_order_and_low_priority_last(narrow: 
     assert positions == [1, 2, 3]
     assert (crowded.status_code, roomy.status_code) == (429, 200)
     assert states == ["COMPLETED", "COMPLETED", "COMPLETED", "IN_QUEUE"]
+
+
+async def test_positions_move_up_when_one_before_is_cancelled_or_had_to_start_twice(narrow: Fal) -> None:
+    await narrow.outcome("sandbox:requeue sandbox:no-video")
+    await narrow.reach(await narrow.submit("sandbox:hang"), "IN_PROGRESS")
+    first, second, third = [await narrow.submit() for _ in range(3)]
+    before = [(await narrow.status(request_id)).json()["queue_position"] for request_id in (first, second, third)]
+    await narrow.cancel(first)
+    after = [(await narrow.status(request_id)).json()["queue_position"] for request_id in (second, third)]
+    assert (before, after) == ([0, 1, 2], [0, 1])
 
 
 async def test_a_start_deadline_that_passes_is_504_of_the_user(fal: Fal, receiver: Receiver) -> None:

@@ -1,0 +1,52 @@
+# Everything a clone needs is Python 3.11 or later and make; the rest goes into .venv, made on first use.
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+# 3.11 and 3.12 come first: for them a wheel brings a redis-server along. Or choose: make PYTHON=/path/to/python3 test
+CANDIDATES := python3.12 python3.11 python3 python3.13 python3.14
+PROBE := import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))
+PYTHON ?= $(firstword $(foreach candidate,$(CANDIDATES),$(shell $(candidate) -c '$(PROBE)' 2>/dev/null && echo $(candidate))))
+
+.DEFAULT_GOAL := help
+.PHONY: help demo up test check bench openapi clean
+
+help: ## List these targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(STAMP) ## Turn a photo into a video through everything there is, in 20 seconds
+	@$(BIN)/python -m service.cli demo
+
+up: $(STAMP) ## Run everything on this machine until Ctrl-C
+	@$(BIN)/python -m service.cli up
+
+test: $(STAMP) ## Run all tests
+	$(BIN)/python -m pytest
+
+check: $(STAMP) ## Lint, format, types, the arrows between modules, and the guards
+	$(BIN)/python -m ruff check
+	$(BIN)/python -m ruff format --check
+	$(BIN)/python -m mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest -q tests/guards
+
+bench: $(STAMP) ## Measure, print the figures, write bench.json
+	$(BIN)/python -m tests.bench.run
+
+openapi: $(STAMP) ## Write openapi/openapi.json anew
+	$(BIN)/python -m service.api.export openapi/openapi.json
+
+clean: ## Remove what these targets have made, the videos of the demo included
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist bench.json demo-output
+	find . -type d -name __pycache__ -prune -exec rm -rf {} +
+
+$(STAMP): pyproject.toml
+	@$(or $(PYTHON),false) -c '$(PROBE)' 2>/dev/null || { \
+		echo "This needs Python 3.11 or later with its venv module (Debian, Ubuntu: apt install python3-venv)." >&2; \
+		echo "If it is installed elsewhere: make PYTHON=/path/to/python3 $(MAKECMDGOALS)" >&2; \
+		exit 1; }
+	@echo "Preparing $(VENV), which takes a minute the first time ..."
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@

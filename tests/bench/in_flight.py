@@ -1,0 +1,151 @@
+"""Thousands of generations at fal at a time, all followed by one worker process."""
+
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Final
+
+from redis import Redis
+
+from service.cli.children import free_port
+from service.cli.stack import Stack
+from service.domain.drain import Drain
+from service.store import keys
+from service.usecases.timetable import Timetable
+from tests.bench import stack as stacks
+from tests.bench import worker_metrics
+from tests.bench.figures import Figure, Target
+from tests.bench.memory import megabytes
+from tests.bench.scale import Scale
+from tests.bench.worker_metrics import Reading
+
+_TEXT: Final = "sandbox:hang sandbox:no-video"
+#: Not every one has to be in flight by then: what is, is watched, and the figure says how many.
+_RAMP_PATIENCE: Final = 150.0  # seconds
+_TICK: Final = 1.0
+
+
+@dataclass(frozen=True)
+class Look:
+    """The due set of polls and the worker at one moment."""
+
+    at: float
+    polled: int
+    late: float
+    """Seconds the most overdue entry has been due without being in anybody's hands: a claimed one is due later."""
+    rss: float
+
+
+@dataclass(frozen=True)
+class Phase:
+    """What was seen from one reading of the worker's metrics to the next."""
+
+    looks: list[Look]
+    before: Reading
+    after: Reading
+
+    @property
+    def seconds(self) -> float:
+        return self.looks[-1].at - self.looks[0].at
+
+    @property
+    def most_late(self) -> float:
+        return max(look.late for look in self.looks)
+
+    @property
+    def rss(self) -> float:
+        return max(look.rss for look in self.looks)
+
+    def per_second(self, before: int, after: int) -> float:
+        return (after - before) / self.seconds
+
+
+@dataclass(frozen=True)
+class Watch:
+    stack: Stack
+    redis: "Redis"
+    port: int
+    """Of the worker's metrics."""
+
+    def until(self, *, polled: int | None = None, seconds: float) -> Phase:
+        """Look once a second until so many are polled for, or the time is up."""
+        before, looks = worker_metrics.read(self.port), [self._look()]
+        while looks[-1].at - looks[0].at < seconds and (polled is None or looks[-1].polled < polled):
+            time.sleep(_TICK)
+            looks.append(self._look())
+        return Phase(looks, before, worker_metrics.read(self.port))
+
+    def _look(self) -> Look:
+        due, now = keys.due(Drain.POLL), time.time()
+        oldest: Any = self.redis.zrange(due, 0, 0, withscores=True)
+        late = max(0.0, now - oldest[0][1] / 1000) if oldest else 0.0
+        return Look(now, self.redis.zcard(due), late, megabytes(self.stack.children["worker"].pid))
+
+
+def measure(scale: Scale) -> Iterator[Figure]:
+    """10,000 jobs that never end; the worker's memory, and whether anything is polled too late."""
+    wanted, port = scale.in_flight, free_port()
+    with (
+        stacks.opened(
+            worker=True,
+            environment={"SANDBOX_CONCURRENCY": str(wanted)},
+            upstream_concurrency=wanted,
+            metrics_port=port,
+        ) as stack,
+        stacks.redis_of(stack) as redis,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        creates = pool.submit(stacks.creates(stack, _TEXT, requests=wanted).run)
+        watch = Watch(stack, redis, port)
+        ramp = watch.until(polled=wanted, seconds=_RAMP_PATIENCE)
+        creates.result()
+        steady = watch.until(seconds=scale.watched_seconds)
+        interval = _interval(stack, wanted)
+    yield from _figures(wanted, ramp, steady, interval)
+
+
+def _interval(stack: Stack, in_flight: int) -> float:
+    """Seconds between two polls of one job at this load, at its very shortest."""
+    polls = Timetable.of(stack.settings).polls
+    return polls.next(timedelta(), in_flight, chance=lambda: 0.5).total_seconds()
+
+
+def _figures(wanted: int, ramp: Phase, steady: Phase, interval: float) -> Iterator[Figure]:
+    before, after = steady.before, steady.after
+    yield Figure(
+        name="in_flight",
+        value=min(look.polled for look in steady.looks),
+        unit="generations",
+        target=Target(wanted, at_least=True),
+        raw={"ramp_seconds": round(ramp.seconds, 1), "watched_seconds": round(steady.seconds, 1)},
+    )
+    yield Figure(name="in_flight_rss", value=max(ramp.rss, steady.rss), unit="MB", target=Target(250))
+    yield Figure(
+        name="in_flight_late",
+        value=steady.most_late / interval,
+        unit="poll intervals (most)",
+        target=Target(2),
+        raw={
+            "poll_interval_s": round(interval, 2),
+            "most_late_s": round(steady.most_late, 2),
+            "most_late_at_end_s": round(steady.looks[-1].late, 2),
+            "most_late_while_dispatching_s": round(ramp.most_late, 2),
+            "half_of_polls_late_at_most_s": after.late_since(before, 0.5),
+            "99_of_100_polls_late_at_most_s": after.late_since(before, 0.99),
+            "late_s_every_5_s": [round(look.late, 1) for look in steady.looks[::5]],
+        },
+    )
+    yield Figure(
+        name="in_flight_polls",
+        value=steady.per_second(before.polls, after.polls),
+        unit="polls/s",
+        raw={"status_calls_per_second": round(steady.per_second(before.status_calls, after.status_calls), 1)},
+    )
+    yield Figure(
+        name="in_flight_dispatches",
+        value=ramp.per_second(ramp.before.submits, ramp.after.submits),
+        unit="submits/s",
+        raw={"polls_per_second_meanwhile": round(ramp.per_second(ramp.before.polls, ramp.after.polls), 1)},
+    )

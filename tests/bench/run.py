@@ -1,0 +1,66 @@
+"""Measure every figure in one run: ``python tests/bench/run.py [names...] [--quick]``.
+
+Prints a table, the raw figures and what they were measured on; writes ``bench.json``. A missed target is told, not
+punished: the exit code says only whether measuring worked.
+"""
+
+import argparse
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Final
+
+from rich.console import Console
+
+from tests.bench import figures, in_flight, latency, machine, memory, scale, throughput
+from tests.bench.figures import Figure
+from tests.bench.scale import Scale
+
+Measure = Callable[[Scale], Iterator[Figure]]
+
+#: By the names that can be asked for; one measurement may bring several figures.
+MEASURES: Final[dict[str, Measure]] = {
+    "create": throughput.create,
+    "get": throughput.get,
+    "dispatch_latency": latency.measure,
+    "webhook_latency": latency.measure,
+    "bytes_per_queued": memory.per_queued,
+    "idle_rss": memory.idle,
+    "in_flight": in_flight.measure,
+}
+
+
+def main() -> None:
+    options = _options()
+    console = Console()
+    names = options.names or list(MEASURES)
+    measured = list(_measured(names, scale.QUICK if options.quick else scale.FULL, console))
+    figures.write(measured, options.output)
+    figures.show(measured, console)
+    console.print(", ".join(f"{name}: {text}" for name, text in machine.describe().items()), highlight=False)
+    if missed := [figure.name for figure in measured if figure.ok is False]:
+        console.print(f"[bold red]Missed: {', '.join(missed)}[/]")
+
+
+def _measured(names: list[str], how_much: Scale, console: Console) -> Iterator[Figure]:
+    for measure in dict.fromkeys(MEASURES[name] for name in names):
+        begun = time.monotonic()
+        with console.status(str(measure.__doc__)):
+            found = list(measure(how_much))
+        console.print(f"{', '.join(figure.name for figure in found)}: {time.monotonic() - begun:.0f} s")
+        yield from found
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", metavar="name", help=f"of {', '.join(MEASURES)}; all when none is given")
+    parser.add_argument("--quick", action="store_true", help="less of everything: two minutes")
+    parser.add_argument("--output", type=Path, default=Path("bench.json"))
+    options = parser.parse_args()
+    if unknown := set(options.names) - MEASURES.keys():
+        parser.error(f"unknown: {', '.join(sorted(unknown))}")
+    return options
+
+
+if __name__ == "__main__":
+    main()

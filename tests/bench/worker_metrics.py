@@ -1,0 +1,41 @@
+"""What the worker says of itself on its metrics port."""
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+import httpx
+from prometheus_client.parser import text_string_to_metric_families
+
+_LATE: Final = "gateway_poll_late_seconds"
+_CALLS: Final = "gateway_upstream_calls_total"
+
+
+@dataclass(frozen=True)
+class Reading:
+    submits: int
+    status_calls: int
+    late: dict[float, int]
+    """Polls begun at most so many seconds after their time, by bucket; the last one is infinity."""
+
+    @property
+    def polls(self) -> int:
+        return self.late.get(math.inf, 0)
+
+    def late_since(self, earlier: "Reading", share: float) -> float:
+        """The bucket's bound under which this share of the polls since then lies."""
+        since = {bound: polls - earlier.late.get(bound, 0) for bound, polls in self.late.items()}
+        return next((bound for bound, polls in sorted(since.items()) if polls >= share * since[math.inf]), math.inf)
+
+
+def read(port: int) -> Reading:
+    submits, status_calls, late = 0.0, 0.0, dict[float, int]()
+    for family in text_string_to_metric_families(httpx.get(f"http://127.0.0.1:{port}/metrics").text):
+        for sample in family.samples:
+            if sample.name == _CALLS and sample.labels["operation"] == "submit":
+                submits += sample.value
+            elif sample.name == _CALLS and sample.labels["operation"] == "status":
+                status_calls += sample.value
+            elif sample.name == f"{_LATE}_bucket":
+                late[float(sample.labels["le"])] = int(sample.value)
+    return Reading(int(submits), int(status_calls), late)

@@ -1,0 +1,105 @@
+"""The demo as somebody runs it who has just cloned this: it works, it can be stopped, and it leaves nothing behind."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import av
+import psutil
+import pytest
+
+#: Everything that reads and writes, started: stop it here and much is to be ended.
+BUSY = "submitted:"
+CHILDREN = {"redis-server", "sandbox", "gateway", "worker", "beat"}
+
+
+@contextmanager
+def demo(folder: Path) -> Iterator[subprocess.Popen[str]]:
+    """The command with this folder for its video and one beside it for its temporary files."""
+    temporary = folder / "temporary"
+    temporary.mkdir()
+    with subprocess.Popen(
+        [sys.executable, "-m", "service.cli", "demo", "--output", str(folder / "output")],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        env={**os.environ, "TMPDIR": str(temporary), "PYTHONIOENCODING": "utf-8"},
+        text=True,
+        encoding="utf-8",
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def read_until(process: subprocess.Popen[str], words: str) -> str:
+    assert process.stdout is not None
+    read = ""
+    for line in process.stdout:
+        read += line
+        if words in line:
+            return read
+    raise AssertionError(f"it ended before {words!r}:\n{read}")
+
+
+def figure(text: str, name: str) -> int:
+    found = re.search(rf"{name} +(\d+)", text)
+    assert found, text
+    return int(found[1])
+
+
+def test_a_photo_becomes_a_video(tmp_path: Path) -> None:
+    with demo(tmp_path) as process:
+        text, _ = process.communicate(timeout=60)
+    assert process.returncode == 0, text
+
+    (video,) = (tmp_path / "output").iterdir()
+    assert f"Downloaded {video}" in text
+    with av.open(str(video)) as container:
+        picture, sound = container.streams.video[0], container.streams.audio[0]
+        assert (picture.width, picture.height) == (752, 560)  # 480p in the photo's own shape
+        assert sum(1 for _ in container.decode(picture)) == 5 * 24
+        assert sound.codec_context.name == "aac"
+
+    assert "its signature is good" in text
+    assert "Cost: $0.690900 (estimated beforehand: $0.708939)" in text
+    assert "same id, nothing new was made" in text
+    assert figure(text, "gateway_generations_created_total") == 1
+    assert figure(text, "gateway_generations_replayed_total") == 1
+    assert figure(text, "gateway_upstream_calls_total") == 1
+    assert figure(text, "gateway_cost_micro_usd_total") == 690_900
+    assert figure(text, "gateway_webhook_attempts_total") == 1
+    assert not list((tmp_path / "temporary").iterdir())
+
+
+@pytest.mark.parametrize("words", ["Starting", BUSY])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_stopped_it_leaves_nothing_behind(number: signal.Signals, words: str, tmp_path: Path) -> None:
+    with demo(tmp_path) as process:
+        read_until(process, words)
+        if words != BUSY:
+            wait_for_children(process.pid, 2)
+        children = psutil.Process(process.pid).children(recursive=True)
+        assert len(children) >= (len(CHILDREN) if words == BUSY else 2)
+
+        process.send_signal(number)
+        text, _ = process.communicate(timeout=10)
+
+    assert process.returncode == 130, text
+    assert "Interrupted; everything was ended." in text
+    assert "Traceback" not in text
+    assert not [child for child in children if child.is_running()]
+    assert not list((tmp_path / "temporary").iterdir())
+
+
+def wait_for_children(pid: int, count: int) -> None:
+    give_up = time.monotonic() + 10
+    while len(psutil.Process(pid).children()) < count:
+        assert time.monotonic() < give_up
+        time.sleep(0.01)

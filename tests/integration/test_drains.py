@@ -1,0 +1,66 @@
+"""The runner of a drain: bounded, undisturbed by a bad item, and finished within its grace."""
+
+import asyncio
+from datetime import UTC, datetime
+
+from service.domain.drain import Drain
+from service.store.due import Claim, Claimed
+from service.usecases.drains import DrainRunner
+
+
+class Work:
+    """A due set in memory, and workers that wait until they are let go."""
+
+    def __init__(self, count: int) -> None:
+        self.waiting = [Claimed(f"gen_{n}", datetime.now(UTC)) for n in range(count)]
+        self.running: set[str] = set()
+        self.done: list[str] = []
+        self.most = 0
+        self.go = asyncio.Event()
+
+    async def claim(self, most: int) -> Claim:
+        await asyncio.sleep(0)
+        taken, self.waiting = self.waiting[:most], self.waiting[most:]
+        return Claim(taken, len(self.waiting))
+
+    async def work(self, item: Claimed) -> None:
+        self.running.add(item.id)
+        self.most = max(self.most, len(self.running))
+        await self.go.wait()
+        self.running.discard(item.id)
+        if item.id == "gen_3":
+            raise ValueError("a bad item")
+        self.done.append(item.id)
+
+
+async def test_it_takes_no_more_than_it_has_room_for_and_goes_on_when_it_has() -> None:
+    work = Work(50)
+    runner = DrainRunner(Drain.POLL, work.claim, work.work, capacity=7)
+    await asyncio.gather(*(runner.run() for _ in range(5)))
+    await asyncio.sleep(0)
+    assert (runner.busy, len(work.waiting)) == (7, 43)
+    work.go.set()
+    async with asyncio.timeout(5):
+        while work.waiting or runner.busy:
+            await asyncio.sleep(0.001)
+    assert work.most == 7
+    assert len(work.done) == 49
+
+
+async def test_closing_waits_for_what_runs_and_takes_nothing_new() -> None:
+    work = Work(5)
+    runner = DrainRunner(Drain.POLL, work.claim, work.work, capacity=3)
+    await runner.run()
+    asyncio.get_running_loop().call_later(0.02, work.go.set)
+    await runner.close(grace=5)
+    assert len(work.done) == 3
+    await runner.run()
+    assert len(work.waiting) == 2
+
+
+async def test_what_outlasts_the_grace_is_cut_off() -> None:
+    work = Work(2)
+    runner = DrainRunner(Drain.POLL, work.claim, work.work, capacity=3)
+    await runner.run()
+    await runner.close(grace=0.01)
+    assert (runner.busy, work.done) == (0, [])

@@ -1,0 +1,119 @@
+"""Estimates that are never too low, settlements that are exact, and money as text."""
+
+import math
+from decimal import Decimal
+from fractions import Fraction
+from typing import get_args
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.domain.price import PIXELS, Rates, usd
+from service.domain.request import Duration, Resolution
+
+PUBLISHED = Rates(
+    {"480p": Decimal("0.014"), "720p": Decimal("0.014"), "1080p": Decimal("0.014"), "4k": Decimal("0.008")}
+)
+RESOLUTIONS: tuple[Resolution, ...] = get_args(Resolution)
+DURATIONS: tuple[str, ...] = get_args(Duration)
+
+
+def published_cost(width: int, height: int, seconds: int, rate: str) -> int:
+    """The model page's formula in micro-USD, exactly."""
+    tokens = Fraction(width * height * seconds * 24, 1024)
+    return math.ceil(tokens / 1000 * Fraction(rate) * 1_000_000)
+
+
+@pytest.mark.parametrize(
+    ("resolution", "duration", "micro"),
+    [
+        # 1112 * 834 * (24 * 5 + 1) / 1024 / 1000 * 0.014 USD
+        ("720p", "5", math.ceil(Fraction(1112 * 834 * 121 * 14, 1024 * 1000) * 1000)),
+        ("720p", "15", math.ceil(Fraction(1112 * 834 * 361 * 14, 1024 * 1000) * 1000)),
+        ("480p", "4", math.ceil(Fraction(992 * 432 * 97 * 14, 1024 * 1000) * 1000)),
+        ("4k", "4", math.ceil(Fraction(4412 * 1892 * 97 * 8, 1024 * 1000) * 1000)),
+    ],
+)
+def test_an_estimate_is_the_formula_rounded_up(resolution: Resolution, duration: str, micro: int) -> None:
+    assert PUBLISHED.estimate(resolution, duration) == micro
+
+
+def test_an_estimate_in_numbers_anybody_can_check() -> None:
+    assert usd(PUBLISHED.estimate("720p", "5")) == "1.534209"
+    assert usd(PUBLISHED.estimate("480p", "5")) == "0.708939"
+
+
+@pytest.mark.parametrize("seconds", range(4, 16))
+def test_an_estimate_is_never_below_a_published_price(seconds: int) -> None:
+    """1280x720 is $0.3024 a second and 864x496 the 480p of the same shape: the worst case covers both."""
+    assert published_cost(1280, 720, 5, "0.014") == 1_512_000
+    assert PUBLISHED.estimate("720p", str(seconds)) >= published_cost(1280, 720, seconds, "0.014")
+    assert PUBLISHED.estimate("480p", str(seconds)) >= published_cost(864, 496, seconds, "0.014")
+    assert PUBLISHED.estimate("1080p", str(seconds)) >= published_cost(1920, 1080, seconds, "0.014")
+    assert PUBLISHED.estimate("4k", str(seconds)) >= published_cost(3840, 2160, seconds, "0.008")
+
+
+@pytest.mark.parametrize("resolution", RESOLUTIONS)
+def test_longer_costs_more_and_auto_costs_as_the_longest(resolution: Resolution) -> None:
+    costs = [PUBLISHED.estimate(resolution, duration) for duration in DURATIONS if duration != "auto"]
+
+    assert costs == sorted(set(costs))
+    assert PUBLISHED.estimate(resolution, "auto") == costs[-1]
+
+
+def test_every_resolution_has_a_size() -> None:
+    assert set(PIXELS) == set(RESOLUTIONS)
+
+
+@given(st.sampled_from(RESOLUTIONS), st.sampled_from(DURATIONS), st.decimals("0.000001", "10", places=6))
+def test_an_estimate_is_the_least_whole_micro_usd_that_covers_it(
+    resolution: Resolution, duration: str, rate: Decimal
+) -> None:
+    seconds = 15 if duration == "auto" else int(duration)
+    exact = Fraction(PIXELS[resolution] * (24 * seconds + 1), 1024) / 1000 * Fraction(rate) * 1_000_000
+
+    estimate = Rates(dict.fromkeys(RESOLUTIONS, rate)).estimate(resolution, duration)
+
+    assert exact <= estimate < exact + 1
+
+
+@pytest.mark.parametrize(
+    ("units", "micro"),
+    [
+        (Decimal(108), 1_512_000),
+        (Decimal("108.000"), 1_512_000),
+        (Decimal(0), 0),
+        (Decimal("0.0000001"), 0),
+        (Decimal("0.00003572"), 1),  # 0.50008 micro-USD
+        (None, 77),
+    ],
+)
+def test_settling_takes_the_billed_units_else_the_estimate(units: Decimal | None, micro: int) -> None:
+    assert PUBLISHED.settle("720p", units, 77) == micro
+
+
+def test_4k_settles_at_its_own_rate() -> None:
+    assert PUBLISHED.settle("4k", Decimal(1000), 0) == 8_000_000
+
+
+@pytest.mark.parametrize(
+    ("micro", "text"),
+    [
+        (0, "0.000000"),
+        (1, "0.000001"),
+        (999_999, "0.999999"),
+        (1_000_000, "1.000000"),
+        (1_512_000, "1.512000"),
+        (-1, "-0.000001"),
+        (-1_500_000, "-1.500000"),
+        (10**18 + 1, "1000000000000.000001"),
+    ],
+)
+def test_money_as_text(micro: int, text: str) -> None:
+    assert usd(micro) == text
+
+
+@given(st.integers(-(10**18), 10**18))
+def test_money_survives_the_way_to_text_and_back(micro: int) -> None:
+    assert Decimal(usd(micro)) * 1_000_000 == micro

@@ -1,0 +1,111 @@
+"""API keys: shown once, kept as a hash, told from a typo without a look-up."""
+
+import dataclasses
+import string
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.domain.tenant import KEY_PREFIX, KeyText, Scope, hash_secret, new_key_text, parse_key
+from tests import factories
+from tests.factories import NOW
+
+PRINTABLE = string.ascii_letters + string.digits + string.punctuation + " "
+
+
+def test_a_key_survives_the_way_to_its_owner_and_back() -> None:
+    parts, text = new_key_text()
+
+    assert parse_key(text) == parts
+    assert text.startswith(f"{KEY_PREFIX}_{parts.id}_")
+    assert (len(parts.id), len(parts.secret)) == (12, 40)
+
+
+def test_keys_differ() -> None:
+    assert len({new_key_text()[1] for _ in range(200)}) == 200
+
+
+def test_every_single_character_typo_is_noticed() -> None:
+    _, text = new_key_text()
+
+    for position, right in enumerate(text):
+        for wrong in PRINTABLE:
+            if wrong != right:
+                assert parse_key(text[:position] + wrong + text[position + 1 :]) is None, (position, wrong)
+
+
+def test_every_lost_doubled_or_swapped_character_is_noticed() -> None:
+    _, text = new_key_text()
+
+    for position in range(len(text)):
+        assert parse_key(text[:position] + text[position + 1 :]) is None
+        assert parse_key(text[:position] + text[position] + text[position:]) is None
+    for position in range(len(text) - 1):
+        swapped = text[:position] + text[position + 1] + text[position] + text[position + 2 :]
+        assert swapped == text or parse_key(swapped) is None
+
+
+@given(st.text(max_size=80))
+def test_no_other_text_is_a_key(text: str) -> None:
+    assert parse_key(text) is None
+
+
+@pytest.mark.parametrize("text", ["", "sgk", "sgk__", "sgk_" * 20, "x" * 64, "é" * 64, "\x00" * 64])
+def test_texts_near_the_form_are_no_keys(text: str) -> None:
+    assert parse_key(text) is None
+
+
+def test_only_a_hash_is_kept() -> None:
+    key, text = factories.api_key("ten_1")
+    parts = parse_key(text)
+    assert parts is not None
+
+    assert key.secret_hash == hash_secret(parts.secret)
+    assert len(key.secret_hash) == 64
+    assert parts.secret not in repr(key)
+    assert parts.secret not in str(dataclasses.asdict(key))
+
+
+def test_a_key_opens_with_its_own_secret_alone() -> None:
+    key, text = factories.api_key("ten_1")
+    parts, _ = new_key_text()
+    own = parse_key(text)
+    assert own is not None
+
+    assert key.opens(own.secret, NOW)
+    assert not key.opens(parts.secret, NOW)
+    assert not key.opens("", NOW)
+    assert not key.opens(key.secret_hash, NOW)
+
+
+def test_a_key_ends_at_its_expiry() -> None:
+    key, text = factories.api_key("ten_1", expires_at=NOW)
+    own = parse_key(text)
+    assert own is not None
+
+    assert key.opens(own.secret, NOW - timedelta(microseconds=1))
+    assert not key.opens(own.secret, NOW)
+
+
+def test_a_revoked_key_opens_nothing() -> None:
+    key, text = factories.api_key("ten_1", revoked_at=NOW)
+    own = parse_key(text)
+    assert own is not None
+
+    assert not key.opens(own.secret, NOW)
+    assert not key.opens(own.secret, NOW - timedelta(days=1))
+
+
+def test_a_key_may_do_all_unless_it_says_otherwise() -> None:
+    assert set(factories.api_key("ten_1")[0].scopes) == set(Scope)
+
+
+def test_what_is_secret_is_not_shown() -> None:
+    tenant = factories.tenant()
+    parts = KeyText("id", "hush")
+
+    assert "hush" not in repr(parts) + str(parts) + f"{parts}"
+    assert tenant.webhook_secret not in repr(tenant)
+    assert tenant.pseudonym_key not in repr(tenant)

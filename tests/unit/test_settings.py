@@ -1,0 +1,210 @@
+"""Settings: read from the environment, passed on whole, and silent about their secrets."""
+
+from datetime import timedelta
+from decimal import Decimal
+from ipaddress import ip_network
+from typing import Any
+
+import pytest
+from pydantic import SecretStr, ValidationError
+
+from service.settings import PREFIX, Settings
+from tests import factories
+
+REQUIRED = {"GATEWAY_FAL_KEY": "id:secret", "GATEWAY_SECRET_KEY": "k" * 32}
+
+#: Every setting with a value that is not its default.
+EVERYTHING: dict[str, Any] = {
+    "redis_url": "redis://:hush-redis@10.0.0.1:6379/3",
+    "redis_timeout": 2.5,
+    "broker_url": "amqp://user:hush-broker@10.0.0.2//",
+    "fal_key": SecretStr("hush-fal:hush-fal"),
+    "fal_queue_url": "http://127.0.0.1:9/queue",
+    "fal_rest_url": "http://127.0.0.1:9/rest",
+    "fal_model": "bytedance/seedance-2.0/fast/image-to-video",
+    "fal_timeout": timedelta(seconds=7, milliseconds=500),
+    "secret_key": SecretStr("hush-secret-key-number-one, hush-secret-key-number-two"),
+    "admin_token": SecretStr("hush-admin-token-xyz"),
+    "max_body_bytes": 2048,
+    "max_upload_bytes": 4096,
+    "max_prompt_characters": 99,
+    "resolutions": ("480p", "4k"),
+    "bitrate_modes": ("standard", "high"),
+    "rates": {"480p": Decimal("0.1"), "720p": Decimal("0.2"), "1080p": Decimal("0.3"), "4k": Decimal("0.4")},
+    "upstream_concurrency": 3,
+    "queue_expiry": timedelta(hours=1),
+    "upstream_deadline": timedelta(hours=3),
+    "unconfirmed_deadline": timedelta(days=2),
+    "poll_shortest": timedelta(milliseconds=50),
+    "poll_longest": timedelta(seconds=20),
+    "polls_per_second": 12.5,
+    "webhook_schedule": (timedelta(0), timedelta(milliseconds=1500), timedelta(days=1)),
+    "webhook_timeout": timedelta(seconds=4),
+    "webhook_concurrency": 5,
+    "webhook_allowed_networks": (ip_network("10.0.0.0/8"), ip_network("fd00::/8")),
+    "retention": timedelta(days=3),
+    "shutdown_grace": timedelta(0),
+    "metrics_port": 9100,
+    "log_level": "DEBUG",
+}
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    for name, value in REQUIRED.items():
+        monkeypatch.setenv(name, value)
+    return monkeypatch
+
+
+def test_what_is_required_is_enough(environment: pytest.MonkeyPatch) -> None:
+    settings = Settings()
+
+    assert settings.fal_queue_url == "https://queue.fal.run"
+    assert settings.admin_token is None
+    assert settings.resolutions == ("480p", "720p")
+
+
+@pytest.mark.parametrize("missing", sorted(REQUIRED))
+def test_what_is_required_must_be_there(environment: pytest.MonkeyPatch, missing: str) -> None:
+    environment.delenv(missing)
+
+    with pytest.raises(ValidationError, match=missing.removeprefix(PREFIX).lower()):
+        Settings()
+
+
+def test_the_values_above_cover_every_setting() -> None:
+    fields = Settings.model_fields
+
+    assert set(EVERYTHING) == set(fields)
+    assert not [name for name, value in EVERYTHING.items() if value == fields[name].default]
+
+
+def test_another_process_gets_the_same_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    original = Settings(**EVERYTHING)
+    for name, value in original.environment().items():
+        monkeypatch.setenv(name, value)
+
+    assert Settings() == original
+
+
+@pytest.mark.parametrize("name", sorted(EVERYTHING))
+def test_every_single_setting_survives_the_way_to_another_process(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    original = Settings(**{"fal_key": "id:secret", "secret_key": "k" * 32, name: EVERYTHING[name]})
+    for variable, value in original.environment().items():
+        monkeypatch.setenv(variable, value)
+
+    assert getattr(Settings(), name) == EVERYTHING[name]
+
+
+def test_what_was_not_set_is_not_passed_on() -> None:
+    assert set(factories.settings("redis://127.0.0.1:1/0").environment()) == {
+        "GATEWAY_ADMIN_TOKEN",
+        "GATEWAY_FAL_KEY",
+        "GATEWAY_FAL_QUEUE_URL",
+        "GATEWAY_FAL_REST_URL",
+        "GATEWAY_REDIS_URL",
+        "GATEWAY_SECRET_KEY",
+        "GATEWAY_SHUTDOWN_GRACE",
+        "GATEWAY_WEBHOOK_ALLOWED_NETWORKS",
+    }
+
+
+WEAK = ["", "short", "x" * 15, "secret", "changeme", "CHANGEME", "password", "sk-1234"]
+
+
+@pytest.mark.parametrize("name", ["GATEWAY_SECRET_KEY", "GATEWAY_ADMIN_TOKEN"])
+@pytest.mark.parametrize("weak", WEAK)
+def test_weak_secrets_are_refused(environment: pytest.MonkeyPatch, name: str, weak: str) -> None:
+    environment.setenv(name, weak)
+
+    with pytest.raises(ValidationError, match="random secret of at least 16 characters"):
+        Settings()
+
+
+@pytest.mark.parametrize("weak", ["secret,changeme,password", "," * 20, "k" * 32 + ",secret", "k" * 32 + ","])
+def test_every_one_of_several_secret_keys_must_be_strong(environment: pytest.MonkeyPatch, weak: str) -> None:
+    environment.setenv("GATEWAY_SECRET_KEY", weak)
+
+    with pytest.raises(ValidationError, match="random secret of at least 16 characters"):
+        Settings()
+
+
+def test_several_secret_keys_are_told_apart() -> None:
+    assert Settings(**EVERYTHING).secret_keys() == ["hush-secret-key-number-one", "hush-secret-key-number-two"]
+
+
+WRONG = [
+    ("GATEWAY_FAL_KEY", ""),
+    ("GATEWAY_FAL_QUEUE_URL", "queue.fal.run"),
+    ("GATEWAY_FAL_QUEUE_URL", "ftp://queue.fal.run"),
+    ("GATEWAY_FAL_MODEL", "../../etc/passwd"),
+    ("GATEWAY_FAL_MODEL", "bytedance/seedance-2.0"),
+    ("GATEWAY_FAL_MODEL", "https://example.com/a/b"),
+    ("GATEWAY_FAL_TIMEOUT", "0"),
+    ("GATEWAY_FAL_TIMEOUT", "soon"),
+    ("GATEWAY_FAL_TIMEOUT", "-1"),
+    ("GATEWAY_FAL_TIMEOUT", "nan"),
+    ("GATEWAY_FAL_TIMEOUT", "inf"),
+    ("GATEWAY_MAX_BODY_BYTES", "10"),
+    ("GATEWAY_UPSTREAM_CONCURRENCY", "0"),
+    ("GATEWAY_RESOLUTIONS", "[]"),
+    ("GATEWAY_RESOLUTIONS", '["8k"]'),
+    ("GATEWAY_RATES", '{"720p": "0.014"}'),
+    ("GATEWAY_RATES", '{"480p": "0", "720p": "1", "1080p": "1", "4k": "1"}'),
+    ("GATEWAY_RATES", '{"480p": "NaN", "720p": "1", "1080p": "1", "4k": "1"}'),
+    ("GATEWAY_RATES", '{"480p": "Infinity", "720p": "1", "1080p": "1", "4k": "1"}'),
+    ("GATEWAY_POLLS_PER_SECOND", "0"),
+    ("GATEWAY_WEBHOOK_SCHEDULE", "[]"),
+    ("GATEWAY_WEBHOOK_ALLOWED_NETWORKS", '["10.0.0.1/8"]'),
+    ("GATEWAY_METRICS_PORT", "70000"),
+    ("GATEWAY_LOG_LEVEL", "loud"),
+]
+
+
+@pytest.mark.parametrize(("name", "value"), WRONG)
+def test_wrong_values_are_refused_at_the_start(environment: pytest.MonkeyPatch, name: str, value: str) -> None:
+    environment.setenv(name, value)
+
+    with pytest.raises(ValidationError):
+        Settings()
+
+
+def test_times_may_be_seconds_or_iso_8601(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("GATEWAY_RETENTION", "3600")
+    environment.setenv("GATEWAY_WEBHOOK_TIMEOUT", "2.5")
+    environment.setenv("GATEWAY_FAL_TIMEOUT", "PT1M30S")
+    environment.setenv("GATEWAY_WEBHOOK_SCHEDULE", '[0, "5", "PT5M"]')
+
+    assert Settings().retention == timedelta(hours=1)
+    assert Settings().webhook_timeout == timedelta(seconds=2.5)
+    assert Settings().fal_timeout == timedelta(seconds=90)
+    assert Settings().webhook_schedule == (timedelta(0), timedelta(seconds=5), timedelta(minutes=5))
+
+
+def test_base_urls_lose_their_last_slash(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("GATEWAY_FAL_QUEUE_URL", "https://queue.fal.run/")
+
+    assert Settings().fal_queue_url == "https://queue.fal.run"
+
+
+def test_settings_do_not_change() -> None:
+    with pytest.raises(ValidationError):
+        Settings(**EVERYTHING).log_level = "INFO"
+
+
+def test_settings_do_not_show_their_secrets() -> None:
+    settings = Settings(**EVERYTHING)
+
+    assert "hush" not in repr(settings) + str(settings) + f"{settings!s}"
+    assert "hush" in "".join(settings.environment().values()), "the one place that must"
+
+
+@pytest.mark.parametrize("name", ["GATEWAY_SECRET_KEY", "GATEWAY_ADMIN_TOKEN"])
+def test_a_refusal_does_not_show_the_secret(environment: pytest.MonkeyPatch, name: str) -> None:
+    """A worker's or a server's start-up error ends up in a log."""
+    environment.setenv(name, "hush,hush,hush")
+
+    with pytest.raises(ValidationError) as raised:
+        Settings()
+
+    assert "hush" not in str(raised.value)
