@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, Self
 
 from standardwebhooks import Webhook
 
@@ -27,7 +27,7 @@ class Receiver:
     """Statuses of the next answers; 204 when they are used up."""
     received: list[Received] = field(default_factory=list)
 
-    def __enter__(self) -> "Receiver":
+    def __enter__(self) -> Self:
         receiver, self._came = self, threading.Condition()
 
         class Handler(BaseHTTPRequestHandler):

@@ -125,7 +125,7 @@ def _figures(wanted: int, ramp: Phase, steady: Phase, interval: float) -> Iterat
     yield Figure(
         name="in_flight_late",
         value=steady.most_late / interval,
-        unit="poll intervals (most)",
+        unit="poll intervals",
         target=Target(2),
         raw={
             "poll_interval_s": round(interval, 2),

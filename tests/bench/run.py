@@ -5,6 +5,7 @@ punished: the exit code says only whether measuring worked.
 """
 
 import argparse
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,6 +16,8 @@ from rich.console import Console
 from tests.bench import figures, in_flight, latency, machine, memory, scale, throughput
 from tests.bench.figures import Figure
 from tests.bench.scale import Scale
+
+_WIDTH: Final = 110  # columns, where no terminal says how many it has
 
 Measure = Callable[[Scale], Iterator[Figure]]
 
@@ -32,7 +35,7 @@ MEASURES: Final[dict[str, Measure]] = {
 
 def main() -> None:
     options = _options()
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else _WIDTH)
     names = options.names or list(MEASURES)
     measured = list(_measured(names, scale.QUICK if options.quick else scale.FULL, console))
     figures.write(measured, options.output)

@@ -17,6 +17,8 @@ class Work:
         self.done: list[str] = []
         self.most = 0
         self.go = asyncio.Event()
+        self.all_ended = asyncio.Event()
+        self._left = count
 
     async def claim(self, most: int) -> Claim:
         await asyncio.sleep(0)
@@ -28,6 +30,9 @@ class Work:
         self.most = max(self.most, len(self.running))
         await self.go.wait()
         self.running.discard(item.id)
+        self._left -= 1
+        if self._left == 0:
+            self.all_ended.set()
         if item.id == "gen_3":
             raise ValueError("a bad item")
         self.done.append(item.id)
@@ -41,8 +46,7 @@ async def test_it_takes_no_more_than_it_has_room_for_and_goes_on_when_it_has() -
     assert (runner.busy, len(work.waiting)) == (7, 43)
     work.go.set()
     async with asyncio.timeout(5):
-        while work.waiting or runner.busy:
-            await asyncio.sleep(0.001)
+        await work.all_ended.wait()
     assert work.most == 7
     assert len(work.done) == 49
 

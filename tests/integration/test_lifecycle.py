@@ -1,4 +1,4 @@
-"""What happens to a generation between its 202 and its end: each step against real Redis and the sandbox, time passed in."""
+"""What happens to a generation between its 202 and its end, against real Redis and the sandbox; time is passed in."""
 
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
@@ -14,7 +14,7 @@ from service.runtime import Runtime
 from service.settings import Settings
 from service.store import keys
 from service.usecases import dispatch
-from service.usecases.timetable import REFUSED_SUBMITS
+from service.usecases.timetable import REFUSED_SUBMITS, Timetable
 from tests import factories
 from tests.factories import Clock
 
@@ -186,9 +186,8 @@ async def test_a_worker_that_died_after_its_intent_leaves_it_unconfirmed_and_nev
     runtime: Runtime, clock: Clock, settings: Settings, create: Callable[..., Awaitable[Generation]]
 ) -> None:
     g = await create()
-    moved = await runtime.generation_store.save(
-        g.submitting(clock()), runtime_due(runtime, g.submitting(clock()), clock)
-    )
+    submitting = g.submitting(clock())
+    moved = await runtime.generation_store.save(submitting, Timetable.of(settings).due(submitting, clock()))
     assert moved.won
     clock.advance(settings.fal_timeout)
     await drained(runtime, Drain.SWEEP)
@@ -309,9 +308,3 @@ async def test_what_fal_would_not_cancel_succeeds_and_is_billed(
     assert ended.status is Status.SUCCEEDED
     assert ended.actual_cost
     assert ended.cancel_requested_at is not None
-
-
-def runtime_due(runtime: Runtime, g: Generation, clock: Clock) -> Any:
-    from service.usecases.timetable import Timetable
-
-    return Timetable.of(runtime.settings).due(g, clock())

@@ -251,7 +251,7 @@ async def test_only_the_start_of_the_body_is_kept() -> None:
 
 
 @pytest.mark.parametrize("with_tls", [False, True])
-async def test_an_endless_body_is_cut_off(with_tls: bool, certificate: tuple[Path, Path]) -> None:  # noqa: FBT001
+async def test_an_endless_body_is_cut_off(with_tls: bool, certificate: tuple[Path, Path]) -> None:
     sent, cut = 0, asyncio.Event()
 
     async def endless(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

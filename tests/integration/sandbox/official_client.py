@@ -9,6 +9,7 @@ import sys
 from typing import Any
 
 import fal_client
+from PIL import Image
 
 ENDPOINT = "bytedance/seedance-2.0/image-to-video"
 QUICK = {"prompt": "sandbox:no-video a rocket", "image_url": "https://v3b.fal.media/files/b/x/rocket.jpg", "seed": 3}
@@ -24,15 +25,17 @@ def failure(function: Any, *arguments: Any) -> dict[str, Any]:
     return {}
 
 
-def uploaded(base: str) -> dict[str, str]:
+def uploaded(base: str) -> dict[str, Any]:
     """The hosts of uploads cannot be set by environment, so the client's two constants are."""
     library: Any = fal_client.client
     library.REST_URL, library.CDN_URL = f"{base}/rest", f"{base}/cdn"
     client = fal_client.SyncClient()
+    image = client.upload_image(Image.new("RGB", (640, 360)))
+    seen = client.run(ENDPOINT, arguments={**QUICK, "prompt": "rendered", "image_url": image, "resolution": "480p"})
     whole = client.upload(CONTENT, "application/octet-stream", "whole.bin")
     library.MULTIPART_THRESHOLD = library.MULTIPART_CHUNK_SIZE = 10_000
     parts = client.upload(CONTENT, "application/octet-stream", "parts.bin")
-    return {"whole": whole, "parts": parts}
+    return {"whole": whole, "parts": parts, "seen": seen}
 
 
 def synchronously() -> dict[str, Any]:

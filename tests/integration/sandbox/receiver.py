@@ -25,6 +25,7 @@ class Delivery:
 class Receiver:
     url: str = ""
     answers: list[int] = field(default_factory=list)  # given in turn, then 200
+    hang_ups: int = 0  # so many connections are closed without an answer first
     deliveries: list[Delivery] = field(default_factory=list)
     _arrived: asyncio.Condition = field(default_factory=asyncio.Condition)
 
@@ -32,6 +33,9 @@ class Receiver:
         self.deliveries.append(Delivery(request.headers.copy(), await request.read()))
         async with self._arrived:
             self._arrived.notify_all()
+        if self.hang_ups and request.transport:
+            self.hang_ups -= 1
+            request.transport.abort()
         return web.Response(status=self.answers.pop(0) if self.answers else 200, headers={"location": self.url})
 
     async def expect(self, count: int = 1, *, within: float = 10) -> list[Delivery]:

@@ -85,10 +85,14 @@ def test_the_async_client_too(found: dict[str, Any]) -> None:
 
 
 def test_uploads_whole_and_in_parts(found: dict[str, Any], trusting: ssl.SSLContext) -> None:
-    for url in found["uploaded"].values():
+    for url in (found["uploaded"]["whole"], found["uploaded"]["parts"]):
         assert httpx.get(url, verify=trusting).content == bytes(range(256)) * 100
+
+
+def test_an_uploaded_image_is_used_although_only_this_client_trusts_the_certificate(found: dict[str, Any]) -> None:
+    assert found["uploaded"]["seen"]["video"]["file_size"] > 10_000
 
 
 def test_it_was_this_server_that_was_asked(found: dict[str, Any], server: Server, trusting: ssl.SSLContext) -> None:
     records = httpx.get(f"{server.url}/_sandbox/requests", verify=trusting).json()
-    assert len(records) == 10
+    assert len(records) == 11

@@ -14,7 +14,29 @@ from tests import factories
 from tests.factories import NOW
 
 #: Written out: a field that comes or goes is a change of the public API.
-KEYS = ["id", "object", "status", "model", "input", "end_user_id", "metadata", "webhook_url", "priority", "queue", "cost", "output", "error", "logs", "request_id", "created_at", "submitted_at", "started_at", "finished_at", "cancel_requested_at", "expires_at"]
+KEYS = [
+    "id",
+    "object",
+    "status",
+    "model",
+    "input",
+    "end_user_id",
+    "metadata",
+    "webhook_url",
+    "priority",
+    "queue",
+    "cost",
+    "output",
+    "error",
+    "logs",
+    "request_id",
+    "created_at",
+    "submitted_at",
+    "started_at",
+    "finished_at",
+    "cancel_requested_at",
+    "expires_at",
+]
 
 
 def checked(shape: type, content: Any) -> Any:

@@ -56,7 +56,7 @@ def wire(status: int, body: Any = None, **headers: str) -> Reply:
 
 # --- submit -----------------------------------------------------------------------------------------------------------
 
-ACCEPTANCE = {
+ACCEPTANCE: dict[str, Any] = {
     "status": "IN_QUEUE",
     "request_id": REQUEST_ID,
     "response_url": f"https://queue.fal.run/bytedance/seedance-2.0/requests/{REQUEST_ID}",
@@ -150,11 +150,12 @@ def test_a_rejection_says_what_fal_said_less_the_input() -> None:
     )
 
 
-@pytest.mark.parametrize("status", [*range(200, 600), 100, 999])
 @pytest.mark.parametrize("body", [b"", HTML, b"{}", b"[]", b"null"])
-def test_without_fals_own_words_nothing_is_known_about_a_submit(status: int, body: bytes) -> None:
+def test_without_fals_own_words_nothing_is_known_about_a_submit(body: bytes) -> None:
     """Only proof that fal did not take it may lead back to the queue."""
-    assert isinstance(submit_outcome(wire(status, body)), Unknown)
+    outcomes = {status: submit_outcome(wire(status, body)) for status in (100, *range(200, 600), 999)}
+
+    assert [status for status, outcome in outcomes.items() if not isinstance(outcome, Unknown)] == []
 
 
 # --- status -----------------------------------------------------------------------------------------------------------
@@ -204,7 +205,7 @@ def test_status(answer: Wire, outcome: StatusOutcome) -> None:
 
 # --- result: success --------------------------------------------------------------------------------------------------
 
-VIDEO = {
+VIDEO: dict[str, Any] = {
     "url": "https://v3b.fal.media/files/b/0a9e/abcDEF_video.mp4",
     "content_type": "video/mp4",
     "file_name": "video.mp4",
