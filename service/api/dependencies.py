@@ -9,6 +9,8 @@ from service.errors import Malformed, Unauthenticated, UnsupportedMedia
 from service.runtime import Runtime
 
 LONGEST_WAIT: Final = 60
+#: Python raises when it is to read a number of more than 4,300 digits.
+_MOST_DIGITS: Final = 9
 
 
 def runtime(request: Request) -> Runtime:
@@ -44,5 +46,5 @@ def preferred_wait(request: Request) -> int:
         if name.strip().lower() == "wait":
             if not value.strip().isdecimal():
                 raise Malformed("'Prefer: wait=N' takes whole seconds.")
-            return min(int(value), LONGEST_WAIT)
+            return LONGEST_WAIT if len(value) > _MOST_DIGITS else min(int(value), LONGEST_WAIT)
     return 0

@@ -7,7 +7,7 @@ from urllib.parse import quote
 import httpx
 
 from service import metrics
-from service.fal.messages import NoReply, Wire, reply
+from service.fal.wire import NoReply, Wire, reply
 
 #: httpx's pool slows down with the square of its size; a few dozen connections carry all the polls there are.
 _POLL_CONNECTIONS: Final = 32

@@ -3,86 +3,37 @@
 Pure functions over what came back from the wire. Sources: fal's documentation and transcripts of its public API.
 """
 
-import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from service.domain.generation import ErrorCode, Failure, LogLine, Output, Video
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """An answer, whole. ``body`` is the parsed JSON, None when it was none."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: Any
-
-
-@dataclass(frozen=True, slots=True)
-class NoReply:
-    """No answer. ``sent`` is False only where it is proved that no byte of the request left."""
-
-    sent: bool
-    reason: str
-
-
-Wire = Reply | NoReply
-
-
-def reply(status: int, headers: Mapping[str, str], content: bytes) -> Reply:
-    try:
-        body = json.loads(content, parse_constant=lambda _: None)  # NaN is JSON to Python alone
-        if b"\\ud" in content.lower():  # a lone surrogate can be read, but never written down
-            body = json.loads(json.dumps(body, ensure_ascii=False).encode(errors="replace"))
-    except (ValueError, RecursionError):
-        body = None
-    return Reply(status, headers, body)
-
+from service.fal.outcomes import (
+    Accepted,
+    Canceled,
+    CancelOutcome,
+    Completed,
+    Failed,
+    Locked,
+    NotTaken,
+    NotYet,
+    Rejected,
+    ResultOutcome,
+    Running,
+    StatusOutcome,
+    SubmitOutcome,
+    Succeeded,
+    Trouble,
+    Unknown,
+    Waiting,
+)
+from service.fal.wire import NoReply, Reply, Wire
 
 # --- submit ----------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Accepted:
-    request_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class NotTaken:
-    """Proved not to be with fal: try again later."""
-
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Locked:
-    """Proved not to be with fal, and nothing of this account's will be for now."""
-
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Rejected:
-    """fal refused this request for good."""
-
-    failure: Failure
-
-
-@dataclass(frozen=True, slots=True)
-class Unknown:
-    """fal may have it. Never send it again."""
-
-    reason: str
-
-
-SubmitOutcome = Accepted | NotTaken | Locked | Rejected | Unknown
-
-
 def submit_outcome(wire: Wire) -> SubmitOutcome:  # noqa: PLR0911  (one return per row of the table)
-    """What became of a submit: the table of DESIGN "Charged at most once", row by row.
+    """What became of a submit, row by row; the rows are tried from the top.
 
     ==========================================================  ===========
     not a byte was sent (refused, DNS, TLS, pool)               NotTaken
@@ -113,35 +64,6 @@ def submit_outcome(wire: Wire) -> SubmitOutcome:  # noqa: PLR0911  (one return p
 # --- status ----------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    position: int | None
-    logs: tuple[LogLine, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Running:
-    logs: tuple[LogLine, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Completed:
-    """Not yet success: the result says how it ended."""
-
-    logs: tuple[LogLine, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Trouble:
-    """The upstream could not say. Never a reason to fail a generation."""
-
-    reason: str
-    locked: bool = False
-
-
-StatusOutcome = Waiting | Running | Completed | Trouble
-
-
 def status_outcome(wire: Wire) -> StatusOutcome:
     match wire:
         case Reply(status=200 | 202, body={"status": "IN_QUEUE"} as body):
@@ -157,32 +79,6 @@ def status_outcome(wire: Wire) -> StatusOutcome:
 
 # --- result ----------------------------------------------------------------------------------------------------------
 
-
-@dataclass(frozen=True, slots=True)
-class Succeeded:
-    output: Output
-    billable_units: Decimal | None
-
-
-@dataclass(frozen=True, slots=True)
-class Failed:
-    failure: Failure
-    billable_units: Decimal | None
-    presumed_billed: bool = False
-    """What to believe where fal names no billable units: it bills no failures, but a lost result was a success."""
-
-
-@dataclass(frozen=True, slots=True)
-class Canceled:
-    billable_units: Decimal | None
-
-
-@dataclass(frozen=True, slots=True)
-class NotYet:
-    pass
-
-
-ResultOutcome = Succeeded | Failed | Canceled | NotYet | Trouble
 
 _STILL_RUNNING: Final = "Request is still in progress"
 
@@ -298,8 +194,6 @@ def _billable_units(wire: Reply) -> Decimal | None:
 
 
 # --- cancel ----------------------------------------------------------------------------------------------------------
-
-CancelOutcome = Literal["requested", "too_late", "trouble"]
 
 
 def cancel_outcome(wire: Wire) -> CancelOutcome:

@@ -7,7 +7,7 @@ from typing import Self
 import httpx
 
 from service.errors import UpstreamUnavailable
-from service.fal.messages import reply
+from service.fal.wire import reply
 
 
 class FalStorage:

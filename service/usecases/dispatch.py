@@ -6,7 +6,8 @@ from typing import Any, Final
 from service import log, metrics
 from service.domain.generation import Generation, Status
 from service.fal.client import FalClient
-from service.fal.messages import Accepted, Locked, NotTaken, Rejected, SubmitOutcome, Unknown, submit_outcome
+from service.fal.messages import submit_outcome
+from service.fal.outcomes import Accepted, Locked, NotTaken, Rejected, SubmitOutcome, Unknown
 from service.store.due import Claim, Claimed, DueStore
 from service.usecases.moves import Clock, Moves
 

@@ -9,19 +9,8 @@ from service.domain.drain import Drain
 from service.domain.generation import UPSTREAM, Generation, LogLine, Status
 from service.domain.price import Rates
 from service.fal.client import FalClient
-from service.fal.messages import (
-    Canceled,
-    Completed,
-    Failed,
-    ResultOutcome,
-    Running,
-    Succeeded,
-    Trouble,
-    Waiting,
-    cancel_outcome,
-    result_outcome,
-    status_outcome,
-)
+from service.fal.messages import cancel_outcome, result_outcome, status_outcome
+from service.fal.outcomes import Canceled, Completed, Failed, ResultOutcome, Running, Succeeded, Trouble, Waiting
 from service.store.due import Claim, Claimed, DueStore
 from service.store.generations import GenerationStore
 from service.usecases.moves import Clock, Moves

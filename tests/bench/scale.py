@@ -18,5 +18,5 @@ class Scale:
     """How long polling is watched once all are in flight."""
 
 
-FULL: Final = Scale(rounds=7, round_seconds=3.0, samples=40, queued=10_000, in_flight=10_000, watched_seconds=60)
-QUICK: Final = Scale(rounds=3, round_seconds=1.5, samples=12, queued=5_000, in_flight=1_000, watched_seconds=12)
+FULL: Final = Scale(rounds=16, round_seconds=1.2, samples=40, queued=10_000, in_flight=10_000, watched_seconds=60)
+QUICK: Final = Scale(rounds=4, round_seconds=1.0, samples=12, queued=5_000, in_flight=1_000, watched_seconds=12)

@@ -139,7 +139,7 @@ async def never_completes(fal: Fal, receiver: Receiver) -> None:
 
 @row("requeue")
 async def falls_back_once(fal: Fal, receiver: Receiver) -> None:
-    prompt = "sandbox:requeue sandbox:seconds=0.2 sandbox:queue-seconds=0.1 sandbox:no-video"
+    prompt = "sandbox:requeue sandbox:seconds=0.4 sandbox:queue-seconds=0.2 sandbox:no-video"
     request_id = await fal.submit(prompt, webhook=receiver.url)
     await fal.reach(request_id, "IN_PROGRESS")
     await fal.reach(request_id, "IN_QUEUE")

@@ -33,7 +33,7 @@ async def test_submit_answers_200_with_absolute_addresses_without_the_sub_path(f
 
 
 async def test_a_job_is_202_until_it_is_done_and_then_200(fal: Fal) -> None:
-    request_id = await fal.submit("sandbox:no-video sandbox:queue-seconds=0.2 sandbox:seconds=0.2")
+    request_id = await fal.submit("sandbox:no-video sandbox:queue-seconds=0.4 sandbox:seconds=0.2")
     queued = await fal.status(request_id)
     await fal.reach(request_id, "IN_PROGRESS")
     running = await fal.status(request_id)
@@ -215,7 +215,7 @@ async def test_a_malformed_start_deadline_is_400(fal: Fal, seconds: str) -> None
 
 
 async def test_the_status_stream_ends_after_completed(fal: Fal) -> None:
-    request_id = await fal.submit("sandbox:no-video sandbox:queue-seconds=0.1 sandbox:seconds=0.1")
+    request_id = await fal.submit("sandbox:no-video sandbox:queue-seconds=0.3 sandbox:seconds=0.2")
     answer = await fal.http.get(f"{APP}/requests/{request_id}/status/stream")
     events = [json.loads(line.removeprefix("data: ")) for line in answer.text.splitlines() if line]
     assert answer.headers["content-type"].startswith("text/event-stream")

@@ -1,0 +1,111 @@
+"""What fal's answers mean to us: the vocabulary that ``messages`` translates into."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Literal
+
+from service.domain.generation import Failure, LogLine, Output
+
+# --- of a submit
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    request_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class NotTaken:
+    """Proved not to be with fal: try again later."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Locked:
+    """Proved not to be with fal, and nothing of this account's will be for now."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """fal refused this request for good."""
+
+    failure: Failure
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """fal may have it. Never send it again."""
+
+    reason: str
+
+
+SubmitOutcome = Accepted | NotTaken | Locked | Rejected | Unknown
+
+
+# --- of a look at its status
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    position: int | None
+    logs: tuple[LogLine, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    logs: tuple[LogLine, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """Not yet success: the result says how it ended."""
+
+    logs: tuple[LogLine, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """The upstream could not say. Never a reason to fail a generation."""
+
+    reason: str
+    locked: bool = False
+
+
+StatusOutcome = Waiting | Running | Completed | Trouble
+
+
+# --- of a look at its result
+
+
+@dataclass(frozen=True, slots=True)
+class Succeeded:
+    output: Output
+    billable_units: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    failure: Failure
+    billable_units: Decimal | None
+    presumed_billed: bool = False
+    """What to believe where fal names no billable units: it bills no failures, but a lost result was a success."""
+
+
+@dataclass(frozen=True, slots=True)
+class Canceled:
+    billable_units: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
+class NotYet:
+    pass
+
+
+ResultOutcome = Succeeded | Failed | Canceled | NotYet | Trouble
+
+# --- of a wish to cancel
+
+CancelOutcome = Literal["requested", "too_late", "trouble"]

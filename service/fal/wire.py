@@ -1,0 +1,36 @@
+"""What comes back from a call to fal, before anybody has read a meaning into it."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer, whole. ``body`` is the parsed JSON, None when it was none."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: Any
+
+
+@dataclass(frozen=True, slots=True)
+class NoReply:
+    """No answer. ``sent`` is False only where it is proved that no byte of the request left."""
+
+    sent: bool
+    reason: str
+
+
+Wire = Reply | NoReply
+
+
+def reply(status: int, headers: Mapping[str, str], content: bytes) -> Reply:
+    try:
+        body = json.loads(content, parse_constant=lambda _: None)  # NaN is JSON to Python alone
+        if b"\\ud" in content.lower():  # a lone surrogate can be read, but never written down
+            body = json.loads(json.dumps(body, ensure_ascii=False).encode(errors="replace"))
+    except (ValueError, RecursionError):
+        body = None
+    return Reply(status, headers, body)

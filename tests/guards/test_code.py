@@ -1,0 +1,126 @@
+"""What must hold for every module: arrows, caught exceptions, Lua headers, texts that must not be there."""
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.guards.repository import ROOT, files, modules
+
+LUA = sorted((ROOT / "service/store").glob("*.lua"))
+
+
+def test_the_arrows_between_modules_point_one_way() -> None:
+    command = [str(Path(sys.executable).with_name("lint-imports")), "--no-cache"]
+
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_no_exception_is_swallowed_without_a_word() -> None:
+    """``contextlib.suppress`` says what is meant; an ``except`` that only passes does not."""
+    silent = [
+        f"{path.relative_to(ROOT)}:{node.lineno}"
+        for path in modules("service", "workers", "deploy")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ExceptHandler) and all(map(_does_nothing, node.body))
+    ]
+
+    assert silent == []
+
+
+def _does_nothing(statement: ast.stmt) -> bool:
+    return isinstance(statement, ast.Pass | ast.Continue) or (
+        isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
+    )
+
+
+def test_every_module_says_what_it_is() -> None:
+    mute = [
+        str(path.relative_to(ROOT))
+        for path in modules("service", "workers", "deploy/sandbox")
+        if not ast.get_docstring(ast.parse(path.read_text()))
+    ]
+
+    assert mute == []
+
+
+def test_there_are_scripts() -> None:
+    assert LUA
+
+
+@pytest.mark.parametrize("script", LUA, ids=lambda path: path.name)
+def test_every_lua_script_has_a_header(script: Path) -> None:
+    lines = script.read_text().splitlines()
+    header = lines[: next(number for number, line in enumerate(lines) if not line.startswith("--"))]
+    text = "\n".join(header)
+
+    assert header[0].startswith("-- "), "begins with what it does"
+    for word in ("KEYS", "ARGV", "RETURNS"):
+        assert re.search(rf"^-- {word}  ", text, re.MULTILINE), word
+
+
+@pytest.mark.parametrize("script", LUA, ids=lambda path: path.name)
+def test_a_scripts_header_numbers_every_key_and_argument_it_uses(script: Path) -> None:
+    text = script.read_text()
+    header = "\n".join(line for line in text.splitlines() if line.startswith("--"))
+    for name, after in (("KEYS", "ARGV"), ("ARGV", "RETURNS")):
+        documented = header.partition(f"-- {name}  ")[2].partition(f"-- {after}")[0]
+        used = {int(number) for number in re.findall(rf"{name}\[(\d+)\]", text)}
+        missing = {number for number in used if not re.search(rf"\b{number}\b", documented)}
+        assert not missing, (name, missing)
+
+
+@pytest.mark.parametrize("script", LUA, ids=lambda path: path.name)
+def test_every_lua_script_has_one_caller(script: Path) -> None:
+    loads = [
+        str(path.relative_to(ROOT))
+        for path in modules("service", "workers")
+        for _ in re.findall(rf"""Script\(["']{script.stem}["']\)""", path.read_text())
+    ]
+
+    assert len(loads) == 1, loads
+    caller = ROOT / loads[0]
+    assert caller.parent == script.parent, "it lies beside the store that calls it"
+    constant = re.search(rf"""(_\w+)\b.* = Script\(["']{script.stem}["']\)""", caller.read_text())
+    assert constant
+    assert len(re.findall(rf"\b{constant[1]}\b", caller.read_text())) >= 2, "declared, and run"
+
+
+FORBIDDEN = {
+    "the address of a package index": re.compile(
+        r"pypi\.org/simple|files\.pythonhosted\.org|test\.pypi\.org|registry\.npmjs\.org|--(extra-)?index-url"
+        r"|(PIP|UV)_(EXTRA_)?INDEX_URL|\[\[tool\.uv\.index\]\]",
+        re.IGNORECASE,
+    ),
+    "somebody's home folder": re.compile(r"(?<![\w.])/(home|Users)/[a-z]\w*/|(?<![\w.])/root/|[A-Z]:\\Users\\"),
+}
+
+
+@pytest.mark.parametrize("what", FORBIDDEN)
+def test_no_file_holds(what: str) -> None:
+    this = Path(__file__)
+    found = [
+        f"{path.relative_to(ROOT)}:{number}"
+        for path in files()
+        if path != this
+        for number, line in enumerate(path.read_text(errors="replace").splitlines(), 1)
+        if FORBIDDEN[what].search(line)
+    ]
+
+    assert found == []
+
+
+def test_every_test_module_is_collected() -> None:
+    """A test in a file that pytest does not look at never fails."""
+    strays = [
+        str(path.relative_to(ROOT))
+        for path in modules("tests")
+        if not path.name.startswith("test_") and re.search(r"^(async )?def test_", path.read_text(), re.MULTILINE)
+    ]
+
+    assert strays == []

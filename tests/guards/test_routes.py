@@ -1,0 +1,81 @@
+"""Every route asks who is calling, or stands on a short list."""
+
+import re
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from tests.conftest import client_of
+
+PUBLIC = {("GET", "/healthz"), ("GET", "/readyz"), ("GET", "/metrics")}
+#: Not in the document, and public: the document itself and its page.
+UNLISTED = {"/openapi.json", "/docs", "/docs/assets"}
+METHODS = {"get", "put", "post", "delete", "patch"}
+
+
+def operations(app: FastAPI) -> list[tuple[str, str]]:
+    return [
+        (method.upper(), path) for path, item in app.openapi()["paths"].items() for method in item if method in METHODS
+    ]
+
+
+def filled(path: str) -> str:
+    return re.sub(r"\{\w+\}", "x", path)
+
+
+async def test_every_route_needs_a_key_unless_it_is_on_the_list(app: FastAPI) -> None:
+    async with client_of(app) as anonymous:
+        answers = {
+            (method, path): (await anonymous.request(method, filled(path))).status_code
+            for method, path in operations(app)
+        }
+
+    assert {operation for operation, status in answers.items() if status != 401} == PUBLIC
+    assert len(answers) > len(PUBLIC)
+
+
+async def test_a_wrong_key_opens_no_route(app: FastAPI) -> None:
+    async with client_of(app, "sgk_wrong") as wrong:
+        answers = {
+            (method, path): (await wrong.request(method, filled(path))).status_code for method, path in operations(app)
+        }
+
+    assert {operation for operation, status in answers.items() if status != 401} == PUBLIC
+
+
+async def test_a_tenants_key_opens_no_admin_route(app: FastAPI, api: httpx.AsyncClient) -> None:
+    admin = [(method, path) for method, path in operations(app) if path.startswith("/admin/")]
+
+    answers = {(await api.request(method, filled(path))).status_code for method, path in admin}
+
+    assert admin
+    assert answers == {401}
+
+
+def test_the_document_lists_every_route(app: FastAPI) -> None:
+    """A route left out of it would be left out of the tests above."""
+    listed = set(app.openapi()["paths"])
+    unlisted = {getattr(route, "path", "") for route in app.routes} - listed
+
+    assert {path for path in unlisted if path} <= UNLISTED
+
+
+def test_the_document_says_who_may_call(app: FastAPI) -> None:
+    schemes = {
+        (method.upper(), path): operation.get("security")
+        for path, item in app.openapi()["paths"].items()
+        for method, operation in item.items()
+    }
+
+    for (method, path), security in schemes.items():
+        if (method, path) in PUBLIC:
+            assert not security, path
+        else:
+            assert security == [{"adminToken": []} if path.startswith("/admin/") else {"apiKey": []}], path
+
+
+@pytest.mark.parametrize("path", sorted(UNLISTED - {"/docs/assets"}))
+async def test_the_page_and_the_document_are_public(app: FastAPI, path: str) -> None:
+    async with client_of(app) as anonymous:
+        assert (await anonymous.get(path)).status_code == 200

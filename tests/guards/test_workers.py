@@ -1,0 +1,86 @@
+"""Gateway and workers agree on names, not on code: that the two sides match is checked here."""
+
+import json
+import os
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from service.domain.drain import Drain
+from service.queue import QUEUE_OF, QUEUES, beat_schedule, task_name
+from tests import factories
+from tests.guards.repository import ROOT
+
+#: In a process of its own, as Celery starts it: the app reads the environment when it is imported.
+SCRIPT = """
+import json
+from workers import app
+app.loader.import_default_modules()
+print(json.dumps({
+    "tasks": sorted(name for name in app.tasks if not name.startswith("celery.")),
+    "queues": sorted(app.amqp.queues.consume_from),
+    "routes": {
+        name: app.amqp.router.route({}, name)["queue"].name for name in app.tasks if name.startswith("workers.")
+    },
+    "exchanges": sorted(queue.exchange.name for queue in app.amqp.queues.consume_from.values()),
+    "beat": sorted(app.conf.beat_schedule),
+    "results": app.conf.task_ignore_result,
+    "backend": app.conf.result_backend,
+    "pool": app.conf.worker_pool,
+}))
+"""
+
+
+@pytest.fixture(scope="module")
+def worker() -> dict[str, Any]:
+    environment = factories.settings("redis://127.0.0.1:9/0").environment()
+    command = [sys.executable, "-c", SCRIPT]
+    result = subprocess.run(
+        command, env={**os.environ, **environment}, cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 0, result.stderr
+    told: dict[str, Any] = json.loads(result.stdout)
+    return told
+
+
+def test_the_tasks_are_the_drains(worker: dict[str, Any]) -> None:
+    assert worker["tasks"] == sorted(task_name(drain) for drain in Drain)
+
+
+def test_a_worker_started_plainly_consumes_every_queue(worker: dict[str, Any]) -> None:
+    assert worker["queues"] == sorted(QUEUES)
+    assert set(QUEUE_OF) == set(Drain)
+    assert set(QUEUE_OF.values()) == set(QUEUES)
+
+
+def test_every_task_is_routed_to_its_drains_queue(worker: dict[str, Any]) -> None:
+    assert worker["routes"] == {task_name(drain): QUEUE_OF[drain] for drain in Drain}
+
+
+def test_every_queue_has_an_exchange_of_its_own(worker: dict[str, Any]) -> None:
+    """With a shared one every message would reach all queues."""
+    assert worker["exchanges"] == sorted(QUEUES)
+
+
+def test_beat_tells_every_drain(worker: dict[str, Any]) -> None:
+    schedule = beat_schedule()
+
+    assert worker["beat"] == sorted(schedule) == sorted(Drain)
+    assert {entry["task"] for entry in schedule.values()} == {task_name(drain) for drain in Drain}
+    assert {entry["options"]["queue"] for entry in schedule.values()} == set(QUEUES)
+
+
+def test_there_are_no_results_and_no_processes_to_fork(worker: dict[str, Any]) -> None:
+    assert (worker["results"], worker["backend"], worker["pool"]) == (True, None, "threads")
+
+
+def test_every_queue_is_consumed_in_compose() -> None:
+    """Where a worker is started for some queues only, another one takes the rest."""
+    compose = ROOT / "deploy/compose.yaml"
+    if not compose.exists():
+        pytest.skip("there is no compose file")
+    words = compose.read_text().replace('"', " ").replace(",", " ").replace("]", " ").split()
+    if "-Q" in words or "--queues" in words:
+        assert set(QUEUES) <= set(words)
