@@ -3,6 +3,7 @@
 import gc
 import json
 import os
+import ssl
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -39,6 +40,20 @@ def _nobody_elses_settings() -> None:
     for name in [name for name in os.environ if name.upper().startswith(PREFIX)]:
         del os.environ[name]
     log.configure("INFO")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _certificates_read_once() -> Iterator[None]:
+    """Every client for fal would read the system's again, which takes longer than most tests."""
+    original = httpx._transports.default.create_ssl_context
+    usual = original()
+
+    def create(verify: Any = True, **options: Any) -> ssl.SSLContext:  # noqa: FBT002
+        return usual if verify is True else original(verify=verify, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("httpx._transports.default.create_ssl_context", create)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -25,6 +25,7 @@ from rich.table import Table
 from rich.text import Text
 
 from service import metrics
+from service.api.answers import PROBLEM_JSON
 from service.cli.children import ChildFailed, free_port
 from service.cli.receiver import Receiver, WebhookFailed
 from service.cli.stack import Stack
@@ -88,7 +89,7 @@ def run(output: Path) -> None:
     begun, screen = time.monotonic(), _Screen()
     try:
         _check_installation()
-        output.mkdir(parents=True, exist_ok=True)
+        _make_folder(output)
         with _running_stack(screen) as stack, Receiver(stack.webhook_secret) as receiver, _client(stack) as api:
             _Demo(screen, stack, receiver, api, output).tell()
     except (DemoFailed, WebhookFailed, httpx.HTTPError, OSError) as error:
@@ -120,6 +121,13 @@ def _check_installation() -> None:
             "The demo needs the sandbox, fal's stand-in: pip install 'seedance-gateway[sandbox]' "
             "(in a clone of the repository: pip install -e '.[sandbox]')."
         )
+
+
+def _make_folder(output: Path) -> None:
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DemoFailed(f"The folder {output} cannot be made: {error.strerror}.") from None
 
 
 @contextmanager
@@ -207,7 +215,7 @@ class _Demo:
             while True:
                 elapsed = time.monotonic() - begun
                 if (words := _words(g)) != told:
-                    self.screen.done(f"{elapsed:4.1f} s  {words}")
+                    self._tell_state(g, f"{elapsed:4.1f} s  {words}")
                     told = words
                 if g["status"] in TERMINAL:
                     break
@@ -217,9 +225,15 @@ class _Demo:
                 spinner.update(f"{elapsed:4.1f} s  {words}")
                 time.sleep(_LOOK_SECONDS)
                 g = _good(self.api.get(f"/v1/generations/{g['id']}")).json()
-        if g["error"] is not None or g["output"] is None:
-            raise DemoFailed(f"The generation has {g['status']}: {g['error']['message'] if g['error'] else ''}")
+        if g["status"] != Status.SUCCEEDED:
+            raise DemoFailed(f"No video: {g['error']['message'] if g['error'] else g['status']}")
         return g
+
+    def _tell_state(self, g: GenerationView, words: str) -> None:
+        if g["status"] in TERMINAL and g["status"] != Status.SUCCEEDED:
+            self.screen.failed(words)
+        else:
+            self.screen.done(words)
 
     def _check_children(self) -> None:
         for child in self.stack.children.values():
@@ -316,10 +330,13 @@ class _Screen:
 
 
 def _good(response: httpx.Response) -> httpx.Response:
-    if not response.is_success:
-        problem = response.read().decode(errors="replace")[:500]
-        raise DemoFailed(f"{response.request.method} {response.url} answered {response.status_code}: {problem}")
-    return response
+    """Raises DemoFailed with what a problem document says, or with the start of any other answer."""
+    if response.is_success:
+        return response
+    text = response.read().decode(errors="replace")
+    if response.headers.get("content-type") == PROBLEM_JSON:
+        text = response.json()["detail"]
+    raise DemoFailed(f"{response.request.method} {response.url.path} answered {response.status_code}: {text[:300]}")
 
 
 def _words(g: GenerationView) -> str:

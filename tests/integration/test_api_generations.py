@@ -74,7 +74,7 @@ async def test_create_gives_back_what_it_was_given(api: httpx.AsyncClient) -> No
         end_image_url="https://example.com/end.webp",
         end_user_id="customer-7",
         metadata={"b": "2", "a": "1"},
-        webhook_url="http://127.0.0.1:9/hook",
+        webhook_url="http://127.0.0.1:9000/hook",
         priority=3,
     )
 
@@ -90,7 +90,7 @@ async def test_create_gives_back_what_it_was_given(api: httpx.AsyncClient) -> No
     }
     assert created["end_user_id"] == "customer-7"
     assert created["metadata"] == {"a": "1", "b": "2"}
-    assert created["webhook_url"] == "http://127.0.0.1:9/hook"
+    assert created["webhook_url"] == "http://127.0.0.1:9000/hook"
     assert created["priority"] == 3
     assert created["cost"] == {"currency": "USD", "estimated": "0.708939", "actual": None}
 
