@@ -85,13 +85,16 @@ class DemoFailed(Exception):
 
 def run(output: Path) -> None:
     """Leaves a video in this folder, and no process. Exits with 1 after one line that says what failed."""
-    _hear_one_interrupt()
-    begun, screen = time.monotonic(), _Screen()
+    begun, screen, interrupts = time.monotonic(), _Screen(), _Interrupts()
     try:
         _check_installation()
         _make_folder(output)
-        with _running_stack(screen) as stack, Receiver(stack.webhook_secret) as receiver, _client(stack) as api:
-            _Demo(screen, stack, receiver, api, output).tell()
+        with (
+            _running_stack(screen, interrupts) as stack,
+            Receiver(stack.webhook_secret) as receiver,
+            _client(stack) as api,
+        ):
+            _Demo(screen, interrupts, stack, receiver, api, output).tell()
     except (DemoFailed, WebhookFailed, httpx.HTTPError, OSError) as error:
         screen.failed(str(error) or type(error).__name__)
         raise typer.Exit(1) from None
@@ -99,20 +102,33 @@ def run(output: Path) -> None:
     screen.say("To keep it all running and call it yourself: seedance-gateway up")
 
 
-def _hear_one_interrupt() -> None:
-    """The first Ctrl-C or SIGTERM ends the demo; what is then ended is not interrupted by a second one."""
+class _Interrupts:
+    """The first Ctrl-C or SIGTERM ends the demo; no second one disturbs the ending.
 
-    def interrupt(_signal: int, _frame: FrameType | None) -> None:
-        _hear_no_interrupt()
+    Every child is a fork, and Python swallows what a signal handler raises while a fork's hooks run: hence ``check``.
+    """
+
+    def __init__(self) -> None:
+        self._heard = False
+        for number in _SIGNALS:
+            signal.signal(number, self._interrupt)
+
+    def check(self) -> None:
+        if self._heard:
+            raise KeyboardInterrupt
+
+    def ignore(self) -> None:
+        for number in _SIGNALS:
+            signal.signal(number, _do_nothing)  # not SIG_IGN: a child would inherit it and could not be ended
+
+    def _interrupt(self, _signal: int, _frame: FrameType | None) -> None:
+        self.ignore()
+        self._heard = True
         raise KeyboardInterrupt
 
-    for number in _SIGNALS:
-        signal.signal(number, interrupt)
 
-
-def _hear_no_interrupt() -> None:
-    for number in _SIGNALS:
-        signal.signal(number, signal.SIG_IGN)
+def _do_nothing(_signal: int, _frame: FrameType | None) -> None:
+    pass
 
 
 def _check_installation() -> None:
@@ -131,7 +147,7 @@ def _make_folder(output: Path) -> None:
 
 
 @contextmanager
-def _running_stack(screen: "_Screen") -> Iterator[Stack]:
+def _running_stack(screen: "_Screen", interrupts: _Interrupts) -> Iterator[Stack]:
     _forget_settings()
     stack = Stack(sandbox_speed=_SANDBOX_SPEED, overrides={"metrics_port": free_port()})
     try:
@@ -139,10 +155,11 @@ def _running_stack(screen: "_Screen") -> Iterator[Stack]:
         with screen.working("Starting Redis, sandbox, gateway, worker and beat"):
             begun = time.monotonic()
             stack.start()
+        interrupts.check()
         screen.done(f"Started Redis, sandbox, gateway, worker and beat ({time.monotonic() - begun:.1f} s)")
         yield stack
     finally:
-        _hear_no_interrupt()
+        interrupts.ignore()
         try:
             screen.say("\nEnding every process.")
         finally:
@@ -166,6 +183,7 @@ class _Demo:
     """What a tenant does, in order."""
 
     screen: "_Screen"
+    interrupts: _Interrupts
     stack: Stack
     receiver: Receiver
     api: httpx.Client
@@ -219,6 +237,7 @@ class _Demo:
                     told = words
                 if g["status"] in TERMINAL:
                     break
+                self.interrupts.check()
                 self._check_children()
                 if elapsed > _VIDEO_WITHIN:
                     raise DemoFailed(f"No video after {elapsed:.0f} s; the generation is still {g['status']}.")
