@@ -10,7 +10,7 @@ PROBE := import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(firstword $(foreach candidate,$(CANDIDATES),$(shell $(candidate) -c '$(PROBE)' 2>/dev/null && echo $(candidate))))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test check bench openapi clean
+.PHONY: help demo up test check bench openapi lock clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,6 +36,12 @@ bench: $(STAMP) ## Measure, print the figures, write bench.json
 
 openapi: $(STAMP) ## Write openapi/openapi.json anew
 	$(BIN)/python -m service.api.export openapi/openapi.json
+
+LOCK := --quiet --generate-hashes --strip-extras --allow-unsafe --no-header --no-emit-index-url --no-emit-trusted-host --no-emit-find-links
+lock: $(STAMP) ## Choose versions anew: requirements.lock and the sandbox's
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check pip-tools
+	$(BIN)/pip-compile $(LOCK) --upgrade --output-file requirements.lock pyproject.toml
+	$(BIN)/pip-compile $(LOCK) --upgrade --extra sandbox --output-file deploy/sandbox/requirements.lock pyproject.toml
 
 clean: ## Remove what these targets have made, the videos of the demo included
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist bench.json demo-output

@@ -70,7 +70,7 @@ _process: Process | None = None
 def open_process(settings: Settings) -> None:
     global _process  # noqa: PLW0603  (one per process, by design)
     if settings.metrics_port:
-        start_http_server(settings.metrics_port)
+        start_http_server(settings.metrics_port, settings.metrics_host)
     _process = Process(settings)
     _process.open()
 

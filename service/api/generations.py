@@ -2,7 +2,7 @@
 
 import base64
 import binascii
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Query, Request, Response
@@ -21,6 +21,8 @@ from service.errors import FieldError, Invalid
 router = APIRouter(prefix="/v1/generations", tags=["generations"])
 
 IDEMPOTENCY_KEY_LENGTH: Final = 255
+#: Of the year 9999, after which Python knows no moments.
+_LAST_SECOND: Final = 253_402_300_799
 _PREFER: Final = {
     "name": "Prefer",
     "in": "header",
@@ -134,9 +136,11 @@ def _idempotency_key(request: Request) -> str | None:
 
 def _in_range(moment: datetime | None, pointer: str) -> datetime | None:
     """Ids hold 48 bits of milliseconds since 1970: years outside 1970 to 9999 bound nothing."""
-    if moment is not None and moment.timestamp() < 0:
-        raise Invalid(FieldError(pointer, "must not be before 1970", "datetime_range"))
-    return moment
+    if moment is None:
+        return None
+    if not 0 <= moment.timestamp() < _LAST_SECOND:
+        raise Invalid(FieldError(pointer, "must lie in the years 1970 to 9999", "datetime_range"))
+    return moment.astimezone(UTC)
 
 
 def _sealed(generation_id: str) -> str:

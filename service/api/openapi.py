@@ -6,7 +6,7 @@ from typing import Any, Final
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from service.api.schemas import Problem
+from service.api.schemas import SCHEMA_REFERENCE, Problem
 
 _DESCRIPTION: Final = """\
 Queue Seedance 2.0 image-to-video generations with your own key, budget and end users.
@@ -40,7 +40,7 @@ def _document(app: FastAPI) -> dict[str, Any]:
     )
     components = document.setdefault("components", {})
     schemas = components.setdefault("schemas", {})
-    schemas["Problem"] = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+    schemas["Problem"] = Problem.model_json_schema(ref_template=SCHEMA_REFERENCE)
     schemas.update(schemas["Problem"].pop("$defs", {}))
     for unused in ("HTTPValidationError", "ValidationError"):  # ours is a Problem
         schemas.pop(unused, None)
@@ -48,6 +48,8 @@ def _document(app: FastAPI) -> dict[str, Any]:
     for path, operations in document["paths"].items():
         for operation in operations.values():
             _mend(path, operation)
+            for content in operation.get("requestBody", {}).get("content", {}).values():
+                schemas.update(content["schema"].pop("$defs", {}))
     return document
 
 

@@ -85,9 +85,13 @@ NEW_TENANT: Final = TypeAdapter(NewTenant)
 NEW_API_KEY: Final = TypeAdapter(NewApiKey)
 
 
+#: Where the document keeps what a schema refers to; ``openapi`` moves it there.
+SCHEMA_REFERENCE: Final = "#/components/schemas/{model}"
+
+
 def body_of(model: type[BaseModel]) -> dict[str, Any]:
     """The ``requestBody`` of a route that validates its own bytes."""
-    schema = model.model_json_schema(mode="validation")
+    schema = model.model_json_schema(mode="validation", ref_template=SCHEMA_REFERENCE)
     return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
 
 

@@ -1,6 +1,7 @@
 """``/v1/uploads``: an image's bytes in, a URL for ``image_url`` out; streamed on, never held whole."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from typing import Final
 
@@ -16,7 +17,12 @@ from service.errors import FieldError, Invalid, Malformed, Timeout, UnsupportedM
 PATH: Final = "/v1/uploads"
 #: Content types fal's model takes, and what a file of each begins with.
 _SUFFIX: Final = {"image/jpeg": "jpg", "image/png": "png", "image/webp": "webp"}
-_MAGIC: Final = {"image/jpeg": (b"\xff\xd8\xff",), "image/png": (b"\x89PNG\r\n\x1a\n",), "image/webp": (b"RIFF",)}
+_MAGIC: Final = {
+    "image/jpeg": re.compile(rb"\xff\xd8\xff"),
+    "image/png": re.compile(rb"\x89PNG\r\n\x1a\n"),
+    "image/webp": re.compile(rb"RIFF.{4}WEBP", re.DOTALL),  # RIFF alone may be sound
+}
+_MAGIC_LENGTH: Final = 12
 _UPLOAD_SECONDS: Final = 120
 
 router = APIRouter(prefix=PATH, tags=["uploads"])
@@ -31,15 +37,26 @@ class _Counted:
         self.size = 0
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
+        head = b""  # a slow sender's first chunk may be a single byte
         async for chunk in self._chunks:
-            if not chunk:
-                continue
-            if self.size == 0 and not chunk.startswith(_MAGIC[self._content_type]):
-                raise Invalid(FieldError("", f"the bytes are no {self._content_type}", "image_format"))
-            self.size += len(chunk)
-            yield chunk
+            if self.size == 0:
+                head += chunk
+            if chunk and len(head) >= _MAGIC_LENGTH:
+                yield self._count(chunk if self.size else self._checked(head))
         if self.size == 0:
-            raise Malformed("The body is empty.")
+            raise self._refusal() if head else Malformed("The body is empty.")
+
+    def _count(self, chunk: bytes) -> bytes:
+        self.size += len(chunk)
+        return chunk
+
+    def _checked(self, head: bytes) -> bytes:
+        if not _MAGIC[self._content_type].match(head):
+            raise self._refusal()
+        return head
+
+    def _refusal(self) -> Invalid:
+        return Invalid(FieldError("", f"the bytes are no {self._content_type}", "image_format"))
 
 
 @router.post(

@@ -3,12 +3,14 @@
 import contextlib
 import ctypes
 import os
+import select
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -34,7 +36,7 @@ class Child:
     ) -> None:
         self.name = name
         self.log = log
-        with log.open("ab") as sink:
+        with log.open("ab") as sink, _interrupts_held():
             self.process = subprocess.Popen(  # noqa: S603  (our own commands)
                 command,
                 stdin=subprocess.DEVNULL,
@@ -59,6 +61,16 @@ class Child:
                 raise ChildFailed(f"{self.name} did not answer within {within:.0f} s:\n{self.story()}")
             time.sleep(0.02)
 
+    def first_line(self, *, within: float = 30.0) -> str:
+        """Of its stdout, which must be a pipe: how our servers say that they listen, and where."""
+        stdout = self.process.stdout
+        if stdout is None:
+            raise ValueError("its stdout is no pipe")
+        self.wait_until(lambda: bool(select.select([stdout], [], [], 0)[0]), within=within)
+        if not (line := stdout.readline()):
+            raise ChildFailed(f"{self.name} said nothing:\n{self.story()}")
+        return line.decode()
+
     def story(self, lines: int = 15) -> str:
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
 
@@ -82,6 +94,24 @@ class Child:
         if self.process.stdout is not None:
             self.process.stdout.close()
         return status
+
+
+@contextlib.contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Python swallows what a signal handler raises while a fork's hooks run: handlers are called afterwards."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    heard: list[int] = []
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.signal(number, lambda number, _: heard.append(number)) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        if heard:
+            signal.raise_signal(heard[0])
 
 
 def free_port() -> int:

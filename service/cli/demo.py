@@ -17,17 +17,12 @@ from typing import Any, Final
 
 import httpx
 import typer
-from prometheus_client import Counter
-from prometheus_client.parser import text_string_to_metric_families
-from rich.console import Console
-from rich.status import Status as Spinner
-from rich.table import Table
-from rich.text import Text
 
 from service import metrics
 from service.api.answers import PROBLEM_JSON
 from service.cli.children import ChildFailed, free_port
 from service.cli.receiver import Receiver, WebhookFailed
+from service.cli.screen import Figure, Screen
 from service.cli.stack import Stack
 from service.domain.generation import TERMINAL, Status
 from service.domain.view import GenerationView, QueueView
@@ -59,23 +54,12 @@ _WORDS: Final[Mapping[Status, str]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class _Figure:
-    counter: Counter
-    meaning: str
-    labels: Mapping[str, str]
-
-    @property
-    def name(self) -> str:
-        return f"{next(iter(self.counter.describe())).name}_total"
-
-
 _FIGURES: Final = (
-    _Figure(metrics.CREATED, "generations accepted", {}),
-    _Figure(metrics.REPLAYED, "repeats that made nothing new", {}),
-    _Figure(metrics.UPSTREAM_CALLS, "paid calls to fal (submit)", {"operation": "submit"}),
-    _Figure(metrics.COST, "spent, in millionths of a dollar", {}),
-    _Figure(metrics.WEBHOOK_ATTEMPTS, "webhooks delivered", {"outcome": "delivered"}),
+    Figure(metrics.CREATED, "generations accepted", {}),
+    Figure(metrics.REPLAYED, "repeats that made nothing new", {}),
+    Figure(metrics.UPSTREAM_CALLS, "paid calls to fal (submit)", {"operation": "submit"}),
+    Figure(metrics.COST, "spent, in millionths of a dollar", {}),
+    Figure(metrics.WEBHOOK_ATTEMPTS, "webhooks delivered", {"outcome": "delivered"}),
 )
 
 
@@ -85,7 +69,7 @@ class DemoFailed(Exception):
 
 def run(output: Path) -> None:
     """Leaves a video in this folder, and no process. Exits with 1 after one line that says what failed."""
-    begun, screen, interrupts = time.monotonic(), _Screen(), _Interrupts()
+    begun, screen, interrupts = time.monotonic(), Screen(), _Interrupts()
     try:
         _check_installation()
         _make_folder(output)
@@ -147,7 +131,7 @@ def _make_folder(output: Path) -> None:
 
 
 @contextmanager
-def _running_stack(screen: "_Screen", interrupts: _Interrupts) -> Iterator[Stack]:
+def _running_stack(screen: Screen, interrupts: _Interrupts) -> Iterator[Stack]:
     _forget_settings()
     stack = Stack(sandbox_speed=_SANDBOX_SPEED, overrides={"metrics_port": free_port()})
     try:
@@ -182,7 +166,7 @@ def _client(stack: Stack) -> httpx.Client:
 class _Demo:
     """What a tenant does, in order."""
 
-    screen: "_Screen"
+    screen: Screen
     interrupts: _Interrupts
     stack: Stack
     receiver: Receiver
@@ -197,7 +181,7 @@ class _Demo:
         self._download(g)
         self._tell_cost(g)
         self._replay(g, order)
-        self.screen.figures(self._metrics())
+        self.screen.figures(_FIGURES, self._metrics())
 
     def _upload(self) -> str:
         photo = (resources.files("sandbox") / "samples" / PHOTO).read_bytes()
@@ -299,55 +283,6 @@ class _Demo:
         return _good(self.api.get("/metrics")).text + _good(self.api.get(worker)).text
 
 
-class _Screen:
-    """Lines with ticks, under them a spinner where the terminal can show one; in a log the same lines."""
-
-    def __init__(self) -> None:
-        self._console = Console(highlight=False, soft_wrap=True)
-        self._plain = not self._console.encoding.lower().startswith("utf")
-
-    def title(self) -> None:
-        self._console.print(Text("Seedance Gateway: from a photo to a video", style="bold"))
-        self.say("A sandbox stands in for fal: nothing leaves this machine, and nothing is paid.\n")
-
-    def say(self, words: str) -> None:
-        self._console.print(Text(words))
-
-    def done(self, words: str) -> None:
-        self._line("ok" if self._plain else "✓", "green", words)
-
-    def failed(self, words: str) -> None:
-        self._line("failed:" if self._plain else "✗", "red", words)
-
-    def detail(self, words: str) -> None:
-        self._console.print(Text(f"  {words}", style="dim"))
-
-    @contextmanager
-    def working(self, words: str) -> Iterator[Spinner]:
-        """The spinner's words may change; a log shows only these."""
-        if not self._animated:
-            self.say(f"  {words} ...")
-        with self._console.status(Text(words), spinner="line" if self._plain else "dots") as spinner:
-            yield spinner
-
-    def figures(self, exposition: str) -> None:
-        table = Table(title="Five numbers from /metrics of gateway and worker", title_justify="left", box=None)
-        table.add_column("metric", no_wrap=True)
-        table.add_column("value", justify="right", no_wrap=True)
-        table.add_column("in plain words")
-        for figure in _FIGURES:
-            table.add_row(figure.name, str(_total(exposition, figure)), figure.meaning)
-        self._console.print()
-        self._console.print(table)
-
-    @property
-    def _animated(self) -> bool:
-        return self._console.is_terminal and not self._console.is_dumb_terminal
-
-    def _line(self, mark: str, colour: str, words: str) -> None:
-        self._console.print(Text.assemble((mark, colour), " ", words))
-
-
 def _good(response: httpx.Response) -> httpx.Response:
     """Raises DemoFailed with what a problem document says, or with the start of any other answer."""
     if response.is_success:
@@ -381,18 +316,6 @@ def _video(path: Path) -> str:
         seconds = frames / float(picture.average_rate or 1)
         codecs = " + ".join(stream.codec_context.name for stream in container.streams)
         return f"{picture.width} x {picture.height} pixels, {seconds:.1f} s, {codecs}"
-
-
-def _total(exposition: str, figure: _Figure) -> int:
-    """Summed over all labels but the figure's own."""
-    return round(
-        sum(
-            sample.value
-            for family in text_string_to_metric_families(exposition)
-            for sample in family.samples
-            if sample.name == figure.name and figure.labels.items() <= sample.labels.items()
-        )
-    )
 
 
 def _size(size: int) -> str:

@@ -13,7 +13,7 @@ from typing import Any, Final, Self
 import httpx
 from pydantic import SecretStr
 
-from service.cli.children import Child, ChildFailed, accepts, free_port
+from service.cli.children import Child, accepts, free_port
 from service.cli.embedded_redis import EmbeddedRedis
 from service.runtime import open_runtime
 from service.settings import Settings
@@ -40,7 +40,15 @@ class Stack:
     children: dict[str, Child] = field(init=False, default_factory=dict)
 
     def start(self) -> Self:
-        self._temporary = tempfile.TemporaryDirectory(prefix="seedance-gateway-") if self.data is None else None
+        self._temporary = (
+            tempfile.TemporaryDirectory(prefix="seedance-gateway-", ignore_cleanup_errors=True)
+            if self.data is None
+            else None
+        )
+            tempfile.TemporaryDirectory(prefix="seedance-gateway-", ignore_cleanup_errors=True)
+            if self.data is None
+            else None
+        )
         self.folder = Path(self._temporary.name) if self._temporary else self.data or Path()
         self.folder.mkdir(parents=True, exist_ok=True)
         try:
@@ -106,7 +114,8 @@ class Stack:
         """Those who make work first, Redis last."""
         for name in ("beat", "gateway", "worker", "sandbox"):
             if name in self.children:
-                self.children.pop(name).end()
+                self.children[name].end()
+                del self.children[name]  # not before: an interrupt meanwhile must find it here
         if hasattr(self, "redis"):
             self.redis.end()
         if getattr(self, "_temporary", None) is not None:
@@ -129,10 +138,7 @@ class Stack:
             stdout=subprocess.PIPE,
         )
         self.children["sandbox"] = child
-        line = child.process.stdout.readline() if child.process.stdout else b""
-        if not line:
-            raise ChildFailed(f"the sandbox did not start (is the 'sandbox' extra installed?):\n{child.story()}")
-        self.sandbox_url = json.loads(line)["url"]
+        self.sandbox_url = json.loads(child.first_line())["url"]
 
     def _settings(self) -> Settings:
         own: dict[str, Any] = {
