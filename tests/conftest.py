@@ -45,7 +45,7 @@ def _nobody_elses_settings() -> None:
 @pytest.fixture(scope="session", autouse=True)
 def _certificates_read_once() -> Iterator[None]:
     """Every client for fal would read the system's again, which takes longer than most tests."""
-    original = httpx._transports.default.create_ssl_context
+    original = httpx.create_ssl_context
     usual = original()
 
     def create(verify: Any = True, **options: Any) -> ssl.SSLContext:  # noqa: FBT002

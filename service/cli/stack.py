@@ -40,15 +40,9 @@ class Stack:
     children: dict[str, Child] = field(init=False, default_factory=dict)
 
     def start(self) -> Self:
-        self._temporary = (
-            tempfile.TemporaryDirectory(prefix="seedance-gateway-", ignore_cleanup_errors=True)
-            if self.data is None
-            else None
-        )
-            tempfile.TemporaryDirectory(prefix="seedance-gateway-", ignore_cleanup_errors=True)
-            if self.data is None
-            else None
-        )
+        self._temporary = None
+        if self.data is None:
+            self._temporary = tempfile.TemporaryDirectory(prefix="seedance-gateway-", ignore_cleanup_errors=True)
         self.folder = Path(self._temporary.name) if self._temporary else self.data or Path()
         self.folder.mkdir(parents=True, exist_ok=True)
         try:

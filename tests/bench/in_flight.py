@@ -132,8 +132,8 @@ def _figures(wanted: int, ramp: Phase, steady: Phase, interval: float) -> Iterat
             "most_late_s": round(steady.most_late, 2),
             "most_late_at_end_s": round(steady.looks[-1].late, 2),
             "most_late_while_dispatching_s": round(ramp.most_late, 2),
-            "half_of_polls_late_at_most_s": after.late_since(before, 0.5),
-            "99_of_100_polls_late_at_most_s": after.late_since(before, 0.99),
+            "half_of_polls_late": after.late_since(before, 0.5),
+            "99_of_100_polls_late": after.late_since(before, 0.99),
             "late_s_every_5_s": [round(look.late, 1) for look in steady.looks[::5]],
         },
     )

@@ -36,11 +36,12 @@ MEASURES: Final[dict[str, Measure]] = {
 def main() -> None:
     options = _options()
     console = Console(width=None if sys.stdout.isatty() else _WIDTH)
+    measured_on = machine.describe()
     names = options.names or list(MEASURES)
     measured = list(_measured(names, scale.QUICK if options.quick else scale.FULL, console))
     figures.write(measured, options.output)
     figures.show(measured, console)
-    console.print(", ".join(f"{name}: {text}" for name, text in machine.describe().items()), highlight=False)
+    console.print(", ".join(f"{name}: {text}" for name, text in measured_on.items()), highlight=False)
     if missed := [figure.name for figure in measured if figure.ok is False]:
         console.print(f"[bold red]Missed: {', '.join(missed)}[/]")
 

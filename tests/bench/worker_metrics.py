@@ -22,10 +22,12 @@ class Reading:
     def polls(self) -> int:
         return self.late.get(math.inf, 0)
 
-    def late_since(self, earlier: "Reading", share: float) -> float:
-        """The bucket's bound under which this share of the polls since then lies."""
+    def late_since(self, earlier: "Reading", share: float) -> str:
+        """The bucket in which this share of the polls since then lies: ``<= 2.5 s``."""
         since = {bound: polls - earlier.late.get(bound, 0) for bound, polls in self.late.items()}
-        return next((bound for bound, polls in sorted(since.items()) if polls >= share * since[math.inf]), math.inf)
+        bounds = sorted(bound for bound in since if bound < math.inf)
+        enough = (bound for bound in bounds if since[bound] >= share * since[math.inf])
+        return next((f"<= {bound:g} s" for bound in enough), f"> {bounds[-1]:g} s")
 
 
 def read(port: int) -> Reading:

@@ -51,6 +51,7 @@ def test_the_tasks_are_the_drains(worker: dict[str, Any]) -> None:
 
 def test_a_worker_started_plainly_consumes_every_queue(worker: dict[str, Any]) -> None:
     assert worker["queues"] == sorted(QUEUES)
+    assert QUEUES == ("dispatch", "webhooks", "maintenance"), "operators start workers by these names"
     assert set(QUEUE_OF) == set(Drain)
     assert set(QUEUE_OF.values()) == set(QUEUES)
 

@@ -45,6 +45,7 @@ EVERYTHING: dict[str, Any] = {
     "retention": timedelta(days=3),
     "shutdown_grace": timedelta(0),
     "metrics_port": 9100,
+    "metrics_host": "10.0.0.5",
     "log_level": "DEBUG",
 }
 

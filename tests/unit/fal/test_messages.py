@@ -12,19 +12,17 @@ from hypothesis import strategies as st
 
 from service.domain.generation import ErrorCode, Failure, LogLine, Output, Status, Video
 from service.domain.price import Rates
-from service.fal.messages import (
-    MODEL_ERRORS,
+from service.fal.messages import MODEL_ERRORS, cancel_outcome, result_outcome, status_outcome, submit_outcome
+from service.fal.outcomes import (
     Accepted,
     Canceled,
     CancelOutcome,
     Completed,
     Failed,
     Locked,
-    NoReply,
     NotTaken,
     NotYet,
     Rejected,
-    Reply,
     Running,
     StatusOutcome,
     SubmitOutcome,
@@ -32,13 +30,8 @@ from service.fal.messages import (
     Trouble,
     Unknown,
     Waiting,
-    Wire,
-    cancel_outcome,
-    reply,
-    result_outcome,
-    status_outcome,
-    submit_outcome,
 )
+from service.fal.wire import NoReply, Reply, Wire, reply
 from service.store.generations import dump, load
 from tests import factories
 from tests.factories import NOW
@@ -340,7 +333,7 @@ PLATFORM_TYPES: list[tuple[str, int, ErrorCode, bool]] = [
 
 
 @pytest.mark.parametrize(("kind", "status", "code", "retryable"), MODEL_TYPES)
-def test_model_errors(kind: str, status: int, code: ErrorCode, retryable: bool) -> None:  # noqa: FBT001
+def test_model_errors(kind: str, status: int, code: ErrorCode, retryable: bool) -> None:
     entry = {"loc": ["body", "image_url"], "msg": "words", "type": kind, "url": f"https://docs.fal.ai/errors#{kind}"}
 
     outcome = result_outcome(wire(status, {"detail": [{**entry, "input": "again"}]}, x_fal_billable_units="0"))
@@ -350,7 +343,7 @@ def test_model_errors(kind: str, status: int, code: ErrorCode, retryable: bool) 
 
 @pytest.mark.parametrize(("kind", "status", "code", "retryable"), PLATFORM_TYPES)
 @pytest.mark.parametrize("where", ["body", "header", "both"])
-def test_platform_errors(kind: str, status: int, code: ErrorCode, retryable: bool, where: str) -> None:  # noqa: FBT001
+def test_platform_errors(kind: str, status: int, code: ErrorCode, retryable: bool, where: str) -> None:
     body = {"detail": "words"} if where == "header" else {"detail": "words", "error_type": kind}
     headers = {} if where == "body" else {"X_Fal_Error_Type": kind}
 
