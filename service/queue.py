@@ -68,7 +68,7 @@ class Nudger:
 
     def __init__(self, app: Celery) -> None:
         self._app = app
-        self._wanted: set[Drain] = set()
+        self._wanted: dict[Drain, None] = {}  # a set in the order it was asked in
         self._wake = asyncio.Event()
         self._thread = ThreadPoolExecutor(1, "nudger")  # kombu is synchronous
         self._log = log.get(__name__)
@@ -76,7 +76,7 @@ class Nudger:
 
     def nudge(self, drain: Drain) -> None:
         """Returns at once; the message leaves within a few milliseconds. Lost nudges are beat's business."""
-        self._wanted.add(drain)
+        self._wanted[drain] = None
         self._wake.set()
 
     async def __aenter__(self) -> Self:
@@ -95,7 +95,7 @@ class Nudger:
         while True:
             await self._wake.wait()
             self._wake.clear()
-            wanted, self._wanted = self._wanted, set()
+            wanted, self._wanted = self._wanted, {}
             for drain in wanted:
                 await loop.run_in_executor(self._thread, self._publish, drain)
             await asyncio.sleep(_COALESCE_SECONDS)

@@ -8,7 +8,7 @@ from service.api.openapi import describe
 
 def install(app: FastAPI) -> None:
     for router in (generations.router, uploads.router, admin.router, health.router, docs.router):
-        app.include_router(router)
+        app.router.routes.extend(router.routes)  # include_router would match every call's path twice
     app.mount(docs.ASSETS, docs.assets())
     describe(app)
     handlers.install(app)

@@ -23,6 +23,6 @@ for n = 10, #KEYS do
 end
 local freed = redis.call("SREM", KEYS[2], ARGV[1])
 redis.call("PUBLISH", ARGV[6], ARGV[1])
-local dispatch = freed == 1 and redis.call("SET", KEYS[7], 1, "NX", "PX", 1000)
+local dispatch = freed == 1 and redis.call("ZCARD", KEYS[3]) > 0 and redis.call("SET", KEYS[7], 1, "NX", "PX", 1000)
 deliver = deliver and redis.call("SET", KEYS[8], 1, "NX", "PX", 1000)
 return {1, dispatch and 1 or 0, deliver and 1 or 0}

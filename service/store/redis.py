@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final, Self
 
+import hiredis
 from redis.asyncio.connection import AbstractConnection, ConnectionPool
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
@@ -173,9 +174,8 @@ class Redis:
         try:
             async with asyncio.timeout(self._timeout):
                 await connection.connect()
-                await connection.send_packed_command(
-                    connection.pack_commands(command for command, _ in batch), check_health=False
-                )
+                packed = b"".join(hiredis.pack_command(command) for command, _ in batch)  # type: ignore[arg-type]  # stub: 1 word
+                await connection.send_packed_command(packed, check_health=False)
                 for _, answer in batch:
                     _settle(answer, await _reply(connection))
         except (RedisConnectionError, RedisTimeoutError, OSError, TimeoutError) as error:

@@ -23,5 +23,5 @@ else
   freed = redis.call("SREM", KEYS[2], ARGV[1])
 end
 redis.call("PUBLISH", ARGV[9], ARGV[1])
-local wanted = freed == 1 and redis.call("SET", KEYS[6], 1, "NX", "PX", 1000)
+local wanted = freed == 1 and redis.call("ZCARD", KEYS[3]) > 0 and redis.call("SET", KEYS[6], 1, "NX", "PX", 1000)
 return {1, wanted and 1 or 0}
