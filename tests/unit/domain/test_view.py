@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, get_args, get_type_hints
 
 import pytest
-from pydantic import ConfigDict, TypeAdapter, with_config
+from pydantic import TypeAdapter
 from pydantic_core import from_json, to_json
 
 from service.domain import view
@@ -40,11 +40,8 @@ KEYS = [
 
 
 def checked(shape: type, content: Any) -> Any:
-    """Through JSON and strictly back into the type the OpenAPI document is made from."""
-    closed = with_config(ConfigDict(extra="forbid", strict=True))
-    for part in (view.QueueView, view.CostView, view.VideoView, view.OutputView, view.ErrorView, view.LogView):
-        closed(part)
-    return TypeAdapter(closed(shape)).validate_json(to_json(content))
+    """Through JSON and strictly back into the type the OpenAPI document is made from; what it lacks would be lost."""
+    return TypeAdapter[Any](shape).validate_json(to_json(content), strict=True)
 
 
 @pytest.fixture(params=list(Status))
@@ -67,7 +64,7 @@ def test_an_event_holds_the_same_object(g: Generation) -> None:
     assert list(told) == ["type", "timestamp", "data"]
     assert told["data"] == public(g)
     assert told["timestamp"] == "2026-01-31T09:30:00.000Z"
-    checked(EventView, told)
+    assert checked(EventView, told) == told
 
 
 def test_nothing_internal_is_shown(g: Generation) -> None:

@@ -1,0 +1,146 @@
+"""What the gateway writes while it works: one JSON line per call, and never what is not a log's business."""
+
+import asyncio
+import io
+import json
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from service import log
+from service.domain.drain import Drain
+from service.domain.tenant import Tenant
+from service.settings import Settings
+from tests import factories
+from tests.conftest import client_of
+from tests.factories import create_body
+
+JPEG = b"\xff\xd8\xff" + b"\x00" * 200
+PROMPT = "hush-prompt a cat"
+END_USER = "hush-end-user@example.com"
+METADATA = {"hush-key": "hush-value"}
+WEBHOOK = "http://127.0.0.1:9000/hush-webhook-path"
+IMAGE = "https://example.com/hush-image.png?signature=hush-signature"
+
+
+@pytest.fixture
+def settings(redis_url: str, sandbox_url: str) -> Settings:
+    return factories.sandbox_settings(redis_url, sandbox_url, log_level="INFO")
+
+
+@pytest.fixture
+def stderr(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.BytesIO]:
+    """Where this process's lines go; asked for before ``app``, which opens it."""
+    written, usual = io.BytesIO(), log.configure
+    monkeypatch.setattr(log, "configure", partial(usual, stream=written))
+    yield written
+    usual("INFO")
+
+
+@pytest.fixture
+def body() -> dict[str, Any]:
+    return create_body(
+        prompt=PROMPT, image_url=IMAGE, end_user_id=END_USER, metadata=METADATA, webhook_url=WEBHOOK, duration=4
+    )
+
+
+def lines(stderr: io.BytesIO) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in stderr.getvalue().splitlines()]
+
+
+async def test_a_call_is_one_line(stderr: io.BytesIO, api: httpx.AsyncClient, tenant: Tenant) -> None:
+    stderr.truncate(stderr.seek(0))
+
+    answer = await api.get("/v1/generations", headers={"X-Request-Id": "abc"})
+
+    (line,) = lines(stderr)
+    assert answer.status_code == 200
+    assert line["event"] == "request"
+    assert (line["request_id"], line["method"], line["route"], line["status"], line["tenant"]) == (
+        "abc",
+        "GET",
+        "/v1/generations",
+        200,
+        tenant.id,
+    )
+    assert (line["level"], line["ms"] > 0) == ("info", True)
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics"])
+async def test_probes_are_not_worth_a_line(stderr: io.BytesIO, anonymous: httpx.AsyncClient, path: str) -> None:
+    stderr.truncate(stderr.seek(0))
+
+    await anonymous.get(path)
+
+    assert lines(stderr) == []
+
+
+async def test_nothing_private_is_ever_written(
+    stderr: io.BytesIO,
+    app: FastAPI,
+    api: httpx.AsyncClient,
+    operator: httpx.AsyncClient,
+    tenant: Tenant,
+    body: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A whole life, with refusals, an unhandled error and a dead webhook receiver on the way."""
+    key = api.headers["authorization"].split()[1]
+    idempotent = {"Idempotency-Key": "hush-idempotency-key"}
+    created = (await api.post("/v1/generations", json=body, headers=idempotent)).json()
+    await api.post("/v1/generations", json=body, headers=idempotent)
+    for wrong in ({**body, "seed": -1}, {**body, "prompt": [PROMPT]}, {**body, "webhook_url": WEBHOOK + " "}, [PROMPT]):
+        assert (await api.post("/v1/generations", json=wrong)).status_code == 422
+    await api.post("/v1/generations", content=PROMPT.encode(), headers={"content-type": "application/json"})
+    await api.get("/v1/generations", params={"end_user_id": END_USER})
+    await api.get(f"/v1/generations/{created['id']}/hush-path?token=hush-token")
+    async with client_of(app, key[:-1] + "!") as mistyped, client_of(app, "hush-other-key") as wrong_key:
+        await mistyped.get("/v1/generations")
+        await wrong_key.get("/v1/generations")
+    uploaded = await api.post("/v1/uploads", content=JPEG, headers={"content-type": "image/jpeg"})
+    new_key = (await operator.post(f"/admin/v1/tenants/{tenant.id}/keys", json={})).json()["key"]
+    await work_off(app)
+    with monkeypatch.context() as patch:
+        patch.setattr("service.api.generations.parse_create", _broken)
+        async with client_of(app, key, raises=False) as client:
+            assert (await client.post("/v1/generations", json=body)).status_code == 500
+
+    written = stderr.getvalue().decode()
+    stored = await app.state.runtime.tenants.get(tenant.id)
+    kept = await app.state.runtime.generation_store.load(created["id"])
+    assert uploaded.status_code == 201
+    assert "hush" not in written
+    for secret in (
+        key,
+        key.split("_")[2],
+        new_key,
+        stored.webhook_secret,
+        stored.pseudonym_key,
+        kept.callback_token,
+        factories.ADMIN_TOKEN,
+        factories.SECRET_KEY,
+        factories.FAL_KEY,
+        factories.FAL_KEY.split(":")[1],
+        uploaded.json()["url"],
+    ):
+        assert secret not in written
+    events = {line["event"] for line in lines(stderr)}
+    assert {"request", "generation moved", "submitted", "unhandled error"} <= events, "all of it was written about"
+
+
+async def work_off(app: FastAPI) -> None:
+    """Submit and poll once, as a worker does, in the process whose lines are caught."""
+    runtime = app.state.runtime
+    for drain in (Drain.DISPATCH, Drain.POLL):
+        await runtime.drain(drain)
+        async with asyncio.timeout(10):
+            while runtime.drains[drain].busy:
+                await asyncio.wait(set(runtime.drains[drain]._running))
+
+
+def _broken(*_: object) -> None:
+    raise RuntimeError("a fault of ours")

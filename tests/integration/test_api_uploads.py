@@ -1,0 +1,197 @@
+"""Uploads, with the sandbox as fal's storage."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from service.settings import Settings
+from tests import factories
+from tests.conftest import client_of
+
+SAMPLES = Path(__file__).parents[2] / "deploy/sandbox/samples"
+PHOTOS = [("rocket.jpg", "image/jpeg"), ("cat.png", "image/png"), ("coffee.webp", "image/webp")]
+JPEG = b"\xff\xd8\xff" + b"\x00" * 200
+PNG = b"\x89PNG\r\n\x1a\n" + b"\x00" * 200
+WEBP = b"RIFF\x10\x00\x00\x00WEBP" + b"\x00" * 200
+LIMIT = max((SAMPLES / name).stat().st_size for name, _ in PHOTOS)
+
+
+@pytest.fixture
+def settings(redis_url: str, sandbox_url: str) -> Settings:
+    return factories.sandbox_settings(redis_url, sandbox_url, max_upload_bytes=LIMIT, max_body_bytes=1024)
+
+
+async def upload(api: httpx.AsyncClient, content: bytes | AsyncIterator[bytes], media: str) -> httpx.Response:
+    return await api.post("/v1/uploads", content=content, headers={"content-type": media})
+
+
+async def fetched(url: str) -> bytes:
+    async with httpx.AsyncClient(trust_env=False) as client:
+        answer = await client.get(url)
+    assert answer.status_code == 200
+    return answer.content
+
+
+async def pieces(content: bytes, size: int) -> AsyncIterator[bytes]:
+    for start in range(0, len(content), size):
+        yield content[start : start + size]
+
+
+@pytest.mark.parametrize(("name", "media"), PHOTOS)
+async def test_every_bundled_photo_can_be_uploaded_and_fetched(api: httpx.AsyncClient, name: str, media: str) -> None:
+    photo = (SAMPLES / name).read_bytes()
+
+    answer = await upload(api, photo, media)
+
+    assert answer.status_code == 201, answer.text
+    assert answer.json() == {
+        "object": "upload",
+        "url": answer.json()["url"],
+        "content_type": media,
+        "size": len(photo),
+    }
+    assert await fetched(answer.json()["url"]) == photo
+
+
+async def test_what_was_uploaded_can_be_generated_from(api: httpx.AsyncClient) -> None:
+    url = (await upload(api, JPEG, "image/jpeg")).json()["url"]
+
+    answer = await api.post("/v1/generations", json=factories.create_body(image_url=url))
+
+    assert answer.json()["input"]["image_url"] == url
+
+
+@pytest.mark.parametrize("size", [1, 5, 100])
+async def test_bytes_may_come_in_pieces_of_any_size(api: httpx.AsyncClient, size: int) -> None:
+    answer = await upload(api, pieces(WEBP, size), "image/webp")
+
+    assert answer.status_code == 201, answer.text
+    assert await fetched(answer.json()["url"]) == WEBP
+
+
+@pytest.mark.parametrize("media", ["image/jpeg; foo=bar", "IMAGE/JPEG", " image/jpeg"])
+async def test_a_media_type_by_any_spelling(api: httpx.AsyncClient, media: str) -> None:
+    answer = await upload(api, JPEG, media)
+
+    assert (answer.status_code, answer.json()["content_type"]) == (201, "image/jpeg")
+
+
+@pytest.mark.parametrize("media", ["image/gif", "image/svg+xml", "text/html", "application/json", "image", "*/*", ""])
+async def test_415_other_media(api: httpx.AsyncClient, media: str) -> None:
+    answer = await upload(api, JPEG, media)
+
+    assert (answer.status_code, answer.json()["code"]) == (415, "unsupported_media_type")
+
+
+@pytest.mark.parametrize(
+    ("content", "media"),
+    [
+        (PNG, "image/jpeg"),
+        (JPEG, "image/png"),
+        (JPEG, "image/webp"),
+        (b"RIFF\x10\x00\x00\x00WAVE" + b"\x00" * 200, "image/webp"),
+        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "image/png"),
+        (b"\xff\xd8", "image/jpeg"),
+        (b"x", "image/jpeg"),
+        (b"\x00" * 500, "image/jpeg"),
+    ],
+)
+async def test_422_bytes_that_are_not_what_they_are_called(api: httpx.AsyncClient, content: bytes, media: str) -> None:
+    answer = await upload(api, content, media)
+
+    assert answer.status_code == 422
+    assert [(fault["pointer"], fault["type"]) for fault in answer.json()["errors"]] == [("", "image_format")]
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+async def test_400_nothing(api: httpx.AsyncClient, chunked: bool) -> None:
+    answer = await upload(api, pieces(b"", 1) if chunked else b"", "image/png")
+
+    assert (answer.status_code, answer.json()["code"]) == (400, "malformed")
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+async def test_413_beyond_the_limit(api: httpx.AsyncClient, chunked: bool) -> None:
+    content = JPEG + b"\x00" * LIMIT
+
+    answer = await upload(api, pieces(content, 10_000) if chunked else content, "image/jpeg")
+
+    assert (answer.status_code, answer.json()["code"]) == (413, "too_large")
+    assert str(LIMIT) in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+async def test_up_to_the_limit_is_taken(api: httpx.AsyncClient, chunked: bool) -> None:
+    content = JPEG.ljust(LIMIT, b"\x00")
+
+    answer = await upload(api, pieces(content, 10_000) if chunked else content, "image/jpeg")
+
+    assert (answer.status_code, answer.json()["size"]) == (201, LIMIT)
+
+
+async def test_the_limit_of_uploads_is_for_uploads_alone(api: httpx.AsyncClient) -> None:
+    answer = await api.post("/v1/generations", content=b" " * 2000, headers={"content-type": "application/json"})
+
+    assert answer.status_code == 413
+
+
+async def test_408_a_sender_who_dawdles(api: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("service.api.uploads._UPLOAD_SECONDS", 0.2)
+
+    async def dawdling() -> AsyncIterator[bytes]:
+        yield JPEG
+        await asyncio.sleep(5)
+        yield JPEG
+
+    answer = await upload(api, dawdling(), "image/jpeg")
+
+    assert (answer.status_code, answer.json()["code"]) == (408, "request_timeout")
+
+
+async def test_401_comes_before_a_byte_is_read(anonymous: httpx.AsyncClient) -> None:
+    read = 0
+
+    async def content() -> AsyncIterator[bytes]:
+        nonlocal read
+        for piece in (JPEG, JPEG):
+            read += 1
+            yield piece
+
+    answer = await upload(anonymous, content(), "image/jpeg")
+
+    assert answer.status_code == 401
+    assert read == 0
+
+
+async def test_503_when_storage_refuses(api: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch, app: FastAPI) -> None:
+    monkeypatch.setattr(app.state.runtime.storage, "_rest_url", app.state.runtime.storage._rest_url + "/nowhere")
+
+    answer = await upload(api, JPEG, "image/jpeg")
+
+    assert (answer.status_code, answer.json()["code"]) == (503, "upstream_unavailable")
+    assert "retry-after" in answer.headers
+
+
+async def test_503_when_storage_is_away(api: httpx.AsyncClient, app: FastAPI, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(app.state.runtime.storage, "_rest_url", factories.NOWHERE)
+
+    answer = await upload(api, JPEG, "image/jpeg")
+
+    assert (answer.status_code, answer.json()["code"]) == (503, "upstream_unavailable")
+    assert factories.FAL_KEY not in answer.text
+    assert "retry-after" in answer.headers
+
+
+async def test_many_at_once(app: FastAPI, api: httpx.AsyncClient) -> None:
+    key = api.headers["authorization"].split()[1]
+    async with client_of(app, key) as other:
+        answers = await asyncio.gather(
+            *(upload(client, JPEG + bytes([n]) * 50_000, "image/jpeg") for n in range(10) for client in (api, other))
+        )
+
+    assert {answer.status_code for answer in answers} == {201}
+    assert len({answer.json()["url"] for answer in answers}) == 20
