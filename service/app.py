@@ -27,6 +27,7 @@ def create_app(settings: Settings) -> FastAPI:
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,  # its Location would be made from the caller's Host header
         telemetry={"tracing": False, "metrics": False, "logs": False},  # ours are in middleware, at a third of the cost
     )
     routes.install(app)

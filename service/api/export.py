@@ -12,7 +12,7 @@ from service.api import routes
 
 def document() -> dict[str, Any]:
     """The document of the routes alone: no settings, no connections."""
-    app = FastAPI()
+    app = FastAPI(redirect_slashes=False)
     routes.install(app)
     return app.openapi()
 

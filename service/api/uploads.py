@@ -28,35 +28,32 @@ _UPLOAD_SECONDS: Final = 120
 router = APIRouter(prefix=PATH, tags=["uploads"])
 
 
-class _Counted:
-    """The body's chunks on their way through: how many bytes, and whether they begin as they should."""
+class _Image:
+    """A body on its way through: begun, so that its first bytes can be looked at, and counted."""
 
     def __init__(self, chunks: AsyncIterator[bytes], content_type: str) -> None:
         self._chunks = chunks
         self._content_type = content_type
+        self._head = b""
         self.size = 0
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        head = b""  # a slow sender's first chunk may be a single byte
+    async def open(self) -> None:
+        """Read enough to know the format; nothing has left for fal before that."""
+        async for chunk in self._chunks:  # a slow sender's first may be a single byte
+            self._head += chunk
+            if len(self._head) >= _MAGIC_LENGTH:
+                break
+        if not self._head:
+            raise Malformed("The body is empty.")
+        if not _MAGIC[self._content_type].match(self._head):
+            raise Invalid(FieldError("", f"the bytes are no {self._content_type}", "image_format"))
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        self.size = len(self._head)
+        yield self._head
         async for chunk in self._chunks:
-            if self.size == 0:
-                head += chunk
-            if chunk and len(head) >= _MAGIC_LENGTH:
-                yield self._count(chunk if self.size else self._checked(head))
-        if self.size == 0:
-            raise self._refusal() if head else Malformed("The body is empty.")
-
-    def _count(self, chunk: bytes) -> bytes:
-        self.size += len(chunk)
-        return chunk
-
-    def _checked(self, head: bytes) -> bytes:
-        if not _MAGIC[self._content_type].match(head):
-            raise self._refusal()
-        return head
-
-    def _refusal(self) -> Invalid:
-        return Invalid(FieldError("", f"the bytes are no {self._content_type}", "image_format"))
+            self.size += len(chunk)
+            yield chunk
 
 
 @router.post(
@@ -76,15 +73,16 @@ async def upload(request: Request) -> Response:
     content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if content_type not in _SUFFIX:
         raise UnsupportedMedia("Send the raw bytes of a JPEG, PNG or WebP image with its content type.")
-    body = _Counted(request.stream(), content_type)
+    image = _Image(request.stream(), content_type)
     try:
         async with asyncio.timeout(_UPLOAD_SECONDS):
+            await image.open()
             url = await runtime(request).storage.upload(
-                body.__aiter__(), content_type=content_type, file_name=f"image.{_SUFFIX[content_type]}"
+                image.chunks(), content_type=content_type, file_name=f"image.{_SUFFIX[content_type]}"
             )
     except TimeoutError:
         raise Timeout(f"The upload took longer than {_UPLOAD_SECONDS} seconds.") from None
     except ClientDisconnect:
         raise Malformed("The body ended early.") from None
-    answer: UploadView = {"object": "upload", "url": url, "content_type": content_type, "size": body.size}
+    answer: UploadView = {"object": "upload", "url": url, "content_type": content_type, "size": image.size}
     return json_response(answer, status=201)

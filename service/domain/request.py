@@ -4,7 +4,7 @@ import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Annotated, Any, Final, Literal, TypeVar
 from urllib.parse import SplitResult, urlsplit
 
@@ -28,6 +28,8 @@ SHORTEST_EXPIRY: Final = 10  # seconds
 LONGEST_EXPIRY: Final = 7 * 24 * 3600
 _NOT_IN_URLS: Final = re.compile(r"[\x00-\x20\x7f\\]|[^\x00-\x7f]")
 _UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f]")
+_MONEY: Final = re.compile(r"[0-9]{1,7}(\.[0-9]{1,6})?")
+_SMALLEST_MONEY: Final = Decimal("0.000001")
 MAX_COST: Final = Decimal(1_000_000)
 
 
@@ -82,12 +84,11 @@ def _money(value: object) -> object:
     """Micro-USD from a decimal string or a JSON number."""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise _fault("money_type", "must be an amount in US dollars, as a decimal string or a number")
-    try:
-        amount = Decimal(str(value))
-    except InvalidOperation:
-        raise _fault("money_form", 'must be an amount in US dollars like "1.50"') from None
-    if not (amount.is_finite() and 0 < amount <= MAX_COST):
-        raise _fault("money_range", "must be above 0 and at most 1000000")
+    if isinstance(value, str) and not _MONEY.fullmatch(value):
+        raise _fault("money_form", 'must be an amount in US dollars like "1.50"')
+    amount = Decimal(str(value))
+    if not (amount.is_finite() and _SMALLEST_MONEY <= amount <= MAX_COST):
+        raise _fault("money_range", "must be from 0.000001 to 1000000")
     return int(amount * 1_000_000)
 
 

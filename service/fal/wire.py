@@ -1,6 +1,7 @@
 """What comes back from a call to fal, before anybody has read a meaning into it."""
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -28,9 +29,14 @@ Wire = Reply | NoReply
 
 def reply(status: int, headers: Mapping[str, str], content: bytes) -> Reply:
     try:
-        body = json.loads(content, parse_constant=lambda _: None)  # NaN is JSON to Python alone
+        body = json.loads(content, parse_constant=lambda _: None, parse_float=_finite)  # NaN is JSON to Python alone
         if b"\\ud" in content.lower():  # a lone surrogate can be read, but never written down
             body = json.loads(json.dumps(body, ensure_ascii=False).encode(errors="replace"))
     except (ValueError, RecursionError):
         body = None
     return Reply(status, headers, body)
+
+
+def _finite(text: str) -> float | None:
+    number = float(text)
+    return number if math.isfinite(number) else None
