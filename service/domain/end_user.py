@@ -2,8 +2,16 @@
 
 import hashlib
 import hmac
+import re
+from typing import Final
 
 from service.domain.tenant import Tenant
+
+_FORM: Final = re.compile(r"eu_[0-9a-f]{32}")
+
+
+def is_pseudonym(text: str) -> bool:
+    return _FORM.fullmatch(text) is not None
 
 
 def pseudonym(tenant: Tenant, end_user_id: str | None) -> str:

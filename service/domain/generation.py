@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final, Literal
 
@@ -131,6 +131,12 @@ class Generation:
     finished_at: datetime | None = None
     cancel_requested_at: datetime | None = None
     cancel_sent_at: datetime | None = None
+    deliveries: tuple[str, ...] = ()
+    """Webhooks its end caused."""
+    retention: timedelta | None = None
+    """The tenant's, when it was created; None: the deployment's."""
+    erased: bool = False
+    """Its end user was erased: nothing of it may be told or kept beyond its end."""
 
     @property
     def is_terminal(self) -> bool:
@@ -160,11 +166,16 @@ class Generation:
 
     def succeeded(self, output: Output, cost: int, now: datetime) -> "Generation":
         return self._move(
-            Status.SUCCEEDED, output=output, actual_cost=cost, finished_at=now, started_at=self.started_at or now
+            Status.SUCCEEDED,
+            output=None if self.erased else output,
+            actual_cost=cost,
+            finished_at=now,
+            started_at=self.started_at or now,
         )
 
     def failed(self, failure: Failure, cost: int, now: datetime) -> "Generation":
-        return self._move(Status.FAILED, error=failure, actual_cost=cost, finished_at=now)
+        told = Failure(failure.code, "Its end user was erased.") if self.erased else failure  # fal quotes the input
+        return self._move(Status.FAILED, error=told, actual_cost=cost, finished_at=now)
 
     def canceled(self, cost: int, now: datetime) -> "Generation":
         return self._move(
@@ -182,8 +193,22 @@ class Generation:
         """Remember the wish; fal's result decides whether it came in time."""
         return self._same(cancel_requested_at=self.cancel_requested_at or now)
 
+    def stripped(self, now: datetime) -> "Generation":
+        """Without anything that came from its end user; what settles its cost stays. fal is asked to stop."""
+        kept = {name: self.input[name] for name in ("resolution", "duration") if name in self.input}
+        return self._same(
+            erased=True,
+            input=kept,
+            end_user_id=None,
+            metadata={},
+            webhook_url=None,
+            logs=(),
+            cancel_requested_at=self.cancel_requested_at or now,
+        )
+
     def seen(self, *, position: int | None, logs: tuple[LogLine, ...]) -> "Generation":
         """What a poll showed; the same object when it showed nothing new."""
+        logs = () if self.erased else logs
         known = set(self.logs)
         merged = (self.logs + tuple(line for line in logs if line not in known))[-LOG_LINES:]
         if position == self.upstream_position and merged == self.logs and not self.polls_troubled:

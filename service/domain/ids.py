@@ -1,12 +1,13 @@
 """Opaque ids that sort by creation time: a prefix that says what they name, 48 bits of time, 80 bits of chance."""
 
 import base64
-import secrets
+import os
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
 ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32: no i, l, o, u to misread
 _FROM_BASE32HEX: Final = str.maketrans("0123456789ABCDEFGHIJKLMNOPQRSTUV", ALPHABET)
+_TO_BASE32HEX: Final = str.maketrans(ALPHABET, "0123456789ABCDEFGHIJKLMNOPQRSTUV")
 _VALUES: Final = frozenset(ALPHABET)
 _LENGTH: Final = 26  # characters for 128 bits
 _CHANCE_BITS: Final = 80
@@ -20,7 +21,8 @@ TENANT: Final = "ten"
 
 def new(prefix: str, now: datetime) -> str:
     """``<prefix>_<26 characters>``; ids made in a later millisecond sort after earlier ones."""
-    return f"{prefix}_{_encode(milliseconds(now), secrets.randbits(_CHANCE_BITS))}"
+    chance = int.from_bytes(os.urandom(_CHANCE_BITS // 8), "big")
+    return f"{prefix}_{_encode(milliseconds(now), chance)}"
 
 
 def lowest(prefix: str, moment: datetime) -> str:
@@ -31,6 +33,12 @@ def lowest(prefix: str, moment: datetime) -> str:
 def is_id(prefix: str, text: str) -> bool:
     head, _, body = text.partition("_")
     return head == prefix and len(body) == _LENGTH and _VALUES.issuperset(body)
+
+
+def created_at(name: str) -> datetime:
+    """When the thing with this id was made, to the millisecond."""
+    body = name.partition("_")[2].translate(_TO_BASE32HEX)
+    return from_milliseconds(int.from_bytes(base64.b32hexdecode(body + "======"), "big") >> _CHANCE_BITS)
 
 
 def milliseconds(moment: datetime) -> int:

@@ -69,6 +69,10 @@ def _printable(value: str) -> str:
     return value
 
 
+def is_end_user_id(text: str) -> bool:
+    return 0 < len(text) <= END_USER_LENGTH and not _UNPRINTABLE.search(text)
+
+
 def _not_blank(value: str) -> str:
     if not value.strip():
         raise _fault("string_blank", "must not be blank")
@@ -105,6 +109,16 @@ def _metadata(value: dict[str, str]) -> dict[str, str]:
 
 Url = Annotated[str, Field(max_length=URL_LENGTH), AfterValidator(web_url)]
 
+AnyDuration = Annotated[
+    Duration, BeforeValidator(_duration_text, json_schema_input_type=Duration | Annotated[int, Field(ge=4, le=15)])
+]
+
+#: Micro-USD, from a decimal string or a JSON number of US dollars.
+OptionalMoney = Annotated[
+    int | None,
+    BeforeValidator(lambda value: None if value is None else _money(value), json_schema_input_type=str | float | None),
+]
+
 
 class VideoInput(BaseModel):
     """The upstream's input fields, with the defaults of its model page."""
@@ -115,9 +129,7 @@ class VideoInput(BaseModel):
     image_url: Annotated[Url, Field(description="The first frame: JPEG, PNG or WebP, at most 30 MB.")]
     end_image_url: Annotated[Url | None, Field(description="The last frame, if wanted.")] = None
     resolution: Resolution = "720p"
-    duration: Annotated[
-        Duration, BeforeValidator(_duration_text, json_schema_input_type=Duration | Annotated[int, Field(ge=4, le=15)])
-    ] = "auto"
+    duration: AnyDuration = "auto"
     aspect_ratio: AspectRatio = "auto"
     generate_audio: Annotated[bool, Field(description="Costs the same either way.")] = True
     seed: Annotated[int | None, Field(ge=0, le=SEED_LIMIT)] = None
@@ -142,11 +154,7 @@ class CreateGeneration(VideoInput):
         AfterValidator(_metadata),
     ] = Field(default_factory=dict)
     priority: Annotated[int, Field(ge=0, le=9, description="Higher goes first among your own.")] = 0
-    max_cost_usd: Annotated[
-        int | None,
-        BeforeValidator(lambda value: None if value is None else _money(value), json_schema_input_type=str | float),
-        Field(description="Refuse (402) if the estimate is above this."),
-    ] = None
+    max_cost_usd: Annotated[OptionalMoney, Field(description="Refuse (402) if the estimate is above this.")] = None
     expires_in: Annotated[
         int | None,
         Field(ge=SHORTEST_EXPIRY, le=LONGEST_EXPIRY, description="Seconds it may wait in our queue before it fails."),

@@ -9,7 +9,7 @@ import hmac
 import secrets
 import zlib
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
@@ -29,6 +29,27 @@ class Scope(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What a tenant may do; None: no limit of its own. Money in micro-USD."""
+
+    requests_per_minute: int | None = None
+    burst: int | None = None
+    """Requests that may come at once; absent, a tenth of a minute's."""
+    queued_generations: int | None = None
+    concurrent_generations: int | None = None
+    weight: int = 1
+    """Its share of the upstream slots beside other tenants with work."""
+    resolutions: tuple[str, ...] | None = None
+    durations: tuple[str, ...] | None = None
+    monthly_budget: int | None = None
+    end_user_daily_budget: int | None = None
+    end_user_daily_count: int | None = None
+    retention: timedelta | None = None
+    webhook_url: str | None = None
+    """Where events go when a request names no ``webhook_url``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Tenant:
     """A company service. The two secrets are sealed wherever they are stored."""
 
@@ -41,6 +62,10 @@ class Tenant:
     created_at: datetime
     pseudonym_key_version: int = 1
     suspended: bool = False
+    limits: Limits = Limits()
+    require_end_user: bool = False
+    version: int = 1
+    """Counts updates; the ETag of the admin API."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +78,7 @@ class ApiKey:
     created_at: datetime
     expires_at: datetime | None = None
     revoked_at: datetime | None = None
+    version: int = 1
 
     def opens(self, secret: str, now: datetime) -> bool:
         """Whether this secret is the key's, and the key is good now."""
@@ -87,6 +113,10 @@ def parse_key(text: str) -> KeyText | None:
     if prefix != KEY_PREFIX or len(key_id) != _ID_LENGTH or checksum != _checksum(key_id, secret):
         return None
     return KeyText(key_id, secret)
+
+
+def is_key_id(text: str) -> bool:
+    return len(text) == _ID_LENGTH and set(ALPHABET).issuperset(text)
 
 
 def hash_secret(secret: str) -> str:

@@ -1,19 +1,62 @@
--- Accept a generation, or answer with the one its idempotency key already made. All of it or nothing.
+-- Accept a generation and hold its cost in every scope, or answer with the one its idempotency key already made, or
+-- say what stands against it. All of it or nothing: every check comes before the first write.
 --
 -- KEYS  1 generation  2 idempotency key (unused when ARGV[7] is "")  3 index of the tenant  4 index of the end user
---       5 due:dispatch  6 due:sweep  7 nudged:dispatch
+--       5 due:dispatch  6 due:sweep  7 nudged:dispatch  8, 9, 10 money of the tenant's month, the end user's day, the
+--       account's day  11 ledger  12 queued of the tenant  13 the end user  14 usage of the tenant's day
 -- ARGV  1 id  2 record  3 status  4 ms when it may be dispatched  5 ms when it expires  6 fingerprint
---       7 "1" when there is an idempotency key
--- RETURNS  {"created", 1 if a nudge is wanted}  {"replayed", its id}  {"mismatch", its id}
+--       7 "1" when there is an idempotency key  8 cost to hold  9, 10, 11 limits of the three scopes ("": none)
+--       12 most generations of the end user a day ("": no limit)  13 most queued ("": no limit)  14 tenant
+--       15 pseudonym  16 end user as the tenant names it ("": none)  17 seconds to keep money and usage
+--       18 oldest ledger entry to keep
+-- RETURNS  {"created", 1 if a nudge is wanted}  {"replayed", its id}  {"mismatch", its id}  {"blocked"}
+--          {"over_budget", scope 1 to 3, available}  {"over_count", count}  {"queue_full", queued}
 if ARGV[7] == "1" then
   local bound = redis.call("GET", KEYS[2])
   if bound then
     local id, fingerprint = string.match(bound, "^(%S+) (%S+)$")
-    if fingerprint ~= ARGV[6] then
-      return {"mismatch", id}
-    end
-    return {"replayed", id}
+    return {fingerprint == ARGV[6] and "replayed" or "mismatch", id}
   end
+end
+if redis.call("HGET", KEYS[13], "blocked") then
+  return {"blocked"}
+end
+if ARGV[13] ~= "" then
+  local queued = redis.call("SCARD", KEYS[12])
+  if queued >= tonumber(ARGV[13]) then
+    return {"queue_full", queued}
+  end
+end
+if ARGV[12] ~= "" then
+  local count = tonumber(redis.call("HGET", KEYS[9], "count") or 0)
+  if count >= tonumber(ARGV[12]) then
+    return {"over_count", count}
+  end
+end
+for scope = 1, 3 do
+  if ARGV[8 + scope] ~= "" then
+    local money = redis.call("HMGET", KEYS[7 + scope], "held", "spent")
+    local available = ARGV[8 + scope] - (money[1] or 0) - (money[2] or 0)
+    if tonumber(ARGV[8]) > available then
+      return {"over_budget", scope, string.format("%.0f", available)}
+    end
+  end
+end
+
+for scope = 1, 3 do
+  redis.call("HINCRBY", KEYS[7 + scope], "held", ARGV[8])
+  if redis.call("HINCRBY", KEYS[7 + scope], "count", 1) == 1 then
+    redis.call("EXPIRE", KEYS[7 + scope], ARGV[17])
+  end
+end
+redis.call("XADD", KEYS[11], "MINID", "~", ARGV[18], "*", "k", "hold", "g", ARGV[1], "t", ARGV[14], "u", ARGV[15], "h", ARGV[8])
+if ARGV[16] ~= "" then
+  redis.call("HSETNX", KEYS[13], "id", ARGV[16])
+end
+if redis.call("HINCRBY", KEYS[14], "created", 1) == 1 then
+  redis.call("EXPIRE", KEYS[14], ARGV[17])
+end
+if ARGV[7] == "1" then
   redis.call("SET", KEYS[2], ARGV[1] .. " " .. ARGV[6])
 end
 redis.call("HSET", KEYS[1], "v", 1, "s", ARGV[3], "d", ARGV[2])
@@ -21,5 +64,6 @@ redis.call("ZADD", KEYS[3], 0, ARGV[1])
 redis.call("ZADD", KEYS[4], 0, ARGV[1])
 redis.call("ZADD", KEYS[5], ARGV[4], ARGV[1])
 redis.call("ZADD", KEYS[6], ARGV[5], ARGV[1])
+redis.call("SADD", KEYS[12], ARGV[1])
 local wanted = redis.call("SET", KEYS[7], 1, "NX", "PX", 1000)
 return {"created", wanted and 1 or 0}

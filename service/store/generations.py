@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from pydantic import TypeAdapter
 
 from service.domain import ids
 from service.domain.drain import Drain
 from service.domain.generation import Due, Generation, Status
+from service.domain.money import Budgets, Scope, day, month
 from service.domain.webhook import Delivery
 from service.store import deliveries, keys
 from service.store.redis import Redis, Script
@@ -20,17 +21,45 @@ _FINISH: Final = Script("finish")
 _PURGE: Final = Script("purge")
 _RECORD: Final = TypeAdapter(Generation)
 
+UNLIMITED: Final = Budgets()
+
+#: How long money, usage and the ledger are kept: a year and a month.
+KEPT_SECONDS: Final = 400 * 24 * 3600
+
 #: Entries of an index one listing looks at before it answers with what it has and a cursor.
 LOOKED_AT: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
 class Created:
-    """``existing`` is the id the idempotency key was bound to before; None: this generation is new."""
+    """It is new, and its cost is held in every scope."""
 
-    outcome: Literal["created", "replayed", "mismatch"]
-    existing: str | None = None
     nudges: tuple[Drain, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """Its idempotency key was bound before, to ``existing``; ``same``: by the same payload."""
+
+    existing: str
+    same: bool
+
+
+@dataclass(frozen=True, slots=True)
+class OverBudget:
+    scope: Scope
+    available: int
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """``count`` is how many there are already: of the end user today, or in the tenant's queue."""
+
+    reason: Literal["blocked", "over_count", "queue_full"]
+    count: int = 0
+
+
+Creation = Created | Bound | OverBudget | Refused
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +92,12 @@ class GenerationStore:
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
 
-    async def create(self, generation: Generation, due: Due) -> Created:
+    async def create(
+        self, generation: Generation, due: Due, *, budgets: Budgets = UNLIMITED, most_queued: int | None = None
+    ) -> Creation:
+        """Accept it and hold its estimated cost, or say what stands against it; then nothing was changed."""
         g = generation
+        today = day(g.created_at)
         reply = await self._redis.run(
             _CREATE,
             [
@@ -75,6 +108,11 @@ class GenerationStore:
                 keys.due(Drain.DISPATCH),
                 keys.due(Drain.SWEEP),
                 keys.nudged(Drain.DISPATCH),
+                *_money_keys(g),
+                keys.LEDGER,
+                keys.queued_of_tenant(g.tenant_id),
+                keys.end_user(g.tenant_id, g.end_user),
+                keys.usage(g.tenant_id, today),
             ],
             g.id,
             dump(g),
@@ -83,15 +121,19 @@ class GenerationStore:
             _score(due.sweep),
             g.fingerprint,
             "" if g.idempotency_key is None else "1",
+            g.estimated_cost,
+            _limit(budgets.tenant_month),
+            _limit(budgets.end_user_day),
+            _limit(budgets.account_day),
+            _limit(budgets.end_user_day_count),
+            _limit(most_queued),
+            g.tenant_id,
+            g.end_user,
+            g.end_user_id or "",
+            KEPT_SECONDS,
+            ids.milliseconds(g.created_at) - KEPT_SECONDS * 1000,
         )
-        match reply:
-            case [b"created", nudge]:
-                return Created("created", nudges=(Drain.DISPATCH,) if nudge else ())
-            case [b"replayed", existing]:
-                return Created("replayed", existing.decode())
-            case [_, existing]:
-                return Created("mismatch", existing.decode())
-        raise AssertionError(reply)
+        return _creation(reply)
 
     async def load(self, generation_id: str) -> Generation | None:
         record = await self._redis.execute("HGET", keys.generation(generation_id), "d")
@@ -110,6 +152,7 @@ class GenerationStore:
                 keys.due(Drain.SWEEP),
                 keys.nudged(Drain.DISPATCH),
                 keys.CLAIMED,
+                keys.queued_of_tenant(g.tenant_id),
             ],
             g.id,
             generation.version,
@@ -124,8 +167,9 @@ class GenerationStore:
         return Moved(bool(won), g, (Drain.DISPATCH,) if nudge else ())
 
     async def finish(self, generation: Generation, due: Due, events: Sequence[Delivery], *, now: datetime) -> Moved:
-        """Write the last move together with the deliveries it causes."""
+        """Write the last move together with what it settles and the deliveries it causes."""
         g = replace(generation, version=generation.version + 1)
+        created_on = day(g.created_at)  # money stays in the windows it was held in, however late it is settled
         won, dispatch, deliver = await self._redis.run(
             _FINISH,
             [
@@ -138,6 +182,12 @@ class GenerationStore:
                 keys.nudged(Drain.DISPATCH),
                 keys.nudged(Drain.DELIVER),
                 keys.CLAIMED,
+                *_money_keys(g),
+                keys.LEDGER,
+                keys.queued_of_tenant(g.tenant_id),
+                keys.end_user(g.tenant_id, g.end_user),
+                keys.usage(g.tenant_id, created_on),
+                keys.usage_of_end_users(g.tenant_id, created_on),
                 *(keys.delivery(delivery.id) for delivery in events),
             ],
             g.id,
@@ -147,6 +197,13 @@ class GenerationStore:
             _score(due.sweep),
             keys.CHANGES,
             ids.milliseconds(now),
+            g.estimated_cost,
+            g.actual_cost or 0,
+            g.tenant_id,
+            g.end_user,
+            g.status if g.error is None else f"{g.status}:{g.error.code}",
+            "1" if g.error is not None and g.error.code == "content_policy" else "",
+            KEPT_SECONDS,
             *(part for delivery in events for part in (delivery.id, deliveries.dump(delivery))),
         )
         wanted = ((Drain.DISPATCH, dispatch), (Drain.DELIVER, deliver))
@@ -201,6 +258,34 @@ class GenerationStore:
             g.version,
         )
         return bool(forgotten)
+
+
+def _creation(reply: Any) -> Creation:
+    match reply:
+        case [b"created", nudge]:
+            return Created((Drain.DISPATCH,) if nudge else ())
+        case [b"replayed" | b"mismatch" as outcome, existing]:
+            return Bound(existing.decode(), same=outcome == b"replayed")
+        case [b"over_budget", scope, available]:
+            return OverBudget(tuple(Scope)[scope - 1], int(available))
+        case [b"over_count", count]:
+            return Refused("over_count", count)
+        case [b"queue_full", count]:
+            return Refused("queue_full", count)
+    return Refused("blocked")
+
+
+def _money_keys(g: Generation) -> tuple[str, str, str]:
+    """In the order of Scope."""
+    return (
+        keys.money_of_tenant(g.tenant_id, month(g.created_at)),
+        keys.money_of_end_user(g.tenant_id, g.end_user, day(g.created_at)),
+        keys.money_of_account(day(g.created_at)),
+    )
+
+
+def _limit(limit: int | None) -> int | str:
+    return "" if limit is None else limit
 
 
 def _idempotency_key(g: Generation) -> str:

@@ -8,6 +8,15 @@ key                                            type    lives          meaning
 {sg}:tenant:<t>:end_user:<p>:generations       zset    until purged   the same, of one end user (by pseudonym)
 {sg}:idempotency:<t>:<sha256 of the key>       string  until purged   "<generation id> <fingerprint>"
 {sg}:due:<drain>                               zset    -              what waits for a drain; score = ms when due
+{sg}:tenant:<t>:queued                         set     -              its generations that wait to be dispatched
+{sg}:tenant:<t>:end_user:<p>                   hash    -              id as the tenant names it, refusals, blocked
+{sg}:money:tenant:<t>:<month>                  hash    400 days       held, spent (micro-USD), count
+{sg}:money:end_user:<t>:<p>:<day>              hash    400 days       the same, of an end user's day
+{sg}:money:account:<day>                       hash    400 days       the same, of everybody's day
+{sg}:ledger                                    stream  400 days       holds and settlements, in order
+{sg}:usage:<t>:<day>                           hash    400 days       created, each outcome, spent
+{sg}:usage:<t>:<day>:end_users                 zset    400 days       spent by pseudonym
+{sg}:rate:<t>                                  string  seconds        when the tenant's calls so far would be due
 {sg}:claimed                                   zset    -              being submitted; score = ms when its lease ends
 {sg}:nudged:<drain>                            string  1 s            a "drain now" message is on its way
 {sg}:slots                                     set     -              generations that take up an upstream slot
@@ -17,6 +26,7 @@ key                                            type    lives          meaning
 {sg}:tenants                                   zset    -              all tenant ids; score 0
 {sg}:api_key:<id>                              string  -              the key's record (JSON, hashed secret)
 {sg}:probe                                     string  10 s           written by readiness checks
+{sg}:api_key:<id>:used                         string  -              when it was last used, to the minute (RFC 3339)
 {sg}:broker:*                                  -       -              Celery's, when it shares this Redis
 
 channel {sg}:changes                                                  "<generation id>" after each move of it
@@ -29,6 +39,8 @@ from service.domain.drain import Drain
 
 TAG: Final = "{sg}:"
 SLOTS: Final = f"{TAG}slots"
+LEDGER: Final = f"{TAG}ledger"
+MONEY: Final = f"{TAG}money:*"
 CLAIMED: Final = f"{TAG}claimed"
 TENANTS: Final = f"{TAG}tenants"
 PROBE: Final = f"{TAG}probe"
@@ -74,3 +86,39 @@ def api_keys_of_tenant(tenant_id: str) -> str:
 
 def api_key(key_id: str) -> str:
     return f"{TAG}api_key:{key_id}"
+
+
+def queued_of_tenant(tenant_id: str) -> str:
+    return f"{TAG}tenant:{tenant_id}:queued"
+
+
+def end_user(tenant_id: str, pseudonym: str) -> str:
+    return f"{TAG}tenant:{tenant_id}:end_user:{pseudonym}"
+
+
+def money_of_tenant(tenant_id: str, month: str) -> str:
+    return f"{TAG}money:tenant:{tenant_id}:{month}"
+
+
+def money_of_end_user(tenant_id: str, pseudonym: str, day: str) -> str:
+    return f"{TAG}money:end_user:{tenant_id}:{pseudonym}:{day}"
+
+
+def money_of_account(day: str) -> str:
+    return f"{TAG}money:account:{day}"
+
+
+def usage(tenant_id: str, day: str) -> str:
+    return f"{TAG}usage:{tenant_id}:{day}"
+
+
+def usage_of_end_users(tenant_id: str, day: str) -> str:
+    return f"{TAG}usage:{tenant_id}:{day}:end_users"
+
+
+def rate(tenant_id: str) -> str:
+    return f"{TAG}rate:{tenant_id}"
+
+
+def api_key_used(key_id: str) -> str:
+    return f"{TAG}api_key:{key_id}:used"

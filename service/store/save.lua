@@ -1,6 +1,7 @@
 -- Write a move that is not the last one, if nobody moved first; state, slot and due sets change together.
 --
--- KEYS  1 generation  2 slots  3 due:dispatch  4 due:poll  5 due:sweep  6 nudged:dispatch  7 claimed
+-- KEYS  1 generation  2 slots  3 due:dispatch  4 due:poll  5 due:sweep  6 nudged:dispatch  7 claimed  8 queued of the
+--       tenant
 -- ARGV  1 id  2 version this move was made from  3 record  4 status  5 "1" while it holds a slot
 --       6, 7, 8 ms when due for dispatch, poll, sweep ("" where it waits for nothing)  9 channel of changes
 -- RETURNS  {1, 1 if dispatch wants a nudge} when it was in time, {0, 0} when it lost
@@ -16,6 +17,7 @@ for n = 3, 5 do
   end
 end
 redis.call("ZREM", KEYS[7], ARGV[1])
+redis.call(ARGV[6] == "" and "SREM" or "SADD", KEYS[8], ARGV[1])
 local freed = 0
 if ARGV[5] == "1" then
   redis.call("SADD", KEYS[2], ARGV[1])

@@ -4,7 +4,9 @@ import base64
 import hashlib
 from collections.abc import Sequence
 
-from cryptography.fernet import Fernet, MultiFernet
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+
+from service.errors import Unavailable
 
 
 class Sealer:
@@ -17,7 +19,11 @@ class Sealer:
         return self._fernet.encrypt(secret.encode()).decode()
 
     def open(self, sealed: str) -> str:
-        return self._fernet.decrypt(sealed.encode()).decode()
+        """Raises Unavailable where no key opens it: an operator's mistake, and no caller's."""
+        try:
+            return self._fernet.decrypt(sealed.encode()).decode()
+        except InvalidToken:
+            raise Unavailable("GATEWAY_SECRET_KEY does not open the secrets at rest; was a key taken out?") from None
 
 
 def _fernet_key(secret: str) -> bytes:

@@ -1,6 +1,6 @@
 """Tenants and their API keys."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 from pydantic import TypeAdapter
@@ -11,8 +11,19 @@ from service.store.redis import Redis, Script
 from service.store.sealing import Sealer
 
 _INSERT: Final = Script("insert")
+_UPDATE: Final = Script("update")
+_PAGE: Final = 200
 _TENANT: Final = TypeAdapter(Tenant)
 _API_KEY: Final = TypeAdapter(ApiKey)
+
+
+@dataclass(frozen=True, slots=True)
+class LookedUp:
+    """A key and its tenant, and the bytes they were read from."""
+
+    key: ApiKey
+    tenant: Tenant
+    records: tuple[bytes, bytes]
 
 
 class TenantStore:
@@ -37,18 +48,92 @@ class TenantStore:
         )
         return bool(reply == b"inserted")
 
+    async def update(self, tenant: Tenant) -> Tenant | None:
+        """Replace what is still the version this was made from; None when somebody else was first."""
+        after = replace(tenant, version=tenant.version + 1)
+        won = await self._redis.run(_UPDATE, [keys.tenant(tenant.id)], tenant.version, self._dump(after))
+        return after if won else None
+
+    async def update_key(self, key: ApiKey) -> ApiKey | None:
+        after = replace(key, version=key.version + 1)
+        won = await self._redis.run(_UPDATE, [keys.api_key(key.id)], key.version, _API_KEY.dump_json(after))
+        return after if won else None
+
+    async def delete(self, tenant: Tenant) -> None:
+        """The tenant and its keys; what its generations left goes with their retention."""
+        index = keys.api_keys_of_tenant(tenant.id)
+        own = [name.decode() for name in await self._redis.execute("ZRANGE", index, 0, -1)]
+        names = [name for key_id in own for name in (keys.api_key(key_id), keys.api_key_used(key_id))]
+        await self._redis.gather((("DEL", keys.tenant(tenant.id), index, *names), ("ZREM", keys.TENANTS, tenant.id)))
+
     async def load(self, tenant_id: str) -> Tenant | None:
         record = await self._redis.execute("GET", keys.tenant(tenant_id))
         return None if record is None else self._load(record)
+
+    async def look_up(self, key_id: str, before: LookedUp | None) -> LookedUp | None:
+        """A key with its tenant; None: there is none.
+
+        With what was found before, both are asked for at once, and read anew only where they have changed.
+        """
+        if before is None:
+            return await self._look_up_first(key_id)
+        records = tuple(await self._redis.execute("MGET", keys.api_key(key_id), keys.tenant(before.tenant.id)))
+        if records == before.records:
+            return before
+        return None if None in records else self._looked_up(*records)
+
+    async def _look_up_first(self, key_id: str) -> LookedUp | None:
+        key_record = await self._redis.execute("GET", keys.api_key(key_id))
+        if key_record is None:
+            return None
+        tenant_id = _API_KEY.validate_json(key_record).tenant_id
+        tenant_record = await self._redis.execute("GET", keys.tenant(tenant_id))
+        return None if tenant_record is None else self._looked_up(key_record, tenant_record)
+
+    def _looked_up(self, key_record: bytes, tenant_record: bytes) -> LookedUp:
+        key = _API_KEY.validate_json(key_record)
+        return LookedUp(key, self._load(tenant_record), (key_record, tenant_record))
 
     async def load_key(self, key_id: str) -> ApiKey | None:
         record = await self._redis.execute("GET", keys.api_key(key_id))
         return None if record is None else _API_KEY.validate_json(record)
 
-    async def list(self) -> list[Tenant]:
-        names = await self._redis.execute("ZRANGE", keys.TENANTS, 0, -1)
+    async def page(self, *, limit: int, after: str | None) -> list[Tenant]:
+        """By creation, oldest first."""
+        lower = "-" if after is None else f"({after}"
+        names = await self._redis.execute("ZRANGEBYLEX", keys.TENANTS, lower, "+", "LIMIT", 0, limit)
         records = await self._redis.gather(("GET", keys.tenant(name.decode())) for name in names)
         return [self._load(record) for record in records if record is not None]
+
+    async def list_keys(self, tenant_id: str) -> list[ApiKey]:
+        names = await self._redis.execute("ZRANGE", keys.api_keys_of_tenant(tenant_id), 0, -1)
+        records = await self._redis.gather(("GET", keys.api_key(name.decode())) for name in names)
+        return [_API_KEY.validate_json(record) for record in records if record is not None]
+
+    async def note_use(self, key_id: str, moment: str) -> None:
+        await self._redis.execute("SET", keys.api_key_used(key_id), moment)
+
+    async def last_uses(self, key_ids: list[str]) -> dict[str, str | None]:
+        moments = await self._redis.gather(("GET", keys.api_key_used(name)) for name in key_ids)
+        return {name: None if m is None else m.decode() for name, m in zip(key_ids, moments, strict=True)}
+
+    async def in_flight(self, tenant_id: str) -> int:
+        """Its generations that have not ended: those in its queue, and those among all that hold a slot."""
+        queued = int(await self._redis.execute("SCARD", keys.queued_of_tenant(tenant_id)))
+        holding = [name.decode() for name in await self._redis.execute("SMEMBERS", keys.SLOTS)]
+        own = await self._redis.gather(("ZSCORE", keys.generations_of_tenant(tenant_id), name) for name in holding)
+        claimed = await self._redis.gather(("SISMEMBER", keys.queued_of_tenant(tenant_id), name) for name in holding)
+        return queued + sum(o is not None and not c for o, c in zip(own, claimed, strict=True))
+
+    async def reseal(self) -> int:
+        """Seal every tenant's secrets with the first key again; how many there are."""
+        count, after = 0, None
+        while page := await self.page(limit=_PAGE, after=after):
+            for tenant in page:
+                while (current := await self.load(tenant.id)) is not None and await self.update(current) is None:
+                    pass  # lost to an admin's update: again, from what that wrote
+            count, after = count + len(page), page[-1].id
+        return count
 
     def _dump(self, tenant: Tenant) -> bytes:
         sealed = replace(

@@ -1,0 +1,68 @@
+"""Where money is counted: three scopes, each with a calendar window in UTC, a limit, what is held and spent."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+
+
+class Scope(StrEnum):
+    """Checked in this order; the first that has no room refuses."""
+
+    TENANT_MONTH = "tenant_month"
+    END_USER_DAY = "end_user_day"
+    ACCOUNT_DAY = "account_day"
+
+
+@dataclass(frozen=True, slots=True)
+class Budgets:
+    """Limits in micro-USD per scope's window; None: no limit."""
+
+    tenant_month: int | None = None
+    end_user_day: int | None = None
+    account_day: int | None = None
+    end_user_day_count: int | None = None
+    """Generations an end user may have accepted in a day."""
+
+    def by_scope(self) -> dict[Scope, int | None]:
+        return {
+            Scope.TENANT_MONTH: self.tenant_month,
+            Scope.END_USER_DAY: self.end_user_day,
+            Scope.ACCOUNT_DAY: self.account_day,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What a window holds."""
+
+    held: int = 0
+    spent: int = 0
+    count: int = 0
+
+    def available(self, limit: int) -> int:
+        return max(0, limit - self.held - self.spent)
+
+
+def day(moment: datetime) -> str:
+    """``2026-01-31``."""
+    return _utc(moment).date().isoformat()
+
+
+def month(moment: datetime) -> str:
+    """``2026-01``."""
+    return _utc(moment).date().isoformat()[:7]
+
+
+def _utc(moment: datetime) -> datetime:
+    return moment if moment.tzinfo is UTC else moment.astimezone(UTC)
+
+
+def resets_at(scope: Scope, moment: datetime) -> datetime:
+    """When the window that this moment lies in ends."""
+    midnight = moment.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    if scope is not Scope.TENANT_MONTH:
+        return midnight + timedelta(days=1)
+    return (midnight.replace(day=1) + timedelta(days=32)).replace(day=1)
+
+
+__all__ = ["Budgets", "Scope", "Standing", "day", "month", "resets_at"]

@@ -1,0 +1,56 @@
+"""End users: the way back from a pseudonym, refusals, blocks; and erasing what they left."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from service.domain.view import rfc3339
+from service.store import keys
+from service.store.redis import Redis
+
+_PAGE: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class EndUserRecord:
+    pseudonym: str
+    end_user_id: str | None
+    refusals: int
+    """Generations that fal's policy refused."""
+    blocked_at: str | None
+
+
+class EndUserStore:
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+
+    async def load(self, tenant_id: str, pseudonym: str) -> EndUserRecord:
+        """What is known; nothing of an end user that never came."""
+        end_user_id, refusals, blocked = await self._redis.execute(
+            "HMGET", keys.end_user(tenant_id, pseudonym), "id", "refusals", "blocked"
+        )
+        return EndUserRecord(
+            pseudonym,
+            None if end_user_id is None else end_user_id.decode(),
+            int(refusals or 0),
+            None if blocked is None else blocked.decode(),
+        )
+
+    async def block(self, tenant_id: str, pseudonym: str, now: datetime) -> None:
+        await self._redis.execute("HSETNX", keys.end_user(tenant_id, pseudonym), "blocked", rfc3339(now))
+
+    async def unblock(self, tenant_id: str, pseudonym: str) -> None:
+        await self._redis.execute("HDEL", keys.end_user(tenant_id, pseudonym), "blocked")
+
+    async def forget(self, tenant_id: str, pseudonym: str) -> None:
+        """The name and the refusals; a block stays, it names nobody."""
+        await self._redis.execute("HDEL", keys.end_user(tenant_id, pseudonym), "id", "refusals")
+
+    async def generations(self, tenant_id: str, pseudonym: str) -> AsyncIterator[str]:
+        """Ids of all that is kept of it; may be erased while they are read."""
+        index, lower = keys.generations_of_end_user(tenant_id, pseudonym), "-"
+        while page := await self._redis.execute("ZRANGEBYLEX", index, lower, "+", "LIMIT", 0, _PAGE):
+            for name in page:
+                yield name.decode()
+            lower = "(" + page[-1].decode()
