@@ -1,6 +1,5 @@
 """The gateway as an ASGI app: lifespan, middleware, routes; nothing else."""
 
-import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -9,7 +8,7 @@ from fastapi import FastAPI
 from service import log
 from service.api import routes, uploads
 from service.api.middleware import BodyLimit, Frame
-from service.runtime import open_runtime
+from service.runtime import calm_collector, open_runtime
 from service.settings import Settings
 
 
@@ -20,7 +19,7 @@ def create_app(settings: Settings) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with open_runtime(settings) as runtime:
             app.state.runtime = runtime
-            gc.freeze()  # what start-up made stays; the collector need not look at it again
+            calm_collector()
             yield
 
     app = FastAPI(

@@ -3,16 +3,24 @@
 GatewayError
 ├── Malformed               400  the body is no JSON object
 ├── Unauthenticated         401  no key, a mistyped key, an unknown or expired key
-├── CostRefused             402  the estimate is above the caller's own max_cost_usd
+├── OverBudget              402  no room for the estimate in a budget; says which, and when it resets
+│   └── CostRefused              the estimate is above the caller's own max_cost_usd
 ├── Forbidden               403  the key may not do this
+│   └── EndUserBlocked           the end user was blocked by its tenant
 ├── NotFound                404  unknown, or not yours: the two look the same on purpose
 ├── Conflict                409  the state does not allow it
-│   └── NotCancellable           already terminal
+│   ├── NotCancellable           already terminal
+│   └── TenantBusy               it still has work in flight
+├── PreconditionFailed      412  somebody changed it since it was read
 ├── TooLarge                413  body over the limit
 ├── UnsupportedMedia        415  content type not taken here
 ├── Invalid                 422  well-formed, but a field is wrong; carries one FieldError per fault
 │   └── IdempotencyMismatch      the key was used with another payload
 ├── Timeout                 408  the caller sent its body too slowly
+├── TooMany                 429  more than the tenant may; again after Retry-After
+│   ├── RateLimited              calls per minute
+│   ├── QueueFull                generations waiting
+│   └── EndUserLimited           generations of this end user today
 └── Unavailable             503  try again; nothing was changed
     ├── StoreUnavailable         Redis is away or refuses writes
     └── UpstreamUnavailable      fal is away (only where a caller waits for fal: uploads)
@@ -63,20 +71,36 @@ class Unauthenticated(GatewayError):
     code, status, title = "unauthenticated", 401, "Authentication required"
 
 
-class CostRefused(GatewayError):
-    code, status, title = "max_cost_exceeded", 402, "Cost above the given maximum"
+class OverBudget(GatewayError):
+    code, status, title = "budget_exceeded", 402, "No room in a budget"
 
-    def __init__(self, detail: str, *, limit: str, estimated: str) -> None:
+    def __init__(
+        self, detail: str, *, scope: str, limit: str, available: str, estimated: str, resets_at: str | None = None
+    ) -> None:
         super().__init__(detail)
-        self._extra = {"scope": "request", "limit": limit, "available": limit, "estimated": estimated}
+        self._extra = {
+            "scope": scope,
+            "limit": limit,
+            "available": available,
+            "estimated": estimated,
+            "resets_at": resets_at,
+        }
 
     @property
     def extra(self) -> dict[str, object]:
         return {**self._extra}
 
 
+class CostRefused(OverBudget):
+    code, title = "max_cost_exceeded", "Cost above the given maximum"
+
+
 class Forbidden(GatewayError):
     code, status, title = "forbidden", 403, "Not allowed"
+
+
+class EndUserBlocked(Forbidden):
+    code, title = "end_user_blocked", "End user is blocked"
 
 
 class NotFound(GatewayError):
@@ -97,6 +121,22 @@ class Conflict(GatewayError):
 
 class NotCancellable(Conflict):
     code, title = "not_cancellable", "Already finished"
+
+
+class TenantBusy(Conflict):
+    code, title = "tenant_busy", "Work in flight"
+
+    def __init__(self, detail: str, *, in_flight: int) -> None:
+        super().__init__(detail)
+        self._in_flight = in_flight
+
+    @property
+    def extra(self) -> dict[str, object]:
+        return {"in_flight": self._in_flight}
+
+
+class PreconditionFailed(GatewayError):
+    code, status, title = "precondition_failed", 412, "Changed since it was read"
 
 
 class TooLarge(GatewayError):
@@ -121,6 +161,22 @@ class Invalid(GatewayError):
 
 class IdempotencyMismatch(GatewayError):
     code, status, title = "idempotency_mismatch", 422, "Idempotency key reused with another payload"
+
+
+class TooMany(GatewayError):
+    code, status, title, retryable = "too_many", 429, "Too many", True
+
+
+class RateLimited(TooMany):
+    code, title = "rate_limited", "Too many calls"
+
+
+class QueueFull(TooMany):
+    code, title = "queue_full", "Too many generations waiting"
+
+
+class EndUserLimited(TooMany):
+    code, title = "end_user_limited", "Daily limit of the end user reached"
 
 
 class Unavailable(GatewayError):

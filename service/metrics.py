@@ -9,6 +9,8 @@ HTTP_SECONDS = Histogram(
     "gateway_http_request_seconds", "Time to answer a call.", ("method", "route", "status"), buckets=_FAST
 )
 CREATED = Counter("gateway_generations_created", "Generations accepted, replays not counted.", ("tenant",))
+REFUSED = Counter("gateway_generations_refused", "Creates refused by a budget or limit.", ("tenant", "reason"))
+RATE_LIMITER_AWAY = Counter("gateway_rate_limiter_away", "Calls let through because the rate limiter was away.")
 REPLAYED = Counter("gateway_generations_replayed", "Creates answered from an idempotency key.", ("tenant",))
 FINISHED = Counter("gateway_generations_finished", "Generations ended.", ("tenant", "status", "code"))
 SECONDS_TO_END = Histogram("gateway_generation_seconds", "From accepted to ended.", ("status",), buckets=_SLOW)

@@ -94,6 +94,11 @@ class Settings(BaseSettings):
         Field(description="US dollars per 1,000 tokens, by resolution."),
     ] = {"480p": Decimal("0.014"), "720p": Decimal("0.014"), "1080p": Decimal("0.014"), "4k": Decimal("0.008")}
 
+    account_daily_budget_usd: Annotated[
+        Decimal | None,
+        Field(gt=0, description="Most the whole account may spend a day (UTC), in US dollars; unset: no limit."),
+    ] = None
+
     upstream_concurrency: Annotated[
         int, Field(ge=1, description="How many generations fal may have of us at a time.")
     ] = 40
@@ -164,6 +169,11 @@ class Settings(BaseSettings):
         if any(not rate.is_finite() or rate <= 0 for rate in value.values()):
             raise ValueError("must be above 0")
         return value
+
+    @property
+    def account_daily_budget(self) -> int | None:
+        """In micro-USD."""
+        return None if self.account_daily_budget_usd is None else int(self.account_daily_budget_usd * 1_000_000)
 
     def secret_keys(self) -> list[str]:
         return [key.strip() for key in self.secret_key.get_secret_value().split(",") if key.strip()]

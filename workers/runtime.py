@@ -1,7 +1,6 @@
 """ONE event loop and ONE Runtime per worker process; Celery's threads hand their coroutines to it."""
 
 import asyncio
-import gc
 import threading
 from typing import Final
 
@@ -11,7 +10,7 @@ from prometheus_client import start_http_server
 from service import log
 from service.domain.drain import Drain
 from service.errors import StoreUnavailable
-from service.runtime import Runtime, open_runtime
+from service.runtime import Runtime, calm_collector, open_runtime
 from service.settings import Settings
 
 #: Claiming is a few exchanges with Redis; past this something is broken and the next message tries again.
@@ -59,7 +58,7 @@ class Process:
     async def _serve(self) -> None:
         async with open_runtime(self._settings) as runtime:
             self._runtime = runtime
-            gc.freeze()  # what start-up made stays; the collector need not look at it again
+            calm_collector()
             self._opened.set()
             await self._stop.wait()
 

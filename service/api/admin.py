@@ -1,27 +1,38 @@
 """``/admin/v1``: for operators, opened by GATEWAY_ADMIN_TOKEN."""
 
 import hmac
+from datetime import timedelta
+from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Depends, Request, Response
-from fastapi.security import HTTPBearer
+from fastapi import APIRouter, Depends, Query, Request, Response
 
 from service.api.answers import json_response
+from service.api.cursors import opened, sealed
 from service.api.dependencies import bearer, json_body, runtime
-from service.api.schemas import (
+from service.api.schemas import AuditView, TraceView, body_of, problems
+from service.api.tenant_schemas import (
     NEW_API_KEY,
     NEW_TENANT,
+    ROTATION,
+    TENANT_CHANGE,
+    WEBHOOK_POINTER,
+    ApiKeyList,
     ApiKeyView,
+    MonthView,
     NewApiKey,
     NewTenant,
+    Rotation,
+    TenantChange,
     TenantList,
     TenantView,
-    body_of,
-    problems,
+    key_view,
+    tenant_view,
 )
+from service.domain import ids
+from service.domain.price import usd
 from service.domain.request import parse
-from service.domain.tenant import Tenant
-from service.domain.view import rfc3339
-from service.errors import NotFound, Unauthenticated
+from service.domain.tenant import Limits, Tenant
+from service.errors import FieldError, Invalid, NotFound, Unauthenticated
 
 
 async def operator(request: Request) -> None:
@@ -33,37 +44,109 @@ async def operator(request: Request) -> None:
         raise Unauthenticated("The admin token is wrong.")
 
 
-router = APIRouter(
-    prefix="/admin/v1",
-    tags=["admin"],
-    dependencies=[Depends(operator), Depends(HTTPBearer(auto_error=False, scheme_name="admin"))],
-)
+router = APIRouter(prefix="/admin/v1", tags=["admin"], dependencies=[Depends(operator)])
+
+#: Python raises when it is to read a number of more than 4,300 digits.
+_MOST_DIGITS: Final = 9
+_BODY: Final = (400, 401, 413, 415, 422, 503)
+_IF_MATCH: Final = {
+    "name": "If-Match",
+    "in": "header",
+    "schema": {"type": "string"},
+    "description": "The `ETag` of the tenant as it was read: 412 if somebody changed it since.",
+}
 
 
 @router.post(
     "/tenants",
     summary="Create a tenant",
+    description="The webhook secret is in this answer and in no other.",
     status_code=201,
-    responses={201: {"model": TenantView}, **problems(400, 401, 413, 415, 422, 503)},
+    responses={201: {"model": TenantView}, **problems(*_BODY)},
     openapi_extra=body_of(NewTenant),
 )
 async def create_tenant(request: Request) -> Response:
     wanted = parse(NEW_TENANT, await json_body(request))
-    tenant = await runtime(request).tenants.create(wanted.name)
-    return json_response(_view(tenant, secret=True), status=201)
+    _check_webhook(request, wanted.limits.webhook_url)
+    tenant = await runtime(request).tenants.create(
+        wanted.name, wanted.limits.applied_to(Limits()), require_end_user=wanted.require_end_user
+    )
+    return _tenant(tenant, None, status=201, secret=True)
+
+
+@router.get("/tenants", summary="List tenants", responses={200: {"model": TenantList}, **problems(401, 422, 503)})
+async def list_tenants(
+    request: Request,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    cursor: Annotated[str | None, Query(max_length=100)] = None,
+) -> Response:
+    after = None if cursor is None else opened(cursor, ids.TENANT)
+    page = await runtime(request).tenants.page(limit=limit + 1, after=after)
+    more = page[limit - 1].id if len(page) > limit else None
+    answer: TenantList = {
+        "object": "list",
+        "data": [tenant_view(tenant) for tenant in page[:limit]],
+        "has_more": more is not None,
+        "next_cursor": None if more is None else sealed(more),
+    }
+    return json_response(answer)
 
 
 @router.get(
-    "/tenants",
-    summary="List tenants",
-    responses={200: {"model": TenantList}, **problems(401, 503)},
+    "/tenants/{tenant_id}", summary="Read a tenant", responses={200: {"model": TenantView}, **problems(401, 404, 503)}
 )
-async def list_tenants(request: Request) -> Response:
-    answer: TenantList = {
-        "object": "list",
-        "data": [_view(tenant, secret=False) for tenant in await runtime(request).tenants.list()],
-    }
-    return json_response(answer)
+async def read_tenant(request: Request, tenant_id: str) -> Response:
+    tenant = await runtime(request).tenants.get(tenant_id)
+    return _tenant(tenant, await _month(request, tenant))
+
+
+@router.patch(
+    "/tenants/{tenant_id}",
+    summary="Change a tenant",
+    description="A budget below what is held and spent already is accepted; `month.over` then says so.",
+    responses={200: {"model": TenantView}, **problems(400, 401, 404, 412, 413, 415, 422, 503)},
+    openapi_extra={**body_of(TenantChange), "parameters": [_IF_MATCH]},
+)
+async def change_tenant(request: Request, tenant_id: str) -> Response:
+    change = parse(TENANT_CHANGE, await json_body(request))
+    _check_webhook(request, None if change.limits is None else change.limits.webhook_url)
+    tenant = await runtime(request).tenants.update(tenant_id, change.applied_to, version=_if_match(request))
+    return _tenant(tenant, await _month(request, tenant))
+
+
+@router.post(
+    "/tenants/{tenant_id}/suspend",
+    summary="Refuse a tenant's keys; what it has queued goes on",
+    responses={200: {"model": TenantView}, **problems(401, 404, 412, 422, 503)},
+    openapi_extra={"parameters": [_IF_MATCH]},
+)
+async def suspend_tenant(request: Request, tenant_id: str) -> Response:
+    return _tenant(await runtime(request).tenants.suspend(tenant_id, suspended=True, version=_if_match(request)), None)
+
+
+@router.post(
+    "/tenants/{tenant_id}/resume",
+    summary="Take a tenant's keys again",
+    responses={200: {"model": TenantView}, **problems(401, 404, 412, 422, 503)},
+    openapi_extra={"parameters": [_IF_MATCH]},
+)
+async def resume_tenant(request: Request, tenant_id: str) -> Response:
+    return _tenant(await runtime(request).tenants.suspend(tenant_id, suspended=False, version=_if_match(request)), None)
+
+
+@router.delete(
+    "/tenants/{tenant_id}",
+    summary="Delete a tenant without work in flight",
+    status_code=204,
+    responses={204: {"description": "Gone, with its keys"}, **problems(401, 404, 409, 412, 503)},
+)
+async def delete_tenant(
+    request: Request,
+    tenant_id: str,
+    drain: Annotated[bool, Query(description="Suspend it first, so that its work runs out.")] = False,  # noqa: FBT002
+) -> Response:
+    await runtime(request).tenants.delete(tenant_id, drain=drain)
+    return Response(status_code=204)
 
 
 @router.post(
@@ -76,25 +159,106 @@ async def list_tenants(request: Request) -> Response:
 )
 async def create_key(request: Request, tenant_id: str) -> Response:
     wanted = parse(NEW_API_KEY, await json_body(request))
-    new = await runtime(request).tenants.create_key(tenant_id, name=wanted.name, scopes=wanted.scopes)
-    answer: ApiKeyView = {
-        "id": new.key.id,
-        "object": "api_key",
-        "tenant_id": new.key.tenant_id,
-        "name": new.key.name,
-        "scopes": [scope.value for scope in new.key.scopes],
-        "key": new.text,
-        "created_at": rfc3339(new.key.created_at),
-    }
-    return json_response(answer, status=201)
+    new = await runtime(request).tenants.create_key(
+        tenant_id, name=wanted.name, scopes=tuple(wanted.scopes), expires_at=wanted.expires_at
+    )
+    return json_response(key_view(new.key, text=new.text), status=201)
 
 
-def _view(tenant: Tenant, *, secret: bool) -> TenantView:
-    return {
-        "id": tenant.id,
-        "object": "tenant",
-        "name": tenant.name,
-        "suspended": tenant.suspended,
-        "created_at": rfc3339(tenant.created_at),
-        "webhook_secret": tenant.webhook_secret if secret else None,
+@router.get(
+    "/tenants/{tenant_id}/keys",
+    summary="List a tenant's keys",
+    responses={200: {"model": ApiKeyList}, **problems(401, 404, 503)},
+)
+async def list_keys(request: Request, tenant_id: str) -> Response:
+    found = await runtime(request).tenants.list_keys(tenant_id)
+    answer: ApiKeyList = {"object": "list", "data": [key_view(key, last_used_at=used) for key, used in found]}
+    return json_response(answer)
+
+
+@router.post(
+    "/tenants/{tenant_id}/keys/{key_id}/rotate",
+    summary="Replace a key",
+    description="Answers with the successor; the old key works on for `overlap_seconds`.",
+    status_code=201,
+    responses={201: {"model": ApiKeyView}, **problems(400, 401, 404, 409, 412, 413, 415, 422, 503)},
+    openapi_extra=body_of(Rotation),
+)
+async def rotate_key(request: Request, tenant_id: str, key_id: str) -> Response:
+    overlap = timedelta(seconds=parse(ROTATION, await json_body(request)).overlap_seconds)
+    new = await runtime(request).tenants.rotate_key(tenant_id, key_id, overlap=overlap)
+    return json_response(key_view(new.key, text=new.text), status=201)
+
+
+@router.post(
+    "/tenants/{tenant_id}/keys/{key_id}/revoke",
+    summary="Revoke a key, everywhere within a second",
+    responses={200: {"model": ApiKeyView}, **problems(401, 404, 412, 503)},
+)
+async def revoke_key(request: Request, tenant_id: str, key_id: str) -> Response:
+    return json_response(key_view(await runtime(request).tenants.revoke_key(tenant_id, key_id)))
+
+
+@router.get(
+    "/tenants/{tenant_id}/end-users/{pseudonym}",
+    summary="Trace a pseudonym that fal knows to its end user",
+    responses={200: {"model": TraceView}, **problems(401, 404, 503)},
+)
+async def trace(request: Request, tenant_id: str, pseudonym: str) -> Response:
+    gateway = runtime(request)
+    found = await gateway.end_users.trace(await gateway.tenants.get(tenant_id), pseudonym)
+    answer: TraceView = {
+        "object": "end_user_trace",
+        "tenant_id": tenant_id,
+        "pseudonym": found.pseudonym,
+        "end_user_id": found.end_user_id,
+        "refusals": found.refusals,
+        "blocked_at": found.blocked_at,
     }
+    return json_response(answer)
+
+
+@router.get(
+    "/audit",
+    summary="Compare ledger, windows, holds and slots",
+    description="Reads everything; under traffic a move between two reads can look like a difference.",
+    responses={200: {"model": AuditView}, **problems(401, 503)},
+)
+async def audit(request: Request) -> Response:
+    findings = await runtime(request).audit.run()
+    answer: AuditView = {
+        "object": "audit",
+        "clean": findings.clean,
+        "windows": findings.windows,
+        "entries": findings.entries,
+        "slots": findings.slots,
+        "difference_count": len(findings.differences),
+        "differences": [{"what": d.what, "expected": d.expected, "found": d.found} for d in findings.told()],
+    }
+    return json_response(answer)
+
+
+def _tenant(tenant: Tenant, month: MonthView | None, *, status: int = 200, secret: bool = False) -> Response:
+    body: Any = tenant_view(tenant, month=month, secret=secret)
+    return json_response(body, status=status, headers={"etag": f'"{tenant.version}"'})
+
+
+async def _month(request: Request, tenant: Tenant) -> MonthView:
+    standing = await runtime(request).usage.month(tenant.id)
+    budget = tenant.limits.monthly_budget
+    over = budget is not None and standing.held + standing.spent > budget
+    return {"held": usd(standing.held), "spent": usd(standing.spent), "over": over}
+
+
+def _if_match(request: Request) -> int | None:
+    tag = request.headers.get("if-match")
+    if tag is None or tag == "*":
+        return None
+    version = tag.strip().strip('"')
+    if not version.isdecimal() or len(version) > _MOST_DIGITS:
+        raise Invalid(FieldError("/header/If-Match", "must be an ETag of this API", "etag"))
+    return int(version)
+
+
+def _check_webhook(request: Request, url: str | None) -> None:
+    runtime(request).admission.check_webhook(url, WEBHOOK_POINTER)

@@ -5,7 +5,7 @@ from typing import Final
 from fastapi import Request
 
 from service.domain.tenant import Scope, Tenant
-from service.errors import Malformed, Unauthenticated, UnsupportedMedia
+from service.errors import Malformed, RateLimited, Unauthenticated, UnsupportedMedia
 from service.runtime import Runtime
 
 LONGEST_WAIT: Final = 60
@@ -20,8 +20,14 @@ def runtime(request: Request) -> Runtime:
 
 async def tenant(request: Request, scope: Scope) -> Tenant:
     """The tenant behind ``Authorization: Bearer <key>``."""
-    caller = await runtime(request).tenants.authenticate(bearer(request), scope)
+    access = runtime(request).access
+    caller = await access.authenticate(bearer(request), scope)
     request.scope["tenant"] = caller.tenant.id
+    request.scope["rate"] = verdict = await access.count(caller)
+    if verdict is not None and not verdict.allowed:
+        raise RateLimited(
+            f"More than {verdict.per_minute} calls a minute.", retry_after=verdict.retry_after.total_seconds()
+        )
     return caller.tenant
 
 

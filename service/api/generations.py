@@ -1,7 +1,5 @@
 """``/v1/generations``: create, read, list, cancel."""
 
-import base64
-import binascii
 from datetime import UTC, datetime
 from typing import Annotated, Final
 
@@ -9,16 +7,20 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import AwareDatetime
 
 from service.api.answers import json_response
+from service.api.cursors import opened, sealed
 from service.api.dependencies import LONGEST_WAIT, json_body, preferred_wait, runtime, tenant
-from service.api.schemas import CREATE_BODY, GenerationList, problems
+from service.api.plain import PlainRoute
+from service.api.schemas import CREATE_BODY, EstimateView, GenerationList, problems
 from service.domain import ids
 from service.domain.generation import Status
+from service.domain.price import usd
 from service.domain.request import parse_create
 from service.domain.tenant import Scope
 from service.domain.view import GenerationView, public
 from service.errors import FieldError, Invalid
 
 router = APIRouter(prefix="/v1/generations", tags=["generations"])
+create_router = APIRouter(prefix="/v1/generations", tags=["generations"], route_class=PlainRoute)
 
 IDEMPOTENCY_KEY_LENGTH: Final = 255
 #: Of the year 9999, after which Python knows no moments.
@@ -37,11 +39,11 @@ _IDEMPOTENCY: Final = {
 }
 
 
-@router.post(
+@create_router.post(
     "",
     summary="Create a generation",
     status_code=202,
-    responses={202: {"model": GenerationView}, **problems(400, 401, 402, 403, 408, 413, 415, 422, 503)},
+    responses={202: {"model": GenerationView}, **problems(400, 401, 402, 403, 408, 413, 415, 422, 429, 503)},
     openapi_extra={**CREATE_BODY, "parameters": [_IDEMPOTENCY, _PREFER]},
 )
 async def create(request: Request) -> Response:
@@ -59,10 +61,26 @@ async def create(request: Request) -> Response:
     return json_response(public(g), status=202, headers=headers)
 
 
+@router.post(
+    "/estimate",
+    summary="What a generation may cost",
+    description="Creates nothing, holds nothing. `fits` says whether the budgets have room for it at this moment.",
+    responses={200: {"model": EstimateView}, **problems(400, 401, 403, 413, 415, 422, 429, 503)},
+    openapi_extra=CREATE_BODY,
+)
+async def estimate(request: Request) -> Response:
+    caller = await tenant(request, Scope.GENERATE)
+    gateway = runtime(request)
+    wanted = parse_create(await json_body(request), gateway.limits)
+    cost, fits = await gateway.admission.quote(caller, wanted)
+    answer: EstimateView = {"object": "estimate", "currency": "USD", "estimated": usd(cost), "fits": fits}
+    return json_response(answer)
+
+
 @router.get(
     "/{generation_id}",
     summary="Read a generation",
-    responses={200: {"model": GenerationView}, **problems(401, 403, 404, 422, 503)},
+    responses={200: {"model": GenerationView}, **problems(401, 403, 404, 422, 429, 503)},
 )
 async def read(
     request: Request,
@@ -81,7 +99,7 @@ async def read(
 @router.get(
     "",
     summary="List generations, newest first",
-    responses={200: {"model": GenerationList}, **problems(401, 403, 422, 503)},
+    responses={200: {"model": GenerationList}, **problems(401, 403, 422, 429, 503)},
 )
 async def list_(
     request: Request,
@@ -100,13 +118,13 @@ async def list_(
         created_after=_in_range(created_after, "/created_after"),
         created_before=_in_range(created_before, "/created_before"),
         limit=limit,
-        after=None if cursor is None else _opened(cursor),
+        after=None if cursor is None else opened(cursor, ids.GENERATION),
     )
     answer: GenerationList = {
         "object": "list",
         "data": [public(g) for g in page.generations],
         "has_more": page.after is not None,
-        "next_cursor": None if page.after is None else _sealed(page.after),
+        "next_cursor": None if page.after is None else sealed(page.after),
     }
     return json_response(answer)
 
@@ -117,7 +135,7 @@ async def list_(
     responses={
         200: {"model": GenerationView, "description": "Canceled"},
         202: {"model": GenerationView, "description": "fal has it: cancellation requested"},
-        **problems(401, 403, 404, 409, 503),
+        **problems(401, 403, 404, 409, 429, 503),
     },
 )
 async def cancel(request: Request, generation_id: str) -> Response:
@@ -141,17 +159,3 @@ def _in_range(moment: datetime | None, pointer: str) -> datetime | None:
     if not 0 <= moment.timestamp() < _LAST_SECOND:
         raise Invalid(FieldError(pointer, "must lie in the years 1970 to 9999", "datetime_range"))
     return moment.astimezone(UTC)
-
-
-def _sealed(generation_id: str) -> str:
-    return base64.urlsafe_b64encode(generation_id.encode()).decode().rstrip("=")
-
-
-def _opened(cursor: str) -> str:
-    try:
-        generation_id = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
-    except (binascii.Error, ValueError):
-        generation_id = ""
-    if not ids.is_id(ids.GENERATION, generation_id):
-        raise Invalid(FieldError("/query/cursor", "is not a cursor of this list", "cursor"))
-    return generation_id

@@ -1,7 +1,8 @@
 """Pure ASGI: one pass around every call for its id, its time, its line in the log, and a bound on its body."""
 
+import math
+import os
 import re
-import secrets
 import time
 from typing import Final
 
@@ -29,7 +30,7 @@ class Frame:
             return
         begun, status = time.perf_counter(), 500
         given = Headers(scope=scope).get("x-request-id", "")
-        request_id = scope["request_id"] = given if _SANE_ID.match(given) else secrets.token_hex(16)
+        request_id = scope["request_id"] = given if _SANE_ID.match(given) else os.urandom(16).hex()
 
         async def framed(message: Message) -> None:
             nonlocal status
@@ -37,6 +38,9 @@ class Frame:
                 status = message["status"]
                 headers = MutableHeaders(scope=message)
                 headers["x-request-id"] = request_id
+                if (rate := scope.get("rate")) is not None:
+                    headers["ratelimit-policy"] = f'"calls";q={rate.per_minute};w=60'
+                    headers["ratelimit"] = f'"calls";r={rate.left};t={math.ceil(rate.whole_in.total_seconds())}'
                 headers["server-timing"] = f"gw;dur={(time.perf_counter() - begun) * 1000:.2f}"
             await send(message)
 

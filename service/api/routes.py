@@ -2,12 +2,21 @@
 
 from fastapi import FastAPI
 
-from service.api import admin, docs, generations, handlers, health, uploads
+from service.api import admin, docs, end_users, generations, handlers, health, uploads, usage
 from service.api.openapi import describe
 
 
 def install(app: FastAPI) -> None:
-    for router in (generations.router, uploads.router, admin.router, health.router, docs.router):
+    for router in (
+        generations.create_router,
+        generations.router,
+        uploads.router,
+        end_users.router,
+        usage.router,
+        admin.router,
+        health.router,
+        docs.router,
+    ):
         app.router.routes.extend(router.routes)  # include_router would match every call's path twice
     app.mount(docs.ASSETS, docs.assets())
     describe(app)

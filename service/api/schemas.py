@@ -1,12 +1,11 @@
 """Shapes of answers that are no domain view, for the OpenAPI document; requests that are not the tenant's create."""
 
-from typing import Annotated, Any, Final, Literal
+from typing import Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter
+from pydantic import BaseModel
 from typing_extensions import TypedDict
 
 from service.domain.request import CreateGeneration
-from service.domain.tenant import Scope
 from service.domain.view import GenerationView
 
 
@@ -44,45 +43,81 @@ class UploadView(TypedDict):
     size: int
 
 
-class TenantView(TypedDict):
+class TodayView(TypedDict):
+    held: str
+    spent: str
+    count: int
+
+
+class EndUserView(TypedDict):
     id: str
-    object: Literal["tenant"]
-    name: str
-    suspended: bool
-    created_at: str
-    webhook_secret: str | None
+    object: Literal["end_user"]
+    pseudonym: str
+    refusals: int
+    blocked_at: str | None
+    today: TodayView
 
 
-class TenantList(TypedDict):
-    object: Literal["list"]
-    data: list[TenantView]
+class ErasedView(TypedDict):
+    object: Literal["erasure"]
+    end_user_id: str
+    generations: int
+    in_flight: int
 
 
-class ApiKeyView(TypedDict):
-    id: str
-    object: Literal["api_key"]
+class UsageDay(TypedDict):
+    date: str
+    created: int
+    spent: str
+    outcomes: dict[str, int]
+
+
+class UsageEndUser(TypedDict):
+    end_user_id: str | None
+    pseudonym: str
+    spent: str
+
+
+class UsageView(TypedDict):
+    object: Literal["usage"]
+    currency: Literal["USD"]
+    start: str
+    end: str
+    spent: str
+    days: list[UsageDay]
+    end_users: list[UsageEndUser]
+
+
+class EstimateView(TypedDict):
+    object: Literal["estimate"]
+    currency: Literal["USD"]
+    estimated: str
+    fits: bool
+
+
+class TraceView(TypedDict):
+    object: Literal["end_user_trace"]
     tenant_id: str
-    name: str
-    scopes: list[str]
-    key: str
-    created_at: str
+    pseudonym: str
+    end_user_id: str | None
+    refusals: int
+    blocked_at: str | None
 
 
-class NewTenant(BaseModel):
-    model_config = ConfigDict(strict=True, extra="forbid")
-
-    name: Annotated[str, StringConstraints(min_length=1, max_length=100, strip_whitespace=True)]
-
-
-class NewApiKey(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-    name: Annotated[str, Field(max_length=100)] = ""
-    scopes: Annotated[tuple[Scope, ...], Field(min_length=1)] = tuple(Scope)
+class DifferenceView(TypedDict):
+    what: str
+    expected: str
+    found: str
 
 
-NEW_TENANT: Final = TypeAdapter(NewTenant)
-NEW_API_KEY: Final = TypeAdapter(NewApiKey)
+class AuditView(TypedDict):
+    object: Literal["audit"]
+    clean: bool
+    windows: int
+    entries: int
+    slots: int
+    difference_count: int
+    differences: list[DifferenceView]
 
 
 #: Where the document keeps what a schema refers to; ``openapi`` moves it there.
@@ -100,14 +135,16 @@ CREATE_BODY: Final = body_of(CreateGeneration)
 _TITLES: Final = {
     400: "Malformed body",
     401: "No key, or not a good one",
-    402: "Too expensive",
+    402: "No room in a budget; `scope` says which",
     403: "Not allowed",
     404: "Unknown, or not yours",
     408: "The body came too slowly",
-    409: "Already ended",
+    409: "The state does not allow it",
+    412: "Changed since it was read",
     413: "Body too large",
     415: "Wrong content type",
     422: "A field is wrong; `errors` says which",
+    429: "Too many; again after `Retry-After`",
     503: "Try again after `Retry-After`; nothing was changed",
 }
 

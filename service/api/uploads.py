@@ -60,7 +60,7 @@ class _Image:
     "",
     summary="Upload an image",
     status_code=201,
-    responses={201: {"model": UploadView}, **problems(400, 401, 403, 408, 413, 415, 422, 503)},
+    responses={201: {"model": UploadView}, **problems(400, 401, 403, 408, 413, 415, 422, 429, 503)},
     openapi_extra={
         "requestBody": {
             "required": True,

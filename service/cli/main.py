@@ -10,13 +10,13 @@ from typing import Annotated
 
 import typer
 
-from service.cli import operators
+from service.cli import operators, tenants
 from service.cli.children import Child, ChildFailed
 from service.cli.embedded_redis import NoRedis
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
-app.add_typer(operators.tenants, name="tenants")
-app.add_typer(operators.keys, name="keys")
+app.add_typer(tenants.tenants, name="tenants")
+app.add_typer(tenants.keys, name="keys")
 
 
 @app.callback()
@@ -92,6 +92,20 @@ def demo(
     except (ChildFailed, NoRedis) as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from None
+
+
+@app.command()
+def audit(
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of a table.")] = False,  # noqa: FBT002
+) -> None:
+    """Compare ledger, budgets, holds and slots; print the first differences and exit 1 if there are any."""
+    operators.audit(as_json=as_json)
+
+
+@app.command("rotate-secret-key")
+def rotate_secret_key() -> None:
+    """Seal all tenants' secrets with the first of the keys in GATEWAY_SECRET_KEY."""
+    operators.rotate_secret_key()
 
 
 def _exit_on_sigterm() -> None:

@@ -1,60 +1,53 @@
-"""``tenants`` and ``keys``: the admin API's use cases from the command line, straight on the store."""
+"""Operators' commands beside tenants and keys; and how every command opens the runtime and shows an answer."""
 
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
-from typing import Annotated, Any, TypeVar
+from dataclasses import asdict
+from typing import Any, TypeVar
 
 import typer
 from pydantic import ValidationError
+from pydantic_settings import SettingsError
+from rich.console import Console
+from rich.table import Table
 
-from service.domain.view import rfc3339
-from service.errors import GatewayError
+from service.errors import GatewayError, Invalid
 from service.runtime import Runtime, open_runtime
 from service.settings import PREFIX, Settings
+from service.usecases.audit import Findings
 
-tenants = typer.Typer(no_args_is_help=True, help="Create and list tenants.")
-keys = typer.Typer(no_args_is_help=True, help="Create API keys.")
 Result = TypeVar("Result")
 
 
-@tenants.command("create")
-def create_tenant(name: Annotated[str, typer.Argument(help="A name for people.")]) -> None:
-    """Create a tenant; prints it with the secret that signs its webhooks."""
-
-    async def create(runtime: Runtime) -> dict[str, Any]:
-        tenant = await runtime.tenants.create(name)
-        return {"id": tenant.id, "name": tenant.name, "webhook_secret": tenant.webhook_secret}
-
-    _print(with_runtime(create))
-
-
-@tenants.command("list")
-def list_tenants() -> None:
-    """List all tenants."""
-
-    async def all_of_them(runtime: Runtime) -> list[dict[str, Any]]:
-        return [
-            {"id": tenant.id, "name": tenant.name, "created_at": rfc3339(tenant.created_at)}
-            for tenant in await runtime.tenants.list()
-        ]
-
-    for line in with_runtime(all_of_them):
-        _print(line)
+def audit(*, as_json: bool) -> None:
+    """Exit 1 when the books differ."""
+    findings = with_runtime(lambda runtime: runtime.audit.run())
+    if as_json:
+        show({"clean": findings.clean, "differences": [asdict(d) for d in findings.told()]})
+    else:
+        _tell(findings)
+    if not findings.clean:
+        raise typer.Exit(1)
 
 
-@keys.command("create")
-def create_key(
-    tenant_id: Annotated[str, typer.Argument(help="The tenant's id, ten_…")],
-    name: Annotated[str, typer.Option(help="What the key is for.")] = "",
-) -> None:
-    """Create an API key; it is shown this once."""
+def rotate_secret_key() -> None:
+    """After a new key was put first in GATEWAY_SECRET_KEY; the old one may go when this has ended."""
+    count = with_runtime(lambda runtime: runtime.tenants.reseal())
+    typer.echo(f"Sealed the secrets of {count} tenants with the first key of {PREFIX}SECRET_KEY.")
 
-    async def create(runtime: Runtime) -> dict[str, Any]:
-        new = await runtime.tenants.create_key(tenant_id, name=name)
-        return {"id": new.key.id, "tenant_id": new.key.tenant_id, "name": new.key.name, "key": new.text}
 
-    _print(with_runtime(create))
+def _tell(findings: Findings) -> None:
+    books = f"{findings.entries} ledger entries, {findings.windows} windows, {findings.slots} slots"
+    if findings.clean:
+        typer.echo(f"Clean: {books} agree.")
+        return
+    table = Table(title=f"{len(findings.differences)} differences ({books})")
+    for head in ("what", "expected", "found"):
+        table.add_column(head, overflow="fold")
+    for difference in findings.told():
+        table.add_row(difference.what, difference.expected, difference.found)
+    Console(stderr=True).print(table)
 
 
 def settings() -> Settings:
@@ -66,6 +59,9 @@ def settings() -> Settings:
             name = PREFIX + "_".join(str(part) for part in fault["loc"]).upper()
             typer.echo(f"{name}: {fault['msg']}", err=True)
         raise typer.Exit(2) from None
+    except SettingsError as error:
+        typer.echo(f"{PREFIX}*: {error}; lists and tables are written as JSON", err=True)
+        raise typer.Exit(2) from None
 
 
 def with_runtime(use: Callable[[Runtime], Awaitable[Result]]) -> Result:
@@ -75,10 +71,19 @@ def with_runtime(use: Callable[[Runtime], Awaitable[Result]]) -> Result:
 
     try:
         return asyncio.run(opened())
+    except Invalid as error:
+        raise refused(error) from None
     except GatewayError as error:
         typer.echo(error.detail, err=True)
         raise typer.Exit(1) from None
 
 
-def _print(value: dict[str, Any]) -> None:
+def refused(error: Invalid) -> typer.Exit:
+    """Each fault by its pointer, and the exit of a wrong usage."""
+    for fault in error.errors:
+        typer.echo(f"{fault.pointer}: {fault.detail}", err=True)
+    return typer.Exit(2)
+
+
+def show(value: Any) -> None:
     typer.echo(json.dumps(value))

@@ -70,6 +70,7 @@ class Deliveries:
             return None
         tenant = await self._tenants.load(delivery.tenant_id)
         if tenant is None:
+            await self._deliveries.delete([delivery_id])  # deleted; nobody is left to sign for
             return None
         now, body = self._clock(), delivery.body.encode()
         headers = signed_headers(tenant.webhook_secret, delivery.id, body, now)

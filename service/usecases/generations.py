@@ -9,16 +9,16 @@ from typing import Final
 from service import log, metrics
 from service.domain import end_user, ids
 from service.domain.generation import Generation, Status
-from service.domain.price import Rates, usd
 from service.domain.request import CreateGeneration
 from service.domain.tenant import Tenant
-from service.errors import CostRefused, FieldError, IdempotencyMismatch, Invalid, NotCancellable, NotFound
+from service.errors import IdempotencyMismatch, NotCancellable, NotFound
 from service.queue import Nudger
+from service.store import generations as store
 from service.store.changes import Changes
 from service.store.generations import Filter, GenerationStore, Page
+from service.usecases.admission import Admission, reason, refused
 from service.usecases.moves import Clock, Moves
 from service.usecases.timetable import Timetable
-from service.webhooks.address import AddressGuard, AddressRefused
 
 #: A waiting caller looks again after this long although nothing was heard: publish/subscribe promises nothing.
 _LOOK_SECONDS: Final = 2.0
@@ -34,24 +34,22 @@ class Generations:
     def __init__(
         self,
         generations: GenerationStore,
+        admission: Admission,
         moves: Moves,
         changes: Changes,
         nudger: Nudger,
-        guard: AddressGuard,
         timetable: Timetable,
         *,
-        rates: Rates,
         model: str,
         queue_expiry: timedelta,
         clock: Clock,
     ) -> None:
         self._generations = generations
+        self._admission = admission
         self._moves = moves
         self._changes = changes
         self._nudger = nudger
-        self._guard = guard
         self._timetable = timetable
-        self._rates = rates
         self._model = model
         self._queue_expiry = queue_expiry
         self._clock = clock
@@ -62,30 +60,41 @@ class Generations:
 
         Raises:
             Invalid: the webhook's address is not one we would call.
-            CostRefused: the estimate is above the request's own maximum.
+            CostRefused, OverBudget: the estimate is above the request's own maximum, or what a budget has left.
+            EndUserBlocked, EndUserLimited, QueueFull: the end user or the tenant may not, or not now.
             IdempotencyMismatch: the key is bound to another payload.
 
         """
         g = self._new(tenant, request, idempotency_key)
-        created = await self._generations.create(g, self._timetable.due(g, g.created_at))
-        if created.existing is not None:
-            return await self._replay(tenant, created.outcome == "replayed", created.existing)
-        for drain in created.nudges:
-            self._nudger.nudge(drain)
-        metrics.CREATED.labels(tenant.id).inc()
-        return Creation(g, replayed=False)
+        budgets = self._admission.budgets(tenant)
+        answer = await self._generations.create(
+            g,
+            self._timetable.due(g, g.created_at),
+            budgets=budgets,
+            most_queued=tenant.limits.queued_generations,
+        )
+        match answer:
+            case store.Created(nudges):
+                for drain in nudges:
+                    self._nudger.nudge(drain)
+                metrics.CREATED.labels(tenant.id).inc()
+                return Creation(g, replayed=False)
+            case store.Bound(existing, same):
+                return await self._replay(tenant, existing, same_payload=same)
+            case refusal:
+                metrics.REFUSED.labels(tenant.id, reason(refusal)).inc()
+                raise refused(refusal, g, budgets)
 
     def _new(self, tenant: Tenant, request: CreateGeneration, idempotency_key: str | None) -> Generation:
         now = self._clock()
         expiry = self._queue_expiry if request.expires_in is None else timedelta(seconds=request.expires_in)
-        self._check_webhook(request.webhook_url)
         return Generation(
             id=ids.new(ids.GENERATION, now),
             tenant_id=tenant.id,
             model=self._model,
             input=request.video(),
             fingerprint=request.fingerprint(),
-            estimated_cost=self._affordable(request),
+            estimated_cost=self._admission.check(tenant, request),
             callback_token=secrets.token_urlsafe(24),
             created_at=now,
             expires_at=now + expiry,
@@ -94,29 +103,12 @@ class Generations:
             end_user_key=tenant.pseudonym_key_version,
             idempotency_key=idempotency_key,
             metadata=request.metadata,
-            webhook_url=request.webhook_url,
+            webhook_url=request.webhook_url or tenant.limits.webhook_url,
+            retention=tenant.limits.retention,
             priority=request.priority,
         )
 
-    def _check_webhook(self, url: str | None) -> None:
-        if url is None:
-            return
-        try:
-            self._guard.check_url(url)
-        except AddressRefused as refusal:
-            raise Invalid(FieldError("/webhook_url", refusal.reason, "address_refused")) from None
-
-    def _affordable(self, request: CreateGeneration) -> int:
-        estimate = self._rates.estimate(request.resolution, request.duration)
-        if request.max_cost_usd is not None and estimate > request.max_cost_usd:
-            raise CostRefused(
-                f"It may cost {usd(estimate)} USD, more than max_cost_usd allows ({usd(request.max_cost_usd)}).",
-                limit=usd(request.max_cost_usd),
-                estimated=usd(estimate),
-            )
-        return estimate
-
-    async def _replay(self, tenant: Tenant, same_payload: bool, existing: str) -> Creation:  # noqa: FBT001
+    async def _replay(self, tenant: Tenant, existing: str, *, same_payload: bool) -> Creation:
         if not same_payload:
             raise IdempotencyMismatch(
                 "This Idempotency-Key was used with another payload; use a new key for a new request."

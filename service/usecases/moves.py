@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -77,7 +78,9 @@ class Moves:
 
     async def _finish(self, after: Generation, now: datetime) -> Moved:
         due = self._timetable.due(after, now)
-        return await self._generations.finish(after, due, deliveries_of(after, now), now=now)
+        events = deliveries_of(after, now)
+        after = replace(after, deliveries=tuple(event.id for event in events))
+        return await self._generations.finish(after, due, events, now=now)
 
     def _tell(self, g: Generation) -> None:
         self._log.info("generation moved", generation_id=g.id, tenant=g.tenant_id, status=g.status, version=g.version)

@@ -5,6 +5,7 @@ from typing import Final
 
 from service.domain.drain import Drain
 from service.domain.generation import Failure, Generation, Status
+from service.store.deliveries import DeliveryStore
 from service.store.due import Claim, Claimed, DueStore
 from service.store.generations import GenerationStore
 from service.usecases.moves import Clock, Moves
@@ -19,9 +20,17 @@ _TOO_LONG: Final = Failure("upstream_timeout", "The upstream did not finish with
 
 class Sweeping:
     def __init__(
-        self, generations: GenerationStore, due: DueStore, moves: Moves, timetable: Timetable, *, clock: Clock
+        self,
+        generations: GenerationStore,
+        deliveries: DeliveryStore,
+        due: DueStore,
+        moves: Moves,
+        timetable: Timetable,
+        *,
+        clock: Clock,
     ) -> None:
         self._generations = generations
+        self._deliveries = deliveries
         self._due = due
         self._moves = moves
         self._timetable = timetable
@@ -35,9 +44,15 @@ class Sweeping:
         if g is None:
             await self._due.drop(Drain.SWEEP, item.id)
         elif g.is_terminal and self._is_due(g):
-            await self._generations.purge(g)
+            await self._forget(g)
         else:
             await self._moves.apply(item.id, lambda now: overdue(now, self._clock()) if self._is_due(now) else None)
+
+    async def _forget(self, g: Generation) -> None:
+        """Its webhooks quote it, so they go with it; while one is pending, it is looked at again after each lease."""
+        if not await self._deliveries.pending(g.deliveries):
+            await self._deliveries.delete(g.deliveries)
+            await self._generations.purge(g)
 
     def _is_due(self, g: Generation) -> bool:
         """Asked of the record, not of the claimed entry: a move since the claim has set another deadline."""

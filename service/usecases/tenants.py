@@ -1,20 +1,21 @@
-"""Tenants and their keys: made by an operator, checked at every call."""
+"""Tenants and their keys, as an operator handles them."""
 
 import secrets
-import time
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Final
 
 from service.domain import ids
-from service.domain.tenant import ApiKey, KeyText, Scope, Tenant, hash_secret, new_key_text, parse_key
+from service.domain.tenant import ApiKey, Limits, Scope, Tenant, hash_secret, is_key_id, new_key_text
+from service.domain.view import rfc3339
 from service.domain.webhook import new_secret
-from service.errors import Forbidden, NotFound, Unauthenticated
+from service.errors import Conflict, NotFound, PreconditionFailed, TenantBusy
 from service.store.tenants import TenantStore
 from service.usecases.moves import Clock
 
-#: How long a looked-up key is believed without asking again: a revoked one works no longer than this.
-_BELIEVED_SECONDS: Final = 1.0
-_MOST_REMEMBERED: Final = 10_000
+DEFAULT_OVERLAP: Final = timedelta(hours=24)
+_RACES: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,22 +23,15 @@ class NewKey:
     """``text`` is shown once and stored nowhere."""
 
     key: ApiKey
-    text: str = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Caller:
-    tenant: Tenant
-    key: ApiKey
+    text: str
 
 
 class Tenants:
     def __init__(self, store: TenantStore, *, clock: Clock) -> None:
         self._store = store
         self._clock = clock
-        self._remembered: dict[str, tuple[float, ApiKey, Tenant]] = {}
 
-    async def create(self, name: str) -> Tenant:
+    async def create(self, name: str, limits: Limits | None = None, *, require_end_user: bool = False) -> Tenant:
         now = self._clock()
         tenant = Tenant(
             id=ids.new(ids.TENANT, now),
@@ -45,13 +39,15 @@ class Tenants:
             webhook_secret=new_secret(),
             pseudonym_key=secrets.token_hex(32),
             created_at=now,
+            limits=limits or Limits(),
+            require_end_user=require_end_user,
         )
         if not await self._store.insert(tenant):
             raise AssertionError("80 random bits met twice")
         return tenant
 
-    async def list(self) -> list[Tenant]:
-        return await self._store.list()
+    async def page(self, *, limit: int = 100, after: str | None = None) -> list[Tenant]:
+        return await self._store.page(limit=limit, after=after)
 
     async def get(self, tenant_id: str) -> Tenant:
         tenant = await self._store.load(tenant_id) if ids.is_id(ids.TENANT, tenant_id) else None
@@ -59,7 +55,50 @@ class Tenants:
             raise NotFound("There is no such tenant.")
         return tenant
 
-    async def create_key(self, tenant_id: str, *, name: str = "", scopes: tuple[Scope, ...] = tuple(Scope)) -> NewKey:
+    async def update(self, tenant_id: str, change: Callable[[Tenant], Tenant], *, version: int | None = None) -> Tenant:
+        """Change a tenant; with ``version`` only if it still is that one.
+
+        Raises:
+            PreconditionFailed: it is not; somebody else changed it.
+
+        """
+        for _ in range(_RACES):
+            before = await self.get(tenant_id)
+            if version is not None and before.version != version:
+                raise PreconditionFailed(f"The tenant is at version {before.version} by now; read it again.")
+            if (after := await self._store.update(change(before))) is not None:
+                return after
+        raise PreconditionFailed("The tenant is being changed by others; try again.")
+
+    async def suspend(self, tenant_id: str, *, suspended: bool, version: int | None = None) -> Tenant:
+        """A suspended tenant's keys are refused; what it has queued goes on."""
+        return await self.update(tenant_id, lambda tenant: replace(tenant, suspended=suspended), version=version)
+
+    async def delete(self, tenant_id: str, *, drain: bool) -> None:
+        """Forget a tenant without work in flight.
+
+        Raises:
+            TenantBusy: it has some. With ``drain`` it is suspended, so that asking again will succeed in time.
+
+        """
+        tenant = await self.suspend(tenant_id, suspended=True) if drain else await self.get(tenant_id)
+        if count := await self._store.in_flight(tenant.id):
+            hint = "it is suspended; delete it again when they have ended" if drain else "suspend or drain it first"
+            raise TenantBusy(f"{count} of its generations have not ended: {hint}.", in_flight=count)
+        await self._store.delete(tenant)
+
+    async def reseal(self) -> int:
+        """Seal every tenant's secrets with the first secret key; how many tenants there are."""
+        return await self._store.reseal()
+
+    async def create_key(
+        self,
+        tenant_id: str,
+        *,
+        name: str = "",
+        scopes: tuple[Scope, ...] = tuple(Scope),
+        expires_at: datetime | None = None,
+    ) -> NewKey:
         parts, text = new_key_text()
         await self.get(tenant_id)
         key = ApiKey(
@@ -69,42 +108,51 @@ class Tenants:
             name=name,
             scopes=scopes,
             created_at=self._clock(),
+            expires_at=expires_at,
         )
         if not await self._store.insert_key(key):
             raise NotFound("There is no such tenant.")
         return NewKey(key, text)
 
-    async def authenticate(self, text: str, scope: Scope) -> Caller:
-        """The caller behind a key.
+    async def list_keys(self, tenant_id: str) -> list[tuple[ApiKey, str | None]]:
+        """Each with the minute it was last used in."""
+        await self.get(tenant_id)
+        found = await self._store.list_keys(tenant_id)
+        uses = await self._store.last_uses([key.id for key in found])
+        return [(key, uses[key.id]) for key in found]
 
-        Raises:
-            Unauthenticated: mistyped, unknown, expired or revoked.
-            Forbidden: the key lacks the scope, or the tenant is suspended.
+    async def rotate_key(self, tenant_id: str, key_id: str, *, overlap: timedelta = DEFAULT_OVERLAP) -> NewKey:
+        """A successor with the same name and scopes; the old key works on for ``overlap``."""
+        old = await self._get_key(tenant_id, key_id)
+        if old.revoked_at is not None:
+            raise Conflict("The key is revoked; create a new one.")
+        new = await self.create_key(tenant_id, name=old.name, scopes=old.scopes)
+        ends = self._clock() + overlap
+        await self._update_key(
+            old, lambda key: replace(key, expires_at=ends if key.expires_at is None else min(ends, key.expires_at))
+        )
+        return new
 
-        """
-        parts = parse_key(text)
-        if parts is None:
-            raise Unauthenticated("The API key is mistyped: it is incomplete or a character is wrong.")
-        found = await self._look_up(parts)
-        if found is None or not found[0].opens(parts.secret, self._clock()):
-            raise Unauthenticated("The API key is unknown, expired or revoked.")
-        key, tenant = found
-        if scope not in key.scopes:
-            raise Forbidden(f"The API key lacks the scope {scope.value!r}.")
-        if tenant.suspended:
-            raise Forbidden("The tenant is suspended.")
-        return Caller(tenant, key)
+    async def revoke_key(self, tenant_id: str, key_id: str) -> ApiKey:
+        """Refused everywhere within a second; revoking twice keeps the first time."""
+        key = await self._get_key(tenant_id, key_id)
+        now = self._clock()
+        return await self._update_key(key, lambda current: replace(current, revoked_at=current.revoked_at or now))
 
-    async def _look_up(self, parts: KeyText) -> tuple[ApiKey, Tenant] | None:
-        remembered = self._remembered.get(parts.id)
-        if remembered is not None and time.monotonic() < remembered[0]:
-            return remembered[1:]
-        key = await self._store.load_key(parts.id)
-        tenant = None if key is None else await self._store.load(key.tenant_id)
-        if key is None or tenant is None:
-            self._remembered.pop(parts.id, None)
-            return None
-        if len(self._remembered) >= _MOST_REMEMBERED:
-            self._remembered.clear()
-        self._remembered[parts.id] = (time.monotonic() + _BELIEVED_SECONDS, key, tenant)
-        return key, tenant
+    async def _get_key(self, tenant_id: str, key_id: str) -> ApiKey:
+        key = await self._store.load_key(key_id) if is_key_id(key_id) else None
+        if key is None or key.tenant_id != tenant_id:
+            raise NotFound("This tenant has no such key.")
+        return key
+
+    async def _update_key(self, key: ApiKey, change: Callable[[ApiKey], ApiKey]) -> ApiKey:
+        for _ in range(_RACES):
+            current = await self._get_key(key.tenant_id, key.id)
+            if (after := await self._store.update_key(change(current))) is not None:
+                return after
+        raise PreconditionFailed("The key is being changed by others; try again.")
+
+
+def used_at(moment: datetime) -> str:
+    """A key's use is noted to the minute."""
+    return rfc3339(moment.replace(second=0, microsecond=0))

@@ -51,7 +51,7 @@ class Timetable:
                 return Due(sweep=self._since_submit(g, now) + self.unconfirmed_deadline)
             case Status.SUBMITTED | Status.IN_PROGRESS:
                 return Due(poll=self.next_poll(g, now), sweep=self._since_submit(g, now) + self.upstream_deadline)
-        return Due(sweep=(g.finished_at or now) + self.retention)
+        return Due(sweep=now if g.erased else (g.finished_at or now) + (g.retention or self.retention))
 
     def next_poll(self, g: Generation, now: datetime) -> datetime:
         if g.cancel_requested_at is not None and g.cancel_sent_at is None and not g.polls_troubled:

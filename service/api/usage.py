@@ -1,0 +1,81 @@
+"""``/v1/usage``: money and counts by day and by end user, as JSON or CSV."""
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+from datetime import date
+from typing import Annotated, Final, Literal
+
+from fastapi import APIRouter, Query, Request, Response
+
+from service.api.answers import json_response
+from service.api.dependencies import runtime, tenant
+from service.api.schemas import UsageView, problems
+from service.domain.price import usd
+from service.domain.tenant import Scope
+from service.usecases.usage import Report
+
+router = APIRouter(prefix="/v1/usage", tags=["usage"])
+
+_OUTCOMES: Final = ("succeeded", "failed", "canceled")
+
+
+@router.get(
+    "",
+    summary="Usage by day, or by end user",
+    responses={200: {"model": UsageView, "content": {"text/csv": {}}}, **problems(401, 403, 422, 429, 503)},
+)
+async def read(
+    request: Request,
+    start: Annotated[date | None, Query(description="First day (UTC); default: the first of this month.")] = None,
+    end: Annotated[date | None, Query(description="Last day (UTC), at most 92 days on; default: today.")] = None,
+    by: Annotated[Literal["day", "end_user"], Query(description="Rows of the CSV; the JSON has both.")] = "day",
+) -> Response:
+    caller = await tenant(request, Scope.READ)
+    report = await runtime(request).usage.report(caller.id, start, end)
+    if "text/csv" in request.headers.get("accept", ""):
+        return _csv(report, by_end_user=by == "end_user")
+    return json_response(_view(report))
+
+
+def _view(report: Report) -> UsageView:
+    return {
+        "object": "usage",
+        "currency": "USD",
+        "start": report.days[0].date,
+        "end": report.days[-1].date,
+        "spent": usd(sum(day.spent for day in report.days)),
+        "days": [
+            {"date": day.date, "created": day.created, "spent": usd(day.spent), "outcomes": day.outcomes}
+            for day in report.days
+        ],
+        "end_users": [
+            {"end_user_id": user.end_user_id, "pseudonym": user.pseudonym, "spent": usd(user.spent)}
+            for user in report.end_users
+        ],
+    }
+
+
+def _csv(report: Report, *, by_end_user: bool) -> Response:
+    if by_end_user:
+        head: Sequence[str] = ("end_user_id", "pseudonym", "spent_usd")
+        rows: Iterable[Sequence[object]] = (
+            (_harmless(user.end_user_id or ""), user.pseudonym, usd(user.spent)) for user in report.end_users
+        )
+    else:
+        head = ("date", "created", *_OUTCOMES, "spent_usd")
+        rows = ((day.date, day.created, *_by_outcome(day.outcomes), usd(day.spent)) for day in report.days)
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(head)
+    writer.writerows(rows)
+    return Response(text.getvalue(), media_type="text/csv")
+
+
+def _by_outcome(outcomes: dict[str, int]) -> list[int]:
+    return [sum(n for name, n in outcomes.items() if name.partition(":")[0] == outcome) for outcome in _OUTCOMES]
+
+
+def _harmless(text: str) -> str:
+    """A spreadsheet must not take a customer's name for a formula."""
+    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text

@@ -1,0 +1,98 @@
+"""What a tenant does with its end users: look, block, erase; and an operator: trace."""
+
+from dataclasses import dataclass
+
+from service.domain import end_user, money
+from service.domain.generation import Generation, Status
+from service.domain.money import Scope, Standing
+from service.domain.request import is_end_user_id
+from service.domain.tenant import Tenant
+from service.errors import NotFound
+from service.store.deliveries import DeliveryStore
+from service.store.end_users import EndUserRecord, EndUserStore
+from service.store.generations import GenerationStore
+from service.store.money import MoneyStore
+from service.usecases.moves import Clock, Moves
+
+
+@dataclass(frozen=True, slots=True)
+class EndUser:
+    record: EndUserRecord
+    today: Standing
+
+
+@dataclass(frozen=True, slots=True)
+class Erased:
+    """``in_flight``: stripped of all it held, and forgotten as soon as they end."""
+
+    generations: int
+    in_flight: int
+
+
+class EndUsers:
+    def __init__(
+        self,
+        end_users: EndUserStore,
+        generations: GenerationStore,
+        deliveries: DeliveryStore,
+        money_store: MoneyStore,
+        moves: Moves,
+        *,
+        clock: Clock,
+    ) -> None:
+        self._end_users = end_users
+        self._generations = generations
+        self._deliveries = deliveries
+        self._money = money_store
+        self._moves = moves
+        self._clock = clock
+
+    async def get(self, tenant: Tenant, end_user_id: str) -> EndUser:
+        """Raises NotFound where nothing is known of it."""
+        record = await self._end_users.load(tenant.id, end_user.pseudonym(tenant, end_user_id))
+        if record.end_user_id is None and record.blocked_at is None:
+            raise NotFound("There is no such end user.")
+        now = self._clock()
+        standings = await self._money.standings(
+            tenant.id, record.pseudonym, today=money.day(now), this_month=money.month(now)
+        )
+        return EndUser(record, standings[Scope.END_USER_DAY])
+
+    async def block(self, tenant: Tenant, end_user_id: str) -> EndUser:
+        """New generations of it are refused; one may be blocked before it ever came."""
+        if not is_end_user_id(end_user_id):
+            raise NotFound("No end user can be called this.")
+        await self._end_users.block(tenant.id, end_user.pseudonym(tenant, end_user_id), self._clock())
+        return await self.get(tenant, end_user_id)
+
+    async def unblock(self, tenant: Tenant, end_user_id: str) -> None:
+        await self._end_users.unblock(tenant.id, end_user.pseudonym(tenant, end_user_id))
+
+    async def erase(self, tenant: Tenant, end_user_id: str) -> Erased:
+        """Prompts, outputs, webhooks and the name are gone when this returns; sums stay, under a pseudonym."""
+        pseudonym = end_user.pseudonym(tenant, end_user_id)
+        names = [name async for name in self._end_users.generations(tenant.id, pseudonym)]
+        in_flight = 0
+        for name in names:
+            g = await self._moves.apply(name, self._erased)
+            if g is not None and not g.is_terminal:
+                in_flight += 1
+            elif (ended := g or await self._generations.load(name)) is not None:
+                await self._deliveries.delete(ended.deliveries)
+                await self._generations.purge(ended)
+        await self._end_users.forget(tenant.id, pseudonym)
+        return Erased(len(names), in_flight)
+
+    async def trace(self, tenant: Tenant, pseudonym: str) -> EndUserRecord:
+        """From the name fal knows to the tenant's own."""
+        record = await self._end_users.load(tenant.id, pseudonym) if end_user.is_pseudonym(pseudonym) else None
+        if record is None or record.end_user_id is None:
+            raise NotFound("This tenant has no such pseudonym, or it was erased.")
+        return record
+
+    def _erased(self, g: Generation) -> Generation | None:
+        if g.is_terminal:
+            return None
+        now = self._clock()
+        stripped = g.stripped(now)
+        return stripped.canceled(0, now) if g.status is Status.QUEUED else stripped
