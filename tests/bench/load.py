@@ -36,6 +36,8 @@ class Load:
     paths: Sequence[str]
     """Asked in turn; ``PLACEHOLDER`` in them, in headers and in the body becomes a number that never comes again."""
     headers: dict[str, str] = field(default_factory=dict)
+    keys: Sequence[str] = ()
+    """API keys to call with, in turn; they take the place of an ``authorization`` in the headers."""
     body: str = ""
     wanted: int = 202
     connections: int = CONNECTIONS
@@ -59,11 +61,14 @@ class Load:
     def messages(self) -> Iterator[bytes]:
         """Ready requests without end."""
         numbers = count(time.time_ns() // 1_000_000 % 10**8 * 10_000)
-        for template in cycle([self._message(path) for path in self.paths]):
+        templates = [self._message(path, key) for key in self.keys or [""] for path in self.paths]
+        for template in cycle(templates):
             yield template.replace(PLACEHOLDER.encode(), b"%012d" % next(numbers))
 
-    def _message(self, path: str) -> bytes:
+    def _message(self, path: str, key: str) -> bytes:
         headers = {"host": f"127.0.0.1:{self.port}", **self.headers, "content-length": str(len(self.body.encode()))}
+        if key:
+            headers["authorization"] = f"Bearer {key}"
         lines = [f"{self.method} {path} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
         return ("\r\n".join(lines) + "\r\n\r\n" + self.body).encode()
 

@@ -13,7 +13,7 @@ from typing import Final
 
 from rich.console import Console
 
-from tests.bench import figures, in_flight, latency, machine, memory, scale, throughput
+from tests.bench import figures, in_flight, latency, machine, memory, scale, tenants, throughput
 from tests.bench.figures import Figure
 from tests.bench.scale import Scale
 
@@ -24,6 +24,9 @@ Measure = Callable[[Scale], Iterator[Figure]]
 #: By the names that can be asked for; one measurement may bring several figures.
 MEASURES: Final[dict[str, Measure]] = {
     "create": throughput.create,
+    "create_all_limits": tenants.create,
+    "create_10000_tenants": tenants.create,
+    "key_check": tenants.key_check,
     "get": throughput.get,
     "dispatch_latency": latency.measure,
     "webhook_latency": latency.measure,

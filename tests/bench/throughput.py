@@ -52,18 +52,18 @@ class Contender:
 def create(scale: Scale) -> Iterator[Figure]:
     """POST /v1/generations, without and with an idempotency key."""
     with stacks.opened(worker=False) as stack, stacks.floor_beside(stack) as bare:
-        _rewrite_no_log(stack)
+        rewrite_no_log(stack)
         gateway = stacks.gateway_of(stack)
         plain = Load(port=gateway.port, paths=[stacks.PATH], headers=stacks.headers(stack), body=stacks.body("a boat"))
         keyed = replace(plain, headers={**plain.headers, "idempotency-key": f"bench-{PLACEHOLDER}"})
-        of_floor, of_plain, of_keyed = _interleaved(
+        of_floor, of_plain, of_keyed = interleaved(
             scale,
             Contender(bare, replace(plain, port=bare.port, paths=[floor.PATH])),
             Contender(gateway, plain),
             Contender(gateway, keyed),
         )
-    yield _compared("create", of_plain, of_floor, target=Target(0.8, at_least=True))
-    yield _compared("create_idempotent", of_keyed, of_floor)
+    yield compared("create", of_plain, of_floor, target=Target(0.8, at_least=True))
+    yield compared("create_idempotent", of_keyed, of_floor)
 
 
 def get(scale: Scale) -> Iterator[Figure]:
@@ -77,12 +77,12 @@ def get(scale: Scale) -> Iterator[Figure]:
             headers=stacks.headers(stack),
             wanted=200,
         )
-        of_floor, of_ours = _interleaved(
+        of_floor, of_ours = interleaved(
             scale,
             Contender(bare, replace(ours, port=bare.port, paths=[f"{floor.PATH}/{name}" for name in names])),
             Contender(gateway, ours),
         )
-    yield _compared("get", of_ours, of_floor, target=Target(0.9, at_least=True))
+    yield compared("get", of_ours, of_floor, target=Target(0.9, at_least=True))
 
 
 def _created(stack: Stack) -> list[str]:
@@ -92,7 +92,7 @@ def _created(stack: Stack) -> list[str]:
         return list(names)
 
 
-def _interleaved(scale: Scale, *contenders: Contender) -> list[list[Round]]:
+def interleaved(scale: Scale, *contenders: Contender) -> list[list[Round]]:
     """Rounds per contender, taken in turn; a first, short turn warms up and does not count."""
     for contender in contenders:
         contender.run(_WARM_UP_SECONDS)
@@ -100,7 +100,7 @@ def _interleaved(scale: Scale, *contenders: Contender) -> list[list[Round]]:
     return [list(rounds) for rounds in zip(*turns, strict=True)]
 
 
-def _compared(name: str, ours: Sequence[Round], bare: Sequence[Round], *, target: Target | None = None) -> Figure:
+def compared(name: str, ours: Sequence[Round], bare: Sequence[Round], *, target: Target | None = None) -> Figure:
     """Medians, because a shared machine has bad seconds."""
     return Figure(
         name=name,
@@ -120,7 +120,7 @@ def _compared(name: str, ours: Sequence[Round], bare: Sequence[Round], *, target
     )
 
 
-def _rewrite_no_log(stack: Stack) -> None:
+def rewrite_no_log(stack: Stack) -> None:
     """Redis forks to rewrite its log at 64 MB: that would hit one round of one server."""
     with stacks.redis_of(stack) as redis:
         redis.config_set("auto-aof-rewrite-percentage", 0)

@@ -56,7 +56,7 @@ async def test_a_tenants_key_opens_no_admin_route(app: FastAPI, api: httpx.Async
 def test_the_document_lists_every_route(app: FastAPI) -> None:
     """A route left out of it would be left out of the tests above."""
     listed = set(app.openapi()["paths"])
-    unlisted = {getattr(route, "path", "") for route in app.routes} - listed
+    unlisted = {getattr(route, "path", "").replace(":path}", "}") for route in app.routes} - listed
 
     assert {path for path in unlisted if path} <= UNLISTED
 

@@ -11,12 +11,14 @@ import pytest
 
 from service.domain.drain import Drain
 from service.domain.generation import Due, Generation, Status
+from service.domain.money import day
 from service.domain.webhook import DeliveryStatus
 from service.settings import Settings
 from service.store import keys
 from service.store.deliveries import DeliveryStore
 from service.store.due import DueStore
-from service.store.generations import Filter, GenerationStore
+from service.store.generations import Bound, Created, Filter, GenerationStore
+from service.store.money import MoneyStore
 from service.store.redis import Redis
 from service.store.sealing import Sealer
 from service.store.tenants import TenantStore
@@ -38,8 +40,7 @@ async def racers(settings: Settings) -> AsyncIterator[list[Redis]]:
 
 
 async def _stored(redis: Redis, g: Generation, due: Due | None = None) -> Generation:
-    created = await GenerationStore(redis).create(g, due or factories.due())
-    assert created.outcome == "created"
+    assert isinstance(await GenerationStore(redis).create(g, due or factories.due()), Created)
     return g
 
 
@@ -54,20 +55,21 @@ async def test_create_binds_an_idempotency_key_to_one_generation(racers: list[Re
     outcomes = await asyncio.gather(
         *(GenerationStore(redis).create(g, factories.due()) for redis, g in zip(racers, attempts, strict=True))
     )
-    assert Counter(o.outcome for o in outcomes) == {"created": 1, "replayed": RACERS - 1}
-    winner = next(g for g, o in zip(attempts, outcomes, strict=True) if o.outcome == "created")
-    assert {o.existing for o in outcomes} == {None, winner.id}
+    winners = [(g, o) for g, o in zip(attempts, outcomes, strict=True) if isinstance(o, Created)]
+    ((winner, created),) = winners
+    assert [o for o in outcomes if o is not created] == [Bound(winner.id, same=True)] * (RACERS - 1)
     page = await GenerationStore(racers[0]).page(first.tenant_id, Filter(), limit=50, after=None)
     assert [g.id for g in page.generations] == [winner.id]
     assert await racers[0].execute("ZCARD", keys.due(Drain.DISPATCH)) == 1
-    assert sum(len(o.nudges) for o in outcomes) == 1
+    assert created.nudges == (Drain.DISPATCH,)
+    standing = await MoneyStore(racers[0]).standing(keys.money_of_account(day(NOW)))
+    assert (standing.held, standing.count) == (first.estimated_cost, 1)
 
 
 async def test_create_with_another_payload_is_told_so(redis: Redis) -> None:
     first = await _stored(redis, factories.generation(idempotency_key="order-7"))
     other = replace(factories.generation(idempotency_key="order-7"), tenant_id=first.tenant_id, fingerprint="0" * 64)
-    created = await GenerationStore(redis).create(other, factories.due())
-    assert (created.outcome, created.existing) == ("mismatch", first.id)
+    assert await GenerationStore(redis).create(other, factories.due()) == Bound(first.id, same=False)
     assert await GenerationStore(redis).load(other.id) is None
 
 
@@ -215,7 +217,8 @@ async def test_purge_forgets_everything_or_nothing(racers: list[Redis]) -> None:
     purged = await asyncio.gather(*(GenerationStore(redis).purge(ended) for redis in racers))
     assert Counter(purged) == {True: 1, False: RACERS - 1}
     left = {name.decode() for name in await racers[0].execute("KEYS", "*")}
-    assert left <= {keys.nudged(Drain.DISPATCH), keys.nudged(Drain.DELIVER)}
+    sums = (f"{keys.TAG}money:", f"{keys.TAG}usage:", keys.LEDGER, f"{keys.TAG}nudged:")
+    assert {name for name in left if not name.startswith(sums)} == {keys.end_user(g.tenant_id, g.end_user)}
 
 
 async def test_insert_makes_one_record(racers: list[Redis]) -> None:

@@ -31,6 +31,7 @@ EVERYTHING: dict[str, Any] = {
     "resolutions": ("480p", "4k"),
     "bitrate_modes": ("standard", "high"),
     "rates": {"480p": Decimal("0.1"), "720p": Decimal("0.2"), "1080p": Decimal("0.3"), "4k": Decimal("0.4")},
+    "account_daily_budget_usd": Decimal("12.5"),
     "upstream_concurrency": 3,
     "queue_expiry": timedelta(hours=1),
     "upstream_deadline": timedelta(hours=3),

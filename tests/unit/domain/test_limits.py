@@ -1,0 +1,76 @@
+"""Limits of a tenant, from the words of the admin API to the record: absent keeps, null lifts."""
+
+from dataclasses import fields
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from service.api.tenant_schemas import LimitsBody, TenantChange, limits_view
+from service.domain.tenant import Limits
+from tests import factories
+
+FULL = Limits(
+    requests_per_minute=600,
+    burst=20,
+    queued_generations=100,
+    concurrent_generations=5,
+    weight=3,
+    resolutions=("480p", "720p"),
+    durations=("4", "auto"),
+    monthly_budget=500_000_000,
+    end_user_daily_budget=1,
+    end_user_daily_count=9,
+    retention=timedelta(days=2),
+    webhook_url="https://a.example/hook",
+)
+#: The API's word for each; the same unless it carries a unit.
+WORDS = {
+    "monthly_budget": "monthly_budget_usd",
+    "end_user_daily_budget": "end_user_daily_budget_usd",
+    "retention": "retention_seconds",
+}
+
+
+def body(**members: Any) -> LimitsBody:
+    return LimitsBody.model_validate(members)
+
+
+def word(name: str) -> str:
+    return WORDS.get(name, name)
+
+
+def test_the_full_set_differs_from_none_in_every_field() -> None:
+    assert not [f.name for f in fields(Limits) if getattr(FULL, f.name) == getattr(Limits(), f.name)]
+
+
+def test_what_is_shown_can_be_sent_back() -> None:
+    for limits in (FULL, Limits()):
+        assert body(**limits_view(limits)).applied_to(Limits()) == limits
+        assert body(**limits_view(limits)).applied_to(FULL) == limits
+
+
+def test_an_empty_body_keeps_all() -> None:
+    assert body().applied_to(FULL) == FULL
+
+
+@pytest.mark.parametrize("name", [f.name for f in fields(Limits)])
+def test_one_member_changes_one_limit(name: str) -> None:
+    changed = body(**{word(name): limits_view(FULL)[word(name)]}).applied_to(Limits())  # type: ignore[literal-required]
+    assert [f.name for f in fields(Limits) if getattr(changed, f.name) != getattr(Limits(), f.name)] == [name]
+    assert getattr(changed, name) == getattr(FULL, name)
+
+
+@pytest.mark.parametrize("name", [f.name for f in fields(Limits) if f.name != "weight"])
+def test_null_lifts_one_limit(name: str) -> None:
+    lifted = body(**{word(name): None}).applied_to(FULL)
+    assert getattr(lifted, name) is None
+    assert [f.name for f in fields(Limits) if getattr(lifted, f.name) != getattr(FULL, f.name)] == [name]
+
+
+def test_a_change_of_a_tenant_keeps_what_it_does_not_name() -> None:
+    tenant = factories.tenant(limits=FULL, require_end_user=True, suspended=True)
+    assert TenantChange().applied_to(tenant) == tenant
+    changed = TenantChange(name="other", require_end_user=False, limits=body(weight=1)).applied_to(tenant)
+    assert (changed.name, changed.require_end_user, changed.limits.weight) == ("other", False, 1)
+    assert (changed.suspended, changed.webhook_secret, changed.limits.burst) == (True, tenant.webhook_secret, 20)
