@@ -52,7 +52,7 @@ async def read(request: Request, end_user_id: str) -> Response:
     "/{end_user_id:path}",
     summary="Erase an end user",
     description="Prompts, outputs, webhooks and the name are gone with this answer; sums of money stay.",
-    responses={200: {"model": ErasedView}, **problems(401, 403, 429, 503)},
+    responses={200: {"model": ErasedView}, **problems(*_PROBLEMS)},
 )
 async def erase(request: Request, end_user_id: str) -> Response:
     caller = await tenant(request, Scope.MANAGE)

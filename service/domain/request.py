@@ -69,10 +69,6 @@ def _printable(value: str) -> str:
     return value
 
 
-def is_end_user_id(text: str) -> bool:
-    return 0 < len(text) <= END_USER_LENGTH and not _UNPRINTABLE.search(text)
-
-
 def _not_blank(value: str) -> str:
     if not value.strip():
         raise _fault("string_blank", "must not be blank")

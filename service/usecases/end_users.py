@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from service.domain import end_user, money
 from service.domain.generation import Generation, Status
 from service.domain.money import Scope, Standing
-from service.domain.request import is_end_user_id
 from service.domain.tenant import Tenant
 from service.errors import NotFound
 from service.store.deliveries import DeliveryStore
@@ -48,29 +47,30 @@ class EndUsers:
         self._clock = clock
 
     async def get(self, tenant: Tenant, end_user_id: str) -> EndUser:
-        """Raises NotFound where nothing is known of it."""
-        record = await self._end_users.load(tenant.id, end_user.pseudonym(tenant, end_user_id))
-        if record.end_user_id is None and record.blocked_at is None:
-            raise NotFound("There is no such end user.")
-        now = self._clock()
+        """Raises NotFound where nothing is known of it, whoever else may know it."""
+        record, now = await self._known(tenant, end_user_id), self._clock()
         standings = await self._money.standings(
             tenant.id, record.pseudonym, today=money.day(now), this_month=money.month(now)
         )
         return EndUser(record, standings[Scope.END_USER_DAY])
 
     async def block(self, tenant: Tenant, end_user_id: str) -> EndUser:
-        """New generations of it are refused; one may be blocked before it ever came."""
-        if not is_end_user_id(end_user_id):
-            raise NotFound("No end user can be called this.")
-        await self._end_users.block(tenant.id, end_user.pseudonym(tenant, end_user_id), self._clock())
+        """New generations of it are refused. Raises NotFound."""
+        record = await self._known(tenant, end_user_id)
+        await self._end_users.block(tenant.id, record.pseudonym, self._clock())
         return await self.get(tenant, end_user_id)
 
     async def unblock(self, tenant: Tenant, end_user_id: str) -> None:
-        await self._end_users.unblock(tenant.id, end_user.pseudonym(tenant, end_user_id))
+        """Raises NotFound."""
+        record = await self._known(tenant, end_user_id)
+        await self._end_users.unblock(tenant.id, record.pseudonym)
 
     async def erase(self, tenant: Tenant, end_user_id: str) -> Erased:
-        """Prompts, outputs, webhooks and the name are gone when this returns; sums stay, under a pseudonym."""
-        pseudonym = end_user.pseudonym(tenant, end_user_id)
+        """Prompts, outputs, webhooks and the name are gone when this returns; sums stay, under a pseudonym.
+
+        Raises NotFound. A block stays, and is all that is known then.
+        """
+        pseudonym = (await self._known(tenant, end_user_id)).pseudonym
         names = [name async for name in self._end_users.generations(tenant.id, pseudonym)]
         in_flight = 0
         for name in names:
@@ -82,6 +82,12 @@ class EndUsers:
                 await self._generations.purge(ended)
         await self._end_users.forget(tenant.id, pseudonym)
         return Erased(len(names), in_flight)
+
+    async def _known(self, tenant: Tenant, end_user_id: str) -> EndUserRecord:
+        record = await self._end_users.load(tenant.id, end_user.pseudonym(tenant, end_user_id))
+        if record.end_user_id is None and record.blocked_at is None:
+            raise NotFound("There is no such end user.")
+        return record
 
     async def trace(self, tenant: Tenant, pseudonym: str) -> EndUserRecord:
         """From the name fal knows to the tenant's own."""
