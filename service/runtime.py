@@ -3,7 +3,7 @@
 import asyncio
 import gc
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -89,83 +89,117 @@ class Runtime:
         await self.drains[drain].run()
 
 
+class Stores:
+    """Redis, one noun each."""
+
+    def __init__(self, redis: Redis, settings: Settings) -> None:
+        self.generations = GenerationStore(redis)
+        self.due = DueStore(redis)
+        self.deliveries = DeliveryStore(redis)
+        self.money = MoneyStore(redis)
+        self.end_users = EndUserStore(redis)
+        self.rates = RateLimiter(redis)
+        self.tenants = TenantStore(redis, Sealer(settings.secret_keys()))
+
+
+@dataclass(frozen=True, slots=True)
+class Wires:
+    """What is open towards the outside; closed in reverse order."""
+
+    redis: Redis
+    nudger: Nudger
+    fal: FalClient
+    storage: FalStorage
+    guard: AddressGuard
+    sender: Sender
+    changes: Changes
+
+
 @asynccontextmanager
 async def open_runtime(settings: Settings, *, clock: Clock = utc_now) -> AsyncIterator[Runtime]:
     """Open connections, build stores and use cases, close all in reverse order."""
-    async with AsyncExitStack() as stack:
-        redis = await stack.enter_async_context(Redis(settings.redis_url, timeout=settings.redis_timeout))
-        nudger = await stack.enter_async_context(Nudger(celery_app(settings)))
-        key, timeout = settings.fal_key.get_secret_value(), settings.fal_timeout.total_seconds()
-        fal = await stack.enter_async_context(
-            FalClient(queue_url=settings.fal_queue_url, key=key, model=settings.fal_model, timeout=timeout)
-        )
-        storage = await stack.enter_async_context(FalStorage(rest_url=settings.fal_rest_url, key=key, timeout=timeout))
-        guard = AddressGuard(settings.webhook_allowed_networks)
-        sender = await stack.enter_async_context(
-            Sender(
-                guard,
-                timeout_seconds=settings.webhook_timeout.total_seconds(),
-                max_connections=settings.webhook_concurrency,
-            )
-        )
-        changes = await stack.enter_async_context(Changes(redis))
-        rates, timetable = Rates(settings.rates), Timetable.of(settings)
-        generation_store, due = GenerationStore(redis), DueStore(redis)
-        delivery_store, money_store = DeliveryStore(redis), MoneyStore(redis)
-        tenant_store = TenantStore(redis, Sealer(settings.secret_keys()))
-        moves = Moves(generation_store, timetable, nudger, clock=clock)
-        dispatch = Dispatch(due, moves, fal, clock=clock, slots=settings.upstream_concurrency)
-        tracking = Tracking(generation_store, due, moves, fal, timetable, rates=rates, clock=clock)
-        sweeping = Sweeping(generation_store, delivery_store, due, moves, timetable, clock=clock)
-        deliveries = Deliveries(
-            delivery_store,
-            tenant_store,
-            due,
-            sender,
-            schedule=RetryPolicy(settings.webhook_schedule),
-            timeout=settings.webhook_timeout,
-            retention=settings.retention,
-            clock=clock,
-        )
-        drains = {
-            Drain.DISPATCH: DrainRunner(Drain.DISPATCH, dispatch.claim, dispatch.submit, capacity=_SUBMITS),
-            Drain.POLL: DrainRunner(Drain.POLL, tracking.claim, tracking.poll, capacity=_POLLS),
-            Drain.DELIVER: DrainRunner(
-                Drain.DELIVER, deliveries.claim, deliveries.attempt, capacity=settings.webhook_concurrency
-            ),
-            Drain.SWEEP: DrainRunner(Drain.SWEEP, sweeping.claim, sweeping.sweep, capacity=_SWEEPS),
-        }
-        admission = Admission(
-            money_store, guard, rates=rates, account_budget=settings.account_daily_budget, clock=clock
-        )
-        runtime = Runtime(
-            settings=settings,
-            redis=redis,
-            limits=RequestLimits(settings.max_prompt_characters, settings.resolutions, settings.bitrate_modes),
-            due=due,
-            generation_store=generation_store,
-            admission=admission,
-            generations=Generations(
-                generation_store,
-                admission,
-                moves,
-                changes,
-                nudger,
-                timetable,
-                model=settings.fal_model,
-                queue_expiry=settings.queue_expiry,
-                clock=clock,
-            ),
-            tenants=Tenants(tenant_store, clock=clock),
-            end_users=EndUsers(EndUserStore(redis), generation_store, delivery_store, money_store, moves, clock=clock),
-            usage=Usage(money_store, clock=clock),
-            audit=Audit(money_store, generation_store),
-            access=Access(tenant_store, RateLimiter(redis), clock=clock),
-            storage=storage,
-            drains=drains,
-        )
+    async with _open_wires(settings) as wires:
+        runtime = _build(settings, wires, Stores(wires.redis, settings), clock)
         try:
             yield runtime
         finally:
             grace = settings.shutdown_grace.total_seconds()
-            await asyncio.gather(*(runner.close(grace) for runner in drains.values()))
+            await asyncio.gather(*(runner.close(grace) for runner in runtime.drains.values()))
+
+
+@asynccontextmanager
+async def _open_wires(settings: Settings) -> AsyncIterator[Wires]:
+    key, timeout = settings.fal_key.get_secret_value(), settings.fal_timeout.total_seconds()
+    guard = AddressGuard(settings.webhook_allowed_networks)
+    async with (
+        Redis(settings.redis_url, timeout=settings.redis_timeout) as redis,
+        Nudger(celery_app(settings)) as nudger,
+        FalClient(queue_url=settings.fal_queue_url, key=key, model=settings.fal_model, timeout=timeout) as fal,
+        FalStorage(rest_url=settings.fal_rest_url, key=key, timeout=timeout) as storage,
+        Sender(
+            guard,
+            timeout_seconds=settings.webhook_timeout.total_seconds(),
+            max_connections=settings.webhook_concurrency,
+        ) as sender,
+        Changes(redis) as changes,
+    ):
+        yield Wires(redis, nudger, fal, storage, guard, sender, changes)
+
+
+def _build(settings: Settings, wires: Wires, stores: Stores, clock: Clock) -> Runtime:
+    rates, timetable = Rates(settings.rates), Timetable.of(settings)
+    moves = Moves(stores.generations, timetable, wires.nudger, clock=clock)
+    admission = Admission(
+        stores.money, wires.guard, rates=rates, account_budget=settings.account_daily_budget, clock=clock
+    )
+    return Runtime(
+        settings=settings,
+        redis=wires.redis,
+        limits=RequestLimits(settings.max_prompt_characters, settings.resolutions, settings.bitrate_modes),
+        due=stores.due,
+        generation_store=stores.generations,
+        admission=admission,
+        generations=Generations(
+            stores.generations,
+            admission,
+            moves,
+            wires.changes,
+            wires.nudger,
+            timetable,
+            model=settings.fal_model,
+            queue_expiry=settings.queue_expiry,
+            clock=clock,
+        ),
+        tenants=Tenants(stores.tenants, clock=clock),
+        end_users=EndUsers(stores.end_users, stores.generations, stores.deliveries, stores.money, moves, clock=clock),
+        usage=Usage(stores.money, clock=clock),
+        audit=Audit(stores.money, stores.generations),
+        access=Access(stores.tenants, stores.rates, clock=clock),
+        storage=wires.storage,
+        drains=_drains(settings, wires, stores, moves, timetable, rates, clock),
+    )
+
+
+def _drains(
+    settings: Settings, wires: Wires, stores: Stores, moves: Moves, timetable: Timetable, rates: Rates, clock: Clock
+) -> dict[Drain, DrainRunner]:
+    dispatch = Dispatch(stores.due, moves, wires.fal, clock=clock, slots=settings.upstream_concurrency)
+    tracking = Tracking(stores.generations, stores.due, moves, wires.fal, timetable, rates=rates, clock=clock)
+    sweeping = Sweeping(stores.generations, stores.deliveries, stores.due, moves, timetable, clock=clock)
+    deliveries = Deliveries(
+        stores.deliveries,
+        stores.tenants,
+        stores.due,
+        wires.sender,
+        schedule=RetryPolicy(settings.webhook_schedule),
+        timeout=settings.webhook_timeout,
+        retention=settings.retention,
+        clock=clock,
+    )
+    runners = (
+        DrainRunner(Drain.DISPATCH, dispatch.claim, dispatch.submit, capacity=_SUBMITS),
+        DrainRunner(Drain.POLL, tracking.claim, tracking.poll, capacity=_POLLS),
+        DrainRunner(Drain.DELIVER, deliveries.claim, deliveries.attempt, capacity=settings.webhook_concurrency),
+        DrainRunner(Drain.SWEEP, sweeping.claim, sweeping.sweep, capacity=_SWEEPS),
+    )
+    return {runner.drain: runner for runner in runners}

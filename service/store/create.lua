@@ -7,7 +7,7 @@
 -- ARGV  1 id  2 record  3 status  4 ms when it may be dispatched  5 ms when it expires  6 fingerprint
 --       7 "1" when there is an idempotency key  8 cost to hold  9, 10, 11 limits of the three scopes ("": none)
 --       12 most generations of the end user a day ("": no limit)  13 most queued ("": no limit)  14 tenant
---       15 pseudonym  16 end user as the tenant names it ("": none)  17 seconds to keep money and usage
+--       15 pseudonym  16 end user as the tenant names it ("": none)  17 seconds to keep money, usage and names
 --       18 oldest ledger entry to keep
 -- RETURNS  {"created", 1 if a nudge is wanted}  {"replayed", its id}  {"mismatch", its id}  {"blocked"}
 --          {"over_budget", scope 1 to 3, available}  {"over_count", count}  {"queue_full", queued}
@@ -52,6 +52,7 @@ end
 redis.call("XADD", KEYS[11], "MINID", "~", ARGV[18], "*", "k", "hold", "g", ARGV[1], "t", ARGV[14], "u", ARGV[15], "h", ARGV[8])
 if ARGV[16] ~= "" then
   redis.call("HSETNX", KEYS[13], "id", ARGV[16])
+  redis.call("EXPIRE", KEYS[13], ARGV[17])
 end
 if redis.call("HINCRBY", KEYS[14], "created", 1) == 1 then
   redis.call("EXPIRE", KEYS[14], ARGV[17])

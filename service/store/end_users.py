@@ -7,6 +7,7 @@ from typing import Final
 
 from service.domain.view import rfc3339
 from service.store import keys
+from service.store.keys import KEPT_SECONDS
 from service.store.redis import Redis
 
 _PAGE: Final = 200
@@ -38,10 +39,13 @@ class EndUserStore:
         )
 
     async def block(self, tenant_id: str, pseudonym: str, now: datetime) -> None:
-        await self._redis.execute("HSETNX", keys.end_user(tenant_id, pseudonym), "blocked", rfc3339(now))
+        """For good: the record no longer expires."""
+        name = keys.end_user(tenant_id, pseudonym)
+        await self._redis.gather((("HSETNX", name, "blocked", rfc3339(now)), ("PERSIST", name)))
 
     async def unblock(self, tenant_id: str, pseudonym: str) -> None:
-        await self._redis.execute("HDEL", keys.end_user(tenant_id, pseudonym), "blocked")
+        name = keys.end_user(tenant_id, pseudonym)
+        await self._redis.gather((("HDEL", name, "blocked"), ("EXPIRE", name, KEPT_SECONDS)))
 
     async def forget(self, tenant_id: str, pseudonym: str) -> None:
         """The name and the refusals; a block stays, it names nobody."""

@@ -3,16 +3,17 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any, Final, Literal
+from typing import Final
 
 from pydantic import TypeAdapter
 
 from service.domain import ids
 from service.domain.drain import Drain
 from service.domain.generation import Due, Generation, Status
-from service.domain.money import Budgets, Scope, day, month
+from service.domain.money import Budgets, day, month
 from service.domain.webhook import Delivery
 from service.store import deliveries, keys
+from service.store.creation import Creation, read_creation
 from service.store.redis import Redis, Script
 
 _CREATE: Final = Script("create")
@@ -23,43 +24,8 @@ _RECORD: Final = TypeAdapter(Generation)
 
 UNLIMITED: Final = Budgets()
 
-#: How long money, usage and the ledger are kept: a year and a month.
-KEPT_SECONDS: Final = 400 * 24 * 3600
-
 #: Entries of an index one listing looks at before it answers with what it has and a cursor.
 LOOKED_AT: Final = 500
-
-
-@dataclass(frozen=True, slots=True)
-class Created:
-    """It is new, and its cost is held in every scope."""
-
-    nudges: tuple[Drain, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Bound:
-    """Its idempotency key was bound before, to ``existing``; ``same``: by the same payload."""
-
-    existing: str
-    same: bool
-
-
-@dataclass(frozen=True, slots=True)
-class OverBudget:
-    scope: Scope
-    available: int
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """``count`` is how many there are already: of the end user today, or in the tenant's queue."""
-
-    reason: Literal["blocked", "over_count", "queue_full"]
-    count: int = 0
-
-
-Creation = Created | Bound | OverBudget | Refused
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,10 +96,10 @@ class GenerationStore:
             g.tenant_id,
             g.end_user,
             g.end_user_id or "",
-            KEPT_SECONDS,
-            ids.milliseconds(g.created_at) - KEPT_SECONDS * 1000,
+            keys.KEPT_SECONDS,
+            ids.milliseconds(g.created_at) - keys.KEPT_SECONDS * 1000,
         )
-        return _creation(reply)
+        return read_creation(reply)
 
     async def load(self, generation_id: str) -> Generation | None:
         record = await self._redis.execute("HGET", keys.generation(generation_id), "d")
@@ -203,7 +169,7 @@ class GenerationStore:
             g.end_user,
             g.status if g.error is None else f"{g.status}:{g.error.code}",
             "1" if g.error is not None and g.error.code == "content_policy" else "",
-            KEPT_SECONDS,
+            keys.KEPT_SECONDS,
             *(part for delivery in events for part in (delivery.id, deliveries.dump(delivery))),
         )
         wanted = ((Drain.DISPATCH, dispatch), (Drain.DELIVER, deliver))
@@ -258,21 +224,6 @@ class GenerationStore:
             g.version,
         )
         return bool(forgotten)
-
-
-def _creation(reply: Any) -> Creation:
-    match reply:
-        case [b"created", nudge]:
-            return Created((Drain.DISPATCH,) if nudge else ())
-        case [b"replayed" | b"mismatch" as outcome, existing]:
-            return Bound(existing.decode(), same=outcome == b"replayed")
-        case [b"over_budget", scope, available]:
-            return OverBudget(tuple(Scope)[scope - 1], int(available))
-        case [b"over_count", count]:
-            return Refused("over_count", count)
-        case [b"queue_full", count]:
-            return Refused("queue_full", count)
-    return Refused("blocked")
 
 
 def _money_keys(g: Generation) -> tuple[str, str, str]:

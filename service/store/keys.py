@@ -9,7 +9,7 @@ key                                            type    lives          meaning
 {sg}:idempotency:<t>:<sha256 of the key>       string  until purged   "<generation id> <fingerprint>"
 {sg}:due:<drain>                               zset    -              what waits for a drain; score = ms when due
 {sg}:tenant:<t>:queued                         set     -              its generations that wait to be dispatched
-{sg}:tenant:<t>:end_user:<p>                   hash    -              id as the tenant names it, refusals, blocked
+{sg}:tenant:<t>:end_user:<p>                   hash    400 days       id as the tenant names it, refusals, blocked
 {sg}:money:tenant:<t>:<month>                  hash    400 days       held, spent (micro-USD), count
 {sg}:money:end_user:<t>:<p>:<day>              hash    400 days       the same, of an end user's day
 {sg}:money:account:<day>                       hash    400 days       the same, of everybody's day
@@ -38,6 +38,8 @@ from typing import Final
 from service.domain.drain import Drain
 
 TAG: Final = "{sg}:"
+#: How long money, usage, the ledger and end users' names are kept: a year and a month.
+KEPT_SECONDS: Final = 400 * 24 * 3600
 SLOTS: Final = f"{TAG}slots"
 LEDGER: Final = f"{TAG}ledger"
 MONEY: Final = f"{TAG}money:*"

@@ -19,7 +19,7 @@ from service.errors import (
     OverBudget,
     QueueFull,
 )
-from service.store import generations as store
+from service.store import creation
 from service.store.money import MoneyStore
 from service.usecases.moves import Clock
 from service.webhooks.address import AddressGuard, AddressRefused
@@ -88,14 +88,14 @@ class Admission:
         return cost, all(limit is None or cost <= standings[scope].available(limit) for scope, limit in limits.items())
 
 
-def reason(refusal: store.OverBudget | store.Refused) -> str:
+def reason(refusal: creation.OverBudget | creation.Refused) -> str:
     """A word for the metrics."""
-    return refusal.scope if isinstance(refusal, store.OverBudget) else refusal.reason
+    return refusal.scope if isinstance(refusal, creation.OverBudget) else refusal.reason
 
 
-def refused(refusal: store.OverBudget | store.Refused, g: Generation, budgets: Budgets) -> GatewayError:
+def refused(refusal: creation.OverBudget | creation.Refused, g: Generation, budgets: Budgets) -> GatewayError:
     match refusal:
-        case store.OverBudget(scope, available):
+        case creation.OverBudget(scope, available):
             limit = budgets.by_scope()[scope]
             return OverBudget(
                 f"It may cost {usd(g.estimated_cost)} USD; the budget {scope} has {usd(available)} USD left.",
@@ -105,13 +105,13 @@ def refused(refusal: store.OverBudget | store.Refused, g: Generation, budgets: B
                 estimated=usd(g.estimated_cost),
                 resets_at=rfc3339(money.resets_at(scope, g.created_at)),
             )
-        case store.Refused("over_count", count):
+        case creation.Refused("over_count", count):
             tomorrow = money.resets_at(money.Scope.END_USER_DAY, g.created_at)
             return EndUserLimited(
                 f"This end user has had {count} generations today, as many as it may.",
                 retry_after=(tomorrow - g.created_at).total_seconds(),
             )
-        case store.Refused("queue_full", count):
+        case creation.Refused("queue_full", count):
             text = f"{count} generations of this tenant are waiting, as many as may."
             return QueueFull(text, retry_after=_QUEUE_PAUSE)
     return EndUserBlocked("This end user is blocked.")

@@ -28,7 +28,7 @@ class DrainRunner:
         *,
         capacity: int,
     ) -> None:
-        self._drain = drain
+        self.drain = drain
         self._claim = claim
         self._work = work
         self._capacity = capacity
@@ -48,7 +48,7 @@ class DrainRunner:
             while self._again and (room := self._room()) > 0:
                 self._again = False
                 taken = (await self._claim(room)).taken
-                metrics.DRAINED.labels(self._drain).inc(len(taken))
+                metrics.DRAINED.labels(self.drain).inc(len(taken))
                 for item in taken:
                     self._start(item)
                 if len(taken) == room:
@@ -95,8 +95,8 @@ class DrainRunner:
         try:
             await self._work(item)
         except StoreUnavailable as error:
-            metrics.DRAIN_FAILURES.labels(self._drain).inc()
-            self._log.warning("store away while working", drain=self._drain, item=item.id, error=error.detail)
+            metrics.DRAIN_FAILURES.labels(self.drain).inc()
+            self._log.warning("store away while working", drain=self.drain, item=item.id, error=error.detail)
         except Exception:  # noqa: BLE001  (one bad item must not end the others; its lease brings it back)
-            metrics.DRAIN_FAILURES.labels(self._drain).inc()
-            self._log.exception("drain item failed", drain=self._drain, item=item.id)
+            metrics.DRAIN_FAILURES.labels(self.drain).inc()
+            self._log.exception("drain item failed", drain=self.drain, item=item.id)

@@ -13,7 +13,7 @@ from service.domain.request import CreateGeneration
 from service.domain.tenant import Tenant
 from service.errors import IdempotencyMismatch, NotCancellable, NotFound
 from service.queue import Nudger
-from service.store import generations as store
+from service.store import creation
 from service.store.changes import Changes
 from service.store.generations import Filter, GenerationStore, Page
 from service.usecases.admission import Admission, reason, refused
@@ -74,12 +74,12 @@ class Generations:
             most_queued=tenant.limits.queued_generations,
         )
         match answer:
-            case store.Created(nudges):
+            case creation.Created(nudges):
                 for drain in nudges:
                     self._nudger.nudge(drain)
                 metrics.CREATED.labels(tenant.id).inc()
                 return Creation(g, replayed=False)
-            case store.Bound(existing, same):
+            case creation.Bound(existing, same):
                 return await self._replay(tenant, existing, same_payload=same)
             case refusal:
                 metrics.REFUSED.labels(tenant.id, reason(refusal)).inc()

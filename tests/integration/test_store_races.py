@@ -15,9 +15,10 @@ from service.domain.money import day
 from service.domain.webhook import DeliveryStatus
 from service.settings import Settings
 from service.store import keys
+from service.store.creation import Bound, Created
 from service.store.deliveries import DeliveryStore
 from service.store.due import DueStore
-from service.store.generations import Bound, Created, Filter, GenerationStore
+from service.store.generations import Filter, GenerationStore
 from service.store.money import MoneyStore
 from service.store.redis import Redis
 from service.store.sealing import Sealer

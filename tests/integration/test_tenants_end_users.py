@@ -11,6 +11,7 @@ import pytest
 from service.domain.end_user import pseudonym
 from service.domain.tenant import Tenant
 from service.runtime import Runtime
+from service.store import keys
 from tests import factories
 from tests.factories import Clock, create_body
 
@@ -146,6 +147,18 @@ async def test_one_that_is_blocked_stays_blocked_when_erased(api: httpx.AsyncCli
     assert (await api.delete(path("customer-7"))).status_code == 200
     assert (await api.get(path("customer-7"))).json()["blocked_at"] == blocked.json()["blocked_at"]
     assert (await create(api)).status_code == 403
+
+
+async def test_a_name_is_forgotten_in_time_and_a_block_is_not(
+    api: httpx.AsyncClient, runtime: Runtime, tenant: Tenant
+) -> None:
+    await create(api)
+    record = keys.end_user(tenant.id, pseudonym(tenant, "customer-7"))
+    assert await runtime.redis.execute("TTL", record) > 0
+    await api.post(path("customer-7") + "/block")
+    assert await runtime.redis.execute("TTL", record) == -1
+    await api.post(path("customer-7") + "/unblock")
+    assert await runtime.redis.execute("TTL", record) > 0
 
 
 async def test_a_blocked_end_users_replay_is_still_answered(api: httpx.AsyncClient) -> None:
