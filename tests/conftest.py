@@ -1,6 +1,5 @@
 """What tests share: a real Redis, a real sandbox, the gateway as an ASGI app, and time that stands still."""
 
-import gc
 import json
 import os
 import ssl
@@ -124,10 +123,10 @@ async def app(settings: Settings, clock: Clock, monkeypatch: pytest.MonkeyPatch)
     from service import app as module
 
     monkeypatch.setattr(module, "open_runtime", partial(open_runtime, clock=clock))
+    monkeypatch.setattr(module, "calm_collector", lambda: None)  # for a process that serves, not for hundreds of apps
     made = module.create_app(settings)
     async with made.router.lifespan_context(made):
         yield made
-    gc.unfreeze()  # the lifespan froze what start-up made; hundreds of apps would pile up
 
 
 @pytest.fixture
