@@ -83,7 +83,7 @@ def run(output: Path) -> None:
         screen.failed(str(error) or type(error).__name__)
         raise typer.Exit(1) from None
     screen.say(f"\nDone in {time.monotonic() - begun:.0f} s; every process has ended.")
-    screen.say("To keep it all running and call it yourself: seedance-gateway up")
+    screen.say("To keep it all running and call it yourself: make up, or seedance-gateway up")
 
 
 class _Interrupts:

@@ -14,7 +14,7 @@ from service.cli import operators, tenants
 from service.cli.children import Child, ChildFailed
 from service.cli.embedded_redis import NoRedis
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 app.add_typer(tenants.tenants, name="tenants")
 app.add_typer(tenants.keys, name="keys")
 
