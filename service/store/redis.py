@@ -27,15 +27,12 @@ from redis.exceptions import (
     ResponseError,
     TryAgainError,
 )
-from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from service import metrics
 from service.errors import StoreUnavailable
 
 Argument = str | bytes | int | float
-_Command = tuple[Argument, ...]
-_Asked = tuple[_Command, asyncio.Future[Any]]
+_Asked = tuple[bytes, asyncio.Future[Any]]
 
 #: Exchanges under way at a time: one is on the wire while the other's answers are read. More make smaller groups.
 LANES: Final = 2
@@ -94,7 +91,9 @@ class Redis:
 
         """
         answer = asyncio.get_running_loop().create_future()
-        self._asked.append((command, answer))
+        # Packed here, where a word that cannot be sent raises at its caller and not in everybody's lane.
+        packed = hiredis.pack_command(command)  # type: ignore[arg-type]  # its stub knows tuples of one word only
+        self._asked.append((packed, answer))
         self._rouse()
         return await answer
 
@@ -154,9 +153,8 @@ class Redis:
                 await self._asked_for()
                 batch = [self._asked.popleft() for _ in range(min(len(self._asked), LARGEST_BATCH))]
                 metrics.STORE_BATCH.observe(len(batch))
-                if time.monotonic() - used > _TRUSTED_SECONDS or used < self._trouble:
-                    await self._drop_if_stale(connection)
-                await self._exchange(connection, batch)
+                trusted = time.monotonic() - used <= _TRUSTED_SECONDS and used >= self._trouble
+                await self._exchange(connection, batch, trusted=trusted)
                 used = time.monotonic()
         finally:
             await connection.disconnect(nowait=True)
@@ -169,16 +167,17 @@ class Redis:
         if stale:
             await connection.disconnect(nowait=True)
 
-    async def _exchange(self, connection: AbstractConnection, batch: list[_Asked]) -> None:
+    async def _exchange(self, connection: AbstractConnection, batch: list[_Asked], *, trusted: bool) -> None:
         """Send a batch, hand out the answers. A broken exchange fails all that is still unanswered."""
         try:
             async with asyncio.timeout(self._timeout):
+                if not trusted:
+                    await self._drop_if_stale(connection)
                 await connection.connect()
-                packed = b"".join(hiredis.pack_command(command) for command, _ in batch)  # type: ignore[arg-type]  # stub: 1 word
-                await connection.send_packed_command(packed, check_health=False)
+                await connection.send_packed_command(b"".join(packed for packed, _ in batch), check_health=False)
                 for _, answer in batch:
                     _settle(answer, await _reply(connection))
-        except (RedisConnectionError, RedisTimeoutError, OSError, TimeoutError) as error:
+        except (RedisError, OSError, TimeoutError) as error:  # a refused handshake too: a lane must never end
             self._trouble = time.monotonic()
             await connection.disconnect(nowait=True)
             for _, answer in batch:

@@ -4,7 +4,7 @@ import asyncio
 import ssl
 import tracemalloc
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_network
 from pathlib import Path
@@ -53,9 +53,8 @@ async def raw_server(
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         server.connections += 1
         try:
-            await answer(reader, writer)
-        except ConnectionError:
-            pass
+            with suppress(ConnectionError):
+                await answer(reader, writer)
         finally:
             writer.close()
 

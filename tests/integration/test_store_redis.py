@@ -10,7 +10,7 @@ from service import metrics
 from service.cli.embedded_redis import EmbeddedRedis
 from service.errors import StoreUnavailable
 from service.store.changes import Changes
-from service.store.redis import Redis
+from service.store.redis import LANES, Redis
 
 
 async def test_commands_of_one_turn_leave_together(redis: Redis) -> None:
@@ -74,3 +74,18 @@ async def test_a_watcher_hears_of_a_change(redis: Redis) -> None:
                 await asyncio.sleep(0.01)
             await asyncio.wait_for(watch.moved(within=60), 5)
         assert not changes._watches
+
+
+async def test_a_word_that_cannot_be_sent_is_its_callers_fault_alone(redis: Redis) -> None:
+    for _ in range(2 * LANES):
+        with pytest.raises((TypeError, UnicodeEncodeError)):
+            await redis.execute("SET", "name", "\ud800")
+    async with asyncio.timeout(2):
+        assert await redis.execute("PING") == b"PONG"
+
+
+async def test_a_server_that_refuses_the_handshake_is_unavailable_each_time(redis_server: EmbeddedRedis) -> None:
+    async with Redis(redis_server.url.removesuffix("/0") + "/9999", timeout=2) as wrong, asyncio.timeout(5):
+        for _ in range(2 * LANES):
+            with pytest.raises(StoreUnavailable):
+                await wrong.execute("PING")
