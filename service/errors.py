@@ -23,6 +23,7 @@ GatewayError
 │   └── EndUserLimited           generations of this end user today
 └── Unavailable             503  try again; nothing was changed
     ├── StoreUnavailable         Redis is away or refuses writes
+    ├── Draining                 an operator lets the gateway run empty
     └── UpstreamUnavailable      fal is away (only where a caller waits for fal: uploads)
 """
 
@@ -188,6 +189,10 @@ class Unavailable(GatewayError):
 
 class StoreUnavailable(Unavailable):
     code = "store_unavailable"
+
+
+class Draining(Unavailable):
+    code = "draining"
 
 
 class UpstreamUnavailable(Unavailable):

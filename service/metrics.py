@@ -24,6 +24,8 @@ UPSTREAM_CALLS = Counter("gateway_upstream_calls", "Calls to fal.", ("operation"
 UPSTREAM_SECONDS = Histogram("gateway_upstream_seconds", "Time of a call to fal.", ("operation",), buckets=_FAST)
 POLL_LATE_SECONDS = Histogram("gateway_poll_late_seconds", "How long after its time a poll was begun.", buckets=_FAST)
 
+DISPATCH_HELD = Counter("gateway_dispatch_held", "Times that fal's answers held dispatch.", ("hold",))
+
 WEBHOOK_ATTEMPTS = Counter("gateway_webhook_attempts", "Webhook attempts.", ("outcome",))
 WEBHOOK_SECONDS = Histogram("gateway_webhook_seconds", "Time of a webhook attempt.", buckets=_FAST)
 
@@ -37,5 +39,10 @@ STORE_BATCH = Histogram(
 # State gauges: read from Redis when /metrics is asked, so they are right with any number of processes.
 DUE = Gauge("gateway_due", "Entries in a due set, waiting or under way.", ("drain",))
 OVERDUE_SECONDS = Gauge("gateway_overdue_seconds", "How long the oldest entry of a due set has been due.", ("drain",))
+DISPATCH_HOLD = Gauge("gateway_dispatch_hold", "1 while dispatch is held: paused, locked or failing.", ("hold",))
+DRAINING = Gauge("gateway_draining", "1 while nothing new is accepted.")
+PAUSED_TENANTS = Gauge("gateway_paused_tenants", "Tenants whose dispatch is paused.")
+UNCONFIRMED = Gauge("gateway_unconfirmed", "Generations whose submit has an unknown outcome.")
+UNCONFIRMED_SECONDS = Gauge("gateway_unconfirmed_seconds", "Age of the oldest of them.")
 SLOTS_USED = Gauge("gateway_slots_used", "Upstream slots taken.")
 SLOTS_ALLOWED = Gauge("gateway_slots_allowed", "Upstream slots there are.")

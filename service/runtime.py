@@ -19,9 +19,11 @@ from service.store.changes import Changes
 from service.store.deliveries import DeliveryStore
 from service.store.due import DueStore
 from service.store.end_users import EndUserStore
+from service.store.gate import GateStore
 from service.store.generations import GenerationStore
 from service.store.health import check
 from service.store.money import MoneyStore
+from service.store.queue import QueueStore
 from service.store.rates import RateLimiter
 from service.store.redis import Redis
 from service.store.sealing import Sealer
@@ -33,8 +35,10 @@ from service.usecases.deliveries import Deliveries
 from service.usecases.dispatch import Dispatch
 from service.usecases.drains import DrainRunner
 from service.usecases.end_users import EndUsers
+from service.usecases.gate import DispatchGate
 from service.usecases.generations import Generations
 from service.usecases.moves import Clock, Moves
+from service.usecases.outlook import Outlook
 from service.usecases.sweeping import Sweeping
 from service.usecases.tenants import Tenants
 from service.usecases.timetable import Timetable
@@ -70,8 +74,11 @@ class Runtime:
     redis: Redis
     limits: RequestLimits
     due: DueStore
+    queue: QueueStore
     generation_store: GenerationStore
     generations: Generations
+    gate: DispatchGate
+    outlook: Outlook
     admission: Admission
     tenants: Tenants
     access: Access
@@ -95,6 +102,13 @@ class Stores:
     def __init__(self, redis: Redis, settings: Settings) -> None:
         self.generations = GenerationStore(redis)
         self.due = DueStore(redis)
+        self.queue = QueueStore(redis)
+        self.gate = GateStore(
+            redis,
+            failures=settings.submit_failures,
+            first_probe=settings.submit_probe,
+            last_probe=settings.submit_probe_longest,
+        )
         self.deliveries = DeliveryStore(redis)
         self.money = MoneyStore(redis)
         self.end_users = EndUserStore(redis)
@@ -147,6 +161,7 @@ async def _open_wires(settings: Settings) -> AsyncIterator[Wires]:
 
 
 def _build(settings: Settings, wires: Wires, stores: Stores, clock: Clock) -> Runtime:
+    gate = DispatchGate(stores.gate, wires.nudger, clock=clock)
     rates, timetable = Rates(settings.rates), Timetable.of(settings)
     moves = Moves(stores.generations, timetable, wires.nudger, clock=clock)
     admission = Admission(
@@ -157,6 +172,9 @@ def _build(settings: Settings, wires: Wires, stores: Stores, clock: Clock) -> Ru
         redis=wires.redis,
         limits=RequestLimits(settings.max_prompt_characters, settings.resolutions, settings.bitrate_modes),
         due=stores.due,
+        queue=stores.queue,
+        gate=gate,
+        outlook=Outlook(stores.queue, stores.gate, slots=settings.upstream_concurrency),
         generation_store=stores.generations,
         admission=admission,
         generations=Generations(
@@ -176,15 +194,22 @@ def _build(settings: Settings, wires: Wires, stores: Stores, clock: Clock) -> Ru
         audit=Audit(stores.money, stores.generations),
         access=Access(stores.tenants, stores.rates, clock=clock),
         storage=wires.storage,
-        drains=_drains(settings, wires, stores, moves, timetable, rates, clock),
+        drains=_drains(settings, wires, stores, moves, gate, timetable, rates, clock),
     )
 
 
 def _drains(
-    settings: Settings, wires: Wires, stores: Stores, moves: Moves, timetable: Timetable, rates: Rates, clock: Clock
+    settings: Settings,
+    wires: Wires,
+    stores: Stores,
+    moves: Moves,
+    gate: DispatchGate,
+    timetable: Timetable,
+    rates: Rates,
+    clock: Clock,
 ) -> dict[Drain, DrainRunner]:
-    dispatch = Dispatch(stores.due, moves, wires.fal, clock=clock, slots=settings.upstream_concurrency)
-    tracking = Tracking(stores.generations, stores.due, moves, wires.fal, timetable, rates=rates, clock=clock)
+    dispatch = Dispatch(stores.queue, moves, wires.fal, gate, clock=clock, slots=settings.upstream_concurrency)
+    tracking = Tracking(stores.generations, stores.due, moves, wires.fal, gate, timetable, rates=rates, clock=clock)
     sweeping = Sweeping(stores.generations, stores.deliveries, stores.due, moves, timetable, clock=clock)
     deliveries = Deliveries(
         stores.deliveries,

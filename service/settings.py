@@ -102,6 +102,19 @@ class Settings(BaseSettings):
     upstream_concurrency: Annotated[
         int, Field(ge=1, description="How many generations fal may have of us at a time.")
     ] = 40
+    submit_failures: Annotated[
+        int, Field(ge=1, description="Submits in a row that may fail before dispatch is held.")
+    ] = 5
+    submit_probe: Annotated[
+        Seconds,
+        Field(
+            gt=timedelta(0),
+            description="Once fal fails or locks the account: wait before one generation tries again; doubles.",
+        ),
+    ] = timedelta(seconds=15)
+    submit_probe_longest: Annotated[
+        Seconds, Field(gt=timedelta(0), description="Longest wait between two such tries.")
+    ] = timedelta(seconds=300)
     queue_expiry: Annotated[
         Seconds,
         Field(gt=timedelta(0), description="How long a generation may wait in our queue unless it says `expires_in`."),

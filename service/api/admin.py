@@ -49,7 +49,7 @@ router = APIRouter(prefix="/admin/v1", tags=["admin"], dependencies=[Depends(ope
 #: Python raises when it is to read a number of more than 4,300 digits.
 _MOST_DIGITS: Final = 9
 _BODY: Final = (400, 401, 413, 415, 422, 503)
-_IF_MATCH: Final = {
+IF_MATCH: Final = {
     "name": "If-Match",
     "in": "header",
     "schema": {"type": "string"},
@@ -71,7 +71,7 @@ async def create_tenant(request: Request) -> Response:
     tenant = await runtime(request).tenants.create(
         wanted.name, wanted.limits.applied_to(Limits()), require_end_user=wanted.require_end_user
     )
-    return _tenant(tenant, None, status=201, secret=True)
+    return tenant_answer(tenant, status=201, secret=True)
 
 
 @router.get("/tenants", summary="List tenants", responses={200: {"model": TenantList}, **problems(401, 422, 503)})
@@ -97,7 +97,7 @@ async def list_tenants(
 )
 async def read_tenant(request: Request, tenant_id: str) -> Response:
     tenant = await runtime(request).tenants.get(tenant_id)
-    return _tenant(tenant, await _month(request, tenant))
+    return tenant_answer(tenant, await _month(request, tenant))
 
 
 @router.patch(
@@ -105,33 +105,23 @@ async def read_tenant(request: Request, tenant_id: str) -> Response:
     summary="Change a tenant",
     description="A budget below what is held and spent already is accepted; `month.over` then says so.",
     responses={200: {"model": TenantView}, **problems(400, 401, 404, 412, 413, 415, 422, 503)},
-    openapi_extra={**body_of(TenantChange), "parameters": [_IF_MATCH]},
+    openapi_extra={**body_of(TenantChange), "parameters": [IF_MATCH]},
 )
 async def change_tenant(request: Request, tenant_id: str) -> Response:
     change = parse(TENANT_CHANGE, await json_body(request))
     _check_webhook(request, None if change.limits is None else change.limits.webhook_url)
-    tenant = await runtime(request).tenants.update(tenant_id, change.applied_to, version=_if_match(request))
-    return _tenant(tenant, await _month(request, tenant))
+    tenant = await runtime(request).tenants.update(tenant_id, change.applied_to, version=if_match(request))
+    return tenant_answer(tenant, await _month(request, tenant))
 
 
 @router.post(
     "/tenants/{tenant_id}/suspend",
-    summary="Refuse a tenant's keys; what it has queued goes on",
+    summary="Refuse a tenant's keys until resumed; what it has queued goes on",
     responses={200: {"model": TenantView}, **problems(401, 404, 412, 422, 503)},
-    openapi_extra={"parameters": [_IF_MATCH]},
+    openapi_extra={"parameters": [IF_MATCH]},
 )
 async def suspend_tenant(request: Request, tenant_id: str) -> Response:
-    return _tenant(await runtime(request).tenants.suspend(tenant_id, suspended=True, version=_if_match(request)), None)
-
-
-@router.post(
-    "/tenants/{tenant_id}/resume",
-    summary="Take a tenant's keys again",
-    responses={200: {"model": TenantView}, **problems(401, 404, 412, 422, 503)},
-    openapi_extra={"parameters": [_IF_MATCH]},
-)
-async def resume_tenant(request: Request, tenant_id: str) -> Response:
-    return _tenant(await runtime(request).tenants.suspend(tenant_id, suspended=False, version=_if_match(request)), None)
+    return tenant_answer(await runtime(request).tenants.suspend(tenant_id, version=if_match(request)))
 
 
 @router.delete(
@@ -238,7 +228,9 @@ async def audit(request: Request) -> Response:
     return json_response(answer)
 
 
-def _tenant(tenant: Tenant, month: MonthView | None, *, status: int = 200, secret: bool = False) -> Response:
+def tenant_answer(
+    tenant: Tenant, month: MonthView | None = None, *, status: int = 200, secret: bool = False
+) -> Response:
     body: Any = tenant_view(tenant, month=month, secret=secret)
     return json_response(body, status=status, headers={"etag": f'"{tenant.version}"'})
 
@@ -250,7 +242,7 @@ async def _month(request: Request, tenant: Tenant) -> MonthView:
     return {"held": usd(standing.held), "spent": usd(standing.spent), "over": over}
 
 
-def _if_match(request: Request) -> int | None:
+def if_match(request: Request) -> int | None:
     tag = request.headers.get("if-match")
     if tag is None or tag == "*":
         return None

@@ -1,5 +1,6 @@
 """``/v1/generations``: create, read, list, cancel."""
 
+import asyncio
 from datetime import UTC, datetime
 from typing import Annotated, Final
 
@@ -58,7 +59,8 @@ async def create(request: Request) -> Response:
     if wait:
         g = await gateway.generations.get_ended(caller, g.id, within=wait)
         headers["preference-applied"] = f"wait={wait}"
-    return json_response(public(g), status=202, headers=headers)
+    queue = await gateway.outlook.of(caller, g, creation.position)
+    return json_response(public(g, queue), status=202, headers=headers)
 
 
 @router.post(
@@ -90,10 +92,12 @@ async def read(
     ] = 0,
 ) -> Response:
     caller = await tenant(request, Scope.READ)
-    generations = runtime(request).generations
+    gateway = runtime(request)
     if wait:
-        return json_response(public(await generations.get_changed(caller, generation_id, within=wait)))
-    return json_response(public(await generations.get(caller, generation_id)))
+        g = await gateway.generations.get_changed(caller, generation_id, within=wait)
+    else:
+        g = await gateway.generations.get(caller, generation_id)
+    return json_response(public(g, await gateway.outlook.of(caller, g)))
 
 
 @router.get(
@@ -111,7 +115,8 @@ async def list_(
     cursor: Annotated[str | None, Query(max_length=100, description="`next_cursor` of the page before.")] = None,
 ) -> Response:
     caller = await tenant(request, Scope.READ)
-    page = await runtime(request).generations.list(
+    gateway = runtime(request)
+    page = await gateway.generations.list(
         caller,
         status=status,
         end_user_id=end_user_id,
@@ -120,9 +125,10 @@ async def list_(
         limit=limit,
         after=None if cursor is None else opened(cursor, ids.GENERATION),
     )
+    queues = await asyncio.gather(*(gateway.outlook.of(caller, g) for g in page.generations))
     answer: GenerationList = {
         "object": "list",
-        "data": [public(g) for g in page.generations],
+        "data": [public(g, queue) for g, queue in zip(page.generations, queues, strict=True)],
         "has_more": page.after is not None,
         "next_cursor": None if page.after is None else sealed(page.after),
     }

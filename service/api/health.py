@@ -1,12 +1,16 @@
 """Liveness, readiness, metrics."""
 
+from typing import Any
+
 from fastapi import APIRouter, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from service import metrics
 from service.api.answers import json_response
 from service.api.dependencies import runtime
+from service.api.dispatching import dispatch_view
 from service.api.schemas import problems
+from service.domain.gate import Hold
 from service.errors import StoreUnavailable, Unavailable
 from service.runtime import Runtime, utc_now
 
@@ -21,13 +25,16 @@ async def healthz() -> Response:
 @router.get(
     "/readyz",
     summary="Ready for traffic",
+    description="A held dispatch is told, and is no reason to take a gateway out: it accepts and answers.",
     responses={200: {"description": "Redis takes writes and keeps them."}, **problems(503)},
 )
 async def readyz(request: Request) -> Response:
-    checks = await runtime(request).readiness()
+    gateway = runtime(request)
+    checks = await gateway.readiness()
     if failing := [text for text in checks.values() if text != "ok"]:
         raise Unavailable("; ".join(failing))
-    return json_response({"status": "ready", "checks": checks})
+    dispatch: Any = dispatch_view(await gateway.gate.read())
+    return json_response({"status": "ready", "checks": checks, "dispatch": dispatch})
 
 
 @router.get("/metrics", summary="Prometheus metrics", responses={200: {"content": {"text/plain": {}}}})
@@ -39,7 +46,9 @@ async def prometheus(request: Request) -> Response:
 async def _read_state(gateway: Runtime) -> None:
     """State gauges come from Redis, so that every process shows the same; without Redis they keep their last value."""
     try:
-        depths, slots = await gateway.due.depths(), await gateway.due.slots_used()
+        depths, slots = await gateway.due.depths(), await gateway.queue.slots_used()
+        gate, count = await gateway.gate.read(), await gateway.queue.unconfirmed_count()
+        unconfirmed = await gateway.queue.unconfirmed(limit=1)
     except StoreUnavailable:
         return
     now = utc_now()
@@ -47,5 +56,12 @@ async def _read_state(gateway: Runtime) -> None:
         late = 0.0 if depth.oldest is None else max(0.0, (now - depth.oldest).total_seconds())
         metrics.DUE.labels(drain).set(depth.entries)
         metrics.OVERDUE_SECONDS.labels(drain).set(late)
+    for hold in Hold:
+        metrics.DISPATCH_HOLD.labels(hold).set(gate.hold is hold)
+    metrics.DRAINING.set(gate.draining)
+    metrics.PAUSED_TENANTS.set(gate.paused_tenants)
+    metrics.UNCONFIRMED.set(count)
+    oldest = min((since for _, since in unconfirmed), default=now)
+    metrics.UNCONFIRMED_SECONDS.set(max(0.0, (now - oldest).total_seconds()))
     metrics.SLOTS_USED.set(slots)
     metrics.SLOTS_ALLOWED.set(gateway.settings.upstream_concurrency)

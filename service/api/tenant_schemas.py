@@ -133,11 +133,17 @@ class MonthView(TypedDict):
     over: bool
 
 
+class PauseView(TypedDict):
+    reason: str
+    since: str
+
+
 class TenantView(TypedDict):
     id: str
     object: Literal["tenant"]
     name: str
     suspended: bool
+    paused: PauseView | None
     require_end_user: bool
     limits: LimitsView
     month: MonthView | None
@@ -177,6 +183,7 @@ def tenant_view(tenant: Tenant, *, month: MonthView | None = None, secret: bool 
         "object": "tenant",
         "name": tenant.name,
         "suspended": tenant.suspended,
+        "paused": _pause(tenant),
         "require_end_user": tenant.require_end_user,
         "limits": limits_view(tenant.limits),
         "month": month,
@@ -184,6 +191,12 @@ def tenant_view(tenant: Tenant, *, month: MonthView | None = None, secret: bool 
         "created_at": rfc3339(tenant.created_at),
         "webhook_secret": tenant.webhook_secret if secret else None,
     }
+
+
+def _pause(tenant: Tenant) -> PauseView | None:
+    if tenant.paused is None:
+        return None
+    return {"reason": tenant.paused.reason, "since": rfc3339(tenant.paused.since)}
 
 
 def limits_view(limits: Limits) -> LimitsView:

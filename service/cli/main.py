@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from service.cli import operators, tenants
+from service.cli import dispatching, operators, tenants
 from service.cli.children import Child, ChildFailed
 from service.cli.embedded_redis import NoRedis
 
@@ -100,6 +100,27 @@ def audit(
 ) -> None:
     """Compare ledger, budgets, holds and slots; print the first differences and exit 1 if there are any."""
     operators.audit(as_json=as_json)
+
+
+@app.command()
+def pause(reason: dispatching.Reason) -> None:
+    """Dispatch nothing until `resume`; what fal has is followed, webhooks go out."""
+    dispatching.pause(reason)
+
+
+@app.command()
+def drain(
+    reason: dispatching.Reason,
+    timeout: Annotated[float, typer.Option(help="Seconds to wait until nothing is left.")] = 600.0,
+) -> None:
+    """Accept nothing new until `resume`, and wait until all that was accepted has ended."""
+    dispatching.drain(reason, timeout)
+
+
+@app.command()
+def resume() -> None:
+    """Accept and dispatch again, whatever held it."""
+    dispatching.resume()
 
 
 @app.command("rotate-secret-key")

@@ -90,13 +90,19 @@ def update_tenant(
 @tenants.command("suspend")
 def suspend_tenant(tenant_id: _TenantId) -> None:
     """Refuse its keys; what it has queued goes on."""
-    show(tenant_view(with_runtime(lambda runtime: runtime.tenants.suspend(tenant_id, suspended=True))))
+    show(tenant_view(with_runtime(lambda runtime: runtime.tenants.suspend(tenant_id))))
 
 
 @tenants.command("resume")
 def resume_tenant(tenant_id: _TenantId) -> None:
-    """Take its keys again."""
-    show(tenant_view(with_runtime(lambda runtime: runtime.tenants.suspend(tenant_id, suspended=False))))
+    """Take its keys and dispatch its generations again."""
+    show(tenant_view(with_runtime(lambda runtime: runtime.tenants.resume(tenant_id))))
+
+
+@tenants.command("pause")
+def pause_tenant(tenant_id: _TenantId, reason: Annotated[str, typer.Option(help="Why.")]) -> None:
+    """Dispatch nothing of it; its keys go on."""
+    show(tenant_view(with_runtime(lambda runtime: runtime.tenants.pause(tenant_id, reason))))
 
 
 @tenants.command("delete")

@@ -13,6 +13,8 @@ from pydantic_core import PydanticCustomError
 
 from service.errors import FieldError, Invalid, Malformed
 
+HIGHEST_PRIORITY: Final = 9
+
 Resolution = Literal["480p", "720p", "1080p", "4k"]
 Duration = Literal["auto", "4", "5", "6", "7", "8", "9", "10", "11", "12", "13", "14", "15"]
 AspectRatio = Literal["auto", "21:9", "16:9", "4:3", "1:1", "3:4", "9:16"]
@@ -149,7 +151,7 @@ class CreateGeneration(VideoInput):
         Field(description="Up to 16 pairs of yours, given back with the generation."),
         AfterValidator(_metadata),
     ] = Field(default_factory=dict)
-    priority: Annotated[int, Field(ge=0, le=9, description="Higher goes first among your own.")] = 0
+    priority: Annotated[int, Field(ge=0, le=HIGHEST_PRIORITY, description="Higher goes first among your own.")] = 0
     max_cost_usd: Annotated[OptionalMoney, Field(description="Refuse (402) if the estimate is above this.")] = None
     expires_in: Annotated[
         int | None,

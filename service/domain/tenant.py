@@ -49,6 +49,14 @@ class Limits:
     """Where events go when a request names no ``webhook_url``."""
 
 
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """An operator holds the dispatch of what a tenant has queued."""
+
+    reason: str
+    since: datetime
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tenant:
     """A company service. The two secrets are sealed wherever they are stored."""
@@ -62,6 +70,7 @@ class Tenant:
     created_at: datetime
     pseudonym_key_version: int = 1
     suspended: bool = False
+    paused: Pause | None = None
     limits: Limits = Limits()
     require_end_user: bool = False
     version: int = 1

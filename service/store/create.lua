@@ -1,16 +1,19 @@
 -- Accept a generation and hold its cost in every scope, or answer with the one its idempotency key already made, or
 -- say what stands against it. All of it or nothing: every check comes before the first write.
 --
+-- USES  fair
 -- KEYS  1 generation  2 idempotency key (unused when ARGV[7] is "")  3 index of the tenant  4 index of the end user
 --       5 due:dispatch  6 due:sweep  7 nudged:dispatch  8, 9, 10 money of the tenant's month, the end user's day, the
---       account's day  11 ledger  12 queued of the tenant  13 the end user  14 usage of the tenant's day
+--       account's day  11 ledger  12 queued of the tenant  13 the end user  14 usage of the tenant's day  15 fair
+--       16 resting  17 present  18 gate
 -- ARGV  1 id  2 record  3 status  4 ms when it may be dispatched  5 ms when it expires  6 fingerprint
 --       7 "1" when there is an idempotency key  8 cost to hold  9, 10, 11 limits of the three scopes ("": none)
 --       12 most generations of the end user a day ("": no limit)  13 most queued ("": no limit)  14 tenant
 --       15 pseudonym  16 end user as the tenant names it ("": none)  17 seconds to keep money, usage and names
---       18 oldest ledger entry to keep
--- RETURNS  {"created", 1 if a nudge is wanted}  {"replayed", its id}  {"mismatch", its id}  {"blocked"}
---          {"over_budget", scope 1 to 3, available}  {"over_count", count}  {"queue_full", queued}
+--       18 oldest ledger entry to keep  19 its rank in the tenant's queue
+-- RETURNS  {"created", 1 if a nudge is wanted, how many of its tenant go before it}  {"replayed", its id}
+--          {"mismatch", its id}  {"draining"}  {"blocked"}  {"over_budget", scope 1 to 3, available}
+--          {"over_count", count}  {"queue_full", queued}
 if ARGV[7] == "1" then
   local bound = redis.call("GET", KEYS[2])
   if bound then
@@ -18,11 +21,14 @@ if ARGV[7] == "1" then
     return {fingerprint == ARGV[6] and "replayed" or "mismatch", id}
   end
 end
+if redis.call("HEXISTS", KEYS[18], "draining") == 1 then
+  return {"draining"}
+end
 if redis.call("HGET", KEYS[13], "blocked") then
   return {"blocked"}
 end
 if ARGV[13] ~= "" then
-  local queued = redis.call("SCARD", KEYS[12])
+  local queued = redis.call("ZCARD", KEYS[12])
   if queued >= tonumber(ARGV[13]) then
     return {"queue_full", queued}
   end
@@ -65,6 +71,7 @@ redis.call("ZADD", KEYS[3], 0, ARGV[1])
 redis.call("ZADD", KEYS[4], 0, ARGV[1])
 redis.call("ZADD", KEYS[5], ARGV[4], ARGV[1])
 redis.call("ZADD", KEYS[6], ARGV[5], ARGV[1])
-redis.call("SADD", KEYS[12], ARGV[1])
+redis.call("ZADD", KEYS[12], ARGV[19], ARGV[1])
+enter(KEYS[15], KEYS[16], KEYS[17], ARGV[14])
 local wanted = redis.call("SET", KEYS[7], 1, "NX", "PX", 1000)
-return {"created", wanted and 1 or 0}
+return {"created", wanted and 1 or 0, redis.call("ZRANK", KEYS[12], ARGV[1])}

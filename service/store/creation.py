@@ -12,6 +12,8 @@ class Created:
     """It is new, and its cost is held in every scope."""
 
     nudges: tuple[Drain, ...] = ()
+    position: int = 0
+    """How many of its tenant go before it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +34,7 @@ class OverBudget:
 class Refused:
     """``count`` is how many there are already: of the end user today, or in the tenant's queue."""
 
-    reason: Literal["blocked", "over_count", "queue_full"]
+    reason: Literal["blocked", "over_count", "queue_full", "draining"]
     count: int = 0
 
 
@@ -41,8 +43,8 @@ Creation = Created | Bound | OverBudget | Refused
 
 def read_creation(reply: Any) -> Creation:
     match reply:
-        case [b"created", nudge]:
-            return Created((Drain.DISPATCH,) if nudge else ())
+        case [b"created", nudge, position]:
+            return Created((Drain.DISPATCH,) if nudge else (), position)
         case [b"replayed" | b"mismatch" as outcome, existing]:
             return Bound(existing.decode(), same=outcome == b"replayed")
         case [b"over_budget", scope, available]:
@@ -51,4 +53,4 @@ def read_creation(reply: Any) -> Creation:
             return Refused("over_count", count)
         case [b"queue_full", count]:
             return Refused("queue_full", count)
-    return Refused("blocked")
+    return Refused("draining" if reply == [b"draining"] else "blocked")

@@ -11,7 +11,6 @@ from service.store import keys
 from service.store.redis import Redis, Script
 
 _CLAIM: Final = Script("claim")
-_CLAIM_SLOT: Final = Script("claim_slot")
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,10 +21,11 @@ class Claimed:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What was taken, and how many entries the due set has in all."""
+    """What was taken, and how many entries the due set has in all; ``more``: another claim may find something."""
 
     taken: list[Claimed]
     waiting: int
+    more: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,24 +50,9 @@ class DueStore:
         )
         return _claim(reply)
 
-    async def claim_with_slot(self, *, now: datetime, most: int, lease: timedelta, slots: int) -> Claim:
-        """Take queued generations, each with an upstream slot of its own."""
-        reply = await self._redis.run(
-            _CLAIM_SLOT,
-            [keys.due(Drain.DISPATCH), keys.nudged(Drain.DISPATCH), keys.SLOTS, keys.CLAIMED],
-            ids.milliseconds(now),
-            most,
-            ids.milliseconds(now + lease),
-            slots,
-        )
-        return _claim(reply)
-
     async def drop(self, drain: Drain, name: str) -> None:
         """For an entry whose record is gone."""
         await self._redis.execute("ZREM", keys.due(drain), name)
-
-    async def slots_used(self) -> int:
-        return int(await self._redis.execute("SCARD", keys.SLOTS))
 
     async def depths(self) -> dict[Drain, Depth]:
         replies = await self._redis.gather(
@@ -83,8 +68,12 @@ class DueStore:
 
 def _claim(reply: Sequence[bytes]) -> Claim:
     waiting, *pairs = reply
-    taken = [
+    return Claim(claimed(pairs), int(waiting))
+
+
+def claimed(pairs: Sequence[bytes]) -> list[Claimed]:
+    """Of ``[id, ms it was due, id, ms, ...]``."""
+    return [
         Claimed(name.decode(), ids.from_milliseconds(int(float(score))))
         for name, score in zip(pairs[::2], pairs[1::2], strict=True)
     ]
-    return Claim(taken, int(waiting))

@@ -11,6 +11,7 @@ from service.domain import ids
 from service.domain.drain import Drain
 from service.domain.generation import Due, Generation, Status
 from service.domain.money import Budgets, day, month
+from service.domain.request import HIGHEST_PRIORITY
 from service.domain.webhook import Delivery
 from service.store import deliveries, keys
 from service.store.creation import Creation, read_creation
@@ -23,6 +24,9 @@ _PURGE: Final = Script("purge")
 _RECORD: Final = TypeAdapter(Generation)
 
 UNLIMITED: Final = Budgets()
+
+_FAIR_KEYS: Final = (keys.FAIR, keys.RESTING, keys.PRESENT)
+_MILLISECOND_BITS: Final = 42  # until the year 2109
 
 #: Entries of an index one listing looks at before it answers with what it has and a cursor.
 LOOKED_AT: Final = 500
@@ -79,6 +83,8 @@ class GenerationStore:
                 keys.queued_of_tenant(g.tenant_id),
                 keys.end_user(g.tenant_id, g.end_user),
                 keys.usage(g.tenant_id, today),
+                *_FAIR_KEYS,
+                keys.GATE,
             ],
             g.id,
             dump(g),
@@ -98,6 +104,7 @@ class GenerationStore:
             g.end_user_id or "",
             keys.KEPT_SECONDS,
             ids.milliseconds(g.created_at) - keys.KEPT_SECONDS * 1000,
+            _rank(g),
         )
         return read_creation(reply)
 
@@ -105,8 +112,11 @@ class GenerationStore:
         record = await self._redis.execute("HGET", keys.generation(generation_id), "d")
         return None if record is None else load(record)
 
-    async def save(self, generation: Generation, due: Due) -> Moved:
-        """Write a move that leaves it alive, if it still is the version it was made from."""
+    async def save(self, generation: Generation, due: Due, *, why: str = "") -> Moved:
+        """Write a move that leaves it alive, if it still is the version it was made from.
+
+        ``why``: an operator's reason, for the ledger.
+        """
         g = replace(generation, version=generation.version + 1)
         won, nudge = await self._redis.run(
             _SAVE,
@@ -119,6 +129,12 @@ class GenerationStore:
                 keys.nudged(Drain.DISPATCH),
                 keys.CLAIMED,
                 keys.queued_of_tenant(g.tenant_id),
+                keys.slots_of_tenant(g.tenant_id),
+                *_FAIR_KEYS,
+                keys.DELAYED,
+                keys.UNCONFIRMED,
+                keys.SUBMITTED,
+                keys.LEDGER,
             ],
             g.id,
             generation.version,
@@ -129,10 +145,18 @@ class GenerationStore:
             _score(due.poll),
             _score(due.sweep),
             keys.CHANGES,
+            g.tenant_id,
+            _rank(g),
+            g.request_id if g.status is Status.SUBMITTED and g.request_id else "",
+            _score(g.submitted_at),
+            why,
+            g.end_user,
         )
         return Moved(bool(won), g, (Drain.DISPATCH,) if nudge else ())
 
-    async def finish(self, generation: Generation, due: Due, events: Sequence[Delivery], *, now: datetime) -> Moved:
+    async def finish(
+        self, generation: Generation, due: Due, events: Sequence[Delivery], *, now: datetime, why: str = ""
+    ) -> Moved:
         """Write the last move together with what it settles and the deliveries it causes."""
         g = replace(generation, version=generation.version + 1)
         created_on = day(g.created_at)  # money stays in the windows it was held in, however late it is settled
@@ -154,6 +178,11 @@ class GenerationStore:
                 keys.end_user(g.tenant_id, g.end_user),
                 keys.usage(g.tenant_id, created_on),
                 keys.usage_of_end_users(g.tenant_id, created_on),
+                keys.slots_of_tenant(g.tenant_id),
+                *_FAIR_KEYS,
+                keys.DELAYED,
+                keys.UNCONFIRMED,
+                keys.PACE,
                 *(keys.delivery(delivery.id) for delivery in events),
             ],
             g.id,
@@ -170,6 +199,8 @@ class GenerationStore:
             g.status if g.error is None else f"{g.status}:{g.error.code}",
             "1" if g.error is not None and g.error.code == "content_policy" else "",
             keys.KEPT_SECONDS,
+            _time_at_fal(g),
+            why,
             *(part for delivery in events for part in (delivery.id, deliveries.dump(delivery))),
         )
         wanted = ((Drain.DISPATCH, dispatch), (Drain.DELIVER, deliver))
@@ -224,6 +255,17 @@ class GenerationStore:
             g.version,
         )
         return bool(forgotten)
+
+
+def _rank(g: Generation) -> int:
+    """Its place in its tenant's queue: by priority, then by age. A number that a double holds exactly."""
+    return (HIGHEST_PRIORITY - g.priority << _MILLISECOND_BITS) + ids.milliseconds(g.created_at)
+
+
+def _time_at_fal(g: Generation) -> int | str:
+    if g.submitted_at is None or g.finished_at is None or g.request_id is None:
+        return ""
+    return max(0, ids.milliseconds(g.finished_at) - ids.milliseconds(g.submitted_at))
 
 
 def _money_keys(g: Generation) -> tuple[str, str, str]:

@@ -8,7 +8,17 @@ key                                            type    lives          meaning
 {sg}:tenant:<t>:end_user:<p>:generations       zset    until purged   the same, of one end user (by pseudonym)
 {sg}:idempotency:<t>:<sha256 of the key>       string  until purged   "<generation id> <fingerprint>"
 {sg}:due:<drain>                               zset    -              what waits for a drain; score = ms when due
-{sg}:tenant:<t>:queued                         set     -              its generations that wait to be dispatched
+{sg}:tenant:<t>:queued                         zset    -              its generations in the queue, by rank
+{sg}:tenant:<t>:slots                          set     -              its generations that take up an upstream slot
+{sg}:delayed                                   zset    -              queued, but not before; score = ms when
+{sg}:fair                                      zset    -              tenants with work to dispatch, by virtual time
+{sg}:resting                                   zset    -              tenants without, while theirs is ahead
+{sg}:present                                   string  -              virtual time of the tenant served last
+{sg}:gate                                      hash    -              why dispatch is held; failed submits in a row
+{sg}:paused                                    set     -              tenants whose dispatch is paused
+{sg}:unconfirmed                               zset    -              unconfirmed generations; score = ms of submit
+{sg}:submitted                                 zset    days           fal's request ids that are ours; ms of submit
+{sg}:pace                                      list    -              ms at fal of the last 100 that ended
 {sg}:tenant:<t>:end_user:<p>                   hash    400 days       id as the tenant names it, refusals, blocked
 {sg}:money:tenant:<t>:<month>                  hash    400 days       held, spent (micro-USD), count
 {sg}:money:end_user:<t>:<p>:<day>              hash    400 days       the same, of an end user's day
@@ -44,6 +54,15 @@ SLOTS: Final = f"{TAG}slots"
 LEDGER: Final = f"{TAG}ledger"
 MONEY: Final = f"{TAG}money:*"
 CLAIMED: Final = f"{TAG}claimed"
+DELAYED: Final = f"{TAG}delayed"
+FAIR: Final = f"{TAG}fair"
+RESTING: Final = f"{TAG}resting"
+PRESENT: Final = f"{TAG}present"
+GATE: Final = f"{TAG}gate"
+PAUSED: Final = f"{TAG}paused"
+UNCONFIRMED: Final = f"{TAG}unconfirmed"
+SUBMITTED: Final = f"{TAG}submitted"
+PACE: Final = f"{TAG}pace"
 TENANTS: Final = f"{TAG}tenants"
 PROBE: Final = f"{TAG}probe"
 CHANGES: Final = f"{TAG}changes"
@@ -92,6 +111,10 @@ def api_key(key_id: str) -> str:
 
 def queued_of_tenant(tenant_id: str) -> str:
     return f"{TAG}tenant:{tenant_id}:queued"
+
+
+def slots_of_tenant(tenant_id: str) -> str:
+    return f"{TAG}tenant:{tenant_id}:slots"
 
 
 def end_user(tenant_id: str, pseudonym: str) -> str:

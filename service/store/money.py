@@ -79,9 +79,13 @@ class MoneyStore:
 
     async def windows(self) -> AsyncIterator[str]:
         """Keys of every window there is. Walks the keyspace: for the audit alone."""
+        async for name in self._keys(keys.MONEY):
+            yield name
+
+    async def _keys(self, pattern: str) -> AsyncIterator[str]:
         cursor = b"0"
         while True:
-            cursor, found = await self._redis.execute("SCAN", cursor, "MATCH", keys.MONEY, "COUNT", _PAGE)
+            cursor, found = await self._redis.execute("SCAN", cursor, "MATCH", pattern, "COUNT", _PAGE)
             for name in found:
                 yield name.decode()
             if cursor == b"0":
@@ -89,6 +93,12 @@ class MoneyStore:
 
     async def slots(self) -> set[str]:
         return {name.decode() for name in await self._redis.execute("SMEMBERS", keys.SLOTS)}
+
+    async def tenant_slots(self) -> AsyncIterator[str]:
+        """Generations in the slot set of any tenant. Walks the keyspace: for the audit alone."""
+        async for key in self._keys(keys.slots_of_tenant("*")):
+            for name in await self._redis.execute("SMEMBERS", key):
+                yield name.decode()
 
     async def claimed(self) -> set[str]:
         return {name.decode() for name in await self._redis.execute("ZRANGE", keys.CLAIMED, 0, -1)}

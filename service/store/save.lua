@@ -1,9 +1,13 @@
--- Write a move that is not the last one, if nobody moved first; state, slot and due sets change together.
+-- Write a move that is not the last one, if nobody moved first; state, slots, queue and due sets change together.
 --
+-- USES  fair
 -- KEYS  1 generation  2 slots  3 due:dispatch  4 due:poll  5 due:sweep  6 nudged:dispatch  7 claimed  8 queued of the
---       tenant
+--       tenant  9 slots of the tenant  10 fair  11 resting  12 present  13 delayed  14 unconfirmed  15 submitted
+--       16 ledger
 -- ARGV  1 id  2 version this move was made from  3 record  4 status  5 "1" while it holds a slot
---       6, 7, 8 ms when due for dispatch, poll, sweep ("" where it waits for nothing)  9 channel of changes
+--       6, 7, 8 ms when due for dispatch, poll, sweep ("" where it waits for nothing)  9 channel of changes  10 tenant
+--       11 its rank in the tenant's queue  12 fal's request id ("" before there is one)  13 ms of its submit ("": none)
+--       14 reason for the ledger ("": none)  15 pseudonym
 -- RETURNS  {1, 1 if dispatch wants a nudge} when it was in time, {0, 0} when it lost
 if redis.call("HGET", KEYS[1], "v") ~= ARGV[2] then
   return {0, 0}
@@ -17,12 +21,33 @@ for n = 3, 5 do
   end
 end
 redis.call("ZREM", KEYS[7], ARGV[1])
-redis.call(ARGV[6] == "" and "SREM" or "SADD", KEYS[8], ARGV[1])
+if ARGV[6] == "" then
+  redis.call("ZREM", KEYS[8], ARGV[1])
+  redis.call("ZREM", KEYS[13], ARGV[1])
+else -- back in the queue, but not before its time: the next dispatch decision after that puts it in its place
+  redis.call("HSET", KEYS[1], "t", ARGV[10], "q", ARGV[11])
+  redis.call("ZADD", KEYS[8], WAITING + ARGV[11], ARGV[1])
+  redis.call("ZADD", KEYS[13], ARGV[6], ARGV[1])
+end
+if ARGV[4] == "unconfirmed" then
+  redis.call("ZADD", KEYS[14], ARGV[13], ARGV[1])
+else
+  redis.call("ZREM", KEYS[14], ARGV[1])
+end
+if ARGV[12] ~= "" then
+  redis.call("ZADD", KEYS[15], "NX", ARGV[13], ARGV[12])
+end
+if ARGV[14] ~= "" then
+  redis.call("XADD", KEYS[16], "*", "k", "resolve", "g", ARGV[1], "t", ARGV[10], "u", ARGV[15], "h", 0, "why", ARGV[14])
+end
 local freed = 0
 if ARGV[5] == "1" then
   redis.call("SADD", KEYS[2], ARGV[1])
+  redis.call("SADD", KEYS[9], ARGV[1])
 else
   freed = redis.call("SREM", KEYS[2], ARGV[1])
+  redis.call("SREM", KEYS[9], ARGV[1])
+  enter(KEYS[10], KEYS[11], KEYS[12], ARGV[10])
 end
 redis.call("PUBLISH", ARGV[9], ARGV[1])
 local wanted = freed == 1 and redis.call("ZCARD", KEYS[3]) > 0 and redis.call("SET", KEYS[6], 1, "NX", "PX", 1000)

@@ -12,6 +12,8 @@ from service.store.sealing import Sealer
 
 _INSERT: Final = Script("insert")
 _UPDATE: Final = Script("update")
+_UPDATE_TENANT: Final = Script("update_tenant")
+_DELETE_TENANT: Final = Script("delete_tenant")
 _PAGE: Final = 200
 _TENANT: Final = TypeAdapter(Tenant)
 _API_KEY: Final = TypeAdapter(ApiKey)
@@ -51,7 +53,21 @@ class TenantStore:
     async def update(self, tenant: Tenant) -> Tenant | None:
         """Replace what is still the version this was made from; None when somebody else was first."""
         after = replace(tenant, version=tenant.version + 1)
-        won = await self._redis.run(_UPDATE, [keys.tenant(tenant.id)], tenant.version, self._dump(after))
+        won = await self._redis.run(
+            _UPDATE_TENANT,
+            [
+                keys.tenant(tenant.id),
+                keys.FAIR,
+                keys.RESTING,
+                keys.PRESENT,
+                keys.PAUSED,
+                keys.queued_of_tenant(tenant.id),
+            ],
+            tenant.version,
+            self._dump(after),
+            tenant.id,
+            "1" if after.paused is not None else "",
+        )
         return after if won else None
 
     async def update_key(self, key: ApiKey) -> ApiKey | None:
@@ -59,12 +75,30 @@ class TenantStore:
         won = await self._redis.run(_UPDATE, [keys.api_key(key.id)], key.version, _API_KEY.dump_json(after))
         return after if won else None
 
-    async def delete(self, tenant: Tenant) -> None:
-        """The tenant and its keys; what its generations left goes with their retention."""
+    async def delete(self, tenant: Tenant) -> int:
+        """The tenant and its keys; what its generations left goes with their retention.
+
+        Answers how many of its generations have not ended; unless that is 0, nothing was deleted.
+        """
         index = keys.api_keys_of_tenant(tenant.id)
         own = [name.decode() for name in await self._redis.execute("ZRANGE", index, 0, -1)]
         names = [name for key_id in own for name in (keys.api_key(key_id), keys.api_key_used(key_id))]
-        await self._redis.gather((("DEL", keys.tenant(tenant.id), index, *names), ("ZREM", keys.TENANTS, tenant.id)))
+        busy = await self._redis.run(
+            _DELETE_TENANT,
+            [
+                keys.tenant(tenant.id),
+                index,
+                keys.TENANTS,
+                keys.queued_of_tenant(tenant.id),
+                keys.slots_of_tenant(tenant.id),
+                keys.FAIR,
+                keys.RESTING,
+                keys.PAUSED,
+                *names,
+            ],
+            tenant.id,
+        )
+        return int(busy)
 
     async def load(self, tenant_id: str) -> Tenant | None:
         record = await self._redis.execute("GET", keys.tenant(tenant_id))
@@ -116,14 +150,6 @@ class TenantStore:
     async def last_uses(self, key_ids: list[str]) -> dict[str, str | None]:
         moments = await self._redis.gather(("GET", keys.api_key_used(name)) for name in key_ids)
         return {name: None if m is None else m.decode() for name, m in zip(key_ids, moments, strict=True)}
-
-    async def in_flight(self, tenant_id: str) -> int:
-        """Its generations that have not ended: those in its queue, and those among all that hold a slot."""
-        queued = int(await self._redis.execute("SCARD", keys.queued_of_tenant(tenant_id)))
-        holding = [name.decode() for name in await self._redis.execute("SMEMBERS", keys.SLOTS)]
-        own = await self._redis.gather(("ZSCORE", keys.generations_of_tenant(tenant_id), name) for name in holding)
-        claimed = await self._redis.gather(("SISMEMBER", keys.queued_of_tenant(tenant_id), name) for name in holding)
-        return queued + sum(o is not None and not c for o, c in zip(own, claimed, strict=True))
 
     async def reseal(self) -> int:
         """Seal every tenant's secrets with the first key again; how many there are."""

@@ -11,6 +11,7 @@ from service.domain.tenant import Tenant
 from service.domain.view import rfc3339
 from service.errors import (
     CostRefused,
+    Draining,
     EndUserBlocked,
     EndUserLimited,
     FieldError,
@@ -114,6 +115,8 @@ def refused(refusal: creation.OverBudget | creation.Refused, g: Generation, budg
         case creation.Refused("queue_full", count):
             text = f"{count} generations of this tenant are waiting, as many as may."
             return QueueFull(text, retry_after=_QUEUE_PAUSE)
+        case creation.Refused("draining"):
+            return Draining("The gateway accepts nothing new for now.", retry_after=_QUEUE_PAUSE)
     return EndUserBlocked("This end user is blocked.")
 
 

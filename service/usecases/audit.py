@@ -55,6 +55,7 @@ class Audit:
         differences += await self._holds(open_holds)
         slots = await self._money.slots()
         differences += await self._slots(slots, await self._money.claimed(), open_holds)
+        differences += await self._tenant_slots(slots)
         return Findings(len(expected), entries, len(slots), differences)
 
     async def _windows(self, expected: dict[str, list[int]]) -> list[Difference]:
@@ -90,6 +91,16 @@ class Audit:
                     Difference(f"slot of {generation_id} ({status})", "a slot" if owed else "no slot", found)
                 )
         return differences
+
+    async def _tenant_slots(self, slots: set[str]) -> list[Difference]:
+        """Each slot of the account is one of its tenant, and no tenant has one besides."""
+        of_tenants = {name async for name in self._money.tenant_slots()}
+        return [
+            Difference(
+                f"slot of {name} at its tenant", *(("a slot", "no slot") if name in slots else ("no slot", "a slot"))
+            )
+            for name in sorted(slots ^ of_tenants)
+        ]
 
 
 def _book(entry: Entry, expected: defaultdict[str, list[int]], open_holds: dict[str, int]) -> None:

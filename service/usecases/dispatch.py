@@ -4,41 +4,66 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from service import log, metrics
-from service.domain.generation import Generation, Status
+from service.domain.generation import Failure, Generation, Status
+from service.errors import StoreUnavailable
 from service.fal.client import FalClient
 from service.fal.messages import submit_outcome
 from service.fal.outcomes import Accepted, Locked, NotTaken, Rejected, SubmitOutcome, Unknown
-from service.store.due import Claim, Claimed, DueStore
+from service.store.due import Claim, Claimed
+from service.store.queue import QueueStore
+from service.usecases.gate import DispatchGate
 from service.usecases.moves import Clock, Moves
 
 #: Covers the steps from the claim to the written intent; a worker that dies in between costs this much delay.
 LEASE: Final = timedelta(seconds=15)
 
+#: A process that was stopped for longer between intent and POST does not send: its intent is soon given up as lost.
+_HESITATION: Final = timedelta(seconds=10)
+
+_NEVER_SENT: Final = Failure("submission_unconfirmed", "It was never sent to the upstream.", retryable=True)
+
 
 class Dispatch:
-    def __init__(self, due: DueStore, moves: Moves, fal: FalClient, *, clock: Clock, slots: int) -> None:
-        self._due = due
+    def __init__(
+        self, queue: QueueStore, moves: Moves, fal: FalClient, gate: DispatchGate, *, clock: Clock, slots: int
+    ) -> None:
+        self._queue = queue
         self._moves = moves
         self._fal = fal
+        self._gate = gate
         self._clock = clock
         self._slots = slots
         self._log = log.get(__name__)
 
     async def claim(self, most: int) -> Claim:
-        return await self._due.claim_with_slot(now=self._clock(), most=most, lease=LEASE, slots=self._slots)
+        return await self._queue.claim(now=self._clock(), most=most, lease=LEASE, slots=self._slots)
 
     async def submit(self, item: Claimed) -> None:
         """Intent, POST, outcome. Between the first and the last, only this coroutine knows what happened."""
-        g = await self._moves.apply(item.id, self._intent)
+        meant_at = self._clock()
+        g = await self._intend(item.id, meant_at)
         if g is None:
             return  # ended meanwhile, or in another worker's hands: whoever moved it has set what it waits for
-        metrics.SECONDS_TO_SUBMIT.observe((self._clock() - g.created_at).total_seconds())
+        if self._clock() - meant_at > _HESITATION:
+            await self._moves.apply_surely(g.id, lambda current: unsent(current, self._clock()))
+            return
+        metrics.SECONDS_TO_SUBMIT.observe((meant_at - g.created_at).total_seconds())
         outcome = submit_outcome(await self._fal.submit(arguments(g)))
         self._tell(g, outcome)
         await self._moves.apply_surely(g.id, lambda current: settled(current, outcome, self._clock()))
+        await self._gate.note(outcome)
 
-    def _intent(self, g: Generation) -> Generation | None:
-        return g.submitting(self._clock()) if g.status is Status.QUEUED else None
+    async def _intend(self, generation_id: str, now: datetime) -> Generation | None:
+        """Write down that it is about to be sent; None: it shall not be, or nobody knows whether that was written."""
+        try:
+            return await self._moves.apply(
+                generation_id, lambda g: g.submitting(now) if g.status is Status.QUEUED else None
+            )
+        except StoreUnavailable:
+            await self._moves.apply_surely(
+                generation_id, lambda g: unsent(g, self._clock()) if g.submitted_at == now else None
+            )
+            return None
 
     def _tell(self, g: Generation, outcome: SubmitOutcome) -> None:
         match outcome:
@@ -53,6 +78,16 @@ class Dispatch:
                 self._log.info("fal refused it", generation_id=g.id, code=failure.code)
 
 
+def unsent(g: Generation, now: datetime) -> Generation | None:
+    """What becomes of an intent that was written and never acted upon."""
+    match g.status:
+        case Status.SUBMITTING:
+            return g.requeued() if g.cancel_requested_at is None else g.requeued().canceled(0, now)
+        case Status.UNCONFIRMED:  # given up as lost meanwhile
+            return g.failed(_NEVER_SENT, 0, now)
+    return None
+
+
 def settled(g: Generation, outcome: SubmitOutcome, now: datetime) -> Generation | None:
     """What the outcome of its submit makes of a generation; None where the record has gone on without it."""
     match outcome:
@@ -61,7 +96,7 @@ def settled(g: Generation, outcome: SubmitOutcome, now: datetime) -> Generation 
         case _ if g.status is not Status.SUBMITTING:
             return None
         case NotTaken() | Locked():
-            return g.requeued() if g.cancel_requested_at is None else g.requeued().canceled(0, now)
+            return unsent(g, now)
         case Rejected(failure):
             return g.failed(failure, 0, now)
         case Unknown():

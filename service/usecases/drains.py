@@ -47,11 +47,12 @@ class DrainRunner:
         try:
             while self._again and (room := self._room()) > 0:
                 self._again = False
-                taken = (await self._claim(room)).taken
+                claim = await self._claim(room)
+                taken = claim.taken
                 metrics.DRAINED.labels(self.drain).inc(len(taken))
                 for item in taken:
                     self._start(item)
-                if len(taken) == room:
+                if claim.more or len(taken) == room:
                     self._again = True
         finally:
             self._claiming = False

@@ -28,6 +28,8 @@ _LOOK_SECONDS: Final = 2.0
 class Creation:
     generation: Generation
     replayed: bool
+    position: int | None = None
+    """How many of its tenant go before it, where that is known."""
 
 
 class Generations:
@@ -74,11 +76,11 @@ class Generations:
             most_queued=tenant.limits.queued_generations,
         )
         match answer:
-            case creation.Created(nudges):
+            case creation.Created(nudges, position):
                 for drain in nudges:
                     self._nudger.nudge(drain)
                 metrics.CREATED.labels(tenant.id).inc()
-                return Creation(g, replayed=False)
+                return Creation(g, replayed=False, position=position)
             case creation.Bound(existing, same):
                 return await self._replay(tenant, existing, same_payload=same)
             case refusal:

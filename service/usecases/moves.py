@@ -35,14 +35,17 @@ class Moves:
         self._clock = clock
         self._log = log.get(__name__)
 
-    async def apply(self, generation_id: str, verb: Verb) -> Generation | None:
-        """Make this move from whatever state it is in; None: it is gone, or the verb had nothing to do."""
+    async def apply(self, generation_id: str, verb: Verb, *, why: str = "") -> Generation | None:
+        """Make this move from whatever state it is in; None: it is gone, or the verb had nothing to do.
+
+        ``why``: an operator's reason; it goes into the ledger.
+        """
         for _ in range(_RACES):
             before = await self._generations.load(generation_id)
             after = None if before is None else verb(before)
             if after is None:
                 return None
-            if written := await self.write(after):
+            if written := await self.write(after, why=why):
                 return written
         raise AssertionError(f"{generation_id}: lost {_RACES} races in a row")
 
@@ -57,10 +60,10 @@ class Moves:
                     raise
                 await asyncio.sleep(_STORE_PAUSE)
 
-    async def write(self, after: Generation) -> Generation | None:
+    async def write(self, after: Generation, *, why: str = "") -> Generation | None:
         """Write a move made from the version it was read at; None when somebody else moved first."""
         now = self._clock()
-        moved = await (self._finish(after, now) if after.is_terminal else self._save(after, now))
+        moved = await (self._finish(after, now, why) if after.is_terminal else self._save(after, now, why))
         if not moved.won:
             metrics.LOST_RACES.labels("finish" if after.is_terminal else "save").inc()
             return None
@@ -69,18 +72,18 @@ class Moves:
         self._tell(moved.generation)
         return moved.generation
 
-    async def _save(self, after: Generation, now: datetime) -> Moved:
+    async def _save(self, after: Generation, now: datetime, why: str) -> Moved:
         due = self._timetable.due(after, now)
-        moved = await self._generations.save(after, due)
+        moved = await self._generations.save(after, due, why=why)
         if due.poll is not None and due.poll <= now:
             self._nudger.nudge(Drain.POLL)
         return moved
 
-    async def _finish(self, after: Generation, now: datetime) -> Moved:
+    async def _finish(self, after: Generation, now: datetime, why: str) -> Moved:
         due = self._timetable.due(after, now)
         events = deliveries_of(after, now)
         after = replace(after, deliveries=tuple(event.id for event in events))
-        return await self._generations.finish(after, due, events, now=now)
+        return await self._generations.finish(after, due, events, now=now, why=why)
 
     def _tell(self, g: Generation) -> None:
         self._log.info("generation moved", generation_id=g.id, tenant=g.tenant_id, status=g.status, version=g.version)

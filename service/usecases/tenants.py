@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from service.domain import ids
-from service.domain.tenant import ApiKey, Limits, Scope, Tenant, hash_secret, is_key_id, new_key_text
+from service.domain.tenant import ApiKey, Limits, Pause, Scope, Tenant, hash_secret, is_key_id, new_key_text
 from service.domain.view import rfc3339
 from service.domain.webhook import new_secret
 from service.errors import Conflict, NotFound, PreconditionFailed, TenantBusy
@@ -70,9 +70,22 @@ class Tenants:
                 return after
         raise PreconditionFailed("The tenant is being changed by others; try again.")
 
-    async def suspend(self, tenant_id: str, *, suspended: bool, version: int | None = None) -> Tenant:
+    async def suspend(self, tenant_id: str, *, version: int | None = None) -> Tenant:
         """A suspended tenant's keys are refused; what it has queued goes on."""
-        return await self.update(tenant_id, lambda tenant: replace(tenant, suspended=suspended), version=version)
+        return await self.update(tenant_id, lambda tenant: replace(tenant, suspended=True), version=version)
+
+    async def pause(self, tenant_id: str, reason: str, *, version: int | None = None) -> Tenant:
+        """A paused tenant's keys go on; what it has queued waits. Pausing twice keeps the first reason."""
+        pause = Pause(reason, self._clock())
+        return await self.update(
+            tenant_id, lambda tenant: replace(tenant, paused=tenant.paused or pause), version=version
+        )
+
+    async def resume(self, tenant_id: str, *, version: int | None = None) -> Tenant:
+        """Neither suspended nor paused."""
+        return await self.update(
+            tenant_id, lambda tenant: replace(tenant, suspended=False, paused=None), version=version
+        )
 
     async def delete(self, tenant_id: str, *, drain: bool) -> None:
         """Forget a tenant without work in flight.
@@ -81,11 +94,10 @@ class Tenants:
             TenantBusy: it has some. With ``drain`` it is suspended, so that asking again will succeed in time.
 
         """
-        tenant = await self.suspend(tenant_id, suspended=True) if drain else await self.get(tenant_id)
-        if count := await self._store.in_flight(tenant.id):
+        tenant = await self.suspend(tenant_id) if drain else await self.get(tenant_id)
+        if count := await self._store.delete(tenant):
             hint = "it is suspended; delete it again when they have ended" if drain else "suspend or drain it first"
             raise TenantBusy(f"{count} of its generations have not ended: {hint}.", in_flight=count)
-        await self._store.delete(tenant)
 
     async def reseal(self) -> int:
         """Seal every tenant's secrets with the first secret key; how many tenants there are."""

@@ -13,6 +13,7 @@ from service.fal.messages import cancel_outcome, result_outcome, status_outcome
 from service.fal.outcomes import Canceled, Completed, Failed, ResultOutcome, Running, Succeeded, Trouble, Waiting
 from service.store.due import Claim, Claimed, DueStore
 from service.store.generations import GenerationStore
+from service.usecases.gate import DispatchGate
 from service.usecases.moves import Clock, Moves
 from service.usecases.timetable import Timetable
 
@@ -27,6 +28,7 @@ class Tracking:
         due: DueStore,
         moves: Moves,
         fal: FalClient,
+        gate: DispatchGate,
         timetable: Timetable,
         *,
         rates: Rates,
@@ -36,6 +38,7 @@ class Tracking:
         self._due = due
         self._moves = moves
         self._fal = fal
+        self._gate = gate
         self._timetable = timetable
         self._rates = rates
         self._clock = clock
@@ -55,6 +58,8 @@ class Tracking:
         if g.cancel_requested_at is not None and g.cancel_sent_at is None:
             await self._pass_on_cancel(g, g.request_id)
         outcome = status_outcome(await self._fal.status(g.request_id))
+        if isinstance(outcome, Trouble) and outcome.locked:
+            await self._gate.locked(outcome.reason)
         if isinstance(outcome, Completed):
             await self._end(g, g.request_id, outcome.logs)
         else:

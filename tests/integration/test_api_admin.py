@@ -35,7 +35,7 @@ async def test_a_tenant_and_its_key_open_the_api(app: FastAPI, operator: httpx.A
 async def test_a_new_tenant(operator: httpx.AsyncClient) -> None:
     tenant = await created(operator, "  Shop  ")
 
-    members = "id object name suspended require_end_user limits month version created_at webhook_secret"
+    members = "id object name suspended paused require_end_user limits month version created_at webhook_secret"
     assert list(tenant) == members.split()
     assert ids.is_id(ids.TENANT, tenant["id"])
     assert (tenant["name"], tenant["suspended"]) == ("Shop", False)

@@ -185,7 +185,8 @@ async def test_whatever_was_accepted_can_be_read_back(
     created = [answer.json() for answer in answers if answer.status_code == 202]
 
     for generation in created:
-        assert (await api.get(f"/v1/generations/{generation['id']}")).json() == generation
+        found = (await api.get(f"/v1/generations/{generation['id']}")).json()
+        assert {**found, "queue": None} == {**generation, "queue": None}, "others may have come before it since"
         assert await runtime.generation_store.load(generation["id"]) is not None
     assert {answer.status_code for answer in answers} <= {202, 400, 402, 413, 422}
 

@@ -242,7 +242,7 @@ async def test_prefer_wait_holds_the_create_until_the_end(
 ) -> None:
     async def work() -> None:
         await asyncio.sleep(0.1)
-        claimed = (await runtime.due.claim_with_slot(**_a_claim(clock))).taken
+        claimed = (await runtime.queue.claim(**_a_claim(clock))).taken
         await move(runtime, claimed[0].id, "submitting", "submitted", "started", "succeeded")
 
     async with asyncio.timeout(1.5):

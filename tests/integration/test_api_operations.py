@@ -26,7 +26,9 @@ async def test_ready(anonymous: httpx.AsyncClient) -> None:
     answer = await anonymous.get("/readyz")
 
     assert answer.status_code == 200
-    assert answer.json() == {"status": "ready", "checks": {"redis": "ok", "eviction": "ok"}}
+    body = answer.json()
+    assert (body["status"], body["checks"]) == ("ready", {"redis": "ok", "eviction": "ok"})
+    assert (body["dispatch"]["state"], body["dispatch"]["draining"]) == ("open", False)
 
 
 @pytest.fixture
@@ -90,7 +92,7 @@ async def test_state_is_read_from_redis(anonymous: httpx.AsyncClient, runtime: R
     for age in (0, 60):
         g = factories.generation(created_at=now - timedelta(seconds=age))
         await runtime.generation_store.create(g, factories.due(g.created_at))
-    await runtime.due.claim_with_slot(now=now - timedelta(seconds=30), most=1, lease=timedelta(hours=1), slots=5)
+    await runtime.queue.claim(now=now - timedelta(seconds=30), most=1, lease=timedelta(hours=1), slots=5)
 
     found = await samples(anonymous)
 

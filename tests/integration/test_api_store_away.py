@@ -127,6 +127,6 @@ async def _claim_all(app: FastAPI) -> Any:
     from datetime import timedelta
 
     runtime = app.state.runtime
-    return await runtime.due.claim_with_slot(
+    return await runtime.queue.claim(
         now=runtime.tenants._clock() + timedelta(seconds=1), most=100_000, lease=timedelta(minutes=1), slots=100_000
     )

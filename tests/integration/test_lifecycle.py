@@ -72,7 +72,7 @@ async def test_the_whole_way(runtime: Runtime, clock: Clock, create: Callable[..
     assert ended.output is not None
     assert ended.actual_cost is not None
     assert 0 < ended.actual_cost <= ended.estimated_cost
-    assert await runtime.due.slots_used() == 0
+    assert await runtime.queue.slots_used() == 0
 
 
 async def test_no_more_are_sent_than_there_are_slots(
@@ -132,7 +132,7 @@ async def test_a_refusal_at_the_door_fails_at_no_cost(
     assert ended.status is Status.FAILED
     assert ended.error is not None
     assert (ended.error.code, ended.actual_cost) == ("upstream_rejected", 0)
-    assert await runtime.due.slots_used() == 0
+    assert await runtime.queue.slots_used() == 0
 
 
 @pytest.mark.parametrize("prompt", ["sandbox:429=1", "sandbox:503=1"])
@@ -143,7 +143,7 @@ async def test_a_busy_fal_gets_it_again_after_a_pause(
     await drained(runtime, Drain.DISPATCH)
     back = await stored(runtime, g)
     assert (back.status, back.submits_refused) == (Status.QUEUED, 1)
-    assert await runtime.due.slots_used() == 0
+    assert await runtime.queue.slots_used() == 0
     await drained(runtime, Drain.DISPATCH)
     assert (await stored(runtime, g)).status is Status.QUEUED, "not before the pause is over"
     clock.advance(REFUSED_SUBMITS.delays[1] * 2)
@@ -162,7 +162,7 @@ async def test_an_unknown_outcome_keeps_its_slot_and_is_never_sent_again(
         clock.advance(timedelta(hours=1))
         await drained(runtime, Drain.DISPATCH)
     assert (await stored(runtime, g)).status is Status.UNCONFIRMED
-    assert await runtime.due.slots_used() == 1
+    assert await runtime.queue.slots_used() == 1
     clock.advance(timedelta(hours=20))
     await drained(runtime, Drain.SWEEP)
     ended = await stored(runtime, g)
@@ -175,7 +175,7 @@ async def test_a_worker_that_died_before_its_intent_costs_only_the_lease(
     runtime: Runtime, clock: Clock, create: Callable[..., Awaitable[Generation]]
 ) -> None:
     g = await create()
-    claim = await runtime.due.claim_with_slot(now=clock(), most=5, lease=dispatch.LEASE, slots=3)
+    claim = await runtime.queue.claim(now=clock(), most=5, lease=dispatch.LEASE, slots=3)
     assert [item.id for item in claim.taken] == [g.id]  # and then it died
     await drained(runtime, Drain.DISPATCH)
     assert (await stored(runtime, g)).status is Status.QUEUED
@@ -224,7 +224,7 @@ async def test_what_fal_never_ends_ends_here(
     ended = await stored(runtime, g)
     assert ended.error is not None
     assert ended.error.code == "upstream_timeout"
-    assert await runtime.due.slots_used() == 0
+    assert await runtime.queue.slots_used() == 0
 
 
 async def test_a_sweep_does_not_overtake_a_move_made_since_its_claim(

@@ -20,6 +20,7 @@ from service.store.deliveries import DeliveryStore
 from service.store.due import DueStore
 from service.store.generations import Filter, GenerationStore
 from service.store.money import MoneyStore
+from service.store.queue import QueueStore
 from service.store.redis import Redis
 from service.store.sealing import Sealer
 from service.store.tenants import TenantStore
@@ -152,12 +153,20 @@ async def test_a_claim_ends_with_its_lease(redis: Redis) -> None:
     assert len((await due.claim(Drain.DELIVER, now=NOW + LEASE, most=5, lease=LEASE)).taken) == 1
 
 
+async def _queued(redis: Redis, count: int) -> list[str]:
+    """Ids of one tenant's generations, the next one first."""
+    first = factories.generation()
+    later = (
+        factories.generation(tenant_id=first.tenant_id, created_at=NOW + n * timedelta(milliseconds=1))
+        for n in range(1, count)
+    )
+    return [(await _stored(redis, g)).id for g in (first, *later)]
+
+
 async def test_claim_slot_never_gives_more_than_there_are(racers: list[Redis]) -> None:
-    names = {f"gen_{n}" for n in range(40)}
-    for name in names:
-        await racers[0].execute("ZADD", keys.due(Drain.DISPATCH), 1, name)
+    await _queued(racers[0], 40)
     claims = await asyncio.gather(
-        *(DueStore(redis).claim_with_slot(now=NOW, most=5, lease=LEASE, slots=10) for redis in racers)
+        *(QueueStore(redis).claim(now=NOW, most=5, lease=LEASE, slots=10) for redis in racers)
     )
     taken = [item.id for claim in claims for item in claim.taken]
     assert len(taken) == len(set(taken)) == 10
@@ -165,23 +174,21 @@ async def test_claim_slot_never_gives_more_than_there_are(racers: list[Redis]) -
 
 
 async def test_a_claim_that_died_gets_its_own_slot_again(redis: Redis) -> None:
-    due = DueStore(redis)
-    for name in ("gen_1", "gen_2"):
-        await redis.execute("ZADD", keys.due(Drain.DISPATCH), 1, name)
-    first = await due.claim_with_slot(now=NOW, most=5, lease=LEASE, slots=1)
-    again = await due.claim_with_slot(now=NOW + LEASE, most=5, lease=LEASE, slots=1)
+    queue = QueueStore(redis)
+    await _queued(redis, 2)
+    first = await queue.claim(now=NOW, most=5, lease=LEASE, slots=1)
+    again = await queue.claim(now=NOW + LEASE, most=5, lease=LEASE, slots=1)
     assert [item.id for item in first.taken] == [item.id for item in again.taken]
     assert await redis.execute("SCARD", keys.SLOTS) == 1
 
 
 async def test_slots_held_by_claims_that_died_do_not_hide_behind_others(redis: Redis) -> None:
     """More due than is looked at: those without a slot must not push the one with a slot out of sight for ever."""
-    due = DueStore(redis)
-    for n in range(20):
-        await redis.execute("ZADD", keys.due(Drain.DISPATCH), 1 + n, f"gen_{n:02}")
-    (first,) = (await due.claim_with_slot(now=NOW, most=1, lease=LEASE, slots=1)).taken
+    queue = QueueStore(redis)
+    await _queued(redis, 20)
+    (first,) = (await queue.claim(now=NOW, most=1, lease=LEASE, slots=1)).taken
     later = NOW + LEASE
-    again = await due.claim_with_slot(now=later, most=1, lease=LEASE, slots=1)
+    again = await queue.claim(now=later, most=1, lease=LEASE, slots=1)
     assert [item.id for item in again.taken] == [first.id]
 
 
@@ -218,7 +225,7 @@ async def test_purge_forgets_everything_or_nothing(racers: list[Redis]) -> None:
     purged = await asyncio.gather(*(GenerationStore(redis).purge(ended) for redis in racers))
     assert Counter(purged) == {True: 1, False: RACERS - 1}
     left = {name.decode() for name in await racers[0].execute("KEYS", "*")}
-    sums = (f"{keys.TAG}money:", f"{keys.TAG}usage:", keys.LEDGER, f"{keys.TAG}nudged:")
+    sums = (f"{keys.TAG}money:", f"{keys.TAG}usage:", keys.LEDGER, f"{keys.TAG}nudged:", keys.FAIR)
     assert {name for name in left if not name.startswith(sums)} == {keys.end_user(g.tenant_id, g.end_user)}
 
 

@@ -286,7 +286,7 @@ async def test_a_tenant_with_work_in_flight_is_not_deleted(
     ids = [(await client.post("/v1/generations", json=create_body())).json()["id"] for client in (api, api, stranger)]
     for name in ids[1:]:
         await _submitted(runtime, name)
-    claim = await runtime.due.claim_with_slot(now=clock(), most=9, lease=timedelta(minutes=1), slots=9)
+    claim = await runtime.queue.claim(now=clock(), most=9, lease=timedelta(minutes=1), slots=9)
     assert [item.id for item in claim.taken] == ids[:1], "in the queue with a slot of its own, and still one"
     answer = await operator.delete(path)
     assert (answer.status_code, answer.json()["code"]) == (409, "tenant_busy")

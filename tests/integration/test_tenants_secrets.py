@@ -70,7 +70,7 @@ async def test_resealing_loses_no_change_made_meanwhile(redis_url: str, monkeypa
 
         async def after_the_admin(current: Tenant) -> Tenant | None:
             monkeypatch.setattr(store, "update", update)
-            await admin.tenants.suspend(tenant.id, suspended=True)
+            await admin.tenants.suspend(tenant.id)
             return await update(current)
 
         monkeypatch.setattr(store, "update", after_the_admin)

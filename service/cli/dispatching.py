@@ -1,0 +1,40 @@
+"""``pause``, ``drain``, ``resume``: what ``/admin/v1`` does, straight on the store."""
+
+import asyncio
+from typing import Annotated, Final
+
+import typer
+
+from service.api.dispatching import dispatch_view
+from service.cli.operators import show, with_runtime
+from service.runtime import Runtime
+
+Reason = Annotated[str, typer.Option(help="Why: shown to everybody who asks, and logged.")]
+_LOOK_SECONDS: Final = 1.0
+
+
+def pause(reason: str) -> None:
+    show(dispatch_view(with_runtime(lambda runtime: runtime.gate.pause(reason))))
+
+
+def resume() -> None:
+    show(dispatch_view(with_runtime(lambda runtime: runtime.gate.resume())))
+
+
+def drain(reason: str, timeout: float) -> None:
+    """Exit 1 when something is left after ``timeout`` seconds; it stays draining."""
+    left = with_runtime(lambda runtime: _run_empty(runtime, reason, timeout))
+    if left:
+        typer.echo(f"{left} generations have not ended yet; still draining. `resume` accepts new ones.", err=True)
+        raise typer.Exit(1)
+    typer.echo("Empty: nothing is queued or at fal. `resume` accepts new ones.", err=True)
+
+
+async def _run_empty(runtime: Runtime, reason: str, timeout: float) -> int:
+    show(dispatch_view(await runtime.gate.drain(reason)))
+    give_up = asyncio.get_running_loop().time() + timeout
+    while left := await runtime.queue.unfinished():
+        if asyncio.get_running_loop().time() >= give_up:
+            return left
+        await asyncio.sleep(_LOOK_SECONDS)
+    return 0

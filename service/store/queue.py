@@ -1,0 +1,102 @@
+"""The tenants' queues: who is dispatched next, and how long it may take."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from pydantic_core import from_json
+
+from service.domain import ids
+from service.domain.drain import Drain
+from service.store import keys
+from service.store.due import Claim, claimed
+from service.store.redis import Redis, Script
+
+_CLAIM_SLOT: Final = Script("claim_slot")
+#: Once a probe of a held upstream is under way, the next goes after this long even if its worker died.
+_PROBE: Final = timedelta(seconds=60)
+#: Tenants with work that an outlook looks at; more change little in what it says.
+_MOST_TENANTS: Final = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """What stands between a queued generation and its dispatch, for all tenants together."""
+
+    queued: int
+    slots_used: int
+    weights: int
+    """Of the tenants that have work, together."""
+    seconds: float | None
+    """A generation takes up its slot, by those that ended last; None before the first one."""
+
+
+class QueueStore:
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+
+    async def claim(self, *, now: datetime, most: int, lease: timedelta, slots: int) -> Claim:
+        """Take queued generations, each with a slot of the account and one of its tenant."""
+        waiting, more, *pairs = await self._redis.run(
+            _CLAIM_SLOT,
+            [
+                keys.due(Drain.DISPATCH),
+                keys.nudged(Drain.DISPATCH),
+                keys.SLOTS,
+                keys.CLAIMED,
+                keys.FAIR,
+                keys.RESTING,
+                keys.PRESENT,
+                keys.DELAYED,
+                keys.GATE,
+            ],
+            ids.milliseconds(now),
+            most,
+            ids.milliseconds(now + lease),
+            slots,
+            keys.tenant(""),
+            keys.generation(""),
+            ids.milliseconds(now + _PROBE),
+        )
+        return Claim(claimed(pairs), waiting, more=bool(more))
+
+    async def position(self, tenant_id: str, generation_id: str) -> int | None:
+        """How many of its tenant go before it; None: it is not in the queue (any more)."""
+        rank = await self._redis.execute("ZRANK", keys.queued_of_tenant(tenant_id), generation_id)
+        return None if rank is None else int(rank)
+
+    async def line(self) -> Line:
+        queued, used, paces, names = await self._redis.gather(
+            (
+                ("ZCARD", keys.due(Drain.DISPATCH)),
+                ("SCARD", keys.SLOTS),
+                ("LRANGE", keys.PACE, 0, -1),
+                ("ZRANGE", keys.FAIR, 0, _MOST_TENANTS),
+            )
+        )
+        records = await self._redis.execute("MGET", *(keys.tenant(name.decode()) for name in names)) if names else []
+        mean = sum(map(int, paces)) / len(paces) / 1000 if paces else None
+        return Line(queued, used, sum(_weight(record) for record in records), mean)
+
+    async def unfinished(self) -> int:
+        """Generations of everybody that have not ended."""
+        queued, used = await self._redis.gather((("ZCARD", keys.due(Drain.DISPATCH)), ("SCARD", keys.SLOTS)))
+        return int(queued) + int(used)
+
+    async def slots_used(self) -> int:
+        return int(await self._redis.execute("SCARD", keys.SLOTS))
+
+    async def tenant_slots_used(self, tenant_id: str) -> int:
+        return int(await self._redis.execute("SCARD", keys.slots_of_tenant(tenant_id)))
+
+    async def unconfirmed(self, *, limit: int) -> list[tuple[str, datetime]]:
+        """Ids of unconfirmed generations and when each was submitted, the oldest first."""
+        pairs = await self._redis.execute("ZRANGE", keys.UNCONFIRMED, 0, limit - 1, "WITHSCORES")
+        return [(item.id, item.due_at) for item in claimed(pairs)]
+
+    async def unconfirmed_count(self) -> int:
+        return int(await self._redis.execute("ZCARD", keys.UNCONFIRMED))
+
+
+def _weight(record: bytes | None) -> int:
+    return 1 if record is None else int(from_json(record)["limits"].get("weight", 1))
