@@ -49,12 +49,13 @@ def estimate(line: Line, tenant: Tenant, position: int, slots: int) -> float | N
     Its tenant gets its share of the slots by weight, and no more at a time than it may have.
     """
     own = tenant.limits.concurrent_generations
-    if line.queued <= slots - line.slots_used and (own is None or position < own):
+    waiting = max(line.queued, position + 1)  # the line may have been looked at before this one came
+    if waiting <= slots - line.slots_used and (own is None or position < own):
         return 0.0
     if line.seconds is None:
         return None
     weight = tenant.limits.weight
-    ahead = min((position + 1) * max(line.weights, weight) / weight, max(line.queued, position + 1))
+    ahead = min((position + 1) * max(line.weights, weight) / weight, waiting)
     by_account = ahead * line.seconds / slots
     by_tenant = 0.0 if own is None else (position + 1) * line.seconds / own
     return round(max(by_account, by_tenant), 1)

@@ -1,0 +1,81 @@
+"""What a tenant is told about its place in the queue."""
+
+from datetime import timedelta
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from service.domain.tenant import Limits, Tenant
+from service.runtime import Runtime
+from service.settings import Settings
+from service.store.queue import Line
+from service.usecases.outlook import estimate
+from tests import factories
+from tests.factories import Clock
+
+
+@pytest.fixture
+def settings(redis_url: str) -> Settings:
+    return factories.settings(redis_url, upstream_concurrency=2)
+
+
+@pytest.mark.parametrize(
+    ("line", "limits", "position", "expected"),
+    [
+        (Line(queued=1, slots_used=0, weights=1, seconds=None), Limits(), 0, 0.0),
+        (Line(queued=5, slots_used=40, weights=1, seconds=None), Limits(), 4, None),
+        (Line(queued=5, slots_used=40, weights=1, seconds=80), Limits(), 0, 2.0),
+        (Line(queued=5, slots_used=40, weights=1, seconds=80), Limits(), 4, 10.0),
+        (Line(queued=500, slots_used=40, weights=4, seconds=80), Limits(), 4, 40.0),
+        (Line(queued=500, slots_used=40, weights=4, seconds=80), Limits(weight=2), 4, 20.0),
+        (Line(queued=6, slots_used=40, weights=90, seconds=80), Limits(), 4, 12.0),
+        (Line(queued=5, slots_used=0, weights=1, seconds=80), Limits(concurrent_generations=1), 4, 400.0),
+        (Line(queued=5, slots_used=0, weights=1, seconds=80), Limits(concurrent_generations=1), 0, 0.0),
+    ],
+)
+def test_estimate(line: Line, limits: Limits, position: int, expected: float | None) -> None:
+    assert estimate(line, factories.tenant(limits=limits), position, 40) == expected
+
+
+async def test_positions_are_told_at_creation_and_after(
+    app: FastAPI, runtime: Runtime, clock: Clock, api: httpx.AsyncClient, tenant: Tenant
+) -> None:
+    created = []
+    for _ in range(4):
+        clock.advance(timedelta(milliseconds=1))
+        created.append((await api.post("/v1/generations", json=factories.create_body())).json())
+    assert [g["queue"]["position"] for g in created] == [0, 1, 2, 3]
+    clock.advance(timedelta(milliseconds=1))
+    urgent = (await api.post("/v1/generations", json=factories.create_body(priority=5))).json()
+    assert urgent["queue"]["position"] == 0
+    await runtime.queue.claim(now=clock(), most=2, lease=timedelta(seconds=15), slots=2)
+    listed = (await api.get("/v1/generations")).json()["data"]
+    assert [g["queue"]["position"] for g in listed] == [0, 2, 1, 0, 0], "newest first; two are on their way"
+    app.state.runtime.outlook._seen = None
+    read = (await api.get(f"/v1/generations/{created[2]['id']}")).json()
+    assert read["queue"] == {"position": 1, "estimated_start_seconds": None}, "nothing has ended yet"
+
+
+async def test_estimates_come_from_what_ended_and_stop_when_held(
+    app: FastAPI, runtime: Runtime, clock: Clock, api: httpx.AsyncClient, tenant: Tenant
+) -> None:
+    names = []
+    for _ in range(5):
+        clock.advance(timedelta(milliseconds=1))
+        names.append((await api.post("/v1/generations", json=factories.create_body())).json()["id"])
+    await runtime.queue.claim(now=clock(), most=2, lease=timedelta(seconds=15), slots=2)
+    started = clock()
+    for name in names[:2]:
+        await runtime.generations._moves.apply(name, lambda g: g.submitting(started))
+        await runtime.generations._moves.apply(name, lambda g: g.submitted(factories.request_id()))
+    clock.advance(timedelta(seconds=60))
+    await runtime.generations._moves.apply(names[0], lambda g: g.succeeded(factories.output(), 1, clock()))
+    await runtime.queue.claim(now=clock(), most=1, lease=timedelta(seconds=15), slots=2)
+    app.state.runtime.outlook._seen = None
+    read = (await api.get(f"/v1/generations/{names[4]}")).json()
+    assert read["queue"] == {"position": 1, "estimated_start_seconds": 60.0}, "two slots, 60 s each, second in line"
+    await runtime.gate.pause("night")
+    app.state.runtime.outlook._seen = None
+    read = (await api.get(f"/v1/generations/{names[4]}")).json()
+    assert read["queue"] == {"position": 1, "estimated_start_seconds": None}
