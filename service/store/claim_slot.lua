@@ -6,7 +6,7 @@
 -- KEYS  1 due:dispatch  2 nudged:dispatch  3 slots  4 claimed  5 fair  6 resting  7 present  8 delayed  9 gate
 -- ARGV  1 ms now  2 most to take  3 ms when the lease ends  4 slots there are  5 prefix of tenants' keys
 --       6 prefix of generations' keys  7 ms when the next probe may go if this one's worker dies
--- RETURNS  {generations still queued, 1 when there is more to look at, id, ms it was due, id, ms, ...}
+-- RETURNS  {generations still queued, 1 when there is more to look at, id, ms it is due since, id, ms, ...}
 local LOOKS = 500
 redis.call("DEL", KEYS[2])
 local now = tonumber(ARGV[1])
@@ -43,14 +43,18 @@ local function terms(tenant)
   return known[tenant]
 end
 
--- The tenant's next generation; nil when it has none that may go now.
-local function head(tenant)
+-- Take the tenant's next generation out of its queue; nil when it has none that may go now.
+local function pop(tenant)
   local its = terms(tenant)
   if its.paused or (its.slots and redis.call("SCARD", ARGV[5] .. tenant .. ":slots") >= its.slots) then
     return nil
   end
-  local first = redis.call("ZRANGE", ARGV[5] .. tenant .. ":queued", 0, 0, "WITHSCORES")
-  return first[1] and tonumber(first[2]) < WAITING and first[1] or nil
+  local first = redis.call("ZPOPMIN", ARGV[5] .. tenant .. ":queued")
+  if first[1] and tonumber(first[2]) >= WAITING then
+    redis.call("ZADD", ARGV[5] .. tenant .. ":queued", first[2], first[1])
+    return nil
+  end
+  return first[1]
 end
 
 due_again()
@@ -68,15 +72,14 @@ while room > 0 and looks < LOOKS do
   if not tenant then
     break
   end
-  local id = head(tenant)
+  local id = pop(tenant)
   if id then
-    redis.call("ZREM", ARGV[5] .. tenant .. ":queued", id)
     redis.call("SADD", KEYS[3], id)
     redis.call("SADD", ARGV[5] .. tenant .. ":slots", id)
     redis.call("SET", KEYS[7], given)
     redis.call("ZADD", KEYS[5], string.format("%.17g", given + 1 / terms(tenant).weight), tenant)
     taken[#taken + 1] = id
-    taken[#taken + 1] = redis.call("ZSCORE", KEYS[1], id) or ARGV[1]
+    taken[#taken + 1] = ARGV[1]
     redis.call("ZREM", KEYS[1], id)
     room = room - 1
   else

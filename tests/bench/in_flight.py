@@ -23,7 +23,7 @@ from tests.bench.worker_metrics import Reading
 
 _TEXT: Final = "sandbox:hang sandbox:no-video"
 #: Not every one has to be in flight by then: what is, is watched, and the figure says how many.
-_RAMP_PATIENCE: Final = 150.0  # seconds
+_RAMP_PATIENCE: Final = 400.0  # seconds
 _TICK: Final = 1.0
 
 
@@ -85,7 +85,7 @@ class Watch:
 
 
 def measure(scale: Scale) -> Iterator[Figure]:
-    """10,000 jobs that never end; the worker's memory, and whether anything is polled too late."""
+    """50,000 jobs that never end; the worker's memory, and whether anything is polled too late."""
     wanted, port = scale.in_flight, free_port()
     with (
         stacks.opened(
@@ -97,13 +97,20 @@ def measure(scale: Scale) -> Iterator[Figure]:
         stacks.redis_of(stack) as redis,
         ThreadPoolExecutor(1) as pool,
     ):
+        empty = _used(redis)
         creates = pool.submit(stacks.creates(stack, _TEXT, requests=wanted).run)
         watch = Watch(stack, redis, port)
         ramp = watch.until(polled=wanted, seconds=_RAMP_PATIENCE)
         creates.result()
         steady = watch.until(seconds=scale.watched_seconds)
-        interval = _interval(stack, wanted)
+        interval, weight = _interval(stack, wanted), (_used(redis) - empty) / steady.looks[-1].polled
     yield from _figures(wanted, ramp, steady, interval)
+    yield Figure(name="bytes_per_in_flight", value=weight, unit="bytes", target=Target(3000))
+
+
+def _used(redis: "Redis") -> int:
+    info: Any = redis.info("memory")
+    return int(info["used_memory"])
 
 
 def _interval(stack: Stack, in_flight: int) -> float:

@@ -13,7 +13,7 @@ from typing import Final
 
 from rich.console import Console
 
-from tests.bench import figures, in_flight, latency, machine, memory, scale, tenants, throughput
+from tests.bench import dispatching, figures, in_flight, latency, machine, memory, scale, tenants, throughput
 from tests.bench.figures import Figure
 from tests.bench.scale import Scale
 
@@ -29,6 +29,7 @@ MEASURES: Final[dict[str, Measure]] = {
     "key_check": tenants.key_check,
     "get": throughput.get,
     "dispatch_latency": latency.measure,
+    "dispatch_decision": dispatching.measure,
     "webhook_latency": latency.measure,
     "bytes_per_queued": memory.per_queued,
     "idle_rss": memory.idle,

@@ -13,10 +13,28 @@ class Scale:
     """Of a latency."""
     queued: int
     """Generations whose bytes are counted."""
+    dispatch_tenants: int
+    """Each with 100 generations queued."""
     in_flight: int
     watched_seconds: float
     """How long polling is watched once all are in flight."""
 
 
-FULL: Final = Scale(rounds=16, round_seconds=1.2, samples=40, queued=10_000, in_flight=10_000, watched_seconds=60)
-QUICK: Final = Scale(rounds=4, round_seconds=1.0, samples=12, queued=5_000, in_flight=1_000, watched_seconds=12)
+FULL: Final = Scale(
+    rounds=16,
+    round_seconds=1.2,
+    samples=40,
+    queued=10_000,
+    dispatch_tenants=1000,
+    in_flight=50_000,
+    watched_seconds=60,
+)
+QUICK: Final = Scale(
+    rounds=4,
+    round_seconds=1.0,
+    samples=12,
+    queued=5_000,
+    dispatch_tenants=1000,
+    in_flight=1_000,
+    watched_seconds=12,
+)
