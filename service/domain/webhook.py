@@ -7,10 +7,14 @@ import secrets
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import Final
+from typing import Final, Literal
 
 SECRET_PREFIX: Final = "whsec_"  # noqa: S105  (a prefix, by the standard)
 _SECRET_BYTES: Final = 32
+
+
+#: Whose words the body is in, and whose signature it carries: ours (Standard Webhooks), or fal's.
+WebhookStyle = Literal["standard", "fal"]
 
 
 class DeliveryStatus(StrEnum):
@@ -41,6 +45,7 @@ class Delivery:
     event: str
     url: str
     body: str
+    style: WebhookStyle = "standard"
     created_at: datetime
     status: DeliveryStatus = DeliveryStatus.PENDING
     attempts: tuple[Attempt, ...] = ()

@@ -6,7 +6,9 @@ from datetime import datetime, timedelta
 from service import log, metrics
 from service.domain.drain import Drain
 from service.domain.retry import RetryPolicy
+from service.domain.tenant import Tenant
 from service.domain.webhook import Attempt, Delivery, DeliveryStatus, signed_headers
+from service.fal.signing import WebhookSigner
 from service.store.deliveries import DeliveryStore
 from service.store.due import Claim, Claimed, DueStore
 from service.store.tenants import TenantStore
@@ -34,6 +36,7 @@ class Deliveries:
         tenants: TenantStore,
         due: DueStore,
         sender: Sender,
+        fal_signer: WebhookSigner,
         *,
         schedule: RetryPolicy,
         timeout: timedelta,
@@ -44,6 +47,7 @@ class Deliveries:
         self._tenants = tenants
         self._due = due
         self._sender = sender
+        self._fal_signer = fal_signer
         self._schedule = schedule
         self._lease = timeout + timedelta(seconds=30)
         self._retention = retention
@@ -73,8 +77,13 @@ class Deliveries:
             await self._deliveries.delete([delivery_id])  # deleted; nobody is left to sign for
             return None
         now, body = self._clock(), delivery.body.encode()
-        headers = signed_headers(tenant.webhook_secret, delivery.id, body, now)
+        headers = self._signature(delivery, tenant, body, now)
         return Prepared(delivery, {"content-type": "application/json", **headers}, body, now)
+
+    def _signature(self, delivery: Delivery, tenant: Tenant, body: bytes, now: datetime) -> dict[str, str]:
+        if delivery.style == "fal":
+            return self._fal_signer.headers(delivery.generation_id, tenant.id, body, now)
+        return signed_headers(tenant.webhook_secret, delivery.id, body, now)
 
     def _decide(self, delivery: Delivery, attempt: Attempt, answer: Answer | NoAnswer) -> Delivery:
         if isinstance(answer, Answer) and 200 <= answer.status < 300:

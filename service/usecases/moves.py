@@ -14,6 +14,7 @@ from service.domain.drain import Drain
 from service.domain.generation import Generation
 from service.domain.webhook import Delivery
 from service.errors import StoreUnavailable
+from service.fal import surface
 from service.queue import Nudger
 from service.store.generations import GenerationStore, Moved
 from service.usecases.timetable import Timetable
@@ -104,7 +105,8 @@ def deliveries_of(g: Generation, now: datetime) -> list[Delivery]:
             generation_id=g.id,
             event=kind,
             url=g.webhook_url,
-            body=to_json(view.event(kind, g, now)).decode(),
+            body=surface.webhook(g) if g.webhook_style == "fal" else to_json(view.event(kind, g, now)).decode(),
+            style=g.webhook_style,
             created_at=now,
         )
     ]
