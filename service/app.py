@@ -7,6 +7,8 @@ from fastapi import FastAPI
 
 from service import log
 from service.api import routes, uploads
+from service.api.fal import uploads as fal_uploads
+from service.api.fal.cors import Cors
 from service.api.middleware import BodyLimit, Frame
 from service.runtime import calm_collector, open_runtime
 from service.settings import Settings
@@ -33,9 +35,9 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(
         BodyLimit,
         limit=settings.max_body_bytes,
-        upload_path=uploads.PATH,
-        upload_limit=settings.max_upload_bytes,
+        others={uploads.PATH: settings.max_upload_bytes, fal_uploads.PATH: settings.max_upload_bytes},
     )
+    app.add_middleware(Cors, origins=settings.cors_origins)
     app.add_middleware(Frame)
     return app
 

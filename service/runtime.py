@@ -12,9 +12,11 @@ from service.domain.price import Rates
 from service.domain.request import RequestLimits
 from service.domain.retry import RetryPolicy
 from service.fal.client import FalClient
+from service.fal.signing import WebhookSigner
 from service.fal.storage import FalStorage
 from service.queue import Nudger, celery_app
 from service.settings import Settings
+from service.store.answers import AnswerStore
 from service.store.changes import Changes
 from service.store.deliveries import DeliveryStore
 from service.store.due import DueStore
@@ -39,6 +41,7 @@ from service.usecases.gate import DispatchGate
 from service.usecases.generations import Generations
 from service.usecases.moves import Clock, Moves
 from service.usecases.outlook import Outlook
+from service.usecases.submissions import Submissions
 from service.usecases.sweeping import Sweeping
 from service.usecases.tenants import Tenants
 from service.usecases.timetable import Timetable
@@ -77,6 +80,7 @@ class Runtime:
     queue: QueueStore
     generation_store: GenerationStore
     generations: Generations
+    submissions: Submissions
     gate: DispatchGate
     outlook: Outlook
     admission: Admission
@@ -86,6 +90,8 @@ class Runtime:
     usage: Usage
     audit: Audit
     storage: FalStorage
+    sealer: Sealer
+    fal_signer: WebhookSigner
     drains: dict[Drain, DrainRunner]
 
     async def readiness(self) -> dict[str, str]:
@@ -113,7 +119,9 @@ class Stores:
         self.money = MoneyStore(redis)
         self.end_users = EndUserStore(redis)
         self.rates = RateLimiter(redis)
-        self.tenants = TenantStore(redis, Sealer(settings.secret_keys()))
+        self.answers = AnswerStore(redis)
+        self.sealer = Sealer(settings.secret_keys())
+        self.tenants = TenantStore(redis, self.sealer)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +175,17 @@ def _build(settings: Settings, wires: Wires, stores: Stores, clock: Clock) -> Ru
     admission = Admission(
         stores.money, wires.guard, rates=rates, account_budget=settings.account_daily_budget, clock=clock
     )
+    generations = Generations(
+        stores.generations,
+        admission,
+        moves,
+        wires.changes,
+        wires.nudger,
+        timetable,
+        model=settings.fal_model,
+        queue_expiry=settings.queue_expiry,
+        clock=clock,
+    )
     return Runtime(
         settings=settings,
         redis=wires.redis,
@@ -177,23 +196,16 @@ def _build(settings: Settings, wires: Wires, stores: Stores, clock: Clock) -> Ru
         outlook=Outlook(stores.queue, stores.gate, slots=settings.upstream_concurrency),
         generation_store=stores.generations,
         admission=admission,
-        generations=Generations(
-            stores.generations,
-            admission,
-            moves,
-            wires.changes,
-            wires.nudger,
-            timetable,
-            model=settings.fal_model,
-            queue_expiry=settings.queue_expiry,
-            clock=clock,
-        ),
+        generations=generations,
+        submissions=Submissions(generations, stores.answers, window=settings.resend_window, clock=clock),
         tenants=Tenants(stores.tenants, clock=clock),
         end_users=EndUsers(stores.end_users, stores.generations, stores.deliveries, stores.money, moves, clock=clock),
         usage=Usage(stores.money, clock=clock),
         audit=Audit(stores.money, stores.generations),
         access=Access(stores.tenants, stores.rates, clock=clock),
         storage=wires.storage,
+        sealer=stores.sealer,
+        fal_signer=WebhookSigner(settings.secret_keys()),
         drains=_drains(settings, wires, stores, moves, gate, timetable, rates, clock),
     )
 
@@ -216,6 +228,7 @@ def _drains(
         stores.tenants,
         stores.due,
         wires.sender,
+        WebhookSigner(settings.secret_keys()),
         schedule=RetryPolicy(settings.webhook_schedule),
         timeout=settings.webhook_timeout,
         retention=settings.retention,

@@ -71,6 +71,11 @@ class Settings(BaseSettings):
         Seconds, Field(gt=timedelta(0), description="How long one exchange with fal may take, connect to last byte.")
     ] = timedelta(seconds=30)
 
+    public_url: Annotated[
+        BaseUrl | None,
+        Field(description="Where fal reaches this gateway, for callbacks; unset: none are asked for, polls do it all."),
+    ] = None
+
     secret_key: Annotated[
         Token, Field(description="Seals tenants' secrets at rest. Several, comma-separated: the first seals, all open.")
     ]
@@ -98,6 +103,18 @@ class Settings(BaseSettings):
         Decimal | None,
         Field(gt=0, description="Most the whole account may spend a day (UTC), in US dollars; unset: no limit."),
     ] = None
+
+    resend_window: Annotated[
+        Seconds,
+        Field(
+            ge=timedelta(0),
+            description="How long a lost answer of a fal submit can be had by sending the same POST again; 0: never.",
+        ),
+    ] = timedelta(seconds=120)
+    cors_origins: Annotated[
+        tuple[str, ...],
+        Field(description="Origins whose pages may call `/fal`, like `https://app.example`; `*` for all."),
+    ] = ()
 
     upstream_concurrency: Annotated[
         int, Field(ge=1, description="How many generations fal may have of us at a time.")

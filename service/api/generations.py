@@ -51,7 +51,7 @@ async def create(request: Request) -> Response:
     caller = await tenant(request, Scope.GENERATE)
     gateway, wait = runtime(request), preferred_wait(request)
     wanted = parse_create(await json_body(request), gateway.limits)
-    creation = await gateway.generations.create(caller, wanted, _idempotency_key(request))
+    creation = await gateway.generations.create(caller, wanted, idempotency_key(request))
     g = creation.generation
     headers = {"location": f"/v1/generations/{g.id}"}
     if creation.replayed:
@@ -150,7 +150,7 @@ async def cancel(request: Request, generation_id: str) -> Response:
     return json_response(public(g), status=200 if g.status is Status.CANCELED else 202)
 
 
-def _idempotency_key(request: Request) -> str | None:
+def idempotency_key(request: Request) -> str | None:
     key = request.headers.get("idempotency-key")
     if key is not None and not 0 < len(key) <= IDEMPOTENCY_KEY_LENGTH:
         text = f"must have 1 to {IDEMPOTENCY_KEY_LENGTH} characters"

@@ -16,8 +16,25 @@ Errors are RFC 9457 problem documents with a stable `code`. Every answer carries
 _SECURITY: Final = {
     "apiKey": {"type": "http", "scheme": "bearer", "description": "A tenant's key, `sgk_…`."},
     "adminToken": {"type": "http", "scheme": "bearer", "description": "`GATEWAY_ADMIN_TOKEN`."},
+    "falKey": {
+        "type": "apiKey",
+        "in": "header",
+        "name": "Authorization",
+        "description": "`Key sgk_…`: a tenant's key, as fal's clients send theirs.",
+    },
+    "uploadTicket": {
+        "type": "apiKey",
+        "in": "query",
+        "name": "ticket",
+        "description": "Sealed into the `upload_url` that a client was given; good for a quarter of an hour.",
+    },
 }
-_GUARDED: Final = (("/v1/", "apiKey"), ("/admin/", "adminToken"))
+_GUARDED: Final = (
+    ("/v1/", "apiKey"),
+    ("/admin/", "adminToken"),
+    ("/fal/upload", "uploadTicket"),
+    *((f"/fal/{part}", "falKey") for part in ("queue", "run", "rest", "proxy")),
+)
 
 
 def describe(app: FastAPI) -> None:

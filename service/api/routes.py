@@ -3,6 +3,8 @@
 from fastapi import FastAPI
 
 from service.api import admin, dispatching, docs, end_users, generations, handlers, health, uploads, usage
+from service.api.fal import key_set, proxy, queue, run
+from service.api.fal import uploads as fal_uploads
 from service.api.openapi import describe
 
 
@@ -10,6 +12,11 @@ def install(app: FastAPI) -> None:
     for router in (
         generations.create_router,
         generations.router,
+        queue.router,
+        proxy.router,
+        run.router,
+        fal_uploads.router,
+        key_set.router,
         uploads.router,
         end_users.router,
         usage.router,

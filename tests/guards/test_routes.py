@@ -8,7 +8,9 @@ from fastapi import FastAPI
 
 from tests.conftest import client_of
 
-PUBLIC = {("GET", "/healthz"), ("GET", "/readyz"), ("GET", "/metrics")}
+PUBLIC = {("GET", "/healthz"), ("GET", "/readyz"), ("GET", "/metrics"), ("GET", "/fal/.well-known/jwks.json")}
+#: Who may call, by what the path begins with.
+SCHEMES = {"/v1/": "apiKey", "/admin/": "adminToken", "/fal/upload": "uploadTicket", "/fal/": "falKey"}
 #: Not in the document, and public: the document itself and its page.
 UNLISTED = {"/openapi.json", "/docs", "/docs/assets"}
 METHODS = {"get", "put", "post", "delete", "patch"}
@@ -72,7 +74,8 @@ def test_the_document_says_who_may_call(app: FastAPI) -> None:
         if (method, path) in PUBLIC:
             assert not security, path
         else:
-            assert security == [{"adminToken": []} if path.startswith("/admin/") else {"apiKey": []}], path
+            scheme = next(name for beginning, name in SCHEMES.items() if path.startswith(beginning))
+            assert security == [{scheme: []}], path
 
 
 @pytest.mark.parametrize("path", sorted(UNLISTED - {"/docs/assets"}))
