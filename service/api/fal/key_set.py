@@ -2,9 +2,9 @@
 
 from fastapi import APIRouter, Request, Response
 
-from service.api.answers import json_response
 from service.api.dependencies import runtime
 from service.api.fal import addresses
+from service.api.fal.answers import answer
 from service.api.fal.route import FalRoute
 
 router = APIRouter(prefix=f"{addresses.PREFIX}/.well-known", tags=["fal"], route_class=FalRoute)
@@ -16,4 +16,5 @@ router = APIRouter(prefix=f"{addresses.PREFIX}/.well-known", tags=["fal"], route
     responses={200: {"description": "A JSON Web Key Set"}},
 )
 async def key_set(request: Request) -> Response:
-    return json_response(runtime(request).fal_signer.key_set(), headers={"cache-control": "public, max-age=3600"})
+    keys = runtime(request).fal_signer.key_set()
+    return answer(keys, request.scope["request_id"], headers={"cache-control": "public, max-age=3600"})

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any, Final
 
 from fastapi import APIRouter, Request, Response
@@ -15,7 +16,7 @@ from service.api.fal.answers import JSON, REQUEST_ID, UnknownRequest, answer
 from service.api.fal.documents import CANCELED, ENDPOINT, ORDER, REQUEST, SUBMITTED, answers
 from service.api.fal.route import FalRoute
 from service.api.fal.sending import NotedResponse
-from service.domain.generation import Generation, Status
+from service.domain.generation import Generation, LogLine, Status
 from service.domain.tenant import Scope, Tenant
 from service.errors import GatewayError, NotCancellable, NotFound
 from service.fal import surface
@@ -141,10 +142,13 @@ def _query(request: Request) -> bytes:
 
 
 async def _events(request: Request, tenant: Tenant, generation_id: str) -> AsyncIterator[bytes]:
-    """Ends early where the store is away; clients come again, or look at the status."""
+    """Each line of the log once: clients collect them. Ends early where the store is away; clients come again."""
+    told: set[LogLine] = set()
     moves = runtime(request).generations.follow(tenant, generation_id, pause=_PULSE_SECONDS)
     with contextlib.suppress(GatewayError, TimeoutError):
         async with asyncio.timeout(_LONGEST_STREAM), contextlib.aclosing(moves):
             async for g in moves:
-                _, body = await _status(request, tenant, g)
+                fresh = tuple(line for line in g.logs if line not in told)
+                told.update(fresh)
+                _, body = await _status(request, tenant, replace(g, logs=fresh))
                 yield b"data: " + to_json(body) + b"\n\n"

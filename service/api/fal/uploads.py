@@ -7,10 +7,9 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field, TypeAdapter
 
 from service.api import uploads
-from service.api.answers import json_response
 from service.api.dependencies import runtime
 from service.api.fal import addresses, caller
-from service.api.fal.answers import JSON
+from service.api.fal.answers import answer
 from service.api.fal.documents import INITIATED, TICKET, UPLOADED, answers
 from service.api.fal.route import FalRoute
 from service.api.schemas import body_of
@@ -63,7 +62,7 @@ async def initiate(request: Request) -> Response:
     ticket = Ticket(tenant_id=tenant.id, content_type=media, upload_url=place.upload_url, file_url=place.file_url)
     sealed = gateway.sealer.seal(ticket.model_dump_json())
     body = {"upload_url": f"{public_url}{PATH}?ticket={sealed}", "file_url": place.file_url}
-    return json_response(body)
+    return answer(body, request.scope["request_id"])
 
 
 @router.post(
@@ -87,7 +86,7 @@ async def put(request: Request) -> Response:
     request.scope["tenant"] = ticket.tenant_id
     place = Place(ticket.upload_url, ticket.file_url)
     await uploads.stored(request, ticket.content_type, place)
-    return Response(b"{}", media_type=JSON)
+    return answer({}, request.scope["request_id"])
 
 
 def _ticket(request: Request) -> Ticket:
