@@ -31,6 +31,7 @@ class Gateway:
     port: int
     certificate: Path
     key: Path
+    overrides: dict[str, str] = field(default_factory=dict)
     children: list[Child] = field(default_factory=list)
 
     @property
@@ -48,7 +49,7 @@ class Gateway:
             "gateway over TLS",
             [sys.executable, *command, *tls],
             log=self.stack.folder / f"gateway-{self.port}.log",
-            environment={**self.stack.environment, "GATEWAY_PUBLIC_URL": self.url},
+            environment={**self.stack.environment, "GATEWAY_PUBLIC_URL": self.url, **self.overrides},
         )
         self.children.append(child)
         child.wait_until(lambda: accepts(self.port))
@@ -70,10 +71,12 @@ class Gateway:
             "SSL_CERT_FILE": str(self.certificate),
         }
 
-    def trusting(self) -> httpx.Client:
-        context = ssl.create_default_context(cafile=str(self.certificate))
+    def client(self) -> httpx.Client:
         headers = {"authorization": f"Key {self.stack.api_key}"}
-        return httpx.Client(base_url=self.url, headers=headers, verify=context, timeout=30, trust_env=False)
+        return httpx.Client(base_url=self.url, headers=headers, verify=self.context(), timeout=30, trust_env=False)
+
+    def context(self) -> ssl.SSLContext:
+        return ssl.create_default_context(cafile=str(self.certificate))
 
 
 def tls_gateway(stack: Stack, folder: Path) -> Gateway:
