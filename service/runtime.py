@@ -11,10 +11,12 @@ from service.domain.drain import Drain
 from service.domain.price import Rates
 from service.domain.request import RequestLimits
 from service.domain.retry import RetryPolicy
+from service.fal.callback import Verifier
 from service.fal.client import FalClient
 from service.fal.storage import FalStorage
 from service.queue import Nudger, celery_app
 from service.settings import Settings
+from service.store.callbacks import CallbackStore
 from service.store.changes import Changes
 from service.store.deliveries import DeliveryStore
 from service.store.due import DueStore
@@ -29,6 +31,7 @@ from service.store.tenants import TenantStore
 from service.usecases.access import Access
 from service.usecases.admission import Admission
 from service.usecases.audit import Audit
+from service.usecases.callbacks import Callbacks
 from service.usecases.deliveries import Deliveries
 from service.usecases.dispatch import Dispatch
 from service.usecases.drains import DrainRunner
@@ -72,6 +75,7 @@ class Runtime:
     due: DueStore
     generation_store: GenerationStore
     generations: Generations
+    callbacks: Callbacks
     admission: Admission
     tenants: Tenants
     access: Access
@@ -94,6 +98,7 @@ class Stores:
 
     def __init__(self, redis: Redis, settings: Settings) -> None:
         self.generations = GenerationStore(redis)
+        self.callbacks = CallbackStore(redis)
         self.due = DueStore(redis)
         self.deliveries = DeliveryStore(redis)
         self.money = MoneyStore(redis)
@@ -109,6 +114,7 @@ class Wires:
     redis: Redis
     nudger: Nudger
     fal: FalClient
+    verifier: Verifier
     storage: FalStorage
     guard: AddressGuard
     sender: Sender
@@ -135,6 +141,7 @@ async def _open_wires(settings: Settings) -> AsyncIterator[Wires]:
         Redis(settings.redis_url, timeout=settings.redis_timeout) as redis,
         Nudger(celery_app(settings)) as nudger,
         FalClient(queue_url=settings.fal_queue_url, key=key, model=settings.fal_model, timeout=timeout) as fal,
+        Verifier(rest_url=settings.fal_rest_url) as verifier,
         FalStorage(rest_url=settings.fal_rest_url, key=key, timeout=timeout) as storage,
         Sender(
             guard,
@@ -143,7 +150,7 @@ async def _open_wires(settings: Settings) -> AsyncIterator[Wires]:
         ) as sender,
         Changes(redis) as changes,
     ):
-        yield Wires(redis, nudger, fal, storage, guard, sender, changes)
+        yield Wires(redis, nudger, fal, verifier, storage, guard, sender, changes)
 
 
 def _build(settings: Settings, wires: Wires, stores: Stores, clock: Clock) -> Runtime:
@@ -170,6 +177,7 @@ def _build(settings: Settings, wires: Wires, stores: Stores, clock: Clock) -> Ru
             queue_expiry=settings.queue_expiry,
             clock=clock,
         ),
+        callbacks=Callbacks(stores.callbacks, wires.verifier, wires.nudger, clock=clock),
         tenants=Tenants(stores.tenants, clock=clock),
         end_users=EndUsers(stores.end_users, stores.generations, stores.deliveries, stores.money, moves, clock=clock),
         usage=Usage(stores.money, clock=clock),
@@ -183,8 +191,17 @@ def _build(settings: Settings, wires: Wires, stores: Stores, clock: Clock) -> Ru
 def _drains(
     settings: Settings, wires: Wires, stores: Stores, moves: Moves, timetable: Timetable, rates: Rates, clock: Clock
 ) -> dict[Drain, DrainRunner]:
-    dispatch = Dispatch(stores.due, moves, wires.fal, clock=clock, slots=settings.upstream_concurrency)
-    tracking = Tracking(stores.generations, stores.due, moves, wires.fal, timetable, rates=rates, clock=clock)
+    dispatch = Dispatch(
+        stores.due,
+        moves,
+        wires.fal,
+        clock=clock,
+        slots=settings.upstream_concurrency,
+        public_url=settings.public_url,
+    )
+    tracking = Tracking(
+        stores.generations, stores.callbacks, stores.due, moves, wires.fal, timetable, rates=rates, clock=clock
+    )
     sweeping = Sweeping(stores.generations, stores.deliveries, stores.due, moves, timetable, clock=clock)
     deliveries = Deliveries(
         stores.deliveries,

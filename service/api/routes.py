@@ -2,7 +2,7 @@
 
 from fastapi import FastAPI
 
-from service.api import admin, docs, end_users, generations, handlers, health, uploads, usage
+from service.api import admin, callbacks, docs, end_users, generations, handlers, health, uploads, usage
 from service.api.openapi import describe
 
 
@@ -14,6 +14,7 @@ def install(app: FastAPI) -> None:
         end_users.router,
         usage.router,
         admin.router,
+        callbacks.router,
         health.router,
         docs.router,
     ):

@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from service import log, metrics
+from service.domain import callback
 from service.domain.generation import Generation, Status
 from service.fal.client import FalClient
 from service.fal.messages import submit_outcome
@@ -16,12 +17,15 @@ LEASE: Final = timedelta(seconds=15)
 
 
 class Dispatch:
-    def __init__(self, due: DueStore, moves: Moves, fal: FalClient, *, clock: Clock, slots: int) -> None:
+    def __init__(
+        self, due: DueStore, moves: Moves, fal: FalClient, *, clock: Clock, slots: int, public_url: str | None
+    ) -> None:
         self._due = due
         self._moves = moves
         self._fal = fal
         self._clock = clock
         self._slots = slots
+        self._public_url = public_url
         self._log = log.get(__name__)
 
     async def claim(self, most: int) -> Claim:
@@ -33,12 +37,15 @@ class Dispatch:
         if g is None:
             return  # ended meanwhile, or in another worker's hands: whoever moved it has set what it waits for
         metrics.SECONDS_TO_SUBMIT.observe((self._clock() - g.created_at).total_seconds())
-        outcome = submit_outcome(await self._fal.submit(arguments(g)))
+        outcome = submit_outcome(await self._fal.submit(arguments(g), webhook_url=self._callback_url(g)))
         self._tell(g, outcome)
         await self._moves.apply_surely(g.id, lambda current: settled(current, outcome, self._clock()))
 
     def _intent(self, g: Generation) -> Generation | None:
         return g.submitting(self._clock()) if g.status is Status.QUEUED else None
+
+    def _callback_url(self, g: Generation) -> str | None:
+        return None if self._public_url is None else callback.address(self._public_url, g)
 
     def _tell(self, g: Generation, outcome: SubmitOutcome) -> None:
         match outcome:
