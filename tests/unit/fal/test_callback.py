@@ -4,8 +4,6 @@ import asyncio
 import base64
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -17,6 +15,7 @@ from sandbox.signing import Signer
 from service.fal import callback
 from service.fal.callback import BETWEEN_FETCHES, KEPT, Verdict, Verifier, public_keys
 from tests.factories import NOWHERE
+from tests.key_server import KeyServer, served
 
 #: The vector of fal's contract: a synthetic key over a body of 149 bytes.
 REQUEST_ID = "764cabcf-b745-4b3e-ae38-1200304cf45b"
@@ -38,43 +37,9 @@ KEY = {"kty": "OKP", "crv": "Ed25519", "x": X, "use": "sig", "alg": "EdDSA"}
 SECOND = timedelta(seconds=1)
 
 
-@dataclass
-class KeyServer:
-    """What stands at fal's well-known address; a test says what it answers, and counts."""
-
-    keys: list[Any] = field(default_factory=lambda: [KEY])
-    answer: web.Response | None = None
-    asked: int = 0
-    was_asked: asyncio.Event = field(default_factory=asyncio.Event)
-    may_answer: asyncio.Event = field(default_factory=asyncio.Event)
-    url: str = ""
-
-    async def give(self, _: web.Request) -> web.Response:
-        self.asked += 1
-        self.was_asked.set()
-        await self.may_answer.wait()
-        return self.answer or web.json_response({"keys": self.keys})
-
-
-@asynccontextmanager
-async def served(server: KeyServer) -> AsyncIterator[KeyServer]:
-    app = web.Application()
-    app.router.add_get("/rest/.well-known/jwks.json", server.give)
-    runner = web.AppRunner(app, shutdown_timeout=0)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    server.url = f"http://127.0.0.1:{runner.addresses[0][1]}/rest"
-    server.may_answer.set()
-    try:
-        yield server
-    finally:
-        server.may_answer.set()  # a handler that waits would hold up the end
-        await runner.cleanup()
-
-
 @pytest.fixture
 async def fal() -> AsyncIterator[KeyServer]:
-    async with served(KeyServer()) as server:
+    async with served(KeyServer([KEY])) as server:
         yield server
 
 
