@@ -141,7 +141,9 @@ class Tracking:
         result = result_outcome(await self._fal.result(request_id))
         if reported is not None and not is_verdict(result):
             result = reported
-        await self._moves.apply(g.id, lambda now: self._ended(now, result, logs) if now.status in UPSTREAM else None)
+        await self._moves.apply(
+            g.id, lambda now: self._ended(now, result, logs) if now.status in UPSTREAM else None, read=g
+        )
 
     def _ended(self, g: Generation, result: ResultOutcome, logs: tuple[LogLine, ...]) -> Generation:
         now = self._clock()

@@ -30,6 +30,7 @@ MEASURES: Final[dict[str, Measure]] = {
     "get": throughput.get,
     "dispatch_latency": latency.measure,
     "webhook_latency": latency.measure,
+    "callback_latency": latency.callbacks,
     "bytes_per_queued": memory.per_queued,
     "idle_rss": memory.idle,
     "in_flight": in_flight.measure,
