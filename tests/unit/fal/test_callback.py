@@ -50,7 +50,7 @@ async def verifier(fal: KeyServer) -> AsyncIterator[Verifier]:
 
 
 def changed(**changes: str) -> dict[str, str]:
-    """The vector's headers with these in their place; ``...`` is written as an empty text."""
+    """The vector's headers with these in their place."""
     return {**HEADERS, **{f"x-fal-webhook-{name.replace('_', '-')}": value for name, value in changes.items()}}
 
 
