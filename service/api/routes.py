@@ -2,7 +2,18 @@
 
 from fastapi import FastAPI
 
-from service.api import admin, dispatching, docs, end_users, generations, handlers, health, uploads, usage
+from service.api import (
+    admin,
+    dispatching,
+    docs,
+    end_users,
+    generations,
+    handlers,
+    health,
+    resolving,
+    uploads,
+    usage,
+)
 from service.api.openapi import describe
 
 
@@ -15,6 +26,7 @@ def install(app: FastAPI) -> None:
         usage.router,
         admin.router,
         dispatching.router,
+        resolving.router,
         health.router,
         docs.router,
     ):
