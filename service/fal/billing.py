@@ -29,7 +29,7 @@ class FalBilling:
     def __init__(self, *, api_url: str, key: str, endpoint_id: str, timeout: float, patience: float = 45.0) -> None:
         self._url = f"{api_url}/models/billing-events"
         self._headers = {"authorization": f"Key {key}", "accept": "application/json", "user-agent": "seedance-gateway"}
-        self._endpoint_id = endpoint_id
+        self.endpoint_id = endpoint_id
         self._timeout = timeout
         self._patience = patience
 
@@ -52,7 +52,7 @@ class FalBilling:
             UpstreamUnavailable: not all of them can be had.
 
         """
-        query = {"endpoint_id": self._endpoint_id, "start": rfc3339(start), "end": rfc3339(end), "limit": str(_PAGE)}
+        query = {"endpoint_id": self.endpoint_id, "start": rfc3339(start), "end": rfc3339(end), "limit": str(_PAGE)}
         try:
             async with asyncio.timeout(self._patience):
                 return await self._all_pages(query)
@@ -91,7 +91,7 @@ class FalBilling:
     def _is_of_this_endpoint(self, entry: Any) -> bool:
         match entry:
             case {"endpoint_id": str(endpoint_id)}:
-                return endpoint_id == self._endpoint_id
+                return endpoint_id == self.endpoint_id
         return True
 
 

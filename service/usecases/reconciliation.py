@@ -59,6 +59,8 @@ class Reconciliation:
 
     async def look(self, g: Generation) -> Outcome:
         """Adopt the one request that can only be its own, if there is one."""
+        if g.model != self._billing.endpoint_id:
+            return self._ambiguous(g)  # sent when another model was set: this is not its bill
         found = (await self._read(g)).found
         match None if found is None else found.get(g.id):
             case None:
