@@ -60,6 +60,14 @@ class Settings(BaseSettings):
     fal_key: Annotated[SecretStr, Field(min_length=1, description="The account's fal key, `<id>:<secret>`.")]
     fal_queue_url: Annotated[BaseUrl, Field(description="fal's queue.")] = "https://queue.fal.run"
     fal_rest_url: Annotated[BaseUrl, Field(description="fal's REST surface: uploads.")] = "https://rest.fal.ai"
+    fal_api_url: Annotated[BaseUrl, Field(description="fal's platform API: billing events.")] = "https://api.fal.ai/v1"
+    fal_admin_key: Annotated[
+        SecretStr | None,
+        Field(
+            min_length=1,
+            description="Reads billing events, to find the request ids of unconfirmed submits; unset: nobody looks.",
+        ),
+    ] = None
     fal_model: Annotated[
         str,
         Field(
@@ -132,6 +140,10 @@ class Settings(BaseSettings):
         Seconds,
         Field(gt=timedelta(0), description="After this long with an unknown submit: `failed(submission_unconfirmed)`."),
     ] = timedelta(hours=24)
+    reconcile_every: Annotated[
+        Seconds,
+        Field(gt=timedelta(0), description="Wait between two looks for an unconfirmed submit; needs `FAL_ADMIN_KEY`."),
+    ] = timedelta(seconds=60)
     poll_shortest: Annotated[
         Seconds, Field(gt=timedelta(0), description="Shortest wait between two polls of one job.")
     ] = timedelta(seconds=1)
