@@ -9,11 +9,15 @@ from typing import Any, Final
 import httpx
 
 from service.cli.stack import Stack
+from service.settings import Settings
 from tests.e2e.conftest import TenantClient
 from tests.receiver import Receiver
 
 #: Long enough at fal to be seen there, short enough for many.
 QUICK: Final = "sandbox:no-video sandbox:seconds=0.2"
+
+#: Of a stack to which fal cannot report: polls do it all.
+POLLING: Final[dict[str, Any]] = {"public_url": None} if "public_url" in Settings.model_fields else {}
 
 
 @dataclass
@@ -46,8 +50,10 @@ class Trial:
     def submits(self, name: str) -> int:
         return len(self.tenant.submits(self.prompts[name]))
 
-    def keeps_its_hold(self, name: str) -> None:
-        """And its slot: the audit compares both with the record."""
+    def becomes_unconfirmed(self, name: str) -> None:
+        """And keeps its hold and its slot."""
+        g = self.tenant.wait_for(name, lambda g: g["status"] == "unconfirmed" or g["finished_at"] is not None)
+        assert g["status"] == "unconfirmed", g
         today = self.tenant.http.get(f"/v1/end-users/of {self.prompts[name]}").json()["today"]
         assert float(today["held"]) > 0
         assert self.gauge("gateway_unconfirmed") >= 1

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import httpx
 import psutil
@@ -13,9 +12,8 @@ import pytest
 
 import sandbox
 from service.cli.stack import Stack
-from service.settings import Settings
 from tests.e2e.conftest import OVERRIDES, client_of
-from tests.e2e.crashing import QUICK, Trial
+from tests.e2e.crashing import POLLING, QUICK, Trial
 from tests.e2e.doomed import FOLDER, MODULE, Doom
 from tests.guards.repository import ROOT
 from tests.receiver import Receiver
@@ -26,12 +24,11 @@ PATIENCE = {
     "unconfirmed_deadline": timedelta(seconds=5),
     "webhook_timeout": timedelta(seconds=2),
 }
-WITHOUT_CALLBACKS: dict[str, Any] = {"public_url": None} if "public_url" in Settings.model_fields else {}
 
 
 @pytest.fixture(scope="module", params=["callbacks", "polling"])
 def callbacks(request: pytest.FixtureRequest) -> bool:
-    return bool(request.param == "callbacks") and "public_url" in Settings.model_fields
+    return bool(POLLING) and bool(request.param == "callbacks")
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +38,7 @@ def doom(tmp_path_factory: pytest.TempPathFactory) -> Doom:
 
 @pytest.fixture(scope="module")
 def trial(callbacks: bool, doom: Doom) -> Iterator[Trial]:
-    overrides = {**OVERRIDES, **PATIENCE, **({} if callbacks else WITHOUT_CALLBACKS)}
+    overrides = {**OVERRIDES, **PATIENCE, **({} if callbacks else POLLING)}
     with pytest.MonkeyPatch.context() as patch, Receiver() as receiver:
         patch.setenv(FOLDER, str(doom.folder))
         paths = (ROOT, Path(sandbox.__file__).parents[1], os.environ.get("PYTHONPATH", ""))
@@ -82,8 +79,7 @@ def test_the_worker_dies(trial: Trial, doom: Doom, row: Row, callbacks: bool) ->
     trial.stack.start_worker()
     victim = doom.victim()
     if outcome == "failed":
-        trial.tenant.wait_for(victim, lambda g: g["status"] == "unconfirmed")
-        trial.keeps_its_hold(victim)
+        trial.becomes_unconfirmed(victim)
     ended = trial.prove(names)
     assert (ended[victim]["status"], trial.submits(victim)) == (outcome, row.submits)
     if callbacks:
@@ -139,7 +135,7 @@ def test_a_worker_that_was_given_up_says_what_it_has_not_sent(trial: Trial, doom
     stopped = trial.stack.children["worker"]
     try:
         trial.stack.start_worker()
-        trial.tenant.wait_for(victim, lambda g: g["status"] == "unconfirmed")
+        trial.becomes_unconfirmed(victim)
         worker.resume()
         g = trial.prove(names)[victim]
         assert (g["status"], g["error"]["retryable"], g["cost"]["actual"]) == ("failed", True, "0.000000")
