@@ -1,6 +1,7 @@
 """A stack in trouble, and what must hold of everything it has ever accepted."""
 
 import signal
+import time
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -8,6 +9,7 @@ from typing import Any, Final
 
 import httpx
 
+from service.cli.children import Child
 from service.cli.stack import Stack
 from service.settings import Settings
 from tests.e2e.conftest import TenantClient
@@ -25,6 +27,7 @@ class Trial:
     stack: Stack
     tenant: TenantClient
     receiver: Receiver
+    workers: list[Child] = field(default_factory=list)
     prompts: dict[str, str] = field(default_factory=dict)
     """Of every generation that was ever accepted here."""
 
@@ -43,9 +46,20 @@ class Trial:
         self.prompts[name] = prompt
         return name
 
-    def died(self, child: str) -> None:
-        """Of its own hand."""
-        assert self.stack.children[child].process.wait(20) == -signal.SIGKILL
+    def staff(self) -> None:
+        """Two workers, so that what one leaves behind is looked after at once, however long a new one takes."""
+        while len(self.workers) < 2:
+            self.stack.start_worker()
+            self.workers.append(self.stack.children["worker"])
+
+    def lost_a_worker(self) -> None:
+        """By its own hand; returns once it is gone."""
+        give_up = time.monotonic() + 20
+        while not (dead := [worker for worker in self.workers if worker.process.poll() is not None]):
+            assert time.monotonic() < give_up, "all live"
+            time.sleep(0.02)
+        self.workers = [worker for worker in self.workers if worker not in dead]
+        assert [worker.process.returncode for worker in dead] == [-signal.SIGKILL]
 
     def submits(self, name: str) -> int:
         return len(self.tenant.submits(self.prompts[name]))
