@@ -11,7 +11,6 @@ import httpx
 
 from service.cli.children import Child
 from service.cli.stack import Stack
-from service.settings import Settings
 from tests.e2e.conftest import TenantClient
 from tests.receiver import Receiver
 
@@ -19,7 +18,7 @@ from tests.receiver import Receiver
 QUICK: Final = "sandbox:no-video sandbox:seconds=0.2"
 
 #: Of a stack to which fal cannot report: polls do it all.
-POLLING: Final[dict[str, Any]] = {"public_url": None} if "public_url" in Settings.model_fields else {}
+POLLING: Final[dict[str, Any]] = {"public_url": None}
 
 
 @dataclass

@@ -30,7 +30,7 @@ PATIENCE = {
 
 @pytest.fixture(scope="module", params=["callbacks", "polling"])
 def callbacks(request: pytest.FixtureRequest) -> bool:
-    return bool(POLLING) and bool(request.param == "callbacks")
+    return bool(request.param == "callbacks")
 
 
 @pytest.fixture(scope="module")
