@@ -109,7 +109,8 @@ class Reconciliation:
     async def _found(self) -> dict[str, Match] | None:
         """The bill is read first: whoever was sent after that has nothing on it."""
         now = self._clock()
-        oldest = min((one.submitted_at for one in (await self._in_doubt())[0]), default=now) - SKEW
+        unconfirmed, submitting = await self._in_doubt()
+        oldest = min((one.submitted_at for one in (*unconfirmed, *submitting)), default=now) - SKEW
         if oldest < now - _LONGEST_RANGE:
             return None
         try:
@@ -118,21 +119,22 @@ class Reconciliation:
             metrics.RECONCILED.labels("trouble").inc()
             self._log.warning("no billing events", reason=error.detail)
             return None
-        unconfirmed, rivals = await self._in_doubt()
+        unconfirmed, submitting = await self._in_doubt()
+        given_up = await self._given_up()  # after those in doubt, so that none is missed that goes from there to here
         self._told &= {one.id for one in unconfirmed}
-        return matches(unconfirmed, rivals, await self._unclaimed(events))
+        return matches(unconfirmed, submitting + given_up, await self._unclaimed(events))
 
     async def _in_doubt(self) -> tuple[list[Suspect], list[Suspect]]:
-        """The unconfirmed, and who else fal may have billed: being submitted at the moment, or ended in doubt."""
-        unconfirmed, rivals = [], []
+        """The unconfirmed, and those being submitted, whom fal may have billed as well."""
+        unconfirmed, submitting = [], []
         for g in await self._generations.load_many(await self._submissions.in_doubt()):
             if g is not None and g.submitted_at is not None:
                 one = suspect(g.id, g.submitted_at, g.input)
                 if g.status is Status.UNCONFIRMED:
                     unconfirmed.append(one)
                 elif g.status is Status.SUBMITTING:
-                    rivals.append(one)
-        return unconfirmed, rivals + await self._given_up()
+                    submitting.append(one)
+        return unconfirmed, submitting
 
     async def _given_up(self) -> list[Suspect]:
         """Those declared to have ended may have been billed all the same, within the time that fal may take."""

@@ -86,8 +86,8 @@ class Sweeping:
         elif outcome == "trouble" and late < reconciliation.every:
             await self._generations.put_off_sweep(g, now + reconciliation.every)
         elif outcome == "unbilled":
-            metrics.RECONCILED.labels("absent").inc()
-            await self._moves.apply(g.id, lambda current: unbilled(current, self._clock()), why="no billing event")
+            if await self._moves.apply(g.id, lambda current: unbilled(current, now), why="no billing event"):
+                metrics.RECONCILED.labels("absent").inc()
         else:
             await self._moves.apply(g.id, lambda current: overdue(current, now) if self._is_due(current) else None)
 

@@ -3,9 +3,10 @@
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
+from random import Random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.domain.billing import SKEW, Adopted, BillingEvent, Suspect, could_be, matches, suspect
@@ -124,53 +125,48 @@ def test_a_request_listed_twice_is_one_job_of_unknown_units() -> None:
 
 
 moments = st.integers(-5, 5).map(lambda minutes: NOW + minutes * MINUTE)
-suspects = st.builds(
-    lambda at, duration: suspect("", at, {"resolution": "480p", "duration": duration}),
-    moments,
-    st.sampled_from(["auto", "4", "5", "14", "15"]),
-)
-jobs = st.builds(
-    BillingEvent,
-    st.sampled_from(["a", "b", "c", None]),
-    st.one_of(st.none(), moments),
-    st.one_of(st.none(), st.sampled_from([thousands_of_tokens("480p", d) for d in ("4", "5", "14", "15")])),
-)
+durations = st.sampled_from(["auto", "4", "5", "14", "15"])
+units = st.sampled_from([None, *(thousands_of_tokens("480p", duration) for duration in ("4", "5", "14", "15"))])
 
 
-def _named(prefix: str, found: list[Suspect]) -> list[Suspect]:
-    return [replace(each, id=f"{prefix}{number}") for number, each in enumerate(found)]
-
-
-@given(st.lists(suspects, max_size=4), st.lists(suspects, max_size=2), st.lists(jobs, max_size=4))
-def test_nothing_is_adopted_that_could_be_another_or_anothers(
-    unconfirmed: list[Suspect], rivals: list[Suspect], events: list[BillingEvent]
-) -> None:
-    mine, others = _named("gen_", unconfirmed), _named("rival_", rivals)
-
-    found = matches(mine, others, events)
-
-    assert set(found) == {each.id for each in mine}
-    for each in mine:
-        own = {event.request_id for event in events if could_be(each, event)}
-        if isinstance(match := found[each.id], Adopted):
-            assert match.request_id in {event.request_id for event in events}
-            listed = [event for event in events if event.request_id == match.request_id]
-            assert own - {match.request_id} == set(), "another request could be its own"
-            if len(listed) == 1:
-                assert own == {match.request_id}
-                assert [s.id for s in (*mine, *others) if could_be(s, listed[0])] == [each.id], "or another's"
-                assert listed[0].at is not None
-                assert listed[0].at >= each.submitted_at
-        elif match == "absent":
-            assert own - {e.request_id for e in events if [f.request_id for f in events].count(e.request_id) > 1} == (
-                set()
-            )
-
-
-@given(st.lists(suspects, min_size=1, max_size=4), st.lists(jobs, max_size=4))
-def test_no_request_is_given_twice(unconfirmed: list[Suspect], events: list[BillingEvent]) -> None:
-    given_to = [
-        m.request_id for m in matches(_named("gen_", unconfirmed), [], events).values() if isinstance(m, Adopted)
+@st.composite
+def in_doubt(draw: st.DrawFn, prefix: str) -> list[Suspect]:
+    return [
+        one(f"{prefix}_{number}", draw(moments), duration=draw(durations)) for number in range(draw(st.integers(0, 4)))
     ]
 
-    assert len(given_to) == len(set(given_to))
+
+@st.composite
+def bills(draw: st.DrawFn) -> list[BillingEvent]:
+    """Of different requests; some say little."""
+    named = [draw(st.sampled_from([f"request-{number}", None])) for number in range(draw(st.integers(0, 4)))]
+    return [BillingEvent(name, draw(st.one_of(st.none(), moments)), draw(units)) for name in named]
+
+
+@settings(max_examples=500)
+@given(in_doubt("gen"), in_doubt("rival"), bills())
+def test_what_is_adopted_could_be_nothing_else_and_nobody_elses(
+    unconfirmed: list[Suspect], rivals: list[Suspect], events: list[BillingEvent]
+) -> None:
+    found = matches(unconfirmed, rivals, events)
+
+    assert list(found) == [each.id for each in unconfirmed]
+    for each in unconfirmed:
+        own = [event for event in events if could_be(each, event)]
+        if isinstance(match := found[each.id], Adopted):
+            (event,) = own
+            assert event.request_id == match.request_id
+            assert event.at is not None
+            assert event.at >= each.submitted_at
+            assert [other for other in (*unconfirmed, *rivals) if could_be(other, event)] == [each]
+        else:
+            assert (match == "absent") == (own == [])
+
+
+@given(in_doubt("gen"), bills(), st.randoms())
+def test_the_order_of_the_bill_does_not_matter(
+    unconfirmed: list[Suspect], events: list[BillingEvent], chance: Random
+) -> None:
+    shuffled = chance.sample(events, len(events))
+
+    assert matches(unconfirmed, [], shuffled) == matches(unconfirmed, [], events)
