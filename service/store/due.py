@@ -22,10 +22,11 @@ class Claimed:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What was taken, and how many entries the due set has in all."""
+    """What was taken, and how many entries the due set has in all; ``more``: another claim may find something."""
 
     taken: list[Claimed]
     waiting: int
+    more: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +84,12 @@ class DueStore:
 
 def _claim(reply: Sequence[bytes]) -> Claim:
     waiting, *pairs = reply
-    taken = [
+    return Claim(claimed(pairs), int(waiting))
+
+
+def claimed(pairs: Sequence[bytes]) -> list[Claimed]:
+    """Of ``[id, ms it was due, id, ms, ...]``."""
+    return [
         Claimed(name.decode(), ids.from_milliseconds(int(float(score))))
         for name, score in zip(pairs[::2], pairs[1::2], strict=True)
     ]
-    return Claim(taken, int(waiting))

@@ -7,6 +7,7 @@ Nothing is ever sent twice: whether a lost exchange was carried out is for the c
 import asyncio
 import contextlib
 import hashlib
+import re
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Iterable, Sequence
@@ -44,12 +45,17 @@ _NOT_NOW: Final = (OutOfMemoryError, ReadOnlyError, MasterDownError, ClusterDown
 _NOT_NOW_WORDS: Final = ("OOM ", "MISCONF", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "NOREPLICAS", "BUSY ")
 
 
+_FOLDER: Final = Path(__file__).parent
+_USES: Final = re.compile(r"^-- USES  (\w+)$", re.MULTILINE)
+
+
 class Script:
-    """A Lua file beside the store that calls it. Its header names KEYS, ARGV and what it returns."""
+    """A Lua file beside the store that calls it. Its header names KEYS, ARGV, what it returns, and parts it shares."""
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.text = (Path(__file__).parent / f"{name}.lua").read_text()
+        own = (_FOLDER / f"{name}.lua").read_text()
+        self.text = "".join((_FOLDER / "parts" / f"{part}.lua").read_text() for part in _USES.findall(own)) + own
         self.sha = hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest()
 
 

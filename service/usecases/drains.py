@@ -17,14 +17,14 @@ class DrainRunner:
     """One per drain and process. ``run`` takes what is due and returns; the work goes on beside it, up to ``capacity``.
 
     So a slow upstream or a dead receiver holds its own item and no Celery thread, and leases, not messages, say what
-    is still to be done.
+    is still to be done. Work that answers True has made room for something that was due and could not be taken.
     """
 
     def __init__(
         self,
         drain: Drain,
         claim: Callable[[int], Awaitable[Claim]],
-        work: Callable[[Claimed], Awaitable[None]],
+        work: Callable[[Claimed], Awaitable[bool | None]],
         *,
         capacity: int,
     ) -> None:
@@ -47,11 +47,12 @@ class DrainRunner:
         try:
             while self._again and (room := self._room()) > 0:
                 self._again = False
-                taken = (await self._claim(room)).taken
+                claim = await self._claim(room)
+                taken = claim.taken
                 metrics.DRAINED.labels(self.drain).inc(len(taken))
                 for item in taken:
                     self._start(item)
-                if len(taken) == room:
+                if claim.more or len(taken) == room:
                     self._again = True
         finally:
             self._claiming = False
@@ -93,7 +94,8 @@ class DrainRunner:
 
     async def _work_on(self, item: Claimed) -> None:
         try:
-            await self._work(item)
+            if await self._work(item):
+                self._again = True
         except StoreUnavailable as error:
             metrics.DRAIN_FAILURES.labels(self.drain).inc()
             self._log.warning("store away while working", drain=self.drain, item=item.id, error=error.detail)
