@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 
 from pydantic import TypeAdapter
@@ -14,6 +14,7 @@ from service.domain.money import Budgets, day, month
 from service.domain.webhook import Delivery
 from service.store import deliveries, keys
 from service.store.creation import Creation, read_creation
+from service.store.ranges import bounds
 from service.store.redis import Redis, Script
 
 _CREATE: Final = Script("create")
@@ -105,10 +106,10 @@ class GenerationStore:
         record = await self._redis.execute("HGET", keys.generation(generation_id), "d")
         return None if record is None else load(record)
 
-    async def save(self, generation: Generation, due: Due) -> Moved:
-        """Write a move that leaves it alive, if it still is the version it was made from."""
+    async def save(self, generation: Generation, due: Due, events: Sequence[Delivery] = ()) -> Moved:
+        """Write a move that leaves it alive, if it still is the version it was made from, with what it causes."""
         g = replace(generation, version=generation.version + 1)
-        won, nudge = await self._redis.run(
+        won, dispatch, deliver = await self._redis.run(
             _SAVE,
             [
                 keys.generation(g.id),
@@ -119,6 +120,9 @@ class GenerationStore:
                 keys.nudged(Drain.DISPATCH),
                 keys.CLAIMED,
                 keys.queued_of_tenant(g.tenant_id),
+                keys.due(Drain.DELIVER),
+                keys.nudged(Drain.DELIVER),
+                *deliveries.keys_of(g.tenant_id, events),
             ],
             g.id,
             generation.version,
@@ -129,8 +133,10 @@ class GenerationStore:
             _score(due.poll),
             _score(due.sweep),
             keys.CHANGES,
+            "" if not events else ids.milliseconds(events[0].created_at),
+            *deliveries.arguments_of(events),
         )
-        return Moved(bool(won), g, (Drain.DISPATCH,) if nudge else ())
+        return Moved(bool(won), g, _nudges(dispatch, deliver))
 
     async def finish(self, generation: Generation, due: Due, events: Sequence[Delivery], *, now: datetime) -> Moved:
         """Write the last move together with what it settles and the deliveries it causes."""
@@ -154,7 +160,7 @@ class GenerationStore:
                 keys.end_user(g.tenant_id, g.end_user),
                 keys.usage(g.tenant_id, created_on),
                 keys.usage_of_end_users(g.tenant_id, created_on),
-                *(keys.delivery(delivery.id) for delivery in events),
+                *deliveries.keys_of(g.tenant_id, events),
             ],
             g.id,
             generation.version,
@@ -170,10 +176,9 @@ class GenerationStore:
             g.status if g.error is None else f"{g.status}:{g.error.code}",
             "1" if g.error is not None and g.error.code == "content_policy" else "",
             keys.KEPT_SECONDS,
-            *(part for delivery in events for part in (delivery.id, deliveries.dump(delivery))),
+            *deliveries.arguments_of(events),
         )
-        wanted = ((Drain.DISPATCH, dispatch), (Drain.DELIVER, deliver))
-        return Moved(bool(won), g, tuple(drain for drain, nudge in wanted if nudge))
+        return Moved(bool(won), g, _nudges(dispatch, deliver))
 
     async def postpone_poll(self, generation_id: str, until: datetime) -> None:
         """Nothing new was seen: only the time of the next look changes, and only while it is still polled."""
@@ -187,7 +192,9 @@ class GenerationStore:
             if wanted.end_user is None
             else keys.generations_of_end_user(tenant_id, wanted.end_user)
         )
-        upper, lower = _bounds(wanted, after)
+        upper, lower = bounds(
+            ids.GENERATION, after=after, created_after=wanted.created_after, created_before=wanted.created_before
+        )
         found = await self._redis.execute("ZREVRANGEBYLEX", index, upper, lower, "LIMIT", 0, LOOKED_AT)
         return await self._pick([name.decode() for name in found], wanted.status, limit)
 
@@ -226,6 +233,10 @@ class GenerationStore:
         return bool(forgotten)
 
 
+def _nudges(dispatch: int, deliver: int) -> tuple[Drain, ...]:
+    return tuple(drain for drain, wanted in ((Drain.DISPATCH, dispatch), (Drain.DELIVER, deliver)) if wanted)
+
+
 def _money_keys(g: Generation) -> tuple[str, str, str]:
     """In the order of Scope."""
     return (
@@ -242,19 +253,6 @@ def _limit(limit: int | None) -> int | str:
 def _idempotency_key(g: Generation) -> str:
     """Its idempotency key's key; its own where it has none, so that scripts get a fixed number of keys."""
     return keys.generation(g.id) if g.idempotency_key is None else keys.idempotency(g.tenant_id, g.idempotency_key)
-
-
-def _bounds(wanted: Filter, after: str | None) -> tuple[str, str]:
-    upper = "+" if wanted.created_before is None else "(" + ids.lowest(ids.GENERATION, wanted.created_before)
-    if after is not None:
-        upper = min(upper, "(" + after) if upper != "+" else "(" + after
-    next_millisecond = timedelta(milliseconds=1)
-    lower = (
-        "-"
-        if wanted.created_after is None
-        else "[" + ids.lowest(ids.GENERATION, wanted.created_after + next_millisecond)
-    )
-    return upper, lower
 
 
 def _score(moment: datetime | None) -> int | str:
