@@ -25,6 +25,14 @@ UPSTREAM_SECONDS = Histogram("gateway_upstream_seconds", "Time of a call to fal.
 POLL_LATE_SECONDS = Histogram("gateway_poll_late_seconds", "How long after its time a poll was begun.", buckets=_FAST)
 
 WEBHOOK_ATTEMPTS = Counter("gateway_webhook_attempts", "Webhook attempts.", ("outcome",))
+WEBHOOKS_DEAD = Counter("gateway_webhooks_dead", "Deliveries that came to the dead letter.", ("tenant",))
+WEBHOOKS_REPLAYED = Counter("gateway_webhooks_replayed", "Deliveries sent again on request.", ("tenant",))
+ENDPOINT_WARNINGS = Counter(
+    "gateway_webhook_endpoint_warnings", "Warnings of endpoints that only fail.", ("tenant", "percent")
+)
+ENDPOINTS_DISABLED = Counter(
+    "gateway_webhook_endpoints_disabled", "Endpoints disabled, by failing or by 410.", ("tenant", "reason")
+)
 WEBHOOK_SECONDS = Histogram("gateway_webhook_seconds", "Time of a webhook attempt.", buckets=_FAST)
 
 DRAINED = Counter("gateway_drained", "Items claimed from a due set.", ("drain",))
@@ -35,7 +43,7 @@ STORE_BATCH = Histogram(
 )
 
 # State gauges: read from Redis when /metrics is asked, so they are right with any number of processes.
-DUE = Gauge("gateway_due", "Entries in a due set, waiting or under way.", ("drain",))
+DUE = Gauge("gateway_due", "Entries in a due set, waiting or under way; of `deliver`: receivers.", ("drain",))
 OVERDUE_SECONDS = Gauge("gateway_overdue_seconds", "How long the oldest entry of a due set has been due.", ("drain",))
 SLOTS_USED = Gauge("gateway_slots_used", "Upstream slots taken.")
 SLOTS_ALLOWED = Gauge("gateway_slots_allowed", "Upstream slots there are.")

@@ -1,5 +1,6 @@
 """A tenant's webhook receiver: keeps every request as it came, answers as it is told to."""
 
+import json
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -15,6 +16,10 @@ class Received:
     headers: dict[str, str]
     body: bytes
     at: datetime
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
 
     def verified(self, secret: str) -> Any:
         """The event, if the signature is good; raises otherwise."""

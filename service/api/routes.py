@@ -2,7 +2,18 @@
 
 from fastapi import FastAPI
 
-from service.api import admin, docs, end_users, generations, handlers, health, uploads, usage
+from service.api import (
+    admin,
+    deliveries,
+    docs,
+    end_users,
+    generations,
+    handlers,
+    health,
+    uploads,
+    usage,
+    webhook_endpoints,
+)
 from service.api.openapi import describe
 
 
@@ -13,6 +24,9 @@ def install(app: FastAPI) -> None:
         uploads.router,
         end_users.router,
         usage.router,
+        webhook_endpoints.router,
+        webhook_endpoints.well_known,
+        deliveries.router,
         admin.router,
         health.router,
         docs.router,

@@ -8,7 +8,10 @@ from fastapi import FastAPI
 
 from tests.conftest import client_of
 
-PUBLIC = {("GET", "/healthz"), ("GET", "/readyz"), ("GET", "/metrics")}
+PUBLIC = {
+    *(("GET", path) for path in ("/healthz", "/readyz", "/metrics")),
+    ("GET", "/.well-known/webhook-keys/{tenant_id}/{endpoint_id}"),  # public keys
+}
 #: Not in the document, and public: the document itself and its page.
 UNLISTED = {"/openapi.json", "/docs", "/docs/assets"}
 METHODS = {"get", "put", "post", "delete", "patch"}
