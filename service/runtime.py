@@ -87,6 +87,7 @@ class Runtime:
     usage: Usage
     audit: Audit
     storage: FalStorage
+    nudger: Nudger
     drains: dict[Drain, DrainRunner]
 
     async def readiness(self) -> dict[str, str]:
@@ -95,6 +96,11 @@ class Runtime:
 
     async def drain(self, drain: Drain) -> None:
         await self.drains[drain].run()
+
+    async def serve(self, drain: Drain) -> None:
+        """The same in a worker of this drain's queue: what it causes itself it need not be told by a message."""
+        self.nudger.serve(drain, self.drains[drain].look)
+        await self.drain(drain)
 
 
 class Stores:
@@ -205,6 +211,7 @@ def _build(settings: Settings, wires: Wires, stores: Stores, clock: Clock) -> Ru
         audit=Audit(stores.money, stores.generations),
         access=Access(stores.tenants, stores.rates, clock=clock),
         storage=wires.storage,
+        nudger=wires.nudger,
         drains=_drains(settings, wires, stores, moves, timetable, rates, clock),
     )
 

@@ -57,6 +57,15 @@ class DrainRunner:
         finally:
             self._claiming = False
 
+    def look(self) -> bool:
+        """Have ``run`` called soon; False: there is no room, somebody else had better look."""
+        if self._room() <= 0:
+            return False
+        self._again = True
+        if not self._claiming:
+            asyncio.get_running_loop().create_task(self._run_quietly())
+        return True
+
     async def close(self, grace: float) -> None:
         """Claim no more and let what runs come to its end; what does not is claimed again when its lease ends."""
         self._closed = True

@@ -16,7 +16,28 @@ class Scale:
     in_flight: int
     watched_seconds: float
     """How long polling is watched once all are in flight."""
+    deliveries: int
+    paced_seconds: float
+    """How long events come to the healthy one of two receivers."""
 
 
-FULL: Final = Scale(rounds=16, round_seconds=1.2, samples=40, queued=10_000, in_flight=10_000, watched_seconds=60)
-QUICK: Final = Scale(rounds=4, round_seconds=1.0, samples=12, queued=5_000, in_flight=1_000, watched_seconds=12)
+FULL: Final = Scale(
+    rounds=16,
+    round_seconds=1.2,
+    samples=40,
+    queued=10_000,
+    in_flight=10_000,
+    watched_seconds=60,
+    deliveries=10_000,
+    paced_seconds=20,
+)
+QUICK: Final = Scale(
+    rounds=4,
+    round_seconds=1.0,
+    samples=12,
+    queued=5_000,
+    in_flight=1_000,
+    watched_seconds=12,
+    deliveries=4_000,
+    paced_seconds=8,
+)
