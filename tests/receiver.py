@@ -29,7 +29,9 @@ class Received:
 @dataclass
 class Receiver:
     answers: list[int] = field(default_factory=list)
-    """Statuses of the next answers; 204 when they are used up."""
+    """Statuses of the next answers."""
+    otherwise: int = 204
+    """When they are used up."""
     received: list[Received] = field(default_factory=list)
 
     def __enter__(self) -> Self:
@@ -39,7 +41,7 @@ class Receiver:
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["content-length"]))
                 headers = {name.lower(): value for name, value in self.headers.items()}
-                status = receiver.answers.pop(0) if receiver.answers else 204
+                status = receiver.answers.pop(0) if receiver.answers else receiver.otherwise
                 with receiver._came:
                     receiver.received.append(Received(headers, body, datetime.now(UTC)))
                     receiver._came.notify_all()

@@ -10,6 +10,7 @@ local now = tonumber(ARGV[2])
 for n = 2, 4, 2 do
   redis.call("ZREMRANGEBYSCORE", KEYS[n], "-inf", ARGV[2])
 end
+redis.call("SREM", KEYS[5], ARGV[1]) -- whoever frees a place must not spend it on a lane that has nothing to send
 local failures = tonumber(redis.call("HGET", KEYS[3], "failures") or 0)
 local most = tonumber(failures >= tonumber(ARGV[7]) and ARGV[6] or ARGV[5])
 local lane_room = most - redis.call("ZCARD", KEYS[2])

@@ -85,6 +85,7 @@ class DeliveryStore:
                     keys.dead_of_tenant(tenant_id),
                     keys.due(Drain.DELIVER),
                     keys.due(Drain.SWEEP),
+                    keys.lanes_held(tenant_id),
                 ],
                 name,
                 lane,

@@ -33,6 +33,7 @@ class DrainRunner:
         self._work = work
         self._capacity = capacity
         self._running: set[asyncio.Task[None]] = set()
+        self._looks: set[asyncio.Task[None]] = set()
         self._claiming = False
         self._again = False
         self._closed = False
@@ -63,7 +64,7 @@ class DrainRunner:
             return False
         self._again = True
         if not self._claiming:
-            asyncio.get_running_loop().create_task(self._run_quietly())
+            self._look_soon()
         return True
 
     async def close(self, grace: float) -> None:
@@ -77,8 +78,8 @@ class DrainRunner:
 
     async def idle(self) -> None:
         """Until nothing runs any more: for whoever works off a due set to its end, as tests do."""
-        while self._running:
-            await asyncio.wait(self._running)
+        while self._running or self._looks:
+            await asyncio.wait(self._running | self._looks)
 
     @property
     def busy(self) -> int:
@@ -95,7 +96,19 @@ class DrainRunner:
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._running.discard(task)
         if self._again and not self._claiming and not self._closed:
-            asyncio.get_running_loop().create_task(self._run_quietly())
+            self._look_soon()
+
+    def _look_soon(self) -> None:
+        """One look for all that ask in this turn of the loop."""
+        if not self._looks:
+            task = asyncio.get_running_loop().create_task(self._run_quietly())
+            self._looks.add(task)
+            task.add_done_callback(self._looked)
+
+    def _looked(self, task: asyncio.Task[None]) -> None:
+        self._looks.discard(task)
+        if self._again and not self._claiming and self._room() > 0:
+            self._look_soon()  # somebody asked between its last claim and its end
 
     async def _run_quietly(self) -> None:
         with contextlib.suppress(StoreUnavailable):  # beat asks again within a second
