@@ -11,6 +11,10 @@ from typing import Any, Self
 from standardwebhooks import Webhook
 
 
+class _Server(ThreadingHTTPServer):
+    request_queue_size = 1024  # a worker connects a hundred times at once
+
+
 @dataclass(frozen=True)
 class Received:
     headers: dict[str, str]
@@ -52,7 +56,7 @@ class Receiver:
             def log_message(self, *_: object) -> None:
                 pass
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server = _Server(("127.0.0.1", 0), Handler)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
         self._thread.start()
         return self
