@@ -189,22 +189,9 @@ def _build(settings: Settings, wires: Wires, stores: Stores, clock: Clock) -> Ru
             clock=clock,
         ),
         tenants=tenants,
-        endpoints=Endpoints(
-            stores.endpoints,
-            tenants,
-            wires.sender,
-            wires.nudger,
-            retention=settings.retention,
-            disable_after=settings.webhook_disable_after,
-            clock=clock,
-        ),
+        endpoints=_endpoints(settings, wires, stores, tenants, clock),
         redelivery=Redelivery(
-            stores.deliveries,
-            stores.delivery_log,
-            stores.endpoints,
-            stores.generations,
-            wires.nudger,
-            clock=clock,
+            stores.deliveries, stores.delivery_log, stores.endpoints, stores.generations, wires.nudger, clock=clock
         ),
         end_users=EndUsers(stores.end_users, stores.generations, stores.deliveries, stores.money, moves, clock=clock),
         usage=Usage(stores.money, clock=clock),
@@ -216,13 +203,20 @@ def _build(settings: Settings, wires: Wires, stores: Stores, clock: Clock) -> Ru
     )
 
 
-def _drains(
-    settings: Settings, wires: Wires, stores: Stores, moves: Moves, timetable: Timetable, rates: Rates, clock: Clock
-) -> dict[Drain, DrainRunner]:
-    dispatch = Dispatch(stores.due, moves, wires.fal, clock=clock, slots=settings.upstream_concurrency)
-    tracking = Tracking(stores.generations, stores.due, moves, wires.fal, timetable, rates=rates, clock=clock)
-    sweeping = Sweeping(stores.generations, stores.deliveries, stores.due, moves, timetable, clock=clock)
-    deliveries = Deliveries(
+def _endpoints(settings: Settings, wires: Wires, stores: Stores, tenants: Tenants, clock: Clock) -> Endpoints:
+    return Endpoints(
+        stores.endpoints,
+        tenants,
+        wires.sender,
+        wires.nudger,
+        retention=settings.retention,
+        disable_after=settings.webhook_disable_after,
+        clock=clock,
+    )
+
+
+def _deliveries(settings: Settings, wires: Wires, stores: Stores, clock: Clock) -> Deliveries:
+    return Deliveries(
         stores.deliveries,
         stores.tenants,
         stores.endpoints,
@@ -238,6 +232,15 @@ def _drains(
         retention=settings.retention,
         clock=clock,
     )
+
+
+def _drains(
+    settings: Settings, wires: Wires, stores: Stores, moves: Moves, timetable: Timetable, rates: Rates, clock: Clock
+) -> dict[Drain, DrainRunner]:
+    dispatch = Dispatch(stores.due, moves, wires.fal, clock=clock, slots=settings.upstream_concurrency)
+    tracking = Tracking(stores.generations, stores.due, moves, wires.fal, timetable, rates=rates, clock=clock)
+    sweeping = Sweeping(stores.generations, stores.deliveries, stores.due, moves, timetable, clock=clock)
+    deliveries = _deliveries(settings, wires, stores, clock)
     runners = (
         DrainRunner(Drain.DISPATCH, dispatch.claim, dispatch.submit, capacity=_SUBMITS),
         DrainRunner(Drain.POLL, tracking.claim, tracking.poll, capacity=_POLLS),
