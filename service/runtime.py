@@ -242,22 +242,9 @@ def _build(settings: Settings, wires: Wires, stores: Stores, clock: Clock) -> Ru
         ),
         callbacks=Callbacks(stores.callbacks, wires.verifier, wires.nudger, clock=clock),
         tenants=tenants,
-        endpoints=Endpoints(
-            stores.endpoints,
-            tenants,
-            wires.sender,
-            wires.nudger,
-            retention=settings.retention,
-            disable_after=settings.webhook_disable_after,
-            clock=clock,
-        ),
+        endpoints=_endpoints(settings, wires, stores, tenants, clock),
         redelivery=Redelivery(
-            stores.deliveries,
-            stores.delivery_log,
-            stores.endpoints,
-            stores.generations,
-            wires.nudger,
-            clock=clock,
+            stores.deliveries, stores.delivery_log, stores.endpoints, stores.generations, wires.nudger, clock=clock
         ),
         end_users=EndUsers(stores.end_users, stores.generations, stores.deliveries, stores.money, moves, clock=clock),
         usage=Usage(stores.money, clock=clock),
@@ -266,6 +253,18 @@ def _build(settings: Settings, wires: Wires, stores: Stores, clock: Clock) -> Ru
         storage=wires.storage,
         drains=_drains(settings, wires, stores, moves, gate, timetable, rates, clock),
         nudger=wires.nudger,
+    )
+
+
+def _endpoints(settings: Settings, wires: Wires, stores: Stores, tenants: Tenants, clock: Clock) -> Endpoints:
+    return Endpoints(
+        stores.endpoints,
+        tenants,
+        wires.sender,
+        wires.nudger,
+        retention=settings.retention,
+        disable_after=settings.webhook_disable_after,
+        clock=clock,
     )
 
 
@@ -302,7 +301,18 @@ def _drains(
         _reconciliation(settings, wires, stores, moves, clock),
         clock=clock,
     )
-    deliveries = Deliveries(
+    deliveries = _deliveries(settings, wires, stores, clock)
+    runners = (
+        DrainRunner(Drain.DISPATCH, dispatch.claim, dispatch.submit, capacity=_SUBMITS),
+        DrainRunner(Drain.POLL, tracking.claim, tracking.poll, capacity=_POLLS),
+        DrainRunner(Drain.DELIVER, deliveries.claim, deliveries.attempt, capacity=settings.webhook_concurrency),
+        DrainRunner(Drain.SWEEP, sweeping.claim, sweeping.sweep, capacity=_SWEEPS),
+    )
+    return {runner.drain: runner for runner in runners}
+
+
+def _deliveries(settings: Settings, wires: Wires, stores: Stores, clock: Clock) -> Deliveries:
+    return Deliveries(
         stores.deliveries,
         stores.tenants,
         stores.endpoints,
@@ -318,13 +328,6 @@ def _drains(
         retention=settings.retention,
         clock=clock,
     )
-    runners = (
-        DrainRunner(Drain.DISPATCH, dispatch.claim, dispatch.submit, capacity=_SUBMITS),
-        DrainRunner(Drain.POLL, tracking.claim, tracking.poll, capacity=_POLLS),
-        DrainRunner(Drain.DELIVER, deliveries.claim, deliveries.attempt, capacity=settings.webhook_concurrency),
-        DrainRunner(Drain.SWEEP, sweeping.claim, sweeping.sweep, capacity=_SWEEPS),
-    )
-    return {runner.drain: runner for runner in runners}
 
 
 def _reconciliation(

@@ -9,7 +9,7 @@ from typing import Final
 from service import log, metrics
 from service.domain.drain import Drain
 from service.domain.generation import UPSTREAM, Generation, Status
-from service.domain.webhook import Delivery
+from service.domain.webhook import Delivery, DeliveryStatus
 from service.errors import StoreUnavailable
 from service.queue import Nudger
 from service.store.endpoints import EndpointStore
@@ -83,7 +83,7 @@ class Moves:
             return None
         for drain in moved.nudges:
             self._nudger.nudge(drain)
-        self._tell(moved.generation)
+        self._tell(moved.generation, news)
         return moved.generation
 
     async def _news(self, after: Generation, now: datetime) -> list[Delivery]:
@@ -104,8 +104,10 @@ class Moves:
     async def _finish(self, after: Generation, news: Sequence[Delivery], now: datetime, why: str) -> Moved:
         return await self._generations.finish(after, self._timetable.due(after, now), news, now=now, why=why)
 
-    def _tell(self, g: Generation) -> None:
+    def _tell(self, g: Generation, news: Sequence[Delivery]) -> None:
         self._log.info("generation moved", generation_id=g.id, tenant=g.tenant_id, status=g.status, version=g.version)
+        if dead := sum(event.status is DeliveryStatus.DEAD for event in news):
+            metrics.WEBHOOKS_DEAD.labels(g.tenant_id).inc(dead)
         if g.is_terminal and g.finished_at is not None:
             metrics.FINISHED.labels(g.tenant_id, g.status, g.error.code if g.error else "").inc()
             metrics.SECONDS_TO_END.labels(g.status).observe((g.finished_at - g.created_at).total_seconds())
