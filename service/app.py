@@ -6,10 +6,12 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 from service import log
-from service.api import routes, uploads
+from service.api import callbacks, routes, uploads
 from service.api.fal import uploads as fal_uploads
 from service.api.fal.cors import Cors
 from service.api.middleware import BodyLimit, Frame
+from service.api.stopping import on_stop_signal
+from service.domain import callback
 from service.runtime import calm_collector, open_runtime
 from service.settings import Settings
 
@@ -22,7 +24,8 @@ def create_app(settings: Settings) -> FastAPI:
         async with open_runtime(settings) as runtime:
             app.state.runtime = runtime
             calm_collector()
-            yield
+            with on_stop_signal(runtime.generations.release):
+                yield
 
     app = FastAPI(
         lifespan=lifespan,
@@ -35,7 +38,11 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(
         BodyLimit,
         limit=settings.max_body_bytes,
-        others={uploads.PATH: settings.max_upload_bytes, fal_uploads.PATH: settings.max_upload_bytes},
+        others={
+            uploads.PATH: settings.max_upload_bytes,
+            fal_uploads.PATH: settings.max_upload_bytes,
+            callback.PATH: callbacks.LARGEST_BODY,
+        },
     )
     app.add_middleware(Cors, origins=settings.cors_origins)
     app.add_middleware(Frame)

@@ -3,24 +3,30 @@
 import asyncio
 import gc
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from service.domain.drain import Drain
+from service.domain.endpoint import Patience
 from service.domain.price import Rates
 from service.domain.request import RequestLimits
 from service.domain.retry import RetryPolicy
+from service.fal.billing import FalBilling
+from service.fal.callback import Verifier
 from service.fal.client import FalClient
 from service.fal.signing import WebhookSigner
 from service.fal.storage import FalStorage
 from service.queue import Nudger, celery_app
 from service.settings import Settings
 from service.store.answers import AnswerStore
+from service.store.callbacks import CallbackStore
 from service.store.changes import Changes
-from service.store.deliveries import DeliveryStore
+from service.store.deliveries import Caps, DeliveryStore
+from service.store.delivery_log import DeliveryLog
 from service.store.due import DueStore
 from service.store.end_users import EndUserStore
+from service.store.endpoints import EndpointStore
 from service.store.gate import GateStore
 from service.store.generations import GenerationStore
 from service.store.health import check
@@ -29,18 +35,25 @@ from service.store.queue import QueueStore
 from service.store.rates import RateLimiter
 from service.store.redis import Redis
 from service.store.sealing import Sealer
+from service.store.submissions import SubmissionStore
 from service.store.tenants import TenantStore
 from service.usecases.access import Access
 from service.usecases.admission import Admission
 from service.usecases.audit import Audit
+from service.usecases.callbacks import Callbacks
+from service.usecases.decline import Decline
 from service.usecases.deliveries import Deliveries
 from service.usecases.dispatch import Dispatch
 from service.usecases.drains import DrainRunner
 from service.usecases.end_users import EndUsers
+from service.usecases.endpoints import Endpoints
 from service.usecases.gate import DispatchGate
 from service.usecases.generations import Generations
 from service.usecases.moves import Clock, Moves
 from service.usecases.outlook import Outlook
+from service.usecases.reconciliation import Reconciliation
+from service.usecases.redelivery import Redelivery
+from service.usecases.resolving import Resolving
 from service.usecases.submissions import Submissions
 from service.usecases.sweeping import Sweeping
 from service.usecases.tenants import Tenants
@@ -82,14 +95,19 @@ class Runtime:
     generations: Generations
     submissions: Submissions
     gate: DispatchGate
+    resolving: Resolving
     outlook: Outlook
+    callbacks: Callbacks
     admission: Admission
     tenants: Tenants
     access: Access
     end_users: EndUsers
+    endpoints: Endpoints
+    redelivery: Redelivery
     usage: Usage
     audit: Audit
     storage: FalStorage
+    nudger: Nudger
     sealer: Sealer
     fal_signer: WebhookSigner
     drains: dict[Drain, DrainRunner]
@@ -101,14 +119,21 @@ class Runtime:
     async def drain(self, drain: Drain) -> None:
         await self.drains[drain].run()
 
+    async def serve(self, drain: Drain) -> None:
+        """The same in a worker of this drain's queue: what it causes itself it need not be told by a message."""
+        self.nudger.serve(drain, self.drains[drain].look)
+        await self.drain(drain)
+
 
 class Stores:
     """Redis, one noun each."""
 
     def __init__(self, redis: Redis, settings: Settings) -> None:
         self.generations = GenerationStore(redis)
+        self.callbacks = CallbackStore(redis)
         self.due = DueStore(redis)
         self.queue = QueueStore(redis)
+        self.submissions = SubmissionStore(redis)
         self.gate = GateStore(
             redis,
             failures=settings.submit_failures,
@@ -116,12 +141,15 @@ class Stores:
             last_probe=settings.submit_probe_longest,
         )
         self.deliveries = DeliveryStore(redis)
+        self.deliveries = DeliveryStore(redis, patience=Patience(settings.webhook_disable_after))
+        self.delivery_log = DeliveryLog(redis, self.deliveries)
         self.money = MoneyStore(redis)
         self.end_users = EndUserStore(redis)
         self.rates = RateLimiter(redis)
         self.answers = AnswerStore(redis)
         self.sealer = Sealer(settings.secret_keys())
         self.tenants = TenantStore(redis, self.sealer)
+        self.endpoints = EndpointStore(redis, self.sealer)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +159,8 @@ class Wires:
     redis: Redis
     nudger: Nudger
     fal: FalClient
+    verifier: Verifier
+    billing: FalBilling | None
     storage: FalStorage
     guard: AddressGuard
     sender: Sender
@@ -145,18 +175,24 @@ async def open_runtime(settings: Settings, *, clock: Clock = utc_now) -> AsyncIt
         try:
             yield runtime
         finally:
-            grace = settings.shutdown_grace.total_seconds()
-            await asyncio.gather(*(runner.close(grace) for runner in runtime.drains.values()))
+            await asyncio.gather(*(r.close(_grace(r.drain, settings)) for r in runtime.drains.values()))
+
+
+def _grace(drain: Drain, settings: Settings) -> float:
+    grace = settings.submit_grace if drain is Drain.DISPATCH else settings.shutdown_grace
+    return grace.total_seconds()
 
 
 @asynccontextmanager
 async def _open_wires(settings: Settings) -> AsyncIterator[Wires]:
     key, timeout = settings.fal_key.get_secret_value(), settings.fal_timeout.total_seconds()
-    guard = AddressGuard(settings.webhook_allowed_networks)
+    guard = AddressGuard(settings.webhook_allowed_networks, allowed_hosts=settings.webhook_allowed_hosts)
     async with (
         Redis(settings.redis_url, timeout=settings.redis_timeout) as redis,
         Nudger(celery_app(settings)) as nudger,
         FalClient(queue_url=settings.fal_queue_url, key=key, model=settings.fal_model, timeout=timeout) as fal,
+        Verifier(rest_url=settings.fal_rest_url) as verifier,
+        _billing(settings) as billing,
         FalStorage(rest_url=settings.fal_rest_url, key=key, timeout=timeout) as storage,
         Sender(
             guard,
@@ -165,13 +201,25 @@ async def _open_wires(settings: Settings) -> AsyncIterator[Wires]:
         ) as sender,
         Changes(redis) as changes,
     ):
-        yield Wires(redis, nudger, fal, storage, guard, sender, changes)
+        yield Wires(redis, nudger, fal, verifier, billing, storage, guard, sender, changes)
+
+
+def _billing(settings: Settings) -> AbstractAsyncContextManager[FalBilling | None]:
+    if settings.fal_admin_key is None:
+        return nullcontext()
+    return FalBilling(
+        api_url=settings.fal_api_url,
+        key=settings.fal_admin_key.get_secret_value(),
+        endpoint_id=settings.fal_model,
+        timeout=settings.fal_timeout.total_seconds(),
+    )
 
 
 def _build(settings: Settings, wires: Wires, stores: Stores, clock: Clock) -> Runtime:
     gate = DispatchGate(stores.gate, wires.nudger, clock=clock)
     rates, timetable = Rates(settings.rates), Timetable.of(settings)
-    moves = Moves(stores.generations, timetable, wires.nudger, clock=clock)
+    moves = Moves(stores.generations, stores.endpoints, timetable, wires.nudger, clock=clock)
+    tenants = Tenants(stores.tenants, stores.endpoints, clock=clock)
     admission = Admission(
         stores.money, wires.guard, rates=rates, account_budget=settings.account_daily_budget, clock=clock
     )
@@ -193,12 +241,20 @@ def _build(settings: Settings, wires: Wires, stores: Stores, clock: Clock) -> Ru
         due=stores.due,
         queue=stores.queue,
         gate=gate,
+        resolving=Resolving(
+            stores.generations, stores.queue, stores.submissions, moves, wires.fal, timetable, clock=clock
+        ),
         outlook=Outlook(stores.queue, stores.gate, slots=settings.upstream_concurrency),
         generation_store=stores.generations,
         admission=admission,
         generations=generations,
         submissions=Submissions(generations, stores.answers, window=settings.resend_window, clock=clock),
-        tenants=Tenants(stores.tenants, clock=clock),
+        callbacks=Callbacks(stores.callbacks, wires.verifier, wires.nudger, clock=clock),
+        tenants=tenants,
+        endpoints=_endpoints(settings, wires, stores, tenants, clock),
+        redelivery=Redelivery(
+            stores.deliveries, stores.delivery_log, stores.endpoints, stores.generations, wires.nudger, clock=clock
+        ),
         end_users=EndUsers(stores.end_users, stores.generations, stores.deliveries, stores.money, moves, clock=clock),
         usage=Usage(stores.money, clock=clock),
         audit=Audit(stores.money, stores.generations),
@@ -207,6 +263,19 @@ def _build(settings: Settings, wires: Wires, stores: Stores, clock: Clock) -> Ru
         sealer=stores.sealer,
         fal_signer=WebhookSigner(settings.secret_keys()),
         drains=_drains(settings, wires, stores, moves, gate, timetable, rates, clock),
+        nudger=wires.nudger,
+    )
+
+
+def _endpoints(settings: Settings, wires: Wires, stores: Stores, tenants: Tenants, clock: Clock) -> Endpoints:
+    return Endpoints(
+        stores.endpoints,
+        tenants,
+        wires.sender,
+        wires.nudger,
+        retention=settings.retention,
+        disable_after=settings.webhook_disable_after,
+        clock=clock,
     )
 
 
@@ -220,20 +289,30 @@ def _drains(
     rates: Rates,
     clock: Clock,
 ) -> dict[Drain, DrainRunner]:
-    dispatch = Dispatch(stores.queue, moves, wires.fal, gate, clock=clock, slots=settings.upstream_concurrency)
-    tracking = Tracking(stores.generations, stores.due, moves, wires.fal, gate, timetable, rates=rates, clock=clock)
-    sweeping = Sweeping(stores.generations, stores.deliveries, stores.due, moves, timetable, clock=clock)
-    deliveries = Deliveries(
+    dispatch = Dispatch(
+        stores.queue,
+        moves,
+        wires.fal,
+        gate,
+        clock=clock,
+        slots=settings.upstream_concurrency,
+        public_url=settings.public_url,
+    )
+    tracking = Tracking(
+        stores.generations, stores.callbacks, stores.due, moves, wires.fal, gate, timetable, rates=rates, clock=clock
+    )
+    sweeping = Sweeping(
+        stores.generations,
         stores.deliveries,
-        stores.tenants,
         stores.due,
-        wires.sender,
-        WebhookSigner(settings.secret_keys()),
-        schedule=RetryPolicy(settings.webhook_schedule),
-        timeout=settings.webhook_timeout,
-        retention=settings.retention,
+        stores.queue,
+        stores.submissions,
+        moves,
+        timetable,
+        _reconciliation(settings, wires, stores, moves, clock),
         clock=clock,
     )
+    deliveries = _deliveries(settings, wires, stores, clock)
     runners = (
         DrainRunner(Drain.DISPATCH, dispatch.claim, dispatch.submit, capacity=_SUBMITS),
         DrainRunner(Drain.POLL, tracking.claim, tracking.poll, capacity=_POLLS),
@@ -241,3 +320,40 @@ def _drains(
         DrainRunner(Drain.SWEEP, sweeping.claim, sweeping.sweep, capacity=_SWEEPS),
     )
     return {runner.drain: runner for runner in runners}
+
+
+def _deliveries(settings: Settings, wires: Wires, stores: Stores, clock: Clock) -> Deliveries:
+    return Deliveries(
+        stores.deliveries,
+        stores.tenants,
+        stores.endpoints,
+        Decline(stores.endpoints, wires.nudger, retention=settings.retention),
+        wires.sender,
+        WebhookSigner(settings.secret_keys()),
+        schedule=RetryPolicy(settings.webhook_schedule),
+        caps=Caps(
+            receiver=settings.webhook_receiver_concurrency,
+            failing=settings.webhook_failing_concurrency,
+            tenant=settings.webhook_tenant_concurrency,
+        ),
+        timeout=settings.webhook_timeout,
+        retention=settings.retention,
+        clock=clock,
+    )
+
+
+def _reconciliation(
+    settings: Settings, wires: Wires, stores: Stores, moves: Moves, clock: Clock
+) -> Reconciliation | None:
+    """Nobody to ask without an admin key."""
+    if wires.billing is None:
+        return None
+    return Reconciliation(
+        wires.billing,
+        stores.generations,
+        stores.submissions,
+        moves,
+        every=settings.reconcile_every,
+        upstream_deadline=settings.upstream_deadline,
+        clock=clock,
+    )

@@ -16,6 +16,12 @@ Errors are RFC 9457 problem documents with a stable `code`. Every answer carries
 _SECURITY: Final = {
     "apiKey": {"type": "http", "scheme": "bearer", "description": "A tenant's key, `sgk_…`."},
     "adminToken": {"type": "http", "scheme": "bearer", "description": "`GATEWAY_ADMIN_TOKEN`."},
+    "falSignature": {
+        "type": "apiKey",
+        "in": "header",
+        "name": "X-Fal-Webhook-Signature",
+        "description": "Ed25519, with `-Request-Id`, `-User-Id` and `-Timestamp` beside it; only fal can make one.",
+    },
     "falKey": {
         "type": "apiKey",
         "in": "header",
@@ -32,6 +38,7 @@ _SECURITY: Final = {
 _GUARDED: Final = (
     ("/v1/", "apiKey"),
     ("/admin/", "adminToken"),
+    ("/callbacks/", "falSignature"),
     ("/fal/upload", "uploadTicket"),
     *((f"/fal/{part}", "falKey") for part in ("queue", "run", "rest", "proxy")),
 )

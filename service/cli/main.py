@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from service.cli import dispatching, operators, tenants
+from service.cli import dispatching, operators, resolving, tenants
 from service.cli.children import Child, ChildFailed
 from service.cli.embedded_redis import NoRedis
 
@@ -99,6 +99,25 @@ def demo(
 
 
 @app.command()
+def listen(
+    secret: Annotated[str, typer.Option(envvar="WEBHOOK_SECRET", help="The endpoint's secret, whsec_...")],
+    port: Annotated[int, typer.Option(help="Port on this machine.")] = 9000,
+    status: Annotated[int, typer.Option(min=200, max=599, help="Answer with this: try what a failure does.")] = 204,
+) -> None:
+    """Receive webhooks here: verify each signature and show each event, until Ctrl-C."""
+    from service.cli.listen import NotListening, run  # noqa: PLC0415
+
+    _exit_on_sigterm()
+    try:
+        run(secret, port=port, status=status)
+    except NotListening as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(2) from None
+    except KeyboardInterrupt:
+        typer.echo("Ending.", err=True)
+
+
+@app.command()
 def audit(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of a table.")] = False,  # noqa: FBT002
 ) -> None:
@@ -125,6 +144,26 @@ def drain(
 def resume() -> None:
     """Accept and dispatch again, whatever held it."""
     dispatching.resume()
+
+
+@app.command()
+def unconfirmed() -> None:
+    """Print the generations whose submit has an unknown outcome, the oldest first, one a line."""
+    resolving.unconfirmed()
+
+
+@app.command()
+def resolve(
+    generation_id: resolving.GenerationId,
+    reason: resolving.Reason,
+    request_id: resolving.RequestId = None,
+    never_happened: resolving.NeverHappened = False,  # noqa: FBT002
+    unchecked: resolving.Unchecked = False,  # noqa: FBT002
+) -> None:
+    """Say what became of an unconfirmed submit: fal's request id, or that it never happened."""
+    resolving.resolve(
+        generation_id, request_id=request_id, never_happened=never_happened, unchecked=unchecked, reason=reason
+    )
 
 
 @app.command("rotate-secret-key")

@@ -42,6 +42,7 @@ class Terms:
     most_queued: int | None = None
     """Refuse it where so many of the tenant are waiting, even if more may."""
     call: creation.Call | None = None
+    traceparent: str | None = None
 
 
 class AnswersUnderWay(Exception):
@@ -139,6 +140,7 @@ class Generations:
             metadata=request.metadata,
             webhook_url=request.webhook_url or tenant.limits.webhook_url,
             webhook_style=terms.webhook_style,
+            traceparent=terms.traceparent,
             retention=tenant.limits.retention,
             priority=request.priority,
         )
@@ -163,7 +165,7 @@ class Generations:
         with self._changes.watch(generation_id) as watch:
             first = g = await self.get(tenant, generation_id)
             give_up = asyncio.get_running_loop().time() + within
-            while not g.is_terminal and g.status is first.status and (left := _left(give_up)) > 0:
+            while not g.is_terminal and g.status is first.status and (left := self._left(give_up)) > 0:
                 await watch.moved(within=min(left, _LOOK_SECONDS))
                 g = await self.get(tenant, generation_id)
             return g
@@ -173,7 +175,7 @@ class Generations:
         with self._changes.watch(generation_id) as watch:
             g = await self.get(tenant, generation_id)
             give_up = asyncio.get_running_loop().time() + within
-            while not g.is_terminal and (left := _left(give_up)) > 0:
+            while not g.is_terminal and (left := self._left(give_up)) > 0:
                 await watch.moved(within=min(left, _LOOK_SECONDS))
                 g = await self.get(tenant, generation_id)
             return g
@@ -186,7 +188,21 @@ class Generations:
                 yield g
                 if g.is_terminal:
                     return
+                if self._changes.released:
+                    return
                 await watch.moved(within=pause)
+
+    def release(self) -> None:
+        """Answer whoever waits now, with what is known: the process is about to stop."""
+        self._changes.release()
+
+    @property
+    def released(self) -> bool:
+        """Nobody is to wait any more."""
+        return self._changes.released
+
+    def _left(self, give_up: float) -> float:
+        return 0 if self._changes.released else give_up - asyncio.get_running_loop().time()
 
     async def list(
         self,
@@ -230,7 +246,3 @@ def _canceled(g: Generation, now: datetime) -> Generation | None:
 
 def _least(*limits: int | None) -> int | None:
     return min((limit for limit in limits if limit is not None), default=None)
-
-
-def _left(give_up: float) -> float:
-    return give_up - asyncio.get_running_loop().time()

@@ -10,7 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from service.api.dependencies import runtime
 from service.api.fal import caller
-from service.api.generations import idempotency_key
+from service.api.generations import idempotency_key, traceparent
 from service.domain.request import CreateGeneration, Url, parse_create
 from service.domain.tenant import Tenant
 from service.errors import FieldError, Invalid, Malformed
@@ -49,7 +49,11 @@ async def _read(request: Request) -> _Order:
     wanted = parse_create(body or b"{}", runtime(request).limits)
     changes: dict[str, Any] = {"priority": _priority(request, wanted), "expires_in": _expires_in(request, wanted)}
     webhook = _webhook(request, wanted)
-    terms = Terms(webhook_style="standard" if webhook is None else "fal", most_queued=_most_queued(request))
+    terms = Terms(
+        webhook_style="standard" if webhook is None else "fal",
+        most_queued=_most_queued(request),
+        traceparent=traceparent(request),
+    )
     if webhook is not None:
         changes["webhook_url"] = webhook
     return _Order(wanted.model_copy(update=changes), terms, _digest(request, body))

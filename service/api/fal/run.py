@@ -14,6 +14,7 @@ from service.api.fal.route import FalRoute
 from service.api.fal.sending import NotedResponse
 from service.domain.generation import Generation
 from service.domain.tenant import Scope, Tenant
+from service.errors import TooMany
 from service.fal import surface
 from service.usecases.submissions import Submission
 
@@ -52,18 +53,24 @@ async def run(request: Request) -> Response:
 
 
 async def _run(request: Request) -> tuple[Submission, surface.Answer]:
+    """Raises TooMany when the process stops: of all statuses the one that both official clients repeat."""
     tenant = await caller.tenant(request, Scope.GENERATE)
     addresses.check_model(request, request.path_params["endpoint"])
     submission = await orders.submit(request, tenant)
     g = await _ended(request, tenant, submission)
+    if not g.is_terminal and runtime(request).generations.released:
+        await submission.answer.lost()
+        raise TooMany("The gateway is stopping; the same request again waits for the same video.", retry_after=1)
     return submission, surface.result(g) if g.is_terminal else surface.RAN_TOO_LONG
 
 
 async def _ended(request: Request, tenant: Tenant, submission: Submission) -> Generation:
-    """Or as far as it has come when the client is gone or the time is up."""
+    """Or as far as it has come when the client is gone, the time is up or the process stops."""
     generations, loop = runtime(request).generations, asyncio.get_running_loop()
     g, give_up = submission.generation, loop.time() + _LONGEST_RUN
     while not g.is_terminal and loop.time() < give_up and not await request.is_disconnected():
+        if generations.released:
+            break
         await submission.answer.prolong()
         g = await generations.get_ended(tenant, g.id, within=_ROUND_SECONDS)
     return g

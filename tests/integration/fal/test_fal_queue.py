@@ -1,6 +1,7 @@
 """Submit, status, result and cancel as fal has them, over the gateway's own queue."""
 
 import asyncio
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
@@ -378,6 +379,24 @@ async def test_other_tenants_requests_are_unknown(fal: httpx.AsyncClient, connec
     ]
     assert {(answer.status_code, answer.text) for answer in answers} == {(404, '{"status":"NOT_FOUND"}')}
     assert (await fal.get(f"{request_path(name)}/status")).json()["status"] == "IN_QUEUE"
+
+
+async def test_every_route_that_names_a_request_keeps_it_to_its_tenant(
+    app: FastAPI, fal: httpx.AsyncClient, connect_fal: ConnectFal
+) -> None:
+    """A route this test does not know the parameters of fails here, on purpose."""
+    theirs, stranger, told = await submitted(fal), await connect_fal(), set()
+    for path, item in app.openapi()["paths"].items():
+        if not path.startswith("/fal/") or "{request_id}" not in path:
+            continue
+        assert set(re.findall(r"{(\w+)}", path)) == {"endpoint", "request_id"}
+        for method in item:
+            for name in (theirs, UNKNOWN, "x"):
+                filled = path.replace("{endpoint}", HEAD).replace("{request_id}", name)
+                answer = await stranger.request(method, filled)
+                told.add((path, answer.status_code, answer.text))
+    assert len(told) == len({path for path, _, _ in told}) == 5, "the three look the same"
+    assert (await fal.get(f"{request_path(theirs)}/status")).json()["status"] == "IN_QUEUE"
 
 
 async def test_a_key_needs_the_scope(fal: httpx.AsyncClient, connect: Connect, tenant: Any) -> None:

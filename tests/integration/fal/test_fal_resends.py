@@ -319,6 +319,28 @@ async def test_a_run_whose_caller_is_gone_is_lost_at_once(
     assert await count(runtime, tenant) == 1
 
 
+async def test_a_run_in_a_process_that_stops_is_told_to_come_again(
+    app: FastAPI, fal: httpx.AsyncClient, runtime: Runtime, tenant: Tenant, clock: Clock
+) -> None:
+    """429 is the one status that both official clients repeat a POST for."""
+    waiting = asyncio.create_task(fal.post(f"/fal/run/{MODEL}", json=create_body()))
+    await until(lambda: count(runtime, tenant), 1)
+    app.state.runtime.generations.release()
+    answer = await asyncio.wait_for(waiting, 5)
+    assert (answer.status_code, answer.headers["retry-after"]) == (429, "1")
+    assert "stopping" in answer.json()["detail"]
+    submission = await runtime.submissions.create(
+        tenant, factories.create_request(priority=1), None, Terms(), digest=await digest(runtime, tenant)
+    )
+    assert submission.creation.replayed
+
+
+async def digest(runtime: Runtime, tenant: Tenant) -> str:
+    """Of the one call that is remembered."""
+    (key,) = await runtime.redis.execute("KEYS", keys.unanswered(tenant.id, "*"))
+    return str(key.decode().rpartition(":")[2])
+
+
 async def test_a_run_that_was_given_up_is_found_again(
     fal: httpx.AsyncClient, api: httpx.AsyncClient, runtime: Runtime, tenant: Tenant, clock: Clock
 ) -> None:
