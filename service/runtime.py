@@ -137,8 +137,12 @@ async def open_runtime(settings: Settings, *, clock: Clock = utc_now) -> AsyncIt
         try:
             yield runtime
         finally:
-            grace = settings.shutdown_grace.total_seconds()
-            await asyncio.gather(*(runner.close(grace) for runner in runtime.drains.values()))
+            await asyncio.gather(*(r.close(_grace(r.drain, settings)) for r in runtime.drains.values()))
+
+
+def _grace(drain: Drain, settings: Settings) -> float:
+    grace = settings.submit_grace if drain is Drain.DISPATCH else settings.shutdown_grace
+    return grace.total_seconds()
 
 
 @asynccontextmanager

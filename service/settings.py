@@ -159,7 +159,11 @@ class Settings(BaseSettings):
         Field(gt=timedelta(0), description="How long an ended generation, its key and its deliveries are kept."),
     ] = timedelta(days=30)
     shutdown_grace: Annotated[
-        Seconds, Field(ge=timedelta(0), description="How long a stopping process finishes what it has begun.")
+        Seconds,
+        Field(
+            ge=timedelta(0),
+            description="How long a stopping process finishes what it has begun; a submit has `FAL_TIMEOUT` on top.",
+        ),
     ] = timedelta(seconds=20)
     metrics_host: Annotated[str, Field(description="Address of a worker's own `/metrics`.")] = "127.0.0.1"
     metrics_port: Annotated[int, Field(ge=0, le=65535, description="A worker's own `/metrics`; 0: none.")] = 0
@@ -187,6 +191,11 @@ class Settings(BaseSettings):
     def account_daily_budget(self) -> int | None:
         """In micro-USD."""
         return None if self.account_daily_budget_usd is None else int(self.account_daily_budget_usd * 1_000_000)
+
+    @property
+    def submit_grace(self) -> timedelta:
+        """How long a stopping process waits for a submit: cut off, its outcome would be unknown."""
+        return self.fal_timeout + self.shutdown_grace
 
     def secret_keys(self) -> list[str]:
         return [key.strip() for key in self.secret_key.get_secret_value().split(",") if key.strip()]

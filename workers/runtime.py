@@ -16,6 +16,8 @@ from service.settings import Settings
 #: Claiming is a few exchanges with Redis; past this something is broken and the next message tries again.
 _CLAIM_SECONDS: Final = 30.0
 _START_SECONDS: Final = 30.0
+#: For closing connections, once the drains are done or their grace is over.
+_CLOSE_SECONDS: Final = 10.0
 
 
 class Process:
@@ -45,7 +47,7 @@ class Process:
 
     def close(self) -> None:
         self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join(self._settings.shutdown_grace.total_seconds() + 10)
+        self._thread.join(self._settings.submit_grace.total_seconds() + _CLOSE_SECONDS)
 
     def _live(self) -> None:
         asyncio.set_event_loop(self._loop)
