@@ -26,6 +26,9 @@ POLL_LATE_SECONDS = Histogram("gateway_poll_late_seconds", "How long after its t
 
 DISPATCH_HELD = Counter("gateway_dispatch_held", "Times that fal's answers held dispatch.", ("hold",))
 
+EVENT_STREAMS = Gauge("gateway_event_streams", "Event streams open at this process.")
+EVENT_STREAMS_ENDED = Counter("gateway_event_streams_ended", "Event streams ended, by why.", ("reason",))
+
 WEBHOOK_ATTEMPTS = Counter("gateway_webhook_attempts", "Webhook attempts.", ("outcome",))
 WEBHOOK_SECONDS = Histogram("gateway_webhook_seconds", "Time of a webhook attempt.", buckets=_FAST)
 

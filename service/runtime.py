@@ -39,6 +39,7 @@ from service.usecases.gate import DispatchGate
 from service.usecases.generations import Generations
 from service.usecases.moves import Clock, Moves
 from service.usecases.outlook import Outlook
+from service.usecases.progress import Progress
 from service.usecases.sweeping import Sweeping
 from service.usecases.tenants import Tenants
 from service.usecases.timetable import Timetable
@@ -79,6 +80,7 @@ class Runtime:
     generations: Generations
     gate: DispatchGate
     outlook: Outlook
+    progress: Progress
     admission: Admission
     tenants: Tenants
     access: Access
@@ -171,6 +173,7 @@ def _build(settings: Settings, wires: Wires, stores: Stores, clock: Clock) -> Ru
     admission = Admission(
         stores.money, wires.guard, rates=rates, account_budget=settings.account_daily_budget, clock=clock
     )
+    outlook = Outlook(stores.queue, stores.gate, slots=settings.upstream_concurrency)
     return Runtime(
         settings=settings,
         redis=wires.redis,
@@ -178,7 +181,8 @@ def _build(settings: Settings, wires: Wires, stores: Stores, clock: Clock) -> Ru
         due=stores.due,
         queue=stores.queue,
         gate=gate,
-        outlook=Outlook(stores.queue, stores.gate, slots=settings.upstream_concurrency),
+        outlook=outlook,
+        progress=Progress(stores.generations, wires.changes, outlook, most_streams=settings.event_streams),
         generation_store=stores.generations,
         admission=admission,
         generations=Generations(
