@@ -11,6 +11,7 @@ from starlette.types import Scope as AsgiScope
 
 from service import metrics
 from service.api.dependencies import bearer, runtime, tenant
+from service.api.middleware import REST
 from service.api.plain import PlainRoute
 from service.api.schemas import problems
 from service.domain.progress import Event, is_over, news, parse_place
@@ -70,40 +71,57 @@ async def events(request: Request) -> Response:
 
 
 class EventStream(Response):
-    """Refuses like any other answer until it has begun, then tells until there is a reason to end."""
+    """Refuses like any other answer; once it has begun it goes on outside of the framework (see ``Frame``)."""
 
     def __init__(self, request: Request, caller: Tenant) -> None:
         self._gateway = runtime(request)
         self._key = bearer(request)
         self._tenant = caller
+        self._id: str = request.path_params["generation_id"]
         self._place = parse_place(request.headers.get("last-event-id", ""))
+        self._ear = Watch()
         settings = self._gateway.settings
         self._heartbeat = settings.event_heartbeat.total_seconds()
         self._longest = settings.event_stream_longest.total_seconds()
 
-    async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
-        async with self._gateway.progress.stream(self._tenant, scope["path_params"]["generation_id"]) as (feed, ear):
-            if feed.sight is not None and is_over(feed.sight.generation, self._place):
+    async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:  # noqa: ARG002
+        self._feed = feed = await self._gateway.progress.enter(self._tenant, self._id, self._ear)
+        try:
+            if over := feed.sight is not None and is_over(feed.sight.generation, self._place):
                 await send({"type": "http.response.start", "status": 204, "headers": _HEADERS[1:]})
                 await send({"type": "http.response.body"})
-                return
-            leaving = asyncio.create_task(_disconnected(receive, ear), name="reader")
-            try:
+            else:
                 await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
-                await _write(send, _RETRY)
-                reason = await self._tell(feed, ear, leaving, send)
-                if reason not in ("gone", "slow"):
-                    await _write(send, b"", more=False)
-            except TimeoutError:
-                reason = "slow"  # the server closes what was left unfinished
-            finally:
-                leaving.cancel()
-        metrics.EVENT_STREAMS_ENDED.labels(reason).inc()
+        except BaseException:
+            self._leave()
+            raise
+        if over:
+            self._leave()
+        else:
+            scope[REST] = self._go_on
+
+    async def _go_on(self, receive: Receive, send: Send) -> None:
+        leaving = asyncio.create_task(_disconnected(receive, self._ear), name="reader")
+        reason = "gone"
+        try:
+            reason = await self._tell(self._feed, self._ear, leaving, send)
+            if reason != "gone":
+                await _write(send, b"", more=False)
+        except TimeoutError:
+            reason = "slow"  # the server closes what was left unfinished
+        finally:
+            leaving.cancel()
+            self._leave()
+            metrics.EVENT_STREAMS_ENDED.labels(reason).inc()
+
+    def _leave(self) -> None:
+        self._gateway.progress.leave(self._tenant, self._id, self._ear)
 
     async def _tell(self, feed: Feed, ear: Watch, leaving: asyncio.Task[None], send: Send) -> str:
         """Until there is a reason to stop; which one."""
         clock = asyncio.get_running_loop().time
         end, silent_since = clock() + self._longest, clock()
+        await _write(send, _RETRY)
         while not leaving.done():
             if not await self._may_go_on(feed):
                 return "refused"

@@ -2,8 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -31,50 +30,76 @@ class Sight:
     queue: QueueView | None
 
 
-class Feed:
-    """The latest sight of one generation, for all streams of it in this process."""
+class Feed(Watch):
+    """The latest sight of one generation, for all streams of it in this process.
 
-    def __init__(self, tenant: Tenant, store: GenerationStore, changes: Changes, outlook: Outlook) -> None:
+    It has no task of its own: thousands of feeds are open at a time, and nearly all of them are silent.
+    """
+
+    __slots__ = ("_again", "_changes", "_id", "_looking", "_outlook", "_store", "_timer", "ears", "sight", "tenant")
+
+    def __init__(
+        self, tenant: Tenant, generation_id: str, store: GenerationStore, changes: Changes, outlook: Outlook
+    ) -> None:
+        super().__init__()
         self.tenant = tenant
         """As it was when one of its streams looked last."""
         self.sight: Sight | None = None
         """None before the first look, and when the generation is gone: erased, or its retention is over."""
         self.ears: set[Watch] = set()
         """They ring when there is another sight, and when nobody may wait any more."""
+        self._id = generation_id
         self._store = store
         self._changes = changes
         self._outlook = outlook
-        self._task: asyncio.Task[None] | None = None
+        self._looking: asyncio.Task[None] | None = None
+        self._again = False
+        self._timer: asyncio.TimerHandle | None = None
+        changes.add(generation_id, self)
 
     @property
     def stopped(self) -> bool:
         """The process is about to: say what is known, and go."""
         return self._changes.released
 
-    async def look(self, generation_id: str) -> None:
+    def close(self) -> None:
+        self._changes.discard(self._id, self)
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._looking is not None:
+            self._looking.cancel()
+
+    async def look(self) -> None:
         """Raises StoreUnavailable."""
-        g = await self._store.load(generation_id)
+        g = await self._store.load(self._id)
         if g is None or g.tenant_id != self.tenant.id:
             self._see(None)
         else:
             self._see(Sight(g, await self._outlook.of(self.tenant, g)))
 
-    def follow(self, generation_id: str) -> None:
-        """Look at every change from now on."""
-        if self._task is None:
-            self._task = asyncio.create_task(self._follow(generation_id), name="feed")
+    def ring(self) -> None:
+        """It moved, or may have: look, and look again where it moved meanwhile."""
+        self._again = True
+        if self._looking is None:
+            self._looking = asyncio.create_task(self._look(), name="feed")
+        if self.stopped:
+            self._tell()
 
-    def close(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
+    def look_later(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        if self.sight is not None and not self.sight.generation.is_terminal:
+            self._timer = asyncio.get_running_loop().call_later(_LOOK_SECONDS, self.ring)
 
-    async def _follow(self, generation_id: str) -> None:
-        with self._changes.watch(generation_id) as watch:
-            while not self.stopped and self.sight is not None and not self.sight.generation.is_terminal:
+    async def _look(self) -> None:
+        try:
+            while self._again:
+                self._again = False
                 with suppress(StoreUnavailable):
-                    await self.look(generation_id)
-                await watch.moved(within=_LOOK_SECONDS)
-        self._ring()
+                    await self.look()
+        finally:
+            self._looking = None
+        self.look_later()
 
     def _see(self, now: Sight | None) -> None:
         seen = self.sight
@@ -84,9 +109,9 @@ class Feed:
             if now.generation.version == seen.generation.version and now.queue == seen.queue:
                 return
         self.sight = now
-        self._ring()
+        self._tell()
 
-    def _ring(self) -> None:
+    def _tell(self) -> None:
         for ear in self.ears:
             ear.ring()
 
@@ -97,12 +122,11 @@ class Progress:
         self._changes = changes
         self._outlook = outlook
         self._most_streams = most_streams
-        self._feeds: dict[str, Feed] = {}
+        self._feeds: dict[tuple[str, str], Feed] = {}
         self._open: Counter[str] = Counter()
 
-    @asynccontextmanager
-    async def stream(self, tenant: Tenant, generation_id: str) -> AsyncIterator[tuple[Feed, Watch]]:
-        """The feed of a generation, looked at already, and the ear of one reader.
+    async def enter(self, tenant: Tenant, generation_id: str, ear: Watch) -> Feed:
+        """The feed of a generation, looked at already, for one more reader, who has to ``leave``.
 
         Raises:
             NotFound: unknown, or another tenant's.
@@ -114,28 +138,31 @@ class Progress:
         if self._open[tenant.id] >= self._most_streams:
             raise TooManyStreams(f"More than {self._most_streams} event streams are open.", retry_after=_FULL_SECONDS)
         # The tenant is part of the name: nobody's look can disturb what another tenant sees.
-        name, ear = f"{tenant.id} {generation_id}", Watch()
+        name = (tenant.id, generation_id)
         feed = self._feeds.get(name)
         if feed is None:
-            feed = self._feeds[name] = Feed(tenant, self._generations, self._changes, self._outlook)
+            feed = self._feeds[name] = Feed(tenant, generation_id, self._generations, self._changes, self._outlook)
         feed.ears.add(ear)
         self._open[tenant.id] += 1
         metrics.EVENT_STREAMS.inc()
         try:
-            await feed.look(generation_id)
-            if feed.sight is None:
-                raise NotFound("There is no such generation.")
-            feed.follow(generation_id)
-            yield feed, ear
-        finally:
-            metrics.EVENT_STREAMS.dec()
-            self._leave(tenant.id, name, feed, ear)
+            await feed.look()
+        except BaseException:
+            self.leave(tenant, generation_id, ear)
+            raise
+        if feed.sight is None:
+            self.leave(tenant, generation_id, ear)
+            raise NotFound("There is no such generation.")
+        feed.look_later()
+        return feed
 
-    def _leave(self, tenant_id: str, name: str, feed: Feed, ear: Watch) -> None:
-        self._open[tenant_id] -= 1
-        if not self._open[tenant_id]:
-            del self._open[tenant_id]
+    def leave(self, tenant: Tenant, generation_id: str, ear: Watch) -> None:
+        metrics.EVENT_STREAMS.dec()
+        self._open[tenant.id] -= 1
+        if not self._open[tenant.id]:
+            del self._open[tenant.id]
+        feed = self._feeds[tenant.id, generation_id]
         feed.ears.discard(ear)
         if not feed.ears:
             feed.close()
-            del self._feeds[name]
+            del self._feeds[tenant.id, generation_id]

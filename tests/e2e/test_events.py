@@ -7,14 +7,15 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
-import httpx
-import psutil
 import pytest
 
 from service.cli.children import Child, accepts, free_port
 from service.cli.stack import Stack
+from service.domain.generation import Generation, LogLine
+from service.runtime import open_runtime
 from tests.e2e.conftest import OVERRIDES, TenantClient, client_of
 from tests.streams import Told, frames
 
@@ -70,13 +71,11 @@ def test_a_silent_stream_shows_that_it_lives(user: TenantClient) -> None:
     with stream(user, g["id"]) as events:
         while told(events).words != ("state", "in_progress"):
             pass
-        beats = []
+        beats: list[float] = []
         while len(beats) < 4:
             if next(events) is None:
                 beats.append(time.monotonic())
-    waits = [after - before for before, after in zip(beats, beats[1:], strict=False)]
-    assert min(waits) > HEARTBEAT * 0.5
-    assert max(waits) < HEARTBEAT * 5
+    assert HEARTBEAT * 2 < beats[-1] - beats[0] < HEARTBEAT * 15
     user.http.post(f"/v1/generations/{g['id']}/cancel")
 
 
@@ -156,11 +155,10 @@ def test_a_gateway_that_stops_sends_its_readers_away_at_once(user: TenantClient,
             pass
 
 
-def test_who_never_reads_costs_no_memory(user: TenantClient, short: Stack) -> None:
-    """A socket with the smallest window, and an answer that is never taken."""
-    g = user.create("sandbox:hang " + "x" * 3_000)
-    process = psutil.Process(short.children["gateway"].pid)
-    before = process.memory_info().rss
+async def test_who_never_reads_is_given_up(user: TenantClient, short: Stack) -> None:
+    """More than a socket holds, and nobody at the other end who takes it: the connection stays open all the while."""
+    g = user.create("sandbox:stuck-queue")
+    user.wait_for(g["id"], lambda now: now["status"] == "submitted")
     with socket.socket() as silent:
         silent.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1024)
         silent.connect(("127.0.0.1", short.port))
@@ -168,21 +166,26 @@ def test_who_never_reads_costs_no_memory(user: TenantClient, short: Stack) -> No
             f"GET /v1/generations/{g['id']}/events HTTP/1.1\r\nHost: a\r\n"
             f"Authorization: Bearer {short.api_key}\r\n\r\n".encode()
         )
-        wait_until(lambda: open_streams(user) == 1)
-        for _ in range(20):
-            assert user.read(g["id"])["status"] != "failed"
-        assert process.memory_info().rss - before < 10_000_000
-    wait_until(lambda: open_streams(user) == 0)
+        wait_until(lambda: figure(user, "gateway_event_streams") == 1)
+        async with open_runtime(short.settings) as runtime:
+            for n in range(80):
+                await runtime.generations._moves.apply(g["id"], partial(said, f"{n} ".ljust(60_000, "x")))
+        wait_until(lambda: figure(user, 'gateway_event_streams_ended_total{reason="slow"}') == 1, within=30)
+        assert figure(user, "gateway_event_streams") == 0
     user.http.post(f"/v1/generations/{g['id']}/cancel")
 
 
-def open_streams(user: TenantClient) -> float:
-    (line,) = (n for n in user.http.get("/metrics").text.splitlines() if n.startswith("gateway_event_streams "))
-    return float(line.split()[1])
+def said(words: str, g: Generation) -> Generation:
+    return g.seen(position=1, logs=(LogLine(words, "INFO", ""),))
 
 
-def wait_until(there: Callable[[], Any]) -> None:
-    give_up = time.monotonic() + 10
+def figure(user: TenantClient, name: str) -> float:
+    values = [n.split()[-1] for n in user.http.get("/metrics").text.splitlines() if n.startswith(f"{name} ")]
+    return float(values[0]) if values else 0.0
+
+
+def wait_until(there: Callable[[], Any], *, within: float = 10) -> None:
+    give_up = time.monotonic() + within
     while not there():
         assert time.monotonic() < give_up
         time.sleep(0.02)
