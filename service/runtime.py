@@ -49,6 +49,7 @@ from service.usecases.gate import DispatchGate
 from service.usecases.generations import Generations
 from service.usecases.moves import Clock, Moves
 from service.usecases.outlook import Outlook
+from service.usecases.progress import Progress
 from service.usecases.reconciliation import Reconciliation
 from service.usecases.redelivery import Redelivery
 from service.usecases.resolving import Resolving
@@ -94,6 +95,7 @@ class Runtime:
     resolving: Resolving
     outlook: Outlook
     callbacks: Callbacks
+    progress: Progress
     admission: Admission
     tenants: Tenants
     access: Access
@@ -216,6 +218,7 @@ def _build(settings: Settings, wires: Wires, stores: Stores, clock: Clock) -> Ru
     admission = Admission(
         stores.money, wires.guard, rates=rates, account_budget=settings.account_daily_budget, clock=clock
     )
+    outlook = Outlook(stores.queue, stores.gate, slots=settings.upstream_concurrency)
     return Runtime(
         settings=settings,
         redis=wires.redis,
@@ -226,7 +229,8 @@ def _build(settings: Settings, wires: Wires, stores: Stores, clock: Clock) -> Ru
         resolving=Resolving(
             stores.generations, stores.queue, stores.submissions, moves, wires.fal, timetable, clock=clock
         ),
-        outlook=Outlook(stores.queue, stores.gate, slots=settings.upstream_concurrency),
+        outlook=outlook,
+        progress=Progress(stores.generations, wires.changes, outlook, most_streams=settings.event_streams),
         generation_store=stores.generations,
         admission=admission,
         generations=Generations(

@@ -203,6 +203,17 @@ class Settings(BaseSettings):
         Field(description="Non-public networks that webhooks may go to, as CIDRs; inside them plain http is fine too."),
     ] = ()
 
+    event_streams: Annotated[
+        int, Field(ge=1, description="Event streams one tenant may have open at one gateway process.")
+    ] = 100
+    event_heartbeat: Annotated[
+        Seconds, Field(gt=timedelta(0), description="After this long without an event, a stream carries a comment.")
+    ] = timedelta(seconds=15)
+    event_stream_longest: Annotated[
+        Seconds,
+        Field(gt=timedelta(0), description="A stream ends after this long; its reader comes back for what is new."),
+    ] = timedelta(minutes=30)
+
     retention: Annotated[
         Seconds,
         Field(gt=timedelta(0), description="How long an ended generation, its key and its deliveries are kept."),
