@@ -3,22 +3,28 @@
 import asyncio
 import gc
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from service.domain.drain import Drain
+from service.domain.endpoint import Patience
 from service.domain.price import Rates
 from service.domain.request import RequestLimits
 from service.domain.retry import RetryPolicy
+from service.fal.billing import FalBilling
+from service.fal.callback import Verifier
 from service.fal.client import FalClient
 from service.fal.storage import FalStorage
 from service.queue import Nudger, celery_app
 from service.settings import Settings
+from service.store.callbacks import CallbackStore
 from service.store.changes import Changes
-from service.store.deliveries import DeliveryStore
+from service.store.deliveries import Caps, DeliveryStore
+from service.store.delivery_log import DeliveryLog
 from service.store.due import DueStore
 from service.store.end_users import EndUserStore
+from service.store.endpoints import EndpointStore
 from service.store.gate import GateStore
 from service.store.generations import GenerationStore
 from service.store.health import check
@@ -27,19 +33,26 @@ from service.store.queue import QueueStore
 from service.store.rates import RateLimiter
 from service.store.redis import Redis
 from service.store.sealing import Sealer
+from service.store.submissions import SubmissionStore
 from service.store.tenants import TenantStore
 from service.usecases.access import Access
 from service.usecases.admission import Admission
 from service.usecases.audit import Audit
+from service.usecases.callbacks import Callbacks
+from service.usecases.decline import Decline
 from service.usecases.deliveries import Deliveries
 from service.usecases.dispatch import Dispatch
 from service.usecases.drains import DrainRunner
 from service.usecases.end_users import EndUsers
+from service.usecases.endpoints import Endpoints
 from service.usecases.gate import DispatchGate
 from service.usecases.generations import Generations
 from service.usecases.moves import Clock, Moves
 from service.usecases.outlook import Outlook
 from service.usecases.progress import Progress
+from service.usecases.reconciliation import Reconciliation
+from service.usecases.redelivery import Redelivery
+from service.usecases.resolving import Resolving
 from service.usecases.sweeping import Sweeping
 from service.usecases.tenants import Tenants
 from service.usecases.timetable import Timetable
@@ -79,15 +92,20 @@ class Runtime:
     generation_store: GenerationStore
     generations: Generations
     gate: DispatchGate
+    resolving: Resolving
     outlook: Outlook
     progress: Progress
+    callbacks: Callbacks
     admission: Admission
     tenants: Tenants
     access: Access
     end_users: EndUsers
+    endpoints: Endpoints
+    redelivery: Redelivery
     usage: Usage
     audit: Audit
     storage: FalStorage
+    nudger: Nudger
     drains: dict[Drain, DrainRunner]
 
     async def readiness(self) -> dict[str, str]:
@@ -97,14 +115,21 @@ class Runtime:
     async def drain(self, drain: Drain) -> None:
         await self.drains[drain].run()
 
+    async def serve(self, drain: Drain) -> None:
+        """The same in a worker of this drain's queue: what it causes itself it need not be told by a message."""
+        self.nudger.serve(drain, self.drains[drain].look)
+        await self.drain(drain)
+
 
 class Stores:
     """Redis, one noun each."""
 
     def __init__(self, redis: Redis, settings: Settings) -> None:
         self.generations = GenerationStore(redis)
+        self.callbacks = CallbackStore(redis)
         self.due = DueStore(redis)
         self.queue = QueueStore(redis)
+        self.submissions = SubmissionStore(redis)
         self.gate = GateStore(
             redis,
             failures=settings.submit_failures,
@@ -112,10 +137,14 @@ class Stores:
             last_probe=settings.submit_probe_longest,
         )
         self.deliveries = DeliveryStore(redis)
+        self.deliveries = DeliveryStore(redis, patience=Patience(settings.webhook_disable_after))
+        self.delivery_log = DeliveryLog(redis, self.deliveries)
         self.money = MoneyStore(redis)
         self.end_users = EndUserStore(redis)
         self.rates = RateLimiter(redis)
-        self.tenants = TenantStore(redis, Sealer(settings.secret_keys()))
+        sealer = Sealer(settings.secret_keys())
+        self.tenants = TenantStore(redis, sealer)
+        self.endpoints = EndpointStore(redis, sealer)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +154,8 @@ class Wires:
     redis: Redis
     nudger: Nudger
     fal: FalClient
+    verifier: Verifier
+    billing: FalBilling | None
     storage: FalStorage
     guard: AddressGuard
     sender: Sender
@@ -150,11 +181,13 @@ def _grace(drain: Drain, settings: Settings) -> float:
 @asynccontextmanager
 async def _open_wires(settings: Settings) -> AsyncIterator[Wires]:
     key, timeout = settings.fal_key.get_secret_value(), settings.fal_timeout.total_seconds()
-    guard = AddressGuard(settings.webhook_allowed_networks)
+    guard = AddressGuard(settings.webhook_allowed_networks, allowed_hosts=settings.webhook_allowed_hosts)
     async with (
         Redis(settings.redis_url, timeout=settings.redis_timeout) as redis,
         Nudger(celery_app(settings)) as nudger,
         FalClient(queue_url=settings.fal_queue_url, key=key, model=settings.fal_model, timeout=timeout) as fal,
+        Verifier(rest_url=settings.fal_rest_url) as verifier,
+        _billing(settings) as billing,
         FalStorage(rest_url=settings.fal_rest_url, key=key, timeout=timeout) as storage,
         Sender(
             guard,
@@ -163,13 +196,25 @@ async def _open_wires(settings: Settings) -> AsyncIterator[Wires]:
         ) as sender,
         Changes(redis) as changes,
     ):
-        yield Wires(redis, nudger, fal, storage, guard, sender, changes)
+        yield Wires(redis, nudger, fal, verifier, billing, storage, guard, sender, changes)
+
+
+def _billing(settings: Settings) -> AbstractAsyncContextManager[FalBilling | None]:
+    if settings.fal_admin_key is None:
+        return nullcontext()
+    return FalBilling(
+        api_url=settings.fal_api_url,
+        key=settings.fal_admin_key.get_secret_value(),
+        endpoint_id=settings.fal_model,
+        timeout=settings.fal_timeout.total_seconds(),
+    )
 
 
 def _build(settings: Settings, wires: Wires, stores: Stores, clock: Clock) -> Runtime:
     gate = DispatchGate(stores.gate, wires.nudger, clock=clock)
     rates, timetable = Rates(settings.rates), Timetable.of(settings)
-    moves = Moves(stores.generations, timetable, wires.nudger, clock=clock)
+    moves = Moves(stores.generations, stores.endpoints, timetable, wires.nudger, clock=clock)
+    tenants = Tenants(stores.tenants, stores.endpoints, clock=clock)
     admission = Admission(
         stores.money, wires.guard, rates=rates, account_budget=settings.account_daily_budget, clock=clock
     )
@@ -183,6 +228,9 @@ def _build(settings: Settings, wires: Wires, stores: Stores, clock: Clock) -> Ru
         gate=gate,
         outlook=outlook,
         progress=Progress(stores.generations, wires.changes, outlook, most_streams=settings.event_streams),
+        resolving=Resolving(
+            stores.generations, stores.queue, stores.submissions, moves, wires.fal, timetable, clock=clock
+        ),
         generation_store=stores.generations,
         admission=admission,
         generations=Generations(
@@ -196,13 +244,31 @@ def _build(settings: Settings, wires: Wires, stores: Stores, clock: Clock) -> Ru
             queue_expiry=settings.queue_expiry,
             clock=clock,
         ),
-        tenants=Tenants(stores.tenants, clock=clock),
+        callbacks=Callbacks(stores.callbacks, wires.verifier, wires.nudger, clock=clock),
+        tenants=tenants,
+        endpoints=_endpoints(settings, wires, stores, tenants, clock),
+        redelivery=Redelivery(
+            stores.deliveries, stores.delivery_log, stores.endpoints, stores.generations, wires.nudger, clock=clock
+        ),
         end_users=EndUsers(stores.end_users, stores.generations, stores.deliveries, stores.money, moves, clock=clock),
         usage=Usage(stores.money, clock=clock),
         audit=Audit(stores.money, stores.generations),
         access=Access(stores.tenants, stores.rates, clock=clock),
         storage=wires.storage,
         drains=_drains(settings, wires, stores, moves, gate, timetable, rates, clock),
+        nudger=wires.nudger,
+    )
+
+
+def _endpoints(settings: Settings, wires: Wires, stores: Stores, tenants: Tenants, clock: Clock) -> Endpoints:
+    return Endpoints(
+        stores.endpoints,
+        tenants,
+        wires.sender,
+        wires.nudger,
+        retention=settings.retention,
+        disable_after=settings.webhook_disable_after,
+        clock=clock,
     )
 
 
@@ -216,19 +282,30 @@ def _drains(
     rates: Rates,
     clock: Clock,
 ) -> dict[Drain, DrainRunner]:
-    dispatch = Dispatch(stores.queue, moves, wires.fal, gate, clock=clock, slots=settings.upstream_concurrency)
-    tracking = Tracking(stores.generations, stores.due, moves, wires.fal, gate, timetable, rates=rates, clock=clock)
-    sweeping = Sweeping(stores.generations, stores.deliveries, stores.due, moves, timetable, clock=clock)
-    deliveries = Deliveries(
+    dispatch = Dispatch(
+        stores.queue,
+        moves,
+        wires.fal,
+        gate,
+        clock=clock,
+        slots=settings.upstream_concurrency,
+        public_url=settings.public_url,
+    )
+    tracking = Tracking(
+        stores.generations, stores.callbacks, stores.due, moves, wires.fal, gate, timetable, rates=rates, clock=clock
+    )
+    sweeping = Sweeping(
+        stores.generations,
         stores.deliveries,
-        stores.tenants,
         stores.due,
-        wires.sender,
-        schedule=RetryPolicy(settings.webhook_schedule),
-        timeout=settings.webhook_timeout,
-        retention=settings.retention,
+        stores.queue,
+        stores.submissions,
+        moves,
+        timetable,
+        _reconciliation(settings, wires, stores, moves, clock),
         clock=clock,
     )
+    deliveries = _deliveries(settings, wires, stores, clock)
     runners = (
         DrainRunner(Drain.DISPATCH, dispatch.claim, dispatch.submit, capacity=_SUBMITS),
         DrainRunner(Drain.POLL, tracking.claim, tracking.poll, capacity=_POLLS),
@@ -236,3 +313,39 @@ def _drains(
         DrainRunner(Drain.SWEEP, sweeping.claim, sweeping.sweep, capacity=_SWEEPS),
     )
     return {runner.drain: runner for runner in runners}
+
+
+def _deliveries(settings: Settings, wires: Wires, stores: Stores, clock: Clock) -> Deliveries:
+    return Deliveries(
+        stores.deliveries,
+        stores.tenants,
+        stores.endpoints,
+        Decline(stores.endpoints, wires.nudger, retention=settings.retention),
+        wires.sender,
+        schedule=RetryPolicy(settings.webhook_schedule),
+        caps=Caps(
+            receiver=settings.webhook_receiver_concurrency,
+            failing=settings.webhook_failing_concurrency,
+            tenant=settings.webhook_tenant_concurrency,
+        ),
+        timeout=settings.webhook_timeout,
+        retention=settings.retention,
+        clock=clock,
+    )
+
+
+def _reconciliation(
+    settings: Settings, wires: Wires, stores: Stores, moves: Moves, clock: Clock
+) -> Reconciliation | None:
+    """Nobody to ask without an admin key."""
+    if wires.billing is None:
+        return None
+    return Reconciliation(
+        wires.billing,
+        stores.generations,
+        stores.submissions,
+        moves,
+        every=settings.reconcile_every,
+        upstream_deadline=settings.upstream_deadline,
+        clock=clock,
+    )

@@ -1,6 +1,7 @@
 """Every setting, from ``GATEWAY_*`` variables; one class, no instance: whoever starts a process reads it once."""
 
 import json
+import re
 from datetime import timedelta
 from decimal import Decimal
 from ipaddress import IPv4Network, IPv6Network
@@ -12,6 +13,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 PREFIX: Final = "GATEWAY_"
 _WELL_KNOWN: Final = frozenset({"secret", "changeme", "change-me", "password", "admin", "test", "sk-1234"})
 _SHORTEST_TOKEN: Final = 16
+_HOST: Final = re.compile(r"[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*")
 
 
 def _hard_to_guess(value: SecretStr) -> SecretStr:
@@ -33,6 +35,14 @@ def _number_of_seconds(value: Any) -> Any:
         return value
 
 
+def _host_suffix(value: str) -> str:
+    host = value.lower().strip(".")
+    if not _HOST.fullmatch(host):
+        raise ValueError("must be a host name like receiver.internal")
+    return host
+
+
+HostSuffix = Annotated[str, AfterValidator(_host_suffix)]
 Token = Annotated[SecretStr, AfterValidator(_hard_to_guess)]
 BaseUrl = Annotated[str, AfterValidator(_bare)]
 Seconds = Annotated[
@@ -60,6 +70,14 @@ class Settings(BaseSettings):
     fal_key: Annotated[SecretStr, Field(min_length=1, description="The account's fal key, `<id>:<secret>`.")]
     fal_queue_url: Annotated[BaseUrl, Field(description="fal's queue.")] = "https://queue.fal.run"
     fal_rest_url: Annotated[BaseUrl, Field(description="fal's REST surface: uploads.")] = "https://rest.fal.ai"
+    fal_api_url: Annotated[BaseUrl, Field(description="fal's platform API: billing events.")] = "https://api.fal.ai/v1"
+    fal_admin_key: Annotated[
+        SecretStr | None,
+        Field(
+            min_length=1,
+            description="Reads billing events, to find the request ids of unconfirmed submits; unset: nobody looks.",
+        ),
+    ] = None
     fal_model: Annotated[
         str,
         Field(
@@ -70,6 +88,11 @@ class Settings(BaseSettings):
     fal_timeout: Annotated[
         Seconds, Field(gt=timedelta(0), description="How long one exchange with fal may take, connect to last byte.")
     ] = timedelta(seconds=30)
+
+    public_url: Annotated[
+        BaseUrl | None,
+        Field(description="Where fal reaches this gateway, for callbacks; unset: none are asked for, polls do it all."),
+    ] = None
 
     secret_key: Annotated[
         Token, Field(description="Seals tenants' secrets at rest. Several, comma-separated: the first seals, all open.")
@@ -127,6 +150,10 @@ class Settings(BaseSettings):
         Seconds,
         Field(gt=timedelta(0), description="After this long with an unknown submit: `failed(submission_unconfirmed)`."),
     ] = timedelta(hours=24)
+    reconcile_every: Annotated[
+        Seconds,
+        Field(gt=timedelta(0), description="Wait between two looks for an unconfirmed submit; needs `FAL_ADMIN_KEY`."),
+    ] = timedelta(seconds=60)
     poll_shortest: Annotated[
         Seconds, Field(gt=timedelta(0), description="Shortest wait between two polls of one job.")
     ] = timedelta(seconds=1)
@@ -148,7 +175,29 @@ class Settings(BaseSettings):
     ] = timedelta(seconds=15)
     webhook_concurrency: Annotated[
         int, Field(ge=1, description="Attempts under way at a time in one worker process.")
-    ] = 500
+    ] = 1000
+    webhook_receiver_concurrency: Annotated[
+        int, Field(ge=1, description="Attempts under way at a time to one receiver, over all workers.")
+    ] = 100
+    webhook_tenant_concurrency: Annotated[
+        int, Field(ge=1, description="Attempts under way at a time of one tenant, over all workers.")
+    ] = 300
+    webhook_failing_concurrency: Annotated[
+        int, Field(ge=1, description="The same to a receiver that has only failed of late, until it answers again.")
+    ] = 10
+    webhook_disable_after: Annotated[
+        Seconds,
+        Field(
+            gt=timedelta(days=1), description="Endpoints that only fail for so long are disabled; warned at 50/70/90 %."
+        ),
+    ] = timedelta(days=5)
+    webhook_allowed_hosts: Annotated[
+        tuple[HostSuffix, ...],
+        Field(
+            description="Hosts that webhooks may go to wherever they resolve, with all below them; plain http too. "
+            "Never to metadata services."
+        ),
+    ] = ()
     webhook_allowed_networks: Annotated[
         tuple[IPv4Network | IPv6Network, ...],
         Field(description="Non-public networks that webhooks may go to, as CIDRs; inside them plain http is fine too."),

@@ -39,7 +39,7 @@ class Process:
     def run(self, drain: Drain) -> None:
         if self._runtime is None:
             raise RuntimeError("the worker's runtime is not open")
-        claiming = asyncio.run_coroutine_threadsafe(self._runtime.drain(drain), self._loop)
+        claiming = asyncio.run_coroutine_threadsafe(self._runtime.serve(drain), self._loop)
         try:
             claiming.result(_CLAIM_SECONDS)
         except StoreUnavailable as error:

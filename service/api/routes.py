@@ -2,7 +2,22 @@
 
 from fastapi import FastAPI
 
-from service.api import admin, dispatching, docs, end_users, events, generations, handlers, health, uploads, usage
+from service.api import (
+    admin,
+    callbacks,
+    deliveries,
+    dispatching,
+    docs,
+    end_users,
+    events,
+    generations,
+    handlers,
+    health,
+    resolving,
+    uploads,
+    usage,
+    webhook_endpoints,
+)
 from service.api.openapi import describe
 
 
@@ -14,8 +29,13 @@ def install(app: FastAPI) -> None:
         uploads.router,
         end_users.router,
         usage.router,
+        webhook_endpoints.router,
+        webhook_endpoints.well_known,
+        deliveries.router,
         admin.router,
         dispatching.router,
+        callbacks.router,
+        resolving.router,
         health.router,
         docs.router,
     ):

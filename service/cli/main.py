@@ -33,6 +33,11 @@ class _Commands(TyperGroup):
 
 
 _GROUPS: Final = ("tenants", "keys")
+_GenerationId = Annotated[str, typer.Argument(help="The generation's id, gen_…")]
+_RequestId = Annotated[str | None, typer.Option(help="fal's request id: this is its request, follow it again.")]
+_NeverHappened = Annotated[bool, typer.Option("--never-happened", help="fal never took it: it fails at no cost.")]
+_Unchecked = Annotated[bool, typer.Option("--unchecked", help="Adopt the request id although fal cannot be asked.")]
+_ResolveReason = Annotated[str, typer.Option(help="Why; it goes into the ledger.")]
 _Reason = Annotated[str, typer.Option(help="Why: shown to everybody who asks, and logged.")]
 
 app = typer.Typer(cls=_Commands, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -117,6 +122,25 @@ def demo(
 
 
 @app.command()
+def listen(
+    secret: Annotated[str, typer.Option(envvar="WEBHOOK_SECRET", help="The endpoint's secret, whsec_...")],
+    port: Annotated[int, typer.Option(help="Port on this machine.")] = 9000,
+    status: Annotated[int, typer.Option(min=200, max=599, help="Answer with this: try what a failure does.")] = 204,
+) -> None:
+    """Receive webhooks here: verify each signature and show each event, until Ctrl-C."""
+    from service.cli.listen import NotListening, run  # noqa: PLC0415
+
+    _exit_on_sigterm()
+    try:
+        run(secret, port=port, status=status)
+    except NotListening as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(2) from None
+    except KeyboardInterrupt:
+        typer.echo("Ending.", err=True)
+
+
+@app.command()
 def audit(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of a table.")] = False,  # noqa: FBT002
 ) -> None:
@@ -151,6 +175,30 @@ def resume() -> None:
     from service.cli import dispatching  # noqa: PLC0415
 
     dispatching.resume()
+
+
+@app.command()
+def unconfirmed() -> None:
+    """Print the generations whose submit has an unknown outcome, the oldest first, one a line."""
+    from service.cli import resolving  # noqa: PLC0415
+
+    resolving.unconfirmed()
+
+
+@app.command()
+def resolve(
+    generation_id: _GenerationId,
+    reason: _ResolveReason,
+    request_id: _RequestId = None,
+    never_happened: _NeverHappened = False,  # noqa: FBT002
+    unchecked: _Unchecked = False,  # noqa: FBT002
+) -> None:
+    """Say what became of an unconfirmed submit: fal's request id, or that it never happened."""
+    from service.cli import resolving  # noqa: PLC0415
+
+    resolving.resolve(
+        generation_id, request_id=request_id, never_happened=never_happened, unchecked=unchecked, reason=reason
+    )
 
 
 @app.command("rotate-secret-key")

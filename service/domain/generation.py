@@ -131,12 +131,16 @@ class Generation:
     error: Failure | None = None
     actual_cost: int | None = None
     submitted_at: datetime | None = None
+    confirmed_at: datetime | None = None
+    """When its request id was found after all; None: fal gave it in its answer, or it has none."""
     started_at: datetime | None = None
     finished_at: datetime | None = None
     cancel_requested_at: datetime | None = None
     cancel_sent_at: datetime | None = None
     deliveries: tuple[str, ...] = ()
-    """Webhooks its end caused."""
+    """Webhooks it caused."""
+    traceparent: str | None = None
+    """Of the call that created it (W3C Trace Context); its webhooks carry it on."""
     retention: timedelta | None = None
     """The tenant's, when it was created; None: the deployment's."""
     erased: bool = False
@@ -168,6 +172,10 @@ class Generation:
 
     def submitted(self, request_id: str) -> "Generation":
         return self._move(Status.SUBMITTED, request_id=request_id)
+
+    def adopted(self, request_id: str, now: datetime) -> "Generation":
+        """The request id of a submit that nobody heard of was found; its time at fal counts anew."""
+        return self._move(Status.SUBMITTED, request_id=request_id, confirmed_at=now)
 
     def started(self, now: datetime) -> "Generation":
         return self._move(Status.IN_PROGRESS, started_at=now, upstream_position=None)
@@ -210,6 +218,7 @@ class Generation:
             end_user_id=None,
             metadata={},
             webhook_url=None,
+            traceparent=None,
             logs=(),
             logs_gone=self.logs_seen,
             cancel_requested_at=self.cancel_requested_at or now,

@@ -13,7 +13,19 @@ from typing import Final
 
 from rich.console import Console
 
-from tests.bench import dispatching, events, figures, in_flight, latency, machine, memory, scale, tenants, throughput
+from tests.bench import (
+    dispatching,
+    events,
+    figures,
+    in_flight,
+    latency,
+    machine,
+    memory,
+    scale,
+    tenants,
+    throughput,
+    webhooks,
+)
 from tests.bench.figures import Figure
 from tests.bench.scale import Scale
 
@@ -31,10 +43,13 @@ MEASURES: Final[dict[str, Measure]] = {
     "dispatch_latency": latency.measure,
     "dispatch_decision": dispatching.measure,
     "webhook_latency": latency.measure,
+    "callback_latency": latency.callbacks,
     "bytes_per_queued": memory.per_queued,
     "idle_rss": memory.idle,
     "in_flight": in_flight.measure,
     "events": events.measure,
+    "webhooks": webhooks.throughput,
+    "webhook_isolation": webhooks.isolation,
 }
 
 

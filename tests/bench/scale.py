@@ -20,6 +20,9 @@ class Scale:
     """Event streams open at a time."""
     watched_seconds: float
     """How long polling is watched once all are in flight."""
+    deliveries: int
+    paced_seconds: float
+    """How long events come to the healthy one of two receivers."""
 
 
 FULL: Final = Scale(
@@ -31,6 +34,8 @@ FULL: Final = Scale(
     in_flight=50_000,
     streams=2_000,
     watched_seconds=60,
+    deliveries=10_000,
+    paced_seconds=20,
 )
 QUICK: Final = Scale(
     rounds=4,
@@ -41,4 +46,6 @@ QUICK: Final = Scale(
     in_flight=1_000,
     streams=2_000,
     watched_seconds=12,
+    deliveries=4_000,
+    paced_seconds=8,
 )

@@ -1,6 +1,7 @@
 """A stack in trouble, and what must hold of everything it has ever accepted."""
 
 import signal
+import time
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -8,6 +9,7 @@ from typing import Any, Final
 
 import httpx
 
+from service.cli.children import Child
 from service.cli.stack import Stack
 from tests.e2e.conftest import TenantClient
 from tests.receiver import Receiver
@@ -15,12 +17,16 @@ from tests.receiver import Receiver
 #: Long enough at fal to be seen there, short enough for many.
 QUICK: Final = "sandbox:no-video sandbox:seconds=0.2"
 
+#: Of a stack to which fal cannot report: polls do it all.
+POLLING: Final[dict[str, Any]] = {"public_url": None}
+
 
 @dataclass
 class Trial:
     stack: Stack
     tenant: TenantClient
     receiver: Receiver
+    workers: list[Child] = field(default_factory=list)
     prompts: dict[str, str] = field(default_factory=dict)
     """Of every generation that was ever accepted here."""
 
@@ -39,15 +45,28 @@ class Trial:
         self.prompts[name] = prompt
         return name
 
-    def died(self, child: str) -> None:
-        """Of its own hand."""
-        assert self.stack.children[child].process.wait(20) == -signal.SIGKILL
+    def staff(self) -> None:
+        """Two workers, so that what one leaves behind is looked after at once, however long a new one takes."""
+        while len(self.workers) < 2:
+            self.stack.start_worker()
+            self.workers.append(self.stack.children["worker"])
+
+    def lost_a_worker(self) -> None:
+        """By its own hand; returns once it is gone."""
+        give_up = time.monotonic() + 20
+        while not (dead := [worker for worker in self.workers if worker.process.poll() is not None]):
+            assert time.monotonic() < give_up, "all live"
+            time.sleep(0.02)
+        self.workers = [worker for worker in self.workers if worker not in dead]
+        assert [worker.process.returncode for worker in dead] == [-signal.SIGKILL]
 
     def submits(self, name: str) -> int:
         return len(self.tenant.submits(self.prompts[name]))
 
-    def keeps_its_hold(self, name: str) -> None:
-        """And its slot: the audit compares both with the record."""
+    def becomes_unconfirmed(self, name: str) -> None:
+        """And keeps its hold and its slot."""
+        g = self.tenant.wait_for(name, lambda g: g["status"] == "unconfirmed" or g["finished_at"] is not None)
+        assert g["status"] == "unconfirmed", g
         today = self.tenant.http.get(f"/v1/end-users/of {self.prompts[name]}").json()["today"]
         assert float(today["held"]) > 0
         assert self.gauge("gateway_unconfirmed") >= 1

@@ -1,11 +1,12 @@
 """Who dies where, with callbacks and without: what was accepted ends, is paid once at most, and is told of once."""
 
 import os
+import signal
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import httpx
 import psutil
@@ -13,9 +14,8 @@ import pytest
 
 import sandbox
 from service.cli.stack import Stack
-from service.settings import Settings
 from tests.e2e.conftest import OVERRIDES, client_of
-from tests.e2e.crashing import QUICK, Trial
+from tests.e2e.crashing import POLLING, QUICK, Trial
 from tests.e2e.doomed import FOLDER, MODULE, Doom
 from tests.guards.repository import ROOT
 from tests.receiver import Receiver
@@ -26,12 +26,11 @@ PATIENCE = {
     "unconfirmed_deadline": timedelta(seconds=5),
     "webhook_timeout": timedelta(seconds=2),
 }
-WITHOUT_CALLBACKS: dict[str, Any] = {"public_url": None} if "public_url" in Settings.model_fields else {}
 
 
 @pytest.fixture(scope="module", params=["callbacks", "polling"])
 def callbacks(request: pytest.FixtureRequest) -> bool:
-    return bool(request.param == "callbacks") and "public_url" in Settings.model_fields
+    return bool(request.param == "callbacks")
 
 
 @pytest.fixture(scope="module")
@@ -41,15 +40,21 @@ def doom(tmp_path_factory: pytest.TempPathFactory) -> Doom:
 
 @pytest.fixture(scope="module")
 def trial(callbacks: bool, doom: Doom) -> Iterator[Trial]:
-    overrides = {**OVERRIDES, **PATIENCE, **({} if callbacks else WITHOUT_CALLBACKS)}
+    overrides = {**OVERRIDES, **PATIENCE, **({} if callbacks else POLLING)}
     with pytest.MonkeyPatch.context() as patch, Receiver() as receiver:
         patch.setenv(FOLDER, str(doom.folder))
         paths = (ROOT, Path(sandbox.__file__).parents[1], os.environ.get("PYTHONPATH", ""))
         patch.setenv("PYTHONPATH", os.pathsep.join(map(str, paths)))
         with Stack(gateway_module=MODULE, worker_app=MODULE, overrides=overrides) as stack:
             tenant = client_of(stack)
-            with tenant.http:
-                yield Trial(stack, tenant, receiver)
+            trial = Trial(stack, tenant, receiver, [stack.children["worker"]])
+            try:
+                trial.staff()
+                yield trial
+            finally:
+                tenant.http.close()
+                for worker in trial.workers:
+                    worker.end()
 
 
 @dataclass(frozen=True)
@@ -78,12 +83,11 @@ def test_the_worker_dies(trial: Trial, doom: Doom, row: Row, callbacks: bool) ->
     outcome = row.with_callbacks if callbacks else row.without
     doom.arm(row.point)
     names = trial.create(row.point)
-    trial.died("worker")
-    trial.stack.start_worker()
+    trial.lost_a_worker()
     victim = doom.victim()
     if outcome == "failed":
-        trial.tenant.wait_for(victim, lambda g: g["status"] == "unconfirmed")
-        trial.keeps_its_hold(victim)
+        trial.becomes_unconfirmed(victim)
+    trial.staff()
     ended = trial.prove(names)
     assert (ended[victim]["status"], trial.submits(victim)) == (outcome, row.submits)
     if callbacks:
@@ -98,7 +102,7 @@ def test_the_gateway_dies(trial: Trial, doom: Doom, point: str) -> None:
     doom.arm(point)
     with pytest.raises(httpx.TransportError):
         trial.created(prompt, key=key)
-    trial.died("gateway")
+    assert trial.stack.children["gateway"].process.wait(20) == -signal.SIGKILL
     trial.stack.start_gateway()
     ended = trial.prove([*names, trial.created(prompt, key=key)])
     assert {g["status"] for g in ended.values()} == {"succeeded"}
@@ -125,37 +129,39 @@ def test_beat_dies(trial: Trial) -> None:
 
 
 def test_a_worker_that_was_stopped_for_too_long_does_not_send(trial: Trial, doom: Doom) -> None:
-    names, victim, worker = stopped_after_intent(trial, doom)
-    trial.tenant.read(victim, wait=1)  # longer than it may hesitate
+    doom.arm("stopped_after_intent")
+    names = trial.create("stopped", count=2)
+    stopped, other = stopped_and_other(trial)
+    other.suspend()  # nobody gives the intent up meanwhile
+    trial.tenant.read(doom.victim(), wait=1)  # longer than it may hesitate
     resumed_at = datetime.now(UTC)
-    worker.resume()
-    g = trial.prove(names)[victim]
-    assert (g["status"], trial.submits(victim)) == ("succeeded", 1)
+    stopped.resume()
+    other.resume()
+    g = trial.prove(names)[doom.victim()]
+    assert (g["status"], trial.submits(doom.victim())) == ("succeeded", 1)
     assert datetime.fromisoformat(g["submitted_at"]) > resumed_at, "by another intent"
 
 
 def test_a_worker_that_was_given_up_says_what_it_has_not_sent(trial: Trial, doom: Doom) -> None:
-    names, victim, worker = stopped_after_intent(trial, doom)
-    stopped = trial.stack.children["worker"]
-    try:
-        trial.stack.start_worker()
-        trial.tenant.wait_for(victim, lambda g: g["status"] == "unconfirmed")
-        worker.resume()
-        g = trial.prove(names)[victim]
-        assert (g["status"], g["error"]["retryable"], g["cost"]["actual"]) == ("failed", True, "0.000000")
-        assert trial.submits(victim) == 0
-    finally:
-        stopped.kill()
-
-
-def stopped_after_intent(trial: Trial, doom: Doom) -> tuple[list[str], str, psutil.Process]:
-    """Generations, and the worker that SIGSTOP has caught just before the POST of one of them."""
     doom.arm("stopped_after_intent")
     names = trial.create("stopped", count=2)
-    child = trial.stack.children["worker"]
-    worker = psutil.Process(child.pid)
-    child.wait_until(lambda: worker.status() == psutil.STATUS_STOPPED)
-    return names, doom.victim(), worker
+    stopped, _ = stopped_and_other(trial)
+    trial.becomes_unconfirmed(doom.victim())
+    stopped.resume()
+    g = trial.prove(names)[doom.victim()]
+    assert (g["status"], g["error"]["retryable"], g["cost"]["actual"]) == ("failed", True, "0.000000")
+    assert trial.submits(doom.victim()) == 0
+
+
+def stopped_and_other(trial: Trial) -> tuple[psutil.Process, psutil.Process]:
+    """The worker that SIGSTOP has caught just before the POST of a generation, and the one that goes on."""
+    give_up = time.monotonic() + 20
+    workers = [psutil.Process(worker.pid) for worker in trial.workers]
+    while psutil.STATUS_STOPPED not in (found := [worker.status() for worker in workers]):
+        assert time.monotonic() < give_up, found
+        time.sleep(0.02)
+    stopped = found.index(psutil.STATUS_STOPPED)
+    return workers[stopped], workers[1 - stopped]
 
 
 def answered(trial: Trial, name: str) -> bool:

@@ -11,16 +11,15 @@ import httpx
 import pytest
 
 from service.cli.stack import Stack
-from service.settings import Settings
 from tests.e2e.conftest import OVERRIDES, client_of
-from tests.e2e.crashing import QUICK, Trial
+from tests.e2e.crashing import POLLING, QUICK, Trial
 from tests.receiver import Receiver
 
 #: A submit may take longer than everything else is given to end; none is healed by a callback.
 SLOW_SUBMITS: dict[str, Any] = {
     "fal_timeout": timedelta(seconds=10),
     "shutdown_grace": timedelta(seconds=1),
-    **({"public_url": None} if "public_url" in Settings.model_fields else {}),
+    **POLLING,
 }
 #: Between two creates, and before one is tried again.
 PAUSE = 0.05
