@@ -139,6 +139,19 @@ def test_a_window_larger_than_what_is_kept_brings_nothing_back() -> None:
     assert g.logs == window[50:]
 
 
+@pytest.mark.parametrize("text", ["9-0-", "3-7-", "9-7-4~"])
+def test_a_place_of_another_generation_begins_anew(text: str) -> None:
+    g = factories.in_status(Status.IN_PROGRESS).seen(position=None, logs=(factories.log_line(),))
+
+    assert [event.kind for event in told((g, None), parse_place(text))] == ["state", "log"]
+
+
+def test_erasing_tells_nothing_again() -> None:
+    g = factories.in_status(Status.IN_PROGRESS).seen(position=None, logs=(factories.log_line(),))
+
+    assert told((g.stripped(NOW), None), told((g, None), BEGINNING)[-1].id) == []
+
+
 def test_what_was_erased_is_not_told() -> None:
     g = factories.in_status(Status.IN_PROGRESS).seen(position=None, logs=(factories.log_line("mark"),))
     place = told((g, None), BEGINNING)[0].id
