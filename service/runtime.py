@@ -146,7 +146,12 @@ async def _open_wires(settings: Settings) -> AsyncIterator[Wires]:
     key, timeout = settings.fal_key.get_secret_value(), settings.fal_timeout.total_seconds()
     guard = AddressGuard(settings.webhook_allowed_networks)
     async with (
-        Redis(settings.redis_url, timeout=settings.redis_timeout) as redis,
+        Redis(
+            settings.redis_url,
+            timeout=settings.redis_timeout,
+            ca_file=settings.redis_ca_file,
+            wait_replicas=settings.redis_wait_replicas,
+        ) as redis,
         Nudger(celery_app(settings)) as nudger,
         FalClient(queue_url=settings.fal_queue_url, key=key, model=settings.fal_model, timeout=timeout) as fal,
         FalStorage(rest_url=settings.fal_rest_url, key=key, timeout=timeout) as storage,

@@ -4,10 +4,13 @@ import json
 from datetime import timedelta
 from decimal import Decimal
 from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, HttpUrl, PlainSerializer, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from service.sentinels import SCHEMES, Sentinels
 
 PREFIX: Final = "GATEWAY_"
 _WELL_KNOWN: Final = frozenset({"secret", "changeme", "change-me", "password", "admin", "test", "sk-1234"})
@@ -25,6 +28,15 @@ def _bare(value: str) -> str:
     return str(HttpUrl(value)).rstrip("/")
 
 
+def _redis_url(value: str) -> str:
+    scheme = value.partition("://")[0]
+    known = ("redis", "rediss", "unix", *SCHEMES)
+    if scheme not in known:
+        raise ValueError(f"must begin with one of {', '.join(f'{name}://' for name in known)}")
+    Sentinels.parse(value)  # raises where it is one that says too little
+    return value
+
+
 def _number_of_seconds(value: Any) -> Any:
     """In the environment everything is text, and pydantic takes a number in text for no duration."""
     try:
@@ -35,6 +47,7 @@ def _number_of_seconds(value: Any) -> Any:
 
 Token = Annotated[SecretStr, AfterValidator(_hard_to_guess)]
 BaseUrl = Annotated[str, AfterValidator(_bare)]
+RedisUrl = Annotated[str, AfterValidator(_redis_url)]
 Seconds = Annotated[
     timedelta, BeforeValidator(_number_of_seconds), PlainSerializer(lambda value: value.total_seconds())
 ]
@@ -46,9 +59,22 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", frozen=True, hide_input_in_errors=True)
 
     redis_url: Annotated[
-        str, Field(repr=False, description="The store. `redis://` or `rediss://`; append-only file on, no eviction.")
+        RedisUrl,
+        Field(
+            repr=False,
+            description="The store. `redis://`, `rediss://`, `sentinel://h:p,h:p/service/db` or `sentinels://` (TLS); "
+            "append-only file on, no eviction.",
+        ),
     ] = "redis://127.0.0.1:6379/0"
     redis_timeout: Annotated[float, Field(gt=0, description="Seconds one exchange with Redis may take.")] = 5.0
+    redis_ca_file: Annotated[
+        Path | None,
+        Field(description="Certificates (PEM) that Redis' own is checked against over TLS; unset: the system's."),
+    ] = None
+    redis_wait_replicas: Annotated[
+        int,
+        Field(ge=0, description="Replicas that must have a change before it is told as done; with too few: 503."),
+    ] = 0
     broker_url: Annotated[
         str | None,
         Field(
