@@ -128,8 +128,8 @@ async def test_a_master_that_was_demoted_is_left(pair: Watched) -> None:
     async with Redis(f"redis://:{quote(PASSWORD, safe='')}@127.0.0.1:{port}/0", timeout=1) as redis:
         store = GenerationStore(redis)
         await store.create(factories.generation(), factories.due())
-        connections = await _connections(redis)
         await asyncio.to_thread(ask, port, "REPLICAOF", "127.0.0.1", str(other))
+        connections = await _connections(redis)
         for _ in range(LANES):
             with pytest.raises(StoreUnavailable):
                 await store.create(factories.generation(), factories.due())
