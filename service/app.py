@@ -6,8 +6,9 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 from service import log
-from service.api import routes, uploads
+from service.api import callbacks, routes, uploads
 from service.api.middleware import BodyLimit, Frame
+from service.domain import callback
 from service.runtime import calm_collector, open_runtime
 from service.settings import Settings
 
@@ -33,8 +34,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(
         BodyLimit,
         limit=settings.max_body_bytes,
-        upload_path=uploads.PATH,
-        upload_limit=settings.max_upload_bytes,
+        others={uploads.PATH: settings.max_upload_bytes, callback.PATH: callbacks.LARGEST_BODY},
     )
     app.add_middleware(Frame)
     return app

@@ -11,10 +11,12 @@ from service.domain.drain import Drain
 from service.domain.price import Rates
 from service.domain.request import RequestLimits
 from service.domain.retry import RetryPolicy
+from service.fal.callback import Verifier
 from service.fal.client import FalClient
 from service.fal.storage import FalStorage
 from service.queue import Nudger, celery_app
 from service.settings import Settings
+from service.store.callbacks import CallbackStore
 from service.store.changes import Changes
 from service.store.deliveries import DeliveryStore
 from service.store.due import DueStore
@@ -31,6 +33,7 @@ from service.store.tenants import TenantStore
 from service.usecases.access import Access
 from service.usecases.admission import Admission
 from service.usecases.audit import Audit
+from service.usecases.callbacks import Callbacks
 from service.usecases.deliveries import Deliveries
 from service.usecases.dispatch import Dispatch
 from service.usecases.drains import DrainRunner
@@ -79,6 +82,7 @@ class Runtime:
     generations: Generations
     gate: DispatchGate
     outlook: Outlook
+    callbacks: Callbacks
     admission: Admission
     tenants: Tenants
     access: Access
@@ -101,6 +105,7 @@ class Stores:
 
     def __init__(self, redis: Redis, settings: Settings) -> None:
         self.generations = GenerationStore(redis)
+        self.callbacks = CallbackStore(redis)
         self.due = DueStore(redis)
         self.queue = QueueStore(redis)
         self.gate = GateStore(
@@ -123,6 +128,7 @@ class Wires:
     redis: Redis
     nudger: Nudger
     fal: FalClient
+    verifier: Verifier
     storage: FalStorage
     guard: AddressGuard
     sender: Sender
@@ -154,6 +160,7 @@ async def _open_wires(settings: Settings) -> AsyncIterator[Wires]:
         ) as redis,
         Nudger(celery_app(settings)) as nudger,
         FalClient(queue_url=settings.fal_queue_url, key=key, model=settings.fal_model, timeout=timeout) as fal,
+        Verifier(rest_url=settings.fal_rest_url) as verifier,
         FalStorage(rest_url=settings.fal_rest_url, key=key, timeout=timeout) as storage,
         Sender(
             guard,
@@ -162,7 +169,7 @@ async def _open_wires(settings: Settings) -> AsyncIterator[Wires]:
         ) as sender,
         Changes(redis) as changes,
     ):
-        yield Wires(redis, nudger, fal, storage, guard, sender, changes)
+        yield Wires(redis, nudger, fal, verifier, storage, guard, sender, changes)
 
 
 def _build(settings: Settings, wires: Wires, stores: Stores, clock: Clock) -> Runtime:
@@ -193,6 +200,7 @@ def _build(settings: Settings, wires: Wires, stores: Stores, clock: Clock) -> Ru
             queue_expiry=settings.queue_expiry,
             clock=clock,
         ),
+        callbacks=Callbacks(stores.callbacks, wires.verifier, wires.nudger, clock=clock),
         tenants=Tenants(stores.tenants, clock=clock),
         end_users=EndUsers(stores.end_users, stores.generations, stores.deliveries, stores.money, moves, clock=clock),
         usage=Usage(stores.money, clock=clock),
@@ -213,8 +221,18 @@ def _drains(
     rates: Rates,
     clock: Clock,
 ) -> dict[Drain, DrainRunner]:
-    dispatch = Dispatch(stores.queue, moves, wires.fal, gate, clock=clock, slots=settings.upstream_concurrency)
-    tracking = Tracking(stores.generations, stores.due, moves, wires.fal, gate, timetable, rates=rates, clock=clock)
+    dispatch = Dispatch(
+        stores.queue,
+        moves,
+        wires.fal,
+        gate,
+        clock=clock,
+        slots=settings.upstream_concurrency,
+        public_url=settings.public_url,
+    )
+    tracking = Tracking(
+        stores.generations, stores.callbacks, stores.due, moves, wires.fal, gate, timetable, rates=rates, clock=clock
+    )
     sweeping = Sweeping(stores.generations, stores.deliveries, stores.due, moves, timetable, clock=clock)
     deliveries = Deliveries(
         stores.deliveries,

@@ -97,6 +97,11 @@ class Settings(BaseSettings):
         Seconds, Field(gt=timedelta(0), description="How long one exchange with fal may take, connect to last byte.")
     ] = timedelta(seconds=30)
 
+    public_url: Annotated[
+        BaseUrl | None,
+        Field(description="Where fal reaches this gateway, for callbacks; unset: none are asked for, polls do it all."),
+    ] = None
+
     secret_key: Annotated[
         Token, Field(description="Seals tenants' secrets at rest. Several, comma-separated: the first seals, all open.")
     ]

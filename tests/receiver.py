@@ -15,6 +15,7 @@ class Received:
     headers: dict[str, str]
     body: bytes
     at: datetime
+    path: str
 
     def verified(self, secret: str) -> Any:
         """The event, if the signature is good; raises otherwise."""
@@ -36,7 +37,7 @@ class Receiver:
                 headers = {name.lower(): value for name, value in self.headers.items()}
                 status = receiver.answers.pop(0) if receiver.answers else 204
                 with receiver._came:
-                    receiver.received.append(Received(headers, body, datetime.now(UTC)))
+                    receiver.received.append(Received(headers, body, datetime.now(UTC), self.path))
                     receiver._came.notify_all()
                 self.send_response(status)
                 self.send_header("content-length", "0")
@@ -56,8 +57,12 @@ class Receiver:
         self._thread.join(5)
 
     @property
+    def base_url(self) -> str:
+        return f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_address[1]}/hook"
+        return f"{self.base_url}/hook"
 
     def wait_for(self, wanted: Callable[[list[Received]], bool], *, within: float = 30) -> list[Received]:
         with self._came:

@@ -2,7 +2,7 @@
 
 from fastapi import FastAPI
 
-from service.api import admin, dispatching, docs, end_users, generations, handlers, health, uploads, usage
+from service.api import admin, callbacks, dispatching, docs, end_users, generations, handlers, health, uploads, usage
 from service.api.openapi import describe
 
 
@@ -15,6 +15,7 @@ def install(app: FastAPI) -> None:
         usage.router,
         admin.router,
         dispatching.router,
+        callbacks.router,
         health.router,
         docs.router,
     ):

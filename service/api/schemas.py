@@ -43,6 +43,10 @@ class UploadView(TypedDict):
     size: int
 
 
+class CallbackView(TypedDict):
+    status: Literal["ok"]
+
+
 class TodayView(TypedDict):
     held: str
     spent: str

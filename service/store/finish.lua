@@ -17,6 +17,7 @@ if redis.call("HGET", KEYS[1], "v") ~= ARGV[2] then
   return {0, 0, 0}
 end
 redis.call("HSET", KEYS[1], "v", ARGV[2] + 1, "s", ARGV[4], "d", ARGV[3])
+redis.call("HDEL", KEYS[1], "c")
 redis.call("ZREM", KEYS[3], ARGV[1])
 redis.call("ZREM", KEYS[4], ARGV[1])
 redis.call("ZREM", KEYS[9], ARGV[1])

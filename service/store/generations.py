@@ -21,6 +21,7 @@ _CREATE: Final = Script("create")
 _SAVE: Final = Script("save")
 _FINISH: Final = Script("finish")
 _PURGE: Final = Script("purge")
+_POSTPONE: Final = Script("postpone")
 _RECORD: Final = TypeAdapter(Generation)
 
 UNLIMITED: Final = Budgets()
@@ -208,8 +209,12 @@ class GenerationStore:
 
     async def postpone_poll(self, generation_id: str, until: datetime) -> None:
         """Nothing new was seen: only the time of the next look changes, and only while it is still polled."""
-        score = ids.milliseconds(until)
-        await self._redis.execute("ZADD", keys.due(Drain.POLL), "XX", score, generation_id)
+        await self._redis.run(
+            _POSTPONE,
+            [keys.generation(generation_id), keys.due(Drain.POLL)],
+            generation_id,
+            ids.milliseconds(until),
+        )
 
     async def page(self, tenant_id: str, wanted: Filter, *, limit: int, after: str | None) -> Page:
         """Newest first. A page may be short of ``limit`` and still not be the last one."""

@@ -3,7 +3,8 @@
 Every key starts with the hash tag ``{sg}``, so that scripts over several keys also run on a Redis Cluster.
 
 key                                            type    lives          meaning
-{sg}:generation:<id>                           hash    until purged   v version, s status, d record (JSON)
+{sg}:generation:<id>                           hash    until purged   v version, s status, d record (JSON), c callback
+                                                                      of fal's still to be looked at (JSON)
 {sg}:tenant:<t>:generations                    zset    until purged   ids of a tenant's generations; score 0, ids sort
 {sg}:tenant:<t>:end_user:<p>:generations       zset    until purged   the same, of one end user (by pseudonym)
 {sg}:idempotency:<t>:<sha256 of the key>       string  until purged   "<generation id> <fingerprint>"

@@ -1,4 +1,5 @@
 -- Write a move that is not the last one, if nobody moved first; state, slots, queue and due sets change together.
+-- While a callback waits to be looked at, the poll keeps the time it has: at once, or the lease of whoever is looking.
 --
 -- USES  fair
 -- KEYS  1 generation  2 slots  3 due:dispatch  4 due:poll  5 due:sweep  6 nudged:dispatch  7 claimed  8 queued of the
@@ -13,11 +14,14 @@ if redis.call("HGET", KEYS[1], "v") ~= ARGV[2] then
   return {0, 0}
 end
 redis.call("HSET", KEYS[1], "v", ARGV[2] + 1, "s", ARGV[4], "d", ARGV[3])
+local called_back = redis.call("HEXISTS", KEYS[1], "c") == 1
 for n = 3, 5 do
-  if ARGV[n + 3] == "" then
-    redis.call("ZREM", KEYS[n], ARGV[1])
-  else
-    redis.call("ZADD", KEYS[n], ARGV[n + 3], ARGV[1])
+  if n ~= 4 or not called_back then
+    if ARGV[n + 3] == "" then
+      redis.call("ZREM", KEYS[n], ARGV[1])
+    else
+      redis.call("ZADD", KEYS[n], ARGV[n + 3], ARGV[1])
+    end
   end
 end
 redis.call("ZREM", KEYS[7], ARGV[1])

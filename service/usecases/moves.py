@@ -35,18 +35,23 @@ class Moves:
         self._clock = clock
         self._log = log.get(__name__)
 
-    async def apply(self, generation_id: str, verb: Verb, *, why: str = "") -> Generation | None:
+    async def apply(
+        self, generation_id: str, verb: Verb, *, read: Generation | None = None, why: str = ""
+    ) -> Generation | None:
         """Make this move from whatever state it is in; None: it is gone, or the verb had nothing to do.
 
+        ``read`` is the record where the caller has just read it: one look less, unless it has moved since.
         ``why``: an operator's reason; it goes into the ledger.
         """
+        before = read
         for _ in range(_RACES):
-            before = await self._generations.load(generation_id)
+            before = before or await self._generations.load(generation_id)
             after = None if before is None else verb(before)
             if after is None:
                 return None
             if written := await self.write(after, why=why):
                 return written
+            before = None
         raise AssertionError(f"{generation_id}: lost {_RACES} races in a row")
 
     async def apply_surely(self, generation_id: str, verb: Verb) -> Generation | None:

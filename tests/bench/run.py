@@ -31,6 +31,7 @@ MEASURES: Final[dict[str, Measure]] = {
     "dispatch_latency": latency.measure,
     "dispatch_decision": dispatching.measure,
     "webhook_latency": latency.measure,
+    "callback_latency": latency.callbacks,
     "bytes_per_queued": memory.per_queued,
     "idle_rss": memory.idle,
     "in_flight": in_flight.measure,

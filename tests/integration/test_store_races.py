@@ -9,12 +9,15 @@ from datetime import timedelta
 
 import pytest
 
+from service.domain import ids
+from service.domain.callback import Callback
 from service.domain.drain import Drain
 from service.domain.generation import Due, Generation, Status
 from service.domain.money import day
 from service.domain.webhook import DeliveryStatus
 from service.settings import Settings
 from service.store import keys
+from service.store.callbacks import CallbackStore
 from service.store.creation import Bound, Created
 from service.store.deliveries import DeliveryStore
 from service.store.due import DueStore
@@ -227,6 +230,89 @@ async def test_purge_forgets_everything_or_nothing(racers: list[Redis]) -> None:
     left = {name.decode() for name in await racers[0].execute("KEYS", "*")}
     sums = (f"{keys.TAG}money:", f"{keys.TAG}usage:", keys.LEDGER, f"{keys.TAG}nudged:", keys.FAIR)
     assert {name for name in left if not name.startswith(sums)} == {keys.end_user(g.tenant_id, g.end_user)}
+
+
+async def _at_fal(redis: Redis) -> Generation:
+    store = GenerationStore(redis)
+    g = await _stored(redis, factories.generation())
+    return (await store.save(g.submitting(NOW), Due(sweep=NOW))).generation
+
+
+async def test_callback_is_accepted_once(racers: list[Redis]) -> None:
+    g = await _at_fal(racers[0])
+    came = await asyncio.gather(
+        *(CallbackStore(redis).receive(g.id, g.callback_token, Callback("request-1"), now=NOW) for redis in racers)
+    )
+    assert Counter(one.reception for one in came) == {"accepted": 1, "duplicate": RACERS - 1}
+    assert [one.nudges for one in came if one.nudges] == [(Drain.POLL,)]
+    assert await _score(racers[0], Drain.POLL, g.id) == ids.milliseconds(NOW)
+    assert await CallbackStore(racers[0]).load(g.id) == (g, Callback("request-1"))
+
+
+async def test_callbacks_and_an_end_leave_no_poll_behind(racers: list[Redis]) -> None:
+    """Whichever comes first: an ended generation has neither a callback to look at nor a poll to wait for."""
+    for _ in range(10):
+        g = await _at_fal(racers[0])
+        middle = RACERS // 2
+
+        async def end(redis: Redis, g: Generation = g) -> str:
+            await GenerationStore(redis).finish(g.failed(factories.failure(), 0, NOW), Due(sweep=NOW), [], now=NOW)
+            return "end"
+
+        async def callback(redis: Redis, n: int, g: Generation = g) -> str:
+            said = Callback(f"request-{n % 3}")
+            return (await CallbackStore(redis).receive(g.id, g.callback_token, said, now=NOW)).reception
+
+        came = await asyncio.gather(
+            *(end(redis) if n == middle else callback(redis, n) for n, redis in enumerate(racers))
+        )
+        assert set(came) <= {"accepted", "duplicate", "ended", "end"}
+        assert await racers[0].execute("HEXISTS", keys.generation(g.id), "c") == 0
+        assert await _score(racers[0], Drain.POLL, g.id) is None
+
+
+async def test_callback_with_a_wrong_token_is_nobodys(racers: list[Redis]) -> None:
+    g = await _at_fal(racers[0])
+    tokens = [g.callback_token[:n] for n in range(RACERS)]
+    came = await asyncio.gather(
+        *(
+            CallbackStore(redis).receive(g.id, token, Callback("request-1"), now=NOW)
+            for redis, token in zip(racers, tokens, strict=True)
+        )
+    )
+    assert {one.reception for one in came} == {"unknown"}
+    assert await CallbackStore(racers[0]).load(g.id) == (g, None)
+
+
+async def test_a_tenants_text_is_never_taken_for_the_token(redis: Redis) -> None:
+    g = await _stored(redis, factories.generation(metadata={"callback_token": "guess"}))
+    received = await CallbackStore(redis).receive(g.id, "guess", Callback("request-1"), now=NOW)
+    assert received.reception == "unknown"
+
+
+async def test_postpone_waits_for_callbacks_and_makes_no_entry(redis: Redis) -> None:
+    store, later = GenerationStore(redis), NOW + LEASE
+    g = await _at_fal(redis)
+    await store.postpone_poll(g.id, later)
+    assert await _score(redis, Drain.POLL, g.id) is None
+    await CallbackStore(redis).receive(g.id, g.callback_token, Callback("request-1"), now=NOW)
+    await store.postpone_poll(g.id, later)
+    assert await _score(redis, Drain.POLL, g.id) == ids.milliseconds(NOW)
+    await CallbackStore(redis).forget(g.id)
+    await store.postpone_poll(g.id, later)
+    assert await _score(redis, Drain.POLL, g.id) == ids.milliseconds(later)
+
+
+async def test_save_leaves_the_poll_of_a_callback_as_it_is(redis: Redis) -> None:
+    for after, due in ((Generation.unconfirmed, Due(sweep=NOW)), (_submitted, Due(poll=NOW + LEASE, sweep=NOW))):
+        g = await _at_fal(redis)
+        await CallbackStore(redis).receive(g.id, g.callback_token, Callback("request-1"), now=NOW)
+        assert (await GenerationStore(redis).save(after(g), due)).won
+        assert await _score(redis, Drain.POLL, g.id) == ids.milliseconds(NOW)
+
+
+def _submitted(g: Generation) -> Generation:
+    return g.submitted("request-1")
 
 
 async def test_insert_makes_one_record(racers: list[Redis]) -> None:

@@ -23,6 +23,7 @@ EVERYTHING: dict[str, Any] = {
     "fal_rest_url": "http://127.0.0.1:9/rest",
     "fal_model": "bytedance/seedance-2.0/fast/image-to-video",
     "fal_timeout": timedelta(seconds=7, milliseconds=500),
+    "public_url": "https://gateway.example.com",
     "secret_key": SecretStr("hush-secret-key-number-one, hush-secret-key-number-two"),
     "admin_token": SecretStr("hush-admin-token-xyz"),
     "max_body_bytes": 2048,

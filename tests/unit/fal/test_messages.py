@@ -602,3 +602,16 @@ def test_whatever_a_log_says_can_be_written_down(logs: Any) -> None:
 
 def test_numbers_that_json_lacks_are_nothing() -> None:
     assert reply(200, {}, b'{"seed": NaN, "a": [Infinity, -Infinity]}').body == {"seed": None, "a": [None, None]}
+
+
+@pytest.mark.parametrize("depth", [50, 62, 63, 64, 100, 150, 300, 900])
+def test_an_answer_of_any_depth_can_be_written_down_or_is_none(depth: int) -> None:
+    """Or the generation would be polled, and fail to be saved, for ever."""
+    answer = reply(422, {}, b'{"detail":' + b"[" * depth + b"]" * depth + b"}")
+
+    outcome = result_outcome(answer)
+
+    assert isinstance(outcome, Failed) == (depth < 64)
+    if isinstance(outcome, Failed):
+        g = factories.in_status(Status.IN_PROGRESS).failed(outcome.failure, 0, NOW)
+        assert load(dump(g)) == g
