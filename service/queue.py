@@ -89,11 +89,17 @@ def _of_sentinels(sentinels: Sentinels | None, settings: Settings) -> dict[str, 
     }
 
 
+def reach_broker(app: Celery) -> None:
+    """Returns when it answered, raises whatever its transport raises; blocks for as long as that takes."""
+    with app.connection_for_write() as connection:
+        connection.ensure_connection(max_retries=1, timeout=_PUBLISH_TIMEOUT)
+
+
 class Nudger:
     """Tells workers to drain, off the request path: one publisher per process, nudges coalesced while it is busy."""
 
     def __init__(self, app: Celery) -> None:
-        self._app = app
+        self.app = app
         self._wanted: dict[Drain, None] = {}  # a set in the order it was asked in
         self._wake = asyncio.Event()
         self._thread = ThreadPoolExecutor(1, "nudger")  # kombu is synchronous
@@ -128,7 +134,7 @@ class Nudger:
 
     def _publish(self, drain: Drain) -> None:
         try:
-            self._app.send_task(task_name(drain), queue=QUEUE_OF[drain], expires=MESSAGE_EXPIRY)
+            self.app.send_task(task_name(drain), queue=QUEUE_OF[drain], expires=MESSAGE_EXPIRY)
             metrics.NUDGES.labels(drain, "sent").inc()
         except Exception as error:  # noqa: BLE001  (a hint: any broker trouble is survivable, beat repeats it)
             metrics.NUDGES.labels(drain, "failed").inc()

@@ -24,6 +24,7 @@ from service.store.end_users import EndUserStore
 from service.store.gate import GateStore
 from service.store.generations import GenerationStore
 from service.store.health import check
+from service.store.heartbeats import HeartbeatStore
 from service.store.money import MoneyStore
 from service.store.queue import QueueStore
 from service.store.rates import RateLimiter
@@ -36,6 +37,7 @@ from service.usecases.audit import Audit
 from service.usecases.callbacks import Callbacks
 from service.usecases.deliveries import Deliveries
 from service.usecases.dispatch import Dispatch
+from service.usecases.doctor import Doctor
 from service.usecases.drains import DrainRunner
 from service.usecases.end_users import EndUsers
 from service.usecases.gate import DispatchGate
@@ -90,6 +92,8 @@ class Runtime:
     usage: Usage
     audit: Audit
     storage: FalStorage
+    heartbeats: HeartbeatStore
+    doctor: Doctor
     drains: dict[Drain, DrainRunner]
 
     async def readiness(self) -> dict[str, str]:
@@ -118,6 +122,7 @@ class Stores:
         self.money = MoneyStore(redis)
         self.end_users = EndUserStore(redis)
         self.rates = RateLimiter(redis)
+        self.heartbeats = HeartbeatStore(redis)
         self.tenants = TenantStore(redis, Sealer(settings.secret_keys()))
 
 
@@ -179,6 +184,7 @@ def _build(settings: Settings, wires: Wires, stores: Stores, clock: Clock) -> Ru
     admission = Admission(
         stores.money, wires.guard, rates=rates, account_budget=settings.account_daily_budget, clock=clock
     )
+    tenants = Tenants(stores.tenants, clock=clock)
     return Runtime(
         settings=settings,
         redis=wires.redis,
@@ -201,12 +207,23 @@ def _build(settings: Settings, wires: Wires, stores: Stores, clock: Clock) -> Ru
             clock=clock,
         ),
         callbacks=Callbacks(stores.callbacks, wires.verifier, wires.nudger, clock=clock),
-        tenants=Tenants(stores.tenants, clock=clock),
+        tenants=tenants,
         end_users=EndUsers(stores.end_users, stores.generations, stores.deliveries, stores.money, moves, clock=clock),
         usage=Usage(stores.money, clock=clock),
         audit=Audit(stores.money, stores.generations),
         access=Access(stores.tenants, stores.rates, clock=clock),
         storage=wires.storage,
+        heartbeats=stores.heartbeats,
+        doctor=Doctor(
+            settings,
+            wires.redis,
+            stores.heartbeats,
+            stores.gate,
+            tenants,
+            wires.fal,
+            wires.nudger.app,
+            clock=clock,
+        ),
         drains=_drains(settings, wires, stores, moves, gate, timetable, rates, clock),
     )
 

@@ -192,8 +192,12 @@ class Settings(BaseSettings):
     shutdown_grace: Annotated[
         Seconds, Field(ge=timedelta(0), description="How long a stopping process finishes what it has begun.")
     ] = timedelta(seconds=20)
-    metrics_host: Annotated[str, Field(description="Address of a worker's own `/metrics`.")] = "127.0.0.1"
-    metrics_port: Annotated[int, Field(ge=0, le=65535, description="A worker's own `/metrics`; 0: none.")] = 0
+    metrics_host: Annotated[
+        str, Field(description="Address of a worker's or beat's own `/metrics` and `/healthz`.")
+    ] = "127.0.0.1"
+    metrics_port: Annotated[
+        int, Field(ge=0, le=65535, description="Port of a worker's or beat's own `/metrics` and `/healthz`; 0: none.")
+    ] = 0
     log_level: Annotated[
         Literal["DEBUG", "INFO", "WARNING", "ERROR"], Field(description="Least severe line written.")
     ] = "INFO"

@@ -11,8 +11,10 @@ from typing import Annotated
 import typer
 
 from service.cli import dispatching, operators, tenants
+from service.cli import doctor as examination
 from service.cli.children import Child, ChildFailed
 from service.cli.embedded_redis import NoRedis
+from service.cli.processes import become_celery
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 app.add_typer(tenants.tenants, name="tenants")
@@ -49,6 +51,22 @@ def serve(
         date_header=True,
         timeout_graceful_shutdown=int(settings.shutdown_grace.total_seconds()),
     )
+
+
+@app.command()
+def worker(
+    queues: Annotated[str, typer.Option(help="Only these, comma-separated: dispatch, webhooks, maintenance.")] = "",
+) -> None:
+    """Run a worker, with the GATEWAY_* variables as its settings."""
+    operators.settings()  # says by name what is missing, where Celery would show a traceback
+    become_celery("worker", "--without-gossip", "--without-mingle", *(("-Q", queues) if queues else ()))
+
+
+@app.command()
+def beat() -> None:
+    """Run beat, which tells the workers to look once a second. One of these."""
+    operators.settings()
+    become_celery("beat")
 
 
 @app.command()
@@ -100,6 +118,14 @@ def audit(
 ) -> None:
     """Compare ledger, budgets, holds and slots; print the first differences and exit 1 if there are any."""
     operators.audit(as_json=as_json)
+
+
+@app.command()
+def doctor(
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of a table.")] = False,  # noqa: FBT002
+) -> None:
+    """Look at Redis, broker, beat, workers, fal's key and settings; say what to do; exit 1 if anything fails."""
+    examination.doctor(as_json=as_json)
 
 
 @app.command()
