@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from service import log
 from service.api import callbacks, routes, uploads
 from service.api.middleware import BodyLimit, Frame
+from service.api.stopping import on_stop_signal
 from service.domain import callback
 from service.runtime import calm_collector, open_runtime
 from service.settings import Settings
@@ -21,7 +22,8 @@ def create_app(settings: Settings) -> FastAPI:
         async with open_runtime(settings) as runtime:
             app.state.runtime = runtime
             calm_collector()
-            yield
+            with on_stop_signal(runtime.generations.release):
+                yield
 
     app = FastAPI(
         lifespan=lifespan,

@@ -10,6 +10,8 @@ GatewayError
 ├── NotFound                404  unknown, or not yours: the two look the same on purpose
 ├── Conflict                409  the state does not allow it
 │   ├── NotCancellable           already terminal
+│   ├── NotUnconfirmed           its submit is not in doubt, or not any more
+│   ├── RequestIdTaken           fal's request is another generation's
 │   └── TenantBusy               it still has work in flight
 ├── PreconditionFailed      412  somebody changed it since it was read
 ├── TooLarge                413  body over the limit
@@ -24,7 +26,7 @@ GatewayError
 └── Unavailable             503  try again; nothing was changed
     ├── StoreUnavailable         Redis is away or refuses writes
     ├── Draining                 an operator lets the gateway run empty
-    └── UpstreamUnavailable      fal is away (only where a caller waits for fal: uploads)
+    └── UpstreamUnavailable      fal is away (only where a caller waits for fal: uploads, resolve)
 """
 
 from dataclasses import dataclass
@@ -122,6 +124,14 @@ class Conflict(GatewayError):
 
 class NotCancellable(Conflict):
     code, title = "not_cancellable", "Already finished"
+
+
+class NotUnconfirmed(Conflict):
+    code, title = "not_unconfirmed", "Not unconfirmed"
+
+
+class RequestIdTaken(Conflict):
+    code, title = "request_id_taken", "Request id is another generation's"
 
 
 class TenantBusy(Conflict):

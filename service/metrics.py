@@ -27,6 +27,12 @@ POLL_LATE_SECONDS = Histogram("gateway_poll_late_seconds", "How long after its t
 
 DISPATCH_HELD = Counter("gateway_dispatch_held", "Times that fal's answers held dispatch.", ("hold",))
 
+RECONCILED = Counter(
+    "gateway_reconciled",
+    "Unconfirmed submits that billing events found, left ambiguous or proved unbilled; looks without an answer.",
+    ("outcome",),
+)
+
 WEBHOOK_ATTEMPTS = Counter("gateway_webhook_attempts", "Webhook attempts.", ("outcome",))
 WEBHOOK_SECONDS = Histogram("gateway_webhook_seconds", "Time of a webhook attempt.", buckets=_FAST)
 

@@ -3,7 +3,7 @@
 import asyncio
 import gc
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -11,6 +11,7 @@ from service.domain.drain import Drain
 from service.domain.price import Rates
 from service.domain.request import RequestLimits
 from service.domain.retry import RetryPolicy
+from service.fal.billing import FalBilling
 from service.fal.callback import Verifier
 from service.fal.client import FalClient
 from service.fal.storage import FalStorage
@@ -30,6 +31,7 @@ from service.store.queue import QueueStore
 from service.store.rates import RateLimiter
 from service.store.redis import Redis
 from service.store.sealing import Sealer
+from service.store.submissions import SubmissionStore
 from service.store.tenants import TenantStore
 from service.usecases.access import Access
 from service.usecases.admission import Admission
@@ -44,6 +46,8 @@ from service.usecases.gate import DispatchGate
 from service.usecases.generations import Generations
 from service.usecases.moves import Clock, Moves
 from service.usecases.outlook import Outlook
+from service.usecases.reconciliation import Reconciliation
+from service.usecases.resolving import Resolving
 from service.usecases.sweeping import Sweeping
 from service.usecases.tenants import Tenants
 from service.usecases.timetable import Timetable
@@ -83,6 +87,7 @@ class Runtime:
     generation_store: GenerationStore
     generations: Generations
     gate: DispatchGate
+    resolving: Resolving
     outlook: Outlook
     callbacks: Callbacks
     admission: Admission
@@ -112,6 +117,7 @@ class Stores:
         self.callbacks = CallbackStore(redis)
         self.due = DueStore(redis)
         self.queue = QueueStore(redis)
+        self.submissions = SubmissionStore(redis)
         self.gate = GateStore(
             redis,
             failures=settings.submit_failures,
@@ -134,6 +140,7 @@ class Wires:
     nudger: Nudger
     fal: FalClient
     verifier: Verifier
+    billing: FalBilling | None
     storage: FalStorage
     guard: AddressGuard
     sender: Sender
@@ -148,8 +155,12 @@ async def open_runtime(settings: Settings, *, clock: Clock = utc_now) -> AsyncIt
         try:
             yield runtime
         finally:
-            grace = settings.shutdown_grace.total_seconds()
-            await asyncio.gather(*(runner.close(grace) for runner in runtime.drains.values()))
+            await asyncio.gather(*(r.close(_grace(r.drain, settings)) for r in runtime.drains.values()))
+
+
+def _grace(drain: Drain, settings: Settings) -> float:
+    grace = settings.submit_grace if drain is Drain.DISPATCH else settings.shutdown_grace
+    return grace.total_seconds()
 
 
 @asynccontextmanager
@@ -166,6 +177,7 @@ async def _open_wires(settings: Settings) -> AsyncIterator[Wires]:
         Nudger(celery_app(settings)) as nudger,
         FalClient(queue_url=settings.fal_queue_url, key=key, model=settings.fal_model, timeout=timeout) as fal,
         Verifier(rest_url=settings.fal_rest_url) as verifier,
+        _billing(settings) as billing,
         FalStorage(rest_url=settings.fal_rest_url, key=key, timeout=timeout) as storage,
         Sender(
             guard,
@@ -174,7 +186,18 @@ async def _open_wires(settings: Settings) -> AsyncIterator[Wires]:
         ) as sender,
         Changes(redis) as changes,
     ):
-        yield Wires(redis, nudger, fal, verifier, storage, guard, sender, changes)
+        yield Wires(redis, nudger, fal, verifier, billing, storage, guard, sender, changes)
+
+
+def _billing(settings: Settings) -> AbstractAsyncContextManager[FalBilling | None]:
+    if settings.fal_admin_key is None:
+        return nullcontext()
+    return FalBilling(
+        api_url=settings.fal_api_url,
+        key=settings.fal_admin_key.get_secret_value(),
+        endpoint_id=settings.fal_model,
+        timeout=settings.fal_timeout.total_seconds(),
+    )
 
 
 def _build(settings: Settings, wires: Wires, stores: Stores, clock: Clock) -> Runtime:
@@ -192,6 +215,9 @@ def _build(settings: Settings, wires: Wires, stores: Stores, clock: Clock) -> Ru
         due=stores.due,
         queue=stores.queue,
         gate=gate,
+        resolving=Resolving(
+            stores.generations, stores.queue, stores.submissions, moves, wires.fal, timetable, clock=clock
+        ),
         outlook=Outlook(stores.queue, stores.gate, slots=settings.upstream_concurrency),
         generation_store=stores.generations,
         admission=admission,
@@ -250,7 +276,17 @@ def _drains(
     tracking = Tracking(
         stores.generations, stores.callbacks, stores.due, moves, wires.fal, gate, timetable, rates=rates, clock=clock
     )
-    sweeping = Sweeping(stores.generations, stores.deliveries, stores.due, moves, timetable, clock=clock)
+    sweeping = Sweeping(
+        stores.generations,
+        stores.deliveries,
+        stores.due,
+        stores.queue,
+        stores.submissions,
+        moves,
+        timetable,
+        _reconciliation(settings, wires, stores, moves, clock),
+        clock=clock,
+    )
     deliveries = Deliveries(
         stores.deliveries,
         stores.tenants,
@@ -268,3 +304,20 @@ def _drains(
         DrainRunner(Drain.SWEEP, sweeping.claim, sweeping.sweep, capacity=_SWEEPS),
     )
     return {runner.drain: runner for runner in runners}
+
+
+def _reconciliation(
+    settings: Settings, wires: Wires, stores: Stores, moves: Moves, clock: Clock
+) -> Reconciliation | None:
+    """Nobody to ask without an admin key."""
+    if wires.billing is None:
+        return None
+    return Reconciliation(
+        wires.billing,
+        stores.generations,
+        stores.submissions,
+        moves,
+        every=settings.reconcile_every,
+        upstream_deadline=settings.upstream_deadline,
+        clock=clock,
+    )

@@ -86,6 +86,14 @@ class Settings(BaseSettings):
     fal_key: Annotated[SecretStr, Field(min_length=1, description="The account's fal key, `<id>:<secret>`.")]
     fal_queue_url: Annotated[BaseUrl, Field(description="fal's queue.")] = "https://queue.fal.run"
     fal_rest_url: Annotated[BaseUrl, Field(description="fal's REST surface: uploads.")] = "https://rest.fal.ai"
+    fal_api_url: Annotated[BaseUrl, Field(description="fal's platform API: billing events.")] = "https://api.fal.ai/v1"
+    fal_admin_key: Annotated[
+        SecretStr | None,
+        Field(
+            min_length=1,
+            description="Reads billing events, to find the request ids of unconfirmed submits; unset: nobody looks.",
+        ),
+    ] = None
     fal_model: Annotated[
         str,
         Field(
@@ -158,6 +166,10 @@ class Settings(BaseSettings):
         Seconds,
         Field(gt=timedelta(0), description="After this long with an unknown submit: `failed(submission_unconfirmed)`."),
     ] = timedelta(hours=24)
+    reconcile_every: Annotated[
+        Seconds,
+        Field(gt=timedelta(0), description="Wait between two looks for an unconfirmed submit; needs `FAL_ADMIN_KEY`."),
+    ] = timedelta(seconds=60)
     poll_shortest: Annotated[
         Seconds, Field(gt=timedelta(0), description="Shortest wait between two polls of one job.")
     ] = timedelta(seconds=1)
@@ -190,7 +202,11 @@ class Settings(BaseSettings):
         Field(gt=timedelta(0), description="How long an ended generation, its key and its deliveries are kept."),
     ] = timedelta(days=30)
     shutdown_grace: Annotated[
-        Seconds, Field(ge=timedelta(0), description="How long a stopping process finishes what it has begun.")
+        Seconds,
+        Field(
+            ge=timedelta(0),
+            description="How long a stopping process finishes what it has begun; a submit has `FAL_TIMEOUT` on top.",
+        ),
     ] = timedelta(seconds=20)
     metrics_host: Annotated[
         str, Field(description="Address of a worker's or beat's own `/metrics` and `/healthz`.")
@@ -222,6 +238,11 @@ class Settings(BaseSettings):
     def account_daily_budget(self) -> int | None:
         """In micro-USD."""
         return None if self.account_daily_budget_usd is None else int(self.account_daily_budget_usd * 1_000_000)
+
+    @property
+    def submit_grace(self) -> timedelta:
+        """How long a stopping process waits for a submit: cut off, its outcome would be unknown."""
+        return self.fal_timeout + self.shutdown_grace
 
     def secret_keys(self) -> list[str]:
         return [key.strip() for key in self.secret_key.get_secret_value().split(",") if key.strip()]

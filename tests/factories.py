@@ -45,6 +45,7 @@ def settings(redis_url: str, **changes: Any) -> Settings:
         "fal_key": SecretStr(FAL_KEY),
         "fal_queue_url": f"{NOWHERE}/queue",
         "fal_rest_url": f"{NOWHERE}/rest",
+        "fal_api_url": f"{NOWHERE}/api/v1",
         "secret_key": SecretStr(SECRET_KEY),
         "admin_token": SecretStr(ADMIN_TOKEN),
         "webhook_allowed_networks": LOOPBACK,
@@ -55,7 +56,11 @@ def settings(redis_url: str, **changes: Any) -> Settings:
 
 def sandbox_settings(redis_url: str, sandbox_url: str, **changes: Any) -> Settings:
     """The same with the sandbox in fal's place."""
-    fal = {"fal_queue_url": f"{sandbox_url}/queue", "fal_rest_url": f"{sandbox_url}/rest"}
+    fal = {
+        "fal_queue_url": f"{sandbox_url}/queue",
+        "fal_rest_url": f"{sandbox_url}/rest",
+        "fal_api_url": f"{sandbox_url}/api/v1",
+    }
     return settings(redis_url, **{**fal, **changes})
 
 

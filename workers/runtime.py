@@ -21,6 +21,8 @@ from service.store.heartbeats import INTERVAL
 #: Claiming is a few exchanges with Redis; past this something is broken and the next message tries again.
 _CLAIM_SECONDS: Final = 30.0
 _START_SECONDS: Final = 30.0
+#: For closing connections, once the drains are done or their grace is over.
+_CLOSE_SECONDS: Final = 10.0
 #: A loop that has not turned for this long is stuck, and everything on it.
 _STUCK_SECONDS: Final = 30.0
 
@@ -63,7 +65,7 @@ class Process:
 
     def close(self) -> None:
         self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join(self._settings.shutdown_grace.total_seconds() + 10)
+        self._thread.join(self._settings.submit_grace.total_seconds() + _CLOSE_SECONDS)
 
     def _live(self) -> None:
         asyncio.set_event_loop(self._loop)

@@ -2,7 +2,19 @@
 
 from fastapi import FastAPI
 
-from service.api import admin, callbacks, dispatching, docs, end_users, generations, handlers, health, uploads, usage
+from service.api import (
+    admin,
+    callbacks,
+    dispatching,
+    docs,
+    end_users,
+    generations,
+    handlers,
+    health,
+    resolving,
+    uploads,
+    usage,
+)
 from service.api.openapi import describe
 
 
@@ -16,6 +28,7 @@ def install(app: FastAPI) -> None:
         admin.router,
         dispatching.router,
         callbacks.router,
+        resolving.router,
         health.router,
         docs.router,
     ):

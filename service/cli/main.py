@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from service.cli import dispatching, operators, tenants
+from service.cli import dispatching, operators, resolving, tenants
 from service.cli import doctor as examination
 from service.cli.children import Child, ChildFailed
 from service.cli.embedded_redis import NoRedis
@@ -147,6 +147,26 @@ def drain(
 def resume() -> None:
     """Accept and dispatch again, whatever held it."""
     dispatching.resume()
+
+
+@app.command()
+def unconfirmed() -> None:
+    """Print the generations whose submit has an unknown outcome, the oldest first, one a line."""
+    resolving.unconfirmed()
+
+
+@app.command()
+def resolve(
+    generation_id: resolving.GenerationId,
+    reason: resolving.Reason,
+    request_id: resolving.RequestId = None,
+    never_happened: resolving.NeverHappened = False,  # noqa: FBT002
+    unchecked: resolving.Unchecked = False,  # noqa: FBT002
+) -> None:
+    """Say what became of an unconfirmed submit: fal's request id, or that it never happened."""
+    resolving.resolve(
+        generation_id, request_id=request_id, never_happened=never_happened, unchecked=unchecked, reason=reason
+    )
 
 
 @app.command("rotate-secret-key")

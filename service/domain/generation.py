@@ -127,6 +127,8 @@ class Generation:
     error: Failure | None = None
     actual_cost: int | None = None
     submitted_at: datetime | None = None
+    confirmed_at: datetime | None = None
+    """When its request id was found after all; None: fal gave it in its answer, or it has none."""
     started_at: datetime | None = None
     finished_at: datetime | None = None
     cancel_requested_at: datetime | None = None
@@ -160,6 +162,10 @@ class Generation:
 
     def submitted(self, request_id: str) -> "Generation":
         return self._move(Status.SUBMITTED, request_id=request_id)
+
+    def adopted(self, request_id: str, now: datetime) -> "Generation":
+        """The request id of a submit that nobody heard of was found; its time at fal counts anew."""
+        return self._move(Status.SUBMITTED, request_id=request_id, confirmed_at=now)
 
     def started(self, now: datetime) -> "Generation":
         return self._move(Status.IN_PROGRESS, started_at=now, upstream_position=None)

@@ -79,6 +79,11 @@ def status_outcome(wire: Wire) -> StatusOutcome:
             return _trouble(wire)
 
 
+def is_unknown(wire: Wire) -> bool:
+    """Definitely: fal's own word that it has no such request."""
+    return isinstance(wire, Reply) and wire.status == 404 and wire.body == {"status": "NOT_FOUND"}
+
+
 # --- result ----------------------------------------------------------------------------------------------------------
 
 

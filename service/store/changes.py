@@ -38,6 +38,7 @@ class Changes:
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
         self._watches: defaultdict[str, set[Watch]] = defaultdict(set)
+        self._released = False
         self._task: asyncio.Task[None] | None = None
         self._log = log.get(__name__)
 
@@ -61,6 +62,17 @@ class Changes:
             self._watches[generation_id].discard(watch)
             if not self._watches[generation_id]:
                 del self._watches[generation_id]
+
+    def release(self) -> None:
+        """Let everybody go who waits: they answer with what is known, and nobody waits from now on."""
+        self._released = True
+        for watches in self._watches.values():
+            for watch in watches:
+                watch.ring()
+
+    @property
+    def released(self) -> bool:
+        return self._released
 
     async def _listen_forever(self) -> None:
         while True:

@@ -6,7 +6,7 @@
 --       8 nudged:deliver  9 claimed  10, 11, 12 money of the tenant's month, the end
 --       user's day, the account's day  13 ledger  14 queued of the tenant  15 the end user  16 usage of the tenant's
 --       day  17 its spending by end user  18 slots of the tenant  19 fair  20 resting  21 present  22 delayed
---       23 unconfirmed  24 pace  25... one key per delivery
+--       23 unconfirmed  24 pace  25 given_up  26... one key per delivery
 -- ARGV  1 id  2 version this move was made from  3 record  4 status  5 ms when it may be purged  6 channel of changes
 --       7 ms when the deliveries are due  8 cost that was held  9 cost in the end  10 tenant  11 pseudonym
 --       12 outcome for the usage  13 "1" when it was refused by policy  14 seconds to keep usage
@@ -23,8 +23,8 @@ redis.call("ZREM", KEYS[4], ARGV[1])
 redis.call("ZREM", KEYS[9], ARGV[1])
 redis.call("ZADD", KEYS[5], ARGV[5], ARGV[1])
 local deliver = false
-for n = 25, #KEYS do
-  local at = 17 + (n - 25) * 2
+for n = 26, #KEYS do
+  local at = 17 + (n - 26) * 2
   redis.call("HSET", KEYS[n], "v", 0, "d", ARGV[at + 1])
   redis.call("ZADD", KEYS[6], ARGV[7], ARGV[at])
   deliver = true
@@ -39,6 +39,10 @@ if ARGV[16] ~= "" then
 end
 redis.call("ZREM", KEYS[14], ARGV[1])
 redis.call("ZREM", KEYS[22], ARGV[1])
+local unconfirmed = redis.call("ZSCORE", KEYS[23], ARGV[1])
+if unconfirmed and ARGV[15] == "" then -- what fal bills from here on may still be its own
+  redis.call("ZADD", KEYS[25], unconfirmed, ARGV[1])
+end
 redis.call("ZREM", KEYS[23], ARGV[1])
 if ARGV[13] == "1" then
   redis.call("HINCRBY", KEYS[15], "refusals", 1)

@@ -13,6 +13,7 @@ from service.domain.generation import Due, Generation, Status
 from service.domain.money import Budgets, day, month
 from service.domain.request import HIGHEST_PRIORITY
 from service.domain.webhook import Delivery
+from service.errors import RequestIdTaken
 from service.store import deliveries, keys, records
 from service.store.creation import Creation, read_creation
 from service.store.redis import Redis, Script
@@ -22,11 +23,13 @@ _SAVE: Final = Script("save")
 _FINISH: Final = Script("finish")
 _PURGE: Final = Script("purge")
 _POSTPONE: Final = Script("postpone")
+_PUT_OFF: Final = Script("put_off")
 _RECORD: Final = TypeAdapter(Generation)
 
 UNLIMITED: Final = Budgets()
 
 _FAIR_KEYS: Final = (keys.FAIR, keys.RESTING, keys.PRESENT)
+_TAKEN: Final = 2  # save.lua's word for it
 _MILLISECOND_BITS: Final = 42  # until the year 2109
 
 #: Entries of an index one listing looks at before it answers with what it has and a cursor.
@@ -116,7 +119,8 @@ class GenerationStore:
     async def save(self, generation: Generation, due: Due, *, why: str = "") -> Moved:
         """Write a move that leaves it alive, if it still is the version it was made from.
 
-        ``why``: an operator's reason, for the ledger.
+        ``why``: the reason of an operator or of reconciliation, for the ledger. Raises RequestIdTaken where such a
+        move brings a request id that is another's.
         """
         g = replace(generation, version=generation.version + 1)
         won, nudge = await self._redis.run(
@@ -153,6 +157,8 @@ class GenerationStore:
             why,
             g.end_user,
         )
+        if won == _TAKEN:
+            raise RequestIdTaken("This request id belongs to another generation.")
         return Moved(bool(won), g, (Drain.DISPATCH,) if nudge else ())
 
     async def finish(
@@ -184,6 +190,7 @@ class GenerationStore:
                 keys.DELAYED,
                 keys.UNCONFIRMED,
                 keys.PACE,
+                keys.GIVEN_UP,
                 *(keys.delivery(delivery.id) for delivery in events),
             ],
             g.id,
@@ -216,6 +223,13 @@ class GenerationStore:
             ids.milliseconds(until),
         )
 
+    async def put_off_sweep(self, generation: Generation, until: datetime) -> None:
+        """Nothing was to be done about it yet: only the time of its next sweep changes, unless it was moved since."""
+        g = generation
+        await self._redis.run(
+            _PUT_OFF, [keys.generation(g.id), keys.due(Drain.SWEEP)], g.id, g.version, ids.milliseconds(until)
+        )
+
     async def page(self, tenant_id: str, wanted: Filter, *, limit: int, after: str | None) -> Page:
         """Newest first. A page may be short of ``limit`` and still not be the last one."""
         index = (
@@ -232,7 +246,7 @@ class GenerationStore:
         page: list[Generation] = []
         for start in range(0, len(found), limit):
             for name, generation in zip(
-                found[start : start + limit], await self._load_many(found[start : start + limit]), strict=True
+                found[start : start + limit], await self.load_many(found[start : start + limit]), strict=True
             ):
                 if generation is not None and status in (None, generation.status):
                     page.append(generation)
@@ -240,7 +254,7 @@ class GenerationStore:
                     return Page(page, name if name != found[-1] or len(found) == LOOKED_AT else None)
         return Page(page, found[-1] if len(found) == LOOKED_AT else None)
 
-    async def _load_many(self, names: list[str]) -> list[Generation | None]:
+    async def load_many(self, names: Sequence[str]) -> list[Generation | None]:
         records = await self._redis.gather(("HGET", keys.generation(name), "d") for name in names)
         return [None if record is None else load(record) for record in records]
 

@@ -19,6 +19,7 @@ key                                            type    lives          meaning
 {sg}:paused                                    set     -              tenants whose dispatch is paused
 {sg}:unconfirmed                               zset    -              unconfirmed generations; score = ms of submit
 {sg}:submitted                                 zset    days           fal's request ids that are ours; ms of submit
+{sg}:given_up                                  zset    days           ended unconfirmed: fal may bill it; ms of submit
 {sg}:pace                                      list    -              ms at fal of the last 100 that ended
 {sg}:tenant:<t>:end_user:<p>                   hash    400 days       id as the tenant names it, refusals, blocked
 {sg}:money:tenant:<t>:<month>                  hash    400 days       held, spent (micro-USD), count
@@ -65,6 +66,7 @@ GATE: Final = f"{TAG}gate"
 PAUSED: Final = f"{TAG}paused"
 UNCONFIRMED: Final = f"{TAG}unconfirmed"
 SUBMITTED: Final = f"{TAG}submitted"
+GIVEN_UP: Final = f"{TAG}given_up"
 PACE: Final = f"{TAG}pace"
 TENANTS: Final = f"{TAG}tenants"
 PROBE: Final = f"{TAG}probe"

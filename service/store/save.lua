@@ -9,9 +9,13 @@
 --       6, 7, 8 ms when due for dispatch, poll, sweep ("" where it waits for nothing)  9 channel of changes  10 tenant
 --       11 its rank in the tenant's queue  12 fal's request id ("" before there is one)  13 ms of its submit ("": none)
 --       14 reason for the ledger ("": none)  15 pseudonym
--- RETURNS  {1, 1 if dispatch wants a nudge} when it was in time, {0, 0} when it lost
+-- RETURNS  {1, 1 if dispatch wants a nudge} when it was in time, {0, 0} when it lost, {2, 0} when it was to adopt,
+--          for a reason, a request id that is another's
 if redis.call("HGET", KEYS[1], "v") ~= ARGV[2] then
   return {0, 0}
+end
+if ARGV[12] ~= "" and ARGV[14] ~= "" and redis.call("ZSCORE", KEYS[15], ARGV[12]) then
+  return {2, 0}
 end
 redis.call("HSET", KEYS[1], "v", ARGV[2] + 1, "s", ARGV[4], "d", ARGV[3])
 local called_back = redis.call("HEXISTS", KEYS[1], "c") == 1

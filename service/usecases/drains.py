@@ -34,6 +34,8 @@ class DrainRunner:
         self._capacity = capacity
         self._running: set[asyncio.Task[None]] = set()
         self._claiming = False
+        self._no_claim = asyncio.Event()
+        self._no_claim.set()
         self._again = False
         self._closed = False
         self._log = log.get(__name__)
@@ -44,6 +46,7 @@ class DrainRunner:
         if self._claiming:
             return
         self._claiming = True
+        self._no_claim.clear()
         try:
             while self._again and (room := self._room()) > 0:
                 self._again = False
@@ -56,15 +59,19 @@ class DrainRunner:
                     self._again = True
         finally:
             self._claiming = False
+            self._no_claim.set()
 
     async def close(self, grace: float) -> None:
         """Claim no more and let what runs come to its end; what does not is claimed again when its lease ends."""
         self._closed = True
-        if self._running:
-            _, late = await asyncio.wait(self._running, timeout=grace)
-            for task in late:
-                task.cancel()
-            await asyncio.gather(*late, return_exceptions=True)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(grace):
+                await self._no_claim.wait()  # what it takes is begun, and is to come to its end too
+                await self.idle()
+        late = list(self._running)
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*late, return_exceptions=True)
 
     async def idle(self) -> None:
         """Until nothing runs any more: for whoever works off a due set to its end, as tests do."""

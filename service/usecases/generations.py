@@ -130,7 +130,7 @@ class Generations:
         with self._changes.watch(generation_id) as watch:
             first = g = await self.get(tenant, generation_id)
             give_up = asyncio.get_running_loop().time() + within
-            while not g.is_terminal and g.status is first.status and (left := _left(give_up)) > 0:
+            while not g.is_terminal and g.status is first.status and (left := self._left(give_up)) > 0:
                 await watch.moved(within=min(left, _LOOK_SECONDS))
                 g = await self.get(tenant, generation_id)
             return g
@@ -140,10 +140,17 @@ class Generations:
         with self._changes.watch(generation_id) as watch:
             g = await self.get(tenant, generation_id)
             give_up = asyncio.get_running_loop().time() + within
-            while not g.is_terminal and (left := _left(give_up)) > 0:
+            while not g.is_terminal and (left := self._left(give_up)) > 0:
                 await watch.moved(within=min(left, _LOOK_SECONDS))
                 g = await self.get(tenant, generation_id)
             return g
+
+    def release(self) -> None:
+        """Answer whoever waits now, with what is known: the process is about to stop."""
+        self._changes.release()
+
+    def _left(self, give_up: float) -> float:
+        return 0 if self._changes.released else give_up - asyncio.get_running_loop().time()
 
     async def list(
         self,
@@ -183,7 +190,3 @@ def _canceled(g: Generation, now: datetime) -> Generation | None:
     if g.status is Status.QUEUED:
         return g.canceled(0, now)
     return None if g.cancel_requested_at is not None else g.cancel_requested(now)
-
-
-def _left(give_up: float) -> float:
-    return give_up - asyncio.get_running_loop().time()

@@ -11,7 +11,7 @@ from pydantic_core import to_json
 from service import log, metrics
 from service.domain import ids, view
 from service.domain.drain import Drain
-from service.domain.generation import Generation
+from service.domain.generation import UPSTREAM, Generation
 from service.domain.webhook import Delivery
 from service.errors import StoreUnavailable
 from service.queue import Nudger
@@ -41,7 +41,7 @@ class Moves:
         """Make this move from whatever state it is in; None: it is gone, or the verb had nothing to do.
 
         ``read`` is the record where the caller has just read it: one look less, unless it has moved since.
-        ``why``: an operator's reason; it goes into the ledger.
+        ``why``: the reason of an operator or of reconciliation; it goes into the ledger.
         """
         before = read
         for _ in range(_RACES):
@@ -79,6 +79,8 @@ class Moves:
 
     async def _save(self, after: Generation, now: datetime, why: str) -> Moved:
         due = self._timetable.due(after, now)
+        if why and after.status in UPSTREAM:
+            due = replace(due, poll=now)  # fal has had it for a while
         moved = await self._generations.save(after, due, why=why)
         if due.poll is not None and due.poll <= now:
             self._nudger.nudge(Drain.POLL)

@@ -178,8 +178,10 @@ def adopted(g: Generation, request_id: str, now: datetime) -> Generation | None:
     match g.status:
         case Status.QUEUED:
             return g.submitting(now).submitted(request_id)
-        case Status.SUBMITTING | Status.UNCONFIRMED:
+        case Status.SUBMITTING:
             return g.submitted(request_id)
+        case Status.UNCONFIRMED:
+            return g.adopted(request_id, now)
     return None
 
 

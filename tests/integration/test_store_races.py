@@ -315,6 +315,37 @@ def _submitted(g: Generation) -> Generation:
     return g.submitted("request-1")
 
 
+async def test_put_off_changes_nothing_that_was_moved_since(racers: list[Redis]) -> None:
+    stores = [GenerationStore(redis) for redis in racers]
+    g = await _stored(racers[0], factories.generation())
+    moved, _ = await asyncio.gather(
+        stores[0].save(g.submitting(NOW), Due(sweep=NOW + LEASE)),
+        asyncio.gather(*(store.put_off_sweep(g, NOW + timedelta(hours=n)) for n, store in enumerate(stores[1:], 1))),
+    )
+    assert moved.won
+    in_a_lease = (NOW + LEASE).timestamp() * 1000
+    assert await _score(racers[0], Drain.SWEEP, g.id) == in_a_lease
+    await stores[0].put_off_sweep(moved.generation, NOW)
+    assert await _score(racers[0], Drain.SWEEP, g.id) == NOW.timestamp() * 1000
+    await racers[0].execute("ZREM", keys.due(Drain.SWEEP), g.id)
+    await stores[0].put_off_sweep(moved.generation, NOW)
+    assert await _score(racers[0], Drain.SWEEP, g.id) is None
+
+
+@pytest.mark.parametrize("request_id", [None, "request-1"])
+async def test_finish_remembers_what_fal_may_still_bill(redis: Redis, request_id: str | None) -> None:
+    store = GenerationStore(redis)
+    g = await _stored(redis, factories.generation())
+    g = (await store.save(g.submitting(NOW), Due(sweep=NOW))).generation
+    g = (await store.save(g.unconfirmed(), Due(sweep=NOW))).generation
+    if request_id is not None:
+        g = (await store.save(g.submitted(request_id), Due(sweep=NOW))).generation
+    assert (await store.finish(g.failed(factories.failure(), 0, NOW), Due(sweep=NOW), [], now=NOW)).won
+    given_up = [g.id.encode()] if request_id is None else []
+    assert await redis.execute("ZRANGE", keys.GIVEN_UP, 0, -1) == given_up
+    assert await redis.execute("ZCARD", keys.UNCONFIRMED) == 0
+
+
 async def test_insert_makes_one_record(racers: list[Redis]) -> None:
     tenant = factories.tenant()
     sealer = Sealer(["a-secret-key-for-this-test"])

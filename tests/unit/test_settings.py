@@ -21,6 +21,8 @@ EVERYTHING: dict[str, Any] = {
     "fal_key": SecretStr("hush-fal:hush-fal"),
     "fal_queue_url": "http://127.0.0.1:9/queue",
     "fal_rest_url": "http://127.0.0.1:9/rest",
+    "fal_api_url": "http://127.0.0.1:9/api",
+    "fal_admin_key": SecretStr("hush-fal-admin:hush-fal-admin"),
     "fal_model": "bytedance/seedance-2.0/fast/image-to-video",
     "fal_timeout": timedelta(seconds=7, milliseconds=500),
     "public_url": "https://gateway.example.com",
@@ -40,6 +42,7 @@ EVERYTHING: dict[str, Any] = {
     "queue_expiry": timedelta(hours=1),
     "upstream_deadline": timedelta(hours=3),
     "unconfirmed_deadline": timedelta(days=2),
+    "reconcile_every": timedelta(seconds=90),
     "poll_shortest": timedelta(milliseconds=50),
     "poll_longest": timedelta(seconds=20),
     "polls_per_second": 12.5,
@@ -105,6 +108,7 @@ def test_every_single_setting_survives_the_way_to_another_process(monkeypatch: p
 def test_what_was_not_set_is_not_passed_on() -> None:
     assert set(factories.settings("redis://127.0.0.1:1/0").environment()) == {
         "GATEWAY_ADMIN_TOKEN",
+        "GATEWAY_FAL_API_URL",
         "GATEWAY_FAL_KEY",
         "GATEWAY_FAL_QUEUE_URL",
         "GATEWAY_FAL_REST_URL",
@@ -141,6 +145,8 @@ def test_several_secret_keys_are_told_apart() -> None:
 
 WRONG = [
     ("GATEWAY_FAL_KEY", ""),
+    ("GATEWAY_FAL_ADMIN_KEY", ""),
+    ("GATEWAY_RECONCILE_EVERY", "0"),
     ("GATEWAY_FAL_QUEUE_URL", "queue.fal.run"),
     ("GATEWAY_FAL_QUEUE_URL", "ftp://queue.fal.run"),
     ("GATEWAY_FAL_MODEL", "../../etc/passwd"),

@@ -12,7 +12,14 @@ from hypothesis import strategies as st
 
 from service.domain.generation import ErrorCode, Failure, LogLine, Output, Status, Video
 from service.domain.price import Rates
-from service.fal.messages import MODEL_ERRORS, cancel_outcome, result_outcome, status_outcome, submit_outcome
+from service.fal.messages import (
+    MODEL_ERRORS,
+    cancel_outcome,
+    is_unknown,
+    result_outcome,
+    status_outcome,
+    submit_outcome,
+)
 from service.fal.outcomes import (
     Accepted,
     Canceled,
@@ -194,6 +201,23 @@ STATUSES: list[tuple[Wire, StatusOutcome]] = [
 @pytest.mark.parametrize(("answer", "outcome"), STATUSES, ids=repr)
 def test_status(answer: Wire, outcome: StatusOutcome) -> None:
     assert status_outcome(answer) == outcome
+
+
+@pytest.mark.parametrize(
+    ("answer", "unknown"),
+    [
+        (wire(404, {"status": "NOT_FOUND"}), True),
+        (wire(404, {"detail": "Path /x not found"}), False),
+        (wire(404, HTML), False),
+        (wire(200, {"status": "NOT_FOUND"}), False),
+        (wire(403, LOCKED), False),
+        (wire(202, {"status": "IN_QUEUE"}), False),
+        (NoReply(sent=True, reason="ReadTimeout"), False),
+    ],
+    ids=repr,
+)
+def test_a_request_that_fal_definitely_does_not_have(answer: Wire, unknown: bool) -> None:
+    assert is_unknown(answer) is unknown
 
 
 # --- result: success --------------------------------------------------------------------------------------------------
