@@ -37,6 +37,11 @@ def _redis_url(value: str) -> str:
     return value
 
 
+def _broker_url(value: str) -> str:
+    Sentinels.parse(value)  # the rest is Celery's business
+    return value
+
+
 def _number_of_seconds(value: Any) -> Any:
     """In the environment everything is text, and pydantic takes a number in text for no duration."""
     try:
@@ -48,6 +53,7 @@ def _number_of_seconds(value: Any) -> Any:
 Token = Annotated[SecretStr, AfterValidator(_hard_to_guess)]
 BaseUrl = Annotated[str, AfterValidator(_bare)]
 RedisUrl = Annotated[str, AfterValidator(_redis_url)]
+BrokerUrl = Annotated[str, AfterValidator(_broker_url)]
 Seconds = Annotated[
     timedelta, BeforeValidator(_number_of_seconds), PlainSerializer(lambda value: value.total_seconds())
 ]
@@ -76,7 +82,7 @@ class Settings(BaseSettings):
         Field(ge=0, description="Replicas that must have a change before it is told as done; with too few: 503."),
     ] = 0
     broker_url: Annotated[
-        str | None,
+        BrokerUrl | None,
         Field(
             repr=False,
             description="Celery's broker, when it is not the store. Messages are hints: losing them loses nothing.",
