@@ -28,6 +28,7 @@ from service.store.endpoints import EndpointStore
 from service.store.gate import GateStore
 from service.store.generations import GenerationStore
 from service.store.health import check
+from service.store.heartbeats import HeartbeatStore
 from service.store.money import MoneyStore
 from service.store.queue import QueueStore
 from service.store.rates import RateLimiter
@@ -42,6 +43,7 @@ from service.usecases.callbacks import Callbacks
 from service.usecases.decline import Decline
 from service.usecases.deliveries import Deliveries
 from service.usecases.dispatch import Dispatch
+from service.usecases.doctor import Doctor
 from service.usecases.drains import DrainRunner
 from service.usecases.end_users import EndUsers
 from service.usecases.endpoints import Endpoints
@@ -106,6 +108,8 @@ class Runtime:
     audit: Audit
     storage: FalStorage
     nudger: Nudger
+    heartbeats: HeartbeatStore
+    doctor: Doctor
     drains: dict[Drain, DrainRunner]
 
     async def readiness(self) -> dict[str, str]:
@@ -142,6 +146,7 @@ class Stores:
         self.money = MoneyStore(redis)
         self.end_users = EndUserStore(redis)
         self.rates = RateLimiter(redis)
+        self.heartbeats = HeartbeatStore(redis)
         sealer = Sealer(settings.secret_keys())
         self.tenants = TenantStore(redis, sealer)
         self.endpoints = EndpointStore(redis, sealer)
@@ -183,7 +188,12 @@ async def _open_wires(settings: Settings) -> AsyncIterator[Wires]:
     key, timeout = settings.fal_key.get_secret_value(), settings.fal_timeout.total_seconds()
     guard = AddressGuard(settings.webhook_allowed_networks, allowed_hosts=settings.webhook_allowed_hosts)
     async with (
-        Redis(settings.redis_url, timeout=settings.redis_timeout) as redis,
+        Redis(
+            settings.redis_url,
+            timeout=settings.redis_timeout,
+            ca_file=settings.redis_ca_file,
+            wait_replicas=settings.redis_wait_replicas,
+        ) as redis,
         Nudger(celery_app(settings)) as nudger,
         FalClient(queue_url=settings.fal_queue_url, key=key, model=settings.fal_model, timeout=timeout) as fal,
         Verifier(rest_url=settings.fal_rest_url) as verifier,
@@ -255,6 +265,17 @@ def _build(settings: Settings, wires: Wires, stores: Stores, clock: Clock) -> Ru
         audit=Audit(stores.money, stores.generations),
         access=Access(stores.tenants, stores.rates, clock=clock),
         storage=wires.storage,
+        heartbeats=stores.heartbeats,
+        doctor=Doctor(
+            settings,
+            wires.redis,
+            stores.heartbeats,
+            stores.gate,
+            tenants,
+            wires.fal,
+            wires.nudger.app,
+            clock=clock,
+        ),
         drains=_drains(settings, wires, stores, moves, gate, timetable, rates, clock),
         nudger=wires.nudger,
     )

@@ -14,6 +14,7 @@ from typer.core import TyperGroup
 from service.cli import generate
 from service.cli.children import Child, ChildFailed
 from service.cli.embedded_redis import NoRedis
+from service.cli.processes import become_celery
 
 
 class _Commands(TyperGroup):
@@ -71,6 +72,26 @@ def serve(
         date_header=True,
         timeout_graceful_shutdown=int(settings.shutdown_grace.total_seconds()),
     )
+
+
+@app.command()
+def worker(
+    queues: Annotated[str, typer.Option(help="Only these, comma-separated: dispatch, webhooks, maintenance.")] = "",
+) -> None:
+    """Run a worker, with the GATEWAY_* variables as its settings."""
+    from service.cli import operators  # noqa: PLC0415
+
+    operators.settings()  # says by name what is missing, where Celery would show a traceback
+    become_celery("worker", "--without-gossip", "--without-mingle", *(("-Q", queues) if queues else ()))
+
+
+@app.command()
+def beat() -> None:
+    """Run beat, which tells the workers to look once a second. One of these."""
+    from service.cli import operators  # noqa: PLC0415
+
+    operators.settings()
+    become_celery("beat")
 
 
 @app.command()
@@ -143,6 +164,16 @@ def audit(
     from service.cli import operators  # noqa: PLC0415
 
     operators.audit(as_json=as_json)
+
+
+@app.command()
+def doctor(
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of a table.")] = False,  # noqa: FBT002
+) -> None:
+    """Look at Redis, broker, beat, workers, fal's key and settings; say what to do; exit 1 if anything fails."""
+    from service.cli import doctor as examination  # noqa: PLC0415
+
+    examination.doctor(as_json=as_json)
 
 
 @app.command()
