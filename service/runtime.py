@@ -30,6 +30,7 @@ from service.store.endpoints import EndpointStore
 from service.store.gate import GateStore
 from service.store.generations import GenerationStore
 from service.store.health import check
+from service.store.heartbeats import HeartbeatStore
 from service.store.money import MoneyStore
 from service.store.queue import QueueStore
 from service.store.rates import RateLimiter
@@ -44,6 +45,7 @@ from service.usecases.callbacks import Callbacks
 from service.usecases.decline import Decline
 from service.usecases.deliveries import Deliveries
 from service.usecases.dispatch import Dispatch
+from service.usecases.doctor import Doctor
 from service.usecases.drains import DrainRunner
 from service.usecases.end_users import EndUsers
 from service.usecases.endpoints import Endpoints
@@ -51,6 +53,7 @@ from service.usecases.gate import DispatchGate
 from service.usecases.generations import Generations
 from service.usecases.moves import Clock, Moves
 from service.usecases.outlook import Outlook
+from service.usecases.progress import Progress
 from service.usecases.reconciliation import Reconciliation
 from service.usecases.redelivery import Redelivery
 from service.usecases.resolving import Resolving
@@ -98,6 +101,7 @@ class Runtime:
     resolving: Resolving
     outlook: Outlook
     callbacks: Callbacks
+    progress: Progress
     admission: Admission
     tenants: Tenants
     access: Access
@@ -110,6 +114,8 @@ class Runtime:
     nudger: Nudger
     sealer: Sealer
     fal_signer: WebhookSigner
+    heartbeats: HeartbeatStore
+    doctor: Doctor
     drains: dict[Drain, DrainRunner]
 
     async def readiness(self) -> dict[str, str]:
@@ -146,6 +152,7 @@ class Stores:
         self.money = MoneyStore(redis)
         self.end_users = EndUserStore(redis)
         self.rates = RateLimiter(redis)
+        self.heartbeats = HeartbeatStore(redis)
         self.answers = AnswerStore(redis)
         self.sealer = Sealer(settings.secret_keys())
         self.tenants = TenantStore(redis, self.sealer)
@@ -188,7 +195,12 @@ async def _open_wires(settings: Settings) -> AsyncIterator[Wires]:
     key, timeout = settings.fal_key.get_secret_value(), settings.fal_timeout.total_seconds()
     guard = AddressGuard(settings.webhook_allowed_networks, allowed_hosts=settings.webhook_allowed_hosts)
     async with (
-        Redis(settings.redis_url, timeout=settings.redis_timeout) as redis,
+        Redis(
+            settings.redis_url,
+            timeout=settings.redis_timeout,
+            ca_file=settings.redis_ca_file,
+            wait_replicas=settings.redis_wait_replicas,
+        ) as redis,
         Nudger(celery_app(settings)) as nudger,
         FalClient(queue_url=settings.fal_queue_url, key=key, model=settings.fal_model, timeout=timeout) as fal,
         Verifier(rest_url=settings.fal_rest_url) as verifier,
@@ -234,6 +246,7 @@ def _build(settings: Settings, wires: Wires, stores: Stores, clock: Clock) -> Ru
         queue_expiry=settings.queue_expiry,
         clock=clock,
     )
+    outlook = Outlook(stores.queue, stores.gate, slots=settings.upstream_concurrency)
     return Runtime(
         settings=settings,
         redis=wires.redis,
@@ -244,7 +257,8 @@ def _build(settings: Settings, wires: Wires, stores: Stores, clock: Clock) -> Ru
         resolving=Resolving(
             stores.generations, stores.queue, stores.submissions, moves, wires.fal, timetable, clock=clock
         ),
-        outlook=Outlook(stores.queue, stores.gate, slots=settings.upstream_concurrency),
+        outlook=outlook,
+        progress=Progress(stores.generations, wires.changes, outlook, most_streams=settings.event_streams),
         generation_store=stores.generations,
         admission=admission,
         generations=generations,
@@ -262,6 +276,17 @@ def _build(settings: Settings, wires: Wires, stores: Stores, clock: Clock) -> Ru
         storage=wires.storage,
         sealer=stores.sealer,
         fal_signer=WebhookSigner(settings.secret_keys()),
+        heartbeats=stores.heartbeats,
+        doctor=Doctor(
+            settings,
+            wires.redis,
+            stores.heartbeats,
+            stores.gate,
+            tenants,
+            wires.fal,
+            wires.nudger.app,
+            clock=clock,
+        ),
         drains=_drains(settings, wires, stores, moves, gate, timetable, rates, clock),
         nudger=wires.nudger,
     )

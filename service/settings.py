@@ -5,10 +5,13 @@ import re
 from datetime import timedelta
 from decimal import Decimal
 from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, HttpUrl, PlainSerializer, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from service.sentinels import SCHEMES, Sentinels
 
 PREFIX: Final = "GATEWAY_"
 _WELL_KNOWN: Final = frozenset({"secret", "changeme", "change-me", "password", "admin", "test", "sk-1234"})
@@ -25,6 +28,20 @@ def _hard_to_guess(value: SecretStr) -> SecretStr:
 
 def _bare(value: str) -> str:
     return str(HttpUrl(value)).rstrip("/")
+
+
+def _redis_url(value: str) -> str:
+    scheme = value.partition("://")[0]
+    known = ("redis", "rediss", "unix", *SCHEMES)
+    if scheme not in known:
+        raise ValueError(f"must begin with one of {', '.join(f'{name}://' for name in known)}")
+    Sentinels.parse(value)  # raises where it is one that says too little
+    return value
+
+
+def _broker_url(value: str) -> str:
+    Sentinels.parse(value)  # the rest is Celery's business
+    return value
 
 
 def _number_of_seconds(value: Any) -> Any:
@@ -45,6 +62,8 @@ def _host_suffix(value: str) -> str:
 HostSuffix = Annotated[str, AfterValidator(_host_suffix)]
 Token = Annotated[SecretStr, AfterValidator(_hard_to_guess)]
 BaseUrl = Annotated[str, AfterValidator(_bare)]
+RedisUrl = Annotated[str, AfterValidator(_redis_url)]
+BrokerUrl = Annotated[str, AfterValidator(_broker_url)]
 Seconds = Annotated[
     timedelta, BeforeValidator(_number_of_seconds), PlainSerializer(lambda value: value.total_seconds())
 ]
@@ -56,11 +75,24 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", frozen=True, hide_input_in_errors=True)
 
     redis_url: Annotated[
-        str, Field(repr=False, description="The store. `redis://` or `rediss://`; append-only file on, no eviction.")
+        RedisUrl,
+        Field(
+            repr=False,
+            description="The store. `redis://`, `rediss://`, `sentinel://h:p,h:p/service/db` or `sentinels://` (TLS); "
+            "append-only file on, no eviction.",
+        ),
     ] = "redis://127.0.0.1:6379/0"
     redis_timeout: Annotated[float, Field(gt=0, description="Seconds one exchange with Redis may take.")] = 5.0
+    redis_ca_file: Annotated[
+        Path | None,
+        Field(description="Certificates (PEM) that Redis' own is checked against over TLS; unset: the system's."),
+    ] = None
+    redis_wait_replicas: Annotated[
+        int,
+        Field(ge=0, description="Replicas that must have a change before it is told as done; with too few: 503."),
+    ] = 0
     broker_url: Annotated[
-        str | None,
+        BrokerUrl | None,
         Field(
             repr=False,
             description="Celery's broker, when it is not the store. Messages are hints: losing them loses nothing.",
@@ -215,6 +247,17 @@ class Settings(BaseSettings):
         Field(description="Non-public networks that webhooks may go to, as CIDRs; inside them plain http is fine too."),
     ] = ()
 
+    event_streams: Annotated[
+        int, Field(ge=1, description="Event streams one tenant may have open at one gateway process.")
+    ] = 100
+    event_heartbeat: Annotated[
+        Seconds, Field(gt=timedelta(0), description="After this long without an event, a stream carries a comment.")
+    ] = timedelta(seconds=15)
+    event_stream_longest: Annotated[
+        Seconds,
+        Field(gt=timedelta(0), description="A stream ends after this long; its reader comes back for what is new."),
+    ] = timedelta(minutes=30)
+
     retention: Annotated[
         Seconds,
         Field(gt=timedelta(0), description="How long an ended generation, its key and its deliveries are kept."),
@@ -226,8 +269,12 @@ class Settings(BaseSettings):
             description="How long a stopping process finishes what it has begun; a submit has `FAL_TIMEOUT` on top.",
         ),
     ] = timedelta(seconds=20)
-    metrics_host: Annotated[str, Field(description="Address of a worker's own `/metrics`.")] = "127.0.0.1"
-    metrics_port: Annotated[int, Field(ge=0, le=65535, description="A worker's own `/metrics`; 0: none.")] = 0
+    metrics_host: Annotated[
+        str, Field(description="Address of a worker's or beat's own `/metrics` and `/healthz`.")
+    ] = "127.0.0.1"
+    metrics_port: Annotated[
+        int, Field(ge=0, le=65535, description="Port of a worker's or beat's own `/metrics` and `/healthz`; 0: none.")
+    ] = 0
     log_level: Annotated[
         Literal["DEBUG", "INFO", "WARNING", "ERROR"], Field(description="Least severe line written.")
     ] = "INFO"

@@ -9,6 +9,7 @@ from service.api import (
     dispatching,
     docs,
     end_users,
+    events,
     generations,
     handlers,
     health,
@@ -26,6 +27,7 @@ def install(app: FastAPI) -> None:
     for router in (
         generations.create_router,
         generations.router,
+        events.router,
         queue.router,
         proxy.router,
         run.router,

@@ -123,6 +123,8 @@ class Generation:
     priority: int = 0
     status: Status = Status.QUEUED
     version: int = 1
+    moves: int = 0
+    """How often its status has changed; with ``logs_gone`` it tells a stream of events what is new."""
     request_id: str | None = None
     submits_refused: int = 0
     """Submits proved not to have been accepted; paces the next one."""
@@ -130,6 +132,8 @@ class Generation:
     """Polls in a row that brought no usable answer; paces the next one."""
     upstream_position: int | None = None
     logs: tuple[LogLine, ...] = ()
+    logs_gone: int = 0
+    """Lines that came before those that are kept."""
     output: Output | None = None
     error: Failure | None = None
     actual_cost: int | None = None
@@ -154,6 +158,10 @@ class Generation:
     @property
     def is_terminal(self) -> bool:
         return self.status in TERMINAL
+
+    @property
+    def logs_seen(self) -> int:
+        return self.logs_gone + len(self.logs)
 
     @property
     def holds_slot(self) -> bool:
@@ -223,17 +231,20 @@ class Generation:
             webhook_url=None,
             traceparent=None,
             logs=(),
+            logs_gone=self.logs_seen,
             cancel_requested_at=self.cancel_requested_at or now,
         )
 
     def seen(self, *, position: int | None, logs: tuple[LogLine, ...]) -> "Generation":
         """What a poll showed; the same object when it showed nothing new."""
-        logs = () if self.erased else logs
         known = set(self.logs)
-        merged = (self.logs + tuple(line for line in logs if line not in known))[-LOG_LINES:]
-        if position == self.upstream_position and merged == self.logs and not self.polls_troubled:
+        window = () if self.erased else logs[-LOG_LINES:]  # what is older was known once, or is too much
+        new = tuple(line for line in window if line not in known)
+        if position == self.upstream_position and not new and not self.polls_troubled:
             return self
-        return self._same(upstream_position=position, logs=merged, polls_troubled=0)
+        kept = (self.logs + new)[-LOG_LINES:]
+        gone = self.logs_seen + len(new) - len(kept)
+        return self._same(upstream_position=position, logs=kept, logs_gone=gone, polls_troubled=0)
 
     def troubled(self) -> "Generation":
         """A poll brought nothing usable. Never a reason to fail."""
@@ -242,7 +253,7 @@ class Generation:
     def _move(self, to: Status, **changes: Any) -> "Generation":
         if to not in TRANSITIONS[self.status]:
             raise IllegalMove(f"{self.id}: {self.status} -> {to}")
-        return self._same(status=to, **changes)
+        return self._same(status=to, moves=self.moves + 1, **changes)
 
     def _same(self, **changes: Any) -> "Generation":
         return replace(self, **changes)

@@ -14,7 +14,7 @@ from service.domain.money import Budgets, day, month
 from service.domain.request import HIGHEST_PRIORITY
 from service.domain.webhook import Delivery
 from service.errors import RequestIdTaken
-from service.store import deliveries, keys
+from service.store import deliveries, keys, records
 from service.store.creation import Call, Creation, read_creation
 from service.store.ranges import bounds
 from service.store.redis import Redis, Script
@@ -336,8 +336,8 @@ def _score(moment: datetime | None) -> int | str:
 
 
 def dump(generation: Generation) -> bytes:
-    return _RECORD.dump_json(generation, exclude_defaults=True)
+    return records.stamped(_RECORD.dump_json(generation, exclude_defaults=True))
 
 
 def load(record: bytes) -> Generation:
-    return _RECORD.validate_json(record)
+    return _RECORD.validate_json(records.migrated(record))

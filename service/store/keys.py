@@ -49,6 +49,8 @@ key                                            type    lives          meaning
 {sg}:api_key:<id>                              string  -              the key's record (JSON, hashed secret)
 {sg}:probe                                     string  10 s           written by readiness checks
 {sg}:api_key:<id>:used                         string  -              when it was last used, to the minute (RFC 3339)
+{sg}:beat                                      string  -              ms when beat's own word was last worked off
+{sg}:workers                                   zset    minutes        "<queue> <host>:<pid>"; score = ms last heard of
 {sg}:broker:*                                  -       -              Celery's, when it shares this Redis
 
 channel {sg}:changes                                                  "<generation id>" after each move of it
@@ -78,6 +80,8 @@ GIVEN_UP: Final = f"{TAG}given_up"
 PACE: Final = f"{TAG}pace"
 TENANTS: Final = f"{TAG}tenants"
 PROBE: Final = f"{TAG}probe"
+BEAT: Final = f"{TAG}beat"
+WORKERS: Final = f"{TAG}workers"
 CHANGES: Final = f"{TAG}changes"
 
 

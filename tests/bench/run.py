@@ -13,7 +13,19 @@ from typing import Final
 
 from rich.console import Console
 
-from tests.bench import dispatching, figures, in_flight, latency, machine, memory, scale, tenants, throughput, webhooks
+from tests.bench import (
+    dispatching,
+    events,
+    figures,
+    in_flight,
+    latency,
+    machine,
+    memory,
+    scale,
+    tenants,
+    throughput,
+    webhooks,
+)
 from tests.bench.figures import Figure
 from tests.bench.scale import Scale
 
@@ -38,6 +50,7 @@ MEASURES: Final[dict[str, Measure]] = {
     "in_flight": in_flight.measure,
     "webhooks": webhooks.throughput,
     "webhook_isolation": webhooks.isolation,
+    "events": events.measure,
 }
 
 
