@@ -2,7 +2,7 @@
 
 import asyncio
 import secrets
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -179,18 +179,6 @@ class Generations:
                 await watch.moved(within=min(left, _LOOK_SECONDS))
                 g = await self.get(tenant, generation_id)
             return g
-
-    async def follow(self, tenant: Tenant, generation_id: str, *, pause: float) -> AsyncGenerator[Generation]:
-        """The generation as it stands, again after each move and at least every ``pause`` seconds, up to its end."""
-        with self._changes.watch(generation_id) as watch:
-            while True:
-                g = await self.get(tenant, generation_id)
-                yield g
-                if g.is_terminal:
-                    return
-                if self._changes.released:
-                    return
-                await watch.moved(within=pause)
 
     def release(self) -> None:
         """Answer whoever waits now, with what is known: the process is about to stop."""
