@@ -15,9 +15,11 @@ from service.domain.retry import RetryPolicy
 from service.fal.billing import FalBilling
 from service.fal.callback import Verifier
 from service.fal.client import FalClient
+from service.fal.signing import WebhookSigner
 from service.fal.storage import FalStorage
 from service.queue import Nudger, celery_app
 from service.settings import Settings
+from service.store.answers import AnswerStore
 from service.store.callbacks import CallbackStore
 from service.store.changes import Changes
 from service.store.deliveries import Caps, DeliveryStore
@@ -55,6 +57,7 @@ from service.usecases.progress import Progress
 from service.usecases.reconciliation import Reconciliation
 from service.usecases.redelivery import Redelivery
 from service.usecases.resolving import Resolving
+from service.usecases.submissions import Submissions
 from service.usecases.sweeping import Sweeping
 from service.usecases.tenants import Tenants
 from service.usecases.timetable import Timetable
@@ -93,6 +96,7 @@ class Runtime:
     queue: QueueStore
     generation_store: GenerationStore
     generations: Generations
+    submissions: Submissions
     gate: DispatchGate
     resolving: Resolving
     outlook: Outlook
@@ -110,6 +114,8 @@ class Runtime:
     nudger: Nudger
     heartbeats: HeartbeatStore
     doctor: Doctor
+    sealer: Sealer
+    fal_signer: WebhookSigner
     drains: dict[Drain, DrainRunner]
 
     async def readiness(self) -> dict[str, str]:
@@ -147,9 +153,10 @@ class Stores:
         self.end_users = EndUserStore(redis)
         self.rates = RateLimiter(redis)
         self.heartbeats = HeartbeatStore(redis)
-        sealer = Sealer(settings.secret_keys())
-        self.tenants = TenantStore(redis, sealer)
-        self.endpoints = EndpointStore(redis, sealer)
+        self.answers = AnswerStore(redis)
+        self.sealer = Sealer(settings.secret_keys())
+        self.tenants = TenantStore(redis, self.sealer)
+        self.endpoints = EndpointStore(redis, self.sealer)
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,6 +236,17 @@ def _build(settings: Settings, wires: Wires, stores: Stores, clock: Clock) -> Ru
         stores.money, wires.guard, rates=rates, account_budget=settings.account_daily_budget, clock=clock
     )
     outlook = Outlook(stores.queue, stores.gate, slots=settings.upstream_concurrency)
+    generations = Generations(
+        stores.generations,
+        admission,
+        moves,
+        wires.changes,
+        wires.nudger,
+        timetable,
+        model=settings.fal_model,
+        queue_expiry=settings.queue_expiry,
+        clock=clock,
+    )
     return Runtime(
         settings=settings,
         redis=wires.redis,
@@ -243,17 +261,8 @@ def _build(settings: Settings, wires: Wires, stores: Stores, clock: Clock) -> Ru
         progress=Progress(stores.generations, wires.changes, outlook, most_streams=settings.event_streams),
         generation_store=stores.generations,
         admission=admission,
-        generations=Generations(
-            stores.generations,
-            admission,
-            moves,
-            wires.changes,
-            wires.nudger,
-            timetable,
-            model=settings.fal_model,
-            queue_expiry=settings.queue_expiry,
-            clock=clock,
-        ),
+        generations=generations,
+        submissions=Submissions(generations, stores.answers, window=settings.resend_window, clock=clock),
         callbacks=Callbacks(stores.callbacks, wires.verifier, wires.nudger, clock=clock),
         tenants=tenants,
         endpoints=_endpoints(settings, wires, stores, tenants, clock),
@@ -276,6 +285,8 @@ def _build(settings: Settings, wires: Wires, stores: Stores, clock: Clock) -> Ru
             wires.nudger.app,
             clock=clock,
         ),
+        sealer=stores.sealer,
+        fal_signer=WebhookSigner(settings.secret_keys()),
         drains=_drains(settings, wires, stores, moves, gate, timetable, rates, clock),
         nudger=wires.nudger,
     )
@@ -343,6 +354,7 @@ def _deliveries(settings: Settings, wires: Wires, stores: Stores, clock: Clock) 
         stores.endpoints,
         Decline(stores.endpoints, wires.nudger, retention=settings.retention),
         wires.sender,
+        WebhookSigner(settings.secret_keys()),
         schedule=RetryPolicy(settings.webhook_schedule),
         caps=Caps(
             receiver=settings.webhook_receiver_concurrency,

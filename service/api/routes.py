@@ -18,6 +18,8 @@ from service.api import (
     usage,
     webhook_endpoints,
 )
+from service.api.fal import key_set, proxy, queue, run
+from service.api.fal import uploads as fal_uploads
 from service.api.openapi import describe
 
 
@@ -26,6 +28,11 @@ def install(app: FastAPI) -> None:
         generations.create_router,
         generations.router,
         events.router,
+        queue.router,
+        proxy.router,
+        run.router,
+        fal_uploads.router,
+        key_set.router,
         uploads.router,
         end_users.router,
         usage.router,
