@@ -1,6 +1,7 @@
-"""As much of kustomize as our kustomizations use, in Python: no kustomize can be had by pip. A word it does not know fails.
+"""As much of kustomize as our kustomizations use, in Python, since none can be had by pip.
 
-Not done: the hash behind a generated ConfigMap's name. Its output was compared with that of kustomize 5.5.
+A word that it does not know fails. Not done: the hash behind a generated ConfigMap's name. But for that, what it makes
+of our kustomizations was found to be what kustomize 5.5 makes of them.
 """
 
 import re

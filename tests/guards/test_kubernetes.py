@@ -118,7 +118,7 @@ def test_every_process_has_the_time_it_needs_to_stop() -> None:
     for name, deployment in DEPLOYMENTS.items():
         pod = deployment["spec"]["template"]["spec"]
         sleeps = container(deployment).get("lifecycle", {}).get("preStop", {}).get("exec", {}).get("command", [])
-        needs = 5 + (int(sleeps[1]) if sleeps else 0)
+        needs = 5.0 + (int(sleeps[1]) if sleeps else 0)
         if name.startswith("worker"):
             needs += settings.submit_grace.total_seconds()
         elif name == "gateway":
