@@ -112,10 +112,10 @@ class Runtime:
     audit: Audit
     storage: FalStorage
     nudger: Nudger
-    sealer: Sealer
-    fal_signer: WebhookSigner
     heartbeats: HeartbeatStore
     doctor: Doctor
+    sealer: Sealer
+    fal_signer: WebhookSigner
     drains: dict[Drain, DrainRunner]
 
     async def readiness(self) -> dict[str, str]:
@@ -235,6 +235,7 @@ def _build(settings: Settings, wires: Wires, stores: Stores, clock: Clock) -> Ru
     admission = Admission(
         stores.money, wires.guard, rates=rates, account_budget=settings.account_daily_budget, clock=clock
     )
+    outlook = Outlook(stores.queue, stores.gate, slots=settings.upstream_concurrency)
     generations = Generations(
         stores.generations,
         admission,
@@ -246,7 +247,6 @@ def _build(settings: Settings, wires: Wires, stores: Stores, clock: Clock) -> Ru
         queue_expiry=settings.queue_expiry,
         clock=clock,
     )
-    outlook = Outlook(stores.queue, stores.gate, slots=settings.upstream_concurrency)
     return Runtime(
         settings=settings,
         redis=wires.redis,
@@ -274,8 +274,6 @@ def _build(settings: Settings, wires: Wires, stores: Stores, clock: Clock) -> Ru
         audit=Audit(stores.money, stores.generations),
         access=Access(stores.tenants, stores.rates, clock=clock),
         storage=wires.storage,
-        sealer=stores.sealer,
-        fal_signer=WebhookSigner(settings.secret_keys()),
         heartbeats=stores.heartbeats,
         doctor=Doctor(
             settings,
@@ -287,6 +285,8 @@ def _build(settings: Settings, wires: Wires, stores: Stores, clock: Clock) -> Ru
             wires.nudger.app,
             clock=clock,
         ),
+        sealer=stores.sealer,
+        fal_signer=WebhookSigner(settings.secret_keys()),
         drains=_drains(settings, wires, stores, moves, gate, timetable, rates, clock),
         nudger=wires.nudger,
     )
