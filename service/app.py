@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 from service import log
-from service.api import routes, uploads
+from service.api import generations, multipart, routes, uploads
 from service.api.middleware import BodyLimit, Frame
 from service.runtime import calm_collector, open_runtime
 from service.settings import Settings
@@ -33,8 +33,10 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(
         BodyLimit,
         limit=settings.max_body_bytes,
-        upload_path=uploads.PATH,
-        upload_limit=settings.max_upload_bytes,
+        limits={
+            uploads.PATH: settings.max_upload_bytes + multipart.OVERHEAD,  # the image itself is counted on its own
+            generations.PATH: max(settings.max_body_bytes, settings.max_inline_bytes),
+        },
     )
     app.add_middleware(Frame)
     return app

@@ -15,7 +15,13 @@ GatewayError
 ├── TooLarge                413  body over the limit
 ├── UnsupportedMedia        415  content type not taken here
 ├── Invalid                 422  well-formed, but a field is wrong; carries one FieldError per fault
-│   └── IdempotencyMismatch      the key was used with another payload
+│   ├── IdempotencyMismatch      the key was used with another payload
+│   └── BadImage                 an image that cannot be used; one code for each reason
+│       ├── ImageFormat              no JPEG, PNG or WebP, or not the one it is called
+│       ├── ImageTruncated           it ends early
+│       ├── ImageTrailingData        something follows its end
+│       ├── ImageTooManyPixels       by its header
+│       └── ImageUnreadable          it cannot be decoded
 ├── Timeout                 408  the caller sent its body too slowly
 ├── TooMany                 429  more than the tenant may; again after Retry-After
 │   ├── RateLimited              calls per minute
@@ -162,6 +168,34 @@ class Invalid(GatewayError):
 
 class IdempotencyMismatch(GatewayError):
     code, status, title = "idempotency_mismatch", 422, "Idempotency key reused with another payload"
+
+
+class BadImage(Invalid):
+    code, title = "image_unreadable", "The image cannot be used"
+
+    def __init__(self, detail: str, *, pointer: str = "") -> None:
+        super().__init__(FieldError(pointer, detail, self.code))
+        self.reason = detail
+
+
+class ImageFormat(BadImage):
+    code, title = "image_format", "Not an image of a format taken here"
+
+
+class ImageTruncated(BadImage):
+    code, title = "image_truncated", "The image ends early"
+
+
+class ImageTrailingData(BadImage):
+    code, title = "image_trailing_data", "Something follows the image"
+
+
+class ImageTooManyPixels(BadImage):
+    code, title = "image_too_many_pixels", "The image has too many pixels"
+
+
+class ImageUnreadable(BadImage):
+    code, title = "image_unreadable", "The image cannot be decoded"
 
 
 class TooMany(GatewayError):

@@ -13,6 +13,7 @@ from service.domain.request import RequestLimits
 from service.domain.retry import RetryPolicy
 from service.fal.client import FalClient
 from service.fal.storage import FalStorage
+from service.media.inspector import Inspector
 from service.queue import Nudger, celery_app
 from service.settings import Settings
 from service.store.changes import Changes
@@ -37,6 +38,7 @@ from service.usecases.drains import DrainRunner
 from service.usecases.end_users import EndUsers
 from service.usecases.gate import DispatchGate
 from service.usecases.generations import Generations
+from service.usecases.images import Images
 from service.usecases.moves import Clock, Moves
 from service.usecases.outlook import Outlook
 from service.usecases.sweeping import Sweeping
@@ -86,6 +88,7 @@ class Runtime:
     usage: Usage
     audit: Audit
     storage: FalStorage
+    images: Images
     drains: dict[Drain, DrainRunner]
 
     async def readiness(self) -> dict[str, str]:
@@ -167,6 +170,13 @@ def _build(settings: Settings, wires: Wires, stores: Stores, clock: Clock) -> Ru
     admission = Admission(
         stores.money, wires.guard, rates=rates, account_budget=settings.account_daily_budget, clock=clock
     )
+    images = Images(
+        Inspector(most_pixels=settings.max_image_pixels),
+        wires.storage,
+        most_bytes=settings.max_upload_bytes,
+        timeout=settings.upload_timeout,
+        clock=clock,
+    )
     return Runtime(
         settings=settings,
         redis=wires.redis,
@@ -180,6 +190,7 @@ def _build(settings: Settings, wires: Wires, stores: Stores, clock: Clock) -> Ru
         generations=Generations(
             stores.generations,
             admission,
+            images,
             moves,
             wires.changes,
             wires.nudger,
@@ -194,6 +205,7 @@ def _build(settings: Settings, wires: Wires, stores: Stores, clock: Clock) -> Ru
         audit=Audit(stores.money, stores.generations),
         access=Access(stores.tenants, stores.rates, clock=clock),
         storage=wires.storage,
+        images=images,
         drains=_drains(settings, wires, stores, moves, gate, timetable, rates, clock),
     )
 

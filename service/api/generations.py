@@ -18,14 +18,17 @@ from service.domain.price import usd
 from service.domain.request import parse_create
 from service.domain.tenant import Scope
 from service.domain.view import GenerationView, public
-from service.errors import FieldError, Invalid
+from service.errors import FieldError, Invalid, TooLarge
 
-router = APIRouter(prefix="/v1/generations", tags=["generations"])
-create_router = APIRouter(prefix="/v1/generations", tags=["generations"], route_class=PlainRoute)
+PATH: Final = "/v1/generations"
+
+router = APIRouter(prefix=PATH, tags=["generations"])
+create_router = APIRouter(prefix=PATH, tags=["generations"], route_class=PlainRoute)
 
 IDEMPOTENCY_KEY_LENGTH: Final = 255
 #: Of the year 9999, after which Python knows no moments.
 _LAST_SECOND: Final = 253_402_300_799
+_TOO_LARGE: Final = "The body is larger than {} bytes."
 _PREFER: Final = {
     "name": "Prefer",
     "in": "header",
@@ -50,7 +53,10 @@ _IDEMPOTENCY: Final = {
 async def create(request: Request) -> Response:
     caller = await tenant(request, Scope.GENERATE)
     gateway, wait = runtime(request), preferred_wait(request)
-    wanted = parse_create(await json_body(request), gateway.limits)
+    body = await json_body(request)
+    wanted = parse_create(body, gateway.limits)
+    if len(body) > gateway.settings.max_body_bytes and not wanted.has_data_uris:
+        raise TooLarge(_TOO_LARGE.format(gateway.settings.max_body_bytes))
     creation = await gateway.generations.create(caller, wanted, _idempotency_key(request))
     g = creation.generation
     headers = {"location": f"/v1/generations/{g.id}"}

@@ -4,6 +4,7 @@ import math
 import os
 import re
 import time
+from collections.abc import Mapping
 from typing import Final
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -66,19 +67,18 @@ class Frame:
 
 
 class BodyLimit:
-    """413 beyond the limit, by the declared length at once, else by counting; uploads have a limit of their own."""
+    """413 beyond the limit, by the declared length at once, else by counting; some paths have limits of their own."""
 
-    def __init__(self, app: ASGIApp, *, limit: int, upload_path: str, upload_limit: int) -> None:
+    def __init__(self, app: ASGIApp, *, limit: int, limits: Mapping[str, int]) -> None:
         self._app = app
         self._limit = limit
-        self._upload_path = upload_path
-        self._upload_limit = upload_limit
+        self._limits = limits
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        limit = self._upload_limit if scope["path"] == self._upload_path else self._limit
+        limit = self._limits.get(scope["path"], self._limit)
         scope["body_limit"] = limit
         length = Headers(scope=scope).get("content-length", "")
         scope["body_too_large"] = length.isdecimal() and int(length) > limit

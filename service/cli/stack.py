@@ -140,6 +140,7 @@ class Stack:
             "fal_key": SecretStr("sandbox:sandbox"),
             "fal_queue_url": f"{self.sandbox_url}/queue",
             "fal_rest_url": f"{self.sandbox_url}/rest",
+            "public_url": self.base_url,
             "secret_key": SecretStr(self._kept_secret("secret-key")),
             "admin_token": SecretStr(self._kept_secret("admin-token")),
             "webhook_allowed_networks": LOOPBACK,

@@ -25,7 +25,9 @@ class FalStorage:
     async def __aexit__(self, *_: object) -> None:
         await self._http.aclose()
 
-    async def upload(self, chunks: AsyncIterator[bytes], *, content_type: str, file_name: str) -> str:
+    async def upload(
+        self, chunks: AsyncIterator[bytes], *, content_type: str, file_name: str, size: int | None = None
+    ) -> str:
         """Stream the bytes on; answers the URL they can be fetched at.
 
         Raises:
@@ -35,8 +37,9 @@ class FalStorage:
         try:
             async with asyncio.timeout(self._timeout):
                 upload_url, file_url = await self._initiate(content_type, file_name)
-            # No total here: a slow sender is the gateway's to bound, and httpx bounds each write.
-            answer = await self._http.put(upload_url, content=chunks, headers={"content-type": content_type})
+            # No total here: what an upload may take in all is its use case's to bound, and httpx bounds each write.
+            headers = {"content-type": content_type} | ({} if size is None else {"content-length": str(size)})
+            answer = await self._http.put(upload_url, content=chunks, headers=headers)
         except (httpx.HTTPError, TimeoutError) as error:
             raise UpstreamUnavailable(f"fal's storage did not answer ({type(error).__name__}).") from error
         if not answer.is_success:

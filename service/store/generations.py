@@ -14,7 +14,7 @@ from service.domain.money import Budgets, day, month
 from service.domain.request import HIGHEST_PRIORITY
 from service.domain.webhook import Delivery
 from service.store import deliveries, keys
-from service.store.creation import Creation, read_creation
+from service.store.creation import Bound, Creation, read_creation
 from service.store.redis import Redis, Script
 
 _CREATE: Final = Script("create")
@@ -107,6 +107,14 @@ class GenerationStore:
             _rank(g),
         )
         return read_creation(reply)
+
+    async def bound(self, tenant_id: str, idempotency_key: str, fingerprint: str) -> Bound | None:
+        """What the key is bound to already; for creates that have costly work to do before their script."""
+        found = await self._redis.execute("GET", keys.idempotency(tenant_id, idempotency_key))
+        if found is None:
+            return None
+        existing, _, payload = found.decode().partition(" ")
+        return Bound(existing, same=payload == fingerprint)
 
     async def load(self, generation_id: str) -> Generation | None:
         record = await self._redis.execute("HGET", keys.generation(generation_id), "d")

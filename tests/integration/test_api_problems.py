@@ -25,7 +25,7 @@ LIMIT = 4096
 
 @pytest.fixture
 def settings(redis_url: str) -> Settings:
-    return factories.settings(redis_url, max_body_bytes=LIMIT)
+    return factories.settings(redis_url, max_body_bytes=LIMIT, max_inline_bytes=LIMIT)
 
 
 def problem(answer: httpx.Response, status: int, code: str) -> dict[str, Any]:
