@@ -10,7 +10,8 @@ GatewayError
 ├── NotFound                404  unknown, or not yours: the two look the same on purpose
 ├── Conflict                409  the state does not allow it
 │   ├── NotCancellable           already terminal
-│   └── TenantBusy               it still has work in flight
+│   ├── TenantBusy               it still has work in flight
+│   └── VideoNotReady            the generation has not ended
 ├── PreconditionFailed      412  somebody changed it since it was read
 ├── TooLarge                413  body over the limit
 ├── UnsupportedMedia        415  content type not taken here
@@ -30,6 +31,7 @@ GatewayError
 └── Unavailable             503  try again; nothing was changed
     ├── StoreUnavailable         Redis is away or refuses writes
     ├── Draining                 an operator lets the gateway run empty
+    ├── MediaUnavailable         the store of videos is away
     └── UpstreamUnavailable      fal is away (only where a caller waits for fal: uploads)
 """
 
@@ -130,6 +132,10 @@ class NotCancellable(Conflict):
     code, title = "not_cancellable", "Already finished"
 
 
+class VideoNotReady(Conflict):
+    code, title = "video_not_ready", "No video yet"
+
+
 class TenantBusy(Conflict):
     code, title = "tenant_busy", "Work in flight"
 
@@ -227,6 +233,10 @@ class StoreUnavailable(Unavailable):
 
 class Draining(Unavailable):
     code = "draining"
+
+
+class MediaUnavailable(Unavailable):
+    code = "media_unavailable"
 
 
 class UpstreamUnavailable(Unavailable):

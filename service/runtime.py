@@ -12,8 +12,11 @@ from service.domain.price import Rates
 from service.domain.request import RequestLimits
 from service.domain.retry import RetryPolicy
 from service.fal.client import FalClient
+from service.fal.files import FalFiles
+from service.fal.hosts import FalHosts
 from service.fal.storage import FalStorage
 from service.media.inspector import Inspector
+from service.media.videos import VideoStore
 from service.queue import Nudger, celery_app
 from service.settings import Settings
 from service.store.changes import Changes
@@ -39,15 +42,19 @@ from service.usecases.end_users import EndUsers
 from service.usecases.gate import DispatchGate
 from service.usecases.generations import Generations
 from service.usecases.images import Images
+from service.usecases.keeping import Keeping
 from service.usecases.moves import Clock, Moves
 from service.usecases.outlook import Outlook
+from service.usecases.preflight import Preflight
 from service.usecases.sweeping import Sweeping
 from service.usecases.tenants import Tenants
 from service.usecases.timetable import Timetable
 from service.usecases.tracking import Tracking
 from service.usecases.usage import Usage
+from service.usecases.videos import Videos
 from service.webhooks.address import AddressGuard
 from service.webhooks.sender import Sender
+from service.webhooks.viewer import Viewer
 
 #: Submits under way at a time in one process; each may take as long as fal likes to.
 _SUBMITS = 100
@@ -89,6 +96,7 @@ class Runtime:
     audit: Audit
     storage: FalStorage
     images: Images
+    videos: Videos
     drains: dict[Drain, DrainRunner]
 
     async def readiness(self) -> dict[str, str]:
@@ -127,8 +135,12 @@ class Wires:
     nudger: Nudger
     fal: FalClient
     storage: FalStorage
+    files: FalFiles
+    kept: VideoStore | None
     guard: AddressGuard
     sender: Sender
+    viewer: Viewer
+    hosts: FalHosts
     changes: Changes
 
 
@@ -148,19 +160,23 @@ async def open_runtime(settings: Settings, *, clock: Clock = utc_now) -> AsyncIt
 async def _open_wires(settings: Settings) -> AsyncIterator[Wires]:
     key, timeout = settings.fal_key.get_secret_value(), settings.fal_timeout.total_seconds()
     guard = AddressGuard(settings.webhook_allowed_networks)
+    hosts = FalHosts(settings.fal_media_hosts, (settings.fal_queue_url, settings.fal_rest_url))
+    kept = None if settings.media_url is None else VideoStore(settings.media_url)
     async with (
         Redis(settings.redis_url, timeout=settings.redis_timeout) as redis,
         Nudger(celery_app(settings)) as nudger,
         FalClient(queue_url=settings.fal_queue_url, key=key, model=settings.fal_model, timeout=timeout) as fal,
         FalStorage(rest_url=settings.fal_rest_url, key=key, timeout=timeout) as storage,
+        FalFiles(hosts) as files,
         Sender(
             guard,
             timeout_seconds=settings.webhook_timeout.total_seconds(),
             max_connections=settings.webhook_concurrency,
         ) as sender,
+        Viewer(AddressGuard(settings.preflight_allowed_networks), most_bytes=settings.preflight_bytes) as viewer,
         Changes(redis) as changes,
     ):
-        yield Wires(redis, nudger, fal, storage, guard, sender, changes)
+        yield Wires(redis, nudger, fal, storage, files, kept, guard, sender, viewer, hosts, changes)
 
 
 def _build(settings: Settings, wires: Wires, stores: Stores, clock: Clock) -> Runtime:
@@ -177,6 +193,18 @@ def _build(settings: Settings, wires: Wires, stores: Stores, clock: Clock) -> Ru
         timeout=settings.upload_timeout,
         clock=clock,
     )
+    generations = Generations(
+        stores.generations,
+        admission,
+        images,
+        moves,
+        wires.changes,
+        wires.nudger,
+        timetable,
+        model=settings.fal_model,
+        queue_expiry=settings.queue_expiry,
+        clock=clock,
+    )
     return Runtime(
         settings=settings,
         redis=wires.redis,
@@ -187,25 +215,17 @@ def _build(settings: Settings, wires: Wires, stores: Stores, clock: Clock) -> Ru
         outlook=Outlook(stores.queue, stores.gate, slots=settings.upstream_concurrency),
         generation_store=stores.generations,
         admission=admission,
-        generations=Generations(
-            stores.generations,
-            admission,
-            images,
-            moves,
-            wires.changes,
-            wires.nudger,
-            timetable,
-            model=settings.fal_model,
-            queue_expiry=settings.queue_expiry,
-            clock=clock,
-        ),
+        generations=generations,
         tenants=Tenants(stores.tenants, clock=clock),
-        end_users=EndUsers(stores.end_users, stores.generations, stores.deliveries, stores.money, moves, clock=clock),
+        end_users=EndUsers(
+            stores.end_users, stores.generations, stores.deliveries, stores.money, wires.kept, moves, clock=clock
+        ),
         usage=Usage(stores.money, clock=clock),
         audit=Audit(stores.money, stores.generations),
         access=Access(stores.tenants, stores.rates, clock=clock),
         storage=wires.storage,
         images=images,
+        videos=Videos(generations, wires.kept, redirect=settings.media_redirect),
         drains=_drains(settings, wires, stores, moves, gate, timetable, rates, clock),
     )
 
@@ -220,9 +240,38 @@ def _drains(
     rates: Rates,
     clock: Clock,
 ) -> dict[Drain, DrainRunner]:
-    dispatch = Dispatch(stores.queue, moves, wires.fal, gate, clock=clock, slots=settings.upstream_concurrency)
-    tracking = Tracking(stores.generations, stores.due, moves, wires.fal, gate, timetable, rates=rates, clock=clock)
-    sweeping = Sweeping(stores.generations, stores.deliveries, stores.due, moves, timetable, clock=clock)
+    preflight = Preflight(
+        stores.generations,
+        moves,
+        wires.viewer,
+        wires.hosts,
+        most_bytes=settings.max_upload_bytes,
+        most_pixels=settings.max_image_pixels,
+        timeout=settings.preflight_timeout,
+        clock=clock,
+    )
+    dispatch = Dispatch(
+        stores.queue,
+        moves,
+        wires.fal,
+        gate,
+        preflight if settings.preflight else None,
+        clock=clock,
+        slots=settings.upstream_concurrency,
+    )
+    keeping = Keeping(
+        stores.generations,
+        moves,
+        wires.files,
+        wires.kept,
+        public_url=settings.public_url,
+        timeout=settings.media_timeout,
+        clock=clock,
+    )
+    tracking = Tracking(
+        stores.generations, stores.due, moves, wires.fal, gate, keeping, timetable, rates=rates, clock=clock
+    )
+    sweeping = Sweeping(stores.generations, stores.deliveries, stores.due, wires.kept, moves, timetable, clock=clock)
     deliveries = Deliveries(
         stores.deliveries,
         stores.tenants,

@@ -2,7 +2,7 @@
 
 from fastapi import FastAPI
 
-from service.api import admin, dispatching, docs, end_users, generations, handlers, health, uploads, usage
+from service.api import admin, dispatching, docs, end_users, generations, handlers, health, uploads, usage, videos
 from service.api.openapi import describe
 
 
@@ -10,6 +10,7 @@ def install(app: FastAPI) -> None:
     for router in (
         generations.create_router,
         generations.router,
+        videos.router,
         uploads.router,
         end_users.router,
         usage.router,

@@ -78,12 +78,33 @@ class Video:
     content_type: str | None = None
     file_name: str | None = None
     file_size: int | None = None
+    source: str | None = None
+    """fal's own URL, where ``url`` is ours."""
 
 
 @dataclass(frozen=True, slots=True)
 class Output:
     video: Video
     seed: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Copying:
+    """fal is done, and this is what came of it; success is told once the video is kept."""
+
+    output: Output
+    cost: int
+    tries: int = 0
+    """That failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Our copy of the video: where in the store it is, and what it must be."""
+
+    path: str
+    size: int
+    sha256: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,11 +144,15 @@ class Generation:
     """Polls in a row that brought no usable answer; paces the next one."""
     upstream_position: int | None = None
     logs: tuple[LogLine, ...] = ()
+    copying: Copying | None = None
     output: Output | None = None
+    kept: Kept | None = None
     error: Failure | None = None
     actual_cost: int | None = None
     submitted_at: datetime | None = None
     started_at: datetime | None = None
+    fal_ended_at: datetime | None = None
+    """Where a copy came between that and its own end."""
     finished_at: datetime | None = None
     cancel_requested_at: datetime | None = None
     cancel_sent_at: datetime | None = None
@@ -144,7 +169,7 @@ class Generation:
 
     @property
     def holds_slot(self) -> bool:
-        return self.status in HOLDS_SLOT
+        return self.status in HOLDS_SLOT and self.copying is None
 
     def submitting(self, now: datetime) -> "Generation":
         """Write this down before the first byte leaves: from here on fal may have the job."""
@@ -164,10 +189,21 @@ class Generation:
     def started(self, now: datetime) -> "Generation":
         return self._move(Status.IN_PROGRESS, started_at=now, upstream_position=None)
 
-    def succeeded(self, output: Output, cost: int, now: datetime) -> "Generation":
+    def ended_upstream(self, output: Output, cost: int, now: datetime) -> "Generation":
+        """Fal is done and may forget; it is no success before the video is kept."""
+        g = self if self.status is Status.IN_PROGRESS else self.started(now)
+        return replace(g, copying=Copying(output, cost), fal_ended_at=now)
+
+    def copy_failed(self) -> "Generation":
+        """It will be tried again."""
+        return self if self.copying is None else self._same(copying=replace(self.copying, tries=self.copying.tries + 1))
+
+    def succeeded(self, output: Output, cost: int, now: datetime, *, kept: Kept | None = None) -> "Generation":
         return self._move(
             Status.SUCCEEDED,
+            copying=None,
             output=None if self.erased else output,
+            kept=kept,
             actual_cost=cost,
             finished_at=now,
             started_at=self.started_at or now,

@@ -19,11 +19,15 @@ async def spool() -> AsyncIterator[IO[bytes]]:
 
     Without a buffer, so that a process that inherits it reads from where it was left.
     """
-    file = await asyncio.to_thread(tempfile.TemporaryFile, buffering=0)
+    file = await asyncio.to_thread(_open)
     try:
         yield file
     finally:
         await asyncio.to_thread(file.close)
+
+
+def _open() -> IO[bytes]:
+    return tempfile.TemporaryFile(buffering=0)
 
 
 async def fill(file: IO[bytes], chunks: AsyncIterator[bytes], *, most: int) -> int:

@@ -271,9 +271,10 @@ def _rank(g: Generation) -> int:
 
 
 def _time_at_fal(g: Generation) -> int | str:
-    if g.submitted_at is None or g.finished_at is None or g.request_id is None:
+    ended_at = g.fal_ended_at or g.finished_at
+    if g.submitted_at is None or ended_at is None or g.request_id is None:
         return ""
-    return max(0, ids.milliseconds(g.finished_at) - ids.milliseconds(g.submitted_at))
+    return max(0, ids.milliseconds(ended_at) - ids.milliseconds(g.submitted_at))
 
 
 def _money_keys(g: Generation) -> tuple[str, str, str]:

@@ -13,8 +13,10 @@ from service.store.due import Claim, Claimed
 from service.store.queue import QueueStore
 from service.usecases.gate import DispatchGate
 from service.usecases.moves import Clock, Moves
+from service.usecases.preflight import Preflight
 
-#: Covers the steps from the claim to the written intent; a worker that dies in between costs this much delay.
+#: Covers the steps from the claim to the written intent, the longest preflight among them; a worker that dies in
+#: between costs this much delay.
 LEASE: Final = timedelta(seconds=15)
 
 #: A process that was stopped for longer between intent and POST does not send: its intent is soon given up as lost.
@@ -25,12 +27,21 @@ _NEVER_SENT: Final = Failure("submission_unconfirmed", "It was never sent to the
 
 class Dispatch:
     def __init__(
-        self, queue: QueueStore, moves: Moves, fal: FalClient, gate: DispatchGate, *, clock: Clock, slots: int
+        self,
+        queue: QueueStore,
+        moves: Moves,
+        fal: FalClient,
+        gate: DispatchGate,
+        preflight: Preflight | None,
+        *,
+        clock: Clock,
+        slots: int,
     ) -> None:
         self._queue = queue
         self._moves = moves
         self._fal = fal
         self._gate = gate
+        self._preflight = preflight
         self._clock = clock
         self._slots = slots
         self._log = log.get(__name__)
@@ -40,6 +51,8 @@ class Dispatch:
 
     async def submit(self, item: Claimed) -> None:
         """Intent, POST, outcome. Between the first and the last, only this coroutine knows what happened."""
+        if self._preflight is not None and not await self._preflight.passes(item.id):
+            return
         meant_at = self._clock()
         g = await self._intend(item.id, meant_at)
         if g is None:

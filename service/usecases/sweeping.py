@@ -5,9 +5,12 @@ from typing import Final
 
 from service.domain.drain import Drain
 from service.domain.generation import Failure, Generation, Status
+from service.media.videos import VideoStore
 from service.store.deliveries import DeliveryStore
 from service.store.due import Claim, Claimed, DueStore
 from service.store.generations import GenerationStore
+from service.usecases import videos
+from service.usecases.keeping import passed_on
 from service.usecases.moves import Clock, Moves
 from service.usecases.timetable import Timetable
 
@@ -24,6 +27,7 @@ class Sweeping:
         generations: GenerationStore,
         deliveries: DeliveryStore,
         due: DueStore,
+        kept: VideoStore | None,
         moves: Moves,
         timetable: Timetable,
         *,
@@ -32,6 +36,7 @@ class Sweeping:
         self._generations = generations
         self._deliveries = deliveries
         self._due = due
+        self._videos = kept
         self._moves = moves
         self._timetable = timetable
         self._clock = clock
@@ -51,6 +56,7 @@ class Sweeping:
     async def _forget(self, g: Generation) -> None:
         """Its webhooks quote it, so they go with it; while one is pending, it is looked at again after each lease."""
         if not await self._deliveries.pending(g.deliveries):
+            await videos.forget(self._videos, g)
             await self._deliveries.delete(g.deliveries)
             await self._generations.purge(g)
 
@@ -70,6 +76,8 @@ def overdue(g: Generation, now: datetime) -> Generation | None:
             return g.unconfirmed()
         case Status.UNCONFIRMED:
             return g.failed(_UNCONFIRMED, g.estimated_cost, now)
+        case Status.IN_PROGRESS if g.copying is not None:
+            return passed_on(g, now)
         case Status.SUBMITTED | Status.IN_PROGRESS:
             return g.failed(_TOO_LONG, g.estimated_cost, now)
     return None

@@ -14,6 +14,7 @@ from service.fal.outcomes import Canceled, Completed, Failed, ResultOutcome, Run
 from service.store.due import Claim, Claimed, DueStore
 from service.store.generations import GenerationStore
 from service.usecases.gate import DispatchGate
+from service.usecases.keeping import Keeping
 from service.usecases.moves import Clock, Moves
 from service.usecases.timetable import Timetable
 
@@ -29,6 +30,7 @@ class Tracking:
         moves: Moves,
         fal: FalClient,
         gate: DispatchGate,
+        keeping: Keeping,
         timetable: Timetable,
         *,
         rates: Rates,
@@ -39,6 +41,7 @@ class Tracking:
         self._moves = moves
         self._fal = fal
         self._gate = gate
+        self._keeping = keeping
         self._timetable = timetable
         self._rates = rates
         self._clock = clock
@@ -55,6 +58,9 @@ class Tracking:
         g = await self._generations.load(item.id)
         if g is None or g.status not in UPSTREAM or g.request_id is None:
             return  # it ended between claim and look; whoever moved it has set what it waits for
+        if g.copying is not None:
+            await self._keeping.keep(g, g.copying)
+            return
         if g.cancel_requested_at is not None and g.cancel_sent_at is None:
             await self._pass_on_cancel(g, g.request_id)
         outcome = status_outcome(await self._fal.status(g.request_id))
@@ -93,13 +99,16 @@ class Tracking:
     async def _end(self, g: Generation, request_id: str, logs: tuple[LogLine, ...]) -> None:
         """Completed: fetch the result at once, fal may forget it within minutes."""
         result = result_outcome(await self._fal.result(request_id))
-        await self._moves.apply(g.id, lambda now: self._ended(now, result, logs) if now.status in UPSTREAM else None)
+        await self._moves.apply(g.id, lambda now: self._ended(now, result, logs) if _is_open(now) else None)
 
     def _ended(self, g: Generation, result: ResultOutcome, logs: tuple[LogLine, ...]) -> Generation:
         now = self._clock()
         match result:
             case Succeeded(output, units):
-                return g.seen(position=None, logs=logs).succeeded(output, self._cost(g, units, presumed=True), now)
+                seen, cost = g.seen(position=None, logs=logs), self._cost(g, units, presumed=True)
+                if self._keeping.wants(g):
+                    return seen.ended_upstream(output, cost, now)
+                return seen.succeeded(output, cost, now)
             case Failed(failure, units, presumed):
                 return g.seen(position=None, logs=logs).failed(failure, self._cost(g, units, presumed=presumed), now)
             case Canceled(units):
@@ -113,3 +122,8 @@ class Tracking:
         if units is None and not presumed:
             return 0
         return self._rates.settle(g.input["resolution"], units, g.estimated_cost)
+
+
+def _is_open(g: Generation) -> bool:
+    """Whether fal's word on it is still to come."""
+    return g.status in UPSTREAM and g.copying is None

@@ -16,7 +16,7 @@ from tests.bench.load import PLACEHOLDER, Load
 
 PATH: Final = "/v1/generations"
 PROMPT_LENGTH: Final = 500
-IMAGE: Final = "https://example.com/first-frame.png"
+IMAGE: Final = "https://v3b.fal.media/first-frame.png"
 
 
 @dataclass(frozen=True)
