@@ -173,7 +173,7 @@ async def _open_wires(settings: Settings) -> AsyncIterator[Wires]:
             timeout_seconds=settings.webhook_timeout.total_seconds(),
             max_connections=settings.webhook_concurrency,
         ) as sender,
-        Viewer(AddressGuard(settings.preflight_allowed_networks), most_bytes=settings.preflight_bytes) as viewer,
+        Viewer(settings.preflight_allowed_networks, most_bytes=settings.preflight_bytes) as viewer,
         Changes(redis) as changes,
     ):
         yield Wires(redis, nudger, fal, storage, files, kept, guard, sender, viewer, hosts, changes)

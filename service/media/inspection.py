@@ -1,6 +1,6 @@
 """One image, looked at: by its header before its pixels, by its pixels before it is believed.
 
-Run as a program it reads stdin, writes the cleaned image to stdout and one JSON object to stderr. Decoders of
+Run as a program it reads stdin, writes the cleaned image to stdout and a JSON object to stderr. Decoders of
 strangers' files belong in a process of their own: its memory is limited, and it can be ended in mid-decode.
 """
 
@@ -8,6 +8,7 @@ import io
 import json
 import resource
 import sys
+import warnings
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Final
@@ -42,12 +43,17 @@ class Inspected:
 
 
 def header(head: bytes) -> Inspected | None:
-    """Format and size, by the beginning of a file; None: it takes more of the file to say. Raises ImageFormat."""
+    """Format and size, by the beginning of a file; None: it takes more of the file to say.
+
+    Raises ImageFormat, and ImageTooManyPixels where not even Pillow would go on.
+    """
     kind = format_of(head)
     if kind is None:
         raise ImageFormat("The bytes are no JPEG, PNG or WebP.")
     try:
         width, height = _opened(kind, head).size
+    except Image.DecompressionBombError:
+        raise ImageTooManyPixels("The image has too many pixels.") from None
     except _UNREADABLE:
         return None
     return Inspected(kind, width, height)
@@ -89,16 +95,18 @@ def _kind(content: bytes) -> Format:
 
 
 def _opened(kind: Format, content: bytes) -> Image.Image:
-    """By its own plugin and no other; reads headers alone."""
-    return _OPENERS[kind](io.BytesIO(content))
+    """By its own plugin and no other; reads headers alone, EXIF among them."""
+    with warnings.catch_warnings(action="ignore"):  # of EXIF that is damaged: it goes anyway
+        return _OPENERS[kind](io.BytesIO(content))
 
 
 def _lies(kind: Format, content: bytes) -> bool:
     """Whether its EXIF says to turn it; EXIF that cannot be read says nothing."""
-    try:
-        return _opened(kind, content).getexif().get(_ORIENTATION) in _TO_BE_TURNED
-    except _UNREADABLE:
-        return False
+    with warnings.catch_warnings(action="ignore"):
+        try:
+            return _opened(kind, content).getexif().get(_ORIENTATION) in _TO_BE_TURNED
+        except _UNREADABLE:
+            return False
 
 
 def _turned(kind: Format, content: bytes) -> tuple[bytes, Image.Image]:
@@ -123,7 +131,7 @@ def main() -> None:
         sys.stdout.buffer.write(clean)
         sys.stdout.buffer.flush()
         answer = asdict(inspected)
-    sys.stderr.write(json.dumps(answer))
+    sys.stderr.write("\n" + json.dumps(answer))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """A look at the beginning of a stranger's file: bounded in bytes, redirects and address; never an exception."""
 
 import ssl
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Final, Self
@@ -11,11 +11,12 @@ from aiohttp import ClientResponse, ClientSession, ClientTimeout, DummyCookieJar
 from aiohttp.abc import AbstractResolver
 from yarl import URL
 
-from service.webhooks.address import AddressGuard, AddressRefused
+from service.webhooks.address import AddressGuard, AddressRefused, Network
 from service.webhooks.failure import explain
 from service.webhooks.resolver import Resolver
 
 _REDIRECTS: Final = 3
+_ALL_PORTS: Final = (range(1, 65536),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +45,15 @@ class Viewer:
 
     def __init__(
         self,
-        guard: AddressGuard,
+        allowed_networks: Iterable[Network] = (),
         *,
         most_bytes: int,
         tls: ssl.SSLContext | None = None,
         resolver: AbstractResolver | None = None,
     ) -> None:
-        self._guard = guard
+        networks = tuple(allowed_networks)
+        self._guard = AddressGuard(networks)
+        self._by_address = AddressGuard(networks, allowed_ports=_ALL_PORTS)
         self._most_bytes = most_bytes
         self._tls = tls
         self._resolver = resolver or Resolver()
@@ -70,10 +73,11 @@ class Viewer:
         """At no more than the first bytes; a redirect is followed to wherever the guard lets it."""
         target = urldefrag(url).url
         try:
-            self._check(target)
+            self._by_address.check_url(_as_https(target))
         except AddressRefused as refusal:
             return Refused(refusal.reason)
         try:
+            self._check(target)  # a port that we do not call may still be one that fal calls
             for _ in range(_REDIRECTS):
                 seen = await self._get(target)
                 if isinstance(seen, Seen):
@@ -86,8 +90,7 @@ class Viewer:
 
     def _check(self, url: str) -> None:
         """As for a webhook, but plain http may go to public addresses too: nothing of ours is in what is read."""
-        scheme, colon, rest = url.partition("://")
-        self._guard.check_url(f"https{colon}{rest}" if scheme.lower() == "http" else url)
+        self._guard.check_url(_as_https(url))
 
     async def _get(self, url: str) -> Seen | str:
         """Or where it redirects to."""
@@ -125,6 +128,11 @@ class Viewer:
                 read_bufsize=self._most_bytes,
             )
         return self._session
+
+
+def _as_https(url: str) -> str:
+    scheme, colon, rest = url.partition("://")
+    return f"https{colon}{rest}" if scheme.lower() == "http" else url
 
 
 def _size(status: int, headers: Mapping[str, str]) -> int | None:
