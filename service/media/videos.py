@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 from collections.abc import AsyncIterator
 from datetime import timedelta
-from typing import Any, Final, cast
+from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
 import obstore
@@ -40,9 +40,15 @@ class VideoStore:
         if url.startswith("file:"):
             self._store: Any = LocalStore(unquote(urlsplit(url).path), mkdir=True)
         else:
-            timeout = {"connect_timeout": timedelta(seconds=5), "timeout": timedelta(seconds=_SECONDS)}
-            retries = {"max_retries": 2, "retry_timeout": timedelta(seconds=_SECONDS)}
-            self._store = from_url(url, client_options=cast("Any", timeout), retry_config=cast("Any", retries))
+            self._store = from_url(
+                url,
+                client_options={
+                    "allow_http": True,  # of an endpoint that the operator names so; those of AWS and Google are https
+                    "connect_timeout": timedelta(seconds=5),
+                    "timeout": timedelta(seconds=_SECONDS),
+                },
+                retry_config={"max_retries": 2, "retry_timeout": timedelta(seconds=_SECONDS)},
+            )
 
     @property
     def signs(self) -> bool:
