@@ -15,6 +15,9 @@ from service.errors import TooLarge
 
 _SANE_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}\Z")
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+#: A body up to so many times its limit is read to its end after the answer, so that a sender who writes first and reads
+#: then gets to see it. From any other the connection is closed: it may have no end.
+_DRAINED: Final = 4
 _QUIET: Final = frozenset({"/healthz", "/readyz", "/metrics"})
 
 
@@ -82,14 +85,23 @@ class BodyLimit:
         scope["body_limit"] = limit
         length = Headers(scope=scope).get("content-length", "")
         scope["body_too_large"] = length.isdecimal() and int(length) > limit
+        bounded = length.isdecimal() and int(length) <= _DRAINED * limit
         received = 0
 
         async def counted() -> Message:
             nonlocal received
-            message = await receive()
-            received += len(message.get("body", b""))
-            if received > limit or scope["body_too_large"]:
-                raise TooLarge(f"The body is larger than {limit} bytes.")
-            return message
+            if not scope["body_too_large"]:
+                message = await receive()
+                received += len(message.get("body", b""))
+                if received <= limit:
+                    return message
+            raise TooLarge(f"The body is larger than {limit} bytes.")
 
-        await self._app(scope, counted, send)
+        async def closing(message: Message) -> None:
+            if message["type"] == "http.response.start" and (
+                message["status"] == 408 or (message["status"] == 413 and not bounded)
+            ):
+                MutableHeaders(scope=message)["connection"] = "close"
+            await send(message)
+
+        await self._app(scope, counted, closing)

@@ -13,7 +13,7 @@ from typing import Final
 
 from rich.console import Console
 
-from tests.bench import dispatching, figures, in_flight, latency, machine, memory, scale, tenants, throughput
+from tests.bench import dispatching, figures, in_flight, latency, machine, memory, scale, tenants, throughput, uploads
 from tests.bench.figures import Figure
 from tests.bench.scale import Scale
 
@@ -34,6 +34,7 @@ MEASURES: Final[dict[str, Measure]] = {
     "bytes_per_queued": memory.per_queued,
     "idle_rss": memory.idle,
     "in_flight": in_flight.measure,
+    "upload_rss": uploads.rss,
 }
 
 
