@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
@@ -38,7 +39,8 @@ class VideoStore:
 
     def __init__(self, url: str) -> None:
         if url.startswith("file:"):
-            self._store: Any = LocalStore(unquote(urlsplit(url).path), mkdir=True)
+            self._folder = unquote(urlsplit(url).path)
+            self._store: Any = LocalStore(self._folder, mkdir=True)
         else:
             self._store = from_url(
                 url,
@@ -61,6 +63,8 @@ class VideoStore:
         leaves at most parts that nobody sees. Raises StoreAway.
         """
         digest, size = hashlib.sha256(), 0
+        if isinstance(self._store, LocalStore):
+            await asyncio.to_thread(self._clear, path)
         attributes = None if isinstance(self._store, LocalStore) else {"Content-Type": content_type}
         try:
             async with obstore.open_writer_async(
@@ -78,6 +82,12 @@ class VideoStore:
         if found["size"] != size:
             raise StoreAway(f"{found['size']} of {size} bytes arrived")
         return Kept(path, size, digest.hexdigest())
+
+    def _clear(self, path: str) -> None:
+        """Of a copy that was killed, a folder keeps the file it was writing: ``<name>#1``."""
+        place = Path(self._folder, path)
+        for staged in place.parent.glob(f"{place.name}#*"):
+            staged.unlink(missing_ok=True)
 
     async def read(self, path: str, start: int, end: int) -> AsyncIterator[bytes]:
         """Bytes from ``start`` to before ``end``. Raises NotKept, StoreAway."""

@@ -2,6 +2,8 @@
 
 import asyncio
 import hashlib
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -23,7 +25,8 @@ from tests import factories, s3
 from tests.factories import Clock
 
 PUBLIC = "https://gateway.example.com"
-READY = (Path(__file__).parents[2] / "deploy/sandbox/samples/ready.mp4").read_bytes()
+ROOT = Path(__file__).parents[2]
+READY = (ROOT / "deploy/sandbox/samples/ready.mp4").read_bytes()
 PROMPT = "sandbox:no-video sandbox:seconds=0.01"
 
 
@@ -288,6 +291,30 @@ async def test_a_large_video_is_kept_whole_and_one_beyond_the_limit_not_at_all(
     with pytest.raises(StoreAway, match="larger"):
         await store.keep("t/h.mp4", blocks(), content_type="video/mp4", most=20 * len(block))
     assert len(objects.read()) == 1
+
+
+def test_a_copy_that_was_killed_leaves_nothing_in_a_folder_after_the_next(tmp_path: Path) -> None:
+    script = """
+import asyncio, os, sys
+from service.media.videos import VideoStore
+async def chunks():
+    yield b"x" * 12_000_000
+    await asyncio.sleep(1)  # parts are on their way to the disk
+    os.kill(os.getpid(), 9)
+asyncio.run(VideoStore(sys.argv[1]).keep("t/g.mp4", chunks(), content_type="video/mp4", most=10**9))
+"""
+    url = f"file://{tmp_path}/kept"
+    for _ in range(2):
+        killed = subprocess.run([sys.executable, "-c", script, url], cwd=ROOT, check=False)
+        assert killed.returncode == -9
+    assert len(list(tmp_path.rglob("*#*"))) == 1, "each clears up after the one before"
+
+    async def chunks() -> AsyncIterator[bytes]:
+        yield READY
+
+    asyncio.run(VideoStore(url).keep("t/g.mp4", chunks(), content_type="video/mp4", most=10**9))
+
+    assert [f.read_bytes() for f in tmp_path.rglob("*") if f.is_file()] == [READY]
 
 
 # --- on its way out ---------------------------------------------------------------------------------------------------
