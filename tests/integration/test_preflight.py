@@ -42,6 +42,7 @@ MOVED = {
     "lost.png": "/404",
     "inward.png": "http://169.254.169.254/latest/meta-data/",
     "round.png": "/round.png",
+    "mail.png": "http://127.0.0.1:25/",
 }
 
 
@@ -208,9 +209,10 @@ async def test_a_name_that_leads_inside_is_not_followed(settings: Settings, phot
     """Neither by a redirect, nor where the server is on a network nobody allowed."""
     async with Viewer(settings.preflight_allowed_networks, most_bytes=READ) as viewer:
         assert await viewer.look(f"{photographs.base}/inward.png") == Unseen("refused_address")
+        assert await viewer.look(f"{photographs.base}/mail.png") == Unseen("refused_address")
     async with Viewer(most_bytes=READ) as viewer:
         assert isinstance(await viewer.look(f"{photographs.base}/cat.png"), Refused)
-    assert [name for name, _ in photographs.asked] == ["inward.png"]
+    assert [name for name, _ in photographs.asked] == ["inward.png", "mail.png"]
 
 
 async def test_fals_own_files_are_not_looked_at(

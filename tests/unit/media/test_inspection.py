@@ -168,6 +168,21 @@ def test_the_number_of_pixels_is_judged_by_the_header(kind: str) -> None:
     assert looked_at(content, most_pixels=60 * 40)
 
 
+def test_of_a_bomb_that_is_cut_short_too_its_size_is_told() -> None:
+    with pytest.raises(ImageTooManyPixels):
+        looked_at(pictures.png_header(40_000, 40_000)[:60])
+
+
+def test_a_webp_no_longer_says_that_it_has_what_was_cut_out() -> None:
+    flags = 20  # after the RIFF's header and the first chunk's
+    content = webp_with_everything()
+
+    clean = looked_at(content)[1]
+
+    assert content[flags] & 0x2C == 0x2C, "EXIF, XMP, a profile"
+    assert clean[flags] & 0x2C == 0x20, "a profile"
+
+
 def test_a_bomb_is_not_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
     def decoded(*_: object) -> None:
         raise AssertionError("decoded")
