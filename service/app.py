@@ -6,8 +6,10 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 from service import log
-from service.api import generations, multipart, routes, uploads
+from service.api import callbacks, generations, multipart, routes, uploads
 from service.api.middleware import BodyLimit, Frame
+from service.api.stopping import on_stop_signal
+from service.domain import callback
 from service.runtime import calm_collector, open_runtime
 from service.settings import Settings
 
@@ -20,7 +22,8 @@ def create_app(settings: Settings) -> FastAPI:
         async with open_runtime(settings) as runtime:
             app.state.runtime = runtime
             calm_collector()
-            yield
+            with on_stop_signal(runtime.generations.release):
+                yield
 
     app = FastAPI(
         lifespan=lifespan,
@@ -33,9 +36,10 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(
         BodyLimit,
         limit=settings.max_body_bytes,
-        limits={
+        exact={generations.PATH: max(settings.max_body_bytes, settings.max_inline_bytes)},
+        others={
             uploads.PATH: settings.max_upload_bytes + multipart.OVERHEAD,  # the image itself is counted on its own
-            generations.PATH: max(settings.max_body_bytes, settings.max_inline_bytes),
+            callback.PATH: callbacks.LARGEST_BODY,
         },
     )
     app.add_middleware(Frame)

@@ -8,8 +8,11 @@ GatewayError
 ├── Forbidden               403  the key may not do this
 │   └── EndUserBlocked           the end user was blocked by its tenant
 ├── NotFound                404  unknown, or not yours: the two look the same on purpose
+├── NotAcceptable           406  the caller takes nothing that this route has
 ├── Conflict                409  the state does not allow it
 │   ├── NotCancellable           already terminal
+│   ├── NotUnconfirmed           its submit is not in doubt, or not any more
+│   ├── RequestIdTaken           fal's request is another generation's
 │   ├── TenantBusy               it still has work in flight
 │   └── VideoNotReady            the generation has not ended
 ├── PreconditionFailed      412  somebody changed it since it was read
@@ -26,13 +29,14 @@ GatewayError
 ├── Timeout                 408  the caller sent its body too slowly
 ├── TooMany                 429  more than the tenant may; again after Retry-After
 │   ├── RateLimited              calls per minute
+│   ├── TooManyStreams           event streams open
 │   ├── QueueFull                generations waiting
 │   └── EndUserLimited           generations of this end user today
 └── Unavailable             503  try again; nothing was changed
     ├── StoreUnavailable         Redis is away or refuses writes
     ├── Draining                 an operator lets the gateway run empty
     ├── MediaUnavailable         the store of videos is away
-    └── UpstreamUnavailable      fal is away (only where a caller waits for fal: uploads)
+    └── UpstreamUnavailable      fal is away (only where a caller waits for fal: uploads, resolve)
 """
 
 from dataclasses import dataclass
@@ -120,6 +124,10 @@ class MethodNotAllowed(GatewayError):
     code, status, title = "method_not_allowed", 405, "Method not allowed"
 
 
+class NotAcceptable(GatewayError):
+    code, status, title = "not_acceptable", 406, "Nothing the caller accepts"
+
+
 class Timeout(GatewayError):
     code, status, title, retryable = "request_timeout", 408, "Request took too long to arrive", True
 
@@ -134,6 +142,14 @@ class NotCancellable(Conflict):
 
 class VideoNotReady(Conflict):
     code, title = "video_not_ready", "No video yet"
+
+
+class NotUnconfirmed(Conflict):
+    code, title = "not_unconfirmed", "Not unconfirmed"
+
+
+class RequestIdTaken(Conflict):
+    code, title = "request_id_taken", "Request id is another generation's"
 
 
 class TenantBusy(Conflict):
@@ -210,6 +226,10 @@ class TooMany(GatewayError):
 
 class RateLimited(TooMany):
     code, title = "rate_limited", "Too many calls"
+
+
+class TooManyStreams(TooMany):
+    code, title = "too_many_streams", "Too many event streams open"
 
 
 class QueueFull(TooMany):

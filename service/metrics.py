@@ -22,6 +22,7 @@ LOST_RACES = Counter("gateway_lost_races", "Moves refused because another proces
 
 UPSTREAM_CALLS = Counter("gateway_upstream_calls", "Calls to fal.", ("operation", "outcome"))
 UPSTREAM_SECONDS = Histogram("gateway_upstream_seconds", "Time of a call to fal.", ("operation",), buckets=_FAST)
+CALLBACKS = Counter("gateway_callbacks", "Callbacks from fal, and what became of them.", ("outcome",))
 POLL_LATE_SECONDS = Histogram("gateway_poll_late_seconds", "How long after its time a poll was begun.", buckets=_FAST)
 
 IMAGES = Counter("gateway_images", "Images sent to the gateway: taken, or why not.", ("outcome",))
@@ -30,7 +31,24 @@ VIDEOS = Counter("gateway_videos", "Copies of videos: kept, failed tries, passed
 
 DISPATCH_HELD = Counter("gateway_dispatch_held", "Times that fal's answers held dispatch.", ("hold",))
 
+RECONCILED = Counter(
+    "gateway_reconciled",
+    "Unconfirmed submits that billing events found, left ambiguous or proved unbilled; looks without an answer.",
+    ("outcome",),
+)
+
+EVENT_STREAMS = Gauge("gateway_event_streams", "Event streams open at this process.")
+EVENT_STREAMS_ENDED = Counter("gateway_event_streams_ended", "Event streams ended, by why.", ("reason",))
+
 WEBHOOK_ATTEMPTS = Counter("gateway_webhook_attempts", "Webhook attempts.", ("outcome",))
+WEBHOOKS_DEAD = Counter("gateway_webhooks_dead", "Deliveries that came to the dead letter.", ("tenant",))
+WEBHOOKS_REPLAYED = Counter("gateway_webhooks_replayed", "Deliveries sent again on request.", ("tenant",))
+ENDPOINT_WARNINGS = Counter(
+    "gateway_webhook_endpoint_warnings", "Warnings of endpoints that only fail.", ("tenant", "percent")
+)
+ENDPOINTS_DISABLED = Counter(
+    "gateway_webhook_endpoints_disabled", "Endpoints disabled, by failing or by 410.", ("tenant", "reason")
+)
 WEBHOOK_SECONDS = Histogram("gateway_webhook_seconds", "Time of a webhook attempt.", buckets=_FAST)
 
 DRAINED = Counter("gateway_drained", "Items claimed from a due set.", ("drain",))
@@ -41,7 +59,7 @@ STORE_BATCH = Histogram(
 )
 
 # State gauges: read from Redis when /metrics is asked, so they are right with any number of processes.
-DUE = Gauge("gateway_due", "Entries in a due set, waiting or under way.", ("drain",))
+DUE = Gauge("gateway_due", "Entries in a due set, waiting or under way; of `deliver`: receivers.", ("drain",))
 OVERDUE_SECONDS = Gauge("gateway_overdue_seconds", "How long the oldest entry of a due set has been due.", ("drain",))
 DISPATCH_HOLD = Gauge("gateway_dispatch_hold", "1 while dispatch is held: paused, locked or failing.", ("hold",))
 DRAINING = Gauge("gateway_draining", "1 while nothing new is accepted.")

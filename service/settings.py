@@ -1,17 +1,22 @@
 """Every setting, from ``GATEWAY_*`` variables; one class, no instance: whoever starts a process reads it once."""
 
 import json
+import re
 from datetime import timedelta
 from decimal import Decimal
 from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, HttpUrl, PlainSerializer, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from service.sentinels import SCHEMES, Sentinels
+
 PREFIX: Final = "GATEWAY_"
 _WELL_KNOWN: Final = frozenset({"secret", "changeme", "change-me", "password", "admin", "test", "sk-1234"})
 _SHORTEST_TOKEN: Final = 16
+_HOST: Final = re.compile(r"[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*")
 
 
 def _hard_to_guess(value: SecretStr) -> SecretStr:
@@ -25,6 +30,20 @@ def _bare(value: str) -> str:
     return str(HttpUrl(value)).rstrip("/")
 
 
+def _redis_url(value: str) -> str:
+    scheme = value.partition("://")[0]
+    known = ("redis", "rediss", "unix", *SCHEMES)
+    if scheme not in known:
+        raise ValueError(f"must begin with one of {', '.join(f'{name}://' for name in known)}")
+    Sentinels.parse(value)  # raises where it is one that says too little
+    return value
+
+
+def _broker_url(value: str) -> str:
+    Sentinels.parse(value)  # the rest is Celery's business
+    return value
+
+
 def _number_of_seconds(value: Any) -> Any:
     """In the environment everything is text, and pydantic takes a number in text for no duration."""
     try:
@@ -33,8 +52,18 @@ def _number_of_seconds(value: Any) -> Any:
         return value
 
 
+def _host_suffix(value: str) -> str:
+    host = value.lower().strip(".")
+    if not _HOST.fullmatch(host):
+        raise ValueError("must be a host name like receiver.internal")
+    return host
+
+
+HostSuffix = Annotated[str, AfterValidator(_host_suffix)]
 Token = Annotated[SecretStr, AfterValidator(_hard_to_guess)]
 BaseUrl = Annotated[str, AfterValidator(_bare)]
+RedisUrl = Annotated[str, AfterValidator(_redis_url)]
+BrokerUrl = Annotated[str, AfterValidator(_broker_url)]
 Seconds = Annotated[
     timedelta, BeforeValidator(_number_of_seconds), PlainSerializer(lambda value: value.total_seconds())
 ]
@@ -46,11 +75,24 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", frozen=True, hide_input_in_errors=True)
 
     redis_url: Annotated[
-        str, Field(repr=False, description="The store. `redis://` or `rediss://`; append-only file on, no eviction.")
+        RedisUrl,
+        Field(
+            repr=False,
+            description="The store. `redis://`, `rediss://`, `sentinel://h:p,h:p/service/db` or `sentinels://` (TLS); "
+            "append-only file on, no eviction.",
+        ),
     ] = "redis://127.0.0.1:6379/0"
     redis_timeout: Annotated[float, Field(gt=0, description="Seconds one exchange with Redis may take.")] = 5.0
+    redis_ca_file: Annotated[
+        Path | None,
+        Field(description="Certificates (PEM) that Redis' own is checked against over TLS; unset: the system's."),
+    ] = None
+    redis_wait_replicas: Annotated[
+        int,
+        Field(ge=0, description="Replicas that must have a change before it is told as done; with too few: 503."),
+    ] = 0
     broker_url: Annotated[
-        str | None,
+        BrokerUrl | None,
         Field(
             repr=False,
             description="Celery's broker, when it is not the store. Messages are hints: losing them loses nothing.",
@@ -60,6 +102,14 @@ class Settings(BaseSettings):
     fal_key: Annotated[SecretStr, Field(min_length=1, description="The account's fal key, `<id>:<secret>`.")]
     fal_queue_url: Annotated[BaseUrl, Field(description="fal's queue.")] = "https://queue.fal.run"
     fal_rest_url: Annotated[BaseUrl, Field(description="fal's REST surface: uploads.")] = "https://rest.fal.ai"
+    fal_api_url: Annotated[BaseUrl, Field(description="fal's platform API: billing events.")] = "https://api.fal.ai/v1"
+    fal_admin_key: Annotated[
+        SecretStr | None,
+        Field(
+            min_length=1,
+            description="Reads billing events, to find the request ids of unconfirmed submits; unset: nobody looks.",
+        ),
+    ] = None
     fal_model: Annotated[
         str,
         Field(
@@ -151,6 +201,10 @@ class Settings(BaseSettings):
         Seconds,
         Field(gt=timedelta(0), description="After this long with an unknown submit: `failed(submission_unconfirmed)`."),
     ] = timedelta(hours=24)
+    reconcile_every: Annotated[
+        Seconds,
+        Field(gt=timedelta(0), description="Wait between two looks for an unconfirmed submit; needs `FAL_ADMIN_KEY`."),
+    ] = timedelta(seconds=60)
     poll_shortest: Annotated[
         Seconds, Field(gt=timedelta(0), description="Shortest wait between two polls of one job.")
     ] = timedelta(seconds=1)
@@ -172,7 +226,29 @@ class Settings(BaseSettings):
     ] = timedelta(seconds=15)
     webhook_concurrency: Annotated[
         int, Field(ge=1, description="Attempts under way at a time in one worker process.")
-    ] = 500
+    ] = 1000
+    webhook_receiver_concurrency: Annotated[
+        int, Field(ge=1, description="Attempts under way at a time to one receiver, over all workers.")
+    ] = 100
+    webhook_tenant_concurrency: Annotated[
+        int, Field(ge=1, description="Attempts under way at a time of one tenant, over all workers.")
+    ] = 300
+    webhook_failing_concurrency: Annotated[
+        int, Field(ge=1, description="The same to a receiver that has only failed of late, until it answers again.")
+    ] = 10
+    webhook_disable_after: Annotated[
+        Seconds,
+        Field(
+            gt=timedelta(days=1), description="Endpoints that only fail for so long are disabled; warned at 50/70/90 %."
+        ),
+    ] = timedelta(days=5)
+    webhook_allowed_hosts: Annotated[
+        tuple[HostSuffix, ...],
+        Field(
+            description="Hosts that webhooks may go to wherever they resolve, with all below them; plain http too. "
+            "Never to metadata services."
+        ),
+    ] = ()
     webhook_allowed_networks: Annotated[
         tuple[IPv4Network | IPv6Network, ...],
         Field(description="Non-public networks that webhooks may go to, as CIDRs; inside them plain http is fine too."),
@@ -197,16 +273,34 @@ class Settings(BaseSettings):
         tuple[str, ...],
         Field(description="Hosts of fal's files, with all below them: copied from over https, not looked at first."),
     ] = ("fal.media",)
+    event_streams: Annotated[
+        int, Field(ge=1, description="Event streams one tenant may have open at one gateway process.")
+    ] = 100
+    event_heartbeat: Annotated[
+        Seconds, Field(gt=timedelta(0), description="After this long without an event, a stream carries a comment.")
+    ] = timedelta(seconds=15)
+    event_stream_longest: Annotated[
+        Seconds,
+        Field(gt=timedelta(0), description="A stream ends after this long; its reader comes back for what is new."),
+    ] = timedelta(minutes=30)
 
     retention: Annotated[
         Seconds,
         Field(gt=timedelta(0), description="How long an ended generation, its key and its deliveries are kept."),
     ] = timedelta(days=30)
     shutdown_grace: Annotated[
-        Seconds, Field(ge=timedelta(0), description="How long a stopping process finishes what it has begun.")
+        Seconds,
+        Field(
+            ge=timedelta(0),
+            description="How long a stopping process finishes what it has begun; a submit has `FAL_TIMEOUT` on top.",
+        ),
     ] = timedelta(seconds=20)
-    metrics_host: Annotated[str, Field(description="Address of a worker's own `/metrics`.")] = "127.0.0.1"
-    metrics_port: Annotated[int, Field(ge=0, le=65535, description="A worker's own `/metrics`; 0: none.")] = 0
+    metrics_host: Annotated[
+        str, Field(description="Address of a worker's or beat's own `/metrics` and `/healthz`.")
+    ] = "127.0.0.1"
+    metrics_port: Annotated[
+        int, Field(ge=0, le=65535, description="Port of a worker's or beat's own `/metrics` and `/healthz`; 0: none.")
+    ] = 0
     log_level: Annotated[
         Literal["DEBUG", "INFO", "WARNING", "ERROR"], Field(description="Least severe line written.")
     ] = "INFO"
@@ -231,6 +325,11 @@ class Settings(BaseSettings):
     def account_daily_budget(self) -> int | None:
         """In micro-USD."""
         return None if self.account_daily_budget_usd is None else int(self.account_daily_budget_usd * 1_000_000)
+
+    @property
+    def submit_grace(self) -> timedelta:
+        """How long a stopping process waits for a submit: cut off, its outcome would be unknown."""
+        return self.fal_timeout + self.shutdown_grace
 
     def secret_keys(self) -> list[str]:
         return [key.strip() for key in self.secret_key.get_secret_value().split(",") if key.strip()]

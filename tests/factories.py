@@ -10,8 +10,9 @@ from pydantic import SecretStr
 from service.domain import ids
 from service.domain.generation import Due, Failure, Generation, LogLine, Output, Status, Video
 from service.domain.request import CreateGeneration, RequestLimits, parse_create
+from service.domain.signing import new_secret
 from service.domain.tenant import ApiKey, Tenant, hash_secret, new_key_text
-from service.domain.webhook import Attempt, Delivery, new_secret
+from service.domain.webhook import Attempt, Delivery
 from service.settings import Settings
 
 NOW: Final = datetime(2026, 1, 31, 9, 30, tzinfo=UTC)
@@ -45,6 +46,7 @@ def settings(redis_url: str, **changes: Any) -> Settings:
         "fal_key": SecretStr(FAL_KEY),
         "fal_queue_url": f"{NOWHERE}/queue",
         "fal_rest_url": f"{NOWHERE}/rest",
+        "fal_api_url": f"{NOWHERE}/api/v1",
         "secret_key": SecretStr(SECRET_KEY),
         "admin_token": SecretStr(ADMIN_TOKEN),
         "webhook_allowed_networks": LOOPBACK,
@@ -56,7 +58,11 @@ def settings(redis_url: str, **changes: Any) -> Settings:
 
 def sandbox_settings(redis_url: str, sandbox_url: str, **changes: Any) -> Settings:
     """The same with the sandbox in fal's place."""
-    fal = {"fal_queue_url": f"{sandbox_url}/queue", "fal_rest_url": f"{sandbox_url}/rest"}
+    fal = {
+        "fal_queue_url": f"{sandbox_url}/queue",
+        "fal_rest_url": f"{sandbox_url}/rest",
+        "fal_api_url": f"{sandbox_url}/api/v1",
+    }
     return settings(redis_url, **{**fal, **changes})
 
 

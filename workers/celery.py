@@ -1,13 +1,16 @@
 """The Celery app: queues and serialisation from ``service.queue``, the beat schedule, one runtime per process."""
 
-from typing import Any
+from typing import Any, Final
 
-from celery.signals import setup_logging, worker_init, worker_shutdown
+from celery.signals import after_task_publish, beat_init, setup_logging, worker_init, worker_shutdown
 
-from service import log
+from service import liveness, log
 from service.queue import beat_schedule, celery_app
 from service.settings import Settings
 from workers import runtime
+
+#: Beat sends something every second; a broker may be away for a while before a new beat is worth trying.
+_BEAT_SILENCE_SECONDS: Final = 60.0
 
 settings = Settings()
 app = celery_app(settings)
@@ -29,7 +32,15 @@ def _configure_logging(**_: Any) -> None:
 
 @worker_init.connect  # type: ignore[untyped-decorator]
 def _open(**_: Any) -> None:
-    runtime.open_process(settings)
+    runtime.open_process(settings, lambda: app.amqp.queues.consume_from)
+
+
+@beat_init.connect  # type: ignore[untyped-decorator]
+def _open_beat(**_: Any) -> None:
+    if settings.metrics_port:
+        pulse = liveness.Pulse(longest_silence=_BEAT_SILENCE_SECONDS)
+        after_task_publish.connect(pulse.beat, weak=False)
+        liveness.serve(pulse, host=settings.metrics_host, port=settings.metrics_port)
 
 
 @worker_shutdown.connect  # type: ignore[untyped-decorator]

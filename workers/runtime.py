@@ -1,28 +1,42 @@
 """ONE event loop and ONE Runtime per worker process; Celery's threads hand their coroutines to it."""
 
 import asyncio
+import contextlib
+import os
+import socket
 import threading
+from collections.abc import Callable, Iterable
 from typing import Final
 
 import uvloop
-from prometheus_client import start_http_server
 
 from service import log
 from service.domain.drain import Drain
 from service.errors import StoreUnavailable
-from service.runtime import Runtime, calm_collector, open_runtime
+from service.liveness import Pulse, serve
+from service.runtime import Runtime, calm_collector, open_runtime, utc_now
 from service.settings import Settings
+from service.store.heartbeats import INTERVAL
 
 #: Claiming is a few exchanges with Redis; past this something is broken and the next message tries again.
 _CLAIM_SECONDS: Final = 30.0
 _START_SECONDS: Final = 30.0
+#: For closing connections, once the drains are done or their grace is over.
+_CLOSE_SECONDS: Final = 10.0
+#: A loop that has not turned for this long is stuck, and everything on it.
+_STUCK_SECONDS: Final = 30.0
+
+Queues = Callable[[], Iterable[str]]
+"""What this process consumes; asked late, since ``-Q`` is read after the process has begun."""
 
 
 class Process:
     """The loop's thread, and the runtime that lives on it."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, queues: Queues) -> None:
         self._settings = settings
+        self._queues = queues
+        self.pulse = Pulse(longest_silence=_STUCK_SECONDS)
         self._loop = uvloop.new_event_loop()
         self._stop = asyncio.Event()
         self._opened = threading.Event()
@@ -37,15 +51,21 @@ class Process:
     def run(self, drain: Drain) -> None:
         if self._runtime is None:
             raise RuntimeError("the worker's runtime is not open")
-        claiming = asyncio.run_coroutine_threadsafe(self._runtime.drain(drain), self._loop)
+        claiming = asyncio.run_coroutine_threadsafe(self._drain(self._runtime, drain), self._loop)
         try:
             claiming.result(_CLAIM_SECONDS)
         except StoreUnavailable as error:
             log.get(__name__).warning("store away while claiming", drain=drain, error=error.detail)
 
+    @staticmethod
+    async def _drain(runtime: Runtime, drain: Drain) -> None:
+        if drain is Drain.SWEEP:  # nobody but beat asks for it
+            await runtime.heartbeats.note_beat(utc_now())
+        await runtime.serve(drain)
+
     def close(self) -> None:
         self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join(self._settings.shutdown_grace.total_seconds() + 10)
+        self._thread.join(self._settings.submit_grace.total_seconds() + _CLOSE_SECONDS)
 
     def _live(self) -> None:
         asyncio.set_event_loop(self._loop)
@@ -60,17 +80,27 @@ class Process:
             self._runtime = runtime
             calm_collector()
             self._opened.set()
+            beating = asyncio.create_task(self._beat(runtime), name="heartbeat")
             await self._stop.wait()
+            beating.cancel()
+
+    async def _beat(self, runtime: Runtime) -> None:
+        name = f"{socket.gethostname()}:{os.getpid()}"
+        while True:
+            self.pulse.beat()
+            with contextlib.suppress(StoreUnavailable):  # the store is away: a restart of this process heals nothing
+                await runtime.heartbeats.note_worker(name, self._queues(), utc_now())
+            await asyncio.sleep(INTERVAL.total_seconds())
 
 
 _process: Process | None = None
 
 
-def open_process(settings: Settings) -> None:
+def open_process(settings: Settings, queues: Queues) -> None:
     global _process  # noqa: PLW0603  (one per process, by design)
+    _process = Process(settings, queues)
     if settings.metrics_port:
-        start_http_server(settings.metrics_port, settings.metrics_host)
-    _process = Process(settings)
+        serve(_process.pulse, host=settings.metrics_host, port=settings.metrics_port)
     _process.open()
 
 

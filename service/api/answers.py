@@ -7,6 +7,7 @@ from typing import Any, Final
 from fastapi import Request, Response
 from pydantic_core import to_json
 
+from service.domain.callback import without_secret
 from service.errors import GatewayError
 
 PROBLEM_JSON: Final = "application/problem+json"
@@ -23,7 +24,7 @@ def problem(error: GatewayError, request: Request) -> Response:
         "title": error.title,
         "status": error.status,
         "detail": error.detail,
-        "instance": request.url.path,
+        "instance": without_secret(request.url.path),
         "code": error.code,
         "retryable": error.retryable,
         "request_id": request.scope.get("request_id", ""),

@@ -8,6 +8,7 @@ from starlette.exceptions import HTTPException
 
 from service import log
 from service.api.answers import problem
+from service.domain.callback import without_secret
 from service.errors import FieldError, GatewayError, Invalid, MethodNotAllowed, NotFound
 
 _log: Final = log.get(__name__)
@@ -45,7 +46,12 @@ async def _parameters(request: Request, error: Exception) -> Response:
 
 
 async def _unknown(request: Request, error: Exception) -> Response:
-    _log.error("unhandled error", path=request.url.path, request_id=request.scope.get("request_id"), exc_info=error)
+    _log.error(
+        "unhandled error",
+        path=without_secret(request.url.path),
+        request_id=request.scope.get("request_id"),
+        exc_info=error,
+    )
     answer = problem(GatewayError("Something went wrong here; the request id finds it in our logs."), request)
     answer.headers["x-request-id"] = request.scope.get("request_id", "")  # made outside of our own middleware
     return answer

@@ -18,6 +18,9 @@ _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "O
 #: A body up to so many times its limit is read to its end after the answer, so that a sender who writes first and reads
 #: then gets to see it. From any other the connection is closed: it may have no end.
 _DRAINED: Final = 4
+#: Where an endpoint leaves ``async (receive, send)``: an answer it has begun goes on there once the framework's frames,
+#: 6 kB of them, are off the stack. For answers that stay open by the thousand.
+REST: Final = "gateway.rest"
 _QUIET: Final = frozenset({"/healthz", "/readyz", "/metrics"})
 
 
@@ -50,6 +53,8 @@ class Frame:
 
         try:
             await self._app(scope, receive, framed)
+            if (go_on := scope.pop(REST, None)) is not None:
+                await go_on(receive, framed)
         finally:
             self._tell(scope, request_id, status, time.perf_counter() - begun)
 
@@ -70,18 +75,21 @@ class Frame:
 
 
 class BodyLimit:
-    """413 beyond the limit, by the declared length at once, else by counting; some paths have limits of their own."""
+    """413 beyond the limit, by the declared length at once, else by counting; ``others`` have one of their own."""
 
-    def __init__(self, app: ASGIApp, *, limit: int, limits: Mapping[str, int]) -> None:
+    def __init__(self, app: ASGIApp, *, limit: int, exact: Mapping[str, int], others: Mapping[str, int]) -> None:
         self._app = app
         self._limit = limit
-        self._limits = limits
+        self._exact = exact
+        """By the whole path."""
+        self._others = tuple(others.items())
+        """By what the path begins with."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        limit = self._limits.get(scope["path"], self._limit)
+        limit = self._limit_of(scope["path"])
         scope["body_limit"] = limit
         length = Headers(scope=scope).get("content-length", "")
         scope["body_too_large"] = length.isdecimal() and int(length) > limit
@@ -105,3 +113,11 @@ class BodyLimit:
             await send(message)
 
         await self._app(scope, counted, closing)
+
+    def _limit_of(self, path: str) -> int:
+        if (found := self._exact.get(path)) is not None:
+            return found
+        for beginning, limit in self._others:
+            if path.startswith(beginning):
+                return limit
+        return self._limit

@@ -16,8 +16,14 @@ Errors are RFC 9457 problem documents with a stable `code`. Every answer carries
 _SECURITY: Final = {
     "apiKey": {"type": "http", "scheme": "bearer", "description": "A tenant's key, `sgk_…`."},
     "adminToken": {"type": "http", "scheme": "bearer", "description": "`GATEWAY_ADMIN_TOKEN`."},
+    "falSignature": {
+        "type": "apiKey",
+        "in": "header",
+        "name": "X-Fal-Webhook-Signature",
+        "description": "Ed25519, with `-Request-Id`, `-User-Id` and `-Timestamp` beside it; only fal can make one.",
+    },
 }
-_GUARDED: Final = (("/v1/", "apiKey"), ("/admin/", "adminToken"))
+_GUARDED: Final = (("/v1/", "apiKey"), ("/admin/", "adminToken"), ("/callbacks/", "falSignature"))
 
 
 def describe(app: FastAPI) -> None:

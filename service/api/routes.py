@@ -2,7 +2,23 @@
 
 from fastapi import FastAPI
 
-from service.api import admin, dispatching, docs, end_users, generations, handlers, health, uploads, usage, videos
+from service.api import (
+    admin,
+    callbacks,
+    deliveries,
+    dispatching,
+    docs,
+    end_users,
+    events,
+    generations,
+    handlers,
+    health,
+    resolving,
+    uploads,
+    usage,
+    videos,
+    webhook_endpoints,
+)
 from service.api.openapi import describe
 
 
@@ -10,12 +26,18 @@ def install(app: FastAPI) -> None:
     for router in (
         generations.create_router,
         generations.router,
+        events.router,
         videos.router,
         uploads.router,
         end_users.router,
         usage.router,
+        webhook_endpoints.router,
+        webhook_endpoints.well_known,
+        deliveries.router,
         admin.router,
         dispatching.router,
+        callbacks.router,
+        resolving.router,
         health.router,
         docs.router,
     ):

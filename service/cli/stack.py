@@ -31,6 +31,8 @@ class Stack:
     worker: bool = True
     sandbox_speed: float = 20.0
     overrides: dict[str, Any] = field(default_factory=dict)
+    gateway_module: str = "service.cli"
+    worker_app: str = "workers"
     redis: EmbeddedRedis = field(init=False)
     settings: Settings = field(init=False)
     sandbox_url: str = field(init=False, default="")
@@ -87,8 +89,7 @@ class Stack:
         }
 
     def start_gateway(self) -> None:
-        command = ["-m", "service.cli", "serve", "--port", str(self.port)]
-        child = self._python("gateway", *command)
+        child = self._python("gateway", "-m", self.gateway_module, "serve", "--port", str(self.port))
         child.wait_until(
             lambda: accepts(self.port or 0) and httpx.get(f"{self.base_url}/readyz", trust_env=False).is_success
         )
@@ -96,9 +97,8 @@ class Stack:
     def start_worker(self) -> None:
         ready = self.folder / "worker.log"
         before = ready.stat().st_size if ready.exists() else 0
-        child = self._python(
-            "worker", "-m", "celery", "-A", "workers", "worker", "--without-gossip", "--without-mingle"
-        )
+        command = ["-m", "celery", "-A", self.worker_app, "worker", "--without-gossip", "--without-mingle"]
+        child = self._python("worker", *command)
         child.wait_until(lambda: b" ready" in ready.read_bytes()[before:])
 
     def start_beat(self) -> None:
@@ -141,6 +141,7 @@ class Stack:
             "fal_queue_url": f"{self.sandbox_url}/queue",
             "fal_rest_url": f"{self.sandbox_url}/rest",
             "public_url": self.base_url,
+            "fal_api_url": f"{self.sandbox_url}/api/v1",
             "secret_key": SecretStr(self._kept_secret("secret-key")),
             "admin_token": SecretStr(self._kept_secret("admin-token")),
             "webhook_allowed_networks": LOOPBACK,

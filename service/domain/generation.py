@@ -137,6 +137,8 @@ class Generation:
     priority: int = 0
     status: Status = Status.QUEUED
     version: int = 1
+    moves: int = 0
+    """How often its status has changed; with ``logs_gone`` it tells a stream of events what is new."""
     request_id: str | None = None
     submits_refused: int = 0
     """Submits proved not to have been accepted; paces the next one."""
@@ -144,12 +146,16 @@ class Generation:
     """Polls in a row that brought no usable answer; paces the next one."""
     upstream_position: int | None = None
     logs: tuple[LogLine, ...] = ()
+    logs_gone: int = 0
+    """Lines that came before those that are kept."""
     copying: Copying | None = None
     output: Output | None = None
     kept: Kept | None = None
     error: Failure | None = None
     actual_cost: int | None = None
     submitted_at: datetime | None = None
+    confirmed_at: datetime | None = None
+    """When its request id was found after all; None: fal gave it in its answer, or it has none."""
     started_at: datetime | None = None
     fal_ended_at: datetime | None = None
     """Where a copy came between that and its own end."""
@@ -157,7 +163,9 @@ class Generation:
     cancel_requested_at: datetime | None = None
     cancel_sent_at: datetime | None = None
     deliveries: tuple[str, ...] = ()
-    """Webhooks its end caused."""
+    """Webhooks it caused."""
+    traceparent: str | None = None
+    """Of the call that created it (W3C Trace Context); its webhooks carry it on."""
     retention: timedelta | None = None
     """The tenant's, when it was created; None: the deployment's."""
     erased: bool = False
@@ -166,6 +174,10 @@ class Generation:
     @property
     def is_terminal(self) -> bool:
         return self.status in TERMINAL
+
+    @property
+    def logs_seen(self) -> int:
+        return self.logs_gone + len(self.logs)
 
     @property
     def holds_slot(self) -> bool:
@@ -185,6 +197,10 @@ class Generation:
 
     def submitted(self, request_id: str) -> "Generation":
         return self._move(Status.SUBMITTED, request_id=request_id)
+
+    def adopted(self, request_id: str, now: datetime) -> "Generation":
+        """The request id of a submit that nobody heard of was found; its time at fal counts anew."""
+        return self._move(Status.SUBMITTED, request_id=request_id, confirmed_at=now)
 
     def started(self, now: datetime) -> "Generation":
         return self._move(Status.IN_PROGRESS, started_at=now, upstream_position=None)
@@ -238,18 +254,22 @@ class Generation:
             end_user_id=None,
             metadata={},
             webhook_url=None,
+            traceparent=None,
             logs=(),
+            logs_gone=self.logs_seen,
             cancel_requested_at=self.cancel_requested_at or now,
         )
 
     def seen(self, *, position: int | None, logs: tuple[LogLine, ...]) -> "Generation":
         """What a poll showed; the same object when it showed nothing new."""
-        logs = () if self.erased else logs
         known = set(self.logs)
-        merged = (self.logs + tuple(line for line in logs if line not in known))[-LOG_LINES:]
-        if position == self.upstream_position and merged == self.logs and not self.polls_troubled:
+        window = () if self.erased else logs[-LOG_LINES:]  # what is older was known once, or is too much
+        new = tuple(line for line in window if line not in known)
+        if position == self.upstream_position and not new and not self.polls_troubled:
             return self
-        return self._same(upstream_position=position, logs=merged, polls_troubled=0)
+        kept = (self.logs + new)[-LOG_LINES:]
+        gone = self.logs_seen + len(new) - len(kept)
+        return self._same(upstream_position=position, logs=kept, logs_gone=gone, polls_troubled=0)
 
     def troubled(self) -> "Generation":
         """A poll brought nothing usable. Never a reason to fail."""
@@ -258,7 +278,7 @@ class Generation:
     def _move(self, to: Status, **changes: Any) -> "Generation":
         if to not in TRANSITIONS[self.status]:
             raise IllegalMove(f"{self.id}: {self.status} -> {to}")
-        return self._same(status=to, **changes)
+        return self._same(status=to, moves=self.moves + 1, **changes)
 
     def _same(self, **changes: Any) -> "Generation":
         return replace(self, **changes)

@@ -32,15 +32,19 @@ class Rates:
 
     def estimate(self, resolution: Resolution, duration: str) -> int:
         """The most this request can cost, in micro-USD, rounded up; ``auto`` counts as its longest."""
-        seconds = LONGEST_SECONDS if duration == "auto" else int(duration)
-        tokens = Decimal(PIXELS[resolution] * (FRAMES_PER_SECOND * seconds + 1)) / 1024
-        return _micro(tokens / 1000, self.per_thousand_tokens[resolution], ROUND_CEILING)
+        return _micro(thousands_of_tokens(resolution, duration), self.per_thousand_tokens[resolution], ROUND_CEILING)
 
     def settle(self, resolution: Resolution, billable_units: Decimal | None, estimated: int) -> int:
         """What it did cost, in micro-USD: fal's billed units (thousands of tokens) when known, else the estimate."""
         if billable_units is None:
             return estimated
         return _micro(billable_units, self.per_thousand_tokens[resolution], ROUND_HALF_UP)
+
+
+def thousands_of_tokens(resolution: Resolution, duration: str) -> Decimal:
+    """The most a video can be billed at, in fal's billed units; ``auto`` counts as its longest."""
+    seconds = LONGEST_SECONDS if duration == "auto" else int(duration)
+    return Decimal(PIXELS[resolution] * (FRAMES_PER_SECOND * seconds + 1)) / 1024 / 1000
 
 
 def usd(micro: int) -> str:

@@ -3,10 +3,12 @@
 Pure functions over what came back from the wire. Sources: fal's documentation and transcripts of its public API.
 """
 
+import re
 from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
+from service.domain.callback import Callback
 from service.domain.generation import ErrorCode, Failure, LogLine, Output, Video
 from service.fal.outcomes import (
     Accepted,
@@ -27,7 +29,7 @@ from service.fal.outcomes import (
     Unknown,
     Waiting,
 )
-from service.fal.wire import NoReply, Reply, Wire
+from service.fal.wire import NoReply, Reply, Wire, reply
 
 # --- submit ----------------------------------------------------------------------------------------------------------
 
@@ -75,6 +77,11 @@ def status_outcome(wire: Wire) -> StatusOutcome:
             return Completed(_logs(body))
         case _:
             return _trouble(wire)
+
+
+def is_unknown(wire: Wire) -> bool:
+    """Definitely: fal's own word that it has no such request."""
+    return isinstance(wire, Reply) and wire.status == 404 and wire.body == {"status": "NOT_FOUND"}
 
 
 # --- result ----------------------------------------------------------------------------------------------------------
@@ -191,6 +198,41 @@ def _billable_units(wire: Reply) -> Decimal | None:
     except InvalidOperation:
         return None
     return units if units.is_finite() and 0 <= units <= _MOST_UNITS else None
+
+
+# --- callback --------------------------------------------------------------------------------------------------------
+
+
+_LONGEST_ID: Final = 256
+#: The end of "Invalid status code: 422" and of "Unexpected status code: 422"; the words before it differ.
+_STATUS_AT_THE_END: Final = re.compile(r"(?<!\d)([45]\d\d)\s*\Z")
+_USUAL_ERROR: Final = 422
+
+
+def read_callback(content: bytes) -> Callback | None:
+    """What a callback says, less all that its result says better; None where it names no request."""
+    match reply(200, {}, content).body:
+        case {"request_id": str(request_id), **words} if 0 < len(request_id) <= _LONGEST_ID:
+            match words:
+                case {"status": "OK", "payload": {**payload}} if payload:
+                    return Callback(request_id, payload=payload)
+                case {"status": "ERROR", "payload": {**payload}} if payload:
+                    return Callback(request_id, _status_of_error(words.get("error")), payload)
+            return Callback(request_id)
+    return None
+
+
+def callback_outcome(callback: Callback) -> Succeeded | Failed | Canceled | None:
+    """How it ended by the callback's own words, which name no billable units; None where they do not say."""
+    match result_outcome(Reply(callback.status, {}, callback.payload)):
+        case Succeeded() | Canceled() | Failed(presumed_billed=False) as outcome:
+            return outcome
+    return None
+
+
+def _status_of_error(text: object) -> int:
+    found = _STATUS_AT_THE_END.search(text) if isinstance(text, str) else None
+    return _USUAL_ERROR if found is None else int(found[1])
 
 
 # --- cancel ----------------------------------------------------------------------------------------------------------

@@ -4,7 +4,10 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
+
+#: Levels of nesting; pydantic reads no more than 200 of them, and fal's answers have five.
+_DEEPEST: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +37,22 @@ def reply(status: int, headers: Mapping[str, str], content: bytes) -> Reply:
             body = json.loads(json.dumps(body, ensure_ascii=False).encode(errors="replace"))
     except (ValueError, RecursionError):
         body = None
-    return Reply(status, headers, body)
+    return Reply(status, headers, None if _is_too_deep(body) else body)
+
+
+def _is_too_deep(body: Any) -> bool:
+    """Deeper than a record could be written and read again with it."""
+    level = [body]
+    for _ in range(_DEEPEST):
+        level = [
+            inner
+            for value in level
+            if isinstance(value, dict | list)
+            for inner in (value.values() if isinstance(value, dict) else value)
+        ]
+        if not level:
+            return False
+    return True
 
 
 def _finite(text: str) -> float | None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 
 from pydantic import TypeAdapter
@@ -13,19 +13,24 @@ from service.domain.generation import Due, Generation, Status
 from service.domain.money import Budgets, day, month
 from service.domain.request import HIGHEST_PRIORITY
 from service.domain.webhook import Delivery
-from service.store import deliveries, keys
+from service.errors import RequestIdTaken
+from service.store import deliveries, keys, records
 from service.store.creation import Bound, Creation, read_creation
+from service.store.ranges import bounds
 from service.store.redis import Redis, Script
 
 _CREATE: Final = Script("create")
 _SAVE: Final = Script("save")
 _FINISH: Final = Script("finish")
 _PURGE: Final = Script("purge")
+_POSTPONE: Final = Script("postpone")
+_PUT_OFF: Final = Script("put_off")
 _RECORD: Final = TypeAdapter(Generation)
 
 UNLIMITED: Final = Budgets()
 
 _FAIR_KEYS: Final = (keys.FAIR, keys.RESTING, keys.PRESENT)
+_TAKEN: Final = 2  # save.lua's word for it
 _MILLISECOND_BITS: Final = 42  # until the year 2109
 
 #: Entries of an index one listing looks at before it answers with what it has and a cursor.
@@ -120,13 +125,14 @@ class GenerationStore:
         record = await self._redis.execute("HGET", keys.generation(generation_id), "d")
         return None if record is None else load(record)
 
-    async def save(self, generation: Generation, due: Due, *, why: str = "") -> Moved:
-        """Write a move that leaves it alive, if it still is the version it was made from.
+    async def save(self, generation: Generation, due: Due, events: Sequence[Delivery] = (), *, why: str = "") -> Moved:
+        """Write a move that leaves it alive, if it still is the version it was made from, with what it causes.
 
-        ``why``: an operator's reason, for the ledger.
+        ``why``: the reason of an operator or of reconciliation, for the ledger. Raises RequestIdTaken where such a
+        move brings a request id that is another's.
         """
         g = replace(generation, version=generation.version + 1)
-        won, nudge = await self._redis.run(
+        won, dispatch, deliver = await self._redis.run(
             _SAVE,
             [
                 keys.generation(g.id),
@@ -143,6 +149,9 @@ class GenerationStore:
                 keys.UNCONFIRMED,
                 keys.SUBMITTED,
                 keys.LEDGER,
+                keys.due(Drain.DELIVER),
+                keys.nudged(Drain.DELIVER),
+                *deliveries.keys_of(g.tenant_id, events),
             ],
             g.id,
             generation.version,
@@ -159,8 +168,12 @@ class GenerationStore:
             _score(g.submitted_at),
             why,
             g.end_user,
+            "" if not events else ids.milliseconds(events[0].created_at),
+            *deliveries.arguments_of(events),
         )
-        return Moved(bool(won), g, (Drain.DISPATCH,) if nudge else ())
+        if won == _TAKEN:
+            raise RequestIdTaken("This request id belongs to another generation.")
+        return Moved(bool(won), g, _nudges(dispatch, deliver))
 
     async def finish(
         self, generation: Generation, due: Due, events: Sequence[Delivery], *, now: datetime, why: str = ""
@@ -191,7 +204,8 @@ class GenerationStore:
                 keys.DELAYED,
                 keys.UNCONFIRMED,
                 keys.PACE,
-                *(keys.delivery(delivery.id) for delivery in events),
+                keys.GIVEN_UP,
+                *deliveries.keys_of(g.tenant_id, events),
             ],
             g.id,
             generation.version,
@@ -209,15 +223,25 @@ class GenerationStore:
             keys.KEPT_SECONDS,
             _time_at_fal(g),
             why,
-            *(part for delivery in events for part in (delivery.id, deliveries.dump(delivery))),
+            *deliveries.arguments_of(events),
         )
-        wanted = ((Drain.DISPATCH, dispatch), (Drain.DELIVER, deliver))
-        return Moved(bool(won), g, tuple(drain for drain, nudge in wanted if nudge))
+        return Moved(bool(won), g, _nudges(dispatch, deliver))
 
     async def postpone_poll(self, generation_id: str, until: datetime) -> None:
         """Nothing new was seen: only the time of the next look changes, and only while it is still polled."""
-        score = ids.milliseconds(until)
-        await self._redis.execute("ZADD", keys.due(Drain.POLL), "XX", score, generation_id)
+        await self._redis.run(
+            _POSTPONE,
+            [keys.generation(generation_id), keys.due(Drain.POLL)],
+            generation_id,
+            ids.milliseconds(until),
+        )
+
+    async def put_off_sweep(self, generation: Generation, until: datetime) -> None:
+        """Nothing was to be done about it yet: only the time of its next sweep changes, unless it was moved since."""
+        g = generation
+        await self._redis.run(
+            _PUT_OFF, [keys.generation(g.id), keys.due(Drain.SWEEP)], g.id, g.version, ids.milliseconds(until)
+        )
 
     async def page(self, tenant_id: str, wanted: Filter, *, limit: int, after: str | None) -> Page:
         """Newest first. A page may be short of ``limit`` and still not be the last one."""
@@ -226,7 +250,9 @@ class GenerationStore:
             if wanted.end_user is None
             else keys.generations_of_end_user(tenant_id, wanted.end_user)
         )
-        upper, lower = _bounds(wanted, after)
+        upper, lower = bounds(
+            ids.GENERATION, after=after, created_after=wanted.created_after, created_before=wanted.created_before
+        )
         found = await self._redis.execute("ZREVRANGEBYLEX", index, upper, lower, "LIMIT", 0, LOOKED_AT)
         return await self._pick([name.decode() for name in found], wanted.status, limit)
 
@@ -235,7 +261,7 @@ class GenerationStore:
         page: list[Generation] = []
         for start in range(0, len(found), limit):
             for name, generation in zip(
-                found[start : start + limit], await self._load_many(found[start : start + limit]), strict=True
+                found[start : start + limit], await self.load_many(found[start : start + limit]), strict=True
             ):
                 if generation is not None and status in (None, generation.status):
                     page.append(generation)
@@ -243,7 +269,7 @@ class GenerationStore:
                     return Page(page, name if name != found[-1] or len(found) == LOOKED_AT else None)
         return Page(page, found[-1] if len(found) == LOOKED_AT else None)
 
-    async def _load_many(self, names: list[str]) -> list[Generation | None]:
+    async def load_many(self, names: Sequence[str]) -> list[Generation | None]:
         records = await self._redis.gather(("HGET", keys.generation(name), "d") for name in names)
         return [None if record is None else load(record) for record in records]
 
@@ -277,6 +303,10 @@ def _time_at_fal(g: Generation) -> int | str:
     return max(0, ids.milliseconds(ended_at) - ids.milliseconds(g.submitted_at))
 
 
+def _nudges(dispatch: int, deliver: int) -> tuple[Drain, ...]:
+    return tuple(drain for drain, wanted in ((Drain.DISPATCH, dispatch), (Drain.DELIVER, deliver)) if wanted)
+
+
 def _money_keys(g: Generation) -> tuple[str, str, str]:
     """In the order of Scope."""
     return (
@@ -295,26 +325,13 @@ def _idempotency_key(g: Generation) -> str:
     return keys.generation(g.id) if g.idempotency_key is None else keys.idempotency(g.tenant_id, g.idempotency_key)
 
 
-def _bounds(wanted: Filter, after: str | None) -> tuple[str, str]:
-    upper = "+" if wanted.created_before is None else "(" + ids.lowest(ids.GENERATION, wanted.created_before)
-    if after is not None:
-        upper = min(upper, "(" + after) if upper != "+" else "(" + after
-    next_millisecond = timedelta(milliseconds=1)
-    lower = (
-        "-"
-        if wanted.created_after is None
-        else "[" + ids.lowest(ids.GENERATION, wanted.created_after + next_millisecond)
-    )
-    return upper, lower
-
-
 def _score(moment: datetime | None) -> int | str:
     return "" if moment is None else ids.milliseconds(moment)
 
 
 def dump(generation: Generation) -> bytes:
-    return _RECORD.dump_json(generation, exclude_defaults=True)
+    return records.stamped(_RECORD.dump_json(generation, exclude_defaults=True))
 
 
 def load(record: bytes) -> Generation:
-    return _RECORD.validate_json(record)
+    return _RECORD.validate_json(records.migrated(record))

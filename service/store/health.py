@@ -1,10 +1,14 @@
 """Whether Redis can be trusted with jobs: it takes writes, keeps them on disk, and evicts nothing."""
 
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Final
+
+from redis.exceptions import ResponseError
 
 from service.errors import StoreUnavailable
 from service.store import keys
-from service.store.redis import Redis
+from service.store.redis import Redis, Script
 
 _OK: Final = "ok"
 
@@ -21,6 +25,37 @@ async def check(redis: Redis) -> dict[str, str]:
     return {"redis": _OK, "eviction": f"Redis may evict jobs: maxmemory-policy is {policy}." if evicts else _OK}
 
 
-def _fields(info: bytes) -> dict[str, str]:
-    lines = (line.partition(":") for line in info.decode().splitlines() if ":" in line)
+async def info(redis: Redis) -> dict[str, str]:
+    """What the server says of itself; numbers and all, as text."""
+    return _fields(await redis.execute("INFO"))
+
+
+async def setting(redis: Redis, name: str) -> str | None:
+    """One of the server's own settings; None where it does not tell, as managed ones do."""
+    try:
+        found = await redis.execute("CONFIG", "GET", name)
+    except ResponseError:
+        return None
+    return found[1].decode() if found else None
+
+
+async def now(redis: Redis) -> datetime:
+    seconds, microseconds = await redis.execute("TIME")
+    return datetime.fromtimestamp(int(seconds), UTC) + timedelta(microseconds=int(microseconds))
+
+
+async def teach_scripts(redis: Redis) -> list[str]:
+    """The names of scripts that the server does not take; the others it knows from here on."""
+    refused = []
+    for name in sorted(path.stem for path in Path(__file__).parent.glob("*.lua")):
+        script = Script(name)
+        try:
+            await redis.execute("SCRIPT", "LOAD", script.text)
+        except ResponseError:
+            refused.append(name)
+    return refused
+
+
+def _fields(text: bytes) -> dict[str, str]:
+    lines = (line.partition(":") for line in text.decode().splitlines() if ":" in line)
     return {name: value for name, _, value in lines}

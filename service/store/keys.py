@@ -3,11 +3,13 @@
 Every key starts with the hash tag ``{sg}``, so that scripts over several keys also run on a Redis Cluster.
 
 key                                            type    lives          meaning
-{sg}:generation:<id>                           hash    until purged   v version, s status, d record (JSON)
+{sg}:generation:<id>                           hash    until purged   v version, s status, d record (JSON), c callback
+                                                                      of fal's still to be looked at (JSON)
 {sg}:tenant:<t>:generations                    zset    until purged   ids of a tenant's generations; score 0, ids sort
 {sg}:tenant:<t>:end_user:<p>:generations       zset    until purged   the same, of one end user (by pseudonym)
 {sg}:idempotency:<t>:<sha256 of the key>       string  until purged   "<generation id> <fingerprint>"
-{sg}:due:<drain>                               zset    -              what waits for a drain; score = ms when due
+{sg}:due:<drain>                               zset    -              what waits for a drain; score = ms when due;
+                                                                      ids, or lanes where deliveries wait
 {sg}:tenant:<t>:queued                         zset    -              its generations in the queue, by rank
 {sg}:tenant:<t>:slots                          set     -              its generations that take up an upstream slot
 {sg}:delayed                                   zset    -              queued, but not before; score = ms when
@@ -18,6 +20,7 @@ key                                            type    lives          meaning
 {sg}:paused                                    set     -              tenants whose dispatch is paused
 {sg}:unconfirmed                               zset    -              unconfirmed generations; score = ms of submit
 {sg}:submitted                                 zset    days           fal's request ids that are ours; ms of submit
+{sg}:given_up                                  zset    days           ended unconfirmed: fal may bill it; ms of submit
 {sg}:pace                                      list    -              ms at fal of the last 100 that ended
 {sg}:tenant:<t>:end_user:<p>                   hash    400 days       id as the tenant names it, refusals, blocked
 {sg}:money:tenant:<t>:<month>                  hash    400 days       held, spent (micro-USD), count
@@ -31,12 +34,22 @@ key                                            type    lives          meaning
 {sg}:nudged:<drain>                            string  1 s            a "drain now" message is on its way
 {sg}:slots                                     set     -              generations that take up an upstream slot
 {sg}:delivery:<id>                             hash    retention      v version, d record (JSON)
+{sg}:lane:<t>:<receiver>                       zset    -              undone deliveries to one receiver; ms when due
+{sg}:lane:<t>:<receiver>:leased                zset    -              those under way; score = ms when the lease ends
+{sg}:lane:<t>:<receiver>:health                hash    10 days        its failures since one last succeeded
+{sg}:tenant:<t>:delivering                     zset    -              all its deliveries under way; ms of lease's end
+{sg}:tenant:<t>:lanes_held                     set     -              lanes that wait until one of these is done
+{sg}:tenant:<t>:deliveries                     zset    until purged   ids of its deliveries; score 0, ids sort
+{sg}:tenant:<t>:dead                           zset    until purged   those that are dead
+{sg}:tenant:<t>:endpoints                      hash    -              id -> "<version> <record>" (JSON, sealed)
 {sg}:tenant:<t>                                string  -              the tenant (JSON, secrets sealed)
 {sg}:tenant:<t>:keys                           zset    -              ids of its API keys
 {sg}:tenants                                   zset    -              all tenant ids; score 0
 {sg}:api_key:<id>                              string  -              the key's record (JSON, hashed secret)
 {sg}:probe                                     string  10 s           written by readiness checks
 {sg}:api_key:<id>:used                         string  -              when it was last used, to the minute (RFC 3339)
+{sg}:beat                                      string  -              ms when beat's own word was last worked off
+{sg}:workers                                   zset    minutes        "<queue> <host>:<pid>"; score = ms last heard of
 {sg}:broker:*                                  -       -              Celery's, when it shares this Redis
 
 channel {sg}:changes                                                  "<generation id>" after each move of it
@@ -62,9 +75,12 @@ GATE: Final = f"{TAG}gate"
 PAUSED: Final = f"{TAG}paused"
 UNCONFIRMED: Final = f"{TAG}unconfirmed"
 SUBMITTED: Final = f"{TAG}submitted"
+GIVEN_UP: Final = f"{TAG}given_up"
 PACE: Final = f"{TAG}pace"
 TENANTS: Final = f"{TAG}tenants"
 PROBE: Final = f"{TAG}probe"
+BEAT: Final = f"{TAG}beat"
+WORKERS: Final = f"{TAG}workers"
 CHANGES: Final = f"{TAG}changes"
 
 
@@ -95,6 +111,38 @@ def nudged(drain: Drain) -> str:
 
 def delivery(delivery_id: str) -> str:
     return f"{TAG}delivery:{delivery_id}"
+
+
+def lane(name: str) -> str:
+    return f"{TAG}lane:{name}"
+
+
+def leased_of_lane(name: str) -> str:
+    return f"{TAG}lane:{name}:leased"
+
+
+def health_of_lane(name: str) -> str:
+    return f"{TAG}lane:{name}:health"
+
+
+def delivering(tenant_id: str) -> str:
+    return f"{TAG}tenant:{tenant_id}:delivering"
+
+
+def lanes_held(tenant_id: str) -> str:
+    return f"{TAG}tenant:{tenant_id}:lanes_held"
+
+
+def deliveries_of_tenant(tenant_id: str) -> str:
+    return f"{TAG}tenant:{tenant_id}:deliveries"
+
+
+def dead_of_tenant(tenant_id: str) -> str:
+    return f"{TAG}tenant:{tenant_id}:dead"
+
+
+def endpoints_of_tenant(tenant_id: str) -> str:
+    return f"{TAG}tenant:{tenant_id}:endpoints"
 
 
 def tenant(tenant_id: str) -> str:

@@ -2,6 +2,8 @@
 
 Thousands of coroutines then cost a few socket writes, and ``appendfsync always`` commits what they wrote as one group.
 Nothing is ever sent twice: whether a lost exchange was carried out is for the caller's compare-and-set to find out.
+Where replicas must have what was written, an exchange with a script ends with ``WAIT``, and its scripts' answers wait
+for that: what is told as done survives the loss of the master.
 """
 
 import asyncio
@@ -15,9 +17,7 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 import hiredis
-from redis.asyncio.connection import AbstractConnection, ConnectionPool
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
+from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import (
     ClusterDownError,
     MasterDownError,
@@ -31,19 +31,24 @@ from redis.exceptions import (
 
 from service import metrics
 from service.errors import StoreUnavailable
+from service.store.connections import open_pool
 
 Argument = str | bytes | int | float
-_Asked = tuple[bytes, asyncio.Future[Any]]
+#: Packed, who waits for the answer, and whether replicas must have what it wrote before that is given.
+_Asked = tuple[bytes, asyncio.Future[Any], bool]
 
 #: Exchanges under way at a time: one is on the wire while the other's answers are read. More make smaller groups.
 LANES: Final = 2
 LARGEST_BATCH: Final = 256
 #: A connection unused this long is looked at before it is trusted: the server may have gone since.
 _TRUSTED_SECONDS: Final = 0.25
+#: Of the time an exchange may take, what replicas may use up.
+_REPLICAS_SHARE: Final = 0.5
 #: Refusals that say "not now", not "wrong question"; inside a script they come as text.
-_NOT_NOW: Final = (OutOfMemoryError, ReadOnlyError, MasterDownError, ClusterDownError, TryAgainError)
-_NOT_NOW_WORDS: Final = ("OOM ", "MISCONF", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "NOREPLICAS", "BUSY ")
+_NOT_NOW: Final = (OutOfMemoryError, MasterDownError, ClusterDownError, TryAgainError)
+_NOT_NOW_WORDS: Final = ("OOM ", "MISCONF", "MASTERDOWN", "CLUSTERDOWN", "NOREPLICAS", "BUSY ")
 
+_NO_WRITES: Final = "The store takes no writes at the moment."
 
 _FOLDER: Final = Path(__file__).parent
 _USES: Final = re.compile(r"^-- USES  (\w+)$", re.MULTILINE)
@@ -59,20 +64,20 @@ class Script:
         self.sha = hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest()
 
 
+class _Demoted(StoreUnavailable):
+    """We talk to a replica: the master has moved."""
+
+
 class Redis:
     """Commands in, answers out; raises StoreUnavailable when Redis is away or refuses writes."""
 
-    def __init__(self, url: str, *, timeout: float) -> None:
+    def __init__(self, url: str, *, timeout: float, ca_file: Path | None = None, wait_replicas: int = 0) -> None:
+        """``wait_replicas``: as many must have a script's writes before its answer is given."""
         self.url = url
         self._timeout = timeout
-        self._pool = ConnectionPool.from_url(
-            url,
-            protocol=2,
-            socket_timeout=None,  # one asyncio.timeout around each exchange is cheaper than one per read and write
-            socket_connect_timeout=timeout,
-            retry=Retry(NoBackoff(), 0),
-            client_name="seedance-gateway",
-        )
+        self._replicas = wait_replicas
+        self._wait = hiredis.pack_command(("WAIT", wait_replicas, int(timeout * _REPLICAS_SHARE * 1000)))  # type: ignore[arg-type]
+        self._pool, self._sentinels = open_pool(url, timeout=timeout, ca_file=ca_file)
         self._asked: deque[_Asked] = deque()
         self._idle: deque[asyncio.Future[None]] = deque()
         self._lanes: list[asyncio.Task[None]] = []
@@ -88,6 +93,9 @@ class Redis:
             lane.cancel()
         await asyncio.gather(*self._lanes, return_exceptions=True)
         await self._pool.disconnect()
+        if self._sentinels is not None:
+            for sentinel in self._sentinels.sentinels:
+                await sentinel.aclose()
 
     async def execute(self, *command: Argument) -> Any:
         """The answer to one command.
@@ -96,10 +104,13 @@ class Redis:
             StoreUnavailable: no answer, or a refusal that will pass. The command may have been carried out.
 
         """
+        return await self._ask(command, replicated=False)
+
+    async def _ask(self, command: tuple[Argument, ...], *, replicated: bool) -> Any:
         answer = asyncio.get_running_loop().create_future()
         # Packed here, where a word that cannot be sent raises at its caller and not in everybody's lane.
         packed = hiredis.pack_command(command)  # type: ignore[arg-type]  # its stub knows tuples of one word only
-        self._asked.append((packed, answer))
+        self._asked.append((packed, answer, replicated))
         self._rouse()
         return await answer
 
@@ -108,10 +119,17 @@ class Redis:
         return await asyncio.gather(*(self.execute(*command) for command in commands))
 
     async def run(self, script: Script, keys: Sequence[str], *arguments: Argument) -> Any:
+        """What a script returns, once as many replicas as are wanted have what it wrote.
+
+        Raises:
+            StoreUnavailable: as of ``execute``, or too few replicas. It may have been carried out.
+
+        """
+        replicated = self._replicas > 0
         try:
-            return await self.execute("EVALSHA", script.sha, len(keys), *keys, *arguments)
+            return await self._ask(("EVALSHA", script.sha, len(keys), *keys, *arguments), replicated=replicated)
         except NoScriptError:  # a restarted server knows no scripts; EVAL teaches it
-            return await self.execute("EVAL", script.text, len(keys), *keys, *arguments)
+            return await self._ask(("EVAL", script.text, len(keys), *keys, *arguments), replicated=replicated)
 
     @contextlib.asynccontextmanager
     async def subscribed(self, channel: str) -> AsyncIterator[AsyncIterator[bytes]]:
@@ -163,7 +181,7 @@ class Redis:
                 await self._exchange(connection, batch, trusted=trusted)
                 used = time.monotonic()
         finally:
-            await connection.disconnect(nowait=True)
+            await connection.disconnect()  # TLS says goodbye; bounded by the connect timeout
 
     async def _drop_if_stale(self, connection: AbstractConnection) -> None:
         try:
@@ -180,26 +198,46 @@ class Redis:
                 if not trusted:
                     await self._drop_if_stale(connection)
                 await connection.connect()
-                await connection.send_packed_command(b"".join(packed for packed, _ in batch), check_health=False)
-                for _, answer in batch:
-                    _settle(answer, await _reply(connection))
+                await self._converse(connection, batch)
         except (RedisError, OSError, TimeoutError) as error:  # a refused handshake too: a lane must never end
             self._trouble = time.monotonic()
             await connection.disconnect(nowait=True)
-            for _, answer in batch:
+            for _, answer, _ in batch:
                 _settle(answer, StoreUnavailable(f"The store did not answer ({type(error).__name__})."))
         except asyncio.CancelledError:
-            for _, answer in batch:
+            for _, answer, _ in batch:
                 _settle(answer, StoreUnavailable("This process is stopping."))
             raise
+
+    async def _converse(self, connection: AbstractConnection, batch: list[_Asked]) -> None:
+        replicate = self._replicas > 0 and any(replicated for _, _, replicated in batch)
+        words = [packed for packed, _, _ in batch]
+        await connection.send_packed_command(b"".join([*words, self._wait] if replicate else words), check_health=False)
+        held: list[tuple[asyncio.Future[Any], Any]] = []
+        demoted = False
+        for _, answer, replicated in batch:
+            reply = await _reply(connection)
+            demoted = demoted or isinstance(reply, _Demoted)
+            if replicated:
+                held.append((answer, reply))
+            else:
+                _settle(answer, reply)
+        if replicate and int(await connection.read_response()) < self._replicas:
+            held = [(answer, StoreUnavailable("Too few replicas have what was written.")) for answer, _ in held]
+        for answer, reply in held:
+            _settle(answer, reply)
+        if demoted:  # the next exchange asks anew who the master is
+            await connection.disconnect(nowait=True)
 
 
 async def _reply(connection: AbstractConnection) -> Any:
     try:
         return await connection.read_response()
     except ResponseError as refusal:
+        if isinstance(refusal, ReadOnlyError) or "READONLY" in str(refusal):
+            return _Demoted(_NO_WRITES)
         if isinstance(refusal, _NOT_NOW) or any(word in str(refusal) for word in _NOT_NOW_WORDS):
-            return StoreUnavailable("The store takes no writes at the moment.")
+            return StoreUnavailable(_NO_WRITES)
         return refusal
 
 

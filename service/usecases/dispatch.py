@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from service import log, metrics
+from service.domain import callback
 from service.domain.generation import Failure, Generation, Status
 from service.errors import StoreUnavailable
 from service.fal.client import FalClient
@@ -36,6 +37,7 @@ class Dispatch:
         *,
         clock: Clock,
         slots: int,
+        public_url: str | None,
     ) -> None:
         self._queue = queue
         self._moves = moves
@@ -44,6 +46,7 @@ class Dispatch:
         self._preflight = preflight
         self._clock = clock
         self._slots = slots
+        self._public_url = public_url
         self._log = log.get(__name__)
 
     async def claim(self, most: int) -> Claim:
@@ -61,7 +64,7 @@ class Dispatch:
             await self._moves.apply_surely(g.id, lambda current: unsent(current, self._clock()))
             return
         metrics.SECONDS_TO_SUBMIT.observe((meant_at - g.created_at).total_seconds())
-        outcome = submit_outcome(await self._fal.submit(arguments(g)))
+        outcome = submit_outcome(await self._fal.submit(arguments(g), webhook_url=self._callback_url(g)))
         self._tell(g, outcome)
         await self._moves.apply_surely(g.id, lambda current: settled(current, outcome, self._clock()))
         await self._gate.note(outcome)
@@ -77,6 +80,9 @@ class Dispatch:
                 generation_id, lambda g: unsent(g, self._clock()) if g.submitted_at == now else None
             )
             return None
+
+    def _callback_url(self, g: Generation) -> str | None:
+        return None if self._public_url is None else callback.address(self._public_url, g)
 
     def _tell(self, g: Generation, outcome: SubmitOutcome) -> None:
         match outcome:

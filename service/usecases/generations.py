@@ -60,7 +60,14 @@ class Generations:
         self._clock = clock
         self._log = log.get(__name__)
 
-    async def create(self, tenant: Tenant, request: CreateGeneration, idempotency_key: str | None) -> Creation:
+    async def create(
+        self,
+        tenant: Tenant,
+        request: CreateGeneration,
+        idempotency_key: str | None,
+        *,
+        traceparent: str | None = None,
+    ) -> Creation:
         """Accept a request, durably, before this returns.
 
         Raises:
@@ -79,7 +86,7 @@ class Generations:
                 return await self._replay(tenant, bound.existing, same_payload=bound.same)
             self._admission.check(tenant, request)
             request = await self._images.outlined(request)
-        g = self._new(tenant, request, fingerprint, idempotency_key)
+        g = self._new(tenant, request, fingerprint, idempotency_key, traceparent)
         budgets = self._admission.budgets(tenant)
         answer = await self._generations.create(
             g,
@@ -100,7 +107,12 @@ class Generations:
                 raise refused(refusal, g, budgets)
 
     def _new(
-        self, tenant: Tenant, request: CreateGeneration, fingerprint: str, idempotency_key: str | None
+        self,
+        tenant: Tenant,
+        request: CreateGeneration,
+        fingerprint: str,
+        idempotency_key: str | None,
+        traceparent: str | None,
     ) -> Generation:
         now = self._clock()
         expiry = self._queue_expiry if request.expires_in is None else timedelta(seconds=request.expires_in)
@@ -120,6 +132,7 @@ class Generations:
             idempotency_key=idempotency_key,
             metadata=request.metadata,
             webhook_url=request.webhook_url or tenant.limits.webhook_url,
+            traceparent=traceparent,
             retention=tenant.limits.retention,
             priority=request.priority,
         )
@@ -144,7 +157,7 @@ class Generations:
         with self._changes.watch(generation_id) as watch:
             first = g = await self.get(tenant, generation_id)
             give_up = asyncio.get_running_loop().time() + within
-            while not g.is_terminal and g.status is first.status and (left := _left(give_up)) > 0:
+            while not g.is_terminal and g.status is first.status and (left := self._left(give_up)) > 0:
                 await watch.moved(within=min(left, _LOOK_SECONDS))
                 g = await self.get(tenant, generation_id)
             return g
@@ -154,10 +167,17 @@ class Generations:
         with self._changes.watch(generation_id) as watch:
             g = await self.get(tenant, generation_id)
             give_up = asyncio.get_running_loop().time() + within
-            while not g.is_terminal and (left := _left(give_up)) > 0:
+            while not g.is_terminal and (left := self._left(give_up)) > 0:
                 await watch.moved(within=min(left, _LOOK_SECONDS))
                 g = await self.get(tenant, generation_id)
             return g
+
+    def release(self) -> None:
+        """Answer whoever waits now, with what is known: the process is about to stop."""
+        self._changes.release()
+
+    def _left(self, give_up: float) -> float:
+        return 0 if self._changes.released else give_up - asyncio.get_running_loop().time()
 
     async def list(
         self,
@@ -197,7 +217,3 @@ def _canceled(g: Generation, now: datetime) -> Generation | None:
     if g.status is Status.QUEUED:
         return g.canceled(0, now)
     return None if g.cancel_requested_at is not None else g.cancel_requested(now)
-
-
-def _left(give_up: float) -> float:
-    return give_up - asyncio.get_running_loop().time()

@@ -1,21 +1,20 @@
 """Moving a generation: load, apply a verb, compare-and-set; what follows from the move is written with it."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from pydantic_core import to_json
-
 from service import log, metrics
-from service.domain import ids, view
 from service.domain.drain import Drain
-from service.domain.generation import Generation
-from service.domain.webhook import Delivery
+from service.domain.generation import UPSTREAM, Generation, Status
+from service.domain.webhook import Delivery, DeliveryStatus
 from service.errors import StoreUnavailable
 from service.queue import Nudger
+from service.store.endpoints import EndpointStore
 from service.store.generations import GenerationStore, Moved
+from service.usecases.fanout import EVENTS, deliveries_of
 from service.usecases.timetable import Timetable
 
 Clock = Callable[[], datetime]
@@ -28,25 +27,38 @@ _STORE_PAUSE: Final = 0.5  # seconds
 
 
 class Moves:
-    def __init__(self, generations: GenerationStore, timetable: Timetable, nudger: Nudger, *, clock: Clock) -> None:
+    def __init__(
+        self,
+        generations: GenerationStore,
+        endpoints: EndpointStore,
+        timetable: Timetable,
+        nudger: Nudger,
+        *,
+        clock: Clock,
+    ) -> None:
         self._generations = generations
+        self._endpoints = endpoints
         self._timetable = timetable
         self._nudger = nudger
         self._clock = clock
         self._log = log.get(__name__)
 
-    async def apply(self, generation_id: str, verb: Verb, *, why: str = "") -> Generation | None:
+    async def apply(
+        self, generation_id: str, verb: Verb, *, read: Generation | None = None, why: str = ""
+    ) -> Generation | None:
         """Make this move from whatever state it is in; None: it is gone, or the verb had nothing to do.
 
-        ``why``: an operator's reason; it goes into the ledger.
+        ``read`` is the record where the caller has just read it: one look less, unless it has moved since.
+        ``why``: the reason of an operator or of reconciliation; it goes into the ledger.
         """
+        before = read
         for _ in range(_RACES):
-            before = await self._generations.load(generation_id)
-            after = None if before is None else verb(before)
-            if after is None:
+            before = before or await self._generations.load(generation_id)
+            if before is None or (after := verb(before)) is None:
                 return None
-            if written := await self.write(after, why=why):
+            if written := await self.write(after, before=before.status, why=why):
                 return written
+            before = None
         raise AssertionError(f"{generation_id}: lost {_RACES} races in a row")
 
     async def apply_surely(self, generation_id: str, verb: Verb) -> Generation | None:
@@ -60,51 +72,43 @@ class Moves:
                     raise
                 await asyncio.sleep(_STORE_PAUSE)
 
-    async def write(self, after: Generation, *, why: str = "") -> Generation | None:
+    async def write(self, after: Generation, *, before: Status, why: str = "") -> Generation | None:
         """Write a move made from the version it was read at; None when somebody else moved first."""
         now = self._clock()
-        moved = await (self._finish(after, now, why) if after.is_terminal else self._save(after, now, why))
+        news = [] if after.status is before else await self._news(after, now)
+        after = replace(after, deliveries=(*after.deliveries, *(event.id for event in news)))
+        moved = await (self._finish(after, news, now, why) if after.is_terminal else self._save(after, news, now, why))
         if not moved.won:
             metrics.LOST_RACES.labels("finish" if after.is_terminal else "save").inc()
             return None
         for drain in moved.nudges:
             self._nudger.nudge(drain)
-        self._tell(moved.generation)
+        self._tell(moved.generation, news)
         return moved.generation
 
-    async def _save(self, after: Generation, now: datetime, why: str) -> Moved:
+    async def _news(self, after: Generation, now: datetime) -> list[Delivery]:
+        """Endpoints are read at the move: whoever subscribed before it hears of it."""
+        if after.status not in EVENTS:
+            return []
+        return deliveries_of(after, now, await self._endpoints.of_tenant(after.tenant_id))
+
+    async def _save(self, after: Generation, news: Sequence[Delivery], now: datetime, why: str) -> Moved:
         due = self._timetable.due(after, now)
-        moved = await self._generations.save(after, due, why=why)
+        if why and after.status in UPSTREAM:
+            due = replace(due, poll=now)  # fal has had it for a while
+        moved = await self._generations.save(after, due, news, why=why)
         if due.poll is not None and due.poll <= now:
             self._nudger.nudge(Drain.POLL)
         return moved
 
-    async def _finish(self, after: Generation, now: datetime, why: str) -> Moved:
-        due = self._timetable.due(after, now)
-        events = deliveries_of(after, now)
-        after = replace(after, deliveries=tuple(event.id for event in events))
-        return await self._generations.finish(after, due, events, now=now, why=why)
+    async def _finish(self, after: Generation, news: Sequence[Delivery], now: datetime, why: str) -> Moved:
+        return await self._generations.finish(after, self._timetable.due(after, now), news, now=now, why=why)
 
-    def _tell(self, g: Generation) -> None:
+    def _tell(self, g: Generation, news: Sequence[Delivery]) -> None:
         self._log.info("generation moved", generation_id=g.id, tenant=g.tenant_id, status=g.status, version=g.version)
+        if dead := sum(event.status is DeliveryStatus.DEAD for event in news):
+            metrics.WEBHOOKS_DEAD.labels(g.tenant_id).inc(dead)
         if g.is_terminal and g.finished_at is not None:
             metrics.FINISHED.labels(g.tenant_id, g.status, g.error.code if g.error else "").inc()
             metrics.SECONDS_TO_END.labels(g.status).observe((g.finished_at - g.created_at).total_seconds())
             metrics.COST.labels(g.tenant_id).inc(g.actual_cost or 0)
-
-
-def deliveries_of(g: Generation, now: datetime) -> list[Delivery]:
-    if g.webhook_url is None:
-        return []
-    kind = f"generation.{g.status}"
-    return [
-        Delivery(
-            id=ids.new(ids.DELIVERY, now),
-            tenant_id=g.tenant_id,
-            generation_id=g.id,
-            event=kind,
-            url=g.webhook_url,
-            body=to_json(view.event(kind, g, now)).decode(),
-            created_at=now,
-        )
-    ]

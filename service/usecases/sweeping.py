@@ -3,21 +3,35 @@
 from datetime import datetime, timedelta
 from typing import Final
 
+from service import metrics
+from service.domain import ids
 from service.domain.drain import Drain
 from service.domain.generation import Failure, Generation, Status
+from service.domain.webhook import DeliveryStatus
 from service.media.videos import VideoStore
 from service.store.deliveries import DeliveryStore
 from service.store.due import Claim, Claimed, DueStore
 from service.store.generations import GenerationStore
+from service.store.queue import QueueStore
+from service.store.submissions import SubmissionStore
 from service.usecases import videos
 from service.usecases.keeping import passed_on
 from service.usecases.moves import Clock, Moves
+from service.usecases.reconciliation import Reconciliation
 from service.usecases.timetable import Timetable
 
 LEASE: Final = timedelta(seconds=60)
 
+#: How often a process trims the lists of what fal has of us.
+_TRIM_EVERY: Final = timedelta(minutes=1)
+#: What fal may bill so long after its deadline is no longer told apart from what is not ours.
+_LATE_BILLING: Final = timedelta(hours=24)
+
 _EXPIRED: Final = Failure("expired", "It waited in the queue for longer than it was allowed to.", retryable=True)
 _UNCONFIRMED: Final = Failure("submission_unconfirmed", "The upstream never confirmed that it took the request.")
+_UNBILLED: Final = Failure(
+    "submission_unconfirmed", "The upstream neither confirmed nor billed the request.", retryable=True
+)
 _TOO_LONG: Final = Failure("upstream_timeout", "The upstream did not finish within the deadline.", retryable=True)
 
 
@@ -27,44 +41,101 @@ class Sweeping:
         generations: GenerationStore,
         deliveries: DeliveryStore,
         due: DueStore,
+        queue: QueueStore,
+        submissions: SubmissionStore,
         kept: VideoStore | None,
         moves: Moves,
         timetable: Timetable,
+        reconciliation: Reconciliation | None,
         *,
         clock: Clock,
     ) -> None:
         self._generations = generations
         self._deliveries = deliveries
         self._due = due
+        self._queue = queue
+        self._submissions = submissions
         self._videos = kept
         self._moves = moves
         self._timetable = timetable
+        self._reconciliation = reconciliation
         self._clock = clock
+        self._trimmed_at: datetime | None = None
 
     async def claim(self, most: int) -> Claim:
+        if self._trimmed_at is None or self._clock() - self._trimmed_at >= _TRIM_EVERY:
+            self._trimmed_at = self._clock()
+            await self._trim()
         return await self._due.claim(Drain.SWEEP, now=self._clock(), most=most, lease=LEASE)
 
     async def sweep(self, item: Claimed) -> None:
+        if ids.is_id(ids.DELIVERY, item.id):
+            await self._forget_delivery(item.id)
+            return
         g = await self._generations.load(item.id)
         if g is None:
             await self._due.drop(Drain.SWEEP, item.id)
-        elif g.is_terminal and self._is_due(g):
+        elif g.status is Status.UNCONFIRMED and self._reconciliation is not None:
+            await self._reconcile(g, self._reconciliation)
+        elif not self._is_due(g):
+            await self._look_again(g)
+        elif g.is_terminal:
             await self._forget(g)
         else:
             await self._moves.apply(item.id, lambda now: overdue(now, self._clock()) if self._is_due(now) else None)
+
+    async def _reconcile(self, g: Generation, reconciliation: Reconciliation) -> None:
+        """Look for it at fal; past its deadline that ends it, if need be without having seen the bill."""
+        outcome = await reconciliation.look(g)
+        now = self._clock()
+        late = now - self._timetable.deadline(g, now)
+        if outcome == "adopted":
+            return
+        if late < timedelta():
+            await self._look_again(g)
+        elif outcome == "trouble" and late < reconciliation.every:
+            await self._generations.put_off_sweep(g, now + reconciliation.every)
+        elif outcome == "unbilled":
+            if await self._moves.apply(g.id, lambda current: unbilled(current, now), why="no billing event"):
+                metrics.RECONCILED.labels("absent").inc()
+        else:
+            await self._moves.apply(g.id, lambda current: overdue(current, now) if self._is_due(current) else None)
+
+    async def _look_again(self, g: Generation) -> None:
+        now = self._clock()
+        await self._generations.put_off_sweep(g, self._timetable.due(g, now).sweep or now)
+
+    async def _trim(self) -> None:
+        """As long as a generation is in doubt, what was at fal beside it must be told apart from it."""
+        oldest = self._clock() - self._timetable.unconfirmed_deadline
+        for _, since in await self._queue.unconfirmed(limit=1):
+            oldest = min(oldest, since)
+        await self._submissions.trim(oldest - self._timetable.upstream_deadline - _LATE_BILLING)
 
     async def _forget(self, g: Generation) -> None:
         """Its webhooks quote it, so they go with it; while one is pending, it is looked at again after each lease."""
         if not await self._deliveries.pending(g.deliveries):
             await videos.forget(self._videos, g)
-            await self._deliveries.delete(g.deliveries)
+            await self._deliveries.delete(g.tenant_id, g.deliveries)
             await self._generations.purge(g)
+
+    async def _forget_delivery(self, name: str) -> None:
+        """One that no generation caused: a test, or what became of an endpoint."""
+        delivery = await self._deliveries.load(name)
+        if delivery is None:
+            await self._due.drop(Drain.SWEEP, name)
+        elif delivery.status is not DeliveryStatus.PENDING:
+            await self._deliveries.delete(delivery.tenant_id, [name])
 
     def _is_due(self, g: Generation) -> bool:
         """Asked of the record, not of the claimed entry: a move since the claim has set another deadline."""
         now = self._clock()
-        deadline = self._timetable.due(g, now).sweep
-        return deadline is not None and deadline <= now
+        return self._timetable.deadline(g, now) <= now
+
+
+def unbilled(g: Generation, now: datetime) -> Generation | None:
+    """Past its deadline, and proved to have cost nothing."""
+    return g.failed(_UNBILLED, 0, now) if g.status is Status.UNCONFIRMED else None
 
 
 def overdue(g: Generation, now: datetime) -> Generation | None:

@@ -20,6 +20,9 @@ _COPY_DEADLINE: Final = timedelta(minutes=30)
 #: Beyond the longest a submit can take, before its outcome is declared unknown.
 _SUBMIT_MARGIN: Final = timedelta(seconds=30)
 
+#: A video takes a minute at least, and fal bills it some time after: looking for it sooner finds nothing.
+_FIRST_LOOK: Final = timedelta(minutes=2)
+
 
 @dataclass(slots=True)
 class Timetable:
@@ -28,6 +31,8 @@ class Timetable:
     upstream_deadline: timedelta
     unconfirmed_deadline: timedelta
     retention: timedelta
+    reconcile_every: timedelta | None = None
+    """None: unconfirmed submits are not looked for."""
     in_flight: int = field(default=0)
     """Generations polled for at present, as the last claim counted them."""
 
@@ -44,23 +49,43 @@ class Timetable:
             upstream_deadline=settings.upstream_deadline,
             unconfirmed_deadline=settings.unconfirmed_deadline,
             retention=settings.retention,
+            reconcile_every=None if settings.fal_admin_key is None else settings.reconcile_every,
         )
 
     def due(self, g: Generation, now: datetime) -> Due:
         match g.status:
             case Status.QUEUED:
                 wait = REFUSED_SUBMITS.next(g.submits_refused) or timedelta()
-                return Due(dispatch=now + wait, sweep=g.expires_at)
-            case Status.SUBMITTING:
-                return Due(sweep=self._since_submit(g, now) + self.submit_lease)
+                return Due(dispatch=now + wait, sweep=self.deadline(g, now))
             case Status.UNCONFIRMED:
-                return Due(sweep=self._since_submit(g, now) + self.unconfirmed_deadline)
+                return Due(sweep=self._next_look(g, now))
             case Status.IN_PROGRESS if g.copying is not None:
                 wait = COPIES.next(g.copying.tries) or timedelta()
-                return Due(poll=now + wait, sweep=(g.fal_ended_at or now) + _COPY_DEADLINE)
+                return Due(poll=now + wait, sweep=self.deadline(g, now))
             case Status.SUBMITTED | Status.IN_PROGRESS:
-                return Due(poll=self.next_poll(g, now), sweep=self._since_submit(g, now) + self.upstream_deadline)
-        return Due(sweep=now if g.erased else (g.finished_at or now) + (g.retention or self.retention))
+                return Due(poll=self.next_poll(g, now), sweep=self.deadline(g, now))
+        return Due(sweep=self.deadline(g, now))
+
+    def deadline(self, g: Generation, now: datetime) -> datetime:
+        """When this state ends by itself; for an ended generation, when it is forgotten."""
+        match g.status:
+            case Status.QUEUED:
+                return g.expires_at
+            case Status.SUBMITTING:
+                return self._since_submit(g, now) + self.submit_lease
+            case Status.UNCONFIRMED:
+                return self._since_submit(g, now) + self.unconfirmed_deadline
+            case Status.IN_PROGRESS if g.copying is not None:
+                return (g.fal_ended_at or now) + _COPY_DEADLINE
+            case Status.SUBMITTED | Status.IN_PROGRESS:
+                return (g.confirmed_at or self._since_submit(g, now)) + self.upstream_deadline
+        return now if g.erased else (g.finished_at or now) + (g.retention or self.retention)
+
+    def _next_look(self, g: Generation, now: datetime) -> datetime:
+        deadline = self.deadline(g, now)
+        if self.reconcile_every is None:
+            return deadline
+        return min(deadline, max(self._since_submit(g, now) + _FIRST_LOOK, now + self.reconcile_every))
 
     def next_poll(self, g: Generation, now: datetime) -> datetime:
         if g.cancel_requested_at is not None and g.cancel_sent_at is None and not g.polls_troubled:

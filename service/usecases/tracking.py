@@ -1,16 +1,28 @@
-"""Following generations that fal has, by polling: the guarantee, whatever else may bring the news first."""
+"""Following generations that fal has, by polling: the guarantee. A callback makes a poll due at once, and shorter."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final
 
 from service import log, metrics
+from service.domain.callback import Callback
 from service.domain.drain import Drain
 from service.domain.generation import UPSTREAM, Generation, LogLine, Status
 from service.domain.price import Rates
 from service.fal.client import FalClient
-from service.fal.messages import cancel_outcome, result_outcome, status_outcome
-from service.fal.outcomes import Canceled, Completed, Failed, ResultOutcome, Running, Succeeded, Trouble, Waiting
+from service.fal.messages import callback_outcome, cancel_outcome, result_outcome, status_outcome
+from service.fal.outcomes import (
+    Canceled,
+    Completed,
+    Failed,
+    NotYet,
+    ResultOutcome,
+    Running,
+    Succeeded,
+    Trouble,
+    Waiting,
+)
+from service.store.callbacks import CallbackStore
 from service.store.due import Claim, Claimed, DueStore
 from service.store.generations import GenerationStore
 from service.usecases.gate import DispatchGate
@@ -26,6 +38,7 @@ class Tracking:
     def __init__(
         self,
         generations: GenerationStore,
+        callbacks: CallbackStore,
         due: DueStore,
         moves: Moves,
         fal: FalClient,
@@ -37,6 +50,7 @@ class Tracking:
         clock: Clock,
     ) -> None:
         self._generations = generations
+        self._callbacks = callbacks
         self._due = due
         self._moves = moves
         self._fal = fal
@@ -55,11 +69,17 @@ class Tracking:
     async def poll(self, item: Claimed) -> None:
         """One look at one generation."""
         metrics.POLL_LATE_SECONDS.observe((self._clock() - item.due_at).total_seconds())
-        g = await self._generations.load(item.id)
+        g, callback = await self._callbacks.load(item.id)
+        if g is not None and callback is not None:
+            g = await self._adopt(g, callback.request_id)
         if g is None or g.status not in UPSTREAM or g.request_id is None:
             return  # it ended between claim and look; whoever moved it has set what it waits for
         if g.copying is not None:
             await self._keeping.keep(g, g.copying)
+            return
+        reported = None if callback is None else await self._reported(g, callback)
+        if reported is not None:
+            await self._end(g, g.request_id, (), reported)
             return
         if g.cancel_requested_at is not None and g.cancel_sent_at is None:
             await self._pass_on_cancel(g, g.request_id)
@@ -70,6 +90,28 @@ class Tracking:
             await self._end(g, g.request_id, outcome.logs)
         else:
             await self._note(g, outcome)
+
+    async def _adopt(self, g: Generation, request_id: str) -> Generation | None:
+        """A submit of which nobody heard has reached fal after all: fal itself says so, and under which id."""
+        if adopted(g, request_id, self._clock()) is None:
+            return g
+        moved = await self._moves.apply(g.id, lambda now: adopted(now, request_id, self._clock()))
+        return moved or await self._generations.load(g.id)
+
+    async def _reported(self, g: Generation, callback: Callback) -> Succeeded | Failed | Canceled | None:
+        """How it ended by its callback. One that does not say, or is about another request, is done with here."""
+        if callback.request_id != g.request_id:
+            metrics.CALLBACKS.labels("other_request").inc()
+            self._log.error(
+                "callback of another request, perhaps a second submit",
+                generation_id=g.id,
+                request_id=g.request_id,
+                reported_request_id=callback.request_id,
+            )
+        elif (outcome := callback_outcome(callback)) is not None:
+            return outcome
+        await self._callbacks.forget(g.id)
+        return None
 
     async def _pass_on_cancel(self, g: Generation, request_id: str) -> None:
         if cancel_outcome(await self._fal.cancel(request_id)) == "trouble":
@@ -96,10 +138,21 @@ class Tracking:
                 seen = g.seen(position=None, logs=logs)
                 return seen.started(self._clock()) if seen.status is Status.SUBMITTED else seen
 
-    async def _end(self, g: Generation, request_id: str, logs: tuple[LogLine, ...]) -> None:
-        """Completed: fetch the result at once, fal may forget it within minutes."""
+    async def _end(
+        self,
+        g: Generation,
+        request_id: str,
+        logs: tuple[LogLine, ...],
+        reported: Succeeded | Failed | Canceled | None = None,
+    ) -> None:
+        """Completed: fetch the result at once, fal may forget it within minutes.
+
+        Only the result names what was billed; where it is not to be had, what a callback reported has to do.
+        """
         result = result_outcome(await self._fal.result(request_id))
-        await self._moves.apply(g.id, lambda now: self._ended(now, result, logs) if _is_open(now) else None)
+        if reported is not None and not is_verdict(result):
+            result = reported
+        await self._moves.apply(g.id, lambda now: self._ended(now, result, logs) if _is_open(now) else None, read=g)
 
     def _ended(self, g: Generation, result: ResultOutcome, logs: tuple[LogLine, ...]) -> Generation:
         now = self._clock()
@@ -127,3 +180,23 @@ class Tracking:
 def _is_open(g: Generation) -> bool:
     """Whether fal's word on it is still to come."""
     return g.status in UPSTREAM and g.copying is None
+
+
+def adopted(g: Generation, request_id: str, now: datetime) -> Generation | None:
+    """What a request id that fal reports makes of a generation; None where it has one, or has ended.
+
+    Queued again after a refusal, it was taken nevertheless: sending it once more would be paying twice.
+    """
+    match g.status:
+        case Status.QUEUED:
+            return g.submitting(now).submitted(request_id)
+        case Status.SUBMITTING:
+            return g.submitted(request_id)
+        case Status.UNCONFIRMED:
+            return g.adopted(request_id, now)
+    return None
+
+
+def is_verdict(result: ResultOutcome) -> bool:
+    """Whether it says how the generation ended, as opposed to that nobody knows, yet or any more."""
+    return not isinstance(result, Trouble | NotYet) and not (isinstance(result, Failed) and result.presumed_billed)

@@ -1,16 +1,20 @@
-"""How soon things happen when nothing else does: POST answered -> fal called; result seen -> webhook received."""
+"""How soon things happen when nothing else does: POST answered -> fal called; result seen, or told of by fal's
+callback -> webhook received.
+"""
 
 import http.client
 import json
 import random
 import time
+import urllib.parse
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 import httpx
 
+from sandbox.signing import Signer
 from service.cli.stack import Stack
 from tests.bench import receiver as receivers
 from tests.bench import stack as stacks
@@ -23,6 +27,10 @@ _TEXT: Final = "sandbox:no-video sandbox:queue-seconds=0 sandbox:seconds=0.2 sam
 #: Up to so long after a webhook comes the next POST, lest samples keep step with beat.
 _PAUSE: Final = 0.3
 _WARM_UP: Final = 2
+#: Over at fal almost at once, which does not say so; and no poll comes before the callback that we send in its place.
+_SILENT: Final = "sandbox:no-video sandbox:queue-seconds=0 sandbox:seconds=0 sandbox:lost-webhook callback {number} "
+_NO_POLL: Final = timedelta(minutes=1)
+_FAL_PATIENCE: Final = 30.0  # seconds
 
 
 @dataclass(frozen=True)
@@ -40,7 +48,51 @@ def measure(scale: Scale) -> Iterator[Figure]:
     dispatch = [submitted_at[sample.prompt] - sample.answered_at for sample in samples]
     webhook = [sample.received_at - sample.finished_at for sample in samples]
     yield latency("dispatch_latency", dispatch, at_most=10)
-    yield latency("webhook_latency", webhook, at_most=15)
+    yield latency("webhook_latency", webhook, at_most=10)
+
+
+def callbacks(scale: Scale) -> Iterator[Figure]:
+    """fal's callback, from its first byte on the way to us -> the tenant's webhook received."""
+    with (
+        stacks.opened(worker=True, poll_shortest=_NO_POLL, poll_longest=_NO_POLL) as stack,
+        receivers.opened() as receiver,
+    ):
+        signer = Signer.kept_in(stack.folder / "sandbox")
+        waits = [_called_back(stack, signer, receiver, number) for number in range(scale.samples + _WARM_UP)]
+    yield latency("callback_latency", waits[_WARM_UP:], at_most=15)
+
+
+def _called_back(stack: Stack, signer: Signer, receiver: Receiver, number: int) -> float:
+    """Seconds from a callback's first byte to the webhook it caused."""
+    prompt = _SILENT.format(number=number).ljust(stacks.PROMPT_LENGTH, "x")
+    wanted = {"prompt": prompt, "image_url": stacks.IMAGE, "webhook_url": receiver.url}
+    _post(stack, json.dumps(wanted))
+    job = _completed(stack, prompt)
+    path = urllib.parse.urlsplit(job["webhook_url"]).path
+    message = {"request_id": job["request_id"], "status": "OK", "payload": {"video": {"url": "https://example.com/v"}}}
+    body = json.dumps(message).encode()
+    time.sleep(random.uniform(0, _PAUSE))  # noqa: S311  (lest samples keep step with beat)
+    connection = http.client.HTTPConnection("127.0.0.1", stack.port)
+    connection.connect()
+    called_at = time.time()
+    headers = signer.headers(job["request_id"], int(called_at), body)
+    connection.request("POST", path, body, {"content-type": "application/json", **headers})
+    answer = connection.getresponse()
+    assert (answer.status, answer.read()) == (200, b'{"status":"ok"}')
+    connection.close()
+    return receiver.next().received_at - called_at
+
+
+def _completed(stack: Stack, prompt: str) -> dict[str, str]:
+    """What the sandbox knows of a job, once it is over and the gateway knows its request id."""
+    give_up = time.monotonic() + _FAL_PATIENCE
+    while time.monotonic() < give_up:
+        for job in httpx.get(f"{stack.sandbox_url}/_sandbox/requests").json():
+            if job["prompt"] == prompt and job["status"] == "COMPLETED":
+                found: dict[str, str] = job
+                return found
+        time.sleep(0.01)
+    raise TimeoutError("the sandbox completed nothing")
 
 
 def _sample(stack: Stack, receiver: Receiver, number: int) -> Sample:

@@ -13,7 +13,20 @@ from typing import Final
 
 from rich.console import Console
 
-from tests.bench import dispatching, figures, in_flight, latency, machine, memory, scale, tenants, throughput, uploads
+from tests.bench import (
+    dispatching,
+    events,
+    figures,
+    in_flight,
+    latency,
+    machine,
+    memory,
+    scale,
+    tenants,
+    throughput,
+    uploads,
+    webhooks,
+)
 from tests.bench.figures import Figure
 from tests.bench.scale import Scale
 
@@ -31,9 +44,13 @@ MEASURES: Final[dict[str, Measure]] = {
     "dispatch_latency": latency.measure,
     "dispatch_decision": dispatching.measure,
     "webhook_latency": latency.measure,
+    "callback_latency": latency.callbacks,
     "bytes_per_queued": memory.per_queued,
     "idle_rss": memory.idle,
     "in_flight": in_flight.measure,
+    "webhooks": webhooks.throughput,
+    "webhook_isolation": webhooks.isolation,
+    "events": events.measure,
     "upload_rss": uploads.rss,
 }
 

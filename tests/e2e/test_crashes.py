@@ -32,7 +32,7 @@ def test_redis_dies_right_after_the_202(own_stack: Stack, own_tenant: TenantClie
 def test_twenty_jobs_survive_every_process_dying_once(
     own_stack: Stack, own_tenant: TenantClient, receiver: Receiver
 ) -> None:
-    prompts = [f"sandbox:no-video sandbox:seconds=2 survivor {n}" for n in range(20)]
+    prompts = [f"sandbox:no-video sandbox:seconds=4 survivor {n}" for n in range(20)]
     ids = [own_tenant.create(prompt, webhook_url=receiver.url)["id"] for prompt in prompts]
     own_tenant.wait_for(ids[0], lambda now: now["status"] == "in_progress")
     for victim in ("worker", "beat", "gateway"):

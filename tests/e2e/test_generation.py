@@ -62,12 +62,46 @@ def test_canceling_what_runs_is_decided_by_fal(tenant: TenantClient) -> None:
 
 
 def test_a_lost_answer_is_never_sent_again(tenant: TenantClient) -> None:
-    prompt = "sandbox:lost-answer sandbox:no-video paid once"
+    prompt = "sandbox:lost-answer sandbox:lost-webhook sandbox:no-video paid once"
     g = tenant.create(prompt)
     tenant.wait_for(g["id"], lambda now: now["status"] == "unconfirmed")
     time.sleep(2.5)  # two rounds of beat: whoever would send it again has had the chance
     assert tenant.read(g["id"])["status"] == "unconfirmed"
     assert len(tenant.submits(prompt)) == 1
+
+
+def test_a_lost_answer_heals_by_fals_callback(tenant: TenantClient, receiver: Receiver) -> None:
+    prompt = "sandbox:lost-answer sandbox:queue-seconds=0 sandbox:seconds=2 healed"
+    g = tenant.create(prompt, webhook_url=receiver.url)
+    tenant.wait_for(g["id"], lambda now: now["status"] == "unconfirmed")
+    ended = tenant.ended(g["id"])
+    assert (ended["status"], ended["error"]) == ("succeeded", None)
+    (submit,) = tenant.submits(prompt)
+    assert submit["request_id"] == ended["request_id"]
+    video = httpx.get(ended["output"]["video"]["url"]).raise_for_status().content
+    assert video[4:8] == b"ftyp"
+    (event,) = receiver.wait_for(lambda came: len(came) == 1)
+    assert event.verified(tenant.stack.webhook_secret)["data"] == ended
+
+
+def test_a_double_callback_ends_it_once(tenant: TenantClient, receiver: Receiver) -> None:
+    prompt = "sandbox:double-webhook sandbox:no-video sandbox:queue-seconds=0 sandbox:seconds=0.3 told twice"
+    g = tenant.ended(tenant.create(prompt, webhook_url=receiver.url)["id"])
+    after = tenant.ended(tenant.create(f"{prompt} and another", webhook_url=receiver.url)["id"])
+    receiver.wait_for(lambda came: len(came) >= 2)
+    told = [event.verified(tenant.stack.webhook_secret)["data"]["id"] for event in receiver.received]
+    assert sorted(told) == sorted([g["id"], after["id"]])
+
+
+def test_no_process_writes_a_callbacks_token(tenant: TenantClient) -> None:
+    prompt = "sandbox:no-video sandbox:queue-seconds=0 sandbox:seconds=0.1 no token in logs"
+    tenant.ended(tenant.create(prompt)["id"])
+    (submit,) = tenant.submits(prompt)
+    token = submit["webhook_url"].rpartition("/")[2]
+    assert len(token) == 32
+    written = {name: (tenant.stack.folder / f"{name}.log").read_text() for name in ("gateway", "worker", "beat")}
+    assert "/callbacks/fal/{generation_id}/{token}" in written["gateway"]
+    assert [name for name, text in written.items() if token in text] == []
 
 
 def test_a_busy_fal_is_asked_again_until_it_takes_it(tenant: TenantClient) -> None:

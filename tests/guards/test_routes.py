@@ -8,7 +8,12 @@ from fastapi import FastAPI
 
 from tests.conftest import client_of
 
-PUBLIC = {("GET", "/healthz"), ("GET", "/readyz"), ("GET", "/metrics")}
+PUBLIC = {
+    *(("GET", path) for path in ("/healthz", "/readyz", "/metrics")),
+    ("GET", "/.well-known/webhook-keys/{tenant_id}/{endpoint_id}"),  # public keys
+}
+#: Whoever calls these has no key and signs instead: without a signature they are as closed as the others.
+SIGNED = {("POST", "/callbacks/fal/{generation_id}/{token}")}
 #: Not in the document, and public: the document itself and its page.
 UNLISTED = {"/openapi.json", "/docs", "/docs/assets"}
 METHODS = {"get", "put", "post", "delete", "patch"}
@@ -33,6 +38,7 @@ async def test_every_route_needs_a_key_unless_it_is_on_the_list(app: FastAPI) ->
 
     assert {operation for operation, status in answers.items() if status != 401} == PUBLIC
     assert len(answers) > len(PUBLIC)
+    assert answers.keys() >= SIGNED
 
 
 async def test_a_wrong_key_opens_no_route(app: FastAPI) -> None:
@@ -71,6 +77,8 @@ def test_the_document_says_who_may_call(app: FastAPI) -> None:
     for (method, path), security in schemes.items():
         if (method, path) in PUBLIC:
             assert not security, path
+        elif (method, path) in SIGNED:
+            assert security == [{"falSignature": []}], path
         else:
             assert security == [{"adminToken": []} if path.startswith("/admin/") else {"apiKey": []}], path
 

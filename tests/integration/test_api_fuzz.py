@@ -3,6 +3,7 @@
 import asyncio
 import json
 import random
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any, TypeVar
 from urllib.parse import quote, urlencode
@@ -28,6 +29,7 @@ PIECES = [
     *("bytes=0-1", 'W/"x"', "queued", "<script>", "${jndi:ldap://x}", "'; DROP TABLE", "{{7*7}}", "\\", "&", "?", "#"),
 ]
 HEADERS = [
+    *("x-fal-webhook-request-id", "x-fal-webhook-user-id", "x-fal-webhook-timestamp", "x-fal-webhook-signature"),
     *("accept", "accept-encoding", "authorization", "content-type", "cookie", "expect", "forwarded", "host"),
     *("idempotency-key", "if-match", "if-none-match", "origin", "prefer", "range", "te", "upgrade", "x-forwarded-for"),
     *(
@@ -107,7 +109,7 @@ class Chaos:
         return [*(pair for pair in self.headers() if pair[0] != b"authorization"), (b"content-type", media)]
 
     def path(self, template: str) -> str:
-        for name in ("generation_id", "tenant_id"):
+        for name in re.findall(r"{(\w+)}", template):
             template = template.replace(f"{{{name}}}", self.segment())
         return template if self.happens(0.9) else template + self.segment()
 

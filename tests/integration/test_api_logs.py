@@ -29,7 +29,9 @@ IMAGE = "https://example.com/hush-image.png?signature=hush-signature"
 
 @pytest.fixture
 def settings(redis_url: str, sandbox_url: str) -> Settings:
-    return factories.sandbox_settings(redis_url, sandbox_url, log_level="INFO")
+    return factories.sandbox_settings(
+        redis_url, sandbox_url, log_level="INFO", public_url="http://127.0.0.1:9/hush-public-url"
+    )
 
 
 @pytest.fixture
@@ -109,9 +111,10 @@ async def test_nothing_private_is_ever_written(
         async with client_of(app, key, raises=False) as client:
             assert (await client.post("/v1/generations", json=body)).status_code == 500
 
-    written = stderr.getvalue().decode()
     stored = await app.state.runtime.tenants.get(tenant.id)
     kept = await app.state.runtime.generation_store.load(created["id"])
+    told = await call_back(app, f"/callbacks/fal/{kept.id}/{kept.callback_token}", monkeypatch)
+    written = stderr.getvalue().decode()
     assert uploaded.status_code == 201
     assert "hush" not in written
     for secret in (
@@ -128,6 +131,7 @@ async def test_nothing_private_is_ever_written(
         uploaded.json()["url"],
     ):
         assert secret not in written
+    assert kept.callback_token not in told
     events = {line["event"] for line in lines(stderr)}
     assert {"request", "generation moved", "submitted", "unhandled error"} <= events, "all of it was written about"
 
@@ -140,6 +144,23 @@ async def work_off(app: FastAPI) -> None:
         async with asyncio.timeout(10):
             while runtime.drains[drain].busy:
                 await asyncio.wait(set(runtime.drains[drain]._running))
+
+
+async def call_back(app: FastAPI, path: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Whatever may happen to a callback, and all that is answered and shown of it."""
+    async with client_of(app, raises=False) as fal:
+        answers = [
+            await fal.post(path, content=b"{}"),
+            await fal.get(path),
+            await fal.post(f"{path}/more"),
+            await fal.post(path, content=b"x" * 70_000),
+        ]
+        with monkeypatch.context() as patch:
+            patch.setattr(app.state.runtime.callbacks._verifier, "verify", _broken)
+            answers.append(await fal.post(path, content=b"{}"))
+        answers.append(await fal.get("/metrics"))
+    assert [answer.status_code for answer in answers] == [401, 405, 404, 413, 500, 200]
+    return "".join(answer.text + str(answer.headers) for answer in answers)
 
 
 def _broken(*_: object) -> None:

@@ -247,6 +247,7 @@ async def test_the_scheme_is_told_by_its_letters_alone(api: httpx.AsyncClient, s
 SCOPES = [
     ("GET", "/v1/generations", Scope.READ),
     ("GET", "/v1/generations/x", Scope.READ),
+    ("GET", "/v1/generations/x/events", Scope.READ),
     ("POST", "/v1/generations", Scope.GENERATE),
     ("POST", "/v1/generations/x/cancel", Scope.GENERATE),
     ("POST", "/v1/uploads", Scope.GENERATE),
@@ -264,6 +265,17 @@ async def test_403_a_key_may_only_do_what_its_scopes_say(
     assert (await only.request(method, path)).status_code not in (401, 403)
 
 
+@pytest.mark.parametrize(
+    "accept", ["application/json", "text/html, image/*", "text/event-stream;q=0", "*/*; Q=0.000", ""]
+)
+async def test_406_an_event_stream_is_all_there_is(api: httpx.AsyncClient, accept: str) -> None:
+    created = (await api.post("/v1/generations", json=create_body())).json()
+
+    answer = await api.get(f"/v1/generations/{created['id']}/events", headers={"accept": accept})
+
+    assert "text/event-stream" in problem(answer, 406, "not_acceptable")["detail"]
+
+
 # --- what is not there ------------------------------------------------------------------------------------------------
 
 
@@ -272,9 +284,13 @@ async def test_404_what_belongs_to_another_tenant_looks_like_nothing(
 ) -> None:
     """Every route of tenants that names something: one with a parameter this table lacks fails here, on purpose."""
     theirs = create_body(end_user_id="their-customer")
+    endpoint = (await stranger.post("/v1/webhook-endpoints", json={"url": "http://127.0.0.1:9000/"})).json()
+    delivery = (await stranger.post(f"/v1/webhook-endpoints/{endpoint['id']}/test")).json()
     names = {
         "generation_id": ((await stranger.post("/v1/generations", json=theirs)).json()["id"], ids.new("gen", NOW), "x"),
         "end_user_id": ("their-customer", "nobodys-customer", "x"),
+        "endpoint_id": (endpoint["id"], ids.new("whe", NOW), "x"),
+        "delivery_id": (delivery["id"], ids.new("msg", NOW), "x"),
     }
     for path, item in app.openapi()["paths"].items():
         parameters = re.findall(r"{(\w+)}", path) if path.startswith("/v1/") else []
@@ -290,6 +306,7 @@ async def test_404_what_belongs_to_another_tenant_looks_like_nothing(
     mine = await stranger.get("/v1/generations", params={"end_user_id": "their-customer"})
     assert [g["status"] for g in mine.json()["data"]] == ["queued"], "and nothing happened to it"
     assert (await stranger.get("/v1/end-users/their-customer")).json()["blocked_at"] is None
+    assert (await stranger.get(f"/v1/webhook-endpoints/{endpoint['id']}")).json()["enabled"]
 
 
 TRICKS = [

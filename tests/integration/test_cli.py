@@ -227,3 +227,48 @@ def test_a_setting_of_the_wrong_form_is_named(run: Run, monkeypatch: pytest.Monk
 def test_a_redis_that_is_away_is_told(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GATEWAY_REDIS_URL", "redis://127.0.0.1:9/0")
     assert "store" in told(run("tenants", "list", exits=1))
+
+
+# --- submits in doubt -------------------------------------------------------------------------------------------------
+
+
+def lost(within: Within, tenant_id: str) -> str:
+    """The id of a generation that was sent, nobody knows with what outcome."""
+    name = queued(within, tenant_id)
+
+    async def lose(runtime: Runtime) -> None:
+        await runtime.generations._moves.apply(name, lambda g: g.submitting(factories.NOW))
+        await runtime.generations._moves.apply(name, lambda g: g.unconfirmed())
+
+    within(lose)
+    return name
+
+
+def test_what_is_in_doubt_is_listed_and_resolved(run: Run, tenant_id: str, within: Within) -> None:
+    names = [lost(within, tenant_id) for _ in range(2)]
+    assert {line["id"] for line in lines(run("unconfirmed"))} == set(names)
+    never = answer(run("resolve", names[0], "--never-happened", "--reason", "not in the dashboard"))
+    assert (never["status"], never["error"]["code"]) == ("failed", "submission_unconfirmed")
+    found = ("--request-id", "request-1", "--reason", "by its prompt")
+    assert "unchecked" in told(run("resolve", names[1], *found, exits=1)), "fal is nowhere"
+    adopted = answer(run("resolve", names[1], *found, "--unchecked"))
+    assert (adopted["status"], adopted["request_id"], adopted["tenant_id"]) == ("submitted", "request-1", tenant_id)
+    assert lines(run("unconfirmed")) == []
+    assert "submitted" in told(run("resolve", names[1], *found, "--unchecked", exits=1))
+    assert answer(run("audit", "--json"))["clean"] is True
+
+
+@pytest.mark.parametrize(
+    ("words", "exits", "message"),
+    [
+        (("--never-happened", "--reason", "x"), 1, "no such generation"),
+        (("--reason", "x"), 2, "either request_id or never_happened"),
+        (("--never-happened", "--request-id", "r", "--reason", "x"), 2, "either request_id or never_happened"),
+        (("--never-happened", "--unchecked", "--reason", "x"), 2, "goes with request_id"),
+        (("--request-id", "../x", "--reason", "x"), 2, "/request_id: "),
+        (("--never-happened", "--reason", " "), 2, "/reason: "),
+        (("--never-happened",), 2, "--reason"),
+    ],
+)
+def test_a_resolution_that_is_none(run: Run, words: tuple[str, ...], exits: int, message: str) -> None:
+    assert message in told(run("resolve", "gen_" + "0" * 26, *words, exits=exits))

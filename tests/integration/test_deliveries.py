@@ -13,8 +13,8 @@ from service.domain.webhook import Delivery, DeliveryStatus
 from service.runtime import Runtime
 from service.settings import Settings
 from service.store import keys
-from service.store.deliveries import DeliveryStore
-from service.usecases.moves import deliveries_of
+from service.store.deliveries import Caps, DeliveryStore
+from service.usecases.fanout import deliveries_of
 from tests import factories
 from tests.factories import Clock
 from tests.receiver import Receiver
@@ -121,6 +121,36 @@ async def test_after_the_last_attempt_it_is_dead(
     assert await runtime.redis.execute("PTTL", keys.delivery(delivery_id)) > 0
 
 
+@pytest.mark.parametrize(
+    ("status", "header", "least", "most"),
+    [
+        (503, "7200", timedelta(hours=2), timedelta(hours=2)),
+        (429, "7200", timedelta(hours=2), timedelta(hours=2)),
+        (503, "1", timedelta(seconds=4), timedelta(seconds=6)),
+        (503, "8640000", timedelta(hours=10), timedelta(hours=10)),
+        (503, "soon", timedelta(seconds=4), timedelta(seconds=6)),
+        (500, "7200", timedelta(seconds=4), timedelta(seconds=6)),
+    ],
+)
+async def test_a_receiver_may_ask_for_a_pause_within_reason(
+    runtime: Runtime,
+    clock: Clock,
+    owner: Tenant,
+    receiver: Receiver,
+    status: int,
+    header: str,
+    least: timedelta,
+    most: timedelta,
+) -> None:
+    """Never sooner than the schedule, never later than its longest wait."""
+    receiver.answers[:], receiver.headers = [status], {"retry-after": header}
+    delivery_id = await sent(runtime, owner, clock, receiver.url)
+    await drained(runtime)
+    waits = (await stored(runtime, delivery_id)).next_attempt_at
+    assert waits is not None
+    assert least <= waits - clock() <= most
+
+
 async def test_410_ends_it(runtime: Runtime, clock: Clock, owner: Tenant, receiver: Receiver) -> None:
     receiver.answers[:] = [410]
     delivery_id = await sent(runtime, owner, clock, receiver.url)
@@ -144,7 +174,7 @@ async def test_a_dead_workers_delivery_is_attempted_after_its_lease(
 ) -> None:
     await sent(runtime, owner, clock, receiver.url)
     lease = settings.webhook_timeout + timedelta(seconds=30)
-    claim = await runtime.due.claim(Drain.DELIVER, now=clock(), most=5, lease=lease)
+    claim = await DeliveryStore(runtime.redis).claim(now=clock(), most=5, lease=lease, caps=Caps())
     assert len(claim.taken) == 1  # and then it died
     await drained(runtime)
     assert receiver.received == []

@@ -62,6 +62,26 @@ async def test_closing_waits_for_what_runs_and_takes_nothing_new() -> None:
     assert len(work.waiting) == 2
 
 
+async def test_closing_lets_a_claim_under_way_come_to_its_end() -> None:
+    """What was claimed meanwhile is begun with everything still open, and awaited."""
+    work, let_go = Work(2), asyncio.Event()
+    work.go.set()
+
+    async def slow_claim(most: int) -> Claim:
+        await let_go.wait()
+        return await work.claim(most)
+
+    runner = DrainRunner(Drain.DISPATCH, slow_claim, work.work, capacity=3)
+    claiming = asyncio.create_task(runner.run())
+    await asyncio.sleep(0)
+    closing = asyncio.create_task(runner.close(grace=5))
+    await asyncio.sleep(0)
+    assert not closing.done()
+    let_go.set()
+    await asyncio.gather(claiming, closing)
+    assert (runner.busy, work.done) == (0, ["gen_0", "gen_1"])
+
+
 async def test_what_outlasts_the_grace_is_cut_off() -> None:
     work = Work(2)
     runner = DrainRunner(Drain.POLL, work.claim, work.work, capacity=3)

@@ -9,12 +9,15 @@ from datetime import timedelta
 
 import pytest
 
+from service.domain import ids
+from service.domain.callback import Callback
 from service.domain.drain import Drain
 from service.domain.generation import Due, Generation, Status
 from service.domain.money import day
 from service.domain.webhook import DeliveryStatus
 from service.settings import Settings
 from service.store import keys
+from service.store.callbacks import CallbackStore
 from service.store.creation import Bound, Created
 from service.store.deliveries import DeliveryStore
 from service.store.due import DueStore
@@ -116,7 +119,8 @@ async def test_finish_lets_one_end_win_and_writes_its_deliveries_once(racers: li
     )
     assert Counter(m.won for m in moves) == {True: 1, False: RACERS - 1}
     won = next(event for event, move in zip(events, moves, strict=True) if move.won)
-    assert await racers[0].execute("ZRANGE", keys.due(Drain.DELIVER), 0, -1) == [won.id.encode()]
+    assert await racers[0].execute("ZRANGE", keys.due(Drain.DELIVER), 0, -1) == [won.lane.encode()]
+    assert await racers[0].execute("ZRANGE", keys.lane(won.lane), 0, -1) == [won.id.encode()]
     assert await racers[0].execute("SCARD", keys.SLOTS) == 0
     assert await _score(racers[0], Drain.POLL, g.id) is None
     assert await DeliveryStore(racers[0]).load(won.id) == won
@@ -205,15 +209,15 @@ async def test_attempt_is_written_by_one_worker(racers: list[Redis]) -> None:
     ]
     won = await asyncio.gather(
         *(
-            DeliveryStore(redis).save_attempt(d, retention=timedelta(days=1))
+            DeliveryStore(redis).save_attempt(d, now=NOW, retention=timedelta(days=1))
             for redis, d in zip(racers, after, strict=True)
         )
     )
-    assert Counter(won) == {True: 1, False: RACERS - 1}
+    assert Counter(written.won for written in won) == {True: 1, False: RACERS - 1}
     stored = await store.load(delivery.id)
     assert stored is not None
     assert len(stored.attempts) == 1
-    waits = await _score(racers[0], Drain.DELIVER, delivery.id)
+    waits = await racers[0].execute("ZSCORE", keys.lane(delivery.lane), delivery.id)
     assert (waits is not None) == (stored.status is DeliveryStatus.PENDING)
 
 
@@ -227,6 +231,120 @@ async def test_purge_forgets_everything_or_nothing(racers: list[Redis]) -> None:
     left = {name.decode() for name in await racers[0].execute("KEYS", "*")}
     sums = (f"{keys.TAG}money:", f"{keys.TAG}usage:", keys.LEDGER, f"{keys.TAG}nudged:", keys.FAIR)
     assert {name for name in left if not name.startswith(sums)} == {keys.end_user(g.tenant_id, g.end_user)}
+
+
+async def _at_fal(redis: Redis) -> Generation:
+    store = GenerationStore(redis)
+    g = await _stored(redis, factories.generation())
+    return (await store.save(g.submitting(NOW), Due(sweep=NOW))).generation
+
+
+async def test_callback_is_accepted_once(racers: list[Redis]) -> None:
+    g = await _at_fal(racers[0])
+    came = await asyncio.gather(
+        *(CallbackStore(redis).receive(g.id, g.callback_token, Callback("request-1"), now=NOW) for redis in racers)
+    )
+    assert Counter(one.reception for one in came) == {"accepted": 1, "duplicate": RACERS - 1}
+    assert [one.nudges for one in came if one.nudges] == [(Drain.POLL,)]
+    assert await _score(racers[0], Drain.POLL, g.id) == ids.milliseconds(NOW)
+    assert await CallbackStore(racers[0]).load(g.id) == (g, Callback("request-1"))
+
+
+async def test_callbacks_and_an_end_leave_no_poll_behind(racers: list[Redis]) -> None:
+    """Whichever comes first: an ended generation has neither a callback to look at nor a poll to wait for."""
+    for _ in range(10):
+        g = await _at_fal(racers[0])
+        middle = RACERS // 2
+
+        async def end(redis: Redis, g: Generation = g) -> str:
+            await GenerationStore(redis).finish(g.failed(factories.failure(), 0, NOW), Due(sweep=NOW), [], now=NOW)
+            return "end"
+
+        async def callback(redis: Redis, n: int, g: Generation = g) -> str:
+            said = Callback(f"request-{n % 3}")
+            return (await CallbackStore(redis).receive(g.id, g.callback_token, said, now=NOW)).reception
+
+        came = await asyncio.gather(
+            *(end(redis) if n == middle else callback(redis, n) for n, redis in enumerate(racers))
+        )
+        assert set(came) <= {"accepted", "duplicate", "ended", "end"}
+        assert await racers[0].execute("HEXISTS", keys.generation(g.id), "c") == 0
+        assert await _score(racers[0], Drain.POLL, g.id) is None
+
+
+async def test_callback_with_a_wrong_token_is_nobodys(racers: list[Redis]) -> None:
+    g = await _at_fal(racers[0])
+    tokens = [g.callback_token[:n] for n in range(RACERS)]
+    came = await asyncio.gather(
+        *(
+            CallbackStore(redis).receive(g.id, token, Callback("request-1"), now=NOW)
+            for redis, token in zip(racers, tokens, strict=True)
+        )
+    )
+    assert {one.reception for one in came} == {"unknown"}
+    assert await CallbackStore(racers[0]).load(g.id) == (g, None)
+
+
+async def test_a_tenants_text_is_never_taken_for_the_token(redis: Redis) -> None:
+    g = await _stored(redis, factories.generation(metadata={"callback_token": "guess"}))
+    received = await CallbackStore(redis).receive(g.id, "guess", Callback("request-1"), now=NOW)
+    assert received.reception == "unknown"
+
+
+async def test_postpone_waits_for_callbacks_and_makes_no_entry(redis: Redis) -> None:
+    store, later = GenerationStore(redis), NOW + LEASE
+    g = await _at_fal(redis)
+    await store.postpone_poll(g.id, later)
+    assert await _score(redis, Drain.POLL, g.id) is None
+    await CallbackStore(redis).receive(g.id, g.callback_token, Callback("request-1"), now=NOW)
+    await store.postpone_poll(g.id, later)
+    assert await _score(redis, Drain.POLL, g.id) == ids.milliseconds(NOW)
+    await CallbackStore(redis).forget(g.id)
+    await store.postpone_poll(g.id, later)
+    assert await _score(redis, Drain.POLL, g.id) == ids.milliseconds(later)
+
+
+async def test_save_leaves_the_poll_of_a_callback_as_it_is(redis: Redis) -> None:
+    for after, due in ((Generation.unconfirmed, Due(sweep=NOW)), (_submitted, Due(poll=NOW + LEASE, sweep=NOW))):
+        g = await _at_fal(redis)
+        await CallbackStore(redis).receive(g.id, g.callback_token, Callback("request-1"), now=NOW)
+        assert (await GenerationStore(redis).save(after(g), due)).won
+        assert await _score(redis, Drain.POLL, g.id) == ids.milliseconds(NOW)
+
+
+def _submitted(g: Generation) -> Generation:
+    return g.submitted("request-1")
+
+
+async def test_put_off_changes_nothing_that_was_moved_since(racers: list[Redis]) -> None:
+    stores = [GenerationStore(redis) for redis in racers]
+    g = await _stored(racers[0], factories.generation())
+    moved, _ = await asyncio.gather(
+        stores[0].save(g.submitting(NOW), Due(sweep=NOW + LEASE)),
+        asyncio.gather(*(store.put_off_sweep(g, NOW + timedelta(hours=n)) for n, store in enumerate(stores[1:], 1))),
+    )
+    assert moved.won
+    in_a_lease = (NOW + LEASE).timestamp() * 1000
+    assert await _score(racers[0], Drain.SWEEP, g.id) == in_a_lease
+    await stores[0].put_off_sweep(moved.generation, NOW)
+    assert await _score(racers[0], Drain.SWEEP, g.id) == NOW.timestamp() * 1000
+    await racers[0].execute("ZREM", keys.due(Drain.SWEEP), g.id)
+    await stores[0].put_off_sweep(moved.generation, NOW)
+    assert await _score(racers[0], Drain.SWEEP, g.id) is None
+
+
+@pytest.mark.parametrize("request_id", [None, "request-1"])
+async def test_finish_remembers_what_fal_may_still_bill(redis: Redis, request_id: str | None) -> None:
+    store = GenerationStore(redis)
+    g = await _stored(redis, factories.generation())
+    g = (await store.save(g.submitting(NOW), Due(sweep=NOW))).generation
+    g = (await store.save(g.unconfirmed(), Due(sweep=NOW))).generation
+    if request_id is not None:
+        g = (await store.save(g.submitted(request_id), Due(sweep=NOW))).generation
+    assert (await store.finish(g.failed(factories.failure(), 0, NOW), Due(sweep=NOW), [], now=NOW)).won
+    given_up = [g.id.encode()] if request_id is None else []
+    assert await redis.execute("ZRANGE", keys.GIVEN_UP, 0, -1) == given_up
+    assert await redis.execute("ZCARD", keys.UNCONFIRMED) == 0
 
 
 async def test_insert_makes_one_record(racers: list[Redis]) -> None:

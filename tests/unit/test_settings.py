@@ -3,6 +3,7 @@
 from datetime import timedelta
 from decimal import Decimal
 from ipaddress import ip_network
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,10 +18,14 @@ REQUIRED = {"GATEWAY_FAL_KEY": "id:secret", "GATEWAY_SECRET_KEY": "k" * 32}
 EVERYTHING: dict[str, Any] = {
     "redis_url": "redis://:hush-redis@10.0.0.1:6379/3",
     "redis_timeout": 2.5,
+    "redis_ca_file": Path("/etc/ssl/redis.pem"),
+    "redis_wait_replicas": 1,
     "broker_url": "amqp://user:hush-broker@10.0.0.2//",
     "fal_key": SecretStr("hush-fal:hush-fal"),
     "fal_queue_url": "http://127.0.0.1:9/queue",
     "fal_rest_url": "http://127.0.0.1:9/rest",
+    "fal_api_url": "http://127.0.0.1:9/api",
+    "fal_admin_key": SecretStr("hush-fal-admin:hush-fal-admin"),
     "fal_model": "bytedance/seedance-2.0/fast/image-to-video",
     "fal_timeout": timedelta(seconds=7, milliseconds=500),
     "public_url": "https://gateway.example.com",
@@ -51,13 +56,22 @@ EVERYTHING: dict[str, Any] = {
     "queue_expiry": timedelta(hours=1),
     "upstream_deadline": timedelta(hours=3),
     "unconfirmed_deadline": timedelta(days=2),
+    "reconcile_every": timedelta(seconds=90),
     "poll_shortest": timedelta(milliseconds=50),
     "poll_longest": timedelta(seconds=20),
     "polls_per_second": 12.5,
     "webhook_schedule": (timedelta(0), timedelta(milliseconds=1500), timedelta(days=1)),
     "webhook_timeout": timedelta(seconds=4),
     "webhook_concurrency": 5,
+    "webhook_receiver_concurrency": 7,
+    "webhook_tenant_concurrency": 9,
+    "webhook_failing_concurrency": 2,
+    "webhook_disable_after": timedelta(days=3),
+    "webhook_allowed_hosts": ("receiver.internal", "corp.example"),
     "webhook_allowed_networks": (ip_network("10.0.0.0/8"), ip_network("fd00::/8")),
+    "event_streams": 7,
+    "event_heartbeat": timedelta(seconds=5),
+    "event_stream_longest": timedelta(minutes=5),
     "retention": timedelta(days=3),
     "shutdown_grace": timedelta(0),
     "metrics_port": 9100,
@@ -113,9 +127,35 @@ def test_every_single_setting_survives_the_way_to_another_process(monkeypatch: p
     assert getattr(Settings(), name) == EVERYTHING[name]
 
 
+@pytest.mark.parametrize(
+    "url", ["rediss://a:1/0", "unix:///run/redis.sock", "sentinel://:w@a:1,b:2/main/0", "sentinels://a/main"]
+)
+def test_a_redis_is_named_in_several_ways(environment: pytest.MonkeyPatch, url: str) -> None:
+    environment.setenv("GATEWAY_REDIS_URL", url)
+    assert Settings().redis_url == url
+
+
+@pytest.mark.parametrize("name", ["GATEWAY_REDIS_URL", "GATEWAY_BROKER_URL"])
+@pytest.mark.parametrize("url", ["sentinel://:hush-word@a:1", "sentinels://:hush-word@a:x/main"])
+def test_a_url_that_says_too_little_is_refused_without_quoting_it(
+    environment: pytest.MonkeyPatch, name: str, url: str
+) -> None:
+    environment.setenv(name, url)
+    with pytest.raises(ValidationError) as raised:
+        Settings()
+    assert "hush-word" not in str(raised.value)
+
+
+def test_another_kind_of_store_is_refused(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("GATEWAY_REDIS_URL", "amqp://:hush-word@a")
+    with pytest.raises(ValidationError, match="must begin with one of redis://"):
+        Settings()
+
+
 def test_what_was_not_set_is_not_passed_on() -> None:
     assert set(factories.settings("redis://127.0.0.1:1/0").environment()) == {
         "GATEWAY_ADMIN_TOKEN",
+        "GATEWAY_FAL_API_URL",
         "GATEWAY_FAL_KEY",
         "GATEWAY_FAL_QUEUE_URL",
         "GATEWAY_FAL_REST_URL",
@@ -153,6 +193,8 @@ def test_several_secret_keys_are_told_apart() -> None:
 
 WRONG = [
     ("GATEWAY_FAL_KEY", ""),
+    ("GATEWAY_FAL_ADMIN_KEY", ""),
+    ("GATEWAY_RECONCILE_EVERY", "0"),
     ("GATEWAY_FAL_QUEUE_URL", "queue.fal.run"),
     ("GATEWAY_FAL_QUEUE_URL", "ftp://queue.fal.run"),
     ("GATEWAY_FAL_MODEL", "../../etc/passwd"),

@@ -26,7 +26,7 @@ async def strike(fal: Fal, **faults: Any) -> None:
 
 
 async def test_the_oracle_knows_every_accepted_submit(fal: Fal, receiver: Receiver) -> None:
-    prompt = 'sandbox:no-video sandbox:seconds=0.2 "quoted" \u00fc'
+    prompt = 'sandbox:no-video sandbox:seconds=1 "quoted" \u00fc'
     request_id = await fal.submit(prompt, end_user_id="u-1", webhook=receiver.url)
     (early,) = await fal.records(prompt)
     await fal.finish(request_id)

@@ -12,7 +12,14 @@ from hypothesis import strategies as st
 
 from service.domain.generation import ErrorCode, Failure, LogLine, Output, Status, Video
 from service.domain.price import Rates
-from service.fal.messages import MODEL_ERRORS, cancel_outcome, result_outcome, status_outcome, submit_outcome
+from service.fal.messages import (
+    MODEL_ERRORS,
+    cancel_outcome,
+    is_unknown,
+    result_outcome,
+    status_outcome,
+    submit_outcome,
+)
 from service.fal.outcomes import (
     Accepted,
     Canceled,
@@ -194,6 +201,23 @@ STATUSES: list[tuple[Wire, StatusOutcome]] = [
 @pytest.mark.parametrize(("answer", "outcome"), STATUSES, ids=repr)
 def test_status(answer: Wire, outcome: StatusOutcome) -> None:
     assert status_outcome(answer) == outcome
+
+
+@pytest.mark.parametrize(
+    ("answer", "unknown"),
+    [
+        (wire(404, {"status": "NOT_FOUND"}), True),
+        (wire(404, {"detail": "Path /x not found"}), False),
+        (wire(404, HTML), False),
+        (wire(200, {"status": "NOT_FOUND"}), False),
+        (wire(403, LOCKED), False),
+        (wire(202, {"status": "IN_QUEUE"}), False),
+        (NoReply(sent=True, reason="ReadTimeout"), False),
+    ],
+    ids=repr,
+)
+def test_a_request_that_fal_definitely_does_not_have(answer: Wire, unknown: bool) -> None:
+    assert is_unknown(answer) is unknown
 
 
 # --- result: success --------------------------------------------------------------------------------------------------
@@ -602,3 +626,16 @@ def test_whatever_a_log_says_can_be_written_down(logs: Any) -> None:
 
 def test_numbers_that_json_lacks_are_nothing() -> None:
     assert reply(200, {}, b'{"seed": NaN, "a": [Infinity, -Infinity]}').body == {"seed": None, "a": [None, None]}
+
+
+@pytest.mark.parametrize("depth", [50, 62, 63, 64, 100, 150, 300, 900])
+def test_an_answer_of_any_depth_can_be_written_down_or_is_none(depth: int) -> None:
+    """Or the generation would be polled, and fail to be saved, for ever."""
+    answer = reply(422, {}, b'{"detail":' + b"[" * depth + b"]" * depth + b"}")
+
+    outcome = result_outcome(answer)
+
+    assert isinstance(outcome, Failed) == (depth < 64)
+    if isinstance(outcome, Failed):
+        g = factories.in_status(Status.IN_PROGRESS).failed(outcome.failure, 0, NOW)
+        assert load(dump(g)) == g

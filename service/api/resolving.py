@@ -1,0 +1,147 @@
+"""``/admin/v1``: any tenant's generation, those whose submit is in doubt, and an operator's word on one of them."""
+
+from typing import Annotated, Final, Literal, Self
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, model_validator
+from pydantic_core import PydanticCustomError
+from typing_extensions import TypedDict
+
+from service.api.admin import operator
+from service.api.answers import json_response
+from service.api.dependencies import json_body, runtime
+from service.api.schemas import body_of, problems
+from service.domain.billing import REQUEST_ID
+from service.domain.generation import Generation
+from service.domain.price import usd
+from service.domain.request import parse
+from service.domain.view import GenerationView, public, rfc3339
+from service.runtime import Runtime
+from service.usecases.resolving import Unconfirmed
+
+router = APIRouter(prefix="/admin/v1", tags=["admin"], dependencies=[Depends(operator)])
+
+
+class Resolution(BaseModel):
+    """Either ``request_id``, or ``never_happened``."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    request_id: Annotated[
+        str | None, Field(pattern=f"^{REQUEST_ID}$", description="fal's: this is its request. It is followed again.")
+    ] = None
+    never_happened: Annotated[
+        Literal[True] | None, Field(description="fal never took it: it fails at no cost, and the hold is released.")
+    ] = None
+    unchecked: Annotated[bool, Field(description="Adopt the request id although fal cannot be asked about it.")] = False
+    reason: Annotated[
+        str,
+        StringConstraints(min_length=1, max_length=500, strip_whitespace=True),
+        Field(description="Why; it goes into the ledger."),
+    ]
+
+    @model_validator(mode="after")
+    def _says_one_thing(self) -> Self:
+        if (self.request_id is None) == (self.never_happened is None):
+            raise PydanticCustomError("one_of", "must have either request_id or never_happened")
+        if self.unchecked and self.request_id is None:
+            raise PydanticCustomError("one_of", "unchecked goes with request_id")
+        return self
+
+
+class OperatorsGenerationView(GenerationView):
+    """What its tenant sees, and what only operators need."""
+
+    tenant_id: str
+    version: int
+    confirmed_at: str | None
+    submits_refused: int
+    polls_troubled: int
+    erased: bool
+
+
+class UnconfirmedView(TypedDict):
+    """``since``: when it was sent. ``deadline``: when it fails by itself."""
+
+    id: str
+    object: Literal["unconfirmed"]
+    tenant_id: str
+    since: str
+    deadline: str
+    estimated_cost: str
+    cancel_requested_at: str | None
+
+
+class UnconfirmedList(TypedDict):
+    """``count``: how many there are in all."""
+
+    object: Literal["list"]
+    data: list[UnconfirmedView]
+    count: int
+
+
+RESOLUTION: Final = TypeAdapter(Resolution)
+MOST_LISTED: Final = 1000
+
+
+@router.get(
+    "/generations/{generation_id}",
+    summary="Read any tenant's generation",
+    responses={200: {"model": OperatorsGenerationView}, **problems(401, 404, 503)},
+)
+async def read(request: Request, generation_id: str) -> Response:
+    return json_response(operators_view(await runtime(request).resolving.get(generation_id)))
+
+
+@router.post(
+    "/generations/{generation_id}/resolve",
+    summary="Say what became of an unconfirmed submit",
+    description="Adopts fal's request id, or declares that fal never took it. The reason goes into the ledger.",
+    responses={200: {"model": OperatorsGenerationView}, **problems(400, 401, 404, 409, 413, 415, 422, 503)},
+    openapi_extra=body_of(Resolution),
+)
+async def resolve(request: Request, generation_id: str) -> Response:
+    wanted = parse(RESOLUTION, await json_body(request))
+    return json_response(operators_view(await resolved(runtime(request), generation_id, wanted)))
+
+
+@router.get(
+    "/unconfirmed",
+    summary="Generations whose submit has an unknown outcome, the oldest first",
+    responses={200: {"model": UnconfirmedList}, **problems(401, 422, 503)},
+)
+async def list_unconfirmed(request: Request, limit: Annotated[int, Query(ge=1, le=MOST_LISTED)] = 100) -> Response:
+    found, count = await runtime(request).resolving.unconfirmed(limit=limit)
+    answer: UnconfirmedList = {"object": "list", "data": [unconfirmed_view(one) for one in found], "count": count}
+    return json_response(answer)
+
+
+async def resolved(gateway: Runtime, generation_id: str, wanted: Resolution) -> Generation:
+    if wanted.request_id is None:
+        return await gateway.resolving.dismiss(generation_id, wanted.reason)
+    return await gateway.resolving.adopt(generation_id, wanted.request_id, wanted.reason, unchecked=wanted.unchecked)
+
+
+def operators_view(g: Generation) -> OperatorsGenerationView:
+    return {
+        **public(g),
+        "tenant_id": g.tenant_id,
+        "version": g.version,
+        "confirmed_at": None if g.confirmed_at is None else rfc3339(g.confirmed_at),
+        "submits_refused": g.submits_refused,
+        "polls_troubled": g.polls_troubled,
+        "erased": g.erased,
+    }
+
+
+def unconfirmed_view(one: Unconfirmed) -> UnconfirmedView:
+    g = one.generation
+    return {
+        "id": g.id,
+        "object": "unconfirmed",
+        "tenant_id": g.tenant_id,
+        "since": rfc3339(one.since),
+        "deadline": rfc3339(one.deadline),
+        "estimated_cost": usd(g.estimated_cost),
+        "cancel_requested_at": None if g.cancel_requested_at is None else rfc3339(g.cancel_requested_at),
+    }

@@ -1,0 +1,40 @@
+"""``doctor``: its lines, for people or as JSON."""
+
+from dataclasses import asdict
+from typing import Final
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from service.cli.operators import show, with_runtime
+from service.usecases.doctor import Finding, Verdict
+
+_COLOURS: Final = {Verdict.OK: "green", Verdict.WARN: "yellow", Verdict.FAIL: "red"}
+
+
+def doctor(*, as_json: bool) -> None:
+    """Exit 1 where anything fails; what is only to be known exits 0."""
+    findings = with_runtime(lambda runtime: runtime.doctor.run())
+    healthy = all(finding.verdict is not Verdict.FAIL for finding in findings)
+    if as_json:
+        show({"healthy": healthy, "findings": [asdict(finding) for finding in findings]})
+    else:
+        _tell(findings)
+    if not healthy:
+        raise typer.Exit(1)
+
+
+def _tell(findings: list[Finding]) -> None:
+    table = Table(box=None, pad_edge=False)
+    for head in ("", "check", "found", "what to do"):
+        table.add_column(head, overflow="fold")
+    for finding in findings:
+        colour = _COLOURS[finding.verdict]
+        table.add_row(f"[{colour}]{finding.verdict}[/]", finding.check, _plain(finding.told), _plain(finding.remedy))
+    Console().print(table)
+
+
+def _plain(text: str) -> str:
+    """Square brackets would be read as markup."""
+    return text.replace("[", "\\[")

@@ -1,0 +1,146 @@
+"""fal's platform API: what was billed, read with the admin key. All of a time range, or nothing."""
+
+import asyncio
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+from typing import Any, Final, Self
+
+import aiohttp
+
+from service import metrics
+from service.domain.billing import REQUEST_ID, BillingEvent
+from service.domain.view import rfc3339
+from service.errors import UpstreamUnavailable
+from service.fal.wire import reply
+
+#: fal allows 10,000 entries a page.
+_PAGE: Final = 2_000
+#: Past these it is no answer of ours to wait for: entries of some 100,000 videos, and 2 kB for each.
+_MOST_PAGES: Final = 50
+_MOST_BYTES: Final = 4_000_000
+_NUMBER_LENGTH: Final = 40
+
+
+class FalBilling:
+    """``GET /models/billing-events``, page by page."""
+
+    def __init__(self, *, api_url: str, key: str, endpoint_id: str, timeout: float, patience: float = 45.0) -> None:
+        self._url = f"{api_url}/models/billing-events"
+        self._headers = {"authorization": f"Key {key}", "accept": "application/json", "user-agent": "seedance-gateway"}
+        self.endpoint_id = endpoint_id
+        self._timeout = timeout
+        self._patience = patience
+
+    async def __aenter__(self) -> Self:
+        self._http = aiohttp.ClientSession(
+            headers=self._headers,
+            timeout=aiohttp.ClientTimeout(total=self._timeout),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            trust_env=False,
+        )
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._http.close()
+
+    async def events(self, *, start: datetime, end: datetime) -> list[BillingEvent]:
+        """Every job of this endpoint that was billed from ``start`` on and before ``end``.
+
+        Raises:
+            UpstreamUnavailable: not all of them can be had.
+
+        """
+        query = {"endpoint_id": self.endpoint_id, "start": rfc3339(start), "end": rfc3339(end), "limit": str(_PAGE)}
+        try:
+            async with asyncio.timeout(self._patience):
+                return await self._all_pages(query)
+        except (aiohttp.ClientError, TimeoutError) as error:
+            metrics.UPSTREAM_CALLS.labels("billing", type(error).__name__).inc()
+            raise _away(type(error).__name__) from error
+
+    async def _all_pages(self, query: dict[str, str]) -> list[BillingEvent]:
+        found: list[BillingEvent] = []
+        for _ in range(_MOST_PAGES):
+            events, cursor = self._read(await self._page(query))
+            found += events
+            if cursor is None:
+                return found
+            if cursor == query.get("cursor"):
+                raise _away("a page that follows itself")
+            query = {**query, "cursor": cursor}
+        raise _away(f"more than {_MOST_PAGES} pages")
+
+    async def _page(self, query: Mapping[str, str]) -> Any:
+        with metrics.UPSTREAM_SECONDS.labels("billing").time():
+            async with self._http.get(self._url, params=query, allow_redirects=False) as response:
+                content = await _read_at_most(response.content, _MOST_BYTES)
+        metrics.UPSTREAM_CALLS.labels("billing", str(response.status)).inc()
+        if response.status != 200:
+            raise _away(str(response.status))
+        return reply(response.status, response.headers, content).body
+
+    def _read(self, body: Any) -> tuple[list[BillingEvent], str | None]:
+        match body:
+            case {"billing_events": list(entries)}:
+                events = [_event(entry) for entry in entries if self._is_of_this_endpoint(entry)]
+                return events, _next_cursor(body)
+        raise _away("an answer without billing events")
+
+    def _is_of_this_endpoint(self, entry: Any) -> bool:
+        match entry:
+            case {"endpoint_id": str(endpoint_id)}:
+                return endpoint_id == self.endpoint_id
+        return True
+
+
+async def _read_at_most(stream: aiohttp.StreamReader, most: int) -> bytes:
+    content = bytearray()
+    async for chunk in stream.iter_any():
+        content += chunk
+        if len(content) > most:
+            raise _away("a page too large")
+    return bytes(content)
+
+
+def _next_cursor(body: Mapping[Any, Any]) -> str | None:
+    cursor, more = body.get("next_cursor"), body.get("has_more")
+    if more is False or (cursor is None and not more):
+        return None
+    if not isinstance(cursor, str) or not cursor:
+        raise _away("more pages without a way to them")
+    return cursor
+
+
+def _event(entry: Any) -> BillingEvent:
+    """An entry that says nothing readable still says that something was billed."""
+    if not isinstance(entry, dict):
+        return BillingEvent(None)
+    request_id = entry.get("request_id")
+    known = isinstance(request_id, str) and re.fullmatch(REQUEST_ID, request_id) is not None
+    return BillingEvent(
+        request_id if known else None, _moment(entry.get("timestamp")), _units(entry.get("output_units"))
+    )
+
+
+def _moment(value: Any) -> datetime | None:
+    try:
+        moment = datetime.fromisoformat(value)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
+def _units(value: Any) -> Decimal | None:
+    if isinstance(value, bool) or not isinstance(value, int | float | str) or len(str(value)) > _NUMBER_LENGTH:
+        return None
+    try:
+        units = Decimal(str(value))
+    except InvalidOperation:
+        return None
+    return units if units.is_finite() and units >= 0 else None
+
+
+def _away(reason: str) -> UpstreamUnavailable:
+    return UpstreamUnavailable(f"fal's billing events cannot be read ({reason}).")

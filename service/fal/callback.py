@@ -1,0 +1,180 @@
+"""Whether it is fal that calls back: Ed25519 signatures, verified with the keys that fal publishes."""
+
+import asyncio
+import base64
+import hashlib
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final, Literal, Self
+
+import aiohttp
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from service import log
+from service.fal.wire import reply
+
+Verdict = Literal["authentic", "malformed", "timestamp", "signature", "keys_away"]
+"""``keys_away``: nobody can say, since fal's keys could not be had."""
+
+#: fal asks receivers to keep its keys no longer than this.
+KEPT: Final = timedelta(hours=24)
+#: A signature that no key verifies may mean that fal has new ones; a flood of forgeries asks no more often than this.
+BETWEEN_FETCHES: Final = timedelta(seconds=30)
+#: fal's own bound against replays, in both directions.
+WINDOW_SECONDS: Final = 300
+
+#: fal waits 15 s for our answer.
+_FETCH_SECONDS: Final = 5.0
+_LARGEST_DOCUMENT: Final = 64 * 1024
+#: Each is tried on every forgery, at 0.1 ms.
+_MOST_KEYS: Final = 16
+_NAME: Final = re.compile(r"[\x21-\x7e]{1,256}")
+_TIMESTAMP: Final = re.compile(r"[0-9]{1,12}")
+_SIGNATURE: Final = re.compile(r"[0-9a-fA-F]{128}")  # 64 bytes
+
+
+class Verifier:
+    """Says what a callback is worth. Keeps fal's keys for a day; whoever needs newer ones shares one fetch."""
+
+    def __init__(self, *, rest_url: str) -> None:
+        self._url = f"{rest_url}/.well-known/jwks.json"
+        self._keys: tuple[Ed25519PublicKey, ...] = ()
+        self._fetched_at: datetime | None = None
+        self._tried_at: datetime | None = None
+        self._fetching: asyncio.Task[None] | None = None
+        self._log = log.get(__name__)
+
+    async def __aenter__(self) -> Self:
+        self._http = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=1, force_close=True),
+            timeout=aiohttp.ClientTimeout(total=_FETCH_SECONDS),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            trust_env=False,
+        )
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._fetching is not None:
+            self._fetching.cancel()
+            await asyncio.gather(self._fetching, return_exceptions=True)
+        await self._http.close()
+
+    async def verify(self, headers: Mapping[str, str], body: bytes, now: datetime) -> Verdict:
+        """``headers`` by their lower-case names; ``body`` as it came, byte for byte."""
+        signed = _signed(headers)
+        if signed is None:
+            return "malformed"
+        if abs(now.timestamp() - signed.timestamp) > WINDOW_SECONDS:
+            return "timestamp"
+        message = signed.message(body)
+        if _verified(self._fresh_keys(now), signed.signature, message):
+            return "authentic"
+        await self._refresh(now)
+        keys = self._fresh_keys(now)
+        if _verified(keys, signed.signature, message):
+            return "authentic"
+        return "signature" if keys else "keys_away"
+
+    def _fresh_keys(self, now: datetime) -> tuple[Ed25519PublicKey, ...]:
+        return self._keys if self._fetched_at is not None and now - self._fetched_at < KEPT else ()
+
+    async def _refresh(self, now: datetime) -> None:
+        """Ask fal for its keys, unless that was done a moment ago."""
+        if self._fetching is None:
+            if self._tried_at is not None and now - self._tried_at < BETWEEN_FETCHES:
+                return
+            self._tried_at = now
+            self._fetching = asyncio.create_task(self._fetch(now), name="fal-keys")
+        await asyncio.shield(self._fetching)  # a caller that goes away leaves the fetch to the others
+
+    async def _fetch(self, now: datetime) -> None:
+        try:
+            self._keys, self._fetched_at = await self._published(), now
+            self._log.info("fal's keys fetched", keys=len(self._keys))
+        except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+            self._log.warning("fal's keys could not be fetched", error=type(error).__name__)
+        finally:
+            self._fetching = None
+
+    async def _published(self) -> tuple[Ed25519PublicKey, ...]:
+        """Raises where there is not a single one: those we have are better than none."""
+        content = b""
+        async with self._http.get(self._url, allow_redirects=False) as response:
+            if response.status != 200:
+                raise ValueError(f"fal answered {response.status}")
+            async for chunk in response.content.iter_any():
+                content += chunk
+                if len(content) > _LARGEST_DOCUMENT:
+                    raise ValueError("the document is too large")
+        if not (keys := public_keys(reply(200, {}, content).body)):
+            raise ValueError("no Ed25519 key in the document")
+        return keys
+
+
+@dataclass(frozen=True, slots=True)
+class _Signed:
+    """The headers of a callback. They are signed as they are written."""
+
+    request_id: str
+    user_id: str
+    written_timestamp: str
+    signature: bytes
+
+    @property
+    def timestamp(self) -> int:
+        return int(self.written_timestamp)
+
+    def message(self, body: bytes) -> bytes:
+        lines = (self.request_id, self.user_id, self.written_timestamp, hashlib.sha256(body).hexdigest())
+        return "\n".join(lines).encode()
+
+
+def _signed(headers: Mapping[str, str]) -> _Signed | None:
+    request_id = headers.get("x-fal-webhook-request-id", "")
+    user_id = headers.get("x-fal-webhook-user-id", "")
+    timestamp = headers.get("x-fal-webhook-timestamp", "")
+    signature = headers.get("x-fal-webhook-signature", "")
+    if not (_NAME.fullmatch(request_id) and _NAME.fullmatch(user_id)):
+        return None
+    if not (_TIMESTAMP.fullmatch(timestamp) and _SIGNATURE.fullmatch(signature)):
+        return None
+    return _Signed(request_id, user_id, timestamp, bytes.fromhex(signature))
+
+
+def _verified(keys: Iterable[Ed25519PublicKey], signature: bytes, message: bytes) -> bool:
+    return any(_verifies(key, signature, message) for key in keys)
+
+
+def _verifies(key: Ed25519PublicKey, signature: bytes, message: bytes) -> bool:
+    try:
+        key.verify(signature, message)
+    except InvalidSignature:
+        return False
+    return True
+
+
+def public_keys(document: Any) -> tuple[Ed25519PublicKey, ...]:
+    """The Ed25519 keys of a JWKS (RFC 7517, 8037); whatever else it holds is none of ours."""
+    entries = document.get("keys") if isinstance(document, dict) else None
+    written = [_written_key(entry) for entry in entries] if isinstance(entries, list) else []
+    return tuple(key for x in written if x is not None and (key := _public_key(x)) is not None)[:_MOST_KEYS]
+
+
+def _written_key(entry: object) -> str | None:
+    match entry:
+        case {"kty": "OKP", "crv": "Ed25519", "x": str(x)}:
+            return x
+    return None
+
+
+def _public_key(x: str) -> Ed25519PublicKey | None:
+    """``x`` is base64url without padding, which Python's decoder insists on."""
+    bare = x.rstrip("=")
+    try:
+        raw = base64.b64decode(bare + "=" * (-len(bare) % 4), altchars=b"-_", validate=True)
+        return Ed25519PublicKey.from_public_bytes(raw)
+    except ValueError:
+        return None

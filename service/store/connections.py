@@ -1,0 +1,52 @@
+"""Where connections to Redis come from: one server by its URL, or whichever the Sentinels name at that moment."""
+
+from pathlib import Path
+from typing import Any, Final
+
+from redis.asyncio.connection import ConnectionPool
+from redis.asyncio.retry import Retry
+from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
+from redis.backoff import NoBackoff
+
+from service.sentinels import Sentinels
+
+#: Of the time an exchange may take, what one Sentinel may use up: the next one is asked after that.
+_SENTINEL_SHARE: Final = 0.2
+
+
+def open_pool(url: str, *, timeout: float, ca_file: Path | None) -> tuple[ConnectionPool, Sentinel | None]:
+    """A pool to make connections from, and who is asked for the master's address."""
+    options: dict[str, Any] = {
+        "protocol": 2,
+        "socket_timeout": None,  # one asyncio.timeout around each exchange is cheaper than one per read and write
+        "socket_connect_timeout": timeout,
+        "retry": Retry(NoBackoff(), 0),
+        "client_name": "seedance-gateway",
+    }
+    trust = {} if ca_file is None else {"ssl_ca_certs": str(ca_file)}
+    sentinels = Sentinels.parse(url)
+    if sentinels is None:
+        return ConnectionPool.from_url(url, **options, **(trust if url.startswith("rediss://") else {})), None
+    asked = _sentinels(sentinels, timeout=timeout * _SENTINEL_SHARE, trust=trust)
+    pool = SentinelConnectionPool(
+        sentinels.service,
+        asked,
+        ssl=sentinels.tls,
+        db=sentinels.database,
+        **sentinels.redis.options(),
+        **options,
+        **(trust if sentinels.tls else {}),
+    )
+    return pool, asked
+
+
+def _sentinels(sentinels: Sentinels, *, timeout: float, trust: dict[str, str]) -> Sentinel:
+    options: dict[str, Any] = {
+        "protocol": 2,
+        "socket_timeout": timeout,
+        "socket_connect_timeout": timeout,
+        "retry": Retry(NoBackoff(), 0),
+        **sentinels.own.options(),
+        **({"ssl": True, **trust} if sentinels.tls else {}),
+    }
+    return Sentinel(sentinels.hosts, sentinel_kwargs=options)

@@ -1,0 +1,48 @@
+"""Signs of life that processes without a port leave in the store, for whoever asks whether they are there."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from service.domain import ids
+from service.store import keys
+from service.store.redis import Redis
+
+#: How often a worker says that it is there.
+INTERVAL: Final = timedelta(seconds=5)
+#: A worker unheard of for this long is forgotten.
+_FORGOTTEN: Final = timedelta(minutes=10)
+
+
+@dataclass(frozen=True, slots=True)
+class Heartbeats:
+    """``beat``: when a message that only beat sends was last worked off; ``workers``: by queue, by name, when heard."""
+
+    beat: datetime | None
+    workers: dict[str, dict[str, datetime]]
+
+
+class HeartbeatStore:
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+
+    async def note_beat(self, now: datetime) -> None:
+        await self._redis.execute("SET", keys.BEAT, ids.milliseconds(now))
+
+    async def note_worker(self, name: str, queues: Iterable[str], now: datetime) -> None:
+        heard = ids.milliseconds(now)
+        members = [word for queue in queues for word in (heard, f"{queue} {name}")]
+        old = ids.milliseconds(now - _FORGOTTEN)
+        await self._redis.gather((("ZADD", keys.WORKERS, *members), ("ZREMRANGEBYSCORE", keys.WORKERS, "-inf", old)))
+
+    async def read(self) -> Heartbeats:
+        beat, pairs = await self._redis.gather(
+            (("GET", keys.BEAT), ("ZRANGE", keys.WORKERS, 0, -1, "WITHSCORES")),
+        )
+        workers: defaultdict[str, dict[str, datetime]] = defaultdict(dict)
+        for member, score in zip(pairs[::2], pairs[1::2], strict=True):
+            queue, _, name = member.decode().partition(" ")
+            workers[queue][name] = ids.from_milliseconds(int(float(score)))
+        return Heartbeats(None if beat is None else ids.from_milliseconds(int(beat)), dict(workers))

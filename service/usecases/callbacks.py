@@ -1,0 +1,61 @@
+"""What fal reports of its own accord: believed, kept, and looked at by the next poll, which is due at once."""
+
+from collections.abc import Mapping
+from typing import Final, NoReturn
+
+from service import log, metrics
+from service.domain import ids
+from service.errors import Malformed, Unauthenticated, UpstreamUnavailable
+from service.fal.callback import Verifier
+from service.fal.messages import read_callback
+from service.queue import Nudger
+from service.store.callbacks import CallbackStore
+from service.usecases.moves import Clock
+
+#: One text for every reason: a stranger learns from it neither ids nor how far a guess has come.
+_REFUSAL: Final = "This is no callback of fal's for a generation of ours."
+
+
+class Callbacks:
+    def __init__(self, callbacks: CallbackStore, verifier: Verifier, nudger: Nudger, *, clock: Clock) -> None:
+        self._callbacks = callbacks
+        self._verifier = verifier
+        self._nudger = nudger
+        self._clock = clock
+        self._log = log.get(__name__)
+
+    async def receive(self, generation_id: str, token: str, headers: Mapping[str, str], body: bytes) -> None:
+        """Returns once it is kept, or has nothing to say any more.
+
+        Raises:
+            Unauthenticated: fal did not sign it, or not lately, or it is about no generation with this token.
+            Malformed: fal signed it, but it names no request.
+            UpstreamUnavailable: fal's keys cannot be had, so nobody can say.
+
+        """
+        now = self._clock()
+        verdict = await self._verifier.verify(headers, body, now)
+        if verdict == "keys_away":
+            metrics.CALLBACKS.labels("keys_away").inc()
+            raise UpstreamUnavailable("fal's keys cannot be had at the moment.")
+        if verdict != "authentic":
+            self._refuse(verdict)
+        if (callback := read_callback(body)) is None:
+            metrics.CALLBACKS.labels("unreadable").inc()
+            raise Malformed("The callback names no request.")
+        if not ids.is_id(ids.GENERATION, generation_id):
+            self._refuse("token")
+        received = await self._callbacks.receive(generation_id, token, callback, now=now)
+        if received.reception == "unknown":
+            self._refuse("token")
+        metrics.CALLBACKS.labels(received.reception).inc()
+        self._log.info(
+            "callback", generation_id=generation_id, request_id=callback.request_id, outcome=received.reception
+        )
+        for drain in received.nudges:
+            self._nudger.nudge(drain)
+
+    @staticmethod
+    def _refuse(outcome: str) -> NoReturn:
+        metrics.CALLBACKS.labels(outcome).inc()
+        raise Unauthenticated(_REFUSAL)

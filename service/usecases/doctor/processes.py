@@ -1,0 +1,67 @@
+"""Who should be running: the broker, beat, a worker for every queue; and whether dispatch is held."""
+
+import asyncio
+from datetime import datetime, timedelta
+from typing import Final
+
+from celery import Celery
+
+from service.domain.gate import Gate, Hold
+from service.queue import QUEUES, reach_broker
+from service.store.heartbeats import INTERVAL, Heartbeats
+from service.usecases.doctor.finding import Finding, fail, ok, warn
+
+_BROKER_SECONDS: Final = 10.0
+#: Beat sends something every second, and a worker takes it at once.
+_BEAT_SILENCE: Final = timedelta(seconds=15)
+_WORKER_SILENCE: Final = INTERVAL * 3
+
+
+async def broker(app: Celery) -> Finding:
+    try:
+        async with asyncio.timeout(_BROKER_SECONDS):
+            await asyncio.to_thread(reach_broker, app)
+    except Exception as error:  # noqa: BLE001  (each transport has errors of its own; their texts may hold its URL)
+        remedy = "Look at GATEWAY_BROKER_URL (unset: GATEWAY_REDIS_URL) and at what listens there."
+        return fail("broker", f"not reached ({type(error).__name__})", remedy)
+    return ok("broker", "reached")
+
+
+def beat(heard: Heartbeats, now: datetime) -> Finding:
+    remedy = "Run one `seedance-gateway beat`, and a worker for the queue maintenance."
+    if heard.beat is None:
+        return fail("beat", "never heard of", remedy)
+    silence = now - heard.beat
+    told = f"heard {_ago(silence)}"
+    return fail("beat", told, remedy) if silence > _BEAT_SILENCE else ok("beat", told)
+
+
+def workers(heard: Heartbeats, now: datetime) -> list[Finding]:
+    return [_workers_of(queue, heard.workers.get(queue, {}), now) for queue in QUEUES]
+
+
+def _workers_of(queue: str, known: dict[str, datetime], now: datetime) -> Finding:
+    name = f"workers of {queue}"
+    there = [worker for worker, last in known.items() if now - last <= _WORKER_SILENCE]
+    if there:
+        return ok(name, f"{len(there)}: {', '.join(sorted(there))}")
+    last = max(known.values(), default=None)
+    told = "none" if last is None else f"none; the last was heard {_ago(now - last)}"
+    return fail(name, told, f"Run `seedance-gateway worker --queues {queue}`.")
+
+
+def dispatch(gate: Gate) -> Finding:
+    match gate.hold:
+        case Hold.PAUSED:
+            return warn("dispatch", f"paused by an operator: {gate.reason}", "`seedance-gateway resume` ends it.")
+        case Hold.LOCKED:
+            return fail("dispatch", f"fal refuses the account: {gate.reason}", "Top up, or look at GATEWAY_FAL_KEY.")
+        case Hold.FAILING:
+            return warn("dispatch", f"submits fail: {gate.reason}", "Look at fal's status; it goes on by itself.")
+    if gate.draining:
+        return warn("dispatch", "draining: nothing new is accepted", "`seedance-gateway resume` ends it.")
+    return ok("dispatch", "open")
+
+
+def _ago(silence: timedelta) -> str:
+    return f"{silence.total_seconds():.0f} s ago"

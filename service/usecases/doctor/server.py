@@ -1,0 +1,99 @@
+"""Redis: new enough, durable, never evicting, with room, on time, and able to run our scripts."""
+
+from datetime import timedelta
+from typing import Final
+
+from service.sentinels import is_sentinel
+from service.settings import Settings
+from service.store import health
+from service.store.redis import Redis
+from service.usecases.doctor.finding import Finding, fail, ok, warn
+from service.usecases.moves import Clock
+
+_OLDEST: Final = (6, 2)
+#: Parts of the memory there is.
+_TIGHT, _FULL = 0.75, 0.9
+#: Leases are seconds to minutes: past the second one, two machines disagree on who holds one.
+_SKEWED: Final = timedelta(seconds=1)
+_WRONG: Final = timedelta(seconds=5)
+
+
+def version(info: dict[str, str]) -> Finding:
+    found = info.get("redis_version", "unknown")
+    parts = tuple(int(part) for part in found.split(".")[:2] if part.isdecimal())
+    if parts < _OLDEST:
+        return fail("redis version", found, "Run Redis 6.2 or later.")
+    return ok("redis version", found)
+
+
+async def durability(redis: Redis, info: dict[str, str]) -> Finding:
+    name = "redis durability"
+    if info.get("aof_enabled") != "1":
+        return fail(name, "the append-only file is off: a restart loses jobs", "Set `appendonly yes` (redis.conf).")
+    if info.get("aof_last_write_status", "ok") != "ok":
+        return fail(name, "the last write to the append-only file failed", "Look at Redis' log and its disk.")
+    match await health.setting(redis, "appendfsync"):
+        case "always":
+            return ok(name, "every write is on disk before it is answered")
+        case "everysec":
+            return warn(name, "a crash of Redis may lose a second of accepted jobs", "Set `appendfsync always`.")
+        case None:
+            return warn(name, "this Redis does not tell `appendfsync`", "Ask its provider what a crash may lose.")
+    return fail(name, "writes reach the disk when the kernel likes to", "Set `appendfsync always`.")
+
+
+def eviction(info: dict[str, str]) -> Finding:
+    policy = info.get("maxmemory_policy", "unknown")
+    if policy == "noeviction":
+        return ok("redis eviction", policy)
+    limit = info.get("maxmemory", "0")
+    judge = warn if limit == "0" else fail
+    return judge("redis eviction", f"{policy}: jobs make room for jobs", "Set `maxmemory-policy noeviction`.")
+
+
+def memory(info: dict[str, str]) -> Finding:
+    name = "redis memory"
+    used, limit = int(info.get("used_memory", 0)), int(info.get("maxmemory", 0))
+    room = limit or int(info.get("total_system_memory", 0))
+    if not room:
+        return warn(name, f"{_mib(used)} used, of an unknown limit", "Watch it where its provider shows it.")
+    told = f"{_mib(used)} of {_mib(room)} {'(maxmemory)' if limit else '(the machine: no maxmemory is set)'}"
+    remedy = "Give it more memory, or shorten GATEWAY_RETENTION; when it is full nothing is accepted."
+    if used > room * _FULL:
+        return fail(name, told, remedy)
+    return warn(name, told, remedy) if used > room * _TIGHT else ok(name, told)
+
+
+def replicas(info: dict[str, str], settings: Settings) -> Finding:
+    name, wanted = "redis replicas", settings.redis_wait_replicas
+    there = int(info.get("connected_slaves", 0))
+    if there < wanted:
+        remedy = "Bring replicas back: until then nothing is accepted (GATEWAY_REDIS_WAIT_REPLICAS)."
+        return fail(name, f"{there} connected, {wanted} must have each change", remedy)
+    if not wanted and is_sentinel(settings.redis_url):
+        remedy = "Set GATEWAY_REDIS_WAIT_REPLICAS=1."
+        return warn(name, "a failover may lose what the replicas did not have yet", remedy)
+    return ok(name, f"{there} connected, {wanted} waited for")
+
+
+async def clock_skew(redis: Redis, clock: Clock) -> Finding:
+    before = clock()
+    theirs = await health.now(redis)
+    ours = before + (clock() - before) / 2
+    skew = abs(ours - theirs)
+    told = f"{skew.total_seconds():.3f} s between this machine and Redis'"
+    remedy = "Let NTP set the clocks of all machines."
+    if skew > _WRONG:
+        return fail("clock", told, remedy)
+    return warn("clock", told, remedy) if skew > _SKEWED else ok("clock", told)
+
+
+async def scripts(redis: Redis) -> Finding:
+    if refused := await health.teach_scripts(redis):
+        remedy = "Allow EVAL, EVALSHA and SCRIPT to this user, and run Redis 6.2 or later."
+        return fail("redis scripts", f"refused: {', '.join(refused)}", remedy)
+    return ok("redis scripts", "all are taken")
+
+
+def _mib(number: int) -> str:
+    return f"{number / 2**20:,.0f} MiB"

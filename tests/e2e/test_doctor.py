@@ -1,0 +1,79 @@
+"""The doctor on a running stack, and processes that it and an orchestrator hear of."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import httpx
+import pytest
+
+from service.cli.children import Child, free_port
+from service.cli.stack import Stack
+from tests.e2e.conftest import OVERRIDES
+
+
+def doctor(stack: Stack) -> dict[str, str]:
+    command = [sys.executable, "-m", "service.cli", "doctor", "--json"]
+    result = subprocess.run(
+        command, env={**os.environ, **stack.environment}, capture_output=True, text=True, check=False, timeout=60
+    )
+    answer = json.loads(result.stdout)
+    assert result.returncode == (0 if answer["healthy"] else 1)
+    return {finding["check"]: finding["verdict"] for finding in answer["findings"]}
+
+
+def eventually(stack: Stack, wanted: Callable[[dict[str, str]], Any]) -> dict[str, str]:
+    give_up = time.monotonic() + 30
+    while not wanted(found := doctor(stack)):
+        assert time.monotonic() < give_up, found
+    return found
+
+
+def test_a_stack_that_runs_is_well(stack: Stack) -> None:
+    found = eventually(stack, lambda found: "fail" not in found.values())
+    assert {check for check, verdict in found.items() if verdict != "ok"} == {"public URL"}, "it is plain http"
+
+
+@pytest.fixture
+def idle_stack() -> Iterator[Stack]:
+    with Stack(worker=False, overrides=OVERRIDES) as running:
+        yield running
+
+
+@contextmanager
+def running(stack: Stack, *words: str) -> Iterator[int]:
+    """A command of ours with a port of its own; it must end when asked to."""
+    port = free_port()
+    child = Child(
+        words[0],
+        [sys.executable, "-m", "service.cli", *words],
+        log=stack.folder / f"own-{words[0]}.log",
+        environment={**stack.environment, "GATEWAY_METRICS_PORT": str(port)},
+    )
+    try:
+        child.wait_until(lambda: _healthy(port))
+        yield port
+    finally:
+        status = child.end()
+    assert status == 0, child.story()
+
+
+def _healthy(port: int) -> bool:
+    try:
+        return httpx.get(f"http://127.0.0.1:{port}/healthz", trust_env=False).is_success
+    except httpx.HTTPError:
+        return False
+
+
+def test_worker_and_beat_are_commands_with_a_sign_of_life(idle_stack: Stack) -> None:
+    found = doctor(idle_stack)
+    assert {found[check] for check in ("beat", "workers of dispatch", "workers of maintenance")} == {"fail"}
+    with running(idle_stack, "worker", "--queues", "webhooks,maintenance") as port, running(idle_stack, "beat"):
+        found = eventually(idle_stack, lambda found: found["beat"] == found["workers of webhooks"] == "ok")
+        assert (found["workers of dispatch"], found["workers of maintenance"]) == ("fail", "ok")
+        assert "gateway_drained_total" in httpx.get(f"http://127.0.0.1:{port}/metrics", trust_env=False).text

@@ -1,0 +1,68 @@
+"""The master is killed under a whole stack: what was accepted ends, is paid for once, and nobody is restarted."""
+
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from service.cli.stack import Stack
+from tests.e2e.conftest import OVERRIDES, TenantClient, client_of
+from tests.sentinels import Watched
+
+JOBS = 60
+
+
+@pytest.fixture
+def watched(tmp_path: Path) -> Iterator[Watched]:
+    with Watched(tmp_path, replicas=2, sentinels=3) as running:
+        yield running
+
+
+@pytest.fixture
+def guarded(watched: Watched) -> Iterator[TenantClient]:
+    own = {"redis_url": watched.url, "redis_wait_replicas": 1, "redis_timeout": 2.0}
+    with Stack(overrides={**OVERRIDES, **own}) as stack:
+        client = client_of(stack)
+        with client.http:
+            yield client
+
+
+def surely_created(tenant: TenantClient, number: int) -> str:
+    """As callers are told to: 503 means again, with the same key."""
+    body = {"prompt": _prompt(number), "image_url": "https://v3b.fal.media/a.jpg", "duration": 4, "resolution": "480p"}
+    give_up = time.monotonic() + 40
+    while True:
+        answer = tenant.http.post("/v1/generations", json=body, headers={"idempotency-key": f"order-{number}"})
+        if answer.status_code == 202:
+            return str(answer.json()["id"])
+        assert answer.status_code == 503, answer.text
+        assert time.monotonic() < give_up, answer.text
+        time.sleep(0.1)
+
+
+def _prompt(number: int) -> str:
+    return f"sandbox:no-video sandbox:seconds=1 through the failover {number}"
+
+
+def test_what_was_accepted_ends_although_the_master_is_killed(guarded: TenantClient, watched: Watched) -> None:
+    with ThreadPoolExecutor(8) as callers:
+        creating = [callers.submit(surely_created, guarded, number) for number in range(JOBS)]
+        creating[JOBS // 3].result(40)
+        watched.fail_over()
+        names = [future.result(60) for future in creating]
+    assert len(set(names)) == JOBS
+
+    ended: list[Any] = [guarded.wait_for(name, _settled, within=60) for name in names]
+    assert {g["status"] for g in ended} <= {"succeeded", "unconfirmed"}
+    assert [g["status"] for g in ended].count("succeeded") >= JOBS - 8, "only what was being sent may be in doubt"
+    submits = [len(guarded.submits(_prompt(number))) for number in range(JOBS)]
+    assert max(submits) == 1, "nothing is paid for twice"
+    stack = guarded.stack
+    assert {name: child.process.poll() for name, child in stack.children.items()} == dict.fromkeys(stack.children)
+
+
+def _settled(g: Any) -> bool:
+    return g["finished_at"] is not None or g["status"] == "unconfirmed"

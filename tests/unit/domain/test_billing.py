@@ -1,0 +1,172 @@
+"""Whose a billed job is: certain, or nobody's."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+from random import Random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from service.domain.billing import SKEW, Adopted, BillingEvent, Suspect, could_be, matches, suspect
+from service.domain.price import thousands_of_tokens
+from tests.factories import NOW
+
+MINUTE = timedelta(minutes=1)
+FIVE_SECONDS = {"resolution": "480p", "duration": "5"}
+UNITS = Decimal("50.22")  # 864 x 496 at 24 frames a second
+
+
+def one(name: str = "gen_1", at: datetime = NOW, **arguments: str) -> Suspect:
+    return suspect(name, at, {**FIVE_SECONDS, **arguments})
+
+
+def billed(
+    request_id: str | None = "request-1", at: datetime | None = NOW + MINUTE, units: Decimal | None = UNITS
+) -> BillingEvent:
+    return BillingEvent(request_id, at, units)
+
+
+def test_one_job_and_one_generation_belong_together() -> None:
+    assert matches([one()], [], [billed()]) == {"gen_1": Adopted("request-1")}
+
+
+def test_nothing_billed_is_nothing_found() -> None:
+    assert matches([one()], [], []) == {"gen_1": "absent"}
+
+
+@pytest.mark.parametrize(
+    ("event", "found"),
+    [
+        (billed(at=NOW), Adopted("request-1")),
+        (billed(at=NOW - timedelta(seconds=1)), "ambiguous"),  # clocks may differ, but not in our favour
+        (billed(at=NOW - SKEW), "ambiguous"),
+        (billed(at=NOW - SKEW - timedelta(seconds=1)), "absent"),
+        (billed(at=NOW + timedelta(days=1)), Adopted("request-1")),
+        (billed(at=None), "ambiguous"),
+        (billed(units=None), Adopted("request-1")),
+        (billed(units=Decimal(0)), Adopted("request-1")),  # refused for its content, say
+        (billed(units=Decimal(1)), "absent"),
+        (billed(units=thousands_of_tokens("480p", "5")), Adopted("request-1")),
+        (billed(units=thousands_of_tokens("480p", "5") * Decimal("1.03")), "absent"),
+        (billed(units=thousands_of_tokens("480p", "6")), "absent"),
+        (billed(units=thousands_of_tokens("480p", "4")), "absent"),
+        (billed(units=thousands_of_tokens("720p", "5")), "absent"),
+        (billed(request_id=None), "ambiguous"),
+    ],
+    ids=str,
+)
+def test_time_and_units_say_what_can_be(event: BillingEvent, found: object) -> None:
+    assert matches([one()], [], [event]) == {"gen_1": found}
+
+
+@pytest.mark.parametrize("arguments", [{"duration": "auto"}, {"resolution": "480p", "duration": "auto"}, {}])
+def test_an_open_duration_fits_any_units(arguments: dict[str, str]) -> None:
+    open_ended = suspect("gen_1", NOW, arguments)
+
+    assert matches([open_ended], [], [billed(units=Decimal(5000))]) == {"gen_1": Adopted("request-1")}
+
+
+#: Width and height of the smallest and the largest aspect ratio of each resolution that publishes its sizes.
+SIZES = [("480p", 640, 640), ("480p", 864, 496), ("480p", 992, 432), ("720p", 960, 960), ("720p", 1112, 834)]
+
+
+@pytest.mark.parametrize(("resolution", "width", "height"), SIZES)
+@pytest.mark.parametrize("duration", range(4, 16))
+def test_what_fal_bills_for_it_fits_whatever_the_aspect_ratio(
+    resolution: str, width: int, height: int, duration: int
+) -> None:
+    mine = one(resolution=resolution, duration=str(duration))
+    for frames in (24 * duration, 24 * duration + 1):
+        assert could_be(mine, billed(units=Decimal(width * height * frames) / 1024 / 1000))
+
+
+def test_two_that_could_have_caused_it_get_nothing() -> None:
+    assert matches([one("gen_1"), one("gen_2")], [], [billed()]) == {"gen_1": "ambiguous", "gen_2": "ambiguous"}
+
+
+def test_two_jobs_that_could_be_its_own_are_none() -> None:
+    assert matches([one()], [], [billed("a"), billed("b")]) == {"gen_1": "ambiguous"}
+
+
+def test_units_tell_two_apart() -> None:
+    long = one("gen_2", duration="15")
+    events = [billed("short"), billed("long", units=Decimal("150.66"))]
+
+    assert matches([one(), long], [], events) == {"gen_1": Adopted("short"), "gen_2": Adopted("long")}
+
+
+def test_time_tells_two_apart() -> None:
+    """The second was sent after the first was billed; but the first may have been billed last."""
+    later = one("gen_2", at=NOW + 10 * MINUTE)
+
+    assert matches([one(), later], [], [billed()]) == {"gen_1": Adopted("request-1"), "gen_2": "absent"}
+    events = [billed("a"), billed("b", at=NOW + 11 * MINUTE)]
+    assert matches([one(), later], [], events) == {"gen_1": "ambiguous", "gen_2": "ambiguous"}
+
+
+def test_a_rival_contests_and_gets_nothing() -> None:
+    assert matches([one()], [one("gen_2")], [billed()]) == {"gen_1": "ambiguous"}
+
+
+def test_a_rival_contests_no_longer_than_its_time_at_fal() -> None:
+    rival = replace(one("gen_2"), until=NOW + MINUTE)
+
+    assert matches([one()], [rival], [billed(at=NOW + MINUTE)]) == {"gen_1": "ambiguous"}
+    assert matches([one()], [rival], [billed(at=NOW + 2 * MINUTE)]) == {"gen_1": Adopted("request-1")}
+
+
+def test_a_request_listed_twice_is_one_job_of_unknown_units() -> None:
+    events = [billed(units=Decimal(1)), billed(at=NOW + 2 * MINUTE, units=Decimal(2))]
+
+    assert matches([one()], [], events) == {"gen_1": Adopted("request-1")}
+    assert matches([one()], [], [billed(), billed(at=None)]) == {"gen_1": "ambiguous"}
+
+
+moments = st.integers(-5, 5).map(lambda minutes: NOW + minutes * MINUTE)
+durations = st.sampled_from(["auto", "4", "5", "14", "15"])
+units = st.sampled_from([None, *(thousands_of_tokens("480p", duration) for duration in ("4", "5", "14", "15"))])
+
+
+@st.composite
+def in_doubt(draw: st.DrawFn, prefix: str) -> list[Suspect]:
+    return [
+        one(f"{prefix}_{number}", draw(moments), duration=draw(durations)) for number in range(draw(st.integers(0, 4)))
+    ]
+
+
+@st.composite
+def bills(draw: st.DrawFn) -> list[BillingEvent]:
+    """Of different requests; some say little."""
+    named = [draw(st.sampled_from([f"request-{number}", None])) for number in range(draw(st.integers(0, 4)))]
+    return [BillingEvent(name, draw(st.one_of(st.none(), moments)), draw(units)) for name in named]
+
+
+@settings(max_examples=500)
+@given(in_doubt("gen"), in_doubt("rival"), bills())
+def test_what_is_adopted_could_be_nothing_else_and_nobody_elses(
+    unconfirmed: list[Suspect], rivals: list[Suspect], events: list[BillingEvent]
+) -> None:
+    found = matches(unconfirmed, rivals, events)
+
+    assert list(found) == [each.id for each in unconfirmed]
+    for each in unconfirmed:
+        own = [event for event in events if could_be(each, event)]
+        if isinstance(match := found[each.id], Adopted):
+            (event,) = own
+            assert event.request_id == match.request_id
+            assert event.at is not None
+            assert event.at >= each.submitted_at
+            assert [other for other in (*unconfirmed, *rivals) if could_be(other, event)] == [each]
+        else:
+            assert (match == "absent") == (own == [])
+
+
+@given(in_doubt("gen"), bills(), st.randoms())
+def test_the_order_of_the_bill_does_not_matter(
+    unconfirmed: list[Suspect], events: list[BillingEvent], chance: Random
+) -> None:
+    shuffled = chance.sample(events, len(events))
+
+    assert matches(unconfirmed, [], shuffled) == matches(unconfirmed, [], events)
