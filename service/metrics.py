@@ -12,6 +12,10 @@ CREATED = Counter("gateway_generations_created", "Generations accepted, replays 
 REFUSED = Counter("gateway_generations_refused", "Creates refused by a budget or limit.", ("tenant", "reason"))
 RATE_LIMITER_AWAY = Counter("gateway_rate_limiter_away", "Calls let through because the rate limiter was away.")
 REPLAYED = Counter("gateway_generations_replayed", "Creates answered from an idempotency key.", ("tenant",))
+ANSWERS_LOST = Counter("gateway_answers_lost", "Submits whose caller was gone before the answer was sent.", ("tenant",))
+RESENT = Counter(
+    "gateway_submits_resent", "Submits answered with what an earlier one made, its answer lost.", ("tenant",)
+)
 FINISHED = Counter("gateway_generations_finished", "Generations ended.", ("tenant", "status", "code"))
 SECONDS_TO_END = Histogram("gateway_generation_seconds", "From accepted to ended.", ("status",), buckets=_SLOW)
 SECONDS_TO_SUBMIT = Histogram(

@@ -17,11 +17,13 @@ from service.fal.callback import Verifier
 from service.fal.client import FalClient
 from service.fal.files import FalFiles
 from service.fal.hosts import FalHosts
+from service.fal.signing import WebhookSigner
 from service.fal.storage import FalStorage
 from service.media.inspector import Inspector
 from service.media.videos import VideoStore
 from service.queue import Nudger, celery_app
 from service.settings import Settings
+from service.store.answers import AnswerStore
 from service.store.callbacks import CallbackStore
 from service.store.changes import Changes
 from service.store.deliveries import Caps, DeliveryStore
@@ -62,6 +64,7 @@ from service.usecases.progress import Progress
 from service.usecases.reconciliation import Reconciliation
 from service.usecases.redelivery import Redelivery
 from service.usecases.resolving import Resolving
+from service.usecases.submissions import Submissions
 from service.usecases.sweeping import Sweeping
 from service.usecases.tenants import Tenants
 from service.usecases.timetable import Timetable
@@ -102,6 +105,7 @@ class Runtime:
     queue: QueueStore
     generation_store: GenerationStore
     generations: Generations
+    submissions: Submissions
     gate: DispatchGate
     resolving: Resolving
     outlook: Outlook
@@ -121,6 +125,8 @@ class Runtime:
     nudger: Nudger
     heartbeats: HeartbeatStore
     doctor: Doctor
+    sealer: Sealer
+    fal_signer: WebhookSigner
     drains: dict[Drain, DrainRunner]
 
     async def readiness(self) -> dict[str, str]:
@@ -157,9 +163,10 @@ class Stores:
         self.end_users = EndUserStore(redis)
         self.rates = RateLimiter(redis)
         self.heartbeats = HeartbeatStore(redis)
-        sealer = Sealer(settings.secret_keys())
-        self.tenants = TenantStore(redis, sealer)
-        self.endpoints = EndpointStore(redis, sealer)
+        self.answers = AnswerStore(redis)
+        self.sealer = Sealer(settings.secret_keys())
+        self.tenants = TenantStore(redis, self.sealer)
+        self.endpoints = EndpointStore(redis, self.sealer)
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,6 +282,7 @@ def _build(settings: Settings, wires: Wires, stores: Stores, clock: Clock) -> Ru
         generation_store=stores.generations,
         admission=admission,
         generations=generations,
+        submissions=Submissions(generations, stores.answers, window=settings.resend_window, clock=clock),
         callbacks=Callbacks(stores.callbacks, wires.verifier, wires.nudger, clock=clock),
         tenants=tenants,
         endpoints=_endpoints(settings, wires, stores, tenants, clock),
@@ -301,6 +309,8 @@ def _build(settings: Settings, wires: Wires, stores: Stores, clock: Clock) -> Ru
             wires.nudger.app,
             clock=clock,
         ),
+        sealer=stores.sealer,
+        fal_signer=WebhookSigner(settings.secret_keys()),
         drains=_drains(settings, wires, stores, moves, gate, timetable, rates, clock),
         nudger=wires.nudger,
     )
@@ -416,6 +426,7 @@ def _deliveries(settings: Settings, wires: Wires, stores: Stores, clock: Clock) 
         stores.endpoints,
         Decline(stores.endpoints, wires.nudger, retention=settings.retention),
         wires.sender,
+        WebhookSigner(settings.secret_keys()),
         schedule=RetryPolicy(settings.webhook_schedule),
         caps=Caps(
             receiver=settings.webhook_receiver_concurrency,

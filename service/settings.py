@@ -173,6 +173,18 @@ class Settings(BaseSettings):
         Field(gt=0, description="Most the whole account may spend a day (UTC), in US dollars; unset: no limit."),
     ] = None
 
+    resend_window: Annotated[
+        Seconds,
+        Field(
+            ge=timedelta(0),
+            description="How long a lost answer of a fal submit can be had by sending the same POST again; 0: never.",
+        ),
+    ] = timedelta(seconds=120)
+    cors_origins: Annotated[
+        tuple[str, ...],
+        Field(description="Origins whose pages may call `/fal`, like `https://app.example`; `*` for all."),
+    ] = ()
+
     upstream_concurrency: Annotated[
         int, Field(ge=1, description="How many generations fal may have of us at a time.")
     ] = 40

@@ -20,6 +20,7 @@ from service.domain.request import parse_create
 from service.domain.tenant import Scope
 from service.domain.view import GenerationView, public
 from service.errors import FieldError, Invalid, TooLarge
+from service.usecases.generations import Terms
 
 PATH: Final = "/v1/generations"
 
@@ -57,9 +58,8 @@ async def create(request: Request) -> Response:
     wanted = parse_create(body, gateway.limits)
     if len(body) > gateway.settings.max_body_bytes and not wanted.has_data_uris:
         raise TooLarge(_TOO_LARGE.format(gateway.settings.max_body_bytes))
-    creation = await gateway.generations.create(
-        caller, wanted, _idempotency_key(request), traceparent=_traceparent(request)
-    )
+    terms = Terms(traceparent=traceparent(request))
+    creation = await gateway.generations.create(caller, wanted, idempotency_key(request), terms)
     g = creation.generation
     headers = {"location": f"/v1/generations/{g.id}"}
     if creation.replayed:
@@ -158,7 +158,7 @@ async def cancel(request: Request, generation_id: str) -> Response:
     return json_response(public(g), status=200 if g.status is Status.CANCELED else 202)
 
 
-def _idempotency_key(request: Request) -> str | None:
+def idempotency_key(request: Request) -> str | None:
     key = request.headers.get("idempotency-key")
     if key is not None and not 0 < len(key) <= IDEMPOTENCY_KEY_LENGTH:
         text = f"must have 1 to {IDEMPOTENCY_KEY_LENGTH} characters"
@@ -166,7 +166,7 @@ def _idempotency_key(request: Request) -> str | None:
     return key
 
 
-def _traceparent(request: Request) -> str | None:
+def traceparent(request: Request) -> str | None:
     """W3C Trace Context; a malformed one is ignored, as its specification says."""
     value = request.headers.get("traceparent", "")
     return value if _TRACEPARENT.fullmatch(value) else None

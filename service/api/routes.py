@@ -19,6 +19,8 @@ from service.api import (
     videos,
     webhook_endpoints,
 )
+from service.api.fal import key_set, proxy, queue, run
+from service.api.fal import uploads as fal_uploads
 from service.api.openapi import describe
 
 
@@ -28,6 +30,11 @@ def install(app: FastAPI) -> None:
         generations.router,
         events.router,
         videos.router,
+        queue.router,
+        proxy.router,
+        run.router,
+        fal_uploads.router,
+        key_set.router,
         uploads.router,
         end_users.router,
         usage.router,

@@ -11,16 +11,19 @@ from service.api.dependencies import runtime, tenant
 from service.api.schemas import UploadView, problems
 from service.domain.tenant import Scope
 from service.errors import Malformed, UnsupportedMedia
+from service.fal.storage import Place
+from service.usecases.images import Upload
 
 PATH: Final = "/v1/uploads"
 FORM: Final = "multipart/form-data"
-_IMAGES: Final = ("image/jpeg", "image/png", "image/webp")
+#: Content types fal's model takes.
+SUFFIX: Final = {"image/jpeg": "jpg", "image/png": "png", "image/webp": "webp"}
 
 _BINARY: Final = {"type": "string", "format": "binary"}
 _BODY: Final[dict[str, Any]] = {
     "required": True,
     "content": {
-        **{name: {"schema": _BINARY} for name in _IMAGES},
+        **{name: {"schema": _BINARY} for name in SUFFIX},
         FORM: {"schema": {"type": "object", "properties": {"file": _BINARY}, "required": ["file"]}},
     },
 }
@@ -39,18 +42,10 @@ router = APIRouter(prefix=PATH, tags=["uploads"])
 )
 async def upload(request: Request) -> Response:
     await tenant(request, Scope.GENERATE)
-    given = request.headers.get("content-type", "")
-    content_type = given.partition(";")[0].strip().lower()
-    if content_type not in (*_IMAGES, FORM):
+    content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if content_type not in (*SUFFIX, FORM):
         raise UnsupportedMedia("Send the raw bytes of a JPEG, PNG or WebP image with its content type, or a form.")
-    images = runtime(request).images
-    try:
-        if content_type == FORM:
-            taken = await images.upload(multipart.file_of(request.stream(), given))
-        else:
-            taken = await images.upload(request.stream(), content_type=content_type)
-    except ClientDisconnect:
-        raise Malformed("The body ended early.") from None
+    taken = await stored(request, content_type)
     answer: UploadView = {
         "id": taken.id,
         "object": "upload",
@@ -61,3 +56,15 @@ async def upload(request: Request) -> Response:
         "height": taken.height,
     }
     return json_response(answer, status=201)
+
+
+async def stored(request: Request, content_type: str, place: Place | None = None) -> Upload:
+    """The body, inspected and stored; where a place was promised, there."""
+    images = runtime(request).images
+    try:
+        if content_type == FORM:
+            form = multipart.file_of(request.stream(), request.headers.get("content-type", ""))
+            return await images.upload(form, place=place)
+        return await images.upload(request.stream(), content_type=content_type, place=place)
+    except ClientDisconnect:
+        raise Malformed("The body ended early.") from None

@@ -50,6 +50,8 @@ def serve(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on.")] = 8080,
     workers: Annotated[int, typer.Option(help="Gateway processes sharing the port.")] = 1,
+    certificate: Annotated[Path | None, typer.Option(help="PEM file: speak TLS, as fal's Python client wants.")] = None,
+    certificate_key: Annotated[Path | None, typer.Option(help="PEM file of its private key.")] = None,
 ) -> None:
     """Run the HTTP gateway, with the GATEWAY_* variables as its settings."""
     import uvicorn  # noqa: PLC0415
@@ -63,6 +65,8 @@ def serve(
         host=host,
         port=port,
         workers=workers,
+        ssl_certfile=certificate,
+        ssl_keyfile=certificate_key,
         loop="uvloop",
         http="httptools",
         lifespan="on",

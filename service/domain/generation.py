@@ -3,8 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Final, Literal
+
+from service.domain.webhook import WebhookStyle
 
 
 class Status(StrEnum):
@@ -70,6 +73,9 @@ class Failure:
     retryable: bool = False
     detail: Any = None
     """What the upstream said, as it said it; None where the gateway itself decided."""
+    upstream_status: int | None = field(default=None, compare=False)
+    upstream_type: str | None = field(default=None, compare=False)
+    """HTTP status and platform error type of the upstream's answer: its wording, not part of what went wrong."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +140,7 @@ class Generation:
     idempotency_key: str | None = None
     metadata: dict[str, str] = field(default_factory=dict)
     webhook_url: str | None = None
+    webhook_style: WebhookStyle = "standard"
     priority: int = 0
     status: Status = Status.QUEUED
     version: int = 1
@@ -153,6 +160,8 @@ class Generation:
     kept: Kept | None = None
     error: Failure | None = None
     actual_cost: int | None = None
+    billable_units: Decimal | None = None
+    """As the upstream counted them."""
     submitted_at: datetime | None = None
     confirmed_at: datetime | None = None
     """When its request id was found after all; None: fal gave it in its answer, or it has none."""
@@ -205,34 +214,41 @@ class Generation:
     def started(self, now: datetime) -> "Generation":
         return self._move(Status.IN_PROGRESS, started_at=now, upstream_position=None)
 
-    def ended_upstream(self, output: Output, cost: int, now: datetime) -> "Generation":
+    def ended_upstream(self, output: Output, cost: int, now: datetime, *, units: Decimal | None = None) -> "Generation":
         """Fal is done and may forget; it is no success before the video is kept."""
         g = self if self.status is Status.IN_PROGRESS else self.started(now)
-        return replace(g, copying=Copying(output, cost), fal_ended_at=now)
+        return replace(g, copying=Copying(output, cost), billable_units=units, fal_ended_at=now)
 
     def copy_failed(self) -> "Generation":
         """It will be tried again."""
         return self if self.copying is None else self._same(copying=replace(self.copying, tries=self.copying.tries + 1))
 
-    def succeeded(self, output: Output, cost: int, now: datetime, *, kept: Kept | None = None) -> "Generation":
+    def copied(self, now: datetime, output: Output | None = None, kept: Kept | None = None) -> "Generation":
+        """Success after all: with a video of ours, or with fal's where none could be kept. Only while copying."""
+        if self.copying is None:
+            raise IllegalMove(f"{self.id}: is not being copied")
+        g = self.succeeded(output or self.copying.output, self.copying.cost, now, units=self.billable_units)
+        return replace(g, copying=None, kept=kept)
+
+    def succeeded(self, output: Output, cost: int, now: datetime, *, units: Decimal | None = None) -> "Generation":
         return self._move(
             Status.SUCCEEDED,
-            copying=None,
             output=None if self.erased else output,
-            kept=kept,
             actual_cost=cost,
+            billable_units=units,
             finished_at=now,
             started_at=self.started_at or now,
         )
 
-    def failed(self, failure: Failure, cost: int, now: datetime) -> "Generation":
+    def failed(self, failure: Failure, cost: int, now: datetime, *, units: Decimal | None = None) -> "Generation":
         told = Failure(failure.code, "Its end user was erased.") if self.erased else failure  # fal quotes the input
-        return self._move(Status.FAILED, error=told, actual_cost=cost, finished_at=now)
+        return self._move(Status.FAILED, error=told, actual_cost=cost, billable_units=units, finished_at=now)
 
-    def canceled(self, cost: int, now: datetime) -> "Generation":
+    def canceled(self, cost: int, now: datetime, *, units: Decimal | None = None) -> "Generation":
         return self._move(
             Status.CANCELED,
             actual_cost=cost,
+            billable_units=units,
             finished_at=now,
             cancel_requested_at=self.cancel_requested_at or now,
         )

@@ -2,12 +2,19 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from typing import Self
 
 import httpx
 
 from service.errors import UpstreamUnavailable
 from service.fal.wire import reply
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    upload_url: str
+    file_url: str
 
 
 class FalStorage:
@@ -25,26 +32,26 @@ class FalStorage:
     async def __aexit__(self, *_: object) -> None:
         await self._http.aclose()
 
-    async def upload(
-        self, chunks: AsyncIterator[bytes], *, content_type: str, file_name: str, size: int | None = None
-    ) -> str:
-        """Stream the bytes on; answers the URL they can be fetched at.
-
-        Raises:
-            UpstreamUnavailable: fal did not take them.
-
-        """
+    async def place(self, *, content_type: str, file_name: str) -> Place:
+        """Where a file may be put, and the URL it can be fetched at from then on. Raises UpstreamUnavailable."""
         try:
             async with asyncio.timeout(self._timeout):
-                upload_url, file_url = await self._initiate(content_type, file_name)
+                return Place(*await self._initiate(content_type, file_name))
+        except (httpx.HTTPError, TimeoutError) as error:
+            raise UpstreamUnavailable(f"fal's storage did not answer ({type(error).__name__}).") from error
+
+    async def put(
+        self, place: Place, chunks: AsyncIterator[bytes], *, content_type: str, size: int | None = None
+    ) -> None:
+        """Raises UpstreamUnavailable."""
+        headers = {"content-type": content_type} | ({} if size is None else {"content-length": str(size)})
+        try:
             # No total here: what an upload may take in all is its use case's to bound, and httpx bounds each write.
-            headers = {"content-type": content_type} | ({} if size is None else {"content-length": str(size)})
-            answer = await self._http.put(upload_url, content=chunks, headers=headers)
+            answer = await self._http.put(place.upload_url, content=chunks, headers=headers)
         except (httpx.HTTPError, TimeoutError) as error:
             raise UpstreamUnavailable(f"fal's storage did not answer ({type(error).__name__}).") from error
         if not answer.is_success:
             raise UpstreamUnavailable(f"fal's storage answered {answer.status_code}.")
-        return file_url
 
     async def _initiate(self, content_type: str, file_name: str) -> tuple[str, str]:
         answer = await self._http.post(

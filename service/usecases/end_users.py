@@ -108,5 +108,5 @@ class EndUsers:
         now = self._clock()
         stripped = g.stripped(now)
         if g.copying is not None:
-            return stripped.succeeded(g.copying.output, g.copying.cost, now)  # less the output: nothing is kept of it
+            return stripped.copied(now)  # less its output: nothing is kept of it
         return stripped.canceled(0, now) if g.status is Status.QUEUED else stripped

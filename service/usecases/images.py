@@ -12,7 +12,7 @@ from service import metrics
 from service.domain import ids
 from service.domain.request import IMAGE_FIELDS, CreateGeneration, is_data_uri
 from service.errors import BadImage, ImageUnreadable, Timeout
-from service.fal.storage import FalStorage
+from service.fal.storage import FalStorage, Place
 from service.media import spool
 from service.media.inspector import Inspector
 from service.usecases.moves import Clock
@@ -43,9 +43,14 @@ class Images:
         self._inline = asyncio.Semaphore(_INLINE_AT_A_TIME)
 
     async def upload(
-        self, chunks: AsyncIterator[bytes], *, content_type: str | None = None, pointer: str = ""
+        self,
+        chunks: AsyncIterator[bytes],
+        *,
+        content_type: str | None = None,
+        place: Place | None = None,
+        pointer: str = "",
     ) -> Upload:
-        """Take an image in; nothing leaves for fal before it is known to be one.
+        """Take an image in; nothing leaves for fal before it is known to be one. ``place``: where it was promised.
 
         Raises:
             BadImage: it cannot be used, or is not of the ``content_type`` it is said to be.
@@ -56,7 +61,7 @@ class Images:
         """
         try:
             async with asyncio.timeout(self._timeout.total_seconds()):
-                upload = await self._upload(chunks, content_type, pointer)
+                upload = await self._upload(chunks, content_type, place, pointer)
         except TimeoutError:
             raise Timeout(f"The upload took longer than {self._timeout.total_seconds():g} seconds.") from None
         except BadImage as bad:
@@ -65,17 +70,18 @@ class Images:
         metrics.IMAGES.labels("taken").inc()
         return upload
 
-    async def _upload(self, chunks: AsyncIterator[bytes], content_type: str | None, pointer: str) -> Upload:
+    async def _upload(
+        self, chunks: AsyncIterator[bytes], content_type: str | None, place: Place | None, pointer: str
+    ) -> Upload:
         async with spool.spool() as raw, spool.spool() as clean:
             await spool.fill(raw, chunks, most=self._most_bytes)
             picture = await self._inspector.inspect(raw, clean, content_type=content_type, pointer=pointer)
             size = clean.seek(0, 2)
-            url = await self._storage.upload(
-                spool.read(clean), size=size, content_type=picture.content_type, file_name=f"image.{picture.suffix}"
-            )
-        return Upload(
-            ids.new(ids.UPLOAD, self._clock()), url, picture.content_type, size, picture.width, picture.height
-        )
+            media = picture.content_type
+            if place is None:
+                place = await self._storage.place(content_type=media, file_name=f"image.{picture.suffix}")
+            await self._storage.put(place, spool.read(clean), content_type=media, size=size)
+        return Upload(ids.new(ids.UPLOAD, self._clock()), place.file_url, media, size, picture.width, picture.height)
 
     async def outlined(self, request: CreateGeneration) -> CreateGeneration:
         """The same with its data URIs uploaded, and their URLs in their place. Raises as ``upload`` does."""

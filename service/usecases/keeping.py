@@ -97,7 +97,7 @@ class Keeping:
             file_size=kept.size,
             source=output.video.url,
         )
-        return g.succeeded(replace(output, video=video), g.copying.cost, self._clock(), kept=kept)
+        return g.copied(self._clock(), replace(output, video=video), kept)
 
     async def _failed(self, g: Generation, reason: str) -> None:
         metrics.VIDEOS.labels("failed").inc()
@@ -114,4 +114,4 @@ class Keeping:
 
 
 def passed_on(g: Generation, now: datetime) -> Generation | None:
-    return None if g.copying is None else g.succeeded(g.copying.output, g.copying.cost, now)
+    return None if g.copying is None else g.copied(now)

@@ -160,12 +160,14 @@ class Tracking:
             case Succeeded(output, units):
                 seen, cost = g.seen(position=None, logs=logs), self._cost(g, units, presumed=True)
                 if self._keeping.wants(g):
-                    return seen.ended_upstream(output, cost, now)
-                return seen.succeeded(output, cost, now)
+                    return seen.ended_upstream(output, cost, now, units=units)
+                return seen.succeeded(output, cost, now, units=units)
             case Failed(failure, units, presumed):
-                return g.seen(position=None, logs=logs).failed(failure, self._cost(g, units, presumed=presumed), now)
+                return g.seen(position=None, logs=logs).failed(
+                    failure, self._cost(g, units, presumed=presumed), now, units=units
+                )
             case Canceled(units):
-                return g.seen(position=None, logs=logs).canceled(self._cost(g, units, presumed=False), now)
+                return g.seen(position=None, logs=logs).canceled(self._cost(g, units, presumed=False), now, units=units)
             case Trouble():
                 return self._seen(g, result)
             case _:

@@ -41,6 +41,7 @@ MEASURES: Final[dict[str, Measure]] = {
     "create_10000_tenants": tenants.create,
     "key_check": tenants.key_check,
     "get": throughput.get,
+    "fal_status": throughput.fal_status,
     "dispatch_latency": latency.measure,
     "dispatch_decision": dispatching.measure,
     "webhook_latency": latency.measure,

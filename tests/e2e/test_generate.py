@@ -141,7 +141,7 @@ def test_a_stream_that_breaks_goes_on_where_it_was(run: Any, tenant: TenantClien
     with Cutter(tenant.stack.port or 0, *cuts) as way:
         result = run(PHOTO, prompt, *SHORT, url=way.url)
     streams = way.calls(r"GET \S+/events ")
-    assert len(streams) >= 3
+    assert len(streams) >= 2, "and between them a poll where one brought nothing"
     assert b"last-event-id" not in streams[0].lower()
     assert all(b"last-event-id: " in head.lower() for head in streams[1:])
     (g,) = made(tenant, prompt)

@@ -8,6 +8,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
+from service.fal.storage import Place
 from service.settings import Settings
 from service.store.redis import Redis
 from tests import factories, pictures
@@ -25,14 +26,13 @@ def settings(redis_url: str, sandbox_url: str) -> Settings:
 def uploads(app: FastAPI, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The URLs of what was uploaded."""
     storage, seen = app.state.runtime.storage, []
-    original = storage.upload
+    original = storage.put
 
-    async def upload(*arguments: Any, **options: Any) -> str:
-        url: str = await original(*arguments, **options)
-        seen.append(url)
-        return url
+    async def put(place: Place, *arguments: Any, **options: Any) -> None:
+        await original(place, *arguments, **options)
+        seen.append(place.file_url)
 
-    monkeypatch.setattr(storage, "upload", upload)
+    monkeypatch.setattr(storage, "put", put)
     return seen
 
 

@@ -18,6 +18,7 @@ from fastapi import FastAPI
 from service.domain.drain import Drain
 from service.domain.generation import Generation, Kept, Output, Status, Video
 from service.domain.tenant import Tenant
+from service.fal import surface
 from service.media.videos import StoreAway, VideoStore
 from service.runtime import Runtime
 from service.settings import Settings
@@ -124,7 +125,7 @@ async def copying(runtime: Runtime, clock: Clock, owner: Tenant, **changes: Any)
 
 
 async def test_success_is_told_once_the_video_is_kept(
-    app: FastAPI, clock: Clock, tenant: Tenant, api: httpx.AsyncClient, objects: Objects
+    app: FastAPI, clock: Clock, tenant: Tenant, api: httpx.AsyncClient, objects: Objects, sandbox_url: str
 ) -> None:
     g = await succeeded(app.state.runtime, clock, tenant)
 
@@ -140,6 +141,8 @@ async def test_success_is_told_once_the_video_is_kept(
         "file_size": len(READY),
     }
     assert float(told["cost"]["actual"]) > 0
+    for_fals_clients = surface.result(g).body["video"]["url"]
+    assert for_fals_clients.startswith(f"{sandbox_url}/cdn/files/"), "they fetch it without a key"
     assert (await app.state.runtime.audit.run()).clean
 
 

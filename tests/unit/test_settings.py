@@ -49,6 +49,8 @@ EVERYTHING: dict[str, Any] = {
     "bitrate_modes": ("standard", "high"),
     "rates": {"480p": Decimal("0.1"), "720p": Decimal("0.2"), "1080p": Decimal("0.3"), "4k": Decimal("0.4")},
     "account_daily_budget_usd": Decimal("12.5"),
+    "resend_window": timedelta(seconds=9),
+    "cors_origins": ("https://app.example",),
     "upstream_concurrency": 3,
     "submit_failures": 2,
     "submit_probe": timedelta(seconds=3),
