@@ -73,9 +73,10 @@ def inspect(content: bytes, *, most_pixels: int) -> tuple[Inspected, bytes]:
     try:
         image = _opened(kind, clean)
         check_pixels(Inspected(kind, *image.size), most_pixels)
-        image.load()
         if _lies(kind, content):
             clean, image = _turned(kind, content)
+        else:
+            image.load()
     except _UNREADABLE as error:
         raise ImageUnreadable("The image cannot be decoded.") from error
     return Inspected(kind, *image.size), clean
