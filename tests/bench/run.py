@@ -24,6 +24,7 @@ from tests.bench import (
     scale,
     tenants,
     throughput,
+    uploads,
     webhooks,
 )
 from tests.bench.figures import Figure
@@ -51,6 +52,7 @@ MEASURES: Final[dict[str, Measure]] = {
     "webhooks": webhooks.throughput,
     "webhook_isolation": webhooks.isolation,
     "events": events.measure,
+    "upload_rss": uploads.rss,
 }
 
 
