@@ -104,8 +104,7 @@ class Generations:
                 bound := await self._generations.bound(tenant.id, idempotency_key, fingerprint)
             ):
                 return await self._replay(tenant, bound.existing, same_payload=bound.same)
-            self._admission.check(tenant, request)
-            request = await self._images.outlined(request)
+            request = await self.outlined(tenant, request)
         g = self._new(tenant, request, fingerprint, idempotency_key, terms)
         budgets = self._admission.budgets(tenant)
         answer = await self._generations.create(
@@ -131,6 +130,13 @@ class Generations:
             case refusal:
                 metrics.REFUSED.labels(tenant.id, reason(refusal)).inc()
                 raise refused(refusal, g, budgets)
+
+    async def outlined(self, tenant: Tenant, request: CreateGeneration) -> CreateGeneration:
+        """Its data URIs uploaded, if all that can be said against it before is not. Raises as ``create`` does."""
+        if not request.has_data_uris:
+            return request
+        self._admission.check(tenant, request)
+        return await self._images.outlined(request)
 
     def _new(
         self,
