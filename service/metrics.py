@@ -34,6 +34,14 @@ RECONCILED = Counter(
 )
 
 WEBHOOK_ATTEMPTS = Counter("gateway_webhook_attempts", "Webhook attempts.", ("outcome",))
+WEBHOOKS_DEAD = Counter("gateway_webhooks_dead", "Deliveries that came to the dead letter.", ("tenant",))
+WEBHOOKS_REPLAYED = Counter("gateway_webhooks_replayed", "Deliveries sent again on request.", ("tenant",))
+ENDPOINT_WARNINGS = Counter(
+    "gateway_webhook_endpoint_warnings", "Warnings of endpoints that only fail.", ("tenant", "percent")
+)
+ENDPOINTS_DISABLED = Counter(
+    "gateway_webhook_endpoints_disabled", "Endpoints disabled, by failing or by 410.", ("tenant", "reason")
+)
 WEBHOOK_SECONDS = Histogram("gateway_webhook_seconds", "Time of a webhook attempt.", buckets=_FAST)
 
 DRAINED = Counter("gateway_drained", "Items claimed from a due set.", ("drain",))
@@ -44,7 +52,7 @@ STORE_BATCH = Histogram(
 )
 
 # State gauges: read from Redis when /metrics is asked, so they are right with any number of processes.
-DUE = Gauge("gateway_due", "Entries in a due set, waiting or under way.", ("drain",))
+DUE = Gauge("gateway_due", "Entries in a due set, waiting or under way; of `deliver`: receivers.", ("drain",))
 OVERDUE_SECONDS = Gauge("gateway_overdue_seconds", "How long the oldest entry of a due set has been due.", ("drain",))
 DISPATCH_HOLD = Gauge("gateway_dispatch_hold", "1 while dispatch is held: paused, locked or failing.", ("hold",))
 DRAINING = Gauge("gateway_draining", "1 while nothing new is accepted.")

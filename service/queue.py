@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import ssl
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, Self
 
@@ -101,13 +102,21 @@ class Nudger:
     def __init__(self, app: Celery) -> None:
         self.app = app
         self._wanted: dict[Drain, None] = {}  # a set in the order it was asked in
+        self._here: dict[Drain, Callable[[], bool]] = {}
         self._wake = asyncio.Event()
         self._thread = ThreadPoolExecutor(1, "nudger")  # kombu is synchronous
         self._log = log.get(__name__)
         self._task: asyncio.Task[None] | None = None
 
+    def serve(self, drain: Drain, look: Callable[[], bool]) -> None:
+        """From now on this process looks itself instead of sending a message, unless ``look`` says it is full."""
+        self._here[drain] = look
+
     def nudge(self, drain: Drain) -> None:
         """Returns at once; the message leaves within a few milliseconds. Lost nudges are beat's business."""
+        if (look := self._here.get(drain)) is not None and look():
+            metrics.NUDGES.labels(drain, "here").inc()
+            return
         self._wanted[drain] = None
         self._wake.set()
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from service.domain.drain import Drain
+from service.domain.endpoint import Patience
 from service.domain.price import Rates
 from service.domain.request import RequestLimits
 from service.domain.retry import RetryPolicy
@@ -19,9 +20,11 @@ from service.queue import Nudger, celery_app
 from service.settings import Settings
 from service.store.callbacks import CallbackStore
 from service.store.changes import Changes
-from service.store.deliveries import DeliveryStore
+from service.store.deliveries import Caps, DeliveryStore
+from service.store.delivery_log import DeliveryLog
 from service.store.due import DueStore
 from service.store.end_users import EndUserStore
+from service.store.endpoints import EndpointStore
 from service.store.gate import GateStore
 from service.store.generations import GenerationStore
 from service.store.health import check
@@ -37,16 +40,19 @@ from service.usecases.access import Access
 from service.usecases.admission import Admission
 from service.usecases.audit import Audit
 from service.usecases.callbacks import Callbacks
+from service.usecases.decline import Decline
 from service.usecases.deliveries import Deliveries
 from service.usecases.dispatch import Dispatch
 from service.usecases.doctor import Doctor
 from service.usecases.drains import DrainRunner
 from service.usecases.end_users import EndUsers
+from service.usecases.endpoints import Endpoints
 from service.usecases.gate import DispatchGate
 from service.usecases.generations import Generations
 from service.usecases.moves import Clock, Moves
 from service.usecases.outlook import Outlook
 from service.usecases.reconciliation import Reconciliation
+from service.usecases.redelivery import Redelivery
 from service.usecases.resolving import Resolving
 from service.usecases.sweeping import Sweeping
 from service.usecases.tenants import Tenants
@@ -94,11 +100,14 @@ class Runtime:
     tenants: Tenants
     access: Access
     end_users: EndUsers
+    endpoints: Endpoints
+    redelivery: Redelivery
     usage: Usage
     audit: Audit
     storage: FalStorage
     heartbeats: HeartbeatStore
     doctor: Doctor
+    nudger: Nudger
     drains: dict[Drain, DrainRunner]
 
     async def readiness(self) -> dict[str, str]:
@@ -107,6 +116,11 @@ class Runtime:
 
     async def drain(self, drain: Drain) -> None:
         await self.drains[drain].run()
+
+    async def serve(self, drain: Drain) -> None:
+        """The same in a worker of this drain's queue: what it causes itself it need not be told by a message."""
+        self.nudger.serve(drain, self.drains[drain].look)
+        await self.drain(drain)
 
 
 class Stores:
@@ -125,11 +139,15 @@ class Stores:
             last_probe=settings.submit_probe_longest,
         )
         self.deliveries = DeliveryStore(redis)
+        self.deliveries = DeliveryStore(redis, patience=Patience(settings.webhook_disable_after))
+        self.delivery_log = DeliveryLog(redis, self.deliveries)
         self.money = MoneyStore(redis)
         self.end_users = EndUserStore(redis)
         self.rates = RateLimiter(redis)
         self.heartbeats = HeartbeatStore(redis)
-        self.tenants = TenantStore(redis, Sealer(settings.secret_keys()))
+        sealer = Sealer(settings.secret_keys())
+        self.tenants = TenantStore(redis, sealer)
+        self.endpoints = EndpointStore(redis, sealer)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +184,7 @@ def _grace(drain: Drain, settings: Settings) -> float:
 @asynccontextmanager
 async def _open_wires(settings: Settings) -> AsyncIterator[Wires]:
     key, timeout = settings.fal_key.get_secret_value(), settings.fal_timeout.total_seconds()
-    guard = AddressGuard(settings.webhook_allowed_networks)
+    guard = AddressGuard(settings.webhook_allowed_networks, allowed_hosts=settings.webhook_allowed_hosts)
     async with (
         Redis(
             settings.redis_url,
@@ -203,7 +221,8 @@ def _billing(settings: Settings) -> AbstractAsyncContextManager[FalBilling | Non
 def _build(settings: Settings, wires: Wires, stores: Stores, clock: Clock) -> Runtime:
     gate = DispatchGate(stores.gate, wires.nudger, clock=clock)
     rates, timetable = Rates(settings.rates), Timetable.of(settings)
-    moves = Moves(stores.generations, timetable, wires.nudger, clock=clock)
+    moves = Moves(stores.generations, stores.endpoints, timetable, wires.nudger, clock=clock)
+    tenants = Tenants(stores.tenants, stores.endpoints, clock=clock)
     admission = Admission(
         stores.money, wires.guard, rates=rates, account_budget=settings.account_daily_budget, clock=clock
     )
@@ -234,6 +253,23 @@ def _build(settings: Settings, wires: Wires, stores: Stores, clock: Clock) -> Ru
         ),
         callbacks=Callbacks(stores.callbacks, wires.verifier, wires.nudger, clock=clock),
         tenants=tenants,
+        endpoints=Endpoints(
+            stores.endpoints,
+            tenants,
+            wires.sender,
+            wires.nudger,
+            retention=settings.retention,
+            disable_after=settings.webhook_disable_after,
+            clock=clock,
+        ),
+        redelivery=Redelivery(
+            stores.deliveries,
+            stores.delivery_log,
+            stores.endpoints,
+            stores.generations,
+            wires.nudger,
+            clock=clock,
+        ),
         end_users=EndUsers(stores.end_users, stores.generations, stores.deliveries, stores.money, moves, clock=clock),
         usage=Usage(stores.money, clock=clock),
         audit=Audit(stores.money, stores.generations),
@@ -251,6 +287,7 @@ def _build(settings: Settings, wires: Wires, stores: Stores, clock: Clock) -> Ru
             clock=clock,
         ),
         drains=_drains(settings, wires, stores, moves, gate, timetable, rates, clock),
+        nudger=wires.nudger,
     )
 
 
@@ -290,9 +327,15 @@ def _drains(
     deliveries = Deliveries(
         stores.deliveries,
         stores.tenants,
-        stores.due,
+        stores.endpoints,
+        Decline(stores.endpoints, wires.nudger, retention=settings.retention),
         wires.sender,
         schedule=RetryPolicy(settings.webhook_schedule),
+        caps=Caps(
+            receiver=settings.webhook_receiver_concurrency,
+            failing=settings.webhook_failing_concurrency,
+            tenant=settings.webhook_tenant_concurrency,
+        ),
         timeout=settings.webhook_timeout,
         retention=settings.retention,
         clock=clock,

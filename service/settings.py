@@ -1,6 +1,7 @@
 """Every setting, from ``GATEWAY_*`` variables; one class, no instance: whoever starts a process reads it once."""
 
 import json
+import re
 from datetime import timedelta
 from decimal import Decimal
 from ipaddress import IPv4Network, IPv6Network
@@ -15,6 +16,7 @@ from service.sentinels import SCHEMES, Sentinels
 PREFIX: Final = "GATEWAY_"
 _WELL_KNOWN: Final = frozenset({"secret", "changeme", "change-me", "password", "admin", "test", "sk-1234"})
 _SHORTEST_TOKEN: Final = 16
+_HOST: Final = re.compile(r"[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*")
 
 
 def _hard_to_guess(value: SecretStr) -> SecretStr:
@@ -50,6 +52,14 @@ def _number_of_seconds(value: Any) -> Any:
         return value
 
 
+def _host_suffix(value: str) -> str:
+    host = value.lower().strip(".")
+    if not _HOST.fullmatch(host):
+        raise ValueError("must be a host name like receiver.internal")
+    return host
+
+
+HostSuffix = Annotated[str, AfterValidator(_host_suffix)]
 Token = Annotated[SecretStr, AfterValidator(_hard_to_guess)]
 BaseUrl = Annotated[str, AfterValidator(_bare)]
 RedisUrl = Annotated[str, AfterValidator(_redis_url)]
@@ -197,7 +207,29 @@ class Settings(BaseSettings):
     ] = timedelta(seconds=15)
     webhook_concurrency: Annotated[
         int, Field(ge=1, description="Attempts under way at a time in one worker process.")
-    ] = 500
+    ] = 1000
+    webhook_receiver_concurrency: Annotated[
+        int, Field(ge=1, description="Attempts under way at a time to one receiver, over all workers.")
+    ] = 100
+    webhook_tenant_concurrency: Annotated[
+        int, Field(ge=1, description="Attempts under way at a time of one tenant, over all workers.")
+    ] = 300
+    webhook_failing_concurrency: Annotated[
+        int, Field(ge=1, description="The same to a receiver that has only failed of late, until it answers again.")
+    ] = 10
+    webhook_disable_after: Annotated[
+        Seconds,
+        Field(
+            gt=timedelta(days=1), description="Endpoints that only fail for so long are disabled; warned at 50/70/90 %."
+        ),
+    ] = timedelta(days=5)
+    webhook_allowed_hosts: Annotated[
+        tuple[HostSuffix, ...],
+        Field(
+            description="Hosts that webhooks may go to wherever they resolve, with all below them; plain http too. "
+            "Never to metadata services."
+        ),
+    ] = ()
     webhook_allowed_networks: Annotated[
         tuple[IPv4Network | IPv6Network, ...],
         Field(description="Non-public networks that webhooks may go to, as CIDRs; inside them plain http is fine too."),

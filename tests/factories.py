@@ -10,8 +10,9 @@ from pydantic import SecretStr
 from service.domain import ids
 from service.domain.generation import Due, Failure, Generation, LogLine, Output, Status, Video
 from service.domain.request import CreateGeneration, RequestLimits, parse_create
+from service.domain.signing import new_secret
 from service.domain.tenant import ApiKey, Tenant, hash_secret, new_key_text
-from service.domain.webhook import Attempt, Delivery, new_secret
+from service.domain.webhook import Attempt, Delivery
 from service.settings import Settings
 
 NOW: Final = datetime(2026, 1, 31, 9, 30, tzinfo=UTC)

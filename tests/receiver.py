@@ -1,5 +1,6 @@
 """A tenant's webhook receiver: keeps every request as it came, answers as it is told to."""
 
+import json
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -10,12 +11,20 @@ from typing import Any, Self
 from standardwebhooks import Webhook
 
 
+class _Server(ThreadingHTTPServer):
+    request_queue_size = 1024  # a worker connects a hundred times at once
+
+
 @dataclass(frozen=True)
 class Received:
     headers: dict[str, str]
     body: bytes
     at: datetime
     path: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
 
     def verified(self, secret: str) -> Any:
         """The event, if the signature is good; raises otherwise."""
@@ -25,7 +34,9 @@ class Received:
 @dataclass
 class Receiver:
     answers: list[int] = field(default_factory=list)
-    """Statuses of the next answers; 204 when they are used up."""
+    """Statuses of the next answers."""
+    otherwise: int = 204
+    """When they are used up."""
     received: list[Received] = field(default_factory=list)
 
     def __enter__(self) -> Self:
@@ -35,7 +46,7 @@ class Receiver:
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["content-length"]))
                 headers = {name.lower(): value for name, value in self.headers.items()}
-                status = receiver.answers.pop(0) if receiver.answers else 204
+                status = receiver.answers.pop(0) if receiver.answers else receiver.otherwise
                 with receiver._came:
                     receiver.received.append(Received(headers, body, datetime.now(UTC), self.path))
                     receiver._came.notify_all()
@@ -46,7 +57,7 @@ class Receiver:
             def log_message(self, *_: object) -> None:
                 pass
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server = _Server(("127.0.0.1", 0), Handler)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
         self._thread.start()
         return self

@@ -61,7 +61,7 @@ class Process:
     async def _drain(runtime: Runtime, drain: Drain) -> None:
         if drain is Drain.SWEEP:  # nobody but beat asks for it
             await runtime.heartbeats.note_beat(utc_now())
-        await runtime.drain(drain)
+        await runtime.serve(drain)
 
     def close(self) -> None:
         self._loop.call_soon_threadsafe(self._stop.set)

@@ -1,7 +1,7 @@
 """``/v1/generations``: create, read, list, cancel."""
 
 import asyncio
-from datetime import UTC, datetime
+import re
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Query, Request, Response
@@ -10,6 +10,7 @@ from pydantic import AwareDatetime
 from service.api.answers import json_response
 from service.api.cursors import opened, sealed
 from service.api.dependencies import LONGEST_WAIT, json_body, preferred_wait, runtime, tenant
+from service.api.moments import in_range
 from service.api.plain import PlainRoute
 from service.api.schemas import CREATE_BODY, EstimateView, GenerationList, problems
 from service.domain import ids
@@ -24,8 +25,7 @@ router = APIRouter(prefix="/v1/generations", tags=["generations"])
 create_router = APIRouter(prefix="/v1/generations", tags=["generations"], route_class=PlainRoute)
 
 IDEMPOTENCY_KEY_LENGTH: Final = 255
-#: Of the year 9999, after which Python knows no moments.
-_LAST_SECOND: Final = 253_402_300_799
+_TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 _PREFER: Final = {
     "name": "Prefer",
     "in": "header",
@@ -51,7 +51,9 @@ async def create(request: Request) -> Response:
     caller = await tenant(request, Scope.GENERATE)
     gateway, wait = runtime(request), preferred_wait(request)
     wanted = parse_create(await json_body(request), gateway.limits)
-    creation = await gateway.generations.create(caller, wanted, _idempotency_key(request))
+    creation = await gateway.generations.create(
+        caller, wanted, _idempotency_key(request), traceparent=_traceparent(request)
+    )
     g = creation.generation
     headers = {"location": f"/v1/generations/{g.id}"}
     if creation.replayed:
@@ -120,8 +122,8 @@ async def list_(
         caller,
         status=status,
         end_user_id=end_user_id,
-        created_after=_in_range(created_after, "/created_after"),
-        created_before=_in_range(created_before, "/created_before"),
+        created_after=in_range(created_after, "/created_after"),
+        created_before=in_range(created_before, "/created_before"),
         limit=limit,
         after=None if cursor is None else opened(cursor, ids.GENERATION),
     )
@@ -158,10 +160,7 @@ def _idempotency_key(request: Request) -> str | None:
     return key
 
 
-def _in_range(moment: datetime | None, pointer: str) -> datetime | None:
-    """Ids hold 48 bits of milliseconds since 1970: years outside 1970 to 9999 bound nothing."""
-    if moment is None:
-        return None
-    if not 0 <= moment.timestamp() < _LAST_SECOND:
-        raise Invalid(FieldError(pointer, "must lie in the years 1970 to 9999", "datetime_range"))
-    return moment.astimezone(UTC)
+def _traceparent(request: Request) -> str | None:
+    """W3C Trace Context; a malformed one is ignored, as its specification says."""
+    value = request.headers.get("traceparent", "")
+    return value if _TRACEPARENT.fullmatch(value) else None

@@ -5,6 +5,7 @@ from fastapi import FastAPI
 from service.api import (
     admin,
     callbacks,
+    deliveries,
     dispatching,
     docs,
     end_users,
@@ -14,6 +15,7 @@ from service.api import (
     resolving,
     uploads,
     usage,
+    webhook_endpoints,
 )
 from service.api.openapi import describe
 
@@ -25,6 +27,9 @@ def install(app: FastAPI) -> None:
         uploads.router,
         end_users.router,
         usage.router,
+        webhook_endpoints.router,
+        webhook_endpoints.well_known,
+        deliveries.router,
         admin.router,
         dispatching.router,
         callbacks.router,

@@ -113,6 +113,25 @@ def demo(
 
 
 @app.command()
+def listen(
+    secret: Annotated[str, typer.Option(envvar="WEBHOOK_SECRET", help="The endpoint's secret, whsec_...")],
+    port: Annotated[int, typer.Option(help="Port on this machine.")] = 9000,
+    status: Annotated[int, typer.Option(min=200, max=599, help="Answer with this: try what a failure does.")] = 204,
+) -> None:
+    """Receive webhooks here: verify each signature and show each event, until Ctrl-C."""
+    from service.cli.listen import NotListening, run  # noqa: PLC0415
+
+    _exit_on_sigterm()
+    try:
+        run(secret, port=port, status=status)
+    except NotListening as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(2) from None
+    except KeyboardInterrupt:
+        typer.echo("Ending.", err=True)
+
+
+@app.command()
 def audit(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of a table.")] = False,  # noqa: FBT002
 ) -> None:

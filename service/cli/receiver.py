@@ -24,6 +24,10 @@ class WebhookFailed(Exception):
     """None came in time, or one came whose signature is wrong."""
 
 
+class NoWebhook(WebhookFailed):
+    """None came in time."""
+
+
 @dataclass(frozen=True, slots=True)
 class Received:
     id: str
@@ -32,12 +36,12 @@ class Received:
 
 
 class Receiver:
-    """Open while its ``with`` block lasts. Answers 204 to a good signature and 400 to any other."""
+    """Open while its ``with`` block lasts. Answers 204 (or ``status``) to a good signature and 400 to any other."""
 
-    def __init__(self, secret: str) -> None:
+    def __init__(self, secret: str, *, port: int = 0, status: int = 204) -> None:
         self._verifier = Webhook(secret)
         self._arrived: SimpleQueue[Received | WebhookFailed] = SimpleQueue()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Handler, self._accept))
+        self._server = _Server(("127.0.0.1", port), partial(_Handler, self._accept, status))
         self._thread = threading.Thread(target=self._server.serve_forever, args=(_LOOK_SECONDS,), daemon=True)
 
     @property
@@ -57,7 +61,7 @@ class Receiver:
         try:
             arrived = self._arrived.get(timeout=within)
         except Empty:
-            raise WebhookFailed(f"No webhook came within {within:.0f} s.") from None
+            raise NoWebhook(f"No webhook came within {within:.0f} s.") from None
         if isinstance(arrived, WebhookFailed):
             raise arrived
         return arrived
@@ -73,17 +77,24 @@ class Receiver:
         return True
 
 
+class _Server(ThreadingHTTPServer):
+    request_queue_size = 128  # a worker connects a hundred times at once
+
+
 class _Handler(BaseHTTPRequestHandler):
     timeout = _IDLE_SECONDS
 
-    def __init__(self, accept: Callable[[Message, bytes], bool], *connection: Any) -> None:
+    def __init__(self, accept: Callable[[Message, bytes], bool], status: int, *connection: Any) -> None:
         self._accept = accept
+        self._status = status
         super().__init__(*connection)
 
     def do_POST(self) -> None:
         length = int(self.headers.get("content-length", 0))
         accepted = length <= _LARGEST_BODY and self._accept(self.headers, self.rfile.read(length))
-        self.send_response(204 if accepted else 400)
+        self.send_response(self._status if accepted else 400)
+        if not accepted or self._status != 204:
+            self.send_header("content-length", "0")
         self.end_headers()
 
     def log_message(self, *_: Any) -> None:

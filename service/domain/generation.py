@@ -134,7 +134,9 @@ class Generation:
     cancel_requested_at: datetime | None = None
     cancel_sent_at: datetime | None = None
     deliveries: tuple[str, ...] = ()
-    """Webhooks its end caused."""
+    """Webhooks it caused."""
+    traceparent: str | None = None
+    """Of the call that created it (W3C Trace Context); its webhooks carry it on."""
     retention: timedelta | None = None
     """The tenant's, when it was created; None: the deployment's."""
     erased: bool = False
@@ -208,6 +210,7 @@ class Generation:
             end_user_id=None,
             metadata={},
             webhook_url=None,
+            traceparent=None,
             logs=(),
             cancel_requested_at=self.cancel_requested_at or now,
         )

@@ -17,6 +17,7 @@ _MILLISECOND: Final = timedelta(milliseconds=1)
 GENERATION: Final = "gen"
 DELIVERY: Final = "msg"
 TENANT: Final = "ten"
+ENDPOINT: Final = "whe"
 
 
 def new(prefix: str, now: datetime) -> str:

@@ -14,6 +14,7 @@ from enum import StrEnum
 from typing import Final
 
 from service.domain.ids import ALPHABET
+from service.domain.signing import SigningKey, in_force
 
 KEY_PREFIX: Final = "sgk"
 _ID_LENGTH: Final = 12
@@ -59,7 +60,7 @@ class Pause:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tenant:
-    """A company service. The two secrets are sealed wherever they are stored."""
+    """A company service. Its secrets are sealed wherever they are stored."""
 
     id: str
     name: str
@@ -73,8 +74,14 @@ class Tenant:
     paused: Pause | None = None
     limits: Limits = Limits()
     require_end_user: bool = False
+    retired_webhook_keys: tuple[SigningKey, ...] = field(default=(), repr=False)
+    """Secrets that sign beside the current one until they end; sealed as it is."""
     version: int = 1
     """Counts updates; the ETag of the admin API."""
+
+    def signing(self, now: datetime) -> tuple[SigningKey, ...]:
+        """What signs webhooks to a ``webhook_url``: the current secret first."""
+        return (SigningKey(self.webhook_secret), *in_force(self.retired_webhook_keys, now))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

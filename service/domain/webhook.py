@@ -1,16 +1,29 @@
-"""Events, deliveries and their attempts; signed by Standard Webhooks 1.0."""
+"""Events, deliveries and their attempts."""
 
-import base64
 import hashlib
-import hmac
-import secrets
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
-SECRET_PREFIX: Final = "whsec_"  # noqa: S105  (a prefix, by the standard)
-_SECRET_BYTES: Final = 32
+#: Of a delivery's log, the newest are kept: a round of the schedule has eight, and it may be replayed many times.
+ATTEMPTS_KEPT: Final = 24
+_LANE_LENGTH: Final = 16
+
+
+class EventType(StrEnum):
+    SUBMITTED = "generation.submitted"
+    IN_PROGRESS = "generation.in_progress"
+    SUCCEEDED = "generation.succeeded"
+    FAILED = "generation.failed"
+    CANCELED = "generation.canceled"
+    FAILING = "endpoint.failing"
+    DISABLED = "endpoint.disabled"
+    TEST = "webhook.test"
+
+
+#: What an endpoint hears of unless it says otherwise: how generations ended.
+ENDS: Final = (EventType.SUCCEEDED, EventType.FAILED, EventType.CANCELED)
 
 
 class DeliveryStatus(StrEnum):
@@ -37,18 +50,28 @@ class Delivery:
 
     id: str
     tenant_id: str
-    generation_id: str
+    generation_id: str | None = None
+    """None: no generation caused it, such as a test event."""
+    endpoint_id: str | None = None
+    """None: it goes to the ``webhook_url`` of a request, signed with the tenant's own secret."""
     event: str
     url: str
     body: str
     created_at: datetime
+    traceparent: str | None = None
     status: DeliveryStatus = DeliveryStatus.PENDING
     attempts: tuple[Attempt, ...] = ()
+    tried: int = 0
+    """Attempts since it was made or last replayed: where it stands in the schedule."""
+    made: int = 0
+    """Attempts in all."""
     next_attempt_at: datetime | None = None
+    version: int = 0
 
     @property
-    def version(self) -> int:
-        return len(self.attempts)
+    def lane(self) -> str:
+        """Deliveries of one lane share a receiver, and what it may have under way at a time."""
+        return f"{self.tenant_id}:{self.endpoint_id or _origin(self.url)}"
 
     def delivered(self, attempt: Attempt) -> "Delivery":
         return self._attempted(attempt, DeliveryStatus.DELIVERED, None)
@@ -59,18 +82,55 @@ class Delivery:
     def dead(self, attempt: Attempt) -> "Delivery":
         return self._attempted(attempt, DeliveryStatus.DEAD, None)
 
+    def buried(self) -> "Delivery":
+        """Dead without another attempt: its endpoint is disabled, or gone."""
+        return replace(self, status=DeliveryStatus.DEAD, next_attempt_at=None, version=self.version + 1)
+
+    def replayed(self, now: datetime) -> "Delivery":
+        """The whole schedule once more; the log goes on."""
+        return replace(self, status=DeliveryStatus.PENDING, tried=0, next_attempt_at=now, version=self.version + 1)
+
     def _attempted(self, attempt: Attempt, status: DeliveryStatus, until: datetime | None) -> "Delivery":
-        return replace(self, attempts=(*self.attempts, attempt), status=status, next_attempt_at=until)
+        return replace(
+            self,
+            attempts=(*self.attempts, attempt)[-ATTEMPTS_KEPT:],
+            tried=self.tried + 1,
+            made=self.made + 1,
+            status=status,
+            next_attempt_at=until,
+            version=self.version + 1,
+        )
 
 
-def new_secret() -> str:
-    return SECRET_PREFIX + base64.b64encode(secrets.token_bytes(_SECRET_BYTES)).decode()
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryFilter:
+    status: DeliveryStatus | None = None
+    endpoint_id: str | None = None
+    generation_id: str | None = None
+    event: str | None = None
+    created_after: datetime | None = None
+    created_before: datetime | None = None
+
+    def takes(self, delivery: Delivery) -> bool:
+        """Whether all but the moments, which bound the range that is read, are met."""
+        return (
+            self.status in (None, delivery.status)
+            and self.endpoint_id in (None, delivery.endpoint_id)
+            and self.generation_id in (None, delivery.generation_id)
+            and self.event in (None, delivery.event)
+        )
 
 
-def signed_headers(secret: str, delivery_id: str, body: bytes, now: datetime) -> dict[str, str]:
-    """The three Standard Webhooks headers; the signature covers ``id.timestamp.body``."""
-    timestamp = str(int(now.timestamp()))
-    message = b".".join((delivery_id.encode(), timestamp.encode(), body))
-    key = base64.b64decode(secret.removeprefix(SECRET_PREFIX))
-    signature = base64.b64encode(hmac.new(key, message, hashlib.sha256).digest()).decode()
-    return {"webhook-id": delivery_id, "webhook-timestamp": timestamp, "webhook-signature": f"v1,{signature}"}
+@dataclass(frozen=True, slots=True)
+class DeliveryPage:
+    """``after`` is where the next page begins; None: there is nothing more."""
+
+    deliveries: list[Delivery] = field(default_factory=list)
+    after: str | None = None
+
+
+def _origin(url: str) -> str:
+    """Scheme, host and port in a few letters: all paths of a host are one receiver."""
+    scheme, _, rest = url.lower().partition("://")
+    authority = rest.partition("/")[0].partition("?")[0]
+    return hashlib.sha256(f"{scheme}://{authority}".encode()).hexdigest()[:_LANE_LENGTH]

@@ -1,17 +1,67 @@
--- Write down an attempt of a delivery, if nobody wrote one first; then it is due again, or done and kept for a while.
+-- Write down what became of a delivery under way, if nobody wrote first: it is due again, or done and kept for a while;
+-- its place is free for the next one in its lane and for a lane of its tenant that was held; and what the attempt says
+-- of its receiver is counted.
 --
--- KEYS  1 delivery  2 due:deliver
--- ARGV  1 id  2 version (attempts before this one)  3 record  4 ms of the next attempt, "" when there is none
---       5 ms to keep it once it is done
--- RETURNS  1 when it was in time, 0 when it lost
+-- KEYS  1 delivery  2 lane  3 leased of the lane  4 health of the lane  5 under way of the tenant  6 lanes of the tenant
+--       that are held  7 due:deliver  8 dead of the tenant
+-- ARGV  1 id  2 version (before this attempt)  3 record  4 ms of the next attempt, "" when there is none
+--       5 ms to keep it once it is done  6 name of the lane  7 ms now  8 "1" when it is dead
+--       9 "good", "bad" or "" (says nothing of its receiver)  10, 11, 12 ms of failures until it is disabled, ms that
+--       the first ones must be apart, ms that they may be at most
+-- RETURNS  {1 when it was in time or 0 when it lost, 1 if something else may go now, ms its failures began or "" while
+--          they are no streak, percent of the time they may last, stage told already}
 if redis.call("HGET", KEYS[1], "v") ~= ARGV[2] then
-  return 0
+  return {0, 0, "", 0, 0}
 end
 redis.call("HSET", KEYS[1], "v", ARGV[2] + 1, "d", ARGV[3])
+redis.call("ZREM", KEYS[3], ARGV[1])
+redis.call("ZREM", KEYS[5], ARGV[1])
 if ARGV[4] == "" then
   redis.call("ZREM", KEYS[2], ARGV[1])
   redis.call("PEXPIRE", KEYS[1], ARGV[5])
 else
   redis.call("ZADD", KEYS[2], ARGV[4], ARGV[1])
 end
-return 1
+if ARGV[8] == "1" then
+  redis.call("ZADD", KEYS[8], 0, ARGV[1])
+end
+
+local now, more = tonumber(ARGV[7]), 0
+local first = redis.call("ZRANGE", KEYS[2], 0, 0, "WITHSCORES")[2]
+if first then
+  redis.call("ZADD", KEYS[7], first, ARGV[6])
+  more = tonumber(first) <= now and 1 or 0
+else
+  redis.call("ZREM", KEYS[7], ARGV[6])
+end
+local held = redis.call("SPOP", KEYS[6])
+if held then
+  redis.call("ZADD", KEYS[7], "LT", ARGV[7], held)
+  more = 1
+end
+
+if ARGV[9] == "good" then
+  redis.call("DEL", KEYS[4])
+  return {1, more, "", 0, 0}
+elseif ARGV[9] == "" then
+  return {1, more, "", 0, 0}
+end
+local total, apart, within = tonumber(ARGV[10]), tonumber(ARGV[11]), tonumber(ARGV[12])
+local health = redis.call("HMGET", KEYS[4], "first", "last", "streak", "told")
+local since, streak = tonumber(health[1] or now), health[3]
+if not streak then
+  if now - since > within then
+    local last = tonumber(health[2])
+    since = now - last > within and now or last
+  end
+  streak = now - since >= apart
+end
+redis.call("HINCRBY", KEYS[4], "failures", 1)
+redis.call("HSET", KEYS[4], "first", string.format("%.0f", since), "last", ARGV[7])
+redis.call("PEXPIRE", KEYS[4], total * 2)
+if not streak then
+  return {1, more, "", 0, 0}
+end
+redis.call("HSET", KEYS[4], "streak", 1)
+local percent = math.min(100, math.floor((now - since) * 100 / total))
+return {1, more, string.format("%.0f", since), percent, tonumber(health[4] or 0)}

@@ -1,17 +1,19 @@
 -- Write the last move of a generation, if nobody moved first: its slot is free, its hold is settled in every scope, it
 -- waits for nothing but its purge, and every delivery it causes exists. All of it or nothing.
 --
+-- USES  deliver
 -- USES  fair
 -- KEYS  1 generation  2 slots  3 due:dispatch  4 due:poll  5 due:sweep  6 due:deliver  7 nudged:dispatch
 --       8 nudged:deliver  9 claimed  10, 11, 12 money of the tenant's month, the end
 --       user's day, the account's day  13 ledger  14 queued of the tenant  15 the end user  16 usage of the tenant's
 --       day  17 its spending by end user  18 slots of the tenant  19 fair  20 resting  21 present  22 delayed
---       23 unconfirmed  24 pace  25 given_up  26... one key per delivery
+--       23 unconfirmed  24 pace  25 given_up  26 deliveries of the tenant  27 its dead ones
+--       28... record and lane of each delivery
 -- ARGV  1 id  2 version this move was made from  3 record  4 status  5 ms when it may be purged  6 channel of changes
 --       7 ms when the deliveries are due  8 cost that was held  9 cost in the end  10 tenant  11 pseudonym
 --       12 outcome for the usage  13 "1" when it was refused by policy  14 seconds to keep usage
 --       15 ms it was at fal ("": it never was)  16 reason for the ledger ("": none)
---       17... id and record of each delivery
+--       17... id, record and lane of each delivery
 -- RETURNS  {1, 1 if dispatch wants a nudge, 1 if deliver does} when it was in time, {0, 0, 0} when it lost
 if redis.call("HGET", KEYS[1], "v") ~= ARGV[2] then
   return {0, 0, 0}
@@ -22,13 +24,7 @@ redis.call("ZREM", KEYS[3], ARGV[1])
 redis.call("ZREM", KEYS[4], ARGV[1])
 redis.call("ZREM", KEYS[9], ARGV[1])
 redis.call("ZADD", KEYS[5], ARGV[5], ARGV[1])
-local deliver = false
-for n = 26, #KEYS do
-  local at = 17 + (n - 26) * 2
-  redis.call("HSET", KEYS[n], "v", 0, "d", ARGV[at + 1])
-  redis.call("ZADD", KEYS[6], ARGV[7], ARGV[at])
-  deliver = true
-end
+local waiting = deliver(KEYS[6], ARGV[7], 26, 17)
 for n = 10, 12 do
   redis.call("HINCRBY", KEYS[n], "held", -ARGV[8])
   redis.call("HINCRBY", KEYS[n], "spent", ARGV[9])
@@ -65,5 +61,5 @@ if redis.call("SREM", KEYS[18], ARGV[1]) == 1 then
 end
 redis.call("PUBLISH", ARGV[6], ARGV[1])
 local dispatch = freed == 1 and redis.call("ZCARD", KEYS[3]) > 0 and redis.call("SET", KEYS[7], 1, "NX", "PX", 1000)
-deliver = deliver and redis.call("SET", KEYS[8], 1, "NX", "PX", 1000)
-return {1, dispatch and 1 or 0, deliver and 1 or 0}
+local send = waiting and redis.call("SET", KEYS[8], 1, "NX", "PX", 1000)
+return {1, dispatch and 1 or 0, send and 1 or 0}

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 
 from pydantic import TypeAdapter
@@ -16,6 +16,7 @@ from service.domain.webhook import Delivery
 from service.errors import RequestIdTaken
 from service.store import deliveries, keys, records
 from service.store.creation import Creation, read_creation
+from service.store.ranges import bounds
 from service.store.redis import Redis, Script
 
 _CREATE: Final = Script("create")
@@ -116,14 +117,14 @@ class GenerationStore:
         record = await self._redis.execute("HGET", keys.generation(generation_id), "d")
         return None if record is None else load(record)
 
-    async def save(self, generation: Generation, due: Due, *, why: str = "") -> Moved:
-        """Write a move that leaves it alive, if it still is the version it was made from.
+    async def save(self, generation: Generation, due: Due, events: Sequence[Delivery] = (), *, why: str = "") -> Moved:
+        """Write a move that leaves it alive, if it still is the version it was made from, with what it causes.
 
         ``why``: the reason of an operator or of reconciliation, for the ledger. Raises RequestIdTaken where such a
         move brings a request id that is another's.
         """
         g = replace(generation, version=generation.version + 1)
-        won, nudge = await self._redis.run(
+        won, dispatch, deliver = await self._redis.run(
             _SAVE,
             [
                 keys.generation(g.id),
@@ -140,6 +141,9 @@ class GenerationStore:
                 keys.UNCONFIRMED,
                 keys.SUBMITTED,
                 keys.LEDGER,
+                keys.due(Drain.DELIVER),
+                keys.nudged(Drain.DELIVER),
+                *deliveries.keys_of(g.tenant_id, events),
             ],
             g.id,
             generation.version,
@@ -156,10 +160,12 @@ class GenerationStore:
             _score(g.submitted_at),
             why,
             g.end_user,
+            "" if not events else ids.milliseconds(events[0].created_at),
+            *deliveries.arguments_of(events),
         )
         if won == _TAKEN:
             raise RequestIdTaken("This request id belongs to another generation.")
-        return Moved(bool(won), g, (Drain.DISPATCH,) if nudge else ())
+        return Moved(bool(won), g, _nudges(dispatch, deliver))
 
     async def finish(
         self, generation: Generation, due: Due, events: Sequence[Delivery], *, now: datetime, why: str = ""
@@ -191,7 +197,7 @@ class GenerationStore:
                 keys.UNCONFIRMED,
                 keys.PACE,
                 keys.GIVEN_UP,
-                *(keys.delivery(delivery.id) for delivery in events),
+                *deliveries.keys_of(g.tenant_id, events),
             ],
             g.id,
             generation.version,
@@ -209,10 +215,9 @@ class GenerationStore:
             keys.KEPT_SECONDS,
             _time_at_fal(g),
             why,
-            *(part for delivery in events for part in (delivery.id, deliveries.dump(delivery))),
+            *deliveries.arguments_of(events),
         )
-        wanted = ((Drain.DISPATCH, dispatch), (Drain.DELIVER, deliver))
-        return Moved(bool(won), g, tuple(drain for drain, nudge in wanted if nudge))
+        return Moved(bool(won), g, _nudges(dispatch, deliver))
 
     async def postpone_poll(self, generation_id: str, until: datetime) -> None:
         """Nothing new was seen: only the time of the next look changes, and only while it is still polled."""
@@ -237,7 +242,9 @@ class GenerationStore:
             if wanted.end_user is None
             else keys.generations_of_end_user(tenant_id, wanted.end_user)
         )
-        upper, lower = _bounds(wanted, after)
+        upper, lower = bounds(
+            ids.GENERATION, after=after, created_after=wanted.created_after, created_before=wanted.created_before
+        )
         found = await self._redis.execute("ZREVRANGEBYLEX", index, upper, lower, "LIMIT", 0, LOOKED_AT)
         return await self._pick([name.decode() for name in found], wanted.status, limit)
 
@@ -287,6 +294,10 @@ def _time_at_fal(g: Generation) -> int | str:
     return max(0, ids.milliseconds(g.finished_at) - ids.milliseconds(g.submitted_at))
 
 
+def _nudges(dispatch: int, deliver: int) -> tuple[Drain, ...]:
+    return tuple(drain for drain, wanted in ((Drain.DISPATCH, dispatch), (Drain.DELIVER, deliver)) if wanted)
+
+
 def _money_keys(g: Generation) -> tuple[str, str, str]:
     """In the order of Scope."""
     return (
@@ -303,19 +314,6 @@ def _limit(limit: int | None) -> int | str:
 def _idempotency_key(g: Generation) -> str:
     """Its idempotency key's key; its own where it has none, so that scripts get a fixed number of keys."""
     return keys.generation(g.id) if g.idempotency_key is None else keys.idempotency(g.tenant_id, g.idempotency_key)
-
-
-def _bounds(wanted: Filter, after: str | None) -> tuple[str, str]:
-    upper = "+" if wanted.created_before is None else "(" + ids.lowest(ids.GENERATION, wanted.created_before)
-    if after is not None:
-        upper = min(upper, "(" + after) if upper != "+" else "(" + after
-    next_millisecond = timedelta(milliseconds=1)
-    lower = (
-        "-"
-        if wanted.created_after is None
-        else "[" + ids.lowest(ids.GENERATION, wanted.created_after + next_millisecond)
-    )
-    return upper, lower
 
 
 def _score(moment: datetime | None) -> int | str:

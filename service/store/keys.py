@@ -8,7 +8,8 @@ key                                            type    lives          meaning
 {sg}:tenant:<t>:generations                    zset    until purged   ids of a tenant's generations; score 0, ids sort
 {sg}:tenant:<t>:end_user:<p>:generations       zset    until purged   the same, of one end user (by pseudonym)
 {sg}:idempotency:<t>:<sha256 of the key>       string  until purged   "<generation id> <fingerprint>"
-{sg}:due:<drain>                               zset    -              what waits for a drain; score = ms when due
+{sg}:due:<drain>                               zset    -              what waits for a drain; score = ms when due;
+                                                                      ids, or lanes where deliveries wait
 {sg}:tenant:<t>:queued                         zset    -              its generations in the queue, by rank
 {sg}:tenant:<t>:slots                          set     -              its generations that take up an upstream slot
 {sg}:delayed                                   zset    -              queued, but not before; score = ms when
@@ -33,6 +34,14 @@ key                                            type    lives          meaning
 {sg}:nudged:<drain>                            string  1 s            a "drain now" message is on its way
 {sg}:slots                                     set     -              generations that take up an upstream slot
 {sg}:delivery:<id>                             hash    retention      v version, d record (JSON)
+{sg}:lane:<t>:<receiver>                       zset    -              undone deliveries to one receiver; ms when due
+{sg}:lane:<t>:<receiver>:leased                zset    -              those under way; score = ms when the lease ends
+{sg}:lane:<t>:<receiver>:health                hash    10 days        its failures since one last succeeded
+{sg}:tenant:<t>:delivering                     zset    -              all its deliveries under way; ms of lease's end
+{sg}:tenant:<t>:lanes_held                     set     -              lanes that wait until one of these is done
+{sg}:tenant:<t>:deliveries                     zset    until purged   ids of its deliveries; score 0, ids sort
+{sg}:tenant:<t>:dead                           zset    until purged   those that are dead
+{sg}:tenant:<t>:endpoints                      hash    -              id -> "<version> <record>" (JSON, sealed)
 {sg}:tenant:<t>                                string  -              the tenant (JSON, secrets sealed)
 {sg}:tenant:<t>:keys                           zset    -              ids of its API keys
 {sg}:tenants                                   zset    -              all tenant ids; score 0
@@ -102,6 +111,38 @@ def nudged(drain: Drain) -> str:
 
 def delivery(delivery_id: str) -> str:
     return f"{TAG}delivery:{delivery_id}"
+
+
+def lane(name: str) -> str:
+    return f"{TAG}lane:{name}"
+
+
+def leased_of_lane(name: str) -> str:
+    return f"{TAG}lane:{name}:leased"
+
+
+def health_of_lane(name: str) -> str:
+    return f"{TAG}lane:{name}:health"
+
+
+def delivering(tenant_id: str) -> str:
+    return f"{TAG}tenant:{tenant_id}:delivering"
+
+
+def lanes_held(tenant_id: str) -> str:
+    return f"{TAG}tenant:{tenant_id}:lanes_held"
+
+
+def deliveries_of_tenant(tenant_id: str) -> str:
+    return f"{TAG}tenant:{tenant_id}:deliveries"
+
+
+def dead_of_tenant(tenant_id: str) -> str:
+    return f"{TAG}tenant:{tenant_id}:dead"
+
+
+def endpoints_of_tenant(tenant_id: str) -> str:
+    return f"{TAG}tenant:{tenant_id}:endpoints"
 
 
 def tenant(tenant_id: str) -> str:

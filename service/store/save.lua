@@ -1,21 +1,25 @@
--- Write a move that is not the last one, if nobody moved first; state, slots, queue and due sets change together.
--- While a callback waits to be looked at, the poll keeps the time it has: at once, or the lease of whoever is looking.
+-- Write a move that is not the last one, if nobody moved first; state, slots, queue and due sets change together, and
+-- every delivery it causes exists. While a callback waits to be looked at, the poll keeps the time it has: at once, or
+-- the lease of whoever is looking.
 --
+-- USES  deliver
 -- USES  fair
 -- KEYS  1 generation  2 slots  3 due:dispatch  4 due:poll  5 due:sweep  6 nudged:dispatch  7 claimed  8 queued of the
 --       tenant  9 slots of the tenant  10 fair  11 resting  12 present  13 delayed  14 unconfirmed  15 submitted
---       16 ledger
+--       16 ledger  17 due:deliver  18 nudged:deliver  19 deliveries of the tenant  20 its dead ones
+--       21... record and lane of each delivery
 -- ARGV  1 id  2 version this move was made from  3 record  4 status  5 "1" while it holds a slot
 --       6, 7, 8 ms when due for dispatch, poll, sweep ("" where it waits for nothing)  9 channel of changes  10 tenant
 --       11 its rank in the tenant's queue  12 fal's request id ("" before there is one)  13 ms of its submit ("": none)
---       14 reason for the ledger ("": none)  15 pseudonym
--- RETURNS  {1, 1 if dispatch wants a nudge} when it was in time, {0, 0} when it lost, {2, 0} when it was to adopt,
---          for a reason, a request id that is another's
+--       14 reason for the ledger ("": none)  15 pseudonym  16 ms when the deliveries are due
+--       17... id, record and lane of each delivery
+-- RETURNS  {1, 1 if dispatch wants a nudge, 1 if deliver does} when it was in time, {0, 0, 0} when it lost, {2, 0, 0}
+--          when it was to adopt, for a reason, a request id that is another's
 if redis.call("HGET", KEYS[1], "v") ~= ARGV[2] then
-  return {0, 0}
+  return {0, 0, 0}
 end
 if ARGV[12] ~= "" and ARGV[14] ~= "" and redis.call("ZSCORE", KEYS[15], ARGV[12]) then
-  return {2, 0}
+  return {2, 0, 0}
 end
 redis.call("HSET", KEYS[1], "v", ARGV[2] + 1, "s", ARGV[4], "d", ARGV[3])
 local called_back = redis.call("HEXISTS", KEYS[1], "c") == 1
@@ -57,6 +61,8 @@ else
   redis.call("SREM", KEYS[9], ARGV[1])
   enter(KEYS[10], KEYS[11], KEYS[12], ARGV[10])
 end
+local waiting = deliver(KEYS[17], ARGV[16], 19, 17)
 redis.call("PUBLISH", ARGV[9], ARGV[1])
 local wanted = freed == 1 and redis.call("ZCARD", KEYS[3]) > 0 and redis.call("SET", KEYS[6], 1, "NX", "PX", 1000)
-return {1, wanted and 1 or 0}
+local send = waiting and redis.call("SET", KEYS[18], 1, "NX", "PX", 1000)
+return {1, wanted and 1 or 0, send and 1 or 0}

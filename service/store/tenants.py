@@ -76,13 +76,14 @@ class TenantStore:
         return after if won else None
 
     async def delete(self, tenant: Tenant) -> int:
-        """The tenant and its keys; what its generations left goes with their retention.
+        """The tenant, its keys and endpoints; what its generations left goes with their retention.
 
         Answers how many of its generations have not ended; unless that is 0, nothing was deleted.
         """
         index = keys.api_keys_of_tenant(tenant.id)
         own = [name.decode() for name in await self._redis.execute("ZRANGE", index, 0, -1)]
         names = [name for key_id in own for name in (keys.api_key(key_id), keys.api_key_used(key_id))]
+        names.append(keys.endpoints_of_tenant(tenant.id))
         busy = await self._redis.run(
             _DELETE_TENANT,
             [
@@ -166,6 +167,9 @@ class TenantStore:
             tenant,
             webhook_secret=self._sealer.seal(tenant.webhook_secret),
             pseudonym_key=self._sealer.seal(tenant.pseudonym_key),
+            retired_webhook_keys=tuple(
+                replace(key, secret=self._sealer.seal(key.secret)) for key in tenant.retired_webhook_keys
+            ),
         )
         return _TENANT.dump_json(sealed)
 
@@ -175,4 +179,7 @@ class TenantStore:
             tenant,
             webhook_secret=self._sealer.open(tenant.webhook_secret),
             pseudonym_key=self._sealer.open(tenant.pseudonym_key),
+            retired_webhook_keys=tuple(
+                replace(key, secret=self._sealer.open(key.secret)) for key in tenant.retired_webhook_keys
+            ),
         )

@@ -1,15 +1,18 @@
 """Webhook deliveries in named phases: prepare -> post -> record -> decide."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from service import log, metrics
-from service.domain.drain import Drain
+from service.domain.endpoint import Endpoint
 from service.domain.retry import RetryPolicy
-from service.domain.webhook import Attempt, Delivery, DeliveryStatus, signed_headers
-from service.store.deliveries import DeliveryStore
-from service.store.due import Claim, Claimed, DueStore
+from service.domain.signing import SigningKey, signed_headers
+from service.domain.webhook import Attempt, Delivery, DeliveryStatus
+from service.store.deliveries import Caps, DeliveryStore, Verdict, Written
+from service.store.due import Claim, Claimed
+from service.store.endpoints import EndpointStore
 from service.store.tenants import TenantStore
+from service.usecases.decline import Decline
 from service.usecases.moves import Clock
 from service.webhooks.sender import Answer, NoAnswer, Sender
 
@@ -22,9 +25,17 @@ class Prepared:
     """Everything one POST needs; the body's bytes are the same at every attempt."""
 
     delivery: Delivery
+    endpoint: Endpoint | None
     headers: dict[str, str]
     body: bytes
     at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Unsendable:
+    """Its endpoint is disabled or deleted: it goes to the dead letter without an attempt."""
+
+    delivery: Delivery
 
 
 class Deliveries:
@@ -32,78 +43,131 @@ class Deliveries:
         self,
         deliveries: DeliveryStore,
         tenants: TenantStore,
-        due: DueStore,
+        endpoints: EndpointStore,
+        decline: Decline,
         sender: Sender,
         *,
         schedule: RetryPolicy,
+        caps: Caps,
         timeout: timedelta,
         retention: timedelta,
         clock: Clock,
     ) -> None:
         self._deliveries = deliveries
         self._tenants = tenants
-        self._due = due
+        self._endpoints = endpoints
+        self._decline = decline
         self._sender = sender
         self._schedule = schedule
+        self._caps = caps
         self._lease = timeout + timedelta(seconds=30)
         self._retention = retention
         self._clock = clock
         self._log = log.get(__name__)
 
     async def claim(self, most: int) -> Claim:
-        return await self._due.claim(Drain.DELIVER, now=self._clock(), most=most, lease=self._lease)
+        return await self._deliveries.claim(now=self._clock(), most=most, lease=self._lease, caps=self._caps)
 
-    async def attempt(self, item: Claimed) -> None:
-        """One attempt of one delivery; the lease keeps every other worker off it."""
+    async def attempt(self, item: Claimed) -> bool:
+        """One attempt of one delivery, the lease keeping every other worker off it; whether another may go since."""
         prepared = await self._prepare(item.id)
         if prepared is None:
-            await self._due.drop(Drain.DELIVER, item.id)
-            return
+            return True
+        if isinstance(prepared, Unsendable):
+            buried = prepared.delivery.buried()
+            metrics.WEBHOOKS_DEAD.labels(buried.tenant_id).inc()
+            return (await self._save(buried, "")).more
         answer = await self._sender.post(prepared.delivery.url, headers=prepared.headers, body=prepared.body)
         after = self._decide(prepared.delivery, _record(answer, prepared.at), answer)
         self._tell(after)
-        await self._deliveries.save_attempt(after, retention=self._retention)
+        written = await self._save(after, "good" if _is_good(answer) else "bad")
+        if prepared.endpoint is not None:
+            await self._follow_up(prepared.endpoint, answer, written)
+        return written.more
 
-    async def _prepare(self, delivery_id: str) -> Prepared | None:
+    async def _save(self, after: Delivery, verdict: Verdict) -> Written:
+        return await self._deliveries.save_attempt(after, now=self._clock(), retention=self._retention, verdict=verdict)
+
+    async def _prepare(self, delivery_id: str) -> Prepared | Unsendable | None:
         delivery = await self._deliveries.load(delivery_id)
         if delivery is None or delivery.status is not DeliveryStatus.PENDING:
-            return None
+            return None  # forgotten or done meanwhile; whoever did it has taken it out of its lane
+        if delivery.endpoint_id is None:
+            return await self._for_request(delivery)
+        endpoint = await self._endpoints.load(delivery.tenant_id, delivery.endpoint_id)
+        if endpoint is None:
+            return await self._without_endpoint(delivery)
+        if endpoint.disabled is not None:
+            return Unsendable(delivery)
+        return self._signed(replace(delivery, url=endpoint.url), endpoint, endpoint.signing(self._clock()))
+
+    async def _for_request(self, delivery: Delivery) -> Prepared | None:
         tenant = await self._tenants.load(delivery.tenant_id)
-        if tenant is None:
-            await self._deliveries.delete([delivery_id])  # deleted; nobody is left to sign for
-            return None
+        if tenant is not None:
+            return self._signed(delivery, None, tenant.signing(self._clock()))
+        await self._deliveries.delete(delivery.tenant_id, [delivery.id])  # deleted; nobody is left to sign for
+        return None
+
+    async def _without_endpoint(self, delivery: Delivery) -> Unsendable | None:
+        if await self._tenants.load(delivery.tenant_id) is not None:
+            return Unsendable(delivery)
+        await self._deliveries.delete(delivery.tenant_id, [delivery.id])
+        return None
+
+    def _signed(self, delivery: Delivery, endpoint: Endpoint | None, keys: tuple[SigningKey, ...]) -> Prepared:
         now, body = self._clock(), delivery.body.encode()
-        headers = signed_headers(tenant.webhook_secret, delivery.id, body, now)
-        return Prepared(delivery, {"content-type": "application/json", **headers}, body, now)
+        headers = {
+            **({} if endpoint is None else endpoint.headers),
+            **({} if delivery.traceparent is None else {"traceparent": delivery.traceparent}),
+            "content-type": "application/json",
+            **signed_headers(keys, delivery.id, body, now),
+        }
+        return Prepared(delivery, endpoint, headers, body, now)
 
     def _decide(self, delivery: Delivery, attempt: Attempt, answer: Answer | NoAnswer) -> Delivery:
-        if isinstance(answer, Answer) and 200 <= answer.status < 300:
+        if _is_good(answer):
             return delivery.delivered(attempt)
         if isinstance(answer, Answer) and answer.status == _GONE:
             return delivery.dead(attempt)
-        wait = self._schedule.next(len(delivery.attempts) + 1)
+        wait = self._schedule.next(delivery.tried + 1)
         if wait is None:
             return delivery.dead(attempt)
         if isinstance(answer, Answer) and answer.status in _BUSY and answer.retry_after is not None:
             wait = max(wait, min(answer.retry_after, self._schedule.delays[-1]))
         return delivery.postponed(attempt, attempt.at + wait)
 
+    async def _follow_up(self, endpoint: Endpoint, answer: Answer | NoAnswer, written: Written) -> None:
+        """What the attempt means for its endpoint."""
+        if not written.won:
+            return
+        if isinstance(answer, Answer) and answer.status == _GONE:
+            await self._decline.gone(endpoint, self._clock())
+        else:
+            await self._decline.note(endpoint, written.health, self._clock())
+
     def _tell(self, delivery: Delivery) -> None:
         attempt = delivery.attempts[-1]
         outcome = delivery.status if delivery.status is not DeliveryStatus.PENDING else "failed"
         metrics.WEBHOOK_ATTEMPTS.labels(outcome).inc()
         metrics.WEBHOOK_SECONDS.observe(attempt.latency_ms / 1000)
+        if delivery.status is DeliveryStatus.DEAD:
+            metrics.WEBHOOKS_DEAD.labels(delivery.tenant_id).inc()
         self._log.info(
             "webhook attempt",
             delivery_id=delivery.id,
+            endpoint_id=delivery.endpoint_id,
             generation_id=delivery.generation_id,
             tenant=delivery.tenant_id,
             outcome=outcome,
-            attempt=len(delivery.attempts),
+            attempt=delivery.made,
             status=attempt.status,
             error=attempt.error,
             latency_ms=attempt.latency_ms,
         )
+
+
+def _is_good(answer: Answer | NoAnswer) -> bool:
+    return isinstance(answer, Answer) and 200 <= answer.status < 300
 
 
 def _record(answer: Answer | NoAnswer, at: datetime) -> Attempt:

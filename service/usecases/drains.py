@@ -17,14 +17,14 @@ class DrainRunner:
     """One per drain and process. ``run`` takes what is due and returns; the work goes on beside it, up to ``capacity``.
 
     So a slow upstream or a dead receiver holds its own item and no Celery thread, and leases, not messages, say what
-    is still to be done.
+    is still to be done. Work that answers True has made room for something that was due and could not be taken.
     """
 
     def __init__(
         self,
         drain: Drain,
         claim: Callable[[int], Awaitable[Claim]],
-        work: Callable[[Claimed], Awaitable[None]],
+        work: Callable[[Claimed], Awaitable[bool | None]],
         *,
         capacity: int,
     ) -> None:
@@ -33,6 +33,7 @@ class DrainRunner:
         self._work = work
         self._capacity = capacity
         self._running: set[asyncio.Task[None]] = set()
+        self._looks: set[asyncio.Task[None]] = set()
         self._claiming = False
         self._no_claim = asyncio.Event()
         self._no_claim.set()
@@ -61,6 +62,15 @@ class DrainRunner:
             self._claiming = False
             self._no_claim.set()
 
+    def look(self) -> bool:
+        """Have ``run`` called soon; False: there is no room, somebody else had better look."""
+        if self._room() <= 0:
+            return False
+        self._again = True
+        if not self._claiming:
+            self._look_soon()
+        return True
+
     async def close(self, grace: float) -> None:
         """Claim no more and let what runs come to its end; what does not is claimed again when its lease ends."""
         self._closed = True
@@ -75,8 +85,8 @@ class DrainRunner:
 
     async def idle(self) -> None:
         """Until nothing runs any more: for whoever works off a due set to its end, as tests do."""
-        while self._running:
-            await asyncio.wait(self._running)
+        while self._running or self._looks:
+            await asyncio.wait(self._running | self._looks)
 
     @property
     def busy(self) -> int:
@@ -93,7 +103,19 @@ class DrainRunner:
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._running.discard(task)
         if self._again and not self._claiming and not self._closed:
-            asyncio.get_running_loop().create_task(self._run_quietly())
+            self._look_soon()
+
+    def _look_soon(self) -> None:
+        """One look for all that ask in this turn of the loop."""
+        if not self._looks:
+            task = asyncio.get_running_loop().create_task(self._run_quietly())
+            self._looks.add(task)
+            task.add_done_callback(self._looked)
+
+    def _looked(self, task: asyncio.Task[None]) -> None:
+        self._looks.discard(task)
+        if self._again and not self._claiming and self._room() > 0:
+            self._look_soon()  # somebody asked between its last claim and its end
 
     async def _run_quietly(self) -> None:
         with contextlib.suppress(StoreUnavailable):  # beat asks again within a second
@@ -101,7 +123,8 @@ class DrainRunner:
 
     async def _work_on(self, item: Claimed) -> None:
         try:
-            await self._work(item)
+            if await self._work(item):
+                self._again = True
         except StoreUnavailable as error:
             metrics.DRAIN_FAILURES.labels(self.drain).inc()
             self._log.warning("store away while working", drain=self.drain, item=item.id, error=error.detail)

@@ -76,9 +76,10 @@ class EndUsers:
         for name in names:
             g = await self._moves.apply(name, self._erased)
             if g is not None and not g.is_terminal:
+                await self._deliveries.delete(tenant.id, g.deliveries)  # they quote what it was before
                 in_flight += 1
             elif (ended := g or await self._generations.load(name)) is not None:
-                await self._deliveries.delete(ended.deliveries)
+                await self._deliveries.delete(tenant.id, ended.deliveries)
                 await self._generations.purge(ended)
         await self._end_users.forget(tenant.id, pseudonym)
         return Erased(len(names), in_flight)

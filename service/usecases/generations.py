@@ -57,7 +57,14 @@ class Generations:
         self._clock = clock
         self._log = log.get(__name__)
 
-    async def create(self, tenant: Tenant, request: CreateGeneration, idempotency_key: str | None) -> Creation:
+    async def create(
+        self,
+        tenant: Tenant,
+        request: CreateGeneration,
+        idempotency_key: str | None,
+        *,
+        traceparent: str | None = None,
+    ) -> Creation:
         """Accept a request, durably, before this returns.
 
         Raises:
@@ -67,7 +74,7 @@ class Generations:
             IdempotencyMismatch: the key is bound to another payload.
 
         """
-        g = self._new(tenant, request, idempotency_key)
+        g = self._new(tenant, request, idempotency_key, traceparent)
         budgets = self._admission.budgets(tenant)
         answer = await self._generations.create(
             g,
@@ -87,7 +94,9 @@ class Generations:
                 metrics.REFUSED.labels(tenant.id, reason(refusal)).inc()
                 raise refused(refusal, g, budgets)
 
-    def _new(self, tenant: Tenant, request: CreateGeneration, idempotency_key: str | None) -> Generation:
+    def _new(
+        self, tenant: Tenant, request: CreateGeneration, idempotency_key: str | None, traceparent: str | None
+    ) -> Generation:
         now = self._clock()
         expiry = self._queue_expiry if request.expires_in is None else timedelta(seconds=request.expires_in)
         return Generation(
@@ -106,6 +115,7 @@ class Generations:
             idempotency_key=idempotency_key,
             metadata=request.metadata,
             webhook_url=request.webhook_url or tenant.limits.webhook_url,
+            traceparent=traceparent,
             retention=tenant.limits.retention,
             priority=request.priority,
         )

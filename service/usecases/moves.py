@@ -1,21 +1,20 @@
 """Moving a generation: load, apply a verb, compare-and-set; what follows from the move is written with it."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from pydantic_core import to_json
-
 from service import log, metrics
-from service.domain import ids, view
 from service.domain.drain import Drain
-from service.domain.generation import UPSTREAM, Generation
+from service.domain.generation import UPSTREAM, Generation, Status
 from service.domain.webhook import Delivery
 from service.errors import StoreUnavailable
 from service.queue import Nudger
+from service.store.endpoints import EndpointStore
 from service.store.generations import GenerationStore, Moved
+from service.usecases.fanout import EVENTS, deliveries_of
 from service.usecases.timetable import Timetable
 
 Clock = Callable[[], datetime]
@@ -28,8 +27,17 @@ _STORE_PAUSE: Final = 0.5  # seconds
 
 
 class Moves:
-    def __init__(self, generations: GenerationStore, timetable: Timetable, nudger: Nudger, *, clock: Clock) -> None:
+    def __init__(
+        self,
+        generations: GenerationStore,
+        endpoints: EndpointStore,
+        timetable: Timetable,
+        nudger: Nudger,
+        *,
+        clock: Clock,
+    ) -> None:
         self._generations = generations
+        self._endpoints = endpoints
         self._timetable = timetable
         self._nudger = nudger
         self._clock = clock
@@ -46,10 +54,9 @@ class Moves:
         before = read
         for _ in range(_RACES):
             before = before or await self._generations.load(generation_id)
-            after = None if before is None else verb(before)
-            if after is None:
+            if before is None or (after := verb(before)) is None:
                 return None
-            if written := await self.write(after, why=why):
+            if written := await self.write(after, before=before.status, why=why):
                 return written
             before = None
         raise AssertionError(f"{generation_id}: lost {_RACES} races in a row")
@@ -65,10 +72,12 @@ class Moves:
                     raise
                 await asyncio.sleep(_STORE_PAUSE)
 
-    async def write(self, after: Generation, *, why: str = "") -> Generation | None:
+    async def write(self, after: Generation, *, before: Status, why: str = "") -> Generation | None:
         """Write a move made from the version it was read at; None when somebody else moved first."""
         now = self._clock()
-        moved = await (self._finish(after, now, why) if after.is_terminal else self._save(after, now, why))
+        news = [] if after.status is before else await self._news(after, now)
+        after = replace(after, deliveries=(*after.deliveries, *(event.id for event in news)))
+        moved = await (self._finish(after, news, now, why) if after.is_terminal else self._save(after, news, now, why))
         if not moved.won:
             metrics.LOST_RACES.labels("finish" if after.is_terminal else "save").inc()
             return None
@@ -77,20 +86,23 @@ class Moves:
         self._tell(moved.generation)
         return moved.generation
 
-    async def _save(self, after: Generation, now: datetime, why: str) -> Moved:
+    async def _news(self, after: Generation, now: datetime) -> list[Delivery]:
+        """Endpoints are read at the move: whoever subscribed before it hears of it."""
+        if after.status not in EVENTS:
+            return []
+        return deliveries_of(after, now, await self._endpoints.of_tenant(after.tenant_id))
+
+    async def _save(self, after: Generation, news: Sequence[Delivery], now: datetime, why: str) -> Moved:
         due = self._timetable.due(after, now)
         if why and after.status in UPSTREAM:
             due = replace(due, poll=now)  # fal has had it for a while
-        moved = await self._generations.save(after, due, why=why)
+        moved = await self._generations.save(after, due, news, why=why)
         if due.poll is not None and due.poll <= now:
             self._nudger.nudge(Drain.POLL)
         return moved
 
-    async def _finish(self, after: Generation, now: datetime, why: str) -> Moved:
-        due = self._timetable.due(after, now)
-        events = deliveries_of(after, now)
-        after = replace(after, deliveries=tuple(event.id for event in events))
-        return await self._generations.finish(after, due, events, now=now, why=why)
+    async def _finish(self, after: Generation, news: Sequence[Delivery], now: datetime, why: str) -> Moved:
+        return await self._generations.finish(after, self._timetable.due(after, now), news, now=now, why=why)
 
     def _tell(self, g: Generation) -> None:
         self._log.info("generation moved", generation_id=g.id, tenant=g.tenant_id, status=g.status, version=g.version)
@@ -98,20 +110,3 @@ class Moves:
             metrics.FINISHED.labels(g.tenant_id, g.status, g.error.code if g.error else "").inc()
             metrics.SECONDS_TO_END.labels(g.status).observe((g.finished_at - g.created_at).total_seconds())
             metrics.COST.labels(g.tenant_id).inc(g.actual_cost or 0)
-
-
-def deliveries_of(g: Generation, now: datetime) -> list[Delivery]:
-    if g.webhook_url is None:
-        return []
-    kind = f"generation.{g.status}"
-    return [
-        Delivery(
-            id=ids.new(ids.DELIVERY, now),
-            tenant_id=g.tenant_id,
-            generation_id=g.id,
-            event=kind,
-            url=g.webhook_url,
-            body=to_json(view.event(kind, g, now)).decode(),
-            created_at=now,
-        )
-    ]

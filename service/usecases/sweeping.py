@@ -4,8 +4,10 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from service import metrics
+from service.domain import ids
 from service.domain.drain import Drain
 from service.domain.generation import Failure, Generation, Status
+from service.domain.webhook import DeliveryStatus
 from service.store.deliveries import DeliveryStore
 from service.store.due import Claim, Claimed, DueStore
 from service.store.generations import GenerationStore
@@ -62,6 +64,9 @@ class Sweeping:
         return await self._due.claim(Drain.SWEEP, now=self._clock(), most=most, lease=LEASE)
 
     async def sweep(self, item: Claimed) -> None:
+        if ids.is_id(ids.DELIVERY, item.id):
+            await self._forget_delivery(item.id)
+            return
         g = await self._generations.load(item.id)
         if g is None:
             await self._due.drop(Drain.SWEEP, item.id)
@@ -105,8 +110,16 @@ class Sweeping:
     async def _forget(self, g: Generation) -> None:
         """Its webhooks quote it, so they go with it; while one is pending, it is looked at again after each lease."""
         if not await self._deliveries.pending(g.deliveries):
-            await self._deliveries.delete(g.deliveries)
+            await self._deliveries.delete(g.tenant_id, g.deliveries)
             await self._generations.purge(g)
+
+    async def _forget_delivery(self, name: str) -> None:
+        """One that no generation caused: a test, or what became of an endpoint."""
+        delivery = await self._deliveries.load(name)
+        if delivery is None:
+            await self._due.drop(Drain.SWEEP, name)
+        elif delivery.status is not DeliveryStatus.PENDING:
+            await self._deliveries.delete(delivery.tenant_id, [name])
 
     def _is_due(self, g: Generation) -> bool:
         """Asked of the record, not of the claimed entry: a move since the claim has set another deadline."""

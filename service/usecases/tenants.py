@@ -7,15 +7,17 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from service.domain import ids
+from service.domain.signing import new_secret
 from service.domain.tenant import ApiKey, Limits, Pause, Scope, Tenant, hash_secret, is_key_id, new_key_text
 from service.domain.view import rfc3339
-from service.domain.webhook import new_secret
 from service.errors import Conflict, NotFound, PreconditionFailed, TenantBusy
+from service.store.endpoints import EndpointStore
 from service.store.tenants import TenantStore
 from service.usecases.moves import Clock
 
 DEFAULT_OVERLAP: Final = timedelta(hours=24)
 _RACES: Final = 20
+_PAGE: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +29,9 @@ class NewKey:
 
 
 class Tenants:
-    def __init__(self, store: TenantStore, *, clock: Clock) -> None:
+    def __init__(self, store: TenantStore, endpoints: EndpointStore, *, clock: Clock) -> None:
         self._store = store
+        self._endpoints = endpoints
         self._clock = clock
 
     async def create(self, name: str, limits: Limits | None = None, *, require_end_user: bool = False) -> Tenant:
@@ -101,6 +104,11 @@ class Tenants:
 
     async def reseal(self) -> int:
         """Seal every tenant's secrets with the first secret key; how many tenants there are."""
+        after = None
+        while page := await self._store.page(limit=_PAGE, after=after):
+            for tenant in page:
+                await self._endpoints.reseal(tenant.id)
+            after = page[-1].id
         return await self._store.reseal()
 
     async def create_key(

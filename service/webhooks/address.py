@@ -13,7 +13,7 @@ from typing import Final, NamedTuple, NoReturn
 
 from aiohttp import AddrInfoType
 
-from service.webhooks.networks import Address, Network, is_public, unwrap
+from service.webhooks.networks import Address, Network, is_host, is_loopback, is_public, unwrap
 
 __all__ = ["AddressGuard", "AddressRefused", "Network"]
 
@@ -54,15 +54,22 @@ class _Target(NamedTuple):
 
 
 class AddressGuard:
-    """Public addresses over https; besides, anything in the operator's `allowed_networks`, there also over plain http.
+    """Public addresses over https; besides, what the operator allows, there also over plain http.
 
-    The operator's networks are taken at their word, whatever lies in them.
+    `allowed_networks` are taken at their word, whatever lies in them. `allowed_hosts` are names that stand for
+    themselves and all below them: wherever they resolve, but for metadata services, and this machine unless it is
+    named `localhost`.
     """
 
     def __init__(
-        self, allowed_networks: Iterable[Network] = (), *, allowed_ports: Iterable[range] = DEFAULT_PORTS
+        self,
+        allowed_networks: Iterable[Network] = (),
+        *,
+        allowed_hosts: Iterable[str] = (),
+        allowed_ports: Iterable[range] = DEFAULT_PORTS,
     ) -> None:
         self._networks = tuple(allowed_networks)
+        self._hosts = tuple(allowed_hosts)
         self._ports = tuple(allowed_ports)
 
     def permits(self, address: Address) -> bool:
@@ -73,13 +80,30 @@ class AddressGuard:
         target = _parse(url)
         if not any(target.port in ports for ports in self._ports):
             raise AddressRefused(f"port {target.port} is not allowed")
-        if target.scheme == "http" and not self._networks:
+        trusted = self._trusts_name(target.host)
+        if target.scheme == "http" and not self._networks and not trusted:
             raise AddressRefused("the URL must start with https://")
         address = _literal(target.host)
-        if address is None:
-            self._check_name(target.host)
-        else:
+        if address is not None:
             self._check_literal(address, target.scheme)
+        elif not trusted:
+            self._check_name(target.host)
+
+    def trusts(self, url: str) -> bool:
+        """Whether the operator named this URL's host. Raises AddressRefused for what is no URL."""
+        return self._trusts_name(_parse(url).host)
+
+    def check_addresses(self, url: str, addresses: Iterable[str]) -> None:
+        """Refuse a URL for one of the addresses its host has now. What protects is still the check at connect time."""
+        target = _parse(url)
+        for text in addresses:
+            address = ip_address(text.partition("%")[0])
+            if self._trusts_name(target.host):
+                allowed = self._is_trusted(address)
+            else:
+                allowed = self.permits(address) if target.scheme == "https" else self._is_allowed(address)
+            if not allowed:
+                raise AddressRefused("the host has an address that is not allowed")
 
     def socket_factory(self, addr_info: AddrInfoType) -> socket.socket:
         """For `aiohttp.TCPConnector(socket_factory=...)`: a socket for exactly this address, or AddressRefused."""
@@ -88,6 +112,18 @@ class AddressGuard:
     def plain_socket_factory(self, addr_info: AddrInfoType) -> socket.socket:
         """The same for http://, which only reaches the operator's networks, whatever the name in the URL says."""
         return _open(addr_info) if self._is_allowed(_peer(addr_info)) else _refuse()
+
+    def trusted_socket_factory(self, addr_info: AddrInfoType) -> socket.socket:
+        """The same for a host that the operator named."""
+        return _open(addr_info) if self._is_trusted(_peer(addr_info)) else _refuse()
+
+    def _trusts_name(self, host: str) -> bool:
+        return any(host == name or host.endswith(f".{name}") for name in self._hosts)
+
+    def _is_trusted(self, address: Address) -> bool:
+        if is_loopback(address):
+            return self._allows_loopback()
+        return is_host(address) or self._is_allowed(address)
 
     def _is_allowed(self, address: Address) -> bool:
         inner = unwrap(address)
@@ -108,7 +144,14 @@ class AddressGuard:
             raise AddressRefused("the host is not a full domain name")
 
     def _allows_loopback(self) -> bool:
-        return any(network.overlaps(loopback) for network in self._networks for loopback in _LOOPBACK)
+        named = "localhost" in self._hosts
+        return named or any(network.overlaps(loopback) for network in self._networks for loopback in _LOOPBACK)
+
+
+def host_of(url: str) -> str | None:
+    """The name to look up; None where the URL spells an address. Raises AddressRefused for what is no URL."""
+    host = _parse(url).host
+    return host if _literal(host) is None else None
 
 
 def _parse(url: str) -> _Target:

@@ -43,6 +43,28 @@ _NOT_PUBLIC: Final[tuple[Network, ...]] = tuple(
 )
 
 
+#: Closed even to a host that the operator trusts: what hands out a machine's credentials, and what is no host at all.
+#: The name server that answers for it may be wrong, or somebody else's.
+_NEVER: Final[tuple[Network, ...]] = tuple(
+    ip_network(text)
+    for text in (
+        "0.0.0.0/8",  # this network; Linux connects 0.0.0.0 to itself
+        "100.100.100.200/32",  # Alibaba's metadata
+        "168.63.129.16/32",  # Azure's wire server
+        "169.254.0.0/16",  # link-local; the metadata service of most clouds
+        "192.0.0.192/32",  # Oracle's metadata
+        "224.0.0.0/3",  # multicast, reserved, broadcast
+        "::/128",  # unspecified
+        "fd00:ec2::/32",  # Amazon's metadata
+        "fe80::/10",  # link-local
+        "ff00::/8",  # multicast
+    )
+)
+_LOOPBACK: Final[tuple[Network, ...]] = (IPv4Network("127.0.0.0/8"), IPv6Network("::1/128"))
+#: Tunnels: the address inside is where the packet ends up.
+_6TO4: Final = IPv6Network("2002::/16")
+
+
 def unwrap(address: Address) -> Address:
     """The IPv4 address that an IPv4-mapped or NAT64 address ends up at; any other address as it is.
 
@@ -60,3 +82,16 @@ def is_public(address: Address) -> bool:
     if isinstance(inner, IPv6Address) and inner not in _GLOBAL_UNICAST:
         return False
     return not any(inner in network for network in _NOT_PUBLIC)
+
+
+def is_loopback(address: Address) -> bool:
+    inner = unwrap(address)
+    return any(inner in network for network in _LOOPBACK)
+
+
+def is_host(address: Address) -> bool:
+    """Public or private, but some machine's: neither this one, nor a metadata service, nor many machines at once."""
+    inner = unwrap(address)
+    if isinstance(inner, IPv6Address) and inner in _6TO4:
+        inner = IPv4Address(int(inner) >> 80 & 0xFFFF_FFFF)
+    return not is_loopback(inner) and not any(inner in network for network in _NEVER)

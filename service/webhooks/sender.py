@@ -4,6 +4,7 @@ Bounded in time and memory, only to an address the guard has seen, and never an 
 """
 
 import asyncio
+import socket
 import ssl
 import time
 from collections.abc import Callable, Mapping
@@ -14,9 +15,9 @@ from types import TracebackType
 from typing import Final, Self
 
 from aiohttp import ClientError, ClientSession, ClientTimeout, DummyCookieJar, StreamReader, TCPConnector
-from aiohttp.abc import AbstractResolver
+from aiohttp.abc import AbstractResolver, ResolveResult
 
-from service.webhooks.address import AddressGuard
+from service.webhooks.address import AddressGuard, host_of
 from service.webhooks.failure import Failure, explain
 from service.webhooks.resolver import Resolver
 from service.webhooks.retry_after import parse_retry_after
@@ -26,6 +27,8 @@ EXCERPT_BYTES: Final = 1024
 #: Below what common servers keep an idle connection for (gunicorn 2 s, Node and uvicorn 5 s): a POST on one that is
 #: just being closed is lost, and aiohttp rightly does not repeat it.
 KEEPALIVE_SECONDS: Final = 1.5
+#: A registration waits no longer for a name server.
+_LOOK_UP_SECONDS: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +97,20 @@ class Sender:
             except Exception as error:  # noqa: BLE001 -- one stranger's nonsense must not break the batch around it
                 return NoAnswer(*explain(error), latency=_since(started))
 
+    async def check(self, url: str) -> None:
+        """Raises AddressRefused for a URL that would not be called, by its text or by where its host resolves now.
+
+        A host that does not resolve is fine: it may by the time there is something to send.
+        """
+        self._guard.check_url(url)
+        if (host := host_of(url)) is None:
+            return
+        found: list[ResolveResult] = []
+        with suppress(OSError, TimeoutError):
+            async with asyncio.timeout(_LOOK_UP_SECONDS):
+                found = await self._resolver.resolve(host, 443, socket.AF_UNSPEC)
+        self._guard.check_addresses(url, [result["host"] for result in found])
+
     async def close(self) -> None:
         self._closed = True
         for session in self._sessions.values():
@@ -103,7 +120,7 @@ class Sender:
     async def _exchange(self, url: str, headers: Mapping[str, str], body: bytes, started: float) -> Answer:
         self._guard.check_url(url)
         deadline = asyncio.get_running_loop().time() + self._timeout_seconds
-        session = self._session(url.partition(":")[0].lower())
+        session = self._session("trusted" if self._guard.trusts(url) else url.partition(":")[0].lower())
         async with asyncio.timeout_at(deadline):
             response = await session.post(url, headers=headers, data=body, allow_redirects=False)
         try:
@@ -114,16 +131,22 @@ class Sender:
         retry_after = parse_retry_after(response.headers.get("Retry-After"), now=self._clock())
         return Answer(response.status, excerpt, retry_after, _since(started))
 
-    def _session(self, scheme: str) -> ClientSession:
-        if scheme not in self._sessions:
-            self._sessions[scheme] = self._open_session(scheme)
-        return self._sessions[scheme]
+    def _session(self, kind: str) -> ClientSession:
+        """Of three kinds, each with its own idea of a good address; connections are never shared between them."""
+        if kind not in self._sessions:
+            self._sessions[kind] = self._open_session(kind)
+        return self._sessions[kind]
 
-    def _open_session(self, scheme: str) -> ClientSession:
+    def _open_session(self, kind: str) -> ClientSession:
+        factories = {
+            "http": self._guard.plain_socket_factory,
+            "https": self._guard.socket_factory,
+            "trusted": self._guard.trusted_socket_factory,
+        }
         # The DNS cache (10 s) stays on: every socket is judged by its own address, however old the lookup, and
         # simultaneous lookups of one name become one.
         connector = TCPConnector(
-            socket_factory=self._guard.plain_socket_factory if scheme == "http" else self._guard.socket_factory,
+            socket_factory=factories[kind],
             resolver=self._resolver,
             ssl=self._tls or True,
             limit=0,

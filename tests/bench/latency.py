@@ -48,7 +48,7 @@ def measure(scale: Scale) -> Iterator[Figure]:
     dispatch = [submitted_at[sample.prompt] - sample.answered_at for sample in samples]
     webhook = [sample.received_at - sample.finished_at for sample in samples]
     yield latency("dispatch_latency", dispatch, at_most=10)
-    yield latency("webhook_latency", webhook, at_most=15)
+    yield latency("webhook_latency", webhook, at_most=10)
 
 
 def callbacks(scale: Scale) -> Iterator[Figure]:

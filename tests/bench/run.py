@@ -13,7 +13,7 @@ from typing import Final
 
 from rich.console import Console
 
-from tests.bench import dispatching, figures, in_flight, latency, machine, memory, scale, tenants, throughput
+from tests.bench import dispatching, figures, in_flight, latency, machine, memory, scale, tenants, throughput, webhooks
 from tests.bench.figures import Figure
 from tests.bench.scale import Scale
 
@@ -35,6 +35,8 @@ MEASURES: Final[dict[str, Measure]] = {
     "bytes_per_queued": memory.per_queued,
     "idle_rss": memory.idle,
     "in_flight": in_flight.measure,
+    "webhooks": webhooks.throughput,
+    "webhook_isolation": webhooks.isolation,
 }
 
 

@@ -18,6 +18,9 @@ class Scale:
     in_flight: int
     watched_seconds: float
     """How long polling is watched once all are in flight."""
+    deliveries: int
+    paced_seconds: float
+    """How long events come to the healthy one of two receivers."""
 
 
 FULL: Final = Scale(
@@ -28,6 +31,8 @@ FULL: Final = Scale(
     dispatch_tenants=1000,
     in_flight=50_000,
     watched_seconds=60,
+    deliveries=10_000,
+    paced_seconds=20,
 )
 QUICK: Final = Scale(
     rounds=4,
@@ -37,4 +42,6 @@ QUICK: Final = Scale(
     dispatch_tenants=1000,
     in_flight=1_000,
     watched_seconds=12,
+    deliveries=4_000,
+    paced_seconds=8,
 )

@@ -8,7 +8,10 @@ from fastapi import FastAPI
 
 from tests.conftest import client_of
 
-PUBLIC = {("GET", "/healthz"), ("GET", "/readyz"), ("GET", "/metrics")}
+PUBLIC = {
+    *(("GET", path) for path in ("/healthz", "/readyz", "/metrics")),
+    ("GET", "/.well-known/webhook-keys/{tenant_id}/{endpoint_id}"),  # public keys
+}
 #: Whoever calls these has no key and signs instead: without a signature they are as closed as the others.
 SIGNED = {("POST", "/callbacks/fal/{generation_id}/{token}")}
 #: Not in the document, and public: the document itself and its page.

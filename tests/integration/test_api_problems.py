@@ -272,9 +272,13 @@ async def test_404_what_belongs_to_another_tenant_looks_like_nothing(
 ) -> None:
     """Every route of tenants that names something: one with a parameter this table lacks fails here, on purpose."""
     theirs = create_body(end_user_id="their-customer")
+    endpoint = (await stranger.post("/v1/webhook-endpoints", json={"url": "http://127.0.0.1:9000/"})).json()
+    delivery = (await stranger.post(f"/v1/webhook-endpoints/{endpoint['id']}/test")).json()
     names = {
         "generation_id": ((await stranger.post("/v1/generations", json=theirs)).json()["id"], ids.new("gen", NOW), "x"),
         "end_user_id": ("their-customer", "nobodys-customer", "x"),
+        "endpoint_id": (endpoint["id"], ids.new("whe", NOW), "x"),
+        "delivery_id": (delivery["id"], ids.new("msg", NOW), "x"),
     }
     for path, item in app.openapi()["paths"].items():
         parameters = re.findall(r"{(\w+)}", path) if path.startswith("/v1/") else []
@@ -290,6 +294,7 @@ async def test_404_what_belongs_to_another_tenant_looks_like_nothing(
     mine = await stranger.get("/v1/generations", params={"end_user_id": "their-customer"})
     assert [g["status"] for g in mine.json()["data"]] == ["queued"], "and nothing happened to it"
     assert (await stranger.get("/v1/end-users/their-customer")).json()["blocked_at"] is None
+    assert (await stranger.get(f"/v1/webhook-endpoints/{endpoint['id']}")).json()["enabled"]
 
 
 TRICKS = [

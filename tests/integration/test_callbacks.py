@@ -189,7 +189,7 @@ async def test_polling_and_callbacks_agree(
     }
     assert len(seen) == 1
     assert [len(g.deliveries) for g in ends] == [1, 1, 1]
-    assert await runtime.redis.execute("ZCARD", keys.due(Drain.DELIVER)) == 3
+    assert await runtime.redis.execute("ZCARD", keys.deliveries_of_tenant(polled.tenant_id)) == 3
     assert await runtime.queue.slots_used() == 0
     assert (await runtime.audit.run()).differences == []
 
@@ -319,7 +319,7 @@ async def test_the_same_callback_twice_is_one(runtime: Runtime, fal: Fal, create
     await drained(runtime, Drain.POLL)
     assert (await stored(runtime, g)).version == version
     assert (counted("accepted"), counted("duplicate"), counted("ended")) == (accepted + 1, duplicate + 1, ended + 1)
-    assert await runtime.redis.execute("ZCARD", keys.due(Drain.DELIVER)) == 1
+    assert await runtime.redis.execute("ZCARD", keys.deliveries_of_tenant(g.tenant_id)) == 1
 
 
 async def test_a_callback_after_the_end_changes_nothing(

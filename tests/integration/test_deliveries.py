@@ -13,8 +13,8 @@ from service.domain.webhook import Delivery, DeliveryStatus
 from service.runtime import Runtime
 from service.settings import Settings
 from service.store import keys
-from service.store.deliveries import DeliveryStore
-from service.usecases.moves import deliveries_of
+from service.store.deliveries import Caps, DeliveryStore
+from service.usecases.fanout import deliveries_of
 from tests import factories
 from tests.factories import Clock
 from tests.receiver import Receiver
@@ -144,7 +144,7 @@ async def test_a_dead_workers_delivery_is_attempted_after_its_lease(
 ) -> None:
     await sent(runtime, owner, clock, receiver.url)
     lease = settings.webhook_timeout + timedelta(seconds=30)
-    claim = await runtime.due.claim(Drain.DELIVER, now=clock(), most=5, lease=lease)
+    claim = await DeliveryStore(runtime.redis).claim(now=clock(), most=5, lease=lease, caps=Caps())
     assert len(claim.taken) == 1  # and then it died
     await drained(runtime)
     assert receiver.received == []

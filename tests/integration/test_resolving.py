@@ -169,7 +169,7 @@ async def test_what_never_happened_costs_nothing_and_is_told(
     assert (after.held, after.spent) == (0, 0)
     ended = await stored(runtime, lost)
     assert len(ended.deliveries) == 1
-    assert await runtime.redis.execute("ZSCORE", keys.due(Drain.DELIVER), ended.deliveries[0]) is not None
+    assert await runtime.redis.execute("ZSCORE", keys.deliveries_of_tenant(tenant.id), ended.deliveries[0]) is not None
     assert await runtime.queue.slots_used() == await runtime.queue.unconfirmed_count() == 0
     assert await reasons(runtime, lost) == [NEVER["reason"]]
     assert (await runtime.audit.run()).clean

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import hashlib
 import json
+import re
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -33,6 +34,18 @@ SCOPES = {
     ("POST", "/v1/end-users/{end_user_id}/block"): Scope.MANAGE,
     ("POST", "/v1/end-users/{end_user_id}/unblock"): Scope.MANAGE,
     ("DELETE", "/v1/end-users/{end_user_id}"): Scope.MANAGE,
+    ("GET", "/v1/webhook-endpoints"): Scope.READ,
+    ("GET", "/v1/webhook-endpoints/{endpoint_id}"): Scope.READ,
+    ("GET", "/v1/deliveries"): Scope.READ,
+    ("GET", "/v1/deliveries/{delivery_id}"): Scope.READ,
+    ("POST", "/v1/webhook-endpoints"): Scope.MANAGE,
+    ("PUT", "/v1/webhook-endpoints/{endpoint_id}"): Scope.MANAGE,
+    ("DELETE", "/v1/webhook-endpoints/{endpoint_id}"): Scope.MANAGE,
+    ("GET", "/v1/webhook-endpoints/{endpoint_id}/secret"): Scope.MANAGE,
+    ("POST", "/v1/webhook-endpoints/{endpoint_id}/rotate-secret"): Scope.MANAGE,
+    ("POST", "/v1/webhook-endpoints/{endpoint_id}/test"): Scope.MANAGE,
+    ("POST", "/v1/deliveries/{delivery_id}/redeliver"): Scope.MANAGE,
+    ("POST", "/v1/deliveries/replay"): Scope.MANAGE,
 }
 
 
@@ -128,7 +141,7 @@ async def test_every_route_asks_for_its_scope(app: FastAPI, tenant: Tenant, conn
     }
     assert routes == set(SCOPES)
     for (method, path), scope in SCOPES.items():
-        filled = path.replace("{generation_id}", "x").replace("{end_user_id}", "x")
+        filled = re.sub(r"{\w+}", "x", path)
         refused = await missing[scope].request(method, filled, json=create_body())
         assert (refused.status_code, refused.json()["code"]) == (403, "forbidden"), path
         assert scope.value in refused.json()["detail"]

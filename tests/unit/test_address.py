@@ -258,6 +258,72 @@ def test_allowed_networks_open_nothing_else(url: str, reason: str) -> None:
     assert reason in refused.value.reason
 
 
+TRUSTING = AddressGuard(allowed_hosts=["receivers.internal", "redis"])
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://receivers.internal/hook",
+        "https://receivers.internal:8443/hook",
+        "http://A.Receivers.Internal/hook",
+        "http://a.b.receivers.internal/hook",
+        "http://redis:8080/",
+        "https://example.com/hook",
+    ],
+)
+def test_a_host_that_the_operator_named_stands_for_all_below_it(url: str) -> None:
+    TRUSTING.check_url(url)
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("http://evilreceivers.internal/", "https://"),
+        ("http://receivers.internal.evil.example/", "https://"),
+        ("http://internal/", "https://"),
+        ("https://internal/", "full domain"),
+        ("http://receivers.internal@evil.example/", "credentials"),
+        ("http://receivers.internal:22/", "port 22"),
+        ("http://receivers.internal./", "https://"),
+        ("https://receivers.internal\\.evil.example/", "backslash"),
+        ("http://10.0.0.1/", "https://"),
+        ("https://10.0.0.1/", "not public"),
+        ("https://localhost/", "this machine"),
+    ],
+)
+def test_a_named_host_opens_nothing_beside_it(url: str, reason: str) -> None:
+    with pytest.raises(AddressRefused) as refused:
+        TRUSTING.check_url(url)
+    assert reason in refused.value.reason
+
+
+@pytest.mark.parametrize("address", ["10.0.0.1", "192.168.1.1", "fd12::1", "8.8.8.8", "100.64.0.9", "2606:4700::1111"])
+def test_a_named_host_may_be_inside(address: str) -> None:
+    TRUSTING.trusted_socket_factory(addr_info(address)).close()
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        *("127.0.0.1", "::1", "::ffff:127.0.0.1", "64:ff9b::7f00:1", "2002:7f00:1::", "0.0.0.0", "::"),  # noqa: S104
+        *("169.254.169.254", "::ffff:a9fe:a9fe", "64:ff9b::a9fe:a9fe", "2002:a9fe:a9fe::", "100.100.100.200"),
+        *("168.63.129.16", "192.0.0.192", "fd00:ec2::254", "fe80::1", "224.0.0.1", "255.255.255.255", "ff02::1"),
+    ],
+)
+def test_a_named_host_is_never_this_machine_nor_a_metadata_service(address: str) -> None:
+    with pytest.raises(AddressRefused):
+        TRUSTING.trusted_socket_factory(addr_info(address))
+
+
+def test_this_machine_has_to_be_named_itself() -> None:
+    guard = AddressGuard(allowed_hosts=["localhost"])
+    guard.check_url("http://localhost:8080/")
+    guard.trusted_socket_factory(addr_info("127.0.0.1")).close()
+    with pytest.raises(AddressRefused):
+        guard.socket_factory(addr_info("127.0.0.1"))
+
+
 @pytest.mark.parametrize("host", ["localhost", "api.localhost", "127.0.0.1", "[::ffff:127.0.0.1]"])
 def test_loopback_when_the_operator_allows_it(host: str) -> None:
     LOOPBACK.check_url(f"http://{host}:8080/")

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from service.domain.webhook import DeliveryStatus, new_secret, signed_headers
+from service.domain.signing import new_secret, signed_headers
+from service.domain.webhook import DeliveryStatus
 from tests import factories
 from tests.factories import NOW
 

@@ -1,0 +1,119 @@
+"""``/v1/deliveries``: what was sent to a tenant's receivers, how that went, and once more."""
+
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Query, Request, Response
+from pydantic import AwareDatetime
+
+from service.api.answers import json_response
+from service.api.cursors import opened, sealed
+from service.api.dependencies import json_body, runtime, tenant
+from service.api.moments import in_range
+from service.api.schemas import body_of, problems
+from service.api.webhook_schemas import (
+    REPLAY_BODY,
+    DeliveryDetailView,
+    DeliveryList,
+    ReplayBody,
+    ReplayView,
+    delivery_detail,
+    delivery_view,
+)
+from service.domain import ids
+from service.domain.request import parse
+from service.domain.tenant import Scope
+from service.domain.webhook import DeliveryFilter, DeliveryStatus, EventType
+
+router = APIRouter(prefix="/v1/deliveries", tags=["webhooks"])
+
+_PROBLEMS: Final = (401, 403, 404, 429, 503)
+
+
+@router.get(
+    "",
+    summary="List deliveries, newest first",
+    responses={200: {"model": DeliveryList}, **problems(401, 403, 422, 429, 503)},
+)
+async def list_(
+    request: Request,
+    status: DeliveryStatus | None = None,
+    endpoint_id: Annotated[str | None, Query(max_length=64)] = None,
+    generation_id: Annotated[str | None, Query(max_length=64)] = None,
+    event: EventType | None = None,
+    created_after: AwareDatetime | None = None,
+    created_before: AwareDatetime | None = None,
+    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+    cursor: Annotated[str | None, Query(max_length=100, description="`next_cursor` of the page before.")] = None,
+) -> Response:
+    caller = await tenant(request, Scope.READ)
+    wanted = DeliveryFilter(
+        status=status,
+        endpoint_id=endpoint_id,
+        generation_id=generation_id,
+        event=event,
+        created_after=in_range(created_after, "/created_after"),
+        created_before=in_range(created_before, "/created_before"),
+    )
+    after = None if cursor is None else opened(cursor, ids.DELIVERY)
+    page = await runtime(request).redelivery.list(caller, wanted, limit=limit, after=after)
+    answer: DeliveryList = {
+        "object": "list",
+        "data": [delivery_view(delivery) for delivery in page.deliveries],
+        "has_more": page.after is not None,
+        "next_cursor": None if page.after is None else sealed(page.after),
+    }
+    return json_response(answer)
+
+
+@router.post(
+    "/replay",
+    summary="Send deliveries again",
+    description="All dead ones that match (or all delivered ones), 500 a call. What is under way already is skipped, "
+    "and what belongs to an endpoint that is disabled or deleted.",
+    responses={200: {"model": ReplayView}, **problems(400, 401, 403, 404, 409, 413, 415, 422, 429, 503)},
+    openapi_extra=body_of(ReplayBody),
+)
+async def replay(request: Request) -> Response:
+    caller = await tenant(request, Scope.MANAGE)
+    body = parse(REPLAY_BODY, await json_body(request))
+    wanted = DeliveryFilter(
+        status=DeliveryStatus(body.status),
+        endpoint_id=body.endpoint_id,
+        event=body.event,
+        created_after=in_range(body.created_after, "/created_after"),
+        created_before=in_range(body.created_before, "/created_before"),
+    )
+    after = None if body.cursor is None else opened(body.cursor, ids.DELIVERY)
+    done = await runtime(request).redelivery.replay(caller, wanted, after=after)
+    answer: ReplayView = {
+        "object": "replay",
+        "replayed": done.replayed,
+        "skipped": done.skipped,
+        "has_more": done.after is not None,
+        "next_cursor": None if done.after is None else sealed(done.after),
+    }
+    return json_response(answer)
+
+
+@router.get(
+    "/{delivery_id}",
+    summary="Read a delivery and its attempts",
+    responses={200: {"model": DeliveryDetailView}, **problems(*_PROBLEMS)},
+)
+async def read(request: Request, delivery_id: str) -> Response:
+    caller = await tenant(request, Scope.READ)
+    return json_response(delivery_detail(await runtime(request).redelivery.get(caller, delivery_id)))
+
+
+@router.post(
+    "/{delivery_id}/redeliver",
+    summary="Send a delivery again",
+    description="The same id and bytes, through the whole schedule; one that waits for its next attempt gets it now. "
+    "While it is under way nothing changes.",
+    status_code=202,
+    responses={202: {"model": DeliveryDetailView}, **problems(401, 403, 404, 409, 429, 503)},
+)
+async def redeliver(request: Request, delivery_id: str) -> Response:
+    caller = await tenant(request, Scope.MANAGE)
+    delivery = await runtime(request).redelivery.redeliver(caller, delivery_id)
+    return json_response(delivery_detail(delivery), status=202)

@@ -1,0 +1,18 @@
+"""Moments in queries and bodies, as bounds over ids."""
+
+from datetime import UTC, datetime
+from typing import Final
+
+from service.errors import FieldError, Invalid
+
+#: Of the year 9999, after which Python knows no moments.
+_LAST_SECOND: Final = 253_402_300_799
+
+
+def in_range(moment: datetime | None, pointer: str) -> datetime | None:
+    """Ids hold 48 bits of milliseconds since 1970: years outside 1970 to 9999 bound nothing."""
+    if moment is None:
+        return None
+    if not 0 <= moment.timestamp() < _LAST_SECOND:
+        raise Invalid(FieldError(pointer, "must lie in the years 1970 to 9999", "datetime_range"))
+    return moment.astimezone(UTC)

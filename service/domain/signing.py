@@ -1,0 +1,78 @@
+"""Keys that webhooks are signed with, by Standard Webhooks 1.0: a shared secret (v1) and, on request, Ed25519 (v1a)."""
+
+import base64
+import hashlib
+import hmac
+import secrets
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+SECRET_PREFIX: Final = "whsec_"  # noqa: S105  (a prefix, by the standard)
+PRIVATE_PREFIX: Final = "whsk_"
+PUBLIC_PREFIX: Final = "whpk_"
+_SECRET_BYTES: Final = 32
+#: Keys that sign at a time: each is a signature in every header, and receivers try them one by one.
+MOST_KEYS: Final = 4
+
+
+@dataclass(frozen=True, slots=True)
+class SigningKey:
+    secret: str = field(repr=False)
+    """``whsec_`` + base64."""
+    private: str | None = field(default=None, repr=False)
+    """``whsk_`` + base64 of an Ed25519 seed; None: no v1a signature."""
+    until: datetime | None = None
+    """When it signs no more, its successor being known by then; None: it is the current one."""
+
+
+def new_secret() -> str:
+    return SECRET_PREFIX + base64.b64encode(secrets.token_bytes(_SECRET_BYTES)).decode()
+
+
+def new_key(*, ed25519: bool) -> SigningKey:
+    return SigningKey(new_secret(), new_private() if ed25519 else None)
+
+
+def new_private() -> str:
+    return PRIVATE_PREFIX + base64.b64encode(Ed25519PrivateKey.generate().private_bytes_raw()).decode()
+
+
+def public_bytes(private: str) -> bytes:
+    return _ed25519(private).public_key().public_bytes_raw()
+
+
+def rotated(
+    keys: Sequence[SigningKey], successor: SigningKey, *, overlap: timedelta, now: datetime
+) -> tuple[SigningKey, ...]:
+    """The successor first; the others sign on for the overlap at most, and not longer than they would have."""
+    ends = now + overlap
+    retired = (replace(key, until=ends if key.until is None else min(ends, key.until)) for key in keys)
+    return (successor, *in_force(retired, now))[:MOST_KEYS]
+
+
+def in_force(keys: Iterable[SigningKey], now: datetime) -> tuple[SigningKey, ...]:
+    return tuple(key for key in keys if key.until is None or now < key.until)
+
+
+def signed_headers(keys: str | Sequence[SigningKey], delivery_id: str, body: bytes, now: datetime) -> dict[str, str]:
+    """The three Standard Webhooks headers; a signature covers ``id.timestamp.body``, and each key makes its own."""
+    timestamp = str(int(now.timestamp()))
+    message = b".".join((delivery_id.encode(), timestamp.encode(), body))
+    signing = (SigningKey(keys),) if isinstance(keys, str) else keys
+    signatures = " ".join(signature for key in signing for signature in _signatures(key, message))
+    return {"webhook-id": delivery_id, "webhook-timestamp": timestamp, "webhook-signature": signatures}
+
+
+def _signatures(key: SigningKey, message: bytes) -> Iterable[str]:
+    secret = base64.b64decode(key.secret.removeprefix(SECRET_PREFIX))
+    yield f"v1,{base64.b64encode(hmac.new(secret, message, hashlib.sha256).digest()).decode()}"
+    if key.private is not None:
+        yield f"v1a,{base64.b64encode(_ed25519(key.private).sign(message)).decode()}"
+
+
+def _ed25519(private: str) -> Ed25519PrivateKey:
+    return Ed25519PrivateKey.from_private_bytes(base64.b64decode(private.removeprefix(PRIVATE_PREFIX)))

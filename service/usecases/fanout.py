@@ -1,0 +1,84 @@
+"""Who hears of what: the deliveries an event causes."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Final
+
+from pydantic_core import to_json
+
+from service.domain import endpoint_view, ids, view
+from service.domain.endpoint import Endpoint
+from service.domain.endpoint_view import FailingView
+from service.domain.generation import Generation, Status
+from service.domain.webhook import Delivery, DeliveryStatus, EventType
+
+#: A generation's states that are events.
+EVENTS: Final[Mapping[Status, EventType]] = {
+    Status.SUBMITTED: EventType.SUBMITTED,
+    Status.IN_PROGRESS: EventType.IN_PROGRESS,
+    Status.SUCCEEDED: EventType.SUCCEEDED,
+    Status.FAILED: EventType.FAILED,
+    Status.CANCELED: EventType.CANCELED,
+}
+
+
+def deliveries_of(g: Generation, now: datetime, endpoints: Sequence[Endpoint] = ()) -> list[Delivery]:
+    """Of the state it has just come to: to the request's own ``webhook_url`` at its end, and to who subscribed."""
+    kind = EVENTS.get(g.status)
+    if kind is None or g.erased:
+        return []
+    wanting = [endpoint for endpoint in endpoints if endpoint.wants(kind)]
+    own = [g.webhook_url] if g.webhook_url is not None and g.is_terminal else []
+    if not own and not wanting:
+        return []
+    body = to_json(view.event(kind, g, now)).decode()
+    return [
+        Delivery(
+            id=ids.new(ids.DELIVERY, now),
+            tenant_id=g.tenant_id,
+            generation_id=g.id,
+            endpoint_id=None if endpoint is None else endpoint.id,
+            event=kind,
+            url=url,
+            body=body,
+            created_at=now,
+            traceparent=g.traceparent,
+            status=_status(endpoint),
+        )
+        for url, endpoint in [*((url, None) for url in own), *((each.url, each) for each in wanting)]
+    ]
+
+
+def news_of(
+    endpoint: Endpoint, kind: EventType, others: Sequence[Endpoint], now: datetime, failing: FailingView | None = None
+) -> list[Delivery]:
+    """Of an endpoint, to the tenant's other ones that want it."""
+    body = to_json(endpoint_view.event(kind, endpoint, now, failing)).decode()
+    return [
+        _about_endpoint(other, kind, body, now)
+        for other in others
+        if other.id != endpoint.id and other.disabled is None and other.wants(kind)
+    ]
+
+
+def test_of(endpoint: Endpoint, now: datetime) -> Delivery:
+    """An event that means nothing, to the endpoint itself, whatever it subscribed to."""
+    body = to_json(endpoint_view.event(EventType.TEST, endpoint, now)).decode()
+    return _about_endpoint(endpoint, EventType.TEST, body, now)
+
+
+def _about_endpoint(to: Endpoint, kind: EventType, body: str, now: datetime) -> Delivery:
+    return Delivery(
+        id=ids.new(ids.DELIVERY, now),
+        tenant_id=to.tenant_id,
+        endpoint_id=to.id,
+        event=kind,
+        url=to.url,
+        body=body,
+        created_at=now,
+    )
+
+
+def _status(endpoint: Endpoint | None) -> DeliveryStatus:
+    """Born while its endpoint is disabled, it waits in the dead letter to be replayed."""
+    return DeliveryStatus.PENDING if endpoint is None or endpoint.disabled is None else DeliveryStatus.DEAD

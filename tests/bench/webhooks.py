@@ -1,0 +1,192 @@
+"""Webhooks: how many a worker sends against a slow receiver, and what a dead receiver does to a healthy one."""
+
+import asyncio
+import contextlib
+import json
+import statistics
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Final
+
+import httpx
+
+from service.cli.children import Child, accepts, free_port
+from service.cli.stack import Stack
+from service.domain import ids
+from service.domain.endpoint import Endpoint
+from service.domain.webhook import ENDS, Delivery, EventType
+from service.runtime import Runtime, open_runtime, utc_now
+from service.store import keys
+from service.usecases.endpoints import Wanted
+from tests.bench import stack as stacks
+from tests.bench.figures import Figure, Target
+from tests.bench.memory import megabytes
+from tests.bench.scale import Scale
+
+_SECONDS: Final = 0.1  # the receiver takes
+_TENANTS: Final = 10
+_BODY: Final = json.dumps({"type": EventType.SUCCEEDED, "data": {"prompt": "x" * 1200}})  # as long as a generation's
+_BATCH: Final = 50
+_DEAD: Final = 1_000
+_PER_SECOND: Final = 40
+_LOOK: Final = 0.1
+_PATIENCE: Final = 120.0
+
+
+@dataclass(frozen=True)
+class Slow:
+    """A receiver in its own process."""
+
+    port: int
+
+    def url(self, path: str) -> str:
+        return f"http://127.0.0.1:{self.port}{path}"
+
+    def told(self) -> Any:
+        return httpx.get(self.url("/"), trust_env=False).json()
+
+    def arrivals(self, prefix: str) -> dict[str, float]:
+        """When each event first came, by its id."""
+        came = [event for path, events in self.told()["came"].items() if path.startswith(prefix) for event in events]
+        return dict(sorted(came, key=lambda event: -event[1]))  # the first of a name is written last
+
+
+@contextlib.contextmanager
+def slow_receiver(stack: Stack) -> Iterator[Slow]:
+    port = free_port()
+    command = [sys.executable, "-m", "tests.bench.slow_receiver", str(port), str(_SECONDS)]
+    child = Child("receiver", command, log=stack.folder / "receiver.log")
+    try:
+        child.wait_until(lambda: accepts(port))
+        yield Slow(port)
+    finally:
+        child.end()
+
+
+def throughput(scale: Scale) -> Iterator[Figure]:
+    """One worker process, ten tenants' endpoints, a receiver that answers in 100 ms."""
+    with stacks.opened(worker=False) as stack, slow_receiver(stack) as receiver:
+        asyncio.run(_fill(stack, receiver, scale.deliveries))
+        stack.start_worker()
+        stack.start_beat()
+        most_leased, rss = _watched(stack, receiver, scale.deliveries)
+        told = receiver.told()
+        at = sorted(moment for events in told["came"].values() for _, moment in events)
+    yield Figure(
+        name="webhooks_per_second",
+        value=_sustained(at),
+        unit="deliveries/s",
+        target=Target(500, at_least=True),
+        raw={"deliveries": len(at), "seconds": round(at[-1] - at[0], 2), "most_open_at_receiver": told["most_open"]},
+    )
+    yield Figure(name="webhooks_in_flight", value=most_leased, unit="attempts", target=Target(500, at_least=True))
+    yield Figure(name="webhooks_rss", value=rss, unit="MB", target=Target(200))
+
+
+def isolation(scale: Scale) -> Iterator[Figure]:
+    """A healthy endpoint's latency with a thousand deliveries to a dead one of the same tenant, and alone."""
+    alone = _latencies(scale, dead=0)
+    beside = _latencies(scale, dead=_DEAD)
+    yield Figure(
+        name="webhook_isolation",
+        value=_p99(beside),
+        unit="ms (p99)",
+        floor=_p99(alone),
+        target=Target(1.5),
+        raw={
+            "samples": len(beside),
+            "alone_p50": round(statistics.median(alone), 2),
+            "beside_p50": round(statistics.median(beside), 2),
+        },
+    )
+
+
+async def _fill(stack: Stack, receiver: Slow, count: int) -> None:
+    async with open_runtime(stack.settings) as runtime:
+        endpoints = [await _endpoint(runtime, receiver.url(f"/{n}")) for n in range(_TENANTS)]
+        for start in range(0, count, _BATCH * _TENANTS):
+            await asyncio.gather(
+                *(_announce(runtime, each, min(_BATCH, (count - start) // _TENANTS)) for each in endpoints)
+            )
+
+
+async def _endpoint(runtime: Runtime, url: str) -> Endpoint:
+    owner = await runtime.tenants.create("bench")
+    return await runtime.endpoints.create(owner, Wanted(url, ENDS, "", None, ed25519=False, enabled=True))
+
+
+async def _announce(runtime: Runtime, to: Endpoint, count: int) -> Sequence[Delivery]:
+    now = utc_now()
+    events = [
+        Delivery(
+            id=ids.new(ids.DELIVERY, now),
+            tenant_id=to.tenant_id,
+            endpoint_id=to.id,
+            event=EventType.SUCCEEDED,
+            url=to.url,
+            body=_BODY,
+            created_at=now,
+        )
+        for _ in range(count)
+    ]
+    announced = await runtime.endpoints._store.announce(to, events, now=now, retention=timedelta(days=1))
+    for drain in announced.nudges:
+        runtime.endpoints._nudger.nudge(drain)
+    return events
+
+
+def _watched(stack: Stack, receiver: Slow, count: int) -> tuple[int, float]:
+    """Until all have come: the most attempts under way at a time, and the worker's largest size."""
+    leased, rss, give_up = 0, 0.0, time.monotonic() + _PATIENCE
+    with stacks.redis_of(stack) as redis:
+        owners = redis.zrange(keys.TENANTS, 0, -1)
+        while time.monotonic() < give_up:
+            leased = max(leased, sum(redis.zcard(keys.delivering(str(owner))) for owner in owners))
+            rss = max(rss, megabytes(stack.children["worker"].pid))
+            if redis.zcard("{sg}:due:deliver") == 0:
+                break
+            time.sleep(_LOOK)
+    assert len(receiver.arrivals("/")) == count
+    return leased, rss
+
+
+def _sustained(at: Sequence[float]) -> float:
+    """Of the middle eight tenths: neither the start of the worker nor the last stragglers."""
+    first, last = at[len(at) // 10], at[len(at) * 9 // 10]
+    return 0.8 * len(at) / (last - first)
+
+
+def _latencies(scale: Scale, *, dead: int) -> list[float]:
+    with stacks.opened(worker=True) as stack, slow_receiver(stack) as receiver:
+        made = asyncio.run(_paced(stack, receiver, scale.paced_seconds, dead=dead))
+        time.sleep(1)
+        came = receiver.arrivals("/healthy")
+    assert came.keys() >= made.keys()
+    return [1000 * (came[name] - at) for name, at in made.items()]
+
+
+async def _paced(stack: Stack, receiver: Slow, seconds: float, *, dead: int) -> dict[str, float]:
+    """Events to the healthy endpoint at a steady pace, each with the moment it was made."""
+    made: dict[str, float] = {}
+    async with open_runtime(stack.settings) as runtime:
+        healthy = await _endpoint(runtime, receiver.url("/healthy"))
+        owner = await runtime.tenants.get(healthy.tenant_id)
+        wanted = Wanted(receiver.url("/hang"), ENDS, "", None, ed25519=False, enabled=True)
+        hanging = await runtime.endpoints.create(owner, wanted)
+        for _ in range(0, dead, _BATCH):
+            await _announce(runtime, hanging, _BATCH)
+        await asyncio.sleep(1)  # the worker has warmed up, or is up to its neck in the dead ones
+        begun = time.monotonic()
+        for n in range(int(seconds * _PER_SECOND)):
+            await asyncio.sleep(max(0.0, begun + n / _PER_SECOND - time.monotonic()))
+            at = time.time()
+            (event,) = await _announce(runtime, healthy, 1)
+            made[event.id] = at
+    return made
+
+
+def _p99(samples: Sequence[float]) -> float:
+    return statistics.quantiles(samples, n=100)[98]

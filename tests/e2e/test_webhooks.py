@@ -1,0 +1,126 @@
+"""A real worker and a thousand deliveries: killed in the middle of them, and with a receiver that never answers."""
+
+import asyncio
+import socket
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+
+from service.cli.stack import Stack
+from service.domain import ids
+from service.domain.endpoint import Endpoint
+from service.domain.webhook import ENDS, Delivery, EventType
+from service.runtime import Runtime, open_runtime, utc_now
+from service.usecases.endpoints import Wanted
+from tests.e2e.conftest import OVERRIDES
+from tests.receiver import Receiver
+
+COUNT = 1_000
+BATCH = 50
+#: A killed worker's attempts are due again after this and half a minute.
+TIMEOUT = timedelta(seconds=2)
+
+
+@pytest.fixture
+def workerless() -> Iterator[Stack]:
+    with Stack(worker=False, overrides={**OVERRIDES, "webhook_timeout": TIMEOUT}) as running:
+        yield running
+
+
+@pytest.fixture
+def hanging() -> Iterator[str]:
+    """The URL of a receiver that takes connections and says nothing."""
+    with socket.create_server(("127.0.0.1", 0), backlog=1024) as listening:
+        held: list[socket.socket] = []
+
+        def accept() -> None:
+            while True:
+                try:
+                    held.append(listening.accept()[0])
+                except OSError:
+                    return
+
+        thread = threading.Thread(target=accept, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}/hang"
+        listening.shutdown(socket.SHUT_RDWR)
+        thread.join(5)
+        for connection in held:
+            connection.close()
+
+
+async def registered(runtime: Runtime, stack: Stack, url: str) -> Endpoint:
+    owner = await runtime.tenants.get(stack.tenant_id)
+    return await runtime.endpoints.create(owner, Wanted(url, ENDS, "", None, ed25519=False, enabled=True))
+
+
+async def announced(runtime: Runtime, to: Endpoint, count: int) -> set[str]:
+    made = set()
+    for start in range(0, count, BATCH):
+        now = utc_now()
+        events = [
+            Delivery(
+                id=ids.new(ids.DELIVERY, now),
+                tenant_id=to.tenant_id,
+                endpoint_id=to.id,
+                event=EventType.TEST,
+                url=to.url,
+                body=f'{{"number": {start + n}}}',
+                created_at=now,
+            )
+            for n in range(BATCH)
+        ]
+        answer = await runtime.endpoints._store.announce(to, events, now=now, retention=timedelta(days=1))
+        assert answer.won
+        for drain in answer.nudges:
+            runtime.nudger.nudge(drain)
+        made |= {event.id for event in events}
+    return made
+
+
+def test_the_worker_is_killed_during_a_thousand_deliveries(workerless: Stack, receiver: Receiver) -> None:
+    async def made() -> tuple[Endpoint, set[str]]:
+        async with open_runtime(workerless.settings) as runtime:
+            to = await registered(runtime, workerless, receiver.url)
+            return to, await announced(runtime, to, COUNT)
+
+    to, names = asyncio.run(made())
+    workerless.start_worker()
+    workerless.start_beat()
+    receiver.wait_for(lambda came: len(came) >= COUNT // 4)
+    workerless.children["worker"].kill()
+    died_at = len(receiver.received)
+    assert died_at < COUNT, "it was killed in the middle"
+    workerless.start_worker()
+
+    came = receiver.wait_for(lambda now: {r.headers["webhook-id"] for r in now} >= names, within=120)
+
+    by_id = defaultdict(set)
+    for each in came:
+        by_id[each.headers["webhook-id"]].add(each.body)
+        assert each.verified(to.keys[0].secret) == each.json
+    assert by_id.keys() == names, "none lost, none made up"
+    assert {len(bodies) for bodies in by_id.values()} == {1}, "what came twice was the same"
+    assert len(came) <= COUNT + 100, "only what was under way at the kill came twice"
+
+
+def test_a_thousand_to_a_dead_receiver_hold_up_nobody(workerless: Stack, receiver: Receiver, hanging: str) -> None:
+    """The same tenant's other endpoint hears of its events as if nothing were; the figure is the bench's."""
+
+    async def made() -> tuple[set[str], float]:
+        async with open_runtime(workerless.settings) as runtime:
+            dead = await registered(runtime, workerless, hanging)
+            healthy = await registered(runtime, workerless, receiver.url)
+            await announced(runtime, dead, COUNT)
+            await asyncio.to_thread(workerless.start_worker)
+            await asyncio.to_thread(workerless.start_beat)
+            begun = time.monotonic()
+            return await announced(runtime, healthy, 100), begun
+
+    names, begun = asyncio.run(made())
+    receiver.wait_for(lambda now: {r.headers["webhook-id"] for r in now} >= names)
+    assert time.monotonic() - begun < TIMEOUT.total_seconds() * COUNT / 100 / 2, "long before the dead one is through"

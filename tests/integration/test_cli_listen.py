@@ -1,0 +1,103 @@
+"""``seedance-gateway listen``: a real process that verifies what it is sent."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import httpx
+import pytest
+
+from service.cli.children import accepts, free_port
+from service.domain.signing import new_secret, signed_headers
+
+SECRET = new_secret()
+BODY = b'{"type":"webhook.test","timestamp":"2026-01-31T09:30:00.000Z","data":{"id":"whe_1"}}'
+
+
+class Listener:
+    """A real process, and what it has printed so far."""
+
+    def __init__(self, log: Path, *options: str) -> None:
+        self.port, self._log = free_port(), log
+        command = [sys.executable, "-u", "-m", "service.cli", "listen", "--port", str(self.port), *options]
+        environment = {**os.environ, "WEBHOOK_SECRET": SECRET}
+        with log.open("w") as out:
+            self.process = subprocess.Popen(command, env=environment, stdout=out, stderr=subprocess.STDOUT)
+        self.until("Listening")
+        assert accepts(self.port)
+
+    def until(self, text: str) -> None:
+        give_up = time.monotonic() + 30
+        while text not in self.told():
+            assert time.monotonic() < give_up, self.told()
+            time.sleep(0.02)
+
+    def told(self) -> str:
+        return self._log.read_text()
+
+    def post(self, secret: str = SECRET) -> int:
+        headers = signed_headers(secret, "msg_1", BODY, datetime.now(UTC))
+        url = f"http://127.0.0.1:{self.port}/any/path"
+        return httpx.post(url, content=BODY, headers=headers, trust_env=False).status_code
+
+    def end(self) -> None:
+        self.process.terminate()
+        assert self.process.wait(timeout=20) == 0, self.told()
+
+
+@pytest.fixture
+def listen(tmp_path: Path) -> Iterator[Callable[..., Listener]]:
+    running: list[Listener] = []
+
+    def started(*options: str) -> Listener:
+        running.append(Listener(tmp_path / "told", *options))
+        return running[-1]
+
+    yield started
+    for each in running:
+        each.end()
+
+
+Listen = Callable[..., Listener]
+
+
+def test_it_shows_what_it_verified(listen: Listen) -> None:
+    listener = listen()
+    assert listener.post() == 204
+    listener.until("whe_1")
+    assert "webhook.test" in listener.told()
+    listener.end()
+    listener.until("Ending.")
+    assert SECRET not in listener.told()
+
+
+def test_a_wrong_signature_is_refused_and_told(listen: Listen) -> None:
+    listener = listen()
+    assert listener.post(new_secret()) == 400
+    listener.until("signature is wrong")
+    assert "whe_1" not in listener.told()
+
+
+def test_it_fails_as_asked(listen: Listen) -> None:
+    listener = listen("--status", "503")
+    assert listener.post() == 503
+    listener.until("webhook.test")
+
+
+@pytest.mark.parametrize("secret", ["whsec_?", "whsec_x", ""])
+def test_a_secret_that_is_none(secret: str) -> None:
+    command = [sys.executable, "-m", "service.cli", "listen", "--port", str(free_port()), "--secret", secret]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    assert result.returncode == 2, result.stdout + result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_a_port_that_is_taken(listen: Listen) -> None:
+    listener = listen()
+    command = [sys.executable, "-m", "service.cli", "listen", "--port", str(listener.port), "--secret", SECRET]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    assert (result.returncode, f"Port {listener.port}" in result.stderr) == (2, True)
