@@ -34,8 +34,10 @@ from service.store.queue import QueueStore
 from service.store.rates import RateLimiter
 from service.store.redis import Redis
 from service.store.sealing import Sealer
+from service.store.state import StateStore
 from service.store.submissions import SubmissionStore
 from service.store.tenants import TenantStore
+from service.usecases import series
 from service.usecases.access import Access
 from service.usecases.admission import Admission
 from service.usecases.audit import Audit
@@ -48,6 +50,7 @@ from service.usecases.drains import DrainRunner
 from service.usecases.end_users import EndUsers
 from service.usecases.endpoints import Endpoints
 from service.usecases.gate import DispatchGate
+from service.usecases.gauges import Gauges
 from service.usecases.generations import Generations
 from service.usecases.moves import Clock, Moves
 from service.usecases.outlook import Outlook
@@ -106,6 +109,7 @@ class Runtime:
     audit: Audit
     storage: FalStorage
     heartbeats: HeartbeatStore
+    gauges: Gauges
     doctor: Doctor
     nudger: Nudger
     drains: dict[Drain, DrainRunner]
@@ -168,6 +172,7 @@ class Wires:
 @asynccontextmanager
 async def open_runtime(settings: Settings, *, clock: Clock = utc_now) -> AsyncIterator[Runtime]:
     """Open connections, build stores and use cases, close all in reverse order."""
+    series.begin()
     async with _open_wires(settings) as wires:
         runtime = _build(settings, wires, Stores(wires.redis, settings), clock)
         try:
@@ -226,7 +231,6 @@ def _build(settings: Settings, wires: Wires, stores: Stores, clock: Clock) -> Ru
     admission = Admission(
         stores.money, wires.guard, rates=rates, account_budget=settings.account_daily_budget, clock=clock
     )
-    tenants = Tenants(stores.tenants, clock=clock)
     return Runtime(
         settings=settings,
         redis=wires.redis,
@@ -276,6 +280,12 @@ def _build(settings: Settings, wires: Wires, stores: Stores, clock: Clock) -> Ru
         access=Access(stores.tenants, stores.rates, clock=clock),
         storage=wires.storage,
         heartbeats=stores.heartbeats,
+        gauges=Gauges(
+            StateStore(wires.redis, stores.gate, stores.heartbeats),
+            slots=settings.upstream_concurrency,
+            account_budget=settings.account_daily_budget,
+            clock=clock,
+        ),
         doctor=Doctor(
             settings,
             wires.redis,

@@ -61,6 +61,10 @@ ErrorCode = Literal[
 ]
 
 
+#: The request itself could not become a video; with every other code something went wrong for it.
+CALLERS_FAULTS: Final[frozenset[ErrorCode]] = frozenset({"content_policy", "invalid_input", "image_unreachable"})
+
+
 @dataclass(frozen=True, slots=True)
 class Failure:
     """Why there is no video. ``retryable``: the same request may succeed if sent again."""
@@ -131,6 +135,8 @@ class Generation:
     """When its request id was found after all; None: fal gave it in its answer, or it has none."""
     started_at: datetime | None = None
     finished_at: datetime | None = None
+    moved_at: datetime | None = None
+    """When it came into its status; None: at its creation."""
     cancel_requested_at: datetime | None = None
     cancel_sent_at: datetime | None = None
     deliveries: tuple[str, ...] = ()

@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+import time
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -74,6 +75,7 @@ class Generations:
             IdempotencyMismatch: the key is bound to another payload.
 
         """
+        begun = time.perf_counter()
         g = self._new(tenant, request, idempotency_key, traceparent)
         budgets = self._admission.budgets(tenant)
         answer = await self._generations.create(
@@ -82,6 +84,7 @@ class Generations:
             budgets=budgets,
             most_queued=tenant.limits.queued_generations,
         )
+        metrics.ACCEPT_SECONDS.observe(time.perf_counter() - begun)
         match answer:
             case creation.Created(nudges, position):
                 for drain in nudges:
