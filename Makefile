@@ -38,10 +38,13 @@ openapi: $(STAMP) ## Write openapi/openapi.json anew
 	$(BIN)/python -m service.api.export openapi/openapi.json
 
 LOCK := --quiet --generate-hashes --strip-extras --allow-unsafe --no-header --no-emit-index-url --no-emit-trusted-host --no-emit-find-links
-lock: $(STAMP) ## Choose versions anew: requirements.lock and the sandbox's
+lock: $(STAMP) ## Choose versions anew: requirements.lock, the sandbox's and the build's
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check pip-tools
 	$(BIN)/pip-compile $(LOCK) --upgrade --output-file requirements.lock pyproject.toml
 	$(BIN)/pip-compile $(LOCK) --upgrade --extra sandbox --output-file deploy/sandbox/requirements.lock pyproject.toml
+	$(BIN)/pip-compile $(LOCK) --upgrade --only-build-deps --build-deps-for wheel --output-file deploy/build.lock pyproject.toml
+	@for lock in requirements.lock deploy/sandbox/requirements.lock deploy/build.lock; do \
+		sed -i '1i # Exact versions and hashes for the image. Made by `make lock`; do not edit.' $$lock; done
 
 clean: ## Remove what these targets have made, the videos of the demo included
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist bench.json demo-output

@@ -7,6 +7,8 @@ from fastapi import FastAPI
 
 from service import log
 from service.api import callbacks, routes, uploads
+from service.api.fal import uploads as fal_uploads
+from service.api.fal.cors import Cors
 from service.api.middleware import BodyLimit, Frame
 from service.api.stopping import on_stop_signal
 from service.domain import callback
@@ -36,8 +38,13 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(
         BodyLimit,
         limit=settings.max_body_bytes,
-        others={uploads.PATH: settings.max_upload_bytes, callback.PATH: callbacks.LARGEST_BODY},
+        others={
+            uploads.PATH: settings.max_upload_bytes,
+            fal_uploads.PATH: settings.max_upload_bytes,
+            callback.PATH: callbacks.LARGEST_BODY,
+        },
     )
+    app.add_middleware(Cors, origins=settings.cors_origins)
     app.add_middleware(Frame)
     return app
 

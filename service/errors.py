@@ -8,6 +8,7 @@ GatewayError
 ├── Forbidden               403  the key may not do this
 │   └── EndUserBlocked           the end user was blocked by its tenant
 ├── NotFound                404  unknown, or not yours: the two look the same on purpose
+├── NotAcceptable           406  the caller takes nothing that this route has
 ├── Conflict                409  the state does not allow it
 │   ├── NotCancellable           already terminal
 │   ├── NotUnconfirmed           its submit is not in doubt, or not any more
@@ -21,6 +22,7 @@ GatewayError
 ├── Timeout                 408  the caller sent its body too slowly
 ├── TooMany                 429  more than the tenant may; again after Retry-After
 │   ├── RateLimited              calls per minute
+│   ├── TooManyStreams           event streams open
 │   ├── QueueFull                generations waiting
 │   └── EndUserLimited           generations of this end user today
 └── Unavailable             503  try again; nothing was changed
@@ -114,6 +116,10 @@ class MethodNotAllowed(GatewayError):
     code, status, title = "method_not_allowed", 405, "Method not allowed"
 
 
+class NotAcceptable(GatewayError):
+    code, status, title = "not_acceptable", 406, "Nothing the caller accepts"
+
+
 class Timeout(GatewayError):
     code, status, title, retryable = "request_timeout", 408, "Request took too long to arrive", True
 
@@ -180,6 +186,10 @@ class TooMany(GatewayError):
 
 class RateLimited(TooMany):
     code, title = "rate_limited", "Too many calls"
+
+
+class TooManyStreams(TooMany):
+    code, title = "too_many_streams", "Too many event streams open"
 
 
 class QueueFull(TooMany):

@@ -29,6 +29,10 @@ CREATED = Counter("gateway_generations_created", "Generations accepted, replays 
 REFUSED = Counter("gateway_generations_refused", "Creates refused by a budget or limit.", ("tenant", "reason"))
 RATE_LIMITER_AWAY = Counter("gateway_rate_limiter_away", "Calls let through because the rate limiter was away.")
 REPLAYED = Counter("gateway_generations_replayed", "Creates answered from an idempotency key.", ("tenant",))
+ANSWERS_LOST = Counter("gateway_answers_lost", "Submits whose caller was gone before the answer was sent.", ("tenant",))
+RESENT = Counter(
+    "gateway_submits_resent", "Submits answered with what an earlier one made, its answer lost.", ("tenant",)
+)
 FINISHED = Counter("gateway_generations_finished", "Generations ended.", ("tenant", "status", "code"))
 COMPLETIONS = Counter(
     "gateway_completions",
@@ -57,6 +61,9 @@ RECONCILED = Counter(
     "Unconfirmed submits that billing events found, left ambiguous or proved unbilled; looks without an answer.",
     ("outcome",),
 )
+
+EVENT_STREAMS = Gauge("gateway_event_streams", "Event streams open at this process.")
+EVENT_STREAMS_ENDED = Counter("gateway_event_streams_ended", "Event streams ended, by why.", ("reason",))
 
 WEBHOOK_ATTEMPTS = Counter("gateway_webhook_attempts", "Webhook attempts.", ("outcome",))
 WEBHOOKS_DEAD = Counter("gateway_webhooks_dead", "Deliveries that came to the dead letter.", ("tenant",))

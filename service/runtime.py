@@ -15,9 +15,11 @@ from service.domain.retry import RetryPolicy
 from service.fal.billing import FalBilling
 from service.fal.callback import Verifier
 from service.fal.client import FalClient
+from service.fal.signing import WebhookSigner
 from service.fal.storage import FalStorage
 from service.queue import Nudger, celery_app
 from service.settings import Settings
+from service.store.answers import AnswerStore
 from service.store.callbacks import CallbackStore
 from service.store.changes import Changes
 from service.store.deliveries import Caps, DeliveryStore
@@ -54,9 +56,11 @@ from service.usecases.gauges import Gauges
 from service.usecases.generations import Generations
 from service.usecases.moves import Clock, Moves
 from service.usecases.outlook import Outlook
+from service.usecases.progress import Progress
 from service.usecases.reconciliation import Reconciliation
 from service.usecases.redelivery import Redelivery
 from service.usecases.resolving import Resolving
+from service.usecases.submissions import Submissions
 from service.usecases.sweeping import Sweeping
 from service.usecases.tenants import Tenants
 from service.usecases.timetable import Timetable
@@ -95,10 +99,12 @@ class Runtime:
     queue: QueueStore
     generation_store: GenerationStore
     generations: Generations
+    submissions: Submissions
     gate: DispatchGate
     resolving: Resolving
     outlook: Outlook
     callbacks: Callbacks
+    progress: Progress
     admission: Admission
     tenants: Tenants
     access: Access
@@ -108,10 +114,12 @@ class Runtime:
     usage: Usage
     audit: Audit
     storage: FalStorage
+    nudger: Nudger
     heartbeats: HeartbeatStore
     gauges: Gauges
     doctor: Doctor
-    nudger: Nudger
+    sealer: Sealer
+    fal_signer: WebhookSigner
     drains: dict[Drain, DrainRunner]
 
     async def readiness(self) -> dict[str, str]:
@@ -149,9 +157,10 @@ class Stores:
         self.end_users = EndUserStore(redis)
         self.rates = RateLimiter(redis)
         self.heartbeats = HeartbeatStore(redis)
-        sealer = Sealer(settings.secret_keys())
-        self.tenants = TenantStore(redis, sealer)
-        self.endpoints = EndpointStore(redis, sealer)
+        self.answers = AnswerStore(redis)
+        self.sealer = Sealer(settings.secret_keys())
+        self.tenants = TenantStore(redis, self.sealer)
+        self.endpoints = EndpointStore(redis, self.sealer)
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,6 +240,18 @@ def _build(settings: Settings, wires: Wires, stores: Stores, clock: Clock) -> Ru
     admission = Admission(
         stores.money, wires.guard, rates=rates, account_budget=settings.account_daily_budget, clock=clock
     )
+    outlook = Outlook(stores.queue, stores.gate, slots=settings.upstream_concurrency)
+    generations = Generations(
+        stores.generations,
+        admission,
+        moves,
+        wires.changes,
+        wires.nudger,
+        timetable,
+        model=settings.fal_model,
+        queue_expiry=settings.queue_expiry,
+        clock=clock,
+    )
     return Runtime(
         settings=settings,
         redis=wires.redis,
@@ -241,38 +262,17 @@ def _build(settings: Settings, wires: Wires, stores: Stores, clock: Clock) -> Ru
         resolving=Resolving(
             stores.generations, stores.queue, stores.submissions, moves, wires.fal, timetable, clock=clock
         ),
-        outlook=Outlook(stores.queue, stores.gate, slots=settings.upstream_concurrency),
+        outlook=outlook,
+        progress=Progress(stores.generations, wires.changes, outlook, most_streams=settings.event_streams),
         generation_store=stores.generations,
         admission=admission,
-        generations=Generations(
-            stores.generations,
-            admission,
-            moves,
-            wires.changes,
-            wires.nudger,
-            timetable,
-            model=settings.fal_model,
-            queue_expiry=settings.queue_expiry,
-            clock=clock,
-        ),
+        generations=generations,
+        submissions=Submissions(generations, stores.answers, window=settings.resend_window, clock=clock),
         callbacks=Callbacks(stores.callbacks, wires.verifier, wires.nudger, clock=clock),
         tenants=tenants,
-        endpoints=Endpoints(
-            stores.endpoints,
-            tenants,
-            wires.sender,
-            wires.nudger,
-            retention=settings.retention,
-            disable_after=settings.webhook_disable_after,
-            clock=clock,
-        ),
+        endpoints=_endpoints(settings, wires, stores, tenants, clock),
         redelivery=Redelivery(
-            stores.deliveries,
-            stores.delivery_log,
-            stores.endpoints,
-            stores.generations,
-            wires.nudger,
-            clock=clock,
+            stores.deliveries, stores.delivery_log, stores.endpoints, stores.generations, wires.nudger, clock=clock
         ),
         end_users=EndUsers(stores.end_users, stores.generations, stores.deliveries, stores.money, moves, clock=clock),
         usage=Usage(stores.money, clock=clock),
@@ -296,8 +296,22 @@ def _build(settings: Settings, wires: Wires, stores: Stores, clock: Clock) -> Ru
             wires.nudger.app,
             clock=clock,
         ),
+        sealer=stores.sealer,
+        fal_signer=WebhookSigner(settings.secret_keys()),
         drains=_drains(settings, wires, stores, moves, gate, timetable, rates, clock),
         nudger=wires.nudger,
+    )
+
+
+def _endpoints(settings: Settings, wires: Wires, stores: Stores, tenants: Tenants, clock: Clock) -> Endpoints:
+    return Endpoints(
+        stores.endpoints,
+        tenants,
+        wires.sender,
+        wires.nudger,
+        retention=settings.retention,
+        disable_after=settings.webhook_disable_after,
+        clock=clock,
     )
 
 
@@ -334,12 +348,24 @@ def _drains(
         _reconciliation(settings, wires, stores, moves, clock),
         clock=clock,
     )
-    deliveries = Deliveries(
+    deliveries = _deliveries(settings, wires, stores, clock)
+    runners = (
+        DrainRunner(Drain.DISPATCH, dispatch.claim, dispatch.submit, capacity=_SUBMITS),
+        DrainRunner(Drain.POLL, tracking.claim, tracking.poll, capacity=_POLLS),
+        DrainRunner(Drain.DELIVER, deliveries.claim, deliveries.attempt, capacity=settings.webhook_concurrency),
+        DrainRunner(Drain.SWEEP, sweeping.claim, sweeping.sweep, capacity=_SWEEPS),
+    )
+    return {runner.drain: runner for runner in runners}
+
+
+def _deliveries(settings: Settings, wires: Wires, stores: Stores, clock: Clock) -> Deliveries:
+    return Deliveries(
         stores.deliveries,
         stores.tenants,
         stores.endpoints,
         Decline(stores.endpoints, wires.nudger, retention=settings.retention),
         wires.sender,
+        WebhookSigner(settings.secret_keys()),
         schedule=RetryPolicy(settings.webhook_schedule),
         caps=Caps(
             receiver=settings.webhook_receiver_concurrency,
@@ -350,13 +376,6 @@ def _drains(
         retention=settings.retention,
         clock=clock,
     )
-    runners = (
-        DrainRunner(Drain.DISPATCH, dispatch.claim, dispatch.submit, capacity=_SUBMITS),
-        DrainRunner(Drain.POLL, tracking.claim, tracking.poll, capacity=_POLLS),
-        DrainRunner(Drain.DELIVER, deliveries.claim, deliveries.attempt, capacity=settings.webhook_concurrency),
-        DrainRunner(Drain.SWEEP, sweeping.claim, sweeping.sweep, capacity=_SWEEPS),
-    )
-    return {runner.drain: runner for runner in runners}
 
 
 def _reconciliation(

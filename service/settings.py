@@ -154,6 +154,18 @@ class Settings(BaseSettings):
         Field(gt=0, description="Most the whole account may spend a day (UTC), in US dollars; unset: no limit."),
     ] = None
 
+    resend_window: Annotated[
+        Seconds,
+        Field(
+            ge=timedelta(0),
+            description="How long a lost answer of a fal submit can be had by sending the same POST again; 0: never.",
+        ),
+    ] = timedelta(seconds=120)
+    cors_origins: Annotated[
+        tuple[str, ...],
+        Field(description="Origins whose pages may call `/fal`, like `https://app.example`; `*` for all."),
+    ] = ()
+
     upstream_concurrency: Annotated[
         int, Field(ge=1, description="How many generations fal may have of us at a time.")
     ] = 40
@@ -234,6 +246,17 @@ class Settings(BaseSettings):
         tuple[IPv4Network | IPv6Network, ...],
         Field(description="Non-public networks that webhooks may go to, as CIDRs; inside them plain http is fine too."),
     ] = ()
+
+    event_streams: Annotated[
+        int, Field(ge=1, description="Event streams one tenant may have open at one gateway process.")
+    ] = 100
+    event_heartbeat: Annotated[
+        Seconds, Field(gt=timedelta(0), description="After this long without an event, a stream carries a comment.")
+    ] = timedelta(seconds=15)
+    event_stream_longest: Annotated[
+        Seconds,
+        Field(gt=timedelta(0), description="A stream ends after this long; its reader comes back for what is new."),
+    ] = timedelta(minutes=30)
 
     retention: Annotated[
         Seconds,

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import ssl
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -115,6 +117,18 @@ def sandbox_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     finally:
         child.end()
         child.process.stdout.close()
+
+
+@pytest.fixture(scope="session")
+def javascript(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which node finds the public library."""
+    npm = shutil.which("npm")
+    assert npm is not None, "this needs node and npm (Debian, Ubuntu: apt-get install nodejs npm)"
+    folder = tmp_path_factory.mktemp("javascript")
+    command = [npm, "install", "--no-audit", "--no-fund", "--prefix", str(folder), "standardwebhooks@1"]
+    installed = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert installed.returncode == 0, installed.stderr
+    return folder
 
 
 @pytest.fixture

@@ -37,6 +37,8 @@ class Receiver:
     """Statuses of the next answers."""
     otherwise: int = 204
     """When they are used up."""
+    headers: dict[str, str] = field(default_factory=dict)
+    """Of every answer."""
     received: list[Received] = field(default_factory=list)
 
     def __enter__(self) -> Self:
@@ -52,6 +54,8 @@ class Receiver:
                     receiver._came.notify_all()
                 self.send_response(status)
                 self.send_header("content-length", "0")
+                for name, value in receiver.headers.items():
+                    self.send_header(name, value)
                 self.end_headers()
 
             def log_message(self, *_: object) -> None:

@@ -20,8 +20,13 @@ def runtime(request: Request) -> Runtime:
 
 async def tenant(request: Request, scope: Scope) -> Tenant:
     """The tenant behind ``Authorization: Bearer <key>``."""
+    return await admitted(request, bearer(request), scope)
+
+
+async def admitted(request: Request, key: str, scope: Scope) -> Tenant:
+    """The tenant behind a key, its call counted."""
     access = runtime(request).access
-    caller = await access.authenticate(bearer(request), scope)
+    caller = await access.authenticate(key, scope)
     request.scope["tenant"] = caller.tenant.id
     request.scope["rate"] = verdict = await access.count(caller)
     if verdict is not None and not verdict.allowed:

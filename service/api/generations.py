@@ -20,6 +20,7 @@ from service.domain.request import parse_create
 from service.domain.tenant import Scope
 from service.domain.view import GenerationView, public
 from service.errors import FieldError, Invalid
+from service.usecases.generations import Terms
 
 router = APIRouter(prefix="/v1/generations", tags=["generations"])
 create_router = APIRouter(prefix="/v1/generations", tags=["generations"], route_class=PlainRoute)
@@ -51,9 +52,8 @@ async def create(request: Request) -> Response:
     caller = await tenant(request, Scope.GENERATE)
     gateway, wait = runtime(request), preferred_wait(request)
     wanted = parse_create(await json_body(request), gateway.limits)
-    creation = await gateway.generations.create(
-        caller, wanted, _idempotency_key(request), traceparent=_traceparent(request)
-    )
+    terms = Terms(traceparent=traceparent(request))
+    creation = await gateway.generations.create(caller, wanted, idempotency_key(request), terms)
     g = creation.generation
     headers = {"location": f"/v1/generations/{g.id}"}
     if creation.replayed:
@@ -152,7 +152,7 @@ async def cancel(request: Request, generation_id: str) -> Response:
     return json_response(public(g), status=200 if g.status is Status.CANCELED else 202)
 
 
-def _idempotency_key(request: Request) -> str | None:
+def idempotency_key(request: Request) -> str | None:
     key = request.headers.get("idempotency-key")
     if key is not None and not 0 < len(key) <= IDEMPOTENCY_KEY_LENGTH:
         text = f"must have 1 to {IDEMPOTENCY_KEY_LENGTH} characters"
@@ -160,7 +160,7 @@ def _idempotency_key(request: Request) -> str | None:
     return key
 
 
-def _traceparent(request: Request) -> str | None:
+def traceparent(request: Request) -> str | None:
     """W3C Trace Context; a malformed one is ignored, as its specification says."""
     value = request.headers.get("traceparent", "")
     return value if _TRACEPARENT.fullmatch(value) else None

@@ -22,8 +22,26 @@ _SECURITY: Final = {
         "name": "X-Fal-Webhook-Signature",
         "description": "Ed25519, with `-Request-Id`, `-User-Id` and `-Timestamp` beside it; only fal can make one.",
     },
+    "falKey": {
+        "type": "apiKey",
+        "in": "header",
+        "name": "Authorization",
+        "description": "`Key sgk_…`: a tenant's key, as fal's clients send theirs.",
+    },
+    "uploadTicket": {
+        "type": "apiKey",
+        "in": "query",
+        "name": "ticket",
+        "description": "Sealed into the `upload_url` that a client was given; good for a quarter of an hour.",
+    },
 }
-_GUARDED: Final = (("/v1/", "apiKey"), ("/admin/", "adminToken"), ("/callbacks/", "falSignature"))
+_GUARDED: Final = (
+    ("/v1/", "apiKey"),
+    ("/admin/", "adminToken"),
+    ("/callbacks/", "falSignature"),
+    ("/fal/upload", "uploadTicket"),
+    *((f"/fal/{part}", "falKey") for part in ("queue", "run", "rest", "proxy")),
+)
 
 
 def describe(app: FastAPI) -> None:

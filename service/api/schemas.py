@@ -142,6 +142,7 @@ _TITLES: Final = {
     402: "No room in a budget; `scope` says which",
     403: "Not allowed",
     404: "Unknown, or not yours",
+    406: "`Accept` leaves nothing that this route has",
     408: "The body came too slowly",
     409: "The state does not allow it",
     412: "Changed since it was read",

@@ -13,10 +13,11 @@ from service.api.dependencies import runtime, tenant
 from service.api.schemas import UploadView, problems
 from service.domain.tenant import Scope
 from service.errors import FieldError, Invalid, Malformed, Timeout, UnsupportedMedia
+from service.fal.storage import Place
 
 PATH: Final = "/v1/uploads"
 #: Content types fal's model takes, and what a file of each begins with.
-_SUFFIX: Final = {"image/jpeg": "jpg", "image/png": "png", "image/webp": "webp"}
+SUFFIX: Final = {"image/jpeg": "jpg", "image/png": "png", "image/webp": "webp"}
 _MAGIC: Final = {
     "image/jpeg": re.compile(rb"\xff\xd8\xff"),
     "image/png": re.compile(rb"\x89PNG\r\n\x1a\n"),
@@ -64,25 +65,31 @@ class _Image:
     openapi_extra={
         "requestBody": {
             "required": True,
-            "content": {name: {"schema": {"type": "string", "format": "binary"}} for name in _SUFFIX},
+            "content": {name: {"schema": {"type": "string", "format": "binary"}} for name in SUFFIX},
         }
     },
 )
 async def upload(request: Request) -> Response:
     await tenant(request, Scope.GENERATE)
     content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if content_type not in _SUFFIX:
+    if content_type not in SUFFIX:
         raise UnsupportedMedia("Send the raw bytes of a JPEG, PNG or WebP image with its content type.")
-    image = _Image(request.stream(), content_type)
+    url, size = await stored(request, content_type)
+    answer: UploadView = {"object": "upload", "url": url, "content_type": content_type, "size": size}
+    return json_response(answer, status=201)
+
+
+async def stored(request: Request, content_type: str, place: Place | None = None) -> tuple[str, int]:
+    """The body, looked at and stored; where a place was promised, there. Its URL and size."""
+    storage, image = runtime(request).storage, _Image(request.stream(), content_type)
     try:
         async with asyncio.timeout(_UPLOAD_SECONDS):
             await image.open()
-            url = await runtime(request).storage.upload(
-                image.chunks(), content_type=content_type, file_name=f"image.{_SUFFIX[content_type]}"
-            )
+            if place is None:
+                place = await storage.place(content_type=content_type, file_name=f"image.{SUFFIX[content_type]}")
+            await storage.put(place, image.chunks(), content_type=content_type)
     except TimeoutError:
         raise Timeout(f"The upload took longer than {_UPLOAD_SECONDS} seconds.") from None
     except ClientDisconnect:
         raise Malformed("The body ended early.") from None
-    answer: UploadView = {"object": "upload", "url": url, "content_type": content_type, "size": image.size}
-    return json_response(answer, status=201)
+    return place.file_url, image.size

@@ -1,5 +1,6 @@
 """``/v1/webhook-endpoints``: where a tenant hears of its generations; and the public keys to verify that with."""
 
+import asyncio
 import base64
 from collections.abc import Sequence
 from datetime import timedelta
@@ -62,7 +63,7 @@ async def create(request: Request) -> Response:
 async def list_(request: Request) -> Response:
     caller = await tenant(request, Scope.READ)
     found = await runtime(request).endpoints.list(caller)
-    answer: EndpointList = {"object": "list", "data": [await _view(request, endpoint) for endpoint in found]}
+    answer: EndpointList = {"object": "list", "data": await asyncio.gather(*(_view(request, each) for each in found))}
     return json_response(answer)
 
 

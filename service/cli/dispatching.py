@@ -1,7 +1,7 @@
 """``pause``, ``drain``, ``resume``: what ``/admin/v1`` does, straight on the store."""
 
 import asyncio
-from typing import Annotated, Final
+from typing import Final
 
 import typer
 
@@ -9,7 +9,6 @@ from service.api.dispatching import dispatch_view
 from service.cli.operators import show, with_runtime
 from service.runtime import Runtime
 
-Reason = Annotated[str, typer.Option(help="Why: shown to everybody who asks, and logged.")]
 _LOOK_SECONDS: Final = 1.0
 
 

@@ -1,4 +1,4 @@
-"""The commands, each a few lines; what they do lives beside this file."""
+"""The commands, each a few lines; what they do lives beside this file, and is imported when it is asked for."""
 
 import json
 import signal
@@ -6,19 +6,38 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import FrameType
-from typing import Annotated
+from typing import Annotated, Any, Final
 
 import typer
+from typer.core import TyperGroup
 
-from service.cli import dispatching, operators, resolving, tenants
-from service.cli import doctor as examination
+from service.cli import generate
 from service.cli.children import Child, ChildFailed
 from service.cli.embedded_redis import NoRedis
 from service.cli.processes import become_celery
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-app.add_typer(tenants.tenants, name="tenants")
-app.add_typer(tenants.keys, name="keys")
+
+class _Commands(TyperGroup):
+    """Groups that stand on the whole gateway are imported when they are used: `generate` needs none of it."""
+
+    def list_commands(self, ctx: typer.Context) -> list[str]:  # type: ignore[override]  # click's own is a base
+        return [*super().list_commands(ctx), *_GROUPS]
+
+    def get_command(self, ctx: typer.Context, cmd_name: str) -> Any:  # type: ignore[override]
+        if cmd_name not in _GROUPS:
+            return super().get_command(ctx, cmd_name)
+        from service.cli import tenants  # noqa: PLC0415
+
+        group = typer.main.get_command(getattr(tenants, cmd_name))
+        group.name = cmd_name
+        return group
+
+
+_GROUPS: Final = ("tenants", "keys")
+_Reason = Annotated[str, typer.Option(help="Why: shown to everybody who asks, and logged.")]
+
+app = typer.Typer(cls=_Commands, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app.command("generate")(generate.generate)
 
 
 @app.callback()
@@ -31,9 +50,13 @@ def serve(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on.")] = 8080,
     workers: Annotated[int, typer.Option(help="Gateway processes sharing the port.")] = 1,
+    certificate: Annotated[Path | None, typer.Option(help="PEM file: speak TLS, as fal's Python client wants.")] = None,
+    certificate_key: Annotated[Path | None, typer.Option(help="PEM file of its private key.")] = None,
 ) -> None:
     """Run the HTTP gateway, with the GATEWAY_* variables as its settings."""
-    import uvicorn  # noqa: PLC0415  (the other commands need none of it)
+    import uvicorn  # noqa: PLC0415
+
+    from service.cli import operators  # noqa: PLC0415
 
     settings = operators.settings()
     uvicorn.run(
@@ -42,6 +65,8 @@ def serve(
         host=host,
         port=port,
         workers=workers,
+        ssl_certfile=certificate,
+        ssl_keyfile=certificate_key,
         loop="uvloop",
         http="httptools",
         lifespan="on",
@@ -58,6 +83,8 @@ def worker(
     queues: Annotated[str, typer.Option(help="Only these, comma-separated: dispatch, webhooks, maintenance.")] = "",
 ) -> None:
     """Run a worker, with the GATEWAY_* variables as its settings."""
+    from service.cli import operators  # noqa: PLC0415
+
     operators.settings()  # says by name what is missing, where Celery would show a traceback
     become_celery("worker", "--without-gossip", "--without-mingle", *(("-Q", queues) if queues else ()))
 
@@ -65,6 +92,8 @@ def worker(
 @app.command()
 def beat() -> None:
     """Run beat, which tells the workers to look once a second. One of these."""
+    from service.cli import operators  # noqa: PLC0415
+
     operators.settings()
     become_celery("beat")
 
@@ -136,6 +165,8 @@ def audit(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of a table.")] = False,  # noqa: FBT002
 ) -> None:
     """Compare ledger, budgets, holds and slots; print the first differences and exit 1 if there are any."""
+    from service.cli import operators  # noqa: PLC0415
+
     operators.audit(as_json=as_json)
 
 
@@ -144,45 +175,63 @@ def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of a table.")] = False,  # noqa: FBT002
 ) -> None:
     """Look at Redis, broker, beat, workers, fal's key and settings; say what to do; exit 1 if anything fails."""
+    from service.cli import doctor as examination  # noqa: PLC0415
+
     examination.doctor(as_json=as_json)
 
 
 @app.command()
-def pause(reason: dispatching.Reason) -> None:
+def pause(reason: _Reason) -> None:
     """Dispatch nothing until `resume`; what fal has is followed, webhooks go out."""
+    from service.cli import dispatching  # noqa: PLC0415
+
     dispatching.pause(reason)
 
 
 @app.command()
 def drain(
-    reason: dispatching.Reason,
+    reason: _Reason,
     timeout: Annotated[float, typer.Option(help="Seconds to wait until nothing is left.")] = 600.0,
 ) -> None:
     """Accept nothing new until `resume`, and wait until all that was accepted has ended."""
+    from service.cli import dispatching  # noqa: PLC0415
+
     dispatching.drain(reason, timeout)
 
 
 @app.command()
 def resume() -> None:
     """Accept and dispatch again, whatever held it."""
+    from service.cli import dispatching  # noqa: PLC0415
+
     dispatching.resume()
 
 
 @app.command()
 def unconfirmed() -> None:
     """Print the generations whose submit has an unknown outcome, the oldest first, one a line."""
+    from service.cli import resolving  # noqa: PLC0415
+
     resolving.unconfirmed()
 
 
 @app.command()
 def resolve(
-    generation_id: resolving.GenerationId,
-    reason: resolving.Reason,
-    request_id: resolving.RequestId = None,
-    never_happened: resolving.NeverHappened = False,  # noqa: FBT002
-    unchecked: resolving.Unchecked = False,  # noqa: FBT002
+    generation_id: Annotated[str, typer.Argument(help="The generation's id, gen_…")],
+    reason: Annotated[str, typer.Option(help="Why; it goes into the ledger.")],
+    request_id: Annotated[
+        str | None, typer.Option(help="fal's request id: this is its request, follow it again.")
+    ] = None,
+    never_happened: Annotated[  # noqa: FBT002
+        bool, typer.Option("--never-happened", help="fal never took it: it fails at no cost.")
+    ] = False,
+    unchecked: Annotated[  # noqa: FBT002
+        bool, typer.Option("--unchecked", help="Adopt the request id although fal cannot be asked.")
+    ] = False,
 ) -> None:
     """Say what became of an unconfirmed submit: fal's request id, or that it never happened."""
+    from service.cli import resolving  # noqa: PLC0415
+
     resolving.resolve(
         generation_id, request_id=request_id, never_happened=never_happened, unchecked=unchecked, reason=reason
     )
@@ -191,6 +240,8 @@ def resolve(
 @app.command("rotate-secret-key")
 def rotate_secret_key() -> None:
     """Seal all tenants' secrets with the first of the keys in GATEWAY_SECRET_KEY."""
+    from service.cli import operators  # noqa: PLC0415
+
     operators.rotate_secret_key()
 
 

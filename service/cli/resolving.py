@@ -1,7 +1,7 @@
 """``unconfirmed`` and ``resolve``: what ``/admin/v1`` does about submits in doubt, straight on the store."""
 
 import json
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
@@ -16,12 +16,6 @@ from service.api.resolving import (
 from service.cli.operators import show, with_runtime
 from service.domain.request import parse
 from service.runtime import Runtime
-
-GenerationId = Annotated[str, typer.Argument(help="The generation's id, gen_…")]
-RequestId = Annotated[str | None, typer.Option(help="fal's request id: this is its request, follow it again.")]
-NeverHappened = Annotated[bool, typer.Option("--never-happened", help="fal never took it: it fails at no cost.")]
-Unchecked = Annotated[bool, typer.Option("--unchecked", help="Adopt the request id although fal cannot be asked.")]
-Reason = Annotated[str, typer.Option(help="Why; it goes into the ledger.")]
 
 
 def unconfirmed() -> None:

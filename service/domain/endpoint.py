@@ -25,7 +25,7 @@ class Disabled:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
-    """Sealed as a whole wherever it is stored: URL and headers may carry secrets too."""
+    """Sealed as a whole wherever it is stored: its headers may be secrets too."""
 
     id: str
     tenant_id: str

@@ -3,8 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Final, Literal
+
+from service.domain.webhook import WebhookStyle
 
 
 class Status(StrEnum):
@@ -74,6 +77,9 @@ class Failure:
     retryable: bool = False
     detail: Any = None
     """What the upstream said, as it said it; None where the gateway itself decided."""
+    upstream_status: int | None = field(default=None, compare=False)
+    upstream_type: str | None = field(default=None, compare=False)
+    """HTTP status and platform error type of the upstream's answer: its wording, not part of what went wrong."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,9 +123,12 @@ class Generation:
     idempotency_key: str | None = None
     metadata: dict[str, str] = field(default_factory=dict)
     webhook_url: str | None = None
+    webhook_style: WebhookStyle = "standard"
     priority: int = 0
     status: Status = Status.QUEUED
     version: int = 1
+    moves: int = 0
+    """How often its status has changed; with ``logs_gone`` it tells a stream of events what is new."""
     request_id: str | None = None
     submits_refused: int = 0
     """Submits proved not to have been accepted; paces the next one."""
@@ -127,9 +136,13 @@ class Generation:
     """Polls in a row that brought no usable answer; paces the next one."""
     upstream_position: int | None = None
     logs: tuple[LogLine, ...] = ()
+    logs_gone: int = 0
+    """Lines that came before those that are kept."""
     output: Output | None = None
     error: Failure | None = None
     actual_cost: int | None = None
+    billable_units: Decimal | None = None
+    """As the upstream counted them."""
     submitted_at: datetime | None = None
     confirmed_at: datetime | None = None
     """When its request id was found after all; None: fal gave it in its answer, or it has none."""
@@ -151,6 +164,10 @@ class Generation:
     @property
     def is_terminal(self) -> bool:
         return self.status in TERMINAL
+
+    @property
+    def logs_seen(self) -> int:
+        return self.logs_gone + len(self.logs)
 
     @property
     def holds_slot(self) -> bool:
@@ -178,23 +195,25 @@ class Generation:
     def started(self, now: datetime) -> "Generation":
         return self._move(Status.IN_PROGRESS, started_at=now, upstream_position=None)
 
-    def succeeded(self, output: Output, cost: int, now: datetime) -> "Generation":
+    def succeeded(self, output: Output, cost: int, now: datetime, *, units: Decimal | None = None) -> "Generation":
         return self._move(
             Status.SUCCEEDED,
             output=None if self.erased else output,
             actual_cost=cost,
+            billable_units=units,
             finished_at=now,
             started_at=self.started_at or now,
         )
 
-    def failed(self, failure: Failure, cost: int, now: datetime) -> "Generation":
+    def failed(self, failure: Failure, cost: int, now: datetime, *, units: Decimal | None = None) -> "Generation":
         told = Failure(failure.code, "Its end user was erased.") if self.erased else failure  # fal quotes the input
-        return self._move(Status.FAILED, error=told, actual_cost=cost, finished_at=now)
+        return self._move(Status.FAILED, error=told, actual_cost=cost, billable_units=units, finished_at=now)
 
-    def canceled(self, cost: int, now: datetime) -> "Generation":
+    def canceled(self, cost: int, now: datetime, *, units: Decimal | None = None) -> "Generation":
         return self._move(
             Status.CANCELED,
             actual_cost=cost,
+            billable_units=units,
             finished_at=now,
             cancel_requested_at=self.cancel_requested_at or now,
         )
@@ -218,17 +237,20 @@ class Generation:
             webhook_url=None,
             traceparent=None,
             logs=(),
+            logs_gone=self.logs_seen,
             cancel_requested_at=self.cancel_requested_at or now,
         )
 
     def seen(self, *, position: int | None, logs: tuple[LogLine, ...]) -> "Generation":
         """What a poll showed; the same object when it showed nothing new."""
-        logs = () if self.erased else logs
         known = set(self.logs)
-        merged = (self.logs + tuple(line for line in logs if line not in known))[-LOG_LINES:]
-        if position == self.upstream_position and merged == self.logs and not self.polls_troubled:
+        window = () if self.erased else logs[-LOG_LINES:]  # what is older was known once, or is too much
+        new = tuple(line for line in window if line not in known)
+        if position == self.upstream_position and not new and not self.polls_troubled:
             return self
-        return self._same(upstream_position=position, logs=merged, polls_troubled=0)
+        kept = (self.logs + new)[-LOG_LINES:]
+        gone = self.logs_seen + len(new) - len(kept)
+        return self._same(upstream_position=position, logs=kept, logs_gone=gone, polls_troubled=0)
 
     def troubled(self) -> "Generation":
         """A poll brought nothing usable. Never a reason to fail."""
@@ -237,7 +259,7 @@ class Generation:
     def _move(self, to: Status, **changes: Any) -> "Generation":
         if to not in TRANSITIONS[self.status]:
             raise IllegalMove(f"{self.id}: {self.status} -> {to}")
-        return self._same(status=to, **changes)
+        return self._same(status=to, moves=self.moves + 1, **changes)
 
     def _same(self, **changes: Any) -> "Generation":
         return replace(self, **changes)

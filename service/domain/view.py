@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from typing_extensions import TypedDict
 
-from service.domain.generation import ErrorCode, Generation, Status
+from service.domain.generation import ErrorCode, Generation, LogLine, Status
 from service.domain.price import usd
 
 
@@ -97,7 +97,7 @@ def public(generation: Generation, queue: QueueView | None = None) -> Generation
         },
         "output": _output(g),
         "error": _error(g),
-        "logs": [{"message": line.message, "level": line.level, "timestamp": line.timestamp} for line in g.logs],
+        "logs": [log_view(line) for line in g.logs],
         "request_id": g.request_id,
         "created_at": rfc3339(g.created_at),
         "submitted_at": _moment(g.submitted_at),
@@ -110,6 +110,10 @@ def public(generation: Generation, queue: QueueView | None = None) -> Generation
 
 def event(kind: str, generation: Generation, now: datetime) -> EventView:
     return {"type": kind, "timestamp": rfc3339(now), "data": public(generation)}
+
+
+def log_view(line: LogLine) -> LogView:
+    return {"message": line.message, "level": line.level, "timestamp": line.timestamp}
 
 
 def rfc3339(moment: datetime) -> str:

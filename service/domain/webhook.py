@@ -4,7 +4,7 @@ import hashlib
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import Final
+from typing import Final, Literal
 
 #: Of a delivery's log, the newest are kept: a round of the schedule has eight, and it may be replayed many times.
 ATTEMPTS_KEPT: Final = 24
@@ -24,6 +24,10 @@ class EventType(StrEnum):
 
 #: What an endpoint hears of unless it says otherwise: how generations ended.
 ENDS: Final = (EventType.SUCCEEDED, EventType.FAILED, EventType.CANCELED)
+
+
+#: Whose words the body is in, and whose signature it carries: ours (Standard Webhooks), or fal's.
+WebhookStyle = Literal["standard", "fal"]
 
 
 class DeliveryStatus(StrEnum):
@@ -57,6 +61,7 @@ class Delivery:
     event: str
     url: str
     body: str
+    style: WebhookStyle = "standard"
     created_at: datetime
     traceparent: str | None = None
     status: DeliveryStatus = DeliveryStatus.PENDING

@@ -58,7 +58,7 @@ def submit_outcome(wire: Wire) -> SubmitOutcome:  # noqa: PLR0911  (one return p
         case Reply(status=401 | 403 as status) if _speaks_fal(wire):
             return Locked(f"fal answered {status}: {_text(wire)}")
         case Reply(status=status) if 400 <= status < 500 and status != 408 and _speaks_fal(wire):
-            return Rejected(Failure("upstream_rejected", _text(wire), detail=_detail(wire)))
+            return Rejected(Failure("upstream_rejected", _text(wire), detail=_detail(wire), upstream_status=status))
         case Reply(status=status):
             return Unknown(f"fal answered {status} without a request id")
 
@@ -148,7 +148,14 @@ def _is_verdict(wire: Reply) -> bool:
 
 def _failed(wire: Reply) -> Failed:
     code = _code(wire)
-    failure = Failure(code, _text(wire), retryable=code in _RETRYABLE, detail=_detail(wire))
+    failure = Failure(
+        code,
+        _text(wire),
+        retryable=code in _RETRYABLE,
+        detail=_detail(wire),
+        upstream_status=wire.status,
+        upstream_type=_platform_type(wire),
+    )
     return Failed(failure, _billable_units(wire))
 
 
@@ -163,6 +170,14 @@ def _code(wire: Reply) -> ErrorCode:
     if kind == "invalid_request" and "fetch" in _text(wire):
         return "image_unreachable"  # the partner's own words for a picture it could not get
     return "invalid_input"
+
+
+def _platform_type(wire: Reply) -> str | None:
+    """Of an error of the platform; the model's own name theirs in the detail."""
+    match wire.body:
+        case {"error_type": str(kind)}:
+            return kind
+    return wire.headers.get("x-fal-error-type")
 
 
 def _error_type(wire: Reply) -> str:

@@ -2,12 +2,19 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from typing import Self
 
 import httpx
 
 from service.errors import UpstreamUnavailable
 from service.fal.wire import reply
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    upload_url: str
+    file_url: str
 
 
 class FalStorage:
@@ -32,16 +39,27 @@ class FalStorage:
             UpstreamUnavailable: fal did not take them.
 
         """
+        place = await self.place(content_type=content_type, file_name=file_name)
+        await self.put(place, chunks, content_type=content_type)
+        return place.file_url
+
+    async def place(self, *, content_type: str, file_name: str) -> Place:
+        """Where a file may be put, and the URL it can be fetched at from then on. Raises UpstreamUnavailable."""
         try:
             async with asyncio.timeout(self._timeout):
-                upload_url, file_url = await self._initiate(content_type, file_name)
+                return Place(*await self._initiate(content_type, file_name))
+        except (httpx.HTTPError, TimeoutError) as error:
+            raise UpstreamUnavailable(f"fal's storage did not answer ({type(error).__name__}).") from error
+
+    async def put(self, place: Place, chunks: AsyncIterator[bytes], *, content_type: str) -> None:
+        """Raises UpstreamUnavailable."""
+        try:
             # No total here: a slow sender is the gateway's to bound, and httpx bounds each write.
-            answer = await self._http.put(upload_url, content=chunks, headers={"content-type": content_type})
+            answer = await self._http.put(place.upload_url, content=chunks, headers={"content-type": content_type})
         except (httpx.HTTPError, TimeoutError) as error:
             raise UpstreamUnavailable(f"fal's storage did not answer ({type(error).__name__}).") from error
         if not answer.is_success:
             raise UpstreamUnavailable(f"fal's storage answered {answer.status_code}.")
-        return file_url
 
     async def _initiate(self, content_type: str, file_name: str) -> tuple[str, str]:
         answer = await self._http.post(

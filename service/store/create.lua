@@ -5,20 +5,39 @@
 -- KEYS  1 generation  2 idempotency key (unused when ARGV[7] is "")  3 index of the tenant  4 index of the end user
 --       5 due:dispatch  6 due:sweep  7 nudged:dispatch  8, 9, 10 money of the tenant's month, the end user's day, the
 --       account's day  11 ledger  12 queued of the tenant  13 the end user  14 usage of the tenant's day  15 fair
---       16 resting  17 present  18 gate
+--       16 resting  17 present  18 gate  19 unanswered (unused when ARGV[20] is "")
 -- ARGV  1 id  2 record  3 status  4 ms when it may be dispatched  5 ms when it expires  6 fingerprint
 --       7 "1" when there is an idempotency key  8 cost to hold  9, 10, 11 limits of the three scopes ("": none)
 --       12 most generations of the end user a day ("": no limit)  13 most queued ("": no limit)  14 tenant
 --       15 pseudonym  16 end user as the tenant names it ("": none)  17 seconds to keep money, usage and names
---       18 oldest ledger entry to keep  19 its rank in the tenant's queue
+--       18 oldest ledger entry to keep  19 its rank in the tenant's queue  20 ms until which its answer is under way
+--       ("": nobody asks)  21 ms now  22 ms to remember it by  23 generations whose answers are somebody else's, by id
 -- RETURNS  {"created", 1 if a nudge is wanted, how many of its tenant go before it}  {"replayed", its id}
 --          {"mismatch", its id}  {"draining"}  {"blocked"}  {"over_budget", scope 1 to 3, available}
---          {"over_count", count}  {"queue_full", queued}
+--          {"over_count", count}  {"queue_full", queued}  {"resent", id of the one whose answer was lost}
+--          {"unanswered", id and ms until which its answer is under way, of each such}
 if ARGV[7] == "1" then
   local bound = redis.call("GET", KEYS[2])
   if bound then
     local id, fingerprint = string.match(bound, "^(%S+) (%S+)$")
     return {fingerprint == ARGV[6] and "replayed" or "mismatch", id}
+  end
+end
+if ARGV[20] ~= "" then
+  local fresh = {"unanswered"}
+  local marks = redis.call("ZRANGE", KEYS[19], 0, -1, "WITHSCORES")
+  for n = 1, #marks, 2 do
+    if tonumber(marks[n + 1]) <= tonumber(ARGV[21]) then
+      redis.call("ZADD", KEYS[19], ARGV[20], marks[n])
+      redis.call("PEXPIRE", KEYS[19], ARGV[22])
+      return {"resent", marks[n]}
+    elseif not string.find(ARGV[23], marks[n], 1, true) then
+      fresh[#fresh + 1] = marks[n]
+      fresh[#fresh + 1] = marks[n + 1]
+    end
+  end
+  if #fresh > 1 then
+    return fresh
   end
 end
 if redis.call("HEXISTS", KEYS[18], "draining") == 1 then
@@ -65,6 +84,10 @@ if redis.call("HINCRBY", KEYS[14], "created", 1) == 1 then
 end
 if ARGV[7] == "1" then
   redis.call("SET", KEYS[2], ARGV[1] .. " " .. ARGV[6])
+end
+if ARGV[20] ~= "" then
+  redis.call("ZADD", KEYS[19], ARGV[20], ARGV[1])
+  redis.call("PEXPIRE", KEYS[19], ARGV[22])
 end
 redis.call("HSET", KEYS[1], "v", 1, "s", ARGV[3], "d", ARGV[2])
 redis.call("ZADD", KEYS[3], 0, ARGV[1])

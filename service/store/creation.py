@@ -1,10 +1,25 @@
-"""What the create script may answer."""
+"""What the create script may be told about the call behind a request, and what it may answer."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from service.domain.drain import Drain
 from service.domain.money import Scope
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A call whose client sends it again where its answer is lost; equal calls have the same ``digest``."""
+
+    digest: str
+    now: datetime
+    answered_by: datetime
+    """Until then its answer is under way; later, unless that was prolonged, whoever was to send it has died."""
+    window: timedelta
+    others: frozenset[str] = frozenset()
+    """Generations of equal calls that are known to be somebody else's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +40,20 @@ class Bound:
 
 
 @dataclass(frozen=True, slots=True)
+class Resent:
+    """The answer with this generation was lost; the caller has come for it again."""
+
+    existing: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unanswered:
+    """Equal calls are just being answered, by generation until when (ms). Nothing was changed."""
+
+    leases: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
 class OverBudget:
     scope: Scope
     available: int
@@ -38,15 +67,20 @@ class Refused:
     count: int = 0
 
 
-Creation = Created | Bound | OverBudget | Refused
+Creation = Created | Bound | Resent | Unanswered | OverBudget | Refused
 
 
-def read_creation(reply: Any) -> Creation:
+def read_creation(reply: Any) -> Creation:  # noqa: PLR0911  (one return per answer of the script)
     match reply:
         case [b"created", nudge, position]:
             return Created((Drain.DISPATCH,) if nudge else (), position)
         case [b"replayed" | b"mismatch" as outcome, existing]:
             return Bound(existing.decode(), same=outcome == b"replayed")
+        case [b"resent", existing]:
+            return Resent(existing.decode())
+        case [b"unanswered", *pairs]:
+            names = (name.decode() for name in pairs[::2])
+            return Unanswered(dict(zip(names, map(int, pairs[1::2]), strict=True)))
         case [b"over_budget", scope, available]:
             return OverBudget(tuple(Scope)[scope - 1], int(available))
         case [b"over_count", count]:

@@ -15,7 +15,7 @@ from service.domain.request import HIGHEST_PRIORITY
 from service.domain.webhook import Delivery
 from service.errors import RequestIdTaken
 from service.store import deliveries, keys, records
-from service.store.creation import Creation, read_creation
+from service.store.creation import Call, Creation, read_creation
 from service.store.ranges import bounds
 from service.store.redis import Redis, Script
 
@@ -68,7 +68,13 @@ class GenerationStore:
         self._redis = redis
 
     async def create(
-        self, generation: Generation, due: Due, *, budgets: Budgets = UNLIMITED, most_queued: int | None = None
+        self,
+        generation: Generation,
+        due: Due,
+        *,
+        budgets: Budgets = UNLIMITED,
+        most_queued: int | None = None,
+        call: Call | None = None,
     ) -> Creation:
         """Accept it and hold its estimated cost, or say what stands against it; then nothing was changed."""
         g = generation
@@ -90,6 +96,7 @@ class GenerationStore:
                 keys.usage(g.tenant_id, today),
                 *_FAIR_KEYS,
                 keys.GATE,
+                keys.generation(g.id) if call is None else keys.unanswered(g.tenant_id, call.digest),
             ],
             g.id,
             dump(g),
@@ -110,6 +117,7 @@ class GenerationStore:
             keys.KEPT_SECONDS,
             ids.milliseconds(g.created_at) - keys.KEPT_SECONDS * 1000,
             _rank(g),
+            *_call(call),
         )
         return read_creation(reply)
 
@@ -286,6 +294,13 @@ class GenerationStore:
 def _rank(g: Generation) -> int:
     """Its place in its tenant's queue: by priority, then by age. A number that a double holds exactly."""
     return (HIGHEST_PRIORITY - g.priority << _MILLISECOND_BITS) + ids.milliseconds(g.created_at)
+
+
+def _call(call: Call | None) -> tuple[int | str, ...]:
+    if call is None:
+        return "", "", "", ""
+    window = int(call.window.total_seconds() * 1000)
+    return ids.milliseconds(call.answered_by), ids.milliseconds(call.now), window, " ".join(call.others)
 
 
 def _time_at_fal(g: Generation) -> int | str:

@@ -8,6 +8,7 @@ key                                            type    lives          meaning
 {sg}:tenant:<t>:generations                    zset    until purged   ids of a tenant's generations; score 0, ids sort
 {sg}:tenant:<t>:end_user:<p>:generations       zset    until purged   the same, of one end user (by pseudonym)
 {sg}:idempotency:<t>:<sha256 of the key>       string  until purged   "<generation id> <fingerprint>"
+{sg}:unanswered:<t>:<digest of the call>       zset    resend window  its generations; ms until an answer is under way
 {sg}:due:<drain>                               zset    -              what waits for a drain; score = ms when due;
                                                                       ids, or lanes where deliveries wait
 {sg}:tenant:<t>:queued                         zset    -              its generations in the queue, by rank
@@ -99,6 +100,10 @@ def generations_of_end_user(tenant_id: str, end_user: str) -> str:
 def idempotency(tenant_id: str, key: str) -> str:
     # Hashed: the key is the caller's text, of the caller's length.
     return f"{TAG}idempotency:{tenant_id}:{hashlib.sha256(key.encode()).hexdigest()[:32]}"
+
+
+def unanswered(tenant_id: str, digest: str) -> str:
+    return f"{TAG}unanswered:{tenant_id}:{digest}"
 
 
 def due(drain: Drain) -> str:

@@ -8,6 +8,7 @@ from service.domain.endpoint import Endpoint
 from service.domain.retry import RetryPolicy
 from service.domain.signing import SigningKey, signed_headers
 from service.domain.webhook import Attempt, Delivery, DeliveryStatus
+from service.fal.signing import WebhookSigner
 from service.store.deliveries import Caps, DeliveryStore, Verdict, Written
 from service.store.due import Claim, Claimed
 from service.store.endpoints import EndpointStore
@@ -46,6 +47,7 @@ class Deliveries:
         endpoints: EndpointStore,
         decline: Decline,
         sender: Sender,
+        fal_signer: WebhookSigner,
         *,
         schedule: RetryPolicy,
         caps: Caps,
@@ -58,6 +60,7 @@ class Deliveries:
         self._endpoints = endpoints
         self._decline = decline
         self._sender = sender
+        self._fal_signer = fal_signer
         self._schedule = schedule
         self._caps = caps
         self._lease = timeout + timedelta(seconds=30)
@@ -120,9 +123,16 @@ class Deliveries:
             **({} if endpoint is None else endpoint.headers),
             **({} if delivery.traceparent is None else {"traceparent": delivery.traceparent}),
             "content-type": "application/json",
-            **signed_headers(keys, delivery.id, body, now),
+            **self._signature(delivery, keys, body, now),
         }
         return Prepared(delivery, endpoint, headers, body, now)
+
+    def _signature(
+        self, delivery: Delivery, keys: tuple[SigningKey, ...], body: bytes, now: datetime
+    ) -> dict[str, str]:
+        if delivery.style == "fal" and delivery.generation_id is not None:
+            return self._fal_signer.headers(delivery.generation_id, delivery.tenant_id, body, now)
+        return signed_headers(keys, delivery.id, body, now)
 
     def _decide(self, delivery: Delivery, attempt: Attempt, answer: Answer | NoAnswer) -> Delivery:
         if _is_good(answer):

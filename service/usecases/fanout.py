@@ -11,6 +11,7 @@ from service.domain.endpoint import Endpoint
 from service.domain.endpoint_view import FailingView
 from service.domain.generation import Generation, Status
 from service.domain.webhook import Delivery, DeliveryStatus, EventType
+from service.fal import surface
 
 #: A generation's states that are events.
 EVENTS: Final[Mapping[Status, EventType]] = {
@@ -40,7 +41,8 @@ def deliveries_of(g: Generation, now: datetime, endpoints: Sequence[Endpoint] = 
             endpoint_id=None if endpoint is None else endpoint.id,
             event=kind,
             url=url,
-            body=body,
+            body=body if endpoint is not None or g.webhook_style == "standard" else surface.webhook(g),
+            style="standard" if endpoint is not None else g.webhook_style,
             created_at=now,
             traceparent=g.traceparent,
             status=_status(endpoint),

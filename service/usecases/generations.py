@@ -3,6 +3,7 @@
 import asyncio
 import secrets
 import time
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -12,6 +13,7 @@ from service.domain import end_user, ids
 from service.domain.generation import Generation, Status
 from service.domain.request import CreateGeneration
 from service.domain.tenant import Tenant
+from service.domain.webhook import WebhookStyle
 from service.errors import IdempotencyMismatch, NotCancellable, NotFound
 from service.queue import Nudger
 from service.store import creation
@@ -31,6 +33,28 @@ class Creation:
     replayed: bool
     position: int | None = None
     """How many of its tenant go before it, where that is known."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """What the surface a request came by adds to it."""
+
+    webhook_style: WebhookStyle = "standard"
+    most_queued: int | None = None
+    """Refuse it where so many of the tenant are waiting, even if more may."""
+    call: creation.Call | None = None
+    traceparent: str | None = None
+
+
+class AnswersUnderWay(Exception):
+    """Equal calls are being answered at this moment: whether this one is one of them, sent again, is not known yet."""
+
+    def __init__(self, leases: Mapping[str, int]) -> None:
+        super().__init__(f"{len(leases)} answers under way")
+        self.leases = leases
+
+
+_NO_TERMS: Final = Terms()
 
 
 class Generations:
@@ -59,12 +83,7 @@ class Generations:
         self._log = log.get(__name__)
 
     async def create(
-        self,
-        tenant: Tenant,
-        request: CreateGeneration,
-        idempotency_key: str | None,
-        *,
-        traceparent: str | None = None,
+        self, tenant: Tenant, request: CreateGeneration, idempotency_key: str | None, terms: Terms = _NO_TERMS
     ) -> Creation:
         """Accept a request, durably, before this returns.
 
@@ -73,16 +92,18 @@ class Generations:
             CostRefused, OverBudget: the estimate is above the request's own maximum, or what a budget has left.
             EndUserBlocked, EndUserLimited, QueueFull: the end user or the tenant may not, or not now.
             IdempotencyMismatch: the key is bound to another payload.
+            AnswersUnderWay: only where the terms name a call.
 
         """
         begun = time.perf_counter()
-        g = self._new(tenant, request, idempotency_key, traceparent)
+        g = self._new(tenant, request, idempotency_key, terms)
         budgets = self._admission.budgets(tenant)
         answer = await self._generations.create(
             g,
             self._timetable.due(g, g.created_at),
             budgets=budgets,
-            most_queued=tenant.limits.queued_generations,
+            most_queued=_least(tenant.limits.queued_generations, terms.most_queued),
+            call=terms.call,
         )
         metrics.ACCEPT_SECONDS.observe(time.perf_counter() - begun)
         match answer:
@@ -93,13 +114,16 @@ class Generations:
                 return Creation(g, replayed=False, position=position)
             case creation.Bound(existing, same):
                 return await self._replay(tenant, existing, same_payload=same)
+            case creation.Resent(existing):
+                metrics.RESENT.labels(tenant.id).inc()
+                return Creation(await self.get(tenant, existing), replayed=True)
+            case creation.Unanswered(leases):
+                raise AnswersUnderWay(leases)
             case refusal:
                 metrics.REFUSED.labels(tenant.id, reason(refusal)).inc()
                 raise refused(refusal, g, budgets)
 
-    def _new(
-        self, tenant: Tenant, request: CreateGeneration, idempotency_key: str | None, traceparent: str | None
-    ) -> Generation:
+    def _new(self, tenant: Tenant, request: CreateGeneration, idempotency_key: str | None, terms: Terms) -> Generation:
         now = self._clock()
         expiry = self._queue_expiry if request.expires_in is None else timedelta(seconds=request.expires_in)
         return Generation(
@@ -118,7 +142,8 @@ class Generations:
             idempotency_key=idempotency_key,
             metadata=request.metadata,
             webhook_url=request.webhook_url or tenant.limits.webhook_url,
-            traceparent=traceparent,
+            webhook_style=terms.webhook_style,
+            traceparent=terms.traceparent,
             retention=tenant.limits.retention,
             priority=request.priority,
         )
@@ -158,9 +183,26 @@ class Generations:
                 g = await self.get(tenant, generation_id)
             return g
 
+    async def follow(self, tenant: Tenant, generation_id: str, *, pause: float) -> AsyncGenerator[Generation]:
+        """The generation as it stands, again after each move and at least every ``pause`` seconds, up to its end."""
+        with self._changes.watch(generation_id) as watch:
+            while True:
+                g = await self.get(tenant, generation_id)
+                yield g
+                if g.is_terminal:
+                    return
+                if self._changes.released:
+                    return
+                await watch.moved(within=pause)
+
     def release(self) -> None:
         """Answer whoever waits now, with what is known: the process is about to stop."""
         self._changes.release()
+
+    @property
+    def released(self) -> bool:
+        """Nobody is to wait any more."""
+        return self._changes.released
 
     def _left(self, give_up: float) -> float:
         return 0 if self._changes.released else give_up - asyncio.get_running_loop().time()
@@ -203,3 +245,7 @@ def _canceled(g: Generation, now: datetime) -> Generation | None:
     if g.status is Status.QUEUED:
         return g.canceled(0, now)
     return None if g.cancel_requested_at is not None else g.cancel_requested(now)
+
+
+def _least(*limits: int | None) -> int | None:
+    return min((limit for limit in limits if limit is not None), default=None)

@@ -9,7 +9,7 @@ from typing import Final
 from service import log, metrics
 from service.domain.drain import Drain
 from service.domain.generation import CALLERS_FAULTS, UPSTREAM, Generation, Status
-from service.domain.webhook import Delivery
+from service.domain.webhook import Delivery, DeliveryStatus
 from service.errors import StoreUnavailable
 from service.queue import Nudger
 from service.store.endpoints import EndpointStore
@@ -87,7 +87,7 @@ class Moves:
             self._nudger.nudge(drain)
         if after.status is not before.status:
             _observe(before, moved.generation, now)
-        self._tell(moved.generation)
+        self._tell(moved.generation, news)
         return moved.generation
 
     async def _news(self, after: Generation, now: datetime) -> list[Delivery]:
@@ -108,8 +108,10 @@ class Moves:
     async def _finish(self, after: Generation, news: Sequence[Delivery], now: datetime, why: str) -> Moved:
         return await self._generations.finish(after, self._timetable.due(after, now), news, now=now, why=why)
 
-    def _tell(self, g: Generation) -> None:
+    def _tell(self, g: Generation, news: Sequence[Delivery]) -> None:
         self._log.info("generation moved", generation_id=g.id, tenant=g.tenant_id, status=g.status, version=g.version)
+        if dead := sum(event.status is DeliveryStatus.DEAD for event in news):
+            metrics.WEBHOOKS_DEAD.labels(g.tenant_id).inc(dead)
 
 
 def _observe(before: Generation, after: Generation, now: datetime) -> None:

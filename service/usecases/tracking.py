@@ -154,11 +154,15 @@ class Tracking:
         now = self._clock()
         match result:
             case Succeeded(output, units):
-                return g.seen(position=None, logs=logs).succeeded(output, self._cost(g, units, presumed=True), now)
+                return g.seen(position=None, logs=logs).succeeded(
+                    output, self._cost(g, units, presumed=True), now, units=units
+                )
             case Failed(failure, units, presumed):
-                return g.seen(position=None, logs=logs).failed(failure, self._cost(g, units, presumed=presumed), now)
+                return g.seen(position=None, logs=logs).failed(
+                    failure, self._cost(g, units, presumed=presumed), now, units=units
+                )
             case Canceled(units):
-                return g.seen(position=None, logs=logs).canceled(self._cost(g, units, presumed=False), now)
+                return g.seen(position=None, logs=logs).canceled(self._cost(g, units, presumed=False), now, units=units)
             case Trouble():
                 return self._seen(g, result)
             case _:

@@ -13,7 +13,19 @@ from typing import Final
 
 from rich.console import Console
 
-from tests.bench import dispatching, figures, in_flight, latency, machine, memory, scale, tenants, throughput, webhooks
+from tests.bench import (
+    dispatching,
+    events,
+    figures,
+    in_flight,
+    latency,
+    machine,
+    memory,
+    scale,
+    tenants,
+    throughput,
+    webhooks,
+)
 from tests.bench.figures import Figure
 from tests.bench.scale import Scale
 
@@ -28,6 +40,7 @@ MEASURES: Final[dict[str, Measure]] = {
     "create_10000_tenants": tenants.create,
     "key_check": tenants.key_check,
     "get": throughput.get,
+    "fal_status": throughput.fal_status,
     "dispatch_latency": latency.measure,
     "dispatch_decision": dispatching.measure,
     "webhook_latency": latency.measure,
@@ -37,6 +50,7 @@ MEASURES: Final[dict[str, Measure]] = {
     "in_flight": in_flight.measure,
     "webhooks": webhooks.throughput,
     "webhook_isolation": webhooks.isolation,
+    "events": events.measure,
 }
 
 

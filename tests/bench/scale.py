@@ -16,6 +16,8 @@ class Scale:
     dispatch_tenants: int
     """Each with 100 generations queued."""
     in_flight: int
+    streams: int
+    """Event streams open at a time."""
     watched_seconds: float
     """How long polling is watched once all are in flight."""
     deliveries: int
@@ -30,6 +32,7 @@ FULL: Final = Scale(
     queued=10_000,
     dispatch_tenants=1000,
     in_flight=50_000,
+    streams=2_000,
     watched_seconds=60,
     deliveries=10_000,
     paced_seconds=20,
@@ -41,6 +44,7 @@ QUICK: Final = Scale(
     queued=5_000,
     dispatch_tenants=1000,
     in_flight=1_000,
+    streams=2_000,
     watched_seconds=12,
     deliveries=4_000,
     paced_seconds=8,

@@ -85,6 +85,27 @@ def get(scale: Scale) -> Iterator[Figure]:
     yield compared("get", of_ours, of_floor, target=Target(0.9, at_least=True))
 
 
+def fal_status(scale: Scale) -> Iterator[Figure]:
+    """GET …/requests/{id}/status as fal's clients ask it ten times a second; the floor as of ``get``."""
+    with stacks.opened(worker=False) as stack, stacks.floor_beside(stack) as bare:
+        gateway, names = stacks.gateway_of(stack), _created(stack)
+        ours = Load(
+            port=gateway.port,
+            method="GET",
+            paths=[f"{stacks.FAL_REQUESTS}/{name}/status?logs=0" for name in names],
+            headers={"authorization": f"Key {stack.api_key}"},
+            wanted=202,
+        )
+        of_floor, of_ours = interleaved(
+            scale,
+            Contender(
+                bare, replace(ours, port=bare.port, wanted=200, paths=[f"{floor.PATH}/{name}" for name in names])
+            ),
+            Contender(gateway, ours),
+        )
+    yield compared("fal_status", of_ours, of_floor, target=Target(0.9, at_least=True))
+
+
 def _created(stack: Stack) -> list[str]:
     stacks.creates(stack, "a boat", requests=_READ).run()
     with stacks.redis_of(stack) as redis:

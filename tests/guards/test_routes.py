@@ -11,9 +11,18 @@ from tests.conftest import client_of
 PUBLIC = {
     *(("GET", path) for path in ("/healthz", "/readyz", "/metrics")),
     ("GET", "/.well-known/webhook-keys/{tenant_id}/{endpoint_id}"),  # public keys
+    ("GET", "/fal/.well-known/jwks.json"),  # public keys too
 }
 #: Whoever calls these has no key and signs instead: without a signature they are as closed as the others.
 SIGNED = {("POST", "/callbacks/fal/{generation_id}/{token}")}
+#: Who may call, by what the path begins with.
+SCHEMES = {
+    "/v1/": "apiKey",
+    "/admin/": "adminToken",
+    "/callbacks/": "falSignature",
+    "/fal/upload": "uploadTicket",
+    "/fal/": "falKey",
+}
 #: Not in the document, and public: the document itself and its page.
 UNLISTED = {"/openapi.json", "/docs", "/docs/assets"}
 METHODS = {"get", "put", "post", "delete", "patch"}
@@ -80,7 +89,8 @@ def test_the_document_says_who_may_call(app: FastAPI) -> None:
         elif (method, path) in SIGNED:
             assert security == [{"falSignature": []}], path
         else:
-            assert security == [{"adminToken": []} if path.startswith("/admin/") else {"apiKey": []}], path
+            scheme = next(name for beginning, name in SCHEMES.items() if path.startswith(beginning))
+            assert security == [{scheme: []}], path
 
 
 @pytest.mark.parametrize("path", sorted(UNLISTED - {"/docs/assets"}))

@@ -19,7 +19,9 @@ OTHERS = {"Stopping", "Backup", "Restore", "Upgrade"}
 
 def known_commands() -> set[str]:
     def paths(command: Any, before: str) -> set[str]:
-        children = getattr(command, "commands", {})
+        context = typer.Context(command)
+        names = command.list_commands(context) if hasattr(command, "list_commands") else []
+        children = {name: command.get_command(context, name) for name in names}
         own = {f"{before} {name}".strip() for name in children}
         return own.union(*(paths(child, f"{before} {name}".strip()) for name, child in children.items()))
 

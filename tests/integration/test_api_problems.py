@@ -247,6 +247,7 @@ async def test_the_scheme_is_told_by_its_letters_alone(api: httpx.AsyncClient, s
 SCOPES = [
     ("GET", "/v1/generations", Scope.READ),
     ("GET", "/v1/generations/x", Scope.READ),
+    ("GET", "/v1/generations/x/events", Scope.READ),
     ("POST", "/v1/generations", Scope.GENERATE),
     ("POST", "/v1/generations/x/cancel", Scope.GENERATE),
     ("POST", "/v1/uploads", Scope.GENERATE),
@@ -262,6 +263,17 @@ async def test_403_a_key_may_only_do_what_its_scopes_say(
 
     assert repr(scope.value) in problem(await without.request(method, path), 403, "forbidden")["detail"]
     assert (await only.request(method, path)).status_code not in (401, 403)
+
+
+@pytest.mark.parametrize(
+    "accept", ["application/json", "text/html, image/*", "text/event-stream;q=0", "*/*; Q=0.000", ""]
+)
+async def test_406_an_event_stream_is_all_there_is(api: httpx.AsyncClient, accept: str) -> None:
+    created = (await api.post("/v1/generations", json=create_body())).json()
+
+    answer = await api.get(f"/v1/generations/{created['id']}/events", headers={"accept": accept})
+
+    assert "text/event-stream" in problem(answer, 406, "not_acceptable")["detail"]
 
 
 # --- what is not there ------------------------------------------------------------------------------------------------

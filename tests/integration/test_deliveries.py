@@ -121,6 +121,36 @@ async def test_after_the_last_attempt_it_is_dead(
     assert await runtime.redis.execute("PTTL", keys.delivery(delivery_id)) > 0
 
 
+@pytest.mark.parametrize(
+    ("status", "header", "least", "most"),
+    [
+        (503, "7200", timedelta(hours=2), timedelta(hours=2)),
+        (429, "7200", timedelta(hours=2), timedelta(hours=2)),
+        (503, "1", timedelta(seconds=4), timedelta(seconds=6)),
+        (503, "8640000", timedelta(hours=10), timedelta(hours=10)),
+        (503, "soon", timedelta(seconds=4), timedelta(seconds=6)),
+        (500, "7200", timedelta(seconds=4), timedelta(seconds=6)),
+    ],
+)
+async def test_a_receiver_may_ask_for_a_pause_within_reason(
+    runtime: Runtime,
+    clock: Clock,
+    owner: Tenant,
+    receiver: Receiver,
+    status: int,
+    header: str,
+    least: timedelta,
+    most: timedelta,
+) -> None:
+    """Never sooner than the schedule, never later than its longest wait."""
+    receiver.answers[:], receiver.headers = [status], {"retry-after": header}
+    delivery_id = await sent(runtime, owner, clock, receiver.url)
+    await drained(runtime)
+    waits = (await stored(runtime, delivery_id)).next_attempt_at
+    assert waits is not None
+    assert least <= waits - clock() <= most
+
+
 async def test_410_ends_it(runtime: Runtime, clock: Clock, owner: Tenant, receiver: Receiver) -> None:
     receiver.answers[:] = [410]
     delivery_id = await sent(runtime, owner, clock, receiver.url)

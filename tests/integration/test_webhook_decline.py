@@ -246,3 +246,17 @@ async def test_a_warning_is_an_event_of_no_generation_and_goes_after_its_retenti
     assert {name for name in ours if not name.endswith(":health")} == set(), "a streak expires by itself"
     assert [await runtime.redis.execute("TTL", name) > 0 for name in ours] == [True]
     assert await runtime.redis.execute("ZCARD", keys.due(Drain.SWEEP)) == 0
+
+
+async def test_a_410_that_comes_after_the_tenant_disabled_it_changes_nothing(
+    api: httpx.AsyncClient, runtime: Runtime, tenant: Tenant, clock: Clock, receiver: Receiver, watcher: Receiver
+) -> None:
+    made = await endpoint(api, receiver.url)
+    await endpoint(api, watcher.url, events=NEWS)
+    before = await runtime.endpoints.get(tenant, made["id"])
+    await changed(api, made, enabled=False)
+    deliveries_ = runtime.drains[Drain.DELIVER]._work.__self__  # type: ignore[attr-defined]
+    await deliveries_._decline.gone(before, clock())
+    await drained(runtime)
+    assert (await read(api, made))["disabled"]["reason"] == "requested"
+    assert watcher.received == []

@@ -2,7 +2,6 @@
 
 import base64
 import json
-import shutil
 import subprocess
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -39,18 +38,6 @@ try {
 def receiver() -> Iterator[Receiver]:
     with Receiver() as running:
         yield running
-
-
-@pytest.fixture(scope="session")
-def javascript(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder in which node finds the public library."""
-    npm = shutil.which("npm")
-    assert npm is not None, "this needs node and npm (Debian, Ubuntu: apt-get install nodejs npm)"
-    folder = tmp_path_factory.mktemp("javascript")
-    command = [npm, "install", "--no-audit", "--no-fund", "--prefix", str(folder), "standardwebhooks@1"]
-    installed = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-    assert installed.returncode == 0, installed.stderr
-    return folder
 
 
 def in_javascript(folder: Path, secret: str, came: Received) -> Any:

@@ -1,0 +1,180 @@
+"""``/v1/generations/{id}/events``: what happens to a generation, told as it happens (server-sent events)."""
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any, Final
+
+from fastapi import APIRouter, Request, Response
+from pydantic_core import to_json
+from starlette.types import Receive, Send
+from starlette.types import Scope as AsgiScope
+
+from service import metrics
+from service.api.dependencies import bearer, runtime, tenant
+from service.api.middleware import REST
+from service.api.plain import PlainRoute
+from service.api.schemas import problems
+from service.domain.progress import Event, is_over, news, parse_place
+from service.domain.tenant import Scope, Tenant
+from service.errors import Forbidden, NotAcceptable, StoreUnavailable, Unauthenticated
+from service.store.changes import Watch
+from service.usecases.progress import Feed
+
+router = APIRouter(prefix="/v1/generations", tags=["generations"], route_class=PlainRoute)
+
+MEDIA_TYPE: Final = "text/event-stream"
+_ACCEPTED: Final = frozenset({MEDIA_TYPE, "text/*", "*/*"})
+#: A reader that takes nothing for so long is given up. What the server holds for it meanwhile is one write.
+_SEND_SECONDS: Final = 10.0
+#: How soon a reader comes back after a stream has ended early.
+_RETRY: Final = b"retry: 1000\n\n"
+_HEARTBEAT: Final = b":\n\n"
+_HEADERS: Final = [
+    (b"content-type", MEDIA_TYPE.encode()),
+    (b"cache-control", b"no-store"),
+    (b"x-accel-buffering", b"no"),  # nginx would hold events back
+]
+_DESCRIPTION: Final = """\
+Events: `state` (the generation, at once and then whenever its status has changed), `queue` (its `queue`, whenever \
+position or estimate have changed), `log` (one line of `logs`). The stream ends after the last state. Every event's \
+`id`, sent as `Last-Event-ID`, goes on after it, at any gateway; where nothing can follow, the answer is 204.
+"""
+_PARAMETERS: Final[list[dict[str, Any]]] = [
+    {"name": "generation_id", "in": "path", "required": True, "schema": {"type": "string"}},
+    {
+        "name": "Last-Event-ID",
+        "in": "header",
+        "schema": {"type": "string"},
+        "description": "The `id` of the event received last; one that is not ours begins anew.",
+    },
+]
+_EXAMPLE: Final = 'id: 3-1-\nevent: log\ndata: {"message":"step 1","level":"INFO","timestamp":"…"}\n\n'
+
+
+@router.get(
+    "/{generation_id}/events",  # noqa: FAST003  (a plain route reads it itself)
+    summary="Follow a generation",
+    description=_DESCRIPTION,
+    response_class=Response,
+    responses={
+        200: {"content": {MEDIA_TYPE: {"schema": {"type": "string"}, "example": _EXAMPLE}}},
+        204: {"description": "All was told up to its end"},
+        **problems(401, 403, 404, 406, 429, 503),
+    },
+    openapi_extra={"parameters": _PARAMETERS},
+)
+async def events(request: Request) -> Response:
+    caller = await tenant(request, Scope.READ)
+    if not _accepts(request.headers.get("accept", "*/*")):
+        raise NotAcceptable(f"This route answers with {MEDIA_TYPE}.")
+    return EventStream(request, caller)
+
+
+class EventStream(Response):
+    """Refuses like any other answer; once it has begun it goes on outside of the framework (see ``Frame``)."""
+
+    def __init__(self, request: Request, caller: Tenant) -> None:
+        self._gateway = runtime(request)
+        self._key = bearer(request)
+        self._tenant = caller
+        self._id: str = request.path_params["generation_id"]
+        self._place = parse_place(request.headers.get("last-event-id", ""))
+        self._ear = Watch()
+        settings = self._gateway.settings
+        self._heartbeat = settings.event_heartbeat.total_seconds()
+        self._longest = settings.event_stream_longest.total_seconds()
+
+    async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:  # noqa: ARG002
+        self._feed = feed = await self._gateway.progress.enter(self._tenant, self._id, self._ear)
+        try:
+            if over := feed.sight is not None and is_over(feed.sight.generation, self._place):
+                await send({"type": "http.response.start", "status": 204, "headers": _HEADERS[1:]})
+                await send({"type": "http.response.body"})
+            else:
+                await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
+        except BaseException:
+            self._leave()
+            raise
+        if over:
+            self._leave()
+        else:
+            scope[REST] = self._go_on
+
+    async def _go_on(self, receive: Receive, send: Send) -> None:
+        leaving = asyncio.create_task(_disconnected(receive, self._ear), name="reader")
+        reason = "gone"
+        try:
+            reason = await self._tell(self._feed, self._ear, leaving, send)
+            if reason != "gone":
+                await _write(send, b"", more=False)
+        except TimeoutError:
+            reason = "slow"  # the server closes what was left unfinished
+        finally:
+            leaving.cancel()
+            self._leave()
+            metrics.EVENT_STREAMS_ENDED.labels(reason).inc()
+
+    def _leave(self) -> None:
+        self._gateway.progress.leave(self._tenant, self._id, self._ear)
+
+    async def _tell(self, feed: Feed, ear: Watch, leaving: asyncio.Task[None], send: Send) -> str:
+        """Until there is a reason to stop; which one."""
+        clock = asyncio.get_running_loop().time
+        end, silent_since = clock() + self._longest, clock()
+        await _write(send, _RETRY)
+        while not leaving.done():
+            if not await self._may_go_on(feed):
+                return "refused"
+            if (sight := feed.sight) is None:
+                return "erased"
+            if told := list(news(sight.generation, sight.queue, self._place)):
+                self._place = told[-1].id
+                await _write(send, b"".join(_frames(told)))
+                silent_since = clock()
+            if sight.generation.is_terminal:
+                return "told"
+            if feed.stopped:
+                return "stopping"
+            if clock() >= end:
+                return "too_long"
+            if clock() >= silent_since + self._heartbeat:
+                await _write(send, _HEARTBEAT)
+                silent_since = clock()
+            await ear.moved(within=min(silent_since + self._heartbeat, end) - clock())
+        return "gone"
+
+    async def _may_go_on(self, feed: Feed) -> bool:
+        """A key may be revoked and a tenant suspended while a stream is open."""
+        try:
+            feed.tenant = (await self._gateway.access.authenticate(self._key, Scope.READ)).tenant
+        except StoreUnavailable:
+            return True  # there is no news either
+        except (Unauthenticated, Forbidden):
+            return False
+        return True
+
+
+async def _write(send: Send, body: bytes, *, more: bool = True) -> None:
+    """Raises TimeoutError when the reader does not read: the server waits before it buffers."""
+    async with asyncio.timeout(_SEND_SECONDS):
+        await send({"type": "http.response.body", "body": body, "more_body": more})
+
+
+async def _disconnected(receive: Receive, ear: Watch) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    ear.ring()
+
+
+def _frames(told: list[Event]) -> Iterator[bytes]:
+    for event in told:
+        yield b"id: %s\nevent: %s\ndata: %s\n\n" % (str(event.id).encode(), event.kind.encode(), to_json(event.data))
+
+
+def _accepts(header: str) -> bool:
+    for part in header.lower().split(","):
+        media, *parameters = (word.strip() for word in part.split(";"))
+        weight = next((word[2:] for word in parameters if word.startswith("q=")), "1")
+        if media in _ACCEPTED and weight.strip("0."):  # q=0: anything but this
+            return True
+    return False

@@ -1,0 +1,93 @@
+"""Where a fal client's call points: which model, which request; and where it is told to go next."""
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+from urllib.parse import urlsplit
+
+from fastapi import Request
+
+from service.api.dependencies import runtime
+from service.errors import Forbidden, Malformed, NotFound
+
+PREFIX: Final = "/fal"
+QUEUE: Final = f"{PREFIX}/queue"
+RUN: Final = f"{PREFIX}/run"
+REST: Final = f"{PREFIX}/rest"
+
+ENDPOINT_PATH: Final = "/{endpoint:path}"
+
+#: fal's hosts that its JavaScript client names, and what answers for them here.
+HOSTS: Final = {"queue.fal.run": QUEUE, "fal.run": RUN, "rest.fal.ai": REST, "rest.alpha.fal.ai": REST}
+#: No percent signs: nothing a client rightly names needs one, and everything that hides from a check does.
+_PLAIN_PATH: Final = re.compile(r"(/[A-Za-z0-9_-][A-Za-z0-9._-]*)+/?")
+_QUERY: Final = re.compile(r"[\x21-\x7e]*")
+_LONGEST_TARGET: Final = 8192
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    path: str
+    query: str
+
+
+@lru_cache(maxsize=8)
+def head(model: str) -> str:
+    """Of ``owner/app/path`` the part that requests live under: fal drops the path from their URLs."""
+    return "/".join(model.split("/")[:2])
+
+
+def check_model(request: Request, endpoint: str) -> None:
+    """For a submit. Raises NotFound."""
+    model = runtime(request).settings.fal_model
+    if endpoint != model:
+        raise NotFound(f"This gateway serves {model} and nothing else.")
+
+
+def check_requests_of(request: Request, endpoint: str) -> None:
+    """For what follows a submit: the short form of the URL or the long one. Raises NotFound."""
+    model = runtime(request).settings.fal_model
+    if endpoint not in (head(model), model):
+        raise NotFound(f"This gateway serves {model} and nothing else.")
+
+
+def public_url(request: Request) -> str:
+    """Never the caller's Host header: an answer may be cached, logged, or read by another than who asked."""
+    found = runtime(request).settings.public_url
+    if found is None:
+        raise NotFound("The fal surface is off: GATEWAY_PUBLIC_URL is not set.")
+    return found
+
+
+def request_url(request: Request, generation_id: str) -> str:
+    model = runtime(request).settings.fal_model
+    return f"{public_url(request)}{QUEUE}/{head(model)}/requests/{generation_id}"
+
+
+def target_of(url: str, model: str) -> Target:
+    """The route of ours for a URL of fal's.
+
+    Raises:
+        Malformed: no URL of a host that is answered for here, or not one a client would make.
+        Forbidden: another model.
+
+    """
+    if len(url) > _LONGEST_TARGET:
+        raise Malformed("x-fal-target-url is too long.")
+    try:
+        parts = urlsplit(url)
+        plain = parts.scheme == "https" and parts.netloc == parts.hostname and not parts.fragment
+    except ValueError:
+        raise Malformed("x-fal-target-url is not a URL.") from None
+    if not plain or (prefix := HOSTS.get(parts.netloc)) is None:
+        raise Malformed("x-fal-target-url must be an https URL of fal's queue, run or storage host, and no other.")
+    if not _PLAIN_PATH.fullmatch(parts.path) or not _QUERY.fullmatch(parts.query):
+        raise Malformed("x-fal-target-url has a path or query that no fal client makes.")
+    if prefix != REST and not _of_model(parts.path.strip("/"), model):
+        raise Forbidden(f"This gateway serves {model} and nothing else.")
+    return Target(prefix + parts.path, parts.query)
+
+
+def _of_model(path: str, model: str) -> bool:
+    return path == model or path.startswith((f"{model}/", f"{head(model)}/requests/"))

@@ -1,0 +1,57 @@
+"""Answers as fal gives them: its headers, and errors as ``{"detail": ...}``; never a 409, which its clients repeat."""
+
+import math
+from collections.abc import Mapping
+from typing import Any, Final
+
+from fastapi import Request, Response
+from pydantic_core import to_json
+
+from service.api.fal.addresses import PREFIX
+from service.errors import FieldError, GatewayError, IdempotencyMismatch, Invalid, NotFound
+
+JSON: Final = "application/json"
+REQUEST_ID: Final = "x-fal-request-id"
+NOT_FOUND: Final = b'{"status":"NOT_FOUND"}'
+
+
+class UnknownRequest(NotFound):
+    """No request has this id, or it is another tenant's."""
+
+
+def answer(
+    content: Any, generation_id: str, *, status: int = 200, headers: Mapping[str, str] | None = None
+) -> Response:
+    return Response(to_json(content), status, headers={REQUEST_ID: generation_id, **(headers or {})}, media_type=JSON)
+
+
+def speaks_fal(request: Request) -> bool:
+    """Whether the caller expects fal's words: the path says so, whatever the router made of it."""
+    path: str = request.scope["path"]
+    return path.startswith(f"{PREFIX}/")
+
+
+def refusal(error: GatewayError, request: Request) -> Response:
+    headers = {REQUEST_ID: request.scope.get("request_id", "")}
+    if error.retry_after is not None:
+        headers["retry-after"] = str(math.ceil(error.retry_after))
+    if isinstance(error, UnknownRequest):
+        return Response(NOT_FOUND, 404, headers=headers, media_type=JSON)
+    body: dict[str, Any] = {"detail": _detail(error)}
+    if isinstance(body["detail"], str):
+        body["error_type"] = headers["x-fal-error-type"] = error.code
+    return Response(to_json(body), 400 if error.status == 409 else error.status, headers=headers, media_type=JSON)
+
+
+def _detail(error: GatewayError) -> Any:
+    if isinstance(error, IdempotencyMismatch):
+        return [{"loc": ["header", "idempotency-key"], "msg": error.detail, "type": error.code}]
+    if isinstance(error, Invalid):
+        return [{"loc": _location(fault), "msg": fault.detail, "type": fault.type} for fault in error.errors]
+    return error.detail
+
+
+def _location(fault: FieldError) -> list[str]:
+    """A JSON pointer as fal writes it: first which part of the request."""
+    steps = [step.replace("~1", "/").replace("~0", "~") for step in fault.pointer.split("/")[1:]]
+    return steps if steps and steps[0] in ("header", "query") else ["body", *steps]

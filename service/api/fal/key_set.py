@@ -1,0 +1,20 @@
+"""``/fal/.well-known/jwks.json``: what receivers of fal-style webhooks verify them with."""
+
+from fastapi import APIRouter, Request, Response
+
+from service.api.dependencies import runtime
+from service.api.fal import addresses
+from service.api.fal.answers import answer
+from service.api.fal.route import FalRoute
+
+router = APIRouter(prefix=f"{addresses.PREFIX}/.well-known", tags=["fal"], route_class=FalRoute)
+
+
+@router.get(
+    "/jwks.json",
+    summary="Keys that fal-style webhooks are signed with",
+    responses={200: {"description": "A JSON Web Key Set"}},
+)
+async def key_set(request: Request) -> Response:
+    keys = runtime(request).fal_signer.key_set()
+    return answer(keys, request.scope["request_id"], headers={"cache-control": "public, max-age=3600"})

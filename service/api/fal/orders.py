@@ -1,0 +1,110 @@
+"""A fal submit, read: the input as the whole body, all else in headers and query."""
+
+import hashlib
+import math
+from dataclasses import dataclass
+from typing import Any, Final
+
+from fastapi import Request
+from pydantic import TypeAdapter, ValidationError
+
+from service.api.dependencies import runtime
+from service.api.fal import caller
+from service.api.generations import idempotency_key, traceparent
+from service.domain.request import CreateGeneration, Url, parse_create
+from service.domain.tenant import Tenant
+from service.errors import FieldError, Invalid, Malformed
+from service.usecases.generations import Terms
+from service.usecases.submissions import Submission
+
+_URL: Final = TypeAdapter(Url)
+_LONGEST_NUMBER: Final = 9  # digits
+_SHORTEST_TIMEOUT: Final = 0.1  # seconds, as fal has it
+_LONGEST_TIMEOUT: Final = 7 * 24 * 3600
+#: Where the body names no ``priority`` of ours: fal's "low" goes after its "normal", which is its default.
+_LOW, _NORMAL = 0, 1
+_TIMEOUT_HEADERS: Final = ("x-fal-request-start-timeout", "x-fal-request-timeout")
+
+
+@dataclass(frozen=True, slots=True)
+class _Order:
+    request: CreateGeneration
+    terms: Terms
+    digest: str
+
+
+async def submit(request: Request, tenant: Tenant) -> Submission:
+    """Read it and accept it, or answer with what the same call made when its answer was lost."""
+    order = await _read(request)
+    gateway = runtime(request)
+    if order.terms.webhook_style == "fal":
+        gateway.admission.check_webhook(order.request.webhook_url, "/query/fal_webhook")
+    return await gateway.submissions.create(
+        tenant, order.request, idempotency_key(request), order.terms, digest=order.digest
+    )
+
+
+async def _read(request: Request) -> _Order:
+    body = await request.body()
+    wanted = parse_create(body or b"{}", runtime(request).limits)
+    changes: dict[str, Any] = {"priority": _priority(request, wanted), "expires_in": _expires_in(request, wanted)}
+    webhook = _webhook(request, wanted)
+    terms = Terms(
+        webhook_style="standard" if webhook is None else "fal",
+        most_queued=_most_queued(request),
+        traceparent=traceparent(request),
+    )
+    if webhook is not None:
+        changes["webhook_url"] = webhook
+    return _Order(wanted.model_copy(update=changes), terms, _digest(request, body))
+
+
+def _digest(request: Request, body: bytes) -> str:
+    """Of what makes two calls the same: key, path, query, body."""
+    scope = request.scope
+    parts = (caller.key_id(request).encode(), scope["path"].encode(), scope["query_string"], body)
+    whole = b"".join(hashlib.sha256(part).digest() for part in parts)
+    return hashlib.sha256(whole).hexdigest()[:32]
+
+
+def _webhook(request: Request, wanted: CreateGeneration) -> str | None:
+    given = request.query_params.get("fal_webhook")
+    if given is None:
+        return None
+    if wanted.webhook_url is not None:
+        raise Invalid(FieldError("/query/fal_webhook", "give this or webhook_url, not both", "value_error"))
+    try:
+        return _URL.validate_python(given)
+    except ValidationError as error:
+        fault = error.errors(include_url=False, include_input=False)[0]
+        raise Invalid(FieldError("/query/fal_webhook", fault["msg"], fault["type"])) from None
+
+
+def _most_queued(request: Request) -> int | None:
+    """``fal_max_queue_length=N`` refuses where more than N wait already."""
+    given = request.query_params.get("fal_max_queue_length")
+    if given is None:
+        return None
+    if not (given.isascii() and given.isdecimal() and len(given) <= _LONGEST_NUMBER):
+        raise Malformed("fal_max_queue_length takes a whole number.")
+    return int(given) + 1
+
+
+def _priority(request: Request, wanted: CreateGeneration) -> int:
+    if "priority" in wanted.model_fields_set:
+        return wanted.priority
+    return _LOW if request.headers.get("x-fal-queue-priority", "").lower() == "low" else _NORMAL
+
+
+def _expires_in(request: Request, wanted: CreateGeneration) -> int | None:
+    """Seconds within which it must have begun."""
+    given = next((request.headers[name] for name in _TIMEOUT_HEADERS if name in request.headers), None)
+    if given is None:
+        return wanted.expires_in
+    try:
+        seconds = float(given)
+    except ValueError:
+        seconds = math.nan
+    if not _SHORTEST_TIMEOUT < seconds < math.inf:
+        raise Malformed("X-Fal-Request-Timeout takes seconds above 0.1.")
+    return math.ceil(min(seconds, _LONGEST_TIMEOUT))

@@ -1,0 +1,61 @@
+"""``/fal/proxy``: one URL for every call of the JavaScript client, which names its real target in a header.
+
+The target only chooses among our own routes; nothing is ever fetched from it.
+"""
+
+from typing import Final
+
+from fastapi import APIRouter, FastAPI, Request, Response
+from starlette.types import Receive, Scope, Send
+
+from service.api.dependencies import runtime
+from service.api.fal import addresses, caller
+from service.api.fal.documents import PROXY, TARGET_URL, answers
+from service.api.fal.route import FalRoute
+from service.errors import GatewayError, Malformed
+
+router = APIRouter(prefix=f"{addresses.PREFIX}/proxy", tags=["fal"], route_class=FalRoute)
+_METHODS: Final = ("GET", "POST", "PUT", "DELETE", "OPTIONS")
+
+
+class _Forwarded(Response):
+    """An answer that is made by the route the target names, of the same call."""
+
+    def __init__(self, target: addresses.Target) -> None:
+        super().__init__()
+        self._target = target
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        app: FastAPI = scope["app"]
+        scope["path"] = self._target.path
+        scope["raw_path"] = self._target.path.encode()
+        scope["query_string"] = self._target.query.encode()
+        await app.router(scope, receive, send)
+
+
+async def proxy(request: Request) -> Response:
+    try:
+        return _Forwarded(_target(request))
+    except GatewayError:
+        await caller.reader(request)  # strangers learn nothing but that they are strangers
+        raise
+
+
+def _target(request: Request) -> addresses.Target:
+    url = request.headers.get(TARGET_URL)
+    if url is None:
+        raise Malformed("x-fal-target-url is missing.")
+    return addresses.target_of(url, runtime(request).settings.fal_model)
+
+
+for method in _METHODS:
+    router.add_api_route(
+        "",
+        proxy,
+        methods=[method],
+        name=f"proxy_{method.lower()}",
+        summary="Call of the JavaScript client",
+        description="Answered as the URL in `x-fal-target-url` would be, where this gateway answers for it.",
+        responses=answers(200, 400, 401, 403, 404),
+        openapi_extra=PROXY,
+    )

@@ -1,0 +1,154 @@
+"""``/fal/queue``: submit, status, status stream, result, cancel; all but the submit from our own state."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from typing import Any, Final
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import StreamingResponse
+from pydantic_core import to_json
+
+from service.api.dependencies import runtime
+from service.api.fal import addresses, caller, orders
+from service.api.fal.answers import JSON, REQUEST_ID, UnknownRequest, answer
+from service.api.fal.documents import CANCELED, ENDPOINT, ORDER, REQUEST, SUBMITTED, answers
+from service.api.fal.route import FalRoute
+from service.api.fal.sending import NotedResponse
+from service.domain.generation import Generation, LogLine, Status
+from service.domain.tenant import Scope, Tenant
+from service.errors import GatewayError, NotCancellable, NotFound
+from service.fal import surface
+
+router = APIRouter(prefix=addresses.QUEUE, tags=["fal"], route_class=FalRoute)
+
+_REQUEST_PATH: Final = f"{addresses.ENDPOINT_PATH}/requests/{{request_id}}"
+#: A stream in which nothing happens says so this often.
+_PULSE_SECONDS: Final = 5.0
+#: A stream ends with its generation, or after this.
+_LONGEST_STREAM: Final = 24 * 3600.0
+
+
+@router.get(
+    f"{_REQUEST_PATH}/status",
+    summary="Status of a request",
+    description="Not counted by the rate limit: the clients ask ten times a second. `logs=1` or `true` adds the log.",
+    responses=answers(200, 202, 401, 403, 404, 503),
+    openapi_extra=REQUEST,
+)
+async def status(request: Request) -> Response:
+    tenant, g = await _asked(request)
+    code, body = await _status(request, tenant, g)
+    return Response(to_json(body), code, headers={REQUEST_ID: g.id}, media_type=JSON)
+
+
+@router.get(
+    f"{_REQUEST_PATH}/status/stream",
+    summary="Status of a request, as server-sent events up to its end",
+    responses={200: {"content": {"text/event-stream": {}}}, **answers(401, 403, 404, 503)},
+    openapi_extra=REQUEST,
+)
+async def stream(request: Request) -> Response:
+    tenant, g = await _asked(request)
+    return StreamingResponse(
+        _events(request, tenant, g.id),
+        headers={REQUEST_ID: g.id, "cache-control": "no-store", "x-accel-buffering": "no"},
+        media_type="text/event-stream",
+    )
+
+
+@router.get(
+    _REQUEST_PATH,
+    summary="Result of a request",
+    description="400 until it has ended; then the model's output, or its error with the status it came with.",
+    responses=answers(200, 400, 401, 403, 404, 422, 499, 500, 503, 504),
+    openapi_extra=REQUEST,
+)
+@router.get(
+    f"{_REQUEST_PATH}/response",
+    summary="Result of a request, by its other name",
+    responses=answers(200, 400, 401, 403, 404, 422, 499, 500, 503, 504),
+    openapi_extra=REQUEST,
+)
+async def result(request: Request) -> Response:
+    _, g = await _asked(request)
+    ended = surface.result(g)
+    return answer(ended.body, g.id, status=ended.status, headers=ended.headers)
+
+
+@router.put(
+    f"{_REQUEST_PATH}/cancel",
+    summary="Cancel a request",
+    responses={**CANCELED, **answers(400, 401, 403, 404, 429, 503)},
+    openapi_extra=REQUEST,
+)
+async def cancel(request: Request) -> Response:
+    tenant = await caller.tenant(request, Scope.GENERATE)
+    name = _request_id(request)
+    try:
+        await runtime(request).generations.cancel(tenant, name)
+    except NotCancellable:
+        return answer({"status": "ALREADY_COMPLETED"}, name, status=400)
+    except NotFound as error:
+        raise UnknownRequest(error.detail) from None
+    return answer({"status": "CANCELLATION_REQUESTED"}, name, status=202)
+
+
+@router.post(
+    addresses.ENDPOINT_PATH,
+    summary="Submit a request",
+    description="The body is the model's input. `fal_webhook` hears of the end as fal tells it, signed with a key of "
+    "`/fal/.well-known/jwks.json`. A body the schema refuses is refused at once.",
+    responses={**SUBMITTED, **answers(400, 401, 402, 403, 404, 413, 422, 429, 503)},
+    openapi_extra={**ORDER, "parameters": [ENDPOINT, *ORDER["parameters"]]},
+)
+async def submit(request: Request) -> Response:
+    tenant = await caller.tenant(request, Scope.GENERATE)
+    addresses.check_model(request, request.path_params["endpoint"])
+    addresses.public_url(request)
+    submission = await orders.submit(request, tenant)
+    g = submission.generation
+    position = submission.creation.position
+    if position is None:
+        position = await runtime(request).queue.position(tenant.id, g.id)
+    body = to_json(surface.submitted(g, addresses.request_url(request, g.id), position or 0))
+    return NotedResponse(submission.answer, body, 200, headers={REQUEST_ID: g.id}, media_type=JSON)
+
+
+async def _asked(request: Request) -> tuple[Tenant, Generation]:
+    tenant = await caller.reader(request)
+    try:
+        return tenant, await runtime(request).generations.get(tenant, _request_id(request))
+    except NotFound as error:
+        raise UnknownRequest(error.detail) from None
+
+
+def _request_id(request: Request) -> str:
+    addresses.check_requests_of(request, request.path_params["endpoint"])
+    found: str = request.path_params["request_id"]
+    return found
+
+
+async def _status(request: Request, tenant: Tenant, g: Generation) -> tuple[int, dict[str, Any]]:
+    position = await runtime(request).queue.position(tenant.id, g.id) if g.status is Status.QUEUED else None
+    url = addresses.request_url(request, g.id)
+    return surface.status(g, url, position, with_logs=b"logs=1" in _query(request) or b"logs=true" in _query(request))
+
+
+def _query(request: Request) -> bytes:
+    query: bytes = request.scope["query_string"].lower()
+    return query
+
+
+async def _events(request: Request, tenant: Tenant, generation_id: str) -> AsyncIterator[bytes]:
+    """Each line of the log once: clients collect them. Ends early where the store is away; clients come again."""
+    told: set[LogLine] = set()
+    moves = runtime(request).generations.follow(tenant, generation_id, pause=_PULSE_SECONDS)
+    with contextlib.suppress(GatewayError, TimeoutError):
+        async with asyncio.timeout(_LONGEST_STREAM), contextlib.aclosing(moves):
+            async for g in moves:
+                fresh = tuple(line for line in g.logs if line not in told)
+                told.update(fresh)
+                _, body = await _status(request, tenant, replace(g, logs=fresh))
+                yield b"data: " + to_json(body) + b"\n\n"

@@ -1,0 +1,85 @@
+"""``/fal/run``: the call that waits for the video; the same queue behind it."""
+
+import asyncio
+from typing import Final
+
+from fastapi import APIRouter, Request, Response
+from pydantic_core import to_json
+
+from service.api.dependencies import runtime
+from service.api.fal import addresses, caller, orders
+from service.api.fal.answers import JSON, REQUEST_ID
+from service.api.fal.documents import ENDPOINT, ORDER, answers
+from service.api.fal.route import FalRoute
+from service.api.fal.sending import NotedResponse
+from service.domain.generation import Generation
+from service.domain.tenant import Scope, Tenant
+from service.errors import TooMany
+from service.fal import surface
+from service.usecases.submissions import Submission
+
+router = APIRouter(prefix=addresses.RUN, tags=["fal"], route_class=FalRoute)
+
+#: How often a waiting call looks after its client, and says that it is still there: well within an answer's lease.
+_ROUND_SECONDS: Final = 0.5
+_LONGEST_RUN: Final = 3600.0
+_RUN: Final = answers(200, 400, 401, 402, 403, 404, 413, 422, 429, 499, 500, 503, 504)
+_BODY: Final = {**ORDER, "parameters": [ENDPOINT, *ORDER["parameters"]]}
+
+
+@router.post(
+    f"{addresses.ENDPOINT_PATH}/stream",
+    summary="Run and wait: the output as one server-sent event",
+    responses={200: {"content": {"text/event-stream": {}}}, **{code: _RUN[code] for code in _RUN if code != 200}},
+    openapi_extra=_BODY,
+)
+async def stream(request: Request) -> Response:
+    submission, ended = await _run(request)
+    if ended.status != 200:
+        return _answer(submission, ended)
+    event = b"data: " + to_json(ended.body) + b"\n\n"
+    return _noted(submission, event, ended, "text/event-stream")
+
+
+@router.post(
+    addresses.ENDPOINT_PATH,
+    summary="Run and wait",
+    description="For an hour at most; 504 then, and the request goes on.",
+    responses=_RUN,
+    openapi_extra=_BODY,
+)
+async def run(request: Request) -> Response:
+    return _answer(*await _run(request))
+
+
+async def _run(request: Request) -> tuple[Submission, surface.Answer]:
+    """Raises TooMany when the process stops: of all statuses the one that both official clients repeat."""
+    tenant = await caller.tenant(request, Scope.GENERATE)
+    addresses.check_model(request, request.path_params["endpoint"])
+    submission = await orders.submit(request, tenant)
+    g = await _ended(request, tenant, submission)
+    if not g.is_terminal and runtime(request).generations.released:
+        await submission.answer.lost()
+        raise TooMany("The gateway is stopping; the same request again waits for the same video.", retry_after=1)
+    return submission, surface.result(g) if g.is_terminal else surface.RAN_TOO_LONG
+
+
+async def _ended(request: Request, tenant: Tenant, submission: Submission) -> Generation:
+    """Or as far as it has come when the client is gone, the time is up or the process stops."""
+    generations, loop = runtime(request).generations, asyncio.get_running_loop()
+    g, give_up = submission.generation, loop.time() + _LONGEST_RUN
+    while not g.is_terminal and loop.time() < give_up and not await request.is_disconnected():
+        if generations.released:
+            break
+        await submission.answer.prolong()
+        g = await generations.get_ended(tenant, g.id, within=_ROUND_SECONDS)
+    return g
+
+
+def _answer(submission: Submission, ended: surface.Answer) -> Response:
+    return _noted(submission, to_json(ended.body), ended, JSON)
+
+
+def _noted(submission: Submission, content: bytes, ended: surface.Answer, media_type: str) -> Response:
+    headers = {REQUEST_ID: submission.generation.id, **ended.headers}
+    return NotedResponse(submission.answer, content, ended.status, headers=headers, media_type=media_type)

@@ -1,0 +1,98 @@
+"""The JavaScript client's uploads: it asks where to put a file, and puts it there without a key."""
+
+from datetime import timedelta
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel, Field, TypeAdapter
+
+from service.api import uploads
+from service.api.dependencies import runtime
+from service.api.fal import addresses, caller
+from service.api.fal.answers import answer
+from service.api.fal.documents import INITIATED, TICKET, UPLOADED, answers
+from service.api.fal.route import FalRoute
+from service.api.schemas import body_of
+from service.domain.request import parse
+from service.domain.tenant import Scope
+from service.errors import TooLarge, Unauthenticated, UnsupportedMedia
+from service.fal.storage import Place
+
+PATH: Final = f"{addresses.PREFIX}/upload"
+#: From "where to" to the last byte's beginning.
+LIFETIME: Final = timedelta(minutes=15)
+
+router = APIRouter(tags=["fal"], route_class=FalRoute)
+
+
+class Wanted(BaseModel):
+    """What the client says of its file."""
+
+    content_type: Annotated[str, Field(max_length=256)] = "application/octet-stream"
+    file_name: Annotated[str, Field(max_length=1024)] = "file"
+
+
+class Ticket(BaseModel):
+    """Leave to put one image in one place, sealed into a URL."""
+
+    tenant_id: str
+    content_type: str
+    upload_url: str
+    file_url: str
+
+
+_WANTED: Final = TypeAdapter(Wanted)
+
+
+@router.post(
+    f"{addresses.REST}/storage/upload/initiate",
+    summary="Where to put an image",
+    responses={**INITIATED, **answers(400, 401, 403, 404, 415, 422, 429, 503)},
+    openapi_extra=body_of(Wanted),
+)
+async def initiate(request: Request) -> Response:
+    tenant = await caller.tenant(request, Scope.GENERATE)
+    public_url = addresses.public_url(request)
+    wanted = parse(_WANTED, await request.body() or b"{}")
+    media = wanted.content_type.partition(";")[0].strip().lower()
+    if media not in uploads.SUFFIX:
+        raise UnsupportedMedia("Only JPEG, PNG and WebP images can be uploaded, with their content type.")
+    gateway = runtime(request)
+    place = await gateway.storage.place(content_type=media, file_name=f"image.{uploads.SUFFIX[media]}")
+    ticket = Ticket(tenant_id=tenant.id, content_type=media, upload_url=place.upload_url, file_url=place.file_url)
+    sealed = gateway.sealer.seal(ticket.model_dump_json())
+    body = {"upload_url": f"{public_url}{PATH}?ticket={sealed}", "file_url": place.file_url}
+    return answer(body, request.scope["request_id"])
+
+
+@router.post(
+    f"{addresses.REST}/storage/upload/initiate-multipart",
+    summary="Where to put a large file: nowhere",
+    responses=answers(401, 403, 413, 429),
+)
+async def initiate_multipart(request: Request) -> Response:
+    await caller.tenant(request, Scope.GENERATE)
+    raise TooLarge(f"Images have at most {runtime(request).settings.max_upload_bytes} bytes.")
+
+
+@router.put(
+    PATH,
+    summary="Put an image where it was told to go",
+    responses={**UPLOADED, **answers(400, 401, 408, 413, 422, 503)},
+    openapi_extra=TICKET,
+)
+async def put(request: Request) -> Response:
+    ticket = _ticket(request)
+    request.scope["tenant"] = ticket.tenant_id
+    place = Place(ticket.upload_url, ticket.file_url)
+    await uploads.stored(request, ticket.content_type, place)
+    return answer({}, request.scope["request_id"])
+
+
+def _ticket(request: Request) -> Ticket:
+    sealed = request.query_params.get("ticket", "")
+    opened = runtime(request).sealer.open_ticket(sealed, seconds=int(LIFETIME.total_seconds()))
+    try:
+        return Ticket.model_validate_json(opened or "")
+    except ValueError:  # not ours, too old, or sealed for another purpose
+        raise Unauthenticated("This upload URL is not valid, or no longer.") from None

@@ -1,0 +1,175 @@
+"""A generation in fal's words, for clients and receivers that expect fal: status, result, webhook. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any, Final
+
+from pydantic_core import to_json
+
+from service.domain.generation import ErrorCode, Failure, Generation, Status
+
+STILL_RUNNING: Final = "Request is still in progress"
+CANCELED: Final = "Request cancelled by the client."
+_DOCS: Final = "https://docs.fal.ai/errors#"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A result as fal gives it: the model's or the platform's own status and body."""
+
+    status: int
+    body: Any
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Words:
+    """How fal would have said what the gateway decided itself; without a platform type it is the model's error."""
+
+    status: int
+    type: str
+    location: str = ""
+
+
+#: Our codes, where no answer of fal's own was kept. 503 and 504 are avoided where asking again would not help: both
+#: official clients ask again.
+_OWN: Final[Mapping[ErrorCode, _Words]] = {
+    "content_policy": _Words(422, "content_policy_violation", "prompt"),
+    "invalid_input": _Words(422, "value_error", "body"),
+    "image_unreachable": _Words(422, "file_download_error", "image_url"),
+    "upstream_rejected": _Words(422, "invalid_request", "body"),
+    "upstream_timeout": _Words(504, "request_timeout"),
+    "upstream_unavailable": _Words(500, "internal_error"),
+    "submission_unconfirmed": _Words(500, "internal_error"),
+    "expired": _Words(504, "request_timeout"),
+    "internal": _Words(500, "internal_error"),
+}
+_NO_RETRY: Final = {"x-fal-request-timeout-type": "user"}  # clients do not ask again for what their own deadline ended
+
+
+#: To a caller that waited as long as it may; its request goes on.
+RAN_TOO_LONG: Final = Answer(
+    504, {"detail": "It took too long to wait for.", "error_type": "request_timeout"}, _NO_RETRY
+)
+
+
+# --- status ----------------------------------------------------------------------------------------------------------
+
+
+def submitted(g: Generation, request_url: str, position: int) -> dict[str, Any]:
+    return {"status": "IN_QUEUE", **_links(g, request_url), "logs": None, "metrics": {}, "queue_position": position}
+
+
+def status(g: Generation, request_url: str, position: int | None, *, with_logs: bool) -> tuple[int, dict[str, Any]]:
+    """HTTP status and body. What may be with fal without its knowing it by a name counts as in progress."""
+    logs = _logs(g) if with_logs else None
+    body: dict[str, Any] = {"status": _state(g), **_links(g, request_url), "logs": logs}
+    if g.is_terminal:
+        return 200, {**body, "metrics": _metrics(g), **_errors(g)}
+    if body["status"] == "IN_QUEUE":
+        body["queue_position"] = position if position is not None else g.upstream_position or 0
+    return 202, body
+
+
+def _state(g: Generation) -> str:
+    if g.is_terminal:
+        return "COMPLETED"
+    return "IN_PROGRESS" if g.status in (Status.IN_PROGRESS, Status.UNCONFIRMED) else "IN_QUEUE"
+
+
+def _links(g: Generation, request_url: str) -> dict[str, str]:
+    return {
+        "request_id": g.id,
+        "response_url": request_url,
+        "status_url": f"{request_url}/status",
+        "cancel_url": f"{request_url}/cancel",
+    }
+
+
+def _logs(g: Generation) -> list[dict[str, str]]:
+    return [
+        {"message": line.message, "level": line.level, "source": "USER", "timestamp": line.timestamp} for line in g.logs
+    ]
+
+
+def _metrics(g: Generation) -> dict[str, float]:
+    if g.started_at is None or g.finished_at is None:
+        return {}
+    return {"inference_time": (g.finished_at - g.started_at) / timedelta(seconds=1)}
+
+
+def _errors(g: Generation) -> dict[str, str]:
+    if g.status is Status.CANCELED:
+        return {"error": CANCELED, "error_type": "client_cancelled"}
+    if g.error is None:
+        return {}
+    return {"error": g.error.message, "error_type": _type(g.error)}
+
+
+def _type(failure: Failure) -> str:
+    match failure.detail:
+        case [{"type": str(kind)}, *_]:
+            return kind
+    return failure.upstream_type or _OWN[failure.code].type
+
+
+# --- result ----------------------------------------------------------------------------------------------------------
+
+
+def result(g: Generation) -> Answer:
+    """As ``GET`` of a request answers it, at any time."""
+    match g.status:
+        case Status.SUCCEEDED if g.output is not None:
+            video = g.output.video
+            file = {
+                "url": video.url,
+                "content_type": video.content_type,
+                "file_name": video.file_name,
+                "file_size": video.file_size,
+            }
+            body = {"video": {name: part for name, part in file.items() if part is not None}, "seed": g.output.seed}
+            return Answer(200, body, _units(g.billable_units))
+        case Status.SUCCEEDED:
+            return Answer(404, {"status": "NOT_FOUND"})  # erased
+        case Status.CANCELED:
+            return _platform(499, CANCELED, "client_cancelled", _units(g.billable_units or Decimal()))
+        case Status.FAILED if g.error is not None:
+            return _failed(g.error, _units(g.billable_units or Decimal()))
+    return Answer(400, {"detail": STILL_RUNNING})
+
+
+def _failed(failure: Failure, units: Mapping[str, str]) -> Answer:
+    own = _OWN[failure.code]
+    code = failure.upstream_status or own.status
+    headers = {**units, **(_NO_RETRY if failure.code == "expired" else {})}
+    if failure.upstream_type is not None:
+        return _platform(code, failure.detail or failure.message, failure.upstream_type, headers)
+    if failure.detail is not None:
+        return Answer(code, {"detail": failure.detail}, headers)
+    if not own.location:
+        return _platform(code, failure.message, own.type, headers)
+    where = ["body"] if own.location == "body" else ["body", own.location]
+    entry = {"loc": where, "msg": failure.message, "type": own.type, "url": f"{_DOCS}{own.type}"}
+    return Answer(code, {"detail": [entry]}, headers)
+
+
+def _platform(code: int, detail: Any, kind: str, headers: Mapping[str, str]) -> Answer:
+    return Answer(code, {"detail": detail, "error_type": kind}, {**headers, "x-fal-error-type": kind})
+
+
+def _units(units: Decimal | None) -> dict[str, str]:
+    return {} if units is None else {"x-fal-billable-units": format(units.normalize(), "f")}
+
+
+# --- webhook ---------------------------------------------------------------------------------------------------------
+
+
+def webhook(g: Generation) -> str:
+    """The body of the event that it has ended."""
+    ended = result(g)
+    body = {"request_id": g.id, "gateway_request_id": g.id, "status": "OK", "payload": ended.body}
+    if ended.status != 200:
+        body |= {"status": "ERROR", "error": f"Invalid status code: {ended.status}"}
+    return to_json(body).decode()

@@ -1,0 +1,88 @@
+"""What the official Python client does, unmodified; run as a script, because it reads its hosts when it is imported.
+
+Prints one JSON object of findings.
+"""
+
+import asyncio
+import json
+import sys
+from typing import Any
+
+import fal_client
+
+ENDPOINT = "bytedance/seedance-2.0/image-to-video"
+QUICK = {
+    "prompt": "sandbox:no-video sandbox:seconds=0.2 python",
+    "image_url": "https://v3b.fal.media/files/b/x/rocket.jpg",
+    "resolution": "480p",
+    "duration": "4",
+    "seed": 3,
+}
+LOGGING = {**QUICK, "prompt": "sandbox:no-video sandbox:logs sandbox:seconds=2 python"}
+HANGING = {**QUICK, "prompt": "sandbox:hang python"}
+
+
+def failure(function: Any, *arguments: Any) -> dict[str, Any]:
+    try:
+        function(*arguments)
+    except fal_client.FalClientHTTPError as error:
+        return {"code": error.status_code, "message": str(error), "type": error.error_type}
+    return {}
+
+
+def refused(arguments: dict[str, Any]) -> dict[str, Any]:
+    return failure(lambda: fal_client.submit(ENDPOINT, arguments=arguments).get())
+
+
+def synchronously() -> dict[str, Any]:
+    handle = fal_client.submit(ENDPOINT, arguments=QUICK, priority="low", start_timeout=600)
+    first = handle.status()
+    output = handle.get()
+    updates: list[Any] = []
+    subscribed = fal_client.subscribe(ENDPOINT, arguments=LOGGING, with_logs=True, on_queue_update=updates.append)
+    doomed = fal_client.submit(ENDPOINT, arguments=HANGING)
+    early = failure(fal_client.result, ENDPOINT, "gen_00000000000000000000000000")
+    doomed.cancel()
+    return {
+        "output": output,
+        "first": type(first).__name__,
+        "request_id": handle.request_id,
+        "same_address": handle.status_url == fal_client.SyncClient().get_handle(ENDPOINT, handle.request_id).status_url,
+        "status_url": handle.status_url,
+        "by_id": fal_client.result(ENDPOINT, handle.request_id),
+        "status": type(fal_client.status(ENDPOINT, handle.request_id, with_logs=True)).__name__,
+        "subscribed": subscribed,
+        "updates": sorted({type(update).__name__ for update in updates}),
+        "logs": sorted({line["message"] for update in updates for line in getattr(update, "logs", None) or []}),
+        "unknown": early,
+        "cancelled": failure(doomed.get),
+        "policy": refused({**QUICK, "prompt": "sandbox:policy sandbox:seconds=0.2 python"}),
+        "invalid": refused({"prompt": "no picture"}),
+        "run": fal_client.run(ENDPOINT, arguments=QUICK),
+        "stream": list(fal_client.stream(ENDPOINT, arguments=QUICK)),
+    }
+
+
+async def asynchronously() -> dict[str, Any]:
+    client = fal_client.AsyncClient()
+    handle = await client.submit(ENDPOINT, arguments=QUICK)
+    events = [type(event).__name__ async for event in handle.iter_events(with_logs=True)]
+    doomed = await client.submit(ENDPOINT, arguments=HANGING)
+    await doomed.cancel()
+    try:
+        await doomed.get()
+        cancelled = 0
+    except fal_client.FalClientHTTPError as error:
+        cancelled = error.status_code
+    return {
+        "last": events[-1],
+        "cancelled": cancelled,
+        "output": await handle.get(),
+        "subscribed": await client.subscribe(ENDPOINT, arguments=QUICK),
+        "run": await client.run(ENDPOINT, arguments=QUICK),
+        "stream": [event async for event in client.stream(ENDPOINT, arguments=QUICK)],
+    }
+
+
+if __name__ == "__main__":
+    sys.stdout.write(json.dumps({"sync": synchronously(), "async": asyncio.run(asynchronously())}))

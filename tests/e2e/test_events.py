@@ -1,0 +1,191 @@
+"""Event streams between real processes: heartbeats, several gateways, one that is killed, one that stops."""
+
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+import pytest
+
+from service.cli.children import Child, accepts, free_port
+from service.cli.stack import Stack
+from service.domain.generation import Generation, LogLine
+from service.runtime import open_runtime
+from tests.e2e.conftest import OVERRIDES, TenantClient, client_of
+from tests.streams import Told, frames
+
+MOST = 3
+HEARTBEAT = 0.2
+
+
+@pytest.fixture(scope="module")
+def short() -> Iterator[Stack]:
+    """With a heartbeat a test can wait for, and room for few streams."""
+    settings = {"event_heartbeat": timedelta(seconds=HEARTBEAT), "event_streams": MOST}
+    with Stack(overrides={**OVERRIDES, **settings}) as stack:
+        yield stack
+
+
+@pytest.fixture
+def user(short: Stack) -> Iterator[TenantClient]:
+    client = client_of(short)
+    with client.http:
+        yield client
+
+
+@contextmanager
+def another_gateway(stack: Stack) -> Iterator[Child]:
+    port = free_port()
+    command = [sys.executable, "-m", "service.cli", "serve", "--port", str(port)]
+    child = Child(str(port), command, log=stack.folder / f"{port}.log", environment=stack.environment)
+    try:
+        child.wait_until(lambda: accepts(port))
+        yield child
+    finally:
+        child.end()
+
+
+@contextmanager
+def stream(
+    user: TenantClient, generation_id: str, *, after: str = "", port: str = ""
+) -> Iterator[Iterator[Told | None]]:
+    """Events, None for a heartbeat; 10 s without either fail."""
+    url = f"http://127.0.0.1:{port}" if port else user.stack.base_url
+    headers = {"last-event-id": after} if after else {}
+    with user.http.stream("GET", f"{url}/v1/generations/{generation_id}/events", headers=headers, timeout=10) as answer:
+        assert answer.status_code == 200, answer.read()
+        yield frames(answer.iter_lines())
+
+
+def told(events: Iterator[Told | None]) -> Told:
+    return next(event for event in events if event is not None)
+
+
+def test_a_silent_stream_shows_that_it_lives(user: TenantClient) -> None:
+    g = user.create("sandbox:hang heartbeat")
+    with stream(user, g["id"]) as events:
+        while told(events).words != ("state", "in_progress"):
+            pass
+        beats: list[float] = []
+        while len(beats) < 4:
+            if next(events) is None:
+                beats.append(time.monotonic())
+    assert HEARTBEAT * 2 < beats[-1] - beats[0] < HEARTBEAT * 15
+    user.http.post(f"/v1/generations/{g['id']}/cancel")
+
+
+def test_so_many_and_no_more_until_one_has_gone(user: TenantClient) -> None:
+    g = user.create("sandbox:hang many")
+    path = f"/v1/generations/{g['id']}/events"
+    with stream(user, g["id"]) as first, stream(user, g["id"]) as second:
+        told(first), told(second)
+        with stream(user, g["id"]) as third:
+            told(third)
+            refused = user.http.get(path)
+            assert (refused.status_code, refused.json()["code"]) == (429, "too_many_streams")
+            assert f"gateway_event_streams {MOST}.0" in user.http.get("/metrics").text
+        give_up = time.monotonic() + 5
+        while True:
+            with user.http.stream("GET", path) as answer:
+                if answer.status_code == 200:
+                    break
+            assert time.monotonic() < give_up, "the connection was closed, the room is still taken"
+    user.http.post(f"/v1/generations/{g['id']}/cancel")
+
+
+def test_one_gateway_goes_on_where_another_was_killed(user: TenantClient, short: Stack) -> None:
+    """From log line to log line, each from a gateway that has never heard of the stream before."""
+    g = user.create("sandbox:logs sandbox:no-video sandbox:seconds=3")
+    heard: list[Told] = []
+    ended = False
+    while not ended:
+        with another_gateway(short) as gateway:
+            with stream(user, g["id"], after=heard[-1].id if heard else "", port=gateway.name) as events:
+                for _ in range(3):
+                    heard.append(told(events))
+                    if ended := heard[-1].words == ("state", "succeeded"):
+                        break
+            gateway.kill()
+    final = user.read(g["id"])
+    assert heard[-1].data == final
+    assert [event.data for event in heard if event.kind == "log"] == final["logs"]
+    states = [event.data["status"] for event in heard if event.kind == "state"]
+    assert len(states) == len(set(states))
+    assert len({event.id for event in heard}) == len(heard)
+
+
+def test_two_gateways_tell_the_same(user: TenantClient, short: Stack) -> None:
+    g = user.create("sandbox:logs sandbox:no-video sandbox:seconds=1")
+    with another_gateway(short) as gateway:
+        heard: dict[str, list[Told]] = {}
+
+        def listen(port: str) -> None:
+            with stream(user, g["id"], port=port) as events:
+                heard[port] = [event for event in events if event is not None]
+
+        threads = [threading.Thread(target=listen, args=(port,)) for port in (gateway.name, str(short.port))]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(30)
+    for events in heard.values():
+        assert [event.data for event in events if event.kind == "log"] == user.read(g["id"])["logs"]
+    first, second = (events[-1] for events in heard.values())
+    assert (first.id, first.data) == (second.id, second.data)
+
+
+def test_a_gateway_that_stops_sends_its_readers_away_at_once(user: TenantClient, short: Stack) -> None:
+    g = user.create("sandbox:hang stopping")
+    with another_gateway(short) as gateway, stream(user, g["id"], port=gateway.name) as events:
+        last = told(events)
+        begun = time.monotonic()
+        gateway.process.terminate()
+        for event in events:
+            last = event or last
+        assert gateway.process.wait(10) is not None
+        assert time.monotonic() - begun < 5, "it does not wait for the grace it has"
+    with stream(user, g["id"], after=last.id) as events:
+        user.http.post(f"/v1/generations/{g['id']}/cancel")
+        while (last := told(events)).data.get("status") != "canceled":
+            pass
+
+
+async def test_who_never_reads_is_given_up(user: TenantClient, short: Stack) -> None:
+    """More than a socket holds, and nobody at the other end who takes it: the connection stays open all the while."""
+    g = user.create("sandbox:stuck-queue")
+    user.wait_for(g["id"], lambda now: now["status"] == "submitted")
+    with socket.socket() as silent:
+        silent.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1024)
+        silent.connect(("127.0.0.1", short.port))
+        silent.sendall(
+            f"GET /v1/generations/{g['id']}/events HTTP/1.1\r\nHost: a\r\n"
+            f"Authorization: Bearer {short.api_key}\r\n\r\n".encode()
+        )
+        wait_until(lambda: figure(user, "gateway_event_streams") == 1)
+        async with open_runtime(short.settings) as runtime:
+            for n in range(80):
+                await runtime.generations._moves.apply(g["id"], partial(said, f"{n} ".ljust(60_000, "x")))
+        wait_until(lambda: figure(user, 'gateway_event_streams_ended_total{reason="slow"}') == 1, within=30)
+        assert figure(user, "gateway_event_streams") == 0
+    user.http.post(f"/v1/generations/{g['id']}/cancel")
+
+
+def said(words: str, g: Generation) -> Generation:
+    return g.seen(position=1, logs=(LogLine(words, "INFO", ""),))
+
+
+def figure(user: TenantClient, name: str) -> float:
+    values = [n.split()[-1] for n in user.http.get("/metrics").text.splitlines() if n.startswith(f"{name} ")]
+    return float(values[0]) if values else 0.0
+
+
+def wait_until(there: Callable[[], Any], *, within: float = 10) -> None:
+    give_up = time.monotonic() + within
+    while not there():
+        assert time.monotonic() < give_up
+        time.sleep(0.02)

@@ -1,0 +1,264 @@
+"""``seedance-gateway generate`` as a shell has it: against a whole stack, over a bad line, interrupted, misused."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import av
+import pytest
+
+from service.domain.price import Rates, usd
+from tests.e2e.conftest import SAMPLES, TenantClient
+from tests.e2e.cutting import Cut, Cutter
+
+PHOTO = str(SAMPLES / "rocket.jpg")
+SHORT = ("--duration", "4", "--resolution", "480p")
+
+
+@pytest.fixture
+def run(tenant: TenantClient, tmp_path: Path) -> Any:
+    """``run("prompt", ...)``: the finished process; it works in the test's folder."""
+
+    def finished(*words: str, url: str = "", key: str = "", exits: int = 0) -> subprocess.CompletedProcess[str]:
+        with started(tenant, tmp_path, *words, url=url, key=key) as process:
+            stdout, stderr = process.communicate(timeout=60)
+        assert process.returncode == exits, stdout + stderr
+        assert "Traceback" not in stderr
+        assert tenant.stack.api_key not in stdout + stderr
+        return subprocess.CompletedProcess(words, process.returncode, stdout, stderr)
+
+    return finished
+
+
+@contextmanager
+def started(
+    tenant: TenantClient, folder: Path, *words: str, url: str = "", key: str = ""
+) -> Iterator[subprocess.Popen[str]]:
+    environment = {
+        **os.environ,
+        "SEEDANCE_GATEWAY_URL": url or tenant.stack.base_url,
+        "SEEDANCE_GATEWAY_KEY": key or tenant.stack.api_key,
+        "PYTHONIOENCODING": "utf-8",
+        "NO_PROXY": "127.0.0.1",
+    }
+    command = [sys.executable, "-m", "service.cli", "generate", *words]
+    with subprocess.Popen(
+        command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def made(tenant: TenantClient, prompt: str) -> list[Any]:
+    """The tenant's generations with this prompt."""
+    listed = tenant.http.get("/v1/generations", params={"limit": 100}).json()["data"]
+    return [g for g in listed if g["input"]["prompt"] == prompt]
+
+
+def test_a_photo_becomes_a_video(run: Any, tenant: TenantClient, tmp_path: Path) -> None:
+    prompt = "sandbox:logs the rocket lifts off, by command"
+    end = ("--end-image", str(SAMPLES / "cat.png"), "--aspect-ratio", "16:9", "--no-audio", "--end-user", "customer-7")
+    result = run(PHOTO, prompt, *SHORT, *end, "--max-cost", "5.00", "--output", "rocket.mp4")
+    assert re.fullmatch(r"rocket\.mp4  \d+\.\d MB, \d+\.\d s, \$\d+\.\d{6}\n", result.stdout)
+    with av.open(tmp_path / "rocket.mp4") as video:
+        picture = video.streams.video[0]
+        assert (picture.width, picture.height) == (864, 496)
+        assert sum(1 for _ in video.decode(picture)) == 4 * 24
+        assert not video.streams.audio
+    assert [path.name for path in tmp_path.iterdir()] == ["rocket.mp4"], "nothing half-made stays"
+    (g,) = made(tenant, prompt)
+    assert (g["end_user_id"], g["input"]["generate_audio"], g["input"]["duration"]) == ("customer-7", False, "4")
+    told = [line.split(maxsplit=2)[2] for line in result.stderr.splitlines() if re.match(r" +\d", line)]
+    assert [line.partition(":")[0] for line in told][-1] == "succeeded"
+    assert [line for line in told if line.startswith("in_progress")]
+    for line in g["logs"]:
+        assert result.stderr.count(f"  {line['message']}\n") == 1, "each line of fal's log once"
+
+
+def test_for_programs_it_is_one_json_object(run: Any, tenant: TenantClient, tmp_path: Path) -> None:
+    (tmp_path / "videos").mkdir()
+    url = "https://v3b.fal.media/a.jpg"
+    result = run(url, "sandbox:no-video by url", *SHORT, "--json", "--output", "videos")
+    answer = json.loads(result.stdout)
+    g = answer["generation"]
+    assert result.stdout.count("\n") == 1
+    assert g == tenant.read(g["id"])
+    assert g["input"]["image_url"] == url, "nothing was uploaded"
+    assert answer["path"] == f"videos/{g['id']}.mp4"
+    assert answer["size"] == (tmp_path / answer["path"]).stat().st_size > 0
+    assert (answer["error"], answer["seconds"] > 0) == (None, True)
+
+
+def test_refused_by_policy(run: Any, tmp_path: Path) -> None:
+    result = run(PHOTO, "sandbox:policy sandbox:seconds=0.1", *SHORT, exits=1)
+    assert result.stdout == ""
+    assert result.stderr.splitlines()[-1].startswith("The images or videos provided may contain likenesses")
+    as_json = json.loads(run(PHOTO, "sandbox:policy sandbox:seconds=0.1", *SHORT, "--json", exits=1).stdout)
+    assert (as_json["error"]["code"], as_json["path"]) == ("content_policy", None)
+    assert as_json["generation"]["status"] == "failed"
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_quote_makes_nothing(run: Any, tenant: TenantClient) -> None:
+    most = usd(Rates(tenant.stack.settings.rates).estimate("480p", "4"))
+    assert run("no-such.jpg", "only asked", *SHORT, "--estimate").stdout == f"At most ${most}\n"
+    quote = json.loads(run(PHOTO, "only asked", *SHORT, "--estimate", "--json").stdout)
+    assert (quote["estimated"], quote["fits"]) == (most, True)
+    assert made(tenant, "only asked") == []
+
+
+def test_detached_it_goes_on_alone(run: Any, tenant: TenantClient) -> None:
+    result = run(PHOTO, "sandbox:no-video detached", *SHORT, "--detach")
+    assert tenant.ended(result.stdout.strip())["status"] == "succeeded"
+
+
+# --- over a bad line --------------------------------------------------------------------------------------------------
+
+
+def test_an_answer_that_is_lost_makes_nothing_twice(run: Any, tenant: TenantClient) -> None:
+    prompt = "sandbox:no-video lost answer"
+    with Cutter(tenant.stack.port or 0, Cut(rb"POST /v1/generations ", times=2), Cut(rb"POST /v1/uploads ")) as way:
+        run(PHOTO, prompt, *SHORT, url=way.url)
+    assert len(way.calls("POST /v1/generations ")) == 3
+    assert len(way.calls("POST /v1/uploads ")) == 2
+    assert len(made(tenant, prompt)) == 1
+    assert len(tenant.submits(prompt)) == 1
+
+
+def test_a_stream_that_breaks_goes_on_where_it_was(run: Any, tenant: TenantClient) -> None:
+    prompt = "sandbox:logs sandbox:no-video sandbox:seconds=2 broken stream"
+    cuts = [Cut(rb"GET \S+/events ", after) for after in (b"event: log", b'"message":"Denoising"', b"succeeded")]
+    with Cutter(tenant.stack.port or 0, *cuts) as way:
+        result = run(PHOTO, prompt, *SHORT, url=way.url)
+    streams = way.calls(r"GET \S+/events ")
+    assert len(streams) >= 2, "and between them a poll where one brought nothing"
+    assert b"last-event-id" not in streams[0].lower()
+    assert all(b"last-event-id: " in head.lower() for head in streams[1:])
+    (g,) = made(tenant, prompt)
+    for line in g["logs"]:
+        assert result.stderr.count(f"  {line['message']}\n") == 1
+
+
+def test_without_any_stream_it_polls(run: Any, tenant: TenantClient) -> None:
+    with Cutter(tenant.stack.port or 0, Cut(rb"GET \S+/events ", times=1000)) as way:
+        run(PHOTO, "sandbox:no-video sandbox:seconds=1 no stream", *SHORT, url=way.url)
+    assert way.calls(r"GET /v1/generations/\w+\?wait=")
+
+
+def test_a_gateway_that_restarts_is_waited_for(own_tenant: TenantClient, tmp_path: Path) -> None:
+    with started(own_tenant, tmp_path, PHOTO, "sandbox:no-video sandbox:seconds=3 restart", *SHORT) as process:
+        read_until(process, "submitted")
+        own_tenant.stack.children["gateway"].kill()
+        own_tenant.stack.start_gateway()
+        stdout, stderr = process.communicate(timeout=60)
+    assert process.returncode == 0, stdout + stderr
+    assert list(tmp_path.glob("gen_*.mp4"))
+
+
+# --- interrupted ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_it_cancels(tenant: TenantClient, tmp_path: Path, number: signal.Signals) -> None:
+    prompt = f"sandbox:hang interrupted by {number.name}"
+    with started(tenant, tmp_path, PHOTO, prompt, *SHORT, "--json") as process:
+        read_until(process, "in_progress")
+        process.send_signal(number)
+        stdout, stderr = process.communicate(timeout=20)
+    (g,) = made(tenant, prompt)
+    assert process.returncode == 130, stderr
+    assert f"fal was asked to cancel {g['id']}" in stderr
+    assert "Traceback" not in stderr
+    answer = json.loads(stdout)
+    assert (answer["error"]["code"], answer["generation"]["id"]) == ("interrupted", g["id"])
+    assert tenant.ended(g["id"])["status"] == "canceled"
+
+
+def test_interrupted_before_the_answer_it_still_cancels(tenant: TenantClient, tmp_path: Path) -> None:
+    """The create is with the gateway, its answer is lost, and then comes Ctrl-C."""
+    prompt = "sandbox:hang interrupted early"
+    with (
+        Cutter(tenant.stack.port or 0, Cut(rb"POST /v1/generations ", times=2)) as way,
+        started(tenant, tmp_path, PHOTO, prompt, *SHORT, url=way.url) as process,
+    ):
+        wait_until(lambda: bool(way.calls("POST /v1/generations ")))
+        process.send_signal(signal.SIGINT)
+        _, stderr = process.communicate(timeout=30)
+    assert process.returncode == 130, stderr
+    (g,) = made(tenant, prompt)
+    assert g["id"] in stderr
+    assert tenant.ended(g["id"])["status"] == "canceled"
+
+
+def test_out_of_time_it_cancels(run: Any, tenant: TenantClient) -> None:
+    prompt = "sandbox:hang out of time"
+    result = run(PHOTO, prompt, *SHORT, "--timeout", "4", exits=1)
+    (g,) = made(tenant, prompt)
+    assert "No video within 4 seconds." in result.stderr
+    assert tenant.ended(g["id"])["status"] == "canceled"
+
+
+# --- misused ----------------------------------------------------------------------------------------------------------
+
+
+def test_wrong_usage_is_told_and_nothing_is_made(run: Any, tenant: TenantClient, tmp_path: Path) -> None:
+    text, huge = tmp_path / "text.jpg", tmp_path / "huge.jpg"
+    text.write_text("no picture")
+    huge.write_bytes(b"\xff\xd8\xff")
+    os.truncate(huge, 30_000_001)
+    prompt = "wrongly used"
+    for words, telling in (
+        (("no-such.jpg", prompt), "No such file"),
+        ((str(text), prompt), "neither JPEG nor PNG nor WebP"),
+        ((str(huge), prompt), "larger than 30 MB"),
+        ((str(tmp_path), prompt), "Is a directory"),
+        ((PHOTO, prompt, "--output", "no/such/folder/video.mp4"), "can be written to"),
+        ((PHOTO, prompt, "--url", "ftp://example.com"), "http://"),
+        ((PHOTO, prompt, "--timeout", "0"), "--timeout"),
+        ((PHOTO,), "Missing argument"),
+    ):
+        result = run(*words, exits=2)
+        assert telling in " ".join(re.sub(r"[│╭╮╰╯─]", " ", result.stderr).split()), words
+        assert result.stdout == ""
+    assert made(tenant, prompt) == []
+
+
+def test_a_refusal_is_one_line(run: Any, tenant: TenantClient) -> None:
+    mistyped = tenant.stack.api_key[:-1] + "!"
+    for words, key, telling in (
+        (("x", *SHORT), mistyped, "The API key is mistyped"),
+        (("x", "--duration", "77"), "", "/duration: Input should be"),
+        (("x", "--max-cost", "0.01"), "", "max_cost_usd"),
+        (("x", "--max-cost", "a lot"), "", "/max_cost_usd"),
+    ):
+        result = run("https://v3b.fal.media/a.jpg", *words, key=key, exits=1)
+        (*_, last) = result.stderr.splitlines()
+        assert telling in last
+        assert mistyped not in result.stderr
+
+
+def read_until(process: subprocess.Popen[str], words: str) -> None:
+    assert process.stderr is not None
+    read = ""
+    for line in process.stderr:
+        read += line
+        if words in line:
+            return
+    raise AssertionError(f"it ended before {words!r}:\n{read}")
+
+
+def wait_until(there: Any) -> None:
+    give_up = time.monotonic() + 30
+    while not there():
+        assert time.monotonic() < give_up
+        time.sleep(0.01)

@@ -1,0 +1,162 @@
+"""The Dockerfile's own steps, in order, in an empty folder, and what comes of them, run as it will be: no engine is
+at hand, so what an engine adds (layers, namespaces, the user) is not shown here."""
+
+import json
+import signal
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from service.cli.children import Child, free_port
+from service.cli.embedded_redis import EmbeddedRedis
+from tests import factories
+from tests.dockerfile import Builder, Stage
+
+ROOT = Path(__file__).parents[2]
+MODULES = "service.app, service.cli.main, service.store.redis, service.webhooks.sender, service.api.export, workers"
+
+
+@pytest.fixture(scope="module")
+def image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Builder]:
+    """Every stage, built; the gateway's is entered, and nothing under its root can be written."""
+    builder = Builder(ROOT / "Dockerfile", tmp_path_factory.mktemp("image"), hurried=("sandbox-build",))
+    builder.build()
+    builder.enter("gateway")
+    builder.make_read_only()
+    yield builder
+    builder.make_writable()
+
+
+@pytest.fixture(scope="module")
+def gateway(image: Builder) -> Stage:
+    return image.stages["gateway"]
+
+
+def run(image: Builder, stage: Stage, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        image.command(*words),
+        cwd=image.root,
+        env={**image.environment(stage), **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_only_what_needs_a_machine_was_left_out(image: Builder) -> None:
+    assert set(image.left_out) == {"RUN useradd --system --uid 10001 gateway", "EXPOSE 8080 9100", "EXPOSE 9080"}
+
+
+def test_the_last_stages_run_as_nobody_and_bring_nothing_to_build_with(image: Builder) -> None:
+    for name in ("gateway", "sandbox"):
+        assert image.stages[name].user == "10001"
+    installed = {path.name for path in (image.root / "opt/gateway/bin").iterdir()}
+    assert installed >= {"seedance-gateway", "celery", "python"}
+    assert installed & {"pip", "pip3", "gcc", "hatchling", "wheel"} == set()
+    assert [path.name for path in image.root.iterdir()] == ["opt"], "no sources beside what is installed"
+
+
+def test_what_is_installed_is_what_the_lock_says(image: Builder, gateway: Stage) -> None:
+    code = "import importlib.metadata as m, json; print(json.dumps({d.name: d.version for d in m.distributions()}))"
+    found = {name.lower().replace("_", "-"): version for name, version in json.loads(
+        run(image, gateway, "python", "-c", code).stdout).items()}  # fmt: skip
+    locked = dict(
+        line.split(" ", 1)[0].split("==")
+        for line in (ROOT / "requirements.lock").read_text().splitlines()
+        if "==" in line and not line.startswith((" ", "#"))
+    )
+    assert found.pop("seedance-gateway") == "0.1.0"
+    assert {name: locked.get(name) for name in found} == found
+
+
+def test_nothing_can_be_written(image: Builder, gateway: Stage) -> None:
+    result = run(image, gateway, "python", "-c", "import pathlib; pathlib.Path('opt/gateway/x').write_text('x')")
+    assert "PermissionError" in result.stderr or "Read-only" in result.stderr
+
+
+@pytest.mark.parametrize("word", ["serve", "worker", "beat", "doctor"])
+def test_the_commands_introduce_themselves(image: Builder, gateway: Stage, word: str) -> None:
+    result = run(image, gateway, *gateway.entrypoint, word, "--help")
+    assert result.returncode == 0, result.stderr
+    assert word in result.stdout
+
+
+def test_every_part_can_be_imported(image: Builder, gateway: Stage) -> None:
+    environment = factories.settings("redis://127.0.0.1:9/0").environment()
+    result = run(image, gateway, "python", "-c", f"import {MODULES}; print(service.__file__)", **environment)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.startswith(str(image.root)), "the installed one, and not the sources"
+
+
+@pytest.fixture
+def start(image: Builder, gateway: Stage, redis_url: str, tmp_path: Path) -> Iterator[Callable[..., Child]]:
+    children: list[Child] = []
+
+    def started(*words: str, **environment: str) -> Child:
+        settings = factories.settings(redis_url).environment()
+        everything = {**image.environment(gateway), **settings, **environment}
+        command = image.command("env", "-i", *(f"{k}={v}" for k, v in everything.items()), *gateway.entrypoint, *words)
+        child = Child(words[0], command, log=tmp_path / f"{words[0]}.log")
+        children.append(child)
+        return child
+
+    yield started
+    for child in children:
+        assert child.end() in (0, -signal.SIGTERM), child.story()  # uvicorn passes the signal on when it is done
+
+
+def test_it_serves_and_the_healthcheck_sees_it(
+    image: Builder, gateway: Stage, start: Callable[..., Child], redis_server: EmbeddedRedis
+) -> None:
+    port = str(free_port())
+    check = [word.replace("8080", port) for word in gateway.healthcheck]
+    assert run(image, gateway, *check).returncode == 1
+    child = start("serve", "--port", port)
+    child.wait_until(lambda: run(image, gateway, *check).returncode == 0)
+    assert httpx.get(f"http://127.0.0.1:{port}/readyz", trust_env=False).json()["status"] == "ready"
+    assert redis_server.url
+
+
+@pytest.mark.parametrize("word", ["worker", "beat"])
+def test_worker_and_beat_run_from_it_too(start: Callable[..., Child], word: str) -> None:
+    port = str(free_port())
+    child = start(word, GATEWAY_METRICS_PORT=port)
+    child.wait_until(lambda: _answer(port) == 200)
+
+
+def _answer(port: str) -> int:
+    try:
+        return httpx.get(f"http://127.0.0.1:{port}/healthz", trust_env=False).status_code
+    except httpx.HTTPError:
+        return 0
+
+
+def test_the_sandbox_is_a_stage_of_its_own(image: Builder) -> None:
+    image.make_writable()
+    try:
+        stage = image.enter("sandbox")
+        result = run(image, stage, *stage.entrypoint, "--help")
+        assert result.returncode == 0, result.stderr
+        assert "imitation of fal" in result.stdout
+    finally:
+        image.enter("gateway")
+        image.make_read_only()
+
+
+def test_the_context_holds_all_that_is_copied() -> None:
+    """.dockerignore lets in what COPY asks for, and no secrets or data beside it."""
+    from tests.dockerfile import instructions
+
+    allowed = [line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")]
+    copied: list[Any] = [
+        name
+        for word, rest in instructions((ROOT / "Dockerfile").read_text())
+        if word == "COPY" and not rest.startswith("--from")
+        for name in rest.split()[:-1]
+    ]
+    assert [name for name in copied if not any(name == a or name.startswith(f"{a}/") for a in allowed)] == []

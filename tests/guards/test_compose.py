@@ -1,0 +1,79 @@
+"""compose.yaml and what it mounts: of their schemas, and naming real things; no engine."""
+
+import json
+import re
+from importlib.resources import files
+
+import jsonschema
+import yaml
+
+from service.settings import PREFIX, Settings
+from tests.guards.repository import ROOT
+
+COMPOSE = yaml.safe_load((ROOT / "deploy/compose.yaml").read_text())
+SERVICES = COMPOSE["services"]
+OURS = {name: service for name, service in SERVICES.items() if "build" in service}
+
+
+def test_it_is_of_composes_schema() -> None:
+    schema = files("check_jsonschema") / "builtin_schemas/vendor/compose-spec.json"
+    jsonschema.validate(COMPOSE, json.loads(schema.read_text()))
+
+
+def test_every_image_is_a_stage_of_ours_or_has_a_version() -> None:
+    stages = set(re.findall(r"^FROM \S+ AS (\S+)$", (ROOT / "Dockerfile").read_text(), re.MULTILINE))
+    assert {service["build"]["target"] for service in OURS.values()} <= stages
+    assert set(OURS) == {"gateway", "worker", "beat", "sandbox"}
+    assert [
+        name for name in SERVICES.keys() - OURS.keys() if not re.search(r":[\w.-]+$", SERVICES[name]["image"])
+    ] == []
+
+
+def test_every_variable_is_a_setting_and_no_secret_has_a_default() -> None:
+    for service in SERVICES.values():
+        for variable, value in service.get("environment", {}).items():
+            assert not variable.startswith(PREFIX) or variable.removeprefix(PREFIX).lower() in Settings.model_fields
+            if re.search("SECRET|TOKEN|PASSWORD", variable):
+                assert re.fullmatch(r"\$\{\w+:\?[^}]+\}", value), variable
+
+
+def test_ours_have_no_rights_and_write_nowhere() -> None:
+    assert {(s["read_only"], *s["cap_drop"], *s["security_opt"]) for s in OURS.values()} == {
+        (True, "ALL", "no-new-privileges:true")
+    }
+
+
+def test_everything_named_is_there() -> None:
+    for name, service in SERVICES.items():
+        for volume in service.get("volumes", []):
+            source = volume.split(":")[0]
+            assert source in COMPOSE["volumes"] or (ROOT / "deploy" / source).exists(), volume
+        assert set(service.get("depends_on", [])) <= set(SERVICES), name
+        for port in service.get("ports", []):
+            assert port.startswith("127.0.0.1:"), "nothing is open to the network by default"
+
+
+def test_processes_without_http_have_a_healthcheck_of_their_own() -> None:
+    for name in ("worker", "beat"):
+        port = SERVICES[name]["environment"]["GATEWAY_METRICS_PORT"]
+        assert f":{port}/healthz" in " ".join(SERVICES[name]["healthcheck"]["test"])
+
+
+def test_prometheus_scrapes_each_process_where_it_listens() -> None:
+    scraped = yaml.safe_load((ROOT / "deploy/prometheus/prometheus.yml").read_text())
+    targets = {job["job_name"]: job["dns_sd_configs"][0] for job in scraped["scrape_configs"]}
+    assert {name: (t["names"], t["port"]) for name, t in targets.items()} == {
+        "gateway": (["gateway"], 8080),
+        "worker": (["worker"], int(SERVICES["worker"]["environment"]["GATEWAY_METRICS_PORT"])),
+        "beat": (["beat"], int(SERVICES["beat"]["environment"]["GATEWAY_METRICS_PORT"])),
+    }
+    for name in scraped["rule_files"]:
+        assert "groups" in yaml.safe_load((ROOT / "deploy/prometheus" / name).read_text())
+
+
+def test_grafana_finds_prometheus_and_its_dashboards() -> None:
+    provisioning = ROOT / "deploy/grafana/provisioning"
+    (source,) = yaml.safe_load((provisioning / "datasources/prometheus.yaml").read_text())["datasources"]
+    assert source["url"] == "http://prometheus:9090"
+    (provider,) = yaml.safe_load((provisioning / "dashboards/gateway.yaml").read_text())["providers"]
+    assert f"./grafana/dashboards:{provider['options']['path']}:ro" in SERVICES["grafana"]["volumes"]

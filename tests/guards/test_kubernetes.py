@@ -1,0 +1,205 @@
+"""The manifests, built and held against the API server's schemas and against what the code needs; no cluster."""
+
+import json
+import re
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import kubernetes_validate
+import pytest
+
+from service.queue import QUEUES
+from service.settings import PREFIX, Settings
+from tests import factories
+from tests.guards import tables
+from tests.guards.repository import ROOT
+from tests.kustomization import build
+
+FOLDER = ROOT / "deploy/kubernetes"
+CRDS = Path(__file__).with_name("crds")
+KUBERNETES = "1.33"
+#: The overlay refers to things of its cluster; the base must be whole too.
+BUILDS = {name: build(FOLDER / name) for name in ("base", "production")}
+ALL = [(name, document) for name, documents in BUILDS.items() for document in documents]
+
+
+def named(value: Any) -> str | None:
+    if isinstance(value, dict):
+        return f"{value['kind']}-{value['metadata']['name']}"
+    return value if isinstance(value, str) else None
+
+
+def documents(kind: str, build: str = "production") -> dict[str, Any]:
+    return {d["metadata"]["name"]: d for d in BUILDS[build] if d["kind"] == kind}
+
+
+DEPLOYMENTS = documents("Deployment")
+
+
+def container(deployment: Any) -> Any:
+    (only,) = deployment["spec"]["template"]["spec"]["containers"]
+    return only
+
+
+def strict(schema: Any) -> Any:
+    """A misspelt field is a fault here, and not dropped as a server would."""
+    if isinstance(schema, dict):
+        own = {name: strict(value) for name, value in schema.items()}
+        if isinstance(schema.get("properties"), dict) and "additionalProperties" not in schema:
+            own["additionalProperties"] = False
+        return own
+    return [strict(entry) for entry in schema] if isinstance(schema, list) else schema
+
+
+@pytest.mark.parametrize(("build", "document"), ALL, ids=named)
+def test_every_object_is_of_its_schema(build: str, document: Any) -> None:
+    crd = CRDS / f"{document['kind']}.json"
+    if crd.exists():
+        jsonschema.validate(document, strict(json.loads(crd.read_text())))
+    else:
+        kubernetes_validate.validate(document, KUBERNETES, strict=True)
+
+
+def test_a_misspelt_field_would_be_noticed() -> None:
+    wrong = json.loads(json.dumps(DEPLOYMENTS["gateway"]))
+    wrong["spec"]["template"]["spec"]["containers"][0]["readinesProbe"] = {}
+    with pytest.raises(kubernetes_validate.ValidationError):
+        kubernetes_validate.validate(wrong, KUBERNETES, strict=True)
+    scaled = json.loads(json.dumps(documents("ScaledObject")["worker-dispatch"]))
+    scaled["spec"]["minReplicas"] = 1
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(scaled, strict(json.loads((CRDS / "ScaledObject.json").read_text())))
+
+
+def test_every_queue_has_its_workers_and_there_is_one_beat() -> None:
+    consumed = [word for d in DEPLOYMENTS.values() for word in queues_of(container(d)["args"])]
+    assert sorted(consumed) == sorted(QUEUES)
+    beat = DEPLOYMENTS["beat"]["spec"]
+    assert (beat["replicas"], beat["strategy"]) == (1, {"type": "Recreate"})
+
+
+def queues_of(words: list[str]) -> list[str]:
+    return words[words.index("--queues") + 1].split(",") if "--queues" in words else []
+
+
+@pytest.mark.parametrize("name", DEPLOYMENTS)
+def test_no_pod_has_rights_or_a_place_to_write(name: str) -> None:
+    pod = DEPLOYMENTS[name]["spec"]["template"]["spec"]
+    assert pod["automountServiceAccountToken"] is False
+    assert (pod["securityContext"]["runAsNonRoot"], pod["securityContext"]["runAsUser"]) == (True, 10001)
+    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert container(DEPLOYMENTS[name])["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+    assert {"requests", "limits"} == set(container(DEPLOYMENTS[name])["resources"])
+
+
+@pytest.mark.parametrize("name", DEPLOYMENTS)
+def test_what_is_set_is_a_setting_and_secrets_come_by_reference(name: str) -> None:
+    environment = {entry["name"]: entry for entry in container(DEPLOYMENTS[name])["env"]}
+    written = set(documents("ConfigMap")["gateway-settings"]["data"])
+    for variable in set(environment) | written:
+        assert variable.removeprefix(PREFIX).lower() in Settings.model_fields, variable
+    assert all("secretKeyRef" in entry["valueFrom"] for entry in environment.values())
+    required = {PREFIX + field.upper() for field, info in Settings.model_fields.items() if info.is_required()}
+    assert required <= set(environment)
+    assert ("GATEWAY_ADMIN_TOKEN" in environment) == (name == "gateway"), "who serves no admin route needs no token"
+    assert documents("Secret") == {}
+
+
+def test_every_process_has_the_time_it_needs_to_stop() -> None:
+    settings = factories.settings(
+        "redis://127.0.0.1:9/0", shutdown_grace=Settings.model_fields["shutdown_grace"].default
+    )
+    for name, deployment in DEPLOYMENTS.items():
+        pod = deployment["spec"]["template"]["spec"]
+        sleeps = container(deployment).get("lifecycle", {}).get("preStop", {}).get("exec", {}).get("command", [])
+        needs = 5.0 + (int(sleeps[1]) if sleeps else 0)
+        if name.startswith("worker"):
+            needs += settings.submit_grace.total_seconds()
+        elif name == "gateway":
+            needs += settings.shutdown_grace.total_seconds()
+            assert sleeps, "its address must be forgotten before it stops listening"
+        assert pod["terminationGracePeriodSeconds"] >= needs, (name, needs)
+
+
+def test_every_pod_is_looked_after_on_a_port_it_has() -> None:
+    for deployment in DEPLOYMENTS.values():
+        pod = container(deployment)
+        ports = {port["name"] for port in pod["ports"]}
+        probes = [pod[probe]["httpGet"] for probe in ("startupProbe", "livenessProbe", "readinessProbe")]
+        assert {probe["port"] for probe in probes} <= ports
+        assert probes[1]["path"] == "/healthz", "Redis being away is no reason to restart anybody"
+    assert container(DEPLOYMENTS["gateway"])["readinessProbe"]["httpGet"]["path"] == "/readyz"
+    metrics = {
+        p["containerPort"] for d in DEPLOYMENTS.values() for p in container(d)["ports"] if p["name"] == "metrics"
+    }
+    assert {str(port) for port in metrics} == {
+        documents("ConfigMap")["gateway-settings"]["data"]["GATEWAY_METRICS_PORT"]
+    }
+
+
+@pytest.mark.parametrize("kind", ["HorizontalPodAutoscaler", "ScaledObject"])
+def test_what_is_scaled_exists_and_sets_no_replicas_itself(kind: str) -> None:
+    for scaler in documents(kind).values():
+        target = DEPLOYMENTS[scaler["spec"]["scaleTargetRef"]["name"]]
+        assert "replicas" not in target["spec"]
+    scaled = {s["spec"]["scaleTargetRef"]["name"] for k in ("HorizontalPodAutoscaler", "ScaledObject") for s in documents(k).values()}  # fmt: skip  # noqa: E501
+    assert scaled == set(DEPLOYMENTS) - {"beat"}
+
+
+def test_what_is_asked_of_prometheus_exists() -> None:
+    known = set(re.findall(r"`(gateway_\w+)`", tables.metrics_table()))
+    for scaled in documents("ScaledObject").values():
+        for trigger in scaled["spec"]["triggers"]:
+            assert set(re.findall(r"gateway_\w+", trigger["metadata"]["query"])) <= known
+
+
+def matches(selector: Any, labels: dict[str, str]) -> bool:
+    exact = all(labels.get(name) == value for name, value in selector.get("matchLabels", {}).items())
+    return exact and all(labels.get(e["key"]) in e["values"] for e in selector.get("matchExpressions", []))
+
+
+def labels_of(name: str) -> dict[str, str]:
+    found: dict[str, str] = DEPLOYMENTS[name]["spec"]["template"]["metadata"]["labels"]
+    return found
+
+
+def test_every_selector_finds_the_pods_it_means() -> None:
+    expected = {
+        ("Service", "gateway"): {"gateway"},
+        ("PodDisruptionBudget", "gateway"): {"gateway"},
+        ("PodDisruptionBudget", "worker-dispatch"): {"worker-dispatch"},
+        ("PodDisruptionBudget", "worker-webhooks"): {"worker-webhooks"},
+        ("PodMonitor", "backstage"): set(DEPLOYMENTS) - {"gateway"},
+        ("NetworkPolicy", "deny-all"): set(DEPLOYMENTS),
+        ("NetworkPolicy", "gateway"): {"gateway"},
+        ("NetworkPolicy", "metrics"): set(DEPLOYMENTS) - {"gateway"},
+        ("NetworkPolicy", "redis"): set(DEPLOYMENTS),
+        ("NetworkPolicy", "internet"): {"gateway", "worker-dispatch", "worker-webhooks"},
+    }
+    for (kind, name), meant in expected.items():
+        spec = documents(kind)[name]["spec"]
+        selector = spec["podSelector"] if kind == "NetworkPolicy" else spec["selector"]
+        selector = {"matchLabels": selector} if kind == "Service" else selector
+        assert {pod for pod in DEPLOYMENTS if matches(selector, labels_of(pod))} == meant, (kind, name)
+    assert set(documents("NetworkPolicy")) == {name for kind, name in expected if kind == "NetworkPolicy"}
+    (monitored,) = documents("ServiceMonitor").values()
+    assert matches(monitored["spec"]["selector"], documents("Service")["gateway"]["metadata"]["labels"])
+    for deployment in DEPLOYMENTS.values():
+        assert matches(deployment["spec"]["selector"], deployment["spec"]["template"]["metadata"]["labels"])
+
+
+def test_only_the_gateway_is_reached_and_beat_reaches_redis_alone() -> None:
+    policies = documents("NetworkPolicy")
+    open_to_all = [n for n, p in policies.items() if any("from" not in rule for rule in p["spec"].get("ingress", []))]
+    assert open_to_all == ["gateway"]
+    for policy, pod in product(policies.values(), ["beat", "worker-maintenance"]):
+        blocks = json.dumps(policy["spec"].get("egress", []))
+        assert not (matches(policy["spec"]["podSelector"], labels_of(pod)) and "0.0.0.0/0" in blocks)
+    (allowed,) = policies["internet"]["spec"]["egress"]
+    assert "169.254.0.0/16" in allowed["to"][0]["ipBlock"]["except"], "metadata services hand out credentials"

@@ -1,0 +1,136 @@
+"""Readers of event streams: the frames of one, and one that an app is read by without a server between."""
+
+import asyncio
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, Self
+
+from fastapi import FastAPI
+
+WITHIN = 10.0
+_TELLING = {"state": "status", "log": "message", "queue": "position"}
+
+
+@dataclass(frozen=True)
+class Told:
+    id: str
+    kind: str
+    data: Any
+
+    @property
+    def words(self) -> tuple[str, Any]:
+        """What it says in short: a status, a line, a place in the queue."""
+        name = _TELLING.get(self.kind)
+        return self.kind, self.data if name is None else self.data[name]
+
+
+def frames(lines: Iterable[str]) -> Iterator[Told | None]:
+    """Events of a stream's lines; None for a comment. What only says when to come back is left out."""
+    fields: dict[str, str] = {}
+    for line in lines:
+        if line.startswith(":"):
+            yield None
+        elif line:
+            name, _, value = line.partition(": ")
+            fields[name] = value
+        elif "event" in fields:
+            yield Told(fields["id"], fields["event"], json.loads(fields["data"]))
+            fields = {}
+
+
+class Reader:
+    """Opens with ``async with``; ``next`` is the next event, None once it has ended."""
+
+    def __init__(self, app: FastAPI, key: str, generation_id: str, **headers: str) -> None:
+        self.status = 0
+        self.headers: dict[str, str] = {}
+        self.heartbeats = 0
+        self.ended = asyncio.Event()
+        self.reading = asyncio.Event()
+        """Cleared, it takes nothing more."""
+        self.reading.set()
+        self._app = app
+        self._left = asyncio.Event()
+        self._begun = asyncio.Event()
+        self._told: asyncio.Queue[Told | None] = asyncio.Queue()
+        self._body = b""
+        path = f"/v1/generations/{generation_id}/events"
+        names = {"authorization": f"Bearer {key}", **{name.replace("_", "-"): v for name, v in headers.items()}}
+        self._scope = {
+            "type": "http",
+            "asgi": {"version": "3.0"},
+            "http_version": "1.1",
+            "method": "GET",
+            "scheme": "http",
+            "path": path,
+            "raw_path": path.encode(),
+            "query_string": b"",
+            "root_path": "",
+            "headers": [(name.encode(), value.encode()) for name, value in names.items()],
+            "server": ("gateway.test", 80),
+            "client": ("127.0.0.1", 1),
+        }
+
+    async def __aenter__(self) -> Self:
+        self._task = asyncio.create_task(self._run())
+        async with asyncio.timeout(WITHIN):
+            await self._begun.wait()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.leave()
+
+    async def next(self) -> Told | None:
+        async with asyncio.timeout(WITHIN):
+            return await self._told.get()
+
+    async def take(self, count: int) -> list[Told]:
+        taken = [await self.next() for _ in range(count)]
+        assert None not in taken, "it ended early"
+        return [told for told in taken if told is not None]
+
+    async def rest(self) -> list[Told]:
+        """All until its end."""
+        rest = []
+        while (told := await self.next()) is not None:
+            rest.append(told)
+        return rest
+
+    def waiting(self) -> int:
+        """Events that came and were not asked for yet."""
+        return self._told.qsize()
+
+    async def leave(self) -> None:
+        """Close the connection, as a reader does who has had enough."""
+        self._left.set()
+        self.reading.set()
+        async with asyncio.timeout(WITHIN):
+            await self._task
+
+    async def _run(self) -> None:
+        try:
+            await self._app(self._scope, self._receive, self._send)
+        finally:
+            self._begun.set()
+            self.ended.set()
+            self._told.put_nowait(None)
+
+    async def _receive(self) -> dict[str, Any]:
+        await self._left.wait()
+        return {"type": "http.disconnect"}
+
+    async def _send(self, message: Any) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            self.headers = {name.decode(): value.decode() for name, value in message["headers"]}
+            self._begun.set()
+            return
+        await self.reading.wait()
+        self._body += message.get("body", b"")
+        whole, separator, self._body = self._body.rpartition(b"\n\n")
+        for told in frames((whole + separator).decode().splitlines()) if self.status == 200 else ():
+            if told is None:
+                self.heartbeats += 1
+            else:
+                self._told.put_nowait(told)
