@@ -6,7 +6,8 @@ from typing import Final
 
 from monitoring.promql import or_zero, rate
 
-CREATES: Final = 'method="POST", route="/v1/generations"'
+#: Both surfaces: ours, and the one for fal's own clients.
+CREATES: Final = 'method="POST", route=~"/v1/generations|/fal/queue/.+"'
 #: Seconds; one of the histogram's own buckets.
 ACCEPTED_WITHIN: Final = "1.0"
 
@@ -48,13 +49,8 @@ _SOON: Final = f'le="{ACCEPTED_WITHIN}"'
 ACCEPT: Final = Objective(
     "accept",
     0.999,
-    bad=" + ".join(
-        (
-            f"({or_zero(rate(_CALLS, where=_FAILED, over='{over}'))})",
-            f"({rate(f'{_ACCEPTS}_count', over='{over}')}"
-            f" - {rate(f'{_ACCEPTS}_bucket', where=_SOON, over='{over}')})",
-        )
-    ),
+    bad=f"({or_zero(rate(_CALLS, where=_FAILED, over='{over}'))})"
+    f" + ({rate(f'{_ACCEPTS}_count', over='{over}')} - {rate(f'{_ACCEPTS}_bucket', where=_SOON, over='{over}')})",
     every=rate(_CALLS, where=CREATES, over="{over}"),
 )
 COMPLETION: Final = Objective(

@@ -5,6 +5,8 @@ from typing import Final
 from monitoring.grafana import Board, Panel, Query, Row
 from monitoring.promql import or_zero, quantile, rate, state
 
+_BATCH: Final = "gateway_store_batch_commands"
+
 INTERNALS: Final = Board(
     "internals",
     "internals",
@@ -15,8 +17,8 @@ INTERNALS: Final = Board(
             [
                 Panel(
                     "Lag",
-                    "How long the oldest entry of a due set has been due. `dispatch` is the queue itself and may be long; "
-                    "the others are seconds while workers keep up.",
+                    "How long the oldest entry of a due set has been due. `dispatch` is the queue itself and may be "
+                    "long; the others are seconds while workers keep up.",
                     "s",
                     [Query(state("gateway_overdue_seconds", by="drain"), "{{drain}}")],
                 ),
@@ -34,7 +36,7 @@ INTERNALS: Final = Board(
                 ),
                 Panel(
                     "Failures and lost races",
-                    "Items whose work raised (their lease brings them back), and moves that another process made first.",
+                    "Items whose work raised (a lease brings them back); moves that another process made first.",
                     "ops",
                     [
                         Query(rate("gateway_drain_failures_total", by="drain"), "{{drain}} failed"),
@@ -73,15 +75,35 @@ INTERNALS: Final = Board(
                 ),
                 Panel(
                     "CPU by process",
-                    "Cores in use.",
+                    "Cores that it keeps busy.",
                     "none",
                     [Query("rate(process_cpu_seconds_total[$__rate_interval])", "{{job}} {{instance}}")],
                 ),
                 Panel(
                     "Memory by process",
-                    "Resident.",
+                    "Resident memory of each process.",
                     "bytes",
                     [Query("process_resident_memory_bytes", "{{job}} {{instance}}")],
+                ),
+            ],
+        ),
+        Row(
+            "Callers",
+            [
+                Panel(
+                    "Event streams",
+                    "Open at the gateways.",
+                    "none",
+                    [Query("sum (gateway_event_streams)", "open")],
+                ),
+                Panel(
+                    "Answers lost and given again",
+                    "Submits of fal's clients per second whose caller was gone, and those that came again for it.",
+                    "ops",
+                    [
+                        Query(or_zero(rate("gateway_answers_lost_total")), "lost"),
+                        Query(or_zero(rate("gateway_submits_resent_total")), "given again"),
+                    ],
                 ),
             ],
         ),
@@ -114,12 +136,7 @@ INTERNALS: Final = Board(
                     "Commands sent together",
                     "On average per exchange: grows with the load.",
                     "none",
-                    [
-                        Query(
-                            f"{rate('gateway_store_batch_commands_sum')} / {rate('gateway_store_batch_commands_count')}",
-                            "commands",
-                        )
-                    ],
+                    [Query(f"{rate(f'{_BATCH}_sum')} / {rate(f'{_BATCH}_count')}", "commands")],
                 ),
                 Panel(
                     "Reading these gauges",

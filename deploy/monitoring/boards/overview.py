@@ -80,7 +80,7 @@ OVERVIEW: Final = Board(
             [
                 Panel(
                     "Creates by status",
-                    "POST /v1/generations per second. 5xx spend the error budget, 4xx are the callers'.",
+                    "Creates per second, fal's clients' among them. 5xx spend the error budget, 4xx are the callers'.",
                     "reqps",
                     [Query(rate(f"{_CALLS}_count", by="status", where=CREATES), "{{status}}")],
                 ),

@@ -22,7 +22,7 @@ _USED: Final = f"({_of('gateway_held_micro_usd')} + {_of('gateway_spent_micro_us
 TENANTS: Final = Board(
     "tenants",
     "tenants and money",
-    "Who does what, and what it costs. Tenants without a generation this month, and with nothing waiting, are left out.",
+    "Who does what, and what it costs. Tenants without a generation this month or anything waiting are not shown.",
     [
         Row(
             "Work",
@@ -52,7 +52,7 @@ TENANTS: Final = Board(
                 ),
                 Panel(
                     "Oldest queued",
-                    "Age of the generation that has waited longest. Growing beside free slots: look at the tenant's own "
+                    "Age of the generation that has waited longest. Growing beside free slots: look at its own "
                     "limit or pause.",
                     "s",
                     [Query(_of("gateway_oldest_queued_seconds"), _LEGEND)],
@@ -61,7 +61,10 @@ TENANTS: Final = Board(
                     "Slots",
                     "Generations at fal, by tenant, beside what all may have together.",
                     "none",
-                    [Query(_of("gateway_tenant_slots_used"), _LEGEND), Query(state("gateway_slots_allowed"), "allowed")],
+                    [
+                        Query(_of("gateway_tenant_slots_used"), _LEGEND),
+                        Query(state("gateway_slots_allowed"), "allowed"),
+                    ],
                 ),
                 Panel(
                     "Ended",
@@ -81,8 +84,8 @@ TENANTS: Final = Board(
             [
                 Panel(
                     "Month's budget used",
-                    "Held and settled of this month (UTC) against the budget; tenants without one are left out. What no "
-                    "longer fits is refused with 402.",
+                    "Held and settled of this month (UTC) against the budget; tenants without one are not shown. What "
+                    "no longer fits is refused with 402.",
                     "percentunit",
                     [Query(or_zero(f"{_USED} / {_of('gateway_budget_micro_usd')}"), _LEGEND)],
                 ),

@@ -57,7 +57,7 @@ WEBHOOKS: Final = Board(
                 ),
                 Panel(
                     "Oldest receiver due",
-                    "How long the receiver that has waited longest has been due; seconds at most while workers keep up.",
+                    "How long the receiver that waits longest has been due; seconds while workers keep up.",
                     "s",
                     [Query(state("gateway_overdue_seconds", where='drain="deliver"'), "oldest")],
                 ),
