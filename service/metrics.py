@@ -97,10 +97,10 @@ class StateGauge:
 
     name: str
     documentation: str
-    labels: tuple[str, ...] = ()
+    label: str = ""
 
 
-_TENANT: Final = ("tenant",)
+_TENANT: Final = "tenant"
 
 REDIS_UP = StateGauge("gateway_redis_up", "1 while Redis answers; at 0 all below are missing.")
 REDIS_SECONDS = StateGauge("gateway_redis_read_seconds", "Time of the last read of all these gauges.")
@@ -111,12 +111,10 @@ REDIS_DURABLE = StateGauge(
     "2: every write is on disk before it is answered; 1: within a second; 0: not kept. Missing: Redis does not tell.",
 )
 BEAT_SILENCE = StateGauge("gateway_beat_silence_seconds", "Since a message that only beat sends was worked off.")
-WORKERS = StateGauge("gateway_workers", "Workers heard of lately, by the queue they serve.", ("queue",))
-DUE = StateGauge("gateway_due", "Entries in a due set, waiting or under way; of `deliver`: receivers.", ("drain",))
-OVERDUE_SECONDS = StateGauge(
-    "gateway_overdue_seconds", "How long the oldest entry of a due set has been due.", ("drain",)
-)
-DISPATCH_HOLD = StateGauge("gateway_dispatch_hold", "1 while dispatch is held: paused, locked or failing.", ("hold",))
+WORKERS = StateGauge("gateway_workers", "Workers heard of lately, by the queue they serve.", "queue")
+DUE = StateGauge("gateway_due", "Entries in a due set, waiting or under way; of `deliver`: receivers.", "drain")
+OVERDUE_SECONDS = StateGauge("gateway_overdue_seconds", "How long the oldest entry of a due set has been due.", "drain")
+DISPATCH_HOLD = StateGauge("gateway_dispatch_hold", "1 while dispatch is held: paused, locked or failing.", "hold")
 DRAINING = StateGauge("gateway_draining", "1 while nothing new is accepted.")
 PAUSED_TENANTS = StateGauge("gateway_paused_tenants", "Tenants whose dispatch is paused.")
 UNCONFIRMED = StateGauge("gateway_unconfirmed", "Generations whose submit has an unknown outcome.")

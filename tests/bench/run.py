@@ -21,6 +21,7 @@ from tests.bench import (
     latency,
     machine,
     memory,
+    metrics,
     scale,
     tenants,
     throughput,
@@ -51,6 +52,8 @@ MEASURES: Final[dict[str, Measure]] = {
     "webhooks": webhooks.throughput,
     "webhook_isolation": webhooks.isolation,
     "events": events.measure,
+    "create_watched": metrics.cost,
+    "metrics_endpoint": metrics.endpoint,
 }
 
 

@@ -32,7 +32,10 @@ def metrics_table() -> str:
         (f"`{_exposed_name(metric)}`", metric._type, _labels(metric._labelnames), metric._documentation)
         for metric in _metrics(Counter, Gauge, Histogram)
     ]
-    rows += [(f"`{gauge.name}`", "gauge", _labels(gauge.labels), gauge.documentation) for gauge in _metrics(StateGauge)]
+    rows += [
+        (f"`{gauge.name}`", "gauge", _labels([gauge.label] if gauge.label else []), gauge.documentation)
+        for gauge in _metrics(StateGauge)
+    ]
     return _table(("Metric", "Type", "Labels", "Meaning"), rows)
 
 
