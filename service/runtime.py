@@ -40,8 +40,10 @@ from service.store.queue import QueueStore
 from service.store.rates import RateLimiter
 from service.store.redis import Redis
 from service.store.sealing import Sealer
+from service.store.state import StateStore
 from service.store.submissions import SubmissionStore
 from service.store.tenants import TenantStore
+from service.usecases import series
 from service.usecases.access import Access
 from service.usecases.admission import Admission
 from service.usecases.audit import Audit
@@ -54,6 +56,7 @@ from service.usecases.drains import DrainRunner
 from service.usecases.end_users import EndUsers
 from service.usecases.endpoints import Endpoints
 from service.usecases.gate import DispatchGate
+from service.usecases.gauges import Gauges
 from service.usecases.generations import Generations
 from service.usecases.images import Images
 from service.usecases.keeping import Keeping
@@ -124,6 +127,7 @@ class Runtime:
     videos: Videos
     nudger: Nudger
     heartbeats: HeartbeatStore
+    gauges: Gauges
     doctor: Doctor
     sealer: Sealer
     fal_signer: WebhookSigner
@@ -191,6 +195,7 @@ class Wires:
 @asynccontextmanager
 async def open_runtime(settings: Settings, *, clock: Clock = utc_now) -> AsyncIterator[Runtime]:
     """Open connections, build stores and use cases, close all in reverse order."""
+    series.begin()
     async with _open_wires(settings) as wires:
         runtime = _build(settings, wires, Stores(wires.redis, settings), clock)
         try:
@@ -299,6 +304,12 @@ def _build(settings: Settings, wires: Wires, stores: Stores, clock: Clock) -> Ru
         images=images,
         videos=Videos(generations, wires.kept, redirect=settings.media_redirect),
         heartbeats=stores.heartbeats,
+        gauges=Gauges(
+            StateStore(wires.redis, stores.gate, stores.heartbeats),
+            slots=settings.upstream_concurrency,
+            account_budget=settings.account_daily_budget,
+            clock=clock,
+        ),
         doctor=Doctor(
             settings,
             wires.redis,

@@ -64,6 +64,10 @@ ErrorCode = Literal[
 ]
 
 
+#: The request itself could not become a video; with every other code something went wrong for it.
+CALLERS_FAULTS: Final[frozenset[ErrorCode]] = frozenset({"content_policy", "invalid_input", "image_unreachable"})
+
+
 @dataclass(frozen=True, slots=True)
 class Failure:
     """Why there is no video. ``retryable``: the same request may succeed if sent again."""
@@ -169,6 +173,8 @@ class Generation:
     fal_ended_at: datetime | None = None
     """Where a copy came between that and its own end."""
     finished_at: datetime | None = None
+    moved_at: datetime | None = None
+    """When it came into its status; None: at its creation."""
     cancel_requested_at: datetime | None = None
     cancel_sent_at: datetime | None = None
     deliveries: tuple[str, ...] = ()

@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -98,6 +99,7 @@ class Generations:
             AnswersUnderWay: only where the terms name a call.
 
         """
+        begun = time.perf_counter()
         fingerprint = request.fingerprint()  # of what the caller sent: a repeat need not upload its images again
         if request.has_data_uris:
             if idempotency_key is not None and (
@@ -114,6 +116,7 @@ class Generations:
             most_queued=_least(tenant.limits.queued_generations, terms.most_queued),
             call=terms.call,
         )
+        metrics.ACCEPT_SECONDS.observe(time.perf_counter() - begun)
         match answer:
             case creation.Created(nudges, position):
                 for drain in nudges:

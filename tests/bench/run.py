@@ -21,6 +21,7 @@ from tests.bench import (
     latency,
     machine,
     memory,
+    metrics,
     scale,
     tenants,
     throughput,
@@ -53,6 +54,8 @@ MEASURES: Final[dict[str, Measure]] = {
     "webhook_isolation": webhooks.isolation,
     "events": events.measure,
     "upload_rss": uploads.rss,
+    "create_watched": metrics.cost,
+    "metrics_endpoint": metrics.endpoint,
 }
 
 
