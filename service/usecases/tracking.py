@@ -75,6 +75,8 @@ class Tracking:
         if g is None or g.status not in UPSTREAM or g.request_id is None:
             return  # it ended between claim and look; whoever moved it has set what it waits for
         if g.copying is not None:
+            if callback is not None:
+                await self._callbacks.forget(g.id)  # it came after the result, and would hold up the next try
             await self._keeping.keep(g, g.copying)
             return
         reported = None if callback is None else await self._reported(g, callback)
@@ -152,7 +154,12 @@ class Tracking:
         result = result_outcome(await self._fal.result(request_id))
         if reported is not None and not is_verdict(result):
             result = reported
-        await self._moves.apply(g.id, lambda now: self._ended(now, result, logs) if _is_open(now) else None, read=g)
+        moved = await self._moves.apply(
+            g.id, lambda now: self._ended(now, result, logs) if _is_open(now) else None, read=g
+        )
+        if moved is not None and moved.copying is not None:
+            await self._callbacks.forget(g.id)  # while one waits, the poll that copies would keep this one's lease
+            await self._generations.postpone_poll(g.id, self._clock())
 
     def _ended(self, g: Generation, result: ResultOutcome, logs: tuple[LogLine, ...]) -> Generation:
         now = self._clock()

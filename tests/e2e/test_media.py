@@ -53,7 +53,7 @@ def test_the_worker_dies_in_the_middle_of_a_copy(
     """One object, whole; one success, told once it was; fal is not asked for the result again."""
     prompt = "sandbox:no-video sandbox:seconds=0.1 killed in mid-copy"
     g = keeping.create(prompt, webhook_url=receiver.url)
-    assert fal.begun.wait(40)
+    assert fal.begun.wait(40), (keeping.read(g["id"]), keeping.stack.children["worker"].story())
     before = keeping.read(g["id"])
     assert (before["status"], before["output"]) == ("in_progress", None)
 
