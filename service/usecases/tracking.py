@@ -154,12 +154,7 @@ class Tracking:
         result = result_outcome(await self._fal.result(request_id))
         if reported is not None and not is_verdict(result):
             result = reported
-        moved = await self._moves.apply(
-            g.id, lambda now: self._ended(now, result, logs) if _is_open(now) else None, read=g
-        )
-        if moved is not None and moved.copying is not None:
-            await self._callbacks.forget(g.id)  # while one waits, the poll that copies would keep this one's lease
-            await self._generations.postpone_poll(g.id, self._clock())
+        await self._moves.apply(g.id, lambda now: self._ended(now, result, logs) if _is_open(now) else None, read=g)
 
     def _ended(self, g: Generation, result: ResultOutcome, logs: tuple[LogLine, ...]) -> Generation:
         now = self._clock()
