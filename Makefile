@@ -22,7 +22,7 @@ up: $(STAMP) ## Run everything on this machine until Ctrl-C
 	@$(BIN)/python -m service.cli up
 
 test: $(STAMP) ## Run all tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: $(STAMP) ## Lint, format, types, the arrows between modules, and the guards
 	$(BIN)/python -m ruff check

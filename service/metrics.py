@@ -54,6 +54,10 @@ UPSTREAM_SECONDS = Histogram("gateway_upstream_seconds", "Time of a call to fal.
 CALLBACKS = Counter("gateway_callbacks", "Callbacks from fal, and what became of them.", ("outcome",))
 POLL_LATE_SECONDS = Histogram("gateway_poll_late_seconds", "How long after its time a poll was begun.", buckets=_FAST)
 
+IMAGES = Counter("gateway_images", "Images sent to the gateway: taken, or why not.", ("outcome",))
+PREFLIGHTS = Counter("gateway_preflights", "Looks at images before their submit.", ("outcome",))
+VIDEOS = Counter("gateway_videos", "Copies of videos: kept, failed tries, passed on with fal's own URL.", ("outcome",))
+
 DISPATCH_HELD = Counter("gateway_dispatch_held", "Times that fal's answers held dispatch.", ("hold",))
 
 RECONCILED = Counter(

@@ -145,6 +145,7 @@ class Stack:
             "secret_key": SecretStr(self._kept_secret("secret-key")),
             "admin_token": SecretStr(self._kept_secret("admin-token")),
             "webhook_allowed_networks": LOOPBACK,
+            "preflight_allowed_networks": LOOPBACK,
         }
         return Settings(**{**own, **self.overrides})
 

@@ -20,6 +20,7 @@ from service.store import creation
 from service.store.changes import Changes
 from service.store.generations import Filter, GenerationStore, Page
 from service.usecases.admission import Admission, reason, refused
+from service.usecases.images import Images
 from service.usecases.moves import Clock, Moves
 from service.usecases.timetable import Timetable
 
@@ -62,6 +63,7 @@ class Generations:
         self,
         generations: GenerationStore,
         admission: Admission,
+        images: Images,
         moves: Moves,
         changes: Changes,
         nudger: Nudger,
@@ -73,6 +75,7 @@ class Generations:
     ) -> None:
         self._generations = generations
         self._admission = admission
+        self._images = images
         self._moves = moves
         self._changes = changes
         self._nudger = nudger
@@ -92,11 +95,20 @@ class Generations:
             CostRefused, OverBudget: the estimate is above the request's own maximum, or what a budget has left.
             EndUserBlocked, EndUserLimited, QueueFull: the end user or the tenant may not, or not now.
             IdempotencyMismatch: the key is bound to another payload.
+            BadImage, TooLarge, Timeout, UpstreamUnavailable: of an image in a data URI.
             AnswersUnderWay: only where the terms name a call.
 
         """
+        fingerprint = request.fingerprint()  # of what the caller sent: a repeat need not upload its images again
+        if request.has_data_uris:
+            if idempotency_key is not None and (
+                bound := await self._generations.bound(tenant.id, idempotency_key, fingerprint)
+            ):
+                return await self._replay(tenant, bound.existing, same_payload=bound.same)
+            self._admission.check(tenant, request)
+            request = await self._images.outlined(request)
         begun = time.perf_counter()
-        g = self._new(tenant, request, idempotency_key, terms)
+        g = self._new(tenant, request, fingerprint, idempotency_key, terms)
         budgets = self._admission.budgets(tenant)
         answer = await self._generations.create(
             g,
@@ -123,7 +135,14 @@ class Generations:
                 metrics.REFUSED.labels(tenant.id, reason(refusal)).inc()
                 raise refused(refusal, g, budgets)
 
-    def _new(self, tenant: Tenant, request: CreateGeneration, idempotency_key: str | None, terms: Terms) -> Generation:
+    def _new(
+        self,
+        tenant: Tenant,
+        request: CreateGeneration,
+        fingerprint: str,
+        idempotency_key: str | None,
+        terms: Terms,
+    ) -> Generation:
         now = self._clock()
         expiry = self._queue_expiry if request.expires_in is None else timedelta(seconds=request.expires_in)
         return Generation(
@@ -131,7 +150,7 @@ class Generations:
             tenant_id=tenant.id,
             model=self._model,
             input=request.video(),
-            fingerprint=request.fingerprint(),
+            fingerprint=fingerprint,
             estimated_cost=self._admission.check(tenant, request),
             callback_token=secrets.token_urlsafe(24),
             created_at=now,

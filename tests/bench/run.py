@@ -25,6 +25,7 @@ from tests.bench import (
     scale,
     tenants,
     throughput,
+    uploads,
     webhooks,
 )
 from tests.bench.figures import Figure
@@ -54,6 +55,7 @@ MEASURES: Final[dict[str, Measure]] = {
     "events": events.measure,
     "create_watched": metrics.cost,
     "metrics_endpoint": metrics.endpoint,
+    "upload_rss": uploads.rss,
 }
 
 
