@@ -53,9 +53,9 @@ MEASURES: Final[dict[str, Measure]] = {
     "webhooks": webhooks.throughput,
     "webhook_isolation": webhooks.isolation,
     "events": events.measure,
+    "upload_rss": uploads.rss,
     "create_watched": metrics.cost,
     "metrics_endpoint": metrics.endpoint,
-    "upload_rss": uploads.rss,
 }
 
 
