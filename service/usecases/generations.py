@@ -99,7 +99,6 @@ class Generations:
             AnswersUnderWay: only where the terms name a call.
 
         """
-        begun = time.perf_counter()
         fingerprint = request.fingerprint()  # of what the caller sent: a repeat need not upload its images again
         if request.has_data_uris:
             if idempotency_key is not None and (
@@ -108,6 +107,7 @@ class Generations:
                 return await self._replay(tenant, bound.existing, same_payload=bound.same)
             self._admission.check(tenant, request)
             request = await self._images.outlined(request)
+        begun = time.perf_counter()
         g = self._new(tenant, request, fingerprint, idempotency_key, terms)
         budgets = self._admission.budgets(tenant)
         answer = await self._generations.create(
