@@ -13,7 +13,7 @@ from service.domain.generation import Generation, Status
 from service.domain.request import CreateGeneration
 from service.domain.tenant import Tenant
 from service.domain.webhook import WebhookStyle
-from service.errors import IdempotencyMismatch, NotCancellable, NotFound
+from service.errors import CostRefused, IdempotencyMismatch, Invalid, NotCancellable, NotFound
 from service.queue import Nudger
 from service.store import creation
 from service.store.changes import Changes
@@ -54,6 +54,8 @@ class AnswersUnderWay(Exception):
 
 
 _NO_TERMS: Final = Terms()
+#: Where a request of each style names its webhook.
+_WEBHOOK_POINTERS: Final[Mapping[WebhookStyle, str]] = {"standard": "/webhook_url", "fal": "/query/fal_webhook"}
 
 
 class Generations:
@@ -94,7 +96,12 @@ class Generations:
             AnswersUnderWay: only where the terms name a call.
 
         """
-        g = self._new(tenant, request, idempotency_key, terms)
+        try:
+            g = self._new(tenant, request, idempotency_key, terms)
+        except (Invalid, CostRefused):
+            if (first := await self._first(tenant, request, idempotency_key)) is None:
+                raise
+            return first
         budgets = self._admission.budgets(tenant)
         answer = await self._generations.create(
             g,
@@ -129,7 +136,7 @@ class Generations:
             model=self._model,
             input=request.video(),
             fingerprint=request.fingerprint(),
-            estimated_cost=self._admission.check(tenant, request),
+            estimated_cost=self._admission.check(tenant, request, webhook=_WEBHOOK_POINTERS[terms.webhook_style]),
             callback_token=secrets.token_urlsafe(24),
             created_at=now,
             expires_at=now + expiry,
@@ -144,6 +151,13 @@ class Generations:
             retention=tenant.limits.retention,
             priority=request.priority,
         )
+
+    async def _first(self, tenant: Tenant, request: CreateGeneration, idempotency_key: str | None) -> Creation | None:
+        """What the key made when this request was still admitted; looked up only when it is not any more."""
+        if idempotency_key is None:
+            return None
+        found = await self._generations.bound(tenant.id, idempotency_key, request.fingerprint())
+        return None if found is None else await self._replay(tenant, found.existing, same_payload=found.same)
 
     async def _replay(self, tenant: Tenant, existing: str, *, same_payload: bool) -> Creation:
         if not same_payload:
