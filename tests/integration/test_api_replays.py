@@ -22,7 +22,9 @@ async def limit(app: FastAPI, tenant: Tenant, *, require_end_user: bool = False,
     def changed(before: Tenant) -> Tenant:
         return replace(before, limits=Limits(**limits), require_end_user=require_end_user)
 
-    await app.state.runtime.tenants.update(tenant.id, changed)
+    runtime = app.state.runtime
+    await runtime.tenants.update(tenant.id, changed)
+    runtime.access._remembered.clear()
 
 
 @pytest.mark.parametrize(
