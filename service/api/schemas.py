@@ -171,3 +171,15 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """OpenAPI responses for these problem documents."""
     content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
     return {status: {"description": TITLES[status], "content": content} for status in statuses}
+
+
+def stream_event(*kinds: str) -> dict[str, Any]:
+    """One server-sent event, by its fields; without kinds it has data alone."""
+    text = {"type": "string"}
+    named = {"id": text, "event": {"enum": list(kinds)}} if kinds else {}
+    return {
+        "type": "object",
+        "description": "One event of the stream; `data` is JSON.",
+        "required": [*named, "data"],
+        "properties": {**named, "data": text},
+    }

@@ -24,7 +24,10 @@ _OUTCOMES: Final = ("succeeded", "failed", "canceled")
 @router.get(
     "",
     summary="Usage by day, or by end user",
-    responses={200: {"model": UsageView, "content": {"text/csv": {"schema": {"type": "string"}, "example": _EXAMPLE}}}, **problems(401, 403, 422, 429, 503)},
+    responses={
+        200: {"model": UsageView, "content": {"text/csv": {"schema": {"type": "string"}, "example": _EXAMPLE}}},
+        **problems(401, 403, 422, 429, 503),
+    },
 )
 async def read(
     request: Request,

@@ -5,7 +5,7 @@ from typing import Any, Final, Literal, NotRequired
 from pydantic import TypeAdapter
 from typing_extensions import TypedDict
 
-from service.api.schemas import SCHEMA_REFERENCE, body_of
+from service.api.schemas import SCHEMA_REFERENCE, body_of, stream_event
 from service.domain.request import VideoInput
 
 TARGET_URL: Final = "x-fal-target-url"
@@ -133,9 +133,7 @@ _TYPES: Final = {
     504: "request_timeout",
 }
 ERROR_EXAMPLES: Final[dict[int, dict[str, Any]]] = {
-    **{
-        status: {kind: {"detail": f"{ERRORS[status]}.", "error_type": kind}} for status, kind in _TYPES.items()
-    },
+    **{status: {kind: {"detail": f"{ERRORS[status]}.", "error_type": kind}} for status, kind in _TYPES.items()},
     400: {
         "running": {"detail": "Request is still in progress"},
         "completed": {"status": "ALREADY_COMPLETED"},
@@ -182,7 +180,7 @@ _OBJECT: Final = {
         "example": {"video": {"url": "https://v3b.fal.media/files/b/0a9e/video.mp4"}, "seed": 7},
     }
 }
-_STREAM: Final = {"text/event-stream": {"schema": {"type": "string"}, "example": 'data: {"status":"IN_QUEUE"}\n\n'}}
+_STREAM: Final = {"text/event-stream": {"schema": stream_event(), "example": {"data": '{"status":"IN_QUEUE"}'}}}
 #: Whatever the target answers.
 PROXIED: Final[dict[int | str, dict[str, Any]]] = {
     200: {"description": "As the target answers it", "content": {**_OBJECT, **_STREAM}},
@@ -192,8 +190,10 @@ PROXIED: Final[dict[int | str, dict[str, Any]]] = {
 
 
 def events(example: str) -> dict[int | str, dict[str, Any]]:
-    content = {"text/event-stream": {"schema": {"type": "string"}, "example": example}}
+    """``example``: the data of one of them."""
+    content = {"text/event-stream": {"schema": stream_event(), "example": {"data": example}}}
     return {200: {"description": "Server-sent events", "content": content}}
+
 
 ENDPOINT: Final = _parameter("path", "endpoint", "The model, `owner/app/path`", required=True)
 REQUEST: Final = {

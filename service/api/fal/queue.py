@@ -28,7 +28,7 @@ _REQUEST_PATH: Final = f"{addresses.ENDPOINT_PATH}/requests/{{request_id}}"
 _PULSE_SECONDS: Final = 5.0
 #: A stream ends with its generation, or after this.
 _LONGEST_STREAM: Final = 24 * 3600.0
-_EXAMPLE: Final = 'data: {"status":"IN_QUEUE","request_id":"gen_…","queue_position":0,"logs":[]}\n\n'
+_EXAMPLE: Final = '{"status":"IN_QUEUE","request_id":"gen_…","queue_position":0,"logs":[]}'
 
 
 @router.get(

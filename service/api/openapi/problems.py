@@ -81,7 +81,9 @@ def _fals_refusal(status: str) -> dict[str, Any]:
     return {
         "description": ERRORS[int(status)],
         "headers": headers.of_fals_refusal(status),
-        "content": {"application/json": {"schema": {"$ref": SCHEMA_REFERENCE.format(model="FalError")}, "examples": examples}},
+        "content": {
+            "application/json": {"schema": {"$ref": SCHEMA_REFERENCE.format(model="FalError")}, "examples": examples}
+        },
     }
 
 

@@ -1,6 +1,6 @@
 """Who may call what: by what the path begins with; the scope a key needs, too."""
 
-from typing import Any, Final
+from typing import Final
 
 from service.domain.tenant import Scope
 

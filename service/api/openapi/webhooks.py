@@ -63,7 +63,11 @@ _ANSWERS: Final = {
 
 def section(schemas: dict[str, Any]) -> dict[str, Any]:
     """The ``webhooks`` of the document; its schemas go to the others."""
-    for name, kind in (("GenerationEvent", EventView), ("EndpointEvent", EndpointEventView), ("FalWebhook", FalWebhook)):
+    for name, kind in (
+        ("GenerationEvent", EventView),
+        ("EndpointEvent", EndpointEventView),
+        ("FalWebhook", FalWebhook),
+    ):
         schema = TypeAdapter(kind).json_schema(ref_template=SCHEMA_REFERENCE)
         schemas.update(schema.pop("$defs", {}))
         schemas[name] = {**schema, "title": name}
@@ -94,7 +98,9 @@ def _fal_style() -> dict[str, Any]:
         _header("x-fal-webhook-request-id", "The request.", v.GENERATION_ID),
         _header("x-fal-webhook-user-id", "The tenant.", v.TENANT_ID),
         _header("x-fal-webhook-timestamp", "Seconds since 1970, of this attempt.", "1769851934"),
-        _header("x-fal-webhook-signature", "Ed25519, in hex, over the other three and the body's SHA-256.", "9f86d081…"),
+        _header(
+            "x-fal-webhook-signature", "Ed25519, in hex, over the other three and the body's SHA-256.", "9f86d081…"
+        ),
     ]
     example = {
         "request_id": v.GENERATION_ID,
