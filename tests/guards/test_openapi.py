@@ -9,7 +9,7 @@ import pytest
 from fastapi import FastAPI
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
-from referencing import Registry, Resource
+from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 
 from service.api.export import document
@@ -22,7 +22,7 @@ DOCUMENT = document()
 METHODS = ("get", "put", "post", "delete", "options", "patch")
 #: What has no text to show.
 BINARY = {"image/jpeg", "image/png", "image/webp", "image/*", "multipart/form-data", "video/mp4"}
-REGISTRY: Registry[Any] = Registry().with_resource("urn:openapi", Resource(DOCUMENT, DRAFT202012))
+REGISTRY: Registry[Any] = Registry().with_resource("urn:openapi", DRAFT202012.create_resource(DOCUMENT))
 
 
 def operations(section: str = "paths") -> Iterator[tuple[str, str, dict[str, Any]]]:

@@ -8,7 +8,7 @@ import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 import redis as redis_py
@@ -70,7 +70,7 @@ class World:
     names: dict[str, list[str]]
     turn: Iterator[int]
 
-    def place(self, case: schemathesis.Case) -> None:
+    def place(self, case: schemathesis.Case[Any]) -> None:
         """Two of three calls are about something that exists: made-up ids would get nothing but 404."""
         for name, there in self.names.items():
             if name in case.path_parameters and (turn := next(self.turn)) % 3:
@@ -83,7 +83,7 @@ class Keys:
 
     tenants: ClassVar[str] = ""
 
-    def get(self, case: schemathesis.Case, _: schemathesis.AuthContext) -> str:
+    def get(self, case: schemathesis.Case[Any], _: schemathesis.AuthContext) -> str:
         ways = case.operation.definition.raw["security"]
         match next(iter(ways[0])) if ways else "":
             case "apiKey":
@@ -94,7 +94,7 @@ class Keys:
                 return f"Bearer {ADMIN_TOKEN}"
         return ""
 
-    def set(self, case: schemathesis.Case, data: str, _: schemathesis.AuthContext) -> None:
+    def set(self, case: schemathesis.Case[Any], data: str, _: schemathesis.AuthContext) -> None:
         if data:
             case.headers["Authorization"] = data
 
@@ -165,6 +165,6 @@ async def _generation(gateway: Served, tenant: Tenant, end: str) -> Generation:
 
 @schema.parametrize()
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
-def test_every_answer_is_as_documented(case: schemathesis.Case, world: World) -> None:
+def test_every_answer_is_as_documented(case: schemathesis.Case[Any], world: World) -> None:
     world.place(case)
     case.call_and_validate(base_url=world.gateway.url, timeout=SECONDS)

@@ -7,7 +7,7 @@ from service.api.tenant_schemas import ApiKeyView, LimitsView, TenantView
 from service.api.webhook_schemas import AttemptView, DeliveryDetailView, DeliveryView, SigningKeyView
 from service.domain.endpoint_view import EndpointView
 from service.domain.generation import Status
-from service.domain.view import GenerationView
+from service.domain.view import GenerationView, VideoView
 from service.domain.webhook import ENDS, DeliveryStatus
 
 GENERATION_ID: Final = "gen_06h082scz25ryjeftj3rgxs6f8"
@@ -23,6 +23,12 @@ IMAGE: Final = "https://example.com/rocket.jpg"
 HOOK: Final = "https://acme.example/hooks/video"
 SECRET: Final = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"  # noqa: S105  (the one in Standard Webhooks' own documents)
 
+_VIDEO: Final[VideoView] = {
+    "url": "https://v3b.fal.media/files/b/0a9e/video.mp4",
+    "content_type": "video/mp4",
+    "file_name": "video.mp4",
+    "file_size": 3415926,
+}
 VIDEO_INPUT: Final[dict[str, Any]] = {"prompt": "The rocket lifts off.", "image_url": IMAGE, "duration": "5"}
 NEW_GENERATION: Final[dict[str, Any]] = {
     **VIDEO_INPUT,
@@ -71,12 +77,7 @@ SUCCEEDED: Final[GenerationView] = {
     "status": Status.SUCCEEDED,
     "cost": {"currency": "USD", "estimated": "1.512000", "actual": "1.512000"},
     "output": {
-        "video": {
-            "url": "https://v3b.fal.media/files/b/0a9e/video.mp4",
-            "content_type": "video/mp4",
-            "file_name": "video.mp4",
-            "file_size": 3415926,
-        },
+        "video": _VIDEO,
         "seed": 1234567,
     },
     "logs": [{"message": "step 1", "level": "INFO", "timestamp": "2026-01-31T09:30:05.000Z"}],
@@ -205,4 +206,4 @@ FAL_LINKS: Final = {
     "status_url": f"{FAL_URL}/status",
     "cancel_url": f"{FAL_URL}/cancel",
 }
-FAL_OUTPUT: Final[dict[str, Any]] = {"video": {**(SUCCEEDED["output"] or {})["video"]}, "seed": 1234567}
+FAL_OUTPUT: Final[dict[str, Any]] = {"video": _VIDEO, "seed": 1234567}

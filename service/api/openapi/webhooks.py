@@ -10,6 +10,7 @@ from service.api.openapi import values as v
 from service.api.schemas import SCHEMA_REFERENCE
 from service.domain.endpoint_view import EndpointEventView, EndpointView
 from service.domain.view import EventView, GenerationView
+from service.domain.generation import Status
 from service.domain.webhook import EventType
 
 FAL_STYLE: Final = "fal.request"
@@ -34,7 +35,7 @@ _DISABLED: Final[EndpointView] = {
 _WHAT: Final[dict[EventType, tuple[str, GenerationView | EndpointView]]] = {
     EventType.SUBMITTED: (
         "fal has taken it",
-        {**v.IN_PROGRESS, "status": v.Status.SUBMITTED, "started_at": None},
+        {**v.IN_PROGRESS, "status": Status.SUBMITTED, "started_at": None},
     ),
     EventType.IN_PROGRESS: ("fal works on it", v.IN_PROGRESS),
     EventType.SUCCEEDED: ("The video is there", v.SUCCEEDED),
@@ -45,9 +46,9 @@ _WHAT: Final[dict[EventType, tuple[str, GenerationView | EndpointView]]] = {
     EventType.TEST: ("Somebody asked for a test; it means nothing", v.ENDPOINT),
 }
 _RULES: Final = """\
-Sent to whoever subscribed; the end of a generation also to the `webhook_url` of its request. Verify the signature over \
-`webhook-id.webhook-timestamp.body` (Standard Webhooks 1.0), and take each `webhook-id` once: an event may come more \
-than once, and out of order.
+Sent to whoever subscribed; the end of a generation also to the `webhook_url` of its request. Verify the signature \
+over `webhook-id.webhook-timestamp.body` (Standard Webhooks 1.0), and take each `webhook-id` once: an event may come \
+more than once, and out of order.
 """
 _FALS_RULES: Final = """\
 To the `fal_webhook` of a submit to `/fal/queue`, in fal's words. Verify it as fal's documentation says, with the keys \
