@@ -122,7 +122,7 @@ class GenerationStore:
         return read_creation(reply)
 
     async def bound(self, tenant_id: str, idempotency_key: str, fingerprint: str) -> Bound | None:
-        """What the key is bound to already; for creates that do not get as far as their script."""
+        """What the key is bound to already; for creates that do not, or not at once, come to their script."""
         found = await self._redis.execute("GET", keys.idempotency(tenant_id, idempotency_key))
         if found is None:
             return None
@@ -312,9 +312,10 @@ def _call(call: Call | None) -> tuple[int | str, ...]:
 
 
 def _time_at_fal(g: Generation) -> int | str:
-    if g.submitted_at is None or g.finished_at is None or g.request_id is None:
+    ended_at = g.fal_ended_at or g.finished_at
+    if g.submitted_at is None or ended_at is None or g.request_id is None:
         return ""
-    return max(0, ids.milliseconds(g.finished_at) - ids.milliseconds(g.submitted_at))
+    return max(0, ids.milliseconds(ended_at) - ids.milliseconds(g.submitted_at))
 
 
 def _nudges(dispatch: int, deliver: int) -> tuple[Drain, ...]:

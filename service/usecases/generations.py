@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+import time
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -19,6 +20,7 @@ from service.store import creation
 from service.store.changes import Changes
 from service.store.generations import Filter, GenerationStore, Page
 from service.usecases.admission import Admission, reason, refused
+from service.usecases.images import Images
 from service.usecases.moves import Clock, Moves
 from service.usecases.timetable import Timetable
 
@@ -63,6 +65,7 @@ class Generations:
         self,
         generations: GenerationStore,
         admission: Admission,
+        images: Images,
         moves: Moves,
         changes: Changes,
         nudger: Nudger,
@@ -74,6 +77,7 @@ class Generations:
     ) -> None:
         self._generations = generations
         self._admission = admission
+        self._images = images
         self._moves = moves
         self._changes = changes
         self._nudger = nudger
@@ -93,13 +97,21 @@ class Generations:
             CostRefused, OverBudget: the estimate is above the request's own maximum, or what a budget has left.
             EndUserBlocked, EndUserLimited, QueueFull: the end user or the tenant may not, or not now.
             IdempotencyMismatch: the key is bound to another payload.
+            BadImage, TooLarge, Timeout, UpstreamUnavailable: of an image in a data URI.
             AnswersUnderWay: only where the terms name a call.
 
         """
+        begun = time.perf_counter()
+        fingerprint = request.fingerprint()  # of what the caller sent: a repeat need not upload its images again
+        if request.has_data_uris:
+            if (first := await self._first(tenant, idempotency_key, fingerprint)) is not None:
+                return first
+            self._admission.check(tenant, request, webhook=_WEBHOOK_POINTERS[terms.webhook_style])
+            request = await self._images.outlined(request)
         try:
-            g = self._new(tenant, request, idempotency_key, terms)
+            g = self._new(tenant, request, fingerprint, idempotency_key, terms)
         except (Invalid, CostRefused):
-            if (first := await self._first(tenant, request, idempotency_key)) is None:
+            if (first := await self._first(tenant, idempotency_key, fingerprint)) is None:
                 raise
             return first
         budgets = self._admission.budgets(tenant)
@@ -110,6 +122,7 @@ class Generations:
             most_queued=_least(tenant.limits.queued_generations, terms.most_queued),
             call=terms.call,
         )
+        metrics.ACCEPT_SECONDS.observe(time.perf_counter() - begun)
         match answer:
             case creation.Created(nudges, position):
                 for drain in nudges:
@@ -127,7 +140,14 @@ class Generations:
                 metrics.REFUSED.labels(tenant.id, reason(refusal)).inc()
                 raise refused(refusal, g, budgets)
 
-    def _new(self, tenant: Tenant, request: CreateGeneration, idempotency_key: str | None, terms: Terms) -> Generation:
+    def _new(
+        self,
+        tenant: Tenant,
+        request: CreateGeneration,
+        fingerprint: str,
+        idempotency_key: str | None,
+        terms: Terms,
+    ) -> Generation:
         now = self._clock()
         expiry = self._queue_expiry if request.expires_in is None else timedelta(seconds=request.expires_in)
         return Generation(
@@ -135,7 +155,7 @@ class Generations:
             tenant_id=tenant.id,
             model=self._model,
             input=request.video(),
-            fingerprint=request.fingerprint(),
+            fingerprint=fingerprint,
             estimated_cost=self._admission.check(tenant, request, webhook=_WEBHOOK_POINTERS[terms.webhook_style]),
             callback_token=secrets.token_urlsafe(24),
             created_at=now,
@@ -152,11 +172,11 @@ class Generations:
             priority=request.priority,
         )
 
-    async def _first(self, tenant: Tenant, request: CreateGeneration, idempotency_key: str | None) -> Creation | None:
-        """What the key made when this request was still admitted; looked up only when it is not any more."""
+    async def _first(self, tenant: Tenant, idempotency_key: str | None, fingerprint: str) -> Creation | None:
+        """What the key made already; looked up here only where the create script, which does so too, is far or out."""
         if idempotency_key is None:
             return None
-        found = await self._generations.bound(tenant.id, idempotency_key, request.fingerprint())
+        found = await self._generations.bound(tenant.id, idempotency_key, fingerprint)
         return None if found is None else await self._replay(tenant, found.existing, same_payload=found.same)
 
     async def _replay(self, tenant: Tenant, existing: str, *, same_payload: bool) -> Creation:

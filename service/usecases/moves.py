@@ -8,7 +8,7 @@ from typing import Final
 
 from service import log, metrics
 from service.domain.drain import Drain
-from service.domain.generation import UPSTREAM, Generation, Status
+from service.domain.generation import CALLERS_FAULTS, UPSTREAM, Generation, Status
 from service.domain.webhook import Delivery, DeliveryStatus
 from service.errors import StoreUnavailable
 from service.queue import Nudger
@@ -56,7 +56,7 @@ class Moves:
             before = before or await self._generations.load(generation_id)
             if before is None or (after := verb(before)) is None:
                 return None
-            if written := await self.write(after, before=before.status, why=why):
+            if written := await self.write(after, before=before, why=why):
                 return written
             before = None
         raise AssertionError(f"{generation_id}: lost {_RACES} races in a row")
@@ -72,17 +72,21 @@ class Moves:
                     raise
                 await asyncio.sleep(_STORE_PAUSE)
 
-    async def write(self, after: Generation, *, before: Status, why: str = "") -> Generation | None:
+    async def write(self, after: Generation, *, before: Generation, why: str = "") -> Generation | None:
         """Write a move made from the version it was read at; None when somebody else moved first."""
         now = self._clock()
-        news = [] if after.status is before else await self._news(after, now)
-        after = replace(after, deliveries=(*after.deliveries, *(event.id for event in news)))
+        news = list[Delivery]()
+        if after.status is not before.status:
+            news = await self._news(after, now)
+            after = replace(after, moved_at=now, deliveries=(*after.deliveries, *(event.id for event in news)))
         moved = await (self._finish(after, news, now, why) if after.is_terminal else self._save(after, news, now, why))
         if not moved.won:
             metrics.LOST_RACES.labels("finish" if after.is_terminal else "save").inc()
             return None
         for drain in moved.nudges:
             self._nudger.nudge(drain)
+        if after.status is not before.status:
+            _observe(before, moved.generation, now)
         self._tell(moved.generation, news)
         return moved.generation
 
@@ -108,7 +112,15 @@ class Moves:
         self._log.info("generation moved", generation_id=g.id, tenant=g.tenant_id, status=g.status, version=g.version)
         if dead := sum(event.status is DeliveryStatus.DEAD for event in news):
             metrics.WEBHOOKS_DEAD.labels(g.tenant_id).inc(dead)
-        if g.is_terminal and g.finished_at is not None:
-            metrics.FINISHED.labels(g.tenant_id, g.status, g.error.code if g.error else "").inc()
-            metrics.SECONDS_TO_END.labels(g.status).observe((g.finished_at - g.created_at).total_seconds())
-            metrics.COST.labels(g.tenant_id).inc(g.actual_cost or 0)
+
+
+def _observe(before: Generation, after: Generation, now: datetime) -> None:
+    entered = before.moved_at or before.created_at
+    metrics.STATE_SECONDS.labels(before.status).observe(max(0.0, (now - entered).total_seconds()))
+    if not after.is_terminal:
+        return
+    metrics.FINISHED.labels(after.tenant_id, after.status, after.error.code if after.error else "").inc()
+    metrics.SECONDS_TO_END.labels(after.status).observe((now - after.created_at).total_seconds())
+    metrics.COST.labels(after.tenant_id).inc(after.actual_cost or 0)
+    if after.status is not Status.CANCELED:  # its caller's wish, and nothing that was promised
+        metrics.COMPLETIONS.labels("bad" if after.error and after.error.code not in CALLERS_FAULTS else "good").inc()

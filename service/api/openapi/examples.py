@@ -47,10 +47,13 @@ _BY_SCHEMA: Final[dict[str, dict[str, Any]]] = {
     "EstimateView": {"estimate": v.ESTIMATE},
     "UploadView": {
         "upload": {
+            "id": "upl_06h082rm5c1v9y3x7t2k8d6q4w",
             "object": "upload",
             "url": "https://v3b.fal.media/files/b/0a9e/image.jpg",
             "content_type": "image/jpeg",
             "size": 204_800,
+            "width": 1280,
+            "height": 720,
         }
     },
     "EndUserView": {"end_user": v.END_USER},

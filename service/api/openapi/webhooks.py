@@ -9,8 +9,8 @@ from service.api.fal.documents import FalError, FalOutput
 from service.api.openapi import values as v
 from service.api.schemas import SCHEMA_REFERENCE
 from service.domain.endpoint_view import EndpointEventView, EndpointView
-from service.domain.view import EventView, GenerationView
 from service.domain.generation import Status
+from service.domain.view import EventView, GenerationView
 from service.domain.webhook import EventType
 
 FAL_STYLE: Final = "fal.request"
