@@ -10,6 +10,7 @@ from service.api import callbacks, generations, multipart, routes, uploads
 from service.api.fal import addresses, proxy
 from service.api.fal import uploads as fal_uploads
 from service.api.fal.cors import Cors
+from service.api.handlers import LastResort
 from service.api.middleware import BodyLimit, Frame
 from service.api.stopping import on_stop_signal
 from service.domain import callback
@@ -37,6 +38,7 @@ def create_app(settings: Settings) -> FastAPI:
     )
     routes.install(app)
     inline = max(settings.max_body_bytes, settings.max_inline_bytes)
+    app.add_middleware(LastResort)
     app.add_middleware(
         BodyLimit,
         limit=settings.max_body_bytes,
