@@ -56,9 +56,11 @@ def serve(
     """Run the HTTP gateway, with the GATEWAY_* variables as its settings."""
     import uvicorn  # noqa: PLC0415
 
+    from service import log  # noqa: PLC0415
     from service.cli import operators  # noqa: PLC0415
 
     settings = operators.settings()
+    log.configure(settings.log_level, secrets=settings.secrets())  # with several processes, of the one above them
     uvicorn.run(
         "service.app:from_environment",
         factory=True,

@@ -3,11 +3,11 @@
 import asyncio
 import secrets
 from collections.abc import AsyncGenerator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from service import log, metrics
+from service import log, metrics, tracing
 from service.domain import end_user, ids
 from service.domain.generation import Generation, Status
 from service.domain.request import CreateGeneration
@@ -20,6 +20,7 @@ from service.store.changes import Changes
 from service.store.generations import Filter, GenerationStore, Page
 from service.usecases.admission import Admission, reason, refused
 from service.usecases.moves import Clock, Moves
+from service.usecases.telling import about
 from service.usecases.timetable import Timetable
 
 #: A waiting caller looks again after this long although nothing was heard: publish/subscribe promises nothing.
@@ -94,6 +95,22 @@ class Generations:
             AnswersUnderWay: only where the terms name a call.
 
         """
+        with tracing.span("generation.create", parent=terms.traceparent, kind="server", tenant=tenant.id) as span:
+            made = await self._create(tenant, request, idempotency_key, terms, span)
+            span.note(generation=made.generation.id, outcome="replayed" if made.replayed else "created")
+        about(made.generation)
+        return made
+
+    async def _create(
+        self,
+        tenant: Tenant,
+        request: CreateGeneration,
+        idempotency_key: str | None,
+        terms: Terms,
+        span: tracing.Span,
+    ) -> Creation:
+        if span.traceparent is not None:  # what follows is part of this
+            terms = replace(terms, traceparent=span.traceparent)
         g = self._new(tenant, request, idempotency_key, terms)
         budgets = self._admission.budgets(tenant)
         answer = await self._generations.create(
@@ -108,6 +125,7 @@ class Generations:
                 for drain in nudges:
                     self._nudger.nudge(drain)
                 metrics.CREATED.labels(tenant.id).inc()
+                self._tell(g)
                 return Creation(g, replayed=False, position=position)
             case creation.Bound(existing, same):
                 return await self._replay(tenant, existing, same_payload=same)
@@ -115,10 +133,22 @@ class Generations:
                 metrics.RESENT.labels(tenant.id).inc()
                 return Creation(await self.get(tenant, existing), replayed=True)
             case creation.Unanswered(leases):
+                span.forget()  # it asks again in a moment
                 raise AnswersUnderWay(leases)
             case refusal:
                 metrics.REFUSED.labels(tenant.id, reason(refusal)).inc()
                 raise refused(refusal, g, budgets)
+
+    def _tell(self, g: Generation) -> None:
+        self._log.info(
+            "generation moved",
+            generation_id=g.id,
+            tenant=g.tenant_id,
+            **{"from": None},
+            status=g.status,
+            version=g.version,
+            **tracing.fields(g.traceparent),
+        )
 
     def _new(self, tenant: Tenant, request: CreateGeneration, idempotency_key: str | None, terms: Terms) -> Generation:
         now = self._clock()
@@ -158,6 +188,7 @@ class Generations:
         g = await self._generations.load(generation_id) if ids.is_id(ids.GENERATION, generation_id) else None
         if g is None or g.tenant_id != tenant.id:
             raise NotFound("There is no such generation.")
+        about(g)
         return g
 
     async def get_changed(self, tenant: Tenant, generation_id: str, *, within: float) -> Generation:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from service import log, metrics
+from service import log, metrics, tracing
 from service.domain.drain import Drain
 from service.domain.generation import UPSTREAM, Generation, Status
 from service.domain.webhook import Delivery, DeliveryStatus
@@ -83,7 +83,8 @@ class Moves:
             return None
         for drain in moved.nudges:
             self._nudger.nudge(drain)
-        self._tell(moved.generation, news)
+        _trace(before, moved.generation, now)
+        self._tell(before, moved.generation, news)
         return moved.generation
 
     async def _news(self, after: Generation, now: datetime) -> list[Delivery]:
@@ -104,11 +105,44 @@ class Moves:
     async def _finish(self, after: Generation, news: Sequence[Delivery], now: datetime, why: str) -> Moved:
         return await self._generations.finish(after, self._timetable.due(after, now), news, now=now, why=why)
 
-    def _tell(self, g: Generation, news: Sequence[Delivery]) -> None:
-        self._log.info("generation moved", generation_id=g.id, tenant=g.tenant_id, status=g.status, version=g.version)
+    def _tell(self, before: Status, g: Generation, news: Sequence[Delivery]) -> None:
+        tell = self._log.debug if g.status is before else self._log.info
+        tell(
+            "generation moved" if g.status is not before else "generation noted",
+            generation_id=g.id,
+            tenant=g.tenant_id,
+            **{"from": before},
+            status=g.status,
+            code=g.error.code if g.error else None,
+            version=g.version,
+            **tracing.fields(g.traceparent),
+        )
         if dead := sum(event.status is DeliveryStatus.DEAD for event in news):
             metrics.WEBHOOKS_DEAD.labels(g.tenant_id).inc(dead)
         if g.is_terminal and g.finished_at is not None:
             metrics.FINISHED.labels(g.tenant_id, g.status, g.error.code if g.error else "").inc()
             metrics.SECONDS_TO_END.labels(g.status).observe((g.finished_at - g.created_at).total_seconds())
             metrics.COST.labels(g.tenant_id).inc(g.actual_cost or 0)
+
+
+def _trace(before: Status, g: Generation, now: datetime) -> None:
+    """The time it spent in the state it has left: where that is many minutes, nobody was there all along."""
+    if not tracing.is_on() or g.status is before:
+        return
+    begun = {
+        Status.QUEUED: None if g.submits_refused else g.created_at,
+        Status.UNCONFIRMED: g.submitted_at,
+        Status.SUBMITTED: g.confirmed_at or g.submitted_at,
+        Status.IN_PROGRESS: g.started_at,
+    }.get(before)
+    if begun is not None:
+        tracing.past(
+            f"generation.{before}",
+            parent=g.traceparent,
+            begun=begun,
+            ended=now,
+            generation=g.id,
+            tenant=g.tenant_id,
+            status=g.status,
+            outcome=g.error.code if g.error else None,
+        )

@@ -15,6 +15,7 @@ from service.store.queue import QueueStore
 from service.store.submissions import SubmissionStore
 from service.usecases.moves import Clock, Moves
 from service.usecases.reconciliation import Reconciliation
+from service.usecases.telling import about
 from service.usecases.timetable import Timetable
 
 LEASE: Final = timedelta(seconds=60)
@@ -70,7 +71,9 @@ class Sweeping:
         g = await self._generations.load(item.id)
         if g is None:
             await self._due.drop(Drain.SWEEP, item.id)
-        elif g.status is Status.UNCONFIRMED and self._reconciliation is not None:
+            return
+        about(g)
+        if g.status is Status.UNCONFIRMED and self._reconciliation is not None:
             await self._reconcile(g, self._reconciliation)
         elif not self._is_due(g):
             await self._look_again(g)
