@@ -30,7 +30,7 @@ def configure(level: str, *, secrets: Iterable[str] = (), stream: BinaryIO | Non
 
     ``secrets`` are the process's own (``Settings.secrets``): they appear in no line, whoever writes it.
     """
-    sink, serialize = stream or sys.stderr.buffer, _Serializer(Redactor(secrets))
+    sink, serialize = stream or (sys.__stderr__ or sys.stderr).buffer, _Serializer(Redactor(secrets))
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,

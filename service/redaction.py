@@ -18,15 +18,15 @@ REDACTED: Final = "[redacted]"
 _SHORTEST: Final = 8
 #: Without one of these, in lower case, no pattern below can match.
 _HINTS: Final = (
-    *(b"sgk_", b"whsec_", b"whsk_", b"eyj", b"://", b"%2f", b"?", b"%3f", b"callbacks", b"bearer", b"basic", b"key"),
-    *(b"passw", b"passphrase", b"secret", b"token", b"credential", b"signature", b"authorization", b"cookie"),
+    *("sgk_", "whs", "eyj", "://", "%", "?", "callbacks", "bearer", "basic", "key"),
+    *("pass", "secret", "token", "credential", "signature", "authorization", "cookie"),
 )
 _KEY: Final = r"(?:api|access|private|secret|admin|auth|fal|account)[_-]?(?:admin[_-]?)?key"
 _NAME: Final = rf"(?:passw(?:or)?d|passphrase|secret|token|credential|signature|authorization|cookie|{_KEY})"
 _FIELD: Final = re.compile(rf"{_NAME}|^key$", re.IGNORECASE)
 _QUOTE: Final = r"(?:\\*[\"'])"
 _SLASH: Final = "(?:/|%(?:25)*2f)"
-_VALUE: Final = rf"(?!{re.escape(REDACTED)})(?:b?{_QUOTE}(?:[^\"'\\]|\\(?![\"'\\]))+|[^\s\"'\\,;&)}}\]>]+)"
+_NOT_YET: Final = rf"(?!{re.escape(REDACTED)}|b?{_QUOTE})"
 
 
 def _pattern(text: str) -> re.Pattern[str]:
@@ -38,7 +38,7 @@ _PATTERNS: Final = (
     # API keys, whose id may be told; secrets of webhooks; JSON Web Tokens; private keys.
     _pattern(r"(sgk_(?:[0-9a-z]{1,40}_)?)[^\s\"'\\,;&)}\]>]+"),
     _pattern(r"(whsec_|whsk_)[\w+/=-]+"),
-    _pattern(r"()\beyj[\w-]{8,}\.[\w-]+(?:\.[\w-]*)*"),
+    _pattern(r"()\beyj[\w-]{8,}\.[\w-]+(?:\.[\w-]+)*"),
     _pattern(r"(-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----)[^-]+"),
     # The whole value of the header, its scheme included; then schemes that stand alone.
     _pattern(rf"(authorization{_QUOTE}?\s{{0,3}}[:=]\s{{0,3}}(?:b?{_QUOTE})?)[^\"'\\\r\n]+"),
@@ -48,11 +48,13 @@ _PATTERNS: Final = (
     # The path of a callback, also as part of another URL's query.
     _pattern(rf"(callbacks{_SLASH}fal{_SLASH}\w+{_SLASH})(?!\{{)[^\s\"'\\/?#&%]+"),
     # Who logs in, and every query: a signed URL's signature is in it, and what else is there is nobody's business.
-    _pattern(r"((?:://|%(?:25)*3a%(?:25)*2f%(?:25)*2f))[^\s/]{0,512}(?:@|%40)"),
+    _pattern(r"((?:://|%(?:25)*3a%(?:25)*2f%(?:25)*2f))[^\s/]{0,512}(?=@|%40)"),
     _pattern(r"(?<=[\w/.%-])((?:\?|%3f)[\w.~-]{1,100}(?:=|%3d))[^\s\"'<>\\]+"),
     # name=value, "name": "value", ('name', 'value').
-    _pattern(rf"({_NAME}[\w-]{{0,30}}{_QUOTE}?\s{{0,3}}(?:[:=]|=>)\s{{0,3}}){_VALUE}"),
-    _pattern(rf"({_NAME}[\w-]{{0,30}}{_QUOTE}\s{{0,3}},\s{{0,3}})b?{_QUOTE}(?:[^\"'\\]|\\(?![\"'\\]))+"),
+    _pattern(
+        rf"({_NAME}[\w-]{{0,30}}{_QUOTE}?\s{{0,3}}(?:[:=,]|=>)\s{{0,3}}b?{_QUOTE}){_NOT_YET}(?:[^\"'\\]|\\(?![\"'\\]))+"
+    ),
+    _pattern(rf"({_NAME}[\w-]{{0,30}}{_QUOTE}?\s{{0,3}}(?:[:=]|=>)\s{{0,3}}){_NOT_YET}[^\s\"'\\,;&)}}\]>]+"),
 )
 _UNREADABLE: Final = to_json({"event": "a line could not be looked through, and was not written", "level": "error"})
 
@@ -62,7 +64,8 @@ class Redactor:
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         forms = {form for secret in secrets if len(secret) >= _SHORTEST for form in _forms(secret)}
-        self._signs = tuple(sorted({_escaped(form) for form in forms}))
+        signs = {_escaped(form) for form in forms}
+        self._signs = tuple(sign for sign in signs if not any(other in sign for other in signs - {sign}))
         longest_first = sorted(forms, key=len, reverse=True)
         self._known = re.compile("|".join(map(re.escape, longest_first))) if forms else None
 
@@ -76,8 +79,12 @@ class Redactor:
             return _UNREADABLE
 
     def _is_suspicious(self, line: bytes) -> bool:
-        low = line.lower()
-        return any(hint in low for hint in _HINTS) or any(sign in line for sign in self._signs)
+        text = line.decode("ascii")
+        low = text.lower()
+        for hint in _HINTS:
+            if hint in low:
+                return True
+        return any(sign in text for sign in self._signs)
 
     def _clean(self, value: Any, name: str = "") -> Any:
         if name and _FIELD.search(name) and not isinstance(value, bool | int | float | None):
@@ -108,5 +115,5 @@ def _forms(secret: str) -> set[str]:
     return {secret, quote(secret, safe=""), repr(secret)[1:-1], to_json(secret).decode()[1:-1]}
 
 
-def _escaped(text: str) -> bytes:
-    return to_json(text, ensure_ascii=True)[1:-1]
+def _escaped(text: str) -> str:
+    return to_json(text, ensure_ascii=True).decode()[1:-1]
