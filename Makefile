@@ -10,10 +10,10 @@ PROBE := import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(firstword $(foreach candidate,$(CANDIDATES),$(shell $(candidate) -c '$(PROBE)' 2>/dev/null && echo $(candidate))))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test check bench openapi lock clean
+.PHONY: help demo up test check bench openapi dashboards lock clean
 
 help: ## List these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(STAMP) ## Turn a photo into a video through everything there is, in 20 seconds
 	@$(BIN)/python -m service.cli demo
@@ -22,7 +22,7 @@ up: $(STAMP) ## Run everything on this machine until Ctrl-C
 	@$(BIN)/python -m service.cli up
 
 test: $(STAMP) ## Run all tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: $(STAMP) ## Lint, format, types, the arrows between modules, and the guards
 	$(BIN)/python -m ruff check
@@ -36,6 +36,9 @@ bench: $(STAMP) ## Measure, print the figures, write bench.json
 
 openapi: $(STAMP) ## Write openapi/openapi.json anew
 	$(BIN)/python -m service.api.export openapi/openapi.json
+
+dashboards: $(STAMP) ## Write Grafana's dashboards and Prometheus' alerts anew
+	$(BIN)/python -m monitoring
 
 LOCK := --quiet --generate-hashes --strip-extras --allow-unsafe --no-header --no-emit-index-url --no-emit-trusted-host --no-emit-find-links
 lock: $(STAMP) ## Choose versions anew: requirements.lock, the sandbox's and the build's

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 from service import log, tracing
-from service.api import callbacks, routes, uploads
+from service.api import callbacks, generations, multipart, routes, uploads
 from service.api.fal import uploads as fal_uploads
 from service.api.fal.cors import Cors
 from service.api.middleware import BodyLimit, Frame
@@ -41,8 +41,9 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(
         BodyLimit,
         limit=settings.max_body_bytes,
+        exact={generations.PATH: max(settings.max_body_bytes, settings.max_inline_bytes)},
         others={
-            uploads.PATH: settings.max_upload_bytes,
+            uploads.PATH: settings.max_upload_bytes + multipart.OVERHEAD,  # the image itself is counted on its own
             fal_uploads.PATH: settings.max_upload_bytes,
             callback.PATH: callbacks.LARGEST_BODY,
         },

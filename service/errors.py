@@ -13,12 +13,19 @@ GatewayError
 │   ├── NotCancellable           already terminal
 │   ├── NotUnconfirmed           its submit is not in doubt, or not any more
 │   ├── RequestIdTaken           fal's request is another generation's
-│   └── TenantBusy               it still has work in flight
+│   ├── TenantBusy               it still has work in flight
+│   └── VideoNotReady            the generation has not ended
 ├── PreconditionFailed      412  somebody changed it since it was read
 ├── TooLarge                413  body over the limit
 ├── UnsupportedMedia        415  content type not taken here
 ├── Invalid                 422  well-formed, but a field is wrong; carries one FieldError per fault
-│   └── IdempotencyMismatch      the key was used with another payload
+│   ├── IdempotencyMismatch      the key was used with another payload
+│   └── BadImage                 an image that cannot be used; one code for each reason
+│       ├── ImageFormat              no JPEG, PNG or WebP, or not the one it is called
+│       ├── ImageTruncated           it ends early
+│       ├── ImageTrailingData        something follows its end
+│       ├── ImageTooManyPixels       by its header
+│       └── ImageUnreadable          it cannot be decoded
 ├── Timeout                 408  the caller sent its body too slowly
 ├── TooMany                 429  more than the tenant may; again after Retry-After
 │   ├── RateLimited              calls per minute
@@ -28,6 +35,7 @@ GatewayError
 └── Unavailable             503  try again; nothing was changed
     ├── StoreUnavailable         Redis is away or refuses writes
     ├── Draining                 an operator lets the gateway run empty
+    ├── MediaUnavailable         the store of videos is away
     └── UpstreamUnavailable      fal is away (only where a caller waits for fal: uploads, resolve)
 """
 
@@ -132,6 +140,10 @@ class NotCancellable(Conflict):
     code, title = "not_cancellable", "Already finished"
 
 
+class VideoNotReady(Conflict):
+    code, title = "video_not_ready", "No video yet"
+
+
 class NotUnconfirmed(Conflict):
     code, title = "not_unconfirmed", "Not unconfirmed"
 
@@ -180,6 +192,34 @@ class IdempotencyMismatch(GatewayError):
     code, status, title = "idempotency_mismatch", 422, "Idempotency key reused with another payload"
 
 
+class BadImage(Invalid):
+    code, title = "image_unreadable", "The image cannot be used"
+
+    def __init__(self, detail: str, *, pointer: str = "") -> None:
+        super().__init__(FieldError(pointer, detail, self.code))
+        self.reason = detail
+
+
+class ImageFormat(BadImage):
+    code, title = "image_format", "Not an image of a format taken here"
+
+
+class ImageTruncated(BadImage):
+    code, title = "image_truncated", "The image ends early"
+
+
+class ImageTrailingData(BadImage):
+    code, title = "image_trailing_data", "Something follows the image"
+
+
+class ImageTooManyPixels(BadImage):
+    code, title = "image_too_many_pixels", "The image has too many pixels"
+
+
+class ImageUnreadable(BadImage):
+    code, title = "image_unreadable", "The image cannot be decoded"
+
+
 class TooMany(GatewayError):
     code, status, title, retryable = "too_many", 429, "Too many", True
 
@@ -213,6 +253,10 @@ class StoreUnavailable(Unavailable):
 
 class Draining(Unavailable):
     code = "draining"
+
+
+class MediaUnavailable(Unavailable):
+    code = "media_unavailable"
 
 
 class UpstreamUnavailable(Unavailable):

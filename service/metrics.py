@@ -1,12 +1,29 @@
-"""Every Prometheus metric, declared once. Labels are bounded: a tenant yes, an end user or an id never."""
+"""Every Prometheus metric, declared once. Labels are bounded: a tenant yes, an end user or an id never.
 
-from prometheus_client import Counter, Gauge, Histogram
+Two kinds: what a process counts of its own doings (prometheus-client's, exported by every process), and the state of
+everybody, which a gateway reads from Redis when it is asked: right with any number of processes.
+"""
+
+import platform
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Final, Literal
+
+from prometheus_client import Counter, Gauge, Histogram, disable_created_metrics
+
+disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for each counter, which nobody asks for
+
+Completion = Literal["good", "bad"]
 
 _FAST = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+_LONG = (0.05, 0.25, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 180.0, 300.0, 600.0, 1800.0, 7200.0, 86400.0)
 _SLOW = (1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 180.0, 300.0, 600.0, 1800.0, 7200.0)
 
 HTTP_SECONDS = Histogram(
     "gateway_http_request_seconds", "Time to answer a call.", ("method", "route", "status"), buckets=_FAST
+)
+ACCEPT_SECONDS = Histogram(
+    "gateway_accept_seconds", "From a valid create to its durable acceptance or refusal.", buckets=_FAST
 )
 CREATED = Counter("gateway_generations_created", "Generations accepted, replays not counted.", ("tenant",))
 REFUSED = Counter("gateway_generations_refused", "Creates refused by a budget or limit.", ("tenant", "reason"))
@@ -17,9 +34,17 @@ RESENT = Counter(
     "gateway_submits_resent", "Submits answered with what an earlier one made, its answer lost.", ("tenant",)
 )
 FINISHED = Counter("gateway_generations_finished", "Generations ended.", ("tenant", "status", "code"))
+COMPLETIONS = Counter(
+    "gateway_completions",
+    "Generations ended: good with a video or by a fault of the request itself, else bad; canceled ones do not count.",
+    ("outcome",),
+)
 SECONDS_TO_END = Histogram("gateway_generation_seconds", "From accepted to ended.", ("status",), buckets=_SLOW)
 SECONDS_TO_SUBMIT = Histogram(
     "gateway_dispatch_wait_seconds", "From accepted to sent upstream.", buckets=(*_FAST, *_SLOW[3:])
+)
+STATE_SECONDS = Histogram(
+    "gateway_state_seconds", "Time spent in a state, by the state that was left.", ("status",), buckets=_LONG
 )
 COST = Counter("gateway_cost_micro_usd", "Settled cost in micro-USD.", ("tenant",))
 LOST_RACES = Counter("gateway_lost_races", "Moves refused because another process was first.", ("verb",))
@@ -28,6 +53,10 @@ UPSTREAM_CALLS = Counter("gateway_upstream_calls", "Calls to fal.", ("operation"
 UPSTREAM_SECONDS = Histogram("gateway_upstream_seconds", "Time of a call to fal.", ("operation",), buckets=_FAST)
 CALLBACKS = Counter("gateway_callbacks", "Callbacks from fal, and what became of them.", ("outcome",))
 POLL_LATE_SECONDS = Histogram("gateway_poll_late_seconds", "How long after its time a poll was begun.", buckets=_FAST)
+
+IMAGES = Counter("gateway_images", "Images sent to the gateway: taken, or why not.", ("outcome",))
+PREFLIGHTS = Counter("gateway_preflights", "Looks at images before their submit.", ("outcome",))
+VIDEOS = Counter("gateway_videos", "Copies of videos: kept, failed tries, passed on with fal's own URL.", ("outcome",))
 
 DISPATCH_HELD = Counter("gateway_dispatch_held", "Times that fal's answers held dispatch.", ("hold",))
 
@@ -54,17 +83,61 @@ WEBHOOK_SECONDS = Histogram("gateway_webhook_seconds", "Time of a webhook attemp
 DRAINED = Counter("gateway_drained", "Items claimed from a due set.", ("drain",))
 DRAIN_FAILURES = Counter("gateway_drain_failures", "Items whose work raised; their lease brings them back.", ("drain",))
 NUDGES = Counter("gateway_nudges", "Drain messages sent.", ("drain", "outcome"))
+STORE_SECONDS = Histogram("gateway_store_seconds", "Time of an exchange with Redis.", buckets=_FAST)
 STORE_BATCH = Histogram(
     "gateway_store_batch_commands", "Redis commands sent together.", buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256)
 )
 
-# State gauges: read from Redis when /metrics is asked, so they are right with any number of processes.
-DUE = Gauge("gateway_due", "Entries in a due set, waiting or under way; of `deliver`: receivers.", ("drain",))
-OVERDUE_SECONDS = Gauge("gateway_overdue_seconds", "How long the oldest entry of a due set has been due.", ("drain",))
-DISPATCH_HOLD = Gauge("gateway_dispatch_hold", "1 while dispatch is held: paused, locked or failing.", ("hold",))
-DRAINING = Gauge("gateway_draining", "1 while nothing new is accepted.")
-PAUSED_TENANTS = Gauge("gateway_paused_tenants", "Tenants whose dispatch is paused.")
-UNCONFIRMED = Gauge("gateway_unconfirmed", "Generations whose submit has an unknown outcome.")
-UNCONFIRMED_SECONDS = Gauge("gateway_unconfirmed_seconds", "Age of the oldest of them.")
-SLOTS_USED = Gauge("gateway_slots_used", "Upstream slots taken.")
-SLOTS_ALLOWED = Gauge("gateway_slots_allowed", "Upstream slots there are.")
+BUILD = Gauge("gateway_build_info", "Always 1; the release that runs.", ("version", "python"))
+
+
+def tell_build() -> None:
+    BUILD.labels(version("seedance-gateway"), platform.python_version()).set(1)
+
+
+@dataclass(frozen=True, slots=True)
+class StateGauge:
+    """Read from Redis when a gateway's /metrics is asked; a worker has none of them."""
+
+    name: str
+    documentation: str
+    label: str = ""
+
+
+_TENANT: Final = "tenant"
+
+REDIS_UP = StateGauge("gateway_redis_up", "1 while Redis answers; at 0 all below are missing.")
+REDIS_SECONDS = StateGauge("gateway_redis_read_seconds", "Time of the last read of all these gauges.")
+REDIS_MEMORY = StateGauge("gateway_redis_memory_bytes", "Memory that Redis uses.")
+REDIS_MEMORY_LIMIT = StateGauge("gateway_redis_memory_limit_bytes", "Its maxmemory, else the memory of its machine.")
+REDIS_DURABLE = StateGauge(
+    "gateway_redis_durable",
+    "2: every write is on disk before it is answered; 1: within a second; 0: not kept. Missing: Redis does not tell.",
+)
+BEAT_SILENCE = StateGauge("gateway_beat_silence_seconds", "Since a message that only beat sends was worked off.")
+WORKERS = StateGauge("gateway_workers", "Workers heard of lately, by the queue they serve.", "queue")
+DUE = StateGauge("gateway_due", "Entries in a due set, waiting or under way; of `deliver`: receivers.", "drain")
+OVERDUE_SECONDS = StateGauge("gateway_overdue_seconds", "How long the oldest entry of a due set has been due.", "drain")
+DISPATCH_HOLD = StateGauge("gateway_dispatch_hold", "1 while dispatch is held: paused, locked or failing.", "hold")
+DRAINING = StateGauge("gateway_draining", "1 while nothing new is accepted.")
+PAUSED_TENANTS = StateGauge("gateway_paused_tenants", "Tenants whose dispatch is paused.")
+UNCONFIRMED = StateGauge("gateway_unconfirmed", "Generations whose submit has an unknown outcome.")
+UNCONFIRMED_SECONDS = StateGauge("gateway_unconfirmed_seconds", "Age of the oldest of them.")
+SLOTS_USED = StateGauge("gateway_slots_used", "Upstream slots taken.")
+SLOTS_ALLOWED = StateGauge("gateway_slots_allowed", "Upstream slots there are.")
+ACCOUNT_HELD = StateGauge("gateway_account_held_micro_usd", "Held by everybody's generations of today (UTC).")
+ACCOUNT_SPENT = StateGauge("gateway_account_spent_micro_usd", "Settled of everybody's generations of today (UTC).")
+ACCOUNT_BUDGET = StateGauge("gateway_account_budget_micro_usd", "The account's daily budget; missing: no limit.")
+
+# Of tenants with something queued, at fal, undelivered or dead, or a generation of this month; others have no series.
+QUEUED = StateGauge("gateway_queued", "Generations that wait to be dispatched.", _TENANT)
+OLDEST_QUEUED_SECONDS = StateGauge("gateway_oldest_queued_seconds", "Age of the oldest of them; 0: none.", _TENANT)
+TENANT_SLOTS = StateGauge("gateway_tenant_slots_used", "Upstream slots that a tenant takes up.", _TENANT)
+HELD = StateGauge("gateway_held_micro_usd", "Held by a tenant's generations of this month (UTC).", _TENANT)
+SPENT = StateGauge("gateway_spent_micro_usd", "Settled of a tenant's generations of this month (UTC).", _TENANT)
+BUDGET = StateGauge("gateway_budget_micro_usd", "A tenant's monthly budget; missing: no limit.", _TENANT)
+WEBHOOKS_PENDING = StateGauge(
+    "gateway_webhooks_pending", "Deliveries that are not done: due, or to be retried.", _TENANT
+)
+WEBHOOK_BACKLOG = StateGauge("gateway_webhook_backlog", "Of these, due now and not under way.", _TENANT)
+DEAD_LETTERS = StateGauge("gateway_webhook_dead_letters", "Deliveries in the dead letter, not replayed.", _TENANT)

@@ -15,8 +15,12 @@ from service.domain.retry import RetryPolicy
 from service.fal.billing import FalBilling
 from service.fal.callback import Verifier
 from service.fal.client import FalClient
+from service.fal.files import FalFiles
+from service.fal.hosts import FalHosts
 from service.fal.signing import WebhookSigner
 from service.fal.storage import FalStorage
+from service.media.inspector import Inspector
+from service.media.videos import VideoStore
 from service.queue import Nudger, celery_app
 from service.settings import Settings
 from service.store.answers import AnswerStore
@@ -36,8 +40,10 @@ from service.store.queue import QueueStore
 from service.store.rates import RateLimiter
 from service.store.redis import Redis
 from service.store.sealing import Sealer
+from service.store.state import StateStore
 from service.store.submissions import SubmissionStore
 from service.store.tenants import TenantStore
+from service.usecases import series
 from service.usecases.access import Access
 from service.usecases.admission import Admission
 from service.usecases.audit import Audit
@@ -50,9 +56,13 @@ from service.usecases.drains import DrainRunner
 from service.usecases.end_users import EndUsers
 from service.usecases.endpoints import Endpoints
 from service.usecases.gate import DispatchGate
+from service.usecases.gauges import Gauges
 from service.usecases.generations import Generations
+from service.usecases.images import Images
+from service.usecases.keeping import Keeping
 from service.usecases.moves import Clock, Moves
 from service.usecases.outlook import Outlook
+from service.usecases.preflight import Preflight
 from service.usecases.progress import Progress
 from service.usecases.reconciliation import Reconciliation
 from service.usecases.redelivery import Redelivery
@@ -63,8 +73,10 @@ from service.usecases.tenants import Tenants
 from service.usecases.timetable import Timetable
 from service.usecases.tracking import Tracking
 from service.usecases.usage import Usage
+from service.usecases.videos import Videos
 from service.webhooks.address import AddressGuard
 from service.webhooks.sender import Sender
+from service.webhooks.viewer import Viewer
 
 #: Submits under way at a time in one process; each may take as long as fal likes to.
 _SUBMITS = 100
@@ -111,8 +123,11 @@ class Runtime:
     usage: Usage
     audit: Audit
     storage: FalStorage
+    images: Images
+    videos: Videos
     nudger: Nudger
     heartbeats: HeartbeatStore
+    gauges: Gauges
     doctor: Doctor
     sealer: Sealer
     fal_signer: WebhookSigner
@@ -146,7 +161,6 @@ class Stores:
             first_probe=settings.submit_probe,
             last_probe=settings.submit_probe_longest,
         )
-        self.deliveries = DeliveryStore(redis)
         self.deliveries = DeliveryStore(redis, patience=Patience(settings.webhook_disable_after))
         self.delivery_log = DeliveryLog(redis, self.deliveries)
         self.money = MoneyStore(redis)
@@ -169,14 +183,19 @@ class Wires:
     verifier: Verifier
     billing: FalBilling | None
     storage: FalStorage
+    files: FalFiles
+    kept: VideoStore | None
     guard: AddressGuard
     sender: Sender
+    viewer: Viewer
+    hosts: FalHosts
     changes: Changes
 
 
 @asynccontextmanager
 async def open_runtime(settings: Settings, *, clock: Clock = utc_now) -> AsyncIterator[Runtime]:
     """Open connections, build stores and use cases, close all in reverse order."""
+    series.begin()
     async with _open_wires(settings) as wires:
         runtime = _build(settings, wires, Stores(wires.redis, settings), clock)
         try:
@@ -194,6 +213,8 @@ def _grace(drain: Drain, settings: Settings) -> float:
 async def _open_wires(settings: Settings) -> AsyncIterator[Wires]:
     key, timeout = settings.fal_key.get_secret_value(), settings.fal_timeout.total_seconds()
     guard = AddressGuard(settings.webhook_allowed_networks, allowed_hosts=settings.webhook_allowed_hosts)
+    hosts = FalHosts(settings.fal_media_hosts, (settings.fal_queue_url, settings.fal_rest_url))
+    kept = None if settings.media_url is None else VideoStore(settings.media_url)
     async with (
         Redis(
             settings.redis_url,
@@ -206,14 +227,16 @@ async def _open_wires(settings: Settings) -> AsyncIterator[Wires]:
         Verifier(rest_url=settings.fal_rest_url) as verifier,
         _billing(settings) as billing,
         FalStorage(rest_url=settings.fal_rest_url, key=key, timeout=timeout) as storage,
+        FalFiles(hosts) as files,
         Sender(
             guard,
             timeout_seconds=settings.webhook_timeout.total_seconds(),
             max_connections=settings.webhook_concurrency,
         ) as sender,
+        Viewer(settings.preflight_allowed_networks, most_bytes=settings.preflight_bytes) as viewer,
         Changes(redis) as changes,
     ):
-        yield Wires(redis, nudger, fal, verifier, billing, storage, guard, sender, changes)
+        yield Wires(redis, nudger, fal, verifier, billing, storage, files, kept, guard, sender, viewer, hosts, changes)
 
 
 def _billing(settings: Settings) -> AbstractAsyncContextManager[FalBilling | None]:
@@ -236,9 +259,11 @@ def _build(settings: Settings, wires: Wires, stores: Stores, clock: Clock) -> Ru
         stores.money, wires.guard, rates=rates, account_budget=settings.account_daily_budget, clock=clock
     )
     outlook = Outlook(stores.queue, stores.gate, slots=settings.upstream_concurrency)
+    images = _images(settings, wires, clock)
     generations = Generations(
         stores.generations,
         admission,
+        images,
         moves,
         wires.changes,
         wires.nudger,
@@ -269,12 +294,22 @@ def _build(settings: Settings, wires: Wires, stores: Stores, clock: Clock) -> Ru
         redelivery=Redelivery(
             stores.deliveries, stores.delivery_log, stores.endpoints, stores.generations, wires.nudger, clock=clock
         ),
-        end_users=EndUsers(stores.end_users, stores.generations, stores.deliveries, stores.money, moves, clock=clock),
+        end_users=EndUsers(
+            stores.end_users, stores.generations, stores.deliveries, stores.money, wires.kept, moves, clock=clock
+        ),
         usage=Usage(stores.money, clock=clock),
         audit=Audit(stores.money, stores.generations),
         access=Access(stores.tenants, stores.rates, clock=clock),
         storage=wires.storage,
+        images=images,
+        videos=Videos(generations, wires.kept, redirect=settings.media_redirect),
         heartbeats=stores.heartbeats,
+        gauges=Gauges(
+            StateStore(wires.redis, stores.gate, stores.heartbeats),
+            slots=settings.upstream_concurrency,
+            account_budget=settings.account_daily_budget,
+            clock=clock,
+        ),
         doctor=Doctor(
             settings,
             wires.redis,
@@ -289,6 +324,16 @@ def _build(settings: Settings, wires: Wires, stores: Stores, clock: Clock) -> Ru
         fal_signer=WebhookSigner(settings.secret_keys()),
         drains=_drains(settings, wires, stores, moves, gate, timetable, rates, clock),
         nudger=wires.nudger,
+    )
+
+
+def _images(settings: Settings, wires: Wires, clock: Clock) -> Images:
+    return Images(
+        Inspector(most_pixels=settings.max_image_pixels),
+        wires.storage,
+        most_bytes=settings.max_upload_bytes,
+        timeout=settings.upload_timeout,
+        clock=clock,
     )
 
 
@@ -319,12 +364,22 @@ def _drains(
         moves,
         wires.fal,
         gate,
+        _preflight(settings, wires, stores, moves, clock),
         clock=clock,
         slots=settings.upstream_concurrency,
         public_url=settings.public_url,
     )
     tracking = Tracking(
-        stores.generations, stores.callbacks, stores.due, moves, wires.fal, gate, timetable, rates=rates, clock=clock
+        stores.generations,
+        stores.callbacks,
+        stores.due,
+        moves,
+        wires.fal,
+        gate,
+        _keeping(settings, wires, stores, moves, clock),
+        timetable,
+        rates=rates,
+        clock=clock,
     )
     sweeping = Sweeping(
         stores.generations,
@@ -332,6 +387,7 @@ def _drains(
         stores.due,
         stores.queue,
         stores.submissions,
+        wires.kept,
         moves,
         timetable,
         _reconciliation(settings, wires, stores, moves, clock),
@@ -345,6 +401,33 @@ def _drains(
         DrainRunner(Drain.SWEEP, sweeping.claim, sweeping.sweep, capacity=_SWEEPS),
     )
     return {runner.drain: runner for runner in runners}
+
+
+def _preflight(settings: Settings, wires: Wires, stores: Stores, moves: Moves, clock: Clock) -> Preflight | None:
+    if not settings.preflight:
+        return None
+    return Preflight(
+        stores.generations,
+        moves,
+        wires.viewer,
+        wires.hosts,
+        most_bytes=settings.max_upload_bytes,
+        most_pixels=settings.max_image_pixels,
+        timeout=settings.preflight_timeout,
+        clock=clock,
+    )
+
+
+def _keeping(settings: Settings, wires: Wires, stores: Stores, moves: Moves, clock: Clock) -> Keeping:
+    return Keeping(
+        stores.generations,
+        moves,
+        wires.files,
+        wires.kept,
+        public_url=settings.public_url,
+        timeout=settings.media_timeout,
+        clock=clock,
+    )
 
 
 def _deliveries(settings: Settings, wires: Wires, stores: Stores, clock: Clock) -> Deliveries:

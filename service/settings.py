@@ -134,6 +134,25 @@ class Settings(BaseSettings):
 
     max_body_bytes: Annotated[int, Field(ge=1024, description="Largest JSON body.")] = 128 * 1024
     max_upload_bytes: Annotated[int, Field(ge=1, description="Largest uploaded image; fal takes 30 MB.")] = 30_000_000
+    max_inline_bytes: Annotated[
+        int, Field(ge=1024, description="Largest body of a create whose images are data URIs; held in memory.")
+    ] = 8_000_000
+    max_image_pixels: Annotated[
+        int, Field(ge=1, description="Most pixels an image may have; judged by its header, before it is decoded.")
+    ] = 40_000_000
+    upload_timeout: Annotated[
+        Seconds, Field(gt=timedelta(0), description="How long an upload may take, from its first byte to its answer.")
+    ] = timedelta(seconds=120)
+    preflight: Annotated[bool, Field(description="Look at `image_url` before the paid submit.")] = True
+    preflight_timeout: Annotated[
+        Seconds,
+        Field(gt=timedelta(0), le=timedelta(seconds=10), description="How long that look may take, at most."),
+    ] = timedelta(seconds=4)
+    preflight_bytes: Annotated[int, Field(ge=1024, description="Most that it reads of an image.")] = 65_536
+    preflight_allowed_networks: Annotated[
+        tuple[IPv4Network | IPv6Network, ...],
+        Field(description="Non-public networks that it may look into, as CIDRs."),
+    ] = ()
     max_prompt_characters: Annotated[int, Field(ge=1, description="Longest prompt.")] = 4000
     resolutions: Annotated[
         tuple[Literal["480p", "720p", "1080p", "4k"], ...],
@@ -248,6 +267,25 @@ class Settings(BaseSettings):
         Field(description="Non-public networks that webhooks may go to, as CIDRs; inside them plain http is fine too."),
     ] = ()
 
+    media_url: Annotated[
+        str | None,
+        Field(
+            pattern=r"^(s3|gs)://[^/]+(/.*)?$|^file:///.+$",
+            description="Where videos are kept: `s3://bucket/prefix`, `gs://…`, `file:///…`; unset: fal's URLs it is.",
+        ),
+    ] = None
+    media_timeout: Annotated[
+        Seconds,
+        Field(gt=timedelta(0), le=timedelta(seconds=100), description="How long one try to copy a video may take."),
+    ] = timedelta(seconds=90)
+    media_redirect: Annotated[
+        bool,
+        Field(description="Answer `…/video` with a signed URL where the store can sign; else with the bytes."),
+    ] = True
+    fal_media_hosts: Annotated[
+        tuple[str, ...],
+        Field(description="Hosts of fal's files, with all below them: copied from over https, not looked at first."),
+    ] = ("fal.media",)
     event_streams: Annotated[
         int, Field(ge=1, description="Event streams one tenant may have open at one gateway process.")
     ] = 100

@@ -19,14 +19,17 @@ from service.domain.price import usd
 from service.domain.request import parse_create
 from service.domain.tenant import Scope
 from service.domain.view import GenerationView, public
-from service.errors import FieldError, Invalid
+from service.errors import FieldError, Invalid, TooLarge
 from service.usecases.generations import Terms
 
-router = APIRouter(prefix="/v1/generations", tags=["generations"])
-create_router = APIRouter(prefix="/v1/generations", tags=["generations"], route_class=PlainRoute)
+PATH: Final = "/v1/generations"
+
+router = APIRouter(prefix=PATH, tags=["generations"])
+create_router = APIRouter(prefix=PATH, tags=["generations"], route_class=PlainRoute)
 
 IDEMPOTENCY_KEY_LENGTH: Final = 255
 _TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+_TOO_LARGE: Final = "The body is larger than {} bytes."
 _PREFER: Final = {
     "name": "Prefer",
     "in": "header",
@@ -51,7 +54,10 @@ _IDEMPOTENCY: Final = {
 async def create(request: Request) -> Response:
     caller = await tenant(request, Scope.GENERATE)
     gateway, wait = runtime(request), preferred_wait(request)
-    wanted = parse_create(await json_body(request), gateway.limits)
+    body = await json_body(request)
+    wanted = parse_create(body, gateway.limits)
+    if len(body) > gateway.settings.max_body_bytes and not wanted.has_data_uris:
+        raise TooLarge(_TOO_LARGE.format(gateway.settings.max_body_bytes))
     terms = Terms(traceparent=traceparent(request))
     creation = await gateway.generations.create(caller, wanted, idempotency_key(request), terms)
     g = creation.generation

@@ -15,6 +15,9 @@ from service.errors import TooLarge
 
 _SANE_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}\Z")
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+#: A body up to so many times its limit is read to its end after the answer, so that a sender who writes first and reads
+#: then gets to see it. From any other the connection is closed: it may have no end.
+_DRAINED: Final = 4
 #: Where an endpoint leaves ``async (receive, send)``: an answer it has begun goes on there once the framework's frames,
 #: 6 kB of them, are off the stack. For answers that stay open by the thousand.
 REST: Final = "gateway.rest"
@@ -68,9 +71,11 @@ class Frame:
 class BodyLimit:
     """413 beyond the limit, by the declared length at once, else by counting; ``others`` have one of their own."""
 
-    def __init__(self, app: ASGIApp, *, limit: int, others: Mapping[str, int]) -> None:
+    def __init__(self, app: ASGIApp, *, limit: int, exact: Mapping[str, int], others: Mapping[str, int]) -> None:
         self._app = app
         self._limit = limit
+        self._exact = exact
+        """By the whole path."""
         self._others = tuple(others.items())
         """By what the path begins with."""
 
@@ -82,19 +87,30 @@ class BodyLimit:
         scope["body_limit"] = limit
         length = Headers(scope=scope).get("content-length", "")
         scope["body_too_large"] = length.isdecimal() and int(length) > limit
+        bounded = length.isdecimal() and int(length) <= _DRAINED * limit
         received = 0
 
         async def counted() -> Message:
             nonlocal received
-            message = await receive()
-            received += len(message.get("body", b""))
-            if received > limit or scope["body_too_large"]:
-                raise TooLarge(f"The body is larger than {limit} bytes.")
-            return message
+            if not scope["body_too_large"]:
+                message = await receive()
+                received += len(message.get("body", b""))
+                if received <= limit:
+                    return message
+            raise TooLarge(f"The body is larger than {limit} bytes.")
 
-        await self._app(scope, counted, send)
+        async def closing(message: Message) -> None:
+            if message["type"] == "http.response.start" and (
+                message["status"] == 408 or (message["status"] == 413 and not bounded)
+            ):
+                MutableHeaders(scope=message)["connection"] = "close"
+            await send(message)
+
+        await self._app(scope, counted, closing)
 
     def _limit_of(self, path: str) -> int:
+        if (found := self._exact.get(path)) is not None:
+            return found
         for beginning, limit in self._others:
             if path.startswith(beginning):
                 return limit

@@ -16,6 +16,7 @@ from service.api import (
     resolving,
     uploads,
     usage,
+    videos,
     webhook_endpoints,
 )
 from service.api.fal import key_set, proxy, queue, run
@@ -28,6 +29,7 @@ def install(app: FastAPI) -> None:
         generations.create_router,
         generations.router,
         events.router,
+        videos.router,
         queue.router,
         proxy.router,
         run.router,

@@ -37,10 +37,13 @@ class GenerationList(TypedDict):
 
 
 class UploadView(TypedDict):
+    id: str
     object: Literal["upload"]
     url: str
     content_type: str
     size: int
+    width: int
+    height: int
 
 
 class CallbackView(TypedDict):

@@ -104,7 +104,7 @@ class Stack:
         child.wait_until(lambda: b" ready" in ready.read_bytes()[before:])
 
     def start_beat(self) -> None:
-        self._python("beat", "-m", "celery", "-A", "workers", "beat")
+        self._python("beat", "-m", "celery", "-A", "workers", "beat", metrics_port=0)  # the port is the worker's
 
     def end(self) -> None:
         """Those who make work first, Redis last."""
@@ -147,6 +147,7 @@ class Stack:
             "secret_key": SecretStr(self._kept_secret("secret-key")),
             "admin_token": SecretStr(self._kept_secret("admin-token")),
             "webhook_allowed_networks": LOOPBACK,
+            "preflight_allowed_networks": LOOPBACK,
         }
         return Settings(**{**own, **self.overrides})
 
@@ -165,7 +166,8 @@ class Stack:
             self.api_key = (await runtime.tenants.create_key(tenant.id, name="up")).text
             self.tenant_id, self.webhook_secret = tenant.id, tenant.webhook_secret
 
-    def _python(self, name: str, *arguments: str) -> Child:
-        child = Child(name, [sys.executable, *arguments], log=self.folder / f"{name}.log", environment=self.environment)
+    def _python(self, name: str, *arguments: str, **changes: Any) -> Child:
+        environment = self.settings.model_copy(update=changes).environment()
+        child = Child(name, [sys.executable, *arguments], log=self.folder / f"{name}.log", environment=environment)
         self.children[name] = child
         return child

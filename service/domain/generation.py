@@ -64,6 +64,10 @@ ErrorCode = Literal[
 ]
 
 
+#: The request itself could not become a video; with every other code something went wrong for it.
+CALLERS_FAULTS: Final[frozenset[ErrorCode]] = frozenset({"content_policy", "invalid_input", "image_unreachable"})
+
+
 @dataclass(frozen=True, slots=True)
 class Failure:
     """Why there is no video. ``retryable``: the same request may succeed if sent again."""
@@ -84,12 +88,33 @@ class Video:
     content_type: str | None = None
     file_name: str | None = None
     file_size: int | None = None
+    source: str | None = None
+    """fal's own URL, where ``url`` is ours."""
 
 
 @dataclass(frozen=True, slots=True)
 class Output:
     video: Video
     seed: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Copying:
+    """fal is done, and this is what came of it; success is told once the video is kept."""
+
+    output: Output
+    cost: int
+    tries: int = 0
+    """That failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Our copy of the video: where in the store it is, and what it must be."""
+
+    path: str
+    size: int
+    sha256: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +159,9 @@ class Generation:
     logs: tuple[LogLine, ...] = ()
     logs_gone: int = 0
     """Lines that came before those that are kept."""
+    copying: Copying | None = None
     output: Output | None = None
+    kept: Kept | None = None
     error: Failure | None = None
     actual_cost: int | None = None
     billable_units: Decimal | None = None
@@ -143,7 +170,11 @@ class Generation:
     confirmed_at: datetime | None = None
     """When its request id was found after all; None: fal gave it in its answer, or it has none."""
     started_at: datetime | None = None
+    fal_ended_at: datetime | None = None
+    """Where a copy came between that and its own end."""
     finished_at: datetime | None = None
+    moved_at: datetime | None = None
+    """When it came into its status; None: at its creation."""
     cancel_requested_at: datetime | None = None
     cancel_sent_at: datetime | None = None
     deliveries: tuple[str, ...] = ()
@@ -165,7 +196,7 @@ class Generation:
 
     @property
     def holds_slot(self) -> bool:
-        return self.status in HOLDS_SLOT
+        return self.status in HOLDS_SLOT and self.copying is None
 
     def submitting(self, now: datetime) -> "Generation":
         """Write this down before the first byte leaves: from here on fal may have the job."""
@@ -188,6 +219,22 @@ class Generation:
 
     def started(self, now: datetime) -> "Generation":
         return self._move(Status.IN_PROGRESS, started_at=now, upstream_position=None)
+
+    def ended_upstream(self, output: Output, cost: int, now: datetime, *, units: Decimal | None = None) -> "Generation":
+        """Fal is done and may forget; it is no success before the video is kept."""
+        g = self if self.status is Status.IN_PROGRESS else self.started(now)
+        return replace(g, copying=Copying(output, cost), billable_units=units, fal_ended_at=now)
+
+    def copy_failed(self) -> "Generation":
+        """It will be tried again."""
+        return self if self.copying is None else self._same(copying=replace(self.copying, tries=self.copying.tries + 1))
+
+    def copied(self, now: datetime, output: Output | None = None, kept: Kept | None = None) -> "Generation":
+        """Success after all: with a video of ours, or with fal's where none could be kept. Only while copying."""
+        if self.copying is None:
+            raise IllegalMove(f"{self.id}: is not being copied")
+        g = self.succeeded(output or self.copying.output, self.copying.cost, now, units=self.billable_units)
+        return replace(g, copying=None, kept=kept)
 
     def succeeded(self, output: Output, cost: int, now: datetime, *, units: Decimal | None = None) -> "Generation":
         return self._move(

@@ -18,6 +18,7 @@ GENERATION: Final = "gen"
 DELIVERY: Final = "msg"
 TENANT: Final = "ten"
 ENDPOINT: Final = "whe"
+UPLOAD: Final = "upl"
 
 
 def new(prefix: str, now: datetime) -> str:

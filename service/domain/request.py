@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final, Literal, TypeVar
 from urllib.parse import SplitResult, urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
-from pydantic_core import PydanticCustomError
+from pydantic_core import PydanticCustomError, PydanticKnownError
 
 from service.errors import FieldError, Invalid, Malformed
 
@@ -30,6 +30,7 @@ SHORTEST_EXPIRY: Final = 10  # seconds
 LONGEST_EXPIRY: Final = 7 * 24 * 3600
 _NOT_IN_URLS: Final = re.compile(r"[\x00-\x20\x7f\\]|[^\x00-\x7f]")
 _UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f]")
+_DATA_URI: Final = re.compile(r"data:image/(jpeg|png|webp);base64,", re.IGNORECASE)
 _MONEY: Final = re.compile(r"[0-9]{1,7}(\.[0-9]{1,6})?")
 _SMALLEST_MONEY: Final = Decimal("0.000001")
 MAX_COST: Final = Decimal(1_000_000)
@@ -42,8 +43,8 @@ def _fault(kind: str, text: str) -> PydanticCustomError:
 
 def web_url(value: str) -> str:
     """An absolute http(s) URL without credentials; what it points at is somebody else's question."""
-    if value[:5].lower() == "data:":
-        raise _fault("url_scheme", "data URIs are not accepted; upload the bytes with POST /v1/uploads and use its url")
+    if len(value) > URL_LENGTH:
+        raise PydanticKnownError("string_too_long", {"max_length": URL_LENGTH})
     if _NOT_IN_URLS.search(value):
         raise _fault("url_characters", "must be a percent-encoded URL: no spaces, control or non-ASCII characters")
     parts = _split(value)
@@ -54,6 +55,19 @@ def web_url(value: str) -> str:
     if "@" in parts.netloc:
         raise _fault("url_credentials", "must not carry credentials")
     return value
+
+
+def image_source(value: str) -> str:
+    """A web URL, or the image itself as a base64 data URI; what is in it is looked at later."""
+    if not is_data_uri(value):
+        return web_url(value)
+    if not _DATA_URI.match(value):
+        raise _fault("data_uri", "must begin with data:image/jpeg;base64, or the same with png or webp")
+    return value
+
+
+def is_data_uri(value: str) -> bool:
+    return value[:5].lower() == "data:"
 
 
 def _split(value: str) -> SplitResult:
@@ -105,7 +119,8 @@ def _metadata(value: dict[str, str]) -> dict[str, str]:
     return dict(sorted(value.items()))
 
 
-Url = Annotated[str, Field(max_length=URL_LENGTH), AfterValidator(web_url)]
+Url = Annotated[str, Field(json_schema_extra={"maxLength": URL_LENGTH}), AfterValidator(web_url)]
+ImageSource = Annotated[str, AfterValidator(image_source)]
 
 AnyDuration = Annotated[
     Duration, BeforeValidator(_duration_text, json_schema_input_type=Duration | Annotated[int, Field(ge=4, le=15)])
@@ -124,8 +139,11 @@ class VideoInput(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
     prompt: Annotated[str, Field(description="What should happen in the video."), AfterValidator(_not_blank)]
-    image_url: Annotated[Url, Field(description="The first frame: JPEG, PNG or WebP, at most 30 MB.")]
-    end_image_url: Annotated[Url | None, Field(description="The last frame, if wanted.")] = None
+    image_url: Annotated[
+        ImageSource,
+        Field(description="The first frame: JPEG, PNG or WebP, at most 30 MB. A URL, or the image as a data URI."),
+    ]
+    end_image_url: Annotated[ImageSource | None, Field(description="The last frame, if wanted; likewise.")] = None
     resolution: Resolution = "720p"
     duration: AnyDuration = "auto"
     aspect_ratio: AspectRatio = "auto"
@@ -139,6 +157,7 @@ class VideoInput(BaseModel):
     ] = None
 
 
+IMAGE_FIELDS: Final = ("image_url", "end_image_url")
 VIDEO_FIELDS: Final = tuple(name for name in VideoInput.model_fields if name != "end_user_id")
 
 
@@ -161,6 +180,10 @@ class CreateGeneration(VideoInput):
     def video(self) -> dict[str, Any]:
         """The part that goes upstream, less the end user, whose name stays here."""
         return {name: value for name in VIDEO_FIELDS if (value := getattr(self, name)) is not None}
+
+    @property
+    def has_data_uris(self) -> bool:
+        return is_data_uri(self.image_url) or (self.end_image_url is not None and is_data_uri(self.end_image_url))
 
     def fingerprint(self) -> str:
         """Equal for bodies that mean the same: defaults filled in, 5 and "5" alike, metadata in any order."""

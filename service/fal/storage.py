@@ -32,17 +32,6 @@ class FalStorage:
     async def __aexit__(self, *_: object) -> None:
         await self._http.aclose()
 
-    async def upload(self, chunks: AsyncIterator[bytes], *, content_type: str, file_name: str) -> str:
-        """Stream the bytes on; answers the URL they can be fetched at.
-
-        Raises:
-            UpstreamUnavailable: fal did not take them.
-
-        """
-        place = await self.place(content_type=content_type, file_name=file_name)
-        await self.put(place, chunks, content_type=content_type)
-        return place.file_url
-
     async def place(self, *, content_type: str, file_name: str) -> Place:
         """Where a file may be put, and the URL it can be fetched at from then on. Raises UpstreamUnavailable."""
         try:
@@ -51,11 +40,14 @@ class FalStorage:
         except (httpx.HTTPError, TimeoutError) as error:
             raise UpstreamUnavailable(f"fal's storage did not answer ({type(error).__name__}).") from error
 
-    async def put(self, place: Place, chunks: AsyncIterator[bytes], *, content_type: str) -> None:
+    async def put(
+        self, place: Place, chunks: AsyncIterator[bytes], *, content_type: str, size: int | None = None
+    ) -> None:
         """Raises UpstreamUnavailable."""
+        headers = {"content-type": content_type} | ({} if size is None else {"content-length": str(size)})
         try:
-            # No total here: a slow sender is the gateway's to bound, and httpx bounds each write.
-            answer = await self._http.put(place.upload_url, content=chunks, headers={"content-type": content_type})
+            # No total here: what an upload may take in all is its use case's to bound, and httpx bounds each write.
+            answer = await self._http.put(place.upload_url, content=chunks, headers=headers)
         except (httpx.HTTPError, TimeoutError) as error:
             raise UpstreamUnavailable(f"fal's storage did not answer ({type(error).__name__}).") from error
         if not answer.is_success:

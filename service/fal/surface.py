@@ -124,7 +124,7 @@ def result(g: Generation) -> Answer:
         case Status.SUCCEEDED if g.output is not None:
             video = g.output.video
             file = {
-                "url": video.url,
+                "url": video.source or video.url,  # fal's clients fetch it without a key
                 "content_type": video.content_type,
                 "file_name": video.file_name,
                 "file_size": video.file_size,

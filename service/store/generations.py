@@ -15,7 +15,7 @@ from service.domain.request import HIGHEST_PRIORITY
 from service.domain.webhook import Delivery
 from service.errors import RequestIdTaken
 from service.store import deliveries, keys, records
-from service.store.creation import Call, Creation, read_creation
+from service.store.creation import Bound, Call, Creation, read_creation
 from service.store.ranges import bounds
 from service.store.redis import Redis, Script
 
@@ -120,6 +120,14 @@ class GenerationStore:
             *_call(call),
         )
         return read_creation(reply)
+
+    async def bound(self, tenant_id: str, idempotency_key: str, fingerprint: str) -> Bound | None:
+        """What the key is bound to already; for creates that have costly work to do before their script."""
+        found = await self._redis.execute("GET", keys.idempotency(tenant_id, idempotency_key))
+        if found is None:
+            return None
+        existing, _, payload = found.decode().partition(" ")
+        return Bound(existing, same=payload == fingerprint)
 
     async def load(self, generation_id: str) -> Generation | None:
         record = await self._redis.execute("HGET", keys.generation(generation_id), "d")
@@ -304,9 +312,10 @@ def _call(call: Call | None) -> tuple[int | str, ...]:
 
 
 def _time_at_fal(g: Generation) -> int | str:
-    if g.submitted_at is None or g.finished_at is None or g.request_id is None:
+    ended_at = g.fal_ended_at or g.finished_at
+    if g.submitted_at is None or ended_at is None or g.request_id is None:
         return ""
-    return max(0, ids.milliseconds(g.finished_at) - ids.milliseconds(g.submitted_at))
+    return max(0, ids.milliseconds(ended_at) - ids.milliseconds(g.submitted_at))
 
 
 def _nudges(dispatch: int, deliver: int) -> tuple[Drain, ...]:

@@ -80,8 +80,10 @@ class QueueStore:
 
     async def unfinished(self) -> int:
         """Generations of everybody that have not ended."""
-        queued, used = await self._redis.gather((("ZCARD", keys.due(Drain.DISPATCH)), ("SCARD", keys.SLOTS)))
-        return int(queued) + int(used)
+        queued, used, polled = await self._redis.gather(
+            (("ZCARD", keys.due(Drain.DISPATCH)), ("SCARD", keys.SLOTS), ("ZCARD", keys.due(Drain.POLL)))
+        )
+        return int(queued) + max(int(used), int(polled))  # a copy has no slot, an unconfirmed submit no poll
 
     async def slots_used(self) -> int:
         return int(await self._redis.execute("SCARD", keys.SLOTS))

@@ -178,8 +178,10 @@ class Redis:
                 batch = [self._asked.popleft() for _ in range(min(len(self._asked), LARGEST_BATCH))]
                 metrics.STORE_BATCH.observe(len(batch))
                 trusted = time.monotonic() - used <= _TRUSTED_SECONDS and used >= self._trouble
+                begun = time.monotonic()
                 await self._exchange(connection, batch, trusted=trusted)
                 used = time.monotonic()
+                metrics.STORE_SECONDS.observe(used - begun)
         finally:
             await connection.disconnect()  # TLS says goodbye; bounded by the connect timeout
 

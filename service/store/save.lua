@@ -22,6 +22,9 @@ if ARGV[12] ~= "" and ARGV[14] ~= "" and redis.call("ZSCORE", KEYS[15], ARGV[12]
   return {2, 0, 0}
 end
 redis.call("HSET", KEYS[1], "v", ARGV[2] + 1, "s", ARGV[4], "d", ARGV[3])
+if ARGV[5] == "" and ARGV[6] == "" then -- neither at fal nor to be sent there: what fal reported is on the record
+  redis.call("HDEL", KEYS[1], "c")
+end
 local called_back = redis.call("HEXISTS", KEYS[1], "c") == 1
 for n = 3, 5 do
   if n ~= 4 or not called_back then

@@ -14,9 +14,11 @@ from service.store.due import Claim, Claimed
 from service.store.queue import QueueStore
 from service.usecases.gate import DispatchGate
 from service.usecases.moves import Clock, Moves
+from service.usecases.preflight import Preflight
 from service.usecases.telling import about
 
-#: Covers the steps from the claim to the written intent; a worker that dies in between costs this much delay.
+#: Covers the steps from the claim to the written intent, the longest preflight among them; a worker that dies in
+#: between costs this much delay.
 LEASE: Final = timedelta(seconds=15)
 
 #: A process that was stopped for longer between intent and POST does not send: its intent is soon given up as lost.
@@ -32,6 +34,7 @@ class Dispatch:
         moves: Moves,
         fal: FalClient,
         gate: DispatchGate,
+        preflight: Preflight | None,
         *,
         clock: Clock,
         slots: int,
@@ -41,6 +44,7 @@ class Dispatch:
         self._moves = moves
         self._fal = fal
         self._gate = gate
+        self._preflight = preflight
         self._clock = clock
         self._slots = slots
         self._public_url = public_url
@@ -51,6 +55,8 @@ class Dispatch:
 
     async def submit(self, item: Claimed) -> None:
         """Intent, POST, outcome. Between the first and the last, only this coroutine knows what happened."""
+        if self._preflight is not None and not await self._preflight.passes(item.id):
+            return
         meant_at = self._clock()
         g = await self._intend(item.id, meant_at)
         if g is None:

@@ -7,10 +7,12 @@ from service.domain.generation import Generation, Status
 from service.domain.money import Scope, Standing
 from service.domain.tenant import Tenant
 from service.errors import NotFound
+from service.media.videos import VideoStore
 from service.store.deliveries import DeliveryStore
 from service.store.end_users import EndUserRecord, EndUserStore
 from service.store.generations import GenerationStore
 from service.store.money import MoneyStore
+from service.usecases import videos
 from service.usecases.moves import Clock, Moves
 
 
@@ -35,6 +37,7 @@ class EndUsers:
         generations: GenerationStore,
         deliveries: DeliveryStore,
         money_store: MoneyStore,
+        kept: VideoStore | None,
         moves: Moves,
         *,
         clock: Clock,
@@ -43,6 +46,7 @@ class EndUsers:
         self._generations = generations
         self._deliveries = deliveries
         self._money = money_store
+        self._videos = kept
         self._moves = moves
         self._clock = clock
 
@@ -66,7 +70,7 @@ class EndUsers:
         await self._end_users.unblock(tenant.id, record.pseudonym)
 
     async def erase(self, tenant: Tenant, end_user_id: str) -> Erased:
-        """Prompts, outputs, webhooks and the name are gone when this returns; sums stay, under a pseudonym.
+        """Prompts, outputs, videos, webhooks and the name are gone when this returns; sums stay, under a pseudonym.
 
         Raises NotFound. A block stays, and is all that is known then.
         """
@@ -79,6 +83,7 @@ class EndUsers:
                 await self._deliveries.delete(tenant.id, g.deliveries)  # they quote what it was before
                 in_flight += 1
             elif (ended := g or await self._generations.load(name)) is not None:
+                await videos.forget(self._videos, ended)
                 await self._deliveries.delete(tenant.id, ended.deliveries)
                 await self._generations.purge(ended)
         await self._end_users.forget(tenant.id, pseudonym)
@@ -102,4 +107,6 @@ class EndUsers:
             return None
         now = self._clock()
         stripped = g.stripped(now)
+        if g.copying is not None:
+            return stripped.copied(now)  # less its output: nothing is kept of it
         return stripped.canceled(0, now) if g.status is Status.QUEUED else stripped

@@ -2,12 +2,13 @@
 
 import asyncio
 import secrets
+import time
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from service import log, metrics, tracing
+from service import metrics, tracing
 from service.domain import end_user, ids
 from service.domain.generation import Generation, Status
 from service.domain.request import CreateGeneration
@@ -19,8 +20,9 @@ from service.store import creation
 from service.store.changes import Changes
 from service.store.generations import Filter, GenerationStore, Page
 from service.usecases.admission import Admission, reason, refused
+from service.usecases.images import Images
 from service.usecases.moves import Clock, Moves
-from service.usecases.telling import about
+from service.usecases.telling import about, tell_move
 from service.usecases.timetable import Timetable
 
 #: A waiting caller looks again after this long although nothing was heard: publish/subscribe promises nothing.
@@ -62,6 +64,7 @@ class Generations:
         self,
         generations: GenerationStore,
         admission: Admission,
+        images: Images,
         moves: Moves,
         changes: Changes,
         nudger: Nudger,
@@ -73,6 +76,7 @@ class Generations:
     ) -> None:
         self._generations = generations
         self._admission = admission
+        self._images = images
         self._moves = moves
         self._changes = changes
         self._nudger = nudger
@@ -80,7 +84,6 @@ class Generations:
         self._model = model
         self._queue_expiry = queue_expiry
         self._clock = clock
-        self._log = log.get(__name__)
 
     async def create(
         self, tenant: Tenant, request: CreateGeneration, idempotency_key: str | None, terms: Terms = _NO_TERMS
@@ -92,6 +95,7 @@ class Generations:
             CostRefused, OverBudget: the estimate is above the request's own maximum, or what a budget has left.
             EndUserBlocked, EndUserLimited, QueueFull: the end user or the tenant may not, or not now.
             IdempotencyMismatch: the key is bound to another payload.
+            BadImage, TooLarge, Timeout, UpstreamUnavailable: of an image in a data URI.
             AnswersUnderWay: only where the terms name a call.
 
         """
@@ -111,7 +115,16 @@ class Generations:
     ) -> Creation:
         if span.traceparent is not None:  # what follows is part of this
             terms = replace(terms, traceparent=span.traceparent)
-        g = self._new(tenant, request, idempotency_key, terms)
+        begun = time.perf_counter()
+        fingerprint = request.fingerprint()  # of what the caller sent: a repeat need not upload its images again
+        if request.has_data_uris:
+            if idempotency_key is not None and (
+                bound := await self._generations.bound(tenant.id, idempotency_key, fingerprint)
+            ):
+                return await self._replay(tenant, bound.existing, same_payload=bound.same)
+            self._admission.check(tenant, request)
+            request = await self._images.outlined(request)
+        g = self._new(tenant, request, fingerprint, idempotency_key, terms)
         budgets = self._admission.budgets(tenant)
         answer = await self._generations.create(
             g,
@@ -120,12 +133,13 @@ class Generations:
             most_queued=_least(tenant.limits.queued_generations, terms.most_queued),
             call=terms.call,
         )
+        metrics.ACCEPT_SECONDS.observe(time.perf_counter() - begun)
         match answer:
             case creation.Created(nudges, position):
                 for drain in nudges:
                     self._nudger.nudge(drain)
                 metrics.CREATED.labels(tenant.id).inc()
-                self._tell(g)
+                tell_move(g, None)
                 return Creation(g, replayed=False, position=position)
             case creation.Bound(existing, same):
                 return await self._replay(tenant, existing, same_payload=same)
@@ -139,18 +153,14 @@ class Generations:
                 metrics.REFUSED.labels(tenant.id, reason(refusal)).inc()
                 raise refused(refusal, g, budgets)
 
-    def _tell(self, g: Generation) -> None:
-        self._log.info(
-            "generation moved",
-            generation_id=g.id,
-            tenant=g.tenant_id,
-            **{"from": None},
-            status=g.status,
-            version=g.version,
-            **tracing.fields(g.traceparent),
-        )
-
-    def _new(self, tenant: Tenant, request: CreateGeneration, idempotency_key: str | None, terms: Terms) -> Generation:
+    def _new(
+        self,
+        tenant: Tenant,
+        request: CreateGeneration,
+        fingerprint: str,
+        idempotency_key: str | None,
+        terms: Terms,
+    ) -> Generation:
         now = self._clock()
         expiry = self._queue_expiry if request.expires_in is None else timedelta(seconds=request.expires_in)
         return Generation(
@@ -158,7 +168,7 @@ class Generations:
             tenant_id=tenant.id,
             model=self._model,
             input=request.video(),
-            fingerprint=request.fingerprint(),
+            fingerprint=fingerprint,
             estimated_cost=self._admission.check(tenant, request),
             callback_token=secrets.token_urlsafe(24),
             created_at=now,

@@ -6,15 +6,16 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from service import log, metrics, tracing
+from service import metrics, tracing
 from service.domain.drain import Drain
-from service.domain.generation import UPSTREAM, Generation, Status
+from service.domain.generation import CALLERS_FAULTS, UPSTREAM, Generation, Status
 from service.domain.webhook import Delivery, DeliveryStatus
 from service.errors import StoreUnavailable
 from service.queue import Nudger
 from service.store.endpoints import EndpointStore
 from service.store.generations import GenerationStore, Moved
 from service.usecases.fanout import EVENTS, deliveries_of
+from service.usecases.telling import tell_move
 from service.usecases.timetable import Timetable
 
 Clock = Callable[[], datetime]
@@ -41,7 +42,6 @@ class Moves:
         self._timetable = timetable
         self._nudger = nudger
         self._clock = clock
-        self._log = log.get(__name__)
 
     async def apply(
         self, generation_id: str, verb: Verb, *, read: Generation | None = None, why: str = ""
@@ -56,7 +56,7 @@ class Moves:
             before = before or await self._generations.load(generation_id)
             if before is None or (after := verb(before)) is None:
                 return None
-            if written := await self.write(after, before=before.status, why=why):
+            if written := await self.write(after, before=before, why=why):
                 return written
             before = None
         raise AssertionError(f"{generation_id}: lost {_RACES} races in a row")
@@ -72,18 +72,22 @@ class Moves:
                     raise
                 await asyncio.sleep(_STORE_PAUSE)
 
-    async def write(self, after: Generation, *, before: Status, why: str = "") -> Generation | None:
+    async def write(self, after: Generation, *, before: Generation, why: str = "") -> Generation | None:
         """Write a move made from the version it was read at; None when somebody else moved first."""
         now = self._clock()
-        news = [] if after.status is before else await self._news(after, now)
-        after = replace(after, deliveries=(*after.deliveries, *(event.id for event in news)))
+        news = list[Delivery]()
+        if after.status is not before.status:
+            news = await self._news(after, now)
+            after = replace(after, moved_at=now, deliveries=(*after.deliveries, *(event.id for event in news)))
         moved = await (self._finish(after, news, now, why) if after.is_terminal else self._save(after, news, now, why))
         if not moved.won:
             metrics.LOST_RACES.labels("finish" if after.is_terminal else "save").inc()
             return None
         for drain in moved.nudges:
             self._nudger.nudge(drain)
-        _trace(before, moved.generation, now)
+        if after.status is not before.status:
+            _observe(before, moved.generation, now)
+            _trace(before, moved.generation, now)
         self._tell(before, moved.generation, news)
         return moved.generation
 
@@ -105,44 +109,34 @@ class Moves:
     async def _finish(self, after: Generation, news: Sequence[Delivery], now: datetime, why: str) -> Moved:
         return await self._generations.finish(after, self._timetable.due(after, now), news, now=now, why=why)
 
-    def _tell(self, before: Status, g: Generation, news: Sequence[Delivery]) -> None:
-        tell = self._log.debug if g.status is before else self._log.info
-        tell(
-            "generation moved" if g.status is not before else "generation noted",
-            generation_id=g.id,
-            tenant=g.tenant_id,
-            **{"from": before},
-            status=g.status,
-            code=g.error.code if g.error else None,
-            version=g.version,
-            **tracing.fields(g.traceparent),
-        )
+    @staticmethod
+    def _tell(before: Generation, g: Generation, news: Sequence[Delivery]) -> None:
+        tell_move(g, before.status)
         if dead := sum(event.status is DeliveryStatus.DEAD for event in news):
             metrics.WEBHOOKS_DEAD.labels(g.tenant_id).inc(dead)
-        if g.is_terminal and g.finished_at is not None:
-            metrics.FINISHED.labels(g.tenant_id, g.status, g.error.code if g.error else "").inc()
-            metrics.SECONDS_TO_END.labels(g.status).observe((g.finished_at - g.created_at).total_seconds())
-            metrics.COST.labels(g.tenant_id).inc(g.actual_cost or 0)
 
 
-def _trace(before: Status, g: Generation, now: datetime) -> None:
-    """The time it spent in the state it has left: where that is many minutes, nobody was there all along."""
-    if not tracing.is_on() or g.status is before:
+def _observe(before: Generation, after: Generation, now: datetime) -> None:
+    entered = before.moved_at or before.created_at
+    metrics.STATE_SECONDS.labels(before.status).observe(max(0.0, (now - entered).total_seconds()))
+    if not after.is_terminal:
         return
-    begun = {
-        Status.QUEUED: None if g.submits_refused else g.created_at,
-        Status.UNCONFIRMED: g.submitted_at,
-        Status.SUBMITTED: g.confirmed_at or g.submitted_at,
-        Status.IN_PROGRESS: g.started_at,
-    }.get(before)
-    if begun is not None:
-        tracing.past(
-            f"generation.{before}",
-            parent=g.traceparent,
-            begun=begun,
-            ended=now,
-            generation=g.id,
-            tenant=g.tenant_id,
-            status=g.status,
-            outcome=g.error.code if g.error else None,
-        )
+    metrics.FINISHED.labels(after.tenant_id, after.status, after.error.code if after.error else "").inc()
+    metrics.SECONDS_TO_END.labels(after.status).observe((now - after.created_at).total_seconds())
+    metrics.COST.labels(after.tenant_id).inc(after.actual_cost or 0)
+    if after.status is not Status.CANCELED:  # its caller's wish, and nothing that was promised
+        metrics.COMPLETIONS.labels("bad" if after.error and after.error.code not in CALLERS_FAULTS else "good").inc()
+
+
+def _trace(before: Generation, after: Generation, now: datetime) -> None:
+    """The time it spent in the state it has left: where that is many minutes, nobody was there all along."""
+    tracing.past(
+        f"generation.{before.status}",
+        parent=after.traceparent,
+        begun=before.moved_at or before.created_at,
+        ended=now,
+        generation=after.id,
+        tenant=after.tenant_id,
+        status=after.status,
+        outcome=after.error.code if after.error else None,
+    )

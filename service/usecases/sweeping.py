@@ -8,11 +8,14 @@ from service.domain import ids
 from service.domain.drain import Drain
 from service.domain.generation import Failure, Generation, Status
 from service.domain.webhook import DeliveryStatus
+from service.media.videos import VideoStore
 from service.store.deliveries import DeliveryStore
 from service.store.due import Claim, Claimed, DueStore
 from service.store.generations import GenerationStore
 from service.store.queue import QueueStore
 from service.store.submissions import SubmissionStore
+from service.usecases import videos
+from service.usecases.keeping import passed_on
 from service.usecases.moves import Clock, Moves
 from service.usecases.reconciliation import Reconciliation
 from service.usecases.telling import about
@@ -41,6 +44,7 @@ class Sweeping:
         due: DueStore,
         queue: QueueStore,
         submissions: SubmissionStore,
+        kept: VideoStore | None,
         moves: Moves,
         timetable: Timetable,
         reconciliation: Reconciliation | None,
@@ -52,6 +56,7 @@ class Sweeping:
         self._due = due
         self._queue = queue
         self._submissions = submissions
+        self._videos = kept
         self._moves = moves
         self._timetable = timetable
         self._reconciliation = reconciliation
@@ -113,6 +118,7 @@ class Sweeping:
     async def _forget(self, g: Generation) -> None:
         """Its webhooks quote it, so they go with it; while one is pending, it is looked at again after each lease."""
         if not await self._deliveries.pending(g.deliveries):
+            await videos.forget(self._videos, g)
             await self._deliveries.delete(g.tenant_id, g.deliveries)
             await self._generations.purge(g)
 
@@ -144,6 +150,8 @@ def overdue(g: Generation, now: datetime) -> Generation | None:
             return g.unconfirmed()
         case Status.UNCONFIRMED:
             return g.failed(_UNCONFIRMED, g.estimated_cost, now)
+        case Status.IN_PROGRESS if g.copying is not None:
+            return passed_on(g, now)
         case Status.SUBMITTED | Status.IN_PROGRESS:
             return g.failed(_TOO_LONG, g.estimated_cost, now)
     return None

@@ -11,6 +11,12 @@ from service.settings import Settings
 #: Pace of a submit that fal did not take: as long as it takes, never faster than this.
 REFUSED_SUBMITS: Final = RetryPolicy(tuple(timedelta(seconds=s) for s in (0, 1, 2, 5, 10, 20, 40, 60)), forever=True)
 
+#: Waits before each try to copy a video; after the last it is passed on with fal's own URL.
+COPIES: Final = RetryPolicy(tuple(timedelta(seconds=s) for s in (0, 1, 5, 15, 30, 60)))
+
+#: Past all tries of a copy: whatever kept them from being made, fal's own URL is better than none.
+_COPY_DEADLINE: Final = timedelta(minutes=30)
+
 #: Beyond the longest a submit can take, before its outcome is declared unknown.
 _SUBMIT_MARGIN: Final = timedelta(seconds=30)
 
@@ -53,6 +59,9 @@ class Timetable:
                 return Due(dispatch=now + wait, sweep=self.deadline(g, now))
             case Status.UNCONFIRMED:
                 return Due(sweep=self._next_look(g, now))
+            case Status.IN_PROGRESS if g.copying is not None:
+                wait = COPIES.next(g.copying.tries) or timedelta()
+                return Due(poll=now + wait, sweep=self.deadline(g, now))
             case Status.SUBMITTED | Status.IN_PROGRESS:
                 return Due(poll=self.next_poll(g, now), sweep=self.deadline(g, now))
         return Due(sweep=self.deadline(g, now))
@@ -66,6 +75,8 @@ class Timetable:
                 return self._since_submit(g, now) + self.submit_lease
             case Status.UNCONFIRMED:
                 return self._since_submit(g, now) + self.unconfirmed_deadline
+            case Status.IN_PROGRESS if g.copying is not None:
+                return (g.fal_ended_at or now) + _COPY_DEADLINE
             case Status.SUBMITTED | Status.IN_PROGRESS:
                 return (g.confirmed_at or self._since_submit(g, now)) + self.upstream_deadline
         return now if g.erased else (g.finished_at or now) + (g.retention or self.retention)

@@ -26,6 +26,7 @@ from service.store.callbacks import CallbackStore
 from service.store.due import Claim, Claimed, DueStore
 from service.store.generations import GenerationStore
 from service.usecases.gate import DispatchGate
+from service.usecases.keeping import Keeping
 from service.usecases.moves import Clock, Moves
 from service.usecases.telling import about
 from service.usecases.timetable import Timetable
@@ -43,6 +44,7 @@ class Tracking:
         moves: Moves,
         fal: FalClient,
         gate: DispatchGate,
+        keeping: Keeping,
         timetable: Timetable,
         *,
         rates: Rates,
@@ -54,6 +56,7 @@ class Tracking:
         self._moves = moves
         self._fal = fal
         self._gate = gate
+        self._keeping = keeping
         self._timetable = timetable
         self._rates = rates
         self._clock = clock
@@ -81,6 +84,10 @@ class Tracking:
         if known is None or known.status not in UPSTREAM or known.request_id is None:
             span.forget()
             return  # it ended between claim and look; whoever moved it has set what it waits for
+        if known.copying is not None:
+            span.forget()  # the copy has its own
+            await self._keeping.keep(known, known.copying)
+            return
         reported = None if callback is None else await self._reported(known, callback)
         if reported is not None:
             span.note(outcome="callback")
@@ -161,17 +168,16 @@ class Tracking:
         result = result_outcome(await self._fal.result(request_id))
         if reported is not None and not is_verdict(result):
             result = reported
-        await self._moves.apply(
-            g.id, lambda now: self._ended(now, result, logs) if now.status in UPSTREAM else None, read=g
-        )
+        await self._moves.apply(g.id, lambda now: self._ended(now, result, logs) if _is_open(now) else None, read=g)
 
     def _ended(self, g: Generation, result: ResultOutcome, logs: tuple[LogLine, ...]) -> Generation:
         now = self._clock()
         match result:
             case Succeeded(output, units):
-                return g.seen(position=None, logs=logs).succeeded(
-                    output, self._cost(g, units, presumed=True), now, units=units
-                )
+                seen, cost = g.seen(position=None, logs=logs), self._cost(g, units, presumed=True)
+                if self._keeping.wants(g):
+                    return seen.ended_upstream(output, cost, now, units=units)
+                return seen.succeeded(output, cost, now, units=units)
             case Failed(failure, units, presumed):
                 return g.seen(position=None, logs=logs).failed(
                     failure, self._cost(g, units, presumed=presumed), now, units=units
@@ -187,6 +193,11 @@ class Tracking:
         if units is None and not presumed:
             return 0
         return self._rates.settle(g.input["resolution"], units, g.estimated_cost)
+
+
+def _is_open(g: Generation) -> bool:
+    """Whether fal's word on it is still to come."""
+    return g.status in UPSTREAM and g.copying is None
 
 
 def adopted(g: Generation, request_id: str, now: datetime) -> Generation | None:

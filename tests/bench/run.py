@@ -21,9 +21,11 @@ from tests.bench import (
     latency,
     machine,
     memory,
+    metrics,
     scale,
     tenants,
     throughput,
+    uploads,
     webhooks,
 )
 from tests.bench.figures import Figure
@@ -51,6 +53,9 @@ MEASURES: Final[dict[str, Measure]] = {
     "webhooks": webhooks.throughput,
     "webhook_isolation": webhooks.isolation,
     "events": events.measure,
+    "upload_rss": uploads.rss,
+    "create_watched": metrics.cost,
+    "metrics_endpoint": metrics.endpoint,
 }
 
 

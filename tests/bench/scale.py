@@ -16,6 +16,8 @@ class Scale:
     dispatch_tenants: int
     """Each with 100 generations queued."""
     in_flight: int
+    watched: int
+    """Generations whose tenants' gauges are read."""
     streams: int
     """Event streams open at a time."""
     watched_seconds: float
@@ -32,6 +34,7 @@ FULL: Final = Scale(
     queued=10_000,
     dispatch_tenants=1000,
     in_flight=50_000,
+    watched=100_000,
     streams=2_000,
     watched_seconds=60,
     deliveries=10_000,
@@ -44,6 +47,7 @@ QUICK: Final = Scale(
     queued=5_000,
     dispatch_tenants=1000,
     in_flight=1_000,
+    watched=10_000,
     streams=2_000,
     watched_seconds=12,
     deliveries=4_000,

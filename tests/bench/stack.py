@@ -17,7 +17,7 @@ from tests.bench.load import PLACEHOLDER, Load
 PATH: Final = "/v1/generations"
 FAL_REQUESTS: Final = "/fal/queue/bytedance/seedance-2.0/requests"
 PROMPT_LENGTH: Final = 500
-IMAGE: Final = "https://example.com/first-frame.png"
+IMAGE: Final = "https://v3b.fal.media/first-frame.png"
 
 
 @dataclass(frozen=True)

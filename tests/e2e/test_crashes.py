@@ -10,7 +10,7 @@ LONGEST = tracking.LEASE.total_seconds() + 30
 
 
 def test_the_worker_dies_while_fal_works(own_stack: Stack, own_tenant: TenantClient, receiver: Receiver) -> None:
-    prompt = "sandbox:no-video sandbox:seconds=3 killed in progress"
+    prompt = "sandbox:no-video sandbox:seconds=8 killed in progress"
     g = own_tenant.create(prompt, webhook_url=receiver.url)
     own_tenant.wait_for(g["id"], lambda now: now["status"] == "in_progress")
     own_stack.children["worker"].kill()
@@ -36,7 +36,7 @@ def test_redis_dies_right_after_the_202(own_stack: Stack, own_tenant: TenantClie
 def test_twenty_jobs_survive_every_process_dying_once(
     own_stack: Stack, own_tenant: TenantClient, receiver: Receiver
 ) -> None:
-    prompts = [f"sandbox:no-video sandbox:seconds=6 survivor {n}" for n in range(20)]
+    prompts = [f"sandbox:no-video sandbox:seconds=8 survivor {n}" for n in range(20)]
     ids = [own_tenant.create(prompt, webhook_url=receiver.url)["id"] for prompt in prompts]
     own_tenant.wait_for(ids[0], lambda now: now["status"] == "in_progress")
     for victim in ("worker", "beat", "gateway"):

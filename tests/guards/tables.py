@@ -13,6 +13,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined, to_json
 
 from service import metrics
+from service.metrics import StateGauge
 from service.settings import PREFIX, Settings
 
 README: Final = Path(__file__).parents[2] / "README.md"
@@ -28,7 +29,12 @@ def settings_table() -> str:
 
 def metrics_table() -> str:
     rows = [
-        (f"`{_exposed_name(metric)}`", metric._type, _labels(metric), metric._documentation) for metric in _metrics()
+        (f"`{_exposed_name(metric)}`", metric._type, _labels(metric._labelnames), metric._documentation)
+        for metric in _metrics(Counter, Gauge, Histogram)
+    ]
+    rows += [
+        (f"`{gauge.name}`", "gauge", _labels([gauge.label] if gauge.label else []), gauge.documentation)
+        for gauge in _metrics(StateGauge)
     ]
     return _table(("Metric", "Type", "Labels", "Meaning"), rows)
 
@@ -57,8 +63,8 @@ def _markers(name: str) -> re.Pattern[str]:
     return re.compile(rf"<!-- {name} -->(?P<content>.*?)<!-- /{name} -->", re.DOTALL)
 
 
-def _metrics() -> Iterator[Any]:
-    yield from (value for value in vars(metrics).values() if isinstance(value, Counter | Gauge | Histogram))
+def _metrics(*kinds: type) -> Iterator[Any]:
+    yield from (value for value in vars(metrics).values() if isinstance(value, kinds))
 
 
 def _exposed_name(metric: Any) -> str:
@@ -66,8 +72,8 @@ def _exposed_name(metric: Any) -> str:
     return f"{metric._name}_total" if isinstance(metric, Counter) else str(metric._name)
 
 
-def _labels(metric: Any) -> str:
-    return ", ".join(f"`{name}`" for name in metric._labelnames)
+def _labels(names: Sequence[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
 
 
 def _default(field: FieldInfo) -> str:

@@ -15,11 +15,11 @@ from service import log
 from service.domain.drain import Drain
 from service.domain.tenant import Tenant
 from service.settings import Settings
-from tests import factories
+from tests import factories, pictures
 from tests.conftest import client_of
 from tests.factories import create_body
 
-JPEG = b"\xff\xd8\xff" + b"\x00" * 200
+JPEG = pictures.encoded("jpeg")
 PROMPT = "hush-prompt a cat"
 END_USER = "hush-end-user@example.com"
 METADATA = {"hush-key": "hush-value"}

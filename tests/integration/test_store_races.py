@@ -312,6 +312,17 @@ async def test_save_leaves_the_poll_of_a_callback_as_it_is(redis: Redis) -> None
         assert await _score(redis, Drain.POLL, g.id) == ids.milliseconds(NOW)
 
 
+async def test_what_fal_reported_is_done_with_once_it_is_on_the_record(redis: Redis) -> None:
+    """Nothing else puts the next look, which is the copy, at the time it is given."""
+    store = GenerationStore(redis)
+    g = (await store.save(_submitted(await _at_fal(redis)), Due(poll=NOW, sweep=NOW))).generation
+    await CallbackStore(redis).receive(g.id, g.callback_token, Callback("request-1"), now=NOW + LEASE)
+    assert (await store.save(g.ended_upstream(factories.output(), 7, NOW), Due(poll=NOW, sweep=NOW))).won
+    assert await redis.execute("HEXISTS", keys.generation(g.id), "c") == 0
+    assert await _score(redis, Drain.POLL, g.id) == ids.milliseconds(NOW)
+    assert await redis.execute("SCARD", keys.SLOTS) == 0
+
+
 def _submitted(g: Generation) -> Generation:
     return g.submitted("request-1")
 

@@ -29,6 +29,7 @@ SCOPES = {
     ("POST", "/v1/uploads"): Scope.GENERATE,
     ("GET", "/v1/generations"): Scope.READ,
     ("GET", "/v1/generations/{generation_id}"): Scope.READ,
+    ("GET", "/v1/generations/{generation_id}/video"): Scope.READ,
     ("GET", "/v1/generations/{generation_id}/events"): Scope.READ,
     ("GET", "/v1/end-users/{end_user_id}"): Scope.READ,
     ("GET", "/v1/usage"): Scope.READ,

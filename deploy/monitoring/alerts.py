@@ -1,0 +1,237 @@
+"""What somebody is to be told, and how urgently; each alert has a section of its own in deploy/RUNBOOK.md."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from monitoring.objectives import BURNS, OBJECTIVES, Burn, Objective, recorded
+from monitoring.promql import state
+
+#: A few bad events in the long window wake nobody, however few others there were.
+_FEW: Final = 3
+
+
+@dataclass(frozen=True)
+class Alert:
+    """Fires when ``expression`` has been true for ``held``; ``page``: now, ``ticket``: on the next working day.
+
+    ``{1h}`` in an expression is a window: it is shortened in tests.
+    """
+
+    name: str
+    severity: str
+    summary: str
+    description: str
+    expression: str
+    held: str = "0s"
+    labels: dict[str, str] = field(default_factory=dict)
+
+
+def every() -> Sequence[Alert]:
+    return (*_UPSTREAM, *_WAITING, *_WEBHOOKS, *_MONEY, *_REDIS, *_PROCESSES, *_burning())
+
+
+def _hold(reason: str) -> str:
+    return f"""{state("gateway_dispatch_hold", where=f'hold="{reason}"')} == 1"""
+
+
+_UPSTREAM: Final = (
+    Alert(
+        "SubmitsUnconfirmed",
+        "ticket",
+        "{{ $value }} submits have an unknown outcome",
+        "fal may have them; each keeps its slot and its hold until it is resolved.",
+        f"{state('gateway_unconfirmed')} > 0",
+        "10m",
+    ),
+    Alert(
+        "DispatchPaused",
+        "ticket",
+        "An operator holds dispatch",
+        "Generations are accepted, or refused while draining, and none is sent to fal.",
+        f"{_hold('paused')} or {state('gateway_draining')} == 1",
+        "15m",
+    ),
+    Alert(
+        "AccountLocked",
+        "page",
+        "fal refuses our account",
+        "A key that is not in force, or a balance that is gone: nothing is dispatched until that is changed.",
+        _hold("locked"),
+        "1m",
+    ),
+    Alert(
+        "SubmitsFailing",
+        "page",
+        "Submits to fal fail",
+        "Several in a row failed. Dispatch is held, and one generation tries now and then.",
+        _hold("failing"),
+        "5m",
+    ),
+)
+
+_WAITING: Final = (
+    Alert(
+        "QueueAgeHigh",
+        "ticket",
+        "A generation has waited for {{ $value | humanizeDuration }} to be dispatched",
+        "The upstream slots do not suffice, dispatch is held, or its tenant is at a limit of its own.",
+        f"{state('gateway_oldest_queued_seconds')} > 1800",
+        "10m",
+    ),
+    Alert(
+        "DrainLagging",
+        "page",
+        "Due work of {{ $labels.drain }} has waited for {{ $value | humanizeDuration }}",
+        "Workers do not keep up, or there are none.",
+        f"""{state("gateway_overdue_seconds", by="drain", where='drain!="dispatch"')} > 60""",
+        "5m",
+    ),
+)
+
+_WEBHOOKS: Final = (
+    Alert(
+        "WebhookBacklogGrowing",
+        "ticket",
+        "{{ $value }} webhooks are due and not under way",
+        "Receivers are slow, or workers too few; tenants hear late of their generations.",
+        f"sum ({state('gateway_webhook_backlog', by='tenant')}) > 1000",
+        "15m",
+    ),
+    Alert(
+        "WebhookDeadLetters",
+        "ticket",
+        "{{ $value }} more webhooks are in the dead letter than an hour ago",
+        "All attempts failed, or their endpoint is disabled; the tenant can replay them.",
+        f"sum ({state('gateway_webhook_dead_letters', by='tenant')})"
+        " - sum (max by (tenant) (gateway_webhook_dead_letters offset {1h})) > 0",
+    ),
+)
+
+
+def _used(scope: str, by: str) -> str:
+    held, spent, budget = (state(f"gateway_{scope}{what}_micro_usd", by=by) for what in ("held", "spent", "budget"))
+    return f"({held} + {spent}) / {budget}"
+
+
+def _refused(reason: str, by: str) -> str:
+    """A counter that has just come into being has had no increase yet."""
+    series = f'gateway_generations_refused_total{{reason="{reason}"}}'
+    of = f"sum by ({by})" if by else "sum"
+    return f"{of} (increase({series}[{{15m}}])) > 0 or {of} ({series} unless {series} offset {{15m}}) > 0"
+
+
+def _budget(share: int, summary: str, tenants: str, account: str) -> Alert:
+    return Alert(
+        "BudgetNearlySpent",
+        "ticket",
+        summary,
+        "Of this month (UTC) for a tenant, of today for the account. What no longer fits is refused with 402.",
+        f'{tenants} or label_replace({account}, "tenant", "the account", "", "")',
+        labels={"share": str(share)},
+    )
+
+
+_MONEY: Final = (
+    _budget(
+        80,
+        "{{ $labels.tenant }} has used {{ $value | humanizePercentage }} of its budget",
+        f"{_used('', 'tenant')} >= 0.8",
+        f"({_used('account_', '')} >= 0.8)",
+    ),
+    _budget(
+        100,
+        "The budget of {{ $labels.tenant }} is spent",
+        f"({_used('', 'tenant')} >= 1 or {_refused('tenant_month', 'tenant')})",
+        f"({_used('account_', '')} >= 1 or {_refused('account_day', '')})",
+    ),
+)
+
+_REDIS: Final = (
+    Alert(
+        "RedisUnavailable",
+        "page",
+        "Redis is away",
+        "Creates are answered with 503, workers wait. What was accepted is in Redis' append-only file.",
+        f"{state('gateway_redis_up')} == 0",
+        "1m",
+    ),
+    Alert(
+        "RedisNotDurable",
+        "page",
+        "Redis does not keep what it acknowledges",
+        "The append-only file is off or cannot be written, or Redis may evict jobs.",
+        "min (gateway_redis_durable) < 1",
+        "1m",
+        {"loss": "everything"},
+    ),
+    Alert(
+        "RedisNotDurable",
+        "ticket",
+        "A crash of Redis may lose a second of accepted jobs",
+        "`appendfsync` is not `always`.",
+        "min (gateway_redis_durable) == 1",
+        "10m",
+        {"loss": "a second"},
+    ),
+    Alert(
+        "RedisMemoryHigh",
+        "page",
+        "Redis has used {{ $value | humanizePercentage }} of its memory",
+        "When it is full nothing is accepted any more.",
+        f"{state('gateway_redis_memory_bytes')} / {state('gateway_redis_memory_limit_bytes')} > 0.85",
+        "10m",
+    ),
+)
+
+_READABLE: Final = f"{state('gateway_redis_up')} == 1"
+_MAINTAINED: Final = f"""{state("gateway_workers", where='queue="maintenance"')} > 0"""
+
+_PROCESSES: Final = (
+    Alert(
+        "GatewayMissing",
+        "page",
+        "No gateway answers Prometheus",
+        "None is running, or none can be scraped.",
+        "absent(gateway_redis_up)",
+        "2m",
+    ),
+    Alert(
+        "BeatDead",
+        "page",
+        "Beat has been silent",
+        "Nobody tells the workers to look once a second: retries, polls and deadlines wait.",
+        f"(min (gateway_beat_silence_seconds) > 30 or absent(gateway_beat_silence_seconds) and on () ({_READABLE}))"
+        f" and on () ({_MAINTAINED})",
+        "1m",
+    ),
+    Alert(
+        "WorkersMissing",
+        "page",
+        "No worker serves the queue {{ $labels.queue }}",
+        "Nothing of that queue is worked off.",
+        f"{state('gateway_workers', by='queue')} == 0",
+        "1m",
+    ),
+)
+
+
+def _burning() -> Iterator[Alert]:
+    for objective in OBJECTIVES:
+        for burn in BURNS:
+            yield _burning_so(objective, burn)
+
+
+def _burning_so(objective: Objective, burn: Burn) -> Alert:
+    limit = f"{burn.factor * objective.budget:.6g}"
+    long, short = (f'{recorded(window)}{{slo="{objective.name}"}}' for window in (burn.long, burn.short))
+    bad = objective.bad.replace("rate(", "increase(").replace("{over}", f"{{{burn.long}}}")
+    return Alert(
+        f"{objective.name.title()}SloBurning",
+        burn.severity,
+        f"The error budget of {objective.name} burns {burn.factor:g} times too fast",
+        f"{{{{ $value | humanizePercentage }}}} of the events of the last {burn.long} were bad;"
+        f" the objective allows {objective.budget:.3%}.",
+        f"{long} > {limit} and on () {short} > {limit} and on () ({bad}) > {_FEW}",
+        labels={"window": burn.long},
+    )

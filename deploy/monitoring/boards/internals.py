@@ -1,0 +1,156 @@
+"""Redis, drains, messages, processes: for whoever looks for the cause."""
+
+from typing import Final
+
+from monitoring.grafana import Board, Panel, Query, Row
+from monitoring.promql import or_zero, quantile, rate, state
+
+_BATCH: Final = "gateway_store_batch_commands"
+
+INTERNALS: Final = Board(
+    "internals",
+    "internals",
+    "Redis, drains, messages, processes: for whoever looks for the cause.",
+    [
+        Row(
+            "Drains",
+            [
+                Panel(
+                    "Lag",
+                    "How long the oldest entry of a due set has been due. `dispatch` is the queue itself and may be "
+                    "long; the others are seconds while workers keep up.",
+                    "s",
+                    [Query(state("gateway_overdue_seconds", by="drain"), "{{drain}}")],
+                ),
+                Panel(
+                    "Entries",
+                    "In each due set, waiting or under way; of `deliver` receivers, of the others generations.",
+                    "none",
+                    [Query(state("gateway_due", by="drain"), "{{drain}}")],
+                ),
+                Panel(
+                    "Claimed",
+                    "Items taken from each due set per second.",
+                    "ops",
+                    [Query(rate("gateway_drained_total", by="drain"), "{{drain}}")],
+                ),
+                Panel(
+                    "Failures and lost races",
+                    "Items whose work raised (a lease brings them back); moves that another process made first.",
+                    "ops",
+                    [
+                        Query(rate("gateway_drain_failures_total", by="drain"), "{{drain}} failed"),
+                        Query(rate("gateway_lost_races_total", by="verb"), "lost race: {{verb}}"),
+                    ],
+                ),
+            ],
+        ),
+        Row(
+            "Messages and processes",
+            [
+                Panel(
+                    "Nudges",
+                    "Messages that tell a worker to look now. `failed`: the broker is away, and beat does it within a "
+                    "second.",
+                    "ops",
+                    [Query(rate("gateway_nudges_total", by="outcome"), "{{outcome}}")],
+                ),
+                Panel(
+                    "Beat",
+                    "Since a message that only beat sends was worked off; about a second while all is well.",
+                    "s",
+                    [Query(state("gateway_beat_silence_seconds"), "silence")],
+                ),
+                Panel(
+                    "Workers",
+                    "Heard of within 15 seconds, by the queue they serve.",
+                    "none",
+                    [Query(state("gateway_workers", by="queue"), "{{queue}}")],
+                ),
+                Panel(
+                    "Releases",
+                    "Processes by the release they run; two while a deployment rolls.",
+                    "none",
+                    [Query("count by (version, python) (gateway_build_info)", "{{version}} on Python {{python}}")],
+                ),
+                Panel(
+                    "CPU by process",
+                    "Cores that it keeps busy.",
+                    "none",
+                    [Query("rate(process_cpu_seconds_total[$__rate_interval])", "{{job}} {{instance}}")],
+                ),
+                Panel(
+                    "Memory by process",
+                    "Resident memory of each process.",
+                    "bytes",
+                    [Query("process_resident_memory_bytes", "{{job}} {{instance}}")],
+                ),
+            ],
+        ),
+        Row(
+            "Callers",
+            [
+                Panel(
+                    "Event streams",
+                    "Open at the gateways.",
+                    "none",
+                    [Query("sum (gateway_event_streams)", "open")],
+                ),
+                Panel(
+                    "Answers lost and given again",
+                    "Submits of fal's clients per second whose caller was gone, and those that came again for it.",
+                    "ops",
+                    [
+                        Query(or_zero(rate("gateway_answers_lost_total")), "lost"),
+                        Query(or_zero(rate("gateway_submits_resent_total")), "given again"),
+                    ],
+                ),
+            ],
+        ),
+        Row(
+            "Redis",
+            [
+                Panel(
+                    "Latency",
+                    "Of one exchange, all commands that leave together; `appendfsync always` waits for the disk.",
+                    "s",
+                    [Query(quantile(q, "gateway_store_seconds"), f"p{q * 100:g}") for q in (0.5, 0.99)],
+                ),
+                Panel(
+                    "Memory",
+                    "Used, and its maxmemory (without one: the memory of its machine). When it is full nothing is "
+                    "accepted.",
+                    "bytes",
+                    [
+                        Query(state("gateway_redis_memory_bytes"), "used"),
+                        Query(state("gateway_redis_memory_limit_bytes"), "limit"),
+                    ],
+                ),
+                Panel(
+                    "Durability",
+                    "2: every write is on disk before it is answered; 1: within a second; 0: not kept.",
+                    "none",
+                    [Query(state("gateway_redis_durable"), "durable"), Query(state("gateway_redis_up"), "up")],
+                ),
+                Panel(
+                    "Commands sent together",
+                    "On average per exchange: grows with the load.",
+                    "none",
+                    [Query(f"{rate(f'{_BATCH}_sum')} / {rate(f'{_BATCH}_count')}", "commands")],
+                ),
+                Panel(
+                    "Reading these gauges",
+                    "Time of one read of everybody's state; Redis does nothing else for most of it.",
+                    "s",
+                    [Query(state("gateway_redis_read_seconds"), "read")],
+                ),
+                Panel(
+                    "Rate limiter away",
+                    "Calls let through per second because it could not be asked.",
+                    "ops",
+                    [Query(or_zero(rate("gateway_rate_limiter_away_total")), "let through")],
+                ),
+            ],
+        ),
+    ],
+)

@@ -1,0 +1,66 @@
+"""``alerts.yml``: the objectives' ratios over every window, and the alerts."""
+
+import re
+from typing import Any, Final
+
+import yaml
+
+from monitoring import alerts
+from monitoring.alerts import Alert
+from monitoring.objectives import OBJECTIVES, WINDOWS, recorded
+
+_HEAD: Final = """\
+# Generated: edit deploy/monitoring and run `make dashboards`. Every alert has a section in deploy/RUNBOOK.md.
+"""
+#: Relative to the repository; where alerts leave it, Alertmanager's templates put its address in front.
+_RUNBOOK: Final = "deploy/RUNBOOK.md"
+_WINDOW: Final = re.compile(r"\{(\d+[smhd])\}")
+_SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+
+
+def document(shortened: float = 1) -> str:
+    """``shortened``: windows and waits are so many times shorter, for tests that see alerts fire."""
+    groups = {"groups": [_recordings(shortened), _alerts(shortened)]}
+    return _HEAD + yaml.safe_dump(groups, sort_keys=False, width=10_000, allow_unicode=True)
+
+
+def section(alert: str) -> str:
+    """Of the runbook: the alert's name in kebab case."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "-", alert).lower()
+
+
+def _recordings(shortened: float) -> dict[str, Any]:
+    rules = [
+        {
+            "record": recorded(window),
+            "expr": objective.ratio(_duration(window, shortened)),
+            "labels": {"slo": objective.name},
+        }
+        for objective in OBJECTIVES
+        for window in WINDOWS
+    ]
+    return {"name": "seedance-gateway-objectives", "rules": rules}
+
+
+def _alerts(shortened: float) -> dict[str, Any]:
+    return {"name": "seedance-gateway-alerts", "rules": [_rule(alert, shortened) for alert in alerts.every()]}
+
+
+def _rule(alert: Alert, shortened: float) -> dict[str, Any]:
+    return {
+        "alert": alert.name,
+        "expr": _WINDOW.sub(lambda window: _duration(window[1], shortened), alert.expression),
+        "for": _duration(alert.held, shortened),
+        "labels": {"severity": alert.severity, **alert.labels},
+        "annotations": {
+            "summary": alert.summary,
+            "description": alert.description,
+            "runbook_url": f"{_RUNBOOK}#{section(alert.name)}",
+        },
+    }
+
+
+def _duration(text: str, shortened: float) -> str:
+    if shortened == 1:
+        return text
+    return f"{round(int(text[:-1]) * _SECONDS[text[-1]] / shortened * 1000)}ms"

@@ -1,0 +1,79 @@
+"""``multipart/form-data`` as it comes: the bytes of its one file, and nothing else of it."""
+
+from collections.abc import AsyncIterator
+from typing import Final
+
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import MultipartParser, parse_options_header
+
+from service.errors import Malformed
+
+#: What boundaries, headers and small fields may take beside the file.
+OVERHEAD: Final = 64 * 1024
+
+
+class _Parts:
+    """What the parser tells: the bytes of the first part that has a file name."""
+
+    def __init__(self) -> None:
+        self.bytes: list[bytes] = []
+        self.seen = self.ended = False
+        self._name, self._value = b"", b""
+        self._is_file = False
+
+    def on_part_begin(self) -> None:
+        self._is_file = False
+
+    def on_header_begin(self) -> None:
+        self._name, self._value = b"", b""
+
+    def on_header_field(self, data: bytes, start: int, end: int) -> None:
+        self._name += data[start:end]
+
+    def on_header_value(self, data: bytes, start: int, end: int) -> None:
+        self._value += data[start:end]
+
+    def on_header_end(self) -> None:
+        if self._name.lower() == b"content-disposition" and b"filename" in parse_options_header(self._value)[1]:
+            if self.seen:
+                raise Malformed("The form holds more than one file.")
+            self.seen = self._is_file = True
+
+    def on_part_data(self, data: bytes, start: int, end: int) -> None:
+        if self._is_file:
+            self.bytes.append(data[start:end])
+
+    def on_end(self) -> None:
+        self.ended = True
+
+
+async def file_of(chunks: AsyncIterator[bytes], content_type: str) -> AsyncIterator[bytes]:
+    """The bytes of the form's file. Raises Malformed where the body is no form, or has no file or several."""
+    boundary = parse_options_header(content_type)[1].get(b"boundary")
+    if not boundary:
+        raise Malformed("The content type names no boundary.")
+    parts = _Parts()
+    parser = MultipartParser(
+        boundary,
+        {
+            "on_part_begin": parts.on_part_begin,
+            "on_header_begin": parts.on_header_begin,
+            "on_header_field": parts.on_header_field,
+            "on_header_value": parts.on_header_value,
+            "on_header_end": parts.on_header_end,
+            "on_part_data": parts.on_part_data,
+            "on_end": parts.on_end,
+        },
+    )
+    async for chunk in chunks:
+        try:
+            parser.write(chunk)
+        except FormParserError:
+            raise Malformed("The body is no multipart/form-data.") from None
+        for piece in parts.bytes:
+            yield piece
+        parts.bytes.clear()
+    if not parts.ended:
+        raise Malformed("The body ended early.")
+    if not parts.seen:
+        raise Malformed("The form holds no file.")

@@ -1,0 +1,65 @@
+"""``/v1/generations/{id}/video``: the kept copy, by ranges; or the way to where it is."""
+
+import base64
+from typing import Any, Final
+
+from fastapi import APIRouter, Request, Response
+from starlette.responses import StreamingResponse
+
+from service.api import ranges
+from service.api.dependencies import runtime, tenant
+from service.api.ranges import Range
+from service.api.schemas import problems
+from service.domain.tenant import Scope
+from service.usecases.videos import Elsewhere, Here
+
+router = APIRouter(prefix="/v1/generations", tags=["generations"])
+
+_MP4: Final = {"video/mp4": {"schema": {"type": "string", "format": "binary"}}}
+_ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
+    200: {"description": "The video", "content": _MP4},
+    206: {"description": "The part of it that `Range` asks for", "content": _MP4},
+    304: {"description": "The caller has it: `If-None-Match`"},
+    307: {"description": "It is at `Location`, which needs no key"},
+    416: {"description": "`Range` asks for nothing there is"},
+    **problems(401, 403, 404, 409, 429, 503),
+}
+
+
+@router.get("/{generation_id}/video", summary="Fetch the video", responses=_ANSWERS, response_class=Response)
+async def video(request: Request, generation_id: str) -> Response:
+    caller = await tenant(request, Scope.READ)
+    gateway = runtime(request)
+    found = await gateway.videos.find(caller, generation_id, follow=request.method != "HEAD")
+    if isinstance(found, Elsewhere):
+        return Response(status_code=307, headers={"location": found.url, "cache-control": "no-store"})
+    etag, size = f'"{found.kept.sha256}"', found.kept.size
+    headers = _headers(found, etag)
+    if ranges.not_modified(request.headers, etag):
+        return Response(status_code=304, headers=headers)
+    try:
+        part = ranges.wanted(request.headers, size, etag)
+    except ranges.Unsatisfiable:
+        return Response(status_code=416, headers={"content-range": f"bytes */{size}"})
+    start, end = part or Range(0, size)
+    headers["content-length"] = str(end - start)
+    if part is not None:
+        headers["content-range"] = f"bytes {start}-{end - 1}/{size}"
+    status = 200 if part is None else 206
+    if request.method == "HEAD":
+        return Response(status_code=status, headers=headers, media_type=found.content_type)
+    chunks = await gateway.videos.read(found.kept, start, end)
+    return StreamingResponse(chunks, status, headers=headers, media_type=found.content_type)
+
+
+router.head("/{generation_id}/video", include_in_schema=False)(video)
+
+
+def _headers(found: Here, etag: str) -> dict[str, str]:
+    digest = base64.b64encode(bytes.fromhex(found.kept.sha256)).decode()
+    return {
+        "accept-ranges": "bytes",
+        "etag": etag,
+        "repr-digest": f"sha-256=:{digest}:",  # RFC 9530
+        "cache-control": "private, max-age=31536000, immutable",
+    }

@@ -1,0 +1,60 @@
+"""Finished files, read from fal's hosts and from nowhere else."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final, Self
+
+import aiohttp
+from yarl import URL
+
+from service.fal.hosts import FalHosts
+
+_CHUNK_BYTES: Final = 256 * 1024
+_CONNECT_SECONDS: Final = 10.0
+#: Without a byte for so long, a connection counts as dead.
+_READ_SECONDS: Final = 30.0
+
+
+class FileAway(Exception):
+    """The file cannot be had now: an answer other than 200, a connection that broke, a body cut short."""
+
+
+class NotFals(Exception):
+    """The URL is none of fal's: it is not called."""
+
+
+class FalFiles:
+    def __init__(self, hosts: FalHosts) -> None:
+        self._hosts = hosts
+
+    async def __aenter__(self) -> Self:
+        self._http = aiohttp.ClientSession(
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS, sock_read=_READ_SECONDS),
+            headers={"user-agent": "seedance-gateway", "accept-encoding": "identity"},
+            cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,
+            trust_env=False,
+        )
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._http.close()
+
+    @asynccontextmanager
+    async def opened(self, url: str) -> AsyncIterator[tuple[str | None, AsyncIterator[bytes]]]:
+        """Content type and bytes. The key is not sent: fal's files are public by URL.
+
+        Raises:
+            NotFals: the URL, or where it redirects to, is not fal's.
+            FileAway: also while the bytes are read.
+
+        """
+        if not self._hosts.own(url):
+            raise NotFals("the URL is none of fal's")
+        try:
+            async with self._http.get(URL(url, encoded=True), allow_redirects=False) as answer:
+                if answer.status != 200:
+                    raise FileAway(f"fal answered {answer.status}")
+                yield answer.headers.get("content-type"), answer.content.iter_chunked(_CHUNK_BYTES)
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise FileAway(type(error).__name__) from error

@@ -1,0 +1,160 @@
+"""Images taken apart and put together again without touching a pixel: what shows the picture stays, the rest goes.
+
+Gone are EXIF with its location, XMP, IPTC, comments, texts, times, thumbnails, previews and whatever an application hid
+in a segment of its own. Colour profiles stay: without them the picture looks different.
+"""
+
+import re
+import struct
+import zlib
+from collections.abc import Iterator
+from typing import Final
+
+from service.errors import ImageFormat, ImageTrailingData, ImageTruncated, ImageUnreadable
+from service.media.formats import Format
+
+
+def cleaned(kind: Format, content: bytes) -> bytes:
+    """The same picture with nothing beside it. Raises a BadImage for a file that is not whole, or not only an image."""
+    return b"".join({"jpeg": _jpeg, "png": _png, "webp": _webp}[kind](content))
+
+
+# --- JPEG: segments that begin with a marker, and entropy-coded data after each start of scan
+
+_SOI: Final = b"\xff\xd8"
+_EOI: Final = 0xD9
+_SOS: Final = 0xDA
+_APP0, _APP2, _APP14, _APP15, _COMMENT = 0xE0, 0xE2, 0xEE, 0xEF, 0xFE
+#: Within scan data, a marker is 0xFF followed by neither a stuffed zero, a restart, nor another fill byte.
+_MARKER: Final = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
+#: What cameras append: further pictures, films, padding, and Samsung's own trailer. It is cut off, not refused.
+_CAMERAS: Final = re.compile(rb"\xff\xd8\xff|....ftyp|\x00*\Z|.*SEFT\Z", re.DOTALL)
+
+
+def _jpeg(content: bytes) -> Iterator[bytes]:
+    yield _SOI
+    at = 2
+    while True:
+        marker, start, end = _segment(content, at)
+        if marker == _EOI:
+            yield b"\xff\xd9"
+            break
+        if marker == _SOS:
+            end = _end_of_scan(content, end)
+        if marker == _APP0:
+            yield _without_thumbnail(content[start:end])
+        elif _shows(marker, content[start + 4 : start + 15]):
+            yield content[start:end]
+        at = end
+    if not _CAMERAS.match(content, end):
+        raise ImageTrailingData(f"{len(content) - end} bytes follow the end of the image.")
+
+
+def _shows(marker: int, head: bytes) -> bool:
+    """Whether a segment has a part in the picture; of an application's only how to read its colours."""
+    if _APP0 < marker <= _APP15:
+        return marker == _APP14 or (marker == _APP2 and head == b"ICC_PROFILE")
+    return marker != _COMMENT
+
+
+def _segment(content: bytes, at: int) -> tuple[int, int, int]:
+    """Marker, start and end of the segment here."""
+    while content[at : at + 2] == b"\xff\xff":  # fill bytes
+        at += 1
+    if at + 2 > len(content):
+        raise ImageTruncated("The JPEG ends before its end marker.")
+    if content[at] != 0xFF:
+        raise ImageUnreadable("The JPEG's segments are damaged.")
+    if content[at + 1] == _EOI:
+        return _EOI, at, at + 2
+    if at + 4 > len(content):
+        raise ImageTruncated("The JPEG ends before its end marker.")
+    end = at + 2 + int.from_bytes(content[at + 2 : at + 4])
+    if end > len(content):
+        raise ImageTruncated("The JPEG ends before its end marker.")
+    return content[at + 1], at, end
+
+
+def _end_of_scan(content: bytes, at: int) -> int:
+    found = _MARKER.search(content, at)
+    if found is None:
+        raise ImageTruncated("The JPEG ends before its end marker.")
+    return found.start()
+
+
+def _without_thumbnail(segment: bytes) -> bytes:
+    """JFIF says what the colours mean; its thumbnail, and the extension that is nothing but one, go."""
+    if segment[4:9] != b"JFIF\x00" or len(segment) < 18:
+        return b""
+    return b"\xff\xe0\x00\x10" + segment[4:16] + b"\x00\x00"
+
+
+# --- PNG: chunks with a checksum each
+
+_PNG_HEAD: Final = 8
+_SHOWN: Final = frozenset(
+    (b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"cHRM", b"gAMA", b"iCCP", b"sBIT", b"sRGB", b"cICP", b"pHYs")
+)
+
+
+def _png(content: bytes) -> Iterator[bytes]:
+    yield content[:_PNG_HEAD]
+    at, name = _PNG_HEAD, b""
+    while name != b"IEND":
+        if at + 8 > len(content):
+            raise ImageTruncated("The PNG ends before its last chunk.")
+        length, name = struct.unpack(">I4s", content[at : at + 8])
+        end = at + 12 + length
+        if end > len(content):
+            raise ImageTruncated("The PNG ends before its last chunk.")
+        if zlib.crc32(content[at + 4 : end - 4]) != int.from_bytes(content[end - 4 : end]):
+            raise ImageUnreadable("A chunk of the PNG does not match its checksum.")
+        if name in _SHOWN:
+            yield content[at:end]
+        at = end
+    if any(content[at:]):
+        raise ImageTrailingData(f"{len(content) - at} bytes follow the end of the image.")
+
+
+# --- WebP: a RIFF of chunks, padded to even lengths
+
+_FLAGS_AT: Final = 8
+_ANIMATED, _XMP, _EXIF = 0x02, 0x04, 0x08
+_PICTURE: Final = frozenset((b"VP8X", b"ICCP", b"ALPH", b"VP8 ", b"VP8L"))
+
+
+def _webp(content: bytes) -> Iterator[bytes]:
+    end = 8 + int.from_bytes(content[4:8], "little")
+    if end > len(content):
+        raise ImageTruncated("The WebP ends before its last chunk.")
+    if any(content[end:]):
+        raise ImageTrailingData(f"{len(content) - end} bytes follow the end of the image.")
+    kept = b"".join(_webp_chunks(content[12:end]))
+    yield b"RIFF" + struct.pack("<I", 4 + len(kept)) + b"WEBP"
+    yield kept
+
+
+def _webp_chunks(content: bytes) -> Iterator[bytes]:
+    at = 0
+    while at < len(content):
+        if at + 8 > len(content):
+            raise ImageTruncated("The WebP ends before its last chunk.")
+        name, length = struct.unpack("<4sI", content[at : at + 8])
+        end = at + 8 + length
+        if end > len(content):
+            raise ImageTruncated("The WebP ends before its last chunk.")
+        if name == b"VP8X":
+            yield _still(content[at:end])
+        elif name in _PICTURE:
+            yield content[at:end] + b"\x00" * (length % 2)
+        at = end + length % 2
+
+
+def _still(chunk: bytes) -> bytes:
+    if len(chunk) <= _FLAGS_AT:
+        raise ImageUnreadable("The WebP's header is damaged.")
+    if chunk[_FLAGS_AT] & _ANIMATED:
+        raise ImageFormat("The WebP is an animation; send a still image.")
+    head = bytearray(chunk)
+    head[_FLAGS_AT] &= ~(_XMP | _EXIF)
+    return bytes(head)

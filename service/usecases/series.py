@@ -1,0 +1,43 @@
+"""Series that exist from the first scrape on: a rate needs the zero before the first event, and so does an alert."""
+
+from collections.abc import Iterable
+from functools import cache
+from itertools import product
+from typing import Any, Final, get_args
+
+from service import idle_series, metrics
+from service.domain.drain import Drain
+from service.domain.gate import Hold
+from service.domain.generation import TERMINAL, Status
+from service.domain.webhook import DeliveryStatus
+from service.store.callbacks import Reception
+
+_CALLS: Final = ("submit", "status", "result", "cancel")
+
+#: A metric, and for each of its labels the values it is known to take; a tenant's series begin with the tenant.
+_KNOWN: Final[tuple[tuple[Any, *tuple[Iterable[str], ...]], ...]] = (
+    (metrics.HTTP_SECONDS, ("POST",), ("/v1/generations",), ("202", "500", "503")),
+    (metrics.COMPLETIONS, get_args(metrics.Completion)),
+    (metrics.SECONDS_TO_END, TERMINAL),
+    (metrics.STATE_SECONDS, [status for status in Status if status not in TERMINAL]),
+    (metrics.LOST_RACES, ("save", "finish")),
+    (metrics.UPSTREAM_CALLS, _CALLS, ("200",)),
+    (metrics.UPSTREAM_SECONDS, _CALLS),
+    (metrics.CALLBACKS, get_args(Reception)),
+    (metrics.DISPATCH_HELD, (Hold.LOCKED, Hold.FAILING)),
+    (metrics.RECONCILED, ("adopted", "ambiguous", "absent", "trouble")),
+    (metrics.WEBHOOK_ATTEMPTS, (DeliveryStatus.DELIVERED, DeliveryStatus.DEAD, "failed")),
+    (metrics.DRAINED, Drain),
+    (metrics.DRAIN_FAILURES, Drain),
+    (metrics.NUDGES, Drain, ("sent", "here", "failed")),
+)
+
+
+@cache
+def begin() -> None:
+    """Once per process, however often it is called."""
+    metrics.tell_build()
+    idle_series.watch()
+    for metric, *values in _KNOWN:
+        for labels in product(*values):
+            metric.labels(*labels)

@@ -1,0 +1,142 @@
+"""A look at the beginning of a stranger's file: bounded in bytes, redirects and address; never an exception."""
+
+import ssl
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Final, Self
+from urllib.parse import urldefrag, urljoin
+
+from aiohttp import ClientResponse, ClientSession, ClientTimeout, DummyCookieJar, TCPConnector
+from aiohttp.abc import AbstractResolver
+from yarl import URL
+
+from service.webhooks.address import AddressGuard, AddressRefused, Network
+from service.webhooks.failure import explain
+from service.webhooks.resolver import Resolver
+
+_REDIRECTS: Final = 3
+_ALL_PORTS: Final = (range(1, 65536),)
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """``size``: of the whole file, where the server says."""
+
+    status: int
+    head: bytes
+    size: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """What is written in the URL is no address on the public internet."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unseen:
+    reason: str
+
+
+class Viewer:
+    """Belongs to one event loop. Whoever calls bounds the time; ``tls`` and ``resolver`` are for tests."""
+
+    def __init__(
+        self,
+        allowed_networks: Iterable[Network] = (),
+        *,
+        most_bytes: int,
+        tls: ssl.SSLContext | None = None,
+        resolver: AbstractResolver | None = None,
+    ) -> None:
+        networks = tuple(allowed_networks)
+        self._guard = AddressGuard(networks)
+        self._by_address = AddressGuard(networks, allowed_ports=_ALL_PORTS)
+        self._most_bytes = most_bytes
+        self._tls = tls
+        self._resolver = resolver or Resolver()
+        self._session: ClientSession | None = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._session is not None:
+            await self._session.close()
+        await self._resolver.close()
+
+    async def look(self, url: str) -> Seen | Refused | Unseen:
+        """At no more than the first bytes; a redirect is followed to wherever the guard lets it."""
+        target = urldefrag(url).url
+        try:
+            self._by_address.check_url(_as_https(target))
+        except AddressRefused as refusal:
+            return Refused(refusal.reason)
+        try:
+            self._check(target)  # a port that we do not call may still be one that fal calls
+            for _ in range(_REDIRECTS):
+                seen = await self._get(target)
+                if isinstance(seen, Seen):
+                    return seen
+                target = urldefrag(urljoin(target, seen)).url
+                self._check(target)
+        except Exception as error:  # noqa: BLE001 -- one stranger's nonsense must not stop a dispatch
+            return Unseen(explain(error)[0])
+        return Unseen("redirects")
+
+    def _check(self, url: str) -> None:
+        """As for a webhook, but plain http may go to public addresses too: nothing of ours is in what is read."""
+        self._guard.check_url(_as_https(url))
+
+    async def _get(self, url: str) -> Seen | str:
+        """Or where it redirects to."""
+        wanted = {"Range": f"bytes=0-{self._most_bytes - 1}"}
+        response = await self._opened().get(URL(url, encoded=True), headers=wanted, allow_redirects=False)
+        try:
+            if response.status in (301, 302, 303, 307, 308) and (location := response.headers.get("location")):
+                return location
+            head = await self._head(response) if response.status in (200, 206) else b""
+            return Seen(response.status, head, _size(response.status, response.headers))
+        finally:
+            response.close()  # cut, not drained
+
+    async def _head(self, response: ClientResponse) -> bytes:
+        head = bytearray()
+        while len(head) < self._most_bytes and (chunk := await response.content.read(self._most_bytes - len(head))):
+            head += chunk
+        return bytes(head)
+
+    def _opened(self) -> ClientSession:
+        if self._session is None:
+            self._session = ClientSession(
+                connector=TCPConnector(
+                    socket_factory=self._guard.socket_factory,
+                    resolver=self._resolver,
+                    ssl=self._tls or True,
+                    limit=0,
+                    force_close=True,
+                ),
+                headers={"User-Agent": "seedance-gateway", "Accept": "image/*", "Accept-Encoding": "identity"},
+                cookie_jar=DummyCookieJar(),
+                trust_env=False,
+                auto_decompress=False,
+                timeout=ClientTimeout(),
+                read_bufsize=self._most_bytes,
+            )
+        return self._session
+
+
+def _as_https(url: str) -> str:
+    scheme, colon, rest = url.partition("://")
+    return f"https{colon}{rest}" if scheme.lower() == "http" else url
+
+
+def _size(status: int, headers: Mapping[str, str]) -> int | None:
+    text = headers.get("content-length", "")
+    if status == 206:
+        text = headers.get("content-range", "").rpartition("/")[2]
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None

@@ -1,0 +1,114 @@
+"""What it costs to be watched: the calls that are counted and told, and the answer to Prometheus."""
+
+import asyncio
+import contextlib
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+import httpx
+import psutil
+
+from service.cli.children import Child, accepts, free_port
+from service.cli.stack import Stack
+from service.domain.tenant import Limits
+from service.runtime import open_runtime
+from service.settings import Settings
+from tests.bench import figures, throughput
+from tests.bench import stack as stacks
+from tests.bench.figures import Figure, Target
+from tests.bench.load import Load
+from tests.bench.scale import Scale
+from tests.bench.stack import Server
+
+TENANTS: Final = 1000
+#: The state is read at most once a second: each look waits until it has to be read again.
+_STALE_SECONDS: Final = 1.05
+_LOOKS: Final = 20
+
+
+def cost(scale: Scale) -> Iterator[Figure]:
+    """POST /v1/generations with metrics and logs, against the same gateway without."""
+    with stacks.opened(worker=False) as stack, _silent_beside(stack) as silent:
+        throughput.rewrite_no_log(stack)
+        gateway = stacks.gateway_of(stack)
+        loads = [
+            Load(port=port, paths=[stacks.PATH], headers=stacks.headers(stack), body=stacks.body("a boat"))
+            for port in (gateway.port, silent.port)
+        ]
+        told, untold = throughput.interleaved(
+            scale, throughput.Contender(gateway, loads[0]), throughput.Contender(silent, loads[1])
+        )
+    yield throughput.compared("create_watched", told, untold, target=Target(0.9, at_least=True))
+
+
+def endpoint(scale: Scale) -> Iterator[Figure]:
+    """GET /metrics with a thousand tenants, all of whom have generations waiting."""
+    with stacks.opened(worker=False) as stack:
+        keys = asyncio.run(_tenants(stack.settings, TENANTS))
+        creates = Load(
+            port=stack.port or 0,
+            paths=[stacks.PATH],
+            headers={"content-type": "application/json"},
+            keys=keys,
+            body=stacks.body("a boat"),
+            requests=scale.watched,
+        )
+        creates.run()
+        watched = {"gateway": stack.children["gateway"], "redis": stack.redis.child}
+        before = {name: _cpu(child) for name, child in watched.items()}
+        samples, text = _looks(stack)
+        cpu = {f"{name}_cpu_ms": round((_cpu(child) - before[name]) / _LOOKS * 1000) for name, child in watched.items()}
+    figure = figures.latency("metrics_endpoint", samples, at_most=50)
+    read = next(line for line in text.splitlines() if line.startswith("gateway_redis_read_seconds "))
+    figure.raw.update(
+        {
+            "generations": scale.watched,
+            "tenants": TENANTS,
+            "bytes": len(text),
+            "read_ms": round(float(read.split()[1]) * 1000, 1),
+            **cpu,
+        }
+    )
+    yield figure
+
+
+def _looks(stack: Stack) -> tuple[Sequence[float], str]:
+    samples, text = [], ""
+    with httpx.Client(base_url=stack.base_url, trust_env=False) as client:
+        client.get("/metrics")
+        for _ in range(_LOOKS):
+            time.sleep(_STALE_SECONDS)
+            begun = time.perf_counter()
+            text = client.get("/metrics").text
+            samples.append(time.perf_counter() - begun)
+    return samples, text
+
+
+def _cpu(child: Child | None) -> float:
+    assert child is not None
+    spent = psutil.Process(child.pid).cpu_times()
+    return spent.user + spent.system
+
+
+@contextlib.contextmanager
+def _silent_beside(stack: Stack) -> Iterator[Server]:
+    port = free_port()
+    child = Child(
+        "silent",
+        [sys.executable, "-m", "tests.bench.silent", "serve", "--port", str(port)],
+        log=stack.folder / "silent.log",
+        environment=stack.environment,
+    )
+    try:
+        child.wait_until(lambda: accepts(port))
+        yield Server(port, child.pid)
+    finally:
+        child.end()
+
+
+async def _tenants(settings: Settings, count: int) -> list[str]:
+    async with open_runtime(settings) as runtime:
+        made = [await runtime.tenants.create(f"tenant {n}", Limits(monthly_budget=10**12)) for n in range(count)]
+        return [(await runtime.tenants.create_key(tenant.id)).text for tenant in made]

@@ -1,0 +1,34 @@
+"""The gateway without metrics and logs, to see what they cost: ``python -m tests.bench.silent serve --port N``."""
+
+from typing import Any
+
+from prometheus_client import Counter, Gauge, Histogram
+
+from service import log
+from service.cli import main
+
+_configure = log.configure
+
+
+def _nothing(*_: Any, **__: Any) -> None:
+    pass
+
+
+def _itself(metric: Any, *_: Any, **__: Any) -> Any:
+    return metric
+
+
+def _without_lines(_level: str) -> None:
+    _configure("CRITICAL")
+
+
+def _silence() -> None:
+    for kind, verbs in ((Counter, ["inc"]), (Gauge, ["set", "inc", "dec"]), (Histogram, ["observe"])):
+        for verb in [*verbs, "labels"]:
+            setattr(kind, verb, _itself if verb == "labels" else _nothing)
+    log.configure = _without_lines  # type: ignore[assignment]
+
+
+if __name__ == "__main__":
+    _silence()
+    main()

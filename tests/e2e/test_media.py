@@ -1,0 +1,232 @@
+"""Images in and videos kept, with real processes: ``kill -9`` in mid-copy, and what hostile uploads weigh."""
+
+import contextlib
+import hashlib
+import socket
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+from service.cli.stack import Stack
+from tests import pictures, s3
+from tests.e2e.conftest import OVERRIDES, TenantClient, client_of
+from tests.e2e.fal_in_between import FILM, FalInBetween
+from tests.receiver import Receiver
+
+MEGABYTE = 1_000_000
+#: What an allocator may keep of buffers that are gone.
+ROOM = 10 * MEGABYTE
+
+
+@pytest.fixture
+def fal() -> Iterator[FalInBetween]:
+    with FalInBetween() as running:
+        yield running
+
+
+@pytest.fixture
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[s3.S3]:
+    with s3.running(tmp_path) as server:
+        server.empty()
+        for name, value in server.environment.items():
+            monkeypatch.setenv(name, value)
+        yield server
+
+
+@pytest.fixture
+def keeping(fal: FalInBetween, store: s3.S3) -> Iterator[TenantClient]:
+    changes = {**OVERRIDES, "fal_queue_url": f"{fal.url}/queue", "media_url": f"s3://{s3.BUCKET}/kept"}
+    with Stack(overrides=changes) as stack:
+        fal.target = stack.sandbox_url
+        client = client_of(stack)
+        with client.http:
+            yield client
+
+
+def test_the_worker_dies_in_the_middle_of_a_copy(
+    keeping: TenantClient, fal: FalInBetween, store: s3.S3, receiver: Receiver
+) -> None:
+    """One object, whole; one success, told once it was; fal is not asked for the result again."""
+    prompt = "sandbox:no-video sandbox:seconds=0.1 killed in mid-copy"
+    g = keeping.create(prompt, webhook_url=receiver.url)
+    assert fal.begun.wait(40)
+    before = keeping.read(g["id"])
+    assert (before["status"], before["output"]) == ("in_progress", None)
+
+    keeping.stack.children["worker"].kill()
+    assert store.objects() == {}
+    fal.released.set()
+    _lapse(keeping.stack, g["id"])
+    keeping.stack.start_worker()
+
+    ended = keeping.ended(g["id"])
+    assert ended["status"] == "succeeded"
+    (content,) = store.objects().values()
+    assert hashlib.sha256(content).digest() == hashlib.sha256(FILM).digest()
+    assert ended["output"]["video"]["file_size"] == len(FILM)
+    assert ended["output"]["video"]["url"] == f"{keeping.stack.base_url}/v1/generations/{g['id']}/video"
+    fetched = keeping.http.get(ended["output"]["video"]["url"], follow_redirects=True)
+    assert (fetched.status_code, hashlib.sha256(fetched.content).digest()) == (200, hashlib.sha256(FILM).digest())
+    assert fal.sent == 2
+    assert len(keeping.submits(prompt)) == 1
+    (event,) = receiver.wait_for(lambda came: len(came) == 1)
+    assert event.verified(keeping.stack.webhook_secret)["data"]["output"] == ended["output"]
+
+
+def _lapse(stack: Stack, generation_id: str) -> None:
+    """The dead worker's lease, which would end two minutes later, ends now."""
+    import redis as redis_py
+
+    from service.domain.drain import Drain
+    from service.store import keys
+
+    with redis_py.Redis.from_url(stack.redis.url) as redis:
+        assert redis.zadd(keys.due(Drain.POLL), {generation_id: 0}, xx=True, ch=True) == 1
+
+
+# --- uploads ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def uploading() -> Iterator[TenantClient]:
+    """Without workers, and with a gateway that is impatient."""
+    with Stack(worker=False, overrides={**OVERRIDES, "upload_timeout": timedelta(seconds=4)}) as stack:
+        client = client_of(stack)
+        with client.http:
+            for _ in range(3):  # what a first upload leaves for good is no growth
+                client.upload("cat.png")
+                client.upload("rocket.jpg")
+            yield client
+
+
+@pytest.fixture
+def gateway(uploading: TenantClient) -> psutil.Process:
+    return psutil.Process(uploading.stack.children["gateway"].pid)
+
+
+def peak(process: psutil.Process) -> int:
+    """Most it ever had resident, in bytes."""
+    status = Path(f"/proc/{process.pid}/status").read_text()
+    line = next(line for line in status.splitlines() if line.startswith("VmHWM"))
+    return int(line.split()[1]) * 1024
+
+
+def _forget_peak(process: psutil.Process) -> int:
+    Path(f"/proc/{process.pid}/clear_refs").write_text("5")
+    return peak(process)
+
+
+PNG = pictures.encoded("png")
+HOSTILE = {
+    "polyglot": (PNG + b"PK\x03\x04" + b"\x01" * (5 * MEGABYTE), 422, "image_trailing_data"),
+    "truncated": (pictures.encoded("png", pictures.noise(2000, 1500))[:-1000], 422, "image_truncated"),
+    "bomb": (pictures.png_header(40_000, 40_000), 422, "image_too_many_pixels"),
+    "svg": (b"<svg xmlns='http://www.w3.org/2000/svg'/>" + b" " * (5 * MEGABYTE), 422, "image_format"),
+    "31 MB": (PNG + b"\x00" * (31 * MEGABYTE - len(PNG)), 413, "too_large"),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_bad_file_is_refused_and_leaves_no_weight(
+    uploading: TenantClient, gateway: psutil.Process, name: str
+) -> None:
+    content, status, code = HOSTILE[name]
+    before = _forget_peak(gateway)
+
+    for _ in range(3):
+        answer = uploading.http.post("/v1/uploads", content=content, headers={"content-type": "image/png"})
+        form = uploading.http.post("/v1/uploads", files={"file": ("cat.png", content, "image/png")})
+        assert (answer.status_code, answer.json()["code"]) == (status, code)
+        assert (form.status_code, form.json()["code"]) == (status, code)
+
+    assert peak(gateway) - before < ROOM
+    assert gateway.children() == []
+
+
+def test_an_upload_of_thirty_megabytes_weighs_nothing(uploading: TenantClient, gateway: psutil.Process) -> None:
+    photo = pictures.encoded("png", pictures.noise(3600, 2700))
+    assert 28 * MEGABYTE < len(photo) <= 30 * MEGABYTE
+    before = _forget_peak(gateway)
+
+    answer = uploading.http.post("/v1/uploads", content=photo, headers={"content-type": "image/png"})
+
+    assert answer.status_code == 201, answer.text
+    assert (answer.json()["size"], answer.json()["width"], answer.json()["height"]) == (len(photo), 3600, 2700)
+    assert peak(gateway) - before < ROOM
+    assert httpx.get(answer.json()["url"]).content == photo
+
+
+def _begin(uploading: TenantClient, *headers: str) -> socket.socket:
+    connection = socket.create_connection(("127.0.0.1", uploading.stack.port or 0), timeout=30)
+    head = (
+        "POST /v1/uploads HTTP/1.1",
+        "Host: gateway",
+        f"Authorization: Bearer {uploading.stack.api_key}",
+        "Content-Type: image/png",
+        *headers,
+    )
+    connection.sendall("\r\n".join((*head, "", "")).encode())
+    return connection
+
+
+def _status(connection: socket.socket) -> tuple[int, bytes]:
+    answer = connection.recv(65_536)
+    return int(answer.split(b" ", 2)[1]), answer
+
+
+@pytest.mark.parametrize("length", ["Transfer-Encoding: chunked", "Content-Length: 99000000000"])
+def test_an_endless_body_is_cut_off(uploading: TenantClient, gateway: psutil.Process, length: str) -> None:
+    before = _forget_peak(gateway)
+
+    with _begin(uploading, length) as connection:
+        sent = _sent_without_end(connection, chunked="chunked" in length)
+
+    assert sent < 60 * MEGABYTE
+    assert peak(gateway) - before < ROOM
+
+
+def _sent_without_end(connection: socket.socket, *, chunked: bool) -> int:
+    """How much of it the gateway let come."""
+    piece = b"\x00" * 65_536
+    if chunked:
+        piece = b"10000\r\n" + piece + b"\r\n"
+    sent = 0
+    with contextlib.suppress(ConnectionError):
+        while sent < 300 * MEGABYTE:
+            connection.sendall(piece)
+            sent += len(piece)
+    return sent
+
+
+def test_a_sender_who_listens_hears_why(uploading: TenantClient) -> None:
+    with _begin(uploading, "Content-Length: 99000000000") as connection:
+        status, answer = _status(connection)
+
+    assert status == 413
+    assert b"connection: close" in answer.lower()
+
+
+def test_a_slow_sender_is_told_and_let_go(uploading: TenantClient, gateway: psutil.Process) -> None:
+    with _begin(uploading, "Content-Length: 1000000") as connection:
+        connection.sendall(PNG[:50])
+        status, answer = _status(connection)
+
+        assert connection.recv(1) == b"", "and the connection is closed"
+
+    assert status == 408
+    assert b"request_timeout" in answer
+
+
+def test_a_sender_who_leaves_takes_nothing_with_him(uploading: TenantClient, gateway: psutil.Process) -> None:
+    open_before = gateway.num_fds()
+
+    for _ in range(20):
+        with _begin(uploading, "Content-Length: 1000000") as connection:
+            connection.sendall(PNG[:50])
+    uploading.upload("cat.png")
+
+    assert gateway.num_fds() <= open_before + 5

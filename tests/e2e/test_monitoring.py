@@ -1,0 +1,213 @@
+"""A loaded stack as on-call sees it: every query of every dashboard has data, and trouble at fal fires its own alert.
+
+Windows and waits of the alerts are a sixtieth of what they are: a minute takes a second.
+"""
+
+import itertools
+import json
+import math
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Self
+
+import httpx
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from monitoring import rules
+from service.cli.children import free_port
+from service.cli.stack import Stack
+from service.queue import QUEUES
+from tests.e2e.conftest import TenantClient, client_of
+from tests.monitoring import documents
+from tests.prometheus import Prometheus
+from tests.receiver import Receiver
+
+_SHORTENED = 60
+#: Between two creates of the load.
+_PAUSE = 0.15
+#: Series that are not there while all is well.
+_ABSENT = {"gateway_generations_refused_total"}
+
+
+@dataclass
+class Load:
+    """A tenant that keeps creating; what it asks for can be changed while it does."""
+
+    tenant: TenantClient
+    webhook_url: str
+    prompt: str = "sandbox:no-video"
+
+    def __enter__(self) -> Self:
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._create_on, daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join(30)
+
+    def _create_on(self) -> None:
+        for number in itertools.count():
+            created = self.tenant.create(f"{self.prompt} {number}", webhook_url=self.webhook_url)
+            self.tenant.read(created["id"])
+            if self._stop.wait(_PAUSE):
+                return
+
+
+@dataclass(frozen=True)
+class Watch:
+    """Looks at what fires; nothing may that was not expected."""
+
+    prometheus: Prometheus
+
+    def until(self, wanted: Callable[[set[str]], bool], *, allowed: set[str], within: float) -> None:
+        give_up = time.monotonic() + within
+        while not wanted(firing := self.prometheus.firing()):
+            assert firing <= allowed, self.prometheus.alerts()
+            assert time.monotonic() < give_up, f"{firing} after {within} s: {self.prometheus.alerts()}"
+            time.sleep(0.2)
+        assert firing <= allowed, self.prometheus.alerts()
+
+    def fires(self, alert: str, *, within: float) -> None:
+        self.until(lambda firing: alert in firing, allowed={alert}, within=within)
+
+    def calms_down(self, alert: str, *, within: float) -> None:
+        self.until(lambda firing: not firing, allowed={alert}, within=within)
+
+
+@pytest.fixture
+def stack() -> Iterator[Stack]:
+    overrides = {
+        "metrics_port": free_port(),
+        "poll_shortest": timedelta(seconds=0.3),
+        "submit_probe": timedelta(seconds=0.5),
+        "submit_probe_longest": timedelta(seconds=0.5),
+        "account_daily_budget_usd": Decimal(1_000_000),
+    }
+    with Stack(overrides=overrides, sandbox_speed=40) as running:
+        yield running
+
+
+@pytest.fixture
+def prometheus(stack: Stack, tmp_path: Path) -> Iterator[Prometheus]:
+    until(lambda: all_heard(stack), within=20)
+    jobs = {"gateway": stack.port or 0, "worker": stack.settings.metrics_port}
+    with Prometheus(tmp_path, rules.document(_SHORTENED), jobs) as running:
+        yield running
+
+
+@pytest.fixture
+def load(stack: Stack, receiver: Receiver) -> Iterator[Load]:
+    with client_of(stack).http as client, Load(TenantClient(client, stack), receiver.url) as running:
+        yield running
+
+
+def test_on_call_sees_what_happens(stack: Stack, load: Load, prometheus: Prometheus) -> None:
+    give_a_budget(stack)
+    watch = Watch(prometheus)
+
+    until(lambda: not without_data(prometheus), within=30, why=lambda: without_data(prometheus))
+    assert prometheus.values("tenant", of="gateway_queued") == [stack.tenant_id]
+    until(lambda: not prometheus.unhealthy_rules(), within=10, why=prometheus.unhealthy_rules)
+    assert [name for name in asked_by_alerts() if not prometheus.query(name)] == []
+    watch.until(lambda firing: not firing, allowed=set(), within=1)
+
+    with faults(stack, account={"kind": "locked"}):
+        watch.fires("AccountLocked", within=15)
+    watch.calms_down("AccountLocked", within=15)
+
+    with faults(stack, submit={"kind": "503"}):
+        watch.fires("SubmitsFailing", within=25)
+    watch.calms_down("SubmitsFailing", within=15)
+
+    with faults(stack, submit={"kind": "lost-answer", "times": 1}, webhook={"kind": "lost"}):
+        watch.fires("SubmitsUnconfirmed", within=25)
+        resolve_as_the_runbook_says(stack)
+        watch.calms_down("SubmitsUnconfirmed", within=10)
+
+    load.prompt = "sandbox:no-video sandbox:error-500"
+    watch.fires("CompletionSloBurning", within=20)
+    load.prompt = "sandbox:no-video"
+    over = {"alertname": "CompletionSloBurning", "window": "1h"}
+    until(lambda: not any(alert["labels"].items() >= over.items() for alert in prometheus.alerts()), within=20)
+    watch.until(lambda _: True, allowed={"CompletionSloBurning"}, within=1)
+
+
+def without_data(prometheus: Prometheus) -> list[str]:
+    return [name for name, query in documents.queries() if not has_data(prometheus.query(as_grafana_asks(query)))]
+
+
+def has_data(samples: list[Any]) -> bool:
+    return any(not math.isnan(float(sample["value"][1])) for sample in samples)
+
+
+def as_grafana_asks(query: str) -> str:
+    return query.replace("$__rate_interval", "10s").replace("$tenant", ".*")
+
+
+def asked_by_alerts() -> list[str]:
+    """Every series that an alert's expression reads."""
+    found = re.findall(
+        r"\b((gateway_\w+|slo:[\w:]+)(?:\{[^}]*\})?)", " ".join(rule["expr"] for rule in documents.rules())
+    )
+    return sorted({selector for selector, name in found if name not in _ABSENT})
+
+
+@contextmanager
+def faults(stack: Stack, **wanted: Any) -> Iterator[None]:
+    url = f"{stack.sandbox_url}/_sandbox/faults"
+    httpx.post(url, content=json.dumps(wanted)).raise_for_status()
+    try:
+        yield
+    finally:
+        httpx.delete(url).raise_for_status()
+
+
+@contextmanager
+def operator(stack: Stack) -> Iterator[httpx.Client]:
+    token = stack.settings.admin_token
+    assert token is not None
+    headers = {"authorization": f"Bearer {token.get_secret_value()}"}
+    with httpx.Client(base_url=f"{stack.base_url}/admin/v1", headers=headers, timeout=20) as client:
+        yield client
+
+
+def give_a_budget(stack: Stack) -> None:
+    with operator(stack) as admin:
+        changed = admin.patch(f"/tenants/{stack.tenant_id}", json={"limits": {"monthly_budget_usd": "1000000"}})
+        assert changed.status_code == 200, changed.text
+
+
+def resolve_as_the_runbook_says(stack: Stack) -> None:
+    """Find it at fal by its prompt, and say so."""
+    submits = httpx.get(f"{stack.sandbox_url}/_sandbox/requests").raise_for_status().json()
+    with operator(stack) as admin:
+        (waiting,) = admin.get("/unconfirmed").raise_for_status().json()["data"]
+        prompt = admin.get(f"/generations/{waiting['id']}").raise_for_status().json()["input"]["prompt"]
+        (request_id,) = (submit["request_id"] for submit in submits if submit["prompt"] == prompt)
+        body = {"request_id": request_id, "reason": "found in fal's dashboard"}
+        admin.post(f"/generations/{waiting['id']}/resolve", json=body).raise_for_status()
+
+
+def all_heard(stack: Stack) -> bool:
+    """Worker and beat have given signs of life: Prometheus would not have looked so early."""
+    text = httpx.get(f"{stack.base_url}/metrics").text
+    samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
+    there = {sample.labels["queue"] for sample in samples if sample.name == "gateway_workers" and sample.value == 1}
+    return there == set(QUEUES) and any(sample.name == "gateway_beat_silence_seconds" for sample in samples)
+
+
+def until(done: Callable[[], bool], *, within: float, why: Callable[[], object] = str) -> None:
+    give_up = time.monotonic() + within
+    while not done():
+        assert time.monotonic() < give_up, why()
+        time.sleep(0.2)

@@ -1,0 +1,126 @@
+"""Images sent inside the request: taken like uploads, and known by what the caller sent."""
+
+import base64
+import json
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from service.fal.storage import Place
+from service.settings import Settings
+from service.store.redis import Redis
+from tests import factories, pictures
+from tests.factories import create_body
+
+LIMIT = 300_000
+
+
+@pytest.fixture
+def settings(redis_url: str, sandbox_url: str) -> Settings:
+    return factories.sandbox_settings(redis_url, sandbox_url, max_body_bytes=1024, max_inline_bytes=LIMIT)
+
+
+@pytest.fixture
+def uploads(app: FastAPI, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The URLs of what was uploaded."""
+    storage, seen = app.state.runtime.storage, []
+    original = storage.put
+
+    async def put(place: Place, *arguments: Any, **options: Any) -> None:
+        await original(place, *arguments, **options)
+        seen.append(place.file_url)
+
+    monkeypatch.setattr(storage, "put", put)
+    return seen
+
+
+def uri(content: bytes, kind: str = "png") -> str:
+    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
+
+
+PNG = uri(pictures.encoded("png"))
+
+
+async def test_both_images_are_uploaded_and_named_by_their_urls(api: httpx.AsyncClient, uploads: list[str]) -> None:
+    photo = pictures.encoded("jpeg", exif=pictures.exif())
+
+    answer = await api.post("/v1/generations", json=create_body(image_url=uri(photo, "jpeg"), end_image_url=PNG))
+
+    assert answer.status_code == 202, answer.text
+    assert [answer.json()["input"][name] for name in ("image_url", "end_image_url")] == uploads
+    async with httpx.AsyncClient(trust_env=False) as client:
+        kept = (await client.get(uploads[0])).content
+    assert pictures.opened(kept).size == (60, 40)
+    assert pictures.SECRET.encode() not in kept
+
+
+async def test_a_repeat_uploads_nothing_again(api: httpx.AsyncClient, uploads: list[str]) -> None:
+    body, headers = create_body(image_url=PNG), {"Idempotency-Key": "once"}
+
+    first = await api.post("/v1/generations", json=body, headers=headers)
+    again = await api.post("/v1/generations", json=body, headers=headers)
+    other = await api.post("/v1/generations", json={**body, "seed": 1}, headers=headers)
+
+    assert (again.json()["id"], again.headers["idempotency-replayed"]) == (first.json()["id"], "true")
+    assert (other.status_code, other.json()["code"]) == (422, "idempotency_mismatch")
+    assert len(uploads) == 1
+
+
+@pytest.mark.parametrize("name", ["image_url", "end_image_url"])
+@pytest.mark.parametrize(
+    ("value", "code"),
+    [
+        ("data:image/png;base64,AAAA", "image_format"),
+        ("data:image/png;base64,AA AA", "image_unreadable"),
+        ("data:image/png;base64,A", "image_unreadable"),
+        (uri(pictures.png_header(40_000, 40_000)), "image_too_many_pixels"),
+        (uri(pictures.encoded("png")[:-20]), "image_truncated"),
+        (uri(pictures.encoded("png") + b"PK\x03\x04"), "image_trailing_data"),
+        (uri(b"<svg xmlns='http://www.w3.org/2000/svg'/>"), "image_format"),
+    ],
+)
+async def test_422_names_the_image(
+    api: httpx.AsyncClient, redis: Redis, uploads: list[str], name: str, value: str, code: str
+) -> None:
+    answer = await api.post("/v1/generations", json=create_body(**{name: value}))
+
+    told = answer.json()
+    assert (answer.status_code, told["code"]) == (422, code), told
+    assert [(fault["pointer"], fault["type"]) for fault in told["errors"]] == [(f"/{name}", code)]
+    assert await redis.execute("KEYS", "*generation*") == []
+    assert uploads == []
+
+
+async def test_400_nothing_in_it(api: httpx.AsyncClient) -> None:
+    answer = await api.post("/v1/generations", json=create_body(image_url="data:image/png;base64,"))
+
+    assert answer.status_code == 400
+
+
+async def test_the_larger_limit_is_for_images_alone(api: httpx.AsyncClient) -> None:
+    plain = await api.post("/v1/generations", json=create_body(prompt="x" * 1500))
+    inline = await api.post("/v1/generations", json=create_body(image_url=PNG, prompt="x" * 1500))
+    vast = json.dumps(create_body(image_url=uri(pictures.encoded("png", pictures.noise(300, 300)))))
+    beyond = await api.post("/v1/generations", content=vast, headers={"content-type": "application/json"})
+
+    assert (plain.status_code, plain.json()["code"]) == (413, "too_large")
+    assert "1024" in plain.json()["detail"]
+    assert inline.status_code == 202
+    assert len(vast) > LIMIT
+    assert (beyond.status_code, beyond.json()["code"]) == (413, "too_large")
+
+
+async def test_nothing_is_uploaded_for_what_would_be_refused(api: httpx.AsyncClient, uploads: list[str]) -> None:
+    answer = await api.post("/v1/generations", json=create_body(image_url=PNG, max_cost_usd="0.01"))
+
+    assert answer.status_code == 402
+    assert uploads == []
+
+
+async def test_an_estimate_looks_at_no_image(api: httpx.AsyncClient, uploads: list[str]) -> None:
+    answer = await api.post("/v1/generations/estimate", json=create_body(image_url=PNG))
+
+    assert answer.status_code == 200
+    assert uploads == []

@@ -1,0 +1,295 @@
+"""Images by their bytes: what stays of them, what goes, and what is refused."""
+
+import contextlib
+import io
+import zlib
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image, ImageCms, PngImagePlugin
+
+from service.errors import (
+    BadImage,
+    ImageFormat,
+    ImageTooManyPixels,
+    ImageTrailingData,
+    ImageTruncated,
+    ImageUnreadable,
+)
+from service.media.inspection import Inspected, header, inspect
+from service.media.structure import cleaned
+from tests import pictures
+from tests.pictures import SECRET
+
+KINDS = ("jpeg", "png", "webp")
+PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+XMP = f"<x:xmpmeta>{SECRET}</x:xmpmeta>".encode()
+MOST = 1_000_000
+
+
+def looked_at(content: bytes, most_pixels: int = MOST) -> tuple[Inspected, bytes]:
+    return inspect(content, most_pixels=most_pixels)
+
+
+def png_with_texts() -> bytes:
+    texts = PngImagePlugin.PngInfo()
+    texts.add_text("Location", SECRET)
+    texts.add_text("Comment", SECRET, zip=True)
+    texts.add_itxt("XML:com.adobe.xmp", XMP.decode())
+    return pictures.encoded("png", pnginfo=texts, exif=pictures.exif(), icc_profile=PROFILE)
+
+
+def jpeg_with_everything() -> bytes:
+    plain = pictures.encoded("jpeg", exif=pictures.exif(), icc_profile=PROFILE, xmp=XMP, comment=SECRET.encode())
+    iptc = pictures.segment(0xED, b"Photoshop 3.0\x00" + SECRET.encode())
+    thumbnail = pictures.segment(0xE0, b"JFXX\x00\x10" + SECRET.encode())
+    own = pictures.segment(0xE5, SECRET.encode())
+    return plain[:2] + iptc + own + thumbnail + plain[2:]
+
+
+def webp_with_everything() -> bytes:
+    return pictures.encoded("webp", exif=pictures.exif(), icc_profile=PROFILE, xmp=XMP, lossless=True)
+
+
+TALKATIVE: dict[str, Callable[[], bytes]] = {
+    "jpeg": jpeg_with_everything,
+    "png": png_with_texts,
+    "webp": webp_with_everything,
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_image_is_what_its_bytes_are(kind: str) -> None:
+    found, _ = looked_at(pictures.encoded(kind))
+
+    assert found == Inspected(kind, 60, 40)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_plain_image_stays_as_it_is(kind: str) -> None:
+    content = pictures.encoded(kind)
+
+    assert looked_at(content)[1] == content
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_beside_the_picture_goes_and_its_colours_stay(kind: str) -> None:
+    content = TALKATIVE[kind]()
+    assert SECRET.encode() in content or zlib.compress(SECRET.encode()) in content
+
+    clean = pictures.opened(looked_at(content)[1])
+
+    before = pictures.opened(content)
+    assert clean.tobytes() == before.tobytes(), "not a pixel was touched"
+    assert clean.info.get("icc_profile") == PROFILE
+    assert not clean.getexif()
+    assert not {"exif", "xmp", "comment", "Location", "Comment", "XML:com.adobe.xmp", "photoshop"} & set(clean.info)
+    assert SECRET.encode() not in looked_at(content)[1]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_what_the_camera_says_to_turn_is_turned(kind: str, orientation: int) -> None:
+    options: dict[str, Any] = {"lossless": True} if kind == "webp" else {}
+    content = pictures.encoded(kind, exif=pictures.exif(orientation=orientation), **options)
+
+    found, clean = looked_at(content)
+
+    image = pictures.opened(clean)
+    sideways = orientation >= 5
+    assert (found.width, found.height) == image.size == ((40, 60) if sideways else (60, 40))
+    assert not image.getexif()
+    assert SECRET.encode() not in clean
+    corner = image.convert("RGB").getpixel((1, 1))
+    assert isinstance(corner, tuple)
+    red_first = orientation in (1, 4, 5, 6)
+    assert (corner[0] > 200) is red_first
+    assert (corner[2] > 200) is not red_first
+
+
+def test_colours_of_a_cmyk_photo_stay() -> None:
+    """How to read them stands in a segment of Adobe's, and without it they are inverted."""
+    content = pictures.encoded("jpeg", pictures.picture().convert("CMYK"))
+
+    assert pictures.opened(looked_at(content)[1]).tobytes() == pictures.opened(content).tobytes()
+
+
+def test_a_progressive_photo_of_many_scans() -> None:
+    content = pictures.encoded("jpeg", pictures.noise(200, 100), progressive=True, exif=pictures.exif())
+
+    clean = looked_at(content)[1]
+
+    assert pictures.opened(clean).tobytes() == pictures.opened(content).tobytes()
+    assert SECRET.encode() not in clean
+
+
+@pytest.mark.parametrize(
+    "tail",
+    [
+        b"\x00" * 100,
+        pictures.encoded("jpeg", exif=pictures.exif()),
+        b"\x00\x00\x00\x18ftypmp42" + SECRET.encode() * 10,
+        SECRET.encode() + b"\x00\x01SEFT",
+    ],
+    ids=["padding", "a second picture", "a film", "a trailer"],
+)
+def test_what_cameras_append_is_cut_off(tail: bytes) -> None:
+    content = pictures.encoded("jpeg")
+
+    assert looked_at(content + tail)[1] == content
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("tail", [b"PK\x03\x04 a zip", b"<html>", b"%PDF-1.7", b"\x00\x00x"])
+def test_anything_else_after_the_end_is_refused(kind: str, tail: bytes) -> None:
+    with pytest.raises(ImageTrailingData):
+        looked_at(pictures.encoded(kind) + tail)
+
+
+def test_a_second_file_hidden_in_a_segment_goes() -> None:
+    content = pictures.encoded("jpeg", comment=b"*/=1;alert(1)/*")
+    hidden = content[:2] + pictures.segment(0xFE, b"PK\x03\x04 a zip") + content[2:]
+
+    clean = looked_at(hidden)[1]
+
+    assert b"PK\x03\x04" not in clean
+    assert b"alert" not in clean
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_number_of_pixels_is_judged_by_the_header(kind: str) -> None:
+    content = pictures.encoded(kind)
+
+    with pytest.raises(ImageTooManyPixels, match="60 x 40"):
+        looked_at(content, most_pixels=60 * 40 - 1)
+    assert looked_at(content, most_pixels=60 * 40)
+
+
+def test_of_a_bomb_that_is_cut_short_too_its_size_is_told() -> None:
+    with pytest.raises(ImageTooManyPixels):
+        looked_at(pictures.png_header(40_000, 40_000)[:60])
+
+
+def test_a_webp_no_longer_says_that_it_has_what_was_cut_out() -> None:
+    flags = 20  # after the RIFF's header and the first chunk's
+    content = webp_with_everything()
+
+    clean = looked_at(content)[1]
+
+    assert content[flags] & 0x2C == 0x2C, "EXIF, XMP, a profile"
+    assert clean[flags] & 0x2C == 0x20, "a profile"
+
+
+def test_a_bomb_is_not_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    def decoded(*_: object) -> None:
+        raise AssertionError("decoded")
+
+    monkeypatch.setattr(Image.Image, "load", decoded)
+    monkeypatch.setattr(PngImagePlugin.PngImageFile, "load", decoded)
+
+    with pytest.raises(ImageTooManyPixels):
+        looked_at(pictures.png_header(40_000, 40_000))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"x", b"GIF89a" + b"\x00" * 50, b"BM" + b"\x00" * 50, b"<svg xmlns='http://www.w3.org/2000/svg'/>", b"%PDF-"],
+)
+def test_other_formats_are_refused(content: bytes) -> None:
+    with pytest.raises(ImageFormat):
+        looked_at(content)
+
+
+def test_an_animation_is_no_picture() -> None:
+    content = pictures.encoded("webp", save_all=True, append_images=[pictures.noise(60, 40)])
+
+    with pytest.raises(ImageFormat):
+        looked_at(content)
+
+
+def test_of_an_animated_png_its_picture_is_left() -> None:
+    content = pictures.encoded("png", save_all=True, append_images=[pictures.noise(60, 40)])
+
+    clean = pictures.opened(looked_at(content)[1])
+
+    assert not getattr(clean, "is_animated", False)
+    assert clean.convert("RGB").tobytes() == pictures.picture().tobytes()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_pixels_that_cannot_be_decoded(kind: str) -> None:
+    content = bytearray(pictures.encoded(kind, pictures.noise(50, 50)))
+    if kind == "png":
+        content = bytearray(pictures.png_header(50, 50))  # whole in itself, and short of pixels
+    elif kind == "webp":
+        content[25:-1] = b"\xff" * len(content[25:-1])
+    else:
+        start = content.index(b"\xff\xdb")
+        content[start + 4 : start + 6] = b"\x77\x77"
+
+    with pytest.raises(BadImage) as raised:
+        looked_at(bytes(content))
+
+    assert raised.value.code in ("image_unreadable", "image_truncated")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@settings(max_examples=60, deadline=None)
+@given(share=st.floats(0, 0.999))
+def test_a_part_of_an_image_is_refused(kind: str, share: float) -> None:
+    content = TALKATIVE[kind]()
+
+    with pytest.raises((ImageTruncated, ImageFormat, ImageUnreadable)):
+        looked_at(content[: int(len(content) * share)])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@settings(max_examples=150, deadline=None)
+@given(data=st.data())
+def test_a_damaged_image_is_refused_in_words_or_stays_an_image(kind: str, data: st.DataObject) -> None:
+    content = bytearray(TALKATIVE[kind]())
+    for _ in range(data.draw(st.integers(1, 4))):
+        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+
+    try:
+        found, clean = looked_at(bytes(content))
+    except BadImage:
+        return
+    assert pictures.opened(clean).size == (found.width, found.height)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@settings(max_examples=200, deadline=None)
+@given(body=st.binary(max_size=300))
+def test_taking_apart_any_bytes_ends_in_words(kind: str, body: bytes) -> None:
+    heads = {"jpeg": b"\xff\xd8\xff", "png": b"\x89PNG\r\n\x1a\n", "webp": b"RIFF\x40\x00\x00\x00WEBP"}
+    with contextlib.suppress(BadImage):
+        assert cleaned(kind, heads[kind] + body)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_beginning_of_a_file_tells_its_size(kind: str) -> None:
+    content = pictures.encoded(kind, pictures.noise(300, 200))
+
+    found = header(content[: len(content) // 2])
+
+    assert found is None or (found.width, found.height) == (300, 200)
+    assert kind == "webp" or found is not None
+    assert header(content[:20]) is None
+
+
+def test_a_beginning_of_something_else_is_told() -> None:
+    with pytest.raises(ImageFormat):
+        header(b"<!doctype html>")
+
+
+def test_reading_leaves_the_limit_of_pixels_to_us() -> None:
+    """Pillow warns of its own limit at 89 million; ours is a setting."""
+    big = io.BytesIO()
+    Image.new("1", (10_000, 9_500)).save(big, "PNG")
+
+    with pytest.raises(ImageTooManyPixels):
+        looked_at(big.getvalue(), most_pixels=90_000_000)

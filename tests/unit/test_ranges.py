@@ -1,0 +1,72 @@
+"""Which bytes a caller asks for (RFC 9110, 14), and whether it has them already (13)."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.api.ranges import Range, Unsatisfiable, not_modified, wanted
+
+ETAG = '"abc"'
+
+
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [
+        ("bytes=0-0", Range(0, 1)),
+        ("bytes=0-", Range(0, 10)),
+        ("bytes=2-5", Range(2, 6)),
+        ("bytes=9-9", Range(9, 10)),
+        ("bytes=5-100", Range(5, 10)),
+        ("bytes=-3", Range(7, 10)),
+        ("bytes=-100", Range(0, 10)),
+        ("Bytes = 2 - 5", Range(2, 6)),
+        ("bytes=5-2", None),
+        ("bytes=0-1,4-5", None),
+        ("bytes=", None),
+        ("bytes=-", None),
+        ("bytes=a-b", None),
+        ("lines=0-1", None),
+        ("bytes=²-³", None),
+        ("bytes=" + "9" * 5000 + "-", None),
+        ("", None),
+    ],
+)
+def test_one_range_or_all_of_it(asked: str, found: Range | None) -> None:
+    assert wanted({"range": asked}, 10, ETAG) == found
+
+
+@pytest.mark.parametrize("asked", ["bytes=10-", "bytes=10-11", "bytes=999999999999999999-", "bytes=-0"])
+def test_what_lies_beyond_the_end(asked: str) -> None:
+    with pytest.raises(Unsatisfiable):
+        wanted({"range": asked}, 10, ETAG)
+
+
+def test_a_range_of_another_version_is_all_of_this_one() -> None:
+    assert wanted({"range": "bytes=0-1", "if-range": '"other"'}, 10, ETAG) is None
+    assert wanted({"range": "bytes=0-1", "if-range": ETAG}, 10, ETAG) == Range(0, 2)
+
+
+@pytest.mark.parametrize(
+    ("given_tags", "has_it"),
+    [
+        ('"abc"', True),
+        ('W/"abc"', True),
+        ('"x", "abc"', True),
+        ("*", True),
+        ('"x"', False),
+        ("abc", False),
+        ("", False),
+    ],
+)
+def test_who_has_it_is_not_sent_it(given_tags: str, has_it: bool) -> None:
+    assert not_modified({"if-none-match": given_tags}, ETAG) is has_it
+    assert not_modified({}, ETAG) is False
+
+
+@given(st.text(max_size=40), st.integers(1, 1000))
+def test_any_text_asks_for_something_sensible(asked: str, size: int) -> None:
+    try:
+        found = wanted({"range": asked}, size, ETAG)
+    except Unsatisfiable:
+        return
+    assert found is None or 0 <= found.start < found.end <= size
