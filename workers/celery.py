@@ -27,7 +27,8 @@ app.conf.update(
 
 @setup_logging.connect  # type: ignore[untyped-decorator]
 def _configure_logging(**_: Any) -> None:
-    log.configure(settings.log_level)
+    log.configure(settings.log_level, secrets=settings.secrets())
+    log.catch_uncaught()
 
 
 @worker_init.connect  # type: ignore[untyped-decorator]

@@ -13,6 +13,7 @@ from typing import Any, Final, Self
 import httpx
 from pydantic import SecretStr
 
+from service import log
 from service.cli.children import Child, accepts, free_port
 from service.cli.embedded_redis import EmbeddedRedis
 from service.runtime import open_runtime
@@ -60,6 +61,7 @@ class Stack:
         self._start_sandbox()
         self.port = self.port or free_port()
         self.settings = self._settings()
+        log.configure(self.settings.log_level, secrets=self.settings.secrets())  # stdout is for the first line alone
         asyncio.run(self._open_account())
         self.start_gateway()
         if self.worker:
