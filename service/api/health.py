@@ -4,9 +4,10 @@ import asyncio
 from typing import Any, Final, Literal
 
 from fastapi import APIRouter, Request, Response
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST
 from typing_extensions import TypedDict
 
+from service import process_metrics
 from service.api.answers import json_response
 from service.api.dependencies import runtime
 from service.api.dispatching import DispatchView, dispatch_view
@@ -57,5 +58,5 @@ async def readyz(request: Request) -> Response:
 )
 async def prometheus(request: Request) -> Response:
     state = await runtime(request).gauges.text()
-    own = await asyncio.to_thread(generate_latest)  # milliseconds, with a thousand tenants tens of them
+    own = await asyncio.to_thread(process_metrics.text)  # milliseconds; with many tenants tens of them
     return Response(own + state, media_type=CONTENT_TYPE_LATEST)

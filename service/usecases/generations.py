@@ -101,13 +101,13 @@ class Generations:
             AnswersUnderWay: only where the terms name a call.
 
         """
-        begun = time.perf_counter()
         fingerprint = request.fingerprint()  # of what the caller sent: a repeat need not upload its images again
         if request.has_data_uris:
             if (first := await self._first(tenant, idempotency_key, fingerprint)) is not None:
                 return first
             self._admission.check(tenant, request, webhook=_WEBHOOK_POINTERS[terms.webhook_style])
             request = await self._images.outlined(request)
+        begun = time.perf_counter()
         try:
             g = self._new(tenant, request, fingerprint, idempotency_key, terms)
         except (Invalid, CostRefused):

@@ -75,6 +75,8 @@ class Tracking:
         if g is None or g.status not in UPSTREAM or g.request_id is None:
             return  # it ended between claim and look; whoever moved it has set what it waits for
         if g.copying is not None:
+            if callback is not None:
+                await self._callbacks.forget(g.id)  # it came after the result, and would hold up the next try
             await self._keeping.keep(g, g.copying)
             return
         reported = None if callback is None else await self._reported(g, callback)
