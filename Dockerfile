@@ -5,6 +5,7 @@ ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 RUN python -m venv --without-pip /opt/gateway && python -m venv /opt/build
 WORKDIR /src
 COPY requirements.lock deploy/build.lock ./
+# The extra `otel` is in it: tracing is then a matter of OTEL_* alone. Unasked it costs 2 MB and traces nothing.
 RUN pip --python /opt/gateway/bin/python install --require-hashes -r requirements.lock
 RUN /opt/build/bin/pip install --require-hashes -r build.lock
 COPY pyproject.toml README.md ./

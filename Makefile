@@ -43,7 +43,7 @@ dashboards: $(STAMP) ## Write Grafana's dashboards and Prometheus' alerts anew
 LOCK := --quiet --generate-hashes --strip-extras --allow-unsafe --no-header --no-emit-index-url --no-emit-trusted-host --no-emit-find-links
 lock: $(STAMP) ## Choose versions anew: requirements.lock, the sandbox's and the build's
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check pip-tools
-	$(BIN)/pip-compile $(LOCK) --upgrade --output-file requirements.lock pyproject.toml
+	$(BIN)/pip-compile $(LOCK) --upgrade --extra otel --output-file requirements.lock pyproject.toml
 	$(BIN)/pip-compile $(LOCK) --upgrade --extra sandbox --output-file deploy/sandbox/requirements.lock pyproject.toml
 	$(BIN)/pip-compile $(LOCK) --upgrade --only-build-deps --build-deps-for wheel --output-file deploy/build.lock pyproject.toml
 	@for lock in requirements.lock deploy/sandbox/requirements.lock deploy/build.lock; do \

@@ -1,11 +1,12 @@
 """The gateway as an ASGI app: lifespan, middleware, routes; nothing else."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 
-from service import log
+from service import log, tracing
 from service.api import callbacks, generations, multipart, routes, uploads
 from service.api.fal import addresses, proxy
 from service.api.fal import uploads as fal_uploads
@@ -19,15 +20,17 @@ from service.settings import Settings
 
 
 def create_app(settings: Settings) -> FastAPI:
-    log.configure(settings.log_level)
+    log.configure(settings.log_level, secrets=settings.secrets())
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        tracing.configure("seedance-gateway")
         async with open_runtime(settings) as runtime:
             app.state.runtime = runtime
             calm_collector()
             with on_stop_signal(runtime.generations.release):
                 yield
+        await asyncio.to_thread(tracing.shut_down)
 
     app = FastAPI(
         lifespan=lifespan,
@@ -57,4 +60,5 @@ def create_app(settings: Settings) -> FastAPI:
 
 def from_environment() -> FastAPI:
     """What ``uvicorn --factory service.app:from_environment`` serves."""
+    log.catch_uncaught()
     return create_app(Settings())

@@ -7,6 +7,7 @@ from decimal import Decimal
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
+from urllib.parse import unquote, urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, HttpUrl, PlainSerializer, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -349,6 +350,13 @@ class Settings(BaseSettings):
     def secret_keys(self) -> list[str]:
         return [key.strip() for key in self.secret_key.get_secret_value().split(",") if key.strip()]
 
+    def secrets(self) -> set[str]:
+        """What no line of a log may hold: keys, whole and in halves, tokens, and the passwords of Redis and broker."""
+        values = (getattr(self, name) for name in type(self).model_fields)
+        whole = {value.get_secret_value() for value in values if isinstance(value, SecretStr)}
+        parts = {part.strip() for value in whole for part in re.split("[,:]", value)}
+        return (whole | parts | _passwords(self.redis_url) | _passwords(self.broker_url or "")) - {""}
+
     def environment(self) -> dict[str, str]:
         """The variables another process needs to run with these settings (secrets included: never log it)."""
         return {
@@ -356,6 +364,13 @@ class Settings(BaseSettings):
             for name in sorted(self.model_fields_set)
             if getattr(self, name) is not None
         }
+
+
+def _passwords(url: str) -> set[str]:
+    """As it is written in the URL, and as it is meant."""
+    logins = (part.rpartition("@")[0] for part in urlsplit(url).netloc.split(","))
+    written = {login.partition(":")[2] for login in logins}
+    return written | {unquote(password) for password in written}
 
 
 def _as_text(value: Any) -> str:

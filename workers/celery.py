@@ -2,7 +2,14 @@
 
 from typing import Any, Final
 
-from celery.signals import after_task_publish, beat_init, setup_logging, worker_init, worker_shutdown
+from celery.signals import (
+    after_task_publish,
+    beat_init,
+    celeryd_init,
+    setup_logging,
+    worker_init,
+    worker_shutdown,
+)
 
 from service import liveness, log
 from service.queue import beat_schedule, celery_app
@@ -25,9 +32,11 @@ app.conf.update(
 )
 
 
+@celeryd_init.connect  # type: ignore[untyped-decorator]  # it warns of what it finds before it sets up logging
 @setup_logging.connect  # type: ignore[untyped-decorator]
 def _configure_logging(**_: Any) -> None:
-    log.configure(settings.log_level)
+    log.configure(settings.log_level, secrets=settings.secrets())
+    log.catch_uncaught()
 
 
 @worker_init.connect  # type: ignore[untyped-decorator]

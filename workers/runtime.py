@@ -10,7 +10,7 @@ from typing import Final
 
 import uvloop
 
-from service import log
+from service import log, tracing
 from service.domain.drain import Drain
 from service.errors import StoreUnavailable
 from service.liveness import Pulse, serve
@@ -65,7 +65,7 @@ class Process:
 
     def close(self) -> None:
         self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join(self._settings.submit_grace.total_seconds() + _CLOSE_SECONDS)
+        self._thread.join(self._settings.submit_grace.total_seconds() + _CLOSE_SECONDS + tracing.FLUSH_SECONDS)
 
     def _live(self) -> None:
         asyncio.set_event_loop(self._loop)
@@ -76,6 +76,7 @@ class Process:
             self._loop.close()
 
     async def _serve(self) -> None:
+        tracing.configure("seedance-worker")
         async with open_runtime(self._settings) as runtime:
             self._runtime = runtime
             calm_collector()
@@ -83,6 +84,7 @@ class Process:
             beating = asyncio.create_task(self._beat(runtime), name="heartbeat")
             await self._stop.wait()
             beating.cancel()
+        await asyncio.to_thread(tracing.shut_down)
 
     async def _beat(self, runtime: Runtime) -> None:
         name = f"{socket.gethostname()}:{os.getpid()}"

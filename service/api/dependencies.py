@@ -4,6 +4,7 @@ from typing import Final
 
 from fastapi import Request
 
+from service import log
 from service.domain.tenant import Scope, Tenant
 from service.errors import Malformed, RateLimited, Unauthenticated, UnsupportedMedia
 from service.runtime import Runtime
@@ -28,6 +29,7 @@ async def admitted(request: Request, key: str, scope: Scope) -> Tenant:
     access = runtime(request).access
     caller = await access.authenticate(key, scope)
     request.scope["tenant"] = caller.tenant.id
+    log.bind(tenant=caller.tenant.id)
     request.scope["rate"] = verdict = await access.count(caller)
     if verdict is not None and not verdict.allowed:
         raise RateLimited(

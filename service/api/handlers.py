@@ -88,6 +88,7 @@ def _unknown(request: Request, error: Exception) -> Response:
         "unhandled error",
         path=without_secret(request.url.path),
         request_id=request.scope.get("request_id"),
+        tenant=request.scope.get("tenant"),
         exc_info=error,
     )
     return _told(GatewayError("Something went wrong here; the request id finds it in our logs."), request)

@@ -38,6 +38,7 @@ class Frame:
         begun, status = time.perf_counter(), 500
         given = Headers(scope=scope).get("x-request-id", "")
         request_id = scope["request_id"] = given if _SANE_ID.match(given) else os.urandom(16).hex()
+        log.bind(request_id=request_id, tenant=None, generation_id=None)
 
         async def framed(message: Message) -> None:
             nonlocal status
@@ -56,22 +57,15 @@ class Frame:
             if (go_on := scope.pop(REST, None)) is not None:
                 await go_on(receive, framed)
         finally:
-            self._tell(scope, request_id, status, time.perf_counter() - begun)
+            self._tell(scope, status, time.perf_counter() - begun)
+            log.clear()
 
-    def _tell(self, scope: Scope, request_id: str, status: int, seconds: float) -> None:
+    def _tell(self, scope: Scope, status: int, seconds: float) -> None:
         route = getattr(scope.get("route"), "path", "unmatched")
         method = scope["method"] if scope["method"] in _METHODS else "other"  # a caller may invent any number of them
         metrics.HTTP_SECONDS.labels(method, route, str(status)).observe(seconds)
         if route not in _QUIET:
-            self._log.info(
-                "request",
-                request_id=request_id,
-                method=method,
-                route=route,
-                status=status,
-                ms=round(seconds * 1000, 2),
-                tenant=scope.get("tenant"),
-            )
+            self._log.info("request", method=method, route=route, status=status, ms=round(seconds * 1000, 2))
 
 
 class BodyLimit:

@@ -12,6 +12,7 @@ from pydantic_settings import SettingsError
 from rich.console import Console
 from rich.table import Table
 
+from service import log
 from service.errors import GatewayError, Invalid
 from service.runtime import Runtime, open_runtime
 from service.settings import PREFIX, Settings
@@ -65,8 +66,11 @@ def settings() -> Settings:
 
 
 def with_runtime(use: Callable[[Runtime], Awaitable[Result]]) -> Result:
+    configured = settings()
+    log.configure(configured.log_level, secrets=configured.secrets())  # to stderr; what is asked for goes to stdout
+
     async def opened() -> Result:
-        async with open_runtime(settings()) as runtime:
+        async with open_runtime(configured) as runtime:
             return await use(runtime)
 
     try:

@@ -8,4 +8,4 @@ from typing import NoReturn
 
 
 def become_celery(*arguments: str) -> NoReturn:
-    os.execv(sys.executable, [sys.executable, "-m", "celery", "-A", "workers", *arguments])  # noqa: S606
+    os.execv(sys.executable, [sys.executable, "-m", "celery", "--quiet", "-A", "workers", *arguments])  # noqa: S606

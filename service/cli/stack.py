@@ -13,6 +13,7 @@ from typing import Any, Final, Self
 import httpx
 from pydantic import SecretStr
 
+from service import log
 from service.cli.children import Child, accepts, free_port
 from service.cli.embedded_redis import EmbeddedRedis
 from service.runtime import open_runtime
@@ -60,6 +61,7 @@ class Stack:
         self._start_sandbox()
         self.port = self.port or free_port()
         self.settings = self._settings()
+        log.configure(self.settings.log_level, secrets=self.settings.secrets())  # stdout is for the first line alone
         asyncio.run(self._open_account())
         self.start_gateway()
         if self.worker:
@@ -97,12 +99,14 @@ class Stack:
     def start_worker(self) -> None:
         ready = self.folder / "worker.log"
         before = ready.stat().st_size if ready.exists() else 0
-        command = ["-m", "celery", "-A", self.worker_app, "worker", "--without-gossip", "--without-mingle"]
+        command = ["-m", "celery", "--quiet", "-A", self.worker_app, "worker", "--without-gossip", "--without-mingle"]
         child = self._python("worker", *command)
         child.wait_until(lambda: b" ready" in ready.read_bytes()[before:])
 
     def start_beat(self) -> None:
-        self._python("beat", "-m", "celery", "-A", "workers", "beat", metrics_port=0)  # the port is the worker's
+        self._python(
+            "beat", "-m", "celery", "--quiet", "-A", "workers", "beat", metrics_port=0
+        )  # the port is the worker's
 
     def end(self) -> None:
         """Those who make work first, Redis last."""

@@ -46,6 +46,8 @@ class Attempt:
     error: str | None = None
     answer: str = ""
     """The first 1 kB of the answer's body."""
+    traceparent: str | None = None
+    """Of its span, which the next attempt's is linked to; None: there was none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ import aiohttp
 import httpx
 from yarl import URL
 
-from service import metrics
+from service import metrics, tracing
 from service.fal.wire import NoReply, Wire, reply
 
 #: Polls share these. They are aiohttp's because a poll through httpx costs 1 to 3 ms of CPU, and through aiohttp 0.1.
@@ -93,8 +93,11 @@ class FalClient:
 
 
 async def _measured(operation: str, exchange: Awaitable[Wire]) -> Wire:
-    with metrics.UPSTREAM_SECONDS.labels(operation).time():
+    """A look at the status is no span of its own: there are hundreds, and who looks has one where it saw something."""
+    traced = tracing.OFF if operation == "status" else tracing.part(f"fal.{operation}", kind="client")
+    with metrics.UPSTREAM_SECONDS.labels(operation).time(), traced as span:
         wire = await exchange
-    outcome = wire.reason if isinstance(wire, NoReply) else str(wire.status)
+        outcome = wire.reason if isinstance(wire, NoReply) else str(wire.status)
+        span.note(outcome=outcome)
     metrics.UPSTREAM_CALLS.labels(operation, outcome).inc()
     return wire

@@ -1,9 +1,10 @@
 """What fal reports of its own accord: believed, kept, and looked at by the next poll, which is due at once."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Final, NoReturn
 
-from service import log, metrics
+from service import log, metrics, tracing
 from service.domain import ids
 from service.errors import Malformed, Unauthenticated, UpstreamUnavailable
 from service.fal.callback import Verifier
@@ -11,6 +12,7 @@ from service.fal.messages import read_callback
 from service.queue import Nudger
 from service.store.callbacks import CallbackStore
 from service.usecases.moves import Clock
+from service.usecases.telling import about
 
 #: One text for every reason: a stranger learns from it neither ids nor how far a guess has come.
 _REFUSAL: Final = "This is no callback of fal's for a generation of ours."
@@ -49,11 +51,28 @@ class Callbacks:
         if received.reception == "unknown":
             self._refuse("token")
         metrics.CALLBACKS.labels(received.reception).inc()
+        if tracing.is_on():
+            await self._trace(generation_id, received.reception, now)
         self._log.info(
             "callback", generation_id=generation_id, request_id=callback.request_id, outcome=received.reception
         )
         for drain in received.nudges:
             self._nudger.nudge(drain)
+
+    async def _trace(self, generation_id: str, reception: str, begun: datetime) -> None:
+        """Told once it is believed: a stranger's is part of nobody's trace."""
+        g, _ = await self._callbacks.load(generation_id)
+        if g is not None:
+            about(g)
+            tracing.past(
+                "generation.callback",
+                parent=g.traceparent,
+                begun=begun,
+                ended=self._clock(),
+                generation=g.id,
+                tenant=g.tenant_id,
+                outcome=reception,
+            )
 
     @staticmethod
     def _refuse(outcome: str) -> NoReturn:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from service import log, metrics
+from service import log, metrics, tracing
 from service.domain.endpoint import Endpoint
 from service.domain.retry import RetryPolicy
 from service.domain.signing import SigningKey, signed_headers
@@ -80,13 +80,22 @@ class Deliveries:
             buried = prepared.delivery.buried()
             metrics.WEBHOOKS_DEAD.labels(buried.tenant_id).inc()
             return (await self._save(buried, "")).more
-        answer = await self._sender.post(prepared.delivery.url, headers=prepared.headers, body=prepared.body)
-        after = self._decide(prepared.delivery, _record(answer, prepared.at), answer)
+        with _traced(prepared.delivery) as span:
+            answer = await self._post(prepared, span)
+            attempt = replace(_record(answer, prepared.at), traceparent=span.traceparent)
+            after = self._decide(prepared.delivery, attempt, answer)
+            span.note(status=after.status, outcome=attempt.error or str(attempt.status))
         self._tell(after)
         written = await self._save(after, "good" if _is_good(answer) else "bad")
         if prepared.endpoint is not None:
             await self._follow_up(prepared.endpoint, answer, written)
         return written.more
+
+    async def _post(self, prepared: Prepared, span: tracing.Span) -> Answer | NoAnswer:
+        """What the receiver traces is a child of this attempt; without a trace of ours, of its caller's own."""
+        carried = span.traceparent or prepared.delivery.traceparent
+        headers = prepared.headers if carried is None else {**prepared.headers, "traceparent": carried}
+        return await self._sender.post(prepared.delivery.url, headers=headers, body=prepared.body)
 
     async def _save(self, after: Delivery, verdict: Verdict) -> Written:
         return await self._deliveries.save_attempt(after, now=self._clock(), retention=self._retention, verdict=verdict)
@@ -95,6 +104,9 @@ class Deliveries:
         delivery = await self._deliveries.load(delivery_id)
         if delivery is None or delivery.status is not DeliveryStatus.PENDING:
             return None  # forgotten or done meanwhile; whoever did it has taken it out of its lane
+        log.bind(
+            generation_id=delivery.generation_id, tenant=delivery.tenant_id, **tracing.fields(delivery.traceparent)
+        )
         if delivery.endpoint_id is None:
             return await self._for_request(delivery)
         endpoint = await self._endpoints.load(delivery.tenant_id, delivery.endpoint_id)
@@ -121,7 +133,6 @@ class Deliveries:
         now, body = self._clock(), delivery.body.encode()
         headers = {
             **({} if endpoint is None else endpoint.headers),
-            **({} if delivery.traceparent is None else {"traceparent": delivery.traceparent}),
             "content-type": "application/json",
             **self._signature(delivery, keys, body, now),
         }
@@ -174,6 +185,20 @@ class Deliveries:
             error=attempt.error,
             latency_ms=attempt.latency_ms,
         )
+
+
+def _traced(delivery: Delivery) -> tracing.Span:
+    """In its generation's trace, linked to the attempt before it."""
+    return tracing.span(
+        "webhook.attempt",
+        parent=delivery.traceparent,
+        kind="client",
+        link=delivery.attempts[-1].traceparent if delivery.attempts else None,
+        delivery=delivery.id,
+        generation=delivery.generation_id,
+        tenant=delivery.tenant_id,
+        attempt=delivery.made + 1,
+    )
 
 
 def _is_good(answer: Answer | NoAnswer) -> bool:

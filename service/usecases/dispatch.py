@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from service import log, metrics
+from service import log, metrics, tracing
 from service.domain import callback
 from service.domain.generation import Failure, Generation, Status
 from service.errors import StoreUnavailable
@@ -15,6 +15,7 @@ from service.store.queue import QueueStore
 from service.usecases.gate import DispatchGate
 from service.usecases.moves import Clock, Moves
 from service.usecases.preflight import Preflight
+from service.usecases.telling import about
 
 #: Covers the steps from the claim to the written intent, the longest preflight among them; a worker that dies in
 #: between costs this much delay.
@@ -60,13 +61,16 @@ class Dispatch:
         g = await self._intend(item.id, meant_at)
         if g is None:
             return  # ended meanwhile, or in another worker's hands: whoever moved it has set what it waits for
+        about(g)
         if self._clock() - meant_at > _HESITATION:
             await self._moves.apply_surely(g.id, lambda current: unsent(current, self._clock()))
             return
         metrics.SECONDS_TO_SUBMIT.observe((meant_at - g.created_at).total_seconds())
-        outcome = submit_outcome(await self._fal.submit(arguments(g), webhook_url=self._callback_url(g)))
-        self._tell(g, outcome)
-        await self._moves.apply_surely(g.id, lambda current: settled(current, outcome, self._clock()))
+        with tracing.span("generation.submit", parent=g.traceparent, generation=g.id, tenant=g.tenant_id) as span:
+            outcome = submit_outcome(await self._fal.submit(arguments(g), webhook_url=self._callback_url(g)))
+            span.note(outcome=type(outcome).__name__.lower(), tries=g.submits_refused + 1)
+            self._tell(g, outcome)
+            await self._moves.apply_surely(g.id, lambda current: settled(current, outcome, self._clock()))
         await self._gate.note(outcome)
 
     async def _intend(self, generation_id: str, now: datetime) -> Generation | None:

@@ -96,7 +96,7 @@ class DrainRunner:
         return 0 if self._closed else min(self._capacity - len(self._running), _LARGEST_CLAIM)
 
     def _start(self, item: Claimed) -> None:
-        task = asyncio.create_task(self._work_on(item))
+        task = asyncio.create_task(self._work_on(item), context=log.fresh_context())
         self._running.add(task)
         task.add_done_callback(self._ended)
 
@@ -108,7 +108,7 @@ class DrainRunner:
     def _look_soon(self) -> None:
         """One look for all that ask in this turn of the loop."""
         if not self._looks:
-            task = asyncio.get_running_loop().create_task(self._run_quietly())
+            task = asyncio.create_task(self._run_quietly(), context=log.fresh_context())
             self._looks.add(task)
             task.add_done_callback(self._looked)
 
@@ -122,12 +122,13 @@ class DrainRunner:
             await self.run()
 
     async def _work_on(self, item: Claimed) -> None:
+        log.bind(drain=self.drain, item=item.id)
         try:
             if await self._work(item):
                 self._again = True
         except StoreUnavailable as error:
             metrics.DRAIN_FAILURES.labels(self.drain).inc()
-            self._log.warning("store away while working", drain=self.drain, item=item.id, error=error.detail)
+            self._log.warning("store away while working", error=error.detail)
         except Exception:  # noqa: BLE001  (one bad item must not end the others; its lease brings it back)
             metrics.DRAIN_FAILURES.labels(self.drain).inc()
-            self._log.exception("drain item failed", drain=self.drain, item=item.id)
+            self._log.exception("drain item failed")

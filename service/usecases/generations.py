@@ -4,11 +4,11 @@ import asyncio
 import secrets
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from service import log, metrics
+from service import metrics, tracing
 from service.domain import end_user, ids
 from service.domain.generation import Generation, Status
 from service.domain.request import CreateGeneration
@@ -22,6 +22,7 @@ from service.store.generations import Filter, GenerationStore, Page
 from service.usecases.admission import Admission, reason, refused
 from service.usecases.images import Images
 from service.usecases.moves import Clock, Moves
+from service.usecases.telling import about, tell_move
 from service.usecases.timetable import Timetable
 
 #: A waiting caller looks again after this long although nothing was heard: publish/subscribe promises nothing.
@@ -85,7 +86,6 @@ class Generations:
         self._model = model
         self._queue_expiry = queue_expiry
         self._clock = clock
-        self._log = log.get(__name__)
 
     async def create(
         self, tenant: Tenant, request: CreateGeneration, idempotency_key: str | None, terms: Terms = _NO_TERMS
@@ -101,18 +101,26 @@ class Generations:
             AnswersUnderWay: only where the terms name a call.
 
         """
-        fingerprint = request.fingerprint()  # of what the caller sent: a repeat need not upload its images again
-        if request.has_data_uris:
-            if (first := await self._first(tenant, idempotency_key, fingerprint)) is not None:
-                return first
-            request = await self.outlined(tenant, request, terms)
+        with tracing.span("generation.create", parent=terms.traceparent, kind="server", tenant=tenant.id) as span:
+            made = await self._create(tenant, request, idempotency_key, terms, span)
+            span.note(generation=made.generation.id, outcome="replayed" if made.replayed else "created")
+        about(made.generation)
+        return made
+
+    async def _create(
+        self,
+        tenant: Tenant,
+        request: CreateGeneration,
+        idempotency_key: str | None,
+        terms: Terms,
+        span: tracing.Span,
+    ) -> Creation:
+        if span.traceparent is not None:  # what follows is part of this
+            terms = replace(terms, traceparent=span.traceparent)
+        g = await self._wanted(tenant, request, idempotency_key, terms)
+        if isinstance(g, Creation):
+            return g
         begun = time.perf_counter()
-        try:
-            g = self._new(tenant, request, fingerprint, idempotency_key, terms)
-        except (Invalid, CostRefused):
-            if (first := await self._first(tenant, idempotency_key, fingerprint)) is None:
-                raise
-            return first
         budgets = self._admission.budgets(tenant)
         answer = await self._generations.create(
             g,
@@ -127,6 +135,7 @@ class Generations:
                 for drain in nudges:
                     self._nudger.nudge(drain)
                 metrics.CREATED.labels(tenant.id).inc()
+                tell_move(g, None)
                 return Creation(g, replayed=False, position=position)
             case creation.Bound(existing, same):
                 return await self._replay(tenant, existing, same_payload=same)
@@ -134,10 +143,27 @@ class Generations:
                 metrics.RESENT.labels(tenant.id).inc()
                 return Creation(await self.get(tenant, existing), replayed=True)
             case creation.Unanswered(leases):
+                span.forget()  # it asks again in a moment
                 raise AnswersUnderWay(leases)
             case refusal:
                 metrics.REFUSED.labels(tenant.id, reason(refusal)).inc()
                 raise refused(refusal, g, budgets)
+
+    async def _wanted(
+        self, tenant: Tenant, request: CreateGeneration, idempotency_key: str | None, terms: Terms
+    ) -> Generation | Creation:
+        """What shall be made, or what a repeat of the call has made already. Raises as ``create`` does."""
+        fingerprint = request.fingerprint()  # of what the caller sent: a repeat need not upload its images again
+        if request.has_data_uris:
+            if (first := await self._first(tenant, idempotency_key, fingerprint)) is not None:
+                return first
+            request = await self.outlined(tenant, request, terms)
+        try:
+            return self._new(tenant, request, fingerprint, idempotency_key, terms)
+        except (Invalid, CostRefused):
+            if (first := await self._first(tenant, idempotency_key, fingerprint)) is None:
+                raise
+            return first
 
     async def outlined(self, tenant: Tenant, request: CreateGeneration, terms: Terms) -> CreateGeneration:
         """Its data URIs uploaded, if all that can be said against it before is not. Raises as ``create`` does."""
@@ -198,6 +224,7 @@ class Generations:
         g = await self._generations.load(generation_id) if ids.is_id(ids.GENERATION, generation_id) else None
         if g is None or g.tenant_id != tenant.id:
             raise NotFound("There is no such generation.")
+        about(g)
         return g
 
     async def get_changed(self, tenant: Tenant, generation_id: str, *, within: float) -> Generation:

@@ -8,9 +8,9 @@ cannot be copied in so many tries is passed on with fal's own URL rather than lo
 import asyncio
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, Literal
 
-from service import log, metrics
+from service import log, metrics, tracing
 from service.domain.generation import Copying, Generation, Kept
 from service.fal.files import FalFiles, FileAway, NotFals
 from service.media.videos import StoreAway, VideoStore
@@ -61,9 +61,10 @@ class Keeping:
             await self._generations.postpone_poll(g.id, self._clock() + _FULL_PAUSE)
         else:
             async with self._room:
-                await self._try(g, copying, self._videos)
+                with tracing.span("video.copy", parent=g.traceparent, generation=g.id, tenant=g.tenant_id) as span:
+                    span.note(outcome=await self._try(g, copying, self._videos), tries=copying.tries + 1)
 
-    async def _try(self, g: Generation, copying: Copying, videos: VideoStore) -> None:
+    async def _try(self, g: Generation, copying: Copying, videos: VideoStore) -> Literal["kept", "refused", "failed"]:
         path = f"{g.tenant_id}/{g.id}.mp4"
         try:
             async with (
@@ -73,10 +74,12 @@ class Keeping:
                 kept = await videos.keep(path, chunks, content_type=content_type or _CONTENT_TYPE, most=_MOST_BYTES)
         except NotFals as error:
             await self._pass_on(g, str(error))
+            return "refused"
         except (FileAway, StoreAway, TimeoutError) as error:
             await self._failed(g, str(error) or type(error).__name__)
-        else:
-            await self._kept(g, kept, videos)
+            return "failed"
+        await self._kept(g, kept, videos)
+        return "kept"
 
     async def _kept(self, g: Generation, kept: Kept, videos: VideoStore) -> None:
         metrics.VIDEOS.labels("kept").inc()

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from service import log, metrics
+from service import metrics, tracing
 from service.domain.drain import Drain
 from service.domain.generation import CALLERS_FAULTS, UPSTREAM, Generation, Status
 from service.domain.webhook import Delivery, DeliveryStatus
@@ -15,6 +15,7 @@ from service.queue import Nudger
 from service.store.endpoints import EndpointStore
 from service.store.generations import GenerationStore, Moved
 from service.usecases.fanout import EVENTS, deliveries_of
+from service.usecases.telling import tell_move
 from service.usecases.timetable import Timetable
 
 Clock = Callable[[], datetime]
@@ -41,7 +42,6 @@ class Moves:
         self._timetable = timetable
         self._nudger = nudger
         self._clock = clock
-        self._log = log.get(__name__)
 
     async def apply(
         self, generation_id: str, verb: Verb, *, read: Generation | None = None, why: str = ""
@@ -87,7 +87,8 @@ class Moves:
             self._nudger.nudge(drain)
         if after.status is not before.status:
             _observe(before, moved.generation, now)
-        self._tell(moved.generation, news)
+            _trace(before, moved.generation, now)
+        self._tell(before, moved.generation, news)
         return moved.generation
 
     async def _news(self, after: Generation, now: datetime) -> list[Delivery]:
@@ -108,8 +109,9 @@ class Moves:
     async def _finish(self, after: Generation, news: Sequence[Delivery], now: datetime, why: str) -> Moved:
         return await self._generations.finish(after, self._timetable.due(after, now), news, now=now, why=why)
 
-    def _tell(self, g: Generation, news: Sequence[Delivery]) -> None:
-        self._log.info("generation moved", generation_id=g.id, tenant=g.tenant_id, status=g.status, version=g.version)
+    @staticmethod
+    def _tell(before: Generation, g: Generation, news: Sequence[Delivery]) -> None:
+        tell_move(g, before.status)
         if dead := sum(event.status is DeliveryStatus.DEAD for event in news):
             metrics.WEBHOOKS_DEAD.labels(g.tenant_id).inc(dead)
 
@@ -124,3 +126,17 @@ def _observe(before: Generation, after: Generation, now: datetime) -> None:
     metrics.COST.labels(after.tenant_id).inc(after.actual_cost or 0)
     if after.status is not Status.CANCELED:  # its caller's wish, and nothing that was promised
         metrics.COMPLETIONS.labels("bad" if after.error and after.error.code not in CALLERS_FAULTS else "good").inc()
+
+
+def _trace(before: Generation, after: Generation, now: datetime) -> None:
+    """The time it spent in the state it has left: where that is many minutes, nobody was there all along."""
+    tracing.past(
+        f"generation.{before.status}",
+        parent=after.traceparent,
+        begun=before.moved_at or before.created_at,
+        ended=now,
+        generation=after.id,
+        tenant=after.tenant_id,
+        status=after.status,
+        outcome=after.error.code if after.error else None,
+    )

@@ -18,6 +18,7 @@ from service.usecases import videos
 from service.usecases.keeping import passed_on
 from service.usecases.moves import Clock, Moves
 from service.usecases.reconciliation import Reconciliation
+from service.usecases.telling import about
 from service.usecases.timetable import Timetable
 
 LEASE: Final = timedelta(seconds=60)
@@ -75,7 +76,9 @@ class Sweeping:
         g = await self._generations.load(item.id)
         if g is None:
             await self._due.drop(Drain.SWEEP, item.id)
-        elif g.status is Status.UNCONFIRMED and self._reconciliation is not None:
+            return
+        about(g)
+        if g.status is Status.UNCONFIRMED and self._reconciliation is not None:
             await self._reconcile(g, self._reconciliation)
         elif not self._is_due(g):
             await self._look_again(g)

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final
 
-from service import log, metrics
+from service import log, metrics, tracing
 from service.domain.callback import Callback
 from service.domain.drain import Drain
 from service.domain.generation import UPSTREAM, Generation, LogLine, Status
@@ -28,6 +28,7 @@ from service.store.generations import GenerationStore
 from service.usecases.gate import DispatchGate
 from service.usecases.keeping import Keeping
 from service.usecases.moves import Clock, Moves
+from service.usecases.telling import about
 from service.usecases.timetable import Timetable
 
 #: Longer than a poll with its result can take.
@@ -70,28 +71,43 @@ class Tracking:
         """One look at one generation."""
         metrics.POLL_LATE_SECONDS.observe((self._clock() - item.due_at).total_seconds())
         g, callback = await self._callbacks.load(item.id)
-        if g is not None and callback is not None:
-            g = await self._adopt(g, callback.request_id)
-        if g is None or g.status not in UPSTREAM or g.request_id is None:
+        if g is None:
+            return
+        about(g)
+        with tracing.span("generation.poll", parent=g.traceparent, generation=g.id, tenant=g.tenant_id) as span:
+            await self._look(g, callback, span)
+
+    async def _look(self, g: Generation, callback: Callback | None, span: tracing.Span) -> None:
+        known: Generation | None = g
+        if callback is not None:
+            known = await self._adopt(g, callback.request_id)
+        if known is None or known.status not in UPSTREAM or known.request_id is None:
+            span.forget()
             return  # it ended between claim and look; whoever moved it has set what it waits for
-        if g.copying is not None:
+        if known.copying is not None:
+            span.forget()  # the copy has its own
             if callback is not None:
-                await self._callbacks.forget(g.id)  # it came after the result, and would hold up the next try
-            await self._keeping.keep(g, g.copying)
+                await self._callbacks.forget(known.id)  # it came after the result, and would hold up the next try
+            await self._keeping.keep(known, known.copying)
             return
-        reported = None if callback is None else await self._reported(g, callback)
+        reported = None if callback is None else await self._reported(known, callback)
         if reported is not None:
-            await self._end(g, g.request_id, (), reported)
+            span.note(outcome="callback")
+            await self._end(known, known.request_id, (), reported)
             return
-        if g.cancel_requested_at is not None and g.cancel_sent_at is None:
-            await self._pass_on_cancel(g, g.request_id)
-        outcome = status_outcome(await self._fal.status(g.request_id))
+        cancels = known.cancel_requested_at is not None and known.cancel_sent_at is None
+        if cancels:
+            await self._pass_on_cancel(known, known.request_id)
+        outcome = status_outcome(await self._fal.status(known.request_id))
+        span.note(outcome=type(outcome).__name__.lower())
+        if not cancels and _is_old_news(known, outcome):
+            span.forget()  # hundreds of a long job's polls
         if isinstance(outcome, Trouble) and outcome.locked:
             await self._gate.locked(outcome.reason)
         if isinstance(outcome, Completed):
-            await self._end(g, g.request_id, outcome.logs)
+            await self._end(known, known.request_id, outcome.logs)
         else:
-            await self._note(g, outcome)
+            await self._note(known, outcome)
 
     async def _adopt(self, g: Generation, request_id: str) -> Generation | None:
         """A submit of which nobody heard has reached fal after all: fal itself says so, and under which id."""
@@ -199,6 +215,18 @@ def adopted(g: Generation, request_id: str, now: datetime) -> Generation | None:
         case Status.UNCONFIRMED:
             return g.adopted(request_id, now)
     return None
+
+
+def _is_old_news(g: Generation, outcome: Waiting | Running | Trouble | Completed) -> bool:
+    """For a trace: it changes no status, and is not the first in a row without an answer."""
+    match outcome:
+        case Waiting():
+            return True
+        case Running():
+            return g.status is Status.IN_PROGRESS
+        case Trouble():
+            return g.polls_troubled > 0
+    return False
 
 
 def is_verdict(result: ResultOutcome) -> bool:

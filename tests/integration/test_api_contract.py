@@ -39,7 +39,7 @@ MODEL = "bytedance/seedance-2.0/image-to-video"
 CUSTOMER = "customer-7"
 _ENDPOINT = Wanted("http://127.0.0.1:9000/hook", ENDS, "", None, ed25519=False, enabled=True)
 SEED = 7
-EXAMPLES = 8
+EXAMPLES = 5
 #: Long beyond what any answer takes here.
 SECONDS = 10
 

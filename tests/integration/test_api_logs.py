@@ -72,6 +72,50 @@ async def test_a_call_is_one_line(stderr: io.BytesIO, api: httpx.AsyncClient, te
     assert (line["level"], line["ms"] > 0) == ("info", True)
 
 
+async def test_every_line_of_a_call_names_it(
+    stderr: io.BytesIO, api: httpx.AsyncClient, anonymous: httpx.AsyncClient, tenant: Tenant, body: dict[str, Any]
+) -> None:
+    stderr.truncate(stderr.seek(0))
+
+    created = await api.post("/v1/generations", json=body, headers={"X-Request-Id": "abc"})
+    await api.post(f"/v1/generations/{created.json()['id']}/cancel", headers={"X-Request-Id": "def"})
+    await anonymous.get("/v1/generations", headers={"X-Request-Id": "ghi"})
+
+    told = [
+        (line["request_id"], line["event"], line["generation_id"], line["tenant"], line.get("status"))
+        for line in lines(stderr)
+    ]
+    name = created.json()["id"]
+    assert told == [
+        ("abc", "generation moved", name, tenant.id, "queued"),
+        ("abc", "request", name, tenant.id, 202),
+        ("def", "generation moved", name, tenant.id, "canceled"),
+        ("def", "request", name, tenant.id, 200),
+        ("ghi", "request", None, None, 401),
+    ]
+
+
+async def test_every_move_is_one_line_and_every_line_of_a_worker_names_its_job(
+    stderr: io.BytesIO, app: FastAPI, api: httpx.AsyncClient, tenant: Tenant, body: dict[str, Any]
+) -> None:
+    created = [(await api.post("/v1/generations", json=body)).json()["id"] for _ in range(3)]
+    stderr.truncate(stderr.seek(0))
+
+    await work_off(app)
+
+    told = lines(stderr)
+    for name in created:
+        moves = [
+            (line["before"], line["status"]) for line in told if line.get("generation_id") == name and "before" in line
+        ]
+        assert moves[:2] == [("queued", "submitting"), ("submitting", "submitted")]
+    about = [line for line in told if line.get("drain")]
+    assert {line["event"] for line in about} >= {"generation moved", "submitted"}
+    assert {line["generation_id"] for line in about if "generation_id" in line} == set(created)
+    assert all(line["item"] == line["generation_id"] for line in about if "generation_id" in line), "nobody else's"
+    assert {line["tenant"] for line in about if line["event"] == "submitted"} == {tenant.id}
+
+
 @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics"])
 async def test_probes_are_not_worth_a_line(stderr: io.BytesIO, anonymous: httpx.AsyncClient, path: str) -> None:
     stderr.truncate(stderr.seek(0))

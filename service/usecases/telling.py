@@ -1,0 +1,28 @@
+"""What the lines of a task are about, and the one line of every move."""
+
+from typing import Final
+
+from service import log, tracing
+from service.domain.generation import Generation, Status
+
+_log: Final = log.get(__name__)
+
+
+def about(g: Generation) -> None:
+    """Every line of this task from here on names this generation, its tenant and its trace."""
+    log.bind(generation_id=g.id, tenant=g.tenant_id, **tracing.fields(g.traceparent))
+
+
+def tell_move(g: Generation, before: Status | None) -> None:
+    """None: it was created. What changes no status is a matter for who debugs."""
+    tell = _log.info if g.status is not before else _log.debug
+    tell(
+        "generation moved" if g.status is not before else "generation noted",
+        generation_id=g.id,
+        tenant=g.tenant_id,
+        before=before,
+        status=g.status,
+        code=None if g.error is None else g.error.code,
+        version=g.version,
+        **tracing.fields(g.traceparent),
+    )
