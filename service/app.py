@@ -10,6 +10,7 @@ from service import log, tracing
 from service.api import callbacks, generations, multipart, routes, uploads
 from service.api.fal import uploads as fal_uploads
 from service.api.fal.cors import Cors
+from service.api.handlers import LastResort
 from service.api.middleware import BodyLimit, Frame
 from service.api.stopping import on_stop_signal
 from service.domain import callback
@@ -38,6 +39,7 @@ def create_app(settings: Settings) -> FastAPI:
         telemetry={"tracing": False, "metrics": False, "logs": False},  # ours are in middleware, at a third of the cost
     )
     routes.install(app)
+    app.add_middleware(LastResort)
     app.add_middleware(
         BodyLimit,
         limit=settings.max_body_bytes,

@@ -66,7 +66,7 @@ RECONCILED = Counter(
     ("outcome",),
 )
 
-EVENT_STREAMS = Gauge("gateway_event_streams", "Event streams open at this process.")
+EVENT_STREAMS = Gauge("gateway_event_streams", "Event streams open at this process.", multiprocess_mode="livesum")
 EVENT_STREAMS_ENDED = Counter("gateway_event_streams_ended", "Event streams ended, by why.", ("reason",))
 
 WEBHOOK_ATTEMPTS = Counter("gateway_webhook_attempts", "Webhook attempts.", ("outcome",))
@@ -88,7 +88,7 @@ STORE_BATCH = Histogram(
     "gateway_store_batch_commands", "Redis commands sent together.", buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256)
 )
 
-BUILD = Gauge("gateway_build_info", "Always 1; the release that runs.", ("version", "python"))
+BUILD = Gauge("gateway_build_info", "Always 1; the release that runs.", ("version", "python"), multiprocess_mode="max")
 
 
 def tell_build() -> None:

@@ -52,7 +52,7 @@ _BODY: Final = (400, 401, 413, 415, 422, 503)
 IF_MATCH: Final = {
     "name": "If-Match",
     "in": "header",
-    "schema": {"type": "string"},
+    "schema": {"type": "string", "pattern": '^(\\*|"[0-9]{1,9}"|[0-9]{1,9})$'},
     "description": "The `ETag` of the tenant as it was read: 412 if somebody changed it since.",
 }
 
@@ -128,7 +128,7 @@ async def suspend_tenant(request: Request, tenant_id: str) -> Response:
     "/tenants/{tenant_id}",
     summary="Delete a tenant without work in flight",
     status_code=204,
-    responses={204: {"description": "Gone, with its keys"}, **problems(401, 404, 409, 412, 503)},
+    responses={204: {"description": "Gone, with its keys"}, **problems(401, 404, 409, 412, 422, 503)},
 )
 async def delete_tenant(
     request: Request,

@@ -26,7 +26,10 @@ router = APIRouter(prefix=PATH, tags=["callbacks"])
     description="Signed by fal with Ed25519. Whatever is wrong with a callback, the answer is the same 401.",
     responses={200: {"model": CallbackView}, **problems(400, 401, 408, 413, 503)},
     openapi_extra={
-        "requestBody": {"required": True, "content": {"application/json": {"schema": {"type": "object"}}}},
+        "requestBody": {
+            "required": True,
+            "content": {"application/json": {"schema": {"type": "object", "title": "FalCallback"}}},
+        },
     },
 )
 async def receive(request: Request, generation_id: str, token: str) -> Response:

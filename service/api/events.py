@@ -13,7 +13,7 @@ from service import metrics
 from service.api.dependencies import bearer, runtime, tenant
 from service.api.middleware import REST
 from service.api.plain import PlainRoute
-from service.api.schemas import problems
+from service.api.schemas import problems, stream_event
 from service.domain.progress import Event, is_over, news, parse_place
 from service.domain.tenant import Scope, Tenant
 from service.errors import Forbidden, NotAcceptable, StoreUnavailable, Unauthenticated
@@ -48,7 +48,8 @@ _PARAMETERS: Final[list[dict[str, Any]]] = [
         "description": "The `id` of the event received last; one that is not ours begins anew.",
     },
 ]
-_EXAMPLE: Final = 'id: 3-1-\nevent: log\ndata: {"message":"step 1","level":"INFO","timestamp":"…"}\n\n'
+_EVENT: Final = stream_event("state", "queue", "log")
+_EXAMPLE: Final = {"id": "3-1-", "event": "log", "data": '{"message":"step 1","level":"INFO","timestamp":"…"}'}
 
 
 @router.get(
@@ -57,7 +58,7 @@ _EXAMPLE: Final = 'id: 3-1-\nevent: log\ndata: {"message":"step 1","level":"INFO
     description=_DESCRIPTION,
     response_class=Response,
     responses={
-        200: {"content": {MEDIA_TYPE: {"schema": {"type": "string"}, "example": _EXAMPLE}}},
+        200: {"content": {MEDIA_TYPE: {"schema": _EVENT, "example": _EXAMPLE}}},
         204: {"description": "All was told up to its end"},
         **problems(401, 403, 404, 406, 429, 503),
     },

@@ -5,6 +5,8 @@ from typing import Final
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.routing import Match, Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service import log
 from service.api.answers import problem
@@ -19,7 +21,6 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(GatewayError, _known)
     app.add_exception_handler(HTTPException, _routing)
     app.add_exception_handler(RequestValidationError, _parameters)
-    app.add_exception_handler(Exception, _unknown)
 
 
 def _told(error: GatewayError, request: Request) -> Response:
@@ -37,9 +38,16 @@ async def _routing(request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 404
     known = MethodNotAllowed("This route has no such method.") if status == 405 else NotFound("There is no such route.")
     answer = _told(known, request)
-    if isinstance(error, HTTPException) and error.headers:
-        answer.headers.update(error.headers)
+    if status == 405:
+        answer.headers["allow"] = ", ".join(_allowed(request))
     return answer
+
+
+def _allowed(request: Request) -> list[str]:
+    """Methods of every route of the path that was matched: Starlette names those of the first alone."""
+    routes = [route for route in request.app.routes if isinstance(route, Route)]
+    matched = next((route.path for route in routes if route.matches(request.scope)[0] is not Match.NONE), None)
+    return sorted({method for route in routes if route.path == matched for method in route.methods or ()})
 
 
 async def _parameters(request: Request, error: Exception) -> Response:
@@ -51,7 +59,31 @@ async def _parameters(request: Request, error: Exception) -> Response:
     return _told(Invalid(*faults), request)
 
 
-async def _unknown(request: Request, error: Exception) -> Response:
+class LastResort:
+    """500 for what nobody expected. The innermost middleware, so that the answer gets what the others add to any."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        begun = False
+
+        async def noted(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, noted)
+        except Exception as error:
+            if scope["type"] == "http":
+                answer = _unknown(Request(scope), error)
+                if not begun:
+                    await answer(scope, receive, send)
+            raise  # servers note it, and close the connection of an answer that breaks off
+
+
+def _unknown(request: Request, error: Exception) -> Response:
     _log.error(
         "unhandled error",
         path=without_secret(request.url.path),
@@ -59,6 +91,4 @@ async def _unknown(request: Request, error: Exception) -> Response:
         tenant=request.scope.get("tenant"),
         exc_info=error,
     )
-    answer = _told(GatewayError("Something went wrong here; the request id finds it in our logs."), request)
-    answer.headers["x-request-id"] = request.scope.get("request_id", "")  # made outside of our own middleware
-    return answer
+    return _told(GatewayError("Something went wrong here; the request id finds it in our logs."), request)

@@ -1,21 +1,36 @@
 """Liveness, readiness, metrics."""
 
 import asyncio
-from typing import Any
+from typing import Any, Final, Literal
 
 from fastapi import APIRouter, Request, Response
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST
+from typing_extensions import TypedDict
 
+from service import process_metrics
 from service.api.answers import json_response
 from service.api.dependencies import runtime
-from service.api.dispatching import dispatch_view
+from service.api.dispatching import DispatchView, dispatch_view
 from service.api.schemas import problems
 from service.errors import Unavailable
 
 router = APIRouter(tags=["operations"])
+_EXAMPLE: Final = "# HELP gateway_slots_used Upstream slots that are taken.\ngateway_slots_used 2.0\n"
 
 
-@router.get("/healthz", summary="Alive", responses={200: {"description": "The process answers."}})
+class HealthView(TypedDict):
+    status: Literal["ok"]
+
+
+class ReadinessView(TypedDict):
+    """``checks``: each is ``ok``, or the answer is 503."""
+
+    status: Literal["ready"]
+    checks: dict[str, str]
+    dispatch: DispatchView
+
+
+@router.get("/healthz", summary="Alive", responses={200: {"model": HealthView, "description": "The process answers."}})
 async def healthz() -> Response:
     return json_response({"status": "ok"})
 
@@ -24,7 +39,7 @@ async def healthz() -> Response:
     "/readyz",
     summary="Ready for traffic",
     description="A held dispatch is told, and is no reason to take a gateway out: it accepts and answers.",
-    responses={200: {"description": "Redis takes writes and keeps them."}, **problems(503)},
+    responses={200: {"model": ReadinessView, "description": "Redis takes writes and keeps them."}, **problems(503)},
 )
 async def readyz(request: Request) -> Response:
     gateway = runtime(request)
@@ -35,8 +50,13 @@ async def readyz(request: Request) -> Response:
     return json_response({"status": "ready", "checks": checks, "dispatch": dispatch})
 
 
-@router.get("/metrics", summary="Prometheus metrics", responses={200: {"content": {"text/plain": {}}}})
+@router.get(
+    "/metrics",
+    summary="Prometheus metrics",
+    response_class=Response,
+    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}, "example": _EXAMPLE}}}},
+)
 async def prometheus(request: Request) -> Response:
     state = await runtime(request).gauges.text()
-    own = await asyncio.to_thread(generate_latest)  # milliseconds, with a thousand tenants tens of them
+    own = await asyncio.to_thread(process_metrics.text)  # milliseconds; with many tenants tens of them
     return Response(own + state, media_type=CONTENT_TYPE_LATEST)

@@ -1,8 +1,8 @@
 """Shapes of answers that are no domain view, for the OpenAPI document; requests that are not the tenant's create."""
 
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from typing_extensions import TypedDict
 
 from service.domain.request import CreateGeneration
@@ -27,6 +27,17 @@ class Problem(BaseModel):
     retryable: bool
     request_id: str
     errors: list[ProblemField] | None = None
+    in_flight: Annotated[int | None, Field(description="With `tenant_busy`: how many generations.")] = None
+
+
+class BudgetProblem(Problem):
+    """Money in US dollars. ``scope``: which budget has no room, or ``request``: the caller's own maximum."""
+
+    scope: Literal["tenant_month", "end_user_day", "account_day", "request"]
+    limit: str
+    available: str
+    estimated: str
+    resets_at: str | None
 
 
 class GenerationList(TypedDict):
@@ -139,12 +150,13 @@ def body_of(model: type[BaseModel]) -> dict[str, Any]:
 
 CREATE_BODY: Final = body_of(CreateGeneration)
 
-_TITLES: Final = {
+TITLES: Final = {
     400: "Malformed body",
     401: "No key, or not a good one",
     402: "No room in a budget; `scope` says which",
     403: "Not allowed",
     404: "Unknown, or not yours",
+    405: "The path has other methods: `Allow`",
     406: "`Accept` leaves nothing that this route has",
     408: "The body came too slowly",
     409: "The state does not allow it",
@@ -153,6 +165,7 @@ _TITLES: Final = {
     415: "Wrong content type",
     422: "A field is wrong; `errors` says which",
     429: "Too many; again after `Retry-After`",
+    500: "Our fault; `request_id` finds it in the logs",
     503: "Try again after `Retry-After`; nothing was changed",
 }
 
@@ -160,4 +173,16 @@ _TITLES: Final = {
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """OpenAPI responses for these problem documents."""
     content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
-    return {status: {"description": _TITLES[status], "content": content} for status in statuses}
+    return {status: {"description": TITLES[status], "content": content} for status in statuses}
+
+
+def stream_event(*kinds: str) -> dict[str, Any]:
+    """One server-sent event, by its fields; without kinds it has data alone."""
+    text = {"type": "string"}
+    named = {"id": text, "event": {"enum": list(kinds)}} if kinds else {}
+    return {
+        "type": "object",
+        "description": "One event of the stream; `data` is JSON.",
+        "required": [*named, "data"],
+        "properties": {**named, "data": text},
+    }

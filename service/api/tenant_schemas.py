@@ -92,7 +92,7 @@ class NewApiKey(BaseModel):
 
     name: Annotated[str, Field(max_length=100)] = ""
     scopes: Annotated[list[Scope], Field(min_length=1)] = list(Scope)
-    expires_at: Annotated[AwareDatetime, AfterValidator(_in_utc)] | None = None
+    expires_at: Annotated[AwareDatetime, Field(strict=True), AfterValidator(_in_utc)] | None = None
 
 
 class Rotation(BaseModel):

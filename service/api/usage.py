@@ -17,13 +17,17 @@ from service.usecases.usage import Report
 
 router = APIRouter(prefix="/v1/usage", tags=["usage"])
 
+_EXAMPLE: Final = "date,created,succeeded,failed,canceled,spent_usd\r\n2026-01-31,3,2,0,0,3.024000\r\n"
 _OUTCOMES: Final = ("succeeded", "failed", "canceled")
 
 
 @router.get(
     "",
     summary="Usage by day, or by end user",
-    responses={200: {"model": UsageView, "content": {"text/csv": {}}}, **problems(401, 403, 422, 429, 503)},
+    responses={
+        200: {"model": UsageView, "content": {"text/csv": {"schema": {"type": "string"}, "example": _EXAMPLE}}},
+        **problems(401, 403, 422, 429, 503),
+    },
 )
 async def read(
     request: Request,

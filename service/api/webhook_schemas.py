@@ -13,6 +13,8 @@ from service.domain.view import rfc3339
 from service.domain.webhook import ENDS, Attempt, Delivery, DeliveryStatus, EventType
 
 _MOST_HEADERS: Final = 10
+#: As text: a number might be seconds, or milliseconds.
+_Moment = Annotated[AwareDatetime, Field(strict=True)]
 _LONGEST_OVERLAP: Final = 7 * 24 * 3600
 _HEADER_NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}")
 _HEADER_VALUE: Final = re.compile(r"[\x20-\x7e]{0,1024}")
@@ -79,8 +81,8 @@ class ReplayBody(BaseModel):
     endpoint_id: Annotated[str | None, Field(max_length=64)] = None
     status: Literal["dead", "delivered"] = "dead"
     event: EventType | None = None
-    created_after: AwareDatetime | None = None
-    created_before: AwareDatetime | None = None
+    created_after: _Moment | None = None
+    created_before: _Moment | None = None
     cursor: Annotated[str | None, Field(max_length=100)] = None
 
 

@@ -4,6 +4,7 @@ import json
 import signal
 import time
 from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from types import FrameType
 from typing import Annotated, Any, Final
@@ -58,26 +59,28 @@ def serve(
 
     from service import log  # noqa: PLC0415
     from service.cli import operators  # noqa: PLC0415
+    from service.process_metrics import counting_together  # noqa: PLC0415
 
     settings = operators.settings()
     log.configure(settings.log_level, secrets=settings.secrets())  # with several processes, of the one above them
-    uvicorn.run(
-        "service.app:from_environment",
-        factory=True,
-        host=host,
-        port=port,
-        workers=workers,
-        ssl_certfile=certificate,
-        ssl_keyfile=certificate_key,
-        loop="uvloop",
-        http="httptools",
-        lifespan="on",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        date_header=True,
-        timeout_graceful_shutdown=int(settings.shutdown_grace.total_seconds()),
-    )
+    with counting_together() if workers > 1 else nullcontext():
+        uvicorn.run(
+            "service.app:from_environment",
+            factory=True,
+            host=host,
+            port=port,
+            workers=workers,
+            ssl_certfile=certificate,
+            ssl_keyfile=certificate_key,
+            loop="uvloop",
+            http="httptools",
+            lifespan="on",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            date_header=True,
+            timeout_graceful_shutdown=int(settings.shutdown_grace.total_seconds()),
+        )
 
 
 @app.command()

@@ -122,7 +122,7 @@ class GenerationStore:
         return read_creation(reply)
 
     async def bound(self, tenant_id: str, idempotency_key: str, fingerprint: str) -> Bound | None:
-        """What the key is bound to already; for creates that have costly work to do before their script."""
+        """What the key is bound to already; for creates that do not, or not at once, come to their script."""
         found = await self._redis.execute("GET", keys.idempotency(tenant_id, idempotency_key))
         if found is None:
             return None

@@ -41,7 +41,7 @@ class Admission:
         self._account_budget = account_budget
         self._clock = clock
 
-    def check(self, tenant: Tenant, request: CreateGeneration) -> int:
+    def check(self, tenant: Tenant, request: CreateGeneration, *, webhook: str = "/webhook_url") -> int:
         """What it may cost at most, in micro-USD.
 
         Raises:
@@ -49,7 +49,7 @@ class Admission:
             CostRefused: the estimate is above the request's own maximum.
 
         """
-        self.check_webhook(request.webhook_url or tenant.limits.webhook_url)
+        self.check_webhook(request.webhook_url or tenant.limits.webhook_url, webhook)
         _check_entitled(tenant, request)
         cost = self._rates.estimate(request.resolution, request.duration)
         if request.max_cost_usd is not None and cost > request.max_cost_usd:

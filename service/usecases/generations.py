@@ -14,7 +14,7 @@ from service.domain.generation import Generation, Status
 from service.domain.request import CreateGeneration
 from service.domain.tenant import Tenant
 from service.domain.webhook import WebhookStyle
-from service.errors import IdempotencyMismatch, NotCancellable, NotFound
+from service.errors import CostRefused, IdempotencyMismatch, Invalid, NotCancellable, NotFound
 from service.queue import Nudger
 from service.store import creation
 from service.store.changes import Changes
@@ -57,6 +57,8 @@ class AnswersUnderWay(Exception):
 
 
 _NO_TERMS: Final = Terms()
+#: Where a request of each style names its webhook.
+_WEBHOOK_POINTERS: Final[Mapping[WebhookStyle, str]] = {"standard": "/webhook_url", "fal": "/query/fal_webhook"}
 
 
 class Generations:
@@ -115,16 +117,10 @@ class Generations:
     ) -> Creation:
         if span.traceparent is not None:  # what follows is part of this
             terms = replace(terms, traceparent=span.traceparent)
+        g = await self._wanted(tenant, request, idempotency_key, terms)
+        if isinstance(g, Creation):
+            return g
         begun = time.perf_counter()
-        fingerprint = request.fingerprint()  # of what the caller sent: a repeat need not upload its images again
-        if request.has_data_uris:
-            if idempotency_key is not None and (
-                bound := await self._generations.bound(tenant.id, idempotency_key, fingerprint)
-            ):
-                return await self._replay(tenant, bound.existing, same_payload=bound.same)
-            self._admission.check(tenant, request)
-            request = await self._images.outlined(request)
-        g = self._new(tenant, request, fingerprint, idempotency_key, terms)
         budgets = self._admission.budgets(tenant)
         answer = await self._generations.create(
             g,
@@ -153,6 +149,23 @@ class Generations:
                 metrics.REFUSED.labels(tenant.id, reason(refusal)).inc()
                 raise refused(refusal, g, budgets)
 
+    async def _wanted(
+        self, tenant: Tenant, request: CreateGeneration, idempotency_key: str | None, terms: Terms
+    ) -> Generation | Creation:
+        """What shall be made, or what a repeat of the call has made already. Raises as ``create`` does."""
+        fingerprint = request.fingerprint()  # of what the caller sent: a repeat need not upload its images again
+        if request.has_data_uris:
+            if (first := await self._first(tenant, idempotency_key, fingerprint)) is not None:
+                return first
+            self._admission.check(tenant, request, webhook=_WEBHOOK_POINTERS[terms.webhook_style])
+            request = await self._images.outlined(request)
+        try:
+            return self._new(tenant, request, fingerprint, idempotency_key, terms)
+        except (Invalid, CostRefused):
+            if (first := await self._first(tenant, idempotency_key, fingerprint)) is None:
+                raise
+            return first
+
     def _new(
         self,
         tenant: Tenant,
@@ -169,7 +182,7 @@ class Generations:
             model=self._model,
             input=request.video(),
             fingerprint=fingerprint,
-            estimated_cost=self._admission.check(tenant, request),
+            estimated_cost=self._admission.check(tenant, request, webhook=_WEBHOOK_POINTERS[terms.webhook_style]),
             callback_token=secrets.token_urlsafe(24),
             created_at=now,
             expires_at=now + expiry,
@@ -184,6 +197,13 @@ class Generations:
             retention=tenant.limits.retention,
             priority=request.priority,
         )
+
+    async def _first(self, tenant: Tenant, idempotency_key: str | None, fingerprint: str) -> Creation | None:
+        """What the key made already; looked up here only where the create script, which does so too, is far or out."""
+        if idempotency_key is None:
+            return None
+        found = await self._generations.bound(tenant.id, idempotency_key, fingerprint)
+        return None if found is None else await self._replay(tenant, found.existing, same_payload=found.same)
 
     async def _replay(self, tenant: Tenant, existing: str, *, same_payload: bool) -> Creation:
         if not same_payload:

@@ -5,7 +5,7 @@ from functools import cache
 from itertools import product
 from typing import Any, Final, get_args
 
-from service import idle_series, metrics
+from service import idle_series, metrics, process_metrics
 from service.domain.drain import Drain
 from service.domain.gate import Hold
 from service.domain.generation import TERMINAL, Status
@@ -37,7 +37,8 @@ _KNOWN: Final[tuple[tuple[Any, *tuple[Iterable[str], ...]], ...]] = (
 def begin() -> None:
     """Once per process, however often it is called."""
     metrics.tell_build()
-    idle_series.watch()
+    if not process_metrics.counted_together():  # there prometheus-client cannot take a series out
+        idle_series.watch()
     for metric, *values in _KNOWN:
         for labels in product(*values):
             metric.labels(*labels)

@@ -86,6 +86,8 @@ class Tracking:
             return  # it ended between claim and look; whoever moved it has set what it waits for
         if known.copying is not None:
             span.forget()  # the copy has its own
+            if callback is not None:
+                await self._callbacks.forget(known.id)  # it came after the result, and would hold up the next try
             await self._keeping.keep(known, known.copying)
             return
         reported = None if callback is None else await self._reported(known, callback)

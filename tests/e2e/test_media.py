@@ -53,7 +53,7 @@ def test_the_worker_dies_in_the_middle_of_a_copy(
     """One object, whole; one success, told once it was; fal is not asked for the result again."""
     prompt = "sandbox:no-video sandbox:seconds=0.1 killed in mid-copy"
     g = keeping.create(prompt, webhook_url=receiver.url)
-    assert fal.begun.wait(40)
+    assert fal.begun.wait(40), (keeping.read(g["id"]), keeping.stack.children["worker"].story())
     before = keeping.read(g["id"])
     assert (before["status"], before["output"]) == ("in_progress", None)
 
@@ -214,8 +214,8 @@ def test_a_slow_sender_is_told_and_let_go(uploading: TenantClient, gateway: psut
     with _begin(uploading, "Content-Length: 1000000") as connection:
         connection.sendall(PNG[:50])
         status, answer = _status(connection)
-
-        assert connection.recv(1) == b"", "and the connection is closed"
+        while more := connection.recv(65_536):  # until the gateway closes the connection
+            answer += more
 
     assert status == 408
     assert b"request_timeout" in answer

@@ -117,6 +117,7 @@ async def test_the_list_shows_no_secrets(operator: httpx.AsyncClient, path: str)
         ({"scopes": ["admin"]}, "/scopes/0"),
         ({"name": "x" * 101}, "/name"),
         ({"expires_at": "2026-01-31T00:00:00"}, "/expires_at"),
+        ({"expires_at": 1_893_456_000}, "/expires_at"),
         ({"expires_at": "9999-12-31T23:59:59-12:00"}, "/expires_at"),
         ({"tenant": "x"}, "/tenant"),
     ],

@@ -188,6 +188,7 @@ async def test_more_than_one_call_replays_goes_on_with_the_cursor(
         ({"status": "pending"}, "/status"),
         ({"cursor": "x"}, "/query/cursor"),
         ({"created_after": "yesterday"}, "/created_after"),
+        ({"created_before": 1_893_456_000}, "/created_before"),
         ({"created_after": "1969-12-31T23:59:59Z"}, "/created_after"),
         ({"event": "generation.exploded"}, "/event"),
         ({"everything": True}, "/everything"),

@@ -7,6 +7,11 @@ from monitoring.promql import or_zero, quantile, rate, state
 
 _BATCH: Final = "gateway_store_batch_commands"
 
+
+def _by_outcome(metric: str) -> Query:
+    return Query(or_zero(rate(metric, by="outcome")), "{{outcome}}")
+
+
 INTERNALS: Final = Board(
     "internals",
     "internals",
@@ -92,9 +97,14 @@ INTERNALS: Final = Board(
             [
                 Panel(
                     "Event streams",
-                    "Open at the gateways.",
+                    "Open at the gateways, and how many ended in an hour.",
                     "none",
-                    [Query("sum (gateway_event_streams)", "open")],
+                    [
+                        Query("sum (gateway_event_streams)", "open"),
+                        Query(
+                            or_zero("sum by (reason) (increase(gateway_event_streams_ended_total[1h]))"), "{{reason}}"
+                        ),
+                    ],
                 ),
                 Panel(
                     "Answers lost and given again",
@@ -104,6 +114,29 @@ INTERNALS: Final = Board(
                         Query(or_zero(rate("gateway_answers_lost_total")), "lost"),
                         Query(or_zero(rate("gateway_submits_resent_total")), "given again"),
                     ],
+                ),
+            ],
+        ),
+        Row(
+            "Media",
+            [
+                Panel(
+                    "Images in",
+                    "Images sent to the gateway per second: taken, or why not.",
+                    "ops",
+                    [_by_outcome("gateway_images_total")],
+                ),
+                Panel(
+                    "Preflights",
+                    "Looks at images per second before their paid submit; what cannot be fetched is not submitted.",
+                    "ops",
+                    [_by_outcome("gateway_preflights_total")],
+                ),
+                Panel(
+                    "Videos kept",
+                    "Copies per second: kept, tries that failed, and those passed on with fal's own URL.",
+                    "ops",
+                    [_by_outcome("gateway_videos_total")],
                 ),
             ],
         ),

@@ -45,6 +45,12 @@ TENANTS: Final = Board(
                     ],
                 ),
                 Panel(
+                    "Replayed",
+                    "Creates per second that an idempotency key answered: callers who repeat, mostly after a timeout.",
+                    "ops",
+                    [Query(or_zero(rate("gateway_generations_replayed_total", by=_BY, where=OF_TENANT)), _LEGEND)],
+                ),
+                Panel(
                     "Queued",
                     "Generations that wait to be dispatched.",
                     "none",

@@ -67,6 +67,17 @@ WEBHOOKS: Final = Board(
             "Endpoints",
             [
                 Panel(
+                    "Died",
+                    "Deliveries that came to the dead letter in an hour, after all attempts or by a disabled endpoint.",
+                    "none",
+                    [
+                        Query(
+                            or_zero(f"sum by (tenant) (increase(gateway_webhooks_dead_total{{{OF_TENANT}}}[1h]))"),
+                            _LEGEND,
+                        )
+                    ],
+                ),
+                Panel(
                     "Endpoints warned of and disabled",
                     "In a day: warnings of endpoints that only fail, and endpoints disabled by that or by a 410.",
                     "none",

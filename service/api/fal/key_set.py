@@ -5,6 +5,7 @@ from fastapi import APIRouter, Request, Response
 from service.api.dependencies import runtime
 from service.api.fal import addresses
 from service.api.fal.answers import answer
+from service.api.fal.documents import FalKeySet
 from service.api.fal.route import FalRoute
 
 router = APIRouter(prefix=f"{addresses.PREFIX}/.well-known", tags=["fal"], route_class=FalRoute)
@@ -13,7 +14,7 @@ router = APIRouter(prefix=f"{addresses.PREFIX}/.well-known", tags=["fal"], route
 @router.get(
     "/jwks.json",
     summary="Keys that fal-style webhooks are signed with",
-    responses={200: {"description": "A JSON Web Key Set"}},
+    responses={200: {"model": FalKeySet, "description": "A JSON Web Key Set"}},
 )
 async def key_set(request: Request) -> Response:
     keys = runtime(request).fal_signer.key_set()

@@ -36,10 +36,7 @@ class _Order:
 async def submit(request: Request, tenant: Tenant) -> Submission:
     """Read it and accept it, or answer with what the same call made when its answer was lost."""
     order = await _read(request)
-    gateway = runtime(request)
-    if order.terms.webhook_style == "fal":
-        gateway.admission.check_webhook(order.request.webhook_url, "/query/fal_webhook")
-    return await gateway.submissions.create(
+    return await runtime(request).submissions.create(
         tenant, order.request, idempotency_key(request), order.terms, digest=order.digest
     )
 

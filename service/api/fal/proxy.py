@@ -10,7 +10,7 @@ from starlette.types import Receive, Scope, Send
 
 from service.api.dependencies import runtime
 from service.api.fal import addresses, caller
-from service.api.fal.documents import PROXY, TARGET_URL, answers
+from service.api.fal.documents import PROXIED, PROXY, TARGET_URL
 from service.api.fal.route import FalRoute
 from service.errors import GatewayError, Malformed
 
@@ -56,6 +56,6 @@ for method in _METHODS:
         name=f"proxy_{method.lower()}",
         summary="Call of the JavaScript client",
         description="Answered as the URL in `x-fal-target-url` would be, where this gateway answers for it.",
-        responses=answers(200, 400, 401, 403, 404),
+        responses=PROXIED,
         openapi_extra=PROXY,
     )

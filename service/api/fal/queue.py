@@ -13,7 +13,7 @@ from pydantic_core import to_json
 from service.api.dependencies import runtime
 from service.api.fal import addresses, caller, orders
 from service.api.fal.answers import JSON, REQUEST_ID, UnknownRequest, answer
-from service.api.fal.documents import CANCELED, ENDPOINT, ORDER, REQUEST, SUBMITTED, answers
+from service.api.fal.documents import CANCELED, ENDPOINT, ORDER, REQUEST, RESULT, STATUS, SUBMITTED, answers, events
 from service.api.fal.route import FalRoute
 from service.api.fal.sending import NotedResponse
 from service.domain.generation import Generation, LogLine, Status
@@ -28,13 +28,14 @@ _REQUEST_PATH: Final = f"{addresses.ENDPOINT_PATH}/requests/{{request_id}}"
 _PULSE_SECONDS: Final = 5.0
 #: A stream ends with its generation, or after this.
 _LONGEST_STREAM: Final = 24 * 3600.0
+_EXAMPLE: Final = '{"status":"IN_QUEUE","request_id":"gen_…","queue_position":0,"logs":[]}'
 
 
 @router.get(
     f"{_REQUEST_PATH}/status",
     summary="Status of a request",
     description="Not counted by the rate limit: the clients ask ten times a second. `logs=1` or `true` adds the log.",
-    responses=answers(200, 202, 401, 403, 404, 503),
+    responses={**STATUS, **answers(401, 403, 404, 503)},
     openapi_extra=REQUEST,
 )
 async def status(request: Request) -> Response:
@@ -46,7 +47,8 @@ async def status(request: Request) -> Response:
 @router.get(
     f"{_REQUEST_PATH}/status/stream",
     summary="Status of a request, as server-sent events up to its end",
-    responses={200: {"content": {"text/event-stream": {}}}, **answers(401, 403, 404, 503)},
+    response_class=Response,
+    responses={**events(_EXAMPLE), **answers(401, 403, 404, 503)},
     openapi_extra=REQUEST,
 )
 async def stream(request: Request) -> Response:
@@ -62,13 +64,14 @@ async def stream(request: Request) -> Response:
     _REQUEST_PATH,
     summary="Result of a request",
     description="400 until it has ended; then the model's output, or its error with the status it came with.",
-    responses=answers(200, 400, 401, 403, 404, 422, 499, 500, 503, 504),
+    responses={**RESULT, **answers(400, 401, 403, 404, 422, 499, 500, 503, 504)},
     openapi_extra=REQUEST,
 )
 @router.get(
     f"{_REQUEST_PATH}/response",
+    name="response",
     summary="Result of a request, by its other name",
-    responses=answers(200, 400, 401, 403, 404, 422, 499, 500, 503, 504),
+    responses={**RESULT, **answers(400, 401, 403, 404, 422, 499, 500, 503, 504)},
     openapi_extra=REQUEST,
 )
 async def result(request: Request) -> Response:
@@ -80,6 +83,7 @@ async def result(request: Request) -> Response:
 @router.put(
     f"{_REQUEST_PATH}/cancel",
     summary="Cancel a request",
+    status_code=202,
     responses={**CANCELED, **answers(400, 401, 403, 404, 429, 503)},
     openapi_extra=REQUEST,
 )

@@ -9,7 +9,7 @@ from pydantic_core import to_json
 from service.api.dependencies import runtime
 from service.api.fal import addresses, caller, orders
 from service.api.fal.answers import JSON, REQUEST_ID
-from service.api.fal.documents import ENDPOINT, ORDER, answers
+from service.api.fal.documents import ENDPOINT, ORDER, RESULT, answers, events
 from service.api.fal.route import FalRoute
 from service.api.fal.sending import NotedResponse
 from service.domain.generation import Generation
@@ -23,14 +23,16 @@ router = APIRouter(prefix=addresses.RUN, tags=["fal"], route_class=FalRoute)
 #: How often a waiting call looks after its client, and says that it is still there: well within an answer's lease.
 _ROUND_SECONDS: Final = 0.5
 _LONGEST_RUN: Final = 3600.0
-_RUN: Final = answers(200, 400, 401, 402, 403, 404, 413, 422, 429, 499, 500, 503, 504)
+_RUN: Final = {**RESULT, **answers(400, 401, 402, 403, 404, 413, 422, 429, 499, 500, 503, 504)}
+_EXAMPLE: Final = '{"video":{"url":"https://v3b.fal.media/files/b/0a9e/video.mp4"},"seed":7}'
 _BODY: Final = {**ORDER, "parameters": [ENDPOINT, *ORDER["parameters"]]}
 
 
 @router.post(
     f"{addresses.ENDPOINT_PATH}/stream",
     summary="Run and wait: the output as one server-sent event",
-    responses={200: {"content": {"text/event-stream": {}}}, **{code: _RUN[code] for code in _RUN if code != 200}},
+    response_class=Response,
+    responses={**_RUN, **events(_EXAMPLE)},
     openapi_extra=_BODY,
 )
 async def stream(request: Request) -> Response:

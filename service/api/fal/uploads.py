@@ -68,6 +68,7 @@ async def initiate(request: Request) -> Response:
 @router.post(
     f"{addresses.REST}/storage/upload/initiate-multipart",
     summary="Where to put a large file: nowhere",
+    status_code=413,
     responses=answers(401, 403, 413, 429),
 )
 async def initiate_multipart(request: Request) -> Response:

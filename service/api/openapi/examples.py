@@ -1,0 +1,214 @@
+"""Which example goes with which schema: all are checked against it by a test."""
+
+from typing import Any, Final
+
+from service.api.openapi import values as v
+
+_PAGE: Final = {"has_more": False, "next_cursor": None}
+
+#: By the name of the schema: examples of it, by their own names.
+_BY_SCHEMA: Final[dict[str, dict[str, Any]]] = {
+    # bodies
+    "CreateGeneration": {"new_generation": v.NEW_GENERATION},
+    "VideoInput": {"video_input": v.VIDEO_INPUT},
+    "EndpointBody": {"new_endpoint": v.NEW_ENDPOINT},
+    "SecretRotation": {"secret_rotation": {"overlap_seconds": 86_400}},
+    "ReplayBody": {"replay": {"status": "dead", "created_after": v.CREATED}},
+    "NewTenant": {
+        "new_tenant": {"name": "acme", "limits": {"monthly_budget_usd": "1000", "concurrent_generations": 4}}
+    },
+    "TenantChange": {"tenant_change": {"limits": {"requests_per_minute": 600, "monthly_budget_usd": None}}},
+    "NewApiKey": {"new_api_key": {"name": "orders", "scopes": ["generate", "read"]}},
+    "Rotation": {"rotation": {"overlap_seconds": 3600}},
+    "Reason": {"reason": {"reason": "fal is being looked at"}},
+    "Resolution": {
+        "adopted": {"request_id": "764cabcf-b745-4b3e-ae38-1200304cf45b", "reason": "found in fal's dashboard"},
+        "dismissed": {"never_happened": True, "reason": "fal's support says so"},
+    },
+    "Wanted": {"upload_wanted": {"content_type": "image/png", "file_name": "rocket.png"}},
+    "FalCallback": {
+        "fal_callback": {
+            "request_id": "764cabcf-b745-4b3e-ae38-1200304cf45b",
+            "gateway_request_id": "764cabcf-b745-4b3e-ae38-1200304cf45b",
+            "status": "OK",
+            "payload": v.FAL_OUTPUT,
+        }
+    },
+    # answers to tenants
+    "GenerationView": {"queued": v.GENERATION, "succeeded": v.SUCCEEDED, "failed": v.FAILED},
+    "GenerationList": {
+        "generations": {
+            "object": "list",
+            "data": [v.SUCCEEDED],
+            "has_more": True,
+            "next_cursor": v.CURSOR,
+        }
+    },
+    "EstimateView": {"estimate": v.ESTIMATE},
+    "UploadView": {
+        "upload": {
+            "id": "upl_06h082rm5c1v9y3x7t2k8d6q4w",
+            "object": "upload",
+            "url": "https://v3b.fal.media/files/b/0a9e/image.jpg",
+            "content_type": "image/jpeg",
+            "size": 204_800,
+            "width": 1280,
+            "height": 720,
+        }
+    },
+    "EndUserView": {"end_user": v.END_USER},
+    "ErasedView": {"erasure": {"object": "erasure", "end_user_id": "customer-7", "generations": 3, "in_flight": 0}},
+    "UsageView": {"usage": v.USAGE},
+    "EndpointView": {"endpoint": v.ENDPOINT},
+    "NewEndpointView": {"created_endpoint": {**v.ENDPOINT, "secret": v.SECRET, "public_key": None}},
+    "EndpointList": {"endpoints": {"object": "list", "data": [v.ENDPOINT]}},
+    "SecretsView": {
+        "secrets": {"object": "webhook_secret", "secret": v.SECRET, "public_key": None, "keys": [v.SIGNING_KEY]}
+    },
+    "PublicKeysView": {
+        "public_keys": {
+            "keys": [
+                {
+                    "kty": "OKP",
+                    "crv": "Ed25519",
+                    "use": "sig",
+                    "kid": "11qYAYKxCrfVS_7T",
+                    "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo",
+                }
+            ],
+            "public_keys": ["whpk_11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo="],
+        }
+    },
+    "DeliveryView": {"delivery": v.DELIVERY},
+    "DeliveryDetailView": {"delivery_detail": v.DELIVERY_DETAIL},
+    "DeliveryList": {"deliveries": {"object": "list", "data": [v.DELIVERY], **_PAGE}},
+    "ReplayView": {"replayed": {"object": "replay", "replayed": 12, "skipped": 1, **_PAGE}},
+    # answers to operators
+    "TenantView": {"tenant": v.TENANT},
+    "TenantList": {"tenants": {"object": "list", "data": [v.TENANT], **_PAGE}},
+    "ApiKeyView": {"api_key": v.API_KEY},
+    "ApiKeyList": {"api_keys": {"object": "list", "data": [v.API_KEY]}},
+    "TraceView": {
+        "trace": {
+            "object": "end_user_trace",
+            "tenant_id": v.TENANT_ID,
+            "pseudonym": v.PSEUDONYM,
+            "end_user_id": "customer-7",
+            "refusals": 0,
+            "blocked_at": None,
+        }
+    },
+    "DispatchView": {
+        "dispatch_paused": {
+            "object": "dispatch",
+            "state": "paused",
+            "reason": "fal is being looked at",
+            "since": v.CREATED,
+            "retry_at": None,
+            "draining": False,
+            "paused_tenants": 0,
+        }
+    },
+    "OperatorsGenerationView": {
+        "operators_generation": {
+            **v.IN_PROGRESS,
+            "tenant_id": v.TENANT_ID,
+            "version": 4,
+            "confirmed_at": v.SUBMITTED,
+            "submits_refused": 0,
+            "polls_troubled": 0,
+            "erased": False,
+        }
+    },
+    "UnconfirmedList": {
+        "unconfirmed": {
+            "object": "list",
+            "data": [
+                {
+                    "id": v.GENERATION_ID,
+                    "object": "unconfirmed",
+                    "tenant_id": v.TENANT_ID,
+                    "since": v.SUBMITTED,
+                    "deadline": "2026-02-01T09:30:00.210Z",
+                    "estimated_cost": "1.512000",
+                    "cancel_requested_at": None,
+                }
+            ],
+            "count": 1,
+        }
+    },
+    "AuditView": {
+        "audit": {
+            "object": "audit",
+            "clean": True,
+            "windows": 12,
+            "entries": 340,
+            "slots": 2,
+            "difference_count": 0,
+            "differences": [],
+        }
+    },
+    "CallbackView": {"callback_taken": {"status": "ok"}},
+    "HealthView": {"alive": {"status": "ok"}},
+    "ReadinessView": {
+        "ready": {
+            "status": "ready",
+            "checks": {"redis": "ok"},
+            "dispatch": {
+                "object": "dispatch",
+                "state": "open",
+                "reason": None,
+                "since": None,
+                "retry_at": None,
+                "draining": False,
+                "paused_tenants": 0,
+            },
+        }
+    },
+    # answers to fal's clients
+    "FalSubmitted": {"fal_submitted": {"status": "IN_QUEUE", **v.FAL_LINKS, "queue_position": 0}},
+    "FalStatus": {
+        "fal_queued": {"status": "IN_QUEUE", **v.FAL_LINKS, "logs": None, "queue_position": 0},
+        "fal_completed": {
+            "status": "COMPLETED",
+            **v.FAL_LINKS,
+            "logs": None,
+            "metrics": {"inference_time": 130.5},
+        },
+    },
+    "FalOutput": {"fal_output": v.FAL_OUTPUT},
+    "FalCancelled": {"fal_canceled": {"status": "CANCELLATION_REQUESTED"}},
+    "FalUpload": {
+        "fal_upload": {
+            "upload_url": "https://gateway.example/fal/upload?ticket=…",
+            "file_url": "https://v3b.fal.media/files/b/0a9e/image.png",
+        }
+    },
+    "FalNothing": {"fal_stored": {}},
+    "FalKeySet": {
+        "fal_keys": {
+            "keys": [
+                {
+                    "kty": "OKP",
+                    "crv": "Ed25519",
+                    "use": "sig",
+                    "alg": "EdDSA",
+                    "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo",
+                }
+            ]
+        }
+    },
+}
+
+COMPONENTS: Final[dict[str, Any]] = {
+    name: {"value": value} for group in _BY_SCHEMA.values() for name, value in group.items()
+}
+
+
+def attach(operation: dict[str, Any]) -> None:
+    """References to the examples of whatever schema its body and its answers have."""
+    bodies = [operation.get("requestBody", {}), *operation["responses"].values()]
+    for content in (content for body in bodies for content in body.get("content", {}).values()):
+        name = content.get("schema", {}).get("$ref", "").rpartition("/")[2]
+        if (known := _BY_SCHEMA.get(name)) and "examples" not in content:
+            content["examples"] = {each: {"$ref": f"#/components/examples/{each}"} for each in known}

@@ -1,0 +1,209 @@
+"""Examples of requests and answers, one story told throughout: acme's customer-7 wants a rocket to lift off."""
+
+from typing import Any, Final
+
+from service.api.schemas import EndUserView, EstimateView, UsageView
+from service.api.tenant_schemas import ApiKeyView, LimitsView, TenantView
+from service.api.webhook_schemas import AttemptView, DeliveryDetailView, DeliveryView, SigningKeyView
+from service.domain.endpoint_view import EndpointView
+from service.domain.generation import Status
+from service.domain.view import GenerationView, VideoView
+from service.domain.webhook import ENDS, DeliveryStatus
+
+GENERATION_ID: Final = "gen_06h082scz25ryjeftj3rgxs6f8"
+TENANT_ID: Final = "ten_06h082q4e8x4s0m6y0m5z3g2vc"
+ENDPOINT_ID: Final = "whe_06h082r9ck2dq6mqp1x9b4w7z8"
+DELIVERY_ID: Final = "msg_06h082tbvq7f3g8n5c1d2e9k40"
+CURSOR: Final = "Z2VuXzA2aDA4MnNjejI1cnlqZWZ0ajNyZ3hzNmY4"
+PSEUDONYM: Final = "eu_7d0c5c4f3b2a19080706050403020100"
+CREATED: Final = "2026-01-31T09:30:00.000Z"
+SUBMITTED: Final = "2026-01-31T09:30:00.210Z"
+FINISHED: Final = "2026-01-31T09:32:14.512Z"
+IMAGE: Final = "https://example.com/rocket.jpg"
+HOOK: Final = "https://acme.example/hooks/video"
+SECRET: Final = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"  # noqa: S105  (the one in Standard Webhooks' own documents)
+
+_VIDEO: Final[VideoView] = {
+    "url": "https://v3b.fal.media/files/b/0a9e/video.mp4",
+    "content_type": "video/mp4",
+    "file_name": "video.mp4",
+    "file_size": 3415926,
+}
+VIDEO_INPUT: Final[dict[str, Any]] = {"prompt": "The rocket lifts off.", "image_url": IMAGE, "duration": "5"}
+NEW_GENERATION: Final[dict[str, Any]] = {
+    **VIDEO_INPUT,
+    "end_user_id": "customer-7",
+    "metadata": {"order": "4711"},
+    "max_cost_usd": "2.00",
+}
+GENERATION: Final[GenerationView] = {
+    "id": GENERATION_ID,
+    "object": "generation",
+    "status": Status.QUEUED,
+    "model": "bytedance/seedance-2.0/image-to-video",
+    "input": {
+        **VIDEO_INPUT,
+        "resolution": "720p",
+        "aspect_ratio": "auto",
+        "generate_audio": True,
+    },
+    "end_user_id": "customer-7",
+    "metadata": {"order": "4711"},
+    "webhook_url": HOOK,
+    "priority": 0,
+    "queue": {"position": 0, "estimated_start_seconds": 0.5},
+    "cost": {"currency": "USD", "estimated": "1.512000", "actual": None},
+    "output": None,
+    "error": None,
+    "logs": [],
+    "request_id": None,
+    "created_at": CREATED,
+    "submitted_at": None,
+    "started_at": None,
+    "finished_at": None,
+    "cancel_requested_at": None,
+    "expires_at": "2026-01-31T10:30:00.000Z",
+}
+IN_PROGRESS: Final[GenerationView] = {
+    **GENERATION,
+    "status": Status.IN_PROGRESS,
+    "queue": None,
+    "request_id": "764cabcf-b745-4b3e-ae38-1200304cf45b",
+    "submitted_at": SUBMITTED,
+    "started_at": "2026-01-31T09:30:04.000Z",
+}
+SUCCEEDED: Final[GenerationView] = {
+    **IN_PROGRESS,
+    "status": Status.SUCCEEDED,
+    "cost": {"currency": "USD", "estimated": "1.512000", "actual": "1.512000"},
+    "output": {
+        "video": _VIDEO,
+        "seed": 1234567,
+    },
+    "logs": [{"message": "step 1", "level": "INFO", "timestamp": "2026-01-31T09:30:05.000Z"}],
+    "finished_at": FINISHED,
+}
+FAILED: Final[GenerationView] = {
+    **IN_PROGRESS,
+    "status": Status.FAILED,
+    "cost": {"currency": "USD", "estimated": "1.512000", "actual": "0.000000"},
+    "error": {
+        "code": "content_policy",
+        "message": "The picture may show a real person.",
+        "retryable": False,
+        "detail": None,
+    },
+    "finished_at": FINISHED,
+}
+CANCELED: Final[GenerationView] = {
+    **GENERATION,
+    "status": Status.CANCELED,
+    "queue": None,
+    "cost": {"currency": "USD", "estimated": "1.512000", "actual": "0.000000"},
+    "finished_at": FINISHED,
+}
+ENDPOINT: Final[EndpointView] = {
+    "id": ENDPOINT_ID,
+    "object": "webhook_endpoint",
+    "url": HOOK,
+    "description": "orders",
+    "events": list(ENDS),
+    "headers": ["x-team"],
+    "ed25519": False,
+    "enabled": True,
+    "disabled": None,
+    "failing": None,
+    "created_at": CREATED,
+}
+NEW_ENDPOINT: Final[dict[str, Any]] = {"url": HOOK, "description": "orders", "headers": {"x-team": "video"}}
+SIGNING_KEY: Final[SigningKeyView] = {"secret": SECRET, "public_key": None, "expires_at": None}
+ATTEMPT: Final[AttemptView] = {
+    "at": FINISHED,
+    "latency_ms": 38,
+    "status": 204,
+    "error": None,
+    "answer": "",
+}
+DELIVERY: Final[DeliveryView] = {
+    "id": DELIVERY_ID,
+    "object": "delivery",
+    "event": "generation.succeeded",
+    "status": DeliveryStatus.DELIVERED,
+    "endpoint_id": ENDPOINT_ID,
+    "generation_id": GENERATION_ID,
+    "url": HOOK,
+    "attempt_count": 1,
+    "next_attempt_at": None,
+    "created_at": FINISHED,
+    "last_attempt": ATTEMPT,
+}
+DELIVERY_DETAIL: Final[DeliveryDetailView] = {
+    **DELIVERY,
+    "body": '{"type":"generation.succeeded","timestamp":"2026-01-31T09:32:14.512Z","data":{}}',
+    "attempts": [ATTEMPT],
+}
+LIMITS: Final[LimitsView] = {
+    "requests_per_minute": 600,
+    "burst": None,
+    "queued_generations": 1000,
+    "concurrent_generations": 4,
+    "weight": 1,
+    "resolutions": ["480p", "720p"],
+    "durations": None,
+    "monthly_budget_usd": "1000.000000",
+    "end_user_daily_budget_usd": None,
+    "end_user_daily_count": 20,
+    "retention_seconds": None,
+    "webhook_url": HOOK,
+}
+TENANT: Final[TenantView] = {
+    "id": TENANT_ID,
+    "object": "tenant",
+    "name": "acme",
+    "suspended": False,
+    "paused": None,
+    "require_end_user": True,
+    "limits": LIMITS,
+    "month": {"held": "1.512000", "spent": "42.000000", "over": False},
+    "version": 3,
+    "created_at": CREATED,
+    "webhook_secret": None,
+}
+API_KEY: Final[ApiKeyView] = {
+    "id": "06h082scz25r",
+    "object": "api_key",
+    "tenant_id": TENANT_ID,
+    "name": "orders",
+    "scopes": ["generate", "read"],
+    "key": None,
+    "created_at": CREATED,
+    "expires_at": None,
+    "revoked_at": None,
+    "last_used_at": "2026-01-31T09:30:00Z",
+}
+END_USER: Final[EndUserView] = {
+    "id": "customer-7",
+    "object": "end_user",
+    "pseudonym": PSEUDONYM,
+    "refusals": 0,
+    "blocked_at": None,
+    "today": {"held": "1.512000", "spent": "3.024000", "count": 3},
+}
+ESTIMATE: Final[EstimateView] = {"object": "estimate", "currency": "USD", "estimated": "1.512000", "fits": True}
+USAGE: Final[UsageView] = {
+    "object": "usage",
+    "currency": "USD",
+    "start": "2026-01-31",
+    "end": "2026-01-31",
+    "spent": "3.024000",
+    "days": [{"date": "2026-01-31", "created": 3, "spent": "3.024000", "outcomes": {"succeeded": 2}}],
+    "end_users": [{"end_user_id": "customer-7", "pseudonym": PSEUDONYM, "spent": "3.024000"}],
+}
+FAL_URL: Final = f"https://gateway.example/fal/queue/bytedance/seedance-2.0/requests/{GENERATION_ID}"
+FAL_LINKS: Final = {
+    "request_id": GENERATION_ID,
+    "response_url": FAL_URL,
+    "status_url": f"{FAL_URL}/status",
+    "cancel_url": f"{FAL_URL}/cancel",
+}
+FAL_OUTPUT: Final[dict[str, Any]] = {"video": _VIDEO, "seed": 1234567}

@@ -1,0 +1,178 @@
+"""The OpenAPI document is valid, complete, and true where a call can tell."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from jsonschema import Draft202012Validator
+from openapi_spec_validator import validate
+from referencing import Registry
+from referencing.jsonschema import DRAFT202012
+
+from service.api.export import document
+from service.domain.tenant import Scope, Tenant
+from service.domain.webhook import EventType
+from service.errors import GatewayError
+from tests.conftest import Connect
+
+DOCUMENT = document()
+METHODS = ("get", "put", "post", "delete", "options", "patch")
+#: What has no text to show.
+BINARY = {"image/jpeg", "image/png", "image/webp", "image/*", "multipart/form-data", "video/mp4"}
+REGISTRY: Registry[Any] = Registry().with_resource("urn:openapi", DRAFT202012.create_resource(DOCUMENT))
+
+
+def operations(section: str = "paths") -> Iterator[tuple[str, str, dict[str, Any]]]:
+    for path, item in DOCUMENT[section].items():
+        yield from ((path, method, item[method]) for method in METHODS if method in item)
+
+
+def resolved(node: dict[str, Any]) -> dict[str, Any]:
+    while "$ref" in node:
+        found: Any = DOCUMENT
+        for step in node["$ref"].removeprefix("#/").split("/"):
+            found = found[step]
+        node = found
+    return node
+
+
+def contents() -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Every body, of requests and of answers: whose, its media type, itself."""
+    for section in ("paths", "webhooks"):
+        for path, method, operation in operations(section):
+            bodies = {"body": operation.get("requestBody", {}), **operation["responses"]}
+            for name, body in bodies.items():
+                for media, content in resolved(body).get("content", {}).items():
+                    yield f"{method} {path} {name}", media, content
+
+
+def values(content: dict[str, Any]) -> list[Any]:
+    named = [resolved(example)["value"] for example in content.get("examples", {}).values()]
+    return [*named, *([content["example"]] if "example" in content else [])]
+
+
+def local(schema: Any) -> Any:
+    """The same, its references absolute: a validator has to know of which document."""
+    if isinstance(schema, dict):
+        return {key: f"urn:openapi{value}" if key == "$ref" else local(value) for key, value in schema.items()}
+    return [local(item) for item in schema] if isinstance(schema, list) else schema
+
+
+def test_it_is_a_valid_document() -> None:
+    assert DOCUMENT["openapi"].startswith("3.1")
+    validate(DOCUMENT)
+
+
+def test_every_body_has_an_example_and_every_example_keeps_to_its_schema() -> None:
+    bare = [f"{whose} {media}" for whose, media, content in contents() if not values(content) and media not in BINARY]
+    wrong = [
+        f"{whose}: {error.message}"
+        for whose, _, content in contents()
+        for value in values(content)
+        for error in Draft202012Validator(local(content["schema"]), registry=REGISTRY).iter_errors(value)
+    ]
+
+    assert bare == []
+    assert wrong == []
+
+
+def test_every_operation_and_parameter_is_described() -> None:
+    tags = {tag["name"] for tag in DOCUMENT["tags"]}
+    for section in ("paths", "webhooks"):
+        for path, method, operation in operations(section):
+            assert operation["summary"], path
+            assert set(operation["tags"]) <= tags, f"{method} {path}"
+            assert "security" in operation, f"{method} {path}: who may call is said even where everybody may"
+            for parameter in operation.get("parameters", ()):
+                assert parameter.get("description"), f"{method} {path}: {parameter['name']}"
+    assert all(tag["description"] for tag in DOCUMENT["tags"])
+    assert DOCUMENT["servers"]
+
+
+def test_operation_ids_are_words_and_unique() -> None:
+    names = [operation["operationId"] for section in ("paths", "webhooks") for *_, operation in operations(section)]
+
+    assert len(names) == len(set(names)) > 60
+    assert [name for name in names if not re.fullmatch(r"[a-z][a-z_]+[a-z]", name)] == []
+
+
+def test_every_path_has_its_parameters() -> None:
+    for path, method, operation in operations():
+        given = {each["name"] for each in operation.get("parameters", ()) if each["in"] == "path"}
+        assert set(re.findall(r"{(\w+)}", path)) == given, f"{method} {path}"
+
+
+def test_every_answer_names_the_headers_of_every_answer() -> None:
+    for path, method, operation in operations():
+        for status, answer in operation["responses"].items():
+            told = resolved(answer)["headers"]
+            assert {"X-Request-Id", "Server-Timing"} <= set(told), f"{method} {path} {status}"
+            assert ("Retry-After" in told) == (status in ("429", "503")), f"{method} {path} {status}"
+            assert all(set(header) == {"$ref"} for header in told.values()), "each is described once"
+
+
+def test_refusals_are_described_once_with_every_code_of_their_status() -> None:
+    for path, method, operation in operations():
+        assert "500" in operation["responses"], f"{method} {path}"
+        for status, answer in operation["responses"].items():
+            if status >= "400" and "/video" not in path:
+                assert set(answer) == {"$ref"}, f"{method} {path} {status}"
+    known = {error.code: error.status for error in _family(GatewayError)}
+    told = {
+        code: int(name.removeprefix("Problem"))
+        for name, answer in DOCUMENT["components"]["responses"].items()
+        if name.startswith("Problem")
+        for code in answer["content"]["application/problem+json"]["examples"]
+    }
+    assert told == known
+
+
+def test_every_event_has_a_webhook() -> None:
+    sent = {name for name, *_ in operations("webhooks")}
+
+    assert sent == {event.value for event in EventType} | {"fal.request"}
+
+
+def test_nothing_is_described_that_nobody_refers_to() -> None:
+    text = str(DOCUMENT)
+    unused = {
+        f"#/components/{kind}/{name}"
+        for kind, parts in DOCUMENT["components"].items()
+        if kind != "securitySchemes"
+        for name in parts
+        if f"'#/components/{kind}/{name}'" not in text
+    }
+
+    assert unused == {"#/components/responses/Problem405"}, "every path may answer so, and no operation does"
+
+
+@pytest.mark.parametrize("surface", ["/v1/", "/fal/"])
+async def test_every_operation_takes_the_scope_it_names(
+    app: FastAPI, tenant: Tenant, connect: Connect, surface: str
+) -> None:
+    only = {scope.value: await connect(tenant, scopes=(scope,)) for scope in Scope}
+    missing = {scope.value: await connect(tenant, scopes=tuple(set(Scope) - {scope})) for scope in Scope}
+    asked = 0
+    for path, method, operation in operations():
+        ways = operation["security"] if path.startswith(surface) else []
+        for role in (role for way in ways for roles in way.values() for role in roles):
+            filled = re.sub(r"{\w+}", "x", path)
+            refused = await missing[role].request(method, filled)
+            assert (refused.status_code, f"'{role}'" in refused.text) == (403, True), f"{method} {path}"
+            assert (await only[role].request(method, filled)).status_code != 403, f"{method} {path}"
+            asked += 1
+    assert asked > 5
+
+
+async def test_the_served_document_is_the_exported_one(anonymous: httpx.AsyncClient) -> None:
+    assert (await anonymous.get("/openapi.json")).json() == DOCUMENT
+
+
+def _family(error: type[GatewayError]) -> Iterator[type[GatewayError]]:
+    yield error
+    for child in error.__subclasses__():
+        if child.__module__ == GatewayError.__module__:
+            yield from _family(child)

@@ -1,0 +1,67 @@
+"""The gateway as a server on this machine, in a thread: for clients that do not speak asyncio."""
+
+import asyncio
+import socket
+import threading
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import uvicorn
+from fastapi import FastAPI
+
+from service.runtime import Runtime
+
+_SECONDS = 20
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Served:
+    url: str
+    app: FastAPI
+    loop: asyncio.AbstractEventLoop
+
+    @property
+    def runtime(self) -> Runtime:
+        found: Runtime = self.app.state.runtime
+        return found
+
+    def run(self, coroutine: Coroutine[Any, Any, Result]) -> Result:
+        """On the gateway's own loop."""
+        return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(_SECONDS)
+
+
+class _Server(uvicorn.Server):
+    """Says when it listens, or that it will not."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.listening = threading.Event()
+        self.loop: asyncio.AbstractEventLoop | None = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        self.loop = asyncio.get_running_loop()
+        try:
+            await super().startup(sockets)
+        finally:
+            self.listening.set()
+
+
+@contextmanager
+def served(app: FastAPI) -> Iterator[Served]:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        server = _Server(uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=2))
+        thread = threading.Thread(target=server.run, args=([listener],), name="gateway")
+        thread.start()
+        try:
+            assert server.listening.wait(_SECONDS)
+            assert server.started, "it has not come up"
+            assert server.loop is not None
+            yield Served(f"http://127.0.0.1:{listener.getsockname()[1]}", app, server.loop)
+        finally:
+            server.should_exit = True
+            thread.join(_SECONDS)
+            assert not thread.is_alive()
