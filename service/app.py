@@ -8,6 +8,7 @@ from fastapi import FastAPI
 
 from service import log, tracing
 from service.api import callbacks, generations, multipart, routes, uploads
+from service.api.fal import addresses, proxy
 from service.api.fal import uploads as fal_uploads
 from service.api.fal.cors import Cors
 from service.api.handlers import LastResort
@@ -39,15 +40,17 @@ def create_app(settings: Settings) -> FastAPI:
         telemetry={"tracing": False, "metrics": False, "logs": False},  # ours are in middleware, at a third of the cost
     )
     routes.install(app)
+    inline = max(settings.max_body_bytes, settings.max_inline_bytes)
     app.add_middleware(LastResort)
     app.add_middleware(
         BodyLimit,
         limit=settings.max_body_bytes,
-        exact={generations.PATH: max(settings.max_body_bytes, settings.max_inline_bytes)},
+        exact={generations.PATH: inline},
         others={
             uploads.PATH: settings.max_upload_bytes + multipart.OVERHEAD,  # the image itself is counted on its own
             fal_uploads.PATH: settings.max_upload_bytes,
             callback.PATH: callbacks.LARGEST_BODY,
+            **dict.fromkeys((addresses.QUEUE, addresses.RUN, proxy.PATH), inline),
         },
     )
     app.add_middleware(Cors, origins=settings.cors_origins)

@@ -124,7 +124,10 @@ class Settings(BaseSettings):
 
     public_url: Annotated[
         BaseUrl | None,
-        Field(description="Where fal reaches this gateway, for callbacks; unset: none are asked for, polls do it all."),
+        Field(
+            description="Where fal reaches this gateway, for callbacks, and fal's clients do; unset: no callbacks are "
+            "asked for, polls do it all, and `/fal` is off."
+        ),
     ] = None
 
     secret_key: Annotated[

@@ -18,7 +18,7 @@ from service.domain.progress import Event, is_over, news, parse_place
 from service.domain.tenant import Scope, Tenant
 from service.errors import Forbidden, NotAcceptable, StoreUnavailable, Unauthenticated
 from service.store.changes import Watch
-from service.usecases.progress import Feed
+from service.usecases.progress import Feed, Sight
 
 router = APIRouter(prefix="/v1/generations", tags=["generations"], route_class=PlainRoute)
 
@@ -68,17 +68,20 @@ async def events(request: Request) -> Response:
     caller = await tenant(request, Scope.READ)
     if not _accepts(request.headers.get("accept", "*/*")):
         raise NotAcceptable(f"This route answers with {MEDIA_TYPE}.")
-    return EventStream(request, caller)
+    return EventStream(request, caller, bearer(request))
 
 
 class EventStream(Response):
     """Refuses like any other answer; once it has begun it goes on outside of the framework (see ``Frame``)."""
 
-    def __init__(self, request: Request, caller: Tenant) -> None:
+    first = _RETRY
+    more_headers: tuple[tuple[bytes, bytes], ...] = ()
+
+    def __init__(self, request: Request, caller: Tenant, key: str, *, name: str = "generation_id") -> None:
         self._gateway = runtime(request)
-        self._key = bearer(request)
+        self._key = key
         self._tenant = caller
-        self._id: str = request.path_params["generation_id"]
+        self._id: str = request.path_params[name]
         self._place = parse_place(request.headers.get("last-event-id", ""))
         self._ear = Watch()
         settings = self._gateway.settings
@@ -92,7 +95,8 @@ class EventStream(Response):
                 await send({"type": "http.response.start", "status": 204, "headers": _HEADERS[1:]})
                 await send({"type": "http.response.body"})
             else:
-                await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
+                headers = [*_HEADERS, *self.more_headers]
+                await send({"type": "http.response.start", "status": 200, "headers": headers})
         except BaseException:
             self._leave()
             raise
@@ -122,15 +126,15 @@ class EventStream(Response):
         """Until there is a reason to stop; which one."""
         clock = asyncio.get_running_loop().time
         end, silent_since = clock() + self._longest, clock()
-        await _write(send, _RETRY)
+        if self.first:
+            await _write(send, self.first)
         while not leaving.done():
             if not await self._may_go_on(feed):
                 return "refused"
             if (sight := feed.sight) is None:
                 return "erased"
-            if told := list(news(sight.generation, sight.queue, self._place)):
-                self._place = told[-1].id
-                await _write(send, b"".join(_frames(told)))
+            if told := self.news(sight):
+                await _write(send, told)
                 silent_since = clock()
             if sight.generation.is_terminal:
                 return "told"
@@ -143,6 +147,13 @@ class EventStream(Response):
                 silent_since = clock()
             await ear.moved(within=min(silent_since + self._heartbeat, end) - clock())
         return "gone"
+
+    def news(self, sight: Sight) -> bytes:
+        """What was not told yet, as it is sent."""
+        told = list(news(sight.generation, sight.queue, self._place))
+        if told:
+            self._place = told[-1].id
+        return b"".join(_frames(told))
 
     async def _may_go_on(self, feed: Feed) -> bool:
         """A key may be revoked and a tenant suspended while a stream is open."""

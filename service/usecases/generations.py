@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -157,14 +157,20 @@ class Generations:
         if request.has_data_uris:
             if (first := await self._first(tenant, idempotency_key, fingerprint)) is not None:
                 return first
-            self._admission.check(tenant, request, webhook=_WEBHOOK_POINTERS[terms.webhook_style])
-            request = await self._images.outlined(request)
+            request = await self.outlined(tenant, request, terms)
         try:
             return self._new(tenant, request, fingerprint, idempotency_key, terms)
         except (Invalid, CostRefused):
             if (first := await self._first(tenant, idempotency_key, fingerprint)) is None:
                 raise
             return first
+
+    async def outlined(self, tenant: Tenant, request: CreateGeneration, terms: Terms) -> CreateGeneration:
+        """Its data URIs uploaded, if all that can be said against it before is not. Raises as ``create`` does."""
+        if not request.has_data_uris:
+            return request
+        self._admission.check(tenant, request, webhook=_WEBHOOK_POINTERS[terms.webhook_style])
+        return await self._images.outlined(request)
 
     def _new(
         self,
@@ -240,18 +246,6 @@ class Generations:
                 await watch.moved(within=min(left, _LOOK_SECONDS))
                 g = await self.get(tenant, generation_id)
             return g
-
-    async def follow(self, tenant: Tenant, generation_id: str, *, pause: float) -> AsyncGenerator[Generation]:
-        """The generation as it stands, again after each move and at least every ``pause`` seconds, up to its end."""
-        with self._changes.watch(generation_id) as watch:
-            while True:
-                g = await self.get(tenant, generation_id)
-                yield g
-                if g.is_terminal:
-                    return
-                if self._changes.released:
-                    return
-                await watch.moved(within=pause)
 
     def release(self) -> None:
         """Answer whoever waits now, with what is known: the process is about to stop."""

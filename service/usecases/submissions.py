@@ -97,6 +97,7 @@ class Submissions:
         if idempotency_key is not None or not self._window:
             made = await self._generations.create(tenant, request, idempotency_key, terms)
             return Submission(made, self._answer(tenant, None, made))
+        request = await self._generations.outlined(tenant, request, terms)  # once, however often it has to look
         seen, others, pause = _Seen(), frozenset[str](), _FIRST_LOOK
         while True:
             call = self._call(digest, others)

@@ -77,10 +77,10 @@ def target_of(url: str, model: str) -> Target:
         raise Malformed("x-fal-target-url is too long.")
     try:
         parts = urlsplit(url)
-        plain = parts.scheme == "https" and parts.netloc == parts.hostname and not parts.fragment
+        plain = parts.scheme == "https" and not parts.fragment
     except ValueError:
         raise Malformed("x-fal-target-url is not a URL.") from None
-    if not plain or (prefix := HOSTS.get(parts.netloc)) is None:
+    if not plain or (prefix := HOSTS.get(parts.netloc)) is None:  # with credentials or a port it is none of them
         raise Malformed("x-fal-target-url must be an https URL of fal's queue, run or storage host, and no other.")
     if not _PLAIN_PATH.fullmatch(parts.path) or not _QUERY.fullmatch(parts.query):
         raise Malformed("x-fal-target-url has a path or query that no fal client makes.")

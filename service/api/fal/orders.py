@@ -13,7 +13,7 @@ from service.api.fal import caller
 from service.api.generations import idempotency_key, traceparent
 from service.domain.request import CreateGeneration, Url, parse_create
 from service.domain.tenant import Tenant
-from service.errors import FieldError, Invalid, Malformed
+from service.errors import FieldError, Invalid, Malformed, TooLarge
 from service.usecases.generations import Terms
 from service.usecases.submissions import Submission
 
@@ -43,7 +43,10 @@ async def submit(request: Request, tenant: Tenant) -> Submission:
 
 async def _read(request: Request) -> _Order:
     body = await request.body()
-    wanted = parse_create(body or b"{}", runtime(request).limits)
+    gateway = runtime(request)
+    wanted = parse_create(body or b"{}", gateway.limits)
+    if len(body) > gateway.settings.max_body_bytes and not wanted.has_data_uris:
+        raise TooLarge(f"The body is larger than {gateway.settings.max_body_bytes} bytes.")
     changes: dict[str, Any] = {"priority": _priority(request, wanted), "expires_in": _expires_in(request, wanted)}
     webhook = _webhook(request, wanted)
     terms = Terms(

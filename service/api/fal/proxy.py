@@ -14,7 +14,8 @@ from service.api.fal.documents import PROXIED, PROXY, TARGET_URL
 from service.api.fal.route import FalRoute
 from service.errors import GatewayError, Malformed
 
-router = APIRouter(prefix=f"{addresses.PREFIX}/proxy", tags=["fal"], route_class=FalRoute)
+PATH: Final = f"{addresses.PREFIX}/proxy"
+router = APIRouter(prefix=PATH, tags=["fal"], route_class=FalRoute)
 _METHODS: Final = ("GET", "POST", "PUT", "DELETE", "OPTIONS")
 
 

@@ -1,13 +1,8 @@
 """``/fal/queue``: submit, status, status stream, result, cancel; all but the submit from our own state."""
 
-import asyncio
-import contextlib
-from collections.abc import AsyncIterator
-from dataclasses import replace
 from typing import Any, Final
 
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import StreamingResponse
 from pydantic_core import to_json
 
 from service.api.dependencies import runtime
@@ -16,18 +11,15 @@ from service.api.fal.answers import JSON, REQUEST_ID, UnknownRequest, answer
 from service.api.fal.documents import CANCELED, ENDPOINT, ORDER, REQUEST, RESULT, STATUS, SUBMITTED, answers, events
 from service.api.fal.route import FalRoute
 from service.api.fal.sending import NotedResponse
-from service.domain.generation import Generation, LogLine, Status
+from service.api.fal.streaming import StatusStream, wants_logs
+from service.domain.generation import Generation, Status
 from service.domain.tenant import Scope, Tenant
-from service.errors import GatewayError, NotCancellable, NotFound
+from service.errors import NotCancellable, NotFound
 from service.fal import surface
 
 router = APIRouter(prefix=addresses.QUEUE, tags=["fal"], route_class=FalRoute)
 
 _REQUEST_PATH: Final = f"{addresses.ENDPOINT_PATH}/requests/{{request_id}}"
-#: A stream in which nothing happens says so this often.
-_PULSE_SECONDS: Final = 5.0
-#: A stream ends with its generation, or after this.
-_LONGEST_STREAM: Final = 24 * 3600.0
 _EXAMPLE: Final = '{"status":"IN_QUEUE","request_id":"gen_…","queue_position":0,"logs":[]}'
 
 
@@ -48,16 +40,12 @@ async def status(request: Request) -> Response:
     f"{_REQUEST_PATH}/status/stream",
     summary="Status of a request, as server-sent events up to its end",
     response_class=Response,
-    responses={**events(_EXAMPLE), **answers(401, 403, 404, 503)},
+    responses={**events(_EXAMPLE), **answers(401, 403, 404, 429, 503)},
     openapi_extra=REQUEST,
 )
 async def stream(request: Request) -> Response:
-    tenant, g = await _asked(request)
-    return StreamingResponse(
-        _events(request, tenant, g.id),
-        headers={REQUEST_ID: g.id, "cache-control": "no-store", "x-accel-buffering": "no"},
-        media_type="text/event-stream",
-    )
+    tenant = await caller.reader(request)
+    return StatusStream(request, tenant, addresses.request_url(request, _request_id(request)))
 
 
 @router.get(
@@ -137,22 +125,4 @@ def _request_id(request: Request) -> str:
 async def _status(request: Request, tenant: Tenant, g: Generation) -> tuple[int, dict[str, Any]]:
     position = await runtime(request).queue.position(tenant.id, g.id) if g.status is Status.QUEUED else None
     url = addresses.request_url(request, g.id)
-    return surface.status(g, url, position, with_logs=b"logs=1" in _query(request) or b"logs=true" in _query(request))
-
-
-def _query(request: Request) -> bytes:
-    query: bytes = request.scope["query_string"].lower()
-    return query
-
-
-async def _events(request: Request, tenant: Tenant, generation_id: str) -> AsyncIterator[bytes]:
-    """Each line of the log once: clients collect them. Ends early where the store is away; clients come again."""
-    told: set[LogLine] = set()
-    moves = runtime(request).generations.follow(tenant, generation_id, pause=_PULSE_SECONDS)
-    with contextlib.suppress(GatewayError, TimeoutError):
-        async with asyncio.timeout(_LONGEST_STREAM), contextlib.aclosing(moves):
-            async for g in moves:
-                fresh = tuple(line for line in g.logs if line not in told)
-                told.update(fresh)
-                _, body = await _status(request, tenant, replace(g, logs=fresh))
-                yield b"data: " + to_json(body) + b"\n\n"
+    return surface.status(g, url, position, with_logs=wants_logs(request))

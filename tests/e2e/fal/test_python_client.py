@@ -68,3 +68,6 @@ def test_its_requests_are_ordinary_generations(found: dict[str, Any], gateway: G
     assert (g["status"], g["model"], g["priority"]) == ("succeeded", ENDPOINT, 0)
     assert g["output"]["video"]["url"] == found["sync"]["output"]["video"]["url"]
     assert float(g["cost"]["actual"]) > 0
+    with gateway.client() as client:
+        result = client.get(f"/fal/queue/{ENDPOINT}/requests/{g['id']}")
+    assert float(result.headers["x-fal-billable-units"]) * 0.014 == pytest.approx(float(g["cost"]["actual"]), rel=1e-3)

@@ -305,6 +305,27 @@ async def test_the_stream_tells_every_move_and_ends_with_the_last(
     assert all(event["request_id"] == name for event in events)
 
 
+class TestStreams:
+    @pytest.fixture
+    def settings(self, redis_url: str) -> Any:
+        return factories.settings(redis_url, public_url=PUBLIC, event_streams=1)
+
+    async def test_a_tenant_has_so_many_open_at_a_time(self, app: FastAPI, fal: httpx.AsyncClient) -> None:
+        name, is_open = await submitted(fal), app.state.runtime.progress._open
+        path = f"{request_path(name)}/status/stream"
+        async with asyncio.timeout(20):
+            first = asyncio.create_task(fal.get(path))
+            while True:
+                if is_open:
+                    break
+                await asyncio.sleep(0.002)
+            second = await fal.get(path)
+            assert (second.status_code, second.json()["error_type"]) == (429, "too_many_streams")
+            await fal.put(f"{request_path(name)}/cancel")
+            assert '"COMPLETED"' in (await first).text
+            assert '"COMPLETED"' in (await fal.get(path)).text
+
+
 # --- who may ---------------------------------------------------------------------------------------------------------
 
 

@@ -12,6 +12,7 @@ import pytest
 from fastapi import FastAPI
 from pydantic_core import from_json, to_json
 
+from service.domain import ids
 from service.domain.tenant import Tenant
 from service.runtime import Runtime
 from service.settings import Settings
@@ -165,7 +166,7 @@ async def test_who_comes_while_the_first_waits_for_its_video_is_not_kept(
     assert not done
     clock.advance(timedelta(milliseconds=500))
     await first.answer.prolong()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(LEASE.total_seconds()):  # sooner than patience ends
         assert (await second).generation.id != first.generation.id
 
 
@@ -302,6 +303,33 @@ async def test_an_idempotency_key_needs_no_guessing(
     first = await submitted(fal, headers={"idempotency-key": "order-7"})
     assert first != lost
     assert await submitted(fal, headers={"idempotency-key": "order-7"}) == first
+
+
+async def test_repeats_that_are_meant_stay_separate_however_late(
+    fal: httpx.AsyncClient, api: httpx.AsyncClient, runtime: Runtime, clock: Clock
+) -> None:
+    made = []
+    for _ in range(3):
+        made.append(await submitted(fal))
+        assert await runtime.redis.execute("KEYS", keys.unanswered("*", "*")) == []
+        clock.advance(LEASE)
+    assert sorted(made) == sorted(await ids_of(api))
+
+
+async def test_a_run_that_waits_says_so(fal: httpx.AsyncClient, runtime: Runtime, tenant: Tenant, clock: Clock) -> None:
+    """Another one like it, meant, is then a wish of its own, however long the first has waited."""
+    runs = [asyncio.create_task(fal.post(f"/fal/run/{MODEL}", json=create_body()))]
+    await until(lambda: count(runtime, tenant), 1)
+    clock.advance(2 * LEASE)
+    (key,) = await runtime.redis.execute("KEYS", keys.unanswered(tenant.id, "*"))
+    fresh = ids.milliseconds(clock() + LEASE)
+    await until(lambda: runtime.redis.execute("ZCOUNT", key, fresh, "+inf"), 1)
+    runs.append(asyncio.create_task(fal.post(f"/fal/run/{MODEL}", json=create_body())))
+    clock.advance(timedelta(milliseconds=500))
+    await until(lambda: count(runtime, tenant), 2)
+    for run in runs:
+        run.cancel()
+    await asyncio.wait(runs)
 
 
 @pytest.mark.parametrize("tail", ["", "/stream"])

@@ -1,5 +1,6 @@
 """Images as the JavaScript client brings them: asked where to, put there without a key."""
 
+import base64
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -8,12 +9,13 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 from cryptography.fernet import Fernet
+from pydantic_core import to_json
 
 from service.api.fal.uploads import LIFETIME
 from service.runtime import Runtime
 from service.settings import Settings
 from tests import factories, pictures
-from tests.integration.fal.conftest import PUBLIC
+from tests.integration.fal.conftest import MODEL, PUBLIC, QUEUE
 
 SAMPLES = Path(__file__).parents[3] / "deploy/sandbox/samples"
 PHOTO = (SAMPLES / "rocket.jpg").read_bytes()
@@ -107,3 +109,22 @@ async def test_no_ticket_reaches_the_log(
     await put(anonymous, url)
     printed = capsys.readouterr()
     assert url.partition("ticket=")[2] not in printed.out + printed.err
+
+
+@pytest.mark.parametrize("proxied", [False, True])
+async def test_an_image_inside_the_request(fal: httpx.AsyncClient, runtime: Runtime, proxied: bool) -> None:
+    uri = f"data:image/jpeg;base64,{base64.b64encode(PHOTO).decode()}"
+    path, headers = f"{QUEUE}/{MODEL}", {}
+    if proxied:
+        path, headers = "/fal/proxy", {"x-fal-target-url": f"https://queue.fal.run/{MODEL}"}
+    answer = await fal.post(path, json=factories.create_body(image_url=uri), headers=headers)
+    assert answer.status_code == 200, answer.text
+    g = await runtime.generation_store.load(answer.json()["request_id"])
+    assert g is not None
+    assert g.input["image_url"].startswith("http")
+
+
+async def test_a_large_body_without_an_image_is_too_large(fal: httpx.AsyncClient) -> None:
+    body = factories.create_body(metadata={"x": "y"})
+    answer = await fal.post(f"{QUEUE}/{MODEL}", content=to_json(body) + b" " * 200_000)
+    assert (answer.status_code, answer.json()["error_type"]) == (413, "too_large")

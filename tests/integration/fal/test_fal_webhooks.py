@@ -19,6 +19,7 @@ from tests.factories import Clock
 from tests.integration.fal.conftest import request_path, submitted
 from tests.integration.fal.test_fal_queue import ended, moved
 from tests.receiver import Received, Receiver
+from tests.webhooks import deliveries, endpoint
 
 #: fal's own receivers refuse what is older, or from the future.
 TOLERANCE = timedelta(seconds=300)
@@ -102,6 +103,43 @@ async def test_a_webhook_url_of_ours_is_told_our_way(
     await delivered(runtime)
     event = receiver.received[0].verified(tenant.webhook_secret)
     assert (event["type"], event["data"]["id"]) == ("generation.canceled", name)
+
+
+async def test_endpoints_hear_of_it_our_way_beside_it(
+    fal: httpx.AsyncClient,
+    api: httpx.AsyncClient,
+    anonymous: httpx.AsyncClient,
+    runtime: Runtime,
+    clock: Clock,
+    receiver: Receiver,
+) -> None:
+    with Receiver() as own:
+        made = await endpoint(api, own.url)
+        name = await submitted(fal, query=f"?fal_webhook={receiver.url}")
+        await fal.put(f"{request_path(name)}/cancel")
+        await delivered(runtime)
+        assert own.received[0].verified(made["secret"])["data"]["id"] == name
+    assert (await verified(anonymous, receiver.received[0]))["request_id"] == name
+
+
+async def test_replayed_it_is_signed_anew(
+    fal: httpx.AsyncClient,
+    api: httpx.AsyncClient,
+    anonymous: httpx.AsyncClient,
+    runtime: Runtime,
+    clock: Clock,
+    receiver: Receiver,
+) -> None:
+    name = await submitted(fal, query=f"?fal_webhook={receiver.url}")
+    await fal.put(f"{request_path(name)}/cancel")
+    await delivered(runtime)
+    (delivery,) = await deliveries(api, generation_id=name)
+    clock.advance(timedelta(seconds=60))
+    assert (await api.post(f"/v1/deliveries/{delivery['id']}/redeliver")).is_success
+    await delivered(runtime)
+    first, again = receiver.received
+    assert (again.body, await verified(anonymous, again)) == (first.body, await verified(anonymous, first))
+    assert again.headers["x-fal-webhook-timestamp"] != first.headers["x-fal-webhook-timestamp"]
 
 
 async def test_the_key_set_shows_no_secret(anonymous: httpx.AsyncClient) -> None:

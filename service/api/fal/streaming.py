@@ -1,0 +1,52 @@
+"""A request's status as server-sent events: the gateway's own stream of a generation, in fal's words."""
+
+from dataclasses import replace
+
+from fastapi import Request
+from pydantic_core import to_json
+from starlette.types import Receive, Scope, Send
+
+from service.api.events import EventStream
+from service.api.fal import caller
+from service.api.fal.answers import REQUEST_ID, UnknownRequest
+from service.domain.generation import LogLine
+from service.domain.tenant import Tenant
+from service.errors import NotFound
+from service.fal import surface
+from service.usecases.progress import Sight
+
+
+def wants_logs(request: Request) -> bool:
+    query: bytes = request.scope["query_string"].lower()
+    return b"logs=1" in query or b"logs=true" in query
+
+
+class StatusStream(EventStream):
+    """A whole status per event, but each line of the log once: clients collect them."""
+
+    first = b""
+
+    def __init__(self, request: Request, tenant: Tenant, request_url: str) -> None:
+        super().__init__(request, tenant, caller.key(request), name="request_id")
+        self.more_headers = ((REQUEST_ID.encode(), self._id.encode("latin-1", "replace")),)
+        self._request_url = request_url
+        self._with_logs = wants_logs(request)
+        self._seen: Sight | None = None
+        self._told: set[LogLine] = set()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        except NotFound as error:
+            raise UnknownRequest(error.detail) from None
+
+    def news(self, sight: Sight) -> bytes:
+        if sight is self._seen:
+            return b""
+        self._seen = sight
+        g, queue = sight.generation, sight.queue
+        fresh = tuple(line for line in g.logs if line not in self._told)
+        self._told.update(fresh)
+        position = None if queue is None else queue["position"]
+        _, body = surface.status(replace(g, logs=fresh), self._request_url, position, with_logs=self._with_logs)
+        return b"data: " + to_json(body) + b"\n\n"
