@@ -107,11 +107,12 @@ class _Serializer:
         self._redactor = redactor
 
     def __call__(self, event: dict[str, Any], **_: Any) -> bytes:
+        harmless = self._redactor.is_harmless(event)
         try:
             line = to_json(event, fallback=repr, ensure_ascii=True, inf_nan_mode="null")
         except ValueError:  # half a surrogate, bytes, a circle, a repr that raises
             line = to_json({ascii(name)[1:-1]: _plain(value) for name, value in event.items()}, ensure_ascii=True)
-        return self._redactor(line)
+        return line if harmless else self._redactor(line)
 
 
 def _plain(value: Any) -> str:

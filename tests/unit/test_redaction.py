@@ -277,3 +277,20 @@ def test_an_ordinary_line_is_only_searched() -> None:
     redactor = Redactor(factories.settings(REDIS_URL).secrets())
 
     assert redactor(log_line) is log_line
+    assert redactor.is_harmless({**json.loads(log_line), "status": 202, "code": None})
+
+
+@pytest.mark.parametrize("event", [{"a": f"so {HUSH} it was"}, {HUSH: 1}, {"token": "x"}, {"a": ["x"]}, {"a": b"x"}])
+def test_an_event_is_not_called_harmless(event: dict[str, Any]) -> None:
+    redactor = Redactor([HUSH])
+
+    assert not redactor.is_harmless(event)
+    assert not redactor.is_harmless(event), "nor the second time"
+
+
+def test_what_is_remembered_is_bounded() -> None:
+    redactor = Redactor()
+    for number in range(10_000):
+        assert redactor.is_harmless({"event": f"number {number}"})
+
+    assert len(redactor._harmless) <= 4096

@@ -1,0 +1,39 @@
+"""The parts that use cases share."""
+
+from dataclasses import dataclass
+
+from service.domain.price import Rates
+from service.runtime.stores import Stores
+from service.runtime.wires import Wires
+from service.settings import Settings
+from service.usecases.gate import DispatchGate
+from service.usecases.moves import Clock, Moves
+from service.usecases.timetable import Timetable
+
+
+@dataclass(frozen=True, slots=True)
+class Core:
+    """What most use cases are made from."""
+
+    settings: Settings
+    wires: Wires
+    stores: Stores
+    clock: Clock
+    gate: DispatchGate
+    rates: Rates
+    timetable: Timetable
+    moves: Moves
+
+
+def build_core(settings: Settings, wires: Wires, clock: Clock) -> Core:
+    stores, timetable = Stores(wires.redis, settings), Timetable.of(settings)
+    return Core(
+        settings,
+        wires,
+        stores,
+        clock,
+        DispatchGate(stores.gate, wires.nudger, clock=clock),
+        Rates(settings.rates),
+        timetable,
+        Moves(stores.generations, stores.endpoints, timetable, wires.nudger, clock=clock),
+    )

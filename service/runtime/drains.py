@@ -1,0 +1,130 @@
+"""The drains, each with its use case."""
+
+from service.domain.drain import Drain
+from service.domain.retry import RetryPolicy
+from service.fal.signing import WebhookSigner
+from service.runtime.core import Core
+from service.store.deliveries import Caps
+from service.usecases.decline import Decline
+from service.usecases.deliveries import Deliveries
+from service.usecases.dispatch import Dispatch
+from service.usecases.drains import DrainRunner
+from service.usecases.keeping import Keeping
+from service.usecases.preflight import Preflight
+from service.usecases.reconciliation import Reconciliation
+from service.usecases.sweeping import Sweeping
+from service.usecases.tracking import Tracking
+
+#: Submits under way at a time in one process; each may take as long as fal likes to.
+_SUBMITS = 100
+#: Polls under way at a time in one process; the client has connections for a third of them.
+_POLLS = 100
+_SWEEPS = 50
+
+
+def build_drains(core: Core) -> dict[Drain, DrainRunner]:
+    settings, wires, stores, moves = core.settings, core.wires, core.stores, core.moves
+    dispatch = Dispatch(
+        stores.queue,
+        moves,
+        wires.fal,
+        core.gate,
+        _preflight(core),
+        clock=core.clock,
+        slots=settings.upstream_concurrency,
+        public_url=settings.public_url,
+    )
+    tracking = Tracking(
+        stores.generations,
+        stores.callbacks,
+        stores.due,
+        moves,
+        wires.fal,
+        core.gate,
+        _keeping(core),
+        core.timetable,
+        rates=core.rates,
+        clock=core.clock,
+    )
+    sweeping = Sweeping(
+        stores.generations,
+        stores.deliveries,
+        stores.due,
+        stores.queue,
+        stores.submissions,
+        wires.kept,
+        moves,
+        core.timetable,
+        _reconciliation(core),
+        clock=core.clock,
+    )
+    deliveries = _deliveries(core)
+    runners = (
+        DrainRunner(Drain.DISPATCH, dispatch.claim, dispatch.submit, capacity=_SUBMITS),
+        DrainRunner(Drain.POLL, tracking.claim, tracking.poll, capacity=_POLLS),
+        DrainRunner(Drain.DELIVER, deliveries.claim, deliveries.attempt, capacity=settings.webhook_concurrency),
+        DrainRunner(Drain.SWEEP, sweeping.claim, sweeping.sweep, capacity=_SWEEPS),
+    )
+    return {runner.drain: runner for runner in runners}
+
+
+def _preflight(core: Core) -> Preflight | None:
+    if not core.settings.preflight:
+        return None
+    return Preflight(
+        core.stores.generations,
+        core.moves,
+        core.wires.viewer,
+        core.wires.hosts,
+        most_bytes=core.settings.max_upload_bytes,
+        most_pixels=core.settings.max_image_pixels,
+        timeout=core.settings.preflight_timeout,
+        clock=core.clock,
+    )
+
+
+def _keeping(core: Core) -> Keeping:
+    return Keeping(
+        core.stores.generations,
+        core.moves,
+        core.wires.files,
+        core.wires.kept,
+        public_url=core.settings.public_url,
+        timeout=core.settings.media_timeout,
+        clock=core.clock,
+    )
+
+
+def _deliveries(core: Core) -> Deliveries:
+    return Deliveries(
+        core.stores.deliveries,
+        core.stores.tenants,
+        core.stores.endpoints,
+        Decline(core.stores.endpoints, core.wires.nudger, retention=core.settings.retention),
+        core.wires.sender,
+        WebhookSigner(core.settings.secret_keys()),
+        schedule=RetryPolicy(core.settings.webhook_schedule),
+        caps=Caps(
+            receiver=core.settings.webhook_receiver_concurrency,
+            failing=core.settings.webhook_failing_concurrency,
+            tenant=core.settings.webhook_tenant_concurrency,
+        ),
+        timeout=core.settings.webhook_timeout,
+        retention=core.settings.retention,
+        clock=core.clock,
+    )
+
+
+def _reconciliation(core: Core) -> Reconciliation | None:
+    """Nobody to ask without an admin key."""
+    if core.wires.billing is None:
+        return None
+    return Reconciliation(
+        core.wires.billing,
+        core.stores.generations,
+        core.stores.submissions,
+        core.moves,
+        every=core.settings.reconcile_every,
+        upstream_deadline=core.settings.upstream_deadline,
+        clock=core.clock,
+    )

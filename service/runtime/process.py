@@ -1,0 +1,18 @@
+"""What a process that serves does once."""
+
+import gc
+from datetime import UTC, datetime
+
+
+def calm_collector() -> None:
+    """Once, after start-up, in a process that serves: what start-up made stays, and is not looked at again.
+
+    The rest seldom: with keys and tenants remembered by the ten thousand, the default pace costs a third of a create.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 50, 100)
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)

@@ -1,0 +1,210 @@
+"""The runtime: stores and use cases over open wires."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from service.domain.drain import Drain
+from service.domain.request import RequestLimits
+from service.fal.signing import WebhookSigner
+from service.fal.storage import FalStorage
+from service.media.inspector import Inspector
+from service.queue import Nudger
+from service.runtime.core import Core, build_core
+from service.runtime.drains import build_drains
+from service.runtime.process import utc_now
+from service.runtime.stores import Stores
+from service.runtime.wires import Wires, open_wires
+from service.settings import Settings
+from service.store.due import DueStore
+from service.store.generations import GenerationStore
+from service.store.health import check
+from service.store.heartbeats import HeartbeatStore
+from service.store.queue import QueueStore
+from service.store.redis import Redis
+from service.store.sealing import Sealer
+from service.store.state import StateStore
+from service.usecases import series
+from service.usecases.access import Access
+from service.usecases.admission import Admission
+from service.usecases.audit import Audit
+from service.usecases.callbacks import Callbacks
+from service.usecases.doctor import Doctor
+from service.usecases.drains import DrainRunner
+from service.usecases.end_users import EndUsers
+from service.usecases.endpoints import Endpoints
+from service.usecases.gate import DispatchGate
+from service.usecases.gauges import Gauges
+from service.usecases.generations import Generations
+from service.usecases.images import Images
+from service.usecases.moves import Clock
+from service.usecases.outlook import Outlook
+from service.usecases.progress import Progress
+from service.usecases.redelivery import Redelivery
+from service.usecases.resolving import Resolving
+from service.usecases.submissions import Submissions
+from service.usecases.tenants import Tenants
+from service.usecases.usage import Usage
+from service.usecases.videos import Videos
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    settings: Settings
+    redis: Redis
+    limits: RequestLimits
+    due: DueStore
+    queue: QueueStore
+    generation_store: GenerationStore
+    generations: Generations
+    submissions: Submissions
+    gate: DispatchGate
+    resolving: Resolving
+    outlook: Outlook
+    callbacks: Callbacks
+    progress: Progress
+    admission: Admission
+    tenants: Tenants
+    access: Access
+    end_users: EndUsers
+    endpoints: Endpoints
+    redelivery: Redelivery
+    usage: Usage
+    audit: Audit
+    storage: FalStorage
+    images: Images
+    videos: Videos
+    nudger: Nudger
+    heartbeats: HeartbeatStore
+    gauges: Gauges
+    doctor: Doctor
+    sealer: Sealer
+    fal_signer: WebhookSigner
+    drains: dict[Drain, DrainRunner]
+
+    async def readiness(self) -> dict[str, str]:
+        """One entry per check: ``ok``, or what is wrong."""
+        return await check(self.redis)
+
+    async def drain(self, drain: Drain) -> None:
+        await self.drains[drain].run()
+
+    async def serve(self, drain: Drain) -> None:
+        """The same in a worker of this drain's queue: what it causes itself it need not be told by a message."""
+        self.nudger.serve(drain, self.drains[drain].look)
+        await self.drain(drain)
+
+
+@asynccontextmanager
+async def open_runtime(settings: Settings, *, clock: Clock = utc_now) -> AsyncIterator[Runtime]:
+    """Open connections, build stores and use cases, close all in reverse order."""
+    series.begin()
+    async with open_wires(settings) as wires:
+        runtime = _build(build_core(settings, wires, clock))
+        try:
+            yield runtime
+        finally:
+            await asyncio.gather(*(r.close(_grace(r.drain, settings)) for r in runtime.drains.values()))
+
+
+def _grace(drain: Drain, settings: Settings) -> float:
+    grace = settings.submit_grace if drain is Drain.DISPATCH else settings.shutdown_grace
+    return grace.total_seconds()
+
+
+def _build(core: Core) -> Runtime:
+    settings, wires, stores, moves, clock = core.settings, core.wires, core.stores, core.moves, core.clock
+    tenants = Tenants(stores.tenants, stores.endpoints, clock=clock)
+    admission = Admission(
+        stores.money, wires.guard, rates=core.rates, account_budget=settings.account_daily_budget, clock=clock
+    )
+    outlook = Outlook(stores.queue, stores.gate, slots=settings.upstream_concurrency)
+    images = _images(settings, wires, clock)
+    generations = Generations(
+        stores.generations,
+        admission,
+        images,
+        moves,
+        wires.changes,
+        wires.nudger,
+        core.timetable,
+        model=settings.fal_model,
+        queue_expiry=settings.queue_expiry,
+        clock=clock,
+    )
+    return Runtime(
+        settings=settings,
+        redis=wires.redis,
+        limits=RequestLimits(settings.max_prompt_characters, settings.resolutions, settings.bitrate_modes),
+        due=stores.due,
+        queue=stores.queue,
+        gate=core.gate,
+        resolving=Resolving(
+            stores.generations, stores.queue, stores.submissions, moves, wires.fal, core.timetable, clock=clock
+        ),
+        outlook=outlook,
+        progress=Progress(stores.generations, wires.changes, outlook, most_streams=settings.event_streams),
+        generation_store=stores.generations,
+        admission=admission,
+        generations=generations,
+        submissions=Submissions(generations, stores.answers, window=settings.resend_window, clock=clock),
+        callbacks=Callbacks(stores.callbacks, wires.verifier, wires.nudger, clock=clock),
+        tenants=tenants,
+        endpoints=_endpoints(settings, wires, stores, tenants, clock),
+        redelivery=Redelivery(
+            stores.deliveries, stores.delivery_log, stores.endpoints, stores.generations, wires.nudger, clock=clock
+        ),
+        end_users=EndUsers(
+            stores.end_users, stores.generations, stores.deliveries, stores.money, wires.kept, moves, clock=clock
+        ),
+        usage=Usage(stores.money, clock=clock),
+        audit=Audit(stores.money, stores.generations),
+        access=Access(stores.tenants, stores.rates, clock=clock),
+        storage=wires.storage,
+        images=images,
+        videos=Videos(generations, wires.kept, redirect=settings.media_redirect),
+        heartbeats=stores.heartbeats,
+        gauges=Gauges(
+            StateStore(wires.redis, stores.gate, stores.heartbeats),
+            slots=settings.upstream_concurrency,
+            account_budget=settings.account_daily_budget,
+            clock=clock,
+        ),
+        doctor=Doctor(
+            settings,
+            wires.redis,
+            stores.heartbeats,
+            stores.gate,
+            tenants,
+            wires.fal,
+            wires.nudger.app,
+            clock=clock,
+        ),
+        sealer=stores.sealer,
+        fal_signer=WebhookSigner(settings.secret_keys()),
+        drains=build_drains(core),
+        nudger=wires.nudger,
+    )
+
+
+def _images(settings: Settings, wires: Wires, clock: Clock) -> Images:
+    return Images(
+        Inspector(most_pixels=settings.max_image_pixels),
+        wires.storage,
+        most_bytes=settings.max_upload_bytes,
+        timeout=settings.upload_timeout,
+        clock=clock,
+    )
+
+
+def _endpoints(settings: Settings, wires: Wires, stores: Stores, tenants: Tenants, clock: Clock) -> Endpoints:
+    return Endpoints(
+        stores.endpoints,
+        tenants,
+        wires.sender,
+        wires.nudger,
+        retention=settings.retention,
+        disable_after=settings.webhook_disable_after,
+        clock=clock,
+    )

@@ -1,0 +1,46 @@
+"""Redis, one noun each."""
+
+from service.domain.endpoint import Patience
+from service.settings import Settings
+from service.store.answers import AnswerStore
+from service.store.callbacks import CallbackStore
+from service.store.deliveries import DeliveryStore
+from service.store.delivery_log import DeliveryLog
+from service.store.due import DueStore
+from service.store.end_users import EndUserStore
+from service.store.endpoints import EndpointStore
+from service.store.gate import GateStore
+from service.store.generations import GenerationStore
+from service.store.heartbeats import HeartbeatStore
+from service.store.money import MoneyStore
+from service.store.queue import QueueStore
+from service.store.rates import RateLimiter
+from service.store.redis import Redis
+from service.store.sealing import Sealer
+from service.store.submissions import SubmissionStore
+from service.store.tenants import TenantStore
+
+
+class Stores:
+    def __init__(self, redis: Redis, settings: Settings) -> None:
+        self.generations = GenerationStore(redis)
+        self.callbacks = CallbackStore(redis)
+        self.due = DueStore(redis)
+        self.queue = QueueStore(redis)
+        self.submissions = SubmissionStore(redis)
+        self.gate = GateStore(
+            redis,
+            failures=settings.submit_failures,
+            first_probe=settings.submit_probe,
+            last_probe=settings.submit_probe_longest,
+        )
+        self.deliveries = DeliveryStore(redis, patience=Patience(settings.webhook_disable_after))
+        self.delivery_log = DeliveryLog(redis, self.deliveries)
+        self.money = MoneyStore(redis)
+        self.end_users = EndUserStore(redis)
+        self.rates = RateLimiter(redis)
+        self.heartbeats = HeartbeatStore(redis)
+        self.answers = AnswerStore(redis)
+        self.sealer = Sealer(settings.secret_keys())
+        self.tenants = TenantStore(redis, self.sealer)
+        self.endpoints = EndpointStore(redis, self.sealer)

@@ -1,0 +1,80 @@
+"""What is open towards the outside."""
+
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from dataclasses import dataclass
+
+from service.fal.billing import FalBilling
+from service.fal.callback import Verifier
+from service.fal.client import FalClient
+from service.fal.files import FalFiles
+from service.fal.hosts import FalHosts
+from service.fal.storage import FalStorage
+from service.media.videos import VideoStore
+from service.queue import Nudger, celery_app
+from service.settings import Settings
+from service.store.changes import Changes
+from service.store.redis import Redis
+from service.webhooks.address import AddressGuard
+from service.webhooks.sender import Sender
+from service.webhooks.viewer import Viewer
+
+
+@dataclass(frozen=True, slots=True)
+class Wires:
+    """What is open towards the outside; closed in reverse order."""
+
+    redis: Redis
+    nudger: Nudger
+    fal: FalClient
+    verifier: Verifier
+    billing: FalBilling | None
+    storage: FalStorage
+    files: FalFiles
+    kept: VideoStore | None
+    guard: AddressGuard
+    sender: Sender
+    viewer: Viewer
+    hosts: FalHosts
+    changes: Changes
+
+
+@asynccontextmanager
+async def open_wires(settings: Settings) -> AsyncIterator[Wires]:
+    key, timeout = settings.fal_key.get_secret_value(), settings.fal_timeout.total_seconds()
+    guard = AddressGuard(settings.webhook_allowed_networks, allowed_hosts=settings.webhook_allowed_hosts)
+    hosts = FalHosts(settings.fal_media_hosts, (settings.fal_queue_url, settings.fal_rest_url))
+    kept = None if settings.media_url is None else VideoStore(settings.media_url)
+    async with (
+        Redis(
+            settings.redis_url,
+            timeout=settings.redis_timeout,
+            ca_file=settings.redis_ca_file,
+            wait_replicas=settings.redis_wait_replicas,
+        ) as redis,
+        Nudger(celery_app(settings)) as nudger,
+        FalClient(queue_url=settings.fal_queue_url, key=key, model=settings.fal_model, timeout=timeout) as fal,
+        Verifier(rest_url=settings.fal_rest_url) as verifier,
+        _billing(settings) as billing,
+        FalStorage(rest_url=settings.fal_rest_url, key=key, timeout=timeout) as storage,
+        FalFiles(hosts) as files,
+        Sender(
+            guard,
+            timeout_seconds=settings.webhook_timeout.total_seconds(),
+            max_connections=settings.webhook_concurrency,
+        ) as sender,
+        Viewer(settings.preflight_allowed_networks, most_bytes=settings.preflight_bytes) as viewer,
+        Changes(redis) as changes,
+    ):
+        yield Wires(redis, nudger, fal, verifier, billing, storage, files, kept, guard, sender, viewer, hosts, changes)
+
+
+def _billing(settings: Settings) -> AbstractAsyncContextManager[FalBilling | None]:
+    if settings.fal_admin_key is None:
+        return nullcontext()
+    return FalBilling(
+        api_url=settings.fal_api_url,
+        key=settings.fal_admin_key.get_secret_value(),
+        endpoint_id=settings.fal_model,
+        timeout=settings.fal_timeout.total_seconds(),
+    )
