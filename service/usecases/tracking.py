@@ -1,5 +1,6 @@
 """Following generations that fal has, by polling: the guarantee. A callback makes a poll due at once, and shorter."""
 
+import asyncio
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final
@@ -93,7 +94,7 @@ class Tracking:
         reported = None if callback is None else await self._reported(known, callback)
         if reported is not None:
             span.note(outcome="callback")
-            await self._end(known, known.request_id, (), reported)
+            await self._end_reported(known, known.request_id, reported)
             return
         cancels = known.cancel_requested_at is not None and known.cancel_sent_at is None
         if cancels:
@@ -105,7 +106,7 @@ class Tracking:
         if isinstance(outcome, Trouble) and outcome.locked:
             await self._gate.locked(outcome.reason)
         if isinstance(outcome, Completed):
-            await self._end(known, known.request_id, outcome.logs)
+            await self._end(known, result_outcome(await self._fal.result(known.request_id)), outcome.logs)
         else:
             await self._note(known, outcome)
 
@@ -156,20 +157,18 @@ class Tracking:
                 seen = g.seen(position=None, logs=logs)
                 return seen.started(self._clock()) if seen.status is Status.SUBMITTED else seen
 
-    async def _end(
-        self,
-        g: Generation,
-        request_id: str,
-        logs: tuple[LogLine, ...],
-        reported: Succeeded | Failed | Canceled | None = None,
-    ) -> None:
-        """Completed: fetch the result at once, fal may forget it within minutes.
+    async def _end_reported(self, g: Generation, request_id: str, reported: Succeeded | Failed | Canceled) -> None:
+        """Only the result names what was billed; where it is not to be had, what a callback reported has to do.
 
-        Only the result names what was billed; where it is not to be had, what a callback reported has to do.
+        The last lines of fal's log come beside it.
         """
-        result = result_outcome(await self._fal.result(request_id))
-        if reported is not None and not is_verdict(result):
-            result = reported
+        status, wire = await asyncio.gather(self._fal.status(request_id), self._fal.result(request_id))
+        result, seen = result_outcome(wire), status_outcome(status)
+        logs = () if isinstance(seen, Trouble) else seen.logs
+        await self._end(g, result if is_verdict(result) else reported, logs)
+
+    async def _end(self, g: Generation, result: ResultOutcome, logs: tuple[LogLine, ...]) -> None:
+        """Completed: the result is fetched at once, fal may forget it within minutes."""
         await self._moves.apply(g.id, lambda now: self._ended(now, result, logs) if _is_open(now) else None, read=g)
 
     def _ended(self, g: Generation, result: ResultOutcome, logs: tuple[LogLine, ...]) -> Generation:

@@ -140,7 +140,7 @@ async def poll_due(runtime: Runtime, g: Generation) -> float | None:
 # --- the news ---------------------------------------------------------------------------------------------------------
 
 
-async def test_a_callback_ends_it_at_once_and_with_one_call(runtime: Runtime, fal: Fal, create: Create) -> None:
+async def test_a_callback_ends_it_at_once_with_one_look(runtime: Runtime, fal: Fal, create: Create) -> None:
     g = await create()
     await drained(runtime, Drain.DISPATCH)
     await drained(runtime, Drain.POLL)
@@ -150,7 +150,9 @@ async def test_a_callback_ends_it_at_once_and_with_one_call(runtime: Runtime, fa
     await drained(runtime, Drain.POLL)
     ended = await stored(runtime, g)
     assert ended.status is Status.SUCCEEDED
-    assert (calls("status") - statuses, calls("result") - results) == (0, 1)
+    assert (calls("status") - statuses, calls("result") - results) == (1, 1), (
+        "its result, and beside it the last of its log"
+    )
     assert ended.actual_cost != ended.estimated_cost, "billed units come with the result"
     assert await kept_callback(runtime, g) is None
     assert await poll_due(runtime, g) is None
@@ -452,3 +454,15 @@ async def test_without_a_public_url_none_are_asked_for(
         assert (await polled_to_the_end(runtime, clock, g)).status is Status.SUCCEEDED
     seen = (await fal.oracle.get("/_sandbox/requests")).json()
     assert [submit["webhook_url"] for submit in seen if submit["prompt"] == prompt] == [None]
+
+
+async def test_the_last_lines_of_the_log_come_with_the_end(
+    runtime: Runtime, clock: Clock, fal: Fal, create: Create
+) -> None:
+    g = await create("sandbox:no-video sandbox:logs sandbox:queue-seconds=0 sandbox:seconds=0.05")
+    await drained(runtime, Drain.DISPATCH)
+    await fal.report(g)
+    await drained(runtime, Drain.POLL)
+    ended = await stored(runtime, g)
+    assert ended.status is Status.SUCCEEDED
+    assert ended.logs
