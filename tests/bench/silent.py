@@ -18,8 +18,8 @@ def _itself(metric: Any, *_: Any, **__: Any) -> Any:
     return metric
 
 
-def _without_lines(_level: str) -> None:
-    _configure("CRITICAL")
+def _without_lines(_level: str, **options: Any) -> None:
+    _configure("CRITICAL", **options)
 
 
 def _silence() -> None:
