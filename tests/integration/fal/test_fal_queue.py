@@ -433,7 +433,7 @@ async def test_a_key_needs_the_scope(fal: httpx.AsyncClient, connect: Connect, t
 
 
 async def test_looking_is_free_and_creating_is_counted(connect_fal: ConnectFal) -> None:
-    client = await connect_fal(requests_per_minute=60, burst=2)
+    client = await connect_fal(requests_per_minute=1, burst=2)
     name = await submitted(client, prompt="first")
     looks = [await client.get(f"{request_path(name)}/status") for _ in range(50)]
     assert {answer.status_code for answer in looks} == {202}

@@ -53,7 +53,7 @@ async def test_the_count_follows_the_list(fal: Fal) -> None:
 
 async def test_reset_forgets_jobs_refusals_and_faults(narrow: Fal, receiver: Receiver) -> None:
     await narrow.outcome("sandbox:no-video sandbox:late-webhook=0.25", webhook=receiver.url)
-    running = await narrow.submit("sandbox:no-video sandbox:seconds=0.2", webhook=receiver.url)
+    running = await narrow.submit("sandbox:no-video sandbox:seconds=5", webhook=receiver.url)
     refusals = [(await narrow.post("sandbox:429=1")).status_code]
     waiting = asyncio.create_task(narrow.http.get(f"{APP}/requests/{running}/status/stream"))
     await asyncio.sleep(0.05)
