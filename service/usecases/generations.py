@@ -22,7 +22,7 @@ from service.store.generations import Filter, GenerationStore, Page
 from service.usecases.admission import Admission, reason, refused
 from service.usecases.images import Images
 from service.usecases.moves import Clock, Moves
-from service.usecases.telling import about, tell_move
+from service.usecases.telling import about
 from service.usecases.timetable import Timetable
 
 #: A waiting caller looks again after this long although nothing was heard: publish/subscribe promises nothing.
@@ -135,7 +135,6 @@ class Generations:
                 for drain in nudges:
                     self._nudger.nudge(drain)
                 metrics.CREATED.labels(tenant.id).inc()
-                tell_move(g, None)
                 return Creation(g, replayed=False, position=position)
             case creation.Bound(existing, same):
                 return await self._replay(tenant, existing, same_payload=same)

@@ -13,8 +13,8 @@ def about(g: Generation) -> None:
     log.bind(generation_id=g.id, tenant=g.tenant_id, **tracing.fields(g.traceparent))
 
 
-def tell_move(g: Generation, before: Status | None) -> None:
-    """None: it was created. What changes no status is a matter for who debugs."""
+def tell_move(g: Generation, before: Status) -> None:
+    """What changes no status is a matter for who debugs. A creation is told by the line of its call."""
     tell = _log.info if g.status is not before else _log.debug
     tell(
         "generation moved" if g.status is not before else "generation noted",

@@ -87,7 +87,6 @@ async def test_every_line_of_a_call_names_it(
     ]
     name = created.json()["id"]
     assert told == [
-        ("abc", "generation moved", name, tenant.id, "queued"),
         ("abc", "request", name, tenant.id, 202),
         ("def", "generation moved", name, tenant.id, "canceled"),
         ("def", "request", name, tenant.id, 200),
