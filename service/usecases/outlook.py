@@ -7,6 +7,7 @@ from service.domain.gate import Gate
 from service.domain.generation import Generation, Status
 from service.domain.tenant import Tenant
 from service.domain.view import QueueView
+from service.errors import StoreUnavailable
 from service.store.gate import GateStore
 from service.store.queue import Line, QueueStore
 
@@ -23,12 +24,18 @@ class Outlook:
         self._seen_at = 0.0
 
     async def of(self, tenant: Tenant, g: Generation, position: int | None = None) -> QueueView | None:
-        """``position``: where it is known already. None once it is out of our queue."""
+        """``position``: where it is known already. None once it is out of our queue, and while nobody can say.
+
+        Never raises: an answer about something that was accepted must not become a refusal for want of an estimate.
+        """
         if g.status is not Status.QUEUED:
             return None
-        if position is None:
-            position = await self._queue.position(tenant.id, g.id) or 0
-        line, gate = await self._look()
+        try:
+            if position is None:
+                position = await self._queue.position(tenant.id, g.id) or 0
+            line, gate = await self._look()
+        except StoreUnavailable:
+            return None if position is None else {"position": position, "estimated_start_seconds": None}
         held = gate.hold is not None or tenant.paused is not None
         return {
             "position": position,
@@ -38,7 +45,7 @@ class Outlook:
     async def _look(self) -> tuple[Line, Gate]:
         now = asyncio.get_running_loop().time()
         if self._seen is None or now - self._seen_at > _REMEMBERED_SECONDS:
-            self._seen_at = now
+            self._seen_at = now  # before it is read: others are content with what was seen last
             self._seen = await self._queue.line(), await self._gate.read()
         return self._seen
 

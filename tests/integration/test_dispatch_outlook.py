@@ -7,6 +7,7 @@ import pytest
 from fastapi import FastAPI
 
 from service.domain.tenant import Limits, Tenant
+from service.errors import StoreUnavailable
 from service.runtime import Runtime
 from service.settings import Settings
 from service.store.queue import Line
@@ -79,3 +80,17 @@ async def test_estimates_come_from_what_ended_and_stop_when_held(
     app.state.runtime.outlook._seen = None
     read = (await api.get(f"/v1/generations/{names[4]}")).json()
     assert read["queue"] == {"position": 1, "estimated_start_seconds": None}
+
+
+async def test_what_was_accepted_is_not_refused_for_want_of_an_estimate(
+    app: FastAPI, api: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Redis goes away between the creation and the answer: a 503 would make the caller pay for a second one."""
+
+    async def away() -> Line:
+        raise StoreUnavailable("The store did not answer.")
+
+    monkeypatch.setattr(app.state.runtime.outlook._queue, "line", away)
+    created = await api.post("/v1/generations", json=factories.create_body())
+    assert created.status_code == 202
+    assert created.json()["queue"] == {"position": 0, "estimated_start_seconds": None}
