@@ -102,10 +102,10 @@ async def read(
     caller = await tenant(request, Scope.READ)
     gateway = runtime(request)
     if wait:
-        g = await gateway.generations.get_changed(caller, generation_id, within=wait)
+        g, position = await gateway.generations.get_changed(caller, generation_id, within=wait), None
     else:
-        g = await gateway.generations.get(caller, generation_id)
-    return json_response(public(g, await gateway.outlook.of(caller, g)))
+        g, position = await gateway.generations.get_placed(caller, generation_id)
+    return json_response(public(g, await gateway.outlook.of(caller, g, position)))
 
 
 @router.get(

@@ -133,6 +133,16 @@ class GenerationStore:
         record = await self._redis.execute("HGET", keys.generation(generation_id), "d")
         return None if record is None else load(record)
 
+    async def load_placed(self, tenant_id: str, generation_id: str) -> tuple[Generation | None, int | None]:
+        """With how many of its tenant go before it; None: it is not in the queue (any more)."""
+        record, rank = await self._redis.gather(
+            (
+                ("HGET", keys.generation(generation_id), "d"),
+                ("ZRANK", keys.queued_of_tenant(tenant_id), generation_id),
+            )
+        )
+        return None if record is None else load(record), rank
+
     async def save(self, generation: Generation, due: Due, events: Sequence[Delivery] = (), *, why: str = "") -> Moved:
         """Write a move that leaves it alive, if it still is the version it was made from, with what it causes.
 

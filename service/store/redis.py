@@ -104,19 +104,19 @@ class Redis:
             StoreUnavailable: no answer, or a refusal that will pass. The command may have been carried out.
 
         """
-        return await self._ask(command, replicated=False)
+        return await self._ask(command)
 
-    async def _ask(self, command: tuple[Argument, ...], *, replicated: bool) -> Any:
+    def _ask(self, command: tuple[Argument, ...], *, replicated: bool = False) -> asyncio.Future[Any]:
         answer = asyncio.get_running_loop().create_future()
         # Packed here, where a word that cannot be sent raises at its caller and not in everybody's lane.
         packed = hiredis.pack_command(command)  # type: ignore[arg-type]  # its stub knows tuples of one word only
         self._asked.append((packed, answer, replicated))
         self._rouse()
-        return await answer
+        return answer
 
     async def gather(self, commands: Iterable[tuple[Argument, ...]]) -> list[Any]:
         """The answers to several commands, asked together."""
-        return await asyncio.gather(*(self.execute(*command) for command in commands))
+        return await asyncio.gather(*(self._ask(command) for command in commands))
 
     async def run(self, script: Script, keys: Sequence[str], *arguments: Argument) -> Any:
         """What a script returns, once as many replicas as are wanted have what it wrote.

@@ -221,10 +221,14 @@ class Generations:
     async def get(self, tenant: Tenant, generation_id: str) -> Generation:
         """Raises NotFound alike for what does not exist and for what belongs to another tenant."""
         g = await self._generations.load(generation_id) if ids.is_id(ids.GENERATION, generation_id) else None
-        if g is None or g.tenant_id != tenant.id:
-            raise NotFound("There is no such generation.")
-        about(g)
-        return g
+        return _own(tenant, g)
+
+    async def get_placed(self, tenant: Tenant, generation_id: str) -> tuple[Generation, int]:
+        """The same with how many of its tenant go before it, asked for at once."""
+        if not ids.is_id(ids.GENERATION, generation_id):
+            return _own(tenant, None), 0
+        g, position = await self._generations.load_placed(tenant.id, generation_id)
+        return _own(tenant, g), position or 0
 
     async def get_changed(self, tenant: Tenant, generation_id: str, *, within: float) -> Generation:
         """The generation once its status is another than now, or when the time is up."""
@@ -288,6 +292,13 @@ class Generations:
         now = self._clock()
         g = await self._moves.apply(generation_id, lambda current: _canceled(current, now))
         return g if g is not None else await self.get(tenant, generation_id)
+
+
+def _own(tenant: Tenant, g: Generation | None) -> Generation:
+    if g is None or g.tenant_id != tenant.id:
+        raise NotFound("There is no such generation.")
+    about(g)
+    return g
 
 
 def _canceled(g: Generation, now: datetime) -> Generation | None:
