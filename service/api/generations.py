@@ -1,6 +1,7 @@
 """``/v1/generations``: create, read, list, cancel."""
 
 import asyncio
+import contextlib
 import re
 from typing import Annotated, Final
 
@@ -19,7 +20,7 @@ from service.domain.price import usd
 from service.domain.request import parse_create
 from service.domain.tenant import Scope
 from service.domain.view import GenerationView, public
-from service.errors import FieldError, Invalid, TooLarge
+from service.errors import FieldError, Invalid, StoreUnavailable, TooLarge
 from service.usecases.generations import Terms
 
 PATH: Final = "/v1/generations"
@@ -64,10 +65,12 @@ async def create(request: Request) -> Response:
     headers = {"location": f"/v1/generations/{g.id}"}
     if creation.replayed:
         headers["idempotency-replayed"] = "true"
+    position = creation.position
     if wait:
-        g = await gateway.generations.get_ended(caller, g.id, within=wait)
-        headers["preference-applied"] = f"wait={wait}"
-    queue = await gateway.outlook.of(caller, g, creation.position)
+        with contextlib.suppress(StoreUnavailable):  # it is accepted: a refusal now would be paid for twice
+            g, position = await gateway.generations.get_ended(caller, g.id, within=wait), None
+            headers["preference-applied"] = f"wait={wait}"
+    queue = await gateway.outlook.of(caller, g, position)
     return json_response(public(g, queue), status=202, headers=headers)
 
 

@@ -94,3 +94,15 @@ async def test_what_was_accepted_is_not_refused_for_want_of_an_estimate(
     created = await api.post("/v1/generations", json=factories.create_body())
     assert created.status_code == 202
     assert created.json()["queue"] == {"position": 0, "estimated_start_seconds": None}
+
+
+async def test_what_was_accepted_is_not_refused_for_want_of_its_end(
+    app: FastAPI, api: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away(*_: object, **__: object) -> None:
+        raise StoreUnavailable("The store did not answer.")
+
+    monkeypatch.setattr(app.state.runtime.generations, "get_ended", away)
+    created = await api.post("/v1/generations", json=factories.create_body(), headers={"prefer": "wait=5"})
+    assert (created.status_code, created.json()["status"]) == (202, "queued")
+    assert "preference-applied" not in created.headers
