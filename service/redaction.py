@@ -19,6 +19,9 @@ _SHORTEST: Final = 8
 #: Texts that were looked at are remembered: route, event and tenant of one line are those of the next.
 _WORD: Final = 64
 _WORDS: Final = 4096
+_NUMBERS: Final = frozenset({bool, int, float, type(None)})
+#: What these hold is seldom seen again.
+_EACH_ITS_OWN: Final = frozenset({"request_id", "generation_id", "trace_id"})
 #: Without one of these, in lower case, no pattern below can match.
 _HINTS: Final = (
     *("sgk_", "whs", "eyj", "://", "%", "?", "callbacks", "bearer", "basic", "key"),
@@ -78,14 +81,23 @@ class Redactor:
 
         Only of names, texts and numbers; what else is in an event is looked at once it is JSON.
         """
-        seen = self._harmless
+        seen, unseen, words = self._harmless, [], []
         for name, value in event.items():
-            if name not in seen and not self._looks_harmless(name):
-                return False
-            if value is None or isinstance(value, bool | int | float):
+            if name not in seen:
+                words.append(name)
+            if type(value) in _NUMBERS:
                 continue
-            if not isinstance(value, str) or (value not in seen and not self._looks_harmless(value)):
+            if not isinstance(value, str):
                 return False
+            if name in _EACH_ITS_OWN:
+                unseen.append(value)
+            elif value not in seen:
+                words.append(value)
+        unseen += words
+        if _is_suspicious("\n".join(unseen), self._signs):  # all at once: each search costs more than what it reads
+            return False
+        if words:
+            self._remember(words)
         return True
 
     def __call__(self, line: bytes) -> bytes:
@@ -97,14 +109,10 @@ class Redactor:
         except ValueError:  # nested deeper than JSON is read
             return _UNREADABLE
 
-    def _looks_harmless(self, text: str) -> bool:
-        if _is_suspicious(text, self._signs):
-            return False
-        if len(text) <= _WORD:
-            if len(self._harmless) >= _WORDS:
-                self._harmless.clear()
-            self._harmless.add(text)
-        return True
+    def _remember(self, words: list[str]) -> None:
+        if len(self._harmless) >= _WORDS:
+            self._harmless.clear()
+        self._harmless.update(word for word in words if len(word) <= _WORD)
 
     def _clean(self, value: Any, name: str = "") -> Any:
         if name and _FIELD.search(name) and not isinstance(value, bool | int | float | None):

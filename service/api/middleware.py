@@ -4,24 +4,25 @@ import math
 import os
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Final
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service import log, metrics
+from service import log
+from service.api.calls import Calls
 from service.errors import TooLarge
 
 _SANE_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}\Z")
-_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 #: A body up to so many times its limit is read to its end after the answer, so that a sender who writes first and reads
 #: then gets to see it. From any other the connection is closed: it may have no end.
 _DRAINED: Final = 4
 #: Where an endpoint leaves ``async (receive, send)``: an answer it has begun goes on there once the framework's frames,
 #: 6 kB of them, are off the stack. For answers that stay open by the thousand.
 REST: Final = "gateway.rest"
-_QUIET: Final = frozenset({"/healthz", "/readyz", "/metrics"})
+#: What is still read of its scope then. The rest is the framework's: another 2 kB of exit stacks and wrapped channels.
+_KEPT: Final = ("method", "route")
 
 
 class Frame:
@@ -29,43 +30,54 @@ class Frame:
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self._log = log.get(__name__).bind()  # once: looking up the configuration would double the cost of a line
+        self._calls = Calls()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         begun, status = time.perf_counter(), 500
-        given = Headers(scope=scope).get("x-request-id", "")
-        request_id = scope["request_id"] = given if _SANE_ID.match(given) else os.urandom(16).hex()
+        given = header(scope, b"x-request-id")
+        request_id = given if _SANE_ID.match(given) else os.urandom(16).hex()
+        inner: Scope = {**scope, "request_id": request_id}
         log.bind(request_id=request_id, tenant=None, generation_id=None)
 
         async def framed(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                headers = MutableHeaders(scope=message)
-                headers["x-request-id"] = request_id
-                if (rate := scope.get("rate")) is not None:
-                    headers["ratelimit-policy"] = f'"calls";q={rate.per_minute};w=60'
-                    headers["ratelimit"] = f'"calls";r={rate.left};t={math.ceil(rate.whole_in.total_seconds())}'
-                headers["server-timing"] = f"gw;dur={(time.perf_counter() - begun) * 1000:.2f}"
+                took = f"gw;dur={(time.perf_counter() - begun) * 1000:.2f}"
+                message["headers"] = [
+                    *message.get("headers", ()),
+                    (b"x-request-id", request_id.encode()),
+                    *_rate_headers(inner),
+                    (b"server-timing", took.encode()),
+                ]
             await send(message)
 
         try:
-            await self._app(scope, receive, framed)
-            if (go_on := scope.pop(REST, None)) is not None:
+            await self._app(inner, receive, framed)
+            if (go_on := inner.pop(REST, None)) is not None:
+                inner = {name: inner[name] for name in _KEPT}
                 await go_on(receive, framed)
         finally:
-            self._tell(scope, status, time.perf_counter() - begun)
+            self._calls.ended(inner, status, time.perf_counter() - begun)
             log.clear()
 
-    def _tell(self, scope: Scope, status: int, seconds: float) -> None:
-        route = getattr(scope.get("route"), "path", "unmatched")
-        method = scope["method"] if scope["method"] in _METHODS else "other"  # a caller may invent any number of them
-        metrics.HTTP_SECONDS.labels(method, route, str(status)).observe(seconds)
-        if route not in _QUIET:
-            self._log.info("request", method=method, route=route, status=status, ms=round(seconds * 1000, 2))
+
+def header(scope: Scope, name: bytes) -> str:
+    """Of the first by this lower-case name; "" where there is none. Each layer that looks asks for one alone."""
+    for key, value in scope["headers"]:
+        if key == name:
+            return bytes(value).decode("latin-1")
+    return ""
+
+
+def _rate_headers(scope: Scope) -> Iterator[tuple[bytes, bytes]]:
+    rate = scope.get("rate")
+    if rate is not None:
+        yield b"ratelimit-policy", f'"calls";q={rate.per_minute};w=60'.encode()
+        yield b"ratelimit", f'"calls";r={rate.left};t={math.ceil(rate.whole_in.total_seconds())}'.encode()
 
 
 class BodyLimit:
@@ -85,7 +97,7 @@ class BodyLimit:
             return
         limit = self._limit_of(scope["path"])
         scope["body_limit"] = limit
-        length = Headers(scope=scope).get("content-length", "")
+        length = header(scope, b"content-length")
         scope["body_too_large"] = length.isdecimal() and int(length) > limit
         bounded = length.isdecimal() and int(length) <= _DRAINED * limit
         received = 0

@@ -79,6 +79,7 @@ def serve(
             access_log=False,
             server_header=False,
             date_header=True,
+            proxy_headers=False,  # nothing here asks who or where a caller is: a layer less around every call
             timeout_graceful_shutdown=int(settings.shutdown_grace.total_seconds()),
         )
 

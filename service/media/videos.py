@@ -8,10 +8,6 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
-import obstore
-from obstore.exceptions import BaseError
-from obstore.store import GCSStore, LocalStore, S3Store, from_url
-
 from service.domain.generation import Kept
 
 #: Of a part of a multipart upload; S3 wants five MiB at least.
@@ -22,8 +18,6 @@ _READ_BYTES: Final = 256 * 1024
 _SIGNED_FOR: Final = timedelta(minutes=15)
 #: Any single exchange with the store, but a whole copy.
 _SECONDS: Final = 30.0
-#: What the store's client may raise, whatever it is about: its own errors, and Python's for a file that is not there.
-_TROUBLE: Final = (BaseError, OSError, TimeoutError)
 
 
 class StoreAway(Exception):
@@ -38,9 +32,17 @@ class VideoStore:
     """``s3://bucket/prefix`` (credentials and endpoint from ``AWS_*``), ``gs://…`` (``GOOGLE_*``), ``file:///folder``."""
 
     def __init__(self, url: str) -> None:
-        if url.startswith("file:"):
-            self._folder = unquote(urlsplit(url).path)
-            self._store: Any = LocalStore(self._folder, mkdir=True)
+        import obstore  # noqa: PLC0415  (4 MB of every process, where most keep nothing)
+        from obstore.exceptions import BaseError  # noqa: PLC0415
+        from obstore.store import GCSStore, LocalStore, S3Store, from_url  # noqa: PLC0415
+
+        self._api = obstore
+        #: What it may raise, whatever it is about: its own errors, and Python's for a file that is not there.
+        self._trouble = (BaseError, OSError, TimeoutError)
+        self._folder = Path(unquote(urlsplit(url).path)) if url.startswith("file:") else None
+        self._store: Any
+        if self._folder is not None:
+            self._store = LocalStore(self._folder, mkdir=True)
         else:
             self._store = from_url(
                 url,
@@ -51,10 +53,8 @@ class VideoStore:
                 },
                 retry_config={"max_retries": 2, "retry_timeout": timedelta(seconds=_SECONDS)},
             )
-
-    @property
-    def signs(self) -> bool:
-        return isinstance(self._store, S3Store | GCSStore)
+        self.signs: Final = isinstance(self._store, S3Store | GCSStore)
+        """Whether ``signed`` URLs are to be had."""
 
     async def keep(self, path: str, chunks: AsyncIterator[bytes], *, content_type: str, most: int) -> Kept:
         """Write these bytes as one object, replacing what was there.
@@ -63,11 +63,13 @@ class VideoStore:
         leaves at most parts that nobody sees. Raises StoreAway.
         """
         digest, size = hashlib.sha256(), 0
-        if isinstance(self._store, LocalStore):
-            await asyncio.to_thread(self._clear, path)
-        attributes = None if isinstance(self._store, LocalStore) else {"Content-Type": content_type}
+        attributes = None
+        if self._folder is None:
+            attributes = {"Content-Type": content_type}
+        else:
+            await asyncio.to_thread(_clear, self._folder / path)
         try:
-            async with obstore.open_writer_async(
+            async with self._api.open_writer_async(
                 self._store, path, attributes=attributes, buffer_size=_PART_BYTES, max_concurrency=_PARTS
             ) as writer:
                 async for chunk in chunks:
@@ -76,27 +78,21 @@ class VideoStore:
                     if size > most:
                         raise StoreAway(f"larger than {most} bytes")
                     await writer.write(chunk)
-            found = await obstore.head_async(self._store, path)
-        except _TROUBLE as error:
+            found = await self._api.head_async(self._store, path)
+        except self._trouble as error:
             raise StoreAway(_told(error)) from error
         if found["size"] != size:
             raise StoreAway(f"{found['size']} of {size} bytes arrived")
         return Kept(path, size, digest.hexdigest())
 
-    def _clear(self, path: str) -> None:
-        """Of a copy that was killed, a folder keeps the file it was writing: ``<name>#1``."""
-        place = Path(self._folder, path)
-        for staged in place.parent.glob(f"{place.name}#*"):
-            staged.unlink(missing_ok=True)
-
     async def read(self, path: str, start: int, end: int) -> AsyncIterator[bytes]:
         """Bytes from ``start`` to before ``end``. Raises NotKept, StoreAway."""
         try:
             async with asyncio.timeout(_SECONDS):
-                found = await obstore.get_async(self._store, path, options={"range": (start, end)})
+                found = await self._api.get_async(self._store, path, options={"range": (start, end)})
         except FileNotFoundError as error:
             raise NotKept(path) from error
-        except _TROUBLE as error:
+        except self._trouble as error:
             raise StoreAway(_told(error)) from error
         return _chunks(found)
 
@@ -104,19 +100,25 @@ class VideoStore:
         """A URL at which the store itself answers for a while. Raises StoreAway."""
         try:
             async with asyncio.timeout(_SECONDS):
-                return await obstore.sign_async(self._store, "GET", path, expires_in=_SIGNED_FOR)
-        except _TROUBLE as error:
+                return await self._api.sign_async(self._store, "GET", path, expires_in=_SIGNED_FOR)
+        except self._trouble as error:
             raise StoreAway(_told(error)) from error
 
     async def delete(self, path: str) -> None:
         """Also where there is none. Raises StoreAway."""
         try:
             async with asyncio.timeout(_SECONDS):
-                await obstore.delete_async(self._store, path)
+                await self._api.delete_async(self._store, path)
         except FileNotFoundError:
             return
-        except _TROUBLE as error:
+        except self._trouble as error:
             raise StoreAway(_told(error)) from error
+
+
+def _clear(place: Path) -> None:
+    """Of a copy that was killed, a folder keeps the file it was writing: ``<name>#1``."""
+    for staged in place.parent.glob(f"{place.name}#*"):
+        staged.unlink(missing_ok=True)
 
 
 async def _chunks(found: Any) -> AsyncIterator[bytes]:

@@ -13,7 +13,6 @@ from service.domain.generation import Failure, Generation, Status
 from service.domain.request import IMAGE_FIELDS
 from service.errors import BadImage
 from service.fal.hosts import FalHosts
-from service.media import inspection
 from service.store.generations import GenerationStore
 from service.usecases.moves import Clock, Moves
 from service.webhooks.viewer import Refused, Seen, Unseen, Viewer
@@ -91,6 +90,8 @@ def judged(name: str, seen: Seen | Refused | Unseen, *, most_bytes: int, most_pi
 
 
 def _by_header(name: str, head: bytes, most_pixels: int) -> Failure | None:
+    from service.media import inspection  # noqa: PLC0415  (Pillow: 4 MB that a gateway has no use for)
+
     try:
         found = inspection.header(head)
         if found is not None:

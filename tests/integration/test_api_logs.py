@@ -50,7 +50,8 @@ def body() -> dict[str, Any]:
     )
 
 
-def lines(stderr: io.BytesIO) -> list[dict[str, Any]]:
+async def lines(stderr: io.BytesIO) -> list[dict[str, Any]]:
+    await asyncio.sleep(0)  # a call's line comes with the next turn of the event loop
     return [json.loads(line) for line in stderr.getvalue().splitlines()]
 
 
@@ -59,7 +60,7 @@ async def test_a_call_is_one_line(stderr: io.BytesIO, api: httpx.AsyncClient, te
 
     answer = await api.get("/v1/generations", headers={"X-Request-Id": "abc"})
 
-    (line,) = lines(stderr)
+    (line,) = await lines(stderr)
     assert answer.status_code == 200
     assert line["event"] == "request"
     assert (line["request_id"], line["method"], line["route"], line["status"], line["tenant"]) == (
@@ -83,7 +84,7 @@ async def test_every_line_of_a_call_names_it(
 
     told = [
         (line["request_id"], line["event"], line["generation_id"], line["tenant"], line.get("status"))
-        for line in lines(stderr)
+        for line in await lines(stderr)
     ]
     name = created.json()["id"]
     assert told == [
@@ -94,6 +95,27 @@ async def test_every_line_of_a_call_names_it(
     ]
 
 
+async def test_calls_that_end_together_are_told_each_by_its_own_name(
+    stderr: io.BytesIO, api: httpx.AsyncClient, anonymous: httpx.AsyncClient, tenant: Tenant, body: dict[str, Any]
+) -> None:
+    stderr.truncate(stderr.seek(0))
+
+    answers = await asyncio.gather(
+        *(api.post("/v1/generations", json=body, headers={"X-Request-Id": f"create-{n}"}) for n in range(10)),
+        *(anonymous.get("/v1/generations", headers={"X-Request-Id": f"list-{n}"}) for n in range(10)),
+    )
+
+    made = [answer.json()["id"] for answer in answers[:10]]
+    told = {
+        line["request_id"]: (line["method"], line["status"], line["tenant"], line["generation_id"])
+        for line in await lines(stderr)
+    }
+    assert told == {
+        **{f"create-{n}": ("POST", 202, tenant.id, made[n]) for n in range(10)},
+        **{f"list-{n}": ("GET", 401, None, None) for n in range(10)},
+    }
+
+
 async def test_every_move_is_one_line_and_every_line_of_a_worker_names_its_job(
     stderr: io.BytesIO, app: FastAPI, api: httpx.AsyncClient, tenant: Tenant, body: dict[str, Any]
 ) -> None:
@@ -102,7 +124,7 @@ async def test_every_move_is_one_line_and_every_line_of_a_worker_names_its_job(
 
     await work_off(app)
 
-    told = lines(stderr)
+    told = await lines(stderr)
     for name in created:
         moves = [
             (line["before"], line["status"]) for line in told if line.get("generation_id") == name and "before" in line
@@ -121,7 +143,7 @@ async def test_probes_are_not_worth_a_line(stderr: io.BytesIO, anonymous: httpx.
 
     await anonymous.get(path)
 
-    assert lines(stderr) == []
+    assert await lines(stderr) == []
 
 
 async def test_nothing_private_is_ever_written(
@@ -175,7 +197,7 @@ async def test_nothing_private_is_ever_written(
     ):
         assert secret not in written
     assert kept.callback_token not in told
-    events = {line["event"] for line in lines(stderr)}
+    events = {line["event"] for line in await lines(stderr)}
     assert {"request", "generation moved", "submitted", "unhandled error"} <= events, "all of it was written about"
 
 
