@@ -30,6 +30,7 @@ GatewayError
 ├── TooMany                 429  more than the tenant may; again after Retry-After
 │   ├── RateLimited              calls per minute
 │   ├── TooManyStreams           event streams open
+│   ├── TooManyWaiting           calls that wait for a generation
 │   ├── QueueFull                generations waiting
 │   └── EndUserLimited           generations of this end user today
 └── Unavailable             503  try again; nothing was changed
@@ -230,6 +231,10 @@ class RateLimited(TooMany):
 
 class TooManyStreams(TooMany):
     code, title = "too_many_streams", "Too many event streams open"
+
+
+class TooManyWaiting(TooMany):
+    code, title = "too_many_waiting", "Too many calls waiting"
 
 
 class QueueFull(TooMany):

@@ -67,6 +67,9 @@ RECONCILED = Counter(
 )
 
 EVENT_STREAMS = Gauge("gateway_event_streams", "Event streams open at this process.", multiprocess_mode="livesum")
+WAITING_CALLS = Gauge(
+    "gateway_waiting_calls", "Calls held until a generation has moved or ended.", multiprocess_mode="livesum"
+)
 EVENT_STREAMS_ENDED = Counter("gateway_event_streams_ended", "Event streams ended, by why.", ("reason",))
 
 WEBHOOK_ATTEMPTS = Counter("gateway_webhook_attempts", "Webhook attempts.", ("outcome",))

@@ -289,6 +289,14 @@ class Settings(BaseSettings):
         tuple[str, ...],
         Field(description="Hosts of fal's files, with all below them: copied from over https, not looked at first."),
     ] = ("fal.media",)
+    waiting_calls: Annotated[
+        int,
+        Field(
+            ge=1,
+            description="Calls of one tenant that may wait for a generation at one gateway process; one more gets 429, "
+            "or with `Prefer: wait` its answer at once.",
+        ),
+    ] = 1000
     event_streams: Annotated[
         int, Field(ge=1, description="Event streams one tenant may have open at one gateway process.")
     ] = 100

@@ -20,7 +20,7 @@ from service.domain.price import usd
 from service.domain.request import parse_create
 from service.domain.tenant import Scope
 from service.domain.view import GenerationView, public
-from service.errors import FieldError, Invalid, StoreUnavailable, TooLarge
+from service.errors import FieldError, Invalid, StoreUnavailable, TooLarge, TooManyWaiting
 from service.usecases.generations import Terms
 
 PATH: Final = "/v1/generations"
@@ -67,7 +67,8 @@ async def create(request: Request) -> Response:
         headers["idempotency-replayed"] = "true"
     position = creation.position
     if wait:
-        with contextlib.suppress(StoreUnavailable):  # it is accepted: a refusal now would be paid for twice
+        # It is accepted: a refusal now would be paid for twice.
+        with contextlib.suppress(StoreUnavailable, TooManyWaiting), gateway.waiting.place(caller):
             g, position = await gateway.generations.get_ended(caller, g.id, within=wait), None
             headers["preference-applied"] = f"wait={wait}"
     queue = await gateway.outlook.of(caller, g, position)
@@ -105,7 +106,8 @@ async def read(
     caller = await tenant(request, Scope.READ)
     gateway = runtime(request)
     if wait:
-        g, position = await gateway.generations.get_changed(caller, generation_id, within=wait), None
+        with gateway.waiting.place(caller):
+            g, position = await gateway.generations.get_changed(caller, generation_id, within=wait), None
     else:
         g, position = await gateway.generations.get_placed(caller, generation_id)
     return json_response(public(g, await gateway.outlook.of(caller, g, position)))

@@ -40,6 +40,7 @@ from service.usecases.generations import Generations
 from service.usecases.images import Images
 from service.usecases.moves import Clock
 from service.usecases.outlook import Outlook
+from service.usecases.places import Waiting
 from service.usecases.progress import Progress
 from service.usecases.redelivery import Redelivery
 from service.usecases.resolving import Resolving
@@ -64,6 +65,7 @@ class Runtime:
     outlook: Outlook
     callbacks: Callbacks
     progress: Progress
+    waiting: Waiting
     admission: Admission
     tenants: Tenants
     access: Access
@@ -144,6 +146,7 @@ def _build(core: Core) -> Runtime:
             stores.generations, stores.queue, stores.submissions, moves, wires.fal, core.timetable, clock=clock
         ),
         outlook=outlook,
+        waiting=Waiting(most=settings.waiting_calls),
         progress=Progress(stores.generations, wires.changes, outlook, most_streams=settings.event_streams),
         generation_store=stores.generations,
         admission=admission,

@@ -1,7 +1,6 @@
 """What happens to a generation, for whoever looks on: one read of the store per change, however many look."""
 
 import asyncio
-from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
@@ -15,11 +14,10 @@ from service.errors import NotFound, StoreUnavailable, TooManyStreams
 from service.store.changes import Changes, Watch
 from service.store.generations import GenerationStore
 from service.usecases.outlook import Outlook
+from service.usecases.places import FULL_SECONDS, Places
 
 #: A look without a word of change: others' moves change a place in the queue, and publish/subscribe promises nothing.
 _LOOK_SECONDS: Final = 2.0
-#: One stream too many: another may have ended after this.
-_FULL_SECONDS: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,9 +119,8 @@ class Progress:
         self._generations = generations
         self._changes = changes
         self._outlook = outlook
-        self._most_streams = most_streams
         self._feeds: dict[tuple[str, str], Feed] = {}
-        self._open: Counter[str] = Counter()
+        self._places = Places(most_streams)
 
     async def enter(self, tenant: Tenant, generation_id: str, ear: Watch) -> Feed:
         """The feed of a generation, looked at already, for one more reader, who has to ``leave``.
@@ -135,15 +132,14 @@ class Progress:
         """
         if not ids.is_id(ids.GENERATION, generation_id):
             raise NotFound("There is no such generation.")
-        if self._open[tenant.id] >= self._most_streams:
-            raise TooManyStreams(f"More than {self._most_streams} event streams are open.", retry_after=_FULL_SECONDS)
+        if not self._places.take(tenant.id):
+            raise TooManyStreams(f"More than {self._places.most} event streams are open.", retry_after=FULL_SECONDS)
         # The tenant is part of the name: nobody's look can disturb what another tenant sees.
         name = (tenant.id, generation_id)
         feed = self._feeds.get(name)
         if feed is None:
             feed = self._feeds[name] = Feed(tenant, generation_id, self._generations, self._changes, self._outlook)
         feed.ears.add(ear)
-        self._open[tenant.id] += 1
         metrics.EVENT_STREAMS.inc()
         try:
             await feed.look()
@@ -158,9 +154,7 @@ class Progress:
 
     def leave(self, tenant: Tenant, generation_id: str, ear: Watch) -> None:
         metrics.EVENT_STREAMS.dec()
-        self._open[tenant.id] -= 1
-        if not self._open[tenant.id]:
-            del self._open[tenant.id]
+        self._places.give_back(tenant.id)
         feed = self._feeds[tenant.id, generation_id]
         feed.ears.discard(ear)
         if not feed.ears:

@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
+from fastapi import FastAPI
 from pydantic import TypeAdapter
 
 from service.domain import ids
@@ -16,11 +17,13 @@ from service.domain.price import usd
 from service.domain.tenant import Tenant
 from service.domain.view import GenerationView
 from service.runtime import Runtime
+from service.settings import Settings
 from service.store import keys
 from service.store.redis import Redis
 from tests import factories
 from tests.factories import Clock, create_body
 
+MODEL = "bytedance/seedance-2.0/image-to-video"
 SHAPE = TypeAdapter(GenerationView)
 
 
@@ -254,6 +257,44 @@ async def test_prefer_wait_holds_the_create_until_the_end(
     assert answer.json()["status"] == "succeeded"
     assert answer.headers["preference-applied"] == "wait=60", "capped"
     assert answer.headers["location"] == f"/v1/generations/{answer.json()['id']}"
+
+
+class TestWaitingCalls:
+    @pytest.fixture
+    def settings(self, redis_url: str) -> Settings:
+        return factories.settings(redis_url, waiting_calls=1)
+
+    async def test_a_tenant_has_so_many_at_a_time(
+        self, app: FastAPI, api: httpx.AsyncClient, stranger: httpx.AsyncClient, runtime: Runtime
+    ) -> None:
+        taken = app.state.runtime.waiting._places._taken
+        created, others = await create(api), await create(stranger)
+        path = f"/v1/generations/{created['id']}"
+        async with asyncio.timeout(20):
+            first = asyncio.create_task(api.get(path, params={"wait": 60}))
+            while True:
+                if taken:
+                    break
+                await asyncio.sleep(0.002)
+
+            second = await api.get(path, params={"wait": 60})
+            preferring = await api.post("/v1/generations", json=create_body(), headers={"Prefer": "wait=60"})
+            key = api.headers["authorization"].replace("Bearer", "Key")
+            run = await api.post(f"/fal/run/{MODEL}", json=create_body(), headers={"authorization": key})
+            elsewhere = await stranger.get(f"/v1/generations/{others['id']}", params={"wait": 1})
+            at_once = await api.get(path)
+            await move(runtime, created["id"], "submitting")
+
+            assert (second.status_code, second.json()["code"]) == (429, "too_many_waiting")
+            assert int(second.headers["retry-after"]) > 0
+            assert (preferring.status_code, "preference-applied" in preferring.headers) == (202, False), "not held"
+            assert (run.status_code, run.json()["error_type"]) == (429, "too_many_waiting")
+            assert (elsewhere.status_code, at_once.status_code) == (200, 200)
+            assert (await first).json()["status"] == "submitting"
+            again = await api.get(path, params={"wait": 1})
+        listed = (await api.get("/v1/generations")).json()["data"]
+        assert again.status_code == 200, "the place is free again"
+        assert {one["id"] for one in listed} == {created["id"], preferring.json()["id"]}, "the run made none"
 
 
 async def test_prefer_wait_ends_when_its_time_is_up(api: httpx.AsyncClient) -> None:

@@ -71,6 +71,7 @@ EVERYTHING: dict[str, Any] = {
     "webhook_disable_after": timedelta(days=3),
     "webhook_allowed_hosts": ("receiver.internal", "corp.example"),
     "webhook_allowed_networks": (ip_network("10.0.0.0/8"), ip_network("fd00::/8")),
+    "waiting_calls": 11,
     "event_streams": 7,
     "event_heartbeat": timedelta(seconds=5),
     "event_stream_longest": timedelta(minutes=5),

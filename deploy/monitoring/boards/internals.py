@@ -96,11 +96,12 @@ INTERNALS: Final = Board(
             "Callers",
             [
                 Panel(
-                    "Event streams",
-                    "Open at the gateways, and how many ended in an hour.",
+                    "Held calls",
+                    "Event streams open and calls waiting at the gateways, and how many streams ended in an hour.",
                     "none",
                     [
-                        Query("sum (gateway_event_streams)", "open"),
+                        Query("sum (gateway_event_streams)", "streams"),
+                        Query("sum (gateway_waiting_calls)", "waiting calls"),
                         Query(
                             or_zero("sum by (reason) (increase(gateway_event_streams_ended_total[1h]))"), "{{reason}}"
                         ),

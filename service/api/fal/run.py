@@ -55,11 +55,12 @@ async def run(request: Request) -> Response:
 
 
 async def _run(request: Request) -> tuple[Submission, surface.Answer]:
-    """Raises TooMany when the process stops: of all statuses the one that both official clients repeat."""
+    """Raises TooMany when too many wait, or the process stops: the one status that both official clients repeat."""
     tenant = await caller.tenant(request, Scope.GENERATE)
     addresses.check_model(request, request.path_params["endpoint"])
-    submission = await orders.submit(request, tenant)
-    g = await _ended(request, tenant, submission)
+    with runtime(request).waiting.place(tenant):
+        submission = await orders.submit(request, tenant)
+        g = await _ended(request, tenant, submission)
     if not g.is_terminal and runtime(request).generations.released:
         await submission.answer.lost()
         raise TooMany("The gateway is stopping; the same request again waits for the same video.", retry_after=1)
