@@ -1,5 +1,6 @@
 """``doctor``: its lines, for people or as JSON."""
 
+import sys
 from dataclasses import asdict
 from typing import Final
 
@@ -10,6 +11,8 @@ from rich.table import Table
 from service.cli.operators import show, with_runtime
 from service.usecases.doctor import Finding, Verdict
 
+#: Of a table that a program reads, or a shell in a container without a terminal.
+_UNFOLDED: Final = 1000
 _COLOURS: Final = {Verdict.OK: "green", Verdict.WARN: "yellow", Verdict.FAIL: "red"}
 
 
@@ -32,7 +35,7 @@ def _tell(findings: list[Finding]) -> None:
     for finding in findings:
         colour = _COLOURS[finding.verdict]
         table.add_row(f"[{colour}]{finding.verdict}[/]", finding.check, _plain(finding.told), _plain(finding.remedy))
-    Console().print(table)
+    Console(width=None if sys.stdout.isatty() else _UNFOLDED).print(table)
 
 
 def _plain(text: str) -> str:

@@ -2,9 +2,10 @@
 
 import asyncio
 import json
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import typer
 from pydantic import ValidationError
@@ -19,6 +20,8 @@ from service.settings import PREFIX, Settings
 from service.usecases.audit import Findings
 
 Result = TypeVar("Result")
+#: pydantic-settings names the field in its message alone.
+_FIELD: Final = re.compile(r'field "(\w+)"')
 
 
 def audit(*, as_json: bool) -> None:
@@ -52,17 +55,23 @@ def _tell(findings: Findings) -> None:
 
 
 def settings() -> Settings:
-    """Settings from the environment, or an exit that names each variable that is wrong."""
+    """Settings from the environment, or an exit that names each variable that is wrong, and says what it is for."""
     try:
         return Settings()
     except ValidationError as error:
         for fault in error.errors(include_input=False, include_url=False):
-            name = PREFIX + "_".join(str(part) for part in fault["loc"]).upper()
-            typer.echo(f"{name}: {fault['msg']}", err=True)
+            missing = fault["type"] == "missing"
+            _tell_wrong(str(fault["loc"][0]), "is required" if missing else fault["msg"].removeprefix("Value error, "))
         raise typer.Exit(2) from None
     except SettingsError as error:
-        typer.echo(f"{PREFIX}*: {error}; lists and tables are written as JSON", err=True)
+        (field,) = _FIELD.findall(str(error)) or ("*",)
+        _tell_wrong(field, 'is no JSON; a list is written as ["a", "b"], a table as {"a": 1}')
         raise typer.Exit(2) from None
+
+
+def _tell_wrong(field: str, fault: str) -> None:
+    known = Settings.model_fields.get(field)
+    typer.echo(f"{PREFIX}{field.upper()}: {fault}. ({known.description if known else 'A setting'})", err=True)
 
 
 def with_runtime(use: Callable[[Runtime], Awaitable[Result]]) -> Result:
@@ -85,7 +94,7 @@ def with_runtime(use: Callable[[Runtime], Awaitable[Result]]) -> Result:
 def refused(error: Invalid) -> typer.Exit:
     """Each fault by its pointer, and the exit of a wrong usage."""
     for fault in error.errors:
-        typer.echo(f"{fault.pointer}: {fault.detail}", err=True)
+        typer.echo(": ".join(filter(None, (fault.pointer, fault.detail))), err=True)
     return typer.Exit(2)
 
 
