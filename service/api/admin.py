@@ -26,10 +26,10 @@ from service.api.tenant_schemas import (
     TenantList,
     TenantView,
     key_view,
+    month_view,
     tenant_view,
 )
 from service.domain import ids
-from service.domain.price import usd
 from service.domain.request import parse
 from service.domain.tenant import Limits, Tenant
 from service.errors import FieldError, Invalid, NotFound, Unauthenticated
@@ -236,10 +236,7 @@ def tenant_answer(
 
 
 async def _month(request: Request, tenant: Tenant) -> MonthView:
-    standing = await runtime(request).usage.month(tenant.id)
-    budget = tenant.limits.monthly_budget
-    over = budget is not None and standing.held + standing.spent > budget
-    return {"held": usd(standing.held), "spent": usd(standing.spent), "over": over}
+    return month_view(tenant, await runtime(request).usage.month(tenant.id))
 
 
 def if_match(request: Request) -> int | None:

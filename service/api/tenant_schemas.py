@@ -9,6 +9,7 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 from typing_extensions import TypedDict
 
+from service.domain.money import Standing
 from service.domain.price import usd
 from service.domain.request import AnyDuration, OptionalMoney, Resolution, Url
 from service.domain.tenant import ApiKey, Limits, Scope, Tenant
@@ -191,6 +192,12 @@ def tenant_view(tenant: Tenant, *, month: MonthView | None = None, secret: bool 
         "created_at": rfc3339(tenant.created_at),
         "webhook_secret": tenant.webhook_secret if secret else None,
     }
+
+
+def month_view(tenant: Tenant, standing: Standing) -> MonthView:
+    budget = tenant.limits.monthly_budget
+    over = budget is not None and standing.held + standing.spent > budget
+    return {"held": usd(standing.held), "spent": usd(standing.spent), "over": over}
 
 
 def _pause(tenant: Tenant) -> PauseView | None:

@@ -11,7 +11,9 @@ from service.api.tenant_schemas import (
     NEW_TENANT,
     TENANT_CHANGE,
     WEBHOOK_POINTER,
+    TenantView,
     key_view,
+    month_view,
     tenant_view,
 )
 from service.cli.operators import refused, show, with_runtime
@@ -21,8 +23,12 @@ from service.errors import Invalid
 from service.runtime import Runtime
 from service.usecases.tenants import DEFAULT_OVERLAP
 
-tenants = typer.Typer(no_args_is_help=True, help="Create, read, change and delete tenants. Answers are JSON.")
-keys = typer.Typer(no_args_is_help=True, help="Create, list, rotate and revoke API keys. Answers are JSON.")
+tenants = typer.Typer(
+    no_args_is_help=True, add_completion=False, help="Create, read, change and delete tenants. Answers are JSON."
+)
+keys = typer.Typer(
+    no_args_is_help=True, add_completion=False, help="Create, list, rotate and revoke API keys. Answers are JSON."
+)
 
 _TenantId = Annotated[str, typer.Argument(help="The tenant's id, ten_…")]
 _KeyId = Annotated[str, typer.Argument(help="The key's id: the part between the two underscores.")]
@@ -55,8 +61,12 @@ def create_tenant(
 
 @tenants.command("show")
 def show_tenant(tenant_id: _TenantId) -> None:
-    """Print a tenant."""
-    show(tenant_view(with_runtime(lambda runtime: runtime.tenants.get(tenant_id))))
+    """Print a tenant, and what this month's budget stands at."""
+
+    async def read(runtime: Runtime) -> TenantView:
+        return await _with_month(runtime, await runtime.tenants.get(tenant_id))
+
+    show(with_runtime(read))
 
 
 @tenants.command("list")
@@ -80,11 +90,11 @@ def update_tenant(
     given = {"name": name, "require_end_user": require_end_user, "limits": _limits(limit) or None}
     change = _parsed(TENANT_CHANGE, {key: value for key, value in given.items() if value is not None})
 
-    async def update(runtime: Runtime) -> Tenant:
+    async def update(runtime: Runtime) -> TenantView:
         runtime.admission.check_webhook(None if change.limits is None else change.limits.webhook_url, WEBHOOK_POINTER)
-        return await runtime.tenants.update(tenant_id, change.applied_to)
+        return await _with_month(runtime, await runtime.tenants.update(tenant_id, change.applied_to))
 
-    show(tenant_view(with_runtime(update)))
+    show(with_runtime(update))
 
 
 @tenants.command("suspend")
@@ -152,6 +162,10 @@ def rotate_key(
 def revoke_key(tenant_id: _TenantId, key_id: _KeyId) -> None:
     """Refuse a key everywhere within a second."""
     show(key_view(with_runtime(lambda runtime: runtime.tenants.revoke_key(tenant_id, key_id))))
+
+
+async def _with_month(runtime: Runtime, tenant: Tenant) -> TenantView:
+    return tenant_view(tenant, month=month_view(tenant, await runtime.usage.month(tenant.id)))
 
 
 def _limits(options: list[str] | None) -> dict[str, Any]:
