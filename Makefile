@@ -58,7 +58,7 @@ $(STAMP): pyproject.toml
 		echo "This needs Python 3.11 or later with its venv module (Debian, Ubuntu: apt install python3-venv)." >&2; \
 		echo "If it is installed elsewhere: make PYTHON=/path/to/python3 $(MAKECMDGOALS)" >&2; \
 		exit 1; }
-	@echo "Preparing $(VENV), which takes a minute the first time ..."
+	@echo "Preparing $(VENV), which takes a minute the first time ..." >&2
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@

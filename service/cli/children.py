@@ -22,6 +22,13 @@ class ChildFailed(Exception):
     """A child ended or did not answer in time; the message carries the end of what it wrote."""
 
 
+class PortTaken(Exception):
+    """Something else listens there."""
+
+    def __init__(self, port: int) -> None:
+        super().__init__(f"Port {port} is taken: end what listens there, or choose another with --port.")
+
+
 class Child:
     """One child process; what it writes goes to a file, so that its story can be told when it fails."""
 

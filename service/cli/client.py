@@ -50,7 +50,10 @@ class Deadline:
 
 
 class Client:
-    def __init__(self, url: str, key: str, deadline: Deadline) -> None:
+    """``note`` hears in a sentence why a call has to be repeated."""
+
+    def __init__(self, url: str, key: str, deadline: Deadline, note: Callable[[str], None] = lambda _: None) -> None:
+        self._note = note
         self._http = httpx.Client(timeout=_TIMEOUT)
         with _told():
             self._url = httpx.URL(url)
@@ -148,9 +151,11 @@ class Client:
                 return call()
             except _Again as again:
                 pause = again.after or _PAUSES[min(tries, len(_PAUSES) - 1)]
-                tries += 1
                 if time.monotonic() + pause > give_up:
                     raise ApiFailed(str(again), status=again.status) from None
+                if not tries:
+                    self._note(f"{again} Trying again for {PATIENCE:.0f} s.")
+                tries += 1
                 time.sleep(self._deadline.left(pause))
 
     def _once(self, method: str, path: str, **request: Any) -> dict[str, Any]:
@@ -195,7 +200,8 @@ def _place(error: httpx.TransportError) -> str:
 def _check(answer: httpx.Response) -> None:
     if answer.is_success:
         return
-    detail = f"{answer.request.method} {answer.request.url.path} answered {answer.status_code}."
+    place = answer.request.url.copy_with(query=None)  # signatures are in queries
+    detail = f"{answer.request.method} {place} answered {answer.status_code}."
     if answer.headers.get("content-type") == "application/problem+json":
         detail = str(_json(answer).get("detail", detail))
     if answer.status_code in _AGAIN:

@@ -9,6 +9,7 @@ from standardwebhooks.webhooks import EmptyWebhookSecretError
 from service.cli.receiver import NoWebhook, Received, Receiver, WebhookFailed
 
 _LOOK_SECONDS: Final = 0.5  # between two looks whether somebody pressed Ctrl-C
+_NOT_ONE: Final = "That is no webhook secret: it begins with whsec_, and is shown when an endpoint is created."
 
 
 class NotListening(Exception):
@@ -18,10 +19,12 @@ class NotListening(Exception):
 def run(secret: str, *, port: int, status: int) -> None:
     """Until it is interrupted."""
     console = Console()
+    if not secret.startswith("whsec_"):
+        raise NotListening(_NOT_ONE)
     try:
         receiver = Receiver(secret, port=port, status=status)
     except (ValueError, RuntimeError, EmptyWebhookSecretError):
-        raise NotListening("That is no webhook secret; it begins with whsec_.") from None
+        raise NotListening(_NOT_ONE) from None
     except OSError as error:
         raise NotListening(f"Port {port}: {error.strerror}.") from None
     with receiver:

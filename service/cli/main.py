@@ -5,6 +5,7 @@ import signal
 import time
 from collections.abc import Mapping
 from contextlib import nullcontext
+from importlib.metadata import version
 from pathlib import Path
 from types import FrameType
 from typing import Annotated, Any, Final
@@ -13,7 +14,7 @@ import typer
 from typer.core import TyperGroup
 
 from service.cli import generate
-from service.cli.children import Child, ChildFailed
+from service.cli.children import Child, ChildFailed, PortTaken
 from service.cli.embedded_redis import NoRedis
 from service.cli.processes import become_celery
 
@@ -35,21 +36,32 @@ class _Commands(TyperGroup):
 
 
 _GROUPS: Final = ("tenants", "keys")
+_PORT: Final = 65535
 _Reason = Annotated[str, typer.Option(help="Why: shown to everybody who asks, and logged.")]
 
 app = typer.Typer(cls=_Commands, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 app.command("generate")(generate.generate)
 
 
+def _tell_version(wanted: bool) -> None:  # noqa: FBT001  (typer's own form)
+    if wanted:
+        typer.echo(version("seedance-gateway"))
+        raise typer.Exit
+
+
 @app.callback()
-def _root() -> None:
+def _root(
+    _version: Annotated[  # noqa: FBT002
+        bool, typer.Option("--version", callback=_tell_version, is_eager=True, help="Print the release.")
+    ] = False,
+) -> None:
     """Seedance Gateway: Seedance 2.0 image-to-video for a company's internal services."""
 
 
 @app.command()
 def serve(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port to listen on.")] = 8080,
+    port: Annotated[int, typer.Option(min=0, max=_PORT, help="Port to listen on.")] = 8080,
     workers: Annotated[int, typer.Option(help="Gateway processes sharing the port.")] = 1,
     certificate: Annotated[Path | None, typer.Option(help="PEM file: speak TLS, as fal's Python client wants.")] = None,
     certificate_key: Annotated[Path | None, typer.Option(help="PEM file of its private key.")] = None,
@@ -90,9 +102,13 @@ def worker(
 ) -> None:
     """Run a worker, with the GATEWAY_* variables as its settings."""
     from service.cli import operators  # noqa: PLC0415
+    from service.queue import QUEUES  # noqa: PLC0415
 
+    names = [name.strip() for name in queues.split(",")] if queues else []
+    if unknown := [name for name in names if name not in QUEUES]:
+        raise typer.BadParameter(f"{unknown[0]!r} is none of {', '.join(QUEUES)}", param_hint="--queues")
     operators.settings()  # says by name what is missing, where Celery would show a traceback
-    become_celery("worker", "--without-gossip", "--without-mingle", *(("-Q", queues) if queues else ()))
+    become_celery("worker", "--without-gossip", "--without-mingle", *(("-Q", ",".join(names)) if names else ()))
 
 
 @app.command()
@@ -106,7 +122,7 @@ def beat() -> None:
 
 @app.command()
 def up(
-    port: Annotated[int, typer.Option(help="The gateway's port.")] = 8080,
+    port: Annotated[int, typer.Option(min=0, max=_PORT, help="The gateway's port; 0: any free one.")] = 8080,
     data: Annotated[Path | None, typer.Option(help="Keep Redis' data in this folder.")] = None,
     worker: Annotated[bool, typer.Option(help="--no-worker leaves worker and beat to you.")] = True,  # noqa: FBT002
 ) -> None:
@@ -119,10 +135,11 @@ def up(
         stack.start()
         print(json.dumps(stack.describe()), flush=True)  # noqa: T201  (the first line is for programs)
         typer.echo(f"\nUp at {stack.base_url} (docs: {stack.base_url}/docs). Ctrl-C ends it.", err=True)
+        typer.echo(f"\nFor a second terminal:\nexport GATEWAY={stack.base_url} KEY={stack.api_key}", err=True)
         _until_a_child_ends(stack.children)
     except KeyboardInterrupt:
         typer.echo("Ending.", err=True)
-    except (ChildFailed, NoRedis) as error:
+    except (ChildFailed, NoRedis, PortTaken) as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from None
     finally:
@@ -150,7 +167,7 @@ def demo(
 @app.command()
 def listen(
     secret: Annotated[str, typer.Option(envvar="WEBHOOK_SECRET", help="The endpoint's secret, whsec_...")],
-    port: Annotated[int, typer.Option(help="Port on this machine.")] = 9000,
+    port: Annotated[int, typer.Option(min=0, max=_PORT, help="Port on this machine.")] = 9000,
     status: Annotated[int, typer.Option(min=200, max=599, help="Answer with this: try what a failure does.")] = 204,
 ) -> None:
     """Receive webhooks here: verify each signature and show each event, until Ctrl-C."""
@@ -238,6 +255,8 @@ def resolve(
     """Say what became of an unconfirmed submit: fal's request id, or that it never happened."""
     from service.cli import resolving  # noqa: PLC0415
 
+    if never_happened == (request_id is not None):
+        raise typer.BadParameter("give either --request-id or --never-happened")
     resolving.resolve(
         generation_id, request_id=request_id, never_happened=never_happened, unchecked=unchecked, reason=reason
     )

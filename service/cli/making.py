@@ -78,7 +78,7 @@ class _Run:
 
     def make(self) -> None:
         order = self._order
-        with Client(order.url, order.key, Deadline(order.timeout)) as client:
+        with Client(order.url, order.key, Deadline(order.timeout), self._display.note) as client:
             with self._display.working("uploading"):
                 body = {**order.fields, **self._pictures(client)}
                 with self._interrupts.held():  # whoever is interrupted here must know what there is to cancel

@@ -14,7 +14,7 @@ import httpx
 from pydantic import SecretStr
 
 from service import log
-from service.cli.children import Child, accepts, free_port
+from service.cli.children import Child, PortTaken, accepts, free_port
 from service.cli.embedded_redis import EmbeddedRedis
 from service.runtime import open_runtime
 from service.settings import Settings
@@ -56,6 +56,8 @@ class Stack:
         return self
 
     def _start(self) -> None:
+        if self.port and accepts(self.port):  # else whoever is there would answer for our gateway
+            raise PortTaken(self.port)
         self.redis = EmbeddedRedis(self.folder)
         self.redis.start()
         self._start_sandbox()

@@ -15,6 +15,7 @@ from typing import Any
 import av
 import pytest
 
+from service.cli.children import free_port
 from service.domain.price import Rates, usd
 from tests.e2e.conftest import SAMPLES, TenantClient
 from tests.e2e.cutting import Cut, Cutter
@@ -245,6 +246,11 @@ def test_a_refusal_is_one_line(run: Any, tenant: TenantClient) -> None:
         (*_, last) = result.stderr.splitlines()
         assert telling in last
         assert mistyped not in result.stderr
+
+
+def test_a_gateway_that_is_away_is_told_at_once(tenant: TenantClient, tmp_path: Path) -> None:
+    with started(tenant, tmp_path, PHOTO, "nobody there", url=f"http://127.0.0.1:{free_port()}") as process:
+        read_until(process, "Trying again for 30 s.")
 
 
 def read_until(process: subprocess.Popen[str], words: str) -> None:

@@ -2,13 +2,17 @@
 
 import asyncio
 import json
+import socket
 from collections.abc import Awaitable, Callable
+from importlib.metadata import version
 from typing import Any
 
 import pytest
 from typer.testing import CliRunner, Result
 
 from service.cli import app
+from service.cli.children import PortTaken
+from service.cli.stack import Stack
 from service.domain.tenant import parse_key
 from service.runtime import Runtime, open_runtime
 from service.settings import PREFIX, Settings
@@ -73,7 +77,8 @@ def test_a_tenant_from_its_creation_to_its_end(run: Run) -> None:
         "webhook_url": "http://127.0.0.1:9000/hook",
     }
     shown = answer(run("tenants", "show", tenant_id))
-    assert shown == {**created, "webhook_secret": None}
+    month = {"held": "0.000000", "spent": "0.000000", "over": False}
+    assert shown == {**created, "month": month, "webhook_secret": None}
     lifted = ("--limit", "monthly_budget_usd=null", "--limit", "burst=5")
     changed = answer(run("tenants", "update", tenant_id, "--name", "other", "--no-require-end-user", *lifted))
     assert changed == {
@@ -215,13 +220,47 @@ def test_missing_settings_are_named(run: Run, monkeypatch: pytest.MonkeyPatch, w
     for name in ("FAL_KEY", "SECRET_KEY"):
         monkeypatch.delenv(PREFIX + name)
     message = told(run(*words, exits=2))
-    assert "GATEWAY_FAL_KEY: " in message
-    assert "GATEWAY_SECRET_KEY: " in message
+    assert "GATEWAY_FAL_KEY: is required. (The account's fal key" in message
+    assert "GATEWAY_SECRET_KEY: is required. (Seals " in message
 
 
 def test_a_setting_of_the_wrong_form_is_named(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GATEWAY_RATES", "cheap")
-    assert '"rates"' in told(run("tenants", "list", exits=2))
+    assert told(run("tenants", "list", exits=2)).startswith("GATEWAY_RATES: is no JSON; ")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("GATEWAY_SECRET_KEY", "short", "must be a random secret of at least 16 characters. (Seals "),
+        ("GATEWAY_WEBHOOK_ALLOWED_NETWORKS", '["inside"]', "Input is not a valid IPv4 network. (Non-public networks "),
+    ],
+)
+def test_a_wrong_setting_is_named_and_explained(
+    run: Run, monkeypatch: pytest.MonkeyPatch, name: str, value: str, message: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    assert told(run("tenants", "list", exits=2)).startswith(f"{name}: {message}")
+
+
+def test_a_queue_that_nobody_fills_is_refused(run: Run) -> None:
+    assert "'dispach' is none of dispatch" in told(run("worker", "--queues", "dispach", exits=2))
+
+
+@pytest.mark.parametrize("words", [("serve",), ("up",), ("listen", "--secret", "whsec_x")])
+def test_a_port_that_is_none_is_refused(run: Run, words: tuple[str, ...]) -> None:
+    assert "--port" in told(run(*words, "--port", "99999", exits=2))
+
+
+def test_a_stack_does_not_take_another_for_its_own() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        with pytest.raises(PortTaken, match=f"Port {port} is taken"):
+            Stack(port=port).start()
+
+
+def test_what_it_is(run: Run) -> None:
+    assert run("--version").stdout.strip() == version("seedance-gateway")
 
 
 def test_a_redis_that_is_away_is_told(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -262,8 +301,8 @@ def test_what_is_in_doubt_is_listed_and_resolved(run: Run, tenant_id: str, withi
     ("words", "exits", "message"),
     [
         (("--never-happened", "--reason", "x"), 1, "no such generation"),
-        (("--reason", "x"), 2, "either request_id or never_happened"),
-        (("--never-happened", "--request-id", "r", "--reason", "x"), 2, "either request_id or never_happened"),
+        (("--reason", "x"), 2, "--never-happened"),
+        (("--never-happened", "--request-id", "r", "--reason", "x"), 2, "--never-happened"),
         (("--never-happened", "--unchecked", "--reason", "x"), 2, "goes with request_id"),
         (("--request-id", "../x", "--reason", "x"), 2, "/request_id: "),
         (("--never-happened", "--reason", " "), 2, "/reason: "),

@@ -88,7 +88,7 @@ def test_it_fails_as_asked(listen: Listen) -> None:
     listener.until("webhook.test")
 
 
-@pytest.mark.parametrize("secret", ["whsec_?", "whsec_x", ""])
+@pytest.mark.parametrize("secret", ["whsec_?", "whsec_x", "", "nope"])
 def test_a_secret_that_is_none(secret: str) -> None:
     command = [sys.executable, "-m", "service.cli", "listen", "--port", str(free_port()), "--secret", secret]
     result = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
