@@ -37,6 +37,12 @@ class _Commands(TyperGroup):
 
 _GROUPS: Final = ("tenants", "keys")
 _PORT: Final = 65535
+
+
+def _pem(words: str) -> Any:
+    return typer.Option(exists=True, dir_okay=False, readable=True, help=words)
+
+
 _Reason = Annotated[str, typer.Option(help="Why: shown to everybody who asks, and logged.")]
 
 app = typer.Typer(cls=_Commands, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -63,8 +69,8 @@ def serve(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=_PORT, help="Port to listen on.")] = 8080,
     workers: Annotated[int, typer.Option(help="Gateway processes sharing the port.")] = 1,
-    certificate: Annotated[Path | None, typer.Option(help="PEM file: speak TLS, as fal's Python client wants.")] = None,
-    certificate_key: Annotated[Path | None, typer.Option(help="PEM file of its private key.")] = None,
+    certificate: Annotated[Path | None, _pem("PEM file: speak TLS, as fal's Python client wants.")] = None,
+    certificate_key: Annotated[Path | None, _pem("PEM file of its private key.")] = None,
 ) -> None:
     """Run the HTTP gateway, with the GATEWAY_* variables as its settings."""
     import uvicorn  # noqa: PLC0415

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from service import log
-from service.errors import GatewayError, Invalid
+from service.errors import GatewayError, Invalid, StoreUnavailable
 from service.runtime import Runtime, open_runtime
 from service.settings import PREFIX, Settings
 from service.usecases.audit import Findings
@@ -86,6 +86,9 @@ def with_runtime(use: Callable[[Runtime], Awaitable[Result]]) -> Result:
         return asyncio.run(opened())
     except Invalid as error:
         raise refused(error) from None
+    except StoreUnavailable as error:
+        typer.echo(f"{error.detail} `seedance-gateway doctor` says what to look at.", err=True)
+        raise typer.Exit(1) from None
     except GatewayError as error:
         typer.echo(error.detail, err=True)
         raise typer.Exit(1) from None

@@ -252,6 +252,10 @@ def test_a_port_that_is_none_is_refused(run: Run, words: tuple[str, ...]) -> Non
     assert "--port" in told(run(*words, "--port", "99999", exits=2))
 
 
+def test_a_certificate_that_is_not_there_is_told(run: Run) -> None:
+    assert "does not exist" in told(run("serve", "--certificate", "no-such.pem", exits=2))
+
+
 def test_a_stack_does_not_take_another_for_its_own() -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
@@ -265,7 +269,7 @@ def test_what_it_is(run: Run) -> None:
 
 def test_a_redis_that_is_away_is_told(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GATEWAY_REDIS_URL", "redis://127.0.0.1:9/0")
-    assert "store" in told(run("tenants", "list", exits=1))
+    assert "doctor` says what to look at." in told(run("tenants", "list", exits=1))
 
 
 # --- submits in doubt -------------------------------------------------------------------------------------------------
