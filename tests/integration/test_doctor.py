@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
@@ -72,6 +73,8 @@ def configured(url: str, **changes: str) -> Iterator[None]:
         finally:
             for name, value in before.items():
                 client.config_set(name, value)
+            while client.info("persistence")["aof_rewrite_in_progress"]:  # its buffer is 10 MB of memory meanwhile
+                time.sleep(0.01)
 
 
 # --- Redis ------------------------------------------------------------------------------------------------------------
