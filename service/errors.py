@@ -253,16 +253,16 @@ class Unavailable(GatewayError):
 
 
 class StoreUnavailable(Unavailable):
-    code = "store_unavailable"
+    code, title = "store_unavailable", "The store is away"
 
 
 class Draining(Unavailable):
-    code = "draining"
+    code, title = "draining", "The gateway is being emptied"
 
 
 class MediaUnavailable(Unavailable):
-    code = "media_unavailable"
+    code, title = "media_unavailable", "The store of videos is away"
 
 
 class UpstreamUnavailable(Unavailable):
-    code = "upstream_unavailable"
+    code, title = "upstream_unavailable", "fal is away"

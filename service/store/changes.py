@@ -95,12 +95,16 @@ class Changes:
         return self._released
 
     async def _listen_forever(self) -> None:
+        told = False
         while True:
             try:
                 async with self._redis.subscribed(keys.CHANGES) as messages:
+                    told = False
                     async for message in messages:
                         for watch in self._watches.get(message.decode(), ()):
                             watch.ring()
             except StoreUnavailable as error:
-                self._log.warning("no word of changes; waiting callers look by themselves", error=error.detail)
+                if not told:  # once for each time that it is away
+                    self._log.warning("no word of changes; waiting callers look by themselves", error=error.detail)
+                told = True
             await asyncio.sleep(_RECONNECT_SECONDS)

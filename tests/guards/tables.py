@@ -1,4 +1,4 @@
-"""The README's tables of settings and metrics, made from the code: ``python tests/guards/tables.py`` writes them."""
+"""Tables of the README, made from the code; ``python tests/guards/tables.py`` writes them."""
 
 import re
 import sys
@@ -12,7 +12,8 @@ from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined, to_json
 
-from service import metrics
+from service import errors, metrics
+from service.errors import GatewayError
 from service.metrics import StateGauge
 from service.settings import PREFIX, Settings
 
@@ -39,8 +40,19 @@ def metrics_table() -> str:
     return _table(("Metric", "Type", "Labels", "Meaning"), rows)
 
 
+def refusals_table() -> str:
+    rows = [
+        (str(error.status), f"`{error.code}`", error.title, "yes" if error.retryable else "") for error in _refusals()
+    ]
+    return _table(("Status", "`code`", "Meaning", "Again as it is?"), rows)
+
+
 #: The name between the markers, and what stands there.
-TABLES: Final[dict[str, Callable[[], str]]] = {"settings": settings_table, "metrics": metrics_table}
+TABLES: Final[dict[str, Callable[[], str]]] = {
+    "refusals": refusals_table,
+    "settings": settings_table,
+    "metrics": metrics_table,
+}
 
 
 def section(text: str, name: str) -> str:
@@ -61,6 +73,12 @@ def rewritten(text: str) -> str:
 
 def _markers(name: str) -> re.Pattern[str]:
     return re.compile(rf"<!-- {name} -->(?P<content>.*?)<!-- /{name} -->", re.DOTALL)
+
+
+def _refusals() -> Iterator[type[GatewayError]]:
+    kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, GatewayError)]
+    by_code = {kind.code: kind for kind in kinds}  # a class that only gathers others may lend its code to one of them
+    yield from sorted(by_code.values(), key=lambda kind: kind.status)
 
 
 def _metrics(*kinds: type) -> Iterator[Any]:

@@ -22,7 +22,7 @@ async def secret_key(tenants: Tenants) -> Finding:
     except Unavailable:
         remedy = "Put the key they were sealed with back into GATEWAY_SECRET_KEY, behind the new one."
         return fail("secret key", "it does not open all tenants' secrets", remedy)
-    return ok("secret key", f"opens the secrets of {count} tenants")
+    return ok("secret key", f"opens the secrets of {count} {'tenant' if count == 1 else 'tenants'}")
 
 
 def admin_token(settings: Settings) -> Finding:
