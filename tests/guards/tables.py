@@ -42,9 +42,9 @@ def metrics_table() -> str:
 
 def refusals_table() -> str:
     rows = [
-        (str(error.status), f"`{error.code}`", error.title, "yes" if error.retryable else "") for error in _refusals()
+        (str(error.status), f"`{error.code}`", "yes" if error.retryable else "no", error.title) for error in _refusals()
     ]
-    return _table(("Status", "`code`", "Meaning", "Again as it is?"), rows)
+    return _table(("Status", "`code`", "Again as it is?", "Meaning"), rows)
 
 
 #: The name between the markers, and what stands there.

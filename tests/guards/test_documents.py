@@ -23,20 +23,17 @@ def test_the_readmes_tables_are_the_codes_own(name: str) -> None:
 
 
 def test_writing_the_tables_changes_nothing_else() -> None:
-    text = "before\n<!-- settings -->old<!-- /settings -->\nbetween\n<!-- metrics -->\n<!-- /metrics -->\nafter\n"
+    text = "".join(f"before {name}\n<!-- {name} -->old<!-- /{name} -->\n" for name in tables.TABLES) + "after\n"
 
     once = tables.rewritten(text)
 
-    assert tables.section(once, "settings") == tables.settings_table()
-    assert tables.section(once, "metrics") == tables.metrics_table()
+    assert [tables.section(once, name) for name in tables.TABLES] == [table() for table in tables.TABLES.values()]
     assert tables.rewritten(once) == once
-    assert re.sub(r"(<!-- (\w+) -->).*?(<!-- /\2 -->)", r"\1\3", once, flags=re.DOTALL) == (
-        "before\n<!-- settings --><!-- /settings -->\nbetween\n<!-- metrics --><!-- /metrics -->\nafter\n"
-    )
+    assert re.sub(r"(<!-- (\w+) -->).*?(<!-- /\2 -->)", r"\1old\3", once, flags=re.DOTALL) == text
 
 
 def test_a_readme_without_the_markers_is_noticed() -> None:
-    with pytest.raises(LookupError, match="settings"):
+    with pytest.raises(LookupError, match="refusals"):
         tables.rewritten("# Nothing here")
 
 
