@@ -1,6 +1,7 @@
 """What the gateway writes while it works: one JSON line per call, and never what is not a log's business."""
 
 import asyncio
+import errno
 import io
 import json
 from collections.abc import Iterator
@@ -114,6 +115,24 @@ async def test_calls_that_end_together_are_told_each_by_its_own_name(
         **{f"create-{n}": ("POST", 202, tenant.id, made[n]) for n in range(10)},
         **{f"list-{n}": ("GET", 401, None, None) for n in range(10)},
     }
+
+
+async def test_a_line_that_cannot_be_written_takes_no_other_with_it(
+    stderr: io.BytesIO, anonymous: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stderr.truncate(stderr.seek(0))
+    refusals = [OSError(errno.ENOSPC, "No space left on device")]
+
+    def write(line: bytes) -> int:
+        if refusals:
+            raise refusals.pop()
+        return io.BytesIO.write(stderr, line)
+
+    monkeypatch.setattr(stderr, "write", write, raising=False)
+
+    await asyncio.gather(*(anonymous.get("/v1/generations", headers={"X-Request-Id": name}) for name in "abc"))
+
+    assert [line["request_id"] for line in await lines(stderr)] == ["b", "c"]
 
 
 async def test_every_move_is_one_line_and_every_line_of_a_worker_names_its_job(
