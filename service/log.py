@@ -33,6 +33,11 @@ def bind(**fields: Any) -> None:
     _about.set({**_about.get(), **fields})
 
 
+def begin(**fields: Any) -> None:
+    """The same, with nothing that was bound before."""
+    _about.set(fields)
+
+
 def about() -> dict[str, Any]:
     """What is bound here, for a line that is written elsewhere; not to be changed."""
     return _about.get()
@@ -93,7 +98,7 @@ def _logger_class(level: str, serialize: "_Serializer") -> type[Any]:
 
 
 def _stderr() -> BinaryIO:
-    """With a buffer also where Python was told to do without (PYTHONUNBUFFERED): it keeps the lines of threads apart."""
+    """With a buffer also where Python was told to do without (PYTHONUNBUFFERED): it keeps threads' lines apart."""
     return open((sys.__stderr__ or sys.stderr).fileno(), "wb", closefd=False)
 
 

@@ -40,7 +40,7 @@ class Frame:
         given = header(scope, b"x-request-id")
         request_id = given if _SANE_ID.match(given) else os.urandom(16).hex()
         inner: Scope = {**scope, "request_id": request_id}
-        log.bind(request_id=request_id, tenant=None, generation_id=None)
+        log.begin(request_id=request_id, tenant=None, generation_id=None)  # a call sent ahead begins within another
 
         async def framed(message: Message) -> None:
             nonlocal status

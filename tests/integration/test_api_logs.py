@@ -135,6 +135,19 @@ async def test_a_line_that_cannot_be_written_takes_no_other_with_it(
     assert [line["request_id"] for line in await lines(stderr)] == ["b", "c"]
 
 
+async def test_a_call_is_told_without_what_was_bound_before_it(
+    stderr: io.BytesIO, anonymous: httpx.AsyncClient
+) -> None:
+    """One that was sent ahead on the same connection begins within the one before it."""
+    stderr.truncate(stderr.seek(0))
+    log.bind(trace_id="another call's", generation_id="another call's")
+
+    await anonymous.get("/v1/generations")
+
+    (line,) = await lines(stderr)
+    assert (line.get("trace_id"), line["generation_id"]) == (None, None)
+
+
 async def test_every_move_is_one_line_and_every_line_of_a_worker_names_its_job(
     stderr: io.BytesIO, app: FastAPI, api: httpx.AsyncClient, tenant: Tenant, body: dict[str, Any]
 ) -> None:
