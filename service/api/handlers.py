@@ -5,6 +5,7 @@ from typing import Final
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -12,7 +13,7 @@ from service import log
 from service.api.answers import problem
 from service.api.fal import answers as fal_answers
 from service.domain.callback import without_secret
-from service.errors import FieldError, GatewayError, Invalid, MethodNotAllowed, NotFound
+from service.errors import FieldError, GatewayError, Invalid, Malformed, MethodNotAllowed, NotFound
 
 _log: Final = log.get(__name__)
 
@@ -21,6 +22,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(GatewayError, _known)
     app.add_exception_handler(HTTPException, _routing)
     app.add_exception_handler(RequestValidationError, _parameters)
+    app.add_exception_handler(ClientDisconnect, _gone)
 
 
 def _told(error: GatewayError, request: Request) -> Response:
@@ -57,6 +59,11 @@ async def _parameters(request: Request, error: Exception) -> Response:
         FieldError("/" + "/".join(map(str, fault["loc"])), fault["msg"], fault["type"]) for fault in error.errors()
     )
     return _told(Invalid(*faults), request)
+
+
+async def _gone(request: Request, _: Exception) -> Response:
+    """For the log and the metrics alone: the caller left before its body had come."""
+    return _told(Malformed("The body ended early."), request)
 
 
 class LastResort:

@@ -169,6 +169,38 @@ async def test_every_move_is_one_line_and_every_line_of_a_worker_names_its_job(
     assert {line["tenant"] for line in about if line["event"] == "submitted"} == {tenant.id}
 
 
+@pytest.mark.parametrize(
+    ("path", "scheme"),
+    [
+        ("/v1/generations", "Bearer"),
+        ("/v1/deliveries/replay", "Bearer"),
+        ("/v1/uploads", "Bearer"),
+        ("/fal/queue/bytedance/seedance-2.0/image-to-video", "Key"),
+        ("/fal/rest/storage/upload/initiate", "Key"),
+    ],
+)
+async def test_a_caller_that_leaves_in_mid_body_is_no_fault_of_ours(
+    stderr: io.BytesIO, app: FastAPI, api: httpx.AsyncClient, path: str, scheme: str
+) -> None:
+    stderr.truncate(stderr.seek(0))
+    media = "image/png" if path == "/v1/uploads" else "application/json"
+    key = f"{scheme} {api.headers['authorization'].split()[1]}"
+    headers = {"authorization": key, "content-type": media, "content-length": "100"}
+    coming = iter(({"type": "http.request", "body": b"{", "more_body": True}, {"type": "http.disconnect"}))
+
+    async def receive() -> Any:
+        return next(coming)
+
+    async def send(message: Any) -> None:
+        assert message.get("status", 400) == 400
+
+    raw = [(name.encode(), value.encode()) for name, value in headers.items()]
+    scope = {"type": "http", "method": "POST", "path": path, "query_string": b"", "headers": raw}
+    await app(scope, receive, send)
+
+    assert [(line["event"], line["status"]) for line in await lines(stderr)] == [("request", 400)]
+
+
 @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics"])
 async def test_probes_are_not_worth_a_line(stderr: io.BytesIO, anonymous: httpx.AsyncClient, path: str) -> None:
     stderr.truncate(stderr.seek(0))
