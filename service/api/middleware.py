@@ -97,7 +97,7 @@ class BodyLimit:
             return
         limit = self._limit_of(scope["path"])
         scope["body_limit"] = limit
-        length = header(scope, b"content-length")
+        length = header(scope, b"content-length").lstrip("0")  # Python reads no number of more than 4,300 digits
         scope["body_too_large"] = length.isdecimal() and int(length) > limit
         bounded = length.isdecimal() and int(length) <= _DRAINED * limit
         received = 0

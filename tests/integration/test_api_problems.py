@@ -135,6 +135,13 @@ async def test_413_by_the_declared_length_alone(api: httpx.AsyncClient) -> None:
     problem(await api.post("/v1/generations", content=chunks(b"{}"), headers=headers), 413, "too_large")
 
 
+async def test_a_declared_length_may_begin_with_any_number_of_zeros(api: httpx.AsyncClient) -> None:
+    body = json.dumps(create_body()).encode()
+    headers = {"content-type": "application/json", "content-length": f"{len(body):05000}"}
+
+    assert (await api.post("/v1/generations", content=chunks(body), headers=headers)).status_code == 202
+
+
 async def test_413_is_said_before_the_body_is_read(api: httpx.AsyncClient) -> None:
     sent = 0
 
