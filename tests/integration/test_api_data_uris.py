@@ -112,6 +112,15 @@ async def test_the_larger_limit_is_for_images_alone(api: httpx.AsyncClient) -> N
     assert (beyond.status_code, beyond.json()["code"]) == (413, "too_large")
 
 
+async def test_the_room_for_images_is_for_images_alone(api: httpx.AsyncClient) -> None:
+    """Fields without end would take seconds to read and to complain of, while everybody waits."""
+    fields = {**create_body(image_url=PNG), **{f"{number:x}": 0 for number in range(1024)}}
+
+    answer = await api.post("/v1/generations", json=fields)
+
+    assert (answer.status_code, "1024 bytes" in answer.text) == (413, True)
+
+
 async def test_nothing_is_uploaded_for_what_would_be_refused(api: httpx.AsyncClient, uploads: list[str]) -> None:
     answer = await api.post("/v1/generations", json=create_body(image_url=PNG, max_cost_usd="0.01"))
 
