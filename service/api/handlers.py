@@ -12,7 +12,6 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from service import log
 from service.api.answers import problem
 from service.api.fal import answers as fal_answers
-from service.domain.callback import without_secret
 from service.errors import FieldError, GatewayError, Invalid, Malformed, MethodNotAllowed, NotFound
 
 _log: Final = log.get(__name__)
@@ -93,7 +92,7 @@ class LastResort:
 def _unknown(request: Request, error: Exception) -> Response:
     _log.error(
         "unhandled error",
-        path=without_secret(request.url.path),
+        route=getattr(request.scope.get("route"), "path", "unmatched"),  # a path may hold an end user's name
         request_id=request.scope.get("request_id"),
         tenant=request.scope.get("tenant"),
         exc_info=error,

@@ -265,6 +265,19 @@ async def test_nothing_private_is_ever_written(
     assert {"request", "generation moved", "submitted", "unhandled error"} <= events, "all of it was written about"
 
 
+async def test_an_error_of_ours_does_not_tell_whom_it_was_about(
+    stderr: io.BytesIO, app: FastAPI, api: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app.state.runtime.end_users, "get", _broken)
+
+    async with client_of(app, api.headers["authorization"].split()[1], raises=False) as client:
+        assert (await client.get(f"/v1/end-users/{END_USER}")).status_code == 500
+
+    (line,) = (line for line in await lines(stderr) if line["event"] == "unhandled error")
+    assert line["route"] == "/v1/end-users/{end_user_id:path}"
+    assert "hush" not in stderr.getvalue().decode()
+
+
 async def work_off(app: FastAPI) -> None:
     """Submit and poll once, as a worker does, in the process whose lines are caught."""
     runtime = app.state.runtime
