@@ -1,5 +1,6 @@
 """Images sent inside the request: taken like uploads, and known by what the caller sent."""
 
+import asyncio
 import base64
 import json
 from typing import Any
@@ -11,6 +12,7 @@ from fastapi import FastAPI
 from service.fal.storage import Place
 from service.settings import Settings
 from service.store.redis import Redis
+from service.usecases import images
 from tests import factories, pictures
 from tests.factories import create_body
 
@@ -133,3 +135,35 @@ async def test_an_estimate_looks_at_no_image(api: httpx.AsyncClient, uploads: li
 
     assert answer.status_code == 200
     assert uploads == []
+
+
+@pytest.mark.parametrize("first", ["answered", "gone"])
+async def test_503_while_as_many_images_wait_as_can_be_held(
+    app: FastAPI, api: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch, first: str
+) -> None:
+    """When fal's storage hangs, each waits with its body in memory, whether its caller is still there or not."""
+    monkeypatch.setattr(images, "_INLINE_HELD", 2)
+    storage, arrived, going_on = app.state.runtime.storage, asyncio.Event(), asyncio.Event()
+    original = storage.put
+
+    async def put(*arguments: Any, **options: Any) -> None:
+        arrived.set()
+        await going_on.wait()
+        await original(*arguments, **options)
+
+    monkeypatch.setattr(storage, "put", put)
+    body = create_body(image_url=PNG)
+    waiting = [asyncio.create_task(api.post("/v1/generations", json=body)) for _ in range(2)]
+    await arrived.wait()
+
+    refused = await api.post("/v1/generations", json=body)
+    assert (refused.status_code, refused.headers["retry-after"]) == (503, "2")
+    if first == "gone":
+        for task in waiting:
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+    going_on.set()
+
+    if first == "answered":
+        assert [answer.status_code for answer in await asyncio.gather(*waiting)] == [202, 202]
+    assert (await api.post("/v1/generations", json=body)).status_code == 202
