@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from service.api import heads
 from service.api.heads import LARGEST_HEAD
 from service.app import create_app
 from service.settings import Settings
@@ -51,6 +52,38 @@ def test_400_a_head_that_is_too_large(gateway: Served) -> None:
         caller.sendall(b"a" * LARGEST_HEAD)
 
         assert caller.recv(65536).startswith(b"HTTP/1.1 400")
+
+
+@pytest.mark.parametrize("begin", [b"", b"GET / HTTP/1.1\r\nx: "], ids=["nothing", "half a head"])
+@pytest.mark.parametrize("before", [b"", b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n"], ids=["first", "second"])
+def test_a_head_that_does_not_end_is_not_waited_for(
+    gateway: Served, monkeypatch: pytest.MonkeyPatch, before: bytes, begin: bytes
+) -> None:
+    monkeypatch.setattr(heads, "_SECONDS", 0.2)
+    url = urlsplit(gateway.url)
+    with socket.create_connection((url.hostname, url.port), timeout=10) as caller:
+        caller.sendall(before + begin)
+        while caller.recv(65536):
+            pass
+
+
+def test_a_slow_body_is_none_of_its_business(gateway: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(heads, "_SECONDS", 0.2)
+    url = urlsplit(gateway.url)
+    key = gateway.run(a_key(gateway))
+    head = f"POST /v1/uploads HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\ncontent-type: image/png\r\n"
+    with socket.create_connection((url.hostname, url.port), timeout=0.6) as caller:
+        caller.sendall(head.encode() + b"transfer-encoding: chunked\r\n\r\n4\r\nabcd\r\n")
+        with pytest.raises(TimeoutError):
+            caller.recv(65536)
+        caller.settimeout(10)
+        caller.sendall(b"0\r\n\r\n")
+        assert caller.recv(65536).startswith(b"HTTP/1.1 422")
+
+
+async def a_key(gateway: Served) -> str:
+    tenants = gateway.runtime.tenants
+    return (await tenants.create_key((await tenants.create("acme")).id)).text
 
 
 def test_a_large_head_is_taken(gateway: Served) -> None:
