@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterable, MutableMapping
+from contextlib import suppress
 from contextvars import Context, ContextVar
 from types import TracebackType
 from typing import Any, BinaryIO, Final
@@ -21,12 +22,20 @@ from service.redaction import Redactor
 #: At INFO these write a line per call, some with URLs that carry callback tokens.
 _CHATTY: Final = ("httpx", "httpcore", "celery.app.trace", "celery.worker.strategy", "celery.beat", "aiohttp.access")
 
+#: Made once: it costs as much as the write. The latter is what a closed file raises.
+_LOST: Final = suppress(OSError, ValueError)
+
 _about: Final[ContextVar[dict[str, Any]]] = ContextVar("about", default={})  # noqa: B039  (never changed in place)
 
 
 def bind(**fields: Any) -> None:
     """``bind(tenant=...)``: in every line of this task from here on, whoever writes it."""
     _about.set({**_about.get(), **fields})
+
+
+def begin(**fields: Any) -> None:
+    """The same, with nothing that was bound before."""
+    _about.set(fields)
 
 
 def about() -> dict[str, Any]:
@@ -43,7 +52,7 @@ def configure(level: str, *, secrets: Iterable[str] = (), stream: BinaryIO | Non
 
     ``secrets`` are the process's own (``Settings.secrets``): they appear in no line, whoever writes it.
     """
-    sink, serialize = stream or (sys.__stderr__ or sys.stderr).buffer, _Serializer(Redactor(secrets))
+    sink, serialize = _Sink(stream or _stderr()), _Serializer(Redactor(secrets))
     structlog.configure(
         wrapper_class=_logger_class(level, serialize),
         logger_factory=lambda *_: sink,
@@ -83,13 +92,29 @@ def _logger_class(level: str, serialize: "_Serializer") -> type[Any]:
             line = {**_about.get(), **self._context, **fields, "event": event, "level": method_name}
             if "exc_info" in line:
                 structlog.processors.format_exc_info(self._logger, method_name, line)
-            self._logger.write(serialize(line) + b"\n")
-            self._logger.flush()
+            self._logger.write(serialize(line))
 
     return Logger
 
 
-def _configure_foreign(level: str, sink: BinaryIO, serialize: "_Serializer") -> None:
+def _stderr() -> BinaryIO:
+    """With a buffer also where Python was told to do without (PYTHONUNBUFFERED): it keeps threads' lines apart."""
+    return open((sys.__stderr__ or sys.stderr).fileno(), "wb", closefd=False)
+
+
+class _Sink:
+    """Where lines end. One that cannot be written is lost: a full disk or a dead collector must not end the work."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+
+    def write(self, line: bytes) -> None:
+        with _LOST:
+            self._stream.write(line + b"\n")
+            self._stream.flush()
+
+
+def _configure_foreign(level: str, sink: "_Sink", serialize: "_Serializer") -> None:
     handler = _BytesHandler(sink)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
@@ -114,7 +139,7 @@ def _configure_foreign(level: str, sink: BinaryIO, serialize: "_Serializer") -> 
 
 
 class _BytesHandler(logging.Handler):
-    def __init__(self, sink: BinaryIO) -> None:
+    def __init__(self, sink: "_Sink") -> None:
         super().__init__()
         self._sink = sink
 
@@ -124,8 +149,7 @@ class _BytesHandler(logging.Handler):
         except Exception as error:  # noqa: BLE001  (the usual answer prints the record as it is)
             get(__name__).error("a line could not be formatted", logger=record.name, error=type(error).__name__)
         else:
-            self._sink.write(line.encode() + b"\n")
-            self._sink.flush()
+            self._sink.write(line.encode())
 
 
 class _Serializer:

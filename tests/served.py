@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import uvicorn
 from fastapi import FastAPI
 
+from service.api.heads import BoundedHeads
 from service.runtime import Runtime
 
 _SECONDS = 20
@@ -53,7 +54,8 @@ class _Server(uvicorn.Server):
 @contextmanager
 def served(app: FastAPI) -> Iterator[Served]:
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        server = _Server(uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=2))
+        config = uvicorn.Config(app, http=BoundedHeads, log_config=None, access_log=False, timeout_graceful_shutdown=2)
+        server = _Server(config)
         thread = threading.Thread(target=server.run, args=([listener],), name="gateway")
         thread.start()
         try:

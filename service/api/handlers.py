@@ -5,14 +5,14 @@ from typing import Final
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service import log
 from service.api.answers import problem
 from service.api.fal import answers as fal_answers
-from service.domain.callback import without_secret
-from service.errors import FieldError, GatewayError, Invalid, MethodNotAllowed, NotFound
+from service.errors import FieldError, GatewayError, Invalid, Malformed, MethodNotAllowed, NotFound
 
 _log: Final = log.get(__name__)
 
@@ -21,6 +21,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(GatewayError, _known)
     app.add_exception_handler(HTTPException, _routing)
     app.add_exception_handler(RequestValidationError, _parameters)
+    app.add_exception_handler(ClientDisconnect, _gone)
 
 
 def _told(error: GatewayError, request: Request) -> Response:
@@ -59,6 +60,11 @@ async def _parameters(request: Request, error: Exception) -> Response:
     return _told(Invalid(*faults), request)
 
 
+async def _gone(request: Request, _: Exception) -> Response:
+    """For the log and the metrics alone: the caller left before its body had come."""
+    return _told(Malformed("The body ended early."), request)
+
+
 class LastResort:
     """500 for what nobody expected. The innermost middleware, so that the answer gets what the others add to any."""
 
@@ -86,7 +92,7 @@ class LastResort:
 def _unknown(request: Request, error: Exception) -> Response:
     _log.error(
         "unhandled error",
-        path=without_secret(request.url.path),
+        route=getattr(request.scope.get("route"), "path", "unmatched"),  # a path may hold an end user's name
         request_id=request.scope.get("request_id"),
         tenant=request.scope.get("tenant"),
         exc_info=error,

@@ -40,7 +40,7 @@ class Frame:
         given = header(scope, b"x-request-id")
         request_id = given if _SANE_ID.match(given) else os.urandom(16).hex()
         inner: Scope = {**scope, "request_id": request_id}
-        log.bind(request_id=request_id, tenant=None, generation_id=None)
+        log.begin(request_id=request_id, tenant=None, generation_id=None)  # a call sent ahead begins within another
 
         async def framed(message: Message) -> None:
             nonlocal status
@@ -97,7 +97,7 @@ class BodyLimit:
             return
         limit = self._limit_of(scope["path"])
         scope["body_limit"] = limit
-        length = header(scope, b"content-length")
+        length = header(scope, b"content-length").lstrip("0")  # Python reads no number of more than 4,300 digits
         scope["body_too_large"] = length.isdecimal() and int(length) > limit
         bounded = length.isdecimal() and int(length) <= _DRAINED * limit
         received = 0

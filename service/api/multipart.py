@@ -10,6 +10,7 @@ from service.errors import Malformed
 
 #: What boundaries, headers and small fields may take beside the file.
 OVERHEAD: Final = 64 * 1024
+_LONGEST_BOUNDARY: Final = 70  # RFC 2046, 5.1.1
 
 
 class _Parts:
@@ -52,6 +53,8 @@ async def file_of(chunks: AsyncIterator[bytes], content_type: str) -> AsyncItera
     boundary = parse_options_header(content_type)[1].get(b"boundary")
     if not boundary:
         raise Malformed("The content type names no boundary.")
+    if len(boundary) > _LONGEST_BOUNDARY:
+        raise Malformed(f"The boundary is longer than {_LONGEST_BOUNDARY} characters.")
     parts = _Parts()
     parser = MultipartParser(
         boundary,

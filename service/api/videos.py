@@ -4,7 +4,7 @@ import base64
 from typing import Any, Final
 
 from fastapi import APIRouter, Request, Response
-from starlette.responses import StreamingResponse
+from starlette.responses import RedirectResponse, StreamingResponse
 
 from service.api import ranges
 from service.api.dependencies import runtime, tenant
@@ -32,7 +32,7 @@ async def video(request: Request, generation_id: str) -> Response:
     gateway = runtime(request)
     found = await gateway.videos.find(caller, generation_id, follow=request.method != "HEAD")
     if isinstance(found, Elsewhere):
-        return Response(status_code=307, headers={"location": found.url, "cache-control": "no-store"})
+        return RedirectResponse(found.url, headers={"cache-control": "no-store"})
     etag, size = f'"{found.kept.sha256}"', found.kept.size
     headers = _headers(found, etag)
     if ranges.not_modified(request.headers, etag):

@@ -76,6 +76,7 @@ def serve(
     import uvicorn  # noqa: PLC0415
 
     from service import log  # noqa: PLC0415
+    from service.api.heads import BoundedHeads  # noqa: PLC0415
     from service.cli import operators  # noqa: PLC0415
     from service.process_metrics import counting_together  # noqa: PLC0415
 
@@ -91,7 +92,7 @@ def serve(
             ssl_certfile=certificate,
             ssl_keyfile=certificate_key,
             loop="uvloop",
-            http="httptools",
+            http=BoundedHeads,
             lifespan="on",
             log_config=None,
             access_log=False,

@@ -1,5 +1,6 @@
 """A generation in fal's words, for clients and receivers that expect fal: status, result, webhook. Pure."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -12,6 +13,7 @@ from service.domain.generation import ErrorCode, Failure, Generation, Status
 
 STILL_RUNNING: Final = "Request is still in progress"
 CANCELED: Final = "Request cancelled by the client."
+_WORD: Final = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 _DOCS: Final = "https://docs.fal.ai/errors#"
 
 
@@ -156,7 +158,8 @@ def _failed(failure: Failure, units: Mapping[str, str]) -> Answer:
 
 
 def _platform(code: int, detail: Any, kind: str, headers: Mapping[str, str]) -> Answer:
-    return Answer(code, {"detail": detail, "error_type": kind}, {**headers, "x-fal-error-type": kind})
+    told = {"x-fal-error-type": kind} if _WORD.fullmatch(kind) else {}  # fal's own, and not always fit for a header
+    return Answer(code, {"detail": detail, "error_type": kind}, {**headers, **told})
 
 
 def _units(units: Decimal | None) -> dict[str, str]:

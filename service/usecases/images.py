@@ -11,7 +11,7 @@ from typing import Final
 from service import metrics
 from service.domain import ids
 from service.domain.request import IMAGE_FIELDS, CreateGeneration, is_data_uri
-from service.errors import BadImage, ImageUnreadable, Timeout
+from service.errors import BadImage, ImageUnreadable, Timeout, Unavailable
 from service.fal.storage import FalStorage, Place
 from service.media import spool
 from service.media.inspector import Inspector
@@ -19,6 +19,8 @@ from service.usecases.moves import Clock
 
 #: Creates whose images are data URIs, at a time: each holds its images in memory several times over.
 _INLINE_AT_A_TIME: Final = 4
+#: With those that wait for it: each with a body of up to ``max_inline_bytes``, twice.
+_INLINE_HELD: Final = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,7 @@ class Images:
         self._timeout = timeout
         self._clock = clock
         self._inline = asyncio.Semaphore(_INLINE_AT_A_TIME)
+        self._held = 0
 
     async def upload(
         self,
@@ -84,13 +87,25 @@ class Images:
         return Upload(ids.new(ids.UPLOAD, self._clock()), place.file_url, media, size, picture.width, picture.height)
 
     async def outlined(self, request: CreateGeneration) -> CreateGeneration:
-        """The same with its data URIs uploaded, and their URLs in their place. Raises as ``upload`` does."""
-        urls = {}
-        async with self._inline:
-            for name in IMAGE_FIELDS:
-                if (value := getattr(request, name)) is not None and is_data_uri(value):
-                    urls[name] = (await self.upload(_decoded(value, f"/{name}"), pointer=f"/{name}")).url
-        return request.model_copy(update=urls)
+        """The same with its data URIs uploaded, and their URLs in their place.
+
+        Raises as ``upload`` does, and Unavailable while too many are at it.
+        """
+        if self._held >= _INLINE_HELD:
+            raise Unavailable("As many images are waiting to be taken in as can be held.")
+        self._held += 1
+        try:
+            async with self._inline:
+                return request.model_copy(update=await self._urls(request))
+        finally:
+            self._held -= 1
+
+    async def _urls(self, request: CreateGeneration) -> dict[str, str]:
+        return {
+            name: (await self.upload(_decoded(value, f"/{name}"), pointer=f"/{name}")).url
+            for name in IMAGE_FIELDS
+            if (value := getattr(request, name)) is not None and is_data_uri(value)
+        }
 
 
 async def _decoded(uri: str, pointer: str) -> AsyncIterator[bytes]:

@@ -55,7 +55,11 @@ _NEVER: Final[tuple[Network, ...]] = tuple(
         "192.0.0.192/32",  # Oracle's metadata
         "224.0.0.0/3",  # multicast, reserved, broadcast
         "::/128",  # unspecified
-        "fd00:ec2::/32",  # Amazon's metadata
+        "fd00:42::42/128",  # Scaleway's metadata
+        "fd00:a9fe:a9fe::1/128",  # Linode's
+        "fd00:c1::a9fe:a9fe/128",  # Oracle's
+        "fd00:ec2::/32",  # Amazon's
+        "fd20:ce::254/128",  # Google's
         "fe80::/10",  # link-local
         "ff00::/8",  # multicast
     )

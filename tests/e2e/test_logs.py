@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -72,3 +73,63 @@ else:
     assert (done.returncode, line["event"], line["level"]) == (0 if thread else 1, "uncaught", "critical")
     assert "RuntimeError" in line["exception"]
     assert HUSH not in done.stderr + done.stdout
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"], ids=["buffered", "unbuffered"])
+def test_a_log_that_takes_nothing_ends_nobodys_work(unbuffered: str) -> None:
+    """A full disk; a collector that died looks the same."""
+    code = """
+import asyncio
+import logging
+from service import log
+log.configure("INFO")
+async def work():
+    asyncio.get_running_loop().call_soon(log.get("ours").info, "x" * 20_000)
+    await asyncio.sleep(0)
+    logging.getLogger("theirs").error("x" * 20_000)
+asyncio.run(work())
+print("done")
+"""
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=full,
+            text=True,
+            check=False,
+        )
+
+    assert done.stdout == "done\n"
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"], ids=["buffered", "unbuffered"])
+def test_lines_of_threads_are_whole(unbuffered: str) -> None:
+    """Larger than a pipe holds, so that each write has to wait in its midst."""
+    code = """
+import logging
+import threading
+from service import log
+log.configure("INFO")
+def ours():
+    for _ in range(30):
+        log.get("ours").info("x" * 100_000)
+def theirs():
+    for _ in range(30):
+        logging.getLogger("theirs").error("y" * 100_000)
+threads = [threading.Thread(target=work) for work in (ours, ours, theirs)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
+        cwd=ROOT,
+        stderr=subprocess.PIPE,
+        check=True,
+    )
+
+    assert [len(json.loads(line)["event"]) for line in done.stderr.splitlines()] == [100_000] * 90

@@ -1,5 +1,6 @@
 """Images sent inside the request: taken like uploads, and known by what the caller sent."""
 
+import asyncio
 import base64
 import json
 from typing import Any
@@ -11,6 +12,7 @@ from fastapi import FastAPI
 from service.fal.storage import Place
 from service.settings import Settings
 from service.store.redis import Redis
+from service.usecases import images
 from tests import factories, pictures
 from tests.factories import create_body
 
@@ -112,6 +114,15 @@ async def test_the_larger_limit_is_for_images_alone(api: httpx.AsyncClient) -> N
     assert (beyond.status_code, beyond.json()["code"]) == (413, "too_large")
 
 
+async def test_the_room_for_images_is_for_images_alone(api: httpx.AsyncClient) -> None:
+    """Fields without end would take seconds to read and to complain of, while everybody waits."""
+    fields = {**create_body(image_url=PNG), **{f"{number:x}": 0 for number in range(1024)}}
+
+    answer = await api.post("/v1/generations", json=fields)
+
+    assert (answer.status_code, "1024 bytes" in answer.text) == (413, True)
+
+
 async def test_nothing_is_uploaded_for_what_would_be_refused(api: httpx.AsyncClient, uploads: list[str]) -> None:
     answer = await api.post("/v1/generations", json=create_body(image_url=PNG, max_cost_usd="0.01"))
 
@@ -124,3 +135,35 @@ async def test_an_estimate_looks_at_no_image(api: httpx.AsyncClient, uploads: li
 
     assert answer.status_code == 200
     assert uploads == []
+
+
+@pytest.mark.parametrize("first", ["answered", "gone"])
+async def test_503_while_as_many_images_wait_as_can_be_held(
+    app: FastAPI, api: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch, first: str
+) -> None:
+    """When fal's storage hangs, each waits with its body in memory, whether its caller is still there or not."""
+    monkeypatch.setattr(images, "_INLINE_HELD", 2)
+    storage, arrived, going_on = app.state.runtime.storage, asyncio.Event(), asyncio.Event()
+    original = storage.put
+
+    async def put(*arguments: Any, **options: Any) -> None:
+        arrived.set()
+        await going_on.wait()
+        await original(*arguments, **options)
+
+    monkeypatch.setattr(storage, "put", put)
+    body = create_body(image_url=PNG)
+    waiting = [asyncio.create_task(api.post("/v1/generations", json=body)) for _ in range(2)]
+    await arrived.wait()
+
+    refused = await api.post("/v1/generations", json=body)
+    assert (refused.status_code, refused.headers["retry-after"]) == (503, "2")
+    if first == "gone":
+        for task in waiting:
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+    going_on.set()
+
+    if first == "answered":
+        assert [answer.status_code for answer in await asyncio.gather(*waiting)] == [202, 202]
+    assert (await api.post("/v1/generations", json=body)).status_code == 202

@@ -1,6 +1,7 @@
 """What the gateway writes while it works: one JSON line per call, and never what is not a log's business."""
 
 import asyncio
+import errno
 import io
 import json
 from collections.abc import Iterator
@@ -116,6 +117,37 @@ async def test_calls_that_end_together_are_told_each_by_its_own_name(
     }
 
 
+async def test_a_line_that_cannot_be_written_takes_no_other_with_it(
+    stderr: io.BytesIO, anonymous: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stderr.truncate(stderr.seek(0))
+    refusals = [OSError(errno.ENOSPC, "No space left on device")]
+
+    def write(line: bytes) -> int:
+        if refusals:
+            raise refusals.pop()
+        return io.BytesIO.write(stderr, line)
+
+    monkeypatch.setattr(stderr, "write", write, raising=False)
+
+    await asyncio.gather(*(anonymous.get("/v1/generations", headers={"X-Request-Id": name}) for name in "abc"))
+
+    assert [line["request_id"] for line in await lines(stderr)] == ["b", "c"]
+
+
+async def test_a_call_is_told_without_what_was_bound_before_it(
+    stderr: io.BytesIO, anonymous: httpx.AsyncClient
+) -> None:
+    """One that was sent ahead on the same connection begins within the one before it."""
+    stderr.truncate(stderr.seek(0))
+    log.bind(trace_id="another call's", generation_id="another call's")
+
+    await anonymous.get("/v1/generations")
+
+    (line,) = await lines(stderr)
+    assert (line.get("trace_id"), line["generation_id"]) == (None, None)
+
+
 async def test_every_move_is_one_line_and_every_line_of_a_worker_names_its_job(
     stderr: io.BytesIO, app: FastAPI, api: httpx.AsyncClient, tenant: Tenant, body: dict[str, Any]
 ) -> None:
@@ -135,6 +167,38 @@ async def test_every_move_is_one_line_and_every_line_of_a_worker_names_its_job(
     assert {line["generation_id"] for line in about if "generation_id" in line} == set(created)
     assert all(line["item"] == line["generation_id"] for line in about if "generation_id" in line), "nobody else's"
     assert {line["tenant"] for line in about if line["event"] == "submitted"} == {tenant.id}
+
+
+@pytest.mark.parametrize(
+    ("path", "scheme"),
+    [
+        ("/v1/generations", "Bearer"),
+        ("/v1/deliveries/replay", "Bearer"),
+        ("/v1/uploads", "Bearer"),
+        ("/fal/queue/bytedance/seedance-2.0/image-to-video", "Key"),
+        ("/fal/rest/storage/upload/initiate", "Key"),
+    ],
+)
+async def test_a_caller_that_leaves_in_mid_body_is_no_fault_of_ours(
+    stderr: io.BytesIO, app: FastAPI, api: httpx.AsyncClient, path: str, scheme: str
+) -> None:
+    stderr.truncate(stderr.seek(0))
+    media = "image/png" if path == "/v1/uploads" else "application/json"
+    key = f"{scheme} {api.headers['authorization'].split()[1]}"
+    headers = {"authorization": key, "content-type": media, "content-length": "100"}
+    coming = iter(({"type": "http.request", "body": b"{", "more_body": True}, {"type": "http.disconnect"}))
+
+    async def receive() -> Any:
+        return next(coming)
+
+    async def send(message: Any) -> None:
+        assert message.get("status", 400) == 400
+
+    raw = [(name.encode(), value.encode()) for name, value in headers.items()]
+    scope = {"type": "http", "method": "POST", "path": path, "query_string": b"", "headers": raw}
+    await app(scope, receive, send)
+
+    assert [(line["event"], line["status"]) for line in await lines(stderr)] == [("request", 400)]
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics"])
@@ -199,6 +263,19 @@ async def test_nothing_private_is_ever_written(
     assert kept.callback_token not in told
     events = {line["event"] for line in await lines(stderr)}
     assert {"request", "generation moved", "submitted", "unhandled error"} <= events, "all of it was written about"
+
+
+async def test_an_error_of_ours_does_not_tell_whom_it_was_about(
+    stderr: io.BytesIO, app: FastAPI, api: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app.state.runtime.end_users, "get", _broken)
+
+    async with client_of(app, api.headers["authorization"].split()[1], raises=False) as client:
+        assert (await client.get(f"/v1/end-users/{END_USER}")).status_code == 500
+
+    (line,) = (line for line in await lines(stderr) if line["event"] == "unhandled error")
+    assert line["route"] == "/v1/end-users/{end_user_id:path}"
+    assert "hush" not in stderr.getvalue().decode()
 
 
 async def work_off(app: FastAPI) -> None:

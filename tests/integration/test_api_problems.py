@@ -84,6 +84,16 @@ async def test_422_names_every_wrong_field(
     assert await redis.execute("KEYS", "*generation*") == []
 
 
+async def test_422_more_than_a_hundred_faults_are_told_as_one(api: httpx.AsyncClient) -> None:
+    """Each takes a hundred times the memory of what was sent for it."""
+    body = {**create_body(), **{f"{number:x}": 0 for number in range(101)}}
+
+    document = problem(await api.post("/v1/generations", json=body), 422, "invalid")
+
+    assert pointers(document) == [("", "too_many_faults")]
+    assert "101 faults" in document["detail"]
+
+
 @pytest.mark.parametrize("body", [b"null", b"[]", b'"text"', b"7"])
 async def test_422_a_body_that_is_no_object(api: httpx.AsyncClient, body: bytes) -> None:
     answer = await api.post("/v1/generations", content=body, headers={"content-type": "application/json"})
@@ -133,6 +143,13 @@ async def test_413_by_the_declared_length_alone(api: httpx.AsyncClient) -> None:
     headers = {"content-type": "application/json", "content-length": str(LIMIT + 1)}
 
     problem(await api.post("/v1/generations", content=chunks(b"{}"), headers=headers), 413, "too_large")
+
+
+async def test_a_declared_length_may_begin_with_any_number_of_zeros(api: httpx.AsyncClient) -> None:
+    body = json.dumps(create_body()).encode()
+    headers = {"content-type": "application/json", "content-length": f"{len(body):05000}"}
+
+    assert (await api.post("/v1/generations", content=chunks(body), headers=headers)).status_code == 202
 
 
 async def test_413_is_said_before_the_body_is_read(api: httpx.AsyncClient) -> None:

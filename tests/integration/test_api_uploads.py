@@ -239,6 +239,7 @@ FILE = 'name="file"; filename="a.jpg"'
         (_form((FILE, JPEG)), "multipart/form-data"),
         (_form((FILE, JPEG)), "multipart/form-data; boundary=YY"),
         (b"nothing of the kind", "multipart/form-data; boundary=XX"),
+        (_form((FILE, JPEG)), "multipart/form-data; boundary=" + "X" * 300),
         (b"--XX\r\n" + b"x" * 100_000 + b": y\r\n\r\n", "multipart/form-data; boundary=XX"),
     ],
 )

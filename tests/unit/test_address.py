@@ -309,6 +309,7 @@ def test_a_named_host_may_be_inside(address: str) -> None:
         *("127.0.0.1", "::1", "::ffff:127.0.0.1", "64:ff9b::7f00:1", "2002:7f00:1::", "0.0.0.0", "::"),  # noqa: S104
         *("169.254.169.254", "::ffff:a9fe:a9fe", "64:ff9b::a9fe:a9fe", "2002:a9fe:a9fe::", "100.100.100.200"),
         *("168.63.129.16", "192.0.0.192", "fd00:ec2::254", "fe80::1", "224.0.0.1", "255.255.255.255", "ff02::1"),
+        *("fd20:ce::254", "fd00:c1::a9fe:a9fe", "fd00:42::42", "fd00:a9fe:a9fe::1"),
     ],
 )
 def test_a_named_host_is_never_this_machine_nor_a_metadata_service(address: str) -> None:

@@ -10,10 +10,10 @@ from pydantic import TypeAdapter, ValidationError
 
 from service.api.dependencies import runtime
 from service.api.fal import caller
-from service.api.generations import idempotency_key, traceparent
-from service.domain.request import CreateGeneration, Url, parse_create
+from service.api.generations import idempotency_key, read_create, traceparent
+from service.domain.request import CreateGeneration, Url
 from service.domain.tenant import Tenant
-from service.errors import FieldError, Invalid, Malformed, TooLarge
+from service.errors import FieldError, Invalid, Malformed
 from service.usecases.generations import Terms
 from service.usecases.submissions import Submission
 
@@ -44,9 +44,7 @@ async def submit(request: Request, tenant: Tenant) -> Submission:
 async def _read(request: Request) -> _Order:
     body = await request.body()
     gateway = runtime(request)
-    wanted = parse_create(body or b"{}", gateway.limits)
-    if len(body) > gateway.settings.max_body_bytes and not wanted.has_data_uris:
-        raise TooLarge(f"The body is larger than {gateway.settings.max_body_bytes} bytes.")
+    wanted = read_create(body or b"{}", gateway)
     changes: dict[str, Any] = {"priority": _priority(request, wanted), "expires_in": _expires_in(request, wanted)}
     webhook = _webhook(request, wanted)
     terms = Terms(

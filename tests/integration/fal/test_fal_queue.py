@@ -15,7 +15,7 @@ from pydantic_core import from_json
 
 from service.domain import ids
 from service.domain.drain import Drain
-from service.domain.generation import Failure, Generation
+from service.domain.generation import Failure, Generation, Output, Video
 from service.domain.tenant import Scope
 from service.runtime import Runtime
 from tests import factories
@@ -50,7 +50,7 @@ async def ended(runtime: Runtime, clock: Clock, request_id: str, **how: Any) -> 
     def end(g: Generation) -> Generation:
         if "failure" in how:
             return g.failed(how["failure"], 0, clock(), units=how.get("units"))
-        return g.succeeded(factories.output(), 1_512_000, clock(), units=how.get("units"))
+        return g.succeeded(how.get("output", factories.output()), 1_512_000, clock(), units=how.get("units"))
 
     assert await runtime.generations._moves.apply(request_id, end)
 
@@ -269,6 +269,32 @@ async def test_a_model_error_keeps_its_status_and_shape(fal: httpx.AsyncClient, 
     answer = await fal.get(request_path(name))
     assert (answer.status_code, answer.json()) == (422, {"detail": detail})
     assert (answer.headers["content-type"], answer.headers["x-fal-billable-units"]) == ("application/json", "0")
+
+
+@pytest.mark.parametrize("kind", ["кириллица", "x\r\nset-cookie: a=b", "a b", "x" * 10_000, ""])
+async def test_an_error_type_that_is_no_word_is_in_no_header(
+    fal: httpx.AsyncClient, runtime: Runtime, clock: Clock, kind: str
+) -> None:
+    name = await submitted(fal)
+    await moved(runtime, clock, name, "submitting", "submitted", "started")
+    failure = Failure("upstream_unavailable", "No.", upstream_status=500, upstream_type=kind)
+    await ended(runtime, clock, name, failure=failure)
+    answer = await fal.get(request_path(name))
+    assert (answer.status_code, answer.json()) == (500, {"detail": "No.", "error_type": kind})
+    assert "x-fal-error-type" not in answer.headers
+
+
+async def test_a_url_that_is_none_is_fit_for_a_header_all_the_same(
+    fal: httpx.AsyncClient, api: httpx.AsyncClient, runtime: Runtime, clock: Clock
+) -> None:
+    name = await submitted(fal)
+    await moved(runtime, clock, name, "submitting", "submitted", "started")
+    await ended(runtime, clock, name, output=Output(Video("https://v3b.fal.media/ё?a=%2F&b=~\r\nset-cookie: a=b")))
+    answer = await api.get(f"/v1/generations/{name}/video")
+    assert (answer.status_code, answer.headers["location"]) == (
+        307,
+        "https://v3b.fal.media/%D1%91?a=%2F&b=~%0D%0Aset-cookie:%20a=b",
+    )
 
 
 async def test_cancel(fal: httpx.AsyncClient, runtime: Runtime, clock: Clock) -> None:

@@ -124,7 +124,8 @@ async def test_an_image_inside_the_request(fal: httpx.AsyncClient, runtime: Runt
     assert g.input["image_url"].startswith("http")
 
 
-async def test_a_large_body_without_an_image_is_too_large(fal: httpx.AsyncClient) -> None:
+@pytest.mark.parametrize("padding", [b" " * 200_000, b"," * 200_000], ids=["plain", "fields without end"])
+async def test_a_large_body_without_an_image_is_too_large(fal: httpx.AsyncClient, padding: bytes) -> None:
     body = factories.create_body(metadata={"x": "y"})
-    answer = await fal.post(f"{QUEUE}/{MODEL}", content=to_json(body) + b" " * 200_000)
+    answer = await fal.post(f"{QUEUE}/{MODEL}", content=to_json(body) + padding)
     assert (answer.status_code, answer.json()["error_type"]) == (413, "too_large")
