@@ -155,7 +155,7 @@ class Deliveries:
             return delivery.dead(attempt)
         if isinstance(answer, Answer) and answer.status in _BUSY and answer.retry_after is not None:
             wait = max(wait, min(answer.retry_after, self._schedule.delays[-1]))
-        return delivery.postponed(attempt, attempt.at + wait)
+        return delivery.postponed(attempt, self._clock() + wait)  # a wait begins where the attempt ended
 
     async def _follow_up(self, endpoint: Endpoint, answer: Answer | NoAnswer, written: Written) -> None:
         """What the attempt means for its endpoint."""
