@@ -59,6 +59,8 @@ class Decline:
             current = next((each for each in every if each.id == endpoint.id), None)
             if current is None or current.disabled is not None:
                 return False
+            if current.url != endpoint.url:
+                return False  # moved meanwhile: what was heard from where it was says nothing of where it is
             after = current if disable is None else current.disabled_for(disable, now)
             announced = await self._endpoints.announce(
                 current,
