@@ -11,6 +11,7 @@ import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
 from pydantic import SecretStr
 
+from service.domain import ids
 from service.domain.drain import Drain
 from service.domain.endpoint import Health
 from service.domain.generation import Generation
@@ -18,6 +19,7 @@ from service.domain.tenant import Tenant
 from service.runtime import Runtime, open_runtime
 from service.settings import Settings
 from service.store import keys
+from service.store.endpoints import lane
 from service.usecases.endpoints import Wanted
 from tests import factories
 from tests.factories import Clock, create_body
@@ -298,6 +300,7 @@ async def test_failures_where_it_was_disable_nothing_where_it_is(
     made = await endpoint(api, HOOK)
     before = await runtime.endpoints.get(tenant, made["id"])
     await changed(api, made, url=f"{HOOK}/new")
+    await runtime.redis.execute("HSET", keys.health_of_lane(lane(before)), "first", ids.milliseconds(clock()))
     decline = runtime.drains[Drain.DELIVER]._work.__self__._decline  # type: ignore[attr-defined]
     await decline.note(before, Health(clock(), percent=100), clock())
     await decline.gone(before, clock())
