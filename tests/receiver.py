@@ -40,6 +40,8 @@ class Receiver:
     headers: dict[str, str] = field(default_factory=dict)
     """Of every answer."""
     received: list[Received] = field(default_factory=list)
+    meanwhile: Callable[["Receiver"], None] | None = None
+    """What happens between a request and its answer."""
 
     def __enter__(self) -> Self:
         receiver, self._came = self, threading.Condition()
@@ -52,6 +54,8 @@ class Receiver:
                 with receiver._came:
                     receiver.received.append(Received(headers, body, datetime.now(UTC), self.path))
                     receiver._came.notify_all()
+                if receiver.meanwhile is not None:
+                    receiver.meanwhile(receiver)
                 self.send_response(status)
                 self.send_header("content-length", "0")
                 for name, value in receiver.headers.items():

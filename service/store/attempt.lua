@@ -29,14 +29,15 @@ end
 local now, more = tonumber(ARGV[7]), 0
 local first = redis.call("ZRANGE", KEYS[2], 0, 0, "WITHSCORES")[2]
 if first then
-  redis.call("ZADD", KEYS[7], first, ARGV[6])
+  -- Behind every lane that waits: one that is long takes turns with the others, however old what it holds.
+  redis.call("ZADD", KEYS[7], math.max(tonumber(first), now), ARGV[6])
   more = tonumber(first) <= now and 1 or 0
 else
   redis.call("ZREM", KEYS[7], ARGV[6])
 end
 local held = redis.call("SPOP", KEYS[6])
 if held then
-  redis.call("ZADD", KEYS[7], "LT", ARGV[7], held)
+  redis.call("ZADD", KEYS[7], "LT", now - 1, held) -- ahead of its own lane, or the place would never get to another
   more = 1
 end
 

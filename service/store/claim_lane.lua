@@ -39,6 +39,7 @@ else
       first = redis.call("ZRANGE", KEYS[4], 0, 0, "WITHSCORES")[2] or first
     else
       more = 1
+      first = ARGV[2] -- the others' turn is before its next one
     end
   end
   redis.call("ZADD", KEYS[6], first, ARGV[1])

@@ -83,10 +83,11 @@ class EndpointStore:
         retention: timedelta,
         after: Endpoint | None = None,
         stage: int | None = None,
+        since: datetime | None = None,
     ) -> Announced:
         """Write deliveries that no generation causes; with ``stage`` once per decline, and the endpoint as it is after.
 
-        It is lost when the endpoint is not what was read any more.
+        It is lost when the endpoint is not what was read any more, or has not been failing ``since`` then.
         """
         won, nudge = await self._redis.run(
             _ANNOUNCE,
@@ -104,6 +105,7 @@ class EndpointStore:
             "" if stage is None else stage,
             ids.milliseconds(now),
             ids.milliseconds(now + retention),
+            "" if since is None else ids.milliseconds(since),
             *arguments_of(events),
         )
         return Announced(bool(won), (Drain.DELIVER,) if nudge else ())

@@ -28,10 +28,9 @@ class Decline:
         stage = health.stage()
         if stage is None or health.failing_since is None:
             return
-        failing: FailingView = {"since": rfc3339(health.failing_since), "percent": stage}
         if stage == STAGES[-1]:
-            await self._disable(endpoint, "failing", now, failing)
-        elif await self._announce(endpoint, EventType.FAILING, now, stage=stage, failing=failing):
+            await self._disable(endpoint, "failing", now, health.failing_since)
+        elif await self._announce(endpoint, EventType.FAILING, now, stage=stage, since=health.failing_since):
             metrics.ENDPOINT_WARNINGS.labels(endpoint.tenant_id, str(stage)).inc()
             self._log.warning("endpoint only fails", tenant=endpoint.tenant_id, endpoint_id=endpoint.id, percent=stage)
 
@@ -39,8 +38,8 @@ class Decline:
         """Its receiver asked not to be called again."""
         await self._disable(endpoint, "gone", now, None)
 
-    async def _disable(self, endpoint: Endpoint, why: Reason, now: datetime, failing: FailingView | None) -> None:
-        if await self._announce(endpoint, EventType.DISABLED, now, stage=STAGES[-1], failing=failing, disable=why):
+    async def _disable(self, endpoint: Endpoint, why: Reason, now: datetime, since: datetime | None) -> None:
+        if await self._announce(endpoint, EventType.DISABLED, now, stage=STAGES[-1], since=since, disable=why):
             metrics.ENDPOINTS_DISABLED.labels(endpoint.tenant_id, why).inc()
             self._log.warning("endpoint disabled", tenant=endpoint.tenant_id, endpoint_id=endpoint.id, reason=why)
 
@@ -51,14 +50,17 @@ class Decline:
         now: datetime,
         *,
         stage: int,
-        failing: FailingView | None,
+        since: datetime | None,
         disable: Reason | None = None,
     ) -> bool:
+        failing: FailingView | None = None if since is None else {"since": rfc3339(since), "percent": stage}
         for _ in range(_RACES):
             every = await self._endpoints.of_tenant(endpoint.tenant_id)
             current = next((each for each in every if each.id == endpoint.id), None)
             if current is None or current.disabled is not None:
                 return False
+            if current.url != endpoint.url:
+                return False  # moved meanwhile: what was heard from where it was says nothing of where it is
             after = current if disable is None else current.disabled_for(disable, now)
             announced = await self._endpoints.announce(
                 current,
@@ -67,6 +69,7 @@ class Decline:
                 retention=self._retention,
                 after=None if disable is None else after,
                 stage=stage,
+                since=since,
             )
             for drain in announced.nudges:
                 self._nudger.nudge(drain)

@@ -83,12 +83,13 @@ class Deliveries:
         with _traced(prepared.delivery) as span:
             answer = await self._post(prepared, span)
             attempt = replace(_record(answer, prepared.at), traceparent=span.traceparent)
-            after = self._decide(prepared.delivery, attempt, answer)
+            gone = _says_gone(answer) and await self._is_still(prepared.endpoint)
+            after = self._decide(prepared.delivery, attempt, answer, gone=gone)
             span.note(status=after.status, outcome=attempt.error or str(attempt.status))
         self._tell(after)
         written = await self._save(after, "good" if _is_good(answer) else "bad")
         if prepared.endpoint is not None:
-            await self._follow_up(prepared.endpoint, answer, written)
+            await self._follow_up(prepared.endpoint, written, gone=gone)
         return written.more
 
     async def _post(self, prepared: Prepared, span: tracing.Span) -> Answer | NoAnswer:
@@ -145,23 +146,30 @@ class Deliveries:
             return self._fal_signer.headers(delivery.generation_id, delivery.tenant_id, body, now)
         return signed_headers(keys, delivery.id, body, now)
 
-    def _decide(self, delivery: Delivery, attempt: Attempt, answer: Answer | NoAnswer) -> Delivery:
+    async def _is_still(self, endpoint: Endpoint | None) -> bool:
+        """False: its tenant has moved it meanwhile, and what its receiver says is about where it was."""
+        if endpoint is None:
+            return True
+        current = await self._endpoints.load(endpoint.tenant_id, endpoint.id)
+        return current is None or current.url == endpoint.url
+
+    def _decide(self, delivery: Delivery, attempt: Attempt, answer: Answer | NoAnswer, *, gone: bool) -> Delivery:
         if _is_good(answer):
             return delivery.delivered(attempt)
-        if isinstance(answer, Answer) and answer.status == _GONE:
+        if gone:
             return delivery.dead(attempt)
         wait = self._schedule.next(delivery.tried + 1)
         if wait is None:
             return delivery.dead(attempt)
         if isinstance(answer, Answer) and answer.status in _BUSY and answer.retry_after is not None:
             wait = max(wait, min(answer.retry_after, self._schedule.delays[-1]))
-        return delivery.postponed(attempt, attempt.at + wait)
+        return delivery.postponed(attempt, self._clock() + wait)  # a wait begins where the attempt ended
 
-    async def _follow_up(self, endpoint: Endpoint, answer: Answer | NoAnswer, written: Written) -> None:
+    async def _follow_up(self, endpoint: Endpoint, written: Written, *, gone: bool) -> None:
         """What the attempt means for its endpoint."""
         if not written.won:
             return
-        if isinstance(answer, Answer) and answer.status == _GONE:
+        if gone:
             await self._decline.gone(endpoint, self._clock())
         else:
             await self._decline.note(endpoint, written.health, self._clock())
@@ -203,6 +211,10 @@ def _traced(delivery: Delivery) -> tracing.Span:
 
 def _is_good(answer: Answer | NoAnswer) -> bool:
     return isinstance(answer, Answer) and 200 <= answer.status < 300
+
+
+def _says_gone(answer: Answer | NoAnswer) -> bool:
+    return isinstance(answer, Answer) and answer.status == _GONE
 
 
 def _record(answer: Answer | NoAnswer, at: datetime) -> Attempt:

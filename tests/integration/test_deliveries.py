@@ -151,6 +151,24 @@ async def test_a_receiver_may_ask_for_a_pause_within_reason(
     assert least <= waits - clock() <= most
 
 
+@pytest.mark.parametrize(("header", "least"), [({"retry-after": "10"}, 10), ({}, 4)])
+async def test_a_wait_begins_when_the_attempt_has_ended(
+    runtime: Runtime, clock: Clock, owner: Tenant, receiver: Receiver, header: dict[str, str], least: int
+) -> None:
+    """Else who takes 14 s to say "in 10 s" is called again at once."""
+
+    def slowly(receiver: Receiver) -> None:
+        clock.advance(timedelta(seconds=14))
+        receiver.headers = header
+
+    receiver.answers[:], receiver.meanwhile = [503], slowly
+    delivery_id = await sent(runtime, owner, clock, receiver.url)
+    await drained(runtime)
+    waits = (await stored(runtime, delivery_id)).next_attempt_at
+    assert waits is not None
+    assert waits - clock() >= timedelta(seconds=least)
+
+
 async def test_410_ends_it(runtime: Runtime, clock: Clock, owner: Tenant, receiver: Receiver) -> None:
     receiver.answers[:] = [410]
     delivery_id = await sent(runtime, owner, clock, receiver.url)

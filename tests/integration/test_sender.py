@@ -2,13 +2,15 @@
 
 import asyncio
 import ssl
+import threading
 import tracemalloc
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_network
 from pathlib import Path
-from socket import AF_INET, AF_INET6, AddressFamily, gaierror
+from socket import AF_INET, AF_INET6, SOCK_STREAM, AddressFamily, gaierror
 from time import monotonic
 from typing import Any
 
@@ -20,6 +22,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from service.webhooks.address import AddressGuard
+from service.webhooks.resolver import LOOKUP_THREADS, LOOKUPS_OF_A_DOMAIN
 from service.webhooks.retry_after import MAX_RETRY_AFTER
 from service.webhooks.sender import EXCERPT_BYTES, Answer, NoAnswer, Sender
 
@@ -575,3 +578,28 @@ async def test_plain_http_reaches_only_allowed_networks(monkeypatch: pytest.Monk
         for scheme, error in (("http", "refused_address"), ("https", "tls")):
             url = server.url(scheme=scheme, host="receiver.example")
             assert (await failed(url, guard, resolver=FixedResolver(["127.0.0.1"]), timeout_seconds=1)).error == error
+
+
+# Names
+
+
+async def test_a_silent_name_server_holds_up_only_its_own_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A host name for each customer, and their name server is down: each lookup takes far longer than its attempt."""
+    up_again = threading.Event()
+    asked: Counter[str] = Counter()
+
+    def look_up(host: str, *_: Any, **__: Any) -> list[Any]:
+        asked[host.partition(".")[2]] += 1
+        if host.endswith(".silent.example"):
+            up_again.wait(20)
+        return [(AF_INET, SOCK_STREAM, 6, "", ("127.0.0.1", 0))]
+
+    monkeypatch.setattr("service.webhooks.resolver.socket.getaddrinfo", look_up)
+    async with raw_server(says(b"HTTP/1.1 200 OK\r\n\r\n")) as server, Sender(LOOPBACK, timeout_seconds=1) as sender:
+        silent = [server.url(host=f"{n}.hooks.silent.example") for n in range(LOOKUP_THREADS + 10)]
+        answers = await asyncio.gather(*(sender.post(url, headers=HEADERS, body=BODY) for url in silent))
+        assert {answer.error for answer in answers if isinstance(answer, NoAnswer)} == {"timeout"}
+        other = await sender.post(server.url(host="other.example"), headers=HEADERS, body=BODY)
+        up_again.set()
+    assert isinstance(other, Answer), other
+    assert asked["hooks.silent.example"] <= LOOKUPS_OF_A_DOMAIN

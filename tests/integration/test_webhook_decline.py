@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from service.domain.drain import Drain
+from service.domain.endpoint import Health
 from service.domain.tenant import Tenant
 from service.runtime import Runtime, open_runtime
 from service.settings import Settings
@@ -260,3 +261,23 @@ async def test_a_410_that_comes_after_the_tenant_disabled_it_changes_nothing(
     await drained(runtime)
     assert (await read(api, made))["disabled"]["reason"] == "requested"
     assert watcher.received == []
+
+
+async def test_a_success_beside_the_last_failure_forgives_that_too(
+    api: httpx.AsyncClient, runtime: Runtime, tenant: Tenant, clock: Clock, receiver: Receiver, watcher: Receiver
+) -> None:
+    """The receiver is back while one of many attempts still fails: it succeeds before that is made anything of."""
+    made = await endpoint(api, receiver.url)
+    await endpoint(api, watcher.url, events=NEWS)
+    begun = clock() + 6 * HOUR
+    for _ in range(20):
+        await failed(api, runtime, hours=6, clock=clock)
+    told = len(stages(watcher))
+    before = await runtime.endpoints.get(tenant, made["id"])
+    receiver.answers[:] = [204]
+    await failed(api, runtime, hours=6, clock=clock)
+    decline = runtime.drains[Drain.DELIVER]._work.__self__._decline  # type: ignore[attr-defined]
+    await decline.note(before, Health(begun, percent=100, told=90), clock())
+    await drained(runtime)
+    assert (await read(api, made))["enabled"]
+    assert len(stages(watcher)) == told

@@ -1,5 +1,6 @@
 """Endpoints of a tenant: who hears of what, with which secret; and what is refused."""
 
+import asyncio
 import socket
 from collections.abc import Iterator
 from datetime import timedelta
@@ -10,11 +11,15 @@ import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
 from pydantic import SecretStr
 
+from service.domain import ids
+from service.domain.drain import Drain
+from service.domain.endpoint import Health
 from service.domain.generation import Generation
 from service.domain.tenant import Tenant
 from service.runtime import Runtime, open_runtime
 from service.settings import Settings
 from service.store import keys
+from service.store.endpoints import lane
 from service.usecases.endpoints import Wanted
 from tests import factories
 from tests.factories import Clock, create_body
@@ -269,3 +274,34 @@ async def test_a_deleted_tenants_endpoints_are_gone(
     assert await runtime.redis.execute("KEYS", "*:endpoints") == []
     assert await runtime.redis.execute("KEYS", "*delivery:*") == [], "nobody is left to sign for"
     assert await runtime.redis.execute("KEYS", "*:lane:*") == []
+
+
+async def test_a_410_from_where_it_was_says_nothing_of_where_it_is(
+    api: httpx.AsyncClient, runtime: Runtime, clock: Clock, receiver: Receiver
+) -> None:
+    """A receiver that moves answers "gone" to what was under way when its tenant told us the new address."""
+    made, loop = await endpoint(api, receiver.url), asyncio.get_running_loop()
+    moved = changed(api, made, url=f"{receiver.base_url}/new")
+    receiver.answers[:] = [410]
+    receiver.meanwhile = lambda _: asyncio.run_coroutine_threadsafe(moved, loop).result(10)
+    await ended(api)
+    await drained(runtime)
+    receiver.meanwhile = None
+    assert (await read(api, made))["enabled"]
+    clock.advance(timedelta(seconds=7))
+    await drained(runtime)
+    assert [r.path for r in receiver.received] == ["/hook", "/new"]
+    assert len({r.headers["webhook-id"] for r in receiver.received}) == 1
+
+
+async def test_failures_where_it_was_disable_nothing_where_it_is(
+    api: httpx.AsyncClient, runtime: Runtime, tenant: Tenant, clock: Clock
+) -> None:
+    made = await endpoint(api, HOOK)
+    before = await runtime.endpoints.get(tenant, made["id"])
+    await changed(api, made, url=f"{HOOK}/new")
+    await runtime.redis.execute("HSET", keys.health_of_lane(lane(before)), "first", ids.milliseconds(clock()))
+    decline = runtime.drains[Drain.DELIVER]._work.__self__._decline  # type: ignore[attr-defined]
+    await decline.note(before, Health(clock(), percent=100), clock())
+    await decline.gone(before, clock())
+    assert (await read(api, made))["enabled"]

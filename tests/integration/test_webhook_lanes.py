@@ -38,12 +38,14 @@ async def stores(redis: Redis) -> AsyncIterator[list[DeliveryStore]]:
         yield [DeliveryStore(await stack.enter_async_context(Redis(redis.url, timeout=5))) for _ in range(8)]
 
 
-async def waiting(redis: Redis, count: int, endpoint_id: str, tenant_id: str = TENANT) -> list[Delivery]:
+async def waiting(
+    redis: Redis, count: int, endpoint_id: str, tenant_id: str = TENANT, *, after: timedelta = timedelta()
+) -> list[Delivery]:
     made = [factories.delivery(tenant_id=tenant_id, endpoint_id=endpoint_id) for _ in range(count)]
     g = factories.generation(tenant_id=tenant_id)
     generations = GenerationStore(redis)
     await generations.create(g, factories.due())
-    assert (await generations.finish(g.canceled(0, NOW), factories.due(), made, now=NOW)).won
+    assert (await generations.finish(g.canceled(0, NOW), factories.due(), made, now=NOW + after)).won
     return made
 
 
@@ -113,6 +115,41 @@ async def test_every_lane_gets_its_share_of_the_room(redis: Redis, store: Delive
     records = await store.load_many([item.id for item in claim.taken])
     assert Counter(d.endpoint_id for d in records if d is not None) == {f"whe_{n}": 5 for n in range(4)}
     assert claim.more
+
+
+@pytest.mark.parametrize("most", [100, 1])
+async def test_a_long_lane_takes_turns_with_the_others_of_its_tenant(
+    redis: Redis, store: DeliveryStore, most: int
+) -> None:
+    """Every place of the tenant is taken by lanes that never empty."""
+    for name in ("whe_a", "whe_b"):
+        await waiting(redis, 40, name)
+    assert await _turns_until(redis, store, Caps(receiver=4, tenant=8), TENANT, most=most) < 4
+
+
+async def test_a_long_lane_takes_turns_with_those_of_other_tenants(redis: Redis, store: DeliveryStore) -> None:
+    """A full worker has room for one whenever one ends; the oldest delivery of all need not be the next."""
+    await waiting(redis, 60, "whe_a")
+    assert await _turns_until(redis, store, Caps(), OTHER, most=1) < 4
+
+
+async def _turns_until(redis: Redis, store: DeliveryStore, caps: Caps, tenant_id: str, *, most: int) -> int:
+    """How many attempts end, each after a millisecond, before one that came late has its own."""
+    under_way: list[str] = []
+    for _ in range(8):
+        claim = await store.claim(now=NOW, most=most, lease=LEASE, caps=caps)
+        under_way += [item.id for item in claim.taken]
+    (late,) = await waiting(redis, 1, "whe_z", tenant_id, after=timedelta(milliseconds=1))
+    for turns in range(2, 40):
+        now = NOW + timedelta(milliseconds=turns)
+        ended = await store.load(under_way.pop(0))
+        assert ended is not None
+        await store.save_attempt(ended.delivered(factories.attempt()), now=now, retention=LEASE, verdict="good")
+        claim = await store.claim(now=now, most=most, lease=LEASE, caps=caps)
+        under_way += [item.id for item in claim.taken]
+        if late.id in under_way:
+            return turns - 1
+    raise AssertionError("it never had its turn")
 
 
 async def test_a_receiver_that_only_fails_gets_a_trickle_until_it_answers(redis: Redis, store: DeliveryStore) -> None:
