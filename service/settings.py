@@ -144,7 +144,11 @@ class Settings(BaseSettings):
         int, Field(ge=1, description="Most pixels an image may have; judged by its header, before it is decoded.")
     ] = 40_000_000
     upload_timeout: Annotated[
-        Seconds, Field(gt=timedelta(0), description="How long an upload may take, from its first byte to its answer.")
+        Seconds,
+        Field(
+            gt=timedelta(0),
+            description="How long an upload may take until it is answered, and any other body to arrive.",
+        ),
     ] = timedelta(seconds=120)
     preflight: Annotated[bool, Field(description="Look at `image_url` before the paid submit.")] = True
     preflight_timeout: Annotated[
@@ -234,7 +238,8 @@ class Settings(BaseSettings):
     webhook_schedule: Annotated[
         tuple[Seconds, ...],
         Field(
-            min_length=1, description="Waits before each attempt of a delivery; +-20 % jitter. After the last: dead."
+            min_length=1,
+            description="Waits before each attempt of a delivery, the first of 0; +-20 % jitter. After the last: dead.",
         ),
     ] = tuple(timedelta(seconds=s) for s in (0, 5, 300, 1800, 7200, 18000, 36000, 36000))
     webhook_timeout: Annotated[
@@ -334,6 +339,13 @@ class Settings(BaseSettings):
     def _every_key_is_hard_to_guess(cls, value: SecretStr) -> SecretStr:
         for key in value.get_secret_value().split(","):
             _hard_to_guess(SecretStr(key.strip()))
+        return value
+
+    @field_validator("webhook_schedule")
+    @classmethod
+    def _first_attempt_is_made_at_once(cls, value: tuple[timedelta, ...]) -> tuple[timedelta, ...]:
+        if value[0]:
+            raise ValueError("must begin with 0: the first attempt is made at once")
         return value
 
     @field_validator("rates")

@@ -48,7 +48,7 @@ router = APIRouter(prefix="/admin/v1", tags=["admin"], dependencies=[Depends(ope
 
 #: Python raises when it is to read a number of more than 4,300 digits.
 _MOST_DIGITS: Final = 9
-_BODY: Final = (400, 401, 413, 415, 422, 503)
+_BODY: Final = (400, 401, 408, 413, 415, 422, 503)
 IF_MATCH: Final = {
     "name": "If-Match",
     "in": "header",
@@ -104,7 +104,7 @@ async def read_tenant(request: Request, tenant_id: str) -> Response:
     "/tenants/{tenant_id}",
     summary="Change a tenant",
     description="A budget below what is held and spent already is accepted; `month.over` then says so.",
-    responses={200: {"model": TenantView}, **problems(400, 401, 404, 412, 413, 415, 422, 503)},
+    responses={200: {"model": TenantView}, **problems(400, 401, 404, 408, 412, 413, 415, 422, 503)},
     openapi_extra={**body_of(TenantChange), "parameters": [IF_MATCH]},
 )
 async def change_tenant(request: Request, tenant_id: str) -> Response:
@@ -144,7 +144,7 @@ async def delete_tenant(
     summary="Create an API key",
     description="The key is in this answer and nowhere else.",
     status_code=201,
-    responses={201: {"model": ApiKeyView}, **problems(400, 401, 404, 413, 415, 422, 503)},
+    responses={201: {"model": ApiKeyView}, **problems(400, 401, 404, 408, 413, 415, 422, 503)},
     openapi_extra=body_of(NewApiKey),
 )
 async def create_key(request: Request, tenant_id: str) -> Response:
@@ -171,7 +171,7 @@ async def list_keys(request: Request, tenant_id: str) -> Response:
     summary="Replace a key",
     description="Answers with the successor; the old key works on for `overlap_seconds`.",
     status_code=201,
-    responses={201: {"model": ApiKeyView}, **problems(400, 401, 404, 409, 412, 413, 415, 422, 503)},
+    responses={201: {"model": ApiKeyView}, **problems(400, 401, 404, 409, 408, 412, 413, 415, 422, 503)},
     openapi_extra=body_of(Rotation),
 )
 async def rotate_key(request: Request, tenant_id: str, key_id: str) -> Response:

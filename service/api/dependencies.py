@@ -1,12 +1,13 @@
 """What endpoints have in common: the runtime, the caller, the body."""
 
+import asyncio
 from typing import Final
 
 from fastapi import Request
 
 from service import log
 from service.domain.tenant import Scope, Tenant
-from service.errors import Malformed, RateLimited, Unauthenticated, UnsupportedMedia
+from service.errors import Malformed, RateLimited, Timeout, Unauthenticated, UnsupportedMedia
 from service.runtime import Runtime
 
 LONGEST_WAIT: Final = 60
@@ -49,7 +50,17 @@ async def json_body(request: Request) -> bytes:
     media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media != "application/json":
         raise UnsupportedMedia("Send the body as application/json.")
-    return await request.body()
+    return await whole_body(request)
+
+
+async def whole_body(request: Request) -> bytes:
+    """Raises Timeout: it took too long to arrive."""
+    seconds = runtime(request).settings.upload_timeout.total_seconds()
+    try:
+        async with asyncio.timeout(seconds):
+            return await request.body()
+    except TimeoutError:
+        raise Timeout(f"The body took longer than {seconds:g} seconds.") from None
 
 
 def preferred_wait(request: Request) -> int:

@@ -37,7 +37,7 @@ class DispatchView(TypedDict):
 
 
 REASON: Final = TypeAdapter(Reason)
-_BODY: Final = (400, 401, 413, 415, 422, 503)
+_BODY: Final = (400, 401, 408, 413, 415, 422, 503)
 
 
 def dispatch_view(gate: Gate) -> DispatchView:
@@ -95,7 +95,7 @@ async def resume(request: Request) -> Response:
 @router.post(
     "/tenants/{tenant_id}/pause",
     summary="Dispatch nothing of a tenant; its keys go on",
-    responses={200: {"model": TenantView}, **problems(400, 401, 404, 412, 413, 415, 422, 503)},
+    responses={200: {"model": TenantView}, **problems(400, 401, 404, 408, 412, 413, 415, 422, 503)},
     openapi_extra={**body_of(Reason), "parameters": [IF_MATCH]},
 )
 async def pause_tenant(request: Request, tenant_id: str) -> Response:

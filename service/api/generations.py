@@ -77,7 +77,7 @@ async def create(request: Request) -> Response:
     "/estimate",
     summary="What a generation may cost",
     description="Creates nothing, holds nothing. `fits` says whether the budgets have room for it at this moment.",
-    responses={200: {"model": EstimateView}, **problems(400, 401, 403, 413, 415, 422, 429, 503)},
+    responses={200: {"model": EstimateView}, **problems(400, 401, 403, 408, 413, 415, 422, 429, 503)},
     openapi_extra=CREATE_BODY,
 )
 async def estimate(request: Request) -> Response:

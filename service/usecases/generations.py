@@ -169,7 +169,7 @@ class Generations:
         if not request.has_data_uris:
             return request
         self._admission.check(tenant, request, webhook=_WEBHOOK_POINTERS[terms.webhook_style])
-        return await self._images.outlined(request)
+        return await self._images.outlined(tenant, request)
 
     def _new(
         self,

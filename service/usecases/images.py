@@ -11,16 +11,19 @@ from typing import Final
 from service import metrics
 from service.domain import ids
 from service.domain.request import IMAGE_FIELDS, CreateGeneration, is_data_uri
+from service.domain.tenant import Tenant
 from service.errors import BadImage, ImageUnreadable, Timeout, Unavailable
 from service.fal.storage import FalStorage, Place
 from service.media import spool
 from service.media.inspector import Inspector
 from service.usecases.moves import Clock
+from service.usecases.places import Places
 
 #: Creates whose images are data URIs, at a time: each holds its images in memory several times over.
 _INLINE_AT_A_TIME: Final = 4
-#: With those that wait for it: each with a body of up to ``max_inline_bytes``, twice.
+#: With those that wait for it, of all tenants and of one: each with a body of up to ``max_inline_bytes``, twice.
 _INLINE_HELD: Final = 32
+_INLINE_OF_A_TENANT: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,7 @@ class Images:
         self._clock = clock
         self._inline = asyncio.Semaphore(_INLINE_AT_A_TIME)
         self._held = 0
+        self._places = Places(_INLINE_OF_A_TENANT)
 
     async def upload(
         self,
@@ -86,12 +90,12 @@ class Images:
             await self._storage.put(place, spool.read(clean), content_type=media, size=size)
         return Upload(ids.new(ids.UPLOAD, self._clock()), place.file_url, media, size, picture.width, picture.height)
 
-    async def outlined(self, request: CreateGeneration) -> CreateGeneration:
+    async def outlined(self, tenant: Tenant, request: CreateGeneration) -> CreateGeneration:
         """The same with its data URIs uploaded, and their URLs in their place.
 
-        Raises as ``upload`` does, and Unavailable while too many are at it.
+        Raises as ``upload`` does, and Unavailable while too many are at it, of this tenant or of all.
         """
-        if self._held >= _INLINE_HELD:
+        if self._held >= _INLINE_HELD or not self._places.take(tenant.id):
             raise Unavailable("As many images are waiting to be taken in as can be held.")
         self._held += 1
         try:
@@ -99,6 +103,7 @@ class Images:
                 return request.model_copy(update=await self._urls(request))
         finally:
             self._held -= 1
+            self._places.give_back(tenant.id)
 
     async def _urls(self, request: CreateGeneration) -> dict[str, str]:
         return {

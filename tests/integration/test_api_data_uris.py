@@ -13,6 +13,7 @@ from service.fal.storage import Place
 from service.settings import Settings
 from service.store.redis import Redis
 from service.usecases import images
+from service.usecases.places import Places
 from tests import factories, pictures
 from tests.factories import create_body
 
@@ -135,6 +136,31 @@ async def test_an_estimate_looks_at_no_image(api: httpx.AsyncClient, uploads: li
 
     assert answer.status_code == 200
     assert uploads == []
+
+
+async def test_a_tenant_holds_its_share_of_them(
+    app: FastAPI, api: httpx.AsyncClient, stranger: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app.state.runtime.images, "_places", Places(1))
+    storage, arrived, going_on = app.state.runtime.storage, asyncio.Event(), asyncio.Event()
+    original = storage.put
+
+    async def put(*arguments: Any, **options: Any) -> None:
+        arrived.set()
+        await going_on.wait()
+        await original(*arguments, **options)
+
+    monkeypatch.setattr(storage, "put", put)
+    body = create_body(image_url=PNG)
+    waiting = [asyncio.create_task(api.post("/v1/generations", json=body))]
+    await arrived.wait()
+
+    assert (await api.post("/v1/generations", json=body)).status_code == 503
+    waiting.append(asyncio.create_task(stranger.post("/v1/generations", json=body)))
+    await asyncio.sleep(0)
+    going_on.set()
+
+    assert [answer.status_code for answer in await asyncio.gather(*waiting)] == [202, 202]
 
 
 @pytest.mark.parametrize("first", ["answered", "gone"])

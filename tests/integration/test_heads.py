@@ -3,6 +3,7 @@
 import socket
 from collections.abc import Iterator
 from contextlib import suppress
+from datetime import timedelta
 from urllib.parse import urlsplit
 
 import pytest
@@ -13,6 +14,7 @@ from service.app import create_app
 from service.settings import Settings
 from tests.served import Served, served
 
+MODEL = "bytedance/seedance-2.0/image-to-video"
 SENT = 8_000_000
 
 
@@ -79,6 +81,33 @@ def test_a_slow_body_is_none_of_its_business(gateway: Served, monkeypatch: pytes
         caller.settimeout(10)
         caller.sendall(b"0\r\n\r\n")
         assert caller.recv(65536).startswith(b"HTTP/1.1 422")
+
+
+@pytest.mark.parametrize("path", ["/v1/generations", "/v1/webhook-endpoints", f"/fal/queue/{MODEL}"])
+def test_408_a_body_that_does_not_end_is_not_waited_for(settings: Settings, path: str) -> None:
+    with served(create_app(settings.model_copy(update={"upload_timeout": timedelta(seconds=0.2)}))) as gateway:
+        said = answer_to_half_a_body(gateway, path)
+
+    assert said.startswith(b"HTTP/1.1 408")
+    assert b"request_timeout" in said
+    assert b"connection: close" in said
+
+
+def answer_to_half_a_body(gateway: Served, path: str) -> bytes:
+    url, scheme = urlsplit(gateway.url), "Key" if path.startswith("/fal") else "Bearer"
+    lines = [
+        f"POST {path} HTTP/1.1",
+        "host: x",
+        f"authorization: {scheme} {gateway.run(a_key(gateway))}",
+        "content-type: application/json",
+        "content-length: 100",
+    ]
+    with socket.create_connection((url.hostname, url.port), timeout=10) as caller:
+        caller.sendall("\r\n".join(lines).encode() + b"\r\n\r\n{")
+        said = b""
+        while more := caller.recv(65536):
+            said += more
+        return said
 
 
 async def a_key(gateway: Served) -> str:

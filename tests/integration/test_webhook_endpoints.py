@@ -283,7 +283,11 @@ async def test_a_410_from_where_it_was_says_nothing_of_where_it_is(
     made, loop = await endpoint(api, receiver.url), asyncio.get_running_loop()
     moved = changed(api, made, url=f"{receiver.base_url}/new")
     receiver.answers[:] = [410]
-    receiver.meanwhile = lambda _: asyncio.run_coroutine_threadsafe(moved, loop).result(10)
+
+    def move(_: Receiver) -> None:
+        asyncio.run_coroutine_threadsafe(moved, loop).result(10)
+
+    receiver.meanwhile = move
     await ended(api)
     await drained(runtime)
     receiver.meanwhile = None

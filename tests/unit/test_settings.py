@@ -218,6 +218,7 @@ WRONG = [
     ("GATEWAY_RATES", '{"480p": "Infinity", "720p": "1", "1080p": "1", "4k": "1"}'),
     ("GATEWAY_POLLS_PER_SECOND", "0"),
     ("GATEWAY_WEBHOOK_SCHEDULE", "[]"),
+    ("GATEWAY_WEBHOOK_SCHEDULE", "[60, 60]"),
     ("GATEWAY_WEBHOOK_ALLOWED_NETWORKS", '["10.0.0.1/8"]'),
     ("GATEWAY_METRICS_PORT", "70000"),
     ("GATEWAY_LOG_LEVEL", "loud"),

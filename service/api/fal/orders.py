@@ -8,7 +8,7 @@ from typing import Any, Final
 from fastapi import Request
 from pydantic import TypeAdapter, ValidationError
 
-from service.api.dependencies import runtime
+from service.api.dependencies import runtime, whole_body
 from service.api.fal import caller
 from service.api.generations import idempotency_key, read_create, traceparent
 from service.domain.request import CreateGeneration, Url
@@ -42,7 +42,7 @@ async def submit(request: Request, tenant: Tenant) -> Submission:
 
 
 async def _read(request: Request) -> _Order:
-    body = await request.body()
+    body = await whole_body(request)
     gateway = runtime(request)
     wanted = read_create(body or b"{}", gateway)
     changes: dict[str, Any] = {"priority": _priority(request, wanted), "expires_in": _expires_in(request, wanted)}

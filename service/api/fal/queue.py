@@ -92,7 +92,7 @@ async def cancel(request: Request) -> Response:
     summary="Submit a request",
     description="The body is the model's input. `fal_webhook` hears of the end as fal tells it, signed with a key of "
     "`/fal/.well-known/jwks.json`. A body the schema refuses is refused at once.",
-    responses={**SUBMITTED, **answers(400, 401, 402, 403, 404, 413, 422, 429, 503)},
+    responses={**SUBMITTED, **answers(400, 401, 402, 403, 404, 408, 413, 422, 429, 503)},
     openapi_extra={**ORDER, "parameters": [ENDPOINT, *ORDER["parameters"]]},
 )
 async def submit(request: Request) -> Response:

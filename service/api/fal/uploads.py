@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field, TypeAdapter
 
 from service.api import uploads
-from service.api.dependencies import runtime
+from service.api.dependencies import runtime, whole_body
 from service.api.fal import addresses, caller
 from service.api.fal.answers import answer
 from service.api.fal.documents import INITIATED, TICKET, UPLOADED, answers
@@ -47,13 +47,13 @@ _WANTED: Final = TypeAdapter(Wanted)
 @router.post(
     f"{addresses.REST}/storage/upload/initiate",
     summary="Where to put an image",
-    responses={**INITIATED, **answers(400, 401, 403, 404, 415, 422, 429, 503)},
+    responses={**INITIATED, **answers(400, 401, 403, 404, 408, 415, 422, 429, 503)},
     openapi_extra=body_of(Wanted),
 )
 async def initiate(request: Request) -> Response:
     tenant = await caller.tenant(request, Scope.GENERATE)
     public_url = addresses.public_url(request)
-    wanted = parse(_WANTED, await request.body() or b"{}")
+    wanted = parse(_WANTED, await whole_body(request) or b"{}")
     media = wanted.content_type.partition(";")[0].strip().lower()
     if media not in uploads.SUFFIX:
         raise UnsupportedMedia("Only JPEG, PNG and WebP images can be uploaded, with their content type.")
