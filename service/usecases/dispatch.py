@@ -13,7 +13,7 @@ from service.fal.outcomes import Accepted, Locked, NotTaken, Rejected, SubmitOut
 from service.store.due import Claim, Claimed
 from service.store.queue import QueueStore
 from service.usecases.gate import DispatchGate
-from service.usecases.moves import Clock, Moves
+from service.usecases.moves import Clock, Moves, Verb
 from service.usecases.preflight import Preflight
 from service.usecases.telling import about
 
@@ -63,14 +63,14 @@ class Dispatch:
             return  # ended meanwhile, or in another worker's hands: whoever moved it has set what it waits for
         about(g)
         if self._clock() - meant_at > _HESITATION:
-            await self._moves.apply_surely(g.id, lambda current: unsent(current, self._clock()))
+            await self._conclude(g.id, meant_at, lambda current: unsent(current, self._clock()))
             return
         metrics.SECONDS_TO_SUBMIT.observe((meant_at - g.created_at).total_seconds())
         with tracing.span("generation.submit", parent=g.traceparent, generation=g.id, tenant=g.tenant_id) as span:
             outcome = submit_outcome(await self._fal.submit(arguments(g), webhook_url=self._callback_url(g)))
             span.note(outcome=type(outcome).__name__.lower(), tries=g.submits_refused + 1)
             self._tell(g, outcome)
-            await self._moves.apply_surely(g.id, lambda current: settled(current, outcome, self._clock()))
+            await self._conclude(g.id, meant_at, lambda current: settled(current, outcome, self._clock()))
         await self._gate.note(outcome)
 
     async def _intend(self, generation_id: str, now: datetime) -> Generation | None:
@@ -80,10 +80,15 @@ class Dispatch:
                 generation_id, lambda g: g.submitting(now) if g.status is Status.QUEUED else None
             )
         except StoreUnavailable:
-            await self._moves.apply_surely(
-                generation_id, lambda g: unsent(g, self._clock()) if g.submitted_at == now else None
-            )
+            await self._conclude(generation_id, now, lambda g: unsent(g, self._clock()))
             return None
+
+    async def _conclude(self, generation_id: str, meant_at: datetime, verb: Verb) -> None:
+        """What became of the submit that was meant then, and of no other.
+
+        Where the store did not answer, it may be back in the queue already, and in the midst of its next submit.
+        """
+        await self._moves.apply_surely(generation_id, lambda g: verb(g) if g.submitted_at == meant_at else None)
 
     def _callback_url(self, g: Generation) -> str | None:
         return None if self._public_url is None else callback.address(self._public_url, g)
