@@ -24,7 +24,7 @@ LEASE: Final = timedelta(seconds=15)
 #: A process that was stopped for longer between intent and POST does not send: its intent is soon given up as lost.
 _HESITATION: Final = timedelta(seconds=10)
 
-_NEVER_SENT: Final = Failure("submission_unconfirmed", "It was never sent to the upstream.", retryable=True)
+_NEVER_TAKEN: Final = Failure("submission_unconfirmed", "The upstream never took the request.", retryable=True)
 
 
 class Dispatch:
@@ -107,28 +107,32 @@ class Dispatch:
 
 
 def unsent(g: Generation, now: datetime) -> Generation | None:
-    """What becomes of an intent that was written and never acted upon."""
+    """What becomes of a submit that fal is proved not to have."""
     match g.status:
         case Status.SUBMITTING:
             return g.requeued() if g.cancel_requested_at is None else g.requeued().canceled(0, now)
         case Status.UNCONFIRMED:  # given up as lost meanwhile
-            return g.failed(_NEVER_SENT, 0, now)
+            return g.failed(_NEVER_TAKEN, 0, now)
     return None
 
 
 def settled(g: Generation, outcome: SubmitOutcome, now: datetime) -> Generation | None:
-    """What the outcome of its submit makes of a generation; None where the record has gone on without it."""
+    """What the outcome of its submit makes of a generation; None where the record has gone on without it.
+
+    Given up as lost meanwhile, it still is for its outcome to say whether anything was paid.
+    """
+    if g.status not in (Status.SUBMITTING, Status.UNCONFIRMED):
+        return None
     match outcome:
         case Accepted(request_id):
-            return g.submitted(request_id) if g.status in (Status.SUBMITTING, Status.UNCONFIRMED) else None
-        case _ if g.status is not Status.SUBMITTING:
-            return None
+            return g.submitted(request_id)
         case NotTaken() | Locked():
             return unsent(g, now)
         case Rejected(failure):
             return g.failed(failure, 0, now)
-        case Unknown():
+        case Unknown() if g.status is Status.SUBMITTING:
             return g.unconfirmed()
+    return None
 
 
 def arguments(g: Generation) -> dict[str, Any]:

@@ -103,3 +103,32 @@ async def test_an_intent_taken_back_twice_does_not_free_a_submit_of_unknown_outc
     once_away(Status.QUEUED, another_worker_hears_nothing, written=True)
     await drained(runtime, Drain.DISPATCH)
     assert (await stored(runtime, g)).status is Status.UNCONFIRMED
+
+
+@pytest.mark.parametrize(
+    ("prompt", "status"), [("sandbox:503=1", Status.QUEUED), ("sandbox:422-submit", Status.FAILED)]
+)
+async def test_what_fal_is_known_not_to_have_costs_nothing_however_late_that_is_written(
+    runtime: Runtime,
+    clock: Clock,
+    settings: Settings,
+    owner: Tenant,
+    sandbox_url: str,
+    once_away: Callable[..., None],
+    prompt: str,
+    status: Status,
+) -> None:
+    g = await created(runtime, owner, prompt)
+
+    async def it_is_given_up_as_lost() -> None:
+        clock.advance(settings.fal_timeout + timedelta(minutes=1))
+        await drained(runtime, Drain.SWEEP)
+        assert (await stored(runtime, g)).status is Status.UNCONFIRMED
+
+    once_away(status, it_is_given_up_as_lost, written=False)
+    await drained(runtime, Drain.DISPATCH)
+    ended = await stored(runtime, g)
+    assert (ended.status, ended.actual_cost) == (Status.FAILED, 0)
+    assert await runtime.queue.slots_used() == 0
+    assert await oracle(sandbox_url) == []
+    assert (await runtime.audit.run()).differences == []
