@@ -10,6 +10,7 @@ from service.errors import StoreUnavailable
 from service.fal.client import FalClient
 from service.fal.messages import submit_outcome
 from service.fal.outcomes import Accepted, Locked, NotTaken, Rejected, SubmitOutcome, Unknown
+from service.store.callbacks import CallbackStore
 from service.store.due import Claim, Claimed
 from service.store.queue import QueueStore
 from service.usecases.gate import DispatchGate
@@ -31,6 +32,7 @@ class Dispatch:
     def __init__(
         self,
         queue: QueueStore,
+        callbacks: CallbackStore,
         moves: Moves,
         fal: FalClient,
         gate: DispatchGate,
@@ -41,6 +43,7 @@ class Dispatch:
         public_url: str | None,
     ) -> None:
         self._queue = queue
+        self._callbacks = callbacks
         self._moves = moves
         self._fal = fal
         self._gate = gate
@@ -75,9 +78,12 @@ class Dispatch:
 
     async def _intend(self, generation_id: str, now: datetime) -> Generation | None:
         """Write down that it is about to be sent; None: it shall not be, or nobody knows whether that was written."""
+        read, reported = await self._callbacks.load(generation_id)
+        if reported is not None:
+            return None  # refused, and taken nevertheless: its poll is due, and adopts what fal has
         try:
             return await self._moves.apply(
-                generation_id, lambda g: g.submitting(now) if g.status is Status.QUEUED else None
+                generation_id, lambda g: g.submitting(now) if g.status is Status.QUEUED else None, read=read
             )
         except StoreUnavailable:
             await self._conclude(generation_id, now, lambda g: unsent(g, self._clock()))
