@@ -32,8 +32,9 @@ Wire = Reply | NoReply
 
 def reply(status: int, headers: Mapping[str, str], content: bytes) -> Reply:
     try:
-        body = json.loads(content, parse_constant=lambda _: None, parse_float=_finite)  # NaN is JSON to Python alone
-        if b"\\ud" in content.lower():  # a lone surrogate can be read, but never written down
+        text = content.decode("utf-8-sig", errors="replace")  # given bytes, json lets raw surrogates and UTF-16 in
+        body = json.loads(text, parse_constant=lambda _: None, parse_float=_finite)  # NaN is JSON to Python alone
+        if "\\ud" in text.lower():  # a lone surrogate can be read, but never written down
             body = json.loads(json.dumps(body, ensure_ascii=False).encode(errors="replace"))
     except (ValueError, RecursionError):
         body = None

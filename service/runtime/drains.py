@@ -26,6 +26,7 @@ def build_drains(core: Core) -> dict[Drain, DrainRunner]:
     settings, wires, stores, moves = core.settings, core.wires, core.stores, core.moves
     dispatch = Dispatch(
         stores.queue,
+        stores.callbacks,
         moves,
         wires.fal,
         core.gate,

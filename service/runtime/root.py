@@ -162,7 +162,7 @@ def _build(core: Core) -> Runtime:
             stores.end_users, stores.generations, stores.deliveries, stores.money, wires.kept, moves, clock=clock
         ),
         usage=Usage(stores.money, clock=clock),
-        audit=Audit(stores.money, stores.generations),
+        audit=Audit(stores.money, stores.generations, clock=clock),
         access=Access(stores.tenants, stores.rates, clock=clock),
         storage=wires.storage,
         images=images,

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from service.domain import ids
@@ -27,14 +28,24 @@ class Entry:
     spent: int
 
     @property
+    def created_at(self) -> datetime:
+        """Of its generation."""
+        return ids.created_at(self.generation_id)
+
+    @property
     def windows(self) -> tuple[str, str, str]:
         """Keys of the windows, in the order of Scope: those of the generation's creation."""
-        created = ids.created_at(self.generation_id)
+        created = self.created_at
         return (
             keys.money_of_tenant(self.tenant_id, month(created)),
             keys.money_of_end_user(self.tenant_id, self.end_user, day(created)),
             keys.money_of_account(day(created)),
         )
+
+
+def first_day(window: str) -> str:
+    """Of a window, by its key: ``2026-01-31``."""
+    return f"{window.rpartition(':')[2]}-01"[: len("2026-01-31")]
 
 
 class MoneyStore:

@@ -10,10 +10,11 @@ from service.errors import StoreUnavailable
 from service.fal.client import FalClient
 from service.fal.messages import submit_outcome
 from service.fal.outcomes import Accepted, Locked, NotTaken, Rejected, SubmitOutcome, Unknown
+from service.store.callbacks import CallbackStore
 from service.store.due import Claim, Claimed
 from service.store.queue import QueueStore
 from service.usecases.gate import DispatchGate
-from service.usecases.moves import Clock, Moves
+from service.usecases.moves import Clock, Moves, Verb
 from service.usecases.preflight import Preflight
 from service.usecases.telling import about
 
@@ -24,13 +25,14 @@ LEASE: Final = timedelta(seconds=15)
 #: A process that was stopped for longer between intent and POST does not send: its intent is soon given up as lost.
 _HESITATION: Final = timedelta(seconds=10)
 
-_NEVER_SENT: Final = Failure("submission_unconfirmed", "It was never sent to the upstream.", retryable=True)
+_NEVER_TAKEN: Final = Failure("submission_unconfirmed", "The upstream never took the request.", retryable=True)
 
 
 class Dispatch:
     def __init__(
         self,
         queue: QueueStore,
+        callbacks: CallbackStore,
         moves: Moves,
         fal: FalClient,
         gate: DispatchGate,
@@ -41,6 +43,7 @@ class Dispatch:
         public_url: str | None,
     ) -> None:
         self._queue = queue
+        self._callbacks = callbacks
         self._moves = moves
         self._fal = fal
         self._gate = gate
@@ -63,27 +66,35 @@ class Dispatch:
             return  # ended meanwhile, or in another worker's hands: whoever moved it has set what it waits for
         about(g)
         if self._clock() - meant_at > _HESITATION:
-            await self._moves.apply_surely(g.id, lambda current: unsent(current, self._clock()))
+            await self._conclude(g.id, meant_at, lambda current: unsent(current, self._clock()))
             return
         metrics.SECONDS_TO_SUBMIT.observe((meant_at - g.created_at).total_seconds())
         with tracing.span("generation.submit", parent=g.traceparent, generation=g.id, tenant=g.tenant_id) as span:
             outcome = submit_outcome(await self._fal.submit(arguments(g), webhook_url=self._callback_url(g)))
             span.note(outcome=type(outcome).__name__.lower(), tries=g.submits_refused + 1)
             self._tell(g, outcome)
-            await self._moves.apply_surely(g.id, lambda current: settled(current, outcome, self._clock()))
+            await self._conclude(g.id, meant_at, lambda current: settled(current, outcome, self._clock()))
         await self._gate.note(outcome)
 
     async def _intend(self, generation_id: str, now: datetime) -> Generation | None:
         """Write down that it is about to be sent; None: it shall not be, or nobody knows whether that was written."""
+        read, reported = await self._callbacks.load(generation_id)
+        if reported is not None:
+            return None  # refused, and taken nevertheless: its poll is due, and adopts what fal has
         try:
             return await self._moves.apply(
-                generation_id, lambda g: g.submitting(now) if g.status is Status.QUEUED else None
+                generation_id, lambda g: g.submitting(now) if g.status is Status.QUEUED else None, read=read
             )
         except StoreUnavailable:
-            await self._moves.apply_surely(
-                generation_id, lambda g: unsent(g, self._clock()) if g.submitted_at == now else None
-            )
+            await self._conclude(generation_id, now, lambda g: unsent(g, self._clock()))
             return None
+
+    async def _conclude(self, generation_id: str, meant_at: datetime, verb: Verb) -> None:
+        """What became of the submit that was meant then, and of no other.
+
+        Where the store did not answer, it may be back in the queue already, and in the midst of its next submit.
+        """
+        await self._moves.apply_surely(generation_id, lambda g: verb(g) if g.submitted_at == meant_at else None)
 
     def _callback_url(self, g: Generation) -> str | None:
         return None if self._public_url is None else callback.address(self._public_url, g)
@@ -102,28 +113,32 @@ class Dispatch:
 
 
 def unsent(g: Generation, now: datetime) -> Generation | None:
-    """What becomes of an intent that was written and never acted upon."""
+    """What becomes of a submit that fal is proved not to have."""
     match g.status:
         case Status.SUBMITTING:
             return g.requeued() if g.cancel_requested_at is None else g.requeued().canceled(0, now)
         case Status.UNCONFIRMED:  # given up as lost meanwhile
-            return g.failed(_NEVER_SENT, 0, now)
+            return g.failed(_NEVER_TAKEN, 0, now)
     return None
 
 
 def settled(g: Generation, outcome: SubmitOutcome, now: datetime) -> Generation | None:
-    """What the outcome of its submit makes of a generation; None where the record has gone on without it."""
+    """What the outcome of its submit makes of a generation; None where the record has gone on without it.
+
+    Given up as lost meanwhile, it still is for its outcome to say whether anything was paid.
+    """
+    if g.status not in (Status.SUBMITTING, Status.UNCONFIRMED):
+        return None
     match outcome:
         case Accepted(request_id):
-            return g.submitted(request_id) if g.status in (Status.SUBMITTING, Status.UNCONFIRMED) else None
-        case _ if g.status is not Status.SUBMITTING:
-            return None
+            return g.submitted(request_id)
         case NotTaken() | Locked():
             return unsent(g, now)
         case Rejected(failure):
             return g.failed(failure, 0, now)
-        case Unknown():
+        case Unknown() if g.status is Status.SUBMITTING:
             return g.unconfirmed()
+    return None
 
 
 def arguments(g: Generation) -> dict[str, Any]:

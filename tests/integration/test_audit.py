@@ -151,3 +151,29 @@ async def test_what_does_not_add_up_is_told(
     findings = await runtime.audit.run()
     assert not findings.clean
     assert any(difference.what.startswith(told) for difference in findings.differences)
+
+
+async def test_what_the_store_has_forgotten_with_the_years_is_no_difference(runtime: Runtime, clock: Clock) -> None:
+    """Windows go 400 days after they were opened; the ledger goes by and by, a settlement later than its hold."""
+    tenant = await runtime.tenants.create("acme")
+    now = clock()
+    clock.now = now - timedelta(days=401)
+    await _ended(runtime, tenant, clock)
+    (hold, _), (settlement, _) = await runtime.redis.execute("XRANGE", keys.LEDGER, "-", "+")
+    for window in await runtime.redis.execute("KEYS", keys.MONEY):
+        await runtime.redis.execute("DEL", window)
+    clock.now = now
+    await _ended(runtime, tenant, clock)
+    assert (await runtime.audit.run()).differences == []
+    for entry in (hold, settlement):
+        await runtime.redis.execute("XDEL", keys.LEDGER, entry)
+        assert (await runtime.audit.run()).differences == []
+
+
+async def _ended(runtime: Runtime, tenant: Tenant, clock: Clock) -> None:
+    name = await _created(runtime, tenant, "480p")
+    assert name is not None
+    for step in (submit, accept, succeed):
+        g = await runtime.generation_store.load(name)
+        assert g is not None
+        await step(runtime, g, clock)

@@ -284,16 +284,17 @@ async def test_what_the_submit_saves_afterwards_does_not_put_the_poll_off(
     assert (await stored(runtime, g)).status is Status.SUCCEEDED
 
 
+@pytest.mark.parametrize("first", [Drain.POLL, Drain.DISPATCH])
 async def test_what_was_queued_again_although_fal_took_it_is_not_sent_again(
-    runtime: Runtime, clock: Clock, fal: Fal, create: Create
+    runtime: Runtime, clock: Clock, fal: Fal, create: Create, first: Drain
 ) -> None:
-    g = await create(f"sandbox:429=1 {QUICK} {clock().timestamp()}")
+    g = await create(f"sandbox:429=1 {QUICK} {first} {clock().timestamp()}")
     await drained(runtime, Drain.DISPATCH)
     assert (await stored(runtime, g)).status is Status.QUEUED
     await told(runtime, clock, g, Callback("request-1"))
-    await drained(runtime, Drain.POLL)
     clock.advance(timedelta(minutes=1))
-    await drained(runtime, Drain.DISPATCH)
+    for drain in (first, Drain.POLL, Drain.DISPATCH):
+        await drained(runtime, drain)
     now = await stored(runtime, g)
     assert (now.status, now.request_id, await fal.submits(g)) == (Status.SUBMITTED, "request-1", 0)
     assert await runtime.queue.slots_used() == 1

@@ -83,7 +83,7 @@ async def test_nothing_accepted_is_lost_when_the_master_is_killed_under_load(wat
             ended.set()
             await asyncio.gather(*loads)
         found = await asyncio.gather(*(store.load(name) for name in accepted))
-        books = await Audit(MoneyStore(redis), store).run()
+        books = await Audit(MoneyStore(redis), store, clock=factories.Clock()).run()
         waiting = await QueueStore(redis).unfinished()
 
     assert before >= 500

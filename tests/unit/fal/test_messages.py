@@ -612,6 +612,22 @@ def test_whatever_an_end_says_can_be_written_down_and_read_again(
     assert load(dump(g)) == replace(g, created_at=g.created_at)
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        b'{"detail": "\xed\xa0\x80"}',
+        b'\xef\xbb\xbf{"detail": "\xed\xa0\x80"}',
+        '{"detail": "\\ud800"}'.encode("utf-16"),
+        '{"detail": "\ud800"}'.encode("utf-16-le", errors="surrogatepass"),
+    ],
+)
+def test_no_encoding_brings_in_what_cannot_be_written_down(content: bytes) -> None:
+    outcome = result_outcome(reply(422, {}, content))
+    if isinstance(outcome, Failed):
+        g = factories.in_status(Status.IN_PROGRESS).failed(outcome.failure, 0, NOW)
+        assert load(dump(g)) == g
+
+
 @given(VALUES)
 @example([{"message": "\ud800"}])
 def test_whatever_a_log_says_can_be_written_down(logs: Any) -> None:

@@ -41,10 +41,21 @@ def test_a_request_id_that_comes_late_still_counts() -> None:
     assert (after.status, after.request_id) == (Status.SUBMITTED, "request-1")
 
 
+@pytest.mark.parametrize("outcome", [NotTaken("ConnectError"), Locked("fal answered 403"), REJECTED])
+def test_a_refusal_that_comes_late_proves_that_nothing_was_paid(outcome: SubmitOutcome) -> None:
+    after = settled(factories.in_status(Status.UNCONFIRMED), outcome, NOW)
+    assert after is not None
+    assert (after.status, after.actual_cost) == (Status.FAILED, 0), "never queued again"
+
+
 @pytest.mark.parametrize("outcome", [NotTaken("x"), Locked("x"), REJECTED, Unknown("x")])
-@pytest.mark.parametrize("status", [s for s in Status if s is not Status.SUBMITTING])
-def test_nothing_but_a_request_id_moves_what_is_no_longer_submitting(outcome: SubmitOutcome, status: Status) -> None:
+@pytest.mark.parametrize("status", [s for s in Status if s not in (Status.SUBMITTING, Status.UNCONFIRMED)])
+def test_what_has_a_request_id_or_has_ended_is_moved_by_no_refusal(outcome: SubmitOutcome, status: Status) -> None:
     assert settled(factories.in_status(status), outcome, NOW) is None
+
+
+def test_what_was_given_up_already_stays_so() -> None:
+    assert settled(factories.in_status(Status.UNCONFIRMED), Unknown("x"), NOW) is None
 
 
 @pytest.mark.parametrize("status", [Status.QUEUED, Status.SUBMITTED, Status.SUCCEEDED, Status.FAILED, Status.CANCELED])
