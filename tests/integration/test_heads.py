@@ -16,6 +16,8 @@ from tests.served import Served, served
 
 MODEL = "bytedance/seedance-2.0/image-to-video"
 SENT = 8_000_000
+PUBLIC = {"public_url": "https://gateway.test"}
+SOON = timedelta(seconds=0.2)
 
 
 @pytest.fixture
@@ -85,7 +87,7 @@ def test_a_slow_body_is_none_of_its_business(gateway: Served, monkeypatch: pytes
 
 @pytest.mark.parametrize("path", ["/v1/generations", "/v1/webhook-endpoints", f"/fal/queue/{MODEL}"])
 def test_408_a_body_that_does_not_end_is_not_waited_for(settings: Settings, path: str) -> None:
-    with served(create_app(settings.model_copy(update={"upload_timeout": timedelta(seconds=0.2)}))) as gateway:
+    with served(create_app(settings.model_copy(update={**PUBLIC, "upload_timeout": SOON}))) as gateway:
         said = answer_to_half_a_body(gateway, path)
 
     assert said.startswith(b"HTTP/1.1 408")
