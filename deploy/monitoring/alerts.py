@@ -15,7 +15,7 @@ _FEW: Final = 3
 class Alert:
     """Fires when ``expression`` has been true for ``held``; ``page``: now, ``ticket``: on the next working day.
 
-    ``{1h}`` in an expression is a window: it is shortened in tests.
+    ``{1h}`` in an expression is a window, ``{600}`` an age in seconds: both are shortened in tests.
     """
 
     name: str
@@ -42,7 +42,7 @@ _UPSTREAM: Final = (
         "{{ $value }} submits have an unknown outcome",
         "fal may have them; each keeps its slot and its hold until it is resolved.",
         # By the age of the oldest: under load there is always one, though each goes within minutes.
-        f"{state('gateway_unconfirmed')} > 0 and {state('gateway_unconfirmed_seconds')} > 600",
+        f"{state('gateway_unconfirmed')} > 0 and {state('gateway_unconfirmed_seconds')} > {{600}}",
         "1m",
     ),
     Alert(
