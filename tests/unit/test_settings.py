@@ -196,7 +196,14 @@ def test_several_secret_keys_are_told_apart() -> None:
 
 WRONG = [
     ("GATEWAY_FAL_KEY", ""),
+    ("GATEWAY_FAL_KEY", "id:secret\n"),
+    ("GATEWAY_FAL_KEY", "id:s\u00e9cret"),
     ("GATEWAY_FAL_ADMIN_KEY", ""),
+    ("GATEWAY_FAL_ADMIN_KEY", "id:secret\n"),
+    ("GATEWAY_ADMIN_TOKEN", "t" * 32 + "\n"),
+    ("GATEWAY_REDIS_TIMEOUT", "60"),
+    ("GATEWAY_REDIS_TIMEOUT", "inf"),
+    ("GATEWAY_REDIS_TIMEOUT", "0.001"),
     ("GATEWAY_RECONCILE_EVERY", "0"),
     ("GATEWAY_FAL_QUEUE_URL", "queue.fal.run"),
     ("GATEWAY_FAL_QUEUE_URL", "ftp://queue.fal.run"),
@@ -218,6 +225,7 @@ WRONG = [
     ("GATEWAY_RATES", '{"480p": "Infinity", "720p": "1", "1080p": "1", "4k": "1"}'),
     ("GATEWAY_POLLS_PER_SECOND", "0"),
     ("GATEWAY_WEBHOOK_SCHEDULE", "[]"),
+    ("GATEWAY_WEBHOOK_SCHEDULE", "[0, -5]"),
     ("GATEWAY_WEBHOOK_ALLOWED_NETWORKS", '["10.0.0.1/8"]'),
     ("GATEWAY_METRICS_PORT", "70000"),
     ("GATEWAY_LOG_LEVEL", "loud"),
