@@ -165,7 +165,7 @@ _REDIS: Final = (
         "RedisNotDurable",
         "page",
         "Redis does not keep what it acknowledges",
-        "The append-only file is off or cannot be written, or Redis may evict jobs.",
+        "Its append-only file is off or cannot be written, it may evict jobs, or replicas are missing.",
         "min (gateway_redis_durable) < 1",
         "1m",
         {"loss": "everything"},

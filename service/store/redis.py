@@ -125,11 +125,17 @@ class Redis:
             StoreUnavailable: as of ``execute``, or too few replicas. It may have been carried out.
 
         """
-        replicated = self._replicas > 0
+        return await self._run(script, len(keys), *keys, *arguments, replicated=self._replicas > 0)
+
+    async def look(self, script: Script, keys: Sequence[str], *arguments: Argument) -> Any:
+        """The same of a script that changes nothing: it has no replica to wait for, and goes on without any."""
+        return await self._run(script, len(keys), *keys, *arguments, replicated=False)
+
+    async def _run(self, script: Script, *arguments: Argument, replicated: bool) -> Any:
         try:
-            return await self._ask(("EVALSHA", script.sha, len(keys), *keys, *arguments), replicated=replicated)
+            return await self._ask(("EVALSHA", script.sha, *arguments), replicated=replicated)
         except NoScriptError:  # a restarted server knows no scripts; EVAL teaches it
-            return await self._ask(("EVAL", script.text, len(keys), *keys, *arguments), replicated=replicated)
+            return await self._ask(("EVAL", script.text, *arguments), replicated=replicated)
 
     @contextlib.asynccontextmanager
     async def subscribed(self, channel: str) -> AsyncIterator[AsyncIterator[bytes]]:
