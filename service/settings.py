@@ -45,12 +45,25 @@ def _redis_url(value: str) -> str:
     if scheme not in known:
         raise ValueError(f"must begin with one of {', '.join(f'{name}://' for name in known)}")
     Sentinels.parse(value)  # raises where it is one that says too little
-    return value
+    return _with_a_port(value)
 
 
 def _broker_url(value: str) -> str:
     Sentinels.parse(value)  # the rest is Celery's business
-    return value
+    return _with_a_port(value) if value.startswith(("redis://", "rediss://")) else value
+
+
+def _with_a_port(url: str) -> str:
+    """Where a password has a ``/`` in it, what stands before that is taken for the port, and told to every log."""
+    if url.startswith(SCHEMES):
+        return url
+    try:
+        _ = urlsplit(url).port
+    except ValueError:
+        raise ValueError(
+            "the port is a number up to 65535; /, # and ? in a password are written %2F, %23, %3F"
+        ) from None
+    return url
 
 
 def _number_of_seconds(value: Any) -> Any:
