@@ -106,6 +106,7 @@ def test_what_is_set_is_a_setting_and_secrets_come_by_reference(name: str) -> No
     assert all("secretKeyRef" in entry["valueFrom"] for entry in environment.values())
     required = {PREFIX + field.upper() for field, info in Settings.model_fields.items() if info.is_required()}
     assert required <= set(environment)
+    assert {"GATEWAY_BROKER_URL", "GATEWAY_FAL_ADMIN_KEY"} <= set(environment), "no ConfigMap is for secrets"
     assert ("GATEWAY_ADMIN_TOKEN" in environment) == (name == "gateway"), "who serves no admin route needs no token"
     assert documents("Secret") == {}
 
