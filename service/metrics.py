@@ -112,10 +112,13 @@ _TENANT: Final = "tenant"
 REDIS_UP = StateGauge("gateway_redis_up", "1 while Redis answers; at 0 all below are missing.")
 REDIS_SECONDS = StateGauge("gateway_redis_read_seconds", "Time of the last read of all these gauges.")
 REDIS_MEMORY = StateGauge("gateway_redis_memory_bytes", "Memory that Redis uses.")
-REDIS_MEMORY_LIMIT = StateGauge("gateway_redis_memory_limit_bytes", "Its maxmemory, else the memory of its machine.")
+REDIS_MEMORY_LIMIT = StateGauge(
+    "gateway_redis_memory_limit_bytes", "Its maxmemory, else the memory of its machine. Missing: Redis does not tell."
+)
 REDIS_DURABLE = StateGauge(
     "gateway_redis_durable",
-    "2: every write is on disk before it is answered; 1: within a second; 0: not kept. Missing: Redis does not tell.",
+    "2: every write is on disk before it is answered; 1: within a second; 0: not kept, or too few replicas. "
+    "Missing: Redis does not tell.",
 )
 BEAT_SILENCE = StateGauge("gateway_beat_silence_seconds", "Since a message that only beat sends was worked off.")
 WORKERS = StateGauge("gateway_workers", "Workers heard of lately, by the queue they serve.", "queue")

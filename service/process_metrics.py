@@ -4,6 +4,7 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Final
 
 from prometheus_client import CollectorRegistry, generate_latest
@@ -31,6 +32,22 @@ def counting_together() -> Iterator[None]:
 def text() -> bytes:
     if not counted_together():
         return generate_latest()
+    _forget_the_dead(Path(os.environ[FOLDER]))
     registry = CollectorRegistry()
     MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
     return generate_latest(registry)
+
+
+def _forget_the_dead(folder: Path) -> None:
+    """What a process held when it was killed is held no more; what it counted stays."""
+    for file in folder.glob("gauge_live*.db"):  # prometheus-client's own names: of a mode, then of a process
+        if not _is_there(int(file.stem.rpartition("_")[2])):
+            file.unlink(missing_ok=True)  # the others look too
+
+
+def _is_there(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True

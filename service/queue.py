@@ -21,7 +21,7 @@ def task_name(drain: Drain) -> str:
     return f"workers.tasks.{drain}"
 
 
-#: ``dispatch`` talks to fal, ``webhooks`` to strangers, ``maintenance`` to nobody: three failures, three lanes.
+#: ``dispatch`` talks to fal, ``webhooks`` to strangers, ``maintenance`` seldom to anybody: three failures, three lanes.
 QUEUE_OF: Final = {
     Drain.DISPATCH: "dispatch",
     Drain.POLL: "dispatch",

@@ -17,6 +17,7 @@ from service.sentinels import SCHEMES, Sentinels
 PREFIX: Final = "GATEWAY_"
 _WELL_KNOWN: Final = frozenset({"secret", "changeme", "change-me", "password", "admin", "test", "sk-1234"})
 _SHORTEST_TOKEN: Final = 16
+_WORD: Final = re.compile(r"[!-~]+")
 _HOST: Final = re.compile(r"[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*")
 
 
@@ -24,6 +25,13 @@ def _hard_to_guess(value: SecretStr) -> SecretStr:
     text = value.get_secret_value()
     if text.lower() in _WELL_KNOWN or len(text) < _SHORTEST_TOKEN:
         raise ValueError(f"must be a random secret of at least {_SHORTEST_TOKEN} characters")
+    return value
+
+
+def _sendable(value: SecretStr) -> SecretStr:
+    """A newline at its end, as files have, fails every call that carries it: a submit too, once it is begun."""
+    if not _WORD.fullmatch(value.get_secret_value()):
+        raise ValueError("must be one word of ASCII, without spaces or a newline at its end")
     return value
 
 
@@ -37,12 +45,25 @@ def _redis_url(value: str) -> str:
     if scheme not in known:
         raise ValueError(f"must begin with one of {', '.join(f'{name}://' for name in known)}")
     Sentinels.parse(value)  # raises where it is one that says too little
-    return value
+    return _with_a_port(value)
 
 
 def _broker_url(value: str) -> str:
     Sentinels.parse(value)  # the rest is Celery's business
-    return value
+    return _with_a_port(value) if value.startswith(("redis://", "rediss://")) else value
+
+
+def _with_a_port(url: str) -> str:
+    """Where a password has a ``/`` in it, what stands before that is taken for the port, and told to every log."""
+    if url.startswith(SCHEMES):
+        return url
+    try:
+        _ = urlsplit(url).port
+    except ValueError:
+        raise ValueError(
+            "the port is a number up to 65535; /, # and ? in a password are written %2F, %23, %3F"
+        ) from None
+    return url
 
 
 def _number_of_seconds(value: Any) -> Any:
@@ -62,12 +83,15 @@ def _host_suffix(value: str) -> str:
 
 HostSuffix = Annotated[str, AfterValidator(_host_suffix)]
 Token = Annotated[SecretStr, AfterValidator(_hard_to_guess)]
+SentToken = Annotated[Token, AfterValidator(_sendable)]
+Key = Annotated[SecretStr, AfterValidator(_sendable)]
 BaseUrl = Annotated[str, AfterValidator(_bare)]
 RedisUrl = Annotated[str, AfterValidator(_redis_url)]
 BrokerUrl = Annotated[str, AfterValidator(_broker_url)]
 Seconds = Annotated[
     timedelta, BeforeValidator(_number_of_seconds), PlainSerializer(lambda value: value.total_seconds())
 ]
+Wait = Annotated[Seconds, Field(ge=timedelta(0))]
 
 
 class Settings(BaseSettings):
@@ -83,7 +107,10 @@ class Settings(BaseSettings):
             "append-only file on, no eviction.",
         ),
     ] = "redis://127.0.0.1:6379/0"
-    redis_timeout: Annotated[float, Field(gt=0, description="Seconds one exchange with Redis may take.")] = 5.0
+    # A worker that waits for Redis must still give its sign of life: with more it would be restarted for nothing.
+    redis_timeout: Annotated[
+        float, Field(ge=0.1, le=10, description="Seconds one exchange with Redis may take; 10 at most.")
+    ] = 5.0
     redis_ca_file: Annotated[
         Path | None,
         Field(description="Certificates (PEM) that Redis' own is checked against over TLS; unset: the system's."),
@@ -100,14 +127,13 @@ class Settings(BaseSettings):
         ),
     ] = None
 
-    fal_key: Annotated[SecretStr, Field(min_length=1, description="The account's fal key, `<id>:<secret>`.")]
+    fal_key: Annotated[Key, Field(description="The account's fal key, `<id>:<secret>`.")]
     fal_queue_url: Annotated[BaseUrl, Field(description="fal's queue.")] = "https://queue.fal.run"
     fal_rest_url: Annotated[BaseUrl, Field(description="fal's REST surface: uploads.")] = "https://rest.fal.ai"
     fal_api_url: Annotated[BaseUrl, Field(description="fal's platform API: billing events.")] = "https://api.fal.ai/v1"
     fal_admin_key: Annotated[
-        SecretStr | None,
+        Key | None,
         Field(
-            min_length=1,
             description="Reads billing events, to find the request ids of unconfirmed submits; unset: nobody looks.",
         ),
     ] = None
@@ -133,7 +159,9 @@ class Settings(BaseSettings):
     secret_key: Annotated[
         Token, Field(description="Seals tenants' secrets at rest. Several, comma-separated: the first seals, all open.")
     ]
-    admin_token: Annotated[Token | None, Field(description="Opens `/admin/v1`; unset, those routes answer 404.")] = None
+    admin_token: Annotated[
+        SentToken | None, Field(description="Opens `/admin/v1`; unset, those routes answer 404.")
+    ] = None
 
     max_body_bytes: Annotated[int, Field(ge=1024, description="Largest JSON body.")] = 128 * 1024
     max_upload_bytes: Annotated[int, Field(ge=1, description="Largest uploaded image; fal takes 30 MB.")] = 30_000_000
@@ -236,7 +264,7 @@ class Settings(BaseSettings):
     ] = 400.0
 
     webhook_schedule: Annotated[
-        tuple[Seconds, ...],
+        tuple[Wait, ...],
         Field(
             min_length=1,
             description="Waits before each attempt of a delivery, the first of 0; +-20 % jitter. After the last: dead.",

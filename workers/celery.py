@@ -1,9 +1,8 @@
 """The Celery app: queues and serialisation from ``service.queue``, the beat schedule, one runtime per process."""
 
-from typing import Any, Final
+from typing import Any
 
 from celery.signals import (
-    after_task_publish,
     beat_init,
     celeryd_init,
     setup_logging,
@@ -16,15 +15,12 @@ from service.queue import beat_schedule, celery_app
 from service.settings import Settings
 from workers import runtime
 
-#: Beat sends something every second; a broker may be away for a while before a new beat is worth trying.
-_BEAT_SILENCE_SECONDS: Final = 60.0
-
 settings = Settings()
 app = celery_app(settings)
 app.conf.update(
     imports=["workers.tasks"],
     beat_schedule=beat_schedule(),
-    beat_scheduler="celery.beat:Scheduler",  # the schedule is code: nothing to keep in a file
+    beat_scheduler="workers.beat:Scheduler",  # the schedule is code: nothing to keep in a file
     beat_max_loop_interval=1,
     worker_pool="threads",
     worker_concurrency=8,
@@ -46,9 +42,9 @@ def _open(**_: Any) -> None:
 
 @beat_init.connect  # type: ignore[untyped-decorator]
 def _open_beat(**_: Any) -> None:
+    from workers.beat import pulse  # noqa: PLC0415  (of no use to a worker)
+
     if settings.metrics_port:
-        pulse = liveness.Pulse(longest_silence=_BEAT_SILENCE_SECONDS)
-        after_task_publish.connect(pulse.beat, weak=False)
         liveness.serve(pulse, host=settings.metrics_host, port=settings.metrics_port)
 
 

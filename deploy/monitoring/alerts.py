@@ -15,7 +15,7 @@ _FEW: Final = 3
 class Alert:
     """Fires when ``expression`` has been true for ``held``; ``page``: now, ``ticket``: on the next working day.
 
-    ``{1h}`` in an expression is a window: it is shortened in tests.
+    ``{1h}`` in an expression is a window, ``{600}`` an age in seconds: both are shortened in tests.
     """
 
     name: str
@@ -41,8 +41,9 @@ _UPSTREAM: Final = (
         "ticket",
         "{{ $value }} submits have an unknown outcome",
         "fal may have them; each keeps its slot and its hold until it is resolved.",
-        f"{state('gateway_unconfirmed')} > 0",
-        "10m",
+        # By the age of the oldest: under load there is always one, though each goes within minutes.
+        f"{state('gateway_unconfirmed')} > 0 and {state('gateway_unconfirmed_seconds')} > {{600}}",
+        "1m",
     ),
     Alert(
         "DispatchPaused",
@@ -89,6 +90,8 @@ _WAITING: Final = (
     ),
 )
 
+_DEAD: Final = state("gateway_webhook_dead_letters", by="tenant")
+
 _WEBHOOKS: Final = (
     Alert(
         "WebhookBacklogGrowing",
@@ -101,10 +104,11 @@ _WEBHOOKS: Final = (
     Alert(
         "WebhookDeadLetters",
         "ticket",
-        "{{ $value }} more webhooks are in the dead letter than an hour ago",
+        "{{ $value }} more webhooks are in the dead letter than at some time of the last hour",
         "All attempts failed, or their endpoint is disabled; the tenant can replay them.",
-        f"sum ({state('gateway_webhook_dead_letters', by='tenant')})"
-        " - sum (max by (tenant) (gateway_webhook_dead_letters offset {1h})) > 0",
+        # Tenant by tenant: one's replays do not make up for another's dead. Not with what was an hour ago: there may
+        # have been no series then, of a tenant that is new or of anybody while Redis was away.
+        f"sum ({_DEAD} - min_over_time({_DEAD}[{{1h}}:])) > 0",
     ),
 )
 
@@ -115,10 +119,11 @@ def _used(scope: str, by: str) -> str:
 
 
 def _refused(reason: str, by: str) -> str:
-    """A counter that has just come into being has had no increase yet."""
+    """A counter that has just come into being has had no increase yet; one whose scrape failed once is not new."""
     series = f'gateway_generations_refused_total{{reason="{reason}"}}'
     of = f"sum by ({by})" if by else "sum"
-    return f"{of} (increase({series}[{{15m}}])) > 0 or {of} ({series} unless {series} offset {{15m}}) > 0"
+    before = f"last_over_time({series}[{{5m}}] offset {{15m}})"
+    return f"{of} (increase({series}[{{15m}}])) > 0 or {of} ({series} unless {before}) > 0"
 
 
 def _budget(share: int, summary: str, tenants: str, account: str) -> Alert:
@@ -160,7 +165,7 @@ _REDIS: Final = (
         "RedisNotDurable",
         "page",
         "Redis does not keep what it acknowledges",
-        "The append-only file is off or cannot be written, or Redis may evict jobs.",
+        "Its append-only file is off or cannot be written, it may evict jobs, or replicas are missing.",
         "min (gateway_redis_durable) < 1",
         "1m",
         {"loss": "everything"},

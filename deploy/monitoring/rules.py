@@ -15,6 +15,7 @@ _HEAD: Final = """\
 #: Relative to the repository; where alerts leave it, Alertmanager's templates put its address in front.
 _RUNBOOK: Final = "deploy/RUNBOOK.md"
 _WINDOW: Final = re.compile(r"\{(\d+[smhd])\}")
+_AGE: Final = re.compile(r"\{(\d+)\}")
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
@@ -49,7 +50,7 @@ def _alerts(shortened: float) -> dict[str, Any]:
 def _rule(alert: Alert, shortened: float) -> dict[str, Any]:
     return {
         "alert": alert.name,
-        "expr": _WINDOW.sub(lambda window: _duration(window[1], shortened), alert.expression),
+        "expr": _shorter(alert.expression, shortened),
         "for": _duration(alert.held, shortened),
         "labels": {"severity": alert.severity, **alert.labels},
         "annotations": {
@@ -58,6 +59,11 @@ def _rule(alert: Alert, shortened: float) -> dict[str, Any]:
             "runbook_url": f"{_RUNBOOK}#{section(alert.name)}",
         },
     }
+
+
+def _shorter(expression: str, shortened: float) -> str:
+    windows = _WINDOW.sub(lambda window: _duration(window[1], shortened), expression)
+    return _AGE.sub(lambda age: f"{int(age[1]) / shortened:g}", windows)
 
 
 def _duration(text: str, shortened: float) -> str:

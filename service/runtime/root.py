@@ -169,7 +169,7 @@ def _build(core: Core) -> Runtime:
         videos=Videos(generations, wires.kept, redirect=settings.media_redirect),
         heartbeats=stores.heartbeats,
         gauges=Gauges(
-            StateStore(wires.redis, stores.gate, stores.heartbeats),
+            StateStore(wires.redis, stores.gate, stores.heartbeats, replicas=settings.redis_wait_replicas),
             slots=settings.upstream_concurrency,
             account_budget=settings.account_daily_budget,
             clock=clock,

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from redis.exceptions import ResponseError
 
@@ -16,8 +16,8 @@ _OK: Final = "ok"
 async def check(redis: Redis) -> dict[str, str]:
     """One entry per check: ``ok``, or what is wrong. Durability is told, not demanded: it is the operator's choice."""
     try:
-        await redis.execute("SET", keys.PROBE, 1, "PX", 10_000)
-        info = _fields(await redis.execute("INFO", "memory"))
+        await _allowed(redis, "SET", keys.PROBE, 1, "PX", 10_000)
+        info = _fields(await _allowed(redis, "INFO", "memory"))
     except StoreUnavailable as error:
         return {"redis": error.detail}
     policy = info.get("maxmemory_policy", "noeviction")
@@ -27,7 +27,7 @@ async def check(redis: Redis) -> dict[str, str]:
 
 async def info(redis: Redis) -> dict[str, str]:
     """What the server says of itself; numbers and all, as text."""
-    return _fields(await redis.execute("INFO"))
+    return _fields(await _allowed(redis, "INFO"))
 
 
 async def setting(redis: Redis, name: str) -> str | None:
@@ -54,6 +54,14 @@ async def teach_scripts(redis: Redis) -> list[str]:
         except ResponseError:
             refused.append(name)
     return refused
+
+
+async def _allowed(redis: Redis, *command: str | int) -> Any:
+    """What nothing goes without: a user that may not, or a cluster's node that has not our slot, is a store away."""
+    try:
+        return await redis.execute(*command)
+    except ResponseError as refusal:
+        raise StoreUnavailable(f"Redis refuses {command[0]} ({type(refusal).__name__}: {refusal}).") from refusal
 
 
 def _fields(text: bytes) -> dict[str, str]:

@@ -12,7 +12,7 @@ import hashlib
 import re
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -34,20 +34,24 @@ from service.errors import StoreUnavailable
 from service.store.connections import open_pool
 
 Argument = str | bytes | int | float
-#: Packed, who waits for the answer, and whether replicas must have what it wrote before that is given.
-_Asked = tuple[bytes, asyncio.Future[Any], bool]
+#: Packed, who waits for the answer, whether replicas must have what it wrote before that is given, and since when.
+_Asked = tuple[bytes, asyncio.Future[Any], bool, float]
 
 #: Exchanges under way at a time: one is on the wire while the other's answers are read. More make smaller groups.
 LANES: Final = 2
 LARGEST_BATCH: Final = 256
 #: A connection unused this long is looked at before it is trusted: the server may have gone since.
 _TRUSTED_SECONDS: Final = 0.25
+#: Between an exchange that broke and the next of its lane: a server that loads its data, or is full of clients, would
+#: be connected to a thousand times a second by each process, and each time uses up one of this machine's ports.
+_PAUSE_SECONDS: Final = 0.05
 #: Of the time an exchange may take, what replicas may use up.
 _REPLICAS_SHARE: Final = 0.5
 #: Refusals that say "not now", not "wrong question"; inside a script they come as text.
 _NOT_NOW: Final = (OutOfMemoryError, MasterDownError, ClusterDownError, TryAgainError)
 _NOT_NOW_WORDS: Final = ("OOM ", "MISCONF", "MASTERDOWN", "CLUSTERDOWN", "NOREPLICAS", "BUSY ")
 
+_STOPPING: Final = "This process is stopping."
 _NO_WRITES: Final = "The store takes no writes at the moment."
 
 _FOLDER: Final = Path(__file__).parent
@@ -92,6 +96,7 @@ class Redis:
         for lane in self._lanes:
             lane.cancel()
         await asyncio.gather(*self._lanes, return_exceptions=True)
+        _fail(self._asked, _STOPPING)
         await self._pool.disconnect()
         if self._sentinels is not None:
             for sentinel in self._sentinels.sentinels:
@@ -110,7 +115,7 @@ class Redis:
         answer = asyncio.get_running_loop().create_future()
         # Packed here, where a word that cannot be sent raises at its caller and not in everybody's lane.
         packed = hiredis.pack_command(command)  # type: ignore[arg-type]  # its stub knows tuples of one word only
-        self._asked.append((packed, answer, replicated))
+        self._asked.append((packed, answer, replicated, time.monotonic()))
         self._rouse()
         return answer
 
@@ -125,11 +130,17 @@ class Redis:
             StoreUnavailable: as of ``execute``, or too few replicas. It may have been carried out.
 
         """
-        replicated = self._replicas > 0
+        return await self._run(script, len(keys), *keys, *arguments, replicated=self._replicas > 0)
+
+    async def look(self, script: Script, keys: Sequence[str], *arguments: Argument) -> Any:
+        """The same of a script that changes nothing: it has no replica to wait for, and goes on without any."""
+        return await self._run(script, len(keys), *keys, *arguments, replicated=False)
+
+    async def _run(self, script: Script, *arguments: Argument, replicated: bool) -> Any:
         try:
-            return await self._ask(("EVALSHA", script.sha, len(keys), *keys, *arguments), replicated=replicated)
+            return await self._ask(("EVALSHA", script.sha, *arguments), replicated=replicated)
         except NoScriptError:  # a restarted server knows no scripts; EVAL teaches it
-            return await self._ask(("EVAL", script.text, len(keys), *keys, *arguments), replicated=replicated)
+            return await self._ask(("EVAL", script.text, *arguments), replicated=replicated)
 
     @contextlib.asynccontextmanager
     async def subscribed(self, channel: str) -> AsyncIterator[AsyncIterator[bytes]]:
@@ -179,9 +190,11 @@ class Redis:
                 metrics.STORE_BATCH.observe(len(batch))
                 trusted = time.monotonic() - used <= _TRUSTED_SECONDS and used >= self._trouble
                 begun = time.monotonic()
-                await self._exchange(connection, batch, trusted=trusted)
+                whole = await self._exchange(connection, batch, trusted=trusted)
                 used = time.monotonic()
                 metrics.STORE_SECONDS.observe(used - begun)
+                if not whole:
+                    await asyncio.sleep(_PAUSE_SECONDS)
         finally:
             await connection.disconnect()  # TLS says goodbye; bounded by the connect timeout
 
@@ -193,8 +206,11 @@ class Redis:
         if stale:
             await connection.disconnect(nowait=True)
 
-    async def _exchange(self, connection: AbstractConnection, batch: list[_Asked], *, trusted: bool) -> None:
-        """Send a batch, hand out the answers. A broken exchange fails all that is still unanswered."""
+    async def _exchange(self, connection: AbstractConnection, batch: list[_Asked], *, trusted: bool) -> bool:
+        """Send a batch, hand out the answers; whether it went to its end.
+
+        A broken exchange fails all of it that is still unanswered, and who has waited for as long as one may take.
+        """
         try:
             async with asyncio.timeout(self._timeout):
                 if not trusted:
@@ -204,20 +220,25 @@ class Redis:
         except (RedisError, OSError, TimeoutError) as error:  # a refused handshake too: a lane must never end
             self._trouble = time.monotonic()
             await connection.disconnect(nowait=True)
-            for _, answer, _ in batch:
-                _settle(answer, StoreUnavailable(f"The store did not answer ({type(error).__name__})."))
+            _fail([*batch, *self._overdue()], f"The store did not answer ({type(error).__name__}).")
+            return False
         except asyncio.CancelledError:
-            for _, answer, _ in batch:
-                _settle(answer, StoreUnavailable("This process is stopping."))
+            _fail(batch, _STOPPING)
             raise
+        return True
+
+    def _overdue(self) -> Iterator[_Asked]:
+        """Else each would wait for as many exchanges to break as there are before it."""
+        while self._asked and time.monotonic() - self._asked[0][3] >= self._timeout:
+            yield self._asked.popleft()
 
     async def _converse(self, connection: AbstractConnection, batch: list[_Asked]) -> None:
-        replicate = self._replicas > 0 and any(replicated for _, _, replicated in batch)
-        words = [packed for packed, _, _ in batch]
+        replicate = self._replicas > 0 and any(replicated for _, _, replicated, _ in batch)
+        words = [packed for packed, *_ in batch]
         await connection.send_packed_command(b"".join([*words, self._wait] if replicate else words), check_health=False)
         held: list[tuple[asyncio.Future[Any], Any]] = []
         demoted = False
-        for _, answer, replicated in batch:
+        for _, answer, replicated, _ in batch:
             reply = await _reply(connection)
             demoted = demoted or isinstance(reply, _Demoted)
             if replicated:
@@ -241,6 +262,11 @@ async def _reply(connection: AbstractConnection) -> Any:
         if isinstance(refusal, _NOT_NOW) or any(word in str(refusal) for word in _NOT_NOW_WORDS):
             return StoreUnavailable(_NO_WRITES)
         return refusal
+
+
+def _fail(asked: Iterable[_Asked], why: str) -> None:
+    for _, answer, *_ in asked:
+        _settle(answer, StoreUnavailable(why))
 
 
 def _settle(answer: asyncio.Future[Any], value: Any) -> None:

@@ -44,10 +44,13 @@ class TenantState:
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """What Redis says of itself. ``durable``: 2, a write is on disk before its answer; 1, within a second; 0, never."""
+    """What Redis says of itself. ``durable``: 2, a write is on disk before its answer; 1, within a second; 0, never.
+
+    None: it does not tell.
+    """
 
     memory: int
-    limit: int
+    limit: int | None
     durable: int | None
 
 
@@ -65,8 +68,10 @@ class State:
 
 
 class StateStore:
-    def __init__(self, redis: Redis, gate: GateStore, heartbeats: HeartbeatStore) -> None:
+    def __init__(self, redis: Redis, gate: GateStore, heartbeats: HeartbeatStore, *, replicas: int) -> None:
+        """``replicas``: as many are wanted, or nothing is accepted."""
         self._redis = redis
+        self._replicas = replicas
         self._gate = gate
         self._heartbeats = heartbeats
 
@@ -92,11 +97,11 @@ class StateStore:
             tenants=_tenants(rows, _undone(lanes)),
             gate=gate,
             heard=heard,
-            server=_server(info, fsync),
+            server=_server(info, fsync, self._replicas),
         )
 
     async def _together(self, now: datetime) -> Any:
-        return await self._redis.run(
+        return await self._redis.look(
             _STATE,
             [
                 keys.SLOTS,
@@ -114,7 +119,7 @@ class StateStore:
         before, _, after = keys.money_of_tenant("*", month(now)).partition("*")
         found: list[Any] = []
         for start in range(0, _MOST, _PAGE):
-            looked_at, *rows = await self._redis.run(
+            looked_at, *rows = await self._redis.look(
                 _TENANTS, [keys.TENANTS], start, start + _PAGE - 1, keys.tenant(""), before, after
             )
             found += rows
@@ -155,12 +160,14 @@ def _tenants(rows: Sequence[Any], undone: dict[str, tuple[int, int]]) -> list[Te
     return [*found, *rest]
 
 
-def _server(info: Mapping[str, str], fsync: str | None) -> Server:
-    limit = int(info.get("maxmemory", 0)) or int(info.get("total_system_memory", 0))
-    return Server(int(info.get("used_memory", 0)), limit, _durable(info, fsync))
+def _server(info: Mapping[str, str], fsync: str | None, replicas: int) -> Server:
+    limit = int(info.get("maxmemory", 0)) or int(info.get("total_system_memory", 0)) or None
+    return Server(int(info.get("used_memory", 0)), limit, _durable(info, fsync, replicas))
 
 
-def _durable(info: Mapping[str, str], fsync: str | None) -> int | None:
+def _durable(info: Mapping[str, str], fsync: str | None, replicas: int) -> int | None:
+    if int(info.get("connected_slaves", 0)) < replicas:
+        return 0
     evicts = info.get("maxmemory_policy", "noeviction") != "noeviction" and info.get("maxmemory", "0") != "0"
     if info.get("aof_enabled") != "1" or info.get("aof_last_write_status", "ok") != "ok" or evicts:
         return 0

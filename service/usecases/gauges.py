@@ -77,7 +77,8 @@ def _one(value: float) -> Series:
 
 def _of_redis(state: State) -> Iterator[Family]:
     yield metrics.REDIS_MEMORY, _one(state.server.memory)
-    yield metrics.REDIS_MEMORY_LIMIT, _one(state.server.limit)
+    if state.server.limit is not None:  # a limit of 0 would be exceeded at once
+        yield metrics.REDIS_MEMORY_LIMIT, _one(state.server.limit)
     if state.server.durable is not None:
         yield metrics.REDIS_DURABLE, _one(state.server.durable)
 

@@ -1,7 +1,13 @@
 """Several gateway processes behind one port: a scrape reaches any of them, and is told of all."""
 
+import os
+import signal
 import sys
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
 
 import httpx
 import pytest
@@ -14,17 +20,22 @@ _CALLS = 40
 
 
 @pytest.fixture
-def several(stack: Stack) -> Iterator[str]:
-    """The address of three gateways of the stack."""
+def gateways(stack: Stack) -> Iterator[tuple[str, Child]]:
+    """The address of three gateways of the stack, and the process above them."""
     port = free_port()
     command = [sys.executable, "-m", "service.cli", "serve", "--port", str(port), "--workers", "3"]
     child = Child("gateways", command, log=stack.folder / "gateways.log", environment=stack.environment)
     url = f"http://127.0.0.1:{port}"
     try:
         child.wait_until(lambda: accepts(port) and httpx.get(f"{url}/readyz", trust_env=False).is_success)
-        yield url
+        yield url, child
     finally:
         child.end()
+
+
+@pytest.fixture
+def several(gateways: tuple[str, Child]) -> str:
+    return gateways[0]
 
 
 def samples(url: str) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
@@ -45,3 +56,49 @@ def test_each_tells_what_all_have_counted(several: str) -> None:
     assert told == [_CALLS] * 6
     assert sum(name == "gateway_slots_used" for name, _ in samples(several)) == 1
     assert samples(several)["gateway_event_streams", ()] == 0
+
+
+def below(pid: int) -> set[int]:
+    """Gateways that it started."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return {int(child) for child in children if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()}
+
+
+def reached(goal: Callable[[], bool]) -> None:
+    give_up = time.monotonic() + 20
+    while not goal():
+        assert time.monotonic() < give_up
+        time.sleep(0.05)
+
+
+def waiting_calls(url: str) -> float | None:
+    with suppress(httpx.TransportError):  # whoever takes the connection may just be dying
+        return samples(url)["gateway_waiting_calls", ()]
+    return None
+
+
+def test_what_was_held_by_one_that_died_is_held_no_more(gateways: tuple[str, Child], stack: Stack) -> None:
+    url, child = gateways
+    with httpx.Client(
+        base_url=url, headers={"authorization": f"Bearer {stack.api_key}"}, timeout=60, trust_env=False
+    ) as client:
+        body = {"prompt": "sandbox:hang held", "image_url": "https://v3b.fal.media/a.jpg"}
+        g = client.post("/v1/generations", json=body).raise_for_status().json()
+
+        def wait() -> None:
+            with suppress(httpx.TransportError):
+                while client.get(f"/v1/generations/{g['id']}", params={"wait": 50}).is_success:
+                    """It moves a few times before it hangs."""
+
+        waiting = threading.Thread(target=wait, daemon=True)
+        waiting.start()
+        reached(lambda: waiting_calls(url) == 1)
+        before = below(child.pid)
+        for pid in before:
+            os.kill(pid, signal.SIGKILL)
+        waiting.join(20)
+        reached(lambda: len(below(child.pid) - before) == len(before))
+        reached(lambda: waiting_calls(url) is not None)
+
+        assert waiting_calls(url) == 0
+        client.post(f"/v1/generations/{g['id']}/cancel").raise_for_status()

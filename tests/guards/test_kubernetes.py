@@ -2,7 +2,6 @@
 
 import json
 import re
-from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +106,7 @@ def test_what_is_set_is_a_setting_and_secrets_come_by_reference(name: str) -> No
     assert all("secretKeyRef" in entry["valueFrom"] for entry in environment.values())
     required = {PREFIX + field.upper() for field, info in Settings.model_fields.items() if info.is_required()}
     assert required <= set(environment)
+    assert {"GATEWAY_BROKER_URL", "GATEWAY_FAL_ADMIN_KEY"} <= set(environment), "no ConfigMap is for secrets"
     assert ("GATEWAY_ADMIN_TOKEN" in environment) == (name == "gateway"), "who serves no admin route needs no token"
     assert documents("Secret") == {}
 
@@ -180,7 +180,7 @@ def test_every_selector_finds_the_pods_it_means() -> None:
         ("NetworkPolicy", "gateway"): {"gateway"},
         ("NetworkPolicy", "metrics"): set(DEPLOYMENTS) - {"gateway"},
         ("NetworkPolicy", "redis"): set(DEPLOYMENTS),
-        ("NetworkPolicy", "internet"): {"gateway", "worker-dispatch", "worker-webhooks"},
+        ("NetworkPolicy", "internet"): set(DEPLOYMENTS) - {"beat"},
     }
     for (kind, name), meant in expected.items():
         spec = documents(kind)[name]["spec"]
@@ -198,8 +198,8 @@ def test_only_the_gateway_is_reached_and_beat_reaches_redis_alone() -> None:
     policies = documents("NetworkPolicy")
     open_to_all = [n for n, p in policies.items() if any("from" not in rule for rule in p["spec"].get("ingress", []))]
     assert open_to_all == ["gateway"]
-    for policy, pod in product(policies.values(), ["beat", "worker-maintenance"]):
+    for policy in policies.values():
         blocks = json.dumps(policy["spec"].get("egress", []))
-        assert not (matches(policy["spec"]["podSelector"], labels_of(pod)) and "0.0.0.0/0" in blocks)
+        assert not (matches(policy["spec"]["podSelector"], labels_of("beat")) and "0.0.0.0/0" in blocks)
     (allowed,) = policies["internet"]["spec"]["egress"]
     assert "169.254.0.0/16" in allowed["to"][0]["ipBlock"]["except"], "metadata services hand out credentials"

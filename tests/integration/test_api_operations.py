@@ -72,6 +72,20 @@ async def test_not_ready_while_redis_takes_no_writes(
     assert (await api.post("/v1/generations", json=create_body())).status_code == 202
 
 
+async def test_not_ready_says_what_redis_refuses(anonymous: httpx.AsyncClient, redis: Redis) -> None:
+    """A user without the right, a node of a cluster that has not our slot."""
+    await redis.execute("ACL", "SETUSER", "default", "-info")
+    try:
+        answer = await anonymous.get("/readyz")
+        metrics = await anonymous.get("/metrics")
+    finally:
+        await redis.execute("ACL", "SETUSER", "default", "+info")
+
+    assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
+    assert "NoPermission" in answer.json()["detail"]
+    assert metrics.status_code == 200
+
+
 # --- metrics ----------------------------------------------------------------------------------------------------------
 
 

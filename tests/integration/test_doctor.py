@@ -135,6 +135,20 @@ async def test_a_redis_that_keeps_its_settings_and_scripts_to_itself(settings: S
     assert found["redis scripts"].verdict is Verdict.FAIL
 
 
+@pytest.mark.parametrize("refused", ["info", "set"])
+async def test_a_redis_that_refuses_what_is_needed_is_a_line_and_no_traceback(settings: Settings, refused: str) -> None:
+    with redis_py.Redis.from_url(settings.redis_url) as client:
+        client.acl_setuser("guest", True, nopass=True, keys=["*"], channels=["*"], commands=["+@all", f"-{refused}"])
+        try:
+            url = settings.redis_url.replace("redis://", "redis://guest:any@")
+            found = await lines(settings.model_copy(update={"redis_url": url}))
+        finally:
+            client.acl_deluser("guest")
+    assert found["redis"].verdict is Verdict.FAIL
+    assert "NoPermission" in found["redis"].told
+    assert "fal key" in found, "the rest is told"
+
+
 async def test_clocks_that_differ(settings: Settings) -> None:
     for skew, expected in ((0.5, Verdict.OK), (2, Verdict.WARN), (-2, Verdict.WARN), (-30, Verdict.FAIL)):
         found = await lines(settings, clock=partial(shifted, timedelta(seconds=skew)))

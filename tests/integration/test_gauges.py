@@ -1,10 +1,14 @@
 """The gauges of everybody's state: read from Redis, the same at every gateway, and gone with what they tell of."""
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 
 import httpx
 import pytest
+import redis as redis_py
 from prometheus_client import CollectorRegistry, Counter, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -13,10 +17,11 @@ from service.domain.drain import Drain
 from service.domain.generation import Status
 from service.domain.tenant import Limits, Tenant
 from service.queue import QUEUES
-from service.runtime import Runtime
+from service.runtime import Runtime, open_runtime
 from service.store import state
 from service.store.redis import Redis
 from service.usecases.gauges import Gauges
+from service.usecases.gauges import _of_redis as of_redis
 from tests import factories
 from tests.factories import Clock
 
@@ -173,6 +178,44 @@ async def test_whether_redis_keeps_what_it_acknowledged(
         await redis.execute("CONFIG", "SET", name, back)
 
 
+@contextmanager
+def guest(url: str, *refused: str) -> Iterator[str]:
+    """The URL of a user that may do all but this, as managed servers have them."""
+    with redis_py.Redis.from_url(url) as client:
+        commands = ["+@all", *(f"-{word}" for word in refused)]
+        client.acl_setuser("guest", True, nopass=True, keys=["*"], channels=["*"], commands=commands)
+        try:
+            yield url.replace("redis://", "redis://guest:any@")
+        finally:
+            client.acl_deluser("guest")
+
+
+async def test_a_server_that_does_not_tell_its_memory_has_no_limit(runtime: Runtime) -> None:
+    """Managed ones may not; a limit of 0 would be exceeded at once."""
+    server = state._server({"used_memory": "5", "maxmemory": "0"}, None, 0)
+
+    told = await runtime.gauges._store.read(runtime.gauges._clock())
+    names = {gauge.name for gauge, _ in of_redis(replace(told, server=server))}
+    assert metrics.REDIS_MEMORY.name in names
+    assert metrics.REDIS_MEMORY_LIMIT.name not in names
+
+
+async def test_a_user_that_may_not_ask_is_told_as_a_redis_that_is_away(redis_url: str, clock: Clock) -> None:
+    with guest(redis_url, "info") as url:
+        async with open_runtime(factories.settings(url), clock=clock) as runtime:
+            assert await read(runtime) == {("gateway_redis_up", ""): 0}
+
+
+async def test_too_few_replicas_are_no_redis_that_is_away(redis_url: str, clock: Clock) -> None:
+    settings = factories.settings(redis_url, redis_wait_replicas=1, redis_timeout=0.2)
+    async with open_runtime(settings, clock=clock) as runtime:
+        found = await read(runtime)
+
+    assert found["gateway_redis_up", ""] == 1
+    assert found["gateway_redis_durable", ""] == 0, "nothing is accepted: on call is told why"
+    assert ("gateway_slots_used", "") in found
+
+
 async def test_many_scrapers_cost_one_read(runtime: Runtime, clock: Clock, redis: Redis) -> None:
     async def reads() -> int:
         info = (await redis.execute("INFO", "commandstats")).decode()
@@ -187,8 +230,6 @@ async def test_many_scrapers_cost_one_read(runtime: Runtime, clock: Clock, redis
 
 
 async def test_without_redis_nothing_is_told_but_that(clock: Clock) -> None:
-    from service.runtime import open_runtime
-
     async with open_runtime(factories.settings("redis://127.0.0.1:9/0"), clock=clock) as runtime:
         assert await read(runtime) == {("gateway_redis_up", ""): 0}
 

@@ -1,13 +1,17 @@
 """Probes of processes that serve nothing: answered while what they are for goes on."""
 
 import socket
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
 
 from service import liveness
+from service.cli.children import Child, accepts, free_port
 from service.liveness import Pulse
+from tests import factories
 
 
 def test_alive_from_the_first_beat_until_silence() -> None:
@@ -40,6 +44,24 @@ def test_an_orchestrator_hears_of_it(pulse: Pulse, url: str) -> None:
         pulse.beat()
         assert client.get("/healthz").status_code == 200
         assert "gateway_drained_total" in client.get("/metrics").text
+
+
+def test_beat_is_alive_though_its_broker_is_away(tmp_path: Path) -> None:
+    """A restart would heal nothing, and an orchestrator that restarts it waits ever longer before it does."""
+    port = free_port()
+    settings = factories.settings("redis://127.0.0.1:9/0", metrics_port=port)
+    command = [sys.executable, "-m", "service.cli", "beat"]
+    child = Child("beat", command, log=tmp_path / "beat.log", environment=settings.environment())
+
+    def is_alive() -> bool:
+        return accepts(port) and httpx.get(f"http://127.0.0.1:{port}/healthz", trust_env=False).is_success
+
+    try:
+        child.wait_until(is_alive)
+        child.wait_until(lambda: "broker away" in child.story())
+        assert is_alive()
+    finally:
+        child.end()
 
 
 def test_a_client_that_says_nothing_holds_up_nobody(pulse: Pulse, url: str) -> None:

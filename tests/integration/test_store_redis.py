@@ -1,6 +1,9 @@
 """The door to Redis: groups what is asked together, tells when nobody is home, and comes back by itself."""
 
 import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -10,7 +13,7 @@ from service import metrics
 from service.cli.embedded_redis import EmbeddedRedis
 from service.errors import StoreUnavailable
 from service.store.changes import Changes
-from service.store.redis import LANES, Redis
+from service.store.redis import LANES, LARGEST_BATCH, Redis
 
 
 async def test_commands_of_one_turn_leave_together(redis: Redis) -> None:
@@ -89,3 +92,71 @@ async def test_a_server_that_refuses_the_handshake_is_unavailable_each_time(redi
         for _ in range(2 * LANES):
             with pytest.raises(StoreUnavailable):
                 await wrong.execute("PING")
+
+
+@asynccontextmanager
+async def serving(talk: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]) -> AsyncIterator[str]:
+    """The URL of a server that does as little as this."""
+
+    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await talk(reader, writer)
+        finally:
+            writer.close()
+
+    server = await asyncio.start_server(connected, "127.0.0.1", 0)
+    try:
+        yield f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}/0"
+    finally:
+        server.close()
+
+
+async def test_nobody_waits_longer_for_a_redis_that_hangs_because_many_do() -> None:
+    """Each exchange takes a part of them; who waited through a whole one is told, and not asked for once more."""
+
+    async def hang(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+        while await reader.read(65536):
+            pass
+
+    timeout = 0.3
+    async with serving(hang) as url, Redis(url, timeout=timeout) as redis:
+        begun = time.monotonic()
+        answers = await asyncio.gather(
+            *(redis.execute("PING") for _ in range(LARGEST_BATCH * LANES * 10)), return_exceptions=True
+        )
+        took = time.monotonic() - begun
+
+    assert {type(answer) for answer in answers} == {StoreUnavailable}
+    assert took < timeout * 4, "with every exchange in turn it would be ten"
+
+
+async def test_whoever_waits_when_it_is_closed_is_told() -> None:
+    async with Redis("redis://127.0.0.1:9/0", timeout=2) as redis:
+        with pytest.raises(StoreUnavailable):
+            await asyncio.gather(*(redis.execute("PING") for _ in range(LANES)))
+        waiting = asyncio.create_task(redis.execute("PING"))
+        await asyncio.sleep(0)
+    async with asyncio.timeout(2):
+        with pytest.raises(StoreUnavailable):
+            await waiting
+
+
+async def test_a_redis_that_takes_nobody_is_not_stormed() -> None:
+    """As one that loads its data, or has no room for another client: each connection costs it, and us a port."""
+    connections = 0
+
+    async def loading(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        await reader.read(65536)
+        writer.write(b"-LOADING Redis is loading the dataset in memory\r\n")
+        await writer.drain()
+
+    async with serving(loading) as url, Redis(url, timeout=2) as redis:
+        begun = time.monotonic()
+        for _ in range(20):
+            with pytest.raises(StoreUnavailable):
+                await redis.execute("PING")
+        took = time.monotonic() - begun
+
+    assert connections / took < 100

@@ -162,7 +162,8 @@ INTERNALS: Final = Board(
                 ),
                 Panel(
                     "Durability",
-                    "2: every write is on disk before it is answered; 1: within a second; 0: not kept.",
+                    "2: every write is on disk before it is answered; 1: within a second; 0: not kept, or too few "
+                    "replicas.",
                     "none",
                     [Query(state("gateway_redis_durable"), "durable"), Query(state("gateway_redis_up"), "up")],
                 ),
