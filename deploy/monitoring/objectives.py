@@ -8,6 +8,8 @@ from monitoring.promql import or_zero, rate
 
 #: Both surfaces: ours, and the one for fal's own clients.
 CREATES: Final = 'method="POST", route=~"/v1/generations|/fal/queue/.+"'
+#: With calls that wait for the video. Their 5xx are fal's own as a rule, and no word on whether they were accepted.
+_ACCEPTED: Final = 'method="POST", route=~"/v1/generations|/fal/queue/.+|/fal/run/.+"'
 #: Seconds; one of the histogram's own buckets.
 ACCEPTED_WITHIN: Final = "1.0"
 
@@ -51,7 +53,7 @@ ACCEPT: Final = Objective(
     0.999,
     bad=f"({or_zero(rate(_CALLS, where=_FAILED, over='{over}'))})"
     f" + ({rate(f'{_ACCEPTS}_count', over='{over}')} - {rate(f'{_ACCEPTS}_bucket', where=_SOON, over='{over}')})",
-    every=rate(_CALLS, where=CREATES, over="{over}"),
+    every=rate(_CALLS, where=_ACCEPTED, over="{over}"),
 )
 COMPLETION: Final = Objective(
     "completion",
