@@ -9,89 +9,23 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 from urllib.parse import unquote, urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, HttpUrl, PlainSerializer, SecretStr, field_validator
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from service.sentinels import SCHEMES, Sentinels
+from service.setting_types import (
+    BaseUrl,
+    BrokerUrl,
+    HostSuffix,
+    Key,
+    RedisUrl,
+    Seconds,
+    SentToken,
+    Token,
+    Wait,
+    hard_to_guess,
+)
 
 PREFIX: Final = "GATEWAY_"
-_WELL_KNOWN: Final = frozenset({"secret", "changeme", "change-me", "password", "admin", "test", "sk-1234"})
-_SHORTEST_TOKEN: Final = 16
-_WORD: Final = re.compile(r"[!-~]+")
-_HOST: Final = re.compile(r"[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*")
-
-
-def _hard_to_guess(value: SecretStr) -> SecretStr:
-    text = value.get_secret_value()
-    if text.lower() in _WELL_KNOWN or len(text) < _SHORTEST_TOKEN:
-        raise ValueError(f"must be a random secret of at least {_SHORTEST_TOKEN} characters")
-    return value
-
-
-def _sendable(value: SecretStr) -> SecretStr:
-    """A newline at its end, as files have, fails every call that carries it: a submit too, once it is begun."""
-    if not _WORD.fullmatch(value.get_secret_value()):
-        raise ValueError("must be one word of ASCII, without spaces or a newline at its end")
-    return value
-
-
-def _bare(value: str) -> str:
-    return str(HttpUrl(value)).rstrip("/")
-
-
-def _redis_url(value: str) -> str:
-    scheme = value.partition("://")[0]
-    known = ("redis", "rediss", "unix", *SCHEMES)
-    if scheme not in known:
-        raise ValueError(f"must begin with one of {', '.join(f'{name}://' for name in known)}")
-    Sentinels.parse(value)  # raises where it is one that says too little
-    return _with_a_port(value)
-
-
-def _broker_url(value: str) -> str:
-    Sentinels.parse(value)  # the rest is Celery's business
-    return _with_a_port(value) if value.startswith(("redis://", "rediss://")) else value
-
-
-def _with_a_port(url: str) -> str:
-    """Where a password has a ``/`` in it, what stands before that is taken for the port, and told to every log."""
-    if url.startswith(SCHEMES):
-        return url
-    try:
-        _ = urlsplit(url).port
-    except ValueError:
-        raise ValueError(
-            "the port is a number up to 65535; /, # and ? in a password are written %2F, %23, %3F"
-        ) from None
-    return url
-
-
-def _number_of_seconds(value: Any) -> Any:
-    """In the environment everything is text, and pydantic takes a number in text for no duration."""
-    try:
-        return float(value) if isinstance(value, str) else value
-    except ValueError:
-        return value
-
-
-def _host_suffix(value: str) -> str:
-    host = value.lower().strip(".")
-    if not _HOST.fullmatch(host):
-        raise ValueError("must be a host name like receiver.internal")
-    return host
-
-
-HostSuffix = Annotated[str, AfterValidator(_host_suffix)]
-Token = Annotated[SecretStr, AfterValidator(_hard_to_guess)]
-SentToken = Annotated[Token, AfterValidator(_sendable)]
-Key = Annotated[SecretStr, AfterValidator(_sendable)]
-BaseUrl = Annotated[str, AfterValidator(_bare)]
-RedisUrl = Annotated[str, AfterValidator(_redis_url)]
-BrokerUrl = Annotated[str, AfterValidator(_broker_url)]
-Seconds = Annotated[
-    timedelta, BeforeValidator(_number_of_seconds), PlainSerializer(lambda value: value.total_seconds())
-]
-Wait = Annotated[Seconds, Field(ge=timedelta(0))]
 
 
 class Settings(BaseSettings):
@@ -366,7 +300,7 @@ class Settings(BaseSettings):
     @classmethod
     def _every_key_is_hard_to_guess(cls, value: SecretStr) -> SecretStr:
         for key in value.get_secret_value().split(","):
-            _hard_to_guess(SecretStr(key.strip()))
+            hard_to_guess(SecretStr(key.strip()))
         return value
 
     @field_validator("webhook_schedule")
