@@ -1,37 +1,29 @@
-"""fal's words, and what they mean to us: the one place where the two languages meet.
+"""fal's words, and what they mean to us: here and in ``results`` alone the two languages meet.
 
 Pure functions over what came back from the wire. Sources: fal's documentation and transcripts of its public API.
 """
 
-import re
 from collections.abc import Mapping
-from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
-from service.domain.callback import Callback
-from service.domain.generation import ErrorCode, Failure, LogLine, Output, Video
+from service.domain.generation import Failure, LogLine
 from service.fal.outcomes import (
     Accepted,
-    Canceled,
     CancelOutcome,
     Completed,
-    Failed,
     Locked,
     NotTaken,
-    NotYet,
     Rejected,
-    ResultOutcome,
     Running,
     StatusOutcome,
     SubmitOutcome,
-    Succeeded,
     Trouble,
     Unknown,
     Waiting,
 )
-from service.fal.wire import NoReply, Reply, Wire, reply
+from service.fal.wire import NoReply, Reply, Wire
 
-# --- submit ----------------------------------------------------------------------------------------------------------
+_LONGEST_TEXT: Final = 500
 
 
 def submit_outcome(wire: Wire) -> SubmitOutcome:  # noqa: PLR0911  (one return per row of the table)
@@ -54,16 +46,15 @@ def submit_outcome(wire: Wire) -> SubmitOutcome:  # noqa: PLR0911  (one return p
         case Reply(status=status, body={"request_id": str(request_id)}) if 200 <= status < 300 and request_id:
             return Accepted(request_id)
         case Reply(status=429 | 503 as status) if _speaks_fal(wire):
-            return NotTaken(f"fal answered {status}: {_text(wire)}")
+            return NotTaken(f"fal answered {status}: {message_of(wire)}")
         case Reply(status=401 | 403 as status) if _speaks_fal(wire):
-            return Locked(f"fal answered {status}: {_text(wire)}")
+            return Locked(f"fal answered {status}: {message_of(wire)}")
         case Reply(status=status) if 400 <= status < 500 and status != 408 and _speaks_fal(wire):
-            return Rejected(Failure("upstream_rejected", _text(wire), detail=_detail(wire), upstream_status=status))
+            return Rejected(
+                Failure("upstream_rejected", message_of(wire), detail=detail_of(wire), upstream_status=status)
+            )
         case Reply(status=status):
             return Unknown(f"fal answered {status} without a request id")
-
-
-# --- status ----------------------------------------------------------------------------------------------------------
 
 
 def status_outcome(wire: Wire) -> StatusOutcome:
@@ -76,181 +67,12 @@ def status_outcome(wire: Wire) -> StatusOutcome:
         case Reply(status=200 | 202, body={"status": "COMPLETED"} as body):
             return Completed(_logs(body))
         case _:
-            return _trouble(wire)
+            return trouble_of(wire)
 
 
 def is_unknown(wire: Wire) -> bool:
     """Definitely: fal's own word that it has no such request."""
     return isinstance(wire, Reply) and wire.status == 404 and wire.body == {"status": "NOT_FOUND"}
-
-
-# --- result ----------------------------------------------------------------------------------------------------------
-
-
-_STILL_RUNNING: Final = "Request is still in progress"
-
-#: fal's error types -> ours. What is not listed is decided by the HTTP status.
-MODEL_ERRORS: Final[Mapping[str, ErrorCode]] = {
-    "content_policy_violation": "content_policy",
-    "no_media_generated": "upstream_rejected",
-    "image_load_error": "image_unreachable",
-    "file_download_error": "image_unreachable",
-    "internal_server_error": "upstream_unavailable",
-    "downstream_service_error": "upstream_unavailable",
-    "downstream_service_unavailable": "upstream_unavailable",
-    "generation_timeout": "upstream_timeout",
-    "request_timeout": "upstream_timeout",
-    "startup_timeout": "upstream_timeout",
-    "runner_scheduling_failure": "upstream_unavailable",
-    "runner_connection_timeout": "upstream_unavailable",
-    "runner_disconnected": "upstream_unavailable",
-    "runner_connection_refused": "upstream_unavailable",
-    "runner_connection_error": "upstream_unavailable",
-    "runner_incomplete_response": "upstream_unavailable",
-    "runner_server_error": "upstream_unavailable",
-    "internal_error": "upstream_unavailable",
-    "client_disconnected": "upstream_unavailable",
-    "bad_request": "invalid_input",
-}
-
-#: The same input may pass another time: our codes that are worth a new request.
-_RETRYABLE: Final[frozenset[ErrorCode]] = frozenset({"upstream_timeout", "upstream_unavailable"})
-
-
-def result_outcome(wire: Wire) -> ResultOutcome:
-    """How it ended, if it has."""
-    match wire:
-        case Reply(status=200, body={"video": {"url": str()}}):
-            return Succeeded(_output(wire.body), _billable_units(wire))
-        case Reply(status=499):
-            return Canceled(_billable_units(wire))
-        case Reply(status=400, body={"detail": str(text)}) if text.startswith(_STILL_RUNNING):
-            return NotYet()
-        case Reply(status=404, body={"status": "NOT_FOUND"}):
-            return Failed(
-                Failure("upstream_unavailable", "The upstream no longer knows the result.", retryable=True),
-                None,
-                presumed_billed=True,
-            )
-        case Reply(status=status) if _is_verdict(wire) and (status >= 500 or status in (400, 404, 413, 415, 422)):
-            return _failed(wire)
-        case _:
-            return _trouble(wire)
-
-
-def _is_verdict(wire: Reply) -> bool:
-    """The model's or the platform's word on this job, as opposed to an outage somewhere between."""
-    if not isinstance(wire.body, dict):
-        return False
-    typed = "error_type" in wire.body or "x-fal-error-type" in wire.headers
-    return typed or isinstance(wire.body.get("detail"), list) or (400 <= wire.status < 500 and "detail" in wire.body)
-
-
-def _failed(wire: Reply) -> Failed:
-    code = _code(wire)
-    failure = Failure(
-        code,
-        _text(wire),
-        retryable=code in _RETRYABLE,
-        detail=_detail(wire),
-        upstream_status=wire.status,
-        upstream_type=_platform_type(wire),
-    )
-    return Failed(failure, _billable_units(wire))
-
-
-def _code(wire: Reply) -> ErrorCode:
-    kind = _error_type(wire)
-    if kind in MODEL_ERRORS:
-        return MODEL_ERRORS[kind]
-    if wire.status >= 500:
-        return "upstream_unavailable"
-    if wire.status == 404:
-        return "upstream_rejected"
-    if kind == "invalid_request" and "fetch" in _text(wire):
-        return "image_unreachable"  # the partner's own words for a picture it could not get
-    return "invalid_input"
-
-
-def _platform_type(wire: Reply) -> str | None:
-    """Of an error of the platform; the model's own name theirs in the detail."""
-    match wire.body:
-        case {"error_type": str(kind)}:
-            return kind
-    return wire.headers.get("x-fal-error-type")
-
-
-def _error_type(wire: Reply) -> str:
-    match wire.body:
-        case {"error_type": str(kind)}:
-            return kind
-        case {"detail": [{"type": str(kind)}, *_]}:
-            return kind
-    return wire.headers.get("x-fal-error-type", "")
-
-
-def _output(body: Mapping[str, Any]) -> Output:
-    video, seed = body["video"], body.get("seed")
-    size = video.get("file_size")
-    return Output(
-        Video(
-            url=video["url"],
-            content_type=_str_or_none(video.get("content_type")),
-            file_name=_str_or_none(video.get("file_name")),
-            file_size=size if isinstance(size, int) else None,
-        ),
-        seed=seed if isinstance(seed, int) else None,
-    )
-
-
-#: Beyond any video there is: past it the header is no number of ours to settle by.
-_MOST_UNITS: Final = 10**9
-
-
-def _billable_units(wire: Reply) -> Decimal | None:
-    try:
-        units = Decimal(wire.headers.get("x-fal-billable-units", ""))
-    except InvalidOperation:
-        return None
-    return units if units.is_finite() and 0 <= units <= _MOST_UNITS else None
-
-
-# --- callback --------------------------------------------------------------------------------------------------------
-
-
-_LONGEST_ID: Final = 256
-#: The end of "Invalid status code: 422" and of "Unexpected status code: 422"; the words before it differ.
-_STATUS_AT_THE_END: Final = re.compile(r"(?<!\d)([45]\d\d)\s*\Z")
-_USUAL_ERROR: Final = 422
-
-
-def read_callback(content: bytes) -> Callback | None:
-    """What a callback says, less all that its result says better; None where it names no request."""
-    match reply(200, {}, content).body:
-        case {"request_id": str(request_id), **words} if 0 < len(request_id) <= _LONGEST_ID:
-            match words:
-                case {"status": "OK", "payload": {**payload}} if payload:
-                    return Callback(request_id, payload=payload)
-                case {"status": "ERROR", "payload": {**payload}} if payload:
-                    return Callback(request_id, _status_of_error(words.get("error")), payload)
-            return Callback(request_id)
-    return None
-
-
-def callback_outcome(callback: Callback) -> Succeeded | Failed | Canceled | None:
-    """How it ended by the callback's own words, which name no billable units; None where they do not say."""
-    match result_outcome(Reply(callback.status, {}, callback.payload)):
-        case Succeeded() | Canceled() | Failed(presumed_billed=False) as outcome:
-            return outcome
-    return None
-
-
-def _status_of_error(text: object) -> int:
-    found = _STATUS_AT_THE_END.search(text) if isinstance(text, str) else None
-    return _USUAL_ERROR if found is None else int(found[1])
-
-
-# --- cancel ----------------------------------------------------------------------------------------------------------
 
 
 def cancel_outcome(wire: Wire) -> CancelOutcome:
@@ -263,16 +85,11 @@ def cancel_outcome(wire: Wire) -> CancelOutcome:
             return "trouble"
 
 
-# --- shared ----------------------------------------------------------------------------------------------------------
-
-_LONGEST_TEXT: Final = 500
-
-
 def _speaks_fal(wire: Reply) -> bool:
     return isinstance(wire.body, dict) and ("detail" in wire.body or "status" in wire.body)
 
 
-def _trouble(wire: Wire) -> Trouble:
+def trouble_of(wire: Wire) -> Trouble:
     match wire:
         case NoReply(reason=reason):
             return Trouble(reason)
@@ -280,7 +97,7 @@ def _trouble(wire: Wire) -> Trouble:
             return Trouble(f"fal answered {status}", locked=status in (401, 403))
 
 
-def _text(wire: Reply) -> str:
+def message_of(wire: Reply) -> str:
     match wire.body:
         case {"detail": str(text)}:
             return text[:_LONGEST_TEXT]
@@ -289,7 +106,7 @@ def _text(wire: Reply) -> str:
     return f"fal answered {wire.status}"
 
 
-def _detail(wire: Reply) -> Any:
+def detail_of(wire: Reply) -> Any:
     """Fal's own account of it, less the input that it likes to repeat."""
     match wire.body:
         case {"detail": [*items]}:
@@ -311,7 +128,3 @@ def _logs(body: Mapping[Any, Any]) -> tuple[LogLine, ...]:
         for entry in entries
         if isinstance(entry, dict)
     )
-
-
-def _str_or_none(value: object) -> str | None:
-    return value if isinstance(value, str) else None

@@ -8,7 +8,7 @@ from service import log, metrics, tracing
 from service.domain import ids
 from service.errors import Malformed, Unauthenticated, UpstreamUnavailable
 from service.fal.callback import Verifier
-from service.fal.messages import read_callback
+from service.fal.results import read_callback
 from service.queue import Nudger
 from service.store.callbacks import CallbackStore
 from service.usecases.moves import Clock

@@ -11,7 +11,7 @@ from service.domain.drain import Drain
 from service.domain.generation import UPSTREAM, Generation, LogLine, Status
 from service.domain.price import Rates
 from service.fal.client import FalClient
-from service.fal.messages import callback_outcome, cancel_outcome, result_outcome, status_outcome
+from service.fal.messages import cancel_outcome, status_outcome
 from service.fal.outcomes import (
     Canceled,
     Completed,
@@ -23,6 +23,7 @@ from service.fal.outcomes import (
     Trouble,
     Waiting,
 )
+from service.fal.results import callback_outcome, result_outcome
 from service.store.callbacks import CallbackStore
 from service.store.due import Claim, Claimed, DueStore
 from service.store.generations import GenerationStore

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from service.domain.callback import Callback, address, without_secret
 from service.domain.generation import Failure, Output, Video
-from service.fal.messages import callback_outcome, read_callback, result_outcome
 from service.fal.outcomes import Canceled, Failed, Succeeded
+from service.fal.results import callback_outcome, read_callback, result_outcome
 from service.fal.wire import Reply
 from service.store.callbacks import dump, load
 from tests import factories

@@ -12,14 +12,7 @@ from hypothesis import strategies as st
 
 from service.domain.generation import ErrorCode, Failure, LogLine, Output, Status, Video
 from service.domain.price import Rates
-from service.fal.messages import (
-    MODEL_ERRORS,
-    cancel_outcome,
-    is_unknown,
-    result_outcome,
-    status_outcome,
-    submit_outcome,
-)
+from service.fal.messages import cancel_outcome, is_unknown, status_outcome, submit_outcome
 from service.fal.outcomes import (
     Accepted,
     Canceled,
@@ -38,6 +31,7 @@ from service.fal.outcomes import (
     Unknown,
     Waiting,
 )
+from service.fal.results import MODEL_ERRORS, result_outcome
 from service.fal.wire import NoReply, Reply, Wire, reply
 from service.store.generations import dump, load
 from tests import factories

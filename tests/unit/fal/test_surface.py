@@ -10,8 +10,8 @@ from pydantic_core import from_json
 
 from service.domain.generation import ErrorCode, Failure, Generation, Status
 from service.fal import surface
-from service.fal.messages import result_outcome
 from service.fal.outcomes import Failed
+from service.fal.results import result_outcome
 from service.fal.wire import Reply
 from tests import factories
 from tests.factories import NOW
