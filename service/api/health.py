@@ -57,6 +57,6 @@ async def readyz(request: Request) -> Response:
     responses={200: {"content": {"text/plain": {"schema": {"type": "string"}, "example": _EXAMPLE}}}},
 )
 async def prometheus(request: Request) -> Response:
-    state = await runtime(request).gauges.text()
-    own = await asyncio.to_thread(process_metrics.text)  # milliseconds; with many tenants tens of them
+    # Each takes tens of milliseconds with many tenants: ours in a thread, while Redis makes up its answer.
+    own, state = await asyncio.gather(asyncio.to_thread(process_metrics.text), runtime(request).gauges.text())
     return Response(own + state, media_type=CONTENT_TYPE_LATEST)
