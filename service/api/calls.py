@@ -46,15 +46,7 @@ class Calls:
         calls, self._untold = self._untold, []
         for call in calls:
             self._took(call).observe(call.seconds)
-            if call.route not in _QUIET:
-                self._log.info(
-                    "request",
-                    **call.about,
-                    method=call.method,
-                    route=call.route,
-                    status=call.status,
-                    ms=round(call.seconds * 1000, 2),
-                )
+        self._log.info_each("request", [_line(call) for call in calls if call.route not in _QUIET])
 
     def _took(self, call: _Call) -> Histogram:
         name = call.method, call.route, call.status
@@ -62,3 +54,13 @@ class Calls:
         if known is None:
             known = self._seconds[name] = metrics.HTTP_SECONDS.labels(call.method, call.route, str(call.status))
         return known
+
+
+def _line(call: _Call) -> dict[str, Any]:
+    return {
+        **call.about,
+        "method": call.method,
+        "route": call.route,
+        "status": call.status,
+        "ms": round(call.seconds * 1000, 2),
+    }

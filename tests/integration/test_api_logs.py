@@ -130,9 +130,27 @@ async def test_a_line_that_cannot_be_written_takes_no_other_with_it(
 
     monkeypatch.setattr(stderr, "write", write, raising=False)
 
-    await asyncio.gather(*(anonymous.get("/v1/generations", headers={"X-Request-Id": name}) for name in "abc"))
+    for name in "abc":
+        await anonymous.get("/v1/generations", headers={"X-Request-Id": name})
+        await asyncio.sleep(0)
 
     assert [line["request_id"] for line in await lines(stderr)] == ["b", "c"]
+
+
+async def test_calls_that_end_together_are_written_in_pieces_of_whole_lines(
+    stderr: io.BytesIO, anonymous: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of processes that share a pipe, none writes into a line of another."""
+    stderr.truncate(stderr.seek(0))
+    pieces: list[bytes] = []
+    monkeypatch.setattr(stderr, "write", pieces.append, raising=False)
+
+    await asyncio.gather(*(anonymous.get("/v1/generations") for _ in range(50)))
+    await asyncio.sleep(0)
+
+    assert sum(piece.count(b"\n") for piece in pieces) == 50
+    assert len(pieces) < 50
+    assert all(piece.endswith(b"\n") and len(piece) <= 4096 for piece in pieces)
 
 
 async def test_a_call_is_told_without_what_was_bound_before_it(
