@@ -25,15 +25,15 @@ class _Call:
 class Calls:
     """Those that end in one turn of the event loop are told together, before the next call is looked at.
 
-    One by one, between an answer and the next request, each would cost three times as much: nothing of it would be in
-    the processor's caches.
+    One by one, between an answer and the next request, each would find nothing of it in the processor's caches, and be
+    a write of its own.
     """
 
     def __init__(self) -> None:
         self._log = log.get(__name__).bind()  # once: looking up the configuration would double the cost of a line
         self._untold: list[_Call] = []
         self._seconds: dict[tuple[str, str, int], Histogram] = {}
-        """Looked up once: prometheus-client's own look-up costs twice the observation."""
+        """Looked up once: prometheus-client's own look-up costs more than the observation."""
 
     def ended(self, scope: Scope, status: int, seconds: float) -> None:
         method = scope["method"] if scope["method"] in _METHODS else "other"  # a caller may invent any number of them
