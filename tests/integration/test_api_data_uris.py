@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import json
+from dataclasses import dataclass
 from typing import Any
 
 import httpx
@@ -138,49 +139,53 @@ async def test_an_estimate_looks_at_no_image(api: httpx.AsyncClient, uploads: li
     assert uploads == []
 
 
-async def test_a_tenant_holds_its_share_of_them(
-    app: FastAPI, api: httpx.AsyncClient, stranger: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(app.state.runtime.images, "_places", Places(1))
-    storage, arrived, going_on = app.state.runtime.storage, asyncio.Event(), asyncio.Event()
+@dataclass(frozen=True)
+class Hanging:
+    """fal's storage, which takes nothing until it may go on."""
+
+    arrived: asyncio.Event
+    going_on: asyncio.Event
+
+
+@pytest.fixture
+def hanging(app: FastAPI, monkeypatch: pytest.MonkeyPatch) -> Hanging:
+    storage, state = app.state.runtime.storage, Hanging(asyncio.Event(), asyncio.Event())
     original = storage.put
 
     async def put(*arguments: Any, **options: Any) -> None:
-        arrived.set()
-        await going_on.wait()
+        state.arrived.set()
+        await state.going_on.wait()
         await original(*arguments, **options)
 
     monkeypatch.setattr(storage, "put", put)
+    return state
+
+
+async def test_a_tenant_holds_its_share_of_them(
+    app: FastAPI, api: httpx.AsyncClient, stranger: httpx.AsyncClient, hanging: Hanging, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app.state.runtime.images, "_places", Places(1))
     body = create_body(image_url=PNG)
     waiting = [asyncio.create_task(api.post("/v1/generations", json=body))]
-    await arrived.wait()
+    await hanging.arrived.wait()
 
     assert (await api.post("/v1/generations", json=body)).status_code == 503
     waiting.append(asyncio.create_task(stranger.post("/v1/generations", json=body)))
     await asyncio.sleep(0)
-    going_on.set()
+    hanging.going_on.set()
 
     assert [answer.status_code for answer in await asyncio.gather(*waiting)] == [202, 202]
 
 
 @pytest.mark.parametrize("first", ["answered", "gone"])
 async def test_503_while_as_many_images_wait_as_can_be_held(
-    app: FastAPI, api: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch, first: str
+    api: httpx.AsyncClient, hanging: Hanging, monkeypatch: pytest.MonkeyPatch, first: str
 ) -> None:
     """When fal's storage hangs, each waits with its body in memory, whether its caller is still there or not."""
     monkeypatch.setattr(images, "_INLINE_HELD", 2)
-    storage, arrived, going_on = app.state.runtime.storage, asyncio.Event(), asyncio.Event()
-    original = storage.put
-
-    async def put(*arguments: Any, **options: Any) -> None:
-        arrived.set()
-        await going_on.wait()
-        await original(*arguments, **options)
-
-    monkeypatch.setattr(storage, "put", put)
     body = create_body(image_url=PNG)
     waiting = [asyncio.create_task(api.post("/v1/generations", json=body)) for _ in range(2)]
-    await arrived.wait()
+    await hanging.arrived.wait()
 
     refused = await api.post("/v1/generations", json=body)
     assert (refused.status_code, refused.headers["retry-after"]) == (503, "2")
@@ -188,7 +193,7 @@ async def test_503_while_as_many_images_wait_as_can_be_held(
         for task in waiting:
             task.cancel()
         await asyncio.gather(*waiting, return_exceptions=True)
-    going_on.set()
+    hanging.going_on.set()
 
     if first == "answered":
         assert [answer.status_code for answer in await asyncio.gather(*waiting)] == [202, 202]
