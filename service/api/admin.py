@@ -171,7 +171,7 @@ async def list_keys(request: Request, tenant_id: str) -> Response:
     summary="Replace a key",
     description="Answers with the successor; the old key works on for `overlap_seconds`.",
     status_code=201,
-    responses={201: {"model": ApiKeyView}, **problems(400, 401, 404, 409, 408, 412, 413, 415, 422, 503)},
+    responses={201: {"model": ApiKeyView}, **problems(400, 401, 404, 408, 409, 412, 413, 415, 422, 503)},
     openapi_extra=body_of(Rotation),
 )
 async def rotate_key(request: Request, tenant_id: str, key_id: str) -> Response:

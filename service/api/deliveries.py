@@ -70,7 +70,7 @@ async def list_(
     summary="Send deliveries again",
     description="All dead ones that match (or all delivered ones), 500 a call. What is under way already is skipped, "
     "and what belongs to an endpoint that is disabled or deleted.",
-    responses={200: {"model": ReplayView}, **problems(400, 401, 403, 404, 409, 408, 413, 415, 422, 429, 503)},
+    responses={200: {"model": ReplayView}, **problems(400, 401, 403, 404, 408, 409, 413, 415, 422, 429, 503)},
     openapi_extra=body_of(ReplayBody),
 )
 async def replay(request: Request) -> Response:

@@ -53,9 +53,9 @@ async def json_body(request: Request) -> bytes:
     return await whole_body(request)
 
 
-async def whole_body(request: Request) -> bytes:
-    """Raises Timeout: it took too long to arrive."""
-    seconds = runtime(request).settings.upload_timeout.total_seconds()
+async def whole_body(request: Request, *, within: float | None = None) -> bytes:
+    """``within`` seconds, or as many as an upload may take. Raises Timeout: it took longer to arrive."""
+    seconds = runtime(request).settings.upload_timeout.total_seconds() if within is None else within
     try:
         async with asyncio.timeout(seconds):
             return await request.body()

@@ -97,7 +97,7 @@ async def read(request: Request, generation_id: str) -> Response:
     "/generations/{generation_id}/resolve",
     summary="Say what became of an unconfirmed submit",
     description="Adopts fal's request id, or declares that fal never took it. The reason goes into the ledger.",
-    responses={200: {"model": OperatorsGenerationView}, **problems(400, 401, 404, 409, 408, 413, 415, 422, 503)},
+    responses={200: {"model": OperatorsGenerationView}, **problems(400, 401, 404, 408, 409, 413, 415, 422, 503)},
     openapi_extra=body_of(Resolution),
 )
 async def resolve(request: Request, generation_id: str) -> Response:

@@ -3,14 +3,13 @@
 from typing import Any, Final
 
 from fastapi import APIRouter, Request, Response
-from starlette.requests import ClientDisconnect
 
 from service.api import multipart
 from service.api.answers import json_response
 from service.api.dependencies import runtime, tenant
 from service.api.schemas import UploadView, problems
 from service.domain.tenant import Scope
-from service.errors import Malformed, UnsupportedMedia
+from service.errors import UnsupportedMedia
 from service.fal.storage import Place
 from service.usecases.images import Upload
 
@@ -61,10 +60,7 @@ async def upload(request: Request) -> Response:
 async def stored(request: Request, content_type: str, place: Place | None = None) -> Upload:
     """The body, inspected and stored; where a place was promised, there."""
     images = runtime(request).images
-    try:
-        if content_type == FORM:
-            form = multipart.file_of(request.stream(), request.headers.get("content-type", ""))
-            return await images.upload(form, place=place)
-        return await images.upload(request.stream(), content_type=content_type, place=place)
-    except ClientDisconnect:
-        raise Malformed("The body ended early.") from None
+    if content_type == FORM:
+        form = multipart.file_of(request.stream(), request.headers.get("content-type", ""))
+        return await images.upload(form, place=place)
+    return await images.upload(request.stream(), content_type=content_type, place=place)

@@ -36,7 +36,7 @@ router = APIRouter(prefix="/v1/webhook-endpoints", tags=["webhooks"])
 well_known = APIRouter(prefix="/.well-known/webhook-keys", tags=["webhooks"])
 
 _READ: Final = (401, 403, 404, 429, 503)
-_WRITE: Final = (400, 401, 403, 404, 409, 408, 412, 413, 415, 422, 429, 503)
+_WRITE: Final = (400, 401, 403, 404, 408, 409, 412, 413, 415, 422, 429, 503)
 _DEFAULT: Final = "`default` in the id's place: the secret that signs webhooks to the `webhook_url` of a request."
 
 

@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from redis.exceptions import ResponseError
@@ -77,6 +78,27 @@ async def test_a_watcher_hears_of_a_change(redis: Redis) -> None:
                 await asyncio.sleep(0.01)
             await asyncio.wait_for(watch.moved(within=60), 5)
         assert not changes._watches
+
+
+async def test_that_no_changes_are_heard_is_told_once(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+    tries = 0
+
+    def away(_: str) -> None:
+        nonlocal tries
+        tries += 1
+        raise StoreUnavailable("away")
+
+    monkeypatch.setattr("service.store.changes._RECONNECT_SECONDS", 0)
+    monkeypatch.setattr(redis, "subscribed", away)
+    told: list[str] = []
+    changes = Changes(redis)
+    monkeypatch.setattr(changes, "_log", SimpleNamespace(warning=lambda text, **_: told.append(text)))
+    async with changes:
+        for _ in range(1000):
+            if tries > 3:
+                break
+            await asyncio.sleep(0)
+    assert (tries > 3, len(told)) == (True, 1)
 
 
 async def test_a_word_that_cannot_be_sent_is_its_callers_fault_alone(redis: Redis) -> None:
