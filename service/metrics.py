@@ -47,6 +47,11 @@ STATE_SECONDS = Histogram(
     "gateway_state_seconds", "Time spent in a state, by the state that was left.", ("status",), buckets=_LONG
 )
 COST = Counter("gateway_cost_micro_usd", "Settled cost in micro-USD.", ("tenant",))
+SETTLED_AT_ESTIMATE = Counter(
+    "gateway_settled_at_estimate",
+    "Generations that cost their estimate: billed units missing, negative, or above 1.1 times the hold.",
+    ("reason",),
+)
 LOST_RACES = Counter("gateway_lost_races", "Moves refused because another process was first.", ("verb",))
 
 UPSTREAM_CALLS = Counter("gateway_upstream_calls", "Calls to fal.", ("operation", "outcome"))
@@ -131,6 +136,9 @@ UNCONFIRMED = StateGauge("gateway_unconfirmed", "Generations whose submit has an
 UNCONFIRMED_SECONDS = StateGauge("gateway_unconfirmed_seconds", "Age of the oldest of them.")
 SLOTS_USED = StateGauge("gateway_slots_used", "Upstream slots taken.")
 SLOTS_ALLOWED = StateGauge("gateway_slots_allowed", "Upstream slots there are.")
+PRICE_CHANGED = StateGauge(
+    "gateway_price_changed", "1 while the last 5 successes were all billed other units than expected.", "resolution"
+)
 ACCOUNT_HELD = StateGauge("gateway_account_held_micro_usd", "Held by everybody's generations of today (UTC).")
 ACCOUNT_SPENT = StateGauge("gateway_account_spent_micro_usd", "Settled of everybody's generations of today (UTC).")
 ACCOUNT_BUDGET = StateGauge("gateway_account_budget_micro_usd", "The account's daily budget; missing: no limit.")

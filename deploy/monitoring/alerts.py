@@ -137,6 +137,12 @@ def _budget(share: int, summary: str, tenants: str, account: str) -> Alert:
     )
 
 
+def _at_estimate(operator: str, more_than: int) -> str:
+    """A lost result is billed and names no units, so a few ``missing`` are ordinary; other reasons never are."""
+    series = f'gateway_settled_at_estimate_total{{reason{operator}"missing"}}'
+    return f"sum by (reason) (increase({series}[{{1h}}])) > {more_than}"
+
+
 _MONEY: Final = (
     _budget(
         80,
@@ -149,6 +155,20 @@ _MONEY: Final = (
         "The budget of {{ $labels.tenant }} is spent",
         f"({_used('', 'tenant')} >= 1 or {_refused('tenant_month', 'tenant')})",
         f"({_used('account_', '')} >= 1 or {_refused('account_day', '')})",
+    ),
+    Alert(
+        "SettledAtEstimate",
+        "ticket",
+        "{{ $value | humanize }} generations cost their estimate: billed units {{ $labels.reason }}",
+        "fal named no usable number of billed units. Correct the cost with `adjust` once fal's bill is known.",
+        f"{_at_estimate('!=', 0)} or {_at_estimate('=', _FEW)}",
+    ),
+    Alert(
+        "PriceChanged",
+        "ticket",
+        "fal bills {{ $labels.resolution }} differently from the price formula",
+        "The last successes of this resolution were all billed other units than their duration accounts for.",
+        f"{state('gateway_price_changed', by='resolution')} == 1",
     ),
 )
 

@@ -9,17 +9,13 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final, Literal
 
-from service.domain.price import thousands_of_tokens
+from service.domain.price import expected_units
 
 #: A request id that somebody else names, and that goes into a URL of ours.
 REQUEST_ID: Final = r"[A-Za-z0-9_-]{1,128}"
 
 #: How far fal's clock and ours may lie apart.
 SKEW: Final = timedelta(minutes=1)
-
-#: Units of a fixed duration, as shares of its estimate: smaller aspect ratios and one frame less take it down to 0.94.
-_LEAST: Final = Decimal("0.92")
-_MOST: Final = Decimal("1.02")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +56,7 @@ def suspect(generation_id: str, submitted_at: datetime, arguments: Mapping[str, 
     duration, resolution = arguments.get("duration"), arguments.get("resolution")
     if duration in (None, "auto") or resolution is None:
         return Suspect(generation_id, submitted_at)
-    estimated = thousands_of_tokens(resolution, duration)
-    return Suspect(generation_id, submitted_at, estimated * _LEAST, estimated * _MOST)
+    return Suspect(generation_id, submitted_at, *expected_units(resolution, duration))
 
 
 def matches(

@@ -6,12 +6,13 @@ Source: the model page. ``tokens = width * height * (24 * seconds + 1) / 1024``,
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_HALF_UP, Decimal
-from typing import Final
+from typing import Final, Literal
 
 from service.domain.request import Resolution
 
 FRAMES_PER_SECOND: Final = 24
 LONGEST_SECONDS: Final = 15  # what ``auto`` may choose at worst
+SHORTEST_SECONDS: Final = "4"
 MICRO: Final = 1_000_000
 
 #: Largest pixel count a resolution is rendered at, over all aspect ratios. 1080p and 4k are estimates: fal publishes
@@ -24,6 +25,25 @@ PIXELS: Final[Mapping[Resolution, int]] = {
 }
 
 
+#: Billed units cost at most this share of the hold. The hold is the formula's maximum, so a larger bill is an error.
+_MOST_OF_HOLD: Final = Decimal("1.1")
+
+#: Bounds of expected units, as shares of the maximum of a duration.
+_LEAST_SHARE: Final = Decimal("0.92")
+_MOST_SHARE: Final = Decimal("1.02")
+
+EstimateReason = Literal["missing", "negative", "above_hold"]
+"""Why billed units were not used: absent or no number, below 0, or more than 1.1 times the hold."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """The cost of an ended generation in micro-USD. ``reason``: why it is the estimate; None: it is the bill."""
+
+    cost: int
+    reason: EstimateReason | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Rates:
     """US dollars per 1,000 tokens, by resolution."""
@@ -34,17 +54,38 @@ class Rates:
         """The most this request can cost, in micro-USD, rounded up; ``auto`` counts as its longest."""
         return _micro(thousands_of_tokens(resolution, duration), self.per_thousand_tokens[resolution], ROUND_CEILING)
 
-    def settle(self, resolution: Resolution, billable_units: Decimal | None, estimated: int) -> int:
-        """What it did cost, in micro-USD: fal's billed units (thousands of tokens) when known, else the estimate."""
-        if billable_units is None:
-            return estimated
-        return _micro(billable_units, self.per_thousand_tokens[resolution], ROUND_HALF_UP)
+    def settle(self, resolution: Resolution, billed_units: Decimal | None, held: int) -> Settlement:
+        """Turn fal's billed units (thousands of tokens) into a cost within [0, 1.1 * held].
+
+        Units are a number from outside. Units that would cost less or more are not used: the cost is ``held``.
+        """
+        if billed_units is None or billed_units.is_nan():
+            return Settlement(held, "missing")
+        if billed_units < 0:
+            return Settlement(held, "negative")
+        most = int(held * _MOST_OF_HOLD)
+        rate = self.per_thousand_tokens[resolution]
+        if billed_units > most / (rate * MICRO):  # compared before it is multiplied: 1e999999 would overflow
+            return Settlement(held, "above_hold")
+        return Settlement(_micro(billed_units, rate, ROUND_HALF_UP))
 
 
 def thousands_of_tokens(resolution: Resolution, duration: str) -> Decimal:
     """The most a video can be billed at, in fal's billed units; ``auto`` counts as its longest."""
     seconds = LONGEST_SECONDS if duration == "auto" else int(duration)
     return Decimal(PIXELS[resolution] * (FRAMES_PER_SECOND * seconds + 1)) / 1024 / 1000
+
+
+def expected_units(resolution: Resolution, duration: str) -> tuple[Decimal, Decimal]:
+    """The least and the most units that fal bills for a success, over all aspect ratios.
+
+    ``auto`` may choose any duration. Smaller aspect ratios and one frame less take a bill down to 0.94 of the maximum.
+    """
+    shortest = SHORTEST_SECONDS if duration == "auto" else duration
+    return (
+        thousands_of_tokens(resolution, shortest) * _LEAST_SHARE,
+        thousands_of_tokens(resolution, duration) * _MOST_SHARE,
+    )
 
 
 def usd(micro: int) -> str:

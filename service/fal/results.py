@@ -5,7 +5,7 @@ Pure functions, like ``messages``; sources as there.
 
 import re
 from collections.abc import Mapping
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any, Final
 
 from service.domain.callback import Callback
@@ -130,16 +130,14 @@ def _output(body: Mapping[str, Any]) -> Output:
     )
 
 
-#: Beyond any video there is: past it the header is no number of ours to settle by.
-_MOST_UNITS: Final = 10**9
+#: A decimal number of bounded length: it goes into the record, and arithmetic with its exponent cannot overflow.
+_NUMBER: Final = re.compile(r"[+-]?[0-9]{1,20}(\.[0-9]{1,20})?([eE][+-]?[0-9]{1,3})?")
 
 
 def _billable_units(wire: Reply) -> Decimal | None:
-    try:
-        units = Decimal(wire.headers.get("x-fal-billable-units", ""))
-    except InvalidOperation:
-        return None
-    return units if units.is_finite() and 0 <= units <= _MOST_UNITS else None
+    """The number in the header, as fal sent it: negative or absurd ones too. None where there is no number."""
+    text = wire.headers.get("x-fal-billable-units", "")
+    return Decimal(text) if _NUMBER.fullmatch(text) else None
 
 
 _LONGEST_ID: Final = 256

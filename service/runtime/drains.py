@@ -5,6 +5,7 @@ from service.domain.retry import RetryPolicy
 from service.fal.signing import WebhookSigner
 from service.runtime.core import Core
 from service.store.deliveries import Caps
+from service.usecases.bills import Bills
 from service.usecases.decline import Decline
 from service.usecases.deliveries import Deliveries
 from service.usecases.dispatch import Dispatch
@@ -44,6 +45,7 @@ def build_drains(core: Core) -> dict[Drain, DrainRunner]:
         core.gate,
         _keeping(core),
         core.timetable,
+        bills=Bills(stores.prices, rates=core.rates),
         rates=core.rates,
         clock=core.clock,
     )

@@ -13,6 +13,7 @@ from service.store.gate import GateStore
 from service.store.generations import GenerationStore
 from service.store.heartbeats import HeartbeatStore
 from service.store.money import MoneyStore
+from service.store.prices import PriceStore
 from service.store.queue import QueueStore
 from service.store.rates import RateLimiter
 from service.store.redis import Redis
@@ -37,6 +38,7 @@ class Stores:
         self.deliveries = DeliveryStore(redis, patience=Patience(settings.webhook_disable_after))
         self.delivery_log = DeliveryLog(redis, self.deliveries)
         self.money = MoneyStore(redis)
+        self.prices = PriceStore(redis)
         self.end_users = EndUserStore(redis)
         self.rates = RateLimiter(redis)
         self.heartbeats = HeartbeatStore(redis)

@@ -28,6 +28,8 @@ key                                            type    lives          meaning
 {sg}:money:end_user:<t>:<p>:<day>              hash    400 days       the same, of an end user's day
 {sg}:money:account:<day>                       hash    400 days       the same, of everybody's day
 {sg}:ledger                                    stream  400 days       holds and settlements, in order
+{sg}:price_mismatches                          hash    -              by resolution: successes in a row that were
+                                                                      billed other units than expected
 {sg}:usage:<t>:<day>                           hash    400 days       created, each outcome, spent
 {sg}:usage:<t>:<day>:end_users                 zset    400 days       spent by pseudonym
 {sg}:rate:<t>                                  string  seconds        when the tenant's calls so far would be due
@@ -75,6 +77,7 @@ PRESENT: Final = f"{TAG}present"
 GATE: Final = f"{TAG}gate"
 PAUSED: Final = f"{TAG}paused"
 UNCONFIRMED: Final = f"{TAG}unconfirmed"
+PRICE_MISMATCHES: Final = f"{TAG}price_mismatches"
 SUBMITTED: Final = f"{TAG}submitted"
 GIVEN_UP: Final = f"{TAG}given_up"
 PACE: Final = f"{TAG}pace"

@@ -15,6 +15,7 @@ from service.store import health, keys
 from service.store.due import Depth
 from service.store.gate import GateStore
 from service.store.heartbeats import Heartbeats, HeartbeatStore
+from service.store.prices import PriceStore
 from service.store.redis import Redis, Script
 
 _STATE: Final = Script("state")
@@ -60,6 +61,8 @@ class State:
     unconfirmed: int
     oldest_unconfirmed: datetime | None
     account: Standing
+    price_mismatches: Mapping[str, int]
+    """By resolution: successes in a row that were billed other units than expected."""
     depths: Mapping[Drain, Depth]
     tenants: Sequence[TenantState]
     gate: Gate
@@ -74,14 +77,16 @@ class StateStore:
         self._replicas = replicas
         self._gate = gate
         self._heartbeats = heartbeats
+        self._prices = PriceStore(redis)
 
     async def read(self, now: datetime) -> State:
         """Changes nothing."""
-        reply, rows, gate, heard, info, fsync = await asyncio.gather(
+        reply, rows, gate, heard, prices, info, fsync = await asyncio.gather(
             self._together(now),
             self._of_tenants(now),
             self._gate.read(),
             self._heartbeats.read(),
+            self._prices.mismatches(),
             health.info(self._redis),
             health.setting(self._redis, "appendfsync"),
         )
@@ -91,6 +96,7 @@ class StateStore:
             unconfirmed=unconfirmed,
             oldest_unconfirmed=_moment(oldest),
             account=Standing(int(held), int(spent)),
+            price_mismatches=prices,
             depths={
                 drain: Depth(count, _moment(first)) for drain, count, first in zip(Drain, entries, since, strict=True)
             },

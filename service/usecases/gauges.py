@@ -8,11 +8,13 @@ from typing import Final
 
 from service import metrics
 from service.domain.gate import Hold
+from service.domain.price import PIXELS
 from service.errors import StoreUnavailable
 from service.metrics import StateGauge
 from service.queue import QUEUES
 from service.store.heartbeats import INTERVAL, Heartbeats
 from service.store.state import State, StateStore, TenantState
+from service.usecases.bills import MISMATCHES
 from service.usecases.moves import Clock
 
 _FRESH_SECONDS: Final = 1.0
@@ -67,6 +69,7 @@ class Gauges:
             *_of_dispatch(state, now),
             (metrics.SLOTS_ALLOWED, _one(self._slots)),
             *_of_account(state, self._account_budget),
+            (metrics.PRICE_CHANGED, [(r, state.price_mismatches.get(r, 0) >= MISMATCHES) for r in PIXELS]),
             *_of_tenants(state.tenants, now),
         ]
 

@@ -9,6 +9,7 @@ from service import idle_series, metrics, process_metrics
 from service.domain.drain import Drain
 from service.domain.gate import Hold
 from service.domain.generation import TERMINAL, Status
+from service.domain.price import EstimateReason
 from service.domain.webhook import DeliveryStatus
 from service.store.callbacks import Reception
 
@@ -20,6 +21,7 @@ _KNOWN: Final[tuple[tuple[Any, *tuple[Iterable[str], ...]], ...]] = (
     (metrics.COMPLETIONS, get_args(metrics.Completion)),
     (metrics.SECONDS_TO_END, TERMINAL),
     (metrics.STATE_SECONDS, [status for status in Status if status not in TERMINAL]),
+    (metrics.SETTLED_AT_ESTIMATE, get_args(EstimateReason)),
     (metrics.LOST_RACES, ("save", "finish")),
     (metrics.UPSTREAM_CALLS, _CALLS, ("200",)),
     (metrics.UPSTREAM_SECONDS, _CALLS),

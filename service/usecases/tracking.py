@@ -27,6 +27,7 @@ from service.fal.results import callback_outcome, result_outcome
 from service.store.callbacks import CallbackStore
 from service.store.due import Claim, Claimed, DueStore
 from service.store.generations import GenerationStore
+from service.usecases.bills import Bills
 from service.usecases.gate import DispatchGate
 from service.usecases.keeping import Keeping
 from service.usecases.moves import Clock, Moves
@@ -49,6 +50,7 @@ class Tracking:
         keeping: Keeping,
         timetable: Timetable,
         *,
+        bills: Bills,
         rates: Rates,
         clock: Clock,
     ) -> None:
@@ -60,6 +62,7 @@ class Tracking:
         self._gate = gate
         self._keeping = keeping
         self._timetable = timetable
+        self._bills = bills
         self._rates = rates
         self._clock = clock
         self._log = log.get(__name__)
@@ -170,7 +173,11 @@ class Tracking:
 
     async def _end(self, g: Generation, result: ResultOutcome, logs: tuple[LogLine, ...]) -> None:
         """Completed: the result is fetched at once, fal may forget it within minutes."""
-        await self._moves.apply(g.id, lambda now: self._ended(now, result, logs) if _is_open(now) else None, read=g)
+        moved = await self._moves.apply(
+            g.id, lambda now: self._ended(now, result, logs) if _is_open(now) else None, read=g
+        )
+        if moved is not None:
+            await self._bills.observe(moved, result)
 
     def _ended(self, g: Generation, result: ResultOutcome, logs: tuple[LogLine, ...]) -> Generation:
         now = self._clock()
@@ -194,7 +201,7 @@ class Tracking:
     def _cost(self, g: Generation, units: Decimal | None, *, presumed: bool) -> int:
         if units is None and not presumed:
             return 0
-        return self._rates.settle(g.input["resolution"], units, g.estimated_cost)
+        return self._rates.settle(g.input["resolution"], units, g.estimated_cost).cost
 
 
 def _is_open(g: Generation) -> bool:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.domain.price import PIXELS, Rates, usd
+from service.domain.price import PIXELS, Rates, Settlement, expected_units, usd
 from service.domain.request import Duration, Resolution
 
 PUBLISHED = Rates(
@@ -78,23 +78,59 @@ def test_an_estimate_is_the_least_whole_micro_usd_that_covers_it(
     assert exact <= estimate < exact + 1
 
 
+HELD = 1_534_209  # 720p, 5 seconds
+
+
 @pytest.mark.parametrize(
-    ("units", "micro"),
+    ("units", "settlement"),
     [
-        (Decimal(108), 1_512_000),
-        (Decimal("108.000"), 1_512_000),
-        (Decimal(0), 0),
-        (Decimal("0.0000001"), 0),
-        (Decimal("0.00003572"), 1),  # 0.50008 micro-USD
-        (None, 77),
+        (Decimal(108), Settlement(1_512_000)),
+        (Decimal("108.000"), Settlement(1_512_000)),
+        (Decimal(0), Settlement(0)),
+        (Decimal("-0"), Settlement(0)),
+        (Decimal("0.0000001"), Settlement(0)),
+        (Decimal("0.00003572"), Settlement(1)),  # 0.50008 micro-USD
+        (Decimal("120.544928"), Settlement(1_687_629)),  # 1.1 times the hold is 1,687,629.9
+        (Decimal("120.544929"), Settlement(HELD, "above_hold")),
+        (Decimal(50_220), Settlement(HELD, "above_hold")),
+        (Decimal("1e999999"), Settlement(HELD, "above_hold")),
+        (Decimal("Infinity"), Settlement(HELD, "above_hold")),
+        (Decimal("-0.000001"), Settlement(HELD, "negative")),
+        (Decimal("-Infinity"), Settlement(HELD, "negative")),
+        (Decimal("NaN"), Settlement(HELD, "missing")),
+        (Decimal("sNaN"), Settlement(HELD, "missing")),
+        (None, Settlement(HELD, "missing")),
     ],
 )
-def test_settling_takes_the_billed_units_else_the_estimate(units: Decimal | None, micro: int) -> None:
-    assert PUBLISHED.settle("720p", units, 77) == micro
+def test_settle_takes_units_inside_bounds_else_the_hold(units: Decimal | None, settlement: Settlement) -> None:
+    assert PUBLISHED.settle("720p", units, HELD) == settlement
+
+
+@given(
+    st.sampled_from(RESOLUTIONS),
+    st.none() | st.decimals() | st.decimals("0", "2000"),
+    st.integers(0, 10**12),
+    st.decimals("0.000001", "10", places=6),
+)
+def test_settle_any_units_stay_within_1_1_of_the_hold(
+    resolution: Resolution, units: Decimal | None, held: int, rate: Decimal
+) -> None:
+    settlement = Rates(dict.fromkeys(RESOLUTIONS, rate)).settle(resolution, units, held)
+
+    assert 0 <= settlement.cost * 10 <= held * 11
+    assert settlement.reason is None or settlement.cost == held
+
+
+@given(st.sampled_from(RESOLUTIONS), st.sampled_from(DURATIONS))
+def test_expected_units_are_inside_the_bounds_of_a_hold(resolution: Resolution, duration: str) -> None:
+    """A bill that is as expected is always used."""
+    held = PUBLISHED.estimate(resolution, duration)
+    for units in expected_units(resolution, duration):
+        assert PUBLISHED.settle(resolution, units, held).reason is None
 
 
 def test_4k_settles_at_its_own_rate() -> None:
-    assert PUBLISHED.settle("4k", Decimal(1000), 0) == 8_000_000
+    assert PUBLISHED.settle("4k", Decimal(1000), 8_000_000) == Settlement(8_000_000)
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from service.domain.generation import ErrorCode, Failure, LogLine, Output, Status, Video
 from service.domain.price import Rates
+from service.fal import surface
 from service.fal.messages import cancel_outcome, is_unknown, status_outcome, submit_outcome
 from service.fal.outcomes import (
     Accepted,
@@ -262,11 +263,16 @@ def test_200_without_a_video_is_no_verdict(body: Any) -> None:
         ("1e2", Decimal(100)),
         ("", None),
         ("many", None),
-        ("-1", None),
+        ("50220", Decimal(50220)),
+        ("-1", Decimal(-1)),
+        ("1e10", Decimal(10_000_000_000)),
+        ("1e400", Decimal("1e400")),
         ("NaN", None),
         ("sNaN", None),
         ("Infinity", None),
-        ("1e10", None),
+        ("1_000", None),
+        ("108 tokens", None),
+        ("9" * 21, None),
         ("1e999999999", None),
         ("1e99999999999999999999", None),
         ("108, 108", None),
@@ -281,6 +287,23 @@ def test_billable_units(text: str, units: Decimal | None) -> None:
     assert isinstance(failure, Failed)
     assert isinstance(canceled, Canceled)
     assert success.billable_units == failure.billable_units == canceled.billable_units == units
+
+
+@given(st.text() | st.decimals().map(str) | st.from_regex(r"[+-]?[0-9.]{0,25}([eE][+-]?[0-9]{0,7})?", fullmatch=True))
+@example("\u0661\u0660\u0668")
+@example("1e400")
+def test_billable_units_of_any_header_settle_and_are_stored(text: str) -> None:
+    g = factories.in_status(Status.IN_PROGRESS)
+    outcome = result_outcome(Reply(200, {"x-fal-billable-units": text}, {"video": VIDEO}))
+    assert isinstance(outcome, Succeeded)
+    units = outcome.billable_units
+
+    cost = RATES.settle("720p", units, g.estimated_cost).cost
+    g = g.succeeded(outcome.output, cost, NOW, units=units)
+
+    assert 0 <= cost * 10 <= g.estimated_cost * 11
+    assert load(dump(g)).billable_units == units
+    assert len(surface.result(g).headers.get("x-fal-billable-units", "")) < 1100
 
 
 def test_without_the_header_the_units_are_unknown() -> None:
@@ -599,9 +622,9 @@ def test_whatever_an_end_says_can_be_written_down_and_read_again(
     g = factories.in_status(Status.IN_PROGRESS)
     match result_outcome(reply(status, headers, json.dumps(body).encode())):
         case Succeeded(output, units):
-            g = g.succeeded(output, RATES.settle("720p", units, g.estimated_cost), NOW)
+            g = g.succeeded(output, RATES.settle("720p", units, g.estimated_cost).cost, NOW)
         case Failed(failure, units):
-            g = g.failed(failure, RATES.settle("720p", units, g.estimated_cost), NOW)
+            g = g.failed(failure, RATES.settle("720p", units, g.estimated_cost).cost, NOW)
 
     assert load(dump(g)) == replace(g, created_at=g.created_at)
 
