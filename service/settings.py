@@ -183,6 +183,13 @@ class Settings(BaseSettings):
         Seconds,
         Field(gt=timedelta(0), description="After this long with an unknown submit: `failed(submission_unconfirmed)`."),
     ] = timedelta(hours=24)
+    unconfirmed_slot: Annotated[
+        Seconds,
+        Field(
+            gt=timedelta(0),
+            description="How long an unknown submit keeps its slot: as long as fal could be running it.",
+        ),
+    ] = timedelta(minutes=6)
     reconcile_every: Annotated[
         Seconds,
         Field(gt=timedelta(0), description="Wait between two looks for an unconfirmed submit; needs `FAL_ADMIN_KEY`."),

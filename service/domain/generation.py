@@ -64,6 +64,9 @@ ErrorCode = Literal[
 ]
 
 
+#: Failures that the gateway decided without a verdict from fal: fal may complete and bill the job afterwards.
+GIVEN_UP: Final[frozenset[ErrorCode]] = frozenset({"upstream_timeout", "submission_unconfirmed"})
+
 #: The request itself could not become a video; with every other code something went wrong for it.
 CALLERS_FAULTS: Final[frozenset[ErrorCode]] = frozenset({"content_policy", "invalid_input", "image_unreachable"})
 
@@ -153,8 +156,16 @@ class Generation:
     request_id: str | None = None
     submits_refused: int = 0
     """Submits proved not to have been accepted; paces the next one."""
+    slot_released: bool = False
+    """Unconfirmed for so long that fal cannot be running it any more: it has its hold, and no slot."""
     polls_troubled: int = 0
     """Polls in a row that brought no usable answer; paces the next one."""
+    troubled_since: datetime | None = None
+    """When the first of these polls was made."""
+    unasked: timedelta = timedelta()
+    """Time in which fal could not be asked about it; its deadline is later by this."""
+    cancels_failed: int = 0
+    """Cancel calls that fal did not take; paces the next one."""
     upstream_position: int | None = None
     logs: tuple[LogLine, ...] = ()
     logs_gone: int = 0
@@ -196,7 +207,17 @@ class Generation:
 
     @property
     def holds_slot(self) -> bool:
-        return self.status in HOLDS_SLOT and self.copying is None
+        return self.status in HOLDS_SLOT and self.copying is None and not self.slot_released
+
+    @property
+    def is_given_up(self) -> bool:
+        """Failed by a deadline or by an operator, without a verdict from fal."""
+        return self.status is Status.FAILED and self.error is not None and self.error.code in GIVEN_UP
+
+    @property
+    def wants_cancel(self) -> bool:
+        """Its caller asked for a cancel that fal has not taken yet."""
+        return self.cancel_requested_at is not None and self.cancel_sent_at is None
 
     def submitting(self, now: datetime) -> "Generation":
         """Write this down before the first byte leaves: from here on fal may have the job."""
@@ -214,8 +235,38 @@ class Generation:
         return self._move(Status.SUBMITTED, request_id=request_id)
 
     def adopted(self, request_id: str, now: datetime) -> "Generation":
-        """The request id of a submit that nobody heard of was found; its time at fal counts anew."""
-        return self._move(Status.SUBMITTED, request_id=request_id, confirmed_at=now)
+        """The request id of an unconfirmed submit was found; its time at fal counts anew."""
+        return self._move(Status.SUBMITTED, request_id=request_id, confirmed_at=now, slot_released=False)
+
+    def without_slot(self) -> "Generation":
+        """Release the slot of an unconfirmed submit; the hold stays."""
+        if self.status is not Status.UNCONFIRMED:
+            raise IllegalMove(f"{self.id}: {self.status} keeps its slot")
+        return self._same(slot_released=True)
+
+    def revived(self, request_id: str, now: datetime) -> "Generation":
+        """Follow a job again that was given up although fal has it. Its cost is held again; its time counts anew.
+
+        The one move out of an end: an operator's, and not in TRANSITIONS, so that no other verb can make it.
+        """
+        if not self.is_given_up:
+            raise IllegalMove(f"{self.id}: was not given up")
+        return self._same(
+            status=Status.SUBMITTED,
+            moves=self.moves + 1,
+            request_id=request_id,
+            confirmed_at=now,
+            slot_released=False,
+            error=None,
+            actual_cost=None,
+            billable_units=None,
+            started_at=None,
+            finished_at=None,
+            cancel_sent_at=None,
+            polls_troubled=0,
+            troubled_since=None,
+            unasked=timedelta(),
+        )
 
     def started(self, now: datetime) -> "Generation":
         return self._move(Status.IN_PROGRESS, started_at=now, upstream_position=None)
@@ -260,11 +311,15 @@ class Generation:
         )
 
     def cancel_passed_on(self, now: datetime) -> "Generation":
-        """Fal was told."""
+        """Fal took the cancel call; its result decides what that came to."""
         return self._same(cancel_sent_at=now)
 
+    def cancel_failed(self) -> "Generation":
+        """Fal did not take the cancel call; it is repeated, ever more seldom."""
+        return self._same(cancels_failed=self.cancels_failed + 1)
+
     def cancel_requested(self, now: datetime) -> "Generation":
-        """Remember the wish; fal's result decides whether it came in time."""
+        """Remember the request; fal's result decides whether it came in time."""
         return self._same(cancel_requested_at=self.cancel_requested_at or now)
 
     def stripped(self, now: datetime) -> "Generation":
@@ -291,11 +346,22 @@ class Generation:
             return self
         kept = (self.logs + new)[-LOG_LINES:]
         gone = self.logs_seen + len(new) - len(kept)
-        return self._same(upstream_position=position, logs=kept, logs_gone=gone, polls_troubled=0)
+        return self._same(upstream_position=position, logs=kept, logs_gone=gone, polls_troubled=0, troubled_since=None)
 
-    def troubled(self) -> "Generation":
-        """A poll brought nothing usable. Never a reason to fail."""
-        return self._same(polls_troubled=self.polls_troubled + 1)
+    def answered(self, now: datetime, *, missed: timedelta = timedelta()) -> "Generation":
+        """Fal answered a poll: the time before it, in which fal could not be asked, moves the deadline.
+
+        ``missed``: for how long no poll was made although one was due.
+        """
+        troubled = timedelta() if self.troubled_since is None else now - self.troubled_since
+        unasked = max(troubled, missed, timedelta())
+        if not unasked and self.troubled_since is None:
+            return self
+        return self._same(unasked=self.unasked + unasked, troubled_since=None)
+
+    def troubled(self, now: datetime) -> "Generation":
+        """A poll brought no usable answer. Never a reason to fail."""
+        return self._same(polls_troubled=self.polls_troubled + 1, troubled_since=self.troubled_since or now)
 
     def _move(self, to: Status, **changes: Any) -> "Generation":
         if to not in TRANSITIONS[self.status]:

@@ -26,7 +26,7 @@ class RetryPolicy:
 
 @dataclass(frozen=True, slots=True)
 class PollPolicy:
-    """The longer a job runs the less often it is asked for, and never faster than the account's polls allow."""
+    """The longer a job runs the less often it is polled, and never faster than the account's polls allow."""
 
     shortest: timedelta
     longest: timedelta
@@ -36,14 +36,17 @@ class PollPolicy:
     """Polls per second for everything in flight together; fal publishes no limit, so we keep one."""
     jitter: float = 0.1
 
-    def next(self, elapsed: timedelta, in_flight: int, chance: Chance = random.random) -> timedelta:
-        wanted = min(max(elapsed * self.share, self.shortest), self.longest)
-        affordable = timedelta(seconds=in_flight / self.per_second)
-        return spread(max(wanted, affordable), self.jitter, chance)
+    def next(
+        self, elapsed: timedelta, in_flight: int, chance: Chance = random.random, *, failures: int = 0
+    ) -> timedelta:
+        """The wait before the next poll of one of ``in_flight`` jobs.
 
-    def after_trouble(self, troubles: int, chance: Chance = random.random) -> timedelta:
-        """Upstream trouble in a row: double from the shortest to the longest."""
-        return spread(min(self.shortest * 2 ** min(troubles, 16), self.longest), self.jitter, chance)
+        ``failures``: polls or cancels in a row that brought no usable answer; each doubles the wait, up to the longest.
+        """
+        by_age = min(max(elapsed * self.share, self.shortest), self.longest)
+        by_failures = min(self.shortest * 2 ** min(failures, 16), self.longest) if failures else timedelta()
+        affordable = timedelta(seconds=in_flight / self.per_second)
+        return spread(max(by_age if not failures else by_failures, affordable), self.jitter, chance)
 
 
 def spread(delay: timedelta, jitter: float, chance: Chance) -> timedelta:

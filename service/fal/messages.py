@@ -12,6 +12,7 @@ from service.fal.outcomes import (
     CancelOutcome,
     Completed,
     Locked,
+    Missing,
     NotTaken,
     Rejected,
     Running,
@@ -66,6 +67,8 @@ def status_outcome(wire: Wire) -> StatusOutcome:
             return Running(_logs(body))
         case Reply(status=200 | 202, body={"status": "COMPLETED"} as body):
             return Completed(_logs(body))
+        case Reply(status=404, body={"status": "NOT_FOUND"}):
+            return Missing()
         case _:
             return trouble_of(wire)
 

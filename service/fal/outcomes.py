@@ -74,7 +74,12 @@ class Trouble:
     locked: bool = False
 
 
-StatusOutcome = Waiting | Running | Completed | Trouble
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """The upstream answers that it has no such request: lost, or forgotten with its result."""
+
+
+StatusOutcome = Waiting | Running | Completed | Missing | Trouble
 
 
 # --- of a look at its result

@@ -11,6 +11,7 @@ from service.store import keys
 from service.store.redis import Redis, Script
 
 _CLAIM: Final = Script("claim")
+_CLAIM_POLLS: Final = Script("claim_polls")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,18 @@ class DueStore:
             ids.milliseconds(now),
             most,
             ids.milliseconds(now + lease),
+        )
+        return _claim(reply)
+
+    async def claim_polls(self, *, now: datetime, most: int, lease: timedelta, per_second: float) -> Claim:
+        """The same of polls, all workers together within the account's polls per second."""
+        reply = await self._redis.run(
+            _CLAIM_POLLS,
+            [keys.due(Drain.POLL), keys.nudged(Drain.POLL), keys.POLLS],
+            ids.milliseconds(now),
+            most,
+            ids.milliseconds(now + lease),
+            per_second,
         )
         return _claim(reply)
 

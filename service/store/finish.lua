@@ -1,5 +1,7 @@
--- Write the last move of a generation, if nobody moved first: its slot is free, its hold is settled in every scope, it
--- waits for nothing but its purge, and every delivery it causes exists. All of it or nothing.
+-- Write the last move of a generation, if the version is still the one it was made from: its slot is free, its hold is
+-- settled in every scope, it waits for nothing but its purge, and every delivery it causes exists. All of it or nothing.
+-- Refused while a callback is stored that no poll has judged, unless the move is fal's own verdict: a deadline, a cancel
+-- or an operator must not end a job that fal has reported to be finished.
 --
 -- USES  deliver
 -- USES  fair
@@ -13,18 +15,22 @@
 --       7 ms when the deliveries are due  8 cost that was held  9 cost in the end  10 tenant  11 pseudonym
 --       12 outcome for the usage  13 "1" when it was refused by policy  14 seconds to keep usage
 --       15 ms it was at fal ("": it never was)  16 reason for the ledger ("": none)
---       17... id, record and lane of each delivery
--- RETURNS  {1, 1 if dispatch wants a nudge, 1 if deliver does} when it was in time, {0, 0, 0} when it lost
+--       17 "1" when the move is fal's verdict  18... id, record and lane of each delivery
+-- RETURNS  {1, 1 if dispatch wants a nudge, 1 if deliver does} when it was in time, {0, 0, 0} when it lost, {2, 0, 0}
+--          when a callback waits
 if redis.call("HGET", KEYS[1], "v") ~= ARGV[2] then
   return {0, 0, 0}
 end
+if ARGV[17] == "" and redis.call("HEXISTS", KEYS[1], "c") == 1 then
+  return {2, 0, 0}
+end
 redis.call("HSET", KEYS[1], "v", ARGV[2] + 1, "s", ARGV[4], "d", ARGV[3])
-redis.call("HDEL", KEYS[1], "c")
+redis.call("HDEL", KEYS[1], "c", "u")
 redis.call("ZREM", KEYS[3], ARGV[1])
 redis.call("ZREM", KEYS[4], ARGV[1])
 redis.call("ZREM", KEYS[9], ARGV[1])
 redis.call("ZADD", KEYS[5], ARGV[5], ARGV[1])
-local waiting = deliver(KEYS[6], ARGV[7], 26, 17)
+local waiting = deliver(KEYS[6], ARGV[7], 26, 18)
 for n = 10, 12 do
   redis.call("HINCRBY", KEYS[n], "held", -ARGV[8])
   redis.call("HINCRBY", KEYS[n], "spent", ARGV[9])

@@ -31,6 +31,7 @@ UNLIMITED: Final = Budgets()
 
 _FAIR_KEYS: Final = (keys.FAIR, keys.RESTING, keys.PRESENT)
 _TAKEN: Final = 2  # save.lua's word for it
+_CALLBACK_WAITS: Final = 2  # finish.lua's
 _MILLISECOND_BITS: Final = 42  # until the year 2109
 
 #: Entries of an index one listing looks at before it answers with what it has and a cursor.
@@ -45,6 +46,8 @@ class Moved:
     generation: Generation
     """As it stands in the store when the move was in time."""
     nudges: tuple[Drain, ...] = ()
+    callback_waits: bool = False
+    """The move was refused: it would have ended a generation whose stored callback no poll has judged yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +190,7 @@ class GenerationStore:
             why,
             g.end_user,
             "" if not events else ids.milliseconds(events[0].created_at),
+            "1" if g.copying is not None else "",
             *deliveries.arguments_of(events),
         )
         if won == _TAKEN:
@@ -194,9 +198,19 @@ class GenerationStore:
         return Moved(bool(won), g, _nudges(dispatch, deliver))
 
     async def finish(
-        self, generation: Generation, due: Due, events: Sequence[Delivery], *, now: datetime, why: str = ""
+        self,
+        generation: Generation,
+        due: Due,
+        events: Sequence[Delivery],
+        *,
+        now: datetime,
+        why: str = "",
+        verdict: bool = False,
     ) -> Moved:
-        """Write the last move together with what it settles and the deliveries it causes."""
+        """Write the last move together with what it settles and the deliveries it causes.
+
+        Refused while a callback is stored, except for a ``verdict`` of fal's own.
+        """
         g = replace(generation, version=generation.version + 1)
         created_on = day(g.created_at)  # money stays in the windows it was held in, however late it is settled
         won, dispatch, deliver = await self._redis.run(
@@ -241,9 +255,10 @@ class GenerationStore:
             keys.KEPT_SECONDS,
             _time_at_fal(g),
             why,
+            "1" if verdict else "",
             *deliveries.arguments_of(events),
         )
-        return Moved(bool(won), g, _nudges(dispatch, deliver))
+        return Moved(won == 1, g, _nudges(dispatch, deliver), callback_waits=won == _CALLBACK_WAITS)
 
     async def postpone_poll(self, generation_id: str, until: datetime) -> None:
         """Nothing new was seen: only the time of the next look changes, and only while it is still polled."""

@@ -4,7 +4,7 @@ Every key starts with the hash tag ``{sg}``, so that scripts over several keys a
 
 key                                            type    lives          meaning
 {sg}:generation:<id>                           hash    until purged   v version, s status, d record (JSON), c callback
-                                                                      of fal's still to be looked at (JSON)
+                                                                      of fal's still to be judged (JSON), u: unread
 {sg}:tenant:<t>:generations                    zset    until purged   ids of a tenant's generations; score 0, ids sort
 {sg}:tenant:<t>:end_user:<p>:generations       zset    until purged   the same, of one end user (by pseudonym)
 {sg}:idempotency:<t>:<sha256 of the key>       string  until purged   "<generation id> <fingerprint>"
@@ -21,6 +21,8 @@ key                                            type    lives          meaning
 {sg}:paused                                    set     -              tenants whose dispatch is paused
 {sg}:unconfirmed                               zset    -              unconfirmed generations; score = ms of submit
 {sg}:submitted                                 zset    days           fal's request ids that are ours; ms of submit
+{sg}:paid_and_lost                             zset    until purged   given up, but fal reported a video; ms of that
+{sg}:polls                                     hash    seconds        polls that may be made now; when that was counted
 {sg}:given_up                                  zset    days           ended unconfirmed: fal may bill it; ms of submit
 {sg}:pace                                      list    -              ms at fal of the last 100 that ended
 {sg}:tenant:<t>:end_user:<p>                   hash    400 days       id as the tenant names it, refusals, blocked
@@ -80,6 +82,8 @@ UNCONFIRMED: Final = f"{TAG}unconfirmed"
 PRICE_MISMATCHES: Final = f"{TAG}price_mismatches"
 SUBMITTED: Final = f"{TAG}submitted"
 GIVEN_UP: Final = f"{TAG}given_up"
+PAID_AND_LOST: Final = f"{TAG}paid_and_lost"
+POLLS: Final = f"{TAG}polls"
 PACE: Final = f"{TAG}pace"
 TENANTS: Final = f"{TAG}tenants"
 PROBE: Final = f"{TAG}probe"

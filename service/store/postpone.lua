@@ -1,9 +1,9 @@
--- Put off the next poll of a generation, while it is polled at all and no callback came in that is still to be looked at.
+-- Put off the next poll of a generation, while it is polled at all and has no unread callback.
 --
 -- KEYS  1 generation  2 due:poll
 -- ARGV  1 id  2 ms when
 -- RETURNS  1 when it was put off
-if redis.call("HEXISTS", KEYS[1], "c") == 1 then
+if redis.call("HEXISTS", KEYS[1], "u") == 1 then
   return 0
 end
 return redis.call("ZADD", KEYS[2], "XX", "CH", ARGV[2], ARGV[1])

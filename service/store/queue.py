@@ -80,10 +80,15 @@ class QueueStore:
 
     async def unfinished(self) -> int:
         """Generations of everybody that have not ended."""
-        queued, used, polled = await self._redis.gather(
-            (("ZCARD", keys.due(Drain.DISPATCH)), ("SCARD", keys.SLOTS), ("ZCARD", keys.due(Drain.POLL)))
+        queued, used, polled, unconfirmed = await self._redis.gather(
+            (
+                ("ZCARD", keys.due(Drain.DISPATCH)),
+                ("SCARD", keys.SLOTS),
+                ("ZCARD", keys.due(Drain.POLL)),
+                ("ZCARD", keys.UNCONFIRMED),
+            )
         )
-        return int(queued) + max(int(used), int(polled))  # a copy has no slot, an unconfirmed submit no poll
+        return int(queued) + max(int(used), int(polled) + int(unconfirmed))  # a copy has no slot, a claim no poll
 
     async def slots_used(self) -> int:
         return int(await self._redis.execute("SCARD", keys.SLOTS))

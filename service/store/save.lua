@@ -1,6 +1,6 @@
--- Write a move that is not the last one, if nobody moved first; state, slots, queue and due sets change together, and
--- every delivery it causes exists. While a callback waits to be looked at, the poll keeps the time it has: at once, or
--- the lease of whoever is looking.
+-- Write a move that is not the last one, if the version is still the one it was made from; state, slots, queue and due
+-- sets change together, and every delivery it causes exists. While a callback is unread, the poll keeps the time that it
+-- has: at once, or the lease of the worker that polls.
 --
 -- USES  deliver
 -- USES  fair
@@ -12,7 +12,7 @@
 --       6, 7, 8 ms when due for dispatch, poll, sweep ("" where it waits for nothing)  9 channel of changes  10 tenant
 --       11 its rank in the tenant's queue  12 fal's request id ("" before there is one)  13 ms of its submit ("": none)
 --       14 reason for the ledger ("": none)  15 pseudonym  16 ms when the deliveries are due
---       17... id, record and lane of each delivery
+--       17 "1" when fal's verdict is on the record: its callback adds nothing  18... id, record and lane of each delivery
 -- RETURNS  {1, 1 if dispatch wants a nudge, 1 if deliver does} when it was in time, {0, 0, 0} when it lost, {2, 0, 0}
 --          when it was to adopt, for a reason, a request id that is another's
 if redis.call("HGET", KEYS[1], "v") ~= ARGV[2] then
@@ -22,12 +22,12 @@ if ARGV[12] ~= "" and ARGV[14] ~= "" and redis.call("ZSCORE", KEYS[15], ARGV[12]
   return {2, 0, 0}
 end
 redis.call("HSET", KEYS[1], "v", ARGV[2] + 1, "s", ARGV[4], "d", ARGV[3])
-if ARGV[5] == "" and ARGV[6] == "" then -- neither at fal nor to be sent there: what fal reported is on the record
-  redis.call("HDEL", KEYS[1], "c")
+if ARGV[17] == "1" then
+  redis.call("HDEL", KEYS[1], "c", "u")
 end
-local called_back = redis.call("HEXISTS", KEYS[1], "c") == 1
+local unread = redis.call("HEXISTS", KEYS[1], "u") == 1
 for n = 3, 5 do
-  if n ~= 4 or not called_back then
+  if n ~= 4 or not unread then
     if ARGV[n + 3] == "" then
       redis.call("ZREM", KEYS[n], ARGV[1])
     else
@@ -64,7 +64,7 @@ else
   redis.call("SREM", KEYS[9], ARGV[1])
   enter(KEYS[10], KEYS[11], KEYS[12], ARGV[10])
 end
-local waiting = deliver(KEYS[17], ARGV[16], 19, 17)
+local waiting = deliver(KEYS[17], ARGV[16], 19, 18)
 redis.call("PUBLISH", ARGV[9], ARGV[1])
 local wanted = freed == 1 and redis.call("ZCARD", KEYS[3]) > 0 and redis.call("SET", KEYS[6], 1, "NX", "PX", 1000)
 local send = waiting and redis.call("SET", KEYS[18], 1, "NX", "PX", 1000)

@@ -31,7 +31,10 @@ class SubmissionStore:
 
     async def in_doubt(self) -> list[str]:
         """Generations that are being submitted, or were with an unknown outcome."""
-        names = [name.decode() for name in await self._redis.execute("SMEMBERS", keys.SLOTS)]
+        slots, unconfirmed = await self._redis.gather(
+            (("SMEMBERS", keys.SLOTS), ("ZRANGE", keys.UNCONFIRMED, 0, -1))  # an unconfirmed one may have no slot left
+        )
+        names = [name.decode() for name in dict.fromkeys((*unconfirmed, *slots))]
         statuses = await self._redis.gather(("HGET", keys.generation(name), "s") for name in names)
         return [name for name, status in zip(names, statuses, strict=True) if status in _IN_DOUBT]
 

@@ -8,7 +8,8 @@ from service import log, metrics, tracing
 from service.domain import ids
 from service.errors import Malformed, Unauthenticated, UpstreamUnavailable
 from service.fal.callback import Verifier
-from service.fal.results import read_callback
+from service.fal.outcomes import Succeeded
+from service.fal.results import callback_outcome, read_callback
 from service.queue import Nudger
 from service.store.callbacks import CallbackStore
 from service.usecases.moves import Clock
@@ -47,7 +48,8 @@ class Callbacks:
             raise Malformed("The callback names no request.")
         if not ids.is_id(ids.GENERATION, generation_id):
             self._refuse("token")
-        received = await self._callbacks.receive(generation_id, token, callback, now=now)
+        succeeded = isinstance(callback_outcome(callback), Succeeded)
+        received = await self._callbacks.receive(generation_id, token, callback, now=now, succeeded=succeeded)
         if received.reception == "unknown":
             self._refuse("token")
         metrics.CALLBACKS.labels(received.reception).inc()
@@ -56,6 +58,8 @@ class Callbacks:
         self._log.info(
             "callback", generation_id=generation_id, request_id=callback.request_id, outcome=received.reception
         )
+        if received.reception == "paid_and_lost":
+            self._log.error("paid_and_lost", generation_id=generation_id, request_id=callback.request_id)
         for drain in received.nudges:
             self._nudger.nudge(drain)
 

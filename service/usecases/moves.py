@@ -44,11 +44,20 @@ class Moves:
         self._clock = clock
 
     async def apply(
-        self, generation_id: str, verb: Verb, *, read: Generation | None = None, why: str = ""
+        self,
+        generation_id: str,
+        verb: Verb,
+        *,
+        read: Generation | None = None,
+        why: str = "",
+        verdict: bool = False,
     ) -> Generation | None:
-        """Make this move from whatever state it is in; None: it is gone, or the verb had nothing to do.
+        """Make this move from whatever state it is in; None: nothing was changed.
 
-        ``read`` is the record where the caller has just read it: one look less, unless it has moved since.
+        That is so if the record is gone, if the verb had nothing to do, or if the move would end the generation while
+        a callback is stored that no poll has judged yet: its poll is due, and decides. ``verdict``: the move is what
+        fal itself said, so a callback adds nothing.
+        ``read`` is the record if the caller has just read it: one read less, unless it has moved since.
         ``why``: the reason of an operator or of reconciliation; it goes into the ledger.
         """
         before = read
@@ -56,8 +65,11 @@ class Moves:
             before = before or await self._generations.load(generation_id)
             if before is None or (after := verb(before)) is None:
                 return None
-            if written := await self.write(after, before=before, why=why):
-                return written
+            moved = await self._write(after, before=before, why=why, verdict=verdict)
+            if moved.won:
+                return moved.generation
+            if moved.callback_waits:
+                return None
             before = None
         raise AssertionError(f"{generation_id}: lost {_RACES} races in a row")
 
@@ -73,23 +85,31 @@ class Moves:
                 await asyncio.sleep(_STORE_PAUSE)
 
     async def write(self, after: Generation, *, before: Generation, why: str = "") -> Generation | None:
-        """Write a move made from the version it was read at; None when somebody else moved first."""
+        """Write a move made from the version it was read at; None if it was not made."""
+        moved = await self._write(after, before=before, why=why, verdict=False)
+        return moved.generation if moved.won else None
+
+    async def _write(self, after: Generation, *, before: Generation, why: str, verdict: bool) -> Moved:
         now = self._clock()
         news = list[Delivery]()
         if after.status is not before.status:
             news = await self._news(after, now)
             after = replace(after, moved_at=now, deliveries=(*after.deliveries, *(event.id for event in news)))
-        moved = await (self._finish(after, news, now, why) if after.is_terminal else self._save(after, news, now, why))
+        moved = await (
+            self._finish(after, news, now, why, verdict=verdict or before.copying is not None)
+            if after.is_terminal
+            else self._save(after, news, now, why)
+        )
         if not moved.won:
             metrics.LOST_RACES.labels("finish" if after.is_terminal else "save").inc()
-            return None
+            return moved
         for drain in moved.nudges:
             self._nudger.nudge(drain)
         if after.status is not before.status:
             _observe(before, moved.generation, now)
             _trace(before, moved.generation, now)
         self._tell(before, moved.generation, news)
-        return moved.generation
+        return moved
 
     async def _news(self, after: Generation, now: datetime) -> list[Delivery]:
         """Endpoints are read at the move: whoever subscribed before it hears of it."""
@@ -106,8 +126,11 @@ class Moves:
             self._nudger.nudge(Drain.POLL)
         return moved
 
-    async def _finish(self, after: Generation, news: Sequence[Delivery], now: datetime, why: str) -> Moved:
-        return await self._generations.finish(after, self._timetable.due(after, now), news, now=now, why=why)
+    async def _finish(
+        self, after: Generation, news: Sequence[Delivery], now: datetime, why: str, *, verdict: bool
+    ) -> Moved:
+        due = self._timetable.due(after, now)
+        return await self._generations.finish(after, due, news, now=now, why=why, verdict=verdict)
 
     @staticmethod
     def _tell(before: Generation, g: Generation, news: Sequence[Delivery]) -> None:

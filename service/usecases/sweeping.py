@@ -1,4 +1,7 @@
-"""Deadlines: what waited too long ends, what ended long ago is forgotten."""
+"""Deadlines that the gateway keeps alone: expires overdue work, releases slots, purges what ended long ago.
+
+The deadline of a job that fal has is kept by its polls: only they can ask fal once more before it fails.
+"""
 
 from datetime import datetime, timedelta
 from typing import Final
@@ -6,7 +9,7 @@ from typing import Final
 from service import metrics
 from service.domain import ids
 from service.domain.drain import Drain
-from service.domain.generation import Failure, Generation, Status
+from service.domain.generation import UPSTREAM, Failure, Generation, Status
 from service.domain.webhook import DeliveryStatus
 from service.media.videos import VideoStore
 from service.store.deliveries import DeliveryStore
@@ -33,7 +36,6 @@ _UNCONFIRMED: Final = Failure("submission_unconfirmed", "The upstream never conf
 _UNBILLED: Final = Failure(
     "submission_unconfirmed", "The upstream neither confirmed nor billed the request.", retryable=True
 )
-_TOO_LONG: Final = Failure("upstream_timeout", "The upstream did not finish within the deadline.", retryable=True)
 
 
 class Sweeping:
@@ -78,7 +80,11 @@ class Sweeping:
             await self._due.drop(Drain.SWEEP, item.id)
             return
         about(g)
-        if g.status is Status.UNCONFIRMED and self._reconciliation is not None:
+        if g.status in UPSTREAM and g.copying is None:
+            await self._due.drop(Drain.SWEEP, g.id)  # an older release set it: polls watch this deadline now
+        elif self._slot_ends(g):
+            await self._moves.apply(g.id, lambda now: now.without_slot() if self._slot_ends(now) else None)
+        elif g.status is Status.UNCONFIRMED and self._reconciliation is not None:
             await self._reconcile(g, self._reconciliation)
         elif not self._is_due(g):
             await self._look_again(g)
@@ -96,7 +102,7 @@ class Sweeping:
             return
         if late < timedelta():
             await self._look_again(g)
-        elif outcome == "trouble" and late < reconciliation.every:
+        elif outcome == "trouble" and late < self._timetable.unconfirmed_deadline:
             await self._generations.put_off_sweep(g, now + reconciliation.every)
         elif outcome == "unbilled":
             if await self._moves.apply(g.id, lambda current: unbilled(current, now), why="no billing event"):
@@ -130,6 +136,11 @@ class Sweeping:
         elif delivery.status is not DeliveryStatus.PENDING:
             await self._deliveries.delete(delivery.tenant_id, [name])
 
+    def _slot_ends(self, g: Generation) -> bool:
+        now = self._clock()
+        waits = g.status is Status.UNCONFIRMED and not g.slot_released
+        return waits and self._timetable.slot_ends(g, now) <= now
+
     def _is_due(self, g: Generation) -> bool:
         """Asked of the record, not of the claimed entry: a move since the claim has set another deadline."""
         now = self._clock()
@@ -152,6 +163,4 @@ def overdue(g: Generation, now: datetime) -> Generation | None:
             return g.failed(_UNCONFIRMED, g.estimated_cost, now)
         case Status.IN_PROGRESS if g.copying is not None:
             return passed_on(g, now)
-        case Status.SUBMITTED | Status.IN_PROGRESS:
-            return g.failed(_TOO_LONG, g.estimated_cost, now)
     return None

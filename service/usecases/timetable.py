@@ -23,6 +23,15 @@ _SUBMIT_MARGIN: Final = timedelta(seconds=30)
 #: A video takes a minute at least, and fal bills it some time after: looking for it sooner finds nothing.
 _FIRST_LOOK: Final = timedelta(minutes=2)
 
+#: What is left to fal after the cancel call of a passed deadline: to cancel the job, or to finish it nevertheless.
+_CANCEL_GRACE: Final = timedelta(minutes=2)
+
+#: A gap between two polls that is longer than this share of the deadline is an outage of the workers.
+_OUTAGE_SHARE: Final = 1 / 8
+
+#: fal forgets results within days: a job that could not be polled for longer than this cannot be saved any more.
+LONGEST_UNASKED: Final = timedelta(days=7)
+
 
 @dataclass(slots=True)
 class Timetable:
@@ -30,6 +39,7 @@ class Timetable:
     submit_lease: timedelta
     upstream_deadline: timedelta
     unconfirmed_deadline: timedelta
+    unconfirmed_slot: timedelta
     retention: timedelta
     reconcile_every: timedelta | None = None
     """None: unconfirmed submits are not looked for."""
@@ -48,6 +58,7 @@ class Timetable:
             submit_lease=settings.fal_timeout + _SUBMIT_MARGIN,
             upstream_deadline=settings.upstream_deadline,
             unconfirmed_deadline=settings.unconfirmed_deadline,
+            unconfirmed_slot=settings.unconfirmed_slot,
             retention=settings.retention,
             reconcile_every=None if settings.fal_admin_key is None else settings.reconcile_every,
         )
@@ -63,7 +74,7 @@ class Timetable:
                 wait = COPIES.next(g.copying.tries) or timedelta()
                 return Due(poll=now + wait, sweep=self.deadline(g, now))
             case Status.SUBMITTED | Status.IN_PROGRESS:
-                return Due(poll=self.next_poll(g, now), sweep=self.deadline(g, now))
+                return Due(poll=self.next_poll(g, now))  # polls watch its deadline: only they can ask fal once more
         return Due(sweep=self.deadline(g, now))
 
     def deadline(self, g: Generation, now: datetime) -> datetime:
@@ -78,21 +89,41 @@ class Timetable:
             case Status.IN_PROGRESS if g.copying is not None:
                 return (g.fal_ended_at or now) + _COPY_DEADLINE
             case Status.SUBMITTED | Status.IN_PROGRESS:
-                return (g.confirmed_at or self._since_submit(g, now)) + self.upstream_deadline
+                unasked = min(g.unasked, LONGEST_UNASKED)
+                return (g.confirmed_at or self._since_submit(g, now)) + self.upstream_deadline + unasked
         return now if g.erased else (g.finished_at or now) + (g.retention or self.retention)
 
+    def is_final(self, g: Generation, now: datetime) -> bool:
+        """Whether fal is to be told to cancel it: its time at fal is over."""
+        return now >= self.deadline(g, now)
+
+    def is_lost(self, g: Generation, now: datetime) -> bool:
+        """Whether fal has had its time to obey the cancel call as well."""
+        return now >= self.deadline(g, now) + _CANCEL_GRACE
+
+    def missed(self, late: timedelta) -> timedelta:
+        """The part of a poll's delay that an outage of the workers explains; zero for an ordinary delay."""
+        return late if late > self.upstream_deadline * _OUTAGE_SHARE else timedelta()
+
+    def slot_ends(self, g: Generation, now: datetime) -> datetime:
+        """When fal cannot be running an unconfirmed job any more."""
+        return self._since_submit(g, now) + self.unconfirmed_slot
+
     def _next_look(self, g: Generation, now: datetime) -> datetime:
-        deadline = self.deadline(g, now)
-        if self.reconcile_every is None:
-            return deadline
-        return min(deadline, max(self._since_submit(g, now) + _FIRST_LOOK, now + self.reconcile_every))
+        """Of an unconfirmed job: its deadline, the end of its slot, or the next reading of fal's bill."""
+        looks = [self.deadline(g, now)]
+        if not g.slot_released:
+            looks.append(self.slot_ends(g, now))
+        if self.reconcile_every is not None:
+            looks.append(max(self._since_submit(g, now) + _FIRST_LOOK, now + self.reconcile_every))
+        return min(looks)
 
     def next_poll(self, g: Generation, now: datetime) -> datetime:
-        if g.cancel_requested_at is not None and g.cancel_sent_at is None and not g.polls_troubled:
-            return now  # fal has not been told yet
-        if g.polls_troubled:
-            return now + self.polls.after_trouble(g.polls_troubled)
-        return now + self.polls.next(now - self._since_submit(g, now), self.in_flight)
+        """The one place that decides when a job is polled next; the claim's budget is the last guard behind it."""
+        failures = g.polls_troubled + 2 * (g.cancels_failed if g.wants_cancel else 0)
+        if g.wants_cancel and not failures:
+            return now  # fal has not been asked to cancel yet
+        return now + self.polls.next(now - self._since_submit(g, now), self.in_flight, failures=failures)
 
     @staticmethod
     def _since_submit(g: Generation, now: datetime) -> datetime:

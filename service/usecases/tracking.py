@@ -7,8 +7,7 @@ from typing import Final
 
 from service import log, metrics, tracing
 from service.domain.callback import Callback
-from service.domain.drain import Drain
-from service.domain.generation import UPSTREAM, Generation, LogLine, Status
+from service.domain.generation import UPSTREAM, Failure, Generation, LogLine, Status
 from service.domain.price import Rates
 from service.fal.client import FalClient
 from service.fal.messages import cancel_outcome, status_outcome
@@ -16,9 +15,11 @@ from service.fal.outcomes import (
     Canceled,
     Completed,
     Failed,
+    Missing,
     NotYet,
     ResultOutcome,
     Running,
+    StatusOutcome,
     Succeeded,
     Trouble,
     Waiting,
@@ -32,10 +33,15 @@ from service.usecases.gate import DispatchGate
 from service.usecases.keeping import Keeping
 from service.usecases.moves import Clock, Moves
 from service.usecases.telling import about
-from service.usecases.timetable import Timetable
+from service.usecases.timetable import LONGEST_UNASKED, Timetable
 
 #: Longer than a poll with its result can take.
 LEASE: Final = timedelta(seconds=120)
+
+#: Tries to get the billed units of a job that a callback has reported; with their waits, about a minute.
+_RESULT_TRIES: Final = 6
+
+TOO_LONG: Final = Failure("upstream_timeout", "The upstream did not finish within the deadline.", retryable=True)
 
 
 class Tracking:
@@ -65,30 +71,35 @@ class Tracking:
         self._bills = bills
         self._rates = rates
         self._clock = clock
+        self._answered_at: datetime | None = None
+        """When fal last answered a poll of any job: where it does, a job's own trouble is its own."""
         self._log = log.get(__name__)
 
     async def claim(self, most: int) -> Claim:
-        claim = await self._due.claim(Drain.POLL, now=self._clock(), most=most, lease=LEASE)
+        claim = await self._due.claim_polls(
+            now=self._clock(), most=most, lease=LEASE, per_second=self._timetable.polls.per_second
+        )
         self._timetable.in_flight = claim.waiting
         return claim
 
     async def poll(self, item: Claimed) -> None:
-        """One look at one generation."""
-        metrics.POLL_LATE_SECONDS.observe((self._clock() - item.due_at).total_seconds())
-        g, callback = await self._callbacks.load(item.id)
+        """Poll one generation once."""
+        late = self._clock() - item.due_at
+        metrics.POLL_LATE_SECONDS.observe(late.total_seconds())
+        g, callback = await self._callbacks.read(item.id)
         if g is None:
             return
         about(g)
         with tracing.span("generation.poll", parent=g.traceparent, generation=g.id, tenant=g.tenant_id) as span:
-            await self._look(g, callback, span)
+            await self._look(g, callback, self._timetable.missed(late), span)
 
-    async def _look(self, g: Generation, callback: Callback | None, span: tracing.Span) -> None:
+    async def _look(self, g: Generation, callback: Callback | None, missed: timedelta, span: tracing.Span) -> None:
         known: Generation | None = g
         if callback is not None:
             known = await self._adopt(g, callback.request_id)
         if known is None or known.status not in UPSTREAM or known.request_id is None:
             span.forget()
-            return  # it ended between claim and look; whoever moved it has set what it waits for
+            return  # it ended between claim and poll; the move that ended it has set what it waits for
         if known.copying is not None:
             span.forget()  # the copy has its own
             if callback is not None:
@@ -100,29 +111,40 @@ class Tracking:
             span.note(outcome="callback")
             await self._end_reported(known, known.request_id, reported)
             return
-        cancels = known.cancel_requested_at is not None and known.cancel_sent_at is None
+        await self._ask(known, known.request_id, missed, span)
+
+    async def _ask(self, g: Generation, request_id: str, missed: timedelta, span: tracing.Span) -> None:
+        """Ask fal how it stands; a cancel call goes first where one is wanted, by the caller or by the deadline."""
+        cancels = g.wants_cancel or (g.cancel_sent_at is None and self._is_final(g, missed))
         if cancels:
-            await self._pass_on_cancel(known, known.request_id)
-        outcome = status_outcome(await self._fal.status(known.request_id))
+            g = await self._pass_on_cancel(g, request_id)
+        outcome = status_outcome(await self._fal.status(request_id))
         span.note(outcome=type(outcome).__name__.lower())
-        if not cancels and _is_old_news(known, outcome):
+        if not cancels and _is_old_news(g, outcome):
             span.forget()  # hundreds of a long job's polls
         if isinstance(outcome, Trouble) and outcome.locked:
             await self._gate.locked(outcome.reason)
         if isinstance(outcome, Completed):
-            await self._end(known, result_outcome(await self._fal.result(known.request_id)), outcome.logs)
+            await self._end(g, result_outcome(await self._fal.result(request_id)), outcome.logs)
+        elif isinstance(outcome, Missing) and self._is_final(g, missed):
+            await self._end(g, result_outcome(await self._fal.result(request_id)), ())
         else:
-            await self._note(known, outcome)
+            await self._note(g, outcome, missed)
+
+    def _is_final(self, g: Generation, missed: timedelta) -> bool:
+        """Whether its time at fal is over, if fal answers this poll."""
+        now = self._clock()
+        return self._timetable.is_final(g.answered(now, missed=missed), now)
 
     async def _adopt(self, g: Generation, request_id: str) -> Generation | None:
-        """A submit of which nobody heard has reached fal after all: fal itself says so, and under which id."""
+        """Take the request id of a callback for a submit whose answer was lost: fal has the job under this id."""
         if adopted(g, request_id, self._clock()) is None:
             return g
         moved = await self._moves.apply(g.id, lambda now: adopted(now, request_id, self._clock()))
         return moved or await self._generations.load(g.id)
 
     async def _reported(self, g: Generation, callback: Callback) -> Succeeded | Failed | Canceled | None:
-        """How it ended by its callback. One that does not say, or is about another request, is done with here."""
+        """How it ended by its callback. One that does not say, or is about another request, is forgotten here."""
         if callback.request_id != g.request_id:
             metrics.CALLBACKS.labels("other_request").inc()
             self._log.error(
@@ -136,45 +158,76 @@ class Tracking:
         await self._callbacks.forget(g.id)
         return None
 
-    async def _pass_on_cancel(self, g: Generation, request_id: str) -> None:
-        if cancel_outcome(await self._fal.cancel(request_id)) == "trouble":
-            return  # told again at the next poll
-        await self._moves.apply(
-            g.id, lambda now: now.cancel_passed_on(self._clock()) if now.status in UPSTREAM else None
-        )
+    async def _pass_on_cancel(self, g: Generation, request_id: str) -> Generation:
+        """Send the cancel call, and note whether fal took it."""
+        taken = cancel_outcome(await self._fal.cancel(request_id)) != "trouble"
 
-    async def _note(self, g: Generation, outcome: Waiting | Running | Trouble) -> None:
-        """Write down what was seen; where it was nothing new, only the next poll's time."""
-        if self._seen(g, outcome) is g:
+        def verb(now: Generation) -> Generation | None:
+            if now.status not in UPSTREAM:
+                return None
+            return now.cancel_passed_on(self._clock()) if taken else now.cancel_failed()
+
+        return await self._moves.apply(g.id, verb, read=g) or g
+
+    async def _note(self, g: Generation, outcome: Waiting | Running | Missing | Trouble, missed: timedelta) -> None:
+        """Write down what the poll showed; where that was nothing new, only the next poll's time."""
+        if isinstance(outcome, Trouble):
+            self._log.warning("poll without an answer", generation_id=g.id, reason=outcome.reason)
+        if self._seen(g, outcome, missed) is g:
             await self._generations.postpone_poll(g.id, self._timetable.next_poll(g, self._clock()))
             return
-        await self._moves.apply(g.id, lambda now: self._seen(now, outcome) if now.status in UPSTREAM else None)
+        await self._moves.apply(g.id, lambda now: self._seen(now, outcome, missed) if _is_open(now) else None, read=g)
 
-    def _seen(self, g: Generation, outcome: Waiting | Running | Trouble) -> Generation:
+    def _seen(self, g: Generation, outcome: Waiting | Running | Missing | Trouble, missed: timedelta) -> Generation:
+        now = self._clock()
+        if isinstance(outcome, Trouble):
+            return self._troubled(g)
+        asked = g.answered(now, missed=missed)
+        self._answered_at = now
+        if self._timetable.is_lost(asked, now):
+            return asked.failed(TOO_LONG, g.estimated_cost, now)
         match outcome:
-            case Trouble(reason):
-                self._log.warning("poll without an answer", generation_id=g.id, reason=reason)
-                return g.troubled()
             case Waiting(position, logs):
-                return g.seen(position=position, logs=logs)
+                return asked.seen(position=position, logs=logs)
             case Running(logs):
-                seen = g.seen(position=None, logs=logs)
-                return seen.started(self._clock()) if seen.status is Status.SUBMITTED else seen
+                seen = asked.seen(position=None, logs=logs)
+                return seen.started(now) if seen.status is Status.SUBMITTED else seen
+            case Missing():
+                return asked.seen(position=asked.upstream_position, logs=())
+
+    def _troubled(self, g: Generation) -> Generation:
+        """Keep it, however long fal cannot be asked; but not if fal answers about every job but this one."""
+        now, since = self._clock(), g.troubled_since
+        others_answered = since is not None and self._answered_at is not None and self._answered_at > since
+        hopeless = now >= self._timetable.deadline(g, now) + LONGEST_UNASKED
+        if since is not None and (hopeless or (others_answered and self._timetable.is_lost(g, now))):
+            return g.failed(TOO_LONG, g.estimated_cost, now)
+        return g.troubled(now)
 
     async def _end_reported(self, g: Generation, request_id: str, reported: Succeeded | Failed | Canceled) -> None:
-        """Only the result names what was billed; where it is not to be had, what a callback reported has to do.
+        """Only the result names the billed units, so it is asked for again if fal does not give it at once.
 
-        The last lines of fal's log come beside it.
+        After that many tries, or once fal has forgotten the result, the callback's own report ends the job. The last
+        lines of fal's log come along.
         """
         status, wire = await asyncio.gather(self._fal.status(request_id), self._fal.result(request_id))
         result, seen = result_outcome(wire), status_outcome(status)
-        logs = () if isinstance(seen, Trouble) else seen.logs
-        await self._end(g, result if is_verdict(result) else reported, logs)
+        logs = seen.logs if isinstance(seen, Waiting | Running | Completed) else ()
+        if is_verdict(result):
+            await self._end(g, result, logs)
+        elif isinstance(result, Failed) or g.polls_troubled >= _RESULT_TRIES:
+            await self._end(g, reported, logs)
+        else:
+            await self._moves.apply(g.id, lambda now: now.troubled(self._clock()) if _is_open(now) else None, read=g)
 
     async def _end(self, g: Generation, result: ResultOutcome, logs: tuple[LogLine, ...]) -> None:
         """Completed: the result is fetched at once, fal may forget it within minutes."""
+        if isinstance(result, Trouble):
+            self._log.warning("poll without an answer", generation_id=g.id, reason=result.reason)
+        else:
+            self._answered_at = self._clock()
         moved = await self._moves.apply(
-            g.id, lambda now: self._ended(now, result, logs) if _is_open(now) else None, read=g
+            g.id, lambda now: self._ended(now, result, logs) if _is_open(now) else None, read=g, verdict=True
         )
         if moved is not None:
             await self._bills.observe(moved, result)
@@ -192,11 +245,11 @@ class Tracking:
                     failure, self._cost(g, units, presumed=presumed), now, units=units
                 )
             case Canceled(units):
-                return g.seen(position=None, logs=logs).canceled(self._cost(g, units, presumed=False), now, units=units)
-            case Trouble():
-                return self._seen(g, result)
-            case _:
-                return g.troubled()  # COMPLETED, but the result says "still in progress"
+                seen, cost = g.seen(position=None, logs=logs), self._cost(g, units, presumed=False)
+                if g.cancel_requested_at is None and g.cancel_sent_at is not None:
+                    return seen.failed(TOO_LONG, cost, now, units=units)  # it was the deadline that canceled it
+                return seen.canceled(cost, now, units=units)
+        return self._troubled(g)  # COMPLETED, but the result is not to be had, or says "still in progress"
 
     def _cost(self, g: Generation, units: Decimal | None, *, presumed: bool) -> int:
         if units is None and not presumed:
@@ -224,10 +277,10 @@ def adopted(g: Generation, request_id: str, now: datetime) -> Generation | None:
     return None
 
 
-def _is_old_news(g: Generation, outcome: Waiting | Running | Trouble | Completed) -> bool:
+def _is_old_news(g: Generation, outcome: StatusOutcome) -> bool:
     """For a trace: it changes no status, and is not the first in a row without an answer."""
     match outcome:
-        case Waiting():
+        case Waiting() | Missing():
             return True
         case Running():
             return g.status is Status.IN_PROGRESS

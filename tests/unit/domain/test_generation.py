@@ -151,7 +151,7 @@ def test_only_the_newest_log_lines_are_kept() -> None:
 
 
 def test_trouble_is_counted_until_a_poll_answers() -> None:
-    troubled = factories.in_status(Status.SUBMITTED).troubled().troubled()
+    troubled = factories.in_status(Status.SUBMITTED).troubled(NOW).troubled(NOW)
 
     assert troubled.polls_troubled == 2
     assert troubled.status is Status.SUBMITTED, "upstream trouble is no failure"

@@ -75,12 +75,18 @@ def test_polls_never_exceed_the_accounts_share(in_flight: int, elapsed: float) -
     assert in_flight / wait.total_seconds() <= POLLS.per_second * 1.001
 
 
-@pytest.mark.parametrize(("troubles", "seconds"), [(0, 1), (1, 2), (2, 4), (3, 8), (4, 15), (5, 15), (10_000, 15)])
-def test_trouble_doubles_the_wait_up_to_the_longest(troubles: int, seconds: int) -> None:
-    assert POLLS.after_trouble(troubles, middle) == timedelta(seconds=seconds)
+@pytest.mark.parametrize(("failures", "seconds"), [(1, 2), (2, 4), (3, 8), (4, 15), (5, 15), (10_000, 15)])
+def test_poll_wait_doubles_with_each_failure_up_to_the_longest(failures: int, seconds: int) -> None:
+    assert POLLS.next(timedelta(hours=2), 1, middle, failures=failures) == timedelta(seconds=seconds)
+
+
+@given(st.integers(1, 100_000), st.floats(0, 10_000), st.integers(0, 20))
+def test_poll_budget_holds_in_trouble_too(in_flight: int, elapsed: float, failures: int) -> None:
+    wait = POLLS.next(timedelta(seconds=elapsed), in_flight, middle, failures=failures)
+
+    assert in_flight / wait.total_seconds() <= POLLS.per_second * 1.001
 
 
 @given(st.integers(0, 100), st.floats(0, 1, exclude_max=True))
-def test_a_wait_is_never_negative(troubles: int, chance: float) -> None:
-    assert POLLS.after_trouble(troubles, lambda: chance) > timedelta()
-    assert POLLS.next(timedelta(seconds=-5), 0, lambda: chance) > timedelta()
+def test_a_wait_is_never_negative(failures: int, chance: float) -> None:
+    assert POLLS.next(timedelta(seconds=-5), 0, lambda: chance, failures=failures) > timedelta()
