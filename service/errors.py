@@ -149,6 +149,10 @@ class NotUnconfirmed(Conflict):
     code, title = "not_unconfirmed", "Not unconfirmed"
 
 
+class NotGivenUp(Conflict):
+    code, title = "not_given_up", "Not given up"
+
+
 class RequestIdTaken(Conflict):
     code, title = "request_id_taken", "Request id is another generation's"
 

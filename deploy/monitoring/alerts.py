@@ -40,10 +40,17 @@ _UPSTREAM: Final = (
         "SubmitsUnconfirmed",
         "ticket",
         "{{ $value }} submits have an unknown outcome",
-        "fal may have them; each keeps its slot and its hold until it is resolved.",
+        "fal may have them; each keeps its hold until it is resolved, and its slot for some minutes.",
         # By the age of the oldest: under load there is always one, though each goes within minutes.
         f"{state('gateway_unconfirmed')} > 0 and {state('gateway_unconfirmed_seconds')} > {{600}}",
         "1m",
+    ),
+    Alert(
+        "PaidAndLost",
+        "page",
+        "fal reported {{ $value }} videos of generations that were given up",
+        "They are paid for, and their tenants were answered with a failure. fal keeps a video for a short time only.",
+        f"{state('gateway_paid_and_lost')} > 0",
     ),
     Alert(
         "DispatchPaused",

@@ -3,7 +3,7 @@
 from typing import Annotated, Final, Literal, Self
 
 from fastapi import APIRouter, Depends, Query, Request, Response
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, model_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, model_validator
 from pydantic_core import PydanticCustomError
 from typing_extensions import TypedDict
 
@@ -17,7 +17,7 @@ from service.domain.price import usd
 from service.domain.request import parse
 from service.domain.view import GenerationView, public, rfc3339
 from service.runtime import Runtime
-from service.usecases.resolving import Unconfirmed
+from service.usecases.resolving import Dismissed, PaidAndLost, Unconfirmed
 
 router = APIRouter(prefix="/admin/v1", tags=["admin"], dependencies=[Depends(operator)])
 
@@ -80,7 +80,61 @@ class UnconfirmedList(TypedDict):
     count: int
 
 
+class Dismissal(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    before: Annotated[AwareDatetime, Field(description="Those submitted before this moment (RFC 3339 with an offset).")]
+    reason: Annotated[
+        str,
+        StringConstraints(min_length=1, max_length=500, strip_whitespace=True),
+        Field(description="Why; it goes into the ledger of each."),
+    ]
+
+
+class DismissedView(TypedDict):
+    """``left``: unconfirmed generations of that time that this call did not dismiss; repeat it until there are none."""
+
+    object: Literal["dismissed"]
+    dismissed: int
+    left: int
+
+
+class Revival(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    reason: Annotated[
+        str,
+        StringConstraints(min_length=1, max_length=500, strip_whitespace=True),
+        Field(description="Why; it goes into the ledger."),
+    ]
+    request_id: Annotated[
+        str | None,
+        Field(pattern=f"^{REQUEST_ID}$", description="fal's; needed where neither record nor callback names it."),
+    ] = None
+
+
+class PaidAndLostView(TypedDict):
+    """``since``: when fal reported the video. ``code``: why the gateway had given the generation up."""
+
+    id: str
+    object: Literal["paid_and_lost"]
+    tenant_id: str
+    since: str
+    code: str | None
+    actual_cost: str
+
+
+class PaidAndLostList(TypedDict):
+    """``count``: how many there are in all."""
+
+    object: Literal["list"]
+    data: list[PaidAndLostView]
+    count: int
+
+
 RESOLUTION: Final = TypeAdapter(Resolution)
+DISMISSAL: Final = TypeAdapter(Dismissal)
+REVIVAL: Final = TypeAdapter(Revival)
 MOST_LISTED: Final = 1000
 
 
@@ -116,6 +170,43 @@ async def list_unconfirmed(request: Request, limit: Annotated[int, Query(ge=1, l
     return json_response(answer)
 
 
+@router.post(
+    "/unconfirmed/dismiss",
+    summary="Declare that fal never took the unconfirmed submits before a moment",
+    description="Each fails at no cost. One call dismisses 200 at most; repeat it until `left` is 0.",
+    responses={200: {"model": DismissedView}, **problems(400, 401, 408, 413, 415, 422, 503)},
+    openapi_extra=body_of(Dismissal),
+)
+async def dismiss(request: Request) -> Response:
+    wanted = parse(DISMISSAL, await json_body(request))
+    return json_response(dismissed_view(await runtime(request).resolving.dismiss_all(wanted.before, wanted.reason)))
+
+
+@router.get(
+    "/paid-and-lost",
+    summary="Generations that were given up, but of which fal reported a video; the oldest first",
+    responses={200: {"model": PaidAndLostList}, **problems(401, 422, 503)},
+)
+async def list_paid_and_lost(request: Request, limit: Annotated[int, Query(ge=1, le=MOST_LISTED)] = 100) -> Response:
+    found, count = await runtime(request).resolving.paid_and_lost(limit=limit)
+    answer: PaidAndLostList = {"object": "list", "data": [paid_and_lost_view(one) for one in found], "count": count}
+    return json_response(answer)
+
+
+@router.post(
+    "/generations/{generation_id}/revive",
+    summary="Follow a given-up generation again",
+    description="For one that failed with `upstream_timeout` or `submission_unconfirmed` although fal has it. What was "
+    "booked for it is taken back and held again; it ends as fal says. The reason goes into the ledger.",
+    responses={200: {"model": OperatorsGenerationView}, **problems(400, 401, 404, 408, 409, 413, 415, 422, 503)},
+    openapi_extra=body_of(Revival),
+)
+async def revive(request: Request, generation_id: str) -> Response:
+    wanted = parse(REVIVAL, await json_body(request))
+    revived = await runtime(request).resolving.revive(generation_id, wanted.reason, request_id=wanted.request_id)
+    return json_response(operators_view(revived))
+
+
 async def resolved(gateway: Runtime, generation_id: str, wanted: Resolution) -> Generation:
     if wanted.request_id is None:
         return await gateway.resolving.dismiss(generation_id, wanted.reason)
@@ -131,6 +222,22 @@ def operators_view(g: Generation) -> OperatorsGenerationView:
         "submits_refused": g.submits_refused,
         "polls_troubled": g.polls_troubled,
         "erased": g.erased,
+    }
+
+
+def dismissed_view(one: Dismissed) -> DismissedView:
+    return {"object": "dismissed", "dismissed": one.dismissed, "left": one.left}
+
+
+def paid_and_lost_view(one: PaidAndLost) -> PaidAndLostView:
+    g = one.generation
+    return {
+        "id": g.id,
+        "object": "paid_and_lost",
+        "tenant_id": g.tenant_id,
+        "since": rfc3339(one.since),
+        "code": None if g.error is None else g.error.code,
+        "actual_cost": usd(g.actual_cost or 0),
     }
 
 

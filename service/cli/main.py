@@ -247,8 +247,8 @@ def unconfirmed() -> None:
 
 @app.command()
 def resolve(
-    generation_id: Annotated[str, typer.Argument(help="The generation's id, gen_…")],
     reason: Annotated[str, typer.Option(help="Why; it goes into the ledger.")],
+    generation_id: Annotated[str | None, typer.Argument(help="The generation's id, gen_…")] = None,
     request_id: Annotated[
         str | None, typer.Option(help="fal's request id: this is its request, follow it again.")
     ] = None,
@@ -258,15 +258,48 @@ def resolve(
     unchecked: Annotated[  # noqa: FBT002
         bool, typer.Option("--unchecked", help="Adopt the request id although fal cannot be asked.")
     ] = False,
+    everything: Annotated[  # noqa: FBT002
+        bool, typer.Option("--all", help="With --never-happened and --before: every unconfirmed one of that time.")
+    ] = False,
+    before: Annotated[str | None, typer.Option(help="With --all: submitted before, like 2026-01-31T09:30:00Z.")] = None,
 ) -> None:
     """Say what became of an unconfirmed submit: fal's request id, or that it never happened."""
     from service.cli import resolving  # noqa: PLC0415
 
     if never_happened == (request_id is not None):
         raise typer.BadParameter("give either --request-id or --never-happened")
-    resolving.resolve(
-        generation_id, request_id=request_id, never_happened=never_happened, unchecked=unchecked, reason=reason
-    )
+    if everything != (before is not None) or everything == (generation_id is not None):
+        raise typer.BadParameter("give either a generation's id, or --all with --before")
+    if before is not None:
+        if not never_happened:
+            raise typer.BadParameter("--all goes with --never-happened")
+        resolving.dismiss_all(before=before, reason=reason)
+    elif generation_id is not None:
+        resolving.resolve(
+            generation_id, request_id=request_id, never_happened=never_happened, unchecked=unchecked, reason=reason
+        )
+
+
+@app.command("paid-and-lost")
+def paid_and_lost() -> None:
+    """Print the generations that were given up, but of which fal reported a video, one a line."""
+    from service.cli import resolving  # noqa: PLC0415
+
+    resolving.paid_and_lost()
+
+
+@app.command()
+def revive(
+    generation_id: Annotated[str, typer.Argument(help="The generation's id, gen_…")],
+    reason: Annotated[str, typer.Option(help="Why; it goes into the ledger.")],
+    request_id: Annotated[
+        str | None, typer.Option(help="fal's request id, where neither record nor callback names it.")
+    ] = None,
+) -> None:
+    """Follow a generation again that was given up although fal has it."""
+    from service.cli import resolving  # noqa: PLC0415
+
+    resolving.revive(generation_id, request_id=request_id, reason=reason)
 
 
 @app.command("rotate-secret-key")

@@ -1,4 +1,4 @@
-"""``unconfirmed`` and ``resolve``: what ``/admin/v1`` does about submits in doubt, straight on the store."""
+"""``unconfirmed``, ``resolve``, ``paid-and-lost``, ``revive``: as under ``/admin/v1``, straight on the store."""
 
 import json
 from typing import Any
@@ -6,16 +6,21 @@ from typing import Any
 import typer
 
 from service.api.resolving import (
+    DISMISSAL,
     MOST_LISTED,
     RESOLUTION,
+    REVIVAL,
     OperatorsGenerationView,
+    dismissed_view,
     operators_view,
+    paid_and_lost_view,
     resolved,
     unconfirmed_view,
 )
 from service.cli.operators import show, with_runtime
 from service.domain.request import parse
 from service.runtime import Runtime
+from service.usecases.resolving import Dismissed
 
 
 def unconfirmed() -> None:
@@ -32,5 +37,39 @@ def resolve(generation_id: str, *, request_id: str | None, never_happened: bool,
 
     async def work(runtime: Runtime) -> OperatorsGenerationView:
         return operators_view(await resolved(runtime, generation_id, parse(RESOLUTION, body)))
+
+    show(with_runtime(work))
+
+
+def dismiss_all(*, before: str, reason: str) -> None:
+    """Call by call, until none of that time is left that can be dismissed."""
+    body = json.dumps({"before": before, "reason": reason}).encode()
+
+    async def work(runtime: Runtime) -> Dismissed:
+        wanted, count = parse(DISMISSAL, body), 0
+        while True:
+            done = await runtime.resolving.dismiss_all(wanted.before, wanted.reason)
+            count += done.dismissed
+            if not done.left or not done.dismissed:
+                return Dismissed(count, done.left)
+
+    show(dismissed_view(with_runtime(work)))
+
+
+def paid_and_lost() -> None:
+    found, count = with_runtime(lambda runtime: runtime.resolving.paid_and_lost(limit=MOST_LISTED))
+    for one in found:
+        show(paid_and_lost_view(one))
+    if count > len(found):
+        typer.echo(f"{count} in all; the oldest are shown.", err=True)
+
+
+def revive(generation_id: str, *, request_id: str | None, reason: str) -> None:
+    body = json.dumps({"request_id": request_id, "reason": reason}).encode()
+
+    async def work(runtime: Runtime) -> OperatorsGenerationView:
+        wanted = parse(REVIVAL, body)
+        revived = await runtime.resolving.revive(generation_id, wanted.reason, request_id=wanted.request_id)
+        return operators_view(revived)
 
     show(with_runtime(work))

@@ -143,7 +143,14 @@ def _build(core: Core) -> Runtime:
         queue=stores.queue,
         gate=core.gate,
         resolving=Resolving(
-            stores.generations, stores.queue, stores.submissions, moves, wires.fal, core.timetable, clock=clock
+            stores.generations,
+            stores.queue,
+            stores.submissions,
+            stores.callbacks,
+            moves,
+            wires.fal,
+            core.timetable,
+            clock=clock,
         ),
         outlook=outlook,
         waiting=Waiting(most=settings.waiting_calls),

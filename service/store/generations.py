@@ -23,6 +23,7 @@ _CREATE: Final = Script("create")
 _SAVE: Final = Script("save")
 _FINISH: Final = Script("finish")
 _PURGE: Final = Script("purge")
+_REVIVE: Final = Script("revive")
 _POSTPONE: Final = Script("postpone")
 _PUT_OFF: Final = Script("put_off")
 _RECORD: Final = TypeAdapter(Generation)
@@ -30,8 +31,8 @@ _RECORD: Final = TypeAdapter(Generation)
 UNLIMITED: Final = Budgets()
 
 _FAIR_KEYS: Final = (keys.FAIR, keys.RESTING, keys.PRESENT)
-_TAKEN: Final = 2  # save.lua's word for it
-_CALLBACK_WAITS: Final = 2  # finish.lua's
+_TAKEN: Final = 2  # in the answers of save.lua and revive.lua
+_CALLBACK_WAITS: Final = 2  # in the answer of finish.lua
 _MILLISECOND_BITS: Final = 42  # until the year 2109
 
 #: Entries of an index one listing looks at before it answers with what it has and a cursor.
@@ -250,7 +251,7 @@ class GenerationStore:
             g.actual_cost or 0,
             g.tenant_id,
             g.end_user,
-            g.status if g.error is None else f"{g.status}:{g.error.code}",
+            _outcome(g),
             "1" if g.error is not None and g.error.code == "content_policy" else "",
             keys.KEPT_SECONDS,
             _time_at_fal(g),
@@ -259,6 +260,48 @@ class GenerationStore:
             *deliveries.arguments_of(events),
         )
         return Moved(won == 1, g, _nudges(dispatch, deliver), callback_waits=won == _CALLBACK_WAITS)
+
+    async def revive(self, before: Generation, after: Generation, *, now: datetime, why: str) -> Moved:
+        """Write ``after``, which follows ``before``, a given-up one, again: held, with a slot, polled now.
+
+        Raises RequestIdTaken where the request id is another generation's.
+        """
+        g, created_on = replace(after, version=before.version + 1), day(before.created_at)
+        won, nudge = await self._redis.run(
+            _REVIVE,
+            [
+                keys.generation(g.id),
+                keys.SLOTS,
+                keys.due(Drain.POLL),
+                keys.due(Drain.SWEEP),
+                keys.nudged(Drain.POLL),
+                *_money_keys(g),
+                keys.LEDGER,
+                keys.usage(g.tenant_id, created_on),
+                keys.usage_of_end_users(g.tenant_id, created_on),
+                keys.slots_of_tenant(g.tenant_id),
+                keys.SUBMITTED,
+                keys.GIVEN_UP,
+                keys.PAID_AND_LOST,
+            ],
+            g.id,
+            before.version,
+            dump(g),
+            g.status,
+            ids.milliseconds(now),
+            keys.CHANGES,
+            g.estimated_cost,
+            before.actual_cost or 0,
+            g.tenant_id,
+            g.end_user,
+            _outcome(before),
+            why,
+            g.request_id or "",
+            _score(g.submitted_at or now),
+        )
+        if won == _TAKEN:
+            raise RequestIdTaken("This request id belongs to another generation.")
+        return Moved(bool(won), g, (Drain.POLL,) if nudge else ())
 
     async def postpone_poll(self, generation_id: str, until: datetime) -> None:
         """Nothing new was seen: only the time of the next look changes, and only while it is still polled."""
@@ -317,6 +360,7 @@ class GenerationStore:
                 keys.generations_of_tenant(g.tenant_id),
                 keys.generations_of_end_user(g.tenant_id, g.end_user),
                 keys.due(Drain.SWEEP),
+                keys.PAID_AND_LOST,
             ],
             g.id,
             g.version,
@@ -334,6 +378,11 @@ def _call(call: Call | None) -> tuple[int | str, ...]:
         return "", "", "", ""
     window = int(call.window.total_seconds() * 1000)
     return ids.milliseconds(call.answered_by), ids.milliseconds(call.now), window, " ".join(call.others)
+
+
+def _outcome(g: Generation) -> str:
+    """As the usage counts it."""
+    return g.status if g.error is None else f"{g.status}:{g.error.code}"
 
 
 def _time_at_fal(g: Generation) -> int | str:

@@ -1,9 +1,10 @@
 -- What /metrics tells of everybody together, in one read that changes nothing.
 --
--- KEYS  1 slots  2 unconfirmed  3 money of the account's day  4 due:deliver  5... every due set
+-- KEYS  1 slots  2 unconfirmed  3 money of the account's day  4 due:deliver  5 paid_and_lost  6... every due set
 -- ARGV  1 prefix of lanes  2 most lanes to look at  3 ms now
 -- RETURNS  {slots used, unconfirmed, ms of the oldest of them, held and spent of the account, {entries of each due set},
---          {ms of the oldest of each}, {lane, undone deliveries in it, those of them that are due, lane, ...}};
+--          {ms of the oldest of each}, {lane, undone deliveries in it, those of them that are due, lane, ...}, paid and
+--          lost};
 --          "" for what there is none of
 local function oldest_of(key)
   return redis.call("ZRANGE", key, 0, 0, "WITHSCORES")[2] or ""
@@ -16,7 +17,7 @@ for _, lane in ipairs(redis.call("ZRANGE", KEYS[4], 0, ARGV[2] - 1)) do
   lanes[#lanes + 1] = redis.call("ZCOUNT", ARGV[1] .. lane, "-inf", ARGV[3])
 end
 local entries, oldest = {}, {}
-for n = 5, #KEYS do
+for n = 6, #KEYS do
   entries[#entries + 1] = redis.call("ZCARD", KEYS[n])
   oldest[#oldest + 1] = oldest_of(KEYS[n])
 end
@@ -30,4 +31,5 @@ return {
   entries,
   oldest,
   lanes,
+  redis.call("ZCARD", KEYS[5]),
 }

@@ -60,6 +60,7 @@ class State:
     slots_used: int
     unconfirmed: int
     oldest_unconfirmed: datetime | None
+    paid_and_lost: int
     account: Standing
     price_mismatches: Mapping[str, int]
     """By resolution: successes in a row that were billed other units than expected."""
@@ -90,11 +91,12 @@ class StateStore:
             health.info(self._redis),
             health.setting(self._redis, "appendfsync"),
         )
-        used, unconfirmed, oldest, held, spent, entries, since, lanes = reply
+        used, unconfirmed, oldest, held, spent, entries, since, lanes, paid_and_lost = reply
         return State(
             slots_used=used,
             unconfirmed=unconfirmed,
             oldest_unconfirmed=_moment(oldest),
+            paid_and_lost=paid_and_lost,
             account=Standing(int(held), int(spent)),
             price_mismatches=prices,
             depths={
@@ -114,6 +116,7 @@ class StateStore:
                 keys.UNCONFIRMED,
                 keys.money_of_account(day(now)),
                 keys.due(Drain.DELIVER),
+                keys.PAID_AND_LOST,
                 *map(keys.due, Drain),
             ],
             keys.lane(""),

@@ -103,6 +103,7 @@ def _of_dispatch(state: State, now: datetime) -> Iterator[Family]:
     yield metrics.PAUSED_TENANTS, _one(state.gate.paused_tenants)
     yield metrics.UNCONFIRMED, _one(state.unconfirmed)
     yield metrics.UNCONFIRMED_SECONDS, _one(_age(state.oldest_unconfirmed, now))
+    yield metrics.PAID_AND_LOST, _one(state.paid_and_lost)
     yield metrics.SLOTS_USED, _one(state.slots_used)
 
 

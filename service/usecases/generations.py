@@ -291,6 +291,8 @@ class Generations:
         await self.get(tenant, generation_id)
         now = self._clock()
         g = await self._moves.apply(generation_id, lambda current: _canceled(current, now))
+        if g is None:  # nothing to do, or fal has reported a job that was queued again after a refusal
+            g = await self._moves.apply(generation_id, lambda current: _cancel_requested(current, now))
         return g if g is not None else await self.get(tenant, generation_id)
 
 
@@ -306,7 +308,11 @@ def _canceled(g: Generation, now: datetime) -> Generation | None:
         raise NotCancellable(f"The generation has already ended: {g.status}.")
     if g.status is Status.QUEUED:
         return g.canceled(0, now)
-    return None if g.cancel_requested_at is not None else g.cancel_requested(now)
+    return _cancel_requested(g, now)
+
+
+def _cancel_requested(g: Generation, now: datetime) -> Generation | None:
+    return None if g.is_terminal or g.cancel_requested_at is not None else g.cancel_requested(now)
 
 
 def _least(*limits: int | None) -> int | None:

@@ -111,6 +111,21 @@ class Moves:
         self._tell(before, moved.generation, news)
         return moved
 
+    async def revive(self, before: Generation, request_id: str, *, why: str) -> Generation | None:
+        """Follow a given-up job again under this request id; None: it has changed since it was read.
+
+        Raises RequestIdTaken.
+        """
+        now = self._clock()
+        after = replace(before.revived(request_id, now), moved_at=now)
+        moved = await self._generations.revive(before, after, now=now, why=why)
+        if not moved.won:
+            return None
+        for drain in moved.nudges:
+            self._nudger.nudge(drain)
+        tell_move(moved.generation, before.status)
+        return moved.generation
+
     async def _news(self, after: Generation, now: datetime) -> list[Delivery]:
         """Endpoints are read at the move: whoever subscribed before it hears of it."""
         if after.status not in EVENTS:

@@ -80,10 +80,11 @@ class Sweeping:
             await self._due.drop(Drain.SWEEP, item.id)
             return
         about(g)
+        if self._slot_ends(g):
+            released = await self._moves.apply(g.id, lambda now: now.without_slot() if self._slot_ends(now) else None)
+            g = released or g
         if g.status in UPSTREAM and g.copying is None:
             await self._due.drop(Drain.SWEEP, g.id)  # an older release set it: polls watch this deadline now
-        elif self._slot_ends(g):
-            await self._moves.apply(g.id, lambda now: now.without_slot() if self._slot_ends(now) else None)
         elif g.status is Status.UNCONFIRMED and self._reconciliation is not None:
             await self._reconcile(g, self._reconciliation)
         elif not self._is_due(g):

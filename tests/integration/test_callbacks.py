@@ -218,8 +218,8 @@ async def test_what_fal_has_forgotten_its_callback_still_knows(
 
 
 @pytest.mark.parametrize("trouble", ["locked", "500", "html-502", "reset"])
-async def test_a_callback_does_where_its_result_is_not_to_be_had(
-    runtime: Runtime, fal: Fal, create: Create, trouble: str
+async def test_callback_ends_it_after_some_tries_if_its_result_stays_away(
+    runtime: Runtime, clock: Clock, fal: Fal, create: Create, trouble: str
 ) -> None:
     g = await create("sandbox:policy")
     await drained(runtime, Drain.DISPATCH)
@@ -227,11 +227,13 @@ async def test_a_callback_does_where_its_result_is_not_to_be_had(
     (await fal.oracle.post("/_sandbox/faults", json={"result": {"kind": trouble}})).raise_for_status()
     try:
         await drained(runtime, Drain.POLL)
+        assert not (await stored(runtime, g)).is_terminal, "the result would name what was billed"
+        ended = await polled_to_the_end(runtime, clock, g)
     finally:
         (await fal.oracle.delete("/_sandbox/faults")).raise_for_status()
-    ended = await stored(runtime, g)
     assert ended.error is not None
     assert (ended.error.code, ended.actual_cost) == ("content_policy", 0)
+    assert ended.polls_troubled > 1
 
 
 # --- a submit of which nobody heard -----------------------------------------------------------------------------------
@@ -337,10 +339,10 @@ async def test_a_callback_after_the_end_changes_nothing(
     assert await poll_due(runtime, g) is None
 
 
-async def test_a_callback_for_what_was_given_up_changes_nothing(
-    runtime: Runtime, clock: Clock, settings: Settings, fal: Fal, create: Create
+async def test_callback_of_a_given_up_generation_is_kept_as_paid_and_lost(
+    runtime: Runtime, clock: Clock, settings: Settings, fal: Fal, create: Create, owner: Tenant
 ) -> None:
-    """Failed as unconfirmed, its estimate booked: a video that comes now is too late."""
+    """Failed as unconfirmed, its estimate booked; then fal reports its video."""
     g = await create(f"{QUICK} sandbox:lost-answer")
     await drained(runtime, Drain.DISPATCH)
     before = clock.now
@@ -349,9 +351,25 @@ async def test_a_callback_for_what_was_given_up_changes_nothing(
     failed = await stored(runtime, g)
     assert failed.status is Status.FAILED
     clock.now = before  # the callback is as young as it was
+    counted_before = counted("paid_and_lost")
     await fal.report(g)
+    assert counted("paid_and_lost") == counted_before + 1
     await drained(runtime, Drain.POLL)
     assert await stored(runtime, g) == failed
+    lost, count = await runtime.resolving.paid_and_lost(limit=10)
+    assert ([one.generation.id for one in lost], count) == ([g.id], 1)
+
+    await runtime.resolving.revive(g.id, "fal has its video")
+    assert (await runtime.usage.month(owner.id)).held == g.estimated_cost
+    assert (await runtime.audit.run()).clean
+    revived = await polled_to_the_end(runtime, clock, g)
+    assert (revived.status, revived.error) == (Status.SUCCEEDED, None)
+    month = await runtime.usage.month(owner.id)
+    assert (month.held, month.spent) == (0, revived.actual_cost)
+    assert (await runtime.resolving.paid_and_lost(limit=10))[1] == 0
+    (today,) = [day for day in (await runtime.usage.report(owner)).days if day.created]
+    assert dict(today.outcomes) == {"succeeded": 1, "failed:submission_unconfirmed": 0}
+    assert (await runtime.audit.run()).clean
 
 
 async def test_a_wish_to_cancel_yields_to_the_result(runtime: Runtime, owner: Tenant, fal: Fal, create: Create) -> None:

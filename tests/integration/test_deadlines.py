@@ -1,4 +1,7 @@
-"""What each deadline makes of a generation, and what that costs."""
+"""What each deadline that the gateway keeps alone makes of a generation, and what that costs.
+
+The deadline of a job at fal is another matter: see test_final_check.
+"""
 
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
@@ -37,21 +40,6 @@ async def hurried(runtime: Runtime, owner: Tenant, _: Clock) -> Generation:
     return await created(runtime, owner, webhook_url=HOOK, expires_in=60)
 
 
-async def at_fal(runtime: Runtime, owner: Tenant, clock: Clock) -> Generation:
-    g = await created(runtime, owner, webhook_url=HOOK)
-    for move in (lambda g: g.submitting(clock()), lambda g: g.submitted("request-1")):
-        await runtime.generations._moves.apply(g.id, move)
-    return await stored(runtime, g)
-
-
-async def running(runtime: Runtime, owner: Tenant, clock: Clock) -> Generation:
-    g = await at_fal(runtime, owner, clock)
-    clock.advance(timedelta(minutes=5))  # its deadline counts from its submit nevertheless
-    await runtime.generations._moves.apply(g.id, lambda g: g.started(clock()))
-    clock.advance(-timedelta(minutes=5))
-    return await stored(runtime, g)
-
-
 async def in_doubt(runtime: Runtime, owner: Tenant, clock: Clock) -> Generation:
     return await given_up_as_lost(runtime, owner, clock, webhook_url=HOOK)
 
@@ -61,8 +49,6 @@ async def in_doubt(runtime: Runtime, owner: Tenant, clock: Clock) -> Generation:
     [
         (waiting, timedelta(hours=3), "expired", True, False),
         (hurried, timedelta(seconds=60), "expired", True, False),
-        (at_fal, timedelta(hours=2), "upstream_timeout", True, True),
-        (running, timedelta(hours=2), "upstream_timeout", True, True),
         (in_doubt, timedelta(hours=5), "submission_unconfirmed", False, True),
     ],
 )

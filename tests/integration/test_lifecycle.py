@@ -152,17 +152,30 @@ async def test_a_busy_fal_gets_it_again_after_a_pause(
 
 
 @pytest.mark.parametrize("prompt", ["sandbox:lost-answer", "sandbox:500"])
-async def test_an_unknown_outcome_keeps_its_slot_and_is_never_sent_again(
-    runtime: Runtime, clock: Clock, create: Callable[..., Awaitable[Generation]], prompt: str
+async def test_unconfirmed_releases_its_slot_and_keeps_its_hold(
+    runtime: Runtime,
+    clock: Clock,
+    settings: Settings,
+    owner: Tenant,
+    create: Callable[..., Awaitable[Generation]],
+    prompt: str,
 ) -> None:
     g = await create(f"{prompt} sandbox:no-video")
     await drained(runtime, Drain.DISPATCH)
     assert (await stored(runtime, g)).status is Status.UNCONFIRMED
+    clock.advance(settings.unconfirmed_slot - timedelta(seconds=1))
+    await drained(runtime, Drain.SWEEP)
+    assert await runtime.queue.slots_used() == 1
+    clock.advance(timedelta(seconds=1))
+    await drained(runtime, Drain.SWEEP)
+    assert await runtime.queue.slots_used() == await runtime.queue.tenant_slots_used(owner.id) == 0
+    assert (await runtime.usage.month(owner.id)).held == g.estimated_cost
+    assert await runtime.queue.unfinished() == 1
+    assert (await runtime.audit.run()).clean
     for _ in range(5):
         clock.advance(timedelta(hours=1))
         await drained(runtime, Drain.DISPATCH)
-    assert (await stored(runtime, g)).status is Status.UNCONFIRMED
-    assert await runtime.queue.slots_used() == 1
+    assert (await stored(runtime, g)).status is Status.UNCONFIRMED, "it is never sent again"
     clock.advance(timedelta(hours=20))
     await drained(runtime, Drain.SWEEP)
     ended = await stored(runtime, g)
@@ -214,16 +227,22 @@ async def test_what_waits_too_long_expires(
     assert (ended.error.code, ended.actual_cost) == ("expired", 0)
 
 
-async def test_what_fal_never_ends_ends_here(
+async def test_deadline_cancels_a_job_that_hangs_at_fal(
     runtime: Runtime, clock: Clock, settings: Settings, create: Callable[..., Awaitable[Generation]]
 ) -> None:
     g = await create("sandbox:hang")
     await drained(runtime, Drain.DISPATCH)
-    clock.advance(settings.upstream_deadline)
-    await drained(runtime, Drain.SWEEP)
-    ended = await stored(runtime, g)
+    for _ in range(10):
+        clock.advance(settings.upstream_deadline / 10)
+        await drained(runtime, Drain.POLL)
+    async with asyncio.timeout(20):
+        while not (ended := await stored(runtime, g)).is_terminal:
+            clock.advance(timedelta(seconds=20))
+            await drained(runtime, Drain.POLL)
+            await asyncio.sleep(0.01)  # the sandbox lives in a time of its own
     assert ended.error is not None
-    assert ended.error.code == "upstream_timeout"
+    assert (ended.error.code, ended.actual_cost) == ("upstream_timeout", 0), "fal has canceled it and bills nothing"
+    assert ended.cancel_sent_at is not None
     assert await runtime.queue.slots_used() == 0
 
 

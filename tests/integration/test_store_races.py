@@ -257,7 +257,8 @@ async def test_callbacks_and_an_end_leave_no_poll_behind(racers: list[Redis]) ->
         middle = RACERS // 2
 
         async def end(redis: Redis, g: Generation = g) -> str:
-            await GenerationStore(redis).finish(g.failed(factories.failure(), 0, NOW), Due(sweep=NOW), [], now=NOW)
+            ended = g.failed(factories.failure(), 0, NOW)
+            await GenerationStore(redis).finish(ended, Due(sweep=NOW), [], now=NOW, verdict=True)
             return "end"
 
         async def callback(redis: Redis, n: int, g: Generation = g) -> str:

@@ -59,6 +59,7 @@ EVERYTHING: dict[str, Any] = {
     "queue_expiry": timedelta(hours=1),
     "upstream_deadline": timedelta(hours=3),
     "unconfirmed_deadline": timedelta(days=2),
+    "unconfirmed_slot": timedelta(minutes=4),
     "reconcile_every": timedelta(seconds=90),
     "poll_shortest": timedelta(milliseconds=50),
     "poll_longest": timedelta(seconds=20),

@@ -36,7 +36,7 @@ UPSTREAM: Final = Board(
                 ),
                 Panel(
                     "Unconfirmed submits",
-                    "fal may have them; each keeps its slot and its hold until it is known.",
+                    "fal may have them; each keeps its hold until it is known, and its slot for some minutes.",
                     "none",
                     [Query(state("gateway_unconfirmed"), "unconfirmed")],
                 ),
@@ -45,6 +45,12 @@ UPSTREAM: Final = Board(
                     "Past GATEWAY_UNCONFIRMED_DEADLINE it fails.",
                     "s",
                     [Query(state("gateway_unconfirmed_seconds"), "oldest")],
+                ),
+                Panel(
+                    "Paid and lost",
+                    "Given up, but fal reported a video: an operator can revive them.",
+                    "none",
+                    [Query(state("gateway_paid_and_lost"), "videos")],
                 ),
             ],
         ),

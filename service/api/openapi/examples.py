@@ -23,8 +23,10 @@ _BY_SCHEMA: Final[dict[str, dict[str, Any]]] = {
     "Reason": {"reason": {"reason": "fal is being looked at"}},
     "Resolution": {
         "adopted": {"request_id": "764cabcf-b745-4b3e-ae38-1200304cf45b", "reason": "found in fal's dashboard"},
-        "dismissed": {"never_happened": True, "reason": "fal's support says so"},
+        "never_happened": {"never_happened": True, "reason": "fal's support says so"},
     },
+    "Dismissal": {"dismissal": {"before": v.SUBMITTED, "reason": "fal's edge answered 502 and took nothing"}},
+    "Revival": {"revival": {"reason": "fal reported its video after the deadline"}},
     "Wanted": {"upload_wanted": {"content_type": "image/png", "file_name": "rocket.png"}},
     "FalCallback": {
         "fal_callback": {
@@ -132,6 +134,23 @@ _BY_SCHEMA: Final[dict[str, dict[str, Any]]] = {
                     "deadline": "2026-02-01T09:30:00.210Z",
                     "estimated_cost": "1.512000",
                     "cancel_requested_at": None,
+                }
+            ],
+            "count": 1,
+        }
+    },
+    "DismissedView": {"dismissed": {"object": "dismissed", "dismissed": 12, "left": 0}},
+    "PaidAndLostList": {
+        "paid_and_lost": {
+            "object": "list",
+            "data": [
+                {
+                    "id": v.GENERATION_ID,
+                    "object": "paid_and_lost",
+                    "tenant_id": v.TENANT_ID,
+                    "since": v.SUBMITTED,
+                    "code": "upstream_timeout",
+                    "actual_cost": "1.512000",
                 }
             ],
             "count": 1,

@@ -21,6 +21,7 @@ from service.fal.outcomes import (
     Completed,
     Failed,
     Locked,
+    Missing,
     NotTaken,
     NotYet,
     Rejected,
@@ -178,7 +179,7 @@ STATUSES: list[tuple[Wire, StatusOutcome]] = [
     (wire(401, {"detail": "invalid key credentials"}), Trouble("fal answered 401", locked=True)),
     (wire(403, LOCKED), Trouble("fal answered 403", locked=True)),
     # anything else is no news
-    (wire(404, {"status": "NOT_FOUND"}), Trouble("fal answered 404")),
+    (wire(404, {"status": "NOT_FOUND"}), Missing()),
     (wire(405, {"detail": "Method Not Allowed"}), Trouble("fal answered 405")),
     (wire(429, {"detail": "slow down"}), Trouble("fal answered 429")),
     (wire(500, {"status": "COMPLETED"}), Trouble("fal answered 500")),
