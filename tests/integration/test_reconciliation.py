@@ -274,7 +274,7 @@ async def test_bill_that_cannot_be_read_delays_the_end_by_a_deadline(
     await swept(runtime, clock, settings.reconcile_every)
     ended = await stored(runtime, g)
     assert (ended.status, ended.actual_cost) == (Status.FAILED, ended.estimated_cost)
-    assert counted("trouble") == before + 2
+    assert counted("trouble") == before + 3
 
 
 async def test_the_retry_may_still_prove_it_unbilled(
