@@ -24,14 +24,14 @@ redis.call("ZADD", KEYS[3], ARGV[5], ARGV[1])
 redis.call("ZREM", KEYS[4], ARGV[1])
 for n = 6, 8 do
   redis.call("HINCRBY", KEYS[n], "held", ARGV[7])
-  redis.call("HINCRBY", KEYS[n], "spent", -ARGV[8])
+  redis.call("HINCRBY", KEYS[n], "spent", 0 - ARGV[8])
 end
-redis.call("XADD", KEYS[9], "*", "k", "revive", "g", ARGV[1], "t", ARGV[9], "u", ARGV[10], "h", ARGV[7], "s", -ARGV[8], "why", ARGV[12])
+redis.call("XADD", KEYS[9], "*", "k", "revive", "g", ARGV[1], "t", ARGV[9], "u", ARGV[10], "h", ARGV[7], "s", 0 - ARGV[8], "why", ARGV[12])
 if redis.call("HINCRBY", KEYS[10], ARGV[11], -1) == 0 then
   redis.call("HDEL", KEYS[10], ARGV[11])
 end
-redis.call("HINCRBY", KEYS[10], "spent", -ARGV[8])
-redis.call("ZINCRBY", KEYS[11], -ARGV[8], ARGV[10])
+redis.call("HINCRBY", KEYS[10], "spent", 0 - ARGV[8])
+redis.call("ZINCRBY", KEYS[11], 0 - ARGV[8], ARGV[10])
 redis.call("ZADD", KEYS[13], "NX", ARGV[14], ARGV[13])
 redis.call("ZREM", KEYS[14], ARGV[1])
 redis.call("ZREM", KEYS[15], ARGV[1])

@@ -301,6 +301,32 @@ def test_what_is_in_doubt_is_listed_and_resolved(run: Run, tenant_id: str, withi
     assert answer(run("audit", "--json"))["clean"] is True
 
 
+def test_resolve_all_and_revive(run: Run, tenant_id: str, within: Within) -> None:
+    names = [lost(within, tenant_id) for _ in range(2)]
+    words = ("--never-happened", "--reason", "an outage", "--before", "2026-02-01T00:00:00Z")
+    assert answer(run("resolve", "--all", *words)) == {"object": "dismissed", "dismissed": 2, "left": 0}
+    assert lines(run("unconfirmed")) == []
+    assert "request_id" in told(run("revive", names[0], "--reason", "x", exits=2))
+    revived = answer(run("revive", names[0], "--reason", "it was there", "--request-id", "request-9"))
+    assert (revived["status"], revived["request_id"]) == ("submitted", "request-9")
+    assert "can be revived" in told(run("revive", names[0], "--reason", "again", exits=1))
+    assert lines(run("paid-and-lost")) == []
+    assert answer(run("audit", "--json"))["clean"] is True
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--all", "--never-happened"), "--before"),
+        (("--all", "--before", "2026-02-01T00:00:00Z", "--request-id", "r"), "--never-happened"),
+        (("gen_x", "--all", "--never-happened", "--before", "2026-02-01T00:00:00Z"), "--all"),
+        (("--all", "--never-happened", "--before", "yesterday"), "/before: "),
+    ],
+)
+def test_resolve_all_refuses_wrong_words(run: Run, words: tuple[str, ...], message: str) -> None:
+    assert message in told(run("resolve", *words, "--reason", "x", exits=2))
+
+
 @pytest.mark.parametrize(
     ("words", "exits", "message"),
     [

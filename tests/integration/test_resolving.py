@@ -9,6 +9,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
+from service.domain.callback import Callback
 from service.domain.drain import Drain
 from service.domain.generation import Due, Generation, Status
 from service.domain.tenant import Tenant
@@ -17,6 +18,7 @@ from service.fal.outcomes import Accepted
 from service.runtime import Runtime
 from service.settings import Settings
 from service.store import keys
+from service.store.callbacks import CallbackStore
 from service.store.generations import GenerationStore, dump
 from service.store.redis import Redis
 from service.usecases.dispatch import settled
@@ -349,3 +351,103 @@ async def test_an_empty_list(operator: httpx.AsyncClient) -> None:
     answer = await operator.get("/admin/v1/unconfirmed")
 
     assert answer.json() == {"object": "list", "data": [], "count": 0}
+
+
+# --- all of a time ----------------------------------------------------------------------------------------------------
+
+
+async def test_dismiss_all_ends_those_submitted_before_and_no_other(
+    runtime: Runtime, operator: httpx.AsyncClient, clock: Clock, tenant: Tenant
+) -> None:
+    early = [await in_doubt.given_up_as_lost(runtime, tenant, clock) for _ in range(3)]
+    clock.advance(timedelta(minutes=1))
+    until = clock()
+    late = await in_doubt.given_up_as_lost(runtime, tenant, clock)
+    body = {"before": until.isoformat(), "reason": "fal's edge took nothing"}
+
+    answer = await operator.post("/admin/v1/unconfirmed/dismiss", json=body)
+
+    assert (answer.status_code, answer.json()) == (200, {"object": "dismissed", "dismissed": 3, "left": 0})
+    for g in early:
+        ended = await stored(runtime, g)
+        assert (ended.status, ended.actual_cost) == (Status.FAILED, 0)
+        assert await reasons(runtime, g) == ["fal's edge took nothing"]
+    assert (await stored(runtime, late)).status is Status.UNCONFIRMED
+    assert (await runtime.audit.run()).clean
+
+
+async def test_dismiss_all_leaves_what_fal_has_reported(
+    runtime: Runtime, operator: httpx.AsyncClient, clock: Clock, tenant: Tenant
+) -> None:
+    g = await in_doubt.given_up_as_lost(runtime, tenant, clock)
+    await CallbackStore(runtime.redis).receive(g.id, g.callback_token, Callback("request-1"), now=clock())
+    clock.advance(timedelta(minutes=1))
+    body = {"before": clock().isoformat(), "reason": "x"}
+
+    answer = await operator.post("/admin/v1/unconfirmed/dismiss", json=body)
+
+    assert answer.json() == {"object": "dismissed", "dismissed": 0, "left": 1}
+    assert (await stored(runtime, g)).status is Status.UNCONFIRMED
+    assert refusal(await resolve(operator, g.id, **NEVER)) == (409, "not_unconfirmed")
+
+
+# --- revived ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("ended", "status", "code"),
+    [
+        (lambda g, now: g.canceled(0, now), 409, "not_given_up"),
+        (lambda g, now: g.failed(factories.failure(), 0, now), 409, "not_given_up"),
+        (lambda *_: None, 409, "not_given_up"),
+    ],
+    ids=["canceled", "refused", "unconfirmed"],
+)
+async def test_revive_refuses_what_was_not_given_up(
+    runtime: Runtime, operator: httpx.AsyncClient, clock: Clock, lost: Generation, ended: Any, status: int, code: str
+) -> None:
+    await runtime.generations._moves.apply(lost.id, lambda g: ended(g, clock()))
+    answer = await operator.post(f"/admin/v1/generations/{lost.id}/revive", json={"reason": "x"})
+    assert refusal(answer) == (status, code)
+
+
+async def test_revive_wants_a_request_id_that_is_free(
+    runtime: Runtime, operator: httpx.AsyncClient, tenant: Tenant, lost: Generation
+) -> None:
+    await resolve(operator, lost.id, **NEVER)
+    other = await in_doubt.created(runtime, tenant, "sandbox:hang")
+    await drained(runtime, Drain.DISPATCH)
+    taken = (await stored(runtime, other)).request_id
+    url = f"/admin/v1/generations/{lost.id}/revive"
+
+    assert refusal(await operator.post(url, json={"reason": "x"})) == (422, "invalid")
+    assert refusal(await operator.post(url, json={"reason": "x", "request_id": taken})) == (409, "request_id_taken")
+    assert (await runtime.audit.run()).clean
+
+
+async def test_revived_by_an_operator_it_ends_as_fal_says(
+    runtime: Runtime, operator: httpx.AsyncClient, clock: Clock, lost: Generation, sandbox_url: str
+) -> None:
+    (job,) = await finished(sandbox_url)
+    await resolve(operator, lost.id, **NEVER)
+    body = {"reason": "it was there after all", "request_id": job["request_id"]}
+
+    answer = await operator.post(f"/admin/v1/generations/{lost.id}/revive", json=body)
+
+    assert (answer.status_code, answer.json()["status"]) == (200, "submitted")
+    assert (await polled_to_the_end(runtime, clock, lost)).status is Status.SUCCEEDED
+    assert (await runtime.audit.run()).clean
+
+
+async def test_of_operators_that_revive_at_once_one_wins(
+    runtime: Runtime, operator: httpx.AsyncClient, lost: Generation, sandbox_url: str
+) -> None:
+    (job,) = await finished(sandbox_url)
+    await resolve(operator, lost.id, **NEVER)
+    body = {"reason": "x", "request_id": job["request_id"]}
+    url = f"/admin/v1/generations/{lost.id}/revive"
+
+    answers = await asyncio.gather(*(operator.post(url, json=body) for _ in range(10)))
+
+    assert sorted(answer.status_code for answer in answers) == [200] + [409] * 9
+    assert (await runtime.audit.run()).clean
