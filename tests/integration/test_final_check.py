@@ -16,8 +16,10 @@ from service.domain.callback import Callback
 from service.domain.drain import Drain
 from service.domain.generation import Generation, Status
 from service.domain.tenant import Tenant
+from service.errors import NotUnconfirmed
 from service.runtime import Runtime, open_runtime
 from service.store.callbacks import CallbackStore
+from service.usecases.dispatch import unsent
 from tests import factories
 from tests.factories import Clock
 from tests.integration.in_doubt import created, drained, stored
@@ -52,7 +54,7 @@ class Trial:
     async def report(self) -> str:
         """fal's callback: the job is done, and here is its video."""
         g = await self.now()
-        callback = Callback("request-1", payload=VIDEO)
+        callback = Callback("request-1", payload=VIDEO)  # its only request, or the one whose answer was lost
         store = CallbackStore(self.runtime.redis)
         return (await store.receive(g.id, g.callback_token, callback, now=self.clock())).reception
 
@@ -61,8 +63,8 @@ class Trial:
 
 
 @asynccontextmanager
-async def trial(redis_url: str) -> AsyncIterator[Trial]:
-    """One generation, submitted to a fal that does nothing by itself."""
+async def trial(redis_url: str, *, dispatch: bool = True) -> AsyncIterator[Trial]:
+    """One generation, submitted to a fal that does nothing by itself; or still in the queue."""
     clock = Clock(datetime.now(UTC).replace(microsecond=0))
     async with (
         scripted_fal() as fal,
@@ -72,7 +74,8 @@ async def trial(redis_url: str) -> AsyncIterator[Trial]:
     ):
         owner = await runtime.tenants.create("acme")
         g = await created(runtime, owner, "x")
-        await drained(runtime, Drain.DISPATCH)
+        if dispatch:
+            await drained(runtime, Drain.DISPATCH)
         yield Trial(runtime, fal, clock, owner, await stored(runtime, g))
 
 
@@ -258,10 +261,73 @@ async def story(redis_url: str, events: list[str], *, obeys_cancel: bool) -> Non
 
 
 @settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 @given(events=st.lists(st.sampled_from(EVENTS), max_size=12), obeys_cancel=st.booleans())
 def test_no_job_that_fal_billed_and_reported_ends_failed(redis_url: str, events: list[str], obeys_cancel: bool) -> None:
     with redis_py.Redis.from_url(redis_url) as client:
         client.flushall()
     asyncio.run(story(redis_url, events, obeys_cancel=obeys_cancel))
+
+
+# --- a stored callback ------------------------------------------------------------------------------------------------
+
+
+async def refused_then_expired(t: Trial) -> None:
+    await t.runtime.generations._moves.apply(t.g.id, lambda g: g.submitting(t.clock()))
+    await t.runtime.generations._moves.apply(t.g.id, lambda g: g.requeued())
+    await t.report()
+    t.clock.advance(timedelta(hours=25))
+    await drained(t.runtime, Drain.SWEEP)
+
+
+async def refused_then_canceled(t: Trial) -> None:
+    await t.runtime.generations._moves.apply(t.g.id, lambda g: g.submitting(t.clock()))
+    await t.runtime.generations._moves.apply(t.g.id, lambda g: g.requeued())
+    await t.report()
+    asked = await t.runtime.generations.cancel(t.owner, t.g.id)
+    assert (asked.status, asked.cancel_requested_at) == (Status.QUEUED, t.clock())
+
+
+async def unconfirmed_past_its_deadline(t: Trial) -> None:
+    await t.runtime.generations._moves.apply(t.g.id, lambda g: g.submitting(t.clock()))
+    await t.runtime.generations._moves.apply(t.g.id, lambda g: g.unconfirmed())
+    await t.report()
+    t.clock.advance(timedelta(hours=25))
+    await drained(t.runtime, Drain.SWEEP)
+
+
+async def unconfirmed_and_dismissed(t: Trial) -> None:
+    await t.runtime.generations._moves.apply(t.g.id, lambda g: g.submitting(t.clock()))
+    await t.runtime.generations._moves.apply(t.g.id, lambda g: g.unconfirmed())
+    await t.report()
+    with pytest.raises(NotUnconfirmed):
+        await t.runtime.resolving.dismiss(t.g.id, "not in the dashboard")
+
+
+async def late_proof_that_it_was_not_sent(t: Trial) -> None:
+    await t.runtime.generations._moves.apply(t.g.id, lambda g: g.submitting(t.clock()))
+    await t.runtime.generations._moves.apply(t.g.id, lambda g: g.unconfirmed())
+    await t.report()
+    await t.runtime.generations._moves.apply(t.g.id, lambda g: unsent(g, t.clock()))
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        refused_then_expired,
+        refused_then_canceled,
+        unconfirmed_past_its_deadline,
+        unconfirmed_and_dismissed,
+        late_proof_that_it_was_not_sent,
+    ],
+    ids=lambda value: value.__name__,
+)
+async def test_stored_callback_is_judged_before_any_other_end(redis_url: str, end: Scene) -> None:
+    async with trial(redis_url, dispatch=False) as t:
+        t.fal.complete()
+        await end(t)
+        assert not (await t.now()).is_terminal
+        ended = await t.poll()
+        assert (ended.status, ended.request_id) == (Status.SUCCEEDED, "request-1")
+        assert (await t.runtime.audit.run()).clean
