@@ -232,7 +232,7 @@ class Generation:
         return self._move(Status.UNCONFIRMED)
 
     def submitted(self, request_id: str) -> "Generation":
-        return self._move(Status.SUBMITTED, request_id=request_id)
+        return self._move(Status.SUBMITTED, request_id=request_id, slot_released=False)
 
     def adopted(self, request_id: str, now: datetime) -> "Generation":
         """The request id of an unconfirmed submit was found; its time at fal counts anew."""

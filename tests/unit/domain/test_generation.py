@@ -163,3 +163,36 @@ def test_the_representation_has_no_prompt_and_no_token() -> None:
 
     assert factories.PROMPT not in repr(g)
     assert "do-not-show" not in repr(g)
+
+
+def test_unconfirmed_without_its_slot_takes_one_again_when_confirmed() -> None:
+    released = factories.in_status(Status.UNCONFIRMED).without_slot()
+    assert not released.holds_slot
+    assert released.submitted("request-1").holds_slot
+    assert released.adopted("request-1", NOW).holds_slot
+
+
+@pytest.mark.parametrize("status", [status for status in Status if status is not Status.UNCONFIRMED])
+def test_only_an_unconfirmed_generation_releases_its_slot(status: Status) -> None:
+    with pytest.raises(IllegalMove):
+        factories.in_status(status).without_slot()
+
+
+@pytest.mark.parametrize("status", [status for status in Status if status is not Status.FAILED])
+def test_only_a_given_up_generation_is_revived(status: Status) -> None:
+    with pytest.raises(IllegalMove):
+        factories.in_status(status).revived("request-1", NOW)
+
+
+def test_revived_generation_has_no_trace_of_its_end() -> None:
+    at_fal = factories.in_status(Status.SUBMITTED)
+    given_up = at_fal.troubled(NOW).failed(factories.failure(code="upstream_timeout"), 5, NOW)
+    revived = given_up.revived("request-1", LATER)
+    assert (revived.status, revived.error, revived.actual_cost, revived.finished_at) == (
+        Status.SUBMITTED,
+        None,
+        None,
+        None,
+    )
+    assert (revived.polls_troubled, revived.troubled_since, revived.confirmed_at) == (0, None, LATER)
+    assert revived.moves == given_up.moves + 1
