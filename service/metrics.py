@@ -96,6 +96,12 @@ STORE_BATCH = Histogram(
     "gateway_store_batch_commands", "Redis commands sent together.", buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256)
 )
 
+CLOCK_SKEW = Gauge(
+    "gateway_clock_skew_seconds",
+    "How far this machine's clock is ahead of Redis'; beyond 2 s either way the process claims nothing.",
+    multiprocess_mode="livemostrecent",
+)
+
 BUILD = Gauge("gateway_build_info", "Always 1; the release that runs.", ("version", "python"), multiprocess_mode="max")
 
 
@@ -125,7 +131,7 @@ REDIS_DURABLE = StateGauge(
     "2: every write is on disk before it is answered; 1: within a second; 0: not kept, or too few replicas. "
     "Missing: Redis does not tell.",
 )
-BEAT_SILENCE = StateGauge("gateway_beat_silence_seconds", "Since a message that only beat sends was worked off.")
+BEAT_SILENCE = StateGauge("gateway_beat_silence_seconds", "Since beat last said that it runs.")
 WORKERS = StateGauge("gateway_workers", "Workers heard of lately, by the queue they serve.", "queue")
 DUE = StateGauge("gateway_due", "Entries in a due set, waiting or under way; of `deliver`: receivers.", "drain")
 OVERDUE_SECONDS = StateGauge("gateway_overdue_seconds", "How long the oldest entry of a due set has been due.", "drain")

@@ -3,15 +3,18 @@
 import asyncio
 import contextlib
 import ssl
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
 from typing import Any, Final, Self
 
 from celery import Celery
+from celery.schedules import schedule
 from kombu.entity import Exchange, Queue
 
 from service import log, metrics
 from service.domain.drain import Drain
+from service.errors import StoreUnavailable
 from service.sentinels import Sentinels
 from service.settings import Settings
 
@@ -30,9 +33,6 @@ QUEUE_OF: Final = {
 }
 QUEUES: Final = tuple(dict.fromkeys(QUEUE_OF.values()))
 
-#: Seconds after which a hint that nobody took is worthless: beat has sent newer ones. Generous, because expiry
-#: compares two machines' clocks.
-MESSAGE_EXPIRY: Final = 60
 _COALESCE_SECONDS: Final = 0.003
 _PUBLISH_TIMEOUT: Final = 5.0
 _PATIENCE: Final = {"socket_timeout": _PUBLISH_TIMEOUT, "socket_connect_timeout": _PUBLISH_TIMEOUT}
@@ -43,6 +43,7 @@ def celery_app(settings: Settings) -> Celery:
     url = settings.broker_url or settings.redis_url
     sentinels = Sentinels.parse(url)
     app = Celery("workers", broker=url if sentinels is None else sentinels.broker_url())
+    app.settings = settings  # for beat's scheduler, which Celery makes from the app alone
     app.conf.update(
         # Each its own exchange and key: by default all queues share one, and every message reaches them all.
         task_queues=[Queue(name, Exchange(name), routing_key=name) for name in QUEUES],
@@ -97,11 +98,18 @@ def reach_broker(app: Celery) -> None:
 
 
 class Nudger:
-    """Tells workers to drain, off the request path: one publisher per process, nudges coalesced while it is busy."""
+    """Sends hints to workers, off the request path: one publisher per process, coalesced while it is busy.
 
-    def __init__(self, app: Celery) -> None:
+    At most one hint per drain waits in the broker: it is sent by the process that has set the drain's flag in the
+    store, and a claim clears that flag. Where a hint is lost the next claim does so: workers claim once a second.
+    """
+
+    def __init__(self, app: Celery, *, flag: Callable[[Drain], Awaitable[bool]]) -> None:
+        """``flag`` sets the drain's flag; False: it was set already."""
         self.app = app
-        self._wanted: dict[Drain, None] = {}  # a set in the order it was asked in
+        self._flag = flag
+        self._wanted: dict[Drain, bool] = {}
+        """In the order of requests; True: a script has set the flag."""
         self._here: dict[Drain, Callable[[], bool]] = {}
         self._wake = asyncio.Event()
         self._thread = ThreadPoolExecutor(1, "nudger")  # kombu is synchronous
@@ -113,11 +121,19 @@ class Nudger:
         self._here[drain] = look
 
     def nudge(self, drain: Drain) -> None:
-        """Returns at once; the message leaves within a few milliseconds. Lost nudges are beat's business."""
+        """Send a hint unless the drain's flag says that one is on its way. Returns at once."""
+        self._request(drain, flagged=False)
+
+    def send(self, drains: Iterable[Drain]) -> None:
+        """Send hints for these drains, whose flags a script has just set. Returns at once."""
+        for drain in drains:
+            self._request(drain, flagged=True)
+
+    def _request(self, drain: Drain, *, flagged: bool) -> None:
         if (look := self._here.get(drain)) is not None and look():
             metrics.NUDGES.labels(drain, "here").inc()
             return
-        self._wanted[drain] = None
+        self._wanted[drain] = flagged or self._wanted.get(drain, False)
         self._wake.set()
 
     async def __aenter__(self) -> Self:
@@ -137,26 +153,54 @@ class Nudger:
             await self._wake.wait()
             self._wake.clear()
             wanted, self._wanted = self._wanted, {}
-            for drain in wanted:
-                await loop.run_in_executor(self._thread, self._publish, drain)
+            for drain, flagged in wanted.items():
+                with contextlib.suppress(StoreUnavailable):
+                    if flagged or await self._flag(drain):
+                        await loop.run_in_executor(self._thread, self._publish, drain)
             await asyncio.sleep(_COALESCE_SECONDS)
 
     def _publish(self, drain: Drain) -> None:
         try:
-            self.app.send_task(task_name(drain), queue=QUEUE_OF[drain], expires=MESSAGE_EXPIRY)
+            self.app.send_task(task_name(drain), queue=QUEUE_OF[drain])
             metrics.NUDGES.labels(drain, "sent").inc()
-        except Exception as error:  # noqa: BLE001  (a hint: any broker trouble is survivable, beat repeats it)
+        except Exception as error:  # noqa: BLE001  (a hint: workers claim once a second without it)
             metrics.NUDGES.labels(drain, "failed").inc()
             self._log.warning("nudge failed", drain=drain, error=type(error).__name__)
 
 
+class EverySecond(schedule):  # type: ignore[misc]  # Celery is not annotated
+    """Celery's interval schedule on a clock that never goes back, so that a wall clock set back silences nothing.
+
+    Beat's heap holds moments of this clock: after a step back they are due as soon as before it.
+    """
+
+    def __init__(self, run_every: float | timedelta = 1.0, *args: Any, **kwargs: Any) -> None:
+        super().__init__(run_every, *args, **kwargs)
+        self._latest: datetime | None = None
+        self._set_back = timedelta()
+
+    def now(self) -> datetime:
+        found: datetime = super().now() + self._set_back
+        if self._latest is not None and found < self._latest:
+            self._set_back += self._latest - found
+            found = self._latest
+        self._latest = found
+        return found
+
+    def is_due(self, last_run_at: datetime) -> Any:
+        """Treat a last run in the future as long past: its clock was ahead."""
+        last, now = self.maybe_make_aware(last_run_at), self.maybe_make_aware(self.now())
+        return super().is_due(last if last <= now else now - self.run_every)
+
+
 def beat_schedule() -> dict[str, Any]:
-    """Once a second every drain is told to look: promptness comes from nudges, certainty from here."""
+    """Return beat's schedule: each drain gets a hint once a second, unless one is on its way."""
+    every_second = EverySecond()  # one for all: moments of different clocks do not compare in beat's heap
     return {
         drain.value: {
             "task": task_name(drain),
-            "schedule": 1.0,
-            "options": {"queue": QUEUE_OF[drain], "expires": MESSAGE_EXPIRY},
+            "schedule": every_second,
+            "options": {"queue": QUEUE_OF[drain]},
         }
         for drain in Drain
     }

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from pydantic import SecretStr
 
+from service.clock import MOST_SKEW
 from service.domain import ids
 from service.domain.generation import Due, Failure, Generation, LogLine, Output, Status, Video
 from service.domain.request import CreateGeneration, RequestLimits, parse_create
@@ -26,10 +27,22 @@ LOOPBACK: Final = ("127.0.0.0/8", "::1/128")
 
 
 class Clock:
-    """Stands still until it is moved; called, it answers the time."""
+    """Stands still until it is moved; called, it answers the time.
 
-    def __init__(self, now: datetime = NOW) -> None:
+    One made away from the present stands for a machine whose clock is wrong by the difference, unless ``ahead`` says
+    how wrong it is; ``Clock()`` is right. Moving it later is time that passes for the whole deployment.
+    """
+
+    def __init__(self, now: datetime = NOW, *, ahead: timedelta | None = None) -> None:
         self.now = now
+        if ahead is None:
+            found = timedelta() if now is NOW else now - datetime.now(UTC)
+            ahead = timedelta() if abs(found) <= MOST_SKEW else found
+        self._ahead = ahead
+
+    def against(self, _store_time: datetime) -> tuple[timedelta, timedelta]:
+        """Return the correction, and how far it is ahead of the store's clock."""
+        return -self._ahead, self._ahead
 
     def __call__(self) -> datetime:
         return self.now

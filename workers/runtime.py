@@ -14,7 +14,8 @@ from service import log, tracing
 from service.domain.drain import Drain
 from service.errors import StoreUnavailable
 from service.liveness import Pulse, serve
-from service.runtime import Runtime, calm_collector, open_runtime, utc_now
+from service.queue import QUEUE_OF
+from service.runtime import Runtime, calm_collector, open_runtime
 from service.settings import Settings
 from service.store.heartbeats import INTERVAL
 
@@ -23,6 +24,8 @@ _CLAIM_SECONDS: Final = 30.0
 _START_SECONDS: Final = 30.0
 #: For closing connections, once the drains are done or their grace is over.
 _CLOSE_SECONDS: Final = 10.0
+#: How often a worker polls its queues' due sets: beat and the broker only make it sooner.
+_POLL_SECONDS: Final = 1.0
 #: A loop that has not turned for this long is stuck, and everything on it.
 _STUCK_SECONDS: Final = 30.0
 
@@ -51,17 +54,11 @@ class Process:
     def run(self, drain: Drain) -> None:
         if self._runtime is None:
             raise RuntimeError("the worker's runtime is not open")
-        claiming = asyncio.run_coroutine_threadsafe(self._drain(self._runtime, drain), self._loop)
+        claiming = asyncio.run_coroutine_threadsafe(self._runtime.serve(drain), self._loop)
         try:
             claiming.result(_CLAIM_SECONDS)
         except StoreUnavailable as error:
             log.get(__name__).warning("store away while claiming", drain=drain, error=error.detail)
-
-    @staticmethod
-    async def _drain(runtime: Runtime, drain: Drain) -> None:
-        if drain is Drain.SWEEP:  # nobody but beat asks for it
-            await runtime.heartbeats.note_beat(utc_now())
-        await runtime.serve(drain)
 
     def close(self) -> None:
         self._loop.call_soon_threadsafe(self._stop.set)
@@ -81,9 +78,13 @@ class Process:
             self._runtime = runtime
             calm_collector()
             self._opened.set()
-            beating = asyncio.create_task(self._beat(runtime), name="heartbeat")
+            tasks = [
+                asyncio.create_task(self._beat(runtime), name="heartbeat"),
+                asyncio.create_task(self._poll_forever(runtime), name="polling"),
+            ]
             await self._stop.wait()
-            beating.cancel()
+            for task in tasks:
+                task.cancel()
         await asyncio.to_thread(tracing.shut_down)
 
     async def _beat(self, runtime: Runtime) -> None:
@@ -91,8 +92,17 @@ class Process:
         while True:
             self.pulse.beat()
             with contextlib.suppress(StoreUnavailable):  # the store is away: a restart of this process heals nothing
-                await runtime.heartbeats.note_worker(name, self._queues(), utc_now())
+                clock = runtime.clock
+                await runtime.heartbeats.note_worker(name, self._queues(), clock(), skew=clock.skew)
             await asyncio.sleep(INTERVAL.total_seconds())
+
+    async def _poll_forever(self, runtime: Runtime) -> None:
+        """Claim at once and then once a second: neither a lost hint nor a backlog of old ones delays what is due."""
+        while True:
+            queues = set(self._queues())
+            for drain in (drain for drain, queue in QUEUE_OF.items() if queue in queues):
+                runtime.serve_soon(drain)
+            await asyncio.sleep(_POLL_SECONDS)
 
 
 _process: Process | None = None

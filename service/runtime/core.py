@@ -2,12 +2,13 @@
 
 from dataclasses import dataclass
 
+from service.clock import StoreClock
 from service.domain.price import Rates
 from service.runtime.stores import Stores
 from service.runtime.wires import Wires
 from service.settings import Settings
 from service.usecases.gate import DispatchGate
-from service.usecases.moves import Clock, Moves
+from service.usecases.moves import Moves
 from service.usecases.timetable import Timetable
 
 
@@ -18,15 +19,15 @@ class Core:
     settings: Settings
     wires: Wires
     stores: Stores
-    clock: Clock
+    clock: StoreClock
     gate: DispatchGate
     rates: Rates
     timetable: Timetable
     moves: Moves
 
 
-def build_core(settings: Settings, wires: Wires, clock: Clock) -> Core:
-    stores, timetable = Stores(wires.redis, settings), Timetable.of(settings)
+def build_core(settings: Settings, wires: Wires) -> Core:
+    stores, timetable, clock = Stores(wires.redis, settings), Timetable.of(settings), wires.clock
     return Core(
         settings,
         wires,

@@ -1,5 +1,7 @@
 """The drains, each with its use case."""
 
+from functools import partial
+
 from service.domain.drain import Drain
 from service.domain.retry import RetryPolicy
 from service.fal.signing import WebhookSigner
@@ -62,11 +64,12 @@ def build_drains(core: Core) -> dict[Drain, DrainRunner]:
         clock=core.clock,
     )
     deliveries = _deliveries(core)
+    make = partial(DrainRunner, may_claim=core.clock.may_claim)
     runners = (
-        DrainRunner(Drain.DISPATCH, dispatch.claim, dispatch.submit, capacity=_SUBMITS),
-        DrainRunner(Drain.POLL, tracking.claim, tracking.poll, capacity=_POLLS),
-        DrainRunner(Drain.DELIVER, deliveries.claim, deliveries.attempt, capacity=settings.webhook_concurrency),
-        DrainRunner(Drain.SWEEP, sweeping.claim, sweeping.sweep, capacity=_SWEEPS),
+        make(Drain.DISPATCH, dispatch.claim, dispatch.submit, capacity=_SUBMITS),
+        make(Drain.POLL, tracking.claim, tracking.poll, capacity=_POLLS),
+        make(Drain.DELIVER, deliveries.claim, deliveries.attempt, capacity=settings.webhook_concurrency),
+        make(Drain.SWEEP, sweeping.claim, sweeping.sweep, capacity=_SWEEPS),
     )
     return {runner.drain: runner for runner in runners}
 

@@ -1,7 +1,6 @@
 """What a process that serves does once."""
 
 import gc
-from datetime import UTC, datetime
 
 
 def calm_collector() -> None:
@@ -12,7 +11,3 @@ def calm_collector() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 50, 100)
-
-
-def utc_now() -> datetime:
-    return datetime.now(UTC)

@@ -1,10 +1,12 @@
 """The runtime: stores and use cases over open wires."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime
 
+from service.clock import StoreClock, SystemClock
 from service.domain.drain import Drain
 from service.domain.request import RequestLimits
 from service.fal.signing import WebhookSigner
@@ -13,7 +15,6 @@ from service.media.inspector import Inspector
 from service.queue import Nudger
 from service.runtime.core import Core, build_core
 from service.runtime.drains import build_drains
-from service.runtime.process import utc_now
 from service.runtime.stores import Stores
 from service.runtime.wires import Wires, open_wires
 from service.settings import Settings
@@ -54,6 +55,7 @@ from service.usecases.videos import Videos
 class Runtime:
     settings: Settings
     redis: Redis
+    clock: StoreClock
     limits: RequestLimits
     due: DueStore
     queue: QueueStore
@@ -87,23 +89,32 @@ class Runtime:
 
     async def readiness(self) -> dict[str, str]:
         """One entry per check: ``ok``, or what is wrong."""
-        return await check(self.redis)
+        return {**await check(self.redis), "clock": self.clock.state()}
 
     async def drain(self, drain: Drain) -> None:
         await self.drains[drain].run()
 
     async def serve(self, drain: Drain) -> None:
-        """The same in a worker of this drain's queue: what it causes itself it need not be told by a message."""
+        """Claim in a worker of this drain's queue: what it causes itself needs no message from here on."""
         self.nudger.serve(drain, self.drains[drain].look)
         await self.drain(drain)
 
+    def serve_soon(self, drain: Drain) -> None:
+        """Do the same in the background; a store that is unavailable is asked again by the next call."""
+        runner = self.drains[drain]
+        self.nudger.serve(drain, runner.look)
+        runner.look()
+
 
 @asynccontextmanager
-async def open_runtime(settings: Settings, *, clock: Clock = utc_now) -> AsyncIterator[Runtime]:
-    """Open connections, build stores and use cases, close all in reverse order."""
+async def open_runtime(settings: Settings, *, clock: Callable[[], datetime] | None = None) -> AsyncIterator[Runtime]:
+    """Open connections, build stores and use cases, close all in reverse order.
+
+    ``clock``: the local one, which is corrected by the store's; by default this machine's.
+    """
     series.begin()
-    async with open_wires(settings) as wires:
-        runtime = _build(build_core(settings, wires, clock))
+    async with open_wires(settings, clock or SystemClock()) as wires:
+        runtime = _build(build_core(settings, wires))
         try:
             yield runtime
         finally:
@@ -138,6 +149,7 @@ def _build(core: Core) -> Runtime:
     return Runtime(
         settings=settings,
         redis=wires.redis,
+        clock=clock,
         limits=RequestLimits(settings.max_prompt_characters, settings.resolutions, settings.bitrate_modes),
         due=stores.due,
         queue=stores.queue,
@@ -190,6 +202,7 @@ def _build(core: Core) -> Runtime:
             wires.fal,
             wires.nudger.app,
             clock=clock,
+            wall=clock.wall,
         ),
         sealer=stores.sealer,
         fal_signer=WebhookSigner(settings.secret_keys()),

@@ -1,9 +1,12 @@
 """What is open towards the outside."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
 
+from service.clock import StoreClock
 from service.fal.billing import FalBilling
 from service.fal.callback import Verifier
 from service.fal.client import FalClient
@@ -13,7 +16,9 @@ from service.fal.storage import FalStorage
 from service.media.videos import VideoStore
 from service.queue import Nudger, celery_app
 from service.settings import Settings
+from service.store import health
 from service.store.changes import Changes
+from service.store.due import DueStore
 from service.store.redis import Redis
 from service.webhooks.address import AddressGuard
 from service.webhooks.sender import Sender
@@ -25,6 +30,7 @@ class Wires:
     """What is open towards the outside; closed in reverse order."""
 
     redis: Redis
+    clock: StoreClock
     nudger: Nudger
     fal: FalClient
     verifier: Verifier
@@ -40,7 +46,7 @@ class Wires:
 
 
 @asynccontextmanager
-async def open_wires(settings: Settings) -> AsyncIterator[Wires]:
+async def open_wires(settings: Settings, clock: Callable[[], datetime]) -> AsyncIterator[Wires]:
     key, timeout = settings.fal_key.get_secret_value(), settings.fal_timeout.total_seconds()
     guard = AddressGuard(settings.webhook_allowed_networks, allowed_hosts=settings.webhook_allowed_hosts)
     hosts = FalHosts(settings.fal_media_hosts, (settings.fal_queue_url, settings.fal_rest_url))
@@ -52,7 +58,8 @@ async def open_wires(settings: Settings) -> AsyncIterator[Wires]:
             ca_file=settings.redis_ca_file,
             wait_replicas=settings.redis_wait_replicas,
         ) as redis,
-        Nudger(celery_app(settings)) as nudger,
+        _measured(redis, clock) as store_clock,
+        Nudger(celery_app(settings), flag=DueStore(redis).flag_hint) as nudger,
         FalClient(queue_url=settings.fal_queue_url, key=key, model=settings.fal_model, timeout=timeout) as fal,
         Verifier(rest_url=settings.fal_rest_url) as verifier,
         _billing(settings) as billing,
@@ -62,11 +69,34 @@ async def open_wires(settings: Settings) -> AsyncIterator[Wires]:
             guard,
             timeout_seconds=settings.webhook_timeout.total_seconds(),
             max_connections=settings.webhook_concurrency,
+            clock=store_clock,
         ) as sender,
         Viewer(settings.preflight_allowed_networks, most_bytes=settings.preflight_bytes) as viewer,
         Changes(redis) as changes,
     ):
-        yield Wires(redis, nudger, fal, verifier, billing, storage, files, kept, guard, sender, viewer, hosts, changes)
+        yield Wires(
+            redis,
+            store_clock,
+            nudger,
+            fal,
+            verifier,
+            billing,
+            storage,
+            files,
+            kept,
+            guard,
+            sender,
+            viewer,
+            hosts,
+            changes,
+        )
+
+
+@asynccontextmanager
+async def _measured(redis: Redis, local: Callable[[], datetime]) -> AsyncIterator[StoreClock]:
+    clock = StoreClock(local, read=partial(health.now, redis))
+    async with clock.kept_measured():
+        yield clock
 
 
 def _billing(settings: Settings) -> AbstractAsyncContextManager[FalBilling | None]:

@@ -29,4 +29,4 @@ for n = 8, #ARGV, 3 do
   redis.call("ZADD", KEYS[5], ARGV[6], ARGV[n])
 end
 local waiting = deliver(KEYS[3], ARGV[5], 6, 8)
-return {1, waiting and redis.call("SET", KEYS[4], 1, "NX", "PX", 1000) and 1 or 0}
+return {1, waiting and redis.call("SET", KEYS[4], 1, "NX") and 1 or 0}

@@ -28,5 +28,5 @@ for n = 7, #ARGV do
 end
 redis.call("HSET", KEYS[1], "c", ARGV[3], "u", 1)
 redis.call("ZADD", KEYS[2], ARGV[4], ARGV[1])
-local wanted = redis.call("SET", KEYS[3], 1, "NX", "PX", 1000)
+local wanted = redis.call("SET", KEYS[3], 1, "NX")
 return {"accepted", wanted and 1 or 0}

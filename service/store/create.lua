@@ -96,5 +96,5 @@ redis.call("ZADD", KEYS[5], ARGV[4], ARGV[1])
 redis.call("ZADD", KEYS[6], ARGV[5], ARGV[1])
 redis.call("ZADD", KEYS[12], ARGV[19], ARGV[1])
 enter(KEYS[15], KEYS[16], KEYS[17], ARGV[14])
-local wanted = redis.call("SET", KEYS[7], 1, "NX", "PX", 1000)
+local wanted = redis.call("SET", KEYS[7], 1, "NX")
 return {"created", wanted and 1 or 0, redis.call("ZRANK", KEYS[12], ARGV[1])}

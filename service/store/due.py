@@ -10,6 +10,8 @@ from service.domain.drain import Drain
 from service.store import keys
 from service.store.redis import Redis, Script
 
+#: A hint has been sent to the broker. Scripts that want one set another value, where the flag is not set yet.
+_SENT: Final = b"sent"
 _CLAIM: Final = Script("claim")
 _CLAIM_POLLS: Final = Script("claim_polls")
 
@@ -62,6 +64,10 @@ class DueStore:
             per_second,
         )
         return _claim(reply)
+
+    async def flag_hint(self, drain: Drain) -> bool:
+        """Flag, until the next claim, that a hint of this drain is sent to the broker; False: one is there already."""
+        return bool(await self._redis.execute("SET", keys.nudged(drain), _SENT, "GET") != _SENT)
 
     async def drop(self, drain: Drain, name: str) -> None:
         """For an entry whose record is gone."""

@@ -66,6 +66,6 @@ if redis.call("SREM", KEYS[18], ARGV[1]) == 1 then
   enter(KEYS[19], KEYS[20], KEYS[21], ARGV[10])
 end
 redis.call("PUBLISH", ARGV[6], ARGV[1])
-local dispatch = freed == 1 and redis.call("ZCARD", KEYS[3]) > 0 and redis.call("SET", KEYS[7], 1, "NX", "PX", 1000)
-local send = waiting and redis.call("SET", KEYS[8], 1, "NX", "PX", 1000)
+local dispatch = freed == 1 and redis.call("ZCARD", KEYS[3]) > 0 and redis.call("SET", KEYS[7], 1, "NX")
+local send = waiting and redis.call("SET", KEYS[8], 1, "NX")
 return {1, dispatch and 1 or 0, send and 1 or 0}

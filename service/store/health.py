@@ -40,7 +40,8 @@ async def setting(redis: Redis, name: str) -> str | None:
 
 
 async def now(redis: Redis) -> datetime:
-    seconds, microseconds = await redis.execute("TIME")
+    """Return the time of Redis, which is the deployment's."""
+    seconds, microseconds = await _allowed(redis, "TIME")
     return datetime.fromtimestamp(int(seconds), UTC) + timedelta(microseconds=int(microseconds))
 
 

@@ -14,11 +14,12 @@ from service.store.redis import Redis
 INTERVAL: Final = timedelta(seconds=5)
 #: A worker unheard of for this long is forgotten.
 _FORGOTTEN: Final = timedelta(minutes=10)
+_MILLISECOND: Final = timedelta(milliseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
 class Heartbeats:
-    """``beat``: when a message that only beat sends was last worked off; ``workers``: by queue, by name, when heard."""
+    """``beat``: when beat last ran; ``workers``: by queue, by name, when each last wrote its heartbeat."""
 
     beat: datetime | None
     workers: dict[str, dict[str, datetime]]
@@ -31,11 +32,23 @@ class HeartbeatStore:
     async def note_beat(self, now: datetime) -> None:
         await self._redis.execute("SET", keys.BEAT, ids.milliseconds(now))
 
-    async def note_worker(self, name: str, queues: Iterable[str], now: datetime) -> None:
+    async def note_worker(
+        self, name: str, queues: Iterable[str], now: datetime, *, skew: timedelta = timedelta()
+    ) -> None:
+        """``skew``: how far the clock of the worker's machine is ahead of the store's."""
         heard = ids.milliseconds(now)
         members = [word for queue in queues for word in (heard, f"{queue} {name}")]
         old = ids.milliseconds(now - _FORGOTTEN)
-        await self._redis.gather((("ZADD", keys.WORKERS, *members), ("ZREMRANGEBYSCORE", keys.WORKERS, "-inf", old)))
+        skewed = ("SET", keys.skew_of_worker(name), skew // _MILLISECOND, "PX", _FORGOTTEN // _MILLISECOND)
+        await self._redis.gather(
+            (("ZADD", keys.WORKERS, *members), ("ZREMRANGEBYSCORE", keys.WORKERS, "-inf", old), skewed)
+        )
+
+    async def skews(self, heard: Heartbeats) -> dict[str, timedelta]:
+        """Return of each worker how far the clock of its machine is ahead of the store's."""
+        names = sorted({name for known in heard.workers.values() for name in known})
+        found = await self._redis.gather(("GET", keys.skew_of_worker(name)) for name in names)
+        return {name: int(skew) * _MILLISECOND for name, skew in zip(names, found, strict=True) if skew is not None}
 
     async def read(self) -> Heartbeats:
         beat, pairs = await self._redis.gather(

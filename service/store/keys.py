@@ -36,7 +36,7 @@ key                                            type    lives          meaning
 {sg}:usage:<t>:<day>:end_users                 zset    400 days       spent by pseudonym
 {sg}:rate:<t>                                  string  seconds        when the tenant's calls so far would be due
 {sg}:claimed                                   zset    -              being submitted; score = ms when its lease ends
-{sg}:nudged:<drain>                            string  1 s            a "drain now" message is on its way
+{sg}:nudged:<drain>                            string  until claimed  "sent": a hint is in the broker; 1: wanted
 {sg}:slots                                     set     -              generations that take up an upstream slot
 {sg}:delivery:<id>                             hash    retention      v version, d record (JSON)
 {sg}:lane:<t>:<receiver>                       zset    -              undone deliveries to one receiver; ms when due
@@ -53,8 +53,9 @@ key                                            type    lives          meaning
 {sg}:api_key:<id>                              string  -              the key's record (JSON, hashed secret)
 {sg}:probe                                     string  10 s           written by readiness checks
 {sg}:api_key:<id>:used                         string  -              when it was last used, to the minute (RFC 3339)
-{sg}:beat                                      string  -              ms when beat's own word was last worked off
+{sg}:beat                                      string  -              ms when beat last ran
 {sg}:workers                                   zset    minutes        "<queue> <host>:<pid>"; score = ms last heard of
+{sg}:worker:<host>:<pid>:skew                   string  minutes        ms by which its machine's clock is ahead
 {sg}:broker:*                                  -       -              Celery's, when it shares this Redis
 
 channel {sg}:changes                                                  "<generation id>" after each move of it
@@ -203,6 +204,10 @@ def usage_of_end_users(tenant_id: str, day: str) -> str:
 
 def rate(tenant_id: str) -> str:
     return f"{TAG}rate:{tenant_id}"
+
+
+def skew_of_worker(name: str) -> str:
+    return f"{TAG}worker:{name}:skew"
 
 
 def api_key_used(key_id: str) -> str:

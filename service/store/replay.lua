@@ -16,4 +16,4 @@ if ARGV[3] ~= "" then
 end
 redis.call("ZADD", KEYS[2], ARGV[4], ARGV[1])
 redis.call("ZADD", KEYS[4], "LT", ARGV[4], ARGV[5])
-return {1, redis.call("SET", KEYS[5], 1, "NX", "PX", 1000) and 1 or 0}
+return {1, redis.call("SET", KEYS[5], 1, "NX") and 1 or 0}

@@ -36,4 +36,4 @@ redis.call("ZADD", KEYS[13], "NX", ARGV[14], ARGV[13])
 redis.call("ZREM", KEYS[14], ARGV[1])
 redis.call("ZREM", KEYS[15], ARGV[1])
 redis.call("PUBLISH", ARGV[6], ARGV[1])
-return {1, redis.call("SET", KEYS[5], 1, "NX", "PX", 1000) and 1 or 0}
+return {1, redis.call("SET", KEYS[5], 1, "NX") and 1 or 0}

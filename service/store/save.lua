@@ -66,6 +66,6 @@ else
 end
 local waiting = deliver(KEYS[17], ARGV[16], 19, 18)
 redis.call("PUBLISH", ARGV[9], ARGV[1])
-local wanted = freed == 1 and redis.call("ZCARD", KEYS[3]) > 0 and redis.call("SET", KEYS[6], 1, "NX", "PX", 1000)
-local send = waiting and redis.call("SET", KEYS[18], 1, "NX", "PX", 1000)
+local wanted = freed == 1 and redis.call("ZCARD", KEYS[3]) > 0 and redis.call("SET", KEYS[6], 1, "NX")
+local send = waiting and redis.call("SET", KEYS[18], 1, "NX")
 return {1, wanted and 1 or 0, send and 1 or 0}

@@ -18,6 +18,7 @@ class DrainRunner:
 
     So a slow upstream or a dead receiver holds its own item and no Celery thread, and leases, not messages, say what
     is still to be done. Work that answers True has made room for something that was due and could not be taken.
+    While ``may_claim`` is False nothing is claimed.
     """
 
     def __init__(
@@ -27,11 +28,13 @@ class DrainRunner:
         work: Callable[[Claimed], Awaitable[bool | None]],
         *,
         capacity: int,
+        may_claim: Callable[[], bool] = lambda: True,
     ) -> None:
         self.drain = drain
         self._claim = claim
         self._work = work
         self._capacity = capacity
+        self._may_claim = may_claim
         self._running: set[asyncio.Task[None]] = set()
         self._looks: set[asyncio.Task[None]] = set()
         self._claiming = False
@@ -93,7 +96,9 @@ class DrainRunner:
         return len(self._running)
 
     def _room(self) -> int:
-        return 0 if self._closed else min(self._capacity - len(self._running), _LARGEST_CLAIM)
+        if self._closed or not self._may_claim():
+            return 0
+        return min(self._capacity - len(self._running), _LARGEST_CLAIM)
 
     def _start(self, item: Claimed) -> None:
         task = asyncio.create_task(self._work_on(item), context=log.fresh_context())
@@ -118,7 +123,7 @@ class DrainRunner:
             self._look_soon()  # somebody asked between its last claim and its end
 
     async def _run_quietly(self) -> None:
-        with contextlib.suppress(StoreUnavailable):  # beat asks again within a second
+        with contextlib.suppress(StoreUnavailable):  # workers claim again within a second
             await self.run()
 
     async def _work_on(self, item: Claimed) -> None:

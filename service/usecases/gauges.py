@@ -20,6 +20,8 @@ from service.usecases.moves import Clock
 _FRESH_SECONDS: Final = 1.0
 #: A worker that has not been heard of for this long is not there.
 _WORKER_SILENCE: Final = INTERVAL * 3
+#: Two processes' clocks, each corrected by the store's, differ by less.
+_CLOCK_ERROR_SECONDS: Final = 5.0
 
 Series = Sequence[tuple[str, float]]
 Family = tuple[StateGauge, Series]
@@ -89,15 +91,16 @@ def _of_redis(state: State) -> Iterator[Family]:
 def _of_processes(heard: Heartbeats, now: datetime) -> Iterator[Family]:
     if heard.beat is not None:
         yield metrics.BEAT_SILENCE, _one(_age(heard.beat, now))
-    there = {
-        queue: sum(now - last <= _WORKER_SILENCE for last in heard.workers.get(queue, {}).values()) for queue in QUEUES
-    }
-    yield metrics.WORKERS, list(there.items())
+    seen = {queue: heard.workers.get(queue, {}).values() for queue in QUEUES}
+    yield (
+        metrics.WORKERS,
+        [(queue, sum(abs(now - last) <= _WORKER_SILENCE for last in marks)) for queue, marks in seen.items()],
+    )
 
 
 def _of_dispatch(state: State, now: datetime) -> Iterator[Family]:
     yield metrics.DUE, [(drain, depth.entries) for drain, depth in state.depths.items()]
-    yield metrics.OVERDUE_SECONDS, [(drain, _age(depth.oldest, now)) for drain, depth in state.depths.items()]
+    yield metrics.OVERDUE_SECONDS, [(drain, _overdue(depth.oldest, now)) for drain, depth in state.depths.items()]
     yield metrics.DISPATCH_HOLD, [(hold, state.gate.hold is hold) for hold in Hold]
     yield metrics.DRAINING, _one(state.gate.draining)
     yield metrics.PAUSED_TENANTS, _one(state.gate.paused_tenants)
@@ -127,6 +130,14 @@ def _of_tenants(tenants: Sequence[TenantState], now: datetime) -> Iterator[Famil
 
 
 def _age(since: datetime | None, now: datetime) -> float:
+    """Seconds; of a moment that is well in the future its distance, since a mark that cannot be right is no news."""
+    if since is None:
+        return 0.0
+    seconds = (now - since).total_seconds()
+    return abs(seconds) if seconds < -_CLOCK_ERROR_SECONDS else max(0.0, seconds)
+
+
+def _overdue(since: datetime | None, now: datetime) -> float:
     return 0.0 if since is None else max(0.0, (now - since).total_seconds())
 
 

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 
 from service import metrics, tracing
@@ -23,7 +23,7 @@ Verb = Callable[[Generation], Generation | None]
 """A move; None where there is nothing to do from this state. May be called again after a lost race."""
 
 _RACES: Final = 20
-_STORE_PATIENCE: Final = timedelta(minutes=10)
+_STORE_PATIENCE_SECONDS: Final = 600.0
 _STORE_PAUSE: Final = 0.5  # seconds
 
 
@@ -75,12 +75,13 @@ class Moves:
 
     async def apply_surely(self, generation_id: str, verb: Verb) -> Generation | None:
         """The same, waiting out a store that is away: for what only this process knows."""
-        give_up = self._clock() + _STORE_PATIENCE
+        loop = asyncio.get_running_loop()
+        give_up = loop.time() + _STORE_PATIENCE_SECONDS
         while True:
             try:
                 return await self.apply(generation_id, verb)
             except StoreUnavailable:
-                if self._clock() > give_up:
+                if loop.time() > give_up:
                     raise
                 await asyncio.sleep(_STORE_PAUSE)
 

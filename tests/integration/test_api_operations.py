@@ -27,7 +27,7 @@ async def test_ready(anonymous: httpx.AsyncClient) -> None:
 
     assert answer.status_code == 200
     body = answer.json()
-    assert (body["status"], body["checks"]) == ("ready", {"redis": "ok", "eviction": "ok"})
+    assert (body["status"], body["checks"]) == ("ready", {"redis": "ok", "eviction": "ok", "clock": "ok"})
     assert (body["dispatch"]["state"], body["dispatch"]["draining"]) == ("open", False)
 
 

@@ -19,7 +19,7 @@ CSV = {"Accept": "text/csv"}
 
 @pytest.fixture
 def clock() -> Clock:
-    return Clock(datetime(2026, 3, 2, 12, tzinfo=UTC))
+    return Clock(datetime(2026, 3, 2, 12, tzinfo=UTC), ahead=timedelta())
 
 
 @pytest.fixture

@@ -35,7 +35,9 @@ class Doctor:
         broker: Celery,
         *,
         clock: Clock,
+        wall: Clock,
     ) -> None:
+        """``wall``: this machine's own clock, uncorrected."""
         self._settings = settings
         self._redis = redis
         self._heartbeats = heartbeats
@@ -44,6 +46,7 @@ class Doctor:
         self._fal = fal
         self._broker = broker
         self._clock = clock
+        self._wall = wall
 
     async def run(self) -> list[Finding]:
         """Every line, in the order to work them off."""
@@ -74,10 +77,11 @@ class Doctor:
             server.eviction(info),
             server.memory(info),
             server.replicas(info, self._settings),
-            await server.clock_skew(self._redis, self._clock),
+            await server.clock_skew(self._redis, self._wall),
             await server.scripts(self._redis),
             processes.beat(heard, now),
             *processes.workers(heard, now),
+            processes.worker_clocks(await self._heartbeats.skews(heard)),
             processes.dispatch(await self._gate.read()),
             await secrecy.secret_key(self._tenants),
         ]

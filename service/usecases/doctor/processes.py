@@ -1,18 +1,20 @@
 """Who should be running: the broker, beat, a worker for every queue; and whether dispatch is held."""
 
 import asyncio
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Final
 
 from celery import Celery
 
+from service.clock import MOST_SKEW
 from service.domain.gate import Gate, Hold
 from service.queue import QUEUES, reach_broker
 from service.store.heartbeats import INTERVAL, Heartbeats
 from service.usecases.doctor.finding import Finding, fail, ok, warn
 
 _BROKER_SECONDS: Final = 10.0
-#: Beat sends something every second, and a worker takes it at once.
+#: Beat says once a second that it runs.
 _BEAT_SILENCE: Final = timedelta(seconds=15)
 _WORKER_SILENCE: Final = INTERVAL * 3
 
@@ -28,10 +30,10 @@ async def broker(app: Celery) -> Finding:
 
 
 def beat(heard: Heartbeats, now: datetime) -> Finding:
-    remedy = "Run one `seedance-gateway beat`, and a worker for the queue maintenance."
+    remedy = "Run one `seedance-gateway beat`."
     if heard.beat is None:
         return fail("beat", "never heard of", remedy)
-    silence = now - heard.beat
+    silence = abs(now - heard.beat)
     told = f"heard {_ago(silence)}"
     return fail("beat", told, remedy) if silence > _BEAT_SILENCE else ok("beat", told)
 
@@ -42,12 +44,21 @@ def workers(heard: Heartbeats, now: datetime) -> list[Finding]:
 
 def _workers_of(queue: str, known: dict[str, datetime], now: datetime) -> Finding:
     name = f"workers of {queue}"
-    there = [worker for worker, last in known.items() if now - last <= _WORKER_SILENCE]
+    there = [worker for worker, last in known.items() if abs(now - last) <= _WORKER_SILENCE]
     if there:
         return ok(name, f"{len(there)}: {', '.join(sorted(there))}")
     last = max(known.values(), default=None)
     told = "none" if last is None else f"none; the last was heard {_ago(now - last)}"
     return fail(name, told, f"Run `seedance-gateway worker --queues {queue}`.")
+
+
+def worker_clocks(skews: Mapping[str, timedelta]) -> Finding:
+    """A worker whose clock is wrong claims nothing."""
+    wrong = {name: skew for name, skew in skews.items() if abs(skew) > MOST_SKEW}
+    if not wrong:
+        return ok("worker clocks", f"{len(skews)} of {len(skews)} agree with Redis'")
+    told = ", ".join(f"{name}: {skew.total_seconds():+.1f} s" for name, skew in sorted(wrong.items()))
+    return fail("worker clocks", told, "Set the clocks of these machines by NTP; until then they do no work.")
 
 
 def dispatch(gate: Gate) -> Finding:

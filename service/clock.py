@@ -1,0 +1,140 @@
+"""The deployment's clock: every use case reads the time of Redis, whatever the clock of its machine says.
+
+A steady local clock plus a measured correction. The machine's own clock is compared with Redis' once a second; while
+the two are more than ``MOST_SKEW`` apart the process claims nothing, is not ready, and says so.
+"""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from typing import Final, Protocol, runtime_checkable
+
+from service import log, metrics
+from service.errors import StoreUnavailable
+
+#: A machine whose clock is further from Redis' than this does no work until its clock is set.
+MOST_SKEW: Final = timedelta(seconds=2)
+_EVERY_SECONDS: Final = 1.0
+_UNMEASURED_SECONDS: Final = 0.1
+#: Counts while the machine sleeps, too, where the system has such a clock.
+_STEADY: Final = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+
+
+def utc_now() -> datetime:
+    """Return the time of this machine's wall clock."""
+    return datetime.fromtimestamp(time.time(), UTC)
+
+
+@runtime_checkable
+class LocalClock(Protocol):
+    """A clock of this machine that can be compared with the store's."""
+
+    def __call__(self) -> datetime: ...
+
+    def against(self, store_time: datetime) -> tuple[timedelta, timedelta]:
+        """Return the correction of this clock, and how far the machine's wall clock is ahead of the store's."""
+
+
+class SystemClock:
+    """The wall clock as it was at the start, plus the time since: later steps of the wall clock do not move it."""
+
+    def __init__(self) -> None:
+        self._began = utc_now()
+        self._steady = time.clock_gettime(_STEADY)
+
+    def __call__(self) -> datetime:
+        return self._began + timedelta(seconds=time.clock_gettime(_STEADY) - self._steady)
+
+    def against(self, store_time: datetime) -> tuple[timedelta, timedelta]:
+        return store_time - self(), utc_now() - store_time
+
+    def wall(self) -> datetime:
+        return utc_now()
+
+
+class StoreClock:
+    """The store's time, from a local clock. ``read`` asks the store for its time.
+
+    A plain callable as local clock, as tests pass it, needs no correction.
+    """
+
+    def __init__(self, local: Callable[[], datetime], *, read: Callable[[], Awaitable[datetime]]) -> None:
+        self._local = local
+        self._read = read
+        self._correction = timedelta()
+        self._measured = False
+        self._log = log.get(__name__)
+        self.skew = timedelta()
+        """How far this machine's wall clock is ahead of the store's; negative: behind."""
+        self.wrong = False
+
+    def __call__(self) -> datetime:
+        return self._local() + self._correction
+
+    def wall(self) -> datetime:
+        """Return the uncorrected time of this machine."""
+        wall: Callable[[], datetime] = getattr(self._local, "wall", self._local)
+        return wall()
+
+    def may_claim(self) -> bool:
+        """False until the first measurement, and while the machine's clock is wrong."""
+        return self._measured and not self.wrong
+
+    def state(self) -> str:
+        """``ok``, or what is wrong."""
+        if not self._measured:
+            return "The clock has not been compared with Redis' yet."
+        return f"This machine's clock is {_described(self.skew)} Redis'." if self.wrong else "ok"
+
+    async def measure(self) -> None:
+        """Compare with the store's clock; half of the round trip bounds the error.
+
+        The correction moves only as far as that bound demands: a slow answer moves nothing.
+
+        Raises:
+            StoreUnavailable: no answer; all stays as it was.
+
+        """
+        begun = time.monotonic()
+        store_time = await self._read()
+        error = timedelta(seconds=(time.monotonic() - begun) / 2)
+        if isinstance(self._local, LocalClock):
+            correction, self.skew = self._local.against(store_time + error)
+            self._correction = min(max(self._correction, correction - error), correction + error)
+        self._measured = True
+        metrics.CLOCK_SKEW.set(self.skew.total_seconds())
+        self._judge(wrong=abs(self.skew) - error > MOST_SKEW)
+
+    def _judge(self, *, wrong: bool) -> None:
+        if wrong and not self.wrong:
+            self._log.error("clock_wrong", skew_seconds=self.skew.total_seconds())
+        elif self.wrong and not wrong:
+            self._log.warning("clock_right", skew_seconds=self.skew.total_seconds())
+        self.wrong = wrong
+
+    @contextlib.asynccontextmanager
+    async def kept_measured(self) -> AsyncIterator[None]:
+        """Measure now, and then once a second; more often until the store has answered for the first time."""
+        await self._try_to_measure()
+        task = asyncio.create_task(self._measure_forever(), name="clock")
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    async def _measure_forever(self) -> None:
+        while True:
+            await asyncio.sleep(_EVERY_SECONDS if self._measured else _UNMEASURED_SECONDS)
+            await self._try_to_measure()
+
+    async def _try_to_measure(self) -> None:
+        with contextlib.suppress(StoreUnavailable):
+            await self.measure()
+
+
+def _described(skew: timedelta) -> str:
+    seconds = skew.total_seconds()
+    return f"{abs(seconds):.1f} s {'ahead of' if seconds > 0 else 'behind'}"
