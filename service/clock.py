@@ -91,7 +91,7 @@ class StoreClock:
     async def measure(self) -> None:
         """Compare with the store's clock; half of the round trip bounds the error.
 
-        The correction moves only as far as that bound demands: a slow answer moves nothing.
+        The correction moves only where that bound contradicts it: a slow answer moves nothing.
 
         Raises:
             StoreUnavailable: no answer; all stays as it was.
@@ -102,7 +102,8 @@ class StoreClock:
         error = timedelta(seconds=(time.monotonic() - begun) / 2)
         if isinstance(self._local, LocalClock):
             correction, self.skew = self._local.against(store_time + error)
-            self._correction = min(max(self._correction, correction - error), correction + error)
+            if abs(correction - self._correction) > error:
+                self._correction = correction
         self._measured = True
         metrics.CLOCK_SKEW.set(self.skew.total_seconds())
         self._judge(wrong=abs(self.skew) - error > MOST_SKEW)

@@ -112,6 +112,8 @@ class Nudger:
         """In the order of requests; True: a script has set the flag."""
         self._here: dict[Drain, Callable[[], bool]] = {}
         self._wake = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
         self._thread = ThreadPoolExecutor(1, "nudger")  # kombu is synchronous
         self._log = log.get(__name__)
         self._task: asyncio.Task[None] | None = None
@@ -135,6 +137,11 @@ class Nudger:
             return
         self._wanted[drain] = flagged or self._wanted.get(drain, False)
         self._wake.set()
+        self._idle.clear()
+
+    async def idle(self) -> None:
+        """Return once all hints that were requested are sent or were not needed, as tests want to know."""
+        await self._idle.wait()
 
     async def __aenter__(self) -> Self:
         self._task = asyncio.create_task(self._publish_forever())
@@ -157,6 +164,8 @@ class Nudger:
                 with contextlib.suppress(StoreUnavailable):
                     if flagged or await self._flag(drain):
                         await loop.run_in_executor(self._thread, self._publish, drain)
+            if not self._wanted:
+                self._idle.set()
             await asyncio.sleep(_COALESCE_SECONDS)
 
     def _publish(self, drain: Drain) -> None:

@@ -38,11 +38,11 @@ class Clock:
         if ahead is None:
             found = timedelta() if now is NOW else now - datetime.now(UTC)
             ahead = timedelta() if abs(found) <= MOST_SKEW else found
-        self._ahead = ahead
+        self.ahead = ahead
 
     def against(self, _store_time: datetime) -> tuple[timedelta, timedelta]:
         """Return the correction, and how far it is ahead of the store's clock."""
-        return -self._ahead, self._ahead
+        return -self.ahead, self.ahead
 
     def __call__(self) -> datetime:
         return self.now

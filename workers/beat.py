@@ -42,7 +42,8 @@ class Store:
 
     def __init__(self, settings: Settings) -> None:
         self._loop = asyncio.new_event_loop()
-        threading.Thread(target=self._loop.run_forever, name="beat-store", daemon=True).start()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="beat-store", daemon=True)
+        self._thread.start()
         self._redis = Redis(settings.redis_url, timeout=settings.redis_timeout, ca_file=settings.redis_ca_file)
         self._wait_for(self._redis.__aenter__())
         self._due, self._heartbeats = DueStore(self._redis), HeartbeatStore(self._redis)
@@ -51,6 +52,8 @@ class Store:
     def close(self) -> None:
         self._wait_for(self._redis.__aexit__(None, None, None))
         self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
 
     def flag_hint(self, drain: Drain) -> bool:
         """Set the drain's flag; False: it was set already, or the store does not answer."""

@@ -55,16 +55,22 @@ INTERNALS: Final = Board(
             [
                 Panel(
                     "Nudges",
-                    "Messages that tell a worker to look now. `failed`: the broker is away, and beat does it within a "
-                    "second.",
+                    "Messages that have a worker claim now. `failed`: the broker is unavailable; workers claim within "
+                    "a second all the same.",
                     "ops",
                     [Query(rate("gateway_nudges_total", by="outcome"), "{{outcome}}")],
                 ),
                 Panel(
                     "Beat",
-                    "Since a message that only beat sends was worked off; about a second while all is well.",
+                    "Since beat last said that it runs; about a second while all is well.",
                     "s",
                     [Query(state("gateway_beat_silence_seconds"), "silence")],
+                ),
+                Panel(
+                    "Clock skew",
+                    "Of each machine, ahead of Redis' clock; beyond 2 s either way its processes claim nothing.",
+                    "s",
+                    [Query("max by (job, instance) (gateway_clock_skew_seconds)", "{{job}} {{instance}}")],
                 ),
                 Panel(
                     "Workers",

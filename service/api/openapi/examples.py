@@ -172,7 +172,7 @@ _BY_SCHEMA: Final[dict[str, dict[str, Any]]] = {
     "ReadinessView": {
         "ready": {
             "status": "ready",
-            "checks": {"redis": "ok"},
+            "checks": {"redis": "ok", "eviction": "ok", "clock": "ok"},
             "dispatch": {
                 "object": "dispatch",
                 "state": "open",
