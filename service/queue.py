@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import ssl
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from typing import Any, Final, Self
@@ -100,16 +100,15 @@ def reach_broker(app: Celery) -> None:
 class Nudger:
     """Sends hints to workers, off the request path: one publisher per process, coalesced while it is busy.
 
-    At most one hint per drain waits in the broker: it is sent by the process that has set the drain's flag in the
-    store, and a claim clears that flag. Where a hint is lost the next claim does so: workers claim once a second.
+    At most one hint per drain waits in the broker: it is sent by the process that marks it as sent in the store, and a
+    claim clears that mark. Where a hint is lost the next claim does so: workers claim once a second.
     """
 
     def __init__(self, app: Celery, *, flag: Callable[[Drain], Awaitable[bool]]) -> None:
-        """``flag`` sets the drain's flag; False: it was set already."""
+        """``flag`` marks the drain's hint as sent; False: it was already."""
         self.app = app
         self._flag = flag
-        self._wanted: dict[Drain, bool] = {}
-        """In the order of requests; True: a script has set the flag."""
+        self._wanted: dict[Drain, None] = {}  # a set in the order of requests
         self._here: dict[Drain, Callable[[], bool]] = {}
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
@@ -123,19 +122,11 @@ class Nudger:
         self._here[drain] = look
 
     def nudge(self, drain: Drain) -> None:
-        """Send a hint unless the drain's flag says that one is on its way. Returns at once."""
-        self._request(drain, flagged=False)
-
-    def send(self, drains: Iterable[Drain]) -> None:
-        """Send hints for these drains, whose flags a script has just set. Returns at once."""
-        for drain in drains:
-            self._request(drain, flagged=True)
-
-    def _request(self, drain: Drain, *, flagged: bool) -> None:
+        """Send a hint unless the drain's flag says that one is in the broker. Returns at once."""
         if (look := self._here.get(drain)) is not None and look():
             metrics.NUDGES.labels(drain, "here").inc()
             return
-        self._wanted[drain] = flagged or self._wanted.get(drain, False)
+        self._wanted[drain] = None
         self._wake.set()
         self._idle.clear()
 
@@ -160,9 +151,9 @@ class Nudger:
             await self._wake.wait()
             self._wake.clear()
             wanted, self._wanted = self._wanted, {}
-            for drain, flagged in wanted.items():
+            for drain in wanted:
                 with contextlib.suppress(StoreUnavailable):
-                    if flagged or await self._flag(drain):
+                    if await self._flag(drain):
                         await loop.run_in_executor(self._thread, self._publish, drain)
             if not self._wanted:
                 self._idle.set()

@@ -1,7 +1,7 @@
 """Beat as Celery has it, with a sign of life, and with at most one hint per drain in the broker.
 
-Before beat sends a hint it sets the drain's flag in the store, as every other writer does; while the flag is set, or
-the store does not answer, it sends nothing. Workers claim once a second without hints.
+Before beat sends a hint it marks it as sent in the store, as every other writer does; while one is marked, or the store
+does not answer, it sends nothing. Workers claim once a second without hints.
 
 It turns, whether or not there is a broker that takes what it says. While the broker is unavailable a restart heals
 nothing, and an orchestrator waits ever longer before each: up to five minutes after the broker is back.
@@ -56,7 +56,7 @@ class Store:
         self._loop.close()
 
     def flag_hint(self, drain: Drain) -> bool:
-        """Set the drain's flag; False: it was set already, or the store does not answer."""
+        """Mark the drain's hint as sent; False: it was already, or the store does not answer."""
         try:
             return self._wait_for(self._due.flag_hint(drain))
         except StoreUnavailable:

@@ -19,7 +19,9 @@ end
 for n = 1, #found, 2 do
   redis.call("ZADD", KEYS[1], ARGV[3], found[n])
 end
-redis.call("HSET", KEYS[3], "left", string.format("%.6f", left - #found / 2), "at", ARGV[1])
-redis.call("PEXPIRE", KEYS[3], math.ceil(most / rate * 1000) + 1000) -- by then it would be full
+if #found > 0 then -- an empty claim, of which each worker makes one a second, writes nothing
+  redis.call("HSET", KEYS[3], "left", string.format("%.6f", left - #found / 2), "at", ARGV[1])
+  redis.call("PEXPIRE", KEYS[3], math.ceil(most / rate * 1000) + 1000) -- by then it would be full
+end
 table.insert(found, 1, redis.call("ZCARD", KEYS[1]))
 return found
