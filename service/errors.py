@@ -13,6 +13,9 @@ GatewayError
 │   ├── NotCancellable           already terminal
 │   ├── NotUnconfirmed           its submit is not in doubt, or not any more
 │   ├── RequestIdTaken           fal's request is another generation's
+│   ├── NotSettled               the generation has not ended, so its cost cannot be adjusted
+│   ├── CostChanged              the cost is not the one that an adjustment expects
+│   ├── SpentBelowZero           an adjustment takes off more than was spent
 │   ├── TenantBusy               it still has work in flight
 │   └── VideoNotReady            the generation has not ended
 ├── PreconditionFailed      412  somebody changed it since it was read
@@ -155,6 +158,18 @@ class NotGivenUp(Conflict):
 
 class RequestIdTaken(Conflict):
     code, title = "request_id_taken", "Request id is another generation's"
+
+
+class NotSettled(Conflict):
+    code, title = "not_settled", "Not ended yet"
+
+
+class CostChanged(Conflict):
+    code, title = "cost_changed", "Cost is not the expected one"
+
+
+class SpentBelowZero(Conflict):
+    code, title = "spent_below_zero", "More than was spent"
 
 
 class TenantBusy(Conflict):

@@ -3,6 +3,7 @@
 from fastapi import FastAPI
 
 from service.api import (
+    adjusting,
     admin,
     callbacks,
     deliveries,
@@ -45,6 +46,7 @@ def install(app: FastAPI) -> None:
         dispatching.router,
         callbacks.router,
         resolving.router,
+        adjusting.router,
         health.router,
         docs.router,
     ):

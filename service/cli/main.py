@@ -302,6 +302,27 @@ def revive(
     resolving.revive(generation_id, request_id=request_id, reason=reason)
 
 
+@app.command()
+def adjust(
+    amount: Annotated[str, typer.Option(help="US dollars added to the cost; -1.50 takes 1.50 off.")],
+    expected: Annotated[str, typer.Option(help="The cost before it; refused if it is another.")],
+    reason: Annotated[str, typer.Option(help="Why; it goes into the ledger.")],
+    operator: Annotated[str, typer.Option(envvar="USER", help="Who adjusts; it goes into the ledger.")],
+    generation_id: Annotated[
+        str | None,
+        typer.Argument(help="The ended generation's id, gen_…; without it give --tenant, --end-user, --day."),
+    ] = None,
+    tenant: Annotated[str | None, typer.Option(help="Tenant of a generation whose record is purged.")] = None,
+    end_user: Annotated[str | None, typer.Option(help="Its end user's pseudonym, eu_…")] = None,
+    day: Annotated[str | None, typer.Option(help="The day (UTC) it was created on: 2026-01-31.")] = None,
+) -> None:
+    """Correct what a generation cost, in its record, all budget windows, usage and ledger."""
+    from service.cli import adjusting  # noqa: PLC0415
+
+    given = {"generation_id": generation_id, "tenant_id": tenant, "end_user": end_user, "day": day}
+    adjusting.adjust({**given, "amount_usd": amount, "expected_usd": expected, "operator": operator, "reason": reason})
+
+
 @app.command("rotate-secret-key")
 def rotate_secret_key() -> None:
     """Seal all tenants' secrets with the first of the keys in GATEWAY_SECRET_KEY."""

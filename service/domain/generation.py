@@ -310,6 +310,12 @@ class Generation:
             cancel_requested_at=self.cancel_requested_at or now,
         )
 
+    def adjusted(self, amount: int) -> "Generation":
+        """An operator corrected its cost by a signed amount."""
+        if not self.is_terminal or self.actual_cost is None:
+            raise IllegalMove(f"{self.id}: is not settled")
+        return self._same(actual_cost=self.actual_cost + amount)
+
     def cancel_passed_on(self, now: datetime) -> "Generation":
         """Fal took the cancel call; its result decides what that came to."""
         return self._same(cancel_sent_at=now)

@@ -32,6 +32,7 @@ _NOT_IN_URLS: Final = re.compile(r"[\x00-\x20\x7f\\]|[^\x00-\x7f]")
 _UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f]")
 _DATA_URI: Final = re.compile(r"data:image/(jpeg|png|webp);base64,", re.IGNORECASE)
 _MONEY: Final = re.compile(r"[0-9]{1,7}(\.[0-9]{1,6})?")
+_ZERO: Final = re.compile(r"0{1,7}(\.0{1,6})?")
 _SMALLEST_MONEY: Final = Decimal("0.000001")
 MAX_COST: Final = Decimal(1_000_000)
 
@@ -96,7 +97,7 @@ def _duration_text(value: object) -> object:
     return str(value) if type(value) is int else value
 
 
-def _money(value: object) -> object:
+def _money(value: object) -> int:
     """Micro-USD from a decimal string or a JSON number."""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise _fault("money_type", "must be an amount in US dollars, as a decimal string or a number")
@@ -106,6 +107,20 @@ def _money(value: object) -> object:
     if not (amount.is_finite() and _SMALLEST_MONEY <= amount <= MAX_COST):
         raise _fault("money_range", "must be from 0.000001 to 1000000")
     return int(amount * 1_000_000)
+
+
+def _signed_money(value: object) -> object:
+    """Micro-USD of an amount above or below 0."""
+    if isinstance(value, str) and value.startswith("-"):
+        return -_money(value[1:])
+    if isinstance(value, int | float) and value < 0:
+        return -_money(-value)
+    return _money(value)
+
+
+def _money_or_zero(value: object) -> object:
+    is_zero = _ZERO.fullmatch(value) is not None if isinstance(value, str) else value == 0 and value is not False
+    return 0 if is_zero else _money(value)
 
 
 def _metadata(value: dict[str, str]) -> dict[str, str]:
@@ -131,6 +146,9 @@ OptionalMoney = Annotated[
     int | None,
     BeforeValidator(lambda value: None if value is None else _money(value), json_schema_input_type=str | float | None),
 ]
+
+SignedMoney = Annotated[int, BeforeValidator(_signed_money, json_schema_input_type=str | float)]
+MoneyOrZero = Annotated[int, BeforeValidator(_money_or_zero, json_schema_input_type=str | float)]
 
 
 class VideoInput(BaseModel):

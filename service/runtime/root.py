@@ -28,6 +28,7 @@ from service.store.sealing import Sealer
 from service.store.state import StateStore
 from service.usecases import series
 from service.usecases.access import Access
+from service.usecases.adjusting import Adjusting
 from service.usecases.admission import Admission
 from service.usecases.audit import Audit
 from service.usecases.callbacks import Callbacks
@@ -64,6 +65,7 @@ class Runtime:
     submissions: Submissions
     gate: DispatchGate
     resolving: Resolving
+    adjusting: Adjusting
     outlook: Outlook
     callbacks: Callbacks
     progress: Progress
@@ -164,6 +166,7 @@ def _build(core: Core) -> Runtime:
             core.timetable,
             clock=clock,
         ),
+        adjusting=Adjusting(stores.generations, stores.adjustments),
         outlook=outlook,
         waiting=Waiting(most=settings.waiting_calls),
         progress=Progress(stores.generations, wires.changes, outlook, most_streams=settings.event_streams),

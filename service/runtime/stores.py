@@ -2,6 +2,7 @@
 
 from service.domain.endpoint import Patience
 from service.settings import Settings
+from service.store.adjustments import AdjustmentStore
 from service.store.answers import AnswerStore
 from service.store.callbacks import CallbackStore
 from service.store.deliveries import DeliveryStore
@@ -38,6 +39,7 @@ class Stores:
         self.deliveries = DeliveryStore(redis, patience=Patience(settings.webhook_disable_after))
         self.delivery_log = DeliveryLog(redis, self.deliveries)
         self.money = MoneyStore(redis)
+        self.adjustments = AdjustmentStore(redis)
         self.prices = PriceStore(redis)
         self.end_users = EndUserStore(redis)
         self.rates = RateLimiter(redis)

@@ -2,11 +2,11 @@
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final
 
 from service.domain import ids
-from service.domain.money import Scope, Standing, day, month
+from service.domain.money import Scope, Standing, day
 from service.domain.usage import Day, EndUserSpending
 from service.store import keys
 from service.store.redis import Redis
@@ -22,25 +22,26 @@ class Entry:
     """A line of the ledger: what it changed in all three windows of its generation."""
 
     generation_id: str
+    """``""`` in an adjustment of a day whose records are purged."""
     tenant_id: str
     end_user: str
     held: int
     spent: int
-
-    @property
-    def created_at(self) -> datetime:
-        """Of its generation."""
-        return ids.created_at(self.generation_id)
+    created_at: datetime
+    """Of its generation; midnight where only the day is known."""
 
     @property
     def windows(self) -> tuple[str, str, str]:
-        """Keys of the windows, in the order of Scope: those of the generation's creation."""
-        created = self.created_at
-        return (
-            keys.money_of_tenant(self.tenant_id, month(created)),
-            keys.money_of_end_user(self.tenant_id, self.end_user, day(created)),
-            keys.money_of_account(day(created)),
-        )
+        return windows(self.tenant_id, self.end_user, day(self.created_at))
+
+
+def windows(tenant_id: str, end_user: str, date: str) -> tuple[str, str, str]:
+    """Keys of the windows of a generation that was created on this day, in the order of Scope."""
+    return (
+        keys.money_of_tenant(tenant_id, date[: len("2026-01")]),
+        keys.money_of_end_user(tenant_id, end_user, date),
+        keys.money_of_account(date),
+    )
 
 
 def first_day(window: str) -> str:
@@ -117,12 +118,14 @@ class MoneyStore:
 
 def _entry(fields: Sequence[bytes]) -> Entry:
     named = dict(zip(fields[::2], fields[1::2], strict=True))
+    generation_id, on = named[b"g"].decode(), named.get(b"day")
     return Entry(
-        named[b"g"].decode(),
+        generation_id,
         named[b"t"].decode(),
         named[b"u"].decode(),
         int(named[b"h"]),
         int(named.get(b"s", 0)),
+        ids.created_at(generation_id) if on is None else datetime.fromisoformat(on.decode()).replace(tzinfo=UTC),
     )
 
 

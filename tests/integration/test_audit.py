@@ -1,5 +1,6 @@
 """The books agree whatever happens to generations, in whatever order; what was tampered with is found."""
 
+import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -9,9 +10,11 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from service.domain.adjustment import Correction
 from service.domain.generation import Due, Generation, Status
+from service.domain.money import day
 from service.domain.tenant import Limits, Tenant
-from service.errors import GatewayError
+from service.errors import CostChanged, GatewayError
 from service.runtime import Runtime
 from service.store import keys
 from tests import factories
@@ -77,7 +80,33 @@ async def settle_stale(runtime: Runtime, g: Generation, clock: Clock) -> None:
         await _finish(runtime, replace(g, version=g.version + 3).failed(factories.failure(), 9, clock()), clock)
 
 
-STEPS: tuple[Step, ...] = (submit, accept, requeue, lose, succeed, fail, cancel, settle_late, settle_stale)
+async def adjust(runtime: Runtime, g: Generation, clock: Clock) -> None:
+    """Down to nothing where there was a cost, and up."""
+    if g.is_terminal:
+        cost = g.actual_cost or 0
+        await runtime.adjusting.of_generation(g.id, Correction(-cost or 9, "jane", "x"), expected=cost)
+
+
+async def adjust_day(runtime: Runtime, g: Generation, clock: Clock) -> None:
+    with contextlib.suppress(CostChanged):  # another generation of that day has a cost too
+        await runtime.adjusting.of_day(
+            g.tenant_id, g.end_user, day(g.created_at), Correction(7, "jane", "x"), expected=g.actual_cost or 0
+        )
+
+
+STEPS: tuple[Step, ...] = (
+    submit,
+    accept,
+    requeue,
+    lose,
+    succeed,
+    fail,
+    cancel,
+    settle_late,
+    settle_stale,
+    adjust,
+    adjust_day,
+)
 histories = st.lists(
     st.one_of(
         st.tuples(st.just("create"), st.integers(0, 2), st.sampled_from(["480p", "720p"])),

@@ -4,6 +4,7 @@ import asyncio
 import json
 import socket
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
 
@@ -13,6 +14,7 @@ from typer.testing import CliRunner, Result
 from service.cli import app
 from service.cli.children import PortTaken
 from service.cli.stack import Stack
+from service.domain.generation import Due
 from service.domain.tenant import parse_key
 from service.runtime import Runtime, open_runtime
 from service.settings import PREFIX, Settings
@@ -270,6 +272,29 @@ def test_what_it_is(run: Run) -> None:
 def test_a_redis_that_is_away_is_told(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GATEWAY_REDIS_URL", "redis://127.0.0.1:9/0")
     assert "doctor` says what to look at." in told(run("tenants", "list", exits=1))
+
+
+# --- costs ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_cost_is_adjusted(run: Run, tenant_id: str, within: Within) -> None:
+    g = factories.generation(tenant_id=tenant_id, created_at=datetime.now(UTC))
+
+    async def end(runtime: Runtime) -> None:
+        await runtime.generation_store.create(g, factories.due())
+        await runtime.generation_store.finish(
+            g.canceled(700_000, g.created_at), Due(sweep=g.created_at), [], now=g.created_at
+        )
+
+    within(end)
+    rest = ("--operator", "jane", "--reason", "on fal's bill")
+    adjusted = answer(run("adjust", g.id, "--amount", "-0.20", "--expected", "0.70", *rest))
+    assert (adjusted["generation_id"], adjusted["amount"], adjusted["cost"]) == (g.id, "-0.200000", "0.500000")
+    assert "0.500000" in told(run("adjust", g.id, "--amount", "-0.20", "--expected", "0.70", *rest, exits=1))
+    of_day = ("--tenant", tenant_id, "--end-user", g.end_user, "--day", adjusted["day"])
+    assert answer(run("adjust", *of_day, "--amount", "1", "--expected", "0.5", *rest))["cost"] == "1.500000"
+    assert "either generation_id" in told(run("adjust", "--amount", "1", "--expected", "0", *rest, exits=2))
+    assert answer(run("audit", "--json"))["clean"]
 
 
 # --- submits in doubt -------------------------------------------------------------------------------------------------

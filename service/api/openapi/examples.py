@@ -27,6 +27,24 @@ _BY_SCHEMA: Final[dict[str, dict[str, Any]]] = {
     },
     "Dismissal": {"dismissal": {"before": v.SUBMITTED, "reason": "fal's edge answered 502 and took nothing"}},
     "Revival": {"revival": {"reason": "fal reported its video after the deadline"}},
+    "Adjustment": {
+        "adjust_generation": {
+            "generation_id": v.GENERATION_ID,
+            "amount_usd": "-0.30",
+            "expected_usd": "1.512000",
+            "operator": "jane",
+            "reason": "fal credited it",
+        },
+        "adjust_day": {
+            "tenant_id": v.TENANT_ID,
+            "end_user": v.PSEUDONYM,
+            "day": "2026-01-31",
+            "amount_usd": "0.25",
+            "expected_usd": "3.024000",
+            "operator": "jane",
+            "reason": "on fal's bill of January",
+        },
+    },
     "Wanted": {"upload_wanted": {"content_type": "image/png", "file_name": "rocket.png"}},
     "FalCallback": {
         "fal_callback": {
@@ -120,6 +138,18 @@ _BY_SCHEMA: Final[dict[str, dict[str, Any]]] = {
             "submits_refused": 0,
             "polls_troubled": 0,
             "erased": False,
+        }
+    },
+    "AdjustmentView": {
+        "adjustment": {
+            "object": "adjustment",
+            "generation_id": v.GENERATION_ID,
+            "tenant_id": v.TENANT_ID,
+            "end_user": v.PSEUDONYM,
+            "day": "2026-01-31",
+            "currency": "USD",
+            "amount": "-0.300000",
+            "cost": "1.212000",
         }
     },
     "UnconfirmedList": {

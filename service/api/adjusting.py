@@ -1,0 +1,74 @@
+"""``/admin/v1/adjustments``: an operator corrects what was spent."""
+
+from typing import Literal
+
+from fastapi import APIRouter, Depends, Request, Response
+from typing_extensions import TypedDict
+
+from service.api.admin import operator
+from service.api.answers import json_response
+from service.api.dependencies import json_body, runtime
+from service.api.schemas import body_of, problems
+from service.domain import ids
+from service.domain.adjustment import ADJUSTMENT, Adjustment, Correction
+from service.domain.money import day
+from service.domain.price import usd
+from service.domain.request import parse
+from service.errors import NotFound
+from service.runtime import Runtime
+
+router = APIRouter(prefix="/admin/v1", tags=["admin"], dependencies=[Depends(operator)])
+
+
+class AdjustmentView(TypedDict):
+    """``cost``: after the adjustment; of the generation, or what the end user has spent of that day."""
+
+    object: Literal["adjustment"]
+    generation_id: str | None
+    tenant_id: str
+    end_user: str
+    day: str
+    currency: Literal["USD"]
+    amount: str
+    cost: str
+
+
+@router.post(
+    "/adjustments",
+    summary="Correct what a generation cost, or what an end user spent of a day",
+    description="Adds a signed amount to the cost, to all three budget windows and to the usage report, and writes it "
+    "into the ledger. Adjusting by generation needs its record; where it is purged, give tenant, end user and day.",
+    responses={200: {"model": AdjustmentView}, **problems(400, 401, 404, 408, 409, 413, 415, 422, 503)},
+    openapi_extra=body_of(Adjustment),
+)
+async def adjust(request: Request) -> Response:
+    return json_response(await adjusted(runtime(request), parse(ADJUSTMENT, await json_body(request))))
+
+
+async def adjusted(gateway: Runtime, wanted: Adjustment) -> AdjustmentView:
+    correction, expected = wanted.correction, wanted.expected_usd
+    if wanted.generation_id is not None:
+        if not ids.is_id(ids.GENERATION, wanted.generation_id):
+            raise NotFound("There is no such generation.")
+        g = await gateway.adjusting.of_generation(wanted.generation_id, correction, expected=expected)
+        return _view(correction, g.id, g.tenant_id, g.end_user, day(g.created_at), g.actual_cost or 0)
+    tenant_id, end_user, date = wanted.tenant_id or "", wanted.end_user or "", wanted.day or ""
+    if not ids.is_id(ids.TENANT, tenant_id):
+        raise NotFound("There is no such tenant.")
+    spent = await gateway.adjusting.of_day(tenant_id, end_user, date, correction, expected=expected)
+    return _view(correction, None, tenant_id, end_user, date, spent)
+
+
+def _view(
+    correction: Correction, generation_id: str | None, tenant_id: str, end_user: str, date: str, cost: int
+) -> AdjustmentView:
+    return {
+        "object": "adjustment",
+        "generation_id": generation_id,
+        "tenant_id": tenant_id,
+        "end_user": end_user,
+        "day": date,
+        "currency": "USD",
+        "amount": usd(correction.amount),
+        "cost": usd(cost),
+    }

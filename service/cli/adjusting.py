@@ -1,0 +1,19 @@
+"""``adjust``: what ``/admin/v1/adjustments`` does, straight on the store."""
+
+import json
+from typing import Any
+
+from service.api.adjusting import AdjustmentView, adjusted
+from service.cli.operators import show, with_runtime
+from service.domain.adjustment import ADJUSTMENT
+from service.domain.request import parse
+from service.runtime import Runtime
+
+
+def adjust(given: dict[str, Any]) -> None:
+    body = json.dumps(given).encode()
+
+    async def work(runtime: Runtime) -> AdjustmentView:
+        return await adjusted(runtime, parse(ADJUSTMENT, body))
+
+    show(with_runtime(work))
