@@ -49,7 +49,7 @@ STATE_SECONDS = Histogram(
 COST = Counter("gateway_cost_micro_usd", "Settled cost in micro-USD.", ("tenant",))
 SETTLED_AT_ESTIMATE = Counter(
     "gateway_settled_at_estimate",
-    "Generations that cost their estimate: billed units missing, negative, or above 1.1 times the hold.",
+    "Ends reported by fal that cost the estimate: billed units missing, negative, or above 1.1 times the hold.",
     ("reason",),
 )
 LOST_RACES = Counter("gateway_lost_races", "Moves refused because another process was first.", ("verb",))

@@ -219,6 +219,29 @@ async def test_adjust_of_a_failed_one_that_was_billed(
     assert (await runtime.audit.run()).clean
 
 
+async def test_adjust_is_taken_back_when_the_generation_is_revived(
+    runtime: Runtime, tenant: Tenant, clock: Clock
+) -> None:
+    g = factories.generation(tenant_id=tenant.id, created_at=clock())
+    await runtime.generation_store.create(g, factories.due(clock()))
+    moves = runtime.generations._moves
+    for move in (
+        lambda g: g.submitting(clock()),
+        lambda g: g.unconfirmed(),
+        lambda g: g.failed(factories.failure(code="submission_unconfirmed"), 0, clock()),
+    ):
+        assert await moves.apply(g.id, move)
+    adjusted = await runtime.adjusting.of_generation(g.id, Correction(1_512_000, "jane", "x"), expected=0)
+
+    assert await moves.revive(adjusted, "request-1", why="there after all")
+    assert await spent(runtime, g) == [0] * 5
+    assert (await runtime.audit.run()).differences == []
+
+    assert await moves.apply(g.id, lambda g: g.succeeded(factories.output(), COST, clock()))
+    assert await spent(runtime, g) == [COST] * 5
+    assert (await runtime.audit.run()).differences == []
+
+
 # --- by day, where the record is purged -------------------------------------------------------------------------------
 
 
