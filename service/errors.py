@@ -17,6 +17,7 @@ GatewayError
 │   ├── CostChanged              the cost is not the one that an adjustment expects
 │   ├── SpentBelowZero           an adjustment takes off more than was spent
 │   ├── TenantBusy               it still has work in flight
+│   ├── OverlapPromised          the rotation would end a key before the overlap that was promised for it
 │   └── VideoNotReady            the generation has not ended
 ├── PreconditionFailed      412  somebody changed it since it was read
 ├── TooLarge                413  body over the limit
@@ -182,6 +183,10 @@ class TenantBusy(Conflict):
     @property
     def extra(self) -> dict[str, object]:
         return {"in_flight": self._in_flight}
+
+
+class OverlapPromised(Conflict):
+    code, title = "overlap_promised", "The overlap of an earlier rotation is running"
 
 
 class PreconditionFailed(GatewayError):

@@ -7,8 +7,10 @@ from fastapi import APIRouter, Request, Response
 from service.api.answers import json_response
 from service.api.dependencies import runtime, tenant
 from service.api.schemas import EndUserView, ErasedView, problems
+from service.domain.erasure import Erasure
 from service.domain.price import usd
 from service.domain.tenant import Scope
+from service.domain.view import rfc3339
 from service.usecases.end_users import EndUser
 
 router = APIRouter(prefix="/v1/end-users", tags=["end users"])
@@ -39,6 +41,17 @@ async def unblock(request: Request, end_user_id: str) -> Response:
 
 
 @router.get(
+    "/{end_user_id:path}/erasure",
+    summary="Read how far an end user is erased",
+    description="The erasure that is running, or the last one, for a week after its end.",
+    responses={200: {"model": ErasedView}, **problems(*_PROBLEMS)},
+)
+async def read_erasure(request: Request, end_user_id: str) -> Response:
+    caller = await tenant(request, Scope.READ)
+    return json_response(_erasure(end_user_id, await runtime(request).end_users.erasure(caller, end_user_id)))
+
+
+@router.get(
     "/{end_user_id:path}",
     summary="Read an end user",
     responses={200: {"model": EndUserView}, **problems(*_PROBLEMS)},
@@ -51,19 +64,28 @@ async def read(request: Request, end_user_id: str) -> Response:
 @router.delete(
     "/{end_user_id:path}",
     summary="Erase an end user",
-    description="Prompts, outputs, webhooks and the name are gone with this answer; sums of money stay.",
-    responses={200: {"model": ErasedView}, **problems(*_PROBLEMS)},
+    description="With 200, prompts, outputs, webhooks and the name are gone; sums of money stay. With 202, there is "
+    "more than one call erases: the workers continue, and `GET …/erasure` shows how far they are. What is created of "
+    "the end user before it is done is erased too.",
+    responses={200: {"model": ErasedView}, 202: {"model": ErasedView}, **problems(*_PROBLEMS)},
 )
 async def erase(request: Request, end_user_id: str) -> Response:
     caller = await tenant(request, Scope.MANAGE)
-    erased = await runtime(request).end_users.erase(caller, end_user_id)
-    answer: ErasedView = {
+    found = await runtime(request).end_users.erase(caller, end_user_id)
+    return json_response(_erasure(end_user_id, found), status=200 if found.state == "done" else 202)
+
+
+def _erasure(end_user_id: str, found: Erasure) -> ErasedView:
+    return {
         "object": "erasure",
         "end_user_id": end_user_id,
-        "generations": erased.generations,
-        "in_flight": erased.in_flight,
+        "state": found.state,
+        "generations": found.generations,
+        "in_flight": found.in_flight,
+        "remaining": found.remaining,
+        "started_at": rfc3339(found.started_at),
+        "finished_at": None if found.finished_at is None else rfc3339(found.finished_at),
     }
-    return json_response(answer)
 
 
 def _view(end_user_id: str, found: EndUser) -> EndUserView:

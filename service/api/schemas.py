@@ -79,8 +79,12 @@ class EndUserView(TypedDict):
 class ErasedView(TypedDict):
     object: Literal["erasure"]
     end_user_id: str
-    generations: int
-    in_flight: int
+    state: Literal["running", "done"]
+    generations: Annotated[int, Field(description="Erased so far.")]
+    in_flight: Annotated[int, Field(description="Of these, at fal when they were erased; forgotten when they end.")]
+    remaining: Annotated[int, Field(description="Not erased yet.")]
+    started_at: str
+    finished_at: str | None
 
 
 class UsageDay(TypedDict):

@@ -40,10 +40,11 @@ router = APIRouter(prefix=PATH, tags=["uploads"])
     openapi_extra={"requestBody": _BODY},
 )
 async def upload(request: Request) -> Response:
-    await tenant(request, Scope.GENERATE)
+    caller = await tenant(request, Scope.GENERATE)
     content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if content_type not in (*SUFFIX, FORM):
         raise UnsupportedMedia("Send the raw bytes of a JPEG, PNG or WebP image with its content type, or a form.")
+    await runtime(request).access.confirm(caller.id)
     taken = await stored(request, content_type)
     answer: UploadView = {
         "id": taken.id,

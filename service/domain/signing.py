@@ -11,12 +11,14 @@ from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from service.errors import OverlapPromised
+
 SECRET_PREFIX: Final = "whsec_"  # noqa: S105  (a prefix, by the standard)
 PRIVATE_PREFIX: Final = "whsk_"
 PUBLIC_PREFIX: Final = "whpk_"
 _SECRET_BYTES: Final = 32
 #: Keys that sign at a time: each is a signature in every header, and receivers try them one by one.
-MOST_KEYS: Final = 4
+MOST_KEYS: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +50,24 @@ def public_bytes(private: str) -> bytes:
 def rotated(
     keys: Sequence[SigningKey], successor: SigningKey, *, overlap: timedelta, now: datetime
 ) -> tuple[SigningKey, ...]:
-    """The successor first; the others sign on for the overlap at most, and not longer than they would have."""
-    ends = now + overlap
-    retired = (replace(key, until=ends if key.until is None else min(ends, key.until)) for key in keys)
-    return (successor, *in_force(retired, now))[:MOST_KEYS]
+    """The successor first; the current key signs on for the overlap, and each earlier key until its own overlap ends.
+
+    An overlap of zero ends all of them at once, for a secret that leaked.
+
+    Raises:
+        OverlapPromised: more than MOST_KEYS would sign, so that an earlier key would end before its overlap does.
+
+    """
+    if not overlap:
+        return (successor,)
+    retired = in_force((replace(key, until=key.until or now + overlap) for key in keys), now)
+    if len(retired) >= MOST_KEYS:
+        first = min(key.until for key in retired if key.until is not None)
+        raise OverlapPromised(
+            f"{len(retired)} secrets are in use, the most there may be. Rotate again when the first overlap has ended,"
+            f" at {first:%Y-%m-%dT%H:%M:%SZ}, or with an overlap of 0, which ends all of them."
+        )
+    return (successor, *retired)
 
 
 def in_force(keys: Iterable[SigningKey], now: datetime) -> tuple[SigningKey, ...]:

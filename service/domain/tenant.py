@@ -94,6 +94,8 @@ class ApiKey:
     created_at: datetime
     expires_at: datetime | None = None
     revoked_at: datetime | None = None
+    rotated: bool = False
+    """It has a successor, and ``expires_at`` is the end of the overlap."""
     version: int = 1
 
     def opens(self, secret: str, now: datetime) -> bool:

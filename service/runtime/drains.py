@@ -6,6 +6,7 @@ from service.domain.drain import Drain
 from service.domain.retry import RetryPolicy
 from service.fal.signing import WebhookSigner
 from service.runtime.core import Core
+from service.runtime.jobs import build_erasing
 from service.store.deliveries import Caps
 from service.usecases.bills import Bills
 from service.usecases.decline import Decline
@@ -61,6 +62,7 @@ def build_drains(core: Core) -> dict[Drain, DrainRunner]:
         moves,
         core.timetable,
         _reconciliation(core),
+        build_erasing(core),
         clock=core.clock,
     )
     deliveries = _deliveries(core)
@@ -106,7 +108,7 @@ def _deliveries(core: Core) -> Deliveries:
         core.stores.deliveries,
         core.stores.tenants,
         core.stores.endpoints,
-        Decline(core.stores.endpoints, core.wires.nudger, retention=core.settings.retention),
+        Decline(core.stores.endpoints, core.stores.tenants, core.wires.nudger, retention=core.settings.retention),
         core.wires.sender,
         WebhookSigner(core.settings.secret_keys()),
         schedule=RetryPolicy(core.settings.webhook_schedule),
@@ -116,7 +118,6 @@ def _deliveries(core: Core) -> Deliveries:
             tenant=core.settings.webhook_tenant_concurrency,
         ),
         timeout=core.settings.webhook_timeout,
-        retention=core.settings.retention,
         clock=core.clock,
     )
 

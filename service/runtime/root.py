@@ -15,6 +15,7 @@ from service.media.inspector import Inspector
 from service.queue import Nudger
 from service.runtime.core import Core, build_core
 from service.runtime.drains import build_drains
+from service.runtime.jobs import build_erasing
 from service.runtime.stores import Stores
 from service.runtime.wires import Wires, open_wires
 from service.settings import Settings
@@ -180,9 +181,7 @@ def _build(core: Core) -> Runtime:
         redelivery=Redelivery(
             stores.deliveries, stores.delivery_log, stores.endpoints, stores.generations, wires.nudger, clock=clock
         ),
-        end_users=EndUsers(
-            stores.end_users, stores.generations, stores.deliveries, stores.money, wires.kept, moves, clock=clock
-        ),
+        end_users=EndUsers(stores.end_users, stores.money, build_erasing(core), clock=clock),
         usage=Usage(stores.money, clock=clock),
         audit=Audit(stores.money, stores.generations, clock=clock),
         access=Access(stores.tenants, stores.rates, clock=clock),

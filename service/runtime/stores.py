@@ -10,6 +10,7 @@ from service.store.delivery_log import DeliveryLog
 from service.store.due import DueStore
 from service.store.end_users import EndUserStore
 from service.store.endpoints import EndpointStore
+from service.store.erasures import ErasureStore
 from service.store.gate import GateStore
 from service.store.generations import GenerationStore
 from service.store.heartbeats import HeartbeatStore
@@ -42,6 +43,7 @@ class Stores:
         self.adjustments = AdjustmentStore(redis)
         self.prices = PriceStore(redis)
         self.end_users = EndUserStore(redis)
+        self.erasures = ErasureStore(redis)
         self.rates = RateLimiter(redis)
         self.heartbeats = HeartbeatStore(redis)
         self.answers = AnswerStore(redis)

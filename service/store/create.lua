@@ -5,17 +5,21 @@
 -- KEYS  1 generation  2 idempotency key (unused when ARGV[7] is "")  3 index of the tenant  4 index of the end user
 --       5 due:dispatch  6 due:sweep  7 nudged:dispatch  8, 9, 10 money of the tenant's month, the end user's day, the
 --       account's day  11 ledger  12 queued of the tenant  13 the end user  14 usage of the tenant's day  15 fair
---       16 resting  17 present  18 gate  19 unanswered (unused when ARGV[20] is "")
+--       16 resting  17 present  18 gate  19 unanswered (unused when ARGV[20] is "")  20 the tenant
 -- ARGV  1 id  2 record  3 status  4 ms when it may be dispatched  5 ms when it expires  6 fingerprint
 --       7 "1" when there is an idempotency key  8 cost to hold  9, 10, 11 limits of the three scopes ("": none)
 --       12 most generations of the end user a day ("": no limit)  13 most queued ("": no limit)  14 tenant
 --       15 pseudonym  16 end user as the tenant names it ("": none)  17 seconds to keep money, usage and names
 --       18 oldest ledger entry to keep  19 its rank in the tenant's queue  20 ms until which its answer is under way
 --       ("": nobody asks)  21 ms now  22 ms to remember it by  23 generations whose answers are somebody else's, by id
+--       24 "1" when the tenant must exist: its key is believed for a moment after the tenant was deleted
 -- RETURNS  {"created", 1 if a nudge is wanted, how many of its tenant go before it}  {"replayed", its id}
---          {"mismatch", its id}  {"draining"}  {"blocked"}  {"over_budget", scope 1 to 3, available}
+--          {"mismatch", its id}  {"gone"}  {"draining"}  {"blocked"}  {"over_budget", scope 1 to 3, available}
 --          {"over_count", count}  {"queue_full", queued}  {"resent", id of the one whose answer was lost}
 --          {"unanswered", id and ms until which its answer is under way, of each such}
+if ARGV[24] == "1" and redis.call("EXISTS", KEYS[20]) == 0 then
+  return {"gone"}
+end
 if ARGV[7] == "1" then
   local bound = redis.call("GET", KEYS[2])
   if bound then

@@ -61,9 +61,12 @@ class OverBudget:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """``count`` is how many there are already: of the end user today, or in the tenant's queue."""
+    """``count`` is how many there are already: of the end user today, or in the tenant's queue.
 
-    reason: Literal["blocked", "over_count", "queue_full", "draining"]
+    ``gone``: the tenant was deleted after its key was looked up.
+    """
+
+    reason: Literal["blocked", "over_count", "queue_full", "draining", "gone"]
     count: int = 0
 
 
@@ -87,4 +90,8 @@ def read_creation(reply: Any) -> Creation:  # noqa: PLR0911  (one return per ans
             return Refused("over_count", count)
         case [b"queue_full", count]:
             return Refused("queue_full", count)
-    return Refused("draining" if reply == [b"draining"] else "blocked")
+        case [b"draining"]:
+            return Refused("draining")
+        case [b"gone"]:
+            return Refused("gone")
+    return Refused("blocked")

@@ -18,13 +18,11 @@ from service.store.redis import Argument, Redis, Script
 
 _CLAIM_LANE: Final = Script("claim_lane")
 _ATTEMPT: Final = Script("attempt")
-_FORGET: Final = Script("forget_delivery")
+_FORGET: Final = Script("forget_deliveries")
 _RECORD: Final = TypeAdapter(Delivery)
 
 #: How long a lane is in one worker's hands while it looks into it; two exchanges with the store.
 _LANE_LEASE: Final = timedelta(seconds=10)
-#: Done deliveries go with what caused them; one that was overlooked expires by itself, this much later.
-_OVERLOOKED: Final = timedelta(days=1)
 
 HEALTHY: Final = Health()
 
@@ -72,24 +70,37 @@ class DeliveryStore:
         return any(delivery is not None and delivery.status is DeliveryStatus.PENDING for delivery in found)
 
     async def delete(self, tenant_id: str, delivery_ids: Sequence[str]) -> None:
-        for name, delivery in zip(delivery_ids, await self.load_many(delivery_ids), strict=True):
-            lane = "" if delivery is None else delivery.lane  # an expired one was done, and lies in none
-            await self._redis.run(
-                _FORGET,
-                [
-                    keys.delivery(name),
-                    keys.lane(lane),
-                    keys.leased_of_lane(lane),
-                    keys.delivering(tenant_id),
-                    keys.deliveries_of_tenant(tenant_id),
-                    keys.dead_of_tenant(tenant_id),
-                    keys.due(Drain.DELIVER),
-                    keys.due(Drain.SWEEP),
-                    keys.lanes_held(tenant_id),
-                ],
-                name,
-                lane,
-            )
+        """Forget them, those too that are pending."""
+        await self._forget(tenant_id, delivery_ids, pending_too=True)
+
+    async def purge(self, tenant_id: str, delivery_ids: Sequence[str]) -> bool:
+        """Forget them; False when one is pending, as after a replay: then nothing was changed."""
+        return await self._forget(tenant_id, delivery_ids, pending_too=False)
+
+    async def _forget(self, tenant_id: str, delivery_ids: Sequence[str], *, pending_too: bool) -> bool:
+        if not delivery_ids:
+            return True
+        found = await self.load_many(delivery_ids)
+        lanes = ["" if delivery is None else delivery.lane for delivery in found]  # without a record it is in no lane
+        forgotten = await self._redis.run(
+            _FORGET,
+            [
+                keys.delivering(tenant_id),
+                keys.deliveries_of_tenant(tenant_id),
+                keys.dead_of_tenant(tenant_id),
+                keys.due(Drain.DELIVER),
+                keys.due(Drain.SWEEP),
+                keys.lanes_held(tenant_id),
+                *(
+                    key
+                    for name, lane in zip(delivery_ids, lanes, strict=True)
+                    for key in (keys.delivery(name), keys.lane(lane), keys.leased_of_lane(lane))
+                ),
+            ],
+            "1" if pending_too else "",
+            *(argument for pair in zip(delivery_ids, lanes, strict=True) for argument in pair),
+        )
+        return bool(forgotten)
 
     async def claim(self, *, now: datetime, most: int, lease: timedelta, caps: Caps) -> Claim:
         """Deliveries that are due, from every lane its share."""
@@ -126,9 +137,7 @@ class DeliveryStore:
         )
         return bool(more), claimed(pairs)
 
-    async def save_attempt(
-        self, delivery: Delivery, *, now: datetime, retention: timedelta, verdict: Verdict = ""
-    ) -> Written:
+    async def save_attempt(self, delivery: Delivery, *, now: datetime, verdict: Verdict = "") -> Written:
         """Write down the newest attempt and what follows from it."""
         until, patience = delivery.next_attempt_at, self._patience
         won, more, since, percent, told = await self._redis.run(
@@ -147,7 +156,6 @@ class DeliveryStore:
             delivery.version - 1,
             dump(delivery),
             "" if until is None else ids.milliseconds(until),
-            _milliseconds(retention + _OVERLOOKED),
             delivery.lane,
             ids.milliseconds(now),
             "1" if delivery.status is DeliveryStatus.DEAD else "",

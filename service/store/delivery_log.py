@@ -20,9 +20,13 @@ LOOKED_AT: Final = 500
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """``won``: it goes now. Else it is under way, or was changed by somebody else."""
+    """``won``: it goes now. Else it is under way, or was changed by another call.
+
+    ``orphan``: the tenant was deleted after its key was looked up; nothing was changed.
+    """
 
     won: bool
+    orphan: bool = False
     nudges: tuple[Drain, ...] = ()
 
 
@@ -39,13 +43,21 @@ class DeliveryLog:
         )
         index = keys.dead_of_tenant(tenant_id) if dead else keys.deliveries_of_tenant(tenant_id)
         found = await self._redis.execute("ZREVRANGEBYLEX", index, upper, lower, "LIMIT", 0, LOOKED_AT)
-        return await self._pick([name.decode() for name in found], wanted, limit)
+        return await self._pick(tenant_id, [name.decode() for name in found], wanted, limit)
 
-    async def _pick(self, found: list[str], wanted: DeliveryFilter, limit: int) -> DeliveryPage:
+    async def _pick(self, tenant_id: str, found: list[str], wanted: DeliveryFilter, limit: int) -> DeliveryPage:
+        """Deliveries of these ids that match.
+
+        Ids without a record leave the indexes: earlier releases let records expire.
+        """
         page: list[Delivery] = []
         for start in range(0, len(found), limit):
             names = found[start : start + limit]
-            for name, delivery in zip(names, await self._deliveries.load_many(names), strict=True):
+            loaded = await self._deliveries.load_many(names)
+            if None in loaded:
+                gone = [name for name, delivery in zip(names, loaded, strict=True) if delivery is None]
+                await self._deliveries.purge(tenant_id, gone)
+            for name, delivery in zip(names, loaded, strict=True):
                 if delivery is not None and wanted.takes(delivery):
                     page.append(delivery)
                 if len(page) == limit:
@@ -65,6 +77,7 @@ class DeliveryLog:
                 keys.nudged(Drain.DELIVER),
                 keys.deliveries_of_tenant(delivery.tenant_id),
                 keys.dead_of_tenant(delivery.tenant_id),
+                keys.tenant(delivery.tenant_id),
             ],
             delivery.id,
             delivery.version,
@@ -72,4 +85,4 @@ class DeliveryLog:
             ids.milliseconds(now),
             delivery.lane,
         )
-        return Replayed(bool(won), (Drain.DELIVER,) if nudge else ())
+        return Replayed(won > 0, orphan=won < 0, nudges=(Drain.DELIVER,) if nudge else ())

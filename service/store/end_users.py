@@ -1,6 +1,5 @@
-"""End users: the way back from a pseudonym, refusals, blocks; and erasing what they left."""
+"""End users: the way back from a pseudonym, refusals, blocks."""
 
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -8,9 +7,9 @@ from typing import Final
 from service.domain.view import rfc3339
 from service.store import keys
 from service.store.keys import KEPT_SECONDS
-from service.store.redis import Redis
+from service.store.redis import Redis, Script
 
-_PAGE: Final = 200
+_BLOCK: Final = Script("block_end_user")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +37,10 @@ class EndUserStore:
             None if blocked is None else blocked.decode(),
         )
 
-    async def block(self, tenant_id: str, pseudonym: str, now: datetime) -> None:
-        """For good: the record no longer expires."""
-        name = keys.end_user(tenant_id, pseudonym)
-        await self._redis.gather((("HSETNX", name, "blocked", rfc3339(now)), ("PERSIST", name)))
+    async def block(self, tenant_id: str, pseudonym: str, now: datetime) -> bool:
+        """Until it is unblocked: the record no longer expires. False when the tenant was deleted."""
+        names = [keys.end_user(tenant_id, pseudonym), keys.tenant(tenant_id)]
+        return bool(await self._redis.run(_BLOCK, names, rfc3339(now)))
 
     async def unblock(self, tenant_id: str, pseudonym: str) -> None:
         name = keys.end_user(tenant_id, pseudonym)
@@ -50,11 +49,3 @@ class EndUserStore:
     async def forget(self, tenant_id: str, pseudonym: str) -> None:
         """The name and the refusals; a block stays, it names nobody."""
         await self._redis.execute("HDEL", keys.end_user(tenant_id, pseudonym), "id", "refusals")
-
-    async def generations(self, tenant_id: str, pseudonym: str) -> AsyncIterator[str]:
-        """Ids of all that is kept of it; may be erased while they are read."""
-        index, lower = keys.generations_of_end_user(tenant_id, pseudonym), "-"
-        while page := await self._redis.execute("ZRANGEBYLEX", index, lower, "+", "LIMIT", 0, _PAGE):
-            for name in page:
-                yield name.decode()
-            lower = "(" + page[-1].decode()

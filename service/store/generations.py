@@ -79,6 +79,7 @@ class GenerationStore:
         budgets: Budgets = UNLIMITED,
         most_queued: int | None = None,
         call: Call | None = None,
+        tenant_must_exist: bool = False,
     ) -> Creation:
         """Accept it and hold its estimated cost, or say what stands against it; then nothing was changed."""
         g = generation
@@ -101,6 +102,7 @@ class GenerationStore:
                 *_FAIR_KEYS,
                 keys.GATE,
                 keys.generation(g.id) if call is None else keys.unanswered(g.tenant_id, call.digest),
+                keys.tenant(g.tenant_id),
             ],
             g.id,
             dump(g),
@@ -122,6 +124,7 @@ class GenerationStore:
             ids.milliseconds(g.created_at) - keys.KEPT_SECONDS * 1000,
             _rank(g),
             *_call(call),
+            "1" if tenant_must_exist else "",
         )
         return read_creation(reply)
 
@@ -252,7 +255,7 @@ class GenerationStore:
             g.tenant_id,
             g.end_user,
             _outcome(g),
-            "1" if g.error is not None and g.error.code == "content_policy" else "",
+            "1" if g.error is not None and g.error.code == "content_policy" and not g.erased else "",
             keys.KEPT_SECONDS,
             _time_at_fal(g),
             why,

@@ -26,6 +26,8 @@ key                                            type    lives          meaning
 {sg}:given_up                                  zset    days           ended unconfirmed: fal may bill it; ms of submit
 {sg}:pace                                      list    -              ms at fal of the last 100 that ended
 {sg}:tenant:<t>:end_user:<p>                   hash    400 days       id as the tenant names it, refusals, blocked
+{sg}:tenant:<t>:end_user:<p>:erasure           hash    week after it  state, generations erased, in_flight; ms started,
+                                                                      finished
 {sg}:money:tenant:<t>:<month>                  hash    400 days       held, spent (micro-USD), count
 {sg}:money:end_user:<t>:<p>:<day>              hash    400 days       the same, of an end user's day
 {sg}:money:account:<day>                       hash    400 days       the same, of everybody's day
@@ -69,6 +71,8 @@ from service.domain.drain import Drain
 TAG: Final = "{sg}:"
 #: How long money, usage, the ledger and end users' names are kept: a year and a month.
 KEPT_SECONDS: Final = 400 * 24 * 3600
+#: How long the record of an erasure is kept after its end.
+ERASURE_KEPT_SECONDS: Final = 7 * 24 * 3600
 SLOTS: Final = f"{TAG}slots"
 LEDGER: Final = f"{TAG}ledger"
 MONEY: Final = f"{TAG}money:*"
@@ -180,6 +184,10 @@ def slots_of_tenant(tenant_id: str) -> str:
 
 def end_user(tenant_id: str, pseudonym: str) -> str:
     return f"{TAG}tenant:{tenant_id}:end_user:{pseudonym}"
+
+
+def erasure(tenant_id: str, pseudonym: str) -> str:
+    return f"{TAG}tenant:{tenant_id}:end_user:{pseudonym}:erasure"
 
 
 def money_of_tenant(tenant_id: str, month: str) -> str:

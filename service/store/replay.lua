@@ -2,9 +2,13 @@
 -- One that is under way stays as it is.
 --
 -- KEYS  1 delivery  2 lane  3 leased of the lane  4 due:deliver  5 nudged:deliver  6 deliveries of the tenant  7 dead of
---       the tenant
+--       the tenant  8 the tenant
 -- ARGV  1 id  2 version it was read at  3 record as it shall be ("": it waits already)  4 ms now  5 name of the lane
--- RETURNS  {1 when it goes now or 0 when it has changed or is under way, 1 if a nudge is wanted}
+-- RETURNS  {1 when it goes now or 0 when it has changed or is under way, 1 if a nudge is wanted}; {-1, 0} when the
+--          tenant was deleted
+if redis.call("EXISTS", KEYS[8]) == 0 then
+  return {-1, 0}
+end
 if redis.call("HGET", KEYS[1], "v") ~= ARGV[2] or redis.call("ZSCORE", KEYS[3], ARGV[1]) then
   return {0, 0}
 end

@@ -14,6 +14,7 @@ _INSERT: Final = Script("insert")
 _UPDATE: Final = Script("update")
 _UPDATE_TENANT: Final = Script("update_tenant")
 _DELETE_TENANT: Final = Script("delete_tenant")
+_NOTE_USE: Final = Script("note_use")
 _PAGE: Final = 200
 _TENANT: Final = TypeAdapter(Tenant)
 _API_KEY: Final = TypeAdapter(ApiKey)
@@ -146,7 +147,7 @@ class TenantStore:
         return [_API_KEY.validate_json(record) for record in records if record is not None]
 
     async def note_use(self, key_id: str, moment: str) -> None:
-        await self._redis.execute("SET", keys.api_key_used(key_id), moment)
+        await self._redis.run(_NOTE_USE, [keys.api_key(key_id), keys.api_key_used(key_id)], moment)
 
     async def last_uses(self, key_ids: list[str]) -> dict[str, str | None]:
         moments = await self._redis.gather(("GET", keys.api_key_used(name)) for name in key_ids)

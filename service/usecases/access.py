@@ -15,6 +15,8 @@ from service.usecases.tenants import used_at
 #: How long a looked-up key is believed without asking again: a revoked one works no longer than this.
 _BELIEVED_SECONDS: Final = 0.9
 _MOST_REMEMBERED: Final = 20_000
+#: One text for every key that opens nothing: a caller cannot learn from it which of these it is.
+UNKNOWN_KEY: Final = "The API key is unknown, expired or revoked."
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,7 @@ class Access:
             raise Unauthenticated("The API key is mistyped: it is incomplete or a character is wrong.")
         found, now = await self._look_up(parts), self._clock()
         if found is None or not found.key.opens(parts.secret, now):
-            raise Unauthenticated("The API key is unknown, expired or revoked.")
+            raise Unauthenticated(UNKNOWN_KEY)
         key, tenant = found.key, found.tenant
         if scope not in key.scopes:
             raise Forbidden(f"The API key lacks the scope {scope.value!r}.")
@@ -65,6 +67,20 @@ class Access:
             raise Forbidden("The tenant is suspended.")
         await self._note_use(key, now)
         return Caller(tenant, key)
+
+    async def confirm(self, tenant_id: str) -> None:
+        """Read the tenant's record now, before a write that no script of the store checks.
+
+        Raises:
+            Unauthenticated: the tenant was deleted after its key was looked up.
+            Forbidden: the tenant was suspended after its key was looked up.
+
+        """
+        tenant = await self._store.load(tenant_id)
+        if tenant is None:
+            raise Unauthenticated(UNKNOWN_KEY)
+        if tenant.suspended:
+            raise Forbidden("The tenant is suspended.")
 
     async def count(self, caller: Caller) -> Verdict | None:
         """Count a call against the tenant's rate; None: it has none, or the limiter is away."""

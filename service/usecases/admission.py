@@ -19,9 +19,11 @@ from service.errors import (
     Invalid,
     OverBudget,
     QueueFull,
+    Unauthenticated,
 )
 from service.store import creation
 from service.store.money import MoneyStore
+from service.usecases.access import UNKNOWN_KEY
 from service.usecases.moves import Clock
 from service.webhooks.address import AddressGuard, AddressRefused
 
@@ -115,6 +117,8 @@ def refused(refusal: creation.OverBudget | creation.Refused, g: Generation, budg
         case creation.Refused("queue_full", count):
             text = f"{count} generations of this tenant are waiting, as many as may."
             return QueueFull(text, retry_after=_QUEUE_PAUSE)
+        case creation.Refused("gone"):
+            return Unauthenticated(UNKNOWN_KEY)
         case creation.Refused("draining"):
             return Draining("The gateway accepts nothing new for now.", retry_after=_QUEUE_PAUSE)
     return EndUserBlocked("This end user is blocked.")

@@ -10,6 +10,7 @@ from service.domain.view import rfc3339
 from service.domain.webhook import EventType
 from service.queue import Nudger
 from service.store.endpoints import EndpointStore
+from service.store.tenants import TenantStore
 from service.usecases.fanout import news_of
 
 #: Others may change the endpoint meanwhile; a warning that is lost so often comes with the next failure.
@@ -17,8 +18,10 @@ _RACES: Final = 5
 
 
 class Decline:
-    def __init__(self, endpoints: EndpointStore, nudger: Nudger, *, retention: timedelta) -> None:
+    def __init__(self, endpoints: EndpointStore, tenants: TenantStore, nudger: Nudger, *, retention: timedelta) -> None:
+        """``retention``: how long the events are kept, where their tenant has no limit of its own."""
         self._endpoints = endpoints
+        self._tenants = tenants
         self._nudger = nudger
         self._retention = retention
         self._log = log.get(__name__)
@@ -54,6 +57,9 @@ class Decline:
         disable: Reason | None = None,
     ) -> bool:
         failing: FailingView | None = None if since is None else {"since": rfc3339(since), "percent": stage}
+        tenant = await self._tenants.load(endpoint.tenant_id)
+        if tenant is None:
+            return False
         for _ in range(_RACES):
             every = await self._endpoints.of_tenant(endpoint.tenant_id)
             current = next((each for each in every if each.id == endpoint.id), None)
@@ -66,7 +72,7 @@ class Decline:
                 current,
                 news_of(after, kind, every, now, failing),
                 now=now,
-                retention=self._retention,
+                retention=tenant.limits.retention or self._retention,
                 after=None if disable is None else after,
                 stage=stage,
                 since=since,

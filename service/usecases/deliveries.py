@@ -52,7 +52,6 @@ class Deliveries:
         schedule: RetryPolicy,
         caps: Caps,
         timeout: timedelta,
-        retention: timedelta,
         clock: Clock,
     ) -> None:
         self._deliveries = deliveries
@@ -64,7 +63,6 @@ class Deliveries:
         self._schedule = schedule
         self._caps = caps
         self._lease = timeout + timedelta(seconds=30)
-        self._retention = retention
         self._clock = clock
         self._log = log.get(__name__)
 
@@ -99,7 +97,7 @@ class Deliveries:
         return await self._sender.post(prepared.delivery.url, headers=headers, body=prepared.body)
 
     async def _save(self, after: Delivery, verdict: Verdict) -> Written:
-        return await self._deliveries.save_attempt(after, now=self._clock(), retention=self._retention, verdict=verdict)
+        return await self._deliveries.save_attempt(after, now=self._clock(), verdict=verdict)
 
     async def _prepare(self, delivery_id: str) -> Prepared | Unsendable | None:
         delivery = await self._deliveries.load(delivery_id)

@@ -117,7 +117,13 @@ class Endpoints:
         return (await self.get(tenant, endpoint_id)).signing(self._clock())
 
     async def rotate(self, tenant: Tenant, endpoint_id: str, *, overlap: timedelta) -> tuple[SigningKey, ...]:
-        """A new secret, and a new Ed25519 key where there is one; the old ones sign too until the overlap ends."""
+        """A new secret, and a new Ed25519 key where there is one; the old ones sign too until their overlaps end.
+
+        Raises:
+            NotFound: there is no such endpoint.
+            OverlapPromised: as many secrets sign as may.
+
+        """
         now = self._clock()
         if endpoint_id == DEFAULT:
             secret = new_secret()
@@ -137,7 +143,9 @@ class Endpoints:
             if endpoint.disabled is not None:
                 raise Conflict("The endpoint is disabled; enable it first.")
             delivery = test_of(endpoint, now)
-            announced = await self._store.announce(endpoint, [delivery], now=now, retention=self._retention)
+            announced = await self._store.announce(
+                endpoint, [delivery], now=now, retention=tenant.limits.retention or self._retention
+            )
             for drain in announced.nudges:
                 self._nudger.nudge(drain)
             if announced.won:

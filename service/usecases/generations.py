@@ -96,6 +96,7 @@ class Generations:
             Invalid: the webhook's address is not one we would call.
             CostRefused, OverBudget: the estimate is above the request's own maximum, or what a budget has left.
             EndUserBlocked, EndUserLimited, QueueFull: the end user or the tenant may not, or not now.
+            Unauthenticated: the tenant was deleted after its key was looked up.
             IdempotencyMismatch: the key is bound to another payload.
             BadImage, TooLarge, Timeout, UpstreamUnavailable: of an image in a data URI.
             AnswersUnderWay: only where the terms name a call.
@@ -128,6 +129,7 @@ class Generations:
             budgets=budgets,
             most_queued=_least(tenant.limits.queued_generations, terms.most_queued),
             call=terms.call,
+            tenant_must_exist=True,
         )
         metrics.ACCEPT_SECONDS.observe(time.perf_counter() - begun)
         match answer:

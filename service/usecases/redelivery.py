@@ -10,12 +10,13 @@ from service.domain import ids
 from service.domain.endpoint import Endpoint
 from service.domain.tenant import Tenant
 from service.domain.webhook import Delivery, DeliveryFilter, DeliveryPage
-from service.errors import Conflict, NotFound
+from service.errors import Conflict, NotFound, Unauthenticated
 from service.queue import Nudger
 from service.store.deliveries import DeliveryStore
 from service.store.delivery_log import DeliveryLog
 from service.store.endpoints import EndpointStore
 from service.store.generations import GenerationStore
+from service.usecases.access import UNKNOWN_KEY
 from service.usecases.moves import Clock
 
 #: Deliveries one call replays at most; its cursor says where the next call begins.
@@ -80,6 +81,7 @@ class Redelivery:
         Raises:
             NotFound: there is none.
             Conflict: its endpoint is disabled or deleted.
+            Unauthenticated: the tenant was deleted after its key was looked up.
 
         """
         for _ in range(_RACES):
@@ -104,6 +106,8 @@ class Redelivery:
 
     async def _replay(self, delivery: Delivery) -> bool:
         answer = await self._delivery_log.replay(delivery, self._clock())
+        if answer.orphan:
+            raise Unauthenticated(UNKNOWN_KEY)
         for drain in answer.nudges:
             self._nudger.nudge(drain)
         if answer.won:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from service import metrics
-from service.domain import ids
+from service.domain import erasure, ids
 from service.domain.drain import Drain
 from service.domain.generation import UPSTREAM, Failure, Generation, Status
 from service.domain.webhook import DeliveryStatus
@@ -18,6 +18,7 @@ from service.store.generations import GenerationStore
 from service.store.queue import QueueStore
 from service.store.submissions import SubmissionStore
 from service.usecases import videos
+from service.usecases.erasing import Erasing
 from service.usecases.keeping import passed_on
 from service.usecases.moves import Clock, Moves
 from service.usecases.reconciliation import Reconciliation
@@ -50,6 +51,7 @@ class Sweeping:
         moves: Moves,
         timetable: Timetable,
         reconciliation: Reconciliation | None,
+        erasing: Erasing,
         *,
         clock: Clock,
     ) -> None:
@@ -62,6 +64,7 @@ class Sweeping:
         self._moves = moves
         self._timetable = timetable
         self._reconciliation = reconciliation
+        self._erasing = erasing
         self._clock = clock
         self._trimmed_at: datetime | None = None
 
@@ -74,6 +77,9 @@ class Sweeping:
     async def sweep(self, item: Claimed) -> None:
         if ids.is_id(ids.DELIVERY, item.id):
             await self._forget_delivery(item.id)
+            return
+        if erasure.of_job(item.id) is not None:
+            await self._erasing.continue_job(item.id)
             return
         g = await self._generations.load(item.id)
         if g is None:
@@ -123,11 +129,14 @@ class Sweeping:
         await self._submissions.trim(oldest - self._timetable.upstream_deadline - _LATE_BILLING)
 
     async def _forget(self, g: Generation) -> None:
-        """Its webhooks quote it, so they go with it; while one is pending, it is looked at again after each lease."""
-        if not await self._deliveries.pending(g.deliveries):
-            await videos.forget(self._videos, g)
-            await self._deliveries.delete(g.tenant_id, g.deliveries)
-            await self._generations.purge(g)
+        """Forget a generation with its webhooks, which quote it; while one is pending, again after each lease.
+
+        The script that forgets the webhooks checks again that none is pending: a replay may come after the first check.
+        """
+        if await self._deliveries.pending(g.deliveries) or not await self._deliveries.purge(g.tenant_id, g.deliveries):
+            return
+        await videos.forget(self._videos, g)
+        await self._generations.purge(g)
 
     async def _forget_delivery(self, name: str) -> None:
         """One that no generation caused: a test, or what became of an endpoint."""
@@ -135,7 +144,7 @@ class Sweeping:
         if delivery is None:
             await self._due.drop(Drain.SWEEP, name)
         elif delivery.status is not DeliveryStatus.PENDING:
-            await self._deliveries.delete(delivery.tenant_id, [name])
+            await self._deliveries.purge(delivery.tenant_id, [name])
 
     def _slot_ends(self, g: Generation) -> bool:
         now = self._clock()

@@ -10,7 +10,7 @@ from service.domain import ids
 from service.domain.signing import new_secret
 from service.domain.tenant import ApiKey, Limits, Pause, Scope, Tenant, hash_secret, is_key_id, new_key_text
 from service.domain.view import rfc3339
-from service.errors import Conflict, NotFound, PreconditionFailed, TenantBusy
+from service.errors import Conflict, NotFound, OverlapPromised, PreconditionFailed, TenantBusy
 from service.store.endpoints import EndpointStore
 from service.store.tenants import TenantStore
 from service.usecases.moves import Clock
@@ -142,15 +142,21 @@ class Tenants:
         return [(key, uses[key.id]) for key in found]
 
     async def rotate_key(self, tenant_id: str, key_id: str, *, overlap: timedelta = DEFAULT_OVERLAP) -> NewKey:
-        """A successor with the same name and scopes; the old key works on for ``overlap``."""
-        old = await self._get_key(tenant_id, key_id)
+        """A successor with the same name and scopes; the old key works on for ``overlap``, or until it expires.
+
+        Raises:
+            NotFound: the tenant has no such key.
+            Conflict: the key is revoked.
+            OverlapPromised: it was rotated before, with an overlap that ends later.
+
+        """
+        old, ends = await self._get_key(tenant_id, key_id), self._clock() + overlap
         if old.revoked_at is not None:
             raise Conflict("The key is revoked; create a new one.")
+        if old.rotated and old.expires_at is not None and ends < old.expires_at:
+            raise OverlapPromised("The key was rotated before, and its overlap ends later. To end the key, revoke it.")
         new = await self.create_key(tenant_id, name=old.name, scopes=old.scopes)
-        ends = self._clock() + overlap
-        await self._update_key(
-            old, lambda key: replace(key, expires_at=ends if key.expires_at is None else min(ends, key.expires_at))
-        )
+        await self._update_key(old, lambda key: _retired(key, ends))
         return new
 
     async def revoke_key(self, tenant_id: str, key_id: str) -> ApiKey:
@@ -171,6 +177,13 @@ class Tenants:
             if (after := await self._store.update_key(change(current))) is not None:
                 return after
         raise PreconditionFailed("The key is being changed by others; try again.")
+
+
+def _retired(key: ApiKey, ends: datetime) -> ApiKey:
+    """Rotated: it ends then, or when it would have expired; the end of an earlier rotation's overlap stays."""
+    if key.rotated or (key.expires_at is not None and key.expires_at < ends):
+        return replace(key, rotated=True)
+    return replace(key, expires_at=ends, rotated=True)
 
 
 def used_at(moment: datetime) -> str:

@@ -118,7 +118,7 @@ async def test_after_the_last_attempt_it_is_dead(
     dead = await stored(runtime, delivery_id)
     assert (dead.status, len(dead.attempts)) == (DeliveryStatus.DEAD, 8)
     assert dead.attempts[-1].at - begun > timedelta(hours=HOURS_OF_ATTEMPTS)
-    assert await runtime.redis.execute("PTTL", keys.delivery(delivery_id)) > 0
+    assert await runtime.redis.execute("PTTL", keys.delivery(delivery_id)) == -1, "it is forgotten with its generation"
 
 
 @pytest.mark.parametrize(

@@ -208,10 +208,7 @@ async def test_attempt_is_written_by_one_worker(racers: list[Redis]) -> None:
         for n in range(RACERS)
     ]
     won = await asyncio.gather(
-        *(
-            DeliveryStore(redis).save_attempt(d, now=NOW, retention=timedelta(days=1))
-            for redis, d in zip(racers, after, strict=True)
-        )
+        *(DeliveryStore(redis).save_attempt(d, now=NOW) for redis, d in zip(racers, after, strict=True))
     )
     assert Counter(written.won for written in won) == {True: 1, False: RACERS - 1}
     stored = await store.load(delivery.id)

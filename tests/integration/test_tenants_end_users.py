@@ -102,7 +102,8 @@ async def test_an_end_user_may_be_called_anything(api: httpx.AsyncClient, name: 
     assert (await create(api, name)).status_code == 403
     assert (await api.post(path(name) + "/unblock")).status_code == 204
     erased = (await api.delete(path(name))).json()
-    assert erased == {"object": "erasure", "end_user_id": name, "generations": 1, "in_flight": 0}
+    assert (erased["end_user_id"], erased["state"], erased["generations"]) == (name, "done", 1)
+    assert (await api.get(path(name) + "/erasure")).json() == erased
     assert (await api.get(path(name))).status_code == 404
 
 

@@ -10,7 +10,8 @@ import pytest
 
 from service.domain.drain import Drain
 from service.domain.generation import Generation, Output, Video
-from service.domain.tenant import Limits, Tenant
+from service.domain.tenant import Limits
+from service.domain.view import rfc3339
 from service.runtime import Runtime
 from service.store.redis import Redis
 from service.usecases.moves import Verb
@@ -84,7 +85,7 @@ async def create(api: httpx.AsyncClient, **changes: Any) -> str:
     return str(answer.json()["id"])
 
 
-async def test_nothing_is_left_but_sums(api: httpx.AsyncClient, runtime: Runtime, tenant: Tenant) -> None:
+async def test_nothing_is_left_but_sums(api: httpx.AsyncClient, runtime: Runtime, clock: Clock) -> None:
     await api.post("/v1/generations", json=create_body(**BODY), headers={"Idempotency-Key": "mark-order"})
     await moved(runtime, await create(api), *AT_FAL, SUCCEEDED)
     await moved(runtime, await create(api), *AT_FAL, FAILED)
@@ -99,7 +100,16 @@ async def test_nothing_is_left_but_sums(api: httpx.AsyncClient, runtime: Runtime
 
     answer = await api.delete(PATH)
 
-    assert answer.json() == {"object": "erasure", "end_user_id": NAME, "generations": 4, "in_flight": 0}
+    assert answer.json() == {
+        "object": "erasure",
+        "end_user_id": NAME,
+        "state": "done",
+        "generations": 4,
+        "in_flight": 0,
+        "remaining": 0,
+        "started_at": rfc3339(clock()),
+        "finished_at": rfc3339(clock()),
+    }
     assert await left(runtime.redis) == set()
     after = (await api.get("/v1/usage")).json()
     assert after["spent"] == before["spent"] == "0.001000"

@@ -32,6 +32,7 @@ SCOPES = {
     ("GET", "/v1/generations/{generation_id}/video"): Scope.READ,
     ("GET", "/v1/generations/{generation_id}/events"): Scope.READ,
     ("GET", "/v1/end-users/{end_user_id}"): Scope.READ,
+    ("GET", "/v1/end-users/{end_user_id}/erasure"): Scope.READ,
     ("GET", "/v1/usage"): Scope.READ,
     ("POST", "/v1/end-users/{end_user_id}/block"): Scope.MANAGE,
     ("POST", "/v1/end-users/{end_user_id}/unblock"): Scope.MANAGE,
@@ -220,6 +221,21 @@ async def test_rotation_overlaps_a_day_unless_told_and_never_prolongs(
     ends = {key["id"]: key["expires_at"] for key in (await operator.get(path)).json()["data"]}
     assert datetime.fromisoformat(ends[plain["id"]]) == clock() + timedelta(days=1)
     assert datetime.fromisoformat(ends[ending["id"]]) == clock() + timedelta(hours=2)
+
+
+async def test_rotation_of_a_rotated_key_cuts_no_overlap(
+    app: FastAPI, clock: Clock, operator: httpx.AsyncClient, path: str
+) -> None:
+    old = await made(operator, path)
+    await made(operator, f"{path}/{old['id']}/rotate", overlap_seconds=3600)
+    refused = await operator.post(f"{path}/{old['id']}/rotate", json={"overlap_seconds": 60})
+    assert (refused.status_code, refused.json()["code"]) == (409, "overlap_promised")
+    assert len((await operator.get(path)).json()["data"]) == 2
+    await made(operator, f"{path}/{old['id']}/rotate", overlap_seconds=7200)
+    clock.advance(timedelta(seconds=3599))
+    assert await status(app, old["key"]) == 200
+    clock.advance(timedelta(seconds=1))
+    assert await status(app, old["key"]) == 401
 
 
 @pytest.mark.parametrize("overlap", [-1, 30 * 24 * 3600 + 1, "1", 1.5, None])

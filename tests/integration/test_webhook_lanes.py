@@ -60,7 +60,7 @@ async def finished(store: DeliveryStore, names: list[str], *, good: bool = True)
         delivery = await store.load(name)
         assert delivery is not None
         after = delivery.delivered(factories.attempt()) if good else delivery.dead(factories.attempt())
-        written = await store.save_attempt(after, now=NOW, retention=LEASE, verdict="good" if good else "bad")
+        written = await store.save_attempt(after, now=NOW, verdict="good" if good else "bad")
         assert written.won
         more.append(written.more)
     return more
@@ -144,7 +144,7 @@ async def _turns_until(redis: Redis, store: DeliveryStore, caps: Caps, tenant_id
         now = NOW + timedelta(milliseconds=turns)
         ended = await store.load(under_way.pop(0))
         assert ended is not None
-        await store.save_attempt(ended.delivered(factories.attempt()), now=now, retention=LEASE, verdict="good")
+        await store.save_attempt(ended.delivered(factories.attempt()), now=now, verdict="good")
         claim = await store.claim(now=now, most=most, lease=LEASE, caps=caps)
         under_way += [item.id for item in claim.taken]
         if late.id in under_way:
@@ -193,8 +193,8 @@ async def test_a_worker_that_comes_late_writes_nothing(redis: Redis, store: Deli
     await claimed(store)
     await claimed(store, after=LEASE)
     attempt = factories.attempt(status=204)
-    first = await store.save_attempt(delivery.delivered(attempt), now=NOW, retention=LEASE, verdict="good")
-    late = await store.save_attempt(delivery.postponed(attempt, NOW), now=NOW, retention=LEASE, verdict="bad")
+    first = await store.save_attempt(delivery.delivered(attempt), now=NOW, verdict="good")
+    late = await store.save_attempt(delivery.postponed(attempt, NOW), now=NOW, verdict="bad")
     assert (first.won, late.won, late.health.failing_since) == (True, False, None)
     assert await redis.execute("ZCARD", keys.due(Drain.DELIVER)) == 0
 
@@ -205,7 +205,7 @@ async def test_a_forgotten_delivery_leaves_nothing_behind(redis: Redis, store: D
     await store.delete(TENANT, [delivery.id for delivery in made])
     assert await redis.execute("KEYS", "*lane*") == []
     assert await redis.execute("KEYS", "*deliver*") == []
-    late = await store.save_attempt(made[0].delivered(factories.attempt()), now=NOW, retention=LEASE, verdict="good")
+    late = await store.save_attempt(made[0].delivered(factories.attempt()), now=NOW, verdict="good")
     assert not late.won
 
 

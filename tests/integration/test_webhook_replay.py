@@ -1,19 +1,23 @@
 """Deliveries as their tenant sees them: listed, read, sent again; a test event; never another tenant's."""
 
 import asyncio
-from collections.abc import Iterator
-from datetime import timedelta
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 import httpx
 import pytest
 
 from service.domain.drain import Drain
-from service.domain.tenant import Tenant
+from service.domain.tenant import Limits, Tenant
+from service.domain.webhook import DeliveryStatus
 from service.runtime import Runtime
 from service.settings import Settings
+from service.store import keys
 from service.store.deliveries import Caps, DeliveryStore
+from service.store.redis import Redis
 from tests import factories
+from tests.conftest import Connect
 from tests.factories import Clock
 from tests.receiver import Receiver
 from tests.webhooks import DELIVERIES, ENDPOINTS, changed, deliveries, drained, ended, endpoint
@@ -256,6 +260,85 @@ async def test_what_is_forgotten_is_in_no_list_and_cannot_be_replayed(
     assert (await api.post(f"{DELIVERIES}/replay", json={})).json()["replayed"] == 0
     left = {name.decode() for name in await runtime.redis.execute("KEYS", f"*{tenant.id}*")}
     assert not [name for name in left if name.endswith((":deliveries", ":dead", ":delivering"))]
+
+
+async def test_dead_letters_are_kept_as_long_as_their_generation(
+    connect: Connect, runtime: Runtime, redis: Redis, clock: Clock, receiver: Receiver
+) -> None:
+    """By the tenant's own retention; then record, indexes and gauge lose them together."""
+    for kept in (timedelta(days=90), timedelta(minutes=1)):
+        owner = await runtime.tenants.create("acme", Limits(retention=kept))
+        api = await connect(owner)
+        await endpoint(api, receiver.url)
+        (one,) = await dead(api, runtime, clock, receiver, 1)
+        assert await redis.execute("PTTL", keys.delivery(one["id"])) == -1
+        finished = (await api.get(f"/v1/generations/{one['generation_id']}")).json()["finished_at"]
+        clock.now = max(clock.now, datetime.fromisoformat(finished) + kept)
+        await swept(runtime)
+        assert await redis.execute("EXISTS", keys.delivery(one["id"])) == 0
+        assert await redis.execute("ZCARD", keys.dead_of_tenant(owner.id)) == 0
+
+
+async def test_test_events_are_kept_by_the_tenants_retention(
+    connect: Connect, runtime: Runtime, clock: Clock, receiver: Receiver
+) -> None:
+    owner = await runtime.tenants.create("acme", Limits(retention=timedelta(days=90)))
+    api = await connect(owner)
+    made = await endpoint(api, receiver.url)
+    name = (await api.post(f"{ENDPOINTS}/{made['id']}/test")).json()["id"]
+    await drained(runtime)
+    clock.advance(timedelta(days=90) - timedelta(seconds=1))
+    await swept(runtime)
+    assert (await api.get(f"{DELIVERIES}/{name}")).status_code == 200
+    clock.advance(timedelta(minutes=2))
+    await swept(runtime)
+    assert (await api.get(f"{DELIVERIES}/{name}")).status_code == 404
+
+
+@pytest.mark.parametrize("cause", ["generation", "test"])
+async def test_replay_while_its_cause_is_purged_is_sent(
+    api: httpx.AsyncClient, runtime: Runtime, tenant: Tenant, clock: Clock, receiver: Receiver, cause: str
+) -> None:
+    """The replay comes between the sweep's look and its purge."""
+    made = await endpoint(api, receiver.url)
+    if cause == "generation":
+        (one,) = await dead(api, runtime, clock, receiver, 1)
+        name = one["id"]
+    else:
+        name = (await api.post(f"{ENDPOINTS}/{made['id']}/test")).json()["id"]
+        await drained(runtime)
+    clock.advance(runtime.settings.retention)
+    store = runtime.drains[Drain.SWEEP]._work.__self__._deliveries  # type: ignore[attr-defined]
+    purge, received = store.purge, len(receiver.received)
+
+    async def late(tenant_id: str, names: Sequence[str]) -> bool:
+        assert (await runtime.redelivery.redeliver(tenant, name)).status is DeliveryStatus.PENDING
+        return bool(await purge(tenant_id, names))
+
+    store.purge = late
+    await swept(runtime)
+    store.purge = purge
+    await drained(runtime)
+    assert len(receiver.received) == received + 1
+    clock.advance(timedelta(minutes=2))
+    await swept(runtime)
+    assert (await api.get(f"{DELIVERIES}/{name}")).status_code == 404
+
+
+async def test_ids_without_a_record_leave_the_indexes(
+    api: httpx.AsyncClient, runtime: Runtime, redis: Redis, tenant: Tenant, clock: Clock, receiver: Receiver
+) -> None:
+    """Records of an earlier release may expire."""
+    await endpoint(api, receiver.url)
+    first, second = await dead(api, runtime, clock, receiver, 2)
+    await redis.execute("DEL", keys.delivery(first["id"]))
+    assert [d["id"] for d in await deliveries(api, status="dead")] == [second["id"]]
+    assert await redis.execute("ZRANGE", keys.dead_of_tenant(tenant.id), 0, -1) == [second["id"].encode()]
+
+
+async def swept(runtime: Runtime) -> None:
+    await runtime.drain(Drain.SWEEP)
+    await runtime.drains[Drain.SWEEP].idle()
 
 
 async def test_the_log_of_a_delivery_does_not_grow_without_bound(

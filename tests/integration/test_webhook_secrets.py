@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from fastapi import FastAPI
 from standardwebhooks import Webhook, WebhookVerificationError
 
+from service.domain.signing import MOST_KEYS
 from service.domain.tenant import Tenant
 from service.runtime import Runtime
 from tests.conftest import client_of
@@ -125,11 +126,32 @@ async def test_a_secret_that_leaked_ends_with_all_its_forerunners(
     for _ in range(6):
         await rotate(api, made["id"], overlap_seconds=7 * DAY)
     came = await event(api, runtime, receiver, clock)
-    assert len(came.headers["webhook-signature"].split()) == 4, "no header without bound"
+    assert len(came.headers["webhook-signature"].split()) == 7
     shown = await rotate(api, made["id"], overlap_seconds=0)
     assert len(shown["keys"]) == 1
     came = await event(api, runtime, receiver, clock)
     assert came.headers["webhook-signature"] == signature(shown["secret"], came)
+
+
+@pytest.mark.parametrize("default", [False, True])
+async def test_rotation_that_would_cut_an_overlap_is_409(
+    api: httpx.AsyncClient, clock: Clock, *, default: bool
+) -> None:
+    made = await endpoint(api, "https://receiver.example/")
+    path = f"{ENDPOINTS}/{'default' if default else made['id']}"
+    first = (await api.get(f"{path}/secret")).json()["secret"]
+    for _ in range(MOST_KEYS - 1):
+        clock.advance(timedelta(minutes=1))
+        assert (await api.post(f"{path}/rotate-secret", json={})).status_code == 200
+    before = (await api.get(f"{path}/secret")).json()
+    assert first in [key["secret"] for key in before["keys"]]
+
+    refused = await api.post(f"{path}/rotate-secret", json={})
+
+    assert (refused.status_code, refused.json()["code"]) == (409, "overlap_promised")
+    assert (await api.get(f"{path}/secret")).json() == before
+    clock.advance(timedelta(days=1))
+    assert (await api.post(f"{path}/rotate-secret", json={})).status_code == 200
 
 
 async def test_a_retry_during_rotation_is_signed_anew_with_the_same_id_and_bytes(

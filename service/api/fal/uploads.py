@@ -79,12 +79,13 @@ async def initiate_multipart(request: Request) -> Response:
 @router.put(
     PATH,
     summary="Put an image where it was told to go",
-    responses={**UPLOADED, **answers(400, 401, 408, 413, 422, 503)},
+    responses={**UPLOADED, **answers(400, 401, 403, 408, 413, 422, 503)},
     openapi_extra=TICKET,
 )
 async def put(request: Request) -> Response:
     ticket = _ticket(request)
     request.scope["tenant"] = ticket.tenant_id
+    await runtime(request).access.confirm(ticket.tenant_id)
     place = Place(ticket.upload_url, ticket.file_url)
     await uploads.stored(request, ticket.content_type, place)
     return answer({}, request.scope["request_id"])

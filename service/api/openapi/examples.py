@@ -77,7 +77,18 @@ _BY_SCHEMA: Final[dict[str, dict[str, Any]]] = {
         }
     },
     "EndUserView": {"end_user": v.END_USER},
-    "ErasedView": {"erasure": {"object": "erasure", "end_user_id": "customer-7", "generations": 3, "in_flight": 0}},
+    "ErasedView": {
+        "erasure": {
+            "object": "erasure",
+            "end_user_id": "customer-7",
+            "state": "done",
+            "generations": 3,
+            "in_flight": 0,
+            "remaining": 0,
+            "started_at": "2026-01-31T09:30:00.000Z",
+            "finished_at": "2026-01-31T09:30:00.120Z",
+        }
+    },
     "UsageView": {"usage": v.USAGE},
     "EndpointView": {"endpoint": v.ENDPOINT},
     "NewEndpointView": {"created_endpoint": {**v.ENDPOINT, "secret": v.SECRET, "public_key": None}},

@@ -1,0 +1,140 @@
+"""A deleted tenant: its key is believed for a moment, and nothing that the key writes in that time is kept."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Any
+
+import httpx
+import pytest
+
+from service.domain.drain import Drain
+from service.domain.tenant import Tenant
+from service.errors import Unauthenticated
+from service.runtime import Runtime
+from service.store import keys
+from service.store.creation import Created, Refused
+from service.store.generations import GenerationStore
+from service.store.redis import Redis
+from service.usecases import access
+from tests import factories
+from tests.factories import Clock, create_body
+from tests.webhooks import DELIVERIES, endpoint
+
+END_USER = "/v1/end-users/anna"
+#: Every route by which a tenant's key changes something, with a body where it needs one. ``{…}`` as in ``Left``.
+WRITES: dict[tuple[str, str], Any] = {
+    ("POST", "/v1/generations"): create_body(end_user_id="anna"),
+    ("POST", "/v1/generations/estimate"): create_body(),
+    ("POST", "/v1/generations/{generation_id}/cancel"): None,
+    ("POST", "/v1/uploads"): b"an image",
+    ("POST", "/v1/end-users/{end_user_id}/block"): None,
+    ("POST", "/v1/end-users/{end_user_id}/unblock"): None,
+    ("DELETE", "/v1/end-users/{end_user_id}"): None,
+    ("POST", "/v1/webhook-endpoints"): {"url": "https://receiver.example/"},
+    ("PUT", "/v1/webhook-endpoints/{endpoint_id}"): {"url": "https://receiver.example/"},
+    ("DELETE", "/v1/webhook-endpoints/{endpoint_id}"): None,
+    ("POST", "/v1/webhook-endpoints/{endpoint_id}/rotate-secret"): {},
+    ("POST", "/v1/webhook-endpoints/{endpoint_id}/test"): None,
+    ("POST", "/v1/webhook-endpoints/default/rotate-secret"): {},
+    ("POST", "/v1/deliveries/{delivery_id}/redeliver"): None,
+    ("POST", "/v1/deliveries/replay"): {},
+}
+
+
+async def drained(runtime: Runtime, drain: Drain) -> None:
+    await runtime.drain(drain)
+    await runtime.drains[drain].idle()
+
+
+async def contents(redis: Redis) -> dict[str, bytes]:
+    """All that is stored, but for rates and the lists of what ended, which end by themselves."""
+    names = sorted(name.decode() for name in await redis.execute("KEYS", "*"))
+    kept = [name for name in names if ":rate:" not in name and ":broker:" not in name]
+    return {name: await redis.execute("DUMP", name) for name in kept}
+
+
+@pytest.fixture
+async def left(
+    api: httpx.AsyncClient, runtime: Runtime, tenant: Tenant, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> dict[str, str]:
+    """A tenant with a generation, a dead delivery and an endpoint, deleted while its key is believed."""
+    monkeypatch.setattr(access, "_BELIEVED_SECONDS", 3600)
+    made = await endpoint(api, "http://127.0.0.1:19999/hook")
+    g = (await api.post("/v1/generations", json=create_body(end_user_id="anna"))).json()
+    await api.post(f"/v1/generations/{g['id']}/cancel")
+    for _ in range(len(runtime.settings.webhook_schedule)):
+        await drained(runtime, Drain.DELIVER)
+        clock.advance(timedelta(hours=13))
+    (delivery,) = (await api.get(DELIVERIES, params={"status": "dead"})).json()["data"]
+    await runtime.tenants.delete(tenant.id, drain=False)
+    return {
+        "generation_id": g["id"],
+        "delivery_id": delivery["id"],
+        "endpoint_id": made["id"],
+        "end_user_id": "anna",
+    }
+
+
+def test_the_table_names_every_route_that_writes(app: Any) -> None:
+    paths = {
+        (method.upper(), path.replace(":path", ""))
+        for path, verbs in app.openapi()["paths"].items()
+        for method in verbs
+        if path.startswith("/v1/") and method != "get"
+    }
+    assert paths - {("POST", "/v1/callbacks/{generation_id}")} <= set(WRITES), sorted(paths - set(WRITES))
+
+
+@pytest.mark.parametrize(("method", "path"), WRITES, ids=lambda part: part.removeprefix("/v1/"))
+async def test_write_after_tenant_delete_changes_nothing(
+    api: httpx.AsyncClient, redis: Redis, left: dict[str, str], method: str, path: str
+) -> None:
+    body = WRITES[(method, path)]
+    sent = {"content": body, "headers": {"content-type": "image/png"}} if isinstance(body, bytes) else {"json": body}
+    before = await contents(redis)
+
+    answer = await api.request(method, path.format(**left), **({} if body is None else sent))
+
+    assert answer.status_code in (200, 204, 401, 404, 409)
+    assert (answer.status_code == 200) <= (path in ("/v1/generations/estimate", "/v1/deliveries/replay"))
+    assert await contents(redis) == before
+
+
+async def test_create_after_tenant_delete_is_401(api: httpx.AsyncClient, left: dict[str, str]) -> None:
+    answer = await api.post("/v1/generations", json=create_body())
+    assert (answer.status_code, answer.json()["code"]) == (401, "unauthenticated")
+
+
+async def test_use_of_a_deleted_key_is_not_noted(
+    runtime: Runtime, redis: Redis, tenant: Tenant, clock: Clock, left: dict[str, str]
+) -> None:
+    """The first use in another minute comes after the DELETE."""
+    other = await runtime.tenants.create("other")
+    new = await runtime.tenants.create_key(other.id)
+    await runtime.access.authenticate(new.text, new.key.scopes[0])
+    await runtime.tenants.delete(other.id, drain=False)
+    clock.advance(timedelta(minutes=1))
+    await runtime.access.authenticate(new.text, new.key.scopes[0])
+    assert await redis.execute("KEYS", f"*{new.key.id}*") == []
+
+
+async def test_upload_ticket_of_a_deleted_tenant_is_refused(runtime: Runtime, left: dict[str, str]) -> None:
+    with pytest.raises(Unauthenticated):
+        await runtime.access.confirm(factories.tenant().id)
+
+
+async def test_create_and_tenant_delete_race(redis: Redis, runtime: Runtime) -> None:
+    """Whichever comes first: never a generation without its tenant."""
+    store = GenerationStore(redis)
+    for _ in range(20):
+        owner = await runtime.tenants.create("acme")
+        g = factories.generation(tenant_id=owner.id)
+        racers: tuple[Callable[[], Awaitable[Any]], ...] = (
+            lambda g=g: store.create(g, factories.due(), tenant_must_exist=True),  # type: ignore[misc]
+            lambda owner=owner: runtime.tenants._store.delete(owner),  # type: ignore[misc]
+        )
+        created, _ = await asyncio.gather(*(racer() for racer in racers))
+        exists = await redis.execute("EXISTS", keys.tenant(owner.id))
+        assert (created == Refused("gone")) is not isinstance(created, Created)
+        assert bool(exists) is isinstance(created, Created)
