@@ -112,6 +112,8 @@ class Erasing:
         ended = g or await self._generations.load(name)
         if ended is None:
             return "absent"
+        if not ended.is_terminal:
+            return "moved"
         await videos.forget(self._videos, ended)
         await self._deliveries.delete(ended.tenant_id, ended.deliveries)
         return "erased" if await self._generations.purge(ended) else "moved"
