@@ -77,7 +77,8 @@ class Erasing:
             if page and (loop.time() >= give_up or (most is not None and done >= most)):
                 return False
             done += len(page)
-            await self._erase_page(tenant_id, pseudonym, page)
+            if page and not await self._erase_page(tenant_id, pseudonym, page):
+                return False  # all of them move; the next claim reads them again
             if not page and named:
                 await self._end_users.forget(tenant_id, pseudonym)
                 named = False
@@ -85,20 +86,19 @@ class Erasing:
                 self._log.info("erasure ended", tenant=tenant_id, pseudonym=pseudonym)
                 return True
 
-    async def _erase_page(self, tenant_id: str, pseudonym: str, page: list[str]) -> None:
-        """Each is erased or tried, whatever becomes of the others; then the first error is raised."""
-        if not page:
-            return
+    async def _erase_page(self, tenant_id: str, pseudonym: str, page: list[str]) -> int:
+        """Each is erased or tried, whatever becomes of the others; then the first error is raised. How many are done."""
         outcomes = await asyncio.gather(*map(self._erase_one, page), return_exceptions=True)
         stripped = [name for name, outcome in zip(page, outcomes, strict=True) if outcome == "stripped"]
         in_flight = await self._erasures.detach(tenant_id, pseudonym, stripped)
         absent = [name for name, outcome in zip(page, outcomes, strict=True) if outcome == "absent"]
-        await self._erasures.detach(tenant_id, pseudonym, absent)
+        gone = await self._erasures.detach(tenant_id, pseudonym, absent)
         erased = outcomes.count("erased") + in_flight
         await self._erasures.count(tenant_id, pseudonym, generations=erased, in_flight=in_flight)
         for outcome in outcomes:
             if isinstance(outcome, BaseException):
                 raise outcome
+        return erased + gone
 
     async def _erase_one(self, name: str) -> str:
         """``stripped`` while fal has it, ``erased`` when nothing is left of it.
