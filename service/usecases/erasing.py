@@ -87,7 +87,7 @@ class Erasing:
                 return True
 
     async def _erase_page(self, tenant_id: str, pseudonym: str, page: list[str]) -> int:
-        """Each is erased or tried, whatever becomes of the others; then the first error is raised. How many are done."""
+        """How many are done. Each is tried, whatever becomes of the others; then the first error is raised."""
         outcomes = await asyncio.gather(*map(self._erase_one, page), return_exceptions=True)
         stripped = [name for name, outcome in zip(page, outcomes, strict=True) if outcome == "stripped"]
         in_flight = await self._erasures.detach(tenant_id, pseudonym, stripped)
