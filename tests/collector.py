@@ -77,7 +77,7 @@ class Collector:
         """What the standard says, and spans that are sent soon."""
         return {"OTEL_EXPORTER_OTLP_ENDPOINT": self.url, "OTEL_BSP_SCHEDULE_DELAY": "100"}
 
-    def wait_for(self, wanted: Callable[[list[Seen]], bool], *, within: float = 30) -> list[Seen]:
+    def wait_for(self, wanted: Callable[[list[Seen]], bool], *, within: float = 90) -> list[Seen]:
         give_up = time.monotonic() + within
         with self._came:
             came = self._came.wait_for(lambda: wanted(self.spans), max(0.0, give_up - time.monotonic()))

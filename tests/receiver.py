@@ -83,7 +83,7 @@ class Receiver:
     def url(self) -> str:
         return f"{self.base_url}/hook"
 
-    def wait_for(self, wanted: Callable[[list[Received]], bool], *, within: float = 30) -> list[Received]:
+    def wait_for(self, wanted: Callable[[list[Received]], bool], *, within: float = 90) -> list[Received]:
         with self._came:
             came = self._came.wait_for(lambda: wanted(self.received), within)
         assert came, f"only {len(self.received)} webhooks came within {within} s"

@@ -47,7 +47,7 @@ class TenantClient:
         assert answer.status_code == 200, answer.text
         return answer.json()
 
-    def wait_for(self, generation_id: str, wanted: Callable[[Any], bool], *, within: float = 40) -> Any:
+    def wait_for(self, generation_id: str, wanted: Callable[[Any], bool], *, within: float = 120) -> Any:
         give_up = time.monotonic() + within
         while True:
             g = self.read(generation_id, wait=2)
@@ -55,7 +55,7 @@ class TenantClient:
                 return g
             assert time.monotonic() < give_up, f"still {g['status']} after {within} s"
 
-    def ended(self, generation_id: str, *, within: float = 40) -> Any:
+    def ended(self, generation_id: str, *, within: float = 120) -> Any:
         return self.wait_for(generation_id, lambda g: g["finished_at"] is not None, within=within)
 
     def submits(self, prompt: str) -> list[Any]:

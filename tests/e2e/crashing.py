@@ -53,7 +53,7 @@ class Trial:
 
     def lost_a_worker(self) -> None:
         """By its own hand; returns once it is gone."""
-        give_up = time.monotonic() + 20
+        give_up = time.monotonic() + 90
         while not (dead := [worker for worker in self.workers if worker.process.poll() is not None]):
             assert time.monotonic() < give_up, "all live"
             time.sleep(0.02)
@@ -89,7 +89,7 @@ class Trial:
 
     def _becomes_zero(self, name: str) -> None:
         """A gauge shows what was there a moment ago."""
-        give_up = time.monotonic() + 5
+        give_up = time.monotonic() + 60
         while self.gauge(name) != 0:
             assert time.monotonic() < give_up, name
             time.sleep(0.1)

@@ -102,7 +102,7 @@ def test_the_gateway_dies(trial: Trial, doom: Doom, point: str) -> None:
     doom.arm(point)
     with pytest.raises(httpx.TransportError):
         trial.created(prompt, key=key)
-    assert trial.stack.children["gateway"].process.wait(20) == -signal.SIGKILL
+    assert trial.stack.children["gateway"].process.wait(90) == -signal.SIGKILL
     trial.stack.start_gateway()
     ended = trial.prove([*names, trial.created(prompt, key=key)])
     assert {g["status"] for g in ended.values()} == {"succeeded"}
@@ -155,7 +155,7 @@ def test_a_worker_that_was_given_up_says_what_it_has_not_sent(trial: Trial, doom
 
 def stopped_and_other(trial: Trial) -> tuple[psutil.Process, psutil.Process]:
     """The worker that SIGSTOP has caught just before the POST of a generation, and the one that goes on."""
-    give_up = time.monotonic() + 20
+    give_up = time.monotonic() + 90
     workers = [psutil.Process(worker.pid) for worker in trial.workers]
     while psutil.STATUS_STOPPED not in (found := [worker.status() for worker in workers]):
         assert time.monotonic() < give_up, found

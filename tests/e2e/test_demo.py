@@ -52,7 +52,7 @@ def figure(text: str, name: str) -> int:
 
 def test_a_photo_becomes_a_video(tmp_path: Path) -> None:
     with demo(tmp_path) as process:
-        text, _ = process.communicate(timeout=60)
+        text, _ = process.communicate(timeout=240)
     assert process.returncode == 0, text
 
     (video,) = (tmp_path / "output").iterdir()
@@ -87,7 +87,7 @@ def test_stopped_it_leaves_nothing_behind(number: signal.Signals, words: str, co
         children = children_of(process.pid, count)
         process.send_signal(number)
         process.send_signal(number)  # somebody impatient
-        text, _ = process.communicate(timeout=10)
+        text, _ = process.communicate(timeout=60)
 
     assert process.returncode == 130, text
     assert "Interrupted; everything was ended." in text
@@ -98,7 +98,7 @@ def test_stopped_it_leaves_nothing_behind(number: signal.Signals, words: str, co
 
 def children_of(pid: int, count: int) -> list[psutil.Process]:
     """All of them, as soon as there are this many."""
-    give_up = time.monotonic() + 10
+    give_up = time.monotonic() + 60
     while len(children := psutil.Process(pid).children(recursive=True)) < count:
         assert time.monotonic() < give_up
         time.sleep(0.01)
@@ -107,5 +107,5 @@ def children_of(pid: int, count: int) -> list[psutil.Process]:
 
 def alive(processes: list[psutil.Process]) -> list[psutil.Process]:
     """Those still there after a moment; one that has ended but that nobody has waited for yet is gone too."""
-    _, left = psutil.wait_procs(processes, timeout=2)
+    _, left = psutil.wait_procs(processes, timeout=20)
     return [process for process in left if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]

@@ -20,7 +20,7 @@ from tests.e2e.conftest import OVERRIDES
 def doctor(stack: Stack) -> dict[str, str]:
     command = [sys.executable, "-m", "service.cli", "doctor", "--json"]
     result = subprocess.run(
-        command, env={**os.environ, **stack.environment}, capture_output=True, text=True, check=False, timeout=60
+        command, env={**os.environ, **stack.environment}, capture_output=True, text=True, check=False, timeout=120
     )
     answer = json.loads(result.stdout)
     assert result.returncode == (0 if answer["healthy"] else 1)
@@ -28,7 +28,7 @@ def doctor(stack: Stack) -> dict[str, str]:
 
 
 def eventually(stack: Stack, wanted: Callable[[dict[str, str]], Any]) -> dict[str, str]:
-    give_up = time.monotonic() + 30
+    give_up = time.monotonic() + 90
     while not wanted(found := doctor(stack)):
         assert time.monotonic() < give_up, found
     return found

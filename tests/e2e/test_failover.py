@@ -33,7 +33,7 @@ def guarded(watched: Watched) -> Iterator[TenantClient]:
 def surely_created(tenant: TenantClient, number: int) -> str:
     """As callers are told to: 503 means again, with the same key."""
     body = {"prompt": _prompt(number), "image_url": "https://v3b.fal.media/a.jpg", "duration": 4, "resolution": "480p"}
-    give_up = time.monotonic() + 40
+    give_up = time.monotonic() + 120
     while True:
         answer = tenant.http.post("/v1/generations", json=body, headers={"idempotency-key": f"order-{number}"})
         if answer.status_code == 202:
@@ -55,7 +55,7 @@ def test_what_was_accepted_ends_although_the_master_is_killed(guarded: TenantCli
         names = [future.result(60) for future in creating]
     assert len(set(names)) == JOBS
 
-    ended: list[Any] = [guarded.wait_for(name, _settled, within=60) for name in names]
+    ended: list[Any] = [guarded.wait_for(name, _settled, within=180) for name in names]
     assert {g["status"] for g in ended} <= {"succeeded", "unconfirmed"}
     assert [g["status"] for g in ended].count("succeeded") >= JOBS - 8, "only what was being sent may be in doubt"
     submits = [len(guarded.submits(_prompt(number))) for number in range(JOBS)]

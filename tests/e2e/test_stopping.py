@@ -42,7 +42,7 @@ def test_those_who_wait_are_answered_when_it_stops(idle: Stack, processes: int) 
             begun = time.monotonic()
         finally:
             gateway.end()
-        answers = [waiting.result(5) for waiting in reading]
+        answers = [waiting.result(30) for waiting in reading]
         assert [(a.status_code, a.json()["status"]) for a in answers] == [(200, "queued")] * 4
-        assert (creating.result(5).status_code, creating.result().json()["status"]) == (202, "queued")
-        assert time.monotonic() - begun < 10
+        assert (creating.result(30).status_code, creating.result().json()["status"]) == (202, "queued")
+        assert time.monotonic() - begun < 35, "sooner than the 40 seconds they were ready to wait"

@@ -289,7 +289,7 @@ async def test_who_reads_nothing_is_dropped(
     slow.reading.clear()
     await move(generation_id, SUBMITTING)
     assert (await other.take(1))[0].words == ("state", "submitting"), "nobody waits for another"
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await slow.ended.wait()
     assert open_streams() == 1
     assert ended("slow") >= 1
@@ -339,7 +339,7 @@ async def test_a_store_that_is_away_ends_nothing(
         return await load(store, generation_id)
 
     monkeypatch.setattr(GenerationStore, "load", away)
-    await asyncio.wait_for(failed.wait(), 5)
+    await asyncio.wait_for(failed.wait(), 30)
     await move(generation_id, SUBMITTING)
     assert [told.words for told in await reader.take(1)] == [("state", "submitting")]
 

@@ -13,6 +13,7 @@ from service.cli.embedded_redis import EmbeddedRedis
 from service.settings import Settings
 from tests import factories
 from tests.factories import create_body
+from tests.waiting import until, until_subscribed, until_waiting
 
 
 @pytest.fixture
@@ -27,7 +28,7 @@ def own_redis(tmp_path: Path) -> Iterator[EmbeddedRedis]:
 
 @pytest.fixture
 def settings(own_redis: EmbeddedRedis) -> Settings:
-    return factories.settings(own_redis.url, redis_timeout=1.0)
+    return factories.settings(own_redis.url)
 
 
 CALLS = [
@@ -89,8 +90,11 @@ async def test_what_was_accepted_is_there_after_kill_9(
                 return
             accepted.append(answer.json())
 
+    async def enough() -> bool:
+        return len(accepted) > 20
+
     callers = [asyncio.create_task(create()) for _ in range(10)]
-    await asyncio.sleep(0.3)
+    await until(enough)
     await asyncio.to_thread(own_redis.kill)
     await asyncio.gather(*callers)
     await asyncio.to_thread(own_redis.restart)
@@ -105,21 +109,22 @@ async def test_what_was_accepted_is_there_after_kill_9(
 
 
 async def test_a_waiting_caller_is_told_and_later_ones_hear_again(
-    api: httpx.AsyncClient, app: FastAPI, own_redis: EmbeddedRedis
+    api: httpx.AsyncClient, app: FastAPI, own_redis: EmbeddedRedis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("service.usecases.generations._LOOK_SECONDS", 60)
     created = (await api.post("/v1/generations", json=create_body())).json()
     waiting = asyncio.create_task(api.get(f"/v1/generations/{created['id']}", params={"wait": 30}))
-    await asyncio.sleep(0.1)
+    await until_waiting(app.state.runtime)
     await asyncio.to_thread(own_redis.kill)
     assert (await waiting).status_code == 503
     await asyncio.to_thread(own_redis.restart)
-    await asyncio.sleep(0.7)  # the subscription is opened again
+    await until_subscribed(app.state.runtime)
 
     waiting = asyncio.create_task(api.get(f"/v1/generations/{created['id']}", params={"wait": 30}))
-    await asyncio.sleep(0.1)
+    await until_waiting(app.state.runtime)
     await api.post(f"/v1/generations/{created['id']}/cancel")
 
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(20):
         assert (await waiting).json()["status"] == "canceled"
 
 

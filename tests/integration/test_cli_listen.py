@@ -31,7 +31,7 @@ class Listener:
         assert accepts(self.port)
 
     def until(self, text: str) -> None:
-        give_up = time.monotonic() + 30
+        give_up = time.monotonic() + 90
         while text not in self.told():
             assert time.monotonic() < give_up, self.told()
             time.sleep(0.02)
@@ -46,7 +46,7 @@ class Listener:
 
     def end(self) -> None:
         self.process.terminate()
-        assert self.process.wait(timeout=20) == 0, self.told()
+        assert self.process.wait(timeout=90) == 0, self.told()
 
 
 @pytest.fixture
@@ -91,7 +91,7 @@ def test_it_fails_as_asked(listen: Listen) -> None:
 @pytest.mark.parametrize("secret", ["whsec_?", "whsec_x", "", "nope"])
 def test_a_secret_that_is_none(secret: str) -> None:
     command = [sys.executable, "-m", "service.cli", "listen", "--port", str(free_port()), "--secret", secret]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    result = subprocess.run(command, capture_output=True, text=True, timeout=90, check=False)
     assert result.returncode == 2, result.stdout + result.stderr
     assert "Traceback" not in result.stderr
 
@@ -99,5 +99,5 @@ def test_a_secret_that_is_none(secret: str) -> None:
 def test_a_port_that_is_taken(listen: Listen) -> None:
     listener = listen()
     command = [sys.executable, "-m", "service.cli", "listen", "--port", str(listener.port), "--secret", SECRET]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    result = subprocess.run(command, capture_output=True, text=True, timeout=90, check=False)
     assert (result.returncode, f"Port {listener.port}" in result.stderr) == (2, True)

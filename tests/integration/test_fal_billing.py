@@ -195,7 +195,7 @@ async def test_a_server_that_hangs_is_given_up(fal: Fal, client: FalBilling, pat
 
     fal.answer = answer
     client._patience = patience
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         with pytest.raises(UpstreamUnavailable, match="Timeout"):
             await events(client)
 

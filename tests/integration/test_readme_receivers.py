@@ -44,7 +44,7 @@ def running(command: list[str], folder: Path, port: int) -> Iterator[Path]:
 
 
 def until(happened: Callable[[], bool], told: Path) -> None:
-    give_up = time.monotonic() + 30
+    give_up = time.monotonic() + 90
     while not happened():
         assert time.monotonic() < give_up, told.read_text()
         time.sleep(0.02)

@@ -76,7 +76,7 @@ async def test_a_watcher_hears_of_a_change(redis: Redis) -> None:
                 if await redis.execute("PUBLISH", "{sg}:changes", "gen_1"):
                     break
                 await asyncio.sleep(0.01)
-            await asyncio.wait_for(watch.moved(within=60), 5)
+            await asyncio.wait_for(watch.moved(within=60), 30)
         assert not changes._watches
 
 
@@ -105,12 +105,12 @@ async def test_a_word_that_cannot_be_sent_is_its_callers_fault_alone(redis: Redi
     for _ in range(2 * LANES):
         with pytest.raises((TypeError, UnicodeEncodeError)):
             await redis.execute("SET", "name", "\ud800")
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(30):
         assert await redis.execute("PING") == b"PONG"
 
 
 async def test_a_server_that_refuses_the_handshake_is_unavailable_each_time(redis_server: EmbeddedRedis) -> None:
-    async with Redis(redis_server.url.removesuffix("/0") + "/9999", timeout=2) as wrong, asyncio.timeout(5):
+    async with Redis(redis_server.url.removesuffix("/0") + "/9999", timeout=2) as wrong, asyncio.timeout(30):
         for _ in range(2 * LANES):
             with pytest.raises(StoreUnavailable):
                 await wrong.execute("PING")
@@ -140,7 +140,7 @@ async def test_nobody_waits_longer_for_a_redis_that_hangs_because_many_do() -> N
         while await reader.read(65536):
             pass
 
-    timeout = 0.3
+    timeout = 1.0
     async with serving(hang) as url, Redis(url, timeout=timeout) as redis:
         begun = time.monotonic()
         answers = await asyncio.gather(
@@ -149,7 +149,7 @@ async def test_nobody_waits_longer_for_a_redis_that_hangs_because_many_do() -> N
         took = time.monotonic() - begun
 
     assert {type(answer) for answer in answers} == {StoreUnavailable}
-    assert took < timeout * 4, "with every exchange in turn it would be ten"
+    assert took < timeout * 8, "with every exchange in turn it would be ten"
 
 
 async def test_whoever_waits_when_it_is_closed_is_told() -> None:
@@ -158,7 +158,7 @@ async def test_whoever_waits_when_it_is_closed_is_told() -> None:
             await asyncio.gather(*(redis.execute("PING") for _ in range(LANES)))
         waiting = asyncio.create_task(redis.execute("PING"))
         await asyncio.sleep(0)
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(30):
         with pytest.raises(StoreUnavailable):
             await waiting
 

@@ -309,17 +309,18 @@ async def test_a_large_video_is_kept_whole_and_one_beyond_the_limit_not_at_all(
 
 def test_a_copy_that_was_killed_leaves_nothing_in_a_folder_after_the_next(tmp_path: Path) -> None:
     script = """
-import asyncio, os, sys
+import asyncio, os, pathlib, sys
 from service.media.videos import VideoStore
 async def chunks():
     yield b"x" * 12_000_000
-    await asyncio.sleep(1)  # parts are on their way to the disk
+    while not list(pathlib.Path(sys.argv[2]).rglob("*#*")):  # parts are on their way to the disk
+        await asyncio.sleep(0.01)
     os.kill(os.getpid(), 9)
 asyncio.run(VideoStore(sys.argv[1]).keep("t/g.mp4", chunks(), content_type="video/mp4", most=10**9))
 """
     url = f"file://{tmp_path}/kept"
     for _ in range(2):
-        killed = subprocess.run([sys.executable, "-c", script, url], cwd=ROOT, check=False)
+        killed = subprocess.run([sys.executable, "-c", script, url, str(tmp_path)], cwd=ROOT, check=False, timeout=60)
         assert killed.returncode == -9
     assert len(list(tmp_path.rglob("*#*"))) == 1, "each clears up after the one before"
 

@@ -47,7 +47,7 @@ class Fal:
     async def cancel(self, request_id: str) -> httpx.Response:
         return await self.http.put(f"{APP}/requests/{request_id}/cancel")
 
-    async def reach(self, request_id: str, state: str, *, within: float = 20) -> None:
+    async def reach(self, request_id: str, state: str, *, within: float = 60) -> None:
         deadline = time.monotonic() + within
         while (now := await self.state(request_id)) != state:
             assert time.monotonic() < deadline, f"{request_id} is {now}, not {state}"

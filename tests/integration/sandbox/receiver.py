@@ -38,7 +38,7 @@ class Receiver:
             request.transport.abort()
         return web.Response(status=self.answers.pop(0) if self.answers else 200, headers={"location": self.url})
 
-    async def expect(self, count: int = 1, *, within: float = 10) -> list[Delivery]:
+    async def expect(self, count: int = 1, *, within: float = 60) -> list[Delivery]:
         async with asyncio.timeout(within), self._arrived:
             await self._arrived.wait_for(lambda: len(self.deliveries) >= count)
         return self.deliveries

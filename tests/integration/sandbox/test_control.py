@@ -11,6 +11,7 @@ import pytest
 from tests.integration.sandbox.driver import APP, ENDPOINT, QUICK, Fal
 from tests.integration.sandbox.receiver import Receiver
 from tests.integration.sandbox.signatures import Verifier
+from tests.waiting import until
 
 FAULTS = "/_sandbox/faults"
 
@@ -52,15 +53,17 @@ async def test_the_count_follows_the_list(fal: Fal) -> None:
 
 
 async def test_reset_forgets_jobs_refusals_and_faults(narrow: Fal, receiver: Receiver) -> None:
-    await narrow.outcome("sandbox:no-video sandbox:late-webhook=0.25", webhook=receiver.url)
-    running = await narrow.submit("sandbox:no-video sandbox:seconds=5", webhook=receiver.url)
+    due = time.monotonic() + 2
+    await narrow.outcome("sandbox:no-video sandbox:late-webhook=2", webhook=receiver.url)
+    running = await narrow.submit("sandbox:no-video sandbox:seconds=20", webhook=receiver.url)
     refusals = [(await narrow.post("sandbox:429=1")).status_code]
     waiting = asyncio.create_task(narrow.http.get(f"{APP}/requests/{running}/status/stream"))
     await asyncio.sleep(0.05)
     await strike(narrow, status={"kind": "500"})
     await narrow.http.post("/_sandbox/reset")
     refusals.append((await narrow.post("sandbox:429=1")).status_code)
-    await asyncio.sleep(0.3)
+    assert time.monotonic() < due, "too slow a machine to tell"
+    await asyncio.sleep(due + 0.3 - time.monotonic())
     assert (await narrow.http.get("/_sandbox/requests")).json() == []
     assert (await narrow.status(running)).status_code == 404
     assert "COMPLETED" not in (await waiting).text
@@ -94,6 +97,10 @@ async def test_a_fault_answers_instead_as_often_as_asked(
     await fal.cancel(request_id)
 
 
+async def completed(fal: Fal, request_id: str) -> bool:
+    return bool((await fal.record(request_id))["status"] == "COMPLETED")
+
+
 async def test_a_locked_account_locks_everything_but_jobs_go_on(fal: Fal) -> None:
     request_id = await fal.submit("sandbox:no-video sandbox:seconds=0.1")
     await strike(fal, account={"kind": "locked"})
@@ -105,9 +112,8 @@ async def test_a_locked_account_locks_everything_but_jobs_go_on(fal: Fal) -> Non
         await fal.http.get("/api/v1/models/billing-events"),
         await fal.http.post("/rest/storage/upload/initiate", json={}),
     ]
-    await asyncio.sleep(0.15)
     assert {answer.status_code for answer in answers} == {403}
-    assert (await fal.record(request_id))["status"] == "COMPLETED"
+    await until(lambda: completed(fal, request_id))
     await fal.http.delete(FAULTS)
     assert (await fal.result(request_id)).status_code == 200
 

@@ -10,6 +10,7 @@ import pytest
 from tests.integration.sandbox.driver import APP, ENDPOINT, QUICK, Fal
 from tests.integration.sandbox.receiver import Receiver
 from tests.integration.sandbox.server import Server
+from tests.waiting import until
 
 UNKNOWN = "019e161b-386c-7d33-8106-f2de1a3ff595"
 
@@ -245,10 +246,14 @@ async def test_run_does_not_queue(narrow: Fal) -> None:
     assert answer.headers["x-fal-needs-retry"] == "1"
 
 
+async def forgotten(fal: Fal, request_id: str) -> bool:
+    return (await fal.result(request_id)).status_code == 404
+
+
 async def test_the_unknowns_are_switches(
     start: Callable[..., Server], connect: Callable[[Server], httpx.AsyncClient]
 ) -> None:
-    server = start(status_errors=1, cancel_answer="OK", response_suffix=1, bill_blocked=1, result_ttl=300)
+    server = start(status_errors=1, cancel_answer="OK", response_suffix=1, bill_blocked=1, result_ttl=5000)
     async with connect(server) as http:
         fal = Fal(http)
         accepted = (await fal.post("sandbox:stuck-queue")).json()
@@ -256,10 +261,8 @@ async def test_the_unknowns_are_switches(
         blocked = await fal.submit("sandbox:policy")
         billed = await fal.finish(blocked)
         status = (await fal.status(blocked)).json()
-        await asyncio.sleep(0.5)  # longer than 300 seconds of a clock that runs 1,000 times as fast
-        forgotten = await fal.result(blocked)
+        await until(lambda: forgotten(fal, blocked))  # 5,000 seconds of a clock that runs 1,000 times as fast are 5
     assert accepted["response_url"].endswith("/response")
     assert cancelled.json() == {"status": "OK"}
     assert billed.headers["x-fal-billable-units"] == "108"
     assert (status["error"], status["error_type"]) == ("Invalid status code: 422", "content_policy_violation")
-    assert forgotten.status_code == 404

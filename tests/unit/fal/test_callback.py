@@ -207,7 +207,7 @@ async def test_a_flood_of_forgeries_asks_fal_twice_a_minute(fal: KeyServer, veri
 async def test_all_who_come_at_the_start_share_one_fetch(fal: KeyServer, verifier: Verifier) -> None:
     fal.may_answer.clear()
     waiting = [asyncio.create_task(verifier.verify(HEADERS, BODY, SIGNED_AT)) for _ in range(50)]
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await fal.was_asked.wait()
     waiting[0].cancel()
     fal.may_answer.set()
@@ -253,12 +253,12 @@ async def test_old_keys_are_better_than_none_for_a_day(fal: KeyServer, verifier:
 async def test_a_key_server_that_hangs_is_given_up(fal: KeyServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(callback, "_FETCH_SECONDS", 0.05)
     fal.may_answer.clear()
-    async with asyncio.timeout(5), Verifier(rest_url=fal.url) as verifier:
+    async with asyncio.timeout(30), Verifier(rest_url=fal.url) as verifier:
         assert await verifier.verify(HEADERS, BODY, SIGNED_AT) == "keys_away"
 
 
 async def test_a_key_server_that_is_not_there() -> None:
-    async with asyncio.timeout(5), Verifier(rest_url=NOWHERE) as verifier:
+    async with asyncio.timeout(30), Verifier(rest_url=NOWHERE) as verifier:
         assert await verifier.verify(HEADERS, BODY, SIGNED_AT) == "keys_away"
 
 
@@ -266,6 +266,6 @@ async def test_closing_ends_a_fetch_under_way(fal: KeyServer) -> None:
     fal.may_answer.clear()
     async with Verifier(rest_url=fal.url) as verifier:
         waiting = asyncio.create_task(verifier.verify(HEADERS, BODY, SIGNED_AT))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             await fal.was_asked.wait()
     assert isinstance((await asyncio.gather(waiting, return_exceptions=True))[0], asyncio.CancelledError)
