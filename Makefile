@@ -10,7 +10,7 @@ PROBE := import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(firstword $(foreach candidate,$(CANDIDATES),$(shell $(candidate) -c '$(PROBE)' 2>/dev/null && echo $(candidate))))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test check bench openapi dashboards lock clean
+.PHONY: help demo up test check weather bench openapi dashboards lock clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,6 +30,9 @@ check: $(STAMP) ## Lint, format, types, the arrows between modules, and the guar
 	$(BIN)/python -m mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -q tests/guards
+
+weather: $(STAMP) ## Run five minutes of faults of fal, Redis, workers and clocks; SEED=N repeats a run
+	$(BIN)/python -m tests.e2e.weather $(if $(SEED),--seed $(SEED))
 
 bench: $(STAMP) ## Measure, print the figures, write bench.json
 	$(BIN)/python -m tests.bench.run
