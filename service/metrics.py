@@ -64,6 +64,7 @@ PREFLIGHTS = Counter("gateway_preflights", "Looks at images before their submit.
 VIDEOS = Counter("gateway_videos", "Copies of videos: kept, failed tries, passed on with fal's own URL.", ("outcome",))
 
 DISPATCH_HELD = Counter("gateway_dispatch_held", "Times that fal's answers held dispatch.", ("hold",))
+TENANTS_HELD = Counter("gateway_tenants_held", "Times that one tenant's failed submits held its dispatch.")
 
 RECONCILED = Counter(
     "gateway_reconciled",
@@ -138,6 +139,13 @@ OVERDUE_SECONDS = StateGauge("gateway_overdue_seconds", "How long the oldest ent
 DISPATCH_HOLD = StateGauge("gateway_dispatch_hold", "1 while dispatch is held: paused, locked or failing.", "hold")
 DRAINING = StateGauge("gateway_draining", "1 while nothing new is accepted.")
 PAUSED_TENANTS = StateGauge("gateway_paused_tenants", "Tenants whose dispatch is paused.")
+HELD_TENANTS = StateGauge("gateway_held_tenants", "Tenants whose dispatch is held by their own failed submits.")
+FAILED_SUBMITS = StateGauge(
+    "gateway_submits_failed_generations", "Generations whose submit failed since the last accepted submit."
+)
+SUBMITS_AT_ONCE = StateGauge(
+    "gateway_submits_at_once", "Submits that may be under way: few at first and while submits fail."
+)
 UNCONFIRMED = StateGauge("gateway_unconfirmed", "Generations whose submit has an unknown outcome.")
 UNCONFIRMED_SECONDS = StateGauge("gateway_unconfirmed_seconds", "Age of the oldest of them.")
 PAID_AND_LOST = StateGauge(

@@ -159,8 +159,30 @@ class Settings(BaseSettings):
         int, Field(ge=1, description="How many generations fal may have of us at a time.")
     ] = 40
     submit_failures: Annotated[
-        int, Field(ge=1, description="Submits in a row that may fail before dispatch is held.")
+        int,
+        Field(
+            ge=1,
+            description="Distinct generations whose submits may fail, without an accepted one between, before dispatch "
+            "is held: of one tenant that tenant's, of several everybody's.",
+        ),
     ] = 5
+    submit_refusals: Annotated[
+        int,
+        Field(
+            ge=1,
+            description="Times that fal may refuse one generation while it accepts others, before that one fails: "
+            "`upstream_unavailable`.",
+        ),
+    ] = 8
+    unconfirmed_slots_share: Annotated[
+        float,
+        Field(
+            gt=0,
+            le=1,
+            description="Share of the slots that unconfirmed generations take at most, and that submits take whose "
+            "outcome is not known yet (8 at least).",
+        ),
+    ] = 0.25
     submit_probe: Annotated[
         Seconds,
         Field(

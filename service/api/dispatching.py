@@ -25,7 +25,11 @@ class Reason(BaseModel):
 
 
 class DispatchView(TypedDict):
-    """``state``: open; paused by an operator; locked or failing, as fal's answers say; ``retry_at``: its next try."""
+    """``state``: open; paused by an operator; locked or failing, as fal's answers say; ``retry_at``: its next try.
+
+    ``held_tenants``: tenants whose own submits fail while others' go on. ``failed_generations`` of ``failed_tenants``
+    tenants: whose submits failed since the last accepted one. ``submits_at_once``: how many may be under way.
+    """
 
     object: Literal["dispatch"]
     state: Literal["open", "paused", "locked", "failing"]
@@ -34,6 +38,10 @@ class DispatchView(TypedDict):
     retry_at: str | None
     draining: bool
     paused_tenants: int
+    held_tenants: int
+    failed_generations: int
+    failed_tenants: int
+    submits_at_once: int
 
 
 REASON: Final = TypeAdapter(Reason)
@@ -49,6 +57,10 @@ def dispatch_view(gate: Gate) -> DispatchView:
         "retry_at": None if gate.retry_at is None else rfc3339(gate.retry_at),
         "draining": gate.draining,
         "paused_tenants": gate.paused_tenants,
+        "held_tenants": gate.held_tenants,
+        "failed_generations": gate.failed_generations,
+        "failed_tenants": gate.failed_tenants,
+        "submits_at_once": gate.submits_at_once,
     }
 
 

@@ -33,11 +33,14 @@ def submit_outcome(wire: Wire) -> SubmitOutcome:  # noqa: PLR0911  (one return p
     ==========================================================  ===========
     not a byte was sent (refused, DNS, TLS, pool)               NotTaken
     2xx with a request id                                       Accepted
-    429 or 503 in fal's own JSON                                NotTaken
+    400, 413 or 422 in fal's own JSON: about the body           Rejected
     401 or 403 in fal's own JSON                                Locked
-    another 4xx in fal's own JSON, but 408                      Rejected
+    503 or another 4xx in fal's own JSON, but 408               NotTaken
     all else: read timeout, reset, bare 5xx, unreadable 2xx     Unknown
     ==========================================================  ===========
+
+    A 4xx that is not about the body is about the account, the endpoint or the call (402, 404, 405, 409, 415, 429, ...):
+    any generation would get the same, so it fails none. 408: fal may have had enough of the request to begin.
     """
     match wire:
         case NoReply(sent=False, reason=reason):
@@ -46,14 +49,14 @@ def submit_outcome(wire: Wire) -> SubmitOutcome:  # noqa: PLR0911  (one return p
             return Unknown(reason)
         case Reply(status=status, body={"request_id": str(request_id)}) if 200 <= status < 300 and request_id:
             return Accepted(request_id)
-        case Reply(status=429 | 503 as status) if _speaks_fal(wire):
-            return NotTaken(f"fal answered {status}: {message_of(wire)}")
-        case Reply(status=401 | 403 as status) if _speaks_fal(wire):
-            return Locked(f"fal answered {status}: {message_of(wire)}")
-        case Reply(status=status) if 400 <= status < 500 and status != 408 and _speaks_fal(wire):
+        case Reply(status=400 | 413 | 422 as status) if _speaks_fal(wire):
             return Rejected(
                 Failure("upstream_rejected", message_of(wire), detail=detail_of(wire), upstream_status=status)
             )
+        case Reply(status=401 | 403 as status) if _speaks_fal(wire):
+            return Locked(f"fal answered {status}: {message_of(wire)}")
+        case Reply(status=status) if (status == 503 or 400 <= status < 500) and status != 408 and _speaks_fal(wire):
+            return NotTaken(f"fal answered {status}: {message_of(wire)}", refused=True)
         case Reply(status=status):
             return Unknown(f"fal answered {status} without a request id")
 

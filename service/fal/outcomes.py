@@ -19,6 +19,8 @@ class NotTaken:
     """Proved not to be with fal: try again later."""
 
     reason: str
+    refused: bool = False
+    """fal answered so; else not a byte was sent."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,8 @@ def build_drains(core: Core) -> dict[Drain, DrainRunner]:
         _preflight(core),
         clock=core.clock,
         slots=settings.upstream_concurrency,
+        ramp=stores.ramp,
+        refusals=settings.submit_refusals,
         public_url=settings.public_url,
     )
     tracking = Tracking(

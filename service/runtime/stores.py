@@ -1,6 +1,7 @@
 """Redis, one noun each."""
 
 from service.domain.endpoint import Patience
+from service.domain.gate import Ramp
 from service.settings import Settings
 from service.store.adjustments import AdjustmentStore
 from service.store.answers import AnswerStore
@@ -31,11 +32,15 @@ class Stores:
         self.due = DueStore(redis)
         self.queue = QueueStore(redis)
         self.submissions = SubmissionStore(redis)
+        self.ramp = Ramp.of(
+            settings.upstream_concurrency, settings.unconfirmed_slots_share, submit_timeout=settings.fal_timeout
+        )
         self.gate = GateStore(
             redis,
             failures=settings.submit_failures,
             first_probe=settings.submit_probe,
             last_probe=settings.submit_probe_longest,
+            most=self.ramp.most,
         )
         self.deliveries = DeliveryStore(redis, patience=Patience(settings.webhook_disable_after))
         self.delivery_log = DeliveryLog(redis, self.deliveries)

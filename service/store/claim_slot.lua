@@ -2,12 +2,21 @@
 -- are slots and dispatch is not held. The next is the best-ranked of the tenant that has been given least for its
 -- weight. A claim whose worker died between claim and submit still has its slots: it is given again, before all others.
 --
+-- Under way are the generations from their claim to the known outcome of their submit, or until that must be known. Few
+-- are at first and while submits fail, one more with each accepted: one bad second makes few generations doubtful.
+-- While the account or a tenant is held, one generation at a time probes: one that was never refused if there is any.
+--
 -- USES  fair
 -- KEYS  1 due:dispatch  2 nudged:dispatch  3 slots  4 claimed  5 fair  6 resting  7 present  8 delayed  9 gate
+--       10 under_way  11 held  12 unconfirmed
 -- ARGV  1 ms now  2 most to take  3 ms when the lease ends  4 slots there are  5 prefix of tenants' keys
---       6 prefix of generations' keys  7 ms when the next probe may go if this one's worker dies
+--       6 prefix of generations' keys  7 ms when the next probe may go if this one's worker dies  8 submits under way at
+--       first  9 at most ("": no limit)  10 ms until when a claim counts as under way  11 slots that unconfirmed
+--       generations take at most
 -- RETURNS  {generations still queued, 1 when there is more to look at, id, ms it is due since, id, ms, ...}
 local LOOKS = 500
+local TENANTS_TO_PROBE = 50
+local IDLE_MS = 60000
 redis.call("DEL", KEYS[2])
 local now = tonumber(ARGV[1])
 
@@ -22,14 +31,64 @@ local function due_again()
   end
 end
 
-local function allowed()
-  local gate = redis.call("HMGET", KEYS[9], "paused", "shut", "retry_at")
-  if gate[1] then
-    return 0, false
-  elseif not gate[2] then
-    return tonumber(ARGV[2]), false
+-- A held tenant whose next probe is due is looked at again.
+local any_held = redis.call("EXISTS", KEYS[11]) == 1
+local function wake()
+  for _, tenant in ipairs(redis.call("ZRANGEBYSCORE", KEYS[11], "-inf", ARGV[1], "LIMIT", 0, LOOKS)) do
+    enter(KEYS[5], KEYS[6], KEYS[7], tenant)
   end
-  return now >= tonumber(gate[3]) and 1 or 0, true
+end
+
+-- Submits that may be under way; a while without an accepted one says nothing of fal any more.
+local gate = redis.call("HMGET", KEYS[9], "paused", "shut", "fresh_at", "taken", "window", "taken_at")
+local function window()
+  local size, first = tonumber(gate[5] or ARGV[8]), tonumber(ARGV[8])
+  if size > first and now - tonumber(gate[6] or 0) > IDLE_MS then
+    redis.call("HSET", KEYS[9], "window", first)
+    size = first
+  end
+  return math.min(size, tonumber(ARGV[9]))
+end
+
+-- How many more may be under way. Entries of dead workers are looked for only where they stand in the way.
+local function window_left()
+  if ARGV[9] == "" then
+    return math.huge
+  end
+  local size, under_way = window(), redis.call("HLEN", KEYS[10])
+  if under_way >= size then
+    local found = redis.call("HGETALL", KEYS[10])
+    for n = 1, #found, 2 do
+      if tonumber(string.match(found[n + 1], " (%d+)$")) <= now then
+        under_way = under_way - redis.call("HDEL", KEYS[10], found[n])
+      end
+    end
+  end
+  return size - under_way
+end
+
+local function allowed()
+  if gate[1] then
+    return 0
+  elseif not gate[2] then
+    return tonumber(ARGV[2])
+  end
+  return now >= tonumber(gate[3] or 0) and 1 or 0
+end
+
+-- Slots that are free. Those of unconfirmed generations beyond their share count as free: fal hardly has these jobs.
+local function slots_left()
+  local used = redis.call("SCARD", KEYS[3])
+  local left = ARGV[4] - used
+  if left < tonumber(ARGV[2]) and redis.call("EXISTS", KEYS[12]) == 1 then
+    local doubtful = 0
+    local ids = redis.call("ZREVRANGE", KEYS[12], 0, LOOKS - 1)
+    for _, found in ipairs(redis.call("SMISMEMBER", KEYS[3], unpack(ids))) do
+      doubtful = doubtful + found
+    end
+    left = left + math.max(0, doubtful - tonumber(ARGV[11]))
+  end
+  return left
 end
 
 local known = {}
@@ -43,11 +102,55 @@ local function terms(tenant)
   return known[tenant]
 end
 
+local function may(tenant)
+  local its = terms(tenant)
+  return not its.paused and not (its.slots and redis.call("SCARD", ARGV[5] .. tenant .. ":slots") >= its.slots)
+end
+
+-- The generation of a tenant that is to probe: the first that was never refused among the first or the last of its
+-- queue, in turns, else its first. With whether it was refused; nil where none may go now.
+local function candidate(tenant, tries)
+  local queued = ARGV[5] .. tenant .. ":queued"
+  local first, last = redis.call("ZRANGE", queued, 0, 9, "WITHSCORES"), redis.call("ZREVRANGE", queued, 0, 9, "WITHSCORES")
+  local any
+  for _, found in ipairs((tries or 0) % 2 == 0 and {first, last} or {last, first}) do
+    for n = 1, #found, 2 do
+      if tonumber(found[n + 1]) < WAITING then
+        if redis.call("HEXISTS", ARGV[6] .. found[n], "r") == 0 then
+          return found[n], false
+        end
+        any = any or found[n]
+      end
+    end
+  end
+  return any, true
+end
+
+-- Of a tenant that is held by itself: a probe where one is due, else nil.
+local function probe_of(tenant)
+  local gate = ARGV[5] .. tenant .. ":gate"
+  local state = redis.call("HMGET", gate, "retry_at", "fresh_at", "tries")
+  local id, refused = candidate(tenant, tonumber(state[3] or 0))
+  local at = tonumber(state[refused and 1 or 2] or 0)
+  if id and now >= at then
+    redis.call("ZREM", ARGV[5] .. tenant .. ":queued", id)
+    redis.call("HSET", gate, "probe", id, "retry_at", ARGV[7], "fresh_at", ARGV[7])
+    redis.call("ZADD", KEYS[11], ARGV[7], tenant)
+    return id
+  elseif id then
+    redis.call("ZADD", KEYS[11], string.format("%.0f", at), tenant)
+  elseif now >= tonumber(state[1] or 0) and redis.call("EXISTS", ARGV[5] .. tenant .. ":queued") == 0 then
+    redis.call("ZREM", KEYS[11], tenant) -- nothing can probe; what comes next may go, and its failure holds at once
+  end
+  return nil
+end
+
 -- Take the tenant's next generation out of its queue; nil when it has none that may go now.
 local function pop(tenant)
-  local its = terms(tenant)
-  if its.paused or (its.slots and redis.call("SCARD", ARGV[5] .. tenant .. ":slots") >= its.slots) then
+  if not may(tenant) then
     return nil
+  elseif any_held and redis.call("ZSCORE", KEYS[11], tenant) then
+    return probe_of(tenant)
   end
   local first = redis.call("ZPOPMIN", ARGV[5] .. tenant .. ":queued")
   if first[1] and tonumber(first[2]) >= WAITING then
@@ -57,14 +160,73 @@ local function pop(tenant)
   return first[1]
 end
 
-due_again()
-local most, probing = allowed()
 local taken = {}
-if most > 0 then
-  taken = redis.call("ZRANGEBYSCORE", KEYS[4], "-inf", ARGV[1], "WITHSCORES", "LIMIT", 0, most)
+local function take(tenant, given, id)
+  redis.call("SADD", KEYS[3], id)
+  redis.call("SADD", ARGV[5] .. tenant .. ":slots", id)
+  redis.call("SET", KEYS[7], given)
+  redis.call("ZADD", KEYS[5], string.format("%.17g", given + 1 / terms(tenant).weight), tenant)
+  taken[#taken + 1] = id
+  taken[#taken + 1] = ARGV[1]
+  redis.call("ZREM", KEYS[1], id)
 end
-local room = math.min(most - #taken / 2, ARGV[4] - redis.call("SCARD", KEYS[3]))
+
+local function rest(tenant, given)
+  redis.call("ZREM", KEYS[5], tenant)
+  redis.call("ZADD", KEYS[6], given, tenant)
+end
+
+-- While the account is held: one generation that was never refused, of another tenant than the last probe, if there is.
+local function probe()
+  local state = redis.call("HMGET", KEYS[9], "retry_at", "fresh_at", "tries", "probed")
+  local found = {}
+  local names = redis.call("ZRANGE", KEYS[5], 0, TENANTS_TO_PROBE - 1, "WITHSCORES")
+  for n = 1, #names, 2 do
+    local id, refused
+    if may(names[n]) then
+      id, refused = candidate(names[n], tonumber(state[3] or 0))
+    end
+    if id then
+      local class = (refused and 3 or 1) + (names[n] == state[4] and 1 or 0)
+      found[class] = found[class] or {names[n], names[n + 1], id, refused}
+    else
+      rest(names[n], names[n + 1])
+    end
+    if found[1] then
+      break
+    end
+  end
+  local best = found[1] or found[2] or found[3] or found[4]
+  if best and now >= tonumber(state[best[4] and 1 or 2] or 0) then
+    redis.call("ZREM", ARGV[5] .. best[1] .. ":queued", best[3])
+    redis.call("HSET", KEYS[9], "probed", best[1])
+    take(best[1], best[2], best[3])
+  end
+end
+
+due_again()
+if any_held then
+  wake()
+end
+local most, shut = allowed(), gate[2]
+local stale = {}
+if most > 0 then
+  stale = redis.call("ZRANGEBYSCORE", KEYS[4], "-inf", ARGV[1], "WITHSCORES", "LIMIT", 0, most)
+end
+for n = 1, #stale, 2 do
+  redis.call("HDEL", KEYS[10], stale[n])
+end
+local left = window_left()
+for n = 1, math.min(#stale, 2 * math.max(left, 0)) do
+  taken[n] = stale[n]
+end
 local looks = 0
+local slots = most > 0 and slots_left() or 0
+local room = math.min(most - #taken / 2, left - #taken / 2, slots)
+if shut and room > 0 then
+  probe()
+  room = 0
+end
 while room > 0 and looks < LOOKS do
   looks = looks + 1
   local first = redis.call("ZRANGE", KEYS[5], 0, 0, "WITHSCORES")
@@ -74,25 +236,25 @@ while room > 0 and looks < LOOKS do
   end
   local id = pop(tenant)
   if id then
-    redis.call("SADD", KEYS[3], id)
-    redis.call("SADD", ARGV[5] .. tenant .. ":slots", id)
-    redis.call("SET", KEYS[7], given)
-    redis.call("ZADD", KEYS[5], string.format("%.17g", given + 1 / terms(tenant).weight), tenant)
-    taken[#taken + 1] = id
-    taken[#taken + 1] = ARGV[1]
-    redis.call("ZREM", KEYS[1], id)
+    take(tenant, given, id)
     room = room - 1
   else
-    redis.call("ZREM", KEYS[5], tenant)
-    redis.call("ZADD", KEYS[6], given, tenant)
+    rest(tenant, given)
   end
 end
 redis.call("ZREMRANGEBYSCORE", KEYS[6], "-inf", "(" .. (redis.call("GET", KEYS[7]) or "0"))
-for n = 1, #taken, 2 do
-  redis.call("ZADD", KEYS[4], ARGV[3], taken[n])
+if left <= #taken / 2 and most > #taken / 2 then -- whichever outcome makes room asks for another look
+  redis.call("HSET", KEYS[9], "limited", 1)
 end
-if probing and #taken > 0 then
-  redis.call("HSET", KEYS[9], "probe", 1, "retry_at", ARGV[7])
+if #taken > 0 then
+  local mark = (gate[4] or 0) .. " " .. ARGV[10]
+  for n = 1, #taken, 2 do
+    redis.call("ZADD", KEYS[4], ARGV[3], taken[n])
+    redis.call("HSET", KEYS[10], taken[n], mark)
+  end
+  if shut then
+    redis.call("HSET", KEYS[9], "probe", taken[1], "retry_at", ARGV[7], "fresh_at", ARGV[7])
+  end
 end
 table.insert(taken, 1, redis.call("ZCARD", KEYS[1]))
 table.insert(taken, 2, looks == LOOKS and 1 or 0)

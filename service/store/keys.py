@@ -4,7 +4,8 @@ Every key starts with the hash tag ``{sg}``, so that scripts over several keys a
 
 key                                            type    lives          meaning
 {sg}:generation:<id>                           hash    until purged   v version, s status, d record (JSON), c callback
-                                                                      of fal's still to be judged (JSON), u: unread
+                                                                      of fal's still to be judged (JSON), u: unread,
+                                                                      r refused submits: "<first> <last> <counted>"
 {sg}:tenant:<t>:generations                    zset    until purged   ids of a tenant's generations; score 0, ids sort
 {sg}:tenant:<t>:end_user:<p>:generations       zset    until purged   the same, of one end user (by pseudonym)
 {sg}:idempotency:<t>:<sha256 of the key>       string  until purged   "<generation id> <fingerprint>"
@@ -17,7 +18,17 @@ key                                            type    lives          meaning
 {sg}:fair                                      zset    -              tenants with work to dispatch, by virtual time
 {sg}:resting                                   zset    -              tenants without, while theirs is ahead
 {sg}:present                                   string  -              virtual time of the tenant served last
-{sg}:gate                                      hash    -              why dispatch is held; failed submits in a row
+{sg}:gate                                      hash    -              why dispatch is held; accepted submits; most
+                                                                      submits under way
+{sg}:failed                                    zset    1 day          "<t>:<id>" failed since a submit was accepted; 0
+                                                                      proves nothing, 1 a failure, 2 a lock (401, 403)
+{sg}:tenant:<t>:failed                         zset    1 day          ids of the same, since one of it was accepted
+{sg}:tenant:<t>:gate                           hash    1 day          why the tenant is held
+{sg}:held                                      zset    -              tenants held by their failed submits; ms of the
+                                                                      next probe
+{sg}:under_way                                 hash    -              id claimed, outcome of its submit not known yet ->
+                                                                      "<accepted submits then> <ms until it counts>"
+{sg}:locked_polls                              zset    1 min          "<t>:<id>" whose polls got 401 or 403; ms of it
 {sg}:paused                                    set     -              tenants whose dispatch is paused
 {sg}:unconfirmed                               zset    -              unconfirmed generations; score = ms of submit
 {sg}:submitted                                 zset    days           fal's request ids that are ours; ms of submit
@@ -83,6 +94,10 @@ RESTING: Final = f"{TAG}resting"
 PRESENT: Final = f"{TAG}present"
 GATE: Final = f"{TAG}gate"
 PAUSED: Final = f"{TAG}paused"
+FAILED: Final = f"{TAG}failed"
+HELD: Final = f"{TAG}held"
+UNDER_WAY: Final = f"{TAG}under_way"
+LOCKED_POLLS: Final = f"{TAG}locked_polls"
 UNCONFIRMED: Final = f"{TAG}unconfirmed"
 PRICE_MISMATCHES: Final = f"{TAG}price_mismatches"
 SUBMITTED: Final = f"{TAG}submitted"
@@ -164,6 +179,14 @@ def endpoints_of_tenant(tenant_id: str) -> str:
 
 def tenant(tenant_id: str) -> str:
     return f"{TAG}tenant:{tenant_id}"
+
+
+def failed_of_tenant(tenant_id: str) -> str:
+    return f"{TAG}tenant:{tenant_id}:failed"
+
+
+def gate_of_tenant(tenant_id: str) -> str:
+    return f"{TAG}tenant:{tenant_id}:gate"
 
 
 def api_keys_of_tenant(tenant_id: str) -> str:

@@ -8,6 +8,7 @@ from pydantic_core import from_json
 
 from service.domain import ids
 from service.domain.drain import Drain
+from service.domain.gate import Ramp
 from service.store import keys
 from service.store.due import Claim, claimed
 from service.store.redis import Redis, Script
@@ -35,8 +36,11 @@ class QueueStore:
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
 
-    async def claim(self, *, now: datetime, most: int, lease: timedelta, slots: int) -> Claim:
-        """Take queued generations, each with a slot of the account and one of its tenant."""
+    async def claim(self, *, now: datetime, most: int, lease: timedelta, slots: int, ramp: Ramp | None = None) -> Claim:
+        """Take queued generations, each with a slot of the account and one of its tenant.
+
+        ``ramp``: limits of the submits under way and of unconfirmed generations; None: no limits.
+        """
         waiting, more, *pairs = await self._redis.run(
             _CLAIM_SLOT,
             [
@@ -49,6 +53,9 @@ class QueueStore:
                 keys.PRESENT,
                 keys.DELAYED,
                 keys.GATE,
+                keys.UNDER_WAY,
+                keys.HELD,
+                keys.UNCONFIRMED,
             ],
             ids.milliseconds(now),
             most,
@@ -57,6 +64,10 @@ class QueueStore:
             keys.tenant(""),
             keys.generation(""),
             ids.milliseconds(now + _PROBE),
+            "" if ramp is None else ramp.first,
+            "" if ramp is None else ramp.most,
+            ids.milliseconds(now + lease + (timedelta() if ramp is None else ramp.submit_timeout)),
+            slots if ramp is None else ramp.unconfirmed,
         )
         return Claim(claimed(pairs), waiting, more=bool(more))
 

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from service import log, metrics, tracing
 from service.domain import callback
+from service.domain.gate import Ramp
 from service.domain.generation import Failure, Generation, Status
 from service.errors import StoreUnavailable
 from service.fal.client import FalClient
@@ -12,6 +13,7 @@ from service.fal.messages import submit_outcome
 from service.fal.outcomes import Accepted, Locked, NotTaken, Rejected, SubmitOutcome, Unknown
 from service.store.callbacks import CallbackStore
 from service.store.due import Claim, Claimed
+from service.store.gate import Noted
 from service.store.queue import QueueStore
 from service.usecases.gate import DispatchGate
 from service.usecases.moves import Clock, Moves, Verb
@@ -24,6 +26,8 @@ LEASE: Final = timedelta(seconds=15)
 
 #: A process that was stopped for longer between intent and POST does not send: its intent is soon given up as lost.
 _HESITATION: Final = timedelta(seconds=10)
+
+_REFUSED: Final = "The upstream refused the request each time, and accepted others meanwhile."
 
 _NEVER_TAKEN: Final = Failure("submission_unconfirmed", "The upstream never took the request.", retryable=True)
 
@@ -40,8 +44,11 @@ class Dispatch:
         *,
         clock: Clock,
         slots: int,
+        ramp: Ramp,
+        refusals: int,
         public_url: str | None,
     ) -> None:
+        """``refusals``: submits that fal may refuse while it accepts others', before the generation fails alone."""
         self._queue = queue
         self._callbacks = callbacks
         self._moves = moves
@@ -50,31 +57,56 @@ class Dispatch:
         self._preflight = preflight
         self._clock = clock
         self._slots = slots
+        self._ramp = ramp
+        self._refusals = refusals
         self._public_url = public_url
         self._log = log.get(__name__)
 
     async def claim(self, most: int) -> Claim:
-        return await self._queue.claim(now=self._clock(), most=most, lease=LEASE, slots=self._slots)
+        return await self._queue.claim(now=self._clock(), most=most, lease=LEASE, slots=self._slots, ramp=self._ramp)
 
-    async def submit(self, item: Claimed) -> None:
-        """Intent, POST, outcome. Between the first and the last, only this coroutine knows what happened."""
+    async def submit(self, item: Claimed) -> bool:
+        """Submit a claimed generation; True: what the limit of submits under way kept back may be claimed."""
+        outcome = await self._submit(item)
+        return await self._gate.leave(item.id) if outcome is None else outcome.wanted
+
+    async def _submit(self, item: Claimed) -> Noted | None:
+        """Intent, POST, outcome. Between the first and the last, only this coroutine knows what happened.
+
+        None: nothing was sent.
+        """
         if self._preflight is not None and not await self._preflight.passes(item.id):
-            return
+            return None
         meant_at = self._clock()
         g = await self._intend(item.id, meant_at)
         if g is None:
-            return  # ended meanwhile, or in another worker's hands: whoever moved it has set what it waits for
+            return None  # ended meanwhile, or in another worker's hands: whoever moved it has set what it waits for
         about(g)
         if self._clock() - meant_at > _HESITATION:
             await self._conclude(g.id, meant_at, lambda current: unsent(current, self._clock()))
-            return
+            return None
         metrics.SECONDS_TO_SUBMIT.observe((meant_at - g.created_at).total_seconds())
         with tracing.span("generation.submit", parent=g.traceparent, generation=g.id, tenant=g.tenant_id) as span:
             outcome = submit_outcome(await self._fal.submit(arguments(g), webhook_url=self._callback_url(g)))
             span.note(outcome=type(outcome).__name__.lower(), tries=g.submits_refused + 1)
             self._tell(g, outcome)
-            await self._conclude(g.id, meant_at, lambda current: settled(current, outcome, self._clock()))
-        await self._gate.note(outcome)
+            return await self._settle(g, meant_at, outcome)
+
+    async def _settle(self, g: Generation, meant_at: datetime, outcome: SubmitOutcome) -> Noted:
+        """Write down the outcome. The gate knows a failure first: no submit may follow as if there had been none."""
+
+        def settle(current: Generation) -> Generation | None:
+            return settled(current, outcome, self._clock())
+
+        if isinstance(outcome, Accepted | Rejected):
+            await self._conclude(g.id, meant_at, settle)
+            return await self._gate.note(g, outcome)
+        noted, reason = await self._gate.note(g, outcome), outcome.reason
+        if noted.refusals < self._refusals:
+            await self._conclude(g.id, meant_at, settle)
+        else:
+            await self._conclude(g.id, meant_at, lambda current: refused(current, reason, self._clock()))
+        return noted
 
     async def _intend(self, generation_id: str, now: datetime) -> Generation | None:
         """Write down that it is about to be sent; None: it shall not be, or nobody knows whether that was written."""
@@ -120,6 +152,13 @@ def unsent(g: Generation, now: datetime) -> Generation | None:
         case Status.UNCONFIRMED:  # given up as lost meanwhile
             return g.failed(_NEVER_TAKEN, 0, now)
     return None
+
+
+def refused(g: Generation, reason: str, now: datetime) -> Generation | None:
+    """What becomes of a generation that fal has refused often enough, while it accepted others: it fails alone."""
+    if g.status is Status.SUBMITTING and g.cancel_requested_at is None:
+        return g.failed(Failure("upstream_unavailable", f"{_REFUSED} {reason}", retryable=True), 0, now)
+    return unsent(g, now)
 
 
 def settled(g: Generation, outcome: SubmitOutcome, now: datetime) -> Generation | None:

@@ -104,6 +104,9 @@ def _of_dispatch(state: State, now: datetime) -> Iterator[Family]:
     yield metrics.DISPATCH_HOLD, [(hold, state.gate.hold is hold) for hold in Hold]
     yield metrics.DRAINING, _one(state.gate.draining)
     yield metrics.PAUSED_TENANTS, _one(state.gate.paused_tenants)
+    yield metrics.HELD_TENANTS, _one(state.gate.held_tenants)
+    yield metrics.FAILED_SUBMITS, _one(state.gate.failed_generations)
+    yield metrics.SUBMITS_AT_ONCE, _one(state.gate.submits_at_once)
     yield metrics.UNCONFIRMED, _one(state.unconfirmed)
     yield metrics.UNCONFIRMED_SECONDS, _one(_age(state.oldest_unconfirmed, now))
     yield metrics.PAID_AND_LOST, _one(state.paid_and_lost)

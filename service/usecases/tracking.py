@@ -118,12 +118,10 @@ class Tracking:
         cancels = g.wants_cancel or (g.cancel_sent_at is None and self._is_final(g, missed))
         if cancels:
             g = await self._pass_on_cancel(g, request_id)
-        outcome = status_outcome(await self._fal.status(request_id))
+        outcome = await self._status(g, request_id)
         span.note(outcome=type(outcome).__name__.lower())
         if not cancels and _is_old_news(g, outcome):
             span.forget()  # hundreds of a long job's polls
-        if isinstance(outcome, Trouble) and outcome.locked:
-            await self._gate.locked(outcome.reason)
         if isinstance(outcome, Completed):
             await self._end(g, result_outcome(await self._fal.result(request_id)), outcome.logs)
         elif isinstance(outcome, Missing) and self._is_final(g, missed):
@@ -135,6 +133,16 @@ class Tracking:
         """Whether its time at fal is over, if fal answers this poll."""
         now = self._clock()
         return self._timetable.is_final(g.answered(now, missed=missed), now)
+
+    async def _status(self, g: Generation, request_id: str) -> StatusOutcome:
+        """Poll its status; the gate notes what that says about the account."""
+        sent_at = self._clock()
+        outcome = status_outcome(await self._fal.status(request_id))
+        if not isinstance(outcome, Trouble):
+            await self._gate.answered()
+        elif outcome.locked:
+            await self._gate.locked_poll(g, outcome.reason, sent_at)
+        return outcome
 
     async def _adopt(self, g: Generation, request_id: str) -> Generation | None:
         """Take the request id of a callback for a submit whose answer was lost: fal has the job under this id."""

@@ -15,7 +15,8 @@ from service.domain.tenant import Tenant
 from service.errors import Draining
 from service.runtime import Runtime
 from service.settings import Settings
-from service.store.gate import GateStore
+from service.store.gate import GateStore, Signal
+from service.usecases.gate import LOCKED_POLLS
 from tests import factories
 from tests.factories import Clock
 
@@ -67,6 +68,11 @@ async def status(runtime: Runtime, g: Generation) -> Status:
     return found.status
 
 
+async def refusals(runtime: Runtime, *created: Generation) -> list[int]:
+    found = [await runtime.generation_store.load(g.id) for g in created]
+    return [g.submits_refused for g in found if g is not None]
+
+
 async def submits(fal: httpx.AsyncClient) -> int:
     return len((await fal.get("/_sandbox/requests")).json())
 
@@ -85,32 +91,67 @@ async def test_a_locked_account_holds_dispatch_at_once_and_opens_by_itself(
     gate = await runtime.gate.read()
     assert gate.hold is Hold.LOCKED
     assert gate.retry_at == clock() + PROBE
-    await fal.delete("/_sandbox/faults")
     second = await create()
     await drained(runtime, Drain.DISPATCH)
-    assert await status(runtime, second) is Status.QUEUED, "held"
+    assert await refusals(runtime, first, second) == [1, 0], "held"
     clock.advance(PROBE)
     await drained(runtime, Drain.DISPATCH)
-    probed = [await status(runtime, g) for g in (first, second)]
-    assert sorted(probed) == [Status.QUEUED, Status.SUBMITTED], "one real generation tries"
+    assert await refusals(runtime, first, second) == [1, 1], "the one that was never refused tries, and no other"
+    await fal.delete("/_sandbox/faults")
+    clock.advance(PROBE * 2)
+    for _ in range(2):
+        await drained(runtime, Drain.DISPATCH)
     assert (await runtime.gate.read()).hold is None
-    await drained(runtime, Drain.DISPATCH)
     assert [await status(runtime, g) for g in (first, second)] == [Status.SUBMITTED] * 2
 
 
-async def test_a_lock_seen_by_a_poll_holds_dispatch_and_fails_nobody(
+async def test_locked_polls_of_several_jobs_hold_dispatch(
     runtime: Runtime, clock: Clock, fal: httpx.AsyncClient, create: Create
 ) -> None:
-    running = await create()
+    running = [await create() for _ in range(LOCKED_POLLS)]
     await drained(runtime, Drain.DISPATCH)
     await fault(fal, "status", "locked")
     clock.advance(timedelta(seconds=30))
     await drained(runtime, Drain.POLL)
     assert (await runtime.gate.read()).hold is Hold.LOCKED
-    assert await status(runtime, running) in (Status.SUBMITTED, Status.IN_PROGRESS)
+    for g in running:
+        assert await status(runtime, g) in (Status.SUBMITTED, Status.IN_PROGRESS)
     waiting = await create()
     await drained(runtime, Drain.DISPATCH)
     assert await status(runtime, waiting) is Status.QUEUED
+    await fal.delete("/_sandbox/faults")
+    clock.advance(timedelta(seconds=10))
+    await drained(runtime, Drain.POLL)
+    assert (await runtime.gate.read()).hold is None, "an answered poll outweighs refused ones"
+    await drained(runtime, Drain.DISPATCH)
+    assert await status(runtime, waiting) is Status.SUBMITTED
+
+
+async def test_locked_polls_of_one_job_hold_nothing(
+    runtime: Runtime, clock: Clock, fal: httpx.AsyncClient, create: Create
+) -> None:
+    await create()
+    await drained(runtime, Drain.DISPATCH)
+    await fault(fal, "status", "locked")
+    for _ in range(2 * LOCKED_POLLS):
+        clock.advance(timedelta(seconds=30))
+        await drained(runtime, Drain.POLL)
+    assert (await runtime.gate.read()).hold is None
+
+
+async def test_locked_poll_before_an_accepted_submit_counts_for_nothing(
+    runtime: Runtime, clock: Clock, create: Create
+) -> None:
+    sent_at = clock()
+    clock.advance(timedelta(seconds=1))
+    running = [await create() for _ in range(LOCKED_POLLS)]
+    await drained(runtime, Drain.DISPATCH)
+    for g in running:
+        await runtime.gate.locked_poll(g, "User is locked.", sent_at)
+    assert (await runtime.gate.read()).hold is None
+    for g in running:
+        await runtime.gate.locked_poll(g, "User is locked.", clock())
+    assert (await runtime.gate.read()).hold is Hold.LOCKED
 
 
 async def test_failures_in_a_row_hold_dispatch_and_a_success_between_does_not(
@@ -184,10 +225,15 @@ async def test_nothing_is_dispatched_by_many_at_once_while_one_probes(
 
 async def test_of_many_failures_at_once_one_shuts_the_gate(runtime: Runtime, clock: Clock) -> None:
     store = GateStore(runtime.redis, failures=FAILURES, first_probe=PROBE, last_probe=PROBE * 20)
-    changes = await asyncio.gather(*(store.note("failing", "reset", clock()) for _ in range(24)))
+
+    async def noted(signal: Signal, n: int) -> str:
+        subject = {"generation_id": f"gen_{n}", "tenant_id": f"ten_{n % 3}"}
+        return (await store.note(signal, "reset", clock(), **subject)).change
+
+    changes = await asyncio.gather(*(noted("unknown", n) for n in range(24)))
     assert changes.count("shut") == 1
     assert (await store.read()).retry_at == clock() + PROBE, "those under way count for nothing more"
-    changes = await asyncio.gather(*(store.note("ok", "", clock()) for _ in range(24)))
+    changes = await asyncio.gather(*(noted("taken", n) for n in range(24)))
     assert changes.count("opened") == 1
 
 

@@ -138,6 +138,10 @@ _BY_SCHEMA: Final[dict[str, dict[str, Any]]] = {
             "retry_at": None,
             "draining": False,
             "paused_tenants": 0,
+            "held_tenants": 0,
+            "failed_generations": 0,
+            "failed_tenants": 0,
+            "submits_at_once": 10,
         }
     },
     "OperatorsGenerationView": {
@@ -222,6 +226,10 @@ _BY_SCHEMA: Final[dict[str, dict[str, Any]]] = {
                 "retry_at": None,
                 "draining": False,
                 "paused_tenants": 0,
+                "held_tenants": 0,
+                "failed_generations": 0,
+                "failed_tenants": 0,
+                "submits_at_once": 10,
             },
         }
     },

@@ -62,15 +62,21 @@ def worker_clocks(skews: Mapping[str, timedelta]) -> Finding:
 
 
 def dispatch(gate: Gate) -> Finding:
+    failed = f"{gate.failed_generations} generations of {gate.failed_tenants} tenants since the last accepted submit"
     match gate.hold:
         case Hold.PAUSED:
             return warn("dispatch", f"paused by an operator: {gate.reason}", "`seedance-gateway resume` ends it.")
         case Hold.LOCKED:
             return fail("dispatch", f"fal refuses the account: {gate.reason}", "Top up, or look at GATEWAY_FAL_KEY.")
         case Hold.FAILING:
-            return warn("dispatch", f"submits fail: {gate.reason}", "Look at fal's status; it goes on by itself.")
+            return warn(
+                "dispatch", f"submits fail: {gate.reason} ({failed})", "Look at fal's status; it goes on by itself."
+            )
     if gate.draining:
         return warn("dispatch", "draining: nothing new is accepted", "`seedance-gateway resume` ends it.")
+    if gate.held_tenants:
+        told = f"open; {gate.held_tenants} tenants are held, whose own submits fail"
+        return warn("dispatch", told, "Read `tenant held` in the workers' logs; each is tried again by itself.")
     return ok("dispatch", "open")
 
 

@@ -103,11 +103,21 @@ SUBMITS: list[tuple[Wire, type[SubmitOutcome]]] = [
     (wire(403, {"detail": "User is locked. Reason: TOP_UP."}), Locked),
     (wire(401, HTML), Unknown),
     (wire(403, HTML), Unknown),
+    # the endpoint, the address, the call: any other request would get the same
+    (wire(402, {"detail": "Payment Required"}), NotTaken),
+    (wire(404, {"detail": "Path /xyz not found"}), NotTaken),
+    (wire(404, {"status": "NOT_FOUND"}), NotTaken),
+    (wire(405, {"detail": "Method Not Allowed"}), NotTaken),
+    (wire(406, {"detail": "Not Acceptable"}), NotTaken),
+    (wire(409, {"detail": "Conflict"}), NotTaken),
+    (wire(410, {"detail": "Gone"}), NotTaken),
+    (wire(414, {"detail": "URI Too Long"}), NotTaken),
+    (wire(415, {"detail": "Unsupported Media Type"}), NotTaken),
+    (wire(426, {"detail": "Upgrade Required"}), NotTaken),
+    (wire(451, {"detail": "Unavailable For Legal Reasons"}), NotTaken),
+    (wire(402, HTML), Unknown),
     # this request
     (wire(400, {"detail": "bad", "error_type": "bad_request"}), Rejected),
-    (wire(404, {"detail": "Path /xyz not found"}), Rejected),
-    (wire(404, {"status": "NOT_FOUND"}), Rejected),
-    (wire(405, {"detail": "Method Not Allowed"}), Rejected),
     (wire(413, {"detail": "Request Entity Too Large"}), Rejected),
     (wire(422, {"detail": [{"loc": ["body", "prompt"], "msg": "field required", "type": "missing"}]}), Rejected),
     (wire(422, HTML), Unknown),
@@ -126,6 +136,16 @@ SUBMITS: list[tuple[Wire, type[SubmitOutcome]]] = [
 @pytest.mark.parametrize(("answer", "outcome"), SUBMITS, ids=repr)
 def test_submit(answer: Wire, outcome: type[SubmitOutcome]) -> None:
     assert type(submit_outcome(answer)) is outcome
+
+
+@pytest.mark.parametrize("status", [status for status in range(400, 500) if status not in (400, 408, 413, 422)])
+def test_4xx_not_about_the_body_rejects_no_generation(status: int) -> None:
+    assert isinstance(submit_outcome(wire(status, {"detail": "No."})), NotTaken | Locked)
+
+
+def test_not_taken_says_whether_fal_refused() -> None:
+    assert submit_outcome(wire(503, {"detail": "full"})) == NotTaken("fal answered 503: full", refused=True)
+    assert submit_outcome(NoReply(sent=False, reason="ConnectError")) == NotTaken("ConnectError", refused=False)
 
 
 def test_an_accepted_submit_has_the_request_id() -> None:
