@@ -72,9 +72,17 @@ _UPSTREAM: Final = (
         "SubmitsFailing",
         "page",
         "Submits to fal fail",
-        "Several in a row failed. Dispatch is held, and one generation tries now and then.",
+        "Several generations failed and none was accepted. Dispatch is held, and one generation tries now and then.",
         _hold("failing"),
         "5m",
+    ),
+    Alert(
+        "TenantHeld",
+        "ticket",
+        "{{ $value }} tenants are held by their own failed submits",
+        "fal refuses or fails their generations. Other tenants' are dispatched.",
+        f"{state('gateway_held_tenants')} > 0",
+        "15m",
     ),
 )
 

@@ -23,6 +23,16 @@ UPSTREAM: Final = Board(
                         Query(state("gateway_dispatch_hold", by="hold"), "{{hold}}"),
                         Query(state("gateway_draining"), "draining"),
                         Query(state("gateway_paused_tenants"), "paused tenants"),
+                        Query(state("gateway_held_tenants"), "held tenants"),
+                    ],
+                ),
+                Panel(
+                    "Submits that fail",
+                    "Generations whose submit failed since the last accepted one, and submits that may be under way.",
+                    "none",
+                    [
+                        Query(state("gateway_submits_failed_generations"), "failed generations"),
+                        Query(state("gateway_submits_at_once"), "at once"),
                     ],
                 ),
                 Panel(
