@@ -64,7 +64,6 @@ PREFLIGHTS = Counter("gateway_preflights", "Looks at images before their submit.
 VIDEOS = Counter("gateway_videos", "Copies of videos: kept, failed tries, passed on with fal's own URL.", ("outcome",))
 
 DISPATCH_HELD = Counter("gateway_dispatch_held", "Times that fal's answers held dispatch.", ("hold",))
-TENANTS_HELD = Counter("gateway_tenants_held", "Times that one tenant's failed submits held its dispatch.")
 
 RECONCILED = Counter(
     "gateway_reconciled",

@@ -40,7 +40,6 @@ class DispatchGate:
             case "shut":
                 self._tell_hold("locked" if signal == "locked" else "failing", reason)
             case "held":
-                metrics.TENANTS_HELD.inc()
                 self._log.warning("tenant held", tenant=g.tenant_id, reason=reason)
             case "opened":
                 self._tell_opened()
