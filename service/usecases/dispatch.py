@@ -100,8 +100,8 @@ class Dispatch:
 
         if isinstance(outcome, Accepted | Rejected):
             await self._conclude(g.id, meant_at, settle)
-            return await self._gate.note(g, outcome)
-        noted, reason = await self._gate.note(g, outcome), outcome.reason
+            return await self._gate.note(outcome, g)
+        noted, reason = await self._gate.note(outcome, g), outcome.reason
         if noted.refusals < self._refusals:
             await self._conclude(g.id, meant_at, settle)
         else:

@@ -28,7 +28,7 @@ class DispatchGate:
         self._refused = False
         """fal refused a poll of this process, and has answered none since."""
 
-    async def note(self, g: Generation, outcome: SubmitOutcome) -> Noted:
+    async def note(self, outcome: SubmitOutcome, g: Generation) -> Noted:
         """Note what the outcome of a generation's submit says about other submits."""
         signal, reason = _signal(outcome)
         try:

@@ -162,9 +162,9 @@ async def locks_the_gate(by: Runtime, _: Tenant) -> None:
     await by.gate.locked("one 403")
 
 
-async def fails_submits(by: Runtime, _: Tenant) -> None:
-    for _n in range(by.settings.submit_failures):
-        await by.gate.note(NotTaken("HTTP 500"))
+async def fails_submits(by: Runtime, owner: Tenant) -> None:
+    for _ in range(by.settings.submit_failures):
+        await by.gate.note(NotTaken("HTTP 503", refused=True), factories.generation(tenant_id=owner.id))
 
 
 async def pauses(by: Runtime, owner: Tenant) -> None:
