@@ -4,6 +4,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,9 +18,12 @@ from service.cli.stack import Stack
 from tests.e2e.conftest import OVERRIDES, client_of
 from tests.e2e.crashing import POLLING, QUICK, Trial
 from tests.e2e.doomed import FOLDER, MODULE, Doom
+from tests.e2e.misset import start_misset_worker
 from tests.guards.repository import ROOT
 from tests.receiver import Receiver
 
+#: By how much the wrong clocks are ahead.
+SHIFTS = (timedelta(hours=3), timedelta(hours=-1))
 #: An unknown submit is declared so within three seconds, and given up two seconds later.
 PATIENCE = {
     "fal_timeout": timedelta(seconds=2),
@@ -28,9 +32,15 @@ PATIENCE = {
 }
 
 
-@pytest.fixture(scope="module", params=["callbacks", "polling"])
-def callbacks(request: pytest.FixtureRequest) -> bool:
-    return bool(request.param == "callbacks")
+@pytest.fixture(scope="module", params=["callbacks", "polling", "wrong clocks"])
+def setting(request: pytest.FixtureRequest) -> str:
+    """``wrong clocks``: with callbacks, and with a worker at +3 h and one at -1 h."""
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def callbacks(setting: str) -> bool:
+    return setting != "polling"
 
 
 @pytest.fixture(scope="module")
@@ -39,17 +49,19 @@ def doom(tmp_path_factory: pytest.TempPathFactory) -> Doom:
 
 
 @pytest.fixture(scope="module")
-def trial(callbacks: bool, doom: Doom) -> Iterator[Trial]:
+def trial(setting: str, callbacks: bool, doom: Doom) -> Iterator[Trial]:
     overrides = {**OVERRIDES, **PATIENCE, **({} if callbacks else POLLING)}
     with pytest.MonkeyPatch.context() as patch, Receiver() as receiver:
         patch.setenv(FOLDER, str(doom.folder))
         paths = (ROOT, Path(sandbox.__file__).parents[1], os.environ.get("PYTHONPATH", ""))
         patch.setenv("PYTHONPATH", os.pathsep.join(map(str, paths)))
-        with Stack(gateway_module=MODULE, worker_app=MODULE, overrides=overrides) as stack:
+        with Stack(gateway_module=MODULE, worker_app=MODULE, overrides=overrides) as stack, ExitStack() as ending:
             tenant = client_of(stack)
             trial = Trial(stack, tenant, receiver, [stack.children["worker"]])
             try:
                 trial.staff()
+                for ahead in SHIFTS if setting == "wrong clocks" else ():
+                    ending.callback(start_misset_worker(stack, ahead).end)
                 yield trial
             finally:
                 tenant.http.close()
