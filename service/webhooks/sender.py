@@ -10,13 +10,14 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Final, Self
 
 from aiohttp import ClientError, ClientSession, ClientTimeout, DummyCookieJar, StreamReader, TCPConnector
 from aiohttp.abc import AbstractResolver, ResolveResult
 
+from service.clock import utc_now
 from service.webhooks.address import AddressGuard, host_of
 from service.webhooks.failure import Failure, explain
 from service.webhooks.resolver import Resolver
@@ -46,10 +47,6 @@ class NoAnswer:
     latency: timedelta
 
 
-def _utc_now() -> datetime:
-    return datetime.now(UTC)
-
-
 class Sender:
     """Belongs to one event loop; its connections open with the first post.
 
@@ -65,7 +62,7 @@ class Sender:
         user_agent: str = "seedance-gateway",
         tls: ssl.SSLContext | None = None,
         resolver: AbstractResolver | None = None,
-        clock: Callable[[], datetime] = _utc_now,
+        clock: Callable[[], datetime] = utc_now,
     ) -> None:
         self._guard = guard
         self._timeout_seconds = timeout_seconds

@@ -84,6 +84,14 @@ async def test_hint_sent_again_after_claim(runtime: Runtime) -> None:
         await runtime.drain(Drain.DISPATCH)
 
 
+async def test_hint_of_a_dead_writer_is_sent_by_the_next(runtime: Runtime, scheduler: Any) -> None:
+    """A script has said that a hint is wanted, and its process has died before it sent one."""
+    await runtime.redis.execute("SET", keys.nudged(Drain.DISPATCH), 1)
+    for _ in range(3):
+        scheduler.apply_async(scheduler.schedule["dispatch"], advance=False)
+    assert (await depths(runtime.redis))["dispatch"] == 1
+
+
 async def test_hint_carries_no_expiry(runtime: Runtime, scheduler: Any) -> None:
     scheduler.apply_async(scheduler.schedule["dispatch"], advance=False)
     runtime.nudger.nudge(Drain.POLL)

@@ -80,6 +80,19 @@ async def test_clock_store_unavailable_keeps_correction() -> None:
     assert (clock(), clock.may_claim()) == (before, False)
 
 
+async def test_clock_follows_a_store_that_steps() -> None:
+    """As after a failover to a machine with another clock: the deployment's time is the store's."""
+    clock = StoreClock(Local(timedelta()), read=answering())
+    await clock.measure()
+
+    async def read() -> datetime:
+        return NOW + timedelta(hours=1)
+
+    clock._read = read
+    await clock.measure()
+    assert (abs(clock() - NOW - timedelta(hours=1)) < SECOND, clock.may_claim()) == (True, False)
+
+
 async def test_clock_unmeasured_at_open_recovers() -> None:
     """A store that is unavailable at the start fails nothing; the first answer counts."""
     clock = StoreClock(Local(timedelta()), read=unavailable)

@@ -1,8 +1,8 @@
 """Redis: new enough, durable, never evicting, with room, on time, and able to run our scripts."""
 
-from datetime import timedelta
 from typing import Final
 
+from service.clock import MOST_SKEW
 from service.sentinels import is_sentinel
 from service.settings import Settings
 from service.store import health
@@ -13,9 +13,8 @@ from service.usecases.moves import Clock
 _OLDEST: Final = (6, 2)
 #: Parts of the memory there is.
 _TIGHT, _FULL = 0.75, 0.9
-#: Leases are seconds to minutes: past the second one, two machines disagree on who holds one.
-_SKEWED: Final = timedelta(seconds=1)
-_WRONG: Final = timedelta(seconds=5)
+#: Beyond MOST_SKEW the processes of this machine claim nothing; this is half of that.
+_SKEWED: Final = MOST_SKEW / 2
 
 
 def version(info: dict[str, str]) -> Finding:
@@ -83,7 +82,7 @@ async def clock_skew(redis: Redis, clock: Clock) -> Finding:
     skew = abs(ours - theirs)
     told = f"{skew.total_seconds():.3f} s between this machine and Redis'"
     remedy = "Let NTP set the clocks of all machines."
-    if skew > _WRONG:
+    if skew > MOST_SKEW:
         return fail("clock", told, remedy)
     return warn("clock", told, remedy) if skew > _SKEWED else ok("clock", told)
 
