@@ -10,7 +10,7 @@ from celery import Celery
 from celery.beat import Scheduler as CelerysOwn
 
 from service.domain.drain import Drain
-from service.queue import QUEUES, beat_schedule, celery_app
+from service.queue import QUEUE_OF, QUEUES, beat_schedule, celery_app
 from service.runtime import Runtime, open_runtime
 from service.settings import Settings
 from service.store import keys
@@ -75,13 +75,14 @@ async def test_hints_of_every_writer_leave_one_each(runtime: Runtime, scheduler:
     assert await depths(runtime.redis) == MOST
 
 
-async def test_hint_sent_again_after_claim(runtime: Runtime) -> None:
+@pytest.mark.parametrize("drain", Drain)
+async def test_hint_sent_again_after_claim(runtime: Runtime, drain: Drain) -> None:
     for expected in (1, 2, 3):
-        runtime.nudger.nudge(Drain.DISPATCH)
-        runtime.nudger.nudge(Drain.DISPATCH)
+        runtime.nudger.nudge(drain)
+        runtime.nudger.nudge(drain)
         await published(runtime)
-        assert (await depths(runtime.redis))["dispatch"] == expected
-        await runtime.drain(Drain.DISPATCH)
+        assert (await depths(runtime.redis))[QUEUE_OF[drain]] == expected
+        await runtime.drain(drain)
 
 
 async def test_hint_of_a_dead_writer_is_sent_by_the_next(runtime: Runtime, scheduler: Any) -> None:
