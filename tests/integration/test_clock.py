@@ -73,6 +73,7 @@ async def work_of_every_kind(runtime: Runtime, clock: Clock) -> None:
     clock.advance(timedelta(minutes=1))
     await runtime.generations.cancel(owner, await created(runtime, owner))
     await created(runtime, owner)
+    await runtime.nudger.idle()  # it marks its hints as sent
 
 
 @pytest.mark.parametrize("drain", Drain)
