@@ -176,13 +176,15 @@ class SpentBelowZero(Conflict):
 class TenantBusy(Conflict):
     code, title = "tenant_busy", "Work in flight"
 
-    def __init__(self, detail: str, *, in_flight: int) -> None:
+    def __init__(self, detail: str, *, in_flight: int, webhooks: int = 0) -> None:
+        """``in_flight``: generations that have not ended and webhooks that are pending; the latter alone as well."""
         super().__init__(detail)
         self._in_flight = in_flight
+        self._webhooks = webhooks
 
     @property
     def extra(self) -> dict[str, object]:
-        return {"in_flight": self._in_flight}
+        return {"in_flight": self._in_flight, "webhooks": self._webhooks}
 
 
 class OverlapPromised(Conflict):

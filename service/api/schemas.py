@@ -27,7 +27,11 @@ class Problem(BaseModel):
     retryable: bool
     request_id: str
     errors: list[ProblemField] | None = None
-    in_flight: Annotated[int | None, Field(description="With `tenant_busy`: how many generations.")] = None
+    in_flight: Annotated[
+        int | None,
+        Field(description="With `tenant_busy`: generations that have not ended and webhooks that are pending."),
+    ] = None
+    webhooks: Annotated[int | None, Field(description="With `tenant_busy`: webhooks that are pending.")] = None
 
 
 class BudgetProblem(Problem):

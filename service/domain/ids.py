@@ -10,6 +10,7 @@ _FROM_BASE32HEX: Final = str.maketrans("0123456789ABCDEFGHIJKLMNOPQRSTUV", ALPHA
 _TO_BASE32HEX: Final = str.maketrans(ALPHABET, "0123456789ABCDEFGHIJKLMNOPQRSTUV")
 _VALUES: Final = frozenset(ALPHABET)
 _LENGTH: Final = 26  # characters for 128 bits
+_BYTES: Final = 16
 _CHANCE_BITS: Final = 80
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND: Final = timedelta(milliseconds=1)
@@ -37,10 +38,19 @@ def is_id(prefix: str, text: str) -> bool:
     return head == prefix and len(body) == _LENGTH and _VALUES.issuperset(body)
 
 
+def packed(name: str) -> bytes:
+    """The 16 bytes of an id without its prefix."""
+    body = name.partition("_")[2].translate(_TO_BASE32HEX)
+    return base64.b32hexdecode(body + "======")
+
+
+def unpacked(prefix: str, value: bytes) -> str:
+    return f"{prefix}_{_text(value)}"
+
+
 def created_at(name: str) -> datetime:
     """When the thing with this id was made, to the millisecond."""
-    body = name.partition("_")[2].translate(_TO_BASE32HEX)
-    return from_milliseconds(int.from_bytes(base64.b32hexdecode(body + "======"), "big") >> _CHANCE_BITS)
+    return from_milliseconds(int.from_bytes(packed(name), "big") >> _CHANCE_BITS)
 
 
 def milliseconds(moment: datetime) -> int:
@@ -52,5 +62,8 @@ def from_milliseconds(value: int) -> datetime:
 
 
 def _encode(time: int, chance: int) -> str:
-    number = (time << _CHANCE_BITS | chance).to_bytes(16, "big")
-    return base64.b32hexencode(number).decode().translate(_FROM_BASE32HEX)[:_LENGTH]
+    return _text((time << _CHANCE_BITS | chance).to_bytes(_BYTES, "big"))
+
+
+def _text(value: bytes) -> str:
+    return base64.b32hexencode(value).decode().translate(_FROM_BASE32HEX)[:_LENGTH]

@@ -183,7 +183,7 @@ def _build(core: Core) -> Runtime:
         ),
         end_users=EndUsers(stores.end_users, stores.money, build_erasing(core), clock=clock),
         usage=Usage(stores.money, clock=clock),
-        audit=Audit(stores.money, stores.generations, clock=clock),
+        audit=Audit(stores.money, stores.generations, stores.in_flight, clock=clock),
         access=Access(stores.tenants, stores.rates, clock=clock),
         storage=wires.storage,
         images=images,

@@ -15,6 +15,7 @@ from service.store.erasures import ErasureStore
 from service.store.gate import GateStore
 from service.store.generations import GenerationStore
 from service.store.heartbeats import HeartbeatStore
+from service.store.in_flight import InFlightStore
 from service.store.money import MoneyStore
 from service.store.prices import PriceStore
 from service.store.queue import QueueStore
@@ -45,6 +46,7 @@ class Stores:
         self.deliveries = DeliveryStore(redis, patience=Patience(settings.webhook_disable_after))
         self.delivery_log = DeliveryLog(redis, self.deliveries)
         self.money = MoneyStore(redis)
+        self.in_flight = InFlightStore(redis)
         self.adjustments = AdjustmentStore(redis)
         self.prices = PriceStore(redis)
         self.end_users = EndUserStore(redis)

@@ -3,7 +3,7 @@
 -- what the attempt says of its receiver is counted.
 --
 -- KEYS  1 delivery  2 lane  3 leased of the lane  4 health of the lane  5 under way of the tenant  6 lanes of the tenant
---       that are held  7 due:deliver  8 dead of the tenant
+--       that are held  7 due:deliver  8 dead of the tenant  9 pending of the tenant
 -- ARGV  1 id  2 version (before this attempt)  3 record  4 ms of the next attempt, "" when there is none
 --       5 name of the lane  6 ms now  7 "1" when it is dead  8 "good", "bad" or "" (says nothing of its receiver)
 --       9, 10, 11 ms of failures until it is disabled, ms that the first ones must be apart, ms that they may be at most
@@ -17,8 +17,10 @@ redis.call("ZREM", KEYS[3], ARGV[1])
 redis.call("ZREM", KEYS[5], ARGV[1])
 if ARGV[4] == "" then
   redis.call("ZREM", KEYS[2], ARGV[1])
+  redis.call("SREM", KEYS[9], ARGV[1])
 else
   redis.call("ZADD", KEYS[2], ARGV[4], ARGV[1])
+  redis.call("SADD", KEYS[9], ARGV[1])
 end
 if ARGV[7] == "1" then
   redis.call("ZADD", KEYS[8], 0, ARGV[1])

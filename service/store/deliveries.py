@@ -91,6 +91,7 @@ class DeliveryStore:
                 keys.due(Drain.DELIVER),
                 keys.due(Drain.SWEEP),
                 keys.lanes_held(tenant_id),
+                keys.pending_of_tenant(tenant_id),
                 *(
                     key
                     for name, lane in zip(delivery_ids, lanes, strict=True)
@@ -151,6 +152,7 @@ class DeliveryStore:
                 keys.lanes_held(delivery.tenant_id),
                 keys.due(Drain.DELIVER),
                 keys.dead_of_tenant(delivery.tenant_id),
+                keys.pending_of_tenant(delivery.tenant_id),
             ],
             delivery.id,
             delivery.version - 1,
@@ -172,6 +174,7 @@ def keys_of(tenant_id: str, events: Sequence[Delivery]) -> Iterator[str]:
     """The KEYS that the script part ``deliver`` wants."""
     yield keys.deliveries_of_tenant(tenant_id)
     yield keys.dead_of_tenant(tenant_id)
+    yield keys.pending_of_tenant(tenant_id)
     for delivery in events:
         yield keys.delivery(delivery.id)
         yield keys.lane(delivery.lane)

@@ -78,6 +78,7 @@ class DeliveryLog:
                 keys.deliveries_of_tenant(delivery.tenant_id),
                 keys.dead_of_tenant(delivery.tenant_id),
                 keys.tenant(delivery.tenant_id),
+                keys.pending_of_tenant(delivery.tenant_id),
             ],
             delivery.id,
             delivery.version,

@@ -9,8 +9,8 @@
 --       8 nudged:deliver  9 claimed  10, 11, 12 money of the tenant's month, the end
 --       user's day, the account's day  13 ledger  14 queued of the tenant  15 the end user  16 usage of the tenant's
 --       day  17 its spending by end user  18 slots of the tenant  19 fair  20 resting  21 present  22 delayed
---       23 unconfirmed  24 pace  25 given_up  26 deliveries of the tenant  27 its dead ones
---       28... record and lane of each delivery
+--       23 unconfirmed  24 pace  25 given_up  26 slotless of the tenant  27 deliveries of the tenant  28 its dead ones
+--       29 its pending ones  30... record and lane of each delivery
 -- ARGV  1 id  2 version this move was made from  3 record  4 status  5 ms when it may be purged  6 channel of changes
 --       7 ms when the deliveries are due  8 cost that was held  9 cost in the end  10 tenant  11 pseudonym
 --       12 outcome for the usage  13 "1" when it was refused by policy  14 seconds to keep usage
@@ -30,12 +30,13 @@ redis.call("ZREM", KEYS[3], ARGV[1])
 redis.call("ZREM", KEYS[4], ARGV[1])
 redis.call("ZREM", KEYS[9], ARGV[1])
 redis.call("ZADD", KEYS[5], ARGV[5], ARGV[1])
-local waiting = deliver(KEYS[6], ARGV[7], 26, 18)
+redis.call("SREM", KEYS[26], ARGV[1])
+local waiting = deliver(KEYS[6], ARGV[7], 27, 18)
 for n = 10, 12 do
   redis.call("HINCRBY", KEYS[n], "held", -ARGV[8])
   redis.call("HINCRBY", KEYS[n], "spent", ARGV[9])
 end
-redis.call("XADD", KEYS[13], "*", "k", "settle", "g", ARGV[1], "t", ARGV[10], "u", ARGV[11], "h", -ARGV[8], "s", ARGV[9])
+redis.call("XADD", KEYS[13], "*", "k", "settle", "g", ARGV[1], "t", "", "u", "", "h", -ARGV[8], "s", ARGV[9])
 if ARGV[16] ~= "" then
   redis.call("XADD", KEYS[13], "*", "k", "resolve", "g", ARGV[1], "t", ARGV[10], "u", ARGV[11], "h", 0, "why", ARGV[16])
 end

@@ -16,6 +16,7 @@ from service.domain.webhook import Delivery
 from service.errors import RequestIdTaken
 from service.store import deliveries, keys, records
 from service.store.creation import Bound, Call, Creation, read_creation
+from service.store.money import packed
 from service.store.ranges import bounds
 from service.store.redis import Redis, Script
 
@@ -125,6 +126,7 @@ class GenerationStore:
             _rank(g),
             *_call(call),
             "1" if tenant_must_exist else "",
+            *packed(g.tenant_id, g.end_user),
         )
         return read_creation(reply)
 
@@ -176,6 +178,7 @@ class GenerationStore:
                 keys.LEDGER,
                 keys.due(Drain.DELIVER),
                 keys.nudged(Drain.DELIVER),
+                keys.slotless_of_tenant(g.tenant_id),
                 *deliveries.keys_of(g.tenant_id, events),
             ],
             g.id,
@@ -241,6 +244,7 @@ class GenerationStore:
                 keys.UNCONFIRMED,
                 keys.PACE,
                 keys.GIVEN_UP,
+                keys.slotless_of_tenant(g.tenant_id),
                 *deliveries.keys_of(g.tenant_id, events),
             ],
             g.id,

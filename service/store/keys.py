@@ -14,6 +14,9 @@ key                                            type    lives          meaning
                                                                       ids, or lanes where deliveries wait
 {sg}:tenant:<t>:queued                         zset    -              its generations in the queue, by rank
 {sg}:tenant:<t>:slots                          set     -              its generations that take up an upstream slot
+{sg}:tenant:<t>:slotless                       set     -              its generations that have not ended, and neither
+                                                                      queue nor take up a slot: their video is copied,
+                                                                      or their submit is unconfirmed for long
 {sg}:delayed                                   zset    -              queued, but not before; score = ms when
 {sg}:fair                                      zset    -              tenants with work to dispatch, by virtual time
 {sg}:resting                                   zset    -              tenants without, while theirs is ahead
@@ -42,7 +45,8 @@ key                                            type    lives          meaning
 {sg}:money:tenant:<t>:<month>                  hash    400 days       held, spent (micro-USD), count
 {sg}:money:end_user:<t>:<p>:<day>              hash    400 days       the same, of an end user's day
 {sg}:money:account:<day>                       hash    400 days       the same, of everybody's day
-{sg}:ledger                                    stream  400 days       holds, settlements, adjustments, in order
+{sg}:ledger                                    stream  400 days       holds, settlements, adjustments, in order; a hold's
+                                                                      tenant and end user in base64, a settlement without
 {sg}:price_mismatches                          hash    -              by resolution: successes in a row that were
                                                                       billed other units than expected
 {sg}:usage:<t>:<day>                           hash    400 days       created, each outcome, spent
@@ -59,6 +63,7 @@ key                                            type    lives          meaning
 {sg}:tenant:<t>:lanes_held                     set     -              lanes that wait until one of these is done
 {sg}:tenant:<t>:deliveries                     zset    until purged   ids of its deliveries; score 0, ids sort
 {sg}:tenant:<t>:dead                           zset    until purged   those that are dead
+{sg}:tenant:<t>:pending                        set     -              those that are pending
 {sg}:tenant:<t>:endpoints                      hash    -              id -> "<version> <record>" (JSON, sealed)
 {sg}:tenant:<t>                                string  -              the tenant (JSON, secrets sealed)
 {sg}:tenant:<t>:keys                           zset    -              ids of its API keys
@@ -173,6 +178,10 @@ def dead_of_tenant(tenant_id: str) -> str:
     return f"{TAG}tenant:{tenant_id}:dead"
 
 
+def pending_of_tenant(tenant_id: str) -> str:
+    return f"{TAG}tenant:{tenant_id}:pending"
+
+
 def endpoints_of_tenant(tenant_id: str) -> str:
     return f"{TAG}tenant:{tenant_id}:endpoints"
 
@@ -203,6 +212,10 @@ def queued_of_tenant(tenant_id: str) -> str:
 
 def slots_of_tenant(tenant_id: str) -> str:
     return f"{TAG}tenant:{tenant_id}:slots"
+
+
+def slotless_of_tenant(tenant_id: str) -> str:
+    return f"{TAG}tenant:{tenant_id}:slotless"
 
 
 def end_user(tenant_id: str, pseudonym: str) -> str:

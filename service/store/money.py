@@ -1,19 +1,23 @@
 """Money as it stands: windows, usage by day, and the ledger that proves both."""
 
+import base64
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-from service.domain import ids
+from service.domain import end_user, ids
 from service.domain.money import Scope, Standing, day
 from service.domain.usage import Day, EndUserSpending
 from service.store import keys
 from service.store.redis import Redis
+from service.store.walks import keys_like
 
 _PAGE: Final = 1000
 #: End users one usage report names: those who spent most.
 MOST_END_USERS: Final = 1000
+#: Characters of an id in a hold; its text has more.
+_PACKED: Final = 22
 _COUNTED: Final = ("created", "spent")
 
 
@@ -24,6 +28,7 @@ class Entry:
     generation_id: str
     """``""`` in an adjustment of a day whose records are purged."""
     tenant_id: str
+    """``""`` in a settlement: tenant and end user are those of the generation's hold, which comes before."""
     end_user: str
     held: int
     spent: int
@@ -54,8 +59,12 @@ class MoneyStore:
         self._redis = redis
 
     async def standing(self, key: str) -> Standing:
-        held, spent, count = await self._redis.execute("HMGET", key, "held", "spent", "count")
-        return Standing(int(held or 0), int(spent or 0), int(count or 0))
+        return (await self.standings_of([key]))[0]
+
+    async def standings_of(self, windows: Sequence[str]) -> list[Standing]:
+        """Of these windows, read together."""
+        found = await self._redis.gather(("HMGET", key, "held", "spent", "count") for key in windows)
+        return [Standing(*(int(value or 0) for value in values)) for values in found]
 
     async def standings(self, tenant_id: str, end_user: str, *, today: str, this_month: str) -> dict[Scope, Standing]:
         windows = (
@@ -89,31 +98,40 @@ class MoneyStore:
                 yield _entry(fields)
             after = "(" + page[-1][0].decode()
 
+    async def entries(self) -> int:
+        """Lines of the ledger."""
+        return int(await self._redis.execute("XLEN", keys.LEDGER))
+
     async def windows(self) -> AsyncIterator[str]:
         """Keys of every window there is. Walks the keyspace: for the audit alone."""
-        async for name in self._keys(keys.MONEY):
+        async for name in keys_like(self._redis, keys.MONEY):
             yield name
 
-    async def _keys(self, pattern: str) -> AsyncIterator[str]:
-        cursor = b"0"
-        while True:
-            cursor, found = await self._redis.execute("SCAN", cursor, "MATCH", pattern, "COUNT", _PAGE)
-            for name in found:
-                yield name.decode()
-            if cursor == b"0":
-                return
 
-    async def slots(self) -> set[str]:
-        return {name.decode() for name in await self._redis.execute("SMEMBERS", keys.SLOTS)}
+def packed(tenant_id: str, pseudonym: str) -> tuple[str, str]:
+    """Both as a hold in the ledger has them: 16 bytes in base64 each, 21 characters less than their texts."""
+    return (
+        _base64(ids.packed(tenant_id)) if ids.is_id(ids.TENANT, tenant_id) else tenant_id,
+        _base64(end_user.packed(pseudonym)) if end_user.is_pseudonym(pseudonym) else pseudonym,
+    )
 
-    async def tenant_slots(self) -> AsyncIterator[str]:
-        """Generations in the slot set of any tenant. Walks the keyspace: for the audit alone."""
-        async for key in self._keys(keys.slots_of_tenant("*")):
-            for name in await self._redis.execute("SMEMBERS", key):
-                yield name.decode()
 
-    async def claimed(self) -> set[str]:
-        return {name.decode() for name in await self._redis.execute("ZRANGE", keys.CLAIMED, 0, -1)}
+def _base64(value: bytes) -> str:
+    return base64.urlsafe_b64encode(value).decode().rstrip("=")
+
+
+def _bytes(value: bytes) -> bytes | None:
+    return base64.urlsafe_b64decode(value + b"==") if len(value) == _PACKED else None
+
+
+def _tenant(value: bytes) -> str:
+    known = _bytes(value)
+    return value.decode() if known is None else ids.unpacked(ids.TENANT, known)
+
+
+def _end_user(value: bytes) -> str:
+    known = _bytes(value)
+    return value.decode() if known is None else end_user.unpacked(known)
 
 
 def _entry(fields: Sequence[bytes]) -> Entry:
@@ -121,8 +139,8 @@ def _entry(fields: Sequence[bytes]) -> Entry:
     generation_id, on = named[b"g"].decode(), named.get(b"day")
     return Entry(
         generation_id,
-        named[b"t"].decode(),
-        named[b"u"].decode(),
+        _tenant(named[b"t"]),
+        _end_user(named[b"u"]),
         int(named[b"h"]),
         int(named.get(b"s", 0)),
         ids.created_at(generation_id) if on is None else datetime.fromisoformat(on.decode()).replace(tzinfo=UTC),

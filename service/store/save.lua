@@ -6,8 +6,8 @@
 -- USES  fair
 -- KEYS  1 generation  2 slots  3 due:dispatch  4 due:poll  5 due:sweep  6 nudged:dispatch  7 claimed  8 queued of the
 --       tenant  9 slots of the tenant  10 fair  11 resting  12 present  13 delayed  14 unconfirmed  15 submitted
---       16 ledger  17 due:deliver  18 nudged:deliver  19 deliveries of the tenant  20 its dead ones
---       21... record and lane of each delivery
+--       16 ledger  17 due:deliver  18 nudged:deliver  19 slotless of the tenant  20 deliveries of the tenant  21 its dead
+--       ones  22 its pending ones  23... record and lane of each delivery
 -- ARGV  1 id  2 version this move was made from  3 record  4 status  5 "1" while it holds a slot
 --       6, 7, 8 ms when due for dispatch, poll, sweep ("" where it waits for nothing)  9 channel of changes  10 tenant
 --       11 its rank in the tenant's queue  12 fal's request id ("" before there is one)  13 ms of its submit ("": none)
@@ -64,7 +64,8 @@ else
   redis.call("SREM", KEYS[9], ARGV[1])
   enter(KEYS[10], KEYS[11], KEYS[12], ARGV[10])
 end
-local waiting = deliver(KEYS[17], ARGV[16], 19, 18)
+redis.call(ARGV[5] == "" and ARGV[4] ~= "queued" and "SADD" or "SREM", KEYS[19], ARGV[1])
+local waiting = deliver(KEYS[17], ARGV[16], 20, 18)
 redis.call("PUBLISH", ARGV[9], ARGV[1])
 local wanted = freed == 1 and redis.call("ZCARD", KEYS[3]) > 0 and redis.call("SET", KEYS[6], 1, "NX")
 local send = waiting and redis.call("SET", KEYS[18], 1, "NX")

@@ -29,6 +29,18 @@ class LookedUp:
     records: tuple[bytes, bytes]
 
 
+@dataclass(frozen=True, slots=True)
+class InFlight:
+    """Work of a tenant that has not ended: generations, and deliveries that are pending."""
+
+    generations: int
+    deliveries: int
+
+    @property
+    def total(self) -> int:
+        return self.generations + self.deliveries
+
+
 class TenantStore:
     def __init__(self, redis: Redis, sealer: Sealer) -> None:
         self._redis = redis
@@ -76,31 +88,32 @@ class TenantStore:
         won = await self._redis.run(_UPDATE, [keys.api_key(key.id)], key.version, _API_KEY.dump_json(after))
         return after if won else None
 
-    async def delete(self, tenant: Tenant) -> int:
+    async def delete(self, tenant: Tenant) -> InFlight:
         """The tenant, its keys and endpoints; what its generations left goes with their retention.
 
-        Answers how many of its generations have not ended; unless that is 0, nothing was deleted.
+        Answers what is in flight; unless that is nothing, nothing was deleted.
         """
-        index = keys.api_keys_of_tenant(tenant.id)
-        own = [name.decode() for name in await self._redis.execute("ZRANGE", index, 0, -1)]
-        names = [name for key_id in own for name in (keys.api_key(key_id), keys.api_key_used(key_id))]
-        names.append(keys.endpoints_of_tenant(tenant.id))
-        busy = await self._redis.run(
+        record, use = keys.api_key(""), keys.api_key_used("")
+        generations, deliveries = await self._redis.run(
             _DELETE_TENANT,
             [
                 keys.tenant(tenant.id),
-                index,
+                keys.api_keys_of_tenant(tenant.id),
                 keys.TENANTS,
                 keys.queued_of_tenant(tenant.id),
                 keys.slots_of_tenant(tenant.id),
+                keys.slotless_of_tenant(tenant.id),
+                keys.pending_of_tenant(tenant.id),
                 keys.FAIR,
                 keys.RESTING,
                 keys.PAUSED,
-                *names,
+                keys.endpoints_of_tenant(tenant.id),
             ],
             tenant.id,
+            record,
+            use.removeprefix(record),
         )
-        return int(busy)
+        return InFlight(generations, deliveries)
 
     async def load(self, tenant_id: str) -> Tenant | None:
         record = await self._redis.execute("GET", keys.tenant(tenant_id))

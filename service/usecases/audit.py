@@ -1,18 +1,26 @@
-"""The audit: ledger = counters of the windows = what the generations say; slots likewise."""
+"""The audit: ledger = counters of the windows = what the generations say; sets of work in flight likewise."""
 
 from collections import defaultdict
-from dataclasses import dataclass
-from datetime import timedelta
-from typing import Final
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final, Literal
 
-from service.domain.money import Standing, day
+from service.domain.generation import Generation, Status
+from service.domain.money import day
 from service.store.generations import GenerationStore
+from service.store.in_flight import InFlightStore
 from service.store.keys import KEPT_SECONDS
 from service.store.money import Entry, MoneyStore, first_day
 from service.usecases.moves import Clock
 
 #: Windows and ledger are whole for so long: what is older goes from each at a time of its own. Less a day, for clocks.
 _WHOLE: Final = timedelta(seconds=KEPT_SECONDS) - timedelta(days=1)
+
+_PAGE: Final = 200
+_NOTED_EVERY: Final = 10_000
+
+Step = Literal["ledger", "windows", "generations"]
 
 #: Differences told; the count covers them all.
 MOST_TOLD: Final = 20
@@ -43,85 +51,144 @@ class Findings:
         return not self.differences
 
 
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a run is: in the ledger, then in the windows, then in the generations that the books call open."""
+
+    step: Step
+    done: int
+    total: int
+
+
+Note = Callable[[Progress], Awaitable[None]]
+"""Is told of the progress after each page."""
+
+
+@dataclass(slots=True)
+class _Open:
+    """A generation that the ledger has not settled: what is held, and in which windows."""
+
+    held: int
+    windows: tuple[str, str, str]
+
+
+@dataclass(slots=True)
+class _Books:
+    """What the ledger says."""
+
+    windows: defaultdict[str, list[int]] = field(default_factory=lambda: defaultdict(lambda: [0, 0]))
+    """Held and spent, by window."""
+    open: dict[str, _Open] = field(default_factory=dict)
+    entries: int = 0
+    differences: list[Difference] = field(default_factory=list)
+
+    def book(self, entry: Entry) -> None:
+        self.entries += 1
+        known = self.open.pop(entry.generation_id, None)
+        if entry.tenant_id:
+            windows = entry.windows
+        elif known is not None:
+            windows = known.windows
+        else:
+            self.differences.append(Difference(f"settlement of {entry.generation_id}", "a hold", "no hold"))
+            return
+        for window in windows:
+            self.windows[window][0] += entry.held
+            self.windows[window][1] += entry.spent
+        if left := entry.held + (known.held if known else 0):
+            self.open[entry.generation_id] = _Open(left, windows)
+
+
 class Audit:
     """Reads everything once, page by page. Under traffic a move between two reads can look like a difference."""
 
-    def __init__(self, money: MoneyStore, generations: GenerationStore, *, clock: Clock) -> None:
+    def __init__(
+        self, money: MoneyStore, generations: GenerationStore, in_flight: InFlightStore, *, clock: Clock
+    ) -> None:
         self._money = money
         self._generations = generations
+        self._in_flight = in_flight
         self._clock = clock
 
-    async def run(self) -> Findings:
-        expected: defaultdict[str, list[int]] = defaultdict(lambda: [0, 0])
-        open_holds: dict[str, int] = {}
-        entries = 0
+    async def run(self, note: Note | None = None) -> Findings:
         oldest = self._clock() - _WHOLE
+        books = await self._ledger(oldest, note)
+        slots = await self._in_flight.slots()
+        differences = [
+            *books.differences,
+            *await self._windows(books, day(oldest), note),
+            *await self._open(books, slots, note),
+            *_unlike("slot", " at its tenant", slots, await self._in_flight.tenant_slots()),
+            *_unlike(
+                "entry", " in flight at its tenant", await self._in_flight.waiting(), await self._in_flight.pending()
+            ),
+        ]
+        return Findings(len(books.windows), books.entries, len(slots), differences)
+
+    async def _ledger(self, oldest: datetime, note: Note | None) -> _Books:
+        books, total, read = _Books(), await self._money.entries(), 0
         async for entry in self._money.ledger():
             if entry.created_at >= oldest:
-                entries += 1
-                _book(entry, expected, open_holds)
-        differences = await self._windows(expected, day(oldest))
-        differences += await self._holds(open_holds)
-        slots = await self._money.slots()
-        differences += await self._slots(slots, await self._money.claimed(), open_holds)
-        differences += await self._tenant_slots(slots)
-        return Findings(len(expected), entries, len(slots), differences)
+                books.book(entry)
+            read += 1
+            if note is not None and read % _NOTED_EVERY == 0:
+                await note(Progress("ledger", read, max(read, total)))
+        return books
 
-    async def _windows(self, expected: dict[str, list[int]], oldest: str) -> list[Difference]:
-        names = set(expected) | {name async for name in self._money.windows()}
+    async def _windows(self, books: _Books, oldest: str, note: Note | None) -> list[Difference]:
+        names = set(books.windows) | {name async for name in self._money.windows()}
         differences = []
-        for name in sorted(name for name in names if first_day(name) > oldest):
-            held, spent = expected.get(name, [0, 0])
-            standing = await self._money.standing(name)
-            if (standing.held, standing.spent) != (held, spent):
-                differences.append(Difference(name, _amounts(Standing(held, spent)), _amounts(standing)))
+        async for page in _pages(sorted(name for name in names if first_day(name) > oldest), "windows", note):
+            for name, standing in zip(page, await self._money.standings_of(page), strict=True):
+                held, spent = books.windows.get(name, (0, 0))
+                if (standing.held, standing.spent) != (held, spent):
+                    differences.append(Difference(name, _amounts(held, spent), _amounts(standing.held, standing.spent)))
         return differences
 
-    async def _holds(self, open_holds: dict[str, int]) -> list[Difference]:
-        """Every open hold belongs to a generation that has not ended, and is its estimate."""
+    async def _open(self, books: _Books, slots: set[str], note: Note | None) -> list[Difference]:
+        """Each open hold and each place in a set of work in flight is that of a generation that says the same."""
+        claimed, slotless = await self._in_flight.claimed(), await self._in_flight.slotless()
         differences = []
-        for generation_id, held in open_holds.items():
-            g = await self._generations.load(generation_id)
-            alive = 0 if g is None or g.is_terminal else g.estimated_cost
-            if alive != held:
-                differences.append(Difference(f"hold of {generation_id}", f"held {alive}", f"held {held}"))
+        async for page in _pages(sorted(slots | slotless | set(books.open)), "generations", note):
+            for name, g in zip(page, await self._generations.load_many(page), strict=True):
+                hold = books.open.get(name)
+                held, owed = (hold.held if hold else 0), _owed(g)
+                if hold is not None and held != owed:
+                    differences.append(Difference(f"hold of {name}", f"held {owed}", f"held {held}"))
+                has_slot = name in claimed or (g is not None and g.holds_slot)
+                differences += _compared("a slot", name, g, expected=has_slot, found=name in slots)
+                without = not has_slot and g is not None and not g.is_terminal and g.status is not Status.QUEUED
+                differences += _compared("a mark as slotless", name, g, expected=without, found=name in slotless)
         return differences
 
-    async def _slots(self, slots: set[str], claimed: set[str], open_holds: dict[str, int]) -> list[Difference]:
-        """The slot set is the generations that fal may have, and those just claimed for it."""
-        differences = []
-        for generation_id in sorted(slots | set(open_holds)):
-            g = await self._generations.load(generation_id)
-            owed = generation_id in claimed or (g is not None and g.holds_slot)
-            if owed != (generation_id in slots):
-                status = "gone" if g is None else g.status
-                found = "a slot" if generation_id in slots else "no slot"
-                differences.append(
-                    Difference(f"slot of {generation_id} ({status})", "a slot" if owed else "no slot", found)
-                )
-        return differences
 
-    async def _tenant_slots(self, slots: set[str]) -> list[Difference]:
-        """Each slot of the account is one of its tenant, and no tenant has one besides."""
-        of_tenants = {name async for name in self._money.tenant_slots()}
-        return [
-            Difference(
-                f"slot of {name} at its tenant", *(("a slot", "no slot") if name in slots else ("no slot", "a slot"))
-            )
-            for name in sorted(slots ^ of_tenants)
-        ]
+async def _pages(names: list[str], step: Step, note: Note | None) -> AsyncIterator[list[str]]:
+    for start in range(0, len(names), _PAGE):
+        yield names[start : start + _PAGE]
+        if note is not None:
+            await note(Progress(step, min(start + _PAGE, len(names)), len(names)))
 
 
-def _book(entry: Entry, expected: defaultdict[str, list[int]], open_holds: dict[str, int]) -> None:
-    for window in entry.windows:
-        expected[window][0] += entry.held
-        expected[window][1] += entry.spent
-    left = open_holds.get(entry.generation_id, 0) + entry.held
-    if left:
-        open_holds[entry.generation_id] = left
-    else:
-        open_holds.pop(entry.generation_id, None)
+def _owed(g: Generation | None) -> int:
+    return 0 if g is None or g.is_terminal else g.estimated_cost
 
 
-def _amounts(standing: Standing) -> str:
-    return f"held {standing.held}, spent {standing.spent}"
+def _compared(what: str, name: str, g: Generation | None, *, expected: bool, found: bool) -> list[Difference]:
+    if expected == found:
+        return []
+    words = {True: what, False: what.replace("a ", "no ", 1)}
+    subject = what.removeprefix("a ")
+    return [Difference(f"{subject} of {name} ({'gone' if g is None else g.status})", words[expected], words[found])]
+
+
+def _unlike(what: str, where: str, expected: set[str], found: set[str]) -> list[Difference]:
+    """Members of only one of two sets that have to be the same."""
+    words = {True: f"a {what}" if what != "entry" else "an entry", False: f"no {what}"}
+    return [
+        Difference(f"{what} of {name}{where}", words[name in expected], words[name in found])
+        for name in sorted(expected ^ found)
+    ]
+
+
+def _amounts(held: int, spent: int) -> str:
+    return f"held {held}, spent {spent}"

@@ -98,9 +98,14 @@ class Tenants:
 
         """
         tenant = await self.suspend(tenant_id) if drain else await self.get(tenant_id)
-        if count := await self._store.delete(tenant):
+        left = await self._store.delete(tenant)
+        if left.total:
             hint = "it is suspended; delete it again when they have ended" if drain else "suspend or drain it first"
-            raise TenantBusy(f"{count} of its generations have not ended: {hint}.", in_flight=count)
+            raise TenantBusy(
+                f"{left.generations} generations have not ended, {left.deliveries} webhooks are pending: {hint}.",
+                in_flight=left.total,
+                webhooks=left.deliveries,
+            )
 
     async def reseal(self) -> int:
         """Seal every tenant's secrets with the first secret key; how many tenants there are."""

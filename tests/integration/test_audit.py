@@ -159,6 +159,9 @@ async def _created(runtime: Runtime, tenant: Tenant, resolution: str) -> str | N
         (("SADD", keys.SLOTS, "gen_00000000000000000000000000"), "slot of gen_0"),
         (("DEL", keys.LEDGER), "{sg}:money:account:"),
         (("HSET", "record", "d", "terminal"), "hold of gen_"),
+        (("SADD", "slotless", "gen_00000000000000000000000000"), "mark as slotless of gen_0"),
+        (("HSET", "record", "d", "copying"), "mark as slotless of gen_"),
+        (("SADD", "pending", "msg_00000000000000000000000000"), "entry of msg_0"),
     ],
 )
 async def test_what_does_not_add_up_is_told(
@@ -175,6 +178,9 @@ async def test_what_does_not_add_up_is_told(
         "window": keys.money_of_tenant(tenant.id, clock().strftime("%Y-%m")),
         "record": keys.generation(name),
         "terminal": dump(g.canceled(0, clock())),
+        "copying": dump(g.submitting(clock()).submitted("r").ended_upstream(factories.output(), 1, clock())),
+        "slotless": keys.slotless_of_tenant(tenant.id),
+        "pending": keys.pending_of_tenant(tenant.id),
     }
     await runtime.redis.execute(*(real.get(word, word) for word in tamper))
     findings = await runtime.audit.run()

@@ -16,6 +16,7 @@ from service.store import keys
 from service.store.changes import Changes
 from service.store.creation import Bound, Created
 from service.store.generations import GenerationStore
+from service.store.in_flight import InFlightStore
 from service.store.money import MoneyStore
 from service.store.queue import QueueStore
 from service.store.redis import LANES, Redis
@@ -83,7 +84,7 @@ async def test_nothing_accepted_is_lost_when_the_master_is_killed_under_load(wat
             ended.set()
             await asyncio.gather(*loads)
         found = await asyncio.gather(*(store.load(name) for name in accepted))
-        books = await Audit(MoneyStore(redis), store, clock=factories.Clock()).run()
+        books = await Audit(MoneyStore(redis), store, InFlightStore(redis), clock=factories.Clock()).run()
         waiting = await QueueStore(redis).unfinished()
 
     assert before >= 500

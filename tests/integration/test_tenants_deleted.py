@@ -10,16 +10,17 @@ import pytest
 
 from service.domain.drain import Drain
 from service.domain.tenant import Tenant
-from service.errors import Unauthenticated
+from service.errors import TenantBusy, Unauthenticated
 from service.runtime import Runtime
 from service.store import keys
 from service.store.creation import Created, Refused
 from service.store.generations import GenerationStore
 from service.store.redis import Redis
 from service.usecases import access
+from service.usecases.moves import Verb
 from tests import factories
 from tests.factories import Clock, create_body
-from tests.webhooks import DELIVERIES, endpoint
+from tests.webhooks import DELIVERIES, ENDPOINTS, endpoint
 
 END_USER = "/v1/end-users/anna"
 #: Every route by which a tenant's key changes something, with a body where it needs one. ``{…}`` as in ``Left``.
@@ -122,6 +123,83 @@ async def test_use_of_a_deleted_key_is_not_noted(
 async def test_upload_ticket_of_a_deleted_tenant_is_refused(runtime: Runtime, left: dict[str, str]) -> None:
     with pytest.raises(Unauthenticated):
         await runtime.access.confirm(factories.tenant().id)
+
+
+SUBMITTING: Verb = lambda g: g.submitting(factories.NOW)  # noqa: E731
+UNCONFIRMED: Verb = lambda g: g.unconfirmed()  # noqa: E731
+SUBMITTED: Verb = lambda g: g.submitted("request-1")  # noqa: E731
+#: Every place a generation may be in before it has ended.
+PLACES: dict[str, tuple[Verb, ...]] = {
+    "queued": (),
+    "submitting": (SUBMITTING,),
+    "unconfirmed": (SUBMITTING, UNCONFIRMED),
+    "unconfirmed without a slot": (SUBMITTING, UNCONFIRMED, lambda g: g.without_slot()),
+    "submitted": (SUBMITTING, SUBMITTED),
+    "in progress": (SUBMITTING, SUBMITTED, lambda g: g.started(factories.NOW)),
+    "copying": (SUBMITTING, SUBMITTED, lambda g: g.ended_upstream(factories.output(), 1, factories.NOW)),
+    "queued again": (SUBMITTING, lambda g: g.requeued()),
+}
+
+
+@pytest.mark.parametrize("drain", [False, True])
+@pytest.mark.parametrize("place", PLACES)
+async def test_tenant_delete_waits_for_a_generation_that_is(
+    runtime: Runtime, clock: Clock, place: str, *, drain: bool
+) -> None:
+    owner = await runtime.tenants.create("acme")
+    g = (await runtime.generations.create(owner, factories.create_request(), None)).generation
+    moves = runtime.generations._moves
+    for verb in PLACES[place]:
+        assert await moves.apply(g.id, verb)
+    assert (await runtime.audit.run()).differences == []
+    with pytest.raises(TenantBusy) as busy:
+        await runtime.tenants.delete(owner.id, drain=drain)
+    assert busy.value.extra == {"in_flight": 1, "webhooks": 0}
+    assert (await runtime.tenants.get(owner.id)).suspended is drain
+    end: Verb = lambda g: g.copied(clock()) if g.copying is not None else g.failed(factories.failure(), 0, clock())  # noqa: E731
+    assert await moves.apply(g.id, end)
+    await runtime.tenants.delete(owner.id, drain=drain)
+
+
+async def test_tenant_delete_waits_for_pending_webhooks(
+    api: httpx.AsyncClient, runtime: Runtime, tenant: Tenant, clock: Clock
+) -> None:
+    """Until each is delivered or dead; replayed, it is pending again."""
+    made = await endpoint(api, "http://127.0.0.1:19999/hook")
+    await api.post(f"{ENDPOINTS}/{made['id']}/test")
+    g = (await runtime.generations.create(tenant, factories.create_request(), None)).generation
+    await runtime.generations.cancel(tenant, g.id)
+
+    async def refused() -> dict[str, object]:
+        assert (await runtime.audit.run()).differences == []
+        with pytest.raises(TenantBusy) as busy:
+            await runtime.tenants.delete(tenant.id, drain=False)
+        return busy.value.extra
+
+    assert await refused() == {"in_flight": 2, "webhooks": 2}
+    await drained(runtime, Drain.DELIVER)
+    assert await refused() == {"in_flight": 2, "webhooks": 2}, "one attempt failed"
+    for _ in range(len(runtime.settings.webhook_schedule)):
+        clock.advance(timedelta(hours=13))
+        await drained(runtime, Drain.DELIVER)
+    (one, _) = (await api.get(DELIVERIES, params={"status": "dead"})).json()["data"]
+    await api.post(f"{DELIVERIES}/{one['id']}/redeliver")
+    assert await refused() == {"in_flight": 1, "webhooks": 1}
+    await runtime.endpoints.delete(tenant, made["id"])
+    await drained(runtime, Drain.DELIVER)
+    await runtime.tenants.delete(tenant.id, drain=False)
+    assert await runtime.redis.execute("KEYS", f"*{tenant.id}:pending") == []
+
+
+async def test_key_created_while_its_tenant_is_deleted_is_gone(redis: Redis, runtime: Runtime) -> None:
+    for _ in range(10):
+        owner = await runtime.tenants.create("acme")
+        await asyncio.gather(
+            runtime.tenants.delete(owner.id, drain=False),
+            *(runtime.tenants.create_key(owner.id) for _ in range(4)),
+            return_exceptions=True,
+        )
+        assert await redis.execute("KEYS", "*api_key*") == []
 
 
 async def test_create_and_tenant_delete_race(redis: Redis, runtime: Runtime) -> None:

@@ -29,7 +29,7 @@ _FAULTS: Final = {"errors": [{"pointer": "/duration", "detail": "must be one of 
 _MEMBERS: Final[dict[str, dict[str, Any]]] = {
     "budget_exceeded": _BUDGET,
     "max_cost_exceeded": _MAX_COST,
-    "tenant_busy": {"in_flight": 3},
+    "tenant_busy": {"in_flight": 3, "webhooks": 1},
     "invalid": _FAULTS,
 }
 _BROKEN: Final = "500"
