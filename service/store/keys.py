@@ -45,8 +45,8 @@ key                                            type    lives          meaning
 {sg}:money:tenant:<t>:<month>                  hash    400 days       held, spent (micro-USD), count
 {sg}:money:end_user:<t>:<p>:<day>              hash    400 days       the same, of an end user's day
 {sg}:money:account:<day>                       hash    400 days       the same, of everybody's day
-{sg}:ledger                                    stream  400 days       holds, settlements, adjustments, in order; a hold's
-                                                                      tenant and end user in base64, a settlement without
+{sg}:ledger                                    stream  400 days       holds, settlements, adjustments, in order; a hold
+                                                                      has ids in base64, a settlement leaves them out
 {sg}:price_mismatches                          hash    -              by resolution: successes in a row that were
                                                                       billed other units than expected
 {sg}:usage:<t>:<day>                           hash    400 days       created, each outcome, spent
