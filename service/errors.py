@@ -39,6 +39,7 @@ GatewayError
 │   └── EndUserLimited           generations of this end user today
 └── Unavailable             503  try again; nothing was changed
     ├── StoreUnavailable         Redis is away or refuses writes
+    │   └── StoreFull                Redis has too little memory left for anything new
     ├── Draining                 an operator lets the gateway run empty
     ├── MediaUnavailable         the store of videos is away
     └── UpstreamUnavailable      fal is away (only where a caller waits for fal: uploads, resolve)
@@ -280,6 +281,13 @@ class Unavailable(GatewayError):
 
 class StoreUnavailable(Unavailable):
     code, title = "store_unavailable", "The store is away"
+
+
+class StoreFull(StoreUnavailable):
+    code, title = "store_full", "The store is nearly full"
+
+    def __init__(self, detail: str, *, retry_after: float = 10.0) -> None:
+        super().__init__(detail, retry_after=retry_after)
 
 
 class Draining(Unavailable):

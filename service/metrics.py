@@ -124,7 +124,11 @@ REDIS_UP = StateGauge("gateway_redis_up", "1 while Redis answers; at 0 all below
 REDIS_SECONDS = StateGauge("gateway_redis_read_seconds", "Time of the last read of all these gauges.")
 REDIS_MEMORY = StateGauge("gateway_redis_memory_bytes", "Memory that Redis uses.")
 REDIS_MEMORY_LIMIT = StateGauge(
-    "gateway_redis_memory_limit_bytes", "Its maxmemory, else the memory of its machine. Missing: Redis does not tell."
+    "gateway_redis_memory_limit_bytes",
+    "Its maxmemory, else `GATEWAY_REDIS_MEMORY_LIMIT`, else the memory of its machine. Missing: none is known.",
+)
+REDIS_CREATE_LIMIT = StateGauge(
+    "gateway_redis_create_limit_bytes", "Memory from which on creates are refused. Missing: no limit is known."
 )
 REDIS_DURABLE = StateGauge(
     "gateway_redis_durable",

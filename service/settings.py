@@ -51,8 +51,29 @@ class Settings(BaseSettings):
     ] = None
     redis_wait_replicas: Annotated[
         int,
-        Field(ge=0, description="Replicas that must have a change before it is told as done; with too few: 503."),
+        Field(
+            ge=0,
+            description="Replicas that must have a write before it is answered; with too few: 503. With replicas, set "
+            "half the number of nodes, rounded down.",
+        ),
     ] = 0
+    redis_memory_limit: Annotated[
+        int | None,
+        Field(
+            ge=1,
+            description="Bytes that Redis may use, where it has no `maxmemory` of its own to show; unset: the memory "
+            "of its machine.",
+        ),
+    ] = None
+    redis_create_share: Annotated[
+        float,
+        Field(
+            gt=0,
+            le=1,
+            description="Share of that limit from which on creates are refused (503 `store_full`): the rest is for "
+            "what was accepted.",
+        ),
+    ] = 0.85
     broker_url: Annotated[
         BrokerUrl | None,
         Field(

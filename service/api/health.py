@@ -13,6 +13,7 @@ from service.api.dependencies import runtime
 from service.api.dispatching import DispatchView, dispatch_view
 from service.api.schemas import problems
 from service.errors import Unavailable
+from service.store.health import TOLERATED
 
 router = APIRouter(tags=["operations"])
 _EXAMPLE: Final = "# HELP gateway_slots_used Upstream slots that are taken.\ngateway_slots_used 2.0\n"
@@ -23,7 +24,7 @@ class HealthView(TypedDict):
 
 
 class ReadinessView(TypedDict):
-    """``checks``: each is ``ok``, or the answer is 503."""
+    """``checks``: each is ``ok``, or the answer is 503; but for ``memory``, which says that creates are refused."""
 
     status: Literal["ready"]
     checks: dict[str, str]
@@ -38,13 +39,14 @@ async def healthz() -> Response:
 @router.get(
     "/readyz",
     summary="Ready for traffic",
-    description="A held dispatch is told, and is no reason to take a gateway out: it accepts and answers.",
+    description="A held dispatch or a full memory is shown, and is no reason to take a gateway out of rotation: it "
+    "still answers reads, and takes cancels and callbacks.",
     responses={200: {"model": ReadinessView, "description": "Redis takes writes and keeps them."}, **problems(503)},
 )
 async def readyz(request: Request) -> Response:
     gateway = runtime(request)
     checks = await gateway.readiness()
-    if failing := [text for text in checks.values() if text != "ok"]:
+    if failing := [text for name, text in checks.items() if text != "ok" and name not in TOLERATED]:
         raise Unavailable("; ".join(failing))
     dispatch: Any = dispatch_view(await gateway.gate.read())
     return json_response({"status": "ready", "checks": checks, "dispatch": dispatch})

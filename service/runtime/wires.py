@@ -19,6 +19,7 @@ from service.settings import Settings
 from service.store import health
 from service.store.changes import Changes
 from service.store.due import DueStore
+from service.store.memory import MemoryPolicy
 from service.store.redis import Redis
 from service.webhooks.address import AddressGuard
 from service.webhooks.sender import Sender
@@ -57,6 +58,7 @@ async def open_wires(settings: Settings, clock: Callable[[], datetime]) -> Async
             timeout=settings.redis_timeout,
             ca_file=settings.redis_ca_file,
             wait_replicas=settings.redis_wait_replicas,
+            memory=MemoryPolicy(settings.redis_memory_limit, settings.redis_create_share),
         ) as redis,
         _measured(redis, clock) as store_clock,
         Nudger(celery_app(settings), flag=DueStore(redis).flag_hint) as nudger,

@@ -1,6 +1,7 @@
 -- Add a signed amount to what was spent, in all three windows and in the usage of a day, if the cost is still the one
 -- that the operator saw: the version of the generation's record, or what the end user's day has spent. All or nothing.
 --
+-- WHEN FULL  runs
 -- KEYS  1 generation  2, 3, 4 money of the tenant's month, the end user's day, the account's day  5 ledger
 --       6 usage of the tenant's day  7 its spending by end user
 -- ARGV  1 amount  2 version of the record ("": without a record)  3 record after it  4 expected spent of the end user's

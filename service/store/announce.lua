@@ -2,6 +2,7 @@
 -- decline, and together with the endpoint as it is afterwards.
 --
 -- USES  deliver
+-- WHEN FULL  runs
 -- KEYS  1 endpoints of the tenant  2 health of the endpoint  3 due:deliver  4 nudged:deliver  5 due:sweep
 --       6 deliveries of the tenant  7 dead of the tenant  8 pending of the tenant  9... record and lane of each delivery
 -- ARGV  1 endpoint  2 its version, as read  3 the endpoint as it shall be ("": as it is)  4 stage ("": no decline)

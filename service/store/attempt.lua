@@ -2,6 +2,7 @@
 -- caused it is forgotten; its place is free for the next one in its lane and for a lane of its tenant that was held; and
 -- what the attempt says of its receiver is counted.
 --
+-- WHEN FULL  runs
 -- KEYS  1 delivery  2 lane  3 leased of the lane  4 health of the lane  5 under way of the tenant  6 lanes of the tenant
 --       that are held  7 due:deliver  8 dead of the tenant  9 pending of the tenant
 -- ARGV  1 id  2 version (before this attempt)  3 record  4 ms of the next attempt, "" when there is none

@@ -1,6 +1,7 @@
 -- Begin to erase an end user, or join the erasure that is running. It is durable from here on: the sweep continues it if
 -- the process that began it dies.
 --
+-- WHEN FULL  runs
 -- KEYS  1 erasure  2 the end user  3 its generations  4 the tenant  5 due:sweep
 -- ARGV  1 name of the erasure in the due set  2 ms now  3 ms when the sweep continues it
 -- RETURNS  "begun", "running", "unknown" where neither a name, a block nor a generation is kept, or "gone" when the

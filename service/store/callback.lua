@@ -2,6 +2,7 @@
 -- are compared by their hashes, so that time tells nothing of how much of one was right. For a generation that the
 -- gateway gave up (a deadline, an operator), a reported success is kept as well: paid, and lost unless it is revived.
 --
+-- WHEN FULL  runs
 -- KEYS  1 generation  2 due:poll  3 nudged:poll  4 paid_and_lost
 -- ARGV  1 id  2 token  3 callback  4 ms now  5 "1" when it reports a success  6 error codes of what was given up, each
 --       between blanks  7... statuses in which a generation has ended

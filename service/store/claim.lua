@@ -1,5 +1,6 @@
 -- Take what is due, for as long as a lease: until then nobody else is given it, after that it is due again.
 --
+-- WHEN FULL  runs
 -- KEYS  1 due set  2 nudged flag of its drain
 -- ARGV  1 ms now  2 most to take  3 ms when the lease ends
 -- RETURNS  {entries in the due set, id, ms it was due, id, ms, ...}

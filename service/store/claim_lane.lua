@@ -1,6 +1,7 @@
 -- Take what is due in one lane, for as long as a lease, while the receiver and its tenant may have more under way; then
 -- say when the lane is to be looked at next. A receiver that only fails gets a trickle until it answers again.
 --
+-- WHEN FULL  runs
 -- KEYS  1 lane  2 leased of the lane  3 health of the lane  4 under way of the tenant  5 lanes of the tenant that are
 --       held  6 due:deliver
 -- ARGV  1 name of the lane  2 ms now  3 most to take  4 ms when the lease ends  5 most under way in the lane  6 the same

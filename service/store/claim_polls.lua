@@ -2,6 +2,7 @@
 -- budget refills with time and holds one second's worth. Pacing spreads the polls; this is the guard behind it, for a
 -- burst that pacing cannot see (an outage that ends, a thousand cancels in one second).
 --
+-- WHEN FULL  runs
 -- KEYS  1 due:poll  2 nudged:poll  3 polls
 -- ARGV  1 ms now  2 most to take  3 ms when the lease ends  4 polls per second
 -- RETURNS  {entries in the due set, id, ms it was due, id, ms, ...}

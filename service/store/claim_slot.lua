@@ -7,6 +7,7 @@
 -- While the account or a tenant is held, one generation at a time probes: one that was never refused if there is any.
 --
 -- USES  fair
+-- WHEN FULL  runs
 -- KEYS  1 due:dispatch  2 nudged:dispatch  3 slots  4 claimed  5 fair  6 resting  7 present  8 delayed  9 gate
 --       10 under_way  11 held  12 unconfirmed
 -- ARGV  1 ms now  2 most to take  3 ms when the lease ends  4 slots there are  5 prefix of tenants' keys

@@ -2,6 +2,7 @@
 -- say what stands against it. All of it or nothing: every check comes before the first write.
 --
 -- USES  fair
+-- WHEN FULL  refused
 -- KEYS  1 generation  2 idempotency key (unused when ARGV[7] is "")  3 index of the tenant  4 index of the end user
 --       5 due:dispatch  6 due:sweep  7 nudged:dispatch  8, 9, 10 money of the tenant's month, the end user's day, the
 --       account's day  11 ledger  12 queued of the tenant  13 the end user  14 usage of the tenant's day  15 fair
@@ -13,10 +14,11 @@
 --       18 oldest ledger entry to keep  19 its rank in the tenant's queue  20 ms until which its answer is under way
 --       ("": nobody asks)  21 ms now  22 ms to remember it by  23 generations whose answers are somebody else's, by id
 --       24 "1" when the tenant must exist: its key is believed for a moment after the tenant was deleted
---       25, 26 tenant and pseudonym as the ledger has them
+--       25, 26 tenant and pseudonym as the ledger has them  27 "1" when Redis has no room for anything new
 -- RETURNS  {"created", 1 if a nudge is wanted, how many of its tenant go before it}  {"replayed", its id}
---          {"mismatch", its id}  {"gone"}  {"draining"}  {"blocked"}  {"over_budget", scope 1 to 3, available}
---          {"over_count", count}  {"queue_full", queued}  {"resent", id of the one whose answer was lost}
+--          {"mismatch", its id}  {"gone"}  {"store_full"}  {"draining"}  {"blocked"}
+--          {"over_budget", scope 1 to 3, available}  {"over_count", count}  {"queue_full", queued}
+--          {"resent", id of the one whose answer was lost}
 --          {"unanswered", id and ms until which its answer is under way, of each such}
 if ARGV[24] == "1" and redis.call("EXISTS", KEYS[20]) == 0 then
   return {"gone"}
@@ -33,8 +35,8 @@ if ARGV[20] ~= "" then
   local marks = redis.call("ZRANGE", KEYS[19], 0, -1, "WITHSCORES")
   for n = 1, #marks, 2 do
     if tonumber(marks[n + 1]) <= tonumber(ARGV[21]) then
+      redis.call("PEXPIRE", KEYS[19], ARGV[22]) -- first: a full Redis takes a ZADD only after a write that it takes
       redis.call("ZADD", KEYS[19], ARGV[20], marks[n])
-      redis.call("PEXPIRE", KEYS[19], ARGV[22])
       return {"resent", marks[n]}
     elseif not string.find(ARGV[23], marks[n], 1, true) then
       fresh[#fresh + 1] = marks[n]
@@ -44,6 +46,9 @@ if ARGV[20] ~= "" then
   if #fresh > 1 then
     return fresh
   end
+end
+if ARGV[27] == "1" then
+  return {"store_full"}
 end
 if redis.call("HEXISTS", KEYS[18], "draining") == 1 then
   return {"draining"}

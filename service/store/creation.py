@@ -66,7 +66,7 @@ class Refused:
     ``gone``: the tenant was deleted after its key was looked up.
     """
 
-    reason: Literal["blocked", "over_count", "queue_full", "draining", "gone"]
+    reason: Literal["blocked", "over_count", "queue_full", "draining", "gone", "store_full"]
     count: int = 0
 
 
@@ -90,8 +90,6 @@ def read_creation(reply: Any) -> Creation:  # noqa: PLR0911  (one return per ans
             return Refused("over_count", count)
         case [b"queue_full", count]:
             return Refused("queue_full", count)
-        case [b"draining"]:
-            return Refused("draining")
-        case [b"gone"]:
-            return Refused("gone")
+        case [b"draining" | b"gone" | b"store_full" as reason]:
+            return Refused(reason.decode())
     return Refused("blocked")

@@ -1,6 +1,7 @@
 -- Forget a tenant, its keys and its endpoints, unless it has work in flight: generations that have not ended, wherever
 -- they are, or deliveries that are pending.
 --
+-- WHEN FULL  runs
 -- KEYS  1 record  2 index of its keys  3 all tenants  4 queued of the tenant  5 slots of the tenant  6 slotless of the
 --       tenant  7 pending deliveries of the tenant  8 fair  9 resting  10 paused tenants  11 endpoints of the tenant
 -- ARGV  1 tenant  2 prefix of the records of API keys  3 what is appended to it for their uses

@@ -65,8 +65,13 @@ class DeliveryLog:
         return DeliveryPage(page, found[-1] if len(found) == LOOKED_AT else None)
 
     async def replay(self, delivery: Delivery, now: datetime) -> Replayed:
-        """The whole schedule again for one that is done; the next attempt now for one that waits."""
+        """The whole schedule again for one that is done; the next attempt now for one that waits.
+
+        Raises StoreFull for one that is done.
+        """
         pending = delivery.status is DeliveryStatus.PENDING
+        if not pending:
+            await self._redis.memory.demand_room()
         won, nudge = await self._redis.run(
             _REPLAY,
             [

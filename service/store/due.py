@@ -67,7 +67,8 @@ class DueStore:
 
     async def flag_hint(self, drain: Drain) -> bool:
         """Flag, until the next claim, that a hint of this drain is sent to the broker; False: one is there already."""
-        return bool(await self._redis.execute("SET", keys.nudged(drain), _SENT, "GET") != _SENT)
+        before = await self._redis.execute("SET", keys.nudged(drain), _SENT, "GET", replicated=False)
+        return bool(before != _SENT)
 
     async def drop(self, drain: Drain, name: str) -> None:
         """For an entry whose record is gone."""

@@ -1,6 +1,7 @@
 -- End an erasure, unless a generation of the end user is left: one that was created while the others were erased. So
 -- whatever was created before this has been erased, and the name with it; what is created later is a new use.
 --
+-- WHEN FULL  runs
 -- KEYS  1 erasure  2 the end user  3 its generations  4 due:sweep
 -- ARGV  1 name of the erasure in the due set  2 ms now  3 seconds to keep the record of the erasure
 -- RETURNS  1 when it has ended, 0 when something is left

@@ -47,7 +47,12 @@ class EndpointStore:
         return None if record is None else self._load(record)
 
     async def put(self, endpoint: Endpoint, *, forgive: bool = False) -> Endpoint | Refusal:
-        """Write one made from the version it was read at, or a new one; ``forgive``: its failures are forgotten."""
+        """Write one made from the version it was read at, or a new one; ``forgive``: its failures are forgotten.
+
+        Raises StoreFull for a new one.
+        """
+        if endpoint.version == 0:
+            await self._redis.memory.demand_room()
         after = replace(endpoint, version=endpoint.version + 1)
         reply = await self._redis.run(
             _PUT,
@@ -67,8 +72,12 @@ class EndpointStore:
 
     async def delete(self, endpoint: Endpoint) -> None:
         """What it still has to get dies at its next attempt."""
-        await self._redis.execute("HDEL", keys.endpoints_of_tenant(endpoint.tenant_id), endpoint.id)
-        await self._redis.execute("DEL", keys.health_of_lane(lane(endpoint)))
+        await self._redis.gather(
+            (
+                ("HDEL", keys.endpoints_of_tenant(endpoint.tenant_id), endpoint.id),
+                ("DEL", keys.health_of_lane(lane(endpoint))),
+            )
+        )
 
     async def failing_since(self, endpoint: Endpoint) -> datetime | None:
         first, streak = await self._redis.execute("HMGET", keys.health_of_lane(lane(endpoint)), "first", "streak")
@@ -88,7 +97,10 @@ class EndpointStore:
         """Write deliveries that no generation causes; with ``stage`` once per decline, and the endpoint as it is after.
 
         It is lost when the endpoint is not what was read any more, or has not been failing ``since`` then.
+        Raises StoreFull without a ``stage``: for a test.
         """
+        if stage is None:
+            await self._redis.memory.demand_room()
         won, nudge = await self._redis.run(
             _ANNOUNCE,
             [

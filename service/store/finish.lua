@@ -5,6 +5,7 @@
 --
 -- USES  deliver
 -- USES  fair
+-- WHEN FULL  runs
 -- KEYS  1 generation  2 slots  3 due:dispatch  4 due:poll  5 due:sweep  6 due:deliver  7 nudged:dispatch
 --       8 nudged:deliver  9 claimed  10, 11, 12 money of the tenant's month, the end
 --       user's day, the account's day  13 ledger  14 queued of the tenant  15 the end user  16 usage of the tenant's

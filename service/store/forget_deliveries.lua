@@ -2,6 +2,7 @@
 -- of them or none: with one that is pending, nothing changes unless the caller says otherwise, so that a replay that was
 -- answered "pending" is sent. An attempt that is under way finds nothing to write to.
 --
+-- WHEN FULL  runs
 -- KEYS  1 under way of the tenant  2 deliveries of the tenant  3 dead of the tenant  4 due:deliver  5 due:sweep
 --       6 lanes of the tenant that are held  7 pending of the tenant  8... record, lane and leased of the lane of each
 --       delivery

@@ -8,6 +8,7 @@
 --
 -- USES  fair
 -- USES  hold
+-- WHEN FULL  runs
 -- KEYS  1 gate  2 failed  3 under_way  4 held  5 generation  6 failed of the tenant  7 gate of the tenant  8 fair
 --       9 resting  10 present  11 locked_polls
 -- ARGV  1 "taken", "answered" (about its body), "refused", "locked", "unsent" or "unknown"  2 ms now  3 generation

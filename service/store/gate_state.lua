@@ -1,5 +1,6 @@
 -- Why dispatch is held, and what is known against fal. Changes nothing.
 --
+-- WHEN FULL  reads
 -- KEYS  1 gate  2 paused  3 held  4 failed  5 fair
 -- ARGV  1 prefix of tenants' keys
 -- RETURNS  {paused, ms since, draining, kind of the hold, why, ms since, ms of the next probe, submits under way at most,

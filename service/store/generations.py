@@ -84,6 +84,7 @@ class GenerationStore:
     ) -> Creation:
         """Accept it and hold its estimated cost, or say what stands against it; then nothing was changed."""
         g = generation
+        full = await self._redis.memory.refuses_creates()
         today = day(g.created_at)
         reply = await self._redis.run(
             _CREATE,
@@ -127,8 +128,13 @@ class GenerationStore:
             *_call(call),
             "1" if tenant_must_exist else "",
             *packed(g.tenant_id, g.end_user),
+            "1" if full else "",
         )
         return read_creation(reply)
+
+    async def demand_room(self) -> None:
+        """Raises StoreFull where a create would be refused."""
+        await self._redis.memory.demand_room()
 
     async def bound(self, tenant_id: str, idempotency_key: str, fingerprint: str) -> Bound | None:
         """What the key is bound to already; for creates that do not, or not at once, come to their script."""

@@ -1,5 +1,6 @@
 """Whether Redis can be trusted with jobs: it takes writes, keeps them on disk, and evicts nothing."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -8,26 +9,42 @@ from redis.exceptions import ResponseError
 
 from service.errors import StoreUnavailable
 from service.store import keys
+from service.store.memory import Memory, fields, measure
 from service.store.redis import Redis, Script
 
 _OK: Final = "ok"
+#: With memory full a gateway still reads, cancels and takes callbacks.
+TOLERATED: Final = frozenset({"memory"})
 
 
 async def check(redis: Redis) -> dict[str, str]:
-    """One entry per check: ``ok``, or what is wrong. Durability is told, not demanded: it is the operator's choice."""
+    """One entry per check: ``ok``, or what is wrong. Durability is told, not demanded: it is the operator's choice.
+
+    What is wrong with a check of ``TOLERATED`` is no reason to take a gateway out of rotation.
+    """
     try:
         await _allowed(redis, "SET", keys.PROBE, 1, "PX", 10_000)
-        info = _fields(await _allowed(redis, "INFO", "memory"))
+        info = fields(await _allowed(redis, "INFO", "memory"))
     except StoreUnavailable as error:
         return {"redis": error.detail}
     policy = info.get("maxmemory_policy", "noeviction")
     evicts = policy != "noeviction" and info.get("maxmemory", "0") != "0"
-    return {"redis": _OK, "eviction": f"Redis may evict jobs: maxmemory-policy is {policy}." if evicts else _OK}
+    used = memory(redis, info)
+    return {
+        "redis": _OK,
+        "eviction": f"Redis may evict jobs: maxmemory-policy is {policy}." if evicts else _OK,
+        "memory": f"Creates are refused: {used.told}." if used.refuses_creates else _OK,
+    }
+
+
+def memory(redis: Redis, info: Mapping[str, str]) -> Memory:
+    """As creates are judged by."""
+    return measure(info, redis.memory.policy)
 
 
 async def info(redis: Redis) -> dict[str, str]:
     """What the server says of itself; numbers and all, as text."""
-    return _fields(await _allowed(redis, "INFO"))
+    return fields(await _allowed(redis, "INFO"))
 
 
 async def setting(redis: Redis, name: str) -> str | None:
@@ -60,11 +77,6 @@ async def teach_scripts(redis: Redis) -> list[str]:
 async def _allowed(redis: Redis, *command: str | int) -> Any:
     """What nothing goes without: a user that may not, or a cluster's node that has not our slot, is a store away."""
     try:
-        return await redis.execute(*command)
+        return await redis.execute(*command, replicated=False)
     except ResponseError as refusal:
         raise StoreUnavailable(f"Redis refuses {command[0]} ({type(refusal).__name__}: {refusal}).") from refusal
-
-
-def _fields(text: bytes) -> dict[str, str]:
-    lines = (line.partition(":") for line in text.decode().splitlines() if ":" in line)
-    return {name: value for name, _, value in lines}

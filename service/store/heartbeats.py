@@ -30,7 +30,7 @@ class HeartbeatStore:
         self._redis = redis
 
     async def note_beat(self, now: datetime) -> None:
-        await self._redis.execute("SET", keys.BEAT, ids.milliseconds(now))
+        await self._redis.execute("SET", keys.BEAT, ids.milliseconds(now), replicated=False)
 
     async def note_worker(
         self, name: str, queues: Iterable[str], now: datetime, *, skew: timedelta = timedelta()
@@ -40,9 +40,8 @@ class HeartbeatStore:
         members = [word for queue in queues for word in (heard, f"{queue} {name}")]
         old = ids.milliseconds(now - _FORGOTTEN)
         skewed = ("SET", keys.skew_of_worker(name), skew // _MILLISECOND, "PX", _FORGOTTEN // _MILLISECOND)
-        await self._redis.gather(
-            (("ZADD", keys.WORKERS, *members), ("ZREMRANGEBYSCORE", keys.WORKERS, "-inf", old), skewed)
-        )
+        commands = (("ZADD", keys.WORKERS, *members), ("ZREMRANGEBYSCORE", keys.WORKERS, "-inf", old), skewed)
+        await self._redis.gather(commands, replicated=False)
 
     async def skews(self, heard: Heartbeats) -> dict[str, timedelta]:
         """Return of each worker how far the clock of its machine is ahead of the store's."""

@@ -1,5 +1,6 @@
 -- Write a record that must not exist yet, and enter it in an index that has an owner.
 --
+-- WHEN FULL  refused
 -- KEYS  1 record  2 index (zset)  3 owner of the index ("" is never a key: the record itself where there is no owner)
 -- ARGV  1 record  2 id  3 "1" when the owner must exist
 -- RETURNS  "inserted", "exists" or "orphan"

@@ -70,6 +70,7 @@ key                                            type    lives          meaning
 {sg}:tenants                                   zset    -              all tenant ids; score 0
 {sg}:api_key:<id>                              string  -              the key's record (JSON, hashed secret)
 {sg}:probe                                     string  10 s           written by readiness checks
+{sg}:scratch                                   -       never exists   deleted first by scripts that run on a full Redis
 {sg}:api_key:<id>:used                         string  -              when it was last used, to the minute (RFC 3339)
 {sg}:beat                                      string  -              ms when beat last ran
 {sg}:workers                                   zset    minutes        "<queue> <host>:<pid>"; score = ms last heard of
@@ -112,6 +113,7 @@ POLLS: Final = f"{TAG}polls"
 PACE: Final = f"{TAG}pace"
 TENANTS: Final = f"{TAG}tenants"
 PROBE: Final = f"{TAG}probe"
+SCRATCH: Final = f"{TAG}scratch"
 BEAT: Final = f"{TAG}beat"
 WORKERS: Final = f"{TAG}workers"
 CHANGES: Final = f"{TAG}changes"

@@ -1,5 +1,6 @@
 -- Generic cell rate algorithm: one number per caller, the moment by which all it has sent would be due at its rate.
 --
+-- WHEN FULL  runs
 -- KEYS  1 the caller's moment
 -- ARGV  1 us now  2 us between calls at the rate  3 calls that may come at once
 -- RETURNS  {1 when it may, calls left, us until it may again (0 when it may), us until all is forgotten}

@@ -3,6 +3,7 @@
 --
 -- USES  fair
 -- USES  hold
+-- WHEN FULL  runs
 -- KEYS  1 gate  2 locked_polls  3 held  4 fair  5 resting  6 present  7 slots  8 slots of the tenant
 -- ARGV  1 ms now  2 generation  3 ms when the poll was sent  4 generations that hold the account  5 reason  6 ms to wait
 --       before the first probe  7 ms to wait at most  8 prefix of tenants' keys  9 ms a refused poll counts  10 tenant

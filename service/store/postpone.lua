@@ -1,5 +1,6 @@
 -- Put off the next poll of a generation, while it is polled at all and has no unread callback.
 --
+-- WHEN FULL  runs
 -- KEYS  1 generation  2 due:poll
 -- ARGV  1 id  2 ms when
 -- RETURNS  1 when it was put off

@@ -1,5 +1,6 @@
 -- Forget an ended generation: record, indexes, idempotency key, due entries. Nothing else knows its id.
 --
+-- WHEN FULL  runs
 -- KEYS  1 generation  2 idempotency key (or the generation's own key where there is none)  3 index of the tenant
 --       4 index of the end user  5 due:sweep  6 paid_and_lost
 -- ARGV  1 id  2 version seen

@@ -1,5 +1,6 @@
 -- Write an endpoint, if it still is the version it was read at, or new where its tenant has room for another.
 --
+-- WHEN FULL  runs
 -- KEYS  1 endpoints of the tenant  2 the tenant  3 health of the endpoint
 -- ARGV  1 id  2 version it was read at (0: it is new)  3 record  4 most endpoints of a tenant
 --       5 "1" when its failures are to be forgotten

@@ -1,5 +1,6 @@
 -- Looked at and left as it was: its next sweep is at another time, unless somebody has moved it since it was read.
 --
+-- WHEN FULL  runs
 -- KEYS  1 generation  2 due:sweep
 -- ARGV  1 id  2 version it was read at  3 ms of the next sweep
 -- RETURNS  1 when it was in time, 0 when not

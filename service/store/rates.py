@@ -38,7 +38,7 @@ class RateLimiter:
         gap = _MINUTE // limits.requests_per_minute
         try:
             allowed, left, wait, whole = await self._redis.run(
-                _LIMIT, [keys.rate(tenant_id)], int(now.timestamp() * 1e6), gap, burst
+                _LIMIT, [keys.rate(tenant_id)], int(now.timestamp() * 1e6), gap, burst, replicated=False
             )
         except StoreUnavailable:
             metrics.RATE_LIMITER_AWAY.inc()

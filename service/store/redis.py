@@ -2,36 +2,33 @@
 
 Thousands of coroutines then cost a few socket writes, and ``appendfsync always`` commits what they wrote as one group.
 Nothing is ever sent twice: whether a lost exchange was carried out is for the caller's compare-and-set to find out.
-Where replicas must have what was written, an exchange with a script ends with ``WAIT``, and its scripts' answers wait
-for that: what is told as done survives the loss of the master.
+Where replicas must have what was written, an exchange with a write ends with ``WAIT``, and the answers of its writes
+are given after that: what is told as done survives the loss of the master.
+
+On a full Redis (``maxmemory``) a single command always fits, and so does each script whose header says so.
 """
 
 import asyncio
 import contextlib
-import hashlib
-import re
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Self
 
 import hiredis
 from redis.asyncio.connection import AbstractConnection
-from redis.exceptions import (
-    ClusterDownError,
-    MasterDownError,
-    NoScriptError,
-    OutOfMemoryError,
-    ReadOnlyError,
-    RedisError,
-    ResponseError,
-    TryAgainError,
-)
+from redis.exceptions import NoScriptError, RedisError
 
 from service import metrics
 from service.errors import StoreUnavailable
+from service.store.commands import GROWS, READS, name_of
 from service.store.connections import open_pool
+from service.store.memory import MemoryMonitor, MemoryPolicy, fields
+from service.store.replies import Demoted, read_reply
+from service.store.scripts import Script
+
+__all__ = ["Argument", "Redis", "Script"]
 
 Argument = str | bytes | int | float
 #: Packed, who waits for the answer, whether replicas must have what it wrote before that is given, and since when.
@@ -47,37 +44,27 @@ _TRUSTED_SECONDS: Final = 0.25
 _PAUSE_SECONDS: Final = 0.05
 #: Of the time an exchange may take, what replicas may use up.
 _REPLICAS_SHARE: Final = 0.5
-#: Refusals that say "not now", not "wrong question"; inside a script they come as text.
-_NOT_NOW: Final = (OutOfMemoryError, MasterDownError, ClusterDownError, TryAgainError)
-_NOT_NOW_WORDS: Final = ("OOM ", "MISCONF", "MASTERDOWN", "CLUSTERDOWN", "NOREPLICAS", "BUSY ")
-
 _STOPPING: Final = "This process is stopping."
-_NO_WRITES: Final = "The store takes no writes at the moment."
 
-_FOLDER: Final = Path(__file__).parent
-_USES: Final = re.compile(r"^-- USES  (\w+)$", re.MULTILINE)
-
-
-class Script:
-    """A Lua file beside the store that calls it. Its header names KEYS, ARGV, what it returns, and parts it shares."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        own = (_FOLDER / f"{name}.lua").read_text()
-        self.text = "".join((_FOLDER / "parts" / f"{part}.lua").read_text() for part in _USES.findall(own)) + own
-        self.sha = hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest()
-
-
-class _Demoted(StoreUnavailable):
-    """We talk to a replica: the master has moved."""
+#: Carries out one write that a full Redis would refuse.
+_ALWAYS: Final = Script("always")
 
 
 class Redis:
     """Commands in, answers out; raises StoreUnavailable when Redis is away or refuses writes."""
 
-    def __init__(self, url: str, *, timeout: float, ca_file: Path | None = None, wait_replicas: int = 0) -> None:
-        """``wait_replicas``: as many must have a script's writes before its answer is given."""
+    def __init__(
+        self,
+        url: str,
+        *,
+        timeout: float,
+        ca_file: Path | None = None,
+        wait_replicas: int = 0,
+        memory: MemoryPolicy = MemoryPolicy(),  # noqa: B008  (frozen)
+    ) -> None:
+        """``wait_replicas``: so many replicas must have a write before it is answered."""
         self.url = url
+        self.memory = MemoryMonitor(self._read_memory, memory)
         self._timeout = timeout
         self._replicas = wait_replicas
         self._wait = hiredis.pack_command(("WAIT", wait_replicas, int(timeout * _REPLICAS_SHARE * 1000)))  # type: ignore[arg-type]
@@ -93,6 +80,7 @@ class Redis:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        self.memory.close()
         for lane in self._lanes:
             lane.cancel()
         await asyncio.gather(*self._lanes, return_exceptions=True)
@@ -102,45 +90,57 @@ class Redis:
             for sentinel in self._sentinels.sentinels:
                 await sentinel.aclose()
 
-    async def execute(self, *command: Argument) -> Any:
-        """The answer to one command.
+    async def execute(self, *command: Argument, replicated: bool = True) -> Any:
+        """The answer to one command; to a write, once as many replicas as are wanted have it.
+
+        ``replicated`` False: a write that may be lost with the master waits for no replica.
 
         Raises:
             StoreUnavailable: no answer, or a refusal that will pass. The command may have been carried out.
 
         """
-        return await self._ask(command)
+        return await self._send(command, replicated=replicated)
 
-    def _ask(self, command: tuple[Argument, ...], *, replicated: bool = False) -> asyncio.Future[Any]:
-        answer = asyncio.get_running_loop().create_future()
-        # Packed here, where a word that cannot be sent raises at its caller and not in everybody's lane.
-        packed = hiredis.pack_command(command)  # type: ignore[arg-type]  # its stub knows tuples of one word only
-        self._asked.append((packed, answer, replicated, time.monotonic()))
-        self._rouse()
-        return answer
+    async def gather(self, commands: Iterable[tuple[Argument, ...]], *, replicated: bool = True) -> list[Any]:
+        """The answers to several commands, asked together. They are carried out in no certain order."""
+        return await asyncio.gather(*(self._send(command, replicated=replicated) for command in commands))
 
-    async def gather(self, commands: Iterable[tuple[Argument, ...]]) -> list[Any]:
-        """The answers to several commands, asked together."""
-        return await asyncio.gather(*(self._ask(command) for command in commands))
-
-    async def run(self, script: Script, keys: Sequence[str], *arguments: Argument) -> Any:
+    async def run(self, script: Script, keys: Sequence[str], *arguments: Argument, replicated: bool = True) -> Any:
         """What a script returns, once as many replicas as are wanted have what it wrote.
 
         Raises:
             StoreUnavailable: as of ``execute``, or too few replicas. It may have been carried out.
 
         """
-        return await self._run(script, len(keys), *keys, *arguments, replicated=self._replicas > 0)
+        return await self._run(script, len(keys), *keys, *arguments, replicated=replicated)
 
     async def look(self, script: Script, keys: Sequence[str], *arguments: Argument) -> Any:
         """The same of a script that changes nothing: it has no replica to wait for, and goes on without any."""
         return await self._run(script, len(keys), *keys, *arguments, replicated=False)
+
+    def _send(self, command: tuple[Argument, ...], *, replicated: bool) -> Awaitable[Any]:
+        name = name_of(command[0])
+        if name in GROWS:
+            first, key, *rest = command
+            return self._run(_ALWAYS, 1, key, first, *rest, replicated=replicated)
+        return self._ask(command, replicated=replicated and name not in READS)
+
+    def _ask(self, command: tuple[Argument, ...], *, replicated: bool) -> asyncio.Future[Any]:
+        answer = asyncio.get_running_loop().create_future()
+        # Packed here, where a word that cannot be sent raises at its caller and not in everybody's lane.
+        packed = hiredis.pack_command(command)  # type: ignore[arg-type]  # its stub knows tuples of one word only
+        self._asked.append((packed, answer, replicated and self._replicas > 0, time.monotonic()))
+        self._rouse()
+        return answer
 
     async def _run(self, script: Script, *arguments: Argument, replicated: bool) -> Any:
         try:
             return await self._ask(("EVALSHA", script.sha, *arguments), replicated=replicated)
         except NoScriptError:  # a restarted server knows no scripts; EVAL teaches it
             return await self._ask(("EVAL", script.text, *arguments), replicated=replicated)
+
+    async def _read_memory(self) -> Mapping[str, str]:
+        return fields(await self._ask(("INFO", "memory"), replicated=False))
 
     @contextlib.asynccontextmanager
     async def subscribed(self, channel: str) -> AsyncIterator[AsyncIterator[bytes]]:
@@ -233,14 +233,14 @@ class Redis:
             yield self._asked.popleft()
 
     async def _converse(self, connection: AbstractConnection, batch: list[_Asked]) -> None:
-        replicate = self._replicas > 0 and any(replicated for _, _, replicated, _ in batch)
+        replicate = any(replicated for _, _, replicated, _ in batch)
         words = [packed for packed, *_ in batch]
         await connection.send_packed_command(b"".join([*words, self._wait] if replicate else words), check_health=False)
         held: list[tuple[asyncio.Future[Any], Any]] = []
         demoted = False
         for _, answer, replicated, _ in batch:
-            reply = await _reply(connection)
-            demoted = demoted or isinstance(reply, _Demoted)
+            reply = await read_reply(connection)
+            demoted = demoted or isinstance(reply, Demoted)
             if replicated:
                 held.append((answer, reply))
             else:
@@ -251,17 +251,6 @@ class Redis:
             _settle(answer, reply)
         if demoted:  # the next exchange asks anew who the master is
             await connection.disconnect(nowait=True)
-
-
-async def _reply(connection: AbstractConnection) -> Any:
-    try:
-        return await connection.read_response()
-    except ResponseError as refusal:
-        if isinstance(refusal, ReadOnlyError) or "READONLY" in str(refusal):
-            return _Demoted(_NO_WRITES)
-        if isinstance(refusal, _NOT_NOW) or any(word in str(refusal) for word in _NOT_NOW_WORDS):
-            return StoreUnavailable(_NO_WRITES)
-        return refusal
 
 
 def _fail(asked: Iterable[_Asked], why: str) -> None:

@@ -1,6 +1,7 @@
 -- Send a done delivery again, if it still is what was read; or, where it waits for its next attempt, make it due now.
 -- One that is under way stays as it is.
 --
+-- WHEN FULL  runs
 -- KEYS  1 delivery  2 lane  3 leased of the lane  4 due:deliver  5 nudged:deliver  6 deliveries of the tenant  7 dead of
 --       the tenant  8 the tenant  9 pending of the tenant
 -- ARGV  1 id  2 version it was read at  3 record as it shall be ("": it waits already)  4 ms now  5 name of the lane

@@ -2,6 +2,7 @@
 --
 -- USES  fair
 -- USES  hold
+-- WHEN FULL  runs
 -- KEYS  1 gate  2 failed  3 locked_polls  4 held  5 fair  6 resting  7 present
 -- ARGV  1 prefix of tenants' keys
 -- RETURNS  nothing

@@ -2,6 +2,7 @@
 -- settlement is taken back (held again, what was booked as spent is not spent any more), it takes a slot, and it is
 -- polled now. Its stored callback stays for that poll. All of it or nothing.
 --
+-- WHEN FULL  runs
 -- KEYS  1 generation  2 slots  3 due:poll  4 due:sweep  5 nudged:poll  6, 7, 8 money of the tenant's month, the end
 --       user's day, the account's day  9 ledger  10 usage of the tenant's day  11 its spending by end user  12 slots of
 --       the tenant  13 submitted  14 given_up  15 paid_and_lost

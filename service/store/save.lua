@@ -4,6 +4,7 @@
 --
 -- USES  deliver
 -- USES  fair
+-- WHEN FULL  runs
 -- KEYS  1 generation  2 slots  3 due:dispatch  4 due:poll  5 due:sweep  6 nudged:dispatch  7 claimed  8 queued of the
 --       tenant  9 slots of the tenant  10 fair  11 resting  12 present  13 delayed  14 unconfirmed  15 submitted
 --       16 ledger  17 due:deliver  18 nudged:deliver  19 slotless of the tenant  20 deliveries of the tenant  21 its dead

@@ -1,5 +1,6 @@
 -- What /metrics tells of everybody together, in one read that changes nothing.
 --
+-- WHEN FULL  reads
 -- KEYS  1 slots  2 unconfirmed  3 money of the account's day  4 due:deliver  5 paid_and_lost  6... every due set
 -- ARGV  1 prefix of lanes  2 most lanes to look at  3 ms now
 -- RETURNS  {slots used, unconfirmed, ms of the oldest of them, held and spent of the account, {entries of each due set},

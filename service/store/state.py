@@ -15,6 +15,7 @@ from service.store import health, keys
 from service.store.due import Depth
 from service.store.gate import GateStore
 from service.store.heartbeats import Heartbeats, HeartbeatStore
+from service.store.memory import Memory
 from service.store.prices import PriceStore
 from service.store.redis import Redis, Script
 
@@ -50,8 +51,7 @@ class Server:
     None: it does not tell.
     """
 
-    memory: int
-    limit: int | None
+    memory: Memory
     durable: int | None
 
 
@@ -105,7 +105,7 @@ class StateStore:
             tenants=_tenants(rows, _undone(lanes)),
             gate=gate,
             heard=heard,
-            server=_server(info, fsync, self._replicas),
+            server=Server(health.memory(self._redis, info), _durable(info, fsync, self._replicas)),
         )
 
     async def _together(self, now: datetime) -> Any:
@@ -167,11 +167,6 @@ def _tenants(rows: Sequence[Any], undone: dict[str, tuple[int, int]]) -> list[Te
         )
     rest = (TenantState(tenant_id, 0, None, 0, 0, 0, None, *counts, 0) for tenant_id, counts in undone.items())
     return [*found, *rest]
-
-
-def _server(info: Mapping[str, str], fsync: str | None, replicas: int) -> Server:
-    limit = int(info.get("maxmemory", 0)) or int(info.get("total_system_memory", 0)) or None
-    return Server(int(info.get("used_memory", 0)), limit, _durable(info, fsync, replicas))
 
 
 def _durable(info: Mapping[str, str], fsync: str | None, replicas: int) -> int | None:

@@ -1,6 +1,7 @@
 -- What /metrics tells of some tenants: of those with something queued, at fal or dead, or a generation of this month.
 -- A page at a time: Redis answers nobody else meanwhile.
 --
+-- WHEN FULL  reads
 -- KEYS  1 tenants
 -- ARGV  1 first, 2 last of them to look at  3 prefix of tenants' keys  4, 5 what their money's keys of this month begin
 --       and end with

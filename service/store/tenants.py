@@ -47,13 +47,15 @@ class TenantStore:
         self._sealer = sealer
 
     async def insert(self, tenant: Tenant) -> bool:
-        """False when the id is taken."""
+        """False when the id is taken. Raises StoreFull."""
+        await self._redis.memory.demand_room()
         name = keys.tenant(tenant.id)
         reply = await self._redis.run(_INSERT, [name, keys.TENANTS, name], self._dump(tenant), tenant.id, "")
         return bool(reply == b"inserted")
 
     async def insert_key(self, key: ApiKey) -> bool:
-        """False when its tenant does not exist."""
+        """False when its tenant does not exist. Raises StoreFull."""
+        await self._redis.memory.demand_room()
         reply = await self._redis.run(
             _INSERT,
             [keys.api_key(key.id), keys.api_keys_of_tenant(key.tenant_id), keys.tenant(key.tenant_id)],
@@ -160,7 +162,8 @@ class TenantStore:
         return [_API_KEY.validate_json(record) for record in records if record is not None]
 
     async def note_use(self, key_id: str, moment: str) -> None:
-        await self._redis.run(_NOTE_USE, [keys.api_key(key_id), keys.api_key_used(key_id)], moment)
+        key = [keys.api_key(key_id), keys.api_key_used(key_id)]
+        await self._redis.run(_NOTE_USE, key, moment, replicated=False)
 
     async def last_uses(self, key_ids: list[str]) -> dict[str, str | None]:
         moments = await self._redis.gather(("GET", keys.api_key_used(name)) for name in key_ids)

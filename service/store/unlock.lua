@@ -1,5 +1,6 @@
 -- Note that fal answered a poll after it had refused others: these prove no lock, and a hold that only they caused ends.
 --
+-- WHEN FULL  runs
 -- KEYS  1 gate  2 locked_polls
 -- ARGV  none
 -- RETURNS  "opened" when this ends a hold, else ""

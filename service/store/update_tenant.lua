@@ -1,6 +1,7 @@
 -- Replace a tenant that is still the version it was read at; what it may dispatch from now on is looked at anew.
 --
 -- USES  fair
+-- WHEN FULL  runs
 -- KEYS  1 record  2 fair  3 resting  4 present  5 paused tenants  6 queued of the tenant
 -- ARGV  1 version it was read at  2 the record as it shall be  3 tenant  4 "1" while its dispatch is paused
 -- RETURNS  1 when it was replaced, 0 when it has changed since or is gone

@@ -108,11 +108,14 @@ class Access:
         return remembered
 
     async def _note_use(self, key: ApiKey, now: datetime) -> None:
-        """At most once a minute and process."""
+        """Note it at most once a minute and process; a note that fails fails no call."""
         minute = used_at(now)
         if self._noted.get(key.id) == minute:
             return
         if len(self._noted) >= _MOST_REMEMBERED:
             self._noted.clear()
-        self._noted[key.id] = minute
-        await self._store.note_use(key.id, minute)
+        self._noted[key.id] = minute  # before the write: calls of the same minute meanwhile need none
+        try:
+            await self._store.note_use(key.id, minute)
+        except StoreUnavailable:  # the next call tries again; this one is none the worse
+            self._noted.pop(key.id, None)

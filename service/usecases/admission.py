@@ -19,6 +19,7 @@ from service.errors import (
     Invalid,
     OverBudget,
     QueueFull,
+    StoreFull,
     Unauthenticated,
 )
 from service.store import creation
@@ -96,7 +97,9 @@ def reason(refusal: creation.OverBudget | creation.Refused) -> str:
     return refusal.scope if isinstance(refusal, creation.OverBudget) else refusal.reason
 
 
-def refused(refusal: creation.OverBudget | creation.Refused, g: Generation, budgets: Budgets) -> GatewayError:
+def refused(  # noqa: PLR0911  (one return per refusal)
+    refusal: creation.OverBudget | creation.Refused, g: Generation, budgets: Budgets
+) -> GatewayError:
     match refusal:
         case creation.OverBudget(scope, available):
             limit = budgets.by_scope()[scope]
@@ -119,6 +122,8 @@ def refused(refusal: creation.OverBudget | creation.Refused, g: Generation, budg
             return QueueFull(text, retry_after=_QUEUE_PAUSE)
         case creation.Refused("gone"):
             return Unauthenticated(UNKNOWN_KEY)
+        case creation.Refused("store_full"):
+            return StoreFull("Redis is nearly full, and accepts nothing new.")
         case creation.Refused("draining"):
             return Draining("The gateway accepts nothing new for now.", retry_after=_QUEUE_PAUSE)
     return EndUserBlocked("This end user is blocked.")

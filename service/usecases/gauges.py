@@ -81,9 +81,11 @@ def _one(value: float) -> Series:
 
 
 def _of_redis(state: State) -> Iterator[Family]:
-    yield metrics.REDIS_MEMORY, _one(state.server.memory)
-    if state.server.limit is not None:  # a limit of 0 would be exceeded at once
-        yield metrics.REDIS_MEMORY_LIMIT, _one(state.server.limit)
+    memory = state.server.memory
+    yield metrics.REDIS_MEMORY, _one(memory.used)
+    if memory.limit is not None and memory.create_limit is not None:  # a limit of 0 would be exceeded at once
+        yield metrics.REDIS_MEMORY_LIMIT, _one(memory.limit)
+        yield metrics.REDIS_CREATE_LIMIT, _one(memory.create_limit)
     if state.server.durable is not None:
         yield metrics.REDIS_DURABLE, _one(state.server.durable)
 

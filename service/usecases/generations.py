@@ -97,6 +97,7 @@ class Generations:
             CostRefused, OverBudget: the estimate is above the request's own maximum, or what a budget has left.
             EndUserBlocked, EndUserLimited, QueueFull: the end user or the tenant may not, or not now.
             Unauthenticated: the tenant was deleted after its key was looked up.
+            StoreFull, Draining: nothing new is accepted.
             IdempotencyMismatch: the key is bound to another payload.
             BadImage, TooLarge, Timeout, UpstreamUnavailable: of an image in a data URI.
             AnswersUnderWay: only where the terms name a call.
@@ -171,6 +172,7 @@ class Generations:
         if not request.has_data_uris:
             return request
         self._admission.check(tenant, request, webhook=_WEBHOOK_POINTERS[terms.webhook_style])
+        await self._generations.demand_room()
         return await self._images.outlined(tenant, request)
 
     def _new(

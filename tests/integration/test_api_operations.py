@@ -27,7 +27,10 @@ async def test_ready(anonymous: httpx.AsyncClient) -> None:
 
     assert answer.status_code == 200
     body = answer.json()
-    assert (body["status"], body["checks"]) == ("ready", {"redis": "ok", "eviction": "ok", "clock": "ok"})
+    assert (body["status"], body["checks"]) == (
+        "ready",
+        {"redis": "ok", "eviction": "ok", "memory": "ok", "clock": "ok"},
+    )
     assert (body["dispatch"]["state"], body["dispatch"]["draining"]) == ("open", False)
 
 
@@ -58,16 +61,18 @@ async def test_a_limit_without_eviction_is_fine(anonymous: httpx.AsyncClient, me
 
 
 async def test_not_ready_while_redis_takes_no_writes(
-    anonymous: httpx.AsyncClient, api: httpx.AsyncClient, memory: Redis
+    anonymous: httpx.AsyncClient, api: httpx.AsyncClient, redis: Redis
 ) -> None:
-    await memory.execute("CONFIG", "SET", "maxmemory", 1)
-
-    ready = await anonymous.get("/readyz")
-    created = await api.post("/v1/generations", json=create_body())
+    """A full memory is another thing: see test_api_store_full."""
+    await redis.execute("CONFIG", "SET", "min-replicas-to-write", 1)
+    try:
+        ready = await anonymous.get("/readyz")
+        created = await api.post("/v1/generations", json=create_body())
+    finally:
+        await redis.execute("CONFIG", "SET", "min-replicas-to-write", 0)
 
     assert ready.status_code == created.status_code == 503
     assert created.json()["code"] == "store_unavailable"
-    await memory.execute("CONFIG", "SET", "maxmemory", 0)
     assert (await anonymous.get("/readyz")).status_code == 200
     assert (await api.post("/v1/generations", json=create_body())).status_code == 202
 

@@ -22,6 +22,7 @@ from service.cli import app
 from service.queue import QUEUES
 from service.runtime import open_runtime, utc_now
 from service.settings import Settings
+from service.store.memory import MemoryPolicy
 from service.usecases.doctor import Finding
 from service.usecases.doctor.finding import Verdict
 from tests import factories
@@ -112,13 +113,49 @@ async def test_a_redis_that_is_not(settings: Settings, change: dict[str, str], c
         assert await verdict(settings, check) is expected
 
 
-@pytest.mark.parametrize(("part", "expected"), [(0.5, Verdict.OK), (0.8, Verdict.WARN), (0.95, Verdict.FAIL)])
+@pytest.mark.parametrize(("part", "expected"), [(0.5, Verdict.OK), (0.81, Verdict.WARN), (0.95, Verdict.FAIL)])
 async def test_memory_that_runs_out(settings: Settings, part: float, expected: Verdict) -> None:
     with redis_py.Redis.from_url(settings.redis_url) as client:
         client.setrange("ballast", 30_000_000, "x")  # beside it, what connections take does not count
         used = client.info("memory")["used_memory"]
     with configured(settings.redis_url, maxmemory=str(int(used / part))):
         assert await verdict(settings, "redis memory") is expected
+
+
+@pytest.mark.parametrize(
+    ("info", "setting", "source"),
+    [
+        ({"maxmemory": "1000", "total_system_memory": "9000"}, 5000, "(maxmemory)"),
+        ({"maxmemory": "0", "total_system_memory": "9000"}, 5000, "(GATEWAY_REDIS_MEMORY_LIMIT)"),
+        ({"total_system_memory": "9000"}, None, "(the machine's memory)"),
+        ({}, None, "of an unknown limit"),
+    ],
+)
+def test_memory_names_the_source_of_its_limit_and_the_share(
+    info: dict[str, str], setting: int | None, source: str
+) -> None:
+    from service.store.redis import Redis
+    from service.usecases.doctor import server
+
+    redis = Redis("redis://127.0.0.1:9/0", timeout=1, memory=MemoryPolicy(setting, 0.7))
+    found = server.memory(redis, {"used_memory": "600", **info})
+
+    assert source in found.told
+    assert ("70%" in found.told) == (found.verdict is not Verdict.WARN) == bool(info)
+
+
+@pytest.mark.parametrize(
+    ("replicas", "waited_for", "expected"),
+    [
+        *((0, 0, "ok"), (0, 1, "fail"), (1, 0, "warn"), (1, 1, "ok"), (2, 0, "warn"), (2, 1, "ok"), (2, 2, "ok")),
+        *((3, 1, "warn"), (3, 2, "ok"), (4, 1, "warn"), (4, 2, "ok"), (4, 5, "fail"), (5, 2, "warn"), (5, 3, "ok")),
+    ],
+)
+def test_replicas_waited_for_are_a_majority(replicas: int, waited_for: int, expected: str) -> None:
+    from service.usecases.doctor import server
+
+    settings = factories.settings("redis://127.0.0.1:9/0", redis_wait_replicas=waited_for)
+    assert server.replicas({"connected_slaves": str(replicas)}, settings).verdict == expected
 
 
 async def test_a_redis_that_keeps_its_settings_and_scripts_to_itself(settings: Settings) -> None:
@@ -145,7 +182,7 @@ async def test_a_redis_that_refuses_what_is_needed_is_a_line_and_no_traceback(se
         finally:
             client.acl_deluser("guest")
     assert found["redis"].verdict is Verdict.FAIL
-    assert "NoPermission" in found["redis"].told
+    assert f"Redis refuses {refused.upper()} (" in found["redis"].told
     assert "fal key" in found, "the rest is told"
 
 

@@ -19,7 +19,9 @@ from service.domain.tenant import Limits, Tenant
 from service.queue import QUEUES
 from service.runtime import Runtime, open_runtime
 from service.store import state
+from service.store.memory import MemoryPolicy, measure
 from service.store.redis import Redis
+from service.store.state import Server
 from service.usecases.gauges import Gauges
 from service.usecases.gauges import _of_redis as of_redis
 from tests import factories
@@ -192,12 +194,13 @@ def guest(url: str, *refused: str) -> Iterator[str]:
 
 async def test_a_server_that_does_not_tell_its_memory_has_no_limit(runtime: Runtime) -> None:
     """Managed ones may not; a limit of 0 would be exceeded at once."""
-    server = state._server({"used_memory": "5", "maxmemory": "0"}, None, 0)
+    server = Server(measure({"used_memory": "5", "maxmemory": "0"}, MemoryPolicy()), None)
 
     told = await runtime.gauges._store.read(runtime.gauges._clock())
     names = {gauge.name for gauge, _ in of_redis(replace(told, server=server))}
     assert metrics.REDIS_MEMORY.name in names
     assert metrics.REDIS_MEMORY_LIMIT.name not in names
+    assert metrics.REDIS_CREATE_LIMIT.name not in names
 
 
 async def test_a_user_that_may_not_ask_is_told_as_a_redis_that_is_away(redis_url: str, clock: Clock) -> None:

@@ -75,7 +75,7 @@ class Doctor:
             server.version(info),
             await server.durability(self._redis, info),
             server.eviction(info),
-            server.memory(info),
+            server.memory(self._redis, info),
             server.replicas(info, self._settings),
             await server.clock_skew(self._redis, self._wall),
             await server.scripts(self._redis),

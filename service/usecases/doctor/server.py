@@ -11,8 +11,8 @@ from service.usecases.doctor.finding import Finding, fail, ok, warn
 from service.usecases.moves import Clock
 
 _OLDEST: Final = (6, 2)
-#: Parts of the memory there is.
-_TIGHT, _FULL = 0.75, 0.9
+#: Of the memory at which creates are refused.
+_TIGHT: Final = 0.9
 #: Beyond MOST_SKEW the processes of this machine claim nothing; this is half of that.
 _SKEWED: Final = MOST_SKEW / 2
 
@@ -50,28 +50,31 @@ def eviction(info: dict[str, str]) -> Finding:
     return judge("redis eviction", f"{policy}: jobs make room for jobs", "Set `maxmemory-policy noeviction`.")
 
 
-def memory(info: dict[str, str]) -> Finding:
-    name = "redis memory"
-    used, limit = int(info.get("used_memory", 0)), int(info.get("maxmemory", 0))
-    room = limit or int(info.get("total_system_memory", 0))
-    if not room:
-        return warn(name, f"{_mib(used)} used, of an unknown limit", "Watch it where its provider shows it.")
-    told = f"{_mib(used)} of {_mib(room)} {'(maxmemory)' if limit else '(the machine: no maxmemory is set)'}"
-    remedy = "Give it more memory, or shorten GATEWAY_RETENTION; when it is full nothing is accepted."
-    if used > room * _FULL:
-        return fail(name, told, remedy)
-    return warn(name, told, remedy) if used > room * _TIGHT else ok(name, told)
+def memory(redis: Redis, info: dict[str, str]) -> Finding:
+    """By the same limit and share as creates are refused by."""
+    name, found = "redis memory", health.memory(redis, info)
+    if found.create_limit is None:
+        return warn(name, found.told, "Set GATEWAY_REDIS_MEMORY_LIMIT to what its provider grants.")
+    told = f"{found.told}; creates are refused from {redis.memory.policy.create_share:.0%} on"
+    remedy = "Give it more memory, or shorten GATEWAY_RETENTION."
+    if found.refuses_creates:
+        return fail(name, f"{told}, which is now", remedy)
+    return warn(name, told, remedy) if found.used >= found.create_limit * _TIGHT else ok(name, told)
 
 
 def replicas(info: dict[str, str], settings: Settings) -> Finding:
+    """With N nodes, N // 2 replicas and the master are a majority: any majority that survives has one of them."""
     name, wanted = "redis replicas", settings.redis_wait_replicas
     there = int(info.get("connected_slaves", 0))
     if there < wanted:
         remedy = "Bring replicas back: until then nothing is accepted (GATEWAY_REDIS_WAIT_REPLICAS)."
-        return fail(name, f"{there} connected, {wanted} must have each change", remedy)
-    if not wanted and is_sentinel(settings.redis_url):
-        remedy = "Set GATEWAY_REDIS_WAIT_REPLICAS=1."
-        return warn(name, "a failover may lose what the replicas did not have yet", remedy)
+        return fail(name, f"{there} connected, {wanted} must have each write", remedy)
+    needed = (there + 1) // 2
+    if not needed and not wanted and is_sentinel(settings.redis_url):
+        return warn(name, "none connected: a failover has nothing to fail over to", "Bring replicas back.")
+    if wanted < needed:
+        told = f"{there} connected, {wanted} waited for: a failover may lose writes that were answered"
+        return warn(name, told, f"Set GATEWAY_REDIS_WAIT_REPLICAS={needed}: a majority of {there + 1} nodes.")
     return ok(name, f"{there} connected, {wanted} waited for")
 
 
@@ -92,7 +95,3 @@ async def scripts(redis: Redis) -> Finding:
         remedy = "Allow EVAL, EVALSHA and SCRIPT to this user, and run Redis 6.2 or later."
         return fail("redis scripts", f"refused: {', '.join(refused)}", remedy)
     return ok("redis scripts", "all are taken")
-
-
-def _mib(number: int) -> str:
-    return f"{number / 2**20:,.0f} MiB"

@@ -1,0 +1,29 @@
+"""Lua scripts: one file per operation, beside the store that runs it."""
+
+import hashlib
+import re
+from pathlib import Path
+from typing import Final
+
+from service.store import keys
+
+_FOLDER: Final = Path(__file__).parent
+_USES: Final = re.compile(r"^-- USES  (\w+)$", re.MULTILINE)
+_WHEN_FULL: Final = re.compile(r"^-- WHEN FULL  (runs|refused|reads)$", re.MULTILINE)
+#: Redis checks its memory at the first write of a script alone, and a DEL passes that check: all writes after it pass.
+_FITS: Final = f'redis.call("DEL", "{keys.SCRATCH}")\n'
+
+
+class Script:
+    """A Lua file. Its header names KEYS, ARGV, what it returns, and parts it shares.
+
+    ``when_full``: on a full Redis the script ``runs``, is ``refused``, or writes nothing (``reads``).
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        own = (_FOLDER / f"{name}.lua").read_text()
+        parts = "".join((_FOLDER / "parts" / f"{part}.lua").read_text() for part in _USES.findall(own))
+        (self.when_full,) = _WHEN_FULL.findall(own)
+        self.text = (_FITS if self.when_full == "runs" else "") + parts + own
+        self.sha = hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest()

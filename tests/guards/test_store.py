@@ -1,0 +1,87 @@
+"""Each write says what it does on a full Redis, and the few that wait for no replica say why."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from service.store.commands import GROWS, READS
+from service.store.scripts import Script
+from tests.guards.repository import ROOT, modules
+
+SCRIPTS = sorted(path.stem for path in (ROOT / "service/store").glob("*.lua"))
+
+#: What a full Redis refuses; every other script that writes runs: an end, a callback or a lease must always fit.
+REFUSED = {
+    "create": "a new generation",
+    "insert": "a new tenant, or a new API key",
+}
+#: Writes that a full Redis takes: they grow nothing.
+FREES = {"DEL", "EXPIRE", "HDEL", "PERSIST", "PEXPIRE", "ZREM", "ZREMRANGEBYSCORE"}
+
+#: Writes that wait for no replica, by the function that sends them, and why losing one harms nothing.
+UNREPLICATED = {
+    "service/store/due.py:flag_hint": "a hint; workers poll without one",
+    "service/store/health.py:_allowed": "reads, and a probe that expires",
+    "service/store/heartbeats.py:note_beat": "the next one comes within a second",
+    "service/store/heartbeats.py:note_worker": "the next one comes within seconds",
+    "service/store/rates.py:check": "a count that is forgotten within a minute",
+    "service/store/tenants.py:note_use": "a minute for people to read",
+}
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_every_script_is_classified(name: str) -> None:
+    script = Script(name)
+    called = set(re.findall(r'redis\.call\(\s*"(\w+)"', script.text)) - {"DEL"}
+    writes = bool(called - READS) or script.when_full == "runs"
+    assert writes == (script.when_full != "reads")
+    assert (script.when_full == "refused") == (name in REFUSED)
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_a_script_that_runs_begins_with_the_write_that_lifts_the_refusal(name: str) -> None:
+    script = Script(name)
+    begins = script.text.startswith('redis.call("DEL", "{sg}:scratch")\n')
+    assert begins == (script.when_full == "runs")
+
+
+def test_every_command_is_a_known_one() -> None:
+    """A new one belongs into READS, GROWS (service/store/commands.py) or FREES."""
+    found = {name for path in modules("service", "workers") for name in _commands(path)}
+    assert found - READS - GROWS - FREES == set()
+    assert {"SET", "HDEL", "MGET", "ZADD"} <= found
+
+
+def test_what_waits_for_no_replica_says_why() -> None:
+    found = {where for path in modules("service", "workers") for where in _unreplicated(path)}
+    assert found == set(UNREPLICATED)
+
+
+def _commands(path: Path) -> Iterator[str]:
+    """First words of what is given to ``execute`` and ``gather``."""
+    for call in ast.walk(ast.parse(path.read_text())):
+        if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Attribute):
+            continue
+        if call.func.attr == "execute":
+            yield from _word(call.args[0])
+    if "_redis.gather(" in path.read_text():
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Tuple) and node.elts:
+                yield from (word for word in _word(node.elts[0]) if re.fullmatch("[A-Z]{3,}", word))
+
+
+def _word(node: ast.expr) -> Iterator[str]:
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        yield node.value
+
+
+def _unreplicated(path: Path) -> Iterator[str]:
+    for function in ast.walk(ast.parse(path.read_text())):
+        if isinstance(function, ast.AsyncFunctionDef) and path.name != "redis.py":
+            for call in ast.walk(function):
+                words = call.keywords if isinstance(call, ast.Call) else []
+                if any(word.arg == "replicated" for word in words):
+                    yield f"{path.relative_to(ROOT)}:{function.name}"
