@@ -191,6 +191,8 @@ _MONEY: Final = (
     ),
 )
 
+_MEMORY_USED: Final = f"{state('gateway_redis_memory_bytes')} / {state('gateway_redis_create_limit_bytes')}"
+
 _REDIS: Final = (
     Alert(
         "RedisUnavailable",
@@ -221,10 +223,18 @@ _REDIS: Final = (
     Alert(
         "RedisMemoryHigh",
         "page",
-        "Redis has used {{ $value | humanizePercentage }} of its memory",
-        "When it is full nothing is accepted any more.",
-        f"{state('gateway_redis_memory_bytes')} / {state('gateway_redis_memory_limit_bytes')} > 0.85",
+        "Redis has used {{ $value | humanizePercentage }} of the memory at which creates are refused",
+        "From there on creates are answered with 503, until memory is free.",
+        f"{_MEMORY_USED} > 0.9",
         "10m",
+    ),
+    Alert(
+        "RedisMemoryFull",
+        "page",
+        "Creates are refused: Redis has too little memory left",
+        "What was accepted goes on: ends, callbacks, webhooks and reads have the rest of the memory.",
+        f"{_MEMORY_USED} >= 1",
+        "1m",
     ),
 )
 

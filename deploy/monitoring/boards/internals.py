@@ -158,11 +158,12 @@ INTERNALS: Final = Board(
                 ),
                 Panel(
                     "Memory",
-                    "Used, and its maxmemory (without one: the memory of its machine). When it is full nothing is "
-                    "accepted.",
+                    "Used; from which memory on creates are refused; and the limit (maxmemory, else the setting, else "
+                    "the memory of its machine).",
                     "bytes",
                     [
                         Query(state("gateway_redis_memory_bytes"), "used"),
+                        Query(state("gateway_redis_create_limit_bytes"), "creates refused"),
                         Query(state("gateway_redis_memory_limit_bytes"), "limit"),
                     ],
                 ),

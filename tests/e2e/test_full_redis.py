@@ -1,0 +1,62 @@
+"""Redis above its memory limit under a running stack: what was accepted ends, new things wait for free memory."""
+
+import time
+from typing import Any
+
+import httpx
+import pytest
+
+from service.cli.stack import Stack
+from tests.e2e.conftest import TenantClient
+from tests.integration.memory import full
+from tests.receiver import Receiver
+
+PATIENCE = 90.0
+JOBS = 12
+
+
+@pytest.fixture
+def in_flight(own_tenant: TenantClient, receiver: Receiver) -> list[str]:
+    """Jobs that fal has."""
+    prompt = "sandbox:no-video sandbox:seconds=20"
+    names = [own_tenant.create(prompt, webhook_url=receiver.url)["id"] for _ in range(JOBS)]
+    give_up = time.monotonic() + PATIENCE
+    while any(own_tenant.read(name)["status"] not in ("submitted", "in_progress") for name in names):
+        assert time.monotonic() < give_up
+        time.sleep(0.1)
+    return names
+
+
+def test_what_was_accepted_ends_and_creates_go_on_after(
+    in_flight: list[str], own_tenant: TenantClient, own_stack: Stack, receiver: Receiver
+) -> None:
+    with full(own_stack.redis.url, used=1.2):
+        refused = eventually(own_tenant, 503)
+        assert refused.json()["code"] == "store_full"
+        assert int(refused.headers["retry-after"]) > 0
+        ended = [own_tenant.ended(name, within=PATIENCE) for name in in_flight]
+        assert {g["status"] for g in ended} == {"succeeded"}
+        came = receiver.wait_for(lambda events: len(events) >= JOBS, within=PATIENCE)
+        assert {event.json["data"]["id"] for event in came} == set(in_flight)
+        ready = httpx.get(f"{own_stack.base_url}/readyz", trust_env=False)
+        assert ready.status_code == 200
+        assert own_tenant.http.get("/v1/generations").status_code == 200
+        assert own_tenant.http.post("/v1/generations", json=body()).status_code == 503
+
+    created = eventually(own_tenant, 202).json()
+    assert own_tenant.ended(created["id"], within=PATIENCE)["status"] == "succeeded"
+    alive = {name: child.process.poll() for name, child in own_stack.children.items()}
+    assert alive == dict.fromkeys(own_stack.children)
+
+
+def body() -> dict[str, Any]:
+    image = "https://v3b.fal.media/a.jpg"
+    return {"prompt": "sandbox:no-video", "image_url": image, "duration": 4, "resolution": "480p"}
+
+
+def eventually(tenant: TenantClient, status: int) -> httpx.Response:
+    give_up = time.monotonic() + PATIENCE
+    while (answer := tenant.http.post("/v1/generations", json=body())).status_code != status:
+        assert time.monotonic() < give_up, answer.text
+        time.sleep(0.1)
+    return answer
