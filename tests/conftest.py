@@ -14,9 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import hypothesis
 import pytest
 import redis as redis_py
 from fastapi import FastAPI
+from hypothesis import HealthCheck
 
 from service import log
 from service.cli.children import Child
@@ -27,6 +29,10 @@ from service.settings import PREFIX, Settings
 from service.store.redis import Redis
 from tests import factories
 from tests.factories import Clock
+
+#: How long an example takes says how busy the machine is, and nothing about the property.
+hypothesis.settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+hypothesis.settings.load_profile("any machine")
 
 #: A video in well under half a second.
 SANDBOX_SPEED = 200

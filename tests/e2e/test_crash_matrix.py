@@ -24,11 +24,11 @@ from tests.receiver import Receiver
 
 #: By how much the wrong clocks are ahead.
 SHIFTS = (timedelta(hours=3), timedelta(hours=-1))
-#: An unknown submit is declared so within three seconds, and given up two seconds later.
+#: An unknown submit is declared so within four seconds, and given up three seconds later.
 PATIENCE = {
-    "fal_timeout": timedelta(seconds=2),
-    "unconfirmed_deadline": timedelta(seconds=5),
-    "webhook_timeout": timedelta(seconds=2),
+    "fal_timeout": timedelta(seconds=3),
+    "unconfirmed_deadline": timedelta(seconds=7),
+    "webhook_timeout": timedelta(seconds=5),
 }
 
 

@@ -210,7 +210,7 @@ async def test_a_user_that_may_not_ask_is_told_as_a_redis_that_is_away(redis_url
 
 
 async def test_too_few_replicas_are_no_redis_that_is_away(redis_url: str, clock: Clock) -> None:
-    settings = factories.settings(redis_url, redis_wait_replicas=1, redis_timeout=0.2)
+    settings = factories.settings(redis_url, redis_wait_replicas=1, redis_timeout=2)
     async with open_runtime(settings, clock=clock) as runtime:
         found = await read(runtime)
 

@@ -166,4 +166,4 @@ def test_a_collector_that_hangs_does_not_hold_up_the_end(collector: Collector, m
     begun = time.monotonic()
     tracing.shut_down()
 
-    assert time.monotonic() - begun < 3
+    assert time.monotonic() - begun < 9
