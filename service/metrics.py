@@ -152,7 +152,8 @@ SUBMITS_AT_ONCE = StateGauge(
 UNCONFIRMED = StateGauge("gateway_unconfirmed", "Generations whose submit has an unknown outcome.")
 UNCONFIRMED_SECONDS = StateGauge("gateway_unconfirmed_seconds", "Age of the oldest of them.")
 PAID_AND_LOST = StateGauge(
-    "gateway_paid_and_lost", "Generations that were given up, but of which fal reported a video; not revived."
+    "gateway_paid_and_lost",
+    "Generations that were given up, but of which fal reported or may have billed a video; not revived.",
 )
 SLOTS_USED = StateGauge("gateway_slots_used", "Upstream slots taken.")
 SLOTS_ALLOWED = StateGauge("gateway_slots_allowed", "Upstream slots there are.")

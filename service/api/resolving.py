@@ -61,7 +61,10 @@ class OperatorsGenerationView(GenerationView):
 
 
 class UnconfirmedView(TypedDict):
-    """``since``: when it was sent. ``deadline``: when it fails by itself."""
+    """``since``: when fal reported the video, or when one was given up that may be on fal's bill.
+
+    ``code``: why the gateway had given the generation up.
+    """
 
     id: str
     object: Literal["unconfirmed"]
@@ -114,7 +117,7 @@ class Revival(BaseModel):
 
 
 class PaidAndLostView(TypedDict):
-    """``since``: when fal reported the video. ``code``: why the gateway had given the generation up."""
+    """``since``: when fal reported the video, or the gateway gave up one that may be on fal's bill. ``code``: why the gateway had given the generation up."""
 
     id: str
     object: Literal["paid_and_lost"]
@@ -184,7 +187,7 @@ async def dismiss(request: Request) -> Response:
 
 @router.get(
     "/paid-and-lost",
-    summary="Generations that were given up, but of which fal reported a video; the oldest first",
+    summary="Generations that were given up, but of which fal reported or may have billed a video; the oldest first",
     responses={200: {"model": PaidAndLostList}, **problems(401, 422, 503)},
 )
 async def list_paid_and_lost(request: Request, limit: Annotated[int, Query(ge=1, le=MOST_LISTED)] = 100) -> Response:

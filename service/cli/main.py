@@ -282,7 +282,7 @@ def resolve(
 
 @app.command("paid-and-lost")
 def paid_and_lost() -> None:
-    """Print the generations that were given up, but of which fal reported a video, one a line."""
+    """Print the generations that were given up, but of which fal reported or may have billed a video, one a line."""
     from service.cli import resolving  # noqa: PLC0415
 
     resolving.paid_and_lost()

@@ -76,7 +76,7 @@ class CallbackStore:
         await self._redis.execute("HDEL", keys.generation(generation_id), "c", "u")
 
     async def paid_and_lost(self, *, limit: int) -> tuple[list[tuple[str, datetime]], int]:
-        """Given-up generations of which fal reported a video, and when; the oldest first; and how many there are."""
+        """Given-up generations of which fal reported or may have billed a video, and since when; and their count."""
         pairs, count = await self._redis.gather(
             (("ZRANGE", keys.PAID_AND_LOST, 0, limit - 1, "WITHSCORES"), ("ZCARD", keys.PAID_AND_LOST))
         )

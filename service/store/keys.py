@@ -35,7 +35,8 @@ key                                            type    lives          meaning
 {sg}:paused                                    set     -              tenants whose dispatch is paused
 {sg}:unconfirmed                               zset    -              unconfirmed generations; score = ms of submit
 {sg}:submitted                                 zset    days           fal's request ids that are ours; ms of submit
-{sg}:paid_and_lost                             zset    until purged   given up, but fal reported a video; ms of that
+{sg}:paid_and_lost                             zset    until purged   given up, but fal reported or may have
+                                                                      billed a video; ms of that
 {sg}:polls                                     hash    seconds        polls that may be made now; when that was counted
 {sg}:given_up                                  zset    days           ended unconfirmed: fal may bill it; ms of submit
 {sg}:pace                                      list    -              ms at fal of the last 100 that ended

@@ -43,6 +43,13 @@ class SubmissionStore:
         pairs = await self._redis.execute("ZRANGE", keys.GIVEN_UP, 0, -1, "WITHSCORES")
         return [(item.id, item.due_at) for item in claimed(pairs)]
 
+    async def mark_lost(self, generation_id: str, now: datetime) -> None:
+        """Tell operators that a generation is given up although fal may have billed its video."""
+        await self._redis.execute("ZADD", keys.PAID_AND_LOST, "NX", ids.milliseconds(now), generation_id)
+
+    async def unmark_lost(self, generation_id: str) -> None:
+        await self._redis.execute("ZREM", keys.PAID_AND_LOST, generation_id)
+
     async def trim(self, before: datetime) -> None:
         """Forget what was submitted before."""
         bound = f"({ids.milliseconds(before)}"

@@ -139,7 +139,7 @@ class Resolving:
         return Dismissed(count, len(found) - count)
 
     async def paid_and_lost(self, *, limit: int) -> tuple[list[PaidAndLost], int]:
-        """Given-up generations of which fal reported a video, the oldest first; and how many there are in all."""
+        """Given-up generations of which fal reported or may have billed a video, the oldest first; and their count."""
         known, count = await self._callbacks.paid_and_lost(limit=limit)
         records = await self._generations.load_many([name for name, _ in known])
         return [PaidAndLost(g, since) for (_, since), g in zip(known, records, strict=True) if g is not None], count

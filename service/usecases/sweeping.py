@@ -6,7 +6,7 @@ The deadline of a job that fal has is kept by its polls: only they can ask fal o
 from datetime import datetime, timedelta
 from typing import Final
 
-from service import metrics
+from service import log, metrics
 from service.domain import erasure, ids
 from service.domain.drain import Drain
 from service.domain.generation import UPSTREAM, Failure, Generation, Status
@@ -67,6 +67,7 @@ class Sweeping:
         self._erasing = erasing
         self._clock = clock
         self._trimmed_at: datetime | None = None
+        self._log = log.get(__name__)
 
     async def claim(self, most: int) -> Claim:
         if self._trimmed_at is None or self._clock() - self._trimmed_at >= _TRIM_EVERY:
@@ -114,8 +115,19 @@ class Sweeping:
         elif outcome == "unbilled":
             if await self._moves.apply(g.id, lambda current: unbilled(current, now), why="no billing event"):
                 metrics.RECONCILED.labels("absent").inc()
+        elif outcome == "ambiguous":
+            await self._give_up_billed(g, now)
         else:
             await self._moves.apply(g.id, lambda current: overdue(current, now) if self._is_due(current) else None)
+
+    async def _give_up_billed(self, g: Generation, now: datetime) -> None:
+        """End a generation of which fal's bill may hold the video; marked first, so that no crash ends it unmarked."""
+        await self._submissions.mark_lost(g.id, now)
+        moved = await self._moves.apply(g.id, lambda current: overdue(current, now) if self._is_due(current) else None)
+        if moved is None:
+            await self._submissions.unmark_lost(g.id)
+        else:
+            self._log.error("paid_and_lost", generation_id=g.id, request_id=None)
 
     async def _look_again(self, g: Generation) -> None:
         now = self._clock()

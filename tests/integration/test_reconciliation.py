@@ -261,6 +261,23 @@ async def test_what_may_have_been_billed_counts_as_spent(
         assert (ended.error.code, ended.actual_cost) == ("submission_unconfirmed", ended.estimated_cost)
 
 
+async def test_ambiguous_bill_at_the_deadline_is_paid_and_lost(
+    runtime: Runtime, clock: Clock, owner: Tenant, settings: Settings, sandbox_url: str
+) -> None:
+    lost = [await in_doubt.unconfirmed(runtime, owner, f"{in_doubt.LOST} {n}") for n in range(2)]
+    jobs = {job["prompt"]: job["request_id"] for job in await finished(sandbox_url, 2)}
+    await swept(runtime, clock, settings.unconfirmed_deadline - timedelta(seconds=1))
+    assert await runtime.resolving.paid_and_lost(limit=10) == ([], 0)
+    await swept(runtime, clock, timedelta(seconds=1))
+    marked, count = await runtime.resolving.paid_and_lost(limit=10)
+    assert ({one.generation.id for one in marked}, count) == ({g.id for g in lost}, 2)
+    g = lost[0]
+    await runtime.resolving.revive(g.id, "found in fal's dashboard", request_id=jobs[g.input["prompt"]])
+    assert (await polled_to_the_end(runtime, clock, g)).status is Status.SUCCEEDED
+    assert (await runtime.resolving.paid_and_lost(limit=10))[1] == 1
+    assert (await runtime.audit.run()).clean
+
+
 async def test_bill_that_cannot_be_read_delays_the_end_by_a_deadline(
     runtime: Runtime, clock: Clock, owner: Tenant, settings: Settings, fal: httpx.AsyncClient
 ) -> None:
