@@ -61,10 +61,7 @@ class OperatorsGenerationView(GenerationView):
 
 
 class UnconfirmedView(TypedDict):
-    """``since``: when fal reported the video, or when one was given up that may be on fal's bill.
-
-    ``code``: why the gateway had given the generation up.
-    """
+    """``since``: when it was sent. ``deadline``: when it fails by itself."""
 
     id: str
     object: Literal["unconfirmed"]
@@ -117,7 +114,10 @@ class Revival(BaseModel):
 
 
 class PaidAndLostView(TypedDict):
-    """``since``: when fal reported the video, or the gateway gave up one that may be on fal's bill. ``code``: why the gateway had given the generation up."""
+    """``since``: when fal reported the video, or when one was given up that may be on fal's bill.
+
+    ``code``: why the gateway had given the generation up.
+    """
 
     id: str
     object: Literal["paid_and_lost"]
