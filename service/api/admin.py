@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from service.api.answers import json_response
 from service.api.cursors import opened, sealed
 from service.api.dependencies import bearer, json_body, runtime
-from service.api.schemas import AuditView, TraceView, body_of, problems
+from service.api.schemas import TraceView, body_of, problems
 from service.api.tenant_schemas import (
     NEW_API_KEY,
     NEW_TENANT,
@@ -204,26 +204,6 @@ async def trace(request: Request, tenant_id: str, pseudonym: str) -> Response:
         "end_user_id": found.end_user_id,
         "refusals": found.refusals,
         "blocked_at": found.blocked_at,
-    }
-    return json_response(answer)
-
-
-@router.get(
-    "/audit",
-    summary="Compare ledger, windows, holds and slots",
-    description="Reads everything; under traffic a move between two reads can look like a difference.",
-    responses={200: {"model": AuditView}, **problems(401, 503)},
-)
-async def audit(request: Request) -> Response:
-    findings = await runtime(request).audit.run()
-    answer: AuditView = {
-        "object": "audit",
-        "clean": findings.clean,
-        "windows": findings.windows,
-        "entries": findings.entries,
-        "slots": findings.slots,
-        "difference_count": len(findings.differences),
-        "differences": [{"what": d.what, "expected": d.expected, "found": d.found} for d in findings.told()],
     }
     return json_response(answer)
 

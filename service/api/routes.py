@@ -5,6 +5,7 @@ from fastapi import FastAPI
 from service.api import (
     adjusting,
     admin,
+    auditing,
     callbacks,
     deliveries,
     dispatching,
@@ -43,6 +44,7 @@ def install(app: FastAPI) -> None:
         webhook_endpoints.well_known,
         deliveries.router,
         admin.router,
+        auditing.router,
         dispatching.router,
         callbacks.router,
         resolving.router,

@@ -136,9 +136,19 @@ class DifferenceView(TypedDict):
     found: str
 
 
+class AuditProgressView(TypedDict):
+    step: Literal["ledger", "windows", "generations"]
+    done: int
+    total: int
+
+
 class AuditView(TypedDict):
     object: Literal["audit"]
-    clean: bool
+    state: Literal["running", "done"]
+    progress: Annotated[AuditProgressView | None, Field(description="While it is running.")]
+    started_at: str
+    finished_at: str | None
+    clean: Annotated[bool | None, Field(description="`null` while it is running.")]
     windows: int
     entries: int
     slots: int

@@ -17,22 +17,30 @@ from service import log
 from service.errors import GatewayError, Invalid, StoreUnavailable
 from service.runtime import Runtime, open_runtime
 from service.settings import PREFIX, Settings
-from service.usecases.audit import Findings
+from service.usecases.audit import Findings, Progress
 
 Result = TypeVar("Result")
+_LONG_STEP: Final = 20_000
+_SHOWN_EVERY: Final = 10_000
 #: pydantic-settings names the field in its message alone.
 _FIELD: Final = re.compile(r'field "(\w+)"')
 
 
 def audit(*, as_json: bool) -> None:
     """Exit 1 when the books differ."""
-    findings = with_runtime(lambda runtime: runtime.audit.run())
+    findings = with_runtime(lambda runtime: runtime.audit.run(_show_progress))
     if as_json:
         show({"clean": findings.clean, "differences": [asdict(d) for d in findings.told()]})
     else:
         _tell(findings)
     if not findings.clean:
         raise typer.Exit(1)
+
+
+async def _show_progress(progress: Progress) -> None:
+    """A line for every tenth of a step that is long."""
+    if progress.total > _LONG_STEP and progress.done % _SHOWN_EVERY == 0:
+        typer.echo(f"{progress.step}: {progress.done} of {progress.total}", err=True)
 
 
 def rotate_secret_key() -> None:

@@ -6,7 +6,7 @@ from service.domain.drain import Drain
 from service.domain.retry import RetryPolicy
 from service.fal.signing import WebhookSigner
 from service.runtime.core import Core
-from service.runtime.jobs import build_erasing
+from service.runtime.jobs import build_auditing, build_erasing
 from service.store.deliveries import Caps
 from service.usecases.bills import Bills
 from service.usecases.decline import Decline
@@ -65,6 +65,7 @@ def build_drains(core: Core) -> dict[Drain, DrainRunner]:
         core.timetable,
         _reconciliation(core),
         build_erasing(core),
+        build_auditing(core),
         clock=core.clock,
     )
     deliveries = _deliveries(core)

@@ -15,7 +15,7 @@ from service.media.inspector import Inspector
 from service.queue import Nudger
 from service.runtime.core import Core, build_core
 from service.runtime.drains import build_drains
-from service.runtime.jobs import build_erasing
+from service.runtime.jobs import build_audit, build_auditing, build_erasing
 from service.runtime.stores import Stores
 from service.runtime.wires import Wires, open_wires
 from service.settings import Settings
@@ -32,6 +32,7 @@ from service.usecases.access import Access
 from service.usecases.adjusting import Adjusting
 from service.usecases.admission import Admission
 from service.usecases.audit import Audit
+from service.usecases.auditing import Auditing
 from service.usecases.callbacks import Callbacks
 from service.usecases.doctor import Doctor
 from service.usecases.drains import DrainRunner
@@ -79,6 +80,7 @@ class Runtime:
     redelivery: Redelivery
     usage: Usage
     audit: Audit
+    auditing: Auditing
     storage: FalStorage
     images: Images
     videos: Videos
@@ -183,7 +185,8 @@ def _build(core: Core) -> Runtime:
         ),
         end_users=EndUsers(stores.end_users, stores.money, build_erasing(core), clock=clock),
         usage=Usage(stores.money, clock=clock),
-        audit=Audit(stores.money, stores.generations, stores.in_flight, clock=clock),
+        audit=build_audit(core),
+        auditing=build_auditing(core),
         access=Access(stores.tenants, stores.rates, clock=clock),
         storage=wires.storage,
         images=images,

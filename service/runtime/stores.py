@@ -5,6 +5,7 @@ from service.domain.gate import Ramp
 from service.settings import Settings
 from service.store.adjustments import AdjustmentStore
 from service.store.answers import AnswerStore
+from service.store.audits import AuditStore
 from service.store.callbacks import CallbackStore
 from service.store.deliveries import DeliveryStore
 from service.store.delivery_log import DeliveryLog
@@ -47,6 +48,7 @@ class Stores:
         self.delivery_log = DeliveryLog(redis, self.deliveries)
         self.money = MoneyStore(redis)
         self.in_flight = InFlightStore(redis)
+        self.audits = AuditStore(redis)
         self.adjustments = AdjustmentStore(redis)
         self.prices = PriceStore(redis)
         self.end_users = EndUserStore(redis)

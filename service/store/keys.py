@@ -48,6 +48,8 @@ key                                            type    lives          meaning
 {sg}:money:account:<day>                       hash    400 days       the same, of everybody's day
 {sg}:ledger                                    stream  400 days       holds, settlements, adjustments, in order; a hold
                                                                       has ids in base64, a settlement leaves them out
+{sg}:audit                                     hash    -              the running or last audit: state, step, done, total,
+                                                                      ms started, finished; found (JSON)
 {sg}:price_mismatches                          hash    -              by resolution: successes in a row that were
                                                                       billed other units than expected
 {sg}:usage:<t>:<day>                           hash    400 days       created, each outcome, spent
@@ -93,6 +95,7 @@ KEPT_SECONDS: Final = 400 * 24 * 3600
 ERASURE_KEPT_SECONDS: Final = 7 * 24 * 3600
 SLOTS: Final = f"{TAG}slots"
 LEDGER: Final = f"{TAG}ledger"
+AUDIT: Final = f"{TAG}audit"
 MONEY: Final = f"{TAG}money:*"
 CLAIMED: Final = f"{TAG}claimed"
 DELAYED: Final = f"{TAG}delayed"

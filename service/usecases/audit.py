@@ -41,6 +41,12 @@ class Findings:
     entries: int
     slots: int
     differences: list[Difference]
+    counted: int | None = None
+    """Differences there were, where only the first are kept; None: all are kept."""
+
+    @property
+    def difference_count(self) -> int:
+        return len(self.differences) if self.counted is None else self.counted
 
     def told(self) -> list[Difference]:
         """The first of them: enough to see what kind they are."""

@@ -12,12 +12,14 @@ from service.domain.drain import Drain
 from service.domain.generation import UPSTREAM, Failure, Generation, Status
 from service.domain.webhook import DeliveryStatus
 from service.media.videos import VideoStore
+from service.store import audits
 from service.store.deliveries import DeliveryStore
 from service.store.due import Claim, Claimed, DueStore
 from service.store.generations import GenerationStore
 from service.store.queue import QueueStore
 from service.store.submissions import SubmissionStore
 from service.usecases import videos
+from service.usecases.auditing import Auditing
 from service.usecases.erasing import Erasing
 from service.usecases.keeping import passed_on
 from service.usecases.moves import Clock, Moves
@@ -52,6 +54,7 @@ class Sweeping:
         timetable: Timetable,
         reconciliation: Reconciliation | None,
         erasing: Erasing,
+        auditing: Auditing,
         *,
         clock: Clock,
     ) -> None:
@@ -65,6 +68,7 @@ class Sweeping:
         self._timetable = timetable
         self._reconciliation = reconciliation
         self._erasing = erasing
+        self._auditing = auditing
         self._clock = clock
         self._trimmed_at: datetime | None = None
         self._log = log.get(__name__)
@@ -81,6 +85,9 @@ class Sweeping:
             return
         if erasure.of_job(item.id) is not None:
             await self._erasing.continue_job(item.id)
+            return
+        if item.id == audits.JOB:
+            await self._auditing.continue_job()
             return
         g = await self._generations.load(item.id)
         if g is None:

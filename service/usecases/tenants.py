@@ -102,7 +102,7 @@ class Tenants:
         if left.total:
             hint = "it is suspended; delete it again when they have ended" if drain else "suspend or drain it first"
             raise TenantBusy(
-                f"{left.generations} generations have not ended, {left.deliveries} webhooks are pending: {hint}.",
+                f"{left.generations} of its generations have not ended, {left.deliveries} webhooks wait: {hint}.",
                 in_flight=left.total,
                 webhooks=left.deliveries,
             )

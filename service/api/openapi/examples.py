@@ -204,6 +204,10 @@ _BY_SCHEMA: Final[dict[str, dict[str, Any]]] = {
     "AuditView": {
         "audit": {
             "object": "audit",
+            "state": "done",
+            "progress": None,
+            "started_at": "2026-01-31T09:30:00.000Z",
+            "finished_at": "2026-01-31T09:30:01.200Z",
             "clean": True,
             "windows": 12,
             "entries": 340,

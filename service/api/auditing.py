@@ -1,0 +1,56 @@
+"""``/admin/v1/audit``: for operators."""
+
+from fastapi import APIRouter, Depends, Request, Response
+
+from service.api.admin import operator
+from service.api.answers import json_response
+from service.api.dependencies import runtime
+from service.api.schemas import AuditView, problems
+from service.domain.view import rfc3339
+from service.usecases.auditing import Report
+
+router = APIRouter(prefix="/admin/v1", tags=["admin"], dependencies=[Depends(operator)])
+
+
+@router.get(
+    "/audit",
+    summary="Compare ledger, windows, holds and slots",
+    description="Books of up to 20,000 ledger entries are compared in this call. Of larger ones it shows the run that "
+    "`POST` started: its progress, and what it found. Under traffic a move between two reads can look like a difference.",
+    responses={200: {"model": AuditView}, **problems(401, 404, 503)},
+)
+async def audit(request: Request) -> Response:
+    return json_response(_audit(await runtime(request).auditing.read()))
+
+
+@router.post(
+    "/audit",
+    summary="Start an audit",
+    description="The workers run it; `GET` shows how far they are. A run that is under way goes on.",
+    status_code=202,
+    responses={202: {"model": AuditView}, **problems(401, 503)},
+)
+async def start_audit(request: Request) -> Response:
+    return json_response(_audit(await runtime(request).auditing.start()), status=202)
+
+
+def _audit(report: Report) -> AuditView:
+    findings, progress = report.findings, report.progress
+    return {
+        "object": "audit",
+        "state": "running" if findings is None else "done",
+        "progress": None
+        if progress is None
+        else {"step": progress.step, "done": progress.done, "total": progress.total},
+        "started_at": rfc3339(report.started_at),
+        "finished_at": None if report.finished_at is None else rfc3339(report.finished_at),
+        "clean": None if findings is None else findings.clean,
+        "windows": 0 if findings is None else findings.windows,
+        "entries": 0 if findings is None else findings.entries,
+        "slots": 0 if findings is None else findings.slots,
+        "difference_count": 0 if findings is None else findings.difference_count,
+        "differences": [
+            {"what": d.what, "expected": d.expected, "found": d.found}
+            for d in (() if findings is None else findings.told())
+        ],
+    }
