@@ -5,8 +5,9 @@ from fastapi import APIRouter, Depends, Request, Response
 from service.api.admin import operator
 from service.api.answers import json_response
 from service.api.dependencies import runtime
-from service.api.schemas import AuditView, problems
+from service.api.schemas import AuditProgressView, AuditView, problems
 from service.domain.view import rfc3339
+from service.usecases.audit import Progress
 from service.usecases.auditing import Report
 
 router = APIRouter(prefix="/admin/v1", tags=["admin"], dependencies=[Depends(operator)])
@@ -16,7 +17,8 @@ router = APIRouter(prefix="/admin/v1", tags=["admin"], dependencies=[Depends(ope
     "/audit",
     summary="Compare ledger, windows, holds and slots",
     description="Books of up to 20,000 ledger entries are compared in this call. Of larger ones it shows the run that "
-    "`POST` started: its progress, and what it found. Under traffic a move between two reads can look like a difference.",
+    "`POST` started: its progress, and what it found. Under traffic a move between two reads can look like a "
+    "difference.",
     responses={200: {"model": AuditView}, **problems(401, 404, 503)},
 )
 async def audit(request: Request) -> Response:
@@ -39,9 +41,7 @@ def _audit(report: Report) -> AuditView:
     return {
         "object": "audit",
         "state": "running" if findings is None else "done",
-        "progress": None
-        if progress is None
-        else {"step": progress.step, "done": progress.done, "total": progress.total},
+        "progress": None if progress is None else _progress(progress),
         "started_at": rfc3339(report.started_at),
         "finished_at": None if report.finished_at is None else rfc3339(report.finished_at),
         "clean": None if findings is None else findings.clean,
@@ -54,3 +54,7 @@ def _audit(report: Report) -> AuditView:
             for d in (() if findings is None else findings.told())
         ],
     }
+
+
+def _progress(progress: Progress) -> AuditProgressView:
+    return {"step": progress.step, "done": progress.done, "total": progress.total}

@@ -1,5 +1,6 @@
 -- Begin an audit for the sweep to run, or join the one that is running. It is durable from here on.
 --
+-- WHEN FULL  runs
 -- KEYS  1 audit  2 due:sweep
 -- ARGV  1 name of the audit in the due set  2 ms now
 -- RETURNS  1 when it was begun, 0 when one is running

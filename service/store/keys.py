@@ -48,8 +48,8 @@ key                                            type    lives          meaning
 {sg}:money:account:<day>                       hash    400 days       the same, of everybody's day
 {sg}:ledger                                    stream  400 days       holds, settlements, adjustments, in order; a hold
                                                                       has ids in base64, a settlement leaves them out
-{sg}:audit                                     hash    -              the running or last audit: state, step, done, total,
-                                                                      ms started, finished; found (JSON)
+{sg}:audit                                     hash    -              the running or last audit: state, step, done and
+                                                                      total, ms started, finished; found (JSON)
 {sg}:price_mismatches                          hash    -              by resolution: successes in a row that were
                                                                       billed other units than expected
 {sg}:usage:<t>:<day>                           hash    400 days       created, each outcome, spent

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, get_args
 
 from pydantic import TypeAdapter
 
@@ -10,7 +10,7 @@ from service import log
 from service.errors import NotFound
 from service.store.audits import AuditRun, AuditStore
 from service.store.money import MoneyStore
-from service.usecases.audit import Audit, Findings, Progress
+from service.usecases.audit import Audit, Findings, Progress, Step
 from service.usecases.moves import Clock
 
 #: Ledger entries that one call compares itself: less than two seconds.
@@ -80,6 +80,5 @@ class Auditing:
 
 
 def _progress(run: AuditRun) -> Progress | None:
-    if run.state == "done" or run.step not in ("ledger", "windows", "generations"):
-        return None
-    return Progress(run.step, run.done, run.total)
+    step = next((step for step in get_args(Step) if step == run.step), None)
+    return None if run.state == "done" or step is None else Progress(step, run.done, run.total)
