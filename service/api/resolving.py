@@ -83,7 +83,10 @@ class UnconfirmedList(TypedDict):
 class Dismissal(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    before: Annotated[AwareDatetime, Field(description="Those submitted before this moment (RFC 3339 with an offset).")]
+    before: Annotated[
+        AwareDatetime,
+        Field(strict=True, description="Those submitted before this moment (RFC 3339 with an offset)."),
+    ]
     reason: Annotated[
         str,
         StringConstraints(min_length=1, max_length=500, strip_whitespace=True),
