@@ -8,12 +8,14 @@ from service.fal.signing import WebhookSigner
 from service.runtime.core import Core
 from service.runtime.jobs import build_auditing, build_erasing
 from service.store.deliveries import Caps
+from service.store.leases import LeaseStore
 from service.usecases.bills import Bills
 from service.usecases.decline import Decline
 from service.usecases.deliveries import Deliveries
 from service.usecases.dispatch import Dispatch
 from service.usecases.drains import DrainRunner
 from service.usecases.keeping import Keeping
+from service.usecases.leases import LeaseKeeper
 from service.usecases.preflight import Preflight
 from service.usecases.reconciliation import Reconciliation
 from service.usecases.sweeping import Sweeping
@@ -69,7 +71,7 @@ def build_drains(core: Core) -> dict[Drain, DrainRunner]:
         clock=core.clock,
     )
     deliveries = _deliveries(core)
-    make = partial(DrainRunner, may_claim=core.clock.may_claim)
+    make = partial(DrainRunner, may_claim=core.clock.may_claim, keep=partial(_leases, core))
     runners = (
         make(Drain.DISPATCH, dispatch.claim, dispatch.submit, capacity=_SUBMITS),
         make(Drain.POLL, tracking.claim, tracking.poll, capacity=_POLLS),
@@ -77,6 +79,10 @@ def build_drains(core: Core) -> dict[Drain, DrainRunner]:
         make(Drain.SWEEP, sweeping.claim, sweeping.sweep, capacity=_SWEEPS),
     )
     return {runner.drain: runner for runner in runners}
+
+
+def _leases(core: Core, drain: Drain) -> LeaseKeeper:
+    return LeaseKeeper(LeaseStore(core.wires.redis, drain), clock=core.clock)
 
 
 def _preflight(core: Core) -> Preflight | None:
@@ -120,7 +126,6 @@ def _deliveries(core: Core) -> Deliveries:
             failing=core.settings.webhook_failing_concurrency,
             tenant=core.settings.webhook_tenant_concurrency,
         ),
-        timeout=core.settings.webhook_timeout,
         clock=core.clock,
     )
 

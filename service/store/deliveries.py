@@ -21,8 +21,8 @@ _ATTEMPT: Final = Script("attempt")
 _FORGET: Final = Script("forget_deliveries")
 _RECORD: Final = TypeAdapter(Delivery)
 
-#: How long a lane is in one worker's hands while it looks into it; two exchanges with the store.
-_LANE_LEASE: Final = timedelta(seconds=10)
+#: How long a lane is leased between the two exchanges of a claim, if their process dies between them.
+_LANE_LEASE: Final = timedelta(seconds=4)
 
 HEALTHY: Final = Health()
 
@@ -116,7 +116,7 @@ class DeliveryStore:
     async def _claim_lane(
         self, lane: str, *, now: datetime, most: int, lease: timedelta, caps: Caps
     ) -> tuple[bool, list[Claimed]]:
-        tenant_id = lane.partition(":")[0]
+        tenant_id, until = lane.partition(":")[0], ids.milliseconds(now + lease)
         more, *pairs = await self._redis.run(
             _CLAIM_LANE,
             [
@@ -130,13 +130,14 @@ class DeliveryStore:
             lane,
             ids.milliseconds(now),
             most,
-            ids.milliseconds(now + lease),
+            until,
             caps.receiver,
             caps.failing,
             caps.failures,
             caps.tenant,
+            replicated=False,
         )
-        return bool(more), claimed(pairs)
+        return bool(more), claimed(pairs, until, lane)
 
     async def save_attempt(self, delivery: Delivery, *, now: datetime, verdict: Verdict = "") -> Written:
         """Write down the newest attempt and what follows from it."""

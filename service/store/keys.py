@@ -10,8 +10,9 @@ key                                            type    lives          meaning
 {sg}:tenant:<t>:end_user:<p>:generations       zset    until purged   the same, of one end user (by pseudonym)
 {sg}:idempotency:<t>:<sha256 of the key>       string  until purged   "<generation id> <fingerprint>"
 {sg}:unanswered:<t>:<digest of the call>       zset    resend window  its generations; ms until an answer is under way
-{sg}:due:<drain>                               zset    -              what waits for a drain; score = ms when due;
-                                                                      ids, or lanes where deliveries wait
+{sg}:due:<drain>                               zset    -              what waits for a drain; score = ms when due, or
+                                                                      when the lease ends; ids, or lanes where
+                                                                      deliveries wait
 {sg}:tenant:<t>:queued                         zset    -              its generations in the queue, by rank
 {sg}:tenant:<t>:slots                          set     -              its generations that take up an upstream slot
 {sg}:tenant:<t>:slotless                       set     -              its generations that have not ended, and neither

@@ -40,7 +40,14 @@ class QueueStore:
         """Take queued generations, each with a slot of the account and one of its tenant.
 
         ``ramp``: limits of the submits under way and of unconfirmed generations; None: no limits.
+
+        A failover may lose the claim, which does not wait for replicas. All of it is lost then, for a script is
+        replicated as a whole: the generation is in its queue again and without slots. Its claimer may go on to the
+        intent meanwhile. The intent is a compare-and-set, waits for replicas, takes the generation out of the queue and
+        the due set, and adds it to both sets of slots: so nothing is lost or stays in the queue. If another worker
+        claims the generation once more before that, both make the intent from the same version, and one of them wins.
         """
+        until = ids.milliseconds(now + lease)
         waiting, more, *pairs = await self._redis.run(
             _CLAIM_SLOT,
             [
@@ -59,7 +66,7 @@ class QueueStore:
             ],
             ids.milliseconds(now),
             most,
-            ids.milliseconds(now + lease),
+            until,
             slots,
             keys.tenant(""),
             keys.generation(""),
@@ -68,8 +75,9 @@ class QueueStore:
             "" if ramp is None else ramp.most,
             ids.milliseconds(now + lease + (timedelta() if ramp is None else ramp.submit_timeout)),
             slots if ramp is None else ramp.unconfirmed,
+            replicated=False,
         )
-        return Claim(claimed(pairs), waiting, more=bool(more))
+        return Claim(claimed(pairs, until), waiting, more=bool(more))
 
     async def position(self, tenant_id: str, generation_id: str) -> int | None:
         """How many of its tenant go before it; None: it is not in the queue (any more)."""

@@ -51,6 +51,7 @@ class SubmissionStore:
         await self._redis.execute("ZREM", keys.PAID_AND_LOST, generation_id)
 
     async def trim(self, before: datetime) -> None:
-        """Forget what was submitted before."""
+        """Forget what was submitted before. It waits for no replica: what a failover brings back is trimmed again."""
         bound = f"({ids.milliseconds(before)}"
-        await self._redis.gather(("ZREMRANGEBYSCORE", key, "-inf", bound) for key in (keys.SUBMITTED, keys.GIVEN_UP))
+        commands = [("ZREMRANGEBYSCORE", key, "-inf", bound) for key in (keys.SUBMITTED, keys.GIVEN_UP)]
+        await self._redis.gather(commands, replicated=False)

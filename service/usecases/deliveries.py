@@ -14,6 +14,7 @@ from service.store.due import Claim, Claimed
 from service.store.endpoints import EndpointStore
 from service.store.tenants import TenantStore
 from service.usecases.decline import Decline
+from service.usecases.leases import LEASE
 from service.usecases.moves import Clock
 from service.webhooks.sender import Answer, NoAnswer, Sender
 
@@ -51,7 +52,6 @@ class Deliveries:
         *,
         schedule: RetryPolicy,
         caps: Caps,
-        timeout: timedelta,
         clock: Clock,
     ) -> None:
         self._deliveries = deliveries
@@ -62,12 +62,11 @@ class Deliveries:
         self._fal_signer = fal_signer
         self._schedule = schedule
         self._caps = caps
-        self._lease = timeout + timedelta(seconds=30)
         self._clock = clock
         self._log = log.get(__name__)
 
     async def claim(self, most: int) -> Claim:
-        return await self._deliveries.claim(now=self._clock(), most=most, lease=self._lease, caps=self._caps)
+        return await self._deliveries.claim(now=self._clock(), most=most, lease=LEASE, caps=self._caps)
 
     async def attempt(self, item: Claimed) -> bool:
         """One attempt of one delivery, the lease keeping every other worker off it; whether another may go since."""

@@ -16,13 +16,10 @@ from service.store.due import Claim, Claimed
 from service.store.gate import Noted
 from service.store.queue import QueueStore
 from service.usecases.gate import DispatchGate
+from service.usecases.leases import LEASE
 from service.usecases.moves import Clock, Moves, Verb
 from service.usecases.preflight import Preflight
 from service.usecases.telling import about
-
-#: Covers the steps from the claim to the written intent, the longest preflight among them; a worker that dies in
-#: between costs this much delay.
-LEASE: Final = timedelta(seconds=15)
 
 #: A process that was stopped for longer between intent and POST does not send: its intent is soon given up as lost.
 _HESITATION: Final = timedelta(seconds=10)

@@ -9,6 +9,7 @@ from service import log, metrics
 from service.domain.drain import Drain
 from service.errors import StoreUnavailable
 from service.store.due import Claim, Claimed
+from service.usecases.leases import LeaseKeeper
 
 _LARGEST_CLAIM: Final = 100
 
@@ -17,8 +18,8 @@ class DrainRunner:
     """One per drain and process. ``run`` takes what is due and returns; the work goes on beside it, up to ``capacity``.
 
     So a slow upstream or a dead receiver holds its own item and no Celery thread, and leases, not messages, say what
-    is still to be done. Work that answers True has made room for something that was due and could not be taken.
-    While ``may_claim`` is False nothing is claimed.
+    is still to be done. ``keep`` makes what renews the leases of all that runs. Work that answers True has made room
+    for something that was due and could not be taken. While ``may_claim`` is False nothing is claimed.
     """
 
     def __init__(
@@ -29,12 +30,14 @@ class DrainRunner:
         *,
         capacity: int,
         may_claim: Callable[[], bool] = lambda: True,
+        keep: Callable[[Drain], LeaseKeeper] | None = None,
     ) -> None:
         self.drain = drain
         self._claim = claim
         self._work = work
         self._capacity = capacity
         self._may_claim = may_claim
+        self.leases = None if keep is None else keep(drain)
         self._running: set[asyncio.Task[None]] = set()
         self._looks: set[asyncio.Task[None]] = set()
         self._claiming = False
@@ -85,6 +88,8 @@ class DrainRunner:
         for task in late:
             task.cancel()
         await asyncio.gather(*late, return_exceptions=True)
+        if self.leases is not None:
+            await self.leases.close()
 
     async def idle(self) -> None:
         """Until nothing runs any more: for whoever works off a due set to its end, as tests do."""
@@ -127,6 +132,15 @@ class DrainRunner:
             await self.run()
 
     async def _work_on(self, item: Claimed) -> None:
+        if self.leases is None:
+            await self._attempt(item)
+            return
+        with self.leases.held(item) as lease:
+            if not await self._attempt(item):
+                await self.leases.put_off(lease)
+
+    async def _attempt(self, item: Claimed) -> bool:
+        """False: its work raised, and would most likely raise again."""
         log.bind(drain=self.drain, item=item.id)
         try:
             if await self._work(item):
@@ -137,3 +151,5 @@ class DrainRunner:
         except Exception:  # noqa: BLE001  (one bad item must not end the others; its lease brings it back)
             metrics.DRAIN_FAILURES.labels(self.drain).inc()
             self._log.exception("drain item failed")
+            return False
+        return True

@@ -19,7 +19,7 @@ from service.usecases.moves import Clock, Moves
 #: What one call erases itself, in generations and in seconds; the rest is a job.
 MOST_AT_ONCE: Final = 500
 _SECONDS_AT_ONCE: Final = 2.0
-#: What one claim of the job works before other items of the sweep are served; well within the sweep's lease.
+#: What one claim of the job works before other items of the sweep are served.
 _SECONDS_OF_A_CLAIM: Final = 20.0
 #: The sweep continues what a call began after this time: the call has handed it over or died by then.
 _CALL_LEASE: Final = timedelta(seconds=60)

@@ -22,13 +22,14 @@ from service.usecases import videos
 from service.usecases.auditing import Auditing
 from service.usecases.erasing import Erasing
 from service.usecases.keeping import passed_on
-from service.usecases.moves import Clock, Moves
+from service.usecases.leases import LEASE
+from service.usecases.moves import Clock, Moves, Verb
 from service.usecases.reconciliation import Reconciliation
 from service.usecases.telling import about
 from service.usecases.timetable import Timetable
 
-LEASE: Final = timedelta(seconds=60)
-
+#: When an item is looked at again that cannot be ended yet: its webhooks are pending, or a callback waits for a poll.
+_AGAIN: Final = timedelta(seconds=60)
 #: How often a process trims the lists of what fal has of us.
 _TRIM_EVERY: Final = timedelta(minutes=1)
 #: What fal may bill so long after its deadline is no longer told apart from what is not ours.
@@ -106,7 +107,7 @@ class Sweeping:
         elif g.is_terminal:
             await self._forget(g)
         else:
-            await self._moves.apply(item.id, lambda now: overdue(now, self._clock()) if self._is_due(now) else None)
+            await self._end(g, lambda now: overdue(now, self._clock()) if self._is_due(now) else None)
 
     async def _reconcile(self, g: Generation, reconciliation: Reconciliation) -> None:
         """Look for it at fal; past its deadline that ends it, if need be without having seen the bill."""
@@ -120,12 +121,19 @@ class Sweeping:
         elif outcome == "trouble" and late < self._timetable.unconfirmed_deadline:
             await self._generations.put_off_sweep(g, now + reconciliation.every)
         elif outcome == "unbilled":
-            if await self._moves.apply(g.id, lambda current: unbilled(current, now), why="no billing event"):
+            if await self._end(g, lambda current: unbilled(current, now), why="no billing event"):
                 metrics.RECONCILED.labels("absent").inc()
         elif outcome == "ambiguous":
             await self._give_up_billed(g, now)
         else:
-            await self._moves.apply(g.id, lambda current: overdue(current, now) if self._is_due(current) else None)
+            await self._end(g, lambda current: overdue(current, now) if self._is_due(current) else None)
+
+    async def _end(self, g: Generation, verb: Verb, *, why: str = "") -> Generation | None:
+        """Make this move; if a callback that waits for a poll keeps it from being made, sweep again in a minute."""
+        moved = await self._moves.apply(g.id, verb, why=why)
+        if moved is None:
+            await self._generations.put_off_sweep(g, self._clock() + _AGAIN)
+        return moved
 
     async def _give_up_billed(self, g: Generation, now: datetime) -> None:
         """End a generation of which fal's bill may hold the video; marked first, so that no crash ends it unmarked."""
@@ -148,11 +156,12 @@ class Sweeping:
         await self._submissions.trim(oldest - self._timetable.upstream_deadline - _LATE_BILLING)
 
     async def _forget(self, g: Generation) -> None:
-        """Forget a generation with its webhooks, which quote it; while one is pending, again after each lease.
+        """Forget a generation with its webhooks, which quote it; while one is pending, again in a minute.
 
         The script that forgets the webhooks checks again that none is pending: a replay may come after the first check.
         """
         if await self._deliveries.pending(g.deliveries) or not await self._deliveries.purge(g.tenant_id, g.deliveries):
+            await self._generations.put_off_sweep(g, self._clock() + _AGAIN)
             return
         await videos.forget(self._videos, g)
         await self._generations.purge(g)
@@ -162,8 +171,8 @@ class Sweeping:
         delivery = await self._deliveries.load(name)
         if delivery is None:
             await self._due.drop(Drain.SWEEP, name)
-        elif delivery.status is not DeliveryStatus.PENDING:
-            await self._deliveries.purge(delivery.tenant_id, [name])
+        elif delivery.status is DeliveryStatus.PENDING or not await self._deliveries.purge(delivery.tenant_id, [name]):
+            await self._due.put_off(Drain.SWEEP, name, self._clock() + _AGAIN)
 
     def _slot_ends(self, g: Generation) -> bool:
         now = self._clock()

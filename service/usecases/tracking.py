@@ -7,6 +7,7 @@ from typing import Final
 
 from service import log, metrics, tracing
 from service.domain.callback import Callback
+from service.domain.drain import Drain
 from service.domain.generation import UPSTREAM, Failure, Generation, LogLine, Status
 from service.domain.price import Rates
 from service.fal.client import FalClient
@@ -31,12 +32,10 @@ from service.store.generations import GenerationStore
 from service.usecases.bills import Bills
 from service.usecases.gate import DispatchGate
 from service.usecases.keeping import Keeping
+from service.usecases.leases import LEASE
 from service.usecases.moves import Clock, Moves
 from service.usecases.telling import about
 from service.usecases.timetable import LONGEST_UNASKED, Timetable
-
-#: Longer than a poll with its result can take.
-LEASE: Final = timedelta(seconds=120)
 
 #: Tries to get the billed units of a job that a callback has reported; with their waits, about a minute.
 _RESULT_TRIES: Final = 6
@@ -88,6 +87,7 @@ class Tracking:
         metrics.POLL_LATE_SECONDS.observe(late.total_seconds())
         g, callback = await self._callbacks.read(item.id)
         if g is None:
+            await self._due.drop(Drain.POLL, item.id)
             return
         about(g)
         with tracing.span("generation.poll", parent=g.traceparent, generation=g.id, tenant=g.tenant_id) as span:

@@ -1,8 +1,8 @@
 """Processes that end themselves by ``kill -9`` at a named point; production code knows nothing of it.
 
 ``celery -A tests.e2e.doomed worker`` and ``python -m tests.e2e.doomed serve`` are the usual ones, with hooks. A test
-arms a point with ``Doom``; the first generation that comes by disarms it, and its process dies there. Leases and
-margins, which in production outlast a slow fal, are seconds here, and nothing else differs.
+arms a point with ``Doom``; the first generation that comes by disarms it, and its process dies there. Margins, which in
+production outlast a slow fal, are seconds here, and nothing else differs.
 """
 
 import os
@@ -20,7 +20,7 @@ import httpx
 
 from service.fal.client import FalClient
 from service.store.generations import GenerationStore
-from service.usecases import dispatch, sweeping, timetable, tracking
+from service.usecases import dispatch, timetable
 from service.usecases.gate import DispatchGate
 
 MODULE: Final = "tests.e2e.doomed"
@@ -62,6 +62,7 @@ def install(doom: Doom) -> None:
     _be_impatient()
     _know_which()
     _before(doom, "before_intent", dispatch.Dispatch, "_intend")
+    _before(doom, "stopped_before_intent", dispatch.Dispatch, "_intend", signal.SIGSTOP)
     _after(doom, "stopped_after_intent", dispatch.Dispatch, "_intend", signal.SIGSTOP)
     _before(doom, "after_intent", FalClient, "submit")
     _within(doom, {"half_sent": "send_request_headers.complete", "sent": "send_request_body.complete"})
@@ -73,10 +74,7 @@ def install(doom: Doom) -> None:
 
 def _be_impatient() -> None:
     for module, name, seconds in (
-        (dispatch, "LEASE", 2),
         (dispatch, "_HESITATION", 1),
-        (tracking, "LEASE", 2),
-        (sweeping, "LEASE", 2),
         (timetable, "_SUBMIT_MARGIN", 0.5),
     ):
         setattr(module, name, timedelta(seconds=seconds))
@@ -92,11 +90,11 @@ def _know_which() -> None:
     _replace(dispatch.Dispatch, "submit", known)
 
 
-def _before(doom: Doom, point: str, owner: type, name: str) -> None:
+def _before(doom: Doom, point: str, owner: type, name: str, number: signal.Signals = signal.SIGKILL) -> None:
     usual: Async = getattr(owner, name)
 
     async def doomed(*values: Any, **options: Any) -> Any:
-        doom.strike(point, signal.SIGKILL)
+        doom.strike(point, number)
         return await usual(*values, **options)
 
     _replace(owner, name, doomed)

@@ -1,12 +1,12 @@
 """``kill -9``: whoever dies, an accepted generation ends, is paid for once, and is told of."""
 
 from service.cli.stack import Stack
-from service.usecases import tracking
+from service.usecases.leases import LEASE
 from tests.e2e.conftest import TenantClient
 from tests.receiver import Receiver
 
-#: A worker that dies while it polls leaves a generation that nobody looks at before its lease ends.
-LONGEST = tracking.LEASE.total_seconds() + 30
+#: A worker that dies while it polls leaves a generation that no other worker polls before its lease ends.
+LONGEST = LEASE.total_seconds() + 30
 
 
 def test_the_worker_dies_while_fal_works(own_stack: Stack, own_tenant: TenantClient, receiver: Receiver) -> None:

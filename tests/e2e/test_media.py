@@ -60,7 +60,6 @@ def test_the_worker_dies_in_the_middle_of_a_copy(
     keeping.stack.children["worker"].kill()
     assert store.objects() == {}
     fal.released.set()
-    _lapse(keeping.stack, g["id"])
     keeping.stack.start_worker()
 
     ended = keeping.ended(g["id"])
@@ -75,17 +74,6 @@ def test_the_worker_dies_in_the_middle_of_a_copy(
     assert len(keeping.submits(prompt)) == 1
     (event,) = receiver.wait_for(lambda came: len(came) == 1)
     assert event.verified(keeping.stack.webhook_secret)["data"]["output"] == ended["output"]
-
-
-def _lapse(stack: Stack, generation_id: str) -> None:
-    """The dead worker's lease, which would end two minutes later, ends now."""
-    import redis as redis_py
-
-    from service.domain.drain import Drain
-    from service.store import keys
-
-    with redis_py.Redis.from_url(stack.redis.url) as redis:
-        assert redis.zadd(keys.due(Drain.POLL), {generation_id: 0}, xx=True, ch=True) == 1
 
 
 # --- uploads ----------------------------------------------------------------------------------------------------------

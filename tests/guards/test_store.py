@@ -23,11 +23,17 @@ FREES = {"DEL", "EXPIRE", "HDEL", "PERSIST", "PEXPIRE", "ZREM", "ZREMRANGEBYSCOR
 
 #: Writes that wait for no replica, by the function that sends them, and why losing one harms nothing.
 UNREPLICATED = {
+    "service/store/deliveries.py:_claim_lane": "a lease; without it its delivery is due again",
+    "service/store/due.py:claim": "a lease; without it its entry is due again",
+    "service/store/due.py:claim_polls": "a lease; without it its poll is due again",
     "service/store/due.py:flag_hint": "a hint; workers poll without one",
     "service/store/health.py:_allowed": "reads, and a probe that expires",
     "service/store/heartbeats.py:note_beat": "the next one comes within a second",
     "service/store/heartbeats.py:note_worker": "the next one comes within seconds",
+    "service/store/leases.py:_renew_page": "a lease; without it its entry is due again",
+    "service/store/queue.py:claim": "a lease; without it its generation is in the queue again",
     "service/store/rates.py:check": "a count that is forgotten within a minute",
+    "service/store/submissions.py:trim": "forgets; what a failover brings back is trimmed again",
     "service/store/tenants.py:note_use": "a minute for people to read",
 }
 

@@ -15,6 +15,7 @@ from service.settings import Settings
 from service.store import keys
 from service.store.deliveries import Caps, DeliveryStore
 from service.usecases.fanout import deliveries_of
+from service.usecases.leases import LEASE
 from tests import factories
 from tests.factories import Clock
 from tests.receiver import Receiver
@@ -188,14 +189,13 @@ async def test_nobody_home_and_forbidden_addresses_are_attempts_too(
 
 
 async def test_a_dead_workers_delivery_is_attempted_after_its_lease(
-    runtime: Runtime, clock: Clock, owner: Tenant, settings: Settings, receiver: Receiver
+    runtime: Runtime, clock: Clock, owner: Tenant, receiver: Receiver
 ) -> None:
     await sent(runtime, owner, clock, receiver.url)
-    lease = settings.webhook_timeout + timedelta(seconds=30)
-    claim = await DeliveryStore(runtime.redis).claim(now=clock(), most=5, lease=lease, caps=Caps())
+    claim = await DeliveryStore(runtime.redis).claim(now=clock(), most=5, lease=LEASE, caps=Caps())
     assert len(claim.taken) == 1  # and then it died
     await drained(runtime)
     assert receiver.received == []
-    clock.advance(lease)
+    clock.advance(LEASE)
     await drained(runtime)
     assert len(receiver.received) == 1

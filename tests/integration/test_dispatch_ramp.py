@@ -18,7 +18,8 @@ from service.runtime import Runtime
 from service.settings import Settings
 from service.store import keys
 from service.store.due import Claimed
-from service.usecases.dispatch import LEASE, Dispatch
+from service.usecases.dispatch import Dispatch
+from service.usecases.leases import LEASE
 from tests import factories
 from tests.factories import Clock
 

@@ -14,7 +14,7 @@ from service.domain.tenant import Tenant
 from service.runtime import Runtime
 from service.settings import Settings
 from service.store import keys
-from service.usecases import dispatch
+from service.usecases.leases import LEASE
 from service.usecases.timetable import REFUSED_SUBMITS, Timetable
 from tests import factories
 from tests.factories import Clock
@@ -188,11 +188,11 @@ async def test_a_worker_that_died_before_its_intent_costs_only_the_lease(
     runtime: Runtime, clock: Clock, create: Callable[..., Awaitable[Generation]]
 ) -> None:
     g = await create()
-    claim = await runtime.queue.claim(now=clock(), most=5, lease=dispatch.LEASE, slots=3)
+    claim = await runtime.queue.claim(now=clock(), most=5, lease=LEASE, slots=3)
     assert [item.id for item in claim.taken] == [g.id]  # and then it died
     await drained(runtime, Drain.DISPATCH)
     assert (await stored(runtime, g)).status is Status.QUEUED
-    clock.advance(dispatch.LEASE)
+    clock.advance(LEASE)
     await drained(runtime, Drain.DISPATCH)
     assert (await stored(runtime, g)).status is Status.SUBMITTED
 
