@@ -154,6 +154,19 @@ def test_a_worker_that_was_stopped_for_too_long_does_not_send(trial: Trial, doom
     assert datetime.fromisoformat(g["submitted_at"]) > resumed_at, "by another intent"
 
 
+def test_worker_stopped_with_a_claim_does_not_send_after_another_worker(trial: Trial, doom: Doom) -> None:
+    """It is stopped for longer than its lease, between its claim and its intent."""
+    doom.arm("stopped_before_intent")
+    names = trial.create("stopped", count=2)
+    stopped, _ = stopped_and_other(trial)
+    g = trial.tenant.wait_for(doom.victim(), lambda now: now["submitted_at"] is not None)
+    assert g["submitted_at"] is not None
+    stopped.resume()
+    ended = trial.prove(names)
+    assert {g["status"] for g in ended.values()} == {"succeeded"}
+    assert trial.submits(doom.victim()) == 1
+
+
 def test_a_worker_that_was_given_up_says_what_it_has_not_sent(trial: Trial, doom: Doom) -> None:
     doom.arm("stopped_after_intent")
     names = trial.create("stopped", count=2)
