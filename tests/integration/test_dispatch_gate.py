@@ -13,6 +13,7 @@ from service.domain.gate import Hold
 from service.domain.generation import Generation, Status
 from service.domain.tenant import Tenant
 from service.errors import Draining
+from service.fal.outcomes import Accepted, Locked
 from service.runtime import Runtime
 from service.settings import Settings
 from service.store.gate import GateStore, Signal
@@ -235,6 +236,46 @@ async def test_of_many_failures_at_once_one_shuts_the_gate(runtime: Runtime, clo
     assert (await store.read()).retry_at == clock() + PROBE, "those under way count for nothing more"
     changes = await asyncio.gather(*(noted("taken", n) for n in range(24)))
     assert changes.count("opened") == 1
+
+
+async def test_failures_of_one_generation_count_once(runtime: Runtime, clock: Clock) -> None:
+    store = GateStore(runtime.redis, failures=FAILURES, first_probe=PROBE, last_probe=PROBE * 20)
+    for generation_id, tenant_id in [("gen_a", "ten_a")] * 20 + [("gen_b", "ten_b")]:
+        await store.note("unsent", "ConnectError", clock(), generation_id=generation_id, tenant_id=tenant_id)
+    gate = await store.read()
+    assert (gate.hold, gate.held_tenants) == (None, 0)
+    assert (gate.failed_generations, gate.failed_tenants) == (2, 2)
+
+
+async def test_submit_claimed_before_an_accepted_one_holds_nothing(
+    runtime: Runtime, clock: Clock, create: Create
+) -> None:
+    """Whatever the clock says: one accepted submit outweighs the late answers of those that were claimed before."""
+    created = {g.id: g for g in [await create() for _ in range(FAILURES + 2)]}
+    claim = await runtime.queue.claim(now=clock(), most=9, lease=timedelta(seconds=15), slots=9)
+    accepted, *others = (created[item.id] for item in claim.taken)
+    await runtime.gate.note(Accepted("request"), accepted)
+    for g in others:
+        await runtime.gate.note(Locked("User is locked."), g)
+    gate = await runtime.gate.read()
+    assert (gate.hold, gate.held_tenants, gate.failed_generations) == (None, 0, 0)
+    await runtime.gate.note(Locked("User is locked."), await create())
+    assert (await runtime.gate.read()).held_tenants == 1
+
+
+async def test_locked_polls_of_one_tenant_hold_nothing_while_another_has_jobs_at_fal(
+    runtime: Runtime, clock: Clock, create: Create
+) -> None:
+    running = [await create() for _ in range(LOCKED_POLLS)]
+    stranger = await runtime.tenants.create("stranger")
+    request = factories.create_request(prompt="sandbox:hang", image_url="https://v3b.fal.media/a.jpg")
+    other = (await runtime.generations.create(stranger, request, None)).generation
+    await drained(runtime, Drain.DISPATCH)
+    for g in running:
+        await runtime.gate.locked_poll(g, "No.", clock())
+    assert (await runtime.gate.read()).hold is None
+    await runtime.gate.locked_poll(other, "No.", clock())
+    assert (await runtime.gate.read()).hold is Hold.LOCKED
 
 
 # --- what operators do

@@ -14,7 +14,7 @@ from aiohttp import web
 from service.domain.drain import Drain
 from service.domain.gate import FIRST_SUBMITS, Hold
 from service.domain.generation import Generation, Status
-from service.domain.tenant import Tenant
+from service.domain.tenant import Limits, Tenant
 from service.runtime import Runtime, open_runtime
 from service.settings import Settings
 from tests import factories
@@ -295,7 +295,8 @@ async def test_job_refused_like_all_others_waits(redis_url: str, clock: Clock, s
 async def test_probe_is_of_another_tenant_than_the_last(redis_url: str, clock: Clock) -> None:
     async with serving(Fal(503, "submit")) as fal, opened(redis_url, clock, fal.url) as line:
         await line.runtime.gate.locked("User is locked.")
-        created = {g.id: g.tenant_id for owner in (line.a, line.b) for g in await line.create(owner, "bad", 6)}
+        heavy = await line.runtime.tenants.create("heavy", Limits(weight=100))  # by weight, the next would be its again
+        created = {g.id: g.tenant_id for owner in (line.a, heavy) for g in await line.create(owner, "bad", 6)}
         probes = list[str]()
         for _ in range(6):
             retry_at = (await line.runtime.gate.read()).retry_at
@@ -307,6 +308,19 @@ async def test_probe_is_of_another_tenant_than_the_last(redis_url: str, clock: C
         assert len(set(probes)) == 6, "one that was never refused, each time"
         owners = [created[probe] for probe in probes]
         assert all(first != second for first, second in pairwise(owners))
+
+
+async def test_job_that_was_never_refused_waits_for_no_doubled_probe(redis_url: str, clock: Clock) -> None:
+    async with serving(Fal(403, "submit")) as fal, opened(redis_url, clock, fal.url) as line:
+        (bad,) = await line.create(line.a, "bad")
+        for _ in range(60):
+            await line.tick(Drain.DISPATCH)
+        (refused,) = await line.stored([bad])
+        assert (refused.status, refused.submits_refused) == (Status.QUEUED, 5), "after 15, 30, 60 and 120 s"
+        good = await line.create(line.a, "good", 3)
+        for _ in range(6):
+            await line.tick(Drain.DISPATCH)
+        assert max(await line.waits(good)) <= PROBE + 2 * TICK
 
 
 async def _all(line: Line, created: dict[str, str]) -> list[Generation]:
