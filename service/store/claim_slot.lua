@@ -32,8 +32,13 @@ local function due_again()
   end
 end
 
--- A held tenant whose next probe is due is looked at again.
-local any_held = redis.call("EXISTS", KEYS[11]) == 1
+local gate = redis.call("HMGET", KEYS[9], "paused", "shut", "fresh_at", "taken", "window", "taken_at", "held")
+
+-- A held tenant whose next probe is due is looked at again. The gate says whether there is any: a command less.
+local any_held = gate[7] and redis.call("EXISTS", KEYS[11]) == 1
+if gate[7] and not any_held then
+  redis.call("HDEL", KEYS[9], "held")
+end
 local function wake()
   for _, tenant in ipairs(redis.call("ZRANGEBYSCORE", KEYS[11], "-inf", ARGV[1], "LIMIT", 0, LOOKS)) do
     enter(KEYS[5], KEYS[6], KEYS[7], tenant)
@@ -41,7 +46,6 @@ local function wake()
 end
 
 -- Submits that may be under way; a while without an accepted one says nothing of fal any more.
-local gate = redis.call("HMGET", KEYS[9], "paused", "shut", "fresh_at", "taken", "window", "taken_at")
 local function window()
   local size, first = tonumber(gate[5] or ARGV[8]), tonumber(ARGV[8])
   if size > first and now - tonumber(gate[6] or 0) > IDLE_MS then
@@ -161,18 +165,21 @@ local function pop(tenant)
   return first[1]
 end
 
-local taken = {}
+local taken, present = {}, nil
 local function take(tenant, given, id)
   redis.call("SADD", KEYS[3], id)
   redis.call("SADD", ARGV[5] .. tenant .. ":slots", id)
   redis.call("SET", KEYS[7], given)
+  present = given
   redis.call("ZADD", KEYS[5], string.format("%.17g", given + 1 / terms(tenant).weight), tenant)
   taken[#taken + 1] = id
   taken[#taken + 1] = ARGV[1]
   redis.call("ZREM", KEYS[1], id)
 end
 
+local rested = false
 local function rest(tenant, given)
+  rested = true
   redis.call("ZREM", KEYS[5], tenant)
   redis.call("ZADD", KEYS[6], given, tenant)
 end
@@ -243,7 +250,9 @@ while room > 0 and looks < LOOKS do
     rest(tenant, given)
   end
 end
-redis.call("ZREMRANGEBYSCORE", KEYS[6], "-inf", "(" .. (redis.call("GET", KEYS[7]) or "0"))
+if rested or #taken == 0 then -- nothing else makes it longer
+  redis.call("ZREMRANGEBYSCORE", KEYS[6], "-inf", "(" .. (present or redis.call("GET", KEYS[7]) or "0"))
+end
 if left <= #taken / 2 and most > #taken / 2 then -- whichever outcome makes room asks for another look
   redis.call("HSET", KEYS[9], "limited", 1)
 end

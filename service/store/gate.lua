@@ -20,11 +20,11 @@ local MOST_EVIDENCE = math.max(200, tonumber(ARGV[5]))
 local DAY = 86400
 local now, signal, id, tenant = tonumber(ARGV[2]), ARGV[1], ARGV[3], ARGV[4]
 local member = tenant .. ":" .. id
-local state = redis.call("HMGET", KEYS[1], "taken", "window", "shut", "probe")
+local state = redis.call("HMGET", KEYS[1], "taken", "window", "shut", "probe", "limited", "held")
 local taken, window, shut = tonumber(state[1] or 0), tonumber(state[2] or ARGV[9]), state[3]
-local claimed = redis.call("HGET", KEYS[3], id)
+local wanted = state[5] and redis.call("HDEL", KEYS[1], "limited") or 0
+local claimed = signal ~= "taken" and redis.call("HGET", KEYS[3], id)
 redis.call("HDEL", KEYS[3], id)
-local wanted = redis.call("HDEL", KEYS[1], "limited")
 
 -- Held tenants may probe at once, the first time that another's submit shows fal to be well.
 local function probe_again()
@@ -46,11 +46,11 @@ local function accept()
   if shut then
     redis.call("HDEL", KEYS[1], "shut", "why", "since", "retry_at", "fresh_at", "tries", "probe", "probed", "by")
   end
-  local freed = redis.call("ZREM", KEYS[4], tenant) == 1
+  local freed = state[6] and redis.call("ZREM", KEYS[4], tenant) == 1
   if freed then
     enter(KEYS[8], KEYS[9], KEYS[10], tenant)
   end
-  if redis.call("EXISTS", KEYS[4]) == 1 then
+  if state[6] then
     probe_again()
   end
   return (shut or freed) and "opened" or ""
@@ -158,6 +158,7 @@ local held = redis.call("ZSCORE", KEYS[4], tenant)
 local enough = weight == 2 or (weight == 1 and redis.call("ZCOUNT", KEYS[6], 1, "+inf") >= tonumber(ARGV[5]))
 if own[2] == id or (enough and not held) then
   redis.call("ZADD", KEYS[4], shut_gate(KEYS[7]), tenant)
+  redis.call("HSET", KEYS[1], "held", 1)
   redis.call("EXPIRE", KEYS[7], DAY)
   return {held and "" or "held", refusals, wanted}
 end

@@ -16,10 +16,10 @@ end
 
 -- Give tenants that are held back to the fair order; `prefix`: of tenants' keys.
 local function release(held, fair, resting, present, prefix)
-  for _, tenant in ipairs(redis.call("ZRANGE", held, 0, 999)) do
-    redis.call("ZREM", held, tenant)
+  for _, tenant in ipairs(redis.call("ZRANGE", held, 0, -1)) do
     redis.call("DEL", prefix .. tenant .. ":gate")
     enter(fair, resting, present, tenant)
   end
+  redis.call("DEL", held)
 end
 
