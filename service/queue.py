@@ -46,7 +46,8 @@ def celery_app(settings: Settings) -> Celery:
     app.settings = settings  # for beat's scheduler, which Celery makes from the app alone
     app.conf.update(
         # Each its own exchange and key: by default all queues share one, and every message reaches them all.
-        task_queues=[Queue(name, Exchange(name), routing_key=name) for name in QUEUES],
+        # Unacknowledged: a full Redis refuses to note what a worker has taken. See service/broker.py.
+        task_queues=[Queue(name, Exchange(name), routing_key=name, no_ack=True) for name in QUEUES],
         task_routes={task_name(drain): {"queue": QUEUE_OF[drain]} for drain in Drain},
         task_create_missing_queues=False,
         task_ignore_result=True,
@@ -54,7 +55,9 @@ def celery_app(settings: Settings) -> Celery:
         accept_content=["json"],
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
+        broker_channel_error_retry=True,  # a refusal of a full Redis: without this the worker's process ends
         broker_pool_limit=2,
+        broker_transport=_transport(url, sentinels),
         broker_use_ssl=_trust(settings) if _speaks_tls(url, sentinels) else None,
         broker_transport_options={
             **_PATIENCE,
@@ -69,6 +72,13 @@ def celery_app(settings: Settings) -> Celery:
         enable_utc=True,
     )
     return app
+
+
+def _transport(url: str, sentinels: Sentinels | None) -> str | None:
+    """None: another broker than Redis, by its URL."""
+    if sentinels is not None:
+        return "service.broker:SentinelTransport"
+    return "service.broker:Transport" if url.startswith(("redis://", "rediss://")) else None
 
 
 def _speaks_tls(url: str, sentinels: Sentinels | None) -> bool:

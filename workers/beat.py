@@ -78,6 +78,8 @@ class Store:
 
 
 class Scheduler(beat.Scheduler):  # type: ignore[misc]  # Celery is not annotated
+    _refused = False
+
     @cached_property
     def store(self) -> Store:
         return Store(self.app.settings)
@@ -90,7 +92,15 @@ class Scheduler(beat.Scheduler):  # type: ignore[misc]  # Celery is not annotate
         """Send the entry's hint where none is on its way. Celery calls it for each entry that is due."""
         if not self.store.flag_hint(Drain(entry.name)):
             return None
-        return super().apply_async(entry, *args, **kwargs)
+        try:
+            sent = super().apply_async(entry, *args, **kwargs)
+        except beat.SchedulingError as error:  # the broker is unavailable, or shares a full Redis
+            if not self._refused:  # said once until a hint is sent again: there are four a second
+                log.get(__name__).warning("hint not sent", drain=entry.name, error=str(error))
+            self._refused = True
+            return None
+        self._refused = False
+        return sent
 
     def close(self) -> None:
         super().close()

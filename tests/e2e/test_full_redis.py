@@ -1,5 +1,6 @@
 """Redis above its memory limit under a running stack: what was accepted ends, new things wait for free memory."""
 
+import signal
 import time
 from typing import Any
 
@@ -7,6 +8,8 @@ import httpx
 import pytest
 
 from service.cli.stack import Stack
+from service.domain.drain import Drain
+from service.queue import QUEUE_OF, celery_app, task_name
 from tests.e2e.conftest import TenantClient
 from tests.integration.memory import full
 from tests.receiver import Receiver
@@ -30,7 +33,9 @@ def in_flight(own_tenant: TenantClient, receiver: Receiver) -> list[str]:
 def test_what_was_accepted_ends_and_creates_go_on_after(
     in_flight: list[str], own_tenant: TenantClient, own_stack: Stack, receiver: Receiver
 ) -> None:
+    hints_waiting(own_stack)
     with full(own_stack.redis.url, used=1.2):
+        own_stack.children["worker"].process.send_signal(signal.SIGCONT)
         refused = eventually(own_tenant, 503)
         assert refused.json()["code"] == "store_full"
         assert int(refused.headers["retry-after"]) > 0
@@ -44,9 +49,32 @@ def test_what_was_accepted_ends_and_creates_go_on_after(
         assert own_tenant.http.post("/v1/generations", json=body()).status_code == 503
 
     created = eventually(own_tenant, 202).json()
-    assert own_tenant.ended(created["id"], within=PATIENCE)["status"] == "succeeded"
     alive = {name: child.process.poll() for name, child in own_stack.children.items()}
-    assert alive == dict.fromkeys(own_stack.children)
+    assert alive == dict.fromkeys(own_stack.children), own_stack.children["worker"].story()
+    assert own_tenant.ended(created["id"], within=PATIENCE)["status"] == "succeeded"
+
+
+def test_worker_that_starts_on_a_full_redis_works(
+    in_flight: list[str], own_tenant: TenantClient, own_stack: Stack
+) -> None:
+    """Its connection to the broker needs memory, and its own polls of the store need none."""
+    own_stack.children.pop("worker").kill()
+    with full(own_stack.redis.url, used=1.2):
+        worker = own_stack._python("worker", "-m", "celery", "--quiet", "-A", "workers", "worker")
+        assert {own_tenant.ended(name, within=PATIENCE)["status"] for name in in_flight} == {"succeeded"}
+    created = eventually(own_tenant, 202).json()
+    assert own_tenant.ended(created["id"], within=PATIENCE)["status"] == "succeeded"
+    assert worker.process.poll() is None
+
+
+def hints_waiting(stack: Stack) -> None:
+    """In the broker, for a worker that stands still."""
+    stack.children["worker"].process.send_signal(signal.SIGSTOP)
+    app = celery_app(stack.settings)
+    for drain in Drain:
+        for _ in range(5):
+            app.send_task(task_name(drain), queue=QUEUE_OF[drain])
+    app.close()
 
 
 def body() -> dict[str, Any]:

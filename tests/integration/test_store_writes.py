@@ -1,15 +1,19 @@
 """Every write of every store: on a full Redis it fits or is refused, and it waits for replicas."""
 
+from dataclasses import replace
+
 import pytest
 
 from service.errors import StoreFull, StoreUnavailable
 from service.runtime.stores import Stores
 from service.settings import Settings
 from service.store.commands import GROWS, READS
+from service.store.creation import Bound, Created, Resent
 from service.store.redis import Redis
+from tests import factories
 from tests.integration.memory import a_second_passes, full
 from tests.integration.store_operations import OPERATIONS, is_refusal, writes_of
-from tests.integration.store_world import World, build_world
+from tests.integration.store_world import MINUTE, World, build_world
 
 NAMES = sorted(OPERATIONS)
 
@@ -96,3 +100,20 @@ async def test_a_write_that_waits_does_not_hold_up_a_read_of_its_exchange(world:
         with pytest.raises(StoreUnavailable):
             await alone.gather((("GET", "a"), ("SET", "a", 1)))
         assert await alone.execute("GET", "a") == b"1"
+
+
+@pytest.mark.parametrize("used", [0.9, 1.2])
+async def test_a_repeated_create_is_answered_on_a_full_redis(world: World, redis: Redis, used: float) -> None:
+    """A create with a known idempotency key, and one whose answer was lost: neither makes anything new."""
+    store = world.stores.generations
+    first = factories.generation(tenant_id=world.tenant.id, idempotency_key="order-7")
+    lost = factories.generation(tenant_id=world.tenant.id)
+    assert isinstance(await store.create(first, factories.due()), Created)
+    assert isinstance(await store.create(lost, factories.due(), call=world.call()), Created)
+    await world.stores.answers.lost(world.tenant.id, "digest", lost.id, window=MINUTE)
+    with full(redis.url, used=used):
+        a_second_passes(redis)
+        again = replace(first, id=factories.generation().id)
+        assert await store.create(again, factories.due()) == Bound(first.id, same=True)
+        again = replace(lost, id=factories.generation().id)
+        assert await store.create(again, factories.due(), call=world.call()) == Resent(lost.id)
