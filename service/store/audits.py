@@ -35,14 +35,9 @@ class AuditStore:
         """False when one is running already."""
         return bool(await self._redis.run(_BEGIN, [keys.AUDIT, keys.due(Drain.SWEEP)], JOB, ids.milliseconds(now)))
 
-    async def note(self, step: str, done: int, total: int, *, lease: datetime) -> None:
-        """Its progress; until ``lease`` no other worker begins it anew."""
-        await self._redis.gather(
-            (
-                ("HSET", keys.AUDIT, "step", step, "done", done, "total", total),
-                ("ZADD", keys.due(Drain.SWEEP), "XX", ids.milliseconds(lease), JOB),
-            )
-        )
+    async def note(self, step: str, done: int, total: int) -> None:
+        """Its progress."""
+        await self._redis.execute("HSET", keys.AUDIT, "step", step, "done", done, "total", total)
 
     async def end(self, found: bytes, now: datetime) -> None:
         await self._redis.gather(

@@ -52,14 +52,14 @@ class LeaseStore:
 
     def __init__(self, redis: Redis, drain: Drain) -> None:
         self._redis = redis
-        self._drain = drain
+        self.drain = drain
 
     async def renew(self, leases: Sequence[Lease], *, now: datetime, until: datetime) -> list[Lease]:
         """Extend these leases where they are still held; returns those that are not.
 
         Raises StoreUnavailable; the leases then know that they may have been extended.
         """
-        lost, size = list[Lease](), _PAGE[self._drain]
+        lost, size = list[Lease](), _PAGE[self.drain]
         ordered = sorted(leases, key=lambda lease: lease.lane)
         for start in range(0, len(ordered), size):
             lost += await self._renew_page(
@@ -68,7 +68,7 @@ class LeaseStore:
         return lost
 
     async def _renew_page(self, page: list[Lease], now: int, until: int) -> list[Lease]:
-        deliveries = self._drain is Drain.DELIVER
+        deliveries = self.drain is Drain.DELIVER
         arguments = list(_of_receivers(page) if deliveries else _of_entries(page))
         for lease in page:
             lease.tried(until)
@@ -77,7 +77,7 @@ class LeaseStore:
                 _RENEW_DELIVERIES, list(_receiver_keys(page)), now, until, *arguments, replicated=False
             )
         else:
-            key = keys.CLAIMED if self._drain is Drain.DISPATCH else keys.due(self._drain)
+            key = keys.CLAIMED if self.drain is Drain.DISPATCH else keys.due(self.drain)
             found = await self._redis.run(_RENEW, [key], until, *arguments, replicated=False)
         for lease in page:
             lease.scores = (until,)

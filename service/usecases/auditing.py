@@ -1,7 +1,7 @@
 """The audit of books too large for one call: a job of the sweep, with progress and the findings of the last run."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final, get_args
 
 from pydantic import TypeAdapter
@@ -15,8 +15,6 @@ from service.usecases.moves import Clock
 
 #: Ledger entries that one call compares itself: less than two seconds.
 MOST_AT_ONCE: Final = 20_000
-#: A worker that is silent for so long has died, and another begins the run anew.
-_LEASE: Final = timedelta(seconds=60)
 _FINDINGS: Final = TypeAdapter(Findings)
 
 
@@ -65,7 +63,7 @@ class Auditing:
         self._log.info("audit ended", clean=findings.clean, differences=findings.difference_count)
 
     async def _note(self, progress: Progress) -> None:
-        await self._audits.note(progress.step, progress.done, progress.total, lease=self._clock() + _LEASE)
+        await self._audits.note(progress.step, progress.done, progress.total)
 
     async def _last(self) -> Report:
         run = await self._audits.load()

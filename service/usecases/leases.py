@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from service import log
+from service.domain.drain import Drain
 from service.errors import StoreUnavailable
 from service.store.due import Claimed
 from service.store.leases import Lease, LeaseStore
@@ -21,7 +22,9 @@ from service.store.leases import Lease, LeaseStore
 LEASE: Final = timedelta(seconds=4)
 _EVERY_SECONDS: Final = 1.0
 #: Longer than any work lasts, the copy of a video included; another worker repeats work that hangs for longer.
-_LONGEST_SECONDS: Final = 900.0
+_LONGEST: Final = timedelta(minutes=15)
+#: The same of a sweep, which may be the audit of very large books.
+_LONGEST_SWEEP: Final = timedelta(hours=12)
 #: How long an item rests whose work raised: the next try would most likely raise again.
 _PAUSE_AFTER_ERROR: Final = timedelta(seconds=30)
 
@@ -31,6 +34,7 @@ class LeaseKeeper:
 
     def __init__(self, store: LeaseStore, *, clock: Callable[[], datetime]) -> None:
         self._store = store
+        self._longest = _LONGEST_SWEEP if store.drain is Drain.SWEEP else _LONGEST
         self._clock = clock
         self._held: dict[Lease, float] = {}
         """With when each was claimed, by the monotonic clock."""
@@ -54,7 +58,7 @@ class LeaseKeeper:
 
         Raises StoreUnavailable.
         """
-        begun = time.monotonic() - _LONGEST_SECONDS
+        begun = time.monotonic() - self._longest.total_seconds()
         for lease in [lease for lease, since in self._held.items() if since < begun]:
             self._log.error("work takes too long, its lease is given up", item=lease.id)
             del self._held[lease]

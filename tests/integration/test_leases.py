@@ -241,13 +241,15 @@ async def _becomes(score: Callable[[], Awaitable[int]], wanted: int) -> None:
 async def test_work_that_hangs_loses_its_lease(
     runtime: Runtime, other: Runtime, clock: Clock, owner: Tenant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(leases, "_LONGEST", -SECOND)
     await _at_fal(runtime, clock, owner)
-    (first, *_), keeper = await _claimed(runtime, Drain.POLL), _keeper(runtime, Drain.POLL)
-    monkeypatch.setattr(leases, "_LONGEST_SECONDS", -1.0)
+    (first, *_) = await _claimed(runtime, Drain.POLL)
+    keeper = LeaseKeeper(LeaseStore(runtime.redis, Drain.POLL), clock=clock)
     with keeper.held(first):
         await keeper.renew()
         clock.advance(HANDED_OVER)
         assert first.id in {item.id for item in await _claimed(other, Drain.POLL)}
+        await keeper.close()
 
 
 async def test_close_stops_the_renewal(runtime: Runtime, clock: Clock, owner: Tenant) -> None:
