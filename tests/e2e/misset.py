@@ -31,7 +31,7 @@ def start_misset_worker(stack: Stack, ahead: timedelta, *, metrics_port: int = 0
         environment={**environment, "PYTHONPATH": os.pathsep.join(paths), _AHEAD: str(ahead.total_seconds())},
     )
     try:
-        child.wait_until(lambda: b" ready" in log.read_bytes(), within=60)
+        child.wait_until(lambda: b" ready" in log.read_bytes(), within=90)
     except BaseException:
         child.kill()
         raise

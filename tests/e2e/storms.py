@@ -13,6 +13,7 @@ import httpx
 from service.cli.children import Child
 from service.cli.stack import Stack
 from tests.e2e.hasty import MODULE
+from tests.e2e.misset import start_misset_worker
 
 #: Seconds that each kind lasts, shortest and longest, in a round of 150 seconds.
 KINDS: Final[dict[str, tuple[float, float]]] = {
@@ -82,8 +83,7 @@ class Strikes:
             self._at_fal.append(storm.kind)
             self._tell_fal()
         elif storm.kind in _SHIFTS:
-            self._shifted[storm.kind] = child = self._start_shifted(_SHIFTS[storm.kind])
-            return f"its clock says {_first_moment(child.log):%H:%M:%S}, it is {datetime.now(UTC):%H:%M:%S}"
+            return self._begin_shifted(storm)
         elif storm.kind == "worker killed":
             victim = self.workers.pop(self.rng.randrange(len(self.workers)))
             victim.kill()
@@ -115,6 +115,14 @@ class Strikes:
                 faults.setdefault(operation, []).append(fault)
         httpx.post(f"{self.stack.sandbox_url}/_sandbox/faults", json=faults, trust_env=False).raise_for_status()
 
+    def _begin_shifted(self, storm: Storm) -> str:
+        shift = _SHIFTS[storm.kind]
+        if library() is None:
+            self._shifted[storm.kind] = start_misset_worker(self.stack, shift)
+            return "no libfaketime: only Python's clock is wrong"
+        self._shifted[storm.kind] = child = self._start_shifted(shift)
+        return f"its clock says {_first_moment(child.log):%H:%M:%S}, it is {datetime.now(UTC):%H:%M:%S}"
+
     def _start_shifted(self, shift: timedelta) -> Child:
         """A worker whose wall clock is wrong by so much; its monotonic clock is right."""
         child = Child(
@@ -124,7 +132,7 @@ class Strikes:
             environment={**self.stack.environment, **shifted(shift)},
         )
         try:
-            child.wait_until(lambda: b" ready" in child.log.read_bytes(), within=60)
+            child.wait_until(lambda: b" ready" in child.log.read_bytes(), within=90)
         except BaseException:
             child.kill()
             raise
