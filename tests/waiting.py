@@ -10,6 +10,20 @@ from service.store import keys
 _WITHIN: Final = 20.0
 
 
+class Patience:
+    """Pauses between steps of a passed-in clock while the sandbox works in real time: the longer it takes, the longer.
+
+    A busy sandbox is not overtaken by a clock that reaches a deadline of hours in seconds.
+    """
+
+    def __init__(self) -> None:
+        self._seconds = 0.01
+
+    async def pause(self) -> None:
+        await asyncio.sleep(self._seconds)
+        self._seconds = min(self._seconds * 1.05, 0.5)
+
+
 async def until(condition: Callable[[], Awaitable[bool]], *, within: float = _WITHIN) -> None:
     async with asyncio.timeout(within):
         while True:

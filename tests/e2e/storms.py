@@ -3,6 +3,7 @@
 import random
 import signal
 import sys
+import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -87,8 +88,10 @@ class Strikes:
         elif storm.kind == "worker killed":
             victim = self.workers.pop(self.rng.randrange(len(self.workers)))
             victim.kill()
-        else:
+        else:  # to its end at once: no process can start meanwhile
             self.stack.redis.kill()
+            time.sleep(storm.seconds)
+            self.stack.redis.restart()
         return f"for {storm.seconds:.1f} s"
 
     def end(self, storm: Storm) -> None:
@@ -99,8 +102,6 @@ class Strikes:
             self._shifted.pop(storm.kind).end()
         elif storm.kind == "worker killed":
             self.staff(len(self.workers) + 1)
-        else:
-            self.stack.redis.restart()
 
     def close(self) -> None:
         for worker in (*self.workers, *self._shifted.values()):

@@ -17,7 +17,7 @@ from tests.receiver import Receiver
 
 #: A submit may take longer than everything else is given to end; none is healed by a callback.
 SLOW_SUBMITS: dict[str, Any] = {
-    "fal_timeout": timedelta(seconds=10),
+    "fal_timeout": timedelta(seconds=40),
     "shutdown_grace": timedelta(seconds=1),
     **POLLING,
 }
@@ -70,7 +70,7 @@ def load_on(trial: Trial) -> Iterator[Load]:
             yield load
         finally:
             load.end()
-        running.result(30)
+        running.result(90)
 
 
 def test_a_rolling_restart_under_load(trial: Trial) -> None:
@@ -96,7 +96,7 @@ def restart_gateway(trial: Trial) -> None:
 def replace_worker(trial: Trial) -> None:
     """The second is up before the first is asked to go, which has a submit under way that takes its time."""
     first = trial.stack.children["worker"]
-    slow = trial.created(f"{QUICK} sandbox:slow-answer=5 under way")
+    slow = trial.created(f"{QUICK} sandbox:slow-answer=20 under way")
     first.wait_until(lambda: trial.submits(slow) == 1)
     try:
         trial.stack.start_worker()

@@ -70,7 +70,7 @@ class Plan:
     @property
     def reserve(self) -> int:
         """Jobs created when the last storm ends, so that there is work for every slot."""
-        return 2 * self.slots
+        return 4 * self.slots
 
     @property
     def run_seconds(self) -> float:

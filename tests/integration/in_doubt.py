@@ -13,6 +13,7 @@ from service.runtime import Runtime
 from service.store import keys
 from tests import factories
 from tests.factories import Clock
+from tests.waiting import Patience
 
 LOST = "sandbox:lost-answer sandbox:no-video"
 NEVER_TAKEN = "sandbox:500"
@@ -62,7 +63,7 @@ async def oracle(sandbox_url: str) -> list[dict[str, Any]]:
 
 async def finished(sandbox_url: str, count: int = 1) -> list[dict[str, Any]]:
     """What the sandbox accepted, once so many of them are completed."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while True:
             found = await oracle(sandbox_url)
             if sum(job["status"] == "COMPLETED" for job in found) >= count:
@@ -71,11 +72,12 @@ async def finished(sandbox_url: str, count: int = 1) -> list[dict[str, Any]]:
 
 
 async def polled_to_the_end(runtime: Runtime, clock: Clock, g: Generation) -> Generation:
-    async with asyncio.timeout(20):
+    patience = Patience()
+    async with asyncio.timeout(60):
         while not (now := await stored(runtime, g)).is_terminal:
             await drained(runtime, Drain.POLL)
             clock.advance(timedelta(seconds=20))
-            await asyncio.sleep(0.01)
+            await patience.pause()
         return now
 
 

@@ -23,6 +23,7 @@ from tests import factories
 from tests.conftest import client_of
 from tests.factories import Clock
 from tests.receiver import Received, Receiver
+from tests.waiting import Patience
 
 QUICK = "sandbox:no-video sandbox:queue-seconds=0 sandbox:seconds=0.01"
 Create = Callable[..., Awaitable[Generation]]
@@ -104,13 +105,14 @@ async def stored(runtime: Runtime, g: Generation) -> Generation:
 
 
 async def polled_to_the_end(runtime: Runtime, clock: Clock, g: Generation) -> Generation:
-    async with asyncio.timeout(20):
+    patience = Patience()
+    async with asyncio.timeout(60):
         while True:
             clock.advance(timedelta(seconds=2))
             await drained(runtime, Drain.POLL)
             if (now := await stored(runtime, g)).status in TERMINAL:
                 return now
-            await asyncio.sleep(0.01)  # our time is passed in, but the sandbox lives in its own
+            await patience.pause()
 
 
 def counted(outcome: str) -> float:

@@ -25,6 +25,7 @@ from service.settings import Settings
 from service.usecases.timetable import COPIES
 from tests import factories, s3
 from tests.factories import Clock
+from tests.waiting import Patience
 
 PUBLIC = "https://gateway.example.com"
 ROOT = Path(__file__).parents[2]
@@ -101,13 +102,14 @@ async def submitted(runtime: Runtime, owner: Tenant, **changes: Any) -> Generati
 async def until(
     runtime: Runtime, clock: Clock, g: Generation, wanted: Callable[[Generation], bool], *, step: float = 2
 ) -> Generation:
-    async with asyncio.timeout(20):
+    patience = Patience()
+    async with asyncio.timeout(60):
         while True:
             clock.advance(timedelta(seconds=step))
             await drained(runtime, Drain.POLL)
             if wanted(now := await stored(runtime, g)):
                 return now
-            await asyncio.sleep(0.01)  # our time is passed in, but the sandbox lives in its own
+            await patience.pause()
 
 
 async def succeeded(runtime: Runtime, clock: Clock, owner: Tenant, **changes: Any) -> Generation:
