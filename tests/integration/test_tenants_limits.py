@@ -178,10 +178,10 @@ async def test_a_limiter_that_is_away_lets_calls_through_and_counts_them(
     api = await connect_with(requests_per_minute=1, burst=1)
     run = Redis.run
 
-    async def without_limiter(self: Redis, script: Script, *arguments: Any) -> Any:
+    async def without_limiter(self: Redis, script: Script, *arguments: Any, **options: Any) -> Any:
         if script.name == "limit":
             raise StoreUnavailable("away")
-        return await run(self, script, *arguments)
+        return await run(self, script, *arguments, **options)
 
     monkeypatch.setattr(Redis, "run", without_limiter)
     before = metrics.RATE_LIMITER_AWAY._value.get()
