@@ -168,7 +168,7 @@ OPERATIONS: Final[dict[str, Operation]] = {
     "answers.lost": Operation(_answers("lost", window=MINUTE)),
     "answers.prolong": Operation(_answers("prolong", until=NOW + MINUTE, window=MINUTE)),
     "audits.begin": Operation(lambda w: w.stores.audits.begin(NOW)),
-    "audits.note": Operation(lambda w: w.stores.audits.note("money", 1, 2, lease=NOW + MINUTE)),
+    "audits.note": Operation(lambda w: w.stores.audits.note("money", 1, 2)),
     "audits.end": Operation(lambda w: w.stores.audits.end(b"{}", NOW)),
     "callbacks.receive": Operation(_receive),
     "callbacks.read": Operation(_read_callback),
