@@ -51,7 +51,10 @@ class Storm:
 
 
 def schedule(rng: random.Random, seconds: float) -> list[Storm]:
-    """Every kind once in each round, at a random moment of the round; storms of different kinds overlap."""
+    """Every kind once in each round, at a random moment of the round; storms of different kinds overlap.
+
+    The last one comes after all others, when many jobs wait: bare 502s, which leave the most in doubt.
+    """
     rounds = max(1, round(seconds / ROUND))
     length = seconds / rounds
     storms = []
@@ -60,7 +63,7 @@ def schedule(rng: random.Random, seconds: float) -> list[Storm]:
             lasts = rng.uniform(shortest, longest) * length / ROUND
             begins = number * length + rng.uniform(0, length - lasts)
             storms.append(Storm(kind, begins, lasts))
-    return storms
+    return [*storms, Storm("bare 502", seconds, KINDS["bare 502"][1] * length / ROUND)]
 
 
 @dataclass

@@ -69,7 +69,7 @@ class Plan:
 
     @property
     def reserve(self) -> int:
-        """Jobs created when the last storm ends, so that there is work for every slot."""
+        """Jobs created when the last storm begins, so that there is work for every slot."""
         return 4 * self.slots
 
     @property
@@ -113,12 +113,13 @@ class Run:
                 self.strikes.end(storm)
                 self.say(f"{storm.kind}: over")
             else:  # a process takes a while to start: its storm lasts from then on
+                if storm.begins >= self.plan.seconds:
+                    creating.join()
+                    self.jobs.begin(self.plan.reserve, within=0).join()
                 self.say(f"{storm.kind}: {self.strikes.begin(storm)}")
                 over.add(storm)
                 heapq.heappush(ahead, (time.monotonic() - self.began + storm.seconds, number, storm))
         ended = time.monotonic()
-        creating.join()
-        self.jobs.begin(self.plan.reserve, within=0).join()
         if self.jobs.broken is not None:
             raise self.jobs.broken
         self.say(f"all {len(self.jobs.accepted)} jobs accepted, {self.jobs.refusals} calls repeated")
