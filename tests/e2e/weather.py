@@ -126,20 +126,22 @@ class Run:
         return ended
 
     def full_width(self, since: float) -> float | None:
-        """Seconds until fal works on as many jobs as it may, or no job waits any more."""
+        """Seconds until fal works on as many jobs as it may; meanwhile jobs are added, so that some always wait."""
         wanted = round(self.plan.slots * _WIDTH)
         with redis_py.Redis.from_url(self.stack.redis.url) as redis:
             while True:
                 working = sum(submit["status"] != "COMPLETED" for submit in submits(self.stack))
                 queued = sum(redis.zcard(keys.queued_of_tenant(owner.id)) for owner in self.jobs.owners)
                 late = time.monotonic() - since
-                if working >= wanted or not queued:
+                if working >= wanted:
                     self.say(f"full width: {working} at fal, {queued} queued")
                     return late
                 if late > FULL_WIDTH_SECONDS:
                     slots, gate = redis.scard(keys.SLOTS), redis.hgetall(keys.GATE)
                     self.say(f"no full width: {working} at fal, {queued} queued, {slots} slots used, gate {gate}")
                     return None
+                if queued < self.plan.slots:
+                    self.jobs.begin(self.plan.slots, within=0).join()
                 time.sleep(0.25)
 
     def all_ended(self, since: float) -> dict[str, View]:
