@@ -106,7 +106,7 @@ async def runtime(settings: Settings, clock: Clock) -> AsyncIterator[Runtime]:
 
 
 @pytest.fixture(scope="session")
-def sandbox_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def sandbox_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("sandbox")
     child = Child(
         "sandbox",
@@ -123,6 +123,13 @@ def sandbox_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     finally:
         child.end()
         child.process.stdout.close()
+
+
+@pytest.fixture
+def sandbox_url(sandbox_server: str) -> str:
+    """A sandbox without jobs and faults: jobs that hang would take its slots from every later test."""
+    httpx.post(f"{sandbox_server}/_sandbox/reset", timeout=60, trust_env=False).raise_for_status()
+    return sandbox_server
 
 
 @pytest.fixture(scope="session")

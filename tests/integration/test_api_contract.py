@@ -100,13 +100,13 @@ class Keys:
 
 
 @pytest.fixture(scope="module")
-def gateway(redis_server: EmbeddedRedis, sandbox_url: str) -> Iterator[Served]:
+def gateway(redis_server: EmbeddedRedis, sandbox_server: str) -> Iterator[Served]:
     from service import app as module
 
     with redis_py.Redis.from_url(redis_server.url) as client:
         client.flushall()
     own = factories.sandbox_settings(
-        redis_server.url, sandbox_url, public_url="https://gateway.example", max_body_bytes=20_000
+        redis_server.url, sandbox_server, public_url="https://gateway.example", max_body_bytes=20_000
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "calm_collector", lambda: None)
