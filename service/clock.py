@@ -41,11 +41,10 @@ class SystemClock:
     """The wall clock as it was at the start, plus the time since: later steps of the wall clock do not move it."""
 
     def __init__(self) -> None:
-        self._began = utc_now()
-        self._steady = time.clock_gettime(_STEADY)
+        self._offset = time.time() - time.clock_gettime(_STEADY)
 
     def __call__(self) -> datetime:
-        return self._began + timedelta(seconds=time.clock_gettime(_STEADY) - self._steady)
+        return datetime.fromtimestamp(self._offset + time.clock_gettime(_STEADY), UTC)
 
     def against(self, store_time: datetime) -> tuple[timedelta, timedelta]:
         return store_time - self(), utc_now() - store_time

@@ -119,6 +119,8 @@ class Redis:
         return await self._run(script, len(keys), *keys, *arguments, replicated=False)
 
     def _send(self, command: tuple[Argument, ...], *, replicated: bool) -> Awaitable[Any]:
+        if command[0] in READS:  # most are, and they are written in capitals
+            return self._ask(command, replicated=False)
         name = name_of(command[0])
         if name in GROWS:
             first, key, *rest = command
