@@ -39,7 +39,7 @@ async def racers(settings: Settings) -> AsyncIterator[list[Redis]]:
     """Connections of their own, as that many processes would have."""
     async with AsyncExitStack() as stack:
         yield [
-            await stack.enter_async_context(Redis(settings.redis_url, timeout=settings.redis_timeout))
+            await stack.enter_async_context(Redis(settings.redis_url, timeout=30))
             for _ in range(RACERS)
         ]
 
