@@ -235,7 +235,10 @@ class Tracking:
         else:
             self._answered_at = self._clock()
         moved = await self._moves.apply(
-            g.id, lambda now: self._ended(now, result, logs) if _is_open(now) else None, read=g, verdict=True
+            g.id,
+            lambda now: self._ended(now, result, logs) if _is_open(now) else None,
+            read=g,
+            verdict=is_verdict(result),  # a lost result must not overrule a callback that came during this poll
         )
         if moved is not None:
             await self._bills.observe(moved, result)
