@@ -38,10 +38,7 @@ LEASE = timedelta(seconds=30)
 async def racers(settings: Settings) -> AsyncIterator[list[Redis]]:
     """Connections of their own, as that many processes would have."""
     async with AsyncExitStack() as stack:
-        yield [
-            await stack.enter_async_context(Redis(settings.redis_url, timeout=30))
-            for _ in range(RACERS)
-        ]
+        yield [await stack.enter_async_context(Redis(settings.redis_url, timeout=30)) for _ in range(RACERS)]
 
 
 async def _stored(redis: Redis, g: Generation, due: Due | None = None) -> Generation:
