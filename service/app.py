@@ -15,9 +15,9 @@ from service.api.fal.cors import Cors
 from service.api.handlers import LastResort
 from service.api.middleware import BodyLimit, Frame
 from service.api.stopping import on_stop_signal
+from service.config.settings import Settings
 from service.domain import callback
 from service.runtime import calm_collector, open_runtime
-from service.settings import Settings
 
 
 class _Gateway(FastAPI):

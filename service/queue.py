@@ -13,10 +13,10 @@ from celery.schedules import schedule
 from kombu.entity import Exchange, Queue
 
 from service import log, metrics
+from service.config.redis_urls import Sentinels
+from service.config.settings import Settings
 from service.domain.drain import Drain
 from service.errors import StoreUnavailable
-from service.sentinels import Sentinels
-from service.settings import Settings
 
 
 def task_name(drain: Drain) -> str:

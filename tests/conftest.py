@@ -23,9 +23,9 @@ from hypothesis import HealthCheck
 from service import log
 from service.cli.children import Child
 from service.cli.embedded_redis import EmbeddedRedis
+from service.config.settings import PREFIX, Settings
 from service.domain.tenant import Tenant
 from service.runtime import Runtime, open_runtime
-from service.settings import PREFIX, Settings
 from service.store.redis import Redis
 from tests import factories
 from tests.factories import Clock

@@ -8,13 +8,13 @@ from typing import Any, Final
 from pydantic import SecretStr
 
 from service.clock import MOST_SKEW
+from service.config.settings import Settings
 from service.domain import ids
 from service.domain.generation import Due, Failure, Generation, LogLine, Output, Status, Video
 from service.domain.request import CreateGeneration, RequestLimits, parse_create
 from service.domain.signing import new_secret
 from service.domain.tenant import ApiKey, Tenant, hash_secret, new_key_text
 from service.domain.webhook import Attempt, Delivery
-from service.settings import Settings
 
 NOW: Final = datetime(2026, 1, 31, 9, 30, tzinfo=UTC)
 PROMPT: Final = "a cat drinks coffee in a rocket"

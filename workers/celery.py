@@ -11,8 +11,8 @@ from celery.signals import (
 )
 
 from service import liveness, log
+from service.config.settings import Settings
 from service.queue import beat_schedule, celery_app
-from service.settings import Settings
 from workers import runtime
 
 settings = Settings()

@@ -11,12 +11,12 @@ from typing import Final
 import uvloop
 
 from service import log, tracing
+from service.config.settings import Settings
 from service.domain.drain import Drain
 from service.errors import StoreUnavailable
 from service.liveness import Pulse, serve
 from service.queue import QUEUE_OF
 from service.runtime import Runtime, calm_collector, open_runtime
-from service.settings import Settings
 from service.store.heartbeats import INTERVAL
 
 #: Claiming is a few exchanges with Redis; past this something is broken and the next message tries again.

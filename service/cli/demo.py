@@ -24,9 +24,9 @@ from service.cli.children import ChildFailed, free_port
 from service.cli.receiver import Receiver, WebhookFailed
 from service.cli.screen import Figure, Screen
 from service.cli.stack import Stack
+from service.config.settings import PREFIX
 from service.domain.generation import TERMINAL, Status
 from service.domain.view import GenerationView, QueueView
-from service.settings import PREFIX
 
 PHOTO: Final = "rocket.jpg"
 PROMPT: Final = "The rocket lifts off in a cloud of fire; the camera follows it into the sky."

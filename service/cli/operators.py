@@ -14,9 +14,9 @@ from rich.console import Console
 from rich.table import Table
 
 from service import log
+from service.config.settings import PREFIX, Settings
 from service.errors import GatewayError, Invalid, StoreUnavailable
 from service.runtime import Runtime, open_runtime
-from service.settings import PREFIX, Settings
 from service.usecases.audit import Findings, Progress
 
 Result = TypeVar("Result")

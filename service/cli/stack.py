@@ -16,8 +16,8 @@ from pydantic import SecretStr
 from service import log
 from service.cli.children import Child, PortTaken, accepts, free_port
 from service.cli.embedded_redis import EmbeddedRedis
+from service.config.settings import Settings
 from service.runtime import open_runtime
-from service.settings import Settings
 
 LOOPBACK: Final = ("127.0.0.0/8", "::1/128")
 _TENANT: Final = "development"

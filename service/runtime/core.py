@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 
 from service.clock import StoreClock
+from service.config.settings import Settings
 from service.domain.price import Rates
 from service.runtime.stores import Stores
 from service.runtime.wires import Wires
-from service.settings import Settings
 from service.usecases.gate import DispatchGate
 from service.usecases.moves import Moves
 from service.usecases.timetable import Timetable

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from service.clock import StoreClock, SystemClock
+from service.config.settings import Settings
 from service.domain.drain import Drain
 from service.domain.request import RequestLimits
 from service.fal.signing import WebhookSigner
@@ -18,7 +19,6 @@ from service.runtime.drains import build_drains
 from service.runtime.jobs import build_audit, build_auditing, build_erasing
 from service.runtime.stores import Stores
 from service.runtime.wires import Wires, open_wires
-from service.settings import Settings
 from service.store.due import DueStore
 from service.store.generations import GenerationStore
 from service.store.health import check

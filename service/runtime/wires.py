@@ -7,6 +7,7 @@ from datetime import datetime
 from functools import partial
 
 from service.clock import StoreClock
+from service.config.settings import Settings
 from service.fal.billing import FalBilling
 from service.fal.callback import Verifier
 from service.fal.client import FalClient
@@ -15,7 +16,6 @@ from service.fal.hosts import FalHosts
 from service.fal.storage import FalStorage
 from service.media.videos import VideoStore
 from service.queue import Nudger, celery_app
-from service.settings import Settings
 from service.store import health
 from service.store.changes import Changes
 from service.store.due import DueStore

@@ -8,7 +8,7 @@ from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
 from redis.backoff import NoBackoff
 
-from service.sentinels import Sentinels
+from service.config.redis_urls import Sentinels
 
 #: Of the time an exchange may take, what one Sentinel may use up: the next one is asked after that.
 _SENTINEL_SHARE: Final = 0.2

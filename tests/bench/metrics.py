@@ -12,9 +12,9 @@ import psutil
 
 from service.cli.children import Child, accepts, free_port
 from service.cli.stack import Stack
+from service.config.settings import Settings
 from service.domain.tenant import Limits
 from service.runtime import open_runtime
-from service.settings import Settings
 from tests.bench import figures, throughput
 from tests.bench import stack as stacks
 from tests.bench.figures import Figure, Target

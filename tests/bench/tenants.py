@@ -7,9 +7,9 @@ from dataclasses import replace
 from statistics import median
 from typing import Final
 
+from service.config.settings import Settings
 from service.domain.tenant import Limits, Scope
 from service.runtime import open_runtime
-from service.settings import Settings
 from tests.bench import floor, throughput
 from tests.bench import stack as stacks
 from tests.bench.figures import Figure, Target

@@ -14,9 +14,9 @@ import redis as redis_py
 
 from service.cli.children import Child, accepts, free_port
 from service.cli.stack import Stack
+from service.config.settings import Settings
 from service.domain import money
 from service.domain.price import Rates
-from service.settings import Settings
 from service.store import keys
 
 CLIENTS = 64

@@ -13,9 +13,9 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined, to_json
 
 from service import errors, metrics
+from service.config.settings import PREFIX, Settings
 from service.errors import GatewayError
 from service.metrics import StateGauge
-from service.settings import PREFIX, Settings
 
 README: Final = Path(__file__).parents[2] / "README.md"
 

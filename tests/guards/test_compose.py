@@ -7,7 +7,7 @@ from importlib.resources import files
 import jsonschema
 import yaml
 
-from service.settings import PREFIX, Settings
+from service.config.settings import PREFIX, Settings
 from tests.guards.repository import ROOT
 
 COMPOSE = yaml.safe_load((ROOT / "deploy/compose.yaml").read_text())

@@ -9,8 +9,8 @@ import jsonschema
 import kubernetes_validate
 import pytest
 
+from service.config.settings import PREFIX, Settings
 from service.queue import QUEUES
-from service.settings import PREFIX, Settings
 from tests import factories
 from tests.guards import tables
 from tests.guards.repository import ROOT

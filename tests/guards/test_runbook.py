@@ -7,7 +7,7 @@ import pytest
 import typer.main
 
 from service.cli import app
-from service.settings import PREFIX, Settings
+from service.config.settings import PREFIX, Settings
 from tests.guards import tables
 from tests.guards.repository import README, ROOT
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final
 
+from service.config.settings import Settings
 from service.domain import ids
 from service.domain.callback import Callback
 from service.domain.endpoint import Endpoint
@@ -12,7 +13,6 @@ from service.domain.signing import new_key
 from service.domain.tenant import ApiKey, Limits, Tenant
 from service.domain.webhook import Delivery
 from service.runtime.stores import Stores
-from service.settings import Settings
 from service.store.callbacks import Received
 from service.store.creation import Call
 from service.store.redis import Redis

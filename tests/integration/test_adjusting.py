@@ -7,6 +7,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
+from service.config.settings import Settings
 from service.domain.adjustment import Correction
 from service.domain.drain import Drain
 from service.domain.generation import Due, Generation, Status
@@ -14,7 +15,6 @@ from service.domain.money import day, month
 from service.domain.tenant import Limits, Tenant
 from service.errors import CostChanged, OverBudget
 from service.runtime import Runtime
-from service.settings import Settings
 from service.store import keys
 from service.store.adjustments import AdjustmentStore
 from service.store.generations import dump

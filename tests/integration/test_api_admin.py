@@ -6,10 +6,10 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
+from service.config.settings import Settings
 from service.domain import ids
 from service.domain.tenant import Scope, parse_key
 from service.errors import Unavailable
-from service.settings import Settings
 from service.store.redis import Redis
 from tests import factories
 from tests.conftest import client_of

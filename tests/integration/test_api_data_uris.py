@@ -10,8 +10,8 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
+from service.config.settings import Settings
 from service.fal.storage import Place
-from service.settings import Settings
 from service.store.redis import Redis
 from service.usecases import images
 from service.usecases.places import Places

@@ -12,11 +12,11 @@ from fastapi import FastAPI
 from prometheus_client import REGISTRY
 
 from service.api import events as events_api
+from service.config.settings import Settings
 from service.domain.generation import Generation
 from service.domain.tenant import Tenant
 from service.errors import StoreUnavailable
 from service.runtime import Runtime
-from service.settings import Settings
 from service.store.generations import GenerationStore
 from service.usecases import progress
 from tests import factories

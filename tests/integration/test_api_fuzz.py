@@ -12,8 +12,8 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
+from service.config.settings import Settings
 from service.runtime import Runtime
-from service.settings import Settings
 from tests import factories
 from tests.conftest import client_of
 from tests.factories import create_body

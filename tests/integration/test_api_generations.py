@@ -10,6 +10,7 @@ import pytest
 from fastapi import FastAPI
 from pydantic import TypeAdapter
 
+from service.config.settings import Settings
 from service.domain import ids
 from service.domain.end_user import pseudonym
 from service.domain.generation import Generation, Status
@@ -17,7 +18,6 @@ from service.domain.price import usd
 from service.domain.tenant import Tenant
 from service.domain.view import GenerationView
 from service.runtime import Runtime
-from service.settings import Settings
 from service.store import keys
 from service.store.redis import Redis
 from tests import factories

@@ -13,9 +13,9 @@ import pytest
 from fastapi import FastAPI
 
 from service import log
+from service.config.settings import Settings
 from service.domain.drain import Drain
 from service.domain.tenant import Tenant
-from service.settings import Settings
 from tests import factories, pictures
 from tests.conftest import client_of
 from tests.factories import create_body

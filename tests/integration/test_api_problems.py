@@ -11,9 +11,9 @@ import pytest
 from fastapi import FastAPI
 
 from service.api.schemas import Problem
+from service.config.settings import Settings
 from service.domain import ids
 from service.domain.tenant import Scope
-from service.settings import Settings
 from service.store import keys
 from service.store.redis import Redis
 from tests import factories

@@ -10,7 +10,7 @@ import pytest
 from fastapi import FastAPI
 
 from service.cli.embedded_redis import EmbeddedRedis
-from service.settings import Settings
+from service.config.settings import Settings
 from tests import factories
 from tests.factories import create_body
 from tests.waiting import until, until_subscribed, until_waiting

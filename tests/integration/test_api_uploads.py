@@ -10,7 +10,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from service.settings import Settings
+from service.config.settings import Settings
 from tests import factories, pictures
 from tests.conftest import client_of
 

@@ -14,10 +14,10 @@ from typer.testing import CliRunner, Result
 from service.cli import app
 from service.cli.children import PortTaken
 from service.cli.stack import Stack
+from service.config.settings import PREFIX, Settings
 from service.domain.generation import Due
 from service.domain.tenant import parse_key
 from service.runtime import Runtime, open_runtime
-from service.settings import PREFIX, Settings
 from service.store import keys
 from tests import factories
 

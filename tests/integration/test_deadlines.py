@@ -8,11 +8,11 @@ from datetime import timedelta
 
 import pytest
 
+from service.config.settings import Settings
 from service.domain.drain import Drain
 from service.domain.generation import Generation, Status
 from service.domain.tenant import Tenant
 from service.runtime import Runtime
-from service.settings import Settings
 from tests import factories
 from tests.factories import Clock
 from tests.integration.in_doubt import created, drained, given_up_as_lost, stored

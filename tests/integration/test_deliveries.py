@@ -6,12 +6,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from pydantic_core import from_json
 
+from service.config.settings import Settings
 from service.domain.drain import Drain
 from service.domain.generation import Due
 from service.domain.tenant import Tenant
 from service.domain.webhook import Delivery, DeliveryStatus
 from service.runtime import Runtime
-from service.settings import Settings
 from service.store import keys
 from service.store.deliveries import Caps, DeliveryStore
 from service.usecases.fanout import deliveries_of

@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
+from service.config.settings import Settings
 from service.domain.drain import Drain
 from service.domain.gate import Hold
 from service.domain.generation import Generation, Status
@@ -15,7 +16,6 @@ from service.domain.tenant import Tenant
 from service.errors import Draining
 from service.fal.outcomes import Accepted, Locked
 from service.runtime import Runtime
-from service.settings import Settings
 from service.store.gate import GateStore, Signal
 from service.usecases.gate import LOCKED_POLLS
 from tests import factories

@@ -6,10 +6,10 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
+from service.config.settings import Settings
 from service.domain.tenant import Limits, Tenant
 from service.errors import StoreUnavailable
 from service.runtime import Runtime
-from service.settings import Settings
 from service.store.queue import Line
 from service.usecases.outlook import estimate
 from tests import factories

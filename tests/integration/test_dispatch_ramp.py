@@ -9,13 +9,13 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from service.config.settings import Settings
 from service.domain.drain import Drain
 from service.domain.gate import FIRST_SUBMITS, Ramp
 from service.domain.generation import Failure, Generation, Status
 from service.domain.tenant import Tenant
 from service.fal.outcomes import Accepted, Locked, NotTaken, Rejected, SubmitOutcome, Unknown
 from service.runtime import Runtime
-from service.settings import Settings
 from service.store import keys
 from service.store.due import Claimed
 from service.usecases.dispatch import Dispatch

@@ -7,12 +7,12 @@ from typing import Any
 import httpx
 import pytest
 
+from service.config.settings import Settings
 from service.domain.drain import Drain
 from service.domain.generation import TERMINAL, Generation, Status
 from service.domain.tenant import Tenant
 from service.errors import StoreUnavailable
 from service.runtime import Runtime
-from service.settings import Settings
 from service.store.generations import Moved
 from service.usecases import dispatch, moves
 from service.usecases.dispatch import arguments

@@ -11,12 +11,12 @@ from typing import Final, Literal
 import pytest
 from aiohttp import web
 
+from service.config.settings import Settings
 from service.domain.drain import Drain
 from service.domain.gate import FIRST_SUBMITS, Hold
 from service.domain.generation import Generation, Status
 from service.domain.tenant import Limits, Tenant
 from service.runtime import Runtime, open_runtime
-from service.settings import Settings
 from tests import factories
 from tests.factories import Clock
 

@@ -19,9 +19,9 @@ from pydantic import SecretStr
 from typer.testing import CliRunner
 
 from service.cli import app
+from service.config.settings import Settings
 from service.queue import QUEUES
 from service.runtime import open_runtime, utc_now
-from service.settings import Settings
 from service.store.memory import MemoryPolicy
 from service.usecases.doctor import Finding
 from service.usecases.doctor.finding import Verdict

@@ -11,7 +11,7 @@ import pytest
 from service.api import heads
 from service.api.heads import LARGEST_HEAD
 from service.app import create_app
-from service.settings import Settings
+from service.config.settings import Settings
 from tests.served import Served, served
 
 MODEL = "bytedance/seedance-2.0/image-to-video"

@@ -9,10 +9,10 @@ import pytest
 from celery import Celery
 from celery.beat import Scheduler as CelerysOwn
 
+from service.config.settings import Settings
 from service.domain.drain import Drain
 from service.queue import QUEUE_OF, QUEUES, beat_schedule, celery_app
 from service.runtime import Runtime, open_runtime
-from service.settings import Settings
 from service.store import keys
 from service.store.redis import Redis
 from tests import factories

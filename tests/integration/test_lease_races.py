@@ -8,11 +8,11 @@ from typing import Final
 
 import pytest
 
+from service.config.settings import Settings
 from service.domain import ids
 from service.domain.callback import Callback
 from service.domain.drain import Drain
 from service.domain.generation import Generation
-from service.settings import Settings
 from service.store import keys
 from service.store.callbacks import CallbackStore
 from service.store.creation import Created

@@ -8,11 +8,11 @@ from typing import Final
 
 import pytest
 
+from service.config.settings import Settings
 from service.domain.drain import Drain
 from service.domain.tenant import Tenant
 from service.errors import StoreUnavailable
 from service.runtime import Runtime, open_runtime
-from service.settings import Settings
 from service.store import keys
 from service.store.due import Claim, Claimed
 from service.store.leases import LeaseStore

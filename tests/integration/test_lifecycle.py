@@ -8,11 +8,11 @@ from typing import Any
 import httpx
 import pytest
 
+from service.config.settings import Settings
 from service.domain.drain import Drain
 from service.domain.generation import Generation, Status
 from service.domain.tenant import Tenant
 from service.runtime import Runtime
-from service.settings import Settings
 from service.store import keys
 from service.usecases.leases import LEASE
 from service.usecases.timetable import REFUSED_SUBMITS, Timetable

@@ -14,10 +14,10 @@ from typing import Any, Final
 import httpx
 import pytest
 
+from service.config.settings import Settings
 from service.domain.drain import Drain
 from service.domain.tenant import Tenant
 from service.runtime import Runtime
-from service.settings import Settings
 from service.store import keys
 from service.store.deliveries import DeliveryStore
 from service.store.redis import Redis

@@ -6,12 +6,12 @@ from typing import Final
 
 import pytest
 
+from service.config.settings import Settings
 from service.domain import ids
 from service.domain.drain import Drain
 from service.domain.generation import Generation, Status
 from service.domain.tenant import Tenant
 from service.runtime import Runtime, open_runtime
-from service.settings import Settings
 from service.store import keys
 from service.store.due import DueStore
 from service.store.redis import Redis

@@ -9,11 +9,11 @@ import httpx
 import pytest
 from aiohttp import web
 
+from service.config.settings import Settings
 from service.domain.drain import Drain
 from service.domain.generation import Generation, Status
 from service.domain.tenant import Tenant
 from service.runtime import Runtime, open_runtime
-from service.settings import Settings
 from service.usecases.preflight import judged
 from service.webhooks.viewer import Refused, Seen, Unseen, Viewer
 from tests import factories, pictures

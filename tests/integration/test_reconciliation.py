@@ -9,11 +9,11 @@ import httpx
 import pytest
 
 from service import metrics
+from service.config.settings import Settings
 from service.domain.drain import Drain
 from service.domain.generation import Generation, Status
 from service.domain.tenant import Tenant
 from service.runtime import Runtime, open_runtime
-from service.settings import Settings
 from service.store import keys
 from service.store.generations import dump
 from service.store.submissions import SubmissionStore

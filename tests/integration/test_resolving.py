@@ -9,6 +9,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
+from service.config.settings import Settings
 from service.domain.callback import Callback
 from service.domain.drain import Drain
 from service.domain.generation import Due, Generation, Status
@@ -16,7 +17,6 @@ from service.domain.tenant import Tenant
 from service.errors import RequestIdTaken
 from service.fal.outcomes import Accepted
 from service.runtime import Runtime
-from service.settings import Settings
 from service.store import keys
 from service.store.callbacks import CallbackStore
 from service.store.generations import GenerationStore, dump

@@ -20,11 +20,11 @@ from redis.asyncio.connection import SSLConnection
 
 from sandbox.certificate import write_certificate
 from service.cli.embedded_redis import EmbeddedRedis
+from service.config.redis_urls import Sentinels
+from service.config.settings import Settings
 from service.domain.drain import Drain
 from service.errors import StoreUnavailable
 from service.queue import celery_app, task_name
-from service.sentinels import Sentinels
-from service.settings import Settings
 from service.store.redis import LANES, Redis
 from tests import factories
 

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
+from service.config.settings import Settings
 from service.errors import StoreFull, StoreUnavailable
 from service.runtime.stores import Stores
-from service.settings import Settings
 from service.store.commands import GROWS, READS
 from service.store.creation import Bound, Created, Resent
 from service.store.redis import Redis

@@ -11,6 +11,7 @@ import pytest
 from fastapi import FastAPI
 
 from service.cli.embedded_redis import EmbeddedRedis
+from service.config.settings import Settings
 from service.domain.drain import Drain
 from service.domain.end_user import pseudonym
 from service.domain.generation import Status
@@ -19,7 +20,6 @@ from service.domain.price import Rates, usd
 from service.domain.tenant import Limits, Tenant
 from service.errors import StoreUnavailable
 from service.runtime import Runtime
-from service.settings import Settings
 from service.store.money import MoneyStore
 from service.store.redis import Redis, Script
 from tests import factories

@@ -15,13 +15,13 @@ import obstore
 import pytest
 from fastapi import FastAPI
 
+from service.config.settings import Settings
 from service.domain.drain import Drain
 from service.domain.generation import Generation, Kept, Output, Status, Video
 from service.domain.tenant import Tenant
 from service.fal import surface
 from service.media.videos import StoreAway, VideoStore
 from service.runtime import Runtime
-from service.settings import Settings
 from service.usecases.timetable import COPIES
 from tests import factories, s3
 from tests.factories import Clock

@@ -10,8 +10,8 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
+from service.config.settings import Settings
 from service.runtime import Runtime
-from service.settings import Settings
 from tests import factories
 from tests.factories import Clock, create_body
 from tests.nameserver import NameServer, Stub

@@ -8,11 +8,11 @@ from typing import Any
 import httpx
 import pytest
 
+from service.config.settings import Settings
 from service.domain.drain import Drain
 from service.domain.endpoint import Health
 from service.domain.tenant import Tenant
 from service.runtime import Runtime, open_runtime
-from service.settings import Settings
 from service.store import keys
 from tests import factories
 from tests.factories import Clock

@@ -11,6 +11,7 @@ import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
 from pydantic import SecretStr
 
+from service.config.settings import Settings
 from service.domain import ids
 from service.domain.drain import Drain
 from service.domain.endpoint import Health
@@ -18,7 +19,6 @@ from service.domain.generation import Generation
 from service.domain.tenant import Tenant
 from service.errors import TenantBusy
 from service.runtime import Runtime, open_runtime
-from service.settings import Settings
 from service.store import keys
 from service.store.endpoints import lane
 from service.usecases.endpoints import Wanted

@@ -8,11 +8,11 @@ from typing import Any
 import httpx
 import pytest
 
+from service.config.settings import Settings
 from service.domain.drain import Drain
 from service.domain.tenant import Limits, Tenant
 from service.domain.webhook import DeliveryStatus
 from service.runtime import Runtime
-from service.settings import Settings
 from service.store import keys
 from service.store.deliveries import Caps, DeliveryStore
 from service.store.redis import Redis

@@ -2,7 +2,7 @@
 
 import pytest
 
-from service.sentinels import Login, Sentinels
+from service.config.redis_urls import Login, Sentinels
 
 
 def test_a_full_url_says_all() -> None:

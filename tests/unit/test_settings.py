@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr, ValidationError
 
-from service.settings import PREFIX, Settings
+from service.config.settings import PREFIX, Settings
 from tests import factories
 
 REQUIRED = {"GATEWAY_FAL_KEY": "id:secret", "GATEWAY_SECRET_KEY": "k" * 32}

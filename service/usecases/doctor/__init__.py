@@ -4,9 +4,9 @@ from typing import Final
 
 from celery import Celery
 
+from service.config.settings import Settings
 from service.errors import StoreUnavailable
 from service.fal.client import FalClient
-from service.settings import Settings
 from service.store import health
 from service.store.gate import GateStore
 from service.store.heartbeats import HeartbeatStore

@@ -3,8 +3,8 @@
 from ipaddress import ip_address
 from typing import Final
 
+from service.config.settings import Settings
 from service.errors import StoreUnavailable, Unavailable
-from service.settings import Settings
 from service.usecases.doctor.finding import Finding, fail, ok, warn
 from service.usecases.tenants import Tenants
 

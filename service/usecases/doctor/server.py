@@ -3,8 +3,8 @@
 from typing import Final
 
 from service.clock import MOST_SKEW
-from service.sentinels import is_sentinel
-from service.settings import Settings
+from service.config.redis_urls import is_sentinel
+from service.config.settings import Settings
 from service.store import health
 from service.store.redis import Redis
 from service.usecases.doctor.finding import Finding, fail, ok, warn

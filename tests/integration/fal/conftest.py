@@ -7,8 +7,8 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
+from service.config.settings import Settings
 from service.domain.tenant import Limits, Tenant
-from service.settings import Settings
 from tests import factories
 from tests.conftest import Connect
 from tests.factories import create_body

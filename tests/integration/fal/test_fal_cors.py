@@ -3,7 +3,7 @@
 import httpx
 import pytest
 
-from service.settings import Settings
+from service.config.settings import Settings
 from tests import factories
 from tests.integration.fal.conftest import PUBLIC, submit
 

@@ -12,10 +12,10 @@ import pytest
 from fastapi import FastAPI
 from pydantic_core import from_json, to_json
 
+from service.config.settings import Settings
 from service.domain import ids
 from service.domain.tenant import Tenant
 from service.runtime import Runtime
-from service.settings import Settings
 from service.store import keys
 from service.store.creation import Call, Created, Creation, Resent, Unanswered
 from service.store.generations import GenerationStore

@@ -12,8 +12,8 @@ from cryptography.fernet import Fernet
 from pydantic_core import to_json
 
 from service.api.fal.uploads import LIFETIME
+from service.config.settings import Settings
 from service.runtime import Runtime
-from service.settings import Settings
 from tests import factories, pictures
 from tests.integration.fal.conftest import MODEL, PUBLIC, QUEUE
 

@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from service.setting_types import (
+from service.config.types import (
     BaseUrl,
     BrokerUrl,
     HostSuffix,

@@ -1,0 +1,1 @@
+"""Configuration: settings from the environment, the kinds of values they take, Redis URLs."""
