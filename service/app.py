@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 from starlette.types import ASGIApp
 
-from service import log, tracing
 from service.api import callbacks, generations, multipart, routes, uploads
 from service.api.fal import addresses, proxy
 from service.api.fal import uploads as fal_uploads
@@ -17,6 +16,7 @@ from service.api.middleware import BodyLimit, Frame
 from service.api.stopping import on_stop_signal
 from service.config.settings import Settings
 from service.domain import callback
+from service.observability import log, tracing
 from service.runtime import calm_collector, open_runtime
 
 

@@ -11,8 +11,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Final, Protocol, runtime_checkable
 
-from service import log, metrics
 from service.errors import StoreUnavailable
+from service.observability import log, metrics
 
 #: A machine whose clock is further from Redis' than this does no work until its clock is set.
 MOST_SKEW: Final = timedelta(seconds=2)

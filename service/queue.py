@@ -12,11 +12,11 @@ from celery import Celery
 from celery.schedules import schedule
 from kombu.entity import Exchange, Queue
 
-from service import log, metrics
 from service.config.redis_urls import Sentinels
 from service.config.settings import Settings
 from service.domain.drain import Drain
 from service.errors import StoreUnavailable
+from service.observability import log, metrics
 
 
 def task_name(drain: Drain) -> str:

@@ -20,11 +20,11 @@ import redis as redis_py
 from fastapi import FastAPI
 from hypothesis import HealthCheck
 
-from service import log
 from service.cli.children import Child
 from service.cli.embedded_redis import EmbeddedRedis
 from service.config.settings import PREFIX, Settings
 from service.domain.tenant import Tenant
+from service.observability import log
 from service.runtime import Runtime, open_runtime
 from service.store.redis import Redis
 from tests import factories

@@ -17,11 +17,11 @@ from typing import Any, Final, TypeVar
 
 from celery import beat
 
-from service import log
 from service.config.settings import Settings
 from service.domain.drain import Drain
 from service.errors import StoreUnavailable
-from service.liveness import Pulse
+from service.observability import log
+from service.observability.health_server import Pulse
 from service.store import health
 from service.store.due import DueStore
 from service.store.heartbeats import HeartbeatStore

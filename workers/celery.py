@@ -10,8 +10,8 @@ from celery.signals import (
     worker_shutdown,
 )
 
-from service import liveness, log
 from service.config.settings import Settings
+from service.observability import health_server, log
 from service.queue import beat_schedule, celery_app
 from workers import runtime
 
@@ -45,7 +45,7 @@ def _open_beat(**_: Any) -> None:
     from workers.beat import pulse  # noqa: PLC0415  (of no use to a worker)
 
     if settings.metrics_port:
-        liveness.serve(pulse, host=settings.metrics_host, port=settings.metrics_port)
+        health_server.serve(pulse, host=settings.metrics_host, port=settings.metrics_port)
 
 
 @worker_shutdown.connect  # type: ignore[untyped-decorator]

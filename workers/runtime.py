@@ -10,11 +10,11 @@ from typing import Final
 
 import uvloop
 
-from service import log, tracing
 from service.config.settings import Settings
 from service.domain.drain import Drain
 from service.errors import StoreUnavailable
-from service.liveness import Pulse, serve
+from service.observability import log, tracing
+from service.observability.health_server import Pulse, serve
 from service.queue import QUEUE_OF
 from service.runtime import Runtime, calm_collector, open_runtime
 from service.store.heartbeats import INTERVAL

@@ -7,7 +7,7 @@ from typing import Any, Final
 from prometheus_client import Histogram
 from starlette.types import Scope
 
-from service import log, metrics
+from service.observability import log, metrics
 
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _QUIET: Final = frozenset({"/healthz", "/readyz", "/metrics"})

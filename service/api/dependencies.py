@@ -5,9 +5,9 @@ from typing import Final
 
 from fastapi import Request
 
-from service import log
 from service.domain.tenant import Scope, Tenant
 from service.errors import Malformed, RateLimited, Timeout, Unauthenticated, UnsupportedMedia
+from service.observability import log
 from service.runtime import Runtime
 
 LONGEST_WAIT: Final = 60

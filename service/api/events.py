@@ -9,7 +9,6 @@ from pydantic_core import to_json
 from starlette.types import Receive, Send
 from starlette.types import Scope as AsgiScope
 
-from service import metrics
 from service.api.dependencies import bearer, runtime, tenant
 from service.api.middleware import REST
 from service.api.plain import PlainRoute
@@ -17,6 +16,7 @@ from service.api.schemas import problems, stream_event
 from service.domain.progress import Event, is_over, news, parse_place
 from service.domain.tenant import Scope, Tenant
 from service.errors import Forbidden, NotAcceptable, StoreUnavailable, Unauthenticated
+from service.observability import metrics
 from service.store.changes import Watch
 from service.usecases.progress import Feed, Sight
 

@@ -9,10 +9,10 @@ from starlette.requests import ClientDisconnect
 from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service import log
 from service.api.answers import problem
 from service.api.fal import answers as fal_answers
 from service.errors import FieldError, GatewayError, Invalid, Malformed, MethodNotAllowed, NotFound
+from service.observability import log
 
 _log: Final = log.get(__name__)
 

@@ -7,12 +7,12 @@ from fastapi import APIRouter, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 from typing_extensions import TypedDict
 
-from service import process_metrics
 from service.api.answers import json_response
 from service.api.dependencies import runtime
 from service.api.dispatching import DispatchView, dispatch_view
 from service.api.schemas import problems
 from service.errors import Unavailable
+from service.observability import multiprocess
 from service.store.health import TOLERATED
 
 router = APIRouter(tags=["operations"])
@@ -60,5 +60,5 @@ async def readyz(request: Request) -> Response:
 )
 async def prometheus(request: Request) -> Response:
     # Each takes tens of milliseconds with many tenants: ours in a thread, while Redis makes up its answer.
-    own, state = await asyncio.gather(asyncio.to_thread(process_metrics.text), runtime(request).gauges.text())
+    own, state = await asyncio.gather(asyncio.to_thread(multiprocess.text), runtime(request).gauges.text())
     return Response(own + state, media_type=CONTENT_TYPE_LATEST)

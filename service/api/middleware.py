@@ -10,9 +10,9 @@ from typing import Final
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service import log
 from service.api.calls import Calls
 from service.errors import TooLarge
+from service.observability import log
 
 _SANE_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}\Z")
 #: A body up to so many times its limit is read to its end after the answer, so that a sender who writes first and reads

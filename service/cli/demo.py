@@ -18,7 +18,6 @@ from typing import Any, Final
 import httpx
 import typer
 
-from service import metrics
 from service.api.answers import PROBLEM_JSON
 from service.cli.children import ChildFailed, free_port
 from service.cli.receiver import Receiver, WebhookFailed
@@ -27,6 +26,7 @@ from service.cli.stack import Stack
 from service.config.settings import PREFIX
 from service.domain.generation import TERMINAL, Status
 from service.domain.view import GenerationView, QueueView
+from service.observability import metrics
 
 PHOTO: Final = "rocket.jpg"
 PROMPT: Final = "The rocket lifts off in a cloud of fire; the camera follows it into the sky."

@@ -75,10 +75,10 @@ def serve(
     """Run the HTTP gateway, with the GATEWAY_* variables as its settings."""
     import uvicorn  # noqa: PLC0415
 
-    from service import log  # noqa: PLC0415
     from service.api.heads import BoundedHeads  # noqa: PLC0415
     from service.cli import operators  # noqa: PLC0415
-    from service.process_metrics import counting_together  # noqa: PLC0415
+    from service.observability import log  # noqa: PLC0415
+    from service.observability.multiprocess import counting_together  # noqa: PLC0415
 
     settings = operators.settings()
     log.configure(settings.log_level, secrets=settings.secrets())  # with several processes, of the one above them

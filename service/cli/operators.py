@@ -13,9 +13,9 @@ from pydantic_settings import SettingsError
 from rich.console import Console
 from rich.table import Table
 
-from service import log
 from service.config.settings import PREFIX, Settings
 from service.errors import GatewayError, Invalid, StoreUnavailable
+from service.observability import log
 from service.runtime import Runtime, open_runtime
 from service.usecases.audit import Findings, Progress
 

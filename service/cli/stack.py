@@ -13,10 +13,10 @@ from typing import Any, Final, Self
 import httpx
 from pydantic import SecretStr
 
-from service import log
 from service.cli.children import Child, PortTaken, accepts, free_port
 from service.cli.embedded_redis import EmbeddedRedis
 from service.config.settings import Settings
+from service.observability import log
 from service.runtime import open_runtime
 
 LOOPBACK: Final = ("127.0.0.0/8", "::1/128")

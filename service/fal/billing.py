@@ -9,11 +9,11 @@ from typing import Any, Final, Self
 
 import aiohttp
 
-from service import metrics
 from service.domain.billing import REQUEST_ID, BillingEvent
 from service.domain.view import rfc3339
 from service.errors import UpstreamUnavailable
 from service.fal.wire import reply
+from service.observability import metrics
 
 #: fal allows 10,000 entries a page.
 _PAGE: Final = 2_000

@@ -6,8 +6,8 @@ from collections import defaultdict
 from collections.abc import Iterator
 from typing import Final, Self
 
-from service import log
 from service.errors import StoreUnavailable
+from service.observability import log
 from service.store import keys
 from service.store.redis import Redis
 

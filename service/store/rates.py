@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from service import metrics
 from service.domain.tenant import Limits
 from service.errors import StoreUnavailable
+from service.observability import metrics
 from service.store import keys
 from service.store.redis import Redis, Script
 

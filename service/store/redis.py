@@ -20,8 +20,8 @@ import hiredis
 from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import NoScriptError, RedisError
 
-from service import metrics
 from service.errors import StoreUnavailable
+from service.observability import metrics
 from service.store.commands import GROWS, READS, name_of
 from service.store.connections import open_pool
 from service.store.memory import MemoryMonitor, MemoryPolicy, fields

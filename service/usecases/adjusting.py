@@ -2,12 +2,12 @@
 
 from typing import Final
 
-from service import log
 from service.domain.adjustment import Correction
 from service.domain.generation import Generation
 from service.domain.money import day
 from service.domain.price import usd
 from service.errors import CostChanged, NotFound, NotSettled, SpentBelowZero
+from service.observability import log
 from service.store.adjustments import Adjusted, AdjustmentStore
 from service.store.generations import GenerationStore
 

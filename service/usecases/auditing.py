@@ -6,8 +6,8 @@ from typing import Final, get_args
 
 from pydantic import TypeAdapter
 
-from service import log
 from service.errors import NotFound
+from service.observability import log
 from service.store.audits import AuditRun, AuditStore
 from service.store.money import MoneyStore
 from service.usecases.audit import Audit, Findings, Progress, Step

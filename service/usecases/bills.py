@@ -3,11 +3,11 @@
 from decimal import Decimal
 from typing import Final
 
-from service import log, metrics
 from service.domain.generation import Generation
 from service.domain.price import EstimateReason, Rates, expected_units
 from service.errors import StoreUnavailable
 from service.fal.outcomes import Canceled, Failed, ResultOutcome, Succeeded
+from service.observability import log, metrics
 from service.store.prices import PriceStore
 
 #: Successes of one resolution in a row, billed other units than expected, that mean a changed price.

@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Final, NoReturn
 
-from service import log, metrics, tracing
 from service.domain import ids
 from service.errors import Malformed, Unauthenticated, UpstreamUnavailable
 from service.fal.callback import Verifier
 from service.fal.outcomes import Succeeded
 from service.fal.results import callback_outcome, read_callback
+from service.observability import log, metrics, tracing
 from service.queue import Nudger
 from service.store.callbacks import CallbackStore
 from service.usecases.moves import Clock

@@ -3,11 +3,11 @@
 from datetime import datetime, timedelta
 from typing import Final
 
-from service import log, metrics
 from service.domain.endpoint import STAGES, Endpoint, Health, Reason
 from service.domain.endpoint_view import FailingView
 from service.domain.view import rfc3339
 from service.domain.webhook import EventType
+from service.observability import log, metrics
 from service.queue import Nudger
 from service.store.endpoints import EndpointStore
 from service.store.tenants import TenantStore

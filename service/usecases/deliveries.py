@@ -3,12 +3,12 @@
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from service import log, metrics, tracing
 from service.domain.endpoint import Endpoint
 from service.domain.retry import RetryPolicy
 from service.domain.signing import SigningKey, signed_headers
 from service.domain.webhook import Attempt, Delivery, DeliveryStatus
 from service.fal.signing import WebhookSigner
+from service.observability import log, metrics, tracing
 from service.store.deliveries import Caps, DeliveryStore, Verdict, Written
 from service.store.due import Claim, Claimed
 from service.store.endpoints import EndpointStore

@@ -3,7 +3,6 @@
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from service import log, metrics, tracing
 from service.domain import callback
 from service.domain.gate import Ramp
 from service.domain.generation import Failure, Generation, Status
@@ -11,6 +10,7 @@ from service.errors import StoreUnavailable
 from service.fal.client import FalClient
 from service.fal.messages import submit_outcome
 from service.fal.outcomes import Accepted, Locked, NotTaken, Rejected, SubmitOutcome, Unknown
+from service.observability import log, metrics, tracing
 from service.store.callbacks import CallbackStore
 from service.store.due import Claim, Claimed
 from service.store.gate import Noted

@@ -5,9 +5,9 @@ import contextlib
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from service import log, metrics
 from service.domain.drain import Drain
 from service.errors import StoreUnavailable
+from service.observability import log, metrics
 from service.store.due import Claim, Claimed
 from service.usecases.leases import LeaseKeeper
 

@@ -4,11 +4,11 @@ import asyncio
 from datetime import timedelta
 from typing import Final
 
-from service import log
 from service.domain import erasure
 from service.domain.erasure import Erasure
 from service.domain.generation import Generation, Status
 from service.media.videos import VideoStore
+from service.observability import log
 from service.store.deliveries import DeliveryStore
 from service.store.end_users import EndUserStore
 from service.store.erasures import Begun, ErasureStore

@@ -3,12 +3,12 @@
 from datetime import datetime
 from typing import Final
 
-from service import log, metrics
 from service.domain.drain import Drain
 from service.domain.gate import Gate
 from service.domain.generation import Generation
 from service.errors import StoreUnavailable
 from service.fal.outcomes import Accepted, Locked, NotTaken, Rejected, SubmitOutcome, Unknown
+from service.observability import log, metrics
 from service.queue import Nudger
 from service.store.gate import GateStore, Noted, Signal
 from service.usecases.moves import Clock

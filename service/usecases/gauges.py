@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Final
 
-from service import metrics
 from service.domain.gate import Hold
 from service.domain.price import PIXELS
 from service.errors import StoreUnavailable
-from service.metrics import StateGauge
+from service.observability import metrics
+from service.observability.metrics import StateGauge
 from service.queue import QUEUES
 from service.store.heartbeats import INTERVAL, Heartbeats
 from service.store.state import State, StateStore, TenantState

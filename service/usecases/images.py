@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
-from service import metrics
 from service.domain import ids
 from service.domain.request import IMAGE_FIELDS, CreateGeneration, is_data_uri
 from service.domain.tenant import Tenant
@@ -16,6 +15,7 @@ from service.errors import BadImage, ImageUnreadable, Timeout, Unavailable
 from service.fal.storage import FalStorage, Place
 from service.media import spool
 from service.media.inspector import Inspector
+from service.observability import metrics
 from service.usecases.moves import Clock
 from service.usecases.places import Places
 

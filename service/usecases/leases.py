@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from typing import Final
 
-from service import log
 from service.domain.drain import Drain
 from service.errors import StoreUnavailable
+from service.observability import log
 from service.store.due import Claimed
 from service.store.leases import Lease, LeaseStore
 

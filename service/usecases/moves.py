@@ -6,11 +6,11 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
-from service import metrics, tracing
 from service.domain.drain import Drain
 from service.domain.generation import CALLERS_FAULTS, UPSTREAM, Generation, Status
 from service.domain.webhook import Delivery, DeliveryStatus
 from service.errors import StoreUnavailable
+from service.observability import metrics, tracing
 from service.queue import Nudger
 from service.store.endpoints import EndpointStore
 from service.store.generations import GenerationStore, Moved

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from service import metrics
 from service.domain.tenant import Tenant
 from service.errors import TooManyWaiting
+from service.observability import metrics
 
 #: One too many: another may have ended after this.
 FULL_SECONDS: Final = 5.0

@@ -8,11 +8,11 @@ import asyncio
 from datetime import timedelta
 from typing import Final
 
-from service import log, metrics
 from service.domain.generation import Failure, Generation, Status
 from service.domain.request import IMAGE_FIELDS
 from service.errors import BadImage
 from service.fal.hosts import FalHosts
+from service.observability import log, metrics
 from service.store.generations import GenerationStore
 from service.usecases.moves import Clock, Moves
 from service.webhooks.viewer import Refused, Seen, Unseen, Viewer

@@ -5,12 +5,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
-from service import metrics
 from service.domain import ids
 from service.domain.generation import Generation
 from service.domain.tenant import Tenant
 from service.domain.view import QueueView
 from service.errors import NotFound, StoreUnavailable, TooManyStreams
+from service.observability import metrics
 from service.store.changes import Changes, Watch
 from service.store.generations import GenerationStore
 from service.usecases.outlook import Outlook

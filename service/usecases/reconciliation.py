@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
-from service import log, metrics
 from service.domain.billing import SKEW, Adopted, BillingEvent, Match, Suspect, matches, suspect
 from service.domain.generation import Generation, Status
 from service.errors import RequestIdTaken, UpstreamUnavailable
 from service.fal.billing import FalBilling
+from service.observability import log, metrics
 from service.store.generations import GenerationStore
 from service.store.submissions import SubmissionStore
 from service.usecases.moves import Clock, Moves

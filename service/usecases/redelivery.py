@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from service import metrics
 from service.domain import ids
 from service.domain.endpoint import Endpoint
 from service.domain.tenant import Tenant
 from service.domain.webhook import Delivery, DeliveryFilter, DeliveryPage
 from service.errors import Conflict, NotFound, Unauthenticated
+from service.observability import metrics
 from service.queue import Nudger
 from service.store.deliveries import DeliveryStore
 from service.store.delivery_log import DeliveryLog

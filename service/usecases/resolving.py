@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from service import log
 from service.domain import ids
 from service.domain.generation import Failure, Generation, Status
 from service.domain.view import rfc3339
@@ -20,6 +19,7 @@ from service.errors import (
 from service.fal.client import FalClient
 from service.fal.messages import is_unknown, status_outcome
 from service.fal.outcomes import Trouble
+from service.observability import log
 from service.store.callbacks import CallbackStore
 from service.store.generations import GenerationStore
 from service.store.queue import QueueStore

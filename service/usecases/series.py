@@ -5,12 +5,12 @@ from functools import cache
 from itertools import product
 from typing import Any, Final, get_args
 
-from service import idle_series, metrics, process_metrics
 from service.domain.drain import Drain
 from service.domain.gate import Hold
 from service.domain.generation import TERMINAL, Status
 from service.domain.price import EstimateReason
 from service.domain.webhook import DeliveryStatus
+from service.observability import idle_series, metrics, multiprocess
 from service.store.callbacks import Reception
 
 _CALLS: Final = ("submit", "status", "result", "cancel")
@@ -39,7 +39,7 @@ _KNOWN: Final[tuple[tuple[Any, *tuple[Iterable[str], ...]], ...]] = (
 def begin() -> None:
     """Once per process, however often it is called."""
     metrics.tell_build()
-    if not process_metrics.counted_together():  # there prometheus-client cannot take a series out
+    if not multiprocess.counted_together():  # there prometheus-client cannot take a series out
         idle_series.watch()
     for metric, *values in _KNOWN:
         for labels in product(*values):

@@ -11,11 +11,11 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final
 
-from service import log, metrics
 from service.domain.generation import Generation
 from service.domain.request import CreateGeneration
 from service.domain.tenant import Tenant
 from service.errors import NotFound, StoreUnavailable
+from service.observability import log, metrics
 from service.store.answers import AnswerStore
 from service.store.creation import Call
 from service.usecases.generations import AnswersUnderWay, Creation, Generations, Terms

@@ -6,12 +6,12 @@ The deadline of a job that fal has is kept by its polls: only they can ask fal o
 from datetime import datetime, timedelta
 from typing import Final
 
-from service import log, metrics
 from service.domain import erasure, ids
 from service.domain.drain import Drain
 from service.domain.generation import UPSTREAM, Failure, Generation, Status
 from service.domain.webhook import DeliveryStatus
 from service.media.videos import VideoStore
+from service.observability import log, metrics
 from service.store import audits
 from service.store.deliveries import DeliveryStore
 from service.store.due import Claim, Claimed, DueStore

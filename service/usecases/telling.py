@@ -2,8 +2,8 @@
 
 from typing import Final
 
-from service import log, tracing
 from service.domain.generation import Generation, Status
+from service.observability import log, tracing
 
 _log: Final = log.get(__name__)
 

@@ -5,7 +5,6 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final
 
-from service import log, metrics, tracing
 from service.domain.callback import Callback
 from service.domain.drain import Drain
 from service.domain.generation import UPSTREAM, Failure, Generation, LogLine, Status
@@ -26,6 +25,7 @@ from service.fal.outcomes import (
     Waiting,
 )
 from service.fal.results import callback_outcome, result_outcome
+from service.observability import log, metrics, tracing
 from service.store.callbacks import CallbackStore
 from service.store.due import Claim, Claimed, DueStore
 from service.store.generations import GenerationStore

@@ -4,8 +4,8 @@ from typing import Any
 
 from prometheus_client import Counter, Gauge, Histogram
 
-from service import log
 from service.cli import main
+from service.observability import log
 
 _configure = log.configure
 

@@ -12,10 +12,11 @@ from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined, to_json
 
-from service import errors, metrics
+from service import errors
 from service.config.settings import PREFIX, Settings
 from service.errors import GatewayError
-from service.metrics import StateGauge
+from service.observability import metrics
+from service.observability.metrics import StateGauge
 
 README: Final = Path(__file__).parents[2] / "README.md"
 

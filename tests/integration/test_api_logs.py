@@ -12,10 +12,10 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from service import log
 from service.config.settings import Settings
 from service.domain.drain import Drain
 from service.domain.tenant import Tenant
+from service.observability import log
 from tests import factories, pictures
 from tests.conftest import client_of
 from tests.factories import create_body

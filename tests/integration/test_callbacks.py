@@ -10,12 +10,12 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from service import metrics
 from service.config.settings import Settings
 from service.domain.callback import Callback
 from service.domain.drain import Drain
 from service.domain.generation import TERMINAL, Generation, Status
 from service.domain.tenant import Tenant
+from service.observability import metrics
 from service.runtime import Runtime
 from service.store import keys
 from service.store.callbacks import CallbackStore

@@ -7,12 +7,12 @@ from typing import Any, Final
 
 import pytest
 
-from service import metrics
 from service.config.settings import Settings
 from service.domain.drain import Drain
 from service.domain.generation import Status
 from service.domain.tenant import Limits, Scope, Tenant
 from service.fal.outcomes import NotTaken
+from service.observability import metrics
 from service.queue import QUEUES
 from service.runtime import Runtime, open_runtime
 from service.store import keys

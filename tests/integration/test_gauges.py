@@ -12,10 +12,10 @@ import redis as redis_py
 from prometheus_client import CollectorRegistry, Counter, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from service import idle_series, metrics
 from service.domain.drain import Drain
 from service.domain.generation import Status
 from service.domain.tenant import Limits, Tenant
+from service.observability import idle_series, metrics
 from service.queue import QUEUES
 from service.runtime import Runtime, open_runtime
 from service.store import state

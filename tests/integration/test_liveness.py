@@ -8,9 +8,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from service import liveness
 from service.cli.children import Child, accepts, free_port
-from service.liveness import Pulse
+from service.observability import health_server
+from service.observability.health_server import Pulse
 from tests import factories
 
 
@@ -32,7 +32,7 @@ def pulse() -> Pulse:
 
 @pytest.fixture
 def url(pulse: Pulse) -> Iterator[str]:
-    server = liveness.serve(pulse, host="127.0.0.1", port=0)
+    server = health_server.serve(pulse, host="127.0.0.1", port=0)
     yield f"http://127.0.0.1:{server.server_port}"
     server.shutdown()
     server.server_close()

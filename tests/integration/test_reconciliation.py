@@ -8,11 +8,11 @@ from typing import Any
 import httpx
 import pytest
 
-from service import metrics
 from service.config.settings import Settings
 from service.domain.drain import Drain
 from service.domain.generation import Generation, Status
 from service.domain.tenant import Tenant
+from service.observability import metrics
 from service.runtime import Runtime, open_runtime
 from service.store import keys
 from service.store.generations import dump

@@ -10,9 +10,9 @@ from types import SimpleNamespace
 import pytest
 from redis.exceptions import ResponseError
 
-from service import metrics
 from service.cli.embedded_redis import EmbeddedRedis
 from service.errors import StoreFull, StoreUnavailable
+from service.observability import metrics
 from service.store.changes import Changes
 from service.store.redis import LANES, LARGEST_BATCH, Redis
 

@@ -9,11 +9,11 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from service import metrics
 from service.domain import ids
 from service.domain.drain import Drain
 from service.domain.tenant import Limits, Tenant
 from service.errors import StoreUnavailable
+from service.observability import metrics
 from service.runtime import Runtime
 from service.store.rates import RateLimiter
 from service.store.redis import Redis, Script

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from monitoring import __main__ as generator
-from service.metrics import StateGauge
+from service.observability.metrics import StateGauge
 from tests.guards import tables
 from tests.guards.repository import ROOT
 from tests.monitoring import documents

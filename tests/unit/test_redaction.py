@@ -14,11 +14,11 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from service import log
 from service.domain import callback
 from service.domain.signing import new_secret
 from service.domain.tenant import new_key_text
-from service.redaction import REDACTED, Redactor
+from service.observability import log
+from service.observability.redaction import REDACTED, Redactor
 from tests import factories
 
 HUSH = "Hush7hush-hush_h0sh"

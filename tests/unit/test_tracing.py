@@ -9,8 +9,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from service import tracing
 from service.errors import NotFound
+from service.observability import tracing
 from tests import factories
 from tests.collector import Collector
 from tests.guards.repository import ROOT
@@ -78,7 +78,13 @@ def modules_of(code: str, **environment: str) -> list[str]:
 
 @pytest.mark.parametrize("environment", [{}, {**ENDPOINT, "OTEL_SDK_DISABLED": "true"}], ids=["unasked", "disabled"])
 def test_off_nothing_of_it_is_imported(environment: dict[str, str]) -> None:
-    assert modules_of("import service.tracing, service.log, httpx, aiohttp, celery; " + BEGIN, **environment) == []
+    assert (
+        modules_of(
+            "import service.observability.tracing, service.observability.log, httpx, aiohttp, celery; " + BEGIN,
+            **environment,
+        )
+        == []
+    )
     assert modules_of(WORKER, **environment) == modules_of("import redis.asyncio")
     assert modules_of(COMMANDS, **environment) == modules_of("import redis.asyncio")
     assert modules_of(GATEWAY, **environment) == modules_of("import fastapi, redis.asyncio")

@@ -17,7 +17,7 @@ from typing import Any, BinaryIO, Final
 import structlog
 from pydantic_core import to_json
 
-from service.redaction import Redactor
+from service.observability.redaction import Redactor
 
 #: At INFO these write a line per call, some with URLs that carry callback tokens.
 _CHATTY: Final = ("httpx", "httpcore", "celery.app.trace", "celery.worker.strategy", "celery.beat", "aiohttp.access")

@@ -9,7 +9,7 @@ from prometheus_client import REGISTRY, CollectorRegistry, Counter
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from service import metrics
+from service.observability import metrics
 
 #: A counter that stood still for so long is taken out; should it count again, Prometheus sees it begin at zero.
 IDLE_SECONDS: Final = 24 * 3600.0
