@@ -1,4 +1,4 @@
-"""The Celery app: queues and serialisation from ``service.queue``, the beat schedule, one runtime per process."""
+"""The Celery app: queues and serialisation from ``service.tasks``, the beat schedule, one runtime per process."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from celery.signals import (
 
 from service.config.settings import Settings
 from service.observability import health_server, log
-from service.queue import beat_schedule, celery_app
+from service.tasks import beat_schedule, celery_app
 from workers import runtime
 
 settings = Settings()

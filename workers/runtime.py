@@ -15,9 +15,9 @@ from service.domain.drain import Drain
 from service.errors import StoreUnavailable
 from service.observability import log, tracing
 from service.observability.health_server import Pulse, serve
-from service.queue import QUEUE_OF
 from service.runtime import Runtime, calm_collector, open_runtime
 from service.store.heartbeats import INTERVAL
+from service.tasks import QUEUE_OF
 
 #: Claiming is a few exchanges with Redis; past this something is broken and the next message tries again.
 _CLAIM_SECONDS: Final = 30.0

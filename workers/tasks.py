@@ -3,7 +3,7 @@
 from celery import shared_task
 
 from service.domain.drain import Drain
-from service.queue import task_name
+from service.tasks import task_name
 from workers.runtime import run
 
 

@@ -109,7 +109,7 @@ def worker(
 ) -> None:
     """Run a worker, with the GATEWAY_* variables as its settings."""
     from service.cli import operators  # noqa: PLC0415
-    from service.queue import QUEUES  # noqa: PLC0415
+    from service.tasks import QUEUES  # noqa: PLC0415
 
     names = [name.strip() for name in queues.split(",")] if queues else []
     if unknown := [name for name in names if name not in QUEUES]:

@@ -13,7 +13,6 @@ from service.domain.request import RequestLimits
 from service.fal.signing import WebhookSigner
 from service.fal.storage import FalStorage
 from service.media.inspector import Inspector
-from service.queue import Nudger
 from service.runtime.core import Core, build_core
 from service.runtime.drains import build_drains
 from service.runtime.jobs import build_audit, build_auditing, build_erasing
@@ -27,6 +26,7 @@ from service.store.queue import QueueStore
 from service.store.redis import Redis
 from service.store.sealing import Sealer
 from service.store.state import StateStore
+from service.tasks import Nudger
 from service.usecases import series
 from service.usecases.access import Access
 from service.usecases.adjusting import Adjusting

@@ -15,12 +15,12 @@ from service.fal.files import FalFiles
 from service.fal.hosts import FalHosts
 from service.fal.storage import FalStorage
 from service.media.videos import VideoStore
-from service.queue import Nudger, celery_app
 from service.store import health
 from service.store.changes import Changes
 from service.store.due import DueStore
 from service.store.memory import MemoryPolicy
 from service.store.redis import Redis
+from service.tasks import Nudger, celery_app
 from service.webhooks.address import AddressGuard
 from service.webhooks.sender import Sender
 from service.webhooks.viewer import Viewer

@@ -10,8 +10,8 @@ from service.fal.callback import Verifier
 from service.fal.outcomes import Succeeded
 from service.fal.results import callback_outcome, read_callback
 from service.observability import log, metrics, tracing
-from service.queue import Nudger
 from service.store.callbacks import CallbackStore
+from service.tasks import Nudger
 from service.usecases.moves import Clock
 from service.usecases.telling import about
 

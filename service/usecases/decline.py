@@ -8,9 +8,9 @@ from service.domain.endpoint_view import FailingView
 from service.domain.view import rfc3339
 from service.domain.webhook import EventType
 from service.observability import log, metrics
-from service.queue import Nudger
 from service.store.endpoints import EndpointStore
 from service.store.tenants import TenantStore
+from service.tasks import Nudger
 from service.usecases.fanout import news_of
 
 #: Others may change the endpoint meanwhile; a warning that is lost so often comes with the next failure.

@@ -13,8 +13,8 @@ from service.domain.tenant import Tenant
 from service.domain.view import rfc3339
 from service.domain.webhook import Delivery, EventType
 from service.errors import Conflict, FieldError, Invalid, NotFound, PreconditionFailed
-from service.queue import Nudger
 from service.store.endpoints import EndpointStore
+from service.tasks import Nudger
 from service.usecases.fanout import test_of
 from service.usecases.moves import Clock
 from service.usecases.tenants import Tenants

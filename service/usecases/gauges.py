@@ -11,9 +11,9 @@ from service.domain.price import PIXELS
 from service.errors import StoreUnavailable
 from service.observability import metrics
 from service.observability.metrics import StateGauge
-from service.queue import QUEUES
 from service.store.heartbeats import INTERVAL, Heartbeats
 from service.store.state import State, StateStore, TenantState
+from service.tasks import QUEUES
 from service.usecases.bills import MISMATCHES
 from service.usecases.moves import Clock
 

@@ -15,10 +15,10 @@ from service.domain.tenant import Tenant
 from service.domain.webhook import WebhookStyle
 from service.errors import CostRefused, IdempotencyMismatch, Invalid, NotCancellable, NotFound
 from service.observability import metrics, tracing
-from service.queue import Nudger
 from service.store import creation
 from service.store.changes import Changes
 from service.store.generations import Filter, GenerationStore, Page
+from service.tasks import Nudger
 from service.usecases.admission import Admission, reason, refused
 from service.usecases.images import Images
 from service.usecases.moves import Clock, Moves

@@ -11,9 +11,9 @@ from service.domain.generation import CALLERS_FAULTS, UPSTREAM, Generation, Stat
 from service.domain.webhook import Delivery, DeliveryStatus
 from service.errors import StoreUnavailable
 from service.observability import metrics, tracing
-from service.queue import Nudger
 from service.store.endpoints import EndpointStore
 from service.store.generations import GenerationStore, Moved
+from service.tasks import Nudger
 from service.usecases.fanout import EVENTS, deliveries_of
 from service.usecases.telling import tell_move
 from service.usecases.timetable import Timetable

@@ -11,11 +11,11 @@ from service.domain.tenant import Tenant
 from service.domain.webhook import Delivery, DeliveryFilter, DeliveryPage
 from service.errors import Conflict, NotFound, Unauthenticated
 from service.observability import metrics
-from service.queue import Nudger
 from service.store.deliveries import DeliveryStore
 from service.store.delivery_log import DeliveryLog
 from service.store.endpoints import EndpointStore
 from service.store.generations import GenerationStore
+from service.tasks import Nudger
 from service.usecases.access import UNKNOWN_KEY
 from service.usecases.moves import Clock
 

@@ -9,7 +9,7 @@ import pytest
 
 from service.cli.stack import Stack
 from service.domain.drain import Drain
-from service.queue import QUEUE_OF, celery_app, task_name
+from service.tasks import QUEUE_OF, celery_app, task_name
 from tests.e2e.conftest import TenantClient
 from tests.integration.memory import full
 from tests.receiver import Receiver

@@ -24,7 +24,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from monitoring import rules
 from service.cli.children import free_port
 from service.cli.stack import Stack
-from service.queue import QUEUES
+from service.tasks import QUEUES
 from tests.e2e.conftest import TenantClient, client_of
 from tests.monitoring import documents
 from tests.prometheus import Prometheus

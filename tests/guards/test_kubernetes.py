@@ -10,7 +10,7 @@ import kubernetes_validate
 import pytest
 
 from service.config.settings import PREFIX, Settings
-from service.queue import QUEUES
+from service.tasks import QUEUES
 from tests import factories
 from tests.guards import tables
 from tests.guards.repository import ROOT

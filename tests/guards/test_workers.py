@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from service.domain.drain import Drain
-from service.queue import QUEUE_OF, QUEUES, beat_schedule, task_name
+from service.tasks import QUEUE_OF, QUEUES, beat_schedule, task_name
 from tests import factories
 from tests.guards.repository import ROOT
 

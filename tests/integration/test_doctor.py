@@ -20,9 +20,9 @@ from typer.testing import CliRunner
 
 from service.cli import app
 from service.config.settings import Settings
-from service.queue import QUEUES
 from service.runtime import open_runtime, utc_now
 from service.store.memory import MemoryPolicy
+from service.tasks import QUEUES
 from service.usecases.doctor import Finding
 from service.usecases.doctor.finding import Verdict
 from tests import factories

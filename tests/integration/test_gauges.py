@@ -16,12 +16,12 @@ from service.domain.drain import Drain
 from service.domain.generation import Status
 from service.domain.tenant import Limits, Tenant
 from service.observability import idle_series, metrics
-from service.queue import QUEUES
 from service.runtime import Runtime, open_runtime
 from service.store import state
 from service.store.memory import MemoryPolicy, measure
 from service.store.redis import Redis
 from service.store.state import Server
+from service.tasks import QUEUES
 from service.usecases.gauges import Gauges
 from service.usecases.gauges import _of_redis as of_redis
 from tests import factories

@@ -11,10 +11,10 @@ from celery.beat import Scheduler as CelerysOwn
 
 from service.config.settings import Settings
 from service.domain.drain import Drain
-from service.queue import QUEUE_OF, QUEUES, beat_schedule, celery_app
 from service.runtime import Runtime, open_runtime
 from service.store import keys
 from service.store.redis import Redis
+from service.tasks import QUEUE_OF, QUEUES, beat_schedule, celery_app
 from tests import factories
 from tests.factories import Clock
 

@@ -11,7 +11,6 @@ import pytest
 
 from service.domain.drain import Drain
 from service.errors import StoreUnavailable
-from service.queue import celery_app, task_name
 from service.store import keys
 from service.store.changes import Changes
 from service.store.creation import Bound, Created
@@ -20,6 +19,7 @@ from service.store.in_flight import InFlightStore
 from service.store.money import MoneyStore
 from service.store.queue import QueueStore
 from service.store.redis import LANES, Redis
+from service.tasks import celery_app, task_name
 from service.usecases.audit import Audit
 from tests import factories
 from tests.sentinels import PASSWORD, Watched, ask, until

@@ -24,8 +24,8 @@ from service.config.redis_urls import Sentinels
 from service.config.settings import Settings
 from service.domain.drain import Drain
 from service.errors import StoreUnavailable
-from service.queue import celery_app, task_name
 from service.store.redis import LANES, Redis
+from service.tasks import celery_app, task_name
 from tests import factories
 
 

@@ -9,8 +9,8 @@ from celery import Celery
 
 from service.clock import MOST_SKEW
 from service.domain.gate import Gate, Hold
-from service.queue import QUEUES, reach_broker
 from service.store.heartbeats import INTERVAL, Heartbeats
+from service.tasks import QUEUES, reach_broker
 from service.usecases.doctor.finding import Finding, fail, ok, warn
 
 _BROKER_SECONDS: Final = 10.0
