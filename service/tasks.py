@@ -14,7 +14,7 @@ from kombu.entity import Exchange, Queue
 
 from service.config.redis_urls import Sentinels
 from service.config.settings import Settings
-from service.domain.drain import Drain
+from service.domain.work_queue import Drain
 from service.errors import StoreUnavailable
 from service.observability import log, metrics
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import httpx
 
-from service.domain.drain import Drain
+from service.domain.work_queue import Drain
 from service.runtime import Runtime
 from tests import factories
 from tests.factories import Clock

@@ -18,7 +18,7 @@ from typing import Any, Final, TypeVar
 from celery import beat
 
 from service.config.settings import Settings
-from service.domain.drain import Drain
+from service.domain.work_queue import Drain
 from service.errors import StoreUnavailable
 from service.observability import log
 from service.observability.health_server import Pulse

@@ -11,7 +11,7 @@ from typing import Final
 import uvloop
 
 from service.config.settings import Settings
-from service.domain.drain import Drain
+from service.domain.work_queue import Drain
 from service.errors import StoreUnavailable
 from service.observability import log, tracing
 from service.observability.health_server import Pulse, serve

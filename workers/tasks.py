@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from service.domain.drain import Drain
+from service.domain.work_queue import Drain
 from service.tasks import task_name
 from workers.runtime import run
 

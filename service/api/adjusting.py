@@ -11,8 +11,8 @@ from service.api.dependencies import json_body, runtime
 from service.api.schemas import body_of, problems
 from service.domain import ids
 from service.domain.adjustment import ADJUSTMENT, Adjustment, Correction
-from service.domain.money import day
-from service.domain.price import usd
+from service.domain.budgets import day
+from service.domain.pricing import usd
 from service.domain.request import parse
 from service.errors import NotFound
 from service.runtime import Runtime

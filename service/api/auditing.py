@@ -6,7 +6,7 @@ from service.api.admin import operator
 from service.api.answers import json_response
 from service.api.dependencies import runtime
 from service.api.schemas import AuditProgressView, AuditView, problems
-from service.domain.view import rfc3339
+from service.domain.generation_view import rfc3339
 from service.usecases.audit import Progress
 from service.usecases.auditing import Report
 

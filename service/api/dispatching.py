@@ -11,9 +11,9 @@ from service.api.answers import json_response
 from service.api.dependencies import json_body, runtime
 from service.api.schemas import body_of, problems
 from service.api.tenant_schemas import TenantView
-from service.domain.gate import Gate
+from service.domain.dispatch_gate import Gate
+from service.domain.generation_view import rfc3339
 from service.domain.request import parse
-from service.domain.view import rfc3339
 
 router = APIRouter(prefix="/admin/v1", tags=["admin"], dependencies=[Depends(operator)])
 

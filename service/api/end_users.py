@@ -8,9 +8,9 @@ from service.api.answers import json_response
 from service.api.dependencies import runtime, tenant
 from service.api.schemas import EndUserView, ErasedView, problems
 from service.domain.erasure import Erasure
-from service.domain.price import usd
+from service.domain.generation_view import rfc3339
+from service.domain.pricing import usd
 from service.domain.tenant import Scope
-from service.domain.view import rfc3339
 from service.usecases.end_users import EndUser
 
 router = APIRouter(prefix="/v1/end-users", tags=["end users"])

@@ -13,7 +13,7 @@ from service.api.dependencies import bearer, runtime, tenant
 from service.api.middleware import REST
 from service.api.plain import PlainRoute
 from service.api.schemas import problems, stream_event
-from service.domain.progress import Event, is_over, news, parse_place
+from service.domain.stream import Event, is_over, news, parse_place
 from service.domain.tenant import Scope, Tenant
 from service.errors import Forbidden, NotAcceptable, StoreUnavailable, Unauthenticated
 from service.observability import metrics

@@ -16,10 +16,10 @@ from service.api.plain import PlainRoute
 from service.api.schemas import CREATE_BODY, EstimateView, GenerationList, problems
 from service.domain import ids
 from service.domain.generation import Status
-from service.domain.price import usd
+from service.domain.generation_view import GenerationView, public
+from service.domain.pricing import usd
 from service.domain.request import CreateGeneration, parse_create
 from service.domain.tenant import Scope
-from service.domain.view import GenerationView, public
 from service.errors import FieldError, Invalid, StoreUnavailable, TooLarge, TooManyWaiting
 from service.runtime import Runtime
 from service.usecases.generations import Terms

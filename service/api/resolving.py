@@ -13,9 +13,9 @@ from service.api.dependencies import json_body, runtime
 from service.api.schemas import body_of, problems
 from service.domain.billing import REQUEST_ID
 from service.domain.generation import Generation
-from service.domain.price import usd
+from service.domain.generation_view import GenerationView, public, rfc3339
+from service.domain.pricing import usd
 from service.domain.request import parse
-from service.domain.view import GenerationView, public, rfc3339
 from service.runtime import Runtime
 from service.usecases.resolving import Dismissed, PaidAndLost, Unconfirmed
 

@@ -5,8 +5,8 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BaseModel, Field
 from typing_extensions import TypedDict
 
+from service.domain.generation_view import GenerationView
 from service.domain.request import CreateGeneration
-from service.domain.view import GenerationView
 
 
 class ProblemField(TypedDict):

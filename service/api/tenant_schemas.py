@@ -9,11 +9,11 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 from typing_extensions import TypedDict
 
-from service.domain.money import Standing
-from service.domain.price import usd
+from service.domain.budgets import Standing
+from service.domain.generation_view import rfc3339
+from service.domain.pricing import usd
 from service.domain.request import AnyDuration, OptionalMoney, Resolution, Url
 from service.domain.tenant import ApiKey, Limits, Scope, Tenant
-from service.domain.view import rfc3339
 
 _LONGEST_RETENTION: Final = 10 * 365 * 24 * 3600
 _LONGEST_OVERLAP: Final = 30 * 24 * 3600

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Query, Request, Response
 from service.api.answers import json_response
 from service.api.dependencies import runtime, tenant
 from service.api.schemas import UsageView, problems
-from service.domain.price import usd
+from service.domain.pricing import usd
 from service.domain.tenant import Scope
 from service.usecases.usage import Report
 

@@ -24,12 +24,12 @@ from service.api.webhook_schemas import (
     SigningKeyView,
     delivery_view,
 )
-from service.domain.endpoint import Endpoint
-from service.domain.endpoint_view import EndpointView, FailingView, public
+from service.domain.generation_view import rfc3339
 from service.domain.request import parse
 from service.domain.signing import PUBLIC_PREFIX, SigningKey, public_bytes
 from service.domain.tenant import Scope
-from service.domain.view import rfc3339
+from service.domain.webhook_endpoint import Endpoint
+from service.domain.webhook_endpoint_view import EndpointView, FailingView, public
 from service.usecases.endpoints import Wanted
 
 router = APIRouter(prefix="/v1/webhook-endpoints", tags=["webhooks"])

@@ -7,10 +7,10 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 from typing_extensions import TypedDict
 
-from service.domain.endpoint_view import EndpointView
+from service.domain.generation_view import rfc3339
 from service.domain.request import Url
-from service.domain.view import rfc3339
 from service.domain.webhook import ENDS, Attempt, Delivery, DeliveryStatus, EventType
+from service.domain.webhook_endpoint_view import EndpointView
 
 _MOST_HEADERS: Final = 10
 #: As text: a number might be seconds, or milliseconds.

@@ -25,7 +25,7 @@ from service.cli.screen import Figure, Screen
 from service.cli.stack import Stack
 from service.config.settings import PREFIX
 from service.domain.generation import TERMINAL, Status
-from service.domain.view import GenerationView, QueueView
+from service.domain.generation_view import GenerationView, QueueView
 from service.observability import metrics
 
 PHOTO: Final = "rocket.jpg"

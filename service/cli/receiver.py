@@ -12,7 +12,7 @@ from typing import Any, Final, Self
 
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from service.domain.view import EventView
+from service.domain.generation_view import EventView
 
 _LARGEST_BODY: Final = 1_000_000
 _IDLE_SECONDS: Final = 10

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final, Literal
 
-from service.domain.price import expected_units
+from service.domain.pricing import expected_units
 
 #: A request id that somebody else names, and that goes into a URL of ours.
 REQUEST_ID: Final = r"[A-Za-z0-9_-]{1,128}"

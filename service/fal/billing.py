@@ -10,7 +10,7 @@ from typing import Any, Final, Self
 import aiohttp
 
 from service.domain.billing import REQUEST_ID, BillingEvent
-from service.domain.view import rfc3339
+from service.domain.generation_view import rfc3339
 from service.errors import UpstreamUnavailable
 from service.fal.wire import reply
 from service.observability import metrics

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from service.clock import StoreClock
 from service.config.settings import Settings
-from service.domain.price import Rates
+from service.domain.pricing import Rates
 from service.runtime.stores import Stores
 from service.runtime.wires import Wires
 from service.usecases.gate import DispatchGate

@@ -2,8 +2,8 @@
 
 from functools import partial
 
-from service.domain.drain import Drain
 from service.domain.retry import RetryPolicy
+from service.domain.work_queue import Drain
 from service.fal.signing import WebhookSigner
 from service.runtime.core import Core
 from service.runtime.jobs import build_auditing, build_erasing

@@ -8,8 +8,8 @@ from datetime import datetime
 
 from service.clock import StoreClock, SystemClock
 from service.config.settings import Settings
-from service.domain.drain import Drain
 from service.domain.request import RequestLimits
+from service.domain.work_queue import Drain
 from service.fal.signing import WebhookSigner
 from service.fal.storage import FalStorage
 from service.media.inspector import Inspector

@@ -1,8 +1,8 @@
 """Redis, one noun each."""
 
 from service.config.settings import Settings
-from service.domain.endpoint import Patience
-from service.domain.gate import Ramp
+from service.domain.dispatch_gate import Ramp
+from service.domain.webhook_endpoint import Patience
 from service.store.adjustments import AdjustmentStore
 from service.store.answers import AnswerStore
 from service.store.audits import AuditStore

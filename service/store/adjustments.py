@@ -4,8 +4,8 @@ from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from service.domain.adjustment import Correction
+from service.domain.budgets import day
 from service.domain.generation import Generation
-from service.domain.money import day
 from service.store import keys
 from service.store.generations import dump
 from service.store.money import windows

@@ -8,8 +8,8 @@ from pydantic import TypeAdapter
 
 from service.domain import ids
 from service.domain.callback import Callback
-from service.domain.drain import Drain
 from service.domain.generation import GIVEN_UP, TERMINAL, Generation
+from service.domain.work_queue import Drain
 from service.store import generations, keys
 from service.store.due import claimed
 from service.store.redis import Redis, Script

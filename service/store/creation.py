@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from service.domain.drain import Drain
-from service.domain.money import Scope
+from service.domain.budgets import Scope
+from service.domain.work_queue import Drain
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,9 @@ from typing import Final, Literal
 from pydantic import TypeAdapter
 
 from service.domain import ids
-from service.domain.drain import Drain
-from service.domain.endpoint import Health, Patience
 from service.domain.webhook import Delivery, DeliveryStatus
+from service.domain.webhook_endpoint import Health, Patience
+from service.domain.work_queue import Drain
 from service.store import keys
 from service.store.due import Claim, Claimed, DueStore, claimed
 from service.store.redis import Argument, Redis, Script

@@ -5,8 +5,8 @@ from datetime import datetime
 from typing import Final
 
 from service.domain import ids
-from service.domain.drain import Drain
 from service.domain.webhook import Delivery, DeliveryFilter, DeliveryPage, DeliveryStatus
+from service.domain.work_queue import Drain
 from service.store import keys
 from service.store.deliveries import DeliveryStore, dump
 from service.store.ranges import bounds

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from service.domain.view import rfc3339
+from service.domain.generation_view import rfc3339
 from service.store import keys
 from service.store.keys import KEPT_SECONDS
 from service.store.redis import Redis, Script

@@ -8,9 +8,9 @@ from typing import Final, Literal
 from pydantic import TypeAdapter
 
 from service.domain import ids
-from service.domain.drain import Drain
-from service.domain.endpoint import MOST_ENDPOINTS, Endpoint
 from service.domain.webhook import Delivery
+from service.domain.webhook_endpoint import MOST_ENDPOINTS, Endpoint
+from service.domain.work_queue import Drain
 from service.store import keys
 from service.store.deliveries import arguments_of, keys_of
 from service.store.redis import Redis, Script

@@ -5,8 +5,8 @@ from datetime import datetime
 from typing import Final, Literal
 
 from service.domain import ids
-from service.domain.drain import Drain
 from service.domain.erasure import Erasure, job_name
+from service.domain.work_queue import Drain
 from service.store import keys
 from service.store.redis import Redis, Script
 

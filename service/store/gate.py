@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Final, Literal
 
 from service.domain import ids
-from service.domain.gate import FIRST_SUBMITS, Gate, Hold
+from service.domain.dispatch_gate import FIRST_SUBMITS, Gate, Hold
 from service.store import keys
 from service.store.redis import Redis, Script
 

@@ -8,11 +8,11 @@ from typing import Final
 from pydantic import TypeAdapter
 
 from service.domain import ids
-from service.domain.drain import Drain
+from service.domain.budgets import Budgets, day, month
 from service.domain.generation import Due, Generation, Status
-from service.domain.money import Budgets, day, month
 from service.domain.request import HIGHEST_PRIORITY
 from service.domain.webhook import Delivery
+from service.domain.work_queue import Drain
 from service.errors import RequestIdTaken
 from service.store import deliveries, keys, records
 from service.store.creation import Bound, Call, Creation, read_creation

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from service.domain.drain import Drain
+from service.domain.work_queue import Drain
 from service.store import keys
 from service.store.redis import Redis
 from service.store.walks import members_of_sets

@@ -87,7 +87,7 @@ channel {sg}:changes                                                  "<generati
 import hashlib
 from typing import Final
 
-from service.domain.drain import Drain
+from service.domain.work_queue import Drain
 
 TAG: Final = "{sg}:"
 #: How long money, usage, the ledger and end users' names are kept: a year and a month.

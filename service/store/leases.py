@@ -15,7 +15,7 @@ from itertools import groupby
 from typing import Final
 
 from service.domain import ids
-from service.domain.drain import Drain
+from service.domain.work_queue import Drain
 from service.store import keys
 from service.store.redis import Argument, Redis, Script
 

@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Final
 
 from service.domain import end_user, ids
-from service.domain.money import Scope, Standing, day
+from service.domain.budgets import Scope, Standing, day
 from service.domain.usage import Day, EndUserSpending
 from service.store import keys
 from service.store.redis import Redis

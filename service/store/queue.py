@@ -7,8 +7,8 @@ from typing import Final
 from pydantic_core import from_json
 
 from service.domain import ids
-from service.domain.drain import Drain
-from service.domain.gate import Ramp
+from service.domain.dispatch_gate import Ramp
+from service.domain.work_queue import Drain
 from service.store import keys
 from service.store.due import Claim, claimed
 from service.store.redis import Redis, Script

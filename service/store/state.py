@@ -8,9 +8,9 @@ from datetime import datetime
 from typing import Any, Final
 
 from service.domain import ids
-from service.domain.drain import Drain
-from service.domain.gate import Gate
-from service.domain.money import Standing, day, month
+from service.domain.budgets import Standing, day, month
+from service.domain.dispatch_gate import Gate
+from service.domain.work_queue import Drain
 from service.store import health, keys
 from service.store.due import Depth
 from service.store.gate import GateStore

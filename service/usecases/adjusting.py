@@ -3,9 +3,9 @@
 from typing import Final
 
 from service.domain.adjustment import Correction
+from service.domain.budgets import day
 from service.domain.generation import Generation
-from service.domain.money import day
-from service.domain.price import usd
+from service.domain.pricing import usd
 from service.errors import CostChanged, NotFound, NotSettled, SpentBelowZero
 from service.observability import log
 from service.store.adjustments import Adjusted, AdjustmentStore

@@ -2,13 +2,13 @@
 
 from typing import Final
 
-from service.domain import end_user, money
+from service.domain import budgets, end_user
+from service.domain.budgets import Budgets
 from service.domain.generation import Generation
-from service.domain.money import Budgets
-from service.domain.price import Rates, usd
+from service.domain.generation_view import rfc3339
+from service.domain.pricing import Rates, usd
 from service.domain.request import CreateGeneration
 from service.domain.tenant import Tenant
-from service.domain.view import rfc3339
 from service.errors import (
     CostRefused,
     Draining,
@@ -87,7 +87,9 @@ class Admission:
         """What it may cost, in micro-USD, and whether every budget has room for that now. Raises as ``check`` does."""
         cost, now = self.check(tenant, request), self._clock()
         pseudonym = end_user.pseudonym(tenant, request.end_user_id)
-        standings = await self._money.standings(tenant.id, pseudonym, today=money.day(now), this_month=money.month(now))
+        standings = await self._money.standings(
+            tenant.id, pseudonym, today=budgets.day(now), this_month=budgets.month(now)
+        )
         limits = self.budgets(tenant).by_scope()
         return cost, all(limit is None or cost <= standings[scope].available(limit) for scope, limit in limits.items())
 
@@ -109,10 +111,10 @@ def refused(  # noqa: PLR0911  (one return per refusal)
                 limit=usd(limit or 0),
                 available=usd(max(0, available)),
                 estimated=usd(g.estimated_cost),
-                resets_at=rfc3339(money.resets_at(scope, g.created_at)),
+                resets_at=rfc3339(budgets.resets_at(scope, g.created_at)),
             )
         case creation.Refused("over_count", count):
-            tomorrow = money.resets_at(money.Scope.END_USER_DAY, g.created_at)
+            tomorrow = budgets.resets_at(budgets.Scope.END_USER_DAY, g.created_at)
             return EndUserLimited(
                 f"This end user has had {count} generations today, as many as it may.",
                 retry_after=(tomorrow - g.created_at).total_seconds(),

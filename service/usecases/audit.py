@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
+from service.domain.budgets import day
 from service.domain.generation import Generation, Status
-from service.domain.money import day
 from service.store.generations import GenerationStore
 from service.store.in_flight import InFlightStore
 from service.store.keys import KEPT_SECONDS

@@ -4,7 +4,7 @@ from decimal import Decimal
 from typing import Final
 
 from service.domain.generation import Generation
-from service.domain.price import EstimateReason, Rates, expected_units
+from service.domain.pricing import EstimateReason, Rates, expected_units
 from service.errors import StoreUnavailable
 from service.fal.outcomes import Canceled, Failed, ResultOutcome, Succeeded
 from service.observability import log, metrics

@@ -3,10 +3,10 @@
 from datetime import datetime, timedelta
 from typing import Final
 
-from service.domain.endpoint import STAGES, Endpoint, Health, Reason
-from service.domain.endpoint_view import FailingView
-from service.domain.view import rfc3339
+from service.domain.generation_view import rfc3339
 from service.domain.webhook import EventType
+from service.domain.webhook_endpoint import STAGES, Endpoint, Health, Reason
+from service.domain.webhook_endpoint_view import FailingView
 from service.observability import log, metrics
 from service.store.endpoints import EndpointStore
 from service.store.tenants import TenantStore

@@ -3,10 +3,10 @@
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from service.domain.endpoint import Endpoint
 from service.domain.retry import RetryPolicy
 from service.domain.signing import SigningKey, signed_headers
 from service.domain.webhook import Attempt, Delivery, DeliveryStatus
+from service.domain.webhook_endpoint import Endpoint
 from service.fal.signing import WebhookSigner
 from service.observability import log, metrics, tracing
 from service.store.deliveries import Caps, DeliveryStore, Verdict, Written

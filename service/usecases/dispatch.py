@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from service.domain import callback
-from service.domain.gate import Ramp
+from service.domain.dispatch_gate import Ramp
 from service.domain.generation import Failure, Generation, Status
 from service.errors import StoreUnavailable
 from service.fal.client import FalClient

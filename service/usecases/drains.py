@@ -5,7 +5,7 @@ import contextlib
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from service.domain.drain import Drain
+from service.domain.work_queue import Drain
 from service.errors import StoreUnavailable
 from service.observability import log, metrics
 from service.store.due import Claim, Claimed

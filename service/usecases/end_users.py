@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import Final
 
-from service.domain import end_user, money
+from service.domain import budgets, end_user
+from service.domain.budgets import Scope, Standing
 from service.domain.erasure import Erasure
-from service.domain.money import Scope, Standing
 from service.domain.tenant import Tenant
 from service.errors import NotFound, Unauthenticated
 from service.store.end_users import EndUserRecord, EndUserStore
@@ -41,7 +41,7 @@ class EndUsers:
         """Raises NotFound where nothing is known of it, whoever else may know it."""
         record, now = await self._known(tenant, end_user_id), self._clock()
         standings = await self._money.standings(
-            tenant.id, record.pseudonym, today=money.day(now), this_month=money.month(now)
+            tenant.id, record.pseudonym, today=budgets.day(now), this_month=budgets.month(now)
         )
         return EndUser(record, standings[Scope.END_USER_DAY])
 

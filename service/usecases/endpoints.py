@@ -6,12 +6,12 @@ from datetime import timedelta
 from typing import Final
 
 from service.domain import ids
-from service.domain.endpoint import MOST_ENDPOINTS, Endpoint
-from service.domain.endpoint_view import FailingView
+from service.domain.generation_view import rfc3339
 from service.domain.signing import SigningKey, in_force, new_key, new_secret, rotated
 from service.domain.tenant import Tenant
-from service.domain.view import rfc3339
 from service.domain.webhook import Delivery, EventType
+from service.domain.webhook_endpoint import MOST_ENDPOINTS, Endpoint
+from service.domain.webhook_endpoint_view import FailingView
 from service.errors import Conflict, FieldError, Invalid, NotFound, PreconditionFailed
 from service.store.endpoints import EndpointStore
 from service.tasks import Nudger

@@ -6,12 +6,11 @@ from typing import Final
 
 from pydantic_core import to_json
 
-from service.domain import endpoint_view, ids, view
-from service.domain.endpoint import Endpoint
-from service.domain.endpoint_view import FailingView
+from service.domain import fal_view, generation_view, ids, webhook_endpoint_view
 from service.domain.generation import Generation, Status
 from service.domain.webhook import Delivery, DeliveryStatus, EventType
-from service.fal import surface
+from service.domain.webhook_endpoint import Endpoint
+from service.domain.webhook_endpoint_view import FailingView
 
 #: A generation's states that are events.
 EVENTS: Final[Mapping[Status, EventType]] = {
@@ -32,7 +31,7 @@ def deliveries_of(g: Generation, now: datetime, endpoints: Sequence[Endpoint] = 
     own = [g.webhook_url] if g.webhook_url is not None and g.is_terminal else []
     if not own and not wanting:
         return []
-    body = to_json(view.event(kind, g, now)).decode()
+    body = to_json(generation_view.event(kind, g, now)).decode()
     return [
         Delivery(
             id=ids.new(ids.DELIVERY, now),
@@ -41,7 +40,7 @@ def deliveries_of(g: Generation, now: datetime, endpoints: Sequence[Endpoint] = 
             endpoint_id=None if endpoint is None else endpoint.id,
             event=kind,
             url=url,
-            body=body if endpoint is not None or g.webhook_style == "standard" else surface.webhook(g),
+            body=body if endpoint is not None or g.webhook_style == "standard" else fal_view.webhook(g),
             style="standard" if endpoint is not None else g.webhook_style,
             created_at=now,
             traceparent=g.traceparent,
@@ -55,7 +54,7 @@ def news_of(
     endpoint: Endpoint, kind: EventType, others: Sequence[Endpoint], now: datetime, failing: FailingView | None = None
 ) -> list[Delivery]:
     """Of an endpoint, to the tenant's other ones that want it."""
-    body = to_json(endpoint_view.event(kind, endpoint, now, failing)).decode()
+    body = to_json(webhook_endpoint_view.event(kind, endpoint, now, failing)).decode()
     return [
         _about_endpoint(other, kind, body, now)
         for other in others
@@ -65,7 +64,7 @@ def news_of(
 
 def test_of(endpoint: Endpoint, now: datetime) -> Delivery:
     """An event that means nothing, to the endpoint itself, whatever it subscribed to."""
-    body = to_json(endpoint_view.event(EventType.TEST, endpoint, now)).decode()
+    body = to_json(webhook_endpoint_view.event(EventType.TEST, endpoint, now)).decode()
     return _about_endpoint(endpoint, EventType.TEST, body, now)
 
 

@@ -3,9 +3,9 @@
 from datetime import datetime
 from typing import Final
 
-from service.domain.drain import Drain
-from service.domain.gate import Gate
+from service.domain.dispatch_gate import Gate
 from service.domain.generation import Generation
+from service.domain.work_queue import Drain
 from service.errors import StoreUnavailable
 from service.fal.outcomes import Accepted, Locked, NotTaken, Rejected, SubmitOutcome, Unknown
 from service.observability import log, metrics

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Final
 
-from service.domain.gate import Hold
-from service.domain.price import PIXELS
+from service.domain.dispatch_gate import Hold
+from service.domain.pricing import PIXELS
 from service.errors import StoreUnavailable
 from service.observability import metrics
 from service.observability.metrics import StateGauge

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from typing import Final
 
-from service.domain.drain import Drain
+from service.domain.work_queue import Drain
 from service.errors import StoreUnavailable
 from service.observability import log
 from service.store.due import Claimed

@@ -6,9 +6,9 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
-from service.domain.drain import Drain
 from service.domain.generation import CALLERS_FAULTS, UPSTREAM, Generation, Status
 from service.domain.webhook import Delivery, DeliveryStatus
+from service.domain.work_queue import Drain
 from service.errors import StoreUnavailable
 from service.observability import metrics, tracing
 from service.store.endpoints import EndpointStore

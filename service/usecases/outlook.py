@@ -3,10 +3,10 @@
 import asyncio
 from typing import Final
 
-from service.domain.gate import Gate
+from service.domain.dispatch_gate import Gate
 from service.domain.generation import Generation, Status
+from service.domain.generation_view import QueueView
 from service.domain.tenant import Tenant
-from service.domain.view import QueueView
 from service.errors import StoreUnavailable
 from service.store.gate import GateStore
 from service.store.queue import Line, QueueStore

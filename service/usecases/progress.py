@@ -7,8 +7,8 @@ from typing import Final
 
 from service.domain import ids
 from service.domain.generation import Generation
+from service.domain.generation_view import QueueView
 from service.domain.tenant import Tenant
-from service.domain.view import QueueView
 from service.errors import NotFound, StoreUnavailable, TooManyStreams
 from service.observability import metrics
 from service.store.changes import Changes, Watch

@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from service.domain import ids
-from service.domain.endpoint import Endpoint
 from service.domain.tenant import Tenant
 from service.domain.webhook import Delivery, DeliveryFilter, DeliveryPage
+from service.domain.webhook_endpoint import Endpoint
 from service.errors import Conflict, NotFound, Unauthenticated
 from service.observability import metrics
 from service.store.deliveries import DeliveryStore

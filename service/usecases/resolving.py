@@ -6,7 +6,7 @@ from typing import Final
 
 from service.domain import ids
 from service.domain.generation import Failure, Generation, Status
-from service.domain.view import rfc3339
+from service.domain.generation_view import rfc3339
 from service.errors import (
     FieldError,
     Invalid,

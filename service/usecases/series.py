@@ -5,11 +5,11 @@ from functools import cache
 from itertools import product
 from typing import Any, Final, get_args
 
-from service.domain.drain import Drain
-from service.domain.gate import Hold
+from service.domain.dispatch_gate import Hold
 from service.domain.generation import TERMINAL, Status
-from service.domain.price import EstimateReason
+from service.domain.pricing import EstimateReason
 from service.domain.webhook import DeliveryStatus
+from service.domain.work_queue import Drain
 from service.observability import idle_series, metrics, multiprocess
 from service.store.callbacks import Reception
 

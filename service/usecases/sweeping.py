@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from service.domain import erasure, ids
-from service.domain.drain import Drain
 from service.domain.generation import UPSTREAM, Failure, Generation, Status
 from service.domain.webhook import DeliveryStatus
+from service.domain.work_queue import Drain
 from service.media.videos import VideoStore
 from service.observability import log, metrics
 from service.store import audits

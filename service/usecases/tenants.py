@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from service.domain import ids
+from service.domain.generation_view import rfc3339
 from service.domain.signing import new_secret
 from service.domain.tenant import ApiKey, Limits, Pause, Scope, Tenant, hash_secret, is_key_id, new_key_text
-from service.domain.view import rfc3339
 from service.errors import Conflict, NotFound, OverlapPromised, PreconditionFailed, TenantBusy
 from service.store.endpoints import EndpointStore
 from service.store.tenants import TenantStore

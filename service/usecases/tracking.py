@@ -6,9 +6,9 @@ from decimal import Decimal
 from typing import Final
 
 from service.domain.callback import Callback
-from service.domain.drain import Drain
 from service.domain.generation import UPSTREAM, Failure, Generation, LogLine, Status
-from service.domain.price import Rates
+from service.domain.pricing import Rates
+from service.domain.work_queue import Drain
 from service.fal.client import FalClient
 from service.fal.messages import cancel_outcome, status_outcome
 from service.fal.outcomes import (

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Final
 
-from service.domain import money
-from service.domain.money import Standing
+from service.domain import budgets
+from service.domain.budgets import Standing
 from service.domain.usage import Day, EndUserSpending
 from service.errors import FieldError, Invalid
 from service.store import keys
@@ -45,4 +45,4 @@ class Usage:
 
     async def month(self, tenant_id: str) -> Standing:
         """What this month's budget stands at."""
-        return await self._store.standing(keys.money_of_tenant(tenant_id, money.month(self._clock())))
+        return await self._store.standing(keys.money_of_tenant(tenant_id, budgets.month(self._clock())))

@@ -11,7 +11,7 @@ from redis import Redis
 
 from service.cli.children import free_port
 from service.cli.stack import Stack
-from service.domain.drain import Drain
+from service.domain.work_queue import Drain
 from service.store import keys
 from service.usecases.timetable import Timetable
 from tests.bench import stack as stacks

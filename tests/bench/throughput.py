@@ -8,7 +8,7 @@ from typing import Any, Final
 import psutil
 
 from service.cli.stack import Stack
-from service.domain.drain import Drain
+from service.domain.work_queue import Drain
 from service.store import keys
 from tests.bench import floor
 from tests.bench import stack as stacks

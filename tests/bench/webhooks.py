@@ -16,8 +16,8 @@ import httpx
 from service.cli.children import Child, accepts, free_port
 from service.cli.stack import Stack
 from service.domain import ids
-from service.domain.endpoint import Endpoint
 from service.domain.webhook import ENDS, Delivery, EventType
+from service.domain.webhook_endpoint import Endpoint
 from service.runtime import Runtime, open_runtime, utc_now
 from service.store import keys
 from service.usecases.endpoints import Wanted

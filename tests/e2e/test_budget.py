@@ -15,8 +15,8 @@ import redis as redis_py
 from service.cli.children import Child, accepts, free_port
 from service.cli.stack import Stack
 from service.config.settings import Settings
-from service.domain import money
-from service.domain.price import Rates
+from service.domain import budgets
+from service.domain.pricing import Rates
 from service.store import keys
 
 CLIENTS = 64
@@ -94,7 +94,7 @@ class Sampler:
 
     def __init__(self, stack: Stack) -> None:
         self._redis = redis_py.Redis.from_url(stack.redis.url)
-        self._window = keys.money_of_tenant(stack.tenant_id, money.month(datetime.now(UTC)))
+        self._window = keys.money_of_tenant(stack.tenant_id, budgets.month(datetime.now(UTC)))
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._sample)
         self.highest, self.samples = 0, 0

@@ -14,7 +14,7 @@ import pytest
 import redis as redis_py
 
 from service.cli.stack import Stack
-from service.domain.drain import Drain
+from service.domain.work_queue import Drain
 from service.runtime import open_runtime
 from service.store import keys
 from service.usecases.leases import LEASE

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from service.cli.stack import Stack
-from service.domain.drain import Drain
+from service.domain.work_queue import Drain
 from service.tasks import QUEUE_OF, celery_app, task_name
 from tests.e2e.conftest import TenantClient
 from tests.integration.memory import full

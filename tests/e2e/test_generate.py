@@ -16,7 +16,7 @@ import av
 import pytest
 
 from service.cli.children import free_port
-from service.domain.price import Rates, usd
+from service.domain.pricing import Rates, usd
 from tests.e2e.conftest import SAMPLES, TenantClient
 from tests.e2e.cutting import Cut, Cutter
 

@@ -12,8 +12,8 @@ import pytest
 
 from service.cli.stack import Stack
 from service.domain import ids
-from service.domain.endpoint import Endpoint
 from service.domain.webhook import ENDS, Delivery, EventType
+from service.domain.webhook_endpoint import Endpoint
 from service.runtime import Runtime, open_runtime, utc_now
 from service.usecases.endpoints import Wanted
 from tests.e2e.conftest import OVERRIDES

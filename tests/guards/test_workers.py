@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from service.domain.drain import Drain
+from service.domain.work_queue import Drain
 from service.tasks import QUEUE_OF, QUEUES, beat_schedule, task_name
 from tests import factories
 from tests.guards.repository import ROOT

@@ -6,9 +6,9 @@ from typing import Any
 
 import httpx
 
-from service.domain.drain import Drain
 from service.domain.generation import Generation, Status
 from service.domain.tenant import Tenant
+from service.domain.work_queue import Drain
 from service.runtime import Runtime
 from service.store import keys
 from tests import factories

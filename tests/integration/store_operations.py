@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
 from service.domain.adjustment import Correction
-from service.domain.drain import Drain
-from service.domain.endpoint import Endpoint
+from service.domain.budgets import day
 from service.domain.generation import Due
-from service.domain.money import day
+from service.domain.webhook_endpoint import Endpoint
+from service.domain.work_queue import Drain
 from service.runtime.stores import Stores
 from service.store.commands import READS
 from service.store.creation import Creation, Refused

@@ -7,11 +7,11 @@ from typing import Final
 from service.config.settings import Settings
 from service.domain import ids
 from service.domain.callback import Callback
-from service.domain.endpoint import Endpoint
 from service.domain.generation import Due, Generation
 from service.domain.signing import new_key
 from service.domain.tenant import ApiKey, Limits, Tenant
 from service.domain.webhook import Delivery
+from service.domain.webhook_endpoint import Endpoint
 from service.runtime.stores import Stores
 from service.store.callbacks import Received
 from service.store.creation import Call

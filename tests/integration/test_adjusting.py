@@ -9,10 +9,10 @@ from fastapi import FastAPI
 
 from service.config.settings import Settings
 from service.domain.adjustment import Correction
-from service.domain.drain import Drain
+from service.domain.budgets import day, month
 from service.domain.generation import Due, Generation, Status
-from service.domain.money import day, month
 from service.domain.tenant import Limits, Tenant
+from service.domain.work_queue import Drain
 from service.errors import CostChanged, OverBudget
 from service.runtime import Runtime
 from service.store import keys

@@ -5,7 +5,7 @@ from datetime import timedelta
 import httpx
 import pytest
 
-from service.domain.drain import Drain
+from service.domain.work_queue import Drain
 from service.runtime import Runtime
 from service.store import keys
 from service.store.audits import JOB

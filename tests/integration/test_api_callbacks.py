@@ -15,8 +15,8 @@ from service.api.callbacks import LARGEST_BODY
 from service.cli.embedded_redis import EmbeddedRedis
 from service.config.settings import Settings
 from service.domain.callback import PATH
-from service.domain.drain import Drain
 from service.domain.generation import Due, Generation, Status
+from service.domain.work_queue import Drain
 from service.observability import metrics
 from service.runtime import Runtime
 from service.store import keys

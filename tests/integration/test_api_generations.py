@@ -14,9 +14,9 @@ from service.config.settings import Settings
 from service.domain import ids
 from service.domain.end_user import pseudonym
 from service.domain.generation import Generation, Status
-from service.domain.price import usd
+from service.domain.generation_view import GenerationView
+from service.domain.pricing import usd
 from service.domain.tenant import Tenant
-from service.domain.view import GenerationView
 from service.runtime import Runtime
 from service.store import keys
 from service.store.redis import Redis

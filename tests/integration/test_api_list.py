@@ -12,8 +12,8 @@ import pytest
 from service.domain import ids
 from service.domain.end_user import pseudonym
 from service.domain.generation import Generation, Status
+from service.domain.generation_view import rfc3339
 from service.domain.tenant import Tenant
-from service.domain.view import rfc3339
 from service.runtime import Runtime
 from service.store.generations import LOOKED_AT
 from tests import factories

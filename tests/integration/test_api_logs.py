@@ -13,8 +13,8 @@ import pytest
 from fastapi import FastAPI
 
 from service.config.settings import Settings
-from service.domain.drain import Drain
 from service.domain.tenant import Tenant
+from service.domain.work_queue import Drain
 from service.observability import log
 from tests import factories, pictures
 from tests.conftest import client_of

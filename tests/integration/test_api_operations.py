@@ -9,7 +9,7 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from service.domain.drain import Drain
+from service.domain.work_queue import Drain
 from service.runtime import Runtime
 from service.store.redis import Redis
 from tests import factories

@@ -9,8 +9,8 @@ import pytest
 from fastapi import FastAPI
 from redis.exceptions import ResponseError
 
-from service.domain.endpoint import Endpoint
 from service.domain.tenant import Scope, Tenant
+from service.domain.webhook_endpoint import Endpoint
 from service.errors import StoreUnavailable
 from service.runtime import Runtime
 from service.store.memory import MemoryMonitor, MemoryPolicy

@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
 from service.config.settings import Settings
-from service.domain.drain import Drain
 from service.domain.generation import Generation, Status
-from service.domain.price import EstimateReason
+from service.domain.pricing import EstimateReason
 from service.domain.tenant import Limits, Tenant
+from service.domain.work_queue import Drain
 from service.observability import log, metrics
 from service.runtime import Runtime
 from service.usecases.bills import MISMATCHES

@@ -12,9 +12,9 @@ from fastapi import FastAPI
 
 from service.config.settings import Settings
 from service.domain.callback import Callback
-from service.domain.drain import Drain
 from service.domain.generation import TERMINAL, Generation, Status
 from service.domain.tenant import Tenant
+from service.domain.work_queue import Drain
 from service.observability import metrics
 from service.runtime import Runtime
 from service.store import keys

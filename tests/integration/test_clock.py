@@ -8,9 +8,9 @@ from typing import Any, Final
 import pytest
 
 from service.config.settings import Settings
-from service.domain.drain import Drain
 from service.domain.generation import Status
 from service.domain.tenant import Limits, Scope, Tenant
+from service.domain.work_queue import Drain
 from service.fal.outcomes import NotTaken
 from service.observability import metrics
 from service.runtime import Runtime, open_runtime

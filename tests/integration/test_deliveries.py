@@ -7,10 +7,10 @@ import pytest
 from pydantic_core import from_json
 
 from service.config.settings import Settings
-from service.domain.drain import Drain
 from service.domain.generation import Due
 from service.domain.tenant import Tenant
 from service.domain.webhook import Delivery, DeliveryStatus
+from service.domain.work_queue import Drain
 from service.runtime import Runtime
 from service.store import keys
 from service.store.deliveries import Caps, DeliveryStore

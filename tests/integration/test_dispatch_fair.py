@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from service.domain.drain import Drain
 from service.domain.generation import Due, Generation
 from service.domain.tenant import Limits, Tenant
+from service.domain.work_queue import Drain
 from service.runtime import Runtime
 from service.store import keys
 from service.store.due import Claimed

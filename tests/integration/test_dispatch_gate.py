@@ -9,10 +9,10 @@ import httpx
 import pytest
 
 from service.config.settings import Settings
-from service.domain.drain import Drain
-from service.domain.gate import Hold
+from service.domain.dispatch_gate import Hold
 from service.domain.generation import Generation, Status
 from service.domain.tenant import Tenant
+from service.domain.work_queue import Drain
 from service.errors import Draining
 from service.fal.outcomes import Accepted, Locked
 from service.runtime import Runtime

@@ -10,10 +10,10 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from service.config.settings import Settings
-from service.domain.drain import Drain
-from service.domain.gate import FIRST_SUBMITS, Ramp
+from service.domain.dispatch_gate import FIRST_SUBMITS, Ramp
 from service.domain.generation import Failure, Generation, Status
 from service.domain.tenant import Tenant
+from service.domain.work_queue import Drain
 from service.fal.outcomes import Accepted, Locked, NotTaken, Rejected, SubmitOutcome, Unknown
 from service.runtime import Runtime
 from service.store import keys

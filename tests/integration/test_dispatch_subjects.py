@@ -12,10 +12,10 @@ import pytest
 from aiohttp import web
 
 from service.config.settings import Settings
-from service.domain.drain import Drain
-from service.domain.gate import FIRST_SUBMITS, Hold
+from service.domain.dispatch_gate import FIRST_SUBMITS, Hold
 from service.domain.generation import Generation, Status
 from service.domain.tenant import Limits, Tenant
+from service.domain.work_queue import Drain
 from service.runtime import Runtime, open_runtime
 from tests import factories
 from tests.factories import Clock

@@ -3,7 +3,7 @@
 import asyncio
 from datetime import UTC, datetime
 
-from service.domain.drain import Drain
+from service.domain.work_queue import Drain
 from service.store.due import Claim, Claimed
 from service.usecases.drains import DrainRunner
 

@@ -13,9 +13,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from service.domain.callback import Callback
-from service.domain.drain import Drain
 from service.domain.generation import Generation, Status
 from service.domain.tenant import Tenant
+from service.domain.work_queue import Drain
 from service.errors import NotUnconfirmed
 from service.runtime import Runtime, open_runtime
 from service.store.callbacks import CallbackStore

@@ -12,9 +12,9 @@ import redis as redis_py
 from prometheus_client import CollectorRegistry, Counter, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from service.domain.drain import Drain
 from service.domain.generation import Status
 from service.domain.tenant import Limits, Tenant
+from service.domain.work_queue import Drain
 from service.observability import idle_series, metrics
 from service.runtime import Runtime, open_runtime
 from service.store import state

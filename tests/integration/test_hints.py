@@ -10,7 +10,7 @@ from celery import Celery
 from celery.beat import Scheduler as CelerysOwn
 
 from service.config.settings import Settings
-from service.domain.drain import Drain
+from service.domain.work_queue import Drain
 from service.runtime import Runtime, open_runtime
 from service.store import keys
 from service.store.redis import Redis

@@ -8,9 +8,9 @@ from datetime import timedelta
 import pytest
 
 from service.domain import end_user, ids
-from service.domain.drain import Drain
 from service.domain.generation import Generation
 from service.domain.tenant import Tenant
+from service.domain.work_queue import Drain
 from service.runtime import Runtime
 from service.store import keys
 from service.store.redis import Redis

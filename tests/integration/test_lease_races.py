@@ -11,8 +11,8 @@ import pytest
 from service.config.settings import Settings
 from service.domain import ids
 from service.domain.callback import Callback
-from service.domain.drain import Drain
 from service.domain.generation import Generation
+from service.domain.work_queue import Drain
 from service.store import keys
 from service.store.callbacks import CallbackStore
 from service.store.creation import Created

@@ -9,8 +9,8 @@ from typing import Final
 import pytest
 
 from service.config.settings import Settings
-from service.domain.drain import Drain
 from service.domain.tenant import Tenant
+from service.domain.work_queue import Drain
 from service.errors import StoreUnavailable
 from service.runtime import Runtime, open_runtime
 from service.store import keys

@@ -9,9 +9,9 @@ import httpx
 import pytest
 
 from service.config.settings import Settings
-from service.domain.drain import Drain
 from service.domain.generation import Generation, Status
 from service.domain.tenant import Tenant
+from service.domain.work_queue import Drain
 from service.runtime import Runtime
 from service.store import keys
 from service.usecases.leases import LEASE

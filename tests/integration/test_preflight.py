@@ -10,9 +10,9 @@ import pytest
 from aiohttp import web
 
 from service.config.settings import Settings
-from service.domain.drain import Drain
 from service.domain.generation import Generation, Status
 from service.domain.tenant import Tenant
+from service.domain.work_queue import Drain
 from service.runtime import Runtime, open_runtime
 from service.usecases.preflight import judged
 from service.webhooks.viewer import Refused, Seen, Unseen, Viewer

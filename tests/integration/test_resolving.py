@@ -11,9 +11,9 @@ from fastapi import FastAPI
 
 from service.config.settings import Settings
 from service.domain.callback import Callback
-from service.domain.drain import Drain
 from service.domain.generation import Due, Generation, Status
 from service.domain.tenant import Tenant
+from service.domain.work_queue import Drain
 from service.errors import RequestIdTaken
 from service.fal.outcomes import Accepted
 from service.runtime import Runtime

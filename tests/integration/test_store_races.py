@@ -11,11 +11,11 @@ import pytest
 
 from service.config.settings import Settings
 from service.domain import ids
+from service.domain.budgets import day
 from service.domain.callback import Callback
-from service.domain.drain import Drain
 from service.domain.generation import Due, Generation, Status
-from service.domain.money import day
 from service.domain.webhook import DeliveryStatus
+from service.domain.work_queue import Drain
 from service.store import keys
 from service.store.callbacks import CallbackStore
 from service.store.creation import Bound, Created

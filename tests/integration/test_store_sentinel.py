@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import pytest
 
-from service.domain.drain import Drain
+from service.domain.work_queue import Drain
 from service.errors import StoreUnavailable
 from service.store import keys
 from service.store.changes import Changes

@@ -22,7 +22,7 @@ from sandbox.certificate import write_certificate
 from service.cli.embedded_redis import EmbeddedRedis
 from service.config.redis_urls import Sentinels
 from service.config.settings import Settings
-from service.domain.drain import Drain
+from service.domain.work_queue import Drain
 from service.errors import StoreUnavailable
 from service.store.redis import LANES, Redis
 from service.tasks import celery_app, task_name

@@ -8,8 +8,8 @@ from typing import Any
 import httpx
 import pytest
 
-from service.domain.drain import Drain
 from service.domain.tenant import Tenant
+from service.domain.work_queue import Drain
 from service.errors import TenantBusy, Unauthenticated
 from service.runtime import Runtime
 from service.store import keys

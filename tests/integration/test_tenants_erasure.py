@@ -8,10 +8,10 @@ from typing import Any
 import httpx
 import pytest
 
-from service.domain.drain import Drain
 from service.domain.generation import Generation, Output, Video
+from service.domain.generation_view import rfc3339
 from service.domain.tenant import Limits
-from service.domain.view import rfc3339
+from service.domain.work_queue import Drain
 from service.runtime import Runtime
 from service.store.redis import Redis
 from service.usecases.moves import Verb

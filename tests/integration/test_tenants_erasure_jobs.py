@@ -8,9 +8,9 @@ from typing import Any
 import httpx
 import pytest
 
-from service.domain.drain import Drain
 from service.domain.generation import Generation
 from service.domain.tenant import Tenant
+from service.domain.work_queue import Drain
 from service.errors import NotFound
 from service.runtime import Runtime
 from service.store import keys

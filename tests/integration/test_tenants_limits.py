@@ -10,8 +10,8 @@ import pytest
 from fastapi import FastAPI
 
 from service.domain import ids
-from service.domain.drain import Drain
 from service.domain.tenant import Limits, Tenant
+from service.domain.work_queue import Drain
 from service.errors import StoreUnavailable
 from service.observability import metrics
 from service.runtime import Runtime

@@ -12,12 +12,12 @@ from fastapi import FastAPI
 
 from service.cli.embedded_redis import EmbeddedRedis
 from service.config.settings import Settings
-from service.domain.drain import Drain
+from service.domain.budgets import Scope, Standing, day, month
 from service.domain.end_user import pseudonym
 from service.domain.generation import Status
-from service.domain.money import Scope, Standing, day, month
-from service.domain.price import Rates, usd
+from service.domain.pricing import Rates, usd
 from service.domain.tenant import Limits, Tenant
+from service.domain.work_queue import Drain
 from service.errors import StoreUnavailable
 from service.runtime import Runtime
 from service.store.money import MoneyStore

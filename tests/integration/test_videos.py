@@ -16,10 +16,10 @@ import pytest
 from fastapi import FastAPI
 
 from service.config.settings import Settings
-from service.domain.drain import Drain
+from service.domain import fal_view
 from service.domain.generation import Generation, Kept, Output, Status, Video
 from service.domain.tenant import Tenant
-from service.fal import surface
+from service.domain.work_queue import Drain
 from service.media.videos import StoreAway, VideoStore
 from service.runtime import Runtime
 from service.usecases.timetable import COPIES
@@ -143,7 +143,7 @@ async def test_success_is_told_once_the_video_is_kept(
         "file_size": len(READY),
     }
     assert float(told["cost"]["actual"]) > 0
-    for_fals_clients = surface.result(g).body["video"]["url"]
+    for_fals_clients = fal_view.result(g).body["video"]["url"]
     assert for_fals_clients.startswith(f"{sandbox_url}/cdn/files/"), "they fetch it without a key"
     assert (await app.state.runtime.audit.run()).clean
 

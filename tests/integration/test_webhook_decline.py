@@ -9,9 +9,9 @@ import httpx
 import pytest
 
 from service.config.settings import Settings
-from service.domain.drain import Drain
-from service.domain.endpoint import Health
 from service.domain.tenant import Tenant
+from service.domain.webhook_endpoint import Health
+from service.domain.work_queue import Drain
 from service.runtime import Runtime, open_runtime
 from service.store import keys
 from tests import factories

@@ -13,10 +13,10 @@ from pydantic import SecretStr
 
 from service.config.settings import Settings
 from service.domain import ids
-from service.domain.drain import Drain
-from service.domain.endpoint import Health
 from service.domain.generation import Generation
 from service.domain.tenant import Tenant
+from service.domain.webhook_endpoint import Health
+from service.domain.work_queue import Drain
 from service.errors import TenantBusy
 from service.runtime import Runtime, open_runtime
 from service.store import keys

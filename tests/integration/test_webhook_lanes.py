@@ -8,8 +8,8 @@ from datetime import timedelta
 
 import pytest
 
-from service.domain.drain import Drain
 from service.domain.webhook import Delivery
+from service.domain.work_queue import Drain
 from service.runtime import Runtime
 from service.store import keys
 from service.store.deliveries import Caps, DeliveryStore

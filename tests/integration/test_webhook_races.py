@@ -11,10 +11,10 @@ import httpx
 import pytest
 
 from service.domain import ids
-from service.domain.endpoint import MOST_ENDPOINTS, Disabled, Endpoint
 from service.domain.signing import new_key
 from service.domain.tenant import Tenant
 from service.domain.webhook import EventType
+from service.domain.webhook_endpoint import MOST_ENDPOINTS, Disabled, Endpoint
 from service.runtime import Runtime
 from service.store import keys
 from service.store.deliveries import DeliveryStore

@@ -9,9 +9,9 @@ import httpx
 import pytest
 
 from service.config.settings import Settings
-from service.domain.drain import Drain
 from service.domain.tenant import Limits, Tenant
 from service.domain.webhook import DeliveryStatus
+from service.domain.work_queue import Drain
 from service.runtime import Runtime
 from service.store import keys
 from service.store.deliveries import Caps, DeliveryStore

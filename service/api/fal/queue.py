@@ -12,10 +12,10 @@ from service.api.fal.documents import CANCELED, ENDPOINT, ORDER, REQUEST, RESULT
 from service.api.fal.route import FalRoute
 from service.api.fal.sending import NotedResponse
 from service.api.fal.streaming import StatusStream, wants_logs
+from service.domain import fal_view
 from service.domain.generation import Generation, Status
 from service.domain.tenant import Scope, Tenant
 from service.errors import NotCancellable, NotFound
-from service.fal import surface
 
 router = APIRouter(prefix=addresses.QUEUE, tags=["fal"], route_class=FalRoute)
 
@@ -64,7 +64,7 @@ async def stream(request: Request) -> Response:
 )
 async def result(request: Request) -> Response:
     _, g = await _asked(request)
-    ended = surface.result(g)
+    ended = fal_view.result(g)
     return answer(ended.body, g.id, status=ended.status, headers=ended.headers)
 
 
@@ -104,7 +104,7 @@ async def submit(request: Request) -> Response:
     position = submission.creation.position
     if position is None:
         position = await runtime(request).queue.position(tenant.id, g.id)
-    body = to_json(surface.submitted(g, addresses.request_url(request, g.id), position or 0))
+    body = to_json(fal_view.submitted(g, addresses.request_url(request, g.id), position or 0))
     return NotedResponse(submission.answer, body, 200, headers={REQUEST_ID: g.id}, media_type=JSON)
 
 
@@ -125,4 +125,4 @@ def _request_id(request: Request) -> str:
 async def _status(request: Request, tenant: Tenant, g: Generation) -> tuple[int, dict[str, Any]]:
     position = await runtime(request).queue.position(tenant.id, g.id) if g.status is Status.QUEUED else None
     url = addresses.request_url(request, g.id)
-    return surface.status(g, url, position, with_logs=wants_logs(request))
+    return fal_view.status(g, url, position, with_logs=wants_logs(request))

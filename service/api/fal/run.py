@@ -12,10 +12,10 @@ from service.api.fal.answers import JSON, REQUEST_ID
 from service.api.fal.documents import ENDPOINT, ORDER, RESULT, answers, events
 from service.api.fal.route import FalRoute
 from service.api.fal.sending import NotedResponse
+from service.domain import fal_view
 from service.domain.generation import Generation
 from service.domain.tenant import Scope, Tenant
 from service.errors import TooMany
-from service.fal import surface
 from service.usecases.submissions import Submission
 
 router = APIRouter(prefix=addresses.RUN, tags=["fal"], route_class=FalRoute)
@@ -54,7 +54,7 @@ async def run(request: Request) -> Response:
     return _answer(*await _run(request))
 
 
-async def _run(request: Request) -> tuple[Submission, surface.Answer]:
+async def _run(request: Request) -> tuple[Submission, fal_view.Answer]:
     """Raises TooMany when too many wait, or the process stops: the one status that both official clients repeat."""
     tenant = await caller.tenant(request, Scope.GENERATE)
     addresses.check_model(request, request.path_params["endpoint"])
@@ -64,7 +64,7 @@ async def _run(request: Request) -> tuple[Submission, surface.Answer]:
     if not g.is_terminal and runtime(request).generations.released:
         await submission.answer.lost()
         raise TooMany("The gateway is stopping; the same request again waits for the same video.", retry_after=1)
-    return submission, surface.result(g) if g.is_terminal else surface.RAN_TOO_LONG
+    return submission, fal_view.result(g) if g.is_terminal else fal_view.RAN_TOO_LONG
 
 
 async def _ended(request: Request, tenant: Tenant, submission: Submission) -> Generation:
@@ -79,10 +79,10 @@ async def _ended(request: Request, tenant: Tenant, submission: Submission) -> Ge
     return g
 
 
-def _answer(submission: Submission, ended: surface.Answer) -> Response:
+def _answer(submission: Submission, ended: fal_view.Answer) -> Response:
     return _noted(submission, to_json(ended.body), ended, JSON)
 
 
-def _noted(submission: Submission, content: bytes, ended: surface.Answer, media_type: str) -> Response:
+def _noted(submission: Submission, content: bytes, ended: fal_view.Answer, media_type: str) -> Response:
     headers = {REQUEST_ID: submission.generation.id, **ended.headers}
     return NotedResponse(submission.answer, content, ended.status, headers=headers, media_type=media_type)

@@ -9,10 +9,10 @@ from starlette.types import Receive, Scope, Send
 from service.api.events import EventStream
 from service.api.fal import caller
 from service.api.fal.answers import REQUEST_ID, UnknownRequest
+from service.domain import fal_view
 from service.domain.generation import LogLine
 from service.domain.tenant import Tenant
 from service.errors import NotFound
-from service.fal import surface
 from service.usecases.progress import Sight
 
 
@@ -48,5 +48,5 @@ class StatusStream(EventStream):
         fresh = tuple(line for line in g.logs if line not in self._told)
         self._told.update(fresh)
         position = None if queue is None else queue["position"]
-        _, body = surface.status(replace(g, logs=fresh), self._request_url, position, with_logs=self._with_logs)
+        _, body = fal_view.status(replace(g, logs=fresh), self._request_url, position, with_logs=self._with_logs)
         return b"data: " + to_json(body) + b"\n\n"

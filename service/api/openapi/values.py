@@ -5,10 +5,10 @@ from typing import Any, Final
 from service.api.schemas import EndUserView, EstimateView, UsageView
 from service.api.tenant_schemas import ApiKeyView, LimitsView, TenantView
 from service.api.webhook_schemas import AttemptView, DeliveryDetailView, DeliveryView, SigningKeyView
-from service.domain.endpoint_view import EndpointView
 from service.domain.generation import Status
-from service.domain.view import GenerationView, VideoView
+from service.domain.generation_view import GenerationView, VideoView
 from service.domain.webhook import ENDS, DeliveryStatus
+from service.domain.webhook_endpoint_view import EndpointView
 
 GENERATION_ID: Final = "gen_06h082scz25ryjeftj3rgxs6f8"
 TENANT_ID: Final = "ten_06h082q4e8x4s0m6y0m5z3g2vc"

@@ -8,10 +8,10 @@ from typing_extensions import TypedDict
 from service.api.fal.documents import FalError, FalOutput
 from service.api.openapi import values as v
 from service.api.schemas import SCHEMA_REFERENCE
-from service.domain.endpoint_view import EndpointEventView, EndpointView
 from service.domain.generation import Status
-from service.domain.view import EventView, GenerationView
+from service.domain.generation_view import EventView, GenerationView
 from service.domain.webhook import EventType
+from service.domain.webhook_endpoint_view import EndpointEventView, EndpointView
 
 FAL_STYLE: Final = "fal.request"
 

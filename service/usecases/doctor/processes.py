@@ -8,7 +8,7 @@ from typing import Final
 from celery import Celery
 
 from service.clock import MOST_SKEW
-from service.domain.gate import Gate, Hold
+from service.domain.dispatch_gate import Gate, Hold
 from service.store.heartbeats import INTERVAL, Heartbeats
 from service.tasks import QUEUES, reach_broker
 from service.usecases.doctor.finding import Finding, fail, ok, warn

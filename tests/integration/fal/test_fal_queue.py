@@ -14,9 +14,9 @@ from fastapi import FastAPI
 from pydantic_core import from_json
 
 from service.domain import ids
-from service.domain.drain import Drain
 from service.domain.generation import Failure, Generation, Output, Video
 from service.domain.tenant import Scope
+from service.domain.work_queue import Drain
 from service.runtime import Runtime
 from tests import factories
 from tests.conftest import Connect, client_of

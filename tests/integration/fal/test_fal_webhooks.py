@@ -11,8 +11,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from pydantic_core import from_json
 
-from service.domain.drain import Drain
 from service.domain.generation import Failure
+from service.domain.work_queue import Drain
 from service.runtime import Runtime
 from tests import factories
 from tests.factories import Clock

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.domain.billing import SKEW, Adopted, BillingEvent, Suspect, could_be, matches, suspect
-from service.domain.price import thousands_of_tokens
+from service.domain.pricing import thousands_of_tokens
 from tests.factories import NOW
 
 MINUTE = timedelta(minutes=1)

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from service.domain.money import Budgets, Scope, Standing, day, month, resets_at
-from service.domain.price import usd
+from service.domain.budgets import Budgets, Scope, Standing, day, month, resets_at
+from service.domain.pricing import usd
 from service.domain.request import OptionalMoney
 
 MONEY: TypeAdapter[int | None] = TypeAdapter(OptionalMoney)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.domain.price import PIXELS, Rates, Settlement, expected_units, usd
+from service.domain.pricing import PIXELS, Rates, Settlement, expected_units, usd
 from service.domain.request import Duration, Resolution
 
 PUBLISHED = Rates(

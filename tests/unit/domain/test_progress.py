@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.domain.generation import LOG_LINES, TRANSITIONS, Generation, Status
-from service.domain.progress import BEGINNING, Event, Place, is_over, news, parse_place
-from service.domain.view import QueueView
+from service.domain.generation_view import QueueView
+from service.domain.stream import BEGINNING, Event, Place, is_over, news, parse_place
 from tests import factories
 from tests.factories import NOW
 

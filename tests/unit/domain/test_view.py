@@ -7,9 +7,9 @@ import pytest
 from pydantic import TypeAdapter
 from pydantic_core import from_json, to_json
 
-from service.domain import view
+from service.domain import generation_view
 from service.domain.generation import ErrorCode, Generation, Status
-from service.domain.view import EventView, GenerationView, event, public, rfc3339
+from service.domain.generation_view import EventView, GenerationView, event, public, rfc3339
 from tests import factories
 from tests.factories import NOW
 
@@ -133,7 +133,7 @@ def test_fals_queue_position_is_passed_on() -> None:
 
 
 def test_our_own_queue_comes_first() -> None:
-    own: view.QueueView = {"position": 9, "estimated_start_seconds": 31.5}
+    own: generation_view.QueueView = {"position": 9, "estimated_start_seconds": 31.5}
 
     assert public(factories.generation(upstream_position=4), own)["queue"] == own
 

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from service.domain import fal_view
 from service.domain.generation import ErrorCode, Failure, LogLine, Output, Status, Video
-from service.domain.price import Rates
-from service.fal import surface
+from service.domain.pricing import Rates
 from service.fal.messages import cancel_outcome, is_unknown, status_outcome, submit_outcome
 from service.fal.outcomes import (
     Accepted,
@@ -324,7 +324,7 @@ def test_billable_units_of_any_header_settle_and_are_stored(text: str) -> None:
 
     assert 0 <= cost * 10 <= g.estimated_cost * 11
     assert load(dump(g)).billable_units == units
-    assert len(surface.result(g).headers.get("x-fal-billable-units", "")) < 1100
+    assert len(fal_view.result(g).headers.get("x-fal-billable-units", "")) < 1100
 
 
 def test_without_the_header_the_units_are_unknown() -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
 from service.domain.generation import Generation
-from service.domain.view import QueueView, log_view, public
+from service.domain.generation_view import QueueView, log_view, public
 
 _TEXT: Final = re.compile(r"(\d{1,9})-(\d{1,9})-([0-9.~]{0,40})\Z", re.ASCII)
 

@@ -5,9 +5,9 @@ from typing import Literal
 
 from typing_extensions import TypedDict
 
-from service.domain.endpoint import Endpoint, Reason
-from service.domain.view import rfc3339
+from service.domain.generation_view import rfc3339
 from service.domain.webhook import EventType
+from service.domain.webhook_endpoint import Endpoint, Reason
 
 
 class DisabledView(TypedDict):

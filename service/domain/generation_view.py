@@ -6,7 +6,7 @@ from typing import Any, Literal
 from typing_extensions import TypedDict
 
 from service.domain.generation import ErrorCode, Generation, LogLine, Status
-from service.domain.price import usd
+from service.domain.pricing import usd
 
 
 class QueueView(TypedDict):
