@@ -10,7 +10,7 @@ from service.api.dependencies import runtime, tenant
 from service.api.schemas import UploadView, problems
 from service.domain.tenant import Scope
 from service.errors import UnsupportedMedia
-from service.fal.storage import Place
+from service.upstream.storage import Place
 from service.usecases.images import Upload
 
 PATH: Final = "/v1/uploads"

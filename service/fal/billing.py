@@ -12,8 +12,8 @@ import aiohttp
 from service.domain.billing import REQUEST_ID, BillingEvent
 from service.domain.generation_view import rfc3339
 from service.errors import UpstreamUnavailable
-from service.fal.wire import reply
 from service.observability import metrics
+from service.upstream.http_result import reply
 
 #: fal allows 10,000 entries a page.
 _PAGE: Final = 2_000

@@ -13,8 +13,8 @@ import aiohttp
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from service.fal.wire import reply
 from service.observability import log
+from service.upstream.http_result import reply
 
 Verdict = Literal["authentic", "malformed", "timestamp", "signature", "keys_away"]
 """``keys_away``: nobody can say, since fal's keys could not be had."""

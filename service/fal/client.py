@@ -9,8 +9,8 @@ import aiohttp
 import httpx
 from yarl import URL
 
-from service.fal.wire import NoReply, Wire, reply
 from service.observability import metrics, tracing
+from service.upstream.http_result import NoReply, Wire, reply
 
 #: Polls share these. They are aiohttp's because a poll through httpx costs 1 to 3 ms of CPU, and through aiohttp 0.1.
 _READ_CONNECTIONS: Final = 32

@@ -7,7 +7,7 @@ from typing import Final, Self
 import aiohttp
 from yarl import URL
 
-from service.fal.hosts import FalHosts
+from service.upstream.hosts import FalHosts
 
 _CHUNK_BYTES: Final = 256 * 1024
 _CONNECT_SECONDS: Final = 10.0

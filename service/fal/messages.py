@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from service.domain.generation import Failure, LogLine
-from service.fal.outcomes import (
+from service.upstream.http_result import NoReply, Reply, Wire
+from service.upstream.outcomes import (
     Accepted,
     CancelOutcome,
     Completed,
@@ -22,7 +23,6 @@ from service.fal.outcomes import (
     Unknown,
     Waiting,
 )
-from service.fal.wire import NoReply, Reply, Wire
 
 _LONGEST_TEXT: Final = 500
 

@@ -10,9 +10,9 @@ from typing import Any, Final
 
 from service.domain.callback import Callback
 from service.domain.generation import ErrorCode, Failure, Output, Video
-from service.fal.messages import detail_of, message_of, trouble_of
-from service.fal.outcomes import Canceled, Failed, NotYet, ResultOutcome, Succeeded
-from service.fal.wire import Reply, Wire, reply
+from service.upstream.http_result import Reply, Wire, reply
+from service.upstream.messages import detail_of, message_of, trouble_of
+from service.upstream.outcomes import Canceled, Failed, NotYet, ResultOutcome, Succeeded
 
 _STILL_RUNNING: Final = "Request is still in progress"
 

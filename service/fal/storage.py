@@ -8,7 +8,7 @@ from typing import Self
 import httpx
 
 from service.errors import UpstreamUnavailable
-from service.fal.wire import reply
+from service.upstream.http_result import reply
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,6 @@ from functools import partial
 
 from service.domain.retry import RetryPolicy
 from service.domain.work_queue import Drain
-from service.fal.signing import WebhookSigner
 from service.runtime.core import Core
 from service.runtime.jobs import build_auditing, build_erasing
 from service.store.deliveries import Caps
@@ -20,6 +19,7 @@ from service.usecases.preflight import Preflight
 from service.usecases.reconciliation import Reconciliation
 from service.usecases.sweeping import Sweeping
 from service.usecases.tracking import Tracking
+from service.webhooks.fal_signing import WebhookSigner
 
 #: Submits under way at a time in one process; each may take as long as fal likes to.
 _SUBMITS = 100

@@ -10,8 +10,6 @@ from service.clock import StoreClock, SystemClock
 from service.config.settings import Settings
 from service.domain.request import RequestLimits
 from service.domain.work_queue import Drain
-from service.fal.signing import WebhookSigner
-from service.fal.storage import FalStorage
 from service.media.inspector import Inspector
 from service.runtime.core import Core, build_core
 from service.runtime.drains import build_drains
@@ -27,6 +25,7 @@ from service.store.redis import Redis
 from service.store.sealing import Sealer
 from service.store.state import StateStore
 from service.tasks import Nudger
+from service.upstream.storage import FalStorage
 from service.usecases import series
 from service.usecases.access import Access
 from service.usecases.adjusting import Adjusting
@@ -52,6 +51,7 @@ from service.usecases.submissions import Submissions
 from service.usecases.tenants import Tenants
 from service.usecases.usage import Usage
 from service.usecases.videos import Videos
+from service.webhooks.fal_signing import WebhookSigner
 
 
 @dataclass(frozen=True, slots=True)

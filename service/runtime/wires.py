@@ -8,22 +8,22 @@ from functools import partial
 
 from service.clock import StoreClock
 from service.config.settings import Settings
-from service.fal.billing import FalBilling
-from service.fal.callback import Verifier
-from service.fal.client import FalClient
-from service.fal.files import FalFiles
-from service.fal.hosts import FalHosts
-from service.fal.storage import FalStorage
 from service.media.videos import VideoStore
+from service.net.image_probe import Viewer
+from service.net.ssrf import AddressGuard
 from service.store import health
 from service.store.changes import Changes
 from service.store.due import DueStore
 from service.store.memory import MemoryPolicy
 from service.store.redis import Redis
 from service.tasks import Nudger, celery_app
-from service.webhooks.address import AddressGuard
+from service.upstream.billing import FalBilling
+from service.upstream.callback_verification import Verifier
+from service.upstream.client import FalClient
+from service.upstream.files import FalFiles
+from service.upstream.hosts import FalHosts
+from service.upstream.storage import FalStorage
 from service.webhooks.sender import Sender
-from service.webhooks.viewer import Viewer
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,11 +22,11 @@ from service.errors import (
     StoreFull,
     Unauthenticated,
 )
+from service.net.ssrf import AddressGuard, AddressRefused
 from service.store import creation
 from service.store.money import MoneyStore
 from service.usecases.access import UNKNOWN_KEY
 from service.usecases.moves import Clock
-from service.webhooks.address import AddressGuard, AddressRefused
 
 #: What a caller with a full queue is told to wait: about the time a video takes.
 _QUEUE_PAUSE: Final = 60.0

@@ -6,9 +6,9 @@ from typing import Final
 from service.domain.generation import Generation
 from service.domain.pricing import EstimateReason, Rates, expected_units
 from service.errors import StoreUnavailable
-from service.fal.outcomes import Canceled, Failed, ResultOutcome, Succeeded
 from service.observability import log, metrics
 from service.store.prices import PriceStore
+from service.upstream.outcomes import Canceled, Failed, ResultOutcome, Succeeded
 
 #: Successes of one resolution in a row, billed other units than expected, that mean a changed price.
 MISMATCHES: Final = 5

@@ -6,12 +6,12 @@ from typing import Final, NoReturn
 
 from service.domain import ids
 from service.errors import Malformed, Unauthenticated, UpstreamUnavailable
-from service.fal.callback import Verifier
-from service.fal.outcomes import Succeeded
-from service.fal.results import callback_outcome, read_callback
 from service.observability import log, metrics, tracing
 from service.store.callbacks import CallbackStore
 from service.tasks import Nudger
+from service.upstream.callback_verification import Verifier
+from service.upstream.outcomes import Succeeded
+from service.upstream.results import callback_outcome, read_callback
 from service.usecases.moves import Clock
 from service.usecases.telling import about
 

@@ -7,7 +7,6 @@ from service.domain.retry import RetryPolicy
 from service.domain.signing import SigningKey, signed_headers
 from service.domain.webhook import Attempt, Delivery, DeliveryStatus
 from service.domain.webhook_endpoint import Endpoint
-from service.fal.signing import WebhookSigner
 from service.observability import log, metrics, tracing
 from service.store.deliveries import Caps, DeliveryStore, Verdict, Written
 from service.store.due import Claim, Claimed
@@ -16,6 +15,7 @@ from service.store.tenants import TenantStore
 from service.usecases.decline import Decline
 from service.usecases.leases import LEASE
 from service.usecases.moves import Clock
+from service.webhooks.fal_signing import WebhookSigner
 from service.webhooks.sender import Answer, NoAnswer, Sender
 
 _GONE = 410  # the receiver asks not to be called again

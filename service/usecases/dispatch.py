@@ -7,14 +7,14 @@ from service.domain import callback
 from service.domain.dispatch_gate import Ramp
 from service.domain.generation import Failure, Generation, Status
 from service.errors import StoreUnavailable
-from service.fal.client import FalClient
-from service.fal.messages import submit_outcome
-from service.fal.outcomes import Accepted, Locked, NotTaken, Rejected, SubmitOutcome, Unknown
 from service.observability import log, metrics, tracing
 from service.store.callbacks import CallbackStore
 from service.store.due import Claim, Claimed
 from service.store.gate import Noted
 from service.store.queue import QueueStore
+from service.upstream.client import FalClient
+from service.upstream.messages import submit_outcome
+from service.upstream.outcomes import Accepted, Locked, NotTaken, Rejected, SubmitOutcome, Unknown
 from service.usecases.gate import DispatchGate
 from service.usecases.leases import LEASE
 from service.usecases.moves import Clock, Moves, Verb

@@ -13,12 +13,12 @@ from service.domain.webhook import Delivery, EventType
 from service.domain.webhook_endpoint import MOST_ENDPOINTS, Endpoint
 from service.domain.webhook_endpoint_view import FailingView
 from service.errors import Conflict, FieldError, Invalid, NotFound, PreconditionFailed
+from service.net.ssrf import AddressRefused
 from service.store.endpoints import EndpointStore
 from service.tasks import Nudger
 from service.usecases.fanout import test_of
 from service.usecases.moves import Clock
 from service.usecases.tenants import Tenants
-from service.webhooks.address import AddressRefused
 from service.webhooks.sender import Sender
 
 #: In an endpoint's place: the secret that signs webhooks to the ``webhook_url`` of a request.

@@ -7,10 +7,10 @@ from service.domain.dispatch_gate import Gate
 from service.domain.generation import Generation
 from service.domain.work_queue import Drain
 from service.errors import StoreUnavailable
-from service.fal.outcomes import Accepted, Locked, NotTaken, Rejected, SubmitOutcome, Unknown
 from service.observability import log, metrics
 from service.store.gate import GateStore, Noted, Signal
 from service.tasks import Nudger
+from service.upstream.outcomes import Accepted, Locked, NotTaken, Rejected, SubmitOutcome, Unknown
 from service.usecases.moves import Clock
 
 #: Generations whose polls fal refuses with 401 or 403, before that is taken for a lock of the account.

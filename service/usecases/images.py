@@ -12,10 +12,10 @@ from service.domain import ids
 from service.domain.request import IMAGE_FIELDS, CreateGeneration, is_data_uri
 from service.domain.tenant import Tenant
 from service.errors import BadImage, ImageUnreadable, Timeout, Unavailable
-from service.fal.storage import FalStorage, Place
 from service.media import spool
 from service.media.inspector import Inspector
 from service.observability import metrics
+from service.upstream.storage import FalStorage, Place
 from service.usecases.moves import Clock
 from service.usecases.places import Places
 

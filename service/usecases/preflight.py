@@ -11,11 +11,11 @@ from typing import Final
 from service.domain.generation import Failure, Generation, Status
 from service.domain.request import IMAGE_FIELDS
 from service.errors import BadImage
-from service.fal.hosts import FalHosts
+from service.net.image_probe import Refused, Seen, Unseen, Viewer
 from service.observability import log, metrics
 from service.store.generations import GenerationStore
+from service.upstream.hosts import FalHosts
 from service.usecases.moves import Clock, Moves
-from service.webhooks.viewer import Refused, Seen, Unseen, Viewer
 
 #: Not 401 or 403: a host may keep us out and let fal in.
 _GONE: Final = (404, 410)

@@ -9,10 +9,10 @@ from typing import Final, Literal
 from service.domain.billing import SKEW, Adopted, BillingEvent, Match, Suspect, matches, suspect
 from service.domain.generation import Generation, Status
 from service.errors import RequestIdTaken, UpstreamUnavailable
-from service.fal.billing import FalBilling
 from service.observability import log, metrics
 from service.store.generations import GenerationStore
 from service.store.submissions import SubmissionStore
+from service.upstream.billing import FalBilling
 from service.usecases.moves import Clock, Moves
 
 #: How long one reading serves: those that are due together share it.

@@ -16,14 +16,14 @@ from service.errors import (
     RequestIdTaken,
     UpstreamUnavailable,
 )
-from service.fal.client import FalClient
-from service.fal.messages import is_unknown, status_outcome
-from service.fal.outcomes import Trouble
 from service.observability import log
 from service.store.callbacks import CallbackStore
 from service.store.generations import GenerationStore
 from service.store.queue import QueueStore
 from service.store.submissions import SubmissionStore
+from service.upstream.client import FalClient
+from service.upstream.messages import is_unknown, status_outcome
+from service.upstream.outcomes import Trouble
 from service.usecases.moves import Clock, Moves, Verb
 from service.usecases.timetable import Timetable
 

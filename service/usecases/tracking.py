@@ -9,9 +9,13 @@ from service.domain.callback import Callback
 from service.domain.generation import UPSTREAM, Failure, Generation, LogLine, Status
 from service.domain.pricing import Rates
 from service.domain.work_queue import Drain
-from service.fal.client import FalClient
-from service.fal.messages import cancel_outcome, status_outcome
-from service.fal.outcomes import (
+from service.observability import log, metrics, tracing
+from service.store.callbacks import CallbackStore
+from service.store.due import Claim, Claimed, DueStore
+from service.store.generations import GenerationStore
+from service.upstream.client import FalClient
+from service.upstream.messages import cancel_outcome, status_outcome
+from service.upstream.outcomes import (
     Canceled,
     Completed,
     Failed,
@@ -24,11 +28,7 @@ from service.fal.outcomes import (
     Trouble,
     Waiting,
 )
-from service.fal.results import callback_outcome, result_outcome
-from service.observability import log, metrics, tracing
-from service.store.callbacks import CallbackStore
-from service.store.due import Claim, Claimed, DueStore
-from service.store.generations import GenerationStore
+from service.upstream.results import callback_outcome, result_outcome
 from service.usecases.bills import Bills
 from service.usecases.gate import DispatchGate
 from service.usecases.keeping import Keeping

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple, NoReturn
 
 from aiohttp import AddrInfoType
 
-from service.webhooks.networks import Address, Network, is_host, is_loopback, is_public, unwrap
+from service.net.networks import Address, Network, is_host, is_loopback, is_public, unwrap
 
 __all__ = ["AddressGuard", "AddressRefused", "Network"]
 

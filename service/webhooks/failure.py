@@ -13,7 +13,7 @@ from aiohttp import (
     ClientSSLError,
 )
 
-from service.webhooks.address import AddressRefused
+from service.net.ssrf import AddressRefused
 
 Failure = Literal["refused_address", "dns", "connect", "tls", "timeout", "disconnected", "other"]
 

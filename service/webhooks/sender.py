@@ -18,10 +18,10 @@ from aiohttp import ClientError, ClientSession, ClientTimeout, DummyCookieJar, S
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from service.clock import utc_now
-from service.webhooks.address import AddressGuard, host_of
-from service.webhooks.failure import Failure, explain
-from service.webhooks.resolver import Resolver
-from service.webhooks.retry_after import parse_retry_after
+from service.net.failure import Failure, explain
+from service.net.resolver import Resolver
+from service.net.retry_after import parse_retry_after
+from service.net.ssrf import AddressGuard, host_of
 
 #: What is kept of an answer, enough to recognise an error page by.
 EXCERPT_BYTES: Final = 1024

@@ -11,9 +11,9 @@ from aiohttp import ClientResponse, ClientSession, ClientTimeout, DummyCookieJar
 from aiohttp.abc import AbstractResolver
 from yarl import URL
 
-from service.webhooks.address import AddressGuard, AddressRefused, Network
-from service.webhooks.failure import explain
-from service.webhooks.resolver import Resolver
+from service.net.failure import explain
+from service.net.resolver import Resolver
+from service.net.ssrf import AddressGuard, AddressRefused, Network
 
 _REDIRECTS: Final = 3
 _ALL_PORTS: Final = (range(1, 65536),)

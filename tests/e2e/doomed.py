@@ -18,8 +18,8 @@ from typing import Any, Final
 
 import httpx
 
-from service.fal.client import FalClient
 from service.store.generations import GenerationStore
+from service.upstream.client import FalClient
 from service.usecases import dispatch, timetable
 from service.usecases.gate import DispatchGate
 

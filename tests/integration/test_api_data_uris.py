@@ -11,8 +11,8 @@ import pytest
 from fastapi import FastAPI
 
 from service.config.settings import Settings
-from service.fal.storage import Place
 from service.store.redis import Redis
+from service.upstream.storage import Place
 from service.usecases import images
 from service.usecases.places import Places
 from tests import factories, pictures

@@ -11,12 +11,12 @@ from service.config.settings import Settings
 from service.domain.generation import Status
 from service.domain.tenant import Limits, Scope, Tenant
 from service.domain.work_queue import Drain
-from service.fal.outcomes import NotTaken
 from service.observability import metrics
 from service.runtime import Runtime, open_runtime
 from service.store import keys
 from service.store.redis import Redis
 from service.tasks import QUEUES
+from service.upstream.outcomes import NotTaken
 from service.usecases.doctor import Verdict
 from service.usecases.endpoints import Wanted
 from service.usecases.generations import Terms

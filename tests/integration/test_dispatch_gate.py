@@ -14,9 +14,9 @@ from service.domain.generation import Generation, Status
 from service.domain.tenant import Tenant
 from service.domain.work_queue import Drain
 from service.errors import Draining
-from service.fal.outcomes import Accepted, Locked
 from service.runtime import Runtime
 from service.store.gate import GateStore, Signal
+from service.upstream.outcomes import Accepted, Locked
 from service.usecases.gate import LOCKED_POLLS
 from tests import factories
 from tests.factories import Clock

@@ -14,10 +14,10 @@ from service.domain.dispatch_gate import FIRST_SUBMITS, Ramp
 from service.domain.generation import Failure, Generation, Status
 from service.domain.tenant import Tenant
 from service.domain.work_queue import Drain
-from service.fal.outcomes import Accepted, Locked, NotTaken, Rejected, SubmitOutcome, Unknown
 from service.runtime import Runtime
 from service.store import keys
 from service.store.due import Claimed
+from service.upstream.outcomes import Accepted, Locked, NotTaken, Rejected, SubmitOutcome, Unknown
 from service.usecases.dispatch import Dispatch
 from service.usecases.leases import LEASE
 from tests import factories

@@ -12,8 +12,8 @@ from aiohttp.test_utils import TestServer
 
 from service.domain.billing import BillingEvent
 from service.errors import UpstreamUnavailable
-from service.fal import billing
-from service.fal.billing import FalBilling
+from service.upstream import billing
+from service.upstream.billing import FalBilling
 from tests.factories import NOW
 
 ENDPOINT = "bytedance/seedance-2.0/image-to-video"

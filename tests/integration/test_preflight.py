@@ -13,9 +13,9 @@ from service.config.settings import Settings
 from service.domain.generation import Generation, Status
 from service.domain.tenant import Tenant
 from service.domain.work_queue import Drain
+from service.net.image_probe import Refused, Seen, Unseen, Viewer
 from service.runtime import Runtime, open_runtime
 from service.usecases.preflight import judged
-from service.webhooks.viewer import Refused, Seen, Unseen, Viewer
 from tests import factories, pictures
 from tests.factories import LOOPBACK
 

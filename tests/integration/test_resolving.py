@@ -15,12 +15,12 @@ from service.domain.generation import Due, Generation, Status
 from service.domain.tenant import Tenant
 from service.domain.work_queue import Drain
 from service.errors import RequestIdTaken
-from service.fal.outcomes import Accepted
 from service.runtime import Runtime
 from service.store import keys
 from service.store.callbacks import CallbackStore
 from service.store.generations import GenerationStore, dump
 from service.store.redis import Redis
+from service.upstream.outcomes import Accepted
 from service.usecases.dispatch import settled
 from tests import factories
 from tests.conftest import client_of

@@ -20,9 +20,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from service.webhooks.address import AddressGuard
-from service.webhooks.resolver import LOOKUP_THREADS, LOOKUPS_OF_A_DOMAIN
-from service.webhooks.retry_after import MAX_RETRY_AFTER
+from service.net.resolver import LOOKUP_THREADS, LOOKUPS_OF_A_DOMAIN
+from service.net.retry_after import MAX_RETRY_AFTER
+from service.net.ssrf import AddressGuard
 from service.webhooks.sender import EXCERPT_BYTES, Answer, NoAnswer, Sender
 
 LOOPBACK = AddressGuard([ip_network("127.0.0.0/8")])

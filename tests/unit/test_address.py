@@ -9,8 +9,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from yarl import URL
 
-from service.webhooks.address import AddressGuard, AddressRefused, Network
-from service.webhooks.networks import unwrap
+from service.net.networks import unwrap
+from service.net.ssrf import AddressGuard, AddressRefused, Network
 
 PUBLIC_ONLY = AddressGuard()
 INTERNAL = AddressGuard([ip_network("10.1.0.0/16"), ip_network("fd00:1::/64")])

@@ -16,7 +16,7 @@ from service.api.schemas import body_of
 from service.domain.request import parse
 from service.domain.tenant import Scope
 from service.errors import TooLarge, Unauthenticated, UnsupportedMedia
-from service.fal.storage import Place
+from service.upstream.storage import Place
 
 PATH: Final = f"{addresses.PREFIX}/upload"
 #: From "where to" to the last byte's beginning.

@@ -6,11 +6,11 @@ from celery import Celery
 
 from service.config.settings import Settings
 from service.errors import StoreUnavailable
-from service.fal.client import FalClient
 from service.store import health
 from service.store.gate import GateStore
 from service.store.heartbeats import HeartbeatStore
 from service.store.redis import Redis
+from service.upstream.client import FalClient
 from service.usecases.doctor import outside, processes, secrecy, server
 from service.usecases.doctor.finding import Finding, Verdict, fail, ok
 from service.usecases.moves import Clock

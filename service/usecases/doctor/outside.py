@@ -6,8 +6,8 @@ from typing import Final
 
 import aiohttp
 
-from service.fal.client import FalClient
-from service.fal.wire import NoReply, Reply
+from service.upstream.client import FalClient
+from service.upstream.http_result import NoReply, Reply
 from service.usecases.doctor.finding import Finding, fail, ok, warn
 
 _PUBLIC_SECONDS: Final = 10.0

@@ -12,8 +12,8 @@ from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from sandbox.signing import Signer
-from service.fal import callback
-from service.fal.callback import BETWEEN_FETCHES, KEPT, Verdict, Verifier, public_keys
+from service.upstream import callback_verification
+from service.upstream.callback_verification import BETWEEN_FETCHES, KEPT, Verdict, Verifier, public_keys
 from tests.factories import NOWHERE
 from tests.key_server import KeyServer, served
 
@@ -251,7 +251,7 @@ async def test_old_keys_are_better_than_none_for_a_day(fal: KeyServer, verifier:
 
 
 async def test_a_key_server_that_hangs_is_given_up(fal: KeyServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(callback, "_FETCH_SECONDS", 0.05)
+    monkeypatch.setattr(callback_verification, "_FETCH_SECONDS", 0.05)
     fal.may_answer.clear()
     async with asyncio.timeout(30), Verifier(rest_url=fal.url) as verifier:
         assert await verifier.verify(HEADERS, BODY, SIGNED_AT) == "keys_away"

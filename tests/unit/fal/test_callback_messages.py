@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from service.domain.callback import Callback, address, without_secret
 from service.domain.generation import Failure, Output, Video
-from service.fal.outcomes import Canceled, Failed, Succeeded
-from service.fal.results import callback_outcome, read_callback, result_outcome
-from service.fal.wire import Reply
 from service.store.callbacks import dump, load
+from service.upstream.http_result import Reply
+from service.upstream.outcomes import Canceled, Failed, Succeeded
+from service.upstream.results import callback_outcome, read_callback, result_outcome
 from tests import factories
 
 R = "019e161b-386c-7d33-8106-f2de1a3ff595"

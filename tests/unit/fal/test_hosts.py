@@ -2,7 +2,7 @@
 
 import pytest
 
-from service.fal.hosts import FalHosts
+from service.upstream.hosts import FalHosts
 
 HOSTS = FalHosts(("fal.media",), ("https://queue.fal.run", "http://127.0.0.1:8081/rest"))
 

@@ -13,8 +13,10 @@ from hypothesis import strategies as st
 from service.domain import fal_view
 from service.domain.generation import ErrorCode, Failure, LogLine, Output, Status, Video
 from service.domain.pricing import Rates
-from service.fal.messages import cancel_outcome, is_unknown, status_outcome, submit_outcome
-from service.fal.outcomes import (
+from service.store.generations import dump, load
+from service.upstream.http_result import NoReply, Reply, Wire, reply
+from service.upstream.messages import cancel_outcome, is_unknown, status_outcome, submit_outcome
+from service.upstream.outcomes import (
     Accepted,
     Canceled,
     CancelOutcome,
@@ -33,9 +35,7 @@ from service.fal.outcomes import (
     Unknown,
     Waiting,
 )
-from service.fal.results import MODEL_ERRORS, result_outcome
-from service.fal.wire import NoReply, Reply, Wire, reply
-from service.store.generations import dump, load
+from service.upstream.results import MODEL_ERRORS, result_outcome
 from tests import factories
 from tests.factories import NOW
 

@@ -7,7 +7,7 @@ import pytest
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from service.fal.signing import WebhookSigner
+from service.webhooks.fal_signing import WebhookSigner
 from tests.factories import NOW, SECRET_KEY
 
 OTHER = "another-secret-key-of-enough-length"

@@ -10,9 +10,9 @@ from pydantic_core import from_json
 
 from service.domain import fal_view
 from service.domain.generation import ErrorCode, Failure, Generation, Status
-from service.fal.outcomes import Failed
-from service.fal.results import result_outcome
-from service.fal.wire import Reply
+from service.upstream.http_result import Reply
+from service.upstream.outcomes import Failed
+from service.upstream.results import result_outcome
 from tests import factories
 from tests.factories import NOW
 

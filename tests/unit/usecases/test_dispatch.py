@@ -3,7 +3,7 @@
 import pytest
 
 from service.domain.generation import Status
-from service.fal.outcomes import Accepted, Locked, NotTaken, Rejected, SubmitOutcome, Unknown
+from service.upstream.outcomes import Accepted, Locked, NotTaken, Rejected, SubmitOutcome, Unknown
 from service.usecases.dispatch import arguments, settled
 from tests import factories
 from tests.factories import NOW
