@@ -26,7 +26,7 @@ from service.config.settings import PREFIX, Settings
 from service.domain.tenant import Tenant
 from service.observability import log
 from service.runtime import Runtime, open_runtime
-from service.store.redis import Redis
+from service.store.redis.client import Redis
 from tests import factories
 from tests.factories import Clock
 

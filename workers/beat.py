@@ -22,10 +22,10 @@ from service.domain.work_queue import Drain
 from service.errors import StoreUnavailable
 from service.observability import log
 from service.observability.health_server import Pulse
-from service.store import health
-from service.store.due import DueStore
-from service.store.heartbeats import HeartbeatStore
-from service.store.redis import Redis
+from service.store.queues.due import DueStore
+from service.store.redis import health
+from service.store.redis.client import Redis
+from service.store.state.heartbeats import HeartbeatStore
 
 #: It turns once a second; a broker that hangs holds it up for some seconds per message.
 _SILENCE_SECONDS: Final = 60.0

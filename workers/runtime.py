@@ -16,7 +16,7 @@ from service.errors import StoreUnavailable
 from service.observability import log, tracing
 from service.observability.health_server import Pulse, serve
 from service.runtime import Runtime, calm_collector, open_runtime
-from service.store.heartbeats import INTERVAL
+from service.store.state.heartbeats import INTERVAL
 from service.tasks import QUEUE_OF
 
 #: Claiming is a few exchanges with Redis; past this something is broken and the next message tries again.

@@ -17,7 +17,7 @@ from service.domain.stream import Event, is_over, news, parse_place
 from service.domain.tenant import Scope, Tenant
 from service.errors import Forbidden, NotAcceptable, StoreUnavailable, Unauthenticated
 from service.observability import metrics
-from service.store.changes import Watch
+from service.store.generations.changes import Watch
 from service.usecases.progress import Feed, Sight
 
 router = APIRouter(prefix="/v1/generations", tags=["generations"], route_class=PlainRoute)

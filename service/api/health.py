@@ -13,7 +13,7 @@ from service.api.dispatching import DispatchView, dispatch_view
 from service.api.schemas import problems
 from service.errors import Unavailable
 from service.observability import multiprocess
-from service.store.health import TOLERATED
+from service.store.redis.health import TOLERATED
 
 router = APIRouter(tags=["operations"])
 _EXAMPLE: Final = "# HELP gateway_slots_used Upstream slots that are taken.\ngateway_slots_used 2.0\n"

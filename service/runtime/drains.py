@@ -6,8 +6,8 @@ from service.domain.retry import RetryPolicy
 from service.domain.work_queue import Drain
 from service.runtime.core import Core
 from service.runtime.jobs import build_auditing, build_erasing
-from service.store.deliveries import Caps
-from service.store.leases import LeaseStore
+from service.store.queues.leases import LeaseStore
+from service.store.webhooks.deliveries import Caps
 from service.usecases.bills import Bills
 from service.usecases.decline import Decline
 from service.usecases.deliveries import Deliveries

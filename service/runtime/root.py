@@ -16,14 +16,14 @@ from service.runtime.drains import build_drains
 from service.runtime.jobs import build_audit, build_auditing, build_erasing
 from service.runtime.stores import Stores
 from service.runtime.wires import Wires, open_wires
-from service.store.due import DueStore
-from service.store.generations import GenerationStore
-from service.store.health import check
-from service.store.heartbeats import HeartbeatStore
-from service.store.queue import QueueStore
-from service.store.redis import Redis
-from service.store.sealing import Sealer
-from service.store.state import StateStore
+from service.store.generations.generations import GenerationStore
+from service.store.queues.due import DueStore
+from service.store.queues.tenant_queue import QueueStore
+from service.store.redis.client import Redis
+from service.store.redis.health import check
+from service.store.state.heartbeats import HeartbeatStore
+from service.store.state.state import StateStore
+from service.store.tenants.sealing import Sealer
 from service.tasks import Nudger
 from service.upstream.storage import FalStorage
 from service.usecases import series

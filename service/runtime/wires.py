@@ -11,11 +11,11 @@ from service.config.settings import Settings
 from service.media.videos import VideoStore
 from service.net.image_probe import Viewer
 from service.net.ssrf import AddressGuard
-from service.store import health
-from service.store.changes import Changes
-from service.store.due import DueStore
-from service.store.memory import MemoryPolicy
-from service.store.redis import Redis
+from service.store.generations.changes import Changes
+from service.store.queues.due import DueStore
+from service.store.redis import health
+from service.store.redis.client import Redis
+from service.store.redis.memory import MemoryPolicy
 from service.tasks import Nudger, celery_app
 from service.upstream.billing import FalBilling
 from service.upstream.callback_verification import Verifier

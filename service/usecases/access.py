@@ -7,8 +7,8 @@ from typing import Final
 
 from service.domain.tenant import ApiKey, KeyText, Scope, Tenant, parse_key
 from service.errors import Forbidden, StoreUnavailable, Unauthenticated
-from service.store.rates import RateLimiter, Verdict
-from service.store.tenants import LookedUp, TenantStore
+from service.store.tenants.rates import RateLimiter, Verdict
+from service.store.tenants.tenants import LookedUp, TenantStore
 from service.usecases.moves import Clock
 from service.usecases.tenants import used_at
 

@@ -8,8 +8,8 @@ from service.domain.generation import Generation
 from service.domain.pricing import usd
 from service.errors import CostChanged, NotFound, NotSettled, SpentBelowZero
 from service.observability import log
-from service.store.adjustments import Adjusted, AdjustmentStore
-from service.store.generations import GenerationStore
+from service.store.generations.generations import GenerationStore
+from service.store.money.adjustments import Adjusted, AdjustmentStore
 
 #: The record of an ended generation seldom changes: when its end user is erased, or it is adjusted.
 _RACES: Final = 20

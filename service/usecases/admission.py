@@ -23,8 +23,8 @@ from service.errors import (
     Unauthenticated,
 )
 from service.net.ssrf import AddressGuard, AddressRefused
-from service.store import creation
-from service.store.money import MoneyStore
+from service.store.generations import creation
+from service.store.money.money import MoneyStore
 from service.usecases.access import UNKNOWN_KEY
 from service.usecases.moves import Clock
 

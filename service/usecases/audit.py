@@ -8,10 +8,10 @@ from typing import Final, Literal
 
 from service.domain.budgets import day
 from service.domain.generation import Generation, Status
-from service.store.generations import GenerationStore
-from service.store.in_flight import InFlightStore
+from service.store.generations.generations import GenerationStore
+from service.store.generations.in_flight import InFlightStore
 from service.store.keys import KEPT_SECONDS
-from service.store.money import Entry, MoneyStore, first_day
+from service.store.money.money import Entry, MoneyStore, first_day
 from service.usecases.moves import Clock
 
 #: Windows and ledger are whole for so long: what is older goes from each at a time of its own. Less a day, for clocks.

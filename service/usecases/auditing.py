@@ -8,8 +8,8 @@ from pydantic import TypeAdapter
 
 from service.errors import NotFound
 from service.observability import log
-from service.store.audits import AuditRun, AuditStore
-from service.store.money import MoneyStore
+from service.store.money.audits import AuditRun, AuditStore
+from service.store.money.money import MoneyStore
 from service.usecases.audit import Audit, Findings, Progress, Step
 from service.usecases.moves import Clock
 

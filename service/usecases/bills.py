@@ -7,7 +7,7 @@ from service.domain.generation import Generation
 from service.domain.pricing import EstimateReason, Rates, expected_units
 from service.errors import StoreUnavailable
 from service.observability import log, metrics
-from service.store.prices import PriceStore
+from service.store.money.prices import PriceStore
 from service.upstream.outcomes import Canceled, Failed, ResultOutcome, Succeeded
 
 #: Successes of one resolution in a row, billed other units than expected, that mean a changed price.

@@ -7,7 +7,7 @@ from typing import Final, NoReturn
 from service.domain import ids
 from service.errors import Malformed, Unauthenticated, UpstreamUnavailable
 from service.observability import log, metrics, tracing
-from service.store.callbacks import CallbackStore
+from service.store.generations.callbacks import CallbackStore
 from service.tasks import Nudger
 from service.upstream.callback_verification import Verifier
 from service.upstream.outcomes import Succeeded

@@ -8,8 +8,8 @@ from service.domain.webhook import EventType
 from service.domain.webhook_endpoint import STAGES, Endpoint, Health, Reason
 from service.domain.webhook_endpoint_view import FailingView
 from service.observability import log, metrics
-from service.store.endpoints import EndpointStore
-from service.store.tenants import TenantStore
+from service.store.tenants.tenants import TenantStore
+from service.store.webhooks.endpoints import EndpointStore
 from service.tasks import Nudger
 from service.usecases.fanout import news_of
 

@@ -8,10 +8,10 @@ from service.domain.signing import SigningKey, signed_headers
 from service.domain.webhook import Attempt, Delivery, DeliveryStatus
 from service.domain.webhook_endpoint import Endpoint
 from service.observability import log, metrics, tracing
-from service.store.deliveries import Caps, DeliveryStore, Verdict, Written
-from service.store.due import Claim, Claimed
-from service.store.endpoints import EndpointStore
-from service.store.tenants import TenantStore
+from service.store.queues.due import Claim, Claimed
+from service.store.tenants.tenants import TenantStore
+from service.store.webhooks.deliveries import Caps, DeliveryStore, Verdict, Written
+from service.store.webhooks.endpoints import EndpointStore
 from service.usecases.decline import Decline
 from service.usecases.leases import LEASE
 from service.usecases.moves import Clock

@@ -8,10 +8,10 @@ from service.domain.dispatch_gate import Ramp
 from service.domain.generation import Failure, Generation, Status
 from service.errors import StoreUnavailable
 from service.observability import log, metrics, tracing
-from service.store.callbacks import CallbackStore
-from service.store.due import Claim, Claimed
-from service.store.gate import Noted
-from service.store.queue import QueueStore
+from service.store.gate.gate import Noted
+from service.store.generations.callbacks import CallbackStore
+from service.store.queues.due import Claim, Claimed
+from service.store.queues.tenant_queue import QueueStore
 from service.upstream.client import FalClient
 from service.upstream.messages import submit_outcome
 from service.upstream.outcomes import Accepted, Locked, NotTaken, Rejected, SubmitOutcome, Unknown

@@ -8,7 +8,7 @@ from typing import Final
 from service.domain.work_queue import Drain
 from service.errors import StoreUnavailable
 from service.observability import log, metrics
-from service.store.due import Claim, Claimed
+from service.store.queues.due import Claim, Claimed
 from service.usecases.leases import LeaseKeeper
 
 _LARGEST_CLAIM: Final = 100

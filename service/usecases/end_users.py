@@ -8,8 +8,8 @@ from service.domain.budgets import Scope, Standing
 from service.domain.erasure import Erasure
 from service.domain.tenant import Tenant
 from service.errors import NotFound, Unauthenticated
-from service.store.end_users import EndUserRecord, EndUserStore
-from service.store.money import MoneyStore
+from service.store.money.money import MoneyStore
+from service.store.tenants.end_users import EndUserRecord, EndUserStore
 from service.usecases.access import UNKNOWN_KEY
 from service.usecases.erasing import Erasing
 from service.usecases.moves import Clock

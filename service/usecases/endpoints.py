@@ -14,7 +14,7 @@ from service.domain.webhook_endpoint import MOST_ENDPOINTS, Endpoint
 from service.domain.webhook_endpoint_view import FailingView
 from service.errors import Conflict, FieldError, Invalid, NotFound, PreconditionFailed
 from service.net.ssrf import AddressRefused
-from service.store.endpoints import EndpointStore
+from service.store.webhooks.endpoints import EndpointStore
 from service.tasks import Nudger
 from service.usecases.fanout import test_of
 from service.usecases.moves import Clock

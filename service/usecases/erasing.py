@@ -9,10 +9,10 @@ from service.domain.erasure import Erasure
 from service.domain.generation import Generation, Status
 from service.media.videos import VideoStore
 from service.observability import log
-from service.store.deliveries import DeliveryStore
-from service.store.end_users import EndUserStore
-from service.store.erasures import Begun, ErasureStore
-from service.store.generations import GenerationStore
+from service.store.generations.generations import GenerationStore
+from service.store.tenants.end_users import EndUserStore
+from service.store.tenants.erasures import Begun, ErasureStore
+from service.store.webhooks.deliveries import DeliveryStore
 from service.usecases import videos
 from service.usecases.moves import Clock, Moves
 

@@ -8,7 +8,7 @@ from service.domain.generation import Generation
 from service.domain.work_queue import Drain
 from service.errors import StoreUnavailable
 from service.observability import log, metrics
-from service.store.gate import GateStore, Noted, Signal
+from service.store.gate.gate import GateStore, Noted, Signal
 from service.tasks import Nudger
 from service.upstream.outcomes import Accepted, Locked, NotTaken, Rejected, SubmitOutcome, Unknown
 from service.usecases.moves import Clock

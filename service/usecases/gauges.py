@@ -11,8 +11,8 @@ from service.domain.pricing import PIXELS
 from service.errors import StoreUnavailable
 from service.observability import metrics
 from service.observability.metrics import StateGauge
-from service.store.heartbeats import INTERVAL, Heartbeats
-from service.store.state import State, StateStore, TenantState
+from service.store.state.heartbeats import INTERVAL, Heartbeats
+from service.store.state.state import State, StateStore, TenantState
 from service.tasks import QUEUES
 from service.usecases.bills import MISMATCHES
 from service.usecases.moves import Clock

@@ -15,9 +15,9 @@ from service.domain.tenant import Tenant
 from service.domain.webhook import WebhookStyle
 from service.errors import CostRefused, IdempotencyMismatch, Invalid, NotCancellable, NotFound
 from service.observability import metrics, tracing
-from service.store import creation
-from service.store.changes import Changes
-from service.store.generations import Filter, GenerationStore, Page
+from service.store.generations import creation
+from service.store.generations.changes import Changes
+from service.store.generations.generations import Filter, GenerationStore, Page
 from service.tasks import Nudger
 from service.usecases.admission import Admission, reason, refused
 from service.usecases.images import Images

@@ -13,7 +13,7 @@ from typing import Final, Literal
 from service.domain.generation import Copying, Generation, Kept
 from service.media.videos import StoreAway, VideoStore
 from service.observability import log, metrics, tracing
-from service.store.generations import GenerationStore
+from service.store.generations.generations import GenerationStore
 from service.upstream.files import FalFiles, FileAway, NotFals
 from service.usecases.moves import Clock, Moves
 from service.usecases.timetable import COPIES

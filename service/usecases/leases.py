@@ -15,8 +15,8 @@ from typing import Final
 from service.domain.work_queue import Drain
 from service.errors import StoreUnavailable
 from service.observability import log
-from service.store.due import Claimed
-from service.store.leases import Lease, LeaseStore
+from service.store.queues.due import Claimed
+from service.store.queues.leases import Lease, LeaseStore
 
 #: For how long no other worker can claim what one has claimed, unless the lease is renewed.
 LEASE: Final = timedelta(seconds=4)

@@ -11,8 +11,8 @@ from service.domain.webhook import Delivery, DeliveryStatus
 from service.domain.work_queue import Drain
 from service.errors import StoreUnavailable
 from service.observability import metrics, tracing
-from service.store.endpoints import EndpointStore
-from service.store.generations import GenerationStore, Moved
+from service.store.generations.generations import GenerationStore, Moved
+from service.store.webhooks.endpoints import EndpointStore
 from service.tasks import Nudger
 from service.usecases.fanout import EVENTS, deliveries_of
 from service.usecases.telling import tell_move

@@ -8,8 +8,8 @@ from service.domain.generation import Generation, Status
 from service.domain.generation_view import QueueView
 from service.domain.tenant import Tenant
 from service.errors import StoreUnavailable
-from service.store.gate import GateStore
-from service.store.queue import Line, QueueStore
+from service.store.gate.gate import GateStore
+from service.store.queues.tenant_queue import Line, QueueStore
 
 #: The line is looked at this often per process; positions are always fresh.
 _REMEMBERED_SECONDS: Final = 2.0

@@ -13,7 +13,7 @@ from service.domain.request import IMAGE_FIELDS
 from service.errors import BadImage
 from service.net.image_probe import Refused, Seen, Unseen, Viewer
 from service.observability import log, metrics
-from service.store.generations import GenerationStore
+from service.store.generations.generations import GenerationStore
 from service.upstream.hosts import FalHosts
 from service.usecases.moves import Clock, Moves
 

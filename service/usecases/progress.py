@@ -11,8 +11,8 @@ from service.domain.generation_view import QueueView
 from service.domain.tenant import Tenant
 from service.errors import NotFound, StoreUnavailable, TooManyStreams
 from service.observability import metrics
-from service.store.changes import Changes, Watch
-from service.store.generations import GenerationStore
+from service.store.generations.changes import Changes, Watch
+from service.store.generations.generations import GenerationStore
 from service.usecases.outlook import Outlook
 from service.usecases.places import FULL_SECONDS, Places
 

@@ -10,8 +10,8 @@ from service.domain.billing import SKEW, Adopted, BillingEvent, Match, Suspect, 
 from service.domain.generation import Generation, Status
 from service.errors import RequestIdTaken, UpstreamUnavailable
 from service.observability import log, metrics
-from service.store.generations import GenerationStore
-from service.store.submissions import SubmissionStore
+from service.store.generations.generations import GenerationStore
+from service.store.generations.submissions import SubmissionStore
 from service.upstream.billing import FalBilling
 from service.usecases.moves import Clock, Moves
 

@@ -11,10 +11,10 @@ from service.domain.webhook import Delivery, DeliveryFilter, DeliveryPage
 from service.domain.webhook_endpoint import Endpoint
 from service.errors import Conflict, NotFound, Unauthenticated
 from service.observability import metrics
-from service.store.deliveries import DeliveryStore
-from service.store.delivery_log import DeliveryLog
-from service.store.endpoints import EndpointStore
-from service.store.generations import GenerationStore
+from service.store.generations.generations import GenerationStore
+from service.store.webhooks.deliveries import DeliveryStore
+from service.store.webhooks.delivery_log import DeliveryLog
+from service.store.webhooks.endpoints import EndpointStore
 from service.tasks import Nudger
 from service.usecases.access import UNKNOWN_KEY
 from service.usecases.moves import Clock

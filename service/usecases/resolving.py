@@ -17,10 +17,10 @@ from service.errors import (
     UpstreamUnavailable,
 )
 from service.observability import log
-from service.store.callbacks import CallbackStore
-from service.store.generations import GenerationStore
-from service.store.queue import QueueStore
-from service.store.submissions import SubmissionStore
+from service.store.generations.callbacks import CallbackStore
+from service.store.generations.generations import GenerationStore
+from service.store.generations.submissions import SubmissionStore
+from service.store.queues.tenant_queue import QueueStore
 from service.upstream.client import FalClient
 from service.upstream.messages import is_unknown, status_outcome
 from service.upstream.outcomes import Trouble

@@ -11,7 +11,7 @@ from service.domain.pricing import EstimateReason
 from service.domain.webhook import DeliveryStatus
 from service.domain.work_queue import Drain
 from service.observability import idle_series, metrics, multiprocess
-from service.store.callbacks import Reception
+from service.store.generations.callbacks import Reception
 
 _CALLS: Final = ("submit", "status", "result", "cancel")
 

@@ -16,8 +16,8 @@ from service.domain.request import CreateGeneration
 from service.domain.tenant import Tenant
 from service.errors import NotFound, StoreUnavailable
 from service.observability import log, metrics
-from service.store.answers import AnswerStore
-from service.store.creation import Call
+from service.store.generations.creation import Call
+from service.store.generations.response_receipts import AnswerStore
 from service.usecases.generations import AnswersUnderWay, Creation, Generations, Terms
 from service.usecases.moves import Clock
 

@@ -12,12 +12,12 @@ from service.domain.webhook import DeliveryStatus
 from service.domain.work_queue import Drain
 from service.media.videos import VideoStore
 from service.observability import log, metrics
-from service.store import audits
-from service.store.deliveries import DeliveryStore
-from service.store.due import Claim, Claimed, DueStore
-from service.store.generations import GenerationStore
-from service.store.queue import QueueStore
-from service.store.submissions import SubmissionStore
+from service.store.generations.generations import GenerationStore
+from service.store.generations.submissions import SubmissionStore
+from service.store.money import audits
+from service.store.queues.due import Claim, Claimed, DueStore
+from service.store.queues.tenant_queue import QueueStore
+from service.store.webhooks.deliveries import DeliveryStore
 from service.usecases import videos
 from service.usecases.auditing import Auditing
 from service.usecases.erasing import Erasing

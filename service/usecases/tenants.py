@@ -11,8 +11,8 @@ from service.domain.generation_view import rfc3339
 from service.domain.signing import new_secret
 from service.domain.tenant import ApiKey, Limits, Pause, Scope, Tenant, hash_secret, is_key_id, new_key_text
 from service.errors import Conflict, NotFound, OverlapPromised, PreconditionFailed, TenantBusy
-from service.store.endpoints import EndpointStore
-from service.store.tenants import TenantStore
+from service.store.tenants.tenants import TenantStore
+from service.store.webhooks.endpoints import EndpointStore
 from service.usecases.moves import Clock
 
 DEFAULT_OVERLAP: Final = timedelta(hours=24)

@@ -10,9 +10,9 @@ from service.domain.generation import UPSTREAM, Failure, Generation, LogLine, St
 from service.domain.pricing import Rates
 from service.domain.work_queue import Drain
 from service.observability import log, metrics, tracing
-from service.store.callbacks import CallbackStore
-from service.store.due import Claim, Claimed, DueStore
-from service.store.generations import GenerationStore
+from service.store.generations.callbacks import CallbackStore
+from service.store.generations.generations import GenerationStore
+from service.store.queues.due import Claim, Claimed, DueStore
 from service.upstream.client import FalClient
 from service.upstream.messages import cancel_outcome, status_outcome
 from service.upstream.outcomes import (

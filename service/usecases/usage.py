@@ -9,7 +9,7 @@ from service.domain.budgets import Standing
 from service.domain.usage import Day, EndUserSpending
 from service.errors import FieldError, Invalid
 from service.store import keys
-from service.store.money import MoneyStore
+from service.store.money.money import MoneyStore
 from service.usecases.moves import Clock
 
 MOST_DAYS: Final = 92

@@ -12,11 +12,11 @@ from typing import Any, Final
 from redis import Redis as PlainRedis
 
 from service.cli.embedded_redis import EmbeddedRedis
-from service.store.generations import GenerationStore
-from service.store.queue import QueueStore
-from service.store.redis import Redis
-from service.store.sealing import Sealer
-from service.store.tenants import TenantStore
+from service.store.generations.generations import GenerationStore
+from service.store.queues.tenant_queue import QueueStore
+from service.store.redis.client import Redis
+from service.store.tenants.sealing import Sealer
+from service.store.tenants.tenants import TenantStore
 from tests import factories
 from tests.bench.figures import Figure, Target
 from tests.bench.scale import Scale

@@ -18,7 +18,7 @@ from typing import Any, Final
 
 import httpx
 
-from service.store.generations import GenerationStore
+from service.store.generations.generations import GenerationStore
 from service.upstream.client import FalClient
 from service.usecases import dispatch, timetable
 from service.usecases.gate import DispatchGate

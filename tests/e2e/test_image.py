@@ -17,7 +17,9 @@ from tests import factories
 from tests.dockerfile import Builder, Stage
 
 ROOT = Path(__file__).parents[2]
-MODULES = "service.app, service.cli.main, service.store.redis, service.webhooks.sender, service.api.export, workers"
+MODULES = (
+    "service.app, service.cli.main, service.store.redis.client, service.webhooks.sender, service.api.export, workers"
+)
 
 
 @pytest.fixture(scope="module")

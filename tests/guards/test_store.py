@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from service.store.commands import GROWS, READS
-from service.store.scripts import Script
+from service.store.redis.commands import GROWS, READS
+from service.store.redis.scripts import Script
 from tests.guards.repository import ROOT, modules
 
 SCRIPTS = sorted(path.stem for path in (ROOT / "service/store").glob("*.lua"))
@@ -23,18 +23,18 @@ FREES = {"DEL", "EXPIRE", "HDEL", "PERSIST", "PEXPIRE", "ZREM", "ZREMRANGEBYSCOR
 
 #: Writes that wait for no replica, by the function that sends them, and why losing one harms nothing.
 UNREPLICATED = {
-    "service/store/deliveries.py:_claim_lane": "a lease; without it its delivery is due again",
-    "service/store/due.py:claim": "a lease; without it its entry is due again",
-    "service/store/due.py:claim_polls": "a lease; without it its poll is due again",
-    "service/store/due.py:flag_hint": "a hint; workers poll without one",
-    "service/store/health.py:_allowed": "reads, and a probe that expires",
-    "service/store/heartbeats.py:note_beat": "the next one comes within a second",
-    "service/store/heartbeats.py:note_worker": "the next one comes within seconds",
-    "service/store/leases.py:_renew_page": "a lease; without it its entry is due again",
-    "service/store/queue.py:claim": "a lease; without it its generation is in the queue again",
-    "service/store/rates.py:check": "a count that is forgotten within a minute",
-    "service/store/submissions.py:trim": "forgets; what a failover brings back is trimmed again",
-    "service/store/tenants.py:note_use": "a minute for people to read",
+    "service/store/webhooks/deliveries.py:_claim_lane": "a lease; without it its delivery is due again",
+    "service/store/queues/due.py:claim": "a lease; without it its entry is due again",
+    "service/store/queues/due.py:claim_polls": "a lease; without it its poll is due again",
+    "service/store/queues/due.py:flag_hint": "a hint; workers poll without one",
+    "service/store/redis/health.py:_allowed": "reads, and a probe that expires",
+    "service/store/state/heartbeats.py:note_beat": "the next one comes within a second",
+    "service/store/state/heartbeats.py:note_worker": "the next one comes within seconds",
+    "service/store/queues/leases.py:_renew_page": "a lease; without it its entry is due again",
+    "service/store/queues/tenant_queue.py:claim": "a lease; without it its generation is in the queue again",
+    "service/store/tenants/rates.py:check": "a count that is forgotten within a minute",
+    "service/store/generations/submissions.py:trim": "forgets; what a failover brings back is trimmed again",
+    "service/store/tenants/tenants.py:note_use": "a minute for people to read",
 }
 
 
@@ -55,7 +55,7 @@ def test_a_script_that_runs_begins_with_the_write_that_lifts_the_refusal(name: s
 
 
 def test_every_command_is_a_known_one() -> None:
-    """A new one belongs into READS, GROWS (service/store/commands.py) or FREES."""
+    """A new one belongs into READS, GROWS (service/store/redis/commands.py) or FREES."""
     found = {name for path in modules("service", "workers") for name in _commands(path)}
     assert found - READS - GROWS - FREES == set()
     assert {"SET", "HDEL", "MGET", "ZADD"} <= found

@@ -6,7 +6,7 @@ from typing import Final
 
 import redis as redis_py
 
-from service.store.redis import Redis
+from service.store.redis.client import Redis
 
 #: Next to so much, what a test and its connections take does not count.
 _BALLAST: Final = 30_000_000

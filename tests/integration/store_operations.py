@@ -12,9 +12,9 @@ from service.domain.generation import Due
 from service.domain.webhook_endpoint import Endpoint
 from service.domain.work_queue import Drain
 from service.runtime.stores import Stores
-from service.store.commands import READS
-from service.store.creation import Creation, Refused
-from service.store.deliveries import Caps
+from service.store.generations.creation import Creation, Refused
+from service.store.redis.commands import READS
+from service.store.webhooks.deliveries import Caps
 from service.usecases.fanout import test_of as event_of
 from tests import factories
 from tests.factories import NOW

@@ -13,9 +13,9 @@ from service.domain.tenant import ApiKey, Limits, Tenant
 from service.domain.webhook import Delivery
 from service.domain.webhook_endpoint import Endpoint
 from service.runtime.stores import Stores
-from service.store.callbacks import Received
-from service.store.creation import Call
-from service.store.redis import Redis
+from service.store.generations.callbacks import Received
+from service.store.generations.creation import Call
+from service.store.redis.client import Redis
 from tests import factories
 from tests.factories import NOW
 

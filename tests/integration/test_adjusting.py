@@ -16,8 +16,8 @@ from service.domain.work_queue import Drain
 from service.errors import CostChanged, OverBudget
 from service.runtime import Runtime
 from service.store import keys
-from service.store.adjustments import AdjustmentStore
-from service.store.generations import dump
+from service.store.generations.generations import dump
+from service.store.money.adjustments import AdjustmentStore
 from tests import factories
 from tests.factories import Clock
 from tests.integration.in_doubt import drained, stored

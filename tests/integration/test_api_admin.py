@@ -10,7 +10,7 @@ from service.config.settings import Settings
 from service.domain import ids
 from service.domain.tenant import Scope, parse_key
 from service.errors import Unavailable
-from service.store.redis import Redis
+from service.store.redis.client import Redis
 from tests import factories
 from tests.conftest import client_of
 from tests.factories import create_body

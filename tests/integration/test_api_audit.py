@@ -8,8 +8,8 @@ import pytest
 from service.domain.work_queue import Drain
 from service.runtime import Runtime
 from service.store import keys
-from service.store.audits import JOB
-from service.store.redis import Redis
+from service.store.money.audits import JOB
+from service.store.redis.client import Redis
 from service.usecases import audit, auditing
 from service.usecases.audit import Audit
 from tests import factories

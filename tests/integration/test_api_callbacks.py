@@ -20,8 +20,8 @@ from service.domain.work_queue import Drain
 from service.observability import metrics
 from service.runtime import Runtime
 from service.store import keys
-from service.store.callbacks import load
-from service.store.creation import Created
+from service.store.generations.callbacks import load
+from service.store.generations.creation import Created
 from tests import factories
 from tests.conftest import client_of
 from tests.factories import Clock

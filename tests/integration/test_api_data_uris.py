@@ -11,7 +11,7 @@ import pytest
 from fastapi import FastAPI
 
 from service.config.settings import Settings
-from service.store.redis import Redis
+from service.store.redis.client import Redis
 from service.upstream.storage import Place
 from service.usecases import images
 from service.usecases.places import Places

@@ -17,7 +17,7 @@ from service.domain.generation import Generation
 from service.domain.tenant import Tenant
 from service.errors import StoreUnavailable
 from service.runtime import Runtime
-from service.store.generations import GenerationStore
+from service.store.generations.generations import GenerationStore
 from service.usecases import progress
 from tests import factories
 from tests.factories import NOW, Clock

@@ -19,7 +19,7 @@ from service.domain.pricing import usd
 from service.domain.tenant import Tenant
 from service.runtime import Runtime
 from service.store import keys
-from service.store.redis import Redis
+from service.store.redis.client import Redis
 from tests import factories
 from tests.factories import Clock, create_body
 from tests.waiting import until_subscribed, until_waiting

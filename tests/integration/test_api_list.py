@@ -15,7 +15,7 @@ from service.domain.generation import Generation, Status
 from service.domain.generation_view import rfc3339
 from service.domain.tenant import Tenant
 from service.runtime import Runtime
-from service.store.generations import LOOKED_AT
+from service.store.generations.generations import LOOKED_AT
 from tests import factories
 from tests.factories import NOW, Clock, create_body
 

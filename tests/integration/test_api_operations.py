@@ -11,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from service.domain.work_queue import Drain
 from service.runtime import Runtime
-from service.store.redis import Redis
+from service.store.redis.client import Redis
 from tests import factories
 from tests.factories import create_body
 

@@ -15,7 +15,7 @@ from service.config.settings import Settings
 from service.domain import ids
 from service.domain.tenant import Scope
 from service.store import keys
-from service.store.redis import Redis
+from service.store.redis.client import Redis
 from tests import factories
 from tests.conftest import Connect, client_of
 from tests.factories import NOW, create_body

@@ -8,7 +8,7 @@ import pytest
 from fastapi import FastAPI
 
 from service.domain.tenant import Limits, Tenant
-from service.store.redis import Redis
+from service.store.redis.client import Redis
 from tests.factories import create_body
 
 KEY = {"Idempotency-Key": "order-7"}

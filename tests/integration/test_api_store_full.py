@@ -13,8 +13,8 @@ from service.domain.tenant import Scope, Tenant
 from service.domain.webhook_endpoint import Endpoint
 from service.errors import StoreUnavailable
 from service.runtime import Runtime
-from service.store.memory import MemoryMonitor, MemoryPolicy
-from service.store.redis import Redis
+from service.store.redis.client import Redis
+from service.store.redis.memory import MemoryMonitor, MemoryPolicy
 from tests.factories import create_body
 from tests.integration.memory import a_second_passes, full
 from tests.integration.store_world import fresh_endpoint
@@ -120,7 +120,7 @@ async def test_the_setting_is_the_limit_where_redis_has_none(redis: Redis) -> No
 
 async def test_many_creates_cost_one_reading(monkeypatch: pytest.MonkeyPatch) -> None:
     now, readings = 100.0, 0
-    monkeypatch.setattr("service.store.memory.time.monotonic", lambda: now)
+    monkeypatch.setattr("service.store.redis.memory.time.monotonic", lambda: now)
 
     async def read() -> dict[str, str]:
         nonlocal readings

@@ -172,7 +172,7 @@ async def test_what_does_not_add_up_is_told(
     assert name is not None
     g = await runtime.generation_store.load(name)
     assert g is not None
-    from service.store.generations import dump
+    from service.store.generations.generations import dump
 
     real: dict[str | int, str | bytes] = {
         "window": keys.money_of_tenant(tenant.id, clock().strftime("%Y-%m")),

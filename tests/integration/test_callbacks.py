@@ -18,7 +18,7 @@ from service.domain.work_queue import Drain
 from service.observability import metrics
 from service.runtime import Runtime
 from service.store import keys
-from service.store.callbacks import CallbackStore
+from service.store.generations.callbacks import CallbackStore
 from tests import factories
 from tests.conftest import client_of
 from tests.factories import Clock

@@ -14,7 +14,7 @@ from service.domain.work_queue import Drain
 from service.observability import metrics
 from service.runtime import Runtime, open_runtime
 from service.store import keys
-from service.store.redis import Redis
+from service.store.redis.client import Redis
 from service.tasks import QUEUES
 from service.upstream.outcomes import NotTaken
 from service.usecases.doctor import Verdict

@@ -13,7 +13,7 @@ from service.domain.webhook import Delivery, DeliveryStatus
 from service.domain.work_queue import Drain
 from service.runtime import Runtime
 from service.store import keys
-from service.store.deliveries import Caps, DeliveryStore
+from service.store.webhooks.deliveries import Caps, DeliveryStore
 from service.usecases.fanout import deliveries_of
 from service.usecases.leases import LEASE
 from tests import factories

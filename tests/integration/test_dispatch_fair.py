@@ -12,7 +12,7 @@ from service.domain.tenant import Limits, Tenant
 from service.domain.work_queue import Drain
 from service.runtime import Runtime
 from service.store import keys
-from service.store.due import Claimed
+from service.store.queues.due import Claimed
 from tests import factories
 from tests.factories import Clock
 

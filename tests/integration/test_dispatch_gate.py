@@ -15,7 +15,7 @@ from service.domain.tenant import Tenant
 from service.domain.work_queue import Drain
 from service.errors import Draining
 from service.runtime import Runtime
-from service.store.gate import GateStore, Signal
+from service.store.gate.gate import GateStore, Signal
 from service.upstream.outcomes import Accepted, Locked
 from service.usecases.gate import LOCKED_POLLS
 from tests import factories

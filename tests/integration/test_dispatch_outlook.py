@@ -10,7 +10,7 @@ from service.config.settings import Settings
 from service.domain.tenant import Limits, Tenant
 from service.errors import StoreUnavailable
 from service.runtime import Runtime
-from service.store.queue import Line
+from service.store.queues.tenant_queue import Line
 from service.usecases.outlook import estimate
 from tests import factories
 from tests.factories import Clock

@@ -16,7 +16,7 @@ from service.domain.tenant import Tenant
 from service.domain.work_queue import Drain
 from service.runtime import Runtime
 from service.store import keys
-from service.store.due import Claimed
+from service.store.queues.due import Claimed
 from service.upstream.outcomes import Accepted, Locked, NotTaken, Rejected, SubmitOutcome, Unknown
 from service.usecases.dispatch import Dispatch
 from service.usecases.leases import LEASE

@@ -13,7 +13,7 @@ from service.domain.tenant import Tenant
 from service.domain.work_queue import Drain
 from service.errors import StoreUnavailable
 from service.runtime import Runtime
-from service.store.generations import Moved
+from service.store.generations.generations import Moved
 from service.usecases import dispatch, moves
 from service.usecases.dispatch import arguments
 from tests import factories

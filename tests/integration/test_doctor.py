@@ -21,7 +21,7 @@ from typer.testing import CliRunner
 from service.cli import app
 from service.config.settings import Settings
 from service.runtime import open_runtime, utc_now
-from service.store.memory import MemoryPolicy
+from service.store.redis.memory import MemoryPolicy
 from service.tasks import QUEUES
 from service.usecases.doctor import Finding
 from service.usecases.doctor.finding import Verdict
@@ -134,7 +134,7 @@ async def test_memory_that_runs_out(settings: Settings, part: float, expected: V
 def test_memory_names_the_source_of_its_limit_and_the_share(
     info: dict[str, str], setting: int | None, source: str
 ) -> None:
-    from service.store.redis import Redis
+    from service.store.redis.client import Redis
     from service.usecases.doctor import server
 
     redis = Redis("redis://127.0.0.1:9/0", timeout=1, memory=MemoryPolicy(setting, 0.7))

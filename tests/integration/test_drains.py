@@ -4,7 +4,7 @@ import asyncio
 from datetime import UTC, datetime
 
 from service.domain.work_queue import Drain
-from service.store.due import Claim, Claimed
+from service.store.queues.due import Claim, Claimed
 from service.usecases.drains import DrainRunner
 
 

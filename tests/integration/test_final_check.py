@@ -18,7 +18,7 @@ from service.domain.tenant import Tenant
 from service.domain.work_queue import Drain
 from service.errors import NotUnconfirmed
 from service.runtime import Runtime, open_runtime
-from service.store.callbacks import CallbackStore
+from service.store.generations.callbacks import CallbackStore
 from service.usecases.dispatch import unsent
 from tests import factories
 from tests.factories import Clock

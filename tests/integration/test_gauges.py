@@ -17,10 +17,10 @@ from service.domain.tenant import Limits, Tenant
 from service.domain.work_queue import Drain
 from service.observability import idle_series, metrics
 from service.runtime import Runtime, open_runtime
-from service.store import state
-from service.store.memory import MemoryPolicy, measure
-from service.store.redis import Redis
-from service.store.state import Server
+from service.store.redis.client import Redis
+from service.store.redis.memory import MemoryPolicy, measure
+from service.store.state import state
+from service.store.state.state import Server
 from service.tasks import QUEUES
 from service.usecases.gauges import Gauges
 from service.usecases.gauges import _of_redis as of_redis

@@ -13,7 +13,7 @@ from service.config.settings import Settings
 from service.domain.work_queue import Drain
 from service.runtime import Runtime, open_runtime
 from service.store import keys
-from service.store.redis import Redis
+from service.store.redis.client import Redis
 from service.tasks import QUEUE_OF, QUEUES, beat_schedule, celery_app
 from tests import factories
 from tests.factories import Clock

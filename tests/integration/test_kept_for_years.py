@@ -13,7 +13,7 @@ from service.domain.tenant import Tenant
 from service.domain.work_queue import Drain
 from service.runtime import Runtime
 from service.store import keys
-from service.store.redis import Redis
+from service.store.redis.client import Redis
 from tests import factories
 from tests.factories import Clock
 

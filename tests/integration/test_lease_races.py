@@ -14,13 +14,13 @@ from service.domain.callback import Callback
 from service.domain.generation import Generation
 from service.domain.work_queue import Drain
 from service.store import keys
-from service.store.callbacks import CallbackStore
-from service.store.creation import Created
-from service.store.deliveries import Caps, DeliveryStore
-from service.store.due import Claimed, DueStore
-from service.store.generations import GenerationStore
-from service.store.leases import Lease, LeaseStore
-from service.store.redis import Redis
+from service.store.generations.callbacks import CallbackStore
+from service.store.generations.creation import Created
+from service.store.generations.generations import GenerationStore
+from service.store.queues.due import Claimed, DueStore
+from service.store.queues.leases import Lease, LeaseStore
+from service.store.redis.client import Redis
+from service.store.webhooks.deliveries import Caps, DeliveryStore
 from tests import factories
 from tests.factories import NOW
 

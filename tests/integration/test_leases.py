@@ -14,9 +14,9 @@ from service.domain.work_queue import Drain
 from service.errors import StoreUnavailable
 from service.runtime import Runtime, open_runtime
 from service.store import keys
-from service.store.due import Claim, Claimed
-from service.store.leases import LeaseStore
-from service.store.redis import Redis
+from service.store.queues.due import Claim, Claimed
+from service.store.queues.leases import LeaseStore
+from service.store.redis.client import Redis
 from service.usecases import leases
 from service.usecases.drains import DrainRunner
 from service.usecases.leases import LEASE, LeaseKeeper

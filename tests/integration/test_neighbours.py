@@ -19,8 +19,8 @@ from service.domain.tenant import Tenant
 from service.domain.work_queue import Drain
 from service.runtime import Runtime
 from service.store import keys
-from service.store.deliveries import DeliveryStore
-from service.store.redis import Redis
+from service.store.redis.client import Redis
+from service.store.webhooks.deliveries import DeliveryStore
 from tests import factories
 from tests.conftest import Connect
 from tests.factories import Clock

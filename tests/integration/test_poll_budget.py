@@ -13,8 +13,8 @@ from service.domain.tenant import Tenant
 from service.domain.work_queue import Drain
 from service.runtime import Runtime, open_runtime
 from service.store import keys
-from service.store.due import DueStore
-from service.store.redis import Redis
+from service.store.queues.due import DueStore
+from service.store.redis.client import Redis
 from service.usecases.timetable import Timetable
 from tests import factories
 from tests.factories import NOW, Clock

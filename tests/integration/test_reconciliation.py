@@ -15,8 +15,8 @@ from service.domain.work_queue import Drain
 from service.observability import metrics
 from service.runtime import Runtime, open_runtime
 from service.store import keys
-from service.store.generations import dump
-from service.store.submissions import SubmissionStore
+from service.store.generations.generations import dump
+from service.store.generations.submissions import SubmissionStore
 from tests import factories
 from tests.factories import Clock
 from tests.integration import in_doubt

@@ -17,9 +17,9 @@ from service.domain.work_queue import Drain
 from service.errors import RequestIdTaken
 from service.runtime import Runtime
 from service.store import keys
-from service.store.callbacks import CallbackStore
-from service.store.generations import GenerationStore, dump
-from service.store.redis import Redis
+from service.store.generations.callbacks import CallbackStore
+from service.store.generations.generations import GenerationStore, dump
+from service.store.redis.client import Redis
 from service.upstream.outcomes import Accepted
 from service.usecases.dispatch import settled
 from tests import factories

@@ -17,16 +17,16 @@ from service.domain.generation import Due, Generation, Status
 from service.domain.webhook import DeliveryStatus
 from service.domain.work_queue import Drain
 from service.store import keys
-from service.store.callbacks import CallbackStore
-from service.store.creation import Bound, Created
-from service.store.deliveries import DeliveryStore
-from service.store.due import DueStore
-from service.store.generations import Filter, GenerationStore
-from service.store.money import MoneyStore
-from service.store.queue import QueueStore
-from service.store.redis import Redis
-from service.store.sealing import Sealer
-from service.store.tenants import TenantStore
+from service.store.generations.callbacks import CallbackStore
+from service.store.generations.creation import Bound, Created
+from service.store.generations.generations import Filter, GenerationStore
+from service.store.money.money import MoneyStore
+from service.store.queues.due import DueStore
+from service.store.queues.tenant_queue import QueueStore
+from service.store.redis.client import Redis
+from service.store.tenants.sealing import Sealer
+from service.store.tenants.tenants import TenantStore
+from service.store.webhooks.deliveries import DeliveryStore
 from tests import factories
 from tests.factories import NOW
 

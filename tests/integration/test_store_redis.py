@@ -13,8 +13,8 @@ from redis.exceptions import ResponseError
 from service.cli.embedded_redis import EmbeddedRedis
 from service.errors import StoreFull, StoreUnavailable
 from service.observability import metrics
-from service.store.changes import Changes
-from service.store.redis import LANES, LARGEST_BATCH, Redis
+from service.store.generations.changes import Changes
+from service.store.redis.client import LANES, LARGEST_BATCH, Redis
 
 
 async def test_commands_of_one_turn_leave_together(redis: Redis) -> None:
@@ -90,7 +90,7 @@ async def test_that_no_changes_are_heard_is_told_once(redis: Redis, monkeypatch:
         tries += 1
         raise StoreUnavailable("away")
 
-    monkeypatch.setattr("service.store.changes._RECONNECT_SECONDS", 0)
+    monkeypatch.setattr("service.store.generations.changes._RECONNECT_SECONDS", 0)
     monkeypatch.setattr(redis, "subscribed", away)
     told: list[str] = []
     changes = Changes(redis)

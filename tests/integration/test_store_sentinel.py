@@ -12,13 +12,13 @@ import pytest
 from service.domain.work_queue import Drain
 from service.errors import StoreUnavailable
 from service.store import keys
-from service.store.changes import Changes
-from service.store.creation import Bound, Created
-from service.store.generations import GenerationStore
-from service.store.in_flight import InFlightStore
-from service.store.money import MoneyStore
-from service.store.queue import QueueStore
-from service.store.redis import LANES, Redis
+from service.store.generations.changes import Changes
+from service.store.generations.creation import Bound, Created
+from service.store.generations.generations import GenerationStore
+from service.store.generations.in_flight import InFlightStore
+from service.store.money.money import MoneyStore
+from service.store.queues.tenant_queue import QueueStore
+from service.store.redis.client import LANES, Redis
 from service.tasks import celery_app, task_name
 from service.usecases.audit import Audit
 from tests import factories

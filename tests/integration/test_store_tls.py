@@ -24,7 +24,7 @@ from service.config.redis_urls import Sentinels
 from service.config.settings import Settings
 from service.domain.work_queue import Drain
 from service.errors import StoreUnavailable
-from service.store.redis import LANES, Redis
+from service.store.redis.client import LANES, Redis
 from service.tasks import celery_app, task_name
 from tests import factories
 

@@ -7,9 +7,9 @@ import pytest
 from service.config.settings import Settings
 from service.errors import StoreFull, StoreUnavailable
 from service.runtime.stores import Stores
-from service.store.commands import GROWS, READS
-from service.store.creation import Bound, Created, Resent
-from service.store.redis import Redis
+from service.store.generations.creation import Bound, Created, Resent
+from service.store.redis.client import Redis
+from service.store.redis.commands import GROWS, READS
 from tests import factories
 from tests.integration.memory import a_second_passes, full
 from tests.integration.store_operations import OPERATIONS, is_refusal, writes_of

@@ -13,9 +13,9 @@ from service.domain.work_queue import Drain
 from service.errors import TenantBusy, Unauthenticated
 from service.runtime import Runtime
 from service.store import keys
-from service.store.creation import Created, Refused
-from service.store.generations import GenerationStore
-from service.store.redis import Redis
+from service.store.generations.creation import Created, Refused
+from service.store.generations.generations import GenerationStore
+from service.store.redis.client import Redis
 from service.usecases import access
 from service.usecases.moves import Verb
 from tests import factories

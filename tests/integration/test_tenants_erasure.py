@@ -13,7 +13,7 @@ from service.domain.generation_view import rfc3339
 from service.domain.tenant import Limits
 from service.domain.work_queue import Drain
 from service.runtime import Runtime
-from service.store.redis import Redis
+from service.store.redis.client import Redis
 from service.usecases.moves import Verb
 from tests import factories
 from tests.conftest import Connect

@@ -14,7 +14,7 @@ from service.domain.work_queue import Drain
 from service.errors import NotFound
 from service.runtime import Runtime
 from service.store import keys
-from service.store.redis import Redis
+from service.store.redis.client import Redis
 from service.usecases import erasing
 from service.usecases.erasing import Erasing
 from tests import factories

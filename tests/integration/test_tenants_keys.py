@@ -17,7 +17,7 @@ from service.domain.tenant import Scope, Tenant, new_key_text
 from service.errors import Unauthenticated
 from service.runtime import Runtime
 from service.store import keys
-from service.store.redis import Redis
+from service.store.redis.client import Redis
 from tests.conftest import Connect, client_of
 from tests.factories import Clock, create_body
 

@@ -15,8 +15,8 @@ from service.domain.work_queue import Drain
 from service.errors import StoreUnavailable
 from service.observability import metrics
 from service.runtime import Runtime
-from service.store.rates import RateLimiter
-from service.store.redis import Redis, Script
+from service.store.redis.client import Redis, Script
+from service.store.tenants.rates import RateLimiter
 from tests import factories
 from tests.conftest import Connect
 from tests.factories import Clock, create_body

@@ -20,8 +20,8 @@ from service.domain.tenant import Limits, Tenant
 from service.domain.work_queue import Drain
 from service.errors import StoreUnavailable
 from service.runtime import Runtime
-from service.store.money import MoneyStore
-from service.store.redis import Redis, Script
+from service.store.money.money import MoneyStore
+from service.store.redis.client import Redis, Script
 from tests import factories
 from tests.conftest import Connect
 from tests.factories import Clock, create_body

@@ -20,7 +20,7 @@ from service.domain.work_queue import Drain
 from service.errors import TenantBusy
 from service.runtime import Runtime, open_runtime
 from service.store import keys
-from service.store.endpoints import lane
+from service.store.webhooks.endpoints import lane
 from service.usecases.endpoints import Wanted
 from tests import factories
 from tests.factories import Clock, create_body

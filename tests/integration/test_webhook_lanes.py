@@ -12,10 +12,10 @@ from service.domain.webhook import Delivery
 from service.domain.work_queue import Drain
 from service.runtime import Runtime
 from service.store import keys
-from service.store.deliveries import Caps, DeliveryStore
-from service.store.due import Claim
-from service.store.generations import GenerationStore
-from service.store.redis import Redis
+from service.store.generations.generations import GenerationStore
+from service.store.queues.due import Claim
+from service.store.redis.client import Redis
+from service.store.webhooks.deliveries import Caps, DeliveryStore
 from tests import factories
 from tests.factories import NOW, Clock
 from tests.receiver import Receiver

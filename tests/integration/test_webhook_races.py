@@ -17,10 +17,10 @@ from service.domain.webhook import EventType
 from service.domain.webhook_endpoint import MOST_ENDPOINTS, Disabled, Endpoint
 from service.runtime import Runtime
 from service.store import keys
-from service.store.deliveries import DeliveryStore
-from service.store.endpoints import EndpointStore, lane
-from service.store.redis import Redis
-from service.store.sealing import Sealer
+from service.store.redis.client import Redis
+from service.store.tenants.sealing import Sealer
+from service.store.webhooks.deliveries import DeliveryStore
+from service.store.webhooks.endpoints import EndpointStore, lane
 from service.usecases.fanout import news_of
 from tests import factories
 from tests.factories import NOW, SECRET_KEY

@@ -14,8 +14,8 @@ from service.domain.webhook import DeliveryStatus
 from service.domain.work_queue import Drain
 from service.runtime import Runtime
 from service.store import keys
-from service.store.deliveries import Caps, DeliveryStore
-from service.store.redis import Redis
+from service.store.redis.client import Redis
+from service.store.webhooks.deliveries import Caps, DeliveryStore
 from tests import factories
 from tests.conftest import Connect
 from tests.factories import Clock

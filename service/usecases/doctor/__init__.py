@@ -6,10 +6,10 @@ from celery import Celery
 
 from service.config.settings import Settings
 from service.errors import StoreUnavailable
-from service.store import health
-from service.store.gate import GateStore
-from service.store.heartbeats import HeartbeatStore
-from service.store.redis import Redis
+from service.store.gate.gate import GateStore
+from service.store.redis import health
+from service.store.redis.client import Redis
+from service.store.state.heartbeats import HeartbeatStore
 from service.upstream.client import FalClient
 from service.usecases.doctor import outside, processes, secrecy, server
 from service.usecases.doctor.finding import Finding, Verdict, fail, ok

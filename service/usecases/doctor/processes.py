@@ -9,7 +9,7 @@ from celery import Celery
 
 from service.clock import MOST_SKEW
 from service.domain.dispatch_gate import Gate, Hold
-from service.store.heartbeats import INTERVAL, Heartbeats
+from service.store.state.heartbeats import INTERVAL, Heartbeats
 from service.tasks import QUEUES, reach_broker
 from service.usecases.doctor.finding import Finding, fail, ok, warn
 

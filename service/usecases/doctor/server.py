@@ -5,8 +5,8 @@ from typing import Final
 from service.clock import MOST_SKEW
 from service.config.redis_urls import is_sentinel
 from service.config.settings import Settings
-from service.store import health
-from service.store.redis import Redis
+from service.store.redis import health
+from service.store.redis.client import Redis
 from service.usecases.doctor.finding import Finding, fail, ok, warn
 from service.usecases.moves import Clock
 

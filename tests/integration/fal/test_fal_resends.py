@@ -17,9 +17,9 @@ from service.domain import ids
 from service.domain.tenant import Tenant
 from service.runtime import Runtime
 from service.store import keys
-from service.store.creation import Call, Created, Creation, Resent, Unanswered
-from service.store.generations import GenerationStore
-from service.store.redis import Redis
+from service.store.generations.creation import Call, Created, Creation, Resent, Unanswered
+from service.store.generations.generations import GenerationStore
+from service.store.redis.client import Redis
 from service.usecases.generations import Terms
 from service.usecases.submissions import LEASE, Submission
 from tests import factories

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from service.domain.callback import Callback, address, without_secret
 from service.domain.generation import Failure, Output, Video
-from service.store.callbacks import dump, load
+from service.store.generations.callbacks import dump, load
 from service.upstream.http_result import Reply
 from service.upstream.outcomes import Canceled, Failed, Succeeded
 from service.upstream.results import callback_outcome, read_callback, result_outcome

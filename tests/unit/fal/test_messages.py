@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from service.domain import fal_view
 from service.domain.generation import ErrorCode, Failure, LogLine, Output, Status, Video
 from service.domain.pricing import Rates
-from service.store.generations import dump, load
+from service.store.generations.generations import dump, load
 from service.upstream.http_result import NoReply, Reply, Wire, reply
 from service.upstream.messages import cancel_outcome, is_unknown, status_outcome, submit_outcome
 from service.upstream.outcomes import (

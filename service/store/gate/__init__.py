@@ -1,0 +1,1 @@
+"""The dispatch gate in Redis: pauses, locks and the submit window."""

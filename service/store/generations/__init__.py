@@ -1,0 +1,1 @@
+"""Generations, their callbacks and their change feed in Redis."""

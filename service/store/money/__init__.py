@@ -1,0 +1,1 @@
+"""Budgets, ledger, adjustments and audits in Redis."""

@@ -1,0 +1,1 @@
+"""Due sets, the tenants' queues, and leases of claimed work."""

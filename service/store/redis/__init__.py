@@ -1,0 +1,1 @@
+"""The Redis client: connections, pipelining, scripts, memory limits."""

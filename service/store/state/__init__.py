@@ -1,0 +1,1 @@
+"""Account-wide state for metrics, and heartbeats of processes."""

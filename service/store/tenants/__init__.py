@@ -1,0 +1,1 @@
+"""Tenants, API keys, end users, rate limits and sealed secrets in Redis."""
