@@ -7,8 +7,8 @@ from service.api.answers import json_response
 from service.api.dependencies import runtime
 from service.api.schemas import AuditProgressView, AuditView, problems
 from service.domain.generation_view import rfc3339
-from service.usecases.audit import Progress
-from service.usecases.auditing import Report
+from service.usecases.operations.audit import Progress
+from service.usecases.operations.audit_jobs import Report
 
 router = APIRouter(prefix="/admin/v1", tags=["admin"], dependencies=[Depends(operator)])
 

@@ -11,7 +11,7 @@ from service.domain.erasure import Erasure
 from service.domain.generation_view import rfc3339
 from service.domain.pricing import usd
 from service.domain.tenant import Scope
-from service.usecases.end_users import EndUser
+from service.usecases.tenants.end_users import EndUser
 
 router = APIRouter(prefix="/v1/end-users", tags=["end users"])
 

@@ -18,7 +18,7 @@ from service.domain.tenant import Scope, Tenant
 from service.errors import Forbidden, NotAcceptable, StoreUnavailable, Unauthenticated
 from service.observability import metrics
 from service.store.generations.changes import Watch
-from service.usecases.progress import Feed, Sight
+from service.usecases.generations.stream import Feed, Sight
 
 router = APIRouter(prefix="/v1/generations", tags=["generations"], route_class=PlainRoute)
 

@@ -22,7 +22,7 @@ from service.domain.request import CreateGeneration, parse_create
 from service.domain.tenant import Scope
 from service.errors import FieldError, Invalid, StoreUnavailable, TooLarge, TooManyWaiting
 from service.runtime import Runtime
-from service.usecases.generations import Terms
+from service.usecases.generations.generations import Terms
 
 PATH: Final = "/v1/generations"
 

@@ -17,7 +17,7 @@ from service.domain.generation_view import GenerationView, public, rfc3339
 from service.domain.pricing import usd
 from service.domain.request import parse
 from service.runtime import Runtime
-from service.usecases.resolving import Dismissed, PaidAndLost, Unconfirmed
+from service.usecases.operations.unconfirmed import Dismissed, PaidAndLost, Unconfirmed
 
 router = APIRouter(prefix="/admin/v1", tags=["admin"], dependencies=[Depends(operator)])
 

@@ -11,7 +11,7 @@ from service.api.schemas import UploadView, problems
 from service.domain.tenant import Scope
 from service.errors import UnsupportedMedia
 from service.upstream.storage import Place
-from service.usecases.images import Upload
+from service.usecases.generations.images import Upload
 
 PATH: Final = "/v1/uploads"
 FORM: Final = "multipart/form-data"

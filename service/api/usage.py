@@ -13,7 +13,7 @@ from service.api.dependencies import runtime, tenant
 from service.api.schemas import UsageView, problems
 from service.domain.pricing import usd
 from service.domain.tenant import Scope
-from service.usecases.usage import Report
+from service.usecases.tenants.usage import Report
 
 router = APIRouter(prefix="/v1/usage", tags=["usage"])
 

@@ -11,7 +11,7 @@ from service.api.dependencies import runtime, tenant
 from service.api.ranges import Range
 from service.api.schemas import problems
 from service.domain.tenant import Scope
-from service.usecases.videos import Elsewhere, Here
+from service.usecases.generations.videos import Elsewhere, Here
 
 router = APIRouter(prefix="/v1/generations", tags=["generations"])
 

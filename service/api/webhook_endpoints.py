@@ -30,7 +30,7 @@ from service.domain.signing import PUBLIC_PREFIX, SigningKey, public_bytes
 from service.domain.tenant import Scope
 from service.domain.webhook_endpoint import Endpoint
 from service.domain.webhook_endpoint_view import EndpointView, FailingView, public
-from service.usecases.endpoints import Wanted
+from service.usecases.webhooks.endpoints import Wanted
 
 router = APIRouter(prefix="/v1/webhook-endpoints", tags=["webhooks"])
 well_known = APIRouter(prefix="/.well-known/webhook-keys", tags=["webhooks"])

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from service.cli.operators import show, with_runtime
-from service.usecases.doctor import Finding, Verdict
+from service.usecases.operations.doctor import Finding, Verdict
 
 #: Of a table that a program reads, or a shell in a container without a terminal.
 _UNFOLDED: Final = 1000

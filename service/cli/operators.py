@@ -17,7 +17,7 @@ from service.config.settings import PREFIX, Settings
 from service.errors import GatewayError, Invalid, StoreUnavailable
 from service.observability import log
 from service.runtime import Runtime, open_runtime
-from service.usecases.audit import Findings, Progress
+from service.usecases.operations.audit import Findings, Progress
 
 Result = TypeVar("Result")
 _LONG_STEP: Final = 20_000

@@ -20,7 +20,7 @@ from service.api.resolving import (
 from service.cli.operators import show, with_runtime
 from service.domain.request import parse
 from service.runtime import Runtime
-from service.usecases.resolving import Dismissed
+from service.usecases.operations.unconfirmed import Dismissed
 
 
 def unconfirmed() -> None:

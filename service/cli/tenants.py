@@ -21,7 +21,7 @@ from service.domain.request import parse
 from service.domain.tenant import Limits, Scope, Tenant
 from service.errors import Invalid
 from service.runtime import Runtime
-from service.usecases.tenants import DEFAULT_OVERLAP
+from service.usecases.tenants.tenants import DEFAULT_OVERLAP
 
 tenants = typer.Typer(
     no_args_is_help=True, add_completion=False, help="Create, read, change and delete tenants. Answers are JSON."

@@ -7,9 +7,9 @@ from service.config.settings import Settings
 from service.domain.pricing import Rates
 from service.runtime.stores import Stores
 from service.runtime.wires import Wires
-from service.usecases.gate import DispatchGate
-from service.usecases.moves import Moves
-from service.usecases.timetable import Timetable
+from service.usecases.lifecycle.dispatch_gate import DispatchGate
+from service.usecases.lifecycle.schedule import Timetable
+from service.usecases.lifecycle.transition_service import Moves
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,17 +8,17 @@ from service.runtime.core import Core
 from service.runtime.jobs import build_auditing, build_erasing
 from service.store.queues.leases import LeaseStore
 from service.store.webhooks.deliveries import Caps
-from service.usecases.bills import Bills
-from service.usecases.decline import Decline
-from service.usecases.deliveries import Deliveries
-from service.usecases.dispatch import Dispatch
-from service.usecases.drains import DrainRunner
-from service.usecases.keeping import Keeping
-from service.usecases.leases import LeaseKeeper
-from service.usecases.preflight import Preflight
-from service.usecases.reconciliation import Reconciliation
-from service.usecases.sweeping import Sweeping
-from service.usecases.tracking import Tracking
+from service.usecases.lifecycle.consumer import DrainRunner
+from service.usecases.lifecycle.dispatch import Dispatch
+from service.usecases.lifecycle.leases import LeaseKeeper
+from service.usecases.lifecycle.poller import Tracking
+from service.usecases.lifecycle.preflight import Preflight
+from service.usecases.lifecycle.reconciliation import Reconciliation
+from service.usecases.lifecycle.settlement import Bills
+from service.usecases.lifecycle.sweeper import Sweeping
+from service.usecases.lifecycle.video_copier import Keeping
+from service.usecases.webhooks.delivery import Deliveries
+from service.usecases.webhooks.endpoint_health import Decline
 from service.webhooks.fal_signing import WebhookSigner
 
 #: Submits under way at a time in one process; each may take as long as fal likes to.

@@ -1,9 +1,9 @@
 """Long work that the sweep does in pieces."""
 
 from service.runtime.core import Core
-from service.usecases.audit import Audit
-from service.usecases.auditing import Auditing
-from service.usecases.erasing import Erasing
+from service.usecases.operations.audit import Audit
+from service.usecases.operations.audit_jobs import Auditing
+from service.usecases.tenants.erasure import Erasing
 
 
 def build_audit(core: Core) -> Audit:

@@ -26,31 +26,31 @@ from service.store.state.state import StateStore
 from service.store.tenants.sealing import Sealer
 from service.tasks import Nudger
 from service.upstream.storage import FalStorage
-from service.usecases import series
-from service.usecases.access import Access
-from service.usecases.adjusting import Adjusting
-from service.usecases.admission import Admission
-from service.usecases.audit import Audit
-from service.usecases.auditing import Auditing
-from service.usecases.callbacks import Callbacks
-from service.usecases.doctor import Doctor
-from service.usecases.drains import DrainRunner
-from service.usecases.end_users import EndUsers
-from service.usecases.endpoints import Endpoints
-from service.usecases.gate import DispatchGate
-from service.usecases.gauges import Gauges
-from service.usecases.generations import Generations
-from service.usecases.images import Images
-from service.usecases.moves import Clock
-from service.usecases.outlook import Outlook
-from service.usecases.places import Waiting
-from service.usecases.progress import Progress
-from service.usecases.redelivery import Redelivery
-from service.usecases.resolving import Resolving
-from service.usecases.submissions import Submissions
-from service.usecases.tenants import Tenants
-from service.usecases.usage import Usage
-from service.usecases.videos import Videos
+from service.usecases.generations.admission import Admission
+from service.usecases.generations.concurrency import Waiting
+from service.usecases.generations.generations import Generations
+from service.usecases.generations.images import Images
+from service.usecases.generations.queue_estimate import Outlook
+from service.usecases.generations.resends import Submissions
+from service.usecases.generations.stream import Progress
+from service.usecases.generations.videos import Videos
+from service.usecases.lifecycle.consumer import DrainRunner
+from service.usecases.lifecycle.dispatch_gate import DispatchGate
+from service.usecases.lifecycle.fal_callbacks import Callbacks
+from service.usecases.lifecycle.transition_service import Clock
+from service.usecases.operations import metric_series
+from service.usecases.operations.account_metrics import Gauges
+from service.usecases.operations.adjustments import Adjusting
+from service.usecases.operations.audit import Audit
+from service.usecases.operations.audit_jobs import Auditing
+from service.usecases.operations.doctor import Doctor
+from service.usecases.operations.unconfirmed import Resolving
+from service.usecases.tenants.authentication import Access
+from service.usecases.tenants.end_users import EndUsers
+from service.usecases.tenants.tenants import Tenants
+from service.usecases.tenants.usage import Usage
+from service.usecases.webhooks.endpoints import Endpoints
+from service.usecases.webhooks.redelivery import Redelivery
 from service.webhooks.fal_signing import WebhookSigner
 
 
@@ -117,7 +117,7 @@ async def open_runtime(settings: Settings, *, clock: Callable[[], datetime] | No
 
     ``clock``: the local one, which is corrected by the store's; by default this machine's.
     """
-    series.begin()
+    metric_series.begin()
     async with open_wires(settings, clock or SystemClock()) as wires:
         runtime = _build(build_core(settings, wires))
         try:

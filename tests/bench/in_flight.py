@@ -13,7 +13,7 @@ from service.cli.children import free_port
 from service.cli.stack import Stack
 from service.domain.work_queue import Drain
 from service.store import keys
-from service.usecases.timetable import Timetable
+from service.usecases.lifecycle.schedule import Timetable
 from tests.bench import stack as stacks
 from tests.bench import worker_metrics
 from tests.bench.figures import Figure, Target

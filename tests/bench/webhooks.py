@@ -20,7 +20,7 @@ from service.domain.webhook import ENDS, Delivery, EventType
 from service.domain.webhook_endpoint import Endpoint
 from service.runtime import Runtime, open_runtime, utc_now
 from service.store import keys
-from service.usecases.endpoints import Wanted
+from service.usecases.webhooks.endpoints import Wanted
 from tests.bench import stack as stacks
 from tests.bench.figures import Figure, Target
 from tests.bench.memory import megabytes

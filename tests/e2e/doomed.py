@@ -20,8 +20,8 @@ import httpx
 
 from service.store.generations.generations import GenerationStore
 from service.upstream.client import FalClient
-from service.usecases import dispatch, timetable
-from service.usecases.gate import DispatchGate
+from service.usecases.lifecycle import dispatch, schedule
+from service.usecases.lifecycle.dispatch_gate import DispatchGate
 
 MODULE: Final = "tests.e2e.doomed"
 #: The environment variable that says where the points are armed.
@@ -75,7 +75,7 @@ def install(doom: Doom) -> None:
 def _be_impatient() -> None:
     for module, name, seconds in (
         (dispatch, "_HESITATION", 1),
-        (timetable, "_SUBMIT_MARGIN", 0.5),
+        (schedule, "_SUBMIT_MARGIN", 0.5),
     ):
         setattr(module, name, timedelta(seconds=seconds))
 

@@ -7,7 +7,7 @@ import os
 from datetime import timedelta
 from typing import Final
 
-from service.usecases import timetable
+from service.usecases.lifecycle import schedule
 
 MODULE: Final = "tests.e2e.hasty"
 #: The environment variable of processes that are to be so.
@@ -16,9 +16,9 @@ SHORT: Final = "HASTY"
 
 def install() -> None:
     for name, seconds in (("_SUBMIT_MARGIN", 3), ("_FIRST_LOOK", 12)):
-        if not isinstance(getattr(timetable, name), timedelta):
+        if not isinstance(getattr(schedule, name), timedelta):
             raise TypeError(name)
-        setattr(timetable, name, timedelta(seconds=seconds))
+        setattr(schedule, name, timedelta(seconds=seconds))
 
 
 if SHORT in os.environ:  # as a process of a stack, and not where a test imports it

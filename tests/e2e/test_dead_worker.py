@@ -17,7 +17,7 @@ from service.cli.stack import Stack
 from service.domain.work_queue import Drain
 from service.runtime import open_runtime
 from service.store import keys
-from service.usecases.leases import LEASE
+from service.usecases.lifecycle.leases import LEASE
 from tests import factories
 from tests.e2e.conftest import OVERRIDES
 from tests.e2e.crashing import POLLING

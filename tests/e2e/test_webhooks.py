@@ -15,7 +15,7 @@ from service.domain import ids
 from service.domain.webhook import ENDS, Delivery, EventType
 from service.domain.webhook_endpoint import Endpoint
 from service.runtime import Runtime, open_runtime, utc_now
-from service.usecases.endpoints import Wanted
+from service.usecases.webhooks.endpoints import Wanted
 from tests.e2e.conftest import OVERRIDES
 from tests.receiver import Receiver
 

@@ -10,8 +10,8 @@ from service.runtime import Runtime
 from service.store import keys
 from service.store.money.audits import JOB
 from service.store.redis.client import Redis
-from service.usecases import audit, auditing
-from service.usecases.audit import Audit
+from service.usecases.operations import audit, audit_jobs
+from service.usecases.operations.audit import Audit
 from tests import factories
 from tests.factories import Clock
 
@@ -26,7 +26,7 @@ async def swept(runtime: Runtime) -> None:
 @pytest.fixture
 async def large(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
     """Books of three generations, which are too large for one call and are noted entry by entry."""
-    monkeypatch.setattr(auditing, "MOST_AT_ONCE", 2)
+    monkeypatch.setattr(audit_jobs, "MOST_AT_ONCE", 2)
     monkeypatch.setattr(audit, "_NOTED_EVERY", 1)
     owner = await runtime.tenants.create("acme")
     for _ in range(3):

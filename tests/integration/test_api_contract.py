@@ -30,7 +30,7 @@ from service.cli.embedded_redis import EmbeddedRedis
 from service.domain.generation import Generation
 from service.domain.tenant import Tenant
 from service.domain.webhook import ENDS
-from service.usecases.endpoints import Wanted
+from service.usecases.webhooks.endpoints import Wanted
 from tests import factories
 from tests.factories import ADMIN_TOKEN
 from tests.served import Served, served

@@ -13,8 +13,8 @@ from fastapi import FastAPI
 from service.config.settings import Settings
 from service.store.redis.client import Redis
 from service.upstream.storage import Place
-from service.usecases import images
-from service.usecases.places import Places
+from service.usecases.generations import images
+from service.usecases.generations.concurrency import Places
 from tests import factories, pictures
 from tests.factories import create_body
 

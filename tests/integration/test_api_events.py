@@ -18,7 +18,7 @@ from service.domain.tenant import Tenant
 from service.errors import StoreUnavailable
 from service.runtime import Runtime
 from service.store.generations.generations import GenerationStore
-from service.usecases import progress
+from service.usecases.generations import stream
 from tests import factories
 from tests.factories import NOW, Clock
 from tests.streams import Reader
@@ -132,7 +132,7 @@ async def test_resumed_after_any_event_it_goes_on_with_the_next(opened: Open, ge
 async def test_positions_are_told_as_others_leave_the_queue(
     monkeypatch: pytest.MonkeyPatch, opened: Open, api: httpx.AsyncClient, clock: Clock, move: Any
 ) -> None:
-    monkeypatch.setattr(progress, "_LOOK_SECONDS", 0.02)
+    monkeypatch.setattr(stream, "_LOOK_SECONDS", 0.02)
     names = []
     for _ in range(3):
         clock.advance(timedelta(milliseconds=1))
@@ -151,7 +151,7 @@ async def test_positions_are_told_as_others_leave_the_queue(
 async def test_many_readers_cost_one_read_a_change(
     monkeypatch: pytest.MonkeyPatch, opened: Open, generation_id: str, move: Any
 ) -> None:
-    monkeypatch.setattr(progress, "_LOOK_SECONDS", 60)
+    monkeypatch.setattr(stream, "_LOOK_SECONDS", 60)
     readers = [await opened(generation_id) for _ in range(3)]
     for reader in readers:
         await reader.take(1)
@@ -174,7 +174,7 @@ async def test_a_word_that_was_lost_is_made_up_for(
     monkeypatch: pytest.MonkeyPatch, app: FastAPI, opened: Open, generation_id: str, move: Any
 ) -> None:
     """Publish/subscribe promises nothing."""
-    monkeypatch.setattr(progress, "_LOOK_SECONDS", 0.02)
+    monkeypatch.setattr(stream, "_LOOK_SECONDS", 0.02)
     reader = await opened(generation_id)
     await reader.take(1)
     changes = app.state.runtime.generations._changes
@@ -327,7 +327,7 @@ class TestShort:
 async def test_a_store_that_is_away_ends_nothing(
     monkeypatch: pytest.MonkeyPatch, opened: Open, generation_id: str, move: Any
 ) -> None:
-    monkeypatch.setattr(progress, "_LOOK_SECONDS", 0.02)
+    monkeypatch.setattr(stream, "_LOOK_SECONDS", 0.02)
     reader = await opened(generation_id)
     await reader.take(1)
     load, failed = GenerationStore.load, asyncio.Event()

@@ -22,7 +22,7 @@ from service.domain.tenant import Limits, Tenant
 from service.domain.work_queue import Drain
 from service.observability import log, metrics
 from service.runtime import Runtime
-from service.usecases.bills import MISMATCHES
+from service.usecases.lifecycle.settlement import MISMATCHES
 from tests import factories
 from tests.factories import Clock
 from tests.integration.in_doubt import created, drained, polled_to_the_end, stored

@@ -448,7 +448,7 @@ async def test_a_poll_under_way_does_not_put_off_the_one_a_callback_asks_for(
 async def test_a_worker_that_dies_with_a_callback_in_hand_leaves_it_to_the_next(
     runtime: Runtime, clock: Clock, fal: Fal, create: Create
 ) -> None:
-    from service.usecases.leases import LEASE
+    from service.usecases.lifecycle.leases import LEASE
 
     g = await create(f"{QUICK} sandbox:lost-answer")
     await drained(runtime, Drain.DISPATCH)

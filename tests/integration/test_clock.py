@@ -17,9 +17,9 @@ from service.store import keys
 from service.store.redis.client import Redis
 from service.tasks import QUEUES
 from service.upstream.outcomes import NotTaken
-from service.usecases.doctor import Verdict
-from service.usecases.endpoints import Wanted
-from service.usecases.generations import Terms
+from service.usecases.generations.generations import Terms
+from service.usecases.operations.doctor import Verdict
+from service.usecases.webhooks.endpoints import Wanted
 from tests import factories
 from tests.factories import Clock
 

@@ -14,8 +14,8 @@ from service.domain.work_queue import Drain
 from service.runtime import Runtime
 from service.store import keys
 from service.store.webhooks.deliveries import Caps, DeliveryStore
-from service.usecases.fanout import deliveries_of
-from service.usecases.leases import LEASE
+from service.usecases.lifecycle.leases import LEASE
+from service.usecases.webhooks.fanout import deliveries_of
 from tests import factories
 from tests.factories import Clock
 from tests.receiver import Receiver

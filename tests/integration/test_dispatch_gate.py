@@ -17,7 +17,7 @@ from service.errors import Draining
 from service.runtime import Runtime
 from service.store.gate.gate import GateStore, Signal
 from service.upstream.outcomes import Accepted, Locked
-from service.usecases.gate import LOCKED_POLLS
+from service.usecases.lifecycle.dispatch_gate import LOCKED_POLLS
 from tests import factories
 from tests.factories import Clock
 

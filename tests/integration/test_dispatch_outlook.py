@@ -11,7 +11,7 @@ from service.domain.tenant import Limits, Tenant
 from service.errors import StoreUnavailable
 from service.runtime import Runtime
 from service.store.queues.tenant_queue import Line
-from service.usecases.outlook import estimate
+from service.usecases.generations.queue_estimate import estimate
 from tests import factories
 from tests.factories import Clock
 

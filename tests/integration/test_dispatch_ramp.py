@@ -18,8 +18,8 @@ from service.runtime import Runtime
 from service.store import keys
 from service.store.queues.due import Claimed
 from service.upstream.outcomes import Accepted, Locked, NotTaken, Rejected, SubmitOutcome, Unknown
-from service.usecases.dispatch import Dispatch
-from service.usecases.leases import LEASE
+from service.usecases.lifecycle.dispatch import Dispatch
+from service.usecases.lifecycle.leases import LEASE
 from tests import factories
 from tests.factories import Clock
 

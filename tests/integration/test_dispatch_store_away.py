@@ -14,8 +14,8 @@ from service.domain.work_queue import Drain
 from service.errors import StoreUnavailable
 from service.runtime import Runtime
 from service.store.generations.generations import Moved
-from service.usecases import dispatch, moves
-from service.usecases.dispatch import arguments
+from service.usecases.lifecycle import dispatch, transition_service
+from service.usecases.lifecycle.dispatch import arguments
 from tests import factories
 from tests.factories import Clock
 from tests.integration.in_doubt import created, drained, oracle, stored
@@ -43,7 +43,7 @@ async def _sandbox_is_empty(sandbox_url: str) -> AsyncIterator[None]:
 
 @pytest.fixture(autouse=True)
 def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(moves, "_STORE_PAUSE", 0)
+    monkeypatch.setattr(transition_service, "_STORE_PAUSE", 0)
 
 
 @pytest.fixture

@@ -23,8 +23,8 @@ from service.config.settings import Settings
 from service.runtime import open_runtime, utc_now
 from service.store.redis.memory import MemoryPolicy
 from service.tasks import QUEUES
-from service.usecases.doctor import Finding
 from service.usecases.doctor.finding import Verdict
+from service.usecases.operations.doctor import Finding
 from tests import factories
 from tests.sentinels import Watched
 
@@ -135,7 +135,7 @@ def test_memory_names_the_source_of_its_limit_and_the_share(
     info: dict[str, str], setting: int | None, source: str
 ) -> None:
     from service.store.redis.client import Redis
-    from service.usecases.doctor import server
+    from service.usecases.operations.doctor import server
 
     redis = Redis("redis://127.0.0.1:9/0", timeout=1, memory=MemoryPolicy(setting, 0.7))
     found = server.memory(redis, {"used_memory": "600", **info})
@@ -152,7 +152,7 @@ def test_memory_names_the_source_of_its_limit_and_the_share(
     ],
 )
 def test_replicas_waited_for_are_a_majority(replicas: int, waited_for: int, expected: str) -> None:
-    from service.usecases.doctor import server
+    from service.usecases.operations.doctor import server
 
     settings = factories.settings("redis://127.0.0.1:9/0", redis_wait_replicas=waited_for)
     assert server.replicas({"connected_slaves": str(replicas)}, settings).verdict == expected
@@ -193,7 +193,7 @@ async def test_clocks_that_differ(settings: Settings) -> None:
 
 
 def test_an_old_redis() -> None:
-    from service.usecases.doctor import server
+    from service.usecases.operations.doctor import server
 
     versions = {"6.0.16": "fail", "6.2.0": "ok", "7.4.1": "ok", "10.0": "ok", "": "fail"}
     assert {name: server.version({"redis_version": name}).verdict for name in versions} == versions

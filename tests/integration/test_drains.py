@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from service.domain.work_queue import Drain
 from service.store.queues.due import Claim, Claimed
-from service.usecases.drains import DrainRunner
+from service.usecases.lifecycle.consumer import DrainRunner
 
 
 class Work:

@@ -19,7 +19,7 @@ from service.domain.work_queue import Drain
 from service.errors import NotUnconfirmed
 from service.runtime import Runtime, open_runtime
 from service.store.generations.callbacks import CallbackStore
-from service.usecases.dispatch import unsent
+from service.usecases.lifecycle.dispatch import unsent
 from tests import factories
 from tests.factories import Clock
 from tests.integration.in_doubt import created, drained, stored

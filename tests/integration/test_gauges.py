@@ -22,8 +22,8 @@ from service.store.redis.memory import MemoryPolicy, measure
 from service.store.state import state
 from service.store.state.state import Server
 from service.tasks import QUEUES
-from service.usecases.gauges import Gauges
-from service.usecases.gauges import _of_redis as of_redis
+from service.usecases.operations.account_metrics import Gauges
+from service.usecases.operations.account_metrics import _of_redis as of_redis
 from tests import factories
 from tests.factories import Clock
 

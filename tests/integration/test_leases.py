@@ -17,9 +17,9 @@ from service.store import keys
 from service.store.queues.due import Claim, Claimed
 from service.store.queues.leases import LeaseStore
 from service.store.redis.client import Redis
-from service.usecases import leases
-from service.usecases.drains import DrainRunner
-from service.usecases.leases import LEASE, LeaseKeeper
+from service.usecases.lifecycle import leases
+from service.usecases.lifecycle.consumer import DrainRunner
+from service.usecases.lifecycle.leases import LEASE, LeaseKeeper
 from tests import factories
 from tests.factories import Clock
 from tests.integration.in_doubt import created, drained

@@ -14,8 +14,8 @@ from service.domain.tenant import Tenant
 from service.domain.work_queue import Drain
 from service.runtime import Runtime
 from service.store import keys
-from service.usecases.leases import LEASE
-from service.usecases.timetable import REFUSED_SUBMITS, Timetable
+from service.usecases.lifecycle.leases import LEASE
+from service.usecases.lifecycle.schedule import REFUSED_SUBMITS, Timetable
 from tests import factories
 from tests.factories import Clock
 from tests.waiting import Patience

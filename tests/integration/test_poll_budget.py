@@ -15,7 +15,7 @@ from service.runtime import Runtime, open_runtime
 from service.store import keys
 from service.store.queues.due import DueStore
 from service.store.redis.client import Redis
-from service.usecases.timetable import Timetable
+from service.usecases.lifecycle.schedule import Timetable
 from tests import factories
 from tests.factories import NOW, Clock
 from tests.integration.in_doubt import created, drained, stored

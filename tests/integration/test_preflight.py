@@ -15,7 +15,7 @@ from service.domain.tenant import Tenant
 from service.domain.work_queue import Drain
 from service.net.image_probe import Refused, Seen, Unseen, Viewer
 from service.runtime import Runtime, open_runtime
-from service.usecases.preflight import judged
+from service.usecases.lifecycle.preflight import judged
 from tests import factories, pictures
 from tests.factories import LOOPBACK
 

@@ -21,7 +21,7 @@ from service.store.generations.callbacks import CallbackStore
 from service.store.generations.generations import GenerationStore, dump
 from service.store.redis.client import Redis
 from service.upstream.outcomes import Accepted
-from service.usecases.dispatch import settled
+from service.usecases.lifecycle.dispatch import settled
 from tests import factories
 from tests.conftest import client_of
 from tests.factories import NOW, Clock

@@ -20,7 +20,7 @@ from service.store.money.money import MoneyStore
 from service.store.queues.tenant_queue import QueueStore
 from service.store.redis.client import LANES, Redis
 from service.tasks import celery_app, task_name
-from service.usecases.audit import Audit
+from service.usecases.operations.audit import Audit
 from tests import factories
 from tests.sentinels import PASSWORD, Watched, ask, until
 

@@ -16,8 +16,8 @@ from service.store import keys
 from service.store.generations.creation import Created, Refused
 from service.store.generations.generations import GenerationStore
 from service.store.redis.client import Redis
-from service.usecases import access
-from service.usecases.moves import Verb
+from service.usecases.lifecycle.transition_service import Verb
+from service.usecases.tenants import authentication
 from tests import factories
 from tests.factories import Clock, create_body
 from tests.webhooks import DELIVERIES, ENDPOINTS, endpoint
@@ -60,7 +60,7 @@ async def left(
     api: httpx.AsyncClient, runtime: Runtime, tenant: Tenant, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> dict[str, str]:
     """A tenant with a generation, a dead delivery and an endpoint, deleted while its key is believed."""
-    monkeypatch.setattr(access, "_BELIEVED_SECONDS", 3600)
+    monkeypatch.setattr(authentication, "_BELIEVED_SECONDS", 3600)
     made = await endpoint(api, "http://127.0.0.1:19999/hook")
     body = create_body(end_user_id="anna", webhook_url="http://127.0.0.1:19999/own")
     g = (await api.post("/v1/generations", json=body)).json()

@@ -14,7 +14,7 @@ from service.domain.tenant import Limits
 from service.domain.work_queue import Drain
 from service.runtime import Runtime
 from service.store.redis.client import Redis
-from service.usecases.moves import Verb
+from service.usecases.lifecycle.transition_service import Verb
 from tests import factories
 from tests.conftest import Connect
 from tests.factories import Clock, create_body

@@ -15,8 +15,8 @@ from service.errors import NotFound
 from service.runtime import Runtime
 from service.store import keys
 from service.store.redis.client import Redis
-from service.usecases import erasing
-from service.usecases.erasing import Erasing
+from service.usecases.tenants import erasure
+from service.usecases.tenants.erasure import Erasing
 from tests import factories
 from tests.factories import Clock
 
@@ -41,8 +41,8 @@ async def kept(runtime: Runtime, owner: Tenant) -> int:
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """One call erases two generations."""
-    monkeypatch.setattr(erasing, "MOST_AT_ONCE", 2)
-    monkeypatch.setattr(erasing, "_PAGE", 2)
+    monkeypatch.setattr(erasure, "MOST_AT_ONCE", 2)
+    monkeypatch.setattr(erasure, "_PAGE", 2)
 
 
 @pytest.mark.usefixtures("small")
@@ -75,10 +75,10 @@ async def test_erasure_in_slices_ends(
     for _ in range(6):
         await created(runtime, tenant)
     await api.delete(PATH)
-    monkeypatch.setattr(erasing, "_SECONDS_OF_A_CLAIM", 0.0)
+    monkeypatch.setattr(erasure, "_SECONDS_OF_A_CLAIM", 0.0)
     await swept(runtime)
     assert await kept(runtime, tenant) == 4, "no time, nothing done; still due"
-    monkeypatch.setattr(erasing, "_SECONDS_OF_A_CLAIM", 60.0)
+    monkeypatch.setattr(erasure, "_SECONDS_OF_A_CLAIM", 60.0)
     await swept(runtime)
     assert await kept(runtime, tenant) == 0
 

@@ -22,7 +22,7 @@ from service.domain.tenant import Tenant
 from service.domain.work_queue import Drain
 from service.media.videos import StoreAway, VideoStore
 from service.runtime import Runtime
-from service.usecases.timetable import COPIES
+from service.usecases.lifecycle.schedule import COPIES
 from tests import factories, s3
 from tests.factories import Clock
 from tests.waiting import Patience

@@ -21,7 +21,7 @@ from service.errors import TenantBusy
 from service.runtime import Runtime, open_runtime
 from service.store import keys
 from service.store.webhooks.endpoints import lane
-from service.usecases.endpoints import Wanted
+from service.usecases.webhooks.endpoints import Wanted
 from tests import factories
 from tests.factories import Clock, create_body
 from tests.receiver import Receiver

@@ -21,7 +21,7 @@ from service.store.redis.client import Redis
 from service.store.tenants.sealing import Sealer
 from service.store.webhooks.deliveries import DeliveryStore
 from service.store.webhooks.endpoints import EndpointStore, lane
-from service.usecases.fanout import news_of
+from service.usecases.webhooks.fanout import news_of
 from tests import factories
 from tests.factories import NOW, SECRET_KEY
 from tests.webhooks import ENDPOINTS, endpoint

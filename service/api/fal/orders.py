@@ -14,8 +14,8 @@ from service.api.generations import idempotency_key, read_create, traceparent
 from service.domain.request import CreateGeneration, Url
 from service.domain.tenant import Tenant
 from service.errors import FieldError, Invalid, Malformed
-from service.usecases.generations import Terms
-from service.usecases.submissions import Submission
+from service.usecases.generations.generations import Terms
+from service.usecases.generations.resends import Submission
 
 _URL: Final = TypeAdapter(Url)
 _LONGEST_NUMBER: Final = 9  # digits

@@ -16,7 +16,7 @@ from service.domain import fal_view
 from service.domain.generation import Generation
 from service.domain.tenant import Scope, Tenant
 from service.errors import TooMany
-from service.usecases.submissions import Submission
+from service.usecases.generations.resends import Submission
 
 router = APIRouter(prefix=addresses.RUN, tags=["fal"], route_class=FalRoute)
 

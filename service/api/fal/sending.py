@@ -5,7 +5,7 @@ from typing import Any
 from fastapi import Request, Response
 from starlette.types import Receive, Scope, Send
 
-from service.usecases.submissions import Answer
+from service.usecases.generations.resends import Answer
 
 
 class NotedResponse(Response):

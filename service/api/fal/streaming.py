@@ -13,7 +13,7 @@ from service.domain import fal_view
 from service.domain.generation import LogLine
 from service.domain.tenant import Tenant
 from service.errors import NotFound
-from service.usecases.progress import Sight
+from service.usecases.generations.stream import Sight
 
 
 def wants_logs(request: Request) -> bool:

@@ -20,8 +20,8 @@ from service.store import keys
 from service.store.generations.creation import Call, Created, Creation, Resent, Unanswered
 from service.store.generations.generations import GenerationStore
 from service.store.redis.client import Redis
-from service.usecases.generations import Terms
-from service.usecases.submissions import LEASE, Submission
+from service.usecases.generations.generations import Terms
+from service.usecases.generations.resends import LEASE, Submission
 from tests import factories
 from tests.conftest import Connect
 from tests.factories import NOW, Clock, create_body
@@ -161,7 +161,7 @@ async def test_who_comes_while_the_first_waits_for_its_video_is_not_kept(
     runtime: Runtime, owner: Tenant, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     long = timedelta(seconds=60)  # patience with a lease is measured in real time
-    monkeypatch.setattr("service.usecases.submissions.LEASE", long)
+    monkeypatch.setattr("service.usecases.generations.resends.LEASE", long)
     first = await accepted(runtime, owner)
     second = asyncio.create_task(accepted(runtime, owner))
     done, _ = await asyncio.wait({second}, timeout=0.05)

@@ -4,7 +4,7 @@ import pytest
 
 from service.domain.generation import Status
 from service.upstream.outcomes import Accepted, Locked, NotTaken, Rejected, SubmitOutcome, Unknown
-from service.usecases.dispatch import arguments, settled
+from service.usecases.lifecycle.dispatch import arguments, settled
 from tests import factories
 from tests.factories import NOW
 

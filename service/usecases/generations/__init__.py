@@ -1,0 +1,1 @@
+"""Use cases of callers: create, read, stream and cancel generations."""

@@ -1,0 +1,75 @@
+"""Videos on their way out: where one is, its bytes, and forgetting it."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from service.domain.generation import Generation, Kept
+from service.domain.tenant import Tenant
+from service.errors import MediaUnavailable, NotFound, VideoNotReady
+from service.media.videos import NotKept, StoreAway, VideoStore
+from service.usecases.generations.generations import Generations
+
+
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """At a URL that needs no key of ours."""
+
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Here:
+    kept: Kept
+    content_type: str
+
+
+class Videos:
+    def __init__(self, generations: Generations, videos: VideoStore | None, *, redirect: bool) -> None:
+        self._generations = generations
+        self._videos = videos
+        self._redirect = redirect
+
+    async def find(self, tenant: Tenant, generation_id: str, *, follow: bool = True) -> Elsewhere | Here:
+        """``follow``: False where the store's own answer is not wanted, only what is known of the video.
+
+        Raises:
+            NotFound: no such generation, or it ended without a video.
+            VideoNotReady: it has not ended.
+            MediaUnavailable: the store is away.
+
+        """
+        g = await self._generations.get(tenant, generation_id)
+        if g.output is None:
+            if g.is_terminal:
+                raise NotFound("The generation ended without a video.")
+            raise VideoNotReady("The generation has not ended.")
+        video = g.output.video
+        if g.kept is None or self._videos is None:
+            return Elsewhere(video.source or video.url)
+        if follow and self._redirect and self._videos.signs:
+            try:
+                return Elsewhere(await self._videos.signed(g.kept.path))
+            except StoreAway as error:
+                raise MediaUnavailable("The store of videos did not answer.") from error
+        return Here(g.kept, video.content_type or "video/mp4")
+
+    async def read(self, kept: Kept, start: int, end: int) -> AsyncIterator[bytes]:
+        """Bytes from ``start`` to before ``end``. Raises NotFound, MediaUnavailable."""
+        if self._videos is None:
+            raise NotFound("The video is not kept any more.")
+        try:
+            return await self._videos.read(kept.path, start, end)
+        except NotKept:
+            raise NotFound("The video is not kept any more.") from None
+        except StoreAway as error:
+            raise MediaUnavailable("The store of videos did not answer.") from error
+
+
+async def forget(videos: VideoStore | None, g: Generation) -> None:
+    """Delete its video, where one is kept. Raises MediaUnavailable: then its record must stay, to try again by."""
+    if videos is None or g.kept is None:
+        return
+    try:
+        await videos.delete(g.kept.path)
+    except StoreAway as error:
+        raise MediaUnavailable("The store of videos did not answer.") from error

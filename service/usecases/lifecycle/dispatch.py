@@ -1,0 +1,182 @@
+"""Sending queued generations upstream, each at most once."""
+
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from service.domain import callback
+from service.domain.dispatch_gate import Ramp
+from service.domain.generation import Failure, Generation, Status
+from service.errors import StoreUnavailable
+from service.observability import log, metrics, tracing
+from service.store.gate.gate import Noted
+from service.store.generations.callbacks import CallbackStore
+from service.store.queues.due import Claim, Claimed
+from service.store.queues.tenant_queue import QueueStore
+from service.upstream.client import FalClient
+from service.upstream.messages import submit_outcome
+from service.upstream.outcomes import Accepted, Locked, NotTaken, Rejected, SubmitOutcome, Unknown
+from service.usecases.lifecycle.dispatch_gate import DispatchGate
+from service.usecases.lifecycle.leases import LEASE
+from service.usecases.lifecycle.preflight import Preflight
+from service.usecases.lifecycle.transition_service import Clock, Moves, Verb
+from service.usecases.log_context import about
+
+#: A process that was stopped for longer between intent and POST does not send: its intent is soon given up as lost.
+_HESITATION: Final = timedelta(seconds=10)
+
+_REFUSED: Final = "The upstream refused the request each time, and accepted others meanwhile."
+
+_NEVER_TAKEN: Final = Failure("submission_unconfirmed", "The upstream never took the request.", retryable=True)
+
+
+class Dispatch:
+    def __init__(
+        self,
+        queue: QueueStore,
+        callbacks: CallbackStore,
+        moves: Moves,
+        fal: FalClient,
+        gate: DispatchGate,
+        preflight: Preflight | None,
+        *,
+        clock: Clock,
+        slots: int,
+        ramp: Ramp,
+        refusals: int,
+        public_url: str | None,
+    ) -> None:
+        """``refusals``: submits that fal may refuse while it accepts others', before the generation fails alone."""
+        self._queue = queue
+        self._callbacks = callbacks
+        self._moves = moves
+        self._fal = fal
+        self._gate = gate
+        self._preflight = preflight
+        self._clock = clock
+        self._slots = slots
+        self._ramp = ramp
+        self._refusals = refusals
+        self._public_url = public_url
+        self._log = log.get(__name__)
+
+    async def claim(self, most: int) -> Claim:
+        return await self._queue.claim(now=self._clock(), most=most, lease=LEASE, slots=self._slots, ramp=self._ramp)
+
+    async def submit(self, item: Claimed) -> bool:
+        """Submit a claimed generation; True: what the limit of submits under way kept back may be claimed."""
+        outcome = await self._submit(item)
+        return await self._gate.leave(item.id) if outcome is None else outcome.wanted
+
+    async def _submit(self, item: Claimed) -> Noted | None:
+        """Intent, POST, outcome. Between the first and the last, only this coroutine knows what happened.
+
+        None: nothing was sent.
+        """
+        if self._preflight is not None and not await self._preflight.passes(item.id):
+            return None
+        meant_at = self._clock()
+        g = await self._intend(item.id, meant_at)
+        if g is None:
+            return None  # ended meanwhile, or in another worker's hands: whoever moved it has set what it waits for
+        about(g)
+        if self._clock() - meant_at > _HESITATION:
+            await self._conclude(g.id, meant_at, lambda current: unsent(current, self._clock()))
+            return None
+        metrics.SECONDS_TO_SUBMIT.observe((meant_at - g.created_at).total_seconds())
+        with tracing.span("generation.submit", parent=g.traceparent, generation=g.id, tenant=g.tenant_id) as span:
+            outcome = submit_outcome(await self._fal.submit(arguments(g), webhook_url=self._callback_url(g)))
+            span.note(outcome=type(outcome).__name__.lower(), tries=g.submits_refused + 1)
+            self._tell(g, outcome)
+            return await self._settle(g, meant_at, outcome)
+
+    async def _settle(self, g: Generation, meant_at: datetime, outcome: SubmitOutcome) -> Noted:
+        """Write down the outcome. The gate knows a failure first: no submit may follow as if there had been none."""
+
+        def settle(current: Generation) -> Generation | None:
+            return settled(current, outcome, self._clock())
+
+        if isinstance(outcome, Accepted | Rejected):
+            await self._conclude(g.id, meant_at, settle)
+            return await self._gate.note(outcome, g)
+        noted, reason = await self._gate.note(outcome, g), outcome.reason
+        if noted.refusals < self._refusals:
+            await self._conclude(g.id, meant_at, settle)
+        else:
+            await self._conclude(g.id, meant_at, lambda current: refused(current, reason, self._clock()))
+        return noted
+
+    async def _intend(self, generation_id: str, now: datetime) -> Generation | None:
+        """Write down that it is about to be sent; None: it shall not be, or nobody knows whether that was written."""
+        read, reported = await self._callbacks.load(generation_id)
+        if reported is not None:
+            return None  # refused, and taken nevertheless: its poll is due, and adopts what fal has
+        try:
+            return await self._moves.apply(
+                generation_id, lambda g: g.submitting(now) if g.status is Status.QUEUED else None, read=read
+            )
+        except StoreUnavailable:
+            await self._conclude(generation_id, now, lambda g: unsent(g, self._clock()))
+            return None
+
+    async def _conclude(self, generation_id: str, meant_at: datetime, verb: Verb) -> None:
+        """What became of the submit that was meant then, and of no other.
+
+        Where the store did not answer, it may be back in the queue already, and in the midst of its next submit.
+        """
+        await self._moves.apply_surely(generation_id, lambda g: verb(g) if g.submitted_at == meant_at else None)
+
+    def _callback_url(self, g: Generation) -> str | None:
+        return None if self._public_url is None else callback.address(self._public_url, g)
+
+    def _tell(self, g: Generation, outcome: SubmitOutcome) -> None:
+        match outcome:
+            case Accepted(request_id):
+                # The one line from which an operator can save a job whose record could not be written.
+                self._log.info("submitted", generation_id=g.id, request_id=request_id)
+            case NotTaken(reason) | Locked(reason):
+                self._log.warning("fal did not take it", generation_id=g.id, reason=reason)
+            case Unknown(reason):
+                self._log.error("submit of unknown outcome", generation_id=g.id, reason=reason)
+            case Rejected(failure):
+                self._log.info("fal refused it", generation_id=g.id, code=failure.code)
+
+
+def unsent(g: Generation, now: datetime) -> Generation | None:
+    """What becomes of a submit that fal is proved not to have."""
+    match g.status:
+        case Status.SUBMITTING:
+            return g.requeued() if g.cancel_requested_at is None else g.requeued().canceled(0, now)
+        case Status.UNCONFIRMED:  # given up as lost meanwhile
+            return g.failed(_NEVER_TAKEN, 0, now)
+    return None
+
+
+def refused(g: Generation, reason: str, now: datetime) -> Generation | None:
+    """What becomes of a generation that fal has refused often enough, while it accepted others: it fails alone."""
+    if g.status is Status.SUBMITTING and g.cancel_requested_at is None:
+        return g.failed(Failure("upstream_unavailable", f"{_REFUSED} {reason}", retryable=True), 0, now)
+    return unsent(g, now)
+
+
+def settled(g: Generation, outcome: SubmitOutcome, now: datetime) -> Generation | None:
+    """What the outcome of its submit makes of a generation; None where the record has gone on without it.
+
+    Given up as lost meanwhile, it still is for its outcome to say whether anything was paid.
+    """
+    if g.status not in (Status.SUBMITTING, Status.UNCONFIRMED):
+        return None
+    match outcome:
+        case Accepted(request_id):
+            return g.submitted(request_id)
+        case NotTaken() | Locked():
+            return unsent(g, now)
+        case Rejected(failure):
+            return g.failed(failure, 0, now)
+        case Unknown() if g.status is Status.SUBMITTING:
+            return g.unconfirmed()
+    return None
+
+
+def arguments(g: Generation) -> dict[str, Any]:
+    """The body of the submit: the caller's input, and the end user by pseudonym only."""
+    return {**g.input, "end_user_id": g.end_user}

@@ -1,0 +1,84 @@
+"""What fal reports of its own accord: believed, kept, and looked at by the next poll, which is due at once."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Final, NoReturn
+
+from service.domain import ids
+from service.errors import Malformed, Unauthenticated, UpstreamUnavailable
+from service.observability import log, metrics, tracing
+from service.store.generations.callbacks import CallbackStore
+from service.tasks import Nudger
+from service.upstream.callback_verification import Verifier
+from service.upstream.outcomes import Succeeded
+from service.upstream.results import callback_outcome, read_callback
+from service.usecases.lifecycle.transition_service import Clock
+from service.usecases.log_context import about
+
+#: One text for every reason: a stranger learns from it neither ids nor how far a guess has come.
+_REFUSAL: Final = "This is no callback of fal's for a generation of ours."
+
+
+class Callbacks:
+    def __init__(self, callbacks: CallbackStore, verifier: Verifier, nudger: Nudger, *, clock: Clock) -> None:
+        self._callbacks = callbacks
+        self._verifier = verifier
+        self._nudger = nudger
+        self._clock = clock
+        self._log = log.get(__name__)
+
+    async def receive(self, generation_id: str, token: str, headers: Mapping[str, str], body: bytes) -> None:
+        """Returns once it is kept, or has nothing to say any more.
+
+        Raises:
+            Unauthenticated: fal did not sign it, or not lately, or it is about no generation with this token.
+            Malformed: fal signed it, but it names no request.
+            UpstreamUnavailable: fal's keys cannot be had, so nobody can say.
+
+        """
+        now = self._clock()
+        verdict = await self._verifier.verify(headers, body, now)
+        if verdict == "keys_away":
+            metrics.CALLBACKS.labels("keys_away").inc()
+            raise UpstreamUnavailable("fal's keys cannot be had at the moment.")
+        if verdict != "authentic":
+            self._refuse(verdict)
+        if (callback := read_callback(body)) is None:
+            metrics.CALLBACKS.labels("unreadable").inc()
+            raise Malformed("The callback names no request.")
+        if not ids.is_id(ids.GENERATION, generation_id):
+            self._refuse("token")
+        succeeded = isinstance(callback_outcome(callback), Succeeded)
+        received = await self._callbacks.receive(generation_id, token, callback, now=now, succeeded=succeeded)
+        if received.reception == "unknown":
+            self._refuse("token")
+        metrics.CALLBACKS.labels(received.reception).inc()
+        if tracing.is_on():
+            await self._trace(generation_id, received.reception, now)
+        self._log.info(
+            "callback", generation_id=generation_id, request_id=callback.request_id, outcome=received.reception
+        )
+        if received.reception == "paid_and_lost":
+            self._log.error("paid_and_lost", generation_id=generation_id, request_id=callback.request_id)
+        for drain in received.nudges:
+            self._nudger.nudge(drain)
+
+    async def _trace(self, generation_id: str, reception: str, begun: datetime) -> None:
+        """Told once it is believed: a stranger's is part of nobody's trace."""
+        g, _ = await self._callbacks.load(generation_id)
+        if g is not None:
+            about(g)
+            tracing.past(
+                "generation.callback",
+                parent=g.traceparent,
+                begun=begun,
+                ended=self._clock(),
+                generation=g.id,
+                tenant=g.tenant_id,
+                outcome=reception,
+            )
+
+    @staticmethod
+    def _refuse(outcome: str) -> NoReturn:
+        metrics.CALLBACKS.labels(outcome).inc()
+        raise Unauthenticated(_REFUSAL)

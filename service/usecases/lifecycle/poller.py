@@ -1,0 +1,305 @@
+"""Following generations that fal has, by polling: the guarantee. A callback makes a poll due at once, and shorter."""
+
+import asyncio
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Final
+
+from service.domain.callback import Callback
+from service.domain.generation import UPSTREAM, Failure, Generation, LogLine, Status
+from service.domain.pricing import Rates
+from service.domain.work_queue import Drain
+from service.observability import log, metrics, tracing
+from service.store.generations.callbacks import CallbackStore
+from service.store.generations.generations import GenerationStore
+from service.store.queues.due import Claim, Claimed, DueStore
+from service.upstream.client import FalClient
+from service.upstream.messages import cancel_outcome, status_outcome
+from service.upstream.outcomes import (
+    Canceled,
+    Completed,
+    Failed,
+    Missing,
+    NotYet,
+    ResultOutcome,
+    Running,
+    StatusOutcome,
+    Succeeded,
+    Trouble,
+    Waiting,
+)
+from service.upstream.results import callback_outcome, result_outcome
+from service.usecases.lifecycle.dispatch_gate import DispatchGate
+from service.usecases.lifecycle.leases import LEASE
+from service.usecases.lifecycle.schedule import LONGEST_UNASKED, Timetable
+from service.usecases.lifecycle.settlement import Bills
+from service.usecases.lifecycle.transition_service import Clock, Moves
+from service.usecases.lifecycle.video_copier import Keeping
+from service.usecases.log_context import about
+
+#: Tries to get the billed units of a job that a callback has reported; with their waits, about a minute.
+_RESULT_TRIES: Final = 6
+
+TOO_LONG: Final = Failure("upstream_timeout", "The upstream did not finish within the deadline.", retryable=True)
+
+
+class Tracking:
+    def __init__(
+        self,
+        generations: GenerationStore,
+        callbacks: CallbackStore,
+        due: DueStore,
+        moves: Moves,
+        fal: FalClient,
+        gate: DispatchGate,
+        keeping: Keeping,
+        timetable: Timetable,
+        *,
+        bills: Bills,
+        rates: Rates,
+        clock: Clock,
+    ) -> None:
+        self._generations = generations
+        self._callbacks = callbacks
+        self._due = due
+        self._moves = moves
+        self._fal = fal
+        self._gate = gate
+        self._keeping = keeping
+        self._timetable = timetable
+        self._bills = bills
+        self._rates = rates
+        self._clock = clock
+        self._answered_at: datetime | None = None
+        """When fal last answered a poll of any job: where it does, a job's own trouble is its own."""
+        self._log = log.get(__name__)
+
+    async def claim(self, most: int) -> Claim:
+        claim = await self._due.claim_polls(
+            now=self._clock(), most=most, lease=LEASE, per_second=self._timetable.polls.per_second
+        )
+        self._timetable.in_flight = claim.waiting
+        return claim
+
+    async def poll(self, item: Claimed) -> None:
+        """Poll one generation once."""
+        late = self._clock() - item.due_at
+        metrics.POLL_LATE_SECONDS.observe(late.total_seconds())
+        g, callback = await self._callbacks.read(item.id)
+        if g is None:
+            await self._due.drop(Drain.POLL, item.id)
+            return
+        about(g)
+        with tracing.span("generation.poll", parent=g.traceparent, generation=g.id, tenant=g.tenant_id) as span:
+            await self._look(g, callback, self._timetable.missed(late), span)
+
+    async def _look(self, g: Generation, callback: Callback | None, missed: timedelta, span: tracing.Span) -> None:
+        known: Generation | None = g
+        if callback is not None:
+            known = await self._adopt(g, callback.request_id)
+        if known is None or known.status not in UPSTREAM or known.request_id is None:
+            span.forget()
+            return  # it ended between claim and poll; the move that ended it has set what it waits for
+        if known.copying is not None:
+            span.forget()  # the copy has its own
+            if callback is not None:
+                await self._callbacks.forget(known.id)  # it came after the result, and would hold up the next try
+            await self._keeping.keep(known, known.copying)
+            return
+        reported = None if callback is None else await self._reported(known, callback)
+        if reported is not None:
+            span.note(outcome="callback")
+            await self._end_reported(known, known.request_id, reported)
+            return
+        await self._ask(known, known.request_id, missed, span)
+
+    async def _ask(self, g: Generation, request_id: str, missed: timedelta, span: tracing.Span) -> None:
+        """Ask fal how it stands; a cancel call goes first where one is wanted, by the caller or by the deadline."""
+        cancels = g.wants_cancel or (g.cancel_sent_at is None and self._is_final(g, missed))
+        if cancels:
+            g = await self._pass_on_cancel(g, request_id)
+        outcome = await self._status(g, request_id)
+        span.note(outcome=type(outcome).__name__.lower())
+        if not cancels and _is_old_news(g, outcome):
+            span.forget()  # hundreds of a long job's polls
+        if isinstance(outcome, Completed):
+            await self._end(g, result_outcome(await self._fal.result(request_id)), outcome.logs)
+        elif isinstance(outcome, Missing) and self._is_final(g, missed):
+            await self._end(g, result_outcome(await self._fal.result(request_id)), ())
+        else:
+            await self._note(g, outcome, missed)
+
+    def _is_final(self, g: Generation, missed: timedelta) -> bool:
+        """Whether its time at fal is over, if fal answers this poll."""
+        now = self._clock()
+        return self._timetable.is_final(g.answered(now, missed=missed), now)
+
+    async def _status(self, g: Generation, request_id: str) -> StatusOutcome:
+        """Poll its status; the gate notes what that says about the account."""
+        sent_at = self._clock()
+        outcome = status_outcome(await self._fal.status(request_id))
+        if not isinstance(outcome, Trouble):
+            await self._gate.answered()
+        elif outcome.locked:
+            await self._gate.locked_poll(g, outcome.reason, sent_at)
+        return outcome
+
+    async def _adopt(self, g: Generation, request_id: str) -> Generation | None:
+        """Take the request id of a callback for a submit whose answer was lost: fal has the job under this id."""
+        if adopted(g, request_id, self._clock()) is None:
+            return g
+        moved = await self._moves.apply(g.id, lambda now: adopted(now, request_id, self._clock()))
+        return moved or await self._generations.load(g.id)
+
+    async def _reported(self, g: Generation, callback: Callback) -> Succeeded | Failed | Canceled | None:
+        """How it ended by its callback. One that does not say, or is about another request, is forgotten here."""
+        if callback.request_id != g.request_id:
+            metrics.CALLBACKS.labels("other_request").inc()
+            self._log.error(
+                "callback of another request, perhaps a second submit",
+                generation_id=g.id,
+                request_id=g.request_id,
+                reported_request_id=callback.request_id,
+            )
+        elif (outcome := callback_outcome(callback)) is not None:
+            return outcome
+        await self._callbacks.forget(g.id)
+        return None
+
+    async def _pass_on_cancel(self, g: Generation, request_id: str) -> Generation:
+        """Send the cancel call, and note whether fal took it."""
+        taken = cancel_outcome(await self._fal.cancel(request_id)) != "trouble"
+
+        def verb(now: Generation) -> Generation | None:
+            if now.status not in UPSTREAM:
+                return None
+            return now.cancel_passed_on(self._clock()) if taken else now.cancel_failed()
+
+        return await self._moves.apply(g.id, verb, read=g) or g
+
+    async def _note(self, g: Generation, outcome: Waiting | Running | Missing | Trouble, missed: timedelta) -> None:
+        """Write down what the poll showed; where that was nothing new, only the next poll's time."""
+        if isinstance(outcome, Trouble):
+            self._log.warning("poll without an answer", generation_id=g.id, reason=outcome.reason)
+        if self._seen(g, outcome, missed) is g:
+            await self._generations.postpone_poll(g.id, self._timetable.next_poll(g, self._clock()))
+            return
+        await self._moves.apply(g.id, lambda now: self._seen(now, outcome, missed) if _is_open(now) else None, read=g)
+
+    def _seen(self, g: Generation, outcome: Waiting | Running | Missing | Trouble, missed: timedelta) -> Generation:
+        now = self._clock()
+        if isinstance(outcome, Trouble):
+            return self._troubled(g)
+        asked = g.answered(now, missed=missed)
+        self._answered_at = now
+        if self._timetable.is_lost(asked, now):
+            return asked.failed(TOO_LONG, g.estimated_cost, now)
+        match outcome:
+            case Waiting(position, logs):
+                return asked.seen(position=position, logs=logs)
+            case Running(logs):
+                seen = asked.seen(position=None, logs=logs)
+                return seen.started(now) if seen.status is Status.SUBMITTED else seen
+            case Missing():
+                return asked.seen(position=asked.upstream_position, logs=())
+
+    def _troubled(self, g: Generation) -> Generation:
+        """Keep it, however long fal cannot be asked; but not if fal answers about every job but this one."""
+        now, since = self._clock(), g.troubled_since
+        others_answered = since is not None and self._answered_at is not None and self._answered_at > since
+        hopeless = now >= self._timetable.deadline(g, now) + LONGEST_UNASKED
+        if since is not None and (hopeless or (others_answered and self._timetable.is_lost(g, now))):
+            return g.failed(TOO_LONG, g.estimated_cost, now)
+        return g.troubled(now)
+
+    async def _end_reported(self, g: Generation, request_id: str, reported: Succeeded | Failed | Canceled) -> None:
+        """Only the result names the billed units, so it is asked for again if fal does not give it at once.
+
+        After that many tries, or once fal has forgotten the result, the callback's own report ends the job. The last
+        lines of fal's log come along.
+        """
+        status, wire = await asyncio.gather(self._fal.status(request_id), self._fal.result(request_id))
+        result, seen = result_outcome(wire), status_outcome(status)
+        logs = seen.logs if isinstance(seen, Waiting | Running | Completed) else ()
+        if is_verdict(result):
+            await self._end(g, result, logs)
+        elif isinstance(result, Failed) or g.polls_troubled >= _RESULT_TRIES:
+            await self._end(g, reported, logs)
+        else:
+            await self._moves.apply(g.id, lambda now: now.troubled(self._clock()) if _is_open(now) else None, read=g)
+
+    async def _end(self, g: Generation, result: ResultOutcome, logs: tuple[LogLine, ...]) -> None:
+        """Completed: the result is fetched at once, fal may forget it within minutes."""
+        if isinstance(result, Trouble):
+            self._log.warning("poll without an answer", generation_id=g.id, reason=result.reason)
+        else:
+            self._answered_at = self._clock()
+        moved = await self._moves.apply(
+            g.id,
+            lambda now: self._ended(now, result, logs) if _is_open(now) else None,
+            read=g,
+            verdict=is_verdict(result),  # a lost result must not overrule a callback that came during this poll
+        )
+        if moved is not None:
+            await self._bills.observe(moved, result)
+
+    def _ended(self, g: Generation, result: ResultOutcome, logs: tuple[LogLine, ...]) -> Generation:
+        now = self._clock()
+        match result:
+            case Succeeded(output, units):
+                seen, cost = g.seen(position=None, logs=logs), self._cost(g, units, presumed=True)
+                if self._keeping.wants(g):
+                    return seen.ended_upstream(output, cost, now, units=units)
+                return seen.succeeded(output, cost, now, units=units)
+            case Failed(failure, units, presumed):
+                return g.seen(position=None, logs=logs).failed(
+                    failure, self._cost(g, units, presumed=presumed), now, units=units
+                )
+            case Canceled(units):
+                seen, cost = g.seen(position=None, logs=logs), self._cost(g, units, presumed=False)
+                if g.cancel_requested_at is None and g.cancel_sent_at is not None:
+                    return seen.failed(TOO_LONG, cost, now, units=units)  # it was the deadline that canceled it
+                return seen.canceled(cost, now, units=units)
+        return self._troubled(g)  # COMPLETED, but the result is not to be had, or says "still in progress"
+
+    def _cost(self, g: Generation, units: Decimal | None, *, presumed: bool) -> int:
+        if units is None and not presumed:
+            return 0
+        return self._rates.settle(g.input["resolution"], units, g.estimated_cost).cost
+
+
+def _is_open(g: Generation) -> bool:
+    """Whether fal's word on it is still to come."""
+    return g.status in UPSTREAM and g.copying is None
+
+
+def adopted(g: Generation, request_id: str, now: datetime) -> Generation | None:
+    """What a request id that fal reports makes of a generation; None where it has one, or has ended.
+
+    Queued again after a refusal, it was taken nevertheless: sending it once more would be paying twice.
+    """
+    match g.status:
+        case Status.QUEUED:
+            return g.submitting(now).submitted(request_id)
+        case Status.SUBMITTING:
+            return g.submitted(request_id)
+        case Status.UNCONFIRMED:
+            return g.adopted(request_id, now)
+    return None
+
+
+def _is_old_news(g: Generation, outcome: StatusOutcome) -> bool:
+    """For a trace: it changes no status, and is not the first in a row without an answer."""
+    match outcome:
+        case Waiting() | Missing():
+            return True
+        case Running():
+            return g.status is Status.IN_PROGRESS
+        case Trouble():
+            return g.polls_troubled > 0
+    return False
+
+
+def is_verdict(result: ResultOutcome) -> bool:
+    """Whether it says how the generation ended, as opposed to that nobody knows, yet or any more."""
+    return not isinstance(result, Trouble | NotYet) and not (isinstance(result, Failed) and result.presumed_billed)

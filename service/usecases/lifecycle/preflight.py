@@ -1,0 +1,101 @@
+"""A look at the images of a generation before the submit that is paid for: what fal could not use fails here, for free.
+
+Only definite faults count. Whatever may be our own network's trouble, or a server that treats us otherwise than fal,
+goes ahead: fal decides then.
+"""
+
+import asyncio
+from datetime import timedelta
+from typing import Final
+
+from service.domain.generation import Failure, Generation, Status
+from service.domain.request import IMAGE_FIELDS
+from service.errors import BadImage
+from service.net.image_probe import Refused, Seen, Unseen, Viewer
+from service.observability import log, metrics
+from service.store.generations.generations import GenerationStore
+from service.upstream.hosts import FalHosts
+from service.usecases.lifecycle.transition_service import Clock, Moves
+
+#: Not 401 or 403: a host may keep us out and let fal in.
+_GONE: Final = (404, 410)
+
+
+class Preflight:
+    def __init__(
+        self,
+        generations: GenerationStore,
+        moves: Moves,
+        viewer: Viewer,
+        hosts: FalHosts,
+        *,
+        most_bytes: int,
+        most_pixels: int,
+        timeout: timedelta,
+        clock: Clock,
+    ) -> None:
+        self._generations = generations
+        self._moves = moves
+        self._viewer = viewer
+        self._hosts = hosts
+        self._most_bytes = most_bytes
+        self._most_pixels = most_pixels
+        self._timeout = timeout
+        self._clock = clock
+        self._log = log.get(__name__)
+
+    async def passes(self, generation_id: str) -> bool:
+        """False: it has failed by what was seen. Once for each: a submit that is repeated does not look again."""
+        g = await self._generations.load(generation_id)
+        if g is None or g.status is not Status.QUEUED or g.submits_refused:
+            return True
+        failure = await self._failure(g)
+        if failure is None:
+            return True
+        self._log.info("preflight failed", generation_id=g.id, code=failure.code, reason=failure.message)
+        failed = await self._moves.apply(
+            g.id, lambda now: now.failed(failure, 0, self._clock()) if now.status is Status.QUEUED else None
+        )
+        return failed is None
+
+    async def _failure(self, g: Generation) -> Failure | None:
+        names = [name for name in IMAGE_FIELDS if name in g.input and not self._hosts.own(g.input[name])]
+        found = await asyncio.gather(*(self._look(name, g.input[name]) for name in names))
+        return next((failure for failure in found if failure is not None), None)
+
+    async def _look(self, name: str, url: str) -> Failure | None:
+        try:
+            async with asyncio.timeout(self._timeout.total_seconds()):
+                seen = await self._viewer.look(url)
+        except TimeoutError:
+            seen = Unseen("timeout")
+        failure = judged(name, seen, most_bytes=self._most_bytes, most_pixels=self._most_pixels)
+        outcome = "passed" if failure is None else failure.code
+        metrics.PREFLIGHTS.labels("unseen" if isinstance(seen, Unseen) else outcome).inc()
+        return failure
+
+
+def judged(name: str, seen: Seen | Refused | Unseen, *, most_bytes: int, most_pixels: int) -> Failure | None:
+    """What a look means; None where it found no fault, or could not say."""
+    match seen:
+        case Refused(reason):
+            return Failure("image_unreachable", f"{name}: {reason}.")
+        case Seen(status=status) if status in _GONE:
+            return Failure("image_unreachable", f"{name}: its server answered {status}.")
+        case Seen(status=200 | 206, size=int(size)) if size > most_bytes:
+            return Failure("invalid_input", f"{name}: the image has {size} bytes, more than {most_bytes}.")
+        case Seen(status=200 | 206, head=head):
+            return _by_header(name, head, most_pixels)
+    return None
+
+
+def _by_header(name: str, head: bytes, most_pixels: int) -> Failure | None:
+    from service.media import inspection  # noqa: PLC0415  (Pillow: 4 MB that a gateway has no use for)
+
+    try:
+        found = inspection.header(head)
+        if found is not None:
+            inspection.check_pixels(found, most_pixels)
+    except BadImage as bad:
+        return Failure("invalid_input", f"{name}: {bad.reason}")
+    return None

@@ -1,0 +1,204 @@
+"""Deadlines that the gateway keeps alone: expires overdue work, releases slots, purges what ended long ago.
+
+The deadline of a job that fal has is kept by its polls: only they can ask fal once more before it fails.
+"""
+
+from datetime import datetime, timedelta
+from typing import Final
+
+from service.domain import erasure, ids
+from service.domain.generation import UPSTREAM, Failure, Generation, Status
+from service.domain.webhook import DeliveryStatus
+from service.domain.work_queue import Drain
+from service.media.videos import VideoStore
+from service.observability import log, metrics
+from service.store.generations.generations import GenerationStore
+from service.store.generations.submissions import SubmissionStore
+from service.store.money import audits
+from service.store.queues.due import Claim, Claimed, DueStore
+from service.store.queues.tenant_queue import QueueStore
+from service.store.webhooks.deliveries import DeliveryStore
+from service.usecases.generations import videos
+from service.usecases.lifecycle.leases import LEASE
+from service.usecases.lifecycle.reconciliation import Reconciliation
+from service.usecases.lifecycle.schedule import Timetable
+from service.usecases.lifecycle.transition_service import Clock, Moves, Verb
+from service.usecases.lifecycle.video_copier import passed_on
+from service.usecases.log_context import about
+from service.usecases.operations.audit_jobs import Auditing
+from service.usecases.tenants.erasure import Erasing
+
+#: When an item is looked at again that cannot be ended yet: its webhooks are pending, or a callback waits for a poll.
+_AGAIN: Final = timedelta(seconds=60)
+#: How often a process trims the lists of what fal has of us.
+_TRIM_EVERY: Final = timedelta(minutes=1)
+#: What fal may bill so long after its deadline is no longer told apart from what is not ours.
+_LATE_BILLING: Final = timedelta(hours=24)
+
+_EXPIRED: Final = Failure("expired", "It waited in the queue for longer than it was allowed to.", retryable=True)
+_UNCONFIRMED: Final = Failure("submission_unconfirmed", "The upstream never confirmed that it took the request.")
+_UNBILLED: Final = Failure(
+    "submission_unconfirmed", "The upstream neither confirmed nor billed the request.", retryable=True
+)
+
+
+class Sweeping:
+    def __init__(
+        self,
+        generations: GenerationStore,
+        deliveries: DeliveryStore,
+        due: DueStore,
+        queue: QueueStore,
+        submissions: SubmissionStore,
+        kept: VideoStore | None,
+        moves: Moves,
+        timetable: Timetable,
+        reconciliation: Reconciliation | None,
+        erasing: Erasing,
+        auditing: Auditing,
+        *,
+        clock: Clock,
+    ) -> None:
+        self._generations = generations
+        self._deliveries = deliveries
+        self._due = due
+        self._queue = queue
+        self._submissions = submissions
+        self._videos = kept
+        self._moves = moves
+        self._timetable = timetable
+        self._reconciliation = reconciliation
+        self._erasing = erasing
+        self._auditing = auditing
+        self._clock = clock
+        self._trimmed_at: datetime | None = None
+        self._log = log.get(__name__)
+
+    async def claim(self, most: int) -> Claim:
+        if self._trimmed_at is None or self._clock() - self._trimmed_at >= _TRIM_EVERY:
+            self._trimmed_at = self._clock()
+            await self._trim()
+        return await self._due.claim(Drain.SWEEP, now=self._clock(), most=most, lease=LEASE)
+
+    async def sweep(self, item: Claimed) -> None:
+        if ids.is_id(ids.DELIVERY, item.id):
+            await self._forget_delivery(item.id)
+            return
+        if erasure.of_job(item.id) is not None:
+            await self._erasing.continue_job(item.id)
+            return
+        if item.id == audits.JOB:
+            await self._auditing.continue_job()
+            return
+        g = await self._generations.load(item.id)
+        if g is None:
+            await self._due.drop(Drain.SWEEP, item.id)
+            return
+        about(g)
+        if self._slot_ends(g):
+            released = await self._moves.apply(g.id, lambda now: now.without_slot() if self._slot_ends(now) else None)
+            g = released or g
+        if g.status in UPSTREAM and g.copying is None:
+            await self._due.drop(Drain.SWEEP, g.id)  # an older release set it: polls watch this deadline now
+        elif g.status is Status.UNCONFIRMED and self._reconciliation is not None:
+            await self._reconcile(g, self._reconciliation)
+        elif not self._is_due(g):
+            await self._look_again(g)
+        elif g.is_terminal:
+            await self._forget(g)
+        else:
+            await self._end(g, lambda now: overdue(now, self._clock()) if self._is_due(now) else None)
+
+    async def _reconcile(self, g: Generation, reconciliation: Reconciliation) -> None:
+        """Look for it at fal; past its deadline that ends it, if need be without having seen the bill."""
+        outcome = await reconciliation.look(g)
+        now = self._clock()
+        late = now - self._timetable.deadline(g, now)
+        if outcome == "adopted":
+            return
+        if late < timedelta():
+            await self._look_again(g)
+        elif outcome == "trouble" and late < self._timetable.unconfirmed_deadline:
+            await self._generations.put_off_sweep(g, now + reconciliation.every)
+        elif outcome == "unbilled":
+            if await self._end(g, lambda current: unbilled(current, now), why="no billing event"):
+                metrics.RECONCILED.labels("absent").inc()
+        elif outcome == "ambiguous":
+            await self._give_up_billed(g, now)
+        else:
+            await self._end(g, lambda current: overdue(current, now) if self._is_due(current) else None)
+
+    async def _end(self, g: Generation, verb: Verb, *, why: str = "") -> Generation | None:
+        """Make this move; if a callback that waits for a poll keeps it from being made, sweep again in a minute."""
+        moved = await self._moves.apply(g.id, verb, why=why)
+        if moved is None:
+            await self._generations.put_off_sweep(g, self._clock() + _AGAIN)
+        return moved
+
+    async def _give_up_billed(self, g: Generation, now: datetime) -> None:
+        """End a generation of which fal's bill may hold the video; marked first, so that no crash ends it unmarked."""
+        await self._submissions.mark_lost(g.id, now)
+        moved = await self._moves.apply(g.id, lambda current: overdue(current, now) if self._is_due(current) else None)
+        if moved is None:
+            await self._submissions.unmark_lost(g.id)
+        else:
+            self._log.error("paid_and_lost", generation_id=g.id, request_id=None)
+
+    async def _look_again(self, g: Generation) -> None:
+        now = self._clock()
+        await self._generations.put_off_sweep(g, self._timetable.due(g, now).sweep or now)
+
+    async def _trim(self) -> None:
+        """As long as a generation is in doubt, what was at fal beside it must be told apart from it."""
+        oldest = self._clock() - self._timetable.unconfirmed_deadline
+        for _, since in await self._queue.unconfirmed(limit=1):
+            oldest = min(oldest, since)
+        await self._submissions.trim(oldest - self._timetable.upstream_deadline - _LATE_BILLING)
+
+    async def _forget(self, g: Generation) -> None:
+        """Forget a generation with its webhooks, which quote it; while one is pending, again in a minute.
+
+        The script that forgets the webhooks checks again that none is pending: a replay may come after the first check.
+        """
+        if await self._deliveries.pending(g.deliveries) or not await self._deliveries.purge(g.tenant_id, g.deliveries):
+            await self._generations.put_off_sweep(g, self._clock() + _AGAIN)
+            return
+        await videos.forget(self._videos, g)
+        await self._generations.purge(g)
+
+    async def _forget_delivery(self, name: str) -> None:
+        """One that no generation caused: a test, or what became of an endpoint."""
+        delivery = await self._deliveries.load(name)
+        if delivery is None:
+            await self._due.drop(Drain.SWEEP, name)
+        elif delivery.status is DeliveryStatus.PENDING or not await self._deliveries.purge(delivery.tenant_id, [name]):
+            await self._due.put_off(Drain.SWEEP, name, self._clock() + _AGAIN)
+
+    def _slot_ends(self, g: Generation) -> bool:
+        now = self._clock()
+        waits = g.status is Status.UNCONFIRMED and not g.slot_released
+        return waits and self._timetable.slot_ends(g, now) <= now
+
+    def _is_due(self, g: Generation) -> bool:
+        """Asked of the record, not of the claimed entry: a move since the claim has set another deadline."""
+        now = self._clock()
+        return self._timetable.deadline(g, now) <= now
+
+
+def unbilled(g: Generation, now: datetime) -> Generation | None:
+    """Past its deadline, and proved to have cost nothing."""
+    return g.failed(_UNBILLED, 0, now) if g.status is Status.UNCONFIRMED else None
+
+
+def overdue(g: Generation, now: datetime) -> Generation | None:
+    """What a passed deadline makes of it. Where fal may have billed it, the estimate counts as spent."""
+    match g.status:
+        case Status.QUEUED:
+            return g.failed(_EXPIRED, 0, now)
+        case Status.SUBMITTING:
+            return g.unconfirmed()
+        case Status.UNCONFIRMED:
+            return g.failed(_UNCONFIRMED, g.estimated_cost, now)
+        case Status.IN_PROGRESS if g.copying is not None:
+            return passed_on(g, now)
+    return None

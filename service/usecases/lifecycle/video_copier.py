@@ -1,0 +1,120 @@
+"""Copying finished videos from fal to a store of ours, before anybody hears that they are finished.
+
+fal may forget a result within minutes, so it is on the record before the copy begins (``Generation.copying``). A copy
+is a poll whose generation has that: its lease brings it back after a crash, and it writes to the same place again. What
+cannot be copied in so many tries is passed on with fal's own URL rather than lost.
+"""
+
+import asyncio
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Final, Literal
+
+from service.domain.generation import Copying, Generation, Kept
+from service.media.videos import StoreAway, VideoStore
+from service.observability import log, metrics, tracing
+from service.store.generations.generations import GenerationStore
+from service.upstream.files import FalFiles, FileAway, NotFals
+from service.usecases.lifecycle.schedule import COPIES
+from service.usecases.lifecycle.transition_service import Clock, Moves
+
+#: In one process; each takes some fifteen MiB, and a fair share of the line. The others' polls go on meanwhile.
+_AT_A_TIME: Final = 4
+_FULL_PAUSE: Final = timedelta(seconds=1)
+#: Fifteen seconds of 4k are a fraction of it.
+_MOST_BYTES: Final = 2 * 1024**3
+_CONTENT_TYPE: Final = "video/mp4"
+
+
+class Keeping:
+    """``videos``: None where this deployment keeps none; what was begun under another setting is passed on."""
+
+    def __init__(
+        self,
+        generations: GenerationStore,
+        moves: Moves,
+        files: FalFiles,
+        videos: VideoStore | None,
+        *,
+        public_url: str | None,
+        timeout: timedelta,
+        clock: Clock,
+    ) -> None:
+        self._generations = generations
+        self._moves = moves
+        self._files = files
+        self._videos = videos
+        self._public_url = public_url
+        self._timeout = timeout
+        self._clock = clock
+        self._room = asyncio.Semaphore(_AT_A_TIME)
+        self._log = log.get(__name__)
+
+    def wants(self, g: Generation) -> bool:
+        return self._videos is not None and not g.erased
+
+    async def keep(self, g: Generation, copying: Copying) -> None:
+        """One try. Returns with the generation ended, or due again."""
+        if self._videos is None:
+            await self._pass_on(g, "nothing is kept any more")
+        elif self._room.locked():
+            await self._generations.postpone_poll(g.id, self._clock() + _FULL_PAUSE)
+        else:
+            async with self._room:
+                with tracing.span("video.copy", parent=g.traceparent, generation=g.id, tenant=g.tenant_id) as span:
+                    span.note(outcome=await self._try(g, copying, self._videos), tries=copying.tries + 1)
+
+    async def _try(self, g: Generation, copying: Copying, videos: VideoStore) -> Literal["kept", "refused", "failed"]:
+        path = f"{g.tenant_id}/{g.id}.mp4"
+        try:
+            async with (
+                asyncio.timeout(self._timeout.total_seconds()),
+                self._files.opened(copying.output.video.url) as (content_type, chunks),
+            ):
+                kept = await videos.keep(path, chunks, content_type=content_type or _CONTENT_TYPE, most=_MOST_BYTES)
+        except NotFals as error:
+            await self._pass_on(g, str(error))
+            return "refused"
+        except (FileAway, StoreAway, TimeoutError) as error:
+            await self._failed(g, str(error) or type(error).__name__)
+            return "failed"
+        await self._kept(g, kept, videos)
+        return "kept"
+
+    async def _kept(self, g: Generation, kept: Kept, videos: VideoStore) -> None:
+        metrics.VIDEOS.labels("kept").inc()
+        if await self._moves.apply(g.id, lambda now: self._done(now, kept)) is None:
+            now = await self._generations.load(g.id)
+            if now is None or now.kept is None:  # erased meanwhile, or ended without it
+                await videos.delete(kept.path)
+
+    def _done(self, g: Generation, kept: Kept) -> Generation | None:
+        if g.copying is None:
+            return None
+        output = g.copying.output
+        own = output.video.url if self._public_url is None else f"{self._public_url}/v1/generations/{g.id}/video"
+        video = replace(
+            output.video,
+            url=own,
+            content_type=output.video.content_type or _CONTENT_TYPE,
+            file_size=kept.size,
+            source=output.video.url,
+        )
+        return g.copied(self._clock(), replace(output, video=video), kept)
+
+    async def _failed(self, g: Generation, reason: str) -> None:
+        metrics.VIDEOS.labels("failed").inc()
+        self._log.warning("video could not be copied", generation_id=g.id, reason=reason)
+        moved = await self._moves.apply(g.id, lambda now: None if now.copying is None else now.copy_failed())
+        if moved is not None and moved.copying is not None and COPIES.next(moved.copying.tries) is None:
+            await self._pass_on(moved, reason)
+
+    async def _pass_on(self, g: Generation, reason: str) -> None:
+        """Better fal's own URL than none."""
+        metrics.VIDEOS.labels("passed_on").inc()
+        self._log.error("video not kept: fal's own URL is passed on", generation_id=g.id, reason=reason)
+        await self._moves.apply(g.id, lambda now: passed_on(now, self._clock()))
+
+
+def passed_on(g: Generation, now: datetime) -> Generation | None:
+    return None if g.copying is None else g.copied(now)

@@ -1,0 +1,1 @@
+"""Use cases of operators: audit, unconfirmed submits, adjustments, account metrics, doctor."""

@@ -1,0 +1,82 @@
+"""The audit of books too large for one call: a job of the sweep, with progress and the findings of the last run."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, get_args
+
+from pydantic import TypeAdapter
+
+from service.errors import NotFound
+from service.observability import log
+from service.store.money.audits import AuditRun, AuditStore
+from service.store.money.money import MoneyStore
+from service.usecases.lifecycle.transition_service import Clock
+from service.usecases.operations.audit import Audit, Findings, Progress, Step
+
+#: Ledger entries that one call compares itself: less than two seconds.
+MOST_AT_ONCE: Final = 20_000
+_FINDINGS: Final = TypeAdapter(Findings)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """A run. ``findings`` None: it is running, and ``progress`` says how far it is."""
+
+    started_at: datetime
+    finished_at: datetime | None
+    findings: Findings | None
+    progress: Progress | None
+
+
+class Auditing:
+    def __init__(self, audit: Audit, audits: AuditStore, money: MoneyStore, *, clock: Clock) -> None:
+        self._audit = audit
+        self._audits = audits
+        self._money = money
+        self._clock = clock
+        self._log = log.get(__name__)
+
+    async def start(self) -> Report:
+        """Have the workers run it; a run that is under way goes on."""
+        await self._audits.begin(self._clock())
+        return await self._last()
+
+    async def read(self) -> Report:
+        """A run of this moment where the books are small and none is under way; else the running or the last one.
+
+        Raises:
+            NotFound: the books are large, and no run was started.
+
+        """
+        run = await self._audits.load()
+        if (run is None or run.state == "done") and await self._money.entries() <= MOST_AT_ONCE:
+            started = self._clock()
+            findings = await self._audit.run()
+            return Report(started_at=started, finished_at=self._clock(), findings=findings, progress=None)
+        return await self._last()
+
+    async def continue_job(self) -> None:
+        """From the beginning: what a dead worker had read is lost with it."""
+        findings = await self._audit.run(self._note)
+        kept = Findings(findings.windows, findings.entries, findings.slots, findings.told(), findings.difference_count)
+        await self._audits.end(_FINDINGS.dump_json(kept), self._clock())
+        self._log.info("audit ended", clean=findings.clean, differences=findings.difference_count)
+
+    async def _note(self, progress: Progress) -> None:
+        await self._audits.note(progress.step, progress.done, progress.total)
+
+    async def _last(self) -> Report:
+        run = await self._audits.load()
+        if run is None:
+            raise NotFound("No audit was started; the books are too large for this call.")
+        return Report(
+            started_at=run.started_at,
+            finished_at=run.finished_at,
+            findings=None if run.found is None else _FINDINGS.validate_json(run.found),
+            progress=_progress(run),
+        )
+
+
+def _progress(run: AuditRun) -> Progress | None:
+    step = next((step for step in get_args(Step) if step == run.step), None)
+    return None if run.state == "done" or step is None else Progress(step, run.done, run.total)

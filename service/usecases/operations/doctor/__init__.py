@@ -1,0 +1,87 @@
+"""``doctor``: looks at everything a deployment stands on, and says of each what to do."""
+
+from typing import Final
+
+from celery import Celery
+
+from service.config.settings import Settings
+from service.errors import StoreUnavailable
+from service.store.gate.gate import GateStore
+from service.store.redis import health
+from service.store.redis.client import Redis
+from service.store.state.heartbeats import HeartbeatStore
+from service.upstream.client import FalClient
+from service.usecases.doctor.finding import Finding, Verdict, fail, ok
+from service.usecases.lifecycle.transition_service import Clock
+from service.usecases.operations.doctor import outside, processes, secrecy, server
+from service.usecases.tenants.tenants import Tenants
+
+__all__ = ["Doctor", "Finding", "Verdict"]
+
+_AWAY: Final = "Look at GATEWAY_REDIS_URL, at Redis, and at the network between."
+
+
+class Doctor:
+    """Reads, and writes nothing but a probe that expires."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        redis: Redis,
+        heartbeats: HeartbeatStore,
+        gate: GateStore,
+        tenants: Tenants,
+        fal: FalClient,
+        broker: Celery,
+        *,
+        clock: Clock,
+        wall: Clock,
+    ) -> None:
+        """``wall``: this machine's own clock, uncorrected."""
+        self._settings = settings
+        self._redis = redis
+        self._heartbeats = heartbeats
+        self._gate = gate
+        self._tenants = tenants
+        self._fal = fal
+        self._broker = broker
+        self._clock = clock
+        self._wall = wall
+
+    async def run(self) -> list[Finding]:
+        """Every line, in the order to work them off."""
+        try:
+            findings = await self._store()
+        except StoreUnavailable as error:
+            findings = [fail("redis", error.detail, _AWAY)]
+        return [
+            *findings,
+            await processes.broker(self._broker),
+            await outside.fal_key(self._fal),
+            await outside.public_url(self._settings.public_url),
+            secrecy.admin_token(self._settings),
+            secrecy.webhook_networks(self._settings),
+        ]
+
+    async def _store(self) -> list[Finding]:
+        """What cannot be told without Redis."""
+        state = (await health.check(self._redis))["redis"]
+        if state != "ok":
+            return [fail("redis", state, _AWAY)]
+        info = await health.info(self._redis)
+        heard, now = await self._heartbeats.read(), self._clock()
+        return [
+            ok("redis", "takes writes"),
+            server.version(info),
+            await server.durability(self._redis, info),
+            server.eviction(info),
+            server.memory(self._redis, info),
+            server.replicas(info, self._settings),
+            await server.clock_skew(self._redis, self._wall),
+            await server.scripts(self._redis),
+            processes.beat(heard, now),
+            *processes.workers(heard, now),
+            processes.worker_clocks(await self._heartbeats.skews(heard)),
+            processes.dispatch(await self._gate.read()),
+            await secrecy.secret_key(self._tenants),
+        ]

@@ -1,0 +1,41 @@
+"""What settings give away: secrets that no key opens, routes without a token, webhooks to anywhere."""
+
+from ipaddress import ip_address
+from typing import Final
+
+from service.config.settings import Settings
+from service.errors import StoreUnavailable, Unavailable
+from service.usecases.doctor.finding import Finding, fail, ok, warn
+from service.usecases.tenants.tenants import Tenants
+
+_METADATA: Final = (ip_address("169.254.169.254"), ip_address("fd00:ec2::254"))
+_PAGE: Final = 500
+
+
+async def secret_key(tenants: Tenants) -> Finding:
+    count, after = 0, None
+    try:
+        while page := await tenants.page(limit=_PAGE, after=after):
+            count, after = count + len(page), page[-1].id
+    except StoreUnavailable:
+        raise
+    except Unavailable:
+        remedy = "Put the key they were sealed with back into GATEWAY_SECRET_KEY, behind the new one."
+        return fail("secret key", "it does not open all tenants' secrets", remedy)
+    return ok("secret key", f"opens the secrets of {count} {'tenant' if count == 1 else 'tenants'}")
+
+
+def admin_token(settings: Settings) -> Finding:
+    if settings.admin_token is None:
+        return warn("admin token", "unset: /admin/v1 answers 404", "Set GATEWAY_ADMIN_TOKEN, or use the command line.")
+    return ok("admin token", "set")
+
+
+def webhook_networks(settings: Settings) -> Finding:
+    name, networks = "webhook networks", settings.webhook_allowed_networks
+    remedy = "Name the receivers' own networks in GATEWAY_WEBHOOK_ALLOWED_NETWORKS."
+    if any(network.prefixlen == 0 for network in networks):
+        return fail(name, "every address there is, this machine's own among them", remedy)
+    if any(address.version == network.version and address in network for network in networks for address in _METADATA):
+        return fail(name, "the cloud's metadata service, which hands out credentials", remedy)
+    return ok(name, ", ".join(map(str, networks)) or "public ones only")

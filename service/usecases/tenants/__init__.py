@@ -1,0 +1,1 @@
+"""Tenants, API keys, end users and usage."""

@@ -1,0 +1,106 @@
+"""What a tenant does with its end users: look, block, erase; and an operator: trace."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from service.domain import budgets, end_user
+from service.domain.budgets import Scope, Standing
+from service.domain.erasure import Erasure
+from service.domain.tenant import Tenant
+from service.errors import NotFound, Unauthenticated
+from service.store.money.money import MoneyStore
+from service.store.tenants.end_users import EndUserRecord, EndUserStore
+from service.usecases.lifecycle.transition_service import Clock
+from service.usecases.tenants.authentication import UNKNOWN_KEY
+from service.usecases.tenants.erasure import Erasing
+
+_UNKNOWN: Final = "There is no such end user."
+
+
+@dataclass(frozen=True, slots=True)
+class EndUser:
+    record: EndUserRecord
+    today: Standing
+
+
+class EndUsers:
+    def __init__(
+        self,
+        end_users: EndUserStore,
+        money_store: MoneyStore,
+        erasing: Erasing,
+        *,
+        clock: Clock,
+    ) -> None:
+        self._end_users = end_users
+        self._money = money_store
+        self._erasing = erasing
+        self._clock = clock
+
+    async def get(self, tenant: Tenant, end_user_id: str) -> EndUser:
+        """Raises NotFound where nothing is known of it, whoever else may know it."""
+        record, now = await self._known(tenant, end_user_id), self._clock()
+        standings = await self._money.standings(
+            tenant.id, record.pseudonym, today=budgets.day(now), this_month=budgets.month(now)
+        )
+        return EndUser(record, standings[Scope.END_USER_DAY])
+
+    async def block(self, tenant: Tenant, end_user_id: str) -> EndUser:
+        """Refuse its new generations.
+
+        Raises:
+            NotFound: the end user is unknown.
+            Unauthenticated: the tenant was deleted after its key was looked up.
+
+        """
+        record = await self._known(tenant, end_user_id)
+        if not await self._end_users.block(tenant.id, record.pseudonym, self._clock()):
+            raise Unauthenticated(UNKNOWN_KEY)
+        return await self.get(tenant, end_user_id)
+
+    async def unblock(self, tenant: Tenant, end_user_id: str) -> None:
+        """Raises NotFound."""
+        record = await self._known(tenant, end_user_id)
+        await self._end_users.unblock(tenant.id, record.pseudonym)
+
+    async def erase(self, tenant: Tenant, end_user_id: str) -> Erasure:
+        """Erase what is kept of an end user: prompts, outputs, videos, webhooks, the name.
+
+        Sums of money stay, under a pseudonym.
+        A small erasure is done when this returns. A large one is ``running``: the workers continue it, and
+        ``erasure`` reads its progress. What is created of the end user before it is done is erased too. A block stays.
+
+        Raises:
+            NotFound: neither a name, a block nor a generation of it is kept.
+            MediaUnavailable: the store of videos did not answer; the workers continue.
+            Unauthenticated: the tenant was deleted after its key was looked up.
+
+        """
+        pseudonym = end_user.pseudonym(tenant, end_user_id)
+        match await self._erasing.begin(tenant.id, pseudonym):
+            case "gone":
+                raise Unauthenticated(UNKNOWN_KEY)
+            case "unknown":
+                raise NotFound(_UNKNOWN)
+        await self._erasing.erase_some(tenant.id, pseudonym)
+        return await self.erasure(tenant, end_user_id)
+
+    async def erasure(self, tenant: Tenant, end_user_id: str) -> Erasure:
+        """The running or the last erasure of an end user. Raises NotFound."""
+        found = await self._erasing.load(tenant.id, end_user.pseudonym(tenant, end_user_id))
+        if found is None:
+            raise NotFound("There is no erasure of this end user.")
+        return found
+
+    async def _known(self, tenant: Tenant, end_user_id: str) -> EndUserRecord:
+        record = await self._end_users.load(tenant.id, end_user.pseudonym(tenant, end_user_id))
+        if record.end_user_id is None and record.blocked_at is None:
+            raise NotFound(_UNKNOWN)
+        return record
+
+    async def trace(self, tenant: Tenant, pseudonym: str) -> EndUserRecord:
+        """From the name fal knows to the tenant's own."""
+        record = await self._end_users.load(tenant.id, pseudonym) if end_user.is_pseudonym(pseudonym) else None
+        if record is None or record.end_user_id is None:
+            raise NotFound("This tenant has no such pseudonym, or it was erased.")
+        return record

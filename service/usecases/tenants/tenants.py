@@ -1,0 +1,196 @@
+"""Tenants and their keys, as an operator handles them."""
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from service.domain import ids
+from service.domain.generation_view import rfc3339
+from service.domain.signing import new_secret
+from service.domain.tenant import ApiKey, Limits, Pause, Scope, Tenant, hash_secret, is_key_id, new_key_text
+from service.errors import Conflict, NotFound, OverlapPromised, PreconditionFailed, TenantBusy
+from service.store.tenants.tenants import TenantStore
+from service.store.webhooks.endpoints import EndpointStore
+from service.usecases.lifecycle.transition_service import Clock
+
+DEFAULT_OVERLAP: Final = timedelta(hours=24)
+_RACES: Final = 20
+_PAGE: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class NewKey:
+    """``text`` is shown once and stored nowhere."""
+
+    key: ApiKey
+    text: str
+
+
+class Tenants:
+    def __init__(self, store: TenantStore, endpoints: EndpointStore, *, clock: Clock) -> None:
+        self._store = store
+        self._endpoints = endpoints
+        self._clock = clock
+
+    async def create(self, name: str, limits: Limits | None = None, *, require_end_user: bool = False) -> Tenant:
+        now = self._clock()
+        tenant = Tenant(
+            id=ids.new(ids.TENANT, now),
+            name=name,
+            webhook_secret=new_secret(),
+            pseudonym_key=secrets.token_hex(32),
+            created_at=now,
+            limits=limits or Limits(),
+            require_end_user=require_end_user,
+        )
+        if not await self._store.insert(tenant):
+            raise AssertionError("80 random bits met twice")
+        return tenant
+
+    async def page(self, *, limit: int = 100, after: str | None = None) -> list[Tenant]:
+        return await self._store.page(limit=limit, after=after)
+
+    async def get(self, tenant_id: str) -> Tenant:
+        tenant = await self._store.load(tenant_id) if ids.is_id(ids.TENANT, tenant_id) else None
+        if tenant is None:
+            raise NotFound("There is no such tenant.")
+        return tenant
+
+    async def update(self, tenant_id: str, change: Callable[[Tenant], Tenant], *, version: int | None = None) -> Tenant:
+        """Change a tenant; with ``version`` only if it still is that one.
+
+        Raises:
+            PreconditionFailed: it is not; somebody else changed it.
+
+        """
+        for _ in range(_RACES):
+            before = await self.get(tenant_id)
+            if version is not None and before.version != version:
+                raise PreconditionFailed(f"The tenant is at version {before.version} by now; read it again.")
+            if (after := await self._store.update(change(before))) is not None:
+                return after
+        raise PreconditionFailed("The tenant is being changed by others; try again.")
+
+    async def suspend(self, tenant_id: str, *, version: int | None = None) -> Tenant:
+        """A suspended tenant's keys are refused; what it has queued goes on."""
+        return await self.update(tenant_id, lambda tenant: replace(tenant, suspended=True), version=version)
+
+    async def pause(self, tenant_id: str, reason: str, *, version: int | None = None) -> Tenant:
+        """A paused tenant's keys go on; what it has queued waits. Pausing twice keeps the first reason."""
+        pause = Pause(reason, self._clock())
+        return await self.update(
+            tenant_id, lambda tenant: replace(tenant, paused=tenant.paused or pause), version=version
+        )
+
+    async def resume(self, tenant_id: str, *, version: int | None = None) -> Tenant:
+        """Neither suspended nor paused."""
+        return await self.update(
+            tenant_id, lambda tenant: replace(tenant, suspended=False, paused=None), version=version
+        )
+
+    async def delete(self, tenant_id: str, *, drain: bool) -> None:
+        """Forget a tenant without work in flight.
+
+        Raises:
+            TenantBusy: it has some. With ``drain`` it is suspended, so that asking again will succeed in time.
+
+        """
+        tenant = await self.suspend(tenant_id) if drain else await self.get(tenant_id)
+        left = await self._store.delete(tenant)
+        if left.total:
+            hint = "it is suspended; delete it again when they have ended" if drain else "suspend or drain it first"
+            raise TenantBusy(
+                f"{left.generations} of its generations have not ended, {left.deliveries} webhooks wait: {hint}.",
+                in_flight=left.total,
+                webhooks=left.deliveries,
+            )
+
+    async def reseal(self) -> int:
+        """Seal every tenant's secrets with the first secret key; how many tenants there are."""
+        after = None
+        while page := await self._store.page(limit=_PAGE, after=after):
+            for tenant in page:
+                await self._endpoints.reseal(tenant.id)
+            after = page[-1].id
+        return await self._store.reseal()
+
+    async def create_key(
+        self,
+        tenant_id: str,
+        *,
+        name: str = "",
+        scopes: tuple[Scope, ...] = tuple(Scope),
+        expires_at: datetime | None = None,
+    ) -> NewKey:
+        parts, text = new_key_text()
+        await self.get(tenant_id)
+        key = ApiKey(
+            id=parts.id,
+            tenant_id=tenant_id,
+            secret_hash=hash_secret(parts.secret),
+            name=name,
+            scopes=scopes,
+            created_at=self._clock(),
+            expires_at=expires_at,
+        )
+        if not await self._store.insert_key(key):
+            raise NotFound("There is no such tenant.")
+        return NewKey(key, text)
+
+    async def list_keys(self, tenant_id: str) -> list[tuple[ApiKey, str | None]]:
+        """Each with the minute it was last used in."""
+        await self.get(tenant_id)
+        found = await self._store.list_keys(tenant_id)
+        uses = await self._store.last_uses([key.id for key in found])
+        return [(key, uses[key.id]) for key in found]
+
+    async def rotate_key(self, tenant_id: str, key_id: str, *, overlap: timedelta = DEFAULT_OVERLAP) -> NewKey:
+        """A successor with the same name and scopes; the old key works on for ``overlap``, or until it expires.
+
+        Raises:
+            NotFound: the tenant has no such key.
+            Conflict: the key is revoked.
+            OverlapPromised: it was rotated before, with an overlap that ends later.
+
+        """
+        old, ends = await self._get_key(tenant_id, key_id), self._clock() + overlap
+        if old.revoked_at is not None:
+            raise Conflict("The key is revoked; create a new one.")
+        if old.rotated and old.expires_at is not None and ends < old.expires_at:
+            raise OverlapPromised("The key was rotated before, and its overlap ends later. To end the key, revoke it.")
+        new = await self.create_key(tenant_id, name=old.name, scopes=old.scopes)
+        await self._update_key(old, lambda key: _retired(key, ends))
+        return new
+
+    async def revoke_key(self, tenant_id: str, key_id: str) -> ApiKey:
+        """Refused everywhere within a second; revoking twice keeps the first time."""
+        key = await self._get_key(tenant_id, key_id)
+        now = self._clock()
+        return await self._update_key(key, lambda current: replace(current, revoked_at=current.revoked_at or now))
+
+    async def _get_key(self, tenant_id: str, key_id: str) -> ApiKey:
+        key = await self._store.load_key(key_id) if is_key_id(key_id) else None
+        if key is None or key.tenant_id != tenant_id:
+            raise NotFound("This tenant has no such key.")
+        return key
+
+    async def _update_key(self, key: ApiKey, change: Callable[[ApiKey], ApiKey]) -> ApiKey:
+        for _ in range(_RACES):
+            current = await self._get_key(key.tenant_id, key.id)
+            if (after := await self._store.update_key(change(current))) is not None:
+                return after
+        raise PreconditionFailed("The key is being changed by others; try again.")
+
+
+def _retired(key: ApiKey, ends: datetime) -> ApiKey:
+    """Rotated: it ends then, or when it would have expired; the end of an earlier rotation's overlap stays."""
+    if key.rotated or (key.expires_at is not None and key.expires_at < ends):
+        return replace(key, rotated=True)
+    return replace(key, expires_at=ends, rotated=True)
+
+
+def used_at(moment: datetime) -> str:
+    """A key's use is noted to the minute."""
+    return rfc3339(moment.replace(second=0, microsecond=0))

@@ -1,0 +1,1 @@
+"""Webhook events: which endpoints receive them, delivery, redelivery, endpoint health."""

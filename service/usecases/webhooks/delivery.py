@@ -1,0 +1,223 @@
+"""Webhook deliveries in named phases: prepare -> post -> record -> decide."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from service.domain.retry import RetryPolicy
+from service.domain.signing import SigningKey, signed_headers
+from service.domain.webhook import Attempt, Delivery, DeliveryStatus
+from service.domain.webhook_endpoint import Endpoint
+from service.observability import log, metrics, tracing
+from service.store.queues.due import Claim, Claimed
+from service.store.tenants.tenants import TenantStore
+from service.store.webhooks.deliveries import Caps, DeliveryStore, Verdict, Written
+from service.store.webhooks.endpoints import EndpointStore
+from service.usecases.lifecycle.leases import LEASE
+from service.usecases.lifecycle.transition_service import Clock
+from service.usecases.webhooks.endpoint_health import Decline
+from service.webhooks.fal_signing import WebhookSigner
+from service.webhooks.sender import Answer, NoAnswer, Sender
+
+_GONE = 410  # the receiver asks not to be called again
+_BUSY = frozenset({429, 503})
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """Everything one POST needs; the body's bytes are the same at every attempt."""
+
+    delivery: Delivery
+    endpoint: Endpoint | None
+    headers: dict[str, str]
+    body: bytes
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Unsendable:
+    """Its endpoint is disabled or deleted: it goes to the dead letter without an attempt."""
+
+    delivery: Delivery
+
+
+class Deliveries:
+    def __init__(
+        self,
+        deliveries: DeliveryStore,
+        tenants: TenantStore,
+        endpoints: EndpointStore,
+        decline: Decline,
+        sender: Sender,
+        fal_signer: WebhookSigner,
+        *,
+        schedule: RetryPolicy,
+        caps: Caps,
+        clock: Clock,
+    ) -> None:
+        self._deliveries = deliveries
+        self._tenants = tenants
+        self._endpoints = endpoints
+        self._decline = decline
+        self._sender = sender
+        self._fal_signer = fal_signer
+        self._schedule = schedule
+        self._caps = caps
+        self._clock = clock
+        self._log = log.get(__name__)
+
+    async def claim(self, most: int) -> Claim:
+        return await self._deliveries.claim(now=self._clock(), most=most, lease=LEASE, caps=self._caps)
+
+    async def attempt(self, item: Claimed) -> bool:
+        """One attempt of one delivery, the lease keeping every other worker off it; whether another may go since."""
+        prepared = await self._prepare(item.id)
+        if prepared is None:
+            return True
+        if isinstance(prepared, Unsendable):
+            buried = prepared.delivery.buried()
+            metrics.WEBHOOKS_DEAD.labels(buried.tenant_id).inc()
+            return (await self._save(buried, "")).more
+        with _traced(prepared.delivery) as span:
+            answer = await self._post(prepared, span)
+            attempt = replace(_record(answer, prepared.at), traceparent=span.traceparent)
+            gone = _says_gone(answer) and await self._is_still(prepared.endpoint)
+            after = self._decide(prepared.delivery, attempt, answer, gone=gone)
+            span.note(status=after.status, outcome=attempt.error or str(attempt.status))
+        self._tell(after)
+        written = await self._save(after, "good" if _is_good(answer) else "bad")
+        if prepared.endpoint is not None:
+            await self._follow_up(prepared.endpoint, written, gone=gone)
+        return written.more
+
+    async def _post(self, prepared: Prepared, span: tracing.Span) -> Answer | NoAnswer:
+        """What the receiver traces is a child of this attempt; without a trace of ours, of its caller's own."""
+        carried = span.traceparent or prepared.delivery.traceparent
+        headers = prepared.headers if carried is None else {**prepared.headers, "traceparent": carried}
+        return await self._sender.post(prepared.delivery.url, headers=headers, body=prepared.body)
+
+    async def _save(self, after: Delivery, verdict: Verdict) -> Written:
+        return await self._deliveries.save_attempt(after, now=self._clock(), verdict=verdict)
+
+    async def _prepare(self, delivery_id: str) -> Prepared | Unsendable | None:
+        delivery = await self._deliveries.load(delivery_id)
+        if delivery is None or delivery.status is not DeliveryStatus.PENDING:
+            return None  # forgotten or done meanwhile; whoever did it has taken it out of its lane
+        log.bind(
+            generation_id=delivery.generation_id, tenant=delivery.tenant_id, **tracing.fields(delivery.traceparent)
+        )
+        if delivery.endpoint_id is None:
+            return await self._for_request(delivery)
+        endpoint = await self._endpoints.load(delivery.tenant_id, delivery.endpoint_id)
+        if endpoint is None:
+            return await self._without_endpoint(delivery)
+        if endpoint.disabled is not None:
+            return Unsendable(delivery)
+        return self._signed(replace(delivery, url=endpoint.url), endpoint, endpoint.signing(self._clock()))
+
+    async def _for_request(self, delivery: Delivery) -> Prepared | None:
+        tenant = await self._tenants.load(delivery.tenant_id)
+        if tenant is not None:
+            return self._signed(delivery, None, tenant.signing(self._clock()))
+        await self._deliveries.delete(delivery.tenant_id, [delivery.id])  # deleted; nobody is left to sign for
+        return None
+
+    async def _without_endpoint(self, delivery: Delivery) -> Unsendable | None:
+        if await self._tenants.load(delivery.tenant_id) is not None:
+            return Unsendable(delivery)
+        await self._deliveries.delete(delivery.tenant_id, [delivery.id])
+        return None
+
+    def _signed(self, delivery: Delivery, endpoint: Endpoint | None, keys: tuple[SigningKey, ...]) -> Prepared:
+        now, body = self._clock(), delivery.body.encode()
+        headers = {
+            **({} if endpoint is None else endpoint.headers),
+            "content-type": "application/json",
+            **self._signature(delivery, keys, body, now),
+        }
+        return Prepared(delivery, endpoint, headers, body, now)
+
+    def _signature(
+        self, delivery: Delivery, keys: tuple[SigningKey, ...], body: bytes, now: datetime
+    ) -> dict[str, str]:
+        if delivery.style == "fal" and delivery.generation_id is not None:
+            return self._fal_signer.headers(delivery.generation_id, delivery.tenant_id, body, now)
+        return signed_headers(keys, delivery.id, body, now)
+
+    async def _is_still(self, endpoint: Endpoint | None) -> bool:
+        """False: its tenant has moved it meanwhile, and what its receiver says is about where it was."""
+        if endpoint is None:
+            return True
+        current = await self._endpoints.load(endpoint.tenant_id, endpoint.id)
+        return current is None or current.url == endpoint.url
+
+    def _decide(self, delivery: Delivery, attempt: Attempt, answer: Answer | NoAnswer, *, gone: bool) -> Delivery:
+        if _is_good(answer):
+            return delivery.delivered(attempt)
+        if gone:
+            return delivery.dead(attempt)
+        wait = self._schedule.next(delivery.tried + 1)
+        if wait is None:
+            return delivery.dead(attempt)
+        if isinstance(answer, Answer) and answer.status in _BUSY and answer.retry_after is not None:
+            wait = max(wait, min(answer.retry_after, self._schedule.delays[-1]))
+        return delivery.postponed(attempt, self._clock() + wait)  # a wait begins where the attempt ended
+
+    async def _follow_up(self, endpoint: Endpoint, written: Written, *, gone: bool) -> None:
+        """What the attempt means for its endpoint."""
+        if not written.won:
+            return
+        if gone:
+            await self._decline.gone(endpoint, self._clock())
+        else:
+            await self._decline.note(endpoint, written.health, self._clock())
+
+    def _tell(self, delivery: Delivery) -> None:
+        attempt = delivery.attempts[-1]
+        outcome = delivery.status if delivery.status is not DeliveryStatus.PENDING else "failed"
+        metrics.WEBHOOK_ATTEMPTS.labels(outcome).inc()
+        metrics.WEBHOOK_SECONDS.observe(attempt.latency_ms / 1000)
+        if delivery.status is DeliveryStatus.DEAD:
+            metrics.WEBHOOKS_DEAD.labels(delivery.tenant_id).inc()
+        self._log.info(
+            "webhook attempt",
+            delivery_id=delivery.id,
+            endpoint_id=delivery.endpoint_id,
+            generation_id=delivery.generation_id,
+            tenant=delivery.tenant_id,
+            outcome=outcome,
+            attempt=delivery.made,
+            status=attempt.status,
+            error=attempt.error,
+            latency_ms=attempt.latency_ms,
+        )
+
+
+def _traced(delivery: Delivery) -> tracing.Span:
+    """In its generation's trace, linked to the attempt before it."""
+    return tracing.span(
+        "webhook.attempt",
+        parent=delivery.traceparent,
+        kind="client",
+        link=delivery.attempts[-1].traceparent if delivery.attempts else None,
+        delivery=delivery.id,
+        generation=delivery.generation_id,
+        tenant=delivery.tenant_id,
+        attempt=delivery.made + 1,
+    )
+
+
+def _is_good(answer: Answer | NoAnswer) -> bool:
+    return isinstance(answer, Answer) and 200 <= answer.status < 300
+
+
+def _says_gone(answer: Answer | NoAnswer) -> bool:
+    return isinstance(answer, Answer) and answer.status == _GONE
+
+
+def _record(answer: Answer | NoAnswer, at: datetime) -> Attempt:
+    latency = round(answer.latency / timedelta(milliseconds=1))
+    match answer:
+        case Answer(status=status, body=body):
+            return Attempt(at=at, latency_ms=latency, status=status, answer=body)
+        case NoAnswer(error=error, detail=detail):
+            return Attempt(at=at, latency_ms=latency, error=error, answer=detail)

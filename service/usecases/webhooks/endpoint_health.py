@@ -1,0 +1,84 @@
+"""Endpoints that only fail: their tenant is warned in stages, then they are disabled."""
+
+from datetime import datetime, timedelta
+from typing import Final
+
+from service.domain.generation_view import rfc3339
+from service.domain.webhook import EventType
+from service.domain.webhook_endpoint import STAGES, Endpoint, Health, Reason
+from service.domain.webhook_endpoint_view import FailingView
+from service.observability import log, metrics
+from service.store.tenants.tenants import TenantStore
+from service.store.webhooks.endpoints import EndpointStore
+from service.tasks import Nudger
+from service.usecases.webhooks.fanout import news_of
+
+#: Others may change the endpoint meanwhile; a warning that is lost so often comes with the next failure.
+_RACES: Final = 5
+
+
+class Decline:
+    def __init__(self, endpoints: EndpointStore, tenants: TenantStore, nudger: Nudger, *, retention: timedelta) -> None:
+        """``retention``: how long the events are kept, where their tenant has no limit of its own."""
+        self._endpoints = endpoints
+        self._tenants = tenants
+        self._nudger = nudger
+        self._retention = retention
+        self._log = log.get(__name__)
+
+    async def note(self, endpoint: Endpoint, health: Health, now: datetime) -> None:
+        """After a failed attempt: tell of the stage it has reached, each once."""
+        stage = health.stage()
+        if stage is None or health.failing_since is None:
+            return
+        if stage == STAGES[-1]:
+            await self._disable(endpoint, "failing", now, health.failing_since)
+        elif await self._announce(endpoint, EventType.FAILING, now, stage=stage, since=health.failing_since):
+            metrics.ENDPOINT_WARNINGS.labels(endpoint.tenant_id, str(stage)).inc()
+            self._log.warning("endpoint only fails", tenant=endpoint.tenant_id, endpoint_id=endpoint.id, percent=stage)
+
+    async def gone(self, endpoint: Endpoint, now: datetime) -> None:
+        """Its receiver asked not to be called again."""
+        await self._disable(endpoint, "gone", now, None)
+
+    async def _disable(self, endpoint: Endpoint, why: Reason, now: datetime, since: datetime | None) -> None:
+        if await self._announce(endpoint, EventType.DISABLED, now, stage=STAGES[-1], since=since, disable=why):
+            metrics.ENDPOINTS_DISABLED.labels(endpoint.tenant_id, why).inc()
+            self._log.warning("endpoint disabled", tenant=endpoint.tenant_id, endpoint_id=endpoint.id, reason=why)
+
+    async def _announce(
+        self,
+        endpoint: Endpoint,
+        kind: EventType,
+        now: datetime,
+        *,
+        stage: int,
+        since: datetime | None,
+        disable: Reason | None = None,
+    ) -> bool:
+        failing: FailingView | None = None if since is None else {"since": rfc3339(since), "percent": stage}
+        tenant = await self._tenants.load(endpoint.tenant_id)
+        if tenant is None:
+            return False
+        for _ in range(_RACES):
+            every = await self._endpoints.of_tenant(endpoint.tenant_id)
+            current = next((each for each in every if each.id == endpoint.id), None)
+            if current is None or current.disabled is not None:
+                return False
+            if current.url != endpoint.url:
+                return False  # moved meanwhile: what was heard from where it was says nothing of where it is
+            after = current if disable is None else current.disabled_for(disable, now)
+            announced = await self._endpoints.announce(
+                current,
+                news_of(after, kind, every, now, failing),
+                now=now,
+                retention=tenant.limits.retention or self._retention,
+                after=None if disable is None else after,
+                stage=stage,
+                since=since,
+            )
+            for drain in announced.nudges:
+                self._nudger.nudge(drain)
+            if announced.won:
+                return True
+        return False

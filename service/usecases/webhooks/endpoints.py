@@ -1,0 +1,194 @@
+"""What tenants do with their webhook endpoints: register, change, rotate, test."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Final
+
+from service.domain import ids
+from service.domain.generation_view import rfc3339
+from service.domain.signing import SigningKey, in_force, new_key, new_secret, rotated
+from service.domain.tenant import Tenant
+from service.domain.webhook import Delivery, EventType
+from service.domain.webhook_endpoint import MOST_ENDPOINTS, Endpoint
+from service.domain.webhook_endpoint_view import FailingView
+from service.errors import Conflict, FieldError, Invalid, NotFound, PreconditionFailed
+from service.net.ssrf import AddressRefused
+from service.store.webhooks.endpoints import EndpointStore
+from service.tasks import Nudger
+from service.usecases.lifecycle.transition_service import Clock
+from service.usecases.tenants.tenants import Tenants
+from service.usecases.webhooks.fanout import test_of
+from service.webhooks.sender import Sender
+
+#: In an endpoint's place: the secret that signs webhooks to the ``webhook_url`` of a request.
+DEFAULT: Final = "default"
+_RACES: Final = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """An endpoint as its tenant describes it. ``headers`` None: as they are."""
+
+    url: str
+    events: tuple[EventType, ...]
+    description: str
+    headers: dict[str, str] | None
+    ed25519: bool
+    enabled: bool
+
+
+class Endpoints:
+    def __init__(
+        self,
+        store: EndpointStore,
+        tenants: Tenants,
+        sender: Sender,
+        nudger: Nudger,
+        *,
+        retention: timedelta,
+        disable_after: timedelta,
+        clock: Clock,
+    ) -> None:
+        self._store = store
+        self._tenants = tenants
+        self._sender = sender
+        self._nudger = nudger
+        self._retention = retention
+        self._disable_after = disable_after
+        self._clock = clock
+
+    async def create(self, tenant: Tenant, wanted: Wanted) -> Endpoint:
+        """Raises Invalid for an address we would not call, Conflict when the tenant has as many as it may."""
+        await self._check(wanted.url)
+        now = self._clock()
+        fresh = Endpoint(
+            id=ids.new(ids.ENDPOINT, now),
+            tenant_id=tenant.id,
+            url=wanted.url,
+            keys=(new_key(ed25519=wanted.ed25519),),
+            created_at=now,
+        )
+        return await self._put(self._described(fresh, wanted))
+
+    async def list(self, tenant: Tenant) -> list[Endpoint]:
+        return await self._store.of_tenant(tenant.id)
+
+    async def get(self, tenant: Tenant, endpoint_id: str) -> Endpoint:
+        """Raises NotFound alike for what does not exist and for what belongs to another tenant."""
+        found = await self._store.load(tenant.id, endpoint_id) if ids.is_id(ids.ENDPOINT, endpoint_id) else None
+        if found is None:
+            raise NotFound("There is no such webhook endpoint.")
+        return found
+
+    async def replace(self, tenant: Tenant, endpoint_id: str, wanted: Wanted) -> Endpoint:
+        """Its id and secrets stay. Enabled again, its failures are forgotten. Raises as ``create``, and NotFound."""
+        await self._check(wanted.url)
+        return await self._update(
+            tenant,
+            endpoint_id,
+            lambda current: self._described(current, wanted).with_ed25519(wanted=wanted.ed25519),
+        )
+
+    async def delete(self, tenant: Tenant, endpoint_id: str) -> None:
+        await self._store.delete(await self.get(tenant, endpoint_id))
+
+    async def failing(self, endpoint: Endpoint) -> FailingView | None:
+        """Its streak of failures; None: it has none."""
+        since = await self._store.failing_since(endpoint)
+        if since is None:
+            return None
+        percent = 100 * (self._clock() - since) / self._disable_after
+        return {"since": rfc3339(since), "percent": min(100, int(percent))}
+
+    async def public_keys(self, tenant_id: str, endpoint_id: str) -> tuple[SigningKey, ...]:
+        """Those of its keys with a public half. Raises NotFound where there is none."""
+        known = ids.is_id(ids.TENANT, tenant_id) and ids.is_id(ids.ENDPOINT, endpoint_id)
+        endpoint = await self._store.load(tenant_id, endpoint_id) if known else None
+        keys = () if endpoint is None else tuple(key for key in endpoint.signing(self._clock()) if key.private)
+        if not keys:
+            raise NotFound("No webhook endpoint of this id signs with Ed25519.")
+        return keys
+
+    async def keys(self, tenant: Tenant, endpoint_id: str) -> tuple[SigningKey, ...]:
+        """What signs now, the current key first."""
+        if endpoint_id == DEFAULT:
+            return (await self._tenants.get(tenant.id)).signing(self._clock())
+        return (await self.get(tenant, endpoint_id)).signing(self._clock())
+
+    async def rotate(self, tenant: Tenant, endpoint_id: str, *, overlap: timedelta) -> tuple[SigningKey, ...]:
+        """A new secret, and a new Ed25519 key where there is one; the old ones sign too until their overlaps end.
+
+        Raises:
+            NotFound: there is no such endpoint.
+            OverlapPromised: as many secrets sign as may.
+
+        """
+        now = self._clock()
+        if endpoint_id == DEFAULT:
+            secret = new_secret()
+            changed = await self._tenants.update(tenant.id, lambda t: _with_secret(t, secret, overlap, self._clock))
+            return changed.signing(now)
+        rotated_endpoint = await self._update(
+            tenant,
+            endpoint_id,
+            lambda current: current.rotated(new_key(ed25519=current.ed25519), overlap=overlap, now=now),
+        )
+        return rotated_endpoint.signing(now)
+
+    async def test(self, tenant: Tenant, endpoint_id: str) -> Delivery:
+        """Raises Conflict while it is disabled."""
+        for _ in range(_RACES):
+            endpoint, now = await self.get(tenant, endpoint_id), self._clock()
+            if endpoint.disabled is not None:
+                raise Conflict("The endpoint is disabled; enable it first.")
+            delivery = test_of(endpoint, now)
+            announced = await self._store.announce(
+                endpoint, [delivery], now=now, retention=tenant.limits.retention or self._retention
+            )
+            for drain in announced.nudges:
+                self._nudger.nudge(drain)
+            if announced.won:
+                return delivery
+        raise PreconditionFailed("The endpoint is being changed by others; try again.")
+
+    async def _update(self, tenant: Tenant, endpoint_id: str, change: Callable[[Endpoint], Endpoint]) -> Endpoint:
+        for _ in range(_RACES):
+            before = await self.get(tenant, endpoint_id)
+            after = change(before)
+            written = await self._store.put(after, forgive=before.disabled is not None and after.disabled is None)
+            if isinstance(written, Endpoint):
+                return written
+            if written == "orphan":
+                raise NotFound("There is no such webhook endpoint.")
+        raise PreconditionFailed("The endpoint is being changed by others; try again.")
+
+    async def _put(self, fresh: Endpoint) -> Endpoint:
+        written = await self._store.put(fresh)
+        if isinstance(written, Endpoint):
+            return written
+        if written == "full":
+            raise Conflict(f"A tenant has {MOST_ENDPOINTS} webhook endpoints at most.")
+        raise NotFound("There is no such tenant.")
+
+    def _described(self, endpoint: Endpoint, wanted: Wanted) -> Endpoint:
+        described = replace(
+            endpoint,
+            url=wanted.url,
+            events=wanted.events,
+            description=wanted.description,
+            headers=endpoint.headers if wanted.headers is None else wanted.headers,
+        )
+        return described.enabled() if wanted.enabled else described.disabled_for("requested", self._clock())
+
+    async def _check(self, url: str) -> None:
+        try:
+            await self._sender.check(url)
+        except AddressRefused as refusal:
+            raise Invalid(FieldError("/url", refusal.reason, "address_refused")) from None
+
+
+def _with_secret(tenant: Tenant, secret: str, overlap: timedelta, clock: Clock) -> Tenant:
+    now = clock()
+    keys = rotated(tenant.signing(now), SigningKey(secret), overlap=overlap, now=now)
+    return replace(tenant, webhook_secret=secret, retired_webhook_keys=in_force(keys[1:], now))
