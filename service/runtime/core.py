@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from service.clock import StoreClock
 from service.config.settings import Settings
 from service.domain.pricing import Rates
+from service.runtime.connections import Wires
 from service.runtime.stores import Stores
-from service.runtime.wires import Wires
 from service.usecases.lifecycle.dispatch_gate import DispatchGate
 from service.usecases.lifecycle.schedule import Timetable
 from service.usecases.lifecycle.transition_service import Moves

@@ -11,11 +11,11 @@ from service.config.settings import Settings
 from service.domain.request import RequestLimits
 from service.domain.work_queue import Drain
 from service.media.inspector import Inspector
+from service.runtime.connections import Wires, open_wires
 from service.runtime.core import Core, build_core
 from service.runtime.drains import build_drains
 from service.runtime.jobs import build_audit, build_auditing, build_erasing
 from service.runtime.stores import Stores
-from service.runtime.wires import Wires, open_wires
 from service.store.generations.generations import GenerationStore
 from service.store.queues.due import DueStore
 from service.store.queues.tenant_queue import QueueStore
