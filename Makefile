@@ -38,7 +38,7 @@ bench: $(STAMP) ## Measure, print the figures, write bench.json
 	$(BIN)/python -m tests.bench.run
 
 openapi: $(STAMP) ## Write openapi/openapi.json anew
-	$(BIN)/python -m service.api.export openapi/openapi.json
+	$(BIN)/python -m service.api.openapi.export openapi/openapi.json
 
 dashboards: $(STAMP) ## Write Grafana's dashboards and Prometheus' alerts anew
 	$(BIN)/python -m monitoring

@@ -7,13 +7,15 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 from starlette.types import ASGIApp
 
-from service.api import callbacks, generations, multipart, routes, uploads
+from service.api import callbacks, routes
 from service.api.fal import addresses, proxy
 from service.api.fal import uploads as fal_uploads
 from service.api.fal.cors import Cors
-from service.api.handlers import LastResort
-from service.api.middleware import BodyLimit, Frame
-from service.api.stopping import on_stop_signal
+from service.api.http import multipart
+from service.api.http.error_handlers import LastResort
+from service.api.http.middleware import BodyLimit, Frame
+from service.api.http.shutdown import on_stop_signal
+from service.api.v1 import generations, uploads
 from service.config.settings import Settings
 from service.domain import callback
 from service.observability import log, tracing

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import uvicorn
 from fastapi import FastAPI
 
-from service.api.heads import BoundedHeads
+from service.api.http.header_limits import BoundedHeads
 from service.runtime import Runtime
 
 _SECONDS = 20

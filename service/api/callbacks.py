@@ -4,8 +4,8 @@ from typing import Final
 
 from fastapi import APIRouter, Request, Response
 
-from service.api.answers import json_response
-from service.api.dependencies import runtime, whole_body
+from service.api.http.dependencies import runtime, whole_body
+from service.api.http.responses import json_response
 from service.api.schemas import CallbackView, problems
 from service.domain.callback import PATH
 

@@ -7,9 +7,9 @@ from fastapi import APIRouter, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 from typing_extensions import TypedDict
 
-from service.api.answers import json_response
-from service.api.dependencies import runtime
-from service.api.dispatching import DispatchView, dispatch_view
+from service.api.admin.dispatch import DispatchView, dispatch_view
+from service.api.http.dependencies import runtime
+from service.api.http.responses import json_response
 from service.api.schemas import problems
 from service.errors import Unavailable
 from service.observability import multiprocess

@@ -2,28 +2,13 @@
 
 from fastapi import FastAPI
 
-from service.api import (
-    adjusting,
-    admin,
-    auditing,
-    callbacks,
-    deliveries,
-    dispatching,
-    docs,
-    end_users,
-    events,
-    generations,
-    handlers,
-    health,
-    resolving,
-    uploads,
-    usage,
-    videos,
-    webhook_endpoints,
-)
-from service.api.fal import key_set, proxy, queue, run
+from service.api import callbacks, docs, health
+from service.api.admin import adjustments, audit, dispatch, tenants, unconfirmed
+from service.api.fal import jwks, proxy, queue, run
 from service.api.fal import uploads as fal_uploads
+from service.api.http import error_handlers
 from service.api.openapi import describe
+from service.api.v1 import deliveries, end_users, events, generations, uploads, usage, videos, webhook_endpoints
 
 
 def install(app: FastAPI) -> None:
@@ -36,23 +21,23 @@ def install(app: FastAPI) -> None:
         proxy.router,
         run.router,
         fal_uploads.router,
-        key_set.router,
+        jwks.router,
         uploads.router,
         end_users.router,
         usage.router,
         webhook_endpoints.router,
         webhook_endpoints.well_known,
         deliveries.router,
-        admin.router,
-        auditing.router,
-        dispatching.router,
+        tenants.router,
+        audit.router,
+        dispatch.router,
         callbacks.router,
-        resolving.router,
-        adjusting.router,
+        unconfirmed.router,
+        adjustments.router,
         health.router,
         docs.router,
     ):
         app.router.routes.extend(router.routes)  # include_router would match every call's path twice
     app.mount(docs.ASSETS, docs.assets())
     describe(app)
-    handlers.install(app)
+    error_handlers.install(app)

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from service.api.adjusting import AdjustmentView, adjusted
+from service.api.admin.adjustments import AdjustmentView, adjusted
 from service.cli.operators import show, with_runtime
 from service.domain.adjustment import ADJUSTMENT
 from service.domain.request import parse

@@ -18,7 +18,7 @@ from typing import Any, Final
 import httpx
 import typer
 
-from service.api.answers import PROBLEM_JSON
+from service.api.http.responses import PROBLEM_JSON
 from service.cli.children import ChildFailed, free_port
 from service.cli.receiver import Receiver, WebhookFailed
 from service.cli.screen import Figure, Screen

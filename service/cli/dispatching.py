@@ -5,7 +5,7 @@ from typing import Final
 
 import typer
 
-from service.api.dispatching import dispatch_view
+from service.api.admin.dispatch import dispatch_view
 from service.cli.operators import show, with_runtime
 from service.runtime import Runtime
 

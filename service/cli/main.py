@@ -75,7 +75,7 @@ def serve(
     """Run the HTTP gateway, with the GATEWAY_* variables as its settings."""
     import uvicorn  # noqa: PLC0415
 
-    from service.api.heads import BoundedHeads  # noqa: PLC0415
+    from service.api.http.header_limits import BoundedHeads  # noqa: PLC0415
     from service.cli import operators  # noqa: PLC0415
     from service.observability import log  # noqa: PLC0415
     from service.observability.multiprocess import counting_together  # noqa: PLC0415

@@ -5,7 +5,7 @@ from typing import Any
 
 import typer
 
-from service.api.resolving import (
+from service.api.admin.unconfirmed import (
     DISMISSAL,
     MOST_LISTED,
     RESOLUTION,

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final, TypeVar
 import typer
 from pydantic import TypeAdapter
 
-from service.api.tenant_schemas import (
+from service.api.admin.schemas import (
     NEW_TENANT,
     TENANT_CHANGE,
     WEBHOOK_POINTER,

@@ -17,9 +17,7 @@ from tests import factories
 from tests.dockerfile import Builder, Stage
 
 ROOT = Path(__file__).parents[2]
-MODULES = (
-    "service.app, service.cli.main, service.store.redis.client, service.webhooks.sender, service.api.export, workers"
-)
+MODULES = "service.app, service.cli.main, service.store.redis.client, service.webhooks.sender, service.api.openapi.export, workers"
 
 
 @pytest.fixture(scope="module")

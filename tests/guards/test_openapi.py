@@ -12,7 +12,7 @@ from openapi_spec_validator import validate
 from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 
-from service.api.export import document
+from service.api.openapi.export import document
 from service.domain.tenant import Scope, Tenant
 from service.domain.webhook import EventType
 from service.errors import GatewayError

@@ -25,7 +25,7 @@ from schemathesis.config import (
     SchemathesisConfig,
 )
 
-from service.api.export import document
+from service.api.openapi.export import document
 from service.cli.embedded_redis import EmbeddedRedis
 from service.domain.generation import Generation
 from service.domain.tenant import Tenant

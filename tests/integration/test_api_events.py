@@ -11,7 +11,7 @@ import pytest
 from fastapi import FastAPI
 from prometheus_client import REGISTRY
 
-from service.api import events as events_api
+from service.api.v1 import events as events_api
 from service.config.settings import Settings
 from service.domain.generation import Generation
 from service.domain.tenant import Tenant

@@ -254,7 +254,7 @@ async def test_nothing_private_is_ever_written(
     new_key = (await operator.post(f"/admin/v1/tenants/{tenant.id}/keys", json={})).json()["key"]
     await work_off(app)
     with monkeypatch.context() as patch:
-        patch.setattr("service.api.generations.parse_create", _broken)
+        patch.setattr("service.api.v1.generations.parse_create", _broken)
         async with client_of(app, key, raises=False) as client:
             assert (await client.post("/v1/generations", json=body)).status_code == 500
 

@@ -415,7 +415,7 @@ async def test_500_says_nothing_but_where_to_look(
     def broken(*_: object) -> None:
         raise RuntimeError("hush")
 
-    monkeypatch.setattr("service.api.generations.parse_create", broken)
+    monkeypatch.setattr("service.api.v1.generations.parse_create", broken)
     async with client_of(app, api.headers["authorization"].split()[1], raises=False) as client:
         answer = await client.post("/v1/generations", json=create_body())
 
@@ -429,7 +429,7 @@ async def test_500_leaves_the_next_call_untouched(
     app: FastAPI, api: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr("service.api.generations.parse_create", lambda *_: 1 / 0)
+        patch.setattr("service.api.v1.generations.parse_create", lambda *_: 1 / 0)
         async with client_of(app, api.headers["authorization"].split()[1], raises=False) as client:
             assert (await client.post("/v1/generations", json=create_body())).status_code == 500
 

@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from service.api import heads
-from service.api.heads import LARGEST_HEAD
+from service.api.http import header_limits
+from service.api.http.header_limits import LARGEST_HEAD
 from service.app import create_app
 from service.config.settings import Settings
 from tests.served import Served, served
@@ -63,7 +63,7 @@ def test_400_a_head_that_is_too_large(gateway: Served) -> None:
 def test_a_head_that_does_not_end_is_not_waited_for(
     gateway: Served, monkeypatch: pytest.MonkeyPatch, before: bytes, begin: bytes
 ) -> None:
-    monkeypatch.setattr(heads, "_SECONDS", 0.2)
+    monkeypatch.setattr(header_limits, "_SECONDS", 0.2)
     url = urlsplit(gateway.url)
     with socket.create_connection((url.hostname, url.port), timeout=10) as caller:
         caller.sendall(before + begin)
@@ -72,7 +72,7 @@ def test_a_head_that_does_not_end_is_not_waited_for(
 
 
 def test_a_slow_body_is_none_of_its_business(gateway: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(heads, "_SECONDS", 0.2)
+    monkeypatch.setattr(header_limits, "_SECONDS", 0.2)
     url = urlsplit(gateway.url)
     key = gateway.run(a_key(gateway))
     head = f"POST /v1/uploads HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\ncontent-type: image/png\r\n"

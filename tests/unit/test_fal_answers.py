@@ -6,7 +6,7 @@ import pytest
 from fastapi import Request
 from pydantic_core import from_json
 
-from service.api.fal.answers import UnknownRequest, refusal
+from service.api.fal.responses import UnknownRequest, refusal
 from service.errors import (
     Conflict,
     FieldError,

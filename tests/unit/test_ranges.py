@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.api.ranges import Range, Unsatisfiable, not_modified, wanted
+from service.api.http.ranges import Range, Unsatisfiable, not_modified, wanted
 
 ETAG = '"abc"'
 

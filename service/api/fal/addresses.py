@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from fastapi import Request
 
-from service.api.dependencies import runtime
+from service.api.http.dependencies import runtime
 from service.errors import Forbidden, Malformed, NotFound
 
 PREFIX: Final = "/fal"

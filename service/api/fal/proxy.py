@@ -8,10 +8,10 @@ from typing import Final
 from fastapi import APIRouter, FastAPI, Request, Response
 from starlette.types import Receive, Scope, Send
 
-from service.api.dependencies import runtime
-from service.api.fal import addresses, caller
-from service.api.fal.documents import PROXIED, PROXY, TARGET_URL
+from service.api.fal import addresses, authentication
+from service.api.fal.openapi import PROXIED, PROXY, TARGET_URL
 from service.api.fal.route import FalRoute
+from service.api.http.dependencies import runtime
 from service.errors import GatewayError, Malformed
 
 PATH: Final = f"{addresses.PREFIX}/proxy"
@@ -38,7 +38,7 @@ async def proxy(request: Request) -> Response:
     try:
         return _Forwarded(_target(request))
     except GatewayError:
-        await caller.reader(request)  # strangers learn nothing but that they are strangers
+        await authentication.reader(request)  # strangers learn nothing but that they are strangers
         raise
 
 

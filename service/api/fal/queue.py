@@ -5,13 +5,13 @@ from typing import Any, Final
 from fastapi import APIRouter, Request, Response
 from pydantic_core import to_json
 
-from service.api.dependencies import runtime
-from service.api.fal import addresses, caller, orders
-from service.api.fal.answers import JSON, REQUEST_ID, UnknownRequest, answer
-from service.api.fal.documents import CANCELED, ENDPOINT, ORDER, REQUEST, RESULT, STATUS, SUBMITTED, answers, events
+from service.api.fal import addresses, authentication, submit_request
+from service.api.fal.openapi import CANCELED, ENDPOINT, ORDER, REQUEST, RESULT, STATUS, SUBMITTED, answers, events
+from service.api.fal.response_receipt import NotedResponse
+from service.api.fal.responses import JSON, REQUEST_ID, UnknownRequest, answer
 from service.api.fal.route import FalRoute
-from service.api.fal.sending import NotedResponse
-from service.api.fal.streaming import StatusStream, wants_logs
+from service.api.fal.stream import StatusStream, wants_logs
+from service.api.http.dependencies import runtime
 from service.domain import fal_view
 from service.domain.generation import Generation, Status
 from service.domain.tenant import Scope, Tenant
@@ -44,7 +44,7 @@ async def status(request: Request) -> Response:
     openapi_extra=REQUEST,
 )
 async def stream(request: Request) -> Response:
-    tenant = await caller.reader(request)
+    tenant = await authentication.reader(request)
     return StatusStream(request, tenant, addresses.request_url(request, _request_id(request)))
 
 
@@ -76,7 +76,7 @@ async def result(request: Request) -> Response:
     openapi_extra=REQUEST,
 )
 async def cancel(request: Request) -> Response:
-    tenant = await caller.tenant(request, Scope.GENERATE)
+    tenant = await authentication.tenant(request, Scope.GENERATE)
     name = _request_id(request)
     try:
         await runtime(request).generations.cancel(tenant, name)
@@ -96,10 +96,10 @@ async def cancel(request: Request) -> Response:
     openapi_extra={**ORDER, "parameters": [ENDPOINT, *ORDER["parameters"]]},
 )
 async def submit(request: Request) -> Response:
-    tenant = await caller.tenant(request, Scope.GENERATE)
+    tenant = await authentication.tenant(request, Scope.GENERATE)
     addresses.check_model(request, request.path_params["endpoint"])
     addresses.public_url(request)
-    submission = await orders.submit(request, tenant)
+    submission = await submit_request.submit(request, tenant)
     g = submission.generation
     position = submission.creation.position
     if position is None:
@@ -109,7 +109,7 @@ async def submit(request: Request) -> Response:
 
 
 async def _asked(request: Request) -> tuple[Tenant, Generation]:
-    tenant = await caller.reader(request)
+    tenant = await authentication.reader(request)
     try:
         return tenant, await runtime(request).generations.get(tenant, _request_id(request))
     except NotFound as error:

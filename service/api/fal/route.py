@@ -3,7 +3,7 @@
 import re
 from typing import Any, Final
 
-from service.api.plain import Endpoint, PlainRoute
+from service.api.http.raw_route import Endpoint, PlainRoute
 
 _ENDPOINT: Final = "(?P<endpoint>.*)"
 #: A request's URL is never taken for a model's, whatever its id pretends to be.

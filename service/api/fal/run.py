@@ -6,12 +6,12 @@ from typing import Final
 from fastapi import APIRouter, Request, Response
 from pydantic_core import to_json
 
-from service.api.dependencies import runtime
-from service.api.fal import addresses, caller, orders
-from service.api.fal.answers import JSON, REQUEST_ID
-from service.api.fal.documents import ENDPOINT, ORDER, RESULT, answers, events
+from service.api.fal import addresses, authentication, submit_request
+from service.api.fal.openapi import ENDPOINT, ORDER, RESULT, answers, events
+from service.api.fal.response_receipt import NotedResponse
+from service.api.fal.responses import JSON, REQUEST_ID
 from service.api.fal.route import FalRoute
-from service.api.fal.sending import NotedResponse
+from service.api.http.dependencies import runtime
 from service.domain import fal_view
 from service.domain.generation import Generation
 from service.domain.tenant import Scope, Tenant
@@ -56,10 +56,10 @@ async def run(request: Request) -> Response:
 
 async def _run(request: Request) -> tuple[Submission, fal_view.Answer]:
     """Raises TooMany when too many wait, or the process stops: the one status that both official clients repeat."""
-    tenant = await caller.tenant(request, Scope.GENERATE)
+    tenant = await authentication.tenant(request, Scope.GENERATE)
     addresses.check_model(request, request.path_params["endpoint"])
     with runtime(request).waiting.place(tenant):
-        submission = await orders.submit(request, tenant)
+        submission = await submit_request.submit(request, tenant)
         g = await _ended(request, tenant, submission)
     if not g.is_terminal and runtime(request).generations.released:
         await submission.answer.lost()

@@ -6,13 +6,13 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field, TypeAdapter
 
-from service.api import uploads
-from service.api.dependencies import runtime, whole_body
-from service.api.fal import addresses, caller
-from service.api.fal.answers import answer
-from service.api.fal.documents import INITIATED, TICKET, UPLOADED, answers
+from service.api.fal import addresses, authentication
+from service.api.fal.openapi import INITIATED, TICKET, UPLOADED, answers
+from service.api.fal.responses import answer
 from service.api.fal.route import FalRoute
+from service.api.http.dependencies import runtime, whole_body
 from service.api.schemas import body_of
+from service.api.v1 import uploads
 from service.domain.request import parse
 from service.domain.tenant import Scope
 from service.errors import TooLarge, Unauthenticated, UnsupportedMedia
@@ -51,7 +51,7 @@ _WANTED: Final = TypeAdapter(Wanted)
     openapi_extra=body_of(Wanted),
 )
 async def initiate(request: Request) -> Response:
-    tenant = await caller.tenant(request, Scope.GENERATE)
+    tenant = await authentication.tenant(request, Scope.GENERATE)
     public_url = addresses.public_url(request)
     wanted = parse(_WANTED, await whole_body(request) or b"{}")
     media = wanted.content_type.partition(";")[0].strip().lower()
@@ -72,7 +72,7 @@ async def initiate(request: Request) -> Response:
     responses=answers(401, 403, 413, 429),
 )
 async def initiate_multipart(request: Request) -> Response:
-    await caller.tenant(request, Scope.GENERATE)
+    await authentication.tenant(request, Scope.GENERATE)
     raise TooLarge(f"Images have at most {runtime(request).settings.max_upload_bytes} bytes.")
 
 

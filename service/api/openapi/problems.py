@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from typing import Any, Final
 
-from service.api.answers import PROBLEM_JSON
 from service.api.fal.addresses import PREFIX
-from service.api.fal.documents import ERROR_EXAMPLES, ERRORS, error_schema
+from service.api.fal.openapi import ERROR_EXAMPLES, ERRORS, error_schema
+from service.api.http.responses import PROBLEM_JSON
 from service.api.openapi import headers
 from service.api.schemas import SCHEMA_REFERENCE, TITLES, BudgetProblem, Problem
 from service.errors import GatewayError

@@ -2,9 +2,9 @@
 
 from typing import Any, Final
 
+from service.api.admin.schemas import ApiKeyView, LimitsView, TenantView
 from service.api.schemas import EndUserView, EstimateView, UsageView
-from service.api.tenant_schemas import ApiKeyView, LimitsView, TenantView
-from service.api.webhook_schemas import AttemptView, DeliveryDetailView, DeliveryView, SigningKeyView
+from service.api.v1.webhook_schemas import AttemptView, DeliveryDetailView, DeliveryView, SigningKeyView
 from service.domain.generation import Status
 from service.domain.generation_view import GenerationView, VideoView
 from service.domain.webhook import ENDS, DeliveryStatus

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from service.api.tenant_schemas import LimitsBody, TenantChange, limits_view
+from service.api.admin.schemas import LimitsBody, TenantChange, limits_view
 from service.domain.tenant import Limits
 from tests import factories
 

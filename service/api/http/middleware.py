@@ -10,7 +10,7 @@ from typing import Final
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.api.calls import Calls
+from service.api.http.access_log import Calls
 from service.errors import TooLarge
 from service.observability import log
 

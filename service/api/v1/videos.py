@@ -6,9 +6,9 @@ from typing import Any, Final
 from fastapi import APIRouter, Request, Response
 from starlette.responses import RedirectResponse, StreamingResponse
 
-from service.api import ranges
-from service.api.dependencies import runtime, tenant
-from service.api.ranges import Range
+from service.api.http import ranges
+from service.api.http.dependencies import runtime, tenant
+from service.api.http.ranges import Range
 from service.api.schemas import problems
 from service.domain.tenant import Scope
 from service.usecases.generations.videos import Elsewhere, Here

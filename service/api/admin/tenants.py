@@ -6,11 +6,7 @@ from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
-from service.api.answers import json_response
-from service.api.cursors import opened, sealed
-from service.api.dependencies import bearer, json_body, runtime
-from service.api.schemas import TraceView, body_of, problems
-from service.api.tenant_schemas import (
+from service.api.admin.schemas import (
     NEW_API_KEY,
     NEW_TENANT,
     ROTATION,
@@ -29,6 +25,10 @@ from service.api.tenant_schemas import (
     month_view,
     tenant_view,
 )
+from service.api.http.cursors import opened, sealed
+from service.api.http.dependencies import bearer, json_body, runtime
+from service.api.http.responses import json_response
+from service.api.schemas import TraceView, body_of, problems
 from service.domain import ids
 from service.domain.request import parse
 from service.domain.tenant import Limits, Tenant

@@ -8,10 +8,10 @@ from typing import Final
 
 from fastapi import APIRouter, Request, Response
 
-from service.api.answers import json_response
-from service.api.dependencies import json_body, runtime, tenant
+from service.api.http.dependencies import json_body, runtime, tenant
+from service.api.http.responses import json_response
 from service.api.schemas import body_of, problems
-from service.api.webhook_schemas import (
+from service.api.v1.webhook_schemas import (
     ENDPOINT_BODY,
     SECRET_ROTATION,
     DeliveryView,

@@ -2,9 +2,9 @@
 
 from fastapi import APIRouter, Depends, Request, Response
 
-from service.api.admin import operator
-from service.api.answers import json_response
-from service.api.dependencies import runtime
+from service.api.admin.tenants import operator
+from service.api.http.dependencies import runtime
+from service.api.http.responses import json_response
 from service.api.schemas import AuditProgressView, AuditView, problems
 from service.domain.generation_view import rfc3339
 from service.usecases.operations.audit import Progress

@@ -5,9 +5,9 @@ from typing import Literal
 from fastapi import APIRouter, Depends, Request, Response
 from typing_extensions import TypedDict
 
-from service.api.admin import operator
-from service.api.answers import json_response
-from service.api.dependencies import json_body, runtime
+from service.api.admin.tenants import operator
+from service.api.http.dependencies import json_body, runtime
+from service.api.http.responses import json_response
 from service.api.schemas import body_of, problems
 from service.domain import ids
 from service.domain.adjustment import ADJUSTMENT, Adjustment, Correction

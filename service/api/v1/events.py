@@ -9,9 +9,9 @@ from pydantic_core import to_json
 from starlette.types import Receive, Send
 from starlette.types import Scope as AsgiScope
 
-from service.api.dependencies import bearer, runtime, tenant
-from service.api.middleware import REST
-from service.api.plain import PlainRoute
+from service.api.http.dependencies import bearer, runtime, tenant
+from service.api.http.middleware import REST
+from service.api.http.raw_route import PlainRoute
 from service.api.schemas import problems, stream_event
 from service.domain.stream import Event, is_over, news, parse_place
 from service.domain.tenant import Scope, Tenant

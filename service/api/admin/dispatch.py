@@ -6,11 +6,11 @@ from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel, ConfigDict, StringConstraints, TypeAdapter
 from typing_extensions import TypedDict
 
-from service.api.admin import IF_MATCH, if_match, operator, tenant_answer
-from service.api.answers import json_response
-from service.api.dependencies import json_body, runtime
+from service.api.admin.schemas import TenantView
+from service.api.admin.tenants import IF_MATCH, if_match, operator, tenant_answer
+from service.api.http.dependencies import json_body, runtime
+from service.api.http.responses import json_response
 from service.api.schemas import body_of, problems
-from service.api.tenant_schemas import TenantView
 from service.domain.dispatch_gate import Gate
 from service.domain.generation_view import rfc3339
 from service.domain.request import parse

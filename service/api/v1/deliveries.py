@@ -5,12 +5,12 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import AwareDatetime
 
-from service.api.answers import json_response
-from service.api.cursors import opened, sealed
-from service.api.dependencies import json_body, runtime, tenant
-from service.api.moments import in_range
+from service.api.http.cursors import opened, sealed
+from service.api.http.dependencies import json_body, runtime, tenant
+from service.api.http.responses import json_response
+from service.api.http.timestamps import in_range
 from service.api.schemas import body_of, problems
-from service.api.webhook_schemas import (
+from service.api.v1.webhook_schemas import (
     REPLAY_BODY,
     DeliveryDetailView,
     DeliveryList,

@@ -4,8 +4,8 @@ from typing import Final
 
 from fastapi import APIRouter, Request, Response
 
-from service.api.answers import json_response
-from service.api.dependencies import runtime, tenant
+from service.api.http.dependencies import runtime, tenant
+from service.api.http.responses import json_response
 from service.api.schemas import EndUserView, ErasedView, problems
 from service.domain.erasure import Erasure
 from service.domain.generation_view import rfc3339

@@ -8,11 +8,11 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import AwareDatetime
 
-from service.api.answers import json_response
-from service.api.cursors import opened, sealed
-from service.api.dependencies import LONGEST_WAIT, json_body, preferred_wait, runtime, tenant
-from service.api.moments import in_range
-from service.api.plain import PlainRoute
+from service.api.http.cursors import opened, sealed
+from service.api.http.dependencies import LONGEST_WAIT, json_body, preferred_wait, runtime, tenant
+from service.api.http.raw_route import PlainRoute
+from service.api.http.responses import json_response
+from service.api.http.timestamps import in_range
 from service.api.schemas import CREATE_BODY, EstimateView, GenerationList, problems
 from service.domain import ids
 from service.domain.generation import Status

@@ -7,9 +7,9 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstrai
 from pydantic_core import PydanticCustomError
 from typing_extensions import TypedDict
 
-from service.api.admin import operator
-from service.api.answers import json_response
-from service.api.dependencies import json_body, runtime
+from service.api.admin.tenants import operator
+from service.api.http.dependencies import json_body, runtime
+from service.api.http.responses import json_response
 from service.api.schemas import body_of, problems
 from service.domain.billing import REQUEST_ID
 from service.domain.generation import Generation

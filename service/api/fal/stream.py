@@ -6,9 +6,9 @@ from fastapi import Request
 from pydantic_core import to_json
 from starlette.types import Receive, Scope, Send
 
-from service.api.events import EventStream
-from service.api.fal import caller
-from service.api.fal.answers import REQUEST_ID, UnknownRequest
+from service.api.fal import authentication
+from service.api.fal.responses import REQUEST_ID, UnknownRequest
+from service.api.v1.events import EventStream
 from service.domain import fal_view
 from service.domain.generation import LogLine
 from service.domain.tenant import Tenant
@@ -27,7 +27,7 @@ class StatusStream(EventStream):
     first = b""
 
     def __init__(self, request: Request, tenant: Tenant, request_url: str) -> None:
-        super().__init__(request, tenant, caller.key(request), name="request_id")
+        super().__init__(request, tenant, authentication.key(request), name="request_id")
         self.more_headers = ((REQUEST_ID.encode(), self._id.encode("latin-1", "replace")),)
         self._request_url = request_url
         self._with_logs = wants_logs(request)

@@ -2,7 +2,7 @@
 
 from fastapi import Request
 
-from service.api.dependencies import admitted, runtime
+from service.api.http.dependencies import admitted, runtime
 from service.domain.tenant import Scope, Tenant
 from service.errors import Unauthenticated
 

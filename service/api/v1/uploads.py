@@ -4,9 +4,9 @@ from typing import Any, Final
 
 from fastapi import APIRouter, Request, Response
 
-from service.api import multipart
-from service.api.answers import json_response
-from service.api.dependencies import runtime, tenant
+from service.api.http import multipart
+from service.api.http.dependencies import runtime, tenant
+from service.api.http.responses import json_response
 from service.api.schemas import UploadView, problems
 from service.domain.tenant import Scope
 from service.errors import UnsupportedMedia

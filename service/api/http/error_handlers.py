@@ -9,8 +9,8 @@ from starlette.requests import ClientDisconnect
 from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.api.answers import problem
-from service.api.fal import answers as fal_answers
+from service.api.fal import responses as fal_answers
+from service.api.http.responses import problem
 from service.errors import FieldError, GatewayError, Invalid, Malformed, MethodNotAllowed, NotFound
 from service.observability import log
 

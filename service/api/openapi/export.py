@@ -1,4 +1,4 @@
-"""Writes the OpenAPI document: ``python -m service.api.export openapi/openapi.json``."""
+"""Writes the OpenAPI document: ``python -m service.api.openapi.export openapi/openapi.json``."""
 
 import json
 import sys

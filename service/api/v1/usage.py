@@ -8,8 +8,8 @@ from typing import Annotated, Final, Literal
 
 from fastapi import APIRouter, Query, Request, Response
 
-from service.api.answers import json_response
-from service.api.dependencies import runtime, tenant
+from service.api.http.dependencies import runtime, tenant
+from service.api.http.responses import json_response
 from service.api.schemas import UsageView, problems
 from service.domain.pricing import usd
 from service.domain.tenant import Scope

@@ -2,11 +2,11 @@
 
 from fastapi import APIRouter, Request, Response
 
-from service.api.dependencies import runtime
 from service.api.fal import addresses
-from service.api.fal.answers import answer
-from service.api.fal.documents import FalKeySet
+from service.api.fal.openapi import FalKeySet
+from service.api.fal.responses import answer
 from service.api.fal.route import FalRoute
+from service.api.http.dependencies import runtime
 
 router = APIRouter(prefix=f"{addresses.PREFIX}/.well-known", tags=["fal"], route_class=FalRoute)
 

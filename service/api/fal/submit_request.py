@@ -8,9 +8,9 @@ from typing import Any, Final
 from fastapi import Request
 from pydantic import TypeAdapter, ValidationError
 
-from service.api.dependencies import runtime, whole_body
-from service.api.fal import caller
-from service.api.generations import idempotency_key, read_create, traceparent
+from service.api.fal import authentication
+from service.api.http.dependencies import runtime, whole_body
+from service.api.v1.generations import idempotency_key, read_create, traceparent
 from service.domain.request import CreateGeneration, Url
 from service.domain.tenant import Tenant
 from service.errors import FieldError, Invalid, Malformed
@@ -60,7 +60,7 @@ async def _read(request: Request) -> _Order:
 def _digest(request: Request, body: bytes) -> str:
     """Of what makes two calls the same: key, path, query, body."""
     scope = request.scope
-    parts = (caller.key_id(request).encode(), scope["path"].encode(), scope["query_string"], body)
+    parts = (authentication.key_id(request).encode(), scope["path"].encode(), scope["query_string"], body)
     whole = b"".join(hashlib.sha256(part).digest() for part in parts)
     return hashlib.sha256(whole).hexdigest()[:32]
 

@@ -1,0 +1,1 @@
+"""``/admin/v1``: the API of operators."""

@@ -1,0 +1,1 @@
+"""HTTP mechanics that all routes share: middleware, errors, responses, ranges, multipart."""
