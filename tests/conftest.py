@@ -20,8 +20,8 @@ import redis as redis_py
 from fastapi import FastAPI
 from hypothesis import HealthCheck
 
-from service.cli.children import Child
-from service.cli.embedded_redis import EmbeddedRedis
+from service.cli.dev.child_processes import Child
+from service.cli.dev.embedded_redis import EmbeddedRedis
 from service.config.settings import PREFIX, Settings
 from service.domain.tenant import Tenant
 from service.observability import log

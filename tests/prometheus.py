@@ -9,7 +9,7 @@ from typing import Any, Self
 import httpx
 import yaml
 
-from service.cli.children import Child, free_port
+from service.cli.dev.child_processes import Child, free_port
 
 INTERVAL = "1s"
 

@@ -11,7 +11,7 @@ import httpx
 import obstore
 from obstore.store import S3Store
 
-from service.cli.children import Child, accepts, free_port
+from service.cli.dev.child_processes import Child, accepts, free_port
 
 BUCKET: Final = "videos"
 _START_SECONDS: Final = 60.0

@@ -9,8 +9,8 @@ from urllib.parse import quote
 import redis as redis_py
 from redis.exceptions import RedisError
 
-from service.cli.children import Child, free_port
-from service.cli.embedded_redis import EmbeddedRedis, binary
+from service.cli.dev.child_processes import Child, free_port
+from service.cli.dev.embedded_redis import EmbeddedRedis, binary
 
 SERVICE: Final = "gateway"
 PASSWORD: Final = "a password: with @/?#"

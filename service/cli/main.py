@@ -13,10 +13,10 @@ from typing import Annotated, Any, Final
 import typer
 from typer.core import TyperGroup
 
-from service.cli import generate
-from service.cli.children import Child, ChildFailed, PortTaken
-from service.cli.embedded_redis import NoRedis
-from service.cli.processes import become_celery
+from service.cli.celery_commands import become_celery
+from service.cli.client import generate
+from service.cli.dev.child_processes import Child, ChildFailed, PortTaken
+from service.cli.dev.embedded_redis import NoRedis
 
 
 class _Commands(TyperGroup):
@@ -28,7 +28,7 @@ class _Commands(TyperGroup):
     def get_command(self, ctx: typer.Context, cmd_name: str) -> Any:  # type: ignore[override]
         if cmd_name not in _GROUPS:
             return super().get_command(ctx, cmd_name)
-        from service.cli import tenants  # noqa: PLC0415
+        from service.cli.ops import tenants  # noqa: PLC0415
 
         group = typer.main.get_command(getattr(tenants, cmd_name))
         group.name = cmd_name
@@ -76,11 +76,11 @@ def serve(
     import uvicorn  # noqa: PLC0415
 
     from service.api.http.header_limits import BoundedHeads  # noqa: PLC0415
-    from service.cli import operators  # noqa: PLC0415
+    from service.cli.ops import commands  # noqa: PLC0415
     from service.observability import log  # noqa: PLC0415
     from service.observability.multiprocess import counting_together  # noqa: PLC0415
 
-    settings = operators.settings()
+    settings = commands.settings()
     log.configure(settings.log_level, secrets=settings.secrets())  # with several processes, of the one above them
     with counting_together() if workers > 1 else nullcontext():
         uvicorn.run(
@@ -108,22 +108,22 @@ def worker(
     queues: Annotated[str, typer.Option(help="Only these, comma-separated: dispatch, webhooks, maintenance.")] = "",
 ) -> None:
     """Run a worker, with the GATEWAY_* variables as its settings."""
-    from service.cli import operators  # noqa: PLC0415
+    from service.cli.ops import commands  # noqa: PLC0415
     from service.tasks import QUEUES  # noqa: PLC0415
 
     names = [name.strip() for name in queues.split(",")] if queues else []
     if unknown := [name for name in names if name not in QUEUES]:
         raise typer.BadParameter(f"{unknown[0]!r} is none of {', '.join(QUEUES)}", param_hint="--queues")
-    operators.settings()  # says by name what is missing, where Celery would show a traceback
+    commands.settings()  # says by name what is missing, where Celery would show a traceback
     become_celery("worker", "--without-gossip", "--without-mingle", *(("-Q", ",".join(names)) if names else ()))
 
 
 @app.command()
 def beat() -> None:
     """Run beat, which tells the workers to look once a second. One of these."""
-    from service.cli import operators  # noqa: PLC0415
+    from service.cli.ops import commands  # noqa: PLC0415
 
-    operators.settings()
+    commands.settings()
     become_celery("beat")
 
 
@@ -134,7 +134,7 @@ def up(
     worker: Annotated[bool, typer.Option(help="--no-worker leaves worker and beat to you.")] = True,  # noqa: FBT002
 ) -> None:
     """Run everything here: Redis, the sandbox in fal's place, gateway, worker and beat. Ctrl-C ends it."""
-    from service.cli.stack import Stack  # noqa: PLC0415
+    from service.cli.dev.stack import Stack  # noqa: PLC0415
 
     _exit_on_sigterm()
     stack = Stack(port=port, data=data, worker=worker)
@@ -158,7 +158,7 @@ def demo(
     output: Annotated[Path, typer.Option(help="Folder for the video.")] = Path("demo-output"),
 ) -> None:
     """Turn a bundled photo into a video through the whole stack, and show each step."""
-    from service.cli.demo import run  # noqa: PLC0415
+    from service.cli.dev.demo import run  # noqa: PLC0415
 
     _exit_on_sigterm()
     try:
@@ -178,7 +178,7 @@ def listen(
     status: Annotated[int, typer.Option(min=200, max=599, help="Answer with this: try what a failure does.")] = 204,
 ) -> None:
     """Receive webhooks here: verify each signature and show each event, until Ctrl-C."""
-    from service.cli.listen import NotListening, run  # noqa: PLC0415
+    from service.cli.dev.listen import NotListening, run  # noqa: PLC0415
 
     _exit_on_sigterm()
     try:
@@ -195,9 +195,9 @@ def audit(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of a table.")] = False,  # noqa: FBT002
 ) -> None:
     """Compare ledger, budgets, holds and slots; print the first differences and exit 1 if there are any."""
-    from service.cli import operators  # noqa: PLC0415
+    from service.cli.ops import commands  # noqa: PLC0415
 
-    operators.audit(as_json=as_json)
+    commands.audit(as_json=as_json)
 
 
 @app.command()
@@ -205,7 +205,7 @@ def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of a table.")] = False,  # noqa: FBT002
 ) -> None:
     """Look at Redis, broker, beat, workers, fal's key and settings; say what to do; exit 1 if anything fails."""
-    from service.cli import doctor as examination  # noqa: PLC0415
+    from service.cli.ops import doctor as examination  # noqa: PLC0415
 
     examination.doctor(as_json=as_json)
 
@@ -213,9 +213,9 @@ def doctor(
 @app.command()
 def pause(reason: _Reason) -> None:
     """Dispatch nothing until `resume`; what fal has is followed, webhooks go out."""
-    from service.cli import dispatching  # noqa: PLC0415
+    from service.cli.ops import dispatch  # noqa: PLC0415
 
-    dispatching.pause(reason)
+    dispatch.pause(reason)
 
 
 @app.command()
@@ -224,25 +224,25 @@ def drain(
     timeout: Annotated[float, typer.Option(help="Seconds to wait until nothing is left.")] = 600.0,
 ) -> None:
     """Accept nothing new until `resume`, and wait until all that was accepted has ended."""
-    from service.cli import dispatching  # noqa: PLC0415
+    from service.cli.ops import dispatch  # noqa: PLC0415
 
-    dispatching.drain(reason, timeout)
+    dispatch.drain(reason, timeout)
 
 
 @app.command()
 def resume() -> None:
     """Accept and dispatch again, whatever held it."""
-    from service.cli import dispatching  # noqa: PLC0415
+    from service.cli.ops import dispatch  # noqa: PLC0415
 
-    dispatching.resume()
+    dispatch.resume()
 
 
 @app.command()
 def unconfirmed() -> None:
     """Print the generations whose submit has an unknown outcome, the oldest first, one a line."""
-    from service.cli import resolving  # noqa: PLC0415
+    from service.cli.ops import unconfirmed  # noqa: PLC0415
 
-    resolving.unconfirmed()
+    unconfirmed.unconfirmed()
 
 
 @app.command()
@@ -264,7 +264,7 @@ def resolve(
     before: Annotated[str | None, typer.Option(help="With --all: submitted before, like 2026-01-31T09:30:00Z.")] = None,
 ) -> None:
     """Say what became of an unconfirmed submit: fal's request id, or that it never happened."""
-    from service.cli import resolving  # noqa: PLC0415
+    from service.cli.ops import unconfirmed  # noqa: PLC0415
 
     if never_happened == (request_id is not None):
         raise typer.BadParameter("give either --request-id or --never-happened")
@@ -273,9 +273,9 @@ def resolve(
     if before is not None:
         if not never_happened:
             raise typer.BadParameter("--all goes with --never-happened")
-        resolving.dismiss_all(before=before, reason=reason)
+        unconfirmed.dismiss_all(before=before, reason=reason)
     elif generation_id is not None:
-        resolving.resolve(
+        unconfirmed.resolve(
             generation_id, request_id=request_id, never_happened=never_happened, unchecked=unchecked, reason=reason
         )
 
@@ -283,9 +283,9 @@ def resolve(
 @app.command("paid-and-lost")
 def paid_and_lost() -> None:
     """Print the generations that were given up, but of which fal reported or may have billed a video, one a line."""
-    from service.cli import resolving  # noqa: PLC0415
+    from service.cli.ops import unconfirmed  # noqa: PLC0415
 
-    resolving.paid_and_lost()
+    unconfirmed.paid_and_lost()
 
 
 @app.command()
@@ -297,9 +297,9 @@ def revive(
     ] = None,
 ) -> None:
     """Follow a generation again that was given up although fal has it."""
-    from service.cli import resolving  # noqa: PLC0415
+    from service.cli.ops import unconfirmed  # noqa: PLC0415
 
-    resolving.revive(generation_id, request_id=request_id, reason=reason)
+    unconfirmed.revive(generation_id, request_id=request_id, reason=reason)
 
 
 @app.command()
@@ -317,18 +317,20 @@ def adjust(
     day: Annotated[str | None, typer.Option(help="The day (UTC) it was created on: 2026-01-31.")] = None,
 ) -> None:
     """Correct what a generation cost, in its record, all budget windows, usage and ledger."""
-    from service.cli import adjusting  # noqa: PLC0415
+    from service.cli.ops import adjustments  # noqa: PLC0415
 
     given = {"generation_id": generation_id, "tenant_id": tenant, "end_user": end_user, "day": day}
-    adjusting.adjust({**given, "amount_usd": amount, "expected_usd": expected, "operator": operator, "reason": reason})
+    adjustments.adjust(
+        {**given, "amount_usd": amount, "expected_usd": expected, "operator": operator, "reason": reason}
+    )
 
 
 @app.command("rotate-secret-key")
 def rotate_secret_key() -> None:
     """Seal all tenants' secrets with the first of the keys in GATEWAY_SECRET_KEY."""
-    from service.cli import operators  # noqa: PLC0415
+    from service.cli.ops import commands  # noqa: PLC0415
 
-    operators.rotate_secret_key()
+    commands.rotate_secret_key()
 
 
 def _exit_on_sigterm() -> None:

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from redis import Redis as PlainRedis
 
-from service.cli.embedded_redis import EmbeddedRedis
+from service.cli.dev.embedded_redis import EmbeddedRedis
 from service.store.generations.generations import GenerationStore
 from service.store.queues.tenant_queue import QueueStore
 from service.store.redis.client import Redis

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from typing import Final
 
-from service.cli.stack import Stack
+from service.cli.dev.stack import Stack
 from service.domain.generation import Generation, Status
 from service.domain.request import parse_create
 from service.runtime import Runtime, open_runtime, utc_now

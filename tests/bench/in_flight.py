@@ -9,8 +9,8 @@ from typing import Any, Final
 
 from redis import Redis
 
-from service.cli.children import free_port
-from service.cli.stack import Stack
+from service.cli.dev.child_processes import free_port
+from service.cli.dev.stack import Stack
 from service.domain.work_queue import Drain
 from service.store import keys
 from service.usecases.lifecycle.schedule import Timetable

@@ -15,7 +15,7 @@ from typing import Final
 import httpx
 
 from sandbox.signing import Signer
-from service.cli.stack import Stack
+from service.cli.dev.stack import Stack
 from tests.bench import receiver as receivers
 from tests.bench import stack as stacks
 from tests.bench.figures import Figure, latency

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psutil
 
-from service.cli import embedded_redis
+from service.cli.dev import embedded_redis
 
 _PACKAGES = ("fastapi", "uvicorn", "redis", "httpx", "celery", "aiohttp", "pydantic", "uvloop")
 

@@ -6,7 +6,7 @@ from typing import Final
 
 import psutil
 
-from service.cli.stack import Stack
+from service.cli.dev.stack import Stack
 from tests.bench import stack as stacks
 from tests.bench.figures import Figure, Target
 from tests.bench.scale import Scale

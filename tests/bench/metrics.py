@@ -10,8 +10,8 @@ from typing import Final
 import httpx
 import psutil
 
-from service.cli.children import Child, accepts, free_port
-from service.cli.stack import Stack
+from service.cli.dev.child_processes import Child, accepts, free_port
+from service.cli.dev.stack import Stack
 from service.config.settings import Settings
 from service.domain.tenant import Limits
 from service.runtime import open_runtime

@@ -9,8 +9,8 @@ from typing import Any, Final
 
 from redis import Redis
 
-from service.cli.children import Child, accepts, free_port
-from service.cli.stack import Stack
+from service.cli.dev.child_processes import Child, accepts, free_port
+from service.cli.dev.stack import Stack
 from tests.bench import floor
 from tests.bench.load import PLACEHOLDER, Load
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import psutil
 
-from service.cli.stack import Stack
+from service.cli.dev.stack import Stack
 from service.domain.work_queue import Drain
 from service.store import keys
 from tests.bench import floor

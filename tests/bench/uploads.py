@@ -9,7 +9,7 @@ import httpx
 import numpy as np
 from PIL import Image
 
-from service.cli.stack import Stack
+from service.cli.dev.stack import Stack
 from tests.bench import stack as stacks
 from tests.bench.figures import Figure, Target
 from tests.bench.scale import Scale

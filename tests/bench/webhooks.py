@@ -13,8 +13,8 @@ from typing import Any, Final
 
 import httpx
 
-from service.cli.children import Child, accepts, free_port
-from service.cli.stack import Stack
+from service.cli.dev.child_processes import Child, accepts, free_port
+from service.cli.dev.stack import Stack
 from service.domain import ids
 from service.domain.webhook import ENDS, Delivery, EventType
 from service.domain.webhook_endpoint import Endpoint

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 import sandbox
-from service.cli.stack import Stack
+from service.cli.dev.stack import Stack
 from tests.receiver import Receiver
 
 SAMPLES = Path(sandbox.__file__).parent / "samples"

@@ -9,8 +9,8 @@ from typing import Any, Final
 
 import httpx
 
-from service.cli.children import Child
-from service.cli.stack import Stack
+from service.cli.dev.child_processes import Child
+from service.cli.dev.stack import Stack
 from tests.e2e.conftest import TenantClient
 from tests.receiver import Receiver
 

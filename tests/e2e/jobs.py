@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import httpx
 
-from service.cli.stack import Stack
+from service.cli.dev.stack import Stack
 from tests.receiver import Receiver
 
 #: Sizes and lengths differ, so that a bill tells most jobs apart.

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Final
 
 import sandbox
-from service.cli.children import Child
-from service.cli.stack import Stack
+from service.cli.dev.child_processes import Child
+from service.cli.dev.stack import Stack
 from tests.guards.repository import ROOT
 
 MODULE: Final = "tests.e2e.misset"

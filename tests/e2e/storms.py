@@ -11,8 +11,8 @@ from typing import Any, Final
 
 import httpx
 
-from service.cli.children import Child
-from service.cli.stack import Stack
+from service.cli.dev.child_processes import Child
+from service.cli.dev.stack import Stack
 from tests.e2e.hasty import MODULE
 from tests.e2e.misset import start_misset_worker
 

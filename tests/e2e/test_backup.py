@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from service.cli.children import free_port
-from service.cli.embedded_redis import binary
-from service.cli.stack import Stack
+from service.cli.dev.child_processes import free_port
+from service.cli.dev.embedded_redis import binary
+from service.cli.dev.stack import Stack
 from tests.e2e.conftest import OVERRIDES, client_of
 
 ROOT = Path(__file__).parents[2]

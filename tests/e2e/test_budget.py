@@ -12,8 +12,8 @@ import httpx
 import pytest
 import redis as redis_py
 
-from service.cli.children import Child, accepts, free_port
-from service.cli.stack import Stack
+from service.cli.dev.child_processes import Child, accepts, free_port
+from service.cli.dev.stack import Stack
 from service.config.settings import Settings
 from service.domain import budgets
 from service.domain.pricing import Rates

@@ -16,8 +16,8 @@ import pytest
 import redis as redis_py
 from prometheus_client.parser import text_string_to_metric_families
 
-from service.cli.children import Child, free_port
-from service.cli.stack import Stack
+from service.cli.dev.child_processes import Child, free_port
+from service.cli.dev.stack import Stack
 from tests.e2e.conftest import OVERRIDES, client_of
 from tests.e2e.crashing import Trial
 from tests.e2e.misset import start_misset_worker

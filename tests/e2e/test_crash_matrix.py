@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 import sandbox
-from service.cli.stack import Stack
+from service.cli.dev.stack import Stack
 from tests.e2e.conftest import OVERRIDES, client_of
 from tests.e2e.crashing import POLLING, QUICK, Trial
 from tests.e2e.doomed import FOLDER, MODULE, Doom

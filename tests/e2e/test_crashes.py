@@ -1,6 +1,6 @@
 """``kill -9``: whoever dies, an accepted generation ends, is paid for once, and is told of."""
 
-from service.cli.stack import Stack
+from service.cli.dev.stack import Stack
 from service.usecases.lifecycle.leases import LEASE
 from tests.e2e.conftest import TenantClient
 from tests.receiver import Receiver

@@ -13,7 +13,7 @@ import httpx
 import pytest
 import redis as redis_py
 
-from service.cli.stack import Stack
+from service.cli.dev.stack import Stack
 from service.domain.work_queue import Drain
 from service.runtime import open_runtime
 from service.store import keys

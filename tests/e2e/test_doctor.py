@@ -12,8 +12,8 @@ from typing import Any
 import httpx
 import pytest
 
-from service.cli.children import Child, free_port
-from service.cli.stack import Stack
+from service.cli.dev.child_processes import Child, free_port
+from service.cli.dev.stack import Stack
 from tests.e2e.conftest import OVERRIDES
 
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from service.cli.children import Child, accepts, free_port
-from service.cli.stack import Stack
+from service.cli.dev.child_processes import Child, accepts, free_port
+from service.cli.dev.stack import Stack
 from service.domain.generation import Generation, LogLine
 from service.runtime import open_runtime
 from tests.e2e.conftest import OVERRIDES, TenantClient, client_of

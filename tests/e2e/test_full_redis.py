@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from service.cli.stack import Stack
+from service.cli.dev.stack import Stack
 from service.domain.work_queue import Drain
 from service.tasks import QUEUE_OF, celery_app, task_name
 from tests.e2e.conftest import TenantClient

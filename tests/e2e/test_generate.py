@@ -15,7 +15,7 @@ from typing import Any
 import av
 import pytest
 
-from service.cli.children import free_port
+from service.cli.dev.child_processes import free_port
 from service.domain.pricing import Rates, usd
 from tests.e2e.conftest import SAMPLES, TenantClient
 from tests.e2e.cutting import Cut, Cutter

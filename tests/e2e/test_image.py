@@ -11,8 +11,8 @@ from typing import Any
 import httpx
 import pytest
 
-from service.cli.children import Child, free_port
-from service.cli.embedded_redis import EmbeddedRedis
+from service.cli.dev.child_processes import Child, free_port
+from service.cli.dev.embedded_redis import EmbeddedRedis
 from tests import factories
 from tests.dockerfile import Builder, Stage
 

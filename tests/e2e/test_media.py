@@ -11,7 +11,7 @@ import httpx
 import psutil
 import pytest
 
-from service.cli.stack import Stack
+from service.cli.dev.stack import Stack
 from tests import pictures, s3
 from tests.e2e.conftest import OVERRIDES, TenantClient, client_of
 from tests.e2e.fal_in_between import FILM, FalInBetween

@@ -22,8 +22,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from monitoring import rules
-from service.cli.children import free_port
-from service.cli.stack import Stack
+from service.cli.dev.child_processes import free_port
+from service.cli.dev.stack import Stack
 from service.tasks import QUEUES
 from tests.e2e.conftest import TenantClient, client_of
 from tests.monitoring import documents

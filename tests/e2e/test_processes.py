@@ -13,8 +13,8 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from service.cli.children import Child, accepts, free_port
-from service.cli.stack import Stack
+from service.cli.dev.child_processes import Child, accepts, free_port
+from service.cli.dev.stack import Stack
 
 _CALLS = 40
 

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from service.cli.stack import Stack
+from service.cli.dev.stack import Stack
 from tests.e2e.conftest import OVERRIDES, client_of
 from tests.e2e.crashing import POLLING, QUICK, Trial
 from tests.receiver import Receiver

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from service.cli.stack import Stack
+from service.cli.dev.stack import Stack
 from tests.collector import Collector, Seen
 from tests.e2e.conftest import OVERRIDES, TenantClient, client_of
 from tests.receiver import Receiver

@@ -10,7 +10,7 @@ from datetime import timedelta
 
 import pytest
 
-from service.cli.stack import Stack
+from service.cli.dev.stack import Stack
 from service.domain import ids
 from service.domain.webhook import ENDS, Delivery, EventType
 from service.domain.webhook_endpoint import Endpoint

@@ -9,7 +9,7 @@ from typing import Any, Final
 import httpx
 from standardwebhooks import Webhook
 
-from service.cli.stack import Stack
+from service.cli.dev.stack import Stack
 from tests.e2e.jobs import Jobs
 from tests.receiver import Received, Receiver
 

@@ -23,7 +23,7 @@ import redis as redis_py
 from pydantic import SecretStr
 
 import sandbox
-from service.cli.stack import Stack
+from service.cli.dev.stack import Stack
 from service.store import keys
 from tests.e2e import storms
 from tests.e2e.hasty import MODULE, SHORT

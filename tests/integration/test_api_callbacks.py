@@ -12,7 +12,7 @@ from fastapi import FastAPI
 
 from sandbox.signing import Signer
 from service.api.callbacks import LARGEST_BODY
-from service.cli.embedded_redis import EmbeddedRedis
+from service.cli.dev.embedded_redis import EmbeddedRedis
 from service.config.settings import Settings
 from service.domain.callback import PATH
 from service.domain.generation import Due, Generation, Status

@@ -26,7 +26,7 @@ from schemathesis.config import (
 )
 
 from service.api.openapi.export import document
-from service.cli.embedded_redis import EmbeddedRedis
+from service.cli.dev.embedded_redis import EmbeddedRedis
 from service.domain.generation import Generation
 from service.domain.tenant import Tenant
 from service.domain.webhook import ENDS

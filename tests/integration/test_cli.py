@@ -12,8 +12,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from service.cli import app
-from service.cli.children import PortTaken
-from service.cli.stack import Stack
+from service.cli.dev.child_processes import PortTaken
+from service.cli.dev.stack import Stack
 from service.config.settings import PREFIX, Settings
 from service.domain.generation import Due
 from service.domain.tenant import parse_key

@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from service.cli.children import accepts, free_port
+from service.cli.dev.child_processes import accepts, free_port
 from service.domain.signing import new_secret, signed_headers
 
 SECRET = new_secret()

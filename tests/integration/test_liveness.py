@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from service.cli.children import Child, accepts, free_port
+from service.cli.dev.child_processes import Child, accepts, free_port
 from service.observability import health_server
 from service.observability.health_server import Pulse
 from tests import factories

@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from service.cli.children import accepts, free_port
+from service.cli.dev.child_processes import accepts, free_port
 from service.domain.signing import SigningKey, new_secret, rotated, signed_headers
 from tests.guards.repository import README
 

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 from redis.exceptions import ResponseError
 
-from service.cli.embedded_redis import EmbeddedRedis
+from service.cli.dev.embedded_redis import EmbeddedRedis
 from service.errors import StoreFull, StoreUnavailable
 from service.observability import metrics
 from service.store.generations.changes import Changes

@@ -19,7 +19,7 @@ from kombu.exceptions import OperationalError
 from redis.asyncio.connection import SSLConnection
 
 from sandbox.certificate import write_certificate
-from service.cli.embedded_redis import EmbeddedRedis
+from service.cli.dev.embedded_redis import EmbeddedRedis
 from service.config.redis_urls import Sentinels
 from service.config.settings import Settings
 from service.domain.work_queue import Drain

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from service.cli.embedded_redis import EmbeddedRedis
+from service.cli.dev.embedded_redis import EmbeddedRedis
 from service.config.settings import Settings
 from service.domain.budgets import Scope, Standing, day, month
 from service.domain.end_user import pseudonym

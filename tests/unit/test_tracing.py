@@ -59,7 +59,7 @@ def test_when_traces_are_asked_for(environment: dict[str, str], wanted: bool) ->
 BEGIN = "from service import tracing; tracing.configure('x')"
 WORKER = f"import workers.runtime, workers.tasks; {BEGIN}"
 GATEWAY = f"import service.app; {BEGIN}"
-COMMANDS = f"import service.cli.operators; {BEGIN}"
+COMMANDS = f"import service.cli.ops.commands; {BEGIN}"
 TELL = "; import sys; sys.stdout.write(' '.join(sorted(n for n in sys.modules if n.startswith('opentelemetry'))))"
 
 

@@ -15,8 +15,8 @@ import httpx
 import pytest
 
 from sandbox.certificate import write_certificate
-from service.cli.children import Child, accepts, free_port
-from service.cli.stack import Stack
+from service.cli.dev.child_processes import Child, accepts, free_port
+from service.cli.dev.stack import Stack
 
 HERE = Path(__file__).parent
 ENDPOINT = "bytedance/seedance-2.0/image-to-video"

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from PIL import Image
 
-from service.cli.stack import Stack
+from service.cli.dev.stack import Stack
 from tests.e2e.conftest import SAMPLES, TenantClient
 from tests.e2e.fal.conftest import HERE, run
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import redis as redis_py
 
-from service.cli.stack import Stack
+from service.cli.dev.stack import Stack
 from service.store import keys
 from tests.e2e.fal.conftest import ENDPOINT, Gateway, submits, tls_gateway
 from tests.e2e.fal.forwarder import Forwarder

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from service.cli.children import Child, ChildFailed, free_port
+from service.cli.dev.child_processes import Child, ChildFailed, free_port
 
 #: Every write on disk before it is answered; jobs are never evicted; small records in their compact form.
 #: The names of the last two are those of Redis 6.2, which later versions still know.

@@ -16,7 +16,7 @@ from service.api.admin.schemas import (
     month_view,
     tenant_view,
 )
-from service.cli.operators import refused, show, with_runtime
+from service.cli.ops.commands import refused, show, with_runtime
 from service.domain.request import parse
 from service.domain.tenant import Limits, Scope, Tenant
 from service.errors import Invalid

@@ -17,7 +17,7 @@ from service.api.admin.unconfirmed import (
     resolved,
     unconfirmed_view,
 )
-from service.cli.operators import show, with_runtime
+from service.cli.ops.commands import show, with_runtime
 from service.domain.request import parse
 from service.runtime import Runtime
 from service.usecases.operations.unconfirmed import Dismissed

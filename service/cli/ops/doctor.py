@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from service.cli.operators import show, with_runtime
+from service.cli.ops.commands import show, with_runtime
 from service.usecases.operations.doctor import Finding, Verdict
 
 #: Of a table that a program reads, or a shell in a container without a terminal.

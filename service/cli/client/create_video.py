@@ -10,11 +10,11 @@ from typing import Any, Final
 
 import typer
 
-from service.cli.client import ApiFailed, Client, Deadline, TimedOut
-from service.cli.following import Following
+from service.cli.client.follow import Following
+from service.cli.client.http import ApiFailed, Client, Deadline, TimedOut
+from service.cli.client.photos import Photo
+from service.cli.client.progress import Display, plain
 from service.cli.interrupts import Interrupts
-from service.cli.photos import Photo
-from service.cli.watching import Display, plain
 from service.domain.generation import TERMINAL
 
 #: A quote needs no picture, but a whole request.

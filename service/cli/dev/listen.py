@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.markup import escape
 from standardwebhooks.webhooks import EmptyWebhookSecretError
 
-from service.cli.receiver import NoWebhook, Received, Receiver, WebhookFailed
+from service.cli.dev.receiver import NoWebhook, Received, Receiver, WebhookFailed
 
 _LOOK_SECONDS: Final = 0.5  # between two looks whether somebody pressed Ctrl-C
 _NOT_ONE: Final = "That is no webhook secret: it begins with whsec_, and is shown when an endpoint is created."

@@ -35,7 +35,7 @@ def generate(
     Exits with 0 when there is a video, 1 when there is none (stderr says why), 2 when it was called wrongly,
     130 when it was interrupted.
     """
-    from service.cli import making  # noqa: PLC0415  (the other commands need no HTTP client)
+    from service.cli.client import create_video  # noqa: PLC0415  (the other commands need no HTTP client)
 
     fields = {
         "prompt": prompt,
@@ -46,7 +46,7 @@ def generate(
         "end_user_id": end_user,
         "max_cost_usd": max_cost,
     }
-    order = making.Order(
+    order = create_video.Order(
         url=_checked_url(url),
         key=_checked_key(key),
         fields={name: value for name, value in fields.items() if value is not None},
@@ -56,11 +56,11 @@ def generate(
         detach=detach,
         as_json=as_json,
     )
-    (making.estimate if estimate else making.make)(order)
+    (create_video.estimate if estimate else create_video.make)(order)
 
 
 def _pictures(**names: str | None) -> dict[str, Any]:
-    from service.cli.photos import NoPhoto, picture  # noqa: PLC0415
+    from service.cli.client.photos import NoPhoto, picture  # noqa: PLC0415
 
     try:
         return {field: picture(name) for field, name in names.items() if name is not None}

@@ -13,8 +13,8 @@ from typing import Any, Final, Self
 import httpx
 from pydantic import SecretStr
 
-from service.cli.children import Child, PortTaken, accepts, free_port
-from service.cli.embedded_redis import EmbeddedRedis
+from service.cli.dev.child_processes import Child, PortTaken, accepts, free_port
+from service.cli.dev.embedded_redis import EmbeddedRedis
 from service.config.settings import Settings
 from service.observability import log
 from service.runtime import open_runtime

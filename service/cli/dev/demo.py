@@ -19,10 +19,10 @@ import httpx
 import typer
 
 from service.api.http.responses import PROBLEM_JSON
-from service.cli.children import ChildFailed, free_port
-from service.cli.receiver import Receiver, WebhookFailed
-from service.cli.screen import Figure, Screen
-from service.cli.stack import Stack
+from service.cli.dev.child_processes import ChildFailed, free_port
+from service.cli.dev.receiver import Receiver, WebhookFailed
+from service.cli.dev.screen import Figure, Screen
+from service.cli.dev.stack import Stack
 from service.config.settings import PREFIX
 from service.domain.generation import TERMINAL, Status
 from service.domain.generation_view import GenerationView, QueueView

@@ -9,7 +9,7 @@ from typing import Any, Final, Self
 
 import httpx
 
-from service.cli.events import Event, events
+from service.cli.client.sse import Event, events
 
 #: Connect, write and the gaps of an answer; a long poll may take its wait on top.
 _TIMEOUT: Final = 30.0

@@ -1,0 +1,1 @@
+"""``generate``: an HTTP client of the gateway."""

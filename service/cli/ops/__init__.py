@@ -1,0 +1,1 @@
+"""Commands of operators: use cases called directly on the store."""
