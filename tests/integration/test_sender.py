@@ -573,7 +573,7 @@ async def test_a_resolver_cannot_smuggle_in_another_name() -> None:
 
 async def test_plain_http_reaches_only_allowed_networks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Loopback plays a public address here: fit for https, not for http, whatever else the operator allowed."""
-    monkeypatch.setattr("service.webhooks.address.is_public", lambda _: True)
+    monkeypatch.setattr("service.net.ssrf.is_public", lambda _: True)
     guard = AddressGuard([ip_network("10.1.0.0/16")])
     async with raw_server(lambda _, writer: answer_at_once(writer)) as server:
         for scheme, error in (("http", "refused_address"), ("https", "tls")):
@@ -595,7 +595,7 @@ async def test_a_silent_name_server_holds_up_only_its_own_names(monkeypatch: pyt
             up_again.wait(20)
         return [(AF_INET, SOCK_STREAM, 6, "", ("127.0.0.1", 0))]
 
-    monkeypatch.setattr("service.webhooks.resolver.socket.getaddrinfo", look_up)
+    monkeypatch.setattr("service.net.resolver.socket.getaddrinfo", look_up)
     async with raw_server(says(b"HTTP/1.1 200 OK\r\n\r\n")) as server, Sender(LOOPBACK, timeout_seconds=1) as sender:
         silent = [server.url(host=f"{n}.hooks.silent.example") for n in range(LOOKUP_THREADS + 10)]
         answers = await asyncio.gather(*(sender.post(url, headers=HEADERS, body=BODY) for url in silent))

@@ -1,0 +1,1 @@
+"""Outbound guard: which addresses the gateway connects to, DNS lookups, and the probe of image URLs."""
