@@ -32,7 +32,7 @@ check: $(STAMP) ## Lint, format, types, the arrows between modules, and the guar
 	$(BIN)/python -m pytest -q tests/guards
 
 weather: $(STAMP) ## Run five minutes of faults of fal, Redis, workers and clocks; SEED=N repeats a run
-	$(BIN)/python -m tests.e2e.weather $(if $(SEED),--seed $(SEED))
+	$(BIN)/python -m tests.support.chaos.weather $(if $(SEED),--seed $(SEED))
 
 bench: $(STAMP) ## Measure, print the figures, write bench.json
 	$(BIN)/python -m tests.bench.run

@@ -27,8 +27,8 @@ from service.domain.tenant import Tenant
 from service.observability import log
 from service.runtime import Runtime, open_runtime
 from service.store.redis.client import Redis
-from tests import factories
-from tests.factories import Clock
+from tests.support import factories
+from tests.support.factories import Clock
 
 #: How long an example takes says how busy the machine is, and nothing about the property.
 hypothesis.settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -17,9 +17,9 @@ from service.store.queues.tenant_queue import QueueStore
 from service.store.redis.client import Redis
 from service.store.tenants.sealing import Sealer
 from service.store.tenants.tenants import TenantStore
-from tests import factories
 from tests.bench.figures import Figure, Target
 from tests.bench.scale import Scale
+from tests.support import factories
 
 _EACH: Final = 100  # generations of a tenant
 _FEW: Final = 10

@@ -12,7 +12,7 @@ import pytest
 
 import sandbox
 from service.cli.dev.stack import Stack
-from tests.receiver import Receiver
+from tests.support.receiver import Receiver
 
 SAMPLES = Path(sandbox.__file__).parent / "samples"
 #: A schedule that a test can live through; the real one is tested by passing time in.

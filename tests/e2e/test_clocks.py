@@ -19,9 +19,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from service.cli.dev.child_processes import Child, free_port
 from service.cli.dev.stack import Stack
 from tests.e2e.conftest import OVERRIDES, client_of
-from tests.e2e.crashing import Trial
-from tests.e2e.misset import start_misset_worker
-from tests.receiver import Receiver
+from tests.support.chaos.clock_offset import start_misset_worker
+from tests.support.chaos.crash_points import Trial
+from tests.support.receiver import Receiver
 
 SHIFTS = (timedelta(hours=3), timedelta(hours=-1))
 OLD_HINTS = 20_000

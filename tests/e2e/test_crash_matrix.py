@@ -16,11 +16,11 @@ import pytest
 import sandbox
 from service.cli.dev.stack import Stack
 from tests.e2e.conftest import OVERRIDES, client_of
-from tests.e2e.crashing import POLLING, QUICK, Trial
-from tests.e2e.doomed import FOLDER, MODULE, Doom
-from tests.e2e.misset import start_misset_worker
 from tests.guards.repository import ROOT
-from tests.receiver import Receiver
+from tests.support.chaos.clock_offset import start_misset_worker
+from tests.support.chaos.crash_child import FOLDER, MODULE, Doom
+from tests.support.chaos.crash_points import POLLING, QUICK, Trial
+from tests.support.receiver import Receiver
 
 #: By how much the wrong clocks are ahead.
 SHIFTS = (timedelta(hours=3), timedelta(hours=-1))

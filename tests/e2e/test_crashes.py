@@ -3,7 +3,7 @@
 from service.cli.dev.stack import Stack
 from service.usecases.lifecycle.leases import LEASE
 from tests.e2e.conftest import TenantClient
-from tests.receiver import Receiver
+from tests.support.receiver import Receiver
 
 #: A worker that dies while it polls leaves a generation that no other worker polls before its lease ends.
 LONGEST = LEASE.total_seconds() + 30

@@ -18,9 +18,9 @@ from service.domain.work_queue import Drain
 from service.runtime import open_runtime
 from service.store import keys
 from service.usecases.lifecycle.leases import LEASE
-from tests import factories
 from tests.e2e.conftest import OVERRIDES
-from tests.e2e.crashing import POLLING
+from tests.support import factories
+from tests.support.chaos.crash_points import POLLING
 
 POLLS: Final = 200
 #: Of these, what one worker has under way; the others wait.

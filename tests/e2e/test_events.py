@@ -17,7 +17,7 @@ from service.cli.dev.stack import Stack
 from service.domain.generation import Generation, LogLine
 from service.runtime import open_runtime
 from tests.e2e.conftest import OVERRIDES, TenantClient, client_of
-from tests.streams import Told, frames
+from tests.support.sse import Told, frames
 
 MOST = 3
 HEARTBEAT = 0.2

@@ -10,7 +10,7 @@ import pytest
 
 from service.cli.dev.stack import Stack
 from tests.e2e.conftest import OVERRIDES, TenantClient, client_of
-from tests.sentinels import Watched
+from tests.support.sentinels import Watched
 
 JOBS = 60
 

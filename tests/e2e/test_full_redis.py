@@ -11,8 +11,8 @@ from service.cli.dev.stack import Stack
 from service.domain.work_queue import Drain
 from service.tasks import QUEUE_OF, celery_app, task_name
 from tests.e2e.conftest import TenantClient
-from tests.integration.memory import full
-from tests.receiver import Receiver
+from tests.support.memory import full
+from tests.support.receiver import Receiver
 
 PATIENCE = 90.0
 JOBS = 12

@@ -18,7 +18,7 @@ import pytest
 from service.cli.dev.child_processes import free_port
 from service.domain.pricing import Rates, usd
 from tests.e2e.conftest import SAMPLES, TenantClient
-from tests.e2e.cutting import Cut, Cutter
+from tests.support.chaos.cutting_proxy import Cut, Cutter
 
 PHOTO = str(SAMPLES / "rocket.jpg")
 SHORT = ("--duration", "4", "--resolution", "480p")

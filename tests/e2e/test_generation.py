@@ -7,7 +7,7 @@ import av
 import httpx
 
 from tests.e2e.conftest import TenantClient
-from tests.receiver import Receiver
+from tests.support.receiver import Receiver
 
 
 def test_a_photo_becomes_a_video(tenant: TenantClient, receiver: Receiver, tmp_path: Path) -> None:

@@ -13,8 +13,8 @@ import pytest
 
 from service.cli.dev.child_processes import Child, free_port
 from service.cli.dev.embedded_redis import EmbeddedRedis
-from tests import factories
-from tests.dockerfile import Builder, Stage
+from tests.support import factories
+from tests.support.dockerfile import Builder, Stage
 
 ROOT = Path(__file__).parents[2]
 MODULES = "service.app, service.cli.main, service.store.redis.client, service.webhooks.sender, service.api.openapi.export, workers"
@@ -150,7 +150,7 @@ def test_the_sandbox_is_a_stage_of_its_own(image: Builder) -> None:
 
 def test_the_context_holds_all_that_is_copied() -> None:
     """.dockerignore lets in what COPY asks for, and no secrets or data beside it."""
-    from tests.dockerfile import instructions
+    from tests.support.dockerfile import instructions
 
     allowed = [line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")]
     copied: list[Any] = [

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from tests import factories
 from tests.e2e.conftest import TenantClient
 from tests.guards.repository import ROOT
+from tests.support import factories
 
 HUSH = "hush-redis-password"
 #: Celery writes this to the terminal itself, from within its signal handler.

@@ -12,10 +12,10 @@ import psutil
 import pytest
 
 from service.cli.dev.stack import Stack
-from tests import pictures, s3
 from tests.e2e.conftest import OVERRIDES, TenantClient, client_of
-from tests.e2e.fal_in_between import FILM, FalInBetween
-from tests.receiver import Receiver
+from tests.support import pictures, s3
+from tests.support.chaos.fal_proxy import FILM, FalInBetween
+from tests.support.receiver import Receiver
 
 MEGABYTE = 1_000_000
 #: What an allocator may keep of buffers that are gone.

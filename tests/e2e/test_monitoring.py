@@ -27,8 +27,8 @@ from service.cli.dev.stack import Stack
 from service.tasks import QUEUES
 from tests.e2e.conftest import TenantClient, client_of
 from tests.monitoring import documents
-from tests.prometheus import Prometheus
-from tests.receiver import Receiver
+from tests.support.prometheus import Prometheus
+from tests.support.receiver import Receiver
 
 _SHORTENED = 60
 #: Between two creates of the load.

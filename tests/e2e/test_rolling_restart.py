@@ -12,8 +12,8 @@ import pytest
 
 from service.cli.dev.stack import Stack
 from tests.e2e.conftest import OVERRIDES, client_of
-from tests.e2e.crashing import POLLING, QUICK, Trial
-from tests.receiver import Receiver
+from tests.support.chaos.crash_points import POLLING, QUICK, Trial
+from tests.support.receiver import Receiver
 
 #: A submit may take longer than everything else is given to end; none is healed by a callback.
 SLOW_SUBMITS: dict[str, Any] = {

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from service.cli.dev.stack import Stack
-from tests.collector import Collector, Seen
 from tests.e2e.conftest import OVERRIDES, TenantClient, client_of
-from tests.receiver import Receiver
+from tests.support.collector import Collector, Seen
+from tests.support.receiver import Receiver
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 CALLER = "00f067aa0ba902b7"

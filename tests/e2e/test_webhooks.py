@@ -17,7 +17,7 @@ from service.domain.webhook_endpoint import Endpoint
 from service.runtime import Runtime, open_runtime, utc_now
 from service.usecases.webhooks.endpoints import Wanted
 from tests.e2e.conftest import OVERRIDES
-from tests.receiver import Receiver
+from tests.support.receiver import Receiver
 
 COUNT = 1_000
 BATCH = 50

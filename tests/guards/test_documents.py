@@ -7,9 +7,8 @@ import pytest
 
 from service.app import create_app
 from service.domain.generation import TERMINAL, TRANSITIONS, Status
-from tests import factories
-from tests.guards import tables
 from tests.guards.repository import README, ROOT
+from tests.support import factories, tables
 
 OPENAPI = ROOT / "openapi/openapi.json"
 ARROW = re.compile(r"^\s*(?P<before>\S+) --> (?P<after>[^\s:]+)(: (?P<words>.+))?$")
@@ -19,7 +18,7 @@ ARROW = re.compile(r"^\s*(?P<before>\S+) --> (?P<after>[^\s:]+)(: (?P<words>.+))
 def test_the_readmes_tables_are_the_codes_own(name: str) -> None:
     written = tables.section(README.read_text(), name)
 
-    assert written == tables.TABLES[name](), "run: python tests/guards/tables.py"
+    assert written == tables.TABLES[name](), "run: python tests/support/tables.py"
 
 
 def test_writing_the_tables_changes_nothing_else() -> None:

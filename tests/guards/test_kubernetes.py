@@ -11,10 +11,9 @@ import pytest
 
 from service.config.settings import PREFIX, Settings
 from service.tasks import QUEUES
-from tests import factories
-from tests.guards import tables
 from tests.guards.repository import ROOT
-from tests.kustomization import build
+from tests.support import factories, tables
+from tests.support.kustomization import build
 
 FOLDER = ROOT / "deploy/kubernetes"
 CRDS = Path(__file__).with_name("crds")

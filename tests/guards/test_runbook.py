@@ -8,8 +8,8 @@ import typer.main
 
 from service.cli import app
 from service.config.settings import PREFIX, Settings
-from tests.guards import tables
 from tests.guards.repository import README, ROOT
+from tests.support import tables
 
 RUNBOOK = ROOT / "deploy/RUNBOOK.md"
 TEXTS = [RUNBOOK, README]

@@ -10,8 +10,8 @@ import pytest
 
 from service.domain.work_queue import Drain
 from service.tasks import QUEUE_OF, QUEUES, beat_schedule, task_name
-from tests import factories
 from tests.guards.repository import ROOT
+from tests.support import factories
 
 #: In a process of its own, as Celery starts it: the app reads the environment when it is imported.
 SCRIPT = """

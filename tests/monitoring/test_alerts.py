@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from tests.monitoring import documents
-from tests.prometheus import binary
+from tests.support.prometheus import binary
 
 SCENARIOS = sorted((Path(__file__).parent / "alerts").glob("*.yml"))
 

@@ -8,9 +8,9 @@ import pytest
 
 from monitoring import __main__ as generator
 from service.observability.metrics import StateGauge
-from tests.guards import tables
 from tests.guards.repository import ROOT
 from tests.monitoring import documents
+from tests.support import tables
 
 GENERATED = generator.files()
 

@@ -9,7 +9,7 @@ import pytest
 
 from service.clock import StoreClock, SystemClock
 from service.errors import StoreUnavailable
-from tests.factories import NOW, Clock
+from tests.support.factories import NOW, Clock
 
 SECOND = timedelta(seconds=1)
 

@@ -11,7 +11,7 @@ import pytest
 from tests.integration.sandbox.driver import APP, ENDPOINT, QUICK, Fal
 from tests.integration.sandbox.receiver import Receiver
 from tests.integration.sandbox.signatures import Verifier
-from tests.waiting import until
+from tests.support.waiting import until
 
 FAULTS = "/_sandbox/faults"
 

@@ -13,7 +13,7 @@ from sandbox import faults
 from tests.integration.sandbox.driver import APP, Fal
 from tests.integration.sandbox.receiver import Receiver
 from tests.integration.sandbox.signatures import Verifier
-from tests.waiting import until
+from tests.support.waiting import until
 
 Row = Callable[[Fal, Receiver], Awaitable[None]]
 ROWS: dict[str, Row] = {}

@@ -10,7 +10,7 @@ import pytest
 from tests.integration.sandbox.driver import APP, ENDPOINT, QUICK, Fal
 from tests.integration.sandbox.receiver import Receiver
 from tests.integration.sandbox.server import Server
-from tests.waiting import until
+from tests.support.waiting import until
 
 UNKNOWN = "019e161b-386c-7d33-8106-f2de1a3ff595"
 

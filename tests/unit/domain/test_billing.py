@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from service.domain.billing import SKEW, Adopted, BillingEvent, Suspect, could_be, matches, suspect
 from service.domain.pricing import thousands_of_tokens
-from tests.factories import NOW
+from tests.support.factories import NOW
 
 MINUTE = timedelta(minutes=1)
 FIVE_SECONDS = {"resolution": "480p", "duration": "5"}

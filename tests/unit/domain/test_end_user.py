@@ -7,7 +7,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from service.domain.end_user import pseudonym
-from tests import factories
+from tests.support import factories
 
 TENANT = factories.tenant(id="ten_1", pseudonym_key="00" * 32)
 END_USERS = st.text(min_size=1, max_size=256)

@@ -16,8 +16,8 @@ from service.domain.generation import (
     IllegalMove,
     Status,
 )
-from tests import factories
-from tests.factories import NOW
+from tests.support import factories
+from tests.support.factories import NOW
 
 LATER = NOW + timedelta(minutes=2)
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.domain import ids
-from tests.factories import NOW
+from tests.support.factories import NOW
 
 MOMENTS = st.datetimes(datetime(1970, 1, 1), datetime(9999, 12, 31), timezones=st.just(UTC))  # noqa: DTZ001
 MILLISECOND = timedelta(milliseconds=1)

@@ -8,7 +8,7 @@ import pytest
 
 from service.api.admin.schemas import LimitsBody, TenantChange, limits_view
 from service.domain.tenant import Limits
-from tests import factories
+from tests.support import factories
 
 FULL = Limits(
     requests_per_minute=600,

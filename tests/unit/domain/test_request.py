@@ -24,7 +24,7 @@ from service.domain.request import (
     parse_create,
 )
 from service.errors import Invalid, Malformed
-from tests.factories import PROMPT, create_body, create_request
+from tests.support.factories import PROMPT, create_body, create_request
 
 EVERYTHING = RequestLimits(4000, ("480p", "720p", "1080p", "4k"), ("standard", "high"))
 SENTINEL = "xyzzy-secret-words"

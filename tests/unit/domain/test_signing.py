@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from service.domain.signing import MOST_KEYS, SigningKey, in_force, rotated
 from service.errors import OverlapPromised
-from tests.factories import NOW
+from tests.support.factories import NOW
 
 SPANS = st.integers(min_value=0, max_value=10).map(lambda hours: timedelta(hours=hours))
 ROTATIONS = st.lists(st.tuples(SPANS, SPANS.filter(bool)), max_size=30)

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.domain.tenant import KEY_PREFIX, KeyText, Scope, hash_secret, new_key_text, parse_key
-from tests import factories
-from tests.factories import NOW
+from tests.support import factories
+from tests.support.factories import NOW
 
 PRINTABLE = string.ascii_letters + string.digits + string.punctuation + " "
 

@@ -21,8 +21,8 @@ from service.errors import (
 )
 from service.media.inspection import Inspected, header, inspect
 from service.media.structure import cleaned
-from tests import pictures
-from tests.pictures import SECRET
+from tests.support import pictures
+from tests.support.pictures import SECRET
 
 KINDS = ("jpeg", "png", "webp")
 PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()

@@ -11,7 +11,7 @@ from service.domain.generation import Status
 from service.errors import Unavailable
 from service.store.generations import records
 from service.store.generations.generations import dump, load
-from tests import factories
+from tests.support import factories
 
 #: As release 0.1.0 wrote it before records had a version. Never to be changed: it stands for what lies in stores.
 OLDEST = Path(__file__).with_name("generation-record-0.json").read_bytes().strip()

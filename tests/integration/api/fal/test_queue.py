@@ -1,0 +1,497 @@
+"""Submit, status, result and cancel as fal has them, over the gateway's own queue."""
+
+import asyncio
+import re
+from collections.abc import Callable
+from datetime import timedelta
+from decimal import Decimal
+from functools import partial
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from pydantic_core import from_json
+
+from service.domain import ids
+from service.domain.generation import Failure, Generation, Output, Video
+from service.domain.tenant import Scope
+from service.domain.work_queue import Drain
+from service.runtime import Runtime
+from tests.conftest import Connect, client_of
+from tests.integration.api.fal.conftest import (
+    HEAD,
+    MODEL,
+    PUBLIC,
+    QUEUE,
+    UNKNOWN,
+    ConnectFal,
+    as_fal,
+    request_path,
+    submit,
+    submitted,
+)
+from tests.support import factories
+from tests.support.factories import Clock, create_body
+
+MOVES: dict[str, Callable[..., Generation]] = {
+    "submitting": Generation.submitting,
+    "submitted": lambda g, **_: g.submitted("fal-request"),
+    "started": Generation.started,
+}
+
+
+async def moved(runtime: Runtime, clock: Clock, request_id: str, *names: str) -> None:
+    for name in names:
+        assert await runtime.generations._moves.apply(request_id, partial(MOVES[name], now=clock()))
+
+
+async def ended(runtime: Runtime, clock: Clock, request_id: str, **how: Any) -> None:
+    def end(g: Generation) -> Generation:
+        if "failure" in how:
+            return g.failed(how["failure"], 0, clock(), units=how.get("units"))
+        return g.succeeded(how.get("output", factories.output()), 1_512_000, clock(), units=how.get("units"))
+
+    assert await runtime.generations._moves.apply(request_id, end)
+
+
+# --- submit -----------------------------------------------------------------------------------------------------------
+
+
+async def test_submit(fal: httpx.AsyncClient, api: httpx.AsyncClient, clock: Clock) -> None:
+    first = await submit(fal)
+    clock.advance(timedelta(seconds=1))
+    second = await submit(fal, prompt="another", end_user_id="customer-7")
+    body = second.json()
+    base = f"{PUBLIC}/fal/queue/{HEAD}/requests/{body['request_id']}"
+    assert second.status_code == 200
+    assert second.headers["x-fal-request-id"] == body["request_id"]
+    assert body == {
+        "status": "IN_QUEUE",
+        "request_id": body["request_id"],
+        "response_url": base,
+        "status_url": f"{base}/status",
+        "cancel_url": f"{base}/cancel",
+        "logs": None,
+        "metrics": {},
+        "queue_position": 1,
+    }
+    seen = (await api.get(f"/v1/generations/{body['request_id']}")).json()
+    assert (seen["status"], seen["input"]["prompt"], seen["end_user_id"]) == ("queued", "another", "customer-7")
+    assert (await api.get(f"/v1/generations/{first.json()['request_id']}")).json()["end_user_id"] is None
+
+
+@pytest.mark.parametrize("host", ["evil.example", "evil.example/x?", "127.0.0.1:1"])
+async def test_no_answer_repeats_the_host_header(fal: httpx.AsyncClient, host: str) -> None:
+    headers = {"host": host, "x-forwarded-host": host, "forwarded": f"host={host}"}
+    answer = await submit(fal, headers=headers)
+    assert answer.status_code == 200
+    assert host not in answer.text + str(answer.headers)
+
+
+@pytest.mark.parametrize("path", [f"{QUEUE}/{MODEL}", f"/fal/run/{MODEL}"])
+async def test_an_empty_body_is_an_empty_object(fal: httpx.AsyncClient, path: str) -> None:
+    answers = [await fal.post(path), await fal.post(path, json={}), await fal.post(path, content=b"{}")]
+    for answer in answers:
+        assert answer.status_code == 422
+        assert [fault["loc"] for fault in answer.json()["detail"]] == [["body", "prompt"], ["body", "image_url"]]
+        assert answer.json()["detail"][0]["type"] == "missing"
+
+
+@pytest.mark.parametrize(
+    ("options", "loc", "kind"),
+    [
+        ({"prompt": 5}, ["body", "prompt"], "string_type"),
+        ({"duration": 16}, ["body", "duration"], "literal_error"),
+        ({"colour": "red"}, ["body", "colour"], "extra_forbidden"),
+        ({"query": "?fal_webhook=ftp://x.example/"}, ["query", "fal_webhook"], "url_scheme"),
+        ({"query": "?fal_webhook=https://10.0.0.1/hook"}, ["query", "fal_webhook"], "address_refused"),
+        (
+            {"query": "?fal_webhook=https://a.example/", "webhook_url": "https://b.example/"},
+            ["query", "fal_webhook"],
+            "value_error",
+        ),
+        ({"headers": {"idempotency-key": ""}}, ["header", "Idempotency-Key"], "string_length"),
+    ],
+    ids=str,
+)
+async def test_what_is_wrong_is_told_fals_way(
+    fal: httpx.AsyncClient, options: dict[str, Any], loc: list[str], kind: str
+) -> None:
+    answer = await submit(fal, **options)
+    assert answer.status_code == 422, answer.text
+    ((found,),) = [answer.json()["detail"]]
+    assert (found["loc"], found["type"]) == (loc, kind)
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.headers["x-fal-request-id"]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"headers": {"x-fal-request-timeout": "soon"}},
+        {"headers": {"x-fal-request-timeout": "0"}},
+        {"headers": {"x-fal-request-timeout": "nan"}},
+        {"headers": {"x-fal-request-timeout": "-inf"}},
+        {"query": "?fal_max_queue_length=x"},
+        {"query": "?fal_max_queue_length=-1"},
+        {"query": "?fal_max_queue_length=99999999999999"},
+    ],
+    ids=str,
+)
+async def test_400_what_is_no_number(fal: httpx.AsyncClient, options: dict[str, Any]) -> None:
+    answer = await submit(fal, **options)
+    assert answer.status_code == 400
+    assert answer.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    "path", [QUEUE, f"{QUEUE}/", f"{QUEUE}/{HEAD}", f"{QUEUE}/fal-ai/{MODEL}", f"{QUEUE}/{MODEL}x"]
+)
+@pytest.mark.parametrize("surface", ["queue", "run"])
+async def test_another_model_is_unknown(fal: httpx.AsyncClient, path: str, surface: str) -> None:
+    answer = await fal.post(path.replace("queue", surface), json=create_body())
+    assert answer.status_code == 404
+    assert isinstance(answer.json()["detail"], str)
+    assert answer.headers["x-fal-request-id"]
+
+
+async def test_402_no_room_in_a_budget(connect_fal: ConnectFal) -> None:
+    answer = await submit(await connect_fal(monthly_budget=1))
+    assert (answer.status_code, answer.json()["error_type"]) == (402, "budget_exceeded")
+    assert "budget" in answer.json()["detail"]
+
+
+async def test_what_the_tenant_may_not_is_refused(connect_fal: ConnectFal) -> None:
+    client = await connect_fal(require_end_user=True, resolutions=("480p",))
+    answer = await submit(client, resolution="720p")
+    assert [fault["loc"] for fault in answer.json()["detail"]] == [["body", "resolution"], ["body", "end_user_id"]]
+    assert (await submit(client, resolution="480p", end_user_id="customer-7")).status_code == 200
+
+
+async def test_a_queue_that_is_too_long_for_the_caller(fal: httpx.AsyncClient) -> None:
+    await submitted(fal, prompt="first")
+    await submitted(fal, query="?fal_max_queue_length=1", prompt="second")
+    refused = await submit(fal, query="?fal_max_queue_length=1", prompt="third")
+    assert (refused.status_code, refused.json()["error_type"]) == (429, "queue_full")
+    assert refused.headers["retry-after"]
+    await submitted(fal, query="?fal_max_queue_length=2", prompt="third")
+
+
+async def test_low_priority_goes_after_normal(fal: httpx.AsyncClient) -> None:
+    low = await submitted(fal, headers={"x-fal-queue-priority": "low"}, prompt="low")
+    normal = await submitted(fal, prompt="normal")
+    own = await submitted(fal, prompt="own", priority=9, headers={"x-fal-queue-priority": "low"})
+    positions = [
+        (await fal.get(f"{request_path(name)}/status")).json()["queue_position"] for name in (own, normal, low)
+    ]
+    assert positions == [0, 1, 2]
+
+
+async def test_a_start_deadline_ends_it(fal: httpx.AsyncClient, runtime: Runtime, clock: Clock) -> None:
+    name = await submitted(fal, headers={"x-fal-request-timeout": "30.0"})
+    clock.advance(timedelta(seconds=31))
+    await runtime.drain(Drain.SWEEP)
+    await runtime.drains[Drain.SWEEP].idle()
+    answer = await fal.get(request_path(name))
+    assert (answer.status_code, answer.json()["error_type"]) == (504, "request_timeout")
+    assert answer.headers["x-fal-request-timeout-type"] == "user"
+
+
+async def test_an_idempotency_key_is_honoured_and_never_a_409(fal: httpx.AsyncClient, api: httpx.AsyncClient) -> None:
+    headers = {"idempotency-key": "order-7"}
+    first, again = await submitted(fal, headers=headers), await submitted(fal, headers=headers)
+    other = await submit(fal, headers=headers, prompt="another")
+    assert first == again
+    assert (other.status_code, other.json()["detail"][0]["loc"]) == (422, ["header", "idempotency-key"])
+    assert len((await api.get("/v1/generations")).json()["data"]) == 1
+
+
+# --- status and result ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("endpoint", [HEAD, MODEL])
+@pytest.mark.parametrize("slash", ["", "/"])
+async def test_both_forms_of_the_url_with_or_without_a_slash(
+    fal: httpx.AsyncClient, runtime: Runtime, clock: Clock, endpoint: str, slash: str
+) -> None:
+    name = (await fal.post(f"{QUEUE}/{MODEL}{slash}", json=create_body())).json()["request_id"]
+    path = request_path(name, endpoint)
+    assert (await fal.get(f"{path}/status{slash}")).status_code == 202
+    assert (await fal.get(f"{path}{slash}")).status_code == 400
+    assert (await fal.get(f"{path}/response{slash}")).status_code == 400
+    await moved(runtime, clock, name, "submitting", "submitted", "started")
+    assert (await fal.get(f"{path}/status{slash}")).json()["status"] == "IN_PROGRESS"
+    await ended(runtime, clock, name)
+    assert (await fal.get(f"{path}/status{slash}")).status_code == 200
+    assert (await fal.get(f"{path}{slash}")).json() == (await fal.get(f"{path}/response{slash}")).json()
+    assert (await fal.put(f"{path}/cancel{slash}")).status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("query", "shown"),
+    [
+        ("", False),
+        ("?logs=0", False),
+        ("?logs=false", False),
+        ("?logs=1", True),
+        ("?logs=true", True),
+        ("?logs=True", True),
+    ],
+)
+async def test_logs_where_asked_for(
+    fal: httpx.AsyncClient, runtime: Runtime, clock: Clock, query: str, shown: bool
+) -> None:
+    name = await submitted(fal)
+    await moved(runtime, clock, name, "submitting", "submitted", "started")
+    lines = (factories.log_line("step 1"),)
+    await runtime.generations._moves.apply(name, lambda g: g.seen(position=None, logs=lines))
+    body = (await fal.get(f"{request_path(name)}/status{query}")).json()
+    assert [line["message"] for line in body["logs"] or []] == (["step 1"] if shown else [])
+    assert "logs" in body
+
+
+async def test_the_result_comes_with_what_was_billed(fal: httpx.AsyncClient, runtime: Runtime, clock: Clock) -> None:
+    name = await submitted(fal)
+    await moved(runtime, clock, name, "submitting", "submitted", "started")
+    await ended(runtime, clock, name, units=Decimal("108.5"))
+    answer = await fal.get(request_path(name))
+    assert (answer.status_code, answer.json()["seed"]) == (200, 1_234_567)
+    assert (answer.headers["x-fal-request-id"], answer.headers["x-fal-billable-units"]) == (name, "108.5")
+
+
+async def test_a_model_error_keeps_its_status_and_shape(fal: httpx.AsyncClient, runtime: Runtime, clock: Clock) -> None:
+    name = await submitted(fal)
+    await moved(runtime, clock, name, "submitting", "submitted", "started")
+    detail = [{"loc": ["body", "generated_video"], "msg": "No.", "type": "content_policy_violation"}]
+    failure = Failure("content_policy", "No.", detail=detail, upstream_status=422)
+    await ended(runtime, clock, name, failure=failure, units=Decimal(0))
+    answer = await fal.get(request_path(name))
+    assert (answer.status_code, answer.json()) == (422, {"detail": detail})
+    assert (answer.headers["content-type"], answer.headers["x-fal-billable-units"]) == ("application/json", "0")
+
+
+@pytest.mark.parametrize("kind", ["кириллица", "x\r\nset-cookie: a=b", "a b", "x" * 10_000, ""])
+async def test_an_error_type_that_is_no_word_is_in_no_header(
+    fal: httpx.AsyncClient, runtime: Runtime, clock: Clock, kind: str
+) -> None:
+    name = await submitted(fal)
+    await moved(runtime, clock, name, "submitting", "submitted", "started")
+    failure = Failure("upstream_unavailable", "No.", upstream_status=500, upstream_type=kind)
+    await ended(runtime, clock, name, failure=failure)
+    answer = await fal.get(request_path(name))
+    assert (answer.status_code, answer.json()) == (500, {"detail": "No.", "error_type": kind})
+    assert "x-fal-error-type" not in answer.headers
+
+
+async def test_a_url_that_is_none_is_fit_for_a_header_all_the_same(
+    fal: httpx.AsyncClient, api: httpx.AsyncClient, runtime: Runtime, clock: Clock
+) -> None:
+    name = await submitted(fal)
+    await moved(runtime, clock, name, "submitting", "submitted", "started")
+    await ended(runtime, clock, name, output=Output(Video("https://v3b.fal.media/ё?a=%2F&b=~\r\nset-cookie: a=b")))
+    answer = await api.get(f"/v1/generations/{name}/video")
+    assert (answer.status_code, answer.headers["location"]) == (
+        307,
+        "https://v3b.fal.media/%D1%91?a=%2F&b=~%0D%0Aset-cookie:%20a=b",
+    )
+
+
+async def test_cancel(fal: httpx.AsyncClient, runtime: Runtime, clock: Clock) -> None:
+    queued, running = await submitted(fal, prompt="a"), await submitted(fal, prompt="b")
+    await moved(runtime, clock, running, "submitting", "submitted", "started")
+    for name in (queued, running):
+        answer = await fal.put(f"{request_path(name)}/cancel")
+        assert (answer.status_code, answer.json()) == (202, {"status": "CANCELLATION_REQUESTED"})
+    again = await fal.put(f"{request_path(queued)}/cancel")
+    assert (again.status_code, again.json()) == (400, {"status": "ALREADY_COMPLETED"})
+    status, result = await fal.get(f"{request_path(queued)}/status"), await fal.get(request_path(queued))
+    assert (status.status_code, status.json()["status"], result.status_code) == (200, "COMPLETED", 499)
+    assert (await fal.get(f"{request_path(running)}/status")).json()["status"] == "IN_PROGRESS"
+
+
+async def test_the_stream_tells_every_move_and_ends_with_the_last(
+    fal: httpx.AsyncClient, runtime: Runtime, clock: Clock
+) -> None:
+    name = await submitted(fal)
+
+    async def proceed() -> None:
+        await moved(runtime, clock, name, "submitting", "submitted", "started")
+        await ended(runtime, clock, name)
+
+    async with asyncio.timeout(20):
+        streaming = asyncio.create_task(fal.get(f"{request_path(name)}/status/stream?logs=1"))
+        await asyncio.sleep(0)  # whether it begins before or after the moves, it sees the last
+        await proceed()
+        answer = await streaming
+    assert answer.headers["content-type"].startswith("text/event-stream")
+    assert answer.headers["x-fal-request-id"] == name
+    events = [from_json(event.removeprefix("data: ")) for event in answer.text.split("\n\n") if event]
+    assert events[-1]["status"] == "COMPLETED"
+    assert all(event["request_id"] == name for event in events)
+
+
+class TestStreams:
+    @pytest.fixture
+    def settings(self, redis_url: str) -> Any:
+        return factories.settings(redis_url, public_url=PUBLIC, event_streams=1)
+
+    async def test_a_tenant_has_so_many_open_at_a_time(self, app: FastAPI, fal: httpx.AsyncClient) -> None:
+        name, is_open = await submitted(fal), app.state.runtime.progress._places._taken
+        path = f"{request_path(name)}/status/stream"
+        async with asyncio.timeout(20):
+            first = asyncio.create_task(fal.get(path))
+            while True:
+                if is_open:
+                    break
+                await asyncio.sleep(0.002)
+            second = await fal.get(path)
+            assert (second.status_code, second.json()["error_type"]) == (429, "too_many_streams")
+            await fal.put(f"{request_path(name)}/cancel")
+            assert '"COMPLETED"' in (await first).text
+            assert '"COMPLETED"' in (await fal.get(path)).text
+
+
+# --- who may ---------------------------------------------------------------------------------------------------------
+
+
+CALLS = [
+    ("POST", f"{QUEUE}/{MODEL}"),
+    ("GET", f"{request_path(UNKNOWN)}/status"),
+    ("GET", f"{request_path(UNKNOWN)}/status/stream"),
+    ("GET", request_path(UNKNOWN)),
+    ("GET", f"{request_path(UNKNOWN)}/response"),
+    ("PUT", f"{request_path(UNKNOWN)}/cancel"),
+    ("POST", f"/fal/run/{MODEL}"),
+    ("POST", f"/fal/run/{MODEL}/stream"),
+    ("POST", "/fal/proxy"),
+    ("POST", "/fal/rest/storage/upload/initiate"),
+    ("POST", "/fal/rest/storage/upload/initiate-multipart"),
+    ("PUT", "/fal/upload"),
+]
+
+
+@pytest.mark.parametrize(("method", "path"), CALLS)
+@pytest.mark.parametrize("authorization", [None, "Key", "Key nonsense", "Key id:secret", "Basic eDp5", "Bearer x.y.z"])
+async def test_401_in_fals_shape(app: FastAPI, method: str, path: str, authorization: str | None) -> None:
+    async with client_of(app) as client:
+        headers = {} if authorization is None else {"authorization": authorization}
+        answer = await client.request(method, path, headers=headers)
+    assert answer.status_code == 401
+    assert isinstance(answer.json()["detail"], str)
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.headers["x-fal-request-id"]
+
+
+IDS = [
+    "x",
+    "%2e%2e",
+    "%2e%2e%2fadmin",
+    "gen_",
+    UNKNOWN,
+    f"{UNKNOWN}%00",
+    f"{UNKNOWN}%2f..",
+    "a/b",
+    "*",
+    "é",
+    "9" * 3000,
+]
+
+
+@pytest.mark.parametrize("name", IDS)
+@pytest.mark.parametrize(
+    ("method", "tail"), [("GET", "/status"), ("GET", "/status/stream"), ("GET", ""), ("PUT", "/cancel")]
+)
+async def test_path_tricks_in_ids_are_404(fal: httpx.AsyncClient, name: str, method: str, tail: str) -> None:
+    for endpoint in (HEAD, MODEL):
+        url = httpx.URL(f"http://gateway.test{request_path(name, endpoint)}{tail}")
+        answer = await fal.request(method, url)
+        assert answer.status_code == 404, answer.text
+        assert set(answer.json()) <= {"status", "detail", "error_type"}
+        assert answer.headers["x-fal-request-id"]
+
+
+async def test_an_unknown_request_is_not_found_in_fals_words(fal: httpx.AsyncClient) -> None:
+    answer = await fal.get(f"{request_path(UNKNOWN)}/status")
+    assert (answer.status_code, answer.json()) == (404, {"status": "NOT_FOUND"})
+
+
+async def test_other_tenants_requests_are_unknown(fal: httpx.AsyncClient, connect_fal: ConnectFal) -> None:
+    name, stranger = await submitted(fal), await connect_fal()
+    answers = [
+        await stranger.get(f"{request_path(name)}/status"),
+        await stranger.get(f"{request_path(name)}/status/stream"),
+        await stranger.get(request_path(name)),
+        await stranger.put(f"{request_path(name)}/cancel"),
+    ]
+    assert {(answer.status_code, answer.text) for answer in answers} == {(404, '{"status":"NOT_FOUND"}')}
+    assert (await fal.get(f"{request_path(name)}/status")).json()["status"] == "IN_QUEUE"
+
+
+async def test_every_route_that_names_a_request_keeps_it_to_its_tenant(
+    app: FastAPI, fal: httpx.AsyncClient, connect_fal: ConnectFal
+) -> None:
+    """A route this test does not know the parameters of fails here, on purpose."""
+    theirs, stranger, told = await submitted(fal), await connect_fal(), set()
+    for path, item in app.openapi()["paths"].items():
+        if not path.startswith("/fal/") or "{request_id}" not in path:
+            continue
+        assert set(re.findall(r"{(\w+)}", path)) == {"endpoint", "request_id"}
+        for method in item:
+            for name in (theirs, UNKNOWN, "x"):
+                filled = path.replace("{endpoint}", HEAD).replace("{request_id}", name)
+                answer = await stranger.request(method, filled)
+                told.add((path, answer.status_code, answer.text))
+    assert len(told) == len({path for path, _, _ in told}) == 5, "the three look the same"
+    assert (await fal.get(f"{request_path(theirs)}/status")).json()["status"] == "IN_QUEUE"
+
+
+async def test_a_key_needs_the_scope(fal: httpx.AsyncClient, connect: Connect, tenant: Any) -> None:
+    name = await submitted(fal)
+    reader = as_fal(await connect(tenant, scopes=(Scope.READ,)))
+    maker = as_fal(await connect(tenant, scopes=(Scope.GENERATE,)))
+    assert (await reader.get(f"{request_path(name)}/status")).status_code == 202
+    assert [(await submit(reader)).status_code, (await reader.put(f"{request_path(name)}/cancel")).status_code] == [
+        403
+    ] * 2
+    assert (await maker.get(f"{request_path(name)}/status")).status_code == 403
+    assert (await maker.put(f"{request_path(name)}/cancel")).status_code == 202
+
+
+async def test_looking_is_free_and_creating_is_counted(connect_fal: ConnectFal) -> None:
+    client = await connect_fal(requests_per_minute=1, burst=2)
+    name = await submitted(client, prompt="first")
+    looks = [await client.get(f"{request_path(name)}/status") for _ in range(50)]
+    assert {answer.status_code for answer in looks} == {202}
+    assert (await submit(client, prompt="second")).status_code == 200
+    refused = await submit(client, prompt="third")
+    assert (refused.status_code, refused.json()["error_type"]) == (429, "rate_limited")
+    assert int(refused.headers["retry-after"]) >= 1
+    assert (await client.get(f"{request_path(name)}/status")).status_code == 202
+
+
+async def test_ids_say_nothing_of_fals_own(fal: httpx.AsyncClient, runtime: Runtime, clock: Clock) -> None:
+    name = await submitted(fal)
+    await moved(runtime, clock, name, "submitting", "submitted")
+    assert ids.is_id(ids.GENERATION, name)
+    assert "fal-request" not in (await fal.get(f"{request_path(name)}/status?logs=1")).text
+
+
+async def test_no_route_and_no_method_are_told_fals_way(fal: httpx.AsyncClient) -> None:
+    missing, wrong = await fal.get("/fal/nothing"), await fal.delete(f"{request_path(UNKNOWN)}/status")
+    assert (missing.status_code, wrong.status_code) == (404, 405)
+    for answer in (missing, wrong):
+        assert isinstance(answer.json()["detail"], str)
+        assert answer.headers["x-fal-request-id"]
+
+
+class TestWithoutPublicUrl:
+    @pytest.fixture
+    def settings(self, redis_url: str) -> Any:
+        return factories.settings(redis_url)
+
+    async def test_the_surface_is_off(self, fal: httpx.AsyncClient, api: httpx.AsyncClient) -> None:
+        answer = await submit(fal)
+        assert answer.status_code == 404
+        assert "GATEWAY_PUBLIC_URL" in answer.json()["detail"]
+        assert (await api.get("/v1/generations")).json()["data"] == []

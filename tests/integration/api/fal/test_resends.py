@@ -1,0 +1,391 @@
+"""A POST sent again: answered with what the first one made if its answer was lost, and only then."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from pydantic_core import from_json, to_json
+
+from service.config.settings import Settings
+from service.domain import ids
+from service.domain.tenant import Tenant
+from service.runtime import Runtime
+from service.store import keys
+from service.store.generations.creation import Call, Created, Creation, Resent, Unanswered
+from service.store.generations.generations import GenerationStore
+from service.store.redis.client import Redis
+from service.usecases.generations.generations import Terms
+from service.usecases.generations.resends import LEASE, Submission
+from tests.conftest import Connect
+from tests.integration.api.fal.conftest import MODEL, PUBLIC, QUEUE, ConnectFal, as_fal, submit, submitted
+from tests.support import factories
+from tests.support.factories import NOW, Clock, create_body
+
+DIGEST = "d" * 32
+WINDOW = timedelta(seconds=120)
+RACERS = 24
+
+
+# --- the store --------------------------------------------------------------------------------------------------------
+
+
+def call(**changes: Any) -> Call:
+    return replace(Call(DIGEST, NOW, NOW + LEASE, WINDOW), **changes)
+
+
+@pytest.fixture
+async def racers(settings: Settings) -> AsyncIterator[list[Redis]]:
+    """Connections of their own, as that many processes would have."""
+    async with AsyncExitStack() as stack:
+        opened = [Redis(settings.redis_url, timeout=settings.redis_timeout) for _ in range(RACERS)]
+        yield [await stack.enter_async_context(redis) for redis in opened]
+
+
+async def raced(racers: list[Redis], tenant_id: str, asked: Call) -> list[Creation]:
+    return await asyncio.gather(
+        *(
+            GenerationStore(redis).create(factories.generation(tenant_id=tenant_id), factories.due(), call=asked)
+            for redis in racers
+        )
+    )
+
+
+async def test_of_equal_calls_at_once_one_is_accepted_and_the_others_wait(racers: list[Redis]) -> None:
+    outcomes = await raced(racers, factories.tenant().id, call())
+    assert sorted(type(outcome).__name__ for outcome in outcomes) == ["Created", *["Unanswered"] * (RACERS - 1)]
+
+
+@pytest.mark.parametrize("how", ["lost", "lapsed"])
+async def test_a_lost_answer_is_given_again_once(racers: list[Redis], how: str) -> None:
+    first, tenant_id = factories.generation(), factories.tenant().id
+    first = replace(first, tenant_id=tenant_id)
+    assert isinstance(await GenerationStore(racers[0]).create(first, factories.due(), call=call()), Created)
+    if how == "lost":
+        await racers[0].execute("ZADD", keys.unanswered(tenant_id, DIGEST), "XX", 0, first.id)
+        asked = call()
+    else:
+        asked = call(now=NOW + LEASE, answered_by=NOW + 2 * LEASE)
+    outcomes = await raced(racers, tenant_id, asked)
+    assert [outcome for outcome in outcomes if isinstance(outcome, Resent)] == [Resent(first.id)]
+    assert sum(isinstance(outcome, Unanswered) for outcome in outcomes) == RACERS - 1
+    assert await racers[0].execute("ZCARD", keys.generations_of_tenant(tenant_id)) == 1
+
+
+async def test_others_answers_are_not_waited_for(redis: Redis) -> None:
+    first = factories.generation()
+    await GenerationStore(redis).create(first, factories.due(), call=call())
+    second = factories.generation(tenant_id=first.tenant_id)
+    asked = call(others=frozenset({first.id, "gen_x"}))
+    assert isinstance(await GenerationStore(redis).create(second, factories.due(), call=asked), Created)
+    third = factories.generation(tenant_id=first.tenant_id)
+    answer = await GenerationStore(redis).create(third, factories.due(), call=asked)
+    assert isinstance(answer, Unanswered)
+    assert set(answer.leases) == {second.id}
+
+
+async def test_a_mark_does_not_outlive_the_window(redis: Redis) -> None:
+    g = factories.generation()
+    await GenerationStore(redis).create(g, factories.due(), call=call())
+    left = await redis.execute("PTTL", keys.unanswered(g.tenant_id, DIGEST))
+    assert 0 < left <= WINDOW / timedelta(milliseconds=1)
+
+
+# --- the use case -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def settings(redis_url: str) -> Settings:
+    return factories.settings(redis_url, public_url=PUBLIC, resend_window=WINDOW)
+
+
+async def accepted(runtime: Runtime, tenant: Tenant, digest: str = DIGEST) -> Submission:
+    return await runtime.submissions.create(tenant, factories.create_request(), None, Terms(), digest=digest)
+
+
+@pytest.fixture
+async def owner(runtime: Runtime) -> Tenant:
+    return await runtime.tenants.create("acme")
+
+
+async def count(runtime: Runtime, owner: Tenant) -> int:
+    return int(await runtime.redis.execute("ZCARD", keys.generations_of_tenant(owner.id)))
+
+
+async def test_repeats_of_answered_calls_are_wishes_of_their_own(runtime: Runtime, owner: Tenant) -> None:
+    made = []
+    for _ in range(3):
+        submission = await accepted(runtime, owner)
+        await submission.answer.delivered()
+        made.append(submission.generation.id)
+    assert len(set(made)) == 3
+    assert await runtime.redis.execute("EXISTS", keys.unanswered(owner.id, DIGEST)) == 0
+
+
+async def test_a_lost_answer_can_be_lost_again(runtime: Runtime, owner: Tenant) -> None:
+    first = await accepted(runtime, owner)
+    for _ in range(3):
+        await first.answer.lost()
+        again = await accepted(runtime, owner)
+        assert (again.generation.id, again.creation.replayed) == (first.generation.id, True)
+    await again.answer.delivered()
+    assert (await accepted(runtime, owner)).generation.id != first.generation.id
+
+
+async def test_a_process_that_died_has_lost_its_answers(runtime: Runtime, owner: Tenant, clock: Clock) -> None:
+    first = await accepted(runtime, owner)
+    clock.advance(LEASE)
+    assert (await accepted(runtime, owner)).generation.id == first.generation.id
+    assert await count(runtime, owner) == 1
+
+
+async def test_who_comes_while_the_first_is_answered_waits_for_what_becomes_of_it(
+    runtime: Runtime, owner: Tenant
+) -> None:
+    for become, same in (("delivered", False), ("lost", True)):
+        first = await accepted(runtime, owner, digest=become)
+        second = asyncio.create_task(accepted(runtime, owner, digest=become))
+        done, _ = await asyncio.wait({second}, timeout=0.1)
+        assert not done
+        await getattr(first.answer, become)()
+        async with asyncio.timeout(30):
+            assert ((await second).generation.id == first.generation.id) is same
+
+
+async def test_who_comes_while_the_first_waits_for_its_video_is_not_kept(
+    runtime: Runtime, owner: Tenant, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    long = timedelta(seconds=60)  # patience with a lease is measured in real time
+    monkeypatch.setattr("service.usecases.generations.resends.LEASE", long)
+    first = await accepted(runtime, owner)
+    second = asyncio.create_task(accepted(runtime, owner))
+    done, _ = await asyncio.wait({second}, timeout=0.05)
+    assert not done
+    clock.advance(timedelta(milliseconds=500))
+    await first.answer.prolong()
+    async with asyncio.timeout(long.total_seconds()):  # sooner than patience ends
+        assert (await second).generation.id != first.generation.id
+
+
+async def test_as_many_as_are_wanted_at_once(runtime: Runtime, owner: Tenant) -> None:
+    async def one() -> str:
+        submission = await accepted(runtime, owner)
+        await submission.answer.delivered()
+        return submission.generation.id
+
+    async with asyncio.timeout(20):
+        made = await asyncio.gather(*(one() for _ in range(20)))
+    assert len(set(made)) == await count(runtime, owner) == 20
+
+
+async def test_what_was_erased_is_made_anew(runtime: Runtime, owner: Tenant) -> None:
+    first = await accepted(runtime, owner)
+    await first.answer.lost()
+    await runtime.redis.execute("DEL", keys.generation(first.generation.id))
+    assert (await accepted(runtime, owner)).generation.id != first.generation.id
+
+
+@pytest.mark.parametrize("window", [timedelta(0), timedelta(milliseconds=1)])
+async def test_outside_of_the_window_nothing_is_remembered(settings: Settings, clock: Clock, window: timedelta) -> None:
+    from service.runtime import open_runtime
+
+    async with open_runtime(settings.model_copy(update={"resend_window": window}), clock=clock) as runtime:
+        owner = await runtime.tenants.create("acme")
+        first = await accepted(runtime, owner)
+        await first.answer.lost()
+        await until(lambda: runtime.redis.execute("EXISTS", keys.unanswered(owner.id, DIGEST)), 0)
+        assert (await accepted(runtime, owner)).generation.id != first.generation.id
+
+
+# --- over HTTP --------------------------------------------------------------------------------------------------------
+
+
+async def until(value: Callable[[], Awaitable[Any]], wanted: Any) -> None:
+    async with asyncio.timeout(30):
+        while True:
+            if await value() == wanted:
+                return
+            await asyncio.sleep(0.002)
+
+
+async def unheard(
+    app: FastAPI, client: httpx.AsyncClient, *, path: str = f"{QUEUE}/{MODEL}", how: str = "gone", **changes: Any
+) -> None:
+    """A submit whose caller is gone before the answer, or whose connection breaks under it."""
+    body, sent = to_json(create_body(**changes)), []
+    messages = [{"type": "http.request", "body": body}]
+
+    async def receive() -> Any:
+        if messages:
+            return messages.pop(0)
+        if how == "gone":
+            return {"type": "http.disconnect"}
+        return await asyncio.get_running_loop().create_future()
+
+    async def send(message: Any) -> None:
+        if how == "broken":
+            raise OSError("broken pipe")
+        sent.append(message)
+
+    scope = {
+        "type": "http",
+        "http_version": "1.1",
+        "method": "POST",
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": b"",
+        "headers": [(b"authorization", client.headers["authorization"].encode())],
+        "app": app,
+    }
+    try:
+        await app(scope, receive, send)
+    except OSError:
+        assert how == "broken"
+    assert sent == []
+
+
+async def ids_of(api: httpx.AsyncClient) -> list[str]:
+    return [g["id"] for g in (await api.get("/v1/generations")).json()["data"]]
+
+
+@pytest.mark.parametrize("how", ["gone", "broken"])
+async def test_the_same_post_again_after_a_lost_answer(
+    app: FastAPI, fal: httpx.AsyncClient, api: httpx.AsyncClient, how: str
+) -> None:
+    await unheard(app, fal, how=how)
+    (lost,) = await ids_of(api)
+    again = await submit(fal)
+    assert (again.status_code, again.json()["request_id"], again.headers["x-fal-request-id"]) == (200, lost, lost)
+    assert await submitted(fal) != lost
+    assert len(await ids_of(api)) == 2
+
+
+async def test_only_the_very_same_call_of_the_same_key(
+    app: FastAPI, fal: httpx.AsyncClient, api: httpx.AsyncClient, connect: Connect, tenant: Tenant
+) -> None:
+    await unheard(app, fal)
+    (lost,) = await ids_of(api)
+    other_key = as_fal(await connect(tenant))
+    others = [
+        await submitted(fal, prompt="another"),
+        await submitted(fal, query="?x=1"),
+        await submitted(other_key),
+        (await fal.post(f"{QUEUE}/{MODEL}", content=to_json(create_body()) + b" ")).json()["request_id"],
+    ]
+    assert lost not in others
+    assert len(set(others)) == 4
+    assert await submitted(fal) == lost
+
+
+async def test_another_tenant_never_gets_it(app: FastAPI, fal: httpx.AsyncClient, connect_fal: ConnectFal) -> None:
+    await unheard(app, fal)
+    stranger = await connect_fal()
+    name = await submitted(stranger)
+    assert (await fal.get(f"/v1/generations/{name}", headers={"authorization": "Bearer x"})).status_code == 401
+    assert (await submit(fal)).json()["request_id"] != name
+
+
+async def test_through_the_proxy_too(app: FastAPI, fal: httpx.AsyncClient, api: httpx.AsyncClient) -> None:
+    await unheard(app, fal)
+    headers = {"x-fal-target-url": f"https://queue.fal.run/{MODEL}", "content-type": "application/json"}
+    answer = await fal.post("/fal/proxy", content=to_json(create_body()), headers=headers)
+    assert [answer.json()["request_id"]] == await ids_of(api)
+
+
+async def test_an_idempotency_key_needs_no_guessing(
+    app: FastAPI, fal: httpx.AsyncClient, api: httpx.AsyncClient
+) -> None:
+    await unheard(app, fal)
+    (lost,) = await ids_of(api)
+    first = await submitted(fal, headers={"idempotency-key": "order-7"})
+    assert first != lost
+    assert await submitted(fal, headers={"idempotency-key": "order-7"}) == first
+
+
+async def test_repeats_that_are_meant_stay_separate_however_late(
+    fal: httpx.AsyncClient, api: httpx.AsyncClient, runtime: Runtime, clock: Clock
+) -> None:
+    made = []
+    for _ in range(3):
+        made.append(await submitted(fal))
+        assert await runtime.redis.execute("KEYS", keys.unanswered("*", "*")) == []
+        clock.advance(LEASE)
+    assert sorted(made) == sorted(await ids_of(api))
+
+
+async def test_a_run_that_waits_says_so(fal: httpx.AsyncClient, runtime: Runtime, tenant: Tenant, clock: Clock) -> None:
+    """Another one like it, meant, is then a wish of its own, however long the first has waited."""
+    runs = [asyncio.create_task(fal.post(f"/fal/run/{MODEL}", json=create_body()))]
+    await until(lambda: count(runtime, tenant), 1)
+    clock.advance(2 * LEASE)
+    (key,) = await runtime.redis.execute("KEYS", keys.unanswered(tenant.id, "*"))
+    fresh = ids.milliseconds(clock() + LEASE)
+    await until(lambda: runtime.redis.execute("ZCOUNT", key, fresh, "+inf"), 1)
+    runs.append(asyncio.create_task(fal.post(f"/fal/run/{MODEL}", json=create_body())))
+    clock.advance(timedelta(milliseconds=500))
+    await until(lambda: count(runtime, tenant), 2)
+    for run in runs:
+        run.cancel()
+    await asyncio.wait(runs)
+
+
+@pytest.mark.parametrize("tail", ["", "/stream"])
+async def test_a_run_whose_caller_is_gone_is_lost_at_once(
+    app: FastAPI, fal: httpx.AsyncClient, runtime: Runtime, tenant: Tenant, clock: Clock, tail: str
+) -> None:
+    path = f"/fal/run/{MODEL}{tail}"
+    await unheard(app, fal, path=path)
+    again = asyncio.create_task(fal.post(path, content=to_json(create_body())))
+    key = (await runtime.redis.execute("KEYS", keys.unanswered(tenant.id, "*")))[0]
+    (name,) = await runtime.redis.execute("ZRANGE", key, 0, -1)
+    await runtime.generations._moves.apply(name.decode(), lambda g: g.canceled(0, clock()))
+    answer = await asyncio.wait_for(again, 30)
+    assert answer.headers["x-fal-request-id"] == name.decode()
+    assert await count(runtime, tenant) == 1
+
+
+async def test_a_run_in_a_process_that_stops_is_told_to_come_again(
+    app: FastAPI, fal: httpx.AsyncClient, runtime: Runtime, tenant: Tenant, clock: Clock
+) -> None:
+    """429 is the one status that both official clients repeat a POST for."""
+    waiting = asyncio.create_task(fal.post(f"/fal/run/{MODEL}", json=create_body()))
+    await until(lambda: count(runtime, tenant), 1)
+    app.state.runtime.generations.release()
+    answer = await asyncio.wait_for(waiting, 30)
+    assert (answer.status_code, answer.headers["retry-after"]) == (429, "1")
+    assert "stopping" in answer.json()["detail"]
+    submission = await runtime.submissions.create(
+        tenant, factories.create_request(priority=1), None, Terms(), digest=await digest(runtime, tenant)
+    )
+    assert submission.creation.replayed
+
+
+async def digest(runtime: Runtime, tenant: Tenant) -> str:
+    """Of the one call that is remembered."""
+    (key,) = await runtime.redis.execute("KEYS", keys.unanswered(tenant.id, "*"))
+    return str(key.decode().rpartition(":")[2])
+
+
+async def test_a_run_that_was_given_up_is_found_again(
+    fal: httpx.AsyncClient, api: httpx.AsyncClient, runtime: Runtime, tenant: Tenant, clock: Clock
+) -> None:
+    """Its client is gone in the middle of it; the same call then waits for the same video."""
+    waiting = asyncio.create_task(fal.post(f"/fal/run/{MODEL}", json=create_body()))
+    await until(lambda: count(runtime, tenant), 1)
+    waiting.cancel()
+    await asyncio.wait({waiting})
+    clock.advance(LEASE)
+    again = asyncio.create_task(fal.post(f"/fal/run/{MODEL}", json=create_body()))
+    (name,) = await ids_of(api)
+    done, _ = await asyncio.wait({again}, timeout=0.1)
+    assert not done
+    await runtime.generations._moves.apply(name, lambda g: g.canceled(0, clock()))
+    answer = await asyncio.wait_for(again, 30)
+    assert (answer.status_code, answer.headers["x-fal-request-id"]) == (499, name)
+    assert await ids_of(api) == [name]
+    assert from_json(answer.content)["error_type"] == "client_cancelled"

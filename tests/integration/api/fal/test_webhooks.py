@@ -1,0 +1,148 @@
+"""``fal_webhook``: told as fal tells it, signed as fal signs it; a receiver changes the address of the key set."""
+
+import base64
+import hashlib
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from pydantic_core import from_json
+
+from service.domain.generation import Failure
+from service.domain.work_queue import Drain
+from service.runtime import Runtime
+from tests.integration.api.fal.conftest import request_path, submitted
+from tests.integration.api.fal.test_queue import ended, moved
+from tests.support import factories
+from tests.support.factories import Clock
+from tests.support.receiver import Received, Receiver
+from tests.support.webhooks import deliveries, endpoint
+
+#: fal's own receivers refuse what is older, or from the future.
+TOLERANCE = timedelta(seconds=300)
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with Receiver() as running:
+        yield running
+
+
+async def delivered(runtime: Runtime) -> None:
+    await runtime.drain(Drain.DELIVER)
+    await runtime.drains[Drain.DELIVER].idle()
+
+
+async def verified(client: httpx.AsyncClient, came: Received) -> dict[str, Any]:
+    """As fal's documentation tells receivers to; raises where the signature is wrong."""
+    answer = await client.get("/fal/.well-known/jwks.json")
+    assert answer.status_code == 200
+    names = ("request-id", "user-id", "timestamp")
+    lines = [*(came.headers[f"x-fal-webhook-{name}"] for name in names), hashlib.sha256(came.body).hexdigest()]
+    signature = bytes.fromhex(came.headers["x-fal-webhook-signature"])
+    (key,) = answer.json()["keys"]
+    public = Ed25519PublicKey.from_public_bytes(base64.urlsafe_b64decode(key["x"] + "="))
+    public.verify(signature, "\n".join(lines).encode())
+    told = datetime.fromtimestamp(int(came.headers["x-fal-webhook-timestamp"]), UTC)
+    assert abs(datetime.now(UTC) - told) < TOLERANCE
+    body: dict[str, Any] = from_json(came.body)
+    assert came.headers["x-fal-webhook-request-id"] == body["request_id"] == body["gateway_request_id"]
+    return body
+
+
+async def test_success(
+    fal: httpx.AsyncClient, anonymous: httpx.AsyncClient, runtime: Runtime, clock: Clock, receiver: Receiver
+) -> None:
+    name = await submitted(fal, query=f"?fal_webhook={receiver.url}")
+    await moved(runtime, clock, name, "submitting", "submitted", "started")
+    await ended(runtime, clock, name)
+    await delivered(runtime)
+    (came,) = receiver.received
+    body = await verified(anonymous, came)
+    assert (body["request_id"], body["status"]) == (name, "OK")
+    assert body["payload"] == (await fal.get(request_path(name))).json()
+    assert not any(header.startswith("webhook-") for header in came.headers)
+    assert came.headers["content-type"] == "application/json"
+
+
+async def test_failure(
+    fal: httpx.AsyncClient, anonymous: httpx.AsyncClient, runtime: Runtime, clock: Clock, receiver: Receiver
+) -> None:
+    name = await submitted(fal, query=f"?fal_webhook={receiver.url}")
+    await moved(runtime, clock, name, "submitting", "submitted", "started")
+    await ended(runtime, clock, name, failure=Failure("content_policy", "No.", detail=[{"type": "x", "msg": "No."}]))
+    await delivered(runtime)
+    body = await verified(anonymous, receiver.received[0])
+    assert (body["status"], body["error"]) == ("ERROR", "Invalid status code: 422")
+    assert body["payload"] == {"detail": [{"type": "x", "msg": "No."}]}
+
+
+async def test_a_failed_attempt_is_repeated_with_the_same_body(
+    fal: httpx.AsyncClient, anonymous: httpx.AsyncClient, runtime: Runtime, clock: Clock, receiver: Receiver
+) -> None:
+    receiver.answers[:] = [500]
+    name = await submitted(fal, query=f"?fal_webhook={receiver.url}")
+    await fal.put(f"{request_path(name)}/cancel")
+    await delivered(runtime)
+    clock.advance(timedelta(seconds=10))
+    await delivered(runtime)
+    first, second = receiver.received
+    assert first.body == second.body
+    assert (await verified(anonymous, first))["error"] == "Invalid status code: 499"
+    await verified(anonymous, second)
+
+
+async def test_a_webhook_url_of_ours_is_told_our_way(
+    fal: httpx.AsyncClient, runtime: Runtime, tenant: Any, receiver: Receiver
+) -> None:
+    name = await submitted(fal, webhook_url=receiver.url)
+    await fal.put(f"{request_path(name)}/cancel")
+    await delivered(runtime)
+    event = receiver.received[0].verified(tenant.webhook_secret)
+    assert (event["type"], event["data"]["id"]) == ("generation.canceled", name)
+
+
+async def test_endpoints_hear_of_it_our_way_beside_it(
+    fal: httpx.AsyncClient,
+    api: httpx.AsyncClient,
+    anonymous: httpx.AsyncClient,
+    runtime: Runtime,
+    clock: Clock,
+    receiver: Receiver,
+) -> None:
+    with Receiver() as own:
+        made = await endpoint(api, own.url)
+        name = await submitted(fal, query=f"?fal_webhook={receiver.url}")
+        await fal.put(f"{request_path(name)}/cancel")
+        await delivered(runtime)
+        assert own.received[0].verified(made["secret"])["data"]["id"] == name
+    assert (await verified(anonymous, receiver.received[0]))["request_id"] == name
+
+
+async def test_replayed_it_is_signed_anew(
+    fal: httpx.AsyncClient,
+    api: httpx.AsyncClient,
+    anonymous: httpx.AsyncClient,
+    runtime: Runtime,
+    clock: Clock,
+    receiver: Receiver,
+) -> None:
+    name = await submitted(fal, query=f"?fal_webhook={receiver.url}")
+    await fal.put(f"{request_path(name)}/cancel")
+    await delivered(runtime)
+    (delivery,) = await deliveries(api, generation_id=name)
+    clock.advance(timedelta(seconds=60))
+    assert (await api.post(f"/v1/deliveries/{delivery['id']}/redeliver")).is_success
+    await delivered(runtime)
+    first, again = receiver.received
+    assert (again.body, await verified(anonymous, again)) == (first.body, await verified(anonymous, first))
+    assert again.headers["x-fal-webhook-timestamp"] != first.headers["x-fal-webhook-timestamp"]
+
+
+async def test_the_key_set_shows_no_secret(anonymous: httpx.AsyncClient) -> None:
+    answer = await anonymous.get("/fal/.well-known/jwks.json")
+    assert {name for key in answer.json()["keys"] for name in key} == {"kty", "crv", "x", "use", "alg"}
+    assert factories.SECRET_KEY not in answer.text

@@ -1,0 +1,241 @@
+"""The operators' API: who may call it, what it shows once, and what of it lies in Redis."""
+
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from service.config.settings import Settings
+from service.domain import ids
+from service.domain.tenant import Scope, parse_key
+from service.errors import Unavailable
+from service.store.redis.client import Redis
+from tests.conftest import client_of
+from tests.support import factories
+from tests.support.factories import create_body
+
+
+async def created(operator: httpx.AsyncClient, name: str = "Shop") -> dict[str, Any]:
+    answer = await operator.post("/admin/v1/tenants", json={"name": name})
+    assert answer.status_code == 201, answer.text
+    tenant: dict[str, Any] = answer.json()
+    return tenant
+
+
+async def test_a_tenant_and_its_key_open_the_api(app: FastAPI, operator: httpx.AsyncClient) -> None:
+    tenant = await created(operator)
+    key = await operator.post(f"/admin/v1/tenants/{tenant['id']}/keys", json={"name": "web"})
+
+    assert key.status_code == 201
+    async with client_of(app, key.json()["key"]) as api:
+        assert (await api.post("/v1/generations", json=create_body())).status_code == 202
+
+
+async def test_a_new_tenant(operator: httpx.AsyncClient) -> None:
+    tenant = await created(operator, "  Shop  ")
+
+    members = "id object name suspended paused require_end_user limits month version created_at webhook_secret"
+    assert list(tenant) == members.split()
+    assert ids.is_id(ids.TENANT, tenant["id"])
+    assert (tenant["name"], tenant["suspended"]) == ("Shop", False)
+    assert tenant["webhook_secret"].startswith("whsec_")
+
+
+async def test_the_webhook_secret_is_shown_at_creation_alone(operator: httpx.AsyncClient) -> None:
+    tenants = [await created(operator, name) for name in ("one", "two")]
+
+    listed = (await operator.get("/admin/v1/tenants")).json()
+
+    assert {(item["id"], item["name"]) for item in listed["data"]} == {(t["id"], t["name"]) for t in tenants}
+    assert {item["webhook_secret"] for item in listed["data"]} == {None}
+    assert "whsec_" not in str(listed)
+
+
+async def test_a_new_key(operator: httpx.AsyncClient) -> None:
+    tenant = await created(operator)
+
+    answer = await operator.post(f"/admin/v1/tenants/{tenant['id']}/keys", json={"name": "web", "scopes": ["read"]})
+
+    key = answer.json()
+    members = "id object tenant_id name scopes key created_at expires_at revoked_at last_used_at"
+    assert list(key) == members.split()
+    parts = parse_key(key["key"])
+    assert parts is not None
+    assert parts.id == key["id"]
+    assert (key["tenant_id"], key["name"], key["scopes"]) == (tenant["id"], "web", ["read"])
+
+
+async def test_a_key_may_do_all_unless_it_says_otherwise(operator: httpx.AsyncClient) -> None:
+    tenant = await created(operator)
+
+    key = (await operator.post(f"/admin/v1/tenants/{tenant['id']}/keys", json={})).json()
+
+    assert set(key["scopes"]) == set(Scope)
+
+
+async def test_a_keys_scopes_bind(app: FastAPI, operator: httpx.AsyncClient) -> None:
+    tenant = await created(operator)
+    key = (await operator.post(f"/admin/v1/tenants/{tenant['id']}/keys", json={"scopes": ["read"]})).json()
+
+    async with client_of(app, key["key"]) as reader:
+        assert (await reader.get("/v1/generations")).status_code == 200
+        assert (await reader.post("/v1/generations", json=create_body())).status_code == 403
+
+
+@pytest.mark.parametrize("tenant_id", ["x", "ten_0123456789abcdefghjkmnpqrs", "*", "gen_0123456789abcdefghjkmnpqrs"])
+async def test_404_a_key_for_nobody(operator: httpx.AsyncClient, redis: Redis, tenant_id: str) -> None:
+    answer = await operator.post(f"/admin/v1/tenants/{tenant_id}/keys", json={})
+
+    assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+    assert await redis.execute("KEYS", "*api_key*") == []
+
+
+@pytest.mark.parametrize(
+    ("body", "pointer"),
+    [
+        ({}, "/name"),
+        ({"name": ""}, "/name"),
+        ({"name": "   "}, "/name"),
+        ({"name": "x" * 101}, "/name"),
+        ({"name": 5}, "/name"),
+        ({"name": "Shop", "webhook_secret": "mine"}, "/webhook_secret"),
+        ({"name": "Shop", "id": "ten_1"}, "/id"),
+    ],
+    ids=str,
+)
+async def test_422_a_tenant_with_a_wrong_field(operator: httpx.AsyncClient, body: dict[str, Any], pointer: str) -> None:
+    answer = await operator.post("/admin/v1/tenants", json=body)
+
+    assert answer.status_code == 422
+    assert [fault["pointer"] for fault in answer.json()["errors"]] == [pointer]
+
+
+@pytest.mark.parametrize(
+    ("body", "pointer"),
+    [
+        ({"scopes": []}, "/scopes"),
+        ({"scopes": ["root"]}, "/scopes/0"),
+        ({"scopes": "read"}, "/scopes"),
+        ({"name": "x" * 101}, "/name"),
+        ({"key": "mine"}, "/key"),
+    ],
+    ids=str,
+)
+async def test_422_a_key_with_a_wrong_field(operator: httpx.AsyncClient, body: dict[str, Any], pointer: str) -> None:
+    tenant = await created(operator)
+
+    answer = await operator.post(f"/admin/v1/tenants/{tenant['id']}/keys", json=body)
+
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["pointer"] == pointer
+
+
+# --- who may call it --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        None,
+        "x",
+        factories.ADMIN_TOKEN[:-1],
+        factories.ADMIN_TOKEN + "x",
+        factories.ADMIN_TOKEN.upper(),
+        "x" * 10_000,
+        factories.SECRET_KEY,
+    ],
+)
+async def test_401_another_token(app: FastAPI, token: str | None) -> None:
+    async with client_of(app, token) as client:
+        answer = await client.get("/admin/v1/tenants")
+
+    assert (answer.status_code, answer.json()["code"]) == (401, "unauthenticated")
+    assert answer.headers["www-authenticate"].startswith("Bearer ")
+    assert factories.ADMIN_TOKEN not in answer.text
+
+
+async def test_401_a_token_that_is_no_ascii(anonymous: httpx.AsyncClient) -> None:
+    answer = await anonymous.get("/admin/v1/tenants", headers=[(b"authorization", b"Bearer \xe9\xff")])
+
+    assert answer.status_code == 401
+
+
+async def test_the_admin_token_is_no_tenants_key(operator: httpx.AsyncClient) -> None:
+    assert (await operator.get("/v1/generations")).status_code == 401
+
+
+class TestWithoutToken:
+    """There is no admin API then, and nobody can tell that there might be one."""
+
+    @pytest.fixture
+    def settings(self, redis_url: str) -> Settings:
+        return factories.settings(redis_url, admin_token=None)
+
+    @pytest.mark.parametrize("token", [None, factories.ADMIN_TOKEN, "", "None"])
+    async def test_404(self, app: FastAPI, token: str | None) -> None:
+        async with client_of(app, token) as client:
+            answer, nowhere = await client.get("/admin/v1/tenants"), await client.get("/admin/v1/nowhere")
+
+        assert answer.status_code == 404
+        assert answer.json()["detail"] == nowhere.json()["detail"]
+
+
+# --- what lies in Redis -----------------------------------------------------------------------------------------------
+
+
+async def everything_in(redis: Redis) -> bytes:
+    """All names and values, whatever their type."""
+    readers = {b"string": ("GET",), b"hash": ("HGETALL",), b"zset": ("ZRANGE", 0, -1), b"set": ("SMEMBERS",)}
+    readers[b"stream"] = ("XRANGE", "-", "+")
+    found: list[bytes] = []
+    for key in await redis.execute("KEYS", "*"):
+        kind = await redis.execute("TYPE", key)
+        if kind == b"list":
+            found.append(repr(await redis.execute("LRANGE", key, 0, -1)).encode())
+            continue
+        command, *rest = readers[kind]
+        found += [key, repr(await redis.execute(command, key, *rest)).encode()]
+    return b"\n".join(found)
+
+
+async def test_no_secret_lies_open_in_redis(
+    app: FastAPI, operator: httpx.AsyncClient, redis: Redis, settings: Settings
+) -> None:
+    tenant = await created(operator)
+    text = (await operator.post(f"/admin/v1/tenants/{tenant['id']}/keys", json={})).json()["key"]
+    async with client_of(app, text) as api:
+        await api.post("/v1/generations", json=create_body(end_user_id="customer-7", webhook_url=None))
+    stored = await app.state.runtime.tenants.get(tenant["id"])
+    parts = parse_key(text)
+    assert parts is not None
+
+    held = (await everything_in(redis)).decode()
+
+    for secret in (
+        tenant["webhook_secret"],
+        tenant["webhook_secret"].removeprefix("whsec_"),
+        stored.pseudonym_key,
+        parts.secret,
+        text,
+        factories.ADMIN_TOKEN,
+        factories.SECRET_KEY,
+        factories.FAL_KEY,
+    ):
+        assert secret not in held
+    assert tenant["id"] in held, "the look was at the right Redis"
+    assert stored.webhook_secret == tenant["webhook_secret"], "and it can be opened again"
+
+
+async def test_another_secret_key_opens_nothing(operator: httpx.AsyncClient, redis_url: str) -> None:
+    from service.runtime import open_runtime
+
+    tenant = await created(operator)
+    stranger = factories.settings(redis_url, secret_key="another-secret-key-of-enough-length")
+    rotated = factories.settings(redis_url, secret_key=f"a-new-secret-key-of-enough-length,{factories.SECRET_KEY}")
+
+    async with open_runtime(stranger) as without:
+        with pytest.raises(Unavailable, match="GATEWAY_SECRET_KEY"):
+            await without.tenants.get(tenant["id"])
+    async with open_runtime(rotated) as both:
+        assert (await both.tenants.get(tenant["id"])).webhook_secret == tenant["webhook_secret"]

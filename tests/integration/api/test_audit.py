@@ -1,0 +1,91 @@
+"""The audit over HTTP: small books in the call, large ones as a job of the workers with progress."""
+
+from datetime import timedelta
+
+import httpx
+import pytest
+
+from service.domain.work_queue import Drain
+from service.runtime import Runtime
+from service.store import keys
+from service.store.money.audits import JOB
+from service.store.redis.client import Redis
+from service.usecases.operations import audit, audit_jobs
+from service.usecases.operations.audit import Audit
+from tests.support import factories
+from tests.support.factories import Clock
+
+PATH = "/admin/v1/audit"
+
+
+async def swept(runtime: Runtime) -> None:
+    await runtime.drain(Drain.SWEEP)
+    await runtime.drains[Drain.SWEEP].idle()
+
+
+@pytest.fixture
+async def large(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Books of three generations, which are too large for one call and are noted entry by entry."""
+    monkeypatch.setattr(audit_jobs, "MOST_AT_ONCE", 2)
+    monkeypatch.setattr(audit, "_NOTED_EVERY", 1)
+    owner = await runtime.tenants.create("acme")
+    for _ in range(3):
+        await runtime.generations.create(owner, factories.create_request(), None)
+
+
+async def test_small_books_are_compared_in_the_call(operator: httpx.AsyncClient) -> None:
+    shown = (await operator.get(PATH)).json()
+    assert (shown["state"], shown["clean"], shown["entries"], shown["progress"]) == ("done", True, 0, None)
+
+
+@pytest.mark.usefixtures("large")
+async def test_large_books_are_compared_by_the_workers(operator: httpx.AsyncClient, runtime: Runtime) -> None:
+    assert (await operator.get(PATH)).status_code == 404
+    answer = await operator.post(PATH)
+    assert (answer.status_code, answer.json()["state"], answer.json()["clean"]) == (202, "running", None)
+    assert (await operator.get(PATH)).json()["state"] == "running"
+    await swept(runtime)
+    shown = (await operator.get(PATH)).json()
+    assert (shown["state"], shown["clean"], shown["entries"]) == ("done", True, 3)
+    assert shown["finished_at"] is not None
+    assert await runtime.redis.execute("ZSCORE", keys.due(Drain.SWEEP), JOB) is None
+
+
+@pytest.mark.usefixtures("large")
+async def test_audit_job_keeps_the_first_differences_and_their_count(
+    operator: httpx.AsyncClient, runtime: Runtime, redis: Redis
+) -> None:
+    for number in range(audit.MOST_TOLD + 1):
+        await redis.execute("SADD", keys.SLOTS, f"gen_{number:026}")
+    await operator.post(PATH)
+    await swept(runtime)
+    shown = (await operator.get(PATH)).json()
+    assert (shown["clean"], len(shown["differences"])) == (False, audit.MOST_TOLD)
+    assert shown["difference_count"] == 2 * (audit.MOST_TOLD + 1), "each is in no tenant's set either"
+
+
+@pytest.mark.usefixtures("large")
+async def test_audit_job_shows_progress_and_survives_its_worker(
+    operator: httpx.AsyncClient, runtime: Runtime, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The worker dies before the windows; another runs it anew when the lease has ended, and not before."""
+    await operator.post(PATH)
+
+    async def die(*_: object) -> None:
+        raise RuntimeError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Audit, "_windows", die)
+        await swept(runtime)
+    shown = (await operator.get(PATH)).json()
+    assert (shown["state"], shown["progress"]) == ("running", {"step": "ledger", "done": 3, "total": 3})
+    assert (await operator.post(PATH)).json()["progress"] == shown["progress"], "the run goes on"
+    await swept(runtime)
+    assert (await operator.get(PATH)).json()["state"] == "running"
+    clock.advance(timedelta(seconds=61))
+    await swept(runtime)
+    assert (await operator.get(PATH)).json()["clean"] is True
+
+
+async def test_audit_is_for_operators(api: httpx.AsyncClient) -> None:
+    assert [(await api.request(method, PATH)).status_code for method in ("GET", "POST")] == [401, 401]

@@ -1,0 +1,170 @@
+"""The OpenAPI document is a promise: calls made up from it, valid and invalid, get the answers that it describes.
+
+The gateway is a real server with a real Redis, and the sandbox in fal's place. It is about to stop, so that nobody is
+kept waiting: long polls answer at once, event streams end after what there is to tell.
+"""
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, ClassVar
+
+import pytest
+import redis as redis_py
+import schemathesis
+from hypothesis import HealthCheck, settings
+from schemathesis.config import (
+    ChecksConfig,
+    CoveragePhaseConfig,
+    GenerationConfig,
+    PhasesConfig,
+    PositiveDataAcceptanceConfig,
+    ProjectConfig,
+    ProjectsConfig,
+    SchemathesisConfig,
+)
+
+from service.api.openapi.export import document
+from service.cli.dev.embedded_redis import EmbeddedRedis
+from service.domain.generation import Generation
+from service.domain.tenant import Tenant
+from service.domain.webhook import ENDS
+from service.usecases.webhooks.endpoints import Wanted
+from tests.support import factories
+from tests.support.factories import ADMIN_TOKEN
+from tests.support.served import Served, served
+
+MODEL = "bytedance/seedance-2.0/image-to-video"
+CUSTOMER = "customer-7"
+_ENDPOINT = Wanted("http://127.0.0.1:9000/hook", ENDS, "", None, ed25519=False, enabled=True)
+SEED = 7
+EXAMPLES = 5
+#: Long beyond what any answer takes here.
+SECONDS = 10
+
+#: What a call that keeps to the schema may get. Beyond the usual: 400, 415 and 422 for what no schema can say (an
+#: address that is not called, a cursor that is not ours, members that exclude each other), 402 and 413 for what is too
+#: much, 499 and 504 for how a request below ``/fal`` has ended.
+TAKEN = ["2xx", "3xx", "400", "401", "402", "403", "404", "409", "412", "413", "415", "422", "429", "499", "504"]
+
+CONFIG = SchemathesisConfig(
+    seed=SEED,
+    projects=ProjectsConfig(
+        default=ProjectConfig(
+            phases=PhasesConfig(coverage=CoveragePhaseConfig(enabled=True)),
+            generation=GenerationConfig(max_examples=EXAMPLES, deterministic=True),
+            request_timeout=SECONDS,
+            checks=ChecksConfig(positive_data_acceptance=PositiveDataAcceptanceConfig(expected_statuses=TAKEN)),
+        )
+    ),
+)
+schema = schemathesis.openapi.from_dict(document(), config=CONFIG)
+
+
+@dataclass(frozen=True)
+class World:
+    """What there is to be found."""
+
+    gateway: Served
+    names: dict[str, list[str]]
+    turn: Iterator[int]
+
+    def place(self, case: schemathesis.Case[Any]) -> None:
+        """Two of three calls are about something that exists: made-up ids would get nothing but 404."""
+        for name, there in self.names.items():
+            if name in case.path_parameters and (turn := next(self.turn)) % 3:
+                case.path_parameters[name] = there[turn % len(there)]
+
+
+@schema.auth(refresh_interval=None)
+class Keys:
+    """Sends what the operation's security scheme asks for; checks of authentication send the same call without."""
+
+    tenants: ClassVar[str] = ""
+
+    def get(self, case: schemathesis.Case[Any], _: schemathesis.AuthContext) -> str:
+        ways = case.operation.definition.raw["security"]
+        match next(iter(ways[0])) if ways else "":
+            case "apiKey":
+                return f"Bearer {self.tenants}"
+            case "falKey":
+                return f"Key {self.tenants}"
+            case "adminToken":
+                return f"Bearer {ADMIN_TOKEN}"
+        return ""
+
+    def set(self, case: schemathesis.Case[Any], data: str, _: schemathesis.AuthContext) -> None:
+        if data:
+            case.headers["Authorization"] = data
+
+
+@pytest.fixture(scope="module")
+def gateway(redis_server: EmbeddedRedis, sandbox_server: str) -> Iterator[Served]:
+    from service import app as module
+
+    with redis_py.Redis.from_url(redis_server.url) as client:
+        client.flushall()
+    own = factories.sandbox_settings(
+        redis_server.url, sandbox_server, public_url="https://gateway.example", max_body_bytes=20_000
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "calm_collector", lambda: None)
+        with served(module.create_app(own)) as running:
+            running.runtime.generations.release()
+            yield running
+
+
+@pytest.fixture
+def world(gateway: Served) -> World:
+    """Anew for each operation: some of them delete, or pause the whole gateway."""
+    return gateway.run(_made(gateway))
+
+
+async def _made(gateway: Served) -> World:
+    runtime = gateway.runtime
+    await runtime.gate.resume()
+    caller, other = [await runtime.tenants.create(name) for name in ("acme", "other")]
+    Keys.tenants = (await runtime.tenants.create_key(caller.id)).text
+    spare = await runtime.tenants.create_key(other.id)
+    generations = [await _generation(gateway, caller, end) for end in ("queued", "canceled", "succeeded")]
+    endpoint = await runtime.endpoints.create(caller, _ENDPOINT)
+    delivery = await runtime.endpoints.test(caller, endpoint.id)
+    ids = [g.id for g in generations]
+    names = {
+        "generation_id": ids,
+        "request_id": ids,
+        "endpoint": [MODEL, MODEL, "bytedance/seedance-2.0"],
+        "end_user_id": [CUSTOMER],
+        "pseudonym": [generations[0].end_user],
+        "endpoint_id": [endpoint.id, "default"],
+        "delivery_id": [delivery.id],
+        "tenant_id": [other.id],
+        "key_id": [spare.key.id],
+    }
+    return World(gateway, names, itertools.count())
+
+
+async def _generation(gateway: Served, tenant: Tenant, end: str) -> Generation:
+    runtime = gateway.runtime
+    wanted = factories.create_request(end_user_id=CUSTOMER)
+    g = (await runtime.generations.create(tenant, wanted, None)).generation
+    now = g.created_at + timedelta(seconds=1)
+    if end == "canceled":
+        return await runtime.generations.cancel(tenant, g.id)
+    if end == "succeeded":
+        for move in (
+            lambda g: g.submitting(now),
+            lambda g: g.submitted(factories.request_id()),
+            lambda g: g.started(now),
+            lambda g: g.succeeded(factories.output(), g.estimated_cost, now),
+        ):
+            await runtime.generations._moves.apply(g.id, move)
+    return g
+
+
+@schema.parametrize()
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+def test_every_answer_is_as_documented(case: schemathesis.Case[Any], world: World) -> None:
+    world.place(case)
+    case.call_and_validate(base_url=world.gateway.url, timeout=SECONDS)

@@ -1,0 +1,352 @@
+"""Event streams of the app: what they tell and to whom, where they end, and what they cost the store."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
+from datetime import timedelta
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from prometheus_client import REGISTRY
+
+from service.api.v1 import events as events_api
+from service.config.settings import Settings
+from service.domain.generation import Generation
+from service.domain.tenant import Tenant
+from service.errors import StoreUnavailable
+from service.runtime import Runtime
+from service.store.generations.generations import GenerationStore
+from service.usecases.generations import stream
+from tests.support import factories
+from tests.support.factories import NOW, Clock
+from tests.support.sse import Reader
+
+Verb = Callable[[Generation], Generation]
+Open = Callable[..., Any]
+
+SUBMITTING: Verb = lambda g: g.submitting(NOW)  # noqa: E731
+SUBMITTED: Verb = lambda g: g.submitted("request-1")  # noqa: E731
+STARTED: Verb = lambda g: g.started(NOW)  # noqa: E731
+SUCCEEDED: Verb = lambda g: g.succeeded(factories.output(), 1_000, NOW)  # noqa: E731
+LIFE = (SUBMITTING, SUBMITTED, STARTED, SUCCEEDED)
+
+
+def logged(*lines: str, position: int | None = None) -> Verb:
+    return lambda g: g.seen(position=position, logs=tuple(map(factories.log_line, lines)))
+
+
+@pytest.fixture
+def settings(redis_url: str) -> Settings:
+    return factories.settings(redis_url, event_streams=3)
+
+
+@pytest.fixture
+async def opened(app: FastAPI, api: httpx.AsyncClient) -> AsyncIterator[Open]:
+    """``await opened(id)``: a reader with the tenant's key; all have left when the test ends."""
+    async with AsyncExitStack() as stack:
+
+        async def reader(generation_id: str, client: httpx.AsyncClient = api, **headers: str) -> Reader:
+            key = client.headers["authorization"].split()[1]
+            return await stack.enter_async_context(Reader(app, key, generation_id, **headers))
+
+        yield reader
+
+
+@pytest.fixture
+async def generation_id(api: httpx.AsyncClient) -> str:
+    return str((await api.post("/v1/generations", json=factories.create_body(end_user_id="customer-7"))).json()["id"])
+
+
+@pytest.fixture
+def move(runtime: Runtime) -> Callable[..., Any]:
+    """Moves made by another process."""
+
+    async def moved(generation_id: str, *verbs: Verb) -> None:
+        for verb in verbs:
+            assert await runtime.generations._moves.apply(generation_id, verb) is not None
+
+    return moved
+
+
+# --- what is told -----------------------------------------------------------------------------------------------------
+
+
+async def test_a_whole_life(opened: Open, api: httpx.AsyncClient, generation_id: str, move: Any) -> None:
+    reader = await opened(generation_id, accept="text/event-stream")
+    assert reader.status == 200
+    assert reader.headers["content-type"] == "text/event-stream"
+    assert (reader.headers["cache-control"], reader.headers["x-accel-buffering"]) == ("no-store", "no")
+    assert reader.headers["x-request-id"]
+    heard = await reader.take(1)
+    assert heard[0].data == (await api.get(f"/v1/generations/{generation_id}")).json()
+    steps = (SUBMITTING, SUBMITTED, logged(position=2), logged("one", position=0), STARTED, logged("one", "two"))
+    for verb, events in zip(steps, (1, 1, 1, 2, 1, 1), strict=True):
+        await move(generation_id, verb)
+        heard += await reader.take(events)
+    await move(generation_id, lambda g: SUCCEEDED(logged("two", "three")(g)))
+    heard += await reader.rest()
+    assert [told.words for told in heard] == [
+        ("state", "queued"),
+        ("state", "submitting"),
+        ("state", "submitted"),
+        ("queue", 2),
+        ("queue", 0),
+        ("log", "one"),
+        ("state", "in_progress"),
+        ("log", "two"),
+        ("log", "three"),
+        ("state", "succeeded"),
+    ]
+    assert heard[-1].data == (await api.get(f"/v1/generations/{generation_id}")).json()
+    assert len({told.id for told in heard}) == len(heard)
+
+
+async def test_resumed_after_any_event_it_goes_on_with_the_next(opened: Open, generation_id: str, move: Any) -> None:
+    """Of a generation at work, and once more when it has ended; a life of its own for every place."""
+    await move(generation_id, SUBMITTING, SUBMITTED, STARTED, logged("one", "two", "three"))
+    first = await opened(generation_id)
+    at_work = await first.take(4)
+    assert [told.words for told in at_work] == [
+        ("state", "in_progress"),
+        *(("log", n) for n in ("one", "two", "three")),
+    ]
+    await first.leave()
+    for cut, told in enumerate(at_work[:-1], start=1):
+        reader = await opened(generation_id, last_event_id=told.id)
+        assert await reader.take(len(at_work) - cut) == at_work[cut:]
+        await reader.leave()
+        assert reader.waiting() == 1, "nothing but the end mark"
+    await move(generation_id, lambda g: SUCCEEDED(logged("four")(g)))
+    whole = at_work + await (await opened(generation_id, last_event_id=at_work[-1].id)).rest()
+    assert [told.words for told in whole[4:]] == [("log", "four"), ("state", "succeeded")]
+    for cut, told in enumerate(whole[:-1], start=1):
+        rest = await (await opened(generation_id, last_event_id=told.id)).rest()
+        assert [event.words for event in rest] == [event.words for event in whole[cut:]]
+    over = await opened(generation_id, last_event_id=whole[-1].id)
+    assert over.status == 204
+    assert await over.rest() == []
+
+
+async def test_positions_are_told_as_others_leave_the_queue(
+    monkeypatch: pytest.MonkeyPatch, opened: Open, api: httpx.AsyncClient, clock: Clock, move: Any
+) -> None:
+    monkeypatch.setattr(stream, "_LOOK_SECONDS", 0.02)
+    names = []
+    for _ in range(3):
+        clock.advance(timedelta(milliseconds=1))
+        names.append((await api.post("/v1/generations", json=factories.create_body())).json()["id"])
+    reader = await opened(names[2])
+    (state,) = await reader.take(1)
+    assert state.data["queue"]["position"] == 2
+    for name, position in ((names[0], 1), (names[1], 0)):
+        await api.post(f"/v1/generations/{name}/cancel")
+        (told,) = await reader.take(1)
+        assert told.words == ("queue", position)
+    await api.post(f"/v1/generations/{names[2]}/cancel")
+    assert [told.words for told in await reader.rest()] == [("state", "canceled")]
+
+
+async def test_many_readers_cost_one_read_a_change(
+    monkeypatch: pytest.MonkeyPatch, opened: Open, generation_id: str, move: Any
+) -> None:
+    monkeypatch.setattr(stream, "_LOOK_SECONDS", 60)
+    readers = [await opened(generation_id) for _ in range(3)]
+    for reader in readers:
+        await reader.take(1)
+    reads, load = [], GenerationStore.load
+
+    async def counted(store: GenerationStore, generation_id: str) -> Generation | None:
+        reads.append(asyncio.current_task())
+        return await load(store, generation_id)
+
+    monkeypatch.setattr(GenerationStore, "load", counted)
+    await move(generation_id, SUBMITTING, SUBMITTED)  # which reads once itself, each time
+    states = [[await reader.take(1) for _ in range(2)] for reader in readers]
+    assert {tuple(told.words for (told,) in of_one) for of_one in states} == {
+        (("state", "submitting"), ("state", "submitted"))
+    }
+    assert len([task for task in reads if task is not None and task.get_name() == "feed"]) == 2
+
+
+async def test_a_word_that_was_lost_is_made_up_for(
+    monkeypatch: pytest.MonkeyPatch, app: FastAPI, opened: Open, generation_id: str, move: Any
+) -> None:
+    """Publish/subscribe promises nothing."""
+    monkeypatch.setattr(stream, "_LOOK_SECONDS", 0.02)
+    reader = await opened(generation_id)
+    await reader.take(1)
+    changes = app.state.runtime.generations._changes
+    changes._task.cancel()
+    await move(generation_id, *LIFE)
+    assert (await reader.rest())[-1].words == ("state", "succeeded")
+
+
+# --- to whom, and how many --------------------------------------------------------------------------------------------
+
+
+async def test_another_tenants_is_nothing(
+    opened: Open, stranger: httpx.AsyncClient, generation_id: str, move: Any
+) -> None:
+    """Also while its owner looks, whom that does not disturb."""
+    own = await opened(generation_id)
+    await own.take(1)
+    assert (await opened(generation_id, stranger)).status == 404
+    await move(generation_id, SUBMITTING)
+    assert [told.words for told in await own.take(1)] == [("state", "submitting")]
+    assert open_streams() == 1
+
+
+async def test_a_tenant_may_have_so_many_open(
+    opened: Open, api: httpx.AsyncClient, stranger: httpx.AsyncClient, generation_id: str
+) -> None:
+    first, *_ = [await opened(generation_id) for _ in range(3)]
+    refused = await api.get(f"/v1/generations/{generation_id}/events")
+    assert (refused.status_code, refused.json()["code"], refused.headers["retry-after"]) == (
+        429,
+        "too_many_streams",
+        "5",
+    )
+    theirs = (await stranger.post("/v1/generations", json=factories.create_body())).json()["id"]
+    assert (await opened(theirs, stranger)).status == 200, "another tenant's are not counted"
+    assert open_streams() == 4
+    await first.leave()
+    assert (await opened(generation_id)).status == 200, "who has gone takes up no room"
+
+
+async def test_refusals_take_up_no_room(opened: Open, api: httpx.AsyncClient, generation_id: str) -> None:
+    for name in ("x", factories.generation().id) * 3:
+        assert (await opened(name)).status == 404
+    assert open_streams() == 0
+    assert (await opened(generation_id)).status == 200
+
+
+@pytest.mark.parametrize("how", ["revoked", "suspended"])
+async def test_who_may_no_longer_read_hears_no_more(
+    app: FastAPI, opened: Open, api: httpx.AsyncClient, tenant: Tenant, generation_id: str, move: Any, how: str
+) -> None:
+    reader = await opened(generation_id)
+    await reader.take(1)
+    tenants = app.state.runtime.tenants
+    if how == "revoked":
+        await tenants.revoke_key(tenant.id, api.headers["authorization"].split("_")[1])
+    else:
+        await tenants.suspend(tenant.id)
+    app.state.runtime.access._remembered.clear()  # the second for which a key is believed is over
+    await move(generation_id, SUBMITTING)
+    assert await reader.rest() == []
+    assert ended("refused") >= 1
+
+
+async def test_what_is_erased_is_told_no_more(
+    opened: Open, api: httpx.AsyncClient, generation_id: str, move: Any
+) -> None:
+    await move(generation_id, SUBMITTING, SUBMITTED, STARTED, logged("mark-log"))
+    reader = await opened(generation_id)
+    before = await reader.take(2)
+    assert factories.PROMPT in str(before)
+    assert (await api.delete("/v1/end-users/customer-7")).status_code == 200
+    await move(generation_id, logged("mark-log", "mark-late"), lambda g: g.canceled(0, NOW))
+    late = await opened(generation_id)
+    for heard in (await reader.rest(), await late.rest()):
+        assert [told.words for told in heard] == [("state", "canceled")]
+        assert factories.PROMPT not in str(heard)
+        assert "mark" not in str(heard)
+
+
+async def test_what_is_erased_in_the_queue_ends_the_stream(
+    opened: Open, api: httpx.AsyncClient, generation_id: str
+) -> None:
+    reader = await opened(generation_id)
+    await reader.take(1)
+    assert (await api.delete("/v1/end-users/customer-7")).status_code == 200
+    assert factories.PROMPT not in str(await reader.rest())
+    assert (await opened(generation_id)).status == 404
+
+
+# --- where they end ---------------------------------------------------------------------------------------------------
+
+
+async def test_who_leaves_frees_the_room(opened: Open, generation_id: str, app: FastAPI) -> None:
+    reader = await opened(generation_id)
+    await reader.take(1)
+    assert open_streams() == 1
+    await reader.leave()
+    assert open_streams() == 0
+    assert not app.state.runtime.progress._feeds
+    assert not app.state.runtime.generations._changes._watches
+    assert ended("gone") >= 1
+
+
+async def test_who_reads_nothing_is_dropped(
+    monkeypatch: pytest.MonkeyPatch, opened: Open, generation_id: str, move: Any
+) -> None:
+    monkeypatch.setattr(events_api, "_SEND_SECONDS", 0.05)
+    slow, other = await opened(generation_id), await opened(generation_id)
+    await slow.take(1)
+    await other.take(1)
+    slow.reading.clear()
+    await move(generation_id, SUBMITTING)
+    assert (await other.take(1))[0].words == ("state", "submitting"), "nobody waits for another"
+    async with asyncio.timeout(30):
+        await slow.ended.wait()
+    assert open_streams() == 1
+    assert ended("slow") >= 1
+
+
+async def test_a_process_that_stops_lets_them_go(app: FastAPI, opened: Open, generation_id: str) -> None:
+    reader = await opened(generation_id)
+    (state,) = await reader.take(1)
+    app.state.runtime.generations.release()
+    assert await reader.rest() == []
+    assert [told.words for told in await (await opened(generation_id)).rest()] == [state.words], "told, and sent away"
+
+
+class TestShort:
+    """With a bound on a stream's life that a test can wait for, and a shorter heartbeat."""
+
+    @pytest.fixture
+    def settings(self, redis_url: str) -> Settings:
+        return factories.settings(
+            redis_url,
+            event_stream_longest=timedelta(seconds=0.3),
+            event_heartbeat=timedelta(seconds=0.05),
+        )
+
+    async def test_a_stream_ends_after_its_time(self, opened: Open, generation_id: str, move: Any) -> None:
+        reader = await opened(generation_id)
+        (state,) = await reader.take(1)
+        assert await reader.rest() == []
+        assert 2 <= reader.heartbeats <= 6
+        await move(generation_id, SUBMITTING)
+        again = await opened(generation_id, last_event_id=state.id)
+        assert [told.words for told in await again.rest()] == [("state", "submitting")]
+
+
+async def test_a_store_that_is_away_ends_nothing(
+    monkeypatch: pytest.MonkeyPatch, opened: Open, generation_id: str, move: Any
+) -> None:
+    monkeypatch.setattr(stream, "_LOOK_SECONDS", 0.02)
+    reader = await opened(generation_id)
+    await reader.take(1)
+    load, failed = GenerationStore.load, asyncio.Event()
+
+    async def away(store: GenerationStore, generation_id: str) -> Generation | None:
+        if (task := asyncio.current_task()) is not None and task.get_name() == "feed" and not failed.is_set():
+            failed.set()
+            raise StoreUnavailable("away")
+        return await load(store, generation_id)
+
+    monkeypatch.setattr(GenerationStore, "load", away)
+    await asyncio.wait_for(failed.wait(), 30)
+    await move(generation_id, SUBMITTING)
+    assert [told.words for told in await reader.take(1)] == [("state", "submitting")]
+
+
+def open_streams() -> float:
+    return REGISTRY.get_sample_value("gateway_event_streams") or 0.0
+
+
+def ended(reason: str) -> float:
+    return REGISTRY.get_sample_value("gateway_event_streams_ended_total", {"reason": reason}) or 0.0

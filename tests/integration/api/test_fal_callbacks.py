@@ -1,0 +1,215 @@
+"""``/callbacks/fal``: what is let in, that refusals all look the same, and that the path's token goes nowhere."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from sandbox.signing import Signer
+from service.api.callbacks import LARGEST_BODY
+from service.cli.dev.embedded_redis import EmbeddedRedis
+from service.config.settings import Settings
+from service.domain.callback import PATH
+from service.domain.generation import Due, Generation, Status
+from service.domain.work_queue import Drain
+from service.observability import metrics
+from service.runtime import Runtime
+from service.store import keys
+from service.store.generations.callbacks import load
+from service.store.generations.creation import Created
+from tests.conftest import client_of
+from tests.support import factories
+from tests.support.factories import Clock
+from tests.support.key_server import KeyServer, served
+
+SIGNER = Signer.stranger()
+
+
+@pytest.fixture
+async def key_server() -> AsyncIterator[KeyServer]:
+    async with served(KeyServer([SIGNER.jwk])) as server:
+        yield server
+
+
+@pytest.fixture
+def settings(redis_url: str, key_server: KeyServer) -> Settings:
+    return factories.settings(redis_url, fal_rest_url=key_server.url, max_body_bytes=1024)
+
+
+@pytest.fixture
+async def g(runtime: Runtime) -> Generation:
+    """At fal, which has not answered."""
+    made = factories.generation(created_at=runtime.generations._clock())
+    assert isinstance(await runtime.generation_store.create(made, factories.due(made.created_at)), Created)
+    moved = await runtime.generation_store.save(made.submitting(made.created_at), Due(sweep=made.created_at))
+    return moved.generation
+
+
+@dataclass
+class Caller:
+    http: httpx.AsyncClient
+    clock: Clock
+
+    async def call(
+        self,
+        path: str,
+        body: bytes | None = None,
+        *,
+        signer: Signer = SIGNER,
+        late: int = 0,
+        **headers: str | None,
+    ) -> httpx.Response:
+        """As fal would, signed over what is sent; a header given as None is left out."""
+        content = message() if body is None else body
+        stamped = int(self.clock().timestamp()) - late
+        own = {name.lower(): value for name, value in signer.headers("request-1", stamped, content).items()}
+        changes = {name.replace("_", "-"): value for name, value in headers.items()}
+        kept = {name: value for name, value in {**own, **changes}.items() if value is not None}
+        return await self.http.post(path, content=content, headers={"content-type": "application/json", **kept})
+
+
+def message(**words: Any) -> bytes:
+    return json.dumps({"request_id": "request-1", "status": "OK", "payload": {"seed": 42}, **words}).encode()
+
+
+def path_of(g: Generation) -> str:
+    return f"{PATH}/{g.id}/{g.callback_token}"
+
+
+@pytest.fixture
+async def fal(app: FastAPI, clock: Clock) -> AsyncIterator[Caller]:
+    async with client_of(app) as http:
+        yield Caller(http, clock)
+
+
+def counted(outcome: str) -> float:
+    return float(metrics.CALLBACKS.labels(outcome)._value.get())
+
+
+async def test_it_is_kept_and_its_poll_is_due(fal: Caller, runtime: Runtime, clock: Clock, g: Generation) -> None:
+    answer = await fal.call(path_of(g))
+    assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
+    kept = load(await runtime.redis.execute("HGET", keys.generation(g.id), "c"))
+    assert (kept.request_id, kept.status, kept.payload) == ("request-1", 200, {"seed": 42})
+    claim = await runtime.due.claim(Drain.POLL, now=clock(), most=5, lease=clock() - clock())
+    assert [item.id for item in claim.taken] == [g.id]
+    assert await runtime.generation_store.load(g.id) == g, "the record is the worker's"
+
+
+async def test_workers_are_nudged_once(fal: Caller, app: FastAPI, g: Generation) -> None:
+    nudged: list[Drain] = []
+    app.state.runtime.callbacks._nudger.nudge = nudged.append
+    await fal.call(path_of(g))
+    await fal.call(path_of(g))
+    await fal.call(path_of(g), message(payload=None))
+    assert nudged == [Drain.POLL]
+
+
+REFUSED: dict[str, tuple[str, Callable[[Caller, Generation], Any]]] = {
+    "another's signature": ("signature", lambda fal, g: fal.call(path_of(g), signer=Signer.stranger())),
+    "a signature of other bytes": (
+        "signature",
+        lambda fal, g: fal.call(path_of(g), x_fal_webhook_signature="00" * 64),
+    ),
+    "too old": ("timestamp", lambda fal, g: fal.call(path_of(g), late=301)),
+    "from the future": ("timestamp", lambda fal, g: fal.call(path_of(g), late=-301)),
+    "no signature": ("malformed", lambda fal, g: fal.call(path_of(g), x_fal_webhook_signature=None)),
+    "no timestamp": ("malformed", lambda fal, g: fal.call(path_of(g), x_fal_webhook_timestamp=None)),
+    "no request id": ("malformed", lambda fal, g: fal.call(path_of(g), x_fal_webhook_request_id=None)),
+    "no user id": ("malformed", lambda fal, g: fal.call(path_of(g), x_fal_webhook_user_id=None)),
+    "an unknown generation": ("token", lambda fal, _: fal.call(path_of(factories.generation()))),
+    "no generation": ("token", lambda fal, g: fal.call(f"{PATH}/x/{g.callback_token}")),
+    "another key of ours": ("token", lambda fal, g: fal.call(f"{PATH}/*/{g.callback_token}")),
+    "a wrong token": ("token", lambda fal, g: fal.call(path_of(g)[:-1] + "!")),
+    "half a token": ("token", lambda fal, g: fal.call(path_of(g)[:-8])),
+    "another's token": ("token", lambda fal, g: fal.call(f"{PATH}/{g.id}/{factories.generation().callback_token}")),
+}
+
+
+async def test_every_refusal_is_the_same_and_counted(fal: Caller, runtime: Runtime, g: Generation) -> None:
+    documents = []
+    for outcome, call in REFUSED.values():
+        before = counted(outcome)
+        answer = await call(fal, g)
+        assert answer.status_code == 401, answer.text
+        assert counted(outcome) == before + 1
+        documents.append({name: value for name, value in answer.json().items() if name != "request_id"})
+    assert all(document == documents[0] for document in documents)
+    assert documents[0]["instance"] == PATH
+    assert await runtime.redis.execute("HGET", keys.generation(g.id), "c") is None
+    assert await runtime.redis.execute("ZCARD", keys.due(Drain.POLL)) == 0
+
+
+@pytest.mark.parametrize("status", [Status.SUCCEEDED, Status.FAILED, Status.CANCELED])
+async def test_a_wrong_token_of_what_has_ended_is_refused_too(
+    fal: Caller, runtime: Runtime, g: Generation, status: Status
+) -> None:
+    now = g.created_at
+    end = {
+        Status.SUCCEEDED: lambda: g.submitted("request-1").succeeded(factories.output(), 1, now),
+        Status.FAILED: lambda: g.failed(factories.failure(), 0, now),
+        Status.CANCELED: lambda: g.requeued().canceled(0, now),
+    }[status]()
+    assert (await runtime.generation_store.finish(end, Due(sweep=now), [], now=now)).won
+    assert (await fal.call(path_of(g)[:-1] + "!")).status_code == 401
+    assert (await fal.call(path_of(g))).status_code == 200
+    assert await runtime.redis.execute("HGET", keys.generation(g.id), "c") is None
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"null", b'{"status":"OK"}', b'{"request_id":7}'])
+async def test_400_what_fal_signed_and_names_no_request(fal: Caller, g: Generation, body: bytes) -> None:
+    before = counted("unreadable")
+    answer = await fal.call(path_of(g), body)
+    assert (answer.status_code, answer.json()["code"]) == (400, "malformed")
+    assert counted("unreadable") == before + 1
+
+
+@pytest.mark.parametrize("words", [{"payload": None, "payload_error": "lost"}, {"payload": 5}, {"status": "?"}])
+async def test_without_a_usable_payload_it_still_names_the_request(
+    fal: Caller, runtime: Runtime, g: Generation, words: dict[str, Any]
+) -> None:
+    assert (await fal.call(path_of(g), message(**words))).status_code == 200
+    kept = load(await runtime.redis.execute("HGET", keys.generation(g.id), "c"))
+    assert (kept.request_id, kept.payload) == ("request-1", None)
+
+
+async def test_a_body_up_to_its_own_limit(fal: Caller, g: Generation) -> None:
+    """Whatever the limit of tenants' bodies is."""
+    padding = LARGEST_BODY - len(message(padding=""))
+    assert (await fal.call(path_of(g), message(padding="x" * padding))).status_code == 200
+    assert (await fal.call(path_of(g), message(padding="x" * (padding + 1)))).status_code == 413
+
+
+async def test_503_while_fals_keys_are_away(fal: Caller, key_server: KeyServer, g: Generation) -> None:
+    key_server.keys = []
+    answer = await fal.call(path_of(g))
+    assert (answer.status_code, answer.json()["code"]) == (503, "upstream_unavailable")
+    assert "retry-after" in answer.headers
+
+
+async def test_503_while_redis_is_away(tmp_path: Any, clock: Clock, key_server: KeyServer) -> None:
+    from service.app import create_app
+
+    own = EmbeddedRedis(tmp_path)
+    try:
+        await asyncio.to_thread(own.start)
+        settings = factories.settings(own.url, fal_rest_url=key_server.url, redis_timeout=1.0)
+        app = create_app(settings)
+        async with app.router.lifespan_context(app), client_of(app) as http:
+            await asyncio.to_thread(own.kill)
+            answer = await Caller(http, clock).call(path_of(factories.generation()))
+        assert (answer.status_code, answer.json()["code"]) == (503, "store_unavailable")
+    finally:
+        await asyncio.to_thread(own.end)
+
+
+async def test_a_thousand_at_once(fal: Caller, runtime: Runtime, g: Generation) -> None:
+    """Forgeries among true ones: the true ones get through, and fal's keys are asked for twice at most."""
+    forger = Signer.stranger()
+    answers = await asyncio.gather(*(fal.call(path_of(g), signer=forger if n % 10 else SIGNER) for n in range(1000)))
+    assert [answer.status_code for answer in answers] == [401 if n % 10 else 200 for n in range(1000)]

@@ -1,0 +1,327 @@
+"""What the gateway writes while it works: one JSON line per call, and never what is not a log's business."""
+
+import asyncio
+import errno
+import io
+import json
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from service.config.settings import Settings
+from service.domain.tenant import Tenant
+from service.domain.work_queue import Drain
+from service.observability import log
+from tests.conftest import client_of
+from tests.support import factories, pictures
+from tests.support.factories import create_body
+
+JPEG = pictures.encoded("jpeg")
+PROMPT = "hush-prompt a cat"
+END_USER = "hush-end-user@example.com"
+METADATA = {"hush-key": "hush-value"}
+WEBHOOK = "http://127.0.0.1:9000/hush-webhook-path"
+IMAGE = "https://example.com/hush-image.png?signature=hush-signature"
+
+
+@pytest.fixture
+def settings(redis_url: str, sandbox_url: str) -> Settings:
+    return factories.sandbox_settings(
+        redis_url, sandbox_url, log_level="INFO", public_url="http://127.0.0.1:9/hush-public-url"
+    )
+
+
+@pytest.fixture
+def stderr(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.BytesIO]:
+    """Where this process's lines go; asked for before ``app``, which opens it."""
+    written, usual = io.BytesIO(), log.configure
+    monkeypatch.setattr(log, "configure", partial(usual, stream=written))
+    yield written
+    usual("INFO")
+
+
+@pytest.fixture
+def body() -> dict[str, Any]:
+    return create_body(
+        prompt=PROMPT, image_url=IMAGE, end_user_id=END_USER, metadata=METADATA, webhook_url=WEBHOOK, duration=4
+    )
+
+
+async def lines(stderr: io.BytesIO) -> list[dict[str, Any]]:
+    await asyncio.sleep(0)  # a call's line comes with the next turn of the event loop
+    return [json.loads(line) for line in stderr.getvalue().splitlines()]
+
+
+async def test_a_call_is_one_line(stderr: io.BytesIO, api: httpx.AsyncClient, tenant: Tenant) -> None:
+    stderr.truncate(stderr.seek(0))
+
+    answer = await api.get("/v1/generations", headers={"X-Request-Id": "abc"})
+
+    (line,) = await lines(stderr)
+    assert answer.status_code == 200
+    assert line["event"] == "request"
+    assert (line["request_id"], line["method"], line["route"], line["status"], line["tenant"]) == (
+        "abc",
+        "GET",
+        "/v1/generations",
+        200,
+        tenant.id,
+    )
+    assert (line["level"], line["ms"] > 0) == ("info", True)
+
+
+async def test_every_line_of_a_call_names_it(
+    stderr: io.BytesIO, api: httpx.AsyncClient, anonymous: httpx.AsyncClient, tenant: Tenant, body: dict[str, Any]
+) -> None:
+    stderr.truncate(stderr.seek(0))
+
+    created = await api.post("/v1/generations", json=body, headers={"X-Request-Id": "abc"})
+    await api.post(f"/v1/generations/{created.json()['id']}/cancel", headers={"X-Request-Id": "def"})
+    await anonymous.get("/v1/generations", headers={"X-Request-Id": "ghi"})
+
+    told = [
+        (line["request_id"], line["event"], line["generation_id"], line["tenant"], line.get("status"))
+        for line in await lines(stderr)
+    ]
+    name = created.json()["id"]
+    assert told == [
+        ("abc", "request", name, tenant.id, 202),
+        ("def", "generation moved", name, tenant.id, "canceled"),
+        ("def", "request", name, tenant.id, 200),
+        ("ghi", "request", None, None, 401),
+    ]
+
+
+async def test_calls_that_end_together_are_told_each_by_its_own_name(
+    stderr: io.BytesIO, api: httpx.AsyncClient, anonymous: httpx.AsyncClient, tenant: Tenant, body: dict[str, Any]
+) -> None:
+    stderr.truncate(stderr.seek(0))
+
+    answers = await asyncio.gather(
+        *(api.post("/v1/generations", json=body, headers={"X-Request-Id": f"create-{n}"}) for n in range(10)),
+        *(anonymous.get("/v1/generations", headers={"X-Request-Id": f"list-{n}"}) for n in range(10)),
+    )
+
+    made = [answer.json()["id"] for answer in answers[:10]]
+    told = {
+        line["request_id"]: (line["method"], line["status"], line["tenant"], line["generation_id"])
+        for line in await lines(stderr)
+    }
+    assert told == {
+        **{f"create-{n}": ("POST", 202, tenant.id, made[n]) for n in range(10)},
+        **{f"list-{n}": ("GET", 401, None, None) for n in range(10)},
+    }
+
+
+async def test_a_line_that_cannot_be_written_takes_no_other_with_it(
+    stderr: io.BytesIO, anonymous: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stderr.truncate(stderr.seek(0))
+    refusals = [OSError(errno.ENOSPC, "No space left on device")]
+
+    def write(line: bytes) -> int:
+        if refusals:
+            raise refusals.pop()
+        return io.BytesIO.write(stderr, line)
+
+    monkeypatch.setattr(stderr, "write", write, raising=False)
+
+    for name in "abc":
+        await anonymous.get("/v1/generations", headers={"X-Request-Id": name})
+        await asyncio.sleep(0)
+
+    assert [line["request_id"] for line in await lines(stderr)] == ["b", "c"]
+
+
+async def test_calls_that_end_together_are_written_in_pieces_of_whole_lines(
+    stderr: io.BytesIO, anonymous: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of processes that share a pipe, none writes into a line of another."""
+    stderr.truncate(stderr.seek(0))
+    pieces: list[bytes] = []
+    monkeypatch.setattr(stderr, "write", pieces.append, raising=False)
+
+    await asyncio.gather(*(anonymous.get("/v1/generations") for _ in range(50)))
+    await asyncio.sleep(0)
+
+    assert sum(piece.count(b"\n") for piece in pieces) == 50
+    assert len(pieces) < 50
+    assert all(piece.endswith(b"\n") and len(piece) <= 4096 for piece in pieces)
+
+
+async def test_a_call_is_told_without_what_was_bound_before_it(
+    stderr: io.BytesIO, anonymous: httpx.AsyncClient
+) -> None:
+    """One that was sent ahead on the same connection begins within the one before it."""
+    stderr.truncate(stderr.seek(0))
+    log.bind(trace_id="another call's", generation_id="another call's")
+
+    await anonymous.get("/v1/generations")
+
+    (line,) = await lines(stderr)
+    assert (line.get("trace_id"), line["generation_id"]) == (None, None)
+
+
+async def test_every_move_is_one_line_and_every_line_of_a_worker_names_its_job(
+    stderr: io.BytesIO, app: FastAPI, api: httpx.AsyncClient, tenant: Tenant, body: dict[str, Any]
+) -> None:
+    created = [(await api.post("/v1/generations", json=body)).json()["id"] for _ in range(3)]
+    stderr.truncate(stderr.seek(0))
+
+    await work_off(app)
+
+    told = await lines(stderr)
+    for name in created:
+        moves = [
+            (line["before"], line["status"]) for line in told if line.get("generation_id") == name and "before" in line
+        ]
+        assert moves[:2] == [("queued", "submitting"), ("submitting", "submitted")]
+    about = [line for line in told if line.get("drain")]
+    assert {line["event"] for line in about} >= {"generation moved", "submitted"}
+    assert {line["generation_id"] for line in about if "generation_id" in line} == set(created)
+    assert all(line["item"] == line["generation_id"] for line in about if "generation_id" in line), "nobody else's"
+    assert {line["tenant"] for line in about if line["event"] == "submitted"} == {tenant.id}
+
+
+@pytest.mark.parametrize(
+    ("path", "scheme"),
+    [
+        ("/v1/generations", "Bearer"),
+        ("/v1/deliveries/replay", "Bearer"),
+        ("/v1/uploads", "Bearer"),
+        ("/fal/queue/bytedance/seedance-2.0/image-to-video", "Key"),
+        ("/fal/rest/storage/upload/initiate", "Key"),
+    ],
+)
+async def test_a_caller_that_leaves_in_mid_body_is_no_fault_of_ours(
+    stderr: io.BytesIO, app: FastAPI, api: httpx.AsyncClient, path: str, scheme: str
+) -> None:
+    stderr.truncate(stderr.seek(0))
+    media = "image/png" if path == "/v1/uploads" else "application/json"
+    key = f"{scheme} {api.headers['authorization'].split()[1]}"
+    headers = {"authorization": key, "content-type": media, "content-length": "100"}
+    coming = iter(({"type": "http.request", "body": b"{", "more_body": True}, {"type": "http.disconnect"}))
+
+    async def receive() -> Any:
+        return next(coming)
+
+    async def send(message: Any) -> None:
+        assert message.get("status", 400) == 400
+
+    raw = [(name.encode(), value.encode()) for name, value in headers.items()]
+    scope = {"type": "http", "method": "POST", "path": path, "query_string": b"", "headers": raw}
+    await app(scope, receive, send)
+
+    assert [(line["event"], line["status"]) for line in await lines(stderr)] == [("request", 400)]
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics"])
+async def test_probes_are_not_worth_a_line(stderr: io.BytesIO, anonymous: httpx.AsyncClient, path: str) -> None:
+    stderr.truncate(stderr.seek(0))
+
+    await anonymous.get(path)
+
+    assert await lines(stderr) == []
+
+
+async def test_nothing_private_is_ever_written(
+    stderr: io.BytesIO,
+    app: FastAPI,
+    api: httpx.AsyncClient,
+    operator: httpx.AsyncClient,
+    tenant: Tenant,
+    body: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A whole life, with refusals, an unhandled error and a dead webhook receiver on the way."""
+    key = api.headers["authorization"].split()[1]
+    idempotent = {"Idempotency-Key": "hush-idempotency-key"}
+    created = (await api.post("/v1/generations", json=body, headers=idempotent)).json()
+    await api.post("/v1/generations", json=body, headers=idempotent)
+    for wrong in ({**body, "seed": -1}, {**body, "prompt": [PROMPT]}, {**body, "webhook_url": WEBHOOK + " "}, [PROMPT]):
+        assert (await api.post("/v1/generations", json=wrong)).status_code == 422
+    await api.post("/v1/generations", content=PROMPT.encode(), headers={"content-type": "application/json"})
+    await api.get("/v1/generations", params={"end_user_id": END_USER})
+    await api.get(f"/v1/generations/{created['id']}/hush-path?token=hush-token")
+    async with client_of(app, key[:-1] + "!") as mistyped, client_of(app, "hush-other-key") as wrong_key:
+        await mistyped.get("/v1/generations")
+        await wrong_key.get("/v1/generations")
+    uploaded = await api.post("/v1/uploads", content=JPEG, headers={"content-type": "image/jpeg"})
+    new_key = (await operator.post(f"/admin/v1/tenants/{tenant.id}/keys", json={})).json()["key"]
+    await work_off(app)
+    with monkeypatch.context() as patch:
+        patch.setattr("service.api.v1.generations.parse_create", _broken)
+        async with client_of(app, key, raises=False) as client:
+            assert (await client.post("/v1/generations", json=body)).status_code == 500
+
+    stored = await app.state.runtime.tenants.get(tenant.id)
+    kept = await app.state.runtime.generation_store.load(created["id"])
+    told = await call_back(app, f"/callbacks/fal/{kept.id}/{kept.callback_token}", monkeypatch)
+    written = stderr.getvalue().decode()
+    assert uploaded.status_code == 201
+    assert "hush" not in written
+    for secret in (
+        key,
+        key.split("_")[2],
+        new_key,
+        stored.webhook_secret,
+        stored.pseudonym_key,
+        kept.callback_token,
+        factories.ADMIN_TOKEN,
+        factories.SECRET_KEY,
+        factories.FAL_KEY,
+        factories.FAL_KEY.split(":")[1],
+        uploaded.json()["url"],
+    ):
+        assert secret not in written
+    assert kept.callback_token not in told
+    events = {line["event"] for line in await lines(stderr)}
+    assert {"request", "generation moved", "submitted", "unhandled error"} <= events, "all of it was written about"
+
+
+async def test_an_error_of_ours_does_not_tell_whom_it_was_about(
+    stderr: io.BytesIO, app: FastAPI, api: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app.state.runtime.end_users, "get", _broken)
+
+    async with client_of(app, api.headers["authorization"].split()[1], raises=False) as client:
+        assert (await client.get(f"/v1/end-users/{END_USER}")).status_code == 500
+
+    (line,) = (line for line in await lines(stderr) if line["event"] == "unhandled error")
+    assert line["route"] == "/v1/end-users/{end_user_id:path}"
+    assert "hush" not in stderr.getvalue().decode()
+
+
+async def work_off(app: FastAPI) -> None:
+    """Submit and poll once, as a worker does, in the process whose lines are caught."""
+    runtime = app.state.runtime
+    for drain in (Drain.DISPATCH, Drain.POLL):
+        await runtime.drain(drain)
+        async with asyncio.timeout(10):
+            while runtime.drains[drain].busy:
+                await asyncio.wait(set(runtime.drains[drain]._running))
+
+
+async def call_back(app: FastAPI, path: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Whatever may happen to a callback, and all that is answered and shown of it."""
+    async with client_of(app, raises=False) as fal:
+        answers = [
+            await fal.post(path, content=b"{}"),
+            await fal.get(path),
+            await fal.post(f"{path}/more"),
+            await fal.post(path, content=b"x" * 70_000),
+        ]
+        with monkeypatch.context() as patch:
+            patch.setattr(app.state.runtime.callbacks._verifier, "verify", _broken)
+            answers.append(await fal.post(path, content=b"{}"))
+        answers.append(await fal.get("/metrics"))
+    assert [answer.status_code for answer in answers] == [401, 405, 404, 413, 500, 200]
+    return "".join(answer.text + str(answer.headers) for answer in answers)
+
+
+def _broken(*_: object) -> None:
+    raise RuntimeError("a fault of ours")

@@ -1,0 +1,212 @@
+"""Liveness, readiness, metrics, and a documentation page that needs no internet."""
+
+import re
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from html.parser import HTMLParser
+
+import httpx
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from service.domain.work_queue import Drain
+from service.runtime import Runtime
+from service.store.redis.client import Redis
+from tests.support import factories
+from tests.support.factories import create_body
+
+
+async def test_alive(anonymous: httpx.AsyncClient) -> None:
+    answer = await anonymous.get("/healthz")
+
+    assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
+
+
+async def test_ready(anonymous: httpx.AsyncClient) -> None:
+    answer = await anonymous.get("/readyz")
+
+    assert answer.status_code == 200
+    body = answer.json()
+    assert (body["status"], body["checks"]) == (
+        "ready",
+        {"redis": "ok", "eviction": "ok", "memory": "ok", "clock": "ok"},
+    )
+    assert (body["dispatch"]["state"], body["dispatch"]["draining"]) == ("open", False)
+
+
+@pytest.fixture
+async def memory(redis: Redis) -> AsyncIterator[Redis]:
+    """A Redis whose memory settings may be changed."""
+    yield redis
+    await redis.execute("CONFIG", "SET", "maxmemory-policy", "noeviction")
+    await redis.execute("CONFIG", "SET", "maxmemory", 0)
+
+
+@pytest.mark.parametrize("policy", ["allkeys-lru", "volatile-ttl", "allkeys-random"])
+async def test_not_ready_while_redis_may_evict_jobs(anonymous: httpx.AsyncClient, memory: Redis, policy: str) -> None:
+    await memory.execute("CONFIG", "SET", "maxmemory", 200_000_000)
+    await memory.execute("CONFIG", "SET", "maxmemory-policy", policy)
+
+    answer = await anonymous.get("/readyz")
+
+    assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
+    assert policy in answer.json()["detail"]
+    assert "retry-after" in answer.headers
+
+
+async def test_a_limit_without_eviction_is_fine(anonymous: httpx.AsyncClient, memory: Redis) -> None:
+    await memory.execute("CONFIG", "SET", "maxmemory", 200_000_000)
+
+    assert (await anonymous.get("/readyz")).status_code == 200
+
+
+async def test_not_ready_while_redis_takes_no_writes(
+    anonymous: httpx.AsyncClient, api: httpx.AsyncClient, redis: Redis
+) -> None:
+    """A full memory is another thing: see test_api_store_full."""
+    await redis.execute("CONFIG", "SET", "min-replicas-to-write", 1)
+    try:
+        ready = await anonymous.get("/readyz")
+        created = await api.post("/v1/generations", json=create_body())
+    finally:
+        await redis.execute("CONFIG", "SET", "min-replicas-to-write", 0)
+
+    assert ready.status_code == created.status_code == 503
+    assert created.json()["code"] == "store_unavailable"
+    assert (await anonymous.get("/readyz")).status_code == 200
+    assert (await api.post("/v1/generations", json=create_body())).status_code == 202
+
+
+async def test_not_ready_says_what_redis_refuses(anonymous: httpx.AsyncClient, redis: Redis) -> None:
+    """A user without the right, a node of a cluster that has not our slot."""
+    await redis.execute("ACL", "SETUSER", "default", "-info")
+    try:
+        answer = await anonymous.get("/readyz")
+        metrics = await anonymous.get("/metrics")
+    finally:
+        await redis.execute("ACL", "SETUSER", "default", "+info")
+
+    assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
+    assert "NoPermission" in answer.json()["detail"]
+    assert metrics.status_code == 200
+
+
+# --- metrics ----------------------------------------------------------------------------------------------------------
+
+
+async def samples(client: httpx.AsyncClient) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
+    answer = await client.get("/metrics")
+    assert answer.status_code == 200
+    assert answer.headers["content-type"].startswith("text/plain; version=")
+    return {
+        (sample.name, tuple(sorted(sample.labels.items()))): sample.value
+        for family in text_string_to_metric_families(answer.text)
+        for sample in family.samples
+    }
+
+
+async def test_state_is_read_from_redis(anonymous: httpx.AsyncClient, runtime: Runtime) -> None:
+    """Created by another process than the one that is asked."""
+    now = datetime.now(UTC)
+    for age in (0, 60):
+        g = factories.generation(created_at=now - timedelta(seconds=age))
+        await runtime.generation_store.create(g, factories.due(g.created_at))
+    await runtime.queue.claim(now=now - timedelta(seconds=30), most=1, lease=timedelta(hours=1), slots=5)
+
+    found = await samples(anonymous)
+
+    assert found["gateway_due", (("drain", "dispatch"),)] == 1, "the other is claimed"
+    assert found["gateway_due", (("drain", "sweep"),)] == 2
+    assert found["gateway_due", (("drain", "poll"),)] == 0
+    assert found["gateway_slots_used", ()] == 1
+    assert found["gateway_slots_allowed", ()] == 40
+    assert 0 <= found["gateway_overdue_seconds", (("drain", "dispatch"),)] < 30
+    assert {labels[0][1] for name, labels in found if name == "gateway_due"} == set(Drain)
+
+
+async def test_the_oldest_entry_is_how_late_a_drain_is(anonymous: httpx.AsyncClient, runtime: Runtime) -> None:
+    g = factories.generation()
+    await runtime.generation_store.create(g, factories.due(datetime.now(UTC) - timedelta(seconds=100)))
+
+    found = await samples(anonymous)
+
+    assert found["gateway_overdue_seconds", (("drain", "dispatch"),)] == pytest.approx(100, abs=5)
+    assert found["gateway_overdue_seconds", (("drain", "sweep"),)] == 0, "due in a day"
+
+
+async def test_calls_are_counted_by_route_not_by_path(api: httpx.AsyncClient) -> None:
+    for name in ("one", "two"):
+        await api.get(f"/v1/generations/{name}")
+    await api.get("/hidden/place")
+    await api.request("BREW", "/v1/generations")
+
+    found = await samples(api)
+
+    labels = (("method", "GET"), ("route", "/v1/generations/{generation_id}"), ("status", "404"))
+    assert found["gateway_http_request_seconds_count", labels] >= 2
+    routes = {dict(labels)["route"] for name, labels in found if name == "gateway_http_request_seconds_count"}
+    assert "unmatched" in routes
+    assert not {route for route in routes if "hidden" in route or "one" in route}
+    methods = {dict(labels)["method"] for name, labels in found if name == "gateway_http_request_seconds_count"}
+    assert "BREW" not in methods
+
+
+async def test_no_label_names_an_end_user_or_a_generation(api: httpx.AsyncClient) -> None:
+    created = (await api.post("/v1/generations", json=create_body(end_user_id="customer-7"))).json()
+
+    text = (await api.get("/metrics")).text
+
+    assert "customer-7" not in text
+    assert created["id"] not in text
+    assert factories.PROMPT not in text
+
+
+# --- documentation ----------------------------------------------------------------------------------------------------
+
+
+class Links(HTMLParser):
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.found: list[str] = []
+        self.feed(page)
+
+    def handle_starttag(self, _tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found += [value for name, value in attrs if name in ("href", "src") and value]
+
+
+async def test_the_page_and_its_assets_need_no_internet(anonymous: httpx.AsyncClient) -> None:
+    page = await anonymous.get("/docs")
+
+    assert page.status_code == 200
+    assert re.findall(r"https?://[^\s\"'<]+", page.text) == []
+    links = Links(page.text).found
+    assert len(links) >= 3
+    for link in links:
+        asset = await anonymous.get(link)
+        assert asset.status_code == 200, link
+        assert len(asset.content) > 100
+
+
+async def test_the_page_shows_our_document(anonymous: httpx.AsyncClient) -> None:
+    page, document = await anonymous.get("/docs"), await anonymous.get("/openapi.json")
+
+    assert "/openapi.json" in page.text
+    assert document.json()["info"]["title"] == "Seedance Gateway"
+    assert "/v1/generations" in document.json()["paths"]
+
+
+@pytest.mark.parametrize(
+    "path", ["/docs/assets/../../../settings.py", "/docs/assets/%2e%2e/%2e%2e/__init__.py", "/redoc"]
+)
+async def test_no_other_file_can_be_fetched(anonymous: httpx.AsyncClient, path: str) -> None:
+    assert (await anonymous.get(f"http://gateway.test{path}")).status_code == 404
+
+
+async def test_every_reference_of_the_document_leads_somewhere(anonymous: httpx.AsyncClient) -> None:
+    document = (await anonymous.get("/openapi.json")).json()
+
+    for reference in set(re.findall(r"'\$ref': '#/([^']+)'", str(document))):
+        found = document
+        for part in reference.split("/"):
+            assert part in found, reference
+            found = found[part]

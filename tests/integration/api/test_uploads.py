@@ -1,0 +1,308 @@
+"""Uploads, with the sandbox as fal's storage."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from service.config.settings import Settings
+from tests.conftest import client_of
+from tests.support import factories, pictures
+
+SAMPLES = Path(__file__).parents[2] / "deploy/sandbox/samples"
+PHOTOS = [("rocket.jpg", "image/jpeg"), ("cat.png", "image/png"), ("coffee.webp", "image/webp")]
+JPEG, PNG, WEBP = (pictures.encoded(kind) for kind in ("jpeg", "png", "webp"))
+LIMIT = max((SAMPLES / name).stat().st_size for name, _ in PHOTOS)
+SVG = b"<?xml version='1.0'?><svg xmlns='http://www.w3.org/2000/svg'><script>alert(1)</script></svg>"
+ZIP = b"PK\x03\x04" + b"a zip that every tool would open" * 10
+
+
+@pytest.fixture
+def settings(redis_url: str, sandbox_url: str) -> Settings:
+    return factories.sandbox_settings(
+        redis_url, sandbox_url, max_upload_bytes=LIMIT, max_body_bytes=1024, max_inline_bytes=1024
+    )
+
+
+async def upload(api: httpx.AsyncClient, content: bytes | AsyncIterator[bytes], media: str) -> httpx.Response:
+    return await api.post("/v1/uploads", content=content, headers={"content-type": media})
+
+
+async def fetched(url: str) -> bytes:
+    async with httpx.AsyncClient(trust_env=False) as client:
+        answer = await client.get(url)
+    assert answer.status_code == 200
+    return answer.content
+
+
+async def pieces(content: bytes, size: int) -> AsyncIterator[bytes]:
+    for start in range(0, len(content), size):
+        yield content[start : start + size]
+
+
+@pytest.mark.parametrize(("name", "media"), PHOTOS)
+async def test_every_bundled_photo_can_be_uploaded_and_fetched(api: httpx.AsyncClient, name: str, media: str) -> None:
+    photo = (SAMPLES / name).read_bytes()
+
+    answer = await upload(api, photo, media)
+
+    assert answer.status_code == 201, answer.text
+    kept = await fetched(answer.json()["url"])
+    width, height = pictures.opened(photo).size
+    assert answer.json() == {
+        "id": answer.json()["id"],
+        "object": "upload",
+        "url": answer.json()["url"],
+        "content_type": media,
+        "size": len(kept),
+        "width": width,
+        "height": height,
+    }
+    assert answer.json()["id"].startswith("upl_")
+    assert pictures.opened(kept).tobytes() == pictures.opened(photo).tobytes()
+
+
+async def test_what_was_uploaded_can_be_generated_from(api: httpx.AsyncClient) -> None:
+    url = (await upload(api, JPEG, "image/jpeg")).json()["url"]
+
+    answer = await api.post("/v1/generations", json=factories.create_body(image_url=url))
+
+    assert answer.json()["input"]["image_url"] == url
+
+
+@pytest.mark.parametrize("size", [1, 5, 100])
+async def test_bytes_may_come_in_pieces_of_any_size(api: httpx.AsyncClient, size: int) -> None:
+    answer = await upload(api, pieces(WEBP, size), "image/webp")
+
+    assert answer.status_code == 201, answer.text
+    assert await fetched(answer.json()["url"]) == WEBP
+
+
+@pytest.mark.parametrize("media", ["image/jpeg; foo=bar", "IMAGE/JPEG", " image/jpeg"])
+async def test_a_media_type_by_any_spelling(api: httpx.AsyncClient, media: str) -> None:
+    answer = await upload(api, JPEG, media)
+
+    assert (answer.status_code, answer.json()["content_type"]) == (201, "image/jpeg")
+
+
+@pytest.mark.parametrize("media", ["image/gif", "image/svg+xml", "text/html", "application/json", "image", "*/*", ""])
+async def test_415_other_media(api: httpx.AsyncClient, media: str) -> None:
+    answer = await upload(api, JPEG, media)
+
+    assert (answer.status_code, answer.json()["code"]) == (415, "unsupported_media_type")
+
+
+@pytest.mark.parametrize(
+    ("content", "media"),
+    [
+        (PNG, "image/jpeg"),
+        (JPEG, "image/png"),
+        (JPEG, "image/webp"),
+        (b"RIFF\x10\x00\x00\x00WAVE" + b"\x00" * 200, "image/webp"),
+        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "image/png"),
+        (b"\xff\xd8", "image/jpeg"),
+        (b"x", "image/jpeg"),
+        (b"\x00" * 500, "image/jpeg"),
+    ],
+)
+async def test_422_bytes_that_are_not_what_they_are_called(api: httpx.AsyncClient, content: bytes, media: str) -> None:
+    answer = await upload(api, content, media)
+
+    assert answer.status_code == 422
+    assert [(fault["pointer"], fault["type"]) for fault in answer.json()["errors"]] == [("", "image_format")]
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+async def test_400_nothing(api: httpx.AsyncClient, chunked: bool) -> None:
+    answer = await upload(api, pieces(b"", 1) if chunked else b"", "image/png")
+
+    assert (answer.status_code, answer.json()["code"]) == (400, "malformed")
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+async def test_413_beyond_the_limit(api: httpx.AsyncClient, chunked: bool) -> None:
+    content = JPEG + b"\x00" * LIMIT
+
+    answer = await upload(api, pieces(content, 10_000) if chunked else content, "image/jpeg")
+
+    assert (answer.status_code, answer.json()["code"]) == (413, "too_large")
+    assert str(LIMIT) in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+async def test_up_to_the_limit_is_taken(api: httpx.AsyncClient, chunked: bool) -> None:
+    content = JPEG.ljust(LIMIT, b"\x00")
+
+    answer = await upload(api, pieces(content, 10_000) if chunked else content, "image/jpeg")
+
+    assert (answer.status_code, answer.json()["size"]) == (201, len(JPEG)), "padding is cut off"
+
+
+async def test_the_limit_of_uploads_is_for_uploads_alone(api: httpx.AsyncClient) -> None:
+    answer = await api.post("/v1/generations", content=b" " * 2000, headers={"content-type": "application/json"})
+
+    assert answer.status_code == 413
+
+
+async def test_408_a_sender_who_dawdles(app: FastAPI, api: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(app.state.runtime.images, "_timeout", timedelta(seconds=0.2))
+
+    async def dawdling() -> AsyncIterator[bytes]:
+        yield JPEG
+        await asyncio.sleep(5)
+        yield JPEG
+
+    answer = await upload(api, dawdling(), "image/jpeg")
+
+    assert (answer.status_code, answer.json()["code"]) == (408, "request_timeout")
+
+
+async def test_401_comes_before_a_byte_is_read(anonymous: httpx.AsyncClient) -> None:
+    read = 0
+
+    async def content() -> AsyncIterator[bytes]:
+        nonlocal read
+        for piece in (JPEG, JPEG):
+            read += 1
+            yield piece
+
+    answer = await upload(anonymous, content(), "image/jpeg")
+
+    assert answer.status_code == 401
+    assert read == 0
+
+
+async def test_503_when_storage_refuses(api: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch, app: FastAPI) -> None:
+    monkeypatch.setattr(app.state.runtime.storage, "_rest_url", app.state.runtime.storage._rest_url + "/nowhere")
+
+    answer = await upload(api, JPEG, "image/jpeg")
+
+    assert (answer.status_code, answer.json()["code"]) == (503, "upstream_unavailable")
+    assert "retry-after" in answer.headers
+
+
+async def test_503_when_storage_is_away(api: httpx.AsyncClient, app: FastAPI, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(app.state.runtime.storage, "_rest_url", factories.NOWHERE)
+
+    answer = await upload(api, JPEG, "image/jpeg")
+
+    assert (answer.status_code, answer.json()["code"]) == (503, "upstream_unavailable")
+    assert factories.FAL_KEY not in answer.text
+    assert "retry-after" in answer.headers
+
+
+async def test_many_at_once(app: FastAPI, api: httpx.AsyncClient) -> None:
+    key = api.headers["authorization"].split()[1]
+    async with client_of(app, key) as other:
+        answers = await asyncio.gather(
+            *(upload(client, JPEG.ljust(50_000, b"\x00"), "image/jpeg") for _ in range(5) for client in (api, other))
+        )
+
+    assert {answer.status_code for answer in answers} == {201}
+    assert len({answer.json()["url"] for answer in answers}) == 10
+
+
+# --- forms ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("content", "media"), [(JPEG, "image/jpeg"), (PNG, "image/png"), (WEBP, "image/webp")])
+async def test_a_form_is_taken_by_what_its_file_holds(api: httpx.AsyncClient, content: bytes, media: str) -> None:
+    """Its name and its content type are the browser's guess."""
+    answer = await api.post("/v1/uploads", files={"photo": ("holiday.gif", content, "image/gif")}, data={"note": "x"})
+
+    assert (answer.status_code, answer.json()["content_type"]) == (201, media), answer.text
+    assert pictures.opened(await fetched(answer.json()["url"])).size == (60, 40)
+
+
+def _form(*parts: tuple[str, bytes], end: bytes = b"--XX--\r\n") -> bytes:
+    heads = (
+        f"--XX\r\nContent-Disposition: form-data; {head}\r\n\r\n".encode() + body + b"\r\n" for head, body in parts
+    )
+    return b"".join(heads) + end
+
+
+FILE = 'name="file"; filename="a.jpg"'
+
+
+@pytest.mark.parametrize(
+    ("body", "media"),
+    [
+        (_form((FILE, JPEG), (FILE, JPEG)), "multipart/form-data; boundary=XX"),
+        (_form(('name="note"', b"no file")), "multipart/form-data; boundary=XX"),
+        (_form((FILE, JPEG), end=b""), "multipart/form-data; boundary=XX"),
+        (_form((FILE, b"")), "multipart/form-data; boundary=XX"),
+        (_form((FILE, JPEG)), "multipart/form-data"),
+        (_form((FILE, JPEG)), "multipart/form-data; boundary=YY"),
+        (b"nothing of the kind", "multipart/form-data; boundary=XX"),
+        (_form((FILE, JPEG)), "multipart/form-data; boundary=" + "X" * 300),
+        (b"--XX\r\n" + b"x" * 100_000 + b": y\r\n\r\n", "multipart/form-data; boundary=XX"),
+    ],
+)
+async def test_400_forms_without_exactly_one_whole_file(api: httpx.AsyncClient, body: bytes, media: str) -> None:
+    answer = await upload(api, body, media)
+
+    assert (answer.status_code, answer.json()["code"]) == (400, "malformed"), answer.text
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+async def test_413_a_forms_file_is_counted_as_such(api: httpx.AsyncClient, chunked: bool) -> None:
+    body = _form((FILE, JPEG.ljust(LIMIT + 1, b"\x00")))
+
+    answer = await upload(api, pieces(body, 10_000) if chunked else body, "multipart/form-data; boundary=XX")
+
+    assert (answer.status_code, answer.json()["code"]) == (413, "too_large")
+    assert str(LIMIT) in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("size", [1, 7, 1000])
+async def test_a_form_may_come_in_pieces_of_any_size(api: httpx.AsyncClient, size: int) -> None:
+    answer = await upload(api, pieces(_form((FILE, JPEG)), size), "multipart/form-data; boundary=XX")
+
+    assert answer.status_code == 201, answer.text
+
+
+# --- what is refused, each by its own code ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("content", "media", "code"),
+    [
+        (SVG, "image/png", "image_format"),
+        (PNG + ZIP, "image/png", "image_trailing_data"),
+        (JPEG + ZIP, "image/jpeg", "image_trailing_data"),
+        (WEBP + b"<html><script>", "image/webp", "image_trailing_data"),
+        (PNG[: len(PNG) // 2], "image/png", "image_truncated"),
+        (PNG[:20], "image/png", "image_truncated"),
+        (JPEG[: len(JPEG) // 2], "image/jpeg", "image_truncated"),
+        (JPEG[:-2], "image/jpeg", "image_truncated"),
+        (WEBP[:-10], "image/webp", "image_truncated"),
+        (pictures.png_header(40_000, 40_000), "image/png", "image_too_many_pixels"),
+        (pictures.png_header(2**31 - 1, 2**31 - 1), "image/png", "image_too_many_pixels"),
+        (pictures.png_header(600, 400), "image/png", "image_unreadable"),
+        (PNG[:60] + b"\x00" + PNG[61:], "image/png", "image_unreadable"),
+        (b"\xff\xd8\xff" + b"\x00" * 200, "image/jpeg", "image_unreadable"),
+        (pictures.encoded("webp", save_all=True, append_images=[pictures.noise(60, 40)]), "image/webp", "image_format"),
+    ],
+)
+async def test_422_what_is_wrong_with_it(api: httpx.AsyncClient, content: bytes, media: str, code: str) -> None:
+    answer = await upload(api, content, media)
+
+    told: dict[str, Any] = answer.json()
+    assert (answer.status_code, told["code"]) == (422, code), told
+    assert [(fault["pointer"], fault["type"]) for fault in told["errors"]] == [("", code)]
+
+
+async def test_the_place_a_photo_was_taken_at_does_not_leave(api: httpx.AsyncClient) -> None:
+    photo = pictures.encoded("jpeg", exif=pictures.exif())
+
+    url = (await upload(api, photo, "image/jpeg")).json()["url"]
+
+    kept = await fetched(url)
+    assert pictures.SECRET.encode() in photo
+    assert pictures.SECRET.encode() not in kept
+    assert not pictures.opened(kept).getexif()

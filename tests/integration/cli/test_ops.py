@@ -1,0 +1,368 @@
+"""The operators' commands, on a real Redis: what they print, what they exit with, and that the API sees the same."""
+
+import asyncio
+import json
+import socket
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from service.cli import app
+from service.cli.dev.child_processes import PortTaken
+from service.cli.dev.stack import Stack
+from service.config.settings import PREFIX, Settings
+from service.domain.generation import Due
+from service.domain.tenant import parse_key
+from service.runtime import Runtime, open_runtime
+from service.store import keys
+from tests.support import factories
+
+Run = Callable[..., Result]
+Within = Callable[[Callable[[Runtime], Awaitable[Any]]], Any]
+NEW_SECRET_KEY = "another-test-secret-key-of-enough-length"
+
+
+@pytest.fixture
+def run(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """``run("tenants", "show", id)``: what a shell with the right variables gets; ``exits`` is checked."""
+    for name, value in settings.environment().items():
+        monkeypatch.setenv(name, value)
+
+    def invoked(*words: str, exits: int = 0) -> Result:
+        result = CliRunner().invoke(app, words)
+        assert result.exit_code == exits, result.output + repr(result.exception)
+        return result
+
+    return invoked
+
+
+@pytest.fixture
+def tenant_id(run: Run) -> str:
+    return str(answer(run("tenants", "create", "acme"))["id"])
+
+
+def answer(result: Result) -> Any:
+    """The one line of JSON it printed."""
+    (line,) = lines(result)
+    return line
+
+
+def lines(result: Result) -> list[Any]:
+    return [json.loads(line) for line in result.stdout.splitlines()]
+
+
+def told(result: Result) -> str:
+    """What people read, less the line breaks of a terminal."""
+    assert result.stdout == ""
+    return " ".join(result.stderr.split())
+
+
+# --- tenants ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_tenant_from_its_creation_to_its_end(run: Run) -> None:
+    limits = ("--limit", "weight=3", "--limit", "monthly_budget_usd=500", "--limit", 'resolutions=["480p"]')
+    url = ("--limit", "webhook_url=http://127.0.0.1:9000/hook")
+    created = answer(run("tenants", "create", "acme", "--require-end-user", *limits, *url))
+    tenant_id = created["id"]
+    assert created["webhook_secret"].startswith("whsec_")
+    assert created["require_end_user"] is True
+    given = {name: value for name, value in created["limits"].items() if value is not None}
+    assert given == {
+        "weight": 3,
+        "monthly_budget_usd": "500.000000",
+        "resolutions": ["480p"],
+        "webhook_url": "http://127.0.0.1:9000/hook",
+    }
+    shown = answer(run("tenants", "show", tenant_id))
+    month = {"held": "0.000000", "spent": "0.000000", "over": False}
+    assert shown == {**created, "month": month, "webhook_secret": None}
+    lifted = ("--limit", "monthly_budget_usd=null", "--limit", "burst=5")
+    changed = answer(run("tenants", "update", tenant_id, "--name", "other", "--no-require-end-user", *lifted))
+    assert changed == {
+        **shown,
+        "name": "other",
+        "require_end_user": False,
+        "version": 2,
+        "limits": {**shown["limits"], "monthly_budget_usd": None, "burst": 5},
+    }
+    assert answer(run("tenants", "suspend", tenant_id))["suspended"] is True
+    assert answer(run("tenants", "resume", tenant_id))["suspended"] is False
+    assert tenant_id in told(run("tenants", "delete", tenant_id))
+    assert told(run("tenants", "show", tenant_id, exits=1)) == "There is no such tenant."
+
+
+def test_the_list_has_one_a_line(run: Run) -> None:
+    assert lines(run("tenants", "list")) == []
+    made = [answer(run("tenants", "create", name))["id"] for name in ("a", "b", "c")]
+    listed = lines(run("tenants", "list"))
+    assert sorted(tenant["id"] for tenant in listed) == sorted(made)
+    assert {tenant["webhook_secret"] for tenant in listed} == {None}
+
+
+@pytest.mark.parametrize("command", [("create", "acme"), ("update", "ten_" + "0" * 26)])
+@pytest.mark.parametrize(
+    ("limit", "pointer"),
+    [
+        ("weight=0", "/limits/weight: "),
+        ("weight=heavy", "/limits/weight: "),
+        ("weight=", "/limits/weight: "),
+        ("colour=red", "/limits/colour: unknown field"),
+        ("monthly_budget_usd=-1", "/limits/monthly_budget_usd: "),
+        ("monthly_budget_usd=NaN", "/limits/monthly_budget_usd: "),
+        ("resolutions=480p", "/limits/resolutions: "),
+        ('resolutions=["8k"]', "/limits/resolutions/0: "),
+        ("webhook_url=ftp://a.example", "/limits/webhook_url: "),
+        ("webhook_url=http://10.0.0.1/hook", "/limits/webhook_url: "),
+        ("weight", "write NAME=VALUE"),
+    ],
+)
+def test_a_bad_limit_is_named(run: Run, command: tuple[str, ...], limit: str, pointer: str) -> None:
+    assert pointer in told(run("tenants", *command, "--limit", limit, exits=2))
+    assert lines(run("tenants", "list")) == []
+
+
+@pytest.fixture
+def within(settings: Settings) -> Within:
+    """``within(use)``: what a gateway or a worker does meanwhile."""
+
+    async def opened(use: Callable[[Runtime], Awaitable[Any]]) -> Any:
+        async with open_runtime(settings) as runtime:
+            return await use(runtime)
+
+    return lambda use: asyncio.run(opened(use))
+
+
+def queued(within: Within, tenant_id: str) -> str:
+    """The id of a generation of this tenant that waits."""
+
+    async def create(runtime: Runtime) -> str:
+        tenant = await runtime.tenants.get(tenant_id)
+        return (await runtime.generations.create(tenant, factories.create_request(), None)).generation.id
+
+    return str(within(create))
+
+
+def test_a_tenant_with_work_is_deleted_by_draining(run: Run, tenant_id: str, within: Within) -> None:
+    name = queued(within, tenant_id)
+    assert "1 of its generations" in told(run("tenants", "delete", tenant_id, exits=1))
+    assert answer(run("tenants", "show", tenant_id))["suspended"] is False
+    assert "delete it again" in told(run("tenants", "delete", tenant_id, "--drain", exits=1))
+    assert answer(run("tenants", "show", tenant_id))["suspended"] is True
+    within(lambda runtime: runtime.generations._moves.apply(name, lambda g: g.canceled(0, factories.NOW)))
+    run("tenants", "delete", tenant_id, "--drain")
+    assert lines(run("tenants", "list")) == []
+
+
+# --- keys -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_key_from_its_creation_to_its_end(run: Run, tenant_id: str) -> None:
+    old = answer(run("keys", "create", tenant_id, "--name", "ci", "--scope", "read", "--scope", "generate"))
+    assert parse_key(old["key"]) is not None
+    assert (old["name"], old["scopes"]) == ("ci", ["read", "generate"])
+    new = answer(run("keys", "rotate", tenant_id, old["id"], "--overlap-hours", "0.5"))
+    assert (new["name"], new["scopes"], new["expires_at"]) == ("ci", ["read", "generate"], None)
+    assert answer(run("keys", "revoke", tenant_id, new["id"]))["revoked_at"] is not None
+    listed = {key["id"]: key for key in lines(run("keys", "list", tenant_id))}
+    assert {key["key"] for key in listed.values()} == {None}
+    assert listed[old["id"]]["expires_at"] is not None
+    assert listed[new["id"]]["revoked_at"] is not None
+
+
+def test_a_key_may_do_all_unless_told(run: Run, tenant_id: str) -> None:
+    assert answer(run("keys", "create", tenant_id))["scopes"] == ["generate", "read", "manage"]
+    run("keys", "create", tenant_id, "--scope", "admin", exits=2)
+
+
+@pytest.mark.parametrize("words", [("create",), ("list",), ("rotate", "x"), ("revoke", "x")])
+def test_keys_of_nobody(run: Run, words: tuple[str, ...]) -> None:
+    verb, *rest = words
+    assert told(run("keys", verb, "ten_" + "0" * 26, *rest, exits=1))
+
+
+# --- audit ------------------------------------------------------------------------------------------------------------
+
+
+def test_clean_books(run: Run, tenant_id: str, within: Within) -> None:
+    queued(within, tenant_id)
+    assert run("audit").stdout.startswith("Clean: 1 ledger entries, 3 windows, 0 slots")
+    assert answer(run("audit", "--json")) == {"clean": True, "differences": []}
+
+
+def test_books_that_differ(run: Run, tenant_id: str, within: Within) -> None:
+    name = queued(within, tenant_id)
+    within(lambda runtime: runtime.redis.execute("SADD", keys.SLOTS, name))
+    assert name in told(run("audit", exits=1)).replace(" ", "")
+    assert answer(run("audit", "--json", exits=1)) == {
+        "clean": False,
+        "differences": [
+            {"what": f"slot of {name} (queued)", "expected": "no slot", "found": "a slot"},
+            {"what": f"slot of {name} at its tenant", "expected": "a slot", "found": "no slot"},
+        ],
+    }
+
+
+# --- secrets and settings ---------------------------------------------------------------------------------------------
+
+
+def test_the_secret_key_is_rotated(run: Run, tenant_id: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(f"{PREFIX}SECRET_KEY", f"{NEW_SECRET_KEY},{factories.SECRET_KEY}")
+    assert "1 tenants" in run("rotate-secret-key").stdout
+    monkeypatch.setenv(f"{PREFIX}SECRET_KEY", NEW_SECRET_KEY)
+    assert answer(run("tenants", "show", tenant_id))["id"] == tenant_id
+
+
+@pytest.mark.parametrize("words", [("tenants", "list"), ("audit",), ("rotate-secret-key",), ("serve",)])
+def test_missing_settings_are_named(run: Run, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]) -> None:
+    for name in ("FAL_KEY", "SECRET_KEY"):
+        monkeypatch.delenv(PREFIX + name)
+    message = told(run(*words, exits=2))
+    assert "GATEWAY_FAL_KEY: is required. (The account's fal key" in message
+    assert "GATEWAY_SECRET_KEY: is required. (Seals " in message
+
+
+def test_a_setting_of_the_wrong_form_is_named(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GATEWAY_RATES", "cheap")
+    assert told(run("tenants", "list", exits=2)).startswith("GATEWAY_RATES: is no JSON; ")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("GATEWAY_SECRET_KEY", "short", "must be a random secret of at least 16 characters. (Seals "),
+        ("GATEWAY_WEBHOOK_ALLOWED_NETWORKS", '["inside"]', "Input is not a valid IPv4 network. (Non-public networks "),
+    ],
+)
+def test_a_wrong_setting_is_named_and_explained(
+    run: Run, monkeypatch: pytest.MonkeyPatch, name: str, value: str, message: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    assert told(run("tenants", "list", exits=2)).startswith(f"{name}: {message}")
+
+
+def test_a_queue_that_nobody_fills_is_refused(run: Run) -> None:
+    assert "'dispach' is none of dispatch" in told(run("worker", "--queues", "dispach", exits=2))
+
+
+@pytest.mark.parametrize("words", [("serve",), ("up",), ("listen", "--secret", "whsec_x")])
+def test_a_port_that_is_none_is_refused(run: Run, words: tuple[str, ...]) -> None:
+    assert "--port" in told(run(*words, "--port", "99999", exits=2))
+
+
+def test_a_certificate_that_is_not_there_is_told(run: Run) -> None:
+    assert "does not exist" in told(run("serve", "--certificate", "no-such.pem", exits=2))
+
+
+def test_a_stack_does_not_take_another_for_its_own() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        with pytest.raises(PortTaken, match=f"Port {port} is taken"):
+            Stack(port=port).start()
+
+
+def test_what_it_is(run: Run) -> None:
+    assert run("--version").stdout.strip() == version("seedance-gateway")
+
+
+def test_a_redis_that_is_away_is_told(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GATEWAY_REDIS_URL", "redis://127.0.0.1:9/0")
+    assert "doctor` says what to look at." in told(run("tenants", "list", exits=1))
+
+
+# --- costs ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_cost_is_adjusted(run: Run, tenant_id: str, within: Within) -> None:
+    g = factories.generation(tenant_id=tenant_id, created_at=datetime.now(UTC))
+
+    async def end(runtime: Runtime) -> None:
+        await runtime.generation_store.create(g, factories.due())
+        await runtime.generation_store.finish(
+            g.canceled(700_000, g.created_at), Due(sweep=g.created_at), [], now=g.created_at
+        )
+
+    within(end)
+    rest = ("--operator", "jane", "--reason", "on fal's bill")
+    adjusted = answer(run("adjust", g.id, "--amount", "-0.20", "--expected", "0.70", *rest))
+    assert (adjusted["generation_id"], adjusted["amount"], adjusted["cost"]) == (g.id, "-0.200000", "0.500000")
+    assert "0.500000" in told(run("adjust", g.id, "--amount", "-0.20", "--expected", "0.70", *rest, exits=1))
+    of_day = ("--tenant", tenant_id, "--end-user", g.end_user, "--day", adjusted["day"])
+    assert answer(run("adjust", *of_day, "--amount", "1", "--expected", "0.5", *rest))["cost"] == "1.500000"
+    assert "either generation_id" in told(run("adjust", "--amount", "1", "--expected", "0", *rest, exits=2))
+    assert answer(run("audit", "--json"))["clean"]
+
+
+# --- submits in doubt -------------------------------------------------------------------------------------------------
+
+
+def lost(within: Within, tenant_id: str) -> str:
+    """The id of a generation that was sent, nobody knows with what outcome."""
+    name = queued(within, tenant_id)
+
+    async def lose(runtime: Runtime) -> None:
+        await runtime.generations._moves.apply(name, lambda g: g.submitting(factories.NOW))
+        await runtime.generations._moves.apply(name, lambda g: g.unconfirmed())
+
+    within(lose)
+    return name
+
+
+def test_what_is_in_doubt_is_listed_and_resolved(run: Run, tenant_id: str, within: Within) -> None:
+    names = [lost(within, tenant_id) for _ in range(2)]
+    assert {line["id"] for line in lines(run("unconfirmed"))} == set(names)
+    never = answer(run("resolve", names[0], "--never-happened", "--reason", "not in the dashboard"))
+    assert (never["status"], never["error"]["code"]) == ("failed", "submission_unconfirmed")
+    found = ("--request-id", "request-1", "--reason", "by its prompt")
+    assert "unchecked" in told(run("resolve", names[1], *found, exits=1)), "fal is nowhere"
+    adopted = answer(run("resolve", names[1], *found, "--unchecked"))
+    assert (adopted["status"], adopted["request_id"], adopted["tenant_id"]) == ("submitted", "request-1", tenant_id)
+    assert lines(run("unconfirmed")) == []
+    assert "submitted" in told(run("resolve", names[1], *found, "--unchecked", exits=1))
+    assert answer(run("audit", "--json"))["clean"] is True
+
+
+def test_resolve_all_and_revive(run: Run, tenant_id: str, within: Within) -> None:
+    names = [lost(within, tenant_id) for _ in range(2)]
+    words = ("--never-happened", "--reason", "an outage", "--before", "2026-02-01T00:00:00Z")
+    assert answer(run("resolve", "--all", *words)) == {"object": "dismissed", "dismissed": 2, "left": 0}
+    assert lines(run("unconfirmed")) == []
+    assert "request_id" in told(run("revive", names[0], "--reason", "x", exits=2))
+    revived = answer(run("revive", names[0], "--reason", "it was there", "--request-id", "request-9"))
+    assert (revived["status"], revived["request_id"]) == ("submitted", "request-9")
+    assert "can be revived" in told(run("revive", names[0], "--reason", "again", exits=1))
+    assert lines(run("paid-and-lost")) == []
+    assert answer(run("audit", "--json"))["clean"] is True
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--all", "--never-happened"), "--before"),
+        (("--all", "--before", "2026-02-01T00:00:00Z", "--request-id", "r"), "--never-happened"),
+        (("gen_x", "--all", "--never-happened", "--before", "2026-02-01T00:00:00Z"), "--all"),
+        (("--all", "--never-happened", "--before", "yesterday"), "/before: "),
+    ],
+)
+def test_resolve_all_refuses_wrong_words(run: Run, words: tuple[str, ...], message: str) -> None:
+    assert message in told(run("resolve", *words, "--reason", "x", exits=2))
+
+
+@pytest.mark.parametrize(
+    ("words", "exits", "message"),
+    [
+        (("--never-happened", "--reason", "x"), 1, "no such generation"),
+        (("--reason", "x"), 2, "--never-happened"),
+        (("--never-happened", "--request-id", "r", "--reason", "x"), 2, "--never-happened"),
+        (("--never-happened", "--unchecked", "--reason", "x"), 2, "goes with request_id"),
+        (("--request-id", "../x", "--reason", "x"), 2, "/request_id: "),
+        (("--never-happened", "--reason", " "), 2, "/reason: "),
+        (("--never-happened",), 2, "--reason"),
+    ],
+)
+def test_a_resolution_that_is_none(run: Run, words: tuple[str, ...], exits: int, message: str) -> None:
+    assert message in told(run("resolve", "gen_" + "0" * 26, *words, exits=exits))

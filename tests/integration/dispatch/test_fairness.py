@@ -1,0 +1,241 @@
+"""Who is dispatched next: weights, slots, priorities; decided by the script against real Redis, time passed in."""
+
+from collections import Counter
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from service.domain.generation import Due, Generation
+from service.domain.tenant import Limits, Tenant
+from service.domain.work_queue import Drain
+from service.runtime import Runtime
+from service.store import keys
+from service.store.queues.due import Claimed
+from tests.support import factories
+from tests.support.factories import Clock
+
+LEASE = timedelta(seconds=15)
+TICK = timedelta(milliseconds=1)
+
+
+class Line:
+    """Tenants that queue, and a dispatcher that submits and ends what it is given."""
+
+    def __init__(self, runtime: Runtime, clock: Clock) -> None:
+        self.runtime = runtime
+        self.clock = clock
+
+    async def tenant(self, **limits: Any) -> Tenant:
+        return await self.runtime.tenants.create("acme", Limits(**limits))
+
+    async def queue(self, tenant: Tenant, count: int, **changes: int) -> list[str]:
+        ids = []
+        for _ in range(count):
+            now = self.clock.advance(TICK)
+            g = factories.generation(tenant_id=tenant.id, created_at=now, **changes)
+            await self.runtime.generation_store.create(g, factories.due(now))
+            ids.append(g.id)
+        return ids
+
+    async def claim(self, *, slots: int, most: int = 100) -> list[Claimed]:
+        return (await self.runtime.queue.claim(now=self.clock(), most=most, lease=LEASE, slots=slots)).taken
+
+    async def load(self, generation_id: str) -> Generation:
+        g = await self.runtime.generation_store.load(generation_id)
+        assert g is not None
+        return g
+
+    async def end(self, generation_id: str) -> None:
+        """Its slot is free again."""
+        g = await self.load(generation_id)
+        store, now = self.runtime.generation_store, self.clock()
+        g = (await store.save(g.submitting(now), Due(sweep=now))).generation
+        g = (await store.save(g.submitted(factories.request_id()), Due(poll=now, sweep=now))).generation
+        assert (await store.finish(g.canceled(0, now), Due(sweep=now), [], now=now)).won
+
+    async def owners(self, dispatched: list[Claimed]) -> list[str]:
+        return [(await self.load(item.id)).tenant_id for item in dispatched]
+
+    async def served(self, count: int, *, slots: int) -> Counter[str]:
+        """Whose generations the next ``count`` dispatches are, each slot freed in the order it was taken."""
+        order: list[str] = []
+        under_way: list[Claimed] = []
+        while len(order) < count:
+            new = await self.claim(slots=slots)
+            assert new or under_way, "nothing is left to dispatch"
+            order += await self.owners(new)
+            under_way += new
+            self.clock.advance(TICK)
+            await self.end(under_way.pop(0).id)
+        return Counter(order[:count])
+
+
+@pytest.fixture
+def line(runtime: Runtime, clock: Clock) -> Line:
+    return Line(runtime, clock)
+
+
+async def test_one_who_queues_after_5000_others_is_next_but_one(line: Line) -> None:
+    crowd, one = await line.tenant(), await line.tenant()
+    await line.queue(crowd, 5000)
+    under_way = await line.claim(slots=10)
+    (single,) = await line.queue(one, 1)
+    dispatched = []
+    for _ in range(2):
+        await line.end(under_way.pop(0).id)
+        dispatched += [item.id for item in await line.claim(slots=10)]
+    assert single in dispatched
+
+
+async def test_weights_of_1_to_3_give_1_to_3(line: Line) -> None:
+    light, heavy = await line.tenant(weight=1), await line.tenant(weight=3)
+    for tenant in (light, heavy):
+        await line.queue(tenant, 1000)
+    served = await line.served(1000, slots=8)
+    assert served[heavy.id] / served[light.id] == pytest.approx(3, rel=0.05)
+
+
+async def test_what_one_does_not_use_the_others_get(line: Line) -> None:
+    """Work-conserving: slots are never idle while anybody may use them."""
+    capped, open_ = await line.tenant(concurrent_generations=2, weight=100), await line.tenant()
+    for tenant in (capped, open_):
+        await line.queue(tenant, 30)
+    owners = Counter(await line.owners(await line.claim(slots=20)))
+    assert owners == {capped.id: 2, open_.id: 18}
+
+
+async def test_a_freed_tenant_slot_is_used_again(line: Line) -> None:
+    capped = await line.tenant(concurrent_generations=1)
+    first, second = await line.queue(capped, 2)
+    assert [item.id for item in await line.claim(slots=9)] == [first]
+    assert await line.claim(slots=9) == []
+    await line.end(first)
+    assert [item.id for item in await line.claim(slots=9)] == [second]
+
+
+async def test_a_higher_cap_is_used_at_once(line: Line) -> None:
+    capped = await line.tenant(concurrent_generations=1)
+    await line.queue(capped, 5)
+    assert len(await line.claim(slots=9)) == 1
+    assert await line.claim(slots=9) == []
+    await line.runtime.tenants.update(capped.id, lambda t: replace(t, limits=Limits(concurrent_generations=3)))
+    assert len(await line.claim(slots=9)) == 2
+
+
+async def test_a_cap_below_what_is_under_way_takes_nothing_away(line: Line) -> None:
+    tenant = await line.tenant()
+    await line.queue(tenant, 6)
+    under_way = await line.claim(slots=4)
+    await line.runtime.tenants.update(tenant.id, lambda t: replace(t, limits=Limits(concurrent_generations=2)))
+    await line.end(under_way[0].id)
+    assert await line.claim(slots=4) == [], "three of two are under way"
+    for item in under_way[1:]:
+        await line.end(item.id)
+    assert len(await line.claim(slots=4)) == 2
+
+
+async def test_priority_goes_first_among_the_tenants_own_alone(line: Line) -> None:
+    eager, calm = await line.tenant(), await line.tenant()
+    (low,) = await line.queue(eager, 1)
+    (high,) = await line.queue(eager, 1, priority=9)
+    (other,) = await line.queue(calm, 1)
+    order = [(await line.claim(slots=n, most=1))[0].id for n in (1, 2, 3)]
+    assert order.index(high) < order.index(low)
+    assert order.index(other) < 2, "the priority of one tenant costs another nothing"
+
+
+async def test_leaving_and_coming_back_wins_nothing(line: Line) -> None:
+    """A tenant that keeps its queue short is not new every time."""
+    steady, sly = await line.tenant(), await line.tenant()
+    await line.queue(steady, 100)
+    await line.queue(sly, 1)
+    owners: list[str] = []
+    for _ in range(40):
+        (item,) = await line.claim(slots=1, most=1)
+        (owner,) = await line.owners([item])
+        owners.append(owner)
+        await line.end(item.id)
+        if owner == sly.id:
+            await line.queue(sly, 1)
+    assert Counter(owners)[sly.id] == 20
+
+
+async def test_who_was_served_alone_pays_for_it_when_others_come(line: Line) -> None:
+    """Its turn is remembered after it left, until the others have had as much."""
+    light, heavy = await line.tenant(weight=1), await line.tenant(weight=10)
+    (name,) = await line.queue(light, 1)
+    assert len(await line.claim(slots=9)) == 1
+    await line.end(name)
+    await line.queue(light, 1)
+    await line.queue(heavy, 30)
+    owners = [(await line.owners(await line.claim(slots=n, most=1)))[0] for n in range(1, 13)]
+    assert owners.index(light.id) in (10, 11)
+
+
+async def test_idle_time_is_not_saved_up(line: Line) -> None:
+    busy, late = await line.tenant(), await line.tenant()
+    await line.queue(busy, 60)
+    await line.served(30, slots=1)
+    await line.queue(late, 30)
+    assert (await line.served(20, slots=1))[late.id] in (10, 11), "half of them, whoever begins"
+
+
+async def test_what_fal_did_not_take_waits_behind_and_keeps_its_place(line: Line) -> None:
+    tenant = await line.tenant()
+    first, second = await line.queue(tenant, 2)
+    (item,) = await line.claim(slots=1)
+    assert item.id == first
+    store, again = line.runtime.generation_store, line.clock() + timedelta(seconds=10)
+    g = (await store.save((await line.load(first)).submitting(line.clock()), Due(sweep=again))).generation
+    assert (await store.save(g.requeued(), Due(dispatch=again, sweep=again))).won
+    assert [item.id for item in await line.claim(slots=1)] == [second], "the first one waits"
+    line.clock.advance(timedelta(seconds=10))
+    (third,) = await line.queue(tenant, 1)
+    await line.end(second)
+    assert [item.id for item in await line.claim(slots=1)] == [first], f"it is older than {third}"
+
+
+async def test_a_paused_tenant_waits_and_the_others_do_not(line: Line) -> None:
+    paused, open_ = await line.tenant(weight=9), await line.tenant()
+    await line.runtime.tenants.pause(paused.id, "too many complaints")
+    for tenant in (paused, open_):
+        await line.queue(tenant, 2)
+    assert await line.owners(await line.claim(slots=9)) == [open_.id] * 2
+    assert await line.claim(slots=9) == []
+    await line.runtime.tenants.resume(paused.id)
+    assert await line.owners(await line.claim(slots=9)) == [paused.id] * 2
+
+
+async def test_more_tenants_without_a_free_slot_than_one_decision_looks_at(line: Line) -> None:
+    """The bound of the loop only ends a decision; the next one goes on from there."""
+    blocked = [await line.tenant() for _ in range(600)]
+    for tenant in blocked:
+        await line.runtime.tenants.pause(tenant.id, "all but one")
+        await line.queue(tenant, 1)
+    free = await line.tenant()
+    await line.queue(free, 1)
+    claim = await line.runtime.queue.claim(now=line.clock(), most=9, lease=LEASE, slots=9)
+    assert claim.more
+    assert [item.id for item in claim.taken] == []
+    assert await line.owners(await line.claim(slots=9)) == [free.id]
+
+
+async def test_a_deleted_tenant_leaves_no_turn_behind(line: Line) -> None:
+    gone = await line.tenant()
+    (name,) = await line.queue(gone, 1)
+    await line.claim(slots=1)
+    await line.end(name)
+    await line.runtime.tenants.delete(gone.id, drain=False)
+    for key in (keys.FAIR, keys.RESTING):
+        assert await line.runtime.redis.execute("ZSCORE", key, gone.id) is None
+
+
+async def test_what_is_ended_while_it_waits_is_not_dispatched(line: Line) -> None:
+    tenant = await line.tenant()
+    first, second = await line.queue(tenant, 2)
+    g, now = await line.load(first), line.clock()
+    await line.runtime.generation_store.finish(g.canceled(0, now), Due(sweep=now), [], now=now)
+    assert [item.id for item in await line.claim(slots=9)] == [second]
+    assert await line.runtime.redis.execute("ZCARD", keys.due(Drain.DISPATCH)) == 0

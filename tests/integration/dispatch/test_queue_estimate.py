@@ -1,0 +1,108 @@
+"""What a tenant is told about its place in the queue."""
+
+from datetime import timedelta
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from service.config.settings import Settings
+from service.domain.tenant import Limits, Tenant
+from service.errors import StoreUnavailable
+from service.runtime import Runtime
+from service.store.queues.tenant_queue import Line
+from service.usecases.generations.queue_estimate import estimate
+from tests.support import factories
+from tests.support.factories import Clock
+
+
+@pytest.fixture
+def settings(redis_url: str) -> Settings:
+    return factories.settings(redis_url, upstream_concurrency=2)
+
+
+@pytest.mark.parametrize(
+    ("line", "limits", "position", "expected"),
+    [
+        (Line(queued=1, slots_used=0, weights=1, seconds=None), Limits(), 0, 0.0),
+        (Line(queued=5, slots_used=40, weights=1, seconds=None), Limits(), 4, None),
+        (Line(queued=5, slots_used=40, weights=1, seconds=80), Limits(), 0, 2.0),
+        (Line(queued=5, slots_used=40, weights=1, seconds=80), Limits(), 4, 10.0),
+        (Line(queued=500, slots_used=40, weights=4, seconds=80), Limits(), 4, 40.0),
+        (Line(queued=500, slots_used=40, weights=4, seconds=80), Limits(weight=2), 4, 20.0),
+        (Line(queued=6, slots_used=40, weights=90, seconds=80), Limits(), 4, 12.0),
+        (Line(queued=5, slots_used=0, weights=1, seconds=80), Limits(concurrent_generations=1), 4, 400.0),
+        (Line(queued=5, slots_used=0, weights=1, seconds=80), Limits(concurrent_generations=1), 0, 0.0),
+    ],
+)
+def test_estimate(line: Line, limits: Limits, position: int, expected: float | None) -> None:
+    assert estimate(line, factories.tenant(limits=limits), position, 40) == expected
+
+
+async def test_positions_are_told_at_creation_and_after(
+    app: FastAPI, runtime: Runtime, clock: Clock, api: httpx.AsyncClient, tenant: Tenant
+) -> None:
+    created = []
+    for _ in range(4):
+        clock.advance(timedelta(milliseconds=1))
+        created.append((await api.post("/v1/generations", json=factories.create_body())).json())
+    assert [g["queue"]["position"] for g in created] == [0, 1, 2, 3]
+    clock.advance(timedelta(milliseconds=1))
+    urgent = (await api.post("/v1/generations", json=factories.create_body(priority=5))).json()
+    assert urgent["queue"]["position"] == 0
+    await runtime.queue.claim(now=clock(), most=2, lease=timedelta(seconds=15), slots=2)
+    listed = (await api.get("/v1/generations")).json()["data"]
+    assert [g["queue"]["position"] for g in listed] == [0, 2, 1, 0, 0], "newest first; two are on their way"
+    app.state.runtime.outlook._seen = None
+    read = (await api.get(f"/v1/generations/{created[2]['id']}")).json()
+    assert read["queue"] == {"position": 1, "estimated_start_seconds": None}, "nothing has ended yet"
+
+
+async def test_estimates_come_from_what_ended_and_stop_when_held(
+    app: FastAPI, runtime: Runtime, clock: Clock, api: httpx.AsyncClient, tenant: Tenant
+) -> None:
+    names = []
+    for _ in range(5):
+        clock.advance(timedelta(milliseconds=1))
+        names.append((await api.post("/v1/generations", json=factories.create_body())).json()["id"])
+    await runtime.queue.claim(now=clock(), most=2, lease=timedelta(seconds=15), slots=2)
+    started = clock()
+    for name in names[:2]:
+        await runtime.generations._moves.apply(name, lambda g: g.submitting(started))
+        await runtime.generations._moves.apply(name, lambda g: g.submitted(factories.request_id()))
+    clock.advance(timedelta(seconds=60))
+    await runtime.generations._moves.apply(names[0], lambda g: g.succeeded(factories.output(), 1, clock()))
+    await runtime.queue.claim(now=clock(), most=1, lease=timedelta(seconds=15), slots=2)
+    app.state.runtime.outlook._seen = None
+    read = (await api.get(f"/v1/generations/{names[4]}")).json()
+    assert read["queue"] == {"position": 1, "estimated_start_seconds": 60.0}, "two slots, 60 s each, second in line"
+    await runtime.gate.pause("night")
+    app.state.runtime.outlook._seen = None
+    read = (await api.get(f"/v1/generations/{names[4]}")).json()
+    assert read["queue"] == {"position": 1, "estimated_start_seconds": None}
+
+
+async def test_what_was_accepted_is_not_refused_for_want_of_an_estimate(
+    app: FastAPI, api: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Redis goes away between the creation and the answer: a 503 would make the caller pay for a second one."""
+
+    async def away() -> Line:
+        raise StoreUnavailable("The store did not answer.")
+
+    monkeypatch.setattr(app.state.runtime.outlook._queue, "line", away)
+    created = await api.post("/v1/generations", json=factories.create_body())
+    assert created.status_code == 202
+    assert created.json()["queue"] == {"position": 0, "estimated_start_seconds": None}
+
+
+async def test_what_was_accepted_is_not_refused_for_want_of_its_end(
+    app: FastAPI, api: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away(*_: object, **__: object) -> None:
+        raise StoreUnavailable("The store did not answer.")
+
+    monkeypatch.setattr(app.state.runtime.generations, "get_ended", away)
+    created = await api.post("/v1/generations", json=factories.create_body(), headers={"prefer": "wait=5"})
+    assert (created.status_code, created.json()["status"]) == (202, "queued")
+    assert "preference-applied" not in created.headers

@@ -1,0 +1,488 @@
+"""What fal's callbacks do to a generation, in whatever order they come: signed by the sandbox, handed on by hand."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from service.config.settings import Settings
+from service.domain.callback import Callback
+from service.domain.generation import TERMINAL, Generation, Status
+from service.domain.tenant import Tenant
+from service.domain.work_queue import Drain
+from service.observability import metrics
+from service.runtime import Runtime
+from service.store import keys
+from service.store.generations.callbacks import CallbackStore
+from tests.conftest import client_of
+from tests.support import factories
+from tests.support.factories import Clock
+from tests.support.receiver import Received, Receiver
+from tests.support.waiting import Patience
+
+QUICK = "sandbox:no-video sandbox:queue-seconds=0 sandbox:seconds=0.01"
+Create = Callable[..., Awaitable[Generation]]
+
+
+@pytest.fixture
+def postbox() -> Iterator[Receiver]:
+    """Where fal's callbacks end up, until a test hands them on."""
+    with Receiver() as receiver:
+        yield receiver
+
+
+@pytest.fixture
+def settings(redis_url: str, sandbox_url: str, postbox: Receiver) -> Settings:
+    return factories.sandbox_settings(redis_url, sandbox_url, public_url=postbox.base_url)
+
+
+@dataclass
+class Fal:
+    """fal's side: the sandbox, whose callbacks arrive when and as often as a test wants."""
+
+    postbox: Receiver
+    gateway: httpx.AsyncClient
+    oracle: httpx.AsyncClient
+
+    async def callbacks(self, g: Generation, count: int = 1) -> list[Received]:
+        """So many callbacks about it, once they have been sent."""
+
+        def about_it(came: list[Received]) -> list[Received]:
+            return [callback for callback in came if g.id in callback.path]
+
+        came = await asyncio.to_thread(self.postbox.wait_for, lambda now: len(about_it(now)) >= count)
+        return about_it(came)
+
+    async def hand_on(self, callback: Received) -> httpx.Response:
+        return await self.gateway.post(callback.path, content=callback.body, headers=callback.headers)
+
+    async def report(self, g: Generation) -> None:
+        """Wait for its callback and hand it on."""
+        (callback,) = await self.callbacks(g)
+        answer = await self.hand_on(callback)
+        assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
+
+    async def submits(self, g: Generation) -> int:
+        seen = (await self.oracle.get("/_sandbox/requests")).json()
+        return sum(g.id in (submit["webhook_url"] or "") for submit in seen)
+
+
+@pytest.fixture
+async def fal(postbox: Receiver, app: FastAPI, sandbox_url: str) -> AsyncIterator[Fal]:
+    async with client_of(app) as gateway, httpx.AsyncClient(base_url=sandbox_url) as oracle:
+        yield Fal(postbox, gateway, oracle)
+
+
+@pytest.fixture
+async def owner(runtime: Runtime) -> Tenant:
+    return await runtime.tenants.create("acme")
+
+
+@pytest.fixture
+def create(runtime: Runtime, owner: Tenant) -> Create:
+    async def made(prompt: str = QUICK, **changes: Any) -> Generation:
+        request = factories.create_request(prompt=prompt, image_url="https://v3b.fal.media/a.jpg", **changes)
+        return (await runtime.generations.create(owner, request, None)).generation
+
+    return made
+
+
+async def drained(runtime: Runtime, drain: Drain) -> None:
+    """Work off what is due now, to the end."""
+    await runtime.drain(drain)
+    await runtime.drains[drain].idle()
+
+
+async def stored(runtime: Runtime, g: Generation) -> Generation:
+    found = await runtime.generation_store.load(g.id)
+    assert found is not None
+    return found
+
+
+async def polled_to_the_end(runtime: Runtime, clock: Clock, g: Generation) -> Generation:
+    patience = Patience()
+    async with asyncio.timeout(60):
+        while True:
+            clock.advance(timedelta(seconds=2))
+            await drained(runtime, Drain.POLL)
+            if (now := await stored(runtime, g)).status in TERMINAL:
+                return now
+            await patience.pause()
+
+
+def counted(outcome: str) -> float:
+    return float(metrics.CALLBACKS.labels(outcome)._value.get())
+
+
+def calls(operation: str) -> float:
+    """Answers fal gave us so far."""
+    return sum(
+        sample.value
+        for metric in metrics.UPSTREAM_CALLS.collect()
+        for sample in metric.samples
+        if sample.name.endswith("_total") and sample.labels["operation"] == operation
+    )
+
+
+async def kept_callback(runtime: Runtime, g: Generation) -> bytes | None:
+    kept: bytes | None = await runtime.redis.execute("HGET", keys.generation(g.id), "c")
+    return kept
+
+
+async def poll_due(runtime: Runtime, g: Generation) -> float | None:
+    score = await runtime.redis.execute("ZSCORE", keys.due(Drain.POLL), g.id)
+    return None if score is None else float(score) / 1000
+
+
+# --- the news ---------------------------------------------------------------------------------------------------------
+
+
+async def test_a_callback_ends_it_at_once_with_one_look(runtime: Runtime, fal: Fal, create: Create) -> None:
+    g = await create()
+    await drained(runtime, Drain.DISPATCH)
+    await drained(runtime, Drain.POLL)
+    assert (await stored(runtime, g)).status is Status.SUBMITTED, "its poll is not due yet"
+    await fal.report(g)
+    statuses, results = calls("status"), calls("result")
+    await drained(runtime, Drain.POLL)
+    ended = await stored(runtime, g)
+    assert ended.status is Status.SUCCEEDED
+    assert (calls("status") - statuses, calls("result") - results) == (1, 1), (
+        "its result, and beside it the last of its log"
+    )
+    assert ended.actual_cost != ended.estimated_cost, "billed units come with the result"
+    assert await kept_callback(runtime, g) is None
+    assert await poll_due(runtime, g) is None
+
+
+ENDS = [
+    QUICK,
+    "sandbox:policy",
+    "sandbox:policy-output",
+    "sandbox:bad-image",
+    "sandbox:error-500",
+    "sandbox:timeout",
+    "sandbox:runner-503",
+    f"{QUICK} sandbox:null-payload",
+    "sandbox:policy sandbox:null-payload",
+]
+
+
+@pytest.mark.parametrize("prompt", ENDS)
+async def test_polling_and_callbacks_agree(
+    runtime: Runtime, clock: Clock, fal: Fal, create: Create, prompt: str
+) -> None:
+    told = {"webhook_url": "http://127.0.0.1:9000/hook", "duration": 5}
+    polled, reported, both = [await create(prompt, **told) for _ in range(3)]
+    await drained(runtime, Drain.DISPATCH)
+    await fal.report(reported)
+    await drained(runtime, Drain.POLL)
+    assert (await stored(runtime, reported)).status in TERMINAL
+    await fal.callbacks(both)
+    clock.advance(timedelta(seconds=2))  # the other two are due for a poll now
+    await asyncio.gather(fal.report(both), runtime.drain(Drain.POLL), fal.report(both))
+    ends = [await polled_to_the_end(runtime, clock, g) for g in (polled, reported, both)]
+    seen = {
+        (g.status, g.error and (g.error.code, g.error.message), g.actual_cost, g.output and g.output.seed is not None)
+        for g in ends
+    }
+    assert len(seen) == 1
+    assert [len(g.deliveries) for g in ends] == [1, 1, 1]
+    assert await runtime.redis.execute("ZCARD", keys.deliveries_of_tenant(polled.tenant_id)) == 3
+    assert await runtime.queue.slots_used() == 0
+    assert (await runtime.audit.run()).differences == []
+
+
+async def test_a_lost_callback_costs_some_seconds(runtime: Runtime, clock: Clock, fal: Fal, create: Create) -> None:
+    g = await create(f"{QUICK} sandbox:lost-webhook")
+    await drained(runtime, Drain.DISPATCH)
+    assert (await polled_to_the_end(runtime, clock, g)).status is Status.SUCCEEDED
+    assert fal.postbox.received == []
+
+
+async def test_what_fal_has_forgotten_its_callback_still_knows(
+    runtime: Runtime, clock: Clock, fal: Fal, create: Create
+) -> None:
+    g, only_polled = [await create(f"{QUICK} sandbox:expired-result") for _ in range(2)]
+    await drained(runtime, Drain.DISPATCH)
+    await fal.report(g)
+    await drained(runtime, Drain.POLL)
+    ended = await stored(runtime, g)
+    assert ended.status is Status.SUCCEEDED
+    assert ended.output is not None
+    assert ended.actual_cost == ended.estimated_cost
+    assert (await polled_to_the_end(runtime, clock, only_polled)).status is Status.FAILED
+
+
+@pytest.mark.parametrize("trouble", ["locked", "500", "html-502", "reset"])
+async def test_callback_ends_it_after_some_tries_if_its_result_stays_away(
+    runtime: Runtime, clock: Clock, fal: Fal, create: Create, trouble: str
+) -> None:
+    g = await create("sandbox:policy")
+    await drained(runtime, Drain.DISPATCH)
+    await fal.report(g)
+    (await fal.oracle.post("/_sandbox/faults", json={"result": {"kind": trouble}})).raise_for_status()
+    try:
+        await drained(runtime, Drain.POLL)
+        assert not (await stored(runtime, g)).is_terminal, "the result would name what was billed"
+        ended = await polled_to_the_end(runtime, clock, g)
+    finally:
+        (await fal.oracle.delete("/_sandbox/faults")).raise_for_status()
+    assert ended.error is not None
+    assert (ended.error.code, ended.actual_cost) == ("content_policy", 0)
+
+
+# --- a submit of which nobody heard -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("more", ["", "sandbox:null-payload"])
+async def test_an_unconfirmed_generation_heals(
+    runtime: Runtime, clock: Clock, fal: Fal, create: Create, more: str
+) -> None:
+    g = await create(f"{QUICK} sandbox:lost-answer {more}")
+    await drained(runtime, Drain.DISPATCH)
+    assert (await stored(runtime, g)).status is Status.UNCONFIRMED
+    await fal.report(g)
+    await drained(runtime, Drain.POLL)
+    ended = await stored(runtime, g)
+    assert ended.status is Status.SUCCEEDED
+    assert ended.request_id is not None
+    assert ended.actual_cost is not None
+    assert ended.actual_cost != ended.estimated_cost
+    assert await fal.submits(g) == 1
+    assert await runtime.queue.slots_used() == 0
+
+
+@pytest.mark.parametrize("more", ["", "sandbox:lost-answer"])
+async def test_a_callback_before_the_answer_to_the_submit(
+    runtime: Runtime, fal: Fal, create: Create, more: str
+) -> None:
+    g = await create(f"{QUICK} sandbox:slow-answer=0.7 {more}")
+    await runtime.drain(Drain.DISPATCH)
+    await fal.report(g)
+    assert (await stored(runtime, g)).status is Status.SUBMITTING
+    await drained(runtime, Drain.POLL)
+    assert (await stored(runtime, g)).status is Status.SUCCEEDED, "while its submit is still under way"
+    await runtime.drains[Drain.DISPATCH].idle()
+    ended = await stored(runtime, g)
+    assert (ended.status, await fal.submits(g)) == (Status.SUCCEEDED, 1)
+
+
+@pytest.mark.parametrize(("more", "between"), [("", Status.SUBMITTED), ("sandbox:lost-answer", Status.UNCONFIRMED)])
+async def test_what_the_submit_saves_afterwards_does_not_put_the_poll_off(
+    runtime: Runtime, clock: Clock, fal: Fal, create: Create, more: str, between: Status
+) -> None:
+    g = await create(f"{QUICK} sandbox:slow-answer=0.7 {more}")
+    await runtime.drain(Drain.DISPATCH)
+    await fal.report(g)
+    await runtime.drains[Drain.DISPATCH].idle()
+    assert (await stored(runtime, g)).status is between
+    assert await poll_due(runtime, g) == clock().timestamp()
+    await drained(runtime, Drain.POLL)
+    assert (await stored(runtime, g)).status is Status.SUCCEEDED
+
+
+@pytest.mark.parametrize("first", [Drain.POLL, Drain.DISPATCH])
+async def test_what_was_queued_again_although_fal_took_it_is_not_sent_again(
+    runtime: Runtime, clock: Clock, fal: Fal, create: Create, first: Drain
+) -> None:
+    g = await create(f"sandbox:429=1 {QUICK} {first} {clock().timestamp()}")
+    await drained(runtime, Drain.DISPATCH)
+    assert (await stored(runtime, g)).status is Status.QUEUED
+    await told(runtime, clock, g, Callback("request-1"))
+    clock.advance(timedelta(minutes=1))
+    for drain in (first, Drain.POLL, Drain.DISPATCH):
+        await drained(runtime, drain)
+    now = await stored(runtime, g)
+    assert (now.status, now.request_id, await fal.submits(g)) == (Status.SUBMITTED, "request-1", 0)
+    assert await runtime.queue.slots_used() == 1
+
+
+# --- twice, late, out of place ----------------------------------------------------------------------------------------
+
+
+async def told(runtime: Runtime, clock: Clock, g: Generation, callback: Callback) -> None:
+    """As the route does once it believes it."""
+    received = await CallbackStore(runtime.redis).receive(g.id, g.callback_token, callback, now=clock())
+    assert received.reception == "accepted"
+
+
+async def test_the_same_callback_twice_is_one(runtime: Runtime, fal: Fal, create: Create) -> None:
+    g = await create(f"{QUICK} sandbox:double-webhook", webhook_url="http://127.0.0.1:9000/hook")
+    await drained(runtime, Drain.DISPATCH)
+    first, second = await fal.callbacks(g, 2)
+    accepted, duplicate, ended = counted("accepted"), counted("duplicate"), counted("ended")
+    assert (await fal.hand_on(first)).status_code == 200
+    assert (await fal.hand_on(second)).status_code == 200
+    await drained(runtime, Drain.POLL)
+    version = (await stored(runtime, g)).version
+    assert (await fal.hand_on(first)).status_code == 200
+    await drained(runtime, Drain.POLL)
+    assert (await stored(runtime, g)).version == version
+    assert (counted("accepted"), counted("duplicate"), counted("ended")) == (accepted + 1, duplicate + 1, ended + 1)
+    assert await runtime.redis.execute("ZCARD", keys.deliveries_of_tenant(g.tenant_id)) == 1
+
+
+async def test_a_callback_after_the_end_changes_nothing(
+    runtime: Runtime, clock: Clock, fal: Fal, create: Create
+) -> None:
+    g = await create(f"{QUICK} sandbox:late-webhook=0.5")
+    await drained(runtime, Drain.DISPATCH)
+    ended = await polled_to_the_end(runtime, clock, g)
+    await fal.report(g)
+    assert await stored(runtime, g) == ended
+    assert await kept_callback(runtime, g) is None
+    assert await poll_due(runtime, g) is None
+
+
+async def test_callback_of_a_given_up_generation_is_kept_as_paid_and_lost(
+    runtime: Runtime, clock: Clock, settings: Settings, fal: Fal, create: Create, owner: Tenant
+) -> None:
+    """Failed as unconfirmed, its estimate booked; then fal reports its video."""
+    g = await create(f"{QUICK} sandbox:lost-answer")
+    await drained(runtime, Drain.DISPATCH)
+    before = clock.now
+    clock.advance(settings.unconfirmed_deadline)
+    await drained(runtime, Drain.SWEEP)
+    failed = await stored(runtime, g)
+    assert failed.status is Status.FAILED
+    clock.now = before  # the callback is as young as it was
+    counted_before = counted("paid_and_lost")
+    await fal.report(g)
+    assert counted("paid_and_lost") == counted_before + 1
+    await drained(runtime, Drain.POLL)
+    assert await stored(runtime, g) == failed
+    lost, count = await runtime.resolving.paid_and_lost(limit=10)
+    assert ([one.generation.id for one in lost], count) == ([g.id], 1)
+
+    await runtime.resolving.revive(g.id, "fal has its video")
+    assert (await runtime.usage.month(owner.id)).held == g.estimated_cost
+    assert (await runtime.audit.run()).clean
+    revived = await polled_to_the_end(runtime, clock, g)
+    assert (revived.status, revived.error) == (Status.SUCCEEDED, None)
+    month = await runtime.usage.month(owner.id)
+    assert (month.held, month.spent) == (0, revived.actual_cost)
+    assert (await runtime.resolving.paid_and_lost(limit=10))[1] == 0
+    (today,) = [day for day in (await runtime.usage.report(owner.id, None, None)).days if day.created]
+    assert dict(today.outcomes) == {"succeeded": 1}
+    assert (await runtime.audit.run()).clean
+
+
+async def test_a_wish_to_cancel_yields_to_the_result(runtime: Runtime, owner: Tenant, fal: Fal, create: Create) -> None:
+    g = await create(QUICK)
+    await drained(runtime, Drain.DISPATCH)
+    await fal.report(g)
+    await runtime.generations.cancel(owner, g.id)
+    cancels = calls("cancel")
+    await drained(runtime, Drain.POLL)
+    assert (await stored(runtime, g)).status is Status.SUCCEEDED
+    assert calls("cancel") == cancels
+
+
+async def test_a_forgery_is_refused_and_polling_goes_on(
+    runtime: Runtime, clock: Clock, fal: Fal, create: Create
+) -> None:
+    g = await create(f"{QUICK} sandbox:forged-webhook")
+    await drained(runtime, Drain.DISPATCH)
+    (forged, *_) = await fal.callbacks(g)
+    refused = counted("signature")
+    assert (await fal.hand_on(forged)).status_code == 401
+    assert counted("signature") == refused + 1
+    assert await kept_callback(runtime, g) is None
+    await drained(runtime, Drain.POLL)
+    assert (await stored(runtime, g)).status is Status.SUBMITTED
+    assert (await polled_to_the_end(runtime, clock, g)).status is Status.SUCCEEDED
+
+
+async def test_a_callback_of_another_request_is_told_of_and_ignored(
+    runtime: Runtime, clock: Clock, fal: Fal, create: Create
+) -> None:
+    g = await create("sandbox:hang")
+    await drained(runtime, Drain.DISPATCH)
+    before = await stored(runtime, g)
+    told_of = counted("other_request")
+    await told(runtime, clock, g, Callback("request-2", 200, {"video": {"url": "https://x.test/v.mp4"}}))
+    await drained(runtime, Drain.POLL)
+    now = await stored(runtime, g)
+    assert (now.request_id, now.status in TERMINAL) == (before.request_id, False)
+    assert counted("other_request") == told_of + 1
+    assert await kept_callback(runtime, g) is None
+
+
+@pytest.mark.parametrize("payload", [None, {"seed": 7}])
+async def test_a_callback_that_brings_nothing_does_not_make_polls_spin(
+    runtime: Runtime, clock: Clock, fal: Fal, create: Create, payload: Any
+) -> None:
+    g = await create("sandbox:hang sandbox:queue-seconds=0")
+    await drained(runtime, Drain.DISPATCH)
+    request_id = (await stored(runtime, g)).request_id
+    assert request_id is not None
+    await told(runtime, clock, g, Callback(request_id, 200, payload))
+    statuses = calls("status")
+    for _ in range(5):
+        await drained(runtime, Drain.POLL)
+    assert calls("status") == statuses + 1
+    assert await kept_callback(runtime, g) is None
+    due = await poll_due(runtime, g)
+    assert due is not None
+    assert due > clock().timestamp()
+
+
+async def test_a_poll_under_way_does_not_put_off_the_one_a_callback_asks_for(
+    runtime: Runtime, clock: Clock, fal: Fal, create: Create
+) -> None:
+    g = await create("sandbox:hang")
+    await drained(runtime, Drain.DISPATCH)
+    request_id = (await stored(runtime, g)).request_id
+    assert request_id is not None
+    await told(runtime, clock, g, Callback(request_id))
+    await runtime.generation_store.postpone_poll(g.id, clock() + timedelta(seconds=15))
+    assert await poll_due(runtime, g) == clock().timestamp()
+
+
+async def test_a_worker_that_dies_with_a_callback_in_hand_leaves_it_to_the_next(
+    runtime: Runtime, clock: Clock, fal: Fal, create: Create
+) -> None:
+    from service.usecases.lifecycle.leases import LEASE
+
+    g = await create(f"{QUICK} sandbox:lost-answer")
+    await drained(runtime, Drain.DISPATCH)
+    await fal.report(g)
+    claim = await runtime.due.claim(Drain.POLL, now=clock(), most=5, lease=LEASE)
+    assert [item.id for item in claim.taken] == [g.id]  # and then it died
+    clock.advance(LEASE)
+    await drained(runtime, Drain.POLL)
+    assert (await stored(runtime, g)).status is Status.SUCCEEDED
+
+
+async def test_without_a_public_url_none_are_asked_for(
+    redis_url: str, sandbox_url: str, clock: Clock, fal: Fal
+) -> None:
+    from service.runtime import open_runtime
+
+    async with open_runtime(factories.sandbox_settings(redis_url, sandbox_url), clock=clock) as runtime:
+        owner = await runtime.tenants.create("acme")
+        prompt = f"{QUICK} no callbacks {clock().timestamp()}"
+        request = factories.create_request(prompt=prompt, image_url="https://v3b.fal.media/a.jpg")
+        g = (await runtime.generations.create(owner, request, None)).generation
+        await drained(runtime, Drain.DISPATCH)
+        assert (await polled_to_the_end(runtime, clock, g)).status is Status.SUCCEEDED
+    seen = (await fal.oracle.get("/_sandbox/requests")).json()
+    assert [submit["webhook_url"] for submit in seen if submit["prompt"] == prompt] == [None]
+
+
+async def test_the_last_lines_of_the_log_come_with_the_end(
+    runtime: Runtime, clock: Clock, fal: Fal, create: Create
+) -> None:
+    g = await create("sandbox:no-video sandbox:logs sandbox:queue-seconds=0 sandbox:seconds=0.05")
+    await drained(runtime, Drain.DISPATCH)
+    await fal.report(g)
+    await drained(runtime, Drain.POLL)
+    ended = await stored(runtime, g)
+    assert ended.status is Status.SUCCEEDED
+    assert ended.logs

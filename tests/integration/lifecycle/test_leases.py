@@ -1,0 +1,260 @@
+"""Leases of every drain: kept while their holder lives, however slow it is; due again in seconds once it is dead."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import ExitStack, asynccontextmanager, suppress
+from datetime import timedelta
+from typing import Final
+
+import pytest
+
+from service.config.settings import Settings
+from service.domain.tenant import Tenant
+from service.domain.work_queue import Drain
+from service.errors import StoreUnavailable
+from service.runtime import Runtime, open_runtime
+from service.store import keys
+from service.store.queues.due import Claim, Claimed
+from service.store.queues.leases import LeaseStore
+from service.store.redis.client import Redis
+from service.usecases.lifecycle import leases
+from service.usecases.lifecycle.consumer import DrainRunner
+from service.usecases.lifecycle.leases import LEASE, LeaseKeeper
+from tests.support import factories
+from tests.support.factories import Clock
+from tests.support.unconfirmed import created, drained
+
+COUNT: Final = 3
+SECOND: Final = timedelta(seconds=1)
+#: A dead holder's work is due again within this time.
+HANDED_OVER: Final = timedelta(seconds=5)
+#: Longer than any lease of a process that renews nothing.
+SLOW: Final = timedelta(seconds=35)
+
+Prepare = Callable[[Runtime, Clock, Tenant], Awaitable[None]]
+
+
+@pytest.fixture
+def settings(redis_url: str, sandbox_url: str) -> Settings:
+    return factories.sandbox_settings(redis_url, sandbox_url)
+
+
+@pytest.fixture
+async def owner(runtime: Runtime) -> Tenant:
+    return await runtime.tenants.create("acme")
+
+
+@pytest.fixture
+async def other(settings: Settings, clock: Clock) -> AsyncIterator[Runtime]:
+    """Another worker."""
+    async with open_runtime(settings, clock=clock) as opened:
+        yield opened
+
+
+async def _queued(runtime: Runtime, _: Clock, owner: Tenant) -> None:
+    for n in range(COUNT):
+        await created(runtime, owner, f"sandbox:hang sandbox:no-video {n}")
+
+
+async def _at_fal(runtime: Runtime, clock: Clock, owner: Tenant) -> None:
+    await _queued(runtime, clock, owner)
+    while int(await runtime.redis.execute("ZCARD", keys.due(Drain.POLL))) < COUNT:
+        await drained(runtime, Drain.DISPATCH)
+    clock.advance(timedelta(seconds=20))
+
+
+async def _announced(runtime: Runtime, clock: Clock, owner: Tenant) -> None:
+    made = [factories.delivery(tenant_id=owner.id, endpoint_id=f"whe_{n}") for n in range(COUNT)]
+    g = factories.generation(tenant_id=owner.id)
+    await runtime.generation_store.create(g, factories.due(clock()))
+    finished = await runtime.generation_store.finish(
+        g.canceled(0, clock()), factories.due(clock() + timedelta(days=9)), made, now=clock()
+    )
+    assert finished.won
+
+
+async def _overdue(runtime: Runtime, clock: Clock, owner: Tenant) -> None:
+    await _queued(runtime, clock, owner)
+    clock.advance(runtime.settings.queue_expiry + SECOND)
+
+
+PREPARE: Final[dict[Drain, Prepare]] = {
+    Drain.DISPATCH: _queued,
+    Drain.POLL: _at_fal,
+    Drain.DELIVER: _announced,
+    Drain.SWEEP: _overdue,
+}
+
+
+@pytest.fixture(params=list(Drain))
+def drain(request: pytest.FixtureRequest) -> Drain:
+    return Drain(request.param)
+
+
+async def _claimed(runtime: Runtime, drain: Drain) -> list[Claimed]:
+    """What a worker claims, with no work begun: as if it died then."""
+    return (await runtime.drains[drain]._claim(10)).taken
+
+
+def _keeper(runtime: Runtime, drain: Drain) -> LeaseKeeper:
+    found = runtime.drains[drain].leases
+    assert found is not None
+    return found
+
+
+async def test_lease_of_a_slow_living_holder_is_kept(
+    runtime: Runtime, other: Runtime, clock: Clock, owner: Tenant, drain: Drain
+) -> None:
+    await PREPARE[drain](runtime, clock, owner)
+    taken, keeper = await _claimed(runtime, drain), _keeper(runtime, drain)
+    assert len(taken) == COUNT
+    with ExitStack() as work:
+        for item in taken:
+            work.enter_context(keeper.held(item))
+        for _ in range(SLOW // SECOND):
+            clock.advance(SECOND)
+            await keeper.renew()
+            assert await _claimed(other, drain) == []
+    clock.advance(HANDED_OVER)
+    assert {item.id for item in await _claimed(other, drain)} == {item.id for item in taken}
+
+
+async def test_lease_of_a_dead_holder_ends_in_five_seconds(
+    runtime: Runtime, other: Runtime, clock: Clock, owner: Tenant, drain: Drain
+) -> None:
+    await PREPARE[drain](runtime, clock, owner)
+    taken = await _claimed(runtime, drain)
+    assert len(taken) == COUNT
+    clock.advance(LEASE - timedelta(milliseconds=1))
+    assert await _claimed(other, drain) == []
+    clock.advance(HANDED_OVER - LEASE)
+    assert {item.id for item in await _claimed(other, drain)} == {item.id for item in taken}
+
+
+@asynccontextmanager
+async def _busy(redis: Redis, *, seconds: float) -> AsyncIterator[None]:
+    """Redis runs one script for so long, and everything else after it."""
+    script = """
+        local began = redis.call("TIME")
+        repeat
+          local now = redis.call("TIME")
+        until now[1] - began[1] + (now[2] - began[2]) / 1000000 > tonumber(ARGV[1])"""
+    running = asyncio.ensure_future(redis.execute("EVAL", script, 0, seconds))
+    await asyncio.sleep(0.1)
+    yield
+    await running
+
+
+async def test_claim_without_an_answer_is_due_in_five_seconds(
+    runtime: Runtime, other: Runtime, clock: Clock, owner: Tenant, settings: Settings, drain: Drain
+) -> None:
+    hasty = settings.model_copy(update={"redis_timeout": 1.0})
+    async with open_runtime(hasty, clock=clock) as worker, Redis(settings.redis_url, timeout=30) as patient:
+        for _ in range(2):  # each of its connections is open, and Redis knows the script
+            assert await _claimed(worker, drain) == []
+        await PREPARE[drain](runtime, clock, owner)
+        worker.drains[Drain.SWEEP]._claim.__self__._trimmed_at = clock()  # type: ignore[attr-defined]  # no trim first
+        async with _busy(patient, seconds=2.5):
+            with pytest.raises(StoreUnavailable):
+                await _claimed(worker, drain)
+        assert await _claimed(other, drain) == [], "leased, to no work"
+    clock.advance(HANDED_OVER)
+    assert len(await _claimed(other, drain)) == COUNT
+
+
+async def test_claim_and_renewal_need_no_replica(
+    runtime: Runtime, other: Runtime, clock: Clock, owner: Tenant, settings: Settings, drain: Drain
+) -> None:
+    await PREPARE[drain](runtime, clock, owner)
+    alone = settings.model_copy(update={"redis_wait_replicas": 1})
+    async with open_runtime(alone, clock=clock) as worker:
+        (first, *_), keeper = await _claimed(worker, drain), _keeper(worker, drain)
+        with keeper.held(first):
+            clock.advance(HANDED_OVER - SECOND)
+            await keeper.renew()
+            clock.advance(SECOND)
+            assert first.id not in {item.id for item in await _claimed(other, drain)}
+
+
+class Fault(Exception):
+    """Of the code, not of the store."""
+
+
+@pytest.mark.parametrize(("error", "rest"), [(StoreUnavailable("gone"), LEASE), (Fault(), timedelta(seconds=30))])
+async def test_work_that_raised_rests_and_is_due_again(
+    runtime: Runtime, other: Runtime, clock: Clock, owner: Tenant, drain: Drain, error: Exception, rest: timedelta
+) -> None:
+    async def work(_: Claimed) -> None:
+        raise error
+
+    await PREPARE[drain](runtime, clock, owner)
+    runner = DrainRunner(drain, runtime.drains[drain]._claim, work, capacity=9, keep=lambda _: _keeper(runtime, drain))
+    await runner.run()
+    await runner.idle()
+    clock.advance(rest - timedelta(milliseconds=1))
+    assert await _claimed(other, drain) == []
+    clock.advance(timedelta(milliseconds=1))
+    assert len(await _claimed(other, drain)) == COUNT
+
+
+async def test_runner_renews_while_it_works_and_no_longer(
+    redis: Redis, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the loop itself: nothing here asks for a renewal."""
+    monkeypatch.setattr(leases, "_EVERY_SECONDS", 0.01)
+    keeper, go = LeaseKeeper(LeaseStore(redis, Drain.POLL), clock=clock), asyncio.Event()
+    until = int((clock() + LEASE).timestamp() * 1000)
+    await redis.execute("ZADD", keys.due(Drain.POLL), until, "gen_1")
+
+    due = [Claimed("gen_1", clock(), until)]
+
+    async def claim(_: int) -> Claim:
+        taken, due[:] = list(due), []
+        return Claim(taken, 1)
+
+    async def work(_: Claimed) -> None:
+        await go.wait()
+
+    async def score() -> int:
+        return int(float(await redis.execute("ZSCORE", keys.due(Drain.POLL), "gen_1")))
+
+    runner = DrainRunner(Drain.POLL, claim, work, capacity=1, keep=lambda _: keeper)
+    await runner.run()
+    clock.advance(3 * SECOND)
+    await _becomes(score, until + 3000)
+    go.set()
+    await runner.idle()
+    assert keeper._renewing is not None
+    await asyncio.wait_for(keeper._renewing, 30)
+    clock.advance(SECOND)
+    await keeper.renew()
+    assert await score() == until + 3000
+
+
+async def _becomes(score: Callable[[], Awaitable[int]], wanted: int) -> None:
+    give_up = asyncio.get_running_loop().time() + 30
+    while (found := await score()) != wanted:
+        assert asyncio.get_running_loop().time() < give_up, found
+        await asyncio.sleep(0.01)
+
+
+async def test_work_that_hangs_loses_its_lease(
+    runtime: Runtime, other: Runtime, clock: Clock, owner: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(leases, "_LONGEST", -SECOND)
+    await _at_fal(runtime, clock, owner)
+    (first, *_) = await _claimed(runtime, Drain.POLL)
+    keeper = LeaseKeeper(LeaseStore(runtime.redis, Drain.POLL), clock=clock)
+    with keeper.held(first):
+        await keeper.renew()
+        clock.advance(HANDED_OVER)
+        assert first.id in {item.id for item in await _claimed(other, Drain.POLL)}
+        await keeper.close()
+
+
+async def test_close_stops_the_renewal(runtime: Runtime, clock: Clock, owner: Tenant) -> None:
+    await _at_fal(runtime, clock, owner)
+    (first, *_), keeper = await _claimed(runtime, Drain.POLL), _keeper(runtime, Drain.POLL)
+    with keeper.held(first), suppress(asyncio.CancelledError):
+        await keeper.close()
+        assert keeper._renewing is None

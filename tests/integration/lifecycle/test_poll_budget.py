@@ -1,0 +1,123 @@
+"""Pacing of polls: one function decides the next one, and all workers together stay within the account's budget."""
+
+import asyncio
+from datetime import timedelta
+from typing import Final
+
+import pytest
+
+from service.config.settings import Settings
+from service.domain import ids
+from service.domain.generation import Generation, Status
+from service.domain.tenant import Tenant
+from service.domain.work_queue import Drain
+from service.runtime import Runtime, open_runtime
+from service.store import keys
+from service.store.queues.due import DueStore
+from service.store.redis.client import Redis
+from service.usecases.lifecycle.schedule import Timetable
+from tests.support import factories
+from tests.support.factories import NOW, Clock
+from tests.support.scripted_fal import ScriptedFal, scripted_fal
+from tests.support.unconfirmed import created, drained, stored
+
+PER_SECOND: Final = 50
+LEASE: Final = timedelta(seconds=60)
+SECOND: Final = timedelta(seconds=1)
+
+
+async def all_due(redis: Redis, count: int) -> None:
+    """As after an outage: every poll is overdue."""
+    due = [word for n in range(count) for word in (ids.milliseconds(NOW), f"gen_{n}")]
+    await redis.execute("ZADD", keys.due(Drain.POLL), *due)
+
+
+async def claimed(redis: Redis, clock: Clock, most: int = 100) -> int:
+    store = DueStore(redis)
+    return len((await store.claim_polls(now=clock(), most=most, lease=LEASE, per_second=PER_SECOND)).taken)
+
+
+async def test_poll_claims_never_exceed_the_budget_after_an_outage(redis: Redis) -> None:
+    await all_due(redis, 1000)
+    clock, taken = Clock(NOW), []
+    for _ in range(100):  # ten seconds, ten claims in each, by two workers at once
+        taken.append(sum(await asyncio.gather(claimed(redis, clock), claimed(redis, clock))))
+        clock.advance(SECOND / 10)
+    assert taken[0] == PER_SECOND, "what one second allows, at once"
+    for second in range(1, 10):
+        assert sum(taken[second * 10 : second * 10 + 10]) <= PER_SECOND * 1.02
+    assert sum(taken) >= PER_SECOND * 10, "and no less: the budget is used"
+
+
+async def test_poll_budget_survives_a_clock_that_is_set_back(redis: Redis) -> None:
+    await all_due(redis, 200)
+    clock = Clock(NOW)
+    assert await claimed(redis, clock) == PER_SECOND
+    clock.advance(-timedelta(hours=1))
+    assert await claimed(redis, clock) == 0
+    clock.advance(timedelta(hours=1) + SECOND)
+    assert await claimed(redis, clock) == PER_SECOND
+
+
+async def test_poll_budget_below_one_a_second_is_kept(redis: Redis) -> None:
+    await all_due(redis, 10)
+    clock, count = Clock(NOW), 0
+    for _ in range(100):
+        claim = await DueStore(redis).claim_polls(now=clock(), most=5, lease=LEASE, per_second=0.1)
+        count += len(claim.taken)
+        clock.advance(SECOND)
+    assert 10 <= count <= 11
+
+
+@pytest.fixture
+def settings(redis_url: str) -> Settings:
+    return factories.settings(redis_url)
+
+
+async def test_cancel_that_fal_refuses_is_repeated_ever_more_seldom(redis_url: str, clock: Clock) -> None:
+    async with (
+        scripted_fal() as fal,
+        open_runtime(factories.settings(redis_url, fal_queue_url=fal.url), clock=clock) as runtime,
+    ):
+        owner = await runtime.tenants.create("acme")
+        g = await submitted(runtime, owner)
+        await runtime.generations.cancel(owner, g.id)
+        refuse_cancels(fal)
+        for _ in range(600):
+            await drained(runtime, Drain.POLL)
+            clock.advance(SECOND / 2)
+        assert (await stored(runtime, g)).cancel_sent_at is None
+        assert fal.calls.count("cancel") <= 5 * 60 / runtime.settings.poll_longest.total_seconds() * 1.2 + 3
+
+
+def refuse_cancels(fal: ScriptedFal) -> None:
+    from aiohttp import web
+
+    fal._cancel = lambda: web.json_response({"detail": "oops"}, status=500)  # type: ignore[method-assign]
+
+
+async def submitted(runtime: Runtime, owner: Tenant) -> Generation:
+    g = await created(runtime, owner, "x")
+    await drained(runtime, Drain.DISPATCH)
+    g = await stored(runtime, g)
+    assert g.status is Status.SUBMITTED
+    return g
+
+
+@pytest.mark.parametrize("troubled", [0, 1, 5, 1000])
+@pytest.mark.parametrize("cancels_failed", [0, 1, 5, 1000])
+@pytest.mark.parametrize("in_flight", [1, 1000, 50_000])
+def test_next_poll_holds_the_budget_in_every_state(
+    settings: Settings, troubled: int, cancels_failed: int, in_flight: int
+) -> None:
+    timetable = Timetable.of(settings)
+    timetable.in_flight = in_flight
+    g = factories.in_status(Status.IN_PROGRESS).cancel_requested(NOW)
+    for _ in range(troubled):
+        g = g.troubled(NOW)
+    for _ in range(cancels_failed):
+        g = g.cancel_failed()
+    wait = timetable.next_poll(g, NOW) - NOW
+    first_cancel = not troubled and not cancels_failed
+    floor = timedelta() if first_cancel else timedelta(seconds=in_flight / settings.polls_per_second) * 0.9
+    assert wait >= floor, "only the first cancel call goes at once; the claim's budget holds it"

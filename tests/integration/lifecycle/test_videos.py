@@ -1,0 +1,515 @@
+"""Videos kept: in a folder and in an S3 of a process of its own, from the copy to its deletion."""
+
+import asyncio
+import hashlib
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from datetime import datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import httpx
+import obstore
+import pytest
+from fastapi import FastAPI
+
+from service.config.settings import Settings
+from service.domain import fal_view
+from service.domain.generation import Generation, Kept, Output, Status, Video
+from service.domain.tenant import Tenant
+from service.domain.work_queue import Drain
+from service.media.videos import StoreAway, VideoStore
+from service.runtime import Runtime
+from service.usecases.lifecycle.schedule import COPIES
+from tests.support import factories, s3
+from tests.support.factories import Clock
+from tests.support.waiting import Patience
+
+PUBLIC = "https://gateway.example.com"
+ROOT = Path(__file__).parents[2]
+READY = (ROOT / "deploy/sandbox/samples/ready.mp4").read_bytes()
+PROMPT = "sandbox:no-video sandbox:seconds=0.01"
+
+
+@pytest.fixture(scope="session")
+def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[s3.S3]:
+    with s3.running(tmp_path_factory.mktemp("s3")) as server:
+        yield server
+
+
+class Objects:
+    """What is kept, seen past the gateway."""
+
+    def __init__(self, url: str, read: Callable[[], dict[str, bytes]]) -> None:
+        self.url = url
+        self.read = read
+
+
+@pytest.fixture(params=["file", "s3"])
+def objects(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Objects:
+    if request.param == "file":
+
+        def read() -> dict[str, bytes]:
+            return {str(f.relative_to(tmp_path)): f.read_bytes() for f in tmp_path.rglob("*") if f.is_file()}
+
+        return Objects(f"file://{tmp_path}/kept", read)
+    server: s3.S3 = request.getfixturevalue("s3_server")
+    server.empty()
+    for name, value in server.environment.items():
+        monkeypatch.setenv(name, value)
+    return Objects(f"s3://{s3.BUCKET}/kept", server.objects)
+
+
+@pytest.fixture
+def settings(redis_url: str, sandbox_url: str, objects: Objects) -> Settings:
+    httpx.post(f"{sandbox_url}/_sandbox/faults", json={}).raise_for_status()
+    return factories.sandbox_settings(
+        redis_url, sandbox_url, media_url=objects.url, public_url=PUBLIC, media_redirect=False
+    )
+
+
+@pytest.fixture
+def faults(sandbox_url: str) -> Iterator[Callable[..., None]]:
+    """What befalls the next downloads."""
+
+    def befall(**fault: Any) -> None:
+        httpx.post(f"{sandbox_url}/_sandbox/faults", json={"media": fault}).raise_for_status()
+
+    yield befall
+    httpx.post(f"{sandbox_url}/_sandbox/faults", json={}).raise_for_status()
+
+
+async def drained(runtime: Runtime, drain: Drain) -> None:
+    await runtime.drain(drain)
+    await runtime.drains[drain].idle()
+
+
+async def stored(runtime: Runtime, g: Generation) -> Generation:
+    found = await runtime.generation_store.load(g.id)
+    assert found is not None
+    return found
+
+
+async def submitted(runtime: Runtime, owner: Tenant, **changes: Any) -> Generation:
+    request = factories.create_request(prompt=PROMPT, image_url="https://v3b.fal.media/a.jpg", duration=4, **changes)
+    g = (await runtime.generations.create(owner, request, None)).generation
+    await drained(runtime, Drain.DISPATCH)
+    return g
+
+
+async def until(
+    runtime: Runtime, clock: Clock, g: Generation, wanted: Callable[[Generation], bool], *, step: float = 2
+) -> Generation:
+    patience = Patience()
+    async with asyncio.timeout(60):
+        while True:
+            clock.advance(timedelta(seconds=step))
+            await drained(runtime, Drain.POLL)
+            if wanted(now := await stored(runtime, g)):
+                return now
+            await patience.pause()
+
+
+async def succeeded(runtime: Runtime, clock: Clock, owner: Tenant, **changes: Any) -> Generation:
+    g = await submitted(runtime, owner, **changes)
+    return await until(runtime, clock, g, lambda now: now.is_terminal)
+
+
+async def copying(runtime: Runtime, clock: Clock, owner: Tenant, **changes: Any) -> Generation:
+    """At the moment that fal's result is on the record."""
+    g = await submitted(runtime, owner, **changes)
+    return await until(runtime, clock, g, lambda now: now.copying is not None)
+
+
+# --- the copy ---------------------------------------------------------------------------------------------------------
+
+
+async def test_success_is_told_once_the_video_is_kept(
+    app: FastAPI, clock: Clock, tenant: Tenant, api: httpx.AsyncClient, objects: Objects, sandbox_url: str
+) -> None:
+    g = await succeeded(app.state.runtime, clock, tenant)
+
+    (content,) = objects.read().values()
+    assert content == READY
+    assert g.kept == Kept(f"{tenant.id}/{g.id}.mp4", len(READY), hashlib.sha256(READY).hexdigest())
+    told = (await api.get(f"/v1/generations/{g.id}")).json()
+    assert told["status"] == "succeeded"
+    assert told["output"]["video"] == {
+        "url": f"{PUBLIC}/v1/generations/{g.id}/video",
+        "content_type": "video/mp4",
+        "file_name": "video.mp4",
+        "file_size": len(READY),
+    }
+    assert float(told["cost"]["actual"]) > 0
+    for_fals_clients = fal_view.result(g).body["video"]["url"]
+    assert for_fals_clients.startswith(f"{sandbox_url}/cdn/files/"), "they fetch it without a key"
+    assert (await app.state.runtime.audit.run()).clean
+
+
+async def test_while_it_is_copied_it_is_in_progress_and_has_no_slot(
+    runtime: Runtime, clock: Clock, owner: Tenant, objects: Objects
+) -> None:
+    g = await copying(runtime, clock, owner)
+
+    assert g.status is Status.IN_PROGRESS
+    assert (g.output, objects.read(), await runtime.queue.slots_used()) == (None, {}, 0)
+    assert await runtime.queue.unfinished() == 1, "whoever lets the gateway run empty waits for it"
+    assert (await runtime.audit.run()).clean
+    ended = await until(runtime, clock, g, lambda now: now.is_terminal)
+    assert ended.status is Status.SUCCEEDED
+    assert (ended.copying, len(objects.read()), await runtime.queue.unfinished()) == (None, 1, 0)
+
+
+@pytest.fixture
+async def owner(runtime: Runtime) -> Tenant:
+    return await runtime.tenants.create("acme")
+
+
+@pytest.mark.parametrize("kind", ["500", "reset", "lost-answer", "html-502"])
+async def test_a_copy_is_tried_again(
+    runtime: Runtime, clock: Clock, owner: Tenant, objects: Objects, faults: Callable[..., None], kind: str
+) -> None:
+    faults(kind=kind, times=2)
+
+    g = await copying(runtime, clock, owner)
+    once = await until(runtime, clock, g, lambda now: now.copying is not None and now.copying.tries == 1)
+    assert (once.status, objects.read()) == (Status.IN_PROGRESS, {})
+
+    ended = await until(runtime, clock, g, lambda now: now.is_terminal)
+
+    assert ended.kept is not None
+    assert [*objects.read().values()] == [READY]
+
+
+async def test_a_copy_that_keeps_failing_passes_fals_url_on(
+    runtime: Runtime, clock: Clock, owner: Tenant, objects: Objects, faults: Callable[..., None], sandbox_url: str
+) -> None:
+    faults(kind="500")
+
+    g = await copying(runtime, clock, owner)
+    ended = await until(runtime, clock, g, lambda now: now.is_terminal, step=20)
+
+    assert ended.status is Status.SUCCEEDED
+    assert ended.output is not None
+    assert ended.output.video.url.startswith(f"{sandbox_url}/cdn/files/")
+    assert (ended.kept, objects.read()) == (None, {})
+    assert len(COPIES.delays) == 6
+    assert (await runtime.audit.run()).clean
+
+
+async def test_a_broken_store_does_not_lose_the_video(
+    runtime: Runtime, clock: Clock, owner: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away(*_: object, **__: object) -> None:
+        raise StoreAway("the bucket is gone")
+
+    monkeypatch.setattr(VideoStore, "keep", away)
+
+    g = await copying(runtime, clock, owner)
+    ended = await until(runtime, clock, g, lambda now: now.is_terminal, step=20)
+
+    assert (ended.status, ended.kept) == (Status.SUCCEEDED, None)
+
+
+async def test_past_its_deadline_fals_url_is_passed_on_by_the_sweep(
+    runtime: Runtime, clock: Clock, owner: Tenant
+) -> None:
+    """However the polls may have been lost."""
+    g = await copying(runtime, clock, owner)
+
+    clock.advance(timedelta(minutes=31))
+    await drained(runtime, Drain.SWEEP)
+
+    ended = await stored(runtime, g)
+    assert ended.status is Status.SUCCEEDED
+    assert ended.output is not None
+
+
+async def test_what_is_not_fals_is_never_called(
+    runtime: Runtime, clock: Clock, owner: Tenant, objects: Objects
+) -> None:
+    """However fal's answer, or who took its place, may have come to name it."""
+    called = asyncio.Event()
+    listener = await asyncio.start_server(lambda *_: called.set(), "127.0.0.1", 0)
+    async with listener:
+        port = listener.sockets[0].getsockname()[1]
+        for url in (f"http://127.0.0.1:{port}/a.mp4", f"https://127.0.0.1:{port}/a.mp4", "file:///etc/passwd"):
+            g = await submitted(runtime, owner)
+            output = Output(Video(url))
+            await runtime.generations._moves.apply(g.id, partial(_landed, output, clock()))
+
+            ended = await until(runtime, clock, g, lambda now: now.is_terminal, step=20)
+
+            assert ended.output == output
+    assert not called.is_set()
+    assert objects.read() == {}
+
+
+def _landed(output: Output, now: datetime, g: Generation) -> Generation:
+    return g.ended_upstream(output, 5, now)
+
+
+async def test_two_workers_with_one_copy_leave_one_object_and_one_success(
+    runtime: Runtime, clock: Clock, owner: Tenant, objects: Objects
+) -> None:
+    """As after a lease that ran out while the first was still at it."""
+    g = await copying(runtime, clock, owner)
+    keeping = runtime.drains[Drain.POLL]._work.__self__._keeping  # type: ignore[attr-defined]
+    assert g.copying is not None
+
+    await asyncio.gather(*(keeping.keep(g, g.copying) for _ in range(3)))
+
+    ended = await stored(runtime, g)
+    assert (ended.status, ended.version) == (Status.SUCCEEDED, g.version + 1)
+    assert [*objects.read().values()] == [READY]
+
+
+async def test_more_copies_than_there_is_room_for_wait_their_turn(
+    runtime: Runtime, clock: Clock, owner: Tenant, objects: Objects
+) -> None:
+    made = [await submitted(runtime, owner) for _ in range(9)]
+
+    for g in made:
+        await until(runtime, clock, g, lambda now: now.is_terminal)
+
+    assert len(objects.read()) == 9
+
+
+async def test_what_breaks_in_the_middle_leaves_no_object(settings: Settings, objects: Objects) -> None:
+    store = VideoStore(objects.url)
+
+    async def breaking() -> AsyncIterator[bytes]:
+        for _ in range(12):
+            yield b"x" * 1024 * 1024
+        raise RuntimeError("cut")
+
+    with pytest.raises(RuntimeError, match="cut"):
+        await store.keep("t/g.mp4", breaking(), content_type="video/mp4", most=10**9)
+
+    assert objects.read() == {}
+
+
+async def test_a_large_video_is_kept_whole_and_one_beyond_the_limit_not_at_all(
+    settings: Settings, objects: Objects
+) -> None:
+    store, block = VideoStore(objects.url), bytes(range(256)) * 4096
+
+    async def blocks() -> AsyncIterator[bytes]:
+        for _ in range(23):
+            yield block
+
+    kept = await store.keep("t/g.mp4", blocks(), content_type="video/mp4", most=10**9)
+
+    assert kept == Kept("t/g.mp4", 23 * len(block), hashlib.sha256(block * 23).hexdigest())
+    assert [*objects.read().values()] == [block * 23]
+    with pytest.raises(StoreAway, match="larger"):
+        await store.keep("t/h.mp4", blocks(), content_type="video/mp4", most=20 * len(block))
+    assert len(objects.read()) == 1
+
+
+def test_a_copy_that_was_killed_leaves_nothing_in_a_folder_after_the_next(tmp_path: Path) -> None:
+    script = """
+import asyncio, os, pathlib, sys
+from service.media.videos import VideoStore
+async def chunks():
+    yield b"x" * 12_000_000
+    while not list(pathlib.Path(sys.argv[2]).rglob("*#*")):  # parts are on their way to the disk
+        await asyncio.sleep(0.01)
+    os.kill(os.getpid(), 9)
+asyncio.run(VideoStore(sys.argv[1]).keep("t/g.mp4", chunks(), content_type="video/mp4", most=10**9))
+"""
+    url = f"file://{tmp_path}/kept"
+    for _ in range(2):
+        killed = subprocess.run([sys.executable, "-c", script, url, str(tmp_path)], cwd=ROOT, check=False, timeout=60)
+        assert killed.returncode == -9
+    assert len(list(tmp_path.rglob("*#*"))) == 1, "each clears up after the one before"
+
+    async def chunks() -> AsyncIterator[bytes]:
+        yield READY
+
+    asyncio.run(VideoStore(url).keep("t/g.mp4", chunks(), content_type="video/mp4", most=10**9))
+
+    assert [f.read_bytes() for f in tmp_path.rglob("*") if f.is_file()] == [READY]
+
+
+# --- on its way out ---------------------------------------------------------------------------------------------------
+
+
+async def test_it_is_served_whole_and_in_parts(
+    app: FastAPI, clock: Clock, tenant: Tenant, api: httpx.AsyncClient
+) -> None:
+    g = await succeeded(app.state.runtime, clock, tenant)
+    path = f"/v1/generations/{g.id}/video"
+
+    whole = await api.get(path)
+    part = await api.get(path, headers={"range": "bytes=100-299"})
+    end = await api.get(path, headers={"range": "bytes=-50"})
+    beyond = await api.get(path, headers={"range": f"bytes={len(READY)}-"})
+    known = await api.get(path, headers={"if-none-match": whole.headers["etag"]})
+    head = await api.head(path)
+
+    assert (whole.status_code, whole.content, whole.headers["content-type"]) == (200, READY, "video/mp4")
+    assert whole.headers["etag"] == f'"{hashlib.sha256(READY).hexdigest()}"'
+    assert (part.status_code, part.content) == (206, READY[100:300])
+    assert part.headers["content-range"] == f"bytes 100-299/{len(READY)}"
+    assert (end.status_code, end.content) == (206, READY[-50:])
+    assert (beyond.status_code, beyond.headers["content-range"]) == (416, f"bytes */{len(READY)}")
+    assert (known.status_code, known.content) == (304, b"")
+    assert (head.status_code, head.content, head.headers["content-length"]) == (200, b"", str(len(READY)))
+
+
+async def test_a_store_that_signs_is_where_callers_are_sent(
+    settings: Settings, objects: Objects, app: FastAPI, clock: Clock, tenant: Tenant, api: httpx.AsyncClient
+) -> None:
+    g = await succeeded(app.state.runtime, clock, tenant)
+    app.state.runtime.videos._redirect = True
+
+    answer = await api.get(f"/v1/generations/{g.id}/video")
+    head = await api.head(f"/v1/generations/{g.id}/video")
+
+    assert head.status_code == 200
+    if objects.url.startswith("file:"):
+        assert (answer.status_code, answer.content) == (200, READY)
+        return
+    assert (answer.status_code, answer.headers["cache-control"]) == (307, "no-store")
+    async with httpx.AsyncClient(trust_env=False) as anyone:
+        fetched = await anyone.get(answer.headers["location"], headers={"range": "bytes=5-9"})
+    assert (fetched.status_code, fetched.content) == (206, READY[5:10])
+    assert fetched.headers["content-type"] == "video/mp4"
+    assert "hush-s3-secret" not in answer.headers["location"]
+
+
+async def test_what_is_not_kept_is_at_fals(
+    app: FastAPI, clock: Clock, tenant: Tenant, api: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keeping = app.state.runtime.drains[Drain.POLL]._work.__self__._keeping
+    monkeypatch.setattr(keeping, "_videos", None)
+    g = await succeeded(app.state.runtime, clock, tenant)
+
+    answer = await api.get(f"/v1/generations/{g.id}/video")
+
+    assert g.output is not None
+    assert (answer.status_code, answer.headers["location"]) == (307, g.output.video.url)
+
+
+async def test_nobody_sees_anothers(
+    app: FastAPI, clock: Clock, tenant: Tenant, api: httpx.AsyncClient, stranger: httpx.AsyncClient
+) -> None:
+    g = await succeeded(app.state.runtime, clock, tenant)
+
+    for answer in (
+        await stranger.get(f"/v1/generations/{g.id}/video"),
+        await api.get("/v1/generations/gen_00000000000000000000000000/video"),
+        await api.get("/v1/generations/..%2F..%2Fkept/video"),
+    ):
+        assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+
+
+async def test_before_it_has_ended_and_without_a_video(
+    app: FastAPI, clock: Clock, tenant: Tenant, api: httpx.AsyncClient
+) -> None:
+    g = await copying(app.state.runtime, clock, tenant)
+    early = await api.get(f"/v1/generations/{g.id}/video")
+    failed = await submitted(app.state.runtime, tenant)
+    await app.state.runtime.generations._moves.apply(failed.id, lambda now: now.failed(factories.failure(), 0, clock()))
+    without = await api.get(f"/v1/generations/{failed.id}/video")
+
+    assert (early.status_code, early.json()["code"]) == (409, "video_not_ready")
+    assert (without.status_code, without.json()["code"]) == (404, "not_found")
+
+
+async def test_an_object_that_is_gone_and_a_store_that_is_away(
+    app: FastAPI, clock: Clock, tenant: Tenant, api: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    g = await succeeded(app.state.runtime, clock, tenant)
+    assert g.kept is not None
+    await app.state.runtime.videos._videos.delete(g.kept.path)
+    gone = await api.get(f"/v1/generations/{g.id}/video")
+
+    async def broken(*_: object, **__: object) -> None:
+        raise obstore.exceptions.GenericError("http://store/?X-Amz-Signature=hush")
+
+    monkeypatch.setattr(obstore, "get_async", broken)
+    away = await api.get(f"/v1/generations/{g.id}/video")
+
+    assert (gone.status_code, gone.json()["code"]) == (404, "not_found")
+    assert (away.status_code, away.json()["code"]) == (503, "media_unavailable")
+    assert "hush" not in away.text
+
+
+# --- its end ----------------------------------------------------------------------------------------------------------
+
+
+async def test_retention_deletes_it(runtime: Runtime, clock: Clock, owner: Tenant, objects: Objects) -> None:
+    g = await succeeded(runtime, clock, owner)
+    assert len(objects.read()) == 1
+
+    clock.advance(timedelta(days=31))
+    await drained(runtime, Drain.SWEEP)
+
+    assert objects.read() == {}
+    assert await runtime.generation_store.load(g.id) is None
+
+
+async def test_what_cannot_be_deleted_is_not_forgotten(
+    runtime: Runtime, clock: Clock, owner: Tenant, objects: Objects, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    g = await succeeded(runtime, clock, owner)
+
+    async def away(*_: object) -> None:
+        raise StoreAway("away")
+
+    clock.advance(timedelta(days=31))
+    with monkeypatch.context() as patch:
+        patch.setattr(VideoStore, "delete", away)
+        await drained(runtime, Drain.SWEEP)
+    assert await runtime.generation_store.load(g.id) is not None
+
+    clock.advance(timedelta(minutes=2))
+    await drained(runtime, Drain.SWEEP)
+    assert (await runtime.generation_store.load(g.id), objects.read()) == (None, {})
+
+
+async def test_erasing_its_end_user_deletes_it(runtime: Runtime, clock: Clock, owner: Tenant, objects: Objects) -> None:
+    await succeeded(runtime, clock, owner, end_user_id="customer-7")
+    await succeeded(runtime, clock, owner, end_user_id="customer-8")
+
+    erased = await runtime.end_users.erase(owner, "customer-7")
+
+    assert (erased.generations, erased.in_flight) == (1, 0)
+    assert len(objects.read()) == 1
+
+
+async def test_erased_while_it_is_copied(
+    runtime: Runtime, clock: Clock, owner: Tenant, objects: Objects, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The copy that was under way takes back what it has written."""
+    g = await copying(runtime, clock, owner, end_user_id="customer-7")
+    original = VideoStore.keep
+
+    async def erased_meanwhile(store: VideoStore, *arguments: Any, **options: Any) -> Kept:
+        kept = await original(store, *arguments, **options)
+        assert len(objects.read()) == 1
+        await runtime.end_users.erase(owner, "customer-7")
+        return kept
+
+    monkeypatch.setattr(VideoStore, "keep", erased_meanwhile)
+    clock.advance(timedelta(seconds=2))
+    await drained(runtime, Drain.POLL)
+
+    assert objects.read() == {}
+    assert await runtime.generation_store.load(g.id) is None
+    assert (await runtime.audit.run()).clean
+
+
+async def test_erased_while_fal_works_nothing_is_copied(
+    runtime: Runtime, clock: Clock, owner: Tenant, objects: Objects
+) -> None:
+    g = await submitted(runtime, owner, end_user_id="customer-7")
+    await runtime.end_users.erase(owner, "customer-7")
+
+    ended = await until(runtime, clock, g, lambda now: now.is_terminal)
+
+    assert (ended.output, ended.kept, objects.read()) == (None, None, {})

@@ -1,0 +1,337 @@
+"""The gauges of everybody's state: read from Redis, the same at every gateway, and gone with what they tell of."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import timedelta
+
+import httpx
+import pytest
+import redis as redis_py
+from prometheus_client import CollectorRegistry, Counter, generate_latest
+from prometheus_client.parser import text_string_to_metric_families
+
+from service.domain.generation import Status
+from service.domain.tenant import Limits, Tenant
+from service.domain.work_queue import Drain
+from service.observability import idle_series, metrics
+from service.runtime import Runtime, open_runtime
+from service.store.redis.client import Redis
+from service.store.redis.memory import MemoryPolicy, measure
+from service.store.state import state
+from service.store.state.state import Server
+from service.tasks import QUEUES
+from service.usecases.operations.account_metrics import Gauges
+from service.usecases.operations.account_metrics import _of_redis as of_redis
+from tests.support import factories
+from tests.support.factories import Clock
+
+Found = dict[tuple[str, str], float]
+"""By name and the one label's value, "" where there is none."""
+
+
+async def read(runtime: Runtime) -> Found:
+    """As another gateway would, that has nothing remembered."""
+    runtime.gauges._until = 0
+    return parsed((await runtime.gauges.text()).decode())
+
+
+def parsed(text: str) -> Found:
+    return {
+        (sample.name, next(iter(sample.labels.values()), "")): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
+async def queued(runtime: Runtime, tenant: Tenant, clock: Clock, *, age: float = 0, priority: int = 0) -> str:
+    g = factories.generation(
+        tenant_id=tenant.id, created_at=clock() - timedelta(seconds=age), priority=priority, estimated_cost=2_000_000
+    )
+    await runtime.generation_store.create(g, factories.due(g.created_at))
+    return g.id
+
+
+async def test_a_tenants_work_and_money(runtime: Runtime, clock: Clock) -> None:
+    tenant = await runtime.tenants.create("acme", Limits(monthly_budget=50_000_000))
+    for age, priority in ((10, 9), (300, 0), (20, 0), (100, 5)):
+        await queued(runtime, tenant, clock, age=age, priority=priority)
+
+    found = await read(runtime)
+
+    assert found["gateway_queued", tenant.id] == 4
+    assert found["gateway_oldest_queued_seconds", tenant.id] == pytest.approx(300, abs=0.1), "of any priority"
+    assert found["gateway_held_micro_usd", tenant.id] == found["gateway_account_held_micro_usd", ""] == 8_000_000
+    assert found["gateway_spent_micro_usd", tenant.id] == 0
+    assert found["gateway_budget_micro_usd", tenant.id] == 50_000_000
+
+    taken = await runtime.queue.claim(now=clock(), most=3, lease=timedelta(minutes=1), slots=40)
+    found = await read(runtime)
+
+    assert len(taken.taken) == found["gateway_tenant_slots_used", tenant.id] == found["gateway_slots_used", ""] == 3
+    assert found["gateway_queued", tenant.id] == 1
+    assert found["gateway_oldest_queued_seconds", tenant.id] == pytest.approx(20, abs=0.1)
+
+
+async def test_a_name_cannot_pass_for_a_budget(runtime: Runtime, clock: Clock) -> None:
+    tenant = await runtime.tenants.create('"monthly_budget":1', Limits(monthly_budget=7_000_000))
+    without = await runtime.tenants.create('{"limits":{"monthly_budget":1}}')
+    for each in (tenant, without):
+        await queued(runtime, each, clock)
+
+    found = await read(runtime)
+
+    assert found["gateway_budget_micro_usd", tenant.id] == 7_000_000
+    assert ("gateway_budget_micro_usd", without.id) not in found
+
+
+async def test_who_does_nothing_has_no_series(runtime: Runtime, clock: Clock) -> None:
+    idle, gone = await runtime.tenants.create("idle"), await runtime.tenants.create("gone")
+    name = await queued(runtime, gone, clock)
+    assert ("gateway_queued", gone.id) in await read(runtime)
+
+    await runtime.generations.cancel(gone, name)
+    clock.advance(timedelta(days=31))
+    found = await read(runtime)
+
+    assert not {label for _, label in found} & {idle.id, gone.id}, "nothing waits, and its month is over"
+
+
+@pytest.mark.parametrize("count", [state._PAGE - 1, state._PAGE, state._PAGE + 1])
+async def test_no_tenant_is_overlooked_at_the_edge_of_a_page(
+    runtime: Runtime, redis: Redis, clock: Clock, count: int
+) -> None:
+    names = [f"ten_{number:026d}" for number in range(count)]
+    await redis.execute("ZADD", "{sg}:tenants", *(word for name in names for word in (0, name)))
+    for name in (names[0], names[-1]):
+        await redis.execute("ZADD", f"{{sg}}:tenant:{name}:queued", 1, "gen_x")
+
+    found = await read(runtime)
+
+    assert {label for name, label in found if name == "gateway_queued"} == {names[0], names[-1]}
+
+
+async def test_deliveries_by_what_they_wait_for(runtime: Runtime, redis: Redis, clock: Clock) -> None:
+    now = round(clock().timestamp() * 1000)
+    for lane, members in (
+        ("ten_a:one", (now - 5000, now - 1, now + 60_000)),
+        ("ten_a:two", (now + 1,)),
+        ("ten_b:x", (now,)),
+    ):
+        await redis.execute("ZADD", "{sg}:due:deliver", min(members), lane)
+        await redis.execute(
+            "ZADD", f"{{sg}}:lane:{lane}", *(word for n, at in enumerate(members) for word in (at, f"msg_{n}"))
+        )
+    await redis.execute("ZADD", "{sg}:tenants", 0, "ten_a")
+    await redis.execute("ZADD", "{sg}:tenant:ten_a:dead", 0, "msg_x", 0, "msg_y")
+
+    found = await read(runtime)
+
+    assert [found[name, "ten_a"] for name in ("gateway_webhooks_pending", "gateway_webhook_backlog")] == [4, 2]
+    assert [found[name, "ten_b"] for name in ("gateway_webhooks_pending", "gateway_webhook_backlog")] == [1, 1]
+    assert found["gateway_webhook_dead_letters", "ten_a"] == 2
+    assert found["gateway_overdue_seconds", "deliver"] == pytest.approx(5, abs=0.01)
+
+
+async def test_signs_of_life(runtime: Runtime, clock: Clock) -> None:
+    found = await read(runtime)
+    assert ("gateway_beat_silence_seconds", "") not in found, "never heard of"
+    assert [found["gateway_workers", queue] for queue in QUEUES] == [0, 0, 0]
+
+    await runtime.heartbeats.note_beat(clock())
+    await runtime.heartbeats.note_worker("one:1", QUEUES, clock())
+    await runtime.heartbeats.note_worker("two:2", ["webhooks"], clock())
+    clock.advance(timedelta(seconds=14))
+    await runtime.heartbeats.note_worker("one:1", ["dispatch"], clock())
+    found = await read(runtime)
+    assert found["gateway_beat_silence_seconds", ""] == 14
+    assert {queue: found["gateway_workers", queue] for queue in QUEUES} == {
+        "dispatch": 1,
+        "webhooks": 2,
+        "maintenance": 1,
+    }
+
+    clock.advance(timedelta(seconds=2))
+    found = await read(runtime)
+    assert {queue: found["gateway_workers", queue] for queue in QUEUES} == {
+        "dispatch": 1,
+        "webhooks": 0,
+        "maintenance": 0,
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "back", "durable"),
+    [
+        ("appendfsync", "always", "always", 2),
+        ("appendfsync", "everysec", "always", 1),
+        ("appendfsync", "no", "always", 0),
+        ("appendonly", "no", "yes", 0),
+    ],
+)
+async def test_whether_redis_keeps_what_it_acknowledged(
+    runtime: Runtime, redis: Redis, name: str, value: str, back: str, durable: int
+) -> None:
+    await redis.execute("CONFIG", "SET", name, value)
+    try:
+        assert (await read(runtime))["gateway_redis_durable", ""] == durable
+    finally:
+        await redis.execute("CONFIG", "SET", name, back)
+
+
+@contextmanager
+def guest(url: str, *refused: str) -> Iterator[str]:
+    """The URL of a user that may do all but this, as managed servers have them."""
+    with redis_py.Redis.from_url(url) as client:
+        commands = ["+@all", *(f"-{word}" for word in refused)]
+        client.acl_setuser("guest", True, nopass=True, keys=["*"], channels=["*"], commands=commands)
+        try:
+            yield url.replace("redis://", "redis://guest:any@")
+        finally:
+            client.acl_deluser("guest")
+
+
+async def test_a_server_that_does_not_tell_its_memory_has_no_limit(runtime: Runtime) -> None:
+    """Managed ones may not; a limit of 0 would be exceeded at once."""
+    server = Server(measure({"used_memory": "5", "maxmemory": "0"}, MemoryPolicy()), None)
+
+    told = await runtime.gauges._store.read(runtime.gauges._clock())
+    names = {gauge.name for gauge, _ in of_redis(replace(told, server=server))}
+    assert metrics.REDIS_MEMORY.name in names
+    assert metrics.REDIS_MEMORY_LIMIT.name not in names
+    assert metrics.REDIS_CREATE_LIMIT.name not in names
+
+
+async def test_a_user_that_may_not_ask_is_told_as_a_redis_that_is_away(redis_url: str, clock: Clock) -> None:
+    with guest(redis_url, "info") as url:
+        async with open_runtime(factories.settings(url), clock=clock) as runtime:
+            assert await read(runtime) == {("gateway_redis_up", ""): 0}
+
+
+async def test_too_few_replicas_are_no_redis_that_is_away(redis_url: str, clock: Clock) -> None:
+    settings = factories.settings(redis_url, redis_wait_replicas=1, redis_timeout=2)
+    async with open_runtime(settings, clock=clock) as runtime:
+        found = await read(runtime)
+
+    assert found["gateway_redis_up", ""] == 1
+    assert found["gateway_redis_durable", ""] == 0, "nothing is accepted: on call is told why"
+    assert ("gateway_slots_used", "") in found
+
+
+async def test_many_scrapers_cost_one_read(runtime: Runtime, clock: Clock, redis: Redis) -> None:
+    async def reads() -> int:
+        info = (await redis.execute("INFO", "commandstats")).decode()
+        return sum("config" in line and int(line.split("calls=")[1].split(",")[0]) for line in info.splitlines())
+
+    gauges = Gauges(runtime.gauges._store, slots=1, account_budget=None, clock=clock, fresh_seconds=60)
+    before = await reads()
+    texts = {bytes(text) for text in await asyncio.gather(*(gauges.text() for _ in range(50)))}
+
+    assert len(texts) == 1
+    assert await reads() - before == 1
+
+
+async def test_without_redis_nothing_is_told_but_that(clock: Clock) -> None:
+    async with open_runtime(factories.settings("redis://127.0.0.1:9/0"), clock=clock) as runtime:
+        assert await read(runtime) == {("gateway_redis_up", ""): 0}
+
+
+async def test_two_gateways_say_the_same(runtime: Runtime, anonymous: httpx.AsyncClient, clock: Clock) -> None:
+    tenant = await runtime.tenants.create("acme")
+    await queued(runtime, tenant, clock, age=30)
+
+    theirs = parsed((await anonymous.get("/metrics")).text)
+    ours = await read(runtime)
+
+    own = {"gateway_redis_read_seconds", "gateway_redis_memory_bytes"}
+    assert {key: theirs[key] for key in ours if key[0] not in own} == {
+        key: value for key, value in ours.items() if key[0] not in own
+    }
+
+
+# --- what a process counts --------------------------------------------------------------------------------------------
+
+
+def seconds_in(status: Status) -> float:
+    return float(metrics.STATE_SECONDS.labels(status)._sum.get())
+
+
+async def test_time_is_counted_in_the_state_that_is_left(runtime: Runtime, clock: Clock) -> None:
+    tenant = await runtime.tenants.create("acme")
+    name = await queued(runtime, tenant, clock)
+    before = {status: seconds_in(status) for status in (Status.QUEUED, Status.SUBMITTING, Status.SUBMITTED)}
+
+    clock.advance(timedelta(seconds=7))
+    moves = runtime.generations._moves
+    await moves.apply(name, lambda g: g.submitting(clock()))
+    clock.advance(timedelta(seconds=2))
+    await moves.apply(name, lambda g: g.requeued())
+    clock.advance(timedelta(seconds=11))
+    await moves.apply(name, lambda g: g.submitting(clock()))
+    await moves.apply(name, lambda g: g.submitted(factories.request_id()))
+    clock.advance(timedelta(seconds=30))
+    await moves.apply(name, lambda g: g.seen(position=3, logs=()))
+    clock.advance(timedelta(seconds=30))
+    await moves.apply(name, lambda g: g.started(clock()))
+
+    spent = {status: seconds_in(status) - earlier for status, earlier in before.items()}
+    assert spent == pytest.approx({Status.QUEUED: 18, Status.SUBMITTING: 2, Status.SUBMITTED: 60}, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("code", "outcome"),
+    [("content_policy", "good"), ("invalid_input", "good"), ("upstream_timeout", "bad"), ("expired", "bad")],
+)
+async def test_a_callers_fault_spends_no_error_budget(runtime: Runtime, clock: Clock, code: str, outcome: str) -> None:
+    tenant = await runtime.tenants.create("acme")
+    name = await queued(runtime, tenant, clock)
+    before = {each: metrics.COMPLETIONS.labels(each)._value.get() for each in ("good", "bad")}
+
+    await runtime.generations._moves.apply(name, lambda g: g.failed(factories.failure(code=code), 0, clock()))
+
+    counted = {each: metrics.COMPLETIONS.labels(each)._value.get() - before[each] for each in before}
+    assert counted == {outcome: 1, ({"good", "bad"} - {outcome}).pop(): 0}
+
+
+async def test_what_is_known_beforehand_begins_at_zero(anonymous: httpx.AsyncClient) -> None:
+    text = (await anonymous.get("/metrics")).text
+
+    for series in (
+        'gateway_http_request_seconds_count{method="POST",route="/v1/generations",status="503"}',
+        'gateway_completions_total{outcome="bad"}',
+        'gateway_nudges_total{drain="poll",outcome="failed"}',
+        'gateway_webhook_attempts_total{outcome="dead"}',
+    ):
+        assert f"\n{series} " in text
+    assert "gateway_build_info{" in text
+    assert "_created" not in text.replace("gateway_generations_created", "")
+    assert {f'drain="{drain}"' for drain in Drain} <= {part for part in text.replace("{", ",").split(",") if part}
+
+
+def test_series_of_idle_tenants_leave() -> None:
+    registry, now = CollectorRegistry(), 0.0
+    counter = Counter("made", "Made.", ("tenant", "kind"), registry=registry)
+    registry.register(idle_series.IdleSeries([counter], idle_seconds=100, clock=lambda: now))
+
+    def there() -> set[str]:
+        return {line for line in generate_latest(registry).decode().splitlines() if line.startswith("made_total")}
+
+    counter.labels("busy", "x").inc()
+    counter.labels("idle", "x").inc(2)
+    now = 101
+    there()  # the first look: nothing to compare with
+    counter.labels("busy", "x").inc()
+    assert len(there()) == 2, "not before its time"
+    now = 202
+    there()
+    assert there() == {'made_total{kind="x",tenant="busy"} 2.0'}
+    counter.labels("idle", "x").inc()
+    assert 'made_total{kind="x",tenant="idle"} 1.0' in there()
+
+
+def test_every_counter_with_a_tenant_is_watched_for_idleness() -> None:
+    names = {counter._name for counter in idle_series.of_tenants()}
+
+    assert {"gateway_generations_created", "gateway_cost_micro_usd", "gateway_webhooks_dead"} <= names
+    assert "gateway_nudges" not in names

@@ -1,0 +1,363 @@
+"""``doctor``: each of its lines, well and unwell, on real servers."""
+
+import json
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import redis as redis_py
+from pydantic import SecretStr
+from typer.testing import CliRunner
+
+from service.cli import app
+from service.config.settings import Settings
+from service.runtime import open_runtime, utc_now
+from service.store.redis.memory import MemoryPolicy
+from service.tasks import QUEUES
+from service.usecases.doctor.finding import Verdict
+from service.usecases.operations.doctor import Finding
+from tests.support import factories
+from tests.support.sentinels import Watched
+
+OTHER_SECRET_KEY = "another-test-secret-key-of-enough-length"
+SECRETS = (factories.FAL_KEY, factories.SECRET_KEY, factories.ADMIN_TOKEN)
+
+
+@pytest.fixture
+def settings(redis_url: str, sandbox_url: str) -> Settings:
+    return factories.sandbox_settings(redis_url, sandbox_url)
+
+
+@pytest.fixture
+async def fal(sandbox_url: str) -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(base_url=sandbox_url) as client:
+        yield client
+        (await client.delete("/_sandbox/faults")).raise_for_status()
+
+
+async def lines(settings: Settings, *, clock: Callable[[], Any] = utc_now) -> dict[str, Finding]:
+    async with open_runtime(settings, clock=clock) as runtime:
+        findings = await runtime.doctor.run()
+    assert len({finding.check for finding in findings}) == len(findings)
+    for finding in findings:
+        assert bool(finding.remedy) == (finding.verdict is not Verdict.OK), "what is not well says what to do"
+        assert not any(secret in repr(finding) for secret in SECRETS)
+    return {finding.check: finding for finding in findings}
+
+
+def shifted(by: timedelta) -> datetime:
+    return utc_now() + by
+
+
+async def verdict(settings: Settings, check: str) -> Verdict:
+    return (await lines(settings))[check].verdict
+
+
+@contextmanager
+def configured(url: str, **changes: str) -> Iterator[None]:
+    """The server's own settings, and back."""
+    with redis_py.Redis.from_url(url, decode_responses=True) as client:
+        before = {name: client.config_get(name)[name] for name in changes}
+        try:
+            for name, value in changes.items():
+                client.config_set(name, value)
+            yield
+        finally:
+            for name, value in before.items():
+                client.config_set(name, value)
+            while client.info("persistence")["aof_rewrite_in_progress"]:  # its buffer is 10 MB of memory meanwhile
+                time.sleep(0.01)
+
+
+# --- Redis ------------------------------------------------------------------------------------------------------------
+
+
+async def test_a_redis_that_is_well(settings: Settings) -> None:
+    found = await lines(settings)
+    checks = ("", " version", " durability", " eviction", " memory", " replicas", " scripts")
+    assert {check: found[f"redis{check}"].verdict for check in checks} == dict.fromkeys(checks, Verdict.OK)
+    assert found["clock"].verdict is Verdict.OK
+    assert found["broker"].verdict is Verdict.OK
+    assert found["secret key"].verdict is Verdict.OK
+
+
+async def test_a_redis_that_is_away_leaves_the_rest_to_be_told(settings: Settings) -> None:
+    found = await lines(settings.model_copy(update={"redis_url": "redis://127.0.0.1:9/0"}))
+    assert (found["redis"].verdict, found["broker"].verdict) == (Verdict.FAIL, Verdict.FAIL)
+    assert found["fal key"].verdict is Verdict.OK
+    assert "redis version" not in found
+
+
+@pytest.mark.parametrize(
+    ("change", "check", "expected"),
+    [
+        ({"appendonly": "no"}, "redis durability", Verdict.FAIL),
+        ({"appendfsync": "everysec"}, "redis durability", Verdict.WARN),
+        ({"appendfsync": "no"}, "redis durability", Verdict.FAIL),
+        ({"maxmemory-policy": "allkeys-lru"}, "redis eviction", Verdict.WARN),
+        ({"maxmemory-policy": "allkeys-lru", "maxmemory": "100mb"}, "redis eviction", Verdict.FAIL),
+        ({"maxmemory": "100gb"}, "redis memory", Verdict.OK),
+    ],
+)
+async def test_a_redis_that_is_not(settings: Settings, change: dict[str, str], check: str, expected: Verdict) -> None:
+    with configured(settings.redis_url, **change):
+        assert await verdict(settings, check) is expected
+
+
+@pytest.mark.parametrize(("part", "expected"), [(0.5, Verdict.OK), (0.81, Verdict.WARN), (0.95, Verdict.FAIL)])
+async def test_memory_that_runs_out(settings: Settings, part: float, expected: Verdict) -> None:
+    with redis_py.Redis.from_url(settings.redis_url) as client:
+        client.setrange("ballast", 30_000_000, "x")  # beside it, what connections take does not count
+        used = client.info("memory")["used_memory"]
+    with configured(settings.redis_url, maxmemory=str(int(used / part))):
+        assert await verdict(settings, "redis memory") is expected
+
+
+@pytest.mark.parametrize(
+    ("info", "setting", "source"),
+    [
+        ({"maxmemory": "1000", "total_system_memory": "9000"}, 5000, "(maxmemory)"),
+        ({"maxmemory": "0", "total_system_memory": "9000"}, 5000, "(GATEWAY_REDIS_MEMORY_LIMIT)"),
+        ({"total_system_memory": "9000"}, None, "(the machine's memory)"),
+        ({}, None, "of an unknown limit"),
+    ],
+)
+def test_memory_names_the_source_of_its_limit_and_the_share(
+    info: dict[str, str], setting: int | None, source: str
+) -> None:
+    from service.store.redis.client import Redis
+    from service.usecases.operations.doctor import server
+
+    redis = Redis("redis://127.0.0.1:9/0", timeout=1, memory=MemoryPolicy(setting, 0.7))
+    found = server.memory(redis, {"used_memory": "600", **info})
+
+    assert source in found.told
+    assert ("70%" in found.told) == (found.verdict is not Verdict.WARN) == bool(info)
+
+
+@pytest.mark.parametrize(
+    ("replicas", "waited_for", "expected"),
+    [
+        *((0, 0, "ok"), (0, 1, "fail"), (1, 0, "warn"), (1, 1, "ok"), (2, 0, "warn"), (2, 1, "ok"), (2, 2, "ok")),
+        *((3, 1, "warn"), (3, 2, "ok"), (4, 1, "warn"), (4, 2, "ok"), (4, 5, "fail"), (5, 2, "warn"), (5, 3, "ok")),
+    ],
+)
+def test_replicas_waited_for_are_a_majority(replicas: int, waited_for: int, expected: str) -> None:
+    from service.usecases.operations.doctor import server
+
+    settings = factories.settings("redis://127.0.0.1:9/0", redis_wait_replicas=waited_for)
+    assert server.replicas({"connected_slaves": str(replicas)}, settings).verdict == expected
+
+
+async def test_a_redis_that_keeps_its_settings_and_scripts_to_itself(settings: Settings) -> None:
+    """As managed ones do, to a user that may not all."""
+    with redis_py.Redis.from_url(settings.redis_url) as client:
+        client.acl_setuser("guest", True, nopass=True, keys=["*"], channels=["*"], commands=["+@all", "-config", "-script"])  # fmt: skip  # noqa: E501
+    try:
+        url = settings.redis_url.replace("redis://", "redis://guest:any@")
+        found = await lines(settings.model_copy(update={"redis_url": url}))
+    finally:
+        with redis_py.Redis.from_url(settings.redis_url) as client:
+            client.acl_deluser("guest")
+    assert found["redis durability"].verdict is Verdict.WARN
+    assert found["redis scripts"].verdict is Verdict.FAIL
+
+
+@pytest.mark.parametrize("refused", ["info", "set"])
+async def test_a_redis_that_refuses_what_is_needed_is_a_line_and_no_traceback(settings: Settings, refused: str) -> None:
+    with redis_py.Redis.from_url(settings.redis_url) as client:
+        client.acl_setuser("guest", True, nopass=True, keys=["*"], channels=["*"], commands=["+@all", f"-{refused}"])
+        try:
+            url = settings.redis_url.replace("redis://", "redis://guest:any@")
+            found = await lines(settings.model_copy(update={"redis_url": url}))
+        finally:
+            client.acl_deluser("guest")
+    assert found["redis"].verdict is Verdict.FAIL
+    assert f"Redis refuses {refused.upper()} (" in found["redis"].told
+    assert "fal key" in found, "the rest is told"
+
+
+async def test_clocks_that_differ(settings: Settings) -> None:
+    for skew, expected in ((0.5, Verdict.OK), (1.5, Verdict.WARN), (-1.5, Verdict.WARN), (-3, Verdict.FAIL)):
+        found = await lines(settings, clock=partial(shifted, timedelta(seconds=skew)))
+        assert found["clock"].verdict is expected, skew
+
+
+def test_an_old_redis() -> None:
+    from service.usecases.operations.doctor import server
+
+    versions = {"6.0.16": "fail", "6.2.0": "ok", "7.4.1": "ok", "10.0": "ok", "": "fail"}
+    assert {name: server.version({"redis_version": name}).verdict for name in versions} == versions
+
+
+async def test_replicas(tmp_path: Path, settings: Settings) -> None:
+    with Watched(tmp_path) as watched:
+        for wanted, expected in ((0, Verdict.WARN), (1, Verdict.OK), (2, Verdict.FAIL)):
+            own = settings.model_copy(update={"redis_url": watched.url, "redis_wait_replicas": wanted})
+            assert await verdict(own, "redis replicas") is expected, wanted
+
+
+# --- processes --------------------------------------------------------------------------------------------------------
+
+
+async def test_nobody_runs(settings: Settings) -> None:
+    found = await lines(settings)
+    checks = ("beat", *(f"workers of {queue}" for queue in QUEUES))
+    assert {check: found[check].verdict for check in checks} == dict.fromkeys(checks, Verdict.FAIL)
+
+
+async def test_who_runs_is_believed_for_fifteen_seconds(settings: Settings) -> None:
+    now = utc_now()
+    async with open_runtime(settings) as runtime:
+        await runtime.heartbeats.note_beat(now)
+        await runtime.heartbeats.note_worker("a:1", ["dispatch", "webhooks"], now)
+        await runtime.heartbeats.note_worker("b:2", ["dispatch"], now)
+    found = await lines(settings)
+    assert found["beat"].verdict is Verdict.OK
+    assert found["workers of dispatch"].told == "2: a:1, b:2"
+    assert found["workers of webhooks"].verdict is Verdict.OK
+    assert found["workers of maintenance"].verdict is Verdict.FAIL
+    later = await lines(settings, clock=lambda: utc_now() + timedelta(seconds=17))
+    assert {later[check].verdict for check in ("beat", "workers of dispatch", "workers of webhooks")} == {Verdict.FAIL}
+    assert "the last was heard" in later["workers of dispatch"].told
+
+
+async def test_workers_long_gone_are_forgotten(settings: Settings) -> None:
+    now = utc_now()
+    async with open_runtime(settings) as runtime:
+        await runtime.heartbeats.note_worker("a:1", ["dispatch"], now - timedelta(minutes=11))
+        await runtime.heartbeats.note_worker("b:2", ["webhooks"], now)
+        assert set((await runtime.heartbeats.read()).workers) == {"webhooks"}
+
+
+async def test_a_held_dispatch(settings: Settings, fal: httpx.AsyncClient) -> None:
+    assert await verdict(settings, "dispatch") is Verdict.OK
+    async with open_runtime(settings) as runtime:
+        await runtime.gate.drain("moving")
+        assert await verdict(settings, "dispatch") is Verdict.WARN
+        await runtime.gate.resume()
+        await runtime.gate.pause("by hand")
+        assert "by hand" in (await lines(settings))["dispatch"].told
+        await runtime.gate.resume()
+        await runtime.gate.locked("Exhausted balance")
+        assert await verdict(settings, "dispatch") is Verdict.FAIL
+
+
+# --- fal and the way back ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [(None, Verdict.OK), ("unauthorized", Verdict.FAIL), ("locked", Verdict.FAIL), ("503", Verdict.WARN)],
+)
+async def test_fals_key(settings: Settings, fal: httpx.AsyncClient, kind: str | None, expected: Verdict) -> None:
+    before = (await fal.get("/_sandbox/requests")).json()
+    if kind is not None:
+        (await fal.post("/_sandbox/faults", json={"account": {"kind": kind}})).raise_for_status()
+    assert await verdict(settings, "fal key") is expected
+    assert (await fal.get("/_sandbox/requests")).json() == before, "asking is free"
+
+
+async def test_fal_out_of_reach(settings: Settings) -> None:
+    assert await verdict(settings.model_copy(update={"fal_queue_url": factories.NOWHERE}), "fal key") is Verdict.FAIL
+
+
+@contextmanager
+def answering(status: int, body: bytes) -> Iterator[str]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(status if self.path == "/healthz" else 500)
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+        thread.join(5)
+
+
+async def test_the_public_url(settings: Settings) -> None:
+    assert await verdict(settings, "public URL") is Verdict.WARN, "unset"
+    answers = [
+        (200, b'{"status":"ok"}', Verdict.WARN),  # it is http
+        (200, b"<html>a parked domain</html>", Verdict.FAIL),
+        (502, b'{"status":"ok"}', Verdict.FAIL),
+    ]
+    for status, body, expected in answers:
+        with answering(status, body) as url:
+            assert await verdict(settings.model_copy(update={"public_url": url}), "public URL") is expected
+    assert await verdict(settings.model_copy(update={"public_url": factories.NOWHERE}), "public URL") is Verdict.FAIL
+
+
+# --- settings ---------------------------------------------------------------------------------------------------------
+
+
+async def test_a_secret_key_that_opens_nothing(settings: Settings) -> None:
+    async with open_runtime(settings) as runtime:
+        await runtime.tenants.create("acme")
+    assert await verdict(settings, "secret key") is Verdict.OK
+    other = settings.model_copy(update={"secret_key": SecretStr(OTHER_SECRET_KEY)})
+    assert await verdict(other, "secret key") is Verdict.FAIL
+
+
+async def test_an_admin_token_that_is_missing(settings: Settings) -> None:
+    assert await verdict(settings, "admin token") is Verdict.OK
+    assert await verdict(settings.model_copy(update={"admin_token": None}), "admin token") is Verdict.WARN
+
+
+@pytest.mark.parametrize(
+    ("networks", "expected"),
+    [
+        ((), Verdict.OK),
+        (("10.0.0.0/8", "fd00::/64"), Verdict.OK),
+        (("10.0.0.0/8", "0.0.0.0/0"), Verdict.FAIL),
+        (("::/0",), Verdict.FAIL),
+        (("169.254.0.0/16",), Verdict.FAIL),
+        (("fd00::/8",), Verdict.FAIL),
+    ],
+)
+async def test_where_webhooks_may_go(settings: Settings, networks: tuple[str, ...], expected: Verdict) -> None:
+    allowed = tuple(map(ip_network, networks))
+    own = settings.model_copy(update={"webhook_allowed_networks": allowed})
+    assert await verdict(own, "webhook networks") is expected
+
+
+# --- the command ------------------------------------------------------------------------------------------------------
+
+
+def test_the_command_says_it_and_exits_by_it(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in settings.environment().items():
+        monkeypatch.setenv(name, value)
+    said = CliRunner().invoke(app, ["doctor"])
+    assert said.exit_code == 1
+    assert "seedance-gateway beat" in " ".join(said.stdout.split())
+    told = CliRunner().invoke(app, ["doctor", "--json"])
+    assert told.exit_code == 1
+    answer = json.loads(told.stdout)
+    assert answer["healthy"] is False
+    assert {"check", "verdict", "told", "remedy"} == set(answer["findings"][0])
+    assert not any(secret in said.output + told.output for secret in SECRETS)
+
+
+def test_a_broken_redis_is_a_line_and_no_traceback(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = settings.model_copy(update={"redis_url": "redis://:a-password@127.0.0.1:9/0"})
+    for name, value in own.environment().items():
+        monkeypatch.setenv(name, value)
+    said = CliRunner().invoke(app, ["doctor", "--json"])
+    assert (said.exit_code, isinstance(said.exception, SystemExit)) == (1, True)
+    assert "a-password" not in said.output

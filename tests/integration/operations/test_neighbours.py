@@ -1,0 +1,168 @@
+"""Load of one tenant that slows down the other tenants: known faults, each a strict expected failure.
+
+The tests count work and do not measure time, so each fails for its own reason on a slow machine too. Once a fault is
+mended its test passes, strict mode reports that as a failure, and the mark is to be removed.
+"""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from typing import Any, Final
+
+import httpx
+import pytest
+
+from service.config.settings import Settings
+from service.domain.tenant import Tenant
+from service.domain.work_queue import Drain
+from service.runtime import Runtime
+from service.store import keys
+from service.store.redis.client import Redis
+from service.store.webhooks.deliveries import DeliveryStore
+from tests.conftest import Connect
+from tests.integration.api.fal.conftest import PUBLIC, as_fal, submit
+from tests.support import factories
+from tests.support.factories import Clock
+from tests.support.receiver import Receiver
+
+#: Webhook attempts under way in one worker process, and the share of one tenant: as in production, four tenants with
+#: a full share each are enough for all of them.
+ATTEMPTS: Final = 10
+ATTEMPTS_OF_A_TENANT: Final = 3
+
+
+@pytest.fixture
+def settings(redis_url: str) -> Settings:
+    return factories.settings(
+        redis_url,
+        public_url=PUBLIC,
+        webhook_concurrency=ATTEMPTS,
+        webhook_tenant_concurrency=ATTEMPTS_OF_A_TENANT,
+        webhook_failing_concurrency=1,
+        webhook_timeout=timedelta(seconds=120),
+    )
+
+
+# --- usage reports ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.xfail(
+    strict=True, raises=AssertionError, reason="usage reports run inside Redis, over every end user of the tenant"
+)
+async def test_usage_report_of_many_end_users_costs_as_of_few(
+    connect: Connect, redis: Redis, runtime: Runtime, clock: Clock
+) -> None:
+    cost = {}
+    for end_users in (1_000, 50_000):
+        tenant = await runtime.tenants.create("acme")
+        await spent(redis, keys.usage_of_end_users(tenant.id, clock().date().isoformat()), end_users)
+        cost[end_users] = await cost_of_a_report(await connect(tenant), redis)
+    few, many = cost[1_000], cost[50_000]
+    assert many["bytes"] < 5 * few["bytes"], (few, many)
+    assert many["cpu"] < 10 * few["cpu"], (few, many)
+
+
+async def spent(redis: Redis, key: str, end_users: int) -> None:
+    """So many end users have spent something on the day of this key."""
+    for start in range(0, end_users, 1000):
+        pairs = ((1_512_000 + n, f"eu_{n:032x}") for n in range(start, start + 1000))
+        await redis.execute("ZADD", key, *(word for pair in pairs for word in pair))
+
+
+async def cost_of_a_report(client: httpx.AsyncClient, redis: Redis) -> dict[str, float]:
+    """What Redis does for one usage report of this month: bytes answered, seconds of CPU."""
+    before = await info(redis)
+    (await client.get("/v1/usage")).raise_for_status()
+    after = await info(redis)
+    return {name: after[name] - before[name] for name in after}
+
+
+async def info(redis: Redis) -> dict[str, float]:
+    text = (await redis.execute("INFO", "all")).decode()
+    found = dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
+    return {
+        "bytes": float(found["total_net_output_bytes"]),
+        "cpu": float(found["used_cpu_user"]) + float(found["used_cpu_sys"]),
+    }
+
+
+# --- equal submits ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.xfail(
+    strict=True, raises=AssertionError, reason="each of N equal submits without a key repeats its script N times"
+)
+async def test_equal_submits_run_as_many_scripts_as_distinct_ones(
+    connect: Connect, tenant: Tenant, redis: Redis
+) -> None:
+    fal, count = as_fal(await connect(tenant)), 150
+    distinct = await scripts_of(redis, [submit(fal, prompt=f"variation {n}") for n in range(count)])
+    equal = await scripts_of(redis, [submit(fal, prompt="the same") for _ in range(count)])
+    assert equal < 10 * distinct, f"{equal} scripts for {count} equal submits, {distinct} for distinct ones"
+
+
+async def scripts_of(redis: Redis, submits: list[Any]) -> int:
+    """How many scripts Redis runs for these concurrent submits, which are all accepted."""
+    before = await scripts(redis)
+    answers = await asyncio.gather(*submits)
+    for answer in answers:
+        answer.raise_for_status()
+    if len({answer.json()["request_id"] for answer in answers}) != len(submits):
+        pytest.fail("a submit got the request of another one")
+    return await scripts(redis) - before
+
+
+async def scripts(redis: Redis) -> int:
+    text = (await redis.execute("INFO", "commandstats")).decode()
+    lines = [line for line in text.splitlines() if line.startswith(("cmdstat_eval:", "cmdstat_evalsha:"))]
+    return sum(int(line.split("calls=")[1].split(",")[0]) for line in lines)
+
+
+# --- dead receivers ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+async def dead() -> AsyncIterator[list[str]]:
+    """URLs of receivers that accept connections and never answer."""
+    with contextlib.ExitStack() as stack:
+        servers = [stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=128)) for _ in range(4)]
+        yield [f"http://127.0.0.1:{server.getsockname()[1]}/hook" for server in servers]
+
+
+@pytest.mark.xfail(
+    strict=True, raises=AssertionError, reason="four tenants with dead receivers take every attempt of a worker"
+)
+async def test_dead_receivers_of_four_tenants_leave_attempts_to_a_fifth(
+    runtime: Runtime, clock: Clock, dead: list[str]
+) -> None:
+    for _ in range(4):
+        tenant = await runtime.tenants.create("acme")
+        for url in dead:
+            await failing(runtime, await an_event(runtime, tenant, url))
+    await runtime.drain(Drain.DELIVER)
+    if not runtime.drains[Drain.DELIVER].busy:
+        pytest.fail("no attempt is under way")
+    with Receiver() as receiver:
+        quiet = await runtime.tenants.create("quiet")
+        await an_event(runtime, quiet, receiver.url)
+        await runtime.drain(Drain.DELIVER)
+        under_way = await runtime.redis.execute("ZCARD", keys.delivering(quiet.id))
+        assert under_way or receiver.received, "every attempt of the worker is taken"
+        await asyncio.to_thread(receiver.wait_for, lambda came: len(came) == 1)
+
+
+async def an_event(runtime: Runtime, tenant: Tenant, url: str) -> str:
+    """A webhook that waits; its id."""
+    wanted = factories.create_request(webhook_url=url)
+    made = (await runtime.generations.create(tenant, wanted, None)).generation
+    return (await runtime.generations.cancel(tenant, made.id)).deliveries[0]
+
+
+async def failing(runtime: Runtime, delivery_id: str) -> None:
+    """Its receiver has not answered of late."""
+    delivery = await DeliveryStore(runtime.redis).load(delivery_id)
+    if delivery is None:
+        pytest.fail("the event is not stored")
+    await runtime.redis.execute("HSET", keys.health_of_lane(delivery.lane), "failures", 25)

@@ -1,0 +1,373 @@
+"""One race per Lua script: many at once through connections of their own, exactly one wins."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from service.config.settings import Settings
+from service.domain import ids
+from service.domain.budgets import day
+from service.domain.callback import Callback
+from service.domain.generation import Due, Generation, Status
+from service.domain.webhook import DeliveryStatus
+from service.domain.work_queue import Drain
+from service.store import keys
+from service.store.generations.callbacks import CallbackStore
+from service.store.generations.creation import Bound, Created
+from service.store.generations.generations import Filter, GenerationStore
+from service.store.money.money import MoneyStore
+from service.store.queues.due import DueStore
+from service.store.queues.tenant_queue import QueueStore
+from service.store.redis.client import Redis
+from service.store.tenants.sealing import Sealer
+from service.store.tenants.tenants import TenantStore
+from service.store.webhooks.deliveries import DeliveryStore
+from tests.support import factories
+from tests.support.factories import NOW
+
+RACERS = 24
+LEASE = timedelta(seconds=30)
+
+
+@pytest.fixture
+async def racers(settings: Settings) -> AsyncIterator[list[Redis]]:
+    """Connections of their own, as that many processes would have."""
+    async with AsyncExitStack() as stack:
+        yield [await stack.enter_async_context(Redis(settings.redis_url, timeout=30)) for _ in range(RACERS)]
+
+
+async def _stored(redis: Redis, g: Generation, due: Due | None = None) -> Generation:
+    assert isinstance(await GenerationStore(redis).create(g, due or factories.due()), Created)
+    return g
+
+
+async def _score(redis: Redis, drain: Drain, name: str) -> float | None:
+    score = await redis.execute("ZSCORE", keys.due(drain), name)
+    return None if score is None else float(score)
+
+
+async def test_create_binds_an_idempotency_key_to_one_generation(racers: list[Redis]) -> None:
+    first = factories.generation(idempotency_key="order-7")
+    attempts = [replace(first, id=factories.generation().id, callback_token=f"token-{n}") for n, _ in enumerate(racers)]
+    outcomes = await asyncio.gather(
+        *(GenerationStore(redis).create(g, factories.due()) for redis, g in zip(racers, attempts, strict=True))
+    )
+    winners = [(g, o) for g, o in zip(attempts, outcomes, strict=True) if isinstance(o, Created)]
+    ((winner, created),) = winners
+    assert [o for o in outcomes if o is not created] == [Bound(winner.id, same=True)] * (RACERS - 1)
+    page = await GenerationStore(racers[0]).page(first.tenant_id, Filter(), limit=50, after=None)
+    assert [g.id for g in page.generations] == [winner.id]
+    assert await racers[0].execute("ZCARD", keys.due(Drain.DISPATCH)) == 1
+    assert created.nudges == (Drain.DISPATCH,)
+    standing = await MoneyStore(racers[0]).standing(keys.money_of_account(day(NOW)))
+    assert (standing.held, standing.count) == (first.estimated_cost, 1)
+
+
+async def test_create_with_another_payload_is_told_so(redis: Redis) -> None:
+    first = await _stored(redis, factories.generation(idempotency_key="order-7"))
+    other = replace(factories.generation(idempotency_key="order-7"), tenant_id=first.tenant_id, fingerprint="0" * 64)
+    assert await GenerationStore(redis).create(other, factories.due()) == Bound(first.id, same=False)
+    assert await GenerationStore(redis).load(other.id) is None
+
+
+async def test_save_lets_one_move_from_a_version_win(racers: list[Redis]) -> None:
+    g = await _stored(racers[0], factories.generation())
+    moves = await asyncio.gather(*(GenerationStore(redis).save(g.submitting(NOW), Due(sweep=NOW)) for redis in racers))
+    assert Counter(m.won for m in moves) == {True: 1, False: RACERS - 1}
+    stored = await GenerationStore(racers[0]).load(g.id)
+    assert stored is not None
+    assert (stored.status, stored.version) == (Status.SUBMITTING, 2)
+    assert await _score(racers[0], Drain.DISPATCH, g.id) is None
+    assert await racers[0].execute("SMEMBERS", keys.SLOTS) == [g.id.encode()]
+
+
+async def test_save_frees_the_slot_of_a_requeued_generation_and_asks_for_dispatch(redis: Redis) -> None:
+    store = GenerationStore(redis)
+    g = await _stored(redis, factories.generation())
+    submitting = (await store.save(g.submitting(NOW), Due(sweep=NOW))).generation
+    await redis.execute("DEL", keys.nudged(Drain.DISPATCH))
+    moved = await store.save(submitting.requeued(), Due(dispatch=NOW, sweep=NOW))
+    assert moved.won
+    assert moved.nudges == (Drain.DISPATCH,)
+    assert await redis.execute("SCARD", keys.SLOTS) == 0
+    assert await _score(redis, Drain.DISPATCH, g.id) is not None
+
+
+async def test_finish_lets_one_end_win_and_writes_its_deliveries_once(racers: list[Redis]) -> None:
+    store = GenerationStore(racers[0])
+    g = await _stored(racers[0], factories.generation(webhook_url="http://127.0.0.1:9999/hook"))
+    g = (await store.save(g.submitting(NOW), Due(sweep=NOW))).generation
+    g = (await store.save(g.submitted("request-1"), Due(poll=NOW, sweep=NOW))).generation
+    ends = [
+        g.succeeded(factories.output(), 1_000, NOW) if n % 2 else g.failed(factories.failure(), 0, NOW)
+        for n in range(RACERS)
+    ]
+    events = [factories.delivery(tenant_id=g.tenant_id, generation_id=g.id) for _ in ends]
+    moves = await asyncio.gather(
+        *(
+            GenerationStore(redis).finish(end, Due(sweep=NOW), [event], now=NOW)
+            for redis, end, event in zip(racers, ends, events, strict=True)
+        )
+    )
+    assert Counter(m.won for m in moves) == {True: 1, False: RACERS - 1}
+    won = next(event for event, move in zip(events, moves, strict=True) if move.won)
+    assert await racers[0].execute("ZRANGE", keys.due(Drain.DELIVER), 0, -1) == [won.lane.encode()]
+    assert await racers[0].execute("ZRANGE", keys.lane(won.lane), 0, -1) == [won.id.encode()]
+    assert await racers[0].execute("SCARD", keys.SLOTS) == 0
+    assert await _score(racers[0], Drain.POLL, g.id) is None
+    assert await DeliveryStore(racers[0]).load(won.id) == won
+
+
+async def test_a_late_save_cannot_bring_an_ended_generation_back(redis: Redis) -> None:
+    store = GenerationStore(redis)
+    g = await _stored(redis, factories.generation())
+    assert (await store.finish(g.canceled(0, NOW), Due(sweep=NOW), [], now=NOW)).won
+    assert not (await store.save(g.submitting(NOW), Due(sweep=NOW))).won
+    assert await redis.execute("SCARD", keys.SLOTS) == 0
+    stored = await store.load(g.id)
+    assert stored is not None
+    assert stored.status is Status.CANCELED
+
+
+async def test_claim_gives_each_entry_to_one(racers: list[Redis]) -> None:
+    names = {f"gen_{n}" for n in range(100)}
+    for name in names:
+        await racers[0].execute("ZADD", keys.due(Drain.POLL), 1, name)
+    claims = await asyncio.gather(
+        *(DueStore(redis).claim(Drain.POLL, now=NOW, most=7, lease=LEASE) for redis in racers)
+    )
+    taken = [item.id for claim in claims for item in claim.taken]
+    assert sorted(taken) == sorted(names)
+    assert {claim.waiting for claim in claims} == {100}
+
+
+async def test_a_claim_ends_with_its_lease(redis: Redis) -> None:
+    due = DueStore(redis)
+    await redis.execute("ZADD", keys.due(Drain.DELIVER), 1, "msg_1")
+    assert len((await due.claim(Drain.DELIVER, now=NOW, most=5, lease=LEASE)).taken) == 1
+    assert (await due.claim(Drain.DELIVER, now=NOW + LEASE / 2, most=5, lease=LEASE)).taken == []
+    assert len((await due.claim(Drain.DELIVER, now=NOW + LEASE, most=5, lease=LEASE)).taken) == 1
+
+
+async def _queued(redis: Redis, count: int) -> list[str]:
+    """Ids of one tenant's generations, the next one first."""
+    first = factories.generation()
+    later = (
+        factories.generation(tenant_id=first.tenant_id, created_at=NOW + n * timedelta(milliseconds=1))
+        for n in range(1, count)
+    )
+    return [(await _stored(redis, g)).id for g in (first, *later)]
+
+
+async def test_claim_slot_never_gives_more_than_there_are(racers: list[Redis]) -> None:
+    await _queued(racers[0], 40)
+    claims = await asyncio.gather(
+        *(QueueStore(redis).claim(now=NOW, most=5, lease=LEASE, slots=10) for redis in racers)
+    )
+    taken = [item.id for claim in claims for item in claim.taken]
+    assert len(taken) == len(set(taken)) == 10
+    assert await racers[0].execute("SCARD", keys.SLOTS) == 10
+
+
+async def test_a_claim_that_died_gets_its_own_slot_again(redis: Redis) -> None:
+    queue = QueueStore(redis)
+    await _queued(redis, 2)
+    first = await queue.claim(now=NOW, most=5, lease=LEASE, slots=1)
+    again = await queue.claim(now=NOW + LEASE, most=5, lease=LEASE, slots=1)
+    assert [item.id for item in first.taken] == [item.id for item in again.taken]
+    assert await redis.execute("SCARD", keys.SLOTS) == 1
+
+
+async def test_slots_held_by_claims_that_died_do_not_hide_behind_others(redis: Redis) -> None:
+    """More due than is looked at: those without a slot must not push the one with a slot out of sight for ever."""
+    queue = QueueStore(redis)
+    await _queued(redis, 20)
+    (first,) = (await queue.claim(now=NOW, most=1, lease=LEASE, slots=1)).taken
+    later = NOW + LEASE
+    again = await queue.claim(now=later, most=1, lease=LEASE, slots=1)
+    assert [item.id for item in again.taken] == [first.id]
+
+
+async def test_attempt_is_written_by_one_worker(racers: list[Redis]) -> None:
+    delivery = factories.delivery()
+    store = DeliveryStore(racers[0])
+    g = await _stored(racers[0], factories.generation())
+    await GenerationStore(racers[0]).finish(g.canceled(0, NOW), Due(sweep=NOW), [delivery], now=NOW)
+    after = [
+        delivery.delivered(factories.attempt(status=200))
+        if n % 2
+        else delivery.postponed(factories.attempt(), NOW + LEASE)
+        for n in range(RACERS)
+    ]
+    won = await asyncio.gather(
+        *(DeliveryStore(redis).save_attempt(d, now=NOW) for redis, d in zip(racers, after, strict=True))
+    )
+    assert Counter(written.won for written in won) == {True: 1, False: RACERS - 1}
+    stored = await store.load(delivery.id)
+    assert stored is not None
+    assert len(stored.attempts) == 1
+    waits = await racers[0].execute("ZSCORE", keys.lane(delivery.lane), delivery.id)
+    assert (waits is not None) == (stored.status is DeliveryStatus.PENDING)
+
+
+async def test_purge_forgets_everything_or_nothing(racers: list[Redis]) -> None:
+    store = GenerationStore(racers[0])
+    g = await _stored(racers[0], factories.generation(idempotency_key="order-7"))
+    ended = (await store.finish(g.canceled(0, NOW), Due(sweep=NOW), [], now=NOW)).generation
+    assert not await store.purge(g), "the version it had before it ended"
+    purged = await asyncio.gather(*(GenerationStore(redis).purge(ended) for redis in racers))
+    assert Counter(purged) == {True: 1, False: RACERS - 1}
+    left = {name.decode() for name in await racers[0].execute("KEYS", "*")}
+    sums = (f"{keys.TAG}money:", f"{keys.TAG}usage:", keys.LEDGER, f"{keys.TAG}nudged:", keys.FAIR)
+    assert {name for name in left if not name.startswith(sums)} == {keys.end_user(g.tenant_id, g.end_user)}
+
+
+async def _at_fal(redis: Redis) -> Generation:
+    store = GenerationStore(redis)
+    g = await _stored(redis, factories.generation())
+    return (await store.save(g.submitting(NOW), Due(sweep=NOW))).generation
+
+
+async def test_callback_is_accepted_once(racers: list[Redis]) -> None:
+    g = await _at_fal(racers[0])
+    came = await asyncio.gather(
+        *(CallbackStore(redis).receive(g.id, g.callback_token, Callback("request-1"), now=NOW) for redis in racers)
+    )
+    assert Counter(one.reception for one in came) == {"accepted": 1, "duplicate": RACERS - 1}
+    assert [one.nudges for one in came if one.nudges] == [(Drain.POLL,)]
+    assert await _score(racers[0], Drain.POLL, g.id) == ids.milliseconds(NOW)
+    assert await CallbackStore(racers[0]).load(g.id) == (g, Callback("request-1"))
+
+
+async def test_callbacks_and_an_end_leave_no_poll_behind(racers: list[Redis]) -> None:
+    """Whichever comes first: an ended generation has neither a callback to look at nor a poll to wait for."""
+    for _ in range(10):
+        g = await _at_fal(racers[0])
+        middle = RACERS // 2
+
+        async def end(redis: Redis, g: Generation = g) -> str:
+            ended = g.failed(factories.failure(), 0, NOW)
+            await GenerationStore(redis).finish(ended, Due(sweep=NOW), [], now=NOW, verdict=True)
+            return "end"
+
+        async def callback(redis: Redis, n: int, g: Generation = g) -> str:
+            said = Callback(f"request-{n % 3}")
+            return (await CallbackStore(redis).receive(g.id, g.callback_token, said, now=NOW)).reception
+
+        came = await asyncio.gather(
+            *(end(redis) if n == middle else callback(redis, n) for n, redis in enumerate(racers))
+        )
+        assert set(came) <= {"accepted", "duplicate", "ended", "end"}
+        assert await racers[0].execute("HEXISTS", keys.generation(g.id), "c") == 0
+        assert await _score(racers[0], Drain.POLL, g.id) is None
+
+
+async def test_callback_with_a_wrong_token_is_nobodys(racers: list[Redis]) -> None:
+    g = await _at_fal(racers[0])
+    tokens = [g.callback_token[:n] for n in range(RACERS)]
+    came = await asyncio.gather(
+        *(
+            CallbackStore(redis).receive(g.id, token, Callback("request-1"), now=NOW)
+            for redis, token in zip(racers, tokens, strict=True)
+        )
+    )
+    assert {one.reception for one in came} == {"unknown"}
+    assert await CallbackStore(racers[0]).load(g.id) == (g, None)
+
+
+async def test_a_tenants_text_is_never_taken_for_the_token(redis: Redis) -> None:
+    g = await _stored(redis, factories.generation(metadata={"callback_token": "guess"}))
+    received = await CallbackStore(redis).receive(g.id, "guess", Callback("request-1"), now=NOW)
+    assert received.reception == "unknown"
+
+
+async def test_postpone_waits_for_callbacks_and_makes_no_entry(redis: Redis) -> None:
+    store, later = GenerationStore(redis), NOW + LEASE
+    g = await _at_fal(redis)
+    await store.postpone_poll(g.id, later)
+    assert await _score(redis, Drain.POLL, g.id) is None
+    await CallbackStore(redis).receive(g.id, g.callback_token, Callback("request-1"), now=NOW)
+    await store.postpone_poll(g.id, later)
+    assert await _score(redis, Drain.POLL, g.id) == ids.milliseconds(NOW)
+    await CallbackStore(redis).forget(g.id)
+    await store.postpone_poll(g.id, later)
+    assert await _score(redis, Drain.POLL, g.id) == ids.milliseconds(later)
+
+
+async def test_save_leaves_the_poll_of_a_callback_as_it_is(redis: Redis) -> None:
+    for after, due in ((Generation.unconfirmed, Due(sweep=NOW)), (_submitted, Due(poll=NOW + LEASE, sweep=NOW))):
+        g = await _at_fal(redis)
+        await CallbackStore(redis).receive(g.id, g.callback_token, Callback("request-1"), now=NOW)
+        assert (await GenerationStore(redis).save(after(g), due)).won
+        assert await _score(redis, Drain.POLL, g.id) == ids.milliseconds(NOW)
+
+
+async def test_what_fal_reported_is_done_with_once_it_is_on_the_record(redis: Redis) -> None:
+    """Nothing else puts the next look, which is the copy, at the time it is given."""
+    store = GenerationStore(redis)
+    g = (await store.save(_submitted(await _at_fal(redis)), Due(poll=NOW, sweep=NOW))).generation
+    await CallbackStore(redis).receive(g.id, g.callback_token, Callback("request-1"), now=NOW + LEASE)
+    assert (await store.save(g.ended_upstream(factories.output(), 7, NOW), Due(poll=NOW, sweep=NOW))).won
+    assert await redis.execute("HEXISTS", keys.generation(g.id), "c") == 0
+    assert await _score(redis, Drain.POLL, g.id) == ids.milliseconds(NOW)
+    assert await redis.execute("SCARD", keys.SLOTS) == 0
+
+
+def _submitted(g: Generation) -> Generation:
+    return g.submitted("request-1")
+
+
+async def test_put_off_changes_nothing_that_was_moved_since(racers: list[Redis]) -> None:
+    stores = [GenerationStore(redis) for redis in racers]
+    g = await _stored(racers[0], factories.generation())
+    moved, _ = await asyncio.gather(
+        stores[0].save(g.submitting(NOW), Due(sweep=NOW + LEASE)),
+        asyncio.gather(*(store.put_off_sweep(g, NOW + timedelta(hours=n)) for n, store in enumerate(stores[1:], 1))),
+    )
+    assert moved.won
+    in_a_lease = (NOW + LEASE).timestamp() * 1000
+    assert await _score(racers[0], Drain.SWEEP, g.id) == in_a_lease
+    await stores[0].put_off_sweep(moved.generation, NOW)
+    assert await _score(racers[0], Drain.SWEEP, g.id) == NOW.timestamp() * 1000
+    await racers[0].execute("ZREM", keys.due(Drain.SWEEP), g.id)
+    await stores[0].put_off_sweep(moved.generation, NOW)
+    assert await _score(racers[0], Drain.SWEEP, g.id) is None
+
+
+@pytest.mark.parametrize("request_id", [None, "request-1"])
+async def test_finish_remembers_what_fal_may_still_bill(redis: Redis, request_id: str | None) -> None:
+    store = GenerationStore(redis)
+    g = await _stored(redis, factories.generation())
+    g = (await store.save(g.submitting(NOW), Due(sweep=NOW))).generation
+    g = (await store.save(g.unconfirmed(), Due(sweep=NOW))).generation
+    if request_id is not None:
+        g = (await store.save(g.submitted(request_id), Due(sweep=NOW))).generation
+    assert (await store.finish(g.failed(factories.failure(), 0, NOW), Due(sweep=NOW), [], now=NOW)).won
+    given_up = [g.id.encode()] if request_id is None else []
+    assert await redis.execute("ZRANGE", keys.GIVEN_UP, 0, -1) == given_up
+    assert await redis.execute("ZCARD", keys.UNCONFIRMED) == 0
+
+
+async def test_insert_makes_one_record(racers: list[Redis]) -> None:
+    tenant = factories.tenant()
+    sealer = Sealer(["a-secret-key-for-this-test"])
+    inserted = await asyncio.gather(*(TenantStore(redis, sealer).insert(tenant) for redis in racers))
+    assert Counter(inserted) == {True: 1, False: RACERS - 1}
+    assert await TenantStore(racers[0], sealer).load(tenant.id) == tenant
+
+
+async def test_insert_key_needs_its_tenant(redis: Redis) -> None:
+    key, _ = factories.api_key(factories.tenant().id)
+    assert not await TenantStore(redis, Sealer(["a-secret-key-for-this-test"])).insert_key(key)
+    assert await redis.execute("DBSIZE") == 0
+
+
+async def test_scripts_are_taught_to_a_server_that_forgot_them(redis: Redis) -> None:
+    await _stored(redis, factories.generation())
+    await redis.execute("SCRIPT", "FLUSH")
+    await _stored(redis, factories.generation())

@@ -1,0 +1,321 @@
+"""Operators and tenants: create, read, change, suspend, delete; every field checked, no change lost."""
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from service.domain.tenant import Tenant
+from service.runtime import Runtime
+from tests.conftest import Connect
+from tests.support import factories
+from tests.support.factories import Clock, create_body
+
+TENANTS = "/admin/v1/tenants"
+NO_LIMITS = {
+    "requests_per_minute": None,
+    "burst": None,
+    "queued_generations": None,
+    "concurrent_generations": None,
+    "weight": 1,
+    "resolutions": None,
+    "durations": None,
+    "monthly_budget_usd": None,
+    "end_user_daily_budget_usd": None,
+    "end_user_daily_count": None,
+    "retention_seconds": None,
+    "webhook_url": None,
+}
+ALL_LIMITS = {
+    "requests_per_minute": 600,
+    "burst": 20,
+    "queued_generations": 100,
+    "concurrent_generations": 5,
+    "weight": 3,
+    "resolutions": ["480p"],
+    "durations": ["4", "5", "auto"],
+    "monthly_budget_usd": "1000000.000000",
+    "end_user_daily_budget_usd": "12.340000",
+    "end_user_daily_count": 9,
+    "retention_seconds": 86400,
+    "webhook_url": "http://127.0.0.1:9000/hook",
+}
+
+
+@pytest.fixture
+def path(tenant: Tenant) -> str:
+    return f"{TENANTS}/{tenant.id}"
+
+
+async def patched(operator: httpx.AsyncClient, path: str, **change: Any) -> dict[str, Any]:
+    answer = await operator.patch(path, json=change)
+    assert answer.status_code == 200, answer.text
+    changed: dict[str, Any] = answer.json()
+    return changed
+
+
+# --- create, show, list -----------------------------------------------------------------------------------------------
+
+
+async def test_a_tenant_as_it_was_created(operator: httpx.AsyncClient) -> None:
+    created = await operator.post(
+        TENANTS, json={"name": " shop ", "require_end_user": True, "limits": {"monthly_budget_usd": 12.5}}
+    )
+    assert created.status_code == 201, created.text
+    assert created.json()["webhook_secret"].startswith("whsec_")
+    shown = await operator.get(f"{TENANTS}/{created.json()['id']}")
+    assert shown.json() == {
+        **created.json(),
+        "name": "shop",
+        "webhook_secret": None,
+        "limits": {**NO_LIMITS, "monthly_budget_usd": "12.500000"},
+        "month": {"held": "0.000000", "spent": "0.000000", "over": False},
+    }
+    assert shown.headers["etag"] == created.headers["etag"] == '"1"'
+
+
+async def test_a_list_page_by_page(app: FastAPI, operator: httpx.AsyncClient) -> None:
+    made = [(await app.state.runtime.tenants.create(f"tenant {n}")).id for n in range(5)]
+    found, query = [], {"limit": "2"}
+    for more in (True, True, False):
+        page = (await operator.get(TENANTS, params=query)).json()
+        assert page["has_more"] is more
+        assert all(tenant["webhook_secret"] is None for tenant in page["data"])
+        found += [tenant["id"] for tenant in page["data"]]
+        query["cursor"] = page["next_cursor"]
+    assert found == sorted(made)
+    assert query["cursor"] is None
+
+
+@pytest.mark.parametrize("query", [{"limit": "0"}, {"limit": "1001"}, {"cursor": "x"}, {"cursor": "Z2VuXzE"}])
+async def test_a_list_with_a_bad_query(operator: httpx.AsyncClient, query: dict[str, str]) -> None:
+    answer = await operator.get(TENANTS, params=query)
+    assert answer.status_code == 422
+    assert [fault["pointer"] for fault in answer.json()["errors"]] == [f"/query/{next(iter(query))}"]
+
+
+@pytest.mark.parametrize(
+    ("body", "pointer"),
+    [
+        ({}, "/name"),
+        ({"name": ""}, "/name"),
+        ({"name": "  "}, "/name"),
+        ({"name": "x" * 101}, "/name"),
+        ({"name": 7}, "/name"),
+        ({"name": "a", "require_end_user": 1}, "/require_end_user"),
+        ({"name": "a", "limits": []}, "/limits"),
+        ({"name": "a", "suspended": True}, "/suspended"),
+        ({"name": "a", "limits": {"budget": 5}}, "/limits/budget"),
+        ([], ""),
+    ],
+)
+async def test_a_tenant_that_makes_no_sense_is_refused(operator: httpx.AsyncClient, body: Any, pointer: str) -> None:
+    answer = await operator.post(TENANTS, json=body)
+    assert answer.status_code == 422, answer.text
+    assert [fault["pointer"] for fault in answer.json()["errors"]] == [pointer]
+    assert (await operator.get(TENANTS)).json()["data"] == []
+
+
+@pytest.mark.parametrize("name", ["ten_0", "x", "ten_" + "0" * 26, "ten_" + "0" * 26 + ":keys", "%2A"])
+@pytest.mark.parametrize(
+    ("method", "rest", "body"),
+    [
+        ("GET", "", None),
+        ("PATCH", "", {}),
+        ("DELETE", "", None),
+        ("POST", "/suspend", None),
+        ("POST", "/resume", None),
+        ("GET", "/keys", None),
+        ("POST", "/keys", {}),
+        ("GET", "/end-users/eu_1", None),
+    ],
+)
+async def test_an_unknown_tenant_is_404(
+    operator: httpx.AsyncClient, name: str, method: str, rest: str, body: dict[str, Any] | None
+) -> None:
+    answer = await operator.request(method, f"{TENANTS}/{name}{rest}", json=body)
+    assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+
+
+# --- limits -----------------------------------------------------------------------------------------------------------
+
+
+async def test_limits_are_given_kept_and_lifted(operator: httpx.AsyncClient, path: str) -> None:
+    given = await patched(operator, path, limits=ALL_LIMITS)
+    assert given["limits"] == ALL_LIMITS
+    renamed = await patched(operator, path, name="other", require_end_user=True)
+    assert (renamed["name"], renamed["require_end_user"], renamed["limits"]) == ("other", True, ALL_LIMITS)
+    kept = await patched(operator, path, limits={"burst": 7})
+    assert kept["limits"] == {**ALL_LIMITS, "burst": 7}
+    lifted = await patched(operator, path, limits={**dict.fromkeys(ALL_LIMITS), "weight": 1})
+    assert lifted["limits"] == NO_LIMITS
+    assert (lifted["name"], lifted["version"]) == ("other", 5)
+
+
+_NO_COUNT: tuple[Any, ...] = (-1, 1.5, "5", True, 10**12, [], {})
+_NO_MONEY: tuple[Any, ...] = (0, -1, "0", "-0.5", "x", "", "NaN", "Infinity", 1_000_001, "1000000.01", True, [], {})
+BAD: dict[str, tuple[Any, ...]] = {
+    "requests_per_minute": (*_NO_COUNT, 0),
+    "burst": (*_NO_COUNT, 0),
+    "queued_generations": _NO_COUNT,
+    "concurrent_generations": (*_NO_COUNT, 0),
+    "weight": (*_NO_COUNT, 0, 1001, None),
+    "monthly_budget_usd": _NO_MONEY,
+    "end_user_daily_budget_usd": _NO_MONEY,
+    "end_user_daily_count": _NO_COUNT,
+    "retention_seconds": (*_NO_COUNT, 59),
+    "resolutions": ([], "480p", {}, 7),
+    "durations": ([], "4", {}, 7),
+    "webhook_url": (
+        "",
+        "x",
+        "ftp://a.example",
+        "http://10.0.0.1/hook",
+        "https://a b.example",
+        7,
+        "https://u:p@a.example",
+    ),
+}
+BAD_MEMBERS: dict[str, tuple[Any, ...]] = {"resolutions": ("8k", 480, None), "durations": ("3", "16", 3, None)}
+
+
+def test_the_table_has_every_limit() -> None:
+    assert set(BAD) == set(NO_LIMITS)
+
+
+@pytest.mark.parametrize("name", BAD)
+async def test_every_limit_is_checked(operator: httpx.AsyncClient, path: str, name: str) -> None:
+    wrong = [(value, f"/limits/{name}") for value in BAD[name]]
+    wrong += [([value], f"/limits/{name}/0") for value in BAD_MEMBERS.get(name, ())]
+    for value, pointer in wrong:
+        answer = await operator.patch(path, json={"limits": {name: value}})
+        assert answer.status_code == 422, (value, answer.text)
+        assert [fault["pointer"] for fault in answer.json()["errors"]] == [pointer], value
+    assert (await operator.get(path)).json()["limits"] == NO_LIMITS
+
+
+async def test_all_faults_are_told_at_once(operator: httpx.AsyncClient, path: str) -> None:
+    answer = await operator.patch(path, json={"name": "", "limits": {"burst": 0, "weight": 0, "x": 1}})
+    assert {fault["pointer"] for fault in answer.json()["errors"]} == {
+        "/name",
+        "/limits/burst",
+        "/limits/weight",
+        "/limits/x",
+    }
+
+
+async def test_a_budget_below_what_is_held_is_accepted_and_said_so(
+    api: httpx.AsyncClient, operator: httpx.AsyncClient, path: str
+) -> None:
+    held = (await api.post("/v1/generations", json=create_body(duration=5))).json()["cost"]["estimated"]
+    exact = await patched(operator, path, limits={"monthly_budget_usd": held})
+    assert exact["month"] == {"held": held, "spent": "0.000000", "over": False}
+    below = await patched(operator, path, limits={"monthly_budget_usd": "1"})
+    assert below["month"] == (await operator.get(path)).json()["month"] == {**exact["month"], "over": True}
+
+
+# --- two admins -------------------------------------------------------------------------------------------------------
+
+
+async def test_of_two_admins_the_second_is_told(operator: httpx.AsyncClient, path: str) -> None:
+    tag = {"If-Match": (await operator.get(path)).headers["etag"]}
+    first = await operator.patch(path, json={"name": "first"}, headers=tag)
+    second = await operator.patch(path, json={"name": "second"}, headers=tag)
+    assert (first.status_code, second.status_code) == (200, 412)
+    assert second.json()["code"] == "precondition_failed"
+    assert first.headers["etag"] == '"2"'
+    again = await operator.patch(path, json={"name": "second"}, headers={"If-Match": first.headers["etag"]})
+    assert (again.status_code, again.json()["name"], again.json()["version"]) == (200, "second", 3)
+
+
+async def test_of_many_at_once_with_one_tag_one_wins(operator: httpx.AsyncClient, path: str) -> None:
+    answers = await asyncio.gather(
+        *(operator.patch(path, json={"name": f"n{n}"}, headers={"If-Match": '"1"'}) for n in range(10))
+    )
+    assert sorted(answer.status_code for answer in answers) == [200] + [412] * 9
+
+
+async def test_without_a_tag_changes_of_different_limits_add_up(operator: httpx.AsyncClient, path: str) -> None:
+    names = ("burst", "weight", "queued_generations", "concurrent_generations", "requests_per_minute")
+    await asyncio.gather(*(patched(operator, path, limits={name: 9}) for name in names))
+    limits = (await operator.get(path)).json()["limits"]
+    assert [limits[name] for name in names] == [9] * 5
+
+
+async def test_any_version_matches_a_star(operator: httpx.AsyncClient, path: str) -> None:
+    assert (await operator.patch(path, json={}, headers={"If-Match": "*"})).status_code == 200
+
+
+@pytest.mark.parametrize("tag", ["x", '""', '"-1"', '"1.0"', 'W/"1"', '"1", "2"', "9" * 5000])
+async def test_a_malformed_tag_is_refused(operator: httpx.AsyncClient, path: str, tag: str) -> None:
+    answer = await operator.patch(path, json={"name": "x"}, headers={"If-Match": tag})
+    assert answer.status_code == 422, answer.text
+    assert [fault["pointer"] for fault in answer.json()["errors"]] == ["/header/If-Match"]
+
+
+# --- suspend, delete --------------------------------------------------------------------------------------------------
+
+
+async def test_a_suspended_tenants_keys_are_refused_until_it_is_resumed(
+    app: FastAPI, api: httpx.AsyncClient, operator: httpx.AsyncClient, path: str
+) -> None:
+    queued = (await api.post("/v1/generations", json=create_body())).json()
+    for verb, suspended, status in (("suspend", True, 403), ("resume", False, 200)):
+        answer = await operator.post(f"{path}/{verb}")
+        app.state.runtime.access._remembered.clear()
+        assert (answer.status_code, answer.json()["suspended"]) == (200, suspended)
+        assert (await api.get(f"/v1/generations/{queued['id']}")).status_code == status
+
+
+async def _submitted(runtime: Runtime, generation_id: str) -> None:
+    for verb in (lambda g: g.submitting(factories.NOW), lambda g: g.submitted("request-1")):
+        await runtime.generations._moves.apply(generation_id, verb)
+
+
+async def test_a_tenant_with_work_in_flight_is_not_deleted(
+    runtime: Runtime,
+    clock: Clock,
+    api: httpx.AsyncClient,
+    stranger: httpx.AsyncClient,
+    operator: httpx.AsyncClient,
+    path: str,
+) -> None:
+    ids = [(await client.post("/v1/generations", json=create_body())).json()["id"] for client in (api, api, stranger)]
+    for name in ids[1:]:
+        await _submitted(runtime, name)
+    claim = await runtime.queue.claim(now=clock(), most=9, lease=timedelta(minutes=1), slots=9)
+    assert [item.id for item in claim.taken] == ids[:1], "in the queue with a slot of its own, and still one"
+    answer = await operator.delete(path)
+    assert (answer.status_code, answer.json()["code"]) == (409, "tenant_busy")
+    assert answer.json()["in_flight"] == 2, "one queued, one at fal, and the stranger's is not ours"
+    assert (await operator.get(path)).json()["suspended"] is False
+
+
+async def test_a_drained_tenant_is_deleted_once_its_work_has_ended(
+    app: FastAPI, runtime: Runtime, api: httpx.AsyncClient, operator: httpx.AsyncClient, path: str
+) -> None:
+    name = (await api.post("/v1/generations", json=create_body())).json()["id"]
+    await _submitted(runtime, name)
+    busy = await operator.delete(path, params={"drain": "true"})
+    app.state.runtime.access._remembered.clear()
+    assert (busy.status_code, busy.json()["in_flight"]) == (409, 1)
+    assert (await operator.get(path)).json()["suspended"] is True
+    assert (await api.post("/v1/generations", json=create_body())).status_code == 403
+    await runtime.generations._moves.apply(name, lambda g: g.succeeded(factories.output(), 1, factories.NOW))
+    assert (await operator.delete(path, params={"drain": "true"})).status_code == 204
+    app.state.runtime.access._remembered.clear()
+    assert (await operator.get(path)).status_code == 404
+    assert (await api.get("/v1/usage")).status_code == 401
+    assert (await operator.get(TENANTS)).json()["data"] == []
+
+
+async def test_nothing_of_a_deleted_tenants_keys_stays(
+    runtime: Runtime, connect: Connect, tenant: Tenant, operator: httpx.AsyncClient, path: str
+) -> None:
+    for client in [await connect(tenant) for _ in range(2)]:
+        await client.get("/v1/usage")
+    assert (await operator.delete(path)).status_code == 204
+    assert await runtime.redis.execute("KEYS", "*api_key*") == []

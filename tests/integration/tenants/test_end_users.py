@@ -1,0 +1,204 @@
+"""End users: looked at, blocked, traced; whatever they are called, and each tenant's own."""
+
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+import pytest
+
+from service.domain.end_user import pseudonym
+from service.domain.tenant import Tenant
+from service.runtime import Runtime
+from service.store import keys
+from tests.support import factories
+from tests.support.factories import Clock, create_body
+
+NAMES = [
+    "customer-7",
+    "a/b",
+    "a/block",
+    "/",
+    "a//b/",
+    "..",
+    "a/../b",
+    ".",
+    "50%",
+    "%2F",
+    "a b",
+    "?x=1#y",
+    "名前 ü 🦊",
+    "a:b@c.example",
+    "+1 555",
+    "x" * 256,
+]
+
+
+def path(end_user_id: str) -> str:
+    # Dots are escaped too: HTTP clients take "/.." for a way up, as RFC 3986 tells them.
+    return "/v1/end-users/" + quote(end_user_id, safe="").replace(".", "%2E")
+
+
+async def create(api: httpx.AsyncClient, end_user_id: str = "customer-7") -> httpx.Response:
+    return await api.post("/v1/generations", json=create_body(end_user_id=end_user_id, duration=5))
+
+
+@pytest.fixture
+def refuse(runtime: Runtime) -> Callable[..., Awaitable[None]]:
+    """Let a generation fail as a worker does."""
+
+    async def refused(generation_id: str, **failure: Any) -> None:
+        for verb in (
+            lambda g: g.submitting(factories.NOW),
+            lambda g: g.submitted("request-1"),
+            lambda g: g.failed(factories.failure(**failure), 0, factories.NOW),
+        ):
+            await runtime.generations._moves.apply(generation_id, verb)
+
+    return refused
+
+
+# --- look -------------------------------------------------------------------------------------------------------------
+
+
+async def test_an_end_user_is_known_once_it_came_and_to_its_own_tenant_alone(
+    api: httpx.AsyncClient, stranger: httpx.AsyncClient, tenant: Tenant
+) -> None:
+    assert (await api.get(path("customer-7"))).status_code == 404
+    cost = (await create(api)).json()["cost"]["estimated"]
+    assert (await api.get(path("customer-7"))).json() == {
+        "id": "customer-7",
+        "object": "end_user",
+        "pseudonym": pseudonym(tenant, "customer-7"),
+        "refusals": 0,
+        "blocked_at": None,
+        "today": {"held": cost, "spent": "0.000000", "count": 1},
+    }
+    theirs = await stranger.get(path("customer-7"))
+    assert (theirs.status_code, theirs.json()["code"]) == (404, "not_found")
+    await create(stranger)
+    assert (await stranger.get(path("customer-7"))).json()["pseudonym"] != pseudonym(tenant, "customer-7")
+
+
+async def test_today_is_today(api: httpx.AsyncClient, clock: Clock) -> None:
+    await create(api)
+    clock.advance(timedelta(days=1))
+    shown = (await api.get(path("customer-7"))).json()
+    assert shown["today"] == {"held": "0.000000", "spent": "0.000000", "count": 0}
+
+
+async def test_refusals_by_policy_are_counted(api: httpx.AsyncClient, refuse: Callable[..., Awaitable[None]]) -> None:
+    for code in ("content_policy", "upstream_timeout", "content_policy"):
+        await refuse((await create(api)).json()["id"], code=code)
+    assert (await api.get(path("customer-7"))).json()["refusals"] == 2
+
+
+@pytest.mark.parametrize("name", NAMES, ids=range(len(NAMES)))
+async def test_an_end_user_may_be_called_anything(api: httpx.AsyncClient, name: str) -> None:
+    assert (await create(api, name)).status_code == 202
+    assert (await api.get(path(name))).json()["id"] == name
+    assert (await api.post(path(name) + "/block")).json()["id"] == name
+    assert (await create(api, name)).status_code == 403
+    assert (await api.post(path(name) + "/unblock")).status_code == 204
+    erased = (await api.delete(path(name))).json()
+    assert (erased["end_user_id"], erased["state"], erased["generations"]) == (name, "done", 1)
+    assert (await api.get(path(name) + "/erasure")).json() == erased
+    assert (await api.get(path(name))).status_code == 404
+
+
+@pytest.mark.parametrize("name", ["", "x" * 257, "a\tb", "\x00"])
+async def test_what_no_end_user_can_be_called_leaves_nothing(
+    api: httpx.AsyncClient, runtime: Runtime, name: str
+) -> None:
+    assert (await api.get(path(name))).status_code == 404
+    assert (await api.post(path(name) + "/block")).status_code == 404
+    assert (await api.post(path(name) + "/unblock")).status_code == 404
+    assert (await api.delete(path(name))).status_code == 404
+    assert await runtime.redis.execute("KEYS", "*end_user*") == []
+
+
+# --- block ------------------------------------------------------------------------------------------------------------
+
+
+async def test_a_blocked_end_user_is_refused_until_it_is_not(
+    api: httpx.AsyncClient, stranger: httpx.AsyncClient, clock: Clock
+) -> None:
+    queued = (await create(api)).json()
+    first = (await api.post(path("customer-7") + "/block")).json()
+    clock.advance(timedelta(minutes=1))
+    again = (await api.post(path("customer-7") + "/block")).json()
+    assert first["blocked_at"] == again["blocked_at"] is not None
+    refused = await create(api)
+    assert (refused.status_code, refused.json()["code"]) == (403, "end_user_blocked")
+    assert (await api.get(path("customer-7"))).json()["today"]["count"] == 1
+    assert (await api.get(f"/v1/generations/{queued['id']}")).json()["status"] == "queued", "what it has goes on"
+    assert (await create(api, "customer-8")).status_code == 202
+    assert (await create(stranger)).status_code == 202
+    assert (await api.post(path("customer-7") + "/unblock")).status_code == 204
+    assert (await create(api)).status_code == 202
+    assert (await api.get(path("customer-7"))).json()["blocked_at"] is None
+
+
+async def test_one_that_is_blocked_stays_blocked_when_erased(api: httpx.AsyncClient) -> None:
+    await create(api)
+    blocked = await api.post(path("customer-7") + "/block")
+    assert (blocked.status_code, blocked.json()["pseudonym"][:3]) == (200, "eu_")
+    assert (await api.get(path("customer-7"))).json() == blocked.json()
+    assert (await api.delete(path("customer-7"))).status_code == 200
+    assert (await api.get(path("customer-7"))).json()["blocked_at"] == blocked.json()["blocked_at"]
+    assert (await create(api)).status_code == 403
+
+
+async def test_a_name_is_forgotten_in_time_and_a_block_is_not(
+    api: httpx.AsyncClient, runtime: Runtime, tenant: Tenant
+) -> None:
+    await create(api)
+    record = keys.end_user(tenant.id, pseudonym(tenant, "customer-7"))
+    assert await runtime.redis.execute("TTL", record) > 0
+    await api.post(path("customer-7") + "/block")
+    assert await runtime.redis.execute("TTL", record) == -1
+    await api.post(path("customer-7") + "/unblock")
+    assert await runtime.redis.execute("TTL", record) > 0
+
+
+async def test_a_blocked_end_users_replay_is_still_answered(api: httpx.AsyncClient) -> None:
+    body, key = create_body(end_user_id="customer-7"), {"Idempotency-Key": "order-7"}
+    first = await api.post("/v1/generations", json=body, headers=key)
+    await api.post(path("customer-7") + "/block")
+    again = await api.post("/v1/generations", json=body, headers=key)
+    assert (again.status_code, again.json()["id"]) == (202, first.json()["id"])
+
+
+# --- trace ------------------------------------------------------------------------------------------------------------
+
+
+async def test_an_operator_traces_what_fal_was_told(
+    api: httpx.AsyncClient, operator: httpx.AsyncClient, tenant: Tenant, refuse: Callable[..., Awaitable[None]]
+) -> None:
+    name = pseudonym(tenant, "customer-7")
+    trace = f"/admin/v1/tenants/{tenant.id}/end-users/{name}"
+    assert (await operator.get(trace)).status_code == 404
+    await refuse((await create(api)).json()["id"])
+    assert (await operator.get(trace)).json() == {
+        "object": "end_user_trace",
+        "tenant_id": tenant.id,
+        "pseudonym": name,
+        "end_user_id": "customer-7",
+        "refusals": 1,
+        "blocked_at": None,
+    }
+    await api.delete(path("customer-7"))
+    assert (await operator.get(trace)).status_code == 404
+
+
+async def test_what_is_no_pseudonym_of_this_tenant_is_unknown(
+    api: httpx.AsyncClient, stranger: httpx.AsyncClient, operator: httpx.AsyncClient, tenant: Tenant
+) -> None:
+    await create(api)
+    await create(stranger)
+    theirs = (await stranger.get(path("customer-7"))).json()["pseudonym"]
+    own = pseudonym(tenant, "customer-7")
+    for name in (theirs, f"{own}:generations", pseudonym(tenant, None), "x", own.upper()):
+        answer = await operator.get(f"/admin/v1/tenants/{tenant.id}/end-users/{name}")
+        assert (answer.status_code, answer.json()["code"]) == (404, "not_found"), name

@@ -1,0 +1,202 @@
+"""Erasing an end user: nothing it left is anywhere in Redis; what was spent stays counted."""
+
+import re
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from typing import Any
+
+import httpx
+import pytest
+
+from service.domain.generation import Generation, Output, Video
+from service.domain.generation_view import rfc3339
+from service.domain.tenant import Limits
+from service.domain.work_queue import Drain
+from service.runtime import Runtime
+from service.store.redis.client import Redis
+from service.usecases.lifecycle.transition_service import Verb
+from tests.conftest import Connect
+from tests.support import factories
+from tests.support.factories import Clock, create_body
+
+NAME = "mark-name"
+PATH = f"/v1/end-users/{NAME}"
+#: In every text a caller or fal leaves with a generation of this end user.
+BODY = {
+    "end_user_id": NAME,
+    "prompt": "mark-prompt",
+    "image_url": "https://example.com/mark-image.png",
+    "end_image_url": "https://example.com/mark-end-image.png",
+    "metadata": {"mark-key": "mark-value"},
+    "webhook_url": "http://127.9.9.9:9000/mark-webhook",
+    "duration": 5,
+}
+OUTPUT = Output(Video("https://v3b.fal.media/mark-output.mp4", "video/mp4", "mark-file.mp4", 1), seed=7)
+FAILURE = factories.failure(message="mark-message", detail=[{"ctx": "mark-detail"}])
+LOG = factories.log_line("mark-log")
+
+SUBMITTING: Verb = lambda g: g.submitting(factories.NOW)  # noqa: E731
+SUBMITTED: Verb = lambda g: g.submitted("request-1")  # noqa: E731
+STARTED: Verb = lambda g: g.seen(position=None, logs=(LOG,)).started(factories.NOW)  # noqa: E731
+SUCCEEDED: Verb = lambda g: g.succeeded(OUTPUT, 1_000, factories.NOW)  # noqa: E731
+FAILED: Verb = lambda g: g.failed(FAILURE, 0, factories.NOW)  # noqa: E731
+AT_FAL = (SUBMITTING, SUBMITTED, STARTED)
+
+
+async def left(redis: Redis) -> set[str]:
+    """The words beginning with ``mark-`` in any name or value of any type."""
+    found: set[bytes] = set()
+    async for text in _texts(redis):
+        found.update(re.findall(rb"mark-[a-z]+", text))
+    return {word.decode() for word in found}
+
+
+async def _texts(redis: Redis) -> AsyncIterator[bytes]:
+    reads = {
+        b"string": ("GET",),
+        b"hash": ("HGETALL",),
+        b"set": ("SMEMBERS",),
+        b"zset": ("ZRANGE", 0, -1),
+        b"list": ("LRANGE", 0, -1),
+        b"stream": ("XRANGE", "-", "+"),
+    }
+    for name in await redis.execute("KEYS", "*"):
+        command, *rest = reads[await redis.execute("TYPE", name)]
+        yield name
+        yield repr(await redis.execute(command, name, *rest)).encode()
+
+
+async def moved(runtime: Runtime, generation_id: str, *verbs: Verb) -> Generation | None:
+    g = None
+    for verb in verbs:
+        g = await runtime.generations._moves.apply(generation_id, verb)
+        assert g is not None
+    return g
+
+
+async def swept(runtime: Runtime) -> None:
+    await runtime.drain(Drain.SWEEP)
+    await runtime.drains[Drain.SWEEP].idle()
+
+
+async def create(api: httpx.AsyncClient, **changes: Any) -> str:
+    answer = await api.post("/v1/generations", json=create_body(**{**BODY, **changes}))
+    assert answer.status_code == 202, answer.text
+    return str(answer.json()["id"])
+
+
+async def test_nothing_is_left_but_sums(api: httpx.AsyncClient, runtime: Runtime, clock: Clock) -> None:
+    await api.post("/v1/generations", json=create_body(**BODY), headers={"Idempotency-Key": "mark-order"})
+    await moved(runtime, await create(api), *AT_FAL, SUCCEEDED)
+    await moved(runtime, await create(api), *AT_FAL, FAILED)
+    canceled = await create(api)
+    await api.post(f"/v1/generations/{canceled}/cancel")
+    other = (await api.post("/v1/generations", json=create_body(end_user_id="another"))).json()["id"]
+    assert await left(runtime.redis) == {
+        *("mark-name", "mark-prompt", "mark-image", "mark-end", "mark-key", "mark-value", "mark-webhook", "mark-order"),
+        *("mark-output", "mark-file", "mark-message", "mark-detail", "mark-log"),
+    }
+    before = (await api.get("/v1/usage")).json()
+
+    answer = await api.delete(PATH)
+
+    assert answer.json() == {
+        "object": "erasure",
+        "end_user_id": NAME,
+        "state": "done",
+        "generations": 4,
+        "in_flight": 0,
+        "remaining": 0,
+        "started_at": rfc3339(clock()),
+        "finished_at": rfc3339(clock()),
+    }
+    assert await left(runtime.redis) == set()
+    after = (await api.get("/v1/usage")).json()
+    assert after["spent"] == before["spent"] == "0.001000"
+    (day,) = [day for day in after["days"] if day["created"]]
+    assert (day["created"], day["spent"]) == (5, "0.001000")
+    assert day["outcomes"] == {"canceled": 2, "failed:content_policy": 1, "succeeded": 1}
+    assert [user["end_user_id"] for user in after["end_users"]] == [None]
+    assert (await api.get(f"/v1/generations/{other}")).status_code == 200
+    assert [g["id"] for g in (await api.get("/v1/generations")).json()["data"]] == [other]
+    assert (await api.get(PATH)).status_code == 404
+    assert (await runtime.audit.run()).clean
+    assert {drain: depth.entries for drain, depth in (await runtime.due.depths()).items()} == {
+        Drain.DISPATCH: 1,
+        Drain.POLL: 0,
+        Drain.DELIVER: 0,
+        Drain.SWEEP: 1,
+    }
+
+
+@pytest.mark.parametrize("verbs", [AT_FAL[:1], AT_FAL[:2], AT_FAL])
+@pytest.mark.parametrize("end", [SUCCEEDED, FAILED])
+async def test_what_fal_has_is_stripped_at_once_and_forgotten_once_it_ended(
+    api: httpx.AsyncClient, runtime: Runtime, clock: Clock, verbs: tuple[Verb, ...], end: Verb
+) -> None:
+    name = await create(api)
+    await moved(runtime, name, *verbs)
+
+    answer = await api.delete(PATH)
+
+    assert (answer.json()["generations"], answer.json()["in_flight"]) == (1, 1)
+    assert await left(runtime.redis) == set()
+    shown = (await api.get(f"/v1/generations/{name}")).json()
+    assert shown["input"] == {"resolution": "720p", "duration": "5"}
+    assert shown["cancel_requested_at"] is not None, "fal is asked to stop"
+    await moved(runtime, name, *AT_FAL[len(verbs) :], end)
+    assert await left(runtime.redis) == set(), "nothing that fal says of it is written down"
+    await swept(runtime)
+    assert (await api.get(f"/v1/generations/{name}")).status_code == 404
+    assert await runtime.redis.execute("KEYS", "*generation*") == []
+    assert (await runtime.audit.run()).clean
+
+
+async def test_an_unknown_submit_is_forgotten_after_its_deadline(
+    api: httpx.AsyncClient, runtime: Runtime, clock: Clock
+) -> None:
+    name = await create(api)
+    await moved(runtime, name, lambda g: g.submitting(clock()), lambda g: g.unconfirmed())
+    await api.delete(PATH)
+    clock.advance(runtime.settings.unconfirmed_deadline)
+    await swept(runtime)  # fails it
+    clock.advance(timedelta(minutes=2))
+    await swept(runtime)
+    assert (await api.get(f"/v1/generations/{name}")).status_code == 404
+    assert (await runtime.audit.run()).clean
+
+
+async def test_webhooks_go_with_their_generation(runtime: Runtime, connect: Connect, clock: Clock) -> None:
+    """What outlives its generation could not be found when its end user is erased."""
+    tenant = await runtime.tenants.create("acme", Limits(retention=timedelta(minutes=1)))
+    api = await connect(tenant)
+    name = await create(api)
+    await moved(runtime, name, *AT_FAL, lambda g: g.succeeded(OUTPUT, 1_000, clock()))
+    await runtime.drain(Drain.DELIVER)  # nobody listens there
+    await runtime.drains[Drain.DELIVER].idle()
+    clock.advance(timedelta(minutes=2))
+    await swept(runtime)
+    assert "mark-output" in await left(runtime.redis), "a webhook is still pending"
+    for _ in range(len(runtime.settings.webhook_schedule)):
+        clock.advance(timedelta(hours=13))
+        await runtime.drain(Drain.DELIVER)
+        await runtime.drains[Drain.DELIVER].idle()
+    await swept(runtime)
+    assert await left(runtime.redis) == {NAME}
+    await api.delete(PATH)
+    assert await left(runtime.redis) == set()
+
+
+async def test_erasing_twice_or_nobody_changes_nothing(api: httpx.AsyncClient, runtime: Runtime) -> None:
+    await create(api)
+    answers = [(await api.delete(path)).status_code for path in (PATH, PATH, "/v1/end-users/nobody")]
+    assert answers == [200, 404, 404]
+    assert (await runtime.audit.run()).clean
+
+
+async def test_another_tenants_end_user_of_that_name_stays(api: httpx.AsyncClient, stranger: httpx.AsyncClient) -> None:
+    await create(api)
+    theirs = await create(stranger)
+    await api.delete(PATH)
+    assert (await stranger.get(f"/v1/generations/{theirs}")).json()["input"]["prompt"] == "mark-prompt"
+    assert (await stranger.get(PATH)).status_code == 200

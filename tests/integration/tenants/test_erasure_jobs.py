@@ -1,0 +1,192 @@
+"""Erasures as jobs: durable, resumed by the sweep, over what is created meanwhile; by the index and not by the name."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import httpx
+import pytest
+
+from service.domain.generation import Generation
+from service.domain.tenant import Tenant
+from service.domain.work_queue import Drain
+from service.errors import NotFound
+from service.runtime import Runtime
+from service.store import keys
+from service.store.redis.client import Redis
+from service.usecases.tenants import erasure
+from service.usecases.tenants.erasure import Erasing
+from tests.support import factories
+from tests.support.factories import Clock
+
+PATH = "/v1/end-users/anna"
+
+
+async def created(runtime: Runtime, owner: Tenant, **changes: Any) -> Generation:
+    request = factories.create_request(**{"end_user_id": "anna", **changes})
+    return (await runtime.generations.create(owner, request, None)).generation
+
+
+async def swept(runtime: Runtime) -> None:
+    await runtime.drain(Drain.SWEEP)
+    await runtime.drains[Drain.SWEEP].idle()
+
+
+async def kept(runtime: Runtime, owner: Tenant) -> int:
+    """Generations of the tenant that are kept."""
+    return int(await runtime.redis.execute("ZCARD", keys.generations_of_tenant(owner.id)))
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One call erases two generations."""
+    monkeypatch.setattr(erasure, "MOST_AT_ONCE", 2)
+    monkeypatch.setattr(erasure, "_PAGE", 2)
+
+
+@pytest.mark.usefixtures("small")
+async def test_large_erasure_is_202_and_continued_by_the_sweep(
+    api: httpx.AsyncClient, runtime: Runtime, tenant: Tenant
+) -> None:
+    for _ in range(5):
+        await created(runtime, tenant)
+
+    answer = await api.delete(PATH)
+
+    shown = answer.json()
+    assert (answer.status_code, shown["state"], shown["finished_at"]) == (202, "running", None)
+    assert (shown["generations"], shown["remaining"]) == (2, 3)
+    assert (await api.get(f"{PATH}/erasure")).json() == shown
+    await swept(runtime)
+    done = (await api.get(f"{PATH}/erasure")).json()
+    assert (done["state"], done["generations"], done["remaining"]) == ("done", 5, 0)
+    assert await kept(runtime, tenant) == 0
+    assert (await api.get(PATH)).status_code == 404
+    assert await runtime.redis.execute("ZCARD", keys.due(Drain.SWEEP)) == 0
+    assert (await runtime.audit.run()).clean
+
+
+@pytest.mark.usefixtures("small")
+async def test_erasure_in_slices_ends(
+    api: httpx.AsyncClient, runtime: Runtime, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each claim has time for one page; the next one continues."""
+    for _ in range(6):
+        await created(runtime, tenant)
+    await api.delete(PATH)
+    monkeypatch.setattr(erasure, "_SECONDS_OF_A_CLAIM", 0.0)
+    await swept(runtime)
+    assert await kept(runtime, tenant) == 4, "no time, nothing done; still due"
+    monkeypatch.setattr(erasure, "_SECONDS_OF_A_CLAIM", 60.0)
+    await swept(runtime)
+    assert await kept(runtime, tenant) == 0
+
+
+async def test_erasure_goes_on_after_its_process_died(
+    api: httpx.AsyncClient, runtime: Runtime, tenant: Tenant, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await created(runtime, tenant)
+
+    async def die(*_: object) -> None:
+        raise asyncio.CancelledError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Erasing, "erase_some", die)
+        with pytest.raises(asyncio.CancelledError):
+            await runtime.end_users.erase(tenant, "anna")
+    assert await kept(runtime, tenant) == 1
+    await swept(runtime)
+    assert await kept(runtime, tenant) == 1, "the call may still be at it"
+    clock.advance(timedelta(minutes=1))
+    await swept(runtime)
+    assert await kept(runtime, tenant) == 0
+    assert (await api.get(f"{PATH}/erasure")).json()["state"] == "done"
+
+
+#: Where a create may come while an erasure runs: what is called, of which part.
+MOMENTS: dict[str, tuple[Callable[[Runtime], Any], str]] = {
+    "after the begin": (lambda runtime: runtime.end_users._erasing._erasures, "begin"),
+    "before a page": (lambda runtime: runtime.end_users._erasing._erasures, "generations"),
+    "before a move": (lambda runtime: runtime.end_users._erasing._moves, "apply"),
+    "before a purge": (lambda runtime: runtime.end_users._erasing._generations, "purge"),
+    "before the name goes": (lambda runtime: runtime.end_users._end_users, "forget"),
+    "before the end": (lambda runtime: runtime.end_users._erasing._erasures, "end"),
+}
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+async def test_generation_created_meanwhile_is_erased_too(
+    runtime: Runtime, redis: Redis, tenant: Tenant, moment: str
+) -> None:
+    await created(runtime, tenant)
+    part, name = MOMENTS[moment][0](runtime), MOMENTS[moment][1]
+    original, late = getattr(part, name), list[Generation]()
+
+    async def slow(*arguments: Any, **options: Any) -> Any:
+        if name == "begin":
+            answer = await original(*arguments, **options)
+        if not late:
+            late.append(await created(runtime, tenant, prompt="late"))
+        return answer if name == "begin" else await original(*arguments, **options)
+
+    setattr(part, name, slow)
+    erasure = await runtime.end_users.erase(tenant, "anna")
+    setattr(part, name, original)
+
+    assert (erasure.state, erasure.generations) == ("done", 2)
+    assert await runtime.generation_store.load(late[0].id) is None
+    assert await redis.execute("EXISTS", keys.end_user(tenant.id, erasure.pseudonym)) == 0
+    with pytest.raises(NotFound):
+        await runtime.end_users.erase(tenant, "anna")
+
+
+async def test_creates_and_an_erasure_race(runtime: Runtime, tenant: Tenant) -> None:
+    """Whatever is left was created after the end, with its name, and can be erased."""
+    for _ in range(5):
+        await created(runtime, tenant)
+        erasing_now = asyncio.create_task(runtime.end_users.erase(tenant, "anna"))
+        await asyncio.gather(erasing_now, *(created(runtime, tenant) for _ in range(10)))
+        assert erasing_now.result().state == "done"
+        if await kept(runtime, tenant):
+            assert (await runtime.end_users.get(tenant, "anna")).record.end_user_id == "anna"
+            await runtime.end_users.erase(tenant, "anna")
+        assert await kept(runtime, tenant) == 0
+
+
+async def test_end_user_without_a_name_record_is_erased(runtime: Runtime, redis: Redis, tenant: Tenant) -> None:
+    """The name expires 400 days after the last create; a tenant may keep generations for longer."""
+    g = await created(runtime, tenant)
+    await redis.execute("DEL", keys.end_user(tenant.id, g.end_user))
+    erasure = await runtime.end_users.erase(tenant, "anna")
+    assert (erasure.state, erasure.generations) == ("done", 1)
+    assert await runtime.generation_store.load(g.id) is None
+
+
+async def test_end_user_may_come_back_after_an_erasure(
+    api: httpx.AsyncClient, runtime: Runtime, tenant: Tenant
+) -> None:
+    await created(runtime, tenant)
+    await api.delete(PATH)
+    g = await created(runtime, tenant)
+    assert (await api.get(f"/v1/generations/{g.id}")).json()["end_user_id"] == "anna"
+    assert (await api.delete(PATH)).json()["generations"] == 1
+
+
+async def test_erasure_of_a_record_that_is_gone_ends(runtime: Runtime, redis: Redis, tenant: Tenant) -> None:
+    """An id in the index whose record is gone."""
+    g = await created(runtime, tenant)
+    await redis.execute("DEL", keys.generation(g.id))
+    assert (await runtime.end_users.erase(tenant, "anna")).state == "done"
+
+
+async def test_erasure_record_is_forgotten_after_a_week(runtime: Runtime, redis: Redis, tenant: Tenant) -> None:
+    await created(runtime, tenant)
+    erasure = await runtime.end_users.erase(tenant, "anna")
+    ttl = await redis.execute("TTL", keys.erasure(tenant.id, erasure.pseudonym))
+    assert 0 < ttl <= keys.ERASURE_KEPT_SECONDS
+
+
+async def test_unknown_end_user_has_no_erasure(api: httpx.AsyncClient) -> None:
+    assert (await api.delete("/v1/end-users/nobody")).status_code == 404
+    assert (await api.get("/v1/end-users/nobody/erasure")).status_code == 404

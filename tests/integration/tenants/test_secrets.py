@@ -1,0 +1,79 @@
+"""Secrets at rest: sealed with the first secret key, opened with any; resealed when the key is rotated."""
+
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+from pydantic import SecretStr
+
+from service.domain.tenant import Tenant
+from service.errors import Unavailable
+from service.runtime import Runtime, open_runtime
+from service.store import keys
+from tests.support import factories
+from tests.support.factories import Clock
+
+OLD, NEW = factories.SECRET_KEY, "another-test-secret-key-of-enough-length"
+
+
+@asynccontextmanager
+async def opened(redis_url: str, *secret_keys: str) -> AsyncIterator[Runtime]:
+    secret_key = SecretStr(", ".join(secret_keys))
+    async with open_runtime(factories.settings(redis_url, secret_key=secret_key), clock=Clock()) as runtime:
+        yield runtime
+
+
+async def stored(runtime: Runtime, tenant: Tenant) -> str:
+    return str((await runtime.redis.execute("GET", keys.tenant(tenant.id))).decode())
+
+
+async def test_secrets_are_sealed_where_they_lie(redis_url: str) -> None:
+    async with opened(redis_url, OLD) as runtime:
+        tenant = await runtime.tenants.create("acme")
+        record = await stored(runtime, tenant)
+    assert tenant.webhook_secret not in record
+    assert tenant.pseudonym_key not in record
+    assert len(re.findall(r'"gAAAA[\w=-]+"', record)) == 2, "two Fernet tokens"
+
+
+async def test_a_secret_key_is_rotated_without_a_moment_off(redis_url: str) -> None:
+    async with opened(redis_url, OLD) as runtime:
+        made = [await runtime.tenants.create(f"tenant {n}") for n in range(3)]
+    async with opened(redis_url, NEW, OLD) as runtime:
+        assert [await runtime.tenants.get(tenant.id) for tenant in made] == made
+        assert await runtime.tenants.reseal() == 3
+        newest = await runtime.tenants.create("newest")
+    async with opened(redis_url, NEW) as runtime:
+        for tenant in (*made, newest):
+            found = await runtime.tenants.get(tenant.id)
+            assert (found.webhook_secret, found.pseudonym_key) == (tenant.webhook_secret, tenant.pseudonym_key)
+    async with opened(redis_url, OLD) as runtime:
+        with pytest.raises(Unavailable, match="GATEWAY_SECRET_KEY"):
+            await runtime.tenants.get(made[0].id)
+
+
+async def test_without_resealing_the_new_key_alone_opens_nothing(redis_url: str) -> None:
+    async with opened(redis_url, OLD) as runtime:
+        tenant = await runtime.tenants.create("acme")
+    async with opened(redis_url, NEW) as runtime:
+        with pytest.raises(Unavailable, match="GATEWAY_SECRET_KEY"):
+            await runtime.tenants.get(tenant.id)
+
+
+async def test_resealing_loses_no_change_made_meanwhile(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with opened(redis_url, OLD) as runtime:
+        tenant = await runtime.tenants.create("acme")
+    async with opened(redis_url, NEW, OLD) as runtime, opened(redis_url, OLD) as admin:
+        store = runtime.tenants._store
+        update = store.update
+
+        async def after_the_admin(current: Tenant) -> Tenant | None:
+            monkeypatch.setattr(store, "update", update)
+            await admin.tenants.suspend(tenant.id)
+            return await update(current)
+
+        monkeypatch.setattr(store, "update", after_the_admin)
+        await runtime.tenants.reseal()
+    async with opened(redis_url, NEW) as runtime:
+        assert (await runtime.tenants.get(tenant.id)).suspended

@@ -1,0 +1,201 @@
+"""A delivery's life: attempts by the schedule, the same bytes each time, and an end."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from pydantic_core import from_json
+
+from service.config.settings import Settings
+from service.domain.generation import Due
+from service.domain.tenant import Tenant
+from service.domain.webhook import Delivery, DeliveryStatus
+from service.domain.work_queue import Drain
+from service.runtime import Runtime
+from service.store import keys
+from service.store.webhooks.deliveries import Caps, DeliveryStore
+from service.usecases.lifecycle.leases import LEASE
+from service.usecases.webhooks.fanout import deliveries_of
+from tests.support import factories
+from tests.support.factories import Clock
+from tests.support.receiver import Receiver
+
+WITH_JITTER = 1.21
+HOURS_OF_ATTEMPTS = 28
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with Receiver() as running:
+        yield running
+
+
+@pytest.fixture
+async def owner(runtime: Runtime) -> Tenant:
+    return await runtime.tenants.create("acme")
+
+
+async def sent(runtime: Runtime, owner: Tenant, clock: Clock, url: str) -> str:
+    """A generation that ended, and with it a delivery to this URL; the delivery's id."""
+    request = factories.create_request(webhook_url="https://receiver.example/hook")
+    g = (await runtime.generations.create(owner, request, None)).generation
+    ended = g.canceled(0, clock())
+    (delivery,) = deliveries_of(ended, clock())
+    await runtime.generation_store.finish(
+        ended, Due(sweep=clock() + timedelta(days=1)), [_to(delivery, url)], now=clock()
+    )
+    return delivery.id
+
+
+def _to(delivery: Delivery, url: str) -> Delivery:
+    from dataclasses import replace
+
+    return replace(delivery, url=url)
+
+
+async def drained(runtime: Runtime) -> None:
+    await runtime.drain(Drain.DELIVER)
+    await runtime.drains[Drain.DELIVER].idle()
+
+
+async def stored(runtime: Runtime, delivery_id: str) -> Delivery:
+    found = await DeliveryStore(runtime.redis).load(delivery_id)
+    assert found is not None
+    return found
+
+
+async def test_the_seventh_attempt_brings_the_same_event(
+    runtime: Runtime, clock: Clock, owner: Tenant, settings: Settings, receiver: Receiver
+) -> None:
+    receiver.answers[:] = [500, 404, 301, 400, 503, 599]
+    delivery_id = await sent(runtime, owner, clock, receiver.url)
+    for wait in settings.webhook_schedule[:7]:
+        clock.advance(wait * WITH_JITTER)
+        await drained(runtime)
+    assert len(receiver.received) == 7
+    assert {r.headers["webhook-id"] for r in receiver.received} == {delivery_id}
+    assert len({r.body for r in receiver.received}) == 1
+    done = await stored(runtime, delivery_id)
+    assert done.status is DeliveryStatus.DELIVERED
+    assert [a.status for a in done.attempts] == [500, 404, 301, 400, 503, 599, 204]
+    assert await runtime.redis.execute("ZCARD", keys.due(Drain.DELIVER)) == 0
+
+
+async def test_nothing_is_sent_before_its_time(
+    runtime: Runtime, clock: Clock, owner: Tenant, receiver: Receiver
+) -> None:
+    receiver.answers[:] = [500]
+    await sent(runtime, owner, clock, receiver.url)
+    await drained(runtime)
+    clock.advance(timedelta(seconds=3.9))
+    await drained(runtime)
+    assert len(receiver.received) == 1
+
+
+async def test_each_attempt_is_signed_for_its_own_time(
+    runtime: Runtime, owner: Tenant, clock: Clock, receiver: Receiver
+) -> None:
+    clock.now = datetime.now(UTC)
+    receiver.answers[:] = [500]
+    await sent(runtime, owner, clock, receiver.url)
+    await drained(runtime)
+    clock.advance(timedelta(seconds=7))
+    await drained(runtime)
+    first, second = receiver.received
+    assert first.verified(owner.webhook_secret) == second.verified(owner.webhook_secret) == from_json(first.body)
+    assert int(second.headers["webhook-timestamp"]) - int(first.headers["webhook-timestamp"]) == 7
+    with pytest.raises(Exception, match="No matching signature"):
+        first.verified((await runtime.tenants.create("other")).webhook_secret)
+
+
+async def test_after_the_last_attempt_it_is_dead(
+    runtime: Runtime, clock: Clock, owner: Tenant, settings: Settings, receiver: Receiver
+) -> None:
+    receiver.answers[:] = [500] * 20
+    delivery_id, begun = await sent(runtime, owner, clock, receiver.url), clock()
+    for wait in (*settings.webhook_schedule, timedelta(days=3)):
+        clock.advance(wait * WITH_JITTER)
+        await drained(runtime)
+    dead = await stored(runtime, delivery_id)
+    assert (dead.status, len(dead.attempts)) == (DeliveryStatus.DEAD, 8)
+    assert dead.attempts[-1].at - begun > timedelta(hours=HOURS_OF_ATTEMPTS)
+    assert await runtime.redis.execute("PTTL", keys.delivery(delivery_id)) == -1, "it is forgotten with its generation"
+
+
+@pytest.mark.parametrize(
+    ("status", "header", "least", "most"),
+    [
+        (503, "7200", timedelta(hours=2), timedelta(hours=2)),
+        (429, "7200", timedelta(hours=2), timedelta(hours=2)),
+        (503, "1", timedelta(seconds=4), timedelta(seconds=6)),
+        (503, "8640000", timedelta(hours=10), timedelta(hours=10)),
+        (503, "soon", timedelta(seconds=4), timedelta(seconds=6)),
+        (500, "7200", timedelta(seconds=4), timedelta(seconds=6)),
+    ],
+)
+async def test_a_receiver_may_ask_for_a_pause_within_reason(
+    runtime: Runtime,
+    clock: Clock,
+    owner: Tenant,
+    receiver: Receiver,
+    status: int,
+    header: str,
+    least: timedelta,
+    most: timedelta,
+) -> None:
+    """Never sooner than the schedule, never later than its longest wait."""
+    receiver.answers[:], receiver.headers = [status], {"retry-after": header}
+    delivery_id = await sent(runtime, owner, clock, receiver.url)
+    await drained(runtime)
+    waits = (await stored(runtime, delivery_id)).next_attempt_at
+    assert waits is not None
+    assert least <= waits - clock() <= most
+
+
+@pytest.mark.parametrize(("header", "least"), [({"retry-after": "10"}, 10), ({}, 4)])
+async def test_a_wait_begins_when_the_attempt_has_ended(
+    runtime: Runtime, clock: Clock, owner: Tenant, receiver: Receiver, header: dict[str, str], least: int
+) -> None:
+    """Else who takes 14 s to say "in 10 s" is called again at once."""
+
+    def slowly(receiver: Receiver) -> None:
+        clock.advance(timedelta(seconds=14))
+        receiver.headers = header
+
+    receiver.answers[:], receiver.meanwhile = [503], slowly
+    delivery_id = await sent(runtime, owner, clock, receiver.url)
+    await drained(runtime)
+    waits = (await stored(runtime, delivery_id)).next_attempt_at
+    assert waits is not None
+    assert waits - clock() >= timedelta(seconds=least)
+
+
+async def test_410_ends_it(runtime: Runtime, clock: Clock, owner: Tenant, receiver: Receiver) -> None:
+    receiver.answers[:] = [410]
+    delivery_id = await sent(runtime, owner, clock, receiver.url)
+    await drained(runtime)
+    assert (await stored(runtime, delivery_id)).status is DeliveryStatus.DEAD
+
+
+async def test_nobody_home_and_forbidden_addresses_are_attempts_too(
+    runtime: Runtime, clock: Clock, owner: Tenant
+) -> None:
+    nobody = await sent(runtime, owner, clock, "http://127.0.0.1:9/hook")
+    forbidden = await sent(runtime, owner, clock, "https://10.0.0.1/hook")
+    closed = await sent(runtime, owner, clock, "http://127.0.0.1:65533/hook")
+    await drained(runtime)
+    errors = [(await stored(runtime, d)).attempts[0].error for d in (nobody, forbidden, closed)]
+    assert errors == ["refused_address", "refused_address", "connect"]
+
+
+async def test_a_dead_workers_delivery_is_attempted_after_its_lease(
+    runtime: Runtime, clock: Clock, owner: Tenant, receiver: Receiver
+) -> None:
+    await sent(runtime, owner, clock, receiver.url)
+    claim = await DeliveryStore(runtime.redis).claim(now=clock(), most=5, lease=LEASE, caps=Caps())
+    assert len(claim.taken) == 1  # and then it died
+    await drained(runtime)
+    assert receiver.received == []
+    clock.advance(LEASE)
+    await drained(runtime)
+    assert len(receiver.received) == 1

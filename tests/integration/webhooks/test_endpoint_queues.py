@@ -1,0 +1,248 @@
+"""A receiver's lane: what may be under way to it, to its tenant, and that a dead one holds up nobody else."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
+from datetime import timedelta
+
+import pytest
+
+from service.domain.webhook import Delivery
+from service.domain.work_queue import Drain
+from service.runtime import Runtime
+from service.store import keys
+from service.store.generations.generations import GenerationStore
+from service.store.queues.due import Claim
+from service.store.redis.client import Redis
+from service.store.webhooks.deliveries import Caps, DeliveryStore
+from tests.support import factories
+from tests.support.factories import NOW, Clock
+from tests.support.receiver import Receiver
+
+LEASE = timedelta(seconds=45)
+CAPS = Caps(receiver=5, failing=2, failures=3, tenant=8)
+TENANT = factories.tenant().id
+OTHER = factories.tenant().id
+
+
+@pytest.fixture
+def store(redis: Redis) -> DeliveryStore:
+    return DeliveryStore(redis)
+
+
+@pytest.fixture
+async def stores(redis: Redis) -> AsyncIterator[list[DeliveryStore]]:
+    """As many processes."""
+    async with AsyncExitStack() as stack:
+        yield [DeliveryStore(await stack.enter_async_context(Redis(redis.url, timeout=5))) for _ in range(8)]
+
+
+async def waiting(
+    redis: Redis, count: int, endpoint_id: str, tenant_id: str = TENANT, *, after: timedelta = timedelta()
+) -> list[Delivery]:
+    made = [factories.delivery(tenant_id=tenant_id, endpoint_id=endpoint_id) for _ in range(count)]
+    g = factories.generation(tenant_id=tenant_id)
+    generations = GenerationStore(redis)
+    await generations.create(g, factories.due())
+    assert (await generations.finish(g.canceled(0, NOW), factories.due(), made, now=NOW + after)).won
+    return made
+
+
+async def claimed(store: DeliveryStore, *, most: int = 100, after: timedelta = timedelta()) -> Claim:
+    return await store.claim(now=NOW + after, most=most, lease=LEASE, caps=CAPS)
+
+
+async def finished(store: DeliveryStore, names: list[str], *, good: bool = True) -> list[bool]:
+    """Attempts of these ended; whether each made room for something that is due."""
+    more = []
+    for name in names:
+        delivery = await store.load(name)
+        assert delivery is not None
+        after = delivery.delivered(factories.attempt()) if good else delivery.dead(factories.attempt())
+        written = await store.save_attempt(after, now=NOW, verdict="good" if good else "bad")
+        assert written.won
+        more.append(written.more)
+    return more
+
+
+async def test_no_more_than_so_many_to_one_receiver(redis: Redis, store: DeliveryStore) -> None:
+    await waiting(redis, 20, "whe_a")
+    first = await claimed(store)
+    assert (len(first.taken), first.more) == (5, False)
+    assert (await claimed(store)).taken == []
+    assert await finished(store, [item.id for item in first.taken[:2]]) == [True, True]
+    assert len((await claimed(store)).taken) == 2
+
+
+async def test_a_full_lane_leaves_the_others_alone(redis: Redis, store: DeliveryStore) -> None:
+    await waiting(redis, 1000, "whe_dead")
+    await claimed(store)
+    healthy = await waiting(redis, 3, "whe_healthy")
+    taken = {item.id for item in (await claimed(store)).taken}
+    assert taken == {delivery.id for delivery in healthy}
+
+
+async def test_no_more_than_so_many_of_one_tenant(redis: Redis, store: DeliveryStore) -> None:
+    for name in ("whe_a", "whe_b", "whe_c"):
+        await waiting(redis, 5, name)
+    theirs = await waiting(redis, 2, "whe_z", OTHER)
+    first = await claimed(store)
+    own = [item.id for item in first.taken if item.id not in {d.id for d in theirs}]
+    assert len(own) == 8
+    assert {d.id for d in theirs} <= {item.id for item in first.taken}, "another tenant is not held up"
+    assert (await claimed(store)).taken == []
+    for _ in range(3):
+        await finished(store, [own.pop()])
+        (next_one,) = (await claimed(store)).taken
+        own.append(next_one.id)
+    while own:
+        await finished(store, own)
+        own = [item.id for item in (await claimed(store)).taken]
+    assert await redis.execute("ZCARD", keys.delivering(TENANT)) == 0
+    assert await _of_lanes(redis, "whe_a", "whe_b", "whe_c") == []
+
+
+async def _of_lanes(redis: Redis, *names: str) -> list[bytes]:
+    return [each for name in names for each in await redis.execute("ZRANGE", keys.lane(f"{TENANT}:{name}"), 0, -1)]
+
+
+async def test_every_lane_gets_its_share_of_the_room(redis: Redis, store: DeliveryStore) -> None:
+    caps = Caps(receiver=100, tenant=1000)
+    for n in range(4):
+        await waiting(redis, 50, f"whe_{n}")
+    claim = await store.claim(now=NOW, most=20, lease=LEASE, caps=caps)
+    records = await store.load_many([item.id for item in claim.taken])
+    assert Counter(d.endpoint_id for d in records if d is not None) == {f"whe_{n}": 5 for n in range(4)}
+    assert claim.more
+
+
+@pytest.mark.parametrize("most", [100, 1])
+async def test_a_long_lane_takes_turns_with_the_others_of_its_tenant(
+    redis: Redis, store: DeliveryStore, most: int
+) -> None:
+    """Every place of the tenant is taken by lanes that never empty."""
+    for name in ("whe_a", "whe_b"):
+        await waiting(redis, 40, name)
+    assert await _turns_until(redis, store, Caps(receiver=4, tenant=8), TENANT, most=most) < 4
+
+
+async def test_a_long_lane_takes_turns_with_those_of_other_tenants(redis: Redis, store: DeliveryStore) -> None:
+    """A full worker has room for one whenever one ends; the oldest delivery of all need not be the next."""
+    await waiting(redis, 60, "whe_a")
+    assert await _turns_until(redis, store, Caps(), OTHER, most=1) < 4
+
+
+async def _turns_until(redis: Redis, store: DeliveryStore, caps: Caps, tenant_id: str, *, most: int) -> int:
+    """How many attempts end, each after a millisecond, before one that came late has its own."""
+    under_way: list[str] = []
+    for _ in range(8):
+        claim = await store.claim(now=NOW, most=most, lease=LEASE, caps=caps)
+        under_way += [item.id for item in claim.taken]
+    (late,) = await waiting(redis, 1, "whe_z", tenant_id, after=timedelta(milliseconds=1))
+    for turns in range(2, 40):
+        now = NOW + timedelta(milliseconds=turns)
+        ended = await store.load(under_way.pop(0))
+        assert ended is not None
+        await store.save_attempt(ended.delivered(factories.attempt()), now=now, verdict="good")
+        claim = await store.claim(now=now, most=most, lease=LEASE, caps=caps)
+        under_way += [item.id for item in claim.taken]
+        if late.id in under_way:
+            return turns - 1
+    raise AssertionError("it never had its turn")
+
+
+async def test_a_receiver_that_only_fails_gets_a_trickle_until_it_answers(redis: Redis, store: DeliveryStore) -> None:
+    await waiting(redis, 30, "whe_a")
+    for _ in range(3):
+        (one,) = (await claimed(store, most=1)).taken
+        await finished(store, [one.id], good=False)
+    two = await claimed(store)
+    assert len(two.taken) == CAPS.failing
+    await finished(store, [two.taken[0].id], good=True)
+    assert len((await claimed(store)).taken) == CAPS.receiver - 1
+
+
+async def test_no_delivery_is_in_two_hands(redis: Redis, stores: list[DeliveryStore]) -> None:
+    caps = Caps(receiver=40, tenant=70)
+    for n in range(4):
+        await waiting(redis, 30, f"whe_{n}")
+
+    async def worker(store: DeliveryStore) -> list[str]:
+        claims = [await store.claim(now=NOW, most=9, lease=LEASE, caps=caps) for _ in range(20)]
+        return [item.id for claim in claims for item in claim.taken]
+
+    taken = [name for names in await asyncio.gather(*map(worker, stores)) for name in names]
+    assert len(taken) == len(set(taken)) == 70
+    assert await redis.execute("ZCARD", keys.delivering(TENANT)) == 70
+
+
+async def test_what_a_dead_worker_held_is_free_after_its_lease(redis: Redis, store: DeliveryStore) -> None:
+    made = await waiting(redis, 12, "whe_a")
+    first = {item.id for item in (await claimed(store)).taken}
+    assert len(first) == 5
+    assert (await claimed(store, after=LEASE - timedelta(seconds=1))).taken == []
+    again = (await claimed(store, after=LEASE)).taken
+    assert len(again) == 5
+    assert await redis.execute("ZCARD", keys.delivering(TENANT)) == 5, "the dead worker's places are free"
+    assert {item.id for item in again} <= {delivery.id for delivery in made}
+
+
+async def test_a_worker_that_comes_late_writes_nothing(redis: Redis, store: DeliveryStore) -> None:
+    (delivery,) = await waiting(redis, 1, "whe_a")
+    await claimed(store)
+    await claimed(store, after=LEASE)
+    attempt = factories.attempt(status=204)
+    first = await store.save_attempt(delivery.delivered(attempt), now=NOW, verdict="good")
+    late = await store.save_attempt(delivery.postponed(attempt, NOW), now=NOW, verdict="bad")
+    assert (first.won, late.won, late.health.failing_since) == (True, False, None)
+    assert await redis.execute("ZCARD", keys.due(Drain.DELIVER)) == 0
+
+
+async def test_a_forgotten_delivery_leaves_nothing_behind(redis: Redis, store: DeliveryStore) -> None:
+    made = await waiting(redis, 7, "whe_a")
+    await claimed(store)
+    await store.delete(TENANT, [delivery.id for delivery in made])
+    assert await redis.execute("KEYS", "*lane*") == []
+    assert await redis.execute("KEYS", "*deliver*") == []
+    late = await store.save_attempt(made[0].delivered(factories.attempt()), now=NOW, verdict="good")
+    assert not late.won
+
+
+async def test_paths_of_one_host_are_one_receiver() -> None:
+    lanes = {
+        factories.delivery(tenant_id=TENANT, url=url).lane
+        for url in ("https://a.example/1", "https://A.example/2?x=/", "https://a.example")
+    }
+    assert len(lanes) == 1
+    others = ("https://a.example:8443/1", "http://a.example/1", "https://b.example/1")
+    assert len(lanes | {factories.delivery(tenant_id=TENANT, url=url).lane for url in others}) == 4
+    assert factories.delivery(tenant_id=OTHER, url="https://a.example/1").lane not in lanes
+
+
+# --- a whole worker ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with Receiver() as running:
+        yield running
+
+
+async def test_a_worker_goes_on_by_itself_until_a_capped_lane_is_empty(
+    runtime: Runtime, clock: Clock, receiver: Receiver
+) -> None:
+    """Each end makes room for the next; nobody has to nudge."""
+    owner = await runtime.tenants.create("acme")
+    runtime.drains[Drain.DELIVER]._work.__self__._caps = CAPS  # type: ignore[attr-defined]
+    runtime.drains[Drain.DELIVER]._claim.__self__._caps = CAPS  # type: ignore[attr-defined]
+    g = factories.generation(tenant_id=owner.id, created_at=clock())
+    made = [factories.delivery(tenant_id=owner.id, url=f"{receiver.url}/{n}", created_at=clock()) for n in range(60)]
+    await runtime.generation_store.create(g, factories.due())
+    await runtime.generation_store.finish(g.canceled(0, clock()), factories.due(), made, now=clock())
+    await runtime.drain(Drain.DELIVER)
+    async with asyncio.timeout(20):
+        while len(receiver.received) < 60:
+            await runtime.drains[Drain.DELIVER].idle()
+            await asyncio.sleep(0)
+    assert len({r.headers["webhook-id"] for r in receiver.received}) == 60

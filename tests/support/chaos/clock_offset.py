@@ -1,0 +1,49 @@
+"""A worker on a machine whose wall clock is wrong; its monotonic clock is right.
+
+The module goes where ``-A workers`` would; ``MISSET`` says by how many seconds the clock is ahead.
+"""
+
+import os
+import sys
+import time
+from datetime import timedelta
+from pathlib import Path
+from typing import Final
+
+import sandbox
+from service.cli.dev.child_processes import Child
+from service.cli.dev.stack import Stack
+from tests.guards.repository import ROOT
+
+MODULE: Final = "tests.support.chaos.clock_offset"
+_AHEAD: Final = "MISSET"
+
+
+def start_misset_worker(stack: Stack, ahead: timedelta, *, metrics_port: int = 0) -> Child:
+    """Start one more worker of this stack, and return it once it consumes its queues."""
+    paths = (str(ROOT), str(Path(sandbox.__file__).parents[1]), os.environ.get("PYTHONPATH", ""))
+    environment = stack.settings.model_copy(update={"metrics_port": metrics_port}).environment()
+    log = stack.folder / f"misset{ahead.total_seconds():+.0f}.log"
+    child = Child(
+        f"worker at {ahead.total_seconds():+.0f} s",
+        [sys.executable, "-m", "celery", "--quiet", "-A", MODULE, "worker", "--without-gossip", "--without-mingle"],
+        log=log,
+        environment={**environment, "PYTHONPATH": os.pathsep.join(paths), _AHEAD: str(ahead.total_seconds())},
+    )
+    try:
+        child.wait_until(lambda: b" ready" in log.read_bytes(), within=90)
+    except BaseException:
+        child.kill()
+        raise
+    return child
+
+
+if _AHEAD in os.environ and __name__ == MODULE:  # in that worker, and not where a test imports it
+    _right = time.time
+
+    def _wrong() -> float:
+        return _right() + float(os.environ[_AHEAD])
+
+    time.time = _wrong  # before Celery and its transport take it
+
+    from workers import app  # noqa: F401  (what `celery -A` looks for)

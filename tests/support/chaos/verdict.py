@@ -1,0 +1,142 @@
+"""What a run in bad weather must have come to: compared with fal's books, the receiver's, and the gateway's own."""
+
+import time
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+import httpx
+from standardwebhooks import Webhook
+
+from service.cli.dev.stack import Stack
+from tests.support.chaos.jobs import Jobs
+from tests.support.receiver import Received, Receiver
+
+#: What may become of a job that fal never accepted.
+NEVER_ACCEPTED: Final = frozenset({"failed: submission_unconfirmed"})
+_WEBHOOKS_WITHIN: Final = 60.0
+_TOLERANCE: Final = timedelta(minutes=5)
+
+View = dict[str, Any]
+"""A generation as the API shows it."""
+
+
+@dataclass
+class Report:
+    """``faults`` is empty where everything is as it must be."""
+
+    seed: int
+    statuses: Counter[str] = field(default_factory=Counter)
+    billed: int = 0
+    alarmed: int = 0
+    twice: list[str] = field(default_factory=list)
+    to_full_width: float | None = None
+    clean: bool = False
+    faults: list[str] = field(default_factory=list)
+
+    def table(self) -> str:
+        rows = [
+            ("seed", self.seed),
+            *(("jobs " + status, count) for status, count in sorted(self.statuses.items())),
+            ("billed by fal", self.billed),
+            ("billed, not succeeded, alarmed", self.alarmed),
+            ("paid twice", len(self.twice)),
+            ("seconds to full width", "too many" if self.to_full_width is None else f"{self.to_full_width:.1f}"),
+            ("audit", "clean" if self.clean else "not clean"),
+            ("faults", len(self.faults)),
+        ]
+        return "\n".join([*(f"{name:40} {value}" for name, value in rows), *(f"FAULT {text}" for text in self.faults)])
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Fills a report from what is there once every job has ended, or should have."""
+
+    stack: Stack
+    jobs: Jobs
+    receiver: Receiver
+    report: Report
+
+    def reach(self, found: dict[str, View]) -> None:
+        self._judge_jobs(found)
+        self._judge_webhooks(found)
+        audit = self._admin("/audit")
+        self.report.clean = audit["clean"]
+        if not audit["clean"]:
+            self.report.faults.append(f"the audit is not clean: {audit}")
+
+    def _judge_jobs(self, found: dict[str, View]) -> None:
+        report, alarmed = self.report, {one["id"] for one in self._admin("/paid-and-lost?limit=100")["data"]}
+        accepted = defaultdict(list)
+        for submit in submits(self.stack):
+            accepted[submit["prompt"]].append(submit)
+        report.twice = [prompt for prompt, several in accepted.items() if len(several) > 1]
+        report.faults += [f"paid twice: {prompt}" for prompt in report.twice]
+        for name, job in self.jobs.accepted.items():
+            g, at_fal = found[name], accepted[job.prompt]
+            billed = any(submit["billable_units"] for submit in at_fal)
+            report.statuses[outcome(g)] += 1
+            report.billed += billed
+            report.alarmed += billed and g["status"] != "succeeded" and name in alarmed
+            if wrong := _wrong(g, billed=billed, at_fal=bool(at_fal), alarmed=name in alarmed):
+                report.faults.append(f"{name} {wrong}; fal: {at_fal}\n{self._story(name)}")
+
+    def _judge_webhooks(self, found: dict[str, View]) -> None:
+        """Each end is told under one ``webhook-id``, however often."""
+        ids = defaultdict(set)
+        ended = {name for name, g in found.items() if g["finished_at"] is not None}
+        for event in self._received(ended):
+            name = event.json["data"]["id"]
+            ids[name].add(event.headers["webhook-id"])
+            if not _verifies(event, self.jobs.accepted[name].owner.webhook_secret):
+                self.report.faults.append(f"{name}: a receiver refuses its webhook of {event.at}: {event.headers}")
+        for name in sorted(ended):
+            if len(ids[name]) != 1:
+                told = f"{len(ids[name])} webhook ids {sorted(ids[name])}"
+                self.report.faults.append(f"{name} ({outcome(found[name])}): {told}\n{self._story(name)}")
+
+    def _received(self, ended: set[str]) -> list[Received]:
+        give_up = time.monotonic() + _WEBHOOKS_WITHIN
+        while {event.json["data"]["id"] for event in self.receiver.received} < ended and time.monotonic() < give_up:
+            time.sleep(0.2)
+        return list(self.receiver.received)
+
+    def _admin(self, path: str) -> Any:
+        headers = {"authorization": f"Bearer {self.stack.describe()['admin_token']}"}
+        url = f"{self.stack.base_url}/admin/v1{path}"
+        return httpx.get(url, headers=headers, timeout=60, trust_env=False).raise_for_status().json()
+
+    def _story(self, name: str) -> str:
+        """What the processes logged of a generation."""
+        logs = [log.read_text(errors="replace") for log in self.stack.folder.glob("*.log")]
+        lines = [line for log in logs for line in log.splitlines() if name in line and "webhook attempt" not in line]
+        return "\n".join(f"      {line[-330:]}" for line in sorted(lines, key=lambda line: line[-35:]))
+
+
+def _verifies(event: Received, secret: str) -> bool:
+    """What the public library would have said when it came."""
+    sent = datetime.fromtimestamp(int(event.headers["webhook-timestamp"]), UTC)
+    signature = Webhook(secret).sign(event.headers["webhook-id"], sent, event.body.decode())
+    return signature in event.headers["webhook-signature"].split() and abs(event.at - sent) < _TOLERANCE
+
+
+def submits(stack: Stack) -> list[dict[str, Any]]:
+    """What fal accepted, and bills where ``billable_units`` is above 0."""
+    answer = httpx.get(f"{stack.sandbox_url}/_sandbox/requests", timeout=30, trust_env=False)
+    found: list[dict[str, Any]] = answer.raise_for_status().json()
+    return found
+
+
+def outcome(g: View) -> str:
+    return str(g["status"]) if g["error"] is None else f"{g['status']}: {g['error']['code']}"
+
+
+def _wrong(g: View, *, billed: bool, at_fal: bool, alarmed: bool) -> str | None:
+    if g["finished_at"] is None:
+        return f"has not ended: {g['status']}"
+    if billed and g["status"] != "succeeded" and not alarmed:
+        return f"is billed, not succeeded and not alarmed: {outcome(g)}"
+    if not at_fal and outcome(g) not in NEVER_ACCEPTED:
+        return f"was never at fal: {outcome(g)}"
+    return None

@@ -1,0 +1,261 @@
+"""Every write of every store, with its effect: what tests of a full Redis and of missing replicas have in common."""
+
+import inspect
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from typing import Any, Final, Literal
+
+from service.domain.adjustment import Correction
+from service.domain.budgets import day
+from service.domain.generation import Due
+from service.domain.webhook_endpoint import Endpoint
+from service.domain.work_queue import Drain
+from service.runtime.stores import Stores
+from service.store.generations.creation import Creation, Refused
+from service.store.redis.commands import READS
+from service.store.webhooks.deliveries import Caps
+from service.usecases.webhooks.fanout import test_of as event_of
+from tests.support import factories
+from tests.support.factories import NOW
+from tests.support.store_world import MINUTE, World, delivery_to, fresh_endpoint, report
+
+#: When Redis is full: the write ``fits``, or is ``refused``.
+WhenFull = Literal["fits", "refused"]
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    run: Callable[[World], Awaitable[Any]]
+    when_full: WhenFull = "fits"
+    waits: bool = True
+    """For replicas."""
+
+
+async def _create(world: World) -> Creation:
+    return await world.stores.generations.create(
+        factories.generation(tenant_id=world.tenant.id), factories.due(), call=world.call()
+    )
+
+
+async def _finish(world: World) -> None:
+    g = world.submitted
+    news = delivery_to(world.endpoint, g)
+    end = replace(g.succeeded(factories.output(), 1_000, NOW), deliveries=(news.id,))
+    assert (await world.stores.generations.finish(end, Due(sweep=NOW), [news], now=NOW)).won
+
+
+async def _save(world: World) -> None:
+    assert (await world.stores.generations.save(world.queued.submitting(NOW), Due(sweep=NOW))).won
+
+
+async def _receive(world: World) -> None:
+    assert (await report(world.stores, world.submitted)).reception == "accepted"
+
+
+async def _claim_deliveries(world: World) -> None:
+    claim = await world.stores.deliveries.claim(now=NOW + MINUTE, most=10, lease=MINUTE, caps=Caps())
+    assert [item.id for item in claim.taken] == [world.pending.id]
+
+
+async def _read_callback(world: World) -> None:
+    _, callback = await world.stores.callbacks.read(world.reported.id)
+    assert callback is not None
+
+
+async def _note_submit(world: World) -> None:
+    g = world.queued
+    noted = await world.stores.gate.note("locked", "balance", NOW, generation_id=g.id, tenant_id=g.tenant_id)
+    assert noted.change == "held"
+
+
+async def _note_locked_poll(world: World) -> None:
+    g = world.submitted
+    assert await world.stores.gate.note_locked_poll(
+        "balance", NOW, generation_id=g.id, tenant_id=g.tenant_id, sent_at=NOW, enough=1
+    )
+
+
+async def _adjust(world: World) -> None:
+    adjusted, _ = await world.stores.adjustments.of_generation(world.ended, Correction(5, "op", "wrong"))
+    assert adjusted.result == "adjusted"
+
+
+async def _adjust_day(world: World) -> None:
+    g, correction = world.ended, Correction(5, "op", "wrong")
+    adjusted = await world.stores.adjustments.of_day(
+        g.tenant_id, g.end_user, day(NOW), correction, expected=g.actual_cost or 0
+    )
+    assert adjusted.result == "adjusted"
+
+
+async def _begin_erasure(world: World) -> None:
+    begun = await world.stores.erasures.begin(*world.end_user, now=NOW, continued_at=NOW + MINUTE)
+    assert begun == "begun"
+
+
+async def _revive(world: World) -> None:
+    moved = await world.stores.generations.revive(
+        world.given_up, world.given_up.revived(factories.request_id(), NOW), now=NOW, why="paid"
+    )
+    assert moved.won
+
+
+async def _claim_polls_paced(world: World) -> None:
+    claim = await world.stores.due.claim_polls(now=NOW + MINUTE, most=10, lease=MINUTE, per_second=100)
+    assert world.submitted.id in [item.id for item in claim.taken]
+
+
+async def _claim_polls(world: World) -> None:
+    claim = await world.stores.due.claim(Drain.POLL, now=NOW + MINUTE, most=10, lease=MINUTE)
+    assert world.submitted.id in [item.id for item in claim.taken]
+
+
+async def _claim_slot(world: World) -> None:
+    claim = await world.stores.queue.claim(now=NOW + MINUTE, most=10, lease=MINUTE, slots=10)
+    assert [item.id for item in claim.taken] == [world.queued.id]
+
+
+async def _attempt(world: World) -> None:
+    failed = world.pending.postponed(factories.attempt(), NOW + MINUTE)
+    assert (await world.stores.deliveries.save_attempt(failed, now=NOW, verdict="bad")).won
+
+
+async def _announce_decline(world: World) -> None:
+    after = world.endpoint.disabled_for("failing", NOW)
+    announced = await world.stores.endpoints.announce(
+        world.endpoint, [], now=NOW, retention=MINUTE, after=after, stage=100
+    )
+    assert announced.won
+
+
+async def _announce_test(world: World) -> None:
+    await world.stores.endpoints.announce(world.endpoint, [event_of(world.endpoint, NOW)], now=NOW, retention=MINUTE)
+
+
+async def _suspend(world: World) -> None:
+    assert await world.stores.tenants.update(replace(world.tenant, suspended=True))
+
+
+async def _revoke(world: World) -> None:
+    assert await world.stores.tenants.update_key(replace(world.key, revoked_at=NOW))
+
+
+async def _change_endpoint(world: World) -> None:
+    assert isinstance(await world.stores.endpoints.put(replace(world.endpoint, description="changed")), Endpoint)
+
+
+async def _replay_pending(world: World) -> None:
+    await world.stores.delivery_log.replay(world.pending, NOW)
+
+
+async def _purge(world: World) -> None:
+    assert await world.stores.generations.purge(world.ended)
+
+
+def _answers(word: str, **more: Any) -> Callable[[World], Awaitable[None]]:
+    async def run(world: World) -> None:
+        await getattr(world.stores.answers, word)(world.tenant.id, world.queued.id, world.queued.id, **more)
+
+    return run
+
+
+#: By ``<store>.<method>``, with a word behind it where a method has more than one use.
+OPERATIONS: Final[dict[str, Operation]] = {
+    "adjustments.of_generation": Operation(_adjust),
+    "adjustments.of_day": Operation(_adjust_day),
+    "answers.delivered": Operation(_answers("delivered")),
+    "answers.lost": Operation(_answers("lost", window=MINUTE)),
+    "answers.prolong": Operation(_answers("prolong", until=NOW + MINUTE, window=MINUTE)),
+    "audits.begin": Operation(lambda w: w.stores.audits.begin(NOW)),
+    "audits.note": Operation(lambda w: w.stores.audits.note("money", 1, 2)),
+    "audits.end": Operation(lambda w: w.stores.audits.end(b"{}", NOW)),
+    "callbacks.receive": Operation(_receive),
+    "callbacks.read": Operation(_read_callback),
+    "callbacks.forget": Operation(lambda w: w.stores.callbacks.forget(w.submitted.id)),
+    "deliveries.claim": Operation(_claim_deliveries, waits=False),
+    "deliveries.save_attempt": Operation(_attempt),
+    "deliveries.purge": Operation(lambda w: w.stores.deliveries.purge(w.tenant.id, [w.dead.id])),
+    "deliveries.delete": Operation(lambda w: w.stores.deliveries.delete(w.tenant.id, [w.pending.id])),
+    "delivery_log.replay": Operation(lambda w: w.stores.delivery_log.replay(w.dead, NOW), "refused"),
+    "delivery_log.replay of a pending one": Operation(_replay_pending),
+    "due.claim": Operation(_claim_polls, waits=False),
+    "due.claim_polls": Operation(_claim_polls_paced, waits=False),
+    "due.flag_hint": Operation(lambda w: w.stores.due.flag_hint(Drain.POLL), waits=False),
+    "due.put_off": Operation(lambda w: w.stores.due.put_off(Drain.POLL, w.submitted.id, NOW)),
+    "due.drop": Operation(lambda w: w.stores.due.drop(Drain.POLL, w.submitted.id)),
+    "end_users.block": Operation(lambda w: w.stores.end_users.block(w.tenant.id, "eu_new", NOW)),
+    "end_users.unblock": Operation(lambda w: w.stores.end_users.unblock(w.tenant.id, w.queued.end_user)),
+    "end_users.forget": Operation(lambda w: w.stores.end_users.forget(w.tenant.id, w.queued.end_user)),
+    "endpoints.put": Operation(lambda w: w.stores.endpoints.put(fresh_endpoint(w.tenant)), "refused"),
+    "endpoints.put of a known one": Operation(_change_endpoint),
+    "endpoints.delete": Operation(lambda w: w.stores.endpoints.delete(w.endpoint)),
+    "endpoints.announce": Operation(_announce_test, "refused"),
+    "endpoints.announce of a decline": Operation(_announce_decline),
+    "erasures.begin": Operation(_begin_erasure),
+    "erasures.count": Operation(lambda w: w.stores.erasures.count(*w.end_user, generations=1, in_flight=0)),
+    "erasures.detach": Operation(lambda w: w.stores.erasures.detach(*w.end_user, [w.queued.id])),
+    "erasures.postpone": Operation(lambda w: w.stores.erasures.postpone(*w.end_user, NOW)),
+    "erasures.end": Operation(lambda w: w.stores.erasures.end(*w.end_user, now=NOW)),
+    "gate.note": Operation(_note_submit),
+    "gate.note_locked_poll": Operation(_note_locked_poll),
+    "gate.note_answered_poll": Operation(lambda w: w.stores.gate.note_answered_poll()),
+    "gate.leave": Operation(lambda w: w.stores.gate.leave(w.submitted.id)),
+    "gate.pause": Operation(lambda w: w.stores.gate.pause("maintenance", NOW)),
+    "gate.drain": Operation(lambda w: w.stores.gate.drain("moving")),
+    "gate.resume": Operation(lambda w: w.stores.gate.resume()),
+    "generations.create": Operation(_create, "refused"),
+    "generations.save": Operation(_save),
+    "generations.finish": Operation(_finish),
+    "generations.revive": Operation(_revive),
+    "generations.postpone_poll": Operation(lambda w: w.stores.generations.postpone_poll(w.submitted.id, NOW)),
+    "generations.put_off_sweep": Operation(lambda w: w.stores.generations.put_off_sweep(w.submitted, NOW)),
+    "generations.purge": Operation(_purge),
+    "heartbeats.note_beat": Operation(lambda w: w.stores.heartbeats.note_beat(NOW), waits=False),
+    "heartbeats.note_worker": Operation(lambda w: w.stores.heartbeats.note_worker("a:1", ["x"], NOW), waits=False),
+    "prices.count_mismatch": Operation(lambda w: w.stores.prices.count_mismatch("480p")),
+    "prices.reset": Operation(lambda w: w.stores.prices.reset("480p")),
+    "queue.claim": Operation(_claim_slot, waits=False),
+    "rates.check": Operation(lambda w: w.stores.rates.check(w.tenant.id, w.tenant.limits, NOW), waits=False),
+    "submissions.mark_lost": Operation(lambda w: w.stores.submissions.mark_lost(w.given_up.id, NOW)),
+    "submissions.unmark_lost": Operation(lambda w: w.stores.submissions.unmark_lost(w.given_up.id)),
+    "submissions.trim": Operation(lambda w: w.stores.submissions.trim(NOW), waits=False),
+    "tenants.insert": Operation(lambda w: w.stores.tenants.insert(factories.tenant()), "refused"),
+    "tenants.insert_key": Operation(
+        lambda w: w.stores.tenants.insert_key(factories.api_key(w.tenant.id)[0]), "refused"
+    ),
+    "tenants.update": Operation(_suspend),
+    "tenants.update_key": Operation(_revoke),
+    "tenants.delete": Operation(lambda w: w.stores.tenants.delete(w.tenant)),
+    "tenants.note_use": Operation(lambda w: w.stores.tenants.note_use(w.key.id, "2026-01-31T09:30Z"), waits=False),
+}
+
+
+def is_refusal(answer: Any) -> bool:
+    """``GenerationStore.create`` returns its refusal."""
+    return isinstance(answer, Refused) and answer.reason == "store_full"
+
+
+def writes_of(stores: Stores) -> set[str]:
+    """``<store>.<method>`` of every public method that sends a write, itself or by a private one, by its source."""
+    found = set()
+    for name, store in vars(stores).items():
+        sources = {
+            method: inspect.getsource(function)
+            for method, function in inspect.getmembers(type(store), inspect.iscoroutinefunction)
+        }
+        private = {method for method, source in sources.items() if method[0] == "_" and _sends_a_write(source)}
+        for method, source in sources.items():
+            sends = _sends_a_write(source) or any(f"self.{other}(" in source for other in private)
+            if sends and method[0] != "_":
+                found.add(f"{name}.{method}")
+    return found
+
+
+def _sends_a_write(source: str) -> bool:
+    commands = set(re.findall(r'[(,]\s*"([A-Z]{3,})"', source))
+    return "_redis.run(" in source or bool(commands - READS - _OPTIONS)
+
+
+#: Words of commands that are no commands.
+_OPTIONS: Final = {"WITHSCORES", "LIMIT", "COUNT", "MATCH"}

@@ -1,0 +1,88 @@
+"""Steps of tests about submits of unknown outcome: lose one, let time pass, look."""
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+import httpx
+
+from service.domain.generation import Generation, Status
+from service.domain.tenant import Tenant
+from service.domain.work_queue import Drain
+from service.runtime import Runtime
+from service.store import keys
+from tests.support import factories
+from tests.support.factories import Clock
+from tests.support.waiting import Patience
+
+LOST = "sandbox:lost-answer sandbox:no-video"
+NEVER_TAKEN = "sandbox:500"
+
+
+async def drained(runtime: Runtime, drain: Drain) -> None:
+    await runtime.drain(drain)
+    await runtime.drains[drain].idle()
+
+
+async def stored(runtime: Runtime, g: Generation) -> Generation:
+    found = await runtime.generation_store.load(g.id)
+    assert found is not None
+    return found
+
+
+async def created(runtime: Runtime, owner: Tenant, prompt: str = LOST, **changes: Any) -> Generation:
+    wanted = {"prompt": prompt, "image_url": "https://v3b.fal.media/a.jpg", "resolution": "480p", "duration": 5}
+    request = factories.create_request(**{**wanted, **changes})
+    return (await runtime.generations.create(owner, request, None)).generation
+
+
+async def unconfirmed(runtime: Runtime, owner: Tenant, prompt: str = LOST, **changes: Any) -> Generation:
+    """One that was sent to the sandbox, and whose answer was lost."""
+    g = await created(runtime, owner, prompt, **changes)
+    await drained(runtime, Drain.DISPATCH)
+    g = await stored(runtime, g)
+    assert g.status is Status.UNCONFIRMED
+    return g
+
+
+async def given_up_as_lost(runtime: Runtime, owner: Tenant, clock: Clock, **changes: Any) -> Generation:
+    """One whose worker died, without any fal."""
+    g = await created(runtime, owner, **changes)
+    for move in (lambda g: g.submitting(clock()), lambda g: g.unconfirmed()):
+        moved = await runtime.generations._moves.apply(g.id, move)
+        assert moved is not None
+        g = moved
+    return g
+
+
+async def oracle(sandbox_url: str) -> list[dict[str, Any]]:
+    async with httpx.AsyncClient(base_url=sandbox_url) as fal:
+        found: list[dict[str, Any]] = (await fal.get("/_sandbox/requests")).json()
+        return found
+
+
+async def finished(sandbox_url: str, count: int = 1) -> list[dict[str, Any]]:
+    """What the sandbox accepted, once so many of them are completed."""
+    async with asyncio.timeout(60):
+        while True:
+            found = await oracle(sandbox_url)
+            if sum(job["status"] == "COMPLETED" for job in found) >= count:
+                return found
+            await asyncio.sleep(0.01)  # the sandbox lives in a time of its own
+
+
+async def polled_to_the_end(runtime: Runtime, clock: Clock, g: Generation) -> Generation:
+    patience = Patience()
+    async with asyncio.timeout(60):
+        while not (now := await stored(runtime, g)).is_terminal:
+            await drained(runtime, Drain.POLL)
+            clock.advance(timedelta(seconds=20))
+            await patience.pause()
+        return now
+
+
+async def reasons(runtime: Runtime, g: Generation) -> list[str]:
+    """What the ledger says of why it was resolved."""
+    entries = await runtime.redis.execute("XRANGE", keys.LEDGER, "-", "+")
+    rows = [dict(zip(fields[::2], fields[1::2], strict=True)) for _, fields in entries]
+    return [row[b"why"].decode() for row in rows if row[b"k"] == b"resolve" and row[b"g"] == g.id.encode()]

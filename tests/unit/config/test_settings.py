@@ -1,0 +1,296 @@
+"""Settings: read from the environment, passed on whole, and silent about their secrets."""
+
+import traceback
+from datetime import timedelta
+from decimal import Decimal
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import SecretStr, ValidationError
+
+from service.config.settings import PREFIX, Settings
+from tests.support import factories
+
+REQUIRED = {"GATEWAY_FAL_KEY": "id:secret", "GATEWAY_SECRET_KEY": "k" * 32}
+
+#: Every setting with a value that is not its default.
+EVERYTHING: dict[str, Any] = {
+    "redis_url": "redis://:hush-redis@10.0.0.1:6379/3",
+    "redis_timeout": 2.5,
+    "redis_ca_file": Path("/etc/ssl/redis.pem"),
+    "redis_wait_replicas": 1,
+    "redis_memory_limit": 1_000_000_000,
+    "redis_create_share": 0.7,
+    "broker_url": "amqp://user:hush-broker@10.0.0.2//",
+    "fal_key": SecretStr("hush-fal:hush-fal"),
+    "fal_queue_url": "http://127.0.0.1:9/queue",
+    "fal_rest_url": "http://127.0.0.1:9/rest",
+    "fal_api_url": "http://127.0.0.1:9/api",
+    "fal_admin_key": SecretStr("hush-fal-admin:hush-fal-admin"),
+    "fal_model": "bytedance/seedance-2.0/fast/image-to-video",
+    "fal_timeout": timedelta(seconds=7, milliseconds=500),
+    "public_url": "https://gateway.example.com",
+    "secret_key": SecretStr("hush-secret-key-number-one, hush-secret-key-number-two"),
+    "admin_token": SecretStr("hush-admin-token-xyz"),
+    "max_body_bytes": 2048,
+    "max_upload_bytes": 4096,
+    "max_inline_bytes": 5000,
+    "max_image_pixels": 1_000_000,
+    "upload_timeout": timedelta(seconds=9),
+    "preflight": False,
+    "preflight_timeout": timedelta(seconds=2),
+    "preflight_bytes": 4096,
+    "preflight_allowed_networks": (ip_network("10.1.0.0/16"),),
+    "media_url": "s3://videos/kept",
+    "media_timeout": timedelta(seconds=30),
+    "media_redirect": False,
+    "fal_media_hosts": ("fal.media", "files.example"),
+    "max_prompt_characters": 99,
+    "resolutions": ("480p", "4k"),
+    "bitrate_modes": ("standard", "high"),
+    "rates": {"480p": Decimal("0.1"), "720p": Decimal("0.2"), "1080p": Decimal("0.3"), "4k": Decimal("0.4")},
+    "account_daily_budget_usd": Decimal("12.5"),
+    "resend_window": timedelta(seconds=9),
+    "cors_origins": ("https://app.example",),
+    "upstream_concurrency": 3,
+    "submit_failures": 2,
+    "submit_refusals": 4,
+    "unconfirmed_slots_share": 0.4,
+    "submit_probe": timedelta(seconds=3),
+    "submit_probe_longest": timedelta(minutes=1),
+    "queue_expiry": timedelta(hours=1),
+    "upstream_deadline": timedelta(hours=3),
+    "unconfirmed_deadline": timedelta(days=2),
+    "unconfirmed_slot": timedelta(minutes=4),
+    "reconcile_every": timedelta(seconds=90),
+    "poll_shortest": timedelta(milliseconds=50),
+    "poll_longest": timedelta(seconds=20),
+    "polls_per_second": 12.5,
+    "webhook_schedule": (timedelta(0), timedelta(milliseconds=1500), timedelta(days=1)),
+    "webhook_timeout": timedelta(seconds=4),
+    "webhook_concurrency": 5,
+    "webhook_receiver_concurrency": 7,
+    "webhook_tenant_concurrency": 9,
+    "webhook_failing_concurrency": 2,
+    "webhook_disable_after": timedelta(days=3),
+    "webhook_allowed_hosts": ("receiver.internal", "corp.example"),
+    "webhook_allowed_networks": (ip_network("10.0.0.0/8"), ip_network("fd00::/8")),
+    "waiting_calls": 11,
+    "event_streams": 7,
+    "event_heartbeat": timedelta(seconds=5),
+    "event_stream_longest": timedelta(minutes=5),
+    "retention": timedelta(days=3),
+    "shutdown_grace": timedelta(0),
+    "metrics_port": 9100,
+    "metrics_host": "10.0.0.5",
+    "log_level": "DEBUG",
+}
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    for name, value in REQUIRED.items():
+        monkeypatch.setenv(name, value)
+    return monkeypatch
+
+
+def test_what_is_required_is_enough(environment: pytest.MonkeyPatch) -> None:
+    settings = Settings()
+
+    assert settings.fal_queue_url == "https://queue.fal.run"
+    assert settings.admin_token is None
+    assert settings.resolutions == ("480p", "720p")
+
+
+@pytest.mark.parametrize("missing", sorted(REQUIRED))
+def test_what_is_required_must_be_there(environment: pytest.MonkeyPatch, missing: str) -> None:
+    environment.delenv(missing)
+
+    with pytest.raises(ValidationError, match=missing.removeprefix(PREFIX).lower()):
+        Settings()
+
+
+def test_the_values_above_cover_every_setting() -> None:
+    fields = Settings.model_fields
+
+    assert set(EVERYTHING) == set(fields)
+    assert not [name for name, value in EVERYTHING.items() if value == fields[name].default]
+
+
+def test_another_process_gets_the_same_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    original = Settings(**EVERYTHING)
+    for name, value in original.environment().items():
+        monkeypatch.setenv(name, value)
+
+    assert Settings() == original
+
+
+@pytest.mark.parametrize("name", sorted(EVERYTHING))
+def test_every_single_setting_survives_the_way_to_another_process(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    original = Settings(**{"fal_key": "id:secret", "secret_key": "k" * 32, name: EVERYTHING[name]})
+    for variable, value in original.environment().items():
+        monkeypatch.setenv(variable, value)
+
+    assert getattr(Settings(), name) == EVERYTHING[name]
+
+
+@pytest.mark.parametrize(
+    "url", ["rediss://a:1/0", "unix:///run/redis.sock", "sentinel://:w@a:1,b:2/main/0", "sentinels://a/main"]
+)
+def test_a_redis_is_named_in_several_ways(environment: pytest.MonkeyPatch, url: str) -> None:
+    environment.setenv("GATEWAY_REDIS_URL", url)
+    assert Settings().redis_url == url
+
+
+@pytest.mark.parametrize("name", ["GATEWAY_REDIS_URL", "GATEWAY_BROKER_URL"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "sentinel://:hush-word@a:1",
+        "sentinels://:hush-word@a:x/main",
+        "redis://:hush-word/with-a-slash@a:1/0",
+        "rediss://a:70000/0",
+    ],
+)
+def test_a_url_that_says_too_little_is_refused_without_quoting_it(
+    environment: pytest.MonkeyPatch, name: str, url: str
+) -> None:
+    environment.setenv(name, url)
+    with pytest.raises(ValidationError) as raised:
+        Settings()
+    assert "hush-word" not in "".join(traceback.format_exception(raised.value))
+
+
+def test_another_kind_of_store_is_refused(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("GATEWAY_REDIS_URL", "amqp://:hush-word@a")
+    with pytest.raises(ValidationError, match="must begin with one of redis://"):
+        Settings()
+
+
+def test_what_was_not_set_is_not_passed_on() -> None:
+    assert set(factories.settings("redis://127.0.0.1:1/0").environment()) == {
+        "GATEWAY_ADMIN_TOKEN",
+        "GATEWAY_FAL_API_URL",
+        "GATEWAY_FAL_KEY",
+        "GATEWAY_FAL_QUEUE_URL",
+        "GATEWAY_FAL_REST_URL",
+        "GATEWAY_PREFLIGHT",
+        "GATEWAY_REDIS_URL",
+        "GATEWAY_SECRET_KEY",
+        "GATEWAY_SHUTDOWN_GRACE",
+        "GATEWAY_WEBHOOK_ALLOWED_NETWORKS",
+    }
+
+
+WEAK = ["", "short", "x" * 15, "secret", "changeme", "CHANGEME", "password", "sk-1234"]
+
+
+@pytest.mark.parametrize("name", ["GATEWAY_SECRET_KEY", "GATEWAY_ADMIN_TOKEN"])
+@pytest.mark.parametrize("weak", WEAK)
+def test_weak_secrets_are_refused(environment: pytest.MonkeyPatch, name: str, weak: str) -> None:
+    environment.setenv(name, weak)
+
+    with pytest.raises(ValidationError, match="random secret of at least 16 characters"):
+        Settings()
+
+
+@pytest.mark.parametrize("weak", ["secret,changeme,password", "," * 20, "k" * 32 + ",secret", "k" * 32 + ","])
+def test_every_one_of_several_secret_keys_must_be_strong(environment: pytest.MonkeyPatch, weak: str) -> None:
+    environment.setenv("GATEWAY_SECRET_KEY", weak)
+
+    with pytest.raises(ValidationError, match="random secret of at least 16 characters"):
+        Settings()
+
+
+def test_several_secret_keys_are_told_apart() -> None:
+    assert Settings(**EVERYTHING).secret_keys() == ["hush-secret-key-number-one", "hush-secret-key-number-two"]
+
+
+WRONG = [
+    ("GATEWAY_FAL_KEY", ""),
+    ("GATEWAY_FAL_KEY", "id:secret\n"),
+    ("GATEWAY_FAL_KEY", "id:s\u00e9cret"),
+    ("GATEWAY_FAL_ADMIN_KEY", ""),
+    ("GATEWAY_FAL_ADMIN_KEY", "id:secret\n"),
+    ("GATEWAY_ADMIN_TOKEN", "t" * 32 + "\n"),
+    ("GATEWAY_REDIS_TIMEOUT", "60"),
+    ("GATEWAY_REDIS_TIMEOUT", "inf"),
+    ("GATEWAY_REDIS_TIMEOUT", "0.001"),
+    ("GATEWAY_RECONCILE_EVERY", "0"),
+    ("GATEWAY_FAL_QUEUE_URL", "queue.fal.run"),
+    ("GATEWAY_FAL_QUEUE_URL", "ftp://queue.fal.run"),
+    ("GATEWAY_FAL_MODEL", "../../etc/passwd"),
+    ("GATEWAY_FAL_MODEL", "bytedance/seedance-2.0"),
+    ("GATEWAY_FAL_MODEL", "https://example.com/a/b"),
+    ("GATEWAY_FAL_TIMEOUT", "0"),
+    ("GATEWAY_FAL_TIMEOUT", "soon"),
+    ("GATEWAY_FAL_TIMEOUT", "-1"),
+    ("GATEWAY_FAL_TIMEOUT", "nan"),
+    ("GATEWAY_FAL_TIMEOUT", "inf"),
+    ("GATEWAY_MAX_BODY_BYTES", "10"),
+    ("GATEWAY_UPSTREAM_CONCURRENCY", "0"),
+    ("GATEWAY_RESOLUTIONS", "[]"),
+    ("GATEWAY_RESOLUTIONS", '["8k"]'),
+    ("GATEWAY_RATES", '{"720p": "0.014"}'),
+    ("GATEWAY_RATES", '{"480p": "0", "720p": "1", "1080p": "1", "4k": "1"}'),
+    ("GATEWAY_RATES", '{"480p": "NaN", "720p": "1", "1080p": "1", "4k": "1"}'),
+    ("GATEWAY_RATES", '{"480p": "Infinity", "720p": "1", "1080p": "1", "4k": "1"}'),
+    ("GATEWAY_POLLS_PER_SECOND", "0"),
+    ("GATEWAY_WEBHOOK_SCHEDULE", "[]"),
+    ("GATEWAY_WEBHOOK_SCHEDULE", "[60, 60]"),
+    ("GATEWAY_WEBHOOK_SCHEDULE", "[0, -5]"),
+    ("GATEWAY_WEBHOOK_ALLOWED_NETWORKS", '["10.0.0.1/8"]'),
+    ("GATEWAY_METRICS_PORT", "70000"),
+    ("GATEWAY_LOG_LEVEL", "loud"),
+]
+
+
+@pytest.mark.parametrize(("name", "value"), WRONG)
+def test_wrong_values_are_refused_at_the_start(environment: pytest.MonkeyPatch, name: str, value: str) -> None:
+    environment.setenv(name, value)
+
+    with pytest.raises(ValidationError):
+        Settings()
+
+
+def test_times_may_be_seconds_or_iso_8601(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("GATEWAY_RETENTION", "3600")
+    environment.setenv("GATEWAY_WEBHOOK_TIMEOUT", "2.5")
+    environment.setenv("GATEWAY_FAL_TIMEOUT", "PT1M30S")
+    environment.setenv("GATEWAY_WEBHOOK_SCHEDULE", '[0, "5", "PT5M"]')
+
+    assert Settings().retention == timedelta(hours=1)
+    assert Settings().webhook_timeout == timedelta(seconds=2.5)
+    assert Settings().fal_timeout == timedelta(seconds=90)
+    assert Settings().webhook_schedule == (timedelta(0), timedelta(seconds=5), timedelta(minutes=5))
+
+
+def test_base_urls_lose_their_last_slash(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("GATEWAY_FAL_QUEUE_URL", "https://queue.fal.run/")
+
+    assert Settings().fal_queue_url == "https://queue.fal.run"
+
+
+def test_settings_do_not_change() -> None:
+    with pytest.raises(ValidationError):
+        setattr(Settings(**EVERYTHING), "log_level", "INFO")  # noqa: B010  (mypy knows it is read-only)
+
+
+def test_settings_do_not_show_their_secrets() -> None:
+    settings = Settings(**EVERYTHING)
+
+    assert "hush" not in repr(settings) + str(settings) + f"{settings!s}"
+    assert "hush" in "".join(settings.environment().values()), "the one place that must"
+
+
+@pytest.mark.parametrize("name", ["GATEWAY_SECRET_KEY", "GATEWAY_ADMIN_TOKEN"])
+def test_a_refusal_does_not_show_the_secret(environment: pytest.MonkeyPatch, name: str) -> None:
+    """A worker's or a server's start-up error ends up in a log."""
+    environment.setenv(name, "hush,hush,hush")
+
+    with pytest.raises(ValidationError) as raised:
+        Settings()
+
+    assert "hush" not in str(raised.value)

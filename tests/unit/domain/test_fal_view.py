@@ -1,0 +1,181 @@
+"""A generation in fal's words, state by state and end by end."""
+
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any, get_args
+
+import pytest
+from pydantic_core import from_json
+
+from service.domain import fal_view
+from service.domain.generation import ErrorCode, Failure, Generation, Status
+from service.upstream.http_result import Reply
+from service.upstream.outcomes import Failed
+from service.upstream.results import result_outcome
+from tests.support import factories
+from tests.support.factories import NOW
+
+URL = "https://gateway.example/fal/queue/bytedance/seedance-2.0/requests/gen_1"
+
+
+def failed(failure: Failure, units: Decimal | None = None) -> Generation:
+    return factories.in_status(Status.IN_PROGRESS).failed(failure, 0, NOW, units=units)
+
+
+# --- status ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "word"),
+    [
+        (Status.QUEUED, 202, "IN_QUEUE"),
+        (Status.SUBMITTING, 202, "IN_QUEUE"),
+        (Status.SUBMITTED, 202, "IN_QUEUE"),
+        (Status.UNCONFIRMED, 202, "IN_PROGRESS"),
+        (Status.IN_PROGRESS, 202, "IN_PROGRESS"),
+        (Status.SUCCEEDED, 200, "COMPLETED"),
+        (Status.FAILED, 200, "COMPLETED"),
+        (Status.CANCELED, 200, "COMPLETED"),
+    ],
+)
+def test_every_state_is_one_of_fals_three(status: Status, code: int, word: str) -> None:
+    g = factories.in_status(status)
+    found, body = fal_view.status(g, URL, None, with_logs=False)
+    assert (found, body["status"], body["logs"]) == (code, word, None)
+    assert ("queue_position" in body) is (word == "IN_QUEUE")
+    assert ("metrics" in body) is (code == 200)
+    links = {name: body[name] for name in ("request_id", "response_url", "status_url", "cancel_url")}
+    assert links == {
+        "request_id": g.id,
+        "response_url": URL,
+        "status_url": f"{URL}/status",
+        "cancel_url": f"{URL}/cancel",
+    }
+
+
+@pytest.mark.parametrize(("ours", "fals", "told"), [(7, None, 7), (None, 3, 3), (None, None, 0), (0, 5, 0)])
+def test_a_position_is_ours_else_fals(ours: int | None, fals: int | None, told: int) -> None:
+    g = replace(factories.in_status(Status.SUBMITTED), upstream_position=fals)
+    assert fal_view.status(g, URL, ours, with_logs=False)[1]["queue_position"] == told
+
+
+def test_logs_are_told_to_who_asks() -> None:
+    g = replace(factories.in_status(Status.IN_PROGRESS), logs=(factories.log_line("step 1"),))
+    (line,) = fal_view.status(g, URL, None, with_logs=True)[1]["logs"]
+    assert line == {"message": "step 1", "level": "INFO", "source": "USER", "timestamp": "2026-01-31T09:30:00.000Z"}
+
+
+def test_the_end_says_how_long_it_took() -> None:
+    g = factories.in_status(Status.IN_PROGRESS)
+    assert g.started_at is not None
+    ended = g.succeeded(factories.output(), 1, g.started_at + timedelta(seconds=83.5))
+    assert fal_view.status(ended, URL, None, with_logs=False)[1]["metrics"] == {"inference_time": 83.5}
+
+
+def test_a_bad_end_shows_in_the_status_too() -> None:
+    policy = failed(Failure("content_policy", "No.", detail=[{"type": "content_policy_violation", "msg": "No."}]))
+    canceled = factories.in_status(Status.CANCELED)
+    told = [fal_view.status(g, URL, None, with_logs=False)[1] for g in (policy, canceled)]
+    assert [(body["error"], body["error_type"]) for body in told] == [
+        ("No.", "content_policy_violation"),
+        (fal_view.CANCELED, "client_cancelled"),
+    ]
+
+
+# --- result ----------------------------------------------------------------------------------------------------------
+
+
+def test_success_is_the_models_output_and_what_it_billed() -> None:
+    g = factories.in_status(Status.IN_PROGRESS).succeeded(factories.output(), 1, NOW, units=Decimal("108.00"))
+    ended = fal_view.result(g)
+    assert ended.status == 200
+    assert ended.body == {
+        "video": {
+            "url": "https://v3b.fal.media/files/b/0a9e/video.mp4",
+            "content_type": "video/mp4",
+            "file_name": "video.mp4",
+            "file_size": 3_415_926,
+        },
+        "seed": 1_234_567,
+    }
+    assert ended.headers == {"x-fal-billable-units": "108"}
+
+
+@pytest.mark.parametrize("status", [s for s in Status if not factories.in_status(s).is_terminal])
+def test_too_early(status: Status) -> None:
+    ended = fal_view.result(factories.in_status(status))
+    assert (ended.status, ended.body) == (400, {"detail": "Request is still in progress"})
+
+
+def test_canceled() -> None:
+    ended = fal_view.result(factories.in_status(Status.CANCELED))
+    assert (ended.status, ended.body["detail"]) == (499, "Request cancelled by the client.")
+    assert ended.headers == {"x-fal-billable-units": "0", "x-fal-error-type": "client_cancelled"}
+
+
+def test_what_was_erased_is_unknown() -> None:
+    g = replace(factories.in_status(Status.SUCCEEDED), erased=True, output=None)
+    assert (fal_view.result(g).status, fal_view.result(g).body) == (404, {"status": "NOT_FOUND"})
+
+
+MODEL_ERROR = {"loc": ["body", "image_url"], "msg": "real people", "type": "content_policy_violation", "ctx": {"a": 1}}
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "headers", "told"),
+    [
+        (422, {"detail": [MODEL_ERROR]}, {}, {"detail": [MODEL_ERROR]}),
+        (500, {"detail": [{**MODEL_ERROR, "type": "internal_server_error"}]}, {}, ...),
+        (400, {"detail": "Cannot do that"}, {}, {"detail": "Cannot do that"}),
+        (404, {"detail": "Path /x not found"}, {}, {"detail": "Path /x not found"}),
+        (504, {"detail": "Too late", "error_type": "request_timeout"}, {}, ...),
+        (503, {"detail": "x"}, {"x-fal-error-type": "runner_disconnected"}, {"detail": "x", "error_type": ...}),
+    ],
+)
+def test_fals_own_errors_come_back_as_they_came(
+    status: int, body: dict[str, Any], headers: dict[str, str], told: Any
+) -> None:
+    """Through the whole of it: what fal said, how it was kept, what the caller reads."""
+    outcome = result_outcome(Reply(status, headers, body))
+    assert isinstance(outcome, Failed)
+    ended = fal_view.result(failed(outcome.failure, outcome.billable_units))
+    assert ended.status == status
+    expected = body if told is ... else told
+    kind = headers.get("x-fal-error-type") or body.get("error_type")
+    assert ended.body == {name: kind if part is ... else part for name, part in expected.items()}
+    assert ended.headers.get("x-fal-error-type") == kind
+    assert ended.headers["x-fal-billable-units"] == "0"
+
+
+@pytest.mark.parametrize("code", get_args(ErrorCode))
+def test_what_the_gateway_decided_has_a_shape_of_fals(code: ErrorCode) -> None:
+    ended = fal_view.result(failed(Failure(code, "words")))
+    detail = ended.body["detail"]
+    if isinstance(detail, str):
+        assert (detail, ended.status >= 500) == ("words", True)
+        assert ended.body["error_type"] == ended.headers["x-fal-error-type"]
+    else:
+        assert (ended.status, detail[0]["msg"], detail[0]["loc"][0]) == (422, "words", "body")
+
+
+def test_what_the_callers_own_deadline_ended_is_not_asked_for_again() -> None:
+    ended = fal_view.result(failed(Failure("expired", "It waited too long.")))
+    assert (ended.status, ended.headers["x-fal-request-timeout-type"]) == (504, "user")
+
+
+# --- webhook ---------------------------------------------------------------------------------------------------------
+
+
+def test_the_event_says_what_the_result_would() -> None:
+    g = factories.in_status(Status.SUCCEEDED)
+    assert from_json(fal_view.webhook(g)) == {
+        "request_id": g.id,
+        "gateway_request_id": g.id,
+        "status": "OK",
+        "payload": fal_view.result(g).body,
+    }
+    bad = failed(Failure("content_policy", "No.", detail=[MODEL_ERROR], upstream_status=422))
+    told = from_json(fal_view.webhook(bad))
+    assert (told["status"], told["error"]) == ("ERROR", "Invalid status code: 422")
+    assert told["payload"] == {"detail": [MODEL_ERROR]}

@@ -1,0 +1,171 @@
+"""The one shape a tenant sees: its exact keys, its types, and what is never in it."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any, get_args, get_type_hints
+
+import pytest
+from pydantic import TypeAdapter
+from pydantic_core import from_json, to_json
+
+from service.domain import generation_view
+from service.domain.generation import ErrorCode, Generation, Status
+from service.domain.generation_view import EventView, GenerationView, event, public, rfc3339
+from tests.support import factories
+from tests.support.factories import NOW
+
+#: Written out: a field that comes or goes is a change of the public API.
+KEYS = [
+    "id",
+    "object",
+    "status",
+    "model",
+    "input",
+    "end_user_id",
+    "metadata",
+    "webhook_url",
+    "priority",
+    "queue",
+    "cost",
+    "output",
+    "error",
+    "logs",
+    "request_id",
+    "created_at",
+    "submitted_at",
+    "started_at",
+    "finished_at",
+    "cancel_requested_at",
+    "expires_at",
+]
+
+
+def checked(shape: type, content: Any) -> Any:
+    """Through JSON and strictly back into the type the OpenAPI document is made from; what it lacks would be lost."""
+    return TypeAdapter[Any](shape).validate_json(to_json(content), strict=True)
+
+
+@pytest.fixture(params=list(Status))
+def g(request: pytest.FixtureRequest) -> Generation:
+    return factories.in_status(request.param, metadata={"order": "42"}, webhook_url="https://example.com/hook")
+
+
+def test_the_generation_object_has_exactly_the_documented_keys(g: Generation) -> None:
+    assert list(public(g)) == KEYS
+    assert set(get_type_hints(GenerationView)) == set(KEYS)
+
+
+def test_the_generation_object_is_of_its_declared_type(g: Generation) -> None:
+    assert checked(GenerationView, public(g)) == public(g)
+
+
+def test_an_event_holds_the_same_object(g: Generation) -> None:
+    told = event(f"generation.{g.status}", g, NOW)
+
+    assert list(told) == ["type", "timestamp", "data"]
+    assert told["data"] == public(g)
+    assert told["timestamp"] == "2026-01-31T09:30:00.000Z"
+    assert checked(EventView, told) == told
+
+
+def test_nothing_internal_is_shown(g: Generation) -> None:
+    shown = to_json(public(g)).decode()
+
+    assert g.callback_token not in shown
+    assert g.end_user not in shown, "the pseudonym is between us and fal"
+    assert g.fingerprint not in shown
+    assert g.tenant_id not in shown
+
+
+def test_success() -> None:
+    shown = public(factories.in_status(Status.SUCCEEDED, estimated_cost=4_576_975))
+
+    assert shown["output"] == {
+        "video": {
+            "url": "https://v3b.fal.media/files/b/0a9e/video.mp4",
+            "content_type": "video/mp4",
+            "file_name": "video.mp4",
+            "file_size": 3_415_926,
+        },
+        "seed": 1_234_567,
+    }
+    assert shown["cost"] == {"currency": "USD", "estimated": "4.576975", "actual": "1.512000"}
+    assert shown["error"] is None
+    assert shown["started_at"] == shown["submitted_at"] == "2026-01-31T09:30:01.000Z"
+
+
+def test_failure() -> None:
+    failed = factories.in_status(Status.IN_PROGRESS).failed(
+        factories.failure(detail=[{"type": "content_policy_violation"}]), 0, NOW
+    )
+
+    shown = public(failed)
+
+    assert shown["error"] == {
+        "code": "content_policy",
+        "message": "The picture may show a real person.",
+        "retryable": False,
+        "detail": [{"type": "content_policy_violation"}],
+    }
+    assert (shown["output"], shown["cost"]["actual"]) == (None, "0.000000")
+
+
+def test_a_fresh_one_has_only_what_it_was_made_of() -> None:
+    shown = public(factories.generation())
+
+    assert [name for name, value in shown.items() if value is None] == [
+        "webhook_url",
+        "queue",
+        "output",
+        "error",
+        "request_id",
+        "submitted_at",
+        "started_at",
+        "finished_at",
+        "cancel_requested_at",
+    ]
+    assert (shown["status"], shown["cost"]["actual"], shown["logs"]) == ("queued", None, [])
+
+
+def test_fals_queue_position_is_passed_on() -> None:
+    waiting = factories.in_status(Status.SUBMITTED).seen(position=4, logs=())
+
+    assert public(waiting)["queue"] == {"position": 4, "estimated_start_seconds": None}
+
+
+def test_our_own_queue_comes_first() -> None:
+    own: generation_view.QueueView = {"position": 9, "estimated_start_seconds": 31.5}
+
+    assert public(factories.generation(upstream_position=4), own)["queue"] == own
+
+
+def test_logs() -> None:
+    g = factories.in_status(Status.IN_PROGRESS).seen(position=None, logs=(factories.log_line("hello"),))
+
+    assert public(g)["logs"] == [{"message": "hello", "level": "INFO", "timestamp": "2026-01-31T09:30:00.000Z"}]
+
+
+def test_the_error_codes_are_the_documented_ones() -> None:
+    assert set(get_args(ErrorCode)) == {
+        "content_policy",
+        "invalid_input",
+        "image_unreachable",
+        "upstream_rejected",
+        "upstream_timeout",
+        "upstream_unavailable",
+        "submission_unconfirmed",
+        "expired",
+        "internal",
+    }
+
+
+@pytest.mark.parametrize(
+    ("moment", "text"),
+    [
+        (datetime(2026, 1, 31, 9, 30, tzinfo=UTC), "2026-01-31T09:30:00.000Z"),
+        (datetime(2026, 12, 1, 23, 59, 59, 999_999, tzinfo=UTC), "2026-12-01T23:59:59.999Z"),
+        (datetime(2026, 1, 1, tzinfo=UTC) + timedelta(milliseconds=7), "2026-01-01T00:00:00.007Z"),
+    ],
+)
+def test_moments_are_utc_with_milliseconds(moment: datetime, text: str) -> None:
+    assert rfc3339(moment) == text
+    assert from_json(to_json({"at": rfc3339(moment)})) == {"at": text}

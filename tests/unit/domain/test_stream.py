@@ -1,0 +1,166 @@
+"""What a stream tells, whatever the history and wherever it is cut: everything once, in order, to the end."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.domain.generation import LOG_LINES, TRANSITIONS, Generation, Status
+from service.domain.generation_view import QueueView
+from service.domain.stream import BEGINNING, Event, Place, is_over, news, parse_place
+from tests.support import factories
+from tests.support.factories import NOW
+
+Sight = tuple[Generation, QueueView | None]
+VERBS: dict[Status, Callable[[Generation], Generation]] = {
+    Status.QUEUED: lambda g: g.requeued(),
+    Status.SUBMITTING: lambda g: g.submitting(NOW),
+    Status.UNCONFIRMED: lambda g: g.unconfirmed(),
+    Status.SUBMITTED: lambda g: g.submitted("request-1"),
+    Status.IN_PROGRESS: lambda g: g.started(NOW),
+    Status.SUCCEEDED: lambda g: g.succeeded(factories.output(), 7, NOW),
+    Status.FAILED: lambda g: g.failed(factories.failure(), 7, NOW),
+    Status.CANCELED: lambda g: g.canceled(7, NOW),
+}
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> list[Sight]:
+    """Every version of one generation, from queued to its end."""
+    g, lines = factories.generation(), 0
+    sights: list[Sight] = [(g, queue_of(draw, g))]
+    while not g.is_terminal:
+        if draw(st.booleans()):
+            batch = draw(st.integers(0, 4))
+            logs = tuple(factories.log_line(f"line {n}") for n in range(lines + 1, lines + batch + 1))
+            lines += batch
+            g = g.seen(position=draw(st.none() | st.integers(0, 3)), logs=logs)
+        if not draw(st.booleans()):
+            choices = sorted(TRANSITIONS[g.status])
+            g = VERBS[draw(st.sampled_from(choices))](g)
+        g = replace(g, version=g.version + 1)
+        sights.append((g, queue_of(draw, g)))
+    return sights
+
+
+def queue_of(draw: st.DrawFn, g: Generation) -> QueueView | None:
+    if g.status is not Status.QUEUED:
+        return None
+    estimate = draw(st.none() | st.sampled_from([0.0, 1.5, 1e9]))
+    return {"position": draw(st.integers(0, 3)), "estimated_start_seconds": estimate}
+
+
+def told(sight: Sight, since: Place) -> list[Event]:
+    return list(news(*sight, since))
+
+
+@given(histories())
+def test_cut_after_any_event_the_next_stream_tells_the_rest(history: list[Sight]) -> None:
+    for sight in history:
+        whole = told(sight, BEGINNING)
+        for cut, event in enumerate(whole, start=1):
+            assert told(sight, parse_place(str(event.id))) == whole[cut:]
+
+
+@given(histories(), st.data())
+def test_nothing_is_lost_and_nothing_comes_twice(history: list[Sight], data: st.DataObject) -> None:
+    """A reader that looks now and then, and whose connection breaks anywhere."""
+    heard: list[Event] = []
+    place = BEGINNING
+    for sight in [s for s in history[:-1] if data.draw(st.booleans())] + [history[-1]] * 50:
+        events = told(sight, place)
+        arrived = events[: data.draw(st.integers(0, len(events)))] if sight is not history[-1] else events
+        heard += arrived
+        place = parse_place(str(arrived[-1].id)) if arrived else place
+        if sight is history[-1]:
+            break
+    last = history[-1][0]
+    assert [e.data["message"] for e in heard if e.kind == "log"] == [line.message for line in last.logs]
+    states = [e.id.states for e in heard if e.kind == "state"]
+    assert states == sorted(set(states))
+    assert (heard[-1].kind, heard[-1].data["status"]) == ("state", last.status)
+    assert is_over(last, place)
+    assert told(history[-1], place) == []
+    queues = [(e.kind, e.data) for e in heard if e.kind != "log"]
+    assert not [1 for before, after in pairwise(queues) if before == after and after[0] == "queue"]
+
+
+@given(histories(), st.text() | st.from_regex(r"\d{1,12}-\d{1,12}-[0-9.~]{0,50}"))
+def test_a_place_that_is_none_of_its_own_loses_nothing(history: list[Sight], text: str) -> None:
+    for sight in history:
+        place = parse_place(text)
+        if place.states > sight[0].moves + 1 or place.logs > sight[0].logs_seen:
+            assert told(sight, place) == told(sight, BEGINNING)
+
+
+@pytest.mark.parametrize("text", ["", "1", "1-2", "-1-2-", "1-2-x", "１-2-", "1-2-\n", "1-2-3~ ", "9" * 10 + "-1-"])
+def test_what_is_no_place_is_the_beginning(text: str) -> None:
+    assert parse_place(text) == BEGINNING
+
+
+def test_a_state_of_the_same_name_is_told_again() -> None:
+    """Sent back by fal: queued, and queued once more."""
+    g = factories.in_status(Status.QUEUED)
+    (first, *_) = told((g, None), BEGINNING)
+    again = g.submitting(NOW).requeued()
+
+    assert [e.data["status"] for e in told((again, None), first.id)] == ["queued"]
+
+
+def test_a_state_carries_its_place_in_the_queue() -> None:
+    g = factories.in_status(Status.SUBMITTED).seen(position=3, logs=())
+    (state,) = told((g, None), BEGINNING)
+    assert state.data["queue"]["position"] == 3
+
+    (moved,) = told((g.seen(position=2, logs=()), None), state.id)
+
+    assert (moved.kind, moved.data) == ("queue", {"position": 2, "estimated_start_seconds": None})
+
+
+def test_lines_beyond_those_kept_are_not_waited_for() -> None:
+    g = factories.in_status(Status.IN_PROGRESS)
+    for n in range(LOG_LINES + 30):
+        g = g.seen(position=None, logs=(factories.log_line(f"line {n}"),))
+    behind = replace(BEGINNING, states=g.moves + 1, logs=10)
+
+    lines = [event.data["message"] for event in told((g, None), behind)]
+
+    assert lines == [f"line {n}" for n in range(30, LOG_LINES + 30)]
+
+
+def test_a_window_larger_than_what_is_kept_brings_nothing_back() -> None:
+    window = tuple(factories.log_line(f"line {n}") for n in range(LOG_LINES + 50))
+    g = factories.in_status(Status.IN_PROGRESS).seen(position=None, logs=window)
+
+    assert g.seen(position=None, logs=window) is g
+    assert g.logs == window[50:]
+
+
+@pytest.mark.parametrize("text", ["9-0-", "3-7-", "9-7-4~"])
+def test_a_place_of_another_generation_begins_anew(text: str) -> None:
+    g = factories.in_status(Status.IN_PROGRESS).seen(position=None, logs=(factories.log_line(),))
+
+    assert [event.kind for event in told((g, None), parse_place(text))] == ["state", "log"]
+
+
+def test_erasing_tells_nothing_again() -> None:
+    g = factories.in_status(Status.IN_PROGRESS).seen(position=None, logs=(factories.log_line(),))
+
+    assert told((g.stripped(NOW), None), told((g, None), BEGINNING)[-1].id) == []
+
+
+def test_what_was_erased_is_not_told() -> None:
+    g = factories.in_status(Status.IN_PROGRESS).seen(position=None, logs=(factories.log_line("mark"),))
+    place = told((g, None), BEGINNING)[0].id
+
+    stripped = g.stripped(NOW)
+    ended = stripped.seen(position=None, logs=(factories.log_line("mark 2"),)).canceled(0, NOW)
+
+    for since in (BEGINNING, place, told((g, None), BEGINNING)[-1].id):
+        events = told((stripped, None), since) + told((ended, None), since)
+        assert not [e for e in events if e.kind == "log"]
+        assert "mark" not in repr(events)
+        assert factories.PROMPT not in str([e.data for e in events])

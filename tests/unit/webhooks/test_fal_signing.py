@@ -1,0 +1,55 @@
+"""Webhooks signed fal's way, checked as fal's documentation tells receivers to."""
+
+import base64
+import hashlib
+
+import pytest
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from service.webhooks.fal_signing import WebhookSigner
+from tests.support.factories import NOW, SECRET_KEY
+
+OTHER = "another-secret-key-of-enough-length"
+
+
+def public(signer: WebhookSigner, index: int = 0) -> Ed25519PublicKey:
+    x = signer.key_set()["keys"][index]["x"]
+    assert not x.endswith("=")
+    return Ed25519PublicKey.from_public_bytes(base64.urlsafe_b64decode(x + "="))
+
+
+def verify(key: Ed25519PublicKey, headers: dict[str, str], body: bytes) -> None:
+    names = ("request-id", "user-id", "timestamp")
+    lines = [*(headers[f"x-fal-webhook-{name}"] for name in names), hashlib.sha256(body).hexdigest()]
+    key.verify(bytes.fromhex(headers["x-fal-webhook-signature"]), "\n".join(lines).encode())
+
+
+def test_every_process_has_the_same_key() -> None:
+    headers = WebhookSigner([SECRET_KEY]).headers("gen_1", "ten_1", b"{}", NOW)
+    verify(public(WebhookSigner([SECRET_KEY])), headers, b"{}")
+    assert headers["x-fal-webhook-timestamp"] == str(int(NOW.timestamp()))
+
+
+@pytest.mark.parametrize("name", ["request-id", "user-id", "timestamp"])
+def test_nothing_signed_can_be_changed(name: str) -> None:
+    signer = WebhookSigner([SECRET_KEY])
+    headers = signer.headers("gen_1", "ten_1", b"{}", NOW)
+    with pytest.raises(InvalidSignature):
+        verify(public(signer), headers, b"{ }")
+    headers[f"x-fal-webhook-{name}"] += "0"
+    with pytest.raises(InvalidSignature):
+        verify(public(signer), headers, b"{}")
+
+
+def test_a_rotated_key_has_been_published_before_it_signs() -> None:
+    both = WebhookSigner([OTHER, SECRET_KEY])
+    headers = both.headers("gen_1", "ten_1", b"{}", NOW)
+    verify(public(WebhookSigner([SECRET_KEY])), headers, b"{}")  # receivers that kept the set from before
+    assert public(both, 0) == public(WebhookSigner([OTHER]))
+    assert len(both.key_set()["keys"]) == 2
+
+
+def test_the_secret_cannot_be_read_from_the_key_set() -> None:
+    assert SECRET_KEY not in str(WebhookSigner([SECRET_KEY]).key_set())
+    assert public(WebhookSigner([SECRET_KEY])) != public(WebhookSigner([OTHER]))
