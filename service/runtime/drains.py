@@ -13,8 +13,8 @@ from service.usecases.lifecycle.dispatch import Dispatch
 from service.usecases.lifecycle.leases import LeaseKeeper
 from service.usecases.lifecycle.poller import Tracking
 from service.usecases.lifecycle.preflight import Preflight
+from service.usecases.lifecycle.price_monitor import Bills
 from service.usecases.lifecycle.reconciliation import Reconciliation
-from service.usecases.lifecycle.settlement import Bills
 from service.usecases.lifecycle.sweeper import Sweeping
 from service.usecases.lifecycle.video_copier import Keeping
 from service.usecases.webhooks.delivery import Deliveries

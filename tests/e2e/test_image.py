@@ -17,7 +17,10 @@ from tests.support import factories
 from tests.support.dockerfile import Builder, Stage
 
 ROOT = Path(__file__).parents[2]
-MODULES = "service.app, service.cli.main, service.store.redis.client, service.webhooks.sender, service.api.openapi.export, workers"
+MODULES = (
+    "service.app, service.cli.main, service.store.redis.client, service.webhooks.sender, service.api.openapi.export, "
+    "workers"
+)
 
 
 @pytest.fixture(scope="module")

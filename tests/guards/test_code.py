@@ -10,7 +10,7 @@ import pytest
 
 from tests.guards.repository import ROOT, files, modules
 
-LUA = sorted((ROOT / "service/store").glob("*.lua"))
+LUA = sorted((ROOT / "service/store").glob("*/*.lua"))
 
 
 def test_the_arrows_between_modules_point_one_way() -> None:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any, Final
 
 from redis.exceptions import ResponseError
@@ -65,7 +64,7 @@ async def now(redis: Redis) -> datetime:
 async def teach_scripts(redis: Redis) -> list[str]:
     """The names of scripts that the server does not take; the others it knows from here on."""
     refused = []
-    for name in sorted(path.stem for path in Path(__file__).parent.glob("*.lua")):
+    for name in FILES:
         script = Script(name)
         try:
             await redis.execute("SCRIPT", "LOAD", script.text)

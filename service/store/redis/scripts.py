@@ -7,7 +7,10 @@ from typing import Final
 
 from service.store import keys
 
-_FOLDER: Final = Path(__file__).parent
+_STORE: Final = Path(__file__).parents[1]
+#: Path of each script by its name; the parts that scripts share are not among them.
+FILES: Final = {path.stem: path for path in sorted(_STORE.glob("*/*.lua"))}
+_PARTS: Final = Path(__file__).parent / "parts"
 _USES: Final = re.compile(r"^-- USES  (\w+)$", re.MULTILINE)
 _WHEN_FULL: Final = re.compile(r"^-- WHEN FULL  (runs|refused|reads)$", re.MULTILINE)
 #: Redis checks its memory at the first write of a script alone, and a DEL passes that check: all writes after it pass.
@@ -22,8 +25,8 @@ class Script:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        own = (_FOLDER / f"{name}.lua").read_text()
-        parts = "".join((_FOLDER / "parts" / f"{part}.lua").read_text() for part in _USES.findall(own))
+        own = FILES[name].read_text()
+        parts = "".join((_PARTS / f"{part}.lua").read_text() for part in _USES.findall(own))
         (self.when_full,) = _WHEN_FULL.findall(own)
         self.text = (_FITS if self.when_full == "runs" else "") + parts + own
         self.sha = hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest()

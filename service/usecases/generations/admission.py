@@ -100,11 +100,11 @@ def reason(refusal: creation.OverBudget | creation.Refused) -> str:
 
 
 def refused(  # noqa: PLR0911  (one return per refusal)
-    refusal: creation.OverBudget | creation.Refused, g: Generation, budgets: Budgets
+    refusal: creation.OverBudget | creation.Refused, g: Generation, limits: Budgets
 ) -> GatewayError:
     match refusal:
         case creation.OverBudget(scope, available):
-            limit = budgets.by_scope()[scope]
+            limit = limits.by_scope()[scope]
             return OverBudget(
                 f"It may cost {usd(g.estimated_cost)} USD; the budget {scope} has {usd(available)} USD left.",
                 scope=scope,

@@ -31,8 +31,8 @@ from service.upstream.outcomes import (
 from service.upstream.results import callback_outcome, result_outcome
 from service.usecases.lifecycle.dispatch_gate import DispatchGate
 from service.usecases.lifecycle.leases import LEASE
+from service.usecases.lifecycle.price_monitor import Bills
 from service.usecases.lifecycle.schedule import LONGEST_UNASKED, Timetable
-from service.usecases.lifecycle.settlement import Bills
 from service.usecases.lifecycle.transition_service import Clock, Moves
 from service.usecases.lifecycle.video_copier import Keeping
 from service.usecases.log_context import about

@@ -14,7 +14,7 @@ from service.observability.metrics import StateGauge
 from service.store.state.heartbeats import INTERVAL, Heartbeats
 from service.store.state.state import State, StateStore, TenantState
 from service.tasks import QUEUES
-from service.usecases.lifecycle.settlement import MISMATCHES
+from service.usecases.lifecycle.price_monitor import MISMATCHES
 from service.usecases.lifecycle.transition_service import Clock
 
 _FRESH_SECONDS: Final = 1.0

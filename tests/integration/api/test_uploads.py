@@ -14,7 +14,7 @@ from service.config.settings import Settings
 from tests.conftest import client_of
 from tests.support import factories, pictures
 
-SAMPLES = Path(__file__).parents[2] / "deploy/sandbox/samples"
+SAMPLES = Path(__file__).parents[3] / "deploy/sandbox/samples"
 PHOTOS = [("rocket.jpg", "image/jpeg"), ("cat.png", "image/png"), ("coffee.webp", "image/webp")]
 JPEG, PNG, WEBP = (pictures.encoded(kind) for kind in ("jpeg", "png", "webp"))
 LIMIT = max((SAMPLES / name).stat().st_size for name, _ in PHOTOS)

@@ -28,7 +28,7 @@ from tests.support.factories import Clock
 from tests.support.waiting import Patience
 
 PUBLIC = "https://gateway.example.com"
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 READY = (ROOT / "deploy/sandbox/samples/ready.mp4").read_bytes()
 PROMPT = "sandbox:no-video sandbox:seconds=0.01"
 

@@ -23,8 +23,8 @@ from service.config.settings import Settings
 from service.runtime import open_runtime, utc_now
 from service.store.redis.memory import MemoryPolicy
 from service.tasks import QUEUES
-from service.usecases.doctor.finding import Verdict
 from service.usecases.operations.doctor import Finding
+from service.usecases.operations.doctor.finding import Verdict
 from tests.support import factories
 from tests.support.sentinels import Watched
 

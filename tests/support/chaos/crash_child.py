@@ -1,8 +1,8 @@
 """Processes that end themselves by ``kill -9`` at a named point; production code knows nothing of it.
 
-``celery -A tests.support.chaos.crash_child worker`` and ``python -m tests.support.chaos.crash_child serve`` are the usual ones, with hooks. A test
-arms a point with ``Doom``; the first generation that comes by disarms it, and its process dies there. Margins, which in
-production outlast a slow fal, are seconds here, and nothing else differs.
+``celery -A tests.support.chaos.crash_child worker`` and ``python -m tests.support.chaos.crash_child serve`` are the
+usual processes, with hooks. A test arms a point with ``Doom``; the first generation that reaches the point disarms it,
+and its process dies there. Margins, which in production outlast a slow fal, are seconds here; nothing else differs.
 """
 
 import os

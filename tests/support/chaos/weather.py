@@ -1,4 +1,4 @@
-"""A stack of real processes in bad weather: ``python -m tests.support.chaos.weather --seconds 300 --jobs 300 --seed N``.
+"""A stack of real processes under faults: ``python -m tests.support.chaos.weather --seconds 300 --seed N``.
 
 While fal, Redis, workers and clocks fail at random, five tenants create jobs. Afterwards every job that fal billed has
 succeeded or is alarmed, none was paid twice, dispatch is at full width within a minute, and the audit is clean.

@@ -11,9 +11,9 @@ from service.store.redis import health
 from service.store.redis.client import Redis
 from service.store.state.heartbeats import HeartbeatStore
 from service.upstream.client import FalClient
-from service.usecases.doctor.finding import Finding, Verdict, fail, ok
 from service.usecases.lifecycle.transition_service import Clock
 from service.usecases.operations.doctor import outside, processes, secrecy, server
+from service.usecases.operations.doctor.finding import Finding, Verdict, fail, ok
 from service.usecases.tenants.tenants import Tenants
 
 __all__ = ["Doctor", "Finding", "Verdict"]

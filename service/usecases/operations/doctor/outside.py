@@ -8,7 +8,7 @@ import aiohttp
 
 from service.upstream.client import FalClient
 from service.upstream.http_result import NoReply, Reply
-from service.usecases.doctor.finding import Finding, fail, ok, warn
+from service.usecases.operations.doctor.finding import Finding, fail, ok, warn
 
 _PUBLIC_SECONDS: Final = 10.0
 

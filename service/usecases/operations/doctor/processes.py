@@ -11,7 +11,7 @@ from service.clock import MOST_SKEW
 from service.domain.dispatch_gate import Gate, Hold
 from service.store.state.heartbeats import INTERVAL, Heartbeats
 from service.tasks import QUEUES, reach_broker
-from service.usecases.doctor.finding import Finding, fail, ok, warn
+from service.usecases.operations.doctor.finding import Finding, fail, ok, warn
 
 _BROKER_SECONDS: Final = 10.0
 #: Beat says once a second that it runs.

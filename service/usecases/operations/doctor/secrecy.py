@@ -5,7 +5,7 @@ from typing import Final
 
 from service.config.settings import Settings
 from service.errors import StoreUnavailable, Unavailable
-from service.usecases.doctor.finding import Finding, fail, ok, warn
+from service.usecases.operations.doctor.finding import Finding, fail, ok, warn
 from service.usecases.tenants.tenants import Tenants
 
 _METADATA: Final = (ip_address("169.254.169.254"), ip_address("fd00:ec2::254"))

@@ -17,7 +17,7 @@ from service.runtime import Runtime
 from tests.integration.api.fal.conftest import MODEL, PUBLIC, QUEUE
 from tests.support import factories, pictures
 
-SAMPLES = Path(__file__).parents[3] / "deploy/sandbox/samples"
+SAMPLES = Path(__file__).parents[4] / "deploy/sandbox/samples"
 PHOTO = (SAMPLES / "rocket.jpg").read_bytes()
 LIMIT = len(PHOTO)
 INITIATE = "/fal/rest/storage/upload/initiate"

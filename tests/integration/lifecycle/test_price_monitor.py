@@ -22,7 +22,7 @@ from service.domain.tenant import Limits, Tenant
 from service.domain.work_queue import Drain
 from service.observability import log, metrics
 from service.runtime import Runtime
-from service.usecases.lifecycle.settlement import MISMATCHES
+from service.usecases.lifecycle.price_monitor import MISMATCHES
 from tests.support import factories
 from tests.support.factories import Clock
 from tests.support.unconfirmed import created, drained, polled_to_the_end, stored
