@@ -12,20 +12,20 @@ from service.api.fal import addresses, proxy
 from service.api.fal import uploads as fal_uploads
 from service.api.fal.cors import Cors
 from service.api.http import multipart
-from service.api.http.error_handlers import LastResort
-from service.api.http.middleware import BodyLimit, Frame
+from service.api.http.error_handlers import UnhandledErrorMiddleware
+from service.api.http.middleware import BodyLimit, RequestContextMiddleware
 from service.api.http.shutdown import on_stop_signal
 from service.api.v1 import generations, uploads
 from service.config.settings import Settings
 from service.domain import callback
 from service.observability import log, tracing
-from service.runtime import calm_collector, open_runtime
+from service.runtime import open_runtime, tune_gc
 
 
 class _Gateway(FastAPI):
     def build_middleware_stack(self) -> ASGIApp:
         """The frame is outside of Starlette's own layers too: none of them is held by an answer that stays open."""
-        return Frame(super().build_middleware_stack())
+        return RequestContextMiddleware(super().build_middleware_stack())
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -36,7 +36,7 @@ def create_app(settings: Settings) -> FastAPI:
         tracing.configure("seedance-gateway")
         async with open_runtime(settings) as runtime:
             app.state.runtime = runtime
-            calm_collector()
+            tune_gc()
             with on_stop_signal(runtime.generations.release):
                 yield
         await asyncio.to_thread(tracing.shut_down)
@@ -50,7 +50,7 @@ def create_app(settings: Settings) -> FastAPI:
     )
     routes.install(app)
     inline = max(settings.max_body_bytes, settings.max_inline_bytes)
-    app.add_middleware(LastResort)
+    app.add_middleware(UnhandledErrorMiddleware)
     app.add_middleware(
         BodyLimit,
         limit=settings.max_body_bytes,

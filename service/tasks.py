@@ -14,22 +14,22 @@ from kombu.entity import Exchange, Queue
 
 from service.config.redis_urls import Sentinels
 from service.config.settings import Settings
-from service.domain.work_queue import Drain
+from service.domain.work_queue import WorkQueue
 from service.errors import StoreUnavailable
 from service.observability import log, metrics
 
 
-def task_name(drain: Drain) -> str:
+def task_name(drain: WorkQueue) -> str:
     """Gateway and workers agree on names, not on code."""
     return f"workers.tasks.{drain}"
 
 
 #: ``dispatch`` talks to fal, ``webhooks`` to strangers, ``maintenance`` seldom to anybody: three failures, three lanes.
 QUEUE_OF: Final = {
-    Drain.DISPATCH: "dispatch",
-    Drain.POLL: "dispatch",
-    Drain.DELIVER: "webhooks",
-    Drain.SWEEP: "maintenance",
+    WorkQueue.DISPATCH: "dispatch",
+    WorkQueue.POLL: "dispatch",
+    WorkQueue.DELIVER: "webhooks",
+    WorkQueue.SWEEP: "maintenance",
 }
 QUEUES: Final = tuple(dict.fromkeys(QUEUE_OF.values()))
 
@@ -48,7 +48,7 @@ def celery_app(settings: Settings) -> Celery:
         # Each its own exchange and key: by default all queues share one, and every message reaches them all.
         # Unacknowledged: a full Redis refuses to note what a worker has taken. See service/broker.py.
         task_queues=[Queue(name, Exchange(name), routing_key=name, no_ack=True) for name in QUEUES],
-        task_routes={task_name(drain): {"queue": QUEUE_OF[drain]} for drain in Drain},
+        task_routes={task_name(drain): {"queue": QUEUE_OF[drain]} for drain in WorkQueue},
         task_create_missing_queues=False,
         task_ignore_result=True,
         task_serializer="json",
@@ -114,12 +114,12 @@ class Nudger:
     claim clears that mark. Where a hint is lost the next claim does so: workers claim once a second.
     """
 
-    def __init__(self, app: Celery, *, flag: Callable[[Drain], Awaitable[bool]]) -> None:
+    def __init__(self, app: Celery, *, flag: Callable[[WorkQueue], Awaitable[bool]]) -> None:
         """``flag`` marks the drain's hint as sent; False: it was already."""
         self.app = app
         self._flag = flag
-        self._wanted: dict[Drain, None] = {}  # a set in the order of requests
-        self._here: dict[Drain, Callable[[], bool]] = {}
+        self._wanted: dict[WorkQueue, None] = {}  # a set in the order of requests
+        self._here: dict[WorkQueue, Callable[[], bool]] = {}
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -127,11 +127,11 @@ class Nudger:
         self._log = log.get(__name__)
         self._task: asyncio.Task[None] | None = None
 
-    def serve(self, drain: Drain, look: Callable[[], bool]) -> None:
+    def serve(self, drain: WorkQueue, look: Callable[[], bool]) -> None:
         """From now on this process looks itself instead of sending a message, unless ``look`` says it is full."""
         self._here[drain] = look
 
-    def nudge(self, drain: Drain) -> None:
+    def nudge(self, drain: WorkQueue) -> None:
         """Send a hint unless the drain's flag says that one is in the broker. Returns at once."""
         if (look := self._here.get(drain)) is not None and look():
             metrics.NUDGES.labels(drain, "here").inc()
@@ -169,7 +169,7 @@ class Nudger:
                 self._idle.set()
             await asyncio.sleep(_COALESCE_SECONDS)
 
-    def _publish(self, drain: Drain) -> None:
+    def _publish(self, drain: WorkQueue) -> None:
         try:
             self.app.send_task(task_name(drain), queue=QUEUE_OF[drain])
             metrics.NUDGES.labels(drain, "sent").inc()
@@ -212,5 +212,5 @@ def beat_schedule() -> dict[str, Any]:
             "schedule": every_second,
             "options": {"queue": QUEUE_OF[drain]},
         }
-        for drain in Drain
+        for drain in WorkQueue
     }

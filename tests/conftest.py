@@ -150,7 +150,7 @@ async def app(settings: Settings, clock: Clock, monkeypatch: pytest.MonkeyPatch)
     from service import app as module
 
     monkeypatch.setattr(module, "open_runtime", partial(open_runtime, clock=clock))
-    monkeypatch.setattr(module, "calm_collector", lambda: None)  # for a process that serves, not for hundreds of apps
+    monkeypatch.setattr(module, "tune_gc", lambda: None)  # for a process that serves, not for hundreds of apps
     made = module.create_app(settings)
     async with made.router.lifespan_context(made):
         yield made

@@ -18,10 +18,10 @@ from typing import Any, Final, TypeVar
 from celery import beat
 
 from service.config.settings import Settings
-from service.domain.work_queue import Drain
+from service.domain.work_queue import WorkQueue
 from service.errors import StoreUnavailable
 from service.observability import log
-from service.observability.health_server import Pulse
+from service.observability.health_server import LivenessProbe
 from service.store.queues.due import DueStore
 from service.store.redis import health
 from service.store.redis.client import Redis
@@ -34,7 +34,7 @@ _NOTE_SECONDS: Final = 1.0
 
 T = TypeVar("T")
 
-pulse: Final = Pulse(longest_silence=_SILENCE_SECONDS)
+pulse: Final = LivenessProbe(longest_silence=_SILENCE_SECONDS)
 
 
 class Store:
@@ -55,7 +55,7 @@ class Store:
         self._thread.join()
         self._loop.close()
 
-    def flag_hint(self, drain: Drain) -> bool:
+    def flag_hint(self, drain: WorkQueue) -> bool:
         """Mark the drain's hint as sent; False: it was already, or the store does not answer."""
         try:
             return self._wait_for(self._due.flag_hint(drain))
@@ -90,7 +90,7 @@ class Scheduler(beat.Scheduler):  # type: ignore[misc]  # Celery is not annotate
 
     def apply_async(self, entry: Any, *args: Any, **kwargs: Any) -> Any:
         """Send the entry's hint where none is on its way. Celery calls it for each entry that is due."""
-        if not self.store.flag_hint(Drain(entry.name)):
+        if not self.store.flag_hint(WorkQueue(entry.name)):
             return None
         try:
             sent = super().apply_async(entry, *args, **kwargs)

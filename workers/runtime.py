@@ -11,11 +11,11 @@ from typing import Final
 import uvloop
 
 from service.config.settings import Settings
-from service.domain.work_queue import Drain
+from service.domain.work_queue import WorkQueue
 from service.errors import StoreUnavailable
 from service.observability import log, tracing
-from service.observability.health_server import Pulse, serve
-from service.runtime import Runtime, calm_collector, open_runtime
+from service.observability.health_server import LivenessProbe, serve
+from service.runtime import Runtime, open_runtime, tune_gc
 from service.store.state.heartbeats import INTERVAL
 from service.tasks import QUEUE_OF
 
@@ -39,7 +39,7 @@ class Process:
     def __init__(self, settings: Settings, queues: Queues) -> None:
         self._settings = settings
         self._queues = queues
-        self.pulse = Pulse(longest_silence=_STUCK_SECONDS)
+        self.pulse = LivenessProbe(longest_silence=_STUCK_SECONDS)
         self._loop = uvloop.new_event_loop()
         self._stop = asyncio.Event()
         self._opened = threading.Event()
@@ -51,7 +51,7 @@ class Process:
         if not self._opened.wait(_START_SECONDS) or self._runtime is None:
             raise RuntimeError("the worker's runtime did not open; the log says why")
 
-    def run(self, drain: Drain) -> None:
+    def run(self, drain: WorkQueue) -> None:
         if self._runtime is None:
             raise RuntimeError("the worker's runtime is not open")
         claiming = asyncio.run_coroutine_threadsafe(self._runtime.serve(drain), self._loop)
@@ -76,7 +76,7 @@ class Process:
         tracing.configure("seedance-worker")
         async with open_runtime(self._settings) as runtime:
             self._runtime = runtime
-            calm_collector()
+            tune_gc()
             self._opened.set()
             tasks = [
                 asyncio.create_task(self._beat(runtime), name="heartbeat"),
@@ -121,7 +121,7 @@ def close_process() -> None:
         _process.close()
 
 
-def run(drain: Drain) -> None:
+def run(drain: WorkQueue) -> None:
     if _process is None:
         raise RuntimeError("no worker process is open")
     _process.run(drain)

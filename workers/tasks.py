@@ -2,26 +2,26 @@
 
 from celery import shared_task
 
-from service.domain.work_queue import Drain
+from service.domain.work_queue import WorkQueue
 from service.tasks import task_name
 from workers.runtime import run
 
 
-@shared_task(name=task_name(Drain.DISPATCH))  # type: ignore[untyped-decorator]
+@shared_task(name=task_name(WorkQueue.DISPATCH))  # type: ignore[untyped-decorator]
 def dispatch() -> None:
-    run(Drain.DISPATCH)
+    run(WorkQueue.DISPATCH)
 
 
-@shared_task(name=task_name(Drain.POLL))  # type: ignore[untyped-decorator]
+@shared_task(name=task_name(WorkQueue.POLL))  # type: ignore[untyped-decorator]
 def poll() -> None:
-    run(Drain.POLL)
+    run(WorkQueue.POLL)
 
 
-@shared_task(name=task_name(Drain.DELIVER))  # type: ignore[untyped-decorator]
+@shared_task(name=task_name(WorkQueue.DELIVER))  # type: ignore[untyped-decorator]
 def deliver() -> None:
-    run(Drain.DELIVER)
+    run(WorkQueue.DELIVER)
 
 
-@shared_task(name=task_name(Drain.SWEEP))  # type: ignore[untyped-decorator]
+@shared_task(name=task_name(WorkQueue.SWEEP))  # type: ignore[untyped-decorator]
 def sweep() -> None:
-    run(Drain.SWEEP)
+    run(WorkQueue.SWEEP)

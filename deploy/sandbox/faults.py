@@ -67,22 +67,22 @@ class Behaviour:
 
 
 Option = float | None
-Changes = Callable[[Option], dict[str, Any]]
+ChangeFeed = Callable[[Option], dict[str, Any]]
 
 
-def _fixed(**changes: Any) -> Changes:
+def _fixed(**changes: Any) -> ChangeFeed:
     return lambda _: changes
 
 
-def _seconds(field: str, default: float = 5) -> Changes:
+def _seconds(field: str, default: float = 5) -> ChangeFeed:
     return lambda option: {field: default if option is None else option}
 
 
-def _refused(kind: str, times: float) -> Changes:
+def _refused(kind: str, times: float) -> ChangeFeed:
     return lambda option: {"refusal": kind, "refusals": times if option is None else option}
 
 
-TOKENS: dict[str, Changes] = {
+TOKENS: dict[str, ChangeFeed] = {
     "429": _refused("429", 2),
     "503": _refused("503", 2),
     "500": _refused("500", math.inf),

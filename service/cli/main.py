@@ -75,7 +75,7 @@ def serve(
     """Run the HTTP gateway, with the GATEWAY_* variables as its settings."""
     import uvicorn  # noqa: PLC0415
 
-    from service.api.http.header_limits import BoundedHeads  # noqa: PLC0415
+    from service.api.http.header_limits import HeaderLimitProtocol  # noqa: PLC0415
     from service.cli.ops import commands  # noqa: PLC0415
     from service.observability import log  # noqa: PLC0415
     from service.observability.multiprocess import counting_together  # noqa: PLC0415
@@ -92,7 +92,7 @@ def serve(
             ssl_certfile=certificate,
             ssl_keyfile=certificate_key,
             loop="uvloop",
-            http=BoundedHeads,
+            http=HeaderLimitProtocol,
             lifespan="on",
             log_config=None,
             access_log=False,

@@ -9,7 +9,7 @@ from typing import Final
 FIRST_SUBMITS: Final = 8
 
 
-class Hold(StrEnum):
+class PauseCause(StrEnum):
     """Why nothing is dispatched."""
 
     PAUSED = "paused"
@@ -24,7 +24,7 @@ class Hold(StrEnum):
 class Gate:
     """``hold`` None: dispatch goes on. ``draining``: nothing new is accepted, what there is goes on."""
 
-    hold: Hold | None = None
+    hold: PauseCause | None = None
     reason: str = ""
     since: datetime | None = None
     retry_at: datetime | None = None

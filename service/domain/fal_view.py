@@ -18,7 +18,7 @@ _DOCS: Final = "https://docs.fal.ai/errors#"
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class FalResponse:
     """A result as fal gives it: the model's or the platform's own status and body."""
 
     status: int
@@ -52,7 +52,7 @@ _NO_RETRY: Final = {"x-fal-request-timeout-type": "user"}  # clients do not ask 
 
 
 #: To a caller that waited as long as it may; its request goes on.
-RAN_TOO_LONG: Final = Answer(
+RAN_TOO_LONG: Final = FalResponse(
     504, {"detail": "It took too long to wait for.", "error_type": "request_timeout"}, _NO_RETRY
 )
 
@@ -120,7 +120,7 @@ def _type(failure: Failure) -> str:
 # --- result ----------------------------------------------------------------------------------------------------------
 
 
-def result(g: Generation) -> Answer:
+def result(g: Generation) -> FalResponse:
     """As ``GET`` of a request answers it, at any time."""
     match g.status:
         case Status.SUCCEEDED if g.output is not None:
@@ -132,34 +132,34 @@ def result(g: Generation) -> Answer:
                 "file_size": video.file_size,
             }
             body = {"video": {name: part for name, part in file.items() if part is not None}, "seed": g.output.seed}
-            return Answer(200, body, _units(g.billable_units))
+            return FalResponse(200, body, _units(g.billable_units))
         case Status.SUCCEEDED:
-            return Answer(404, {"status": "NOT_FOUND"})  # erased
+            return FalResponse(404, {"status": "NOT_FOUND"})  # erased
         case Status.CANCELED:
             return _platform(499, CANCELED, "client_cancelled", _units(g.billable_units or Decimal()))
         case Status.FAILED if g.error is not None:
             return _failed(g.error, _units(g.billable_units or Decimal()))
-    return Answer(400, {"detail": STILL_RUNNING})
+    return FalResponse(400, {"detail": STILL_RUNNING})
 
 
-def _failed(failure: Failure, units: Mapping[str, str]) -> Answer:
+def _failed(failure: Failure, units: Mapping[str, str]) -> FalResponse:
     own = _OWN[failure.code]
     code = failure.upstream_status or own.status
     headers = {**units, **(_NO_RETRY if failure.code == "expired" else {})}
     if failure.upstream_type is not None:
         return _platform(code, failure.detail or failure.message, failure.upstream_type, headers)
     if failure.detail is not None:
-        return Answer(code, {"detail": failure.detail}, headers)
+        return FalResponse(code, {"detail": failure.detail}, headers)
     if not own.location:
         return _platform(code, failure.message, own.type, headers)
     where = ["body"] if own.location == "body" else ["body", own.location]
     entry = {"loc": where, "msg": failure.message, "type": own.type, "url": f"{_DOCS}{own.type}"}
-    return Answer(code, {"detail": [entry]}, headers)
+    return FalResponse(code, {"detail": [entry]}, headers)
 
 
-def _platform(code: int, detail: Any, kind: str, headers: Mapping[str, str]) -> Answer:
+def _platform(code: int, detail: Any, kind: str, headers: Mapping[str, str]) -> FalResponse:
     told = {"x-fal-error-type": kind} if _WORD.fullmatch(kind) else {}  # fal's own, and not always fit for a header
-    return Answer(code, {"detail": detail, "error_type": kind}, {**headers, **told})
+    return FalResponse(code, {"detail": detail, "error_type": kind}, {**headers, **told})
 
 
 def _units(units: Decimal | None) -> dict[str, str]:

@@ -112,7 +112,7 @@ class Copying:
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class StoredVideo:
     """Our copy of the video: where in the store it is, and what it must be."""
 
     path: str
@@ -172,7 +172,7 @@ class Generation:
     """Lines that came before those that are kept."""
     copying: Copying | None = None
     output: Output | None = None
-    kept: Kept | None = None
+    kept: StoredVideo | None = None
     error: Failure | None = None
     actual_cost: int | None = None
     billable_units: Decimal | None = None
@@ -280,7 +280,7 @@ class Generation:
         """It will be tried again."""
         return self if self.copying is None else self._same(copying=replace(self.copying, tries=self.copying.tries + 1))
 
-    def copied(self, now: datetime, output: Output | None = None, kept: Kept | None = None) -> "Generation":
+    def copied(self, now: datetime, output: Output | None = None, kept: StoredVideo | None = None) -> "Generation":
         """Success after all: with a video of ours, or with fal's where none could be kept. Only while copying."""
         if self.copying is None:
             raise IllegalMove(f"{self.id}: is not being copied")

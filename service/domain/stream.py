@@ -12,7 +12,7 @@ _TEXT: Final = re.compile(r"(\d{1,9})-(\d{1,9})-([0-9.~]{0,40})\Z", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class StreamCursor:
     """How far a stream has come; as an event's id it says to any process what its reader has had.
 
     It counts what the record counts: one process may begin a stream and another go on with it.
@@ -28,24 +28,24 @@ class Place:
         return f"{self.states}-{self.logs}-{self.queue}"
 
 
-BEGINNING: Final = Place()
+BEGINNING: Final = StreamCursor()
 
 
-def parse_place(text: str) -> Place:
+def parse_cursor(text: str) -> StreamCursor:
     """From an event's id; the beginning where it is none of ours."""
     found = _TEXT.match(text)
-    return BEGINNING if found is None else Place(int(found[1]), int(found[2]), found[3])
+    return BEGINNING if found is None else StreamCursor(int(found[1]), int(found[2]), found[3])
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    id: Place
+    id: StreamCursor
     """Everything up to and with this event has been told."""
     kind: Literal["state", "queue", "log"]
     data: Any
 
 
-def news(g: Generation, queue: QueueView | None, since: Place) -> Iterator[Event]:
+def events_since(g: Generation, queue: QueueView | None, since: StreamCursor) -> Iterator[Event]:
     """Events since a place. The last one of a generation is always its last state.
 
     Between two looks it may have moved twice: a state is what is, not every step to it. Of the log, what the record
@@ -68,12 +68,12 @@ def news(g: Generation, queue: QueueView | None, since: Place) -> Iterator[Event
     yield from _log(g, place)
 
 
-def is_over(g: Generation, since: Place) -> bool:
+def is_over(g: Generation, since: StreamCursor) -> bool:
     """Its end was told: there will never be news."""
     return g.is_terminal and (since.states, since.logs) == (_states(g), g.logs_seen)
 
 
-def _log(g: Generation, place: Place) -> Iterator[Event]:
+def _log(g: Generation, place: StreamCursor) -> Iterator[Event]:
     for number, line in enumerate(g.logs, start=g.logs_gone + 1):
         if number > place.logs:
             place = replace(place, logs=number)
@@ -84,7 +84,7 @@ def _states(g: Generation) -> int:
     return g.moves + 1
 
 
-def _is_behind(place: Place, g: Generation) -> bool:
+def _is_behind(place: StreamCursor, g: Generation) -> bool:
     """Of another generation, it may be ahead; then everything is told."""
     return place.states <= _states(g) and place.logs <= g.logs_seen
 

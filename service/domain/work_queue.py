@@ -3,7 +3,7 @@
 from enum import StrEnum
 
 
-class Drain(StrEnum):
+class WorkQueue(StrEnum):
     DISPATCH = "dispatch"
     """Queued generations to send upstream."""
     POLL = "poll"

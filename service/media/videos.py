@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
-from service.domain.generation import Kept
+from service.domain.generation import StoredVideo
 
 #: Of a part of a multipart upload; S3 wants five MiB at least.
 _PART_BYTES: Final = 5 * 1024 * 1024
@@ -20,11 +20,11 @@ _SIGNED_FOR: Final = timedelta(minutes=15)
 _SECONDS: Final = 30.0
 
 
-class StoreAway(Exception):
+class VideoStoreUnavailable(Exception):
     """The store did not do it, for now."""
 
 
-class NotKept(Exception):
+class VideoMissing(Exception):
     """There is no such object."""
 
 
@@ -56,7 +56,7 @@ class VideoStore:
         self.signs: Final = isinstance(self._store, S3Store | GCSStore)
         """Whether ``signed`` URLs are to be had."""
 
-    async def keep(self, path: str, chunks: AsyncIterator[bytes], *, content_type: str, most: int) -> Kept:
+    async def keep(self, path: str, chunks: AsyncIterator[bytes], *, content_type: str, most: int) -> StoredVideo:
         """Write these bytes as one object, replacing what was there.
 
         What raises on the way, in the store or in ``chunks``, leaves no object behind; a process killed on the way
@@ -76,14 +76,14 @@ class VideoStore:
                     digest.update(chunk)
                     size += len(chunk)
                     if size > most:
-                        raise StoreAway(f"larger than {most} bytes")
+                        raise VideoStoreUnavailable(f"larger than {most} bytes")
                     await writer.write(chunk)
             found = await self._api.head_async(self._store, path)
         except self._trouble as error:
-            raise StoreAway(_told(error)) from error
+            raise VideoStoreUnavailable(_told(error)) from error
         if found["size"] != size:
-            raise StoreAway(f"{found['size']} of {size} bytes arrived")
-        return Kept(path, size, digest.hexdigest())
+            raise VideoStoreUnavailable(f"{found['size']} of {size} bytes arrived")
+        return StoredVideo(path, size, digest.hexdigest())
 
     async def read(self, path: str, start: int, end: int) -> AsyncIterator[bytes]:
         """Bytes from ``start`` to before ``end``. Raises NotKept, StoreAway."""
@@ -91,9 +91,9 @@ class VideoStore:
             async with asyncio.timeout(_SECONDS):
                 found = await self._api.get_async(self._store, path, options={"range": (start, end)})
         except FileNotFoundError as error:
-            raise NotKept(path) from error
+            raise VideoMissing(path) from error
         except self._trouble as error:
-            raise StoreAway(_told(error)) from error
+            raise VideoStoreUnavailable(_told(error)) from error
         return _chunks(found)
 
     async def signed(self, path: str) -> str:
@@ -102,7 +102,7 @@ class VideoStore:
             async with asyncio.timeout(_SECONDS):
                 return await self._api.sign_async(self._store, "GET", path, expires_in=_SIGNED_FOR)
         except self._trouble as error:
-            raise StoreAway(_told(error)) from error
+            raise VideoStoreUnavailable(_told(error)) from error
 
     async def delete(self, path: str) -> None:
         """Also where there is none. Raises StoreAway."""
@@ -112,7 +112,7 @@ class VideoStore:
         except FileNotFoundError:
             return
         except self._trouble as error:
-            raise StoreAway(_told(error)) from error
+            raise VideoStoreUnavailable(_told(error)) from error
 
 
 def _clear(place: Path) -> None:

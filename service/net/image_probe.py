@@ -20,7 +20,7 @@ _ALL_PORTS: Final = (range(1, 65536),)
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class ProbeResult:
     """``size``: of the whole file, where the server says."""
 
     status: int
@@ -29,18 +29,18 @@ class Seen:
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class ProbeRefused:
     """What is written in the URL is no address on the public internet."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
-class Unseen:
+class ProbeFailed:
     reason: str
 
 
-class Viewer:
+class ImageProbe:
     """Belongs to one event loop. Whoever calls bounds the time; ``tls`` and ``resolver`` are for tests."""
 
     def __init__(
@@ -69,30 +69,30 @@ class Viewer:
             await self._session.close()
         await self._resolver.close()
 
-    async def look(self, url: str) -> Seen | Refused | Unseen:
+    async def look(self, url: str) -> ProbeResult | ProbeRefused | ProbeFailed:
         """At no more than the first bytes; a redirect is followed to wherever the guard lets it."""
         target = urldefrag(url).url
         try:
             self._by_address.check_url(_as_https(target))
         except AddressRefused as refusal:
-            return Refused(refusal.reason)
+            return ProbeRefused(refusal.reason)
         try:
             self._check(target)  # a port that we do not call may still be one that fal calls
             for _ in range(_REDIRECTS):
                 seen = await self._get(target)
-                if isinstance(seen, Seen):
+                if isinstance(seen, ProbeResult):
                     return seen
                 target = urldefrag(urljoin(target, seen)).url
                 self._check(target)
         except Exception as error:  # noqa: BLE001 -- one stranger's nonsense must not stop a dispatch
-            return Unseen(explain(error)[0])
-        return Unseen("redirects")
+            return ProbeFailed(explain(error)[0])
+        return ProbeFailed("redirects")
 
     def _check(self, url: str) -> None:
         """As for a webhook, but plain http may go to public addresses too: nothing of ours is in what is read."""
         self._guard.check_url(_as_https(url))
 
-    async def _get(self, url: str) -> Seen | str:
+    async def _get(self, url: str) -> ProbeResult | str:
         """Or where it redirects to."""
         wanted = {"Range": f"bytes=0-{self._most_bytes - 1}"}
         response = await self._opened().get(URL(url, encoded=True), headers=wanted, allow_redirects=False)
@@ -100,7 +100,7 @@ class Viewer:
             if response.status in (301, 302, 303, 307, 308) and (location := response.headers.get("location")):
                 return location
             head = await self._head(response) if response.status in (200, 206) else b""
-            return Seen(response.status, head, _size(response.status, response.headers))
+            return ProbeResult(response.status, head, _size(response.status, response.headers))
         finally:
             response.close()  # cut, not drained
 

@@ -10,7 +10,7 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 from prometheus_client import make_wsgi_app
 
 
-class Pulse:
+class LivenessProbe:
     """When something last went on. Nothing is alive before its first beat."""
 
     def __init__(self, *, longest_silence: float, clock: Callable[[], float] = time.monotonic) -> None:
@@ -36,7 +36,7 @@ class _Silent(WSGIRequestHandler):
         """Probes and scrapes are no news."""
 
 
-def serve(pulse: Pulse, *, host: str, port: int) -> WSGIServer:
+def serve(pulse: LivenessProbe, *, host: str, port: int) -> WSGIServer:
     """In a thread that ends with the process; 503 on ``/healthz`` is for an orchestrator to restart it."""
     metrics = make_wsgi_app()
 

@@ -40,7 +40,7 @@ def begin(**fields: Any) -> None:
     _about.set(fields)
 
 
-def about() -> dict[str, Any]:
+def get_context() -> dict[str, Any]:
     """What is bound here, for a line that is written elsewhere; not to be changed."""
     return _about.get()
 

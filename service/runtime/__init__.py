@@ -2,6 +2,6 @@
 
 from service.clock import utc_now
 from service.runtime.build import Runtime, open_runtime
-from service.runtime.process import calm_collector
+from service.runtime.process import tune_gc
 
-__all__ = ["Runtime", "calm_collector", "open_runtime", "utc_now"]
+__all__ = ["Runtime", "open_runtime", "tune_gc", "utc_now"]

@@ -9,9 +9,9 @@ from datetime import datetime
 from service.clock import StoreClock, SystemClock
 from service.config.settings import Settings
 from service.domain.request import RequestLimits
-from service.domain.work_queue import Drain
+from service.domain.work_queue import WorkQueue
 from service.media.inspector import Inspector
-from service.runtime.connections import Wires, open_wires
+from service.runtime.connections import Connections, open_connections
 from service.runtime.core import Core, build_core
 from service.runtime.drains import build_drains
 from service.runtime.jobs import build_audit, build_auditing, build_erasing
@@ -27,30 +27,30 @@ from service.store.tenants.sealing import Sealer
 from service.tasks import Nudger
 from service.upstream.storage import FalStorage
 from service.usecases.generations.admission import Admission
-from service.usecases.generations.concurrency import Waiting
+from service.usecases.generations.concurrency import LongPollLimiter
 from service.usecases.generations.generations import Generations
 from service.usecases.generations.images import Images
-from service.usecases.generations.queue_estimate import Outlook
-from service.usecases.generations.resends import Submissions
-from service.usecases.generations.stream import Progress
+from service.usecases.generations.queue_estimate import QueueEstimator
+from service.usecases.generations.resends import ResendDetector
+from service.usecases.generations.stream import StreamHub
 from service.usecases.generations.videos import Videos
-from service.usecases.lifecycle.consumer import DrainRunner
+from service.usecases.lifecycle.consumer import Consumer
 from service.usecases.lifecycle.dispatch_gate import DispatchGate
 from service.usecases.lifecycle.fal_callbacks import Callbacks
 from service.usecases.lifecycle.transition_service import Clock
 from service.usecases.operations import metric_series
-from service.usecases.operations.account_metrics import Gauges
-from service.usecases.operations.adjustments import Adjusting
+from service.usecases.operations.account_metrics import AccountMetrics
+from service.usecases.operations.adjustments import AdjustmentService
 from service.usecases.operations.audit import Audit
-from service.usecases.operations.audit_jobs import Auditing
+from service.usecases.operations.audit_jobs import AuditJobs
 from service.usecases.operations.doctor import Doctor
-from service.usecases.operations.unconfirmed import Resolving
-from service.usecases.tenants.authentication import Access
+from service.usecases.operations.unconfirmed import UnconfirmedService
+from service.usecases.tenants.authentication import Authenticator
 from service.usecases.tenants.end_users import EndUsers
 from service.usecases.tenants.tenants import Tenants
 from service.usecases.tenants.usage import Usage
 from service.usecases.webhooks.endpoints import Endpoints
-from service.usecases.webhooks.redelivery import Redelivery
+from service.usecases.webhooks.redelivery import DeliveryService
 from service.webhooks.fal_signing import WebhookSigner
 
 
@@ -64,47 +64,47 @@ class Runtime:
     queue: QueueStore
     generation_store: GenerationStore
     generations: Generations
-    submissions: Submissions
+    submissions: ResendDetector
     gate: DispatchGate
-    resolving: Resolving
-    adjusting: Adjusting
-    outlook: Outlook
+    resolving: UnconfirmedService
+    adjusting: AdjustmentService
+    outlook: QueueEstimator
     callbacks: Callbacks
-    progress: Progress
-    waiting: Waiting
+    progress: StreamHub
+    waiting: LongPollLimiter
     admission: Admission
     tenants: Tenants
-    access: Access
+    access: Authenticator
     end_users: EndUsers
     endpoints: Endpoints
-    redelivery: Redelivery
+    redelivery: DeliveryService
     usage: Usage
     audit: Audit
-    auditing: Auditing
+    auditing: AuditJobs
     storage: FalStorage
     images: Images
     videos: Videos
     nudger: Nudger
     heartbeats: HeartbeatStore
-    gauges: Gauges
+    gauges: AccountMetrics
     doctor: Doctor
     sealer: Sealer
     fal_signer: WebhookSigner
-    drains: dict[Drain, DrainRunner]
+    drains: dict[WorkQueue, Consumer]
 
     async def readiness(self) -> dict[str, str]:
         """One entry per check: ``ok``, or what is wrong."""
         return {**await check(self.redis), "clock": self.clock.state()}
 
-    async def drain(self, drain: Drain) -> None:
+    async def drain(self, drain: WorkQueue) -> None:
         await self.drains[drain].run()
 
-    async def serve(self, drain: Drain) -> None:
+    async def serve(self, drain: WorkQueue) -> None:
         """Claim in a worker of this drain's queue: what it causes itself needs no message from here on."""
         self.nudger.serve(drain, self.drains[drain].look)
         await self.drain(drain)
 
-    def serve_soon(self, drain: Drain) -> None:
+    def serve_soon(self, drain: WorkQueue) -> None:
         """Do the same in the background; a store that is unavailable is asked again by the next call."""
         runner = self.drains[drain]
         self.nudger.serve(drain, runner.look)
@@ -118,7 +118,7 @@ async def open_runtime(settings: Settings, *, clock: Callable[[], datetime] | No
     ``clock``: the local one, which is corrected by the store's; by default this machine's.
     """
     metric_series.begin()
-    async with open_wires(settings, clock or SystemClock()) as wires:
+    async with open_connections(settings, clock or SystemClock()) as wires:
         runtime = _build(build_core(settings, wires))
         try:
             yield runtime
@@ -126,8 +126,8 @@ async def open_runtime(settings: Settings, *, clock: Callable[[], datetime] | No
             await asyncio.gather(*(r.close(_grace(r.drain, settings)) for r in runtime.drains.values()))
 
 
-def _grace(drain: Drain, settings: Settings) -> float:
-    grace = settings.submit_grace if drain is Drain.DISPATCH else settings.shutdown_grace
+def _grace(drain: WorkQueue, settings: Settings) -> float:
+    grace = settings.submit_grace if drain is WorkQueue.DISPATCH else settings.shutdown_grace
     return grace.total_seconds()
 
 
@@ -137,7 +137,7 @@ def _build(core: Core) -> Runtime:
     admission = Admission(
         stores.money, wires.guard, rates=core.rates, account_budget=settings.account_daily_budget, clock=clock
     )
-    outlook = Outlook(stores.queue, stores.gate, slots=settings.upstream_concurrency)
+    outlook = QueueEstimator(stores.queue, stores.gate, slots=settings.upstream_concurrency)
     images = _images(settings, wires, clock)
     generations = Generations(
         stores.generations,
@@ -146,7 +146,7 @@ def _build(core: Core) -> Runtime:
         moves,
         wires.changes,
         wires.nudger,
-        core.timetable,
+        core.schedule,
         model=settings.fal_model,
         queue_expiry=settings.queue_expiry,
         clock=clock,
@@ -159,40 +159,40 @@ def _build(core: Core) -> Runtime:
         due=stores.due,
         queue=stores.queue,
         gate=core.gate,
-        resolving=Resolving(
+        resolving=UnconfirmedService(
             stores.generations,
             stores.queue,
             stores.submissions,
             stores.callbacks,
             moves,
             wires.fal,
-            core.timetable,
+            core.schedule,
             clock=clock,
         ),
-        adjusting=Adjusting(stores.generations, stores.adjustments),
+        adjusting=AdjustmentService(stores.generations, stores.adjustments),
         outlook=outlook,
-        waiting=Waiting(most=settings.waiting_calls),
-        progress=Progress(stores.generations, wires.changes, outlook, most_streams=settings.event_streams),
+        waiting=LongPollLimiter(most=settings.waiting_calls),
+        progress=StreamHub(stores.generations, wires.changes, outlook, most_streams=settings.event_streams),
         generation_store=stores.generations,
         admission=admission,
         generations=generations,
-        submissions=Submissions(generations, stores.answers, window=settings.resend_window, clock=clock),
+        submissions=ResendDetector(generations, stores.answers, window=settings.resend_window, clock=clock),
         callbacks=Callbacks(stores.callbacks, wires.verifier, wires.nudger, clock=clock),
         tenants=tenants,
         endpoints=_endpoints(settings, wires, stores, tenants, clock),
-        redelivery=Redelivery(
+        redelivery=DeliveryService(
             stores.deliveries, stores.delivery_log, stores.endpoints, stores.generations, wires.nudger, clock=clock
         ),
         end_users=EndUsers(stores.end_users, stores.money, build_erasing(core), clock=clock),
         usage=Usage(stores.money, clock=clock),
         audit=build_audit(core),
         auditing=build_auditing(core),
-        access=Access(stores.tenants, stores.rates, clock=clock),
+        access=Authenticator(stores.tenants, stores.rates, clock=clock),
         storage=wires.storage,
         images=images,
         videos=Videos(generations, wires.kept, redirect=settings.media_redirect),
         heartbeats=stores.heartbeats,
-        gauges=Gauges(
+        gauges=AccountMetrics(
             StateStore(wires.redis, stores.gate, stores.heartbeats, replicas=settings.redis_wait_replicas),
             slots=settings.upstream_concurrency,
             account_budget=settings.account_daily_budget,
@@ -216,7 +216,7 @@ def _build(core: Core) -> Runtime:
     )
 
 
-def _images(settings: Settings, wires: Wires, clock: Clock) -> Images:
+def _images(settings: Settings, wires: Connections, clock: Clock) -> Images:
     return Images(
         Inspector(most_pixels=settings.max_image_pixels),
         wires.storage,
@@ -226,7 +226,7 @@ def _images(settings: Settings, wires: Wires, clock: Clock) -> Images:
     )
 
 
-def _endpoints(settings: Settings, wires: Wires, stores: Stores, tenants: Tenants, clock: Clock) -> Endpoints:
+def _endpoints(settings: Settings, wires: Connections, stores: Stores, tenants: Tenants, clock: Clock) -> Endpoints:
     return Endpoints(
         stores.endpoints,
         tenants,

@@ -9,9 +9,9 @@ from functools import partial
 from service.clock import StoreClock
 from service.config.settings import Settings
 from service.media.videos import VideoStore
-from service.net.image_probe import Viewer
+from service.net.image_probe import ImageProbe
 from service.net.ssrf import AddressGuard
-from service.store.generations.changes import Changes
+from service.store.generations.changes import ChangeFeed
 from service.store.queues.due import DueStore
 from service.store.redis import health
 from service.store.redis.client import Redis
@@ -27,7 +27,7 @@ from service.webhooks.sender import Sender
 
 
 @dataclass(frozen=True, slots=True)
-class Wires:
+class Connections:
     """What is open towards the outside; closed in reverse order."""
 
     redis: Redis
@@ -41,13 +41,13 @@ class Wires:
     kept: VideoStore | None
     guard: AddressGuard
     sender: Sender
-    viewer: Viewer
+    viewer: ImageProbe
     hosts: FalHosts
-    changes: Changes
+    changes: ChangeFeed
 
 
 @asynccontextmanager
-async def open_wires(settings: Settings, clock: Callable[[], datetime]) -> AsyncIterator[Wires]:
+async def open_connections(settings: Settings, clock: Callable[[], datetime]) -> AsyncIterator[Connections]:
     key, timeout = settings.fal_key.get_secret_value(), settings.fal_timeout.total_seconds()
     guard = AddressGuard(settings.webhook_allowed_networks, allowed_hosts=settings.webhook_allowed_hosts)
     hosts = FalHosts(settings.fal_media_hosts, (settings.fal_queue_url, settings.fal_rest_url))
@@ -73,10 +73,10 @@ async def open_wires(settings: Settings, clock: Callable[[], datetime]) -> Async
             max_connections=settings.webhook_concurrency,
             clock=store_clock,
         ) as sender,
-        Viewer(settings.preflight_allowed_networks, most_bytes=settings.preflight_bytes) as viewer,
-        Changes(redis) as changes,
+        ImageProbe(settings.preflight_allowed_networks, most_bytes=settings.preflight_bytes) as viewer,
+        ChangeFeed(redis) as changes,
     ):
-        yield Wires(
+        yield Connections(
             redis,
             store_clock,
             nudger,

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from service.clock import StoreClock
 from service.config.settings import Settings
 from service.domain.pricing import Rates
-from service.runtime.connections import Wires
+from service.runtime.connections import Connections
 from service.runtime.stores import Stores
 from service.usecases.lifecycle.dispatch_gate import DispatchGate
-from service.usecases.lifecycle.schedule import Timetable
-from service.usecases.lifecycle.transition_service import Moves
+from service.usecases.lifecycle.schedule import Schedule
+from service.usecases.lifecycle.transition_service import TransitionService
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,17 +17,17 @@ class Core:
     """What most use cases are made from."""
 
     settings: Settings
-    wires: Wires
+    wires: Connections
     stores: Stores
     clock: StoreClock
     gate: DispatchGate
     rates: Rates
-    timetable: Timetable
-    moves: Moves
+    schedule: Schedule
+    moves: TransitionService
 
 
-def build_core(settings: Settings, wires: Wires) -> Core:
-    stores, timetable, clock = Stores(wires.redis, settings), Timetable.of(settings), wires.clock
+def build_core(settings: Settings, wires: Connections) -> Core:
+    stores, schedule, clock = Stores(wires.redis, settings), Schedule.of(settings), wires.clock
     return Core(
         settings,
         wires,
@@ -35,6 +35,6 @@ def build_core(settings: Settings, wires: Wires) -> Core:
         clock,
         DispatchGate(stores.gate, wires.nudger, clock=clock),
         Rates(settings.rates),
-        timetable,
-        Moves(stores.generations, stores.endpoints, timetable, wires.nudger, clock=clock),
+        schedule,
+        TransitionService(stores.generations, stores.endpoints, schedule, wires.nudger, clock=clock),
     )

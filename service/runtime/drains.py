@@ -3,22 +3,22 @@
 from functools import partial
 
 from service.domain.retry import RetryPolicy
-from service.domain.work_queue import Drain
+from service.domain.work_queue import WorkQueue
 from service.runtime.core import Core
 from service.runtime.jobs import build_auditing, build_erasing
 from service.store.queues.leases import LeaseStore
 from service.store.webhooks.deliveries import Caps
-from service.usecases.lifecycle.consumer import DrainRunner
+from service.usecases.lifecycle.consumer import Consumer
 from service.usecases.lifecycle.dispatch import Dispatch
 from service.usecases.lifecycle.leases import LeaseKeeper
-from service.usecases.lifecycle.poller import Tracking
+from service.usecases.lifecycle.poller import Poller
 from service.usecases.lifecycle.preflight import Preflight
-from service.usecases.lifecycle.price_monitor import Bills
+from service.usecases.lifecycle.price_monitor import PriceMonitor
 from service.usecases.lifecycle.reconciliation import Reconciliation
-from service.usecases.lifecycle.sweeper import Sweeping
-from service.usecases.lifecycle.video_copier import Keeping
-from service.usecases.webhooks.delivery import Deliveries
-from service.usecases.webhooks.endpoint_health import Decline
+from service.usecases.lifecycle.sweeper import DeadlineSweeper
+from service.usecases.lifecycle.video_copier import VideoCopier
+from service.usecases.webhooks.delivery import DeliveryWorker
+from service.usecases.webhooks.endpoint_health import EndpointHealthMonitor
 from service.webhooks.fal_signing import WebhookSigner
 
 #: Submits under way at a time in one process; each may take as long as fal likes to.
@@ -28,7 +28,7 @@ _POLLS = 100
 _SWEEPS = 50
 
 
-def build_drains(core: Core) -> dict[Drain, DrainRunner]:
+def build_drains(core: Core) -> dict[WorkQueue, Consumer]:
     settings, wires, stores, moves = core.settings, core.wires, core.stores, core.moves
     dispatch = Dispatch(
         stores.queue,
@@ -43,7 +43,7 @@ def build_drains(core: Core) -> dict[Drain, DrainRunner]:
         refusals=settings.submit_refusals,
         public_url=settings.public_url,
     )
-    tracking = Tracking(
+    tracking = Poller(
         stores.generations,
         stores.callbacks,
         stores.due,
@@ -51,12 +51,12 @@ def build_drains(core: Core) -> dict[Drain, DrainRunner]:
         wires.fal,
         core.gate,
         _keeping(core),
-        core.timetable,
-        bills=Bills(stores.prices, rates=core.rates),
+        core.schedule,
+        bills=PriceMonitor(stores.prices, rates=core.rates),
         rates=core.rates,
         clock=core.clock,
     )
-    sweeping = Sweeping(
+    sweeping = DeadlineSweeper(
         stores.generations,
         stores.deliveries,
         stores.due,
@@ -64,24 +64,24 @@ def build_drains(core: Core) -> dict[Drain, DrainRunner]:
         stores.submissions,
         wires.kept,
         moves,
-        core.timetable,
+        core.schedule,
         _reconciliation(core),
         build_erasing(core),
         build_auditing(core),
         clock=core.clock,
     )
     deliveries = _deliveries(core)
-    make = partial(DrainRunner, may_claim=core.clock.may_claim, keep=partial(_leases, core))
+    make = partial(Consumer, may_claim=core.clock.may_claim, keep=partial(_leases, core))
     runners = (
-        make(Drain.DISPATCH, dispatch.claim, dispatch.submit, capacity=_SUBMITS),
-        make(Drain.POLL, tracking.claim, tracking.poll, capacity=_POLLS),
-        make(Drain.DELIVER, deliveries.claim, deliveries.attempt, capacity=settings.webhook_concurrency),
-        make(Drain.SWEEP, sweeping.claim, sweeping.sweep, capacity=_SWEEPS),
+        make(WorkQueue.DISPATCH, dispatch.claim, dispatch.submit, capacity=_SUBMITS),
+        make(WorkQueue.POLL, tracking.claim, tracking.poll, capacity=_POLLS),
+        make(WorkQueue.DELIVER, deliveries.claim, deliveries.attempt, capacity=settings.webhook_concurrency),
+        make(WorkQueue.SWEEP, sweeping.claim, sweeping.sweep, capacity=_SWEEPS),
     )
     return {runner.drain: runner for runner in runners}
 
 
-def _leases(core: Core, drain: Drain) -> LeaseKeeper:
+def _leases(core: Core, drain: WorkQueue) -> LeaseKeeper:
     return LeaseKeeper(LeaseStore(core.wires.redis, drain), clock=core.clock)
 
 
@@ -100,8 +100,8 @@ def _preflight(core: Core) -> Preflight | None:
     )
 
 
-def _keeping(core: Core) -> Keeping:
-    return Keeping(
+def _keeping(core: Core) -> VideoCopier:
+    return VideoCopier(
         core.stores.generations,
         core.moves,
         core.wires.files,
@@ -112,12 +112,14 @@ def _keeping(core: Core) -> Keeping:
     )
 
 
-def _deliveries(core: Core) -> Deliveries:
-    return Deliveries(
+def _deliveries(core: Core) -> DeliveryWorker:
+    return DeliveryWorker(
         core.stores.deliveries,
         core.stores.tenants,
         core.stores.endpoints,
-        Decline(core.stores.endpoints, core.stores.tenants, core.wires.nudger, retention=core.settings.retention),
+        EndpointHealthMonitor(
+            core.stores.endpoints, core.stores.tenants, core.wires.nudger, retention=core.settings.retention
+        ),
         core.wires.sender,
         WebhookSigner(core.settings.secret_keys()),
         schedule=RetryPolicy(core.settings.webhook_schedule),

@@ -2,8 +2,8 @@
 
 from service.runtime.core import Core
 from service.usecases.operations.audit import Audit
-from service.usecases.operations.audit_jobs import Auditing
-from service.usecases.tenants.erasure import Erasing
+from service.usecases.operations.audit_jobs import AuditJobs
+from service.usecases.tenants.erasure import ErasureJobs
 
 
 def build_audit(core: Core) -> Audit:
@@ -11,13 +11,13 @@ def build_audit(core: Core) -> Audit:
     return Audit(stores.money, stores.generations, stores.in_flight, clock=core.clock)
 
 
-def build_auditing(core: Core) -> Auditing:
-    return Auditing(build_audit(core), core.stores.audits, core.stores.money, clock=core.clock)
+def build_auditing(core: Core) -> AuditJobs:
+    return AuditJobs(build_audit(core), core.stores.audits, core.stores.money, clock=core.clock)
 
 
-def build_erasing(core: Core) -> Erasing:
+def build_erasing(core: Core) -> ErasureJobs:
     stores = core.stores
-    return Erasing(
+    return ErasureJobs(
         stores.erasures,
         stores.end_users,
         stores.generations,

@@ -3,7 +3,7 @@
 import gc
 
 
-def calm_collector() -> None:
+def tune_gc() -> None:
     """Once, after start-up, in a process that serves: what start-up made stays, and is not looked at again.
 
     The rest seldom: with keys and tenants remembered by the ten thousand, the default pace costs a third of a create.

@@ -7,7 +7,7 @@ from service.store.gate.gate import GateStore
 from service.store.generations.callbacks import CallbackStore
 from service.store.generations.generations import GenerationStore
 from service.store.generations.in_flight import InFlightStore
-from service.store.generations.response_receipts import AnswerStore
+from service.store.generations.response_receipts import ResponseReceiptStore
 from service.store.generations.submissions import SubmissionStore
 from service.store.money.adjustments import AdjustmentStore
 from service.store.money.audits import AuditStore
@@ -55,7 +55,7 @@ class Stores:
         self.erasures = ErasureStore(redis)
         self.rates = RateLimiter(redis)
         self.heartbeats = HeartbeatStore(redis)
-        self.answers = AnswerStore(redis)
+        self.answers = ResponseReceiptStore(redis)
         self.sealer = Sealer(settings.secret_keys())
         self.tenants = TenantStore(redis, self.sealer)
         self.endpoints = EndpointStore(redis, self.sealer)

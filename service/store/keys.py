@@ -87,7 +87,7 @@ channel {sg}:changes                                                  "<generati
 import hashlib
 from typing import Final
 
-from service.domain.work_queue import Drain
+from service.domain.work_queue import WorkQueue
 
 TAG: Final = "{sg}:"
 #: How long money, usage, the ledger and end users' names are kept: a year and a month.
@@ -145,11 +145,11 @@ def unanswered(tenant_id: str, digest: str) -> str:
     return f"{TAG}unanswered:{tenant_id}:{digest}"
 
 
-def due(drain: Drain) -> str:
+def due(drain: WorkQueue) -> str:
     return f"{TAG}due:{drain}"
 
 
-def nudged(drain: Drain) -> str:
+def nudged(drain: WorkQueue) -> str:
     return f"{TAG}nudged:{drain}"
 
 

@@ -13,7 +13,7 @@ from service.domain.billing import REQUEST_ID, BillingEvent
 from service.domain.generation_view import rfc3339
 from service.errors import UpstreamUnavailable
 from service.observability import metrics
-from service.upstream.http_result import reply
+from service.upstream.http_result import read_response
 
 #: fal allows 10,000 entries a page.
 _PAGE: Final = 2_000
@@ -79,7 +79,7 @@ class FalBilling:
         metrics.UPSTREAM_CALLS.labels("billing", str(response.status)).inc()
         if response.status != 200:
             raise _away(str(response.status))
-        return reply(response.status, response.headers, content).body
+        return read_response(response.status, response.headers, content).body
 
     def _read(self, body: Any) -> tuple[list[BillingEvent], str | None]:
         match body:

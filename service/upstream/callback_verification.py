@@ -14,7 +14,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from service.observability import log
-from service.upstream.http_result import reply
+from service.upstream.http_result import read_response
 
 Verdict = Literal["authentic", "malformed", "timestamp", "signature", "keys_away"]
 """``keys_away``: nobody can say, since fal's keys could not be had."""
@@ -109,7 +109,7 @@ class Verifier:
                 content += chunk
                 if len(content) > _LARGEST_DOCUMENT:
                     raise ValueError("the document is too large")
-        if not (keys := public_keys(reply(200, {}, content).body)):
+        if not (keys := public_keys(read_response(200, {}, content).body)):
             raise ValueError("no Ed25519 key in the document")
         return keys
 

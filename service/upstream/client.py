@@ -10,7 +10,7 @@ import httpx
 from yarl import URL
 
 from service.observability import metrics, tracing
-from service.upstream.http_result import NoReply, Wire, reply
+from service.upstream.http_result import NoHttpResponse, Wire, read_response
 
 #: Polls share these. They are aiohttp's because a poll through httpx costs 1 to 3 ms of CPU, and through aiohttp 0.1.
 _READ_CONNECTIONS: Final = 32
@@ -79,17 +79,17 @@ class FalClient:
             async with asyncio.timeout(self._timeout):  # httpx's own timeouts are per read, not in total
                 response = await self._submits.post(self._submit_url, json=arguments, params=params)
         except _NOT_SENT as error:
-            return NoReply(sent=False, reason=type(error).__name__)
+            return NoHttpResponse(sent=False, reason=type(error).__name__)
         except (httpx.HTTPError, TimeoutError) as error:
-            return NoReply(sent=True, reason=type(error).__name__)
-        return reply(response.status_code, response.headers, response.content)
+            return NoHttpResponse(sent=True, reason=type(error).__name__)
+        return read_response(response.status_code, response.headers, response.content)
 
     async def _read(self, method: str, url: str) -> Wire:
         try:
             async with self._reads.request(method, URL(url, encoded=True), allow_redirects=False) as response:
-                return reply(response.status, response.headers, await response.read())
+                return read_response(response.status, response.headers, await response.read())
         except (aiohttp.ClientError, TimeoutError) as error:
-            return NoReply(sent=True, reason=type(error).__name__)
+            return NoHttpResponse(sent=True, reason=type(error).__name__)
 
 
 async def _measured(operation: str, exchange: Awaitable[Wire]) -> Wire:
@@ -97,7 +97,7 @@ async def _measured(operation: str, exchange: Awaitable[Wire]) -> Wire:
     traced = tracing.OFF if operation == "status" else tracing.part(f"fal.{operation}", kind="client")
     with metrics.UPSTREAM_SECONDS.labels(operation).time(), traced as span:
         wire = await exchange
-        outcome = wire.reason if isinstance(wire, NoReply) else str(wire.status)
+        outcome = wire.reason if isinstance(wire, NoHttpResponse) else str(wire.status)
         span.note(outcome=outcome)
     metrics.UPSTREAM_CALLS.labels(operation, outcome).inc()
     return wire

@@ -15,11 +15,11 @@ _CONNECT_SECONDS: Final = 10.0
 _READ_SECONDS: Final = 30.0
 
 
-class FileAway(Exception):
+class FileUnavailable(Exception):
     """The file cannot be had now: an answer other than 200, a connection that broke, a body cut short."""
 
 
-class NotFals(Exception):
+class NotAFalUrl(Exception):
     """The URL is none of fal's: it is not called."""
 
 
@@ -50,11 +50,11 @@ class FalFiles:
 
         """
         if not self._hosts.own(url):
-            raise NotFals("the URL is none of fal's")
+            raise NotAFalUrl("the URL is none of fal's")
         try:
             async with self._http.get(URL(url, encoded=True), allow_redirects=False) as answer:
                 if answer.status != 200:
-                    raise FileAway(f"fal answered {answer.status}")
+                    raise FileUnavailable(f"fal answered {answer.status}")
                 yield answer.headers.get("content-type"), answer.content.iter_chunked(_CHUNK_BYTES)
         except (aiohttp.ClientError, TimeoutError) as error:
-            raise FileAway(type(error).__name__) from error
+            raise FileUnavailable(type(error).__name__) from error

@@ -11,7 +11,7 @@ _DEEPEST: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class HttpResponse:
     """An answer, whole. ``body`` is the parsed JSON, None when it was none."""
 
     status: int
@@ -20,17 +20,17 @@ class Reply:
 
 
 @dataclass(frozen=True, slots=True)
-class NoReply:
+class NoHttpResponse:
     """No answer. ``sent`` is False only where it is proved that no byte of the request left."""
 
     sent: bool
     reason: str
 
 
-Wire = Reply | NoReply
+Wire = HttpResponse | NoHttpResponse
 
 
-def reply(status: int, headers: Mapping[str, str], content: bytes) -> Reply:
+def read_response(status: int, headers: Mapping[str, str], content: bytes) -> HttpResponse:
     try:
         text = content.decode("utf-8-sig", errors="replace")  # given bytes, json lets raw surrogates and UTF-16 in
         body = json.loads(text, parse_constant=lambda _: None, parse_float=_finite)  # NaN is JSON to Python alone
@@ -38,7 +38,7 @@ def reply(status: int, headers: Mapping[str, str], content: bytes) -> Reply:
             body = json.loads(json.dumps(body, ensure_ascii=False).encode(errors="replace"))
     except (ValueError, RecursionError):
         body = None
-    return Reply(status, headers, None if _is_too_deep(body) else body)
+    return HttpResponse(status, headers, None if _is_too_deep(body) else body)
 
 
 def _is_too_deep(body: Any) -> bool:

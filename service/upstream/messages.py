@@ -7,21 +7,21 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from service.domain.generation import Failure, LogLine
-from service.upstream.http_result import NoReply, Reply, Wire
+from service.upstream.http_result import HttpResponse, NoHttpResponse, Wire
 from service.upstream.outcomes import (
     Accepted,
     CancelOutcome,
     Completed,
+    InQueue,
     Locked,
     Missing,
-    NotTaken,
+    NotSubmitted,
     Rejected,
     Running,
     StatusOutcome,
     SubmitOutcome,
-    Trouble,
     Unknown,
-    Waiting,
+    UpstreamError,
 )
 
 _LONGEST_TEXT: Final = 500
@@ -43,34 +43,36 @@ def submit_outcome(wire: Wire) -> SubmitOutcome:  # noqa: PLR0911  (one return p
     any generation would get the same, so it fails none. 408: fal may have had enough of the request to begin.
     """
     match wire:
-        case NoReply(sent=False, reason=reason):
-            return NotTaken(reason)
-        case NoReply(reason=reason):
+        case NoHttpResponse(sent=False, reason=reason):
+            return NotSubmitted(reason)
+        case NoHttpResponse(reason=reason):
             return Unknown(reason)
-        case Reply(status=status, body={"request_id": str(request_id)}) if 200 <= status < 300 and request_id:
+        case HttpResponse(status=status, body={"request_id": str(request_id)}) if 200 <= status < 300 and request_id:
             return Accepted(request_id)
-        case Reply(status=400 | 413 | 422 as status) if _speaks_fal(wire):
+        case HttpResponse(status=400 | 413 | 422 as status) if _speaks_fal(wire):
             return Rejected(
                 Failure("upstream_rejected", message_of(wire), detail=detail_of(wire), upstream_status=status)
             )
-        case Reply(status=401 | 403 as status) if _speaks_fal(wire):
+        case HttpResponse(status=401 | 403 as status) if _speaks_fal(wire):
             return Locked(f"fal answered {status}: {message_of(wire)}")
-        case Reply(status=status) if (status == 503 or 400 <= status < 500) and status != 408 and _speaks_fal(wire):
-            return NotTaken(f"fal answered {status}: {message_of(wire)}", refused=True)
-        case Reply(status=status):
+        case HttpResponse(status=status) if (
+            (status == 503 or 400 <= status < 500) and status != 408 and _speaks_fal(wire)
+        ):
+            return NotSubmitted(f"fal answered {status}: {message_of(wire)}", refused=True)
+        case HttpResponse(status=status):
             return Unknown(f"fal answered {status} without a request id")
 
 
 def status_outcome(wire: Wire) -> StatusOutcome:
     match wire:
-        case Reply(status=200 | 202, body={"status": "IN_QUEUE"} as body):
+        case HttpResponse(status=200 | 202, body={"status": "IN_QUEUE"} as body):
             position = body.get("queue_position")
-            return Waiting(position if isinstance(position, int) else None, _logs(body))
-        case Reply(status=200 | 202, body={"status": "IN_PROGRESS"} as body):
+            return InQueue(position if isinstance(position, int) else None, _logs(body))
+        case HttpResponse(status=200 | 202, body={"status": "IN_PROGRESS"} as body):
             return Running(_logs(body))
-        case Reply(status=200 | 202, body={"status": "COMPLETED"} as body):
+        case HttpResponse(status=200 | 202, body={"status": "COMPLETED"} as body):
             return Completed(_logs(body))
-        case Reply(status=404, body={"status": "NOT_FOUND"}):
+        case HttpResponse(status=404, body={"status": "NOT_FOUND"}):
             return Missing()
         case _:
             return trouble_of(wire)
@@ -78,32 +80,32 @@ def status_outcome(wire: Wire) -> StatusOutcome:
 
 def is_unknown(wire: Wire) -> bool:
     """Definitely: fal's own word that it has no such request."""
-    return isinstance(wire, Reply) and wire.status == 404 and wire.body == {"status": "NOT_FOUND"}
+    return isinstance(wire, HttpResponse) and wire.status == 404 and wire.body == {"status": "NOT_FOUND"}
 
 
 def cancel_outcome(wire: Wire) -> CancelOutcome:
     match wire:
-        case Reply(status=status) if 200 <= status < 300:
+        case HttpResponse(status=status) if 200 <= status < 300:
             return "requested"
-        case Reply(status=400 | 404):
+        case HttpResponse(status=400 | 404):
             return "too_late"
         case _:
             return "trouble"
 
 
-def _speaks_fal(wire: Reply) -> bool:
+def _speaks_fal(wire: HttpResponse) -> bool:
     return isinstance(wire.body, dict) and ("detail" in wire.body or "status" in wire.body)
 
 
-def trouble_of(wire: Wire) -> Trouble:
+def trouble_of(wire: Wire) -> UpstreamError:
     match wire:
-        case NoReply(reason=reason):
-            return Trouble(reason)
-        case Reply(status=status):
-            return Trouble(f"fal answered {status}", locked=status in (401, 403))
+        case NoHttpResponse(reason=reason):
+            return UpstreamError(reason)
+        case HttpResponse(status=status):
+            return UpstreamError(f"fal answered {status}", locked=status in (401, 403))
 
 
-def message_of(wire: Reply) -> str:
+def message_of(wire: HttpResponse) -> str:
     match wire.body:
         case {"detail": str(text)}:
             return text[:_LONGEST_TEXT]
@@ -112,7 +114,7 @@ def message_of(wire: Reply) -> str:
     return f"fal answered {wire.status}"
 
 
-def detail_of(wire: Reply) -> Any:
+def detail_of(wire: HttpResponse) -> Any:
     """Fal's own account of it, less the input that it likes to repeat."""
     match wire.body:
         case {"detail": [*items]}:

@@ -15,7 +15,7 @@ class Accepted:
 
 
 @dataclass(frozen=True, slots=True)
-class NotTaken:
+class NotSubmitted:
     """Proved not to be with fal: try again later."""
 
     reason: str
@@ -44,14 +44,14 @@ class Unknown:
     reason: str
 
 
-SubmitOutcome = Accepted | NotTaken | Locked | Rejected | Unknown
+SubmitOutcome = Accepted | NotSubmitted | Locked | Rejected | Unknown
 
 
 # --- of a look at its status
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
+class InQueue:
     position: int | None
     logs: tuple[LogLine, ...] = ()
 
@@ -69,7 +69,7 @@ class Completed:
 
 
 @dataclass(frozen=True, slots=True)
-class Trouble:
+class UpstreamError:
     """The upstream could not say. Never a reason to fail a generation."""
 
     reason: str
@@ -81,7 +81,7 @@ class Missing:
     """The upstream answers that it has no such request: lost, or forgotten with its result."""
 
 
-StatusOutcome = Waiting | Running | Completed | Missing | Trouble
+StatusOutcome = InQueue | Running | Completed | Missing | UpstreamError
 
 
 # --- of a look at its result
@@ -107,11 +107,11 @@ class Canceled:
 
 
 @dataclass(frozen=True, slots=True)
-class NotYet:
+class NotReady:
     pass
 
 
-ResultOutcome = Succeeded | Failed | Canceled | NotYet | Trouble
+ResultOutcome = Succeeded | Failed | Canceled | NotReady | UpstreamError
 
 # --- of a wish to cancel
 

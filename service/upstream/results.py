@@ -10,9 +10,9 @@ from typing import Any, Final
 
 from service.domain.callback import Callback
 from service.domain.generation import ErrorCode, Failure, Output, Video
-from service.upstream.http_result import Reply, Wire, reply
+from service.upstream.http_result import HttpResponse, Wire, read_response
 from service.upstream.messages import detail_of, message_of, trouble_of
-from service.upstream.outcomes import Canceled, Failed, NotYet, ResultOutcome, Succeeded
+from service.upstream.outcomes import Canceled, Failed, NotReady, ResultOutcome, Succeeded
 
 _STILL_RUNNING: Final = "Request is still in progress"
 
@@ -47,25 +47,27 @@ _RETRYABLE: Final[frozenset[ErrorCode]] = frozenset({"upstream_timeout", "upstre
 def result_outcome(wire: Wire) -> ResultOutcome:
     """How it ended, if it has."""
     match wire:
-        case Reply(status=200, body={"video": {"url": str()}}):
+        case HttpResponse(status=200, body={"video": {"url": str()}}):
             return Succeeded(_output(wire.body), _billable_units(wire))
-        case Reply(status=499):
+        case HttpResponse(status=499):
             return Canceled(_billable_units(wire))
-        case Reply(status=400, body={"detail": str(text)}) if text.startswith(_STILL_RUNNING):
-            return NotYet()
-        case Reply(status=404, body={"status": "NOT_FOUND"}):
+        case HttpResponse(status=400, body={"detail": str(text)}) if text.startswith(_STILL_RUNNING):
+            return NotReady()
+        case HttpResponse(status=404, body={"status": "NOT_FOUND"}):
             return Failed(
                 Failure("upstream_unavailable", "The upstream no longer knows the result.", retryable=True),
                 None,
                 presumed_billed=True,
             )
-        case Reply(status=status) if _is_verdict(wire) and (status >= 500 or status in (400, 404, 413, 415, 422)):
+        case HttpResponse(status=status) if _is_verdict(wire) and (
+            status >= 500 or status in (400, 404, 413, 415, 422)
+        ):
             return _failed(wire)
         case _:
             return trouble_of(wire)
 
 
-def _is_verdict(wire: Reply) -> bool:
+def _is_verdict(wire: HttpResponse) -> bool:
     """The model's or the platform's word on this job, as opposed to an outage somewhere between."""
     if not isinstance(wire.body, dict):
         return False
@@ -73,7 +75,7 @@ def _is_verdict(wire: Reply) -> bool:
     return typed or isinstance(wire.body.get("detail"), list) or (400 <= wire.status < 500 and "detail" in wire.body)
 
 
-def _failed(wire: Reply) -> Failed:
+def _failed(wire: HttpResponse) -> Failed:
     code = _code(wire)
     failure = Failure(
         code,
@@ -86,7 +88,7 @@ def _failed(wire: Reply) -> Failed:
     return Failed(failure, _billable_units(wire))
 
 
-def _code(wire: Reply) -> ErrorCode:
+def _code(wire: HttpResponse) -> ErrorCode:
     kind = _error_type(wire)
     if kind in MODEL_ERRORS:
         return MODEL_ERRORS[kind]
@@ -99,7 +101,7 @@ def _code(wire: Reply) -> ErrorCode:
     return "invalid_input"
 
 
-def _platform_type(wire: Reply) -> str | None:
+def _platform_type(wire: HttpResponse) -> str | None:
     """Of an error of the platform; the model's own name theirs in the detail."""
     match wire.body:
         case {"error_type": str(kind)}:
@@ -107,7 +109,7 @@ def _platform_type(wire: Reply) -> str | None:
     return wire.headers.get("x-fal-error-type")
 
 
-def _error_type(wire: Reply) -> str:
+def _error_type(wire: HttpResponse) -> str:
     match wire.body:
         case {"error_type": str(kind)}:
             return kind
@@ -134,7 +136,7 @@ def _output(body: Mapping[str, Any]) -> Output:
 _NUMBER: Final = re.compile(r"[+-]?[0-9]{1,20}(\.[0-9]{1,20})?([eE][+-]?[0-9]{1,3})?")
 
 
-def _billable_units(wire: Reply) -> Decimal | None:
+def _billable_units(wire: HttpResponse) -> Decimal | None:
     """The number in the header, as fal sent it: negative or absurd ones too. None where there is no number."""
     text = wire.headers.get("x-fal-billable-units", "")
     return Decimal(text) if _NUMBER.fullmatch(text) else None
@@ -148,7 +150,7 @@ _USUAL_ERROR: Final = 422
 
 def read_callback(content: bytes) -> Callback | None:
     """What a callback says, less all that its result says better; None where it names no request."""
-    match reply(200, {}, content).body:
+    match read_response(200, {}, content).body:
         case {"request_id": str(request_id), **words} if 0 < len(request_id) <= _LONGEST_ID:
             match words:
                 case {"status": "OK", "payload": {**payload}} if payload:
@@ -161,7 +163,7 @@ def read_callback(content: bytes) -> Callback | None:
 
 def callback_outcome(callback: Callback) -> Succeeded | Failed | Canceled | None:
     """How it ended by the callback's own words, which name no billable units; None where they do not say."""
-    match result_outcome(Reply(callback.status, {}, callback.payload)):
+    match result_outcome(HttpResponse(callback.status, {}, callback.payload)):
         case Succeeded() | Canceled() | Failed(presumed_billed=False) as outcome:
             return outcome
     return None

@@ -8,11 +8,11 @@ from typing import Self
 import httpx
 
 from service.errors import UpstreamUnavailable
-from service.upstream.http_result import reply
+from service.upstream.http_result import read_response
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class UploadTarget:
     upload_url: str
     file_url: str
 
@@ -32,16 +32,16 @@ class FalStorage:
     async def __aexit__(self, *_: object) -> None:
         await self._http.aclose()
 
-    async def place(self, *, content_type: str, file_name: str) -> Place:
+    async def place(self, *, content_type: str, file_name: str) -> UploadTarget:
         """Where a file may be put, and the URL it can be fetched at from then on. Raises UpstreamUnavailable."""
         try:
             async with asyncio.timeout(self._timeout):
-                return Place(*await self._initiate(content_type, file_name))
+                return UploadTarget(*await self._initiate(content_type, file_name))
         except (httpx.HTTPError, TimeoutError) as error:
             raise UpstreamUnavailable(f"fal's storage did not answer ({type(error).__name__}).") from error
 
     async def put(
-        self, place: Place, chunks: AsyncIterator[bytes], *, content_type: str, size: int | None = None
+        self, place: UploadTarget, chunks: AsyncIterator[bytes], *, content_type: str, size: int | None = None
     ) -> None:
         """Raises UpstreamUnavailable."""
         headers = {"content-type": content_type} | ({} if size is None else {"content-length": str(size)})
@@ -62,7 +62,7 @@ class FalStorage:
         )
         if not answer.is_success:
             raise UpstreamUnavailable(f"fal's storage answered {answer.status_code}.")
-        match reply(answer.status_code, answer.headers, answer.content).body:
+        match read_response(answer.status_code, answer.headers, answer.content).body:
             case {"upload_url": str(upload_url), "file_url": str(file_url)}:
                 return upload_url, file_url
         raise UpstreamUnavailable("fal's storage gave no upload URL.")

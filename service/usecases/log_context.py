@@ -8,12 +8,12 @@ from service.observability import log, tracing
 _log: Final = log.get(__name__)
 
 
-def about(g: Generation) -> None:
+def bind_generation(g: Generation) -> None:
     """Every line of this task from here on names this generation, its tenant and its trace."""
     log.bind(generation_id=g.id, tenant=g.tenant_id, **tracing.fields(g.traceparent))
 
 
-def tell_move(g: Generation, before: Status) -> None:
+def log_transition(g: Generation, before: Status) -> None:
     """What changes no status is a matter for who debugs. A creation is told by the line of its call."""
     tell = _log.info if g.status is not before else _log.debug
     tell(

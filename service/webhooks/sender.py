@@ -33,7 +33,7 @@ _LOOK_UP_SECONDS: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ReceiverResponse:
     status: int
     body: str
     retry_after: timedelta | None
@@ -41,7 +41,7 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class NoAnswer:
+class NoReceiverResponse:
     error: Failure
     detail: str
     latency: timedelta
@@ -83,7 +83,7 @@ class Sender:
     ) -> None:
         await self.close()
 
-    async def post(self, url: str, *, headers: Mapping[str, str], body: bytes) -> Answer | NoAnswer:
+    async def post(self, url: str, *, headers: Mapping[str, str], body: bytes) -> ReceiverResponse | NoReceiverResponse:
         """Send once, never follow, never raise for anything the far side can do."""
         if self._closed:
             raise RuntimeError("the sender is closed")
@@ -92,7 +92,7 @@ class Sender:
             try:
                 return await self._exchange(url, headers, body, started)
             except Exception as error:  # noqa: BLE001 -- one stranger's nonsense must not break the batch around it
-                return NoAnswer(*explain(error), latency=_since(started))
+                return NoReceiverResponse(*explain(error), latency=_since(started))
 
     async def check(self, url: str) -> None:
         """Raises AddressRefused for a URL that would not be called, by its text or by where its host resolves now.
@@ -114,7 +114,7 @@ class Sender:
             await session.close()
         await self._resolver.close()
 
-    async def _exchange(self, url: str, headers: Mapping[str, str], body: bytes, started: float) -> Answer:
+    async def _exchange(self, url: str, headers: Mapping[str, str], body: bytes, started: float) -> ReceiverResponse:
         self._guard.check_url(url)
         deadline = asyncio.get_running_loop().time() + self._timeout_seconds
         session = self._session("trusted" if self._guard.trusts(url) else url.partition(":")[0].lower())
@@ -126,7 +126,7 @@ class Sender:
             # A connection whose answer was read to its end is back in the pool by now; any other is cut, not drained.
             response.close()
         retry_after = parse_retry_after(response.headers.get("Retry-After"), now=self._clock())
-        return Answer(response.status, excerpt, retry_after, _since(started))
+        return ReceiverResponse(response.status, excerpt, retry_after, _since(started))
 
     def _session(self, kind: str) -> ClientSession:
         """Of three kinds, each with its own idea of a good address; connections are never shared between them."""

@@ -118,7 +118,7 @@ class _Reader(asyncio.Protocol):
     async def told(self, runtime: Runtime) -> float:
         """Move it; the time until its state was told here."""
         begun = time.perf_counter()
-        await runtime.generations._moves.apply(self._id, _next)
+        await runtime.generations._transitions.apply(self._id, _next)
         await self._heard()
         return time.perf_counter() - begun
 

@@ -11,9 +11,9 @@ from redis import Redis
 
 from service.cli.dev.child_processes import free_port
 from service.cli.dev.stack import Stack
-from service.domain.work_queue import Drain
+from service.domain.work_queue import WorkQueue
 from service.store import keys
-from service.usecases.lifecycle.schedule import Timetable
+from service.usecases.lifecycle.schedule import Schedule
 from tests.bench import stack as stacks
 from tests.bench import worker_metrics
 from tests.bench.figures import Figure, Target
@@ -78,7 +78,7 @@ class Watch:
         return Phase(looks, before, worker_metrics.read(self.port))
 
     def _look(self) -> Look:
-        due, now = keys.due(Drain.POLL), time.time()
+        due, now = keys.due(WorkQueue.POLL), time.time()
         oldest: Any = self.redis.zrange(due, 0, 0, withscores=True)
         late = max(0.0, now - oldest[0][1] / 1000) if oldest else 0.0
         return Look(now, self.redis.zcard(due), late, megabytes(self.stack.children["worker"].pid))
@@ -115,7 +115,7 @@ def _used(redis: "Redis") -> int:
 
 def _interval(stack: Stack, in_flight: int) -> float:
     """Seconds between two polls of one job at this load, at its very shortest."""
-    polls = Timetable.of(stack.settings).polls
+    polls = Schedule.of(stack.settings).polls
     return polls.next(timedelta(), in_flight, chance=lambda: 0.5).total_seconds()
 
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 import psutil
 
 from service.cli.dev.stack import Stack
-from service.domain.work_queue import Drain
+from service.domain.work_queue import WorkQueue
 from service.store import keys
 from tests.bench import floor
 from tests.bench import stack as stacks
@@ -109,7 +109,7 @@ def fal_status(scale: Scale) -> Iterator[Figure]:
 def _created(stack: Stack) -> list[str]:
     stacks.creates(stack, "a boat", requests=_READ).run()
     with stacks.redis_of(stack) as redis:
-        names: Any = redis.zrange(keys.due(Drain.DISPATCH), 0, _READ - 1)
+        names: Any = redis.zrange(keys.due(WorkQueue.DISPATCH), 0, _READ - 1)
         return list(names)
 
 

@@ -14,7 +14,7 @@ import pytest
 import redis as redis_py
 
 from service.cli.dev.stack import Stack
-from service.domain.work_queue import Drain
+from service.domain.work_queue import WorkQueue
 from service.runtime import open_runtime
 from service.store import keys
 from service.usecases.lifecycle.leases import LEASE
@@ -172,7 +172,7 @@ def _until(done: Callable[[], bool], *, within: float = PATIENCE) -> float:
 
 def _polls(redis: "redis_py.Redis") -> dict[str, float]:
     """When each poll is due; of those under way, when their lease ends."""
-    found: Any = redis.zrange(keys.due(Drain.POLL), 0, -1, withscores=True)
+    found: Any = redis.zrange(keys.due(WorkQueue.POLL), 0, -1, withscores=True)
     return {name.decode(): score / 1000 for name, score in found}
 
 

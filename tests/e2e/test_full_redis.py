@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from service.cli.dev.stack import Stack
-from service.domain.work_queue import Drain
+from service.domain.work_queue import WorkQueue
 from service.tasks import QUEUE_OF, celery_app, task_name
 from tests.e2e.conftest import TenantClient
 from tests.support.memory import full
@@ -71,7 +71,7 @@ def hints_waiting(stack: Stack) -> None:
     """In the broker, for a worker that stands still."""
     stack.children["worker"].process.send_signal(signal.SIGSTOP)
     app = celery_app(stack.settings)
-    for drain in Drain:
+    for drain in WorkQueue:
         for _ in range(5):
             app.send_task(task_name(drain), queue=QUEUE_OF[drain])
     app.close()

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from service.domain.work_queue import Drain
+from service.domain.work_queue import WorkQueue
 from service.tasks import QUEUE_OF, QUEUES, beat_schedule, task_name
 from tests.guards.repository import ROOT
 from tests.support import factories
@@ -46,18 +46,18 @@ def worker() -> dict[str, Any]:
 
 
 def test_the_tasks_are_the_drains(worker: dict[str, Any]) -> None:
-    assert worker["tasks"] == sorted(task_name(drain) for drain in Drain)
+    assert worker["tasks"] == sorted(task_name(drain) for drain in WorkQueue)
 
 
 def test_a_worker_started_plainly_consumes_every_queue(worker: dict[str, Any]) -> None:
     assert worker["queues"] == sorted(QUEUES)
     assert QUEUES == ("dispatch", "webhooks", "maintenance"), "operators start workers by these names"
-    assert set(QUEUE_OF) == set(Drain)
+    assert set(QUEUE_OF) == set(WorkQueue)
     assert set(QUEUE_OF.values()) == set(QUEUES)
 
 
 def test_every_task_is_routed_to_its_drains_queue(worker: dict[str, Any]) -> None:
-    assert worker["routes"] == {task_name(drain): QUEUE_OF[drain] for drain in Drain}
+    assert worker["routes"] == {task_name(drain): QUEUE_OF[drain] for drain in WorkQueue}
 
 
 def test_every_queue_has_an_exchange_of_its_own(worker: dict[str, Any]) -> None:
@@ -68,8 +68,8 @@ def test_every_queue_has_an_exchange_of_its_own(worker: dict[str, Any]) -> None:
 def test_beat_tells_every_drain(worker: dict[str, Any]) -> None:
     schedule = beat_schedule()
 
-    assert worker["beat"] == sorted(schedule) == sorted(Drain)
-    assert {entry["task"] for entry in schedule.values()} == {task_name(drain) for drain in Drain}
+    assert worker["beat"] == sorted(schedule) == sorted(WorkQueue)
+    assert {entry["task"] for entry in schedule.values()} == {task_name(drain) for drain in WorkQueue}
     assert {entry["options"]["queue"] for entry in schedule.values()} == set(QUEUES)
 
 

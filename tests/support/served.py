@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import uvicorn
 from fastapi import FastAPI
 
-from service.api.http.header_limits import BoundedHeads
+from service.api.http.header_limits import HeaderLimitProtocol
 from service.runtime import Runtime
 
 _SECONDS = 20
@@ -54,7 +54,9 @@ class _Server(uvicorn.Server):
 @contextmanager
 def served(app: FastAPI) -> Iterator[Served]:
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        config = uvicorn.Config(app, http=BoundedHeads, log_config=None, access_log=False, timeout_graceful_shutdown=2)
+        config = uvicorn.Config(
+            app, http=HeaderLimitProtocol, log_config=None, access_log=False, timeout_graceful_shutdown=2
+        )
         server = _Server(config)
         thread = threading.Thread(target=server.run, args=([listener],), name="gateway")
         thread.start()

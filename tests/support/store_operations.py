@@ -10,7 +10,7 @@ from service.domain.adjustment import Correction
 from service.domain.budgets import day
 from service.domain.generation import Due
 from service.domain.webhook_endpoint import Endpoint
-from service.domain.work_queue import Drain
+from service.domain.work_queue import WorkQueue
 from service.runtime.stores import Stores
 from service.store.generations.creation import Creation, Refused
 from service.store.redis.commands import READS
@@ -107,7 +107,7 @@ async def _claim_polls_paced(world: World) -> None:
 
 
 async def _claim_polls(world: World) -> None:
-    claim = await world.stores.due.claim(Drain.POLL, now=NOW + MINUTE, most=10, lease=MINUTE)
+    claim = await world.stores.due.claim(WorkQueue.POLL, now=NOW + MINUTE, most=10, lease=MINUTE)
     assert world.submitted.id in [item.id for item in claim.taken]
 
 
@@ -181,9 +181,9 @@ OPERATIONS: Final[dict[str, Operation]] = {
     "delivery_log.replay of a pending one": Operation(_replay_pending),
     "due.claim": Operation(_claim_polls, waits=False),
     "due.claim_polls": Operation(_claim_polls_paced, waits=False),
-    "due.flag_hint": Operation(lambda w: w.stores.due.flag_hint(Drain.POLL), waits=False),
-    "due.put_off": Operation(lambda w: w.stores.due.put_off(Drain.POLL, w.submitted.id, NOW)),
-    "due.drop": Operation(lambda w: w.stores.due.drop(Drain.POLL, w.submitted.id)),
+    "due.flag_hint": Operation(lambda w: w.stores.due.flag_hint(WorkQueue.POLL), waits=False),
+    "due.put_off": Operation(lambda w: w.stores.due.put_off(WorkQueue.POLL, w.submitted.id, NOW)),
+    "due.drop": Operation(lambda w: w.stores.due.drop(WorkQueue.POLL, w.submitted.id)),
     "end_users.block": Operation(lambda w: w.stores.end_users.block(w.tenant.id, "eu_new", NOW)),
     "end_users.unblock": Operation(lambda w: w.stores.end_users.unblock(w.tenant.id, w.queued.end_user)),
     "end_users.forget": Operation(lambda w: w.stores.end_users.forget(w.tenant.id, w.queued.end_user)),

@@ -8,7 +8,7 @@ import httpx
 
 from service.domain.generation import Generation, Status
 from service.domain.tenant import Tenant
-from service.domain.work_queue import Drain
+from service.domain.work_queue import WorkQueue
 from service.runtime import Runtime
 from service.store import keys
 from tests.support import factories
@@ -19,7 +19,7 @@ LOST = "sandbox:lost-answer sandbox:no-video"
 NEVER_TAKEN = "sandbox:500"
 
 
-async def drained(runtime: Runtime, drain: Drain) -> None:
+async def drained(runtime: Runtime, drain: WorkQueue) -> None:
     await runtime.drain(drain)
     await runtime.drains[drain].idle()
 
@@ -39,7 +39,7 @@ async def created(runtime: Runtime, owner: Tenant, prompt: str = LOST, **changes
 async def unconfirmed(runtime: Runtime, owner: Tenant, prompt: str = LOST, **changes: Any) -> Generation:
     """One that was sent to the sandbox, and whose answer was lost."""
     g = await created(runtime, owner, prompt, **changes)
-    await drained(runtime, Drain.DISPATCH)
+    await drained(runtime, WorkQueue.DISPATCH)
     g = await stored(runtime, g)
     assert g.status is Status.UNCONFIRMED
     return g
@@ -49,7 +49,7 @@ async def given_up_as_lost(runtime: Runtime, owner: Tenant, clock: Clock, **chan
     """One whose worker died, without any fal."""
     g = await created(runtime, owner, **changes)
     for move in (lambda g: g.submitting(clock()), lambda g: g.unconfirmed()):
-        moved = await runtime.generations._moves.apply(g.id, move)
+        moved = await runtime.generations._transitions.apply(g.id, move)
         assert moved is not None
         g = moved
     return g
@@ -75,7 +75,7 @@ async def polled_to_the_end(runtime: Runtime, clock: Clock, g: Generation) -> Ge
     patience = Patience()
     async with asyncio.timeout(60):
         while not (now := await stored(runtime, g)).is_terminal:
-            await drained(runtime, Drain.POLL)
+            await drained(runtime, WorkQueue.POLL)
             clock.advance(timedelta(seconds=20))
             await patience.pause()
         return now

@@ -5,7 +5,7 @@ from typing import Any
 
 import httpx
 
-from service.domain.work_queue import Drain
+from service.domain.work_queue import WorkQueue
 from service.runtime import Runtime
 from tests.support import factories
 from tests.support.factories import Clock
@@ -58,8 +58,8 @@ async def deliveries(api: httpx.AsyncClient, **filters: Any) -> list[dict[str, A
 
 async def drained(runtime: Runtime) -> None:
     """Everything that is due was attempted."""
-    await runtime.drain(Drain.DELIVER)
-    await runtime.drains[Drain.DELIVER].idle()
+    await runtime.drain(WorkQueue.DELIVER)
+    await runtime.drains[WorkQueue.DELIVER].idle()
 
 
 async def drained_until(runtime: Runtime, clock: Clock, moment: datetime) -> None:
@@ -72,4 +72,4 @@ async def drained_until(runtime: Runtime, clock: Clock, moment: datetime) -> Non
 
 
 async def _next_due(runtime: Runtime) -> datetime | None:
-    return (await runtime.due.depths())[Drain.DELIVER].oldest
+    return (await runtime.due.depths())[WorkQueue.DELIVER].oldest

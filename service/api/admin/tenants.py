@@ -25,7 +25,7 @@ from service.api.admin.schemas import (
     month_view,
     tenant_view,
 )
-from service.api.http.cursors import opened, sealed
+from service.api.http.cursors import decode_cursor, encode_cursor
 from service.api.http.dependencies import bearer, json_body, runtime
 from service.api.http.responses import json_response
 from service.api.schemas import TraceView, body_of, problems
@@ -80,14 +80,14 @@ async def list_tenants(
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     cursor: Annotated[str | None, Query(max_length=100)] = None,
 ) -> Response:
-    after = None if cursor is None else opened(cursor, ids.TENANT)
+    after = None if cursor is None else decode_cursor(cursor, ids.TENANT)
     page = await runtime(request).tenants.page(limit=limit + 1, after=after)
     more = page[limit - 1].id if len(page) > limit else None
     answer: TenantList = {
         "object": "list",
         "data": [tenant_view(tenant) for tenant in page[:limit]],
         "has_more": more is not None,
-        "next_cursor": None if more is None else sealed(more),
+        "next_cursor": None if more is None else encode_cursor(more),
     }
     return json_response(answer)
 

@@ -5,13 +5,13 @@ from typing import Any
 from fastapi import Request, Response
 from starlette.types import Receive, Scope, Send
 
-from service.usecases.generations.resends import Answer
+from service.usecases.generations.resends import ResponseReceipt
 
 
 class NotedResponse(Response):
     """Lost when the client was gone before the last byte was handed over; more than that no server can know."""
 
-    def __init__(self, answer: Answer, content: bytes, status: int, **options: Any) -> None:
+    def __init__(self, answer: ResponseReceipt, content: bytes, status: int, **options: Any) -> None:
         super().__init__(content, status, **options)
         self._answer = answer
 

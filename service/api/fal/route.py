@@ -3,14 +3,14 @@
 import re
 from typing import Any, Final
 
-from service.api.http.raw_route import Endpoint, PlainRoute
+from service.api.http.raw_route import Endpoint, RawRoute
 
 _ENDPOINT: Final = "(?P<endpoint>.*)"
 #: A request's URL is never taken for a model's, whatever its id pretends to be.
 _MODEL: Final = "(?P<endpoint>(?!.*/requests/).*?)"
 
 
-class FalRoute(PlainRoute):
+class FalRoute(RawRoute):
     def __init__(self, path: str, endpoint: Endpoint, **options: Any) -> None:
         super().__init__(path, endpoint, **options)
         pattern = self.path_regex.pattern.removesuffix("$") + "/?$"

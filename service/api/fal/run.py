@@ -54,7 +54,7 @@ async def run(request: Request) -> Response:
     return _answer(*await _run(request))
 
 
-async def _run(request: Request) -> tuple[Submission, fal_view.Answer]:
+async def _run(request: Request) -> tuple[Submission, fal_view.FalResponse]:
     """Raises TooMany when too many wait, or the process stops: the one status that both official clients repeat."""
     tenant = await authentication.tenant(request, Scope.GENERATE)
     addresses.check_model(request, request.path_params["endpoint"])
@@ -79,10 +79,10 @@ async def _ended(request: Request, tenant: Tenant, submission: Submission) -> Ge
     return g
 
 
-def _answer(submission: Submission, ended: fal_view.Answer) -> Response:
+def _answer(submission: Submission, ended: fal_view.FalResponse) -> Response:
     return _noted(submission, to_json(ended.body), ended, JSON)
 
 
-def _noted(submission: Submission, content: bytes, ended: fal_view.Answer, media_type: str) -> Response:
+def _noted(submission: Submission, content: bytes, ended: fal_view.FalResponse, media_type: str) -> Response:
     headers = {REQUEST_ID: submission.generation.id, **ended.headers}
     return NotedResponse(submission.answer, content, ended.status, headers=headers, media_type=media_type)

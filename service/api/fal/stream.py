@@ -13,7 +13,7 @@ from service.domain import fal_view
 from service.domain.generation import LogLine
 from service.domain.tenant import Tenant
 from service.errors import NotFound
-from service.usecases.generations.stream import Sight
+from service.usecases.generations.stream import Snapshot
 
 
 def wants_logs(request: Request) -> bool:
@@ -31,7 +31,7 @@ class StatusStream(EventStream):
         self.more_headers = ((REQUEST_ID.encode(), self._id.encode("latin-1", "replace")),)
         self._request_url = request_url
         self._with_logs = wants_logs(request)
-        self._seen: Sight | None = None
+        self._seen: Snapshot | None = None
         self._told: set[LogLine] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -40,7 +40,7 @@ class StatusStream(EventStream):
         except NotFound as error:
             raise UnknownRequest(error.detail) from None
 
-    def news(self, sight: Sight) -> bytes:
+    def news(self, sight: Snapshot) -> bytes:
         if sight is self._seen:
             return b""
         self._seen = sight

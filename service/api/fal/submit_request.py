@@ -14,7 +14,7 @@ from service.api.v1.generations import idempotency_key, read_create, traceparent
 from service.domain.request import CreateGeneration, Url
 from service.domain.tenant import Tenant
 from service.errors import FieldError, Invalid, Malformed
-from service.usecases.generations.generations import Terms
+from service.usecases.generations.generations import CreateOptions
 from service.usecases.generations.resends import Submission
 
 _URL: Final = TypeAdapter(Url)
@@ -29,7 +29,7 @@ _TIMEOUT_HEADERS: Final = ("x-fal-request-start-timeout", "x-fal-request-timeout
 @dataclass(frozen=True, slots=True)
 class _Order:
     request: CreateGeneration
-    terms: Terms
+    terms: CreateOptions
     digest: str
 
 
@@ -47,7 +47,7 @@ async def _read(request: Request) -> _Order:
     wanted = read_create(body or b"{}", gateway)
     changes: dict[str, Any] = {"priority": _priority(request, wanted), "expires_in": _expires_in(request, wanted)}
     webhook = _webhook(request, wanted)
-    terms = Terms(
+    terms = CreateOptions(
         webhook_style="standard" if webhook is None else "fal",
         most_queued=_most_queued(request),
         traceparent=traceparent(request),

@@ -16,7 +16,7 @@ from service.api.v1 import uploads
 from service.domain.request import parse
 from service.domain.tenant import Scope
 from service.errors import TooLarge, Unauthenticated, UnsupportedMedia
-from service.upstream.storage import Place
+from service.upstream.storage import UploadTarget
 
 PATH: Final = f"{addresses.PREFIX}/upload"
 #: From "where to" to the last byte's beginning.
@@ -86,7 +86,7 @@ async def put(request: Request) -> Response:
     ticket = _ticket(request)
     request.scope["tenant"] = ticket.tenant_id
     await runtime(request).access.confirm(ticket.tenant_id)
-    place = Place(ticket.upload_url, ticket.file_url)
+    place = UploadTarget(ticket.upload_url, ticket.file_url)
     await uploads.stored(request, ticket.content_type, place)
     return answer({}, request.scope["request_id"])
 

@@ -22,7 +22,7 @@ class _Call:
     seconds: float
 
 
-class Calls:
+class AccessLog:
     """Those that end in one turn of the event loop are told together, before the next call is looked at.
 
     One by one, between an answer and the next request, each would find nothing of it in the processor's caches, and be
@@ -40,7 +40,7 @@ class Calls:
         route = getattr(scope.get("route"), "path", "unmatched")
         if not self._untold:
             asyncio.get_running_loop().call_soon(self._tell, context=log.fresh_context())
-        self._untold.append(_Call(log.about(), method, route, status, seconds))
+        self._untold.append(_Call(log.get_context(), method, route, status, seconds))
 
     def _tell(self) -> None:
         calls, self._untold = self._untold, []

@@ -7,11 +7,11 @@ from service.domain import ids
 from service.errors import FieldError, Invalid
 
 
-def sealed(name: str) -> str:
+def encode_cursor(name: str) -> str:
     return base64.urlsafe_b64encode(name.encode()).decode().rstrip("=")
 
 
-def opened(cursor: str, prefix: str) -> str:
+def decode_cursor(cursor: str, prefix: str) -> str:
     """Raises Invalid where it is not a cursor over ids of this prefix."""
     try:
         name = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()

@@ -65,7 +65,7 @@ async def _gone(request: Request, _: Exception) -> Response:
     return _told(Malformed("The body ended early."), request)
 
 
-class LastResort:
+class UnhandledErrorMiddleware:
     """500 for what nobody expected. The innermost middleware, so that the answer gets what the others add to any."""
 
     def __init__(self, app: ASGIApp) -> None:

@@ -11,7 +11,7 @@ LARGEST_HEAD: Final = 64 * 1024
 _SECONDS: Final = 30.0
 
 
-class BoundedHeads(HttpToolsProtocol):
+class HeaderLimitProtocol(HttpToolsProtocol):
     """The server's own protocol collects a URL, headers and trailers for as long as they come, whoever sends them."""
 
     #: Beside the instance's own dict, which with more names in it would be a kilobyte larger, for every connection.

@@ -10,7 +10,7 @@ from typing import Final
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.api.http.access_log import Calls
+from service.api.http.access_log import AccessLog
 from service.errors import TooLarge
 from service.observability import log
 
@@ -25,12 +25,12 @@ REST: Final = "gateway.rest"
 _KEPT: Final = ("method", "route")
 
 
-class Frame:
+class RequestContextMiddleware:
     """``X-Request-Id`` (the caller's, if it is sane) and ``Server-Timing`` on every answer; one log line a call."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self._calls = Calls()
+        self._calls = AccessLog()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":

@@ -87,7 +87,7 @@ def _operations(items: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any
 
 def _operation_id(route: APIRoute) -> str:
     """From where it is in the code, so that it outlives a change of path: ``generations_create``."""
-    module = route.endpoint.__module__.removeprefix(_PACKAGE).replace(".", "_")
+    module = route.endpoint.__module__.removeprefix(_PACKAGE).removeprefix("v1.").replace(".", "_")
     return f"{module}_{route.name.strip('_')}"
 
 

@@ -5,7 +5,7 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import AwareDatetime
 
-from service.api.http.cursors import opened, sealed
+from service.api.http.cursors import decode_cursor, encode_cursor
 from service.api.http.dependencies import json_body, runtime, tenant
 from service.api.http.responses import json_response
 from service.api.http.timestamps import in_range
@@ -54,13 +54,13 @@ async def list_(
         created_after=in_range(created_after, "/created_after"),
         created_before=in_range(created_before, "/created_before"),
     )
-    after = None if cursor is None else opened(cursor, ids.DELIVERY)
+    after = None if cursor is None else decode_cursor(cursor, ids.DELIVERY)
     page = await runtime(request).redelivery.list(caller, wanted, limit=limit, after=after)
     answer: DeliveryList = {
         "object": "list",
         "data": [delivery_view(delivery) for delivery in page.deliveries],
         "has_more": page.after is not None,
-        "next_cursor": None if page.after is None else sealed(page.after),
+        "next_cursor": None if page.after is None else encode_cursor(page.after),
     }
     return json_response(answer)
 
@@ -83,14 +83,14 @@ async def replay(request: Request) -> Response:
         created_after=in_range(body.created_after, "/created_after"),
         created_before=in_range(body.created_before, "/created_before"),
     )
-    after = None if body.cursor is None else opened(body.cursor, ids.DELIVERY)
+    after = None if body.cursor is None else decode_cursor(body.cursor, ids.DELIVERY)
     done = await runtime(request).redelivery.replay(caller, wanted, after=after)
     answer: ReplayView = {
         "object": "replay",
         "replayed": done.replayed,
         "skipped": done.skipped,
         "has_more": done.after is not None,
-        "next_cursor": None if done.after is None else sealed(done.after),
+        "next_cursor": None if done.after is None else encode_cursor(done.after),
     }
     return json_response(answer)
 

@@ -11,16 +11,16 @@ from starlette.types import Scope as AsgiScope
 
 from service.api.http.dependencies import bearer, runtime, tenant
 from service.api.http.middleware import REST
-from service.api.http.raw_route import PlainRoute
+from service.api.http.raw_route import RawRoute
 from service.api.schemas import problems, stream_event
-from service.domain.stream import Event, is_over, news, parse_place
+from service.domain.stream import Event, events_since, is_over, parse_cursor
 from service.domain.tenant import Scope, Tenant
 from service.errors import Forbidden, NotAcceptable, StoreUnavailable, Unauthenticated
 from service.observability import metrics
-from service.store.generations.changes import Watch
-from service.usecases.generations.stream import Feed, Sight
+from service.store.generations.changes import Subscription
+from service.usecases.generations.stream import Feed, Snapshot
 
-router = APIRouter(prefix="/v1/generations", tags=["generations"], route_class=PlainRoute)
+router = APIRouter(prefix="/v1/generations", tags=["generations"], route_class=RawRoute)
 
 MEDIA_TYPE: Final = "text/event-stream"
 _ACCEPTED: Final = frozenset({MEDIA_TYPE, "text/*", "*/*"})
@@ -72,7 +72,7 @@ async def events(request: Request) -> Response:
 
 
 class EventStream(Response):
-    """Refuses like any other answer; once it has begun it goes on outside of the framework (see ``Frame``)."""
+    """Refuses like any other answer; once it has begun it goes on outside of the framework (see ``middleware``)."""
 
     first = _RETRY
     more_headers: tuple[tuple[bytes, bytes], ...] = ()
@@ -82,8 +82,8 @@ class EventStream(Response):
         self._key = key
         self._tenant = caller
         self._id: str = request.path_params[name]
-        self._place = parse_place(request.headers.get("last-event-id", ""))
-        self._ear = Watch()
+        self._place = parse_cursor(request.headers.get("last-event-id", ""))
+        self._ear = Subscription()
         settings = self._gateway.settings
         self._heartbeat = settings.event_heartbeat.total_seconds()
         self._longest = settings.event_stream_longest.total_seconds()
@@ -122,7 +122,7 @@ class EventStream(Response):
     def _leave(self) -> None:
         self._gateway.progress.leave(self._tenant, self._id, self._ear)
 
-    async def _tell(self, feed: Feed, ear: Watch, leaving: asyncio.Task[None], send: Send) -> str:
+    async def _tell(self, feed: Feed, ear: Subscription, leaving: asyncio.Task[None], send: Send) -> str:
         """Until there is a reason to stop; which one."""
         clock = asyncio.get_running_loop().time
         end, silent_since = clock() + self._longest, clock()
@@ -133,7 +133,7 @@ class EventStream(Response):
                 return "refused"
             if (sight := feed.sight) is None:
                 return "erased"
-            if told := self.news(sight):
+            if told := self.events_since(sight):
                 await _write(send, told)
                 silent_since = clock()
             if sight.generation.is_terminal:
@@ -148,9 +148,9 @@ class EventStream(Response):
             await ear.moved(within=min(silent_since + self._heartbeat, end) - clock())
         return "gone"
 
-    def news(self, sight: Sight) -> bytes:
+    def events_since(self, sight: Snapshot) -> bytes:
         """What was not told yet, as it is sent."""
-        told = list(news(sight.generation, sight.queue, self._place))
+        told = list(events_since(sight.generation, sight.queue, self._place))
         if told:
             self._place = told[-1].id
         return b"".join(_frames(told))
@@ -172,7 +172,7 @@ async def _write(send: Send, body: bytes, *, more: bool = True) -> None:
         await send({"type": "http.response.body", "body": body, "more_body": more})
 
 
-async def _disconnected(receive: Receive, ear: Watch) -> None:
+async def _disconnected(receive: Receive, ear: Subscription) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
     ear.ring()

@@ -8,9 +8,9 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import AwareDatetime
 
-from service.api.http.cursors import opened, sealed
+from service.api.http.cursors import decode_cursor, encode_cursor
 from service.api.http.dependencies import LONGEST_WAIT, json_body, preferred_wait, runtime, tenant
-from service.api.http.raw_route import PlainRoute
+from service.api.http.raw_route import RawRoute
 from service.api.http.responses import json_response
 from service.api.http.timestamps import in_range
 from service.api.schemas import CREATE_BODY, EstimateView, GenerationList, problems
@@ -22,12 +22,12 @@ from service.domain.request import CreateGeneration, parse_create
 from service.domain.tenant import Scope
 from service.errors import FieldError, Invalid, StoreUnavailable, TooLarge, TooManyWaiting
 from service.runtime import Runtime
-from service.usecases.generations.generations import Terms
+from service.usecases.generations.generations import CreateOptions
 
 PATH: Final = "/v1/generations"
 
 router = APIRouter(prefix=PATH, tags=["generations"])
-create_router = APIRouter(prefix=PATH, tags=["generations"], route_class=PlainRoute)
+create_router = APIRouter(prefix=PATH, tags=["generations"], route_class=RawRoute)
 
 IDEMPOTENCY_KEY_LENGTH: Final = 255
 _TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
@@ -57,7 +57,7 @@ async def create(request: Request) -> Response:
     caller = await tenant(request, Scope.GENERATE)
     gateway, wait = runtime(request), preferred_wait(request)
     wanted = read_create(await json_body(request), gateway)
-    terms = Terms(traceparent=traceparent(request))
+    terms = CreateOptions(traceparent=traceparent(request))
     creation = await gateway.generations.create(caller, wanted, idempotency_key(request), terms)
     g = creation.generation
     headers = {"location": f"/v1/generations/{g.id}"}
@@ -134,14 +134,14 @@ async def list_(
         created_after=in_range(created_after, "/created_after"),
         created_before=in_range(created_before, "/created_before"),
         limit=limit,
-        after=None if cursor is None else opened(cursor, ids.GENERATION),
+        after=None if cursor is None else decode_cursor(cursor, ids.GENERATION),
     )
     queues = await asyncio.gather(*(gateway.outlook.of(caller, g) for g in page.generations))
     answer: GenerationList = {
         "object": "list",
         "data": [public(g, queue) for g, queue in zip(page.generations, queues, strict=True)],
         "has_more": page.after is not None,
-        "next_cursor": None if page.after is None else sealed(page.after),
+        "next_cursor": None if page.after is None else encode_cursor(page.after),
     }
     return json_response(answer)
 

@@ -10,7 +10,7 @@ from service.api.http.responses import json_response
 from service.api.schemas import UploadView, problems
 from service.domain.tenant import Scope
 from service.errors import UnsupportedMedia
-from service.upstream.storage import Place
+from service.upstream.storage import UploadTarget
 from service.usecases.generations.images import Upload
 
 PATH: Final = "/v1/uploads"
@@ -58,7 +58,7 @@ async def upload(request: Request) -> Response:
     return json_response(answer, status=201)
 
 
-async def stored(request: Request, content_type: str, place: Place | None = None) -> Upload:
+async def stored(request: Request, content_type: str, place: UploadTarget | None = None) -> Upload:
     """The body, inspected and stored; where a place was promised, there."""
     images = runtime(request).images
     if content_type == FORM:

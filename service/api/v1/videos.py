@@ -11,7 +11,7 @@ from service.api.http.dependencies import runtime, tenant
 from service.api.http.ranges import Range
 from service.api.schemas import problems
 from service.domain.tenant import Scope
-from service.usecases.generations.videos import Elsewhere, Here
+from service.usecases.generations.videos import VideoRedirect, VideoStream
 
 router = APIRouter(prefix="/v1/generations", tags=["generations"])
 
@@ -31,7 +31,7 @@ async def video(request: Request, generation_id: str) -> Response:
     caller = await tenant(request, Scope.READ)
     gateway = runtime(request)
     found = await gateway.videos.find(caller, generation_id, follow=request.method != "HEAD")
-    if isinstance(found, Elsewhere):
+    if isinstance(found, VideoRedirect):
         return RedirectResponse(found.url, headers={"cache-control": "no-store"})
     etag, size = f'"{found.kept.sha256}"', found.kept.size
     headers = _headers(found, etag)
@@ -55,7 +55,7 @@ async def video(request: Request, generation_id: str) -> Response:
 router.head("/{generation_id}/video", include_in_schema=False)(video)
 
 
-def _headers(found: Here, etag: str) -> dict[str, str]:
+def _headers(found: VideoStream, etag: str) -> dict[str, str]:
     digest = base64.b64encode(bytes.fromhex(found.kept.sha256)).decode()
     return {
         "accept-ranges": "bytes",

@@ -9,17 +9,17 @@ from rich.console import Console
 from rich.table import Table
 
 from service.cli.ops.commands import show, with_runtime
-from service.usecases.operations.doctor import Finding, Verdict
+from service.usecases.operations.doctor import CheckStatus, Finding
 
 #: Of a table that a program reads, or a shell in a container without a terminal.
 _UNFOLDED: Final = 1000
-_COLOURS: Final = {Verdict.OK: "green", Verdict.WARN: "yellow", Verdict.FAIL: "red"}
+_COLOURS: Final = {CheckStatus.OK: "green", CheckStatus.WARN: "yellow", CheckStatus.FAIL: "red"}
 
 
 def doctor(*, as_json: bool) -> None:
     """Exit 1 where anything fails; what is only to be known exits 0."""
     findings = with_runtime(lambda runtime: runtime.doctor.run())
-    healthy = all(finding.verdict is not Verdict.FAIL for finding in findings)
+    healthy = all(finding.verdict is not CheckStatus.FAIL for finding in findings)
     if as_json:
         show({"healthy": healthy, "findings": [asdict(finding) for finding in findings]})
     else:

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Final, Literal
 
 from service.domain import ids
-from service.domain.dispatch_gate import FIRST_SUBMITS, Gate, Hold
+from service.domain.dispatch_gate import FIRST_SUBMITS, Gate, PauseCause
 from service.store import keys
 from service.store.redis.client import Redis, Script
 
@@ -138,9 +138,9 @@ class GateStore:
         paused_tenants, held_tenants, failed_generations, failed_tenants = counts
         hold, reason, begun, until = None, "", None, None
         if paused is not None:
-            hold, reason, begun = Hold.PAUSED, paused.decode(), _moment(paused_at)
+            hold, reason, begun = PauseCause.PAUSED, paused.decode(), _moment(paused_at)
         elif shut is not None:
-            hold, reason, begun, until = Hold(shut.decode()), why.decode(), _moment(since), _moment(retry_at)
+            hold, reason, begun, until = PauseCause(shut.decode()), why.decode(), _moment(since), _moment(retry_at)
         return Gate(
             hold,
             reason,

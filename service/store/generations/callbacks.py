@@ -9,7 +9,7 @@ from pydantic import TypeAdapter
 from service.domain import ids
 from service.domain.callback import Callback
 from service.domain.generation import GIVEN_UP, TERMINAL, Generation
-from service.domain.work_queue import Drain
+from service.domain.work_queue import WorkQueue
 from service.store import keys
 from service.store.generations import generations
 from service.store.queues.due import claimed
@@ -27,7 +27,7 @@ _GIVEN_UP: Final = f" {' '.join(sorted(GIVEN_UP))} "
 @dataclass(frozen=True, slots=True)
 class Received:
     reception: Reception
-    nudges: tuple[Drain, ...] = ()
+    nudges: tuple[WorkQueue, ...] = ()
 
 
 class CallbackStore:
@@ -43,7 +43,7 @@ class CallbackStore:
         """
         reception, nudge = await self._redis.run(
             _CALLBACK,
-            [keys.generation(generation_id), keys.due(Drain.POLL), keys.nudged(Drain.POLL), keys.PAID_AND_LOST],
+            [keys.generation(generation_id), keys.due(WorkQueue.POLL), keys.nudged(WorkQueue.POLL), keys.PAID_AND_LOST],
             generation_id,
             token,
             dump(callback),
@@ -52,7 +52,7 @@ class CallbackStore:
             _GIVEN_UP,
             *sorted(TERMINAL),
         )
-        return Received(reception.decode(), (Drain.POLL,) if nudge else ())
+        return Received(reception.decode(), (WorkQueue.POLL,) if nudge else ())
 
     async def load(self, generation_id: str) -> tuple[Generation | None, Callback | None]:
         """A generation and the callback that is stored for it."""

@@ -15,7 +15,7 @@ from service.store.redis.client import Redis
 _RECONNECT_SECONDS: Final = 0.5
 
 
-class Watch:
+class Subscription:
     """One waiter's ear for one generation. Thousands may be open: an ``asyncio.Event`` would weigh twice as much."""
 
     __slots__ = ("_rung", "_waiter")
@@ -46,12 +46,12 @@ class Watch:
             self._waiter.set_result(None)
 
 
-class Changes:
+class ChangeFeed:
     """One subscription per process, however many wait."""
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
-        self._watches: defaultdict[str, set[Watch]] = defaultdict(set)
+        self._watches: defaultdict[str, set[Subscription]] = defaultdict(set)
         self._released = False
         self._task: asyncio.Task[None] | None = None
         self._log = log.get(__name__)
@@ -66,19 +66,19 @@ class Changes:
             await asyncio.gather(self._task, return_exceptions=True)
 
     @contextlib.contextmanager
-    def watch(self, generation_id: str) -> Iterator[Watch]:
+    def watch(self, generation_id: str) -> Iterator[Subscription]:
         """Begin before reading the record, or a move in between goes unheard."""
-        watch = Watch()
+        watch = Subscription()
         self.add(generation_id, watch)
         try:
             yield watch
         finally:
             self.discard(generation_id, watch)
 
-    def add(self, generation_id: str, watch: Watch) -> None:
+    def add(self, generation_id: str, watch: Subscription) -> None:
         self._watches[generation_id].add(watch)
 
-    def discard(self, generation_id: str, watch: Watch) -> None:
+    def discard(self, generation_id: str, watch: Subscription) -> None:
         self._watches[generation_id].discard(watch)
         if not self._watches[generation_id]:
             del self._watches[generation_id]

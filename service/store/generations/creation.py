@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from service.domain.budgets import Scope
-from service.domain.work_queue import Drain
+from service.domain.work_queue import WorkQueue
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class Call:
 class Created:
     """It is new, and its cost is held in every scope."""
 
-    nudges: tuple[Drain, ...] = ()
+    nudges: tuple[WorkQueue, ...] = ()
     position: int = 0
     """How many of its tenant go before it."""
 
@@ -76,7 +76,7 @@ Creation = Created | Bound | Resent | Unanswered | OverBudget | Refused
 def read_creation(reply: Any) -> Creation:  # noqa: PLR0911  (one return per answer of the script)
     match reply:
         case [b"created", nudge, position]:
-            return Created((Drain.DISPATCH,) if nudge else (), position)
+            return Created((WorkQueue.DISPATCH,) if nudge else (), position)
         case [b"replayed" | b"mismatch" as outcome, existing]:
             return Bound(existing.decode(), same=outcome == b"replayed")
         case [b"resent", existing]:

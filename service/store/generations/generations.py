@@ -12,7 +12,7 @@ from service.domain.budgets import Budgets, day, month
 from service.domain.generation import Due, Generation, Status
 from service.domain.request import HIGHEST_PRIORITY
 from service.domain.webhook import Delivery
-from service.domain.work_queue import Drain
+from service.domain.work_queue import WorkQueue
 from service.errors import RequestIdTaken
 from service.store import keys
 from service.store.generations import records
@@ -49,7 +49,7 @@ class Moved:
     won: bool
     generation: Generation
     """As it stands in the store when the move was in time."""
-    nudges: tuple[Drain, ...] = ()
+    nudges: tuple[WorkQueue, ...] = ()
     callback_waits: bool = False
     """The move was refused: it would have ended a generation whose stored callback no poll has judged yet."""
 
@@ -95,9 +95,9 @@ class GenerationStore:
                 _idempotency_key(g),
                 keys.generations_of_tenant(g.tenant_id),
                 keys.generations_of_end_user(g.tenant_id, g.end_user),
-                keys.due(Drain.DISPATCH),
-                keys.due(Drain.SWEEP),
-                keys.nudged(Drain.DISPATCH),
+                keys.due(WorkQueue.DISPATCH),
+                keys.due(WorkQueue.SWEEP),
+                keys.nudged(WorkQueue.DISPATCH),
                 *_money_keys(g),
                 keys.LEDGER,
                 keys.queued_of_tenant(g.tenant_id),
@@ -172,10 +172,10 @@ class GenerationStore:
             [
                 keys.generation(g.id),
                 keys.SLOTS,
-                keys.due(Drain.DISPATCH),
-                keys.due(Drain.POLL),
-                keys.due(Drain.SWEEP),
-                keys.nudged(Drain.DISPATCH),
+                keys.due(WorkQueue.DISPATCH),
+                keys.due(WorkQueue.POLL),
+                keys.due(WorkQueue.SWEEP),
+                keys.nudged(WorkQueue.DISPATCH),
                 keys.CLAIMED,
                 keys.queued_of_tenant(g.tenant_id),
                 keys.slots_of_tenant(g.tenant_id),
@@ -184,8 +184,8 @@ class GenerationStore:
                 keys.UNCONFIRMED,
                 keys.SUBMITTED,
                 keys.LEDGER,
-                keys.due(Drain.DELIVER),
-                keys.nudged(Drain.DELIVER),
+                keys.due(WorkQueue.DELIVER),
+                keys.nudged(WorkQueue.DELIVER),
                 keys.slotless_of_tenant(g.tenant_id),
                 *deliveries.keys_of(g.tenant_id, events),
             ],
@@ -233,12 +233,12 @@ class GenerationStore:
             [
                 keys.generation(g.id),
                 keys.SLOTS,
-                keys.due(Drain.DISPATCH),
-                keys.due(Drain.POLL),
-                keys.due(Drain.SWEEP),
-                keys.due(Drain.DELIVER),
-                keys.nudged(Drain.DISPATCH),
-                keys.nudged(Drain.DELIVER),
+                keys.due(WorkQueue.DISPATCH),
+                keys.due(WorkQueue.POLL),
+                keys.due(WorkQueue.SWEEP),
+                keys.due(WorkQueue.DELIVER),
+                keys.nudged(WorkQueue.DISPATCH),
+                keys.nudged(WorkQueue.DELIVER),
                 keys.CLAIMED,
                 *_money_keys(g),
                 keys.LEDGER,
@@ -287,9 +287,9 @@ class GenerationStore:
             [
                 keys.generation(g.id),
                 keys.SLOTS,
-                keys.due(Drain.POLL),
-                keys.due(Drain.SWEEP),
-                keys.nudged(Drain.POLL),
+                keys.due(WorkQueue.POLL),
+                keys.due(WorkQueue.SWEEP),
+                keys.nudged(WorkQueue.POLL),
                 *_money_keys(g),
                 keys.LEDGER,
                 keys.usage(g.tenant_id, created_on),
@@ -316,13 +316,13 @@ class GenerationStore:
         )
         if won == _TAKEN:
             raise RequestIdTaken("This request id belongs to another generation.")
-        return Moved(bool(won), g, (Drain.POLL,) if nudge else ())
+        return Moved(bool(won), g, (WorkQueue.POLL,) if nudge else ())
 
     async def postpone_poll(self, generation_id: str, until: datetime) -> None:
         """Nothing new was seen: only the time of the next look changes, and only while it is still polled."""
         await self._redis.run(
             _POSTPONE,
-            [keys.generation(generation_id), keys.due(Drain.POLL)],
+            [keys.generation(generation_id), keys.due(WorkQueue.POLL)],
             generation_id,
             ids.milliseconds(until),
         )
@@ -331,7 +331,7 @@ class GenerationStore:
         """Nothing was to be done about it yet: only the time of its next sweep changes, unless it was moved since."""
         g = generation
         await self._redis.run(
-            _PUT_OFF, [keys.generation(g.id), keys.due(Drain.SWEEP)], g.id, g.version, ids.milliseconds(until)
+            _PUT_OFF, [keys.generation(g.id), keys.due(WorkQueue.SWEEP)], g.id, g.version, ids.milliseconds(until)
         )
 
     async def page(self, tenant_id: str, wanted: Filter, *, limit: int, after: str | None) -> Page:
@@ -374,7 +374,7 @@ class GenerationStore:
                 _idempotency_key(g),
                 keys.generations_of_tenant(g.tenant_id),
                 keys.generations_of_end_user(g.tenant_id, g.end_user),
-                keys.due(Drain.SWEEP),
+                keys.due(WorkQueue.SWEEP),
                 keys.PAID_AND_LOST,
             ],
             g.id,
@@ -407,8 +407,8 @@ def _time_at_fal(g: Generation) -> int | str:
     return max(0, ids.milliseconds(ended_at) - ids.milliseconds(g.submitted_at))
 
 
-def _nudges(dispatch: int, deliver: int) -> tuple[Drain, ...]:
-    return tuple(drain for drain, wanted in ((Drain.DISPATCH, dispatch), (Drain.DELIVER, deliver)) if wanted)
+def _nudges(dispatch: int, deliver: int) -> tuple[WorkQueue, ...]:
+    return tuple(drain for drain, wanted in ((WorkQueue.DISPATCH, dispatch), (WorkQueue.DELIVER, deliver)) if wanted)
 
 
 def _money_keys(g: Generation) -> tuple[str, str, str]:

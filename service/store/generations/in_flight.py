@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from service.domain.work_queue import Drain
+from service.domain.work_queue import WorkQueue
 from service.store import keys
 from service.store.redis.client import Redis
 from service.store.redis.scan import members_of_sets
@@ -34,7 +34,7 @@ class InFlightStore:
 
     async def waiting(self) -> set[str]:
         """Deliveries that wait in the queue of their receiver."""
-        lanes = [name.decode() for name in await self._redis.execute("ZRANGE", keys.due(Drain.DELIVER), 0, -1)]
+        lanes = [name.decode() for name in await self._redis.execute("ZRANGE", keys.due(WorkQueue.DELIVER), 0, -1)]
         found: set[str] = set()
         for start in range(0, len(lanes), _PAGE):
             pages = await self._redis.gather(

@@ -7,7 +7,7 @@ from service.store import keys
 from service.store.redis.client import Redis
 
 
-class AnswerStore:
+class ResponseReceiptStore:
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
 

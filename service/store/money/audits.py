@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Final, Literal
 
 from service.domain import ids
-from service.domain.work_queue import Drain
+from service.domain.work_queue import WorkQueue
 from service.store import keys
 from service.store.redis.client import Redis, Script
 
@@ -33,7 +33,7 @@ class AuditStore:
 
     async def begin(self, now: datetime) -> bool:
         """False when one is running already."""
-        return bool(await self._redis.run(_BEGIN, [keys.AUDIT, keys.due(Drain.SWEEP)], JOB, ids.milliseconds(now)))
+        return bool(await self._redis.run(_BEGIN, [keys.AUDIT, keys.due(WorkQueue.SWEEP)], JOB, ids.milliseconds(now)))
 
     async def note(self, step: str, done: int, total: int) -> None:
         """Its progress."""
@@ -43,7 +43,7 @@ class AuditStore:
         await self._redis.gather(
             (
                 ("HSET", keys.AUDIT, "state", "done", "finished", ids.milliseconds(now), "found", found),
-                ("ZREM", keys.due(Drain.SWEEP), JOB),
+                ("ZREM", keys.due(WorkQueue.SWEEP), JOB),
             )
         )
 

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from service.domain import ids
-from service.domain.work_queue import Drain
+from service.domain.work_queue import WorkQueue
 from service.store import keys
 from service.store.redis.client import Redis, Script
 
@@ -53,7 +53,7 @@ class DueStore:
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
 
-    async def claim(self, drain: Drain, *, now: datetime, most: int, lease: timedelta) -> Claim:
+    async def claim(self, drain: WorkQueue, *, now: datetime, most: int, lease: timedelta) -> Claim:
         until = ids.milliseconds(now + lease)
         reply = await self._redis.run(
             _CLAIM, [keys.due(drain), keys.nudged(drain)], ids.milliseconds(now), most, until, replicated=False
@@ -65,7 +65,7 @@ class DueStore:
         until = ids.milliseconds(now + lease)
         reply = await self._redis.run(
             _CLAIM_POLLS,
-            [keys.due(Drain.POLL), keys.nudged(Drain.POLL), keys.POLLS],
+            [keys.due(WorkQueue.POLL), keys.nudged(WorkQueue.POLL), keys.POLLS],
             ids.milliseconds(now),
             most,
             until,
@@ -74,28 +74,28 @@ class DueStore:
         )
         return _claim(reply, until)
 
-    async def flag_hint(self, drain: Drain) -> bool:
+    async def flag_hint(self, drain: WorkQueue) -> bool:
         """Flag, until the next claim, that a hint of this drain is sent to the broker; False: one is there already."""
         before = await self._redis.execute("SET", keys.nudged(drain), _SENT, "GET", replicated=False)
         return bool(before != _SENT)
 
-    async def drop(self, drain: Drain, name: str) -> None:
+    async def drop(self, drain: WorkQueue, name: str) -> None:
         """For an entry whose record is gone."""
         await self._redis.execute("ZREM", keys.due(drain), name)
 
-    async def put_off(self, drain: Drain, name: str, until: datetime) -> None:
+    async def put_off(self, drain: WorkQueue, name: str, until: datetime) -> None:
         """For an entry that nothing else moves."""
         await self._redis.execute("ZADD", keys.due(drain), "XX", ids.milliseconds(until), name)
 
-    async def depths(self) -> dict[Drain, Depth]:
+    async def depths(self) -> dict[WorkQueue, Depth]:
         replies = await self._redis.gather(
             command
-            for drain in Drain
+            for drain in WorkQueue
             for command in (("ZCARD", keys.due(drain)), ("ZRANGE", keys.due(drain), 0, 0, "WITHSCORES"))
         )
         return {
             drain: Depth(count, ids.from_milliseconds(int(float(oldest[1]))) if oldest else None)
-            for drain, count, oldest in zip(Drain, replies[::2], replies[1::2], strict=True)
+            for drain, count, oldest in zip(WorkQueue, replies[::2], replies[1::2], strict=True)
         }
 
 

@@ -15,7 +15,7 @@ from itertools import groupby
 from typing import Final
 
 from service.domain import ids
-from service.domain.work_queue import Drain
+from service.domain.work_queue import WorkQueue
 from service.store import keys
 from service.store.redis.client import Argument, Redis, Script
 
@@ -23,7 +23,7 @@ _RENEW: Final = Script("renew")
 _RENEW_DELIVERIES: Final = Script("renew_deliveries")
 
 #: Leases a script call extends: it holds Redis up for less than a millisecond.
-_PAGE: Final = {Drain.DISPATCH: 200, Drain.POLL: 200, Drain.SWEEP: 200, Drain.DELIVER: 100}
+_PAGE: Final = {WorkQueue.DISPATCH: 200, WorkQueue.POLL: 200, WorkQueue.SWEEP: 200, WorkQueue.DELIVER: 100}
 #: Scores without an answer that a lease remembers, beside the last one with an answer.
 _MOST_UNANSWERED: Final = 7
 
@@ -50,7 +50,7 @@ class Lease:
 class LeaseStore:
     """The leases of one drain."""
 
-    def __init__(self, redis: Redis, drain: Drain) -> None:
+    def __init__(self, redis: Redis, drain: WorkQueue) -> None:
         self._redis = redis
         self.drain = drain
 
@@ -68,7 +68,7 @@ class LeaseStore:
         return lost
 
     async def _renew_page(self, page: list[Lease], now: int, until: int) -> list[Lease]:
-        deliveries = self.drain is Drain.DELIVER
+        deliveries = self.drain is WorkQueue.DELIVER
         arguments = list(_of_receivers(page) if deliveries else _of_entries(page))
         for lease in page:
             lease.tried(until)
@@ -77,7 +77,7 @@ class LeaseStore:
                 _RENEW_DELIVERIES, list(_receiver_keys(page)), now, until, *arguments, replicated=False
             )
         else:
-            key = keys.CLAIMED if self.drain is Drain.DISPATCH else keys.due(self.drain)
+            key = keys.CLAIMED if self.drain is WorkQueue.DISPATCH else keys.due(self.drain)
             found = await self._redis.run(_RENEW, [key], until, *arguments, replicated=False)
         for lease in page:
             lease.scores = (until,)
@@ -99,7 +99,7 @@ def _of_receivers(page: Sequence[Lease]) -> Iterator[Argument]:
 
 
 def _receiver_keys(page: Sequence[Lease]) -> Iterator[str]:
-    yield keys.due(Drain.DELIVER)
+    yield keys.due(WorkQueue.DELIVER)
     for name, _ in groupby(page, key=lambda lease: lease.lane):
         yield keys.lane(name)
         yield keys.leased_of_lane(name)

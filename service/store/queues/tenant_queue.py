@@ -8,7 +8,7 @@ from pydantic_core import from_json
 
 from service.domain import ids
 from service.domain.dispatch_gate import Ramp
-from service.domain.work_queue import Drain
+from service.domain.work_queue import WorkQueue
 from service.store import keys
 from service.store.queues.due import Claim, claimed
 from service.store.redis.client import Redis, Script
@@ -21,7 +21,7 @@ _MOST_TENANTS: Final = 2000
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class QueueStats:
     """What stands between a queued generation and its dispatch, for all tenants together."""
 
     queued: int
@@ -51,8 +51,8 @@ class QueueStore:
         waiting, more, *pairs = await self._redis.run(
             _CLAIM_SLOT,
             [
-                keys.due(Drain.DISPATCH),
-                keys.nudged(Drain.DISPATCH),
+                keys.due(WorkQueue.DISPATCH),
+                keys.nudged(WorkQueue.DISPATCH),
                 keys.SLOTS,
                 keys.CLAIMED,
                 keys.FAIR,
@@ -84,10 +84,10 @@ class QueueStore:
         rank = await self._redis.execute("ZRANK", keys.queued_of_tenant(tenant_id), generation_id)
         return None if rank is None else int(rank)
 
-    async def line(self) -> Line:
+    async def line(self) -> QueueStats:
         queued, used, paces, names = await self._redis.gather(
             (
-                ("ZCARD", keys.due(Drain.DISPATCH)),
+                ("ZCARD", keys.due(WorkQueue.DISPATCH)),
                 ("SCARD", keys.SLOTS),
                 ("LRANGE", keys.PACE, 0, -1),
                 ("ZRANGE", keys.FAIR, 0, _MOST_TENANTS),
@@ -95,15 +95,15 @@ class QueueStore:
         )
         records = await self._redis.execute("MGET", *(keys.tenant(name.decode()) for name in names)) if names else []
         mean = sum(map(int, paces)) / len(paces) / 1000 if paces else None
-        return Line(queued, used, sum(_weight(record) for record in records), mean)
+        return QueueStats(queued, used, sum(_weight(record) for record in records), mean)
 
     async def unfinished(self) -> int:
         """Generations of everybody that have not ended."""
         queued, used, polled, unconfirmed = await self._redis.gather(
             (
-                ("ZCARD", keys.due(Drain.DISPATCH)),
+                ("ZCARD", keys.due(WorkQueue.DISPATCH)),
                 ("SCARD", keys.SLOTS),
-                ("ZCARD", keys.due(Drain.POLL)),
+                ("ZCARD", keys.due(WorkQueue.POLL)),
                 ("ZCARD", keys.UNCONFIRMED),
             )
         )

@@ -8,8 +8,9 @@ from redis.exceptions import ResponseError
 
 from service.errors import StoreUnavailable
 from service.store import keys
-from service.store.redis.client import Redis, Script
+from service.store.redis.client import Redis
 from service.store.redis.memory import Memory, fields, measure
+from service.store.redis.scripts import FILES, Script
 
 _OK: Final = "ok"
 #: With memory full a gateway still reads, cancels and takes callbacks.

@@ -10,7 +10,7 @@ from typing import Any, Final
 from service.domain import ids
 from service.domain.budgets import Standing, day, month
 from service.domain.dispatch_gate import Gate
-from service.domain.work_queue import Drain
+from service.domain.work_queue import WorkQueue
 from service.store import keys
 from service.store.gate.gate import GateStore
 from service.store.money.prices import PriceStore
@@ -65,7 +65,7 @@ class State:
     account: Standing
     price_mismatches: Mapping[str, int]
     """By resolution: successes in a row that were billed other units than expected."""
-    depths: Mapping[Drain, Depth]
+    depths: Mapping[WorkQueue, Depth]
     tenants: Sequence[TenantState]
     gate: Gate
     heard: Heartbeats
@@ -101,7 +101,8 @@ class StateStore:
             account=Standing(int(held), int(spent)),
             price_mismatches=prices,
             depths={
-                drain: Depth(count, _moment(first)) for drain, count, first in zip(Drain, entries, since, strict=True)
+                drain: Depth(count, _moment(first))
+                for drain, count, first in zip(WorkQueue, entries, since, strict=True)
             },
             tenants=_tenants(rows, _undone(lanes)),
             gate=gate,
@@ -116,9 +117,9 @@ class StateStore:
                 keys.SLOTS,
                 keys.UNCONFIRMED,
                 keys.money_of_account(day(now)),
-                keys.due(Drain.DELIVER),
+                keys.due(WorkQueue.DELIVER),
                 keys.PAID_AND_LOST,
-                *map(keys.due, Drain),
+                *map(keys.due, WorkQueue),
             ],
             keys.lane(""),
             _MOST,

@@ -6,7 +6,7 @@ from typing import Final, Literal
 
 from service.domain import ids
 from service.domain.erasure import Erasure, job_name
-from service.domain.work_queue import Drain
+from service.domain.work_queue import WorkQueue
 from service.store import keys
 from service.store.redis.client import Redis, Script
 
@@ -29,7 +29,7 @@ class ErasureStore:
                 keys.end_user(tenant_id, pseudonym),
                 keys.generations_of_end_user(tenant_id, pseudonym),
                 keys.tenant(tenant_id),
-                keys.due(Drain.SWEEP),
+                keys.due(WorkQueue.SWEEP),
             ],
             job_name(tenant_id, pseudonym),
             ids.milliseconds(now),
@@ -46,7 +46,7 @@ class ErasureStore:
                 keys.erasure(tenant_id, pseudonym),
                 keys.end_user(tenant_id, pseudonym),
                 keys.generations_of_end_user(tenant_id, pseudonym),
-                keys.due(Drain.SWEEP),
+                keys.due(WorkQueue.SWEEP),
             ],
             job_name(tenant_id, pseudonym),
             ids.milliseconds(now),
@@ -97,4 +97,4 @@ class ErasureStore:
     async def postpone(self, tenant_id: str, pseudonym: str, until: datetime) -> None:
         """The sweep continues it then; not one that has ended."""
         name = job_name(tenant_id, pseudonym)
-        await self._redis.execute("ZADD", keys.due(Drain.SWEEP), "XX", ids.milliseconds(until), name)
+        await self._redis.execute("ZADD", keys.due(WorkQueue.SWEEP), "XX", ids.milliseconds(until), name)

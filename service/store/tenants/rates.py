@@ -15,7 +15,7 @@ _MINUTE: Final = 60_000_000  # microseconds
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class RateLimitResult:
     """What the caller is told: its quota a minute, what is left of it, and when it is whole again."""
 
     allowed: bool
@@ -30,7 +30,7 @@ class RateLimiter:
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
 
-    async def check(self, tenant_id: str, limits: Limits, now: datetime) -> Verdict | None:
+    async def check(self, tenant_id: str, limits: Limits, now: datetime) -> RateLimitResult | None:
         """Count one call. None: there is no limit, or nobody to ask."""
         if limits.requests_per_minute is None:
             return None
@@ -43,7 +43,7 @@ class RateLimiter:
         except StoreUnavailable:
             metrics.RATE_LIMITER_AWAY.inc()
             return None
-        return Verdict(
+        return RateLimitResult(
             bool(allowed),
             limits.requests_per_minute,
             burst,

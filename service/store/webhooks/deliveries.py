@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 from service.domain import ids
 from service.domain.webhook import Delivery, DeliveryStatus
 from service.domain.webhook_endpoint import Health, Patience
-from service.domain.work_queue import Drain
+from service.domain.work_queue import WorkQueue
 from service.store import keys
 from service.store.queues.due import Claim, Claimed, DueStore, claimed
 from service.store.redis.client import Argument, Redis, Script
@@ -88,8 +88,8 @@ class DeliveryStore:
                 keys.delivering(tenant_id),
                 keys.deliveries_of_tenant(tenant_id),
                 keys.dead_of_tenant(tenant_id),
-                keys.due(Drain.DELIVER),
-                keys.due(Drain.SWEEP),
+                keys.due(WorkQueue.DELIVER),
+                keys.due(WorkQueue.SWEEP),
                 keys.lanes_held(tenant_id),
                 keys.pending_of_tenant(tenant_id),
                 *(
@@ -105,7 +105,7 @@ class DeliveryStore:
 
     async def claim(self, *, now: datetime, most: int, lease: timedelta, caps: Caps) -> Claim:
         """Deliveries that are due, from every lane its share."""
-        lanes = await self._due.claim(Drain.DELIVER, now=now, most=most, lease=_LANE_LEASE)
+        lanes = await self._due.claim(WorkQueue.DELIVER, now=now, most=most, lease=_LANE_LEASE)
         share = max(1, most // max(1, len(lanes.taken)))
         found = await asyncio.gather(
             *(self._claim_lane(lane.id, now=now, most=share, lease=lease, caps=caps) for lane in lanes.taken)
@@ -125,7 +125,7 @@ class DeliveryStore:
                 keys.health_of_lane(lane),
                 keys.delivering(tenant_id),
                 keys.lanes_held(tenant_id),
-                keys.due(Drain.DELIVER),
+                keys.due(WorkQueue.DELIVER),
             ],
             lane,
             ids.milliseconds(now),
@@ -151,7 +151,7 @@ class DeliveryStore:
                 keys.health_of_lane(delivery.lane),
                 keys.delivering(delivery.tenant_id),
                 keys.lanes_held(delivery.tenant_id),
-                keys.due(Drain.DELIVER),
+                keys.due(WorkQueue.DELIVER),
                 keys.dead_of_tenant(delivery.tenant_id),
                 keys.pending_of_tenant(delivery.tenant_id),
             ],

@@ -6,7 +6,7 @@ from typing import Final
 
 from service.domain import ids
 from service.domain.webhook import Delivery, DeliveryFilter, DeliveryPage, DeliveryStatus
-from service.domain.work_queue import Drain
+from service.domain.work_queue import WorkQueue
 from service.store import keys
 from service.store.id_ranges import bounds
 from service.store.redis.client import Redis, Script
@@ -27,7 +27,7 @@ class Replayed:
 
     won: bool
     orphan: bool = False
-    nudges: tuple[Drain, ...] = ()
+    nudges: tuple[WorkQueue, ...] = ()
 
 
 class DeliveryLog:
@@ -78,8 +78,8 @@ class DeliveryLog:
                 keys.delivery(delivery.id),
                 keys.lane(delivery.lane),
                 keys.leased_of_lane(delivery.lane),
-                keys.due(Drain.DELIVER),
-                keys.nudged(Drain.DELIVER),
+                keys.due(WorkQueue.DELIVER),
+                keys.nudged(WorkQueue.DELIVER),
                 keys.deliveries_of_tenant(delivery.tenant_id),
                 keys.dead_of_tenant(delivery.tenant_id),
                 keys.tenant(delivery.tenant_id),
@@ -91,4 +91,4 @@ class DeliveryLog:
             ids.milliseconds(now),
             delivery.lane,
         )
-        return Replayed(won > 0, orphan=won < 0, nudges=(Drain.DELIVER,) if nudge else ())
+        return Replayed(won > 0, orphan=won < 0, nudges=(WorkQueue.DELIVER,) if nudge else ())

@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 from service.domain import ids
 from service.domain.webhook import Delivery
 from service.domain.webhook_endpoint import MOST_ENDPOINTS, Endpoint
-from service.domain.work_queue import Drain
+from service.domain.work_queue import WorkQueue
 from service.store import keys
 from service.store.redis.client import Redis, Script
 from service.store.tenants.sealing import Sealer
@@ -27,7 +27,7 @@ Refusal = Literal["changed", "full", "orphan"]
 @dataclass(frozen=True, slots=True)
 class Announced:
     won: bool
-    nudges: tuple[Drain, ...] = ()
+    nudges: tuple[WorkQueue, ...] = ()
 
 
 class EndpointStore:
@@ -106,9 +106,9 @@ class EndpointStore:
             [
                 keys.endpoints_of_tenant(read.tenant_id),
                 keys.health_of_lane(lane(read)),
-                keys.due(Drain.DELIVER),
-                keys.nudged(Drain.DELIVER),
-                keys.due(Drain.SWEEP),
+                keys.due(WorkQueue.DELIVER),
+                keys.nudged(WorkQueue.DELIVER),
+                keys.due(WorkQueue.SWEEP),
                 *keys_of(read.tenant_id, events),
             ],
             read.id,
@@ -120,7 +120,7 @@ class EndpointStore:
             "" if since is None else ids.milliseconds(since),
             *arguments_of(events),
         )
-        return Announced(bool(won), (Drain.DELIVER,) if nudge else ())
+        return Announced(bool(won), (WorkQueue.DELIVER,) if nudge else ())
 
     async def reseal(self, tenant_id: str) -> None:
         """Seal a tenant's endpoints with the first key again."""

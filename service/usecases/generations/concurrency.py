@@ -13,7 +13,7 @@ from service.observability import metrics
 FULL_SECONDS: Final = 5.0
 
 
-class Places:
+class ConcurrencyLimiter:
     def __init__(self, most: int) -> None:
         self.most: Final = most
         """Of one tenant."""
@@ -32,11 +32,11 @@ class Places:
             del self._taken[tenant_id]
 
 
-class Waiting:
+class LongPollLimiter:
     """Calls that are held until a generation has moved or ended."""
 
     def __init__(self, *, most: int) -> None:
-        self._places = Places(most)
+        self._places = ConcurrencyLimiter(most)
 
     @contextmanager
     def place(self, tenant: Tenant) -> Iterator[None]:

@@ -16,21 +16,21 @@ from service.domain.webhook import WebhookStyle
 from service.errors import CostRefused, IdempotencyMismatch, Invalid, NotCancellable, NotFound
 from service.observability import metrics, tracing
 from service.store.generations import creation
-from service.store.generations.changes import Changes
+from service.store.generations.changes import ChangeFeed
 from service.store.generations.generations import Filter, GenerationStore, Page
 from service.tasks import Nudger
 from service.usecases.generations.admission import Admission, reason, refused
 from service.usecases.generations.images import Images
-from service.usecases.lifecycle.schedule import Timetable
-from service.usecases.lifecycle.transition_service import Clock, Moves
-from service.usecases.log_context import about
+from service.usecases.lifecycle.schedule import Schedule
+from service.usecases.lifecycle.transition_service import Clock, TransitionService
+from service.usecases.log_context import bind_generation
 
 #: A waiting caller looks again after this long although nothing was heard: publish/subscribe promises nothing.
 _LOOK_SECONDS: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True)
-class Creation:
+class CreateResult:
     generation: Generation
     replayed: bool
     position: int | None = None
@@ -38,7 +38,7 @@ class Creation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Terms:
+class CreateOptions:
     """What the surface a request came by adds to it."""
 
     webhook_style: WebhookStyle = "standard"
@@ -48,7 +48,7 @@ class Terms:
     traceparent: str | None = None
 
 
-class AnswersUnderWay(Exception):
+class ResponsesInFlight(Exception):
     """Equal calls are being answered at this moment: whether this one is one of them, sent again, is not known yet."""
 
     def __init__(self, leases: Mapping[str, int]) -> None:
@@ -56,7 +56,7 @@ class AnswersUnderWay(Exception):
         self.leases = leases
 
 
-_NO_TERMS: Final = Terms()
+_NO_TERMS: Final = CreateOptions()
 #: Where a request of each style names its webhook.
 _WEBHOOK_POINTERS: Final[Mapping[WebhookStyle, str]] = {"standard": "/webhook_url", "fal": "/query/fal_webhook"}
 
@@ -67,10 +67,10 @@ class Generations:
         generations: GenerationStore,
         admission: Admission,
         images: Images,
-        moves: Moves,
-        changes: Changes,
+        moves: TransitionService,
+        changes: ChangeFeed,
         nudger: Nudger,
-        timetable: Timetable,
+        schedule: Schedule,
         *,
         model: str,
         queue_expiry: timedelta,
@@ -79,17 +79,17 @@ class Generations:
         self._generations = generations
         self._admission = admission
         self._images = images
-        self._moves = moves
+        self._transitions = moves
         self._changes = changes
         self._nudger = nudger
-        self._timetable = timetable
+        self._schedule = schedule
         self._model = model
         self._queue_expiry = queue_expiry
         self._clock = clock
 
     async def create(
-        self, tenant: Tenant, request: CreateGeneration, idempotency_key: str | None, terms: Terms = _NO_TERMS
-    ) -> Creation:
+        self, tenant: Tenant, request: CreateGeneration, idempotency_key: str | None, terms: CreateOptions = _NO_TERMS
+    ) -> CreateResult:
         """Accept a request, durably, before this returns.
 
         Raises:
@@ -106,7 +106,7 @@ class Generations:
         with tracing.span("generation.create", parent=terms.traceparent, kind="server", tenant=tenant.id) as span:
             made = await self._create(tenant, request, idempotency_key, terms, span)
             span.note(generation=made.generation.id, outcome="replayed" if made.replayed else "created")
-        about(made.generation)
+        bind_generation(made.generation)
         return made
 
     async def _create(
@@ -114,19 +114,19 @@ class Generations:
         tenant: Tenant,
         request: CreateGeneration,
         idempotency_key: str | None,
-        terms: Terms,
+        terms: CreateOptions,
         span: tracing.Span,
-    ) -> Creation:
+    ) -> CreateResult:
         if span.traceparent is not None:  # what follows is part of this
             terms = replace(terms, traceparent=span.traceparent)
         g = await self._wanted(tenant, request, idempotency_key, terms)
-        if isinstance(g, Creation):
+        if isinstance(g, CreateResult):
             return g
         begun = time.perf_counter()
         budgets = self._admission.budgets(tenant)
         answer = await self._generations.create(
             g,
-            self._timetable.due(g, g.created_at),
+            self._schedule.due(g, g.created_at),
             budgets=budgets,
             most_queued=_least(tenant.limits.queued_generations, terms.most_queued),
             call=terms.call,
@@ -138,28 +138,28 @@ class Generations:
                 for drain in nudges:
                     self._nudger.nudge(drain)
                 metrics.CREATED.labels(tenant.id).inc()
-                return Creation(g, replayed=False, position=position)
+                return CreateResult(g, replayed=False, position=position)
             case creation.Bound(existing, same):
                 return await self._replay(tenant, existing, same_payload=same)
             case creation.Resent(existing):
                 metrics.RESENT.labels(tenant.id).inc()
-                return Creation(await self.get(tenant, existing), replayed=True)
+                return CreateResult(await self.get(tenant, existing), replayed=True)
             case creation.Unanswered(leases):
                 span.forget()  # it asks again in a moment
-                raise AnswersUnderWay(leases)
+                raise ResponsesInFlight(leases)
             case refusal:
                 metrics.REFUSED.labels(tenant.id, reason(refusal)).inc()
                 raise refused(refusal, g, budgets)
 
     async def _wanted(
-        self, tenant: Tenant, request: CreateGeneration, idempotency_key: str | None, terms: Terms
-    ) -> Generation | Creation:
+        self, tenant: Tenant, request: CreateGeneration, idempotency_key: str | None, terms: CreateOptions
+    ) -> Generation | CreateResult:
         """What shall be made, or what a repeat of the call has made already. Raises as ``create`` does."""
         fingerprint = request.fingerprint()  # of what the caller sent: a repeat need not upload its images again
         if request.has_data_uris:
             if (first := await self._first(tenant, idempotency_key, fingerprint)) is not None:
                 return first
-            request = await self.outlined(tenant, request, terms)
+            request = await self.with_uploaded_images(tenant, request, terms)
         try:
             return self._new(tenant, request, fingerprint, idempotency_key, terms)
         except (Invalid, CostRefused):
@@ -167,13 +167,15 @@ class Generations:
                 raise
             return first
 
-    async def outlined(self, tenant: Tenant, request: CreateGeneration, terms: Terms) -> CreateGeneration:
+    async def with_uploaded_images(
+        self, tenant: Tenant, request: CreateGeneration, terms: CreateOptions
+    ) -> CreateGeneration:
         """Its data URIs uploaded, if all that can be said against it before is not. Raises as ``create`` does."""
         if not request.has_data_uris:
             return request
         self._admission.check(tenant, request, webhook=_WEBHOOK_POINTERS[terms.webhook_style])
         await self._generations.demand_room()
-        return await self._images.outlined(tenant, request)
+        return await self._images.with_uploaded_images(tenant, request)
 
     def _new(
         self,
@@ -181,7 +183,7 @@ class Generations:
         request: CreateGeneration,
         fingerprint: str,
         idempotency_key: str | None,
-        terms: Terms,
+        terms: CreateOptions,
     ) -> Generation:
         now = self._clock()
         expiry = self._queue_expiry if request.expires_in is None else timedelta(seconds=request.expires_in)
@@ -207,20 +209,20 @@ class Generations:
             priority=request.priority,
         )
 
-    async def _first(self, tenant: Tenant, idempotency_key: str | None, fingerprint: str) -> Creation | None:
+    async def _first(self, tenant: Tenant, idempotency_key: str | None, fingerprint: str) -> CreateResult | None:
         """What the key made already; looked up here only where the create script, which does so too, is far or out."""
         if idempotency_key is None:
             return None
         found = await self._generations.bound(tenant.id, idempotency_key, fingerprint)
         return None if found is None else await self._replay(tenant, found.existing, same_payload=found.same)
 
-    async def _replay(self, tenant: Tenant, existing: str, *, same_payload: bool) -> Creation:
+    async def _replay(self, tenant: Tenant, existing: str, *, same_payload: bool) -> CreateResult:
         if not same_payload:
             raise IdempotencyMismatch(
                 "This Idempotency-Key was used with another payload; use a new key for a new request."
             )
         metrics.REPLAYED.labels(tenant.id).inc()
-        return Creation(await self.get(tenant, existing), replayed=True)
+        return CreateResult(await self.get(tenant, existing), replayed=True)
 
     async def get(self, tenant: Tenant, generation_id: str) -> Generation:
         """Raises NotFound alike for what does not exist and for what belongs to another tenant."""
@@ -294,16 +296,16 @@ class Generations:
         """
         await self.get(tenant, generation_id)
         now = self._clock()
-        g = await self._moves.apply(generation_id, lambda current: _canceled(current, now))
+        g = await self._transitions.apply(generation_id, lambda current: _canceled(current, now))
         if g is None:  # nothing to do, or fal has reported a job that was queued again after a refusal
-            g = await self._moves.apply(generation_id, lambda current: _cancel_requested(current, now))
+            g = await self._transitions.apply(generation_id, lambda current: _cancel_requested(current, now))
         return g if g is not None else await self.get(tenant, generation_id)
 
 
 def _own(tenant: Tenant, g: Generation | None) -> Generation:
     if g is None or g.tenant_id != tenant.id:
         raise NotFound("There is no such generation.")
-    about(g)
+    bind_generation(g)
     return g
 
 

@@ -15,8 +15,8 @@ from service.errors import BadImage, ImageUnreadable, Timeout, Unavailable
 from service.media import spool
 from service.media.inspector import Inspector
 from service.observability import metrics
-from service.upstream.storage import FalStorage, Place
-from service.usecases.generations.concurrency import Places
+from service.upstream.storage import FalStorage, UploadTarget
+from service.usecases.generations.concurrency import ConcurrencyLimiter
 from service.usecases.lifecycle.transition_service import Clock
 
 #: Creates whose images are data URIs, at a time: each holds its images in memory several times over.
@@ -47,14 +47,14 @@ class Images:
         self._clock = clock
         self._inline = asyncio.Semaphore(_INLINE_AT_A_TIME)
         self._held = 0
-        self._places = Places(_INLINE_OF_A_TENANT)
+        self._places = ConcurrencyLimiter(_INLINE_OF_A_TENANT)
 
     async def upload(
         self,
         chunks: AsyncIterator[bytes],
         *,
         content_type: str | None = None,
-        place: Place | None = None,
+        place: UploadTarget | None = None,
         pointer: str = "",
     ) -> Upload:
         """Take an image in; nothing leaves for fal before it is known to be one. ``place``: where it was promised.
@@ -78,7 +78,7 @@ class Images:
         return upload
 
     async def _upload(
-        self, chunks: AsyncIterator[bytes], content_type: str | None, place: Place | None, pointer: str
+        self, chunks: AsyncIterator[bytes], content_type: str | None, place: UploadTarget | None, pointer: str
     ) -> Upload:
         async with spool.spool() as raw, spool.spool() as clean:
             await spool.fill(raw, chunks, most=self._most_bytes)
@@ -90,7 +90,7 @@ class Images:
             await self._storage.put(place, spool.read(clean), content_type=media, size=size)
         return Upload(ids.new(ids.UPLOAD, self._clock()), place.file_url, media, size, picture.width, picture.height)
 
-    async def outlined(self, tenant: Tenant, request: CreateGeneration) -> CreateGeneration:
+    async def with_uploaded_images(self, tenant: Tenant, request: CreateGeneration) -> CreateGeneration:
         """The same with its data URIs uploaded, and their URLs in their place.
 
         Raises as ``upload`` does, and Unavailable while too many are at it, of this tenant or of all.

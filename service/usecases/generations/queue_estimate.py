@@ -9,18 +9,18 @@ from service.domain.generation_view import QueueView
 from service.domain.tenant import Tenant
 from service.errors import StoreUnavailable
 from service.store.gate.gate import GateStore
-from service.store.queues.tenant_queue import Line, QueueStore
+from service.store.queues.tenant_queue import QueueStats, QueueStore
 
 #: The line is looked at this often per process; positions are always fresh.
 _REMEMBERED_SECONDS: Final = 2.0
 
 
-class Outlook:
+class QueueEstimator:
     def __init__(self, queue: QueueStore, gate: GateStore, *, slots: int) -> None:
         self._queue = queue
         self._gate = gate
         self._slots = slots
-        self._seen: tuple[Line, Gate] | None = None
+        self._seen: tuple[QueueStats, Gate] | None = None
         self._seen_at = 0.0
 
     async def of(self, tenant: Tenant, g: Generation, position: int | None = None) -> QueueView | None:
@@ -42,7 +42,7 @@ class Outlook:
             "estimated_start_seconds": None if held else estimate(line, tenant, position, self._slots),
         }
 
-    async def _look(self) -> tuple[Line, Gate]:
+    async def _look(self) -> tuple[QueueStats, Gate]:
         now = asyncio.get_running_loop().time()
         if self._seen is None or now - self._seen_at > _REMEMBERED_SECONDS:
             self._seen_at = now  # before it is read: others are content with what was seen last
@@ -50,7 +50,7 @@ class Outlook:
         return self._seen
 
 
-def estimate(line: Line, tenant: Tenant, position: int, slots: int) -> float | None:
+def estimate(line: QueueStats, tenant: Tenant, position: int, slots: int) -> float | None:
     """Seconds until it is dispatched if slots go on being freed at the pace of late; None: nothing has ended yet.
 
     Its tenant gets its share of the slots by weight, and no more at a time than it may have.

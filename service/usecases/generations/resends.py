@@ -17,8 +17,8 @@ from service.domain.tenant import Tenant
 from service.errors import NotFound, StoreUnavailable
 from service.observability import log, metrics
 from service.store.generations.creation import Call
-from service.store.generations.response_receipts import AnswerStore
-from service.usecases.generations.generations import AnswersUnderWay, Creation, Generations, Terms
+from service.store.generations.response_receipts import ResponseReceiptStore
+from service.usecases.generations.generations import CreateOptions, CreateResult, Generations, ResponsesInFlight
 from service.usecases.lifecycle.transition_service import Clock
 
 #: An answer under way for longer has died with its process; who takes longer prolongs it.
@@ -27,11 +27,11 @@ _FIRST_LOOK: Final = 0.005  # seconds: most answers are sent by then
 _LONGEST_LOOK: Final = 0.1
 
 
-class Answer:
+class ResponseReceipt:
     """What became of one call's answer; each of these is said at most once, and only the first counts."""
 
     def __init__(
-        self, answers: AnswerStore, tenant_id: str, call: Call | None, generation_id: str, *, clock: Clock
+        self, answers: ResponseReceiptStore, tenant_id: str, call: Call | None, generation_id: str, *, clock: Clock
     ) -> None:
         self._answers = answers
         self._tenant_id = tenant_id
@@ -69,16 +69,18 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    creation: Creation
-    answer: Answer
+    creation: CreateResult
+    answer: ResponseReceipt
 
     @property
     def generation(self) -> Generation:
         return self.creation.generation
 
 
-class Submissions:
-    def __init__(self, generations: Generations, answers: AnswerStore, *, window: timedelta, clock: Clock) -> None:
+class ResendDetector:
+    def __init__(
+        self, generations: Generations, answers: ResponseReceiptStore, *, window: timedelta, clock: Clock
+    ) -> None:
         self._generations = generations
         self._answers = answers
         self._window = window
@@ -89,7 +91,7 @@ class Submissions:
         tenant: Tenant,
         request: CreateGeneration,
         idempotency_key: str | None,
-        terms: Terms,
+        terms: CreateOptions,
         *,
         digest: str,
     ) -> Submission:
@@ -97,13 +99,15 @@ class Submissions:
         if idempotency_key is not None or not self._window:
             made = await self._generations.create(tenant, request, idempotency_key, terms)
             return Submission(made, self._answer(tenant, None, made))
-        request = await self._generations.outlined(tenant, request, terms)  # once, however often it has to look
+        request = await self._generations.with_uploaded_images(
+            tenant, request, terms
+        )  # once, however often it has to look
         seen, others, pause = _Seen(), frozenset[str](), _FIRST_LOOK
         while True:
             call = self._call(digest, others)
             try:
                 made = await self._generations.create(tenant, request, None, replace(terms, call=call))
-            except AnswersUnderWay as under_way:
+            except ResponsesInFlight as under_way:
                 if others == (others := others | seen.others(under_way.leases)):
                     await asyncio.sleep(pause)
                     pause = min(pause * 2, _LONGEST_LOOK)
@@ -117,8 +121,8 @@ class Submissions:
         now = self._clock()
         return Call(digest, now, now + LEASE, self._window, others)
 
-    def _answer(self, tenant: Tenant, call: Call | None, made: Creation) -> Answer:
-        return Answer(self._answers, tenant.id, call, made.generation.id, clock=self._clock)
+    def _answer(self, tenant: Tenant, call: Call | None, made: CreateResult) -> ResponseReceipt:
+        return ResponseReceipt(self._answers, tenant.id, call, made.generation.id, clock=self._clock)
 
 
 class _Seen:

@@ -11,24 +11,24 @@ from service.domain.generation_view import QueueView
 from service.domain.tenant import Tenant
 from service.errors import NotFound, StoreUnavailable, TooManyStreams
 from service.observability import metrics
-from service.store.generations.changes import Changes, Watch
+from service.store.generations.changes import ChangeFeed, Subscription
 from service.store.generations.generations import GenerationStore
-from service.usecases.generations.concurrency import FULL_SECONDS, Places
-from service.usecases.generations.queue_estimate import Outlook
+from service.usecases.generations.concurrency import FULL_SECONDS, ConcurrencyLimiter
+from service.usecases.generations.queue_estimate import QueueEstimator
 
 #: A look without a word of change: others' moves change a place in the queue, and publish/subscribe promises nothing.
 _LOOK_SECONDS: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
+class Snapshot:
     """A generation as it was at one moment."""
 
     generation: Generation
     queue: QueueView | None
 
 
-class Feed(Watch):
+class Feed(Subscription):
     """The latest sight of one generation, for all streams of it in this process.
 
     It has no task of its own: thousands of feeds are open at a time, and nearly all of them are silent.
@@ -37,14 +37,14 @@ class Feed(Watch):
     __slots__ = ("_again", "_changes", "_id", "_looking", "_outlook", "_store", "_timer", "ears", "sight", "tenant")
 
     def __init__(
-        self, tenant: Tenant, generation_id: str, store: GenerationStore, changes: Changes, outlook: Outlook
+        self, tenant: Tenant, generation_id: str, store: GenerationStore, changes: ChangeFeed, outlook: QueueEstimator
     ) -> None:
         super().__init__()
         self.tenant = tenant
         """As it was when one of its streams looked last."""
-        self.sight: Sight | None = None
+        self.sight: Snapshot | None = None
         """None before the first look, and when the generation is gone: erased, or its retention is over."""
-        self.ears: set[Watch] = set()
+        self.ears: set[Subscription] = set()
         """They ring when there is another sight, and when nobody may wait any more."""
         self._id = generation_id
         self._store = store
@@ -73,7 +73,7 @@ class Feed(Watch):
         if g is None or g.tenant_id != self.tenant.id:
             self._see(None)
         else:
-            self._see(Sight(g, await self._outlook.of(self.tenant, g)))
+            self._see(Snapshot(g, await self._outlook.of(self.tenant, g)))
 
     def ring(self) -> None:
         """It moved, or may have: look, and look again where it moved meanwhile."""
@@ -99,7 +99,7 @@ class Feed(Watch):
             self._looking = None
         self.look_later()
 
-    def _see(self, now: Sight | None) -> None:
+    def _see(self, now: Snapshot | None) -> None:
         seen = self.sight
         if now is not None and seen is not None:
             if now.generation.version < seen.generation.version:
@@ -114,15 +114,17 @@ class Feed(Watch):
             ear.ring()
 
 
-class Progress:
-    def __init__(self, generations: GenerationStore, changes: Changes, outlook: Outlook, *, most_streams: int) -> None:
+class StreamHub:
+    def __init__(
+        self, generations: GenerationStore, changes: ChangeFeed, outlook: QueueEstimator, *, most_streams: int
+    ) -> None:
         self._generations = generations
         self._changes = changes
         self._outlook = outlook
         self._feeds: dict[tuple[str, str], Feed] = {}
-        self._places = Places(most_streams)
+        self._places = ConcurrencyLimiter(most_streams)
 
-    async def enter(self, tenant: Tenant, generation_id: str, ear: Watch) -> Feed:
+    async def enter(self, tenant: Tenant, generation_id: str, ear: Subscription) -> Feed:
         """The feed of a generation, looked at already, for one more reader, who has to ``leave``.
 
         Raises:
@@ -152,7 +154,7 @@ class Progress:
         feed.look_later()
         return feed
 
-    def leave(self, tenant: Tenant, generation_id: str, ear: Watch) -> None:
+    def leave(self, tenant: Tenant, generation_id: str, ear: Subscription) -> None:
         metrics.EVENT_STREAMS.dec()
         self._places.give_back(tenant.id)
         feed = self._feeds[tenant.id, generation_id]

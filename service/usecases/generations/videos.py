@@ -3,23 +3,23 @@
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-from service.domain.generation import Generation, Kept
+from service.domain.generation import Generation, StoredVideo
 from service.domain.tenant import Tenant
 from service.errors import MediaUnavailable, NotFound, VideoNotReady
-from service.media.videos import NotKept, StoreAway, VideoStore
+from service.media.videos import VideoMissing, VideoStore, VideoStoreUnavailable
 from service.usecases.generations.generations import Generations
 
 
 @dataclass(frozen=True, slots=True)
-class Elsewhere:
+class VideoRedirect:
     """At a URL that needs no key of ours."""
 
     url: str
 
 
 @dataclass(frozen=True, slots=True)
-class Here:
-    kept: Kept
+class VideoStream:
+    kept: StoredVideo
     content_type: str
 
 
@@ -29,7 +29,7 @@ class Videos:
         self._videos = videos
         self._redirect = redirect
 
-    async def find(self, tenant: Tenant, generation_id: str, *, follow: bool = True) -> Elsewhere | Here:
+    async def find(self, tenant: Tenant, generation_id: str, *, follow: bool = True) -> VideoRedirect | VideoStream:
         """``follow``: False where the store's own answer is not wanted, only what is known of the video.
 
         Raises:
@@ -45,23 +45,23 @@ class Videos:
             raise VideoNotReady("The generation has not ended.")
         video = g.output.video
         if g.kept is None or self._videos is None:
-            return Elsewhere(video.source or video.url)
+            return VideoRedirect(video.source or video.url)
         if follow and self._redirect and self._videos.signs:
             try:
-                return Elsewhere(await self._videos.signed(g.kept.path))
-            except StoreAway as error:
+                return VideoRedirect(await self._videos.signed(g.kept.path))
+            except VideoStoreUnavailable as error:
                 raise MediaUnavailable("The store of videos did not answer.") from error
-        return Here(g.kept, video.content_type or "video/mp4")
+        return VideoStream(g.kept, video.content_type or "video/mp4")
 
-    async def read(self, kept: Kept, start: int, end: int) -> AsyncIterator[bytes]:
+    async def read(self, kept: StoredVideo, start: int, end: int) -> AsyncIterator[bytes]:
         """Bytes from ``start`` to before ``end``. Raises NotFound, MediaUnavailable."""
         if self._videos is None:
             raise NotFound("The video is not kept any more.")
         try:
             return await self._videos.read(kept.path, start, end)
-        except NotKept:
+        except VideoMissing:
             raise NotFound("The video is not kept any more.") from None
-        except StoreAway as error:
+        except VideoStoreUnavailable as error:
             raise MediaUnavailable("The store of videos did not answer.") from error
 
 
@@ -71,5 +71,5 @@ async def forget(videos: VideoStore | None, g: Generation) -> None:
         return
     try:
         await videos.delete(g.kept.path)
-    except StoreAway as error:
+    except VideoStoreUnavailable as error:
         raise MediaUnavailable("The store of videos did not answer.") from error

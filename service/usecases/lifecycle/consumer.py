@@ -5,7 +5,7 @@ import contextlib
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from service.domain.work_queue import Drain
+from service.domain.work_queue import WorkQueue
 from service.errors import StoreUnavailable
 from service.observability import log, metrics
 from service.store.queues.due import Claim, Claimed
@@ -14,7 +14,7 @@ from service.usecases.lifecycle.leases import LeaseKeeper
 _LARGEST_CLAIM: Final = 100
 
 
-class DrainRunner:
+class Consumer:
     """One per drain and process. ``run`` takes what is due and returns; the work goes on beside it, up to ``capacity``.
 
     So a slow upstream or a dead receiver holds its own item and no Celery thread, and leases, not messages, say what
@@ -24,13 +24,13 @@ class DrainRunner:
 
     def __init__(
         self,
-        drain: Drain,
+        drain: WorkQueue,
         claim: Callable[[int], Awaitable[Claim]],
         work: Callable[[Claimed], Awaitable[bool | None]],
         *,
         capacity: int,
         may_claim: Callable[[], bool] = lambda: True,
-        keep: Callable[[Drain], LeaseKeeper] | None = None,
+        keep: Callable[[WorkQueue], LeaseKeeper] | None = None,
     ) -> None:
         self.drain = drain
         self._claim = claim

@@ -14,19 +14,19 @@ from service.store.queues.due import Claim, Claimed
 from service.store.queues.tenant_queue import QueueStore
 from service.upstream.client import FalClient
 from service.upstream.messages import submit_outcome
-from service.upstream.outcomes import Accepted, Locked, NotTaken, Rejected, SubmitOutcome, Unknown
+from service.upstream.outcomes import Accepted, Locked, NotSubmitted, Rejected, SubmitOutcome, Unknown
 from service.usecases.lifecycle.dispatch_gate import DispatchGate
 from service.usecases.lifecycle.leases import LEASE
 from service.usecases.lifecycle.preflight import Preflight
-from service.usecases.lifecycle.transition_service import Clock, Moves, Verb
-from service.usecases.log_context import about
+from service.usecases.lifecycle.transition_service import Clock, Transition, TransitionService
+from service.usecases.log_context import bind_generation
 
 #: A process that was stopped for longer between intent and POST does not send: its intent is soon given up as lost.
-_HESITATION: Final = timedelta(seconds=10)
+_MAX_INTENT_AGE: Final = timedelta(seconds=10)
 
 _REFUSED: Final = "The upstream refused the request each time, and accepted others meanwhile."
 
-_NEVER_TAKEN: Final = Failure("submission_unconfirmed", "The upstream never took the request.", retryable=True)
+_NOT_SUBMITTED: Final = Failure("submission_unconfirmed", "The upstream never took the request.", retryable=True)
 
 
 class Dispatch:
@@ -34,7 +34,7 @@ class Dispatch:
         self,
         queue: QueueStore,
         callbacks: CallbackStore,
-        moves: Moves,
+        moves: TransitionService,
         fal: FalClient,
         gate: DispatchGate,
         preflight: Preflight | None,
@@ -48,7 +48,7 @@ class Dispatch:
         """``refusals``: submits that fal may refuse while it accepts others', before the generation fails alone."""
         self._queue = queue
         self._callbacks = callbacks
-        self._moves = moves
+        self._transitions = moves
         self._fal = fal
         self._gate = gate
         self._preflight = preflight
@@ -78,8 +78,8 @@ class Dispatch:
         g = await self._intend(item.id, meant_at)
         if g is None:
             return None  # ended meanwhile, or in another worker's hands: whoever moved it has set what it waits for
-        about(g)
-        if self._clock() - meant_at > _HESITATION:
+        bind_generation(g)
+        if self._clock() - meant_at > _MAX_INTENT_AGE:
             await self._conclude(g.id, meant_at, lambda current: unsent(current, self._clock()))
             return None
         metrics.SECONDS_TO_SUBMIT.observe((meant_at - g.created_at).total_seconds())
@@ -111,19 +111,21 @@ class Dispatch:
         if reported is not None:
             return None  # refused, and taken nevertheless: its poll is due, and adopts what fal has
         try:
-            return await self._moves.apply(
+            return await self._transitions.apply(
                 generation_id, lambda g: g.submitting(now) if g.status is Status.QUEUED else None, read=read
             )
         except StoreUnavailable:
             await self._conclude(generation_id, now, lambda g: unsent(g, self._clock()))
             return None
 
-    async def _conclude(self, generation_id: str, meant_at: datetime, verb: Verb) -> None:
+    async def _conclude(self, generation_id: str, meant_at: datetime, verb: Transition) -> None:
         """What became of the submit that was meant then, and of no other.
 
         Where the store did not answer, it may be back in the queue already, and in the midst of its next submit.
         """
-        await self._moves.apply_surely(generation_id, lambda g: verb(g) if g.submitted_at == meant_at else None)
+        await self._transitions.apply_with_retry(
+            generation_id, lambda g: verb(g) if g.submitted_at == meant_at else None
+        )
 
     def _callback_url(self, g: Generation) -> str | None:
         return None if self._public_url is None else callback.address(self._public_url, g)
@@ -133,7 +135,7 @@ class Dispatch:
             case Accepted(request_id):
                 # The one line from which an operator can save a job whose record could not be written.
                 self._log.info("submitted", generation_id=g.id, request_id=request_id)
-            case NotTaken(reason) | Locked(reason):
+            case NotSubmitted(reason) | Locked(reason):
                 self._log.warning("fal did not take it", generation_id=g.id, reason=reason)
             case Unknown(reason):
                 self._log.error("submit of unknown outcome", generation_id=g.id, reason=reason)
@@ -147,7 +149,7 @@ def unsent(g: Generation, now: datetime) -> Generation | None:
         case Status.SUBMITTING:
             return g.requeued() if g.cancel_requested_at is None else g.requeued().canceled(0, now)
         case Status.UNCONFIRMED:  # given up as lost meanwhile
-            return g.failed(_NEVER_TAKEN, 0, now)
+            return g.failed(_NOT_SUBMITTED, 0, now)
     return None
 
 
@@ -168,7 +170,7 @@ def settled(g: Generation, outcome: SubmitOutcome, now: datetime) -> Generation 
     match outcome:
         case Accepted(request_id):
             return g.submitted(request_id)
-        case NotTaken() | Locked():
+        case NotSubmitted() | Locked():
             return unsent(g, now)
         case Rejected(failure):
             return g.failed(failure, 0, now)

@@ -5,12 +5,12 @@ from typing import Final
 
 from service.domain.dispatch_gate import Gate
 from service.domain.generation import Generation
-from service.domain.work_queue import Drain
+from service.domain.work_queue import WorkQueue
 from service.errors import StoreUnavailable
 from service.observability import log, metrics
 from service.store.gate.gate import GateStore, Noted, Signal
 from service.tasks import Nudger
-from service.upstream.outcomes import Accepted, Locked, NotTaken, Rejected, SubmitOutcome, Unknown
+from service.upstream.outcomes import Accepted, Locked, NotSubmitted, Rejected, SubmitOutcome, Unknown
 from service.usecases.lifecycle.transition_service import Clock
 
 #: Generations whose polls fal refuses with 401 or 403, before that is taken for a lock of the account.
@@ -86,7 +86,7 @@ class DispatchGate:
 
     def _tell_opened(self) -> None:
         self._log.warning("dispatch goes on: fal takes submits again")
-        self._nudger.nudge(Drain.DISPATCH)
+        self._nudger.nudge(WorkQueue.DISPATCH)
 
     def _tell_hold(self, hold: str, reason: str) -> None:
         metrics.DISPATCH_HELD.labels(hold).inc()
@@ -108,7 +108,7 @@ class DispatchGate:
         """Accept and dispatch, whatever stood against it."""
         await self._store.resume()
         self._log.warning("dispatch resumed by an operator")
-        self._nudger.nudge(Drain.DISPATCH)
+        self._nudger.nudge(WorkQueue.DISPATCH)
         return await self.read()
 
     async def read(self) -> Gate:
@@ -123,9 +123,9 @@ def _signal(outcome: SubmitOutcome) -> tuple[Signal, str]:
             return "answered", ""
         case Locked(reason):
             return "locked", reason
-        case NotTaken(reason, refused=True):
+        case NotSubmitted(reason, refused=True):
             return "refused", reason
-        case NotTaken(reason):
+        case NotSubmitted(reason):
             return "unsent", reason
         case Unknown(reason):
             return "unknown", reason

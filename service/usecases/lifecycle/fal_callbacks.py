@@ -13,7 +13,7 @@ from service.upstream.callback_verification import Verifier
 from service.upstream.outcomes import Succeeded
 from service.upstream.results import callback_outcome, read_callback
 from service.usecases.lifecycle.transition_service import Clock
-from service.usecases.log_context import about
+from service.usecases.log_context import bind_generation
 
 #: One text for every reason: a stranger learns from it neither ids nor how far a guess has come.
 _REFUSAL: Final = "This is no callback of fal's for a generation of ours."
@@ -67,7 +67,7 @@ class Callbacks:
         """Told once it is believed: a stranger's is part of nobody's trace."""
         g, _ = await self._callbacks.load(generation_id)
         if g is not None:
-            about(g)
+            bind_generation(g)
             tracing.past(
                 "generation.callback",
                 parent=g.traceparent,

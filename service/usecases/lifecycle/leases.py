@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from typing import Final
 
-from service.domain.work_queue import Drain
+from service.domain.work_queue import WorkQueue
 from service.errors import StoreUnavailable
 from service.observability import log
 from service.store.queues.due import Claimed
@@ -34,7 +34,7 @@ class LeaseKeeper:
 
     def __init__(self, store: LeaseStore, *, clock: Callable[[], datetime]) -> None:
         self._store = store
-        self._longest = _LONGEST_SWEEP if store.drain is Drain.SWEEP else _LONGEST
+        self._longest = _LONGEST_SWEEP if store.drain is WorkQueue.SWEEP else _LONGEST
         self._clock = clock
         self._held: dict[Lease, float] = {}
         """With when each was claimed, by the monotonic clock."""

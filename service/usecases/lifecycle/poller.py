@@ -8,7 +8,7 @@ from typing import Final
 from service.domain.callback import Callback
 from service.domain.generation import UPSTREAM, Failure, Generation, LogLine, Status
 from service.domain.pricing import Rates
-from service.domain.work_queue import Drain
+from service.domain.work_queue import WorkQueue
 from service.observability import log, metrics, tracing
 from service.store.generations.callbacks import CallbackStore
 from service.store.generations.generations import GenerationStore
@@ -19,23 +19,23 @@ from service.upstream.outcomes import (
     Canceled,
     Completed,
     Failed,
+    InQueue,
     Missing,
-    NotYet,
+    NotReady,
     ResultOutcome,
     Running,
     StatusOutcome,
     Succeeded,
-    Trouble,
-    Waiting,
+    UpstreamError,
 )
 from service.upstream.results import callback_outcome, result_outcome
 from service.usecases.lifecycle.dispatch_gate import DispatchGate
 from service.usecases.lifecycle.leases import LEASE
-from service.usecases.lifecycle.price_monitor import Bills
-from service.usecases.lifecycle.schedule import LONGEST_UNASKED, Timetable
-from service.usecases.lifecycle.transition_service import Clock, Moves
-from service.usecases.lifecycle.video_copier import Keeping
-from service.usecases.log_context import about
+from service.usecases.lifecycle.price_monitor import PriceMonitor
+from service.usecases.lifecycle.schedule import LONGEST_UNASKED, Schedule
+from service.usecases.lifecycle.transition_service import Clock, TransitionService
+from service.usecases.lifecycle.video_copier import VideoCopier
+from service.usecases.log_context import bind_generation
 
 #: Tries to get the billed units of a job that a callback has reported; with their waits, about a minute.
 _RESULT_TRIES: Final = 6
@@ -43,30 +43,30 @@ _RESULT_TRIES: Final = 6
 TOO_LONG: Final = Failure("upstream_timeout", "The upstream did not finish within the deadline.", retryable=True)
 
 
-class Tracking:
+class Poller:
     def __init__(
         self,
         generations: GenerationStore,
         callbacks: CallbackStore,
         due: DueStore,
-        moves: Moves,
+        moves: TransitionService,
         fal: FalClient,
         gate: DispatchGate,
-        keeping: Keeping,
-        timetable: Timetable,
+        keeping: VideoCopier,
+        schedule: Schedule,
         *,
-        bills: Bills,
+        bills: PriceMonitor,
         rates: Rates,
         clock: Clock,
     ) -> None:
         self._generations = generations
         self._callbacks = callbacks
         self._due = due
-        self._moves = moves
+        self._transitions = moves
         self._fal = fal
         self._gate = gate
         self._keeping = keeping
-        self._timetable = timetable
+        self._schedule = schedule
         self._bills = bills
         self._rates = rates
         self._clock = clock
@@ -76,9 +76,9 @@ class Tracking:
 
     async def claim(self, most: int) -> Claim:
         claim = await self._due.claim_polls(
-            now=self._clock(), most=most, lease=LEASE, per_second=self._timetable.polls.per_second
+            now=self._clock(), most=most, lease=LEASE, per_second=self._schedule.polls.per_second
         )
-        self._timetable.in_flight = claim.waiting
+        self._schedule.in_flight = claim.waiting
         return claim
 
     async def poll(self, item: Claimed) -> None:
@@ -87,11 +87,11 @@ class Tracking:
         metrics.POLL_LATE_SECONDS.observe(late.total_seconds())
         g, callback = await self._callbacks.read(item.id)
         if g is None:
-            await self._due.drop(Drain.POLL, item.id)
+            await self._due.drop(WorkQueue.POLL, item.id)
             return
-        about(g)
+        bind_generation(g)
         with tracing.span("generation.poll", parent=g.traceparent, generation=g.id, tenant=g.tenant_id) as span:
-            await self._look(g, callback, self._timetable.missed(late), span)
+            await self._look(g, callback, self._schedule.missed(late), span)
 
     async def _look(self, g: Generation, callback: Callback | None, missed: timedelta, span: tracing.Span) -> None:
         known: Generation | None = g
@@ -132,13 +132,13 @@ class Tracking:
     def _is_final(self, g: Generation, missed: timedelta) -> bool:
         """Whether its time at fal is over, if fal answers this poll."""
         now = self._clock()
-        return self._timetable.is_final(g.answered(now, missed=missed), now)
+        return self._schedule.is_final(g.answered(now, missed=missed), now)
 
     async def _status(self, g: Generation, request_id: str) -> StatusOutcome:
         """Poll its status; the gate notes what that says about the account."""
         sent_at = self._clock()
         outcome = status_outcome(await self._fal.status(request_id))
-        if not isinstance(outcome, Trouble):
+        if not isinstance(outcome, UpstreamError):
             await self._gate.answered()
         elif outcome.locked:
             await self._gate.locked_poll(g, outcome.reason, sent_at)
@@ -148,7 +148,7 @@ class Tracking:
         """Take the request id of a callback for a submit whose answer was lost: fal has the job under this id."""
         if adopted(g, request_id, self._clock()) is None:
             return g
-        moved = await self._moves.apply(g.id, lambda now: adopted(now, request_id, self._clock()))
+        moved = await self._transitions.apply(g.id, lambda now: adopted(now, request_id, self._clock()))
         return moved or await self._generations.load(g.id)
 
     async def _reported(self, g: Generation, callback: Callback) -> Succeeded | Failed | Canceled | None:
@@ -175,27 +175,33 @@ class Tracking:
                 return None
             return now.cancel_passed_on(self._clock()) if taken else now.cancel_failed()
 
-        return await self._moves.apply(g.id, verb, read=g) or g
+        return await self._transitions.apply(g.id, verb, read=g) or g
 
-    async def _note(self, g: Generation, outcome: Waiting | Running | Missing | Trouble, missed: timedelta) -> None:
+    async def _note(
+        self, g: Generation, outcome: InQueue | Running | Missing | UpstreamError, missed: timedelta
+    ) -> None:
         """Write down what the poll showed; where that was nothing new, only the next poll's time."""
-        if isinstance(outcome, Trouble):
+        if isinstance(outcome, UpstreamError):
             self._log.warning("poll without an answer", generation_id=g.id, reason=outcome.reason)
         if self._seen(g, outcome, missed) is g:
-            await self._generations.postpone_poll(g.id, self._timetable.next_poll(g, self._clock()))
+            await self._generations.postpone_poll(g.id, self._schedule.next_poll(g, self._clock()))
             return
-        await self._moves.apply(g.id, lambda now: self._seen(now, outcome, missed) if _is_open(now) else None, read=g)
+        await self._transitions.apply(
+            g.id, lambda now: self._seen(now, outcome, missed) if _is_open(now) else None, read=g
+        )
 
-    def _seen(self, g: Generation, outcome: Waiting | Running | Missing | Trouble, missed: timedelta) -> Generation:
+    def _seen(
+        self, g: Generation, outcome: InQueue | Running | Missing | UpstreamError, missed: timedelta
+    ) -> Generation:
         now = self._clock()
-        if isinstance(outcome, Trouble):
+        if isinstance(outcome, UpstreamError):
             return self._troubled(g)
         asked = g.answered(now, missed=missed)
         self._answered_at = now
-        if self._timetable.is_lost(asked, now):
+        if self._schedule.is_lost(asked, now):
             return asked.failed(TOO_LONG, g.estimated_cost, now)
         match outcome:
-            case Waiting(position, logs):
+            case InQueue(position, logs):
                 return asked.seen(position=position, logs=logs)
             case Running(logs):
                 seen = asked.seen(position=None, logs=logs)
@@ -207,8 +213,8 @@ class Tracking:
         """Keep it, however long fal cannot be asked; but not if fal answers about every job but this one."""
         now, since = self._clock(), g.troubled_since
         others_answered = since is not None and self._answered_at is not None and self._answered_at > since
-        hopeless = now >= self._timetable.deadline(g, now) + LONGEST_UNASKED
-        if since is not None and (hopeless or (others_answered and self._timetable.is_lost(g, now))):
+        hopeless = now >= self._schedule.deadline(g, now) + LONGEST_UNASKED
+        if since is not None and (hopeless or (others_answered and self._schedule.is_lost(g, now))):
             return g.failed(TOO_LONG, g.estimated_cost, now)
         return g.troubled(now)
 
@@ -220,21 +226,23 @@ class Tracking:
         """
         status, wire = await asyncio.gather(self._fal.status(request_id), self._fal.result(request_id))
         result, seen = result_outcome(wire), status_outcome(status)
-        logs = seen.logs if isinstance(seen, Waiting | Running | Completed) else ()
+        logs = seen.logs if isinstance(seen, InQueue | Running | Completed) else ()
         if is_verdict(result):
             await self._end(g, result, logs)
         elif isinstance(result, Failed) or g.polls_troubled >= _RESULT_TRIES:
             await self._end(g, reported, logs)
         else:
-            await self._moves.apply(g.id, lambda now: now.troubled(self._clock()) if _is_open(now) else None, read=g)
+            await self._transitions.apply(
+                g.id, lambda now: now.troubled(self._clock()) if _is_open(now) else None, read=g
+            )
 
     async def _end(self, g: Generation, result: ResultOutcome, logs: tuple[LogLine, ...]) -> None:
         """Completed: the result is fetched at once, fal may forget it within minutes."""
-        if isinstance(result, Trouble):
+        if isinstance(result, UpstreamError):
             self._log.warning("poll without an answer", generation_id=g.id, reason=result.reason)
         else:
             self._answered_at = self._clock()
-        moved = await self._moves.apply(
+        moved = await self._transitions.apply(
             g.id,
             lambda now: self._ended(now, result, logs) if _is_open(now) else None,
             read=g,
@@ -291,15 +299,17 @@ def adopted(g: Generation, request_id: str, now: datetime) -> Generation | None:
 def _is_old_news(g: Generation, outcome: StatusOutcome) -> bool:
     """For a trace: it changes no status, and is not the first in a row without an answer."""
     match outcome:
-        case Waiting() | Missing():
+        case InQueue() | Missing():
             return True
         case Running():
             return g.status is Status.IN_PROGRESS
-        case Trouble():
+        case UpstreamError():
             return g.polls_troubled > 0
     return False
 
 
 def is_verdict(result: ResultOutcome) -> bool:
     """Whether it says how the generation ended, as opposed to that nobody knows, yet or any more."""
-    return not isinstance(result, Trouble | NotYet) and not (isinstance(result, Failed) and result.presumed_billed)
+    return not isinstance(result, UpstreamError | NotReady) and not (
+        isinstance(result, Failed) and result.presumed_billed
+    )

@@ -11,11 +11,11 @@ from typing import Final
 from service.domain.generation import Failure, Generation, Status
 from service.domain.request import IMAGE_FIELDS
 from service.errors import BadImage
-from service.net.image_probe import Refused, Seen, Unseen, Viewer
+from service.net.image_probe import ImageProbe, ProbeFailed, ProbeRefused, ProbeResult
 from service.observability import log, metrics
 from service.store.generations.generations import GenerationStore
 from service.upstream.hosts import FalHosts
-from service.usecases.lifecycle.transition_service import Clock, Moves
+from service.usecases.lifecycle.transition_service import Clock, TransitionService
 
 #: Not 401 or 403: a host may keep us out and let fal in.
 _GONE: Final = (404, 410)
@@ -25,8 +25,8 @@ class Preflight:
     def __init__(
         self,
         generations: GenerationStore,
-        moves: Moves,
-        viewer: Viewer,
+        moves: TransitionService,
+        viewer: ImageProbe,
         hosts: FalHosts,
         *,
         most_bytes: int,
@@ -35,7 +35,7 @@ class Preflight:
         clock: Clock,
     ) -> None:
         self._generations = generations
-        self._moves = moves
+        self._transitions = moves
         self._viewer = viewer
         self._hosts = hosts
         self._most_bytes = most_bytes
@@ -53,7 +53,7 @@ class Preflight:
         if failure is None:
             return True
         self._log.info("preflight failed", generation_id=g.id, code=failure.code, reason=failure.message)
-        failed = await self._moves.apply(
+        failed = await self._transitions.apply(
             g.id, lambda now: now.failed(failure, 0, self._clock()) if now.status is Status.QUEUED else None
         )
         return failed is None
@@ -68,23 +68,25 @@ class Preflight:
             async with asyncio.timeout(self._timeout.total_seconds()):
                 seen = await self._viewer.look(url)
         except TimeoutError:
-            seen = Unseen("timeout")
-        failure = judged(name, seen, most_bytes=self._most_bytes, most_pixels=self._most_pixels)
+            seen = ProbeFailed("timeout")
+        failure = classify_probe(name, seen, most_bytes=self._most_bytes, most_pixels=self._most_pixels)
         outcome = "passed" if failure is None else failure.code
-        metrics.PREFLIGHTS.labels("unseen" if isinstance(seen, Unseen) else outcome).inc()
+        metrics.PREFLIGHTS.labels("unseen" if isinstance(seen, ProbeFailed) else outcome).inc()
         return failure
 
 
-def judged(name: str, seen: Seen | Refused | Unseen, *, most_bytes: int, most_pixels: int) -> Failure | None:
+def classify_probe(
+    name: str, seen: ProbeResult | ProbeRefused | ProbeFailed, *, most_bytes: int, most_pixels: int
+) -> Failure | None:
     """What a look means; None where it found no fault, or could not say."""
     match seen:
-        case Refused(reason):
+        case ProbeRefused(reason):
             return Failure("image_unreachable", f"{name}: {reason}.")
-        case Seen(status=status) if status in _GONE:
+        case ProbeResult(status=status) if status in _GONE:
             return Failure("image_unreachable", f"{name}: its server answered {status}.")
-        case Seen(status=200 | 206, size=int(size)) if size > most_bytes:
+        case ProbeResult(status=200 | 206, size=int(size)) if size > most_bytes:
             return Failure("invalid_input", f"{name}: the image has {size} bytes, more than {most_bytes}.")
-        case Seen(status=200 | 206, head=head):
+        case ProbeResult(status=200 | 206, head=head):
             return _by_header(name, head, most_pixels)
     return None
 

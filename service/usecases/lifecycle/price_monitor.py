@@ -14,7 +14,7 @@ from service.upstream.outcomes import Canceled, Failed, ResultOutcome, Succeeded
 MISMATCHES: Final = 5
 
 
-class Bills:
+class PriceMonitor:
     def __init__(self, prices: PriceStore, *, rates: Rates) -> None:
         self._prices = prices
         self._rates = rates

@@ -13,7 +13,7 @@ from service.observability import log, metrics
 from service.store.generations.generations import GenerationStore
 from service.store.generations.submissions import SubmissionStore
 from service.upstream.billing import FalBilling
-from service.usecases.lifecycle.transition_service import Clock, Moves
+from service.usecases.lifecycle.transition_service import Clock, TransitionService
 
 #: How long one reading serves: those that are due together share it.
 _FRESH: Final = timedelta(seconds=5)
@@ -38,7 +38,7 @@ class Reconciliation:
         billing: FalBilling,
         generations: GenerationStore,
         submissions: SubmissionStore,
-        moves: Moves,
+        moves: TransitionService,
         *,
         every: timedelta,
         upstream_deadline: timedelta,
@@ -48,7 +48,7 @@ class Reconciliation:
         self._billing = billing
         self._generations = generations
         self._submissions = submissions
-        self._moves = moves
+        self._transitions = moves
         self._upstream_deadline = upstream_deadline
         self._clock = clock
         self._reading: Reading | None = None
@@ -76,7 +76,7 @@ class Reconciliation:
     async def _adopt(self, g: Generation, request_id: str) -> Outcome:
         now = self._clock()
         try:
-            moved = await self._moves.apply(
+            moved = await self._transitions.apply(
                 g.id,
                 lambda current: current.adopted(request_id, now) if current.status is Status.UNCONFIRMED else None,
                 why="billing event",

@@ -34,7 +34,7 @@ LONGEST_UNASKED: Final = timedelta(days=7)
 
 
 @dataclass(slots=True)
-class Timetable:
+class Schedule:
     polls: PollPolicy
     submit_lease: timedelta
     upstream_deadline: timedelta
@@ -47,7 +47,7 @@ class Timetable:
     """Generations polled for at present, as the last claim counted them."""
 
     @classmethod
-    def of(cls, settings: Settings) -> "Timetable":
+    def of(cls, settings: Settings) -> "Schedule":
         return cls(
             polls=PollPolicy(
                 shortest=settings.poll_shortest,

@@ -9,7 +9,7 @@ from typing import Final
 from service.domain import erasure, ids
 from service.domain.generation import UPSTREAM, Failure, Generation, Status
 from service.domain.webhook import DeliveryStatus
-from service.domain.work_queue import Drain
+from service.domain.work_queue import WorkQueue
 from service.media.videos import VideoStore
 from service.observability import log, metrics
 from service.store.generations.generations import GenerationStore
@@ -21,12 +21,12 @@ from service.store.webhooks.deliveries import DeliveryStore
 from service.usecases.generations import videos
 from service.usecases.lifecycle.leases import LEASE
 from service.usecases.lifecycle.reconciliation import Reconciliation
-from service.usecases.lifecycle.schedule import Timetable
-from service.usecases.lifecycle.transition_service import Clock, Moves, Verb
+from service.usecases.lifecycle.schedule import Schedule
+from service.usecases.lifecycle.transition_service import Clock, Transition, TransitionService
 from service.usecases.lifecycle.video_copier import passed_on
-from service.usecases.log_context import about
-from service.usecases.operations.audit_jobs import Auditing
-from service.usecases.tenants.erasure import Erasing
+from service.usecases.log_context import bind_generation
+from service.usecases.operations.audit_jobs import AuditJobs
+from service.usecases.tenants.erasure import ErasureJobs
 
 #: When an item is looked at again that cannot be ended yet: its webhooks are pending, or a callback waits for a poll.
 _AGAIN: Final = timedelta(seconds=60)
@@ -42,7 +42,7 @@ _UNBILLED: Final = Failure(
 )
 
 
-class Sweeping:
+class DeadlineSweeper:
     def __init__(
         self,
         generations: GenerationStore,
@@ -51,11 +51,11 @@ class Sweeping:
         queue: QueueStore,
         submissions: SubmissionStore,
         kept: VideoStore | None,
-        moves: Moves,
-        timetable: Timetable,
+        moves: TransitionService,
+        schedule: Schedule,
         reconciliation: Reconciliation | None,
-        erasing: Erasing,
-        auditing: Auditing,
+        erasing: ErasureJobs,
+        auditing: AuditJobs,
         *,
         clock: Clock,
     ) -> None:
@@ -65,8 +65,8 @@ class Sweeping:
         self._queue = queue
         self._submissions = submissions
         self._videos = kept
-        self._moves = moves
-        self._timetable = timetable
+        self._transitions = moves
+        self._schedule = schedule
         self._reconciliation = reconciliation
         self._erasing = erasing
         self._auditing = auditing
@@ -78,7 +78,7 @@ class Sweeping:
         if self._trimmed_at is None or self._clock() - self._trimmed_at >= _TRIM_EVERY:
             self._trimmed_at = self._clock()
             await self._trim()
-        return await self._due.claim(Drain.SWEEP, now=self._clock(), most=most, lease=LEASE)
+        return await self._due.claim(WorkQueue.SWEEP, now=self._clock(), most=most, lease=LEASE)
 
     async def sweep(self, item: Claimed) -> None:
         if ids.is_id(ids.DELIVERY, item.id):
@@ -92,14 +92,16 @@ class Sweeping:
             return
         g = await self._generations.load(item.id)
         if g is None:
-            await self._due.drop(Drain.SWEEP, item.id)
+            await self._due.drop(WorkQueue.SWEEP, item.id)
             return
-        about(g)
+        bind_generation(g)
         if self._slot_ends(g):
-            released = await self._moves.apply(g.id, lambda now: now.without_slot() if self._slot_ends(now) else None)
+            released = await self._transitions.apply(
+                g.id, lambda now: now.without_slot() if self._slot_ends(now) else None
+            )
             g = released or g
         if g.status in UPSTREAM and g.copying is None:
-            await self._due.drop(Drain.SWEEP, g.id)  # an older release set it: polls watch this deadline now
+            await self._due.drop(WorkQueue.SWEEP, g.id)  # an older release set it: polls watch this deadline now
         elif g.status is Status.UNCONFIRMED and self._reconciliation is not None:
             await self._reconcile(g, self._reconciliation)
         elif not self._is_due(g):
@@ -113,12 +115,12 @@ class Sweeping:
         """Look for it at fal; past its deadline that ends it, if need be without having seen the bill."""
         outcome = await reconciliation.look(g)
         now = self._clock()
-        late = now - self._timetable.deadline(g, now)
+        late = now - self._schedule.deadline(g, now)
         if outcome == "adopted":
             return
         if late < timedelta():
             await self._look_again(g)
-        elif outcome == "trouble" and late < self._timetable.unconfirmed_deadline:
+        elif outcome == "trouble" and late < self._schedule.unconfirmed_deadline:
             await self._generations.put_off_sweep(g, now + reconciliation.every)
         elif outcome == "unbilled":
             if await self._end(g, lambda current: unbilled(current, now), why="no billing event"):
@@ -128,9 +130,9 @@ class Sweeping:
         else:
             await self._end(g, lambda current: overdue(current, now) if self._is_due(current) else None)
 
-    async def _end(self, g: Generation, verb: Verb, *, why: str = "") -> Generation | None:
+    async def _end(self, g: Generation, verb: Transition, *, why: str = "") -> Generation | None:
         """Make this move; if a callback that waits for a poll keeps it from being made, sweep again in a minute."""
-        moved = await self._moves.apply(g.id, verb, why=why)
+        moved = await self._transitions.apply(g.id, verb, why=why)
         if moved is None:
             await self._generations.put_off_sweep(g, self._clock() + _AGAIN)
         return moved
@@ -138,7 +140,9 @@ class Sweeping:
     async def _give_up_billed(self, g: Generation, now: datetime) -> None:
         """End a generation of which fal's bill may hold the video; marked first, so that no crash ends it unmarked."""
         await self._submissions.mark_lost(g.id, now)
-        moved = await self._moves.apply(g.id, lambda current: overdue(current, now) if self._is_due(current) else None)
+        moved = await self._transitions.apply(
+            g.id, lambda current: overdue(current, now) if self._is_due(current) else None
+        )
         if moved is None:
             await self._submissions.unmark_lost(g.id)
         else:
@@ -146,14 +150,14 @@ class Sweeping:
 
     async def _look_again(self, g: Generation) -> None:
         now = self._clock()
-        await self._generations.put_off_sweep(g, self._timetable.due(g, now).sweep or now)
+        await self._generations.put_off_sweep(g, self._schedule.due(g, now).sweep or now)
 
     async def _trim(self) -> None:
         """As long as a generation is in doubt, what was at fal beside it must be told apart from it."""
-        oldest = self._clock() - self._timetable.unconfirmed_deadline
+        oldest = self._clock() - self._schedule.unconfirmed_deadline
         for _, since in await self._queue.unconfirmed(limit=1):
             oldest = min(oldest, since)
-        await self._submissions.trim(oldest - self._timetable.upstream_deadline - _LATE_BILLING)
+        await self._submissions.trim(oldest - self._schedule.upstream_deadline - _LATE_BILLING)
 
     async def _forget(self, g: Generation) -> None:
         """Forget a generation with its webhooks, which quote it; while one is pending, again in a minute.
@@ -170,19 +174,19 @@ class Sweeping:
         """One that no generation caused: a test, or what became of an endpoint."""
         delivery = await self._deliveries.load(name)
         if delivery is None:
-            await self._due.drop(Drain.SWEEP, name)
+            await self._due.drop(WorkQueue.SWEEP, name)
         elif delivery.status is DeliveryStatus.PENDING or not await self._deliveries.purge(delivery.tenant_id, [name]):
-            await self._due.put_off(Drain.SWEEP, name, self._clock() + _AGAIN)
+            await self._due.put_off(WorkQueue.SWEEP, name, self._clock() + _AGAIN)
 
     def _slot_ends(self, g: Generation) -> bool:
         now = self._clock()
         waits = g.status is Status.UNCONFIRMED and not g.slot_released
-        return waits and self._timetable.slot_ends(g, now) <= now
+        return waits and self._schedule.slot_ends(g, now) <= now
 
     def _is_due(self, g: Generation) -> bool:
         """Asked of the record, not of the claimed entry: a move since the claim has set another deadline."""
         now = self._clock()
-        return self._timetable.deadline(g, now) <= now
+        return self._schedule.deadline(g, now) <= now
 
 
 def unbilled(g: Generation, now: datetime) -> Generation | None:

@@ -8,45 +8,45 @@ from typing import Final
 
 from service.domain.generation import CALLERS_FAULTS, UPSTREAM, Generation, Status
 from service.domain.webhook import Delivery, DeliveryStatus
-from service.domain.work_queue import Drain
+from service.domain.work_queue import WorkQueue
 from service.errors import StoreUnavailable
 from service.observability import metrics, tracing
 from service.store.generations.generations import GenerationStore, Moved
 from service.store.webhooks.endpoints import EndpointStore
 from service.tasks import Nudger
-from service.usecases.lifecycle.schedule import Timetable
-from service.usecases.log_context import tell_move
+from service.usecases.lifecycle.schedule import Schedule
+from service.usecases.log_context import log_transition
 from service.usecases.webhooks.fanout import EVENTS, deliveries_of
 
 Clock = Callable[[], datetime]
-Verb = Callable[[Generation], Generation | None]
+Transition = Callable[[Generation], Generation | None]
 """A move; None where there is nothing to do from this state. May be called again after a lost race."""
 
-_RACES: Final = 20
-_STORE_PATIENCE_SECONDS: Final = 600.0
+_MAX_CAS_ATTEMPTS: Final = 20
+_REDIS_RETRY_SECONDS: Final = 600.0
 _STORE_PAUSE: Final = 0.5  # seconds
 
 
-class Moves:
+class TransitionService:
     def __init__(
         self,
         generations: GenerationStore,
         endpoints: EndpointStore,
-        timetable: Timetable,
+        schedule: Schedule,
         nudger: Nudger,
         *,
         clock: Clock,
     ) -> None:
         self._generations = generations
         self._endpoints = endpoints
-        self._timetable = timetable
+        self._schedule = schedule
         self._nudger = nudger
         self._clock = clock
 
     async def apply(
         self,
         generation_id: str,
-        verb: Verb,
+        verb: Transition,
         *,
         read: Generation | None = None,
         why: str = "",
@@ -61,7 +61,7 @@ class Moves:
         ``why``: the reason of an operator or of reconciliation; it goes into the ledger.
         """
         before = read
-        for _ in range(_RACES):
+        for _ in range(_MAX_CAS_ATTEMPTS):
             before = before or await self._generations.load(generation_id)
             if before is None or (after := verb(before)) is None:
                 return None
@@ -71,12 +71,12 @@ class Moves:
             if moved.callback_waits:
                 return None
             before = None
-        raise AssertionError(f"{generation_id}: lost {_RACES} races in a row")
+        raise AssertionError(f"{generation_id}: lost {_MAX_CAS_ATTEMPTS} races in a row")
 
-    async def apply_surely(self, generation_id: str, verb: Verb) -> Generation | None:
+    async def apply_with_retry(self, generation_id: str, verb: Transition) -> Generation | None:
         """The same, waiting out a store that is away: for what only this process knows."""
         loop = asyncio.get_running_loop()
-        give_up = loop.time() + _STORE_PATIENCE_SECONDS
+        give_up = loop.time() + _REDIS_RETRY_SECONDS
         while True:
             try:
                 return await self.apply(generation_id, verb)
@@ -124,7 +124,7 @@ class Moves:
             return None
         for drain in moved.nudges:
             self._nudger.nudge(drain)
-        tell_move(moved.generation, before.status)
+        log_transition(moved.generation, before.status)
         return moved.generation
 
     async def _news(self, after: Generation, now: datetime) -> list[Delivery]:
@@ -134,23 +134,23 @@ class Moves:
         return deliveries_of(after, now, await self._endpoints.of_tenant(after.tenant_id))
 
     async def _save(self, after: Generation, news: Sequence[Delivery], now: datetime, why: str) -> Moved:
-        due = self._timetable.due(after, now)
+        due = self._schedule.due(after, now)
         if why and after.status in UPSTREAM:
             due = replace(due, poll=now)  # fal has had it for a while
         moved = await self._generations.save(after, due, news, why=why)
         if due.poll is not None and due.poll <= now:
-            self._nudger.nudge(Drain.POLL)
+            self._nudger.nudge(WorkQueue.POLL)
         return moved
 
     async def _finish(
         self, after: Generation, news: Sequence[Delivery], now: datetime, why: str, *, verdict: bool
     ) -> Moved:
-        due = self._timetable.due(after, now)
+        due = self._schedule.due(after, now)
         return await self._generations.finish(after, due, news, now=now, why=why, verdict=verdict)
 
     @staticmethod
     def _tell(before: Generation, g: Generation, news: Sequence[Delivery]) -> None:
-        tell_move(g, before.status)
+        log_transition(g, before.status)
         if dead := sum(event.status is DeliveryStatus.DEAD for event in news):
             metrics.WEBHOOKS_DEAD.labels(g.tenant_id).inc(dead)
 

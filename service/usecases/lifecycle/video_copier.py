@@ -10,13 +10,13 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
-from service.domain.generation import Copying, Generation, Kept
-from service.media.videos import StoreAway, VideoStore
+from service.domain.generation import Copying, Generation, StoredVideo
+from service.media.videos import VideoStore, VideoStoreUnavailable
 from service.observability import log, metrics, tracing
 from service.store.generations.generations import GenerationStore
-from service.upstream.files import FalFiles, FileAway, NotFals
+from service.upstream.files import FalFiles, FileUnavailable, NotAFalUrl
 from service.usecases.lifecycle.schedule import COPIES
-from service.usecases.lifecycle.transition_service import Clock, Moves
+from service.usecases.lifecycle.transition_service import Clock, TransitionService
 
 #: In one process; each takes some fifteen MiB, and a fair share of the line. The others' polls go on meanwhile.
 _AT_A_TIME: Final = 4
@@ -26,13 +26,13 @@ _MOST_BYTES: Final = 2 * 1024**3
 _CONTENT_TYPE: Final = "video/mp4"
 
 
-class Keeping:
+class VideoCopier:
     """``videos``: None where this deployment keeps none; what was begun under another setting is passed on."""
 
     def __init__(
         self,
         generations: GenerationStore,
-        moves: Moves,
+        moves: TransitionService,
         files: FalFiles,
         videos: VideoStore | None,
         *,
@@ -41,7 +41,7 @@ class Keeping:
         clock: Clock,
     ) -> None:
         self._generations = generations
-        self._moves = moves
+        self._transitions = moves
         self._files = files
         self._videos = videos
         self._public_url = public_url
@@ -72,23 +72,23 @@ class Keeping:
                 self._files.opened(copying.output.video.url) as (content_type, chunks),
             ):
                 kept = await videos.keep(path, chunks, content_type=content_type or _CONTENT_TYPE, most=_MOST_BYTES)
-        except NotFals as error:
+        except NotAFalUrl as error:
             await self._pass_on(g, str(error))
             return "refused"
-        except (FileAway, StoreAway, TimeoutError) as error:
+        except (FileUnavailable, VideoStoreUnavailable, TimeoutError) as error:
             await self._failed(g, str(error) or type(error).__name__)
             return "failed"
         await self._kept(g, kept, videos)
         return "kept"
 
-    async def _kept(self, g: Generation, kept: Kept, videos: VideoStore) -> None:
+    async def _kept(self, g: Generation, kept: StoredVideo, videos: VideoStore) -> None:
         metrics.VIDEOS.labels("kept").inc()
-        if await self._moves.apply(g.id, lambda now: self._done(now, kept)) is None:
+        if await self._transitions.apply(g.id, lambda now: self._done(now, kept)) is None:
             now = await self._generations.load(g.id)
             if now is None or now.kept is None:  # erased meanwhile, or ended without it
                 await videos.delete(kept.path)
 
-    def _done(self, g: Generation, kept: Kept) -> Generation | None:
+    def _done(self, g: Generation, kept: StoredVideo) -> Generation | None:
         if g.copying is None:
             return None
         output = g.copying.output
@@ -105,7 +105,7 @@ class Keeping:
     async def _failed(self, g: Generation, reason: str) -> None:
         metrics.VIDEOS.labels("failed").inc()
         self._log.warning("video could not be copied", generation_id=g.id, reason=reason)
-        moved = await self._moves.apply(g.id, lambda now: None if now.copying is None else now.copy_failed())
+        moved = await self._transitions.apply(g.id, lambda now: None if now.copying is None else now.copy_failed())
         if moved is not None and moved.copying is not None and COPIES.next(moved.copying.tries) is None:
             await self._pass_on(moved, reason)
 
@@ -113,7 +113,7 @@ class Keeping:
         """Better fal's own URL than none."""
         metrics.VIDEOS.labels("passed_on").inc()
         self._log.error("video not kept: fal's own URL is passed on", generation_id=g.id, reason=reason)
-        await self._moves.apply(g.id, lambda now: passed_on(now, self._clock()))
+        await self._transitions.apply(g.id, lambda now: passed_on(now, self._clock()))
 
 
 def passed_on(g: Generation, now: datetime) -> Generation | None:

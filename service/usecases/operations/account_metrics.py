@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Final
 
-from service.domain.dispatch_gate import Hold
+from service.domain.dispatch_gate import PauseCause
 from service.domain.pricing import PIXELS
 from service.errors import StoreUnavailable
 from service.observability import metrics
@@ -27,7 +27,7 @@ Series = Sequence[tuple[str, float]]
 Family = tuple[StateGauge, Series]
 
 
-class Gauges:
+class AccountMetrics:
     """prometheus-client takes a millisecond for a hundred of these lines; a thousand tenants have 9,000."""
 
     def __init__(
@@ -103,7 +103,7 @@ def _of_processes(heard: Heartbeats, now: datetime) -> Iterator[Family]:
 def _of_dispatch(state: State, now: datetime) -> Iterator[Family]:
     yield metrics.DUE, [(drain, depth.entries) for drain, depth in state.depths.items()]
     yield metrics.OVERDUE_SECONDS, [(drain, _overdue(depth.oldest, now)) for drain, depth in state.depths.items()]
-    yield metrics.DISPATCH_HOLD, [(hold, state.gate.hold is hold) for hold in Hold]
+    yield metrics.DISPATCH_HOLD, [(hold, state.gate.hold is hold) for hold in PauseCause]
     yield metrics.DRAINING, _one(state.gate.draining)
     yield metrics.PAUSED_TENANTS, _one(state.gate.paused_tenants)
     yield metrics.HELD_TENANTS, _one(state.gate.held_tenants)

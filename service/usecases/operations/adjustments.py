@@ -12,10 +12,10 @@ from service.store.generations.generations import GenerationStore
 from service.store.money.adjustments import Adjusted, AdjustmentStore
 
 #: The record of an ended generation seldom changes: when its end user is erased, or it is adjusted.
-_RACES: Final = 20
+_MAX_CAS_ATTEMPTS: Final = 20
 
 
-class Adjusting:
+class AdjustmentService:
     def __init__(self, generations: GenerationStore, adjustments: AdjustmentStore) -> None:
         self._generations = generations
         self._adjustments = adjustments
@@ -31,14 +31,14 @@ class Adjusting:
             SpentBelowZero: it cost less than is taken off.
 
         """
-        for _ in range(_RACES):
+        for _ in range(_MAX_CAS_ATTEMPTS):
             before = _settled(await self._generations.load(generation_id), correction, expected)
             adjusted, after = await self._adjustments.of_generation(before, correction)
             if adjusted.result != "changed":
                 _must_be_adjusted(adjusted)
                 self._report(correction, after.tenant_id, day(after.created_at), generation_id=after.id)
                 return after
-        raise AssertionError(f"{generation_id}: lost {_RACES} races in a row")
+        raise AssertionError(f"{generation_id}: lost {_MAX_CAS_ATTEMPTS} races in a row")
 
     async def of_day(self, tenant_id: str, end_user: str, date: str, correction: Correction, *, expected: int) -> int:
         """Correct what an end user has spent of a day whose records are purged; return what it is then.

@@ -28,7 +28,7 @@ class Report:
     progress: Progress | None
 
 
-class Auditing:
+class AuditJobs:
     def __init__(self, audit: Audit, audits: AuditStore, money: MoneyStore, *, clock: Clock) -> None:
         self._audit = audit
         self._audits = audits

@@ -5,11 +5,11 @@ from functools import cache
 from itertools import product
 from typing import Any, Final, get_args
 
-from service.domain.dispatch_gate import Hold
+from service.domain.dispatch_gate import PauseCause
 from service.domain.generation import TERMINAL, Status
 from service.domain.pricing import EstimateReason
 from service.domain.webhook import DeliveryStatus
-from service.domain.work_queue import Drain
+from service.domain.work_queue import WorkQueue
 from service.observability import idle_series, metrics, multiprocess
 from service.store.generations.callbacks import Reception
 
@@ -26,12 +26,12 @@ _KNOWN: Final[tuple[tuple[Any, *tuple[Iterable[str], ...]], ...]] = (
     (metrics.UPSTREAM_CALLS, _CALLS, ("200",)),
     (metrics.UPSTREAM_SECONDS, _CALLS),
     (metrics.CALLBACKS, get_args(Reception)),
-    (metrics.DISPATCH_HELD, (Hold.LOCKED, Hold.FAILING)),
+    (metrics.DISPATCH_HELD, (PauseCause.LOCKED, PauseCause.FAILING)),
     (metrics.RECONCILED, ("adopted", "ambiguous", "absent", "trouble")),
     (metrics.WEBHOOK_ATTEMPTS, (DeliveryStatus.DELIVERED, DeliveryStatus.DEAD, "failed")),
-    (metrics.DRAINED, Drain),
-    (metrics.DRAIN_FAILURES, Drain),
-    (metrics.NUDGES, Drain, ("sent", "here", "failed")),
+    (metrics.DRAINED, WorkQueue),
+    (metrics.DRAIN_FAILURES, WorkQueue),
+    (metrics.NUDGES, WorkQueue, ("sent", "here", "failed")),
 )
 
 

@@ -23,11 +23,11 @@ from service.store.generations.submissions import SubmissionStore
 from service.store.queues.tenant_queue import QueueStore
 from service.upstream.client import FalClient
 from service.upstream.messages import is_unknown, status_outcome
-from service.upstream.outcomes import Trouble
-from service.usecases.lifecycle.schedule import Timetable
-from service.usecases.lifecycle.transition_service import Clock, Moves, Verb
+from service.upstream.outcomes import UpstreamError
+from service.usecases.lifecycle.schedule import Schedule
+from service.usecases.lifecycle.transition_service import Clock, Transition, TransitionService
 
-_NEVER_HAPPENED: Final = Failure("submission_unconfirmed", "The upstream never took the request.", retryable=True)
+_NOT_SUBMITTED: Final = Failure("submission_unconfirmed", "The upstream never took the request.", retryable=True)
 
 
 #: Generations that one call dismisses at most; the caller repeats it until none is left.
@@ -57,16 +57,16 @@ class Dismissed:
     left: int
 
 
-class Resolving:
+class UnconfirmedService:
     def __init__(
         self,
         generations: GenerationStore,
         queue: QueueStore,
         submissions: SubmissionStore,
         callbacks: CallbackStore,
-        moves: Moves,
+        moves: TransitionService,
         fal: FalClient,
-        timetable: Timetable,
+        schedule: Schedule,
         *,
         clock: Clock,
     ) -> None:
@@ -74,9 +74,9 @@ class Resolving:
         self._queue = queue
         self._submissions = submissions
         self._callbacks = callbacks
-        self._moves = moves
+        self._transitions = moves
         self._fal = fal
-        self._timetable = timetable
+        self._schedule = schedule
         self._clock = clock
         self._log = log.get(__name__)
 
@@ -93,7 +93,7 @@ class Resolving:
         records = await self._generations.load_many([name for name, _ in known])
         now = self._clock()
         found = [
-            Unconfirmed(g, since, self._timetable.deadline(g, now))
+            Unconfirmed(g, since, self._schedule.deadline(g, now))
             for (_, since), g in zip(known, records, strict=True)
             if g is not None and g.status is Status.UNCONFIRMED
         ]
@@ -118,7 +118,7 @@ class Resolving:
     async def dismiss(self, generation_id: str, reason: str) -> Generation:
         """Declare that fal never took it: it fails at no cost. Raises NotFound, NotUnconfirmed."""
         await self.get(generation_id)
-        return await self._move(generation_id, lambda g: g.failed(_NEVER_HAPPENED, 0, self._clock()), reason)
+        return await self._move(generation_id, lambda g: g.failed(_NOT_SUBMITTED, 0, self._clock()), reason)
 
     async def dismiss_all(self, before: datetime, reason: str) -> Dismissed:
         """The same of every unconfirmed generation that was submitted before, a bounded number in one call.
@@ -129,9 +129,9 @@ class Resolving:
         found = [name for name, since in known if since < before]
         count = 0
         for name in found[:MOST_DISMISSED]:
-            moved = await self._moves.apply(
+            moved = await self._transitions.apply(
                 name,
-                lambda g: g.failed(_NEVER_HAPPENED, 0, self._clock()) if g.status is Status.UNCONFIRMED else None,
+                lambda g: g.failed(_NOT_SUBMITTED, 0, self._clock()) if g.status is Status.UNCONFIRMED else None,
                 why=reason,
             )
             count += moved is not None
@@ -163,7 +163,7 @@ class Resolving:
         known = request_id or g.request_id or (None if callback is None else callback.request_id)
         if known is None:
             raise Invalid(FieldError("/request_id", "is required: fal's request id is not known", "missing"))
-        revived = await self._moves.revive(g, known, why=reason)
+        revived = await self._transitions.revive(g, known, why=reason)
         if revived is None:
             raise NotGivenUp("The generation has changed meanwhile; read it again.")
         self._log.warning("revived by an operator", generation_id=generation_id, request_id=known, reason=reason)
@@ -174,13 +174,13 @@ class Resolving:
         if is_unknown(wire):
             raise Invalid(FieldError("/request_id", "fal has no request with this id", "unknown_request"))
         outcome = status_outcome(wire)
-        if isinstance(outcome, Trouble) and not unchecked:
+        if isinstance(outcome, UpstreamError) and not unchecked:
             raise UpstreamUnavailable(
                 f"fal does not say whether it has this request ({outcome.reason}); 'unchecked' adopts it nevertheless."
             )
 
-    async def _move(self, generation_id: str, verb: Verb, reason: str) -> Generation:
-        moved = await self._moves.apply(generation_id, lambda g: verb(_must_be_unconfirmed(g)), why=reason)
+    async def _move(self, generation_id: str, verb: Transition, reason: str) -> Generation:
+        moved = await self._transitions.apply(generation_id, lambda g: verb(_must_be_unconfirmed(g)), why=reason)
         if moved is None:
             await self.get(generation_id)
             raise NotUnconfirmed("fal has reported this generation meanwhile; its next poll ends it.")

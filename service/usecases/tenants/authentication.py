@@ -7,7 +7,7 @@ from typing import Final
 
 from service.domain.tenant import ApiKey, KeyText, Scope, Tenant, parse_key
 from service.errors import Forbidden, StoreUnavailable, Unauthenticated
-from service.store.tenants.rates import RateLimiter, Verdict
+from service.store.tenants.rates import RateLimiter, RateLimitResult
 from service.store.tenants.tenants import LookedUp, TenantStore
 from service.usecases.lifecycle.transition_service import Clock
 from service.usecases.tenants.tenants import used_at
@@ -38,7 +38,7 @@ class _Remembered:
         return asked.result() if asked.done() and not asked.cancelled() and asked.exception() is None else None
 
 
-class Access:
+class Authenticator:
     def __init__(self, store: TenantStore, rates: RateLimiter, *, clock: Clock) -> None:
         self._store = store
         self._rates = rates
@@ -82,7 +82,7 @@ class Access:
         if tenant.suspended:
             raise Forbidden("The tenant is suspended.")
 
-    async def count(self, caller: Caller) -> Verdict | None:
+    async def count(self, caller: Caller) -> RateLimitResult | None:
         """Count a call against the tenant's rate; None: it has none, or the limiter is away."""
         return await self._rates.check(caller.tenant.id, caller.tenant.limits, self._clock())
 

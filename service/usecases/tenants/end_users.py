@@ -12,7 +12,7 @@ from service.store.money.money import MoneyStore
 from service.store.tenants.end_users import EndUserRecord, EndUserStore
 from service.usecases.lifecycle.transition_service import Clock
 from service.usecases.tenants.authentication import UNKNOWN_KEY
-from service.usecases.tenants.erasure import Erasing
+from service.usecases.tenants.erasure import ErasureJobs
 
 _UNKNOWN: Final = "There is no such end user."
 
@@ -28,7 +28,7 @@ class EndUsers:
         self,
         end_users: EndUserStore,
         money_store: MoneyStore,
-        erasing: Erasing,
+        erasing: ErasureJobs,
         *,
         clock: Clock,
     ) -> None:

@@ -14,7 +14,7 @@ from service.store.tenants.end_users import EndUserStore
 from service.store.tenants.erasures import Begun, ErasureStore
 from service.store.webhooks.deliveries import DeliveryStore
 from service.usecases.generations import videos
-from service.usecases.lifecycle.transition_service import Clock, Moves
+from service.usecases.lifecycle.transition_service import Clock, TransitionService
 
 #: What one call erases itself, in generations and in seconds; the rest is a job.
 MOST_AT_ONCE: Final = 500
@@ -27,7 +27,7 @@ _CALL_LEASE: Final = timedelta(seconds=60)
 _PAGE: Final = 100
 
 
-class Erasing:
+class ErasureJobs:
     def __init__(
         self,
         erasures: ErasureStore,
@@ -35,7 +35,7 @@ class Erasing:
         generations: GenerationStore,
         deliveries: DeliveryStore,
         kept: VideoStore | None,
-        moves: Moves,
+        moves: TransitionService,
         *,
         clock: Clock,
     ) -> None:
@@ -44,7 +44,7 @@ class Erasing:
         self._generations = generations
         self._deliveries = deliveries
         self._videos = kept
-        self._moves = moves
+        self._transitions = moves
         self._clock = clock
         self._log = log.get(__name__)
 
@@ -105,7 +105,7 @@ class Erasing:
 
         ``absent``: it has no record any more. ``moved``: it moved after it was read, and is read again from the index.
         """
-        g = await self._moves.apply(name, self._erased)
+        g = await self._transitions.apply(name, self._erased)
         if g is not None and not g.is_terminal:
             await self._deliveries.delete(g.tenant_id, g.deliveries)  # they quote what it was before
             return "stripped"

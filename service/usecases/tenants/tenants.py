@@ -16,7 +16,7 @@ from service.store.webhooks.endpoints import EndpointStore
 from service.usecases.lifecycle.transition_service import Clock
 
 DEFAULT_OVERLAP: Final = timedelta(hours=24)
-_RACES: Final = 20
+_MAX_CAS_ATTEMPTS: Final = 20
 _PAGE: Final = 200
 
 
@@ -65,7 +65,7 @@ class Tenants:
             PreconditionFailed: it is not; somebody else changed it.
 
         """
-        for _ in range(_RACES):
+        for _ in range(_MAX_CAS_ATTEMPTS):
             before = await self.get(tenant_id)
             if version is not None and before.version != version:
                 raise PreconditionFailed(f"The tenant is at version {before.version} by now; read it again.")
@@ -177,7 +177,7 @@ class Tenants:
         return key
 
     async def _update_key(self, key: ApiKey, change: Callable[[ApiKey], ApiKey]) -> ApiKey:
-        for _ in range(_RACES):
+        for _ in range(_MAX_CAS_ATTEMPTS):
             current = await self._get_key(key.tenant_id, key.id)
             if (after := await self._store.update_key(change(current))) is not None:
                 return after

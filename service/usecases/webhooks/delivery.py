@@ -14,9 +14,9 @@ from service.store.webhooks.deliveries import Caps, DeliveryStore, Verdict, Writ
 from service.store.webhooks.endpoints import EndpointStore
 from service.usecases.lifecycle.leases import LEASE
 from service.usecases.lifecycle.transition_service import Clock
-from service.usecases.webhooks.endpoint_health import Decline
+from service.usecases.webhooks.endpoint_health import EndpointHealthMonitor
 from service.webhooks.fal_signing import WebhookSigner
-from service.webhooks.sender import Answer, NoAnswer, Sender
+from service.webhooks.sender import NoReceiverResponse, ReceiverResponse, Sender
 
 _GONE = 410  # the receiver asks not to be called again
 _BUSY = frozenset({429, 503})
@@ -40,13 +40,13 @@ class Unsendable:
     delivery: Delivery
 
 
-class Deliveries:
+class DeliveryWorker:
     def __init__(
         self,
         deliveries: DeliveryStore,
         tenants: TenantStore,
         endpoints: EndpointStore,
-        decline: Decline,
+        decline: EndpointHealthMonitor,
         sender: Sender,
         fal_signer: WebhookSigner,
         *,
@@ -89,7 +89,7 @@ class Deliveries:
             await self._follow_up(prepared.endpoint, written, gone=gone)
         return written.more
 
-    async def _post(self, prepared: Prepared, span: tracing.Span) -> Answer | NoAnswer:
+    async def _post(self, prepared: Prepared, span: tracing.Span) -> ReceiverResponse | NoReceiverResponse:
         """What the receiver traces is a child of this attempt; without a trace of ours, of its caller's own."""
         carried = span.traceparent or prepared.delivery.traceparent
         headers = prepared.headers if carried is None else {**prepared.headers, "traceparent": carried}
@@ -150,7 +150,9 @@ class Deliveries:
         current = await self._endpoints.load(endpoint.tenant_id, endpoint.id)
         return current is None or current.url == endpoint.url
 
-    def _decide(self, delivery: Delivery, attempt: Attempt, answer: Answer | NoAnswer, *, gone: bool) -> Delivery:
+    def _decide(
+        self, delivery: Delivery, attempt: Attempt, answer: ReceiverResponse | NoReceiverResponse, *, gone: bool
+    ) -> Delivery:
         if _is_good(answer):
             return delivery.delivered(attempt)
         if gone:
@@ -158,7 +160,7 @@ class Deliveries:
         wait = self._schedule.next(delivery.tried + 1)
         if wait is None:
             return delivery.dead(attempt)
-        if isinstance(answer, Answer) and answer.status in _BUSY and answer.retry_after is not None:
+        if isinstance(answer, ReceiverResponse) and answer.status in _BUSY and answer.retry_after is not None:
             wait = max(wait, min(answer.retry_after, self._schedule.delays[-1]))
         return delivery.postponed(attempt, self._clock() + wait)  # a wait begins where the attempt ended
 
@@ -206,18 +208,18 @@ def _traced(delivery: Delivery) -> tracing.Span:
     )
 
 
-def _is_good(answer: Answer | NoAnswer) -> bool:
-    return isinstance(answer, Answer) and 200 <= answer.status < 300
+def _is_good(answer: ReceiverResponse | NoReceiverResponse) -> bool:
+    return isinstance(answer, ReceiverResponse) and 200 <= answer.status < 300
 
 
-def _says_gone(answer: Answer | NoAnswer) -> bool:
-    return isinstance(answer, Answer) and answer.status == _GONE
+def _says_gone(answer: ReceiverResponse | NoReceiverResponse) -> bool:
+    return isinstance(answer, ReceiverResponse) and answer.status == _GONE
 
 
-def _record(answer: Answer | NoAnswer, at: datetime) -> Attempt:
+def _record(answer: ReceiverResponse | NoReceiverResponse, at: datetime) -> Attempt:
     latency = round(answer.latency / timedelta(milliseconds=1))
     match answer:
-        case Answer(status=status, body=body):
+        case ReceiverResponse(status=status, body=body):
             return Attempt(at=at, latency_ms=latency, status=status, answer=body)
-        case NoAnswer(error=error, detail=detail):
+        case NoReceiverResponse(error=error, detail=detail):
             return Attempt(at=at, latency_ms=latency, error=error, answer=detail)

@@ -14,10 +14,10 @@ from service.tasks import Nudger
 from service.usecases.webhooks.fanout import news_of
 
 #: Others may change the endpoint meanwhile; a warning that is lost so often comes with the next failure.
-_RACES: Final = 5
+_MAX_CAS_ATTEMPTS: Final = 5
 
 
-class Decline:
+class EndpointHealthMonitor:
     def __init__(self, endpoints: EndpointStore, tenants: TenantStore, nudger: Nudger, *, retention: timedelta) -> None:
         """``retention``: how long the events are kept, where their tenant has no limit of its own."""
         self._endpoints = endpoints
@@ -60,7 +60,7 @@ class Decline:
         tenant = await self._tenants.load(endpoint.tenant_id)
         if tenant is None:
             return False
-        for _ in range(_RACES):
+        for _ in range(_MAX_CAS_ATTEMPTS):
             every = await self._endpoints.of_tenant(endpoint.tenant_id)
             current = next((each for each in every if each.id == endpoint.id), None)
             if current is None or current.disabled is not None:

@@ -23,7 +23,7 @@ from service.webhooks.sender import Sender
 
 #: In an endpoint's place: the secret that signs webhooks to the ``webhook_url`` of a request.
 DEFAULT: Final = "default"
-_RACES: Final = 20
+_MAX_CAS_ATTEMPTS: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +138,7 @@ class Endpoints:
 
     async def test(self, tenant: Tenant, endpoint_id: str) -> Delivery:
         """Raises Conflict while it is disabled."""
-        for _ in range(_RACES):
+        for _ in range(_MAX_CAS_ATTEMPTS):
             endpoint, now = await self.get(tenant, endpoint_id), self._clock()
             if endpoint.disabled is not None:
                 raise Conflict("The endpoint is disabled; enable it first.")
@@ -153,7 +153,7 @@ class Endpoints:
         raise PreconditionFailed("The endpoint is being changed by others; try again.")
 
     async def _update(self, tenant: Tenant, endpoint_id: str, change: Callable[[Endpoint], Endpoint]) -> Endpoint:
-        for _ in range(_RACES):
+        for _ in range(_MAX_CAS_ATTEMPTS):
             before = await self.get(tenant, endpoint_id)
             after = change(before)
             written = await self._store.put(after, forgive=before.disabled is not None and after.disabled is None)

@@ -21,7 +21,7 @@ from service.usecases.tenants.authentication import UNKNOWN_KEY
 
 #: Deliveries one call replays at most; its cursor says where the next call begins.
 REPLAYED_AT_ONCE: Final = 500
-_RACES: Final = 20
+_MAX_CAS_ATTEMPTS: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Replay:
     after: str | None
 
 
-class Redelivery:
+class DeliveryService:
     def __init__(
         self,
         deliveries: DeliveryStore,
@@ -84,7 +84,7 @@ class Redelivery:
             Unauthenticated: the tenant was deleted after its key was looked up.
 
         """
-        for _ in range(_RACES):
+        for _ in range(_MAX_CAS_ATTEMPTS):
             delivery = await self.get(tenant, delivery_id)
             if not _is_open(delivery, await self._endpoints.of_tenant(tenant.id)):
                 raise Conflict("Its endpoint is disabled or deleted.")

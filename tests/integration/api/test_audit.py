@@ -5,7 +5,7 @@ from datetime import timedelta
 import httpx
 import pytest
 
-from service.domain.work_queue import Drain
+from service.domain.work_queue import WorkQueue
 from service.runtime import Runtime
 from service.store import keys
 from service.store.money.audits import JOB
@@ -19,8 +19,8 @@ PATH = "/admin/v1/audit"
 
 
 async def swept(runtime: Runtime) -> None:
-    await runtime.drain(Drain.SWEEP)
-    await runtime.drains[Drain.SWEEP].idle()
+    await runtime.drain(WorkQueue.SWEEP)
+    await runtime.drains[WorkQueue.SWEEP].idle()
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ async def test_large_books_are_compared_by_the_workers(operator: httpx.AsyncClie
     shown = (await operator.get(PATH)).json()
     assert (shown["state"], shown["clean"], shown["entries"]) == ("done", True, 3)
     assert shown["finished_at"] is not None
-    assert await runtime.redis.execute("ZSCORE", keys.due(Drain.SWEEP), JOB) is None
+    assert await runtime.redis.execute("ZSCORE", keys.due(WorkQueue.SWEEP), JOB) is None
 
 
 @pytest.mark.usefixtures("large")

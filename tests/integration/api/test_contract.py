@@ -109,7 +109,7 @@ def gateway(redis_server: EmbeddedRedis, sandbox_server: str) -> Iterator[Served
         redis_server.url, sandbox_server, public_url="https://gateway.example", max_body_bytes=20_000
     )
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "calm_collector", lambda: None)
+        patch.setattr(module, "tune_gc", lambda: None)
         with served(module.create_app(own)) as running:
             running.runtime.generations.release()
             yield running
@@ -159,7 +159,7 @@ async def _generation(gateway: Served, tenant: Tenant, end: str) -> Generation:
             lambda g: g.started(now),
             lambda g: g.succeeded(factories.output(), g.estimated_cost, now),
         ):
-            await runtime.generations._moves.apply(g.id, move)
+            await runtime.generations._transitions.apply(g.id, move)
     return g
 
 

@@ -12,9 +12,9 @@ from fastapi import FastAPI
 
 from service.config.settings import Settings
 from service.store.redis.client import Redis
-from service.upstream.storage import Place
+from service.upstream.storage import UploadTarget
 from service.usecases.generations import images
-from service.usecases.generations.concurrency import Places
+from service.usecases.generations.concurrency import ConcurrencyLimiter
 from tests.support import factories, pictures
 from tests.support.factories import create_body
 
@@ -32,7 +32,7 @@ def uploads(app: FastAPI, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     storage, seen = app.state.runtime.storage, []
     original = storage.put
 
-    async def put(place: Place, *arguments: Any, **options: Any) -> None:
+    async def put(place: UploadTarget, *arguments: Any, **options: Any) -> None:
         await original(place, *arguments, **options)
         seen.append(place.file_url)
 
@@ -164,7 +164,7 @@ def hanging(app: FastAPI, monkeypatch: pytest.MonkeyPatch) -> Hanging:
 async def test_a_tenant_holds_its_share_of_them(
     app: FastAPI, api: httpx.AsyncClient, stranger: httpx.AsyncClient, hanging: Hanging, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(app.state.runtime.images, "_places", Places(1))
+    monkeypatch.setattr(app.state.runtime.images, "_places", ConcurrencyLimiter(1))
     body = create_body(image_url=PNG)
     waiting = [asyncio.create_task(api.post("/v1/generations", json=body))]
     await hanging.arrived.wait()

@@ -65,7 +65,7 @@ def move(runtime: Runtime) -> Callable[..., Any]:
 
     async def moved(generation_id: str, *verbs: Verb) -> None:
         for verb in verbs:
-            assert await runtime.generations._moves.apply(generation_id, verb) is not None
+            assert await runtime.generations._transitions.apply(generation_id, verb) is not None
 
     return moved
 

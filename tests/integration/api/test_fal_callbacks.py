@@ -16,7 +16,7 @@ from service.cli.dev.embedded_redis import EmbeddedRedis
 from service.config.settings import Settings
 from service.domain.callback import PATH
 from service.domain.generation import Due, Generation, Status
-from service.domain.work_queue import Drain
+from service.domain.work_queue import WorkQueue
 from service.observability import metrics
 from service.runtime import Runtime
 from service.store import keys
@@ -96,18 +96,18 @@ async def test_it_is_kept_and_its_poll_is_due(fal: Caller, runtime: Runtime, clo
     assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
     kept = load(await runtime.redis.execute("HGET", keys.generation(g.id), "c"))
     assert (kept.request_id, kept.status, kept.payload) == ("request-1", 200, {"seed": 42})
-    claim = await runtime.due.claim(Drain.POLL, now=clock(), most=5, lease=clock() - clock())
+    claim = await runtime.due.claim(WorkQueue.POLL, now=clock(), most=5, lease=clock() - clock())
     assert [item.id for item in claim.taken] == [g.id]
     assert await runtime.generation_store.load(g.id) == g, "the record is the worker's"
 
 
 async def test_workers_are_nudged_once(fal: Caller, app: FastAPI, g: Generation) -> None:
-    nudged: list[Drain] = []
+    nudged: list[WorkQueue] = []
     app.state.runtime.callbacks._nudger.nudge = nudged.append
     await fal.call(path_of(g))
     await fal.call(path_of(g))
     await fal.call(path_of(g), message(payload=None))
-    assert nudged == [Drain.POLL]
+    assert nudged == [WorkQueue.POLL]
 
 
 REFUSED: dict[str, tuple[str, Callable[[Caller, Generation], Any]]] = {
@@ -142,7 +142,7 @@ async def test_every_refusal_is_the_same_and_counted(fal: Caller, runtime: Runti
     assert all(document == documents[0] for document in documents)
     assert documents[0]["instance"] == PATH
     assert await runtime.redis.execute("HGET", keys.generation(g.id), "c") is None
-    assert await runtime.redis.execute("ZCARD", keys.due(Drain.POLL)) == 0
+    assert await runtime.redis.execute("ZCARD", keys.due(WorkQueue.POLL)) == 0
 
 
 @pytest.mark.parametrize("status", [Status.SUCCEEDED, Status.FAILED, Status.CANCELED])

@@ -47,7 +47,7 @@ async def move(runtime: Runtime, generation_id: str, *verbs: str) -> Generation:
     }
     moved = None
     for verb in verbs:
-        moved = await runtime.generations._moves.apply(generation_id, steps[verb])
+        moved = await runtime.generations._transitions.apply(generation_id, steps[verb])
     assert moved is not None
     return moved
 

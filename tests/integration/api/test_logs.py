@@ -14,7 +14,7 @@ from fastapi import FastAPI
 
 from service.config.settings import Settings
 from service.domain.tenant import Tenant
-from service.domain.work_queue import Drain
+from service.domain.work_queue import WorkQueue
 from service.observability import log
 from tests.conftest import client_of
 from tests.support import factories, pictures
@@ -299,7 +299,7 @@ async def test_an_error_of_ours_does_not_tell_whom_it_was_about(
 async def work_off(app: FastAPI) -> None:
     """Submit and poll once, as a worker does, in the process whose lines are caught."""
     runtime = app.state.runtime
-    for drain in (Drain.DISPATCH, Drain.POLL):
+    for drain in (WorkQueue.DISPATCH, WorkQueue.POLL):
         await runtime.drain(drain)
         async with asyncio.timeout(10):
             while runtime.drains[drain].busy:

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from service.domain.work_queue import Drain
+from service.domain.work_queue import WorkQueue
 from service.runtime import Runtime
 from service.store.redis.client import Redis
 from tests.support import factories
@@ -121,7 +121,7 @@ async def test_state_is_read_from_redis(anonymous: httpx.AsyncClient, runtime: R
     assert found["gateway_slots_used", ()] == 1
     assert found["gateway_slots_allowed", ()] == 40
     assert 0 <= found["gateway_overdue_seconds", (("drain", "dispatch"),)] < 30
-    assert {labels[0][1] for name, labels in found if name == "gateway_due"} == set(Drain)
+    assert {labels[0][1] for name, labels in found if name == "gateway_due"} == set(WorkQueue)
 
 
 async def test_the_oldest_entry_is_how_late_a_drain_is(anonymous: httpx.AsyncClient, runtime: Runtime) -> None:

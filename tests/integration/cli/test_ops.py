@@ -153,7 +153,7 @@ def test_a_tenant_with_work_is_deleted_by_draining(run: Run, tenant_id: str, wit
     assert answer(run("tenants", "show", tenant_id))["suspended"] is False
     assert "delete it again" in told(run("tenants", "delete", tenant_id, "--drain", exits=1))
     assert answer(run("tenants", "show", tenant_id))["suspended"] is True
-    within(lambda runtime: runtime.generations._moves.apply(name, lambda g: g.canceled(0, factories.NOW)))
+    within(lambda runtime: runtime.generations._transitions.apply(name, lambda g: g.canceled(0, factories.NOW)))
     run("tenants", "delete", tenant_id, "--drain")
     assert lines(run("tenants", "list")) == []
 
@@ -305,8 +305,8 @@ def lost(within: Within, tenant_id: str) -> str:
     name = queued(within, tenant_id)
 
     async def lose(runtime: Runtime) -> None:
-        await runtime.generations._moves.apply(name, lambda g: g.submitting(factories.NOW))
-        await runtime.generations._moves.apply(name, lambda g: g.unconfirmed())
+        await runtime.generations._transitions.apply(name, lambda g: g.submitting(factories.NOW))
+        await runtime.generations._transitions.apply(name, lambda g: g.unconfirmed())
 
     within(lose)
     return name

@@ -9,7 +9,7 @@ import pytest
 
 from service.domain.generation import Due, Generation
 from service.domain.tenant import Limits, Tenant
-from service.domain.work_queue import Drain
+from service.domain.work_queue import WorkQueue
 from service.runtime import Runtime
 from service.store import keys
 from service.store.queues.due import Claimed
@@ -238,4 +238,4 @@ async def test_what_is_ended_while_it_waits_is_not_dispatched(line: Line) -> Non
     g, now = await line.load(first), line.clock()
     await line.runtime.generation_store.finish(g.canceled(0, now), Due(sweep=now), [], now=now)
     assert [item.id for item in await line.claim(slots=9)] == [second]
-    assert await line.runtime.redis.execute("ZCARD", keys.due(Drain.DISPATCH)) == 0
+    assert await line.runtime.redis.execute("ZCARD", keys.due(WorkQueue.DISPATCH)) == 0

@@ -9,10 +9,10 @@ import httpx
 import pytest
 
 from service.config.settings import Settings
-from service.domain.dispatch_gate import Hold
+from service.domain.dispatch_gate import PauseCause
 from service.domain.generation import Generation, Status
 from service.domain.tenant import Tenant
-from service.domain.work_queue import Drain
+from service.domain.work_queue import WorkQueue
 from service.errors import Draining
 from service.runtime import Runtime
 from service.store.gate.gate import GateStore, Signal
@@ -58,7 +58,7 @@ async def fault(fal: httpx.AsyncClient, operation: str, kind: str) -> None:
     (await fal.post("/_sandbox/faults", json={operation: {"kind": kind}})).raise_for_status()
 
 
-async def drained(runtime: Runtime, drain: Drain) -> None:
+async def drained(runtime: Runtime, drain: WorkQueue) -> None:
     await runtime.drain(drain)
     await runtime.drains[drain].idle()
 
@@ -87,21 +87,21 @@ async def test_a_locked_account_holds_dispatch_at_once_and_opens_by_itself(
 ) -> None:
     await fault(fal, "submit", kind)
     first = await create()
-    await drained(runtime, Drain.DISPATCH)
+    await drained(runtime, WorkQueue.DISPATCH)
     assert await status(runtime, first) is Status.QUEUED, "refused, and not lost"
     gate = await runtime.gate.read()
-    assert gate.hold is Hold.LOCKED
+    assert gate.hold is PauseCause.LOCKED
     assert gate.retry_at == clock() + PROBE
     second = await create()
-    await drained(runtime, Drain.DISPATCH)
+    await drained(runtime, WorkQueue.DISPATCH)
     assert await refusals(runtime, first, second) == [1, 0], "held"
     clock.advance(PROBE)
-    await drained(runtime, Drain.DISPATCH)
+    await drained(runtime, WorkQueue.DISPATCH)
     assert await refusals(runtime, first, second) == [1, 1], "the one that was never refused tries, and no other"
     await fal.delete("/_sandbox/faults")
     clock.advance(PROBE * 2)
     for _ in range(2):
-        await drained(runtime, Drain.DISPATCH)
+        await drained(runtime, WorkQueue.DISPATCH)
     assert (await runtime.gate.read()).hold is None
     assert [await status(runtime, g) for g in (first, second)] == [Status.SUBMITTED] * 2
 
@@ -110,21 +110,21 @@ async def test_locked_polls_of_several_jobs_hold_dispatch(
     runtime: Runtime, clock: Clock, fal: httpx.AsyncClient, create: Create
 ) -> None:
     running = [await create() for _ in range(LOCKED_POLLS)]
-    await drained(runtime, Drain.DISPATCH)
+    await drained(runtime, WorkQueue.DISPATCH)
     await fault(fal, "status", "locked")
     clock.advance(timedelta(seconds=30))
-    await drained(runtime, Drain.POLL)
-    assert (await runtime.gate.read()).hold is Hold.LOCKED
+    await drained(runtime, WorkQueue.POLL)
+    assert (await runtime.gate.read()).hold is PauseCause.LOCKED
     for g in running:
         assert await status(runtime, g) in (Status.SUBMITTED, Status.IN_PROGRESS)
     waiting = await create()
-    await drained(runtime, Drain.DISPATCH)
+    await drained(runtime, WorkQueue.DISPATCH)
     assert await status(runtime, waiting) is Status.QUEUED
     await fal.delete("/_sandbox/faults")
     clock.advance(timedelta(seconds=10))
-    await drained(runtime, Drain.POLL)
+    await drained(runtime, WorkQueue.POLL)
     assert (await runtime.gate.read()).hold is None, "an answered poll outweighs refused ones"
-    await drained(runtime, Drain.DISPATCH)
+    await drained(runtime, WorkQueue.DISPATCH)
     assert await status(runtime, waiting) is Status.SUBMITTED
 
 
@@ -132,11 +132,11 @@ async def test_locked_polls_of_one_job_hold_nothing(
     runtime: Runtime, clock: Clock, fal: httpx.AsyncClient, create: Create
 ) -> None:
     await create()
-    await drained(runtime, Drain.DISPATCH)
+    await drained(runtime, WorkQueue.DISPATCH)
     await fault(fal, "status", "locked")
     for _ in range(2 * LOCKED_POLLS):
         clock.advance(timedelta(seconds=30))
-        await drained(runtime, Drain.POLL)
+        await drained(runtime, WorkQueue.POLL)
     assert (await runtime.gate.read()).hold is None
 
 
@@ -146,13 +146,13 @@ async def test_locked_poll_before_an_accepted_submit_counts_for_nothing(
     sent_at = clock()
     clock.advance(timedelta(seconds=1))
     running = [await create() for _ in range(LOCKED_POLLS)]
-    await drained(runtime, Drain.DISPATCH)
+    await drained(runtime, WorkQueue.DISPATCH)
     for g in running:
         await runtime.gate.locked_poll(g, "User is locked.", sent_at)
     assert (await runtime.gate.read()).hold is None
     for g in running:
         await runtime.gate.locked_poll(g, "User is locked.", clock())
-    assert (await runtime.gate.read()).hold is Hold.LOCKED
+    assert (await runtime.gate.read()).hold is PauseCause.LOCKED
 
 
 async def test_failures_in_a_row_hold_dispatch_and_a_success_between_does_not(
@@ -160,7 +160,7 @@ async def test_failures_in_a_row_hold_dispatch_and_a_success_between_does_not(
 ) -> None:
     async def sent(prompt: str) -> None:
         await create(f"{prompt} sandbox:hang sandbox:no-video")
-        await drained(runtime, Drain.DISPATCH)
+        await drained(runtime, WorkQueue.DISPATCH)
 
     for _ in range(FAILURES - 1):
         await sent("sandbox:500")
@@ -170,7 +170,7 @@ async def test_failures_in_a_row_hold_dispatch_and_a_success_between_does_not(
     assert (await runtime.gate.read()).hold is None
     await sent("sandbox:500")
     gate = await runtime.gate.read()
-    assert (gate.hold, gate.retry_at) == (Hold.FAILING, clock() + PROBE)
+    assert (gate.hold, gate.retry_at) == (PauseCause.FAILING, clock() + PROBE)
 
 
 async def test_probes_go_one_at_a_time_and_ever_more_seldom(
@@ -180,22 +180,22 @@ async def test_probes_go_one_at_a_time_and_ever_more_seldom(
     await fault(fal, "submit", "503")
     for _ in range(FAILURES):
         await create()
-    await drained(runtime, Drain.DISPATCH)
-    assert (await runtime.gate.read()).hold is Hold.FAILING
+    await drained(runtime, WorkQueue.DISPATCH)
+    assert (await runtime.gate.read()).hold is PauseCause.FAILING
     waits = []
     for _ in range(6):
         gate = await runtime.gate.read()
         assert gate.retry_at is not None
         waits.append((gate.retry_at - clock()).total_seconds())
         clock.now = gate.retry_at
-        await drained(runtime, Drain.DISPATCH)
-        await drained(runtime, Drain.DISPATCH)
+        await drained(runtime, WorkQueue.DISPATCH)
+        await drained(runtime, WorkQueue.DISPATCH)
     assert waits == [15, 30, 60, 120, 240, 300]
     assert await submits(fal) == before, "a probe is a queued generation, refused like any other"
     await fal.delete("/_sandbox/faults")
     clock.advance(timedelta(seconds=300))
     for _ in range(2):
-        await drained(runtime, Drain.DISPATCH)
+        await drained(runtime, WorkQueue.DISPATCH)
     assert await submits(fal) == before + FAILURES
 
 
@@ -270,12 +270,12 @@ async def test_locked_polls_of_one_tenant_hold_nothing_while_another_has_jobs_at
     stranger = await runtime.tenants.create("stranger")
     request = factories.create_request(prompt="sandbox:hang", image_url="https://v3b.fal.media/a.jpg")
     other = (await runtime.generations.create(stranger, request, None)).generation
-    await drained(runtime, Drain.DISPATCH)
+    await drained(runtime, WorkQueue.DISPATCH)
     for g in running:
         await runtime.gate.locked_poll(g, "No.", clock())
     assert (await runtime.gate.read()).hold is None
     await runtime.gate.locked_poll(other, "No.", clock())
-    assert (await runtime.gate.read()).hold is Hold.LOCKED
+    assert (await runtime.gate.read()).hold is PauseCause.LOCKED
 
 
 # --- what operators do
@@ -296,22 +296,22 @@ async def test_pause_holds_dispatch_alone(
     runtime: Runtime, clock: Clock, admin: httpx.AsyncClient, anonymous: httpx.AsyncClient, create: Create
 ) -> None:
     running = await create("sandbox:no-video")
-    await drained(runtime, Drain.DISPATCH)
+    await drained(runtime, WorkQueue.DISPATCH)
     paused = await _post(admin, "/pause", reason="fal announces maintenance")
     assert (paused["state"], paused["reason"]) == ("paused", "fal announces maintenance")
     waiting = await create()
-    await drained(runtime, Drain.DISPATCH)
+    await drained(runtime, WorkQueue.DISPATCH)
     assert await status(runtime, waiting) is Status.QUEUED
     async with asyncio.timeout(60):
         while await status(runtime, running) is not Status.SUCCEEDED:
             clock.advance(timedelta(seconds=1))  # a slow sandbox must not come to the deadline of our clock
-            await drained(runtime, Drain.POLL)
+            await drained(runtime, WorkQueue.POLL)
             await asyncio.sleep(0.02)
     ready = await anonymous.get("/readyz")
     assert (ready.status_code, ready.json()["dispatch"]["state"]) == (200, "paused")
     assert 'gateway_dispatch_hold{hold="paused"} 1.0' in (await anonymous.get("/metrics")).text
     assert (await _post(admin, "/resume"))["state"] == "open"
-    await drained(runtime, Drain.DISPATCH)
+    await drained(runtime, WorkQueue.DISPATCH)
     assert await status(runtime, waiting) is Status.SUBMITTED
 
 
@@ -321,15 +321,15 @@ async def test_a_pause_outlives_every_process(runtime: Runtime, settings: Settin
     await runtime.gate.pause("night")
     async with open_runtime(settings) as another:
         gate = await another.gate.read()
-    assert (gate.hold, gate.reason) == (Hold.PAUSED, "night")
+    assert (gate.hold, gate.reason) == (PauseCause.PAUSED, "night")
 
 
 async def test_a_success_does_not_lift_an_operators_pause(runtime: Runtime, clock: Clock, create: Create) -> None:
     await create()
     taken = (await runtime.queue.claim(now=clock(), most=1, lease=timedelta(seconds=15), slots=9)).taken
     await runtime.gate.pause("night")
-    await runtime.drains[Drain.DISPATCH]._work(taken[0])
-    assert (await runtime.gate.read()).hold is Hold.PAUSED
+    await runtime.drains[WorkQueue.DISPATCH]._work(taken[0])
+    assert (await runtime.gate.read()).hold is PauseCause.PAUSED
 
 
 async def test_draining_accepts_nothing_new_and_lets_the_rest_run_out(
@@ -348,7 +348,7 @@ async def test_draining_accepts_nothing_new_and_lets_the_rest_run_out(
         await create()
     assert await runtime.queue.unfinished() == 1
     assert (await runtime.audit.run()).differences == []
-    await drained(runtime, Drain.DISPATCH)
+    await drained(runtime, WorkQueue.DISPATCH)
     assert (await api.get(f"/v1/generations/{first['id']}")).json()["status"] == "submitted"
     await _post(admin, "/resume")
     assert (await api.post("/v1/generations", json=body)).status_code == 202

@@ -10,7 +10,7 @@ from service.config.settings import Settings
 from service.domain.tenant import Limits, Tenant
 from service.errors import StoreUnavailable
 from service.runtime import Runtime
-from service.store.queues.tenant_queue import Line
+from service.store.queues.tenant_queue import QueueStats
 from service.usecases.generations.queue_estimate import estimate
 from tests.support import factories
 from tests.support.factories import Clock
@@ -24,18 +24,18 @@ def settings(redis_url: str) -> Settings:
 @pytest.mark.parametrize(
     ("line", "limits", "position", "expected"),
     [
-        (Line(queued=1, slots_used=0, weights=1, seconds=None), Limits(), 0, 0.0),
-        (Line(queued=5, slots_used=40, weights=1, seconds=None), Limits(), 4, None),
-        (Line(queued=5, slots_used=40, weights=1, seconds=80), Limits(), 0, 2.0),
-        (Line(queued=5, slots_used=40, weights=1, seconds=80), Limits(), 4, 10.0),
-        (Line(queued=500, slots_used=40, weights=4, seconds=80), Limits(), 4, 40.0),
-        (Line(queued=500, slots_used=40, weights=4, seconds=80), Limits(weight=2), 4, 20.0),
-        (Line(queued=6, slots_used=40, weights=90, seconds=80), Limits(), 4, 12.0),
-        (Line(queued=5, slots_used=0, weights=1, seconds=80), Limits(concurrent_generations=1), 4, 400.0),
-        (Line(queued=5, slots_used=0, weights=1, seconds=80), Limits(concurrent_generations=1), 0, 0.0),
+        (QueueStats(queued=1, slots_used=0, weights=1, seconds=None), Limits(), 0, 0.0),
+        (QueueStats(queued=5, slots_used=40, weights=1, seconds=None), Limits(), 4, None),
+        (QueueStats(queued=5, slots_used=40, weights=1, seconds=80), Limits(), 0, 2.0),
+        (QueueStats(queued=5, slots_used=40, weights=1, seconds=80), Limits(), 4, 10.0),
+        (QueueStats(queued=500, slots_used=40, weights=4, seconds=80), Limits(), 4, 40.0),
+        (QueueStats(queued=500, slots_used=40, weights=4, seconds=80), Limits(weight=2), 4, 20.0),
+        (QueueStats(queued=6, slots_used=40, weights=90, seconds=80), Limits(), 4, 12.0),
+        (QueueStats(queued=5, slots_used=0, weights=1, seconds=80), Limits(concurrent_generations=1), 4, 400.0),
+        (QueueStats(queued=5, slots_used=0, weights=1, seconds=80), Limits(concurrent_generations=1), 0, 0.0),
     ],
 )
-def test_estimate(line: Line, limits: Limits, position: int, expected: float | None) -> None:
+def test_estimate(line: QueueStats, limits: Limits, position: int, expected: float | None) -> None:
     assert estimate(line, factories.tenant(limits=limits), position, 40) == expected
 
 
@@ -68,10 +68,10 @@ async def test_estimates_come_from_what_ended_and_stop_when_held(
     await runtime.queue.claim(now=clock(), most=2, lease=timedelta(seconds=15), slots=2)
     started = clock()
     for name in names[:2]:
-        await runtime.generations._moves.apply(name, lambda g: g.submitting(started))
-        await runtime.generations._moves.apply(name, lambda g: g.submitted(factories.request_id()))
+        await runtime.generations._transitions.apply(name, lambda g: g.submitting(started))
+        await runtime.generations._transitions.apply(name, lambda g: g.submitted(factories.request_id()))
     clock.advance(timedelta(seconds=60))
-    await runtime.generations._moves.apply(names[0], lambda g: g.succeeded(factories.output(), 1, clock()))
+    await runtime.generations._transitions.apply(names[0], lambda g: g.succeeded(factories.output(), 1, clock()))
     await runtime.queue.claim(now=clock(), most=1, lease=timedelta(seconds=15), slots=2)
     app.state.runtime.outlook._seen = None
     read = (await api.get(f"/v1/generations/{names[4]}")).json()
@@ -87,7 +87,7 @@ async def test_what_was_accepted_is_not_refused_for_want_of_an_estimate(
 ) -> None:
     """Redis goes away between the creation and the answer: a 503 would make the caller pay for a second one."""
 
-    async def away() -> Line:
+    async def away() -> QueueStats:
         raise StoreUnavailable("The store did not answer.")
 
     monkeypatch.setattr(app.state.runtime.outlook._queue, "line", away)

@@ -13,11 +13,11 @@ from service.config.settings import Settings
 from service.domain.dispatch_gate import FIRST_SUBMITS, Ramp
 from service.domain.generation import Failure, Generation, Status
 from service.domain.tenant import Tenant
-from service.domain.work_queue import Drain
+from service.domain.work_queue import WorkQueue
 from service.runtime import Runtime
 from service.store import keys
 from service.store.queues.due import Claimed
-from service.upstream.outcomes import Accepted, Locked, NotTaken, Rejected, SubmitOutcome, Unknown
+from service.upstream.outcomes import Accepted, Locked, NotSubmitted, Rejected, SubmitOutcome, Unknown
 from service.usecases.lifecycle.dispatch import Dispatch
 from service.usecases.lifecycle.leases import LEASE
 from tests.support import factories
@@ -27,8 +27,8 @@ SLOTS: Final = 40
 SHARE: Final = 10
 MINUTE: Final = timedelta(minutes=1)
 OUTCOMES: Final[dict[str, SubmitOutcome]] = {
-    "refused": NotTaken("fal answered 503", refused=True),
-    "unsent": NotTaken("ConnectError"),
+    "refused": NotSubmitted("fal answered 503", refused=True),
+    "unsent": NotSubmitted("ConnectError"),
     "locked": Locked("fal answered 403"),
     "unknown": Unknown("fal answered 502"),
     "rejected": Rejected(Failure("upstream_rejected", "fal answered 422")),
@@ -41,7 +41,7 @@ class Worker:
     def __init__(self, runtime: Runtime, clock: Clock) -> None:
         self.runtime = runtime
         self.clock = clock
-        dispatch = runtime.drains[Drain.DISPATCH]._work.__self__  # type: ignore[attr-defined]
+        dispatch = runtime.drains[WorkQueue.DISPATCH]._work.__self__  # type: ignore[attr-defined]
         assert isinstance(dispatch, Dispatch)
         self.dispatch = dispatch
         self.accepted = 0
@@ -68,8 +68,8 @@ class Worker:
 
     async def sweep(self, *, release_after: timedelta) -> None:
         """Give up lost submits as unconfirmed, and free the slots of those that fal cannot be running any more."""
-        await self.runtime.drain(Drain.SWEEP)
-        await self.runtime.drains[Drain.SWEEP].idle()
+        await self.runtime.drain(WorkQueue.SWEEP)
+        await self.runtime.drains[WorkQueue.SWEEP].idle()
         for name, submitted_at in await self.runtime.queue.unconfirmed(limit=1000):
             g = await self.runtime.generation_store.load(name)
             if g is not None and self.clock() - submitted_at >= release_after:
@@ -116,8 +116,8 @@ async def test_burst_of_unknown_outcomes_costs_a_handful(
 
 
 async def _drained(runtime: Runtime) -> None:
-    await runtime.drain(Drain.DISPATCH)
-    await runtime.drains[Drain.DISPATCH].idle()
+    await runtime.drain(WorkQueue.DISPATCH)
+    await runtime.drains[WorkQueue.DISPATCH].idle()
 
 
 async def test_all_slots_are_used_by_one_claim_after_another(runtime: Runtime, worker: Worker, owner: Tenant) -> None:
@@ -207,7 +207,7 @@ async def _unconfirmed(runtime: Runtime, clock: Clock, item: Claimed) -> None:
         return g.submitting(clock()) if g.status is Status.QUEUED else g.unconfirmed()
 
     for _ in range(2):
-        await runtime.generations._moves.apply(item.id, lost)
+        await runtime.generations._transitions.apply(item.id, lost)
 
 
 # --- any weather

@@ -10,7 +10,7 @@ import pytest
 from service.config.settings import Settings
 from service.domain.generation import TERMINAL, Generation, Status
 from service.domain.tenant import Tenant
-from service.domain.work_queue import Drain
+from service.domain.work_queue import WorkQueue
 from service.errors import StoreUnavailable
 from service.runtime import Runtime
 from service.store.generations.generations import Moved
@@ -76,16 +76,16 @@ async def test_a_requeue_whose_answer_was_lost_does_not_undo_the_next_submit(
     async def another_worker_submits() -> None:
         clock.advance(timedelta(minutes=1))
         await runtime.queue.claim(now=clock(), most=1, lease=timedelta(seconds=15), slots=1)
-        sent = await runtime.generations._moves.apply(g.id, lambda now: now.submitting(clock()))
+        sent = await runtime.generations._transitions.apply(g.id, lambda now: now.submitting(clock()))
         assert sent is not None
         await runtime.resolving._fal.submit(arguments(sent))
 
     once_away(Status.QUEUED, another_worker_submits, written=True)
-    await drained(runtime, Drain.DISPATCH)
+    await drained(runtime, WorkQueue.DISPATCH)
     assert (await stored(runtime, g)).status is Status.SUBMITTING, "its answer is still to come"
     for _ in range(3):
         clock.advance(timedelta(minutes=1))
-        await drained(runtime, Drain.DISPATCH)
+        await drained(runtime, WorkQueue.DISPATCH)
     assert len(await oracle(sandbox_url)) == 1
 
 
@@ -98,10 +98,10 @@ async def test_an_intent_taken_back_twice_does_not_free_a_submit_of_unknown_outc
     async def another_worker_hears_nothing() -> None:
         clock.advance(timedelta(minutes=1))
         for move in (lambda now: now.submitting(clock()), lambda now: now.unconfirmed()):
-            await runtime.generations._moves.apply(g.id, move)
+            await runtime.generations._transitions.apply(g.id, move)
 
     once_away(Status.QUEUED, another_worker_hears_nothing, written=True)
-    await drained(runtime, Drain.DISPATCH)
+    await drained(runtime, WorkQueue.DISPATCH)
     assert (await stored(runtime, g)).status is Status.UNCONFIRMED
 
 
@@ -122,11 +122,11 @@ async def test_what_fal_is_known_not_to_have_costs_nothing_however_late_that_is_
 
     async def it_is_given_up_as_lost() -> None:
         clock.advance(settings.fal_timeout + timedelta(minutes=1))
-        await drained(runtime, Drain.SWEEP)
+        await drained(runtime, WorkQueue.SWEEP)
         assert (await stored(runtime, g)).status is Status.UNCONFIRMED
 
     once_away(status, it_is_given_up_as_lost, written=False)
-    await drained(runtime, Drain.DISPATCH)
+    await drained(runtime, WorkQueue.DISPATCH)
     ended = await stored(runtime, g)
     assert (ended.status, ended.actual_cost) == (Status.FAILED, 0)
     assert await runtime.queue.slots_used() == 0

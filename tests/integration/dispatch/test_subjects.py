@@ -12,10 +12,10 @@ import pytest
 from aiohttp import web
 
 from service.config.settings import Settings
-from service.domain.dispatch_gate import FIRST_SUBMITS, Hold
+from service.domain.dispatch_gate import FIRST_SUBMITS, PauseCause
 from service.domain.generation import Generation, Status
 from service.domain.tenant import Limits, Tenant
-from service.domain.work_queue import Drain
+from service.domain.work_queue import WorkQueue
 from service.runtime import Runtime, open_runtime
 from tests.support import factories
 from tests.support.factories import Clock
@@ -142,7 +142,7 @@ class Line:
         made = await self.create(self.a, "bad", count, "bad")
         return made + (await self.create(self.b, "bad", count, "bad") if subject == "all" else [])
 
-    async def tick(self, *drains: Drain) -> None:
+    async def tick(self, *drains: WorkQueue) -> None:
         for drain in drains:
             await self.runtime.drain(drain)
             await self.runtime.drains[drain].idle()
@@ -187,7 +187,7 @@ async def test_failed_submits_hold_their_subject_only(
         neighbours = await line.create(line.a, "good", 4) if subject in ("one job", "one end user") else []
         seen = set()
         for n in range(12):
-            await line.tick(Drain.DISPATCH)
+            await line.tick(WorkQueue.DISPATCH)
             seen.add((await line.runtime.gate.read()).hold)
             if n == 6 and subject != "all":
                 good += await line.create(line.b, "good", 2)
@@ -199,10 +199,10 @@ async def test_failed_submits_hold_their_subject_only(
         await _ends(line, bad, SUBMITS[status], alone=subject != "all")
 
 
-async def _account(line: Line, seen: set[Hold | None], *, held: str, kind: Kind) -> None:
+async def _account(line: Line, seen: set[PauseCause | None], *, held: str, kind: Kind) -> None:
     gate = await line.runtime.gate.read()
     if held == "everybody":
-        assert gate.hold is (Hold.LOCKED if kind == "lock" else Hold.FAILING)
+        assert gate.hold is (PauseCause.LOCKED if kind == "lock" else PauseCause.FAILING)
         assert gate.failed_tenants == 2
     elif held == "nobody":
         assert seen == {None}
@@ -227,10 +227,10 @@ async def _ends(line: Line, bad: Sequence[Generation], kind: Kind, *, alone: boo
 async def test_held_dispatch_opens_once_fal_is_well(redis_url: str, clock: Clock, status: int) -> None:
     async with serving(Fal(status, "submit")) as fal, opened(redis_url, clock, fal.url) as line:
         bad = await line.create_bad("all")
-        await line.tick(Drain.DISPATCH)
+        await line.tick(WorkQueue.DISPATCH)
         fal.well = True
         for _ in range(6):
-            await line.tick(Drain.DISPATCH)
+            await line.tick(WorkQueue.DISPATCH)
         gate = await line.runtime.gate.read()
         assert (gate.hold, gate.held_tenants, gate.failed_generations) == (None, 0, 0)
         assert {g.status for g in await line.stored(bad)} <= {Status.SUBMITTED, Status.UNCONFIRMED}
@@ -239,8 +239,8 @@ async def test_held_dispatch_opens_once_fal_is_well(redis_url: str, clock: Clock
 async def test_fal_out_of_reach_holds_everybody_and_loses_nothing(redis_url: str, clock: Clock) -> None:
     async with opened(redis_url, clock, factories.NOWHERE) as line:
         created = await line.create_bad("all")
-        await line.tick(Drain.DISPATCH)
-        assert (await line.runtime.gate.read()).hold is Hold.FAILING
+        await line.tick(WorkQueue.DISPATCH)
+        assert (await line.runtime.gate.read()).hold is PauseCause.FAILING
         assert {g.status for g in await line.stored(created)} == {Status.QUEUED}
 
 
@@ -253,14 +253,14 @@ async def test_refused_polls_hold_their_subject_only(
         running = await line.create_bad(subject)
         running += [] if subject == "all" else await line.create(line.b, "good", 4)
         running += await line.create(line.a, "good", 4) if subject in ("one job", "one end user") else []
-        await line.tick(Drain.DISPATCH)
+        await line.tick(WorkQueue.DISPATCH)
         for _ in range(4):
-            await line.tick(Drain.POLL)
+            await line.tick(WorkQueue.POLL)
         everybody = subject == "all" and status in (401, 403)
-        assert (await line.runtime.gate.read()).hold is (Hold.LOCKED if everybody else None)
+        assert (await line.runtime.gate.read()).hold is (PauseCause.LOCKED if everybody else None)
         assert not any(g.is_terminal for g in await line.stored(running))
         later = await line.create(line.b, "good", 2)
-        await line.tick(Drain.DISPATCH)
+        await line.tick(WorkQueue.DISPATCH)
         assert (max(await line.waits(later)) <= TICK) is not everybody
 
 
@@ -271,7 +271,7 @@ async def test_job_refused_while_others_are_accepted_fails_alone(redis_url: str,
         others = []
         for _ in range(60):
             others += await line.create(line.b, "good")
-            await line.tick(Drain.DISPATCH)
+            await line.tick(WorkQueue.DISPATCH)
         (failed,) = await line.stored([bad])
         assert failed.error is not None
         assert (failed.status, failed.error.code) == (Status.FAILED, "upstream_unavailable")
@@ -287,7 +287,7 @@ async def test_job_refused_like_all_others_waits(redis_url: str, clock: Clock, s
         await line.create(line.b, "good")
         created = await line.create_bad("all")
         for _ in range(200):
-            await line.tick(Drain.DISPATCH)
+            await line.tick(WorkQueue.DISPATCH)
         assert {g.status for g in await line.stored(created)} == {Status.QUEUED}
         assert fal.submits.count("bad") > REFUSALS
 
@@ -303,7 +303,7 @@ async def test_probe_is_of_another_tenant_than_the_last(redis_url: str, clock: C
             assert retry_at is not None
             clock.now = retry_at
             refused = {g.id: g.submits_refused for g in await _all(line, created)}
-            await line.tick(Drain.DISPATCH)
+            await line.tick(WorkQueue.DISPATCH)
             probes += [g.id for g in await _all(line, created) if g.submits_refused > refused[g.id]]
         assert len(set(probes)) == 6, "one that was never refused, each time"
         owners = [created[probe] for probe in probes]
@@ -314,12 +314,12 @@ async def test_job_that_was_never_refused_waits_for_no_doubled_probe(redis_url: 
     async with serving(Fal(403, "submit")) as fal, opened(redis_url, clock, fal.url) as line:
         (bad,) = await line.create(line.a, "bad")
         for _ in range(60):
-            await line.tick(Drain.DISPATCH)
+            await line.tick(WorkQueue.DISPATCH)
         (refused,) = await line.stored([bad])
         assert (refused.status, refused.submits_refused) == (Status.QUEUED, 5), "after 15, 30, 60 and 120 s"
         good = await line.create(line.a, "good", 3)
         for _ in range(6):
-            await line.tick(Drain.DISPATCH)
+            await line.tick(WorkQueue.DISPATCH)
         assert max(await line.waits(good)) <= PROBE + 2 * TICK
 
 

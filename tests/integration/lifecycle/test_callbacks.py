@@ -14,7 +14,7 @@ from service.config.settings import Settings
 from service.domain.callback import Callback
 from service.domain.generation import TERMINAL, Generation, Status
 from service.domain.tenant import Tenant
-from service.domain.work_queue import Drain
+from service.domain.work_queue import WorkQueue
 from service.observability import metrics
 from service.runtime import Runtime
 from service.store import keys
@@ -92,7 +92,7 @@ def create(runtime: Runtime, owner: Tenant) -> Create:
     return made
 
 
-async def drained(runtime: Runtime, drain: Drain) -> None:
+async def drained(runtime: Runtime, drain: WorkQueue) -> None:
     """Work off what is due now, to the end."""
     await runtime.drain(drain)
     await runtime.drains[drain].idle()
@@ -109,7 +109,7 @@ async def polled_to_the_end(runtime: Runtime, clock: Clock, g: Generation) -> Ge
     async with asyncio.timeout(60):
         while True:
             clock.advance(timedelta(seconds=2))
-            await drained(runtime, Drain.POLL)
+            await drained(runtime, WorkQueue.POLL)
             if (now := await stored(runtime, g)).status in TERMINAL:
                 return now
             await patience.pause()
@@ -135,7 +135,7 @@ async def kept_callback(runtime: Runtime, g: Generation) -> bytes | None:
 
 
 async def poll_due(runtime: Runtime, g: Generation) -> float | None:
-    score = await runtime.redis.execute("ZSCORE", keys.due(Drain.POLL), g.id)
+    score = await runtime.redis.execute("ZSCORE", keys.due(WorkQueue.POLL), g.id)
     return None if score is None else float(score) / 1000
 
 
@@ -144,12 +144,12 @@ async def poll_due(runtime: Runtime, g: Generation) -> float | None:
 
 async def test_a_callback_ends_it_at_once_with_one_look(runtime: Runtime, fal: Fal, create: Create) -> None:
     g = await create()
-    await drained(runtime, Drain.DISPATCH)
-    await drained(runtime, Drain.POLL)
+    await drained(runtime, WorkQueue.DISPATCH)
+    await drained(runtime, WorkQueue.POLL)
     assert (await stored(runtime, g)).status is Status.SUBMITTED, "its poll is not due yet"
     await fal.report(g)
     statuses, results = calls("status"), calls("result")
-    await drained(runtime, Drain.POLL)
+    await drained(runtime, WorkQueue.POLL)
     ended = await stored(runtime, g)
     assert ended.status is Status.SUCCEEDED
     assert (calls("status") - statuses, calls("result") - results) == (1, 1), (
@@ -179,13 +179,13 @@ async def test_polling_and_callbacks_agree(
 ) -> None:
     told = {"webhook_url": "http://127.0.0.1:9000/hook", "duration": 5}
     polled, reported, both = [await create(prompt, **told) for _ in range(3)]
-    await drained(runtime, Drain.DISPATCH)
+    await drained(runtime, WorkQueue.DISPATCH)
     await fal.report(reported)
-    await drained(runtime, Drain.POLL)
+    await drained(runtime, WorkQueue.POLL)
     assert (await stored(runtime, reported)).status in TERMINAL
     await fal.callbacks(both)
     clock.advance(timedelta(seconds=2))  # the other two are due for a poll now
-    await asyncio.gather(fal.report(both), runtime.drain(Drain.POLL), fal.report(both))
+    await asyncio.gather(fal.report(both), runtime.drain(WorkQueue.POLL), fal.report(both))
     ends = [await polled_to_the_end(runtime, clock, g) for g in (polled, reported, both)]
     seen = {
         (g.status, g.error and (g.error.code, g.error.message), g.actual_cost, g.output and g.output.seed is not None)
@@ -200,7 +200,7 @@ async def test_polling_and_callbacks_agree(
 
 async def test_a_lost_callback_costs_some_seconds(runtime: Runtime, clock: Clock, fal: Fal, create: Create) -> None:
     g = await create(f"{QUICK} sandbox:lost-webhook")
-    await drained(runtime, Drain.DISPATCH)
+    await drained(runtime, WorkQueue.DISPATCH)
     assert (await polled_to_the_end(runtime, clock, g)).status is Status.SUCCEEDED
     assert fal.postbox.received == []
 
@@ -209,9 +209,9 @@ async def test_what_fal_has_forgotten_its_callback_still_knows(
     runtime: Runtime, clock: Clock, fal: Fal, create: Create
 ) -> None:
     g, only_polled = [await create(f"{QUICK} sandbox:expired-result") for _ in range(2)]
-    await drained(runtime, Drain.DISPATCH)
+    await drained(runtime, WorkQueue.DISPATCH)
     await fal.report(g)
-    await drained(runtime, Drain.POLL)
+    await drained(runtime, WorkQueue.POLL)
     ended = await stored(runtime, g)
     assert ended.status is Status.SUCCEEDED
     assert ended.output is not None
@@ -224,11 +224,11 @@ async def test_callback_ends_it_after_some_tries_if_its_result_stays_away(
     runtime: Runtime, clock: Clock, fal: Fal, create: Create, trouble: str
 ) -> None:
     g = await create("sandbox:policy")
-    await drained(runtime, Drain.DISPATCH)
+    await drained(runtime, WorkQueue.DISPATCH)
     await fal.report(g)
     (await fal.oracle.post("/_sandbox/faults", json={"result": {"kind": trouble}})).raise_for_status()
     try:
-        await drained(runtime, Drain.POLL)
+        await drained(runtime, WorkQueue.POLL)
         assert not (await stored(runtime, g)).is_terminal, "the result would name what was billed"
         ended = await polled_to_the_end(runtime, clock, g)
     finally:
@@ -245,10 +245,10 @@ async def test_an_unconfirmed_generation_heals(
     runtime: Runtime, clock: Clock, fal: Fal, create: Create, more: str
 ) -> None:
     g = await create(f"{QUICK} sandbox:lost-answer {more}")
-    await drained(runtime, Drain.DISPATCH)
+    await drained(runtime, WorkQueue.DISPATCH)
     assert (await stored(runtime, g)).status is Status.UNCONFIRMED
     await fal.report(g)
-    await drained(runtime, Drain.POLL)
+    await drained(runtime, WorkQueue.POLL)
     ended = await stored(runtime, g)
     assert ended.status is Status.SUCCEEDED
     assert ended.request_id is not None
@@ -263,12 +263,12 @@ async def test_a_callback_before_the_answer_to_the_submit(
     runtime: Runtime, fal: Fal, create: Create, more: str
 ) -> None:
     g = await create(f"{QUICK} sandbox:slow-answer=0.7 {more}")
-    await runtime.drain(Drain.DISPATCH)
+    await runtime.drain(WorkQueue.DISPATCH)
     await fal.report(g)
     assert (await stored(runtime, g)).status is Status.SUBMITTING
-    await drained(runtime, Drain.POLL)
+    await drained(runtime, WorkQueue.POLL)
     assert (await stored(runtime, g)).status is Status.SUCCEEDED, "while its submit is still under way"
-    await runtime.drains[Drain.DISPATCH].idle()
+    await runtime.drains[WorkQueue.DISPATCH].idle()
     ended = await stored(runtime, g)
     assert (ended.status, await fal.submits(g)) == (Status.SUCCEEDED, 1)
 
@@ -278,25 +278,25 @@ async def test_what_the_submit_saves_afterwards_does_not_put_the_poll_off(
     runtime: Runtime, clock: Clock, fal: Fal, create: Create, more: str, between: Status
 ) -> None:
     g = await create(f"{QUICK} sandbox:slow-answer=0.7 {more}")
-    await runtime.drain(Drain.DISPATCH)
+    await runtime.drain(WorkQueue.DISPATCH)
     await fal.report(g)
-    await runtime.drains[Drain.DISPATCH].idle()
+    await runtime.drains[WorkQueue.DISPATCH].idle()
     assert (await stored(runtime, g)).status is between
     assert await poll_due(runtime, g) == clock().timestamp()
-    await drained(runtime, Drain.POLL)
+    await drained(runtime, WorkQueue.POLL)
     assert (await stored(runtime, g)).status is Status.SUCCEEDED
 
 
-@pytest.mark.parametrize("first", [Drain.POLL, Drain.DISPATCH])
+@pytest.mark.parametrize("first", [WorkQueue.POLL, WorkQueue.DISPATCH])
 async def test_what_was_queued_again_although_fal_took_it_is_not_sent_again(
-    runtime: Runtime, clock: Clock, fal: Fal, create: Create, first: Drain
+    runtime: Runtime, clock: Clock, fal: Fal, create: Create, first: WorkQueue
 ) -> None:
     g = await create(f"sandbox:429=1 {QUICK} {first} {clock().timestamp()}")
-    await drained(runtime, Drain.DISPATCH)
+    await drained(runtime, WorkQueue.DISPATCH)
     assert (await stored(runtime, g)).status is Status.QUEUED
     await told(runtime, clock, g, Callback("request-1"))
     clock.advance(timedelta(minutes=1))
-    for drain in (first, Drain.POLL, Drain.DISPATCH):
+    for drain in (first, WorkQueue.POLL, WorkQueue.DISPATCH):
         await drained(runtime, drain)
     now = await stored(runtime, g)
     assert (now.status, now.request_id, await fal.submits(g)) == (Status.SUBMITTED, "request-1", 0)
@@ -314,15 +314,15 @@ async def told(runtime: Runtime, clock: Clock, g: Generation, callback: Callback
 
 async def test_the_same_callback_twice_is_one(runtime: Runtime, fal: Fal, create: Create) -> None:
     g = await create(f"{QUICK} sandbox:double-webhook", webhook_url="http://127.0.0.1:9000/hook")
-    await drained(runtime, Drain.DISPATCH)
+    await drained(runtime, WorkQueue.DISPATCH)
     first, second = await fal.callbacks(g, 2)
     accepted, duplicate, ended = counted("accepted"), counted("duplicate"), counted("ended")
     assert (await fal.hand_on(first)).status_code == 200
     assert (await fal.hand_on(second)).status_code == 200
-    await drained(runtime, Drain.POLL)
+    await drained(runtime, WorkQueue.POLL)
     version = (await stored(runtime, g)).version
     assert (await fal.hand_on(first)).status_code == 200
-    await drained(runtime, Drain.POLL)
+    await drained(runtime, WorkQueue.POLL)
     assert (await stored(runtime, g)).version == version
     assert (counted("accepted"), counted("duplicate"), counted("ended")) == (accepted + 1, duplicate + 1, ended + 1)
     assert await runtime.redis.execute("ZCARD", keys.deliveries_of_tenant(g.tenant_id)) == 1
@@ -332,7 +332,7 @@ async def test_a_callback_after_the_end_changes_nothing(
     runtime: Runtime, clock: Clock, fal: Fal, create: Create
 ) -> None:
     g = await create(f"{QUICK} sandbox:late-webhook=0.5")
-    await drained(runtime, Drain.DISPATCH)
+    await drained(runtime, WorkQueue.DISPATCH)
     ended = await polled_to_the_end(runtime, clock, g)
     await fal.report(g)
     assert await stored(runtime, g) == ended
@@ -345,17 +345,17 @@ async def test_callback_of_a_given_up_generation_is_kept_as_paid_and_lost(
 ) -> None:
     """Failed as unconfirmed, its estimate booked; then fal reports its video."""
     g = await create(f"{QUICK} sandbox:lost-answer")
-    await drained(runtime, Drain.DISPATCH)
+    await drained(runtime, WorkQueue.DISPATCH)
     before = clock.now
     clock.advance(settings.unconfirmed_deadline)
-    await drained(runtime, Drain.SWEEP)
+    await drained(runtime, WorkQueue.SWEEP)
     failed = await stored(runtime, g)
     assert failed.status is Status.FAILED
     clock.now = before  # the callback is as young as it was
     counted_before = counted("paid_and_lost")
     await fal.report(g)
     assert counted("paid_and_lost") == counted_before + 1
-    await drained(runtime, Drain.POLL)
+    await drained(runtime, WorkQueue.POLL)
     assert await stored(runtime, g) == failed
     lost, count = await runtime.resolving.paid_and_lost(limit=10)
     assert ([one.generation.id for one in lost], count) == ([g.id], 1)
@@ -375,11 +375,11 @@ async def test_callback_of_a_given_up_generation_is_kept_as_paid_and_lost(
 
 async def test_a_wish_to_cancel_yields_to_the_result(runtime: Runtime, owner: Tenant, fal: Fal, create: Create) -> None:
     g = await create(QUICK)
-    await drained(runtime, Drain.DISPATCH)
+    await drained(runtime, WorkQueue.DISPATCH)
     await fal.report(g)
     await runtime.generations.cancel(owner, g.id)
     cancels = calls("cancel")
-    await drained(runtime, Drain.POLL)
+    await drained(runtime, WorkQueue.POLL)
     assert (await stored(runtime, g)).status is Status.SUCCEEDED
     assert calls("cancel") == cancels
 
@@ -388,13 +388,13 @@ async def test_a_forgery_is_refused_and_polling_goes_on(
     runtime: Runtime, clock: Clock, fal: Fal, create: Create
 ) -> None:
     g = await create(f"{QUICK} sandbox:forged-webhook")
-    await drained(runtime, Drain.DISPATCH)
+    await drained(runtime, WorkQueue.DISPATCH)
     (forged, *_) = await fal.callbacks(g)
     refused = counted("signature")
     assert (await fal.hand_on(forged)).status_code == 401
     assert counted("signature") == refused + 1
     assert await kept_callback(runtime, g) is None
-    await drained(runtime, Drain.POLL)
+    await drained(runtime, WorkQueue.POLL)
     assert (await stored(runtime, g)).status is Status.SUBMITTED
     assert (await polled_to_the_end(runtime, clock, g)).status is Status.SUCCEEDED
 
@@ -403,11 +403,11 @@ async def test_a_callback_of_another_request_is_told_of_and_ignored(
     runtime: Runtime, clock: Clock, fal: Fal, create: Create
 ) -> None:
     g = await create("sandbox:hang")
-    await drained(runtime, Drain.DISPATCH)
+    await drained(runtime, WorkQueue.DISPATCH)
     before = await stored(runtime, g)
     told_of = counted("other_request")
     await told(runtime, clock, g, Callback("request-2", 200, {"video": {"url": "https://x.test/v.mp4"}}))
-    await drained(runtime, Drain.POLL)
+    await drained(runtime, WorkQueue.POLL)
     now = await stored(runtime, g)
     assert (now.request_id, now.status in TERMINAL) == (before.request_id, False)
     assert counted("other_request") == told_of + 1
@@ -419,13 +419,13 @@ async def test_a_callback_that_brings_nothing_does_not_make_polls_spin(
     runtime: Runtime, clock: Clock, fal: Fal, create: Create, payload: Any
 ) -> None:
     g = await create("sandbox:hang sandbox:queue-seconds=0")
-    await drained(runtime, Drain.DISPATCH)
+    await drained(runtime, WorkQueue.DISPATCH)
     request_id = (await stored(runtime, g)).request_id
     assert request_id is not None
     await told(runtime, clock, g, Callback(request_id, 200, payload))
     statuses = calls("status")
     for _ in range(5):
-        await drained(runtime, Drain.POLL)
+        await drained(runtime, WorkQueue.POLL)
     assert calls("status") == statuses + 1
     assert await kept_callback(runtime, g) is None
     due = await poll_due(runtime, g)
@@ -437,7 +437,7 @@ async def test_a_poll_under_way_does_not_put_off_the_one_a_callback_asks_for(
     runtime: Runtime, clock: Clock, fal: Fal, create: Create
 ) -> None:
     g = await create("sandbox:hang")
-    await drained(runtime, Drain.DISPATCH)
+    await drained(runtime, WorkQueue.DISPATCH)
     request_id = (await stored(runtime, g)).request_id
     assert request_id is not None
     await told(runtime, clock, g, Callback(request_id))
@@ -451,12 +451,12 @@ async def test_a_worker_that_dies_with_a_callback_in_hand_leaves_it_to_the_next(
     from service.usecases.lifecycle.leases import LEASE
 
     g = await create(f"{QUICK} sandbox:lost-answer")
-    await drained(runtime, Drain.DISPATCH)
+    await drained(runtime, WorkQueue.DISPATCH)
     await fal.report(g)
-    claim = await runtime.due.claim(Drain.POLL, now=clock(), most=5, lease=LEASE)
+    claim = await runtime.due.claim(WorkQueue.POLL, now=clock(), most=5, lease=LEASE)
     assert [item.id for item in claim.taken] == [g.id]  # and then it died
     clock.advance(LEASE)
-    await drained(runtime, Drain.POLL)
+    await drained(runtime, WorkQueue.POLL)
     assert (await stored(runtime, g)).status is Status.SUCCEEDED
 
 
@@ -470,7 +470,7 @@ async def test_without_a_public_url_none_are_asked_for(
         prompt = f"{QUICK} no callbacks {clock().timestamp()}"
         request = factories.create_request(prompt=prompt, image_url="https://v3b.fal.media/a.jpg")
         g = (await runtime.generations.create(owner, request, None)).generation
-        await drained(runtime, Drain.DISPATCH)
+        await drained(runtime, WorkQueue.DISPATCH)
         assert (await polled_to_the_end(runtime, clock, g)).status is Status.SUCCEEDED
     seen = (await fal.oracle.get("/_sandbox/requests")).json()
     assert [submit["webhook_url"] for submit in seen if submit["prompt"] == prompt] == [None]
@@ -480,9 +480,9 @@ async def test_the_last_lines_of_the_log_come_with_the_end(
     runtime: Runtime, clock: Clock, fal: Fal, create: Create
 ) -> None:
     g = await create("sandbox:no-video sandbox:logs sandbox:queue-seconds=0 sandbox:seconds=0.05")
-    await drained(runtime, Drain.DISPATCH)
+    await drained(runtime, WorkQueue.DISPATCH)
     await fal.report(g)
-    await drained(runtime, Drain.POLL)
+    await drained(runtime, WorkQueue.POLL)
     ended = await stored(runtime, g)
     assert ended.status is Status.SUCCEEDED
     assert ended.logs

@@ -10,15 +10,15 @@ import pytest
 from service.config.settings import Settings
 from service.domain.generation import Status
 from service.domain.tenant import Limits, Scope, Tenant
-from service.domain.work_queue import Drain
+from service.domain.work_queue import WorkQueue
 from service.observability import metrics
 from service.runtime import Runtime, open_runtime
 from service.store import keys
 from service.store.redis.client import Redis
 from service.tasks import QUEUES
-from service.upstream.outcomes import NotTaken
-from service.usecases.generations.generations import Terms
-from service.usecases.operations.doctor import Verdict
+from service.upstream.outcomes import NotSubmitted
+from service.usecases.generations.generations import CreateOptions
+from service.usecases.operations.doctor import CheckStatus
 from service.usecases.webhooks.endpoints import Wanted
 from tests.support import factories
 from tests.support.factories import Clock
@@ -52,7 +52,7 @@ async def created(runtime: Runtime, owner: Tenant, **changes: Any) -> str:
     return (await runtime.generations.create(owner, request, None)).generation.id
 
 
-async def drained(runtime: Runtime, drain: Drain) -> None:
+async def drained(runtime: Runtime, drain: WorkQueue) -> None:
     await runtime.drain(drain)
     await runtime.drains[drain].idle()
 
@@ -71,16 +71,18 @@ async def work_of_every_kind(runtime: Runtime, clock: Clock) -> None:
     """Something to dispatch, to poll, to deliver and to purge in the end."""
     owner = await tenant_of(runtime)
     await created(runtime, owner)
-    await drained(runtime, Drain.DISPATCH)
+    await drained(runtime, WorkQueue.DISPATCH)
     clock.advance(timedelta(minutes=1))
     await runtime.generations.cancel(owner, await created(runtime, owner))
     await created(runtime, owner)
     await runtime.nudger.idle()  # it marks its hints as sent
 
 
-@pytest.mark.parametrize("drain", Drain)
+@pytest.mark.parametrize("drain", WorkQueue)
 @pytest.mark.parametrize("by", SHIFTS.values(), ids=SHIFTS)
-async def test_clock_wrong_drain_changes_nothing(runtime: Runtime, clock: Clock, by: timedelta, drain: Drain) -> None:
+async def test_clock_wrong_drain_changes_nothing(
+    runtime: Runtime, clock: Clock, by: timedelta, drain: WorkQueue
+) -> None:
     await work_of_every_kind(runtime, clock)
     before = await everything(runtime.redis)
     async with open_runtime(runtime.settings, clock=ahead(clock, by)) as wrong:
@@ -90,8 +92,8 @@ async def test_clock_wrong_drain_changes_nothing(runtime: Runtime, clock: Clock,
     assert await everything(runtime.redis) == before
 
 
-@pytest.mark.parametrize("drain", [Drain.DISPATCH, Drain.POLL, Drain.DELIVER])
-async def test_clock_right_drain_works(runtime: Runtime, clock: Clock, drain: Drain) -> None:
+@pytest.mark.parametrize("drain", [WorkQueue.DISPATCH, WorkQueue.POLL, WorkQueue.DELIVER])
+async def test_clock_right_drain_works(runtime: Runtime, clock: Clock, drain: WorkQueue) -> None:
     """The same work, so that the test above is not empty."""
     await work_of_every_kind(runtime, clock)
     before = await everything(runtime.redis)
@@ -105,11 +107,11 @@ async def test_clock_set_right_claims_again(runtime: Runtime, clock: Clock) -> N
     async with open_runtime(runtime.settings, clock=own) as late:
         owner = await tenant_of(runtime)
         g = await created(runtime, owner)
-        await drained(late, Drain.DISPATCH)
+        await drained(late, WorkQueue.DISPATCH)
         assert (await runtime.generations.get(owner, g)).status is Status.QUEUED
         own.now, own.ahead = clock.now, timedelta()
         await late.clock.measure()
-        await drained(late, Drain.DISPATCH)
+        await drained(late, WorkQueue.DISPATCH)
         assert (await runtime.generations.get(owner, g)).status is Status.SUBMITTED
 
 
@@ -153,7 +155,7 @@ async def creates_with_a_key(by: Runtime, owner: Tenant) -> None:
 
 
 async def resends_a_submit(by: Runtime, owner: Tenant) -> None:
-    made = await by.submissions.create(owner, factories.create_request(), None, Terms(), digest="d")
+    made = await by.submissions.create(owner, factories.create_request(), None, CreateOptions(), digest="d")
     await made.answer.prolong()
 
 
@@ -167,7 +169,7 @@ async def locks_the_gate(by: Runtime, _: Tenant) -> None:
 
 async def fails_submits(by: Runtime, owner: Tenant) -> None:
     for _ in range(by.settings.submit_failures):
-        await by.gate.note(NotTaken("HTTP 503", refused=True), factories.generation(tenant_id=owner.id))
+        await by.gate.note(NotSubmitted("HTTP 503", refused=True), factories.generation(tenant_id=owner.id))
 
 
 async def pauses(by: Runtime, owner: Tenant) -> None:
@@ -238,12 +240,12 @@ async def test_clock_wrong_keeps_ledger_and_records(runtime: Runtime, clock: Clo
     async with open_runtime(runtime.settings, clock=ahead(clock, by)) as wrong:
         for n in range(300):  # MINID with ~ trims whole nodes only
             await created(wrong, owner, prompt=f"sandbox:no-video {n}")
-        await drained(wrong, Drain.SWEEP)
+        await drained(wrong, WorkQueue.SWEEP)
     assert await runtime.redis.execute("XLEN", keys.LEDGER) == 302
     assert (await runtime.audit.run()).clean
     assert (await runtime.generations.get(owner, done)).status is Status.CANCELED
     clock.advance(runtime.settings.retention + timedelta(minutes=1))
-    await drained(runtime, Drain.SWEEP)
+    await drained(runtime, WorkQueue.SWEEP)
     assert await runtime.generation_store.load(done) is None, "purged by the right clock, in its time"
 
 
@@ -255,9 +257,9 @@ async def test_clock_wrong_is_reported(runtime: Runtime, clock: Clock) -> None:
         assert wrong.clock() == clock.now, "its use cases have the right time"
         assert (await wrong.readiness())["clock"] == "This machine's clock is 10800.0 s ahead of Redis'."
         assert metrics.CLOCK_SKEW._value.get() == 10_800
-        assert {f.check: f.verdict for f in await wrong.doctor.run()}["clock"] is Verdict.FAIL
+        assert {f.check: f.verdict for f in await wrong.doctor.run()}["clock"] is CheckStatus.FAIL
         await wrong.heartbeats.note_worker("far:1", QUEUES, wrong.clock(), skew=wrong.clock.skew)
         await runtime.heartbeats.note_worker("near:1", QUEUES, clock(), skew=runtime.clock.skew)
     assert (await runtime.readiness())["clock"] == "ok"
     (found,) = [f for f in await runtime.doctor.run() if f.check == "worker clocks"]
-    assert (found.verdict, found.told) == (Verdict.FAIL, "far:1: +10800.0 s")
+    assert (found.verdict, found.told) == (CheckStatus.FAIL, "far:1: +10800.0 s")

@@ -3,9 +3,9 @@
 import asyncio
 from datetime import UTC, datetime
 
-from service.domain.work_queue import Drain
+from service.domain.work_queue import WorkQueue
 from service.store.queues.due import Claim, Claimed
-from service.usecases.lifecycle.consumer import DrainRunner
+from service.usecases.lifecycle.consumer import Consumer
 
 
 class Work:
@@ -40,7 +40,7 @@ class Work:
 
 async def test_it_takes_no_more_than_it_has_room_for_and_goes_on_when_it_has() -> None:
     work = Work(50)
-    runner = DrainRunner(Drain.POLL, work.claim, work.work, capacity=7)
+    runner = Consumer(WorkQueue.POLL, work.claim, work.work, capacity=7)
     await asyncio.gather(*(runner.run() for _ in range(5)))
     await asyncio.sleep(0)
     assert (runner.busy, len(work.waiting)) == (7, 43)
@@ -53,7 +53,7 @@ async def test_it_takes_no_more_than_it_has_room_for_and_goes_on_when_it_has() -
 
 async def test_closing_waits_for_what_runs_and_takes_nothing_new() -> None:
     work = Work(5)
-    runner = DrainRunner(Drain.POLL, work.claim, work.work, capacity=3)
+    runner = Consumer(WorkQueue.POLL, work.claim, work.work, capacity=3)
     await runner.run()
     asyncio.get_running_loop().call_later(0.02, work.go.set)
     await runner.close(grace=5)
@@ -71,7 +71,7 @@ async def test_closing_lets_a_claim_under_way_come_to_its_end() -> None:
         await let_go.wait()
         return await work.claim(most)
 
-    runner = DrainRunner(Drain.DISPATCH, slow_claim, work.work, capacity=3)
+    runner = Consumer(WorkQueue.DISPATCH, slow_claim, work.work, capacity=3)
     claiming = asyncio.create_task(runner.run())
     await asyncio.sleep(0)
     closing = asyncio.create_task(runner.close(grace=5))
@@ -84,7 +84,7 @@ async def test_closing_lets_a_claim_under_way_come_to_its_end() -> None:
 
 async def test_what_outlasts_the_grace_is_cut_off() -> None:
     work = Work(2)
-    runner = DrainRunner(Drain.POLL, work.claim, work.work, capacity=3)
+    runner = Consumer(WorkQueue.POLL, work.claim, work.work, capacity=3)
     await runner.run()
     await runner.close(grace=0.01)
     assert (runner.busy, work.done) == (0, [])

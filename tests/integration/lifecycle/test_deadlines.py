@@ -11,7 +11,7 @@ import pytest
 from service.config.settings import Settings
 from service.domain.generation import Generation, Status
 from service.domain.tenant import Tenant
-from service.domain.work_queue import Drain
+from service.domain.work_queue import WorkQueue
 from service.runtime import Runtime
 from tests.support import factories
 from tests.support.factories import Clock
@@ -59,13 +59,13 @@ async def test_a_deadline_ends_it_and_settles_its_hold(
     g = await step(runtime, owner, clock)
 
     clock.advance(deadline - SECOND)
-    await drained(runtime, Drain.SWEEP)
+    await drained(runtime, WorkQueue.SWEEP)
     assert (await stored(runtime, g)).status is g.status
     month = await runtime.usage.month(owner.id)
     assert (month.held, month.spent) == (g.estimated_cost, 0)
 
     clock.advance(SECOND)
-    await drained(runtime, Drain.SWEEP)
+    await drained(runtime, WorkQueue.SWEEP)
     ended = await stored(runtime, g)
     assert (ended.status, ended.finished_at) == (Status.FAILED, clock())
     assert ended.error is not None
@@ -84,9 +84,9 @@ async def test_an_intent_without_an_outcome_is_in_doubt_after_its_lease(
 ) -> None:
     owner = await runtime.tenants.create("acme")
     g = await created(runtime, owner)
-    await runtime.generations._moves.apply(g.id, lambda g: g.submitting(clock()))
+    await runtime.generations._transitions.apply(g.id, lambda g: g.submitting(clock()))
     clock.advance(settings.fal_timeout + timedelta(seconds=30))
-    await drained(runtime, Drain.SWEEP)
+    await drained(runtime, WorkQueue.SWEEP)
     assert (await stored(runtime, g)).status is Status.UNCONFIRMED
     month = await runtime.usage.month(owner.id)
     assert (month.held, month.spent) == (g.estimated_cost, 0), "fal may have it"

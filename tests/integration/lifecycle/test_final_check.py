@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from service.domain.callback import Callback
 from service.domain.generation import Generation, Status
 from service.domain.tenant import Tenant
-from service.domain.work_queue import Drain
+from service.domain.work_queue import WorkQueue
 from service.errors import NotUnconfirmed
 from service.runtime import Runtime, open_runtime
 from service.store.generations.callbacks import CallbackStore
@@ -42,7 +42,7 @@ class Trial:
 
     async def poll(self, after: timedelta = timedelta()) -> Generation:
         self.clock.advance(after)
-        await drained(self.runtime, Drain.POLL)
+        await drained(self.runtime, WorkQueue.POLL)
         return await self.now()
 
     async def polled_for(self, span: timedelta, step: timedelta = 5 * MINUTE) -> Generation:
@@ -75,7 +75,7 @@ async def trial(redis_url: str, *, dispatch: bool = True) -> AsyncIterator[Trial
         owner = await runtime.tenants.create("acme")
         g = await created(runtime, owner, "x")
         if dispatch:
-            await drained(runtime, Drain.DISPATCH)
+            await drained(runtime, WorkQueue.DISPATCH)
         yield Trial(runtime, fal, clock, owner, await stored(runtime, g))
 
 
@@ -133,7 +133,7 @@ async def reported_while_workers_are_away(t: Trial) -> None:
     t.fal.complete()
     assert await t.report() == "accepted"
     t.clock.advance(DEADLINE * 2)
-    await drained(t.runtime, Drain.SWEEP)
+    await drained(t.runtime, WorkQueue.SWEEP)
     await t.poll()
 
 
@@ -176,7 +176,7 @@ async def test_deadline_ends_a_job_that_fal_alone_cannot_tell_of(redis_url: str)
     async with trial(redis_url) as t:
         t.fal.broken = "request-1"
         await created(t.runtime, t.owner, "another")
-        await drained(t.runtime, Drain.DISPATCH)
+        await drained(t.runtime, WorkQueue.DISPATCH)
         await t.polled_for(DEADLINE - MINUTE * 10)
         assert not (await t.now()).is_terminal
         ended = await t.polled_for(MINUTE * 20)
@@ -228,12 +228,12 @@ async def happens(t: Trial, event: str) -> None:  # noqa: C901  (one branch an e
         case "a poll":
             await t.poll(MINUTE / 2)
         case "a sweep":
-            await drained(t.runtime, Drain.SWEEP)
+            await drained(t.runtime, WorkQueue.SWEEP)
         case "ten minutes with polls":
             await t.polled_for(10 * MINUTE)
         case "a deadline without workers":
             t.clock.advance(DEADLINE * 1.5)
-            await drained(t.runtime, Drain.SWEEP)
+            await drained(t.runtime, WorkQueue.SWEEP)
         case "a user cancels" if not (await t.now()).is_terminal:
             await t.runtime.generations.cancel(t.owner, t.g.id)
 
@@ -274,42 +274,42 @@ def test_no_job_that_fal_billed_and_reported_ends_failed(redis_url: str, events:
 
 
 async def refused_then_expired(t: Trial) -> None:
-    await t.runtime.generations._moves.apply(t.g.id, lambda g: g.submitting(t.clock()))
-    await t.runtime.generations._moves.apply(t.g.id, lambda g: g.requeued())
+    await t.runtime.generations._transitions.apply(t.g.id, lambda g: g.submitting(t.clock()))
+    await t.runtime.generations._transitions.apply(t.g.id, lambda g: g.requeued())
     await t.report()
     t.clock.advance(timedelta(hours=25))
-    await drained(t.runtime, Drain.SWEEP)
+    await drained(t.runtime, WorkQueue.SWEEP)
 
 
 async def refused_then_canceled(t: Trial) -> None:
-    await t.runtime.generations._moves.apply(t.g.id, lambda g: g.submitting(t.clock()))
-    await t.runtime.generations._moves.apply(t.g.id, lambda g: g.requeued())
+    await t.runtime.generations._transitions.apply(t.g.id, lambda g: g.submitting(t.clock()))
+    await t.runtime.generations._transitions.apply(t.g.id, lambda g: g.requeued())
     await t.report()
     asked = await t.runtime.generations.cancel(t.owner, t.g.id)
     assert (asked.status, asked.cancel_requested_at) == (Status.QUEUED, t.clock())
 
 
 async def unconfirmed_past_its_deadline(t: Trial) -> None:
-    await t.runtime.generations._moves.apply(t.g.id, lambda g: g.submitting(t.clock()))
-    await t.runtime.generations._moves.apply(t.g.id, lambda g: g.unconfirmed())
+    await t.runtime.generations._transitions.apply(t.g.id, lambda g: g.submitting(t.clock()))
+    await t.runtime.generations._transitions.apply(t.g.id, lambda g: g.unconfirmed())
     await t.report()
     t.clock.advance(timedelta(hours=25))
-    await drained(t.runtime, Drain.SWEEP)
+    await drained(t.runtime, WorkQueue.SWEEP)
 
 
 async def unconfirmed_and_dismissed(t: Trial) -> None:
-    await t.runtime.generations._moves.apply(t.g.id, lambda g: g.submitting(t.clock()))
-    await t.runtime.generations._moves.apply(t.g.id, lambda g: g.unconfirmed())
+    await t.runtime.generations._transitions.apply(t.g.id, lambda g: g.submitting(t.clock()))
+    await t.runtime.generations._transitions.apply(t.g.id, lambda g: g.unconfirmed())
     await t.report()
     with pytest.raises(NotUnconfirmed):
         await t.runtime.resolving.dismiss(t.g.id, "not in the dashboard")
 
 
 async def late_proof_that_it_was_not_sent(t: Trial) -> None:
-    await t.runtime.generations._moves.apply(t.g.id, lambda g: g.submitting(t.clock()))
-    await t.runtime.generations._moves.apply(t.g.id, lambda g: g.unconfirmed())
+    await t.runtime.generations._transitions.apply(t.g.id, lambda g: g.submitting(t.clock()))
+    await t.runtime.generations._transitions.apply(t.g.id, lambda g: g.unconfirmed())
     await t.report()
-    await t.runtime.generations._moves.apply(t.g.id, lambda g: unsent(g, t.clock()))
+    await t.runtime.generations._transitions.apply(t.g.id, lambda g: unsent(g, t.clock()))
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from celery import Celery
 from celery.beat import Scheduler as CelerysOwn
 
 from service.config.settings import Settings
-from service.domain.work_queue import Drain
+from service.domain.work_queue import WorkQueue
 from service.runtime import Runtime, open_runtime
 from service.store import keys
 from service.store.redis.client import Redis
@@ -67,7 +67,7 @@ async def test_hints_of_every_writer_leave_one_each(runtime: Runtime, scheduler:
         )
         await runtime.generations.cancel(owner, made.generation.id)
         await runtime.gate.resume()
-        for drain in Drain:
+        for drain in WorkQueue:
             runtime.nudger.nudge(drain)
         for entry in list(scheduler.schedule.values()):
             scheduler.apply_async(entry, advance=False)
@@ -75,8 +75,8 @@ async def test_hints_of_every_writer_leave_one_each(runtime: Runtime, scheduler:
     assert await depths(runtime.redis) == MOST
 
 
-@pytest.mark.parametrize("drain", Drain)
-async def test_hint_sent_again_after_claim(runtime: Runtime, drain: Drain) -> None:
+@pytest.mark.parametrize("drain", WorkQueue)
+async def test_hint_sent_again_after_claim(runtime: Runtime, drain: WorkQueue) -> None:
     for expected in (1, 2, 3):
         runtime.nudger.nudge(drain)
         runtime.nudger.nudge(drain)
@@ -87,7 +87,7 @@ async def test_hint_sent_again_after_claim(runtime: Runtime, drain: Drain) -> No
 
 async def test_hint_of_a_dead_writer_is_sent_by_the_next(runtime: Runtime, scheduler: Any) -> None:
     """A script has said that a hint is wanted, and its process has died before it sent one."""
-    await runtime.redis.execute("SET", keys.nudged(Drain.DISPATCH), 1)
+    await runtime.redis.execute("SET", keys.nudged(WorkQueue.DISPATCH), 1)
     for _ in range(3):
         scheduler.apply_async(scheduler.schedule["dispatch"], advance=False)
     assert (await depths(runtime.redis))["dispatch"] == 1
@@ -95,7 +95,7 @@ async def test_hint_of_a_dead_writer_is_sent_by_the_next(runtime: Runtime, sched
 
 async def test_hint_carries_no_expiry(runtime: Runtime, scheduler: Any) -> None:
     scheduler.apply_async(scheduler.schedule["dispatch"], advance=False)
-    runtime.nudger.nudge(Drain.POLL)
+    runtime.nudger.nudge(WorkQueue.POLL)
     await published(runtime)
     found = await runtime.redis.execute("LRANGE", "{sg}:broker:dispatch", 0, -1)
     assert len(found) == 2
@@ -107,7 +107,7 @@ async def test_hint_needs_the_store(runtime: Runtime, settings: Settings, monkey
     own = settings.model_copy(update={"redis_url": "redis://127.0.0.1:9/0", "broker_url": settings.redis_url})
     beat = scheduler_of(own, monkeypatch)
     async with open_runtime(own) as cut_off:
-        for drain in Drain:
+        for drain in WorkQueue:
             beat.apply_async(beat.schedule[drain.value], advance=False)
             cut_off.nudger.nudge(drain)
         await published(cut_off)
@@ -133,7 +133,7 @@ class Counting(CelerysOwn):  # type: ignore[misc]  # Celery is not annotated
     """Celery's scheduler on a clock of the test; counts instead of sending."""
 
     def __init__(self, app: Celery, wall: Clock) -> None:
-        self.sent = dict.fromkeys(Drain, 0)
+        self.sent = dict.fromkeys(WorkQueue, 0)
         super().__init__(app=app, lazy=False)
         for entry in self.schedule.values():
             entry.schedule.nowfun = wall
@@ -144,7 +144,7 @@ class Counting(CelerysOwn):  # type: ignore[misc]  # Celery is not annotated
         return None
 
     def apply_async(self, entry: Any, *_: Any, **__: Any) -> None:
-        self.sent[Drain(entry.name)] += 1
+        self.sent[WorkQueue(entry.name)] += 1
 
 
 @pytest.mark.parametrize("step", [-3600, -86_400, -3, 3, 3600, 86_400])
@@ -155,7 +155,7 @@ def test_beat_clock_step_starves_no_entry(step: int) -> None:
     scheduler = Counting(app, wall)
     for by in (0, step, -step):
         wall.advance(timedelta(seconds=by))
-        scheduler.sent = dict.fromkeys(Drain, 0)
+        scheduler.sent = dict.fromkeys(WorkQueue, 0)
         for _ in range(600):  # a minute
             scheduler.tick()
             wall.advance(timedelta(seconds=0.1))

@@ -10,7 +10,7 @@ import pytest
 
 from service.config.settings import Settings
 from service.domain.tenant import Tenant
-from service.domain.work_queue import Drain
+from service.domain.work_queue import WorkQueue
 from service.errors import StoreUnavailable
 from service.runtime import Runtime, open_runtime
 from service.store import keys
@@ -18,7 +18,7 @@ from service.store.queues.due import Claim, Claimed
 from service.store.queues.leases import LeaseStore
 from service.store.redis.client import Redis
 from service.usecases.lifecycle import leases
-from service.usecases.lifecycle.consumer import DrainRunner
+from service.usecases.lifecycle.consumer import Consumer
 from service.usecases.lifecycle.leases import LEASE, LeaseKeeper
 from tests.support import factories
 from tests.support.factories import Clock
@@ -58,8 +58,8 @@ async def _queued(runtime: Runtime, _: Clock, owner: Tenant) -> None:
 
 async def _at_fal(runtime: Runtime, clock: Clock, owner: Tenant) -> None:
     await _queued(runtime, clock, owner)
-    while int(await runtime.redis.execute("ZCARD", keys.due(Drain.POLL))) < COUNT:
-        await drained(runtime, Drain.DISPATCH)
+    while int(await runtime.redis.execute("ZCARD", keys.due(WorkQueue.POLL))) < COUNT:
+        await drained(runtime, WorkQueue.DISPATCH)
     clock.advance(timedelta(seconds=20))
 
 
@@ -78,32 +78,32 @@ async def _overdue(runtime: Runtime, clock: Clock, owner: Tenant) -> None:
     clock.advance(runtime.settings.queue_expiry + SECOND)
 
 
-PREPARE: Final[dict[Drain, Prepare]] = {
-    Drain.DISPATCH: _queued,
-    Drain.POLL: _at_fal,
-    Drain.DELIVER: _announced,
-    Drain.SWEEP: _overdue,
+PREPARE: Final[dict[WorkQueue, Prepare]] = {
+    WorkQueue.DISPATCH: _queued,
+    WorkQueue.POLL: _at_fal,
+    WorkQueue.DELIVER: _announced,
+    WorkQueue.SWEEP: _overdue,
 }
 
 
-@pytest.fixture(params=list(Drain))
-def drain(request: pytest.FixtureRequest) -> Drain:
-    return Drain(request.param)
+@pytest.fixture(params=list(WorkQueue))
+def drain(request: pytest.FixtureRequest) -> WorkQueue:
+    return WorkQueue(request.param)
 
 
-async def _claimed(runtime: Runtime, drain: Drain) -> list[Claimed]:
+async def _claimed(runtime: Runtime, drain: WorkQueue) -> list[Claimed]:
     """What a worker claims, with no work begun: as if it died then."""
     return (await runtime.drains[drain]._claim(10)).taken
 
 
-def _keeper(runtime: Runtime, drain: Drain) -> LeaseKeeper:
+def _keeper(runtime: Runtime, drain: WorkQueue) -> LeaseKeeper:
     found = runtime.drains[drain].leases
     assert found is not None
     return found
 
 
 async def test_lease_of_a_slow_living_holder_is_kept(
-    runtime: Runtime, other: Runtime, clock: Clock, owner: Tenant, drain: Drain
+    runtime: Runtime, other: Runtime, clock: Clock, owner: Tenant, drain: WorkQueue
 ) -> None:
     await PREPARE[drain](runtime, clock, owner)
     taken, keeper = await _claimed(runtime, drain), _keeper(runtime, drain)
@@ -120,7 +120,7 @@ async def test_lease_of_a_slow_living_holder_is_kept(
 
 
 async def test_lease_of_a_dead_holder_ends_in_five_seconds(
-    runtime: Runtime, other: Runtime, clock: Clock, owner: Tenant, drain: Drain
+    runtime: Runtime, other: Runtime, clock: Clock, owner: Tenant, drain: WorkQueue
 ) -> None:
     await PREPARE[drain](runtime, clock, owner)
     taken = await _claimed(runtime, drain)
@@ -146,14 +146,14 @@ async def _busy(redis: Redis, *, seconds: float) -> AsyncIterator[None]:
 
 
 async def test_claim_without_an_answer_is_due_in_five_seconds(
-    runtime: Runtime, other: Runtime, clock: Clock, owner: Tenant, settings: Settings, drain: Drain
+    runtime: Runtime, other: Runtime, clock: Clock, owner: Tenant, settings: Settings, drain: WorkQueue
 ) -> None:
     hasty = settings.model_copy(update={"redis_timeout": 1.0})
     async with open_runtime(hasty, clock=clock) as worker, Redis(settings.redis_url, timeout=30) as patient:
         for _ in range(2):  # each of its connections is open, and Redis knows the script
             assert await _claimed(worker, drain) == []
         await PREPARE[drain](runtime, clock, owner)
-        worker.drains[Drain.SWEEP]._claim.__self__._trimmed_at = clock()  # type: ignore[attr-defined]  # no trim first
+        worker.drains[WorkQueue.SWEEP]._claim.__self__._trimmed_at = clock()  # type: ignore[attr-defined]  # no trim first
         async with _busy(patient, seconds=2.5):
             with pytest.raises(StoreUnavailable):
                 await _claimed(worker, drain)
@@ -163,7 +163,7 @@ async def test_claim_without_an_answer_is_due_in_five_seconds(
 
 
 async def test_claim_and_renewal_need_no_replica(
-    runtime: Runtime, other: Runtime, clock: Clock, owner: Tenant, settings: Settings, drain: Drain
+    runtime: Runtime, other: Runtime, clock: Clock, owner: Tenant, settings: Settings, drain: WorkQueue
 ) -> None:
     await PREPARE[drain](runtime, clock, owner)
     alone = settings.model_copy(update={"redis_wait_replicas": 1})
@@ -182,13 +182,13 @@ class Fault(Exception):
 
 @pytest.mark.parametrize(("error", "rest"), [(StoreUnavailable("gone"), LEASE), (Fault(), timedelta(seconds=30))])
 async def test_work_that_raised_rests_and_is_due_again(
-    runtime: Runtime, other: Runtime, clock: Clock, owner: Tenant, drain: Drain, error: Exception, rest: timedelta
+    runtime: Runtime, other: Runtime, clock: Clock, owner: Tenant, drain: WorkQueue, error: Exception, rest: timedelta
 ) -> None:
     async def work(_: Claimed) -> None:
         raise error
 
     await PREPARE[drain](runtime, clock, owner)
-    runner = DrainRunner(drain, runtime.drains[drain]._claim, work, capacity=9, keep=lambda _: _keeper(runtime, drain))
+    runner = Consumer(drain, runtime.drains[drain]._claim, work, capacity=9, keep=lambda _: _keeper(runtime, drain))
     await runner.run()
     await runner.idle()
     clock.advance(rest - timedelta(milliseconds=1))
@@ -202,9 +202,9 @@ async def test_runner_renews_while_it_works_and_no_longer(
 ) -> None:
     """By the loop itself: nothing here asks for a renewal."""
     monkeypatch.setattr(leases, "_EVERY_SECONDS", 0.01)
-    keeper, go = LeaseKeeper(LeaseStore(redis, Drain.POLL), clock=clock), asyncio.Event()
+    keeper, go = LeaseKeeper(LeaseStore(redis, WorkQueue.POLL), clock=clock), asyncio.Event()
     until = int((clock() + LEASE).timestamp() * 1000)
-    await redis.execute("ZADD", keys.due(Drain.POLL), until, "gen_1")
+    await redis.execute("ZADD", keys.due(WorkQueue.POLL), until, "gen_1")
 
     due = [Claimed("gen_1", clock(), until)]
 
@@ -216,9 +216,9 @@ async def test_runner_renews_while_it_works_and_no_longer(
         await go.wait()
 
     async def score() -> int:
-        return int(float(await redis.execute("ZSCORE", keys.due(Drain.POLL), "gen_1")))
+        return int(float(await redis.execute("ZSCORE", keys.due(WorkQueue.POLL), "gen_1")))
 
-    runner = DrainRunner(Drain.POLL, claim, work, capacity=1, keep=lambda _: keeper)
+    runner = Consumer(WorkQueue.POLL, claim, work, capacity=1, keep=lambda _: keeper)
     await runner.run()
     clock.advance(3 * SECOND)
     await _becomes(score, until + 3000)
@@ -243,18 +243,18 @@ async def test_work_that_hangs_loses_its_lease(
 ) -> None:
     monkeypatch.setattr(leases, "_LONGEST", -SECOND)
     await _at_fal(runtime, clock, owner)
-    (first, *_) = await _claimed(runtime, Drain.POLL)
-    keeper = LeaseKeeper(LeaseStore(runtime.redis, Drain.POLL), clock=clock)
+    (first, *_) = await _claimed(runtime, WorkQueue.POLL)
+    keeper = LeaseKeeper(LeaseStore(runtime.redis, WorkQueue.POLL), clock=clock)
     with keeper.held(first):
         await keeper.renew()
         clock.advance(HANDED_OVER)
-        assert first.id in {item.id for item in await _claimed(other, Drain.POLL)}
+        assert first.id in {item.id for item in await _claimed(other, WorkQueue.POLL)}
         await keeper.close()
 
 
 async def test_close_stops_the_renewal(runtime: Runtime, clock: Clock, owner: Tenant) -> None:
     await _at_fal(runtime, clock, owner)
-    (first, *_), keeper = await _claimed(runtime, Drain.POLL), _keeper(runtime, Drain.POLL)
+    (first, *_), keeper = await _claimed(runtime, WorkQueue.POLL), _keeper(runtime, WorkQueue.POLL)
     with keeper.held(first), suppress(asyncio.CancelledError):
         await keeper.close()
         assert keeper._renewing is None

@@ -11,11 +11,11 @@ import pytest
 from service.config.settings import Settings
 from service.domain.generation import Generation, Status
 from service.domain.tenant import Tenant
-from service.domain.work_queue import Drain
+from service.domain.work_queue import WorkQueue
 from service.runtime import Runtime
 from service.store import keys
 from service.usecases.lifecycle.leases import LEASE
-from service.usecases.lifecycle.schedule import REFUSED_SUBMITS, Timetable
+from service.usecases.lifecycle.schedule import REFUSED_SUBMITS, Schedule
 from tests.support import factories
 from tests.support.factories import Clock
 from tests.support.waiting import Patience
@@ -42,7 +42,7 @@ def create(runtime: Runtime, owner: Tenant) -> Callable[..., Awaitable[Generatio
     return made
 
 
-async def drained(runtime: Runtime, drain: Drain) -> None:
+async def drained(runtime: Runtime, drain: WorkQueue) -> None:
     """Work off what is due now, to the end."""
     await runtime.drain(drain)
     await runtime.drains[drain].idle()
@@ -59,7 +59,7 @@ async def polled_to_the_end(runtime: Runtime, clock: Clock, g: Generation) -> Ge
     async with asyncio.timeout(60):
         while True:
             clock.advance(timedelta(seconds=1))  # a slow sandbox must not come to the deadline of our clock
-            await drained(runtime, Drain.POLL)
+            await drained(runtime, WorkQueue.POLL)
             if (now := await stored(runtime, g)).status in ENDED:
                 return now
             await patience.pause()
@@ -67,7 +67,7 @@ async def polled_to_the_end(runtime: Runtime, clock: Clock, g: Generation) -> Ge
 
 async def test_the_whole_way(runtime: Runtime, clock: Clock, create: Callable[..., Awaitable[Generation]]) -> None:
     g = await create(end_user_id="customer-7")
-    await drained(runtime, Drain.DISPATCH)
+    await drained(runtime, WorkQueue.DISPATCH)
     assert (await stored(runtime, g)).status is Status.SUBMITTED
     ended = await polled_to_the_end(runtime, clock, g)
     assert ended.status is Status.SUCCEEDED
@@ -84,11 +84,11 @@ async def test_no_more_are_sent_than_there_are_slots(
     for _ in range(5):
         waiting.append(await create("sandbox:no-video"))
         clock.advance(timedelta(milliseconds=1))
-    await drained(runtime, Drain.DISPATCH)
+    await drained(runtime, WorkQueue.DISPATCH)
     states = [(await stored(runtime, g)).status for g in waiting]
     assert states == [Status.SUBMITTED] * 3 + [Status.QUEUED] * 2
     await polled_to_the_end(runtime, clock, waiting[0])
-    await drained(runtime, Drain.DISPATCH)
+    await drained(runtime, WorkQueue.DISPATCH)
     assert (await stored(runtime, waiting[3])).status is Status.SUBMITTED
 
 
@@ -108,7 +108,7 @@ async def test_fals_failures_in_our_words(
     runtime: Runtime, clock: Clock, create: Callable[..., Awaitable[Generation]], prompt: str, code: str
 ) -> None:
     g = await create(prompt)
-    await drained(runtime, Drain.DISPATCH)
+    await drained(runtime, WorkQueue.DISPATCH)
     ended = await polled_to_the_end(runtime, clock, g)
     assert ended.status is Status.FAILED
     assert ended.error is not None
@@ -119,7 +119,7 @@ async def test_a_lost_result_was_paid_for(
     runtime: Runtime, clock: Clock, create: Callable[..., Awaitable[Generation]]
 ) -> None:
     g = await create("sandbox:expired-result")
-    await drained(runtime, Drain.DISPATCH)
+    await drained(runtime, WorkQueue.DISPATCH)
     ended = await polled_to_the_end(runtime, clock, g)
     assert ended.status is Status.FAILED
     assert ended.actual_cost == ended.estimated_cost
@@ -129,7 +129,7 @@ async def test_a_refusal_at_the_door_fails_at_no_cost(
     runtime: Runtime, create: Callable[..., Awaitable[Generation]]
 ) -> None:
     g = await create("sandbox:422-submit")
-    await drained(runtime, Drain.DISPATCH)
+    await drained(runtime, WorkQueue.DISPATCH)
     ended = await stored(runtime, g)
     assert ended.status is Status.FAILED
     assert ended.error is not None
@@ -142,14 +142,14 @@ async def test_a_busy_fal_gets_it_again_after_a_pause(
     runtime: Runtime, clock: Clock, create: Callable[..., Awaitable[Generation]], prompt: str
 ) -> None:
     g = await create(f"{prompt} sandbox:no-video {clock.now.timestamp()}")
-    await drained(runtime, Drain.DISPATCH)
+    await drained(runtime, WorkQueue.DISPATCH)
     back = await stored(runtime, g)
     assert (back.status, back.submits_refused) == (Status.QUEUED, 1)
     assert await runtime.queue.slots_used() == 0
-    await drained(runtime, Drain.DISPATCH)
+    await drained(runtime, WorkQueue.DISPATCH)
     assert (await stored(runtime, g)).status is Status.QUEUED, "not before the pause is over"
     clock.advance(REFUSED_SUBMITS.delays[1] * 2)
-    await drained(runtime, Drain.DISPATCH)
+    await drained(runtime, WorkQueue.DISPATCH)
     assert (await stored(runtime, g)).status is Status.SUBMITTED
 
 
@@ -163,23 +163,23 @@ async def test_unconfirmed_releases_its_slot_and_keeps_its_hold(
     prompt: str,
 ) -> None:
     g = await create(f"{prompt} sandbox:no-video")
-    await drained(runtime, Drain.DISPATCH)
+    await drained(runtime, WorkQueue.DISPATCH)
     assert (await stored(runtime, g)).status is Status.UNCONFIRMED
     clock.advance(settings.unconfirmed_slot - timedelta(seconds=1))
-    await drained(runtime, Drain.SWEEP)
+    await drained(runtime, WorkQueue.SWEEP)
     assert await runtime.queue.slots_used() == 1
     clock.advance(timedelta(seconds=1))
-    await drained(runtime, Drain.SWEEP)
+    await drained(runtime, WorkQueue.SWEEP)
     assert await runtime.queue.slots_used() == await runtime.queue.tenant_slots_used(owner.id) == 0
     assert (await runtime.usage.month(owner.id)).held == g.estimated_cost
     assert await runtime.queue.unfinished() == 1
     assert (await runtime.audit.run()).clean
     for _ in range(5):
         clock.advance(timedelta(hours=1))
-        await drained(runtime, Drain.DISPATCH)
+        await drained(runtime, WorkQueue.DISPATCH)
     assert (await stored(runtime, g)).status is Status.UNCONFIRMED, "it is never sent again"
     clock.advance(timedelta(hours=20))
-    await drained(runtime, Drain.SWEEP)
+    await drained(runtime, WorkQueue.SWEEP)
     ended = await stored(runtime, g)
     assert ended.error is not None
     assert ended.error.code == "submission_unconfirmed"
@@ -192,10 +192,10 @@ async def test_a_worker_that_died_before_its_intent_costs_only_the_lease(
     g = await create()
     claim = await runtime.queue.claim(now=clock(), most=5, lease=LEASE, slots=3)
     assert [item.id for item in claim.taken] == [g.id]  # and then it died
-    await drained(runtime, Drain.DISPATCH)
+    await drained(runtime, WorkQueue.DISPATCH)
     assert (await stored(runtime, g)).status is Status.QUEUED
     clock.advance(LEASE)
-    await drained(runtime, Drain.DISPATCH)
+    await drained(runtime, WorkQueue.DISPATCH)
     assert (await stored(runtime, g)).status is Status.SUBMITTED
 
 
@@ -204,14 +204,14 @@ async def test_a_worker_that_died_after_its_intent_leaves_it_unconfirmed_and_nev
 ) -> None:
     g = await create()
     submitting = g.submitting(clock())
-    moved = await runtime.generation_store.save(submitting, Timetable.of(settings).due(submitting, clock()))
+    moved = await runtime.generation_store.save(submitting, Schedule.of(settings).due(submitting, clock()))
     assert moved.won
     clock.advance(settings.fal_timeout)
-    await drained(runtime, Drain.SWEEP)
+    await drained(runtime, WorkQueue.SWEEP)
     assert (await stored(runtime, g)).status is Status.SUBMITTING, "its POST may still be under way"
     clock.advance(timedelta(seconds=31))
-    await drained(runtime, Drain.SWEEP)
-    await drained(runtime, Drain.DISPATCH)
+    await drained(runtime, WorkQueue.SWEEP)
+    await drained(runtime, WorkQueue.DISPATCH)
     assert (await stored(runtime, g)).status is Status.UNCONFIRMED
 
 
@@ -220,10 +220,10 @@ async def test_what_waits_too_long_expires(
 ) -> None:
     g = await create(expires_in=60)
     clock.advance(timedelta(seconds=59))
-    await drained(runtime, Drain.SWEEP)
+    await drained(runtime, WorkQueue.SWEEP)
     assert (await stored(runtime, g)).status is Status.QUEUED
     clock.advance(timedelta(seconds=1))
-    await drained(runtime, Drain.SWEEP)
+    await drained(runtime, WorkQueue.SWEEP)
     ended = await stored(runtime, g)
     assert ended.error is not None
     assert (ended.error.code, ended.actual_cost) == ("expired", 0)
@@ -233,14 +233,14 @@ async def test_deadline_cancels_a_job_that_hangs_at_fal(
     runtime: Runtime, clock: Clock, settings: Settings, create: Callable[..., Awaitable[Generation]]
 ) -> None:
     g = await create("sandbox:hang")
-    await drained(runtime, Drain.DISPATCH)
+    await drained(runtime, WorkQueue.DISPATCH)
     for _ in range(10):
         clock.advance(settings.upstream_deadline / 10)
-        await drained(runtime, Drain.POLL)
+        await drained(runtime, WorkQueue.POLL)
     async with asyncio.timeout(60):
         while not (ended := await stored(runtime, g)).is_terminal:
             clock.advance(timedelta(seconds=0.25))
-            await drained(runtime, Drain.POLL)
+            await drained(runtime, WorkQueue.POLL)
             await asyncio.sleep(0.01)  # the sandbox lives in a time of its own
     assert ended.error is not None
     assert (ended.error.code, ended.actual_cost) == ("upstream_timeout", 0), "fal has canceled it and bills nothing"
@@ -252,10 +252,10 @@ async def test_a_sweep_does_not_overtake_a_move_made_since_its_claim(
     runtime: Runtime, clock: Clock, create: Callable[..., Awaitable[Generation]]
 ) -> None:
     g = await create("sandbox:hang", expires_in=60)
-    await drained(runtime, Drain.DISPATCH)
+    await drained(runtime, WorkQueue.DISPATCH)
     clock.advance(timedelta(seconds=60))
-    await runtime.redis.execute("ZADD", keys.due(Drain.SWEEP), 1, g.id)  # the entry as it was claimed before
-    await drained(runtime, Drain.SWEEP)
+    await runtime.redis.execute("ZADD", keys.due(WorkQueue.SWEEP), 1, g.id)  # the entry as it was claimed before
+    await drained(runtime, WorkQueue.SWEEP)
     assert (await stored(runtime, g)).status is Status.SUBMITTED
 
 
@@ -266,10 +266,10 @@ async def test_what_ended_is_forgotten_after_its_retention(
     g = (await runtime.generations.create(owner, request, "order-7")).generation
     await runtime.generations.cancel(owner, g.id)
     clock.advance(settings.retention - timedelta(seconds=1))
-    await drained(runtime, Drain.SWEEP)
+    await drained(runtime, WorkQueue.SWEEP)
     assert (await runtime.generations.create(owner, request, "order-7")).replayed
     clock.advance(timedelta(seconds=1))
-    await drained(runtime, Drain.SWEEP)
+    await drained(runtime, WorkQueue.SWEEP)
     assert await runtime.generation_store.load(g.id) is None
     assert not (await runtime.generations.create(owner, request, "order-7")).replayed
 
@@ -278,13 +278,13 @@ async def test_trouble_upstream_fails_nobody(
     runtime: Runtime, clock: Clock, sandbox_url: str, create: Callable[..., Awaitable[Generation]]
 ) -> None:
     g = await create("sandbox:no-video")
-    await drained(runtime, Drain.DISPATCH)
+    await drained(runtime, WorkQueue.DISPATCH)
     async with httpx.AsyncClient(base_url=sandbox_url) as fal:
         for kind in ("locked", "unauthorized", "429", "500", "503", "html-502", "reset"):
             fault = {"status": {"kind": kind}}
             (await fal.post("/_sandbox/faults", json=fault)).raise_for_status()
             clock.advance(timedelta(minutes=1))
-            await drained(runtime, Drain.POLL)
+            await drained(runtime, WorkQueue.POLL)
             assert (await stored(runtime, g)).status in (Status.SUBMITTED, Status.IN_PROGRESS), kind
         (await fal.delete("/_sandbox/faults")).raise_for_status()
     assert (await stored(runtime, g)).polls_troubled == 7
@@ -295,15 +295,15 @@ async def test_a_poll_that_saw_nothing_new_writes_nothing_but_its_next_time(
     runtime: Runtime, clock: Clock, create: Callable[..., Awaitable[Generation]]
 ) -> None:
     g = await create("sandbox:hang sandbox:queue-seconds=0")
-    await drained(runtime, Drain.DISPATCH)
+    await drained(runtime, WorkQueue.DISPATCH)
     for _ in range(3):
         clock.advance(timedelta(seconds=20))
-        await drained(runtime, Drain.POLL)
+        await drained(runtime, WorkQueue.POLL)
     before = await stored(runtime, g)
     clock.advance(timedelta(seconds=20))
-    await drained(runtime, Drain.POLL)
+    await drained(runtime, WorkQueue.POLL)
     assert (await stored(runtime, g)).version == before.version
-    score = float(await runtime.redis.execute("ZSCORE", keys.due(Drain.POLL), g.id))
+    score = float(await runtime.redis.execute("ZSCORE", keys.due(WorkQueue.POLL), g.id))
     assert clock().timestamp() < score / 1000 < clock().timestamp() + 20
 
 
@@ -311,10 +311,10 @@ async def test_cancel_of_what_fal_has_is_passed_on_once_and_decided_there(
     runtime: Runtime, clock: Clock, owner: Tenant, create: Callable[..., Awaitable[Generation]]
 ) -> None:
     g = await create("sandbox:hang")
-    await drained(runtime, Drain.DISPATCH)
+    await drained(runtime, WorkQueue.DISPATCH)
     asked = await runtime.generations.cancel(owner, g.id)
     assert asked.status is Status.SUBMITTED
-    await drained(runtime, Drain.POLL)
+    await drained(runtime, WorkQueue.POLL)
     told = await stored(runtime, g)
     assert told.cancel_sent_at is not None or told.status is Status.CANCELED
     ended = await polled_to_the_end(runtime, clock, g)
@@ -325,7 +325,7 @@ async def test_what_fal_would_not_cancel_succeeds_and_is_billed(
     runtime: Runtime, clock: Clock, owner: Tenant, create: Callable[..., Awaitable[Generation]]
 ) -> None:
     g = await create("sandbox:uncancellable sandbox:no-video sandbox:seconds=0.5")
-    await drained(runtime, Drain.DISPATCH)
+    await drained(runtime, WorkQueue.DISPATCH)
     await runtime.generations.cancel(owner, g.id)
     ended = await polled_to_the_end(runtime, clock, g)
     assert ended.status is Status.SUCCEEDED

@@ -10,12 +10,12 @@ from service.config.settings import Settings
 from service.domain import ids
 from service.domain.generation import Generation, Status
 from service.domain.tenant import Tenant
-from service.domain.work_queue import Drain
+from service.domain.work_queue import WorkQueue
 from service.runtime import Runtime, open_runtime
 from service.store import keys
 from service.store.queues.due import DueStore
 from service.store.redis.client import Redis
-from service.usecases.lifecycle.schedule import Timetable
+from service.usecases.lifecycle.schedule import Schedule
 from tests.support import factories
 from tests.support.factories import NOW, Clock
 from tests.support.scripted_fal import ScriptedFal, scripted_fal
@@ -29,7 +29,7 @@ SECOND: Final = timedelta(seconds=1)
 async def all_due(redis: Redis, count: int) -> None:
     """As after an outage: every poll is overdue."""
     due = [word for n in range(count) for word in (ids.milliseconds(NOW), f"gen_{n}")]
-    await redis.execute("ZADD", keys.due(Drain.POLL), *due)
+    await redis.execute("ZADD", keys.due(WorkQueue.POLL), *due)
 
 
 async def claimed(redis: Redis, clock: Clock, most: int = 100) -> int:
@@ -84,7 +84,7 @@ async def test_cancel_that_fal_refuses_is_repeated_ever_more_seldom(redis_url: s
         await runtime.generations.cancel(owner, g.id)
         refuse_cancels(fal)
         for _ in range(600):
-            await drained(runtime, Drain.POLL)
+            await drained(runtime, WorkQueue.POLL)
             clock.advance(SECOND / 2)
         assert (await stored(runtime, g)).cancel_sent_at is None
         assert fal.calls.count("cancel") <= 5 * 60 / runtime.settings.poll_longest.total_seconds() * 1.2 + 3
@@ -98,7 +98,7 @@ def refuse_cancels(fal: ScriptedFal) -> None:
 
 async def submitted(runtime: Runtime, owner: Tenant) -> Generation:
     g = await created(runtime, owner, "x")
-    await drained(runtime, Drain.DISPATCH)
+    await drained(runtime, WorkQueue.DISPATCH)
     g = await stored(runtime, g)
     assert g.status is Status.SUBMITTED
     return g
@@ -110,14 +110,14 @@ async def submitted(runtime: Runtime, owner: Tenant) -> Generation:
 def test_next_poll_holds_the_budget_in_every_state(
     settings: Settings, troubled: int, cancels_failed: int, in_flight: int
 ) -> None:
-    timetable = Timetable.of(settings)
-    timetable.in_flight = in_flight
+    schedule = Schedule.of(settings)
+    schedule.in_flight = in_flight
     g = factories.in_status(Status.IN_PROGRESS).cancel_requested(NOW)
     for _ in range(troubled):
         g = g.troubled(NOW)
     for _ in range(cancels_failed):
         g = g.cancel_failed()
-    wait = timetable.next_poll(g, NOW) - NOW
+    wait = schedule.next_poll(g, NOW) - NOW
     first_cancel = not troubled and not cancels_failed
     floor = timedelta() if first_cancel else timedelta(seconds=in_flight / settings.polls_per_second) * 0.9
     assert wait >= floor, "only the first cancel call goes at once; the claim's budget holds it"

@@ -12,10 +12,10 @@ from aiohttp import web
 from service.config.settings import Settings
 from service.domain.generation import Generation, Status
 from service.domain.tenant import Tenant
-from service.domain.work_queue import Drain
-from service.net.image_probe import Refused, Seen, Unseen, Viewer
+from service.domain.work_queue import WorkQueue
+from service.net.image_probe import ImageProbe, ProbeFailed, ProbeRefused, ProbeResult
 from service.runtime import Runtime, open_runtime
-from service.usecases.lifecycle.preflight import judged
+from service.usecases.lifecycle.preflight import classify_probe
 from tests.support import factories, pictures
 from tests.support.factories import LOOPBACK
 
@@ -123,8 +123,8 @@ def create(runtime: Runtime, owner: Tenant) -> Create:
 
 
 async def dispatched(runtime: Runtime, g: Generation) -> Generation:
-    await runtime.drain(Drain.DISPATCH)
-    await runtime.drains[Drain.DISPATCH].idle()
+    await runtime.drain(WorkQueue.DISPATCH)
+    await runtime.drains[WorkQueue.DISPATCH].idle()
     found = await runtime.generation_store.load(g.id)
     assert found is not None
     return found
@@ -200,17 +200,17 @@ async def test_a_server_that_cannot_be_reached_may_be_our_own_trouble(
     "url", ["http://10.0.0.1/cat.png", "http://169.254.169.254/", "https://[::1]:9/", "https://localhost/cat.png"]
 )
 async def test_an_address_that_nobody_outside_can_reach_is_never_called(photographs: Photographs, url: str) -> None:
-    async with Viewer(most_bytes=READ) as viewer:
-        assert isinstance(await viewer.look(url), Refused)
+    async with ImageProbe(most_bytes=READ) as viewer:
+        assert isinstance(await viewer.look(url), ProbeRefused)
 
 
 async def test_a_name_that_leads_inside_is_not_followed(settings: Settings, photographs: Photographs) -> None:
     """Neither by a redirect, nor where the server is on a network nobody allowed."""
-    async with Viewer(settings.preflight_allowed_networks, most_bytes=READ) as viewer:
-        assert await viewer.look(f"{photographs.base}/inward.png") == Unseen("refused_address")
-        assert await viewer.look(f"{photographs.base}/mail.png") == Unseen("refused_address")
-    async with Viewer(most_bytes=READ) as viewer:
-        assert isinstance(await viewer.look(f"{photographs.base}/cat.png"), Refused)
+    async with ImageProbe(settings.preflight_allowed_networks, most_bytes=READ) as viewer:
+        assert await viewer.look(f"{photographs.base}/inward.png") == ProbeFailed("refused_address")
+        assert await viewer.look(f"{photographs.base}/mail.png") == ProbeFailed("refused_address")
+    async with ImageProbe(most_bytes=READ) as viewer:
+        assert isinstance(await viewer.look(f"{photographs.base}/cat.png"), ProbeRefused)
     assert [name for name, _ in photographs.asked] == ["inward.png", "mail.png"]
 
 
@@ -220,7 +220,7 @@ async def test_fals_own_files_are_not_looked_at(
     def called(*_: object) -> None:
         raise AssertionError("looked at")
 
-    monkeypatch.setattr(Viewer, "look", called)
+    monkeypatch.setattr(ImageProbe, "look", called)
     for url in ("https://v3b.fal.media/a.jpg", f"{sandbox_url}/cdn/files/b/x/y.png"):
         assert (await dispatched(runtime, await create(image_url=url))).status is Status.SUBMITTED
 
@@ -238,13 +238,13 @@ async def test_what_was_canceled_meanwhile_stays_canceled(
     runtime: Runtime, create: Create, owner: Tenant, photographs: Photographs
 ) -> None:
     g = await create(image_url=f"{photographs.base}/slow.png")
-    await runtime.drain(Drain.DISPATCH)
+    await runtime.drain(WorkQueue.DISPATCH)
     async with asyncio.timeout(20):
         await photographs.called.wait()
 
     await runtime.generations.cancel(owner, g.id)
 
-    await runtime.drains[Drain.DISPATCH].idle()
+    await runtime.drains[WorkQueue.DISPATCH].idle()
     found = await runtime.generation_store.load(g.id)
     assert found is not None
     assert found.status is Status.CANCELED
@@ -266,18 +266,18 @@ async def test_a_submit_that_is_repeated_does_not_look_again(
 @pytest.mark.parametrize(
     ("seen", "code"),
     [
-        (Seen(200, PHOTO[:100], None), None),
-        (Seen(200, PHOTO[:100], 30_000_000), None),
-        (Seen(200, PHOTO[:100], 30_000_001), "invalid_input"),
-        (Seen(200, pictures.encoded("jpeg")[:20], None), None),
-        (Seen(404, b"", 30_000_001), "image_unreachable"),
-        (Seen(503, b"", 30_000_001), None),
-        (Unseen("tls"), None),
-        (Refused("the address is not public"), "image_unreachable"),
+        (ProbeResult(200, PHOTO[:100], None), None),
+        (ProbeResult(200, PHOTO[:100], 30_000_000), None),
+        (ProbeResult(200, PHOTO[:100], 30_000_001), "invalid_input"),
+        (ProbeResult(200, pictures.encoded("jpeg")[:20], None), None),
+        (ProbeResult(404, b"", 30_000_001), "image_unreachable"),
+        (ProbeResult(503, b"", 30_000_001), None),
+        (ProbeFailed("tls"), None),
+        (ProbeRefused("the address is not public"), "image_unreachable"),
     ],
 )
 def test_what_a_look_means(seen: Any, code: str | None) -> None:
-    failure = judged("image_url", seen, most_bytes=30_000_000, most_pixels=40_000_000)
+    failure = classify_probe("image_url", seen, most_bytes=30_000_000, most_pixels=40_000_000)
 
     assert (None if failure is None else failure.code) == code
 

@@ -19,7 +19,7 @@ from service.config.settings import Settings
 from service.domain.generation import Generation, Status
 from service.domain.pricing import EstimateReason
 from service.domain.tenant import Limits, Tenant
-from service.domain.work_queue import Drain
+from service.domain.work_queue import WorkQueue
 from service.observability import log, metrics
 from service.runtime import Runtime
 from service.usecases.lifecycle.price_monitor import MISMATCHES
@@ -93,7 +93,7 @@ def events(lines: io.BytesIO, name: str) -> list[dict[str, Any]]:
 
 async def ended(runtime: Runtime, owner: Tenant, clock: Clock, **wanted: Any) -> Generation:
     g = await created(runtime, owner, "a cat", **wanted)
-    await drained(runtime, Drain.DISPATCH)
+    await drained(runtime, WorkQueue.DISPATCH)
     clock.advance(timedelta(seconds=60))
     return await polled_to_the_end(runtime, clock, await stored(runtime, g))
 

@@ -11,7 +11,7 @@ import pytest
 from service.config.settings import Settings
 from service.domain.generation import Generation, Status
 from service.domain.tenant import Tenant
-from service.domain.work_queue import Drain
+from service.domain.work_queue import WorkQueue
 from service.observability import metrics
 from service.runtime import Runtime, open_runtime
 from service.store import keys
@@ -45,7 +45,7 @@ async def owner(runtime: Runtime) -> Tenant:
 
 async def swept(runtime: Runtime, clock: Clock, after: timedelta) -> None:
     clock.advance(after)
-    await drained(runtime, Drain.SWEEP)
+    await drained(runtime, WorkQueue.SWEEP)
 
 
 def counted(outcome: str) -> float:
@@ -72,8 +72,8 @@ async def test_a_lost_answers_video_is_delivered(
 
     adopted = await stored(runtime, g)
     assert (adopted.status, adopted.request_id) == (Status.SUBMITTED, job["request_id"])
-    assert await runtime.redis.execute("ZSCORE", keys.due(Drain.POLL), g.id) is not None
-    await drained(runtime, Drain.POLL)  # at once: time has not moved
+    assert await runtime.redis.execute("ZSCORE", keys.due(WorkQueue.POLL), g.id) is not None
+    await drained(runtime, WorkQueue.POLL)  # at once: time has not moved
     ended = await stored(runtime, g)
     assert ended.status is Status.SUCCEEDED
     assert ended.actual_cost
@@ -156,7 +156,7 @@ async def test_what_is_known_to_be_ours_is_nobody_elses(
     """A generation that was never taken beside one that went the ordinary way."""
     lost = await unconfirmed.unconfirmed(runtime, owner, NEVER_TAKEN)
     known = await unconfirmed.created(runtime, owner, "sandbox:no-video")
-    await drained(runtime, Drain.DISPATCH)
+    await drained(runtime, WorkQueue.DISPATCH)
     await finished(sandbox_url)
     await swept(runtime, clock, FIRST_LOOK)
     assert (await stored(runtime, lost)).status is Status.UNCONFIRMED
@@ -169,15 +169,15 @@ async def test_whoever_else_may_have_caused_it_keeps_it_from_being_given(
 ) -> None:
     lost = await unconfirmed.unconfirmed(runtime, owner)
     other = await unconfirmed.created(runtime, owner)
-    moved = await runtime.generations._moves.apply(other.id, lambda g: g.submitting(clock()))
+    moved = await runtime.generations._transitions.apply(other.id, lambda g: g.submitting(clock()))
     assert moved is not None
     if rival != "submitting":
-        await runtime.generations._moves.apply(other.id, Generation.unconfirmed)
+        await runtime.generations._transitions.apply(other.id, Generation.unconfirmed)
         ended = await runtime.resolving.dismiss(other.id, "I think so")
         if rival == "given_up_and_forgotten":
             assert await runtime.generation_store.purge(ended)
     else:  # its sweep is not due for as long as this test takes
-        await runtime.redis.execute("ZREM", keys.due(Drain.SWEEP), other.id)
+        await runtime.redis.execute("ZREM", keys.due(WorkQueue.SWEEP), other.id)
     await finished(sandbox_url)
     await swept(runtime, clock, FIRST_LOOK)
     assert (await stored(runtime, lost)).status is Status.UNCONFIRMED
@@ -195,7 +195,7 @@ async def test_a_request_taken_meanwhile_is_not_given_again(
 
     monkeypatch.setattr(SubmissionStore, "ours", nothing)
     await runtime.redis.execute("ZADD", keys.SUBMITTED, int(clock().timestamp() * 1000), job["request_id"])
-    await drained(runtime, Drain.SWEEP)
+    await drained(runtime, WorkQueue.SWEEP)
     await swept(runtime, clock, FIRST_LOOK)
     assert (await stored(runtime, g)).status is Status.UNCONFIRMED
 
@@ -207,11 +207,11 @@ async def test_two_processes_find_it_and_one_adopts(
     await finished(sandbox_url)
     clock.advance(FIRST_LOOK)
     async with open_runtime(settings, clock=clock) as other:
-        await runtime.drain(Drain.SWEEP)
-        await runtime.redis.execute("ZADD", keys.due(Drain.SWEEP), 1, g.id)  # its lease ended: the other's now
-        await other.drain(Drain.SWEEP)
-        await runtime.drains[Drain.SWEEP].idle()
-        await other.drains[Drain.SWEEP].idle()
+        await runtime.drain(WorkQueue.SWEEP)
+        await runtime.redis.execute("ZADD", keys.due(WorkQueue.SWEEP), 1, g.id)  # its lease ended: the other's now
+        await other.drain(WorkQueue.SWEEP)
+        await runtime.drains[WorkQueue.SWEEP].idle()
+        await other.drains[WorkQueue.SWEEP].idle()
     assert (await stored(runtime, g)).version == g.version + 1
     assert await reasons(runtime, g) == ["billing event"]
 
@@ -351,9 +351,9 @@ class TestWithoutAnAdminKey:
 
         adopted = await runtime.resolving.adopt(g.id, job["request_id"], "found in the dashboard")
 
-        await drained(runtime, Drain.SWEEP)
+        await drained(runtime, WorkQueue.SWEEP)
         assert (await stored(runtime, g)).status is adopted.status is Status.SUBMITTED, "its deadline counts anew"
-        await drained(runtime, Drain.POLL)
+        await drained(runtime, WorkQueue.POLL)
         assert (await stored(runtime, g)).status is Status.SUCCEEDED
         assert len(await oracle(sandbox_url)) == 1
 
@@ -372,7 +372,7 @@ async def test_requests_are_forgotten_once_nothing_can_be_mistaken_for_them(
     for key in (keys.SUBMITTED, keys.GIVEN_UP):
         for name, age in (("old", kept + timedelta(minutes=1)), ("young", kept - timedelta(minutes=2))):
             await runtime.redis.execute("ZADD", key, int((clock() - age).timestamp() * 1000), name)
-    await drained(runtime, Drain.SWEEP)
+    await drained(runtime, WorkQueue.SWEEP)
     assert await scores(runtime, keys.SUBMITTED) == await scores(runtime, keys.GIVEN_UP) == ["young"]
     await swept(runtime, clock, timedelta(minutes=2, seconds=1))
     assert await scores(runtime, keys.SUBMITTED) == []
@@ -385,7 +385,7 @@ async def test_beside_an_unconfirmed_one_they_are_kept_for_as_long_as_it_is(
     await unconfirmed.given_up_as_lost(runtime, owner, clock)
     await runtime.redis.execute("ZADD", keys.SUBMITTED, int(clock().timestamp() * 1000), "beside-it")
     clock.advance(10 * settings.unconfirmed_deadline)
-    await runtime.drains[Drain.SWEEP]._claim(1)
+    await runtime.drains[WorkQueue.SWEEP]._claim(1)
     assert await scores(runtime, keys.SUBMITTED) == ["beside-it"]
 
 
@@ -395,7 +395,7 @@ async def test_a_sweep_long_away_mistakes_nothing(
 ) -> None:
     lost = await unconfirmed.unconfirmed(runtime, owner, NEVER_TAKEN)
     await unconfirmed.created(runtime, owner, "sandbox:no-video")
-    await drained(runtime, Drain.DISPATCH)
+    await drained(runtime, WorkQueue.DISPATCH)
     await finished(sandbox_url)
     await swept(runtime, clock, settings.unconfirmed_deadline + late)
     ended = await stored(runtime, lost)
@@ -406,7 +406,7 @@ async def test_an_entry_that_is_not_due_goes_back_to_its_time(
     runtime: Runtime, clock: Clock, owner: Tenant, settings: Settings
 ) -> None:
     g = await unconfirmed.created(runtime, owner, "sandbox:hang")
-    await runtime.redis.execute("ZADD", keys.due(Drain.SWEEP), 1, g.id)
-    await drained(runtime, Drain.SWEEP)
-    score: Any = await runtime.redis.execute("ZSCORE", keys.due(Drain.SWEEP), g.id)
+    await runtime.redis.execute("ZADD", keys.due(WorkQueue.SWEEP), 1, g.id)
+    await drained(runtime, WorkQueue.SWEEP)
+    score: Any = await runtime.redis.execute("ZSCORE", keys.due(WorkQueue.SWEEP), g.id)
     assert float(score) == g.expires_at.timestamp() * 1000

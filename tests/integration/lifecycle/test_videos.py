@@ -17,10 +17,10 @@ from fastapi import FastAPI
 
 from service.config.settings import Settings
 from service.domain import fal_view
-from service.domain.generation import Generation, Kept, Output, Status, Video
+from service.domain.generation import Generation, Output, Status, StoredVideo, Video
 from service.domain.tenant import Tenant
-from service.domain.work_queue import Drain
-from service.media.videos import StoreAway, VideoStore
+from service.domain.work_queue import WorkQueue
+from service.media.videos import VideoStore, VideoStoreUnavailable
 from service.runtime import Runtime
 from service.usecases.lifecycle.schedule import COPIES
 from tests.support import factories, s3
@@ -81,7 +81,7 @@ def faults(sandbox_url: str) -> Iterator[Callable[..., None]]:
     httpx.post(f"{sandbox_url}/_sandbox/faults", json={}).raise_for_status()
 
 
-async def drained(runtime: Runtime, drain: Drain) -> None:
+async def drained(runtime: Runtime, drain: WorkQueue) -> None:
     await runtime.drain(drain)
     await runtime.drains[drain].idle()
 
@@ -95,7 +95,7 @@ async def stored(runtime: Runtime, g: Generation) -> Generation:
 async def submitted(runtime: Runtime, owner: Tenant, **changes: Any) -> Generation:
     request = factories.create_request(prompt=PROMPT, image_url="https://v3b.fal.media/a.jpg", duration=4, **changes)
     g = (await runtime.generations.create(owner, request, None)).generation
-    await drained(runtime, Drain.DISPATCH)
+    await drained(runtime, WorkQueue.DISPATCH)
     return g
 
 
@@ -106,7 +106,7 @@ async def until(
     async with asyncio.timeout(60):
         while True:
             clock.advance(timedelta(seconds=step))
-            await drained(runtime, Drain.POLL)
+            await drained(runtime, WorkQueue.POLL)
             if wanted(now := await stored(runtime, g)):
                 return now
             await patience.pause()
@@ -133,7 +133,7 @@ async def test_success_is_told_once_the_video_is_kept(
 
     (content,) = objects.read().values()
     assert content == READY
-    assert g.kept == Kept(f"{tenant.id}/{g.id}.mp4", len(READY), hashlib.sha256(READY).hexdigest())
+    assert g.kept == StoredVideo(f"{tenant.id}/{g.id}.mp4", len(READY), hashlib.sha256(READY).hexdigest())
     told = (await api.get(f"/v1/generations/{g.id}")).json()
     assert told["status"] == "succeeded"
     assert told["output"]["video"] == {
@@ -203,7 +203,7 @@ async def test_a_broken_store_does_not_lose_the_video(
     runtime: Runtime, clock: Clock, owner: Tenant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def away(*_: object, **__: object) -> None:
-        raise StoreAway("the bucket is gone")
+        raise VideoStoreUnavailable("the bucket is gone")
 
     monkeypatch.setattr(VideoStore, "keep", away)
 
@@ -220,7 +220,7 @@ async def test_past_its_deadline_fals_url_is_passed_on_by_the_sweep(
     g = await copying(runtime, clock, owner)
 
     clock.advance(timedelta(minutes=31))
-    await drained(runtime, Drain.SWEEP)
+    await drained(runtime, WorkQueue.SWEEP)
 
     ended = await stored(runtime, g)
     assert ended.status is Status.SUCCEEDED
@@ -238,7 +238,7 @@ async def test_what_is_not_fals_is_never_called(
         for url in (f"http://127.0.0.1:{port}/a.mp4", f"https://127.0.0.1:{port}/a.mp4", "file:///etc/passwd"):
             g = await submitted(runtime, owner)
             output = Output(Video(url))
-            await runtime.generations._moves.apply(g.id, partial(_landed, output, clock()))
+            await runtime.generations._transitions.apply(g.id, partial(_landed, output, clock()))
 
             ended = await until(runtime, clock, g, lambda now: now.is_terminal, step=20)
 
@@ -256,7 +256,7 @@ async def test_two_workers_with_one_copy_leave_one_object_and_one_success(
 ) -> None:
     """As after a lease that ran out while the first was still at it."""
     g = await copying(runtime, clock, owner)
-    keeping = runtime.drains[Drain.POLL]._work.__self__._keeping  # type: ignore[attr-defined]
+    keeping = runtime.drains[WorkQueue.POLL]._work.__self__._keeping  # type: ignore[attr-defined]
     assert g.copying is not None
 
     await asyncio.gather(*(keeping.keep(g, g.copying) for _ in range(3)))
@@ -302,9 +302,9 @@ async def test_a_large_video_is_kept_whole_and_one_beyond_the_limit_not_at_all(
 
     kept = await store.keep("t/g.mp4", blocks(), content_type="video/mp4", most=10**9)
 
-    assert kept == Kept("t/g.mp4", 23 * len(block), hashlib.sha256(block * 23).hexdigest())
+    assert kept == StoredVideo("t/g.mp4", 23 * len(block), hashlib.sha256(block * 23).hexdigest())
     assert [*objects.read().values()] == [block * 23]
-    with pytest.raises(StoreAway, match="larger"):
+    with pytest.raises(VideoStoreUnavailable, match="larger"):
         await store.keep("t/h.mp4", blocks(), content_type="video/mp4", most=20 * len(block))
     assert len(objects.read()) == 1
 
@@ -384,7 +384,7 @@ async def test_a_store_that_signs_is_where_callers_are_sent(
 async def test_what_is_not_kept_is_at_fals(
     app: FastAPI, clock: Clock, tenant: Tenant, api: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    keeping = app.state.runtime.drains[Drain.POLL]._work.__self__._keeping
+    keeping = app.state.runtime.drains[WorkQueue.POLL]._work.__self__._keeping
     monkeypatch.setattr(keeping, "_videos", None)
     g = await succeeded(app.state.runtime, clock, tenant)
 
@@ -413,7 +413,9 @@ async def test_before_it_has_ended_and_without_a_video(
     g = await copying(app.state.runtime, clock, tenant)
     early = await api.get(f"/v1/generations/{g.id}/video")
     failed = await submitted(app.state.runtime, tenant)
-    await app.state.runtime.generations._moves.apply(failed.id, lambda now: now.failed(factories.failure(), 0, clock()))
+    await app.state.runtime.generations._transitions.apply(
+        failed.id, lambda now: now.failed(factories.failure(), 0, clock())
+    )
     without = await api.get(f"/v1/generations/{failed.id}/video")
 
     assert (early.status_code, early.json()["code"]) == (409, "video_not_ready")
@@ -447,7 +449,7 @@ async def test_retention_deletes_it(runtime: Runtime, clock: Clock, owner: Tenan
     assert len(objects.read()) == 1
 
     clock.advance(timedelta(days=31))
-    await drained(runtime, Drain.SWEEP)
+    await drained(runtime, WorkQueue.SWEEP)
 
     assert objects.read() == {}
     assert await runtime.generation_store.load(g.id) is None
@@ -459,16 +461,16 @@ async def test_what_cannot_be_deleted_is_not_forgotten(
     g = await succeeded(runtime, clock, owner)
 
     async def away(*_: object) -> None:
-        raise StoreAway("away")
+        raise VideoStoreUnavailable("away")
 
     clock.advance(timedelta(days=31))
     with monkeypatch.context() as patch:
         patch.setattr(VideoStore, "delete", away)
-        await drained(runtime, Drain.SWEEP)
+        await drained(runtime, WorkQueue.SWEEP)
     assert await runtime.generation_store.load(g.id) is not None
 
     clock.advance(timedelta(minutes=2))
-    await drained(runtime, Drain.SWEEP)
+    await drained(runtime, WorkQueue.SWEEP)
     assert (await runtime.generation_store.load(g.id), objects.read()) == (None, {})
 
 
@@ -489,7 +491,7 @@ async def test_erased_while_it_is_copied(
     g = await copying(runtime, clock, owner, end_user_id="customer-7")
     original = VideoStore.keep
 
-    async def erased_meanwhile(store: VideoStore, *arguments: Any, **options: Any) -> Kept:
+    async def erased_meanwhile(store: VideoStore, *arguments: Any, **options: Any) -> StoredVideo:
         kept = await original(store, *arguments, **options)
         assert len(objects.read()) == 1
         await runtime.end_users.erase(owner, "customer-7")
@@ -497,7 +499,7 @@ async def test_erased_while_it_is_copied(
 
     monkeypatch.setattr(VideoStore, "keep", erased_meanwhile)
     clock.advance(timedelta(seconds=2))
-    await drained(runtime, Drain.POLL)
+    await drained(runtime, WorkQueue.POLL)
 
     assert objects.read() == {}
     assert await runtime.generation_store.load(g.id) is None

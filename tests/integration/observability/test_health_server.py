@@ -10,13 +10,13 @@ import pytest
 
 from service.cli.dev.child_processes import Child, accepts, free_port
 from service.observability import health_server
-from service.observability.health_server import Pulse
+from service.observability.health_server import LivenessProbe
 from tests.support import factories
 
 
 def test_alive_from_the_first_beat_until_silence() -> None:
     now = 1000.0
-    pulse = Pulse(longest_silence=30, clock=lambda: now)
+    pulse = LivenessProbe(longest_silence=30, clock=lambda: now)
     assert [pulse.alive] == [False]
     pulse.beat(sender="whatever a signal brings")
     now += 30
@@ -26,19 +26,19 @@ def test_alive_from_the_first_beat_until_silence() -> None:
 
 
 @pytest.fixture
-def pulse() -> Pulse:
-    return Pulse(longest_silence=30)
+def pulse() -> LivenessProbe:
+    return LivenessProbe(longest_silence=30)
 
 
 @pytest.fixture
-def url(pulse: Pulse) -> Iterator[str]:
+def url(pulse: LivenessProbe) -> Iterator[str]:
     server = health_server.serve(pulse, host="127.0.0.1", port=0)
     yield f"http://127.0.0.1:{server.server_port}"
     server.shutdown()
     server.server_close()
 
 
-def test_an_orchestrator_hears_of_it(pulse: Pulse, url: str) -> None:
+def test_an_orchestrator_hears_of_it(pulse: LivenessProbe, url: str) -> None:
     with httpx.Client(base_url=url) as client:
         assert client.get("/healthz").status_code == 503
         pulse.beat()
@@ -64,7 +64,7 @@ def test_beat_is_alive_though_its_broker_is_away(tmp_path: Path) -> None:
         child.end()
 
 
-def test_a_client_that_says_nothing_holds_up_nobody(pulse: Pulse, url: str) -> None:
+def test_a_client_that_says_nothing_holds_up_nobody(pulse: LivenessProbe, url: str) -> None:
     pulse.beat()
     with socket.create_connection(("127.0.0.1", int(url.rsplit(":", 1)[1]))):
         assert httpx.get(f"{url}/healthz", timeout=5).status_code == 200

@@ -14,7 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from service.domain.generation import Status
 from service.domain.tenant import Limits, Tenant
-from service.domain.work_queue import Drain
+from service.domain.work_queue import WorkQueue
 from service.observability import idle_series, metrics
 from service.runtime import Runtime, open_runtime
 from service.store.redis.client import Redis
@@ -22,7 +22,7 @@ from service.store.redis.memory import MemoryPolicy, measure
 from service.store.state import state
 from service.store.state.state import Server
 from service.tasks import QUEUES
-from service.usecases.operations.account_metrics import Gauges
+from service.usecases.operations.account_metrics import AccountMetrics
 from service.usecases.operations.account_metrics import _of_redis as of_redis
 from tests.support import factories
 from tests.support.factories import Clock
@@ -224,7 +224,7 @@ async def test_many_scrapers_cost_one_read(runtime: Runtime, clock: Clock, redis
         info = (await redis.execute("INFO", "commandstats")).decode()
         return sum("config" in line and int(line.split("calls=")[1].split(",")[0]) for line in info.splitlines())
 
-    gauges = Gauges(runtime.gauges._store, slots=1, account_budget=None, clock=clock, fresh_seconds=60)
+    gauges = AccountMetrics(runtime.gauges._store, slots=1, account_budget=None, clock=clock, fresh_seconds=60)
     before = await reads()
     texts = {bytes(text) for text in await asyncio.gather(*(gauges.text() for _ in range(50)))}
 
@@ -263,7 +263,7 @@ async def test_time_is_counted_in_the_state_that_is_left(runtime: Runtime, clock
     before = {status: seconds_in(status) for status in (Status.QUEUED, Status.SUBMITTING, Status.SUBMITTED)}
 
     clock.advance(timedelta(seconds=7))
-    moves = runtime.generations._moves
+    moves = runtime.generations._transitions
     await moves.apply(name, lambda g: g.submitting(clock()))
     clock.advance(timedelta(seconds=2))
     await moves.apply(name, lambda g: g.requeued())
@@ -288,7 +288,7 @@ async def test_a_callers_fault_spends_no_error_budget(runtime: Runtime, clock: C
     name = await queued(runtime, tenant, clock)
     before = {each: metrics.COMPLETIONS.labels(each)._value.get() for each in ("good", "bad")}
 
-    await runtime.generations._moves.apply(name, lambda g: g.failed(factories.failure(code=code), 0, clock()))
+    await runtime.generations._transitions.apply(name, lambda g: g.failed(factories.failure(code=code), 0, clock()))
 
     counted = {each: metrics.COMPLETIONS.labels(each)._value.get() - before[each] for each in before}
     assert counted == {outcome: 1, ({"good", "bad"} - {outcome}).pop(): 0}
@@ -306,7 +306,7 @@ async def test_what_is_known_beforehand_begins_at_zero(anonymous: httpx.AsyncCli
         assert f"\n{series} " in text
     assert "gateway_build_info{" in text
     assert "_created" not in text.replace("gateway_generations_created", "")
-    assert {f'drain="{drain}"' for drain in Drain} <= {part for part in text.replace("{", ",").split(",") if part}
+    assert {f'drain="{drain}"' for drain in WorkQueue} <= {part for part in text.replace("{", ",").split(",") if part}
 
 
 def test_series_of_idle_tenants_leave() -> None:

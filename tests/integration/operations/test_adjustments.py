@@ -12,7 +12,7 @@ from service.domain.adjustment import Correction
 from service.domain.budgets import day, month
 from service.domain.generation import Due, Generation, Status
 from service.domain.tenant import Limits, Tenant
-from service.domain.work_queue import Drain
+from service.domain.work_queue import WorkQueue
 from service.errors import CostChanged, OverBudget
 from service.runtime import Runtime
 from service.store import keys
@@ -43,7 +43,7 @@ async def settled(runtime: Runtime, owner: Tenant, clock: Clock, *, cost: int = 
         lambda g: g.submitted(factories.request_id()),
         lambda g: g.succeeded(factories.output(), cost, clock()),
     ):
-        moved = await runtime.generations._moves.apply(g.id, move)
+        moved = await runtime.generations._transitions.apply(g.id, move)
         assert moved is not None
         g = moved
     return g
@@ -224,7 +224,7 @@ async def test_adjust_is_taken_back_when_the_generation_is_revived(
 ) -> None:
     g = factories.generation(tenant_id=tenant.id, created_at=clock())
     await runtime.generation_store.create(g, factories.due(clock()))
-    moves = runtime.generations._moves
+    moves = runtime.generations._transitions
     for move in (
         lambda g: g.submitting(clock()),
         lambda g: g.unconfirmed(),
@@ -249,7 +249,7 @@ async def test_adjust_is_taken_back_when_the_generation_is_revived(
 async def purged(runtime: Runtime, tenant: Tenant, clock: Clock, settings: Settings) -> Generation:
     g = await settled(runtime, tenant, clock)
     clock.advance(settings.retention * 2)
-    await drained(runtime, Drain.SWEEP)
+    await drained(runtime, WorkQueue.SWEEP)
     assert await runtime.generation_store.load(g.id) is None
     return g
 

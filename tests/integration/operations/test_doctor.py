@@ -24,7 +24,7 @@ from service.runtime import open_runtime, utc_now
 from service.store.redis.memory import MemoryPolicy
 from service.tasks import QUEUES
 from service.usecases.operations.doctor import Finding
-from service.usecases.operations.doctor.finding import Verdict
+from service.usecases.operations.doctor.finding import CheckStatus
 from tests.support import factories
 from tests.support.sentinels import Watched
 
@@ -49,7 +49,7 @@ async def lines(settings: Settings, *, clock: Callable[[], Any] = utc_now) -> di
         findings = await runtime.doctor.run()
     assert len({finding.check for finding in findings}) == len(findings)
     for finding in findings:
-        assert bool(finding.remedy) == (finding.verdict is not Verdict.OK), "what is not well says what to do"
+        assert bool(finding.remedy) == (finding.verdict is not CheckStatus.OK), "what is not well says what to do"
         assert not any(secret in repr(finding) for secret in SECRETS)
     return {finding.check: finding for finding in findings}
 
@@ -58,7 +58,7 @@ def shifted(by: timedelta) -> datetime:
     return utc_now() + by
 
 
-async def verdict(settings: Settings, check: str) -> Verdict:
+async def verdict(settings: Settings, check: str) -> CheckStatus:
     return (await lines(settings))[check].verdict
 
 
@@ -84,37 +84,41 @@ def configured(url: str, **changes: str) -> Iterator[None]:
 async def test_a_redis_that_is_well(settings: Settings) -> None:
     found = await lines(settings)
     checks = ("", " version", " durability", " eviction", " memory", " replicas", " scripts")
-    assert {check: found[f"redis{check}"].verdict for check in checks} == dict.fromkeys(checks, Verdict.OK)
-    assert found["clock"].verdict is Verdict.OK
-    assert found["broker"].verdict is Verdict.OK
-    assert found["secret key"].verdict is Verdict.OK
+    assert {check: found[f"redis{check}"].verdict for check in checks} == dict.fromkeys(checks, CheckStatus.OK)
+    assert found["clock"].verdict is CheckStatus.OK
+    assert found["broker"].verdict is CheckStatus.OK
+    assert found["secret key"].verdict is CheckStatus.OK
 
 
 async def test_a_redis_that_is_away_leaves_the_rest_to_be_told(settings: Settings) -> None:
     found = await lines(settings.model_copy(update={"redis_url": "redis://127.0.0.1:9/0"}))
-    assert (found["redis"].verdict, found["broker"].verdict) == (Verdict.FAIL, Verdict.FAIL)
-    assert found["fal key"].verdict is Verdict.OK
+    assert (found["redis"].verdict, found["broker"].verdict) == (CheckStatus.FAIL, CheckStatus.FAIL)
+    assert found["fal key"].verdict is CheckStatus.OK
     assert "redis version" not in found
 
 
 @pytest.mark.parametrize(
     ("change", "check", "expected"),
     [
-        ({"appendonly": "no"}, "redis durability", Verdict.FAIL),
-        ({"appendfsync": "everysec"}, "redis durability", Verdict.WARN),
-        ({"appendfsync": "no"}, "redis durability", Verdict.FAIL),
-        ({"maxmemory-policy": "allkeys-lru"}, "redis eviction", Verdict.WARN),
-        ({"maxmemory-policy": "allkeys-lru", "maxmemory": "100mb"}, "redis eviction", Verdict.FAIL),
-        ({"maxmemory": "100gb"}, "redis memory", Verdict.OK),
+        ({"appendonly": "no"}, "redis durability", CheckStatus.FAIL),
+        ({"appendfsync": "everysec"}, "redis durability", CheckStatus.WARN),
+        ({"appendfsync": "no"}, "redis durability", CheckStatus.FAIL),
+        ({"maxmemory-policy": "allkeys-lru"}, "redis eviction", CheckStatus.WARN),
+        ({"maxmemory-policy": "allkeys-lru", "maxmemory": "100mb"}, "redis eviction", CheckStatus.FAIL),
+        ({"maxmemory": "100gb"}, "redis memory", CheckStatus.OK),
     ],
 )
-async def test_a_redis_that_is_not(settings: Settings, change: dict[str, str], check: str, expected: Verdict) -> None:
+async def test_a_redis_that_is_not(
+    settings: Settings, change: dict[str, str], check: str, expected: CheckStatus
+) -> None:
     with configured(settings.redis_url, **change):
         assert await verdict(settings, check) is expected
 
 
-@pytest.mark.parametrize(("part", "expected"), [(0.5, Verdict.OK), (0.81, Verdict.WARN), (0.95, Verdict.FAIL)])
-async def test_memory_that_runs_out(settings: Settings, part: float, expected: Verdict) -> None:
+@pytest.mark.parametrize(
+    ("part", "expected"), [(0.5, CheckStatus.OK), (0.81, CheckStatus.WARN), (0.95, CheckStatus.FAIL)]
+)
+async def test_memory_that_runs_out(settings: Settings, part: float, expected: CheckStatus) -> None:
     with redis_py.Redis.from_url(settings.redis_url) as client:
         client.setrange("ballast", 30_000_000, "x")  # beside it, what connections take does not count
         used = client.info("memory")["used_memory"]
@@ -141,7 +145,7 @@ def test_memory_names_the_source_of_its_limit_and_the_share(
     found = server.memory(redis, {"used_memory": "600", **info})
 
     assert source in found.told
-    assert ("70%" in found.told) == (found.verdict is not Verdict.WARN) == bool(info)
+    assert ("70%" in found.told) == (found.verdict is not CheckStatus.WARN) == bool(info)
 
 
 @pytest.mark.parametrize(
@@ -168,8 +172,8 @@ async def test_a_redis_that_keeps_its_settings_and_scripts_to_itself(settings: S
     finally:
         with redis_py.Redis.from_url(settings.redis_url) as client:
             client.acl_deluser("guest")
-    assert found["redis durability"].verdict is Verdict.WARN
-    assert found["redis scripts"].verdict is Verdict.FAIL
+    assert found["redis durability"].verdict is CheckStatus.WARN
+    assert found["redis scripts"].verdict is CheckStatus.FAIL
 
 
 @pytest.mark.parametrize("refused", ["info", "set"])
@@ -181,13 +185,18 @@ async def test_a_redis_that_refuses_what_is_needed_is_a_line_and_no_traceback(se
             found = await lines(settings.model_copy(update={"redis_url": url}))
         finally:
             client.acl_deluser("guest")
-    assert found["redis"].verdict is Verdict.FAIL
+    assert found["redis"].verdict is CheckStatus.FAIL
     assert f"Redis refuses {refused.upper()} (" in found["redis"].told
     assert "fal key" in found, "the rest is told"
 
 
 async def test_clocks_that_differ(settings: Settings) -> None:
-    for skew, expected in ((0.5, Verdict.OK), (1.5, Verdict.WARN), (-1.5, Verdict.WARN), (-3, Verdict.FAIL)):
+    for skew, expected in (
+        (0.5, CheckStatus.OK),
+        (1.5, CheckStatus.WARN),
+        (-1.5, CheckStatus.WARN),
+        (-3, CheckStatus.FAIL),
+    ):
         found = await lines(settings, clock=partial(shifted, timedelta(seconds=skew)))
         assert found["clock"].verdict is expected, skew
 
@@ -201,7 +210,7 @@ def test_an_old_redis() -> None:
 
 async def test_replicas(tmp_path: Path, settings: Settings) -> None:
     with Watched(tmp_path) as watched:
-        for wanted, expected in ((0, Verdict.WARN), (1, Verdict.OK), (2, Verdict.FAIL)):
+        for wanted, expected in ((0, CheckStatus.WARN), (1, CheckStatus.OK), (2, CheckStatus.FAIL)):
             own = settings.model_copy(update={"redis_url": watched.url, "redis_wait_replicas": wanted})
             assert await verdict(own, "redis replicas") is expected, wanted
 
@@ -212,7 +221,7 @@ async def test_replicas(tmp_path: Path, settings: Settings) -> None:
 async def test_nobody_runs(settings: Settings) -> None:
     found = await lines(settings)
     checks = ("beat", *(f"workers of {queue}" for queue in QUEUES))
-    assert {check: found[check].verdict for check in checks} == dict.fromkeys(checks, Verdict.FAIL)
+    assert {check: found[check].verdict for check in checks} == dict.fromkeys(checks, CheckStatus.FAIL)
 
 
 async def test_who_runs_is_believed_for_fifteen_seconds(settings: Settings) -> None:
@@ -222,12 +231,14 @@ async def test_who_runs_is_believed_for_fifteen_seconds(settings: Settings) -> N
         await runtime.heartbeats.note_worker("a:1", ["dispatch", "webhooks"], now)
         await runtime.heartbeats.note_worker("b:2", ["dispatch"], now)
     found = await lines(settings)
-    assert found["beat"].verdict is Verdict.OK
+    assert found["beat"].verdict is CheckStatus.OK
     assert found["workers of dispatch"].told == "2: a:1, b:2"
-    assert found["workers of webhooks"].verdict is Verdict.OK
-    assert found["workers of maintenance"].verdict is Verdict.FAIL
+    assert found["workers of webhooks"].verdict is CheckStatus.OK
+    assert found["workers of maintenance"].verdict is CheckStatus.FAIL
     later = await lines(settings, clock=lambda: utc_now() + timedelta(seconds=17))
-    assert {later[check].verdict for check in ("beat", "workers of dispatch", "workers of webhooks")} == {Verdict.FAIL}
+    assert {later[check].verdict for check in ("beat", "workers of dispatch", "workers of webhooks")} == {
+        CheckStatus.FAIL
+    }
     assert "the last was heard" in later["workers of dispatch"].told
 
 
@@ -240,16 +251,16 @@ async def test_workers_long_gone_are_forgotten(settings: Settings) -> None:
 
 
 async def test_a_held_dispatch(settings: Settings, fal: httpx.AsyncClient) -> None:
-    assert await verdict(settings, "dispatch") is Verdict.OK
+    assert await verdict(settings, "dispatch") is CheckStatus.OK
     async with open_runtime(settings) as runtime:
         await runtime.gate.drain("moving")
-        assert await verdict(settings, "dispatch") is Verdict.WARN
+        assert await verdict(settings, "dispatch") is CheckStatus.WARN
         await runtime.gate.resume()
         await runtime.gate.pause("by hand")
         assert "by hand" in (await lines(settings))["dispatch"].told
         await runtime.gate.resume()
         await runtime.gate.locked("Exhausted balance")
-        assert await verdict(settings, "dispatch") is Verdict.FAIL
+        assert await verdict(settings, "dispatch") is CheckStatus.FAIL
 
 
 # --- fal and the way back ---------------------------------------------------------------------------------------------
@@ -257,9 +268,14 @@ async def test_a_held_dispatch(settings: Settings, fal: httpx.AsyncClient) -> No
 
 @pytest.mark.parametrize(
     ("kind", "expected"),
-    [(None, Verdict.OK), ("unauthorized", Verdict.FAIL), ("locked", Verdict.FAIL), ("503", Verdict.WARN)],
+    [
+        (None, CheckStatus.OK),
+        ("unauthorized", CheckStatus.FAIL),
+        ("locked", CheckStatus.FAIL),
+        ("503", CheckStatus.WARN),
+    ],
 )
-async def test_fals_key(settings: Settings, fal: httpx.AsyncClient, kind: str | None, expected: Verdict) -> None:
+async def test_fals_key(settings: Settings, fal: httpx.AsyncClient, kind: str | None, expected: CheckStatus) -> None:
     before = (await fal.get("/_sandbox/requests")).json()
     if kind is not None:
         (await fal.post("/_sandbox/faults", json={"account": {"kind": kind}})).raise_for_status()
@@ -268,7 +284,9 @@ async def test_fals_key(settings: Settings, fal: httpx.AsyncClient, kind: str | 
 
 
 async def test_fal_out_of_reach(settings: Settings) -> None:
-    assert await verdict(settings.model_copy(update={"fal_queue_url": factories.NOWHERE}), "fal key") is Verdict.FAIL
+    assert (
+        await verdict(settings.model_copy(update={"fal_queue_url": factories.NOWHERE}), "fal key") is CheckStatus.FAIL
+    )
 
 
 @contextmanager
@@ -292,16 +310,18 @@ def answering(status: int, body: bytes) -> Iterator[str]:
 
 
 async def test_the_public_url(settings: Settings) -> None:
-    assert await verdict(settings, "public URL") is Verdict.WARN, "unset"
+    assert await verdict(settings, "public URL") is CheckStatus.WARN, "unset"
     answers = [
-        (200, b'{"status":"ok"}', Verdict.WARN),  # it is http
-        (200, b"<html>a parked domain</html>", Verdict.FAIL),
-        (502, b'{"status":"ok"}', Verdict.FAIL),
+        (200, b'{"status":"ok"}', CheckStatus.WARN),  # it is http
+        (200, b"<html>a parked domain</html>", CheckStatus.FAIL),
+        (502, b'{"status":"ok"}', CheckStatus.FAIL),
     ]
     for status, body, expected in answers:
         with answering(status, body) as url:
             assert await verdict(settings.model_copy(update={"public_url": url}), "public URL") is expected
-    assert await verdict(settings.model_copy(update={"public_url": factories.NOWHERE}), "public URL") is Verdict.FAIL
+    assert (
+        await verdict(settings.model_copy(update={"public_url": factories.NOWHERE}), "public URL") is CheckStatus.FAIL
+    )
 
 
 # --- settings ---------------------------------------------------------------------------------------------------------
@@ -310,28 +330,28 @@ async def test_the_public_url(settings: Settings) -> None:
 async def test_a_secret_key_that_opens_nothing(settings: Settings) -> None:
     async with open_runtime(settings) as runtime:
         await runtime.tenants.create("acme")
-    assert await verdict(settings, "secret key") is Verdict.OK
+    assert await verdict(settings, "secret key") is CheckStatus.OK
     other = settings.model_copy(update={"secret_key": SecretStr(OTHER_SECRET_KEY)})
-    assert await verdict(other, "secret key") is Verdict.FAIL
+    assert await verdict(other, "secret key") is CheckStatus.FAIL
 
 
 async def test_an_admin_token_that_is_missing(settings: Settings) -> None:
-    assert await verdict(settings, "admin token") is Verdict.OK
-    assert await verdict(settings.model_copy(update={"admin_token": None}), "admin token") is Verdict.WARN
+    assert await verdict(settings, "admin token") is CheckStatus.OK
+    assert await verdict(settings.model_copy(update={"admin_token": None}), "admin token") is CheckStatus.WARN
 
 
 @pytest.mark.parametrize(
     ("networks", "expected"),
     [
-        ((), Verdict.OK),
-        (("10.0.0.0/8", "fd00::/64"), Verdict.OK),
-        (("10.0.0.0/8", "0.0.0.0/0"), Verdict.FAIL),
-        (("::/0",), Verdict.FAIL),
-        (("169.254.0.0/16",), Verdict.FAIL),
-        (("fd00::/8",), Verdict.FAIL),
+        ((), CheckStatus.OK),
+        (("10.0.0.0/8", "fd00::/64"), CheckStatus.OK),
+        (("10.0.0.0/8", "0.0.0.0/0"), CheckStatus.FAIL),
+        (("::/0",), CheckStatus.FAIL),
+        (("169.254.0.0/16",), CheckStatus.FAIL),
+        (("fd00::/8",), CheckStatus.FAIL),
     ],
 )
-async def test_where_webhooks_may_go(settings: Settings, networks: tuple[str, ...], expected: Verdict) -> None:
+async def test_where_webhooks_may_go(settings: Settings, networks: tuple[str, ...], expected: CheckStatus) -> None:
     allowed = tuple(map(ip_network, networks))
     own = settings.model_copy(update={"webhook_allowed_networks": allowed})
     assert await verdict(own, "webhook networks") is expected

@@ -16,7 +16,7 @@ import pytest
 
 from service.config.settings import Settings
 from service.domain.tenant import Tenant
-from service.domain.work_queue import Drain
+from service.domain.work_queue import WorkQueue
 from service.runtime import Runtime
 from service.store import keys
 from service.store.redis.client import Redis
@@ -141,13 +141,13 @@ async def test_dead_receivers_of_four_tenants_leave_attempts_to_a_fifth(
         tenant = await runtime.tenants.create("acme")
         for url in dead:
             await failing(runtime, await an_event(runtime, tenant, url))
-    await runtime.drain(Drain.DELIVER)
-    if not runtime.drains[Drain.DELIVER].busy:
+    await runtime.drain(WorkQueue.DELIVER)
+    if not runtime.drains[WorkQueue.DELIVER].busy:
         pytest.fail("no attempt is under way")
     with Receiver() as receiver:
         quiet = await runtime.tenants.create("quiet")
         await an_event(runtime, quiet, receiver.url)
-        await runtime.drain(Drain.DELIVER)
+        await runtime.drain(WorkQueue.DELIVER)
         under_way = await runtime.redis.execute("ZCARD", keys.delivering(quiet.id))
         assert under_way or receiver.received, "every attempt of the worker is taken"
         await asyncio.to_thread(receiver.wait_for, lambda came: len(came) == 1)

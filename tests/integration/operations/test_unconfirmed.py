@@ -13,7 +13,7 @@ from service.config.settings import Settings
 from service.domain.callback import Callback
 from service.domain.generation import Due, Generation, Status
 from service.domain.tenant import Tenant
-from service.domain.work_queue import Drain
+from service.domain.work_queue import WorkQueue
 from service.errors import RequestIdTaken
 from service.runtime import Runtime
 from service.store import keys
@@ -78,7 +78,7 @@ async def test_an_adopted_requests_video_is_delivered(
     told = answer.json()
     assert (told["status"], told["request_id"]) == ("submitted", job["request_id"])
     assert told["confirmed_at"] is not None
-    await drained(runtime, Drain.POLL)  # at once: time has not moved
+    await drained(runtime, WorkQueue.POLL)  # at once: time has not moved
     ended = await stored(runtime, lost)
     assert ended.status is Status.SUCCEEDED
     assert len(ended.deliveries) == 1
@@ -95,7 +95,7 @@ async def test_long_after_its_submit_it_still_has_its_time_at_fal(
     clock.advance(settings.upstream_deadline * 5)
     assert (await resolve(operator, g.id, request_id=job["request_id"], reason="x")).status_code == 200
     for _ in range(10):
-        await drained(runtime, Drain.POLL)
+        await drained(runtime, WorkQueue.POLL)
         assert not (await stored(runtime, g)).is_terminal
         clock.advance(settings.upstream_deadline / 10)
     ended = await polled_to_the_end(runtime, clock, g)
@@ -142,7 +142,7 @@ async def test_409_a_request_that_is_another_generations(
     runtime: Runtime, operator: httpx.AsyncClient, tenant: Tenant, lost: Generation
 ) -> None:
     other = await unconfirmed.created(runtime, tenant, "sandbox:hang")
-    await drained(runtime, Drain.DISPATCH)
+    await drained(runtime, WorkQueue.DISPATCH)
     taken = (await stored(runtime, other)).request_id
 
     assert refusal(await resolve(operator, lost.id, request_id=taken, reason="x")) == (409, "request_id_taken")
@@ -277,7 +277,7 @@ async def test_a_late_answer_after_an_operators_word_changes_nothing(
 ) -> None:
     await resolve(operator, lost.id, **NEVER)
     ended = await stored(runtime, lost)
-    await runtime.generations._moves.apply(lost.id, lambda g: settled(g, Accepted("late"), clock()))
+    await runtime.generations._transitions.apply(lost.id, lambda g: settled(g, Accepted("late"), clock()))
     assert await stored(runtime, lost) == ended
 
 
@@ -405,7 +405,7 @@ async def test_dismiss_all_leaves_what_fal_has_reported(
 async def test_revive_refuses_what_was_not_given_up(
     runtime: Runtime, operator: httpx.AsyncClient, clock: Clock, lost: Generation, ended: Any, status: int, code: str
 ) -> None:
-    await runtime.generations._moves.apply(lost.id, lambda g: ended(g, clock()))
+    await runtime.generations._transitions.apply(lost.id, lambda g: ended(g, clock()))
     answer = await operator.post(f"/admin/v1/generations/{lost.id}/revive", json={"reason": "x"})
     assert refusal(answer) == (status, code)
 
@@ -415,7 +415,7 @@ async def test_revive_wants_a_request_id_that_is_free(
 ) -> None:
     await resolve(operator, lost.id, **NEVER)
     other = await unconfirmed.created(runtime, tenant, "sandbox:hang")
-    await drained(runtime, Drain.DISPATCH)
+    await drained(runtime, WorkQueue.DISPATCH)
     taken = (await stored(runtime, other)).request_id
     url = f"/admin/v1/generations/{lost.id}/revive"
 

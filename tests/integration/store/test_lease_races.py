@@ -12,7 +12,7 @@ from service.config.settings import Settings
 from service.domain import ids
 from service.domain.callback import Callback
 from service.domain.generation import Generation
-from service.domain.work_queue import Drain
+from service.domain.work_queue import WorkQueue
 from service.store import keys
 from service.store.generations.callbacks import CallbackStore
 from service.store.generations.creation import Created
@@ -67,15 +67,15 @@ async def _announced(redis: Redis, count: int, *, receiver: str = "whe_a", at: t
 @pytest.mark.parametrize("round_", range(5))
 async def test_renew_and_claims_of_an_ended_lease_leave_one_holder(racers: list[Redis], round_: int) -> None:
     names = [f"gen_{n}" for n in range(50)]
-    await racers[0].execute("ZADD", keys.due(Drain.POLL), *(word for name in names for word in (1, name)))
-    held = _leases((await DueStore(racers[0]).claim(Drain.POLL, now=NOW, most=50, lease=LEASE)).taken)
+    await racers[0].execute("ZADD", keys.due(WorkQueue.POLL), *(word for name in names for word in (1, name)))
+    held = _leases((await DueStore(racers[0]).claim(WorkQueue.POLL, now=NOW, most=50, lease=LEASE)).taken)
     later = NOW + LEASE
 
     async def claim(redis: Redis) -> list[str]:
-        return [item.id for item in (await DueStore(redis).claim(Drain.POLL, now=later, most=7, lease=LEASE)).taken]
+        return [item.id for item in (await DueStore(redis).claim(WorkQueue.POLL, now=later, most=7, lease=LEASE)).taken]
 
     async def renew() -> list[str]:
-        lost = await LeaseStore(racers[0], Drain.POLL).renew(held, now=later, until=later + LEASE)
+        lost = await LeaseStore(racers[0], WorkQueue.POLL).renew(held, now=later, until=later + LEASE)
         return [lease.id for lease in held if lease not in lost]
 
     calls: list[Awaitable[list[str]]] = [claim(redis) for redis in racers[1:]]
@@ -85,30 +85,32 @@ async def test_renew_and_claims_of_an_ended_lease_leave_one_holder(racers: list[
 
 
 async def test_renewals_of_many_holders_extend_each_its_own(racers: list[Redis]) -> None:
-    await racers[0].execute("ZADD", keys.due(Drain.SWEEP), *(word for n in range(600) for word in (1, f"gen_{n}")))
+    await racers[0].execute("ZADD", keys.due(WorkQueue.SWEEP), *(word for n in range(600) for word in (1, f"gen_{n}")))
     held = [
-        _leases((await DueStore(redis).claim(Drain.SWEEP, now=NOW, most=25, lease=LEASE)).taken) for redis in racers
+        _leases((await DueStore(redis).claim(WorkQueue.SWEEP, now=NOW, most=25, lease=LEASE)).taken) for redis in racers
     ]
     later = NOW + SECOND
     lost = await asyncio.gather(
         *(
-            LeaseStore(redis, Drain.SWEEP).renew(own, now=later, until=later + LEASE)
+            LeaseStore(redis, WorkQueue.SWEEP).renew(own, now=later, until=later + LEASE)
             for redis, own in zip(racers, held, strict=True)
         )
     )
     assert lost == [[]] * RACERS
-    assert (await DueStore(racers[0]).claim(Drain.SWEEP, now=NOW + LEASE, most=600, lease=LEASE)).taken == []
-    assert len((await DueStore(racers[0]).claim(Drain.SWEEP, now=later + LEASE, most=600, lease=LEASE)).taken) == 600
+    assert (await DueStore(racers[0]).claim(WorkQueue.SWEEP, now=NOW + LEASE, most=600, lease=LEASE)).taken == []
+    assert (
+        len((await DueStore(racers[0]).claim(WorkQueue.SWEEP, now=later + LEASE, most=600, lease=LEASE)).taken) == 600
+    )
 
 
 async def test_more_leases_than_a_page_are_all_renewed(redis: Redis) -> None:
-    await redis.execute("ZADD", keys.due(Drain.POLL), *(word for n in range(450) for word in (1, f"gen_{n}")))
-    held = _leases((await DueStore(redis).claim(Drain.POLL, now=NOW, most=450, lease=LEASE)).taken)
-    await redis.execute("ZADD", keys.due(Drain.POLL), 7, "gen_3", 7, "gen_444")
-    lost = await LeaseStore(redis, Drain.POLL).renew(held, now=NOW, until=NOW + 2 * LEASE)
+    await redis.execute("ZADD", keys.due(WorkQueue.POLL), *(word for n in range(450) for word in (1, f"gen_{n}")))
+    held = _leases((await DueStore(redis).claim(WorkQueue.POLL, now=NOW, most=450, lease=LEASE)).taken)
+    await redis.execute("ZADD", keys.due(WorkQueue.POLL), 7, "gen_3", 7, "gen_444")
+    lost = await LeaseStore(redis, WorkQueue.POLL).renew(held, now=NOW, until=NOW + 2 * LEASE)
     assert {lease.id for lease in lost} == {"gen_3", "gen_444"}
     end = ids.milliseconds(NOW + 2 * LEASE)
-    assert await redis.execute("ZCOUNT", keys.due(Drain.POLL), end, end) == 448
+    assert await redis.execute("ZCOUNT", keys.due(WorkQueue.POLL), end, end) == 448
 
 
 Move = Callable[[Redis, Generation], Awaitable[object]]
@@ -123,33 +125,33 @@ MOVES: Final[dict[str, Move]] = {
     "ended": lambda redis, g: GenerationStore(redis).finish(
         g.failed(factories.failure(), 0, NOW), factories.due(), [], now=NOW
     ),
-    "claimed by another": lambda redis, _: DueStore(redis).claim(Drain.POLL, now=NOW + LEASE, most=1, lease=LEASE),
+    "claimed by another": lambda redis, _: DueStore(redis).claim(WorkQueue.POLL, now=NOW + LEASE, most=1, lease=LEASE),
 }
 
 
 @pytest.mark.parametrize("move", MOVES)
 async def test_renew_leaves_a_moved_entry_alone(redis: Redis, move: str) -> None:
     g = await _polled(redis)
-    held = _leases((await DueStore(redis).claim(Drain.POLL, now=NOW, most=1, lease=LEASE)).taken)
+    held = _leases((await DueStore(redis).claim(WorkQueue.POLL, now=NOW, most=1, lease=LEASE)).taken)
     await MOVES[move](redis, g)
-    moved_to = await _score(redis, keys.due(Drain.POLL), g.id)
+    moved_to = await _score(redis, keys.due(WorkQueue.POLL), g.id)
     assert moved_to != ids.milliseconds(NOW + LEASE)
-    lost = await LeaseStore(redis, Drain.POLL).renew(held, now=NOW + SECOND, until=NOW + SECOND + LEASE)
+    lost = await LeaseStore(redis, WorkQueue.POLL).renew(held, now=NOW + SECOND, until=NOW + SECOND + LEASE)
     assert lost == held
-    assert await _score(redis, keys.due(Drain.POLL), g.id) == moved_to
+    assert await _score(redis, keys.due(WorkQueue.POLL), g.id) == moved_to
 
 
 @pytest.mark.parametrize("written", [True, False])
 async def test_renew_after_a_renewal_without_an_answer(redis: Redis, *, written: bool) -> None:
     """It may have been written or not: both scores are the holder's own."""
-    await redis.execute("ZADD", keys.due(Drain.POLL), 1, "gen_1")
-    (lease,) = _leases((await DueStore(redis).claim(Drain.POLL, now=NOW, most=1, lease=LEASE)).taken)
+    await redis.execute("ZADD", keys.due(WorkQueue.POLL), 1, "gen_1")
+    (lease,) = _leases((await DueStore(redis).claim(WorkQueue.POLL, now=NOW, most=1, lease=LEASE)).taken)
     for n in range(1, 20):
         lease.tried(ids.milliseconds(NOW + n * SECOND + LEASE))
     if written:
-        await redis.execute("ZADD", keys.due(Drain.POLL), lease.scores[-1], "gen_1")
-    assert await LeaseStore(redis, Drain.POLL).renew([lease], now=NOW, until=NOW + 30 * SECOND) == []
-    assert await _score(redis, keys.due(Drain.POLL), "gen_1") == ids.milliseconds(NOW + 30 * SECOND)
+        await redis.execute("ZADD", keys.due(WorkQueue.POLL), lease.scores[-1], "gen_1")
+    assert await LeaseStore(redis, WorkQueue.POLL).renew([lease], now=NOW, until=NOW + 30 * SECOND) == []
+    assert await _score(redis, keys.due(WorkQueue.POLL), "gen_1") == ids.milliseconds(NOW + 30 * SECOND)
     assert lease.scores == (ids.milliseconds(NOW + 30 * SECOND),)
 
 
@@ -160,13 +162,13 @@ async def test_renew_of_deliveries_keeps_all_that_counts_them(redis: Redis) -> N
     taken = (await store.claim(now=NOW, most=99, lease=LEASE, caps=caps)).taken
     for n in range(1, 20):
         now = NOW + n * SECOND
-        assert await LeaseStore(redis, Drain.DELIVER).renew(_leases(taken), now=now, until=now + LEASE) == []
+        assert await LeaseStore(redis, WorkQueue.DELIVER).renew(_leases(taken), now=now, until=now + LEASE) == []
         taken = [Claimed(item.id, item.due_at, ids.milliseconds(now + LEASE), item.lane) for item in taken]
         assert (await store.claim(now=now, most=99, lease=LEASE, caps=caps)).taken == []
     for item in taken:
         for key in (keys.lane(item.lane), keys.leased_of_lane(item.lane), keys.delivering(TENANT)):
             assert await _score(redis, key, item.id) == item.until
-        assert await _score(redis, keys.due(Drain.DELIVER), item.lane) == item.until, "not claimed once a lease"
+        assert await _score(redis, keys.due(WorkQueue.DELIVER), item.lane) == item.until, "not claimed once a lease"
 
 
 @pytest.mark.parametrize("round_", range(5))
@@ -182,7 +184,7 @@ async def test_renew_and_claims_of_ended_deliveries_leave_one_holder(racers: lis
         return [item.id for item in found.taken]
 
     async def renew() -> list[str]:
-        lost = await LeaseStore(racers[0], Drain.DELIVER).renew(held, now=later, until=later + LEASE)
+        lost = await LeaseStore(racers[0], WorkQueue.DELIVER).renew(held, now=later, until=later + LEASE)
         return [lease.id for lease in held if lease not in lost]
 
     calls: list[Awaitable[list[str]]] = [claim(redis) for redis in racers[1:]]
@@ -220,7 +222,7 @@ async def test_renew_delays_no_other_delivery_of_the_receiver(
         now = NOW + n * SECOND
         if now >= NOW + claimable_at:
             break
-        assert await LeaseStore(redis, Drain.DELIVER).renew([lease], now=now, until=now + LEASE) == []
+        assert await LeaseStore(redis, WorkQueue.DELIVER).renew([lease], now=now, until=now + LEASE) == []
         assert (await store.claim(now=now, most=9, lease=LEASE, caps=caps)).taken == []
     assert len((await store.claim(now=NOW + claimable_at, most=9, lease=LEASE, caps=caps)).taken) == 1
 
@@ -233,6 +235,6 @@ async def test_renew_does_not_hide_the_end_of_a_dead_holders_lease(redis: Redis)
     lease = Lease(alive.id, alive.lane, (alive.until,))
     for n in range(1, 4):
         now = NOW + n * SECOND
-        assert await LeaseStore(redis, Drain.DELIVER).renew([lease], now=now, until=now + LEASE) == []
+        assert await LeaseStore(redis, WorkQueue.DELIVER).renew([lease], now=now, until=now + LEASE) == []
     (item,) = (await store.claim(now=NOW + LEASE, most=9, lease=LEASE, caps=caps)).taken
     assert item.id != alive.id

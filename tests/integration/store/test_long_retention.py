@@ -10,7 +10,7 @@ import pytest
 from service.domain import end_user, ids
 from service.domain.generation import Generation
 from service.domain.tenant import Tenant
-from service.domain.work_queue import Drain
+from service.domain.work_queue import WorkQueue
 from service.runtime import Runtime
 from service.store import keys
 from service.store.redis.client import Redis
@@ -26,7 +26,7 @@ MOST_OF_AN_END_USER = 600
 
 async def purged(runtime: Runtime, owner: Tenant, clock: Clock, number: int) -> None:
     """Made, ended at fal and forgotten."""
-    moves = runtime.generations._moves
+    moves = runtime.generations._transitions
 
     async def one(n: int) -> None:
         request = factories.create_request(end_user_id=f"customer-{n % END_USERS}")
@@ -43,9 +43,9 @@ async def purged(runtime: Runtime, owner: Tenant, clock: Clock, number: int) -> 
         clock.advance(timedelta(milliseconds=50))
         await asyncio.gather(*map(one, range(start, start + 100)))
     clock.advance(runtime.settings.retention)
-    while await runtime.redis.execute("ZCARD", keys.due(Drain.SWEEP)):
-        await runtime.drain(Drain.SWEEP)
-        await runtime.drains[Drain.SWEEP].idle()
+    while await runtime.redis.execute("ZCARD", keys.due(WorkQueue.SWEEP)):
+        await runtime.drain(WorkQueue.SWEEP)
+        await runtime.drains[WorkQueue.SWEEP].idle()
 
 
 async def weighed(redis: Redis) -> Counter[str]:

@@ -15,7 +15,7 @@ from service.domain.budgets import day
 from service.domain.callback import Callback
 from service.domain.generation import Due, Generation, Status
 from service.domain.webhook import DeliveryStatus
-from service.domain.work_queue import Drain
+from service.domain.work_queue import WorkQueue
 from service.store import keys
 from service.store.generations.callbacks import CallbackStore
 from service.store.generations.creation import Bound, Created
@@ -46,7 +46,7 @@ async def _stored(redis: Redis, g: Generation, due: Due | None = None) -> Genera
     return g
 
 
-async def _score(redis: Redis, drain: Drain, name: str) -> float | None:
+async def _score(redis: Redis, drain: WorkQueue, name: str) -> float | None:
     score = await redis.execute("ZSCORE", keys.due(drain), name)
     return None if score is None else float(score)
 
@@ -62,8 +62,8 @@ async def test_create_binds_an_idempotency_key_to_one_generation(racers: list[Re
     assert [o for o in outcomes if o is not created] == [Bound(winner.id, same=True)] * (RACERS - 1)
     page = await GenerationStore(racers[0]).page(first.tenant_id, Filter(), limit=50, after=None)
     assert [g.id for g in page.generations] == [winner.id]
-    assert await racers[0].execute("ZCARD", keys.due(Drain.DISPATCH)) == 1
-    assert created.nudges == (Drain.DISPATCH,)
+    assert await racers[0].execute("ZCARD", keys.due(WorkQueue.DISPATCH)) == 1
+    assert created.nudges == (WorkQueue.DISPATCH,)
     standing = await MoneyStore(racers[0]).standing(keys.money_of_account(day(NOW)))
     assert (standing.held, standing.count) == (first.estimated_cost, 1)
 
@@ -82,7 +82,7 @@ async def test_save_lets_one_move_from_a_version_win(racers: list[Redis]) -> Non
     stored = await GenerationStore(racers[0]).load(g.id)
     assert stored is not None
     assert (stored.status, stored.version) == (Status.SUBMITTING, 2)
-    assert await _score(racers[0], Drain.DISPATCH, g.id) is None
+    assert await _score(racers[0], WorkQueue.DISPATCH, g.id) is None
     assert await racers[0].execute("SMEMBERS", keys.SLOTS) == [g.id.encode()]
 
 
@@ -90,12 +90,12 @@ async def test_save_frees_the_slot_of_a_requeued_generation_and_asks_for_dispatc
     store = GenerationStore(redis)
     g = await _stored(redis, factories.generation())
     submitting = (await store.save(g.submitting(NOW), Due(sweep=NOW))).generation
-    await redis.execute("DEL", keys.nudged(Drain.DISPATCH))
+    await redis.execute("DEL", keys.nudged(WorkQueue.DISPATCH))
     moved = await store.save(submitting.requeued(), Due(dispatch=NOW, sweep=NOW))
     assert moved.won
-    assert moved.nudges == (Drain.DISPATCH,)
+    assert moved.nudges == (WorkQueue.DISPATCH,)
     assert await redis.execute("SCARD", keys.SLOTS) == 0
-    assert await _score(redis, Drain.DISPATCH, g.id) is not None
+    assert await _score(redis, WorkQueue.DISPATCH, g.id) is not None
 
 
 async def test_finish_lets_one_end_win_and_writes_its_deliveries_once(racers: list[Redis]) -> None:
@@ -116,10 +116,10 @@ async def test_finish_lets_one_end_win_and_writes_its_deliveries_once(racers: li
     )
     assert Counter(m.won for m in moves) == {True: 1, False: RACERS - 1}
     won = next(event for event, move in zip(events, moves, strict=True) if move.won)
-    assert await racers[0].execute("ZRANGE", keys.due(Drain.DELIVER), 0, -1) == [won.lane.encode()]
+    assert await racers[0].execute("ZRANGE", keys.due(WorkQueue.DELIVER), 0, -1) == [won.lane.encode()]
     assert await racers[0].execute("ZRANGE", keys.lane(won.lane), 0, -1) == [won.id.encode()]
     assert await racers[0].execute("SCARD", keys.SLOTS) == 0
-    assert await _score(racers[0], Drain.POLL, g.id) is None
+    assert await _score(racers[0], WorkQueue.POLL, g.id) is None
     assert await DeliveryStore(racers[0]).load(won.id) == won
 
 
@@ -137,9 +137,9 @@ async def test_a_late_save_cannot_bring_an_ended_generation_back(redis: Redis) -
 async def test_claim_gives_each_entry_to_one(racers: list[Redis]) -> None:
     names = {f"gen_{n}" for n in range(100)}
     for name in names:
-        await racers[0].execute("ZADD", keys.due(Drain.POLL), 1, name)
+        await racers[0].execute("ZADD", keys.due(WorkQueue.POLL), 1, name)
     claims = await asyncio.gather(
-        *(DueStore(redis).claim(Drain.POLL, now=NOW, most=7, lease=LEASE) for redis in racers)
+        *(DueStore(redis).claim(WorkQueue.POLL, now=NOW, most=7, lease=LEASE) for redis in racers)
     )
     taken = [item.id for claim in claims for item in claim.taken]
     assert sorted(taken) == sorted(names)
@@ -148,10 +148,10 @@ async def test_claim_gives_each_entry_to_one(racers: list[Redis]) -> None:
 
 async def test_a_claim_ends_with_its_lease(redis: Redis) -> None:
     due = DueStore(redis)
-    await redis.execute("ZADD", keys.due(Drain.DELIVER), 1, "msg_1")
-    assert len((await due.claim(Drain.DELIVER, now=NOW, most=5, lease=LEASE)).taken) == 1
-    assert (await due.claim(Drain.DELIVER, now=NOW + LEASE / 2, most=5, lease=LEASE)).taken == []
-    assert len((await due.claim(Drain.DELIVER, now=NOW + LEASE, most=5, lease=LEASE)).taken) == 1
+    await redis.execute("ZADD", keys.due(WorkQueue.DELIVER), 1, "msg_1")
+    assert len((await due.claim(WorkQueue.DELIVER, now=NOW, most=5, lease=LEASE)).taken) == 1
+    assert (await due.claim(WorkQueue.DELIVER, now=NOW + LEASE / 2, most=5, lease=LEASE)).taken == []
+    assert len((await due.claim(WorkQueue.DELIVER, now=NOW + LEASE, most=5, lease=LEASE)).taken) == 1
 
 
 async def _queued(redis: Redis, count: int) -> list[str]:
@@ -239,8 +239,8 @@ async def test_callback_is_accepted_once(racers: list[Redis]) -> None:
         *(CallbackStore(redis).receive(g.id, g.callback_token, Callback("request-1"), now=NOW) for redis in racers)
     )
     assert Counter(one.reception for one in came) == {"accepted": 1, "duplicate": RACERS - 1}
-    assert [one.nudges for one in came if one.nudges] == [(Drain.POLL,)]
-    assert await _score(racers[0], Drain.POLL, g.id) == ids.milliseconds(NOW)
+    assert [one.nudges for one in came if one.nudges] == [(WorkQueue.POLL,)]
+    assert await _score(racers[0], WorkQueue.POLL, g.id) == ids.milliseconds(NOW)
     assert await CallbackStore(racers[0]).load(g.id) == (g, Callback("request-1"))
 
 
@@ -264,7 +264,7 @@ async def test_callbacks_and_an_end_leave_no_poll_behind(racers: list[Redis]) ->
         )
         assert set(came) <= {"accepted", "duplicate", "ended", "end"}
         assert await racers[0].execute("HEXISTS", keys.generation(g.id), "c") == 0
-        assert await _score(racers[0], Drain.POLL, g.id) is None
+        assert await _score(racers[0], WorkQueue.POLL, g.id) is None
 
 
 async def test_callback_with_a_wrong_token_is_nobodys(racers: list[Redis]) -> None:
@@ -290,13 +290,13 @@ async def test_postpone_waits_for_callbacks_and_makes_no_entry(redis: Redis) -> 
     store, later = GenerationStore(redis), NOW + LEASE
     g = await _at_fal(redis)
     await store.postpone_poll(g.id, later)
-    assert await _score(redis, Drain.POLL, g.id) is None
+    assert await _score(redis, WorkQueue.POLL, g.id) is None
     await CallbackStore(redis).receive(g.id, g.callback_token, Callback("request-1"), now=NOW)
     await store.postpone_poll(g.id, later)
-    assert await _score(redis, Drain.POLL, g.id) == ids.milliseconds(NOW)
+    assert await _score(redis, WorkQueue.POLL, g.id) == ids.milliseconds(NOW)
     await CallbackStore(redis).forget(g.id)
     await store.postpone_poll(g.id, later)
-    assert await _score(redis, Drain.POLL, g.id) == ids.milliseconds(later)
+    assert await _score(redis, WorkQueue.POLL, g.id) == ids.milliseconds(later)
 
 
 async def test_save_leaves_the_poll_of_a_callback_as_it_is(redis: Redis) -> None:
@@ -304,7 +304,7 @@ async def test_save_leaves_the_poll_of_a_callback_as_it_is(redis: Redis) -> None
         g = await _at_fal(redis)
         await CallbackStore(redis).receive(g.id, g.callback_token, Callback("request-1"), now=NOW)
         assert (await GenerationStore(redis).save(after(g), due)).won
-        assert await _score(redis, Drain.POLL, g.id) == ids.milliseconds(NOW)
+        assert await _score(redis, WorkQueue.POLL, g.id) == ids.milliseconds(NOW)
 
 
 async def test_what_fal_reported_is_done_with_once_it_is_on_the_record(redis: Redis) -> None:
@@ -314,7 +314,7 @@ async def test_what_fal_reported_is_done_with_once_it_is_on_the_record(redis: Re
     await CallbackStore(redis).receive(g.id, g.callback_token, Callback("request-1"), now=NOW + LEASE)
     assert (await store.save(g.ended_upstream(factories.output(), 7, NOW), Due(poll=NOW, sweep=NOW))).won
     assert await redis.execute("HEXISTS", keys.generation(g.id), "c") == 0
-    assert await _score(redis, Drain.POLL, g.id) == ids.milliseconds(NOW)
+    assert await _score(redis, WorkQueue.POLL, g.id) == ids.milliseconds(NOW)
     assert await redis.execute("SCARD", keys.SLOTS) == 0
 
 
@@ -331,12 +331,12 @@ async def test_put_off_changes_nothing_that_was_moved_since(racers: list[Redis])
     )
     assert moved.won
     in_a_lease = (NOW + LEASE).timestamp() * 1000
-    assert await _score(racers[0], Drain.SWEEP, g.id) == in_a_lease
+    assert await _score(racers[0], WorkQueue.SWEEP, g.id) == in_a_lease
     await stores[0].put_off_sweep(moved.generation, NOW)
-    assert await _score(racers[0], Drain.SWEEP, g.id) == NOW.timestamp() * 1000
-    await racers[0].execute("ZREM", keys.due(Drain.SWEEP), g.id)
+    assert await _score(racers[0], WorkQueue.SWEEP, g.id) == NOW.timestamp() * 1000
+    await racers[0].execute("ZREM", keys.due(WorkQueue.SWEEP), g.id)
     await stores[0].put_off_sweep(moved.generation, NOW)
-    assert await _score(racers[0], Drain.SWEEP, g.id) is None
+    assert await _score(racers[0], WorkQueue.SWEEP, g.id) is None
 
 
 @pytest.mark.parametrize("request_id", [None, "request-1"])

@@ -13,7 +13,7 @@ from redis.exceptions import ResponseError
 from service.cli.dev.embedded_redis import EmbeddedRedis
 from service.errors import StoreFull, StoreUnavailable
 from service.observability import metrics
-from service.store.generations.changes import Changes
+from service.store.generations.changes import ChangeFeed
 from service.store.redis.client import LANES, LARGEST_BATCH, Redis
 
 
@@ -72,7 +72,7 @@ async def test_a_full_redis_is_unavailable_and_not_an_error_of_ours(tmp_path: Pa
 
 
 async def test_a_watcher_hears_of_a_change(redis: Redis) -> None:
-    async with Changes(redis) as changes:
+    async with ChangeFeed(redis) as changes:
         with changes.watch("gen_1") as watch:
             for _ in range(50):  # until the subscription stands
                 if await redis.execute("PUBLISH", "{sg}:changes", "gen_1"):
@@ -93,7 +93,7 @@ async def test_that_no_changes_are_heard_is_told_once(redis: Redis, monkeypatch:
     monkeypatch.setattr("service.store.generations.changes._RECONNECT_SECONDS", 0)
     monkeypatch.setattr(redis, "subscribed", away)
     told: list[str] = []
-    changes = Changes(redis)
+    changes = ChangeFeed(redis)
     monkeypatch.setattr(changes, "_log", SimpleNamespace(warning=lambda text, **_: told.append(text)))
     async with changes:
         for _ in range(1000):

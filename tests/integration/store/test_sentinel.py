@@ -9,10 +9,10 @@ from urllib.parse import quote
 
 import pytest
 
-from service.domain.work_queue import Drain
+from service.domain.work_queue import WorkQueue
 from service.errors import StoreUnavailable
 from service.store import keys
-from service.store.generations.changes import Changes
+from service.store.generations.changes import ChangeFeed
 from service.store.generations.creation import Bound, Created
 from service.store.generations.generations import GenerationStore
 from service.store.generations.in_flight import InFlightStore
@@ -155,7 +155,7 @@ async def test_no_sentinel_is_a_store_that_is_away() -> None:
 
 
 async def test_changes_are_heard_from_the_master(pair: Watched) -> None:
-    async with Redis(pair.url, timeout=2) as redis, Changes(redis) as changes:
+    async with Redis(pair.url, timeout=2) as redis, ChangeFeed(redis) as changes:
         with changes.watch("gen_1") as watch:
             for _ in range(500):  # until the subscription stands
                 if await redis.execute("PUBLISH", keys.CHANGES, "gen_1"):
@@ -166,13 +166,13 @@ async def test_changes_are_heard_from_the_master(pair: Watched) -> None:
 
 def test_messages_go_through_the_master(pair: Watched) -> None:
     app = celery_app(factories.settings(pair.url))
-    app.send_task(task_name(Drain.DISPATCH), queue="dispatch")
+    app.send_task(task_name(WorkQueue.DISPATCH), queue="dispatch")
     assert ask(pair.master_port, "LLEN", "{sg}:broker:dispatch") == 1
     pair.fail_over()
 
     def sent() -> bool:
         try:
-            app.send_task(task_name(Drain.DISPATCH), queue="dispatch")
+            app.send_task(task_name(WorkQueue.DISPATCH), queue="dispatch")
         except Exception:  # noqa: BLE001  (whatever kombu makes of a master that is gone)
             return False
         return True

@@ -22,7 +22,7 @@ from sandbox.certificate import write_certificate
 from service.cli.dev.embedded_redis import EmbeddedRedis
 from service.config.redis_urls import Sentinels
 from service.config.settings import Settings
-from service.domain.work_queue import Drain
+from service.domain.work_queue import WorkQueue
 from service.errors import StoreUnavailable
 from service.store.redis.client import LANES, Redis
 from service.tasks import celery_app, task_name
@@ -94,7 +94,7 @@ async def test_a_stranger_is_not_spoken_to(tls_url: str) -> None:
 
 def test_the_broker_speaks_tls(tls_url: str, redis_url: str, certificate: tuple[Path, Path]) -> None:
     app = celery_app(settings(tls_url, certificate[0]))
-    app.send_task(task_name(Drain.DISPATCH), queue="dispatch")
+    app.send_task(task_name(WorkQueue.DISPATCH), queue="dispatch")
     app.close()
     with redis_py.Redis.from_url(redis_url) as client:
         assert client.llen("{sg}:broker:dispatch") == 1
@@ -104,7 +104,7 @@ def test_the_broker_trusts_no_stranger(tls_url: str, redis_url: str) -> None:
     """Left to itself, kombu checks no certificate."""
     app = celery_app(settings(tls_url, None))
     with pytest.raises(OperationalError, match="certificate verify failed"):
-        app.send_task(task_name(Drain.DISPATCH), queue="dispatch")
+        app.send_task(task_name(WorkQueue.DISPATCH), queue="dispatch")
     app.close()
     with redis_py.Redis.from_url(redis_url) as client:
         assert client.llen("{sg}:broker:dispatch") == 0

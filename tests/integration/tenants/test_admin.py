@@ -272,7 +272,7 @@ async def test_a_suspended_tenants_keys_are_refused_until_it_is_resumed(
 
 async def _submitted(runtime: Runtime, generation_id: str) -> None:
     for verb in (lambda g: g.submitting(factories.NOW), lambda g: g.submitted("request-1")):
-        await runtime.generations._moves.apply(generation_id, verb)
+        await runtime.generations._transitions.apply(generation_id, verb)
 
 
 async def test_a_tenant_with_work_in_flight_is_not_deleted(
@@ -304,7 +304,7 @@ async def test_a_drained_tenant_is_deleted_once_its_work_has_ended(
     assert (busy.status_code, busy.json()["in_flight"]) == (409, 1)
     assert (await operator.get(path)).json()["suspended"] is True
     assert (await api.post("/v1/generations", json=create_body())).status_code == 403
-    await runtime.generations._moves.apply(name, lambda g: g.succeeded(factories.output(), 1, factories.NOW))
+    await runtime.generations._transitions.apply(name, lambda g: g.succeeded(factories.output(), 1, factories.NOW))
     assert (await operator.delete(path, params={"drain": "true"})).status_code == 204
     app.state.runtime.access._remembered.clear()
     assert (await operator.get(path)).status_code == 404

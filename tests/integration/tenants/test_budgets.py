@@ -17,7 +17,7 @@ from service.domain.end_user import pseudonym
 from service.domain.generation import Status
 from service.domain.pricing import Rates, usd
 from service.domain.tenant import Limits, Tenant
-from service.domain.work_queue import Drain
+from service.domain.work_queue import WorkQueue
 from service.errors import StoreUnavailable
 from service.runtime import Runtime
 from service.store.money.money import MoneyStore
@@ -167,8 +167,8 @@ async def test_what_expired_in_the_queue_costs_nothing(
     clock.now = LATE
     g = (await create(api, expires_in=60)).json()
     clock.advance(timedelta(seconds=60))
-    await runtime.drain(Drain.SWEEP)
-    await runtime.drains[Drain.SWEEP].idle()
+    await runtime.drain(WorkQueue.SWEEP)
+    await runtime.drains[WorkQueue.SWEEP].idle()
     assert (await api.get(f"/v1/generations/{g['id']}")).json()["error"]["code"] == "expired"
     clock.now = LATE
     assert await standings(runtime.redis, tenant, clock) == [Standing(count=1)] * 3, "in the windows it was held in"
@@ -186,7 +186,7 @@ async def test_a_late_end_is_settled_where_it_was_held(
         lambda g: g.submitted("request-1"),
         lambda g: g.succeeded(factories.output(), COST + 9, now),
     ):
-        await runtime.generations._moves.apply(g["id"], verb)
+        await runtime.generations._transitions.apply(g["id"], verb)
     assert await standings(runtime.redis, tenant, clock) == [Standing()] * 3
     clock.now = LATE
     assert await standings(runtime.redis, tenant, clock) == [Standing(spent=COST + 9, count=1)] * 3
@@ -281,7 +281,7 @@ class TestWithFal:
     async def _ended(self, api: httpx.AsyncClient, runtime: Runtime, clock: Clock, prompt: str) -> Any:
         """A generation, worked off to its end."""
         g = (await create(api, prompt=prompt, duration="auto")).json()
-        for drain in (Drain.DISPATCH, *[Drain.POLL] * 2000):
+        for drain in (WorkQueue.DISPATCH, *[WorkQueue.POLL] * 2000):
             await runtime.drain(drain)
             await runtime.drains[drain].idle()
             clock.advance(timedelta(seconds=1))  # a slow sandbox must not come to the deadline of our clock

@@ -9,14 +9,14 @@ import httpx
 import pytest
 
 from service.domain.tenant import Tenant
-from service.domain.work_queue import Drain
+from service.domain.work_queue import WorkQueue
 from service.errors import TenantBusy, Unauthenticated
 from service.runtime import Runtime
 from service.store import keys
 from service.store.generations.creation import Created, Refused
 from service.store.generations.generations import GenerationStore
 from service.store.redis.client import Redis
-from service.usecases.lifecycle.transition_service import Verb
+from service.usecases.lifecycle.transition_service import Transition
 from service.usecases.tenants import authentication
 from tests.support import factories
 from tests.support.factories import Clock, create_body
@@ -43,7 +43,7 @@ WRITES: dict[tuple[str, str], Any] = {
 }
 
 
-async def drained(runtime: Runtime, drain: Drain) -> None:
+async def drained(runtime: Runtime, drain: WorkQueue) -> None:
     await runtime.drain(drain)
     await runtime.drains[drain].idle()
 
@@ -66,7 +66,7 @@ async def left(
     g = (await api.post("/v1/generations", json=body)).json()
     await api.post(f"/v1/generations/{g['id']}/cancel")
     for _ in range(len(runtime.settings.webhook_schedule)):
-        await drained(runtime, Drain.DELIVER)
+        await drained(runtime, WorkQueue.DELIVER)
         clock.advance(timedelta(hours=13))
     every = (await api.get(DELIVERIES, params={"status": "dead"})).json()["data"]
     (delivery,) = [each for each in every if each["endpoint_id"] is None]  # replayed without looking at an endpoint
@@ -127,11 +127,11 @@ async def test_upload_ticket_of_a_deleted_tenant_is_refused(runtime: Runtime, le
         await runtime.access.confirm(factories.tenant().id)
 
 
-SUBMITTING: Verb = lambda g: g.submitting(factories.NOW)  # noqa: E731
-UNCONFIRMED: Verb = lambda g: g.unconfirmed()  # noqa: E731
-SUBMITTED: Verb = lambda g: g.submitted("request-1")  # noqa: E731
+SUBMITTING: Transition = lambda g: g.submitting(factories.NOW)  # noqa: E731
+UNCONFIRMED: Transition = lambda g: g.unconfirmed()  # noqa: E731
+SUBMITTED: Transition = lambda g: g.submitted("request-1")  # noqa: E731
 #: Every place a generation may be in before it has ended.
-PLACES: dict[str, tuple[Verb, ...]] = {
+PLACES: dict[str, tuple[Transition, ...]] = {
     "queued": (),
     "submitting": (SUBMITTING,),
     "unconfirmed": (SUBMITTING, UNCONFIRMED),
@@ -150,7 +150,7 @@ async def test_tenant_delete_waits_for_a_generation_that_is(
 ) -> None:
     owner = await runtime.tenants.create("acme")
     g = (await runtime.generations.create(owner, factories.create_request(), None)).generation
-    moves = runtime.generations._moves
+    moves = runtime.generations._transitions
     for verb in PLACES[place]:
         assert await moves.apply(g.id, verb)
     assert (await runtime.audit.run()).differences == []
@@ -158,7 +158,9 @@ async def test_tenant_delete_waits_for_a_generation_that_is(
         await runtime.tenants.delete(owner.id, drain=drain)
     assert busy.value.extra == {"in_flight": 1, "webhooks": 0}
     assert (await runtime.tenants.get(owner.id)).suspended is drain
-    end: Verb = lambda g: g.copied(clock()) if g.copying is not None else g.failed(factories.failure(), 0, clock())  # noqa: E731
+    end: Transition = lambda g: (  # noqa: E731
+        g.copied(clock()) if g.copying is not None else g.failed(factories.failure(), 0, clock())
+    )
     assert await moves.apply(g.id, end)
     await runtime.tenants.delete(owner.id, drain=drain)
 
@@ -179,16 +181,16 @@ async def test_tenant_delete_waits_for_pending_webhooks(
         return busy.value.extra
 
     assert await refused() == {"in_flight": 2, "webhooks": 2}
-    await drained(runtime, Drain.DELIVER)
+    await drained(runtime, WorkQueue.DELIVER)
     assert await refused() == {"in_flight": 2, "webhooks": 2}, "one attempt failed"
     for _ in range(len(runtime.settings.webhook_schedule)):
         clock.advance(timedelta(hours=13))
-        await drained(runtime, Drain.DELIVER)
+        await drained(runtime, WorkQueue.DELIVER)
     (one, _) = (await api.get(DELIVERIES, params={"status": "dead"})).json()["data"]
     await api.post(f"{DELIVERIES}/{one['id']}/redeliver")
     assert await refused() == {"in_flight": 1, "webhooks": 1}
     await runtime.endpoints.delete(tenant, made["id"])
-    await drained(runtime, Drain.DELIVER)
+    await drained(runtime, WorkQueue.DELIVER)
     await runtime.tenants.delete(tenant.id, drain=False)
     assert await runtime.redis.execute("KEYS", f"*{tenant.id}:pending") == []
 

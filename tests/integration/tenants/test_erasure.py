@@ -11,10 +11,10 @@ import pytest
 from service.domain.generation import Generation, Output, Video
 from service.domain.generation_view import rfc3339
 from service.domain.tenant import Limits
-from service.domain.work_queue import Drain
+from service.domain.work_queue import WorkQueue
 from service.runtime import Runtime
 from service.store.redis.client import Redis
-from service.usecases.lifecycle.transition_service import Verb
+from service.usecases.lifecycle.transition_service import Transition
 from tests.conftest import Connect
 from tests.support import factories
 from tests.support.factories import Clock, create_body
@@ -35,11 +35,11 @@ OUTPUT = Output(Video("https://v3b.fal.media/mark-output.mp4", "video/mp4", "mar
 FAILURE = factories.failure(message="mark-message", detail=[{"ctx": "mark-detail"}])
 LOG = factories.log_line("mark-log")
 
-SUBMITTING: Verb = lambda g: g.submitting(factories.NOW)  # noqa: E731
-SUBMITTED: Verb = lambda g: g.submitted("request-1")  # noqa: E731
-STARTED: Verb = lambda g: g.seen(position=None, logs=(LOG,)).started(factories.NOW)  # noqa: E731
-SUCCEEDED: Verb = lambda g: g.succeeded(OUTPUT, 1_000, factories.NOW)  # noqa: E731
-FAILED: Verb = lambda g: g.failed(FAILURE, 0, factories.NOW)  # noqa: E731
+SUBMITTING: Transition = lambda g: g.submitting(factories.NOW)  # noqa: E731
+SUBMITTED: Transition = lambda g: g.submitted("request-1")  # noqa: E731
+STARTED: Transition = lambda g: g.seen(position=None, logs=(LOG,)).started(factories.NOW)  # noqa: E731
+SUCCEEDED: Transition = lambda g: g.succeeded(OUTPUT, 1_000, factories.NOW)  # noqa: E731
+FAILED: Transition = lambda g: g.failed(FAILURE, 0, factories.NOW)  # noqa: E731
 AT_FAL = (SUBMITTING, SUBMITTED, STARTED)
 
 
@@ -66,17 +66,17 @@ async def _texts(redis: Redis) -> AsyncIterator[bytes]:
         yield repr(await redis.execute(command, name, *rest)).encode()
 
 
-async def moved(runtime: Runtime, generation_id: str, *verbs: Verb) -> Generation | None:
+async def moved(runtime: Runtime, generation_id: str, *verbs: Transition) -> Generation | None:
     g = None
     for verb in verbs:
-        g = await runtime.generations._moves.apply(generation_id, verb)
+        g = await runtime.generations._transitions.apply(generation_id, verb)
         assert g is not None
     return g
 
 
 async def swept(runtime: Runtime) -> None:
-    await runtime.drain(Drain.SWEEP)
-    await runtime.drains[Drain.SWEEP].idle()
+    await runtime.drain(WorkQueue.SWEEP)
+    await runtime.drains[WorkQueue.SWEEP].idle()
 
 
 async def create(api: httpx.AsyncClient, **changes: Any) -> str:
@@ -122,17 +122,17 @@ async def test_nothing_is_left_but_sums(api: httpx.AsyncClient, runtime: Runtime
     assert (await api.get(PATH)).status_code == 404
     assert (await runtime.audit.run()).clean
     assert {drain: depth.entries for drain, depth in (await runtime.due.depths()).items()} == {
-        Drain.DISPATCH: 1,
-        Drain.POLL: 0,
-        Drain.DELIVER: 0,
-        Drain.SWEEP: 1,
+        WorkQueue.DISPATCH: 1,
+        WorkQueue.POLL: 0,
+        WorkQueue.DELIVER: 0,
+        WorkQueue.SWEEP: 1,
     }
 
 
 @pytest.mark.parametrize("verbs", [AT_FAL[:1], AT_FAL[:2], AT_FAL])
 @pytest.mark.parametrize("end", [SUCCEEDED, FAILED])
 async def test_what_fal_has_is_stripped_at_once_and_forgotten_once_it_ended(
-    api: httpx.AsyncClient, runtime: Runtime, clock: Clock, verbs: tuple[Verb, ...], end: Verb
+    api: httpx.AsyncClient, runtime: Runtime, clock: Clock, verbs: tuple[Transition, ...], end: Transition
 ) -> None:
     name = await create(api)
     await moved(runtime, name, *verbs)
@@ -172,15 +172,15 @@ async def test_webhooks_go_with_their_generation(runtime: Runtime, connect: Conn
     api = await connect(tenant)
     name = await create(api)
     await moved(runtime, name, *AT_FAL, lambda g: g.succeeded(OUTPUT, 1_000, clock()))
-    await runtime.drain(Drain.DELIVER)  # nobody listens there
-    await runtime.drains[Drain.DELIVER].idle()
+    await runtime.drain(WorkQueue.DELIVER)  # nobody listens there
+    await runtime.drains[WorkQueue.DELIVER].idle()
     clock.advance(timedelta(minutes=2))
     await swept(runtime)
     assert "mark-output" in await left(runtime.redis), "a webhook is still pending"
     for _ in range(len(runtime.settings.webhook_schedule)):
         clock.advance(timedelta(hours=13))
-        await runtime.drain(Drain.DELIVER)
-        await runtime.drains[Drain.DELIVER].idle()
+        await runtime.drain(WorkQueue.DELIVER)
+        await runtime.drains[WorkQueue.DELIVER].idle()
     await swept(runtime)
     assert await left(runtime.redis) == {NAME}
     await api.delete(PATH)

@@ -10,13 +10,13 @@ import pytest
 
 from service.domain.generation import Generation
 from service.domain.tenant import Tenant
-from service.domain.work_queue import Drain
+from service.domain.work_queue import WorkQueue
 from service.errors import NotFound
 from service.runtime import Runtime
 from service.store import keys
 from service.store.redis.client import Redis
 from service.usecases.tenants import erasure
-from service.usecases.tenants.erasure import Erasing
+from service.usecases.tenants.erasure import ErasureJobs
 from tests.support import factories
 from tests.support.factories import Clock
 
@@ -29,8 +29,8 @@ async def created(runtime: Runtime, owner: Tenant, **changes: Any) -> Generation
 
 
 async def swept(runtime: Runtime) -> None:
-    await runtime.drain(Drain.SWEEP)
-    await runtime.drains[Drain.SWEEP].idle()
+    await runtime.drain(WorkQueue.SWEEP)
+    await runtime.drains[WorkQueue.SWEEP].idle()
 
 
 async def kept(runtime: Runtime, owner: Tenant) -> int:
@@ -63,7 +63,7 @@ async def test_large_erasure_is_202_and_continued_by_the_sweep(
     assert (done["state"], done["generations"], done["remaining"]) == ("done", 5, 0)
     assert await kept(runtime, tenant) == 0
     assert (await api.get(PATH)).status_code == 404
-    assert await runtime.redis.execute("ZCARD", keys.due(Drain.SWEEP)) == 0
+    assert await runtime.redis.execute("ZCARD", keys.due(WorkQueue.SWEEP)) == 0
     assert (await runtime.audit.run()).clean
 
 
@@ -92,7 +92,7 @@ async def test_erasure_goes_on_after_its_process_died(
         raise asyncio.CancelledError
 
     with monkeypatch.context() as patch:
-        patch.setattr(Erasing, "erase_some", die)
+        patch.setattr(ErasureJobs, "erase_some", die)
         with pytest.raises(asyncio.CancelledError):
             await runtime.end_users.erase(tenant, "anna")
     assert await kept(runtime, tenant) == 1
@@ -108,7 +108,7 @@ async def test_erasure_goes_on_after_its_process_died(
 MOMENTS: dict[str, tuple[Callable[[Runtime], Any], str]] = {
     "after the begin": (lambda runtime: runtime.end_users._erasing._erasures, "begin"),
     "before a page": (lambda runtime: runtime.end_users._erasing._erasures, "generations"),
-    "before a move": (lambda runtime: runtime.end_users._erasing._moves, "apply"),
+    "before a move": (lambda runtime: runtime.end_users._erasing._transitions, "apply"),
     "before a purge": (lambda runtime: runtime.end_users._erasing._generations, "purge"),
     "before the name goes": (lambda runtime: runtime.end_users._end_users, "forget"),
     "before the end": (lambda runtime: runtime.end_users._erasing._erasures, "end"),

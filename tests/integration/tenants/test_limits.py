@@ -11,7 +11,7 @@ from fastapi import FastAPI
 
 from service.domain import ids
 from service.domain.tenant import Limits, Tenant
-from service.domain.work_queue import Drain
+from service.domain.work_queue import WorkQueue
 from service.errors import StoreUnavailable
 from service.observability import metrics
 from service.runtime import Runtime
@@ -85,9 +85,9 @@ async def test_a_full_queue_refuses_until_one_has_left_it(connect_with: Any, str
 async def test_what_fal_has_is_not_in_the_queue(connect_with: Any, runtime: Runtime, clock: Clock) -> None:
     api = await connect_with(queued_generations=1)
     g = await created(api)
-    await runtime.generations._moves.apply(g["id"], lambda g: g.submitting(clock()))
+    await runtime.generations._transitions.apply(g["id"], lambda g: g.submitting(clock()))
     await created(api)
-    await runtime.generations._moves.apply(g["id"], lambda g: g.requeued())
+    await runtime.generations._transitions.apply(g["id"], lambda g: g.requeued())
     assert (await create(api)).status_code == 429
 
 
@@ -101,8 +101,8 @@ async def test_retention_is_the_tenants_own(
 
     async def statuses_after(wait: timedelta) -> list[int]:
         clock.advance(wait)
-        await runtime.drain(Drain.SWEEP)
-        await runtime.drains[Drain.SWEEP].idle()
+        await runtime.drain(WorkQueue.SWEEP)
+        await runtime.drains[WorkQueue.SWEEP].idle()
         return [(await client.get(f"/v1/generations/{g['id']}")).status_code for client, g in ended]
 
     assert await statuses_after(timedelta(minutes=59)) == [200, 200]

@@ -10,7 +10,7 @@ from service.config.settings import Settings
 from service.domain.generation import Due
 from service.domain.tenant import Tenant
 from service.domain.webhook import Delivery, DeliveryStatus
-from service.domain.work_queue import Drain
+from service.domain.work_queue import WorkQueue
 from service.runtime import Runtime
 from service.store import keys
 from service.store.webhooks.deliveries import Caps, DeliveryStore
@@ -54,8 +54,8 @@ def _to(delivery: Delivery, url: str) -> Delivery:
 
 
 async def drained(runtime: Runtime) -> None:
-    await runtime.drain(Drain.DELIVER)
-    await runtime.drains[Drain.DELIVER].idle()
+    await runtime.drain(WorkQueue.DELIVER)
+    await runtime.drains[WorkQueue.DELIVER].idle()
 
 
 async def stored(runtime: Runtime, delivery_id: str) -> Delivery:
@@ -78,7 +78,7 @@ async def test_the_seventh_attempt_brings_the_same_event(
     done = await stored(runtime, delivery_id)
     assert done.status is DeliveryStatus.DELIVERED
     assert [a.status for a in done.attempts] == [500, 404, 301, 400, 503, 599, 204]
-    assert await runtime.redis.execute("ZCARD", keys.due(Drain.DELIVER)) == 0
+    assert await runtime.redis.execute("ZCARD", keys.due(WorkQueue.DELIVER)) == 0
 
 
 async def test_nothing_is_sent_before_its_time(

@@ -11,7 +11,7 @@ import pytest
 from service.config.settings import Settings
 from service.domain.tenant import Tenant
 from service.domain.webhook_endpoint import Health
-from service.domain.work_queue import Drain
+from service.domain.work_queue import WorkQueue
 from service.runtime import Runtime, open_runtime
 from service.store import keys
 from tests.support import factories
@@ -239,14 +239,14 @@ async def test_a_warning_is_an_event_of_no_generation_and_goes_after_its_retenti
         "webhook.test",
     ]
     clock.advance(runtime.settings.retention + timedelta(minutes=1))
-    await runtime.drain(Drain.SWEEP)
-    await runtime.drains[Drain.SWEEP].idle()
+    await runtime.drain(WorkQueue.SWEEP)
+    await runtime.drains[WorkQueue.SWEEP].idle()
     assert await deliveries(api) == []
     left = {name.decode() for name in await runtime.redis.execute("KEYS", "*")}
     ours = {name for name in left if re.search("deliver|lane|dead", name) and not name.startswith(f"{keys.TAG}nudged:")}
     assert {name for name in ours if not name.endswith(":health")} == set(), "a streak expires by itself"
     assert [await runtime.redis.execute("TTL", name) > 0 for name in ours] == [True]
-    assert await runtime.redis.execute("ZCARD", keys.due(Drain.SWEEP)) == 0
+    assert await runtime.redis.execute("ZCARD", keys.due(WorkQueue.SWEEP)) == 0
 
 
 async def test_a_410_that_comes_after_the_tenant_disabled_it_changes_nothing(
@@ -256,7 +256,7 @@ async def test_a_410_that_comes_after_the_tenant_disabled_it_changes_nothing(
     await endpoint(api, watcher.url, events=NEWS)
     before = await runtime.endpoints.get(tenant, made["id"])
     await changed(api, made, enabled=False)
-    deliveries_ = runtime.drains[Drain.DELIVER]._work.__self__  # type: ignore[attr-defined]
+    deliveries_ = runtime.drains[WorkQueue.DELIVER]._work.__self__  # type: ignore[attr-defined]
     await deliveries_._decline.gone(before, clock())
     await drained(runtime)
     assert (await read(api, made))["disabled"]["reason"] == "requested"
@@ -276,7 +276,7 @@ async def test_a_success_beside_the_last_failure_forgives_that_too(
     before = await runtime.endpoints.get(tenant, made["id"])
     receiver.answers[:] = [204]
     await failed(api, runtime, hours=6, clock=clock)
-    decline = runtime.drains[Drain.DELIVER]._work.__self__._decline  # type: ignore[attr-defined]
+    decline = runtime.drains[WorkQueue.DELIVER]._work.__self__._decline  # type: ignore[attr-defined]
     await decline.note(before, Health(begun, percent=100, told=90), clock())
     await drained(runtime)
     assert (await read(api, made))["enabled"]

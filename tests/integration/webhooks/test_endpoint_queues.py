@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 
 from service.domain.webhook import Delivery
-from service.domain.work_queue import Drain
+from service.domain.work_queue import WorkQueue
 from service.runtime import Runtime
 from service.store import keys
 from service.store.generations.generations import GenerationStore
@@ -196,7 +196,7 @@ async def test_a_worker_that_comes_late_writes_nothing(redis: Redis, store: Deli
     first = await store.save_attempt(delivery.delivered(attempt), now=NOW, verdict="good")
     late = await store.save_attempt(delivery.postponed(attempt, NOW), now=NOW, verdict="bad")
     assert (first.won, late.won, late.health.failing_since) == (True, False, None)
-    assert await redis.execute("ZCARD", keys.due(Drain.DELIVER)) == 0
+    assert await redis.execute("ZCARD", keys.due(WorkQueue.DELIVER)) == 0
 
 
 async def test_a_forgotten_delivery_leaves_nothing_behind(redis: Redis, store: DeliveryStore) -> None:
@@ -234,15 +234,15 @@ async def test_a_worker_goes_on_by_itself_until_a_capped_lane_is_empty(
 ) -> None:
     """Each end makes room for the next; nobody has to nudge."""
     owner = await runtime.tenants.create("acme")
-    runtime.drains[Drain.DELIVER]._work.__self__._caps = CAPS  # type: ignore[attr-defined]
-    runtime.drains[Drain.DELIVER]._claim.__self__._caps = CAPS  # type: ignore[attr-defined]
+    runtime.drains[WorkQueue.DELIVER]._work.__self__._caps = CAPS  # type: ignore[attr-defined]
+    runtime.drains[WorkQueue.DELIVER]._claim.__self__._caps = CAPS  # type: ignore[attr-defined]
     g = factories.generation(tenant_id=owner.id, created_at=clock())
     made = [factories.delivery(tenant_id=owner.id, url=f"{receiver.url}/{n}", created_at=clock()) for n in range(60)]
     await runtime.generation_store.create(g, factories.due())
     await runtime.generation_store.finish(g.canceled(0, clock()), factories.due(), made, now=clock())
-    await runtime.drain(Drain.DELIVER)
+    await runtime.drain(WorkQueue.DELIVER)
     async with asyncio.timeout(20):
         while len(receiver.received) < 60:
-            await runtime.drains[Drain.DELIVER].idle()
+            await runtime.drains[WorkQueue.DELIVER].idle()
             await asyncio.sleep(0)
     assert len({r.headers["webhook-id"] for r in receiver.received}) == 60

@@ -16,7 +16,7 @@ from service.domain import ids
 from service.domain.generation import Generation
 from service.domain.tenant import Tenant
 from service.domain.webhook_endpoint import Health
-from service.domain.work_queue import Drain
+from service.domain.work_queue import WorkQueue
 from service.errors import TenantBusy
 from service.runtime import Runtime, open_runtime
 from service.store import keys
@@ -79,7 +79,7 @@ async def test_the_way_to_the_end_is_told_to_who_subscribed(
     await endpoint(api, receiver.url, events=ALL)
     await endpoint(api, receiver.url)
     created = (await api.post("/v1/generations", json=create_body(webhook_url=receiver.url))).json()
-    moves = runtime.generations._moves
+    moves = runtime.generations._transitions
     steps: list[Any] = [
         lambda g: g.submitting(clock()),
         lambda g: g.submitted("request-1"),
@@ -109,7 +109,7 @@ async def test_an_erased_end_users_generation_tells_nobody(
 ) -> None:
     await endpoint(api, receiver.url, events=ALL)
     created = (await api.post("/v1/generations", json=create_body(end_user_id="customer-7"))).json()
-    moves = runtime.generations._moves
+    moves = runtime.generations._transitions
     await moves.apply(created["id"], lambda g: g.submitting(clock()))
     await moves.apply(created["id"], lambda g: g.submitted("request-1"))
     assert len(await deliveries(api)) == 1
@@ -307,7 +307,7 @@ async def test_failures_where_it_was_disable_nothing_where_it_is(
     before = await runtime.endpoints.get(tenant, made["id"])
     await changed(api, made, url=f"{HOOK}/new")
     await runtime.redis.execute("HSET", keys.health_of_lane(lane(before)), "first", ids.milliseconds(clock()))
-    decline = runtime.drains[Drain.DELIVER]._work.__self__._decline  # type: ignore[attr-defined]
+    decline = runtime.drains[WorkQueue.DELIVER]._work.__self__._decline  # type: ignore[attr-defined]
     await decline.note(before, Health(clock(), percent=100), clock())
     await decline.gone(before, clock())
     assert (await read(api, made))["enabled"]

@@ -11,7 +11,7 @@ import pytest
 from service.config.settings import Settings
 from service.domain.tenant import Limits, Tenant
 from service.domain.webhook import DeliveryStatus
-from service.domain.work_queue import Drain
+from service.domain.work_queue import WorkQueue
 from service.runtime import Runtime
 from service.store import keys
 from service.store.redis.client import Redis
@@ -252,8 +252,8 @@ async def test_what_is_forgotten_is_in_no_list_and_cannot_be_replayed(
     await endpoint(api, receiver.url)
     (one,) = await dead(api, runtime, clock, receiver, 1)
     clock.advance(runtime.settings.retention)
-    await runtime.drain(Drain.SWEEP)
-    await runtime.drains[Drain.SWEEP].idle()
+    await runtime.drain(WorkQueue.SWEEP)
+    await runtime.drains[WorkQueue.SWEEP].idle()
     assert await deliveries(api) == await deliveries(api, status="dead") == []
     assert (await api.get(f"{DELIVERIES}/{one['id']}")).status_code == 404
     assert (await api.post(f"{DELIVERIES}/{one['id']}/redeliver")).status_code == 404
@@ -308,7 +308,7 @@ async def test_replay_while_its_cause_is_purged_is_sent(
         name = (await api.post(f"{ENDPOINTS}/{made['id']}/test")).json()["id"]
         await drained(runtime)
     clock.advance(runtime.settings.retention)
-    store = runtime.drains[Drain.SWEEP]._work.__self__._deliveries  # type: ignore[attr-defined]
+    store = runtime.drains[WorkQueue.SWEEP]._work.__self__._deliveries  # type: ignore[attr-defined]
     purge, received = store.purge, len(receiver.received)
 
     async def late(tenant_id: str, names: Sequence[str]) -> bool:
@@ -337,8 +337,8 @@ async def test_ids_without_a_record_leave_the_indexes(
 
 
 async def swept(runtime: Runtime) -> None:
-    await runtime.drain(Drain.SWEEP)
-    await runtime.drains[Drain.SWEEP].idle()
+    await runtime.drain(WorkQueue.SWEEP)
+    await runtime.drains[WorkQueue.SWEEP].idle()
 
 
 async def test_the_log_of_a_delivery_does_not_grow_without_bound(

@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from service.net.resolver import LOOKUP_THREADS, LOOKUPS_OF_A_DOMAIN
 from service.net.retry_after import MAX_RETRY_AFTER
 from service.net.ssrf import AddressGuard
-from service.webhooks.sender import EXCERPT_BYTES, Answer, NoAnswer, Sender
+from service.webhooks.sender import EXCERPT_BYTES, NoReceiverResponse, ReceiverResponse, Sender
 
 LOOPBACK = AddressGuard([ip_network("127.0.0.0/8")])
 PUBLIC_ONLY = AddressGuard()
@@ -118,21 +118,21 @@ class FixedResolver(AbstractResolver):
         return ResolveResult(hostname=host, host=address, port=port, family=family, proto=0, flags=0)
 
 
-async def post(url: str, guard: AddressGuard = LOOPBACK, **options: Any) -> Answer | NoAnswer:
+async def post(url: str, guard: AddressGuard = LOOPBACK, **options: Any) -> ReceiverResponse | NoReceiverResponse:
     settings: dict[str, Any] = {"timeout_seconds": 5, "clock": lambda: NOON} | options
     async with Sender(guard, **settings) as sender:
         return await sender.post(url, headers=HEADERS, body=BODY)
 
 
-async def answered(url: str, guard: AddressGuard = LOOPBACK, **options: Any) -> Answer:
+async def answered(url: str, guard: AddressGuard = LOOPBACK, **options: Any) -> ReceiverResponse:
     answer = await post(url, guard, **options)
-    assert isinstance(answer, Answer), answer
+    assert isinstance(answer, ReceiverResponse), answer
     return answer
 
 
-async def failed(url: str, guard: AddressGuard = LOOPBACK, **options: Any) -> NoAnswer:
+async def failed(url: str, guard: AddressGuard = LOOPBACK, **options: Any) -> NoReceiverResponse:
     answer = await post(url, guard, **options)
-    assert isinstance(answer, NoAnswer), answer
+    assert isinstance(answer, NoReceiverResponse), answer
     return answer
 
 
@@ -227,7 +227,7 @@ async def test_a_connection_whose_answer_was_read_is_used_again() -> None:
 
     async with raw_server(twice) as server, Sender(LOOPBACK) as sender:
         for _ in range(2):
-            assert isinstance(await sender.post(server.url(), headers=HEADERS, body=BODY), Answer)
+            assert isinstance(await sender.post(server.url(), headers=HEADERS, body=BODY), ReceiverResponse)
     assert server.connections == 1
 
 
@@ -269,7 +269,7 @@ async def test_an_endless_body_is_cut_off(with_tls: bool, certificate: tuple[Pat
     tls, scheme = (server_tls(certificate), "https") if with_tls else (None, "http")
     async with raw_server(endless, tls=tls) as server, Sender(LOOPBACK, tls=trusting(certificate)) as sender:
         answer = await sender.post(server.url(scheme=scheme), headers=HEADERS, body=BODY)
-        assert isinstance(answer, Answer)
+        assert isinstance(answer, ReceiverResponse)
         assert len(answer.body) == EXCERPT_BYTES
         await asyncio.wait_for(cut.wait(), 10)
     assert sent < 20_000_000  # what loopback's socket buffers hold, not what we read
@@ -313,9 +313,9 @@ async def test_a_body_that_never_ends_in_time_does_not_undo_the_status() -> None
     async with raw_server(stalls) as server:
         for seconds in (0.05, 0.5, 5):  # the shortest in which this machine gets as far as the status
             answer = await post(server.url(), LOOPBACK, timeout_seconds=seconds)
-            if isinstance(answer, Answer):
+            if isinstance(answer, ReceiverResponse):
                 break
-    assert isinstance(answer, Answer)
+    assert isinstance(answer, ReceiverResponse)
     assert (answer.status, answer.body) == (200, "half")
 
 
@@ -345,7 +345,7 @@ async def test_waiting_for_a_free_connection_is_not_held_against_the_receiver() 
     async with raw_server(slow) as server, Sender(LOOPBACK, timeout_seconds=2.2, max_connections=2) as sender:
         posts = (sender.post(server.url(), headers=HEADERS, body=BODY) for _ in range(4))
         answers = await asyncio.gather(*posts)
-    assert [type(answer) for answer in answers] == [Answer] * 4
+    assert [type(answer) for answer in answers] == [ReceiverResponse] * 4
     assert most == 2
 
 
@@ -394,7 +394,7 @@ async def test_a_body_cut_short_does_not_undo_the_status() -> None:
 async def test_nonsense_never_raises(garbage: bytes) -> None:
     async with raw_server(says(garbage)) as server:
         answer = await post(server.url(), timeout_seconds=1)
-    assert isinstance(answer, Answer) or answer.error in {"other", "disconnected"}
+    assert isinstance(answer, ReceiverResponse) or answer.error in {"other", "disconnected"}
 
 
 async def test_connection_refused() -> None:
@@ -481,9 +481,9 @@ async def test_the_name_in_the_url_is_the_one_asked_for_and_verified(certificate
             url = server.url(scheme="https", host=host)
             answer = await post(url, tls=trusting(certificate), resolver=FixedResolver(["127.0.0.1"]))
             if host == "receiver.example":
-                assert isinstance(answer, Answer)
+                assert isinstance(answer, ReceiverResponse)
                 continue
-            assert isinstance(answer, NoAnswer)
+            assert isinstance(answer, NoReceiverResponse)
             assert answer.error == "tls"
             assert "not valid for 'other.example'" in answer.detail
     assert asked == ["receiver.example", "other.example"]
@@ -599,8 +599,8 @@ async def test_a_silent_name_server_holds_up_only_its_own_names(monkeypatch: pyt
     async with raw_server(says(b"HTTP/1.1 200 OK\r\n\r\n")) as server, Sender(LOOPBACK, timeout_seconds=1) as sender:
         silent = [server.url(host=f"{n}.hooks.silent.example") for n in range(LOOKUP_THREADS + 10)]
         answers = await asyncio.gather(*(sender.post(url, headers=HEADERS, body=BODY) for url in silent))
-        assert {answer.error for answer in answers if isinstance(answer, NoAnswer)} == {"timeout"}
+        assert {answer.error for answer in answers if isinstance(answer, NoReceiverResponse)} == {"timeout"}
         other = await sender.post(server.url(host="other.example"), headers=HEADERS, body=BODY)
         up_again.set()
-    assert isinstance(other, Answer), other
+    assert isinstance(other, ReceiverResponse), other
     assert asked["hooks.silent.example"] <= LOOKUPS_OF_A_DOMAIN

@@ -10,7 +10,7 @@ from pydantic_core import from_json
 
 from service.domain import fal_view
 from service.domain.generation import ErrorCode, Failure, Generation, Status
-from service.upstream.http_result import Reply
+from service.upstream.http_result import HttpResponse
 from service.upstream.outcomes import Failed
 from service.upstream.results import result_outcome
 from tests.support import factories
@@ -137,7 +137,7 @@ def test_fals_own_errors_come_back_as_they_came(
     status: int, body: dict[str, Any], headers: dict[str, str], told: Any
 ) -> None:
     """Through the whole of it: what fal said, how it was kept, what the caller reads."""
-    outcome = result_outcome(Reply(status, headers, body))
+    outcome = result_outcome(HttpResponse(status, headers, body))
     assert isinstance(outcome, Failed)
     ended = fal_view.result(failed(outcome.failure, outcome.billable_units))
     assert ended.status == status

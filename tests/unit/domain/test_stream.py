@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from service.domain.generation import LOG_LINES, TRANSITIONS, Generation, Status
 from service.domain.generation_view import QueueView
-from service.domain.stream import BEGINNING, Event, Place, is_over, news, parse_place
+from service.domain.stream import BEGINNING, Event, StreamCursor, events_since, is_over, parse_cursor
 from tests.support import factories
 from tests.support.factories import NOW
 
-Sight = tuple[Generation, QueueView | None]
+Snapshot = tuple[Generation, QueueView | None]
 VERBS: dict[Status, Callable[[Generation], Generation]] = {
     Status.QUEUED: lambda g: g.requeued(),
     Status.SUBMITTING: lambda g: g.submitting(NOW),
@@ -28,10 +28,10 @@ VERBS: dict[Status, Callable[[Generation], Generation]] = {
 
 
 @st.composite
-def histories(draw: st.DrawFn) -> list[Sight]:
+def histories(draw: st.DrawFn) -> list[Snapshot]:
     """Every version of one generation, from queued to its end."""
     g, lines = factories.generation(), 0
-    sights: list[Sight] = [(g, queue_of(draw, g))]
+    sights: list[Snapshot] = [(g, queue_of(draw, g))]
     while not g.is_terminal:
         if draw(st.booleans()):
             batch = draw(st.integers(0, 4))
@@ -53,20 +53,20 @@ def queue_of(draw: st.DrawFn, g: Generation) -> QueueView | None:
     return {"position": draw(st.integers(0, 3)), "estimated_start_seconds": estimate}
 
 
-def told(sight: Sight, since: Place) -> list[Event]:
-    return list(news(*sight, since))
+def told(sight: Snapshot, since: StreamCursor) -> list[Event]:
+    return list(events_since(*sight, since))
 
 
 @given(histories())
-def test_cut_after_any_event_the_next_stream_tells_the_rest(history: list[Sight]) -> None:
+def test_cut_after_any_event_the_next_stream_tells_the_rest(history: list[Snapshot]) -> None:
     for sight in history:
         whole = told(sight, BEGINNING)
         for cut, event in enumerate(whole, start=1):
-            assert told(sight, parse_place(str(event.id))) == whole[cut:]
+            assert told(sight, parse_cursor(str(event.id))) == whole[cut:]
 
 
 @given(histories(), st.data())
-def test_nothing_is_lost_and_nothing_comes_twice(history: list[Sight], data: st.DataObject) -> None:
+def test_nothing_is_lost_and_nothing_comes_twice(history: list[Snapshot], data: st.DataObject) -> None:
     """A reader that looks now and then, and whose connection breaks anywhere."""
     heard: list[Event] = []
     place = BEGINNING
@@ -74,7 +74,7 @@ def test_nothing_is_lost_and_nothing_comes_twice(history: list[Sight], data: st.
         events = told(sight, place)
         arrived = events[: data.draw(st.integers(0, len(events)))] if sight is not history[-1] else events
         heard += arrived
-        place = parse_place(str(arrived[-1].id)) if arrived else place
+        place = parse_cursor(str(arrived[-1].id)) if arrived else place
         if sight is history[-1]:
             break
     last = history[-1][0]
@@ -89,16 +89,16 @@ def test_nothing_is_lost_and_nothing_comes_twice(history: list[Sight], data: st.
 
 
 @given(histories(), st.text() | st.from_regex(r"\d{1,12}-\d{1,12}-[0-9.~]{0,50}"))
-def test_a_place_that_is_none_of_its_own_loses_nothing(history: list[Sight], text: str) -> None:
+def test_a_place_that_is_none_of_its_own_loses_nothing(history: list[Snapshot], text: str) -> None:
     for sight in history:
-        place = parse_place(text)
+        place = parse_cursor(text)
         if place.states > sight[0].moves + 1 or place.logs > sight[0].logs_seen:
             assert told(sight, place) == told(sight, BEGINNING)
 
 
 @pytest.mark.parametrize("text", ["", "1", "1-2", "-1-2-", "1-2-x", "１-2-", "1-2-\n", "1-2-3~ ", "9" * 10 + "-1-"])
 def test_what_is_no_place_is_the_beginning(text: str) -> None:
-    assert parse_place(text) == BEGINNING
+    assert parse_cursor(text) == BEGINNING
 
 
 def test_a_state_of_the_same_name_is_told_again() -> None:
@@ -143,7 +143,7 @@ def test_a_window_larger_than_what_is_kept_brings_nothing_back() -> None:
 def test_a_place_of_another_generation_begins_anew(text: str) -> None:
     g = factories.in_status(Status.IN_PROGRESS).seen(position=None, logs=(factories.log_line(),))
 
-    assert [event.kind for event in told((g, None), parse_place(text))] == ["state", "log"]
+    assert [event.kind for event in told((g, None), parse_cursor(text))] == ["state", "log"]
 
 
 def test_erasing_tells_nothing_again() -> None:

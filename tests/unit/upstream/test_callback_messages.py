@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from service.domain.callback import Callback, address, without_secret
 from service.domain.generation import Failure, Output, Video
 from service.store.generations.callbacks import dump, load
-from service.upstream.http_result import Reply
+from service.upstream.http_result import HttpResponse
 from service.upstream.outcomes import Canceled, Failed, Succeeded
 from service.upstream.results import callback_outcome, read_callback, result_outcome
 from tests.support import factories
@@ -126,7 +126,7 @@ def test_no_bytes_make_reading_raise(content: bytes) -> None:
 @pytest.mark.parametrize(("status", "payload"), [(200, VIDEO), (422, POLICY), (499, {"detail": "gone"})])
 def test_a_callback_means_what_the_result_means(status: int, payload: Any) -> None:
     """But for the billed units, which only the result's headers have."""
-    result = result_outcome(Reply(status, {"x-fal-billable-units": "108"}, payload))
+    result = result_outcome(HttpResponse(status, {"x-fal-billable-units": "108"}, payload))
     reported = callback_outcome(Callback(R, status, payload))
     assert isinstance(result, Succeeded | Failed | Canceled)
     assert reported is not None

@@ -14,7 +14,7 @@ from service.domain import fal_view
 from service.domain.generation import ErrorCode, Failure, LogLine, Output, Status, Video
 from service.domain.pricing import Rates
 from service.store.generations.generations import dump, load
-from service.upstream.http_result import NoReply, Reply, Wire, reply
+from service.upstream.http_result import HttpResponse, NoHttpResponse, Wire, read_response
 from service.upstream.messages import cancel_outcome, is_unknown, status_outcome, submit_outcome
 from service.upstream.outcomes import (
     Accepted,
@@ -22,18 +22,18 @@ from service.upstream.outcomes import (
     CancelOutcome,
     Completed,
     Failed,
+    InQueue,
     Locked,
     Missing,
-    NotTaken,
-    NotYet,
+    NotReady,
+    NotSubmitted,
     Rejected,
     Running,
     StatusOutcome,
     SubmitOutcome,
     Succeeded,
-    Trouble,
     Unknown,
-    Waiting,
+    UpstreamError,
 )
 from service.upstream.results import MODEL_ERRORS, result_outcome
 from tests.support import factories
@@ -44,10 +44,12 @@ LOCKED = {"detail": "User is locked. Reason: Exhausted balance. Top up your bala
 REQUEST_ID = "019e161b-386c-7d33-8106-f2de1a3ff595"
 
 
-def wire(status: int, body: Any = None, **headers: str) -> Reply:
+def wire(status: int, body: Any = None, **headers: str) -> HttpResponse:
     """As it comes from the client: JSON where a body is given as data, raw where it is bytes."""
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return reply(status, httpx.Headers({name.replace("_", "-"): value for name, value in headers.items()}), content)
+    return read_response(
+        status, httpx.Headers({name.replace("_", "-"): value for name, value in headers.items()}), content
+    )
 
 
 # --- submit -----------------------------------------------------------------------------------------------------------
@@ -63,13 +65,13 @@ ACCEPTANCE: dict[str, Any] = {
 
 SUBMITS: list[tuple[Wire, type[SubmitOutcome]]] = [
     # nothing was sent
-    (NoReply(sent=False, reason="ConnectError"), NotTaken),
-    (NoReply(sent=False, reason="ConnectTimeout"), NotTaken),
-    (NoReply(sent=False, reason="PoolTimeout"), NotTaken),
+    (NoHttpResponse(sent=False, reason="ConnectError"), NotSubmitted),
+    (NoHttpResponse(sent=False, reason="ConnectTimeout"), NotSubmitted),
+    (NoHttpResponse(sent=False, reason="PoolTimeout"), NotSubmitted),
     # something may have been
-    (NoReply(sent=True, reason="ReadTimeout"), Unknown),
-    (NoReply(sent=True, reason="ReadError"), Unknown),
-    (NoReply(sent=True, reason="RemoteProtocolError"), Unknown),
+    (NoHttpResponse(sent=True, reason="ReadTimeout"), Unknown),
+    (NoHttpResponse(sent=True, reason="ReadError"), Unknown),
+    (NoHttpResponse(sent=True, reason="RemoteProtocolError"), Unknown),
     # 2xx
     (wire(200, ACCEPTANCE), Accepted),
     (wire(201, ACCEPTANCE), Accepted),
@@ -88,10 +90,10 @@ SUBMITS: list[tuple[Wire, type[SubmitOutcome]]] = [
     (wire(301, b""), Unknown),
     (wire(307, {"request_id": REQUEST_ID}), Unknown),
     # not now
-    (wire(429, {"detail": "Too many requests"}), NotTaken),
-    (wire(429, {"detail": [{"type": "concurrent_requests_limit", "msg": "limit", "loc": []}]}), NotTaken),
-    (wire(503, {"detail": "no runners", "error_type": "runner_scheduling_failure"}), NotTaken),
-    (wire(503, {"status": "UNAVAILABLE"}), NotTaken),
+    (wire(429, {"detail": "Too many requests"}), NotSubmitted),
+    (wire(429, {"detail": [{"type": "concurrent_requests_limit", "msg": "limit", "loc": []}]}), NotSubmitted),
+    (wire(503, {"detail": "no runners", "error_type": "runner_scheduling_failure"}), NotSubmitted),
+    (wire(503, {"status": "UNAVAILABLE"}), NotSubmitted),
     (wire(429, b""), Unknown),
     (wire(429, HTML), Unknown),
     (wire(503, HTML), Unknown),
@@ -104,17 +106,17 @@ SUBMITS: list[tuple[Wire, type[SubmitOutcome]]] = [
     (wire(401, HTML), Unknown),
     (wire(403, HTML), Unknown),
     # the endpoint, the address, the call: any other request would get the same
-    (wire(402, {"detail": "Payment Required"}), NotTaken),
-    (wire(404, {"detail": "Path /xyz not found"}), NotTaken),
-    (wire(404, {"status": "NOT_FOUND"}), NotTaken),
-    (wire(405, {"detail": "Method Not Allowed"}), NotTaken),
-    (wire(406, {"detail": "Not Acceptable"}), NotTaken),
-    (wire(409, {"detail": "Conflict"}), NotTaken),
-    (wire(410, {"detail": "Gone"}), NotTaken),
-    (wire(414, {"detail": "URI Too Long"}), NotTaken),
-    (wire(415, {"detail": "Unsupported Media Type"}), NotTaken),
-    (wire(426, {"detail": "Upgrade Required"}), NotTaken),
-    (wire(451, {"detail": "Unavailable For Legal Reasons"}), NotTaken),
+    (wire(402, {"detail": "Payment Required"}), NotSubmitted),
+    (wire(404, {"detail": "Path /xyz not found"}), NotSubmitted),
+    (wire(404, {"status": "NOT_FOUND"}), NotSubmitted),
+    (wire(405, {"detail": "Method Not Allowed"}), NotSubmitted),
+    (wire(406, {"detail": "Not Acceptable"}), NotSubmitted),
+    (wire(409, {"detail": "Conflict"}), NotSubmitted),
+    (wire(410, {"detail": "Gone"}), NotSubmitted),
+    (wire(414, {"detail": "URI Too Long"}), NotSubmitted),
+    (wire(415, {"detail": "Unsupported Media Type"}), NotSubmitted),
+    (wire(426, {"detail": "Upgrade Required"}), NotSubmitted),
+    (wire(451, {"detail": "Unavailable For Legal Reasons"}), NotSubmitted),
     (wire(402, HTML), Unknown),
     # this request
     (wire(400, {"detail": "bad", "error_type": "bad_request"}), Rejected),
@@ -140,12 +142,14 @@ def test_submit(answer: Wire, outcome: type[SubmitOutcome]) -> None:
 
 @pytest.mark.parametrize("status", [status for status in range(400, 500) if status not in (400, 408, 413, 422)])
 def test_4xx_not_about_the_body_rejects_no_generation(status: int) -> None:
-    assert isinstance(submit_outcome(wire(status, {"detail": "No."})), NotTaken | Locked)
+    assert isinstance(submit_outcome(wire(status, {"detail": "No."})), NotSubmitted | Locked)
 
 
 def test_not_taken_says_whether_fal_refused() -> None:
-    assert submit_outcome(wire(503, {"detail": "full"})) == NotTaken("fal answered 503: full", refused=True)
-    assert submit_outcome(NoReply(sent=False, reason="ConnectError")) == NotTaken("ConnectError", refused=False)
+    assert submit_outcome(wire(503, {"detail": "full"})) == NotSubmitted("fal answered 503: full", refused=True)
+    assert submit_outcome(NoHttpResponse(sent=False, reason="ConnectError")) == NotSubmitted(
+        "ConnectError", refused=False
+    )
 
 
 def test_an_accepted_submit_has_the_request_id() -> None:
@@ -180,11 +184,11 @@ LINE = {"message": "step 1", "level": "INFO", "source": "USER", "timestamp": "20
 PARSED_LINE = LogLine("step 1", "INFO", "2026-01-01T00:00:00.000Z")
 
 STATUSES: list[tuple[Wire, StatusOutcome]] = [
-    (wire(202, {"status": "IN_QUEUE", "queue_position": 3}), Waiting(3)),
-    (wire(202, {"status": "IN_QUEUE", "queue_position": 0, "logs": [LINE]}), Waiting(0, (PARSED_LINE,))),
-    (wire(202, {"status": "IN_QUEUE"}), Waiting(None)),
-    (wire(202, {"status": "IN_QUEUE", "queue_position": "3"}), Waiting(None)),
-    (wire(200, {"status": "IN_QUEUE", "queue_position": 1}), Waiting(1)),
+    (wire(202, {"status": "IN_QUEUE", "queue_position": 3}), InQueue(3)),
+    (wire(202, {"status": "IN_QUEUE", "queue_position": 0, "logs": [LINE]}), InQueue(0, (PARSED_LINE,))),
+    (wire(202, {"status": "IN_QUEUE"}), InQueue(None)),
+    (wire(202, {"status": "IN_QUEUE", "queue_position": "3"}), InQueue(None)),
+    (wire(200, {"status": "IN_QUEUE", "queue_position": 1}), InQueue(1)),
     (wire(202, {"status": "IN_PROGRESS", "logs": None}), Running()),
     (wire(202, {"status": "IN_PROGRESS", "logs": [LINE]}), Running((PARSED_LINE,))),
     (wire(202, {"status": "IN_PROGRESS", "logs": [None, 5, "text", LINE]}), Running((PARSED_LINE,))),
@@ -196,21 +200,21 @@ STATUSES: list[tuple[Wire, StatusOutcome]] = [
         Completed(),  # the result says so too; the fields here are optional
     ),
     # the account, not the job
-    (wire(401, {"detail": "invalid key credentials"}), Trouble("fal answered 401", locked=True)),
-    (wire(403, LOCKED), Trouble("fal answered 403", locked=True)),
+    (wire(401, {"detail": "invalid key credentials"}), UpstreamError("fal answered 401", locked=True)),
+    (wire(403, LOCKED), UpstreamError("fal answered 403", locked=True)),
     # anything else is no news
     (wire(404, {"status": "NOT_FOUND"}), Missing()),
-    (wire(405, {"detail": "Method Not Allowed"}), Trouble("fal answered 405")),
-    (wire(429, {"detail": "slow down"}), Trouble("fal answered 429")),
-    (wire(500, {"status": "COMPLETED"}), Trouble("fal answered 500")),
-    (wire(502, HTML), Trouble("fal answered 502")),
-    (wire(200, HTML), Trouble("fal answered 200")),
-    (wire(200, {"status": "FAILED"}), Trouble("fal answered 200")),
-    (wire(200, {}), Trouble("fal answered 200")),
-    (wire(200, ["COMPLETED"]), Trouble("fal answered 200")),
-    (wire(200, b""), Trouble("fal answered 200")),
-    (NoReply(sent=True, reason="ReadTimeout"), Trouble("ReadTimeout")),
-    (NoReply(sent=False, reason="ConnectError"), Trouble("ConnectError")),
+    (wire(405, {"detail": "Method Not Allowed"}), UpstreamError("fal answered 405")),
+    (wire(429, {"detail": "slow down"}), UpstreamError("fal answered 429")),
+    (wire(500, {"status": "COMPLETED"}), UpstreamError("fal answered 500")),
+    (wire(502, HTML), UpstreamError("fal answered 502")),
+    (wire(200, HTML), UpstreamError("fal answered 200")),
+    (wire(200, {"status": "FAILED"}), UpstreamError("fal answered 200")),
+    (wire(200, {}), UpstreamError("fal answered 200")),
+    (wire(200, ["COMPLETED"]), UpstreamError("fal answered 200")),
+    (wire(200, b""), UpstreamError("fal answered 200")),
+    (NoHttpResponse(sent=True, reason="ReadTimeout"), UpstreamError("ReadTimeout")),
+    (NoHttpResponse(sent=False, reason="ConnectError"), UpstreamError("ConnectError")),
 ]
 
 
@@ -228,7 +232,7 @@ def test_status(answer: Wire, outcome: StatusOutcome) -> None:
         (wire(200, {"status": "NOT_FOUND"}), False),
         (wire(403, LOCKED), False),
         (wire(202, {"status": "IN_QUEUE"}), False),
-        (NoReply(sent=True, reason="ReadTimeout"), False),
+        (NoHttpResponse(sent=True, reason="ReadTimeout"), False),
     ],
     ids=repr,
 )
@@ -271,7 +275,7 @@ def test_of_success_only_the_url_must_be_right(wrong: Any) -> None:
     "body", [{}, [], None, {"video": None}, {"video": {}}, {"video": {"url": None}}, {"video": "https://x.test"}, HTML]
 )
 def test_200_without_a_video_is_no_verdict(body: Any) -> None:
-    assert result_outcome(wire(200, body)) == Trouble("fal answered 200")
+    assert result_outcome(wire(200, body)) == UpstreamError("fal answered 200")
 
 
 @pytest.mark.parametrize(
@@ -315,7 +319,7 @@ def test_billable_units(text: str, units: Decimal | None) -> None:
 @example("1e400")
 def test_billable_units_of_any_header_settle_and_are_stored(text: str) -> None:
     g = factories.in_status(Status.IN_PROGRESS)
-    outcome = result_outcome(Reply(200, {"x-fal-billable-units": text}, {"video": VIDEO}))
+    outcome = result_outcome(HttpResponse(200, {"x-fal-billable-units": text}, {"video": VIDEO}))
     assert isinstance(outcome, Succeeded)
     units = outcome.billable_units
 
@@ -459,8 +463,8 @@ def test_499_is_canceled(body: Any) -> None:
 
 
 def test_400_in_progress_is_not_an_end() -> None:
-    assert result_outcome(wire(400, {"detail": "Request is still in progress"})) == NotYet()
-    assert result_outcome(wire(400, {"detail": "Request is still in progress."})) == NotYet()
+    assert result_outcome(wire(400, {"detail": "Request is still in progress"})) == NotReady()
+    assert result_outcome(wire(400, {"detail": "Request is still in progress."})) == NotReady()
 
 
 def test_any_other_400_is() -> None:
@@ -506,18 +510,18 @@ def test_a_wrong_path_is_refused_and_not_billed() -> None:
         wire(504, HTML),
         wire(301, b""),
         wire(202, {"status": "IN_PROGRESS"}),
-        NoReply(sent=True, reason="ReadTimeout"),
-        NoReply(sent=False, reason="ConnectError"),
+        NoHttpResponse(sent=True, reason="ReadTimeout"),
+        NoHttpResponse(sent=False, reason="ConnectError"),
     ],
     ids=repr,
 )
 def test_trouble_is_no_verdict(answer: Wire) -> None:
-    assert isinstance(result_outcome(answer), Trouble)
+    assert isinstance(result_outcome(answer), UpstreamError)
 
 
 @pytest.mark.parametrize("status", [401, 403])
 def test_a_locked_account_is_told_apart(status: int) -> None:
-    assert result_outcome(wire(status, LOCKED)) == Trouble(f"fal answered {status}", locked=True)
+    assert result_outcome(wire(status, LOCKED)) == UpstreamError(f"fal answered {status}", locked=True)
 
 
 def test_long_words_are_cut() -> None:
@@ -565,8 +569,8 @@ def test_details_of_any_form_are_a_failure_with_some_message(detail: Any, messag
         (wire(500, HTML), "trouble"),
         (wire(503, {"detail": "no"}), "trouble"),
         (wire(302, b""), "trouble"),
-        (NoReply(sent=True, reason="ReadTimeout"), "trouble"),
-        (NoReply(sent=False, reason="ConnectError"), "trouble"),
+        (NoHttpResponse(sent=True, reason="ReadTimeout"), "trouble"),
+        (NoHttpResponse(sent=False, reason="ConnectError"), "trouble"),
     ],
     ids=repr,
 )
@@ -606,14 +610,14 @@ HEADERS = st.dictionaries(
 STATUS_CODES = st.sampled_from([200, 202, 301, 400, 401, 403, 404, 422, 429, 499, 500, 502, 503, 504]) | st.integers(
     100, 999
 )
-REPLIES = st.builds(Reply, STATUS_CODES, HEADERS, VALUES)
+REPLIES = st.builds(HttpResponse, STATUS_CODES, HEADERS, VALUES)
 RATES = Rates(dict.fromkeys(("480p", "720p", "1080p", "4k"), Decimal("0.014")))
 
 
 @given(REPLIES)
-@example(Reply(422, {}, {"detail": [[]]}))
-@example(Reply(200, {}, {"video": {"url": "x", "file_size": True}, "seed": False}))
-def test_no_answer_makes_a_translation_raise(answer: Reply) -> None:
+@example(HttpResponse(422, {}, {"detail": [[]]}))
+@example(HttpResponse(200, {}, {"video": {"url": "x", "file_size": True}, "seed": False}))
+def test_no_answer_makes_a_translation_raise(answer: HttpResponse) -> None:
     for translate in (submit_outcome, status_outcome, result_outcome, cancel_outcome):
         assert translate(answer) is not None
 
@@ -625,12 +629,12 @@ def test_no_answer_makes_a_translation_raise(answer: Reply) -> None:
 @example(200, {}, b'"\xed\xa0\x80"')
 @example(200, {}, b"\xff\xfe{\x00}\x00")
 def test_no_bytes_make_reading_raise(status: int, headers: dict[str, str], content: bytes) -> None:
-    assert reply(status, headers, content).status == status
+    assert read_response(status, headers, content).status == status
 
 
 @pytest.mark.parametrize("content", [HTML, b"", b"{", b"[" * 100_000, b"\xff"])
 def test_what_is_no_json_has_no_body(content: bytes) -> None:
-    assert reply(200, {}, content).body is None
+    assert read_response(200, {}, content).body is None
 
 
 @given(STATUS_CODES, HEADERS, VALUES)
@@ -641,7 +645,7 @@ def test_whatever_an_end_says_can_be_written_down_and_read_again(
 ) -> None:
     """Or the generation would be polled, and fail to be saved, for ever."""
     g = factories.in_status(Status.IN_PROGRESS)
-    match result_outcome(reply(status, headers, json.dumps(body).encode())):
+    match result_outcome(read_response(status, headers, json.dumps(body).encode())):
         case Succeeded(output, units):
             g = g.succeeded(output, RATES.settle("720p", units, g.estimated_cost).cost, NOW)
         case Failed(failure, units):
@@ -660,7 +664,7 @@ def test_whatever_an_end_says_can_be_written_down_and_read_again(
     ],
 )
 def test_no_encoding_brings_in_what_cannot_be_written_down(content: bytes) -> None:
-    outcome = result_outcome(reply(422, {}, content))
+    outcome = result_outcome(read_response(422, {}, content))
     if isinstance(outcome, Failed):
         g = factories.in_status(Status.IN_PROGRESS).failed(outcome.failure, 0, NOW)
         assert load(dump(g)) == g
@@ -669,7 +673,7 @@ def test_no_encoding_brings_in_what_cannot_be_written_down(content: bytes) -> No
 @given(VALUES)
 @example([{"message": "\ud800"}])
 def test_whatever_a_log_says_can_be_written_down(logs: Any) -> None:
-    answer = reply(202, {}, json.dumps({"status": "IN_PROGRESS", "logs": logs}).encode())
+    answer = read_response(202, {}, json.dumps({"status": "IN_PROGRESS", "logs": logs}).encode())
 
     outcome = status_outcome(answer)
 
@@ -679,13 +683,16 @@ def test_whatever_a_log_says_can_be_written_down(logs: Any) -> None:
 
 
 def test_numbers_that_json_lacks_are_nothing() -> None:
-    assert reply(200, {}, b'{"seed": NaN, "a": [Infinity, -Infinity]}').body == {"seed": None, "a": [None, None]}
+    assert read_response(200, {}, b'{"seed": NaN, "a": [Infinity, -Infinity]}').body == {
+        "seed": None,
+        "a": [None, None],
+    }
 
 
 @pytest.mark.parametrize("depth", [50, 62, 63, 64, 100, 150, 300, 900])
 def test_an_answer_of_any_depth_can_be_written_down_or_is_none(depth: int) -> None:
     """Or the generation would be polled, and fail to be saved, for ever."""
-    answer = reply(422, {}, b'{"detail":' + b"[" * depth + b"]" * depth + b"}")
+    answer = read_response(422, {}, b'{"detail":' + b"[" * depth + b"]" * depth + b"}")
 
     outcome = result_outcome(answer)
 

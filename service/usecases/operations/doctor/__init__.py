@@ -13,10 +13,10 @@ from service.store.state.heartbeats import HeartbeatStore
 from service.upstream.client import FalClient
 from service.usecases.lifecycle.transition_service import Clock
 from service.usecases.operations.doctor import outside, processes, secrecy, server
-from service.usecases.operations.doctor.finding import Finding, Verdict, fail, ok
+from service.usecases.operations.doctor.finding import CheckStatus, Finding, fail, ok
 from service.usecases.tenants.tenants import Tenants
 
-__all__ = ["Doctor", "Finding", "Verdict"]
+__all__ = ["CheckStatus", "Doctor", "Finding"]
 
 _AWAY: Final = "Look at GATEWAY_REDIS_URL, at Redis, and at the network between."
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
-class Verdict(StrEnum):
+class CheckStatus(StrEnum):
     OK = "ok"
     WARN = "warn"
     """It works, and something is to be known or decided."""
@@ -16,18 +16,18 @@ class Finding:
     """``told`` and ``remedy`` are for people and hold no secret."""
 
     check: str
-    verdict: Verdict
+    verdict: CheckStatus
     told: str
     remedy: str = ""
 
 
 def ok(check: str, told: str) -> Finding:
-    return Finding(check, Verdict.OK, told)
+    return Finding(check, CheckStatus.OK, told)
 
 
 def warn(check: str, told: str, remedy: str) -> Finding:
-    return Finding(check, Verdict.WARN, told, remedy)
+    return Finding(check, CheckStatus.WARN, told, remedy)
 
 
 def fail(check: str, told: str, remedy: str) -> Finding:
-    return Finding(check, Verdict.FAIL, told, remedy)
+    return Finding(check, CheckStatus.FAIL, told, remedy)

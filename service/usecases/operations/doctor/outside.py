@@ -7,7 +7,7 @@ from typing import Final
 import aiohttp
 
 from service.upstream.client import FalClient
-from service.upstream.http_result import NoReply, Reply
+from service.upstream.http_result import HttpResponse, NoHttpResponse
 from service.usecases.operations.doctor.finding import Finding, fail, ok, warn
 
 _PUBLIC_SECONDS: Final = 10.0
@@ -16,15 +16,15 @@ _PUBLIC_SECONDS: Final = 10.0
 async def fal_key(fal: FalClient) -> Finding:
     """A made-up request is unknown to whoever may ask, and free of charge."""
     match await fal.status(str(uuid.uuid4())):
-        case Reply(status=404):
+        case HttpResponse(status=404):
             return ok("fal key", "fal knows it")
-        case Reply(status=401):
+        case HttpResponse(status=401):
             return fail("fal key", "fal does not know it (401)", "Set GATEWAY_FAL_KEY to a key that is in force.")
-        case Reply(status=403):
+        case HttpResponse(status=403):
             return fail("fal key", "fal refuses its account (403)", "Top up the balance, or ask fal why it is locked.")
-        case Reply(status=status):
+        case HttpResponse(status=status):
             return warn("fal key", f"fal answered {status}", "Try again; look at fal's status page.")
-        case NoReply(reason=reason):
+        case NoHttpResponse(reason=reason):
             return fail("fal key", f"fal was not reached ({reason})", "Let this machine reach GATEWAY_FAL_QUEUE_URL.")
 
 

@@ -8,7 +8,7 @@ from typing import Final
 from celery import Celery
 
 from service.clock import MOST_SKEW
-from service.domain.dispatch_gate import Gate, Hold
+from service.domain.dispatch_gate import Gate, PauseCause
 from service.store.state.heartbeats import INTERVAL, Heartbeats
 from service.tasks import QUEUES, reach_broker
 from service.usecases.operations.doctor.finding import Finding, fail, ok, warn
@@ -64,11 +64,11 @@ def worker_clocks(skews: Mapping[str, timedelta]) -> Finding:
 def dispatch(gate: Gate) -> Finding:
     failed = f"{gate.failed_generations} generations of {gate.failed_tenants} tenants since the last accepted submit"
     match gate.hold:
-        case Hold.PAUSED:
+        case PauseCause.PAUSED:
             return warn("dispatch", f"paused by an operator: {gate.reason}", "`seedance-gateway resume` ends it.")
-        case Hold.LOCKED:
+        case PauseCause.LOCKED:
             return fail("dispatch", f"fal refuses the account: {gate.reason}", "Top up, or look at GATEWAY_FAL_KEY.")
-        case Hold.FAILING:
+        case PauseCause.FAILING:
             return warn(
                 "dispatch", f"submits fail: {gate.reason} ({failed})", "Look at fal's status; it goes on by itself."
             )

@@ -16,7 +16,7 @@ from pydantic_core import from_json
 from service.domain import ids
 from service.domain.generation import Failure, Generation, Output, Video
 from service.domain.tenant import Scope
-from service.domain.work_queue import Drain
+from service.domain.work_queue import WorkQueue
 from service.runtime import Runtime
 from tests.conftest import Connect, client_of
 from tests.integration.api.fal.conftest import (
@@ -43,7 +43,7 @@ MOVES: dict[str, Callable[..., Generation]] = {
 
 async def moved(runtime: Runtime, clock: Clock, request_id: str, *names: str) -> None:
     for name in names:
-        assert await runtime.generations._moves.apply(request_id, partial(MOVES[name], now=clock()))
+        assert await runtime.generations._transitions.apply(request_id, partial(MOVES[name], now=clock()))
 
 
 async def ended(runtime: Runtime, clock: Clock, request_id: str, **how: Any) -> None:
@@ -52,7 +52,7 @@ async def ended(runtime: Runtime, clock: Clock, request_id: str, **how: Any) -> 
             return g.failed(how["failure"], 0, clock(), units=how.get("units"))
         return g.succeeded(how.get("output", factories.output()), 1_512_000, clock(), units=how.get("units"))
 
-    assert await runtime.generations._moves.apply(request_id, end)
+    assert await runtime.generations._transitions.apply(request_id, end)
 
 
 # --- submit -----------------------------------------------------------------------------------------------------------
@@ -191,8 +191,8 @@ async def test_low_priority_goes_after_normal(fal: httpx.AsyncClient) -> None:
 async def test_a_start_deadline_ends_it(fal: httpx.AsyncClient, runtime: Runtime, clock: Clock) -> None:
     name = await submitted(fal, headers={"x-fal-request-timeout": "30.0"})
     clock.advance(timedelta(seconds=31))
-    await runtime.drain(Drain.SWEEP)
-    await runtime.drains[Drain.SWEEP].idle()
+    await runtime.drain(WorkQueue.SWEEP)
+    await runtime.drains[WorkQueue.SWEEP].idle()
     answer = await fal.get(request_path(name))
     assert (answer.status_code, answer.json()["error_type"]) == (504, "request_timeout")
     assert answer.headers["x-fal-request-timeout-type"] == "user"
@@ -245,7 +245,7 @@ async def test_logs_where_asked_for(
     name = await submitted(fal)
     await moved(runtime, clock, name, "submitting", "submitted", "started")
     lines = (factories.log_line("step 1"),)
-    await runtime.generations._moves.apply(name, lambda g: g.seen(position=None, logs=lines))
+    await runtime.generations._transitions.apply(name, lambda g: g.seen(position=None, logs=lines))
     body = (await fal.get(f"{request_path(name)}/status{query}")).json()
     assert [line["message"] for line in body["logs"] or []] == (["step 1"] if shown else [])
     assert "logs" in body

@@ -20,7 +20,7 @@ from service.store import keys
 from service.store.generations.creation import Call, Created, Creation, Resent, Unanswered
 from service.store.generations.generations import GenerationStore
 from service.store.redis.client import Redis
-from service.usecases.generations.generations import Terms
+from service.usecases.generations.generations import CreateOptions
 from service.usecases.generations.resends import LEASE, Submission
 from tests.conftest import Connect
 from tests.integration.api.fal.conftest import MODEL, PUBLIC, QUEUE, ConnectFal, as_fal, submit, submitted
@@ -105,7 +105,7 @@ def settings(redis_url: str) -> Settings:
 
 
 async def accepted(runtime: Runtime, tenant: Tenant, digest: str = DIGEST) -> Submission:
-    return await runtime.submissions.create(tenant, factories.create_request(), None, Terms(), digest=digest)
+    return await runtime.submissions.create(tenant, factories.create_request(), None, CreateOptions(), digest=digest)
 
 
 @pytest.fixture
@@ -343,7 +343,7 @@ async def test_a_run_whose_caller_is_gone_is_lost_at_once(
     again = asyncio.create_task(fal.post(path, content=to_json(create_body())))
     key = (await runtime.redis.execute("KEYS", keys.unanswered(tenant.id, "*")))[0]
     (name,) = await runtime.redis.execute("ZRANGE", key, 0, -1)
-    await runtime.generations._moves.apply(name.decode(), lambda g: g.canceled(0, clock()))
+    await runtime.generations._transitions.apply(name.decode(), lambda g: g.canceled(0, clock()))
     answer = await asyncio.wait_for(again, 30)
     assert answer.headers["x-fal-request-id"] == name.decode()
     assert await count(runtime, tenant) == 1
@@ -360,7 +360,7 @@ async def test_a_run_in_a_process_that_stops_is_told_to_come_again(
     assert (answer.status_code, answer.headers["retry-after"]) == (429, "1")
     assert "stopping" in answer.json()["detail"]
     submission = await runtime.submissions.create(
-        tenant, factories.create_request(priority=1), None, Terms(), digest=await digest(runtime, tenant)
+        tenant, factories.create_request(priority=1), None, CreateOptions(), digest=await digest(runtime, tenant)
     )
     assert submission.creation.replayed
 
@@ -384,7 +384,7 @@ async def test_a_run_that_was_given_up_is_found_again(
     (name,) = await ids_of(api)
     done, _ = await asyncio.wait({again}, timeout=0.1)
     assert not done
-    await runtime.generations._moves.apply(name, lambda g: g.canceled(0, clock()))
+    await runtime.generations._transitions.apply(name, lambda g: g.canceled(0, clock()))
     answer = await asyncio.wait_for(again, 30)
     assert (answer.status_code, answer.headers["x-fal-request-id"]) == (499, name)
     assert await ids_of(api) == [name]

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from pydantic_core import from_json
 
 from service.domain.generation import Failure
-from service.domain.work_queue import Drain
+from service.domain.work_queue import WorkQueue
 from service.runtime import Runtime
 from tests.integration.api.fal.conftest import request_path, submitted
 from tests.integration.api.fal.test_queue import ended, moved
@@ -32,8 +32,8 @@ def receiver() -> Iterator[Receiver]:
 
 
 async def delivered(runtime: Runtime) -> None:
-    await runtime.drain(Drain.DELIVER)
-    await runtime.drains[Drain.DELIVER].idle()
+    await runtime.drain(WorkQueue.DELIVER)
+    await runtime.drains[WorkQueue.DELIVER].idle()
 
 
 async def verified(client: httpx.AsyncClient, came: Received) -> dict[str, Any]:

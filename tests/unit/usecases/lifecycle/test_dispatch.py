@@ -3,7 +3,7 @@
 import pytest
 
 from service.domain.generation import Status
-from service.upstream.outcomes import Accepted, Locked, NotTaken, Rejected, SubmitOutcome, Unknown
+from service.upstream.outcomes import Accepted, Locked, NotSubmitted, Rejected, SubmitOutcome, Unknown
 from service.usecases.lifecycle.dispatch import arguments, settled
 from tests.support import factories
 from tests.support.factories import NOW
@@ -15,7 +15,7 @@ REJECTED = Rejected(factories.failure())
     ("outcome", "status", "slot"),
     [
         (Accepted("request-1"), Status.SUBMITTED, True),
-        (NotTaken("ConnectError"), Status.QUEUED, False),
+        (NotSubmitted("ConnectError"), Status.QUEUED, False),
         (Locked("fal answered 403"), Status.QUEUED, False),
         (REJECTED, Status.FAILED, False),
         (Unknown("ReadTimeout"), Status.UNCONFIRMED, True),
@@ -27,7 +27,7 @@ def test_each_outcome_of_a_submit(outcome: SubmitOutcome, status: Status, slot: 
     assert (after.status, after.holds_slot) == (status, slot)
 
 
-@pytest.mark.parametrize("outcome", [NotTaken("ConnectError"), Locked("fal answered 403")])
+@pytest.mark.parametrize("outcome", [NotSubmitted("ConnectError"), Locked("fal answered 403")])
 def test_a_cancel_asked_for_meanwhile_comes_true_when_fal_did_not_take_it(outcome: SubmitOutcome) -> None:
     wished = factories.in_status(Status.SUBMITTING).cancel_requested(NOW)
     after = settled(wished, outcome, NOW)
@@ -41,14 +41,14 @@ def test_a_request_id_that_comes_late_still_counts() -> None:
     assert (after.status, after.request_id) == (Status.SUBMITTED, "request-1")
 
 
-@pytest.mark.parametrize("outcome", [NotTaken("ConnectError"), Locked("fal answered 403"), REJECTED])
+@pytest.mark.parametrize("outcome", [NotSubmitted("ConnectError"), Locked("fal answered 403"), REJECTED])
 def test_a_refusal_that_comes_late_proves_that_nothing_was_paid(outcome: SubmitOutcome) -> None:
     after = settled(factories.in_status(Status.UNCONFIRMED), outcome, NOW)
     assert after is not None
     assert (after.status, after.actual_cost) == (Status.FAILED, 0), "never queued again"
 
 
-@pytest.mark.parametrize("outcome", [NotTaken("x"), Locked("x"), REJECTED, Unknown("x")])
+@pytest.mark.parametrize("outcome", [NotSubmitted("x"), Locked("x"), REJECTED, Unknown("x")])
 @pytest.mark.parametrize("status", [s for s in Status if s not in (Status.SUBMITTING, Status.UNCONFIRMED)])
 def test_what_has_a_request_id_or_has_ended_is_moved_by_no_refusal(outcome: SubmitOutcome, status: Status) -> None:
     assert settled(factories.in_status(status), outcome, NOW) is None
