@@ -21,6 +21,9 @@ _UNMEASURED_SECONDS: Final = 0.1
 #: Counts while the machine sleeps, too, where the system has such a clock.
 _STEADY: Final = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
+#: Returns the current time, with its time zone.
+Clock = Callable[[], datetime]
+
 
 def utc_now() -> datetime:
     """Return the time of this machine's wall clock."""

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
-from service.clock import StoreClock, SystemClock
+from service.clock import Clock, StoreClock, SystemClock
 from service.config.settings import Settings
 from service.domain.request import RequestLimits
 from service.domain.work_queue import WorkQueue
@@ -37,7 +37,6 @@ from service.usecases.generations.videos import Videos
 from service.usecases.lifecycle.consumer import Consumer
 from service.usecases.lifecycle.dispatch_gate import DispatchGate
 from service.usecases.lifecycle.fal_callbacks import Callbacks
-from service.usecases.lifecycle.transition_service import Clock
 from service.usecases.operations import metric_series
 from service.usecases.operations.account_metrics import AccountMetrics
 from service.usecases.operations.adjustments import AdjustmentService

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from service.clock import Clock
 from service.domain import budgets, end_user
 from service.domain.budgets import Budgets
 from service.domain.generation import Generation
@@ -25,7 +26,6 @@ from service.errors import (
 from service.net.ssrf import AddressGuard, AddressRefused
 from service.store.generations import creation
 from service.store.money.money import MoneyStore
-from service.usecases.lifecycle.transition_service import Clock
 from service.usecases.tenants.authentication import UNKNOWN_KEY
 
 #: What a caller with a full queue is told to wait: about the time a video takes.

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
+from service.clock import Clock
 from service.domain import end_user, ids
 from service.domain.generation import Generation, Status
 from service.domain.request import CreateGeneration
@@ -22,7 +23,7 @@ from service.tasks import Nudger
 from service.usecases.generations.admission import Admission, reason, refused
 from service.usecases.generations.images import Images
 from service.usecases.lifecycle.schedule import Schedule
-from service.usecases.lifecycle.transition_service import Clock, TransitionService
+from service.usecases.lifecycle.transition_service import TransitionService
 from service.usecases.log_context import bind_generation
 
 #: A waiting caller looks again after this long although nothing was heard: publish/subscribe promises nothing.

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
+from service.clock import Clock
 from service.domain import ids
 from service.domain.request import IMAGE_FIELDS, CreateGeneration, is_data_uri
 from service.domain.tenant import Tenant
@@ -17,7 +18,6 @@ from service.media.inspector import Inspector
 from service.observability import metrics
 from service.upstream.storage import FalStorage, UploadTarget
 from service.usecases.generations.concurrency import ConcurrencyLimiter
-from service.usecases.lifecycle.transition_service import Clock
 
 #: Creates whose images are data URIs, at a time: each holds its images in memory several times over.
 _INLINE_AT_A_TIME: Final = 4

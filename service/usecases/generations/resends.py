@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final
 
+from service.clock import Clock
 from service.domain.generation import Generation
 from service.domain.request import CreateGeneration
 from service.domain.tenant import Tenant
@@ -19,7 +20,6 @@ from service.observability import log, metrics
 from service.store.generations.creation import Call
 from service.store.generations.response_receipts import ResponseReceiptStore
 from service.usecases.generations.generations import CreateOptions, CreateResult, Generations, ResponsesInFlight
-from service.usecases.lifecycle.transition_service import Clock
 
 #: An answer under way for longer has died with its process; who takes longer prolongs it.
 LEASE: Final = timedelta(seconds=2)

@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from service.clock import Clock
 from service.domain import callback
 from service.domain.dispatch_gate import Ramp
 from service.domain.generation import Failure, Generation, Status
@@ -18,7 +19,7 @@ from service.upstream.outcomes import Accepted, Locked, NotSubmitted, Rejected, 
 from service.usecases.lifecycle.dispatch_gate import DispatchGate
 from service.usecases.lifecycle.leases import LEASE
 from service.usecases.lifecycle.preflight import Preflight
-from service.usecases.lifecycle.transition_service import Clock, Transition, TransitionService
+from service.usecases.lifecycle.transition_service import Transition, TransitionService
 from service.usecases.log_context import bind_generation
 
 #: A process that was stopped for longer between intent and POST does not send: its intent is soon given up as lost.

@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import Final
 
+from service.clock import Clock
 from service.domain.dispatch_gate import Gate
 from service.domain.generation import Generation
 from service.domain.work_queue import WorkQueue
@@ -11,7 +12,6 @@ from service.observability import log, metrics
 from service.store.gate.gate import GateStore, Noted, Signal
 from service.tasks import Nudger
 from service.upstream.outcomes import Accepted, Locked, NotSubmitted, Rejected, SubmitOutcome, Unknown
-from service.usecases.lifecycle.transition_service import Clock
 
 #: Generations whose polls fal refuses with 401 or 403, before that is taken for a lock of the account.
 LOCKED_POLLS: Final = 3

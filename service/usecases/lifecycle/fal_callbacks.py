@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Final, NoReturn
 
+from service.clock import Clock
 from service.domain import ids
 from service.errors import Malformed, Unauthenticated, UpstreamUnavailable
 from service.observability import log, metrics, tracing
@@ -12,7 +13,6 @@ from service.tasks import Nudger
 from service.upstream.callback_verification import Verifier
 from service.upstream.outcomes import Succeeded
 from service.upstream.results import callback_outcome, read_callback
-from service.usecases.lifecycle.transition_service import Clock
 from service.usecases.log_context import bind_generation
 
 #: One text for every reason: a stranger learns from it neither ids nor how far a guess has come.

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final
 
+from service.clock import Clock
 from service.domain.callback import Callback
 from service.domain.generation import UPSTREAM, Failure, Generation, LogLine, Status
 from service.domain.pricing import Rates
@@ -33,7 +34,7 @@ from service.usecases.lifecycle.dispatch_gate import DispatchGate
 from service.usecases.lifecycle.leases import LEASE
 from service.usecases.lifecycle.price_monitor import PriceMonitor
 from service.usecases.lifecycle.schedule import LONGEST_UNASKED, Schedule
-from service.usecases.lifecycle.transition_service import Clock, TransitionService
+from service.usecases.lifecycle.transition_service import TransitionService
 from service.usecases.lifecycle.video_copier import VideoCopier
 from service.usecases.log_context import bind_generation
 

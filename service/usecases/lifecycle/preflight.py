@@ -8,6 +8,7 @@ import asyncio
 from datetime import timedelta
 from typing import Final
 
+from service.clock import Clock
 from service.domain.generation import Failure, Generation, Status
 from service.domain.request import IMAGE_FIELDS
 from service.errors import BadImage
@@ -15,7 +16,7 @@ from service.net.image_probe import ImageProbe, ProbeFailed, ProbeRefused, Probe
 from service.observability import log, metrics
 from service.store.generations.generations import GenerationStore
 from service.upstream.hosts import FalHosts
-from service.usecases.lifecycle.transition_service import Clock, TransitionService
+from service.usecases.lifecycle.transition_service import TransitionService
 
 #: Not 401 or 403: a host may keep us out and let fal in.
 _GONE: Final = (404, 410)

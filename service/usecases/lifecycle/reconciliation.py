@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
+from service.clock import Clock
 from service.domain.billing import SKEW, Adopted, BillingEvent, Match, Suspect, matches, suspect
 from service.domain.generation import Generation, Status
 from service.errors import RequestIdTaken, UpstreamUnavailable
@@ -13,7 +14,7 @@ from service.observability import log, metrics
 from service.store.generations.generations import GenerationStore
 from service.store.generations.submissions import SubmissionStore
 from service.upstream.billing import FalBilling
-from service.usecases.lifecycle.transition_service import Clock, TransitionService
+from service.usecases.lifecycle.transition_service import TransitionService
 
 #: How long one reading serves: those that are due together share it.
 _FRESH: Final = timedelta(seconds=5)

@@ -6,6 +6,7 @@ The deadline of a job that fal has is kept by its polls: only they can ask fal o
 from datetime import datetime, timedelta
 from typing import Final
 
+from service.clock import Clock
 from service.domain import erasure, ids
 from service.domain.generation import UPSTREAM, Failure, Generation, Status
 from service.domain.webhook import DeliveryStatus
@@ -22,7 +23,7 @@ from service.usecases.generations import videos
 from service.usecases.lifecycle.leases import LEASE
 from service.usecases.lifecycle.reconciliation import Reconciliation
 from service.usecases.lifecycle.schedule import Schedule
-from service.usecases.lifecycle.transition_service import Clock, Transition, TransitionService
+from service.usecases.lifecycle.transition_service import Transition, TransitionService
 from service.usecases.lifecycle.video_copier import passed_on
 from service.usecases.log_context import bind_generation
 from service.usecases.operations.audit_jobs import AuditJobs

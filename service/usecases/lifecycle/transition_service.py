@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
+from service.clock import Clock
 from service.domain.generation import CALLERS_FAULTS, UPSTREAM, Generation, Status
 from service.domain.webhook import Delivery, DeliveryStatus
 from service.domain.work_queue import WorkQueue
@@ -18,7 +19,6 @@ from service.usecases.lifecycle.schedule import Schedule
 from service.usecases.log_context import log_transition
 from service.usecases.webhooks.fanout import EVENTS, deliveries_of
 
-Clock = Callable[[], datetime]
 Transition = Callable[[Generation], Generation | None]
 """A move; None where there is nothing to do from this state. May be called again after a lost race."""
 

@@ -10,13 +10,14 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
+from service.clock import Clock
 from service.domain.generation import Copying, Generation, StoredVideo
 from service.media.videos import VideoStore, VideoStoreUnavailable
 from service.observability import log, metrics, tracing
 from service.store.generations.generations import GenerationStore
 from service.upstream.files import FalFiles, FileUnavailable, NotAFalUrl
 from service.usecases.lifecycle.schedule import COPIES
-from service.usecases.lifecycle.transition_service import Clock, TransitionService
+from service.usecases.lifecycle.transition_service import TransitionService
 
 #: In one process; each takes some fifteen MiB, and a fair share of the line. The others' polls go on meanwhile.
 _AT_A_TIME: Final = 4

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Final
 
+from service.clock import Clock
 from service.domain.dispatch_gate import PauseCause
 from service.domain.pricing import PIXELS
 from service.errors import StoreUnavailable
@@ -15,7 +16,6 @@ from service.store.state.heartbeats import INTERVAL, Heartbeats
 from service.store.state.state import State, StateStore, TenantState
 from service.tasks import QUEUES
 from service.usecases.lifecycle.price_monitor import MISMATCHES
-from service.usecases.lifecycle.transition_service import Clock
 
 _FRESH_SECONDS: Final = 1.0
 #: A worker that has not been heard of for this long is not there.

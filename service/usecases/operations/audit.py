@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
+from service.clock import Clock
 from service.domain.budgets import day
 from service.domain.generation import Generation, Status
 from service.store.generations.generations import GenerationStore
 from service.store.generations.in_flight import InFlightStore
 from service.store.keys import KEPT_SECONDS
 from service.store.money.money import Entry, MoneyStore, first_day
-from service.usecases.lifecycle.transition_service import Clock
 
 #: Windows and ledger are whole for so long: what is older goes from each at a time of its own. Less a day, for clocks.
 _WHOLE: Final = timedelta(seconds=KEPT_SECONDS) - timedelta(days=1)

@@ -6,11 +6,11 @@ from typing import Final, get_args
 
 from pydantic import TypeAdapter
 
+from service.clock import Clock
 from service.errors import NotFound
 from service.observability import log
 from service.store.money.audits import AuditRun, AuditStore
 from service.store.money.money import MoneyStore
-from service.usecases.lifecycle.transition_service import Clock
 from service.usecases.operations.audit import Audit, Findings, Progress, Step
 
 #: Ledger entries that one call compares itself: less than two seconds.

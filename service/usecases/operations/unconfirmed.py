@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from service.clock import Clock
 from service.domain import ids
 from service.domain.generation import Failure, Generation, Status
 from service.domain.generation_view import rfc3339
@@ -25,7 +26,7 @@ from service.upstream.client import FalClient
 from service.upstream.messages import is_unknown, status_outcome
 from service.upstream.outcomes import UpstreamError
 from service.usecases.lifecycle.schedule import Schedule
-from service.usecases.lifecycle.transition_service import Clock, Transition, TransitionService
+from service.usecases.lifecycle.transition_service import Transition, TransitionService
 
 _NOT_SUBMITTED: Final = Failure("submission_unconfirmed", "The upstream never took the request.", retryable=True)
 

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from service.clock import Clock
 from service.domain.tenant import ApiKey, KeyText, Scope, Tenant, parse_key
 from service.errors import Forbidden, StoreUnavailable, Unauthenticated
 from service.store.tenants.rates import RateLimiter, RateLimitResult
 from service.store.tenants.tenants import LookedUp, TenantStore
-from service.usecases.lifecycle.transition_service import Clock
 from service.usecases.tenants.tenants import used_at
 
 #: How long a looked-up key is believed without asking again: a revoked one works no longer than this.

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
+from service.clock import Clock
 from service.domain import budgets, end_user
 from service.domain.budgets import Scope, Standing
 from service.domain.erasure import Erasure
@@ -10,7 +11,6 @@ from service.domain.tenant import Tenant
 from service.errors import NotFound, Unauthenticated
 from service.store.money.money import MoneyStore
 from service.store.tenants.end_users import EndUserRecord, EndUserStore
-from service.usecases.lifecycle.transition_service import Clock
 from service.usecases.tenants.authentication import UNKNOWN_KEY
 from service.usecases.tenants.erasure import ErasureJobs
 

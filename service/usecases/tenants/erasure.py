@@ -4,6 +4,7 @@ import asyncio
 from datetime import timedelta
 from typing import Final
 
+from service.clock import Clock
 from service.domain import erasure
 from service.domain.erasure import Erasure
 from service.domain.generation import Generation, Status
@@ -14,7 +15,7 @@ from service.store.tenants.end_users import EndUserStore
 from service.store.tenants.erasures import Begun, ErasureStore
 from service.store.webhooks.deliveries import DeliveryStore
 from service.usecases.generations import videos
-from service.usecases.lifecycle.transition_service import Clock, TransitionService
+from service.usecases.lifecycle.transition_service import TransitionService
 
 #: What one call erases itself, in generations and in seconds; the rest is a job.
 MOST_AT_ONCE: Final = 500

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
+from service.clock import Clock
 from service.domain import ids
 from service.domain.generation_view import rfc3339
 from service.domain.signing import new_secret
@@ -13,7 +14,6 @@ from service.domain.tenant import ApiKey, Limits, Pause, Scope, Tenant, hash_sec
 from service.errors import Conflict, NotFound, OverlapPromised, PreconditionFailed, TenantBusy
 from service.store.tenants.tenants import TenantStore
 from service.store.webhooks.endpoints import EndpointStore
-from service.usecases.lifecycle.transition_service import Clock
 
 DEFAULT_OVERLAP: Final = timedelta(hours=24)
 _MAX_CAS_ATTEMPTS: Final = 20

@@ -4,13 +4,13 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Final
 
+from service.clock import Clock
 from service.domain import budgets
 from service.domain.budgets import Standing
 from service.domain.usage import Day, EndUserSpending
 from service.errors import FieldError, Invalid
 from service.store import keys
 from service.store.money.money import MoneyStore
-from service.usecases.lifecycle.transition_service import Clock
 
 MOST_DAYS: Final = 92
 

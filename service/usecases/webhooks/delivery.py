@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from service.clock import Clock
 from service.domain.retry import RetryPolicy
 from service.domain.signing import SigningKey, signed_headers
 from service.domain.webhook import Attempt, Delivery, DeliveryStatus
@@ -13,7 +14,6 @@ from service.store.tenants.tenants import TenantStore
 from service.store.webhooks.deliveries import Caps, DeliveryStore, Verdict, Written
 from service.store.webhooks.endpoints import EndpointStore
 from service.usecases.lifecycle.leases import LEASE
-from service.usecases.lifecycle.transition_service import Clock
 from service.usecases.webhooks.endpoint_health import EndpointHealthMonitor
 from service.webhooks.fal_signing import WebhookSigner
 from service.webhooks.sender import NoReceiverResponse, ReceiverResponse, Sender

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final
 
+from service.clock import Clock
 from service.domain import ids
 from service.domain.generation_view import rfc3339
 from service.domain.signing import SigningKey, in_force, new_key, new_secret, rotated
@@ -16,7 +17,6 @@ from service.errors import Conflict, FieldError, Invalid, NotFound, Precondition
 from service.net.ssrf import AddressRefused
 from service.store.webhooks.endpoints import EndpointStore
 from service.tasks import Nudger
-from service.usecases.lifecycle.transition_service import Clock
 from service.usecases.tenants.tenants import Tenants
 from service.usecases.webhooks.fanout import test_of
 from service.webhooks.sender import Sender

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from service.clock import Clock
 from service.domain import ids
 from service.domain.tenant import Tenant
 from service.domain.webhook import Delivery, DeliveryFilter, DeliveryPage
@@ -16,7 +17,6 @@ from service.store.webhooks.deliveries import DeliveryStore
 from service.store.webhooks.delivery_log import DeliveryLog
 from service.store.webhooks.endpoints import EndpointStore
 from service.tasks import Nudger
-from service.usecases.lifecycle.transition_service import Clock
 from service.usecases.tenants.authentication import UNKNOWN_KEY
 
 #: Deliveries one call replays at most; its cursor says where the next call begins.

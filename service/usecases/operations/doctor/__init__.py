@@ -4,6 +4,7 @@ from typing import Final
 
 from celery import Celery
 
+from service.clock import Clock
 from service.config.settings import Settings
 from service.errors import StoreUnavailable
 from service.store.gate.gate import GateStore
@@ -11,7 +12,6 @@ from service.store.redis import health
 from service.store.redis.client import Redis
 from service.store.state.heartbeats import HeartbeatStore
 from service.upstream.client import FalClient
-from service.usecases.lifecycle.transition_service import Clock
 from service.usecases.operations.doctor import outside, processes, secrecy, server
 from service.usecases.operations.doctor.finding import CheckStatus, Finding, fail, ok
 from service.usecases.tenants.tenants import Tenants

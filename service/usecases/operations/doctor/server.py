@@ -2,12 +2,11 @@
 
 from typing import Final
 
-from service.clock import MOST_SKEW
+from service.clock import MOST_SKEW, Clock
 from service.config.redis_urls import is_sentinel
 from service.config.settings import Settings
 from service.store.redis import health
 from service.store.redis.client import Redis
-from service.usecases.lifecycle.transition_service import Clock
 from service.usecases.operations.doctor.finding import Finding, fail, ok, warn
 
 _OLDEST: Final = (6, 2)
