@@ -28,6 +28,7 @@ METADATA_VALUE_LENGTH: Final = 512
 END_USER_LENGTH: Final = 256
 SHORTEST_EXPIRY: Final = 10  # seconds
 LONGEST_EXPIRY: Final = 7 * 24 * 3600
+_FINGERPRINT_VERSION: Final = 1
 _NOT_IN_URLS: Final = re.compile(r"[\x00-\x20\x7f\\]|[^\x00-\x7f]")
 _UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f]")
 _DATA_URI: Final = re.compile(r"data:image/(jpeg|png|webp);base64,", re.IGNORECASE)
@@ -204,8 +205,17 @@ class CreateGeneration(VideoInput):
         return is_data_uri(self.image_url) or (self.end_image_url is not None and is_data_uri(self.end_image_url))
 
     def fingerprint(self) -> str:
-        """Equal for bodies that mean the same: defaults filled in, 5 and "5" alike, metadata in any order."""
-        return hashlib.sha256(self.__pydantic_serializer__.to_json(self)).hexdigest()
+        """Return a hash that is equal for bodies that mean the same: 5 and "5", metadata in any order.
+
+        Fields that have their default value are left out. A release that adds an optional field thus computes the same
+        fingerprint for an old body, and a client that repeats its create across the deploy gets its generation, not 422
+        ``idempotency_mismatch``. Fields are hashed in the order of their declaration: do not reorder them.
+
+        The version says what is hashed, and how. Increase it when the same body must hash differently, for example
+        after a change of a default: creates that are repeated across that one deploy are then refused.
+        """
+        changed = self.__pydantic_serializer__.to_json(self, exclude_defaults=True)
+        return f"{_FINGERPRINT_VERSION}:{hashlib.sha256(changed).hexdigest()}"
 
 
 @dataclass(frozen=True, slots=True)
