@@ -10,7 +10,7 @@ PROBE := import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(firstword $(foreach candidate,$(CANDIDATES),$(shell $(candidate) -c '$(PROBE)' 2>/dev/null && echo $(candidate))))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test check weather bench openapi dashboards lock clean
+.PHONY: help demo up test check weather bench docs openapi dashboards lock clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,6 +36,9 @@ weather: $(STAMP) ## Run five minutes of faults of fal, Redis, workers and clock
 
 bench: $(STAMP) ## Measure, print the figures, write bench.json
 	$(BIN)/python -m tests.bench.run
+
+docs: $(STAMP) ## Write docs/reference anew
+	$(BIN)/python -m reference
 
 openapi: $(STAMP) ## Write openapi/openapi.json anew
 	$(BIN)/python -m service.api.openapi.export openapi/openapi.json

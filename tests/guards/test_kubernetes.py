@@ -9,10 +9,11 @@ import jsonschema
 import kubernetes_validate
 import pytest
 
+from reference import metrics
 from service.config.settings import PREFIX, Settings
 from service.tasks import QUEUES
 from tests.guards.repository import ROOT
-from tests.support import factories, tables
+from tests.support import factories
 from tests.support.kustomization import build
 
 FOLDER = ROOT / "deploy/kubernetes"
@@ -152,7 +153,7 @@ def test_what_is_scaled_exists_and_sets_no_replicas_itself(kind: str) -> None:
 
 
 def test_what_is_asked_of_prometheus_exists() -> None:
-    known = set(re.findall(r"`(gateway_\w+)`", tables.metrics_table()))
+    known = set(metrics.types())
     for scaled in documents("ScaledObject").values():
         for trigger in scaled["spec"]["triggers"]:
             assert set(re.findall(r"gateway_\w+", trigger["metadata"]["query"])) <= known

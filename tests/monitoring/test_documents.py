@@ -7,10 +7,9 @@ from typing import Any
 import pytest
 
 from monitoring import __main__ as generator
-from service.observability.metrics import StateGauge
+from reference import metrics
 from tests.guards.repository import ROOT
 from tests.monitoring import documents
-from tests.support import tables
 
 GENERATED = generator.files()
 
@@ -42,8 +41,7 @@ def test_every_panel_says_what_it_shows_and_in_which_unit(name: str, panel: Any)
 def exposed() -> dict[str, set[str]]:
     """Each metric's name and the names of its series."""
     suffixes = {"histogram": ("_bucket", "_sum", "_count")}
-    rows = re.findall(r"`(gateway_\w+)` \| (\w+)", tables.metrics_table())
-    return {name: {name + suffix for suffix in suffixes.get(kind, ("",))} for name, kind in rows}
+    return {name: {name + suffix for suffix in suffixes.get(kind, ("",))} for name, kind in metrics.types().items()}
 
 
 def asked_for(texts: list[str]) -> set[str]:
@@ -67,7 +65,7 @@ def test_every_metric_is_asked_for() -> None:
 
 def test_state_is_never_summed_over_gateways() -> None:
     """Each of them exports the same."""
-    state = {gauge.name for gauge in tables._metrics(StateGauge)}
+    state = {gauge.name for gauge in metrics.state_gauges()}
     for text in every_expression():
         for name in re.findall(
             r"(?<!max )(?<!\w)(gateway_\w+)", re.sub(r"(max|min)( by \([\w, ]+\))? \(gateway_\w+", "", text)
