@@ -1,4 +1,4 @@
-"""`python -m sandbox`: a real server; the first line on stdout is JSON that says where it listens."""
+"""`python -m sandbox`: starts the HTTP server; the first line on stdout is JSON with its address."""
 
 import argparse
 import asyncio
@@ -20,14 +20,14 @@ from sandbox.app import create_app
 from sandbox.certificate import write_certificate
 from sandbox.connection import DroppableProtocol
 
-#: Seconds an idle connection is kept. Short ones would end under a client that is just about to reuse them.
+#: Seconds until an idle connection is closed. A short limit would close connections that a client is about to reuse.
 KEEP_ALIVE = 600
-#: With 50,000 jobs in memory the default collects every 700 objects: a full pass stalls everybody for 150 ms.
+#: With 50,000 jobs in memory the default collects every 700 objects: a full pass stalls all requests for 150 ms.
 COLLECTION = (50_000, 50, 100)
 
 
 class Server(uvicorn.Server):
-    """Announces itself when it listens, and ends with code 0 on SIGTERM instead of raising the signal again."""
+    """Prints the address when it listens, and exits with code 0 on SIGTERM instead of raising the signal again."""
 
     def __init__(self, config: uvicorn.Config, announcement: dict[str, str]) -> None:
         super().__init__(config)
@@ -79,7 +79,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m sandbox", description="An imitation of fal's queue platform.")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=0, help="0 chooses a free one")
-    parser.add_argument("--data", type=Path, help="where files are kept; a temporary folder if left out")
+    parser.add_argument("--data", type=Path, help="folder for files; default: a temporary folder")
     parser.add_argument("--tls", action="store_true", help="https with a self-signed certificate")
     return parser.parse_args()
 

@@ -18,7 +18,7 @@ from sandbox.settings import Settings
 
 
 def create_app(settings: Settings | None = None, data: Path | None = None) -> Starlette:
-    """Files go below `data`; without it into a temporary folder that is removed at the end."""
+    """Write files below `data`; without it, into a temporary folder that is removed at shutdown."""
     settings = settings or Settings()
 
     @contextlib.asynccontextmanager

@@ -13,7 +13,7 @@ LIFETIME = timedelta(days=7)
 
 
 def write_certificate(folder: Path) -> tuple[Path, Path]:
-    """Answer the PEM files of the certificate and of its private key."""
+    """Return the paths of the PEM files of the certificate and of its private key."""
     private = ec.generate_private_key(ec.SECP256R1())
     certificate = _certificate(private)
     folder.mkdir(parents=True, exist_ok=True)

@@ -1,7 +1,7 @@
-"""Faults for everybody, whatever the prompt: set with `POST /_sandbox/faults`, which replaces all that were set before.
+"""Faults for all jobs, independent of the prompt. `POST /_sandbox/faults` replaces all current faults.
 
 {"submit": {"kind": "lost-answer", "probability": 0.3, "times": 5}, "status": [{"kind": "slow", "seconds": 2}]}
-Of a list the first one that strikes wins. `account` strikes every authenticated call, whatever the operation.
+The first fault of a list that applies wins. `account` applies to every authenticated call, whatever the operation.
 """
 
 import random
@@ -28,7 +28,7 @@ class Fault(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     probability: float = Field(default=1, ge=0, le=1)
-    times: int | None = Field(default=None, ge=0)  # how often it may still strike; None: without end
+    times: int | None = Field(default=None, ge=0)  # remaining times the fault applies; None: no limit
     seconds: float = Field(default=5, ge=0)  # real seconds, for `slow` and `late`
 
     def strikes(self) -> bool:

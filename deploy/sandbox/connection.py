@@ -1,4 +1,4 @@
-"""Closing the TCP connection instead of answering: what a crashed proxy or a lost network looks like to the caller."""
+"""Closes the TCP connection without an answer, as a crashed proxy or a lost network does."""
 
 import socket
 import struct
@@ -14,7 +14,7 @@ LINGER_ZERO = struct.pack("ii", 1, 0)
 
 
 class DroppableProtocol(HttpToolsProtocol):
-    """Shows the application its transport, which ASGI hides."""
+    """Gives the application access to its transport, which ASGI hides."""
 
     def on_message_begin(self) -> None:
         super().on_message_begin()

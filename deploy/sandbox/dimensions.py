@@ -1,4 +1,4 @@
-"""Pixel sizes, tokens and prices: what a video measures and what it is billed.
+"""Pixel sizes, tokens and prices of a video.
 
 16:9 sizes are published; the others are derived to about the same pixel count, as ByteDance does.
 """
@@ -61,7 +61,7 @@ class Dimensions:
 
     @property
     def units(self) -> Decimal:
-        """Thousands of tokens: what `x-fal-billable-units` counts."""
+        """Thousands of tokens, the unit of `x-fal-billable-units`."""
         return Decimal(self.width * self.height * self.frames) / 1024 / 1000
 
 

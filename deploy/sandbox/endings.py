@@ -1,4 +1,4 @@
-"""The ways a job can end badly on request of its prompt, in the words real answers were seen to use."""
+"""Failures that a prompt can request, with the messages of real fal answers."""
 
 from sandbox.outcome import detail, model_error, platform_error
 

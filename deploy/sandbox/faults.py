@@ -1,4 +1,4 @@
-"""Outcomes chosen by magic words anywhere in the prompt; several may be combined. An unknown word is refused with 400.
+"""Outcomes chosen by keywords in the prompt; keywords can be combined. An unknown keyword is refused with 400.
 
 At submit
     sandbox:429[=N]  sandbox:503[=N]   fal's own JSON refusal for the first N (2) submits of that prompt, then accepted
@@ -26,7 +26,7 @@ How it ends
 Webhook
     sandbox:lost-webhook  sandbox:double-webhook  sandbox:late-webhook[=S] (5 real seconds)
     sandbox:null-payload               status OK, payload null, a payload_error
-    sandbox:forged-webhook             signed with a key nobody published
+    sandbox:forged-webhook             signed with an unpublished key
 """
 
 import math
@@ -43,7 +43,7 @@ TOKEN = re.compile(r"(?<!\w)sandbox:([a-z0-9]+(?:-[a-z0-9]+)*)(?:=(\d+(?:\.\d+)?
 
 
 class UnknownFaultError(ValueError):
-    """The prompt asks for a fault that does not exist."""
+    """The prompt names an unknown fault."""
 
 
 @dataclass(frozen=True, slots=True)

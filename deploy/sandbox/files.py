@@ -13,7 +13,7 @@ from sandbox.ids import word
 
 SAMPLES = Path(__file__).parent / "samples"
 READY_VIDEO = SAMPLES / "ready.mp4"
-#: Videos of `sandbox:no-video` have a URL each and one file for all.
+#: Videos of `sandbox:no-video` have separate URLs and share one file.
 READY_FOLDER = "b/ready/"
 UNSAFE = re.compile(r"[^\w.-]")
 
@@ -38,7 +38,7 @@ class Files:
         self._root.mkdir(parents=True, exist_ok=True)
 
     def create(self, name: str) -> StoredFile:
-        """A new place to write to, under an address nobody can guess."""
+        """Create a path under an unguessable URL."""
         safe = UNSAFE.sub("_", name)[-100:] or "file"
         key = f"b/{secrets.token_hex(2)}/{word()}_{safe}"
         path = self._root / key
@@ -55,7 +55,7 @@ class Files:
         return path if path.is_relative_to(self._root.resolve()) and path.is_file() else None
 
     def place(self, key: str) -> Path | None:
-        """Where an address of `create` is to be written; its folder exists only if it was given out."""
+        """Return the path of a URL that `create` made; the folder exists only for such URLs."""
         path = (self._root / key).resolve()
         return path if path.is_relative_to(self._root.resolve()) and path.parent.is_dir() else None
 
@@ -71,7 +71,7 @@ class Files:
 
 
 async def write(chunks: AsyncIterator[bytes], path: Path, *, mode: Literal["wb", "ab"] = "wb") -> int:
-    """Stream to disk; answer how many bytes."""
+    """Stream the body to disk; return its size in bytes."""
     size = 0
     async with await anyio.open_file(path, mode) as file:
         async for chunk in chunks:

@@ -1,4 +1,4 @@
-"""What every call of fal's own API passes before it is carried out: the key, then the faults set for everybody."""
+"""Checks of every API call before it is handled: the key, then the faults for all jobs."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

@@ -1,4 +1,4 @@
-"""Fetching the start and end images, as the model's partner would."""
+"""Fetches the start and end images, as the model does."""
 
 import asyncio
 import base64
@@ -18,12 +18,12 @@ MAX_BYTES = 30 * 1000 * 1000
 MAX_SIDE = 8192
 FORMATS = ("JPEG", "PNG", "WEBP")
 TIMEOUT = aiohttp.ClientTimeout(total=15, connect=5)
-#: Stands in for everything on fal's own CDN, which is out of reach here.
+#: Replaces every image on fal's own CDN, which the sandbox cannot reach.
 STAND_IN = SAMPLES / "rocket.jpg"
 
 
 class ImageProblemError(Exception):
-    """The image cannot be had, or cannot be used."""
+    """The image cannot be fetched or decoded."""
 
     def __init__(self, kind: str, message: str, **ctx: Any) -> None:
         super().__init__(message)

@@ -1,4 +1,4 @@
-"""One accepted request and everything that is known about it."""
+"""One accepted request and its state."""
 
 import asyncio
 import json
@@ -21,15 +21,15 @@ class Status(StrEnum):
 @dataclass(slots=True, eq=False)
 class Job:
     request_id: str
-    head: str  # owner/app: all that the later calls' URLs carry
+    head: str  # owner/app: the part that the URLs of later calls carry
     path: str  # what followed the head at submit
-    base: str  # our own address as the caller knows it
+    base: str  # the sandbox's base URL as the client addressed it
     input: Any
     behaviour: Behaviour
     created_at: float
     webhook_url: str | None = None
     low_priority: bool = False
-    start_timeout: float | None = None  # real seconds: the caller's own number
+    start_timeout: float | None = None  # real seconds, as the client set it
 
     ticket: int = 0
     status: Status = Status.IN_QUEUE
@@ -37,8 +37,8 @@ class Job:
     finished_at: float | None = None
     attempts: int = 0
     outcome: Outcome | None = None
-    links: str = ""  # the part of every status answer that never changes, as JSON
-    record: str = ""  # the part of the oracle's entry that never changes, as JSON
+    links: str = ""  # constant part of every status answer, as JSON
+    record: str = ""  # constant part of the oracle's entry, as JSON
     watchers: list[asyncio.Future[None]] = field(default_factory=list)
 
     @property
@@ -55,7 +55,7 @@ class Job:
 
     @property
     def run_time(self) -> float:
-        """Seconds it has been or was IN_PROGRESS, as far as known."""
+        """Seconds in IN_PROGRESS so far."""
         if self.started_at is None or self.finished_at is None:
             return 0.0
         return self.finished_at - self.started_at

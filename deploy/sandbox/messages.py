@@ -1,4 +1,4 @@
-"""fal's queue answers as JSON text, put together from each job's constant part: polled a thousand times a second."""
+"""fal's queue answers as JSON text, built from each job's constant part: load tests poll 1,000 times a second."""
 
 import json
 import time
@@ -8,7 +8,7 @@ from typing import Any
 from sandbox.job import Job, Status
 from sandbox.settings import Settings
 
-#: Status shows only the last lines; earlier ones have moved out of the window.
+#: Status shows the last lines only.
 LOG_WINDOW = 3
 LOG_LINES = ("Fetching the start image", "Encoding the prompt", "Denoising", "Decoding the frames", "Writing the video")
 
@@ -28,7 +28,7 @@ def status(job: Job, position: int, settings: Settings, *, with_logs: bool) -> s
 
 
 def record(job: Job) -> str:
-    """The oracle's entry."""
+    """Return the oracle's entry of a job."""
     units = "null" if job.outcome is None else str(float(job.outcome.units))
     return f'{{{job.record},"status":"{job.status}","billable_units":{units}}}'
 

@@ -1,4 +1,4 @@
-"""The moving picture: a slow eased zoom and pan over the start image, dissolving into the end image.
+"""Frames of the video: a slow zoom and pan over the start image, dissolving into the end image.
 
 Works on the planes of yuv420p directly: half the pixels of RGB, and no conversion per frame.
 """
@@ -23,7 +23,7 @@ Plane = NDArray[np.uint8]
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What part of the picture the camera sees: `scale` of each side, at `x`, `y` (0..1) of the room left."""
+    """The visible part of the picture: `scale` of each side, at `x`, `y` (0..1) of the remaining space."""
 
     scale: float
     x: float
@@ -64,7 +64,7 @@ def _split(stacked: Plane, size: tuple[int, int]) -> list[Plane]:
 
 
 def ease(position: float) -> float:
-    """0..1 to 0..1, starting and stopping gently."""
+    """Map 0..1 to 0..1 with a slow start and end."""
     bounded = min(1.0, max(0.0, position))
     return bounded * bounded * (3 - 2 * bounded)
 

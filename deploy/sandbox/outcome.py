@@ -1,4 +1,4 @@
-"""How a job ended: the HTTP answer its result will have, and what it cost.
+"""Outcome of a job: the HTTP answer of its result, and its cost.
 
 A model error has a list under `detail`, a platform error a string and an `error_type`; fal has no FAILED state.
 """
@@ -17,7 +17,7 @@ class Outcome:
     units: Decimal = Decimal(0)
     unit_price: Decimal = Decimal(0)
     error_type: str | None = None  # set for platform errors only
-    immediate: bool = False  # refused before any work was done, so nothing is waited for
+    immediate: bool = False  # refused before any work, so the job ends at once
     headers: dict[str, str] = field(default_factory=dict)
 
     @property

@@ -30,7 +30,7 @@ class Queue:
         self._model = model
         self._completed = completed
         self._waiting: list[tuple[bool, int, Job]] = []
-        self._left = 0  # how many have left the queue: with a job's ticket it makes its position
+        self._left = 0  # jobs that have left the queue; ticket minus this is a job's position
         self._work: set[asyncio.Task[None]] = set()
         self._loop = asyncio.get_running_loop()
 
@@ -53,7 +53,7 @@ class Queue:
         self._later(0 if at_once else self._queue_seconds(job), self._ripen, job)
 
     def cancel(self, job: Job) -> None:
-        """Queued jobs never start; running ones stop, unless their prompt says that the runner ignores it."""
+        """Remove a queued job; stop a running one, unless its prompt makes the runner ignore cancels."""
         if not job.behaviour.cancellable or job.status is Status.COMPLETED:
             return
         self._complete(job, outcomes.cancelled(), quietly=True)
@@ -113,7 +113,7 @@ class Queue:
     async def _perform(self, job: Job) -> None:
         try:
             outcome = await self._model.perform(job)
-        except Exception:  # a broken runner is a failed job, not a slot lost for ever
+        except Exception:  # a runner that raises fails its job and frees its slot
             logger.exception("job %s", job.request_id)
             outcome = endings.ERROR_500
         self._conclude(job, outcome)

@@ -1,4 +1,4 @@
-"""Answers that carry nothing out, by kind: what fal, or something in front of it, says instead."""
+"""Refusals by kind: answers of fal, or of a proxy in front of it, that execute nothing."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,7 +8,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from sandbox.outcome import detail, platform_error
 
 LOCKED = "User is locked. Reason: Exhausted balance. Top up your balance at fal.ai/dashboard/billing."
-#: What nginx says for a dead upstream; the Python client retries only pages that name it.
+#: nginx' page for a dead upstream; the Python client retries only pages that contain "nginx".
 PROXY_PAGE = (
     "<html>\r\n<head><title>{0}</title></head>\r\n"
     "<body>\r\n<center><h1>{0}</h1></center>\r\n<hr><center>nginx</center>\r\n</body>\r\n</html>\r\n"

@@ -1,4 +1,4 @@
-"""What one running sandbox consists of."""
+"""The parts of a running sandbox."""
 
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -19,8 +19,8 @@ class Runtime:
     def __init__(self, settings: Settings, folder: Path) -> None:
         self.settings = settings
         self.files = Files(folder)
-        self.signer = Signer.kept_in(folder)
-        self.retired_signer = Signer.stranger()  # published first, so that receivers must try every key
+        self.signer = Signer.stored_in(folder)
+        self.retired_signer = Signer.unpublished()  # published first, so that receivers must try every key
         self.chaos = Chaos()
         self.keys = Keys(settings.key)
         self.gate = Gate(self.keys, self.chaos)
@@ -30,7 +30,7 @@ class Runtime:
         self.queue = self._empty_queue()
 
     def forget(self) -> None:
-        """Start over, as if nothing had ever been submitted; files stay."""
+        """Remove all jobs and faults; files stay."""
         self.queue.close()
         self.webhooks.forget()
         self.chaos.clear()

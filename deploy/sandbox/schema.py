@@ -1,4 +1,4 @@
-"""The model's input, checked by the model itself and therefore only when it runs, never at submit."""
+"""Input schema of the model. The model checks it when it runs, not at submit."""
 
 from typing import Any, Literal
 

@@ -1,4 +1,4 @@
-"""The model behind the queue: checks its input, fetches its images, renders its video, says what that costs."""
+"""The model behind the queue: checks the input, fetches images, renders the video, computes the cost."""
 
 import asyncio
 import functools
@@ -34,7 +34,7 @@ class Seedance:
         self._renderers.shutdown(wait=False, cancel_futures=True)
 
     def judge(self, job: Job) -> Outcome | None:
-        """Everything that needs no rendering, decided at once."""
+        """Decide everything that needs no rendering."""
         if job.endpoint != ENDPOINT:
             return path_not_found(job.path)
         request = check(job.input)

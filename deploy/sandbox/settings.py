@@ -1,6 +1,6 @@
 """Settings of the sandbox, from `SANDBOX_*` environment variables.
 
-Durations are seconds on fal's clock; `speed` makes that clock run faster than ours. What is unknown about the real
+Durations are seconds on fal's clock; `speed` makes that clock run faster than real time. What is unknown about the real
 platform (see the switches at the end) is decided here, once, with a default.
 """
 
@@ -26,5 +26,5 @@ class Settings(BaseSettings):
     bill_blocked: bool = False  # are outputs refused by the content policy billed?
 
     def scaled(self, seconds: float) -> float:
-        """Real seconds for so many seconds on fal's clock."""
+        """Convert seconds on fal's clock to real seconds."""
         return seconds / self.speed

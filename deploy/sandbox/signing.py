@@ -1,4 +1,4 @@
-"""Ed25519 signatures of webhooks, and the JWKS they are verified with."""
+"""Ed25519 signatures of webhooks, and the JWKS that verifies them."""
 
 import base64
 import hashlib
@@ -22,15 +22,15 @@ class Signer:
         return cls(Ed25519PrivateKey.from_private_bytes(seed), user_id)
 
     @classmethod
-    def kept_in(cls, folder: Path) -> "Signer":
-        """The key survives a restart, because receivers cache the JWKS for up to a day."""
+    def stored_in(cls, folder: Path) -> "Signer":
+        """Load the key or create it. It survives a restart, because receivers cache the JWKS for up to a day."""
         path = folder / "webhook-key"
         if not path.exists():
             path.write_bytes(os.urandom(SEED_BYTES))
         return cls.from_seed(path.read_bytes())
 
     @classmethod
-    def stranger(cls) -> "Signer":
+    def unpublished(cls) -> "Signer":
         return cls(Ed25519PrivateKey.generate())
 
     def headers(self, request_id: str, timestamp: int, body: bytes) -> dict[str, str]:
@@ -44,7 +44,7 @@ class Signer:
 
     @property
     def jwk(self) -> dict[str, str]:
-        """`x` carries no padding: base64url as JWK wants it, and a trap for naive decoders."""
+        """`x` has no padding: JWK requires base64url without it, which naive decoders reject."""
         raw = self.private.public_key().public_bytes_raw()
         x = base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
         return {"kty": "OKP", "crv": "Ed25519", "x": x, "use": "sig", "alg": "EdDSA"}

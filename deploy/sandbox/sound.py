@@ -1,4 +1,4 @@
-"""A soft chord with a breath of wind, synthesised second by second; the seed chooses the key."""
+"""Soundtrack: a chord with noise, synthesised second by second; the seed selects the key."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""Writing a real MP4: H.264 and AAC, frame by frame with constant memory, the index at the front."""
+"""MP4 writer: H.264 and AAC, frame by frame with constant memory, index at the front."""
 
 from dataclasses import dataclass
 from fractions import Fraction
@@ -44,7 +44,7 @@ def _add_picture(container: OutputContainer, scene: Scene) -> VideoStream:
     stream = container.add_stream("libx264", rate=FRAMES_PER_SECOND, options=options)
     stream.width, stream.height = scene.dimensions.width, scene.dimensions.height
     stream.pix_fmt = "yuv420p"
-    stream.codec_context.thread_count = 1  # as many renderings as cores run beside each other
+    stream.codec_context.thread_count = 1  # one rendering per core runs concurrently
     stream.codec_context.colorspace = stream.codec_context.color_primaries = stream.codec_context.color_trc = (
         1  # BT.709
     )

@@ -1,4 +1,4 @@
-"""Telling the caller's webhook that a job is done: signed, retried, and as unreliable as its prompt asks for."""
+"""Webhooks to the submitter of a job: signed, retried, with the faults that the prompt requests."""
 
 import asyncio
 import json
@@ -25,7 +25,7 @@ class Webhooks:
     def __init__(self, settings: Settings, signer: Signer, chaos: Chaos) -> None:
         self._settings = settings
         self._signer = signer
-        self._stranger = Signer.stranger()
+        self._unpublished = Signer.unpublished()
         self._chaos = chaos
         self._deliveries: set[asyncio.Task[None]] = set()
         self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=512))
@@ -50,7 +50,7 @@ class Webhooks:
             delivery.add_done_callback(self._deliveries.discard)
 
     async def _deliver(self, job: Job, body: bytes, behaviour: Behaviour) -> None:
-        signer = self._stranger if behaviour.webhook_forged else self._signer
+        signer = self._unpublished if behaviour.webhook_forged else self._signer
         timeout = FIRST_TIMEOUT
         for wait in (0, *RETRIES):
             await asyncio.sleep(self._settings.scaled(wait) if wait else behaviour.webhook_delay)
@@ -59,7 +59,7 @@ class Webhooks:
             timeout = LATER_TIMEOUT
 
     async def _settled(self, job: Job, body: bytes, signer: Signer, timeout: float) -> bool:
-        """Any 2xx is an acknowledgement; a redirect is never followed and ends it for good."""
+        """Any 2xx acknowledges the webhook. A redirect is not followed and ends the attempts."""
         headers = {"content-type": "application/json", **signer.headers(job.request_id, int(time.time()), body)}
         try:
             async with self._session.post(
@@ -88,7 +88,7 @@ def message(job: Job, *, payload_lost: bool = False) -> dict[str, Any]:
 
 
 def _gateway_request_id(job: Job) -> str:
-    """Equals the request id, unless the platform tried more than once."""
+    """Return the request id, or another id if the platform tried more than once."""
     return job.request_id if job.attempts <= 1 else request_id()
 
 

@@ -57,7 +57,7 @@ def callbacks(scale: Scale) -> Iterator[Figure]:
         stacks.opened(worker=True, poll_shortest=_NO_POLL, poll_longest=_NO_POLL) as stack,
         receivers.opened() as receiver,
     ):
-        signer = Signer.kept_in(stack.folder / "sandbox")
+        signer = Signer.stored_in(stack.folder / "sandbox")
         waits = [_called_back(stack, signer, receiver, number) for number in range(scale.samples + _WARM_UP)]
     yield latency("callback_latency", waits[_WARM_UP:], at_most=15)
 

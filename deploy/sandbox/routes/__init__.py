@@ -1,1 +1,1 @@
-"""One module per host of fal, mounted under a path prefix each, and one for the sandbox itself."""
+"""Routes: one module per host of fal, each under a path prefix, and one for the sandbox itself."""

@@ -1,4 +1,4 @@
-"""Where a call of the queue points: the head `owner/app`, what follows it, and perhaps a request with an action."""
+"""Parsed path of a queue call: the head `owner/app`, the rest, and optionally a request id and an action."""
 
 import re
 from dataclasses import dataclass
@@ -39,5 +39,5 @@ def endpoint_address(text: str) -> EndpointAddress | None:
 
 
 def base_of(request: Request) -> str:
-    """Our own address as the caller wrote it: fine for a simulator, never for a public service."""
+    """Return the base URL from the Host header: safe for a simulator, unsafe for a public service."""
     return f"{request.url.scheme}://{request.headers.get('host', 'localhost')}"

@@ -1,4 +1,4 @@
-"""The sandbox's own routes, without a key: the oracle of accepted submits, faults for everybody, a fresh start."""
+"""The sandbox's own routes, without a key: list accepted submits (the oracle), set faults, reset."""
 
 import json
 
@@ -14,7 +14,7 @@ from sandbox.runtime import Runtime
 
 
 async def requests(request: Request) -> Response:
-    """Every accepted submit in order; text joined from ready parts, so 50,000 take milliseconds."""
+    """List every accepted submit in order. The text is joined from ready parts: 50,000 take milliseconds."""
     runtime: Runtime = request.app.state.runtime
     return Response("[" + ",".join(map(messages.record, runtime.queue.jobs.values())) + "]", media_type=JSON)
 

@@ -1,4 +1,4 @@
-"""Reading a submit: the body, the query, the headers that mean something to the platform."""
+"""Parses a submit: body, query and the headers that the platform uses."""
 
 import json
 import time
@@ -11,12 +11,12 @@ from sandbox.faults import Behaviour, UnknownFaultError, behaviour_of
 from sandbox.job import Job
 from sandbox.routes.address import EndpointAddress, base_of
 
-#: The server's own minimum for a start deadline, in seconds.
+#: Minimum start deadline that the server accepts, in seconds.
 SHORTEST_TIMEOUT = 0.1
 
 
 class BadOrderError(ValueError):
-    """The platform itself cannot read the request; answered with 400 `bad_request`."""
+    """The platform cannot read the request: 400 `bad_request`."""
 
 
 async def read_order(request: Request, address: EndpointAddress) -> Job:

@@ -1,7 +1,8 @@
 """api.fal.ai/v1: prices, meta, billing events.
 
 The answers' outer shape (`billing_events`, `prices`, `next_cursor`, `has_more`) is what others read from the live
-service; the exact fields are inferred. `items` and `billable_units` are ours, for callers that prefer plain names.
+service; the exact fields are inferred. `items` and
+`billable_units` are additions of the sandbox, for clients that prefer plain names.
 """
 
 from collections.abc import Iterator
@@ -25,9 +26,9 @@ NANO = 10**9
 
 async def pricing(request: Request) -> Response:
     async def handle() -> Response:
-        asked = request.query_params.get("endpoint_id", ENDPOINT).split(",")
+        requested = request.query_params.get("endpoint_id", ENDPOINT).split(",")
         price = {"unit_price": float(RATES["720p"]), "unit": "1000 tokens", "currency": "USD"}
-        prices = [{"endpoint_id": endpoint, **price} for endpoint in asked if endpoint == ENDPOINT]
+        prices = [{"endpoint_id": endpoint, **price} for endpoint in requested if endpoint == ENDPOINT]
         return JSONResponse({"prices": prices, "next_cursor": None, "has_more": False})
 
     return await _admit(request, handle)
@@ -50,7 +51,7 @@ async def billing_events(request: Request) -> Response:
 
 
 class Page:
-    """Which events are asked for, and from which on; the cursor is a position among all finished jobs."""
+    """Parsed query of billing events. The cursor is a position among all finished jobs."""
 
     def __init__(self, request: Request) -> None:
         query = request.query_params

@@ -26,7 +26,7 @@ JobHandler = Callable[[Request, Runtime, Job], Awaitable[Response]]
 
 
 async def call(request: Request) -> Response:
-    """All calls of this host: its addresses are too irregular for a router."""
+    """Handle all calls of this host: its paths are too irregular for a router."""
     text = request.path_params["path"]
     if address := request_address(text):
         return await _call_job(request, address)
@@ -75,7 +75,7 @@ async def submit(request: Request, runtime: Runtime, address: EndpointAddress) -
 
 
 def refused(runtime: Runtime, job: Job) -> Response | None:
-    """What the prompt asks to be answered instead, as long as it has not been answered often enough."""
+    """Return the fault answer that the prompt requests, while it still applies."""
     kind = job.behaviour.refusal
     if kind is None or runtime.refused[job.prompt] >= job.behaviour.refusals:
         return None
@@ -127,7 +127,7 @@ HANDLERS: dict[tuple[str, str], tuple[Operation, JobHandler]] = {
 
 
 def result_of(job: Job) -> Response:
-    """The model's or the platform's own answer, with its own code."""
+    """Return the answer of the model or of the platform, with its status."""
     outcome = job.outcome
     if outcome is None:
         raise ValueError("not completed yet")
@@ -142,10 +142,10 @@ def _status(request: Request, runtime: Runtime, job: Job) -> str:
 
 
 def _forgotten(runtime: Runtime, job: Job) -> bool:
-    kept = runtime.settings.result_ttl
-    if kept is None or job.finished_at is None:
+    ttl = runtime.settings.result_ttl
+    if ttl is None or job.finished_at is None:
         return False
-    return time.time() > job.finished_at + runtime.settings.scaled(kept)
+    return time.time() > job.finished_at + runtime.settings.scaled(ttl)
 
 
 def _answer(job: Job, content: str, code: int = 200) -> Response:

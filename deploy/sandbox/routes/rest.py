@@ -1,4 +1,4 @@
-"""rest.fal.ai: where uploads begin, tokens, and the keys that webhooks are verified with."""
+"""rest.fal.ai: start of uploads, tokens, and the JWKS that verifies webhooks."""
 
 from datetime import UTC, datetime, timedelta
 

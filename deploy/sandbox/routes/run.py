@@ -1,4 +1,4 @@
-"""fal.run: the synchronous call, which waits for the output; its stream is one event, as this model streams nothing."""
+"""fal.run: the synchronous call. Its stream is a single event, because this model streams nothing."""
 
 from starlette.requests import Request
 from starlette.responses import Response

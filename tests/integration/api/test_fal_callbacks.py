@@ -27,7 +27,7 @@ from tests.support import factories
 from tests.support.factories import Clock
 from tests.support.key_server import KeyServer, served
 
-SIGNER = Signer.stranger()
+SIGNER = Signer.unpublished()
 
 
 @pytest.fixture
@@ -111,7 +111,7 @@ async def test_workers_are_nudged_once(fal: Caller, app: FastAPI, g: Generation)
 
 
 REFUSED: dict[str, tuple[str, Callable[[Caller, Generation], Any]]] = {
-    "another's signature": ("signature", lambda fal, g: fal.call(path_of(g), signer=Signer.stranger())),
+    "another's signature": ("signature", lambda fal, g: fal.call(path_of(g), signer=Signer.unpublished())),
     "a signature of other bytes": (
         "signature",
         lambda fal, g: fal.call(path_of(g), x_fal_webhook_signature="00" * 64),
@@ -210,6 +210,6 @@ async def test_503_while_redis_is_away(tmp_path: Any, clock: Clock, key_server: 
 
 async def test_a_thousand_at_once(fal: Caller, runtime: Runtime, g: Generation) -> None:
     """Forgeries among true ones: the true ones get through, and fal's keys are asked for twice at most."""
-    forger = Signer.stranger()
+    forger = Signer.unpublished()
     answers = await asyncio.gather(*(fal.call(path_of(g), signer=forger if n % 10 else SIGNER) for n in range(1000)))
     assert [answer.status_code for answer in answers] == [401 if n % 10 else 200 for n in range(1000)]

@@ -165,11 +165,11 @@ def test_a_document_of_any_form_has_some_keys_or_none(document: Any) -> None:
 
 
 async def test_every_key_is_tried(fal: KeyServer, verifier: Verifier) -> None:
-    signers = [Signer.stranger() for _ in range(4)]
+    signers = [Signer.unpublished() for _ in range(4)]
     fal.keys = [signer.jwk for signer in signers]
     for signer in signers:
         assert await verifier.verify(signed(signer), BODY, SIGNED_AT) == "authentic"
-    assert await verifier.verify(signed(Signer.stranger()), BODY, SIGNED_AT) == "signature"
+    assert await verifier.verify(signed(Signer.unpublished()), BODY, SIGNED_AT) == "signature"
 
 
 async def test_keys_are_asked_for_once_a_day(fal: KeyServer, verifier: Verifier) -> None:
@@ -186,7 +186,7 @@ async def test_keys_are_asked_for_once_a_day(fal: KeyServer, verifier: Verifier)
 
 async def test_a_new_key_is_found_when_fal_first_signs_with_it(fal: KeyServer, verifier: Verifier) -> None:
     await verifier.verify(HEADERS, BODY, SIGNED_AT)
-    new = Signer.stranger()
+    new = Signer.unpublished()
     fal.keys = [new.jwk]
     later = SIGNED_AT + BETWEEN_FETCHES
     assert await verifier.verify(signed(new), BODY, later) == "authentic"
@@ -194,7 +194,7 @@ async def test_a_new_key_is_found_when_fal_first_signs_with_it(fal: KeyServer, v
 
 
 async def test_a_flood_of_forgeries_asks_fal_twice_a_minute(fal: KeyServer, verifier: Verifier) -> None:
-    forged = signed(Signer.stranger())
+    forged = signed(Signer.unpublished())
     await verifier.verify(HEADERS, BODY, SIGNED_AT)
     for second in range(60):
         at = SIGNED_AT + second * SECOND
@@ -243,7 +243,7 @@ async def test_old_keys_are_better_than_none_for_a_day(fal: KeyServer, verifier:
     await verifier.verify(HEADERS, BODY, SIGNED_AT)
     fal.answer = BROKEN[how]()
     last = SIGNED_AT + KEPT - SECOND
-    assert await verifier.verify(signed(Signer.stranger(), at=last), BODY, last) == "signature"
+    assert await verifier.verify(signed(Signer.unpublished(), at=last), BODY, last) == "signature"
     assert fal.asked == 2
     assert await verifier.verify(signed(signer, at=last), BODY, last) == "authentic"
     after = last + BETWEEN_FETCHES
