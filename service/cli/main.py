@@ -249,7 +249,7 @@ def unconfirmed() -> None:
 def resolve(
     reason: Annotated[str, typer.Option(help="Why; it goes into the ledger.")],
     generation_id: Annotated[str | None, typer.Argument(help="The generation's id, gen_…")] = None,
-    request_id: Annotated[
+    fal_request_id: Annotated[
         str | None, typer.Option(help="fal's request id: this is its request, follow it again.")
     ] = None,
     never_happened: Annotated[  # noqa: FBT002
@@ -266,8 +266,8 @@ def resolve(
     """Say what became of an unconfirmed submit: fal's request id, or that it never happened."""
     from service.cli.ops import unconfirmed  # noqa: PLC0415
 
-    if never_happened == (request_id is not None):
-        raise typer.BadParameter("give either --request-id or --never-happened")
+    if never_happened == (fal_request_id is not None):
+        raise typer.BadParameter("give either --fal-request-id or --never-happened")
     if everything != (before is not None) or everything == (generation_id is not None):
         raise typer.BadParameter("give either a generation's id, or --all with --before")
     if before is not None:
@@ -276,7 +276,11 @@ def resolve(
         unconfirmed.dismiss_all(before=before, reason=reason)
     elif generation_id is not None:
         unconfirmed.resolve(
-            generation_id, request_id=request_id, never_happened=never_happened, unchecked=unchecked, reason=reason
+            generation_id,
+            fal_request_id=fal_request_id,
+            never_happened=never_happened,
+            unchecked=unchecked,
+            reason=reason,
         )
 
 
@@ -292,14 +296,14 @@ def paid_and_lost() -> None:
 def revive(
     generation_id: Annotated[str, typer.Argument(help="The generation's id, gen_…")],
     reason: Annotated[str, typer.Option(help="Why; it goes into the ledger.")],
-    request_id: Annotated[
+    fal_request_id: Annotated[
         str | None, typer.Option(help="fal's request id, where neither record nor callback names it.")
     ] = None,
 ) -> None:
     """Follow a generation again that was given up although fal has it."""
     from service.cli.ops import unconfirmed  # noqa: PLC0415
 
-    unconfirmed.revive(generation_id, request_id=request_id, reason=reason)
+    unconfirmed.revive(generation_id, fal_request_id=fal_request_id, reason=reason)
 
 
 @app.command()

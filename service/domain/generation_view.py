@@ -60,7 +60,7 @@ class GenerationView(TypedDict):
     output: OutputView | None
     error: ErrorView | None
     logs: list[LogView]
-    request_id: str | None
+    fal_request_id: str | None
     created_at: str
     submitted_at: str | None
     started_at: str | None
@@ -98,7 +98,7 @@ def public(generation: Generation, queue: QueueView | None = None) -> Generation
         "output": _output(g),
         "error": _error(g),
         "logs": [log_view(line) for line in g.logs],
-        "request_id": g.request_id,
+        "fal_request_id": g.request_id,
         "created_at": rfc3339(g.created_at),
         "submitted_at": _moment(g.submitted_at),
         "started_at": _moment(g.started_at),

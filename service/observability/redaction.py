@@ -21,7 +21,7 @@ _WORD: Final = 64
 _WORDS: Final = 4096
 _NUMBERS: Final = frozenset({bool, int, float, type(None)})
 #: What these hold is seldom seen again.
-_EACH_ITS_OWN: Final = frozenset({"request_id", "generation_id", "trace_id"})
+_EACH_ITS_OWN: Final = frozenset({"request_id", "fal_request_id", "generation_id", "trace_id"})
 #: Without one of these, in lower case, no pattern below can match.
 _HINTS: Final = (
     *("sgk_", "whs", "eyj", "://", "%", "?", "callbacks", "bearer", "basic", "key"),

@@ -77,7 +77,7 @@ def test_a_lost_answer_heals_by_fals_callback(tenant: TenantClient, receiver: Re
     ended = tenant.ended(g["id"])
     assert (ended["status"], ended["error"]) == ("succeeded", None)
     (submit,) = tenant.submits(prompt)
-    assert submit["request_id"] == ended["request_id"]
+    assert submit["request_id"] == ended["fal_request_id"]
     video = httpx.get(ended["output"]["video"]["url"]).raise_for_status().content
     assert video[4:8] == b"ftyp"
     (event,) = receiver.wait_for(lambda came: len(came) == 1)

@@ -194,7 +194,7 @@ def resolve_as_the_runbook_says(stack: Stack) -> None:
         (waiting,) = admin.get("/unconfirmed").raise_for_status().json()["data"]
         prompt = admin.get(f"/generations/{waiting['id']}").raise_for_status().json()["input"]["prompt"]
         (request_id,) = (submit["request_id"] for submit in submits if submit["prompt"] == prompt)
-        body = {"request_id": request_id, "reason": "found in fal's dashboard"}
+        body = {"fal_request_id": request_id, "reason": "found in fal's dashboard"}
         admin.post(f"/generations/{waiting['id']}/resolve", json=body).raise_for_status()
 
 

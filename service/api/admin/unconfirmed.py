@@ -23,11 +23,11 @@ router = APIRouter(prefix="/admin/v1", tags=["admin"], dependencies=[Depends(ope
 
 
 class Resolution(BaseModel):
-    """Either ``request_id``, or ``never_happened``."""
+    """Either ``fal_request_id``, or ``never_happened``."""
 
     model_config = ConfigDict(strict=True, extra="forbid")
 
-    request_id: Annotated[
+    fal_request_id: Annotated[
         str | None, Field(pattern=f"^{REQUEST_ID}$", description="fal's: this is its request. It is followed again.")
     ] = None
     never_happened: Annotated[
@@ -42,10 +42,10 @@ class Resolution(BaseModel):
 
     @model_validator(mode="after")
     def _says_one_thing(self) -> Self:
-        if (self.request_id is None) == (self.never_happened is None):
-            raise PydanticCustomError("one_of", "must have either request_id or never_happened")
-        if self.unchecked and self.request_id is None:
-            raise PydanticCustomError("one_of", "unchecked goes with request_id")
+        if (self.fal_request_id is None) == (self.never_happened is None):
+            raise PydanticCustomError("one_of", "must have either fal_request_id or never_happened")
+        if self.unchecked and self.fal_request_id is None:
+            raise PydanticCustomError("one_of", "unchecked goes with fal_request_id")
         return self
 
 
@@ -110,7 +110,7 @@ class Revival(BaseModel):
         StringConstraints(min_length=1, max_length=500, strip_whitespace=True),
         Field(description="Why; it goes into the ledger."),
     ]
-    request_id: Annotated[
+    fal_request_id: Annotated[
         str | None,
         Field(pattern=f"^{REQUEST_ID}$", description="fal's; needed where neither record nor callback names it."),
     ] = None
@@ -209,14 +209,16 @@ async def list_paid_and_lost(request: Request, limit: Annotated[int, Query(ge=1,
 )
 async def revive(request: Request, generation_id: str) -> Response:
     wanted = parse(REVIVAL, await json_body(request))
-    revived = await runtime(request).resolving.revive(generation_id, wanted.reason, request_id=wanted.request_id)
+    revived = await runtime(request).resolving.revive(generation_id, wanted.reason, request_id=wanted.fal_request_id)
     return json_response(operators_view(revived))
 
 
 async def resolved(gateway: Runtime, generation_id: str, wanted: Resolution) -> Generation:
-    if wanted.request_id is None:
+    if wanted.fal_request_id is None:
         return await gateway.resolving.dismiss(generation_id, wanted.reason)
-    return await gateway.resolving.adopt(generation_id, wanted.request_id, wanted.reason, unchecked=wanted.unchecked)
+    return await gateway.resolving.adopt(
+        generation_id, wanted.fal_request_id, wanted.reason, unchecked=wanted.unchecked
+    )
 
 
 def operators_view(g: Generation) -> OperatorsGenerationView:

@@ -22,7 +22,7 @@ _BY_SCHEMA: Final[dict[str, dict[str, Any]]] = {
     "Rotation": {"rotation": {"overlap_seconds": 3600}},
     "Reason": {"reason": {"reason": "fal is being looked at"}},
     "Resolution": {
-        "adopted": {"request_id": "764cabcf-b745-4b3e-ae38-1200304cf45b", "reason": "found in fal's dashboard"},
+        "adopted": {"fal_request_id": "764cabcf-b745-4b3e-ae38-1200304cf45b", "reason": "found in fal's dashboard"},
         "never_happened": {"never_happened": True, "reason": "fal's support says so"},
     },
     "Dismissal": {"dismissal": {"before": v.SUBMITTED, "reason": "fal's edge answered 502 and took nothing"}},

@@ -56,7 +56,7 @@ GENERATION: Final[GenerationView] = {
     "output": None,
     "error": None,
     "logs": [],
-    "request_id": None,
+    "fal_request_id": None,
     "created_at": CREATED,
     "submitted_at": None,
     "started_at": None,
@@ -68,7 +68,7 @@ IN_PROGRESS: Final[GenerationView] = {
     **GENERATION,
     "status": Status.IN_PROGRESS,
     "queue": None,
-    "request_id": "764cabcf-b745-4b3e-ae38-1200304cf45b",
+    "fal_request_id": "764cabcf-b745-4b3e-ae38-1200304cf45b",
     "submitted_at": SUBMITTED,
     "started_at": "2026-01-31T09:30:04.000Z",
 }

@@ -31,8 +31,10 @@ def unconfirmed() -> None:
         typer.echo(f"{count} in all; the oldest are shown.", err=True)
 
 
-def resolve(generation_id: str, *, request_id: str | None, never_happened: bool, unchecked: bool, reason: str) -> None:
-    given: dict[str, Any] = {"request_id": request_id, "never_happened": never_happened or None}
+def resolve(
+    generation_id: str, *, fal_request_id: str | None, never_happened: bool, unchecked: bool, reason: str
+) -> None:
+    given: dict[str, Any] = {"fal_request_id": fal_request_id, "never_happened": never_happened or None}
     body = json.dumps({**given, "unchecked": unchecked, "reason": reason}).encode()
 
     async def work(runtime: Runtime) -> OperatorsGenerationView:
@@ -64,12 +66,12 @@ def paid_and_lost() -> None:
         typer.echo(f"{count} in all; the oldest are shown.", err=True)
 
 
-def revive(generation_id: str, *, request_id: str | None, reason: str) -> None:
-    body = json.dumps({"request_id": request_id, "reason": reason}).encode()
+def revive(generation_id: str, *, fal_request_id: str | None, reason: str) -> None:
+    body = json.dumps({"fal_request_id": fal_request_id, "reason": reason}).encode()
 
     async def work(runtime: Runtime) -> OperatorsGenerationView:
         wanted = parse(REVIVAL, body)
-        revived = await runtime.resolving.revive(generation_id, wanted.reason, request_id=wanted.request_id)
+        revived = await runtime.resolving.revive(generation_id, wanted.reason, request_id=wanted.fal_request_id)
         return operators_view(revived)
 
     show(with_runtime(work))

@@ -135,7 +135,7 @@ class Dispatch:
         match outcome:
             case Accepted(request_id):
                 # The one line from which an operator can save a job whose record could not be written.
-                self._log.info("submitted", generation_id=g.id, request_id=request_id)
+                self._log.info("submitted", generation_id=g.id, fal_request_id=request_id)
             case NotSubmitted(reason) | Locked(reason):
                 self._log.warning("fal did not take it", generation_id=g.id, reason=reason)
             case Unknown(reason):

@@ -56,10 +56,10 @@ class Callbacks:
         if tracing.is_on():
             await self._trace(generation_id, received.reception, now)
         self._log.info(
-            "callback", generation_id=generation_id, request_id=callback.request_id, outcome=received.reception
+            "callback", generation_id=generation_id, fal_request_id=callback.request_id, outcome=received.reception
         )
         if received.reception == "paid_and_lost":
-            self._log.error("paid_and_lost", generation_id=generation_id, request_id=callback.request_id)
+            self._log.error("paid_and_lost", generation_id=generation_id, fal_request_id=callback.request_id)
         for drain in received.nudges:
             self._nudger.nudge(drain)
 

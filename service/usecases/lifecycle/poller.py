@@ -159,8 +159,8 @@ class Poller:
             self._log.error(
                 "callback of another request, perhaps a second submit",
                 generation_id=g.id,
-                request_id=g.request_id,
-                reported_request_id=callback.request_id,
+                fal_request_id=g.request_id,
+                reported_fal_request_id=callback.request_id,
             )
         elif (outcome := callback_outcome(callback)) is not None:
             return outcome

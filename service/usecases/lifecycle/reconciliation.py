@@ -86,7 +86,7 @@ class Reconciliation:
             return self._ambiguous(g)
         if moved is not None:
             metrics.RECONCILED.labels("adopted").inc()
-            self._log.warning("found at fal by its bill", generation_id=g.id, request_id=request_id)
+            self._log.warning("found at fal by its bill", generation_id=g.id, fal_request_id=request_id)
         return "adopted"  # or moved on by somebody else, which is as good
 
     def _ambiguous(self, g: Generation) -> Outcome:

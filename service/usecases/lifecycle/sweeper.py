@@ -147,7 +147,7 @@ class DeadlineSweeper:
         if moved is None:
             await self._submissions.unmark_lost(g.id)
         else:
-            self._log.error("paid_and_lost", generation_id=g.id, request_id=None)
+            self._log.error("paid_and_lost", generation_id=g.id, fal_request_id=None)
 
     async def _look_again(self, g: Generation) -> None:
         now = self._clock()

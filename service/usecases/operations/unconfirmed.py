@@ -163,17 +163,17 @@ class UnconfirmedService:
             raise NotGivenUp("Only a generation that failed by a deadline, or unconfirmed, can be revived.")
         known = request_id or g.request_id or (None if callback is None else callback.request_id)
         if known is None:
-            raise Invalid(FieldError("/request_id", "is required: fal's request id is not known", "missing"))
+            raise Invalid(FieldError("/fal_request_id", "is required: fal's request id is not known", "missing"))
         revived = await self._transitions.revive(g, known, why=reason)
         if revived is None:
             raise NotGivenUp("The generation has changed meanwhile; read it again.")
-        self._log.warning("revived by an operator", generation_id=generation_id, request_id=known, reason=reason)
+        self._log.warning("revived by an operator", generation_id=generation_id, fal_request_id=known, reason=reason)
         return revived
 
     async def _check(self, request_id: str, *, unchecked: bool) -> None:
         wire = await self._fal.status(request_id)
         if is_unknown(wire):
-            raise Invalid(FieldError("/request_id", "fal has no request with this id", "unknown_request"))
+            raise Invalid(FieldError("/fal_request_id", "fal has no request with this id", "unknown_request"))
         outcome = status_outcome(wire)
         if isinstance(outcome, UpstreamError) and not unchecked:
             raise UpstreamUnavailable(

@@ -182,7 +182,7 @@ async def test_read_shows_every_step(api: httpx.AsyncClient, runtime: Runtime) -
 
         assert SHAPE.validate_python(shown) == shown
         assert shown["status"] == status
-    assert shown["request_id"] == "request-1"
+    assert shown["fal_request_id"] == "request-1"
     assert shown["output"]["video"]["url"] == factories.output().video.url
     assert shown["cost"]["actual"] == usd(1_512_000)
     assert moved.is_terminal

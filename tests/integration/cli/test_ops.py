@@ -317,10 +317,10 @@ def test_what_is_in_doubt_is_listed_and_resolved(run: Run, tenant_id: str, withi
     assert {line["id"] for line in lines(run("unconfirmed"))} == set(names)
     never = answer(run("resolve", names[0], "--never-happened", "--reason", "not in the dashboard"))
     assert (never["status"], never["error"]["code"]) == ("failed", "submission_unconfirmed")
-    found = ("--request-id", "request-1", "--reason", "by its prompt")
+    found = ("--fal-request-id", "request-1", "--reason", "by its prompt")
     assert "unchecked" in told(run("resolve", names[1], *found, exits=1)), "fal is nowhere"
     adopted = answer(run("resolve", names[1], *found, "--unchecked"))
-    assert (adopted["status"], adopted["request_id"], adopted["tenant_id"]) == ("submitted", "request-1", tenant_id)
+    assert (adopted["status"], adopted["fal_request_id"], adopted["tenant_id"]) == ("submitted", "request-1", tenant_id)
     assert lines(run("unconfirmed")) == []
     assert "submitted" in told(run("resolve", names[1], *found, "--unchecked", exits=1))
     assert answer(run("audit", "--json"))["clean"] is True
@@ -331,9 +331,9 @@ def test_resolve_all_and_revive(run: Run, tenant_id: str, within: Within) -> Non
     words = ("--never-happened", "--reason", "an outage", "--before", "2026-02-01T00:00:00Z")
     assert answer(run("resolve", "--all", *words)) == {"object": "dismissed", "dismissed": 2, "left": 0}
     assert lines(run("unconfirmed")) == []
-    assert "request_id" in told(run("revive", names[0], "--reason", "x", exits=2))
-    revived = answer(run("revive", names[0], "--reason", "it was there", "--request-id", "request-9"))
-    assert (revived["status"], revived["request_id"]) == ("submitted", "request-9")
+    assert "fal_request_id" in told(run("revive", names[0], "--reason", "x", exits=2))
+    revived = answer(run("revive", names[0], "--reason", "it was there", "--fal-request-id", "request-9"))
+    assert (revived["status"], revived["fal_request_id"]) == ("submitted", "request-9")
     assert "can be revived" in told(run("revive", names[0], "--reason", "again", exits=1))
     assert lines(run("paid-and-lost")) == []
     assert answer(run("audit", "--json"))["clean"] is True
@@ -343,7 +343,7 @@ def test_resolve_all_and_revive(run: Run, tenant_id: str, within: Within) -> Non
     ("words", "message"),
     [
         (("--all", "--never-happened"), "--before"),
-        (("--all", "--before", "2026-02-01T00:00:00Z", "--request-id", "r"), "--never-happened"),
+        (("--all", "--before", "2026-02-01T00:00:00Z", "--fal-request-id", "r"), "--never-happened"),
         (("gen_x", "--all", "--never-happened", "--before", "2026-02-01T00:00:00Z"), "--all"),
         (("--all", "--never-happened", "--before", "yesterday"), "/before: "),
     ],
@@ -357,9 +357,9 @@ def test_resolve_all_refuses_wrong_words(run: Run, words: tuple[str, ...], messa
     [
         (("--never-happened", "--reason", "x"), 1, "no such generation"),
         (("--reason", "x"), 2, "--never-happened"),
-        (("--never-happened", "--request-id", "r", "--reason", "x"), 2, "--never-happened"),
-        (("--never-happened", "--unchecked", "--reason", "x"), 2, "goes with request_id"),
-        (("--request-id", "../x", "--reason", "x"), 2, "/request_id: "),
+        (("--never-happened", "--fal-request-id", "r", "--reason", "x"), 2, "--never-happened"),
+        (("--never-happened", "--unchecked", "--reason", "x"), 2, "goes with fal_request_id"),
+        (("--fal-request-id", "../x", "--reason", "x"), 2, "/fal_request_id: "),
         (("--never-happened", "--reason", " "), 2, "/reason: "),
         (("--never-happened",), 2, "--reason"),
     ],

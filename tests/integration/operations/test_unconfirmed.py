@@ -72,11 +72,11 @@ async def test_an_adopted_requests_video_is_delivered(
 ) -> None:
     (job,) = await finished(sandbox_url)
 
-    answer = await resolve(operator, lost.id, request_id=job["request_id"], reason="  by its prompt ")
+    answer = await resolve(operator, lost.id, fal_request_id=job["request_id"], reason="  by its prompt ")
 
     assert answer.status_code == 200, answer.text
     told = answer.json()
-    assert (told["status"], told["request_id"]) == ("submitted", job["request_id"])
+    assert (told["status"], told["fal_request_id"]) == ("submitted", job["request_id"])
     assert told["confirmed_at"] is not None
     await drained(runtime, WorkQueue.POLL)  # at once: time has not moved
     ended = await stored(runtime, lost)
@@ -93,7 +93,7 @@ async def test_long_after_its_submit_it_still_has_its_time_at_fal(
     g = await unconfirmed.unconfirmed(runtime, tenant, "sandbox:lost-answer sandbox:hang")
     (job,) = await oracle(sandbox_url)
     clock.advance(settings.upstream_deadline * 5)
-    assert (await resolve(operator, g.id, request_id=job["request_id"], reason="x")).status_code == 200
+    assert (await resolve(operator, g.id, fal_request_id=job["request_id"], reason="x")).status_code == 200
     for _ in range(10):
         await drained(runtime, WorkQueue.POLL)
         assert not (await stored(runtime, g)).is_terminal
@@ -109,7 +109,7 @@ async def test_a_wish_to_cancel_is_carried_out_once_there_is_a_request_to_cancel
     g = await unconfirmed.unconfirmed(runtime, tenant, "sandbox:lost-answer sandbox:hang")
     await runtime.generations.cancel(tenant, g.id)
     (job,) = await oracle(sandbox_url)
-    await resolve(operator, g.id, request_id=job["request_id"], reason="x")
+    await resolve(operator, g.id, fal_request_id=job["request_id"], reason="x")
     assert (await polled_to_the_end(runtime, clock, g)).status is Status.CANCELED
 
 
@@ -117,9 +117,11 @@ async def test_422_a_request_that_fal_does_not_have(
     runtime: Runtime, operator: httpx.AsyncClient, lost: Generation
 ) -> None:
     for unchecked in (False, True):
-        answer = await resolve(operator, lost.id, request_id=factories.request_id(), reason="x", unchecked=unchecked)
+        answer = await resolve(
+            operator, lost.id, fal_request_id=factories.request_id(), reason="x", unchecked=unchecked
+        )
         assert refusal(answer) == (422, "invalid")
-        assert answer.json()["errors"][0]["pointer"] == "/request_id"
+        assert answer.json()["errors"][0]["pointer"] == "/fal_request_id"
     assert (await stored(runtime, lost)).status is Status.UNCONFIRMED
 
 
@@ -130,11 +132,11 @@ async def test_503_fal_cannot_be_asked_unless_nobody_wants_to_know(
     (job,) = await oracle(sandbox_url)
     await fal.post("/_sandbox/faults", json={"status": {"kind": kind}})
 
-    answer = await resolve(operator, lost.id, request_id=job["request_id"], reason="x")
+    answer = await resolve(operator, lost.id, fal_request_id=job["request_id"], reason="x")
     assert refusal(answer) == (503, "upstream_unavailable")
     assert (await stored(runtime, lost)).status is Status.UNCONFIRMED
 
-    answer = await resolve(operator, lost.id, request_id=job["request_id"], reason="x", unchecked=True)
+    answer = await resolve(operator, lost.id, fal_request_id=job["request_id"], reason="x", unchecked=True)
     assert (answer.status_code, answer.json()["status"]) == (200, "submitted")
 
 
@@ -145,7 +147,7 @@ async def test_409_a_request_that_is_another_generations(
     await drained(runtime, WorkQueue.DISPATCH)
     taken = (await stored(runtime, other)).request_id
 
-    assert refusal(await resolve(operator, lost.id, request_id=taken, reason="x")) == (409, "request_id_taken")
+    assert refusal(await resolve(operator, lost.id, fal_request_id=taken, reason="x")) == (409, "request_id_taken")
 
     assert (await stored(runtime, lost)).status is Status.UNCONFIRMED
     assert await reasons(runtime, lost) == []
@@ -185,7 +187,7 @@ async def test_409_only_what_is_unconfirmed(
     g = factories.in_status(status, tenant_id=tenant.id)
     await runtime.generation_store.create(factories.generation(id=g.id, tenant_id=tenant.id), factories.due())
     await runtime.redis.execute("HSET", keys.generation(g.id), "d", dump(g), "s", status, "v", g.version)
-    for body in (NEVER, {"request_id": "request-2", "reason": "x"}):
+    for body in (NEVER, {"fal_request_id": "request-2", "reason": "x"}):
         answer = await resolve(operator, g.id, **body)
         assert refusal(answer) == (409, "not_unconfirmed")
         assert status.value in answer.json()["detail"]
@@ -196,15 +198,15 @@ async def test_409_only_what_is_unconfirmed(
     ("body", "pointer"),
     [
         ({"reason": "x"}, ""),
-        ({"request_id": "r", "never_happened": True, "reason": "x"}, ""),
+        ({"fal_request_id": "r", "never_happened": True, "reason": "x"}, ""),
         ({"never_happened": True, "unchecked": True, "reason": "x"}, ""),
         ({"never_happened": False, "reason": "x"}, "/never_happened"),
-        ({"request_id": "", "reason": "x"}, "/request_id"),
-        ({"request_id": "../../cancel", "reason": "x"}, "/request_id"),
-        ({"request_id": "r\n", "reason": "x"}, "/request_id"),
-        ({"request_id": "r" * 129, "reason": "x"}, "/request_id"),
-        ({"request_id": "é", "reason": "x"}, "/request_id"),
-        ({"request_id": 5, "reason": "x"}, "/request_id"),
+        ({"fal_request_id": "", "reason": "x"}, "/fal_request_id"),
+        ({"fal_request_id": "../../cancel", "reason": "x"}, "/fal_request_id"),
+        ({"fal_request_id": "r\n", "reason": "x"}, "/fal_request_id"),
+        ({"fal_request_id": "r" * 129, "reason": "x"}, "/fal_request_id"),
+        ({"fal_request_id": "é", "reason": "x"}, "/fal_request_id"),
+        ({"fal_request_id": 5, "reason": "x"}, "/fal_request_id"),
         ({"never_happened": True}, "/reason"),
         ({"never_happened": True, "reason": "  "}, "/reason"),
         ({"never_happened": True, "reason": "x" * 501}, "/reason"),
@@ -225,7 +227,7 @@ async def test_422_a_word_that_is_none(
 @pytest.mark.parametrize("name", ["x", "gen_" + "0" * 26, "ten_" + "0" * 26, "*", "gen_0%0a"])
 async def test_404_what_there_is_not(operator: httpx.AsyncClient, name: str) -> None:
     assert refusal(await operator.get(f"/admin/v1/generations/{name}")) == (404, "not_found")
-    for body in (NEVER, {"request_id": "r", "reason": "x"}):
+    for body in (NEVER, {"fal_request_id": "r", "reason": "x"}):
         assert refusal(await resolve(operator, name, **body)) == (404, "not_found")
 
 
@@ -240,7 +242,7 @@ async def test_of_operators_at_once_one_wins(
     runtime: Runtime, app: FastAPI, lost: Generation, sandbox_url: str
 ) -> None:
     (job,) = await oracle(sandbox_url)
-    words = [{"request_id": job["request_id"], "reason": f"adopt {n}"} for n in range(4)]
+    words = [{"fal_request_id": job["request_id"], "reason": f"adopt {n}"} for n in range(4)]
     words += [{"never_happened": True, "reason": f"never {n}"} for n in range(4)]
     async with client_of(app, factories.ADMIN_TOKEN) as operator:
         answers = await asyncio.gather(*(resolve(operator, lost.id, **word) for word in words))
@@ -310,7 +312,7 @@ async def test_what_was_erased_is_not_shown_and_the_token_never(
     texts = [
         (await operator.get(f"/admin/v1/generations/{lost.id}")).text,
         (await operator.get("/admin/v1/unconfirmed")).text,
-        (await resolve(operator, lost.id, request_id=job["request_id"], reason="x")).text,
+        (await resolve(operator, lost.id, fal_request_id=job["request_id"], reason="x")).text,
     ]
     for text in texts:
         assert lost.id in text
@@ -420,7 +422,7 @@ async def test_revive_wants_a_request_id_that_is_free(
     url = f"/admin/v1/generations/{lost.id}/revive"
 
     assert refusal(await operator.post(url, json={"reason": "x"})) == (422, "invalid")
-    assert refusal(await operator.post(url, json={"reason": "x", "request_id": taken})) == (409, "request_id_taken")
+    assert refusal(await operator.post(url, json={"reason": "x", "fal_request_id": taken})) == (409, "request_id_taken")
     assert (await runtime.audit.run()).clean
 
 
@@ -429,7 +431,7 @@ async def test_revived_by_an_operator_it_ends_as_fal_says(
 ) -> None:
     (job,) = await finished(sandbox_url)
     await resolve(operator, lost.id, **NEVER)
-    body = {"reason": "it was there after all", "request_id": job["request_id"]}
+    body = {"reason": "it was there after all", "fal_request_id": job["request_id"]}
 
     answer = await operator.post(f"/admin/v1/generations/{lost.id}/revive", json=body)
 
@@ -443,7 +445,7 @@ async def test_of_operators_that_revive_at_once_one_wins(
 ) -> None:
     (job,) = await finished(sandbox_url)
     await resolve(operator, lost.id, **NEVER)
-    body = {"reason": "x", "request_id": job["request_id"]}
+    body = {"reason": "x", "fal_request_id": job["request_id"]}
     url = f"/admin/v1/generations/{lost.id}/revive"
 
     answers = await asyncio.gather(*(operator.post(url, json=body) for _ in range(10)))
