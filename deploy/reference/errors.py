@@ -4,7 +4,7 @@ from typing import Final, get_args
 
 from reference import markdown
 from service import errors
-from service.domain.generation import CALLERS_FAULTS, ErrorCode
+from service.domain.failure import CALLERS_FAULTS, ErrorCode
 from service.errors import GatewayError
 
 _INTRODUCTION: Final = """\

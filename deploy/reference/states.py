@@ -3,7 +3,7 @@
 from typing import Final
 
 from reference import markdown
-from service.domain.generation import HOLDS_SLOT, TERMINAL, TRANSITIONS, Status
+from service.domain.status import HOLDS_SLOT, TERMINAL, TRANSITIONS, Status
 
 _S: Final = Status
 _INTRODUCTION: Final = """\

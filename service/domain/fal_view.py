@@ -9,7 +9,9 @@ from typing import Any, Final
 
 from pydantic_core import to_json
 
-from service.domain.generation import ErrorCode, Failure, Generation, Status
+from service.domain.failure import ErrorCode, Failure
+from service.domain.generation import Generation
+from service.domain.status import Status
 
 STILL_RUNNING: Final = "Request is still in progress"
 CANCELED: Final = "Request cancelled by the client."

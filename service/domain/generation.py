@@ -1,88 +1,15 @@
 """One request for one video, from the POST to its end: one enum, one table of moves, verbs that return anew."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
-from enum import StrEnum
-from typing import Any, Final, Literal
+from typing import Any, Final
 
+from service.domain.failure import GIVEN_UP, Failure
+from service.domain.status import HOLDS_SLOT, TERMINAL, TRANSITIONS, IllegalTransition, Status
 from service.domain.webhook import WebhookStyle
 
-
-class Status(StrEnum):
-    """Where a generation stands; the words are the API's own."""
-
-    QUEUED = "queued"
-    SUBMITTING = "submitting"
-    UNCONFIRMED = "unconfirmed"
-    SUBMITTED = "submitted"
-    IN_PROGRESS = "in_progress"
-    SUCCEEDED = "succeeded"
-    FAILED = "failed"
-    CANCELED = "canceled"
-
-
-_S = Status
-
-#: Every legal move; the README's picture is compared with this table by a test.
-TRANSITIONS: Final[Mapping[Status, frozenset[Status]]] = {
-    _S.QUEUED: frozenset({_S.SUBMITTING, _S.FAILED, _S.CANCELED}),
-    _S.SUBMITTING: frozenset({_S.QUEUED, _S.SUBMITTED, _S.UNCONFIRMED, _S.FAILED}),
-    _S.UNCONFIRMED: frozenset({_S.SUBMITTED, _S.SUCCEEDED, _S.FAILED, _S.CANCELED}),
-    _S.SUBMITTED: frozenset({_S.IN_PROGRESS, _S.SUCCEEDED, _S.FAILED, _S.CANCELED}),
-    _S.IN_PROGRESS: frozenset({_S.SUCCEEDED, _S.FAILED, _S.CANCELED}),
-    _S.SUCCEEDED: frozenset(),
-    _S.FAILED: frozenset(),
-    _S.CANCELED: frozenset(),
-}
-TERMINAL: Final = frozenset(status for status, exits in TRANSITIONS.items() if not exits)
-
-#: fal may be working on it, so it takes up a slot.
-HOLDS_SLOT: Final = frozenset({_S.SUBMITTING, _S.UNCONFIRMED, _S.SUBMITTED, _S.IN_PROGRESS})
-
-#: fal knows it by a request id.
-UPSTREAM: Final = frozenset({_S.SUBMITTED, _S.IN_PROGRESS})
-
 LOG_LINES: Final = 100  # kept per generation; fal's log is a moving window anyway
-
-
-class IllegalMove(Exception):
-    """A verb was used that TRANSITIONS does not allow from here: a fault of ours, never of a caller."""
-
-
-ErrorCode = Literal[
-    "content_policy",
-    "invalid_input",
-    "image_unreachable",
-    "upstream_rejected",
-    "upstream_timeout",
-    "upstream_unavailable",
-    "submission_unconfirmed",
-    "expired",
-    "internal",
-]
-
-
-#: Failures that the gateway decided without a verdict from fal: fal may complete and bill the job afterwards.
-GIVEN_UP: Final[frozenset[ErrorCode]] = frozenset({"upstream_timeout", "submission_unconfirmed"})
-
-#: The request itself could not become a video; with every other code something went wrong for it.
-CALLERS_FAULTS: Final[frozenset[ErrorCode]] = frozenset({"content_policy", "invalid_input", "image_unreachable"})
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """Why there is no video. ``retryable``: the same request may succeed if sent again."""
-
-    code: ErrorCode
-    message: str
-    retryable: bool = False
-    detail: Any = None
-    """What the upstream said, as it said it; None where the gateway itself decided."""
-    upstream_status: int | None = field(default=None, compare=False)
-    upstream_type: str | None = field(default=None, compare=False)
-    """HTTP status and platform error type of the upstream's answer: its wording, not part of what went wrong."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,7 +168,7 @@ class Generation:
     def without_slot(self) -> "Generation":
         """Release the slot of an unconfirmed submit; the hold stays."""
         if self.status is not Status.UNCONFIRMED:
-            raise IllegalMove(f"{self.id}: {self.status} keeps its slot")
+            raise IllegalTransition(f"{self.id}: {self.status} keeps its slot")
         return self._same(slot_released=True)
 
     def revived(self, request_id: str, now: datetime) -> "Generation":
@@ -250,7 +177,7 @@ class Generation:
         The one move out of an end: an operator's, and not in TRANSITIONS, so that no other verb can make it.
         """
         if not self.is_given_up:
-            raise IllegalMove(f"{self.id}: was not given up")
+            raise IllegalTransition(f"{self.id}: was not given up")
         return self._same(
             status=Status.SUBMITTED,
             moves=self.moves + 1,
@@ -283,7 +210,7 @@ class Generation:
     def copied(self, now: datetime, output: Output | None = None, kept: StoredVideo | None = None) -> "Generation":
         """Success after all: with a video of ours, or with fal's where none could be kept. Only while copying."""
         if self.copying is None:
-            raise IllegalMove(f"{self.id}: is not being copied")
+            raise IllegalTransition(f"{self.id}: is not being copied")
         g = self.succeeded(output or self.copying.output, self.copying.cost, now, units=self.billable_units)
         return replace(g, copying=None, kept=kept)
 
@@ -313,7 +240,7 @@ class Generation:
     def adjusted(self, amount: int) -> "Generation":
         """An operator corrected its cost by a signed amount."""
         if not self.is_terminal or self.actual_cost is None:
-            raise IllegalMove(f"{self.id}: is not settled")
+            raise IllegalTransition(f"{self.id}: is not settled")
         return self._same(actual_cost=self.actual_cost + amount)
 
     def cancel_passed_on(self, now: datetime) -> "Generation":
@@ -371,7 +298,7 @@ class Generation:
 
     def _move(self, to: Status, **changes: Any) -> "Generation":
         if to not in TRANSITIONS[self.status]:
-            raise IllegalMove(f"{self.id}: {self.status} -> {to}")
+            raise IllegalTransition(f"{self.id}: {self.status} -> {to}")
         return self._same(status=to, moves=self.moves + 1, **changes)
 
     def _same(self, **changes: Any) -> "Generation":

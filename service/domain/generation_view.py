@@ -5,8 +5,10 @@ from typing import Any, Literal
 
 from typing_extensions import TypedDict
 
-from service.domain.generation import ErrorCode, Generation, LogLine, Status
+from service.domain.failure import ErrorCode
+from service.domain.generation import Generation, LogLine
 from service.domain.pricing import usd
+from service.domain.status import Status
 
 
 class QueueView(TypedDict):

@@ -6,9 +6,9 @@ Pure functions over what came back from the wire. Sources: fal's documentation a
 from collections.abc import Mapping
 from typing import Any, Final
 
-from service.domain.generation import Failure, LogLine
-from service.upstream.http_result import HttpResponse, NoHttpResponse, Wire
-from service.upstream.outcomes import (
+from service.domain.failure import Failure
+from service.domain.generation import LogLine
+from service.domain.outcomes import (
     Accepted,
     CancelOutcome,
     Completed,
@@ -23,6 +23,7 @@ from service.upstream.outcomes import (
     Unknown,
     UpstreamError,
 )
+from service.upstream.http_result import HttpResponse, NoHttpResponse, Wire
 
 _LONGEST_TEXT: Final = 500
 

@@ -9,10 +9,11 @@ from decimal import Decimal
 from typing import Any, Final
 
 from service.domain.callback import Callback
-from service.domain.generation import ErrorCode, Failure, Output, Video
+from service.domain.failure import ErrorCode, Failure
+from service.domain.generation import Output, Video
+from service.domain.outcomes import Canceled, Failed, NotReady, ResultOutcome, Succeeded
 from service.upstream.http_result import HttpResponse, Wire, read_response
 from service.upstream.messages import detail_of, message_of, trouble_of
-from service.upstream.outcomes import Canceled, Failed, NotReady, ResultOutcome, Succeeded
 
 _STILL_RUNNING: Final = "Request is still in progress"
 

@@ -2,7 +2,8 @@
 
 from typing import Final
 
-from service.domain.generation import Generation, Status
+from service.domain.generation import Generation
+from service.domain.status import Status
 from service.observability import log, tracing
 
 _log: Final = log.get(__name__)

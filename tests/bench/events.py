@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from typing import Final
 
 from service.cli.dev.stack import Stack
-from service.domain.generation import Generation, Status
+from service.domain.generation import Generation
 from service.domain.request import parse_create
+from service.domain.status import Status
 from service.runtime import Runtime, open_runtime, utc_now
 from tests.bench import stack as stacks
 from tests.bench.figures import Figure, Target, latency

@@ -9,7 +9,8 @@ import pytest
 
 from reference import errors, pages, settings, states
 from service.app import create_app
-from service.domain.generation import TRANSITIONS, ErrorCode, Status
+from service.domain.failure import ErrorCode
+from service.domain.status import TRANSITIONS, Status
 from tests.guards.repository import ROOT
 from tests.support import factories
 

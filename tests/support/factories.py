@@ -10,9 +10,11 @@ from pydantic import SecretStr
 from service.clock import MOST_SKEW
 from service.config.settings import Settings
 from service.domain import ids
-from service.domain.generation import Due, Failure, Generation, LogLine, Output, Status, Video
+from service.domain.failure import Failure
+from service.domain.generation import Due, Generation, LogLine, Output, Video
 from service.domain.request import CreateGeneration, RequestLimits, parse_create
 from service.domain.signing import new_secret
+from service.domain.status import Status
 from service.domain.tenant import ApiKey, Tenant, hash_secret, new_key_text
 from service.domain.webhook import Attempt, Delivery
 

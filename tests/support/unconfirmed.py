@@ -6,7 +6,8 @@ from typing import Any
 
 import httpx
 
-from service.domain.generation import Generation, Status
+from service.domain.generation import Generation
+from service.domain.status import Status
 from service.domain.tenant import Tenant
 from service.domain.work_queue import WorkQueue
 from service.runtime import Runtime

@@ -13,7 +13,8 @@ from service.api.fal.route import FalRoute
 from service.api.fal.stream import StatusStream, wants_logs
 from service.api.http.dependencies import runtime
 from service.domain import fal_view
-from service.domain.generation import Generation, Status
+from service.domain.generation import Generation
+from service.domain.status import Status
 from service.domain.tenant import Scope, Tenant
 from service.errors import NotCancellable, NotFound
 

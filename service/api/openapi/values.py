@@ -5,8 +5,8 @@ from typing import Any, Final
 from service.api.admin.schemas import ApiKeyView, LimitsView, TenantView
 from service.api.schemas import EndUserView, EstimateView, UsageView
 from service.api.v1.webhook_schemas import AttemptView, DeliveryDetailView, DeliveryView, SigningKeyView
-from service.domain.generation import Status
 from service.domain.generation_view import GenerationView, VideoView
+from service.domain.status import Status
 from service.domain.webhook import ENDS, DeliveryStatus
 from service.domain.webhook_endpoint_view import EndpointView
 

@@ -8,8 +8,8 @@ from typing_extensions import TypedDict
 from service.api.fal.openapi import FalError, FalOutput
 from service.api.openapi import values as v
 from service.api.schemas import SCHEMA_REFERENCE
-from service.domain.generation import Status
 from service.domain.generation_view import EventView, GenerationView
+from service.domain.status import Status
 from service.domain.webhook import EventType
 from service.domain.webhook_endpoint_view import EndpointEventView, EndpointView
 

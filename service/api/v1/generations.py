@@ -15,10 +15,10 @@ from service.api.http.responses import json_response
 from service.api.http.timestamps import in_range
 from service.api.schemas import CREATE_BODY, EstimateView, GenerationList, problems
 from service.domain import ids
-from service.domain.generation import Status
 from service.domain.generation_view import GenerationView, public
 from service.domain.pricing import usd
 from service.domain.request import CreateGeneration, parse_create
+from service.domain.status import Status
 from service.domain.tenant import Scope
 from service.errors import FieldError, Invalid, StoreUnavailable, TooLarge, TooManyWaiting
 from service.runtime import Runtime

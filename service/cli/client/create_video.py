@@ -15,7 +15,7 @@ from service.cli.client.http import ApiFailed, Client, Deadline, TimedOut
 from service.cli.client.photos import Photo
 from service.cli.client.progress import Display, plain
 from service.cli.interrupts import Interrupts
-from service.domain.generation import TERMINAL
+from service.domain.status import TERMINAL
 
 #: A quote needs no picture, but a whole request.
 _ANY_IMAGE: Final = "https://example.com/photo.jpg"

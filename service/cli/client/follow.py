@@ -5,7 +5,7 @@ from typing import Any, Final
 from service.cli.client.http import ApiFailed, Client, TimedOut
 from service.cli.client.progress import Display
 from service.cli.client.sse import Event, NoEvents
-from service.domain.generation import TERMINAL
+from service.domain.status import TERMINAL
 
 #: Seconds of a long poll after a stream that brought nothing; then the stream is tried again.
 _POLL: Final = 10

@@ -24,8 +24,8 @@ from service.cli.dev.receiver import Receiver, WebhookFailed
 from service.cli.dev.screen import Figure, Screen
 from service.cli.dev.stack import Stack
 from service.config.settings import PREFIX
-from service.domain.generation import TERMINAL, Status
 from service.domain.generation_view import GenerationView, QueueView
+from service.domain.status import TERMINAL, Status
 from service.observability import metrics
 
 PHOTO: Final = "rocket.jpg"

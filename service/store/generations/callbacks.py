@@ -8,7 +8,9 @@ from pydantic import TypeAdapter
 
 from service.domain import ids
 from service.domain.callback import Callback
-from service.domain.generation import GIVEN_UP, TERMINAL, Generation
+from service.domain.failure import GIVEN_UP
+from service.domain.generation import Generation
+from service.domain.status import TERMINAL
 from service.domain.work_queue import WorkQueue
 from service.store import keys
 from service.store.generations import generations

@@ -9,8 +9,9 @@ from pydantic import TypeAdapter
 
 from service.domain import ids
 from service.domain.budgets import Budgets, day, month
-from service.domain.generation import Due, Generation, Status
+from service.domain.generation import Due, Generation
 from service.domain.request import HIGHEST_PRIORITY
+from service.domain.status import Status
 from service.domain.webhook import Delivery
 from service.domain.work_queue import WorkQueue
 from service.errors import RequestIdTaken

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Final
 
 from service.domain import ids
-from service.domain.generation import Status
+from service.domain.status import Status
 from service.store import keys
 from service.store.queues.due import claimed
 from service.store.redis.client import Redis

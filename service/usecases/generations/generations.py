@@ -10,8 +10,9 @@ from typing import Final
 
 from service.clock import Clock
 from service.domain import end_user, ids
-from service.domain.generation import Generation, Status
+from service.domain.generation import Generation
 from service.domain.request import CreateGeneration
+from service.domain.status import Status
 from service.domain.tenant import Tenant
 from service.domain.webhook import WebhookStyle
 from service.errors import CostRefused, IdempotencyMismatch, Invalid, NotCancellable, NotFound

@@ -4,8 +4,9 @@ import asyncio
 from typing import Final
 
 from service.domain.dispatch_gate import Gate
-from service.domain.generation import Generation, Status
+from service.domain.generation import Generation
 from service.domain.generation_view import QueueView
+from service.domain.status import Status
 from service.domain.tenant import Tenant
 from service.errors import StoreUnavailable
 from service.store.gate.gate import GateStore

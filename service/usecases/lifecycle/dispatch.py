@@ -6,7 +6,10 @@ from typing import Any, Final
 from service.clock import Clock
 from service.domain import callback
 from service.domain.dispatch_gate import Ramp
-from service.domain.generation import Failure, Generation, Status
+from service.domain.failure import Failure
+from service.domain.generation import Generation
+from service.domain.outcomes import Accepted, Locked, NotSubmitted, Rejected, SubmitOutcome, Unknown
+from service.domain.status import Status
 from service.errors import StoreUnavailable
 from service.observability import log, metrics, tracing
 from service.store.gate.gate import Noted
@@ -15,7 +18,6 @@ from service.store.queues.due import Claim, Claimed
 from service.store.queues.tenant_queue import QueueStore
 from service.upstream.client import FalClient
 from service.upstream.messages import submit_outcome
-from service.upstream.outcomes import Accepted, Locked, NotSubmitted, Rejected, SubmitOutcome, Unknown
 from service.usecases.lifecycle.dispatch_gate import DispatchGate
 from service.usecases.lifecycle.leases import LEASE
 from service.usecases.lifecycle.preflight import Preflight

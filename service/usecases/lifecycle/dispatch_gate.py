@@ -6,12 +6,12 @@ from typing import Final
 from service.clock import Clock
 from service.domain.dispatch_gate import Gate
 from service.domain.generation import Generation
+from service.domain.outcomes import Accepted, Locked, NotSubmitted, Rejected, SubmitOutcome, Unknown
 from service.domain.work_queue import WorkQueue
 from service.errors import StoreUnavailable
 from service.observability import log, metrics
 from service.store.gate.gate import GateStore, Noted, Signal
 from service.tasks import Nudger
-from service.upstream.outcomes import Accepted, Locked, NotSubmitted, Rejected, SubmitOutcome, Unknown
 
 #: Generations whose polls fal refuses with 401 or 403, before that is taken for a lock of the account.
 LOCKED_POLLS: Final = 3

@@ -6,12 +6,12 @@ from typing import Final, NoReturn
 
 from service.clock import Clock
 from service.domain import ids
+from service.domain.outcomes import Succeeded
 from service.errors import Malformed, Unauthenticated, UpstreamUnavailable
 from service.observability import log, metrics, tracing
 from service.store.generations.callbacks import CallbackStore
 from service.tasks import Nudger
 from service.upstream.callback_verification import Verifier
-from service.upstream.outcomes import Succeeded
 from service.upstream.results import callback_outcome, read_callback
 from service.usecases.log_context import bind_generation
 

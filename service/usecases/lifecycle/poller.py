@@ -7,16 +7,9 @@ from typing import Final
 
 from service.clock import Clock
 from service.domain.callback import Callback
-from service.domain.generation import UPSTREAM, Failure, Generation, LogLine, Status
-from service.domain.pricing import Rates
-from service.domain.work_queue import WorkQueue
-from service.observability import log, metrics, tracing
-from service.store.generations.callbacks import CallbackStore
-from service.store.generations.generations import GenerationStore
-from service.store.queues.due import Claim, Claimed, DueStore
-from service.upstream.client import FalClient
-from service.upstream.messages import cancel_outcome, status_outcome
-from service.upstream.outcomes import (
+from service.domain.failure import Failure
+from service.domain.generation import Generation, LogLine
+from service.domain.outcomes import (
     Canceled,
     Completed,
     Failed,
@@ -29,6 +22,15 @@ from service.upstream.outcomes import (
     Succeeded,
     UpstreamError,
 )
+from service.domain.pricing import Rates
+from service.domain.status import UPSTREAM, Status
+from service.domain.work_queue import WorkQueue
+from service.observability import log, metrics, tracing
+from service.store.generations.callbacks import CallbackStore
+from service.store.generations.generations import GenerationStore
+from service.store.queues.due import Claim, Claimed, DueStore
+from service.upstream.client import FalClient
+from service.upstream.messages import cancel_outcome, status_outcome
 from service.upstream.results import callback_outcome, result_outcome
 from service.usecases.lifecycle.dispatch_gate import DispatchGate
 from service.usecases.lifecycle.leases import LEASE

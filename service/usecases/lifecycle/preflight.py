@@ -9,8 +9,10 @@ from datetime import timedelta
 from typing import Final
 
 from service.clock import Clock
-from service.domain.generation import Failure, Generation, Status
+from service.domain.failure import Failure
+from service.domain.generation import Generation
 from service.domain.request import IMAGE_FIELDS
+from service.domain.status import Status
 from service.errors import BadImage
 from service.net.image_probe import ImageProbe, ProbeFailed, ProbeRefused, ProbeResult
 from service.observability import log, metrics

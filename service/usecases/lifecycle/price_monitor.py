@@ -4,11 +4,11 @@ from decimal import Decimal
 from typing import Final
 
 from service.domain.generation import Generation
+from service.domain.outcomes import Canceled, Failed, ResultOutcome, Succeeded
 from service.domain.pricing import EstimateReason, Rates, expected_units
 from service.errors import StoreUnavailable
 from service.observability import log, metrics
 from service.store.money.prices import PriceStore
-from service.upstream.outcomes import Canceled, Failed, ResultOutcome, Succeeded
 
 #: Successes of one resolution in a row, billed other units than expected, that mean a changed price.
 MISMATCHES: Final = 5

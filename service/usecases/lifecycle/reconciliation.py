@@ -8,7 +8,8 @@ from typing import Final, Literal
 
 from service.clock import Clock
 from service.domain.billing import SKEW, Adopted, BillingEvent, Match, Suspect, matches, suspect
-from service.domain.generation import Generation, Status
+from service.domain.generation import Generation
+from service.domain.status import Status
 from service.errors import RequestIdTaken, UpstreamUnavailable
 from service.observability import log, metrics
 from service.store.generations.generations import GenerationStore

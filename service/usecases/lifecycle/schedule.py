@@ -5,8 +5,9 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from service.config.settings import Settings
-from service.domain.generation import Due, Generation, Status
+from service.domain.generation import Due, Generation
 from service.domain.retry import PollPolicy, RetryPolicy
+from service.domain.status import Status
 
 #: Pace of a submit that fal did not take: as long as it takes, never faster than this.
 REFUSED_SUBMITS: Final = RetryPolicy(tuple(timedelta(seconds=s) for s in (0, 1, 2, 5, 10, 20, 40, 60)), forever=True)

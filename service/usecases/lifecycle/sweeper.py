@@ -8,7 +8,9 @@ from typing import Final
 
 from service.clock import Clock
 from service.domain import erasure, ids
-from service.domain.generation import UPSTREAM, Failure, Generation, Status
+from service.domain.failure import Failure
+from service.domain.generation import Generation
+from service.domain.status import UPSTREAM, Status
 from service.domain.webhook import DeliveryStatus
 from service.domain.work_queue import WorkQueue
 from service.media.videos import VideoStore

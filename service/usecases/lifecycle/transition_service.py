@@ -7,7 +7,9 @@ from datetime import datetime
 from typing import Final
 
 from service.clock import Clock
-from service.domain.generation import CALLERS_FAULTS, UPSTREAM, Generation, Status
+from service.domain.failure import CALLERS_FAULTS
+from service.domain.generation import Generation
+from service.domain.status import UPSTREAM, Status
 from service.domain.webhook import Delivery, DeliveryStatus
 from service.domain.work_queue import WorkQueue
 from service.errors import StoreUnavailable

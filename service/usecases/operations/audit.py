@@ -8,7 +8,8 @@ from typing import Final, Literal
 
 from service.clock import Clock
 from service.domain.budgets import day
-from service.domain.generation import Generation, Status
+from service.domain.generation import Generation
+from service.domain.status import Status
 from service.store.generations.generations import GenerationStore
 from service.store.generations.in_flight import InFlightStore
 from service.store.keys import KEPT_SECONDS

@@ -6,8 +6,8 @@ from itertools import product
 from typing import Any, Final, get_args
 
 from service.domain.dispatch_gate import PauseCause
-from service.domain.generation import TERMINAL, Status
 from service.domain.pricing import EstimateReason
+from service.domain.status import TERMINAL, Status
 from service.domain.webhook import DeliveryStatus
 from service.domain.work_queue import WorkQueue
 from service.observability import idle_series, metrics, multiprocess

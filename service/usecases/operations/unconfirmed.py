@@ -6,8 +6,11 @@ from typing import Final
 
 from service.clock import Clock
 from service.domain import ids
-from service.domain.generation import Failure, Generation, Status
+from service.domain.failure import Failure
+from service.domain.generation import Generation
 from service.domain.generation_view import rfc3339
+from service.domain.outcomes import UpstreamError
+from service.domain.status import Status
 from service.errors import (
     FieldError,
     Invalid,
@@ -24,7 +27,6 @@ from service.store.generations.submissions import SubmissionStore
 from service.store.queues.tenant_queue import QueueStore
 from service.upstream.client import FalClient
 from service.upstream.messages import is_unknown, status_outcome
-from service.upstream.outcomes import UpstreamError
 from service.usecases.lifecycle.schedule import Schedule
 from service.usecases.lifecycle.transition_service import Transition, TransitionService
 

@@ -7,7 +7,8 @@ from typing import Final
 from service.clock import Clock
 from service.domain import erasure
 from service.domain.erasure import Erasure
-from service.domain.generation import Generation, Status
+from service.domain.generation import Generation
+from service.domain.status import Status
 from service.media.videos import VideoStore
 from service.observability import log
 from service.store.generations.generations import GenerationStore

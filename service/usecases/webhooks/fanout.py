@@ -7,7 +7,8 @@ from typing import Final
 from pydantic_core import to_json
 
 from service.domain import fal_view, generation_view, ids, webhook_endpoint_view
-from service.domain.generation import Generation, Status
+from service.domain.generation import Generation
+from service.domain.status import Status
 from service.domain.webhook import Delivery, DeliveryStatus, EventType
 from service.domain.webhook_endpoint import Endpoint
 from service.domain.webhook_endpoint_view import FailingView

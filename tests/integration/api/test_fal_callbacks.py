@@ -15,7 +15,8 @@ from service.api.callbacks import LARGEST_BODY
 from service.cli.dev.embedded_redis import EmbeddedRedis
 from service.config.settings import Settings
 from service.domain.callback import PATH
-from service.domain.generation import Due, Generation, Status
+from service.domain.generation import Due, Generation
+from service.domain.status import Status
 from service.domain.work_queue import WorkQueue
 from service.observability import metrics
 from service.runtime import Runtime

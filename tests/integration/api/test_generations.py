@@ -13,9 +13,10 @@ from pydantic import TypeAdapter
 from service.config.settings import Settings
 from service.domain import ids
 from service.domain.end_user import pseudonym
-from service.domain.generation import Generation, Status
+from service.domain.generation import Generation
 from service.domain.generation_view import GenerationView
 from service.domain.pricing import usd
+from service.domain.status import Status
 from service.domain.tenant import Tenant
 from service.runtime import Runtime
 from service.store import keys

@@ -11,8 +11,9 @@ import pytest
 
 from service.domain import ids
 from service.domain.end_user import pseudonym
-from service.domain.generation import Generation, Status
+from service.domain.generation import Generation
 from service.domain.generation_view import rfc3339
+from service.domain.status import Status
 from service.domain.tenant import Tenant
 from service.runtime import Runtime
 from service.store.generations.generations import LOOKED_AT

@@ -10,13 +10,14 @@ import pytest
 
 from service.config.settings import Settings
 from service.domain.dispatch_gate import PauseCause
-from service.domain.generation import Generation, Status
+from service.domain.generation import Generation
+from service.domain.outcomes import Accepted, Locked
+from service.domain.status import Status
 from service.domain.tenant import Tenant
 from service.domain.work_queue import WorkQueue
 from service.errors import Draining
 from service.runtime import Runtime
 from service.store.gate.gate import GateStore, Signal
-from service.upstream.outcomes import Accepted, Locked
 from service.usecases.lifecycle.dispatch_gate import LOCKED_POLLS
 from tests.support import factories
 from tests.support.factories import Clock

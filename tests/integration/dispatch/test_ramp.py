@@ -11,13 +11,15 @@ from hypothesis import strategies as st
 
 from service.config.settings import Settings
 from service.domain.dispatch_gate import FIRST_SUBMITS, Ramp
-from service.domain.generation import Failure, Generation, Status
+from service.domain.failure import Failure
+from service.domain.generation import Generation
+from service.domain.outcomes import Accepted, Locked, NotSubmitted, Rejected, SubmitOutcome, Unknown
+from service.domain.status import Status
 from service.domain.tenant import Tenant
 from service.domain.work_queue import WorkQueue
 from service.runtime import Runtime
 from service.store import keys
 from service.store.queues.due import Claimed
-from service.upstream.outcomes import Accepted, Locked, NotSubmitted, Rejected, SubmitOutcome, Unknown
 from service.usecases.lifecycle.dispatch import Dispatch
 from service.usecases.lifecycle.leases import LEASE
 from tests.support import factories

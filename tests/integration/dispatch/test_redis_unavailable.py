@@ -8,7 +8,8 @@ import httpx
 import pytest
 
 from service.config.settings import Settings
-from service.domain.generation import TERMINAL, Generation, Status
+from service.domain.generation import Generation
+from service.domain.status import TERMINAL, Status
 from service.domain.tenant import Tenant
 from service.domain.work_queue import WorkQueue
 from service.errors import StoreUnavailable

@@ -8,7 +8,8 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from service.domain.generation import Due, Generation, Status
+from service.domain.generation import Due, Generation
+from service.domain.status import Status
 from service.domain.tenant import Limits, Tenant
 from service.runtime import Runtime
 from service.store import keys

@@ -13,7 +13,8 @@ from aiohttp import web
 
 from service.config.settings import Settings
 from service.domain.dispatch_gate import FIRST_SUBMITS, PauseCause
-from service.domain.generation import Generation, Status
+from service.domain.generation import Generation
+from service.domain.status import Status
 from service.domain.tenant import Limits, Tenant
 from service.domain.work_queue import WorkQueue
 from service.runtime import Runtime, open_runtime

@@ -12,7 +12,8 @@ from fastapi import FastAPI
 
 from service.config.settings import Settings
 from service.domain.callback import Callback
-from service.domain.generation import TERMINAL, Generation, Status
+from service.domain.generation import Generation
+from service.domain.status import TERMINAL, Status
 from service.domain.tenant import Tenant
 from service.domain.work_queue import WorkQueue
 from service.observability import metrics

@@ -8,7 +8,8 @@ from typing import Any, Final
 import pytest
 
 from service.config.settings import Settings
-from service.domain.generation import Status
+from service.domain.outcomes import NotSubmitted
+from service.domain.status import Status
 from service.domain.tenant import Limits, Scope, Tenant
 from service.domain.work_queue import WorkQueue
 from service.observability import metrics
@@ -16,7 +17,6 @@ from service.runtime import Runtime, open_runtime
 from service.store import keys
 from service.store.redis.client import Redis
 from service.tasks import QUEUES
-from service.upstream.outcomes import NotSubmitted
 from service.usecases.generations.generations import CreateOptions
 from service.usecases.operations.doctor import CheckStatus
 from service.usecases.webhooks.endpoints import Wanted

@@ -9,7 +9,8 @@ from datetime import timedelta
 import pytest
 
 from service.config.settings import Settings
-from service.domain.generation import Generation, Status
+from service.domain.generation import Generation
+from service.domain.status import Status
 from service.domain.tenant import Tenant
 from service.domain.work_queue import WorkQueue
 from service.runtime import Runtime

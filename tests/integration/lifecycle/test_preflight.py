@@ -10,7 +10,8 @@ import pytest
 from aiohttp import web
 
 from service.config.settings import Settings
-from service.domain.generation import Generation, Status
+from service.domain.generation import Generation
+from service.domain.status import Status
 from service.domain.tenant import Tenant
 from service.domain.work_queue import WorkQueue
 from service.net.image_probe import ImageProbe, ProbeFailed, ProbeRefused, ProbeResult

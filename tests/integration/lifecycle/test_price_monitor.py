@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
 from service.config.settings import Settings
-from service.domain.generation import Generation, Status
+from service.domain.generation import Generation
 from service.domain.pricing import EstimateReason
+from service.domain.status import Status
 from service.domain.tenant import Limits, Tenant
 from service.domain.work_queue import WorkQueue
 from service.observability import log, metrics

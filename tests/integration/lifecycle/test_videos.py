@@ -17,7 +17,8 @@ from fastapi import FastAPI
 
 from service.config.settings import Settings
 from service.domain import fal_view
-from service.domain.generation import Generation, Output, Status, StoredVideo, Video
+from service.domain.generation import Generation, Output, StoredVideo, Video
+from service.domain.status import Status
 from service.domain.tenant import Tenant
 from service.domain.work_queue import WorkQueue
 from service.media.videos import VideoStore, VideoStoreUnavailable

@@ -12,7 +12,7 @@ import redis as redis_py
 from prometheus_client import CollectorRegistry, Counter, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from service.domain.generation import Status
+from service.domain.status import Status
 from service.domain.tenant import Limits, Tenant
 from service.domain.work_queue import WorkQueue
 from service.observability import idle_series, metrics

@@ -10,7 +10,8 @@ from fastapi import FastAPI
 from service.config.settings import Settings
 from service.domain.adjustment import Correction
 from service.domain.budgets import day, month
-from service.domain.generation import Due, Generation, Status
+from service.domain.generation import Due, Generation
+from service.domain.status import Status
 from service.domain.tenant import Limits, Tenant
 from service.domain.work_queue import WorkQueue
 from service.errors import CostChanged, OverBudget

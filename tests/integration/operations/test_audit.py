@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from service.domain.adjustment import Correction
 from service.domain.budgets import day
-from service.domain.generation import Due, Generation, Status
+from service.domain.generation import Due, Generation
+from service.domain.status import Status
 from service.domain.tenant import Limits, Tenant
 from service.errors import CostChanged, GatewayError
 from service.runtime import Runtime

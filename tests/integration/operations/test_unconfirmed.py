@@ -11,7 +11,9 @@ from fastapi import FastAPI
 
 from service.config.settings import Settings
 from service.domain.callback import Callback
-from service.domain.generation import Due, Generation, Status
+from service.domain.generation import Due, Generation
+from service.domain.outcomes import Accepted
+from service.domain.status import Status
 from service.domain.tenant import Tenant
 from service.domain.work_queue import WorkQueue
 from service.errors import RequestIdTaken
@@ -20,7 +22,6 @@ from service.store import keys
 from service.store.generations.callbacks import CallbackStore
 from service.store.generations.generations import GenerationStore, dump
 from service.store.redis.client import Redis
-from service.upstream.outcomes import Accepted
 from service.usecases.lifecycle.dispatch import settled
 from tests.conftest import client_of
 from tests.support import factories, unconfirmed

@@ -13,7 +13,8 @@ from service.config.settings import Settings
 from service.domain import ids
 from service.domain.budgets import day
 from service.domain.callback import Callback
-from service.domain.generation import Due, Generation, Status
+from service.domain.generation import Due, Generation
+from service.domain.status import Status
 from service.domain.webhook import DeliveryStatus
 from service.domain.work_queue import WorkQueue
 from service.store import keys

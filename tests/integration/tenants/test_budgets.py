@@ -14,8 +14,8 @@ from service.cli.dev.embedded_redis import EmbeddedRedis
 from service.config.settings import Settings
 from service.domain.budgets import Scope, Standing, day, month
 from service.domain.end_user import pseudonym
-from service.domain.generation import Status
 from service.domain.pricing import Rates, usd
+from service.domain.status import Status
 from service.domain.tenant import Limits, Tenant
 from service.domain.work_queue import WorkQueue
 from service.errors import StoreUnavailable

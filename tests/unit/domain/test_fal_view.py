@@ -9,9 +9,11 @@ import pytest
 from pydantic_core import from_json
 
 from service.domain import fal_view
-from service.domain.generation import ErrorCode, Failure, Generation, Status
+from service.domain.failure import ErrorCode, Failure
+from service.domain.generation import Generation
+from service.domain.outcomes import Failed
+from service.domain.status import Status
 from service.upstream.http_result import HttpResponse
-from service.upstream.outcomes import Failed
 from service.upstream.results import result_outcome
 from tests.support import factories
 from tests.support.factories import NOW

@@ -6,16 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from service.domain.generation import (
-    HOLDS_SLOT,
-    LOG_LINES,
-    TERMINAL,
-    TRANSITIONS,
-    UPSTREAM,
-    Generation,
-    IllegalMove,
-    Status,
-)
+from service.domain.generation import LOG_LINES, Generation
+from service.domain.status import HOLDS_SLOT, TERMINAL, TRANSITIONS, UPSTREAM, IllegalTransition, Status
 from tests.support import factories
 from tests.support.factories import NOW
 
@@ -52,7 +44,7 @@ def test_every_legal_move_is_made_by_its_verb(before: Status, after: Status) -> 
 def test_every_other_move_is_refused(before: Status, after: Status) -> None:
     g = factories.in_status(before)
 
-    with pytest.raises(IllegalMove, match=f"{g.id}: {before} -> {after}"):
+    with pytest.raises(IllegalTransition, match=f"{g.id}: {before} -> {after}"):
         VERBS[after](g)
 
 
@@ -174,13 +166,13 @@ def test_unconfirmed_without_its_slot_takes_one_again_when_confirmed() -> None:
 
 @pytest.mark.parametrize("status", [status for status in Status if status is not Status.UNCONFIRMED])
 def test_only_an_unconfirmed_generation_releases_its_slot(status: Status) -> None:
-    with pytest.raises(IllegalMove):
+    with pytest.raises(IllegalTransition):
         factories.in_status(status).without_slot()
 
 
 @pytest.mark.parametrize("status", [status for status in Status if status is not Status.FAILED])
 def test_only_a_given_up_generation_is_revived(status: Status) -> None:
-    with pytest.raises(IllegalMove):
+    with pytest.raises(IllegalTransition):
         factories.in_status(status).revived("request-1", NOW)
 
 

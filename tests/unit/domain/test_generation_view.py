@@ -8,8 +8,10 @@ from pydantic import TypeAdapter
 from pydantic_core import from_json, to_json
 
 from service.domain import generation_view
-from service.domain.generation import ErrorCode, Generation, Status
+from service.domain.failure import ErrorCode
+from service.domain.generation import Generation
 from service.domain.generation_view import EventView, GenerationView, event, public, rfc3339
+from service.domain.status import Status
 from tests.support import factories
 from tests.support.factories import NOW
 

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.domain.generation import LOG_LINES, TRANSITIONS, Generation, Status
+from service.domain.generation import LOG_LINES, Generation
 from service.domain.generation_view import QueueView
+from service.domain.status import TRANSITIONS, Status
 from service.domain.stream import BEGINNING, Event, StreamCursor, events_since, is_over, parse_cursor
 from tests.support import factories
 from tests.support.factories import NOW

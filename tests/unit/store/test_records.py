@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from service.domain.generation import Status
+from service.domain.status import Status
 from service.errors import Unavailable
 from service.store.generations import records
 from service.store.generations.generations import dump, load

@@ -9,10 +9,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from service.domain.callback import Callback, address, without_secret
-from service.domain.generation import Failure, Output, Video
+from service.domain.failure import Failure
+from service.domain.generation import Output, Video
+from service.domain.outcomes import Canceled, Failed, Succeeded
 from service.store.generations.callbacks import dump, load
 from service.upstream.http_result import HttpResponse
-from service.upstream.outcomes import Canceled, Failed, Succeeded
 from service.upstream.results import callback_outcome, read_callback, result_outcome
 from tests.support import factories
 

@@ -11,12 +11,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from service.domain import fal_view
-from service.domain.generation import ErrorCode, Failure, LogLine, Output, Status, Video
-from service.domain.pricing import Rates
-from service.store.generations.generations import dump, load
-from service.upstream.http_result import HttpResponse, NoHttpResponse, Wire, read_response
-from service.upstream.messages import cancel_outcome, is_unknown, status_outcome, submit_outcome
-from service.upstream.outcomes import (
+from service.domain.failure import ErrorCode, Failure
+from service.domain.generation import LogLine, Output, Video
+from service.domain.outcomes import (
     Accepted,
     Canceled,
     CancelOutcome,
@@ -35,6 +32,11 @@ from service.upstream.outcomes import (
     Unknown,
     UpstreamError,
 )
+from service.domain.pricing import Rates
+from service.domain.status import Status
+from service.store.generations.generations import dump, load
+from service.upstream.http_result import HttpResponse, NoHttpResponse, Wire, read_response
+from service.upstream.messages import cancel_outcome, is_unknown, status_outcome, submit_outcome
 from service.upstream.results import MODEL_ERRORS, result_outcome
 from tests.support import factories
 from tests.support.factories import NOW

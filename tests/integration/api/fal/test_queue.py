@@ -14,7 +14,8 @@ from fastapi import FastAPI
 from pydantic_core import from_json
 
 from service.domain import ids
-from service.domain.generation import Failure, Generation, Output, Video
+from service.domain.failure import Failure
+from service.domain.generation import Generation, Output, Video
 from service.domain.tenant import Scope
 from service.domain.work_queue import WorkQueue
 from service.runtime import Runtime

@@ -11,7 +11,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from pydantic_core import from_json
 
-from service.domain.generation import Failure
+from service.domain.failure import Failure
 from service.domain.work_queue import WorkQueue
 from service.runtime import Runtime
 from tests.integration.api.fal.conftest import request_path, submitted

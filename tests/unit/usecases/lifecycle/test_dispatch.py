@@ -2,8 +2,8 @@
 
 import pytest
 
-from service.domain.generation import Status
-from service.upstream.outcomes import Accepted, Locked, NotSubmitted, Rejected, SubmitOutcome, Unknown
+from service.domain.outcomes import Accepted, Locked, NotSubmitted, Rejected, SubmitOutcome, Unknown
+from service.domain.status import Status
 from service.usecases.lifecycle.dispatch import arguments, settled
 from tests.support import factories
 from tests.support.factories import NOW

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal
 
-from service.domain.generation import Failure, LogLine, Output
+from service.domain.failure import Failure
+from service.domain.generation import LogLine, Output
 
 # --- of a submit
 
