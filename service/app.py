@@ -37,7 +37,7 @@ def create_app(settings: Settings) -> FastAPI:
         async with open_runtime(settings) as runtime:
             app.state.runtime = runtime
             tune_gc()
-            with on_stop_signal(runtime.generations.release):
+            with on_stop_signal(runtime.generations.service.release):
                 yield
         await asyncio.to_thread(tracing.shut_down)
 

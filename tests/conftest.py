@@ -161,7 +161,7 @@ async def connect(app: FastAPI) -> AsyncIterator[Connect]:
     async with AsyncExitStack() as stack:
 
         async def client(tenant: Tenant | None = None, **key: Any) -> httpx.AsyncClient:
-            tenants = app.state.runtime.tenants
+            tenants = app.state.runtime.tenants.service
             tenant = tenant or await tenants.create("acme")
             text = (await tenants.create_key(tenant.id, **key)).text
             return await stack.enter_async_context(client_of(app, text))
@@ -172,7 +172,7 @@ async def connect(app: FastAPI) -> AsyncIterator[Connect]:
 @pytest.fixture
 async def tenant(app: FastAPI) -> Tenant:
     """Whose key ``api`` holds."""
-    made: Tenant = await app.state.runtime.tenants.create("acme")
+    made: Tenant = await app.state.runtime.tenants.service.create("acme")
     return made
 
 

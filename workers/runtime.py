@@ -54,7 +54,7 @@ class Process:
     def run(self, drain: WorkQueue) -> None:
         if self._runtime is None:
             raise RuntimeError("the worker's runtime is not open")
-        claiming = asyncio.run_coroutine_threadsafe(self._runtime.serve(drain), self._loop)
+        claiming = asyncio.run_coroutine_threadsafe(self._runtime.queues.serve(drain), self._loop)
         try:
             claiming.result(_CLAIM_SECONDS)
         except StoreUnavailable as error:
@@ -93,7 +93,7 @@ class Process:
             self.pulse.beat()
             with contextlib.suppress(StoreUnavailable):  # the store is away: a restart of this process heals nothing
                 clock = runtime.clock
-                await runtime.heartbeats.note_worker(name, self._queues(), clock(), skew=clock.skew)
+                await runtime.stores.heartbeats.note_worker(name, self._queues(), clock(), skew=clock.skew)
             await asyncio.sleep(INTERVAL.total_seconds())
 
     async def _poll_forever(self, runtime: Runtime) -> None:
@@ -101,7 +101,7 @@ class Process:
         while True:
             queues = set(self._queues())
             for drain in (drain for drain, queue in QUEUE_OF.items() if queue in queues):
-                runtime.serve_soon(drain)
+                runtime.queues.serve_soon(drain)
             await asyncio.sleep(_POLL_SECONDS)
 
 

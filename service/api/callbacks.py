@@ -31,6 +31,6 @@ router = APIRouter(prefix=PATH, tags=["callbacks"])
 )
 async def receive(request: Request, generation_id: str, token: str) -> Response:
     body = await whole_body(request, within=_BODY_SECONDS)
-    await runtime(request).callbacks.receive(generation_id, token, request.headers, body)
+    await runtime(request).generations.fal_callbacks.receive(generation_id, token, request.headers, body)
     answer: CallbackView = {"status": "ok"}
     return json_response(answer)

@@ -48,7 +48,7 @@ async def readyz(request: Request) -> Response:
     checks = await gateway.readiness()
     if failing := [text for name, text in checks.items() if text != "ok" and name not in TOLERATED]:
         raise Unavailable("; ".join(failing))
-    dispatch: Any = dispatch_view(await gateway.gate.read())
+    dispatch: Any = dispatch_view(await gateway.operations.gate.read())
     return json_response({"status": "ready", "checks": checks, "dispatch": dispatch})
 
 
@@ -60,5 +60,7 @@ async def readyz(request: Request) -> Response:
 )
 async def prometheus(request: Request) -> Response:
     # Each takes tens of milliseconds with many tenants: ours in a thread, while Redis makes up its answer.
-    own, state = await asyncio.gather(asyncio.to_thread(multiprocess.text), runtime(request).gauges.text())
+    own, state = await asyncio.gather(
+        asyncio.to_thread(multiprocess.text), runtime(request).operations.account_metrics.text()
+    )
     return Response(own + state, media_type=CONTENT_TYPE_LATEST)

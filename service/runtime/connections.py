@@ -1,4 +1,4 @@
-"""What is open towards the outside."""
+"""Connections of a process (Redis, fal, receivers, video store) and the stores over Redis."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
@@ -8,14 +8,36 @@ from functools import partial
 
 from service.clock import StoreClock
 from service.config.settings import Settings
+from service.domain.dispatch_gate import Ramp
+from service.domain.webhook_endpoint import Patience
 from service.media.videos import VideoStore
 from service.net.image_probe import ImageProbe
 from service.net.ssrf import AddressGuard
+from service.store.gate.gate import GateStore
+from service.store.generations.callbacks import CallbackStore
 from service.store.generations.changes import ChangeFeed
+from service.store.generations.generations import GenerationStore
+from service.store.generations.in_flight import InFlightStore
+from service.store.generations.response_receipts import ResponseReceiptStore
+from service.store.generations.submissions import SubmissionStore
+from service.store.money.adjustments import AdjustmentStore
+from service.store.money.audits import AuditStore
+from service.store.money.money import MoneyStore
+from service.store.money.prices import PriceStore
 from service.store.queues.due import DueStore
+from service.store.queues.tenant_queue import QueueStore
 from service.store.redis import health
 from service.store.redis.client import Redis
 from service.store.redis.memory import MemoryPolicy
+from service.store.state.heartbeats import HeartbeatStore
+from service.store.tenants.end_users import EndUserStore
+from service.store.tenants.erasures import ErasureStore
+from service.store.tenants.rates import RateLimiter
+from service.store.tenants.sealing import Sealer
+from service.store.tenants.tenants import TenantStore
+from service.store.webhooks.deliveries import DeliveryStore
+from service.store.webhooks.delivery_log import DeliveryLog
+from service.store.webhooks.endpoints import EndpointStore
 from service.tasks import Nudger, celery_app
 from service.upstream.billing import FalBilling
 from service.upstream.callback_verification import Verifier
@@ -28,30 +50,32 @@ from service.webhooks.sender import Sender
 
 @dataclass(frozen=True, slots=True)
 class Connections:
-    """What is open towards the outside; closed in reverse order."""
+    """Open clients of one process, and the address rules that they apply."""
 
     redis: Redis
     clock: StoreClock
     nudger: Nudger
-    fal: FalClient
-    verifier: Verifier
-    billing: FalBilling | None
-    storage: FalStorage
-    files: FalFiles
-    kept: VideoStore | None
-    guard: AddressGuard
-    sender: Sender
-    viewer: ImageProbe
-    hosts: FalHosts
     changes: ChangeFeed
+    fal: FalClient
+    fal_billing: FalBilling | None
+    """None without an admin key of fal."""
+    fal_files: FalFiles
+    fal_hosts: FalHosts
+    fal_storage: FalStorage
+    verifier: Verifier
+    image_probe: ImageProbe
+    address_guard: AddressGuard
+    sender: Sender
+    video_store: VideoStore | None
+    """None without ``media_url``: videos stay at fal."""
 
 
 @asynccontextmanager
 async def open_connections(settings: Settings, clock: Callable[[], datetime]) -> AsyncIterator[Connections]:
+    """Open all clients; close them in reverse order. ``clock``: local time, which Redis corrects."""
     key, timeout = settings.fal_key.get_secret_value(), settings.fal_timeout.total_seconds()
     guard = AddressGuard(settings.webhook_allowed_networks, allowed_hosts=settings.webhook_allowed_hosts)
     hosts = FalHosts(settings.fal_media_hosts, (settings.fal_queue_url, settings.fal_rest_url))
-    kept = None if settings.media_url is None else VideoStore(settings.media_url)
     async with (
         Redis(
             settings.redis_url,
@@ -73,24 +97,24 @@ async def open_connections(settings: Settings, clock: Callable[[], datetime]) ->
             max_connections=settings.webhook_concurrency,
             clock=store_clock,
         ) as sender,
-        ImageProbe(settings.preflight_allowed_networks, most_bytes=settings.preflight_bytes) as viewer,
+        ImageProbe(settings.preflight_allowed_networks, most_bytes=settings.preflight_bytes) as probe,
         ChangeFeed(redis) as changes,
     ):
         yield Connections(
-            redis,
-            store_clock,
-            nudger,
-            fal,
-            verifier,
-            billing,
-            storage,
-            files,
-            kept,
-            guard,
-            sender,
-            viewer,
-            hosts,
-            changes,
+            redis=redis,
+            clock=store_clock,
+            nudger=nudger,
+            changes=changes,
+            fal=fal,
+            fal_billing=billing,
+            fal_files=files,
+            fal_hosts=hosts,
+            fal_storage=storage,
+            verifier=verifier,
+            image_probe=probe,
+            address_guard=guard,
+            sender=sender,
+            video_store=None if settings.media_url is None else VideoStore(settings.media_url),
         )
 
 
@@ -110,3 +134,39 @@ def _billing(settings: Settings) -> AbstractAsyncContextManager[FalBilling | Non
         endpoint_id=settings.fal_model,
         timeout=settings.fal_timeout.total_seconds(),
     )
+
+
+class Stores:
+    """All stores over one Redis client."""
+
+    def __init__(self, redis: Redis, settings: Settings) -> None:
+        self.generations = GenerationStore(redis)
+        self.callbacks = CallbackStore(redis)
+        self.due = DueStore(redis)
+        self.queue = QueueStore(redis)
+        self.submissions = SubmissionStore(redis)
+        self.ramp = Ramp.of(
+            settings.upstream_concurrency, settings.unconfirmed_slots_share, submit_timeout=settings.fal_timeout
+        )
+        self.gate = GateStore(
+            redis,
+            failures=settings.submit_failures,
+            first_probe=settings.submit_probe,
+            last_probe=settings.submit_probe_longest,
+            most=self.ramp.most,
+        )
+        self.deliveries = DeliveryStore(redis, patience=Patience(settings.webhook_disable_after))
+        self.delivery_log = DeliveryLog(redis, self.deliveries)
+        self.money = MoneyStore(redis)
+        self.in_flight = InFlightStore(redis)
+        self.audits = AuditStore(redis)
+        self.adjustments = AdjustmentStore(redis)
+        self.prices = PriceStore(redis)
+        self.end_users = EndUserStore(redis)
+        self.erasures = ErasureStore(redis)
+        self.rates = RateLimiter(redis)
+        self.heartbeats = HeartbeatStore(redis)
+        self.response_receipts = ResponseReceiptStore(redis)
+        self.sealer = Sealer(settings.secret_keys())
+        self.tenants = TenantStore(redis, self.sealer)
+        self.endpoints = EndpointStore(redis, self.sealer)

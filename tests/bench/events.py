@@ -60,9 +60,11 @@ async def _measure(stack: Stack, scale: Scale) -> list[Figure]:
 async def _created(stack: Stack, count: int) -> list[str]:
     """By a process of its own: what creates leave behind in a gateway is measured elsewhere."""
     async with open_runtime(stack.settings) as runtime:
-        tenant = await runtime.tenants.get(stack.tenant_id)
-        wanted = parse_create(stacks.body("a boat").encode(), runtime.limits)
-        created = await asyncio.gather(*(runtime.generations.create(tenant, wanted, None) for _ in range(count)))
+        tenant = await runtime.tenants.service.get(stack.tenant_id)
+        wanted = parse_create(stacks.body("a boat").encode(), runtime.generations.request_limits)
+        created = await asyncio.gather(
+            *(runtime.generations.service.create(tenant, wanted, None) for _ in range(count))
+        )
     return [creation.generation.id for creation in created]
 
 
@@ -119,7 +121,7 @@ class _Reader(asyncio.Protocol):
     async def told(self, runtime: Runtime) -> float:
         """Move it; the time until its state was told here."""
         begun = time.perf_counter()
-        await runtime.generations._transitions.apply(self._id, _next)
+        await runtime.transitions.apply(self._id, _next)
         await self._heard()
         return time.perf_counter() - begun
 

@@ -12,8 +12,8 @@ from redis import Redis
 from service.cli.dev.child_processes import free_port
 from service.cli.dev.stack import Stack
 from service.domain.work_queue import WorkQueue
+from service.runtime import build_schedule
 from service.store import keys
-from service.usecases.lifecycle.schedule import Schedule
 from tests.bench import stack as stacks
 from tests.bench import worker_metrics
 from tests.bench.figures import Figure, Target
@@ -115,7 +115,7 @@ def _used(redis: "Redis") -> int:
 
 def _interval(stack: Stack, in_flight: int) -> float:
     """Seconds between two polls of one job at this load, at its very shortest."""
-    polls = Schedule.of(stack.settings).polls
+    polls = build_schedule(stack.settings).polls
     return polls.next(timedelta(), in_flight, chance=lambda: 0.5).total_seconds()
 
 

@@ -113,5 +113,7 @@ def _silent_beside(stack: Stack) -> Iterator[Server]:
 
 async def _tenants(settings: Settings, count: int) -> list[str]:
     async with open_runtime(settings) as runtime:
-        made = [await runtime.tenants.create(f"tenant {n}", Limits(monthly_budget=10**12)) for n in range(count)]
-        return [(await runtime.tenants.create_key(tenant.id)).text for tenant in made]
+        made = [
+            await runtime.tenants.service.create(f"tenant {n}", Limits(monthly_budget=10**12)) for n in range(count)
+        ]
+        return [(await runtime.tenants.service.create_key(tenant.id)).text for tenant in made]

@@ -89,8 +89,8 @@ async def _tenants(settings: Settings, count: int) -> Sequence[str]:
     async with open_runtime(settings) as runtime:
 
         async def one(number: int) -> str:
-            tenant = await runtime.tenants.create(f"tenant {number}", _LIMITS)
-            return (await runtime.tenants.create_key(tenant.id)).text
+            tenant = await runtime.tenants.service.create(f"tenant {number}", _LIMITS)
+            return (await runtime.tenants.service.create_key(tenant.id)).text
 
         return [
             key for start in range(0, count, 500) for key in await asyncio.gather(*map(one, range(start, start + 500)))
@@ -101,9 +101,9 @@ async def _checks(settings: Settings, key: str) -> list[float]:
     async with open_runtime(settings) as runtime:
         samples = []
         for _ in range(_CHECKS // 100):
-            await runtime.access.authenticate(key, Scope.GENERATE)
+            await runtime.tenants.authenticator.authenticate(key, Scope.GENERATE)
             begun = time.perf_counter()
             for _ in range(100):
-                await runtime.access.authenticate(key, Scope.GENERATE)
+                await runtime.tenants.authenticator.authenticate(key, Scope.GENERATE)
             samples.append((time.perf_counter() - begun) / 100 * 1e6)
         return samples

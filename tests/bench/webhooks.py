@@ -114,8 +114,8 @@ async def _fill(stack: Stack, receiver: Slow, count: int) -> None:
 
 
 async def _endpoint(runtime: Runtime, url: str) -> Endpoint:
-    owner = await runtime.tenants.create("bench")
-    return await runtime.endpoints.create(owner, Wanted(url, ENDS, "", None, ed25519=False, enabled=True))
+    owner = await runtime.tenants.service.create("bench")
+    return await runtime.webhooks.endpoints.create(owner, Wanted(url, ENDS, "", None, ed25519=False, enabled=True))
 
 
 async def _announce(runtime: Runtime, to: Endpoint, count: int) -> Sequence[Delivery]:
@@ -132,9 +132,9 @@ async def _announce(runtime: Runtime, to: Endpoint, count: int) -> Sequence[Deli
         )
         for _ in range(count)
     ]
-    announced = await runtime.endpoints._store.announce(to, events, now=now, retention=timedelta(days=1))
+    announced = await runtime.stores.endpoints.announce(to, events, now=now, retention=timedelta(days=1))
     for drain in announced.nudges:
-        runtime.endpoints._nudger.nudge(drain)
+        runtime.connections.nudger.nudge(drain)
     return events
 
 
@@ -173,9 +173,9 @@ async def _paced(stack: Stack, receiver: Slow, seconds: float, *, dead: int) -> 
     made: dict[str, float] = {}
     async with open_runtime(stack.settings) as runtime:
         healthy = await _endpoint(runtime, receiver.url("/healthy"))
-        owner = await runtime.tenants.get(healthy.tenant_id)
+        owner = await runtime.tenants.service.get(healthy.tenant_id)
         wanted = Wanted(receiver.url("/hang"), ENDS, "", None, ed25519=False, enabled=True)
-        hanging = await runtime.endpoints.create(owner, wanted)
+        hanging = await runtime.webhooks.endpoints.create(owner, wanted)
         for _ in range(0, dead, _BATCH):
             await _announce(runtime, hanging, _BATCH)
         await asyncio.sleep(1)  # the worker has warmed up, or is up to its neck in the dead ones

@@ -156,9 +156,9 @@ async def _announce(stack: Stack, slow: Slow) -> None:
         now, owner = runtime.clock(), stack.tenant_id
         made = [factories.delivery(tenant_id=owner, url=f"{slow.url}/hook", created_at=now) for _ in range(WEBHOOKS)]
         g = factories.generation(tenant_id=owner, created_at=now)
-        await runtime.generation_store.create(g, factories.due(now))
+        await runtime.stores.generations.create(g, factories.due(now))
         due = factories.due(now + timedelta(days=1))
-        assert (await runtime.generation_store.finish(g.canceled(0, now), due, made, now=now)).won
+        assert (await runtime.stores.generations.finish(g.canceled(0, now), due, made, now=now)).won
 
 
 def _until(done: Callable[[], bool], *, within: float = PATIENCE) -> float:

@@ -169,7 +169,7 @@ async def test_who_never_reads_is_given_up(user: TenantClient, short: Stack) -> 
         wait_until(lambda: figure(user, "gateway_event_streams") == 1)
         async with open_runtime(short.settings) as runtime:
             for n in range(80):
-                await runtime.generations._transitions.apply(g["id"], partial(said, f"{n} ".ljust(60_000, "x")))
+                await runtime.transitions.apply(g["id"], partial(said, f"{n} ".ljust(60_000, "x")))
         wait_until(lambda: figure(user, 'gateway_event_streams_ended_total{reason="slow"}') == 1, within=90)
         assert figure(user, "gateway_event_streams") == 0
     user.http.post(f"/v1/generations/{g['id']}/cancel")

@@ -54,8 +54,8 @@ def hanging() -> Iterator[str]:
 
 
 async def registered(runtime: Runtime, stack: Stack, url: str) -> Endpoint:
-    owner = await runtime.tenants.get(stack.tenant_id)
-    return await runtime.endpoints.create(owner, Wanted(url, ENDS, "", None, ed25519=False, enabled=True))
+    owner = await runtime.tenants.service.get(stack.tenant_id)
+    return await runtime.webhooks.endpoints.create(owner, Wanted(url, ENDS, "", None, ed25519=False, enabled=True))
 
 
 async def announced(runtime: Runtime, to: Endpoint, count: int) -> set[str]:
@@ -74,10 +74,10 @@ async def announced(runtime: Runtime, to: Endpoint, count: int) -> set[str]:
             )
             for n in range(BATCH)
         ]
-        answer = await runtime.endpoints._store.announce(to, events, now=now, retention=timedelta(days=1))
+        answer = await runtime.stores.endpoints.announce(to, events, now=now, retention=timedelta(days=1))
         assert answer.won
         for drain in answer.nudges:
-            runtime.nudger.nudge(drain)
+            runtime.connections.nudger.nudge(drain)
         made |= {event.id for event in events}
     return made
 

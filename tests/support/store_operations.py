@@ -11,7 +11,7 @@ from service.domain.budgets import day
 from service.domain.generation import Due
 from service.domain.webhook_endpoint import Endpoint
 from service.domain.work_queue import WorkQueue
-from service.runtime.stores import Stores
+from service.runtime.connections import Stores
 from service.store.generations.creation import Creation, Refused
 from service.store.redis.commands import READS
 from service.store.webhooks.deliveries import Caps
@@ -155,7 +155,7 @@ async def _purge(world: World) -> None:
 
 def _answers(word: str, **more: Any) -> Callable[[World], Awaitable[None]]:
     async def run(world: World) -> None:
-        await getattr(world.stores.answers, word)(world.tenant.id, world.queued.id, world.queued.id, **more)
+        await getattr(world.stores.response_receipts, word)(world.tenant.id, world.queued.id, world.queued.id, **more)
 
     return run
 

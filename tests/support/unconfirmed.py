@@ -21,12 +21,12 @@ NEVER_TAKEN = "sandbox:500"
 
 
 async def drained(runtime: Runtime, drain: WorkQueue) -> None:
-    await runtime.drain(drain)
-    await runtime.drains[drain].idle()
+    await runtime.queues.run(drain)
+    await runtime.queues.consumers[drain].idle()
 
 
 async def stored(runtime: Runtime, g: Generation) -> Generation:
-    found = await runtime.generation_store.load(g.id)
+    found = await runtime.stores.generations.load(g.id)
     assert found is not None
     return found
 
@@ -34,7 +34,7 @@ async def stored(runtime: Runtime, g: Generation) -> Generation:
 async def created(runtime: Runtime, owner: Tenant, prompt: str = LOST, **changes: Any) -> Generation:
     wanted = {"prompt": prompt, "image_url": "https://v3b.fal.media/a.jpg", "resolution": "480p", "duration": 5}
     request = factories.create_request(**{**wanted, **changes})
-    return (await runtime.generations.create(owner, request, None)).generation
+    return (await runtime.generations.service.create(owner, request, None)).generation
 
 
 async def unconfirmed(runtime: Runtime, owner: Tenant, prompt: str = LOST, **changes: Any) -> Generation:
@@ -50,7 +50,7 @@ async def given_up_as_lost(runtime: Runtime, owner: Tenant, clock: Clock, **chan
     """One whose worker died, without any fal."""
     g = await created(runtime, owner, **changes)
     for move in (lambda g: g.submitting(clock()), lambda g: g.unconfirmed()):
-        moved = await runtime.generations._transitions.apply(g.id, move)
+        moved = await runtime.transitions.apply(g.id, move)
         assert moved is not None
         g = moved
     return g

@@ -34,7 +34,7 @@ async def until(condition: Callable[[], Awaitable[bool]], *, within: float = _WI
 
 async def until_waiting(runtime: Runtime, *, callers: int = 1) -> None:
     """So many calls wait in this runtime for a generation to move, and are woken when one does."""
-    changes = runtime.generations._changes
+    changes = runtime.connections.changes
 
     async def waiting() -> bool:
         watches = [watch for several in changes._watches.values() for watch in several]

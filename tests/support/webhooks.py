@@ -58,8 +58,8 @@ async def deliveries(api: httpx.AsyncClient, **filters: Any) -> list[dict[str, A
 
 async def drained(runtime: Runtime) -> None:
     """Everything that is due was attempted."""
-    await runtime.drain(WorkQueue.DELIVER)
-    await runtime.drains[WorkQueue.DELIVER].idle()
+    await runtime.queues.run(WorkQueue.DELIVER)
+    await runtime.queues.consumers[WorkQueue.DELIVER].idle()
 
 
 async def drained_until(runtime: Runtime, clock: Clock, moment: datetime) -> None:
@@ -72,4 +72,4 @@ async def drained_until(runtime: Runtime, clock: Clock, moment: datetime) -> Non
 
 
 async def _next_due(runtime: Runtime) -> datetime | None:
-    return (await runtime.due.depths())[WorkQueue.DELIVER].oldest
+    return (await runtime.stores.due.depths())[WorkQueue.DELIVER].oldest

@@ -50,12 +50,12 @@ async def adjusted(gateway: Runtime, wanted: Adjustment) -> AdjustmentView:
     if wanted.generation_id is not None:
         if not ids.is_id(ids.GENERATION, wanted.generation_id):
             raise NotFound("There is no such generation.")
-        g = await gateway.adjusting.of_generation(wanted.generation_id, correction, expected=expected)
+        g = await gateway.operations.adjustments.of_generation(wanted.generation_id, correction, expected=expected)
         return _view(correction, g.id, g.tenant_id, g.end_user, day(g.created_at), g.actual_cost or 0)
     tenant_id, end_user, date = wanted.tenant_id or "", wanted.end_user or "", wanted.day or ""
     if not ids.is_id(ids.TENANT, tenant_id):
         raise NotFound("There is no such tenant.")
-    spent = await gateway.adjusting.of_day(tenant_id, end_user, date, correction, expected=expected)
+    spent = await gateway.operations.adjustments.of_day(tenant_id, end_user, date, correction, expected=expected)
     return _view(correction, None, tenant_id, end_user, date, spent)
 
 

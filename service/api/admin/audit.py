@@ -22,7 +22,7 @@ router = APIRouter(prefix="/admin/v1", tags=["admin"], dependencies=[Depends(ope
     responses={200: {"model": AuditView}, **problems(401, 404, 503)},
 )
 async def audit(request: Request) -> Response:
-    return json_response(_audit(await runtime(request).auditing.read()))
+    return json_response(_audit(await runtime(request).operations.audit_jobs.read()))
 
 
 @router.post(
@@ -33,7 +33,7 @@ async def audit(request: Request) -> Response:
     responses={202: {"model": AuditView}, **problems(401, 503)},
 )
 async def start_audit(request: Request) -> Response:
-    return json_response(_audit(await runtime(request).auditing.start()), status=202)
+    return json_response(_audit(await runtime(request).operations.audit_jobs.start()), status=202)
 
 
 def _audit(report: Report) -> AuditView:

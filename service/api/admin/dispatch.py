@@ -70,7 +70,7 @@ def dispatch_view(gate: Gate) -> DispatchView:
     responses={200: {"model": DispatchView}, **problems(401, 503)},
 )
 async def read_dispatch(request: Request) -> Response:
-    return json_response(dispatch_view(await runtime(request).gate.read()))
+    return json_response(dispatch_view(await runtime(request).operations.gate.read()))
 
 
 @router.post(
@@ -81,7 +81,7 @@ async def read_dispatch(request: Request) -> Response:
 )
 async def pause(request: Request) -> Response:
     wanted = parse(REASON, await json_body(request))
-    return json_response(dispatch_view(await runtime(request).gate.pause(wanted.reason)))
+    return json_response(dispatch_view(await runtime(request).operations.gate.pause(wanted.reason)))
 
 
 @router.post(
@@ -92,7 +92,7 @@ async def pause(request: Request) -> Response:
 )
 async def drain(request: Request) -> Response:
     wanted = parse(REASON, await json_body(request))
-    return json_response(dispatch_view(await runtime(request).gate.drain(wanted.reason)))
+    return json_response(dispatch_view(await runtime(request).operations.gate.drain(wanted.reason)))
 
 
 @router.post(
@@ -101,7 +101,7 @@ async def drain(request: Request) -> Response:
     responses={200: {"model": DispatchView}, **problems(401, 503)},
 )
 async def resume(request: Request) -> Response:
-    return json_response(dispatch_view(await runtime(request).gate.resume()))
+    return json_response(dispatch_view(await runtime(request).operations.gate.resume()))
 
 
 @router.post(
@@ -112,7 +112,7 @@ async def resume(request: Request) -> Response:
 )
 async def pause_tenant(request: Request, tenant_id: str) -> Response:
     wanted = parse(REASON, await json_body(request))
-    tenant = await runtime(request).tenants.pause(tenant_id, wanted.reason, version=if_match(request))
+    tenant = await runtime(request).tenants.service.pause(tenant_id, wanted.reason, version=if_match(request))
     return tenant_answer(tenant)
 
 
@@ -123,4 +123,4 @@ async def pause_tenant(request: Request, tenant_id: str) -> Response:
     openapi_extra={"parameters": [IF_MATCH]},
 )
 async def resume_tenant(request: Request, tenant_id: str) -> Response:
-    return tenant_answer(await runtime(request).tenants.resume(tenant_id, version=if_match(request)))
+    return tenant_answer(await runtime(request).tenants.service.resume(tenant_id, version=if_match(request)))

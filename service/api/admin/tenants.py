@@ -68,7 +68,7 @@ IF_MATCH: Final = {
 async def create_tenant(request: Request) -> Response:
     wanted = parse(NEW_TENANT, await json_body(request))
     _check_webhook(request, wanted.limits.webhook_url)
-    tenant = await runtime(request).tenants.create(
+    tenant = await runtime(request).tenants.service.create(
         wanted.name, wanted.limits.applied_to(Limits()), require_end_user=wanted.require_end_user
     )
     return tenant_answer(tenant, status=201, secret=True)
@@ -81,7 +81,7 @@ async def list_tenants(
     cursor: Annotated[str | None, Query(max_length=100)] = None,
 ) -> Response:
     after = None if cursor is None else decode_cursor(cursor, ids.TENANT)
-    page = await runtime(request).tenants.page(limit=limit + 1, after=after)
+    page = await runtime(request).tenants.service.page(limit=limit + 1, after=after)
     more = page[limit - 1].id if len(page) > limit else None
     answer: TenantList = {
         "object": "list",
@@ -96,7 +96,7 @@ async def list_tenants(
     "/tenants/{tenant_id}", summary="Read a tenant", responses={200: {"model": TenantView}, **problems(401, 404, 503)}
 )
 async def read_tenant(request: Request, tenant_id: str) -> Response:
-    tenant = await runtime(request).tenants.get(tenant_id)
+    tenant = await runtime(request).tenants.service.get(tenant_id)
     return tenant_answer(tenant, await _month(request, tenant))
 
 
@@ -110,7 +110,7 @@ async def read_tenant(request: Request, tenant_id: str) -> Response:
 async def change_tenant(request: Request, tenant_id: str) -> Response:
     change = parse(TENANT_CHANGE, await json_body(request))
     _check_webhook(request, None if change.limits is None else change.limits.webhook_url)
-    tenant = await runtime(request).tenants.update(tenant_id, change.applied_to, version=if_match(request))
+    tenant = await runtime(request).tenants.service.update(tenant_id, change.applied_to, version=if_match(request))
     return tenant_answer(tenant, await _month(request, tenant))
 
 
@@ -121,7 +121,7 @@ async def change_tenant(request: Request, tenant_id: str) -> Response:
     openapi_extra={"parameters": [IF_MATCH]},
 )
 async def suspend_tenant(request: Request, tenant_id: str) -> Response:
-    return tenant_answer(await runtime(request).tenants.suspend(tenant_id, version=if_match(request)))
+    return tenant_answer(await runtime(request).tenants.service.suspend(tenant_id, version=if_match(request)))
 
 
 @router.delete(
@@ -135,7 +135,7 @@ async def delete_tenant(
     tenant_id: str,
     drain: Annotated[bool, Query(description="Suspend it first, so that its work runs out.")] = False,  # noqa: FBT002
 ) -> Response:
-    await runtime(request).tenants.delete(tenant_id, drain=drain)
+    await runtime(request).tenants.service.delete(tenant_id, drain=drain)
     return Response(status_code=204)
 
 
@@ -149,7 +149,7 @@ async def delete_tenant(
 )
 async def create_key(request: Request, tenant_id: str) -> Response:
     wanted = parse(NEW_API_KEY, await json_body(request))
-    new = await runtime(request).tenants.create_key(
+    new = await runtime(request).tenants.service.create_key(
         tenant_id, name=wanted.name, scopes=tuple(wanted.scopes), expires_at=wanted.expires_at
     )
     return json_response(key_view(new.key, text=new.text), status=201)
@@ -161,7 +161,7 @@ async def create_key(request: Request, tenant_id: str) -> Response:
     responses={200: {"model": ApiKeyList}, **problems(401, 404, 503)},
 )
 async def list_keys(request: Request, tenant_id: str) -> Response:
-    found = await runtime(request).tenants.list_keys(tenant_id)
+    found = await runtime(request).tenants.service.list_keys(tenant_id)
     answer: ApiKeyList = {"object": "list", "data": [key_view(key, last_used_at=used) for key, used in found]}
     return json_response(answer)
 
@@ -176,7 +176,7 @@ async def list_keys(request: Request, tenant_id: str) -> Response:
 )
 async def rotate_key(request: Request, tenant_id: str, key_id: str) -> Response:
     overlap = timedelta(seconds=parse(ROTATION, await json_body(request)).overlap_seconds)
-    new = await runtime(request).tenants.rotate_key(tenant_id, key_id, overlap=overlap)
+    new = await runtime(request).tenants.service.rotate_key(tenant_id, key_id, overlap=overlap)
     return json_response(key_view(new.key, text=new.text), status=201)
 
 
@@ -186,7 +186,7 @@ async def rotate_key(request: Request, tenant_id: str, key_id: str) -> Response:
     responses={200: {"model": ApiKeyView}, **problems(401, 404, 412, 503)},
 )
 async def revoke_key(request: Request, tenant_id: str, key_id: str) -> Response:
-    return json_response(key_view(await runtime(request).tenants.revoke_key(tenant_id, key_id)))
+    return json_response(key_view(await runtime(request).tenants.service.revoke_key(tenant_id, key_id)))
 
 
 @router.get(
@@ -196,7 +196,7 @@ async def revoke_key(request: Request, tenant_id: str, key_id: str) -> Response:
 )
 async def trace(request: Request, tenant_id: str, pseudonym: str) -> Response:
     gateway = runtime(request)
-    found = await gateway.end_users.trace(await gateway.tenants.get(tenant_id), pseudonym)
+    found = await gateway.tenants.end_users.trace(await gateway.tenants.service.get(tenant_id), pseudonym)
     answer: TraceView = {
         "object": "end_user_trace",
         "tenant_id": tenant_id,
@@ -216,7 +216,7 @@ def tenant_answer(
 
 
 async def _month(request: Request, tenant: Tenant) -> MonthView:
-    return month_view(tenant, await runtime(request).usage.month(tenant.id))
+    return month_view(tenant, await runtime(request).tenants.usage.month(tenant.id))
 
 
 def if_match(request: Request) -> int | None:
@@ -230,4 +230,4 @@ def if_match(request: Request) -> int | None:
 
 
 def _check_webhook(request: Request, url: str | None) -> None:
-    runtime(request).admission.check_webhook(url, WEBHOOK_POINTER)
+    runtime(request).generations.admission.check_webhook(url, WEBHOOK_POINTER)

@@ -150,7 +150,7 @@ MOST_LISTED: Final = 1000
     responses={200: {"model": OperatorsGenerationView}, **problems(401, 404, 503)},
 )
 async def read(request: Request, generation_id: str) -> Response:
-    return json_response(operators_view(await runtime(request).resolving.get(generation_id)))
+    return json_response(operators_view(await runtime(request).operations.unconfirmed.get(generation_id)))
 
 
 @router.post(
@@ -171,7 +171,7 @@ async def resolve(request: Request, generation_id: str) -> Response:
     responses={200: {"model": UnconfirmedList}, **problems(401, 422, 503)},
 )
 async def list_unconfirmed(request: Request, limit: Annotated[int, Query(ge=1, le=MOST_LISTED)] = 100) -> Response:
-    found, count = await runtime(request).resolving.unconfirmed(limit=limit)
+    found, count = await runtime(request).operations.unconfirmed.unconfirmed(limit=limit)
     answer: UnconfirmedList = {"object": "list", "data": [unconfirmed_view(one) for one in found], "count": count}
     return json_response(answer)
 
@@ -185,7 +185,9 @@ async def list_unconfirmed(request: Request, limit: Annotated[int, Query(ge=1, l
 )
 async def dismiss(request: Request) -> Response:
     wanted = parse(DISMISSAL, await json_body(request))
-    return json_response(dismissed_view(await runtime(request).resolving.dismiss_all(wanted.before, wanted.reason)))
+    return json_response(
+        dismissed_view(await runtime(request).operations.unconfirmed.dismiss_all(wanted.before, wanted.reason))
+    )
 
 
 @router.get(
@@ -194,7 +196,7 @@ async def dismiss(request: Request) -> Response:
     responses={200: {"model": PaidAndLostList}, **problems(401, 422, 503)},
 )
 async def list_paid_and_lost(request: Request, limit: Annotated[int, Query(ge=1, le=MOST_LISTED)] = 100) -> Response:
-    found, count = await runtime(request).resolving.paid_and_lost(limit=limit)
+    found, count = await runtime(request).operations.unconfirmed.paid_and_lost(limit=limit)
     answer: PaidAndLostList = {"object": "list", "data": [paid_and_lost_view(one) for one in found], "count": count}
     return json_response(answer)
 
@@ -209,14 +211,16 @@ async def list_paid_and_lost(request: Request, limit: Annotated[int, Query(ge=1,
 )
 async def revive(request: Request, generation_id: str) -> Response:
     wanted = parse(REVIVAL, await json_body(request))
-    revived = await runtime(request).resolving.revive(generation_id, wanted.reason, request_id=wanted.fal_request_id)
+    revived = await runtime(request).operations.unconfirmed.revive(
+        generation_id, wanted.reason, request_id=wanted.fal_request_id
+    )
     return json_response(operators_view(revived))
 
 
 async def resolved(gateway: Runtime, generation_id: str, wanted: Resolution) -> Generation:
     if wanted.fal_request_id is None:
-        return await gateway.resolving.dismiss(generation_id, wanted.reason)
-    return await gateway.resolving.adopt(
+        return await gateway.operations.unconfirmed.dismiss(generation_id, wanted.reason)
+    return await gateway.operations.unconfirmed.adopt(
         generation_id, wanted.fal_request_id, wanted.reason, unchecked=wanted.unchecked
     )
 

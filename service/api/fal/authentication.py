@@ -14,7 +14,7 @@ async def tenant(request: Request, scope: Scope) -> Tenant:
 
 async def reader(request: Request, scope: Scope = Scope.READ) -> Tenant:
     """Not counted: the official clients look ten times a second, and would use up what is meant for creating."""
-    caller = await runtime(request).access.authenticate(key(request), scope)
+    caller = await runtime(request).tenants.authenticator.authenticate(key(request), scope)
     request.scope["tenant"] = caller.tenant.id
     return caller.tenant
 

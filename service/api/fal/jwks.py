@@ -17,5 +17,5 @@ router = APIRouter(prefix=f"{addresses.PREFIX}/.well-known", tags=["fal"], route
     responses={200: {"model": FalKeySet, "description": "A JSON Web Key Set"}},
 )
 async def key_set(request: Request) -> Response:
-    keys = runtime(request).fal_signer.key_set()
+    keys = runtime(request).webhooks.fal_signer.key_set()
     return answer(keys, request.scope["request_id"], headers={"cache-control": "public, max-age=3600"})

@@ -80,7 +80,7 @@ async def cancel(request: Request) -> Response:
     tenant = await authentication.tenant(request, Scope.GENERATE)
     name = _request_id(request)
     try:
-        await runtime(request).generations.cancel(tenant, name)
+        await runtime(request).generations.service.cancel(tenant, name)
     except NotCancellable:
         return answer({"status": "ALREADY_COMPLETED"}, name, status=400)
     except NotFound as error:
@@ -104,7 +104,7 @@ async def submit(request: Request) -> Response:
     g = submission.generation
     position = submission.creation.position
     if position is None:
-        position = await runtime(request).queue.position(tenant.id, g.id)
+        position = await runtime(request).stores.queue.position(tenant.id, g.id)
     body = to_json(fal_view.submitted(g, addresses.request_url(request, g.id), position or 0))
     return NotedResponse(submission.answer, body, 200, headers={REQUEST_ID: g.id}, media_type=JSON)
 
@@ -112,7 +112,7 @@ async def submit(request: Request) -> Response:
 async def _asked(request: Request) -> tuple[Tenant, Generation]:
     tenant = await authentication.reader(request)
     try:
-        return tenant, await runtime(request).generations.get(tenant, _request_id(request))
+        return tenant, await runtime(request).generations.service.get(tenant, _request_id(request))
     except NotFound as error:
         raise UnknownRequest(error.detail) from None
 
@@ -124,6 +124,6 @@ def _request_id(request: Request) -> str:
 
 
 async def _status(request: Request, tenant: Tenant, g: Generation) -> tuple[int, dict[str, Any]]:
-    position = await runtime(request).queue.position(tenant.id, g.id) if g.status is Status.QUEUED else None
+    position = await runtime(request).stores.queue.position(tenant.id, g.id) if g.status is Status.QUEUED else None
     url = addresses.request_url(request, g.id)
     return fal_view.status(g, url, position, with_logs=wants_logs(request))

@@ -58,10 +58,10 @@ async def _run(request: Request) -> tuple[Submission, fal_view.FalResponse]:
     """Raises TooMany when too many wait, or the process stops: the one status that both official clients repeat."""
     tenant = await authentication.tenant(request, Scope.GENERATE)
     addresses.check_model(request, request.path_params["endpoint"])
-    with runtime(request).waiting.place(tenant):
+    with runtime(request).generations.long_polls.place(tenant):
         submission = await submit_request.submit(request, tenant)
         g = await _ended(request, tenant, submission)
-    if not g.is_terminal and runtime(request).generations.released:
+    if not g.is_terminal and runtime(request).generations.service.released:
         await submission.answer.lost()
         raise TooMany("The gateway is stopping; the same request again waits for the same video.", retry_after=1)
     return submission, fal_view.result(g) if g.is_terminal else fal_view.RAN_TOO_LONG
@@ -69,7 +69,7 @@ async def _run(request: Request) -> tuple[Submission, fal_view.FalResponse]:
 
 async def _ended(request: Request, tenant: Tenant, submission: Submission) -> Generation:
     """Or as far as it has come when the client is gone, the time is up or the process stops."""
-    generations, loop = runtime(request).generations, asyncio.get_running_loop()
+    generations, loop = runtime(request).generations.service, asyncio.get_running_loop()
     g, give_up = submission.generation, loop.time() + _LONGEST_RUN
     while not g.is_terminal and loop.time() < give_up and not await request.is_disconnected():
         if generations.released:

@@ -36,7 +36,7 @@ class _Order:
 async def submit(request: Request, tenant: Tenant) -> Submission:
     """Read it and accept it, or answer with what the same call made when its answer was lost."""
     order = await _read(request)
-    return await runtime(request).submissions.create(
+    return await runtime(request).generations.resends.create(
         tenant, order.request, idempotency_key(request), order.terms, digest=order.digest
     )
 

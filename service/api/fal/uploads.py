@@ -58,9 +58,9 @@ async def initiate(request: Request) -> Response:
     if media not in uploads.SUFFIX:
         raise UnsupportedMedia("Only JPEG, PNG and WebP images can be uploaded, with their content type.")
     gateway = runtime(request)
-    place = await gateway.storage.place(content_type=media, file_name=f"image.{uploads.SUFFIX[media]}")
+    place = await gateway.generations.fal_storage.place(content_type=media, file_name=f"image.{uploads.SUFFIX[media]}")
     ticket = Ticket(tenant_id=tenant.id, content_type=media, upload_url=place.upload_url, file_url=place.file_url)
-    sealed = gateway.sealer.seal(ticket.model_dump_json())
+    sealed = gateway.tenants.sealer.seal(ticket.model_dump_json())
     body = {"upload_url": f"{public_url}{PATH}?ticket={sealed}", "file_url": place.file_url}
     return answer(body, request.scope["request_id"])
 
@@ -85,7 +85,7 @@ async def initiate_multipart(request: Request) -> Response:
 async def put(request: Request) -> Response:
     ticket = _ticket(request)
     request.scope["tenant"] = ticket.tenant_id
-    await runtime(request).access.confirm(ticket.tenant_id)
+    await runtime(request).tenants.authenticator.confirm(ticket.tenant_id)
     place = UploadTarget(ticket.upload_url, ticket.file_url)
     await uploads.stored(request, ticket.content_type, place)
     return answer({}, request.scope["request_id"])
@@ -93,7 +93,7 @@ async def put(request: Request) -> Response:
 
 def _ticket(request: Request) -> Ticket:
     sealed = request.query_params.get("ticket", "")
-    opened = runtime(request).sealer.open_ticket(sealed, seconds=int(LIFETIME.total_seconds()))
+    opened = runtime(request).tenants.sealer.open_ticket(sealed, seconds=int(LIFETIME.total_seconds()))
     try:
         return Ticket.model_validate_json(opened or "")
     except ValueError:  # not ours, too old, or sealed for another purpose

@@ -27,7 +27,7 @@ async def tenant(request: Request, scope: Scope) -> Tenant:
 
 async def admitted(request: Request, key: str, scope: Scope) -> Tenant:
     """The tenant behind a key, its call counted."""
-    access = runtime(request).access
+    access = runtime(request).tenants.authenticator
     caller = await access.authenticate(key, scope)
     request.scope["tenant"] = caller.tenant.id
     log.bind(tenant=caller.tenant.id)

@@ -55,7 +55,7 @@ async def list_(
         created_before=in_range(created_before, "/created_before"),
     )
     after = None if cursor is None else decode_cursor(cursor, ids.DELIVERY)
-    page = await runtime(request).redelivery.list(caller, wanted, limit=limit, after=after)
+    page = await runtime(request).webhooks.deliveries.list(caller, wanted, limit=limit, after=after)
     answer: DeliveryList = {
         "object": "list",
         "data": [delivery_view(delivery) for delivery in page.deliveries],
@@ -84,7 +84,7 @@ async def replay(request: Request) -> Response:
         created_before=in_range(body.created_before, "/created_before"),
     )
     after = None if body.cursor is None else decode_cursor(body.cursor, ids.DELIVERY)
-    done = await runtime(request).redelivery.replay(caller, wanted, after=after)
+    done = await runtime(request).webhooks.deliveries.replay(caller, wanted, after=after)
     answer: ReplayView = {
         "object": "replay",
         "replayed": done.replayed,
@@ -102,7 +102,7 @@ async def replay(request: Request) -> Response:
 )
 async def read(request: Request, delivery_id: str) -> Response:
     caller = await tenant(request, Scope.READ)
-    return json_response(delivery_detail(await runtime(request).redelivery.get(caller, delivery_id)))
+    return json_response(delivery_detail(await runtime(request).webhooks.deliveries.get(caller, delivery_id)))
 
 
 @router.post(
@@ -115,5 +115,5 @@ async def read(request: Request, delivery_id: str) -> Response:
 )
 async def redeliver(request: Request, delivery_id: str) -> Response:
     caller = await tenant(request, Scope.MANAGE)
-    delivery = await runtime(request).redelivery.redeliver(caller, delivery_id)
+    delivery = await runtime(request).webhooks.deliveries.redeliver(caller, delivery_id)
     return json_response(delivery_detail(delivery), status=202)

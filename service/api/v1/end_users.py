@@ -25,7 +25,7 @@ _PROBLEMS: Final = (401, 403, 404, 429, 503)
 )
 async def block(request: Request, end_user_id: str) -> Response:
     caller = await tenant(request, Scope.MANAGE)
-    return json_response(_view(end_user_id, await runtime(request).end_users.block(caller, end_user_id)))
+    return json_response(_view(end_user_id, await runtime(request).tenants.end_users.block(caller, end_user_id)))
 
 
 @router.post(
@@ -36,7 +36,7 @@ async def block(request: Request, end_user_id: str) -> Response:
 )
 async def unblock(request: Request, end_user_id: str) -> Response:
     caller = await tenant(request, Scope.MANAGE)
-    await runtime(request).end_users.unblock(caller, end_user_id)
+    await runtime(request).tenants.end_users.unblock(caller, end_user_id)
     return Response(status_code=204)
 
 
@@ -48,7 +48,7 @@ async def unblock(request: Request, end_user_id: str) -> Response:
 )
 async def read_erasure(request: Request, end_user_id: str) -> Response:
     caller = await tenant(request, Scope.READ)
-    return json_response(_erasure(end_user_id, await runtime(request).end_users.erasure(caller, end_user_id)))
+    return json_response(_erasure(end_user_id, await runtime(request).tenants.end_users.erasure(caller, end_user_id)))
 
 
 @router.get(
@@ -58,7 +58,7 @@ async def read_erasure(request: Request, end_user_id: str) -> Response:
 )
 async def read(request: Request, end_user_id: str) -> Response:
     caller = await tenant(request, Scope.READ)
-    return json_response(_view(end_user_id, await runtime(request).end_users.get(caller, end_user_id)))
+    return json_response(_view(end_user_id, await runtime(request).tenants.end_users.get(caller, end_user_id)))
 
 
 @router.delete(
@@ -71,7 +71,7 @@ async def read(request: Request, end_user_id: str) -> Response:
 )
 async def erase(request: Request, end_user_id: str) -> Response:
     caller = await tenant(request, Scope.MANAGE)
-    found = await runtime(request).end_users.erase(caller, end_user_id)
+    found = await runtime(request).tenants.end_users.erase(caller, end_user_id)
     return json_response(_erasure(end_user_id, found), status=200 if found.state == "done" else 202)
 
 

@@ -89,7 +89,7 @@ class EventStream(Response):
         self._longest = settings.event_stream_longest.total_seconds()
 
     async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:  # noqa: ARG002
-        self._feed = feed = await self._gateway.progress.enter(self._tenant, self._id, self._ear)
+        self._feed = feed = await self._gateway.generations.streams.enter(self._tenant, self._id, self._ear)
         try:
             if over := feed.sight is not None and is_over(feed.sight.generation, self._place):
                 await send({"type": "http.response.start", "status": 204, "headers": _HEADERS[1:]})
@@ -120,7 +120,7 @@ class EventStream(Response):
             metrics.EVENT_STREAMS_ENDED.labels(reason).inc()
 
     def _leave(self) -> None:
-        self._gateway.progress.leave(self._tenant, self._id, self._ear)
+        self._gateway.generations.streams.leave(self._tenant, self._id, self._ear)
 
     async def _tell(self, feed: Feed, ear: Subscription, leaving: asyncio.Task[None], send: Send) -> str:
         """Until there is a reason to stop; which one."""
@@ -158,7 +158,7 @@ class EventStream(Response):
     async def _may_go_on(self, feed: Feed) -> bool:
         """A key may be revoked and a tenant suspended while a stream is open."""
         try:
-            feed.tenant = (await self._gateway.access.authenticate(self._key, Scope.READ)).tenant
+            feed.tenant = (await self._gateway.tenants.authenticator.authenticate(self._key, Scope.READ)).tenant
         except StoreUnavailable:
             return True  # there is no news either
         except (Unauthenticated, Forbidden):

@@ -58,7 +58,7 @@ async def create(request: Request) -> Response:
     gateway, wait = runtime(request), preferred_wait(request)
     wanted = read_create(await json_body(request), gateway)
     terms = CreateOptions(traceparent=traceparent(request))
-    creation = await gateway.generations.create(caller, wanted, idempotency_key(request), terms)
+    creation = await gateway.generations.service.create(caller, wanted, idempotency_key(request), terms)
     g = creation.generation
     headers = {"location": f"/v1/generations/{g.id}"}
     if creation.replayed:
@@ -66,10 +66,10 @@ async def create(request: Request) -> Response:
     position = creation.position
     if wait:
         # It is accepted: a refusal now would be paid for twice.
-        with contextlib.suppress(StoreUnavailable, TooManyWaiting), gateway.waiting.place(caller):
-            g, position = await gateway.generations.get_ended(caller, g.id, within=wait), None
+        with contextlib.suppress(StoreUnavailable, TooManyWaiting), gateway.generations.long_polls.place(caller):
+            g, position = await gateway.generations.service.get_ended(caller, g.id, within=wait), None
             headers["preference-applied"] = f"wait={wait}"
-    queue = await gateway.outlook.of(caller, g, position)
+    queue = await gateway.generations.queue_estimator.of(caller, g, position)
     return json_response(public(g, queue), status=202, headers=headers)
 
 
@@ -83,8 +83,8 @@ async def create(request: Request) -> Response:
 async def estimate(request: Request) -> Response:
     caller = await tenant(request, Scope.GENERATE)
     gateway = runtime(request)
-    wanted = parse_create(await json_body(request), gateway.limits)
-    cost, fits = await gateway.admission.quote(caller, wanted)
+    wanted = parse_create(await json_body(request), gateway.generations.request_limits)
+    cost, fits = await gateway.generations.admission.quote(caller, wanted)
     answer: EstimateView = {"object": "estimate", "currency": "USD", "estimated": usd(cost), "fits": fits}
     return json_response(answer)
 
@@ -104,11 +104,11 @@ async def read(
     caller = await tenant(request, Scope.READ)
     gateway = runtime(request)
     if wait:
-        with gateway.waiting.place(caller):
-            g, position = await gateway.generations.get_changed(caller, generation_id, within=wait), None
+        with gateway.generations.long_polls.place(caller):
+            g, position = await gateway.generations.service.get_changed(caller, generation_id, within=wait), None
     else:
-        g, position = await gateway.generations.get_placed(caller, generation_id)
-    return json_response(public(g, await gateway.outlook.of(caller, g, position)))
+        g, position = await gateway.generations.service.get_placed(caller, generation_id)
+    return json_response(public(g, await gateway.generations.queue_estimator.of(caller, g, position)))
 
 
 @router.get(
@@ -127,7 +127,7 @@ async def list_(
 ) -> Response:
     caller = await tenant(request, Scope.READ)
     gateway = runtime(request)
-    page = await gateway.generations.list(
+    page = await gateway.generations.service.list(
         caller,
         status=status,
         end_user_id=end_user_id,
@@ -136,7 +136,7 @@ async def list_(
         limit=limit,
         after=None if cursor is None else decode_cursor(cursor, ids.GENERATION),
     )
-    queues = await asyncio.gather(*(gateway.outlook.of(caller, g) for g in page.generations))
+    queues = await asyncio.gather(*(gateway.generations.queue_estimator.of(caller, g) for g in page.generations))
     answer: GenerationList = {
         "object": "list",
         "data": [public(g, queue) for g, queue in zip(page.generations, queues, strict=True)],
@@ -157,7 +157,7 @@ async def list_(
 )
 async def cancel(request: Request, generation_id: str) -> Response:
     caller = await tenant(request, Scope.GENERATE)
-    g = await runtime(request).generations.cancel(caller, generation_id)
+    g = await runtime(request).generations.service.cancel(caller, generation_id)
     return json_response(public(g), status=200 if g.status is Status.CANCELED else 202)
 
 
@@ -170,7 +170,7 @@ def read_create(body: bytes, gateway: Runtime) -> CreateGeneration:
     large = len(body) > most
     if large and body.count(b",") > most:  # an image has one; millions of fields or numbers take seconds to read
         raise TooLarge(_TOO_LARGE.format(most))
-    wanted = parse_create(body, gateway.limits)
+    wanted = parse_create(body, gateway.generations.request_limits)
     if large and not wanted.has_data_uris:
         raise TooLarge(_TOO_LARGE.format(most))
     return wanted

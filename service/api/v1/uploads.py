@@ -44,7 +44,7 @@ async def upload(request: Request) -> Response:
     content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if content_type not in (*SUFFIX, FORM):
         raise UnsupportedMedia("Send the raw bytes of a JPEG, PNG or WebP image with its content type, or a form.")
-    await runtime(request).access.confirm(caller.id)
+    await runtime(request).tenants.authenticator.confirm(caller.id)
     taken = await stored(request, content_type)
     answer: UploadView = {
         "id": taken.id,
@@ -60,7 +60,7 @@ async def upload(request: Request) -> Response:
 
 async def stored(request: Request, content_type: str, place: UploadTarget | None = None) -> Upload:
     """The body, inspected and stored; where a place was promised, there."""
-    images = runtime(request).images
+    images = runtime(request).generations.images
     if content_type == FORM:
         form = multipart.file_of(request.stream(), request.headers.get("content-type", ""))
         return await images.upload(form, place=place)

@@ -36,7 +36,7 @@ async def read(
     by: Annotated[Literal["day", "end_user"], Query(description="Rows of the CSV; the JSON has both.")] = "day",
 ) -> Response:
     caller = await tenant(request, Scope.READ)
-    report = await runtime(request).usage.report(caller.id, start, end)
+    report = await runtime(request).tenants.usage.report(caller.id, start, end)
     if "text/csv" in request.headers.get("accept", ""):
         return _csv(report, by_end_user=by == "end_user")
     return json_response(_view(report))

@@ -30,7 +30,7 @@ _ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
 async def video(request: Request, generation_id: str) -> Response:
     caller = await tenant(request, Scope.READ)
     gateway = runtime(request)
-    found = await gateway.videos.find(caller, generation_id, follow=request.method != "HEAD")
+    found = await gateway.generations.videos.find(caller, generation_id, follow=request.method != "HEAD")
     if isinstance(found, VideoRedirect):
         return RedirectResponse(found.url, headers={"cache-control": "no-store"})
     etag, size = f'"{found.kept.sha256}"', found.kept.size
@@ -48,7 +48,7 @@ async def video(request: Request, generation_id: str) -> Response:
     status = 200 if part is None else 206
     if request.method == "HEAD":
         return Response(status_code=status, headers=headers, media_type=found.content_type)
-    chunks = await gateway.videos.read(found.kept, start, end)
+    chunks = await gateway.generations.videos.read(found.kept, start, end)
     return StreamingResponse(chunks, status, headers=headers, media_type=found.content_type)
 
 

@@ -51,7 +51,7 @@ _DEFAULT: Final = "`default` in the id's place: the secret that signs webhooks t
 async def create(request: Request) -> Response:
     caller = await tenant(request, Scope.MANAGE)
     wanted = parse(ENDPOINT_BODY, await json_body(request))
-    endpoint = await runtime(request).endpoints.create(caller, _wanted(wanted))
+    endpoint = await runtime(request).webhooks.endpoints.create(caller, _wanted(wanted))
     key = endpoint.keys[0]
     answer: NewEndpointView = {**public(endpoint), "secret": key.secret, "public_key": _public_key(key)}
     return json_response(answer, status=201, headers={"location": f"{router.prefix}/{endpoint.id}"})
@@ -62,7 +62,7 @@ async def create(request: Request) -> Response:
 )
 async def list_(request: Request) -> Response:
     caller = await tenant(request, Scope.READ)
-    found = await runtime(request).endpoints.list(caller)
+    found = await runtime(request).webhooks.endpoints.list(caller)
     answer: EndpointList = {"object": "list", "data": await asyncio.gather(*(_view(request, each) for each in found))}
     return json_response(answer)
 
@@ -74,7 +74,7 @@ async def list_(request: Request) -> Response:
 )
 async def read(request: Request, endpoint_id: str) -> Response:
     caller = await tenant(request, Scope.READ)
-    return json_response(await _view(request, await runtime(request).endpoints.get(caller, endpoint_id)))
+    return json_response(await _view(request, await runtime(request).webhooks.endpoints.get(caller, endpoint_id)))
 
 
 @router.put(
@@ -86,7 +86,7 @@ async def read(request: Request, endpoint_id: str) -> Response:
 )
 async def replace(request: Request, endpoint_id: str) -> Response:
     caller = await tenant(request, Scope.MANAGE)
-    endpoints = runtime(request).endpoints
+    endpoints = runtime(request).webhooks.endpoints
     await endpoints.get(caller, endpoint_id)
     wanted = parse(ENDPOINT_BODY, await json_body(request))
     endpoint = await endpoints.replace(caller, endpoint_id, _wanted(wanted))
@@ -102,7 +102,7 @@ async def replace(request: Request, endpoint_id: str) -> Response:
 )
 async def delete(request: Request, endpoint_id: str) -> Response:
     caller = await tenant(request, Scope.MANAGE)
-    await runtime(request).endpoints.delete(caller, endpoint_id)
+    await runtime(request).webhooks.endpoints.delete(caller, endpoint_id)
     return Response(status_code=204)
 
 
@@ -114,7 +114,7 @@ async def delete(request: Request, endpoint_id: str) -> Response:
 )
 async def secret(request: Request, endpoint_id: str) -> Response:
     caller = await tenant(request, Scope.MANAGE)
-    return json_response(_secrets(await runtime(request).endpoints.keys(caller, endpoint_id)))
+    return json_response(_secrets(await runtime(request).webhooks.endpoints.keys(caller, endpoint_id)))
 
 
 @router.post(
@@ -126,7 +126,7 @@ async def secret(request: Request, endpoint_id: str) -> Response:
 )
 async def rotate_secret(request: Request, endpoint_id: str) -> Response:
     caller = await tenant(request, Scope.MANAGE)
-    endpoints = runtime(request).endpoints
+    endpoints = runtime(request).webhooks.endpoints
     await endpoints.keys(caller, endpoint_id)
     overlap = timedelta(seconds=parse(SECRET_ROTATION, await json_body(request)).overlap_seconds)
     return json_response(_secrets(await endpoints.rotate(caller, endpoint_id, overlap=overlap)))
@@ -141,7 +141,7 @@ async def rotate_secret(request: Request, endpoint_id: str) -> Response:
 )
 async def test(request: Request, endpoint_id: str) -> Response:
     caller = await tenant(request, Scope.MANAGE)
-    delivery = await runtime(request).endpoints.test(caller, endpoint_id)
+    delivery = await runtime(request).webhooks.endpoints.test(caller, endpoint_id)
     return json_response(delivery_view(delivery), status=202, headers={"location": f"/v1/deliveries/{delivery.id}"})
 
 
@@ -151,7 +151,7 @@ async def test(request: Request, endpoint_id: str) -> Response:
     responses={200: {"model": PublicKeysView}, **problems(404, 503)},
 )
 async def public_keys(request: Request, tenant_id: str, endpoint_id: str) -> Response:
-    keys = await runtime(request).endpoints.public_keys(tenant_id, endpoint_id)
+    keys = await runtime(request).webhooks.endpoints.public_keys(tenant_id, endpoint_id)
     raw = [public_bytes(key.private) for key in keys if key.private is not None]
     answer: PublicKeysView = {
         "keys": [
@@ -164,7 +164,7 @@ async def public_keys(request: Request, tenant_id: str, endpoint_id: str) -> Res
 
 
 async def _view(request: Request, endpoint: Endpoint) -> EndpointView:
-    failing: FailingView | None = await runtime(request).endpoints.failing(endpoint)
+    failing: FailingView | None = await runtime(request).webhooks.endpoints.failing(endpoint)
     return public(endpoint, failing)
 
 

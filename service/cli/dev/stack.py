@@ -165,9 +165,9 @@ class Stack:
 
     async def _open_account(self) -> None:
         async with open_runtime(self.settings) as runtime:
-            known = [tenant for tenant in await runtime.tenants.page() if tenant.name == _TENANT]
-            tenant = known[0] if known else await runtime.tenants.create(_TENANT)
-            self.api_key = (await runtime.tenants.create_key(tenant.id, name="up")).text
+            known = [tenant for tenant in await runtime.tenants.service.page() if tenant.name == _TENANT]
+            tenant = known[0] if known else await runtime.tenants.service.create(_TENANT)
+            self.api_key = (await runtime.tenants.service.create_key(tenant.id, name="up")).text
             self.tenant_id, self.webhook_secret = tenant.id, tenant.webhook_secret
 
     def _python(self, name: str, *arguments: str, **changes: Any) -> Child:

@@ -28,7 +28,7 @@ _FIELD: Final = re.compile(r'field "(\w+)"')
 
 def audit(*, as_json: bool) -> None:
     """Exit 1 when the books differ."""
-    findings = with_runtime(lambda runtime: runtime.audit.run(_show_progress))
+    findings = with_runtime(lambda runtime: runtime.operations.audit.run(_show_progress))
     if as_json:
         show({"clean": findings.clean, "differences": [asdict(d) for d in findings.told()]})
     else:
@@ -45,7 +45,7 @@ async def _show_progress(progress: Progress) -> None:
 
 def rotate_secret_key() -> None:
     """After a new key was put first in GATEWAY_SECRET_KEY; the old one may go when this has ended."""
-    count = with_runtime(lambda runtime: runtime.tenants.reseal())
+    count = with_runtime(lambda runtime: runtime.tenants.service.reseal())
     typer.echo(f"Sealed the secrets of {count} tenants with the first key of {PREFIX}SECRET_KEY.")
 
 

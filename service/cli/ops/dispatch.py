@@ -13,11 +13,11 @@ _LOOK_SECONDS: Final = 1.0
 
 
 def pause(reason: str) -> None:
-    show(dispatch_view(with_runtime(lambda runtime: runtime.gate.pause(reason))))
+    show(dispatch_view(with_runtime(lambda runtime: runtime.operations.gate.pause(reason))))
 
 
 def resume() -> None:
-    show(dispatch_view(with_runtime(lambda runtime: runtime.gate.resume())))
+    show(dispatch_view(with_runtime(lambda runtime: runtime.operations.gate.resume())))
 
 
 def drain(reason: str, timeout: float) -> None:
@@ -30,9 +30,9 @@ def drain(reason: str, timeout: float) -> None:
 
 
 async def _run_empty(runtime: Runtime, reason: str, timeout: float) -> int:
-    show(dispatch_view(await runtime.gate.drain(reason)))
+    show(dispatch_view(await runtime.operations.gate.drain(reason)))
     give_up = asyncio.get_running_loop().time() + timeout
-    while left := await runtime.queue.unfinished():
+    while left := await runtime.stores.queue.unfinished():
         if asyncio.get_running_loop().time() >= give_up:
             return left
         await asyncio.sleep(_LOOK_SECONDS)

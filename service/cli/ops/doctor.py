@@ -18,7 +18,7 @@ _COLOURS: Final = {CheckStatus.OK: "green", CheckStatus.WARN: "yellow", CheckSta
 
 def doctor(*, as_json: bool) -> None:
     """Exit 1 where anything fails; what is only to be known exits 0."""
-    findings = with_runtime(lambda runtime: runtime.doctor.run())
+    findings = with_runtime(lambda runtime: runtime.operations.doctor.run())
     healthy = all(finding.verdict is not CheckStatus.FAIL for finding in findings)
     if as_json:
         show({"healthy": healthy, "findings": [asdict(finding) for finding in findings]})

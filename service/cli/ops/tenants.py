@@ -51,8 +51,8 @@ def create_tenant(
     wanted = _parsed(NEW_TENANT, body)
 
     async def create(runtime: Runtime) -> Tenant:
-        runtime.admission.check_webhook(wanted.limits.webhook_url, WEBHOOK_POINTER)
-        return await runtime.tenants.create(
+        runtime.generations.admission.check_webhook(wanted.limits.webhook_url, WEBHOOK_POINTER)
+        return await runtime.tenants.service.create(
             wanted.name, wanted.limits.applied_to(Limits()), require_end_user=wanted.require_end_user
         )
 
@@ -64,7 +64,7 @@ def show_tenant(tenant_id: _TenantId) -> None:
     """Print a tenant, and what this month's budget stands at."""
 
     async def read(runtime: Runtime) -> TenantView:
-        return await _with_month(runtime, await runtime.tenants.get(tenant_id))
+        return await _with_month(runtime, await runtime.tenants.service.get(tenant_id))
 
     show(with_runtime(read))
 
@@ -73,7 +73,7 @@ def show_tenant(tenant_id: _TenantId) -> None:
 def list_tenants() -> None:
     """Print all tenants, one a line."""
     after: str | None = None
-    while page := with_runtime(lambda runtime, start=after: runtime.tenants.page(limit=_PAGE, after=start)):  # type: ignore[misc]
+    while page := with_runtime(lambda runtime, start=after: runtime.tenants.service.page(limit=_PAGE, after=start)):  # type: ignore[misc]
         for tenant in page:
             show(tenant_view(tenant))
         after = page[-1].id
@@ -91,8 +91,10 @@ def update_tenant(
     change = _parsed(TENANT_CHANGE, {key: value for key, value in given.items() if value is not None})
 
     async def update(runtime: Runtime) -> TenantView:
-        runtime.admission.check_webhook(None if change.limits is None else change.limits.webhook_url, WEBHOOK_POINTER)
-        return await _with_month(runtime, await runtime.tenants.update(tenant_id, change.applied_to))
+        runtime.generations.admission.check_webhook(
+            None if change.limits is None else change.limits.webhook_url, WEBHOOK_POINTER
+        )
+        return await _with_month(runtime, await runtime.tenants.service.update(tenant_id, change.applied_to))
 
     show(with_runtime(update))
 
@@ -100,19 +102,19 @@ def update_tenant(
 @tenants.command("suspend")
 def suspend_tenant(tenant_id: _TenantId) -> None:
     """Refuse its keys; what it has queued goes on."""
-    show(tenant_view(with_runtime(lambda runtime: runtime.tenants.suspend(tenant_id))))
+    show(tenant_view(with_runtime(lambda runtime: runtime.tenants.service.suspend(tenant_id))))
 
 
 @tenants.command("resume")
 def resume_tenant(tenant_id: _TenantId) -> None:
     """Take its keys and dispatch its generations again."""
-    show(tenant_view(with_runtime(lambda runtime: runtime.tenants.resume(tenant_id))))
+    show(tenant_view(with_runtime(lambda runtime: runtime.tenants.service.resume(tenant_id))))
 
 
 @tenants.command("pause")
 def pause_tenant(tenant_id: _TenantId, reason: Annotated[str, typer.Option(help="Why.")]) -> None:
     """Dispatch nothing of it; its keys go on."""
-    show(tenant_view(with_runtime(lambda runtime: runtime.tenants.pause(tenant_id, reason))))
+    show(tenant_view(with_runtime(lambda runtime: runtime.tenants.service.pause(tenant_id, reason))))
 
 
 @tenants.command("delete")
@@ -121,7 +123,7 @@ def delete_tenant(
     drain: Annotated[bool, typer.Option("--drain", help="Suspend it first, so that its work runs out.")] = False,  # noqa: FBT002
 ) -> None:
     """Delete a tenant without work in flight."""
-    with_runtime(lambda runtime: runtime.tenants.delete(tenant_id, drain=drain))
+    with_runtime(lambda runtime: runtime.tenants.service.delete(tenant_id, drain=drain))
     typer.echo(f"{tenant_id} is gone, with its keys.", err=True)
 
 
@@ -133,14 +135,14 @@ def create_key(
 ) -> None:
     """Create an API key; it is shown this once."""
     scopes = tuple(scope or Scope)
-    new = with_runtime(lambda runtime: runtime.tenants.create_key(tenant_id, name=name, scopes=scopes))
+    new = with_runtime(lambda runtime: runtime.tenants.service.create_key(tenant_id, name=name, scopes=scopes))
     show(key_view(new.key, text=new.text))
 
 
 @keys.command("list")
 def list_keys(tenant_id: _TenantId) -> None:
     """Print a tenant's keys, one a line, without their secrets."""
-    for key, used in with_runtime(lambda runtime: runtime.tenants.list_keys(tenant_id)):
+    for key, used in with_runtime(lambda runtime: runtime.tenants.service.list_keys(tenant_id)):
         show(key_view(key, last_used_at=used))
 
 
@@ -154,18 +156,18 @@ def rotate_key(
 ) -> None:
     """Create a successor with the same name and scopes; it is shown this once."""
     overlap = timedelta(hours=overlap_hours)
-    new = with_runtime(lambda runtime: runtime.tenants.rotate_key(tenant_id, key_id, overlap=overlap))
+    new = with_runtime(lambda runtime: runtime.tenants.service.rotate_key(tenant_id, key_id, overlap=overlap))
     show(key_view(new.key, text=new.text))
 
 
 @keys.command("revoke")
 def revoke_key(tenant_id: _TenantId, key_id: _KeyId) -> None:
     """Refuse a key everywhere within a second."""
-    show(key_view(with_runtime(lambda runtime: runtime.tenants.revoke_key(tenant_id, key_id))))
+    show(key_view(with_runtime(lambda runtime: runtime.tenants.service.revoke_key(tenant_id, key_id))))
 
 
 async def _with_month(runtime: Runtime, tenant: Tenant) -> TenantView:
-    return tenant_view(tenant, month=month_view(tenant, await runtime.usage.month(tenant.id)))
+    return tenant_view(tenant, month=month_view(tenant, await runtime.tenants.usage.month(tenant.id)))
 
 
 def _limits(options: list[str] | None) -> dict[str, Any]:

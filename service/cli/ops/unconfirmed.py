@@ -24,7 +24,7 @@ from service.usecases.operations.unconfirmed import Dismissed
 
 
 def unconfirmed() -> None:
-    found, count = with_runtime(lambda runtime: runtime.resolving.unconfirmed(limit=MOST_LISTED))
+    found, count = with_runtime(lambda runtime: runtime.operations.unconfirmed.unconfirmed(limit=MOST_LISTED))
     for one in found:
         show(unconfirmed_view(one))
     if count > len(found):
@@ -50,7 +50,7 @@ def dismiss_all(*, before: str, reason: str) -> None:
     async def work(runtime: Runtime) -> Dismissed:
         wanted, count = parse(DISMISSAL, body), 0
         while True:
-            done = await runtime.resolving.dismiss_all(wanted.before, wanted.reason)
+            done = await runtime.operations.unconfirmed.dismiss_all(wanted.before, wanted.reason)
             count += done.dismissed
             if not done.left or not done.dismissed:
                 return Dismissed(count, done.left)
@@ -59,7 +59,7 @@ def dismiss_all(*, before: str, reason: str) -> None:
 
 
 def paid_and_lost() -> None:
-    found, count = with_runtime(lambda runtime: runtime.resolving.paid_and_lost(limit=MOST_LISTED))
+    found, count = with_runtime(lambda runtime: runtime.operations.unconfirmed.paid_and_lost(limit=MOST_LISTED))
     for one in found:
         show(paid_and_lost_view(one))
     if count > len(found):
@@ -71,7 +71,9 @@ def revive(generation_id: str, *, fal_request_id: str | None, reason: str) -> No
 
     async def work(runtime: Runtime) -> OperatorsGenerationView:
         wanted = parse(REVIVAL, body)
-        revived = await runtime.resolving.revive(generation_id, wanted.reason, request_id=wanted.fal_request_id)
+        revived = await runtime.operations.unconfirmed.revive(
+            generation_id, wanted.reason, request_id=wanted.fal_request_id
+        )
         return operators_view(revived)
 
     show(with_runtime(work))

@@ -4,7 +4,6 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
-from service.config.settings import Settings
 from service.domain.generation import Due, Generation
 from service.domain.retry import PollPolicy, RetryPolicy
 from service.domain.status import Status
@@ -18,8 +17,8 @@ COPIES: Final = RetryPolicy(tuple(timedelta(seconds=s) for s in (0, 1, 5, 15, 30
 #: Past all tries of a copy: whatever kept them from being made, fal's own URL is better than none.
 _COPY_DEADLINE: Final = timedelta(minutes=30)
 
-#: Beyond the longest a submit can take, before its outcome is declared unknown.
-_SUBMIT_MARGIN: Final = timedelta(seconds=30)
+#: Added to fal's timeout, before the outcome of a submit is declared unknown.
+SUBMIT_MARGIN: Final = timedelta(seconds=30)
 
 #: A video takes a minute at least, and fal bills it some time after: looking for it sooner finds nothing.
 _FIRST_LOOK: Final = timedelta(minutes=2)
@@ -46,23 +45,6 @@ class Schedule:
     """None: unconfirmed submits are not looked for."""
     in_flight: int = field(default=0)
     """Generations polled for at present, as the last claim counted them."""
-
-    @classmethod
-    def of(cls, settings: Settings) -> "Schedule":
-        return cls(
-            polls=PollPolicy(
-                shortest=settings.poll_shortest,
-                longest=settings.poll_longest,
-                share=0.1,
-                per_second=settings.polls_per_second,
-            ),
-            submit_lease=settings.fal_timeout + _SUBMIT_MARGIN,
-            upstream_deadline=settings.upstream_deadline,
-            unconfirmed_deadline=settings.unconfirmed_deadline,
-            unconfirmed_slot=settings.unconfirmed_slot,
-            retention=settings.retention,
-            reconcile_every=None if settings.fal_admin_key is None else settings.reconcile_every,
-        )
 
     def due(self, g: Generation, now: datetime) -> Due:
         match g.status:

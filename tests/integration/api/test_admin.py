@@ -206,7 +206,7 @@ async def test_no_secret_lies_open_in_redis(
     text = (await operator.post(f"/admin/v1/tenants/{tenant['id']}/keys", json={})).json()["key"]
     async with client_of(app, text) as api:
         await api.post("/v1/generations", json=create_body(end_user_id="customer-7", webhook_url=None))
-    stored = await app.state.runtime.tenants.get(tenant["id"])
+    stored = await app.state.runtime.tenants.service.get(tenant["id"])
     parts = parse_key(text)
     assert parts is not None
 
@@ -236,6 +236,6 @@ async def test_another_secret_key_opens_nothing(operator: httpx.AsyncClient, red
 
     async with open_runtime(stranger) as without:
         with pytest.raises(Unavailable, match="GATEWAY_SECRET_KEY"):
-            await without.tenants.get(tenant["id"])
+            await without.tenants.service.get(tenant["id"])
     async with open_runtime(rotated) as both:
-        assert (await both.tenants.get(tenant["id"])).webhook_secret == tenant["webhook_secret"]
+        assert (await both.tenants.service.get(tenant["id"])).webhook_secret == tenant["webhook_secret"]

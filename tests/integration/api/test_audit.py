@@ -19,8 +19,8 @@ PATH = "/admin/v1/audit"
 
 
 async def swept(runtime: Runtime) -> None:
-    await runtime.drain(WorkQueue.SWEEP)
-    await runtime.drains[WorkQueue.SWEEP].idle()
+    await runtime.queues.run(WorkQueue.SWEEP)
+    await runtime.queues.consumers[WorkQueue.SWEEP].idle()
 
 
 @pytest.fixture
@@ -28,9 +28,9 @@ async def large(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
     """Books of three generations, which are too large for one call and are noted entry by entry."""
     monkeypatch.setattr(audit_jobs, "MOST_AT_ONCE", 2)
     monkeypatch.setattr(audit, "_NOTED_EVERY", 1)
-    owner = await runtime.tenants.create("acme")
+    owner = await runtime.tenants.service.create("acme")
     for _ in range(3):
-        await runtime.generations.create(owner, factories.create_request(), None)
+        await runtime.generations.service.create(owner, factories.create_request(), None)
 
 
 async def test_small_books_are_compared_in_the_call(operator: httpx.AsyncClient) -> None:

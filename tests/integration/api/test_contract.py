@@ -111,7 +111,7 @@ def gateway(redis_server: EmbeddedRedis, sandbox_server: str) -> Iterator[Served
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "tune_gc", lambda: None)
         with served(module.create_app(own)) as running:
-            running.runtime.generations.release()
+            running.runtime.generations.service.release()
             yield running
 
 
@@ -123,13 +123,13 @@ def world(gateway: Served) -> World:
 
 async def _made(gateway: Served) -> World:
     runtime = gateway.runtime
-    await runtime.gate.resume()
-    caller, other = [await runtime.tenants.create(name) for name in ("acme", "other")]
-    Keys.tenants = (await runtime.tenants.create_key(caller.id)).text
-    spare = await runtime.tenants.create_key(other.id)
+    await runtime.operations.gate.resume()
+    caller, other = [await runtime.tenants.service.create(name) for name in ("acme", "other")]
+    Keys.tenants = (await runtime.tenants.service.create_key(caller.id)).text
+    spare = await runtime.tenants.service.create_key(other.id)
     generations = [await _generation(gateway, caller, end) for end in ("queued", "canceled", "succeeded")]
-    endpoint = await runtime.endpoints.create(caller, _ENDPOINT)
-    delivery = await runtime.endpoints.test(caller, endpoint.id)
+    endpoint = await runtime.webhooks.endpoints.create(caller, _ENDPOINT)
+    delivery = await runtime.webhooks.endpoints.test(caller, endpoint.id)
     ids = [g.id for g in generations]
     names = {
         "generation_id": ids,
@@ -148,10 +148,10 @@ async def _made(gateway: Served) -> World:
 async def _generation(gateway: Served, tenant: Tenant, end: str) -> Generation:
     runtime = gateway.runtime
     wanted = factories.create_request(end_user_id=CUSTOMER)
-    g = (await runtime.generations.create(tenant, wanted, None)).generation
+    g = (await runtime.generations.service.create(tenant, wanted, None)).generation
     now = g.created_at + timedelta(seconds=1)
     if end == "canceled":
-        return await runtime.generations.cancel(tenant, g.id)
+        return await runtime.generations.service.cancel(tenant, g.id)
     if end == "succeeded":
         for move in (
             lambda g: g.submitting(now),
@@ -159,7 +159,7 @@ async def _generation(gateway: Served, tenant: Tenant, end: str) -> Generation:
             lambda g: g.started(now),
             lambda g: g.succeeded(factories.output(), g.estimated_cost, now),
         ):
-            await runtime.generations._transitions.apply(g.id, move)
+            await runtime.transitions.apply(g.id, move)
     return g
 
 

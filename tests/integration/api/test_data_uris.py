@@ -29,7 +29,7 @@ def settings(redis_url: str, sandbox_url: str) -> Settings:
 @pytest.fixture
 def uploads(app: FastAPI, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The URLs of what was uploaded."""
-    storage, seen = app.state.runtime.storage, []
+    storage, seen = app.state.runtime.generations.fal_storage, []
     original = storage.put
 
     async def put(place: UploadTarget, *arguments: Any, **options: Any) -> None:
@@ -149,7 +149,7 @@ class Hanging:
 
 @pytest.fixture
 def hanging(app: FastAPI, monkeypatch: pytest.MonkeyPatch) -> Hanging:
-    storage, state = app.state.runtime.storage, Hanging(asyncio.Event(), asyncio.Event())
+    storage, state = app.state.runtime.generations.fal_storage, Hanging(asyncio.Event(), asyncio.Event())
     original = storage.put
 
     async def put(*arguments: Any, **options: Any) -> None:
@@ -164,7 +164,7 @@ def hanging(app: FastAPI, monkeypatch: pytest.MonkeyPatch) -> Hanging:
 async def test_a_tenant_holds_its_share_of_them(
     app: FastAPI, api: httpx.AsyncClient, stranger: httpx.AsyncClient, hanging: Hanging, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(app.state.runtime.images, "_places", ConcurrencyLimiter(1))
+    monkeypatch.setattr(app.state.runtime.generations.images, "_places", ConcurrencyLimiter(1))
     body = create_body(image_url=PNG)
     waiting = [asyncio.create_task(api.post("/v1/generations", json=body))]
     await hanging.arrived.wait()

@@ -65,7 +65,7 @@ def move(runtime: Runtime) -> Callable[..., Any]:
 
     async def moved(generation_id: str, *verbs: Verb) -> None:
         for verb in verbs:
-            assert await runtime.generations._transitions.apply(generation_id, verb) is not None
+            assert await runtime.transitions.apply(generation_id, verb) is not None
 
     return moved
 
@@ -177,7 +177,7 @@ async def test_a_word_that_was_lost_is_made_up_for(
     monkeypatch.setattr(stream, "_LOOK_SECONDS", 0.02)
     reader = await opened(generation_id)
     await reader.take(1)
-    changes = app.state.runtime.generations._changes
+    changes = app.state.runtime.connections.changes
     changes._task.cancel()
     await move(generation_id, *LIFE)
     assert (await reader.rest())[-1].words == ("state", "succeeded")
@@ -228,12 +228,12 @@ async def test_who_may_no_longer_read_hears_no_more(
 ) -> None:
     reader = await opened(generation_id)
     await reader.take(1)
-    tenants = app.state.runtime.tenants
+    tenants = app.state.runtime.tenants.service
     if how == "revoked":
         await tenants.revoke_key(tenant.id, api.headers["authorization"].split("_")[1])
     else:
         await tenants.suspend(tenant.id)
-    app.state.runtime.access._remembered.clear()  # the second for which a key is believed is over
+    app.state.runtime.tenants.authenticator._remembered.clear()  # the second for which a key is believed is over
     await move(generation_id, SUBMITTING)
     assert await reader.rest() == []
     assert ended("refused") >= 1
@@ -274,8 +274,8 @@ async def test_who_leaves_frees_the_room(opened: Open, generation_id: str, app: 
     assert open_streams() == 1
     await reader.leave()
     assert open_streams() == 0
-    assert not app.state.runtime.progress._feeds
-    assert not app.state.runtime.generations._changes._watches
+    assert not app.state.runtime.generations.streams._feeds
+    assert not app.state.runtime.connections.changes._watches
     assert ended("gone") >= 1
 
 
@@ -298,7 +298,7 @@ async def test_who_reads_nothing_is_dropped(
 async def test_a_process_that_stops_lets_them_go(app: FastAPI, opened: Open, generation_id: str) -> None:
     reader = await opened(generation_id)
     (state,) = await reader.take(1)
-    app.state.runtime.generations.release()
+    app.state.runtime.generations.service.release()
     assert await reader.rest() == []
     assert [told.words for told in await (await opened(generation_id)).rest()] == [state.words], "told, and sent away"
 

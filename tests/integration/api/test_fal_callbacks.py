@@ -45,9 +45,9 @@ def settings(redis_url: str, key_server: KeyServer) -> Settings:
 @pytest.fixture
 async def g(runtime: Runtime) -> Generation:
     """At fal, which has not answered."""
-    made = factories.generation(created_at=runtime.generations._clock())
-    assert isinstance(await runtime.generation_store.create(made, factories.due(made.created_at)), Created)
-    moved = await runtime.generation_store.save(made.submitting(made.created_at), Due(sweep=made.created_at))
+    made = factories.generation(created_at=runtime.clock())
+    assert isinstance(await runtime.stores.generations.create(made, factories.due(made.created_at)), Created)
+    moved = await runtime.stores.generations.save(made.submitting(made.created_at), Due(sweep=made.created_at))
     return moved.generation
 
 
@@ -97,14 +97,14 @@ async def test_it_is_kept_and_its_poll_is_due(fal: Caller, runtime: Runtime, clo
     assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
     kept = load(await runtime.redis.execute("HGET", keys.generation(g.id), "c"))
     assert (kept.request_id, kept.status, kept.payload) == ("request-1", 200, {"seed": 42})
-    claim = await runtime.due.claim(WorkQueue.POLL, now=clock(), most=5, lease=clock() - clock())
+    claim = await runtime.stores.due.claim(WorkQueue.POLL, now=clock(), most=5, lease=clock() - clock())
     assert [item.id for item in claim.taken] == [g.id]
-    assert await runtime.generation_store.load(g.id) == g, "the record is the worker's"
+    assert await runtime.stores.generations.load(g.id) == g, "the record is the worker's"
 
 
 async def test_workers_are_nudged_once(fal: Caller, app: FastAPI, g: Generation) -> None:
     nudged: list[WorkQueue] = []
-    app.state.runtime.callbacks._nudger.nudge = nudged.append
+    app.state.runtime.connections.nudger.nudge = nudged.append
     await fal.call(path_of(g))
     await fal.call(path_of(g))
     await fal.call(path_of(g), message(payload=None))
@@ -156,7 +156,7 @@ async def test_a_wrong_token_of_what_has_ended_is_refused_too(
         Status.FAILED: lambda: g.failed(factories.failure(), 0, now),
         Status.CANCELED: lambda: g.requeued().canceled(0, now),
     }[status]()
-    assert (await runtime.generation_store.finish(end, Due(sweep=now), [], now=now)).won
+    assert (await runtime.stores.generations.finish(end, Due(sweep=now), [], now=now)).won
     assert (await fal.call(path_of(g)[:-1] + "!")).status_code == 401
     assert (await fal.call(path_of(g))).status_code == 200
     assert await runtime.redis.execute("HGET", keys.generation(g.id), "c") is None

@@ -207,7 +207,7 @@ async def test_whatever_was_accepted_can_be_read_back(
     for generation in created:
         found = (await api.get(f"/v1/generations/{generation['id']}")).json()
         assert {**found, "queue": None} == {**generation, "queue": None}, "others may have come before it since"
-        assert await runtime.generation_store.load(generation["id"]) is not None
+        assert await runtime.stores.generations.load(generation["id"]) is not None
     assert {answer.status_code for answer in answers} <= {202, 400, 402, 413, 422}
 
 

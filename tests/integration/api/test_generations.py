@@ -48,7 +48,7 @@ async def move(runtime: Runtime, generation_id: str, *verbs: str) -> Generation:
     }
     moved = None
     for verb in verbs:
-        moved = await runtime.generations._transitions.apply(generation_id, steps[verb])
+        moved = await runtime.transitions.apply(generation_id, steps[verb])
     assert moved is not None
     return moved
 
@@ -105,7 +105,7 @@ async def test_create_writes_down_who_is_meant_upstream(
 ) -> None:
     named, unnamed = await create(api, end_user_id="customer-7"), await create(api)
 
-    stored = await runtime.generation_store.load(named["id"])
+    stored = await runtime.stores.generations.load(named["id"])
     assert stored is not None
     assert stored.end_user == pseudonym(tenant, "customer-7")
     assert (unnamed["end_user_id"], unnamed["webhook_url"]) == (None, None)
@@ -257,7 +257,7 @@ async def test_prefer_wait_holds_the_create_until_the_end(
     app: FastAPI, api: httpx.AsyncClient, runtime: Runtime, clock: Clock, rarely: None
 ) -> None:
     async def work() -> None:
-        claimed = (await runtime.queue.claim(**_a_claim(clock))).taken
+        claimed = (await runtime.stores.queue.claim(**_a_claim(clock))).taken
         await move(runtime, claimed[0].id, "submitting", "submitted", "started", "succeeded")
 
     async with asyncio.timeout(50):
@@ -279,7 +279,7 @@ class TestWaitingCalls:
     async def test_a_tenant_has_so_many_at_a_time(
         self, app: FastAPI, api: httpx.AsyncClient, stranger: httpx.AsyncClient, runtime: Runtime
     ) -> None:
-        taken = app.state.runtime.waiting._places._taken
+        taken = app.state.runtime.generations.long_polls._places._taken
         created, others = await create(api), await create(stranger)
         path = f"/v1/generations/{created['id']}"
         async with asyncio.timeout(20):
@@ -499,9 +499,9 @@ async def test_of_twenty_at_once_with_one_key_one_is_created(api: httpx.AsyncCli
 async def test_the_key_is_forgotten_with_its_generation(api: httpx.AsyncClient, runtime: Runtime, clock: Clock) -> None:
     first = await post(api, "order-7")
     await api.post(f"/v1/generations/{first.json()['id']}/cancel")
-    ended = await runtime.generation_store.load(first.json()["id"])
+    ended = await runtime.stores.generations.load(first.json()["id"])
     assert ended is not None
-    await runtime.generation_store.purge(ended)
+    await runtime.stores.generations.purge(ended)
 
     again = await post(api, "order-7", prompt="a dog")
 

@@ -113,7 +113,7 @@ def answer_to_half_a_body(gateway: Served, path: str) -> bytes:
 
 
 async def a_key(gateway: Served) -> str:
-    tenants = gateway.runtime.tenants
+    tenants = gateway.runtime.tenants.service
     return (await tenants.create_key((await tenants.create("acme")).id)).text
 
 

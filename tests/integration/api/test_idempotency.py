@@ -23,8 +23,8 @@ async def limit(app: FastAPI, tenant: Tenant, *, require_end_user: bool = False,
         return replace(before, limits=Limits(**limits), require_end_user=require_end_user)
 
     runtime = app.state.runtime
-    await runtime.tenants.update(tenant.id, changed)
-    runtime.access._remembered.clear()
+    await runtime.tenants.service.update(tenant.id, changed)
+    runtime.tenants.authenticator._remembered.clear()
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ async def test_a_replay_costs_what_the_first_did(
     app: FastAPI, api: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = await post(api, max_cost_usd="5")
-    monkeypatch.setattr(app.state.runtime.admission, "_rates", _Dear())
+    monkeypatch.setattr(app.state.runtime.generations.admission, "_rates", _Dear())
 
     assert (await post(api, max_cost_usd="5")).json()["id"] == first.json()["id"]
     assert (await api.post("/v1/generations", json=create_body(max_cost_usd="5"))).status_code == 402
@@ -82,7 +82,7 @@ async def test_the_key_is_looked_up_only_for_a_refusal(
     app: FastAPI, api: httpx.AsyncClient, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The create script reads it anyway: another round trip would be every caller's."""
-    monkeypatch.setattr(app.state.runtime.generation_store, "bound", None)
+    monkeypatch.setattr(app.state.runtime.stores.generations, "bound", None)
 
     assert [(await post(api)).status_code for _ in range(2)] == [202, 202]
 

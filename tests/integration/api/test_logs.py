@@ -258,8 +258,8 @@ async def test_nothing_private_is_ever_written(
         async with client_of(app, key, raises=False) as client:
             assert (await client.post("/v1/generations", json=body)).status_code == 500
 
-    stored = await app.state.runtime.tenants.get(tenant.id)
-    kept = await app.state.runtime.generation_store.load(created["id"])
+    stored = await app.state.runtime.tenants.service.get(tenant.id)
+    kept = await app.state.runtime.stores.generations.load(created["id"])
     told = await call_back(app, f"/callbacks/fal/{kept.id}/{kept.callback_token}", monkeypatch)
     written = stderr.getvalue().decode()
     assert uploaded.status_code == 201
@@ -286,7 +286,7 @@ async def test_nothing_private_is_ever_written(
 async def test_an_error_of_ours_does_not_tell_whom_it_was_about(
     stderr: io.BytesIO, app: FastAPI, api: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(app.state.runtime.end_users, "get", _broken)
+    monkeypatch.setattr(app.state.runtime.tenants.end_users, "get", _broken)
 
     async with client_of(app, api.headers["authorization"].split()[1], raises=False) as client:
         assert (await client.get(f"/v1/end-users/{END_USER}")).status_code == 500
@@ -300,10 +300,10 @@ async def work_off(app: FastAPI) -> None:
     """Submit and poll once, as a worker does, in the process whose lines are caught."""
     runtime = app.state.runtime
     for drain in (WorkQueue.DISPATCH, WorkQueue.POLL):
-        await runtime.drain(drain)
+        await runtime.queues.run(drain)
         async with asyncio.timeout(10):
-            while runtime.drains[drain].busy:
-                await asyncio.wait(set(runtime.drains[drain]._running))
+            while runtime.queues.consumers[drain].busy:
+                await asyncio.wait(set(runtime.queues.consumers[drain]._running))
 
 
 async def call_back(app: FastAPI, path: str, monkeypatch: pytest.MonkeyPatch) -> str:
@@ -316,7 +316,7 @@ async def call_back(app: FastAPI, path: str, monkeypatch: pytest.MonkeyPatch) ->
             await fal.post(path, content=b"x" * 70_000),
         ]
         with monkeypatch.context() as patch:
-            patch.setattr(app.state.runtime.callbacks._verifier, "verify", _broken)
+            patch.setattr(app.state.runtime.connections.verifier, "verify", _broken)
             answers.append(await fal.post(path, content=b"{}"))
         answers.append(await fal.get("/metrics"))
     assert [answer.status_code for answer in answers] == [401, 405, 404, 413, 500, 200]

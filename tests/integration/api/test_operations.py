@@ -110,8 +110,8 @@ async def test_state_is_read_from_redis(anonymous: httpx.AsyncClient, runtime: R
     now = datetime.now(UTC)
     for age in (0, 60):
         g = factories.generation(created_at=now - timedelta(seconds=age))
-        await runtime.generation_store.create(g, factories.due(g.created_at))
-    await runtime.queue.claim(now=now - timedelta(seconds=30), most=1, lease=timedelta(hours=1), slots=5)
+        await runtime.stores.generations.create(g, factories.due(g.created_at))
+    await runtime.stores.queue.claim(now=now - timedelta(seconds=30), most=1, lease=timedelta(hours=1), slots=5)
 
     found = await samples(anonymous)
 
@@ -126,7 +126,7 @@ async def test_state_is_read_from_redis(anonymous: httpx.AsyncClient, runtime: R
 
 async def test_the_oldest_entry_is_how_late_a_drain_is(anonymous: httpx.AsyncClient, runtime: Runtime) -> None:
     g = factories.generation()
-    await runtime.generation_store.create(g, factories.due(datetime.now(UTC) - timedelta(seconds=100)))
+    await runtime.stores.generations.create(g, factories.due(datetime.now(UTC) - timedelta(seconds=100)))
 
     found = await samples(anonymous)
 

@@ -245,7 +245,7 @@ async def test_401_a_known_keys_id_with_another_secret(app: FastAPI, connect: Co
 
 @pytest.mark.parametrize("change", ["expires_at", "revoked_at"])
 async def test_401_a_key_that_has_ended(app: FastAPI, change: str) -> None:
-    tenants = app.state.runtime.tenants
+    tenants = app.state.runtime.tenants.service
     tenant = await tenants.create("acme")
     key, text = factories.api_key(tenant.id, **{change: NOW})
     assert await tenants._store.insert_key(key)

@@ -42,7 +42,7 @@ def assert_refused(answer: httpx.Response) -> None:
 async def test_everything_new_is_refused(
     api: httpx.AsyncClient, operator: httpx.AsyncClient, app: FastAPI, redis: Redis, tenant: Tenant, used: float
 ) -> None:
-    endpoint = await app.state.runtime.endpoints._store.put(fresh_endpoint(tenant))
+    endpoint = await app.state.runtime.stores.endpoints.put(fresh_endpoint(tenant))
     assert isinstance(endpoint, Endpoint)
     inline = create_body(image_url="data:image/png;base64,iVBORw0KGgo=")
     endpoints = {"url": "http://127.0.0.1:9000/"}
@@ -60,7 +60,7 @@ async def test_everything_new_is_refused(
 async def test_the_rest_goes_on(
     api: httpx.AsyncClient, operator: httpx.AsyncClient, app: FastAPI, redis: Redis, tenant: Tenant, used: float
 ) -> None:
-    endpoint = await app.state.runtime.endpoints._store.put(fresh_endpoint(tenant))
+    endpoint = await app.state.runtime.stores.endpoints.put(fresh_endpoint(tenant))
     headers = {"Idempotency-Key": "order-7"}
     body = create_body(end_user_id="customer-8")
     created = (await api.post("/v1/generations", json=body, headers=headers)).json()
@@ -163,13 +163,13 @@ async def test_a_memory_that_may_not_be_read_refuses_nothing() -> None:
 
 async def test_a_note_of_a_keys_use_that_fails_fails_no_call(runtime: Runtime, redis_url: str) -> None:
     """Redis takes no write at all; the note is made once it does."""
-    owner = await runtime.tenants.create("acme")
-    made = await runtime.tenants.create_key(owner.id)
+    owner = await runtime.tenants.service.create("acme")
+    made = await runtime.tenants.service.create_key(owner.id)
     await runtime.redis.execute("CONFIG", "SET", "min-replicas-to-write", 1)
     try:
-        assert (await runtime.access.authenticate(made.text, Scope.READ)).key == made.key
-        assert (await runtime.tenants._store.last_uses([made.key.id]))[made.key.id] is None
+        assert (await runtime.tenants.authenticator.authenticate(made.text, Scope.READ)).key == made.key
+        assert (await runtime.stores.tenants.last_uses([made.key.id]))[made.key.id] is None
     finally:
         await runtime.redis.execute("CONFIG", "SET", "min-replicas-to-write", 0)
-    await runtime.access.authenticate(made.text, Scope.READ)
-    assert (await runtime.tenants._store.last_uses([made.key.id]))[made.key.id] is not None
+    await runtime.tenants.authenticator.authenticate(made.text, Scope.READ)
+    assert (await runtime.stores.tenants.last_uses([made.key.id]))[made.key.id] is not None

@@ -48,7 +48,7 @@ async def test_every_call_answers_503_and_when_to_come_back(
     api: httpx.AsyncClient, operator: httpx.AsyncClient, app: FastAPI, own_redis: EmbeddedRedis
 ) -> None:
     await asyncio.to_thread(own_redis.kill)
-    app.state.runtime.access._remembered.clear()
+    app.state.runtime.tenants.authenticator._remembered.clear()
 
     for method, path, body in CALLS:
         client = operator if path.startswith("/admin") else api
@@ -132,6 +132,6 @@ async def _claim_all(app: FastAPI) -> Any:
     from datetime import timedelta
 
     runtime = app.state.runtime
-    return await runtime.queue.claim(
-        now=runtime.tenants._clock() + timedelta(seconds=1), most=100_000, lease=timedelta(minutes=1), slots=100_000
+    return await runtime.stores.queue.claim(
+        now=runtime.clock() + timedelta(seconds=1), most=100_000, lease=timedelta(minutes=1), slots=100_000
     )

@@ -150,7 +150,7 @@ async def test_the_limit_of_uploads_is_for_uploads_alone(api: httpx.AsyncClient)
 
 
 async def test_408_a_sender_who_dawdles(app: FastAPI, api: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(app.state.runtime.images, "_timeout", timedelta(seconds=0.2))
+    monkeypatch.setattr(app.state.runtime.generations.images, "_timeout", timedelta(seconds=0.2))
 
     async def dawdling() -> AsyncIterator[bytes]:
         yield JPEG
@@ -178,7 +178,11 @@ async def test_401_comes_before_a_byte_is_read(anonymous: httpx.AsyncClient) -> 
 
 
 async def test_503_when_storage_refuses(api: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch, app: FastAPI) -> None:
-    monkeypatch.setattr(app.state.runtime.storage, "_rest_url", app.state.runtime.storage._rest_url + "/nowhere")
+    monkeypatch.setattr(
+        app.state.runtime.generations.fal_storage,
+        "_rest_url",
+        app.state.runtime.generations.fal_storage._rest_url + "/nowhere",
+    )
 
     answer = await upload(api, JPEG, "image/jpeg")
 
@@ -187,7 +191,7 @@ async def test_503_when_storage_refuses(api: httpx.AsyncClient, monkeypatch: pyt
 
 
 async def test_503_when_storage_is_away(api: httpx.AsyncClient, app: FastAPI, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(app.state.runtime.storage, "_rest_url", factories.NOWHERE)
+    monkeypatch.setattr(app.state.runtime.generations.fal_storage, "_rest_url", factories.NOWHERE)
 
     answer = await upload(api, JPEG, "image/jpeg")
 

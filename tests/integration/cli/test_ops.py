@@ -141,8 +141,8 @@ def queued(within: Within, tenant_id: str) -> str:
     """The id of a generation of this tenant that waits."""
 
     async def create(runtime: Runtime) -> str:
-        tenant = await runtime.tenants.get(tenant_id)
-        return (await runtime.generations.create(tenant, factories.create_request(), None)).generation.id
+        tenant = await runtime.tenants.service.get(tenant_id)
+        return (await runtime.generations.service.create(tenant, factories.create_request(), None)).generation.id
 
     return str(within(create))
 
@@ -153,7 +153,7 @@ def test_a_tenant_with_work_is_deleted_by_draining(run: Run, tenant_id: str, wit
     assert answer(run("tenants", "show", tenant_id))["suspended"] is False
     assert "delete it again" in told(run("tenants", "delete", tenant_id, "--drain", exits=1))
     assert answer(run("tenants", "show", tenant_id))["suspended"] is True
-    within(lambda runtime: runtime.generations._transitions.apply(name, lambda g: g.canceled(0, factories.NOW)))
+    within(lambda runtime: runtime.transitions.apply(name, lambda g: g.canceled(0, factories.NOW)))
     run("tenants", "delete", tenant_id, "--drain")
     assert lines(run("tenants", "list")) == []
 
@@ -281,8 +281,8 @@ def test_a_cost_is_adjusted(run: Run, tenant_id: str, within: Within) -> None:
     g = factories.generation(tenant_id=tenant_id, created_at=datetime.now(UTC))
 
     async def end(runtime: Runtime) -> None:
-        await runtime.generation_store.create(g, factories.due())
-        await runtime.generation_store.finish(
+        await runtime.stores.generations.create(g, factories.due())
+        await runtime.stores.generations.finish(
             g.canceled(700_000, g.created_at), Due(sweep=g.created_at), [], now=g.created_at
         )
 
@@ -305,8 +305,8 @@ def lost(within: Within, tenant_id: str) -> str:
     name = queued(within, tenant_id)
 
     async def lose(runtime: Runtime) -> None:
-        await runtime.generations._transitions.apply(name, lambda g: g.submitting(factories.NOW))
-        await runtime.generations._transitions.apply(name, lambda g: g.unconfirmed())
+        await runtime.transitions.apply(name, lambda g: g.submitting(factories.NOW))
+        await runtime.transitions.apply(name, lambda g: g.unconfirmed())
 
     within(lose)
     return name

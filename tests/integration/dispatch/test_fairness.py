@@ -28,29 +28,29 @@ class Line:
         self.clock = clock
 
     async def tenant(self, **limits: Any) -> Tenant:
-        return await self.runtime.tenants.create("acme", Limits(**limits))
+        return await self.runtime.tenants.service.create("acme", Limits(**limits))
 
     async def queue(self, tenant: Tenant, count: int, **changes: int) -> list[str]:
         ids = []
         for _ in range(count):
             now = self.clock.advance(TICK)
             g = factories.generation(tenant_id=tenant.id, created_at=now, **changes)
-            await self.runtime.generation_store.create(g, factories.due(now))
+            await self.runtime.stores.generations.create(g, factories.due(now))
             ids.append(g.id)
         return ids
 
     async def claim(self, *, slots: int, most: int = 100) -> list[Claimed]:
-        return (await self.runtime.queue.claim(now=self.clock(), most=most, lease=LEASE, slots=slots)).taken
+        return (await self.runtime.stores.queue.claim(now=self.clock(), most=most, lease=LEASE, slots=slots)).taken
 
     async def load(self, generation_id: str) -> Generation:
-        g = await self.runtime.generation_store.load(generation_id)
+        g = await self.runtime.stores.generations.load(generation_id)
         assert g is not None
         return g
 
     async def end(self, generation_id: str) -> None:
         """Its slot is free again."""
         g = await self.load(generation_id)
-        store, now = self.runtime.generation_store, self.clock()
+        store, now = self.runtime.stores.generations, self.clock()
         g = (await store.save(g.submitting(now), Due(sweep=now))).generation
         g = (await store.save(g.submitted(factories.request_id()), Due(poll=now, sweep=now))).generation
         assert (await store.finish(g.canceled(0, now), Due(sweep=now), [], now=now)).won
@@ -120,7 +120,7 @@ async def test_a_higher_cap_is_used_at_once(line: Line) -> None:
     await line.queue(capped, 5)
     assert len(await line.claim(slots=9)) == 1
     assert await line.claim(slots=9) == []
-    await line.runtime.tenants.update(capped.id, lambda t: replace(t, limits=Limits(concurrent_generations=3)))
+    await line.runtime.tenants.service.update(capped.id, lambda t: replace(t, limits=Limits(concurrent_generations=3)))
     assert len(await line.claim(slots=9)) == 2
 
 
@@ -128,7 +128,7 @@ async def test_a_cap_below_what_is_under_way_takes_nothing_away(line: Line) -> N
     tenant = await line.tenant()
     await line.queue(tenant, 6)
     under_way = await line.claim(slots=4)
-    await line.runtime.tenants.update(tenant.id, lambda t: replace(t, limits=Limits(concurrent_generations=2)))
+    await line.runtime.tenants.service.update(tenant.id, lambda t: replace(t, limits=Limits(concurrent_generations=2)))
     await line.end(under_way[0].id)
     assert await line.claim(slots=4) == [], "three of two are under way"
     for item in under_way[1:]:
@@ -187,7 +187,7 @@ async def test_what_fal_did_not_take_waits_behind_and_keeps_its_place(line: Line
     first, second = await line.queue(tenant, 2)
     (item,) = await line.claim(slots=1)
     assert item.id == first
-    store, again = line.runtime.generation_store, line.clock() + timedelta(seconds=10)
+    store, again = line.runtime.stores.generations, line.clock() + timedelta(seconds=10)
     g = (await store.save((await line.load(first)).submitting(line.clock()), Due(sweep=again))).generation
     assert (await store.save(g.requeued(), Due(dispatch=again, sweep=again))).won
     assert [item.id for item in await line.claim(slots=1)] == [second], "the first one waits"
@@ -199,12 +199,12 @@ async def test_what_fal_did_not_take_waits_behind_and_keeps_its_place(line: Line
 
 async def test_a_paused_tenant_waits_and_the_others_do_not(line: Line) -> None:
     paused, open_ = await line.tenant(weight=9), await line.tenant()
-    await line.runtime.tenants.pause(paused.id, "too many complaints")
+    await line.runtime.tenants.service.pause(paused.id, "too many complaints")
     for tenant in (paused, open_):
         await line.queue(tenant, 2)
     assert await line.owners(await line.claim(slots=9)) == [open_.id] * 2
     assert await line.claim(slots=9) == []
-    await line.runtime.tenants.resume(paused.id)
+    await line.runtime.tenants.service.resume(paused.id)
     assert await line.owners(await line.claim(slots=9)) == [paused.id] * 2
 
 
@@ -212,11 +212,11 @@ async def test_more_tenants_without_a_free_slot_than_one_decision_looks_at(line:
     """The bound of the loop only ends a decision; the next one goes on from there."""
     blocked = [await line.tenant() for _ in range(600)]
     for tenant in blocked:
-        await line.runtime.tenants.pause(tenant.id, "all but one")
+        await line.runtime.tenants.service.pause(tenant.id, "all but one")
         await line.queue(tenant, 1)
     free = await line.tenant()
     await line.queue(free, 1)
-    claim = await line.runtime.queue.claim(now=line.clock(), most=9, lease=LEASE, slots=9)
+    claim = await line.runtime.stores.queue.claim(now=line.clock(), most=9, lease=LEASE, slots=9)
     assert claim.more
     assert [item.id for item in claim.taken] == []
     assert await line.owners(await line.claim(slots=9)) == [free.id]
@@ -227,7 +227,7 @@ async def test_a_deleted_tenant_leaves_no_turn_behind(line: Line) -> None:
     (name,) = await line.queue(gone, 1)
     await line.claim(slots=1)
     await line.end(name)
-    await line.runtime.tenants.delete(gone.id, drain=False)
+    await line.runtime.tenants.service.delete(gone.id, drain=False)
     for key in (keys.FAIR, keys.RESTING):
         assert await line.runtime.redis.execute("ZSCORE", key, gone.id) is None
 
@@ -236,6 +236,6 @@ async def test_what_is_ended_while_it_waits_is_not_dispatched(line: Line) -> Non
     tenant = await line.tenant()
     first, second = await line.queue(tenant, 2)
     g, now = await line.load(first), line.clock()
-    await line.runtime.generation_store.finish(g.canceled(0, now), Due(sweep=now), [], now=now)
+    await line.runtime.stores.generations.finish(g.canceled(0, now), Due(sweep=now), [], now=now)
     assert [item.id for item in await line.claim(slots=9)] == [second]
     assert await line.runtime.redis.execute("ZCARD", keys.due(WorkQueue.DISPATCH)) == 0

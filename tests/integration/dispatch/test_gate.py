@@ -34,7 +34,7 @@ def settings(redis_url: str, sandbox_url: str) -> Settings:
 
 @pytest.fixture
 async def owner(runtime: Runtime) -> Tenant:
-    return await runtime.tenants.create("acme")
+    return await runtime.tenants.service.create("acme")
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def create(runtime: Runtime, owner: Tenant, clock: Clock) -> Create:
     async def made(prompt: str = "sandbox:no-video sandbox:hang") -> Generation:
         clock.advance(timedelta(milliseconds=1))
         request = factories.create_request(prompt=prompt, image_url="https://v3b.fal.media/a.jpg")
-        return (await runtime.generations.create(owner, request, None)).generation
+        return (await runtime.generations.service.create(owner, request, None)).generation
 
     return made
 
@@ -60,18 +60,18 @@ async def fault(fal: httpx.AsyncClient, operation: str, kind: str) -> None:
 
 
 async def drained(runtime: Runtime, drain: WorkQueue) -> None:
-    await runtime.drain(drain)
-    await runtime.drains[drain].idle()
+    await runtime.queues.run(drain)
+    await runtime.queues.consumers[drain].idle()
 
 
 async def status(runtime: Runtime, g: Generation) -> Status:
-    found = await runtime.generation_store.load(g.id)
+    found = await runtime.stores.generations.load(g.id)
     assert found is not None
     return found.status
 
 
 async def refusals(runtime: Runtime, *created: Generation) -> list[int]:
-    found = [await runtime.generation_store.load(g.id) for g in created]
+    found = [await runtime.stores.generations.load(g.id) for g in created]
     return [g.submits_refused for g in found if g is not None]
 
 
@@ -90,7 +90,7 @@ async def test_a_locked_account_holds_dispatch_at_once_and_opens_by_itself(
     first = await create()
     await drained(runtime, WorkQueue.DISPATCH)
     assert await status(runtime, first) is Status.QUEUED, "refused, and not lost"
-    gate = await runtime.gate.read()
+    gate = await runtime.operations.gate.read()
     assert gate.hold is PauseCause.LOCKED
     assert gate.retry_at == clock() + PROBE
     second = await create()
@@ -103,7 +103,7 @@ async def test_a_locked_account_holds_dispatch_at_once_and_opens_by_itself(
     clock.advance(PROBE * 2)
     for _ in range(2):
         await drained(runtime, WorkQueue.DISPATCH)
-    assert (await runtime.gate.read()).hold is None
+    assert (await runtime.operations.gate.read()).hold is None
     assert [await status(runtime, g) for g in (first, second)] == [Status.SUBMITTED] * 2
 
 
@@ -115,7 +115,7 @@ async def test_locked_polls_of_several_jobs_hold_dispatch(
     await fault(fal, "status", "locked")
     clock.advance(timedelta(seconds=30))
     await drained(runtime, WorkQueue.POLL)
-    assert (await runtime.gate.read()).hold is PauseCause.LOCKED
+    assert (await runtime.operations.gate.read()).hold is PauseCause.LOCKED
     for g in running:
         assert await status(runtime, g) in (Status.SUBMITTED, Status.IN_PROGRESS)
     waiting = await create()
@@ -124,7 +124,7 @@ async def test_locked_polls_of_several_jobs_hold_dispatch(
     await fal.delete("/_sandbox/faults")
     clock.advance(timedelta(seconds=10))
     await drained(runtime, WorkQueue.POLL)
-    assert (await runtime.gate.read()).hold is None, "an answered poll outweighs refused ones"
+    assert (await runtime.operations.gate.read()).hold is None, "an answered poll outweighs refused ones"
     await drained(runtime, WorkQueue.DISPATCH)
     assert await status(runtime, waiting) is Status.SUBMITTED
 
@@ -138,7 +138,7 @@ async def test_locked_polls_of_one_job_hold_nothing(
     for _ in range(2 * LOCKED_POLLS):
         clock.advance(timedelta(seconds=30))
         await drained(runtime, WorkQueue.POLL)
-    assert (await runtime.gate.read()).hold is None
+    assert (await runtime.operations.gate.read()).hold is None
 
 
 async def test_locked_poll_before_an_accepted_submit_counts_for_nothing(
@@ -149,11 +149,11 @@ async def test_locked_poll_before_an_accepted_submit_counts_for_nothing(
     running = [await create() for _ in range(LOCKED_POLLS)]
     await drained(runtime, WorkQueue.DISPATCH)
     for g in running:
-        await runtime.gate.locked_poll(g, "User is locked.", sent_at)
-    assert (await runtime.gate.read()).hold is None
+        await runtime.operations.gate.locked_poll(g, "User is locked.", sent_at)
+    assert (await runtime.operations.gate.read()).hold is None
     for g in running:
-        await runtime.gate.locked_poll(g, "User is locked.", clock())
-    assert (await runtime.gate.read()).hold is PauseCause.LOCKED
+        await runtime.operations.gate.locked_poll(g, "User is locked.", clock())
+    assert (await runtime.operations.gate.read()).hold is PauseCause.LOCKED
 
 
 async def test_failures_in_a_row_hold_dispatch_and_a_success_between_does_not(
@@ -168,9 +168,9 @@ async def test_failures_in_a_row_hold_dispatch_and_a_success_between_does_not(
     await sent("")
     for _ in range(FAILURES - 1):
         await sent("sandbox:500")
-    assert (await runtime.gate.read()).hold is None
+    assert (await runtime.operations.gate.read()).hold is None
     await sent("sandbox:500")
-    gate = await runtime.gate.read()
+    gate = await runtime.operations.gate.read()
     assert (gate.hold, gate.retry_at) == (PauseCause.FAILING, clock() + PROBE)
 
 
@@ -182,10 +182,10 @@ async def test_probes_go_one_at_a_time_and_ever_more_seldom(
     for _ in range(FAILURES):
         await create()
     await drained(runtime, WorkQueue.DISPATCH)
-    assert (await runtime.gate.read()).hold is PauseCause.FAILING
+    assert (await runtime.operations.gate.read()).hold is PauseCause.FAILING
     waits = []
     for _ in range(6):
-        gate = await runtime.gate.read()
+        gate = await runtime.operations.gate.read()
         assert gate.retry_at is not None
         waits.append((gate.retry_at - clock()).total_seconds())
         clock.now = gate.retry_at
@@ -203,12 +203,12 @@ async def test_probes_go_one_at_a_time_and_ever_more_seldom(
 async def test_a_probe_whose_worker_died_is_followed_by_another(runtime: Runtime, clock: Clock, create: Create) -> None:
     for _ in range(2):
         await create()
-    await runtime.gate.locked("User is locked.")
+    await runtime.operations.gate.locked("User is locked.")
     clock.advance(PROBE)
-    (first,) = (await runtime.queue.claim(now=clock(), most=9, lease=timedelta(seconds=15), slots=9)).taken
-    assert (await runtime.queue.claim(now=clock(), most=9, lease=timedelta(seconds=15), slots=9)).taken == []
+    (first,) = (await runtime.stores.queue.claim(now=clock(), most=9, lease=timedelta(seconds=15), slots=9)).taken
+    assert (await runtime.stores.queue.claim(now=clock(), most=9, lease=timedelta(seconds=15), slots=9)).taken == []
     clock.advance(timedelta(seconds=60))
-    (again,) = (await runtime.queue.claim(now=clock(), most=9, lease=timedelta(seconds=15), slots=9)).taken
+    (again,) = (await runtime.stores.queue.claim(now=clock(), most=9, lease=timedelta(seconds=15), slots=9)).taken
     assert again.id == first.id, "its slot is its own"
 
 
@@ -217,10 +217,10 @@ async def test_nothing_is_dispatched_by_many_at_once_while_one_probes(
 ) -> None:
     for _ in range(20):
         await create()
-    await runtime.gate.locked("User is locked.")
+    await runtime.operations.gate.locked("User is locked.")
     clock.advance(PROBE)
     claims = await asyncio.gather(
-        *(runtime.queue.claim(now=clock(), most=9, lease=timedelta(seconds=15), slots=9) for _ in range(10))
+        *(runtime.stores.queue.claim(now=clock(), most=9, lease=timedelta(seconds=15), slots=9) for _ in range(10))
     )
     assert sum(len(claim.taken) for claim in claims) == 1
 
@@ -253,30 +253,30 @@ async def test_submit_claimed_before_an_accepted_one_holds_nothing(
 ) -> None:
     """Whatever the clock says: one accepted submit outweighs the late answers of those that were claimed before."""
     created = {g.id: g for g in [await create() for _ in range(FAILURES + 2)]}
-    claim = await runtime.queue.claim(now=clock(), most=9, lease=timedelta(seconds=15), slots=9)
+    claim = await runtime.stores.queue.claim(now=clock(), most=9, lease=timedelta(seconds=15), slots=9)
     accepted, *others = (created[item.id] for item in claim.taken)
-    await runtime.gate.note(Accepted("request"), accepted)
+    await runtime.operations.gate.note(Accepted("request"), accepted)
     for g in others:
-        await runtime.gate.note(Locked("User is locked."), g)
-    gate = await runtime.gate.read()
+        await runtime.operations.gate.note(Locked("User is locked."), g)
+    gate = await runtime.operations.gate.read()
     assert (gate.hold, gate.held_tenants, gate.failed_generations) == (None, 0, 0)
-    await runtime.gate.note(Locked("User is locked."), await create())
-    assert (await runtime.gate.read()).held_tenants == 1
+    await runtime.operations.gate.note(Locked("User is locked."), await create())
+    assert (await runtime.operations.gate.read()).held_tenants == 1
 
 
 async def test_locked_polls_of_one_tenant_hold_nothing_while_another_has_jobs_at_fal(
     runtime: Runtime, clock: Clock, create: Create
 ) -> None:
     running = [await create() for _ in range(LOCKED_POLLS)]
-    stranger = await runtime.tenants.create("stranger")
+    stranger = await runtime.tenants.service.create("stranger")
     request = factories.create_request(prompt="sandbox:hang", image_url="https://v3b.fal.media/a.jpg")
-    other = (await runtime.generations.create(stranger, request, None)).generation
+    other = (await runtime.generations.service.create(stranger, request, None)).generation
     await drained(runtime, WorkQueue.DISPATCH)
     for g in running:
-        await runtime.gate.locked_poll(g, "No.", clock())
-    assert (await runtime.gate.read()).hold is None
-    await runtime.gate.locked_poll(other, "No.", clock())
-    assert (await runtime.gate.read()).hold is PauseCause.LOCKED
+        await runtime.operations.gate.locked_poll(g, "No.", clock())
+    assert (await runtime.operations.gate.read()).hold is None
+    await runtime.operations.gate.locked_poll(other, "No.", clock())
+    assert (await runtime.operations.gate.read()).hold is PauseCause.LOCKED
 
 
 # --- what operators do
@@ -319,18 +319,18 @@ async def test_pause_holds_dispatch_alone(
 async def test_a_pause_outlives_every_process(runtime: Runtime, settings: Settings) -> None:
     from service.runtime import open_runtime
 
-    await runtime.gate.pause("night")
+    await runtime.operations.gate.pause("night")
     async with open_runtime(settings) as another:
-        gate = await another.gate.read()
+        gate = await another.operations.gate.read()
     assert (gate.hold, gate.reason) == (PauseCause.PAUSED, "night")
 
 
 async def test_a_success_does_not_lift_an_operators_pause(runtime: Runtime, clock: Clock, create: Create) -> None:
     await create()
-    taken = (await runtime.queue.claim(now=clock(), most=1, lease=timedelta(seconds=15), slots=9)).taken
-    await runtime.gate.pause("night")
-    await runtime.drains[WorkQueue.DISPATCH]._work(taken[0])
-    assert (await runtime.gate.read()).hold is PauseCause.PAUSED
+    taken = (await runtime.stores.queue.claim(now=clock(), most=1, lease=timedelta(seconds=15), slots=9)).taken
+    await runtime.operations.gate.pause("night")
+    await runtime.queues.consumers[WorkQueue.DISPATCH]._work(taken[0])
+    assert (await runtime.operations.gate.read()).hold is PauseCause.PAUSED
 
 
 async def test_draining_accepts_nothing_new_and_lets_the_rest_run_out(
@@ -347,8 +347,8 @@ async def test_draining_accepts_nothing_new_and_lets_the_rest_run_out(
     assert (again.status_code, again.json()["id"]) == (202, first["id"]), "a replay creates nothing"
     with pytest.raises(Draining):
         await create()
-    assert await runtime.queue.unfinished() == 1
-    assert (await runtime.audit.run()).differences == []
+    assert await runtime.stores.queue.unfinished() == 1
+    assert (await runtime.operations.audit.run()).differences == []
     await drained(runtime, WorkQueue.DISPATCH)
     assert (await api.get(f"/v1/generations/{first['id']}")).json()["status"] == "submitted"
     await _post(admin, "/resume")
@@ -379,5 +379,5 @@ async def test_a_hold_needs_a_reason(
 ) -> None:
     answer = await admin.post(f"/admin/v1{path}", json=body)
     assert answer.status_code == 422
-    gate = await runtime.gate.read()
+    gate = await runtime.operations.gate.read()
     assert (gate.hold, gate.draining) == (None, False)

@@ -50,10 +50,10 @@ async def test_positions_are_told_at_creation_and_after(
     clock.advance(timedelta(milliseconds=1))
     urgent = (await api.post("/v1/generations", json=factories.create_body(priority=5))).json()
     assert urgent["queue"]["position"] == 0
-    await runtime.queue.claim(now=clock(), most=2, lease=timedelta(seconds=15), slots=2)
+    await runtime.stores.queue.claim(now=clock(), most=2, lease=timedelta(seconds=15), slots=2)
     listed = (await api.get("/v1/generations")).json()["data"]
     assert [g["queue"]["position"] for g in listed] == [0, 2, 1, 0, 0], "newest first; two are on their way"
-    app.state.runtime.outlook._seen = None
+    app.state.runtime.generations.queue_estimator._seen = None
     read = (await api.get(f"/v1/generations/{created[2]['id']}")).json()
     assert read["queue"] == {"position": 1, "estimated_start_seconds": None}, "nothing has ended yet"
 
@@ -65,19 +65,19 @@ async def test_estimates_come_from_what_ended_and_stop_when_held(
     for _ in range(5):
         clock.advance(timedelta(milliseconds=1))
         names.append((await api.post("/v1/generations", json=factories.create_body())).json()["id"])
-    await runtime.queue.claim(now=clock(), most=2, lease=timedelta(seconds=15), slots=2)
+    await runtime.stores.queue.claim(now=clock(), most=2, lease=timedelta(seconds=15), slots=2)
     started = clock()
     for name in names[:2]:
-        await runtime.generations._transitions.apply(name, lambda g: g.submitting(started))
-        await runtime.generations._transitions.apply(name, lambda g: g.submitted(factories.request_id()))
+        await runtime.transitions.apply(name, lambda g: g.submitting(started))
+        await runtime.transitions.apply(name, lambda g: g.submitted(factories.request_id()))
     clock.advance(timedelta(seconds=60))
-    await runtime.generations._transitions.apply(names[0], lambda g: g.succeeded(factories.output(), 1, clock()))
-    await runtime.queue.claim(now=clock(), most=1, lease=timedelta(seconds=15), slots=2)
-    app.state.runtime.outlook._seen = None
+    await runtime.transitions.apply(names[0], lambda g: g.succeeded(factories.output(), 1, clock()))
+    await runtime.stores.queue.claim(now=clock(), most=1, lease=timedelta(seconds=15), slots=2)
+    app.state.runtime.generations.queue_estimator._seen = None
     read = (await api.get(f"/v1/generations/{names[4]}")).json()
     assert read["queue"] == {"position": 1, "estimated_start_seconds": 60.0}, "two slots, 60 s each, second in line"
-    await runtime.gate.pause("night")
-    app.state.runtime.outlook._seen = None
+    await runtime.operations.gate.pause("night")
+    app.state.runtime.generations.queue_estimator._seen = None
     read = (await api.get(f"/v1/generations/{names[4]}")).json()
     assert read["queue"] == {"position": 1, "estimated_start_seconds": None}
 
@@ -90,7 +90,7 @@ async def test_what_was_accepted_is_not_refused_for_want_of_an_estimate(
     async def away() -> QueueStats:
         raise StoreUnavailable("The store did not answer.")
 
-    monkeypatch.setattr(app.state.runtime.outlook._queue, "line", away)
+    monkeypatch.setattr(app.state.runtime.stores.queue, "line", away)
     created = await api.post("/v1/generations", json=factories.create_body())
     assert created.status_code == 202
     assert created.json()["queue"] == {"position": 0, "estimated_start_seconds": None}
@@ -102,7 +102,7 @@ async def test_what_was_accepted_is_not_refused_for_want_of_its_end(
     async def away(*_: object, **__: object) -> None:
         raise StoreUnavailable("The store did not answer.")
 
-    monkeypatch.setattr(app.state.runtime.generations, "get_ended", away)
+    monkeypatch.setattr(app.state.runtime.generations.service, "get_ended", away)
     created = await api.post("/v1/generations", json=factories.create_body(), headers={"prefer": "wait=5"})
     assert (created.status_code, created.json()["status"]) == (202, "queued")
     assert "preference-applied" not in created.headers

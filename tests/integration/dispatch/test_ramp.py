@@ -43,7 +43,7 @@ class Worker:
     def __init__(self, runtime: Runtime, clock: Clock) -> None:
         self.runtime = runtime
         self.clock = clock
-        dispatch = runtime.drains[WorkQueue.DISPATCH]._work.__self__  # type: ignore[attr-defined]
+        dispatch = runtime.queues.consumers[WorkQueue.DISPATCH]._work.__self__  # type: ignore[attr-defined]
         assert isinstance(dispatch, Dispatch)
         self.dispatch = dispatch
         self.accepted = 0
@@ -52,7 +52,7 @@ class Worker:
         for _ in range(count):
             now = self.clock.advance(timedelta(milliseconds=1))
             g = factories.generation(tenant_id=tenant.id, created_at=now)
-            await self.runtime.generation_store.create(g, factories.due(now))
+            await self.runtime.stores.generations.create(g, factories.due(now))
 
     async def claim(self, most: int = 100) -> list[Claimed]:
         return (await self.dispatch.claim(most)).taken
@@ -64,16 +64,16 @@ class Worker:
         now = self.clock()
         g = await self.dispatch._intend(item.id, now)
         if g is None:
-            await self.runtime.gate.leave(item.id)
+            await self.runtime.operations.gate.leave(item.id)
         elif word != "lost":
             await self.dispatch._settle(g, now, OUTCOMES.get(word) or Accepted(factories.request_id()))
 
     async def sweep(self, *, release_after: timedelta) -> None:
         """Give up lost submits as unconfirmed, and free the slots of those that fal cannot be running any more."""
-        await self.runtime.drain(WorkQueue.SWEEP)
-        await self.runtime.drains[WorkQueue.SWEEP].idle()
-        for name, submitted_at in await self.runtime.queue.unconfirmed(limit=1000):
-            g = await self.runtime.generation_store.load(name)
+        await self.runtime.queues.run(WorkQueue.SWEEP)
+        await self.runtime.queues.consumers[WorkQueue.SWEEP].idle()
+        for name, submitted_at in await self.runtime.stores.queue.unconfirmed(limit=1000):
+            g = await self.runtime.stores.generations.load(name)
             if g is not None and self.clock() - submitted_at >= release_after:
                 await self.runtime.redis.execute("SREM", keys.SLOTS, g.id)
                 await self.runtime.redis.execute("SREM", keys.slots_of_tenant(g.tenant_id), g.id)
@@ -81,7 +81,7 @@ class Worker:
     async def used(self) -> int:
         """Slots in use; those of unconfirmed generations beyond their share do not count."""
         held = {name.decode() for name in await self.runtime.redis.execute("SMEMBERS", keys.SLOTS)}
-        doubtful = held & {name for name, _ in await self.runtime.queue.unconfirmed(limit=1000)}
+        doubtful = held & {name for name, _ in await self.runtime.stores.queue.unconfirmed(limit=1000)}
         return len(held) - max(0, len(doubtful) - SHARE)
 
 
@@ -92,7 +92,7 @@ def worker(runtime: Runtime, clock: Clock) -> Worker:
 
 @pytest.fixture
 async def owner(runtime: Runtime) -> Tenant:
-    return await runtime.tenants.create("acme")
+    return await runtime.tenants.service.create("acme")
 
 
 @pytest.fixture
@@ -114,12 +114,12 @@ async def test_burst_of_unknown_outcomes_costs_a_handful(
             await _drained(runtime)
         finally:
             await fal.delete("/_sandbox/faults")
-    assert 0 < await runtime.queue.unconfirmed_count() <= (SHARE if warm else FIRST_SUBMITS)
+    assert 0 < await runtime.stores.queue.unconfirmed_count() <= (SHARE if warm else FIRST_SUBMITS)
 
 
 async def _drained(runtime: Runtime) -> None:
-    await runtime.drain(WorkQueue.DISPATCH)
-    await runtime.drains[WorkQueue.DISPATCH].idle()
+    await runtime.queues.run(WorkQueue.DISPATCH)
+    await runtime.queues.consumers[WorkQueue.DISPATCH].idle()
 
 
 async def test_all_slots_are_used_by_one_claim_after_another(runtime: Runtime, worker: Worker, owner: Tenant) -> None:
@@ -177,10 +177,10 @@ async def test_ended_before_its_submit_leaves_room(runtime: Runtime, worker: Wor
     await worker.queue(owner, SLOTS)
     claimed = await worker.claim()
     for item in claimed:
-        g = await runtime.generation_store.load(item.id)
+        g = await runtime.stores.generations.load(item.id)
         assert g is not None
         now = worker.clock()
-        await runtime.generation_store.finish(g.canceled(0, now), factories.due(now), [], now=now)
+        await runtime.stores.generations.finish(g.canceled(0, now), factories.due(now), [], now=now)
         assert await worker.dispatch.submit(item) is (item is claimed[0]), "dispatch is to look again, once"
     assert len(await worker.claim()) == FIRST_SUBMITS
 
@@ -189,7 +189,7 @@ async def test_unconfirmed_take_a_share_of_the_slots_at_most(runtime: Runtime, c
     worker, ramp = Worker(runtime, clock), Ramp(10**6, 10**6, SHARE, timedelta(seconds=30))
 
     async def claim() -> list[Claimed]:
-        queue = runtime.queue
+        queue = runtime.stores.queue
         return (await queue.claim(now=clock(), most=100, lease=LEASE, slots=SLOTS, ramp=ramp)).taken
 
     await worker.queue(owner, 4 * SLOTS)
@@ -209,7 +209,7 @@ async def _unconfirmed(runtime: Runtime, clock: Clock, item: Claimed) -> None:
         return g.submitting(clock()) if g.status is Status.QUEUED else g.unconfirmed()
 
     for _ in range(2):
-        await runtime.generations._transitions.apply(item.id, lost)
+        await runtime.transitions.apply(item.id, lost)
 
 
 # --- any weather
@@ -227,7 +227,7 @@ async def test_healthy_fal_is_fully_used_within_ten_minutes(
 ) -> None:
     """Every claim of a history comes to the next outcomes of a list, in turns; then fal accepts everything."""
     await runtime.redis.execute("FLUSHALL")
-    owners = [await runtime.tenants.create(name) for name in "abc"]
+    owners = [await runtime.tenants.service.create(name) for name in "abc"]
     for owner in owners:
         await worker.queue(owner, SLOTS // 2)
     for outcomes, seconds in history:
@@ -239,7 +239,7 @@ async def test_healthy_fal_is_fully_used_within_ten_minutes(
         await worker.queue(owner, SLOTS // 2)
     well_since = clock()
     while await worker.used() < SLOTS:
-        assert clock() - well_since <= 10 * MINUTE, await runtime.gate.read()
+        assert clock() - well_since <= 10 * MINUTE, await runtime.operations.gate.read()
         while claimed := await worker.claim():
             for item in claimed:
                 await worker.end(item, "accepted")

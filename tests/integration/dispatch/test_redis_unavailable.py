@@ -32,7 +32,7 @@ def settings(redis_url: str, sandbox_url: str) -> Settings:
 
 @pytest.fixture
 async def owner(runtime: Runtime) -> Tenant:
-    return await runtime.tenants.create("acme")
+    return await runtime.tenants.service.create("acme")
 
 
 @pytest.fixture(autouse=True)
@@ -53,18 +53,18 @@ def once_away(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> Callable[...
 
     def arm(status: Status, meanwhile: Meanwhile, *, written: bool) -> None:
         verb = "finish" if status in TERMINAL else "save"
-        usual: Write = getattr(runtime.generation_store, verb)
+        usual: Write = getattr(runtime.stores.generations, verb)
 
         async def write(g: Generation, *rest: Any, **options: Any) -> Moved:
             if g.status is not status:
                 return await usual(g, *rest, **options)
-            monkeypatch.setattr(runtime.generation_store, verb, usual)
+            monkeypatch.setattr(runtime.stores.generations, verb, usual)
             if written:
                 assert (await usual(g, *rest, **options)).won
             await meanwhile()
             raise StoreUnavailable("The store did not answer.")
 
-        monkeypatch.setattr(runtime.generation_store, verb, write)
+        monkeypatch.setattr(runtime.stores.generations, verb, write)
 
     return arm
 
@@ -76,10 +76,10 @@ async def test_a_requeue_whose_answer_was_lost_does_not_undo_the_next_submit(
 
     async def another_worker_submits() -> None:
         clock.advance(timedelta(minutes=1))
-        await runtime.queue.claim(now=clock(), most=1, lease=timedelta(seconds=15), slots=1)
-        sent = await runtime.generations._transitions.apply(g.id, lambda now: now.submitting(clock()))
+        await runtime.stores.queue.claim(now=clock(), most=1, lease=timedelta(seconds=15), slots=1)
+        sent = await runtime.transitions.apply(g.id, lambda now: now.submitting(clock()))
         assert sent is not None
-        await runtime.resolving._fal.submit(arguments(sent))
+        await runtime.connections.fal.submit(arguments(sent))
 
     once_away(Status.QUEUED, another_worker_submits, written=True)
     await drained(runtime, WorkQueue.DISPATCH)
@@ -99,7 +99,7 @@ async def test_an_intent_taken_back_twice_does_not_free_a_submit_of_unknown_outc
     async def another_worker_hears_nothing() -> None:
         clock.advance(timedelta(minutes=1))
         for move in (lambda now: now.submitting(clock()), lambda now: now.unconfirmed()):
-            await runtime.generations._transitions.apply(g.id, move)
+            await runtime.transitions.apply(g.id, move)
 
     once_away(Status.QUEUED, another_worker_hears_nothing, written=True)
     await drained(runtime, WorkQueue.DISPATCH)
@@ -130,6 +130,6 @@ async def test_what_fal_is_known_not_to_have_costs_nothing_however_late_that_is_
     await drained(runtime, WorkQueue.DISPATCH)
     ended = await stored(runtime, g)
     assert (ended.status, ended.actual_cost) == (Status.FAILED, 0)
-    assert await runtime.queue.slots_used() == 0
+    assert await runtime.stores.queue.slots_used() == 0
     assert await oracle(sandbox_url) == []
-    assert (await runtime.audit.run()).differences == []
+    assert (await runtime.operations.audit.run()).differences == []

@@ -28,7 +28,7 @@ class Dispatcher:
 
     def __init__(self, runtime: Runtime, clock: Clock) -> None:
         self.runtime = runtime
-        self.store = runtime.generation_store
+        self.store = runtime.stores.generations
         self.clock = clock
 
     async def queue(self, tenant: Tenant) -> None:
@@ -37,7 +37,7 @@ class Dispatcher:
         await self.store.create(g, factories.due(now))
 
     async def turn(self, step: str, most: int) -> None:
-        claim = await self.runtime.queue.claim(now=self.clock(), most=most, lease=LEASE, slots=SLOTS)
+        claim = await self.runtime.stores.queue.claim(now=self.clock(), most=most, lease=LEASE, slots=SLOTS)
         await self.check()
         for item in claim.taken:
             g = await self.store.load(item.id)
@@ -64,7 +64,7 @@ class Dispatcher:
 
     async def check(self) -> None:
         """Never more than there are, of the account or of a tenant."""
-        assert await self.runtime.queue.slots_used() <= SLOTS
+        assert await self.runtime.stores.queue.slots_used() <= SLOTS
         for key in await self.runtime.redis.execute("KEYS", keys.slots_of_tenant("*")):
             assert int(await self.runtime.redis.execute("SCARD", key.decode())) <= CAP
 
@@ -83,7 +83,7 @@ class Dispatcher:
     async def work_off(self) -> None:
         for _ in range(1000):
             await self.rescue()
-            if not await self.runtime.queue.unfinished():
+            if not await self.runtime.stores.queue.unfinished():
                 return
             self.clock.advance(LEASE)
             await self.turn("ended", 100)
@@ -96,15 +96,15 @@ def dispatcher(runtime: Runtime, clock: Clock) -> Dispatcher:
 
 
 async def _tenants(runtime: Runtime) -> list[Tenant]:
-    return [await runtime.tenants.create(name, Limits(concurrent_generations=CAP)) for name in "abc"]
+    return [await runtime.tenants.service.create(name, Limits(concurrent_generations=CAP)) for name in "abc"]
 
 
 async def _nothing_is_left(runtime: Runtime) -> None:
-    assert await runtime.queue.slots_used() == 0
+    assert await runtime.stores.queue.slots_used() == 0
     assert await runtime.redis.execute("KEYS", keys.slots_of_tenant("*")) == []
     for key in (keys.CLAIMED, keys.DELAYED, keys.UNCONFIRMED):
         assert await runtime.redis.execute("ZCARD", key) == 0
-    assert (await runtime.audit.run()).differences == []
+    assert (await runtime.operations.audit.run()).differences == []
 
 
 async def test_1000_crashes_leak_no_slot(dispatcher: Dispatcher, runtime: Runtime, clock: Clock) -> None:
@@ -116,7 +116,7 @@ async def test_1000_crashes_leak_no_slot(dispatcher: Dispatcher, runtime: Runtim
         await dispatcher.turn(chance.choice(STEPS), chance.randint(1, 4))
         if n % 10 == 9:
             await dispatcher.rescue()
-    assert (await runtime.audit.run()).differences == []
+    assert (await runtime.operations.audit.run()).differences == []
     await dispatcher.work_off()
     await _nothing_is_left(runtime)
 

@@ -134,7 +134,7 @@ class Line:
             request = factories.create_request(
                 prompt=prompt, image_url="https://v3b.fal.media/a.jpg", end_user_id=end_user
             )
-            made.append((await self.runtime.generations.create(tenant, request, None)).generation)
+            made.append((await self.runtime.generations.service.create(tenant, request, None)).generation)
         return made
 
     async def create_bad(self, subject: Subject) -> list[Generation]:
@@ -145,12 +145,12 @@ class Line:
 
     async def tick(self, *drains: WorkQueue) -> None:
         for drain in drains:
-            await self.runtime.drain(drain)
-            await self.runtime.drains[drain].idle()
+            await self.runtime.queues.run(drain)
+            await self.runtime.queues.consumers[drain].idle()
         self.clock.advance(TICK)
 
     async def stored(self, generations: Sequence[Generation]) -> list[Generation]:
-        found = await self.runtime.generation_store.load_many([g.id for g in generations])
+        found = await self.runtime.stores.generations.load_many([g.id for g in generations])
         return [g for g in found if g is not None]
 
     async def waits(self, generations: Sequence[Generation]) -> list[timedelta]:
@@ -173,7 +173,7 @@ async def opened(redis_url: str, clock: Clock, queue_url: str) -> AsyncIterator[
         upstream_concurrency=400,
     )
     async with open_runtime(settings, clock=clock) as runtime:
-        yield Line(runtime, clock, [await runtime.tenants.create(name) for name in "ab"])
+        yield Line(runtime, clock, [await runtime.tenants.service.create(name) for name in "ab"])
 
 
 @pytest.mark.parametrize("subject", SUBJECTS)
@@ -189,7 +189,7 @@ async def test_failed_submits_hold_their_subject_only(
         seen = set()
         for n in range(12):
             await line.tick(WorkQueue.DISPATCH)
-            seen.add((await line.runtime.gate.read()).hold)
+            seen.add((await line.runtime.operations.gate.read()).hold)
             if n == 6 and subject != "all":
                 good += await line.create(line.b, "good", 2)
                 neighbours += await line.create(line.a, "good", 2) if neighbours else []
@@ -201,7 +201,7 @@ async def test_failed_submits_hold_their_subject_only(
 
 
 async def _account(line: Line, seen: set[PauseCause | None], *, held: str, kind: Kind) -> None:
-    gate = await line.runtime.gate.read()
+    gate = await line.runtime.operations.gate.read()
     if held == "everybody":
         assert gate.hold is (PauseCause.LOCKED if kind == "lock" else PauseCause.FAILING)
         assert gate.failed_tenants == 2
@@ -232,7 +232,7 @@ async def test_held_dispatch_opens_once_fal_is_well(redis_url: str, clock: Clock
         fal.well = True
         for _ in range(6):
             await line.tick(WorkQueue.DISPATCH)
-        gate = await line.runtime.gate.read()
+        gate = await line.runtime.operations.gate.read()
         assert (gate.hold, gate.held_tenants, gate.failed_generations) == (None, 0, 0)
         assert {g.status for g in await line.stored(bad)} <= {Status.SUBMITTED, Status.UNCONFIRMED}
 
@@ -241,7 +241,7 @@ async def test_fal_out_of_reach_holds_everybody_and_loses_nothing(redis_url: str
     async with opened(redis_url, clock, factories.NOWHERE) as line:
         created = await line.create_bad("all")
         await line.tick(WorkQueue.DISPATCH)
-        assert (await line.runtime.gate.read()).hold is PauseCause.FAILING
+        assert (await line.runtime.operations.gate.read()).hold is PauseCause.FAILING
         assert {g.status for g in await line.stored(created)} == {Status.QUEUED}
 
 
@@ -258,7 +258,7 @@ async def test_refused_polls_hold_their_subject_only(
         for _ in range(4):
             await line.tick(WorkQueue.POLL)
         everybody = subject == "all" and status in (401, 403)
-        assert (await line.runtime.gate.read()).hold is (PauseCause.LOCKED if everybody else None)
+        assert (await line.runtime.operations.gate.read()).hold is (PauseCause.LOCKED if everybody else None)
         assert not any(g.is_terminal for g in await line.stored(running))
         later = await line.create(line.b, "good", 2)
         await line.tick(WorkQueue.DISPATCH)
@@ -279,7 +279,7 @@ async def test_job_refused_while_others_are_accepted_fails_alone(redis_url: str,
         assert (failed.error.retryable, failed.actual_cost) == (True, 0)
         assert fal.submits.count("bad") == REFUSALS + 1, "the first refusal comes before any other job was accepted"
         assert max(await line.waits(others)) <= TICK
-        assert (await line.runtime.audit.run()).differences == []
+        assert (await line.runtime.operations.audit.run()).differences == []
 
 
 @pytest.mark.parametrize("status", [402, 403, 404, 503])
@@ -295,12 +295,14 @@ async def test_job_refused_like_all_others_waits(redis_url: str, clock: Clock, s
 
 async def test_probe_is_of_another_tenant_than_the_last(redis_url: str, clock: Clock) -> None:
     async with serving(Fal(503, "submit")) as fal, opened(redis_url, clock, fal.url) as line:
-        await line.runtime.gate.locked("User is locked.")
-        heavy = await line.runtime.tenants.create("heavy", Limits(weight=100))  # by weight, the next would be its again
+        await line.runtime.operations.gate.locked("User is locked.")
+        heavy = await line.runtime.tenants.service.create(
+            "heavy", Limits(weight=100)
+        )  # by weight, the next would be its again
         created = {g.id: g.tenant_id for owner in (line.a, heavy) for g in await line.create(owner, "bad", 6)}
         probes = list[str]()
         for _ in range(6):
-            retry_at = (await line.runtime.gate.read()).retry_at
+            retry_at = (await line.runtime.operations.gate.read()).retry_at
             assert retry_at is not None
             clock.now = retry_at
             refused = {g.id: g.submits_refused for g in await _all(line, created)}
@@ -325,4 +327,4 @@ async def test_job_that_was_never_refused_waits_for_no_doubled_probe(redis_url: 
 
 
 async def _all(line: Line, created: dict[str, str]) -> list[Generation]:
-    return [g for g in await line.runtime.generation_store.load_many(list(created)) if g is not None]
+    return [g for g in await line.runtime.stores.generations.load_many(list(created)) if g is not None]

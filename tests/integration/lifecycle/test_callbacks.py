@@ -81,26 +81,26 @@ async def fal(postbox: Receiver, app: FastAPI, sandbox_url: str) -> AsyncIterato
 
 @pytest.fixture
 async def owner(runtime: Runtime) -> Tenant:
-    return await runtime.tenants.create("acme")
+    return await runtime.tenants.service.create("acme")
 
 
 @pytest.fixture
 def create(runtime: Runtime, owner: Tenant) -> Create:
     async def made(prompt: str = QUICK, **changes: Any) -> Generation:
         request = factories.create_request(prompt=prompt, image_url="https://v3b.fal.media/a.jpg", **changes)
-        return (await runtime.generations.create(owner, request, None)).generation
+        return (await runtime.generations.service.create(owner, request, None)).generation
 
     return made
 
 
 async def drained(runtime: Runtime, drain: WorkQueue) -> None:
     """Work off what is due now, to the end."""
-    await runtime.drain(drain)
-    await runtime.drains[drain].idle()
+    await runtime.queues.run(drain)
+    await runtime.queues.consumers[drain].idle()
 
 
 async def stored(runtime: Runtime, g: Generation) -> Generation:
-    found = await runtime.generation_store.load(g.id)
+    found = await runtime.stores.generations.load(g.id)
     assert found is not None
     return found
 
@@ -186,7 +186,7 @@ async def test_polling_and_callbacks_agree(
     assert (await stored(runtime, reported)).status in TERMINAL
     await fal.callbacks(both)
     clock.advance(timedelta(seconds=2))  # the other two are due for a poll now
-    await asyncio.gather(fal.report(both), runtime.drain(WorkQueue.POLL), fal.report(both))
+    await asyncio.gather(fal.report(both), runtime.queues.run(WorkQueue.POLL), fal.report(both))
     ends = [await polled_to_the_end(runtime, clock, g) for g in (polled, reported, both)]
     seen = {
         (g.status, g.error and (g.error.code, g.error.message), g.actual_cost, g.output and g.output.seed is not None)
@@ -195,8 +195,8 @@ async def test_polling_and_callbacks_agree(
     assert len(seen) == 1
     assert [len(g.deliveries) for g in ends] == [1, 1, 1]
     assert await runtime.redis.execute("ZCARD", keys.deliveries_of_tenant(polled.tenant_id)) == 3
-    assert await runtime.queue.slots_used() == 0
-    assert (await runtime.audit.run()).differences == []
+    assert await runtime.stores.queue.slots_used() == 0
+    assert (await runtime.operations.audit.run()).differences == []
 
 
 async def test_a_lost_callback_costs_some_seconds(runtime: Runtime, clock: Clock, fal: Fal, create: Create) -> None:
@@ -256,7 +256,7 @@ async def test_an_unconfirmed_generation_heals(
     assert ended.actual_cost is not None
     assert ended.actual_cost != ended.estimated_cost
     assert await fal.submits(g) == 1
-    assert await runtime.queue.slots_used() == 0
+    assert await runtime.stores.queue.slots_used() == 0
 
 
 @pytest.mark.parametrize("more", ["", "sandbox:lost-answer"])
@@ -264,12 +264,12 @@ async def test_a_callback_before_the_answer_to_the_submit(
     runtime: Runtime, fal: Fal, create: Create, more: str
 ) -> None:
     g = await create(f"{QUICK} sandbox:slow-answer=0.7 {more}")
-    await runtime.drain(WorkQueue.DISPATCH)
+    await runtime.queues.run(WorkQueue.DISPATCH)
     await fal.report(g)
     assert (await stored(runtime, g)).status is Status.SUBMITTING
     await drained(runtime, WorkQueue.POLL)
     assert (await stored(runtime, g)).status is Status.SUCCEEDED, "while its submit is still under way"
-    await runtime.drains[WorkQueue.DISPATCH].idle()
+    await runtime.queues.consumers[WorkQueue.DISPATCH].idle()
     ended = await stored(runtime, g)
     assert (ended.status, await fal.submits(g)) == (Status.SUCCEEDED, 1)
 
@@ -279,9 +279,9 @@ async def test_what_the_submit_saves_afterwards_does_not_put_the_poll_off(
     runtime: Runtime, clock: Clock, fal: Fal, create: Create, more: str, between: Status
 ) -> None:
     g = await create(f"{QUICK} sandbox:slow-answer=0.7 {more}")
-    await runtime.drain(WorkQueue.DISPATCH)
+    await runtime.queues.run(WorkQueue.DISPATCH)
     await fal.report(g)
-    await runtime.drains[WorkQueue.DISPATCH].idle()
+    await runtime.queues.consumers[WorkQueue.DISPATCH].idle()
     assert (await stored(runtime, g)).status is between
     assert await poll_due(runtime, g) == clock().timestamp()
     await drained(runtime, WorkQueue.POLL)
@@ -301,7 +301,7 @@ async def test_what_was_queued_again_although_fal_took_it_is_not_sent_again(
         await drained(runtime, drain)
     now = await stored(runtime, g)
     assert (now.status, now.request_id, await fal.submits(g)) == (Status.SUBMITTED, "request-1", 0)
-    assert await runtime.queue.slots_used() == 1
+    assert await runtime.stores.queue.slots_used() == 1
 
 
 # --- twice, late, out of place ----------------------------------------------------------------------------------------
@@ -358,27 +358,27 @@ async def test_callback_of_a_given_up_generation_is_kept_as_paid_and_lost(
     assert counted("paid_and_lost") == counted_before + 1
     await drained(runtime, WorkQueue.POLL)
     assert await stored(runtime, g) == failed
-    lost, count = await runtime.resolving.paid_and_lost(limit=10)
+    lost, count = await runtime.operations.unconfirmed.paid_and_lost(limit=10)
     assert ([one.generation.id for one in lost], count) == ([g.id], 1)
 
-    await runtime.resolving.revive(g.id, "fal has its video")
-    assert (await runtime.usage.month(owner.id)).held == g.estimated_cost
-    assert (await runtime.audit.run()).clean
+    await runtime.operations.unconfirmed.revive(g.id, "fal has its video")
+    assert (await runtime.tenants.usage.month(owner.id)).held == g.estimated_cost
+    assert (await runtime.operations.audit.run()).clean
     revived = await polled_to_the_end(runtime, clock, g)
     assert (revived.status, revived.error) == (Status.SUCCEEDED, None)
-    month = await runtime.usage.month(owner.id)
+    month = await runtime.tenants.usage.month(owner.id)
     assert (month.held, month.spent) == (0, revived.actual_cost)
-    assert (await runtime.resolving.paid_and_lost(limit=10))[1] == 0
-    (today,) = [day for day in (await runtime.usage.report(owner.id, None, None)).days if day.created]
+    assert (await runtime.operations.unconfirmed.paid_and_lost(limit=10))[1] == 0
+    (today,) = [day for day in (await runtime.tenants.usage.report(owner.id, None, None)).days if day.created]
     assert dict(today.outcomes) == {"succeeded": 1}
-    assert (await runtime.audit.run()).clean
+    assert (await runtime.operations.audit.run()).clean
 
 
 async def test_a_wish_to_cancel_yields_to_the_result(runtime: Runtime, owner: Tenant, fal: Fal, create: Create) -> None:
     g = await create(QUICK)
     await drained(runtime, WorkQueue.DISPATCH)
     await fal.report(g)
-    await runtime.generations.cancel(owner, g.id)
+    await runtime.generations.service.cancel(owner, g.id)
     cancels = calls("cancel")
     await drained(runtime, WorkQueue.POLL)
     assert (await stored(runtime, g)).status is Status.SUCCEEDED
@@ -442,7 +442,7 @@ async def test_a_poll_under_way_does_not_put_off_the_one_a_callback_asks_for(
     request_id = (await stored(runtime, g)).request_id
     assert request_id is not None
     await told(runtime, clock, g, Callback(request_id))
-    await runtime.generation_store.postpone_poll(g.id, clock() + timedelta(seconds=15))
+    await runtime.stores.generations.postpone_poll(g.id, clock() + timedelta(seconds=15))
     assert await poll_due(runtime, g) == clock().timestamp()
 
 
@@ -454,7 +454,7 @@ async def test_a_worker_that_dies_with_a_callback_in_hand_leaves_it_to_the_next(
     g = await create(f"{QUICK} sandbox:lost-answer")
     await drained(runtime, WorkQueue.DISPATCH)
     await fal.report(g)
-    claim = await runtime.due.claim(WorkQueue.POLL, now=clock(), most=5, lease=LEASE)
+    claim = await runtime.stores.due.claim(WorkQueue.POLL, now=clock(), most=5, lease=LEASE)
     assert [item.id for item in claim.taken] == [g.id]  # and then it died
     clock.advance(LEASE)
     await drained(runtime, WorkQueue.POLL)
@@ -467,10 +467,10 @@ async def test_without_a_public_url_none_are_asked_for(
     from service.runtime import open_runtime
 
     async with open_runtime(factories.sandbox_settings(redis_url, sandbox_url), clock=clock) as runtime:
-        owner = await runtime.tenants.create("acme")
+        owner = await runtime.tenants.service.create("acme")
         prompt = f"{QUICK} no callbacks {clock().timestamp()}"
         request = factories.create_request(prompt=prompt, image_url="https://v3b.fal.media/a.jpg")
-        g = (await runtime.generations.create(owner, request, None)).generation
+        g = (await runtime.generations.service.create(owner, request, None)).generation
         await drained(runtime, WorkQueue.DISPATCH)
         assert (await polled_to_the_end(runtime, clock, g)).status is Status.SUCCEEDED
     seen = (await fal.oracle.get("/_sandbox/requests")).json()

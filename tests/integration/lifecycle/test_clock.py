@@ -43,18 +43,18 @@ def ahead(clock: Clock, by: timedelta) -> Clock:
 
 
 async def tenant_of(runtime: Runtime) -> Tenant:
-    return await runtime.tenants.create("acme", Limits(requests_per_minute=60, burst=3))
+    return await runtime.tenants.service.create("acme", Limits(requests_per_minute=60, burst=3))
 
 
 async def created(runtime: Runtime, owner: Tenant, **changes: Any) -> str:
     body = {"prompt": "sandbox:hang sandbox:no-video", "webhook_url": HOOK, "end_user_id": "one", **changes}
     request = factories.create_request(**body)
-    return (await runtime.generations.create(owner, request, None)).generation.id
+    return (await runtime.generations.service.create(owner, request, None)).generation.id
 
 
 async def drained(runtime: Runtime, drain: WorkQueue) -> None:
-    await runtime.drain(drain)
-    await runtime.drains[drain].idle()
+    await runtime.queues.run(drain)
+    await runtime.queues.consumers[drain].idle()
 
 
 # --- claims -----------------------------------------------------------------------------------------------------------
@@ -73,9 +73,9 @@ async def work_of_every_kind(runtime: Runtime, clock: Clock) -> None:
     await created(runtime, owner)
     await drained(runtime, WorkQueue.DISPATCH)
     clock.advance(timedelta(minutes=1))
-    await runtime.generations.cancel(owner, await created(runtime, owner))
+    await runtime.generations.service.cancel(owner, await created(runtime, owner))
     await created(runtime, owner)
-    await runtime.nudger.idle()  # it marks its hints as sent
+    await runtime.connections.nudger.idle()  # it marks its hints as sent
 
 
 @pytest.mark.parametrize("drain", WorkQueue)
@@ -87,8 +87,8 @@ async def test_clock_wrong_drain_changes_nothing(
     before = await everything(runtime.redis)
     async with open_runtime(runtime.settings, clock=ahead(clock, by)) as wrong:
         await drained(wrong, drain)
-        wrong.serve_soon(drain)
-        await wrong.drains[drain].idle()
+        wrong.queues.serve_soon(drain)
+        await wrong.queues.consumers[drain].idle()
     assert await everything(runtime.redis) == before
 
 
@@ -108,11 +108,11 @@ async def test_clock_set_right_claims_again(runtime: Runtime, clock: Clock) -> N
         owner = await tenant_of(runtime)
         g = await created(runtime, owner)
         await drained(late, WorkQueue.DISPATCH)
-        assert (await runtime.generations.get(owner, g)).status is Status.QUEUED
+        assert (await runtime.generations.service.get(owner, g)).status is Status.QUEUED
         own.now, own.ahead = clock.now, timedelta()
         await late.clock.measure()
         await drained(late, WorkQueue.DISPATCH)
-        assert (await runtime.generations.get(owner, g)).status is Status.SUBMITTED
+        assert (await runtime.generations.service.get(owner, g)).status is Status.SUBMITTED
 
 
 # --- writes -----------------------------------------------------------------------------------------------------------
@@ -151,42 +151,42 @@ async def creates(by: Runtime, owner: Tenant) -> None:
 
 async def creates_with_a_key(by: Runtime, owner: Tenant) -> None:
     for _ in range(2):
-        await by.generations.create(owner, factories.create_request(), "the same")
+        await by.generations.service.create(owner, factories.create_request(), "the same")
 
 
 async def resends_a_submit(by: Runtime, owner: Tenant) -> None:
-    made = await by.submissions.create(owner, factories.create_request(), None, CreateOptions(), digest="d")
+    made = await by.generations.resends.create(owner, factories.create_request(), None, CreateOptions(), digest="d")
     await made.answer.prolong()
 
 
 async def cancels(by: Runtime, owner: Tenant) -> None:
-    await by.generations.cancel(owner, await created(by, owner))
+    await by.generations.service.cancel(owner, await created(by, owner))
 
 
 async def locks_the_gate(by: Runtime, _: Tenant) -> None:
-    await by.gate.locked("one 403")
+    await by.operations.gate.locked("one 403")
 
 
 async def fails_submits(by: Runtime, owner: Tenant) -> None:
     for _ in range(by.settings.submit_failures):
-        await by.gate.note(NotSubmitted("HTTP 503", refused=True), factories.generation(tenant_id=owner.id))
+        await by.operations.gate.note(NotSubmitted("HTTP 503", refused=True), factories.generation(tenant_id=owner.id))
 
 
 async def pauses(by: Runtime, owner: Tenant) -> None:
-    await by.gate.pause("by hand")
-    await by.tenants.pause(owner.id, "by hand")
+    await by.operations.gate.pause("by hand")
+    await by.tenants.service.pause(owner.id, "by hand")
 
 
 async def blocks_an_end_user(by: Runtime, owner: Tenant) -> None:
     await created(by, owner)
-    await by.end_users.block(owner, "one")
+    await by.tenants.end_users.block(owner, "one")
 
 
 async def rotates_an_endpoint(by: Runtime, owner: Tenant) -> None:
     wanted = Wanted(HOOK, events=(), description="", headers=None, ed25519=False, enabled=True)
-    endpoint = await by.endpoints.create(owner, wanted)
-    await by.endpoints.rotate(owner, endpoint.id, overlap=timedelta(days=1))
-    await by.endpoints.test(owner, endpoint.id)
+    endpoint = await by.webhooks.endpoints.create(owner, wanted)
+    await by.webhooks.endpoints.rotate(owner, endpoint.id, overlap=timedelta(days=1))
+    await by.webhooks.endpoints.test(owner, endpoint.id)
 
 
 ACTS: Final = (
@@ -220,15 +220,15 @@ async def test_clock_wrong_writes_right_moments(runtime: Runtime, clock: Clock, 
 async def test_clock_wrong_counts_calls_as_right(runtime: Runtime, clock: Clock, by: timedelta) -> None:
     """Three calls at once, then one a second, whichever process they reach."""
     owner = await tenant_of(runtime)
-    made = await runtime.tenants.create_key(owner.id)
+    made = await runtime.tenants.service.create_key(owner.id)
     own = ahead(clock, by)
     async with open_runtime(runtime.settings, clock=own) as wrong:
-        caller = await runtime.access.authenticate(made.text, Scope.READ)
-        taken = [await by_one.access.count(caller) for by_one in (wrong, runtime, wrong, runtime, wrong)]
+        caller = await runtime.tenants.authenticator.authenticate(made.text, Scope.READ)
+        taken = [await by_one.tenants.authenticator.count(caller) for by_one in (wrong, runtime, wrong, runtime, wrong)]
         assert [verdict is not None and verdict.allowed for verdict in taken] == [True, True, True, False, False]
         for each in (clock, own):
             each.advance(timedelta(seconds=1))
-        later = [await by_one.access.count(caller) for by_one in (runtime, wrong)]
+        later = [await by_one.tenants.authenticator.count(caller) for by_one in (runtime, wrong)]
         assert [verdict is not None and verdict.allowed for verdict in later] == [True, False]
 
 
@@ -236,17 +236,17 @@ async def test_clock_wrong_counts_calls_as_right(runtime: Runtime, clock: Clock,
 async def test_clock_wrong_keeps_ledger_and_records(runtime: Runtime, clock: Clock, by: timedelta) -> None:
     owner = await tenant_of(runtime)
     done = await created(runtime, owner, webhook_url=...)  # a pending webhook would keep it
-    await runtime.generations.cancel(owner, done)
+    await runtime.generations.service.cancel(owner, done)
     async with open_runtime(runtime.settings, clock=ahead(clock, by)) as wrong:
         for n in range(300):  # MINID with ~ trims whole nodes only
             await created(wrong, owner, prompt=f"sandbox:no-video {n}")
         await drained(wrong, WorkQueue.SWEEP)
     assert await runtime.redis.execute("XLEN", keys.LEDGER) == 302
-    assert (await runtime.audit.run()).clean
-    assert (await runtime.generations.get(owner, done)).status is Status.CANCELED
+    assert (await runtime.operations.audit.run()).clean
+    assert (await runtime.generations.service.get(owner, done)).status is Status.CANCELED
     clock.advance(runtime.settings.retention + timedelta(minutes=1))
     await drained(runtime, WorkQueue.SWEEP)
-    assert await runtime.generation_store.load(done) is None, "purged by the right clock, in its time"
+    assert await runtime.stores.generations.load(done) is None, "purged by the right clock, in its time"
 
 
 # --- what is said of it -----------------------------------------------------------------------------------------------
@@ -257,9 +257,9 @@ async def test_clock_wrong_is_reported(runtime: Runtime, clock: Clock) -> None:
         assert wrong.clock() == clock.now, "its use cases have the right time"
         assert (await wrong.readiness())["clock"] == "This machine's clock is 10800.0 s ahead of Redis'."
         assert metrics.CLOCK_SKEW._value.get() == 10_800
-        assert {f.check: f.verdict for f in await wrong.doctor.run()}["clock"] is CheckStatus.FAIL
-        await wrong.heartbeats.note_worker("far:1", QUEUES, wrong.clock(), skew=wrong.clock.skew)
-        await runtime.heartbeats.note_worker("near:1", QUEUES, clock(), skew=runtime.clock.skew)
+        assert {f.check: f.verdict for f in await wrong.operations.doctor.run()}["clock"] is CheckStatus.FAIL
+        await wrong.stores.heartbeats.note_worker("far:1", QUEUES, wrong.clock(), skew=wrong.clock.skew)
+        await runtime.stores.heartbeats.note_worker("near:1", QUEUES, clock(), skew=runtime.clock.skew)
     assert (await runtime.readiness())["clock"] == "ok"
-    (found,) = [f for f in await runtime.doctor.run() if f.check == "worker clocks"]
+    (found,) = [f for f in await runtime.operations.doctor.run() if f.check == "worker clocks"]
     assert (found.verdict, found.told) == (CheckStatus.FAIL, "far:1: +10800.0 s")

@@ -56,13 +56,13 @@ async def in_doubt(runtime: Runtime, owner: Tenant, clock: Clock) -> Generation:
 async def test_a_deadline_ends_it_and_settles_its_hold(
     runtime: Runtime, clock: Clock, step: Step, deadline: timedelta, code: str, retryable: bool, billed: bool
 ) -> None:
-    owner = await runtime.tenants.create("acme")
+    owner = await runtime.tenants.service.create("acme")
     g = await step(runtime, owner, clock)
 
     clock.advance(deadline - SECOND)
     await drained(runtime, WorkQueue.SWEEP)
     assert (await stored(runtime, g)).status is g.status
-    month = await runtime.usage.month(owner.id)
+    month = await runtime.tenants.usage.month(owner.id)
     assert (month.held, month.spent) == (g.estimated_cost, 0)
 
     clock.advance(SECOND)
@@ -73,21 +73,21 @@ async def test_a_deadline_ends_it_and_settles_its_hold(
     assert (ended.error.code, ended.error.retryable) == (code, retryable)
     cost = g.estimated_cost if billed else 0
     assert ended.actual_cost == cost
-    month = await runtime.usage.month(owner.id)
+    month = await runtime.tenants.usage.month(owner.id)
     assert (month.held, month.spent) == (0, cost)
     assert len(ended.deliveries) == 1
-    assert await runtime.queue.slots_used() == await runtime.queue.unconfirmed_count() == 0
-    assert (await runtime.audit.run()).clean
+    assert await runtime.stores.queue.slots_used() == await runtime.stores.queue.unconfirmed_count() == 0
+    assert (await runtime.operations.audit.run()).clean
 
 
 async def test_an_intent_without_an_outcome_is_in_doubt_after_its_lease(
     runtime: Runtime, clock: Clock, settings: Settings
 ) -> None:
-    owner = await runtime.tenants.create("acme")
+    owner = await runtime.tenants.service.create("acme")
     g = await created(runtime, owner)
-    await runtime.generations._transitions.apply(g.id, lambda g: g.submitting(clock()))
+    await runtime.transitions.apply(g.id, lambda g: g.submitting(clock()))
     clock.advance(settings.fal_timeout + timedelta(seconds=30))
     await drained(runtime, WorkQueue.SWEEP)
     assert (await stored(runtime, g)).status is Status.UNCONFIRMED
-    month = await runtime.usage.month(owner.id)
+    month = await runtime.tenants.usage.month(owner.id)
     assert (month.held, month.spent) == (g.estimated_cost, 0), "fal may have it"

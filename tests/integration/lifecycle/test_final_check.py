@@ -60,7 +60,7 @@ class Trial:
         return (await store.receive(g.id, g.callback_token, callback, now=self.clock())).reception
 
     async def spent(self) -> int:
-        return (await self.runtime.usage.month(self.owner.id)).spent
+        return (await self.runtime.tenants.usage.month(self.owner.id)).spent
 
 
 @asynccontextmanager
@@ -73,7 +73,7 @@ async def trial(redis_url: str, *, dispatch: bool = True) -> AsyncIterator[Trial
             factories.settings(redis_url, fal_queue_url=fal.url, upstream_deadline=DEADLINE), clock=clock
         ) as runtime,
     ):
-        owner = await runtime.tenants.create("acme")
+        owner = await runtime.tenants.service.create("acme")
         g = await created(runtime, owner, "x")
         if dispatch:
             await drained(runtime, WorkQueue.DISPATCH)
@@ -168,8 +168,8 @@ async def test_deadline_ends_a_job_as_fal_says(
         billed = round(float(UNITS) * 0.014 * 1_000_000)
         assert ended.actual_cost == {"nothing": 0, "estimate": t.g.estimated_cost, "billed": billed}[cost]
         assert await t.spent() == ended.actual_cost
-        assert await t.runtime.queue.slots_used() == 0
-        assert (await t.runtime.audit.run()).clean
+        assert await t.runtime.stores.queue.slots_used() == 0
+        assert (await t.runtime.operations.audit.run()).clean
 
 
 async def test_deadline_ends_a_job_that_fal_alone_cannot_tell_of(redis_url: str) -> None:
@@ -236,7 +236,7 @@ async def happens(t: Trial, event: str) -> None:  # noqa: C901  (one branch an e
             t.clock.advance(DEADLINE * 1.5)
             await drained(t.runtime, WorkQueue.SWEEP)
         case "a user cancels" if not (await t.now()).is_terminal:
-            await t.runtime.generations.cancel(t.owner, t.g.id)
+            await t.runtime.generations.service.cancel(t.owner, t.g.id)
 
 
 async def story(redis_url: str, events: list[str], *, obeys_cancel: bool) -> None:
@@ -254,11 +254,11 @@ async def story(redis_url: str, events: list[str], *, obeys_cancel: bool) -> Non
             # It finished after fal had been asked, told to cancel and given time: its callback is not lost.
             assert ended.cancel_sent_at is not None
             assert await t.report() == "paid_and_lost"
-            await t.runtime.resolving.revive(ended.id, "fal has its video")
+            await t.runtime.operations.unconfirmed.revive(ended.id, "fal has its video")
             ended = await t.poll(MINUTE)
         assert ended.status is Status.SUCCEEDED if t.fal.billed else ended.status is not Status.SUCCEEDED
         assert t.fal.submits == 1
-        assert (await t.runtime.audit.run()).clean
+        assert (await t.runtime.operations.audit.run()).clean
 
 
 @settings(
@@ -275,42 +275,42 @@ def test_no_job_that_fal_billed_and_reported_ends_failed(redis_url: str, events:
 
 
 async def refused_then_expired(t: Trial) -> None:
-    await t.runtime.generations._transitions.apply(t.g.id, lambda g: g.submitting(t.clock()))
-    await t.runtime.generations._transitions.apply(t.g.id, lambda g: g.requeued())
+    await t.runtime.transitions.apply(t.g.id, lambda g: g.submitting(t.clock()))
+    await t.runtime.transitions.apply(t.g.id, lambda g: g.requeued())
     await t.report()
     t.clock.advance(timedelta(hours=25))
     await drained(t.runtime, WorkQueue.SWEEP)
 
 
 async def refused_then_canceled(t: Trial) -> None:
-    await t.runtime.generations._transitions.apply(t.g.id, lambda g: g.submitting(t.clock()))
-    await t.runtime.generations._transitions.apply(t.g.id, lambda g: g.requeued())
+    await t.runtime.transitions.apply(t.g.id, lambda g: g.submitting(t.clock()))
+    await t.runtime.transitions.apply(t.g.id, lambda g: g.requeued())
     await t.report()
-    asked = await t.runtime.generations.cancel(t.owner, t.g.id)
+    asked = await t.runtime.generations.service.cancel(t.owner, t.g.id)
     assert (asked.status, asked.cancel_requested_at) == (Status.QUEUED, t.clock())
 
 
 async def unconfirmed_past_its_deadline(t: Trial) -> None:
-    await t.runtime.generations._transitions.apply(t.g.id, lambda g: g.submitting(t.clock()))
-    await t.runtime.generations._transitions.apply(t.g.id, lambda g: g.unconfirmed())
+    await t.runtime.transitions.apply(t.g.id, lambda g: g.submitting(t.clock()))
+    await t.runtime.transitions.apply(t.g.id, lambda g: g.unconfirmed())
     await t.report()
     t.clock.advance(timedelta(hours=25))
     await drained(t.runtime, WorkQueue.SWEEP)
 
 
 async def unconfirmed_and_dismissed(t: Trial) -> None:
-    await t.runtime.generations._transitions.apply(t.g.id, lambda g: g.submitting(t.clock()))
-    await t.runtime.generations._transitions.apply(t.g.id, lambda g: g.unconfirmed())
+    await t.runtime.transitions.apply(t.g.id, lambda g: g.submitting(t.clock()))
+    await t.runtime.transitions.apply(t.g.id, lambda g: g.unconfirmed())
     await t.report()
     with pytest.raises(NotUnconfirmed):
-        await t.runtime.resolving.dismiss(t.g.id, "not in the dashboard")
+        await t.runtime.operations.unconfirmed.dismiss(t.g.id, "not in the dashboard")
 
 
 async def late_proof_that_it_was_not_sent(t: Trial) -> None:
-    await t.runtime.generations._transitions.apply(t.g.id, lambda g: g.submitting(t.clock()))
-    await t.runtime.generations._transitions.apply(t.g.id, lambda g: g.unconfirmed())
+    await t.runtime.transitions.apply(t.g.id, lambda g: g.submitting(t.clock()))
+    await t.runtime.transitions.apply(t.g.id, lambda g: g.unconfirmed())
     await t.report()
-    await t.runtime.generations._transitions.apply(t.g.id, lambda g: unsent(g, t.clock()))
+    await t.runtime.transitions.apply(t.g.id, lambda g: unsent(g, t.clock()))
 
 
 @pytest.mark.parametrize(
@@ -331,4 +331,4 @@ async def test_stored_callback_is_judged_before_any_other_end(redis_url: str, en
         assert not (await t.now()).is_terminal
         ended = await t.poll()
         assert (ended.status, ended.request_id) == (Status.SUCCEEDED, "request-1")
-        assert (await t.runtime.audit.run()).clean
+        assert (await t.runtime.operations.audit.run()).clean

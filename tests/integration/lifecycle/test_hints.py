@@ -30,7 +30,7 @@ async def depths(redis: Redis) -> dict[str, int]:
 async def published(runtime: Runtime) -> None:
     """Return once all hints requested so far are sent or were not needed."""
     async with asyncio.timeout(30):
-        await runtime.nudger.idle()
+        await runtime.connections.nudger.idle()
 
 
 def scheduler_of(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Any:
@@ -60,15 +60,15 @@ async def test_hints_two_days_of_beat_leave_one_each(runtime: Runtime, scheduler
 
 
 async def test_hints_of_every_writer_leave_one_each(runtime: Runtime, scheduler: Any) -> None:
-    owner = await runtime.tenants.create("acme")
+    owner = await runtime.tenants.service.create("acme")
     for n in range(30):
-        made = await runtime.generations.create(
+        made = await runtime.generations.service.create(
             owner, factories.create_request(prompt=f"{n}", webhook_url="http://127.0.0.1:65009/hook"), None
         )
-        await runtime.generations.cancel(owner, made.generation.id)
-        await runtime.gate.resume()
+        await runtime.generations.service.cancel(owner, made.generation.id)
+        await runtime.operations.gate.resume()
         for drain in WorkQueue:
-            runtime.nudger.nudge(drain)
+            runtime.connections.nudger.nudge(drain)
         for entry in list(scheduler.schedule.values()):
             scheduler.apply_async(entry, advance=False)
         await published(runtime)
@@ -78,11 +78,11 @@ async def test_hints_of_every_writer_leave_one_each(runtime: Runtime, scheduler:
 @pytest.mark.parametrize("drain", WorkQueue)
 async def test_hint_sent_again_after_claim(runtime: Runtime, drain: WorkQueue) -> None:
     for expected in (1, 2, 3):
-        runtime.nudger.nudge(drain)
-        runtime.nudger.nudge(drain)
+        runtime.connections.nudger.nudge(drain)
+        runtime.connections.nudger.nudge(drain)
         await published(runtime)
         assert (await depths(runtime.redis))[QUEUE_OF[drain]] == expected
-        await runtime.drain(drain)
+        await runtime.queues.run(drain)
 
 
 async def test_hint_of_a_dead_writer_is_sent_by_the_next(runtime: Runtime, scheduler: Any) -> None:
@@ -95,7 +95,7 @@ async def test_hint_of_a_dead_writer_is_sent_by_the_next(runtime: Runtime, sched
 
 async def test_hint_carries_no_expiry(runtime: Runtime, scheduler: Any) -> None:
     scheduler.apply_async(scheduler.schedule["dispatch"], advance=False)
-    runtime.nudger.nudge(WorkQueue.POLL)
+    runtime.connections.nudger.nudge(WorkQueue.POLL)
     await published(runtime)
     found = await runtime.redis.execute("LRANGE", "{sg}:broker:dispatch", 0, -1)
     assert len(found) == 2
@@ -109,7 +109,7 @@ async def test_hint_needs_the_store(runtime: Runtime, settings: Settings, monkey
     async with open_runtime(own) as cut_off:
         for drain in WorkQueue:
             beat.apply_async(beat.schedule[drain.value], advance=False)
-            cut_off.nudger.nudge(drain)
+            cut_off.connections.nudger.nudge(drain)
         await published(cut_off)
     beat.close()
     beat.app.close()

@@ -41,7 +41,7 @@ def settings(redis_url: str, sandbox_url: str) -> Settings:
 
 @pytest.fixture
 async def owner(runtime: Runtime) -> Tenant:
-    return await runtime.tenants.create("acme")
+    return await runtime.tenants.service.create("acme")
 
 
 @pytest.fixture
@@ -66,8 +66,8 @@ async def _at_fal(runtime: Runtime, clock: Clock, owner: Tenant) -> None:
 async def _announced(runtime: Runtime, clock: Clock, owner: Tenant) -> None:
     made = [factories.delivery(tenant_id=owner.id, endpoint_id=f"whe_{n}") for n in range(COUNT)]
     g = factories.generation(tenant_id=owner.id)
-    await runtime.generation_store.create(g, factories.due(clock()))
-    finished = await runtime.generation_store.finish(
+    await runtime.stores.generations.create(g, factories.due(clock()))
+    finished = await runtime.stores.generations.finish(
         g.canceled(0, clock()), factories.due(clock() + timedelta(days=9)), made, now=clock()
     )
     assert finished.won
@@ -93,11 +93,11 @@ def drain(request: pytest.FixtureRequest) -> WorkQueue:
 
 async def _claimed(runtime: Runtime, drain: WorkQueue) -> list[Claimed]:
     """What a worker claims, with no work begun: as if it died then."""
-    return (await runtime.drains[drain]._claim(10)).taken
+    return (await runtime.queues.consumers[drain]._claim(10)).taken
 
 
 def _keeper(runtime: Runtime, drain: WorkQueue) -> LeaseKeeper:
-    found = runtime.drains[drain].leases
+    found = runtime.queues.consumers[drain].leases
     assert found is not None
     return found
 
@@ -153,7 +153,7 @@ async def test_claim_without_an_answer_is_due_in_five_seconds(
         for _ in range(2):  # each of its connections is open, and Redis knows the script
             assert await _claimed(worker, drain) == []
         await PREPARE[drain](runtime, clock, owner)
-        worker.drains[WorkQueue.SWEEP]._claim.__self__._trimmed_at = clock()  # type: ignore[attr-defined]  # no trim first
+        worker.queues.consumers[WorkQueue.SWEEP]._claim.__self__._trimmed_at = clock()  # type: ignore[attr-defined]  # no trim first
         async with _busy(patient, seconds=2.5):
             with pytest.raises(StoreUnavailable):
                 await _claimed(worker, drain)
@@ -188,7 +188,9 @@ async def test_work_that_raised_rests_and_is_due_again(
         raise error
 
     await PREPARE[drain](runtime, clock, owner)
-    runner = Consumer(drain, runtime.drains[drain]._claim, work, capacity=9, keep=lambda _: _keeper(runtime, drain))
+    runner = Consumer(
+        drain, runtime.queues.consumers[drain]._claim, work, capacity=9, keep=lambda _: _keeper(runtime, drain)
+    )
     await runner.run()
     await runner.idle()
     clock.advance(rest - timedelta(milliseconds=1))

@@ -13,10 +13,10 @@ from service.domain.generation import Generation
 from service.domain.status import Status
 from service.domain.tenant import Tenant
 from service.domain.work_queue import WorkQueue
-from service.runtime import Runtime
+from service.runtime import Runtime, build_schedule
 from service.store import keys
 from service.usecases.lifecycle.leases import LEASE
-from service.usecases.lifecycle.schedule import REFUSED_SUBMITS, Schedule
+from service.usecases.lifecycle.schedule import REFUSED_SUBMITS
 from tests.support import factories
 from tests.support.factories import Clock
 from tests.support.waiting import Patience
@@ -31,26 +31,26 @@ def settings(redis_url: str, sandbox_url: str) -> Settings:
 
 @pytest.fixture
 async def owner(runtime: Runtime) -> Tenant:
-    return await runtime.tenants.create("acme")
+    return await runtime.tenants.service.create("acme")
 
 
 @pytest.fixture
 def create(runtime: Runtime, owner: Tenant) -> Callable[..., Awaitable[Generation]]:
     async def made(prompt: str = "sandbox:no-video", **changes: Any) -> Generation:
         request = factories.create_request(prompt=prompt, image_url="https://v3b.fal.media/a.jpg", **changes)
-        return (await runtime.generations.create(owner, request, None)).generation
+        return (await runtime.generations.service.create(owner, request, None)).generation
 
     return made
 
 
 async def drained(runtime: Runtime, drain: WorkQueue) -> None:
     """Work off what is due now, to the end."""
-    await runtime.drain(drain)
-    await runtime.drains[drain].idle()
+    await runtime.queues.run(drain)
+    await runtime.queues.consumers[drain].idle()
 
 
 async def stored(runtime: Runtime, g: Generation) -> Generation:
-    found = await runtime.generation_store.load(g.id)
+    found = await runtime.stores.generations.load(g.id)
     assert found is not None
     return found
 
@@ -75,7 +75,7 @@ async def test_the_whole_way(runtime: Runtime, clock: Clock, create: Callable[..
     assert ended.output is not None
     assert ended.actual_cost is not None
     assert 0 < ended.actual_cost <= ended.estimated_cost
-    assert await runtime.queue.slots_used() == 0
+    assert await runtime.stores.queue.slots_used() == 0
 
 
 async def test_no_more_are_sent_than_there_are_slots(
@@ -135,7 +135,7 @@ async def test_a_refusal_at_the_door_fails_at_no_cost(
     assert ended.status is Status.FAILED
     assert ended.error is not None
     assert (ended.error.code, ended.actual_cost) == ("upstream_rejected", 0)
-    assert await runtime.queue.slots_used() == 0
+    assert await runtime.stores.queue.slots_used() == 0
 
 
 @pytest.mark.parametrize("prompt", ["sandbox:429=1", "sandbox:503=1"])
@@ -146,7 +146,7 @@ async def test_a_busy_fal_gets_it_again_after_a_pause(
     await drained(runtime, WorkQueue.DISPATCH)
     back = await stored(runtime, g)
     assert (back.status, back.submits_refused) == (Status.QUEUED, 1)
-    assert await runtime.queue.slots_used() == 0
+    assert await runtime.stores.queue.slots_used() == 0
     await drained(runtime, WorkQueue.DISPATCH)
     assert (await stored(runtime, g)).status is Status.QUEUED, "not before the pause is over"
     clock.advance(REFUSED_SUBMITS.delays[1] * 2)
@@ -168,13 +168,13 @@ async def test_unconfirmed_releases_its_slot_and_keeps_its_hold(
     assert (await stored(runtime, g)).status is Status.UNCONFIRMED
     clock.advance(settings.unconfirmed_slot - timedelta(seconds=1))
     await drained(runtime, WorkQueue.SWEEP)
-    assert await runtime.queue.slots_used() == 1
+    assert await runtime.stores.queue.slots_used() == 1
     clock.advance(timedelta(seconds=1))
     await drained(runtime, WorkQueue.SWEEP)
-    assert await runtime.queue.slots_used() == await runtime.queue.tenant_slots_used(owner.id) == 0
-    assert (await runtime.usage.month(owner.id)).held == g.estimated_cost
-    assert await runtime.queue.unfinished() == 1
-    assert (await runtime.audit.run()).clean
+    assert await runtime.stores.queue.slots_used() == await runtime.stores.queue.tenant_slots_used(owner.id) == 0
+    assert (await runtime.tenants.usage.month(owner.id)).held == g.estimated_cost
+    assert await runtime.stores.queue.unfinished() == 1
+    assert (await runtime.operations.audit.run()).clean
     for _ in range(5):
         clock.advance(timedelta(hours=1))
         await drained(runtime, WorkQueue.DISPATCH)
@@ -191,7 +191,7 @@ async def test_a_worker_that_died_before_its_intent_costs_only_the_lease(
     runtime: Runtime, clock: Clock, create: Callable[..., Awaitable[Generation]]
 ) -> None:
     g = await create()
-    claim = await runtime.queue.claim(now=clock(), most=5, lease=LEASE, slots=3)
+    claim = await runtime.stores.queue.claim(now=clock(), most=5, lease=LEASE, slots=3)
     assert [item.id for item in claim.taken] == [g.id]  # and then it died
     await drained(runtime, WorkQueue.DISPATCH)
     assert (await stored(runtime, g)).status is Status.QUEUED
@@ -205,7 +205,7 @@ async def test_a_worker_that_died_after_its_intent_leaves_it_unconfirmed_and_nev
 ) -> None:
     g = await create()
     submitting = g.submitting(clock())
-    moved = await runtime.generation_store.save(submitting, Schedule.of(settings).due(submitting, clock()))
+    moved = await runtime.stores.generations.save(submitting, build_schedule(settings).due(submitting, clock()))
     assert moved.won
     clock.advance(settings.fal_timeout)
     await drained(runtime, WorkQueue.SWEEP)
@@ -246,7 +246,7 @@ async def test_deadline_cancels_a_job_that_hangs_at_fal(
     assert ended.error is not None
     assert (ended.error.code, ended.actual_cost) == ("upstream_timeout", 0), "fal has canceled it and bills nothing"
     assert ended.cancel_sent_at is not None
-    assert await runtime.queue.slots_used() == 0
+    assert await runtime.stores.queue.slots_used() == 0
 
 
 async def test_a_sweep_does_not_overtake_a_move_made_since_its_claim(
@@ -264,15 +264,15 @@ async def test_what_ended_is_forgotten_after_its_retention(
     runtime: Runtime, clock: Clock, settings: Settings, owner: Tenant
 ) -> None:
     request = factories.create_request()
-    g = (await runtime.generations.create(owner, request, "order-7")).generation
-    await runtime.generations.cancel(owner, g.id)
+    g = (await runtime.generations.service.create(owner, request, "order-7")).generation
+    await runtime.generations.service.cancel(owner, g.id)
     clock.advance(settings.retention - timedelta(seconds=1))
     await drained(runtime, WorkQueue.SWEEP)
-    assert (await runtime.generations.create(owner, request, "order-7")).replayed
+    assert (await runtime.generations.service.create(owner, request, "order-7")).replayed
     clock.advance(timedelta(seconds=1))
     await drained(runtime, WorkQueue.SWEEP)
-    assert await runtime.generation_store.load(g.id) is None
-    assert not (await runtime.generations.create(owner, request, "order-7")).replayed
+    assert await runtime.stores.generations.load(g.id) is None
+    assert not (await runtime.generations.service.create(owner, request, "order-7")).replayed
 
 
 async def test_trouble_upstream_fails_nobody(
@@ -313,7 +313,7 @@ async def test_cancel_of_what_fal_has_is_passed_on_once_and_decided_there(
 ) -> None:
     g = await create("sandbox:hang")
     await drained(runtime, WorkQueue.DISPATCH)
-    asked = await runtime.generations.cancel(owner, g.id)
+    asked = await runtime.generations.service.cancel(owner, g.id)
     assert asked.status is Status.SUBMITTED
     await drained(runtime, WorkQueue.POLL)
     told = await stored(runtime, g)
@@ -327,7 +327,7 @@ async def test_what_fal_would_not_cancel_succeeds_and_is_billed(
 ) -> None:
     g = await create("sandbox:uncancellable sandbox:no-video sandbox:seconds=0.5")
     await drained(runtime, WorkQueue.DISPATCH)
-    await runtime.generations.cancel(owner, g.id)
+    await runtime.generations.service.cancel(owner, g.id)
     ended = await polled_to_the_end(runtime, clock, g)
     assert ended.status is Status.SUCCEEDED
     assert ended.actual_cost

@@ -12,11 +12,10 @@ from service.domain.generation import Generation
 from service.domain.status import Status
 from service.domain.tenant import Tenant
 from service.domain.work_queue import WorkQueue
-from service.runtime import Runtime, open_runtime
+from service.runtime import Runtime, build_schedule, open_runtime
 from service.store import keys
 from service.store.queues.due import DueStore
 from service.store.redis.client import Redis
-from service.usecases.lifecycle.schedule import Schedule
 from tests.support import factories
 from tests.support.factories import NOW, Clock
 from tests.support.scripted_fal import ScriptedFal, scripted_fal
@@ -80,9 +79,9 @@ async def test_cancel_that_fal_refuses_is_repeated_ever_more_seldom(redis_url: s
         scripted_fal() as fal,
         open_runtime(factories.settings(redis_url, fal_queue_url=fal.url), clock=clock) as runtime,
     ):
-        owner = await runtime.tenants.create("acme")
+        owner = await runtime.tenants.service.create("acme")
         g = await submitted(runtime, owner)
-        await runtime.generations.cancel(owner, g.id)
+        await runtime.generations.service.cancel(owner, g.id)
         refuse_cancels(fal)
         for _ in range(600):
             await drained(runtime, WorkQueue.POLL)
@@ -111,7 +110,7 @@ async def submitted(runtime: Runtime, owner: Tenant) -> Generation:
 def test_next_poll_holds_the_budget_in_every_state(
     settings: Settings, troubled: int, cancels_failed: int, in_flight: int
 ) -> None:
-    schedule = Schedule.of(settings)
+    schedule = build_schedule(settings)
     schedule.in_flight = in_flight
     g = factories.in_status(Status.IN_PROGRESS).cancel_requested(NOW)
     for _ in range(troubled):

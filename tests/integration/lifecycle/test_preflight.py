@@ -111,22 +111,22 @@ def settings(redis_url: str, sandbox_url: str) -> Settings:
 
 @pytest.fixture
 async def owner(runtime: Runtime) -> Tenant:
-    return await runtime.tenants.create("acme")
+    return await runtime.tenants.service.create("acme")
 
 
 @pytest.fixture
 def create(runtime: Runtime, owner: Tenant) -> Create:
     async def made(**changes: Any) -> Generation:
         request = factories.create_request(prompt="sandbox:no-video", **changes)
-        return (await runtime.generations.create(owner, request, None)).generation
+        return (await runtime.generations.service.create(owner, request, None)).generation
 
     return made
 
 
 async def dispatched(runtime: Runtime, g: Generation) -> Generation:
-    await runtime.drain(WorkQueue.DISPATCH)
-    await runtime.drains[WorkQueue.DISPATCH].idle()
-    found = await runtime.generation_store.load(g.id)
+    await runtime.queues.run(WorkQueue.DISPATCH)
+    await runtime.queues.consumers[WorkQueue.DISPATCH].idle()
+    found = await runtime.stores.generations.load(g.id)
     assert found is not None
     return found
 
@@ -158,8 +158,8 @@ async def test_a_definite_fault_fails_it_for_nothing(
     assert (ended.error.code, ended.error.retryable, ended.actual_cost) == (code, False, 0)
     assert word in ended.error.message
     assert field in ended.error.message
-    assert (ended.submitted_at, await runtime.queue.slots_used()) == (None, 0)
-    assert (await runtime.audit.run()).clean
+    assert (ended.submitted_at, await runtime.stores.queue.slots_used()) == (None, 0)
+    assert (await runtime.operations.audit.run()).clean
 
 
 @pytest.mark.parametrize(
@@ -228,9 +228,9 @@ async def test_fals_own_files_are_not_looked_at(
 
 async def test_off_it_costs_nothing(redis_url: str, sandbox_url: str, photographs: Photographs) -> None:
     async with open_runtime(factories.sandbox_settings(redis_url, sandbox_url)) as runtime:
-        owner = await runtime.tenants.create("acme")
+        owner = await runtime.tenants.service.create("acme")
         request = factories.create_request(prompt="sandbox:no-video", image_url=f"{photographs.base}/404")
-        g = (await runtime.generations.create(owner, request, None)).generation
+        g = (await runtime.generations.service.create(owner, request, None)).generation
         assert (await dispatched(runtime, g)).status is Status.SUBMITTED
     assert photographs.asked == []
 
@@ -239,14 +239,14 @@ async def test_what_was_canceled_meanwhile_stays_canceled(
     runtime: Runtime, create: Create, owner: Tenant, photographs: Photographs
 ) -> None:
     g = await create(image_url=f"{photographs.base}/slow.png")
-    await runtime.drain(WorkQueue.DISPATCH)
+    await runtime.queues.run(WorkQueue.DISPATCH)
     async with asyncio.timeout(20):
         await photographs.called.wait()
 
-    await runtime.generations.cancel(owner, g.id)
+    await runtime.generations.service.cancel(owner, g.id)
 
-    await runtime.drains[WorkQueue.DISPATCH].idle()
-    found = await runtime.generation_store.load(g.id)
+    await runtime.queues.consumers[WorkQueue.DISPATCH].idle()
+    found = await runtime.stores.generations.load(g.id)
     assert found is not None
     assert found.status is Status.CANCELED
 
@@ -255,7 +255,7 @@ async def test_a_submit_that_is_repeated_does_not_look_again(
     runtime: Runtime, clock: factories.Clock, create: Create, owner: Tenant, photographs: Photographs
 ) -> None:
     request = factories.create_request(prompt="sandbox:429=1 again", image_url=f"{photographs.base}/cat.png")
-    g = (await runtime.generations.create(owner, request, None)).generation
+    g = (await runtime.generations.service.create(owner, request, None)).generation
     assert (await dispatched(runtime, g)).status is Status.QUEUED
 
     clock.advance(timedelta(minutes=2))

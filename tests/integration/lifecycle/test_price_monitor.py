@@ -76,7 +76,7 @@ def settings(redis_url: str, fal_url: str) -> Settings:
 
 @pytest.fixture
 async def owner(runtime: Runtime) -> Tenant:
-    return await runtime.tenants.create("acme", Limits(monthly_budget=100_000_000))
+    return await runtime.tenants.service.create("acme", Limits(monthly_budget=100_000_000))
 
 
 @pytest.fixture
@@ -139,8 +139,8 @@ async def test_bill_becomes_cost_inside_bounds_else_estimate(
 
     assert g.actual_cost == cost
     assert g.billable_units == (None if units in (None, "NaN") else Decimal(units))
-    assert (await runtime.usage.month(owner.id)).spent == cost
-    assert (await runtime.audit.run()).differences == []
+    assert (await runtime.tenants.usage.month(owner.id)).spent == cost
+    assert (await runtime.operations.audit.run()).differences == []
     assert {each: settled_at_estimate(each) - n for each, n in before.items()} == {
         each: float(each == reason) for each in before
     }
@@ -168,22 +168,22 @@ async def test_no_billed_units_break_bounds_or_audit(
     runtime: Runtime, owner: Tenant, clock: Clock, fal: Fal, status: int, units: str
 ) -> None:
     fal.status, fal.units = status, units
-    before = (await runtime.usage.month(owner.id)).spent
+    before = (await runtime.tenants.usage.month(owner.id)).spent
 
     g = await ended(runtime, owner, clock)
 
-    spent = (await runtime.usage.month(owner.id)).spent - before
+    spent = (await runtime.tenants.usage.month(owner.id)).spent - before
     assert spent == g.actual_cost
     assert 0 <= spent * 10 <= g.estimated_cost * 11
-    assert (await runtime.audit.run()).differences == []
+    assert (await runtime.operations.audit.run()).differences == []
 
 
 # --- the price -------------------------------------------------------------------------------------------------------
 
 
 async def price_changed(runtime: Runtime) -> dict[str, float]:
-    runtime.gauges._until = 0
-    families = text_string_to_metric_families((await runtime.gauges.text()).decode())
+    runtime.operations.account_metrics._until = 0
+    families = text_string_to_metric_families((await runtime.operations.account_metrics.text()).decode())
     return {
         sample.labels["resolution"]: sample.value
         for family in families

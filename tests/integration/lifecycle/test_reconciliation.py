@@ -41,7 +41,7 @@ async def fal(sandbox_url: str) -> AsyncIterator[httpx.AsyncClient]:
 
 @pytest.fixture
 async def owner(runtime: Runtime) -> Tenant:
-    return await runtime.tenants.create("acme")
+    return await runtime.tenants.service.create("acme")
 
 
 async def swept(runtime: Runtime, clock: Clock, after: timedelta) -> None:
@@ -58,7 +58,7 @@ def bills_read() -> float:
 
 
 async def money(runtime: Runtime, owner: Tenant) -> tuple[int, int]:
-    standing = await runtime.usage.month(owner.id)
+    standing = await runtime.tenants.usage.month(owner.id)
     return standing.held, standing.spent
 
 
@@ -83,8 +83,8 @@ async def test_a_lost_answers_video_is_delivered(
     assert counted("adopted") == before + 1
     assert len(await oracle(sandbox_url)) == 1
     assert await money(runtime, owner) == (0, ended.actual_cost)
-    assert (await runtime.audit.run()).clean
-    assert await runtime.queue.unconfirmed_count() == await runtime.queue.slots_used() == 0
+    assert (await runtime.operations.audit.run()).clean
+    assert await runtime.stores.queue.unconfirmed_count() == await runtime.stores.queue.slots_used() == 0
 
 
 async def test_nobody_looks_before_a_bill_can_be_there(
@@ -124,7 +124,9 @@ async def test_two_that_look_alike_are_left_alone_until_one_is_resolved(
     runtime: Runtime, clock: Clock, owner: Tenant, sandbox_url: str
 ) -> None:
     first = await unconfirmed.unconfirmed(runtime, owner, f"{unconfirmed.LOST} first")
-    second = await unconfirmed.unconfirmed(runtime, await runtime.tenants.create("other"), f"{unconfirmed.LOST} second")
+    second = await unconfirmed.unconfirmed(
+        runtime, await runtime.tenants.service.create("other"), f"{unconfirmed.LOST} second"
+    )
     jobs = {job["prompt"].split()[-1]: job["request_id"] for job in await finished(sandbox_url, 2)}
     before = counted("ambiguous")
     await swept(runtime, clock, FIRST_LOOK)
@@ -132,13 +134,13 @@ async def test_two_that_look_alike_are_left_alone_until_one_is_resolved(
     assert [(await stored(runtime, g)).status for g in (first, second)] == [Status.UNCONFIRMED] * 2
     assert counted("ambiguous") == before + 2, "told once each"
 
-    await runtime.resolving.adopt(first.id, jobs["first"], "by its prompt")
+    await runtime.operations.unconfirmed.adopt(first.id, jobs["first"], "by its prompt")
     await swept(runtime, clock, timedelta(minutes=1))
 
     assert (await stored(runtime, second)).request_id == jobs["second"], "and now only one is left"
     for g in (first, second):
         assert (await polled_to_the_end(runtime, clock, g)).status is Status.SUCCEEDED
-    assert (await runtime.audit.run()).clean
+    assert (await runtime.operations.audit.run()).clean
     assert len(await oracle(sandbox_url)) == 2
 
 
@@ -170,13 +172,13 @@ async def test_whoever_else_may_have_caused_it_keeps_it_from_being_given(
 ) -> None:
     lost = await unconfirmed.unconfirmed(runtime, owner)
     other = await unconfirmed.created(runtime, owner)
-    moved = await runtime.generations._transitions.apply(other.id, lambda g: g.submitting(clock()))
+    moved = await runtime.transitions.apply(other.id, lambda g: g.submitting(clock()))
     assert moved is not None
     if rival != "submitting":
-        await runtime.generations._transitions.apply(other.id, Generation.unconfirmed)
-        ended = await runtime.resolving.dismiss(other.id, "I think so")
+        await runtime.transitions.apply(other.id, Generation.unconfirmed)
+        ended = await runtime.operations.unconfirmed.dismiss(other.id, "I think so")
         if rival == "given_up_and_forgotten":
-            assert await runtime.generation_store.purge(ended)
+            assert await runtime.stores.generations.purge(ended)
     else:  # its sweep is not due for as long as this test takes
         await runtime.redis.execute("ZREM", keys.due(WorkQueue.SWEEP), other.id)
     await finished(sandbox_url)
@@ -208,11 +210,11 @@ async def test_two_processes_find_it_and_one_adopts(
     await finished(sandbox_url)
     clock.advance(FIRST_LOOK)
     async with open_runtime(settings, clock=clock) as other:
-        await runtime.drain(WorkQueue.SWEEP)
+        await runtime.queues.run(WorkQueue.SWEEP)
         await runtime.redis.execute("ZADD", keys.due(WorkQueue.SWEEP), 1, g.id)  # its lease ended: the other's now
-        await other.drain(WorkQueue.SWEEP)
-        await runtime.drains[WorkQueue.SWEEP].idle()
-        await other.drains[WorkQueue.SWEEP].idle()
+        await other.queues.run(WorkQueue.SWEEP)
+        await runtime.queues.consumers[WorkQueue.SWEEP].idle()
+        await other.queues.consumers[WorkQueue.SWEEP].idle()
     assert (await stored(runtime, g)).version == g.version + 1
     assert await reasons(runtime, g) == ["billing event"]
 
@@ -222,7 +224,7 @@ async def test_an_erased_end_users_job_is_found_and_stopped(
 ) -> None:
     g = await unconfirmed.unconfirmed(runtime, owner, end_user_id="customer-7")
     await finished(sandbox_url)
-    await runtime.end_users.erase(owner, "customer-7")
+    await runtime.tenants.end_users.erase(owner, "customer-7")
     await swept(runtime, clock, FIRST_LOOK)
     adopted = await stored(runtime, g)
     assert (adopted.status, adopted.erased) == (Status.SUBMITTED, True)
@@ -246,7 +248,7 @@ async def test_what_was_never_billed_costs_nothing(
     assert len(ended.deliveries) == 1
     assert await money(runtime, owner) == (0, 0)
     assert await reasons(runtime, g) == ["no billing event"]
-    assert (await runtime.audit.run()).clean
+    assert (await runtime.operations.audit.run()).clean
 
 
 async def test_what_may_have_been_billed_counts_as_spent(
@@ -267,15 +269,15 @@ async def test_ambiguous_bill_at_the_deadline_is_paid_and_lost(
     lost = [await unconfirmed.unconfirmed(runtime, owner, f"{unconfirmed.LOST} {n}") for n in range(2)]
     jobs = {job["prompt"]: job["request_id"] for job in await finished(sandbox_url, 2)}
     await swept(runtime, clock, settings.unconfirmed_deadline - timedelta(seconds=1))
-    assert await runtime.resolving.paid_and_lost(limit=10) == ([], 0)
+    assert await runtime.operations.unconfirmed.paid_and_lost(limit=10) == ([], 0)
     await swept(runtime, clock, timedelta(seconds=1))
-    marked, count = await runtime.resolving.paid_and_lost(limit=10)
+    marked, count = await runtime.operations.unconfirmed.paid_and_lost(limit=10)
     assert ({one.generation.id for one in marked}, count) == ({g.id for g in lost}, 2)
     g = lost[0]
-    await runtime.resolving.revive(g.id, "found in fal's dashboard", request_id=jobs[g.input["prompt"]])
+    await runtime.operations.unconfirmed.revive(g.id, "found in fal's dashboard", request_id=jobs[g.input["prompt"]])
     assert (await polled_to_the_end(runtime, clock, g)).status is Status.SUCCEEDED
-    assert (await runtime.resolving.paid_and_lost(limit=10))[1] == 1
-    assert (await runtime.audit.run()).clean
+    assert (await runtime.operations.unconfirmed.paid_and_lost(limit=10))[1] == 1
+    assert (await runtime.operations.audit.run()).clean
 
 
 async def test_bill_that_cannot_be_read_delays_the_end_by_a_deadline(
@@ -350,7 +352,7 @@ class TestWithoutAnAdminKey:
         assert bills_read() == before
         assert await money(runtime, owner) == (g.estimated_cost, 0)
 
-        adopted = await runtime.resolving.adopt(g.id, job["request_id"], "found in the dashboard")
+        adopted = await runtime.operations.unconfirmed.adopt(g.id, job["request_id"], "found in the dashboard")
 
         await drained(runtime, WorkQueue.SWEEP)
         assert (await stored(runtime, g)).status is adopted.status is Status.SUBMITTED, "its deadline counts anew"
@@ -386,7 +388,7 @@ async def test_beside_an_unconfirmed_one_they_are_kept_for_as_long_as_it_is(
     await unconfirmed.given_up_as_lost(runtime, owner, clock)
     await runtime.redis.execute("ZADD", keys.SUBMITTED, int(clock().timestamp() * 1000), "beside-it")
     clock.advance(10 * settings.unconfirmed_deadline)
-    await runtime.drains[WorkQueue.SWEEP]._claim(1)
+    await runtime.queues.consumers[WorkQueue.SWEEP]._claim(1)
     assert await scores(runtime, keys.SUBMITTED) == ["beside-it"]
 
 

@@ -83,19 +83,19 @@ def faults(sandbox_url: str) -> Iterator[Callable[..., None]]:
 
 
 async def drained(runtime: Runtime, drain: WorkQueue) -> None:
-    await runtime.drain(drain)
-    await runtime.drains[drain].idle()
+    await runtime.queues.run(drain)
+    await runtime.queues.consumers[drain].idle()
 
 
 async def stored(runtime: Runtime, g: Generation) -> Generation:
-    found = await runtime.generation_store.load(g.id)
+    found = await runtime.stores.generations.load(g.id)
     assert found is not None
     return found
 
 
 async def submitted(runtime: Runtime, owner: Tenant, **changes: Any) -> Generation:
     request = factories.create_request(prompt=PROMPT, image_url="https://v3b.fal.media/a.jpg", duration=4, **changes)
-    g = (await runtime.generations.create(owner, request, None)).generation
+    g = (await runtime.generations.service.create(owner, request, None)).generation
     await drained(runtime, WorkQueue.DISPATCH)
     return g
 
@@ -146,7 +146,7 @@ async def test_success_is_told_once_the_video_is_kept(
     assert float(told["cost"]["actual"]) > 0
     for_fals_clients = fal_view.result(g).body["video"]["url"]
     assert for_fals_clients.startswith(f"{sandbox_url}/cdn/files/"), "they fetch it without a key"
-    assert (await app.state.runtime.audit.run()).clean
+    assert (await app.state.runtime.operations.audit.run()).clean
 
 
 async def test_while_it_is_copied_it_is_in_progress_and_has_no_slot(
@@ -155,17 +155,17 @@ async def test_while_it_is_copied_it_is_in_progress_and_has_no_slot(
     g = await copying(runtime, clock, owner)
 
     assert g.status is Status.IN_PROGRESS
-    assert (g.output, objects.read(), await runtime.queue.slots_used()) == (None, {}, 0)
-    assert await runtime.queue.unfinished() == 1, "whoever lets the gateway run empty waits for it"
-    assert (await runtime.audit.run()).clean
+    assert (g.output, objects.read(), await runtime.stores.queue.slots_used()) == (None, {}, 0)
+    assert await runtime.stores.queue.unfinished() == 1, "whoever lets the gateway run empty waits for it"
+    assert (await runtime.operations.audit.run()).clean
     ended = await until(runtime, clock, g, lambda now: now.is_terminal)
     assert ended.status is Status.SUCCEEDED
-    assert (ended.copying, len(objects.read()), await runtime.queue.unfinished()) == (None, 1, 0)
+    assert (ended.copying, len(objects.read()), await runtime.stores.queue.unfinished()) == (None, 1, 0)
 
 
 @pytest.fixture
 async def owner(runtime: Runtime) -> Tenant:
-    return await runtime.tenants.create("acme")
+    return await runtime.tenants.service.create("acme")
 
 
 @pytest.mark.parametrize("kind", ["500", "reset", "lost-answer", "html-502"])
@@ -197,7 +197,7 @@ async def test_a_copy_that_keeps_failing_passes_fals_url_on(
     assert ended.output.video.url.startswith(f"{sandbox_url}/cdn/files/")
     assert (ended.kept, objects.read()) == (None, {})
     assert len(COPIES.delays) == 6
-    assert (await runtime.audit.run()).clean
+    assert (await runtime.operations.audit.run()).clean
 
 
 async def test_a_broken_store_does_not_lose_the_video(
@@ -239,7 +239,7 @@ async def test_what_is_not_fals_is_never_called(
         for url in (f"http://127.0.0.1:{port}/a.mp4", f"https://127.0.0.1:{port}/a.mp4", "file:///etc/passwd"):
             g = await submitted(runtime, owner)
             output = Output(Video(url))
-            await runtime.generations._transitions.apply(g.id, partial(_landed, output, clock()))
+            await runtime.transitions.apply(g.id, partial(_landed, output, clock()))
 
             ended = await until(runtime, clock, g, lambda now: now.is_terminal, step=20)
 
@@ -257,7 +257,7 @@ async def test_two_workers_with_one_copy_leave_one_object_and_one_success(
 ) -> None:
     """As after a lease that ran out while the first was still at it."""
     g = await copying(runtime, clock, owner)
-    keeping = runtime.drains[WorkQueue.POLL]._work.__self__._keeping  # type: ignore[attr-defined]
+    keeping = runtime.queues.consumers[WorkQueue.POLL]._work.__self__._keeping  # type: ignore[attr-defined]
     assert g.copying is not None
 
     await asyncio.gather(*(keeping.keep(g, g.copying) for _ in range(3)))
@@ -365,7 +365,7 @@ async def test_a_store_that_signs_is_where_callers_are_sent(
     settings: Settings, objects: Objects, app: FastAPI, clock: Clock, tenant: Tenant, api: httpx.AsyncClient
 ) -> None:
     g = await succeeded(app.state.runtime, clock, tenant)
-    app.state.runtime.videos._redirect = True
+    app.state.runtime.generations.videos._redirect = True
 
     answer = await api.get(f"/v1/generations/{g.id}/video")
     head = await api.head(f"/v1/generations/{g.id}/video")
@@ -385,7 +385,7 @@ async def test_a_store_that_signs_is_where_callers_are_sent(
 async def test_what_is_not_kept_is_at_fals(
     app: FastAPI, clock: Clock, tenant: Tenant, api: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    keeping = app.state.runtime.drains[WorkQueue.POLL]._work.__self__._keeping
+    keeping = app.state.runtime.queues.consumers[WorkQueue.POLL]._work.__self__._keeping
     monkeypatch.setattr(keeping, "_videos", None)
     g = await succeeded(app.state.runtime, clock, tenant)
 
@@ -414,9 +414,7 @@ async def test_before_it_has_ended_and_without_a_video(
     g = await copying(app.state.runtime, clock, tenant)
     early = await api.get(f"/v1/generations/{g.id}/video")
     failed = await submitted(app.state.runtime, tenant)
-    await app.state.runtime.generations._transitions.apply(
-        failed.id, lambda now: now.failed(factories.failure(), 0, clock())
-    )
+    await app.state.runtime.transitions.apply(failed.id, lambda now: now.failed(factories.failure(), 0, clock()))
     without = await api.get(f"/v1/generations/{failed.id}/video")
 
     assert (early.status_code, early.json()["code"]) == (409, "video_not_ready")
@@ -428,7 +426,7 @@ async def test_an_object_that_is_gone_and_a_store_that_is_away(
 ) -> None:
     g = await succeeded(app.state.runtime, clock, tenant)
     assert g.kept is not None
-    await app.state.runtime.videos._videos.delete(g.kept.path)
+    await app.state.runtime.connections.video_store.delete(g.kept.path)
     gone = await api.get(f"/v1/generations/{g.id}/video")
 
     async def broken(*_: object, **__: object) -> None:
@@ -453,7 +451,7 @@ async def test_retention_deletes_it(runtime: Runtime, clock: Clock, owner: Tenan
     await drained(runtime, WorkQueue.SWEEP)
 
     assert objects.read() == {}
-    assert await runtime.generation_store.load(g.id) is None
+    assert await runtime.stores.generations.load(g.id) is None
 
 
 async def test_what_cannot_be_deleted_is_not_forgotten(
@@ -468,18 +466,18 @@ async def test_what_cannot_be_deleted_is_not_forgotten(
     with monkeypatch.context() as patch:
         patch.setattr(VideoStore, "delete", away)
         await drained(runtime, WorkQueue.SWEEP)
-    assert await runtime.generation_store.load(g.id) is not None
+    assert await runtime.stores.generations.load(g.id) is not None
 
     clock.advance(timedelta(minutes=2))
     await drained(runtime, WorkQueue.SWEEP)
-    assert (await runtime.generation_store.load(g.id), objects.read()) == (None, {})
+    assert (await runtime.stores.generations.load(g.id), objects.read()) == (None, {})
 
 
 async def test_erasing_its_end_user_deletes_it(runtime: Runtime, clock: Clock, owner: Tenant, objects: Objects) -> None:
     await succeeded(runtime, clock, owner, end_user_id="customer-7")
     await succeeded(runtime, clock, owner, end_user_id="customer-8")
 
-    erased = await runtime.end_users.erase(owner, "customer-7")
+    erased = await runtime.tenants.end_users.erase(owner, "customer-7")
 
     assert (erased.generations, erased.in_flight) == (1, 0)
     assert len(objects.read()) == 1
@@ -495,7 +493,7 @@ async def test_erased_while_it_is_copied(
     async def erased_meanwhile(store: VideoStore, *arguments: Any, **options: Any) -> StoredVideo:
         kept = await original(store, *arguments, **options)
         assert len(objects.read()) == 1
-        await runtime.end_users.erase(owner, "customer-7")
+        await runtime.tenants.end_users.erase(owner, "customer-7")
         return kept
 
     monkeypatch.setattr(VideoStore, "keep", erased_meanwhile)
@@ -503,15 +501,15 @@ async def test_erased_while_it_is_copied(
     await drained(runtime, WorkQueue.POLL)
 
     assert objects.read() == {}
-    assert await runtime.generation_store.load(g.id) is None
-    assert (await runtime.audit.run()).clean
+    assert await runtime.stores.generations.load(g.id) is None
+    assert (await runtime.operations.audit.run()).clean
 
 
 async def test_erased_while_fal_works_nothing_is_copied(
     runtime: Runtime, clock: Clock, owner: Tenant, objects: Objects
 ) -> None:
     g = await submitted(runtime, owner, end_user_id="customer-7")
-    await runtime.end_users.erase(owner, "customer-7")
+    await runtime.tenants.end_users.erase(owner, "customer-7")
 
     ended = await until(runtime, clock, g, lambda now: now.is_terminal)
 

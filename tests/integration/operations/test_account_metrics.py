@@ -33,8 +33,8 @@ Found = dict[tuple[str, str], float]
 
 async def read(runtime: Runtime) -> Found:
     """As another gateway would, that has nothing remembered."""
-    runtime.gauges._until = 0
-    return parsed((await runtime.gauges.text()).decode())
+    runtime.operations.account_metrics._until = 0
+    return parsed((await runtime.operations.account_metrics.text()).decode())
 
 
 def parsed(text: str) -> Found:
@@ -49,12 +49,12 @@ async def queued(runtime: Runtime, tenant: Tenant, clock: Clock, *, age: float =
     g = factories.generation(
         tenant_id=tenant.id, created_at=clock() - timedelta(seconds=age), priority=priority, estimated_cost=2_000_000
     )
-    await runtime.generation_store.create(g, factories.due(g.created_at))
+    await runtime.stores.generations.create(g, factories.due(g.created_at))
     return g.id
 
 
 async def test_a_tenants_work_and_money(runtime: Runtime, clock: Clock) -> None:
-    tenant = await runtime.tenants.create("acme", Limits(monthly_budget=50_000_000))
+    tenant = await runtime.tenants.service.create("acme", Limits(monthly_budget=50_000_000))
     for age, priority in ((10, 9), (300, 0), (20, 0), (100, 5)):
         await queued(runtime, tenant, clock, age=age, priority=priority)
 
@@ -66,7 +66,7 @@ async def test_a_tenants_work_and_money(runtime: Runtime, clock: Clock) -> None:
     assert found["gateway_spent_micro_usd", tenant.id] == 0
     assert found["gateway_budget_micro_usd", tenant.id] == 50_000_000
 
-    taken = await runtime.queue.claim(now=clock(), most=3, lease=timedelta(minutes=1), slots=40)
+    taken = await runtime.stores.queue.claim(now=clock(), most=3, lease=timedelta(minutes=1), slots=40)
     found = await read(runtime)
 
     assert len(taken.taken) == found["gateway_tenant_slots_used", tenant.id] == found["gateway_slots_used", ""] == 3
@@ -75,8 +75,8 @@ async def test_a_tenants_work_and_money(runtime: Runtime, clock: Clock) -> None:
 
 
 async def test_a_name_cannot_pass_for_a_budget(runtime: Runtime, clock: Clock) -> None:
-    tenant = await runtime.tenants.create('"monthly_budget":1', Limits(monthly_budget=7_000_000))
-    without = await runtime.tenants.create('{"limits":{"monthly_budget":1}}')
+    tenant = await runtime.tenants.service.create('"monthly_budget":1', Limits(monthly_budget=7_000_000))
+    without = await runtime.tenants.service.create('{"limits":{"monthly_budget":1}}')
     for each in (tenant, without):
         await queued(runtime, each, clock)
 
@@ -87,11 +87,11 @@ async def test_a_name_cannot_pass_for_a_budget(runtime: Runtime, clock: Clock) -
 
 
 async def test_who_does_nothing_has_no_series(runtime: Runtime, clock: Clock) -> None:
-    idle, gone = await runtime.tenants.create("idle"), await runtime.tenants.create("gone")
+    idle, gone = await runtime.tenants.service.create("idle"), await runtime.tenants.service.create("gone")
     name = await queued(runtime, gone, clock)
     assert ("gateway_queued", gone.id) in await read(runtime)
 
-    await runtime.generations.cancel(gone, name)
+    await runtime.generations.service.cancel(gone, name)
     clock.advance(timedelta(days=31))
     found = await read(runtime)
 
@@ -139,11 +139,11 @@ async def test_signs_of_life(runtime: Runtime, clock: Clock) -> None:
     assert ("gateway_beat_silence_seconds", "") not in found, "never heard of"
     assert [found["gateway_workers", queue] for queue in QUEUES] == [0, 0, 0]
 
-    await runtime.heartbeats.note_beat(clock())
-    await runtime.heartbeats.note_worker("one:1", QUEUES, clock())
-    await runtime.heartbeats.note_worker("two:2", ["webhooks"], clock())
+    await runtime.stores.heartbeats.note_beat(clock())
+    await runtime.stores.heartbeats.note_worker("one:1", QUEUES, clock())
+    await runtime.stores.heartbeats.note_worker("two:2", ["webhooks"], clock())
     clock.advance(timedelta(seconds=14))
-    await runtime.heartbeats.note_worker("one:1", ["dispatch"], clock())
+    await runtime.stores.heartbeats.note_worker("one:1", ["dispatch"], clock())
     found = await read(runtime)
     assert found["gateway_beat_silence_seconds", ""] == 14
     assert {queue: found["gateway_workers", queue] for queue in QUEUES} == {
@@ -196,7 +196,7 @@ async def test_a_server_that_does_not_tell_its_memory_has_no_limit(runtime: Runt
     """Managed ones may not; a limit of 0 would be exceeded at once."""
     server = Server(measure({"used_memory": "5", "maxmemory": "0"}, MemoryPolicy()), None)
 
-    told = await runtime.gauges._store.read(runtime.gauges._clock())
+    told = await runtime.operations.account_metrics._store.read(runtime.clock())
     names = {gauge.name for gauge, _ in of_redis(replace(told, server=server))}
     assert metrics.REDIS_MEMORY.name in names
     assert metrics.REDIS_MEMORY_LIMIT.name not in names
@@ -224,7 +224,9 @@ async def test_many_scrapers_cost_one_read(runtime: Runtime, clock: Clock, redis
         info = (await redis.execute("INFO", "commandstats")).decode()
         return sum("config" in line and int(line.split("calls=")[1].split(",")[0]) for line in info.splitlines())
 
-    gauges = AccountMetrics(runtime.gauges._store, slots=1, account_budget=None, clock=clock, fresh_seconds=60)
+    gauges = AccountMetrics(
+        runtime.operations.account_metrics._store, slots=1, account_budget=None, clock=clock, fresh_seconds=60
+    )
     before = await reads()
     texts = {bytes(text) for text in await asyncio.gather(*(gauges.text() for _ in range(50)))}
 
@@ -238,7 +240,7 @@ async def test_without_redis_nothing_is_told_but_that(clock: Clock) -> None:
 
 
 async def test_two_gateways_say_the_same(runtime: Runtime, anonymous: httpx.AsyncClient, clock: Clock) -> None:
-    tenant = await runtime.tenants.create("acme")
+    tenant = await runtime.tenants.service.create("acme")
     await queued(runtime, tenant, clock, age=30)
 
     theirs = parsed((await anonymous.get("/metrics")).text)
@@ -258,12 +260,12 @@ def seconds_in(status: Status) -> float:
 
 
 async def test_time_is_counted_in_the_state_that_is_left(runtime: Runtime, clock: Clock) -> None:
-    tenant = await runtime.tenants.create("acme")
+    tenant = await runtime.tenants.service.create("acme")
     name = await queued(runtime, tenant, clock)
     before = {status: seconds_in(status) for status in (Status.QUEUED, Status.SUBMITTING, Status.SUBMITTED)}
 
     clock.advance(timedelta(seconds=7))
-    moves = runtime.generations._transitions
+    moves = runtime.transitions
     await moves.apply(name, lambda g: g.submitting(clock()))
     clock.advance(timedelta(seconds=2))
     await moves.apply(name, lambda g: g.requeued())
@@ -284,11 +286,11 @@ async def test_time_is_counted_in_the_state_that_is_left(runtime: Runtime, clock
     [("content_policy", "good"), ("invalid_input", "good"), ("upstream_timeout", "bad"), ("expired", "bad")],
 )
 async def test_a_callers_fault_spends_no_error_budget(runtime: Runtime, clock: Clock, code: str, outcome: str) -> None:
-    tenant = await runtime.tenants.create("acme")
+    tenant = await runtime.tenants.service.create("acme")
     name = await queued(runtime, tenant, clock)
     before = {each: metrics.COMPLETIONS.labels(each)._value.get() for each in ("good", "bad")}
 
-    await runtime.generations._transitions.apply(name, lambda g: g.failed(factories.failure(code=code), 0, clock()))
+    await runtime.transitions.apply(name, lambda g: g.failed(factories.failure(code=code), 0, clock()))
 
     counted = {each: metrics.COMPLETIONS.labels(each)._value.get() - before[each] for each in before}
     assert counted == {outcome: 1, ({"good", "bad"} - {outcome}).pop(): 0}

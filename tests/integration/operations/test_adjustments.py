@@ -38,13 +38,13 @@ def runtime(app: FastAPI) -> Runtime:
 async def settled(runtime: Runtime, owner: Tenant, clock: Clock, *, cost: int = COST, **wanted: Any) -> Generation:
     """One of customer-7 that has ended, at this cost."""
     request = factories.create_request(resolution="480p", duration=5, end_user_id="customer-7", **wanted)
-    g = (await runtime.generations.create(owner, request, None)).generation
+    g = (await runtime.generations.service.create(owner, request, None)).generation
     for move in (
         lambda g: g.submitting(clock()),
         lambda g: g.submitted(factories.request_id()),
         lambda g: g.succeeded(factories.output(), cost, clock()),
     ):
-        moved = await runtime.generations._transitions.apply(g.id, move)
+        moved = await runtime.transitions.apply(g.id, move)
         assert moved is not None
         g = moved
     return g
@@ -135,7 +135,7 @@ async def test_adjust_changes_record_windows_usage_and_ledger(
         "by": "jane",
         "why": "fal credited it",
     }
-    assert (await runtime.audit.run()).differences == []
+    assert (await runtime.operations.audit.run()).differences == []
     shown = (await api.get(f"/v1/generations/{g.id}")).json()
     assert shown["cost"]["actual"] == f"{cost / 1e6:.6f}"
     usage = (await api.get("/v1/usage")).json()
@@ -158,20 +158,20 @@ async def test_adjust_sent_twice_adjusts_once(
 
 async def test_adjust_at_once_by_several_adjusts_once(runtime: Runtime, tenant: Tenant, clock: Clock) -> None:
     g = await settled(runtime, tenant, clock)
-    calls = [runtime.adjusting.of_generation(g.id, MINUS, expected=COST) for _ in range(10)]
+    calls = [runtime.operations.adjustments.of_generation(g.id, MINUS, expected=COST) for _ in range(10)]
 
     results = await asyncio.gather(*calls, return_exceptions=True)
 
     assert [type(result) for result in results if not isinstance(result, Generation)] == [CostChanged] * 9
     assert await spent(runtime, g) == [500_000] * 5
-    assert (await runtime.audit.run()).clean
+    assert (await runtime.operations.audit.run()).clean
 
 
 async def test_adjust_of_a_record_that_moved_meanwhile_changes_nothing(
     runtime: Runtime, tenant: Tenant, clock: Clock
 ) -> None:
     g = await settled(runtime, tenant, clock)
-    await runtime.adjusting.of_generation(g.id, MINUS, expected=COST)
+    await runtime.operations.adjustments.of_generation(g.id, MINUS, expected=COST)
     before = await everything(runtime)
 
     adjusted, _ = await AdjustmentStore(runtime.redis).of_generation(g, MINUS)
@@ -190,7 +190,7 @@ async def test_adjust_after_its_end_user_was_erased(
 
     assert answer.status_code == 200, answer.text
     assert await spent(runtime, g) == [500_000] * 5
-    assert (await runtime.audit.run()).differences == []
+    assert (await runtime.operations.audit.run()).differences == []
 
 
 @pytest.mark.parametrize("status", [status for status in Status if not factories.in_status(status).is_terminal])
@@ -198,7 +198,7 @@ async def test_adjust_before_the_end_is_refused(
     runtime: Runtime, operator: httpx.AsyncClient, tenant: Tenant, status: Status
 ) -> None:
     g = factories.in_status(status, tenant_id=tenant.id)
-    await runtime.generation_store.create(factories.generation(id=g.id, tenant_id=tenant.id), factories.due())
+    await runtime.stores.generations.create(factories.generation(id=g.id, tenant_id=tenant.id), factories.due())
     await runtime.redis.execute("HSET", keys.generation(g.id), "d", dump(g), "s", status, "v", g.version)
 
     assert refusal(await adjust(operator, generation_id=g.id, expected_usd="0")) == (409, "not_settled")
@@ -209,38 +209,38 @@ async def test_adjust_of_a_failed_one_that_was_billed(
     runtime: Runtime, operator: httpx.AsyncClient, tenant: Tenant, clock: Clock
 ) -> None:
     g = factories.generation(tenant_id=tenant.id, created_at=clock())
-    await runtime.generation_store.create(g, factories.due(clock()))
+    await runtime.stores.generations.create(g, factories.due(clock()))
     failed = g.submitting(clock()).unconfirmed().failed(factories.failure(code="submission_unconfirmed"), 0, clock())
-    await runtime.generation_store.finish(failed, Due(sweep=clock()), [], now=clock())
+    await runtime.stores.generations.finish(failed, Due(sweep=clock()), [], now=clock())
 
     answer = await adjust(operator, generation_id=g.id, expected_usd="0", amount_usd="1.512")
 
     assert (answer.status_code, answer.json()["cost"]) == (200, "1.512000")
     assert await spent(runtime, g) == [1_512_000] * 5
-    assert (await runtime.audit.run()).clean
+    assert (await runtime.operations.audit.run()).clean
 
 
 async def test_adjust_is_taken_back_when_the_generation_is_revived(
     runtime: Runtime, tenant: Tenant, clock: Clock
 ) -> None:
     g = factories.generation(tenant_id=tenant.id, created_at=clock())
-    await runtime.generation_store.create(g, factories.due(clock()))
-    moves = runtime.generations._transitions
+    await runtime.stores.generations.create(g, factories.due(clock()))
+    moves = runtime.transitions
     for move in (
         lambda g: g.submitting(clock()),
         lambda g: g.unconfirmed(),
         lambda g: g.failed(factories.failure(code="submission_unconfirmed"), 0, clock()),
     ):
         assert await moves.apply(g.id, move)
-    adjusted = await runtime.adjusting.of_generation(g.id, Correction(1_512_000, "jane", "x"), expected=0)
+    adjusted = await runtime.operations.adjustments.of_generation(g.id, Correction(1_512_000, "jane", "x"), expected=0)
 
     assert await moves.revive(adjusted, "request-1", why="there after all")
     assert await spent(runtime, g) == [0] * 5
-    assert (await runtime.audit.run()).differences == []
+    assert (await runtime.operations.audit.run()).differences == []
 
     assert await moves.apply(g.id, lambda g: g.succeeded(factories.output(), COST, clock()))
     assert await spent(runtime, g) == [COST] * 5
-    assert (await runtime.audit.run()).differences == []
+    assert (await runtime.operations.audit.run()).differences == []
 
 
 # --- by day, where the record is purged -------------------------------------------------------------------------------
@@ -251,7 +251,7 @@ async def purged(runtime: Runtime, tenant: Tenant, clock: Clock, settings: Setti
     g = await settled(runtime, tenant, clock)
     clock.advance(settings.retention * 2)
     await drained(runtime, WorkQueue.SWEEP)
-    assert await runtime.generation_store.load(g.id) is None
+    assert await runtime.stores.generations.load(g.id) is None
     return g
 
 
@@ -267,7 +267,7 @@ async def test_adjust_of_a_day_changes_windows_usage_and_ledger_once(
     assert await spent(runtime, purged) == [500_000] * 5
     (entry,) = await ledger(runtime)
     assert (entry["g"], entry["s"], entry["day"]) == ("", "-200000", day(purged.created_at))
-    assert (await runtime.audit.run()).differences == []
+    assert (await runtime.operations.audit.run()).differences == []
     before = await everything(runtime)
     again = await adjust(operator, **of_day(purged))
     assert refusal(again) == (409, "cost_changed")
@@ -358,16 +358,16 @@ async def test_adjust_of_an_expired_usage_begins_it_with_an_end(
 
 
 async def test_adjust_moves_what_a_budget_has_left(runtime: Runtime, clock: Clock) -> None:
-    owner = await runtime.tenants.create("shop", Limits(monthly_budget=COST + HELD))
+    owner = await runtime.tenants.service.create("shop", Limits(monthly_budget=COST + HELD))
     g = await settled(runtime, owner, clock)
-    await runtime.adjusting.of_generation(g.id, Correction(1, "jane", "x"), expected=COST)
+    await runtime.operations.adjustments.of_generation(g.id, Correction(1, "jane", "x"), expected=COST)
     with pytest.raises(OverBudget):
         await settled(runtime, owner, clock)
 
-    await runtime.adjusting.of_generation(g.id, Correction(-1, "jane", "x"), expected=COST + 1)
+    await runtime.operations.adjustments.of_generation(g.id, Correction(-1, "jane", "x"), expected=COST + 1)
     await settled(runtime, owner, clock)
 
-    assert (await runtime.audit.run()).clean
+    assert (await runtime.operations.audit.run()).clean
 
 
 @pytest.mark.parametrize(

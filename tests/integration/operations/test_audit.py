@@ -26,11 +26,11 @@ Step = Callable[[Runtime, Generation, Clock], Awaitable[None]]
 
 
 async def _save(runtime: Runtime, after: Generation) -> None:
-    await runtime.generation_store.save(after, Due(sweep=after.expires_at))
+    await runtime.stores.generations.save(after, Due(sweep=after.expires_at))
 
 
 async def _finish(runtime: Runtime, after: Generation, clock: Clock) -> None:
-    await runtime.generation_store.finish(after, Due(sweep=clock()), [], now=clock())
+    await runtime.stores.generations.finish(after, Due(sweep=clock()), [], now=clock())
 
 
 async def submit(runtime: Runtime, g: Generation, clock: Clock) -> None:
@@ -85,12 +85,12 @@ async def adjust(runtime: Runtime, g: Generation, clock: Clock) -> None:
     """Down to nothing where there was a cost, and up."""
     if g.is_terminal:
         cost = g.actual_cost or 0
-        await runtime.adjusting.of_generation(g.id, Correction(-cost or 9, "jane", "x"), expected=cost)
+        await runtime.operations.adjustments.of_generation(g.id, Correction(-cost or 9, "jane", "x"), expected=cost)
 
 
 async def adjust_day(runtime: Runtime, g: Generation, clock: Clock) -> None:
     with contextlib.suppress(CostChanged):  # another generation of that day has a cost too
-        await runtime.adjusting.of_day(
+        await runtime.operations.adjustments.of_day(
             g.tenant_id, g.end_user, day(g.created_at), Correction(7, "jane", "x"), expected=g.actual_cost or 0
         )
 
@@ -125,9 +125,9 @@ histories = st.lists(
 async def test_no_history_makes_the_books_differ(runtime: Runtime, clock: Clock, history: list[tuple]) -> None:  # type: ignore[type-arg]
     await runtime.redis.execute("FLUSHALL")
     tenants = [
-        await runtime.tenants.create("acme", Limits(monthly_budget=9_000_000)),
-        await runtime.tenants.create("shop", Limits(end_user_daily_budget=5_000_000, end_user_daily_count=3)),
-        await runtime.tenants.create("free"),
+        await runtime.tenants.service.create("acme", Limits(monthly_budget=9_000_000)),
+        await runtime.tenants.service.create("shop", Limits(end_user_daily_budget=5_000_000, end_user_daily_count=3)),
+        await runtime.tenants.service.create("free"),
     ]
     names: list[str] = []
     for kind, number, what in history:
@@ -135,11 +135,11 @@ async def test_no_history_makes_the_books_differ(runtime: Runtime, clock: Clock,
             if name := await _created(runtime, tenants[number], what):
                 names.append(name)
         elif names:
-            g = await runtime.generation_store.load(names[number % len(names)])
+            g = await runtime.stores.generations.load(names[number % len(names)])
             assert g is not None
             await what(runtime, g, clock)
         clock.advance(timedelta(milliseconds=1))
-    findings = await runtime.audit.run()
+    findings = await runtime.operations.audit.run()
     assert findings.differences == []
     assert findings.entries >= len(names)
 
@@ -147,7 +147,7 @@ async def test_no_history_makes_the_books_differ(runtime: Runtime, clock: Clock,
 async def _created(runtime: Runtime, tenant: Tenant, resolution: str) -> str | None:
     request = factories.create_request(resolution=resolution, duration=5, end_user_id="customer-7")
     try:
-        return (await runtime.generations.create(tenant, request, None)).generation.id
+        return (await runtime.generations.service.create(tenant, request, None)).generation.id
     except GatewayError:
         return None
 
@@ -168,10 +168,10 @@ async def _created(runtime: Runtime, tenant: Tenant, resolution: str) -> str | N
 async def test_what_does_not_add_up_is_told(
     runtime: Runtime, clock: Clock, tamper: tuple[str | int, ...], told: str
 ) -> None:
-    tenant = await runtime.tenants.create("acme")
+    tenant = await runtime.tenants.service.create("acme")
     name = await _created(runtime, tenant, "480p")
     assert name is not None
-    g = await runtime.generation_store.load(name)
+    g = await runtime.stores.generations.load(name)
     assert g is not None
     from service.store.generations.generations import dump
 
@@ -184,14 +184,14 @@ async def test_what_does_not_add_up_is_told(
         "pending": keys.pending_of_tenant(tenant.id),
     }
     await runtime.redis.execute(*(real.get(word, word) for word in tamper))
-    findings = await runtime.audit.run()
+    findings = await runtime.operations.audit.run()
     assert not findings.clean
     assert any(difference.what.startswith(told) for difference in findings.differences)
 
 
 async def test_what_the_store_has_forgotten_with_the_years_is_no_difference(runtime: Runtime, clock: Clock) -> None:
     """Windows go 400 days after they were opened; the ledger goes by and by, a settlement later than its hold."""
-    tenant = await runtime.tenants.create("acme")
+    tenant = await runtime.tenants.service.create("acme")
     now = clock()
     clock.now = now - timedelta(days=401)
     await _ended(runtime, tenant, clock)
@@ -200,16 +200,16 @@ async def test_what_the_store_has_forgotten_with_the_years_is_no_difference(runt
         await runtime.redis.execute("DEL", window)
     clock.now = now
     await _ended(runtime, tenant, clock)
-    assert (await runtime.audit.run()).differences == []
+    assert (await runtime.operations.audit.run()).differences == []
     for entry in (hold, settlement):
         await runtime.redis.execute("XDEL", keys.LEDGER, entry)
-        assert (await runtime.audit.run()).differences == []
+        assert (await runtime.operations.audit.run()).differences == []
 
 
 async def _ended(runtime: Runtime, tenant: Tenant, clock: Clock) -> None:
     name = await _created(runtime, tenant, "480p")
     assert name is not None
     for step in (submit, accept, succeed):
-        g = await runtime.generation_store.load(name)
+        g = await runtime.stores.generations.load(name)
         assert g is not None
         await step(runtime, g, clock)

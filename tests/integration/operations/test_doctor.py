@@ -46,7 +46,7 @@ async def fal(sandbox_url: str) -> AsyncIterator[httpx.AsyncClient]:
 
 async def lines(settings: Settings, *, clock: Callable[[], Any] = utc_now) -> dict[str, Finding]:
     async with open_runtime(settings, clock=clock) as runtime:
-        findings = await runtime.doctor.run()
+        findings = await runtime.operations.doctor.run()
     assert len({finding.check for finding in findings}) == len(findings)
     for finding in findings:
         assert bool(finding.remedy) == (finding.verdict is not CheckStatus.OK), "what is not well says what to do"
@@ -227,9 +227,9 @@ async def test_nobody_runs(settings: Settings) -> None:
 async def test_who_runs_is_believed_for_fifteen_seconds(settings: Settings) -> None:
     now = utc_now()
     async with open_runtime(settings) as runtime:
-        await runtime.heartbeats.note_beat(now)
-        await runtime.heartbeats.note_worker("a:1", ["dispatch", "webhooks"], now)
-        await runtime.heartbeats.note_worker("b:2", ["dispatch"], now)
+        await runtime.stores.heartbeats.note_beat(now)
+        await runtime.stores.heartbeats.note_worker("a:1", ["dispatch", "webhooks"], now)
+        await runtime.stores.heartbeats.note_worker("b:2", ["dispatch"], now)
     found = await lines(settings)
     assert found["beat"].verdict is CheckStatus.OK
     assert found["workers of dispatch"].told == "2: a:1, b:2"
@@ -245,21 +245,21 @@ async def test_who_runs_is_believed_for_fifteen_seconds(settings: Settings) -> N
 async def test_workers_long_gone_are_forgotten(settings: Settings) -> None:
     now = utc_now()
     async with open_runtime(settings) as runtime:
-        await runtime.heartbeats.note_worker("a:1", ["dispatch"], now - timedelta(minutes=11))
-        await runtime.heartbeats.note_worker("b:2", ["webhooks"], now)
-        assert set((await runtime.heartbeats.read()).workers) == {"webhooks"}
+        await runtime.stores.heartbeats.note_worker("a:1", ["dispatch"], now - timedelta(minutes=11))
+        await runtime.stores.heartbeats.note_worker("b:2", ["webhooks"], now)
+        assert set((await runtime.stores.heartbeats.read()).workers) == {"webhooks"}
 
 
 async def test_a_held_dispatch(settings: Settings, fal: httpx.AsyncClient) -> None:
     assert await verdict(settings, "dispatch") is CheckStatus.OK
     async with open_runtime(settings) as runtime:
-        await runtime.gate.drain("moving")
+        await runtime.operations.gate.drain("moving")
         assert await verdict(settings, "dispatch") is CheckStatus.WARN
-        await runtime.gate.resume()
-        await runtime.gate.pause("by hand")
+        await runtime.operations.gate.resume()
+        await runtime.operations.gate.pause("by hand")
         assert "by hand" in (await lines(settings))["dispatch"].told
-        await runtime.gate.resume()
-        await runtime.gate.locked("Exhausted balance")
+        await runtime.operations.gate.resume()
+        await runtime.operations.gate.locked("Exhausted balance")
         assert await verdict(settings, "dispatch") is CheckStatus.FAIL
 
 
@@ -329,7 +329,7 @@ async def test_the_public_url(settings: Settings) -> None:
 
 async def test_a_secret_key_that_opens_nothing(settings: Settings) -> None:
     async with open_runtime(settings) as runtime:
-        await runtime.tenants.create("acme")
+        await runtime.tenants.service.create("acme")
     assert await verdict(settings, "secret key") is CheckStatus.OK
     other = settings.model_copy(update={"secret_key": SecretStr(OTHER_SECRET_KEY)})
     assert await verdict(other, "secret key") is CheckStatus.FAIL

@@ -56,7 +56,7 @@ async def test_usage_report_of_many_end_users_costs_as_of_few(
 ) -> None:
     cost = {}
     for end_users in (1_000, 50_000):
-        tenant = await runtime.tenants.create("acme")
+        tenant = await runtime.tenants.service.create("acme")
         await spent(redis, keys.usage_of_end_users(tenant.id, clock().date().isoformat()), end_users)
         cost[end_users] = await cost_of_a_report(await connect(tenant), redis)
     few, many = cost[1_000], cost[50_000]
@@ -138,16 +138,16 @@ async def test_dead_receivers_of_four_tenants_leave_attempts_to_a_fifth(
     runtime: Runtime, clock: Clock, dead: list[str]
 ) -> None:
     for _ in range(4):
-        tenant = await runtime.tenants.create("acme")
+        tenant = await runtime.tenants.service.create("acme")
         for url in dead:
             await failing(runtime, await an_event(runtime, tenant, url))
-    await runtime.drain(WorkQueue.DELIVER)
-    if not runtime.drains[WorkQueue.DELIVER].busy:
+    await runtime.queues.run(WorkQueue.DELIVER)
+    if not runtime.queues.consumers[WorkQueue.DELIVER].busy:
         pytest.fail("no attempt is under way")
     with Receiver() as receiver:
-        quiet = await runtime.tenants.create("quiet")
+        quiet = await runtime.tenants.service.create("quiet")
         await an_event(runtime, quiet, receiver.url)
-        await runtime.drain(WorkQueue.DELIVER)
+        await runtime.queues.run(WorkQueue.DELIVER)
         under_way = await runtime.redis.execute("ZCARD", keys.delivering(quiet.id))
         assert under_way or receiver.received, "every attempt of the worker is taken"
         await asyncio.to_thread(receiver.wait_for, lambda came: len(came) == 1)
@@ -156,8 +156,8 @@ async def test_dead_receivers_of_four_tenants_leave_attempts_to_a_fifth(
 async def an_event(runtime: Runtime, tenant: Tenant, url: str) -> str:
     """A webhook that waits; its id."""
     wanted = factories.create_request(webhook_url=url)
-    made = (await runtime.generations.create(tenant, wanted, None)).generation
-    return (await runtime.generations.cancel(tenant, made.id)).deliveries[0]
+    made = (await runtime.generations.service.create(tenant, wanted, None)).generation
+    return (await runtime.generations.service.cancel(tenant, made.id)).deliveries[0]
 
 
 async def failing(runtime: Runtime, delivery_id: str) -> None:

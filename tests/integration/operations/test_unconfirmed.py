@@ -85,7 +85,7 @@ async def test_an_adopted_requests_video_is_delivered(
     assert len(ended.deliveries) == 1
     assert await reasons(runtime, lost) == ["by its prompt"]
     assert len(await oracle(sandbox_url)) == 1
-    assert (await runtime.audit.run()).clean
+    assert (await runtime.operations.audit.run()).clean
 
 
 async def test_long_after_its_submit_it_still_has_its_time_at_fal(
@@ -108,7 +108,7 @@ async def test_a_wish_to_cancel_is_carried_out_once_there_is_a_request_to_cancel
     runtime: Runtime, operator: httpx.AsyncClient, clock: Clock, tenant: Tenant, sandbox_url: str
 ) -> None:
     g = await unconfirmed.unconfirmed(runtime, tenant, "sandbox:lost-answer sandbox:hang")
-    await runtime.generations.cancel(tenant, g.id)
+    await runtime.generations.service.cancel(tenant, g.id)
     (job,) = await oracle(sandbox_url)
     await resolve(operator, g.id, fal_request_id=job["request_id"], reason="x")
     assert (await polled_to_the_end(runtime, clock, g)).status is Status.CANCELED
@@ -160,7 +160,7 @@ async def test_409_a_request_that_is_another_generations(
 async def test_what_never_happened_costs_nothing_and_is_told(
     runtime: Runtime, operator: httpx.AsyncClient, tenant: Tenant, lost: Generation
 ) -> None:
-    before = await runtime.usage.month(tenant.id)
+    before = await runtime.tenants.usage.month(tenant.id)
     assert before.held == lost.estimated_cost
 
     answer = await resolve(operator, lost.id, **NEVER)
@@ -168,14 +168,14 @@ async def test_what_never_happened_costs_nothing_and_is_told(
     told = answer.json()
     assert (answer.status_code, told["status"], told["cost"]["actual"]) == (200, "failed", "0.000000")
     assert (told["error"]["code"], told["error"]["retryable"]) == ("submission_unconfirmed", True)
-    after = await runtime.usage.month(tenant.id)
+    after = await runtime.tenants.usage.month(tenant.id)
     assert (after.held, after.spent) == (0, 0)
     ended = await stored(runtime, lost)
     assert len(ended.deliveries) == 1
     assert await runtime.redis.execute("ZSCORE", keys.deliveries_of_tenant(tenant.id), ended.deliveries[0]) is not None
-    assert await runtime.queue.slots_used() == await runtime.queue.unconfirmed_count() == 0
+    assert await runtime.stores.queue.slots_used() == await runtime.stores.queue.unconfirmed_count() == 0
     assert await reasons(runtime, lost) == [NEVER["reason"]]
-    assert (await runtime.audit.run()).clean
+    assert (await runtime.operations.audit.run()).clean
 
 
 # --- refused ----------------------------------------------------------------------------------------------------------
@@ -186,7 +186,7 @@ async def test_409_only_what_is_unconfirmed(
     runtime: Runtime, operator: httpx.AsyncClient, tenant: Tenant, status: Status
 ) -> None:
     g = factories.in_status(status, tenant_id=tenant.id)
-    await runtime.generation_store.create(factories.generation(id=g.id, tenant_id=tenant.id), factories.due())
+    await runtime.stores.generations.create(factories.generation(id=g.id, tenant_id=tenant.id), factories.due())
     await runtime.redis.execute("HSET", keys.generation(g.id), "d", dump(g), "s", status, "v", g.version)
     for body in (NEVER, {"fal_request_id": "request-2", "reason": "x"}):
         answer = await resolve(operator, g.id, **body)
@@ -252,7 +252,7 @@ async def test_of_operators_at_once_one_wins(
     assert {refusal(a)[1] for a in answers if a.status_code == 409} <= {"not_unconfirmed", "request_id_taken"}
     winner = next(word for word, answer in zip(words, answers, strict=True) if answer.status_code == 200)
     assert await reasons(runtime, lost) == [winner["reason"]]
-    assert (await runtime.audit.run()).clean
+    assert (await runtime.operations.audit.run()).clean
 
 
 async def test_a_request_is_adopted_by_one_of_many(redis: Redis) -> None:
@@ -280,7 +280,7 @@ async def test_a_late_answer_after_an_operators_word_changes_nothing(
 ) -> None:
     await resolve(operator, lost.id, **NEVER)
     ended = await stored(runtime, lost)
-    await runtime.generations._transitions.apply(lost.id, lambda g: settled(g, Accepted("late"), clock()))
+    await runtime.transitions.apply(lost.id, lambda g: settled(g, Accepted("late"), clock()))
     assert await stored(runtime, lost) == ended
 
 
@@ -309,7 +309,7 @@ async def test_what_was_erased_is_not_shown_and_the_token_never(
     runtime: Runtime, operator: httpx.AsyncClient, tenant: Tenant, lost: Generation, sandbox_url: str
 ) -> None:
     (job,) = await oracle(sandbox_url)
-    await runtime.end_users.erase(tenant, "customer-7")
+    await runtime.tenants.end_users.erase(tenant, "customer-7")
     texts = [
         (await operator.get(f"/admin/v1/generations/{lost.id}")).text,
         (await operator.get("/admin/v1/unconfirmed")).text,
@@ -324,13 +324,13 @@ async def test_what_was_erased_is_not_shown_and_the_token_never(
 async def test_the_list_begins_with_the_oldest(
     runtime: Runtime, operator: httpx.AsyncClient, clock: Clock, tenant: Tenant, settings: Settings
 ) -> None:
-    other = await runtime.tenants.create("other")
+    other = await runtime.tenants.service.create("other")
     lost = []
     for owner in (tenant, other, tenant):
         lost.append(await given_up_as_lost(runtime, owner, clock))
         clock.advance(timedelta(minutes=1))
     await given_up_as_lost(runtime, other, clock)
-    await runtime.generations.cancel(other, lost[1].id)
+    await runtime.generations.service.cancel(other, lost[1].id)
 
     answer = (await operator.get("/admin/v1/unconfirmed", params={"limit": 3})).json()
 
@@ -375,7 +375,7 @@ async def test_dismiss_all_ends_those_submitted_before_and_no_other(
         assert (ended.status, ended.actual_cost) == (Status.FAILED, 0)
         assert await reasons(runtime, g) == ["fal's edge took nothing"]
     assert (await stored(runtime, late)).status is Status.UNCONFIRMED
-    assert (await runtime.audit.run()).clean
+    assert (await runtime.operations.audit.run()).clean
 
 
 async def test_dismiss_all_leaves_what_fal_has_reported(
@@ -408,7 +408,7 @@ async def test_dismiss_all_leaves_what_fal_has_reported(
 async def test_revive_refuses_what_was_not_given_up(
     runtime: Runtime, operator: httpx.AsyncClient, clock: Clock, lost: Generation, ended: Any, status: int, code: str
 ) -> None:
-    await runtime.generations._transitions.apply(lost.id, lambda g: ended(g, clock()))
+    await runtime.transitions.apply(lost.id, lambda g: ended(g, clock()))
     answer = await operator.post(f"/admin/v1/generations/{lost.id}/revive", json={"reason": "x"})
     assert refusal(answer) == (status, code)
 
@@ -424,7 +424,7 @@ async def test_revive_wants_a_request_id_that_is_free(
 
     assert refusal(await operator.post(url, json={"reason": "x"})) == (422, "invalid")
     assert refusal(await operator.post(url, json={"reason": "x", "fal_request_id": taken})) == (409, "request_id_taken")
-    assert (await runtime.audit.run()).clean
+    assert (await runtime.operations.audit.run()).clean
 
 
 async def test_revived_by_an_operator_it_ends_as_fal_says(
@@ -438,7 +438,7 @@ async def test_revived_by_an_operator_it_ends_as_fal_says(
 
     assert (answer.status_code, answer.json()["status"]) == (200, "submitted")
     assert (await polled_to_the_end(runtime, clock, lost)).status is Status.SUCCEEDED
-    assert (await runtime.audit.run()).clean
+    assert (await runtime.operations.audit.run()).clean
 
 
 async def test_of_operators_that_revive_at_once_one_wins(
@@ -452,4 +452,4 @@ async def test_of_operators_that_revive_at_once_one_wins(
     answers = await asyncio.gather(*(operator.post(url, json=body) for _ in range(10)))
 
     assert sorted(answer.status_code for answer in answers) == [200] + [409] * 9
-    assert (await runtime.audit.run()).clean
+    assert (await runtime.operations.audit.run()).clean

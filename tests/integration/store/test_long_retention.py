@@ -26,11 +26,11 @@ MOST_OF_AN_END_USER = 600
 
 async def purged(runtime: Runtime, owner: Tenant, clock: Clock, number: int) -> None:
     """Made, ended at fal and forgotten."""
-    moves = runtime.generations._transitions
+    moves = runtime.transitions
 
     async def one(n: int) -> None:
         request = factories.create_request(end_user_id=f"customer-{n % END_USERS}")
-        g = (await runtime.generations.create(owner, request, f"order-{n}")).generation
+        g = (await runtime.generations.service.create(owner, request, f"order-{n}")).generation
         for verb in (
             lambda g: g.submitting(clock()),
             lambda g: g.submitted(factories.request_id()),
@@ -44,8 +44,8 @@ async def purged(runtime: Runtime, owner: Tenant, clock: Clock, number: int) -> 
         await asyncio.gather(*map(one, range(start, start + 100)))
     clock.advance(runtime.settings.retention)
     while await runtime.redis.execute("ZCARD", keys.due(WorkQueue.SWEEP)):
-        await runtime.drain(WorkQueue.SWEEP)
-        await runtime.drains[WorkQueue.SWEEP].idle()
+        await runtime.queues.run(WorkQueue.SWEEP)
+        await runtime.queues.consumers[WorkQueue.SWEEP].idle()
 
 
 async def weighed(redis: Redis) -> Counter[str]:
@@ -58,7 +58,7 @@ async def weighed(redis: Redis) -> Counter[str]:
 
 
 async def test_purged_generation_leaves_few_bytes(runtime: Runtime, redis: Redis, clock: Clock) -> None:
-    owner = await runtime.tenants.create("acme")
+    owner = await runtime.tenants.service.create("acme")
     before = (await weighed(redis)).total()
     await purged(runtime, owner, clock, GENERATIONS)
     after = await weighed(redis)
@@ -66,15 +66,15 @@ async def test_purged_generation_leaves_few_bytes(runtime: Runtime, redis: Redis
     assert (after.total() - before) / GENERATIONS <= MOST_BYTES, after.most_common(6)
     of_end_users = sum(size for name, size in after.items() if "end_user" in name)
     assert of_end_users / END_USERS <= MOST_OF_AN_END_USER
-    assert (await runtime.audit.run()).differences == []
+    assert (await runtime.operations.audit.run()).differences == []
 
 
 async def test_ledger_of_an_earlier_release_is_readable(runtime: Runtime, redis: Redis, clock: Clock) -> None:
     """Holds with ids as text; settlements with tenant and end user of their own, and without."""
-    owner = await runtime.tenants.create("acme")
+    owner = await runtime.tenants.service.create("acme")
     for _ in range(3):
-        g = (await runtime.generations.create(owner, factories.create_request(), None)).generation
-        await runtime.generations.cancel(owner, g.id)
+        g = (await runtime.generations.service.create(owner, factories.create_request(), None)).generation
+        await runtime.generations.service.cancel(owner, g.id)
     rows = await redis.execute("XRANGE", keys.LEDGER, "-", "+")
     await redis.execute("DEL", keys.LEDGER)
     for number, (_, fields) in enumerate(rows):
@@ -83,17 +83,19 @@ async def test_ledger_of_an_earlier_release_is_readable(runtime: Runtime, redis:
         if row[b"k"] == b"hold":
             del old[b"s"]
         await redis.execute("XADD", keys.LEDGER, "*", *(word for pair in old.items() for word in pair))
-    findings = await runtime.audit.run()
+    findings = await runtime.operations.audit.run()
     assert (findings.differences, findings.entries) == ([], 6)
 
 
 async def test_settlement_without_a_hold_is_a_difference(runtime: Runtime, redis: Redis, clock: Clock) -> None:
-    owner = await runtime.tenants.create("acme")
-    g = (await runtime.generations.create(owner, factories.create_request(), None)).generation
-    await runtime.generations.cancel(owner, g.id)
+    owner = await runtime.tenants.service.create("acme")
+    g = (await runtime.generations.service.create(owner, factories.create_request(), None)).generation
+    await runtime.generations.service.cancel(owner, g.id)
     ((hold, _), _) = await redis.execute("XRANGE", keys.LEDGER, "-", "+")
     await redis.execute("XDEL", keys.LEDGER, hold)
-    assert f"settlement of {g.id}" in [difference.what for difference in (await runtime.audit.run()).differences]
+    assert f"settlement of {g.id}" in [
+        difference.what for difference in (await runtime.operations.audit.run()).differences
+    ]
 
 
 @pytest.mark.parametrize("g", [factories.generation() for _ in range(5)])

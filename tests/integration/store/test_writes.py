@@ -6,7 +6,7 @@ import pytest
 
 from service.config.settings import Settings
 from service.errors import StoreFull, StoreUnavailable
-from service.runtime.stores import Stores
+from service.runtime.connections import Stores
 from service.store.generations.creation import Bound, Created, Resent
 from service.store.redis.client import Redis
 from service.store.redis.commands import GROWS, READS
@@ -110,7 +110,7 @@ async def test_a_repeated_create_is_answered_on_a_full_redis(world: World, redis
     lost = factories.generation(tenant_id=world.tenant.id)
     assert isinstance(await store.create(first, factories.due()), Created)
     assert isinstance(await store.create(lost, factories.due(), call=world.call()), Created)
-    await world.stores.answers.lost(world.tenant.id, "digest", lost.id, window=MINUTE)
+    await world.stores.response_receipts.lost(world.tenant.id, "digest", lost.id, window=MINUTE)
     with full(redis.url, used=used):
         a_second_passes(redis)
         again = replace(first, id=factories.generation().id)

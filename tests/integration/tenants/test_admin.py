@@ -78,7 +78,7 @@ async def test_a_tenant_as_it_was_created(operator: httpx.AsyncClient) -> None:
 
 
 async def test_a_list_page_by_page(app: FastAPI, operator: httpx.AsyncClient) -> None:
-    made = [(await app.state.runtime.tenants.create(f"tenant {n}")).id for n in range(5)]
+    made = [(await app.state.runtime.tenants.service.create(f"tenant {n}")).id for n in range(5)]
     found, query = [], {"limit": "2"}
     for more in (True, True, False):
         page = (await operator.get(TENANTS, params=query)).json()
@@ -265,14 +265,14 @@ async def test_a_suspended_tenants_keys_are_refused_until_it_is_resumed(
     queued = (await api.post("/v1/generations", json=create_body())).json()
     for verb, suspended, status in (("suspend", True, 403), ("resume", False, 200)):
         answer = await operator.post(f"{path}/{verb}")
-        app.state.runtime.access._remembered.clear()
+        app.state.runtime.tenants.authenticator._remembered.clear()
         assert (answer.status_code, answer.json()["suspended"]) == (200, suspended)
         assert (await api.get(f"/v1/generations/{queued['id']}")).status_code == status
 
 
 async def _submitted(runtime: Runtime, generation_id: str) -> None:
     for verb in (lambda g: g.submitting(factories.NOW), lambda g: g.submitted("request-1")):
-        await runtime.generations._transitions.apply(generation_id, verb)
+        await runtime.transitions.apply(generation_id, verb)
 
 
 async def test_a_tenant_with_work_in_flight_is_not_deleted(
@@ -286,7 +286,7 @@ async def test_a_tenant_with_work_in_flight_is_not_deleted(
     ids = [(await client.post("/v1/generations", json=create_body())).json()["id"] for client in (api, api, stranger)]
     for name in ids[1:]:
         await _submitted(runtime, name)
-    claim = await runtime.queue.claim(now=clock(), most=9, lease=timedelta(minutes=1), slots=9)
+    claim = await runtime.stores.queue.claim(now=clock(), most=9, lease=timedelta(minutes=1), slots=9)
     assert [item.id for item in claim.taken] == ids[:1], "in the queue with a slot of its own, and still one"
     answer = await operator.delete(path)
     assert (answer.status_code, answer.json()["code"]) == (409, "tenant_busy")
@@ -300,13 +300,13 @@ async def test_a_drained_tenant_is_deleted_once_its_work_has_ended(
     name = (await api.post("/v1/generations", json=create_body())).json()["id"]
     await _submitted(runtime, name)
     busy = await operator.delete(path, params={"drain": "true"})
-    app.state.runtime.access._remembered.clear()
+    app.state.runtime.tenants.authenticator._remembered.clear()
     assert (busy.status_code, busy.json()["in_flight"]) == (409, 1)
     assert (await operator.get(path)).json()["suspended"] is True
     assert (await api.post("/v1/generations", json=create_body())).status_code == 403
-    await runtime.generations._transitions.apply(name, lambda g: g.succeeded(factories.output(), 1, factories.NOW))
+    await runtime.transitions.apply(name, lambda g: g.succeeded(factories.output(), 1, factories.NOW))
     assert (await operator.delete(path, params={"drain": "true"})).status_code == 204
-    app.state.runtime.access._remembered.clear()
+    app.state.runtime.tenants.authenticator._remembered.clear()
     assert (await operator.get(path)).status_code == 404
     assert (await api.get("/v1/usage")).status_code == 401
     assert (await operator.get(TENANTS)).json()["data"] == []

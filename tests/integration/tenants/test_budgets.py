@@ -38,7 +38,7 @@ def settings(redis_url: str) -> Settings:
 
 
 async def client_with(app: FastAPI, connect: Connect, **limits: Any) -> tuple[Tenant, httpx.AsyncClient]:
-    tenant = await app.state.runtime.tenants.create("acme", Limits(**limits))
+    tenant = await app.state.runtime.tenants.service.create("acme", Limits(**limits))
     return tenant, await connect(tenant)
 
 
@@ -130,7 +130,7 @@ async def test_the_account_is_everybodys(api: httpx.AsyncClient, stranger: httpx
 async def test_a_million_dollars_to_the_last_micro_dollar(app: FastAPI, connect: Connect, redis: Redis) -> None:
     most = 10**12
     tenant, api = await client_with(app, connect, monthly_budget=most, end_user_daily_budget=most)
-    clock = app.state.runtime.generations._clock
+    clock = app.state.runtime.clock
     name = f"{{sg}}:money:tenant:{tenant.id}:{month(clock())}"
     await redis.execute("HSET", name, "spent", most - COST + 1)
     refused = (await create(api)).json()
@@ -167,12 +167,12 @@ async def test_what_expired_in_the_queue_costs_nothing(
     clock.now = LATE
     g = (await create(api, expires_in=60)).json()
     clock.advance(timedelta(seconds=60))
-    await runtime.drain(WorkQueue.SWEEP)
-    await runtime.drains[WorkQueue.SWEEP].idle()
+    await runtime.queues.run(WorkQueue.SWEEP)
+    await runtime.queues.consumers[WorkQueue.SWEEP].idle()
     assert (await api.get(f"/v1/generations/{g['id']}")).json()["error"]["code"] == "expired"
     clock.now = LATE
     assert await standings(runtime.redis, tenant, clock) == [Standing(count=1)] * 3, "in the windows it was held in"
-    assert (await runtime.audit.run()).clean
+    assert (await runtime.operations.audit.run()).clean
 
 
 async def test_a_late_end_is_settled_where_it_was_held(
@@ -186,11 +186,11 @@ async def test_a_late_end_is_settled_where_it_was_held(
         lambda g: g.submitted("request-1"),
         lambda g: g.succeeded(factories.output(), COST + 9, now),
     ):
-        await runtime.generations._transitions.apply(g["id"], verb)
+        await runtime.transitions.apply(g["id"], verb)
     assert await standings(runtime.redis, tenant, clock) == [Standing()] * 3
     clock.now = LATE
     assert await standings(runtime.redis, tenant, clock) == [Standing(spent=COST + 9, count=1)] * 3
-    assert (await runtime.audit.run()).clean
+    assert (await runtime.operations.audit.run()).clean
 
 
 # --- asked before -----------------------------------------------------------------------------------------------------
@@ -256,12 +256,12 @@ async def test_a_redis_that_died_refuses_and_one_that_returned_has_kept_the_hold
     server = EmbeddedRedis(tmp_path).start()
     try:
         async with open_runtime(factories.settings(server.url), clock=clock) as runtime:
-            tenant = await runtime.tenants.create("acme", Limits(monthly_budget=COST))
+            tenant = await runtime.tenants.service.create("acme", Limits(monthly_budget=COST))
             request = factories.create_request(**WANTED)
-            await runtime.generations.create(tenant, request, None)
+            await runtime.generations.service.create(tenant, request, None)
             server.kill()
             with pytest.raises(StoreUnavailable):
-                await runtime.generations.create(tenant, request, None)
+                await runtime.generations.service.create(tenant, request, None)
             server.restart()
             assert await standings(runtime.redis, tenant, clock) == [Standing(held=COST, count=1)] * 3
     finally:
@@ -282,8 +282,8 @@ class TestWithFal:
         """A generation, worked off to its end."""
         g = (await create(api, prompt=prompt, duration="auto")).json()
         for drain in (WorkQueue.DISPATCH, *[WorkQueue.POLL] * 2000):
-            await runtime.drain(drain)
-            await runtime.drains[drain].idle()
+            await runtime.queues.run(drain)
+            await runtime.queues.consumers[drain].idle()
             clock.advance(timedelta(seconds=1))  # a slow sandbox must not come to the deadline of our clock
             await asyncio.sleep(0.02)
             shown = (await api.get(f"/v1/generations/{g['id']}")).json()

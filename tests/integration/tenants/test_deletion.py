@@ -44,8 +44,8 @@ WRITES: dict[tuple[str, str], Any] = {
 
 
 async def drained(runtime: Runtime, drain: WorkQueue) -> None:
-    await runtime.drain(drain)
-    await runtime.drains[drain].idle()
+    await runtime.queues.run(drain)
+    await runtime.queues.consumers[drain].idle()
 
 
 async def contents(redis: Redis) -> dict[str, bytes]:
@@ -70,7 +70,7 @@ async def left(
         clock.advance(timedelta(hours=13))
     every = (await api.get(DELIVERIES, params={"status": "dead"})).json()["data"]
     (delivery,) = [each for each in every if each["endpoint_id"] is None]  # replayed without looking at an endpoint
-    await runtime.tenants.delete(tenant.id, drain=False)
+    await runtime.tenants.service.delete(tenant.id, drain=False)
     return {
         "generation_id": g["id"],
         "delivery_id": delivery["id"],
@@ -113,18 +113,18 @@ async def test_use_of_a_deleted_key_is_not_noted(
     runtime: Runtime, redis: Redis, tenant: Tenant, clock: Clock, left: dict[str, str]
 ) -> None:
     """The first use in another minute comes after the DELETE."""
-    other = await runtime.tenants.create("other")
-    new = await runtime.tenants.create_key(other.id)
-    await runtime.access.authenticate(new.text, new.key.scopes[0])
-    await runtime.tenants.delete(other.id, drain=False)
+    other = await runtime.tenants.service.create("other")
+    new = await runtime.tenants.service.create_key(other.id)
+    await runtime.tenants.authenticator.authenticate(new.text, new.key.scopes[0])
+    await runtime.tenants.service.delete(other.id, drain=False)
     clock.advance(timedelta(minutes=1))
-    await runtime.access.authenticate(new.text, new.key.scopes[0])
+    await runtime.tenants.authenticator.authenticate(new.text, new.key.scopes[0])
     assert await redis.execute("KEYS", f"*{new.key.id}*") == []
 
 
 async def test_upload_ticket_of_a_deleted_tenant_is_refused(runtime: Runtime, left: dict[str, str]) -> None:
     with pytest.raises(Unauthenticated):
-        await runtime.access.confirm(factories.tenant().id)
+        await runtime.tenants.authenticator.confirm(factories.tenant().id)
 
 
 SUBMITTING: Transition = lambda g: g.submitting(factories.NOW)  # noqa: E731
@@ -148,21 +148,21 @@ PLACES: dict[str, tuple[Transition, ...]] = {
 async def test_tenant_delete_waits_for_a_generation_that_is(
     runtime: Runtime, clock: Clock, place: str, *, drain: bool
 ) -> None:
-    owner = await runtime.tenants.create("acme")
-    g = (await runtime.generations.create(owner, factories.create_request(), None)).generation
-    moves = runtime.generations._transitions
+    owner = await runtime.tenants.service.create("acme")
+    g = (await runtime.generations.service.create(owner, factories.create_request(), None)).generation
+    moves = runtime.transitions
     for verb in PLACES[place]:
         assert await moves.apply(g.id, verb)
-    assert (await runtime.audit.run()).differences == []
+    assert (await runtime.operations.audit.run()).differences == []
     with pytest.raises(TenantBusy) as busy:
-        await runtime.tenants.delete(owner.id, drain=drain)
+        await runtime.tenants.service.delete(owner.id, drain=drain)
     assert busy.value.extra == {"in_flight": 1, "webhooks": 0}
-    assert (await runtime.tenants.get(owner.id)).suspended is drain
+    assert (await runtime.tenants.service.get(owner.id)).suspended is drain
     end: Transition = lambda g: (  # noqa: E731
         g.copied(clock()) if g.copying is not None else g.failed(factories.failure(), 0, clock())
     )
     assert await moves.apply(g.id, end)
-    await runtime.tenants.delete(owner.id, drain=drain)
+    await runtime.tenants.service.delete(owner.id, drain=drain)
 
 
 async def test_tenant_delete_waits_for_pending_webhooks(
@@ -171,13 +171,13 @@ async def test_tenant_delete_waits_for_pending_webhooks(
     """Until each is delivered or dead; replayed, it is pending again."""
     made = await endpoint(api, "http://127.0.0.1:19999/hook")
     await api.post(f"{ENDPOINTS}/{made['id']}/test")
-    g = (await runtime.generations.create(tenant, factories.create_request(), None)).generation
-    await runtime.generations.cancel(tenant, g.id)
+    g = (await runtime.generations.service.create(tenant, factories.create_request(), None)).generation
+    await runtime.generations.service.cancel(tenant, g.id)
 
     async def refused() -> dict[str, object]:
-        assert (await runtime.audit.run()).differences == []
+        assert (await runtime.operations.audit.run()).differences == []
         with pytest.raises(TenantBusy) as busy:
-            await runtime.tenants.delete(tenant.id, drain=False)
+            await runtime.tenants.service.delete(tenant.id, drain=False)
         return busy.value.extra
 
     assert await refused() == {"in_flight": 2, "webhooks": 2}
@@ -189,18 +189,18 @@ async def test_tenant_delete_waits_for_pending_webhooks(
     (one, _) = (await api.get(DELIVERIES, params={"status": "dead"})).json()["data"]
     await api.post(f"{DELIVERIES}/{one['id']}/redeliver")
     assert await refused() == {"in_flight": 1, "webhooks": 1}
-    await runtime.endpoints.delete(tenant, made["id"])
+    await runtime.webhooks.endpoints.delete(tenant, made["id"])
     await drained(runtime, WorkQueue.DELIVER)
-    await runtime.tenants.delete(tenant.id, drain=False)
+    await runtime.tenants.service.delete(tenant.id, drain=False)
     assert await runtime.redis.execute("KEYS", f"*{tenant.id}:pending") == []
 
 
 async def test_key_created_while_its_tenant_is_deleted_is_gone(redis: Redis, runtime: Runtime) -> None:
     for _ in range(10):
-        owner = await runtime.tenants.create("acme")
+        owner = await runtime.tenants.service.create("acme")
         await asyncio.gather(
-            runtime.tenants.delete(owner.id, drain=False),
-            *(runtime.tenants.create_key(owner.id) for _ in range(4)),
+            runtime.tenants.service.delete(owner.id, drain=False),
+            *(runtime.tenants.service.create_key(owner.id) for _ in range(4)),
             return_exceptions=True,
         )
         assert await redis.execute("KEYS", "*api_key*") == []
@@ -210,11 +210,11 @@ async def test_create_and_tenant_delete_race(redis: Redis, runtime: Runtime) -> 
     """Whichever comes first: never a generation without its tenant."""
     store = GenerationStore(redis)
     for _ in range(20):
-        owner = await runtime.tenants.create("acme")
+        owner = await runtime.tenants.service.create("acme")
         g = factories.generation(tenant_id=owner.id)
         racers: tuple[Callable[[], Awaitable[Any]], ...] = (
             lambda g=g: store.create(g, factories.due(), tenant_must_exist=True),  # type: ignore[misc]
-            lambda owner=owner: runtime.tenants._store.delete(owner),  # type: ignore[misc]
+            lambda owner=owner: runtime.stores.tenants.delete(owner),  # type: ignore[misc]
         )
         created, _ = await asyncio.gather(*(racer() for racer in racers))
         exists = await redis.execute("EXISTS", keys.tenant(owner.id))

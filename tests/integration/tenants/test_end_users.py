@@ -54,7 +54,7 @@ def refuse(runtime: Runtime) -> Callable[..., Awaitable[None]]:
             lambda g: g.submitted("request-1"),
             lambda g: g.failed(factories.failure(**failure), 0, factories.NOW),
         ):
-            await runtime.generations._transitions.apply(generation_id, verb)
+            await runtime.transitions.apply(generation_id, verb)
 
     return refused
 

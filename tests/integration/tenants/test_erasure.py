@@ -69,14 +69,14 @@ async def _texts(redis: Redis) -> AsyncIterator[bytes]:
 async def moved(runtime: Runtime, generation_id: str, *verbs: Transition) -> Generation | None:
     g = None
     for verb in verbs:
-        g = await runtime.generations._transitions.apply(generation_id, verb)
+        g = await runtime.transitions.apply(generation_id, verb)
         assert g is not None
     return g
 
 
 async def swept(runtime: Runtime) -> None:
-    await runtime.drain(WorkQueue.SWEEP)
-    await runtime.drains[WorkQueue.SWEEP].idle()
+    await runtime.queues.run(WorkQueue.SWEEP)
+    await runtime.queues.consumers[WorkQueue.SWEEP].idle()
 
 
 async def create(api: httpx.AsyncClient, **changes: Any) -> str:
@@ -120,8 +120,8 @@ async def test_nothing_is_left_but_sums(api: httpx.AsyncClient, runtime: Runtime
     assert (await api.get(f"/v1/generations/{other}")).status_code == 200
     assert [g["id"] for g in (await api.get("/v1/generations")).json()["data"]] == [other]
     assert (await api.get(PATH)).status_code == 404
-    assert (await runtime.audit.run()).clean
-    assert {drain: depth.entries for drain, depth in (await runtime.due.depths()).items()} == {
+    assert (await runtime.operations.audit.run()).clean
+    assert {drain: depth.entries for drain, depth in (await runtime.stores.due.depths()).items()} == {
         WorkQueue.DISPATCH: 1,
         WorkQueue.POLL: 0,
         WorkQueue.DELIVER: 0,
@@ -149,7 +149,7 @@ async def test_what_fal_has_is_stripped_at_once_and_forgotten_once_it_ended(
     await swept(runtime)
     assert (await api.get(f"/v1/generations/{name}")).status_code == 404
     assert await runtime.redis.execute("KEYS", "*generation*") == []
-    assert (await runtime.audit.run()).clean
+    assert (await runtime.operations.audit.run()).clean
 
 
 async def test_an_unknown_submit_is_forgotten_after_its_deadline(
@@ -163,24 +163,24 @@ async def test_an_unknown_submit_is_forgotten_after_its_deadline(
     clock.advance(timedelta(minutes=2))
     await swept(runtime)
     assert (await api.get(f"/v1/generations/{name}")).status_code == 404
-    assert (await runtime.audit.run()).clean
+    assert (await runtime.operations.audit.run()).clean
 
 
 async def test_webhooks_go_with_their_generation(runtime: Runtime, connect: Connect, clock: Clock) -> None:
     """What outlives its generation could not be found when its end user is erased."""
-    tenant = await runtime.tenants.create("acme", Limits(retention=timedelta(minutes=1)))
+    tenant = await runtime.tenants.service.create("acme", Limits(retention=timedelta(minutes=1)))
     api = await connect(tenant)
     name = await create(api)
     await moved(runtime, name, *AT_FAL, lambda g: g.succeeded(OUTPUT, 1_000, clock()))
-    await runtime.drain(WorkQueue.DELIVER)  # nobody listens there
-    await runtime.drains[WorkQueue.DELIVER].idle()
+    await runtime.queues.run(WorkQueue.DELIVER)  # nobody listens there
+    await runtime.queues.consumers[WorkQueue.DELIVER].idle()
     clock.advance(timedelta(minutes=2))
     await swept(runtime)
     assert "mark-output" in await left(runtime.redis), "a webhook is still pending"
     for _ in range(len(runtime.settings.webhook_schedule)):
         clock.advance(timedelta(hours=13))
-        await runtime.drain(WorkQueue.DELIVER)
-        await runtime.drains[WorkQueue.DELIVER].idle()
+        await runtime.queues.run(WorkQueue.DELIVER)
+        await runtime.queues.consumers[WorkQueue.DELIVER].idle()
     await swept(runtime)
     assert await left(runtime.redis) == {NAME}
     await api.delete(PATH)
@@ -191,7 +191,7 @@ async def test_erasing_twice_or_nobody_changes_nothing(api: httpx.AsyncClient, r
     await create(api)
     answers = [(await api.delete(path)).status_code for path in (PATH, PATH, "/v1/end-users/nobody")]
     assert answers == [200, 404, 404]
-    assert (await runtime.audit.run()).clean
+    assert (await runtime.operations.audit.run()).clean
 
 
 async def test_another_tenants_end_user_of_that_name_stays(api: httpx.AsyncClient, stranger: httpx.AsyncClient) -> None:

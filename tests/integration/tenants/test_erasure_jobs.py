@@ -25,12 +25,12 @@ PATH = "/v1/end-users/anna"
 
 async def created(runtime: Runtime, owner: Tenant, **changes: Any) -> Generation:
     request = factories.create_request(**{"end_user_id": "anna", **changes})
-    return (await runtime.generations.create(owner, request, None)).generation
+    return (await runtime.generations.service.create(owner, request, None)).generation
 
 
 async def swept(runtime: Runtime) -> None:
-    await runtime.drain(WorkQueue.SWEEP)
-    await runtime.drains[WorkQueue.SWEEP].idle()
+    await runtime.queues.run(WorkQueue.SWEEP)
+    await runtime.queues.consumers[WorkQueue.SWEEP].idle()
 
 
 async def kept(runtime: Runtime, owner: Tenant) -> int:
@@ -64,7 +64,7 @@ async def test_large_erasure_is_202_and_continued_by_the_sweep(
     assert await kept(runtime, tenant) == 0
     assert (await api.get(PATH)).status_code == 404
     assert await runtime.redis.execute("ZCARD", keys.due(WorkQueue.SWEEP)) == 0
-    assert (await runtime.audit.run()).clean
+    assert (await runtime.operations.audit.run()).clean
 
 
 @pytest.mark.usefixtures("small")
@@ -94,7 +94,7 @@ async def test_erasure_goes_on_after_its_process_died(
     with monkeypatch.context() as patch:
         patch.setattr(ErasureJobs, "erase_some", die)
         with pytest.raises(asyncio.CancelledError):
-            await runtime.end_users.erase(tenant, "anna")
+            await runtime.tenants.end_users.erase(tenant, "anna")
     assert await kept(runtime, tenant) == 1
     await swept(runtime)
     assert await kept(runtime, tenant) == 1, "the call may still be at it"
@@ -106,12 +106,12 @@ async def test_erasure_goes_on_after_its_process_died(
 
 #: Where a create may come while an erasure runs: what is called, of which part.
 MOMENTS: dict[str, tuple[Callable[[Runtime], Any], str]] = {
-    "after the begin": (lambda runtime: runtime.end_users._erasing._erasures, "begin"),
-    "before a page": (lambda runtime: runtime.end_users._erasing._erasures, "generations"),
-    "before a move": (lambda runtime: runtime.end_users._erasing._transitions, "apply"),
-    "before a purge": (lambda runtime: runtime.end_users._erasing._generations, "purge"),
-    "before the name goes": (lambda runtime: runtime.end_users._end_users, "forget"),
-    "before the end": (lambda runtime: runtime.end_users._erasing._erasures, "end"),
+    "after the begin": (lambda runtime: runtime.stores.erasures, "begin"),
+    "before a page": (lambda runtime: runtime.stores.erasures, "generations"),
+    "before a move": (lambda runtime: runtime.transitions, "apply"),
+    "before a purge": (lambda runtime: runtime.stores.generations, "purge"),
+    "before the name goes": (lambda runtime: runtime.stores.end_users, "forget"),
+    "before the end": (lambda runtime: runtime.stores.erasures, "end"),
 }
 
 
@@ -131,26 +131,26 @@ async def test_generation_created_meanwhile_is_erased_too(
         return answer if name == "begin" else await original(*arguments, **options)
 
     setattr(part, name, slow)
-    erasure = await runtime.end_users.erase(tenant, "anna")
+    erasure = await runtime.tenants.end_users.erase(tenant, "anna")
     setattr(part, name, original)
 
     assert (erasure.state, erasure.generations) == ("done", 2)
-    assert await runtime.generation_store.load(late[0].id) is None
+    assert await runtime.stores.generations.load(late[0].id) is None
     assert await redis.execute("EXISTS", keys.end_user(tenant.id, erasure.pseudonym)) == 0
     with pytest.raises(NotFound):
-        await runtime.end_users.erase(tenant, "anna")
+        await runtime.tenants.end_users.erase(tenant, "anna")
 
 
 async def test_creates_and_an_erasure_race(runtime: Runtime, tenant: Tenant) -> None:
     """Whatever is left was created after the end, with its name, and can be erased."""
     for _ in range(5):
         await created(runtime, tenant)
-        erasing_now = asyncio.create_task(runtime.end_users.erase(tenant, "anna"))
+        erasing_now = asyncio.create_task(runtime.tenants.end_users.erase(tenant, "anna"))
         await asyncio.gather(erasing_now, *(created(runtime, tenant) for _ in range(10)))
         assert erasing_now.result().state == "done"
         if await kept(runtime, tenant):
-            assert (await runtime.end_users.get(tenant, "anna")).record.end_user_id == "anna"
-            await runtime.end_users.erase(tenant, "anna")
+            assert (await runtime.tenants.end_users.get(tenant, "anna")).record.end_user_id == "anna"
+            await runtime.tenants.end_users.erase(tenant, "anna")
         assert await kept(runtime, tenant) == 0
 
 
@@ -158,9 +158,9 @@ async def test_end_user_without_a_name_record_is_erased(runtime: Runtime, redis:
     """The name expires 400 days after the last create; a tenant may keep generations for longer."""
     g = await created(runtime, tenant)
     await redis.execute("DEL", keys.end_user(tenant.id, g.end_user))
-    erasure = await runtime.end_users.erase(tenant, "anna")
+    erasure = await runtime.tenants.end_users.erase(tenant, "anna")
     assert (erasure.state, erasure.generations) == ("done", 1)
-    assert await runtime.generation_store.load(g.id) is None
+    assert await runtime.stores.generations.load(g.id) is None
 
 
 async def test_end_user_may_come_back_after_an_erasure(
@@ -177,12 +177,12 @@ async def test_erasure_of_a_record_that_is_gone_ends(runtime: Runtime, redis: Re
     """An id in the index whose record is gone."""
     g = await created(runtime, tenant)
     await redis.execute("DEL", keys.generation(g.id))
-    assert (await runtime.end_users.erase(tenant, "anna")).state == "done"
+    assert (await runtime.tenants.end_users.erase(tenant, "anna")).state == "done"
 
 
 async def test_erasure_record_is_forgotten_after_a_week(runtime: Runtime, redis: Redis, tenant: Tenant) -> None:
     await created(runtime, tenant)
-    erasure = await runtime.end_users.erase(tenant, "anna")
+    erasure = await runtime.tenants.end_users.erase(tenant, "anna")
     ttl = await redis.execute("TTL", keys.erasure(tenant.id, erasure.pseudonym))
     assert 0 < ttl <= keys.ERASURE_KEPT_SECONDS
 

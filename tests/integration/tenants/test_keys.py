@@ -66,7 +66,7 @@ async def made(operator: httpx.AsyncClient, path: str, **wanted: Any) -> dict[st
 
 async def status(app: FastAPI, key: str) -> int:
     """What this key is answered now, whatever was remembered of it."""
-    app.state.runtime.access._remembered.clear()
+    app.state.runtime.tenants.authenticator._remembered.clear()
     async with client_of(app, key) as client:
         return (await client.get("/v1/usage")).status_code
 
@@ -264,14 +264,16 @@ async def test_a_revocation_reaches_a_process_that_remembers_the_key_within_a_se
 ) -> None:
     key = await made(operator, path)
     loop = asyncio.get_running_loop()
-    await runtime.access.authenticate(key["key"], Scope.READ)
+    await runtime.tenants.authenticator.authenticate(key["key"], Scope.READ)
     revoked = loop.time()
     await operator.post(f"{path}/{key['id']}/revoke")
-    await runtime.access.authenticate(key["key"], Scope.READ)  # it is remembered there: the test tests something
+    await runtime.tenants.authenticator.authenticate(
+        key["key"], Scope.READ
+    )  # it is remembered there: the test tests something
     with contextlib.suppress(Unauthenticated):
         while True:
             asked = loop.time()
-            await runtime.access.authenticate(key["key"], Scope.READ)
+            await runtime.tenants.authenticator.authenticate(key["key"], Scope.READ)
             assert asked < revoked + 1
             await asyncio.sleep(0.02)
 
@@ -281,7 +283,7 @@ async def test_a_revocation_reaches_a_process_that_remembers_the_key_within_a_se
 
 @pytest.mark.parametrize("verb", ["rotate", "revoke"])
 async def test_another_tenants_key_is_unknown(app: FastAPI, operator: httpx.AsyncClient, path: str, verb: str) -> None:
-    other = await app.state.runtime.tenants.create("other")
+    other = await app.state.runtime.tenants.service.create("other")
     theirs = await made(operator, f"/admin/v1/tenants/{other.id}/keys")
     answer = await operator.post(f"{path}/{theirs['id']}/{verb}", json={})
     assert (answer.status_code, answer.json()["code"]) == (404, "not_found")

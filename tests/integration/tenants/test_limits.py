@@ -27,7 +27,7 @@ def connect_with(app: FastAPI, connect: Connect) -> Any:
     """``await connect_with(weight=3)``: a client of a fresh tenant with these limits."""
 
     async def client(*, require_end_user: bool = False, **limits: Any) -> httpx.AsyncClient:
-        tenants = app.state.runtime.tenants
+        tenants = app.state.runtime.tenants.service
         return await connect(await tenants.create("acme", Limits(**limits), require_end_user=require_end_user))
 
     return client
@@ -85,9 +85,9 @@ async def test_a_full_queue_refuses_until_one_has_left_it(connect_with: Any, str
 async def test_what_fal_has_is_not_in_the_queue(connect_with: Any, runtime: Runtime, clock: Clock) -> None:
     api = await connect_with(queued_generations=1)
     g = await created(api)
-    await runtime.generations._transitions.apply(g["id"], lambda g: g.submitting(clock()))
+    await runtime.transitions.apply(g["id"], lambda g: g.submitting(clock()))
     await created(api)
-    await runtime.generations._transitions.apply(g["id"], lambda g: g.requeued())
+    await runtime.transitions.apply(g["id"], lambda g: g.requeued())
     assert (await create(api)).status_code == 429
 
 
@@ -101,8 +101,8 @@ async def test_retention_is_the_tenants_own(
 
     async def statuses_after(wait: timedelta) -> list[int]:
         clock.advance(wait)
-        await runtime.drain(WorkQueue.SWEEP)
-        await runtime.drains[WorkQueue.SWEEP].idle()
+        await runtime.queues.run(WorkQueue.SWEEP)
+        await runtime.queues.consumers[WorkQueue.SWEEP].idle()
         return [(await client.get(f"/v1/generations/{g['id']}")).status_code for client, g in ended]
 
     assert await statuses_after(timedelta(minutes=59)) == [200, 200]
@@ -156,7 +156,7 @@ async def test_a_tenth_of_the_rate_may_come_at_once_unless_told(
 async def test_a_rate_is_each_tenants_own_and_covers_all_its_keys_and_routes(
     app: FastAPI, connect: Connect, stranger: httpx.AsyncClient
 ) -> None:
-    tenant = await app.state.runtime.tenants.create("acme", Limits(requests_per_minute=6, burst=2))
+    tenant = await app.state.runtime.tenants.service.create("acme", Limits(requests_per_minute=6, burst=2))
     one, other = await connect(tenant), await connect(tenant)
     answers = [await one.get("/v1/usage"), await other.get("/v1/generations"), await create(one)]
     assert [answer.status_code for answer in answers] == [200, 200, 429]
@@ -224,5 +224,5 @@ async def test_a_changed_limit_counts_from_the_next_look(
     await created(api)
     assert ids.is_id(ids.TENANT, tenant.id)
     await operator.patch(f"/admin/v1/tenants/{tenant.id}", json={"limits": {"queued_generations": 1}})
-    app.state.runtime.access._remembered.clear()
+    app.state.runtime.tenants.authenticator._remembered.clear()
     assert (await create(api)).status_code == 429

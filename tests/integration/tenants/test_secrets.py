@@ -30,7 +30,7 @@ async def stored(runtime: Runtime, tenant: Tenant) -> str:
 
 async def test_secrets_are_sealed_where_they_lie(redis_url: str) -> None:
     async with opened(redis_url, OLD) as runtime:
-        tenant = await runtime.tenants.create("acme")
+        tenant = await runtime.tenants.service.create("acme")
         record = await stored(runtime, tenant)
     assert tenant.webhook_secret not in record
     assert tenant.pseudonym_key not in record
@@ -39,41 +39,41 @@ async def test_secrets_are_sealed_where_they_lie(redis_url: str) -> None:
 
 async def test_a_secret_key_is_rotated_without_a_moment_off(redis_url: str) -> None:
     async with opened(redis_url, OLD) as runtime:
-        made = [await runtime.tenants.create(f"tenant {n}") for n in range(3)]
+        made = [await runtime.tenants.service.create(f"tenant {n}") for n in range(3)]
     async with opened(redis_url, NEW, OLD) as runtime:
-        assert [await runtime.tenants.get(tenant.id) for tenant in made] == made
-        assert await runtime.tenants.reseal() == 3
-        newest = await runtime.tenants.create("newest")
+        assert [await runtime.tenants.service.get(tenant.id) for tenant in made] == made
+        assert await runtime.tenants.service.reseal() == 3
+        newest = await runtime.tenants.service.create("newest")
     async with opened(redis_url, NEW) as runtime:
         for tenant in (*made, newest):
-            found = await runtime.tenants.get(tenant.id)
+            found = await runtime.tenants.service.get(tenant.id)
             assert (found.webhook_secret, found.pseudonym_key) == (tenant.webhook_secret, tenant.pseudonym_key)
     async with opened(redis_url, OLD) as runtime:
         with pytest.raises(Unavailable, match="GATEWAY_SECRET_KEY"):
-            await runtime.tenants.get(made[0].id)
+            await runtime.tenants.service.get(made[0].id)
 
 
 async def test_without_resealing_the_new_key_alone_opens_nothing(redis_url: str) -> None:
     async with opened(redis_url, OLD) as runtime:
-        tenant = await runtime.tenants.create("acme")
+        tenant = await runtime.tenants.service.create("acme")
     async with opened(redis_url, NEW) as runtime:
         with pytest.raises(Unavailable, match="GATEWAY_SECRET_KEY"):
-            await runtime.tenants.get(tenant.id)
+            await runtime.tenants.service.get(tenant.id)
 
 
 async def test_resealing_loses_no_change_made_meanwhile(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     async with opened(redis_url, OLD) as runtime:
-        tenant = await runtime.tenants.create("acme")
+        tenant = await runtime.tenants.service.create("acme")
     async with opened(redis_url, NEW, OLD) as runtime, opened(redis_url, OLD) as admin:
-        store = runtime.tenants._store
+        store = runtime.stores.tenants
         update = store.update
 
         async def after_the_admin(current: Tenant) -> Tenant | None:
             monkeypatch.setattr(store, "update", update)
-            await admin.tenants.suspend(tenant.id)
+            await admin.tenants.service.suspend(tenant.id)
             return await update(current)
 
         monkeypatch.setattr(store, "update", after_the_admin)
-        await runtime.tenants.reseal()
+        await runtime.tenants.service.reseal()
     async with opened(redis_url, NEW) as runtime:
-        assert (await runtime.tenants.get(tenant.id)).suspended
+        assert (await runtime.tenants.service.get(tenant.id)).suspended

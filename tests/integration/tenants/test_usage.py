@@ -37,7 +37,7 @@ def ended(api: httpx.AsyncClient, runtime: Runtime) -> Any:
         if outcome is not None:
             fails = lambda g: g.failed(factories.failure(code=outcome), cost, now)  # noqa: E731
             for verb in (lambda g: g.submitting(now), lambda g: g.submitted("r"), ends.get(outcome, fails)):
-                await runtime.generations._transitions.apply(answer.json()["id"], verb)
+                await runtime.transitions.apply(answer.json()["id"], verb)
 
     return made
 

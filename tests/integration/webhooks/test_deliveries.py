@@ -32,16 +32,16 @@ def receiver() -> Iterator[Receiver]:
 
 @pytest.fixture
 async def owner(runtime: Runtime) -> Tenant:
-    return await runtime.tenants.create("acme")
+    return await runtime.tenants.service.create("acme")
 
 
 async def sent(runtime: Runtime, owner: Tenant, clock: Clock, url: str) -> str:
     """A generation that ended, and with it a delivery to this URL; the delivery's id."""
     request = factories.create_request(webhook_url="https://receiver.example/hook")
-    g = (await runtime.generations.create(owner, request, None)).generation
+    g = (await runtime.generations.service.create(owner, request, None)).generation
     ended = g.canceled(0, clock())
     (delivery,) = deliveries_of(ended, clock())
-    await runtime.generation_store.finish(
+    await runtime.stores.generations.finish(
         ended, Due(sweep=clock() + timedelta(days=1)), [_to(delivery, url)], now=clock()
     )
     return delivery.id
@@ -54,8 +54,8 @@ def _to(delivery: Delivery, url: str) -> Delivery:
 
 
 async def drained(runtime: Runtime) -> None:
-    await runtime.drain(WorkQueue.DELIVER)
-    await runtime.drains[WorkQueue.DELIVER].idle()
+    await runtime.queues.run(WorkQueue.DELIVER)
+    await runtime.queues.consumers[WorkQueue.DELIVER].idle()
 
 
 async def stored(runtime: Runtime, delivery_id: str) -> Delivery:
@@ -105,7 +105,7 @@ async def test_each_attempt_is_signed_for_its_own_time(
     assert first.verified(owner.webhook_secret) == second.verified(owner.webhook_secret) == from_json(first.body)
     assert int(second.headers["webhook-timestamp"]) - int(first.headers["webhook-timestamp"]) == 7
     with pytest.raises(Exception, match="No matching signature"):
-        first.verified((await runtime.tenants.create("other")).webhook_secret)
+        first.verified((await runtime.tenants.service.create("other")).webhook_secret)
 
 
 async def test_after_the_last_attempt_it_is_dead(

@@ -239,8 +239,8 @@ async def test_a_warning_is_an_event_of_no_generation_and_goes_after_its_retenti
         "webhook.test",
     ]
     clock.advance(runtime.settings.retention + timedelta(minutes=1))
-    await runtime.drain(WorkQueue.SWEEP)
-    await runtime.drains[WorkQueue.SWEEP].idle()
+    await runtime.queues.run(WorkQueue.SWEEP)
+    await runtime.queues.consumers[WorkQueue.SWEEP].idle()
     assert await deliveries(api) == []
     left = {name.decode() for name in await runtime.redis.execute("KEYS", "*")}
     ours = {name for name in left if re.search("deliver|lane|dead", name) and not name.startswith(f"{keys.TAG}nudged:")}
@@ -254,9 +254,9 @@ async def test_a_410_that_comes_after_the_tenant_disabled_it_changes_nothing(
 ) -> None:
     made = await endpoint(api, receiver.url)
     await endpoint(api, watcher.url, events=NEWS)
-    before = await runtime.endpoints.get(tenant, made["id"])
+    before = await runtime.webhooks.endpoints.get(tenant, made["id"])
     await changed(api, made, enabled=False)
-    deliveries_ = runtime.drains[WorkQueue.DELIVER]._work.__self__  # type: ignore[attr-defined]
+    deliveries_ = runtime.queues.consumers[WorkQueue.DELIVER]._work.__self__  # type: ignore[attr-defined]
     await deliveries_._decline.gone(before, clock())
     await drained(runtime)
     assert (await read(api, made))["disabled"]["reason"] == "requested"
@@ -273,10 +273,10 @@ async def test_a_success_beside_the_last_failure_forgives_that_too(
     for _ in range(20):
         await failed(api, runtime, hours=6, clock=clock)
     told = len(stages(watcher))
-    before = await runtime.endpoints.get(tenant, made["id"])
+    before = await runtime.webhooks.endpoints.get(tenant, made["id"])
     receiver.answers[:] = [204]
     await failed(api, runtime, hours=6, clock=clock)
-    decline = runtime.drains[WorkQueue.DELIVER]._work.__self__._decline  # type: ignore[attr-defined]
+    decline = runtime.queues.consumers[WorkQueue.DELIVER]._work.__self__._decline  # type: ignore[attr-defined]
     await decline.note(before, Health(begun, percent=100, told=90), clock())
     await drained(runtime)
     assert (await read(api, made))["enabled"]

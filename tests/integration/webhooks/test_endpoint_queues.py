@@ -233,16 +233,16 @@ async def test_a_worker_goes_on_by_itself_until_a_capped_lane_is_empty(
     runtime: Runtime, clock: Clock, receiver: Receiver
 ) -> None:
     """Each end makes room for the next; nobody has to nudge."""
-    owner = await runtime.tenants.create("acme")
-    runtime.drains[WorkQueue.DELIVER]._work.__self__._caps = CAPS  # type: ignore[attr-defined]
-    runtime.drains[WorkQueue.DELIVER]._claim.__self__._caps = CAPS  # type: ignore[attr-defined]
+    owner = await runtime.tenants.service.create("acme")
+    runtime.queues.consumers[WorkQueue.DELIVER]._work.__self__._caps = CAPS  # type: ignore[attr-defined]
+    runtime.queues.consumers[WorkQueue.DELIVER]._claim.__self__._caps = CAPS  # type: ignore[attr-defined]
     g = factories.generation(tenant_id=owner.id, created_at=clock())
     made = [factories.delivery(tenant_id=owner.id, url=f"{receiver.url}/{n}", created_at=clock()) for n in range(60)]
-    await runtime.generation_store.create(g, factories.due())
-    await runtime.generation_store.finish(g.canceled(0, clock()), factories.due(), made, now=clock())
-    await runtime.drain(WorkQueue.DELIVER)
+    await runtime.stores.generations.create(g, factories.due())
+    await runtime.stores.generations.finish(g.canceled(0, clock()), factories.due(), made, now=clock())
+    await runtime.queues.run(WorkQueue.DELIVER)
     async with asyncio.timeout(20):
         while len(receiver.received) < 60:
-            await runtime.drains[WorkQueue.DELIVER].idle()
+            await runtime.queues.consumers[WorkQueue.DELIVER].idle()
             await asyncio.sleep(0)
     assert len({r.headers["webhook-id"] for r in receiver.received}) == 60

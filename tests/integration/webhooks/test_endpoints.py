@@ -79,7 +79,7 @@ async def test_the_way_to_the_end_is_told_to_who_subscribed(
     await endpoint(api, receiver.url, events=ALL)
     await endpoint(api, receiver.url)
     created = (await api.post("/v1/generations", json=create_body(webhook_url=receiver.url))).json()
-    moves = runtime.generations._transitions
+    moves = runtime.transitions
     steps: list[Any] = [
         lambda g: g.submitting(clock()),
         lambda g: g.submitted("request-1"),
@@ -109,7 +109,7 @@ async def test_an_erased_end_users_generation_tells_nobody(
 ) -> None:
     await endpoint(api, receiver.url, events=ALL)
     created = (await api.post("/v1/generations", json=create_body(end_user_id="customer-7"))).json()
-    moves = runtime.generations._transitions
+    moves = runtime.transitions
     await moves.apply(created["id"], lambda g: g.submitting(clock()))
     await moves.apply(created["id"], lambda g: g.submitted("request-1"))
     assert len(await deliveries(api)) == 1
@@ -192,12 +192,16 @@ async def test_a_name_that_resolves_to_a_forbidden_address_is_refused_at_registr
 ) -> None:
     settings = factories.settings(redis_url, webhook_allowed_networks=())
     async with open_runtime(settings, clock=clock) as runtime:
-        owner = await runtime.tenants.create("acme")
-        runtime.endpoints._sender._resolver = FixedResolver("10.0.0.7")
+        owner = await runtime.tenants.service.create("acme")
+        runtime.connections.sender._resolver = FixedResolver("10.0.0.7")
         with pytest.raises(Exception, match="not allowed"):
-            await runtime.endpoints.create(owner, Wanted("https://internal.example/", (), "", None, False, True))
-        runtime.endpoints._sender._resolver = FixedResolver()
-        made = await runtime.endpoints.create(owner, Wanted("https://later.example/", (), "", None, False, True))
+            await runtime.webhooks.endpoints.create(
+                owner, Wanted("https://internal.example/", (), "", None, False, True)
+            )
+        runtime.connections.sender._resolver = FixedResolver()
+        made = await runtime.webhooks.endpoints.create(
+            owner, Wanted("https://later.example/", (), "", None, False, True)
+        )
         assert made.url == "https://later.example/"
 
 
@@ -244,7 +248,7 @@ async def test_secrets_are_shown_once_and_on_request_and_sealed_at_rest(
     (record,) = (await runtime.redis.execute("HGETALL", keys.endpoints_of_tenant(tenant.id)))[1::2]
     assert b"hidden" not in record
     assert b"wh" not in record.partition(b" ")[0]
-    (found,) = await runtime.endpoints.list(tenant)
+    (found,) = await runtime.webhooks.endpoints.list(tenant)
     assert "hidden" not in repr(found)
     assert "whsec_" not in repr(found)
 
@@ -255,12 +259,12 @@ async def test_the_key_that_seals_can_be_rotated(redis_url: str, settings: Setti
     new = "another-secret-key-of-enough-length"
     both = factories.settings(redis_url, secret_key=SecretStr(f"{new},{factories.SECRET_KEY}"))
     async with open_runtime(both) as runtime:
-        await runtime.tenants.reseal()
+        await runtime.tenants.service.reseal()
     async with open_runtime(factories.settings(redis_url, secret_key=SecretStr(new))) as runtime:
-        (owner,) = await runtime.tenants.page()
-        (found,) = await runtime.endpoints.list(owner)
+        (owner,) = await runtime.tenants.service.page()
+        (found,) = await runtime.webhooks.endpoints.list(owner)
         assert found.keys[0].secret == made["secret"]
-        assert len(await runtime.endpoints.keys(owner, "default")) == 2
+        assert len(await runtime.webhooks.endpoints.keys(owner, "default")) == 2
 
 
 async def test_a_deleted_tenants_endpoints_are_gone(
@@ -270,10 +274,10 @@ async def test_a_deleted_tenants_endpoints_are_gone(
     await ended(api)
     await api.post(f"{ENDPOINTS}/{made['id']}/test")
     with pytest.raises(TenantBusy):
-        await runtime.tenants.delete(tenant.id, drain=False)
+        await runtime.tenants.service.delete(tenant.id, drain=False)
     await drained(runtime)
     assert len(receiver.received) == 2, "both were pending"
-    await runtime.tenants.delete(tenant.id, drain=False)
+    await runtime.tenants.service.delete(tenant.id, drain=False)
     assert await runtime.redis.execute("KEYS", "*:endpoints") == []
     assert await runtime.redis.execute("KEYS", "*:lane:*") == []
 
@@ -304,10 +308,10 @@ async def test_failures_where_it_was_disable_nothing_where_it_is(
     api: httpx.AsyncClient, runtime: Runtime, tenant: Tenant, clock: Clock
 ) -> None:
     made = await endpoint(api, HOOK)
-    before = await runtime.endpoints.get(tenant, made["id"])
+    before = await runtime.webhooks.endpoints.get(tenant, made["id"])
     await changed(api, made, url=f"{HOOK}/new")
     await runtime.redis.execute("HSET", keys.health_of_lane(lane(before)), "first", ids.milliseconds(clock()))
-    decline = runtime.drains[WorkQueue.DELIVER]._work.__self__._decline  # type: ignore[attr-defined]
+    decline = runtime.queues.consumers[WorkQueue.DELIVER]._work.__self__._decline  # type: ignore[attr-defined]
     await decline.note(before, Health(clock(), percent=100), clock())
     await decline.gone(before, clock())
     assert (await read(api, made))["enabled"]

@@ -49,7 +49,7 @@ def fresh(tenant_id: str) -> Endpoint:
 
 
 async def test_one_change_of_a_version_wins(runtime: Runtime, racers: list[EndpointStore]) -> None:
-    owner = await runtime.tenants.create("acme")
+    owner = await runtime.tenants.service.create("acme")
     stored = await racers[0].put(fresh(owner.id))
     assert isinstance(stored, Endpoint)
     answers = await asyncio.gather(*(racer.put(replace(stored, description=str(n))) for n, racer in enumerate(racers)))
@@ -59,7 +59,7 @@ async def test_one_change_of_a_version_wins(runtime: Runtime, racers: list[Endpo
 
 
 async def test_a_tenant_never_has_more_than_it_may(runtime: Runtime, racers: list[EndpointStore]) -> None:
-    owner = await runtime.tenants.create("acme")
+    owner = await runtime.tenants.service.create("acme")
     answers = await asyncio.gather(*(racer.put(fresh(owner.id)) for racer in racers for _ in range(5)))
     assert Counter(answer if isinstance(answer, str) else "written" for answer in answers) == {
         "written": MOST_ENDPOINTS,
@@ -72,7 +72,7 @@ async def test_nobodys_endpoint_is_not_written(racers: list[EndpointStore]) -> N
 
 
 async def test_a_stage_is_told_once(runtime: Runtime, racers: list[EndpointStore]) -> None:
-    owner = await runtime.tenants.create("acme")
+    owner = await runtime.tenants.service.create("acme")
     failing, other = await racers[0].put(fresh(owner.id)), await racers[0].put(fresh(owner.id))
     assert isinstance(failing, Endpoint)
     assert isinstance(other, Endpoint)
@@ -94,7 +94,7 @@ async def test_a_stage_is_told_once(runtime: Runtime, racers: list[EndpointStore
 
 
 async def test_everybody_forgets_a_delivery_once(runtime: Runtime, racers: list[EndpointStore]) -> None:
-    owner = await runtime.tenants.create("acme")
+    owner = await runtime.tenants.service.create("acme")
     stored = await racers[0].put(fresh(owner.id))
     assert isinstance(stored, Endpoint)
     events = news_of(replace(stored, id="whe_other"), EventType.FAILING, [stored], NOW)

@@ -252,8 +252,8 @@ async def test_what_is_forgotten_is_in_no_list_and_cannot_be_replayed(
     await endpoint(api, receiver.url)
     (one,) = await dead(api, runtime, clock, receiver, 1)
     clock.advance(runtime.settings.retention)
-    await runtime.drain(WorkQueue.SWEEP)
-    await runtime.drains[WorkQueue.SWEEP].idle()
+    await runtime.queues.run(WorkQueue.SWEEP)
+    await runtime.queues.consumers[WorkQueue.SWEEP].idle()
     assert await deliveries(api) == await deliveries(api, status="dead") == []
     assert (await api.get(f"{DELIVERIES}/{one['id']}")).status_code == 404
     assert (await api.post(f"{DELIVERIES}/{one['id']}/redeliver")).status_code == 404
@@ -267,7 +267,7 @@ async def test_dead_letters_are_kept_as_long_as_their_generation(
 ) -> None:
     """By the tenant's own retention; then record, indexes and gauge lose them together."""
     for kept in (timedelta(days=90), timedelta(minutes=1)):
-        owner = await runtime.tenants.create("acme", Limits(retention=kept))
+        owner = await runtime.tenants.service.create("acme", Limits(retention=kept))
         api = await connect(owner)
         await endpoint(api, receiver.url)
         (one,) = await dead(api, runtime, clock, receiver, 1)
@@ -282,7 +282,7 @@ async def test_dead_letters_are_kept_as_long_as_their_generation(
 async def test_test_events_are_kept_by_the_tenants_retention(
     connect: Connect, runtime: Runtime, clock: Clock, receiver: Receiver
 ) -> None:
-    owner = await runtime.tenants.create("acme", Limits(retention=timedelta(days=90)))
+    owner = await runtime.tenants.service.create("acme", Limits(retention=timedelta(days=90)))
     api = await connect(owner)
     made = await endpoint(api, receiver.url)
     name = (await api.post(f"{ENDPOINTS}/{made['id']}/test")).json()["id"]
@@ -308,11 +308,11 @@ async def test_replay_while_its_cause_is_purged_is_sent(
         name = (await api.post(f"{ENDPOINTS}/{made['id']}/test")).json()["id"]
         await drained(runtime)
     clock.advance(runtime.settings.retention)
-    store = runtime.drains[WorkQueue.SWEEP]._work.__self__._deliveries  # type: ignore[attr-defined]
+    store = runtime.queues.consumers[WorkQueue.SWEEP]._work.__self__._deliveries  # type: ignore[attr-defined]
     purge, received = store.purge, len(receiver.received)
 
     async def late(tenant_id: str, names: Sequence[str]) -> bool:
-        assert (await runtime.redelivery.redeliver(tenant, name)).status is DeliveryStatus.PENDING
+        assert (await runtime.webhooks.deliveries.redeliver(tenant, name)).status is DeliveryStatus.PENDING
         return bool(await purge(tenant_id, names))
 
     store.purge = late
@@ -337,8 +337,8 @@ async def test_ids_without_a_record_leave_the_indexes(
 
 
 async def swept(runtime: Runtime) -> None:
-    await runtime.drain(WorkQueue.SWEEP)
-    await runtime.drains[WorkQueue.SWEEP].idle()
+    await runtime.queues.run(WorkQueue.SWEEP)
+    await runtime.queues.consumers[WorkQueue.SWEEP].idle()
 
 
 async def test_the_log_of_a_delivery_does_not_grow_without_bound(

@@ -40,7 +40,7 @@ def names() -> Iterator[NameServer]:
 @pytest.fixture(autouse=True)
 def _names_are_ours(app: FastAPI, runtime: Runtime, names: NameServer) -> None:
     for each in (app.state.runtime, runtime):
-        each.endpoints._sender._resolver = Stub(names)
+        each.connections.sender._resolver = Stub(names)
 
 
 @pytest.fixture
@@ -159,5 +159,5 @@ async def test_a_name_server_that_says_nothing_holds_up_no_registration(
                     client.recv(1)
                 raise AssertionError
 
-        app.state.runtime.endpoints._sender._resolver = Mute(NameServer())
+        app.state.runtime.connections.sender._resolver = Mute(NameServer())
         await endpoint(api, "https://receiver.example/")

@@ -34,7 +34,7 @@ def connect_fal(app: FastAPI, connect: Connect) -> ConnectFal:
     async def client(
         tenant: Tenant | None = None, *, require_end_user: bool = False, **limits: Any
     ) -> httpx.AsyncClient:
-        tenants = app.state.runtime.tenants
+        tenants = app.state.runtime.tenants.service
         tenant = tenant or await tenants.create("acme", Limits(**limits), require_end_user=require_end_user)
         return as_fal(await connect(tenant))
 

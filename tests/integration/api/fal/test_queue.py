@@ -44,7 +44,7 @@ MOVES: dict[str, Callable[..., Generation]] = {
 
 async def moved(runtime: Runtime, clock: Clock, request_id: str, *names: str) -> None:
     for name in names:
-        assert await runtime.generations._transitions.apply(request_id, partial(MOVES[name], now=clock()))
+        assert await runtime.transitions.apply(request_id, partial(MOVES[name], now=clock()))
 
 
 async def ended(runtime: Runtime, clock: Clock, request_id: str, **how: Any) -> None:
@@ -53,7 +53,7 @@ async def ended(runtime: Runtime, clock: Clock, request_id: str, **how: Any) -> 
             return g.failed(how["failure"], 0, clock(), units=how.get("units"))
         return g.succeeded(how.get("output", factories.output()), 1_512_000, clock(), units=how.get("units"))
 
-    assert await runtime.generations._transitions.apply(request_id, end)
+    assert await runtime.transitions.apply(request_id, end)
 
 
 # --- submit -----------------------------------------------------------------------------------------------------------
@@ -192,8 +192,8 @@ async def test_low_priority_goes_after_normal(fal: httpx.AsyncClient) -> None:
 async def test_a_start_deadline_ends_it(fal: httpx.AsyncClient, runtime: Runtime, clock: Clock) -> None:
     name = await submitted(fal, headers={"x-fal-request-timeout": "30.0"})
     clock.advance(timedelta(seconds=31))
-    await runtime.drain(WorkQueue.SWEEP)
-    await runtime.drains[WorkQueue.SWEEP].idle()
+    await runtime.queues.run(WorkQueue.SWEEP)
+    await runtime.queues.consumers[WorkQueue.SWEEP].idle()
     answer = await fal.get(request_path(name))
     assert (answer.status_code, answer.json()["error_type"]) == (504, "request_timeout")
     assert answer.headers["x-fal-request-timeout-type"] == "user"
@@ -246,7 +246,7 @@ async def test_logs_where_asked_for(
     name = await submitted(fal)
     await moved(runtime, clock, name, "submitting", "submitted", "started")
     lines = (factories.log_line("step 1"),)
-    await runtime.generations._transitions.apply(name, lambda g: g.seen(position=None, logs=lines))
+    await runtime.transitions.apply(name, lambda g: g.seen(position=None, logs=lines))
     body = (await fal.get(f"{request_path(name)}/status{query}")).json()
     assert [line["message"] for line in body["logs"] or []] == (["step 1"] if shown else [])
     assert "logs" in body
@@ -338,7 +338,7 @@ class TestStreams:
         return factories.settings(redis_url, public_url=PUBLIC, event_streams=1)
 
     async def test_a_tenant_has_so_many_open_at_a_time(self, app: FastAPI, fal: httpx.AsyncClient) -> None:
-        name, is_open = await submitted(fal), app.state.runtime.progress._places._taken
+        name, is_open = await submitted(fal), app.state.runtime.generations.streams._places._taken
         path = f"{request_path(name)}/status/stream"
         async with asyncio.timeout(20):
             first = asyncio.create_task(fal.get(path))

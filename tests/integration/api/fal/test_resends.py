@@ -105,12 +105,14 @@ def settings(redis_url: str) -> Settings:
 
 
 async def accepted(runtime: Runtime, tenant: Tenant, digest: str = DIGEST) -> Submission:
-    return await runtime.submissions.create(tenant, factories.create_request(), None, CreateOptions(), digest=digest)
+    return await runtime.generations.resends.create(
+        tenant, factories.create_request(), None, CreateOptions(), digest=digest
+    )
 
 
 @pytest.fixture
 async def owner(runtime: Runtime) -> Tenant:
-    return await runtime.tenants.create("acme")
+    return await runtime.tenants.service.create("acme")
 
 
 async def count(runtime: Runtime, owner: Tenant) -> int:
@@ -195,7 +197,7 @@ async def test_outside_of_the_window_nothing_is_remembered(settings: Settings, c
     from service.runtime import open_runtime
 
     async with open_runtime(settings.model_copy(update={"resend_window": window}), clock=clock) as runtime:
-        owner = await runtime.tenants.create("acme")
+        owner = await runtime.tenants.service.create("acme")
         first = await accepted(runtime, owner)
         await first.answer.lost()
         await until(lambda: runtime.redis.execute("EXISTS", keys.unanswered(owner.id, DIGEST)), 0)
@@ -343,7 +345,7 @@ async def test_a_run_whose_caller_is_gone_is_lost_at_once(
     again = asyncio.create_task(fal.post(path, content=to_json(create_body())))
     key = (await runtime.redis.execute("KEYS", keys.unanswered(tenant.id, "*")))[0]
     (name,) = await runtime.redis.execute("ZRANGE", key, 0, -1)
-    await runtime.generations._transitions.apply(name.decode(), lambda g: g.canceled(0, clock()))
+    await runtime.transitions.apply(name.decode(), lambda g: g.canceled(0, clock()))
     answer = await asyncio.wait_for(again, 30)
     assert answer.headers["x-fal-request-id"] == name.decode()
     assert await count(runtime, tenant) == 1
@@ -355,11 +357,11 @@ async def test_a_run_in_a_process_that_stops_is_told_to_come_again(
     """429 is the one status that both official clients repeat a POST for."""
     waiting = asyncio.create_task(fal.post(f"/fal/run/{MODEL}", json=create_body()))
     await until(lambda: count(runtime, tenant), 1)
-    app.state.runtime.generations.release()
+    app.state.runtime.generations.service.release()
     answer = await asyncio.wait_for(waiting, 30)
     assert (answer.status_code, answer.headers["retry-after"]) == (429, "1")
     assert "stopping" in answer.json()["detail"]
-    submission = await runtime.submissions.create(
+    submission = await runtime.generations.resends.create(
         tenant, factories.create_request(priority=1), None, CreateOptions(), digest=await digest(runtime, tenant)
     )
     assert submission.creation.replayed
@@ -384,7 +386,7 @@ async def test_a_run_that_was_given_up_is_found_again(
     (name,) = await ids_of(api)
     done, _ = await asyncio.wait({again}, timeout=0.1)
     assert not done
-    await runtime.generations._transitions.apply(name, lambda g: g.canceled(0, clock()))
+    await runtime.transitions.apply(name, lambda g: g.canceled(0, clock()))
     answer = await asyncio.wait_for(again, 30)
     assert (answer.status_code, answer.headers["x-fal-request-id"]) == (499, name)
     assert await ids_of(api) == [name]

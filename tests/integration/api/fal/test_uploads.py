@@ -78,9 +78,16 @@ async def test_only_images_get_a_place(fal: httpx.AsyncClient) -> None:
 
 async def test_a_ticket_that_is_none(anonymous: httpx.AsyncClient, runtime: Runtime) -> None:
     """Nor is anything else that was sealed with the same key."""
-    tenant = await runtime.tenants.create("acme")
+    tenant = await runtime.tenants.service.create("acme")
     stranger = Fernet(Fernet.generate_key()).encrypt(b"{}").decode()
-    for ticket in ("", "x", "é", stranger, runtime.sealer.seal(tenant.webhook_secret), runtime.sealer.seal("{}")):
+    for ticket in (
+        "",
+        "x",
+        "é",
+        stranger,
+        runtime.tenants.sealer.seal(tenant.webhook_secret),
+        runtime.tenants.sealer.seal("{}"),
+    ):
         answer = await put(anonymous, f"/fal/upload?ticket={ticket}")
         assert (answer.status_code, isinstance(answer.json()["detail"], str)) == (401, True)
 
@@ -119,7 +126,7 @@ async def test_an_image_inside_the_request(fal: httpx.AsyncClient, runtime: Runt
         path, headers = "/fal/proxy", {"x-fal-target-url": f"https://queue.fal.run/{MODEL}"}
     answer = await fal.post(path, json=factories.create_body(image_url=uri), headers=headers)
     assert answer.status_code == 200, answer.text
-    g = await runtime.generation_store.load(answer.json()["request_id"])
+    g = await runtime.stores.generations.load(answer.json()["request_id"])
     assert g is not None
     assert g.input["image_url"].startswith("http")
 

@@ -32,8 +32,8 @@ def receiver() -> Iterator[Receiver]:
 
 
 async def delivered(runtime: Runtime) -> None:
-    await runtime.drain(WorkQueue.DELIVER)
-    await runtime.drains[WorkQueue.DELIVER].idle()
+    await runtime.queues.run(WorkQueue.DELIVER)
+    await runtime.queues.consumers[WorkQueue.DELIVER].idle()
 
 
 async def verified(client: httpx.AsyncClient, came: Received) -> dict[str, Any]:

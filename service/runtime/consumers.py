@@ -1,0 +1,267 @@
+"""Consumers of the work queues, and the parts that they share with the other use cases."""
+
+import asyncio
+from dataclasses import dataclass
+from functools import partial
+
+from service.clock import StoreClock
+from service.config.settings import Settings
+from service.domain.pricing import Rates
+from service.domain.retry import PollPolicy, RetryPolicy
+from service.domain.work_queue import WorkQueue
+from service.runtime.connections import Connections, Stores
+from service.store.queues.leases import LeaseStore
+from service.store.webhooks.deliveries import Caps
+from service.tasks import Nudger
+from service.usecases.lifecycle.consumer import Consumer
+from service.usecases.lifecycle.dispatch import Dispatch
+from service.usecases.lifecycle.dispatch_gate import DispatchGate
+from service.usecases.lifecycle.leases import LeaseKeeper
+from service.usecases.lifecycle.poller import Poller
+from service.usecases.lifecycle.preflight import Preflight
+from service.usecases.lifecycle.price_monitor import PriceMonitor
+from service.usecases.lifecycle.reconciliation import Reconciliation
+from service.usecases.lifecycle.schedule import SUBMIT_MARGIN, Schedule
+from service.usecases.lifecycle.sweeper import DeadlineSweeper
+from service.usecases.lifecycle.transition_service import TransitionService
+from service.usecases.lifecycle.video_copier import VideoCopier
+from service.usecases.operations.audit import Audit
+from service.usecases.operations.audit_jobs import AuditJobs
+from service.usecases.tenants.erasure import ErasureJobs
+from service.usecases.webhooks.delivery import DeliveryWorker
+from service.usecases.webhooks.endpoint_health import EndpointHealthMonitor
+from service.webhooks.fal_signing import WebhookSigner
+
+#: Concurrent submits in one process. fal bounds the time of each by its own timeout only.
+_SUBMITS = 100
+#: Concurrent polls in one process. The client has connections for a third of them.
+_POLLS = 100
+_SWEEPS = 50
+#: Part of a generation's age that passes before its next poll.
+_POLL_SHARE = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Core:
+    """Parts that several use cases share."""
+
+    settings: Settings
+    connections: Connections
+    stores: Stores
+    gate: DispatchGate
+    rates: Rates
+    schedule: Schedule
+    transitions: TransitionService
+    audit: Audit
+    audit_jobs: AuditJobs
+    erasure_jobs: ErasureJobs
+
+    @property
+    def clock(self) -> StoreClock:
+        return self.connections.clock
+
+
+def build_core(settings: Settings, connections: Connections) -> Core:
+    stores, schedule, clock = Stores(connections.redis, settings), build_schedule(settings), connections.clock
+    transitions = TransitionService(stores.generations, stores.endpoints, schedule, connections.nudger, clock=clock)
+    audit = Audit(stores.money, stores.generations, stores.in_flight, clock=clock)
+    return Core(
+        settings=settings,
+        connections=connections,
+        stores=stores,
+        gate=DispatchGate(stores.gate, connections.nudger, clock=clock),
+        rates=Rates(settings.rates),
+        schedule=schedule,
+        transitions=transitions,
+        audit=audit,
+        audit_jobs=AuditJobs(audit, stores.audits, stores.money, clock=clock),
+        erasure_jobs=ErasureJobs(
+            stores.erasures,
+            stores.end_users,
+            stores.generations,
+            stores.deliveries,
+            connections.video_store,
+            transitions,
+            clock=clock,
+        ),
+    )
+
+
+def build_schedule(settings: Settings) -> Schedule:
+    return Schedule(
+        polls=PollPolicy(
+            shortest=settings.poll_shortest,
+            longest=settings.poll_longest,
+            share=_POLL_SHARE,
+            per_second=settings.polls_per_second,
+        ),
+        submit_lease=settings.fal_timeout + SUBMIT_MARGIN,
+        upstream_deadline=settings.upstream_deadline,
+        unconfirmed_deadline=settings.unconfirmed_deadline,
+        unconfirmed_slot=settings.unconfirmed_slot,
+        retention=settings.retention,
+        reconcile_every=None if settings.fal_admin_key is None else settings.reconcile_every,
+    )
+
+
+class WorkQueues:
+    """Work queues of this process: the use case behind each, and its consumer."""
+
+    def __init__(self, core: Core) -> None:
+        self._settings = settings = core.settings
+        self._nudger: Nudger = core.connections.nudger
+        self.dispatch = _dispatch(core)
+        self.poller = _poller(core)
+        self.delivery_worker = _delivery_worker(core)
+        self.sweeper = _sweeper(core)
+        make = partial(Consumer, may_claim=core.clock.may_claim, keep=partial(_leases, core))
+        dispatch, poller, deliveries, sweeper = self.dispatch, self.poller, self.delivery_worker, self.sweeper
+        consumers = (
+            make(WorkQueue.DISPATCH, dispatch.claim, dispatch.submit, capacity=_SUBMITS),
+            make(WorkQueue.POLL, poller.claim, poller.poll, capacity=_POLLS),
+            make(WorkQueue.DELIVER, deliveries.claim, deliveries.attempt, capacity=settings.webhook_concurrency),
+            make(WorkQueue.SWEEP, sweeper.claim, sweeper.sweep, capacity=_SWEEPS),
+        )
+        self.consumers: dict[WorkQueue, Consumer] = {consumer.drain: consumer for consumer in consumers}
+
+    async def run(self, work_queue: WorkQueue) -> None:
+        """Claim what is due once. The work continues in the background."""
+        await self.consumers[work_queue].run()
+
+    async def serve(self, work_queue: WorkQueue) -> None:
+        """Claim in a worker of this queue. Nudges of this process then reach its consumer without a message."""
+        self._nudger.serve(work_queue, self.consumers[work_queue].look)
+        await self.run(work_queue)
+
+    def serve_soon(self, work_queue: WorkQueue) -> None:
+        """Like ``serve``, in the background. While Redis is unavailable, the next call tries again."""
+        consumer = self.consumers[work_queue]
+        self._nudger.serve(work_queue, consumer.look)
+        consumer.look()
+
+    async def close(self) -> None:
+        """Stop claiming and wait for running work, each queue up to its grace."""
+        await asyncio.gather(*(consumer.close(self._grace(queue)) for queue, consumer in self.consumers.items()))
+
+    def _grace(self, work_queue: WorkQueue) -> float:
+        settings = self._settings
+        grace = settings.submit_grace if work_queue is WorkQueue.DISPATCH else settings.shutdown_grace
+        return grace.total_seconds()
+
+
+def _leases(core: Core, work_queue: WorkQueue) -> LeaseKeeper:
+    return LeaseKeeper(LeaseStore(core.connections.redis, work_queue), clock=core.clock)
+
+
+def _dispatch(core: Core) -> Dispatch:
+    settings, stores = core.settings, core.stores
+    return Dispatch(
+        stores.queue,
+        stores.callbacks,
+        core.transitions,
+        core.connections.fal,
+        core.gate,
+        _preflight(core),
+        clock=core.clock,
+        slots=settings.upstream_concurrency,
+        ramp=stores.ramp,
+        refusals=settings.submit_refusals,
+        public_url=settings.public_url,
+    )
+
+
+def _preflight(core: Core) -> Preflight | None:
+    settings = core.settings
+    if not settings.preflight:
+        return None
+    return Preflight(
+        core.stores.generations,
+        core.transitions,
+        core.connections.image_probe,
+        core.connections.fal_hosts,
+        most_bytes=settings.max_upload_bytes,
+        most_pixels=settings.max_image_pixels,
+        timeout=settings.preflight_timeout,
+        clock=core.clock,
+    )
+
+
+def _poller(core: Core) -> Poller:
+    stores = core.stores
+    return Poller(
+        stores.generations,
+        stores.callbacks,
+        stores.due,
+        core.transitions,
+        core.connections.fal,
+        core.gate,
+        _video_copier(core),
+        core.schedule,
+        bills=PriceMonitor(stores.prices, rates=core.rates),
+        rates=core.rates,
+        clock=core.clock,
+    )
+
+
+def _video_copier(core: Core) -> VideoCopier:
+    return VideoCopier(
+        core.stores.generations,
+        core.transitions,
+        core.connections.fal_files,
+        core.connections.video_store,
+        public_url=core.settings.public_url,
+        timeout=core.settings.media_timeout,
+        clock=core.clock,
+    )
+
+
+def _delivery_worker(core: Core) -> DeliveryWorker:
+    settings, stores = core.settings, core.stores
+    return DeliveryWorker(
+        stores.deliveries,
+        stores.tenants,
+        stores.endpoints,
+        EndpointHealthMonitor(stores.endpoints, stores.tenants, core.connections.nudger, retention=settings.retention),
+        core.connections.sender,
+        WebhookSigner(settings.secret_keys()),
+        schedule=RetryPolicy(settings.webhook_schedule),
+        caps=Caps(
+            receiver=settings.webhook_receiver_concurrency,
+            failing=settings.webhook_failing_concurrency,
+            tenant=settings.webhook_tenant_concurrency,
+        ),
+        clock=core.clock,
+    )
+
+
+def _sweeper(core: Core) -> DeadlineSweeper:
+    stores = core.stores
+    return DeadlineSweeper(
+        stores.generations,
+        stores.deliveries,
+        stores.due,
+        stores.queue,
+        stores.submissions,
+        core.connections.video_store,
+        core.transitions,
+        core.schedule,
+        _reconciliation(core),
+        core.erasure_jobs,
+        core.audit_jobs,
+        clock=core.clock,
+    )
+
+
+def _reconciliation(core: Core) -> Reconciliation | None:
+    """None without an admin key: fal's billing API refuses any other key."""
+    if core.connections.fal_billing is None:
+        return None
+    return Reconciliation(
+        core.connections.fal_billing,
+        core.stores.generations,
+        core.stores.submissions,
+        core.transitions,
+        every=core.settings.reconcile_every,
+        upstream_deadline=core.settings.upstream_deadline,
+        clock=core.clock,
+    )
