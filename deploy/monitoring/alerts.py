@@ -1,4 +1,4 @@
-"""What somebody is to be told, and how urgently; each alert has a section of its own in deploy/RUNBOOK.md."""
+"""What somebody is to be told, and how urgently; each alert has a section of its own in docs/runbook.md."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field

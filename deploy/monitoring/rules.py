@@ -10,10 +10,10 @@ from monitoring.alerts import Alert
 from monitoring.objectives import OBJECTIVES, WINDOWS, recorded
 
 _HEAD: Final = """\
-# Generated: edit deploy/monitoring and run `make dashboards`. Every alert has a section in deploy/RUNBOOK.md.
+# Generated: edit deploy/monitoring and run `make dashboards`. Every alert has a section in docs/runbook.md.
 """
 #: Relative to the repository; where alerts leave it, Alertmanager's templates put its address in front.
-_RUNBOOK: Final = "deploy/RUNBOOK.md"
+_RUNBOOK: Final = "docs/runbook.md"
 _WINDOW: Final = re.compile(r"\{(\d+[smhd])\}")
 _AGE: Final = re.compile(r"\{(\d+)\}")
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}

@@ -17,7 +17,7 @@ from service.cli.dev.stack import Stack
 from tests.e2e.conftest import OVERRIDES, client_of
 
 ROOT = Path(__file__).parents[2]
-RUNBOOK = ROOT / "deploy/RUNBOOK.md"
+RUNBOOK = ROOT / "docs/runbook.md"
 PORT = "6400"
 
 

@@ -11,7 +11,7 @@ from service.cli import app
 from service.config.settings import PREFIX, Settings
 from tests.guards.repository import README, ROOT
 
-RUNBOOK = ROOT / "deploy/RUNBOOK.md"
+RUNBOOK = ROOT / "docs/runbook.md"
 TEXTS = [RUNBOOK, README]
 #: Sections that are no alert's.
 OTHERS = {"Stopping", "Backup", "Restore", "Upgrade"}

@@ -84,7 +84,7 @@ def test_every_alert_leads_to_its_section_of_the_runbook(alert: Any) -> None:
 
 
 def test_every_section_of_the_runbook_has_an_alert() -> None:
-    sections = re.findall(r"^## ([a-z-]+)$", (ROOT / "deploy/RUNBOOK.md").read_text(), re.MULTILINE)
+    sections = re.findall(r"^## ([a-z-]+)$", (ROOT / "docs/runbook.md").read_text(), re.MULTILINE)
     assert {section.replace("-", "") for section in sections} == {
         alert["alert"].lower() for alert in documents.alerts()
     }

@@ -42,7 +42,7 @@ OVERVIEW: Final = Board(
                 _budget(COMPLETION, "of generations ended with a video, or by a fault of the request itself"),
                 Panel(
                     "Alerts firing",
-                    "Each has a section in the runbook, deploy/RUNBOOK.md.",
+                    "Each has a section in the runbook, docs/runbook.md.",
                     "none",
                     [Query(or_zero('count(ALERTS{alertstate="firing"})'))],
                     single=True,
