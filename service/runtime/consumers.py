@@ -17,6 +17,7 @@ from service.usecases.lifecycle.consumer import Consumer
 from service.usecases.lifecycle.dispatch import Dispatch
 from service.usecases.lifecycle.dispatch_gate import DispatchGate
 from service.usecases.lifecycle.leases import LeaseKeeper
+from service.usecases.lifecycle.poll_pacer import PollPacer
 from service.usecases.lifecycle.poller import Poller
 from service.usecases.lifecycle.preflight import Preflight
 from service.usecases.lifecycle.price_monitor import PriceMonitor
@@ -51,6 +52,7 @@ class Core:
     gate: DispatchGate
     rates: Rates
     schedule: Schedule
+    pacer: PollPacer
     transitions: TransitionService
     audit: Audit
     audit_jobs: AuditJobs
@@ -63,7 +65,8 @@ class Core:
 
 def build_core(settings: Settings, connections: Connections) -> Core:
     stores, schedule, clock = Stores(connections.redis, settings), build_schedule(settings), connections.clock
-    transitions = TransitionService(stores.generations, stores.endpoints, schedule, connections.nudger, clock=clock)
+    pacer = PollPacer(schedule)
+    transitions = TransitionService(stores.generations, stores.endpoints, pacer, connections.nudger, clock=clock)
     audit = Audit(stores.money, stores.generations, stores.in_flight, clock=clock)
     return Core(
         settings=settings,
@@ -72,6 +75,7 @@ def build_core(settings: Settings, connections: Connections) -> Core:
         gate=DispatchGate(stores.gate, connections.nudger, clock=clock),
         rates=Rates(settings.rates),
         schedule=schedule,
+        pacer=pacer,
         transitions=transitions,
         audit=audit,
         audit_jobs=AuditJobs(audit, stores.audits, stores.money, clock=clock),
@@ -197,6 +201,7 @@ def _poller(core: Core) -> Poller:
         core.gate,
         _video_copier(core),
         core.schedule,
+        core.pacer,
         bills=PriceMonitor(stores.prices, rates=core.rates),
         rates=core.rates,
         clock=core.clock,

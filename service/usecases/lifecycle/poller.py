@@ -34,6 +34,7 @@ from service.upstream.messages import cancel_outcome, status_outcome
 from service.upstream.results import callback_outcome, result_outcome
 from service.usecases.lifecycle.dispatch_gate import DispatchGate
 from service.usecases.lifecycle.leases import LEASE
+from service.usecases.lifecycle.poll_pacer import PollPacer
 from service.usecases.lifecycle.price_monitor import PriceMonitor
 from service.usecases.lifecycle.schedule import LONGEST_UNASKED, Schedule
 from service.usecases.lifecycle.transition_service import TransitionService
@@ -57,6 +58,7 @@ class Poller:
         gate: DispatchGate,
         keeping: VideoCopier,
         schedule: Schedule,
+        pacer: PollPacer,
         *,
         bills: PriceMonitor,
         rates: Rates,
@@ -70,6 +72,7 @@ class Poller:
         self._gate = gate
         self._keeping = keeping
         self._schedule = schedule
+        self._pacer = pacer
         self._bills = bills
         self._rates = rates
         self._clock = clock
@@ -81,7 +84,7 @@ class Poller:
         claim = await self._due.claim_polls(
             now=self._clock(), most=most, lease=LEASE, per_second=self._schedule.polls.per_second
         )
-        self._schedule.in_flight = claim.waiting
+        self._pacer.observe(claim.waiting)
         return claim
 
     async def poll(self, item: Claimed) -> None:
@@ -187,7 +190,7 @@ class Poller:
         if isinstance(outcome, UpstreamError):
             self._log.warning("poll without an answer", generation_id=g.id, reason=outcome.reason)
         if self._seen(g, outcome, missed) is g:
-            await self._generations.postpone_poll(g.id, self._schedule.next_poll(g, self._clock()))
+            await self._generations.postpone_poll(g.id, self._pacer.next_poll(g, self._clock()))
             return
         await self._transitions.apply(
             g.id, lambda now: self._seen(now, outcome, missed) if _is_open(now) else None, read=g

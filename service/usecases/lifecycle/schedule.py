@@ -1,6 +1,6 @@
 """When each state is looked at next: the waits of a generation, derived from where it stands."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -33,7 +33,7 @@ _OUTAGE_SHARE: Final = 1 / 8
 LONGEST_UNASKED: Final = timedelta(days=7)
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Schedule:
     polls: PollPolicy
     submit_lease: timedelta
@@ -43,10 +43,12 @@ class Schedule:
     retention: timedelta
     reconcile_every: timedelta | None = None
     """None: unconfirmed submits are not looked for."""
-    in_flight: int = field(default=0)
-    """Generations polled for at present, as the last claim counted them."""
 
-    def due(self, g: Generation, now: datetime) -> Due:
+    def due(self, g: Generation, now: datetime, *, in_flight: int = 0) -> Due:
+        """Return when the generation is next dispatched, polled or swept.
+
+        ``in_flight``: generations that are polled at present. Their number bounds the pace of each.
+        """
         match g.status:
             case Status.QUEUED:
                 wait = REFUSED_SUBMITS.next(g.submits_refused) or timedelta()
@@ -57,7 +59,8 @@ class Schedule:
                 wait = COPIES.next(g.copying.tries) or timedelta()
                 return Due(poll=now + wait, sweep=self.deadline(g, now))
             case Status.SUBMITTED | Status.IN_PROGRESS:
-                return Due(poll=self.next_poll(g, now))  # polls watch its deadline: only they can ask fal once more
+                # Only a poll can make the final check at fal, so polls watch the deadline, and no sweep is due.
+                return Due(poll=self.next_poll(g, now, in_flight=in_flight))
         return Due(sweep=self.deadline(g, now))
 
     def deadline(self, g: Generation, now: datetime) -> datetime:
@@ -101,12 +104,12 @@ class Schedule:
             looks.append(max(self._since_submit(g, now) + _FIRST_LOOK, now + self.reconcile_every))
         return min(looks)
 
-    def next_poll(self, g: Generation, now: datetime) -> datetime:
+    def next_poll(self, g: Generation, now: datetime, *, in_flight: int) -> datetime:
         """The one place that decides when a job is polled next; the claim's budget is the last guard behind it."""
         failures = g.polls_troubled + 2 * (g.cancels_failed if g.wants_cancel else 0)
         if g.wants_cancel and not failures:
             return now  # fal has not been asked to cancel yet
-        return now + self.polls.next(now - self._since_submit(g, now), self.in_flight, failures=failures)
+        return now + self.polls.next(now - self._since_submit(g, now), in_flight, failures=failures)
 
     @staticmethod
     def _since_submit(g: Generation, now: datetime) -> datetime:

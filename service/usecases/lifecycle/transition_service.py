@@ -17,7 +17,7 @@ from service.observability import metrics, tracing
 from service.store.generations.generations import GenerationStore, Moved
 from service.store.webhooks.endpoints import EndpointStore
 from service.tasks import Nudger
-from service.usecases.lifecycle.schedule import Schedule
+from service.usecases.lifecycle.poll_pacer import PollPacer
 from service.usecases.log_context import log_transition
 from service.usecases.webhooks.fanout import EVENTS, deliveries_of
 
@@ -34,14 +34,14 @@ class TransitionService:
         self,
         generations: GenerationStore,
         endpoints: EndpointStore,
-        schedule: Schedule,
+        pacer: PollPacer,
         nudger: Nudger,
         *,
         clock: Clock,
     ) -> None:
         self._generations = generations
         self._endpoints = endpoints
-        self._schedule = schedule
+        self._pacer = pacer
         self._nudger = nudger
         self._clock = clock
 
@@ -136,7 +136,7 @@ class TransitionService:
         return deliveries_of(after, now, await self._endpoints.of_tenant(after.tenant_id))
 
     async def _save(self, after: Generation, news: Sequence[Delivery], now: datetime, why: str) -> Moved:
-        due = self._schedule.due(after, now)
+        due = self._pacer.due(after, now)
         if why and after.status in UPSTREAM:
             due = replace(due, poll=now)  # fal has had it for a while
         moved = await self._generations.save(after, due, news, why=why)
@@ -147,7 +147,7 @@ class TransitionService:
     async def _finish(
         self, after: Generation, news: Sequence[Delivery], now: datetime, why: str, *, verdict: bool
     ) -> Moved:
-        due = self._schedule.due(after, now)
+        due = self._pacer.due(after, now)
         return await self._generations.finish(after, due, news, now=now, why=why, verdict=verdict)
 
     @staticmethod

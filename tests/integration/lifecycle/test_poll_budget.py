@@ -4,9 +4,6 @@ import asyncio
 from datetime import timedelta
 from typing import Final
 
-import pytest
-
-from service.config.settings import Settings
 from service.domain import ids
 from service.domain.generation import Generation
 from service.domain.status import Status
@@ -69,11 +66,6 @@ async def test_poll_budget_below_one_a_second_is_kept(redis: Redis) -> None:
     assert 10 <= count <= 11
 
 
-@pytest.fixture
-def settings(redis_url: str) -> Settings:
-    return factories.settings(redis_url)
-
-
 async def test_cancel_that_fal_refuses_is_repeated_ever_more_seldom(redis_url: str, clock: Clock) -> None:
     async with (
         scripted_fal() as fal,
@@ -102,22 +94,3 @@ async def submitted(runtime: Runtime, owner: Tenant) -> Generation:
     g = await stored(runtime, g)
     assert g.status is Status.SUBMITTED
     return g
-
-
-@pytest.mark.parametrize("troubled", [0, 1, 5, 1000])
-@pytest.mark.parametrize("cancels_failed", [0, 1, 5, 1000])
-@pytest.mark.parametrize("in_flight", [1, 1000, 50_000])
-def test_next_poll_holds_the_budget_in_every_state(
-    settings: Settings, troubled: int, cancels_failed: int, in_flight: int
-) -> None:
-    schedule = build_schedule(settings)
-    schedule.in_flight = in_flight
-    g = factories.in_status(Status.IN_PROGRESS).cancel_requested(NOW)
-    for _ in range(troubled):
-        g = g.troubled(NOW)
-    for _ in range(cancels_failed):
-        g = g.cancel_failed()
-    wait = schedule.next_poll(g, NOW) - NOW
-    first_cancel = not troubled and not cancels_failed
-    floor = timedelta() if first_cancel else timedelta(seconds=in_flight / settings.polls_per_second) * 0.9
-    assert wait >= floor, "only the first cancel call goes at once; the claim's budget holds it"
