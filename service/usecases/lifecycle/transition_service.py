@@ -17,6 +17,7 @@ from service.observability import metrics, tracing
 from service.store.generations.generations import GenerationStore, Moved
 from service.store.webhooks.endpoints import EndpointStore
 from service.tasks import Nudger
+from service.usecases.conflicts import LOST, MAX_ATTEMPTS, Lost, retry_on_conflict
 from service.usecases.lifecycle.poll_pacer import PollPacer
 from service.usecases.log_context import log_transition
 from service.usecases.webhooks.fanout import EVENTS, deliveries_of
@@ -24,7 +25,6 @@ from service.usecases.webhooks.fanout import EVENTS, deliveries_of
 Transition = Callable[[Generation], Generation | None]
 """A move; None where there is nothing to do from this state. May be called again after a lost race."""
 
-_MAX_CAS_ATTEMPTS: Final = 20
 _REDIS_RETRY_SECONDS: Final = 600.0
 _STORE_PAUSE: Final = 0.5  # seconds
 
@@ -62,18 +62,22 @@ class TransitionService:
         ``read`` is the record if the caller has just read it: one read less, unless it has moved since.
         ``why``: the reason of an operator or of reconciliation; it goes into the ledger.
         """
-        before = read
-        for _ in range(_MAX_CAS_ATTEMPTS):
-            before = before or await self._generations.load(generation_id)
+        known = read
+
+        async def attempt() -> Generation | Lost | None:
+            nonlocal known
+            before, known = known or await self._generations.load(generation_id), None
             if before is None or (after := verb(before)) is None:
                 return None
             moved = await self._write(after, before=before, why=why, verdict=verdict)
             if moved.won:
                 return moved.generation
-            if moved.callback_waits:
-                return None
-            before = None
-        raise AssertionError(f"{generation_id}: lost {_MAX_CAS_ATTEMPTS} races in a row")
+            return None if moved.callback_waits else LOST
+
+        moved = await retry_on_conflict(attempt)
+        if moved is LOST:
+            raise AssertionError(f"{generation_id}: lost {MAX_ATTEMPTS} races in a row")
+        return moved
 
     async def apply_with_retry(self, generation_id: str, verb: Transition) -> Generation | None:
         """The same, waiting out a store that is away: for what only this process knows."""

@@ -1,7 +1,5 @@
 """An operator corrects what was spent, where fal's bill says otherwise: once per call, however often it is sent."""
 
-from typing import Final
-
 from service.domain.adjustment import Correction
 from service.domain.budgets import day
 from service.domain.generation import Generation
@@ -10,9 +8,7 @@ from service.errors import CostChanged, NotFound, NotSettled, SpentBelowZero
 from service.observability import log
 from service.store.generations.generations import GenerationStore
 from service.store.money.adjustments import Adjusted, AdjustmentStore
-
-#: The record of an ended generation seldom changes: when its end user is erased, or it is adjusted.
-_MAX_CAS_ATTEMPTS: Final = 20
+from service.usecases.conflicts import LOST, MAX_ATTEMPTS, Lost, retry_on_conflict
 
 
 class AdjustmentService:
@@ -31,14 +27,20 @@ class AdjustmentService:
             SpentBelowZero: it cost less than is taken off.
 
         """
-        for _ in range(_MAX_CAS_ATTEMPTS):
+
+        async def attempt() -> Generation | Lost:
             before = _settled(await self._generations.load(generation_id), correction, expected)
             adjusted, after = await self._adjustments.of_generation(before, correction)
-            if adjusted.result != "changed":
-                _must_be_adjusted(adjusted)
-                self._report(correction, after.tenant_id, day(after.created_at), generation_id=after.id)
-                return after
-        raise AssertionError(f"{generation_id}: lost {_MAX_CAS_ATTEMPTS} races in a row")
+            if adjusted.result == "changed":  # seldom: its end user was erased, or it was adjusted
+                return LOST
+            _must_be_adjusted(adjusted)
+            return after
+
+        after = await retry_on_conflict(attempt)
+        if after is LOST:
+            raise AssertionError(f"{generation_id}: lost {MAX_ATTEMPTS} races in a row")
+        self._report(correction, after.tenant_id, day(after.created_at), generation_id=after.id)
+        return after
 
     async def of_day(self, tenant_id: str, end_user: str, date: str, correction: Correction, *, expected: int) -> int:
         """Correct what an end user has spent of a day whose records are purged; return what it is then.

@@ -14,9 +14,9 @@ from service.domain.tenant import ApiKey, Limits, Pause, Scope, Tenant, hash_sec
 from service.errors import Conflict, NotFound, OverlapPromised, PreconditionFailed, TenantBusy
 from service.store.tenants.tenants import TenantStore
 from service.store.webhooks.endpoints import EndpointStore
+from service.usecases.conflicts import LOST, Lost, retry_on_conflict
 
 DEFAULT_OVERLAP: Final = timedelta(hours=24)
-_MAX_CAS_ATTEMPTS: Final = 20
 _PAGE: Final = 200
 
 
@@ -65,13 +65,17 @@ class Tenants:
             PreconditionFailed: it is not; somebody else changed it.
 
         """
-        for _ in range(_MAX_CAS_ATTEMPTS):
+
+        async def attempt() -> Tenant | Lost:
             before = await self.get(tenant_id)
             if version is not None and before.version != version:
                 raise PreconditionFailed(f"The tenant is at version {before.version} by now; read it again.")
-            if (after := await self._store.update(change(before))) is not None:
-                return after
-        raise PreconditionFailed("The tenant is being changed by others; try again.")
+            return await self._store.update(change(before)) or LOST
+
+        after = await retry_on_conflict(attempt)
+        if after is LOST:
+            raise PreconditionFailed("The tenant is being changed by others; try again.")
+        return after
 
     async def suspend(self, tenant_id: str, *, version: int | None = None) -> Tenant:
         """A suspended tenant's keys are refused; what it has queued goes on."""
@@ -177,11 +181,14 @@ class Tenants:
         return key
 
     async def _update_key(self, key: ApiKey, change: Callable[[ApiKey], ApiKey]) -> ApiKey:
-        for _ in range(_MAX_CAS_ATTEMPTS):
+        async def attempt() -> ApiKey | Lost:
             current = await self._get_key(key.tenant_id, key.id)
-            if (after := await self._store.update_key(change(current))) is not None:
-                return after
-        raise PreconditionFailed("The key is being changed by others; try again.")
+            return await self._store.update_key(change(current)) or LOST
+
+        after = await retry_on_conflict(attempt)
+        if after is LOST:
+            raise PreconditionFailed("The key is being changed by others; try again.")
+        return after
 
 
 def _retired(key: ApiKey, ends: datetime) -> ApiKey:

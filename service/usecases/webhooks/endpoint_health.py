@@ -1,7 +1,6 @@
 """Endpoints that only fail: their tenant is warned in stages, then they are disabled."""
 
 from datetime import datetime, timedelta
-from typing import Final
 
 from service.domain.generation_view import rfc3339
 from service.domain.webhook import EventType
@@ -11,10 +10,8 @@ from service.observability import log, metrics
 from service.store.tenants.tenants import TenantStore
 from service.store.webhooks.endpoints import EndpointStore
 from service.tasks import Nudger
+from service.usecases.conflicts import LOST, Lost, retry_on_conflict
 from service.usecases.webhooks.fanout import news_of
-
-#: Others may change the endpoint meanwhile; a warning that is lost so often comes with the next failure.
-_MAX_CAS_ATTEMPTS: Final = 5
 
 
 class EndpointHealthMonitor:
@@ -60,7 +57,8 @@ class EndpointHealthMonitor:
         tenant = await self._tenants.load(endpoint.tenant_id)
         if tenant is None:
             return False
-        for _ in range(_MAX_CAS_ATTEMPTS):
+
+        async def attempt() -> bool | Lost:
             every = await self._endpoints.of_tenant(endpoint.tenant_id)
             current = next((each for each in every if each.id == endpoint.id), None)
             if current is None or current.disabled is not None:
@@ -79,6 +77,6 @@ class EndpointHealthMonitor:
             )
             for drain in announced.nudges:
                 self._nudger.nudge(drain)
-            if announced.won:
-                return True
-        return False
+            return True if announced.won else LOST
+
+        return await retry_on_conflict(attempt) is True  # after too many lost races, the next failure warns

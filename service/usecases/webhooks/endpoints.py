@@ -17,13 +17,13 @@ from service.errors import Conflict, FieldError, Invalid, NotFound, Precondition
 from service.net.ssrf import AddressRefused
 from service.store.webhooks.endpoints import EndpointStore
 from service.tasks import Nudger
+from service.usecases.conflicts import LOST, Lost, retry_on_conflict
 from service.usecases.tenants.tenants import Tenants
 from service.usecases.webhooks.fanout import test_of
 from service.webhooks.sender import Sender
 
 #: In an endpoint's place: the secret that signs webhooks to the ``webhook_url`` of a request.
 DEFAULT: Final = "default"
-_MAX_CAS_ATTEMPTS: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +138,8 @@ class Endpoints:
 
     async def test(self, tenant: Tenant, endpoint_id: str) -> Delivery:
         """Raises Conflict while it is disabled."""
-        for _ in range(_MAX_CAS_ATTEMPTS):
+
+        async def attempt() -> Delivery | Lost:
             endpoint, now = await self.get(tenant, endpoint_id), self._clock()
             if endpoint.disabled is not None:
                 raise Conflict("The endpoint is disabled; enable it first.")
@@ -148,20 +149,26 @@ class Endpoints:
             )
             for drain in announced.nudges:
                 self._nudger.nudge(drain)
-            if announced.won:
-                return delivery
-        raise PreconditionFailed("The endpoint is being changed by others; try again.")
+            return delivery if announced.won else LOST
+
+        delivery = await retry_on_conflict(attempt)
+        if delivery is LOST:
+            raise PreconditionFailed("The endpoint is being changed by others; try again.")
+        return delivery
 
     async def _update(self, tenant: Tenant, endpoint_id: str, change: Callable[[Endpoint], Endpoint]) -> Endpoint:
-        for _ in range(_MAX_CAS_ATTEMPTS):
+        async def attempt() -> Endpoint | Lost:
             before = await self.get(tenant, endpoint_id)
             after = change(before)
             written = await self._store.put(after, forgive=before.disabled is not None and after.disabled is None)
-            if isinstance(written, Endpoint):
-                return written
             if written == "orphan":
                 raise NotFound("There is no such webhook endpoint.")
-        raise PreconditionFailed("The endpoint is being changed by others; try again.")
+            return written if isinstance(written, Endpoint) else LOST
+
+        written = await retry_on_conflict(attempt)
+        if written is LOST:
+            raise PreconditionFailed("The endpoint is being changed by others; try again.")
+        return written
 
     async def _put(self, fresh: Endpoint) -> Endpoint:
         written = await self._store.put(fresh)

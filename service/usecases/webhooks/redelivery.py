@@ -17,11 +17,11 @@ from service.store.webhooks.deliveries import DeliveryStore
 from service.store.webhooks.delivery_log import DeliveryLog
 from service.store.webhooks.endpoints import EndpointStore
 from service.tasks import Nudger
+from service.usecases.conflicts import LOST, Lost, retry_on_conflict
 from service.usecases.tenants.authentication import UNKNOWN_KEY
 
 #: Deliveries one call replays at most; its cursor says where the next call begins.
 REPLAYED_AT_ONCE: Final = 500
-_MAX_CAS_ATTEMPTS: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,15 +84,17 @@ class DeliveryService:
             Unauthenticated: the tenant was deleted after its key was looked up.
 
         """
-        for _ in range(_MAX_CAS_ATTEMPTS):
+
+        async def attempt() -> Delivery | Lost:
             delivery = await self.get(tenant, delivery_id)
             if not _is_open(delivery, await self._endpoints.of_tenant(tenant.id)):
                 raise Conflict("Its endpoint is disabled or deleted.")
-            if await self._replay(delivery):
-                break
-            if (await self.get(tenant, delivery_id)).version == delivery.version:
-                break  # under way
-        return await self.get(tenant, delivery_id)
+            replayed, now = await self._replay(delivery), await self.get(tenant, delivery_id)
+            under_way = now.version == delivery.version
+            return now if replayed or under_way else LOST
+
+        redelivered = await retry_on_conflict(attempt)
+        return await self.get(tenant, delivery_id) if redelivered is LOST else redelivered
 
     async def replay(self, tenant: Tenant, wanted: DeliveryFilter, *, after: str | None) -> Replay:
         """All that match, newest first, so many at a time. Raises NotFound or Conflict for the endpoint asked for."""
