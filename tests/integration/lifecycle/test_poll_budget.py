@@ -9,7 +9,7 @@ from service.domain.generation import Generation
 from service.domain.status import Status
 from service.domain.tenant import Tenant
 from service.domain.work_queue import WorkQueue
-from service.runtime import Runtime, build_schedule, open_runtime
+from service.runtime import Runtime, open_runtime
 from service.store import keys
 from service.store.queues.due import DueStore
 from service.store.redis.client import Redis
