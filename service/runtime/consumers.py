@@ -114,9 +114,13 @@ class WorkQueues:
     def __init__(self, core: Core) -> None:
         self._settings = settings = core.settings
         self._nudger: Nudger = core.connections.nudger
+        self.endpoint_health = EndpointHealthMonitor(
+            core.stores.endpoints, core.stores.tenants, core.connections.nudger, retention=settings.retention
+        )
+        self.video_copier = _video_copier(core)
         self.dispatch = _dispatch(core)
-        self.poller = _poller(core)
-        self.delivery_worker = _delivery_worker(core)
+        self.poller = _poller(core, self.video_copier)
+        self.delivery_worker = _delivery_worker(core, self.endpoint_health)
         self.sweeper = _sweeper(core)
         make = partial(Consumer, may_claim=core.clock.may_claim, keep=partial(_leases, core))
         dispatch, poller, deliveries, sweeper = self.dispatch, self.poller, self.delivery_worker, self.sweeper
@@ -190,7 +194,7 @@ def _preflight(core: Core) -> Preflight | None:
     )
 
 
-def _poller(core: Core) -> Poller:
+def _poller(core: Core, video_copier: VideoCopier) -> Poller:
     stores = core.stores
     return Poller(
         stores.generations,
@@ -199,7 +203,7 @@ def _poller(core: Core) -> Poller:
         core.transitions,
         core.connections.fal,
         core.gate,
-        _video_copier(core),
+        video_copier,
         core.schedule,
         core.pacer,
         bills=PriceMonitor(stores.prices, rates=core.rates),
@@ -220,13 +224,13 @@ def _video_copier(core: Core) -> VideoCopier:
     )
 
 
-def _delivery_worker(core: Core) -> DeliveryWorker:
+def _delivery_worker(core: Core, endpoint_health: EndpointHealthMonitor) -> DeliveryWorker:
     settings, stores = core.settings, core.stores
     return DeliveryWorker(
         stores.deliveries,
         stores.tenants,
         stores.endpoints,
-        EndpointHealthMonitor(stores.endpoints, stores.tenants, core.connections.nudger, retention=settings.retention),
+        endpoint_health,
         core.connections.sender,
         WebhookSigner(settings.secret_keys()),
         schedule=RetryPolicy(settings.webhook_schedule),

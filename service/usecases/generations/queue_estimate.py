@@ -43,6 +43,10 @@ class QueueEstimator:
             "estimated_start_seconds": None if held else estimate(line, tenant, position, self._slots),
         }
 
+    def forget(self) -> None:
+        """Forget the remembered queue: the next estimate reads Redis."""
+        self._seen = None
+
     async def _look(self) -> tuple[QueueStats, Gate]:
         now = asyncio.get_running_loop().time()
         if self._seen is None or now - self._seen_at > _REMEMBERED_SECONDS:

@@ -33,7 +33,7 @@ class Consumer:
         keep: Callable[[WorkQueue], LeaseKeeper] | None = None,
     ) -> None:
         self.drain = drain
-        self._claim = claim
+        self.claim = claim
         self._work = work
         self._capacity = capacity
         self._may_claim = may_claim
@@ -57,7 +57,7 @@ class Consumer:
         try:
             while self._again and (room := self._room()) > 0:
                 self._again = False
-                claim = await self._claim(room)
+                claim = await self.claim(room)
                 taken = claim.taken
                 metrics.DRAINED.labels(self.drain).inc(len(taken))
                 for item in taken:

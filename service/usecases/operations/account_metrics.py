@@ -55,6 +55,10 @@ class AccountMetrics:
                 self._until = time.monotonic() + self._fresh_seconds
         return self._text
 
+    def forget(self) -> None:
+        """Forget the remembered text: the next scrape reads Redis."""
+        self._until = 0.0
+
     async def _read(self) -> list[Family]:
         begun = time.perf_counter()
         try:

@@ -86,6 +86,10 @@ class Authenticator:
         """Count a call against the tenant's rate; None: it has none, or the limiter is away."""
         return await self._rates.check(caller.tenant.id, caller.tenant.limits, self._clock())
 
+    def forget(self) -> None:
+        """Forget the remembered keys: the next call of each key reads Redis."""
+        self._remembered.clear()
+
     async def _look_up(self, parts: KeyText) -> LookedUp | None:
         now = asyncio.get_running_loop().time()
         remembered = self._remembered.get(parts.id)

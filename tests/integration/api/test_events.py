@@ -233,7 +233,7 @@ async def test_who_may_no_longer_read_hears_no_more(
         await tenants.revoke_key(tenant.id, api.headers["authorization"].split("_")[1])
     else:
         await tenants.suspend(tenant.id)
-    app.state.runtime.tenants.authenticator._remembered.clear()  # the second for which a key is believed is over
+    app.state.runtime.tenants.authenticator.forget()  # the second for which a key is believed is over
     await move(generation_id, SUBMITTING)
     assert await reader.rest() == []
     assert ended("refused") >= 1

@@ -24,7 +24,7 @@ async def limit(app: FastAPI, tenant: Tenant, *, require_end_user: bool = False,
 
     runtime = app.state.runtime
     await runtime.tenants.service.update(tenant.id, changed)
-    runtime.tenants.authenticator._remembered.clear()
+    runtime.tenants.authenticator.forget()
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,7 @@ async def test_every_call_answers_503_and_when_to_come_back(
     api: httpx.AsyncClient, operator: httpx.AsyncClient, app: FastAPI, own_redis: EmbeddedRedis
 ) -> None:
     await asyncio.to_thread(own_redis.kill)
-    app.state.runtime.tenants.authenticator._remembered.clear()
+    app.state.runtime.tenants.authenticator.forget()
 
     for method, path, body in CALLS:
         client = operator if path.startswith("/admin") else api

@@ -329,7 +329,7 @@ async def test_a_success_does_not_lift_an_operators_pause(runtime: Runtime, cloc
     await create()
     taken = (await runtime.stores.queue.claim(now=clock(), most=1, lease=timedelta(seconds=15), slots=9)).taken
     await runtime.operations.gate.pause("night")
-    await runtime.queues.consumers[WorkQueue.DISPATCH]._work(taken[0])
+    await runtime.queues.dispatch.submit(taken[0])
     assert (await runtime.operations.gate.read()).hold is PauseCause.PAUSED
 
 

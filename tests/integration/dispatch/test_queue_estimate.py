@@ -53,7 +53,7 @@ async def test_positions_are_told_at_creation_and_after(
     await runtime.stores.queue.claim(now=clock(), most=2, lease=timedelta(seconds=15), slots=2)
     listed = (await api.get("/v1/generations")).json()["data"]
     assert [g["queue"]["position"] for g in listed] == [0, 2, 1, 0, 0], "newest first; two are on their way"
-    app.state.runtime.generations.queue_estimator._seen = None
+    app.state.runtime.generations.queue_estimator.forget()
     read = (await api.get(f"/v1/generations/{created[2]['id']}")).json()
     assert read["queue"] == {"position": 1, "estimated_start_seconds": None}, "nothing has ended yet"
 
@@ -73,11 +73,11 @@ async def test_estimates_come_from_what_ended_and_stop_when_held(
     clock.advance(timedelta(seconds=60))
     await runtime.transitions.apply(names[0], lambda g: g.succeeded(factories.output(), 1, clock()))
     await runtime.stores.queue.claim(now=clock(), most=1, lease=timedelta(seconds=15), slots=2)
-    app.state.runtime.generations.queue_estimator._seen = None
+    app.state.runtime.generations.queue_estimator.forget()
     read = (await api.get(f"/v1/generations/{names[4]}")).json()
     assert read["queue"] == {"position": 1, "estimated_start_seconds": 60.0}, "two slots, 60 s each, second in line"
     await runtime.operations.gate.pause("night")
-    app.state.runtime.generations.queue_estimator._seen = None
+    app.state.runtime.generations.queue_estimator.forget()
     read = (await api.get(f"/v1/generations/{names[4]}")).json()
     assert read["queue"] == {"position": 1, "estimated_start_seconds": None}
 

@@ -20,7 +20,6 @@ from service.domain.work_queue import WorkQueue
 from service.runtime import Runtime
 from service.store import keys
 from service.store.queues.due import Claimed
-from service.usecases.lifecycle.dispatch import Dispatch
 from service.usecases.lifecycle.leases import LEASE
 from tests.support import factories
 from tests.support.factories import Clock
@@ -43,9 +42,7 @@ class Worker:
     def __init__(self, runtime: Runtime, clock: Clock) -> None:
         self.runtime = runtime
         self.clock = clock
-        dispatch = runtime.queues.consumers[WorkQueue.DISPATCH]._work.__self__  # type: ignore[attr-defined]
-        assert isinstance(dispatch, Dispatch)
-        self.dispatch = dispatch
+        self.dispatch = runtime.queues.dispatch
         self.accepted = 0
 
     async def queue(self, tenant: Tenant, count: int) -> None:

@@ -94,7 +94,7 @@ async def test_an_intent_taken_back_twice_does_not_free_a_submit_of_unknown_outc
     runtime: Runtime, clock: Clock, owner: Tenant, monkeypatch: pytest.MonkeyPatch, once_away: Callable[..., None]
 ) -> None:
     g = await created(runtime, owner)
-    monkeypatch.setattr(dispatch, "_HESITATION", timedelta(-1))  # as if it had been stopped after its intent
+    monkeypatch.setattr(dispatch, "_MAX_INTENT_AGE", timedelta(-1))  # as if it had been stopped after its intent
 
     async def another_worker_hears_nothing() -> None:
         clock.advance(timedelta(minutes=1))

@@ -93,7 +93,7 @@ def drain(request: pytest.FixtureRequest) -> WorkQueue:
 
 async def _claimed(runtime: Runtime, drain: WorkQueue) -> list[Claimed]:
     """What a worker claims, with no work begun: as if it died then."""
-    return (await runtime.queues.consumers[drain]._claim(10)).taken
+    return (await runtime.queues.consumers[drain].claim(10)).taken
 
 
 def _keeper(runtime: Runtime, drain: WorkQueue) -> LeaseKeeper:
@@ -153,7 +153,7 @@ async def test_claim_without_an_answer_is_due_in_five_seconds(
         for _ in range(2):  # each of its connections is open, and Redis knows the script
             assert await _claimed(worker, drain) == []
         await PREPARE[drain](runtime, clock, owner)
-        worker.queues.consumers[WorkQueue.SWEEP]._claim.__self__._trimmed_at = clock()  # type: ignore[attr-defined]  # no trim first
+        worker.queues.sweeper._trimmed_at = clock()  # no trim first
         async with _busy(patient, seconds=2.5):
             with pytest.raises(StoreUnavailable):
                 await _claimed(worker, drain)
@@ -189,7 +189,7 @@ async def test_work_that_raised_rests_and_is_due_again(
 
     await PREPARE[drain](runtime, clock, owner)
     runner = Consumer(
-        drain, runtime.queues.consumers[drain]._claim, work, capacity=9, keep=lambda _: _keeper(runtime, drain)
+        drain, runtime.queues.consumers[drain].claim, work, capacity=9, keep=lambda _: _keeper(runtime, drain)
     )
     await runner.run()
     await runner.idle()

@@ -182,7 +182,7 @@ async def test_no_billed_units_break_bounds_or_audit(
 
 
 async def price_changed(runtime: Runtime) -> dict[str, float]:
-    runtime.operations.account_metrics._until = 0
+    runtime.operations.account_metrics.forget()
     families = text_string_to_metric_families((await runtime.operations.account_metrics.text()).decode())
     return {
         sample.labels["resolution"]: sample.value

@@ -388,7 +388,7 @@ async def test_beside_an_unconfirmed_one_they_are_kept_for_as_long_as_it_is(
     await unconfirmed.given_up_as_lost(runtime, owner, clock)
     await runtime.redis.execute("ZADD", keys.SUBMITTED, int(clock().timestamp() * 1000), "beside-it")
     clock.advance(10 * settings.unconfirmed_deadline)
-    await runtime.queues.consumers[WorkQueue.SWEEP]._claim(1)
+    await runtime.queues.sweeper.claim(1)
     assert await scores(runtime, keys.SUBMITTED) == ["beside-it"]
 
 

@@ -257,7 +257,7 @@ async def test_two_workers_with_one_copy_leave_one_object_and_one_success(
 ) -> None:
     """As after a lease that ran out while the first was still at it."""
     g = await copying(runtime, clock, owner)
-    keeping = runtime.queues.consumers[WorkQueue.POLL]._work.__self__._keeping  # type: ignore[attr-defined]
+    keeping = runtime.queues.video_copier
     assert g.copying is not None
 
     await asyncio.gather(*(keeping.keep(g, g.copying) for _ in range(3)))
@@ -385,7 +385,7 @@ async def test_a_store_that_signs_is_where_callers_are_sent(
 async def test_what_is_not_kept_is_at_fals(
     app: FastAPI, clock: Clock, tenant: Tenant, api: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    keeping = app.state.runtime.queues.consumers[WorkQueue.POLL]._work.__self__._keeping
+    keeping = app.state.runtime.queues.video_copier
     monkeypatch.setattr(keeping, "_videos", None)
     g = await succeeded(app.state.runtime, clock, tenant)
 

@@ -33,7 +33,7 @@ Found = dict[tuple[str, str], float]
 
 async def read(runtime: Runtime) -> Found:
     """As another gateway would, that has nothing remembered."""
-    runtime.operations.account_metrics._until = 0
+    runtime.operations.account_metrics.forget()
     return parsed((await runtime.operations.account_metrics.text()).decode())
 
 

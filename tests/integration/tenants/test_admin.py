@@ -265,7 +265,7 @@ async def test_a_suspended_tenants_keys_are_refused_until_it_is_resumed(
     queued = (await api.post("/v1/generations", json=create_body())).json()
     for verb, suspended, status in (("suspend", True, 403), ("resume", False, 200)):
         answer = await operator.post(f"{path}/{verb}")
-        app.state.runtime.tenants.authenticator._remembered.clear()
+        app.state.runtime.tenants.authenticator.forget()
         assert (answer.status_code, answer.json()["suspended"]) == (200, suspended)
         assert (await api.get(f"/v1/generations/{queued['id']}")).status_code == status
 
@@ -300,13 +300,13 @@ async def test_a_drained_tenant_is_deleted_once_its_work_has_ended(
     name = (await api.post("/v1/generations", json=create_body())).json()["id"]
     await _submitted(runtime, name)
     busy = await operator.delete(path, params={"drain": "true"})
-    app.state.runtime.tenants.authenticator._remembered.clear()
+    app.state.runtime.tenants.authenticator.forget()
     assert (busy.status_code, busy.json()["in_flight"]) == (409, 1)
     assert (await operator.get(path)).json()["suspended"] is True
     assert (await api.post("/v1/generations", json=create_body())).status_code == 403
     await runtime.transitions.apply(name, lambda g: g.succeeded(factories.output(), 1, factories.NOW))
     assert (await operator.delete(path, params={"drain": "true"})).status_code == 204
-    app.state.runtime.tenants.authenticator._remembered.clear()
+    app.state.runtime.tenants.authenticator.forget()
     assert (await operator.get(path)).status_code == 404
     assert (await api.get("/v1/usage")).status_code == 401
     assert (await operator.get(TENANTS)).json()["data"] == []

@@ -66,7 +66,7 @@ async def made(operator: httpx.AsyncClient, path: str, **wanted: Any) -> dict[st
 
 async def status(app: FastAPI, key: str) -> int:
     """What this key is answered now, whatever was remembered of it."""
-    app.state.runtime.tenants.authenticator._remembered.clear()
+    app.state.runtime.tenants.authenticator.forget()
     async with client_of(app, key) as client:
         return (await client.get("/v1/usage")).status_code
 

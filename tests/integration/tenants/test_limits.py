@@ -224,5 +224,5 @@ async def test_a_changed_limit_counts_from_the_next_look(
     await created(api)
     assert ids.is_id(ids.TENANT, tenant.id)
     await operator.patch(f"/admin/v1/tenants/{tenant.id}", json={"limits": {"queued_generations": 1}})
-    app.state.runtime.tenants.authenticator._remembered.clear()
+    app.state.runtime.tenants.authenticator.forget()
     assert (await create(api)).status_code == 429

@@ -256,8 +256,7 @@ async def test_a_410_that_comes_after_the_tenant_disabled_it_changes_nothing(
     await endpoint(api, watcher.url, events=NEWS)
     before = await runtime.webhooks.endpoints.get(tenant, made["id"])
     await changed(api, made, enabled=False)
-    deliveries_ = runtime.queues.consumers[WorkQueue.DELIVER]._work.__self__  # type: ignore[attr-defined]
-    await deliveries_._decline.gone(before, clock())
+    await runtime.queues.endpoint_health.gone(before, clock())
     await drained(runtime)
     assert (await read(api, made))["disabled"]["reason"] == "requested"
     assert watcher.received == []
@@ -276,7 +275,7 @@ async def test_a_success_beside_the_last_failure_forgives_that_too(
     before = await runtime.webhooks.endpoints.get(tenant, made["id"])
     receiver.answers[:] = [204]
     await failed(api, runtime, hours=6, clock=clock)
-    decline = runtime.queues.consumers[WorkQueue.DELIVER]._work.__self__._decline  # type: ignore[attr-defined]
+    decline = runtime.queues.endpoint_health
     await decline.note(before, Health(begun, percent=100, told=90), clock())
     await drained(runtime)
     assert (await read(api, made))["enabled"]

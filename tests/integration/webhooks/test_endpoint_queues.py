@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import pytest
 
+from service.config.settings import Settings
 from service.domain.webhook import Delivery
 from service.domain.work_queue import WorkQueue
 from service.runtime import Runtime
@@ -24,6 +25,16 @@ LEASE = timedelta(seconds=45)
 CAPS = Caps(receiver=5, failing=2, failures=3, tenant=8)
 TENANT = factories.tenant().id
 OTHER = factories.tenant().id
+
+
+@pytest.fixture
+def settings(redis_url: str) -> Settings:
+    return factories.settings(
+        redis_url,
+        webhook_receiver_concurrency=CAPS.receiver,
+        webhook_failing_concurrency=CAPS.failing,
+        webhook_tenant_concurrency=CAPS.tenant,
+    )
 
 
 @pytest.fixture
@@ -234,8 +245,6 @@ async def test_a_worker_goes_on_by_itself_until_a_capped_lane_is_empty(
 ) -> None:
     """Each end makes room for the next; nobody has to nudge."""
     owner = await runtime.tenants.service.create("acme")
-    runtime.queues.consumers[WorkQueue.DELIVER]._work.__self__._caps = CAPS  # type: ignore[attr-defined]
-    runtime.queues.consumers[WorkQueue.DELIVER]._claim.__self__._caps = CAPS  # type: ignore[attr-defined]
     g = factories.generation(tenant_id=owner.id, created_at=clock())
     made = [factories.delivery(tenant_id=owner.id, url=f"{receiver.url}/{n}", created_at=clock()) for n in range(60)]
     await runtime.stores.generations.create(g, factories.due())

@@ -16,7 +16,6 @@ from service.domain import ids
 from service.domain.generation import Generation
 from service.domain.tenant import Tenant
 from service.domain.webhook_endpoint import Health
-from service.domain.work_queue import WorkQueue
 from service.errors import TenantBusy
 from service.runtime import Runtime, open_runtime
 from service.store import keys
@@ -311,7 +310,7 @@ async def test_failures_where_it_was_disable_nothing_where_it_is(
     before = await runtime.webhooks.endpoints.get(tenant, made["id"])
     await changed(api, made, url=f"{HOOK}/new")
     await runtime.redis.execute("HSET", keys.health_of_lane(lane(before)), "first", ids.milliseconds(clock()))
-    decline = runtime.queues.consumers[WorkQueue.DELIVER]._work.__self__._decline  # type: ignore[attr-defined]
+    decline = runtime.queues.endpoint_health
     await decline.note(before, Health(clock(), percent=100), clock())
     await decline.gone(before, clock())
     assert (await read(api, made))["enabled"]

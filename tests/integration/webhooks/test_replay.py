@@ -308,16 +308,16 @@ async def test_replay_while_its_cause_is_purged_is_sent(
         name = (await api.post(f"{ENDPOINTS}/{made['id']}/test")).json()["id"]
         await drained(runtime)
     clock.advance(runtime.settings.retention)
-    store = runtime.queues.consumers[WorkQueue.SWEEP]._work.__self__._deliveries  # type: ignore[attr-defined]
+    store = runtime.stores.deliveries
     purge, received = store.purge, len(receiver.received)
 
     async def late(tenant_id: str, names: Sequence[str]) -> bool:
         assert (await runtime.webhooks.deliveries.redeliver(tenant, name)).status is DeliveryStatus.PENDING
         return bool(await purge(tenant_id, names))
 
-    store.purge = late
-    await swept(runtime)
-    store.purge = purge
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(store, "purge", late)
+        await swept(runtime)
     await drained(runtime)
     assert len(receiver.received) == received + 1
     clock.advance(timedelta(minutes=2))

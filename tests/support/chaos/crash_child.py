@@ -74,7 +74,7 @@ def install(doom: Doom) -> None:
 
 def _be_impatient() -> None:
     for module, name, seconds in (
-        (dispatch, "_HESITATION", 1),
+        (dispatch, "_MAX_INTENT_AGE", 1),
         (schedule, "_SUBMIT_MARGIN", 0.5),
     ):
         setattr(module, name, timedelta(seconds=seconds))
