@@ -9,13 +9,13 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from service.clock import Clock
-from service.domain import end_user, ids
+from service.domain import end_user, ids, transitions
 from service.domain.generation import Generation
 from service.domain.request import CreateGeneration
 from service.domain.status import Status
 from service.domain.tenant import Tenant
 from service.domain.webhook import WebhookStyle
-from service.errors import CostRefused, IdempotencyMismatch, Invalid, NotCancellable, NotFound
+from service.errors import CostRefused, IdempotencyMismatch, Invalid, NotFound
 from service.observability import metrics, tracing
 from service.store.generations import creation
 from service.store.generations.changes import ChangeFeed
@@ -298,9 +298,9 @@ class Generations:
         """
         await self.get(tenant, generation_id)
         now = self._clock()
-        g = await self._transitions.apply(generation_id, lambda current: _canceled(current, now))
+        g = await self._transitions.apply(generation_id, lambda current: transitions.cancel(current, now))
         if g is None:  # nothing to do, or fal has reported a job that was queued again after a refusal
-            g = await self._transitions.apply(generation_id, lambda current: _cancel_requested(current, now))
+            g = await self._transitions.apply(generation_id, lambda current: transitions.request_cancel(current, now))
         return g if g is not None else await self.get(tenant, generation_id)
 
 
@@ -309,18 +309,6 @@ def _own(tenant: Tenant, g: Generation | None) -> Generation:
         raise NotFound("There is no such generation.")
     bind_generation(g)
     return g
-
-
-def _canceled(g: Generation, now: datetime) -> Generation | None:
-    if g.is_terminal:
-        raise NotCancellable(f"The generation has already ended: {g.status}.")
-    if g.status is Status.QUEUED:
-        return g.canceled(0, now)
-    return _cancel_requested(g, now)
-
-
-def _cancel_requested(g: Generation, now: datetime) -> Generation | None:
-    return None if g.is_terminal or g.cancel_requested_at is not None else g.cancel_requested(now)
 
 
 def _least(*limits: int | None) -> int | None:

@@ -4,12 +4,10 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from service.clock import Clock
-from service.domain import callback
+from service.domain import callback, transitions
 from service.domain.dispatch_gate import Ramp
-from service.domain.failure import Failure
 from service.domain.generation import Generation
 from service.domain.outcomes import Accepted, Locked, NotSubmitted, Rejected, SubmitOutcome, Unknown
-from service.domain.status import Status
 from service.errors import StoreUnavailable
 from service.observability import log, metrics, tracing
 from service.store.gate.gate import Noted
@@ -26,10 +24,6 @@ from service.usecases.log_context import bind_generation
 
 #: A process that was stopped for longer between intent and POST does not send: its intent is soon given up as lost.
 _MAX_INTENT_AGE: Final = timedelta(seconds=10)
-
-_REFUSED: Final = "The upstream refused the request each time, and accepted others meanwhile."
-
-_NOT_SUBMITTED: Final = Failure("submission_unconfirmed", "The upstream never took the request.", retryable=True)
 
 
 class Dispatch:
@@ -83,7 +77,7 @@ class Dispatch:
             return None  # ended meanwhile, or in another worker's hands: whoever moved it has set what it waits for
         bind_generation(g)
         if self._clock() - meant_at > _MAX_INTENT_AGE:
-            await self._conclude(g.id, meant_at, lambda current: unsent(current, self._clock()))
+            await self._conclude(g.id, meant_at, lambda current: transitions.after_not_sent(current, self._clock()))
             return None
         metrics.SECONDS_TO_SUBMIT.observe((meant_at - g.created_at).total_seconds())
         with tracing.span("generation.submit", parent=g.traceparent, generation=g.id, tenant=g.tenant_id) as span:
@@ -96,7 +90,7 @@ class Dispatch:
         """Write down the outcome. The gate knows a failure first: no submit may follow as if there had been none."""
 
         def settle(current: Generation) -> Generation | None:
-            return settled(current, outcome, self._clock())
+            return transitions.after_submit(current, outcome, self._clock())
 
         if isinstance(outcome, Accepted | Rejected):
             await self._conclude(g.id, meant_at, settle)
@@ -105,7 +99,9 @@ class Dispatch:
         if noted.refusals < self._refusals:
             await self._conclude(g.id, meant_at, settle)
         else:
-            await self._conclude(g.id, meant_at, lambda current: refused(current, reason, self._clock()))
+            await self._conclude(
+                g.id, meant_at, lambda current: transitions.after_refusals(current, reason, self._clock())
+            )
         return noted
 
     async def _intend(self, generation_id: str, now: datetime) -> Generation | None:
@@ -114,11 +110,9 @@ class Dispatch:
         if reported is not None:
             return None  # refused, and taken nevertheless: its poll is due, and adopts what fal has
         try:
-            return await self._transitions.apply(
-                generation_id, lambda g: g.submitting(now) if g.status is Status.QUEUED else None, read=read
-            )
+            return await self._transitions.apply(generation_id, lambda g: transitions.begin_submit(g, now), read=read)
         except StoreUnavailable:
-            await self._conclude(generation_id, now, lambda g: unsent(g, self._clock()))
+            await self._conclude(generation_id, now, lambda g: transitions.after_not_sent(g, self._clock()))
             return None
 
     async def _conclude(self, generation_id: str, meant_at: datetime, verb: Transition) -> None:
@@ -144,42 +138,6 @@ class Dispatch:
                 self._log.error("submit of unknown outcome", generation_id=g.id, reason=reason)
             case Rejected(failure):
                 self._log.info("fal refused it", generation_id=g.id, code=failure.code)
-
-
-def unsent(g: Generation, now: datetime) -> Generation | None:
-    """What becomes of a submit that fal is proved not to have."""
-    match g.status:
-        case Status.SUBMITTING:
-            return g.requeued() if g.cancel_requested_at is None else g.requeued().canceled(0, now)
-        case Status.UNCONFIRMED:  # given up as lost meanwhile
-            return g.failed(_NOT_SUBMITTED, 0, now)
-    return None
-
-
-def refused(g: Generation, reason: str, now: datetime) -> Generation | None:
-    """What becomes of a generation that fal has refused often enough, while it accepted others: it fails alone."""
-    if g.status is Status.SUBMITTING and g.cancel_requested_at is None:
-        return g.failed(Failure("upstream_unavailable", f"{_REFUSED} {reason}", retryable=True), 0, now)
-    return unsent(g, now)
-
-
-def settled(g: Generation, outcome: SubmitOutcome, now: datetime) -> Generation | None:
-    """What the outcome of its submit makes of a generation; None where the record has gone on without it.
-
-    Given up as lost meanwhile, it still is for its outcome to say whether anything was paid.
-    """
-    if g.status not in (Status.SUBMITTING, Status.UNCONFIRMED):
-        return None
-    match outcome:
-        case Accepted(request_id):
-            return g.submitted(request_id)
-        case NotSubmitted() | Locked():
-            return unsent(g, now)
-        case Rejected(failure):
-            return g.failed(failure, 0, now)
-        case Unknown() if g.status is Status.SUBMITTING:
-            return g.unconfirmed()
-    return None
 
 
 def arguments(g: Generation) -> dict[str, Any]:

@@ -2,12 +2,11 @@
 
 import asyncio
 from datetime import datetime, timedelta
-from decimal import Decimal
 from typing import Final
 
 from service.clock import Clock
+from service.domain import transitions
 from service.domain.callback import Callback
-from service.domain.failure import Failure
 from service.domain.generation import Generation, LogLine
 from service.domain.outcomes import (
     Canceled,
@@ -43,8 +42,6 @@ from service.usecases.log_context import bind_generation
 
 #: Tries to get the billed units of a job that a callback has reported; with their waits, about a minute.
 _RESULT_TRIES: Final = 6
-
-TOO_LONG: Final = Failure("upstream_timeout", "The upstream did not finish within the deadline.", retryable=True)
 
 
 class Poller:
@@ -152,9 +149,11 @@ class Poller:
 
     async def _adopt(self, g: Generation, request_id: str) -> Generation | None:
         """Take the request id of a callback for a submit whose answer was lost: fal has the job under this id."""
-        if adopted(g, request_id, self._clock()) is None:
+        if transitions.after_callback(g, request_id, self._clock()) is None:
             return g
-        moved = await self._transitions.apply(g.id, lambda now: adopted(now, request_id, self._clock()))
+        moved = await self._transitions.apply(
+            g.id, lambda current: transitions.after_callback(current, request_id, self._clock())
+        )
         return moved or await self._generations.load(g.id)
 
     async def _reported(self, g: Generation, callback: Callback) -> Succeeded | Failed | Canceled | None:
@@ -174,14 +173,11 @@ class Poller:
 
     async def _pass_on_cancel(self, g: Generation, request_id: str) -> Generation:
         """Send the cancel call, and note whether fal took it."""
-        taken = cancel_outcome(await self._fal.cancel(request_id)) != "trouble"
-
-        def verb(now: Generation) -> Generation | None:
-            if now.status not in UPSTREAM:
-                return None
-            return now.cancel_passed_on(self._clock()) if taken else now.cancel_failed()
-
-        return await self._transitions.apply(g.id, verb, read=g) or g
+        accepted = cancel_outcome(await self._fal.cancel(request_id)) != "trouble"
+        moved = await self._transitions.apply(
+            g.id, lambda current: transitions.after_cancel_call(current, self._clock(), accepted=accepted), read=g
+        )
+        return moved or g
 
     async def _note(
         self, g: Generation, outcome: InQueue | Running | Missing | UpstreamError, missed: timedelta
@@ -189,40 +185,31 @@ class Poller:
         """Write down what the poll showed; where that was nothing new, only the next poll's time."""
         if isinstance(outcome, UpstreamError):
             self._log.warning("poll without an answer", generation_id=g.id, reason=outcome.reason)
-        if self._seen(g, outcome, missed) is g:
+        if self._after_status(g, outcome, missed) is g:
             await self._generations.postpone_poll(g.id, self._pacer.next_poll(g, self._clock()))
             return
-        await self._transitions.apply(
-            g.id, lambda now: self._seen(now, outcome, missed) if _is_open(now) else None, read=g
-        )
+        await self._transitions.apply(g.id, lambda current: self._after_status(current, outcome, missed), read=g)
 
-    def _seen(
+    def _after_status(
         self, g: Generation, outcome: InQueue | Running | Missing | UpstreamError, missed: timedelta
-    ) -> Generation:
-        now = self._clock()
+    ) -> Generation | None:
         if isinstance(outcome, UpstreamError):
-            return self._troubled(g)
+            return self._after_error(g)
+        now = self._clock()
         asked = g.answered(now, missed=missed)
         self._answered_at = now
         if self._schedule.is_lost(asked, now):
-            return asked.failed(TOO_LONG, g.estimated_cost, now)
-        match outcome:
-            case InQueue(position, logs):
-                return asked.seen(position=position, logs=logs)
-            case Running(logs):
-                seen = asked.seen(position=None, logs=logs)
-                return seen.started(now) if seen.status is Status.SUBMITTED else seen
-            case Missing():
-                return asked.seen(position=asked.upstream_position, logs=())
+            return transitions.after_timeout(asked, now)
+        return transitions.after_status(asked, outcome, now)
 
-    def _troubled(self, g: Generation) -> Generation:
+    def _after_error(self, g: Generation) -> Generation | None:
         """Keep it, however long fal cannot be asked; but not if fal answers about every job but this one."""
         now, since = self._clock(), g.troubled_since
         others_answered = since is not None and self._answered_at is not None and self._answered_at > since
         hopeless = now >= self._schedule.deadline(g, now) + LONGEST_UNASKED
         if since is not None and (hopeless or (others_answered and self._schedule.is_lost(g, now))):
-            return g.failed(TOO_LONG, g.estimated_cost, now)
-        return g.troubled(now)
+            return transitions.after_timeout(g, now)
+        return transitions.after_poll_error(g, now)
 
     async def _end_reported(self, g: Generation, request_id: str, reported: Succeeded | Failed | Canceled) -> None:
         """Only the result names the billed units, so it is asked for again if fal does not give it at once.
@@ -239,7 +226,7 @@ class Poller:
             await self._end(g, reported, logs)
         else:
             await self._transitions.apply(
-                g.id, lambda now: now.troubled(self._clock()) if _is_open(now) else None, read=g
+                g.id, lambda current: transitions.after_poll_error(current, self._clock()), read=g
             )
 
     async def _end(self, g: Generation, result: ResultOutcome, logs: tuple[LogLine, ...]) -> None:
@@ -250,56 +237,18 @@ class Poller:
             self._answered_at = self._clock()
         moved = await self._transitions.apply(
             g.id,
-            lambda now: self._ended(now, result, logs) if _is_open(now) else None,
+            lambda current: self._after_result(current, result, logs),
             read=g,
             verdict=is_verdict(result),  # a lost result must not overrule a callback that came during this poll
         )
         if moved is not None:
             await self._bills.observe(moved, result)
 
-    def _ended(self, g: Generation, result: ResultOutcome, logs: tuple[LogLine, ...]) -> Generation:
-        now = self._clock()
-        match result:
-            case Succeeded(output, units):
-                seen, cost = g.seen(position=None, logs=logs), self._cost(g, units, presumed=True)
-                if self._keeping.wants(g):
-                    return seen.ended_upstream(output, cost, now, units=units)
-                return seen.succeeded(output, cost, now, units=units)
-            case Failed(failure, units, presumed):
-                return g.seen(position=None, logs=logs).failed(
-                    failure, self._cost(g, units, presumed=presumed), now, units=units
-                )
-            case Canceled(units):
-                seen, cost = g.seen(position=None, logs=logs), self._cost(g, units, presumed=False)
-                if g.cancel_requested_at is None and g.cancel_sent_at is not None:
-                    return seen.failed(TOO_LONG, cost, now, units=units)  # it was the deadline that canceled it
-                return seen.canceled(cost, now, units=units)
-        return self._troubled(g)  # COMPLETED, but the result is not to be had, or says "still in progress"
-
-    def _cost(self, g: Generation, units: Decimal | None, *, presumed: bool) -> int:
-        if units is None and not presumed:
-            return 0
-        return self._rates.settle(g.input["resolution"], units, g.estimated_cost).cost
-
-
-def _is_open(g: Generation) -> bool:
-    """Whether fal's word on it is still to come."""
-    return g.status in UPSTREAM and g.copying is None
-
-
-def adopted(g: Generation, request_id: str, now: datetime) -> Generation | None:
-    """What a request id that fal reports makes of a generation; None where it has one, or has ended.
-
-    Queued again after a refusal, it was taken nevertheless: sending it once more would be paying twice.
-    """
-    match g.status:
-        case Status.QUEUED:
-            return g.submitting(now).submitted(request_id)
-        case Status.SUBMITTING:
-            return g.submitted(request_id)
-        case Status.UNCONFIRMED:
-            return g.adopted(request_id, now)
-    return None
+    def _after_result(self, g: Generation, result: ResultOutcome, logs: tuple[LogLine, ...]) -> Generation | None:
+        if isinstance(result, NotReady | UpstreamError):  # COMPLETED, and the result is unavailable or in progress
+            return self._after_error(g)
+        copies = self._keeping.wants(g)
+        return transitions.after_result(g, result, logs, self._clock(), rates=self._rates, copies_video=copies)
 
 
 def _is_old_news(g: Generation, outcome: StatusOutcome) -> bool:

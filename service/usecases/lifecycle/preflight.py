@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Final
 
 from service.clock import Clock
+from service.domain import transitions
 from service.domain.failure import Failure
 from service.domain.generation import Generation
 from service.domain.request import IMAGE_FIELDS
@@ -57,7 +58,7 @@ class Preflight:
             return True
         self._log.info("preflight failed", generation_id=g.id, code=failure.code, reason=failure.message)
         failed = await self._transitions.apply(
-            g.id, lambda now: now.failed(failure, 0, self._clock()) if now.status is Status.QUEUED else None
+            g.id, lambda current: transitions.fail_preflight(current, failure, self._clock())
         )
         return failed is None
 

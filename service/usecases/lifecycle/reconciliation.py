@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Final, Literal
 
 from service.clock import Clock
+from service.domain import transitions
 from service.domain.billing import SKEW, Adopted, BillingEvent, Match, Suspect, matches, suspect
 from service.domain.generation import Generation
 from service.domain.status import Status
@@ -80,7 +81,7 @@ class Reconciliation:
         try:
             moved = await self._transitions.apply(
                 g.id,
-                lambda current: current.adopted(request_id, now) if current.status is Status.UNCONFIRMED else None,
+                lambda current: transitions.adopt(current, request_id, now),
                 why="billing event",
             )
         except RequestIdTaken:

@@ -7,8 +7,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from service.clock import Clock
-from service.domain import erasure, ids
-from service.domain.failure import Failure
+from service.domain import erasure, ids, transitions
 from service.domain.generation import Generation
 from service.domain.status import UPSTREAM, Status
 from service.domain.webhook import DeliveryStatus
@@ -26,7 +25,6 @@ from service.usecases.lifecycle.leases import LEASE
 from service.usecases.lifecycle.reconciliation import Reconciliation
 from service.usecases.lifecycle.schedule import Schedule
 from service.usecases.lifecycle.transition_service import Transition, TransitionService
-from service.usecases.lifecycle.video_copier import passed_on
 from service.usecases.log_context import bind_generation
 from service.usecases.operations.audit_jobs import AuditJobs
 from service.usecases.tenants.erasure import ErasureJobs
@@ -37,12 +35,6 @@ _AGAIN: Final = timedelta(seconds=60)
 _TRIM_EVERY: Final = timedelta(minutes=1)
 #: What fal may bill so long after its deadline is no longer told apart from what is not ours.
 _LATE_BILLING: Final = timedelta(hours=24)
-
-_EXPIRED: Final = Failure("expired", "It waited in the queue for longer than it was allowed to.", retryable=True)
-_UNCONFIRMED: Final = Failure("submission_unconfirmed", "The upstream never confirmed that it took the request.")
-_UNBILLED: Final = Failure(
-    "submission_unconfirmed", "The upstream neither confirmed nor billed the request.", retryable=True
-)
 
 
 class DeadlineSweeper:
@@ -112,7 +104,7 @@ class DeadlineSweeper:
         elif g.is_terminal:
             await self._forget(g)
         else:
-            await self._end(g, lambda now: overdue(now, self._clock()) if self._is_due(now) else None)
+            await self._end(g, self._after_deadline)
 
     async def _reconcile(self, g: Generation, reconciliation: Reconciliation) -> None:
         """Look for it at fal; past its deadline that ends it, if need be without having seen the bill."""
@@ -126,12 +118,12 @@ class DeadlineSweeper:
         elif outcome == "trouble" and late < self._schedule.unconfirmed_deadline:
             await self._generations.put_off_sweep(g, now + reconciliation.every)
         elif outcome == "unbilled":
-            if await self._end(g, lambda current: unbilled(current, now), why="no billing event"):
+            if await self._end(g, lambda current: transitions.after_unbilled(current, now), why="no billing event"):
                 metrics.RECONCILED.labels("absent").inc()
         elif outcome == "ambiguous":
             await self._give_up_billed(g, now)
         else:
-            await self._end(g, lambda current: overdue(current, now) if self._is_due(current) else None)
+            await self._end(g, self._after_deadline)
 
     async def _end(self, g: Generation, verb: Transition, *, why: str = "") -> Generation | None:
         """Make this move; if a callback that waits for a poll keeps it from being made, sweep again in a minute."""
@@ -143,9 +135,7 @@ class DeadlineSweeper:
     async def _give_up_billed(self, g: Generation, now: datetime) -> None:
         """End a generation of which fal's bill may hold the video; marked first, so that no crash ends it unmarked."""
         await self._submissions.mark_lost(g.id, now)
-        moved = await self._transitions.apply(
-            g.id, lambda current: overdue(current, now) if self._is_due(current) else None
-        )
+        moved = await self._transitions.apply(g.id, self._after_deadline)
         if moved is None:
             await self._submissions.unmark_lost(g.id)
         else:
@@ -186,26 +176,10 @@ class DeadlineSweeper:
         waits = g.status is Status.UNCONFIRMED and not g.slot_released
         return waits and self._schedule.slot_ends(g, now) <= now
 
+    def _after_deadline(self, g: Generation) -> Generation | None:
+        return transitions.after_deadline(g, self._clock()) if self._is_due(g) else None
+
     def _is_due(self, g: Generation) -> bool:
         """Asked of the record, not of the claimed entry: a move since the claim has set another deadline."""
         now = self._clock()
         return self._schedule.deadline(g, now) <= now
-
-
-def unbilled(g: Generation, now: datetime) -> Generation | None:
-    """Past its deadline, and proved to have cost nothing."""
-    return g.failed(_UNBILLED, 0, now) if g.status is Status.UNCONFIRMED else None
-
-
-def overdue(g: Generation, now: datetime) -> Generation | None:
-    """What a passed deadline makes of it. Where fal may have billed it, the estimate counts as spent."""
-    match g.status:
-        case Status.QUEUED:
-            return g.failed(_EXPIRED, 0, now)
-        case Status.SUBMITTING:
-            return g.unconfirmed()
-        case Status.UNCONFIRMED:
-            return g.failed(_UNCONFIRMED, g.estimated_cost, now)
-        case Status.IN_PROGRESS if g.copying is not None:
-            return passed_on(g, now)
-    return None

@@ -6,11 +6,11 @@ cannot be copied in so many tries is passed on with fal's own URL rather than lo
 """
 
 import asyncio
-from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Final, Literal
 
 from service.clock import Clock
+from service.domain import transitions
 from service.domain.generation import Copying, Generation, StoredVideo
 from service.media.videos import VideoStore, VideoStoreUnavailable
 from service.observability import log, metrics, tracing
@@ -84,29 +84,22 @@ class VideoCopier:
 
     async def _kept(self, g: Generation, kept: StoredVideo, videos: VideoStore) -> None:
         metrics.VIDEOS.labels("kept").inc()
-        if await self._transitions.apply(g.id, lambda now: self._done(now, kept)) is None:
+        if await self._transitions.apply(g.id, lambda current: self._after_copy(current, kept)) is None:
             now = await self._generations.load(g.id)
             if now is None or now.kept is None:  # erased meanwhile, or ended without it
                 await videos.delete(kept.path)
 
-    def _done(self, g: Generation, kept: StoredVideo) -> Generation | None:
+    def _after_copy(self, g: Generation, kept: StoredVideo) -> Generation | None:
         if g.copying is None:
             return None
-        output = g.copying.output
-        own = output.video.url if self._public_url is None else f"{self._public_url}/v1/generations/{g.id}/video"
-        video = replace(
-            output.video,
-            url=own,
-            content_type=output.video.content_type or _CONTENT_TYPE,
-            file_size=kept.size,
-            source=output.video.url,
-        )
-        return g.copied(self._clock(), replace(output, video=video), kept)
+        own = f"{self._public_url}/v1/generations/{g.id}/video"
+        url = g.copying.output.video.url if self._public_url is None else own
+        return transitions.after_copy(g, kept, url=url, content_type=_CONTENT_TYPE, now=self._clock())
 
     async def _failed(self, g: Generation, reason: str) -> None:
         metrics.VIDEOS.labels("failed").inc()
         self._log.warning("video could not be copied", generation_id=g.id, reason=reason)
-        moved = await self._transitions.apply(g.id, lambda now: None if now.copying is None else now.copy_failed())
+        moved = await self._transitions.apply(g.id, transitions.after_copy_failed)
         if moved is not None and moved.copying is not None and COPIES.next(moved.copying.tries) is None:
             await self._pass_on(moved, reason)
 
@@ -114,8 +107,4 @@ class VideoCopier:
         """Better fal's own URL than none."""
         metrics.VIDEOS.labels("passed_on").inc()
         self._log.error("video not kept: fal's own URL is passed on", generation_id=g.id, reason=reason)
-        await self._transitions.apply(g.id, lambda now: passed_on(now, self._clock()))
-
-
-def passed_on(g: Generation, now: datetime) -> Generation | None:
-    return None if g.copying is None else g.copied(now)
+        await self._transitions.apply(g.id, lambda current: transitions.after_copy_abandoned(current, self._clock()))

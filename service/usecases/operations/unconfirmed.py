@@ -5,8 +5,7 @@ from datetime import datetime
 from typing import Final
 
 from service.clock import Clock
-from service.domain import ids
-from service.domain.failure import Failure
+from service.domain import ids, transitions
 from service.domain.generation import Generation
 from service.domain.generation_view import rfc3339
 from service.domain.outcomes import UpstreamError
@@ -29,9 +28,6 @@ from service.upstream.client import FalClient
 from service.upstream.messages import is_unknown, status_outcome
 from service.usecases.lifecycle.schedule import Schedule
 from service.usecases.lifecycle.transition_service import Transition, TransitionService
-
-_NOT_SUBMITTED: Final = Failure("submission_unconfirmed", "The upstream never took the request.", retryable=True)
-
 
 #: Generations that one call dismisses at most; the caller repeats it until none is left.
 MOST_DISMISSED: Final = 200
@@ -116,12 +112,12 @@ class UnconfirmedService:
         if await self._submissions.ours([request_id]):
             raise RequestIdTaken("This request id belongs to another generation.")
         await self._check(request_id, unchecked=unchecked)
-        return await self._move(generation_id, lambda g: g.adopted(request_id, self._clock()), reason)
+        return await self._move(generation_id, lambda g: transitions.adopt(g, request_id, self._clock()), reason)
 
     async def dismiss(self, generation_id: str, reason: str) -> Generation:
         """Declare that fal never took it: it fails at no cost. Raises NotFound, NotUnconfirmed."""
         await self.get(generation_id)
-        return await self._move(generation_id, lambda g: g.failed(_NOT_SUBMITTED, 0, self._clock()), reason)
+        return await self._move(generation_id, lambda g: transitions.dismiss(g, self._clock()), reason)
 
     async def dismiss_all(self, before: datetime, reason: str) -> Dismissed:
         """The same of every unconfirmed generation that was submitted before, a bounded number in one call.
@@ -134,7 +130,7 @@ class UnconfirmedService:
         for name in found[:MOST_DISMISSED]:
             moved = await self._transitions.apply(
                 name,
-                lambda g: g.failed(_NOT_SUBMITTED, 0, self._clock()) if g.status is Status.UNCONFIRMED else None,
+                lambda g: transitions.dismiss(g, self._clock()),
                 why=reason,
             )
             count += moved is not None

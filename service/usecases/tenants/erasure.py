@@ -5,10 +5,8 @@ from datetime import timedelta
 from typing import Final
 
 from service.clock import Clock
-from service.domain import erasure
+from service.domain import erasure, transitions
 from service.domain.erasure import Erasure
-from service.domain.generation import Generation
-from service.domain.status import Status
 from service.media.videos import VideoStore
 from service.observability import log
 from service.store.generations.generations import GenerationStore
@@ -107,7 +105,7 @@ class ErasureJobs:
 
         ``absent``: it has no record any more. ``moved``: it moved after it was read, and is read again from the index.
         """
-        g = await self._transitions.apply(name, self._erased)
+        g = await self._transitions.apply(name, lambda current: transitions.erase(current, self._clock()))
         if g is not None and not g.is_terminal:
             await self._deliveries.delete(g.tenant_id, g.deliveries)  # they quote what it was before
             return "stripped"
@@ -119,12 +117,3 @@ class ErasureJobs:
         await videos.forget(self._videos, ended)
         await self._deliveries.delete(ended.tenant_id, ended.deliveries)
         return "erased" if await self._generations.purge(ended) else "moved"
-
-    def _erased(self, g: Generation) -> Generation | None:
-        if g.is_terminal:
-            return None
-        now = self._clock()
-        stripped = g.stripped(now)
-        if g.copying is not None:
-            return stripped.copied(now)  # less its output: nothing is kept of it
-        return stripped.canceled(0, now) if g.status is Status.QUEUED else stripped

@@ -16,11 +16,11 @@ from service.domain.callback import Callback
 from service.domain.generation import Generation
 from service.domain.status import Status
 from service.domain.tenant import Tenant
+from service.domain.transitions import after_not_sent
 from service.domain.work_queue import WorkQueue
 from service.errors import NotUnconfirmed
 from service.runtime import Runtime, open_runtime
 from service.store.generations.callbacks import CallbackStore
-from service.usecases.lifecycle.dispatch import unsent
 from tests.support import factories
 from tests.support.factories import Clock
 from tests.support.scripted_fal import UNITS, VIDEO, ScriptedFal, scripted_fal
@@ -310,7 +310,7 @@ async def late_proof_that_it_was_not_sent(t: Trial) -> None:
     await t.runtime.transitions.apply(t.g.id, lambda g: g.submitting(t.clock()))
     await t.runtime.transitions.apply(t.g.id, lambda g: g.unconfirmed())
     await t.report()
-    await t.runtime.transitions.apply(t.g.id, lambda g: unsent(g, t.clock()))
+    await t.runtime.transitions.apply(t.g.id, lambda g: after_not_sent(g, t.clock()))
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from service.domain.generation import Due, Generation
 from service.domain.outcomes import Accepted
 from service.domain.status import Status
 from service.domain.tenant import Tenant
+from service.domain.transitions import after_submit
 from service.domain.work_queue import WorkQueue
 from service.errors import RequestIdTaken
 from service.runtime import Runtime
@@ -22,7 +23,6 @@ from service.store import keys
 from service.store.generations.callbacks import CallbackStore
 from service.store.generations.generations import GenerationStore, dump
 from service.store.redis.client import Redis
-from service.usecases.lifecycle.dispatch import settled
 from tests.conftest import client_of
 from tests.support import factories, unconfirmed
 from tests.support.factories import NOW, Clock
@@ -280,7 +280,7 @@ async def test_a_late_answer_after_an_operators_word_changes_nothing(
 ) -> None:
     await resolve(operator, lost.id, **NEVER)
     ended = await stored(runtime, lost)
-    await runtime.transitions.apply(lost.id, lambda g: settled(g, Accepted("late"), clock()))
+    await runtime.transitions.apply(lost.id, lambda g: after_submit(g, Accepted("late"), clock()))
     assert await stored(runtime, lost) == ended
 
 
