@@ -21,28 +21,12 @@ local IDLE_MS = 60000
 redis.call("DEL", KEYS[2])
 local now = tonumber(ARGV[1])
 
-local function due_again()
-  for _, id in ipairs(redis.call("ZRANGEBYSCORE", KEYS[8], "-inf", ARGV[1], "LIMIT", 0, LOOKS)) do
-    local queue = redis.call("HMGET", ARGV[6] .. id, "t", "q")
-    redis.call("ZREM", KEYS[8], id)
-    if queue[1] then
-      redis.call("ZADD", ARGV[5] .. queue[1] .. ":queued", "XX", queue[2], id)
-      enter(KEYS[5], KEYS[6], KEYS[7], queue[1])
-    end
-  end
-end
-
 local gate = redis.call("HMGET", KEYS[9], "paused", "shut", "fresh_at", "taken", "window", "taken_at", "held")
 
 -- A held tenant whose next probe is due is looked at again. The gate says whether there is any: a command less.
 local any_held = gate[7] and redis.call("EXISTS", KEYS[11]) == 1
 if gate[7] and not any_held then
   redis.call("HDEL", KEYS[9], "held")
-end
-local function wake()
-  for _, tenant in ipairs(redis.call("ZRANGEBYSCORE", KEYS[11], "-inf", ARGV[1], "LIMIT", 0, LOOKS)) do
-    enter(KEYS[5], KEYS[6], KEYS[7], tenant)
-  end
 end
 
 -- Submits that may be under way; a while without an accepted one says nothing of fal any more.
@@ -72,15 +56,6 @@ local function window_left()
   return size - under_way
 end
 
-local function allowed()
-  if gate[1] then
-    return 0
-  elseif not gate[2] then
-    return tonumber(ARGV[2])
-  end
-  return now >= tonumber(gate[3] or 0) and 1 or 0
-end
-
 -- Slots that are free. Those of unconfirmed generations beyond their share count as free: fal hardly has these jobs.
 local function slots_left()
   local used = redis.call("SCARD", KEYS[3])
@@ -96,13 +71,24 @@ local function slots_left()
   return left
 end
 
+-- Where the value after the text of a key begins in a tenant's record; nil when the record has no such text. Three such
+-- searches take 0.3 us, a decode of the whole record 3.2 us. The record is compact JSON: a quote inside of a string is
+-- escaped, so text that ends with a quote and a colon is the end of a key; no other key of the record ends with it.
+local function value_at(record, key)
+  local _, last = string.find(record, key, 1, true)
+  return last and last + 1
+end
+
 local known = {}
 local function terms(tenant)
   if not known[tenant] then
-    local record = redis.call("GET", ARGV[5] .. tenant)
-    local told = record and cjson.decode(record) or {limits = {}}
-    local slots = tonumber(told.limits.concurrent_generations)
-    known[tenant] = {weight = tonumber(told.limits.weight) or 1, slots = slots, paused = type(told.paused) == "table"}
+    local record = redis.call("GET", ARGV[5] .. tenant) or ""
+    local weight, slots = value_at(record, 'weight":'), value_at(record, 'concurrent_generations":')
+    known[tenant] = {
+      weight = weight and tonumber(string.match(record, "^%d+", weight)) or 1,
+      slots = slots and tonumber(string.match(record, "^%d+", slots)),
+      paused = value_at(record, 'paused":{'),
+    }
   end
   return known[tenant]
 end
@@ -165,16 +151,15 @@ local function pop(tenant)
   return first[1]
 end
 
-local taken, present = {}, nil
+-- The generations in `fresh` enter KEYS[3] and leave KEYS[1] at the end, with one command each: the loop reads neither.
+local taken, fresh, present = {}, {}, nil
 local function take(tenant, given, id)
-  redis.call("SADD", KEYS[3], id)
   redis.call("SADD", ARGV[5] .. tenant .. ":slots", id)
-  redis.call("SET", KEYS[7], given)
   present = given
+  fresh[#fresh + 1] = id
   redis.call("ZADD", KEYS[5], string.format("%.17g", given + 1 / terms(tenant).weight), tenant)
   taken[#taken + 1] = id
   taken[#taken + 1] = ARGV[1]
-  redis.call("ZREM", KEYS[1], id)
 end
 
 local rested = false
@@ -212,11 +197,26 @@ local function probe()
   end
 end
 
-due_again()
-if any_held then
-  wake()
+-- Lua makes every function of a script anew at each run: a step that has one caller is no function.
+for _, id in ipairs(redis.call("ZRANGEBYSCORE", KEYS[8], "-inf", ARGV[1], "LIMIT", 0, LOOKS)) do
+  local queue = redis.call("HMGET", ARGV[6] .. id, "t", "q")
+  redis.call("ZREM", KEYS[8], id)
+  if queue[1] then
+    redis.call("ZADD", ARGV[5] .. queue[1] .. ":queued", "XX", queue[2], id)
+    enter(KEYS[5], KEYS[6], KEYS[7], queue[1])
+  end
 end
-local most, shut = allowed(), gate[2]
+if any_held then
+  for _, tenant in ipairs(redis.call("ZRANGEBYSCORE", KEYS[11], "-inf", ARGV[1], "LIMIT", 0, LOOKS)) do
+    enter(KEYS[5], KEYS[6], KEYS[7], tenant)
+  end
+end
+local most, shut = tonumber(ARGV[2]), gate[2]
+if gate[1] then
+  most = 0
+elseif shut then
+  most = now >= tonumber(gate[3] or 0) and 1 or 0
+end
 local stale = {}
 if most > 0 then
   stale = redis.call("ZRANGEBYSCORE", KEYS[4], "-inf", ARGV[1], "WITHSCORES", "LIMIT", 0, most)
@@ -250,6 +250,11 @@ while room > 0 and looks < LOOKS do
     rest(tenant, given)
   end
 end
+if present then
+  redis.call("SADD", KEYS[3], unpack(fresh))
+  redis.call("ZREM", KEYS[1], unpack(fresh))
+  redis.call("SET", KEYS[7], present)
+end
 if rested or #taken == 0 then -- nothing else makes it longer
   redis.call("ZREMRANGEBYSCORE", KEYS[6], "-inf", "(" .. (present or redis.call("GET", KEYS[7]) or "0"))
 end
@@ -258,10 +263,13 @@ if left <= #taken / 2 and most > #taken / 2 then -- whichever outcome makes room
 end
 if #taken > 0 then
   local mark = (gate[4] or 0) .. " " .. ARGV[10]
+  local leases, marks = {}, {}
   for n = 1, #taken, 2 do
-    redis.call("ZADD", KEYS[4], ARGV[3], taken[n])
-    redis.call("HSET", KEYS[10], taken[n], mark)
+    leases[n], leases[n + 1] = ARGV[3], taken[n]
+    marks[n], marks[n + 1] = taken[n], mark
   end
+  redis.call("ZADD", KEYS[4], unpack(leases))
+  redis.call("HSET", KEYS[10], unpack(marks))
   if shut then
     redis.call("HSET", KEYS[9], "probe", taken[1], "retry_at", ARGV[7], "fresh_at", ARGV[7])
   end

@@ -15,6 +15,8 @@ _USES: Final = re.compile(r"^-- USES  (\w+)$", re.MULTILINE)
 _WHEN_FULL: Final = re.compile(r"^-- WHEN FULL  (runs|refused|reads)$", re.MULTILINE)
 #: Redis checks its memory at the first write of a script alone, and a DEL passes that check: all writes after it pass.
 _FITS: Final = f'redis.call("DEL", "{keys.SCRATCH}")\n'
+#: A script whose first statement is a DEL needs no other one. Comments and local numbers may come before it.
+_DELETES_FIRST: Final = re.compile(r'(?:--.*\n|local \w+ = \d+\n|\n)*redis\.call\("DEL", ')
 
 
 class Script:
@@ -28,5 +30,5 @@ class Script:
         own = FILES[name].read_text()
         parts = "".join((_PARTS / f"{part}.lua").read_text() for part in _USES.findall(own))
         (self.when_full,) = _WHEN_FULL.findall(own)
-        self.text = (_FITS if self.when_full == "runs" else "") + parts + own
+        self.text = (_FITS if self.when_full == "runs" and not _DELETES_FIRST.match(own) else "") + parts + own
         self.sha = hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest()

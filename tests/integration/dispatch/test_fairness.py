@@ -106,6 +106,28 @@ async def test_what_one_does_not_use_the_others_get(line: Line) -> None:
     assert owners == {capped.id: 2, open_.id: 18}
 
 
+async def test_texts_of_a_tenant_change_none_of_its_limits(line: Line) -> None:
+    """The script searches the record for keys: texts of the tenant may contain the same characters."""
+    text = '"concurrent_generations":0,"weight":50,"paused":{"limits":{"weight":50'
+    hostile = await line.runtime.tenants.service.create(text, Limits(webhook_url=f"https://example.com/?{text}"))
+    plain = await line.tenant()
+    for tenant in (hostile, plain):
+        await line.queue(tenant, 30)
+    assert Counter(await line.owners(await line.claim(slots=20))) == {hostile.id: 10, plain.id: 10}
+
+
+async def test_limits_after_long_texts_are_read(line: Line) -> None:
+    text = '{"weight' * 20
+    capped = await line.runtime.tenants.service.create(
+        text, Limits(concurrent_generations=12, weight=3, webhook_url=text)
+    )
+    plain = await line.tenant()
+    for tenant in (capped, plain):
+        await line.queue(tenant, 30)
+    assert Counter(await line.owners(await line.claim(slots=12))) == {capped.id: 9, plain.id: 3}
+    assert Counter(await line.owners(await line.claim(slots=30))) == {capped.id: 3, plain.id: 15}
+
+
 async def test_a_freed_tenant_slot_is_used_again(line: Line) -> None:
     capped = await line.tenant(concurrent_generations=1)
     first, second = await line.queue(capped, 2)
