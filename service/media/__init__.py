@@ -1,1 +1,1 @@
-"""Images in: inspected and cleaned by a process of their own. Videos kept: objects in a store. Neither knows fal."""
+"""Images in: inspected and cleaned in a child process. Videos out: objects in a store. Neither imports ``upstream``."""

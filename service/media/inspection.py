@@ -1,7 +1,7 @@
-"""One image, looked at: by its header before its pixels, by its pixels before it is believed.
+"""Inspects one image: first its header, then its pixels.
 
-Run as a program it reads stdin, writes the cleaned image to stdout and a JSON object to stderr. Decoders of
-strangers' files belong in a process of their own: its memory is limited, and it can be ended in mid-decode.
+Run as a program it reads stdin, writes the cleaned image to stdout and a JSON object to stderr. Untrusted files are
+decoded in a separate process: its memory is limited, and it can be killed during a decode.
 """
 
 import io
@@ -19,13 +19,13 @@ from service.errors import BadImage, ImageFormat, ImageTooManyPixels, ImageUnrea
 from service.media.formats import Format, format_of
 from service.media.structure import cleaned
 
-#: Python, Pillow, three copies of an image of 40 million pixels, and room.
+#: Bytes: Python, Pillow, three copies of an image of 40 million pixels, and a margin.
 _MEMORY: Final = 1_200_000_000
 _CPU_SECONDS: Final = 30
 
 _ORIENTATION: Final = 0x0112
-_TO_BE_TURNED: Final = range(2, 9)  # 1 is upright
-#: Of what must be encoded again because it was turned.
+_ROTATIONS: Final = range(2, 9)  # 1 is upright
+#: Quality of an image that is encoded again after a rotation.
 _QUALITY: Final = 95
 _OPENERS: Final[dict[Format, Callable[[io.BytesIO], Image.Image]]] = {
     "jpeg": JpegImagePlugin.JpegImageFile,
@@ -43,13 +43,13 @@ class Inspected:
 
 
 def header(head: bytes) -> Inspected | None:
-    """Format and size, by the beginning of a file; None: it takes more of the file to say.
+    """Return format and size from the beginning of a file; None if more of the file is needed.
 
-    Raises ImageFormat, and ImageTooManyPixels where not even Pillow would go on.
+    Raises ImageFormat, and ImageTooManyPixels above Pillow's own limit.
     """
     kind = format_of(head)
     if kind is None:
-        raise ImageFormat("The bytes are no JPEG, PNG or WebP.")
+        raise ImageFormat("The file is not a JPEG, PNG or WebP image.")
     try:
         width, height = _opened(kind, head).size
     except Image.DecompressionBombError:
@@ -60,10 +60,10 @@ def header(head: bytes) -> Inspected | None:
 
 
 def inspect(content: bytes, *, most_pixels: int) -> tuple[Inspected, bytes]:
-    """What it is, and the same picture upright with nothing beside it. Raises a BadImage that says why not.
+    """Return the image's format and size, and the image upright, without metadata. Raises BadImage with the reason.
 
-    Where only data beside the picture had to go, its pixels are the very bytes that came; one that its EXIF says to
-    turn is decoded, turned and encoded again.
+    If only metadata is removed, the encoded pixels are unchanged; an image that its EXIF rotates is decoded, rotated
+    and encoded again.
     """
     seen = header(content)
     if seen is not None:
@@ -73,8 +73,8 @@ def inspect(content: bytes, *, most_pixels: int) -> tuple[Inspected, bytes]:
     try:
         image = _opened(kind, clean)
         check_pixels(Inspected(kind, *image.size), most_pixels)
-        if _lies(kind, content):
-            clean, image = _turned(kind, content)
+        if _is_rotated(kind, content):
+            clean, image = _rotated(kind, content)
         else:
             image.load()
     except _UNREADABLE as error:
@@ -85,33 +85,33 @@ def inspect(content: bytes, *, most_pixels: int) -> tuple[Inspected, bytes]:
 def check_pixels(seen: Inspected, most: int) -> None:
     """Raises ImageTooManyPixels."""
     if seen.width * seen.height > most:
-        raise ImageTooManyPixels(f"The image has {seen.width} x {seen.height} pixels; at most {most} in all may be.")
+        raise ImageTooManyPixels(f"The image has {seen.width} x {seen.height} pixels; at most {most} are allowed.")
 
 
 def _kind(content: bytes) -> Format:
     kind = format_of(content)
     if kind is None:
-        raise ImageFormat("The bytes are no JPEG, PNG or WebP.")
+        raise ImageFormat("The file is not a JPEG, PNG or WebP image.")
     return kind
 
 
 def _opened(kind: Format, content: bytes) -> Image.Image:
-    """By its own plugin and no other; reads headers alone, EXIF among them."""
-    with warnings.catch_warnings(action="ignore"):  # of EXIF that is damaged: it goes anyway
+    """Open with the plugin of this format only; reads headers, including EXIF, but no pixels."""
+    with warnings.catch_warnings(action="ignore"):  # about damaged EXIF, which is removed anyway
         return _OPENERS[kind](io.BytesIO(content))
 
 
-def _lies(kind: Format, content: bytes) -> bool:
-    """Whether its EXIF says to turn it; EXIF that cannot be read says nothing."""
+def _is_rotated(kind: Format, content: bytes) -> bool:
+    """Return whether EXIF rotates the image; ignore unreadable EXIF."""
     with warnings.catch_warnings(action="ignore"):
         try:
-            return _opened(kind, content).getexif().get(_ORIENTATION) in _TO_BE_TURNED
+            return _opened(kind, content).getexif().get(_ORIENTATION) in _ROTATIONS
         except _UNREADABLE:
             return False
 
 
-def _turned(kind: Format, content: bytes) -> tuple[bytes, Image.Image]:
-    """PNG and lossless WebP lose nothing by it."""
+def _rotated(kind: Format, content: bytes) -> tuple[bytes, Image.Image]:
+    """Rotate the image and encode it again; PNG and lossless WebP stay lossless."""
     image = ImageOps.exif_transpose(_opened(kind, content))
     lossless = kind == "webp" and b"VP8L" in content[:64]
     options = {"lossless": True} if lossless else {} if kind == "png" else {"quality": _QUALITY}
@@ -123,7 +123,7 @@ def _turned(kind: Format, content: bytes) -> tuple[bytes, Image.Image]:
 def main() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
     resource.setrlimit(resource.RLIMIT_CPU, (_CPU_SECONDS, _CPU_SECONDS))
-    Image.MAX_IMAGE_PIXELS = None  # ours is the limit
+    Image.MAX_IMAGE_PIXELS = None  # the gateway's own limit applies
     try:
         inspected, clean = inspect(sys.stdin.buffer.read(), most_pixels=int(sys.argv[1]))
     except BadImage as bad:

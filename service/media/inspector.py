@@ -1,4 +1,4 @@
-"""Inspections as processes: so many at a time, each with a limit on its time, none with our secrets."""
+"""Runs inspections as child processes: bounded in number and time, without the gateway's secrets."""
 
 import asyncio
 import contextlib
@@ -19,8 +19,8 @@ from service.errors import (
 from service.media import formats
 from service.media.formats import MAGIC_LENGTH, format_of
 
-#: An inspection takes a CPU and up to a gigabyte; more than this at a time would not be faster.
-_AT_A_TIME: Final = 2
+#: Concurrent inspections: each takes a CPU and up to a gigabyte, so more would not be faster.
+_CONCURRENT: Final = 2
 _SECONDS: Final = 60.0
 _FAULTS: Final[dict[str, type[BadImage]]] = {
     kind.code: kind for kind in (ImageFormat, ImageTooManyPixels, ImageTrailingData, ImageTruncated, ImageUnreadable)
@@ -40,7 +40,7 @@ class Picture:
 class Inspector:
     def __init__(self, *, most_pixels: int) -> None:
         self._most_pixels = most_pixels
-        self._room = asyncio.Semaphore(_AT_A_TIME)
+        self._room = asyncio.Semaphore(_CONCURRENT)
 
     async def inspect(
         self, source: IO[bytes], target: IO[bytes], *, content_type: str | None = None, pointer: str = ""
@@ -61,7 +61,7 @@ class Inspector:
         raise ImageUnreadable("The image cannot be decoded.", pointer=pointer)
 
     async def _run(self, source: IO[bytes], target: IO[bytes]) -> object:
-        """What the inspection said; None where it died of the image."""
+        """Return the inspection's JSON output; None if the process died."""
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
@@ -74,19 +74,19 @@ class Inspector:
         )
         try:
             async with asyncio.timeout(_SECONDS):
-                _, said = await process.communicate()
+                _, output = await process.communicate()
         except TimeoutError:
             return None
         finally:
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
             await process.wait()
-        return _read(said) if process.returncode == 0 else None
+        return _read(output) if process.returncode == 0 else None
 
 
-def _read(said: bytes) -> object:
-    """The last line: decoders may have complained before it."""
+def _read(output: bytes) -> object:
+    """Parse the last line: decoders may have printed warnings before it."""
     try:
-        return json.loads(said.rpartition(b"\n")[2])
+        return json.loads(output.rpartition(b"\n")[2])
     except ValueError:
         return None

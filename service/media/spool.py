@@ -1,4 +1,4 @@
-"""A stranger's bytes on disk instead of in memory: a file without a name, gone with the process that opened it."""
+"""Spools uploads to an anonymous temporary file, which disappears with the process."""
 
 import asyncio
 import tempfile
@@ -8,16 +8,16 @@ from typing import IO, Final
 
 from service.errors import Malformed, TooLarge
 
-#: Collected before it is written, so that a sender of single bytes costs no write each.
+#: Bytes collected per write, so that a sender of single bytes does not cost a write each.
 _WRITE_BYTES: Final = 256 * 1024
 _READ_BYTES: Final = 64 * 1024
 
 
 @asynccontextmanager
 async def spool() -> AsyncIterator[IO[bytes]]:
-    """In the system's folder for temporary files, which ``TMPDIR`` moves.
+    """Open a file in the system's temporary folder (``TMPDIR``).
 
-    Without a buffer, so that a process that inherits it reads from where it was left.
+    It is unbuffered, so that a child process that inherits it reads from its current position.
     """
     file = await asyncio.to_thread(_open)
     try:
@@ -31,24 +31,24 @@ def _open() -> IO[bytes]:
 
 
 async def fill(file: IO[bytes], chunks: AsyncIterator[bytes], *, most: int) -> int:
-    """How many bytes came. Raises TooLarge as soon as they are too many, Malformed where there are none."""
-    size, waiting = 0, bytearray()
+    """Write the chunks and return their size in bytes. Raises TooLarge above ``most``, Malformed if there are none."""
+    size, pending = 0, bytearray()
     async for chunk in chunks:
         size += len(chunk)
         if size > most:
             raise TooLarge(f"The image is larger than {most} bytes.")
-        waiting += chunk
-        if len(waiting) >= _WRITE_BYTES:
-            await asyncio.to_thread(file.write, bytes(waiting))
-            waiting.clear()
-    await asyncio.to_thread(file.write, bytes(waiting))
+        pending += chunk
+        if len(pending) >= _WRITE_BYTES:
+            await asyncio.to_thread(file.write, bytes(pending))
+            pending.clear()
+    await asyncio.to_thread(file.write, bytes(pending))
     if not size:
         raise Malformed("The body is empty.")
     return size
 
 
 async def read(file: IO[bytes]) -> AsyncIterator[bytes]:
-    """From its beginning."""
+    """Yield the file from its beginning."""
     await asyncio.to_thread(file.seek, 0)
     while chunk := await asyncio.to_thread(file.read, _READ_BYTES):
         yield chunk

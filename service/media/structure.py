@@ -1,7 +1,7 @@
-"""Images taken apart and put together again without touching a pixel: what shows the picture stays, the rest goes.
+"""Removes metadata from images without decoding them: segments that encode the picture stay, all others are dropped.
 
-Gone are EXIF with its location, XMP, IPTC, comments, texts, times, thumbnails, previews and whatever an application hid
-in a segment of its own. Colour profiles stay: without them the picture looks different.
+Removed are EXIF (including location), XMP, IPTC, comments, texts, times, thumbnails, previews and application segments.
+Colour profiles stay: without them the picture looks different.
 """
 
 import re
@@ -15,7 +15,7 @@ from service.media.formats import Format
 
 
 def cleaned(kind: Format, content: bytes) -> bytes:
-    """The same picture with nothing beside it. Raises a BadImage for a file that is not whole, or not only an image."""
+    """Return the picture without metadata. Raises BadImage for a truncated file, or one with data after the image."""
     return b"".join({"jpeg": _jpeg, "png": _png, "webp": _webp}[kind](content))
 
 
@@ -27,7 +27,7 @@ _SOS: Final = 0xDA
 _APP0, _APP2, _APP14, _APP15, _COMMENT = 0xE0, 0xE2, 0xEE, 0xEF, 0xFE
 #: Within scan data, a marker is 0xFF followed by neither a stuffed zero, a restart, nor another fill byte.
 _MARKER: Final = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
-#: What cameras append: further pictures, films, padding, and Samsung's own trailer. It is cut off, not refused.
+#: Data that cameras append: more pictures, films, padding, Samsung's trailer. It is removed, not refused.
 _CAMERAS: Final = re.compile(rb"\xff\xd8\xff|....ftyp|\x00*\Z|.*SEFT\Z", re.DOTALL)
 
 
@@ -51,14 +51,14 @@ def _jpeg(content: bytes) -> Iterator[bytes]:
 
 
 def _shows(marker: int, head: bytes) -> bool:
-    """Whether a segment has a part in the picture; of an application's only how to read its colours."""
+    """Return whether a segment encodes the picture; application segments only if they define its colours."""
     if _APP0 < marker <= _APP15:
         return marker == _APP14 or (marker == _APP2 and head == b"ICC_PROFILE")
     return marker != _COMMENT
 
 
 def _segment(content: bytes, at: int) -> tuple[int, int, int]:
-    """Marker, start and end of the segment here."""
+    """Return marker, start and end of the segment at this position."""
     while content[at : at + 2] == b"\xff\xff":  # fill bytes
         at += 1
     if at + 2 > len(content):
@@ -83,7 +83,7 @@ def _end_of_scan(content: bytes, at: int) -> int:
 
 
 def _without_thumbnail(segment: bytes) -> bytes:
-    """JFIF says what the colours mean; its thumbnail, and the extension that is nothing but one, go."""
+    """JFIF defines the colours; its thumbnail and the thumbnail extension are removed."""
     if segment[4:9] != b"JFIF\x00" or len(segment) < 18:
         return b""
     return b"\xff\xe0\x00\x10" + segment[4:16] + b"\x00\x00"

@@ -1,4 +1,4 @@
-"""Kept videos: one object each in a bucket or a folder, written whole or not at all."""
+"""Stored videos: one object each in a bucket or a folder, written completely or not at all."""
 
 import asyncio
 import hashlib
@@ -10,35 +10,35 @@ from urllib.parse import unquote, urlsplit
 
 from service.domain.generation import StoredVideo
 
-#: Of a part of a multipart upload; S3 wants five MiB at least.
+#: Size of a part of a multipart upload; S3 requires at least 5 MiB.
 _PART_BYTES: Final = 5 * 1024 * 1024
-#: Parts under way at a time: with the one being filled, fifteen MiB a copy.
+#: Concurrent parts: with the one being filled, 15 MiB of memory per copy.
 _PARTS: Final = 2
 _READ_BYTES: Final = 256 * 1024
 _SIGNED_FOR: Final = timedelta(minutes=15)
-#: Any single exchange with the store, but a whole copy.
+#: Timeout of one request to the store; a whole copy may take longer.
 _SECONDS: Final = 30.0
 
 
 class VideoStoreUnavailable(Exception):
-    """The store did not do it, for now."""
+    """The video store failed; a retry may succeed."""
 
 
 class VideoMissing(Exception):
-    """There is no such object."""
+    """The object does not exist."""
 
 
 class VideoStore:
     """``s3://bucket/prefix`` (credentials and endpoint from ``AWS_*``), ``gs://…`` (``GOOGLE_*``), ``file:///folder``."""
 
     def __init__(self, url: str) -> None:
-        import obstore  # noqa: PLC0415  (4 MB of every process, where most keep nothing)
+        import obstore  # noqa: PLC0415  (4 MB in every process, and most deployments store no videos)
         from obstore.exceptions import BaseError  # noqa: PLC0415
         from obstore.store import GCSStore, LocalStore, S3Store, from_url  # noqa: PLC0415
 
         self._api = obstore
-        #: What it may raise, whatever it is about: its own errors, and Python's for a file that is not there.
-        self._trouble = (BaseError, OSError, TimeoutError)
+        #: Errors of the store: its own, and Python's for missing files.
+        self._errors = (BaseError, OSError, TimeoutError)
         self._folder = Path(unquote(urlsplit(url).path)) if url.startswith("file:") else None
         self._store: Any
         if self._folder is not None:
@@ -47,20 +47,20 @@ class VideoStore:
             self._store = from_url(
                 url,
                 client_options={
-                    "allow_http": True,  # of an endpoint that the operator names so; those of AWS and Google are https
+                    "allow_http": True,  # for endpoints that the operator names; AWS and Google use https
                     "connect_timeout": timedelta(seconds=5),
                     "timeout": timedelta(seconds=_SECONDS),
                 },
                 retry_config={"max_retries": 2, "retry_timeout": timedelta(seconds=_SECONDS)},
             )
         self.signs: Final = isinstance(self._store, S3Store | GCSStore)
-        """Whether ``signed`` URLs are to be had."""
+        """Whether the store supports ``signed`` URLs."""
 
-    async def keep(self, path: str, chunks: AsyncIterator[bytes], *, content_type: str, most: int) -> StoredVideo:
-        """Write these bytes as one object, replacing what was there.
+    async def write(self, path: str, chunks: AsyncIterator[bytes], *, content_type: str, most: int) -> StoredVideo:
+        """Write the bytes as one object, replacing an existing one.
 
-        What raises on the way, in the store or in ``chunks``, leaves no object behind; a process killed on the way
-        leaves at most parts that nobody sees. Raises StoreAway.
+        An error in the store or in ``chunks`` leaves no object; a killed process leaves at most invisible parts of an
+        upload. Raises VideoStoreUnavailable.
         """
         digest, size = hashlib.sha256(), 0
         attributes = None
@@ -79,44 +79,44 @@ class VideoStore:
                         raise VideoStoreUnavailable(f"larger than {most} bytes")
                     await writer.write(chunk)
             found = await self._api.head_async(self._store, path)
-        except self._trouble as error:
-            raise VideoStoreUnavailable(_told(error)) from error
+        except self._errors as error:
+            raise VideoStoreUnavailable(_describe(error)) from error
         if found["size"] != size:
             raise VideoStoreUnavailable(f"{found['size']} of {size} bytes arrived")
         return StoredVideo(path, size, digest.hexdigest())
 
     async def read(self, path: str, start: int, end: int) -> AsyncIterator[bytes]:
-        """Bytes from ``start`` to before ``end``. Raises NotKept, StoreAway."""
+        """Bytes from ``start`` to before ``end``. Raises VideoMissing, VideoStoreUnavailable."""
         try:
             async with asyncio.timeout(_SECONDS):
                 found = await self._api.get_async(self._store, path, options={"range": (start, end)})
         except FileNotFoundError as error:
             raise VideoMissing(path) from error
-        except self._trouble as error:
-            raise VideoStoreUnavailable(_told(error)) from error
+        except self._errors as error:
+            raise VideoStoreUnavailable(_describe(error)) from error
         return _chunks(found)
 
     async def signed(self, path: str) -> str:
-        """A URL at which the store itself answers for a while. Raises StoreAway."""
+        """Return a URL that the store serves for 15 minutes. Raises VideoStoreUnavailable."""
         try:
             async with asyncio.timeout(_SECONDS):
                 return await self._api.sign_async(self._store, "GET", path, expires_in=_SIGNED_FOR)
-        except self._trouble as error:
-            raise VideoStoreUnavailable(_told(error)) from error
+        except self._errors as error:
+            raise VideoStoreUnavailable(_describe(error)) from error
 
     async def delete(self, path: str) -> None:
-        """Also where there is none. Raises StoreAway."""
+        """Delete the object if it exists. Raises VideoStoreUnavailable."""
         try:
             async with asyncio.timeout(_SECONDS):
                 await self._api.delete_async(self._store, path)
         except FileNotFoundError:
             return
-        except self._trouble as error:
-            raise VideoStoreUnavailable(_told(error)) from error
+        except self._errors as error:
+            raise VideoStoreUnavailable(_describe(error)) from error
 
 
 def _clear(place: Path) -> None:
-    """Of a copy that was killed, a folder keeps the file it was writing: ``<name>#1``."""
+    """Remove partial files of killed copies: the local store names them ``<name>#1``."""
     for staged in place.parent.glob(f"{place.name}#*"):
         staged.unlink(missing_ok=True)
 
@@ -126,6 +126,6 @@ async def _chunks(found: Any) -> AsyncIterator[bytes]:
         yield bytes(chunk)
 
 
-def _told(error: BaseException) -> str:
-    """Of the client's errors the first line: the rest is its own insides, signed URLs among them."""
+def _describe(error: BaseException) -> str:
+    """Return the first line of the error: the rest can contain signed URLs."""
     return f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"[:200]

@@ -1,4 +1,4 @@
-"""Why a webhook got no answer: whatever the network did, in one of seven words."""
+"""Classifies network errors of outbound requests into seven kinds."""
 
 import os
 import ssl
@@ -27,12 +27,12 @@ _WHILE_WAITING: Final[tuple[tuple[type[Exception], Failure, str], ...]] = (
 
 
 def explain(error: Exception) -> tuple[Failure, str]:
-    """The word, and a detail for the tenant: never the error's own text, which names the address a host resolved to."""
+    """Return the kind and a detail for the tenant, without the error's text: it can name a resolved address."""
     if isinstance(error, AddressRefused):
         return "refused_address", error.reason
     if isinstance(error, ClientConnectorError):
         return _explain_connect(error)
-    matches = ((word, detail) for kind, word, detail in _WHILE_WAITING if isinstance(error, kind))
+    matches = ((name, detail) for kind, name, detail in _WHILE_WAITING if isinstance(error, kind))
     return next(matches, ("other", type(error).__name__))
 
 
@@ -44,7 +44,7 @@ def _explain_connect(error: ClientConnectorError) -> tuple[Failure, str]:
         return "dns", "the host name does not resolve"
     if isinstance(error, ClientSSLError):
         return "tls", _tls_detail(cause)
-    # No number: several addresses failed, each in its own way.
+    # Without errno several addresses failed, each differently.
     return "connect", os.strerror(cause.errno) if cause.errno else "no address could be reached"
 
 

@@ -1,4 +1,4 @@
-"""A look at the beginning of a stranger's file: bounded in bytes, redirects and address; never an exception."""
+"""Probe of an image URL: reads its first bytes. Bytes, redirects and addresses are bounded."""
 
 import ssl
 from collections.abc import Iterable, Mapping
@@ -21,7 +21,7 @@ _ALL_PORTS: Final = (range(1, 65536),)
 
 @dataclass(frozen=True, slots=True)
 class ProbeResult:
-    """``size``: of the whole file, where the server says."""
+    """``size``: bytes of the whole file, if the server states it."""
 
     status: int
     head: bytes
@@ -30,7 +30,7 @@ class ProbeResult:
 
 @dataclass(frozen=True, slots=True)
 class ProbeRefused:
-    """What is written in the URL is no address on the public internet."""
+    """The URL does not name an address on the public internet."""
 
     reason: str
 
@@ -41,7 +41,7 @@ class ProbeFailed:
 
 
 class ImageProbe:
-    """Belongs to one event loop. Whoever calls bounds the time; ``tls`` and ``resolver`` are for tests."""
+    """Belongs to one event loop. The caller sets the timeout; ``tls`` and ``resolver`` are for tests."""
 
     def __init__(
         self,
@@ -69,40 +69,40 @@ class ImageProbe:
             await self._session.close()
         await self._resolver.close()
 
-    async def look(self, url: str) -> ProbeResult | ProbeRefused | ProbeFailed:
-        """At no more than the first bytes; a redirect is followed to wherever the guard lets it."""
+    async def probe(self, url: str) -> ProbeResult | ProbeRefused | ProbeFailed:
+        """Read the first bytes of a URL. Follows redirects to addresses that the guard allows."""
         target = urldefrag(url).url
         try:
             self._by_address.check_url(_as_https(target))
         except AddressRefused as refusal:
             return ProbeRefused(refusal.reason)
         try:
-            self._check(target)  # a port that we do not call may still be one that fal calls
+            self._check(target)  # fal may request ports that the gateway does not
             for _ in range(_REDIRECTS):
                 seen = await self._get(target)
                 if isinstance(seen, ProbeResult):
                     return seen
                 target = urldefrag(urljoin(target, seen)).url
                 self._check(target)
-        except Exception as error:  # noqa: BLE001 -- one stranger's nonsense must not stop a dispatch
+        except Exception as error:  # noqa: BLE001 -- a misbehaving server must not stop dispatch
             return ProbeFailed(explain(error)[0])
         return ProbeFailed("redirects")
 
     def _check(self, url: str) -> None:
-        """As for a webhook, but plain http may go to public addresses too: nothing of ours is in what is read."""
+        """Check as for a webhook, but allow plain http to public addresses: the request carries no data."""
         self._guard.check_url(_as_https(url))
 
     async def _get(self, url: str) -> ProbeResult | str:
-        """Or where it redirects to."""
-        wanted = {"Range": f"bytes=0-{self._most_bytes - 1}"}
-        response = await self._opened().get(URL(url, encoded=True), headers=wanted, allow_redirects=False)
+        """Return the result, or the redirect target."""
+        headers = {"Range": f"bytes=0-{self._most_bytes - 1}"}
+        response = await self._opened().get(URL(url, encoded=True), headers=headers, allow_redirects=False)
         try:
             if response.status in (301, 302, 303, 307, 308) and (location := response.headers.get("location")):
                 return location
             head = await self._head(response) if response.status in (200, 206) else b""
             return ProbeResult(response.status, head, _size(response.status, response.headers))
         finally:
-            response.close()  # cut, not drained
+            response.close()  # closes the connection instead of reading the rest
 
     async def _head(self, response: ClientResponse) -> bytes:
         head = bytearray()

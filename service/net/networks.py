@@ -1,7 +1,7 @@
-"""Which addresses are public, by the IANA special-purpose registries (RFC 6890 and successors).
+"""Tables of public and special-purpose networks, from the IANA registries (RFC 6890 and successors).
 
-Written out rather than asked of `ipaddress`'s `is_global`, whose answers changed between patch releases of Python
-(gh-113171) and which takes an IPv4 address wrapped in an IPv6 one at face value.
+Listed here instead of using `ipaddress`'s `is_global`, whose results changed between patch releases of Python
+(gh-113171) and which does not unwrap an IPv4 address inside an IPv6 address.
 """
 
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
@@ -10,9 +10,9 @@ from typing import Final
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
-#: The only IPv6 space handed out to the public so far; loopback, unique local, link-local and multicast lie outside.
+#: The only IPv6 space allocated to the public; loopback, unique local, link-local and multicast are outside.
 _GLOBAL_UNICAST: Final = IPv6Network("2000::/3")
-#: NAT64 (RFC 6052): how an IPv6-only cluster reaches IPv4 receivers, so it is judged by the IPv4 address inside.
+#: NAT64 (RFC 6052): an IPv6-only cluster reaches IPv4 receivers through it; the IPv4 address inside decides.
 _NAT64: Final = IPv6Network("64:ff9b::/96")
 
 _NOT_PUBLIC: Final[tuple[Network, ...]] = tuple(
@@ -36,15 +36,15 @@ _NOT_PUBLIC: Final[tuple[Network, ...]] = tuple(
         "240.0.0.0/4",  # reserved, broadcast
         "2001::/23",  # protocol assignments: Teredo, benchmarking, ORCHID
         "2001:db8::/32",  # documentation
-        "2002::/16",  # 6to4: a tunnel to the IPv4 address inside it, and no receiver's home any more
+        "2002::/16",  # 6to4: a tunnel to the IPv4 address inside it; deprecated
         "3ffe::/16",  # the 6bone, returned
         "3fff::/20",  # documentation
     )
 )
 
 
-#: Closed even to a host that the operator trusts: what hands out a machine's credentials, and what is no host at all.
-#: The name server that answers for it may be wrong, or somebody else's.
+#: Refused even for hosts that the operator trusts: metadata services that issue credentials, and non-hosts.
+#: The name server of a trusted host may be wrong or compromised.
 _NEVER: Final[tuple[Network, ...]] = tuple(
     ip_network(text)
     for text in (
@@ -65,12 +65,12 @@ _NEVER: Final[tuple[Network, ...]] = tuple(
     )
 )
 _LOOPBACK: Final[tuple[Network, ...]] = (IPv4Network("127.0.0.0/8"), IPv6Network("::1/128"))
-#: Tunnels: the address inside is where the packet ends up.
+#: Tunnels: packets reach the address inside.
 _6TO4: Final = IPv6Network("2002::/16")
 
 
 def unwrap(address: Address) -> Address:
-    """The IPv4 address that an IPv4-mapped or NAT64 address ends up at; any other address as it is.
+    """Return the IPv4 address inside an IPv4-mapped or NAT64 address; return other addresses unchanged.
 
     6to4, Teredo and local NAT64 (64:ff9b:1::/48, whose layout only its operator knows) are never public anyway.
     """
@@ -94,7 +94,7 @@ def is_loopback(address: Address) -> bool:
 
 
 def is_host(address: Address) -> bool:
-    """Public or private, but some machine's: neither this one, nor a metadata service, nor many machines at once."""
+    """Return whether the address is one host, public or private: not this machine, metadata or multicast."""
     inner = unwrap(address)
     if isinstance(inner, IPv6Address) and inner in _6TO4:
         inner = IPv4Address(int(inner) >> 80 & 0xFFFF_FFFF)

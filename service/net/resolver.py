@@ -1,4 +1,4 @@
-"""DNS lookups for names that strangers chose, on threads of their own."""
+"""DNS lookups of names that tenants chose, on separate threads."""
 
 import asyncio
 import socket
@@ -8,19 +8,19 @@ from weakref import WeakValueDictionary
 
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-#: How many names may be slow to resolve at once before other lookups wait.
+#: Concurrent lookups; more wait.
 LOOKUP_THREADS: Final = 64
-#: How many of them below one domain: a name for each customer, all of one name server, is common.
+#: Concurrent lookups below one domain: one name per customer on one name server is common.
 LOOKUPS_OF_A_DOMAIN: Final = 8
-#: How long a lookup waits for its turn; who asked for it has given up by then.
+#: Longest wait for a thread; the caller has timed out by then.
 _TURN_SECONDS: Final = 15.0
 
 
 class Resolver(AbstractResolver):
-    """`getaddrinfo` on its own threads, of which one domain gets a few.
+    """`getaddrinfo` on its own threads, with a limit per domain.
 
     aiohttp's resolver goes through `loop.getaddrinfo`: under uvloop that is libuv's pool of four threads, which also
-    looks up fal for the rest of the process. A few webhook domains whose name server never answers would hold them all.
+    looks up fal for the rest of the process. A few webhook domains with a dead name server would block them all.
     """
 
     def __init__(self) -> None:
@@ -34,23 +34,23 @@ class Resolver(AbstractResolver):
         turn = self._turns.setdefault(_domain(host), asyncio.Semaphore(LOOKUPS_OF_A_DOMAIN))
         async with asyncio.timeout(_TURN_SECONDS):
             await turn.acquire()
-        looking = asyncio.get_running_loop().run_in_executor(self._threads, _look_up, host, port, family)
-        looking.add_done_callback(lambda done: _looked(turn, done))
-        return await asyncio.shield(looking)  # a lookup cannot be called off: until it ends, its turn does not either
+        lookup = asyncio.get_running_loop().run_in_executor(self._threads, _look_up, host, port, family)
+        lookup.add_done_callback(lambda done: _release(turn, done))
+        return await asyncio.shield(lookup)  # getaddrinfo cannot be cancelled: its slot stays taken
 
     async def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
 
 def _domain(host: str) -> str:
-    """About what one owner has registered. Below a suffix like `co.uk` it is many owners', who then share."""
+    """Return the last two labels of a host. Under a suffix like `co.uk` several owners share one limit."""
     return ".".join(host.lower().split(".")[-2:])
 
 
-def _looked(turn: asyncio.Semaphore, looking: "asyncio.Future[list[ResolveResult]]") -> None:
+def _release(turn: asyncio.Semaphore, lookup: "asyncio.Future[list[ResolveResult]]") -> None:
     turn.release()
-    if not looking.cancelled():
-        looking.exception()  # nobody may be left to hear of it
+    if not lookup.cancelled():
+        lookup.exception()  # retrieved, so that asyncio does not log it when the caller has gone
 
 
 def _look_up(host: str, port: int, family: socket.AddressFamily) -> list[ResolveResult]:

@@ -1,7 +1,7 @@
-"""The SSRF guard: which URLs a webhook may name, and which addresses it may connect to.
+"""SSRF guard: the URLs that a webhook may name, and the addresses that it may connect to.
 
-`check_url` tells a tenant early and in words. What protects is `socket_factory`: it sees the very address about to be
-connected, after all parsing, DNS and caching, so a name that changes its mind between check and use gains nothing.
+`check_url` gives a tenant an early, readable error. `socket_factory` protects: it checks the exact address about to be
+connected, after all parsing, DNS and caching, so DNS rebinding between check and use has no effect.
 """
 
 import errno
@@ -17,29 +17,29 @@ from service.net.networks import Address, Network, is_host, is_loopback, is_publ
 
 __all__ = ["AddressGuard", "AddressRefused", "Network"]
 
-#: Below 1024 only the web's own ports: the rest are mail, file and login services, no business of a POST.
+#: Below 1024 only 80 and 443: the others are mail, file and login services.
 DEFAULT_PORTS: Final = (range(80, 81), range(443, 444), range(1024, 65536))
-#: The length every browser and proxy copes with.
+#: A length that every browser and proxy supports.
 MAX_URL_LENGTH: Final = 2048
 #: RFC 1035, without the trailing dot.
 _MAX_NAME_LENGTH: Final = 253
 
 _LOOPBACK: Final[tuple[Network, ...]] = (IPv4Network("127.0.0.0/8"), IPv6Network("::1/128"))
 
-# One strict grammar instead of a lenient parser: whatever a second parser could read differently is not a URL here.
+# A strict grammar instead of a lenient parser: text that a second parser could read differently is refused.
 _URL: Final = re.compile(r"(?P<scheme>https?)://(?P<authority>[^/?]*)(?:[/?].*)?", re.IGNORECASE)
 _AUTHORITY: Final = re.compile(r"(?P<host>\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::(?P<port>[1-9][0-9]{0,4}))?", re.IGNORECASE)
 _VISIBLE_ASCII: Final = re.compile(r"[!-~]+")
 _LABEL: Final = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")
-#: A name whose last label looks so is an IPv4 address to somebody (WHATWG URL, "ends in a number").
+#: Some parsers read a name whose last label matches this as an IPv4 address (WHATWG URL, "ends in a number").
 _NUMBER: Final = re.compile(r"[0-9]+|0x[0-9a-f]*")
 
 
 class AddressRefused(OSError):
     """A webhook target that must not be called.
 
-    An OSError, so that aiohttp takes a refusal at connect time for a failed connection and tries the next address.
-    `reason` never holds an address that DNS gave: what an internal name resolves to is none of the tenant's business.
+    An OSError, so that aiohttp handles a refusal at connect time as a failed connection and tries the next address.
+    `reason` never contains a resolved address: tenants must not learn what an internal name resolves to.
     """
 
     def __init__(self, reason: str) -> None:
@@ -54,11 +54,10 @@ class _Target(NamedTuple):
 
 
 class AddressGuard:
-    """Public addresses over https; besides, what the operator allows, there also over plain http.
+    """Allows public addresses over https, and what the operator allows, also over plain http.
 
-    `allowed_networks` are taken at their word, whatever lies in them. `allowed_hosts` are names that stand for
-    themselves and all below them: wherever they resolve, but for metadata services, and this machine unless it is
-    named `localhost`.
+    `allowed_networks` are allowed completely. `allowed_hosts` are names with all their subdomains, wherever they
+    resolve, except metadata services, and except this machine unless `localhost` is named.
     """
 
     def __init__(
@@ -76,7 +75,7 @@ class AddressGuard:
         return is_public(address) or self._is_allowed(address)
 
     def check_url(self, url: str) -> None:
-        """Refuse a URL for what is written in it; no DNS. Raises AddressRefused with a reason fit for the tenant."""
+        """Check the text of a URL, without DNS. Raises AddressRefused with a reason that tenants may see."""
         target = _parse(url)
         if not any(target.port in ports for ports in self._ports):
             raise AddressRefused(f"port {target.port} is not allowed")
@@ -90,11 +89,11 @@ class AddressGuard:
             self._check_name(target.host)
 
     def trusts(self, url: str) -> bool:
-        """Whether the operator named this URL's host. Raises AddressRefused for what is no URL."""
+        """Return whether the operator allowed this URL's host by name. Raises AddressRefused if it is not a URL."""
         return self._trusts_name(_parse(url).host)
 
     def check_addresses(self, url: str, addresses: Iterable[str]) -> None:
-        """Refuse a URL for one of the addresses its host has now. What protects is still the check at connect time."""
+        """Check the addresses that a URL's host has now. The check at connect time is the one that protects."""
         target = _parse(url)
         for text in addresses:
             address = ip_address(text.partition("%")[0])
@@ -106,15 +105,15 @@ class AddressGuard:
                 raise AddressRefused("the host has an address that is not allowed")
 
     def socket_factory(self, addr_info: AddrInfoType) -> socket.socket:
-        """For `aiohttp.TCPConnector(socket_factory=...)`: a socket for exactly this address, or AddressRefused."""
+        """Open a socket for this address, or raise AddressRefused. For `aiohttp.TCPConnector(socket_factory=...)`."""
         return _open(addr_info) if self.permits(_peer(addr_info)) else _refuse()
 
     def plain_socket_factory(self, addr_info: AddrInfoType) -> socket.socket:
-        """The same for http://, which only reaches the operator's networks, whatever the name in the URL says."""
+        """Do the same for http://, which reaches the operator's networks only, whatever the URL's host name."""
         return _open(addr_info) if self._is_allowed(_peer(addr_info)) else _refuse()
 
     def trusted_socket_factory(self, addr_info: AddrInfoType) -> socket.socket:
-        """The same for a host that the operator named."""
+        """Do the same for a host that the operator allowed by name."""
         return _open(addr_info) if self._is_trusted(_peer(addr_info)) else _refuse()
 
     def _trusts_name(self, host: str) -> bool:
@@ -140,7 +139,7 @@ class AddressGuard:
             if not self._allows_loopback():
                 raise AddressRefused("the host is this machine")
         elif "." not in name and not self._networks:
-            # Resolved through the search list of our own resolv.conf, so it can only mean something internal.
+            # Such a name is resolved through the search list of resolv.conf, so it is internal.
             raise AddressRefused("the host is not a full domain name")
 
     def _allows_loopback(self) -> bool:
@@ -149,7 +148,7 @@ class AddressGuard:
 
 
 def host_of(url: str) -> str | None:
-    """The name to look up; None where the URL spells an address. Raises AddressRefused for what is no URL."""
+    """Return the host name of a URL; None if it is an IP address. Raises AddressRefused if it is not a URL."""
     host = _parse(url).host
     return host if _literal(host) is None else None
 
@@ -181,7 +180,7 @@ def _parse_authority(scheme: str, authority: str) -> _Target:
 
 
 def _literal(host: str) -> Address | None:
-    """The IP address a host spells, None for a well-formed name. Raises AddressRefused for anything in between."""
+    """Return the IP address that a host spells; None for a well-formed name. Raises AddressRefused otherwise."""
     if host.startswith("["):
         return _parse_address(IPv6Address, host[1:-1])
     labels = host.split(".")
@@ -200,7 +199,7 @@ def _parse_address(kind: type[IPv4Address | IPv6Address], text: str) -> Address:
 
 
 def _peer(addr_info: AddrInfoType) -> Address:
-    """The address about to be connected. Anything else there would be resolved once more, behind the guard's back."""
+    """Return the address about to be connected. Refuse names: they would be resolved after this check."""
     try:
         return ip_address(addr_info[4][0])
     except ValueError:

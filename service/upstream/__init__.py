@@ -1,1 +1,1 @@
-"""The upstream and only the upstream."""
+"""HTTP client for fal, and the translation of its responses into outcomes."""

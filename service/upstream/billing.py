@@ -1,4 +1,4 @@
-"""fal's platform API: what was billed, read with the admin key. All of a time range, or nothing."""
+"""Client for fal's billing events, read with the admin key. Returns all events of a time range, or raises."""
 
 import asyncio
 import re
@@ -17,7 +17,7 @@ from service.upstream.http_result import read_response
 
 #: fal allows 10,000 entries a page.
 _PAGE: Final = 2_000
-#: Past these it is no answer of ours to wait for: entries of some 100,000 videos, and 2 kB for each.
+#: Bounds on one read: entries of some 100,000 videos, at 2 kB each.
 _MOST_PAGES: Final = 50
 _MOST_BYTES: Final = 4_000_000
 _NUMBER_LENGTH: Final = 40
@@ -46,10 +46,10 @@ class FalBilling:
         await self._http.close()
 
     async def events(self, *, start: datetime, end: datetime) -> list[BillingEvent]:
-        """Every job of this endpoint that was billed from ``start`` on and before ``end``.
+        """Return every job of this endpoint that was billed at or after ``start`` and before ``end``.
 
         Raises:
-            UpstreamUnavailable: not all of them can be had.
+            UpstreamUnavailable: the events cannot be read completely.
 
         """
         query = {"endpoint_id": self.endpoint_id, "start": rfc3339(start), "end": rfc3339(end), "limit": str(_PAGE)}
@@ -58,7 +58,7 @@ class FalBilling:
                 return await self._all_pages(query)
         except (aiohttp.ClientError, TimeoutError) as error:
             metrics.UPSTREAM_CALLS.labels("billing", type(error).__name__).inc()
-            raise _away(type(error).__name__) from error
+            raise _unavailable(type(error).__name__) from error
 
     async def _all_pages(self, query: dict[str, str]) -> list[BillingEvent]:
         found: list[BillingEvent] = []
@@ -68,9 +68,9 @@ class FalBilling:
             if cursor is None:
                 return found
             if cursor == query.get("cursor"):
-                raise _away("a page that follows itself")
+                raise _unavailable("a page that links to itself")
             query = {**query, "cursor": cursor}
-        raise _away(f"more than {_MOST_PAGES} pages")
+        raise _unavailable(f"more than {_MOST_PAGES} pages")
 
     async def _page(self, query: Mapping[str, str]) -> Any:
         with metrics.UPSTREAM_SECONDS.labels("billing").time():
@@ -78,7 +78,7 @@ class FalBilling:
                 content = await _read_at_most(response.content, _MOST_BYTES)
         metrics.UPSTREAM_CALLS.labels("billing", str(response.status)).inc()
         if response.status != 200:
-            raise _away(str(response.status))
+            raise _unavailable(str(response.status))
         return read_response(response.status, response.headers, content).body
 
     def _read(self, body: Any) -> tuple[list[BillingEvent], str | None]:
@@ -86,7 +86,7 @@ class FalBilling:
             case {"billing_events": list(entries)}:
                 events = [_event(entry) for entry in entries if self._is_of_this_endpoint(entry)]
                 return events, _next_cursor(body)
-        raise _away("an answer without billing events")
+        raise _unavailable("an answer without billing events")
 
     def _is_of_this_endpoint(self, entry: Any) -> bool:
         match entry:
@@ -100,7 +100,7 @@ async def _read_at_most(stream: aiohttp.StreamReader, most: int) -> bytes:
     async for chunk in stream.iter_any():
         content += chunk
         if len(content) > most:
-            raise _away("a page too large")
+            raise _unavailable("a page too large")
     return bytes(content)
 
 
@@ -109,12 +109,12 @@ def _next_cursor(body: Mapping[Any, Any]) -> str | None:
     if more is False or (cursor is None and not more):
         return None
     if not isinstance(cursor, str) or not cursor:
-        raise _away("more pages without a way to them")
+        raise _unavailable("more pages without a cursor")
     return cursor
 
 
 def _event(entry: Any) -> BillingEvent:
-    """An entry that says nothing readable still says that something was billed."""
+    """Parse an entry. An unreadable entry still counts as something billed."""
     if not isinstance(entry, dict):
         return BillingEvent(None)
     request_id = entry.get("request_id")
@@ -142,5 +142,5 @@ def _units(value: Any) -> Decimal | None:
     return units if units.is_finite() and units >= 0 else None
 
 
-def _away(reason: str) -> UpstreamUnavailable:
+def _unavailable(reason: str) -> UpstreamUnavailable:
     return UpstreamUnavailable(f"fal's billing events cannot be read ({reason}).")

@@ -1,4 +1,4 @@
-"""Whether it is fal that calls back: Ed25519 signatures, verified with the keys that fal publishes."""
+"""Verification of fal's callbacks: Ed25519 signatures, with the keys that fal publishes."""
 
 import asyncio
 import base64
@@ -16,20 +16,20 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from service.observability import log
 from service.upstream.http_result import read_response
 
-Verdict = Literal["authentic", "malformed", "timestamp", "signature", "keys_away"]
-"""``keys_away``: nobody can say, since fal's keys could not be had."""
+Verdict = Literal["authentic", "malformed", "timestamp", "signature", "keys_unavailable"]
+"""``keys_unavailable``: undecided, because fal's keys cannot be fetched."""
 
-#: fal asks receivers to keep its keys no longer than this.
-KEPT: Final = timedelta(hours=24)
-#: A signature that no key verifies may mean that fal has new ones; a flood of forgeries asks no more often than this.
+#: fal asks receivers to cache its keys no longer than this.
+CACHED_FOR: Final = timedelta(hours=24)
+#: A signature that no key verifies may mean that fal has new keys; a flood of forgeries fetches no more often.
 BETWEEN_FETCHES: Final = timedelta(seconds=30)
-#: fal's own bound against replays, in both directions.
+#: fal's own limit against replays, in both directions.
 WINDOW_SECONDS: Final = 300
 
-#: fal waits 15 s for our answer.
+#: fal waits 15 s for the gateway's answer.
 _FETCH_SECONDS: Final = 5.0
 _LARGEST_DOCUMENT: Final = 64 * 1024
-#: Each is tried on every forgery, at 0.1 ms.
+#: Every key is tried on every forgery, at 0.1 ms each.
 _MOST_KEYS: Final = 16
 _NAME: Final = re.compile(r"[\x21-\x7e]{1,256}")
 _TIMESTAMP: Final = re.compile(r"[0-9]{1,12}")
@@ -37,7 +37,7 @@ _SIGNATURE: Final = re.compile(r"[0-9a-fA-F]{128}")  # 64 bytes
 
 
 class Verifier:
-    """Says what a callback is worth. Keeps fal's keys for a day; whoever needs newer ones shares one fetch."""
+    """Verifies callbacks. Caches fal's keys for a day; concurrent refreshes share one fetch."""
 
     def __init__(self, *, rest_url: str) -> None:
         self._url = f"{rest_url}/.well-known/jwks.json"
@@ -63,7 +63,7 @@ class Verifier:
         await self._http.close()
 
     async def verify(self, headers: Mapping[str, str], body: bytes, now: datetime) -> Verdict:
-        """``headers`` by their lower-case names; ``body`` as it came, byte for byte."""
+        """Verify a callback. ``headers`` have lower-case names; ``body`` is the exact bytes received."""
         signed = _signed(headers)
         if signed is None:
             return "malformed"
@@ -76,31 +76,31 @@ class Verifier:
         keys = self._fresh_keys(now)
         if _verified(keys, signed.signature, message):
             return "authentic"
-        return "signature" if keys else "keys_away"
+        return "signature" if keys else "keys_unavailable"
 
     def _fresh_keys(self, now: datetime) -> tuple[Ed25519PublicKey, ...]:
-        return self._keys if self._fetched_at is not None and now - self._fetched_at < KEPT else ()
+        return self._keys if self._fetched_at is not None and now - self._fetched_at < CACHED_FOR else ()
 
     async def _refresh(self, now: datetime) -> None:
-        """Ask fal for its keys, unless that was done a moment ago."""
+        """Fetch fal's keys, unless they were fetched within ``BETWEEN_FETCHES``."""
         if self._fetching is None:
             if self._tried_at is not None and now - self._tried_at < BETWEEN_FETCHES:
                 return
             self._tried_at = now
             self._fetching = asyncio.create_task(self._fetch(now), name="fal-keys")
-        await asyncio.shield(self._fetching)  # a caller that goes away leaves the fetch to the others
+        await asyncio.shield(self._fetching)  # a cancelled caller does not cancel the fetch that others await
 
     async def _fetch(self, now: datetime) -> None:
         try:
             self._keys, self._fetched_at = await self._published(), now
-            self._log.info("fal's keys fetched", keys=len(self._keys))
+            self._log.info("fal_keys_fetched", keys=len(self._keys))
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
-            self._log.warning("fal's keys could not be fetched", error=type(error).__name__)
+            self._log.warning("fal_keys_unavailable", error=type(error).__name__)
         finally:
             self._fetching = None
 
     async def _published(self) -> tuple[Ed25519PublicKey, ...]:
-        """Raises where there is not a single one: those we have are better than none."""
+        """Fetch the published keys. Raise if there is none: the cached keys stay."""
         content = b""
         async with self._http.get(self._url, allow_redirects=False) as response:
             if response.status != 200:
@@ -116,7 +116,7 @@ class Verifier:
 
 @dataclass(frozen=True, slots=True)
 class _Signed:
-    """The headers of a callback. They are signed as they are written."""
+    """The signature headers of a callback. fal signs their text as written."""
 
     request_id: str
     user_id: str
@@ -157,7 +157,7 @@ def _verifies(key: Ed25519PublicKey, signature: bytes, message: bytes) -> bool:
 
 
 def public_keys(document: Any) -> tuple[Ed25519PublicKey, ...]:
-    """The Ed25519 keys of a JWKS (RFC 7517, 8037); whatever else it holds is none of ours."""
+    """Return the Ed25519 keys of a JWKS (RFC 7517, 8037); ignore other keys."""
     entries = document.get("keys") if isinstance(document, dict) else None
     written = [_written_key(entry) for entry in entries] if isinstance(entries, list) else []
     return tuple(key for x in written if x is not None and (key := _public_key(x)) is not None)[:_MOST_KEYS]
@@ -171,7 +171,7 @@ def _written_key(entry: object) -> str | None:
 
 
 def _public_key(x: str) -> Ed25519PublicKey | None:
-    """``x`` is base64url without padding, which Python's decoder insists on."""
+    """Decode ``x``: base64url without the padding that Python's decoder requires."""
     bare = x.rstrip("=")
     try:
         raw = base64.b64decode(bare + "=" * (-len(bare) % 4), altchars=b"-_", validate=True)

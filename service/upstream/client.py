@@ -1,4 +1,4 @@
-"""The wire to fal's queue: four verbs, no retries, no opinions. ``messages`` says what the answers mean."""
+"""HTTP client for fal's queue API: submit, status, result, cancel. No retries; ``messages`` interprets responses."""
 
 import asyncio
 from collections.abc import Awaitable
@@ -12,21 +12,21 @@ from yarl import URL
 from service.observability import metrics, tracing
 from service.upstream.http_result import NoHttpResponse, Wire, read_response
 
-#: Polls share these. They are aiohttp's because a poll through httpx costs 1 to 3 ms of CPU, and through aiohttp 0.1.
+#: Connections for polls. aiohttp, because a poll costs 1 to 3 ms of CPU in httpx and 0.1 ms in aiohttp.
 _READ_CONNECTIONS: Final = 32
 
-#: Shorter than the whole exchange may take, so that a connect that hangs is told from a lost answer.
+#: Shorter than the total timeout, so that a hanging connect differs from a lost response.
 _CONNECT_SECONDS: Final = 5.0
 
-#: Raised by httpx before the first byte of a request is on its way.
+#: Errors that httpx raises before it sends the first byte of a request.
 _NOT_SENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
 
 
 class FalClient:
     """Calls to ``queue.fal.run`` with the account's key.
 
-    Submits use connections of their own, a fresh one each: a kept-alive connection that fal closes just as we write
-    on it would leave the outcome of a paid call unknown. Reads may be repeated, so theirs are kept.
+    Each submit uses a fresh connection: if fal closed a kept-alive connection during the write, the outcome of a paid
+    call would be unknown. Reads can be repeated, so their connections are reused.
     """
 
     def __init__(self, *, queue_url: str, key: str, model: str, timeout: float) -> None:
@@ -58,7 +58,7 @@ class FalClient:
         await self._reads.close()
 
     async def submit(self, arguments: dict[str, Any], *, webhook_url: str | None = None) -> Wire:
-        """The paid call. Made once, whatever happens."""
+        """Send the paid request, exactly once."""
         params = {} if webhook_url is None else {"fal_webhook": webhook_url}
         return await _measured("submit", self._post(arguments, params))
 
@@ -93,7 +93,7 @@ class FalClient:
 
 
 async def _measured(operation: str, exchange: Awaitable[Wire]) -> Wire:
-    """A look at the status is no span of its own: there are hundreds, and who looks has one where it saw something."""
+    """Measure a call. Status calls get no span: there are hundreds, and the poller records those with a change."""
     traced = tracing.OFF if operation == "status" else tracing.part(f"fal.{operation}", kind="client")
     with metrics.UPSTREAM_SECONDS.labels(operation).time(), traced as span:
         wire = await exchange

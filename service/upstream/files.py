@@ -1,4 +1,4 @@
-"""Finished files, read from fal's hosts and from nowhere else."""
+"""Download of finished files, from fal's hosts only."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,16 +11,16 @@ from service.upstream.hosts import FalHosts
 
 _CHUNK_BYTES: Final = 256 * 1024
 _CONNECT_SECONDS: Final = 10.0
-#: Without a byte for so long, a connection counts as dead.
+#: A connection without a byte for this long is closed.
 _READ_SECONDS: Final = 30.0
 
 
 class FileUnavailable(Exception):
-    """The file cannot be had now: an answer other than 200, a connection that broke, a body cut short."""
+    """The file cannot be read now: status other than 200, broken connection, or truncated body."""
 
 
 class NotAFalUrl(Exception):
-    """The URL is none of fal's: it is not called."""
+    """The URL is not on a host of fal; it is not requested."""
 
 
 class FalFiles:
@@ -42,15 +42,15 @@ class FalFiles:
 
     @asynccontextmanager
     async def opened(self, url: str) -> AsyncIterator[tuple[str | None, AsyncIterator[bytes]]]:
-        """Content type and bytes. The key is not sent: fal's files are public by URL.
+        """Yield content type and bytes. The key is not sent: fal's files are public by URL.
 
         Raises:
-            NotFals: the URL, or where it redirects to, is not fal's.
-            FileAway: also while the bytes are read.
+            NotAFalUrl: the URL, or its redirect target, is not on a host of fal.
+            FileUnavailable: also while the bytes are read.
 
         """
         if not self._hosts.own(url):
-            raise NotAFalUrl("the URL is none of fal's")
+            raise NotAFalUrl("the URL is not on a host of fal")
         try:
             async with self._http.get(URL(url, encoded=True), allow_redirects=False) as answer:
                 if answer.status != 200:

@@ -1,4 +1,4 @@
-"""Which URLs are fal's own: its files' hosts over https, and whatever this deployment was told fal is."""
+"""Recognises fal's own URLs: its file hosts over https, and the base URLs in the settings."""
 
 from collections.abc import Iterable
 from typing import Final
@@ -9,12 +9,12 @@ _PORTS: Final = {"http": 80, "https": 443}
 
 class FalHosts:
     def __init__(self, files: Iterable[str], configured: Iterable[str]) -> None:
-        """``files``: names that stand for themselves and all below them; ``configured``: base URLs."""
+        """``files``: host names, each with all its subdomains; ``configured``: base URLs."""
         self._files = tuple(name.lower() for name in files)
         self._configured = {_origin(urlsplit(url)) for url in configured}
 
     def own(self, url: str) -> bool:
-        """Whether fal answers for what is there, as far as the URL says."""
+        """Return whether the URL is on a host of fal."""
         try:
             parts = urlsplit(url)
             origin = _origin(parts)

@@ -1,4 +1,4 @@
-"""What comes back from a call to fal, before anybody has read a meaning into it."""
+"""Raw result of a call to fal, before ``messages`` interprets it."""
 
 import json
 import math
@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-#: Levels of nesting; pydantic reads no more than 200 of them, and fal's answers have five.
+#: Levels of nesting. pydantic reads at most 200; fal's responses have five.
 _DEEPEST: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
 class HttpResponse:
-    """An answer, whole. ``body`` is the parsed JSON, None when it was none."""
+    """A complete response. ``body`` is the parsed JSON, or None if it is not JSON."""
 
     status: int
     headers: Mapping[str, str]
@@ -21,7 +21,7 @@ class HttpResponse:
 
 @dataclass(frozen=True, slots=True)
 class NoHttpResponse:
-    """No answer. ``sent`` is False only where it is proved that no byte of the request left."""
+    """No response. ``sent`` is False only if it is proved that no byte of the request left."""
 
     sent: bool
     reason: str
@@ -32,9 +32,9 @@ Wire = HttpResponse | NoHttpResponse
 
 def read_response(status: int, headers: Mapping[str, str], content: bytes) -> HttpResponse:
     try:
-        text = content.decode("utf-8-sig", errors="replace")  # given bytes, json lets raw surrogates and UTF-16 in
-        body = json.loads(text, parse_constant=lambda _: None, parse_float=_finite)  # NaN is JSON to Python alone
-        if "\\ud" in text.lower():  # a lone surrogate can be read, but never written down
+        text = content.decode("utf-8-sig", errors="replace")  # from bytes, json would accept raw surrogates and UTF-16
+        body = json.loads(text, parse_constant=lambda _: None, parse_float=_finite)  # only Python accepts NaN as JSON
+        if "\\ud" in text.lower():  # a lone surrogate can be read but not stored
             body = json.loads(json.dumps(body, ensure_ascii=False).encode(errors="replace"))
     except (ValueError, RecursionError):
         body = None
@@ -42,7 +42,7 @@ def read_response(status: int, headers: Mapping[str, str], content: bytes) -> Ht
 
 
 def _is_too_deep(body: Any) -> bool:
-    """Deeper than a record could be written and read again with it."""
+    """Return whether the body is nested too deeply to be stored and read again."""
     level = [body]
     for _ in range(_DEEPEST):
         level = [

@@ -1,6 +1,6 @@
-"""fal's words, and what they mean to us: here and in ``results`` alone the two languages meet.
+"""Translates fal's HTTP responses into outcomes; only this module and ``results`` know fal's messages.
 
-Pure functions over what came back from the wire. Sources: fal's documentation and transcripts of its public API.
+Pure functions. Sources: fal's documentation and transcripts of its public API.
 """
 
 from collections.abc import Mapping
@@ -29,19 +29,19 @@ _LONGEST_TEXT: Final = 500
 
 
 def submit_outcome(wire: Wire) -> SubmitOutcome:  # noqa: PLR0911  (one return per row of the table)
-    """What became of a submit, row by row; the rows are tried from the top.
+    """Return the outcome of a submit. The first matching row decides.
 
-    ==========================================================  ===========
-    not a byte was sent (refused, DNS, TLS, pool)               NotTaken
+    ==========================================================  ============
+    no byte was sent (refused, DNS, TLS, pool)                  NotSubmitted
     2xx with a request id                                       Accepted
     400, 413 or 422 in fal's own JSON: about the body           Rejected
     401 or 403 in fal's own JSON                                Locked
-    503 or another 4xx in fal's own JSON, but 408               NotTaken
-    all else: read timeout, reset, bare 5xx, unreadable 2xx     Unknown
-    ==========================================================  ===========
+    503 or another 4xx in fal's own JSON, except 408            NotSubmitted
+    other: read timeout, reset, bare 5xx, unreadable 2xx        Unknown
+    ==========================================================  ============
 
     A 4xx that is not about the body is about the account, the endpoint or the call (402, 404, 405, 409, 415, 429, ...):
-    any generation would get the same, so it fails none. 408: fal may have had enough of the request to begin.
+    any generation would get the same, so it fails none. After 408 fal may have received enough to start the job.
     """
     match wire:
         case NoHttpResponse(sent=False, reason=reason):
@@ -80,7 +80,7 @@ def status_outcome(wire: Wire) -> StatusOutcome:
 
 
 def is_unknown(wire: Wire) -> bool:
-    """Definitely: fal's own word that it has no such request."""
+    """Return whether fal states that it has no such request."""
     return isinstance(wire, HttpResponse) and wire.status == 404 and wire.body == {"status": "NOT_FOUND"}
 
 
@@ -116,7 +116,7 @@ def message_of(wire: HttpResponse) -> str:
 
 
 def detail_of(wire: HttpResponse) -> Any:
-    """Fal's own account of it, less the input that it likes to repeat."""
+    """Return fal's error detail without the input that fal repeats in it."""
     match wire.body:
         case {"detail": [*items]}:
             return [

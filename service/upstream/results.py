@@ -1,6 +1,6 @@
-"""How a job ended, in fal's words and in ours: by its result, and by the callback that reports the same.
+"""Translates how a job ended: from its result, and from the callback that reports it.
 
-Pure functions, like ``messages``; sources as there.
+Pure functions, like ``messages``, with the same sources.
 """
 
 import re
@@ -17,7 +17,7 @@ from service.upstream.messages import detail_of, message_of, trouble_of
 
 _STILL_RUNNING: Final = "Request is still in progress"
 
-#: fal's error types -> ours. What is not listed is decided by the HTTP status.
+#: fal's error types -> error codes of the gateway. The HTTP status decides for types that are not listed.
 MODEL_ERRORS: Final[Mapping[str, ErrorCode]] = {
     "content_policy_violation": "content_policy",
     "no_media_generated": "upstream_rejected",
@@ -41,12 +41,12 @@ MODEL_ERRORS: Final[Mapping[str, ErrorCode]] = {
     "bad_request": "invalid_input",
 }
 
-#: The same input may pass another time: our codes that are worth a new request.
+#: Codes after which the same input may succeed in a new request.
 _RETRYABLE: Final[frozenset[ErrorCode]] = frozenset({"upstream_timeout", "upstream_unavailable"})
 
 
 def result_outcome(wire: Wire) -> ResultOutcome:
-    """How it ended, if it has."""
+    """Return how the job ended, or that it has not ended."""
     match wire:
         case HttpResponse(status=200, body={"video": {"url": str()}}):
             return Succeeded(_output(wire.body), _billable_units(wire))
@@ -69,7 +69,7 @@ def result_outcome(wire: Wire) -> ResultOutcome:
 
 
 def _is_verdict(wire: HttpResponse) -> bool:
-    """The model's or the platform's word on this job, as opposed to an outage somewhere between."""
+    """Return whether the model or the platform answered about this job, as opposed to a proxy during an outage."""
     if not isinstance(wire.body, dict):
         return False
     typed = "error_type" in wire.body or "x-fal-error-type" in wire.headers
@@ -98,12 +98,12 @@ def _code(wire: HttpResponse) -> ErrorCode:
     if wire.status == 404:
         return "upstream_rejected"
     if kind == "invalid_request" and "fetch" in message_of(wire):
-        return "image_unreachable"  # the partner's own words for a picture it could not get
+        return "image_unreachable"  # the model's message for an image that it could not fetch
     return "invalid_input"
 
 
 def _platform_type(wire: HttpResponse) -> str | None:
-    """Of an error of the platform; the model's own name theirs in the detail."""
+    """Return the type of a platform error. Errors of the model have their type in the detail."""
     match wire.body:
         case {"error_type": str(kind)}:
             return kind
@@ -133,24 +133,24 @@ def _output(body: Mapping[str, Any]) -> Output:
     )
 
 
-#: A decimal number of bounded length: it goes into the record, and arithmetic with its exponent cannot overflow.
+#: A decimal number of bounded length: it is stored, and arithmetic with its exponent cannot overflow.
 _NUMBER: Final = re.compile(r"[+-]?[0-9]{1,20}(\.[0-9]{1,20})?([eE][+-]?[0-9]{1,3})?")
 
 
 def _billable_units(wire: HttpResponse) -> Decimal | None:
-    """The number in the header, as fal sent it: negative or absurd ones too. None where there is no number."""
+    """Return the number of the header as sent, even if negative or absurd; None without a number."""
     text = wire.headers.get("x-fal-billable-units", "")
     return Decimal(text) if _NUMBER.fullmatch(text) else None
 
 
 _LONGEST_ID: Final = 256
-#: The end of "Invalid status code: 422" and of "Unexpected status code: 422"; the words before it differ.
+#: Matches the end of "Invalid status code: 422" and of "Unexpected status code: 422"; the text before it varies.
 _STATUS_AT_THE_END: Final = re.compile(r"(?<!\d)([45]\d\d)\s*\Z")
 _USUAL_ERROR: Final = 422
 
 
 def read_callback(content: bytes) -> Callback | None:
-    """What a callback says, less all that its result says better; None where it names no request."""
+    """Parse a callback; None if it names no request. Drops everything that the result states better."""
     match read_response(200, {}, content).body:
         case {"request_id": str(request_id), **words} if 0 < len(request_id) <= _LONGEST_ID:
             match words:
@@ -163,7 +163,7 @@ def read_callback(content: bytes) -> Callback | None:
 
 
 def callback_outcome(callback: Callback) -> Succeeded | Failed | Canceled | None:
-    """How it ended by the callback's own words, which name no billable units; None where they do not say."""
+    """Return how the job ended by the callback alone, without billable units; None if the callback does not say."""
     match result_outcome(HttpResponse(callback.status, {}, callback.payload)):
         case Succeeded() | Canceled() | Failed(presumed_billed=False) as outcome:
             return outcome

@@ -1,4 +1,4 @@
-"""fal's file storage: where an image goes so that the model can fetch it."""
+"""Client for fal's file storage, from which the model fetches images."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -18,7 +18,7 @@ class UploadTarget:
 
 
 class FalStorage:
-    """Uploads by the two steps the official JavaScript client uses: initiate, then PUT the bytes."""
+    """Uploads in the two steps of the official JavaScript client: initiate, then PUT the bytes."""
 
     def __init__(self, *, rest_url: str, key: str, timeout: float) -> None:
         self._rest_url = rest_url
@@ -32,8 +32,8 @@ class FalStorage:
     async def __aexit__(self, *_: object) -> None:
         await self._http.aclose()
 
-    async def place(self, *, content_type: str, file_name: str) -> UploadTarget:
-        """Where a file may be put, and the URL it can be fetched at from then on. Raises UpstreamUnavailable."""
+    async def create_target(self, *, content_type: str, file_name: str) -> UploadTarget:
+        """Return the URL to PUT a file to and its public URL. Raises UpstreamUnavailable."""
         try:
             async with asyncio.timeout(self._timeout):
                 return UploadTarget(*await self._initiate(content_type, file_name))
@@ -41,13 +41,13 @@ class FalStorage:
             raise UpstreamUnavailable(f"fal's storage did not answer ({type(error).__name__}).") from error
 
     async def put(
-        self, place: UploadTarget, chunks: AsyncIterator[bytes], *, content_type: str, size: int | None = None
+        self, target: UploadTarget, chunks: AsyncIterator[bytes], *, content_type: str, size: int | None = None
     ) -> None:
-        """Raises UpstreamUnavailable."""
+        """Upload the bytes. Raises UpstreamUnavailable."""
         headers = {"content-type": content_type} | ({} if size is None else {"content-length": str(size)})
         try:
-            # No total here: what an upload may take in all is its use case's to bound, and httpx bounds each write.
-            answer = await self._http.put(place.upload_url, content=chunks, headers=headers)
+            # No total timeout: the use case bounds the whole upload, and httpx bounds each write.
+            answer = await self._http.put(target.upload_url, content=chunks, headers=headers)
         except (httpx.HTTPError, TimeoutError) as error:
             raise UpstreamUnavailable(f"fal's storage did not answer ({type(error).__name__}).") from error
         if not answer.is_success:
@@ -65,4 +65,4 @@ class FalStorage:
         match read_response(answer.status_code, answer.headers, answer.content).body:
             case {"upload_url": str(upload_url), "file_url": str(file_url)}:
                 return upload_url, file_url
-        raise UpstreamUnavailable("fal's storage gave no upload URL.")
+        raise UpstreamUnavailable("fal's storage returned no upload URL.")

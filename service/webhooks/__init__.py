@@ -1,1 +1,1 @@
-"""HTTP out to tenants: the webhook sender, and the guard that keeps it on the public internet."""
+"""Sends webhooks to tenants' receivers, and signs those in fal's format."""

@@ -1,4 +1,4 @@
-"""Webhooks signed fal's way, with a key of the gateway's own: receivers change the address of the key set, no more."""
+"""Signs webhooks in fal's format with the gateway's own key. Receivers only change the URL of the key set."""
 
 import base64
 import hashlib
@@ -15,10 +15,10 @@ _SEED_BYTES: Final = 32
 
 
 class WebhookSigner:
-    """One Ed25519 key per secret key, derived from it, so that every process has the same.
+    """Derives one Ed25519 key from each secret key, so that every process has the same keys.
 
-    The last secret key signs and all are published: a new one, put first, has been in the key set that receivers keep
-    for a day by the time the old one is taken out.
+    The last secret key signs, and the public keys of all are published. Receivers cache the key set for a day: a new
+    secret key, added first, is in their cache before the old one is removed.
     """
 
     def __init__(self, secret_keys: Sequence[str]) -> None:
@@ -35,7 +35,7 @@ class WebhookSigner:
         }
 
     def key_set(self) -> dict[str, Any]:
-        """The JWKS. ``x`` is base64url without padding, as the standard has it."""
+        """Return the JWKS. ``x`` is base64url without padding, as the standard requires."""
         return {"keys": [_jwk(key) for key in self._keys]}
 
 

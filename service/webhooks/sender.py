@@ -1,6 +1,6 @@
-"""One POST to a stranger.
+"""Sends one webhook request.
 
-Bounded in time and memory, only to an address the guard has seen, and never an exception for what comes back.
+Bounded in time and memory, to an address that the guard has checked; a receiver's behaviour never raises.
 """
 
 import asyncio
@@ -23,12 +23,12 @@ from service.net.resolver import Resolver
 from service.net.retry_after import parse_retry_after
 from service.net.ssrf import AddressGuard, host_of
 
-#: What is kept of an answer, enough to recognise an error page by.
+#: Bytes of a response that are stored, enough to recognise an error page.
 EXCERPT_BYTES: Final = 1024
-#: Below what common servers keep an idle connection for (gunicorn 2 s, Node and uvicorn 5 s): a POST on one that is
-#: just being closed is lost, and aiohttp rightly does not repeat it.
+#: Below the keep-alive of common servers (gunicorn 2 s, Node and uvicorn 5 s): a POST on a connection that is being
+#: closed is lost, and aiohttp rightly does not repeat it.
 KEEPALIVE_SECONDS: Final = 1.5
-#: A registration waits no longer for a name server.
+#: Longest DNS lookup during the registration of an endpoint.
 _LOOK_UP_SECONDS: Final = 2.0
 
 
@@ -48,7 +48,7 @@ class NoReceiverResponse:
 
 
 class Sender:
-    """Belongs to one event loop; its connections open with the first post.
+    """Belongs to one event loop; connections open with the first post.
 
     `tls` replaces the system's certificate authorities; `resolver` and `clock` are for tests.
     """
@@ -66,7 +66,7 @@ class Sender:
     ) -> None:
         self._guard = guard
         self._timeout_seconds = timeout_seconds
-        # Not the connector's own limit: waiting for our other deliveries must not count against this receiver's time.
+        # Not the connector's limit: the wait for other deliveries must not count against this receiver's timeout.
         self._connections = asyncio.Semaphore(max_connections)
         self._user_agent = user_agent
         self._tls = tls
@@ -84,20 +84,20 @@ class Sender:
         await self.close()
 
     async def post(self, url: str, *, headers: Mapping[str, str], body: bytes) -> ReceiverResponse | NoReceiverResponse:
-        """Send once, never follow, never raise for anything the far side can do."""
+        """Send once, without redirects. The receiver's behaviour never raises."""
         if self._closed:
             raise RuntimeError("the sender is closed")
         async with self._connections:
             started = time.monotonic()
             try:
                 return await self._exchange(url, headers, body, started)
-            except Exception as error:  # noqa: BLE001 -- one stranger's nonsense must not break the batch around it
+            except Exception as error:  # noqa: BLE001 -- a misbehaving receiver must not break the batch
                 return NoReceiverResponse(*explain(error), latency=_since(started))
 
     async def check(self, url: str) -> None:
-        """Raises AddressRefused for a URL that would not be called, by its text or by where its host resolves now.
+        """Check a URL's text and the current addresses of its host. Raises AddressRefused.
 
-        A host that does not resolve is fine: it may by the time there is something to send.
+        A host that does not resolve passes: it may resolve before the first delivery.
         """
         self._guard.check_url(url)
         if (host := host_of(url)) is None:
@@ -123,13 +123,13 @@ class Sender:
         try:
             excerpt = await _excerpt(response.content, deadline)
         finally:
-            # A connection whose answer was read to its end is back in the pool by now; any other is cut, not drained.
+            # A connection whose response was read completely is back in the pool; any other is closed.
             response.close()
         retry_after = parse_retry_after(response.headers.get("Retry-After"), now=self._clock())
         return ReceiverResponse(response.status, excerpt, retry_after, _since(started))
 
     def _session(self, kind: str) -> ClientSession:
-        """Of three kinds, each with its own idea of a good address; connections are never shared between them."""
+        """Return the session of this kind. Each kind has its own address check; kinds share no connections."""
         if kind not in self._sessions:
             self._sessions[kind] = self._open_session(kind)
         return self._sessions[kind]
@@ -140,8 +140,8 @@ class Sender:
             "https": self._guard.socket_factory,
             "trusted": self._guard.trusted_socket_factory,
         }
-        # The DNS cache (10 s) stays on: every socket is judged by its own address, however old the lookup, and
-        # simultaneous lookups of one name become one.
+        # The DNS cache (10 s) stays on: every socket is checked by its own address, however old the lookup, and
+        # simultaneous lookups of one name are merged.
         connector = TCPConnector(
             socket_factory=factories[kind],
             resolver=self._resolver,
@@ -161,13 +161,15 @@ class Sender:
 
 
 async def _excerpt(content: StreamReader, deadline: float) -> str:
-    """The start of the body, as far as it comes: the status has decided by now, a body cut short does not undo it."""
-    kept = bytearray()
+    """Read the start of the body. The status has decided already; a truncated body does not change it."""
+    content_start = bytearray()
     with suppress(ClientError, OSError):
         async with asyncio.timeout_at(deadline):
-            while len(kept) < EXCERPT_BYTES and (chunk := await content.read(EXCERPT_BYTES - len(kept))):
-                kept += chunk
-    return kept.decode("utf-8", errors="replace")
+            while len(content_start) < EXCERPT_BYTES and (
+                chunk := await content.read(EXCERPT_BYTES - len(content_start))
+            ):
+                content_start += chunk
+    return content_start.decode("utf-8", errors="replace")
 
 
 def _since(started: float) -> timedelta:

@@ -58,7 +58,9 @@ async def initiate(request: Request) -> Response:
     if media not in uploads.SUFFIX:
         raise UnsupportedMedia("Only JPEG, PNG and WebP images can be uploaded, with their content type.")
     gateway = runtime(request)
-    place = await gateway.generations.fal_storage.place(content_type=media, file_name=f"image.{uploads.SUFFIX[media]}")
+    place = await gateway.generations.fal_storage.create_target(
+        content_type=media, file_name=f"image.{uploads.SUFFIX[media]}"
+    )
     ticket = Ticket(tenant_id=tenant.id, content_type=media, upload_url=place.upload_url, file_url=place.file_url)
     sealed = gateway.tenants.sealer.seal(ticket.model_dump_json())
     body = {"upload_url": f"{public_url}{PATH}?ticket={sealed}", "file_url": place.file_url}

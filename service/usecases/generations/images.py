@@ -86,7 +86,7 @@ class Images:
             size = clean.seek(0, 2)
             media = picture.content_type
             if place is None:
-                place = await self._storage.place(content_type=media, file_name=f"image.{picture.suffix}")
+                place = await self._storage.create_target(content_type=media, file_name=f"image.{picture.suffix}")
             await self._storage.put(place, spool.read(clean), content_type=media, size=size)
         return Upload(ids.new(ids.UPLOAD, self._clock()), place.file_url, media, size, picture.width, picture.height)
 

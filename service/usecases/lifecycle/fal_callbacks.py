@@ -38,8 +38,8 @@ class Callbacks:
         """
         now = self._clock()
         verdict = await self._verifier.verify(headers, body, now)
-        if verdict == "keys_away":
-            metrics.CALLBACKS.labels("keys_away").inc()
+        if verdict == "keys_unavailable":
+            metrics.CALLBACKS.labels("keys_unavailable").inc()
             raise UpstreamUnavailable("fal's keys cannot be had at the moment.")
         if verdict != "authentic":
             self._refuse(verdict)

@@ -70,7 +70,7 @@ class Preflight:
     async def _look(self, name: str, url: str) -> Failure | None:
         try:
             async with asyncio.timeout(self._timeout.total_seconds()):
-                seen = await self._viewer.look(url)
+                seen = await self._viewer.probe(url)
         except TimeoutError:
             seen = ProbeFailed("timeout")
         failure = classify_probe(name, seen, most_bytes=self._most_bytes, most_pixels=self._most_pixels)

@@ -72,7 +72,7 @@ class VideoCopier:
                 asyncio.timeout(self._timeout.total_seconds()),
                 self._files.opened(copying.output.video.url) as (content_type, chunks),
             ):
-                kept = await videos.keep(path, chunks, content_type=content_type or _CONTENT_TYPE, most=_MOST_BYTES)
+                kept = await videos.write(path, chunks, content_type=content_type or _CONTENT_TYPE, most=_MOST_BYTES)
         except NotAFalUrl as error:
             await self._pass_on(g, str(error))
             return "refused"

@@ -137,8 +137,8 @@ async def dispatched(runtime: Runtime, g: Generation) -> Generation:
         ("404", "image_unreachable", "404"),
         ("410", "image_unreachable", "410"),
         ("lost.png", "image_unreachable", "404"),
-        ("page.png", "invalid_input", "no JPEG"),
-        ("empty.png", "invalid_input", "no JPEG"),
+        ("page.png", "invalid_input", "not a JPEG"),
+        ("empty.png", "invalid_input", "not a JPEG"),
         ("vast.png", "invalid_input", "30000001 bytes"),
         ("vast-range.png", "invalid_input", "30000001 bytes"),
         ("bomb.png", "invalid_input", "40000 x 40000"),
@@ -202,16 +202,16 @@ async def test_a_server_that_cannot_be_reached_may_be_our_own_trouble(
 )
 async def test_an_address_that_nobody_outside_can_reach_is_never_called(photographs: Photographs, url: str) -> None:
     async with ImageProbe(most_bytes=READ) as viewer:
-        assert isinstance(await viewer.look(url), ProbeRefused)
+        assert isinstance(await viewer.probe(url), ProbeRefused)
 
 
 async def test_a_name_that_leads_inside_is_not_followed(settings: Settings, photographs: Photographs) -> None:
     """Neither by a redirect, nor where the server is on a network nobody allowed."""
     async with ImageProbe(settings.preflight_allowed_networks, most_bytes=READ) as viewer:
-        assert await viewer.look(f"{photographs.base}/inward.png") == ProbeFailed("refused_address")
-        assert await viewer.look(f"{photographs.base}/mail.png") == ProbeFailed("refused_address")
+        assert await viewer.probe(f"{photographs.base}/inward.png") == ProbeFailed("refused_address")
+        assert await viewer.probe(f"{photographs.base}/mail.png") == ProbeFailed("refused_address")
     async with ImageProbe(most_bytes=READ) as viewer:
-        assert isinstance(await viewer.look(f"{photographs.base}/cat.png"), ProbeRefused)
+        assert isinstance(await viewer.probe(f"{photographs.base}/cat.png"), ProbeRefused)
     assert [name for name, _ in photographs.asked] == ["inward.png", "mail.png"]
 
 

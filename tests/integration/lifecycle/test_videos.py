@@ -206,7 +206,7 @@ async def test_a_broken_store_does_not_lose_the_video(
     async def away(*_: object, **__: object) -> None:
         raise VideoStoreUnavailable("the bucket is gone")
 
-    monkeypatch.setattr(VideoStore, "keep", away)
+    monkeypatch.setattr(VideoStore, "write", away)
 
     g = await copying(runtime, clock, owner)
     ended = await until(runtime, clock, g, lambda now: now.is_terminal, step=20)
@@ -287,7 +287,7 @@ async def test_what_breaks_in_the_middle_leaves_no_object(settings: Settings, ob
         raise RuntimeError("cut")
 
     with pytest.raises(RuntimeError, match="cut"):
-        await store.keep("t/g.mp4", breaking(), content_type="video/mp4", most=10**9)
+        await store.write("t/g.mp4", breaking(), content_type="video/mp4", most=10**9)
 
     assert objects.read() == {}
 
@@ -301,12 +301,12 @@ async def test_a_large_video_is_kept_whole_and_one_beyond_the_limit_not_at_all(
         for _ in range(23):
             yield block
 
-    kept = await store.keep("t/g.mp4", blocks(), content_type="video/mp4", most=10**9)
+    kept = await store.write("t/g.mp4", blocks(), content_type="video/mp4", most=10**9)
 
     assert kept == StoredVideo("t/g.mp4", 23 * len(block), hashlib.sha256(block * 23).hexdigest())
     assert [*objects.read().values()] == [block * 23]
     with pytest.raises(VideoStoreUnavailable, match="larger"):
-        await store.keep("t/h.mp4", blocks(), content_type="video/mp4", most=20 * len(block))
+        await store.write("t/h.mp4", blocks(), content_type="video/mp4", most=20 * len(block))
     assert len(objects.read()) == 1
 
 
@@ -319,7 +319,7 @@ async def chunks():
     while not list(pathlib.Path(sys.argv[2]).rglob("*#*")):  # parts are on their way to the disk
         await asyncio.sleep(0.01)
     os.kill(os.getpid(), 9)
-asyncio.run(VideoStore(sys.argv[1]).keep("t/g.mp4", chunks(), content_type="video/mp4", most=10**9))
+asyncio.run(VideoStore(sys.argv[1]).write("t/g.mp4", chunks(), content_type="video/mp4", most=10**9))
 """
     url = f"file://{tmp_path}/kept"
     for _ in range(2):
@@ -330,7 +330,7 @@ asyncio.run(VideoStore(sys.argv[1]).keep("t/g.mp4", chunks(), content_type="vide
     async def chunks() -> AsyncIterator[bytes]:
         yield READY
 
-    asyncio.run(VideoStore(url).keep("t/g.mp4", chunks(), content_type="video/mp4", most=10**9))
+    asyncio.run(VideoStore(url).write("t/g.mp4", chunks(), content_type="video/mp4", most=10**9))
 
     assert [f.read_bytes() for f in tmp_path.rglob("*") if f.is_file()] == [READY]
 
@@ -488,7 +488,7 @@ async def test_erased_while_it_is_copied(
 ) -> None:
     """The copy that was under way takes back what it has written."""
     g = await copying(runtime, clock, owner, end_user_id="customer-7")
-    original = VideoStore.keep
+    original = VideoStore.write
 
     async def erased_meanwhile(store: VideoStore, *arguments: Any, **options: Any) -> StoredVideo:
         kept = await original(store, *arguments, **options)
@@ -496,7 +496,7 @@ async def test_erased_while_it_is_copied(
         await runtime.tenants.end_users.erase(owner, "customer-7")
         return kept
 
-    monkeypatch.setattr(VideoStore, "keep", erased_meanwhile)
+    monkeypatch.setattr(VideoStore, "write", erased_meanwhile)
     clock.advance(timedelta(seconds=2))
     await drained(runtime, WorkQueue.POLL)
 

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from sandbox.signing import Signer
 from service.upstream import callback_verification
-from service.upstream.callback_verification import BETWEEN_FETCHES, KEPT, Verdict, Verifier, public_keys
+from service.upstream.callback_verification import BETWEEN_FETCHES, CACHED_FOR, Verdict, Verifier, public_keys
 from tests.support.factories import NOWHERE
 from tests.support.key_server import KeyServer, served
 
@@ -177,7 +177,7 @@ async def test_keys_are_asked_for_once_a_day(fal: KeyServer, verifier: Verifier)
         assert await verifier.verify(HEADERS, BODY, SIGNED_AT) == "authentic"
     assert fal.asked == 1
     signer = Signer.from_seed(bytes(range(32)))
-    last = SIGNED_AT + KEPT - SECOND
+    last = SIGNED_AT + CACHED_FOR - SECOND
     assert await verifier.verify(signed(signer, at=last), BODY, last) == "authentic"
     assert fal.asked == 1
     assert await verifier.verify(signed(signer, at=last + SECOND), BODY, last + SECOND) == "authentic"
@@ -230,8 +230,8 @@ BROKEN: dict[str, Callable[[], web.Response]] = {
 @pytest.mark.parametrize("how", BROKEN)
 async def test_without_keys_nobody_can_say(fal: KeyServer, verifier: Verifier, how: str) -> None:
     fal.answer = BROKEN[how]()
-    assert await verifier.verify(HEADERS, BODY, SIGNED_AT) == "keys_away"
-    assert await verifier.verify(HEADERS, BODY, SIGNED_AT + SECOND) == "keys_away"
+    assert await verifier.verify(HEADERS, BODY, SIGNED_AT) == "keys_unavailable"
+    assert await verifier.verify(HEADERS, BODY, SIGNED_AT + SECOND) == "keys_unavailable"
     assert fal.asked == 1
     fal.answer = None
     assert await verifier.verify(HEADERS, BODY, SIGNED_AT + BETWEEN_FETCHES) == "authentic"
@@ -242,24 +242,24 @@ async def test_old_keys_are_better_than_none_for_a_day(fal: KeyServer, verifier:
     signer = Signer.from_seed(bytes(range(32)))
     await verifier.verify(HEADERS, BODY, SIGNED_AT)
     fal.answer = BROKEN[how]()
-    last = SIGNED_AT + KEPT - SECOND
+    last = SIGNED_AT + CACHED_FOR - SECOND
     assert await verifier.verify(signed(Signer.unpublished(), at=last), BODY, last) == "signature"
     assert fal.asked == 2
     assert await verifier.verify(signed(signer, at=last), BODY, last) == "authentic"
     after = last + BETWEEN_FETCHES
-    assert await verifier.verify(signed(signer, at=after), BODY, after) == "keys_away"
+    assert await verifier.verify(signed(signer, at=after), BODY, after) == "keys_unavailable"
 
 
 async def test_a_key_server_that_hangs_is_given_up(fal: KeyServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(callback_verification, "_FETCH_SECONDS", 0.05)
     fal.may_answer.clear()
     async with asyncio.timeout(30), Verifier(rest_url=fal.url) as verifier:
-        assert await verifier.verify(HEADERS, BODY, SIGNED_AT) == "keys_away"
+        assert await verifier.verify(HEADERS, BODY, SIGNED_AT) == "keys_unavailable"
 
 
 async def test_a_key_server_that_is_not_there() -> None:
     async with asyncio.timeout(30), Verifier(rest_url=NOWHERE) as verifier:
-        assert await verifier.verify(HEADERS, BODY, SIGNED_AT) == "keys_away"
+        assert await verifier.verify(HEADERS, BODY, SIGNED_AT) == "keys_unavailable"
 
 
 async def test_closing_ends_a_fetch_under_way(fal: KeyServer) -> None:
