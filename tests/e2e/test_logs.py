@@ -81,7 +81,7 @@ def test_a_log_that_takes_nothing_ends_nobodys_work(unbuffered: str) -> None:
     code = """
 import asyncio
 import logging
-from service import log
+from service.observability import log
 log.configure("INFO")
 async def work():
     asyncio.get_running_loop().call_soon(log.get("ours").info, "x" * 20_000)
@@ -110,7 +110,7 @@ def test_lines_of_threads_are_whole(unbuffered: str) -> None:
     code = """
 import logging
 import threading
-from service import log
+from service.observability import log
 log.configure("INFO")
 def ours():
     for _ in range(30):

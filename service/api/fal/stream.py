@@ -40,7 +40,7 @@ class StatusStream(EventStream):
         except NotFound as error:
             raise UnknownRequest(error.detail) from None
 
-    def news(self, sight: Snapshot) -> bytes:
+    def events_since(self, sight: Snapshot) -> bytes:
         if sight is self._seen:
             return b""
         self._seen = sight
