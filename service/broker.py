@@ -1,7 +1,7 @@
-"""Celery's transport where Redis is the broker: it acknowledges nothing, so that a full Redis ends no worker.
+"""Celery's transport for a Redis broker, without acknowledgements, so that a full Redis does not end a worker process.
 
-Messages are hints, and a lost one loses nothing. Redis refuses any transaction while it is full, and a worker's process
-ends when its acknowledgement is refused.
+Messages are hints, so that losing one loses no work. A full Redis refuses every transaction, and a worker process ends
+when its acknowledgement is refused.
 """
 
 from typing import Any
@@ -11,7 +11,7 @@ from kombu.transport import redis
 
 class _Unacknowledged:
     def basic_ack(self, *_: Any, **__: Any) -> None:
-        """Do nothing: the queues are declared ``no_ack``, and nothing was noted when the message was taken."""
+        """Do nothing: the queues are declared ``no_ack``, so that no record of a received message exists."""
 
 
 class _Channel(_Unacknowledged, redis.Channel):

@@ -1,9 +1,12 @@
-"""What gateway and workers agree on: the drains, their task and queue names, and how to say "drain now"."""
+"""Celery as the gateway and the workers share it: task and queue names, the configured app, hints, beat's schedule.
+
+A hint is a message that tells a worker to claim. Losing one delays nothing by more than a second.
+"""
 
 import asyncio
 import contextlib
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from typing import Any, Final, Self
@@ -19,12 +22,13 @@ from service.errors import StoreUnavailable
 from service.observability import log, metrics
 
 
-def task_name(drain: WorkQueue) -> str:
-    """Gateway and workers agree on names, not on code."""
-    return f"workers.tasks.{drain}"
+def task_name(work_queue: WorkQueue) -> str:
+    """Return the task of a work queue. The gateway sends tasks by name and does not import the workers."""
+    return f"workers.tasks.{work_queue}"
 
 
-#: ``dispatch`` talks to fal, ``webhooks`` to strangers, ``maintenance`` seldom to anybody: three failures, three lanes.
+#: One Celery queue for each kind of peer, so that a slow one does not delay the others: ``dispatch`` calls fal,
+#: ``webhooks`` calls receivers, ``maintenance`` mostly calls Redis alone.
 QUEUE_OF: Final = {
     WorkQueue.DISPATCH: "dispatch",
     WorkQueue.POLL: "dispatch",
@@ -35,35 +39,36 @@ QUEUES: Final = tuple(dict.fromkeys(QUEUE_OF.values()))
 
 _COALESCE_SECONDS: Final = 0.003
 _PUBLISH_TIMEOUT: Final = 5.0
-_PATIENCE: Final = {"socket_timeout": _PUBLISH_TIMEOUT, "socket_connect_timeout": _PUBLISH_TIMEOUT}
+_TIMEOUTS: Final = {"socket_timeout": _PUBLISH_TIMEOUT, "socket_connect_timeout": _PUBLISH_TIMEOUT}
 
 
 def celery_app(settings: Settings) -> Celery:
-    """Celery configured the one way this project uses it; the workers add their tasks to it."""
+    """Return the configured Celery app. The workers add their tasks to it."""
     url = settings.broker_url or settings.redis_url
     sentinels = Sentinels.parse(url)
     app = Celery("workers", broker=url if sentinels is None else sentinels.broker_url())
-    app.settings = settings  # for beat's scheduler, which Celery makes from the app alone
+    app.settings = settings  # for beat's scheduler, which Celery constructs from the app alone
     app.conf.update(
-        # Each its own exchange and key: by default all queues share one, and every message reaches them all.
-        # Unacknowledged: a full Redis refuses to note what a worker has taken. See service/broker.py.
+        # Each queue has its own exchange and routing key. By default all queues share one exchange, and each message
+        # is delivered to all of them.
+        # No acknowledgements: a full Redis refuses the record of an unacknowledged message. See service/broker.py.
         task_queues=[Queue(name, Exchange(name), routing_key=name, no_ack=True) for name in QUEUES],
-        task_routes={task_name(drain): {"queue": QUEUE_OF[drain]} for drain in WorkQueue},
+        task_routes={task_name(work_queue): {"queue": queue} for work_queue, queue in QUEUE_OF.items()},
         task_create_missing_queues=False,
         task_ignore_result=True,
         task_serializer="json",
         accept_content=["json"],
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
-        broker_channel_error_retry=True,  # a refusal of a full Redis: without this the worker's process ends
+        broker_channel_error_retry=True,  # without this, a refusal by a full Redis ends the worker process
         broker_pool_limit=2,
         broker_transport=_transport(url, sentinels),
-        broker_use_ssl=_trust(settings) if _speaks_tls(url, sentinels) else None,
+        broker_use_ssl=_tls_options(settings) if _uses_tls(url, sentinels) else None,
         broker_transport_options={
-            **_PATIENCE,
+            **_TIMEOUTS,
             "max_retries": 1,
             "global_keyprefix": "{sg}:broker:",
-            **_of_sentinels(sentinels, settings),
+            **_sentinel_options(sentinels, settings),
         },
         task_publish_retry=False,
         worker_prefetch_multiplier=1,
@@ -75,51 +80,52 @@ def celery_app(settings: Settings) -> Celery:
 
 
 def _transport(url: str, sentinels: Sentinels | None) -> str | None:
-    """None: another broker than Redis, by its URL."""
+    """Return the class of the transport; None for another broker than Redis, which Celery chooses by its URL."""
     if sentinels is not None:
         return "service.broker:SentinelTransport"
     return "service.broker:Transport" if url.startswith(("redis://", "rediss://")) else None
 
 
-def _speaks_tls(url: str, sentinels: Sentinels | None) -> bool:
+def _uses_tls(url: str, sentinels: Sentinels | None) -> bool:
     return url.startswith("rediss://") if sentinels is None else sentinels.tls
 
 
-def _trust(settings: Settings) -> dict[str, Any]:
-    """Without this, kombu checks no certificate at all."""
+def _tls_options(settings: Settings) -> dict[str, Any]:
+    """Require a valid certificate: by default kombu checks none."""
     ca_file = settings.redis_ca_file
     return {"ssl_cert_reqs": ssl.CERT_REQUIRED, "ssl_ca_certs": None if ca_file is None else str(ca_file)}
 
 
-def _of_sentinels(sentinels: Sentinels | None, settings: Settings) -> dict[str, Any]:
+def _sentinel_options(sentinels: Sentinels | None, settings: Settings) -> dict[str, Any]:
     if sentinels is None:
         return {}
-    tls = {"ssl": True, **_trust(settings)} if sentinels.tls else {}
+    tls = {"ssl": True, **_tls_options(settings)} if sentinels.tls else {}
     return {
         "master_name": sentinels.service,
-        "sentinel_kwargs": {**_PATIENCE, **sentinels.own.options(), **tls},
+        "sentinel_kwargs": {**_TIMEOUTS, **sentinels.own.options(), **tls},
     }
 
 
 def reach_broker(app: Celery) -> None:
-    """Returns when it answered, raises whatever its transport raises; blocks for as long as that takes."""
+    """Connect to the broker. Blocks for up to its timeouts, and raises what its transport raises."""
     with app.connection_for_write() as connection:
         connection.ensure_connection(max_retries=1, timeout=_PUBLISH_TIMEOUT)
 
 
 class Nudger:
-    """Sends hints to workers, off the request path: one publisher per process, coalesced while it is busy.
+    """Sends hints to workers, off the request path: one publishing thread for each process.
 
-    At most one hint per drain waits in the broker: it is sent by the process that marks it as sent in the store, and a
-    claim clears that mark. Where a hint is lost the next claim does so: workers claim once a second.
+    Requests that come while the thread is busy are coalesced. At most one hint for each work queue waits in the broker:
+    only the process that sets the queue's flag in Redis sends a hint, and a claim clears the flag. If a hint is lost,
+    the flag is cleared by the next claim, since workers claim once a second without hints.
     """
 
     def __init__(self, app: Celery, *, flag: Callable[[WorkQueue], Awaitable[bool]]) -> None:
-        """``flag`` marks the drain's hint as sent; False: it was already."""
+        """``flag`` sets the flag of a work queue's hint in Redis. It returns False if the flag was set already."""
         self.app = app
         self._flag = flag
-        self._wanted: dict[WorkQueue, None] = {}  # a set in the order of requests
-        self._here: dict[WorkQueue, Callable[[], bool]] = {}
+        self._requested: dict[WorkQueue, None] = {}  # a set in the order of requests
+        self._local: dict[WorkQueue, Callable[[], bool]] = {}
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -127,21 +133,25 @@ class Nudger:
         self._log = log.get(__name__)
         self._task: asyncio.Task[None] | None = None
 
-    def serve(self, drain: WorkQueue, look: Callable[[], bool]) -> None:
-        """From now on this process looks itself instead of sending a message, unless ``look`` says it is full."""
-        self._here[drain] = look
+    def serve(self, work_queue: WorkQueue, claim_soon: Callable[[], bool]) -> None:
+        """Let this process claim instead of sending hints. A hint is sent only while ``claim_soon`` returns False."""
+        self._local[work_queue] = claim_soon
 
-    def nudge(self, drain: WorkQueue) -> None:
-        """Send a hint unless the drain's flag says that one is in the broker. Returns at once."""
-        if (look := self._here.get(drain)) is not None and look():
-            metrics.NUDGES.labels(drain, "here").inc()
+    def nudge(self, work_queue: WorkQueue) -> None:
+        """Request a hint. It is sent unless the flag says that one is in the broker. Returns at once."""
+        if (claim_soon := self._local.get(work_queue)) is not None and claim_soon():
+            metrics.NUDGES.labels(work_queue, "here").inc()
             return
-        self._wanted[drain] = None
+        self._requested[work_queue] = None
         self._wake.set()
         self._idle.clear()
 
+    def nudge_all(self, work_queues: Iterable[WorkQueue]) -> None:
+        for work_queue in work_queues:
+            self.nudge(work_queue)
+
     async def idle(self) -> None:
-        """Return once all hints that were requested are sent or were not needed, as tests want to know."""
+        """Wait until each requested hint is sent or found unnecessary."""
         await self._idle.wait()
 
     async def __aenter__(self) -> Self:
@@ -160,28 +170,29 @@ class Nudger:
         while True:
             await self._wake.wait()
             self._wake.clear()
-            wanted, self._wanted = self._wanted, {}
-            for drain in wanted:
+            requested, self._requested = self._requested, {}
+            for work_queue in requested:
                 with contextlib.suppress(StoreUnavailable):
-                    if await self._flag(drain):
-                        await loop.run_in_executor(self._thread, self._publish, drain)
-            if not self._wanted:
+                    if await self._flag(work_queue):
+                        await loop.run_in_executor(self._thread, self._publish, work_queue)
+            if not self._requested:
                 self._idle.set()
             await asyncio.sleep(_COALESCE_SECONDS)
 
-    def _publish(self, drain: WorkQueue) -> None:
+    def _publish(self, work_queue: WorkQueue) -> None:
         try:
-            self.app.send_task(task_name(drain), queue=QUEUE_OF[drain])
-            metrics.NUDGES.labels(drain, "sent").inc()
+            self.app.send_task(task_name(work_queue), queue=QUEUE_OF[work_queue])
+            metrics.NUDGES.labels(work_queue, "sent").inc()
         except Exception as error:  # noqa: BLE001  (a hint: workers claim once a second without it)
-            metrics.NUDGES.labels(drain, "failed").inc()
-            self._log.warning("nudge failed", drain=drain, error=type(error).__name__)
+            metrics.NUDGES.labels(work_queue, "failed").inc()
+            self._log.warning("wakeup_failed", work_queue=work_queue, error=type(error).__name__)
 
 
 class EverySecond(schedule):  # type: ignore[misc]  # Celery is not annotated
-    """Celery's interval schedule on a clock that never goes back, so that a wall clock set back silences nothing.
+    """Celery's interval schedule on a clock that never goes back.
 
-    Beat's heap holds moments of this clock: after a step back they are due as soon as before it.
+    Beat's heap holds times of this clock. After the wall clock is set back they are due as soon as before, so that no
+    entry stops.
     """
 
     def __init__(self, run_every: float | timedelta = 1.0, *args: Any, **kwargs: Any) -> None:
@@ -190,27 +201,27 @@ class EverySecond(schedule):  # type: ignore[misc]  # Celery is not annotated
         self._set_back = timedelta()
 
     def now(self) -> datetime:
-        found: datetime = super().now() + self._set_back
-        if self._latest is not None and found < self._latest:
-            self._set_back += self._latest - found
-            found = self._latest
-        self._latest = found
-        return found
+        now: datetime = super().now() + self._set_back
+        if self._latest is not None and now < self._latest:
+            self._set_back += self._latest - now
+            now = self._latest
+        self._latest = now
+        return now
 
     def is_due(self, last_run_at: datetime) -> Any:
-        """Treat a last run in the future as long past: its clock was ahead."""
+        """Treat a last run in the future as due: the wall clock was ahead then."""
         last, now = self.maybe_make_aware(last_run_at), self.maybe_make_aware(self.now())
         return super().is_due(last if last <= now else now - self.run_every)
 
 
 def beat_schedule() -> dict[str, Any]:
-    """Return beat's schedule: each drain gets a hint once a second, unless one is on its way."""
-    every_second = EverySecond()  # one for all: moments of different clocks do not compare in beat's heap
+    """Return beat's schedule: a hint for each work queue once a second, unless one is in the broker."""
+    every_second = EverySecond()  # one for all entries: times of different clocks do not compare in beat's heap
     return {
-        drain.value: {
-            "task": task_name(drain),
+        work_queue.value: {
+            "task": task_name(work_queue),
             "schedule": every_second,
-            "options": {"queue": QUEUE_OF[drain]},
+            "options": {"queue": QUEUE_OF[work_queue]},
         }
-        for drain in WorkQueue
+        for work_queue in WorkQueue
     }

@@ -1,4 +1,4 @@
-"""Celery and only Celery: ``celery -A workers worker``, ``celery -A workers beat``."""
+"""The Celery processes: ``celery -A workers worker`` and ``celery -A workers beat``."""
 
 from workers.celery import app
 

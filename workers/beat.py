@@ -1,10 +1,10 @@
-"""Beat as Celery has it, with a sign of life, and with at most one hint per drain in the broker.
+"""Celery's beat with a heartbeat, and with at most one hint for each work queue in the broker.
 
-Before beat sends a hint it marks it as sent in the store, as every other writer does; while one is marked, or the store
-does not answer, it sends nothing. Workers claim once a second without hints.
+Before beat sends a hint it sets the hint's flag in Redis, as every other sender does. While the flag is set, or Redis
+is unavailable, it sends nothing. Workers claim once a second without hints.
 
-It turns, whether or not there is a broker that takes what it says. While the broker is unavailable a restart heals
-nothing, and an orchestrator waits ever longer before each: up to five minutes after the broker is back.
+Beat reports itself alive whether or not the broker is available. While the broker is unavailable, a restart of beat
+would not help, and an orchestrator waits longer before each restart: up to five minutes after the broker is back.
 """
 
 import asyncio
@@ -27,18 +27,18 @@ from service.store.redis import health
 from service.store.redis.client import Redis
 from service.store.state.heartbeats import HeartbeatStore
 
-#: It turns once a second; a broker that hangs holds it up for some seconds per message.
+#: Beat ticks once a second. A broker that does not answer delays a tick by some seconds for each message.
 _SILENCE_SECONDS: Final = 60.0
 _LONGEST_WAIT_SECONDS: Final = 5
-_NOTE_SECONDS: Final = 1.0
+_HEARTBEAT_SECONDS: Final = 1.0
 
 T = TypeVar("T")
 
-pulse: Final = LivenessProbe(longest_silence=_SILENCE_SECONDS)
+liveness: Final = LivenessProbe(longest_silence=_SILENCE_SECONDS)
 
 
-class Store:
-    """The store for beat, which is synchronous: the gateway's own client, on an event loop in a thread."""
+class BeatStore:
+    """Synchronous access to Redis for beat: the gateway's client, on an event loop in a thread."""
 
     def __init__(self, settings: Settings) -> None:
         self._loop = asyncio.new_event_loop()
@@ -47,7 +47,7 @@ class Store:
         self._redis = Redis(settings.redis_url, timeout=settings.redis_timeout, ca_file=settings.redis_ca_file)
         self._wait_for(self._redis.__aenter__())
         self._due, self._heartbeats = DueStore(self._redis), HeartbeatStore(self._redis)
-        self._noted = 0.0
+        self._heartbeat_at = 0.0
 
     def close(self) -> None:
         self._wait_for(self._redis.__aexit__(None, None, None))
@@ -55,22 +55,22 @@ class Store:
         self._thread.join()
         self._loop.close()
 
-    def flag_hint(self, drain: WorkQueue) -> bool:
-        """Mark the drain's hint as sent; False: it was already, or the store does not answer."""
+    def flag_hint(self, work_queue: WorkQueue) -> bool:
+        """Set the flag of the work queue's hint. Return False if it was set, or if Redis is unavailable."""
         try:
-            return self._wait_for(self._due.flag_hint(drain))
+            return self._wait_for(self._due.flag_hint(work_queue))
         except StoreUnavailable:
             return False
 
     def note_beat(self) -> None:
-        """Write, once a second at most and in the store's time, that beat runs."""
-        if time.monotonic() - self._noted < _NOTE_SECONDS:
+        """Write beat's heartbeat, in the time of Redis, at most once a second."""
+        if time.monotonic() - self._heartbeat_at < _HEARTBEAT_SECONDS:
             return
-        self._noted = time.monotonic()
+        self._heartbeat_at = time.monotonic()
         with contextlib.suppress(StoreUnavailable):
-            self._wait_for(self._note())
+            self._wait_for(self._write_heartbeat())
 
-    async def _note(self) -> None:
+    async def _write_heartbeat(self) -> None:
         await self._heartbeats.note_beat(await health.now(self._redis))
 
     def _wait_for(self, work: Coroutine[Any, Any, T]) -> T:
@@ -78,28 +78,28 @@ class Store:
 
 
 class Scheduler(beat.Scheduler):  # type: ignore[misc]  # Celery is not annotated
-    _refused = False
+    _broker_refuses = False
 
     @cached_property
-    def store(self) -> Store:
-        return Store(self.app.settings)
+    def store(self) -> BeatStore:
+        return BeatStore(self.app.settings)
 
     def tick(self, *args: Any, **kwargs: Any) -> Any:
-        self._show_life()
+        self._report_alive()
         return super().tick(*args, **kwargs)
 
     def apply_async(self, entry: Any, *args: Any, **kwargs: Any) -> Any:
-        """Send the entry's hint where none is on its way. Celery calls it for each entry that is due."""
+        """Send the entry's hint unless one is in the broker. Celery calls this for each entry that is due."""
         if not self.store.flag_hint(WorkQueue(entry.name)):
             return None
         try:
             sent = super().apply_async(entry, *args, **kwargs)
-        except beat.SchedulingError as error:  # the broker is unavailable, or shares a full Redis
-            if not self._refused:  # said once until a hint is sent again: there are four a second
-                log.get(__name__).warning("hint not sent", drain=entry.name, error=str(error))
-            self._refused = True
+        except beat.SchedulingError as error:  # the broker is unavailable, or is a full Redis
+            if not self._broker_refuses:  # logged once until a hint is sent again: there are four a second
+                log.get(__name__).warning("wakeup_failed", work_queue=entry.name, error=str(error))
+            self._broker_refuses = True
             return None
-        self._refused = False
+        self._broker_refuses = False
         return sent
 
     def close(self) -> None:
@@ -107,15 +107,18 @@ class Scheduler(beat.Scheduler):  # type: ignore[misc]  # Celery is not annotate
         if "store" in self.__dict__:
             self.__dict__.pop("store").close()
 
-    def _show_life(self) -> None:
-        pulse.beat()
+    def _report_alive(self) -> None:
+        liveness.beat()
         self.store.note_beat()
 
     def _ensure_connected(self) -> Any:
-        """Where Celery's own waits, up to half a minute at a time, for a broker that is unavailable when it starts."""
+        """Wait for a broker that is unavailable at the start, and report beat alive meanwhile.
+
+        Celery's own method waits up to half a minute between two attempts.
+        """
 
         def failed(error: Exception, seconds: float) -> None:
-            self._show_life()
-            log.get(__name__).warning("broker away", error=type(error).__name__, again_in=seconds)
+            self._report_alive()
+            log.get(__name__).warning("broker_unavailable", error=type(error).__name__, retry_in=seconds)
 
         return self.connection.ensure_connection(failed, None, interval_max=_LONGEST_WAIT_SECONDS)

@@ -1,4 +1,4 @@
-"""The Celery app: queues and serialisation from ``service.tasks``, the beat schedule, one runtime per process."""
+"""The Celery app of the workers and of beat: the shared configuration, the tasks, beat's schedule, signal handlers."""
 
 from typing import Any
 
@@ -13,14 +13,14 @@ from celery.signals import (
 from service.config.settings import Settings
 from service.observability import health_server, log
 from service.tasks import beat_schedule, celery_app
-from workers import runtime
+from workers import worker_process
 
 settings = Settings()
 app = celery_app(settings)
 app.conf.update(
     imports=["workers.tasks"],
     beat_schedule=beat_schedule(),
-    beat_scheduler="workers.beat:Scheduler",  # the schedule is code: nothing to keep in a file
+    beat_scheduler="workers.beat:Scheduler",  # the schedule is code: no file stores it
     beat_max_loop_interval=1,
     worker_pool="threads",
     worker_concurrency=8,
@@ -28,7 +28,7 @@ app.conf.update(
 )
 
 
-@celeryd_init.connect  # type: ignore[untyped-decorator]  # it warns of what it finds before it sets up logging
+@celeryd_init.connect  # type: ignore[untyped-decorator]  # Celery logs warnings before it sends ``setup_logging``
 @setup_logging.connect  # type: ignore[untyped-decorator]
 def _configure_logging(**_: Any) -> None:
     log.configure(settings.log_level, secrets=settings.secrets())
@@ -37,17 +37,17 @@ def _configure_logging(**_: Any) -> None:
 
 @worker_init.connect  # type: ignore[untyped-decorator]
 def _open(**_: Any) -> None:
-    runtime.open_process(settings, lambda: app.amqp.queues.consume_from)
+    worker_process.open_process(settings, lambda: app.amqp.queues.consume_from)
 
 
 @beat_init.connect  # type: ignore[untyped-decorator]
 def _open_beat(**_: Any) -> None:
-    from workers.beat import pulse  # noqa: PLC0415  (of no use to a worker)
+    from workers.beat import liveness  # noqa: PLC0415  (a worker does not need it)
 
     if settings.metrics_port:
-        health_server.serve(pulse, host=settings.metrics_host, port=settings.metrics_port)
+        health_server.serve(liveness, host=settings.metrics_host, port=settings.metrics_port)
 
 
 @worker_shutdown.connect  # type: ignore[untyped-decorator]
 def _close(**_: Any) -> None:
-    runtime.close_process()
+    worker_process.close_process()

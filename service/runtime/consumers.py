@@ -130,22 +130,20 @@ class WorkQueues:
             make(WorkQueue.DELIVER, deliveries.claim, deliveries.attempt, capacity=settings.webhook_concurrency),
             make(WorkQueue.SWEEP, sweeper.claim, sweeper.sweep, capacity=_SWEEPS),
         )
-        self.consumers: dict[WorkQueue, Consumer] = {consumer.drain: consumer for consumer in consumers}
+        self.consumers: dict[WorkQueue, Consumer] = {consumer.work_queue: consumer for consumer in consumers}
 
     async def run(self, work_queue: WorkQueue) -> None:
         """Claim what is due once. The work continues in the background."""
         await self.consumers[work_queue].run()
 
-    async def serve(self, work_queue: WorkQueue) -> None:
-        """Claim in a worker of this queue. Nudges of this process then reach its consumer without a message."""
-        self._nudger.serve(work_queue, self.consumers[work_queue].look)
-        await self.run(work_queue)
+    def serve(self, work_queue: WorkQueue) -> None:
+        """Claim in the background. Nudges of this process then reach its consumer without a message.
 
-    def serve_soon(self, work_queue: WorkQueue) -> None:
-        """Like ``serve``, in the background. While Redis is unavailable, the next call tries again."""
+        While Redis is unavailable, the next call tries again.
+        """
         consumer = self.consumers[work_queue]
-        self._nudger.serve(work_queue, consumer.look)
-        consumer.look()
+        self._nudger.serve(work_queue, consumer.claim_soon)
+        consumer.claim_soon()
 
     async def close(self) -> None:
         """Stop claiming and wait for running work, each queue up to its grace."""

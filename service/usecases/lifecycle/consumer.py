@@ -1,4 +1,4 @@
-"""Working off a due set: claim while there is room and something is due, work on the event loop."""
+"""Consumer of a work queue: claims due items under leases and processes them concurrently on the event loop."""
 
 import asyncio
 import contextlib
@@ -15,74 +15,85 @@ _LARGEST_CLAIM: Final = 100
 
 
 class Consumer:
-    """One per drain and process. ``run`` takes what is due and returns; the work goes on beside it, up to ``capacity``.
+    """One per work queue and process.
 
-    So a slow upstream or a dead receiver holds its own item and no Celery thread, and leases, not messages, say what
-    is still to be done. ``keep`` makes what renews the leases of all that runs. Work that answers True has made room
-    for something that was due and could not be taken. While ``may_claim`` is False nothing is claimed.
+    ``run`` claims due items, starts their processing and returns. At most ``capacity`` items are processed
+    concurrently. A slow upstream or a dead receiver therefore occupies its own item and no Celery thread. Leases, not
+    messages, record which items are not finished.
     """
 
     def __init__(
         self,
-        drain: WorkQueue,
+        work_queue: WorkQueue,
         claim: Callable[[int], Awaitable[Claim]],
-        work: Callable[[Claimed], Awaitable[bool | None]],
+        process: Callable[[Claimed], Awaitable[bool | None]],
         *,
         capacity: int,
         may_claim: Callable[[], bool] = lambda: True,
         keep: Callable[[WorkQueue], LeaseKeeper] | None = None,
     ) -> None:
-        self.drain = drain
+        """``claim`` takes the largest number of items. ``process`` handles one item, concurrently with others.
+
+        ``process`` returns True if it has made room for an item that was due and could not be claimed. While
+        ``may_claim`` returns False nothing is claimed. ``keep`` creates the keeper of all leases of this consumer.
+        """
+        self.work_queue = work_queue
         self.claim = claim
-        self._work = work
+        self._process = process
         self._capacity = capacity
         self._may_claim = may_claim
-        self.leases = None if keep is None else keep(drain)
+        self.leases = None if keep is None else keep(work_queue)
         self._running: set[asyncio.Task[None]] = set()
-        self._looks: set[asyncio.Task[None]] = set()
+        self._scheduled: set[asyncio.Task[None]] = set()
+        """The next ``run``, if one is scheduled."""
         self._claiming = False
         self._no_claim = asyncio.Event()
         self._no_claim.set()
-        self._again = False
+        self._claim_again = False
         self._closed = False
         self._log = log.get(__name__)
 
     async def run(self) -> None:
-        """Take what is due. A call while another is claiming only makes that one look again."""
-        self._again = True
+        """Claim due items and start their processing. While another call claims, it only makes that one claim again.
+
+        Raises StoreUnavailable.
+        """
+        self._claim_again = True
         if self._claiming:
             return
         self._claiming = True
         self._no_claim.clear()
         try:
-            while self._again and (room := self._room()) > 0:
-                self._again = False
-                claim = await self.claim(room)
-                taken = claim.taken
-                metrics.DRAINED.labels(self.drain).inc(len(taken))
-                for item in taken:
+            while self._claim_again and (free := self._free_capacity()) > 0:
+                self._claim_again = False
+                claim = await self.claim(free)
+                metrics.DRAINED.labels(self.work_queue).inc(len(claim.taken))
+                for item in claim.taken:
                     self._start(item)
-                if claim.more or len(taken) == room:
-                    self._again = True
+                if claim.more or len(claim.taken) == free:
+                    self._claim_again = True
         finally:
             self._claiming = False
             self._no_claim.set()
 
-    def look(self) -> bool:
-        """Have ``run`` called soon; False: there is no room, somebody else had better look."""
-        if self._room() <= 0:
+    def claim_soon(self) -> bool:
+        """Schedule ``run``. Return False if no capacity is free: another process should claim."""
+        if self._free_capacity() <= 0:
             return False
-        self._again = True
+        self._claim_again = True
         if not self._claiming:
-            self._look_soon()
+            self._schedule_run()
         return True
 
     async def close(self, grace: float) -> None:
-        """Claim no more and let what runs come to its end; what does not is claimed again when its lease ends."""
+        """Stop claiming, and wait up to ``grace`` seconds for running items.
+
+        Items that run for longer are cancelled. They are due again when their leases expire.
+        """
         self._closed = True
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(grace):
-                await self._no_claim.wait()  # what it takes is begun, and is to come to its end too
+                await self._no_claim.wait()  # the items of a claim in progress are started, and may finish too
                 await self.idle()
         late = list(self._running)
         for task in late:
@@ -92,64 +103,65 @@ class Consumer:
             await self.leases.close()
 
     async def idle(self) -> None:
-        """Until nothing runs any more: for whoever works off a due set to its end, as tests do."""
-        while self._running or self._looks:
-            await asyncio.wait(self._running | self._looks)
+        """Wait until no item is processed and no ``run`` is scheduled."""
+        while self._running or self._scheduled:
+            await asyncio.wait(self._running | self._scheduled)
 
     @property
     def busy(self) -> int:
+        """Number of items being processed."""
         return len(self._running)
 
-    def _room(self) -> int:
+    def _free_capacity(self) -> int:
         if self._closed or not self._may_claim():
             return 0
         return min(self._capacity - len(self._running), _LARGEST_CLAIM)
 
     def _start(self, item: Claimed) -> None:
-        task = asyncio.create_task(self._work_on(item), context=log.fresh_context())
+        task = asyncio.create_task(self._process_under_lease(item), context=log.fresh_context())
         self._running.add(task)
-        task.add_done_callback(self._ended)
+        task.add_done_callback(self._item_ended)
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
+    def _item_ended(self, task: asyncio.Task[None]) -> None:
         self._running.discard(task)
-        if self._again and not self._claiming and not self._closed:
-            self._look_soon()
+        if self._claim_again and not self._claiming and not self._closed:
+            self._schedule_run()
 
-    def _look_soon(self) -> None:
-        """One look for all that ask in this turn of the loop."""
-        if not self._looks:
-            task = asyncio.create_task(self._run_quietly(), context=log.fresh_context())
-            self._looks.add(task)
-            task.add_done_callback(self._looked)
+    def _schedule_run(self) -> None:
+        """Schedule one run for all requests of this iteration of the event loop."""
+        if not self._scheduled:
+            task = asyncio.create_task(self._run_suppressed(), context=log.fresh_context())
+            self._scheduled.add(task)
+            task.add_done_callback(self._scheduled_run_ended)
 
-    def _looked(self, task: asyncio.Task[None]) -> None:
-        self._looks.discard(task)
-        if self._again and not self._claiming and self._room() > 0:
-            self._look_soon()  # somebody asked between its last claim and its end
+    def _scheduled_run_ended(self, task: asyncio.Task[None]) -> None:
+        self._scheduled.discard(task)
+        if self._claim_again and not self._claiming and self._free_capacity() > 0:
+            self._schedule_run()  # a request came between the last claim of this run and its end
 
-    async def _run_quietly(self) -> None:
+    async def _run_suppressed(self) -> None:
         with contextlib.suppress(StoreUnavailable):  # workers claim again within a second
             await self.run()
 
-    async def _work_on(self, item: Claimed) -> None:
+    async def _process_under_lease(self, item: Claimed) -> None:
         if self.leases is None:
-            await self._attempt(item)
+            await self._try_to_process(item)
             return
         with self.leases.held(item) as lease:
-            if not await self._attempt(item):
-                await self.leases.put_off(lease)
+            if not await self._try_to_process(item):
+                await self.leases.postpone(lease)
 
-    async def _attempt(self, item: Claimed) -> bool:
-        """False: its work raised, and would most likely raise again."""
-        log.bind(drain=self.drain, item=item.id)
+    async def _try_to_process(self, item: Claimed) -> bool:
+        """Return False if the processing raised an error that would most likely repeat at once."""
+        log.bind(work_queue=self.work_queue, item=item.id)
         try:
-            if await self._work(item):
-                self._again = True
+            if await self._process(item):
+                self._claim_again = True
         except StoreUnavailable as error:
-            metrics.DRAIN_FAILURES.labels(self.drain).inc()
-            self._log.warning("store away while working", error=error.detail)
-        except Exception:  # noqa: BLE001  (one bad item must not end the others; its lease brings it back)
-            metrics.DRAIN_FAILURES.labels(self.drain).inc()
-            self._log.exception("drain item failed")
+            metrics.DRAIN_FAILURES.labels(self.work_queue).inc()
+            self._log.warning("redis_unavailable", operation="process_item", error=error.detail)
+        except Exception:  # noqa: BLE001  (one bad item must not stop the others; it is due again when its lease expires)
+            metrics.DRAIN_FAILURES.labels(self.work_queue).inc()
+            self._log.exception("work_item_failed")
             return False
         return True

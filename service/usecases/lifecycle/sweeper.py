@@ -71,8 +71,7 @@ class DeadlineSweeper:
 
     async def claim(self, most: int) -> Claim:
         if self._trimmed_at is None or self._clock() - self._trimmed_at >= _TRIM_EVERY:
-            self._trimmed_at = self._clock()
-            await self._trim()
+            await self.trim()
         return await self._due.claim(WorkQueue.SWEEP, now=self._clock(), most=most, lease=LEASE)
 
     async def sweep(self, item: Claimed) -> None:
@@ -145,8 +144,13 @@ class DeadlineSweeper:
         now = self._clock()
         await self._generations.put_off_sweep(g, self._schedule.due(g, now).sweep or now)
 
-    async def _trim(self) -> None:
-        """As long as a generation is in doubt, what was at fal beside it must be told apart from it."""
+    async def trim(self) -> None:
+        """Remove old entries from the index of submitted request ids.
+
+        While a generation is unconfirmed, the index keeps every request that was at fal at the same time, since
+        reconciliation has to distinguish them.
+        """
+        self._trimmed_at = self._clock()
         oldest = self._clock() - self._schedule.unconfirmed_deadline
         for _, since in await self._queue.unconfirmed(limit=1):
             oldest = min(oldest, since)

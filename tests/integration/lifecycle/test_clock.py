@@ -87,7 +87,7 @@ async def test_clock_wrong_drain_changes_nothing(
     before = await everything(runtime.redis)
     async with open_runtime(runtime.settings, clock=ahead(clock, by)) as wrong:
         await drained(wrong, drain)
-        wrong.queues.serve_soon(drain)
+        wrong.queues.serve(drain)
         await wrong.queues.consumers[drain].idle()
     assert await everything(runtime.redis) == before
 

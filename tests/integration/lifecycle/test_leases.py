@@ -17,7 +17,6 @@ from service.store import keys
 from service.store.queues.due import Claim, Claimed
 from service.store.queues.leases import LeaseStore
 from service.store.redis.client import Redis
-from service.usecases.lifecycle import leases
 from service.usecases.lifecycle.consumer import Consumer
 from service.usecases.lifecycle.leases import LEASE, LeaseKeeper
 from tests.support import factories
@@ -153,7 +152,7 @@ async def test_claim_without_an_answer_is_due_in_five_seconds(
         for _ in range(2):  # each of its connections is open, and Redis knows the script
             assert await _claimed(worker, drain) == []
         await PREPARE[drain](runtime, clock, owner)
-        worker.queues.sweeper._trimmed_at = clock()  # no trim first
+        await worker.queues.sweeper.trim()  # so that the claim below does not trim first
         async with _busy(patient, seconds=2.5):
             with pytest.raises(StoreUnavailable):
                 await _claimed(worker, drain)
@@ -199,12 +198,9 @@ async def test_work_that_raised_rests_and_is_due_again(
     assert len(await _claimed(other, drain)) == COUNT
 
 
-async def test_runner_renews_while_it_works_and_no_longer(
-    redis: Redis, clock: Clock, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """By the loop itself: nothing here asks for a renewal."""
-    monkeypatch.setattr(leases, "_EVERY_SECONDS", 0.01)
-    keeper, go = LeaseKeeper(LeaseStore(redis, WorkQueue.POLL), clock=clock), asyncio.Event()
+async def test_runner_renews_while_it_works_and_no_longer(redis: Redis, clock: Clock) -> None:
+    """The renewal runs by itself: the test calls ``renew`` only at the end."""
+    keeper, go = LeaseKeeper(LeaseStore(redis, WorkQueue.POLL), clock=clock, renew_every=0.01), asyncio.Event()
     until = int((clock() + LEASE).timestamp() * 1000)
     await redis.execute("ZADD", keys.due(WorkQueue.POLL), until, "gen_1")
 
@@ -240,13 +236,10 @@ async def _becomes(score: Callable[[], Awaitable[int]], wanted: int) -> None:
         await asyncio.sleep(0.01)
 
 
-async def test_work_that_hangs_loses_its_lease(
-    runtime: Runtime, other: Runtime, clock: Clock, owner: Tenant, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(leases, "_LONGEST", -SECOND)
+async def test_work_that_hangs_loses_its_lease(runtime: Runtime, other: Runtime, clock: Clock, owner: Tenant) -> None:
     await _at_fal(runtime, clock, owner)
     (first, *_) = await _claimed(runtime, WorkQueue.POLL)
-    keeper = LeaseKeeper(LeaseStore(runtime.redis, WorkQueue.POLL), clock=clock)
+    keeper = LeaseKeeper(LeaseStore(runtime.redis, WorkQueue.POLL), clock=clock, longest=-SECOND)
     with keeper.held(first):
         await keeper.renew()
         clock.advance(HANDED_OVER)

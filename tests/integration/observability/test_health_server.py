@@ -58,7 +58,7 @@ def test_beat_is_alive_though_its_broker_is_away(tmp_path: Path) -> None:
 
     try:
         child.wait_until(is_alive)
-        child.wait_until(lambda: "broker away" in child.story())
+        child.wait_until(lambda: "broker_unavailable" in child.story())
         assert is_alive()
     finally:
         child.end()

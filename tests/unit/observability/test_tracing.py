@@ -57,7 +57,7 @@ def test_when_traces_are_asked_for(environment: dict[str, str], wanted: bool) ->
 
 #: As the processes do it. FastAPI and redis import what they find of OpenTelemetry themselves; we add nothing.
 BEGIN = "from service.observability import tracing; tracing.configure('x')"
-WORKER = f"import workers.runtime, workers.tasks; {BEGIN}"
+WORKER = f"import workers.worker_process, workers.tasks; {BEGIN}"
 GATEWAY = f"import service.app; {BEGIN}"
 COMMANDS = f"import service.cli.ops.commands; {BEGIN}"
 TELL = "; import sys; sys.stdout.write(' '.join(sorted(n for n in sys.modules if n.startswith('opentelemetry'))))"

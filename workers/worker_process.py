@@ -1,0 +1,134 @@
+"""The worker process: one event loop in a thread, with one Runtime. Celery's threads hand their work to this loop."""
+
+import asyncio
+import contextlib
+import os
+import socket
+import threading
+from collections.abc import Callable, Iterable
+from typing import Final
+
+import uvloop
+
+from service.config.settings import Settings
+from service.domain.work_queue import WorkQueue
+from service.errors import StoreUnavailable
+from service.observability import log, tracing
+from service.observability.health_server import LivenessProbe, serve
+from service.runtime import Runtime, open_runtime, tune_gc
+from service.store.state.heartbeats import INTERVAL
+from service.tasks import QUEUE_OF
+
+#: A claim is a few exchanges with Redis. One that takes longer is given up, and the next message claims again.
+_CLAIM_SECONDS: Final = 30.0
+_START_SECONDS: Final = 30.0
+#: Time for closing connections, after the running work has ended or its grace is over.
+_CLOSE_SECONDS: Final = 10.0
+#: Time between two claims of each work queue without any message. Beat and the broker only make claims earlier.
+_CLAIM_EVERY_SECONDS: Final = 1.0
+#: A loop that has not run for this long is stuck, and all work on it.
+_STUCK_SECONDS: Final = 30.0
+
+ConsumedQueues = Callable[[], Iterable[str]]
+"""Returns the Celery queues of this process. Celery reads ``-Q`` after the process has started."""
+
+
+class WorkerProcess:
+    """Owns the event loop, its thread and the runtime."""
+
+    def __init__(self, settings: Settings, queues: ConsumedQueues) -> None:
+        self._settings = settings
+        self._queues = queues
+        self.liveness = LivenessProbe(longest_silence=_STUCK_SECONDS)
+        self._loop = uvloop.new_event_loop()
+        self._stop = asyncio.Event()
+        self._opened = threading.Event()
+        self._runtime: Runtime | None = None
+        self._thread = threading.Thread(target=self._run_loop, name="event-loop", daemon=True)
+
+    def open(self) -> None:
+        self._thread.start()
+        if not self._opened.wait(_START_SECONDS) or self._runtime is None:
+            raise RuntimeError("the worker's runtime did not open; the log says why")
+
+    def run(self, work_queue: WorkQueue) -> None:
+        """Claim what is due and start its processing. Blocks the calling thread for the claim alone."""
+        if self._runtime is None:
+            raise RuntimeError("the worker's runtime is not open")
+        consumer = self._runtime.queues.consumers[work_queue]
+        claim = asyncio.run_coroutine_threadsafe(consumer.run(), self._loop)
+        try:
+            claim.result(_CLAIM_SECONDS)
+        except StoreUnavailable as error:
+            log.get(__name__).warning(
+                "redis_unavailable", operation="claim", work_queue=work_queue.value, error=error.detail
+            )
+
+    def close(self) -> None:
+        """Stop claiming, wait for running work up to its grace, and close all connections."""
+        self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join(self._settings.submit_grace.total_seconds() + _CLOSE_SECONDS + tracing.FLUSH_SECONDS)
+
+    def _run_loop(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        try:
+            self._loop.run_until_complete(self._serve())
+        finally:
+            self._opened.set()
+            self._loop.close()
+
+    async def _serve(self) -> None:
+        tracing.configure("seedance-worker")
+        async with open_runtime(self._settings) as runtime:
+            self._runtime = runtime
+            tune_gc()
+            self._opened.set()
+            tasks = [
+                asyncio.create_task(self._report_heartbeats(runtime), name="heartbeat"),
+                asyncio.create_task(self._claim_periodically(runtime), name="claims"),
+            ]
+            await self._stop.wait()
+            for task in tasks:
+                task.cancel()
+        await asyncio.to_thread(tracing.shut_down)
+
+    async def _report_heartbeats(self, runtime: Runtime) -> None:
+        name = f"{socket.gethostname()}:{os.getpid()}"
+        while True:
+            self.liveness.beat()
+            # While Redis is unavailable the process counts as alive: its restart would not help.
+            with contextlib.suppress(StoreUnavailable):
+                clock = runtime.clock
+                await runtime.stores.heartbeats.note_worker(name, self._queues(), clock(), skew=clock.skew)
+            await asyncio.sleep(INTERVAL.total_seconds())
+
+    async def _claim_periodically(self, runtime: Runtime) -> None:
+        """Claim now and then once a second, so that neither a lost hint nor a backlog of old ones delays due work."""
+        while True:
+            queues = set(self._queues())
+            for work_queue in (work_queue for work_queue, queue in QUEUE_OF.items() if queue in queues):
+                runtime.queues.serve(work_queue)
+            await asyncio.sleep(_CLAIM_EVERY_SECONDS)
+
+
+_process: WorkerProcess | None = None
+
+
+def open_process(settings: Settings, queues: ConsumedQueues) -> None:
+    global _process  # noqa: PLW0603  (Celery's signals and tasks have no object in common but the module)
+    _process = WorkerProcess(settings, queues)
+    if settings.metrics_port:
+        serve(_process.liveness, host=settings.metrics_host, port=settings.metrics_port)
+    _process.open()
+
+
+def close_process() -> None:
+    if _process is not None:
+        _process.close()
+
+
+def get_process() -> WorkerProcess:
+    """Return the open worker process."""
+    if _process is None:
+        raise RuntimeError("no worker process is open")
+    return _process
