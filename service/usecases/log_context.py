@@ -1,4 +1,4 @@
-"""What the lines of a task are about, and the one line of every move."""
+"""Log context of a generation, and the log line of its transitions."""
 
 from typing import Final
 
@@ -10,15 +10,16 @@ _log: Final = log.get(__name__)
 
 
 def bind_generation(g: Generation) -> None:
-    """Every line of this task from here on names this generation, its tenant and its trace."""
+    """Add the generation, its tenant and its trace to all further log lines of this task."""
     log.bind(generation_id=g.id, tenant=g.tenant_id, **tracing.fields(g.traceparent))
 
 
 def log_transition(g: Generation, before: Status) -> None:
-    """What changes no status is a matter for who debugs. A creation is told by the line of its call."""
-    tell = _log.info if g.status is not before else _log.debug
-    tell(
-        "generation moved" if g.status is not before else "generation noted",
+    """Log a change of status at INFO, any other update at DEBUG. A creation is in the access log."""
+    moved = g.status is not before
+    write = _log.info if moved else _log.debug
+    write(
+        "generation_transition" if moved else "generation_updated",
         generation_id=g.id,
         tenant=g.tenant_id,
         before=before,

@@ -35,9 +35,9 @@ def test_every_process_writes_json_and_nothing_else(own_tenant: TenantClient) ->
     }
     assert all({"event", "level", "timestamp"} <= line.keys() for lines in told.values() for line in lines)
     about = [line for lines in told.values() for line in lines if line.get("generation_id") == made["id"]]
-    moves = [(line["before"], line["status"]) for line in about if line["event"] == "generation moved"]
+    moves = [(line["before"], line["status"]) for line in about if line["event"] == "generation_transition"]
     assert {("queued", "submitting"), ("submitting", "submitted")} <= set(moves)
-    assert {line["tenant"] for line in about if line["event"] != "callback"} == {stack.tenant_id}, (
+    assert {line["tenant"] for line in about if line["event"] != "callback_received"} == {stack.tenant_id}, (
         "fal does not say whose"
     )
     assert any("uvicorn" in line.get("logger", "") for line in told["gateway"]), "libraries' lines too"

@@ -1,4 +1,20 @@
-"""Sending queued generations upstream, each at most once."""
+"""Dispatch: submit queued generations to fal, each at most once.
+
+The submit fence. ``submitted_at``, the time of the intent, identifies one submit. It makes sure that no crash, lost
+reply or slow process causes a second paid submit, or records the outcome of one submit as that of another:
+
+1. Before the paid request leaves, the intent is written by compare-and-set: ``queued`` -> ``submitting``, with
+   ``submitted_at``. Of several processes that try, one wins.
+2. If the reply to that write is lost, nothing is sent. The generation returns to the queue, if the record has this
+   ``submitted_at``.
+3. If the process was stopped for longer than ``MAX_INTENT_AGE`` between intent and request, nothing is sent: the
+   intent may soon be declared lost.
+4. The request is sent once, by a client that never retries.
+5. The outcome is written only to a record with this ``submitted_at``. While Redis was unavailable, the generation may
+   have returned to the queue and be in its next submit, whose outcome is another one.
+6. If the process dies between 1 and 5, the sweeper declares the submit unconfirmed once it cannot be running any more.
+   Only a proof that fal does not have the job returns a generation to the queue.
+"""
 
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -22,8 +38,8 @@ from service.usecases.lifecycle.preflight import Preflight
 from service.usecases.lifecycle.transition_service import Transition, TransitionService
 from service.usecases.log_context import bind_generation
 
-#: A process that was stopped for longer between intent and POST does not send: its intent is soon given up as lost.
-_MAX_INTENT_AGE: Final = timedelta(seconds=10)
+#: A process that was stopped for longer between intent and request sends nothing: see the submit fence, 3.
+MAX_INTENT_AGE: Final = timedelta(seconds=10)
 
 
 class Dispatch:
@@ -31,7 +47,7 @@ class Dispatch:
         self,
         queue: QueueStore,
         callbacks: CallbackStore,
-        moves: TransitionService,
+        transition_service: TransitionService,
         fal: FalClient,
         gate: DispatchGate,
         preflight: Preflight | None,
@@ -41,11 +57,12 @@ class Dispatch:
         ramp: Ramp,
         refusals: int,
         public_url: str | None,
+        max_intent_age: timedelta = MAX_INTENT_AGE,
     ) -> None:
-        """``refusals``: submits that fal may refuse while it accepts others', before the generation fails alone."""
+        """``refusals``: after this many refused submits, while fal accepts those of others, the generation fails."""
         self._queue = queue
         self._callbacks = callbacks
-        self._transitions = moves
+        self._transitions = transition_service
         self._fal = fal
         self._gate = gate
         self._preflight = preflight
@@ -54,92 +71,103 @@ class Dispatch:
         self._ramp = ramp
         self._refusals = refusals
         self._public_url = public_url
+        self.max_intent_age = max_intent_age
         self._log = log.get(__name__)
 
     async def claim(self, most: int) -> Claim:
         return await self._queue.claim(now=self._clock(), most=most, lease=LEASE, slots=self._slots, ramp=self._ramp)
 
     async def submit(self, item: Claimed) -> bool:
-        """Submit a claimed generation; True: what the limit of submits under way kept back may be claimed."""
-        outcome = await self._submit(item)
-        return await self._gate.leave(item.id) if outcome is None else outcome.wanted
+        """Submit a claimed generation. Return True if the submit window now has room for a generation that waits."""
+        noted = await self._submit(item)
+        return await self._gate.leave(item.id) if noted is None else noted.wanted
 
     async def _submit(self, item: Claimed) -> Noted | None:
-        """Intent, POST, outcome. Between the first and the last, only this coroutine knows what happened.
+        """Write the intent, send the request, write the outcome. Return None if nothing was sent.
 
-        None: nothing was sent.
+        Between the request and the write of its outcome, only this coroutine has the outcome.
         """
         if self._preflight is not None and not await self._preflight.passes(item.id):
             return None
-        meant_at = self._clock()
-        g = await self._intend(item.id, meant_at)
+        intent_at = self._clock()
+        g = await self.write_intent(item.id, intent_at)
         if g is None:
-            return None  # ended meanwhile, or in another worker's hands: whoever moved it has set what it waits for
+            return None  # it ended, or another worker has it: the process that moved it has set its next due time
         bind_generation(g)
-        if self._clock() - meant_at > _MAX_INTENT_AGE:
-            await self._conclude(g.id, meant_at, lambda current: transitions.after_not_sent(current, self._clock()))
+        if self._clock() - intent_at > self.max_intent_age:
+            await self._conclude(
+                g.id, intent_at, lambda current: transitions.after_not_sent(current, self._clock()), read=g
+            )
             return None
-        metrics.SECONDS_TO_SUBMIT.observe((meant_at - g.created_at).total_seconds())
+        metrics.SECONDS_TO_SUBMIT.observe((intent_at - g.created_at).total_seconds())
         with tracing.span("generation.submit", parent=g.traceparent, generation=g.id, tenant=g.tenant_id) as span:
             outcome = submit_outcome(await self._fal.submit(arguments(g), webhook_url=self._callback_url(g)))
             span.note(outcome=type(outcome).__name__.lower(), tries=g.submits_refused + 1)
-            self._tell(g, outcome)
-            return await self._settle(g, meant_at, outcome)
+            self._log_outcome(g, outcome)
+            return await self.record_outcome(g, intent_at, outcome)
 
-    async def _settle(self, g: Generation, meant_at: datetime, outcome: SubmitOutcome) -> Noted:
-        """Write down the outcome. The gate knows a failure first: no submit may follow as if there had been none."""
+    async def record_outcome(self, g: Generation, intent_at: datetime, outcome: SubmitOutcome) -> Noted:
+        """Write the outcome to the record and to the gate.
 
-        def settle(current: Generation) -> Generation | None:
+        A failure goes to the gate first: otherwise another submit could start as if there had been none.
+        """
+
+        def after_submit(current: Generation) -> Generation | None:
             return transitions.after_submit(current, outcome, self._clock())
 
         if isinstance(outcome, Accepted | Rejected):
-            await self._conclude(g.id, meant_at, settle)
+            await self._conclude(g.id, intent_at, after_submit, read=g)
             return await self._gate.note(outcome, g)
         noted, reason = await self._gate.note(outcome, g), outcome.reason
-        if noted.refusals < self._refusals:
-            await self._conclude(g.id, meant_at, settle)
-        else:
-            await self._conclude(
-                g.id, meant_at, lambda current: transitions.after_refusals(current, reason, self._clock())
-            )
+
+        def after_refusals(current: Generation) -> Generation | None:
+            return transitions.after_refusals(current, reason, self._clock())
+
+        repeat = noted.refusals < self._refusals
+        await self._conclude(g.id, intent_at, after_submit if repeat else after_refusals, read=g)
         return noted
 
-    async def _intend(self, generation_id: str, now: datetime) -> Generation | None:
-        """Write down that it is about to be sent; None: it shall not be, or nobody knows whether that was written."""
+    async def write_intent(self, generation_id: str, intent_at: datetime) -> Generation | None:
+        """Write the intent. Return None if nothing may be sent: it was not written, or its write got no reply."""
         read, reported = await self._callbacks.load(generation_id)
         if reported is not None:
-            return None  # refused, and taken nevertheless: its poll is due, and adopts what fal has
+            return None  # fal refused it, and accepted it nevertheless: its poll is due, and adopts the fal request id
         try:
-            return await self._transitions.apply(generation_id, lambda g: transitions.begin_submit(g, now), read=read)
+            return await self._transitions.apply(
+                generation_id, lambda g: transitions.begin_submit(g, intent_at), read=read
+            )
         except StoreUnavailable:
-            await self._conclude(generation_id, now, lambda g: transitions.after_not_sent(g, self._clock()))
+            await self._conclude(generation_id, intent_at, lambda g: transitions.after_not_sent(g, self._clock()))
             return None
 
-    async def _conclude(self, generation_id: str, meant_at: datetime, verb: Transition) -> None:
-        """What became of the submit that was meant then, and of no other.
+    async def _conclude(
+        self, generation_id: str, intent_at: datetime, transition: Transition, *, read: Generation | None = None
+    ) -> None:
+        """Write the outcome of the submit that was intended at ``intent_at``, and of no other (submit fence, 5).
 
-        Where the store did not answer, it may be back in the queue already, and in the midst of its next submit.
+        ``read``: the record as the intent has written it. If it has changed since, compare-and-set fails and reads it
+        again.
         """
         await self._transitions.apply_with_retry(
-            generation_id, lambda g: verb(g) if g.submitted_at == meant_at else None
+            generation_id, lambda g: transition(g) if g.submitted_at == intent_at else None, read=read
         )
 
     def _callback_url(self, g: Generation) -> str | None:
         return None if self._public_url is None else callback.address(self._public_url, g)
 
-    def _tell(self, g: Generation, outcome: SubmitOutcome) -> None:
+    def _log_outcome(self, g: Generation, outcome: SubmitOutcome) -> None:
         match outcome:
             case Accepted(request_id):
-                # The one line from which an operator can save a job whose record could not be written.
+                # From this line an operator can recover a job whose record could not be written.
                 self._log.info("submitted", generation_id=g.id, fal_request_id=request_id)
             case NotSubmitted(reason) | Locked(reason):
-                self._log.warning("fal did not take it", generation_id=g.id, reason=reason)
+                self._log.warning("submit_rejected_retryable", generation_id=g.id, reason=reason)
             case Unknown(reason):
-                self._log.error("submit of unknown outcome", generation_id=g.id, reason=reason)
+                self._log.error("submit_unconfirmed", generation_id=g.id, reason=reason)
             case Rejected(failure):
-                self._log.info("fal refused it", generation_id=g.id, code=failure.code)
+                self._log.info("submit_rejected", generation_id=g.id, code=failure.code)
 
 
 def arguments(g: Generation) -> dict[str, Any]:
-    """The body of the submit: the caller's input, and the end user by pseudonym only."""
+    """Return the body of the submit: the caller's input, and the end user by pseudonym only."""
     return {**g.input, "end_user_id": g.end_user}

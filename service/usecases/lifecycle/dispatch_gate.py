@@ -1,4 +1,4 @@
-"""Holding dispatch and letting it go: by an operator, or by what fal answers."""
+"""The dispatch gate: an operator, or fal's responses to submits and polls, close and open it."""
 
 from datetime import datetime
 from typing import Final
@@ -13,64 +13,70 @@ from service.observability import log, metrics
 from service.store.gate.gate import GateStore, Noted, Signal
 from service.tasks import Nudger
 
-#: Generations whose polls fal refuses with 401 or 403, before that is taken for a lock of the account.
+#: The account counts as locked after fal has refused the polls of this many generations with 401 or 403.
 LOCKED_POLLS: Final = 3
 
 
 class DispatchGate:
-    """Polls and webhooks go on whatever this says: they cost nothing, and what fal has must come home."""
+    """Stops submits only.
+
+    Polls and webhooks continue while the gate is closed: they cost nothing, and jobs that fal has must still end.
+    """
 
     def __init__(self, store: GateStore, nudger: Nudger, *, clock: Clock) -> None:
         self._store = store
         self._nudger = nudger
         self._clock = clock
         self._log = log.get(__name__)
-        self._refused = False
-        """fal refused a poll of this process, and has answered none since."""
+        self._poll_refused = False
+        """fal has refused a poll of this process, and has answered none since."""
 
     async def note(self, outcome: SubmitOutcome, g: Generation) -> Noted:
-        """Note what the outcome of a generation's submit says about other submits."""
+        """Record what the outcome of a generation's submit means for other submits."""
         signal, reason = _signal(outcome)
         try:
             noted = await self._store.note(signal, reason, self._clock(), generation_id=g.id, tenant_id=g.tenant_id)
-        except StoreUnavailable as error:  # the next outcome says it again
-            self._log.warning("store away while noting an outcome", error=error.detail)
+        except StoreUnavailable as error:  # the next submit has the same outcome
+            self._log.warning("redis_unavailable", operation="note_submit", error=error.detail)
             return Noted()
         match noted.change:
             case "shut":
-                self._tell_hold("locked" if signal == "locked" else "failing", reason)
+                self._report_closed("locked" if signal == "locked" else "failing", reason)
             case "held":
-                self._log.warning("tenant held", tenant=g.tenant_id, reason=reason)
+                self._log.warning("tenant_dispatch_stopped", tenant=g.tenant_id, reason=reason)
             case "opened":
-                self._tell_opened()
+                self._report_opened()
         return noted
 
     async def leave(self, generation_id: str) -> bool:
-        """A claimed generation was not sent; True: dispatch may take another for it."""
+        """Record that a claimed generation was not submitted. Return True if another may be claimed instead."""
         try:
             return await self._store.leave(generation_id)
-        except StoreUnavailable:  # it stops counting by itself
+        except StoreUnavailable:  # the claim expires, and is not counted any more
             return False
 
     async def answered(self) -> None:
-        """Note that fal answered a poll: polls that it refused before prove no lock of the account."""
-        if not self._refused:
+        """Record that fal has answered a poll: the account is not locked, although fal refused other polls."""
+        if not self._poll_refused:
             return
-        self._refused = False
+        self._poll_refused = False
         try:
             opened = await self._store.note_answered_poll()
-        except StoreUnavailable:  # the next answered poll after a refused one says it again
+        except StoreUnavailable:  # repeated by the next answered poll after a refused one
             return
         if opened:
-            self._tell_opened()
+            self._report_opened()
 
     async def locked_poll(self, g: Generation, reason: str, sent_at: datetime) -> None:
-        """Note that fal refused a poll with 401 or 403. One generation's may be its own; several hold dispatch."""
-        self._refused = True
+        """Record that fal has refused a poll with 401 or 403.
+
+        One refused generation may have a cause of its own. ``LOCKED_POLLS`` refused generations close the gate.
+        """
+        self._poll_refused = True
         await self._lock(reason, g.id, g.tenant_id, sent_at, LOCKED_POLLS)
 
     async def locked(self, reason: str) -> None:
-        """Hold dispatch at once: the account is known to be locked."""
+        """Close the gate at once: the account is known to be locked."""
         await self._lock(reason, "", "", self._clock(), 1)
 
     async def _lock(self, reason: str, generation_id: str, tenant_id: str, sent_at: datetime, enough: int) -> None:
@@ -78,36 +84,36 @@ class DispatchGate:
             shut = await self._store.note_locked_poll(
                 reason, self._clock(), generation_id=generation_id, tenant_id=tenant_id, sent_at=sent_at, enough=enough
             )
-        except StoreUnavailable as error:  # the next poll says it again
-            self._log.warning("store away while noting a lock", error=error.detail)
+        except StoreUnavailable as error:  # repeated by the next refused poll
+            self._log.warning("redis_unavailable", operation="note_lock", error=error.detail)
             return
         if shut:
-            self._tell_hold("locked", reason)
+            self._report_closed("locked", reason)
 
-    def _tell_opened(self) -> None:
-        self._log.warning("dispatch goes on: fal takes submits again")
+    def _report_opened(self) -> None:
+        self._log.warning("dispatch_gate_opened")
         self._nudger.nudge(WorkQueue.DISPATCH)
 
-    def _tell_hold(self, hold: str, reason: str) -> None:
-        metrics.DISPATCH_HELD.labels(hold).inc()
-        self._log.error("dispatch held", hold=hold, reason=reason)
+    def _report_closed(self, cause: str, reason: str) -> None:
+        metrics.DISPATCH_HELD.labels(cause).inc()
+        self._log.error("dispatch_gate_closed", cause=cause, reason=reason)
 
     async def pause(self, reason: str) -> Gate:
-        """Until ``resume``: nothing is dispatched; what fal has is followed, webhooks go out."""
+        """Submit nothing until ``resume``. Submitted jobs are still polled, and webhooks sent."""
         await self._store.pause(reason, self._clock())
-        self._log.warning("dispatch paused by an operator", reason=reason)
+        self._log.warning("dispatch_paused", reason=reason)
         return await self.read()
 
     async def drain(self, reason: str) -> Gate:
-        """Until ``resume``: nothing new is accepted; what was accepted runs out."""
+        """Accept no new generations until ``resume``. Accepted ones finish."""
         await self._store.drain(reason)
-        self._log.warning("draining by an operator", reason=reason)
+        self._log.warning("drain_started", reason=reason)
         return await self.read()
 
     async def resume(self) -> Gate:
-        """Accept and dispatch, whatever stood against it."""
+        """Open the gate and accept new generations, whatever the cause of the pause was."""
         await self._store.resume()
-        self._log.warning("dispatch resumed by an operator")
+        self._log.warning("dispatch_resumed")
         self._nudger.nudge(WorkQueue.DISPATCH)
         return await self.read()
 

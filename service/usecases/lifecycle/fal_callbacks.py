@@ -1,4 +1,7 @@
-"""What fal reports of its own accord: believed, kept, and looked at by the next poll, which is due at once."""
+"""Callbacks from fal: verify and store them, and make a poll due at once.
+
+The poll evaluates the stored callback, so that callbacks and polls end a generation in the same way.
+"""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -15,8 +18,8 @@ from service.upstream.callback_verification import Verifier
 from service.upstream.results import callback_outcome, read_callback
 from service.usecases.log_context import bind_generation
 
-#: One text for every reason: a stranger learns from it neither ids nor how far a guess has come.
-_REFUSAL: Final = "This is no callback of fal's for a generation of ours."
+#: One text for all reasons: an attacker learns neither which ids exist, nor which part of a guess was right.
+_REFUSAL: Final = "This is not a callback from fal for a generation of this gateway."
 
 
 class Callbacks:
@@ -28,24 +31,24 @@ class Callbacks:
         self._log = log.get(__name__)
 
     async def receive(self, generation_id: str, token: str, headers: Mapping[str, str], body: bytes) -> None:
-        """Returns once it is kept, or has nothing to say any more.
+        """Return once the callback is stored, or is known to change nothing.
 
         Raises:
-            Unauthenticated: fal did not sign it, or not lately, or it is about no generation with this token.
-            Malformed: fal signed it, but it names no request.
-            UpstreamUnavailable: fal's keys cannot be had, so nobody can say.
+            Unauthenticated: fal did not sign it, or its timestamp is too old, or no generation has this token.
+            Malformed: fal signed it, but it contains no request id.
+            UpstreamUnavailable: fal's signing keys are unavailable, so that the signature cannot be verified.
 
         """
         now = self._clock()
         verdict = await self._verifier.verify(headers, body, now)
         if verdict == "keys_unavailable":
             metrics.CALLBACKS.labels("keys_unavailable").inc()
-            raise UpstreamUnavailable("fal's keys cannot be had at the moment.")
+            raise UpstreamUnavailable("fal's signing keys are unavailable.")
         if verdict != "authentic":
             self._refuse(verdict)
         if (callback := read_callback(body)) is None:
             metrics.CALLBACKS.labels("unreadable").inc()
-            raise Malformed("The callback names no request.")
+            raise Malformed("The callback contains no request id.")
         if not ids.is_id(ids.GENERATION, generation_id):
             self._refuse("token")
         succeeded = isinstance(callback_outcome(callback), Succeeded)
@@ -56,15 +59,17 @@ class Callbacks:
         if tracing.is_on():
             await self._trace(generation_id, received.reception, now)
         self._log.info(
-            "callback", generation_id=generation_id, fal_request_id=callback.request_id, outcome=received.reception
+            "callback_received",
+            generation_id=generation_id,
+            fal_request_id=callback.request_id,
+            outcome=received.reception,
         )
         if received.reception == "paid_and_lost":
             self._log.error("paid_and_lost", generation_id=generation_id, fal_request_id=callback.request_id)
-        for drain in received.nudges:
-            self._nudger.nudge(drain)
+        self._nudger.nudge_all(received.nudges)
 
     async def _trace(self, generation_id: str, reception: str, begun: datetime) -> None:
-        """Told once it is believed: a stranger's is part of nobody's trace."""
+        """Record a span. It comes after the verification, so that a forged callback is in no trace."""
         g, _ = await self._callbacks.load(generation_id)
         if g is not None:
             bind_generation(g)

@@ -21,7 +21,7 @@ _COPY_DEADLINE: Final = timedelta(minutes=30)
 SUBMIT_MARGIN: Final = timedelta(seconds=30)
 
 #: A video takes a minute at least, and fal bills it some time after: looking for it sooner finds nothing.
-_FIRST_LOOK: Final = timedelta(minutes=2)
+FIRST_BILL_READ: Final = timedelta(minutes=2)
 
 #: What is left to fal after the cancel call of a passed deadline: to cancel the job, or to finish it nevertheless.
 _CANCEL_GRACE: Final = timedelta(minutes=2)
@@ -101,7 +101,7 @@ class Schedule:
         if not g.slot_released:
             looks.append(self.slot_ends(g, now))
         if self.reconcile_every is not None:
-            looks.append(max(self._since_submit(g, now) + _FIRST_LOOK, now + self.reconcile_every))
+            looks.append(max(self._since_submit(g, now) + FIRST_BILL_READ, now + self.reconcile_every))
         return min(looks)
 
     def next_poll(self, g: Generation, now: datetime, *, in_flight: int) -> datetime:

@@ -1,4 +1,7 @@
-"""Moving a generation: load, apply a verb, compare-and-set; what follows from the move is written with it."""
+"""State transitions of generations: load, apply a transition, compare-and-set.
+
+The script that writes the record also writes what follows from the transition: due times, deliveries, money and slots.
+"""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -23,10 +26,10 @@ from service.usecases.log_context import log_transition
 from service.usecases.webhooks.fanout import EVENTS, deliveries_of
 
 Transition = Callable[[Generation], Generation | None]
-"""A move; None where there is nothing to do from this state. May be called again after a lost race."""
+"""Returns the changed generation; None if there is nothing to do in its status. Called again after a lost race."""
 
 _REDIS_RETRY_SECONDS: Final = 600.0
-_STORE_PAUSE: Final = 0.5  # seconds
+_REDIS_RETRY_PAUSE_SECONDS: Final = 0.5
 
 
 class TransitionService:
@@ -38,36 +41,42 @@ class TransitionService:
         nudger: Nudger,
         *,
         clock: Clock,
+        retry_pause: float = _REDIS_RETRY_PAUSE_SECONDS,
     ) -> None:
+        """``retry_pause``: seconds between two attempts of ``apply_with_retry``."""
         self._generations = generations
         self._endpoints = endpoints
         self._pacer = pacer
         self._nudger = nudger
         self._clock = clock
+        self.retry_pause = retry_pause
 
     async def apply(
         self,
         generation_id: str,
-        verb: Transition,
+        transition: Transition,
         *,
         read: Generation | None = None,
         why: str = "",
         verdict: bool = False,
     ) -> Generation | None:
-        """Make this move from whatever state it is in; None: nothing was changed.
+        """Apply a transition to the current record. Return the new record; None if nothing was changed.
 
-        That is so if the record is gone, if the verb had nothing to do, or if the move would end the generation while
-        a callback is stored that no poll has judged yet: its poll is due, and decides. ``verdict``: the move is what
-        fal itself said, so a callback adds nothing.
-        ``read`` is the record if the caller has just read it: one read less, unless it has moved since.
-        ``why``: the reason of an operator or of reconciliation; it goes into the ledger.
+        Nothing is changed if the record is gone, if the transition returns None, or if the transition would end the
+        generation while a callback is stored that no poll has evaluated: the poll is due, and decides.
+
+        ``read``: the record, if the caller has just read or written it. It saves one read, unless another process has
+        changed the record since. ``why``: the reason of an operator or of reconciliation, for the ledger. ``verdict``:
+        the transition follows from fal's own result, to which a stored callback adds nothing.
+
+        Raises StoreUnavailable.
         """
         known = read
 
         async def attempt() -> Generation | Lost | None:
             nonlocal known
             before, known = known or await self._generations.load(generation_id), None
-            if before is None or (after := verb(before)) is None:
+            if before is None or (after := transition(before)) is None:
                 return None
             moved = await self._write(after, before=before, why=why, verdict=verdict)
             if moved.won:
@@ -79,47 +88,26 @@ class TransitionService:
             raise AssertionError(f"{generation_id}: lost {MAX_ATTEMPTS} races in a row")
         return moved
 
-    async def apply_with_retry(self, generation_id: str, verb: Transition) -> Generation | None:
-        """The same, waiting out a store that is away: for what only this process knows."""
+    async def apply_with_retry(
+        self, generation_id: str, transition: Transition, *, read: Generation | None = None
+    ) -> Generation | None:
+        """Do the same, and retry for ten minutes while Redis is unavailable: for outcomes that only this process has.
+
+        Only the first attempt uses ``read``: after an error the record may have been written.
+        """
         loop = asyncio.get_running_loop()
-        give_up = loop.time() + _REDIS_RETRY_SECONDS
+        give_up_at = loop.time() + _REDIS_RETRY_SECONDS
         while True:
             try:
-                return await self.apply(generation_id, verb)
+                return await self.apply(generation_id, transition, read=read)
             except StoreUnavailable:
-                if loop.time() > give_up:
+                if loop.time() > give_up_at:
                     raise
-                await asyncio.sleep(_STORE_PAUSE)
-
-    async def write(self, after: Generation, *, before: Generation, why: str = "") -> Generation | None:
-        """Write a move made from the version it was read at; None if it was not made."""
-        moved = await self._write(after, before=before, why=why, verdict=False)
-        return moved.generation if moved.won else None
-
-    async def _write(self, after: Generation, *, before: Generation, why: str, verdict: bool) -> Moved:
-        now = self._clock()
-        news = list[Delivery]()
-        if after.status is not before.status:
-            news = await self._news(after, now)
-            after = replace(after, moved_at=now, deliveries=(*after.deliveries, *(event.id for event in news)))
-        moved = await (
-            self._finish(after, news, now, why, verdict=verdict or before.copying is not None)
-            if after.is_terminal
-            else self._save(after, news, now, why)
-        )
-        if not moved.won:
-            metrics.LOST_RACES.labels("finish" if after.is_terminal else "save").inc()
-            return moved
-        for drain in moved.nudges:
-            self._nudger.nudge(drain)
-        if after.status is not before.status:
-            _observe(before, moved.generation, now)
-            _trace(before, moved.generation, now)
-        self._tell(before, moved.generation, news)
-        return moved
+                read = None
+                await asyncio.sleep(self.retry_pause)
 
     async def revive(self, before: Generation, request_id: str, *, why: str) -> Generation | None:
-        """Follow a given-up job again under this request id; None: it has changed since it was read.
+        """Follow a given-up generation again under this fal request id. Return None if it has changed since its read.
 
         Raises RequestIdTaken.
         """
@@ -128,37 +116,53 @@ class TransitionService:
         moved = await self._generations.revive(before, after, now=now, why=why)
         if not moved.won:
             return None
-        for drain in moved.nudges:
-            self._nudger.nudge(drain)
+        self._nudger.nudge_all(moved.nudges)
         log_transition(moved.generation, before.status)
         return moved.generation
 
-    async def _news(self, after: Generation, now: datetime) -> list[Delivery]:
-        """Endpoints are read at the move: whoever subscribed before it hears of it."""
+    async def _write(self, after: Generation, *, before: Generation, why: str, verdict: bool) -> Moved:
+        now = self._clock()
+        events = list[Delivery]()
+        if after.status is not before.status:
+            events = await self._events(after, now)
+            after = replace(after, moved_at=now, deliveries=(*after.deliveries, *(event.id for event in events)))
+        moved = await (
+            self._finish(after, events, now, why, verdict=verdict or before.copying is not None)
+            if after.is_terminal
+            else self._save(after, events, now, why)
+        )
+        if not moved.won:
+            metrics.LOST_RACES.labels("finish" if after.is_terminal else "save").inc()
+            return moved
+        self._nudger.nudge_all(moved.nudges)
+        if after.status is not before.status:
+            _observe(before, moved.generation, now)
+            _trace(before, moved.generation, now)
+        log_transition(moved.generation, before.status)
+        if dead := sum(event.status is DeliveryStatus.DEAD for event in events):
+            metrics.WEBHOOKS_DEAD.labels(after.tenant_id).inc(dead)
+        return moved
+
+    async def _events(self, after: Generation, now: datetime) -> list[Delivery]:
+        """Read the endpoints now, so that every endpoint that subscribed before the transition receives its event."""
         if after.status not in EVENTS:
             return []
         return deliveries_of(after, now, await self._endpoints.of_tenant(after.tenant_id))
 
-    async def _save(self, after: Generation, news: Sequence[Delivery], now: datetime, why: str) -> Moved:
+    async def _save(self, after: Generation, events: Sequence[Delivery], now: datetime, why: str) -> Moved:
         due = self._pacer.due(after, now)
         if why and after.status in UPSTREAM:
-            due = replace(due, poll=now)  # fal has had it for a while
-        moved = await self._generations.save(after, due, news, why=why)
+            due = replace(due, poll=now)  # adopted by an operator or by reconciliation: fal may have finished long ago
+        moved = await self._generations.save(after, due, events, why=why)
         if due.poll is not None and due.poll <= now:
             self._nudger.nudge(WorkQueue.POLL)
         return moved
 
     async def _finish(
-        self, after: Generation, news: Sequence[Delivery], now: datetime, why: str, *, verdict: bool
+        self, after: Generation, events: Sequence[Delivery], now: datetime, why: str, *, verdict: bool
     ) -> Moved:
         due = self._pacer.due(after, now)
-        return await self._generations.finish(after, due, news, now=now, why=why, verdict=verdict)
-
-    @staticmethod
-    def _tell(before: Generation, g: Generation, news: Sequence[Delivery]) -> None:
-        log_transition(g, before.status)
-        if dead := sum(event.status is DeliveryStatus.DEAD for event in news):
-            metrics.WEBHOOKS_DEAD.labels(g.tenant_id).inc(dead)
+        return await self._generations.finish(after, due, events, now=now, why=why, verdict=verdict)
 
 
 def _observe(before: Generation, after: Generation, now: datetime) -> None:
@@ -169,12 +173,12 @@ def _observe(before: Generation, after: Generation, now: datetime) -> None:
     metrics.FINISHED.labels(after.tenant_id, after.status, after.error.code if after.error else "").inc()
     metrics.SECONDS_TO_END.labels(after.status).observe((now - after.created_at).total_seconds())
     metrics.COST.labels(after.tenant_id).inc(after.actual_cost or 0)
-    if after.status is not Status.CANCELED:  # its caller's wish, and nothing that was promised
+    if after.status is not Status.CANCELED:  # the caller ended it: neither good nor bad
         metrics.COMPLETIONS.labels("bad" if after.error and after.error.code not in CALLERS_FAULTS else "good").inc()
 
 
 def _trace(before: Generation, after: Generation, now: datetime) -> None:
-    """The time it spent in the state it has left: where that is many minutes, nobody was there all along."""
+    """Record a span of the time in the status that the generation has left. No process was there for all of it."""
     tracing.past(
         f"generation.{before.status}",
         parent=after.traceparent,

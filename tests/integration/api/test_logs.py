@@ -90,7 +90,7 @@ async def test_every_line_of_a_call_names_it(
     name = created.json()["id"]
     assert told == [
         ("abc", "request", name, tenant.id, 202),
-        ("def", "generation moved", name, tenant.id, "canceled"),
+        ("def", "generation_transition", name, tenant.id, "canceled"),
         ("def", "request", name, tenant.id, 200),
         ("ghi", "request", None, None, 401),
     ]
@@ -181,7 +181,7 @@ async def test_every_move_is_one_line_and_every_line_of_a_worker_names_its_job(
         ]
         assert moves[:2] == [("queued", "submitting"), ("submitting", "submitted")]
     about = [line for line in told if line.get("drain")]
-    assert {line["event"] for line in about} >= {"generation moved", "submitted"}
+    assert {line["event"] for line in about} >= {"generation_transition", "submitted"}
     assert {line["generation_id"] for line in about if "generation_id" in line} == set(created)
     assert all(line["item"] == line["generation_id"] for line in about if "generation_id" in line), "nobody else's"
     assert {line["tenant"] for line in about if line["event"] == "submitted"} == {tenant.id}
@@ -280,7 +280,7 @@ async def test_nothing_private_is_ever_written(
         assert secret not in written
     assert kept.callback_token not in told
     events = {line["event"] for line in await lines(stderr)}
-    assert {"request", "generation moved", "submitted", "unhandled error"} <= events, "all of it was written about"
+    assert {"request", "generation_transition", "submitted", "unhandled error"} <= events, "all of it was written about"
 
 
 async def test_an_error_of_ours_does_not_tell_whom_it_was_about(

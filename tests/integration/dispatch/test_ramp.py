@@ -59,11 +59,11 @@ class Worker:
         if word == "died":
             return
         now = self.clock()
-        g = await self.dispatch._intend(item.id, now)
+        g = await self.dispatch.write_intent(item.id, now)
         if g is None:
             await self.runtime.operations.gate.leave(item.id)
         elif word != "lost":
-            await self.dispatch._settle(g, now, OUTCOMES.get(word) or Accepted(factories.request_id()))
+            await self.dispatch.record_outcome(g, now, OUTCOMES.get(word) or Accepted(factories.request_id()))
 
     async def sweep(self, *, release_after: timedelta) -> None:
         """Give up lost submits as unconfirmed, and free the slots of those that fal cannot be running any more."""

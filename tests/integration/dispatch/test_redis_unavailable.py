@@ -15,7 +15,6 @@ from service.domain.work_queue import WorkQueue
 from service.errors import StoreUnavailable
 from service.runtime import Runtime
 from service.store.generations.generations import Moved
-from service.usecases.lifecycle import dispatch, transition_service
 from service.usecases.lifecycle.dispatch import arguments
 from tests.support import factories
 from tests.support.factories import Clock
@@ -43,8 +42,8 @@ async def _sandbox_is_empty(sandbox_url: str) -> AsyncIterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transition_service, "_STORE_PAUSE", 0)
+def _no_pauses(runtime: Runtime) -> None:
+    runtime.transitions.retry_pause = 0
 
 
 @pytest.fixture
@@ -91,10 +90,10 @@ async def test_a_requeue_whose_answer_was_lost_does_not_undo_the_next_submit(
 
 
 async def test_an_intent_taken_back_twice_does_not_free_a_submit_of_unknown_outcome(
-    runtime: Runtime, clock: Clock, owner: Tenant, monkeypatch: pytest.MonkeyPatch, once_away: Callable[..., None]
+    runtime: Runtime, clock: Clock, owner: Tenant, once_away: Callable[..., None]
 ) -> None:
     g = await created(runtime, owner)
-    monkeypatch.setattr(dispatch, "_MAX_INTENT_AGE", timedelta(-1))  # as if it had been stopped after its intent
+    runtime.queues.dispatch.max_intent_age = timedelta(-1)  # as if the process had been stopped after its intent
 
     async def another_worker_hears_nothing() -> None:
         clock.advance(timedelta(minutes=1))

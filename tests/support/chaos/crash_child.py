@@ -18,10 +18,12 @@ from typing import Any, Final
 
 import httpx
 
+from service.runtime import consumers
 from service.store.generations.generations import GenerationStore
 from service.upstream.client import FalClient
-from service.usecases.lifecycle import dispatch, schedule
+from service.usecases.lifecycle import dispatch
 from service.usecases.lifecycle.dispatch_gate import DispatchGate
+from tests.support.chaos.shorter import shorten
 
 MODULE: Final = "tests.support.chaos.crash_child"
 #: The environment variable that says where the points are armed.
@@ -61,9 +63,9 @@ class Doom:
 def install(doom: Doom) -> None:
     _be_impatient()
     _know_which()
-    _before(doom, "before_intent", dispatch.Dispatch, "_intend")
-    _before(doom, "stopped_before_intent", dispatch.Dispatch, "_intend", signal.SIGSTOP)
-    _after(doom, "stopped_after_intent", dispatch.Dispatch, "_intend", signal.SIGSTOP)
+    _before(doom, "before_intent", dispatch.Dispatch, "write_intent")
+    _before(doom, "stopped_before_intent", dispatch.Dispatch, "write_intent", signal.SIGSTOP)
+    _after(doom, "stopped_after_intent", dispatch.Dispatch, "write_intent", signal.SIGSTOP)
     _before(doom, "after_intent", FalClient, "submit")
     _within(doom, {"half_sent": "send_request_headers.complete", "sent": "send_request_body.complete"})
     _after(doom, "after_post", FalClient, "submit")
@@ -73,19 +75,21 @@ def install(doom: Doom) -> None:
 
 
 def _be_impatient() -> None:
-    for module, name, seconds in (
-        (dispatch, "_MAX_INTENT_AGE", 1),
-        (schedule, "_SUBMIT_MARGIN", 0.5),
-    ):
-        setattr(module, name, timedelta(seconds=seconds))
+    shorten(consumers, "SUBMIT_MARGIN", 0.5)
+    construct = dispatch.Dispatch.__init__
+
+    def constructed(*values: Any, **options: Any) -> None:
+        construct(*values, **options, max_intent_age=timedelta(seconds=1))
+
+    dispatch.Dispatch.__init__ = constructed  # type: ignore[method-assign]
 
 
 def _know_which() -> None:
     submit: Async = dispatch.Dispatch.submit
 
-    async def known(self: object, item: Any) -> None:
+    async def known(self: object, item: Any) -> Any:
         _submitted.set(item.id)
-        await submit(self, item)
+        return await submit(self, item)
 
     _replace(dispatch.Dispatch, "submit", known)
 

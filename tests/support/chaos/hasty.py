@@ -1,24 +1,23 @@
-"""Workers whose fixed waits are as short as a test's settings: ``celery -A tests.support.chaos.hasty worker``.
+"""Workers with fixed waits as short as a test's settings: ``celery -A tests.support.chaos.hasty worker``.
 
-What production waits for minutes, because a video takes minutes there, takes seconds here. Nothing else differs.
+Waits that are minutes in production, since a video takes minutes there, are seconds here. Nothing else differs.
 """
 
 import os
-from datetime import timedelta
 from typing import Final
 
+from service.runtime import consumers
 from service.usecases.lifecycle import schedule
+from tests.support.chaos.shorter import shorten
 
 MODULE: Final = "tests.support.chaos.hasty"
-#: The environment variable of processes that are to be so.
+#: The environment variable that switches the short waits on.
 SHORT: Final = "HASTY"
 
 
 def install() -> None:
-    for name, seconds in (("_SUBMIT_MARGIN", 3), ("_FIRST_LOOK", 12)):
-        if not isinstance(getattr(schedule, name), timedelta):
-            raise TypeError(name)
-        setattr(schedule, name, timedelta(seconds=seconds))
+    shorten(consumers, "SUBMIT_MARGIN", 3)
+    shorten(schedule, "FIRST_BILL_READ", 12)
 
 
 if SHORT in os.environ:  # as a process of a stack, and not where a test imports it

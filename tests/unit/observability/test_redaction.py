@@ -90,10 +90,10 @@ TEXTS = {
     ),
 }
 HARMLESS = (
-    "generation moved",
+    "generation_transition",
     "GET https://queue.fal.run/bytedance/seedance-2.0/requests/0190-ab/status",
     "fal's keys could not be fetched",
-    "dispatch held: User is locked. Reason: Exhausted balance.",
+    "dispatch_gate_closed: User is locked. Reason: Exhausted balance.",
     "redis://10.0.0.1:6379/0 is away",
     "/callbacks/fal/{generation_id}/{token}",
     "more than 3 tokens a second? perhaps",

@@ -76,7 +76,9 @@ def dispatch(gate: Gate) -> Finding:
         return warn("dispatch", "draining: nothing new is accepted", "`seedance-gateway resume` ends it.")
     if gate.held_tenants:
         told = f"open; {gate.held_tenants} tenants are held, whose own submits fail"
-        return warn("dispatch", told, "Read `tenant held` in the workers' logs; each is tried again by itself.")
+        return warn(
+            "dispatch", told, "Read `tenant_dispatch_stopped` in the workers' logs; each is tried again by itself."
+        )
     return ok("dispatch", "open")
 
 
