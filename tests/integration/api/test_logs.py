@@ -180,7 +180,7 @@ async def test_every_move_is_one_line_and_every_line_of_a_worker_names_its_job(
             (line["before"], line["status"]) for line in told if line.get("generation_id") == name and "before" in line
         ]
         assert moves[:2] == [("queued", "submitting"), ("submitting", "submitted")]
-    about = [line for line in told if line.get("drain")]
+    about = [line for line in told if line.get("work_queue")]
     assert {line["event"] for line in about} >= {"generation_transition", "submitted"}
     assert {line["generation_id"] for line in about if "generation_id" in line} == set(created)
     assert all(line["item"] == line["generation_id"] for line in about if "generation_id" in line), "nobody else's"
