@@ -1,6 +1,6 @@
 """fal's queue as a server whose jobs move only when a test says so; it also says what fal would bill."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
@@ -24,6 +24,8 @@ class ScriptedFal:
     obeys_cancel: bool = True
     broken: str = ""
     """The request of which fal cannot tell anything, whatever the weather."""
+    before_result: Callable[[], Awaitable[None]] | None = None
+    """Runs when a result is asked for, before the answer."""
     url: str = ""
     submits: int = 0
     calls: list[str] = field(default_factory=list)
@@ -40,6 +42,8 @@ class ScriptedFal:
         name = "submit" if request.method == "POST" else request.path.rpartition("/")[2]
         kind = name if name in ("submit", "status", "cancel") else "result"
         self.calls.append(kind)
+        if kind == "result" and self.before_result is not None:
+            await self.before_result()
         if self.weather == "locked":
             return web.json_response(LOCKED, status=403)
         if self.weather == "bad_gateway" or (self.broken and f"/{self.broken}" in request.path):

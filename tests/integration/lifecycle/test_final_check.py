@@ -332,3 +332,22 @@ async def test_stored_callback_is_judged_before_any_other_end(redis_url: str, en
         ended = await t.poll()
         assert (ended.status, ended.request_id) == (Status.SUCCEEDED, "request-1")
         assert (await t.runtime.operations.audit.run()).clean
+
+
+async def test_callback_during_a_poll_outlives_a_lost_result(redis_url: str) -> None:
+    """The poll ends at the deadline without fal's verdict; the callback arrives while the result is asked for."""
+    async with trial(redis_url) as t:
+        receptions = []
+
+        async def report() -> None:
+            if not receptions:
+                receptions.append(await t.report())
+
+        t.fal.state = "missing"
+        await t.polled_for(DEADLINE - 10 * MINUTE)
+        t.fal.before_result = report
+        await t.polled_for(15 * MINUTE)
+        ended = await t.polled_for(30 * MINUTE)
+        assert receptions == ["accepted"]
+        assert ended.status is Status.SUCCEEDED
+        assert (await t.runtime.operations.audit.run()).clean
