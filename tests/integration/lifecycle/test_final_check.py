@@ -337,7 +337,7 @@ async def test_stored_callback_is_judged_before_any_other_end(redis_url: str, en
 async def test_callback_during_a_poll_outlives_a_lost_result(redis_url: str) -> None:
     """The poll ends at the deadline without fal's verdict; the callback arrives while the result is asked for."""
     async with trial(redis_url) as t:
-        receptions = []
+        receptions = list[str]()
 
         async def report() -> None:
             if not receptions:
