@@ -45,7 +45,7 @@ class Child:
     ) -> None:
         self.name = name
         self.log = log
-        with log.open("ab") as sink, _interrupts_held():
+        with log.open("ab") as sink, interrupts_deferred():
             self.process = subprocess.Popen(  # noqa: S603  (our own commands)
                 command,
                 stdin=subprocess.DEVNULL,
@@ -106,21 +106,25 @@ class Child:
 
 
 @contextlib.contextmanager
-def _interrupts_held() -> Iterator[None]:
-    """Python swallows what a signal handler raises while a fork's hooks run: handlers are called afterwards."""
+def interrupts_deferred() -> Iterator[None]:
+    """Call the handlers of SIGINT and SIGTERM after the block instead of within it. Blocks can be nested.
+
+    A handler that raises between the start of a child and its registration would leave a child that no one ends; and
+    Python drops exceptions that a handler raises while the hooks of a fork run.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    heard: list[int] = []
+    received: list[int] = []
     numbers = (signal.SIGINT, signal.SIGTERM)
-    before = {number: signal.signal(number, lambda number, _: heard.append(number)) for number in numbers}
+    before = {number: signal.signal(number, lambda number, _: received.append(number)) for number in numbers}
     try:
         yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-        if heard:
-            signal.raise_signal(heard[0])
+        if received:
+            signal.raise_signal(received[0])
 
 
 def free_port() -> int:

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from service.cli.dev.child_processes import Child, ChildFailed, free_port
+from service.cli.dev.child_processes import Child, ChildFailed, free_port, interrupts_deferred
 
 #: Every write on disk before it is answered; jobs are never evicted; small records in their compact form.
 #: The names of the last two are those of Redis 6.2, which later versions still know.
@@ -81,7 +81,9 @@ class EmbeddedRedis:
     def restart(self) -> None:
         words = [word for name, value in self._options.items() for word in (f"--{name}", value)]
         network = ["--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self._data)]
-        self.child = Child("redis-server", [self._binary, *network, *words], log=self._data / "redis.log")
+        command = [self._binary, *network, *words]
+        with interrupts_deferred():
+            self.child = Child("redis-server", command, log=self._data / "redis.log")
         self.child.wait_until(self._answers)
 
     def kill(self) -> None:

@@ -13,7 +13,7 @@ from typing import Any, Final, Self
 import httpx
 from pydantic import SecretStr
 
-from service.cli.dev.child_processes import Child, PortTaken, accepts, free_port
+from service.cli.dev.child_processes import Child, PortTaken, accepts, free_port, interrupts_deferred
 from service.cli.dev.embedded_redis import EmbeddedRedis
 from service.config.settings import Settings
 from service.observability import log
@@ -44,11 +44,14 @@ class Stack:
 
     def start(self) -> Self:
         self._temporary = None
-        if self.data is None:
-            self._temporary = tempfile.TemporaryDirectory(prefix="seedance-gateway-", ignore_cleanup_errors=True)
-        self.folder = Path(self._temporary.name) if self._temporary else self.data or Path()
-        self.folder.mkdir(parents=True, exist_ok=True)
         try:
+            with interrupts_deferred():
+                if self.data is None:
+                    self._temporary = tempfile.TemporaryDirectory(
+                        prefix="seedance-gateway-", ignore_cleanup_errors=True
+                    )
+            self.folder = Path(self._temporary.name) if self._temporary else self.data or Path()
+            self.folder.mkdir(parents=True, exist_ok=True)
             self._start()
         except BaseException:
             self.end()
@@ -130,15 +133,15 @@ class Stack:
     def _start_sandbox(self) -> None:
         files = self.folder / "sandbox"
         files.mkdir(exist_ok=True)
-        child = Child(
-            "sandbox",
-            [sys.executable, "-m", "sandbox", "--port", "0", "--data", str(files)],
-            log=self.folder / "sandbox.log",
-            environment={"SANDBOX_SPEED": str(self.sandbox_speed)},
-            stdout=subprocess.PIPE,
-        )
-        self.children["sandbox"] = child
-        self.sandbox_url = json.loads(child.first_line())["url"]
+        with interrupts_deferred():
+            self.children["sandbox"] = Child(
+                "sandbox",
+                [sys.executable, "-m", "sandbox", "--port", "0", "--data", str(files)],
+                log=self.folder / "sandbox.log",
+                environment={"SANDBOX_SPEED": str(self.sandbox_speed)},
+                stdout=subprocess.PIPE,
+            )
+        self.sandbox_url = json.loads(self.children["sandbox"].first_line())["url"]
 
     def _settings(self) -> Settings:
         own: dict[str, Any] = {
@@ -172,6 +175,7 @@ class Stack:
 
     def _python(self, name: str, *arguments: str, **changes: Any) -> Child:
         environment = self.settings.model_copy(update=changes).environment()
-        child = Child(name, [sys.executable, *arguments], log=self.folder / f"{name}.log", environment=environment)
-        self.children[name] = child
+        command, log_file = [sys.executable, *arguments], self.folder / f"{name}.log"
+        with interrupts_deferred():
+            self.children[name] = child = Child(name, command, log=log_file, environment=environment)
         return child
