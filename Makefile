@@ -10,10 +10,10 @@ PROBE := import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(firstword $(foreach candidate,$(CANDIDATES),$(shell $(candidate) -c '$(PROBE)' 2>/dev/null && echo $(candidate))))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test check weather bench docs openapi dashboards lock clean
+.PHONY: help demo up test test-unit fmt check weather bench docs openapi dashboards lock clean
 
 help: ## List these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(STAMP) ## Turn a photo into a video through everything there is, in 20 seconds
 	@$(BIN)/python -m service.cli demo
@@ -21,8 +21,15 @@ demo: $(STAMP) ## Turn a photo into a video through everything there is, in 20 s
 up: $(STAMP) ## Run everything on this machine until Ctrl-C
 	@$(BIN)/python -m service.cli up
 
-test: $(STAMP) ## Run all tests
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+test: $(STAMP) ## Run all tests; make test ARGS="-k cancel -x" runs some
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+
+test-unit: $(STAMP) ## Run the tests that need no Redis, no node and no Prometheus, in half a minute
+	$(BIN)/python -m pytest -q -n 2 -m "not (redis or slow or node or prometheus)" tests/unit tests/guards $(ARGS)
+
+fmt: $(STAMP) ## Format the code, and fix what the linter can fix
+	$(BIN)/python -m ruff format
+	$(BIN)/python -m ruff check --fix
 
 check: $(STAMP) ## Lint, format, types, the arrows between modules, and the guards
 	$(BIN)/python -m ruff check

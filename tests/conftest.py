@@ -41,6 +41,30 @@ Connect = Callable[..., Awaitable[httpx.AsyncClient]]
 """``await connect()``: a client with a key of a fresh tenant. ``await connect(tenant, scopes=...)``: of this one."""
 
 
+TESTS = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark each test with what it needs: ``-m "not redis"`` selects the tests that start no Redis."""
+    for item in items:
+        for mark in _marks(item):
+            item.add_marker(mark)
+
+
+def _marks(item: pytest.Item) -> Iterator[str]:
+    used = {getattr(value, "__module__", None) for value in vars(getattr(item, "module", None)).values()}
+    fixtures = set(getattr(item, "fixturenames", ()))
+    in_e2e = (TESTS / "e2e") in item.path.parents
+    if in_e2e:
+        yield "slow"
+    if in_e2e or "redis_server" in fixtures or used & {"service.cli.dev.embedded_redis", "tests.support.sentinels"}:
+        yield "redis"
+    if "javascript" in fixtures:
+        yield "node"
+    if "tests.support.prometheus" in used:
+        yield "prometheus"
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _nobody_elses_settings() -> None:
     """The developer's own GATEWAY_* variables are not what is tested; and logs look as in production."""

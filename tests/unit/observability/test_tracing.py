@@ -76,6 +76,7 @@ def modules_of(code: str, **environment: str) -> list[str]:
     ).stdout.split()
 
 
+@pytest.mark.slow  # twelve interpreters are started
 @pytest.mark.parametrize("environment", [{}, {**ENDPOINT, "OTEL_SDK_DISABLED": "true"}], ids=["unasked", "disabled"])
 def test_off_nothing_of_it_is_imported(environment: dict[str, str]) -> None:
     assert (
@@ -90,6 +91,7 @@ def test_off_nothing_of_it_is_imported(environment: dict[str, str]) -> None:
     assert modules_of(GATEWAY, **environment) == modules_of("import fastapi, redis.asyncio")
 
 
+@pytest.mark.slow
 def test_on_it_is() -> None:
     new = set(modules_of(WORKER, **ENDPOINT)) - set(modules_of(WORKER))
     assert {"opentelemetry.sdk.trace.export", "opentelemetry.exporter.otlp.proto.http.trace_exporter"} <= new
