@@ -9,6 +9,7 @@ COPY requirements.lock deploy/build.lock ./
 RUN pip --python /opt/gateway/bin/python install --require-hashes -r requirements.lock
 RUN /opt/build/bin/pip install --require-hashes -r build.lock
 COPY pyproject.toml README.md ./
+COPY docs docs
 COPY service service
 COPY workers workers
 COPY deploy/sandbox deploy/sandbox

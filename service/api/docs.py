@@ -1,26 +1,71 @@
-"""``/docs``: Swagger UI with its assets from this process, so that it works without internet."""
+"""Documentation over HTTP: Swagger UI at ``/docs``, the pages as Markdown, their index at ``/llms.txt``.
 
+It works without internet: the assets of Swagger UI come from this process.
+"""
+
+from functools import cache
+from pathlib import Path
 from typing import Final
 
 from fastapi import APIRouter
 from fastapi.openapi.docs import get_swagger_ui_html
-from starlette.responses import HTMLResponse
+from starlette.responses import HTMLResponse, Response
 from starlette.staticfiles import StaticFiles
 
+import service
+from service.errors import NotFound
+
 ASSETS: Final = "/docs/assets"
-router = APIRouter(include_in_schema=False)
+_PACKAGE: Final = Path(service.__file__).parent
+#: In a wheel, and in a checkout.
+_FOLDERS: Final = (_PACKAGE / "documents", _PACKAGE.parent / "docs")
 
 
-@router.get("/docs")
-async def docs() -> HTMLResponse:
-    return get_swagger_ui_html(
-        openapi_url="/openapi.json",
-        title="Seedance Gateway",
-        swagger_js_url=f"{ASSETS}/swagger-ui-bundle.js",
-        swagger_css_url=f"{ASSETS}/swagger-ui.css",
-        swagger_favicon_url=f"{ASSETS}/favicon.png",
-    )
+def router() -> APIRouter:
+    """Build the routes. The table of pages is made here; a page is read at its first request."""
+    routes = APIRouter(include_in_schema=False)
+    pages = _pages()
+
+    @routes.get("/docs")
+    async def swagger_ui() -> HTMLResponse:
+        return get_swagger_ui_html(
+            openapi_url="/openapi.json",
+            title="Seedance Gateway",
+            swagger_js_url=f"{ASSETS}/swagger-ui-bundle.js",
+            swagger_css_url=f"{ASSETS}/swagger-ui.css",
+            swagger_favicon_url=f"{ASSETS}/favicon.png",
+        )
+
+    @routes.get("/llms.txt")
+    async def index() -> Response:
+        return _response(pages, "/llms.txt", "text/plain")
+
+    @routes.get("/docs/{page:path}")
+    async def document(page: str) -> Response:
+        return _response(pages, f"/docs/{page}", "text/markdown")
+
+    return routes
 
 
 def assets() -> StaticFiles:
     return StaticFiles(packages=[("fastapi_offline", "static")])
+
+
+def _pages() -> dict[str, Path]:
+    """Return the file of each page by its URL path. A request can name nothing else."""
+    folder = next((folder for folder in _FOLDERS if folder.is_dir()), None)
+    if folder is None:
+        return {}
+    pages = {f"/docs/{path.relative_to(folder).as_posix()}": path for path in folder.rglob("*.md")}
+    return {"/llms.txt": folder / "llms.txt", **pages}
+
+
+def _response(pages: dict[str, Path], path: str, media_type: str) -> Response:
+    if path not in pages:
+        raise NotFound("There is no such page; /llms.txt lists all pages.")
+    return Response(_content(pages[path]), media_type=media_type)
+
+
+@cache
+def _content(path: Path) -> bytes:
+    return path.read_bytes()

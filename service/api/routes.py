@@ -35,9 +35,9 @@ def install(app: FastAPI) -> None:
         unconfirmed.router,
         adjustments.router,
         health.router,
-        docs.router,
     ):
         app.router.routes.extend(router.routes)  # include_router would match every call's path twice
     app.mount(docs.ASSETS, docs.assets())
+    app.router.routes.extend(docs.router().routes)
     describe(app)
     error_handlers.install(app)

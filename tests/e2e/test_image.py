@@ -122,6 +122,8 @@ def test_it_serves_and_the_healthcheck_sees_it(
     child = start("serve", "--port", port)
     child.wait_until(lambda: run(image, gateway, *check).returncode == 0)
     assert httpx.get(f"http://127.0.0.1:{port}/readyz", trust_env=False).json()["status"] == "ready"
+    pages = httpx.get(f"http://127.0.0.1:{port}/llms.txt", trust_env=False).text
+    assert "/docs/runbook.md" in pages
     assert redis_server.url
 
 

@@ -23,8 +23,8 @@ SCHEMES = {
     "/fal/upload": "uploadTicket",
     "/fal/": "falKey",
 }
-#: Not in the document, and public: the document itself and its page.
-UNLISTED = {"/openapi.json", "/docs", "/docs/assets"}
+#: Not in the document, and public: the document itself and the documentation.
+UNLISTED = {"/openapi.json", "/docs", "/docs/assets", "/docs/{page}", "/llms.txt"}
 METHODS = {"get", "put", "post", "delete", "patch"}
 
 
@@ -93,7 +93,7 @@ def test_the_document_says_who_may_call(app: FastAPI) -> None:
             assert [list(way) for way in security] == [[scheme]], path
 
 
-@pytest.mark.parametrize("path", sorted(UNLISTED - {"/docs/assets"}))
+@pytest.mark.parametrize("path", sorted({*UNLISTED, "/docs/glossary.md"} - {"/docs/assets", "/docs/{page}"}))
 async def test_the_page_and_the_document_are_public(app: FastAPI, path: str) -> None:
     async with client_of(app) as anonymous:
         assert (await anonymous.get(path)).status_code == 200

@@ -4,6 +4,7 @@ import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
+from urllib.parse import urljoin
 
 import httpx
 import pytest
@@ -195,8 +196,41 @@ async def test_the_page_shows_our_document(anonymous: httpx.AsyncClient) -> None
     assert "/v1/generations" in document.json()["paths"]
 
 
+async def test_pages_of_the_index_are_served_as_markdown(anonymous: httpx.AsyncClient) -> None:
+    index = await anonymous.get("/llms.txt")
+
+    assert index.headers["content-type"] == "text/plain; charset=utf-8"
+    links = re.findall(r"\]\((/docs/[^)]+)\)", index.text)
+    assert len(links) > 20
+    for link in links:
+        page = await anonymous.get(link)
+        assert page.status_code == 200, link
+        assert page.headers["content-type"] == "text/markdown; charset=utf-8"
+        assert re.search(r"^# ", page.text, re.MULTILINE), link
+
+
+async def test_links_between_pages_lead_to_pages(anonymous: httpx.AsyncClient) -> None:
+    runbook = await anonymous.get("/docs/runbook.md")
+
+    for link in re.findall(r"\]\(([^)#]+\.md)", runbook.text):
+        assert (await anonymous.get(urljoin("/docs/runbook.md", link))).status_code == 200, link
+
+
 @pytest.mark.parametrize(
-    "path", ["/docs/assets/../../../settings.py", "/docs/assets/%2e%2e/%2e%2e/__init__.py", "/redoc"]
+    "path",
+    [
+        "/docs/assets/../../../settings.py",
+        "/docs/assets/%2e%2e/%2e%2e/__init__.py",
+        "/docs/../README.md",
+        "/docs/%2e%2e/README.md",
+        "/docs/how-to/%2e%2e/glossary.md",
+        "/docs/how-to%2f..%2fglossary.md",
+        "/docs//glossary.md",
+        "/docs/llms.txt",
+        "/docs/how-to",
+        "/docs/",
+        "/redoc",
+    ],
 )
 async def test_no_other_file_can_be_fetched(anonymous: httpx.AsyncClient, path: str) -> None:
     assert (await anonymous.get(f"http://gateway.test{path}")).status_code == 404

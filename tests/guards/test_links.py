@@ -1,0 +1,67 @@
+"""Links, files and scripts that the documents name exist."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.guards.repository import ROOT, files
+
+DOCUMENTS = [path for path in files(".md") if path.parent == ROOT or path.is_relative_to(ROOT / "docs")]
+LINK = re.compile(r"\]\((?!https?:)(?P<target>[^)#\s]*)(#(?P<anchor>[^)\s]+))?\)")
+NAMED = re.compile(r"`((?:service|workers|deploy|tests|docs|openapi)/[\w./-]+)`")
+
+
+def anchors(text: str) -> set[str]:
+    """Return the anchors of the headings, as GitHub makes them."""
+    heads = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", head.lower()).strip().replace(" ", "-") for head in heads}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_links_lead_to_files_and_headings(document: Path) -> None:
+    for link in LINK.finditer(document.read_text()):
+        target = document.parent / link["target"] if link["target"] else document
+        assert target.exists(), link[0]
+        if link["anchor"]:
+            assert link["anchor"] in anchors(target.read_text()), link[0]
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_named_files_exist(document: Path) -> None:
+    text = document.read_text()
+    scripts = {path.name for path in (ROOT / "service").rglob("*.lua")}
+
+    assert {name for name in NAMED.findall(text) if not (ROOT / name).exists()} == set()
+    assert set(re.findall(r"\b(\w+\.lua)\b", text)) <= scripts
+
+
+def test_pages_link_no_file_outside_docs() -> None:
+    """The gateway serves the pages; files outside of ``docs`` are not part of it."""
+    docs = ROOT / "docs"
+    for page in docs.rglob("*.md"):
+        targets = [(page.parent / link["target"]).resolve() for link in LINK.finditer(page.read_text())]
+        assert [target for target in targets if not target.is_relative_to(docs)] == [], page
+
+
+def test_index_lists_every_page_with_its_title() -> None:
+    docs = ROOT / "docs"
+    entries = re.findall(r"^- \[(.+)\]\(/docs/(.+)\): \S.+$", (docs / "llms.txt").read_text(), re.MULTILINE)
+    pages = {path.relative_to(docs).as_posix() for path in docs.rglob("*.md") if not path.name[0].isdigit()}
+
+    assert sorted(page for _, page in entries) == sorted(pages)
+    for title, page in entries:
+        assert f"\n# {title}\n" in "\n" + (docs / page).read_text(), page
+
+
+def test_decisions_are_all_in_their_index() -> None:
+    folder = ROOT / "docs/decisions"
+    linked = re.findall(r"\((\d{4}-[\w-]+\.md)\)", (folder / "README.md").read_text())
+
+    assert sorted(linked) == sorted(path.name for path in folder.glob("[0-9]*.md"))
+    for number, name in enumerate(linked, 1):
+        text = (folder / name).read_text()
+        assert name.startswith(f"{number:04d}-")
+        assert text.startswith(f"# {number}. ")
+        assert re.search(r"^Date: \d{4}-\d\d-\d\d\.", text, re.MULTILINE)
+        assert re.findall(r"^## (.+)$", text, re.MULTILINE) == ["Context", "Decision", "Consequences"]
