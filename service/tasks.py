@@ -140,7 +140,7 @@ class Nudger:
     def nudge(self, work_queue: WorkQueue) -> None:
         """Request a hint. It is sent unless the flag says that one is in the broker. Returns at once."""
         if (claim_soon := self._local.get(work_queue)) is not None and claim_soon():
-            metrics.NUDGES.labels(work_queue, "here").inc()
+            metrics.NUDGES.labels(work_queue, "local").inc()
             return
         self._requested[work_queue] = None
         self._wake.set()

@@ -32,7 +32,7 @@ def every() -> Sequence[Alert]:
 
 
 def _hold(reason: str) -> str:
-    return f"""{state("gateway_dispatch_hold", where=f'hold="{reason}"')} == 1"""
+    return f"""{state("gateway_dispatch_paused", where=f'cause="{reason}"')} == 1"""
 
 
 _UPSTREAM: Final = (
@@ -77,11 +77,11 @@ _UPSTREAM: Final = (
         "5m",
     ),
     Alert(
-        "TenantHeld",
+        "TenantSubmitsFailing",
         "ticket",
         "{{ $value }} tenants are held by their own failed submits",
         "fal refuses or fails their generations. Other tenants' are dispatched.",
-        f"{state('gateway_held_tenants')} > 0",
+        f"{state('gateway_tenants_submits_failing')} > 0",
         "15m",
     ),
 )
@@ -96,11 +96,11 @@ _WAITING: Final = (
         "10m",
     ),
     Alert(
-        "DrainLagging",
+        "WorkQueueLagging",
         "page",
-        "Due work of {{ $labels.drain }} has waited for {{ $value | humanizeDuration }}",
+        "Due work of {{ $labels.work_queue }} has waited for {{ $value | humanizeDuration }}",
         "Workers do not keep up, or there are none.",
-        f"""{state("gateway_overdue_seconds", by="drain", where='drain!="dispatch"')} > 60""",
+        f"""{state("gateway_overdue_seconds", by="work_queue", where='work_queue!="dispatch"')} > 60""",
         "5m",
     ),
 )
@@ -254,7 +254,7 @@ _PROCESSES: Final = (
         "ticket",
         "Beat has been silent",
         "Nothing is late: workers poll their queues once a second without it. One safeguard is missing.",
-        f"min (gateway_beat_silence_seconds) > 30 or absent(gateway_beat_silence_seconds) and on () ({_READABLE})",
+        f"min (gateway_beat_age_seconds) > 30 or absent(gateway_beat_age_seconds) and on () ({_READABLE})",
         "1m",
     ),
     Alert(

@@ -27,9 +27,13 @@ ACCEPT_SECONDS = Histogram(
 )
 CREATED = Counter("gateway_generations_created", "Generations accepted, replays not counted.", ("tenant",))
 REFUSED = Counter("gateway_generations_refused", "Creates refused by a budget or limit.", ("tenant", "reason"))
-RATE_LIMITER_AWAY = Counter("gateway_rate_limiter_away", "Calls let through because the rate limiter was away.")
+RATE_LIMITER_UNAVAILABLE = Counter(
+    "gateway_rate_limiter_unavailable", "Calls let through because the rate limiter was away."
+)
 REPLAYED = Counter("gateway_generations_replayed", "Creates answered from an idempotency key.", ("tenant",))
-ANSWERS_LOST = Counter("gateway_answers_lost", "Submits whose caller was gone before the answer was sent.", ("tenant",))
+RESPONSES_LOST = Counter(
+    "gateway_responses_lost", "Submits whose caller was gone before the answer was sent.", ("tenant",)
+)
 RESENT = Counter(
     "gateway_submits_resent", "Submits answered with what an earlier one made, its answer lost.", ("tenant",)
 )
@@ -39,8 +43,8 @@ COMPLETIONS = Counter(
     "Generations ended: good with a video or by a fault of the request itself, else bad; canceled ones do not count.",
     ("outcome",),
 )
-SECONDS_TO_END = Histogram("gateway_generation_seconds", "From accepted to ended.", ("status",), buckets=_SLOW)
-SECONDS_TO_SUBMIT = Histogram(
+GENERATION_SECONDS = Histogram("gateway_generation_seconds", "From accepted to ended.", ("status",), buckets=_SLOW)
+DISPATCH_WAIT_SECONDS = Histogram(
     "gateway_dispatch_wait_seconds", "From accepted to sent upstream.", buckets=(*_FAST, *_SLOW[3:])
 )
 STATE_SECONDS = Histogram(
@@ -52,21 +56,23 @@ SETTLED_AT_ESTIMATE = Counter(
     "Ends reported by fal that cost the estimate: billed units missing, negative, or above 1.1 times the hold.",
     ("reason",),
 )
-LOST_RACES = Counter("gateway_lost_races", "Moves refused because another process was first.", ("verb",))
+TRANSITION_CONFLICTS = Counter(
+    "gateway_transition_conflicts", "Moves refused because another process was first.", ("transition",)
+)
 
 UPSTREAM_CALLS = Counter("gateway_upstream_calls", "Calls to fal.", ("operation", "outcome"))
 UPSTREAM_SECONDS = Histogram("gateway_upstream_seconds", "Time of a call to fal.", ("operation",), buckets=_FAST)
 CALLBACKS = Counter("gateway_callbacks", "Callbacks from fal, and what became of them.", ("outcome",))
-POLL_LATE_SECONDS = Histogram("gateway_poll_late_seconds", "How long after its time a poll was begun.", buckets=_FAST)
+POLL_DELAY_SECONDS = Histogram("gateway_poll_delay_seconds", "How long after its time a poll was begun.", buckets=_FAST)
 
 IMAGES = Counter("gateway_images", "Images sent to the gateway: taken, or why not.", ("outcome",))
 PREFLIGHTS = Counter("gateway_preflights", "Looks at images before their submit.", ("outcome",))
 VIDEOS = Counter("gateway_videos", "Copies of videos: kept, failed tries, passed on with fal's own URL.", ("outcome",))
 
-DISPATCH_HELD = Counter("gateway_dispatch_held", "Times that fal's answers held dispatch.", ("hold",))
+DISPATCH_PAUSES = Counter("gateway_dispatch_pauses", "Times that fal's answers held dispatch.", ("cause",))
 
-RECONCILED = Counter(
-    "gateway_reconciled",
+RECONCILIATIONS = Counter(
+    "gateway_reconciliations",
     "Unconfirmed submits that billing events found, left ambiguous or proved unbilled; looks without an answer.",
     ("outcome",),
 )
@@ -78,7 +84,9 @@ WAITING_CALLS = Gauge(
 EVENT_STREAMS_ENDED = Counter("gateway_event_streams_ended", "Event streams ended, by why.", ("reason",))
 
 WEBHOOK_ATTEMPTS = Counter("gateway_webhook_attempts", "Webhook attempts.", ("outcome",))
-WEBHOOKS_DEAD = Counter("gateway_webhooks_dead", "Deliveries that came to the dead letter.", ("tenant",))
+WEBHOOKS_DEAD_LETTERED = Counter(
+    "gateway_webhooks_dead_lettered", "Deliveries that came to the dead letter.", ("tenant",)
+)
 WEBHOOKS_REPLAYED = Counter("gateway_webhooks_replayed", "Deliveries sent again on request.", ("tenant",))
 ENDPOINT_WARNINGS = Counter(
     "gateway_webhook_endpoint_warnings", "Warnings of endpoints that only fail.", ("tenant", "percent")
@@ -88,12 +96,14 @@ ENDPOINTS_DISABLED = Counter(
 )
 WEBHOOK_SECONDS = Histogram("gateway_webhook_seconds", "Time of a webhook attempt.", buckets=_FAST)
 
-DRAINED = Counter("gateway_drained", "Items claimed from a due set.", ("drain",))
-DRAIN_FAILURES = Counter("gateway_drain_failures", "Items whose work raised; their lease brings them back.", ("drain",))
-NUDGES = Counter("gateway_nudges", "Drain messages sent.", ("drain", "outcome"))
-STORE_SECONDS = Histogram("gateway_store_seconds", "Time of an exchange with Redis.", buckets=_FAST)
-STORE_BATCH = Histogram(
-    "gateway_store_batch_commands", "Redis commands sent together.", buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256)
+WORK_ITEMS_CLAIMED = Counter("gateway_work_items_claimed", "Items claimed from a due set.", ("work_queue",))
+WORK_ITEMS_FAILED = Counter(
+    "gateway_work_items_failed", "Items whose work raised; their lease brings them back.", ("work_queue",)
+)
+NUDGES = Counter("gateway_nudges", "Drain messages sent.", ("work_queue", "outcome"))
+REDIS_EXCHANGE_SECONDS = Histogram("gateway_redis_seconds", "Time of an exchange with Redis.", buckets=_FAST)
+REDIS_BATCH = Histogram(
+    "gateway_redis_batch_commands", "Redis commands sent together.", buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256)
 )
 
 CLOCK_SKEW = Gauge(
@@ -121,7 +131,7 @@ class StateGauge:
 _TENANT: Final = "tenant"
 
 REDIS_UP = StateGauge("gateway_redis_up", "1 while Redis answers; at 0 all below are missing.")
-REDIS_SECONDS = StateGauge("gateway_redis_read_seconds", "Time of the last read of all these gauges.")
+STATE_READ_SECONDS = StateGauge("gateway_state_read_seconds", "Time of the last read of all these gauges.")
 REDIS_MEMORY = StateGauge("gateway_redis_memory_bytes", "Memory that Redis uses.")
 REDIS_MEMORY_LIMIT = StateGauge(
     "gateway_redis_memory_limit_bytes",
@@ -135,19 +145,25 @@ REDIS_DURABLE = StateGauge(
     "2: every write is on disk before it is answered; 1: within a second; 0: not kept, or too few replicas. "
     "Missing: Redis does not tell.",
 )
-BEAT_SILENCE = StateGauge("gateway_beat_silence_seconds", "Since beat last said that it runs.")
+BEAT_AGE = StateGauge("gateway_beat_age_seconds", "Since beat last said that it runs.")
 WORKERS = StateGauge("gateway_workers", "Workers heard of lately, by the queue they serve.", "queue")
-DUE = StateGauge("gateway_due", "Entries in a due set, waiting or under way; of `deliver`: receivers.", "drain")
-OVERDUE_SECONDS = StateGauge("gateway_overdue_seconds", "How long the oldest entry of a due set has been due.", "drain")
-DISPATCH_HOLD = StateGauge("gateway_dispatch_hold", "1 while dispatch is held: paused, locked or failing.", "hold")
-DRAINING = StateGauge("gateway_draining", "1 while nothing new is accepted.")
-PAUSED_TENANTS = StateGauge("gateway_paused_tenants", "Tenants whose dispatch is paused.")
-HELD_TENANTS = StateGauge("gateway_held_tenants", "Tenants whose dispatch is held by their own failed submits.")
-FAILED_SUBMITS = StateGauge(
-    "gateway_submits_failed_generations", "Generations whose submit failed since the last accepted submit."
+DUE_ENTRIES = StateGauge(
+    "gateway_due_entries", "Entries in a due set, waiting or under way; of `deliver`: receivers.", "work_queue"
 )
-SUBMITS_AT_ONCE = StateGauge(
-    "gateway_submits_at_once", "Submits that may be under way: few at first and while submits fail."
+OVERDUE_SECONDS = StateGauge(
+    "gateway_overdue_seconds", "How long the oldest entry of a due set has been due.", "work_queue"
+)
+DISPATCH_PAUSED = StateGauge("gateway_dispatch_paused", "1 while dispatch is held: paused, locked or failing.", "cause")
+DRAINING = StateGauge("gateway_draining", "1 while nothing new is accepted.")
+TENANTS_PAUSED = StateGauge("gateway_tenants_paused", "Tenants whose dispatch is paused.")
+TENANTS_SUBMITS_FAILING = StateGauge(
+    "gateway_tenants_submits_failing", "Tenants whose dispatch is held by their own failed submits."
+)
+GENERATIONS_SUBMIT_FAILING = StateGauge(
+    "gateway_generations_submit_failing", "Generations whose submit failed since the last accepted submit."
+)
+SUBMIT_WINDOW = StateGauge(
+    "gateway_submit_window", "Submits that may be under way: few at first and while submits fail."
 )
 UNCONFIRMED = StateGauge("gateway_unconfirmed", "Generations whose submit has an unknown outcome.")
 UNCONFIRMED_SECONDS = StateGauge("gateway_unconfirmed_seconds", "Age of the oldest of them.")
@@ -168,9 +184,9 @@ ACCOUNT_BUDGET = StateGauge("gateway_account_budget_micro_usd", "The account's d
 QUEUED = StateGauge("gateway_queued", "Generations that wait to be dispatched.", _TENANT)
 OLDEST_QUEUED_SECONDS = StateGauge("gateway_oldest_queued_seconds", "Age of the oldest of them; 0: none.", _TENANT)
 TENANT_SLOTS = StateGauge("gateway_tenant_slots_used", "Upstream slots that a tenant takes up.", _TENANT)
-HELD = StateGauge("gateway_held_micro_usd", "Held by a tenant's generations of this month (UTC).", _TENANT)
-SPENT = StateGauge("gateway_spent_micro_usd", "Settled of a tenant's generations of this month (UTC).", _TENANT)
-BUDGET = StateGauge("gateway_budget_micro_usd", "A tenant's monthly budget; missing: no limit.", _TENANT)
+TENANT_HELD = StateGauge("gateway_held_micro_usd", "Held by a tenant's generations of this month (UTC).", _TENANT)
+TENANT_SPENT = StateGauge("gateway_spent_micro_usd", "Settled of a tenant's generations of this month (UTC).", _TENANT)
+TENANT_BUDGET = StateGauge("gateway_budget_micro_usd", "A tenant's monthly budget; missing: no limit.", _TENANT)
 WEBHOOKS_PENDING = StateGauge(
     "gateway_webhooks_pending", "Deliveries that are not done: due, or to be retried.", _TENANT
 )

@@ -64,7 +64,7 @@ def endpoint(scale: Scale) -> Iterator[Figure]:
         samples, text = _looks(stack)
         cpu = {f"{name}_cpu_ms": round((_cpu(child) - before[name]) / _LOOKS * 1000) for name, child in watched.items()}
     figure = figures.latency("metrics_endpoint", samples, at_most=50)
-    read = next(line for line in text.splitlines() if line.startswith("gateway_redis_read_seconds "))
+    read = next(line for line in text.splitlines() if line.startswith("gateway_state_read_seconds "))
     figure.raw.update(
         {
             "generations": scale.watched,

@@ -7,7 +7,7 @@ from typing import Final
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
-_LATE: Final = "gateway_poll_late_seconds"
+_LATE: Final = "gateway_poll_delay_seconds"
 _CALLS: Final = "gateway_upstream_calls_total"
 
 

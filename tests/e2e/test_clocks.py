@@ -66,7 +66,7 @@ def test_clock_wrong_workers_claim_nothing(trial: Trial) -> None:
         names = trial.create("wrong clocks", count=12)
         assert {g["status"] for g in trial.prove(names).values()} == {"succeeded"}
         for (child, port), ahead in zip(wrong, SHIFTS, strict=True):
-            assert sum(metric(port, "gateway_drained_total")) == 0
+            assert sum(metric(port, "gateway_work_items_claimed_total")) == 0
             assert metric(port, "gateway_clock_skew_seconds") == [pytest.approx(ahead.total_seconds(), abs=60)]
             assert child.log.read_text().count('"event":"clock_wrong"') == 1
             assert "before" not in child.log.read_text(), "it moved nothing"

@@ -76,4 +76,4 @@ def test_worker_and_beat_are_commands_with_a_sign_of_life(idle_stack: Stack) -> 
     with running(idle_stack, "worker", "--queues", "webhooks,maintenance") as port, running(idle_stack, "beat"):
         found = eventually(idle_stack, lambda found: found["beat"] == found["workers of webhooks"] == "ok")
         assert (found["workers of dispatch"], found["workers of maintenance"]) == ("fail", "ok")
-        assert "gateway_drained_total" in httpx.get(f"http://127.0.0.1:{port}/metrics", trust_env=False).text
+        assert "gateway_work_items_claimed_total" in httpx.get(f"http://127.0.0.1:{port}/metrics", trust_env=False).text

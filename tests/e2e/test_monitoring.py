@@ -203,7 +203,7 @@ def all_heard(stack: Stack) -> bool:
     text = httpx.get(f"{stack.base_url}/metrics").text
     samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
     there = {sample.labels["queue"] for sample in samples if sample.name == "gateway_workers" and sample.value == 1}
-    return there == set(QUEUES) and any(sample.name == "gateway_beat_silence_seconds" for sample in samples)
+    return there == set(QUEUES) and any(sample.name == "gateway_beat_age_seconds" for sample in samples)
 
 
 def until(done: Callable[[], bool], *, within: float, why: Callable[[], object] = str) -> None:

@@ -5,7 +5,7 @@ from typing import Final
 from monitoring.grafana import Board, Panel, Query, Row
 from monitoring.promql import or_zero, quantile, rate, state
 
-_BATCH: Final = "gateway_store_batch_commands"
+_BATCH: Final = "gateway_redis_batch_commands"
 
 
 def _by_outcome(metric: str) -> Query:
@@ -25,27 +25,27 @@ INTERNALS: Final = Board(
                     "How long the oldest entry of a due set has been due. `dispatch` is the queue itself and may be "
                     "long; the others are seconds while workers keep up.",
                     "s",
-                    [Query(state("gateway_overdue_seconds", by="drain"), "{{drain}}")],
+                    [Query(state("gateway_overdue_seconds", by="work_queue"), "{{work_queue}}")],
                 ),
                 Panel(
                     "Entries",
                     "In each due set, waiting or under way; of `deliver` receivers, of the others generations.",
                     "none",
-                    [Query(state("gateway_due", by="drain"), "{{drain}}")],
+                    [Query(state("gateway_due_entries", by="work_queue"), "{{work_queue}}")],
                 ),
                 Panel(
                     "Claimed",
                     "Items taken from each due set per second.",
                     "ops",
-                    [Query(rate("gateway_drained_total", by="drain"), "{{drain}}")],
+                    [Query(rate("gateway_work_items_claimed_total", by="work_queue"), "{{work_queue}}")],
                 ),
                 Panel(
                     "Failures and lost races",
                     "Items whose work raised (a lease brings them back); moves that another process made first.",
                     "ops",
                     [
-                        Query(rate("gateway_drain_failures_total", by="drain"), "{{drain}} failed"),
-                        Query(rate("gateway_lost_races_total", by="verb"), "lost race: {{verb}}"),
+                        Query(rate("gateway_work_items_failed_total", by="work_queue"), "{{work_queue}} failed"),
+                        Query(rate("gateway_transition_conflicts_total", by="transition"), "lost race: {{transition}}"),
                     ],
                 ),
             ],
@@ -64,7 +64,7 @@ INTERNALS: Final = Board(
                     "Beat",
                     "Since beat last said that it runs; about a second while all is well.",
                     "s",
-                    [Query(state("gateway_beat_silence_seconds"), "silence")],
+                    [Query(state("gateway_beat_age_seconds"), "silence")],
                 ),
                 Panel(
                     "Clock skew",
@@ -118,7 +118,7 @@ INTERNALS: Final = Board(
                     "Submits of fal's clients per second whose caller was gone, and those that came again for it.",
                     "ops",
                     [
-                        Query(or_zero(rate("gateway_answers_lost_total")), "lost"),
+                        Query(or_zero(rate("gateway_responses_lost_total")), "lost"),
                         Query(or_zero(rate("gateway_submits_resent_total")), "given again"),
                     ],
                 ),
@@ -154,7 +154,7 @@ INTERNALS: Final = Board(
                     "Latency",
                     "Of one exchange, all commands that leave together; `appendfsync always` waits for the disk.",
                     "s",
-                    [Query(quantile(q, "gateway_store_seconds"), f"p{q * 100:g}") for q in (0.5, 0.99)],
+                    [Query(quantile(q, "gateway_redis_seconds"), f"p{q * 100:g}") for q in (0.5, 0.99)],
                 ),
                 Panel(
                     "Memory",
@@ -184,13 +184,13 @@ INTERNALS: Final = Board(
                     "Reading these gauges",
                     "Time of one read of everybody's state; Redis does nothing else for most of it.",
                     "s",
-                    [Query(state("gateway_redis_read_seconds"), "read")],
+                    [Query(state("gateway_state_read_seconds"), "read")],
                 ),
                 Panel(
                     "Rate limiter away",
                     "Calls let through per second because it could not be asked.",
                     "ops",
-                    [Query(or_zero(rate("gateway_rate_limiter_away_total")), "let through")],
+                    [Query(or_zero(rate("gateway_rate_limiter_unavailable_total")), "let through")],
                 ),
             ],
         ),

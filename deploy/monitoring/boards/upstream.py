@@ -20,10 +20,10 @@ UPSTREAM: Final = Board(
                     "1 while nothing is dispatched: paused by an operator, locked by fal (key or balance), or failing.",
                     "none",
                     [
-                        Query(state("gateway_dispatch_hold", by="hold"), "{{hold}}"),
+                        Query(state("gateway_dispatch_paused", by="cause"), "{{cause}}"),
                         Query(state("gateway_draining"), "draining"),
-                        Query(state("gateway_paused_tenants"), "paused tenants"),
-                        Query(state("gateway_held_tenants"), "held tenants"),
+                        Query(state("gateway_tenants_paused"), "paused tenants"),
+                        Query(state("gateway_tenants_submits_failing"), "held tenants"),
                     ],
                 ),
                 Panel(
@@ -31,8 +31,8 @@ UPSTREAM: Final = Board(
                     "Generations whose submit failed since the last accepted one, and submits that may be under way.",
                     "none",
                     [
-                        Query(state("gateway_submits_failed_generations"), "failed generations"),
-                        Query(state("gateway_submits_at_once"), "at once"),
+                        Query(state("gateway_generations_submit_failing"), "failed generations"),
+                        Query(state("gateway_submit_window"), "at once"),
                     ],
                 ),
                 Panel(
@@ -100,13 +100,13 @@ UPSTREAM: Final = Board(
                     "Polls begun late",
                     "How long after its time a poll was begun; 95 % are within this.",
                     "s",
-                    [Query(quantile(0.95, "gateway_poll_late_seconds"), "p95")],
+                    [Query(quantile(0.95, "gateway_poll_delay_seconds"), "p95")],
                 ),
                 Panel(
                     "Reconciliation",
                     "Unconfirmed submits by what fal's bill said of them.",
                     "ops",
-                    [Query(rate("gateway_reconciled_total", by="outcome"), "{{outcome}}")],
+                    [Query(rate("gateway_reconciliations_total", by="outcome"), "{{outcome}}")],
                 ),
                 Panel(
                     "Ends by outcome",
@@ -118,7 +118,7 @@ UPSTREAM: Final = Board(
                     "Holds by fal's answers",
                     "Times that fal's answers held dispatch, in an hour.",
                     "none",
-                    [Query("sum by (hold) (increase(gateway_dispatch_held_total[1h]))", "{{hold}}")],
+                    [Query("sum by (cause) (increase(gateway_dispatch_pauses_total[1h]))", "{{cause}}")],
                 ),
             ],
         ),

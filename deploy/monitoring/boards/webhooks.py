@@ -59,7 +59,7 @@ WEBHOOKS: Final = Board(
                     "Oldest receiver due",
                     "How long the receiver that waits longest has been due; seconds while workers keep up.",
                     "s",
-                    [Query(state("gateway_overdue_seconds", where='drain="deliver"'), "oldest")],
+                    [Query(state("gateway_overdue_seconds", where='work_queue="deliver"'), "oldest")],
                 ),
             ],
         ),
@@ -72,7 +72,9 @@ WEBHOOKS: Final = Board(
                     "none",
                     [
                         Query(
-                            or_zero(f"sum by (tenant) (increase(gateway_webhooks_dead_total{{{OF_TENANT}}}[1h]))"),
+                            or_zero(
+                                f"sum by (tenant) (increase(gateway_webhooks_dead_lettered_total{{{OF_TENANT}}}[1h]))"
+                            ),
                             _LEGEND,
                         )
                     ],

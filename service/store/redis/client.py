@@ -189,12 +189,12 @@ class Redis:
             while True:
                 await self._asked_for()
                 batch = [self._asked.popleft() for _ in range(min(len(self._asked), LARGEST_BATCH))]
-                metrics.STORE_BATCH.observe(len(batch))
+                metrics.REDIS_BATCH.observe(len(batch))
                 trusted = time.monotonic() - used <= _TRUSTED_SECONDS and used >= self._trouble
                 begun = time.monotonic()
                 whole = await self._exchange(connection, batch, trusted=trusted)
                 used = time.monotonic()
-                metrics.STORE_SECONDS.observe(used - begun)
+                metrics.REDIS_EXCHANGE_SECONDS.observe(used - begun)
                 if not whole:
                     await asyncio.sleep(_PAUSE_SECONDS)
         finally:

@@ -41,7 +41,7 @@ class RateLimiter:
                 _LIMIT, [keys.rate(tenant_id)], int(now.timestamp() * 1e6), gap, burst, replicated=False
             )
         except StoreUnavailable:
-            metrics.RATE_LIMITER_AWAY.inc()
+            metrics.RATE_LIMITER_UNAVAILABLE.inc()
             return None
         return RateLimitResult(
             bool(allowed),

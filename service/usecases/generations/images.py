@@ -74,7 +74,7 @@ class Images:
         except BadImage as bad:
             metrics.IMAGES.labels(bad.code).inc()
             raise
-        metrics.IMAGES.labels("taken").inc()
+        metrics.IMAGES.labels("accepted").inc()
         return upload
 
     async def _upload(

@@ -45,7 +45,7 @@ class ResponseReceipt:
                 await self._answers.delivered(self._tenant_id, self._call.digest, self._generation_id)
 
     async def lost(self) -> None:
-        metrics.ANSWERS_LOST.labels(self._tenant_id).inc()
+        metrics.RESPONSES_LOST.labels(self._tenant_id).inc()
         if self._call is not None:
             window = self._call.window
             with self._unheard():

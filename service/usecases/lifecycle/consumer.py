@@ -67,7 +67,7 @@ class Consumer:
             while self._claim_again and (free := self._free_capacity()) > 0:
                 self._claim_again = False
                 claim = await self.claim(free)
-                metrics.DRAINED.labels(self.work_queue).inc(len(claim.taken))
+                metrics.WORK_ITEMS_CLAIMED.labels(self.work_queue).inc(len(claim.taken))
                 for item in claim.taken:
                     self._start(item)
                 if claim.more or len(claim.taken) == free:
@@ -158,10 +158,10 @@ class Consumer:
             if await self._process(item):
                 self._claim_again = True
         except StoreUnavailable as error:
-            metrics.DRAIN_FAILURES.labels(self.work_queue).inc()
+            metrics.WORK_ITEMS_FAILED.labels(self.work_queue).inc()
             self._log.warning("redis_unavailable", operation="process_item", error=error.detail)
         except Exception:  # noqa: BLE001  (one bad item must not stop the others; it is due again when its lease expires)
-            metrics.DRAIN_FAILURES.labels(self.work_queue).inc()
+            metrics.WORK_ITEMS_FAILED.labels(self.work_queue).inc()
             self._log.exception("work_item_failed")
             return False
         return True

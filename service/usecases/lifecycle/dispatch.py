@@ -99,7 +99,7 @@ class Dispatch:
                 g.id, intent_at, lambda current: transitions.after_not_sent(current, self._clock()), read=g
             )
             return None
-        metrics.SECONDS_TO_SUBMIT.observe((intent_at - g.created_at).total_seconds())
+        metrics.DISPATCH_WAIT_SECONDS.observe((intent_at - g.created_at).total_seconds())
         with tracing.span("generation.submit", parent=g.traceparent, generation=g.id, tenant=g.tenant_id) as span:
             outcome = submit_outcome(await self._fal.submit(arguments(g), webhook_url=self._callback_url(g)))
             span.note(outcome=type(outcome).__name__.lower(), tries=g.submits_refused + 1)

@@ -95,7 +95,7 @@ class DispatchGate:
         self._nudger.nudge(WorkQueue.DISPATCH)
 
     def _report_closed(self, cause: str, reason: str) -> None:
-        metrics.DISPATCH_HELD.labels(cause).inc()
+        metrics.DISPATCH_PAUSES.labels(cause).inc()
         self._log.error("dispatch_gate_closed", cause=cause, reason=reason)
 
     async def pause(self, reason: str) -> Gate:

@@ -87,7 +87,7 @@ class Poller:
     async def poll(self, item: Claimed) -> None:
         """Poll one generation once."""
         late = self._clock() - item.due_at
-        metrics.POLL_LATE_SECONDS.observe(late.total_seconds())
+        metrics.POLL_DELAY_SECONDS.observe(late.total_seconds())
         g, callback = await self._callbacks.read(item.id)
         if g is None:
             await self._due.drop(WorkQueue.POLL, item.id)

@@ -75,7 +75,7 @@ class Preflight:
             seen = ProbeFailed("timeout")
         failure = classify_probe(name, seen, most_bytes=self._most_bytes, most_pixels=self._most_pixels)
         outcome = "passed" if failure is None else failure.code
-        metrics.PREFLIGHTS.labels("unseen" if isinstance(seen, ProbeFailed) else outcome).inc()
+        metrics.PREFLIGHTS.labels("probe_failed" if isinstance(seen, ProbeFailed) else outcome).inc()
         return failure
 
 

@@ -87,14 +87,14 @@ class Reconciliation:
         except RequestIdTaken:
             return self._ambiguous(g)
         if moved is not None:
-            metrics.RECONCILED.labels("adopted").inc()
+            metrics.RECONCILIATIONS.labels("adopted").inc()
             self._log.warning("found at fal by its bill", generation_id=g.id, fal_request_id=request_id)
         return "adopted"  # or moved on by somebody else, which is as good
 
     def _ambiguous(self, g: Generation) -> Outcome:
         if g.id not in self._told:
             self._told.add(g.id)
-            metrics.RECONCILED.labels("ambiguous").inc()
+            metrics.RECONCILIATIONS.labels("ambiguous").inc()
             self._log.error("billed jobs may be its own or another's: resolve it", generation_id=g.id)
         return "ambiguous"
 
@@ -119,7 +119,7 @@ class Reconciliation:
         try:
             events = await self._billing.events(start=oldest, end=now)
         except UpstreamUnavailable as error:
-            metrics.RECONCILED.labels("trouble").inc()
+            metrics.RECONCILIATIONS.labels("upstream_unavailable").inc()
             self._log.warning("no billing events", reason=error.detail)
             return None
         unconfirmed, submitting = await self._in_doubt()

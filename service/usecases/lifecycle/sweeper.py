@@ -118,7 +118,7 @@ class DeadlineSweeper:
             await self._generations.put_off_sweep(g, now + reconciliation.every)
         elif outcome == "unbilled":
             if await self._end(g, lambda current: transitions.after_unbilled(current, now), why="no billing event"):
-                metrics.RECONCILED.labels("absent").inc()
+                metrics.RECONCILIATIONS.labels("not_billed").inc()
         elif outcome == "ambiguous":
             await self._give_up_billed(g, now)
         else:

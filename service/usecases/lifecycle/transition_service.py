@@ -132,7 +132,7 @@ class TransitionService:
             else self._save(after, events, now, why)
         )
         if not moved.won:
-            metrics.LOST_RACES.labels("finish" if after.is_terminal else "save").inc()
+            metrics.TRANSITION_CONFLICTS.labels("finish" if after.is_terminal else "save").inc()
             return moved
         self._nudger.nudge_all(moved.nudges)
         if after.status is not before.status:
@@ -140,7 +140,7 @@ class TransitionService:
             _trace(before, moved.generation, now)
         log_transition(moved.generation, before.status)
         if dead := sum(event.status is DeliveryStatus.DEAD for event in events):
-            metrics.WEBHOOKS_DEAD.labels(after.tenant_id).inc(dead)
+            metrics.WEBHOOKS_DEAD_LETTERED.labels(after.tenant_id).inc(dead)
         return moved
 
     async def _events(self, after: Generation, now: datetime) -> list[Delivery]:
@@ -171,7 +171,7 @@ def _observe(before: Generation, after: Generation, now: datetime) -> None:
     if not after.is_terminal:
         return
     metrics.FINISHED.labels(after.tenant_id, after.status, after.error.code if after.error else "").inc()
-    metrics.SECONDS_TO_END.labels(after.status).observe((now - after.created_at).total_seconds())
+    metrics.GENERATION_SECONDS.labels(after.status).observe((now - after.created_at).total_seconds())
     metrics.COST.labels(after.tenant_id).inc(after.actual_cost or 0)
     if after.status is not Status.CANCELED:  # the caller ended it: neither good nor bad
         metrics.COMPLETIONS.labels("bad" if after.error and after.error.code not in CALLERS_FAULTS else "good").inc()

@@ -83,7 +83,7 @@ class VideoCopier:
         return "kept"
 
     async def _kept(self, g: Generation, kept: StoredVideo, videos: VideoStore) -> None:
-        metrics.VIDEOS.labels("kept").inc()
+        metrics.VIDEOS.labels("stored").inc()
         if await self._transitions.apply(g.id, lambda current: self._after_copy(current, kept)) is None:
             now = await self._generations.load(g.id)
             if now is None or now.kept is None:  # erased meanwhile, or ended without it
@@ -105,6 +105,6 @@ class VideoCopier:
 
     async def _pass_on(self, g: Generation, reason: str) -> None:
         """Better fal's own URL than none."""
-        metrics.VIDEOS.labels("passed_on").inc()
+        metrics.VIDEOS.labels("fal_url").inc()
         self._log.error("video not kept: fal's own URL is passed on", generation_id=g.id, reason=reason)
         await self._transitions.apply(g.id, lambda current: transitions.after_copy_abandoned(current, self._clock()))

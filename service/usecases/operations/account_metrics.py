@@ -69,7 +69,7 @@ class AccountMetrics:
         now = self._clock()
         return [
             (metrics.REDIS_UP, _one(1)),
-            (metrics.REDIS_SECONDS, _one(seconds)),
+            (metrics.STATE_READ_SECONDS, _one(seconds)),
             *_of_redis(state),
             *_of_processes(state.heard, now),
             *_of_dispatch(state, now),
@@ -96,7 +96,7 @@ def _of_redis(state: State) -> Iterator[Family]:
 
 def _of_processes(heard: Heartbeats, now: datetime) -> Iterator[Family]:
     if heard.beat is not None:
-        yield metrics.BEAT_SILENCE, _one(_age(heard.beat, now))
+        yield metrics.BEAT_AGE, _one(_age(heard.beat, now))
     seen = {queue: heard.workers.get(queue, {}).values() for queue in QUEUES}
     yield (
         metrics.WORKERS,
@@ -105,14 +105,14 @@ def _of_processes(heard: Heartbeats, now: datetime) -> Iterator[Family]:
 
 
 def _of_dispatch(state: State, now: datetime) -> Iterator[Family]:
-    yield metrics.DUE, [(drain, depth.entries) for drain, depth in state.depths.items()]
+    yield metrics.DUE_ENTRIES, [(drain, depth.entries) for drain, depth in state.depths.items()]
     yield metrics.OVERDUE_SECONDS, [(drain, _overdue(depth.oldest, now)) for drain, depth in state.depths.items()]
-    yield metrics.DISPATCH_HOLD, [(hold, state.gate.hold is hold) for hold in PauseCause]
+    yield metrics.DISPATCH_PAUSED, [(hold, state.gate.hold is hold) for hold in PauseCause]
     yield metrics.DRAINING, _one(state.gate.draining)
-    yield metrics.PAUSED_TENANTS, _one(state.gate.paused_tenants)
-    yield metrics.HELD_TENANTS, _one(state.gate.held_tenants)
-    yield metrics.FAILED_SUBMITS, _one(state.gate.failed_generations)
-    yield metrics.SUBMITS_AT_ONCE, _one(state.gate.submits_at_once)
+    yield metrics.TENANTS_PAUSED, _one(state.gate.paused_tenants)
+    yield metrics.TENANTS_SUBMITS_FAILING, _one(state.gate.held_tenants)
+    yield metrics.GENERATIONS_SUBMIT_FAILING, _one(state.gate.failed_generations)
+    yield metrics.SUBMIT_WINDOW, _one(state.gate.submits_at_once)
     yield metrics.UNCONFIRMED, _one(state.unconfirmed)
     yield metrics.UNCONFIRMED_SECONDS, _one(_age(state.oldest_unconfirmed, now))
     yield metrics.PAID_AND_LOST, _one(state.paid_and_lost)
@@ -130,9 +130,9 @@ def _of_tenants(tenants: Sequence[TenantState], now: datetime) -> Iterator[Famil
     yield metrics.QUEUED, [(t.tenant_id, t.queued) for t in tenants]
     yield metrics.OLDEST_QUEUED_SECONDS, [(t.tenant_id, _age(t.oldest, now)) for t in tenants]
     yield metrics.TENANT_SLOTS, [(t.tenant_id, t.slots) for t in tenants]
-    yield metrics.HELD, [(t.tenant_id, t.held) for t in tenants]
-    yield metrics.SPENT, [(t.tenant_id, t.spent) for t in tenants]
-    yield metrics.BUDGET, [(t.tenant_id, t.budget) for t in tenants if t.budget is not None]
+    yield metrics.TENANT_HELD, [(t.tenant_id, t.held) for t in tenants]
+    yield metrics.TENANT_SPENT, [(t.tenant_id, t.spent) for t in tenants]
+    yield metrics.TENANT_BUDGET, [(t.tenant_id, t.budget) for t in tenants if t.budget is not None]
     yield metrics.WEBHOOKS_PENDING, [(t.tenant_id, t.pending) for t in tenants]
     yield metrics.WEBHOOK_BACKLOG, [(t.tenant_id, t.backlog) for t in tenants]
     yield metrics.DEAD_LETTERS, [(t.tenant_id, t.dead) for t in tenants]

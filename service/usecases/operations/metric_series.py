@@ -19,19 +19,19 @@ _CALLS: Final = ("submit", "status", "result", "cancel")
 _KNOWN: Final[tuple[tuple[Any, *tuple[Iterable[str], ...]], ...]] = (
     (metrics.HTTP_SECONDS, ("POST",), ("/v1/generations",), ("202", "500", "503")),
     (metrics.COMPLETIONS, get_args(metrics.Completion)),
-    (metrics.SECONDS_TO_END, TERMINAL),
+    (metrics.GENERATION_SECONDS, TERMINAL),
     (metrics.STATE_SECONDS, [status for status in Status if status not in TERMINAL]),
     (metrics.SETTLED_AT_ESTIMATE, get_args(EstimateReason)),
-    (metrics.LOST_RACES, ("save", "finish")),
+    (metrics.TRANSITION_CONFLICTS, ("save", "finish")),
     (metrics.UPSTREAM_CALLS, _CALLS, ("200",)),
     (metrics.UPSTREAM_SECONDS, _CALLS),
     (metrics.CALLBACKS, get_args(Reception)),
-    (metrics.DISPATCH_HELD, (PauseCause.LOCKED, PauseCause.FAILING)),
-    (metrics.RECONCILED, ("adopted", "ambiguous", "absent", "trouble")),
+    (metrics.DISPATCH_PAUSES, (PauseCause.LOCKED, PauseCause.FAILING)),
+    (metrics.RECONCILIATIONS, ("adopted", "ambiguous", "not_billed", "upstream_unavailable")),
     (metrics.WEBHOOK_ATTEMPTS, (DeliveryStatus.DELIVERED, DeliveryStatus.DEAD, "failed")),
-    (metrics.DRAINED, WorkQueue),
-    (metrics.DRAIN_FAILURES, WorkQueue),
-    (metrics.NUDGES, WorkQueue, ("sent", "here", "failed")),
+    (metrics.WORK_ITEMS_CLAIMED, WorkQueue),
+    (metrics.WORK_ITEMS_FAILED, WorkQueue),
+    (metrics.NUDGES, WorkQueue, ("sent", "local", "failed")),
 )
 
 

@@ -75,7 +75,7 @@ class DeliveryWorker:
             return True
         if isinstance(prepared, Unsendable):
             buried = prepared.delivery.buried()
-            metrics.WEBHOOKS_DEAD.labels(buried.tenant_id).inc()
+            metrics.WEBHOOKS_DEAD_LETTERED.labels(buried.tenant_id).inc()
             return (await self._save(buried, "")).more
         with _traced(prepared.delivery) as span:
             answer = await self._post(prepared, span)
@@ -179,7 +179,7 @@ class DeliveryWorker:
         metrics.WEBHOOK_ATTEMPTS.labels(outcome).inc()
         metrics.WEBHOOK_SECONDS.observe(attempt.latency_ms / 1000)
         if delivery.status is DeliveryStatus.DEAD:
-            metrics.WEBHOOKS_DEAD.labels(delivery.tenant_id).inc()
+            metrics.WEBHOOKS_DEAD_LETTERED.labels(delivery.tenant_id).inc()
         self._log.info(
             "webhook attempt",
             delivery_id=delivery.id,

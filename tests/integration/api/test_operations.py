@@ -116,13 +116,13 @@ async def test_state_is_read_from_redis(anonymous: httpx.AsyncClient, runtime: R
 
     found = await samples(anonymous)
 
-    assert found["gateway_due", (("drain", "dispatch"),)] == 1, "the other is claimed"
-    assert found["gateway_due", (("drain", "sweep"),)] == 2
-    assert found["gateway_due", (("drain", "poll"),)] == 0
+    assert found["gateway_due_entries", (("work_queue", "dispatch"),)] == 1, "the other is claimed"
+    assert found["gateway_due_entries", (("work_queue", "sweep"),)] == 2
+    assert found["gateway_due_entries", (("work_queue", "poll"),)] == 0
     assert found["gateway_slots_used", ()] == 1
     assert found["gateway_slots_allowed", ()] == 40
-    assert 0 <= found["gateway_overdue_seconds", (("drain", "dispatch"),)] < 30
-    assert {labels[0][1] for name, labels in found if name == "gateway_due"} == set(WorkQueue)
+    assert 0 <= found["gateway_overdue_seconds", (("work_queue", "dispatch"),)] < 30
+    assert {labels[0][1] for name, labels in found if name == "gateway_due_entries"} == set(WorkQueue)
 
 
 async def test_the_oldest_entry_is_how_late_a_drain_is(anonymous: httpx.AsyncClient, runtime: Runtime) -> None:
@@ -131,8 +131,8 @@ async def test_the_oldest_entry_is_how_late_a_drain_is(anonymous: httpx.AsyncCli
 
     found = await samples(anonymous)
 
-    assert found["gateway_overdue_seconds", (("drain", "dispatch"),)] == pytest.approx(100, abs=5)
-    assert found["gateway_overdue_seconds", (("drain", "sweep"),)] == 0, "due in a day"
+    assert found["gateway_overdue_seconds", (("work_queue", "dispatch"),)] == pytest.approx(100, abs=5)
+    assert found["gateway_overdue_seconds", (("work_queue", "sweep"),)] == 0, "due in a day"
 
 
 async def test_calls_are_counted_by_route_not_by_path(api: httpx.AsyncClient) -> None:

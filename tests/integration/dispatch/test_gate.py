@@ -310,7 +310,7 @@ async def test_pause_holds_dispatch_alone(
             await asyncio.sleep(0.02)
     ready = await anonymous.get("/readyz")
     assert (ready.status_code, ready.json()["dispatch"]["state"]) == (200, "paused")
-    assert 'gateway_dispatch_hold{hold="paused"} 1.0' in (await anonymous.get("/metrics")).text
+    assert 'gateway_dispatch_paused{cause="paused"} 1.0' in (await anonymous.get("/metrics")).text
     assert (await _post(admin, "/resume"))["state"] == "open"
     await drained(runtime, WorkQueue.DISPATCH)
     assert await status(runtime, waiting) is Status.SUBMITTED
@@ -365,7 +365,7 @@ async def test_a_tenants_pause_is_told_and_lifted(
     created = await api.post("/v1/generations", json=factories.create_body())
     assert created.status_code == 202, "its keys go on"
     assert (await anonymous.get("/readyz")).json()["dispatch"]["paused_tenants"] == 1
-    assert "gateway_paused_tenants 1.0" in (await anonymous.get("/metrics")).text
+    assert "gateway_tenants_paused 1.0" in (await anonymous.get("/metrics")).text
     assert (await _post(admin, f"{path}/resume"))["paused"] is None
     assert (await anonymous.get("/readyz")).json()["dispatch"]["paused_tenants"] == 0
 

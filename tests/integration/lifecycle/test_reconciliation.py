@@ -50,7 +50,7 @@ async def swept(runtime: Runtime, clock: Clock, after: timedelta) -> None:
 
 
 def counted(outcome: str) -> float:
-    return float(metrics.RECONCILED.labels(outcome)._value.get())
+    return float(metrics.RECONCILIATIONS.labels(outcome)._value.get())
 
 
 def bills_read() -> float:
@@ -285,7 +285,7 @@ async def test_bill_that_cannot_be_read_delays_the_end_by_a_deadline(
 ) -> None:
     g = await unconfirmed.unconfirmed(runtime, owner, NEVER_TAKEN)
     await fal.post("/_sandbox/faults", json={"account": {"kind": "500"}})
-    before = counted("trouble")
+    before = counted("upstream_unavailable")
     await swept(runtime, clock, settings.unconfirmed_deadline)
     assert (await stored(runtime, g)).status is Status.UNCONFIRMED
     await swept(runtime, clock, settings.unconfirmed_deadline - timedelta(seconds=1))
@@ -293,7 +293,7 @@ async def test_bill_that_cannot_be_read_delays_the_end_by_a_deadline(
     await swept(runtime, clock, settings.reconcile_every)
     ended = await stored(runtime, g)
     assert (ended.status, ended.actual_cost) == (Status.FAILED, ended.estimated_cost)
-    assert counted("trouble") == before + 3
+    assert counted("upstream_unavailable") == before + 3
 
 
 async def test_the_retry_may_still_prove_it_unbilled(

@@ -43,7 +43,7 @@ def test_an_orchestrator_hears_of_it(pulse: LivenessProbe, url: str) -> None:
         assert client.get("/healthz").status_code == 503
         pulse.beat()
         assert client.get("/healthz").status_code == 200
-        assert "gateway_drained_total" in client.get("/metrics").text
+        assert "gateway_work_items_claimed_total" in client.get("/metrics").text
 
 
 def test_beat_is_alive_though_its_broker_is_away(tmp_path: Path) -> None:

@@ -136,7 +136,7 @@ async def test_deliveries_by_what_they_wait_for(runtime: Runtime, redis: Redis, 
 
 async def test_signs_of_life(runtime: Runtime, clock: Clock) -> None:
     found = await read(runtime)
-    assert ("gateway_beat_silence_seconds", "") not in found, "never heard of"
+    assert ("gateway_beat_age_seconds", "") not in found, "never heard of"
     assert [found["gateway_workers", queue] for queue in QUEUES] == [0, 0, 0]
 
     await runtime.stores.heartbeats.note_beat(clock())
@@ -145,7 +145,7 @@ async def test_signs_of_life(runtime: Runtime, clock: Clock) -> None:
     clock.advance(timedelta(seconds=14))
     await runtime.stores.heartbeats.note_worker("one:1", ["dispatch"], clock())
     found = await read(runtime)
-    assert found["gateway_beat_silence_seconds", ""] == 14
+    assert found["gateway_beat_age_seconds", ""] == 14
     assert {queue: found["gateway_workers", queue] for queue in QUEUES} == {
         "dispatch": 1,
         "webhooks": 2,
@@ -246,7 +246,7 @@ async def test_two_gateways_say_the_same(runtime: Runtime, anonymous: httpx.Asyn
     theirs = parsed((await anonymous.get("/metrics")).text)
     ours = await read(runtime)
 
-    own = {"gateway_redis_read_seconds", "gateway_redis_memory_bytes"}
+    own = {"gateway_state_read_seconds", "gateway_redis_memory_bytes"}
     assert {key: theirs[key] for key in ours if key[0] not in own} == {
         key: value for key, value in ours.items() if key[0] not in own
     }
@@ -302,13 +302,15 @@ async def test_what_is_known_beforehand_begins_at_zero(anonymous: httpx.AsyncCli
     for series in (
         'gateway_http_request_seconds_count{method="POST",route="/v1/generations",status="503"}',
         'gateway_completions_total{outcome="bad"}',
-        'gateway_nudges_total{drain="poll",outcome="failed"}',
+        'gateway_nudges_total{outcome="failed",work_queue="poll"}',
         'gateway_webhook_attempts_total{outcome="dead"}',
     ):
         assert f"\n{series} " in text
     assert "gateway_build_info{" in text
     assert "_created" not in text.replace("gateway_generations_created", "")
-    assert {f'drain="{drain}"' for drain in WorkQueue} <= {part for part in text.replace("{", ",").split(",") if part}
+    assert {f'work_queue="{queue}"' for queue in WorkQueue} <= {
+        part for part in text.replace("{", ",").split(",") if part
+    }
 
 
 def test_series_of_idle_tenants_leave() -> None:
@@ -335,5 +337,5 @@ def test_series_of_idle_tenants_leave() -> None:
 def test_every_counter_with_a_tenant_is_watched_for_idleness() -> None:
     names = {counter._name for counter in idle_series.of_tenants()}
 
-    assert {"gateway_generations_created", "gateway_cost_micro_usd", "gateway_webhooks_dead"} <= names
+    assert {"gateway_generations_created", "gateway_cost_micro_usd", "gateway_webhooks_dead_lettered"} <= names
     assert "gateway_nudges" not in names

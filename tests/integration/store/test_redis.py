@@ -19,7 +19,7 @@ from service.store.redis.client import LANES, LARGEST_BATCH, Redis
 
 async def test_commands_of_one_turn_leave_together(redis: Redis) -> None:
     def exchanges() -> float:
-        return sum(s.value for m in metrics.STORE_BATCH.collect() for s in m.samples if s.name.endswith("_count"))
+        return sum(s.value for m in metrics.REDIS_BATCH.collect() for s in m.samples if s.name.endswith("_count"))
 
     await redis.execute("PING")
     before = exchanges()

@@ -184,11 +184,11 @@ async def test_a_limiter_that_is_away_lets_calls_through_and_counts_them(
         return await run(self, script, *arguments, **options)
 
     monkeypatch.setattr(Redis, "run", without_limiter)
-    before = metrics.RATE_LIMITER_AWAY._value.get()
+    before = metrics.RATE_LIMITER_UNAVAILABLE._value.get()
     answers = [await create(api) for _ in range(3)]
     assert [answer.status_code for answer in answers] == [202] * 3
     assert "ratelimit" not in answers[0].headers
-    assert metrics.RATE_LIMITER_AWAY._value.get() == before + 3
+    assert metrics.RATE_LIMITER_UNAVAILABLE._value.get() == before + 3
 
 
 # --- end users --------------------------------------------------------------------------------------------------------
