@@ -91,7 +91,7 @@ class Unauthenticated(GatewayError):
 
 
 class OverBudget(GatewayError):
-    code, status, title = "budget_exceeded", 402, "No room in a budget"
+    code, status, title = "budget_exceeded", 402, "Budget exceeded"
 
     def __init__(
         self, detail: str, *, scope: str, limit: str, available: str, estimated: str, resets_at: str | None = None
@@ -111,7 +111,7 @@ class OverBudget(GatewayError):
 
 
 class CostRefused(OverBudget):
-    code, title = "max_cost_exceeded", "Cost above the given maximum"
+    code, title = "max_cost_exceeded", "Cost above max_cost_usd"
 
 
 class Forbidden(GatewayError):
@@ -131,7 +131,7 @@ class MethodNotAllowed(GatewayError):
 
 
 class NotAcceptable(GatewayError):
-    code, status, title = "not_acceptable", 406, "Nothing the caller accepts"
+    code, status, title = "not_acceptable", 406, "Not acceptable"
 
 
 class Timeout(GatewayError):
@@ -147,35 +147,38 @@ class NotCancellable(Conflict):
 
 
 class VideoNotReady(Conflict):
-    code, title = "video_not_ready", "No video yet"
+    code, title, retryable = "video_not_ready", "Video not ready", True
+
+    def __init__(self, detail: str, *, retry_after: float = 5.0) -> None:
+        super().__init__(detail, retry_after=retry_after)
 
 
 class NotUnconfirmed(Conflict):
-    code, title = "not_unconfirmed", "Not unconfirmed"
+    code, title = "not_unconfirmed", "Generation is not unconfirmed"
 
 
 class NotGivenUp(Conflict):
-    code, title = "not_given_up", "Not given up"
+    code, title = "not_given_up", "Generation was not given up"
 
 
 class RequestIdTaken(Conflict):
-    code, title = "request_id_taken", "Request id is another generation's"
+    code, title = "request_id_taken", "fal request id belongs to another generation"
 
 
 class NotSettled(Conflict):
-    code, title = "not_settled", "Not ended yet"
+    code, title = "not_settled", "Generation has not ended"
 
 
 class CostChanged(Conflict):
-    code, title = "cost_changed", "Cost is not the expected one"
+    code, title = "cost_changed", "Cost differs from the expected cost"
 
 
 class SpentBelowZero(Conflict):
-    code, title = "spent_below_zero", "More than was spent"
+    code, title = "spent_below_zero", "Adjustment exceeds the spent amount"
 
 
 class TenantBusy(Conflict):
-    code, title = "tenant_busy", "Work in flight"
+    code, title = "tenant_busy", "Tenant has work in flight"
 
     def __init__(self, detail: str, *, in_flight: int, webhooks: int = 0) -> None:
         """``in_flight``: generations that have not ended and webhooks that are pending; the latter alone as well."""
@@ -221,7 +224,7 @@ class IdempotencyMismatch(GatewayError):
 
 
 class BadImage(Invalid):
-    code, title = "image_unreadable", "The image cannot be used"
+    code, title = "image_unreadable", "Image cannot be used"
 
     def __init__(self, detail: str, *, pointer: str = "") -> None:
         super().__init__(FieldError(pointer, detail, self.code))
@@ -229,31 +232,31 @@ class BadImage(Invalid):
 
 
 class ImageFormat(BadImage):
-    code, title = "image_format", "Not an image of a format taken here"
+    code, title = "image_format", "Unsupported image"
 
 
 class ImageTruncated(BadImage):
-    code, title = "image_truncated", "The image ends early"
+    code, title = "image_truncated", "Image is truncated"
 
 
 class ImageTrailingData(BadImage):
-    code, title = "image_trailing_data", "Something follows the image"
+    code, title = "image_trailing_data", "Extra data after the end of the image"
 
 
 class ImageTooManyPixels(BadImage):
-    code, title = "image_too_many_pixels", "The image has too many pixels"
+    code, title = "image_too_many_pixels", "Image has too many pixels"
 
 
 class ImageUnreadable(BadImage):
-    code, title = "image_unreadable", "The image cannot be decoded"
+    code, title = "image_unreadable", "Image cannot be decoded"
 
 
 class TooMany(GatewayError):
-    code, status, title, retryable = "too_many", 429, "Too many", True
+    code, status, title, retryable = "too_many", 429, "Limit reached", True
 
 
 class RateLimited(TooMany):
-    code, title = "rate_limited", "Too many calls"
+    code, title = "rate_limited", "Rate limit exceeded"
 
 
 class TooManyStreams(TooMany):
@@ -261,11 +264,11 @@ class TooManyStreams(TooMany):
 
 
 class TooManyWaiting(TooMany):
-    code, title = "too_many_waiting", "Too many calls waiting"
+    code, title = "too_many_waiting", "Too many waiting requests"
 
 
 class QueueFull(TooMany):
-    code, title = "queue_full", "Too many generations waiting"
+    code, title = "queue_full", "Queue limit reached"
 
 
 class EndUserLimited(TooMany):
@@ -280,23 +283,23 @@ class Unavailable(GatewayError):
 
 
 class StoreUnavailable(Unavailable):
-    code, title = "store_unavailable", "The store is away"
+    code, title = "store_unavailable", "Storage unavailable"
 
 
 class StoreFull(StoreUnavailable):
-    code, title = "store_full", "The store is nearly full"
+    code, title = "store_full", "Storage nearly full"
 
     def __init__(self, detail: str, *, retry_after: float = 10.0) -> None:
         super().__init__(detail, retry_after=retry_after)
 
 
 class Draining(Unavailable):
-    code, title = "draining", "The gateway is being emptied"
+    code, title = "draining", "Gateway is draining"
 
 
 class MediaUnavailable(Unavailable):
-    code, title = "media_unavailable", "The store of videos is away"
+    code, title = "media_unavailable", "Video storage unavailable"
 
 
 class UpstreamUnavailable(Unavailable):
-    code, title = "upstream_unavailable", "fal is away"
+    code, title = "upstream_unavailable", "fal is unavailable"

@@ -20,7 +20,7 @@ router = APIRouter(prefix=PATH, tags=["callbacks"])
 @router.post(
     "/{generation_id}/{token}",
     summary="Report the end of a job (fal only)",
-    description="Signed by fal with Ed25519. Whatever is wrong with a callback, the answer is the same 401.",
+    description="Signed by fal with Ed25519. Every invalid callback gets the same 401.",
     responses={200: {"model": CallbackView}, **problems(400, 401, 408, 413, 503)},
     openapi_extra={
         "requestBody": {

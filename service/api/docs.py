@@ -5,17 +5,26 @@ It works without internet: the assets of Swagger UI come from this process.
 
 from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from fastapi.openapi.docs import get_swagger_ui_html
 from starlette.responses import HTMLResponse, Response
 from starlette.staticfiles import StaticFiles
 
 import service
+from service.api.http.responses import json_response
+from service.api.openapi.page import people_document
 from service.errors import NotFound
 
 ASSETS: Final = "/docs/assets"
+_DOCUMENT: Final = "/docs/openapi.json"
+_OPTIONS: Final[dict[str, Any]] = {
+    "persistAuthorization": True,  # across reloads
+    "defaultModelsExpandDepth": -1,  # no list of all schemas below the operations
+    "displayRequestDuration": True,
+    "filter": True,
+}
 _PACKAGE: Final = Path(service.__file__).parent
 #: In a wheel, and in a checkout.
 _FOLDERS: Final = (_PACKAGE / "documents", _PACKAGE.parent / "docs")
@@ -29,12 +38,17 @@ def router() -> APIRouter:
     @routes.get("/docs")
     async def swagger_ui() -> HTMLResponse:
         return get_swagger_ui_html(
-            openapi_url="/openapi.json",
+            openapi_url=_DOCUMENT,
             title="Seedance Gateway",
             swagger_js_url=f"{ASSETS}/swagger-ui-bundle.js",
             swagger_css_url=f"{ASSETS}/swagger-ui.css",
             swagger_favicon_url=f"{ASSETS}/favicon.png",
+            swagger_ui_parameters=_OPTIONS,
         )
+
+    @routes.get(_DOCUMENT)
+    async def openapi(request: Request) -> Response:
+        return json_response(people_document(request.app.openapi()))
 
     @routes.get("/llms.txt")
     async def index() -> Response:

@@ -1,159 +1,271 @@
-"""Shapes of answers that are no domain view, for the OpenAPI document; requests that are not the tenant's create."""
+"""Response types of the API that are not domain views, and helpers that describe bodies and errors."""
 
-from typing import Annotated, Any, Final, Literal
+from typing import Any, Final, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict
 from typing_extensions import TypedDict
 
+from service.domain.described import described
 from service.domain.generation_view import GenerationView
 from service.domain.request import CreateGeneration
 
 
+@described
 class ProblemField(TypedDict):
     pointer: str
+    """JSON pointer to the field in the body. `/query/…` and `/header/…` point to a parameter; empty means the whole
+    body.
+    """
     detail: str
+    """What is wrong with the field, for people."""
     type: str
+    """Stable code of the fault, such as `missing` or `extra_forbidden`."""
 
 
 class Problem(BaseModel):
     """RFC 9457 problem document."""
 
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
     type: str
+    """`urn:seedance-gateway:error:` and the code."""
     title: str
+    """Short text of the code, the same for every occurrence."""
     status: int
+    """The HTTP status."""
     detail: str
+    """What was wrong with this request, for people. It may change; branch on `code`."""
     instance: str
+    """Path of the request."""
     code: str
+    """Stable code of the error."""
     retryable: bool
+    """Whether the same request may succeed later, unchanged. If `Retry-After` is present, wait that long."""
     request_id: str
+    """Id of this HTTP request, as in `X-Request-Id`. Quote it to support."""
     errors: list[ProblemField] | None = None
-    in_flight: Annotated[
-        int | None,
-        Field(description="With `tenant_busy`: generations that have not ended and webhooks that are pending."),
-    ] = None
-    webhooks: Annotated[int | None, Field(description="With `tenant_busy`: webhooks that are pending.")] = None
+    """With `invalid` and image codes: one entry for each fault."""
+    in_flight: int | None = None
+    """With `tenant_busy`: generations that have not ended, and pending webhooks."""
+    webhooks: int | None = None
+    """With `tenant_busy`: pending webhooks."""
 
 
 class BudgetProblem(Problem):
-    """Money in US dollars. ``scope``: which budget has no room, or ``request``: the caller's own maximum."""
+    """Problem document of a refusal for money."""
 
     scope: Literal["tenant_month", "end_user_day", "account_day", "request"]
+    """Which limit is exceeded: the tenant's monthly budget, the end user's daily budget, the account's daily budget,
+    or `request` for your own `max_cost_usd`.
+    """
     limit: str
+    """The limit in US dollars, as a decimal string."""
     available: str
+    """What is left of it in US dollars, as a decimal string."""
     estimated: str
+    """The highest possible cost of this request in US dollars, as a decimal string."""
     resets_at: str | None
+    """When the budget starts again, RFC 3339 in UTC with milliseconds. `null` for `request`."""
 
 
+@described
 class GenerationList(TypedDict):
     object: Literal["list"]
+    """Always `list`."""
     data: list[GenerationView]
+    """Generations, newest first."""
     has_more: bool
+    """Whether entries follow this page."""
     next_cursor: str | None
+    """Send it as `cursor` to read the next page. `null` on the last page."""
 
 
+@described
 class UploadView(TypedDict):
     id: str
+    """Id of the upload, `upl_` and 26 characters. Only for your records: generations refer to `url`."""
     object: Literal["upload"]
+    """Always `upload`."""
     url: str
+    """Give it as `image_url` or `end_image_url`. The file is in fal's storage, and fal decides how long it is kept."""
     content_type: str
+    """Media type of the stored image, by its content."""
     size: int
+    """Size of the stored image in bytes."""
     width: int
+    """Width in pixels, after rotation by its EXIF orientation."""
     height: int
+    """Height in pixels, after rotation by its EXIF orientation."""
 
 
+@described
 class CallbackView(TypedDict):
     status: Literal["ok"]
+    """Always `ok`."""
 
 
+@described
 class TodayView(TypedDict):
     held: str
+    """Money in US dollars that is held for generations that have not ended, as a decimal string."""
     spent: str
+    """Money in US dollars that was spent today (UTC), as a decimal string."""
     count: int
+    """Generations accepted today (UTC)."""
 
 
+@described
 class EndUserView(TypedDict):
     id: str
+    """Your customer, as you named it."""
     object: Literal["end_user"]
+    """Always `end_user`."""
     pseudonym: str
+    """The id that fal receives instead, `eu_` and 32 hexadecimal digits."""
     refusals: int
+    """Generations that fal's content policy refused. Refusals by a budget or a limit do not count."""
     blocked_at: str | None
+    """When you blocked the end user, RFC 3339 in UTC. `null`: not blocked."""
     today: TodayView
+    """Money and count of today (UTC)."""
 
 
+@described
 class ErasedView(TypedDict):
     object: Literal["erasure"]
+    """Always `erasure`."""
     end_user_id: str
+    """The end user, as you named it."""
     state: Literal["running", "done"]
-    generations: Annotated[int, Field(description="Erased so far.")]
-    in_flight: Annotated[int, Field(description="Of these, at fal when they were erased; forgotten when they end.")]
-    remaining: Annotated[int, Field(description="Not erased yet.")]
+    """`running`: workers continue the erasure. `done`: nothing is left."""
+    generations: int
+    """Generations erased so far."""
+    in_flight: int
+    """Of these: generations that were at fal. Their records are purged when they end."""
+    remaining: int
+    """Generations that are not erased yet."""
     started_at: str
+    """When the erasure began, RFC 3339 in UTC with milliseconds."""
     finished_at: str | None
+    """When it was done. `null` while it runs."""
 
 
+@described
 class UsageDay(TypedDict):
     date: str
+    """The day (UTC), `2026-01-31`."""
     created: int
+    """Generations accepted on this day."""
     spent: str
+    """US dollars spent on generations that were accepted on this day, as a decimal string."""
     outcomes: dict[str, int]
+    """Count by outcome: `succeeded`, `canceled` and `failed:` with the error code. Generations that have not ended
+    are not in it.
+    """
 
 
+@described
 class UsageEndUser(TypedDict):
     end_user_id: str | None
+    """Your customer, as you named it. `null`: generations without an end user, or the end user was erased."""
     pseudonym: str
+    """The id that fal receives instead."""
     spent: str
+    """US dollars spent in the period, as a decimal string."""
 
 
+@described
 class UsageView(TypedDict):
     object: Literal["usage"]
+    """Always `usage`."""
     currency: Literal["USD"]
+    """Always `USD`."""
     start: str
+    """First day of the period (UTC)."""
     end: str
+    """Last day of the period (UTC), included."""
     spent: str
+    """US dollars spent in the period, as a decimal string."""
     days: list[UsageDay]
+    """One entry for each day of the period, oldest first."""
     end_users: list[UsageEndUser]
+    """One entry for each end user with costs in the period."""
 
 
+@described
 class EstimateView(TypedDict):
     object: Literal["estimate"]
+    """Always `estimate`."""
     currency: Literal["USD"]
+    """Always `USD`."""
     estimated: str
+    """The highest possible cost in US dollars, as a decimal string. A create holds this amount."""
     fits: bool
+    """Whether every budget has room for it now. A create may still be refused if other generations are accepted
+    first.
+    """
 
 
+@described
 class TraceView(TypedDict):
     object: Literal["end_user_trace"]
+    """Always `end_user_trace`."""
     tenant_id: str
+    """Id of the tenant."""
     pseudonym: str
+    """The id that fal knows."""
     end_user_id: str | None
+    """The tenant's customer, as the tenant named it. `null`: erased."""
     refusals: int
+    """Generations that fal's content policy refused."""
     blocked_at: str | None
+    """When the tenant blocked the end user, RFC 3339 in UTC. `null`: not blocked."""
 
 
+@described
 class DifferenceView(TypedDict):
     what: str
+    """The record that does not agree."""
     expected: str
+    """Its value by the ledger."""
     found: str
+    """Its value as stored."""
 
 
+@described
 class AuditProgressView(TypedDict):
     step: Literal["ledger", "windows", "generations"]
+    """The step under way: `ledger`, then `windows`, then `generations`."""
     done: int
+    """Entries compared in this step."""
     total: int
+    """Entries of this step."""
 
 
+@described
 class AuditView(TypedDict):
     object: Literal["audit"]
+    """Always `audit`."""
     state: Literal["running", "done"]
-    progress: Annotated[AuditProgressView | None, Field(description="While it is running.")]
+    """`running` or `done`."""
+    progress: AuditProgressView | None
+    """How far it is. `null` unless it is running."""
     started_at: str
+    """When the audit began, RFC 3339 in UTC with milliseconds."""
     finished_at: str | None
-    clean: Annotated[bool | None, Field(description="`null` while it is running.")]
+    """When it was done. `null` while it runs."""
+    clean: bool | None
+    """Whether no difference was found. `null` while it runs."""
     windows: int
+    """Budget windows compared."""
     entries: int
+    """Ledger entries read."""
     slots: int
+    """Slots compared."""
     difference_count: int
+    """Differences found, listed or not."""
     differences: list[DifferenceView]
+    """The first 20 differences."""
 
 
 #: Where the document keeps what a schema refers to; ``openapi`` moves it there.
@@ -169,22 +281,22 @@ def body_of(model: type[BaseModel]) -> dict[str, Any]:
 CREATE_BODY: Final = body_of(CreateGeneration)
 
 TITLES: Final = {
-    400: "Malformed body",
-    401: "No key, or not a good one",
-    402: "No room in a budget; `scope` says which",
-    403: "Not allowed",
-    404: "Unknown, or not yours",
-    405: "The path has other methods: `Allow`",
-    406: "`Accept` leaves nothing that this route has",
-    408: "The body came too slowly",
-    409: "The state does not allow it",
-    412: "Changed since it was read",
-    413: "Body too large",
-    415: "Wrong content type",
-    422: "A field is wrong; `errors` says which",
-    429: "Too many; again after `Retry-After`",
-    500: "Our fault; `request_id` finds it in the logs",
-    503: "Try again after `Retry-After`; nothing was changed",
+    400: "The request is malformed, for example invalid JSON.",
+    401: "The API key or the admin token is missing, malformed, expired or revoked.",
+    402: "A budget does not cover the estimate; `scope` names the budget. Nothing was created.",
+    403: "The API key lacks the scope, the tenant is suspended, or the end user is blocked.",
+    404: "It does not exist, or belongs to another tenant.",
+    405: "The path does not have this method; `Allow` lists its methods.",
+    406: "`Accept` excludes the media type of this route.",
+    408: "The body arrived too slowly.",
+    409: "The state does not allow it. With `video_not_ready`, send the request again after `Retry-After`.",
+    412: "The object has changed since it was read, or is being changed. Read it again.",
+    413: "The body is too large.",
+    415: "The content type is not supported.",
+    422: "A field, parameter or header is wrong; `errors` has one entry for each fault.",
+    429: "A limit is reached; send the request again after `Retry-After`.",
+    500: "An error of the gateway. Quote `request_id` to support.",
+    503: "Temporarily unavailable, nothing was changed; send the request again after `Retry-After`.",
 }
 
 
@@ -195,12 +307,19 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 
 def stream_event(*kinds: str) -> dict[str, Any]:
-    """One server-sent event, by its fields; without kinds it has data alone."""
+    """Return the schema of one server-sent event; without kinds it has ``data`` only."""
     text = {"type": "string"}
-    named = {"id": text, "event": {"enum": list(kinds)}} if kinds else {}
+    named = (
+        {
+            "id": {**text, "description": "Send it as `Last-Event-ID` to continue after this event."},
+            "event": {"enum": list(kinds), "description": "Kind of the event."},
+        }
+        if kinds
+        else {}
+    )
     return {
         "type": "object",
         "description": "One event of the stream; `data` is JSON.",
         "required": [*named, "data"],
-        "properties": {**named, "data": text},
+        "properties": {**named, "data": {**text, "description": "JSON."}},
     }

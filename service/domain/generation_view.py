@@ -5,78 +5,152 @@ from typing import Any, Literal
 
 from typing_extensions import TypedDict
 
+from service.domain.described import described
 from service.domain.failure import ErrorCode
 from service.domain.generation import Generation, LogLine
 from service.domain.pricing import usd
 from service.domain.status import Status
 
 
+@described
 class QueueView(TypedDict):
     position: int | None
+    """Queued generations of the same tenant that are dispatched before this one; 0 is the next. After the submit it
+    is fal's own queue position. `null`: not known at the moment.
+    """
     estimated_start_seconds: float | None
+    """Estimated seconds until the submit to fal, from the recent pace of the account. `null`: dispatch is paused, or
+    no generation has ended recently, or fal has the job already.
+    """
 
 
+@described
 class CostView(TypedDict):
     currency: Literal["USD"]
+    """Always `USD`."""
     estimated: str
+    """The highest possible cost in US dollars, as a decimal string. It is held in the budgets until the generation
+    ends.
+    """
     actual: str | None
+    """The cost in US dollars that fal billed, as a decimal string. `null` until the generation has ended; `0.000000`
+    if fal billed nothing. An operator can correct it later.
+    """
 
 
+@described
 class VideoView(TypedDict):
     url: str
+    """Where the MP4 file is. If it is a URL of this gateway, send your API key; `GET
+    /v1/generations/{generation_id}/video` works in both cases.
+    """
     content_type: str | None
+    """Media type of the file, usually `video/mp4`. `null`: fal did not say."""
     file_name: str | None
+    """File name that fal proposed. `null`: fal did not say."""
     file_size: int | None
+    """Size in bytes. `null`: fal did not say."""
 
 
+@described
 class OutputView(TypedDict):
     video: VideoView
+    """The generated video."""
     seed: int | None
+    """The seed that fal used. The same seed and input give a similar video, not an identical one. `null`: fal did not
+    say.
+    """
 
 
+@described
 class ErrorView(TypedDict):
     code: ErrorCode
+    """Stable code. `content_policy`: fal's content policy refused the input or the video. `invalid_input`: fal or the
+    preflight check refused a field or an image. `image_unreachable`: an image URL could not be fetched.
+    `upstream_rejected`: fal refused the request for another reason. `upstream_timeout`: fal did not finish before
+    the deadline. `upstream_unavailable`: fal kept failing. `submission_unconfirmed`: fal never confirmed that it
+    accepted the job. `expired`: it stayed queued longer than `expires_in`. `internal`: an error of the gateway.
+    """
     message: str
+    """One sentence for people. It may change; branch on `code`."""
     retryable: bool
+    """Whether the same request may succeed if you send it again as a new generation."""
     detail: Any
+    """fal's own error detail, unchanged. `null` if the gateway decided, or fal sent none."""
 
 
+@described
 class LogView(TypedDict):
     message: str
+    """Text of the line."""
     level: str
+    """Level as fal sent it, such as `INFO`."""
     timestamp: str
+    """Time as fal sent it, RFC 3339."""
 
 
+@described
 class GenerationView(TypedDict):
     id: str
+    """Id of the generation, `gen_` and 26 characters. Ids sort by creation time."""
     object: Literal["generation"]
+    """Always `generation`."""
     status: Status
+    """`queued`: waits for its submit. `submitting`: the submit is under way. `unconfirmed`: fal may have accepted it
+    and no fal request id is known; it is resolved by fal's callback, its bill, an operator or the deadline.
+    `submitted`: fal accepted it. `in_progress`: fal renders, or the gateway stores the video. `succeeded`,
+    `failed`, `canceled`: it has ended and does not change again.
+    """
     model: str
+    """fal's id of the model."""
     input: dict[str, Any]
+    """The input that fal receives, with defaults filled in and without `end_user_id`."""
     end_user_id: str | None
+    """Your customer, as you named it. `null`: none was given, or the end user was erased."""
     metadata: dict[str, str]
+    """Your pairs, unchanged."""
     webhook_url: str | None
+    """URL that receives the event of the end: from the request, else from the tenant's limits. `null`: none; webhook
+    endpoints receive events in any case.
+    """
     priority: int
+    """0 to 9, default 0. Within your tenant, higher is dispatched first."""
     queue: QueueView | None
+    """Position and estimated start while the generation waits. `null` in other states, or if not known."""
     cost: CostView
+    """Estimated and actual cost."""
     output: OutputView | None
+    """The video. `null` until the status is `succeeded`."""
     error: ErrorView | None
+    """Why there is no video. `null` unless the status is `failed`."""
     logs: list[LogView]
+    """The newest lines of fal's log, 100 at most."""
     fal_request_id: str | None
+    """fal's id of the job. Quote it to fal's support. `null` until fal has accepted the job."""
     created_at: str
+    """When the gateway accepted it, RFC 3339 in UTC with milliseconds."""
     submitted_at: str | None
+    """When the submit to fal began. `null` while queued."""
     started_at: str | None
+    """When fal was first seen rendering. `null` before."""
     finished_at: str | None
+    """When it ended. `null` before."""
     cancel_requested_at: str | None
+    """When a cancel was requested while fal had the job. `null`: never."""
     expires_at: str
+    """If it is still queued at this time, it fails with `expired`."""
 
 
+@described
 class EventView(TypedDict):
     """The body of a webhook."""
 
     type: str
+    """Type of the event, such as `generation.succeeded`."""
     timestamp: str
+    """When the event happened, RFC 3339 in UTC with milliseconds."""
     data: GenerationView
+    """The generation at that time."""
 
 
 def public(generation: Generation, queue: QueueView | None = None) -> GenerationView:

@@ -155,23 +155,52 @@ MoneyOrZero = Annotated[int, BeforeValidator(_money_or_zero, json_schema_input_t
 class VideoInput(BaseModel):
     """The upstream's input fields, with the defaults of its model page."""
 
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, use_attribute_docstrings=True)
 
-    prompt: Annotated[str, Field(description="What should happen in the video."), AfterValidator(_not_blank)]
+    prompt: Annotated[
+        str, Field(description="What happens in the video, 4,000 characters at most."), AfterValidator(_not_blank)
+    ]
     image_url: Annotated[
         ImageSource,
-        Field(description="The first frame: JPEG, PNG or WebP, at most 30 MB. A URL, or the image as a data URI."),
+        Field(
+            description=(
+                "The first frame: JPEG, PNG or WebP, 30 MB at most. A URL that fal can fetch, or the image as a "
+                "base64 data URI, which the gateway uploads to fal's storage."
+            )
+        ),
     ]
-    end_image_url: Annotated[ImageSource | None, Field(description="The last frame, if wanted; likewise.")] = None
+    end_image_url: Annotated[
+        ImageSource | None, Field(description="The last frame: as `image_url`. Default: none.")
+    ] = None
     resolution: Resolution = "720p"
+    """Default `720p`. It decides the price: 5 seconds cost up to 0.71 USD at `480p` and up to 1.54 USD at `720p`.
+    With the defaults (`720p`, `auto`) one generation holds up to 4.58 USD, at fal's list price. `1080p` and `4k`
+    are accepted only if the operator allows them.
+    """
     duration: AnyDuration = "auto"
+    """Seconds of video, `4` to `15`, as a string or a number; default `auto`: fal chooses. `auto` holds the price of
+    15 seconds: with the default `720p` up to 4.58 USD for one generation. `480p` and `5` hold 0.71 USD. If fal's
+    video is shorter, the rest is released at the end.
+    """
     aspect_ratio: AspectRatio = "auto"
-    generate_audio: Annotated[bool, Field(description="Costs the same either way.")] = True
+    """Width to height; default `auto`: as the image. The price does not exceed the estimate for any ratio."""
+    generate_audio: Annotated[
+        bool, Field(description="Default `true`. The cost is the same with and without audio.")
+    ] = True
     seed: Annotated[int | None, Field(ge=0, le=SEED_LIMIT)] = None
+    """Default: fal chooses a random seed. The same seed and input give a similar video, not an identical one."""
     bitrate_mode: BitrateMode | None = None
+    """Default: fal's. `high` gives larger files. Accepted only if the operator allows it."""
     end_user_id: Annotated[
         str | None,
-        Field(min_length=1, max_length=END_USER_LENGTH, description="Your customer; fal sees only a pseudonym."),
+        Field(
+            min_length=1,
+            max_length=END_USER_LENGTH,
+            description=(
+                "Your customer, 1 to 256 printable characters. fal receives a pseudonym. Daily limits and budgets"
+                " count by it. Default: none; some tenants must give it."
+            ),
+        ),
         AfterValidator(lambda value: value if value is None else _printable(value)),
     ] = None
 
@@ -183,17 +212,50 @@ VIDEO_FIELDS: Final = tuple(name for name in VideoInput.model_fields if name != 
 class CreateGeneration(VideoInput):
     """The body of ``POST /v1/generations``."""
 
-    webhook_url: Annotated[Url | None, Field(description="Told once the generation has ended.")] = None
+    webhook_url: Annotated[
+        Url | None,
+        Field(
+            description=(
+                "URL that receives the event of the end. Default: the `webhook_url` of the tenant's limits. "
+                "Webhook endpoints receive events in any case."
+            )
+        ),
+    ] = None
     metadata: Annotated[
         dict[str, str],
-        Field(description="Up to 16 pairs of yours, given back with the generation."),
+        Field(
+            description=(
+                "Up to 16 pairs of your own, returned with the generation. Keys have 1 to 64 characters, values "
+                "512 at most. Default: none."
+            )
+        ),
         AfterValidator(_metadata),
     ] = Field(default_factory=dict)
-    priority: Annotated[int, Field(ge=0, le=HIGHEST_PRIORITY, description="Higher goes first among your own.")] = 0
-    max_cost_usd: Annotated[OptionalMoney, Field(description="Refuse (402) if the estimate is above this.")] = None
+    priority: Annotated[
+        int,
+        Field(
+            ge=0, le=HIGHEST_PRIORITY, description="0 to 9, default 0. Within your tenant, higher is dispatched first."
+        ),
+    ] = 0
+    max_cost_usd: Annotated[
+        OptionalMoney,
+        Field(
+            description=(
+                "Most US dollars that this generation may cost, as a decimal string or a number. If the estimate "
+                "is higher, the request is refused with 402 `max_cost_exceeded`. Default: no maximum of your own."
+            )
+        ),
+    ] = None
     expires_in: Annotated[
         int | None,
-        Field(ge=SHORTEST_EXPIRY, le=LONGEST_EXPIRY, description="Seconds it may wait in our queue before it fails."),
+        Field(
+            ge=SHORTEST_EXPIRY,
+            le=LONGEST_EXPIRY,
+            description=(
+                "Seconds that it may stay queued, 10 to 604800; then it fails with `expired` and costs nothing. "
+                "Default: the deployment's setting, one day."
+            ),
+        ),
     ] = None
 
     def video(self) -> dict[str, Any]:

@@ -5,43 +5,68 @@ from typing import Literal
 
 from typing_extensions import TypedDict
 
+from service.domain.described import described
 from service.domain.generation_view import rfc3339
 from service.domain.webhook import EventType
 from service.domain.webhook_endpoint import Endpoint, Reason
 
 
+@described
 class DisabledView(TypedDict):
     reason: Reason
+    """`requested`: you disabled it. `gone`: it answered 410. `failing`: every attempt failed for 5 days (a setting of
+    the operator).
+    """
     at: str
+    """When it was disabled, RFC 3339 in UTC with milliseconds."""
 
 
+@described
 class FailingView(TypedDict):
     since: str
+    """When the failures began, RFC 3339 in UTC with milliseconds."""
     percent: int
+    """Share in percent of the time that it may fail. At 50, 70 and 90 your other endpoints receive
+    `endpoint.failing`, at 100 it is disabled.
+    """
 
 
+@described
 class EndpointView(TypedDict):
-    """``headers``: names only, their values may be secrets. ``failing``: of the time it may, before it is disabled."""
-
     id: str
+    """Id of the endpoint, `whe_` and 26 characters."""
     object: Literal["webhook_endpoint"]
+    """Always `webhook_endpoint`."""
     url: str
+    """URL that receives the events."""
     description: str
+    """Your note. Empty if you gave none."""
     events: list[EventType]
+    """Event types that the endpoint receives."""
     headers: list[str]
+    """Names of the headers that every event carries. Their values are never shown, because they may be secrets."""
     ed25519: bool
+    """Whether events carry an Ed25519 signature (`v1a`) as well as the HMAC."""
     enabled: bool
+    """Whether events are sent."""
     disabled: DisabledView | None
+    """Why and when it was disabled. `null` while it is enabled."""
     failing: FailingView | None
+    """How long its failures last. `null` while deliveries succeed."""
     created_at: str
+    """When it was registered, RFC 3339 in UTC with milliseconds."""
 
 
+@described
 class EndpointEventView(TypedDict):
     """The body of a webhook about an endpoint, or of a test."""
 
     type: EventType
+    """Type of the event: `endpoint.failing`, `endpoint.disabled` or `webhook.test`."""
     timestamp: str
+    """When the event happened, RFC 3339 in UTC with milliseconds."""
     data: EndpointView
+    """The endpoint that the event is about."""
 
 
 def public(endpoint: Endpoint, failing: FailingView | None = None) -> EndpointView:

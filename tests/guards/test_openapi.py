@@ -1,5 +1,6 @@
 """The OpenAPI document is valid, complete, and true where a call can tell."""
 
+import math
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -13,12 +14,18 @@ from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 
 from service.api.openapi.export import document
+from service.api.openapi.page import people_document
+from service.config.settings import Settings
+from service.domain.pricing import Rates
+from service.domain.request import Resolution
 from service.domain.tenant import Scope, Tenant
 from service.domain.webhook import EventType
 from service.errors import GatewayError
 from tests.conftest import Connect
 
 DOCUMENT = document()
+#: Fields that decide the price.
+COSTLY = ("resolution", "duration")
 METHODS = ("get", "put", "post", "delete", "options", "patch")
 #: What has no text to show.
 BINARY = {"image/jpeg", "image/png", "image/webp", "image/*", "multipart/form-data", "video/mp4"}
@@ -86,10 +93,59 @@ def test_every_operation_and_parameter_is_described() -> None:
             assert operation["summary"], path
             assert set(operation["tags"]) <= tags, f"{method} {path}"
             assert "security" in operation, f"{method} {path}: who may call is said even where everybody may"
+            assert operation["description"], f"{method} {path}"
             for parameter in operation.get("parameters", ()):
                 assert parameter.get("description"), f"{method} {path}: {parameter['name']}"
+            for status, answer in operation["responses"].items():
+                assert resolved(answer)["description"] != "Successful Response", f"{method} {path} {status}"
     assert all(tag["description"] for tag in DOCUMENT["tags"])
     assert DOCUMENT["servers"]
+
+
+def test_every_property_and_header_is_described() -> None:
+    """Except in fal's own schemas, whose names and meanings are fal's."""
+    bare = [
+        f"{name}.{field}"
+        for name, schema in DOCUMENT["components"]["schemas"].items()
+        if not name.startswith("Fal") or name == "FalWebhook"
+        for field, content in schema.get("properties", {}).items()
+        if not content.get("description")
+    ]
+
+    assert bare == []
+    assert [name for name, header in DOCUMENT["components"]["headers"].items() if not header["description"]] == []
+
+
+def test_every_operation_names_its_scope_in_its_description() -> None:
+    for path, method, operation in operations():
+        for way in operation["security"]:
+            for scopes in way.values():
+                assert all(f"scope `{scope}`" in operation["description"] for scope in scopes), f"{method} {path}"
+
+
+def test_costs_in_descriptions_are_the_prices_of_the_default_rates() -> None:
+    rates = Rates(Settings.model_fields["rates"].default)
+    cases: list[tuple[Resolution, str]] = [("720p", "auto"), ("480p", "5"), ("720p", "5")]
+    highest = {case: math.ceil(rates.estimate(*case) / 10_000) / 100 for case in cases}
+    texts = [
+        *(DOCUMENT["components"]["schemas"]["CreateGeneration"]["properties"][name]["description"] for name in COSTLY),
+        DOCUMENT["paths"]["/v1/generations"]["post"]["description"],
+        DOCUMENT["info"]["description"],
+    ]
+
+    assert highest == {("720p", "auto"): 4.58, ("480p", "5"): 0.71, ("720p", "5"): 1.54}
+    assert all("4.58 USD" in text and "0.71 USD" in text for text in texts)
+
+
+def test_page_has_two_security_schemes_and_one_error_per_operation() -> None:
+    shown = people_document(DOCUMENT)
+
+    assert list(shown["components"]["securitySchemes"]) == ["apiKey", "adminToken"]
+    assert not [path for path in shown["paths"] if path.startswith(("/callbacks", "/fal/proxy"))]
+    for path, item in shown["paths"].items():
+        for method, operation in item.items():
+            assert [status for status in operation["responses"] if status in ("401", "404", "503")] == [], path
+            assert operation["responses"]["default"]["description"], f"{method} {path}"
 
 
 def test_operation_ids_are_words_and_unique() -> None:
@@ -110,7 +166,7 @@ def test_every_answer_names_the_headers_of_every_answer() -> None:
         for status, answer in operation["responses"].items():
             told = resolved(answer)["headers"]
             assert {"X-Request-Id", "Server-Timing"} <= set(told), f"{method} {path} {status}"
-            assert ("Retry-After" in told) == (status in ("429", "503")), f"{method} {path} {status}"
+            assert ("Retry-After" in told) == (status in ("409", "429", "503")), f"{method} {path} {status}"
             assert all(set(header) == {"$ref"} for header in told.values()), "each is described once"
 
 

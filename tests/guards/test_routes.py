@@ -24,7 +24,7 @@ SCHEMES = {
     "/fal/": "falKey",
 }
 #: Not in the document, and public: the document itself and the documentation.
-UNLISTED = {"/openapi.json", "/docs", "/docs/assets", "/docs/{page}", "/llms.txt"}
+UNLISTED = {"/", "/openapi.json", "/docs", "/docs/openapi.json", "/docs/assets", "/docs/{page}", "/llms.txt"}
 METHODS = {"get", "put", "post", "delete", "patch"}
 
 

@@ -12,6 +12,7 @@ from service.api.schemas import body_of, problems
 from service.domain import ids
 from service.domain.adjustment import ADJUSTMENT, Adjustment, Correction
 from service.domain.budgets import day
+from service.domain.described import described
 from service.domain.pricing import usd
 from service.domain.request import parse
 from service.errors import NotFound
@@ -20,24 +21,32 @@ from service.runtime import Runtime
 router = APIRouter(prefix="/admin/v1", tags=["admin"], dependencies=[Depends(operator)])
 
 
+@described
 class AdjustmentView(TypedDict):
-    """``cost``: after the adjustment; of the generation, or what the end user has spent of that day."""
-
     object: Literal["adjustment"]
+    """Always `adjustment`."""
     generation_id: str | None
+    """The generation. `null`: the adjustment names an end user and a day."""
     tenant_id: str
+    """The tenant."""
     end_user: str
+    """Pseudonym of the end user."""
     day: str
+    """The day (UTC) whose budgets changed."""
     currency: Literal["USD"]
+    """Always `USD`."""
     amount: str
+    """What was added, in US dollars, as a decimal string. Negative: taken off."""
     cost: str
+    """The cost after the adjustment in US dollars: of the generation, or of the end user and day."""
 
 
 @router.post(
     "/adjustments",
-    summary="Correct what a generation cost, or what an end user spent of a day",
-    description="Adds a signed amount to the cost, to all three budget windows and to the usage report, and writes it "
-    "into the ledger. Adjusting by generation needs its record; where it is purged, give tenant, end user and day.",
+    summary="Adjust a cost",
+    description="Adds a signed amount to the cost of a generation, its three budget windows and the usage report, and "
+    "writes it "
+    "into the ledger. If the record of the generation is purged, give tenant, end user and day.",
     responses={200: {"model": AdjustmentView}, **problems(400, 401, 404, 408, 409, 413, 415, 422, 503)},
     openapi_extra=body_of(Adjustment),
 )

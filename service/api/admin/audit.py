@@ -15,9 +15,11 @@ router = APIRouter(prefix="/admin/v1", tags=["admin"], dependencies=[Depends(ope
 
 @router.get(
     "/audit",
-    summary="Compare ledger, windows, holds and slots",
-    description="Books of up to 20,000 ledger entries are compared in this call. Of larger ones it shows the run that "
-    "`POST` started: its progress, and what it found. Under traffic a move between two reads can look like a "
+    summary="Audit money and slots",
+    description="Compares ledger, budget windows, holds and slots, in this call if the ledger has 20,000 entries at"
+    " most."
+    " For a "
+    "larger ledger it shows the audit that `POST` started. Under traffic, a change between two reads can look like a "
     "difference.",
     responses={200: {"model": AuditView}, **problems(401, 404, 503)},
 )
@@ -28,7 +30,7 @@ async def audit(request: Request) -> Response:
 @router.post(
     "/audit",
     summary="Start an audit",
-    description="The workers run it; `GET` shows how far they are. A run that is under way goes on.",
+    description="Workers run it; `GET` shows the progress. If an audit runs already, it continues.",
     status_code=202,
     responses={202: {"model": AuditView}, **problems(401, 503)},
 )

@@ -11,6 +11,7 @@ from service.api.admin.tenants import IF_MATCH, if_match, operator, tenant_answe
 from service.api.http.dependencies import json_body, runtime
 from service.api.http.responses import json_response
 from service.api.schemas import body_of, problems
+from service.domain.described import described
 from service.domain.dispatch_gate import Gate
 from service.domain.generation_view import rfc3339
 from service.domain.request import parse
@@ -19,29 +20,38 @@ router = APIRouter(prefix="/admin/v1", tags=["admin"], dependencies=[Depends(ope
 
 
 class Reason(BaseModel):
-    model_config = ConfigDict(strict=True, extra="forbid")
+    model_config = ConfigDict(strict=True, extra="forbid", use_attribute_docstrings=True)
 
     reason: Annotated[str, StringConstraints(min_length=1, max_length=500, strip_whitespace=True)]
+    """Why, 1 to 500 characters. `doctor` and `GET /admin/v1/dispatch` show it."""
 
 
+@described
 class DispatchView(TypedDict):
-    """``state``: open; paused by an operator; locked or failing, as fal's answers say; ``retry_at``: its next try.
-
-    ``held_tenants``: tenants whose own submits fail while others' go on. ``failed_generations`` of ``failed_tenants``
-    tenants: whose submits failed since the last accepted one. ``submits_at_once``: how many may be under way.
-    """
-
     object: Literal["dispatch"]
+    """Always `dispatch`."""
     state: Literal["open", "paused", "locked", "failing"]
+    """`open`: generations are submitted. `paused`: an operator paused dispatch. `locked`: fal refuses the key, or the
+    balance is exhausted. `failing`: submits fail.
+    """
     reason: str | None
+    """Why dispatch is not open: the operator's reason, or fal's message. `null` while it is open."""
     since: str | None
+    """When this state began, RFC 3339 in UTC with milliseconds. `null` while it is open."""
     retry_at: str | None
+    """When the gateway tries one submit again. `null`: only an operator can resume."""
     draining: bool
+    """Whether new generations are refused with 503 while accepted ones finish."""
     paused_tenants: int
+    """Tenants that an operator paused."""
     held_tenants: int
+    """Tenants whose own submits fail while those of others succeed. Their dispatch is held."""
     failed_generations: int
+    """Generations whose submit failed since the last accepted submit."""
     failed_tenants: int
+    """Tenants of these generations."""
     submits_at_once: int
+    """Submits that may be under way at once. It grows with accepted submits and shrinks after failures."""
 
 
 REASON: Final = TypeAdapter(Reason)
@@ -66,7 +76,7 @@ def dispatch_view(gate: Gate) -> DispatchView:
 
 @router.get(
     "/dispatch",
-    summary="Whether anything is dispatched, and why not",
+    summary="Read the state of dispatch",
     responses={200: {"model": DispatchView}, **problems(401, 503)},
 )
 async def read_dispatch(request: Request) -> Response:
@@ -75,7 +85,8 @@ async def read_dispatch(request: Request) -> Response:
 
 @router.post(
     "/pause",
-    summary="Dispatch nothing until resumed; polls and webhooks go on",
+    summary="Pause dispatch",
+    description="No generation is submitted until `resume`. Polls, callbacks and webhooks continue.",
     responses={200: {"model": DispatchView}, **problems(*_BODY)},
     openapi_extra=body_of(Reason),
 )
@@ -86,7 +97,8 @@ async def pause(request: Request) -> Response:
 
 @router.post(
     "/drain",
-    summary="Accept nothing new until resumed; what was accepted runs out",
+    summary="Drain the gateway",
+    description="Creates are refused with 503 until `resume`. Accepted generations continue to their end.",
     responses={200: {"model": DispatchView}, **problems(*_BODY)},
     openapi_extra=body_of(Reason),
 )
@@ -97,7 +109,8 @@ async def drain(request: Request) -> Response:
 
 @router.post(
     "/resume",
-    summary="Accept and dispatch again, whatever held it",
+    summary="Resume dispatch",
+    description="Ends a pause, a drain, and a lock or failure state.",
     responses={200: {"model": DispatchView}, **problems(401, 503)},
 )
 async def resume(request: Request) -> Response:
@@ -106,7 +119,8 @@ async def resume(request: Request) -> Response:
 
 @router.post(
     "/tenants/{tenant_id}/pause",
-    summary="Dispatch nothing of a tenant; its keys go on",
+    summary="Pause a tenant",
+    description="None of its generations is submitted until it is resumed. Its API keys still work.",
     responses={200: {"model": TenantView}, **problems(400, 401, 404, 408, 412, 413, 415, 422, 503)},
     openapi_extra={**body_of(Reason), "parameters": [IF_MATCH]},
 )
@@ -118,7 +132,8 @@ async def pause_tenant(request: Request, tenant_id: str) -> Response:
 
 @router.post(
     "/tenants/{tenant_id}/resume",
-    summary="Take a suspended tenant's keys, dispatch a paused one's generations",
+    summary="Resume a tenant",
+    description="Ends a suspension **and** a pause.",
     responses={200: {"model": TenantView}, **problems(401, 404, 412, 422, 503)},
     openapi_extra={"parameters": [IF_MATCH]},
 )

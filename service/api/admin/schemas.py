@@ -10,6 +10,7 @@ from pydantic_core import PydanticCustomError
 from typing_extensions import TypedDict
 
 from service.domain.budgets import Standing
+from service.domain.described import described
 from service.domain.generation_view import rfc3339
 from service.domain.pricing import usd
 from service.domain.request import AnyDuration, OptionalMoney, Resolution, Url
@@ -30,20 +31,52 @@ def _in_utc(moment: datetime) -> datetime:
 
 
 class LimitsBody(BaseModel):
-    model_config = ConfigDict(strict=True, extra="forbid")
+    model_config = ConfigDict(strict=True, extra="forbid", use_attribute_docstrings=True)
 
     requests_per_minute: Annotated[int | None, Field(ge=1, le=60_000_000)] = None
-    burst: Annotated[int | None, Field(ge=1, le=1_000_000, description="Calls that may come at once.")] = None
+    """HTTP requests a minute; more are refused with 429. Default `null`: no limit."""
+    burst: Annotated[
+        int | None,
+        Field(
+            ge=1,
+            le=1_000_000,
+            description="Requests that may arrive at once. Default `null`: a tenth of `requests_per_minute`.",
+        ),
+    ] = None
     queued_generations: _Count | None = None
+    """Generations that may be queued; more are refused with 429. Default `null`: no limit."""
     concurrent_generations: Annotated[int | None, Field(ge=1, le=1_000_000)] = None
-    weight: Annotated[int, Field(ge=1, le=1000, description="Its share of the slots beside others.")] = 1
+    """Generations that may be at fal at once; more stay queued. Default `null`: no limit."""
+    weight: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=1000,
+            description="Share of fal's slots relative to other tenants with queued work, 1 to 1000. Default 1.",
+        ),
+    ] = 1
     resolutions: Annotated[list[Resolution] | None, Field(min_length=1)] = None
+    """Resolutions that may be requested; others are refused with 422. Default `null`: all of the deployment."""
     durations: Annotated[list[AnyDuration] | None, Field(min_length=1)] = None
+    """Durations that may be requested; others are refused with 422. Default `null`: all."""
     monthly_budget_usd: OptionalMoney = None
+    """Budget of a calendar month (UTC) in US dollars; beyond it creates are refused with 402. Default `null`: no
+    limit.
+    """
     end_user_daily_budget_usd: OptionalMoney = None
+    """Budget of one end user and day (UTC) in US dollars; beyond it creates are refused with 402. Default `null`: no
+    limit.
+    """
     end_user_daily_count: _Count | None = None
+    """Generations of one end user and day (UTC); more are refused with 429. Default `null`: no limit."""
     retention_seconds: Annotated[int | None, Field(ge=60, le=_LONGEST_RETENTION)] = None
-    webhook_url: Annotated[Url | None, Field(description="For requests that name none.")] = None
+    """Seconds for which ended generations are kept, then their records and videos are deleted. Default `null`: the
+    deployment's retention.
+    """
+    webhook_url: Annotated[
+        Url | None,
+        Field(description="URL that receives the event of the end if the request names none. Default `null`: none."),
+    ] = None
 
     def applied_to(self, limits: Limits) -> Limits:
         """These limits with the members that were given."""
@@ -63,21 +96,28 @@ class LimitsBody(BaseModel):
 
 
 class NewTenant(BaseModel):
-    model_config = ConfigDict(strict=True, extra="forbid")
+    model_config = ConfigDict(strict=True, extra="forbid", use_attribute_docstrings=True)
 
     name: Name
-    require_end_user: Annotated[bool, Field(description="Refuse requests without `end_user_id`.")] = False
+    """Name for people, 1 to 100 characters."""
+    require_end_user: Annotated[
+        bool, Field(description="Refuse creates without `end_user_id` (422). Default `false`.")
+    ] = False
     limits: LimitsBody = Field(default_factory=LimitsBody)
+    """Limits of the tenant. Default: none."""
 
 
 class TenantChange(BaseModel):
-    """Members that are absent stay as they are."""
+    """Changes of a tenant: absent fields stay unchanged."""
 
-    model_config = ConfigDict(strict=True, extra="forbid")
+    model_config = ConfigDict(strict=True, extra="forbid", use_attribute_docstrings=True)
 
     name: Name | None = None
+    """New name, 1 to 100 characters. Absent: unchanged."""
     require_end_user: bool | None = None
+    """Refuse creates without `end_user_id`. Absent: unchanged."""
     limits: LimitsBody | None = None
+    """Limits to change. Absent members stay as they are; `null` removes a limit."""
 
     def applied_to(self, tenant: Tenant) -> Tenant:
         return replace(
@@ -89,19 +129,29 @@ class TenantChange(BaseModel):
 
 
 class NewApiKey(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
     name: Annotated[str, Field(max_length=100)] = ""
+    """Name for people, 100 characters at most. Default: empty."""
     scopes: Annotated[list[Scope], Field(min_length=1)] = list(Scope)
+    """What the key may do: `generate` creates, cancels and uploads, `read` reads, `manage` changes webhooks, secrets
+    and end users. Default: all three.
+    """
     expires_at: Annotated[AwareDatetime, Field(strict=True), AfterValidator(_in_utc)] | None = None
+    """When the key stops working (RFC 3339 with an offset). Default `null`: never."""
 
 
 class Rotation(BaseModel):
-    model_config = ConfigDict(strict=True, extra="forbid")
+    model_config = ConfigDict(strict=True, extra="forbid", use_attribute_docstrings=True)
 
-    overlap_seconds: Annotated[int, Field(ge=0, le=_LONGEST_OVERLAP, description="How long the old key works on.")] = (
-        24 * 3600
-    )
+    overlap_seconds: Annotated[
+        int,
+        Field(
+            ge=0,
+            le=_LONGEST_OVERLAP,
+            description="Seconds for which the old key still works, 0 to 2592000. Default 86400, one day.",
+        ),
+    ] = 24 * 3600
 
 
 WEBHOOK_POINTER: Final = "/limits/webhook_url"
@@ -111,71 +161,120 @@ NEW_API_KEY: Final = TypeAdapter(NewApiKey)
 ROTATION: Final = TypeAdapter(Rotation)
 
 
+@described
 class LimitsView(TypedDict):
     requests_per_minute: int | None
+    """HTTP requests a minute. `null`: no limit."""
     burst: int | None
+    """Requests that may arrive at once. `null`: a tenth of `requests_per_minute`."""
     queued_generations: int | None
+    """Generations that may be queued. `null`: no limit."""
     concurrent_generations: int | None
+    """Generations that may be at fal at once. `null`: no limit."""
     weight: int
+    """Share of fal's slots relative to other tenants with queued work, 1 to 1000."""
     resolutions: list[str] | None
+    """Resolutions that the tenant may request. `null`: all of the deployment."""
     durations: list[str] | None
+    """Durations that the tenant may request. `null`: all."""
     monthly_budget_usd: str | None
+    """Budget of a calendar month (UTC) in US dollars, as a decimal string. `null`: no limit."""
     end_user_daily_budget_usd: str | None
+    """Budget of one end user and day (UTC) in US dollars, as a decimal string. `null`: no limit."""
     end_user_daily_count: int | None
+    """Generations of one end user and day (UTC). `null`: no limit."""
     retention_seconds: int | None
+    """Seconds for which ended generations are kept. `null`: the deployment's retention."""
     webhook_url: str | None
+    """URL for generations whose request names none. `null`: none."""
 
 
+@described
 class MonthView(TypedDict):
-    """What this month's budget stands at; ``over`` when less is allowed than is held and spent already."""
-
     held: str
+    """Money in US dollars that is held for generations that have not ended, as a decimal string."""
     spent: str
+    """Money in US dollars that was spent this month (UTC), as a decimal string."""
     over: bool
+    """Whether held and spent money exceed the budget, because the budget was lowered. New generations are refused."""
 
 
+@described
 class PauseView(TypedDict):
     reason: str
+    """Why, as the operator wrote."""
     since: str
+    """When the pause began, RFC 3339 in UTC with milliseconds."""
 
 
+@described
 class TenantView(TypedDict):
     id: str
+    """Id of the tenant, `ten_` and 26 characters."""
     object: Literal["tenant"]
+    """Always `tenant`."""
     name: str
+    """Name of the tenant."""
     suspended: bool
+    """Whether all its requests are refused with 403."""
     paused: PauseView | None
+    """Reason and begin of a pause: its generations are not dispatched. `null`: not paused."""
     require_end_user: bool
+    """Whether creates without `end_user_id` are refused with 422."""
     limits: LimitsView
+    """Limits of the tenant."""
     month: MonthView | None
+    """Money of this month (UTC). `null` in lists and in responses of writes that do not read it; read the tenant."""
     version: int
+    """Counts changes; the `ETag` for `If-Match`."""
     created_at: str
+    """When it was created, RFC 3339 in UTC with milliseconds."""
     webhook_secret: str | None
+    """Secret that signs webhooks to a `webhook_url`. Only the response of the create shows it, later `null`."""
 
 
+@described
 class TenantList(TypedDict):
     object: Literal["list"]
+    """Always `list`."""
     data: list[TenantView]
+    """Tenants by id, oldest first."""
     has_more: bool
+    """Whether entries follow this page."""
     next_cursor: str | None
+    """Send it as `cursor` to read the next page. `null` on the last page."""
 
 
+@described
 class ApiKeyView(TypedDict):
     id: str
+    """Id of the key: the part between its underscores. It is not secret."""
     object: Literal["api_key"]
+    """Always `api_key`."""
     tenant_id: str
+    """The tenant that the key belongs to."""
     name: str
+    """Name of the key."""
     scopes: list[str]
+    """What the key may do: `generate`, `read`, `manage`."""
     key: str | None
+    """The whole key, `sgk_…`. Only the response of the create or the rotation shows it, later `null`."""
     created_at: str
+    """When it was created, RFC 3339 in UTC with milliseconds."""
     expires_at: str | None
+    """When it stops working. `null`: never."""
     revoked_at: str | None
+    """When it was revoked. `null`: not revoked."""
     last_used_at: str | None
+    """When it was last used, to the minute, RFC 3339 in UTC. `null`: never, or not in this response."""
 
 
+@described
 class ApiKeyList(TypedDict):
     object: Literal["list"]
+    """Always `list`."""
     data: list[ApiKeyView]
+    """All keys of the tenant, revoked and expired ones included."""
 
 
 def tenant_view(tenant: Tenant, *, month: MonthView | None = None, secret: bool = False) -> TenantView:

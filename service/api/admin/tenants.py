@@ -53,14 +53,13 @@ IF_MATCH: Final = {
     "name": "If-Match",
     "in": "header",
     "schema": {"type": "string", "pattern": '^(\\*|"[0-9]{1,9}"|[0-9]{1,9})$'},
-    "description": "The `ETag` of the tenant as it was read: 412 if somebody changed it since.",
 }
 
 
 @router.post(
     "/tenants",
     summary="Create a tenant",
-    description="The webhook secret is in this answer and in no other.",
+    description="The response has the webhook secret; no other operator's response shows it.",
     status_code=201,
     responses={201: {"model": TenantView}, **problems(*_BODY)},
     openapi_extra=body_of(NewTenant),
@@ -103,7 +102,7 @@ async def read_tenant(request: Request, tenant_id: str) -> Response:
 @router.patch(
     "/tenants/{tenant_id}",
     summary="Change a tenant",
-    description="A budget below what is held and spent already is accepted; `month.over` then says so.",
+    description="A budget below what is held and spent is accepted; `month.over` is then true.",
     responses={200: {"model": TenantView}, **problems(400, 401, 404, 408, 412, 413, 415, 422, 503)},
     openapi_extra={**body_of(TenantChange), "parameters": [IF_MATCH]},
 )
@@ -116,7 +115,8 @@ async def change_tenant(request: Request, tenant_id: str) -> Response:
 
 @router.post(
     "/tenants/{tenant_id}/suspend",
-    summary="Refuse a tenant's keys until resumed; what it has queued goes on",
+    summary="Suspend a tenant",
+    description="All requests with its keys are refused with 403 until it is resumed. Its queued generations continue.",
     responses={200: {"model": TenantView}, **problems(401, 404, 412, 422, 503)},
     openapi_extra={"parameters": [IF_MATCH]},
 )
@@ -126,14 +126,17 @@ async def suspend_tenant(request: Request, tenant_id: str) -> Response:
 
 @router.delete(
     "/tenants/{tenant_id}",
-    summary="Delete a tenant without work in flight",
+    summary="Delete a tenant",
+    description="Refused with 409 while generations have not ended or webhooks are pending.",
     status_code=204,
-    responses={204: {"description": "Gone, with its keys"}, **problems(401, 404, 409, 412, 422, 503)},
+    responses={204: {"description": "Deleted, with its keys."}, **problems(401, 404, 409, 412, 422, 503)},
 )
 async def delete_tenant(
     request: Request,
     tenant_id: str,
-    drain: Annotated[bool, Query(description="Suspend it first, so that its work runs out.")] = False,  # noqa: FBT002
+    drain: Annotated[  # noqa: FBT002
+        bool, Query(description="Suspend the tenant first, so that its work ends; repeat until 204. Default `false`.")
+    ] = False,
 ) -> Response:
     await runtime(request).tenants.service.delete(tenant_id, drain=drain)
     return Response(status_code=204)
@@ -142,7 +145,7 @@ async def delete_tenant(
 @router.post(
     "/tenants/{tenant_id}/keys",
     summary="Create an API key",
-    description="The key is in this answer and nowhere else.",
+    description="Only this response shows the key.",
     status_code=201,
     responses={201: {"model": ApiKeyView}, **problems(400, 401, 404, 408, 413, 415, 422, 503)},
     openapi_extra=body_of(NewApiKey),
@@ -157,7 +160,7 @@ async def create_key(request: Request, tenant_id: str) -> Response:
 
 @router.get(
     "/tenants/{tenant_id}/keys",
-    summary="List a tenant's keys",
+    summary="List the API keys of a tenant",
     responses={200: {"model": ApiKeyList}, **problems(401, 404, 503)},
 )
 async def list_keys(request: Request, tenant_id: str) -> Response:
@@ -168,8 +171,8 @@ async def list_keys(request: Request, tenant_id: str) -> Response:
 
 @router.post(
     "/tenants/{tenant_id}/keys/{key_id}/rotate",
-    summary="Replace a key",
-    description="Answers with the successor; the old key works on for `overlap_seconds`.",
+    summary="Rotate an API key",
+    description="Creates a successor with the same scopes. The old key expires after `overlap_seconds`.",
     status_code=201,
     responses={201: {"model": ApiKeyView}, **problems(400, 401, 404, 408, 409, 412, 413, 415, 422, 503)},
     openapi_extra=body_of(Rotation),
@@ -182,7 +185,8 @@ async def rotate_key(request: Request, tenant_id: str, key_id: str) -> Response:
 
 @router.post(
     "/tenants/{tenant_id}/keys/{key_id}/revoke",
-    summary="Revoke a key, everywhere within a second",
+    summary="Revoke an API key",
+    description="Every process refuses it within a second.",
     responses={200: {"model": ApiKeyView}, **problems(401, 404, 412, 503)},
 )
 async def revoke_key(request: Request, tenant_id: str, key_id: str) -> Response:
@@ -191,7 +195,7 @@ async def revoke_key(request: Request, tenant_id: str, key_id: str) -> Response:
 
 @router.get(
     "/tenants/{tenant_id}/end-users/{pseudonym}",
-    summary="Trace a pseudonym that fal knows to its end user",
+    summary="Find the end user behind a pseudonym",
     responses={200: {"model": TraceView}, **problems(401, 404, 503)},
 )
 async def trace(request: Request, tenant_id: str, pseudonym: str) -> Response:

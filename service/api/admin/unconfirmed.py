@@ -12,6 +12,7 @@ from service.api.http.dependencies import json_body, runtime
 from service.api.http.responses import json_response
 from service.api.schemas import body_of, problems
 from service.domain.billing import REQUEST_ID
+from service.domain.described import described
 from service.domain.generation import Generation
 from service.domain.generation_view import GenerationView, public, rfc3339
 from service.domain.pricing import usd
@@ -23,21 +24,29 @@ router = APIRouter(prefix="/admin/v1", tags=["admin"], dependencies=[Depends(ope
 
 
 class Resolution(BaseModel):
-    """Either ``fal_request_id``, or ``never_happened``."""
+    """Either `fal_request_id` or `never_happened`, and a reason."""
 
-    model_config = ConfigDict(strict=True, extra="forbid")
+    model_config = ConfigDict(strict=True, extra="forbid", use_attribute_docstrings=True)
 
     fal_request_id: Annotated[
-        str | None, Field(pattern=f"^{REQUEST_ID}$", description="fal's: this is its request. It is followed again.")
+        str | None,
+        Field(
+            pattern=f"^{REQUEST_ID}$", description="fal's id of the job of this generation. The gateway polls it again."
+        ),
     ] = None
     never_happened: Annotated[
-        Literal[True] | None, Field(description="fal never took it: it fails at no cost, and the hold is released.")
+        Literal[True] | None,
+        Field(
+            description="`true`: fal never accepted the job. The generation fails at no cost, and the hold is released."
+        ),
     ] = None
-    unchecked: Annotated[bool, Field(description="Adopt the request id although fal cannot be asked about it.")] = False
+    unchecked: Annotated[
+        bool, Field(description="Adopt the fal request id although fal does not confirm it now. Default `false`.")
+    ] = False
     reason: Annotated[
         str,
         StringConstraints(min_length=1, max_length=500, strip_whitespace=True),
-        Field(description="Why; it goes into the ledger."),
+        Field(description="Why, 1 to 500 characters; written into the ledger."),
     ]
 
     @model_validator(mode="after")
@@ -49,93 +58,119 @@ class Resolution(BaseModel):
         return self
 
 
+@described
 class OperatorsGenerationView(GenerationView):
-    """What its tenant sees, and what only operators need."""
+    """A generation as its tenant sees it, with fields for operators."""
 
     tenant_id: str
+    """The tenant."""
     version: int
+    """Version of the record; it grows with each change."""
     confirmed_at: str | None
+    """When the fal request id of an unconfirmed submit was found. `null`: fal named it in its response, or it is not
+    known.
+    """
     submits_refused: int
+    """Submits that fal certainly did not accept."""
     polls_troubled: int
+    """Consecutive polls without a usable response."""
     erased: bool
+    """Whether the end user was erased; the record is purged when the generation ends."""
 
 
+@described
 class UnconfirmedView(TypedDict):
-    """``since``: when it was sent. ``deadline``: when it fails by itself."""
-
     id: str
+    """Id of the generation."""
     object: Literal["unconfirmed"]
+    """Always `unconfirmed`."""
     tenant_id: str
+    """The tenant."""
     since: str
+    """When the submit began, RFC 3339 in UTC with milliseconds."""
     deadline: str
+    """When it fails by itself, RFC 3339 in UTC with milliseconds."""
     estimated_cost: str
+    """Money in US dollars that stays held, as a decimal string."""
     cancel_requested_at: str | None
+    """When its tenant requested a cancel. `null`: never."""
 
 
+@described
 class UnconfirmedList(TypedDict):
-    """``count``: how many there are in all."""
-
     object: Literal["list"]
+    """Always `list`."""
     data: list[UnconfirmedView]
+    """Unconfirmed generations, oldest first."""
     count: int
+    """Unconfirmed generations in all."""
 
 
 class Dismissal(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
     before: Annotated[
         AwareDatetime,
-        Field(strict=True, description="Those submitted before this moment (RFC 3339 with an offset)."),
+        Field(strict=True, description="Generations submitted before this time (RFC 3339 with an offset)."),
     ]
     reason: Annotated[
         str,
         StringConstraints(min_length=1, max_length=500, strip_whitespace=True),
-        Field(description="Why; it goes into the ledger of each."),
+        Field(description="Why, 1 to 500 characters; written into the ledger of each generation."),
     ]
 
 
+@described
 class DismissedView(TypedDict):
-    """``left``: unconfirmed generations of that time that this call did not dismiss; repeat it until there are none."""
-
     object: Literal["dismissed"]
+    """Always `dismissed`."""
     dismissed: int
+    """Generations that this call failed at no cost."""
     left: int
+    """Unconfirmed generations of that time that are left. Call again until it is 0."""
 
 
 class Revival(BaseModel):
-    model_config = ConfigDict(strict=True, extra="forbid")
+    model_config = ConfigDict(strict=True, extra="forbid", use_attribute_docstrings=True)
 
     reason: Annotated[
         str,
         StringConstraints(min_length=1, max_length=500, strip_whitespace=True),
-        Field(description="Why; it goes into the ledger."),
+        Field(description="Why, 1 to 500 characters; written into the ledger."),
     ]
     fal_request_id: Annotated[
         str | None,
-        Field(pattern=f"^{REQUEST_ID}$", description="fal's; needed where neither record nor callback names it."),
+        Field(
+            pattern=f"^{REQUEST_ID}$",
+            description="fal's id of the job. Required if neither the record nor a callback has it.",
+        ),
     ] = None
 
 
+@described
 class PaidAndLostView(TypedDict):
-    """``since``: when fal reported the video, or when one was given up that may be on fal's bill.
-
-    ``code``: why the gateway had given the generation up.
-    """
-
     id: str
+    """Id of the generation."""
     object: Literal["paid_and_lost"]
+    """Always `paid_and_lost`."""
     tenant_id: str
+    """The tenant."""
     since: str
+    """When fal reported or may have billed the video, RFC 3339 in UTC with milliseconds."""
     code: str | None
+    """Error code with which the gateway gave the generation up. `null`: its record has none."""
     actual_cost: str
+    """Cost in US dollars that is recorded for it, as a decimal string."""
 
 
+@described
 class PaidAndLostList(TypedDict):
-    """``count``: how many there are in all."""
-
     object: Literal["list"]
+    """Always `list`."""
     data: list[PaidAndLostView]
+    """Such generations, oldest first."""
     count: int
+    """Such generations in all."""
 
 
 RESOLUTION: Final = TypeAdapter(Resolution)
@@ -155,8 +190,8 @@ async def read(request: Request, generation_id: str) -> Response:
 
 @router.post(
     "/generations/{generation_id}/resolve",
-    summary="Say what became of an unconfirmed submit",
-    description="Adopts fal's request id, or declares that fal never took it. The reason goes into the ledger.",
+    summary="Resolve an unconfirmed submit",
+    description="Adopts the fal request id, or declares that fal never accepted the job.",
     responses={200: {"model": OperatorsGenerationView}, **problems(400, 401, 404, 408, 409, 413, 415, 422, 503)},
     openapi_extra=body_of(Resolution),
 )
@@ -167,7 +202,7 @@ async def resolve(request: Request, generation_id: str) -> Response:
 
 @router.get(
     "/unconfirmed",
-    summary="Generations whose submit has an unknown outcome, the oldest first",
+    summary="List unconfirmed generations, oldest first",
     responses={200: {"model": UnconfirmedList}, **problems(401, 422, 503)},
 )
 async def list_unconfirmed(request: Request, limit: Annotated[int, Query(ge=1, le=MOST_LISTED)] = 100) -> Response:
@@ -178,8 +213,10 @@ async def list_unconfirmed(request: Request, limit: Annotated[int, Query(ge=1, l
 
 @router.post(
     "/unconfirmed/dismiss",
-    summary="Declare that fal never took the unconfirmed submits before a moment",
-    description="Each fails at no cost. One call dismisses 200 at most; repeat it until `left` is 0.",
+    summary="Dismiss unconfirmed submits",
+    description="Declares that fal never accepted those submitted before a time. Each fails at no cost. One call "
+    "dismisses 200 "
+    "at most; repeat it until `left` is 0.",
     responses={200: {"model": DismissedView}, **problems(400, 401, 408, 413, 415, 422, 503)},
     openapi_extra=body_of(Dismissal),
 )
@@ -192,7 +229,8 @@ async def dismiss(request: Request) -> Response:
 
 @router.get(
     "/paid-and-lost",
-    summary="Generations that were given up, but of which fal reported or may have billed a video; the oldest first",
+    summary="List paid and lost generations, oldest first",
+    description="Generations that were given up although fal reported or may have billed a video.",
     responses={200: {"model": PaidAndLostList}, **problems(401, 422, 503)},
 )
 async def list_paid_and_lost(request: Request, limit: Annotated[int, Query(ge=1, le=MOST_LISTED)] = 100) -> Response:
@@ -203,9 +241,10 @@ async def list_paid_and_lost(request: Request, limit: Annotated[int, Query(ge=1,
 
 @router.post(
     "/generations/{generation_id}/revive",
-    summary="Follow a given-up generation again",
-    description="For one that failed with `upstream_timeout` or `submission_unconfirmed` although fal has it. What was "
-    "booked for it is taken back and held again; it ends as fal says. The reason goes into the ledger.",
+    summary="Revive a given-up generation",
+    description="For a generation that failed with `upstream_timeout` or `submission_unconfirmed` although fal has the "
+    "job. "
+    "Its cost is taken back and held again, and it is polled until fal reports its end.",
     responses={200: {"model": OperatorsGenerationView}, **problems(400, 401, 404, 408, 409, 413, 415, 422, 503)},
     openapi_extra=body_of(Revival),
 )

@@ -13,8 +13,8 @@ router = APIRouter(prefix=f"{addresses.PREFIX}/.well-known", tags=["fal"], route
 
 @router.get(
     "/jwks.json",
-    summary="Keys that fal-style webhooks are signed with",
-    responses={200: {"model": FalKeySet, "description": "A JSON Web Key Set"}},
+    summary="Read the keys that sign fal-style webhooks",
+    responses={200: {"model": FalKeySet, "description": "A JSON Web Key Set."}},
 )
 async def key_set(request: Request) -> Response:
     keys = runtime(request).webhooks.fal_signer.key_set()

@@ -1,4 +1,4 @@
-"""What the OpenAPI document says of the fal surface."""
+"""OpenAPI descriptions of the routes below ``/fal``: fal's schemas, errors, parameters."""
 
 from typing import Any, Final, Literal, NotRequired
 
@@ -101,21 +101,21 @@ class FalNothing(TypedDict):
 
 #: Refusals and results that are none, by status.
 ERRORS: Final = {
-    400: "Malformed, or not ended yet, or too late to cancel",
-    401: "No key, or not a good one",
-    402: "No room in a budget",
-    403: "Not allowed",
-    404: "Unknown, or not yours",
-    405: "The target has other methods: `Allow`",
-    408: "The body came too slowly",
-    413: "Body too large",
-    415: "No image",
-    422: "A field is wrong, or the model refused it",
-    429: "Too many; again after `Retry-After`",
-    499: "Canceled",
-    500: "Failed, or our fault",
-    503: "Try again after `Retry-After`; nothing was changed",
-    504: "Not begun, or not ended, in time",
+    400: "The request is malformed, has not ended, or can no longer be canceled.",
+    401: "The API key is missing, malformed, expired or revoked.",
+    402: "A budget does not cover the estimate.",
+    403: "The API key lacks the scope, or the tenant is suspended.",
+    404: "It does not exist, or belongs to another tenant.",
+    405: "The target does not have this method.",
+    408: "The body arrived too slowly.",
+    413: "The body is too large.",
+    415: "Not a supported image.",
+    422: "A field is wrong, or the model refused the input.",
+    429: "A limit is reached; send the request again after `Retry-After`.",
+    499: "The request was canceled.",
+    500: "The job failed, or the gateway has an error.",
+    503: "Temporarily unavailable, nothing was changed; send the request again after `Retry-After`.",
+    504: "It did not begin or end in time.",
 }
 _FAULT: Final = {"loc": ["body", "image_url"], "msg": "must be an absolute http or https URL", "type": "url_scheme"}
 _TYPES: Final = {
@@ -133,7 +133,7 @@ _TYPES: Final = {
     504: "request_timeout",
 }
 ERROR_EXAMPLES: Final[dict[int, dict[str, Any]]] = {
-    **{status: {kind: {"detail": f"{ERRORS[status]}.", "error_type": kind}} for status, kind in _TYPES.items()},
+    **{status: {kind: {"detail": ERRORS[status], "error_type": kind}} for status, kind in _TYPES.items()},
     400: {
         "running": {"detail": "Request is still in progress"},
         "completed": {"status": "ALREADY_COMPLETED"},
@@ -163,17 +163,19 @@ def _parameter(where: str, name: str, description: str, kind: str = "string", *,
     return {"in": where, "name": name, "description": description, "schema": schema, "required": required}
 
 
-SUBMITTED: Final[dict[int | str, dict[str, Any]]] = {200: {"model": FalSubmitted, "description": "Accepted"}}
-STATUS: Final[dict[int | str, dict[str, Any]]] = {
-    200: {"model": FalStatus, "description": "Ended"},
-    202: {"model": FalStatus, "description": "Not ended yet"},
+SUBMITTED: Final[dict[int | str, dict[str, Any]]] = {
+    200: {"model": FalSubmitted, "description": "Accepted. Poll `status_url`, or wait for `fal_webhook`."}
 }
-RESULT: Final[dict[int | str, dict[str, Any]]] = {200: {"model": FalOutput, "description": "The model's output"}}
+STATUS: Final[dict[int | str, dict[str, Any]]] = {
+    200: {"model": FalStatus, "description": "The request has ended."},
+    202: {"model": FalStatus, "description": "The request has not ended."},
+}
+RESULT: Final[dict[int | str, dict[str, Any]]] = {200: {"model": FalOutput, "description": "The output of the model."}}
 CANCELED: Final[dict[int | str, dict[str, Any]]] = {
-    202: {"model": FalCancelled, "description": "Canceled, or fal is asked to"}
+    202: {"model": FalCancelled, "description": "Canceled, or a cancel was requested from fal."}
 }
 INITIATED: Final[dict[int | str, dict[str, Any]]] = {200: {"model": FalUpload}}
-UPLOADED: Final[dict[int | str, dict[str, Any]]] = {200: {"model": FalNothing, "description": "Stored"}}
+UPLOADED: Final[dict[int | str, dict[str, Any]]] = {200: {"model": FalNothing, "description": "The image is stored."}}
 _OBJECT: Final = {
     "application/json": {
         "schema": {"type": "object"},
@@ -183,8 +185,8 @@ _OBJECT: Final = {
 _STREAM: Final = {"text/event-stream": {"schema": stream_event(), "example": {"data": '{"status":"IN_QUEUE"}'}}}
 #: Whatever the target answers.
 PROXIED: Final[dict[int | str, dict[str, Any]]] = {
-    200: {"description": "As the target answers it", "content": {**_OBJECT, **_STREAM}},
-    202: {"description": "As the target answers it", "content": _OBJECT},
+    200: {"description": "The response of the target.", "content": {**_OBJECT, **_STREAM}},
+    202: {"description": "The response of the target.", "content": _OBJECT},
     **answers(*ERRORS),
 }
 
@@ -192,28 +194,42 @@ PROXIED: Final[dict[int | str, dict[str, Any]]] = {
 def events(example: str) -> dict[int | str, dict[str, Any]]:
     """``example``: the data of one of them."""
     content = {"text/event-stream": {"schema": stream_event(), "example": {"data": example}}}
-    return {200: {"description": "Server-sent events", "content": content}}
+    return {200: {"description": "Server-sent events.", "content": content}}
 
 
-ENDPOINT: Final = _parameter("path", "endpoint", "The model, `owner/app/path`", required=True)
+ENDPOINT: Final = _parameter("path", "endpoint", "Id of the model, `owner/app/path`.", required=True)
 REQUEST: Final = {
     "parameters": [
-        _parameter("path", "endpoint", "The model, or only its `owner/app`", required=True),
-        _parameter("path", "request_id", "As the submit answered", required=True),
+        _parameter("path", "endpoint", "Id of the model, or `owner/app` only.", required=True),
+        _parameter("path", "request_id", "Id of the request, from the response of the submit.", required=True),
     ]
 }
 ORDER: Final[dict[str, Any]] = {
     **body_of(VideoInput),
     "parameters": [
-        _parameter("query", "fal_webhook", "URL that is told of the end"),
-        _parameter("query", "fal_max_queue_length", "Refuse where more of yours wait", "integer"),
-        _parameter("header", "X-Fal-Request-Timeout", "Seconds within which it must begin", "number"),
-        _parameter("header", "X-Fal-Queue-Priority", "`normal` or `low`, among your own"),
-        _parameter("header", "Idempotency-Key", "The same key and body again answer with the first request"),
+        _parameter("query", "fal_webhook", "URL that receives the end of the request. Default: none."),
+        _parameter(
+            "query",
+            "fal_max_queue_length",
+            "Refuse with 429 if more requests of your tenant are queued. Default: no limit of your own.",
+            "integer",
+        ),
+        _parameter(
+            "header",
+            "X-Fal-Request-Timeout",
+            "Seconds within which the request must begin, above 0.1. Default: the deployment's setting.",
+            "number",
+        ),
+        _parameter("header", "X-Fal-Queue-Priority", "`normal` (default) or `low`: the order within your tenant."),
+        _parameter(
+            "header",
+            "Idempotency-Key",
+            "A repeat with the same key and body returns the first request and creates nothing. Default: none.",
+        ),
     ],
 }
-PROXY: Final = {"parameters": [_parameter("header", TARGET_URL, "The URL of fal's", required=True)]}
+PROXY: Final = {"parameters": [_parameter("header", TARGET_URL, "URL of fal that the client means.", required=True)]}
 TICKET: Final = {
-    "parameters": [_parameter("query", "ticket", "As the URL has it", required=True)],
+    "parameters": [_parameter("query", "ticket", "Ticket from the upload URL.", required=True)],
     "requestBody": {"required": True, "content": {"image/*": {"schema": {"type": "string", "format": "binary"}}}},
 }

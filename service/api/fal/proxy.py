@@ -55,8 +55,8 @@ for method in _METHODS:
         proxy,
         methods=[method],
         name=f"proxy_{method.lower()}",
-        summary="Call of the JavaScript client",
-        description="Answered as the URL in `x-fal-target-url` would be, where this gateway answers for it.",
+        summary="Proxy of the JavaScript client",
+        description="Handled like the route for the URL in `x-fal-target-url`. The gateway never fetches that URL.",
         responses=PROXIED,
         openapi_extra=PROXY,
     )

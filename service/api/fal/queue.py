@@ -26,8 +26,10 @@ _EXAMPLE: Final = '{"status":"IN_QUEUE","request_id":"gen_…","queue_position":
 
 @router.get(
     f"{_REQUEST_PATH}/status",
-    summary="Status of a request",
-    description="Not counted by the rate limit: the clients ask ten times a second. `logs=1` or `true` adds the log.",
+    summary="Read the status of a request",
+    description="Does not count against the rate limit, because fal's clients poll ten times a second. `logs=1` or "
+    "`logs=true` adds "
+    "the log.",
     responses={**STATUS, **answers(401, 403, 404, 503)},
     openapi_extra=REQUEST,
 )
@@ -39,7 +41,7 @@ async def status(request: Request) -> Response:
 
 @router.get(
     f"{_REQUEST_PATH}/status/stream",
-    summary="Status of a request, as server-sent events up to its end",
+    summary="Follow the status of a request (server-sent events)",
     response_class=Response,
     responses={**events(_EXAMPLE), **answers(401, 403, 404, 429, 503)},
     openapi_extra=REQUEST,
@@ -51,15 +53,15 @@ async def stream(request: Request) -> Response:
 
 @router.get(
     _REQUEST_PATH,
-    summary="Result of a request",
-    description="400 until it has ended; then the model's output, or its error with the status it came with.",
+    summary="Read the result of a request",
+    description="400 until the request has ended; then the output of the model, or the error with fal's status.",
     responses={**RESULT, **answers(400, 401, 403, 404, 422, 499, 500, 503, 504)},
     openapi_extra=REQUEST,
 )
 @router.get(
     f"{_REQUEST_PATH}/response",
     name="response",
-    summary="Result of a request, by its other name",
+    summary="Read the result of a request (alias of `…/requests/{request_id}`)",
     responses={**RESULT, **answers(400, 401, 403, 404, 422, 499, 500, 503, 504)},
     openapi_extra=REQUEST,
 )
@@ -91,8 +93,10 @@ async def cancel(request: Request) -> Response:
 @router.post(
     addresses.ENDPOINT_PATH,
     summary="Submit a request",
-    description="The body is the model's input. `fal_webhook` hears of the end as fal tells it, signed with a key of "
-    "`/fal/.well-known/jwks.json`. A body the schema refuses is refused at once.",
+    description="The body is the input of the model; an invalid body is refused at once. `fal_webhook` receives the"
+    " end "
+    "in fal's "
+    "form, signed with a key of `/fal/.well-known/jwks.json`.",
     responses={**SUBMITTED, **answers(400, 401, 402, 403, 404, 408, 413, 422, 429, 503)},
     openapi_extra={**ORDER, "parameters": [ENDPOINT, *ORDER["parameters"]]},
 )

@@ -30,7 +30,7 @@ _BODY: Final = {**ORDER, "parameters": [ENDPOINT, *ORDER["parameters"]]}
 
 @router.post(
     f"{addresses.ENDPOINT_PATH}/stream",
-    summary="Run and wait: the output as one server-sent event",
+    summary="Run and wait (one server-sent event)",
     response_class=Response,
     responses={**_RUN, **events(_EXAMPLE)},
     openapi_extra=_BODY,
@@ -46,7 +46,7 @@ async def stream(request: Request) -> Response:
 @router.post(
     addresses.ENDPOINT_PATH,
     summary="Run and wait",
-    description="For an hour at most; 504 then, and the request goes on.",
+    description="Waits an hour at most, then responds 504; the request continues.",
     responses=_RUN,
     openapi_extra=_BODY,
 )

@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Request, Response
-from pydantic import BaseModel, Field, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from service.api.fal import addresses, authentication
 from service.api.fal.openapi import INITIATED, TICKET, UPLOADED, answers
@@ -25,11 +25,17 @@ LIFETIME: Final = timedelta(minutes=15)
 router = APIRouter(tags=["fal"], route_class=FalRoute)
 
 
-class Wanted(BaseModel):
-    """What the client says of its file."""
+class UploadRequest(BaseModel):
+    """File name and type of the file that the client intends to upload."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
 
     content_type: Annotated[str, Field(max_length=256)] = "application/octet-stream"
+    """Media type of the file. Only `image/jpeg`, `image/png` and `image/webp` are accepted. Default
+    `application/octet-stream`, which is refused.
+    """
     file_name: Annotated[str, Field(max_length=1024)] = "file"
+    """File name; it is not used. Default `file`."""
 
 
 class Ticket(BaseModel):
@@ -41,19 +47,19 @@ class Ticket(BaseModel):
     file_url: str
 
 
-_WANTED: Final = TypeAdapter(Wanted)
+_UPLOAD_REQUEST: Final = TypeAdapter(UploadRequest)
 
 
 @router.post(
     f"{addresses.REST}/storage/upload/initiate",
-    summary="Where to put an image",
+    summary="Begin an upload",
     responses={**INITIATED, **answers(400, 401, 403, 404, 408, 415, 422, 429, 503)},
-    openapi_extra=body_of(Wanted),
+    openapi_extra=body_of(UploadRequest),
 )
 async def initiate(request: Request) -> Response:
     tenant = await authentication.tenant(request, Scope.GENERATE)
     public_url = addresses.public_url(request)
-    wanted = parse(_WANTED, await whole_body(request) or b"{}")
+    wanted = parse(_UPLOAD_REQUEST, await whole_body(request) or b"{}")
     media = wanted.content_type.partition(";")[0].strip().lower()
     if media not in uploads.SUFFIX:
         raise UnsupportedMedia("Only JPEG, PNG and WebP images can be uploaded, with their content type.")
@@ -69,7 +75,8 @@ async def initiate(request: Request) -> Response:
 
 @router.post(
     f"{addresses.REST}/storage/upload/initiate-multipart",
-    summary="Where to put a large file: nowhere",
+    summary="Begin a multipart upload (not supported)",
+    description="Always 413. Use `POST /v1/uploads`, or the upload URL of `initiate`.",
     status_code=413,
     responses=answers(401, 403, 413, 429),
 )
@@ -80,7 +87,7 @@ async def initiate_multipart(request: Request) -> Response:
 
 @router.put(
     PATH,
-    summary="Put an image where it was told to go",
+    summary="Upload the bytes of an image",
     responses={**UPLOADED, **answers(400, 401, 403, 408, 413, 422, 503)},
     openapi_extra=TICKET,
 )

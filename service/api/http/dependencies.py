@@ -11,6 +11,13 @@ from service.observability import log
 from service.runtime import Runtime
 
 LONGEST_WAIT: Final = 60
+#: Description of both parameters, so that a reader of one learns of the other.
+WAIT: Final = """\
+There are two ways to wait, 60 seconds at most. `Prefer: wait=N` on the create holds the response until the generation \
+has **ended**; a larger N means 60, and `Preference-Applied` names the seconds that were applied. `?wait=N` on the \
+read holds the response until the **status changes**, also from `queued` to `submitting`; a larger N is a 422. When \
+the time is over, both return the generation as it is. Default: no waiting.
+"""
 #: Python raises when it is to read a number of more than 4,300 digits.
 _MOST_DIGITS: Final = 9
 

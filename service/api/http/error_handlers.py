@@ -37,10 +37,11 @@ async def _known(request: Request, error: Exception) -> Response:
 async def _routing(request: Request, error: Exception) -> Response:
     """No such route, or another method: Starlette's own refusals."""
     status = error.status_code if isinstance(error, HTTPException) else 404
-    known = MethodNotAllowed("This route has no such method.") if status == 405 else NotFound("There is no such route.")
-    answer = _told(known, request)
-    if status == 405:
-        answer.headers["allow"] = ", ".join(_allowed(request))
+    if status != 405:
+        return _told(NotFound("There is no such route."), request)
+    allowed = ", ".join(_allowed(request))
+    answer = _told(MethodNotAllowed(f"{request.method} is not allowed here; allowed: {allowed}."), request)
+    answer.headers["allow"] = allowed
     return answer
 
 

@@ -1,4 +1,4 @@
-"""The OpenAPI document: what FastAPI derives from the routes, and what it cannot know."""
+"""The OpenAPI document: FastAPI's, completed with errors, headers, examples, callers and webhooks."""
 
 from collections.abc import Iterator
 from importlib.metadata import version
@@ -8,31 +8,41 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 
-from service.api.openapi import examples, headers, parameters, problems, security, webhooks
+from service.api.openapi import descriptions, examples, headers, parameters, problems, security, webhooks
 from service.api.schemas import SCHEMA_REFERENCE
 
 _DESCRIPTION: Final = """\
 Queue Seedance 2.0 image-to-video generations with your own key, budget and end users.
 
-Errors are RFC 9457 problem documents with a stable `code`; below `/fal` they are fal's own. Every answer carries \
-`X-Request-Id` and `Server-Timing`. A method that a path does not have is 405 with `Allow`, a path that does not exist \
-is 404, and a 500 is our fault, always. Members may be added to answers: ignore what you do not know.
+**Begin**: `POST /v1/generations` returns 202 with an id. Then poll `GET /v1/generations/{generation_id}`, follow its \
+`/events`, or register a webhook endpoint. A generation takes one to five minutes.
+
+**Cost**: a create holds the highest possible price. With the defaults (`720p`, `auto`) that is up to 4.58 USD; `480p` \
+and 5 seconds cost up to 0.71 USD. `max_cost_usd` refuses what is dearer.
+
+**Errors** are RFC 9457 problem documents with a stable `code`; below `/fal` they have fal's form. `retryable` says \
+whether the same request may succeed later. A method that a path does not have is 405 with `Allow`, a path that does \
+not exist is 404, and a 500 is an error of the gateway.
+
+**Headers**: every response has `X-Request-Id` and `Server-Timing`, and `RateLimit` if your tenant has a rate limit.
+
+Fields may be added to responses; ignore unknown ones. Times are RFC 3339, money is a decimal string in US dollars.
 """
 _TAGS: Final = {
     "generations": "One request for one video: create, read, follow, list, cancel.",
-    "uploads": "Images of yours, for `image_url` and `end_image_url`.",
-    "end users": "Your own customers: fal knows them by pseudonyms only.",
-    "usage": "Money and counts.",
-    "webhooks": "Where you hear of your generations, what was sent there, and how that went.",
-    "fal": "What the official fal clients call, with the host and the key changed and nothing else.",
-    "admin": "For operators: tenants, keys, dispatch, submits of unknown outcome, audit.",
-    "callbacks": "For fal alone.",
-    "operations": "For probes and Prometheus.",
+    "uploads": "Upload an image; use its URL as `image_url` or `end_image_url`.",
+    "end users": "Your own customers. fal receives pseudonyms only.",
+    "usage": "Money and counts by day and end user.",
+    "webhooks": "Webhook endpoints and their delivery history.",
+    "fal": "The API of fal, for the official fal clients with another host and key.",
+    "admin": "For operators: tenants, keys, dispatch, unconfirmed submits, audit.",
+    "callbacks": "For fal only.",
+    "operations": "Health checks and metrics.",
 }
 _SERVERS: Final = [{"url": "/", "description": "The gateway that this document was fetched from"}]
 _METHODS: Final = frozenset({"get", "put", "post", "delete", "options", "patch"})
 _PACKAGE: Final = "service.api."
-#: FastAPI's, for which ours are problem documents.
+#: FastAPI's error schemas. The gateway responds with problem documents.
 _UNUSED: Final = ("HTTPValidationError", "ValidationError")
 
 
@@ -66,16 +76,20 @@ def _document(app: FastAPI) -> dict[str, Any]:
     for path, method, operation in _operations(document["paths"]):
         operation["security"] = security.of(path, method, operation["operationId"])
         parameters.describe(operation)
+        descriptions.complete_results(operation)
+        descriptions.name_callers(operation)
         problems.refer(path, operation)
         headers.attach(path, operation)
     for _, _, operation in _operations({**document["paths"], **document["webhooks"]}):
         _name_body(operation, schemas)
         examples.attach(operation)
+    responses = problems.components(schemas)
+    descriptions.complete_schemas(schemas)
     document["components"] |= {
         "securitySchemes": security.SCHEMES,
         "headers": headers.COMPONENTS,
         "examples": examples.COMPONENTS,
-        "responses": problems.components(schemas),
+        "responses": responses,
     }
     return document
 
@@ -86,13 +100,13 @@ def _operations(items: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any
 
 
 def _operation_id(route: APIRoute) -> str:
-    """From where it is in the code, so that it outlives a change of path: ``generations_create``."""
+    """Module and function, such as ``generations_create``: stable when the path changes."""
     module = route.endpoint.__module__.removeprefix(_PACKAGE).removeprefix("v1.").replace(".", "_")
     return f"{module}_{route.name.strip('_')}"
 
 
 def _name_body(operation: dict[str, Any], schemas: dict[str, Any]) -> None:
-    """A body that its route validates itself brings its schema along; its place is with the others."""
+    """Move the schema of a body that its route validates itself to the named schemas."""
     for content in operation.get("requestBody", {}).get("content", {}).values():
         schema = content["schema"]
         schemas.update(schema.pop("$defs", {}))

@@ -1,4 +1,4 @@
-"""Which example goes with which schema: all are checked against it by a test."""
+"""The examples of each schema. A guard test validates every example."""
 
 from typing import Any, Final
 
@@ -8,7 +8,7 @@ _PAGE: Final = {"has_more": False, "next_cursor": None}
 
 #: By the name of the schema: examples of it, by their own names.
 _BY_SCHEMA: Final[dict[str, dict[str, Any]]] = {
-    # bodies
+    # request bodies
     "CreateGeneration": {"new_generation": v.NEW_GENERATION},
     "VideoInput": {"video_input": v.VIDEO_INPUT},
     "EndpointBody": {"new_endpoint": v.NEW_ENDPOINT},
@@ -20,7 +20,7 @@ _BY_SCHEMA: Final[dict[str, dict[str, Any]]] = {
     "TenantChange": {"tenant_change": {"limits": {"requests_per_minute": 600, "monthly_budget_usd": None}}},
     "NewApiKey": {"new_api_key": {"name": "orders", "scopes": ["generate", "read"]}},
     "Rotation": {"rotation": {"overlap_seconds": 3600}},
-    "Reason": {"reason": {"reason": "fal is being looked at"}},
+    "Reason": {"reason": {"reason": "investigating fal's errors"}},
     "Resolution": {
         "adopted": {"fal_request_id": "764cabcf-b745-4b3e-ae38-1200304cf45b", "reason": "found in fal's dashboard"},
         "never_happened": {"never_happened": True, "reason": "fal's support says so"},
@@ -31,7 +31,7 @@ _BY_SCHEMA: Final[dict[str, dict[str, Any]]] = {
         "adjust_generation": {
             "generation_id": v.GENERATION_ID,
             "amount_usd": "-0.30",
-            "expected_usd": "1.512000",
+            "expected_usd": "0.703080",
             "operator": "jane",
             "reason": "fal credited it",
         },
@@ -40,12 +40,12 @@ _BY_SCHEMA: Final[dict[str, dict[str, Any]]] = {
             "end_user": v.PSEUDONYM,
             "day": "2026-01-31",
             "amount_usd": "0.25",
-            "expected_usd": "3.024000",
+            "expected_usd": "1.406160",
             "operator": "jane",
             "reason": "on fal's bill of January",
         },
     },
-    "Wanted": {"upload_wanted": {"content_type": "image/png", "file_name": "rocket.png"}},
+    "UploadRequest": {"upload_request": {"content_type": "image/png", "file_name": "rocket.png"}},
     "FalCallback": {
         "fal_callback": {
             "request_id": "764cabcf-b745-4b3e-ae38-1200304cf45b",
@@ -54,7 +54,7 @@ _BY_SCHEMA: Final[dict[str, dict[str, Any]]] = {
             "payload": v.FAL_OUTPUT,
         }
     },
-    # answers to tenants
+    # responses to tenants
     "GenerationView": {"queued": v.GENERATION, "succeeded": v.SUCCEEDED, "failed": v.FAILED},
     "GenerationList": {
         "generations": {
@@ -114,7 +114,7 @@ _BY_SCHEMA: Final[dict[str, dict[str, Any]]] = {
     "DeliveryDetailView": {"delivery_detail": v.DELIVERY_DETAIL},
     "DeliveryList": {"deliveries": {"object": "list", "data": [v.DELIVERY], **_PAGE}},
     "ReplayView": {"replayed": {"object": "replay", "replayed": 12, "skipped": 1, **_PAGE}},
-    # answers to operators
+    # responses to operators
     "TenantView": {"tenant": v.TENANT},
     "TenantList": {"tenants": {"object": "list", "data": [v.TENANT], **_PAGE}},
     "ApiKeyView": {"api_key": v.API_KEY},
@@ -133,7 +133,7 @@ _BY_SCHEMA: Final[dict[str, dict[str, Any]]] = {
         "dispatch_paused": {
             "object": "dispatch",
             "state": "paused",
-            "reason": "fal is being looked at",
+            "reason": "investigating fal's errors",
             "since": v.CREATED,
             "retry_at": None,
             "draining": False,
@@ -164,7 +164,7 @@ _BY_SCHEMA: Final[dict[str, dict[str, Any]]] = {
             "day": "2026-01-31",
             "currency": "USD",
             "amount": "-0.300000",
-            "cost": "1.212000",
+            "cost": "0.403080",
         }
     },
     "UnconfirmedList": {
@@ -177,7 +177,7 @@ _BY_SCHEMA: Final[dict[str, dict[str, Any]]] = {
                     "tenant_id": v.TENANT_ID,
                     "since": v.SUBMITTED,
                     "deadline": "2026-02-01T09:30:00.210Z",
-                    "estimated_cost": "1.512000",
+                    "estimated_cost": "0.708939",
                     "cancel_requested_at": None,
                 }
             ],
@@ -195,7 +195,7 @@ _BY_SCHEMA: Final[dict[str, dict[str, Any]]] = {
                     "tenant_id": v.TENANT_ID,
                     "since": v.SUBMITTED,
                     "code": "upstream_timeout",
-                    "actual_cost": "1.512000",
+                    "actual_cost": "0.708939",
                 }
             ],
             "count": 1,
@@ -237,7 +237,7 @@ _BY_SCHEMA: Final[dict[str, dict[str, Any]]] = {
             },
         }
     },
-    # answers to fal's clients
+    # responses to fal's clients
     "FalSubmitted": {"fal_submitted": {"status": "IN_QUEUE", **v.FAL_LINKS, "queue_position": 0}},
     "FalStatus": {
         "fal_queued": {"status": "IN_QUEUE", **v.FAL_LINKS, "logs": None, "queue_position": 0},
@@ -278,7 +278,7 @@ COMPONENTS: Final[dict[str, Any]] = {
 
 
 def attach(operation: dict[str, Any]) -> None:
-    """References to the examples of whatever schema its body and its answers have."""
+    """Refer to the examples of the schemas of the body and the responses."""
     bodies = [operation.get("requestBody", {}), *operation["responses"].values()]
     for content in (content for body in bodies for content in body.get("content", {}).values()):
         name = content.get("schema", {}).get("$ref", "").rpartition("/")[2]

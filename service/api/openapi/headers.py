@@ -11,37 +11,59 @@ def _header(description: str, schema: dict[str, Any], example: Any, *, always: b
 
 COMPONENTS: Final[dict[str, Any]] = {
     "X-Request-Id": _header(
-        "The caller's own, where it sent a sane one; it finds the call in the logs.",
+        "Your `X-Request-Id` if it has 1 to 128 of the allowed characters, otherwise a generated one. Quote "
+        "it to support.",
         {**_TEXT, "pattern": "^[A-Za-z0-9._:-]{1,128}$"},
         "5f2b9c1e8d7a4f60b3c2d1e0f9a8b7c6",
         always=True,
     ),
     "Server-Timing": _header(
-        "Milliseconds in the gateway up to the answer's beginning.",
+        "Milliseconds from the request to the first byte of the response.",
         {**_TEXT, "pattern": "^gw;dur=[0-9.]+$"},
         "gw;dur=3.25",
         always=True,
     ),
-    "RateLimit-Policy": _header("Calls a minute, where there is a limit.", _TEXT, '"calls";q=600;w=60'),
+    "RateLimit-Policy": _header(
+        "Requests a minute (`q` in `w` seconds). Present if the tenant has a limit.", _TEXT, '"calls";q=600;w=60'
+    ),
     "RateLimit": _header(
-        "Calls left, and the seconds until all are back, where there is a limit.", _TEXT, '"calls";r=599;t=1'
+        "Requests left (`r`), and seconds until all are available again (`t`). Present if the tenant has a limit.",
+        _TEXT,
+        '"calls";r=599;t=1',
     ),
-    "Retry-After": _header("Seconds after which a repeat makes sense.", {"type": "integer", "minimum": 0}, 2),
+    "Retry-After": _header("Seconds to wait before the request is sent again.", {"type": "integer", "minimum": 0}, 2),
     "WWW-Authenticate": _header("How to authenticate.", _TEXT, 'Bearer realm="seedance-gateway"'),
-    "Allow": _header("Methods that this path has.", _TEXT, "GET, POST"),
-    "Location": _header("Where to read what was made.", _TEXT, "/v1/generations/gen_06h082scz25ryjeftj3rgxs6f8"),
+    "Allow": _header("Methods of this path.", _TEXT, "GET, POST"),
+    "Location": _header("Path of the created object.", _TEXT, "/v1/generations/gen_06h082scz25ryjeftj3rgxs6f8"),
     "Idempotency-Replayed": _header(
-        "`true`: the key was known; this is the first generation.", {"const": "true"}, "true"
+        "`true`: the idempotency key was used before. The response is the generation of the first request, "
+        "and nothing was created.",
+        {"const": "true"},
+        "true",
     ),
-    "Preference-Applied": _header("The `wait` that was granted.", _TEXT, "wait=30"),
-    "ETag": _header("The version, for `If-Match`.", _TEXT, '"3"'),
+    "Preference-Applied": _header(
+        "Seconds of `Prefer: wait` that were applied. Absent: the response did not wait, because too many "
+        "requests of the tenant wait.",
+        _TEXT,
+        "wait=30",
+    ),
+    "ETag": _header("Version of the tenant, for `If-Match`.", _TEXT, '"3"'),
     "X-Fal-Request-Id": _header(
-        "Of the request; else of this call.", _TEXT, "gen_06h082scz25ryjeftj3rgxs6f8", always=True
+        "Id of the generation; if there is none, id of this HTTP request.",
+        _TEXT,
+        "gen_06h082scz25ryjeftj3rgxs6f8",
+        always=True,
     ),
 }
 _ALWAYS: Final = ("X-Request-Id", "Server-Timing")
 _RATED: Final = ("RateLimit-Policy", "RateLimit")
-_BY_STATUS: Final = {"401": ("WWW-Authenticate",), "405": ("Allow",), "429": ("Retry-After",), "503": ("Retry-After",)}
+_BY_STATUS: Final = {
+    "401": ("WWW-Authenticate",),
+    "405": ("Allow",),
+    "409": ("Retry-After",),
+    "429": ("Retry-After",),
+    "503": ("Retry-After",),
+}
 _LOCATED: Final = frozenset({"webhook_endpoints_create", "webhook_endpoints_test"})
 _TENANT: Final = "#/components/schemas/TenantView"
 

@@ -1,4 +1,4 @@
-"""What parameters mean, where their route does not say it: by name, because a name means the same everywhere."""
+"""Descriptions of parameters by name: a name has the same meaning in every route."""
 
 from typing import Any, Final
 
@@ -8,15 +8,16 @@ _WORDS: Final = {
     "key_id": "`id` of an API key: the part between its underscores.",
     "endpoint_id": "`id` of a webhook endpoint.",
     "delivery_id": "`id` of a delivery: the `webhook-id` that its receiver got.",
-    "end_user_id": "As you named your customer when you created a generation; slashes may be sent as they are.",
+    "end_user_id": "Your customer, as you named it when you created a generation. Slashes need no encoding.",
     "pseudonym": "The `end_user_id` that fal knows.",
-    "token": "Sealed into the URL that fal was given.",
-    "status": "Only those in this state.",
-    "event": "Only those of this type.",
-    "created_after": "Only those created at or after this moment (RFC 3339, with an offset).",
-    "created_before": "Only those created before this moment (RFC 3339, with an offset).",
-    "limit": "Entries of a page, at most.",
-    "cursor": "`next_cursor` of the page before.",
+    "token": "Secret of the callback URL that fal received with the submit.",
+    "status": "Only entries with this status. Default: all.",
+    "event": "Only entries of this event type. Default: all.",
+    "created_after": "Only entries created at or after this time (RFC 3339 with an offset). Default: no bound.",
+    "created_before": "Only entries created before this time (RFC 3339 with an offset). Default: no bound.",
+    "limit": "Most entries of the response.",
+    "cursor": "`next_cursor` of the previous page. Default: the first page.",
+    "If-Match": "The `ETag` of the tenant as you read it; 412 if it has changed since. Default: no check.",
 }
 
 

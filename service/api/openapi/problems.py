@@ -1,4 +1,4 @@
-"""Refusals, described once for each status: ours as problem documents, those below ``/fal`` as fal has them."""
+"""Error responses, one per status: problem documents, and fal's form below ``/fal``. Each code has a real example."""
 
 from collections.abc import Iterator
 from typing import Any, Final
@@ -7,25 +7,110 @@ from service.api.fal.addresses import PREFIX
 from service.api.fal.openapi import ERROR_EXAMPLES, ERRORS, error_schema
 from service.api.http.responses import PROBLEM_JSON
 from service.api.openapi import headers
+from service.api.openapi import values as v
 from service.api.schemas import SCHEMA_REFERENCE, TITLES, BudgetProblem, Problem
-from service.errors import GatewayError
+from service.errors import BadImage, GatewayError
 
+_GENERATION: Final = f"/v1/generations/{v.GENERATION_ID}"
+_OPERATORS: Final = f"/admin/v1/generations/{v.GENERATION_ID}"
 _BUDGET: Final = {
     "scope": "tenant_month",
     "limit": "100.000000",
     "available": "0.420000",
-    "estimated": "1.512000",
+    "estimated": "0.708939",
     "resets_at": "2026-02-01T00:00:00.000Z",
 }
 _MAX_COST: Final = {
     "scope": "request",
     "limit": "1.000000",
     "available": "1.000000",
-    "estimated": "1.512000",
+    "estimated": "4.577266",
     "resets_at": None,
 }
-_FAULTS: Final = {"errors": [{"pointer": "/duration", "detail": "must be one of 4, 5", "type": "not_entitled"}]}
-#: Members that come with a code.
+_FAULTS: Final = {
+    "errors": [
+        {"pointer": "/duration", "detail": "Input should be 'auto', '4' or '5'", "type": "literal_error"},
+        {"pointer": "/promt", "detail": "unknown field", "type": "extra_forbidden"},
+    ]
+}
+#: Detail and path of a real occurrence of each code.
+_OCCURRENCES: Final = {
+    "malformed": ("The body is not valid JSON: expected `,` or `}` at line 1 column 40.", "/v1/generations"),
+    "unauthenticated": ("The API key is unknown, expired or revoked.", "/v1/generations"),
+    "budget_exceeded": (
+        "It may cost 0.708939 USD; the budget tenant_month has 0.420000 USD left.",
+        "/v1/generations",
+    ),
+    "max_cost_exceeded": (
+        "It may cost 4.577266 USD, more than max_cost_usd allows (1.000000).",
+        "/v1/generations",
+    ),
+    "forbidden": ("The API key lacks the scope 'generate'.", "/v1/generations"),
+    "end_user_blocked": ("This end user is blocked.", "/v1/generations"),
+    "not_found": ("There is no such generation.", _GENERATION),
+    "method_not_allowed": ("DELETE is not allowed here; allowed: GET, POST.", "/v1/generations"),
+    "not_acceptable": ("This route answers with text/event-stream.", f"{_GENERATION}/events"),
+    "request_timeout": ("The body took longer than 60 seconds.", "/v1/uploads"),
+    "conflict": ("The endpoint is disabled; enable it first.", f"/v1/webhook-endpoints/{v.ENDPOINT_ID}/test"),
+    "not_cancellable": ("The generation has already ended: succeeded.", f"{_GENERATION}/cancel"),
+    "video_not_ready": ("The generation has not ended.", f"{_GENERATION}/video"),
+    "not_unconfirmed": (
+        "Only an unconfirmed generation can be resolved; this one is submitted.",
+        f"{_OPERATORS}/resolve",
+    ),
+    "not_given_up": (
+        "Only a generation that failed by a deadline, or unconfirmed, can be revived.",
+        f"{_OPERATORS}/revive",
+    ),
+    "request_id_taken": ("This request id belongs to another generation.", f"{_OPERATORS}/resolve"),
+    "not_settled": ("Only an ended generation can be adjusted; this one is submitted.", "/admin/v1/adjustments"),
+    "cost_changed": ("Its cost is 0.703080 US dollars.", "/admin/v1/adjustments"),
+    "spent_below_zero": (
+        "Its cost is 0.703080 US dollars; more than that cannot be taken off.",
+        "/admin/v1/adjustments",
+    ),
+    "tenant_busy": (
+        "2 of its generations have not ended, 1 webhooks wait: delete it with drain=true.",
+        f"/admin/v1/tenants/{v.TENANT_ID}",
+    ),
+    "overlap_promised": (
+        "The key was rotated before, and its overlap ends later. To end the key, revoke it.",
+        f"/admin/v1/tenants/{v.TENANT_ID}/keys/{v.API_KEY['id']}/rotate",
+    ),
+    "precondition_failed": (
+        "The tenant is at version 4 by now; read it again.",
+        f"/admin/v1/tenants/{v.TENANT_ID}",
+    ),
+    "too_large": ("The body is larger than 1048576 bytes.", "/v1/generations"),
+    "unsupported_media_type": ("Send the body as application/json.", "/v1/generations"),
+    "invalid": ("/duration: Input should be 'auto', '4' or '5'; /promt: unknown field", "/v1/generations"),
+    "idempotency_mismatch": (
+        "This Idempotency-Key was used with another payload; use a new key for a new request.",
+        "/v1/generations",
+    ),
+    "image_format": ("body: The bytes are no JPEG, PNG or WebP.", "/v1/uploads"),
+    "image_truncated": ("body: The JPEG ends before its end marker.", "/v1/uploads"),
+    "image_trailing_data": ("body: 6 bytes follow the end of the image.", "/v1/uploads"),
+    "image_too_many_pixels": (
+        "body: The image has 12000 x 9000 pixels; at most 50000000 in all may be.",
+        "/v1/uploads",
+    ),
+    "image_unreadable": ("body: The image cannot be decoded.", "/v1/uploads"),
+    "too_many": ("The limit is reached.", "/v1/generations"),
+    "rate_limited": ("More than 600 calls a minute.", "/v1/generations"),
+    "too_many_streams": ("More than 100 event streams are open.", f"{_GENERATION}/events"),
+    "too_many_waiting": ("More than 1000 calls are waiting.", _GENERATION),
+    "queue_full": ("1000 generations of this tenant are waiting, as many as may.", "/v1/generations"),
+    "end_user_limited": ("This end user has had 20 generations today, as many as it may.", "/v1/generations"),
+    "unavailable": ("clock: this machine's clock is 95 s behind that of Redis", "/readyz"),
+    "store_unavailable": ("Redis does not answer.", "/v1/generations"),
+    "store_full": ("Redis is nearly full, and accepts nothing new.", "/v1/generations"),
+    "draining": ("The gateway accepts nothing new for now.", "/v1/generations"),
+    "media_unavailable": ("The store of videos did not answer.", f"{_GENERATION}/video"),
+    "upstream_unavailable": ("fal's storage answered 403.", "/v1/uploads"),
+    "internal": ("Something went wrong here; the request id finds it in our logs.", "/v1/generations"),
+}
+#: Fields that only some codes have.
 _MEMBERS: Final[dict[str, dict[str, Any]]] = {
     "budget_exceeded": _BUDGET,
     "max_cost_exceeded": _MAX_COST,
@@ -36,11 +121,11 @@ _BROKEN: Final = "500"
 
 
 def refer(path: str, operation: dict[str, Any]) -> None:
-    """Put references in the refusals' places; a 500 is one of every operation's."""
+    """Replace error responses by references. Every operation may respond 500."""
     answers = operation["responses"]
     fals = path.startswith(f"{PREFIX}/")
     if not fals and "application/json" in answers.get("422", {}).get("content", {}):
-        del answers["422"]  # FastAPI's own idea of a validation error
+        del answers["422"]  # FastAPI's own validation error
     answers.setdefault(_BROKEN, {})
     for status in [status for status in answers if status >= "400"]:
         if fals or status == _BROKEN or PROBLEM_JSON in answers[status].get("content", {}):
@@ -48,7 +133,7 @@ def refer(path: str, operation: dict[str, Any]) -> None:
 
 
 def components(schemas: dict[str, Any]) -> dict[str, Any]:
-    """The responses referred to; what they refer to goes to the schemas."""
+    """Return the referenced responses, and add their schemas to ``schemas``."""
     for model in (Problem, BudgetProblem):
         schemas[model.__name__] = model.model_json_schema(ref_template=SCHEMA_REFERENCE)
         schemas.update(schemas[model.__name__].pop("$defs", {}))
@@ -88,16 +173,18 @@ def _fals_refusal(status: str) -> dict[str, Any]:
 
 
 def _example(error: type[GatewayError]) -> dict[str, Any]:
+    detail, instance = _OCCURRENCES[error.code]
+    faults = {"errors": [{"pointer": "", "detail": detail.removeprefix("body: "), "type": error.code}]}
     return {
         "type": f"urn:seedance-gateway:error:{error.code}",
         "title": error.title,
         "status": error.status,
-        "detail": f"{error.title}: what was wrong with this call, in a sentence.",
-        "instance": "/v1/generations",
+        "detail": detail,
+        "instance": instance,
         "code": error.code,
         "retryable": error.retryable,
         "request_id": headers.COMPONENTS["X-Request-Id"]["example"],
-        **_MEMBERS.get(error.code, {}),
+        **(faults if issubclass(error, BadImage) else _MEMBERS.get(error.code, {})),
     }
 
 

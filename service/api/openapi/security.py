@@ -1,4 +1,4 @@
-"""Who may call what: by what the path begins with; the scope a key needs, too."""
+"""Security schemes, and the scheme and scope of each operation, by its path."""
 
 from typing import Final
 
@@ -8,27 +8,33 @@ SCHEMES: Final = {
     "apiKey": {
         "type": "http",
         "scheme": "bearer",
-        "description": "A tenant's key, `sgk_…`. Scopes: `generate` creates and cancels, `read` reads, `manage` does "
-        "the rest: webhooks, secrets, end users.",
+        "description": "A tenant's API key, `sgk_…`. Scopes: `generate` creates, cancels and uploads, `read` reads, "
+        "`manage` changes webhooks, secrets and end users.",
     },
-    "adminToken": {"type": "http", "scheme": "bearer", "description": "`GATEWAY_ADMIN_TOKEN`."},
+    "adminToken": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "The operator's token, from the setting `GATEWAY_ADMIN_TOKEN`.",
+    },
     "falSignature": {
         "type": "apiKey",
         "in": "header",
         "name": "X-Fal-Webhook-Signature",
-        "description": "Ed25519, with `-Request-Id`, `-User-Id` and `-Timestamp` beside it; only fal can make one.",
+        "description": "Ed25519 signature of fal, with the headers `-Request-Id`, `-User-Id` and `-Timestamp`.",
     },
     "falKey": {
         "type": "apiKey",
         "in": "header",
         "name": "Authorization",
-        "description": "`Key sgk_…`: a tenant's key, as fal's clients send theirs. The scopes are those of `apiKey`.",
+        "description": (
+            "`Key sgk_…`: a tenant's API key in the form of fal's clients. The scopes are those of `apiKey`."
+        ),
     },
     "uploadTicket": {
         "type": "apiKey",
         "in": "query",
         "name": "ticket",
-        "description": "Sealed into the `upload_url` that a client was given; good for a quarter of an hour.",
+        "description": "Part of the `upload_url`; valid for 15 minutes.",
     },
 }
 _GUARDED: Final = (
@@ -38,16 +44,16 @@ _GUARDED: Final = (
     ("/fal/upload", "uploadTicket"),
     *((f"/fal/{part}", "falKey") for part in ("queue", "run", "rest", "proxy")),
 )
-#: Operations that change something in order to make a video, by the beginning of their ids.
+#: Prefixes of the ids of operations that change something with the scope ``generate``.
 _MAKING: Final = ("generations_", "uploads_", "fal_")
-#: It only reads, and what it reads is a secret.
+#: A GET that returns a secret.
 _SECRET: Final = "webhook_endpoints_secret"  # noqa: S105  (an operation's id)
-#: Needs what its target needs.
+#: Needs the scope of its target.
 _PROXY: Final = "fal_proxy_"
 
 
 def of(path: str, method: str, name: str) -> list[dict[str, list[str]]]:
-    """Empty: anybody may."""
+    """Return the security of an operation; empty means public."""
     scheme = next((scheme for beginning, scheme in _GUARDED if path.startswith(beginning)), None)
     if scheme is None:
         return []

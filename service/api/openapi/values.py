@@ -1,4 +1,7 @@
-"""Examples of requests and answers, one story told throughout: acme's customer-7 wants a rocket to lift off."""
+"""Example values of the OpenAPI document. All describe one generation of the tenant acme for its customer-7.
+
+The request works as it is, also against ``seedance-gateway up``: its image is a data URI of 154 bytes.
+"""
 
 from typing import Any, Final
 
@@ -19,7 +22,14 @@ PSEUDONYM: Final = "eu_7d0c5c4f3b2a19080706050403020100"
 CREATED: Final = "2026-01-31T09:30:00.000Z"
 SUBMITTED: Final = "2026-01-31T09:30:00.210Z"
 FINISHED: Final = "2026-01-31T09:32:14.512Z"
-IMAGE: Final = "https://example.com/rocket.jpg"
+#: 640 x 360 pixels: sky and ground.
+PICTURE: Final = (
+    "data:image/png;base64,"
+    "iVBORw0KGgoAAAANSUhEUgAAAoAAAAFoAQMAAAD9/NgSAAAABlBMVEVuquZaeEZHaPILAAAAT0lEQVR42u3MMQEA"
+    "AAwCIPuX3kroBwFIAAAAAAAAAAAAAAAAAAAAAAAAgJkrEwqFQqFQKBQKhUKhUCgUCoVCoVAoFAqFQqFQKBQKhULh"
+    "NHwXXFysUmjWYgAAAABJRU5ErkJggg=="
+)
+IMAGE: Final = "https://v3b.fal.media/files/b/0a9e/image.png"
 HOOK: Final = "https://acme.example/hooks/video"
 SECRET: Final = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"  # noqa: S105  (the one in Standard Webhooks' own documents)
 
@@ -29,12 +39,17 @@ _VIDEO: Final[VideoView] = {
     "file_name": "video.mp4",
     "file_size": 3415926,
 }
-VIDEO_INPUT: Final[dict[str, Any]] = {"prompt": "The rocket lifts off.", "image_url": IMAGE, "duration": "5"}
+VIDEO_INPUT: Final[dict[str, Any]] = {
+    "prompt": "Clouds drift across the sky.",
+    "image_url": PICTURE,
+    "resolution": "480p",
+    "duration": "5",
+}
 NEW_GENERATION: Final[dict[str, Any]] = {
     **VIDEO_INPUT,
     "end_user_id": "customer-7",
     "metadata": {"order": "4711"},
-    "max_cost_usd": "2.00",
+    "max_cost_usd": "1.00",
 }
 GENERATION: Final[GenerationView] = {
     "id": GENERATION_ID,
@@ -43,16 +58,16 @@ GENERATION: Final[GenerationView] = {
     "model": "bytedance/seedance-2.0/image-to-video",
     "input": {
         **VIDEO_INPUT,
-        "resolution": "720p",
+        "image_url": IMAGE,
         "aspect_ratio": "auto",
         "generate_audio": True,
     },
     "end_user_id": "customer-7",
     "metadata": {"order": "4711"},
-    "webhook_url": HOOK,
+    "webhook_url": None,
     "priority": 0,
     "queue": {"position": 0, "estimated_start_seconds": 0.5},
-    "cost": {"currency": "USD", "estimated": "1.512000", "actual": None},
+    "cost": {"currency": "USD", "estimated": "0.708939", "actual": None},
     "output": None,
     "error": None,
     "logs": [],
@@ -75,7 +90,7 @@ IN_PROGRESS: Final[GenerationView] = {
 SUCCEEDED: Final[GenerationView] = {
     **IN_PROGRESS,
     "status": Status.SUCCEEDED,
-    "cost": {"currency": "USD", "estimated": "1.512000", "actual": "1.512000"},
+    "cost": {"currency": "USD", "estimated": "0.708939", "actual": "0.703080"},
     "output": {
         "video": _VIDEO,
         "seed": 1234567,
@@ -86,7 +101,7 @@ SUCCEEDED: Final[GenerationView] = {
 FAILED: Final[GenerationView] = {
     **IN_PROGRESS,
     "status": Status.FAILED,
-    "cost": {"currency": "USD", "estimated": "1.512000", "actual": "0.000000"},
+    "cost": {"currency": "USD", "estimated": "0.708939", "actual": "0.000000"},
     "error": {
         "code": "content_policy",
         "message": "The picture may show a real person.",
@@ -99,7 +114,7 @@ CANCELED: Final[GenerationView] = {
     **GENERATION,
     "status": Status.CANCELED,
     "queue": None,
-    "cost": {"currency": "USD", "estimated": "1.512000", "actual": "0.000000"},
+    "cost": {"currency": "USD", "estimated": "0.708939", "actual": "0.000000"},
     "finished_at": FINISHED,
 }
 ENDPOINT: Final[EndpointView] = {
@@ -164,7 +179,7 @@ TENANT: Final[TenantView] = {
     "paused": None,
     "require_end_user": True,
     "limits": LIMITS,
-    "month": {"held": "1.512000", "spent": "42.000000", "over": False},
+    "month": {"held": "0.708939", "spent": "42.000000", "over": False},
     "version": 3,
     "created_at": CREATED,
     "webhook_secret": None,
@@ -187,17 +202,17 @@ END_USER: Final[EndUserView] = {
     "pseudonym": PSEUDONYM,
     "refusals": 0,
     "blocked_at": None,
-    "today": {"held": "1.512000", "spent": "3.024000", "count": 3},
+    "today": {"held": "0.708939", "spent": "1.406160", "count": 3},
 }
-ESTIMATE: Final[EstimateView] = {"object": "estimate", "currency": "USD", "estimated": "1.512000", "fits": True}
+ESTIMATE: Final[EstimateView] = {"object": "estimate", "currency": "USD", "estimated": "0.708939", "fits": True}
 USAGE: Final[UsageView] = {
     "object": "usage",
     "currency": "USD",
     "start": "2026-01-31",
     "end": "2026-01-31",
-    "spent": "3.024000",
-    "days": [{"date": "2026-01-31", "created": 3, "spent": "3.024000", "outcomes": {"succeeded": 2}}],
-    "end_users": [{"end_user_id": "customer-7", "pseudonym": PSEUDONYM, "spent": "3.024000"}],
+    "spent": "1.406160",
+    "days": [{"date": "2026-01-31", "created": 3, "spent": "1.406160", "outcomes": {"succeeded": 2}}],
+    "end_users": [{"end_user_id": "customer-7", "pseudonym": PSEUDONYM, "spent": "1.406160"}],
 }
 FAL_URL: Final = f"https://gateway.example/fal/queue/bytedance/seedance-2.0/requests/{GENERATION_ID}"
 FAL_LINKS: Final = {

@@ -8,6 +8,7 @@ from typing_extensions import TypedDict
 from service.api.fal.openapi import FalError, FalOutput
 from service.api.openapi import values as v
 from service.api.schemas import SCHEMA_REFERENCE
+from service.domain.described import described
 from service.domain.generation_view import EventView, GenerationView
 from service.domain.status import Status
 from service.domain.webhook import EventType
@@ -16,14 +17,20 @@ from service.domain.webhook_endpoint_view import EndpointEventView, EndpointView
 FAL_STYLE: Final = "fal.request"
 
 
+@described
 class FalWebhook(TypedDict):
-    """As fal tells of an end. ``error`` with ``ERROR``: the status of the result, whose body is the payload."""
+    """The end of a request, in the form of fal's webhooks."""
 
     request_id: str
+    """Id of the generation, which is the request id below `/fal`."""
     gateway_request_id: str
+    """The same id."""
     status: Literal["OK", "ERROR"]
+    """`OK`: the payload is the output. `ERROR`: the payload is the error."""
     payload: FalOutput | FalError
+    """The body that `GET` of the request returns."""
     error: NotRequired[str]
+    """With `ERROR`: the HTTP status that `GET` of the request returns."""
 
 
 _FAILING: Final[EndpointView] = {**v.ENDPOINT, "failing": {"since": v.CREATED, "percent": 50}}
@@ -34,31 +41,33 @@ _DISABLED: Final[EndpointView] = {
 }
 _WHAT: Final[dict[EventType, tuple[str, GenerationView | EndpointView]]] = {
     EventType.SUBMITTED: (
-        "fal has taken it",
+        "fal accepted the job",
         {**v.IN_PROGRESS, "status": Status.SUBMITTED, "started_at": None},
     ),
-    EventType.IN_PROGRESS: ("fal works on it", v.IN_PROGRESS),
-    EventType.SUCCEEDED: ("The video is there", v.SUCCEEDED),
-    EventType.FAILED: ("There will be no video; `error` says why", v.FAILED),
-    EventType.CANCELED: ("It was canceled", v.CANCELED),
-    EventType.FAILING: ("Another endpoint only fails, and will be disabled", _FAILING),
+    EventType.IN_PROGRESS: ("fal renders the video", v.IN_PROGRESS),
+    EventType.SUCCEEDED: ("The video is ready", v.SUCCEEDED),
+    EventType.FAILED: ("The generation ended without a video; `error` has the reason", v.FAILED),
+    EventType.CANCELED: ("The generation was canceled", v.CANCELED),
+    EventType.FAILING: ("Every attempt to another endpoint fails; it will be disabled", _FAILING),
     EventType.DISABLED: ("Another endpoint was disabled", _DISABLED),
-    EventType.TEST: ("Somebody asked for a test; it means nothing", v.ENDPOINT),
+    EventType.TEST: ("A test event that was requested; no action is needed", v.ENDPOINT),
 }
 _RULES: Final = """\
-Sent to whoever subscribed; the end of a generation also to the `webhook_url` of its request. Verify the signature \
-over `webhook-id.webhook-timestamp.body` (Standard Webhooks 1.0), and take each `webhook-id` once: an event may come \
-more than once, and out of order.
+Sent to every webhook endpoint that subscribed to the event type. The events of the end also go to the `webhook_url` \
+of the request. Verify the signature over `webhook-id.webhook-timestamp.body` (Standard Webhooks 1.0). Process each \
+`webhook-id` once: an event may arrive more than once, and out of order.
 """
 _FALS_RULES: Final = """\
-To the `fal_webhook` of a submit to `/fal/queue`, in fal's words. Verify it as fal's documentation says, with the keys \
-of `/fal/.well-known/jwks.json`.
+Sent to the `fal_webhook` of a submit to `/fal/queue`, in the form of fal's webhooks. Verify it as fal's documentation \
+describes, with the keys of `/fal/.well-known/jwks.json`.
 """
 _ANSWERS: Final = {
-    "2XX": {"description": "Taken; any other status is a failure, and it is sent again for about 28 hours"},
-    "410": {"description": "Send nothing more: the endpoint is disabled"},
-    "429": {"description": "Later, after `Retry-After`"},
-    "503": {"description": "Later, after `Retry-After`"},
+    "2XX": {
+        "description": "Accepted. Any other status is a failure; eight attempts follow each other over about 28 hours."
+    },
+    "410": {"description": "The receiver is gone: the endpoint is disabled."},
+    "429": {"description": "A failure; the next attempt is not made before `Retry-After`."},
+    "503": {"description": "A failure; the next attempt is not made before `Retry-After`."},
 }
 
 
@@ -79,14 +88,15 @@ def _event(kind: EventType) -> dict[str, Any]:
     what, about = _WHAT[kind]
     schema = "GenerationEvent" if about["object"] == "generation" else "EndpointEvent"
     parameters = [
-        _header("webhook-id", "The delivery, the same on each of its attempts.", v.DELIVERY_ID),
-        _header("webhook-timestamp", "Seconds since 1970, of this attempt.", "1769851934"),
+        _header("webhook-id", "Id of the delivery, the same on each attempt.", v.DELIVERY_ID),
+        _header("webhook-timestamp", "When this attempt was signed, in seconds since 1970.", "1769851934"),
         _header(
             "webhook-signature",
-            "`v1,` and base64 of the HMAC; one for each secret in force, with spaces between, and `v1a,` for Ed25519.",
+            "`v1,` and the base64 HMAC-SHA256, one for each current secret, separated by spaces; `v1a,` and "
+            "the Ed25519 signature if the endpoint has one.",
             "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=",
         ),
-        _header("traceparent", "As it came with the request.", "00-…-01", required=False),
+        _header("traceparent", "W3C Trace Context of the create, if it had one.", "00-…-01", required=False),
     ]
     example = {"type": kind.value, "timestamp": v.FINISHED, "data": about}
     return _post(
@@ -96,11 +106,13 @@ def _event(kind: EventType) -> dict[str, Any]:
 
 def _fal_style() -> dict[str, Any]:
     parameters = [
-        _header("x-fal-webhook-request-id", "The request.", v.GENERATION_ID),
-        _header("x-fal-webhook-user-id", "The tenant.", v.TENANT_ID),
-        _header("x-fal-webhook-timestamp", "Seconds since 1970, of this attempt.", "1769851934"),
+        _header("x-fal-webhook-request-id", "Id of the request.", v.GENERATION_ID),
+        _header("x-fal-webhook-user-id", "Id of the tenant.", v.TENANT_ID),
+        _header("x-fal-webhook-timestamp", "When this attempt was signed, in seconds since 1970.", "1769851934"),
         _header(
-            "x-fal-webhook-signature", "Ed25519, in hex, over the other three and the body's SHA-256.", "9f86d081…"
+            "x-fal-webhook-signature",
+            "Ed25519 in hexadecimal, over the other three headers and the SHA-256 of the body.",
+            "9f86d081…",
         ),
     ]
     example = {
@@ -110,7 +122,7 @@ def _fal_style() -> dict[str, Any]:
         "payload": v.FAL_OUTPUT,
     }
     return _post(
-        "The end of a request, as fal tells it.",
+        "A request ended (fal's form).",
         _FALS_RULES,
         "webhook_fal_request",
         parameters,

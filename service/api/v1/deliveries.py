@@ -37,13 +37,17 @@ _PROBLEMS: Final = (401, 403, 404, 429, 503)
 async def list_(
     request: Request,
     status: DeliveryStatus | None = None,
-    endpoint_id: Annotated[str | None, Query(max_length=64)] = None,
-    generation_id: Annotated[str | None, Query(max_length=64)] = None,
+    endpoint_id: Annotated[
+        str | None, Query(max_length=64, description="Only deliveries of this endpoint. Default: all.")
+    ] = None,
+    generation_id: Annotated[
+        str | None, Query(max_length=64, description="Only deliveries of this generation. Default: all.")
+    ] = None,
     event: EventType | None = None,
     created_after: AwareDatetime | None = None,
     created_before: AwareDatetime | None = None,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
-    cursor: Annotated[str | None, Query(max_length=100, description="`next_cursor` of the page before.")] = None,
+    cursor: Annotated[str | None, Query(max_length=100)] = None,
 ) -> Response:
     caller = await tenant(request, Scope.READ)
     wanted = DeliveryFilter(
@@ -68,8 +72,9 @@ async def list_(
 @router.post(
     "/replay",
     summary="Send deliveries again",
-    description="All dead ones that match (or all delivered ones), 500 a call. What is under way already is skipped, "
-    "and what belongs to an endpoint that is disabled or deleted.",
+    description="Sends all dead (or delivered) deliveries that match, 500 a call. Skips deliveries with an attempt "
+    "under way, "
+    "and those of endpoints that are disabled or deleted.",
     responses={200: {"model": ReplayView}, **problems(400, 401, 403, 404, 408, 409, 413, 415, 422, 429, 503)},
     openapi_extra=body_of(ReplayBody),
 )
@@ -108,8 +113,9 @@ async def read(request: Request, delivery_id: str) -> Response:
 @router.post(
     "/{delivery_id}/redeliver",
     summary="Send a delivery again",
-    description="The same id and bytes, through the whole schedule; one that waits for its next attempt gets it now. "
-    "While it is under way nothing changes.",
+    description="Same id, same body, and all attempts of the schedule again. A pending delivery is attempted now. "
+    "If an "
+    "attempt is under way, nothing changes.",
     status_code=202,
     responses={202: {"model": DeliveryDetailView}, **problems(401, 403, 404, 409, 429, 503)},
 )

@@ -20,7 +20,8 @@ _PROBLEMS: Final = (401, 403, 404, 429, 503)
 
 @router.post(
     "/{end_user_id:path}/block",
-    summary="Refuse new generations of an end user",
+    summary="Block an end user",
+    description="New generations of the end user are refused with 403. Queued generations continue.",
     responses={200: {"model": EndUserView}, **problems(*_PROBLEMS)},
 )
 async def block(request: Request, end_user_id: str) -> Response:
@@ -30,9 +31,9 @@ async def block(request: Request, end_user_id: str) -> Response:
 
 @router.post(
     "/{end_user_id:path}/unblock",
-    summary="Take an end user's generations again",
+    summary="Unblock an end user",
     status_code=204,
-    responses={204: {"description": "Not blocked"}, **problems(*_PROBLEMS)},
+    responses={204: {"description": "The end user is not blocked."}, **problems(*_PROBLEMS)},
 )
 async def unblock(request: Request, end_user_id: str) -> Response:
     caller = await tenant(request, Scope.MANAGE)
@@ -42,8 +43,8 @@ async def unblock(request: Request, end_user_id: str) -> Response:
 
 @router.get(
     "/{end_user_id:path}/erasure",
-    summary="Read how far an end user is erased",
-    description="The erasure that is running, or the last one, for a week after its end.",
+    summary="Read the progress of an erasure",
+    description="The erasure that runs, or the last one, for a week after its end.",
     responses={200: {"model": ErasedView}, **problems(*_PROBLEMS)},
 )
 async def read_erasure(request: Request, end_user_id: str) -> Response:
@@ -64,10 +65,15 @@ async def read(request: Request, end_user_id: str) -> Response:
 @router.delete(
     "/{end_user_id:path}",
     summary="Erase an end user",
-    description="With 200, prompts, outputs, webhooks and the name are gone; sums of money stay. With 202, there is "
-    "more than one call erases: the workers continue, and `GET …/erasure` shows how far they are. What is created of "
-    "the end user before it is done is erased too.",
-    responses={200: {"model": ErasedView}, 202: {"model": ErasedView}, **problems(*_PROBLEMS)},
+    description="Deletes prompts, outputs, stored videos, webhook bodies and the name. Sums of money stay. Files at"
+    " fal "
+    "stay as long as fal keeps them. 200: done. 202: workers continue, and `GET …/erasure` shows the progress. "
+    "Generations that are created for the end user before the end are erased too.",
+    responses={
+        200: {"model": ErasedView, "description": "Erased."},
+        202: {"model": ErasedView, "description": "Workers continue the erasure."},
+        **problems(*_PROBLEMS),
+    },
 )
 async def erase(request: Request, end_user_id: str) -> Response:
     caller = await tenant(request, Scope.MANAGE)

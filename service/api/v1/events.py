@@ -35,9 +35,10 @@ _HEADERS: Final = [
     (b"x-accel-buffering", b"no"),  # nginx would hold events back
 ]
 _DESCRIPTION: Final = """\
-Events: `state` (the generation, at once and then whenever its status has changed), `queue` (its `queue`, whenever \
-position or estimate have changed), `log` (one line of `logs`). The stream ends after the last state. Every event's \
-`id`, sent as `Last-Event-ID`, goes on after it, at any gateway; where nothing can follow, the answer is 204.
+Server-sent events: `state` (the generation, at once and after each change of its status), `queue` (its `queue`, after \
+each change of position or estimate), `log` (one line of `logs`). The stream ends after the last state, and after 30 \
+minutes at the latest. To continue, send the `id` of the last event as `Last-Event-ID` to any gateway; if no event can \
+follow, the response is 204.
 """
 _PARAMETERS: Final[list[dict[str, Any]]] = [
     {"name": "generation_id", "in": "path", "required": True, "schema": {"type": "string"}},
@@ -45,7 +46,8 @@ _PARAMETERS: Final[list[dict[str, Any]]] = [
         "name": "Last-Event-ID",
         "in": "header",
         "schema": {"type": "string"},
-        "description": "The `id` of the event received last; one that is not ours begins anew.",
+        "description": "The `id` of the last event you received. An unknown id starts from the current state. "
+        "Default: the current state.",
     },
 ]
 _EVENT: Final = stream_event("state", "queue", "log")
@@ -58,8 +60,8 @@ _EXAMPLE: Final = {"id": "3-1-", "event": "log", "data": '{"message":"step 1","l
     description=_DESCRIPTION,
     response_class=Response,
     responses={
-        200: {"content": {MEDIA_TYPE: {"schema": _EVENT, "example": _EXAMPLE}}},
-        204: {"description": "All was told up to its end"},
+        200: {"description": "The stream of events.", "content": {MEDIA_TYPE: {"schema": _EVENT, "example": _EXAMPLE}}},
+        204: {"description": "The generation has ended, and you have received all events."},
         **problems(401, 403, 404, 406, 429, 503),
     },
     openapi_extra={"parameters": _PARAMETERS},

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import AwareDatetime
 
 from service.api.http.cursors import decode_cursor, encode_cursor
-from service.api.http.dependencies import LONGEST_WAIT, json_body, preferred_wait, runtime, tenant
+from service.api.http.dependencies import LONGEST_WAIT, WAIT, json_body, preferred_wait, runtime, tenant
 from service.api.http.raw_route import RawRoute
 from service.api.http.responses import json_response
 from service.api.http.timestamps import in_range
@@ -32,25 +32,38 @@ create_router = APIRouter(prefix=PATH, tags=["generations"], route_class=RawRout
 IDEMPOTENCY_KEY_LENGTH: Final = 255
 _TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 _TOO_LARGE: Final = "The body is larger than {} bytes."
+_ACCEPTED: Final = "Accepted. Poll `Location`, follow `/events`, or wait for the webhook."
+_CREATE: Final = """\
+The generation is stored before the response, and submitted to fal at most once. Its highest possible cost is held in \
+the budgets until it ends: up to 4.58 USD with the defaults (`720p`, `auto`), up to 0.71 USD at `480p` with 5 seconds. \
+Send an `Idempotency-Key`, so that a repeat after a lost response creates nothing.
+"""
 _PREFER: Final = {
     "name": "Prefer",
     "in": "header",
     "schema": {"type": "string", "examples": ["wait=30"]},
-    "description": "`wait=N`: hold the answer until the generation has ended, N seconds (60) at most.",
+    "description": WAIT,
 }
 _IDEMPOTENCY: Final = {
     "name": "Idempotency-Key",
     "in": "header",
     "schema": {"type": "string", "minLength": 1, "maxLength": IDEMPOTENCY_KEY_LENGTH},
-    "description": "The same key and body again answer with the first generation, and create nothing.",
+    "description": "Your name for this create, 1 to 255 characters. A repeat with the same key and body returns the"
+    " first generation "
+    "and creates nothing; with another body it is refused with 422. Default: none, and every repeat creates (and pays "
+    "for) a generation.",
 }
 
 
 @create_router.post(
     "",
     summary="Create a generation",
+    description=_CREATE,
     status_code=202,
-    responses={202: {"model": GenerationView}, **problems(400, 401, 402, 403, 408, 413, 415, 422, 429, 503)},
+    responses={
+        202: {"model": GenerationView, "description": _ACCEPTED},
+        **problems(400, 401, 402, 403, 408, 413, 415, 422, 429, 503),
+    },
     openapi_extra={**CREATE_BODY, "parameters": [_IDEMPOTENCY, _PREFER]},
 )
 async def create(request: Request) -> Response:
@@ -75,8 +88,8 @@ async def create(request: Request) -> Response:
 
 @router.post(
     "/estimate",
-    summary="What a generation may cost",
-    description="Creates nothing, holds nothing. `fits` says whether the budgets have room for it at this moment.",
+    summary="Estimate the cost of a generation",
+    description="Takes the body of a create. Creates nothing and holds nothing.",
     responses={200: {"model": EstimateView}, **problems(400, 401, 403, 408, 413, 415, 422, 429, 503)},
     openapi_extra=CREATE_BODY,
 )
@@ -97,9 +110,7 @@ async def estimate(request: Request) -> Response:
 async def read(
     request: Request,
     generation_id: str,
-    wait: Annotated[
-        int, Query(ge=0, le=LONGEST_WAIT, description="Seconds to hold the answer until the status changes.")
-    ] = 0,
+    wait: Annotated[int, Query(ge=0, le=LONGEST_WAIT, description=WAIT)] = 0,
 ) -> Response:
     caller = await tenant(request, Scope.READ)
     gateway = runtime(request)
@@ -119,11 +130,13 @@ async def read(
 async def list_(
     request: Request,
     status: Status | None = None,
-    end_user_id: Annotated[str | None, Query(min_length=1, max_length=256)] = None,
+    end_user_id: Annotated[
+        str | None, Query(min_length=1, max_length=256, description="Only generations of this end user. Default: all.")
+    ] = None,
     created_after: AwareDatetime | None = None,
     created_before: AwareDatetime | None = None,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
-    cursor: Annotated[str | None, Query(max_length=100, description="`next_cursor` of the page before.")] = None,
+    cursor: Annotated[str | None, Query(max_length=100)] = None,
 ) -> Response:
     caller = await tenant(request, Scope.READ)
     gateway = runtime(request)
@@ -149,9 +162,13 @@ async def list_(
 @router.post(
     "/{generation_id}/cancel",
     summary="Cancel a generation",
+    description="A queued generation is canceled at once and costs nothing. After the submit, fal decides.",
     responses={
-        200: {"model": GenerationView, "description": "Canceled"},
-        202: {"model": GenerationView, "description": "fal has it: cancellation requested"},
+        200: {"model": GenerationView, "description": "Canceled."},
+        202: {
+            "model": GenerationView,
+            "description": "fal has the job: a cancel was requested from fal. It may still succeed, and be billed.",
+        },
         **problems(401, 403, 404, 409, 429, 503),
     },
 )

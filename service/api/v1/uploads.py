@@ -23,7 +23,13 @@ _BODY: Final[dict[str, Any]] = {
     "required": True,
     "content": {
         **{name: {"schema": _BINARY} for name in SUFFIX},
-        FORM: {"schema": {"type": "object", "properties": {"file": _BINARY}, "required": ["file"]}},
+        FORM: {
+            "schema": {
+                "type": "object",
+                "properties": {"file": {**_BINARY, "description": "The image, with a file name."}},
+                "required": ["file"],
+            }
+        },
     },
 }
 
@@ -33,8 +39,9 @@ router = APIRouter(prefix=PATH, tags=["uploads"])
 @router.post(
     "",
     summary="Upload an image",
-    description="The bytes themselves, or a form with one file. Location, camera and all other data beside the picture "
-    "is removed; a picture that its camera says to turn is turned.",
+    description="The raw bytes with their content type, or a form with one file, 30 MB at most. Location, camera "
+    "and all "
+    "other metadata are removed; the image is rotated by its EXIF orientation.",
     status_code=201,
     responses={201: {"model": UploadView}, **problems(400, 401, 403, 408, 413, 415, 422, 429, 503)},
     openapi_extra={"requestBody": _BODY},

@@ -23,7 +23,7 @@ _OUTCOMES: Final = ("succeeded", "failed", "canceled")
 
 @router.get(
     "",
-    summary="Usage by day, or by end user",
+    summary="Read usage by day and end user",
     responses={
         200: {"model": UsageView, "content": {"text/csv": {"schema": {"type": "string"}, "example": _EXAMPLE}}},
         **problems(401, 403, 422, 429, 503),
@@ -31,9 +31,14 @@ _OUTCOMES: Final = ("succeeded", "failed", "canceled")
 )
 async def read(
     request: Request,
-    start: Annotated[date | None, Query(description="First day (UTC); default: the first of this month.")] = None,
-    end: Annotated[date | None, Query(description="Last day (UTC), at most 92 days on; default: today.")] = None,
-    by: Annotated[Literal["day", "end_user"], Query(description="Rows of the CSV; the JSON has both.")] = "day",
+    start: Annotated[date | None, Query(description="First day (UTC). Default: the first of this month.")] = None,
+    end: Annotated[
+        date | None, Query(description="Last day (UTC), included, 92 days after `start` at most. Default: today.")
+    ] = None,
+    by: Annotated[
+        Literal["day", "end_user"],
+        Query(description="Rows of the CSV: `day` (default) or `end_user`. The JSON has both."),
+    ] = "day",
 ) -> Response:
     caller = await tenant(request, Scope.READ)
     report = await runtime(request).tenants.usage.report(caller.id, start, end)

@@ -17,16 +17,16 @@ router = APIRouter(prefix="/v1/generations", tags=["generations"])
 
 _MP4: Final = {"video/mp4": {"schema": {"type": "string", "format": "binary"}}}
 _ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
-    200: {"description": "The video", "content": _MP4},
-    206: {"description": "The part of it that `Range` asks for", "content": _MP4},
-    304: {"description": "The caller has it: `If-None-Match`"},
-    307: {"description": "It is at `Location`, which needs no key"},
-    416: {"description": "`Range` asks for nothing there is"},
+    200: {"description": "The video.", "content": _MP4},
+    206: {"description": "The part that `Range` requests.", "content": _MP4},
+    304: {"description": "Not modified: `If-None-Match` names its ETag."},
+    307: {"description": "The video is at `Location`, which needs no key."},
+    416: {"description": "`Range` lies outside the video."},
     **problems(401, 403, 404, 409, 429, 503),
 }
 
 
-@router.get("/{generation_id}/video", summary="Fetch the video", responses=_ANSWERS, response_class=Response)
+@router.get("/{generation_id}/video", summary="Download the video", responses=_ANSWERS, response_class=Response)
 async def video(request: Request, generation_id: str) -> Response:
     caller = await tenant(request, Scope.READ)
     gateway = runtime(request)

@@ -37,13 +37,13 @@ well_known = APIRouter(prefix="/.well-known/webhook-keys", tags=["webhooks"])
 
 _READ: Final = (401, 403, 404, 429, 503)
 _WRITE: Final = (400, 401, 403, 404, 408, 409, 412, 413, 415, 422, 429, 503)
-_DEFAULT: Final = "`default` in the id's place: the secret that signs webhooks to the `webhook_url` of a request."
+_DEFAULT: Final = "With `default` as the id: the secret that signs webhooks to the `webhook_url` of a request."
 
 
 @router.post(
     "",
     summary="Register a webhook endpoint",
-    description="The secret is in this answer, and in that of `…/secret`.",
+    description="The response has the signing secret; `…/secret` shows it again.",
     status_code=201,
     responses={201: {"model": NewEndpointView}, **problems(*_WRITE)},
     openapi_extra=body_of(EndpointBody),
@@ -80,7 +80,9 @@ async def read(request: Request, endpoint_id: str) -> Response:
 @router.put(
     "/{endpoint_id}",
     summary="Replace a webhook endpoint",
-    description="Its id and its secret stay. What waits for it goes to the new URL.",
+    description="Id and secret stay. **Absent fields get their defaults**, except `headers`, which stay. Pending "
+    "deliveries go "
+    "to the new URL.",
     responses={200: {"model": EndpointView}, **problems(*_WRITE)},
     openapi_extra=body_of(EndpointBody),
 )
@@ -96,9 +98,9 @@ async def replace(request: Request, endpoint_id: str) -> Response:
 @router.delete(
     "/{endpoint_id}",
     summary="Delete a webhook endpoint",
-    description="What waits for it goes to the dead letter.",
+    description="Its pending deliveries become dead letters.",
     status_code=204,
-    responses={204: {"description": "Gone"}, **problems(*_READ)},
+    responses={204: {"description": "Deleted."}, **problems(*_READ)},
 )
 async def delete(request: Request, endpoint_id: str) -> Response:
     caller = await tenant(request, Scope.MANAGE)
@@ -108,7 +110,7 @@ async def delete(request: Request, endpoint_id: str) -> Response:
 
 @router.get(
     "/{endpoint_id}/secret",
-    summary="Show a webhook endpoint's secret",
+    summary="Read the secret of a webhook endpoint",
     description=_DEFAULT,
     responses={200: {"model": SecretsView}, **problems(*_READ)},
 )
@@ -119,8 +121,8 @@ async def secret(request: Request, endpoint_id: str) -> Response:
 
 @router.post(
     "/{endpoint_id}/rotate-secret",
-    summary="Replace a webhook endpoint's secret",
-    description=f"Until `overlap_seconds` have passed, events carry both signatures, the new one first. {_DEFAULT}",
+    summary="Rotate the secret of a webhook endpoint",
+    description=f"For `overlap_seconds`, events carry both signatures, the new one first. {_DEFAULT}",
     responses={200: {"model": SecretsView}, **problems(*_WRITE)},
     openapi_extra=body_of(SecretRotation),
 )
@@ -134,8 +136,8 @@ async def rotate_secret(request: Request, endpoint_id: str) -> Response:
 
 @router.post(
     "/{endpoint_id}/test",
-    summary="Send a webhook endpoint a test event",
-    description="`webhook.test`, whatever it subscribed to; what became of it is in the delivery.",
+    summary="Send a test event",
+    description="Sends `webhook.test`, whatever the endpoint subscribed to. Read the delivery for the outcome.",
     status_code=202,
     responses={202: {"model": DeliveryView}, **problems(401, 403, 404, 409, 412, 429, 503)},
 )
@@ -147,7 +149,8 @@ async def test(request: Request, endpoint_id: str) -> Response:
 
 @well_known.get(
     "/{tenant_id}/{endpoint_id}",
-    summary="Public keys of a webhook endpoint that signs with Ed25519",
+    summary="Read the public keys of a webhook endpoint",
+    description="Ed25519 keys. 404 if the endpoint signs with HMAC only.",
     responses={200: {"model": PublicKeysView}, **problems(404, 503)},
 )
 async def public_keys(request: Request, tenant_id: str, endpoint_id: str) -> Response:

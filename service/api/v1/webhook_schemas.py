@@ -7,6 +7,7 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 from typing_extensions import TypedDict
 
+from service.domain.described import described
 from service.domain.generation_view import rfc3339
 from service.domain.request import Url
 from service.domain.webhook import ENDS, Attempt, Delivery, DeliveryStatus, EventType
@@ -45,45 +46,74 @@ def _events(value: list[EventType]) -> list[EventType]:
 
 
 class EndpointBody(BaseModel):
-    """A webhook endpoint, whole: what is left out goes back to its default."""
+    """A whole webhook endpoint: an absent field has its default."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
     url: Url
+    """Absolute http or https URL that receives the events. Operators can restrict it to https and to public
+    addresses.
+    """
     events: Annotated[
         list[EventType],
-        Field(min_length=1, description="What it hears of; `webhook.test` comes to every endpoint that is tested."),
+        Field(
+            min_length=1,
+            description=(
+                "Event types that it receives. Default: the three ends of a generation. Every endpoint can "
+                "receive `webhook.test`."
+            ),
+        ),
         AfterValidator(_events),
     ] = list(ENDS)
     description: Annotated[str, Field(max_length=500)] = ""
+    """Your note, 500 characters at most. Default: empty."""
     headers: Annotated[
         dict[str, str] | None,
-        Field(description="Sent with every event. Never shown again but by name; left out, they stay as they are."),
+        Field(
+            description=(
+                "Headers sent with every event, 10 at most. Their values are never shown again. Default: none; in"
+                " a `PUT`, unchanged."
+            )
+        ),
         AfterValidator(lambda value: value if value is None else _headers(value)),
     ] = None
-    ed25519: Annotated[bool, Field(strict=True, description="Sign with Ed25519 (`v1a`) as well.")] = False
-    enabled: Annotated[bool, Field(strict=True, description="Enabling forgets its failures.")] = True
+    ed25519: Annotated[bool, Field(strict=True, description="Also sign with Ed25519 (`v1a`). Default `false`.")] = False
+    enabled: Annotated[
+        bool,
+        Field(strict=True, description="Whether events are sent; default `true`. Enabling resets the failure count."),
+    ] = True
 
 
 class SecretRotation(BaseModel):
-    model_config = ConfigDict(strict=True, extra="forbid")
+    model_config = ConfigDict(strict=True, extra="forbid", use_attribute_docstrings=True)
 
     overlap_seconds: Annotated[
-        int, Field(ge=0, le=_LONGEST_OVERLAP, description="How long the old secret signs beside the new one.")
+        int,
+        Field(
+            ge=0,
+            le=_LONGEST_OVERLAP,
+            description="Seconds for which the old secret also signs, 0 to 604800. Default 86400, one day.",
+        ),
     ] = 24 * 3600
 
 
 class ReplayBody(BaseModel):
-    """Which deliveries are sent again: all that match, 500 a call; go on with `next_cursor`."""
+    """Which deliveries are sent again: all that match, 500 a call."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
     endpoint_id: Annotated[str | None, Field(max_length=64)] = None
+    """Only deliveries of this endpoint. Default: of all endpoints and every `webhook_url`."""
     status: Literal["dead", "delivered"] = "dead"
+    """Default `dead`. `delivered` sends received events again, under the same `webhook-id`."""
     event: EventType | None = None
+    """Only deliveries of this event type. Default: all."""
     created_after: _Moment | None = None
+    """Only deliveries of events at or after this time (RFC 3339 with an offset). Default: no bound."""
     created_before: _Moment | None = None
+    """Only deliveries of events before this time (RFC 3339 with an offset). Default: no bound."""
     cursor: Annotated[str | None, Field(max_length=100)] = None
+    """`next_cursor` of the previous call. Default: the newest delivery."""
 
 
 ENDPOINT_BODY: Final = TypeAdapter(EndpointBody)
@@ -91,90 +121,144 @@ SECRET_ROTATION: Final = TypeAdapter(SecretRotation)
 REPLAY_BODY: Final = TypeAdapter(ReplayBody)
 
 
+@described
 class NewEndpointView(EndpointView):
-    """With its secret, which no other answer shows but the one that is asked for it."""
+    """A webhook endpoint with its secret."""
 
     secret: str
+    """Signing secret, `whsec_` and base64. Only this response and `GET …/secret` show it."""
     public_key: str | None
+    """Ed25519 public key, `whpk_` and base64. `null` unless `ed25519` is true."""
 
 
+@described
 class EndpointList(TypedDict):
     object: Literal["list"]
+    """Always `list`."""
     data: list[EndpointView]
+    """All endpoints of the tenant, 20 at most."""
 
 
+@described
 class SigningKeyView(TypedDict):
-    """``expires_at``: when a retired one signs no more; null: the current one."""
-
     secret: str
+    """The secret, `whsec_` and base64."""
     public_key: str | None
+    """Ed25519 public key, `whpk_` and base64. `null`: this key signs with HMAC only."""
     expires_at: str | None
+    """When a rotated secret stops signing, RFC 3339 in UTC with milliseconds. `null`: the current secret."""
 
 
+@described
 class SecretsView(TypedDict):
     object: Literal["webhook_secret"]
+    """Always `webhook_secret`."""
     secret: str
+    """The current secret, `whsec_` and base64."""
     public_key: str | None
+    """Ed25519 public key of the current secret. `null` unless `ed25519` is true."""
     keys: list[SigningKeyView]
+    """All secrets that sign now, the current one first."""
 
 
+@described
 class JsonWebKey(TypedDict):
     kty: Literal["OKP"]
+    """Key type, always `OKP`."""
     crv: Literal["Ed25519"]
+    """Curve, always `Ed25519`."""
     use: Literal["sig"]
+    """Always `sig`: the key verifies signatures."""
     kid: str
+    """Id of the key: the first 16 characters of `x`."""
     x: str
+    """The public key, base64url without padding."""
 
 
+@described
 class PublicKeysView(TypedDict):
-    """``keys`` as a JSON Web Key Set; ``public_keys`` the same as Standard Webhooks writes them."""
+    """Public keys in two forms."""
 
     keys: list[JsonWebKey]
+    """The public keys as a JSON Web Key Set."""
     public_keys: list[str]
+    """The same keys as Standard Webhooks writes them: `whpk_` and base64."""
 
 
+@described
 class AttemptView(TypedDict):
     at: str
+    """When the attempt began, RFC 3339 in UTC with milliseconds."""
     latency_ms: int
+    """Milliseconds until the response or the failure."""
     status: int | None
+    """HTTP status of the receiver. `null`: no response."""
     error: str | None
+    """Why there was no usable response, such as a timeout. `null`: the receiver responded."""
     answer: str
+    """The first 1,000 bytes of the response body."""
 
 
+@described
 class DeliveryView(TypedDict):
-    """``attempt_count`` of all its rounds. ``attempts`` and ``body`` only where one delivery is read."""
-
     id: str
+    """Id of the delivery, `msg_` and 26 characters: the `webhook-id` of every attempt."""
     object: Literal["delivery"]
+    """Always `delivery`."""
     event: str
+    """Type of the event."""
     status: DeliveryStatus
+    """`pending`: attempts follow. `delivered`: the receiver answered 2xx. `dead`: all attempts failed, or the
+    endpoint is disabled or deleted; it can be replayed.
+    """
     endpoint_id: str | None
+    """The webhook endpoint. `null`: it went to a `webhook_url`."""
     generation_id: str | None
+    """The generation. `null`: the event is about an endpoint."""
     url: str
+    """URL that the attempts go to."""
     attempt_count: int
+    """Attempts in all, replays included."""
     next_attempt_at: str | None
+    """When the next attempt is due, RFC 3339 in UTC with milliseconds. `null`: none follows."""
     created_at: str
+    """When the event happened, RFC 3339 in UTC with milliseconds."""
     last_attempt: AttemptView | None
+    """The newest attempt. `null`: none yet."""
 
 
+@described
 class DeliveryDetailView(DeliveryView):
     body: str
+    """The body that every attempt sends, byte for byte."""
     attempts: list[AttemptView]
+    """The newest 24 attempts, oldest first."""
 
 
+@described
 class DeliveryList(TypedDict):
     object: Literal["list"]
+    """Always `list`."""
     data: list[DeliveryView]
+    """Deliveries, newest first, without `body` and `attempts`."""
     has_more: bool
+    """Whether entries follow this page."""
     next_cursor: str | None
+    """Send it as `cursor` to read the next page. `null` on the last page."""
 
 
+@described
 class ReplayView(TypedDict):
     object: Literal["replay"]
+    """Always `replay`."""
     replayed: int
+    """Deliveries that are sent again."""
     skipped: int
+    """Deliveries that match and are not sent: an attempt is under way, or the endpoint is disabled or deleted."""
     has_more: bool
+    """Whether more deliveries match. Call again with `next_cursor`."""
     next_cursor: str | None
+    """Send it as `cursor` in the next call. `null`: nothing is left."""
 
 
 def delivery_view(delivery: Delivery) -> DeliveryView:

@@ -244,3 +244,16 @@ async def test_every_reference_of_the_document_leads_somewhere(anonymous: httpx.
         for part in reference.split("/"):
             assert part in found, reference
             found = found[part]
+
+
+@pytest.mark.parametrize("path", ["/", "/healthz", "/readyz"])
+async def test_head_of_a_public_route_is_200(anonymous: httpx.AsyncClient, path: str) -> None:
+    assert (await anonymous.head(path)).status_code == 200
+
+
+async def test_root_leads_to_the_documentation(anonymous: httpx.AsyncClient) -> None:
+    assert (await anonymous.get("/")).json()["docs"] == "/docs"
+
+    redirect = await anonymous.get("/", headers={"accept": "text/html,*/*"})
+
+    assert (redirect.status_code, redirect.headers["location"]) == (307, "/docs")

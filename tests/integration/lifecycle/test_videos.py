@@ -418,6 +418,7 @@ async def test_before_it_has_ended_and_without_a_video(
     without = await api.get(f"/v1/generations/{failed.id}/video")
 
     assert (early.status_code, early.json()["code"]) == (409, "video_not_ready")
+    assert (early.json()["retryable"], early.headers["retry-after"]) == (True, "5")
     assert (without.status_code, without.json()["code"]) == (404, "not_found")
 
 
