@@ -1,4 +1,4 @@
-"""Workers with wrong clocks, no beat, a broker full of old hints: right workers go on at once."""
+"""Workers with wrong clocks, no beat, a broker full of old hints: the other workers continue without delay."""
 
 import json
 import os
@@ -20,7 +20,7 @@ from service.cli.dev.child_processes import Child, free_port
 from service.cli.dev.stack import Stack
 from tests.e2e.conftest import OVERRIDES, client_of
 from tests.support.chaos.clock_offset import start_misset_worker
-from tests.support.chaos.crash_points import Trial
+from tests.support.chaos.trial import Trial
 from tests.support.receiver import Receiver
 
 SHIFTS = (timedelta(hours=3), timedelta(hours=-1))
@@ -64,17 +64,17 @@ def test_clock_wrong_workers_claim_nothing(trial: Trial) -> None:
             ending.callback(child.end)
             wrong.append((child, port))
         names = trial.create("wrong clocks", count=12)
-        assert {g["status"] for g in trial.prove(names).values()} == {"succeeded"}
+        assert {g["status"] for g in trial.assert_ended_consistently(names).values()} == {"succeeded"}
         for (child, port), ahead in zip(wrong, SHIFTS, strict=True):
             assert sum(metric(port, "gateway_work_items_claimed_total")) == 0
             assert metric(port, "gateway_clock_skew_seconds") == [pytest.approx(ahead.total_seconds(), abs=60)]
             assert child.log.read_text().count('"event":"clock_wrong"') == 1
-            assert "before" not in child.log.read_text(), "it moved nothing"
-        until(lambda: found_by_the_doctor(stack) == "fail")
+            assert "before" not in child.log.read_text(), "it made no transition"
+        until(lambda: doctor_verdict(stack) == "fail")
 
 
-def found_by_the_doctor(stack: Stack) -> str:
-    asked = subprocess.run(
+def doctor_verdict(stack: Stack) -> str:
+    result = subprocess.run(
         [sys.executable, "-m", "service.cli", "doctor", "--json"],
         env={**os.environ, **stack.environment},
         capture_output=True,
@@ -82,17 +82,17 @@ def found_by_the_doctor(stack: Stack) -> str:
         check=False,
         timeout=60,
     )
-    return next(str(f["verdict"]) for f in json.loads(asked.stdout)["findings"] if f["check"] == "worker clocks")
+    return next(str(f["verdict"]) for f in json.loads(result.stdout)["findings"] if f["check"] == "worker clocks")
 
 
-def test_without_beat_all_works(trial: Trial) -> None:
+def test_beat_absent_generations_end(trial: Trial) -> None:
     trial.stack.start_worker()
     names = trial.create("no beat", count=5)
-    assert {g["status"] for g in trial.prove(names).values()} == {"succeeded"}
+    assert {g["status"] for g in trial.assert_ended_consistently(names).values()} == {"succeeded"}
 
 
-def test_backlog_of_hints_delays_no_dispatch(trial: Trial) -> None:
-    """A worker that starts claims what is due before it has worked off what earlier versions left in the broker."""
+def test_hint_backlog_delays_no_dispatch(trial: Trial) -> None:
+    """A worker claims due work at its start, before it has processed a backlog of hints in the broker."""
     stack = trial.stack
     with redis_py.Redis.from_url(stack.redis.url) as broker:
         (name,) = trial.create("behind a backlog", count=1)
@@ -108,5 +108,5 @@ def test_backlog_of_hints_delays_no_dispatch(trial: Trial) -> None:
         broker.config_set("appendfsync", "always")
         stack.start_worker()
         trial.tenant.wait_for(name, lambda g: g["status"] != "queued", within=60)
-        assert broker.llen("{sg}:broker:dispatch") > 0, "it waited for the backlog's end"
+        assert broker.llen("{sg}:broker:dispatch") > 0, "the backlog was processed first"
         assert trial.tenant.ended(name)["status"] == "succeeded"

@@ -1,15 +1,17 @@
-"""``kill -9``: whoever dies, an accepted generation ends, is paid for once, and is told of."""
+"""``kill -9`` of any process: an accepted generation ends, is submitted once, and its event is delivered."""
 
 from service.cli.dev.stack import Stack
 from service.usecases.lifecycle.leases import LEASE
 from tests.e2e.conftest import TenantClient
 from tests.support.receiver import Receiver
 
-#: A worker that dies while it polls leaves a generation that no other worker polls before its lease ends.
+#: After a worker has died during a poll, no other worker polls the generation before the lease ends.
 LONGEST = LEASE.total_seconds() + 30
 
 
-def test_the_worker_dies_while_fal_works(own_stack: Stack, own_tenant: TenantClient, receiver: Receiver) -> None:
+def test_crash_of_worker_during_job_loses_nothing(
+    own_stack: Stack, own_tenant: TenantClient, receiver: Receiver
+) -> None:
     prompt = "sandbox:no-video sandbox:seconds=8 killed in progress"
     g = own_tenant.create(prompt, webhook_url=receiver.url)
     own_tenant.wait_for(g["id"], lambda now: now["status"] == "in_progress")
@@ -17,26 +19,28 @@ def test_the_worker_dies_while_fal_works(own_stack: Stack, own_tenant: TenantCli
     own_stack.start_worker()
     assert own_tenant.ended(g["id"], within=LONGEST)["status"] == "succeeded"
     assert len(own_tenant.submits(prompt)) == 1
-    came = receiver.wait_for(lambda now: len(now) >= 1)
-    assert {event.verified(own_stack.webhook_secret)["data"]["id"] for event in came} == {g["id"]}
+    received = receiver.wait_for(lambda now: len(now) >= 1)
+    assert {event.verified(own_stack.webhook_secret)["data"]["id"] for event in received} == {g["id"]}
 
 
-def test_redis_dies_right_after_the_202(own_stack: Stack, own_tenant: TenantClient, receiver: Receiver) -> None:
+def test_crash_of_redis_after_202_loses_nothing(own_stack: Stack, own_tenant: TenantClient, receiver: Receiver) -> None:
     prompt = "sandbox:no-video sandbox:seconds=0.1 redis killed"
     g = own_tenant.create(prompt, webhook_url=receiver.url)
     own_stack.redis.kill()
-    away = own_tenant.http.get(f"/v1/generations/{g['id']}")
-    assert (away.status_code, away.headers["retry-after"], away.json()["code"]) == (503, "2", "store_unavailable")
+    unavailable = own_tenant.http.get(f"/v1/generations/{g['id']}")
+    assert (unavailable.status_code, unavailable.headers["retry-after"], unavailable.json()["code"]) == (
+        503,
+        "2",
+        "store_unavailable",
+    )
     own_stack.redis.restart()
     assert own_tenant.ended(g["id"])["status"] == "succeeded"
     assert len(own_tenant.submits(prompt)) == 1
     receiver.wait_for(lambda now: len(now) >= 1)
 
 
-def test_twenty_jobs_survive_every_process_dying_once(
-    own_stack: Stack, own_tenant: TenantClient, receiver: Receiver
-) -> None:
-    prompts = [f"sandbox:no-video sandbox:seconds=8 survivor {n}" for n in range(20)]
+def test_crash_of_every_process_loses_no_job(own_stack: Stack, own_tenant: TenantClient, receiver: Receiver) -> None:
+    prompts = [f"sandbox:no-video sandbox:seconds=8 survives {n}" for n in range(20)]
     ids = [own_tenant.create(prompt, webhook_url=receiver.url)["id"] for prompt in prompts]
     own_tenant.wait_for(ids[0], lambda now: now["status"] == "in_progress")
     for victim in ("worker", "beat", "gateway"):
@@ -46,12 +50,14 @@ def test_twenty_jobs_survive_every_process_dying_once(
     own_stack.start_gateway()
     own_stack.start_worker()
     own_stack.start_beat()
-    known = [name for name in ids if not _was_cut_off(own_tenant, name)]
-    assert {own_tenant.ended(name, within=LONGEST)["status"] for name in known} == {"succeeded"}
+    confirmed = [name for name in ids if not _has_unknown_submit(own_tenant, name)]
+    assert {own_tenant.ended(name, within=LONGEST)["status"] for name in confirmed} == {"succeeded"}
     assert all(len(own_tenant.submits(prompt)) <= 1 for prompt in prompts)
-    receiver.wait_for(lambda came: {e.verified(own_stack.webhook_secret)["data"]["id"] for e in came} >= {*known})
+    receiver.wait_for(
+        lambda received: {e.verified(own_stack.webhook_secret)["data"]["id"] for e in received} >= {*confirmed}
+    )
 
 
-def _was_cut_off(tenant: TenantClient, name: str) -> bool:
-    """Killed in the middle of its submit: it waits for confirmation, by design."""
+def _has_unknown_submit(tenant: TenantClient, name: str) -> bool:
+    """Return whether its worker was killed during its submit: then it waits for confirmation, by design."""
     return tenant.read(name)["status"] in ("submitting", "unconfirmed")

@@ -1,4 +1,4 @@
-"""``kill -9`` of a worker with hundreds of polls and webhooks under way: another one has them again in seconds."""
+"""``kill -9`` of a worker with hundreds of polls and webhooks in progress: another worker repeats them in seconds."""
 
 import asyncio
 import http.server
@@ -20,14 +20,14 @@ from service.store import keys
 from service.usecases.lifecycle.leases import LEASE
 from tests.e2e.conftest import OVERRIDES
 from tests.support import factories
-from tests.support.chaos.crash_points import POLLING
+from tests.support.chaos.trial import POLLING
 
 POLLS: Final = 200
-#: Of these, what one worker has under way; the others wait.
-UNDER_WAY: Final = 100
+#: Polls that one worker processes concurrently; the others wait.
+CONCURRENT: Final = 100
 WEBHOOKS: Final = 100
-#: On a machine that does nothing else it is a third of this.
-TAKEN_OVER_WITHIN: Final = 20.0
+#: Seconds; on an idle machine the takeover lasts a third of this.
+TAKEOVER_LIMIT: Final = 20.0
 PATIENCE: Final = 120.0
 
 
@@ -37,15 +37,15 @@ class _Server(http.server.ThreadingHTTPServer):
 
 
 @dataclass
-class Slow:
-    """fal's sandbox and a webhook receiver behind one server that holds polls and webhooks until it is released."""
+class SlowServer:
+    """A server before the sandbox, and a webhook receiver. It delays polls and webhooks until it is released."""
 
     target: str = ""
     held: threading.Event = field(default_factory=threading.Event)
-    """Set: polls wait from now on."""
+    """When set, polls wait."""
     released: threading.Event = field(default_factory=threading.Event)
     called: dict[str, float] = field(default_factory=dict)
-    """When each webhook-id last came."""
+    """Time of the last request of each webhook-id."""
 
     def __enter__(self) -> Self:
         slow = self
@@ -62,7 +62,7 @@ class Slow:
                     return
                 if "/status" in self.path and slow.held.is_set():
                     slow.released.wait(PATIENCE)
-                self.answer(*slow.passed_on(self.command, self.path, body, dict(self.headers)))
+                self.answer(*slow.forward(self.command, self.path, body, dict(self.headers)))
 
             do_GET = do_POST = do_PUT = handle_any  # noqa: N815  (the base class's names)
 
@@ -77,7 +77,7 @@ class Slow:
                     self.close_connection = True  # the worker was killed
 
             def log_message(self, *_: Any) -> None:
-                """Quiet."""
+                """Log nothing."""
 
         self._server = _Server(("127.0.0.1", 0), Handler)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
@@ -94,21 +94,23 @@ class Slow:
     def url(self) -> str:
         return f"http://127.0.0.1:{self._server.server_port}"
 
-    def passed_on(self, method: str, path: str, body: bytes, headers: dict[str, str]) -> tuple[int, bytes]:
-        kept = {name: value for name, value in headers.items() if name.lower() in ("authorization", "content-type")}
-        answer = httpx.request(method, self.target + path, content=body, headers=kept, trust_env=False, timeout=60)
+    def forward(self, method: str, path: str, body: bytes, headers: dict[str, str]) -> tuple[int, bytes]:
+        forwarded = {
+            name: value for name, value in headers.items() if name.lower() in ("authorization", "content-type")
+        }
+        answer = httpx.request(method, self.target + path, content=body, headers=forwarded, trust_env=False, timeout=60)
         return answer.status_code, answer.content
 
 
 @pytest.fixture
-def slow() -> Iterator[Slow]:
-    with Slow() as running:
+def slow() -> Iterator[SlowServer]:
+    with SlowServer() as running:
         yield running
 
 
 @pytest.fixture
-def stack(slow: Slow, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stack]:
-    """One worker, and a second one later."""
+def stack(slow: SlowServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stack]:
+    """A stack with one worker. The test starts a second one."""
     monkeypatch.setenv("SANDBOX_CONCURRENCY", str(POLLS))
     overrides = {
         **OVERRIDES,
@@ -150,52 +152,54 @@ def _create(stack: Stack) -> None:
             assert answer.status_code == 202, answer.text
 
 
-async def _announce(stack: Stack, slow: Slow) -> None:
-    """A generation that ended, with a hundred webhooks to one receiver."""
+async def _announce(stack: Stack, slow: SlowServer) -> None:
+    """Create an ended generation with a hundred webhooks to one receiver."""
     async with open_runtime(stack.settings) as runtime:
         now, owner = runtime.clock(), stack.tenant_id
-        made = [factories.delivery(tenant_id=owner, url=f"{slow.url}/hook", created_at=now) for _ in range(WEBHOOKS)]
+        deliveries = [
+            factories.delivery(tenant_id=owner, url=f"{slow.url}/hook", created_at=now) for _ in range(WEBHOOKS)
+        ]
         g = factories.generation(tenant_id=owner, created_at=now)
         await runtime.stores.generations.create(g, factories.due(now))
         due = factories.due(now + timedelta(days=1))
-        assert (await runtime.stores.generations.finish(g.canceled(0, now), due, made, now=now)).won
+        assert (await runtime.stores.generations.finish(g.canceled(0, now), due, deliveries, now=now)).won
 
 
 def _until(done: Callable[[], bool], *, within: float = PATIENCE) -> float:
-    """Wait; returns the seconds it took."""
-    begun = time.monotonic()
+    """Wait for the condition. Return the seconds that it took."""
+    started_at = time.monotonic()
     while not done():
-        assert time.monotonic() - begun < within, "it takes too long"
+        assert time.monotonic() - started_at < within, "the condition did not become true"
         time.sleep(0.02)
-    return time.monotonic() - begun
+    return time.monotonic() - started_at
 
 
 def _polls(redis: "redis_py.Redis") -> dict[str, float]:
-    """When each poll is due; of those under way, when their lease ends."""
+    """Return when each poll is due, or when the lease of a running poll ends."""
     found: Any = redis.zrange(keys.due(WorkQueue.POLL), 0, -1, withscores=True)
     return {name.decode(): score / 1000 for name, score in found}
 
 
-def _under_way(redis: "redis_py.Redis") -> int:
+def _running_polls(redis: "redis_py.Redis") -> int:
     return sum(until > time.time() for until in _polls(redis).values())
 
 
-def test_killed_worker_loses_its_leases_in_seconds(
-    stack: Stack, slow: Slow, redis: "redis_py.Redis", capsys: pytest.CaptureFixture[str]
+def test_lease_of_killed_worker_ends_in_seconds(
+    stack: Stack, slow: SlowServer, redis: "redis_py.Redis", capsys: pytest.CaptureFixture[str]
 ) -> None:
     _create(stack)
     _until(lambda: len(_polls(redis)) == POLLS)
     slow.held.set()
     asyncio.run(_announce(stack, slow))
     _until(lambda: len(slow.called) == WEBHOOKS)
-    _until(lambda: sum(until <= time.time() for until in _polls(redis).values()) == POLLS - UNDER_WAY)
-    of_the_first = {name for name, until in _polls(redis).items() if until > time.time()}
-    assert len(of_the_first) == UNDER_WAY
+    _until(lambda: sum(until <= time.time() for until in _polls(redis).values()) == POLLS - CONCURRENT)
+    of_first_worker = {name for name, until in _polls(redis).items() if until > time.time()}
+    assert len(of_first_worker) == CONCURRENT
     first, called = stack.children["worker"], dict(slow.called)
-    stack.start_worker()  # the second one has the other polls
-    _until(lambda: _under_way(redis) == POLLS)
+    stack.start_worker()  # the second worker claims the other polls
+    _until(lambda: _running_polls(redis) == POLLS)
     time.sleep(2 * LEASE.total_seconds())
-    assert slow.called == called, "the first lives, and keeps its webhooks"
+    assert slow.called == called, "the first worker is alive and renews the leases of its webhooks"
 
     first.kill()
     killed_at, last = time.monotonic(), _polls(redis)
@@ -203,10 +207,10 @@ def test_killed_worker_loses_its_leases_in_seconds(
 
     def taken_over() -> bool:
         now = _polls(redis)
-        polls = all(now[name] != last[name] for name in of_the_first)
+        polls = all(now[name] != last[name] for name in of_first_worker)
         return polls and all(at > killed_at for at in slow.called.values())
 
-    took = _until(taken_over, within=TAKEN_OVER_WITHIN)
+    seconds = _until(taken_over, within=TAKEOVER_LIMIT)
     with capsys.disabled():
-        what = f"{UNDER_WAY} polls and {WEBHOOKS} webhooks of a killed worker"
-        print(f"\n{what}: under way again after {took:.1f} s")  # noqa: T201  (the figure that this test measures)
+        work = f"{CONCURRENT} polls and {WEBHOOKS} webhooks of a killed worker"
+        print(f"\n{work}: repeated after {seconds:.1f} s")  # noqa: T201  (the figure that this test measures)

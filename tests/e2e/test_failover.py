@@ -1,4 +1,4 @@
-"""The master is killed under a whole stack: what was accepted ends, is paid for once, and nobody is restarted."""
+"""Failover of Redis under a whole stack: accepted generations end, submitted once, and no process restarts."""
 
 import time
 from collections.abc import Iterator
@@ -30,8 +30,8 @@ def guarded(watched: Watched) -> Iterator[TenantClient]:
             yield client
 
 
-def surely_created(tenant: TenantClient, number: int) -> str:
-    """As callers are told to: 503 means again, with the same key."""
+def create_with_retry(tenant: TenantClient, number: int) -> str:
+    """Create, and repeat after 503 with the same idempotency key, as the API description says."""
     body = {"prompt": _prompt(number), "image_url": "https://v3b.fal.media/a.jpg", "duration": 4, "resolution": "480p"}
     give_up = time.monotonic() + 120
     while True:
@@ -47,22 +47,22 @@ def _prompt(number: int) -> str:
     return f"sandbox:no-video sandbox:seconds=1 through the failover {number}"
 
 
-def test_what_was_accepted_ends_although_the_master_is_killed(guarded: TenantClient, watched: Watched) -> None:
+def test_failover_after_killed_master_ends_accepted_jobs(guarded: TenantClient, watched: Watched) -> None:
     with ThreadPoolExecutor(8) as callers:
-        creating = [callers.submit(surely_created, guarded, number) for number in range(JOBS)]
+        creating = [callers.submit(create_with_retry, guarded, number) for number in range(JOBS)]
         creating[JOBS // 3].result(40)
         watched.fail_over()
         names = [future.result(60) for future in creating]
     assert len(set(names)) == JOBS
 
-    ended: list[Any] = [guarded.wait_for(name, _settled, within=180) for name in names]
+    ended: list[Any] = [guarded.wait_for(name, _ended_or_unconfirmed, within=180) for name in names]
     assert {g["status"] for g in ended} <= {"succeeded", "unconfirmed"}
-    assert [g["status"] for g in ended].count("succeeded") >= JOBS - 8, "only what was being sent may be in doubt"
+    assert [g["status"] for g in ended].count("succeeded") >= JOBS - 8, "only submits in progress may be unconfirmed"
     submits = [len(guarded.submits(_prompt(number))) for number in range(JOBS)]
-    assert max(submits) == 1, "nothing is paid for twice"
+    assert max(submits) == 1, "nothing is submitted twice"
     stack = guarded.stack
     assert {name: child.process.poll() for name, child in stack.children.items()} == dict.fromkeys(stack.children)
 
 
-def _settled(g: Any) -> bool:
+def _ended_or_unconfirmed(g: Any) -> bool:
     return g["finished_at"] is not None or g["status"] == "unconfirmed"

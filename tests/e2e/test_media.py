@@ -14,7 +14,7 @@ import pytest
 from service.cli.dev.stack import Stack
 from tests.e2e.conftest import OVERRIDES, TenantClient, client_of
 from tests.support import pictures, s3
-from tests.support.chaos.fal_proxy import FILM, FalInBetween
+from tests.support.chaos.fal_proxy import VIDEO, FalProxy
 from tests.support.receiver import Receiver
 
 MEGABYTE = 1_000_000
@@ -23,8 +23,8 @@ ROOM = 10 * MEGABYTE
 
 
 @pytest.fixture
-def fal() -> Iterator[FalInBetween]:
-    with FalInBetween() as running:
+def fal() -> Iterator[FalProxy]:
+    with FalProxy() as running:
         yield running
 
 
@@ -38,7 +38,7 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[s3.S3]:
 
 
 @pytest.fixture
-def keeping(fal: FalInBetween, store: s3.S3) -> Iterator[TenantClient]:
+def keeping(fal: FalProxy, store: s3.S3) -> Iterator[TenantClient]:
     changes = {**OVERRIDES, "fal_queue_url": f"{fal.url}/queue", "media_url": f"s3://{s3.BUCKET}/kept"}
     with Stack(overrides=changes) as stack:
         fal.target = stack.sandbox_url
@@ -48,7 +48,7 @@ def keeping(fal: FalInBetween, store: s3.S3) -> Iterator[TenantClient]:
 
 
 def test_the_worker_dies_in_the_middle_of_a_copy(
-    keeping: TenantClient, fal: FalInBetween, store: s3.S3, receiver: Receiver
+    keeping: TenantClient, fal: FalProxy, store: s3.S3, receiver: Receiver
 ) -> None:
     """One object, whole; one success, told once it was; fal is not asked for the result again."""
     prompt = "sandbox:no-video sandbox:seconds=0.1 killed in mid-copy"
@@ -65,11 +65,11 @@ def test_the_worker_dies_in_the_middle_of_a_copy(
     ended = keeping.ended(g["id"])
     assert ended["status"] == "succeeded"
     (content,) = store.objects().values()
-    assert hashlib.sha256(content).digest() == hashlib.sha256(FILM).digest()
-    assert ended["output"]["video"]["file_size"] == len(FILM)
+    assert hashlib.sha256(content).digest() == hashlib.sha256(VIDEO).digest()
+    assert ended["output"]["video"]["file_size"] == len(VIDEO)
     assert ended["output"]["video"]["url"] == f"{keeping.stack.base_url}/v1/generations/{g['id']}/video"
     fetched = keeping.http.get(ended["output"]["video"]["url"], follow_redirects=True)
-    assert (fetched.status_code, hashlib.sha256(fetched.content).digest()) == (200, hashlib.sha256(FILM).digest())
+    assert (fetched.status_code, hashlib.sha256(fetched.content).digest()) == (200, hashlib.sha256(VIDEO).digest())
     assert fal.sent == 2
     assert len(keeping.submits(prompt)) == 1
     (event,) = receiver.wait_for(lambda came: len(came) == 1)

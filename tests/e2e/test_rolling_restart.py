@@ -1,4 +1,4 @@
-"""An upgrade under load, one process after the other: nothing is lost, nothing is paid twice, nobody waits in vain."""
+"""A rolling restart under load, one process after the other: no generation is lost or submitted twice."""
 
 import threading
 from collections.abc import Iterator
@@ -12,16 +12,16 @@ import pytest
 
 from service.cli.dev.stack import Stack
 from tests.e2e.conftest import OVERRIDES, client_of
-from tests.support.chaos.crash_points import POLLING, QUICK, Trial
+from tests.support.chaos.trial import POLLING, QUICK, Trial
 from tests.support.receiver import Receiver
 
-#: A submit may take longer than everything else is given to end; none is healed by a callback.
+#: A submit may take longer than the grace of other work. No callback can adopt a lost submit.
 SLOW_SUBMITS: dict[str, Any] = {
     "fal_timeout": timedelta(seconds=40),
     "shutdown_grace": timedelta(seconds=1),
     **POLLING,
 }
-#: Between two creates, and before one is tried again.
+#: Seconds between two creates, and before one is repeated.
 PAUSE = 0.05
 
 
@@ -34,7 +34,7 @@ def trial(receiver: Receiver) -> Iterator[Trial]:
 
 
 class Load:
-    """A tenant that creates one after the other, and asks again with the same key when there is no answer."""
+    """A tenant that creates one generation after the other, and repeats a create without response with the same key."""
 
     def __init__(self, trial: Trial) -> None:
         self._trial = trial
@@ -52,13 +52,13 @@ class Load:
     def _accepted(self, prompt: str, key: str) -> None:
         for _ in range(200):
             try:
-                self._trial.created(prompt, key=key)
+                self._trial.create_one(prompt, key=key)
             except httpx.TransportError:
                 self.retries += 1
                 self._done.wait(PAUSE)
             else:
                 return
-        raise AssertionError(f"nobody took {prompt!r}")
+        raise AssertionError(f"not accepted: {prompt!r}")
 
 
 @contextmanager
@@ -73,16 +73,16 @@ def load_on(trial: Trial) -> Iterator[Load]:
         running.result(90)
 
 
-def test_a_rolling_restart_under_load(trial: Trial) -> None:
+def test_rolling_restart_under_load_loses_nothing(trial: Trial) -> None:
     with load_on(trial) as load:
         restart_gateway(trial)
         replace_worker(trial)
         assert trial.stack.children["beat"].end() == 0
         trial.stack.start_beat()
-        had = len(trial.prompts)
-        trial.stack.children["beat"].wait_until(lambda: len(trial.prompts) > had + 10)
-    assert load.retries > 0, "the gap was noticed"
-    ended = trial.prove([*trial.prompts])
+        before = len(trial.prompts)
+        trial.stack.children["beat"].wait_until(lambda: len(trial.prompts) > before + 10)
+    assert load.retries > 0, "a create met the restart"
+    ended = trial.assert_ended_consistently([*trial.prompts])
     assert {g["status"] for g in ended.values()} == {"succeeded"}
 
 
@@ -94,9 +94,9 @@ def restart_gateway(trial: Trial) -> None:
 
 
 def replace_worker(trial: Trial) -> None:
-    """The second is up before the first is asked to go, which has a submit under way that takes its time."""
+    """Start the second worker before the first one stops, which has a slow submit in progress."""
     first = trial.stack.children["worker"]
-    slow = trial.created(f"{QUICK} sandbox:slow-answer=20 under way")
+    slow = trial.create_one(f"{QUICK} sandbox:slow-answer=20 in progress")
     first.wait_until(lambda: trial.submits(slow) == 1)
     try:
         trial.stack.start_worker()

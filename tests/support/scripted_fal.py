@@ -1,4 +1,4 @@
-"""fal's queue as a server whose jobs move only when a test says so; it also says what fal would bill."""
+"""fal's queue as a server whose jobs change only by a test. It also reports what fal would bill."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -17,13 +17,15 @@ State = Literal["IN_QUEUE", "IN_PROGRESS", "done", "canceled", "missing"]
 
 @dataclass
 class ScriptedFal:
-    """One account. ``state`` is that of every job; ``weather`` answers instead while it is set."""
+    """One account. ``state`` is the state of every job. While ``fault`` is set, every request gets this fault."""
 
     state: State = "IN_QUEUE"
-    weather: Literal["", "locked", "bad_gateway"] = ""
+    fault: Literal["", "locked", "bad_gateway"] = ""
     obeys_cancel: bool = True
+    refuses_cancel: bool = False
+    """Cancel calls fail with 500."""
     broken: str = ""
-    """The request of which fal cannot tell anything, whatever the weather."""
+    """A request id whose calls all fail with 502."""
     before_result: Callable[[], Awaitable[None]] | None = None
     """Runs when a result is asked for, before the answer."""
     url: str = ""
@@ -44,9 +46,9 @@ class ScriptedFal:
         self.calls.append(kind)
         if kind == "result" and self.before_result is not None:
             await self.before_result()
-        if self.weather == "locked":
+        if self.fault == "locked":
             return web.json_response(LOCKED, status=403)
-        if self.weather == "bad_gateway" or (self.broken and f"/{self.broken}" in request.path):
+        if self.fault == "bad_gateway" or (self.broken and f"/{self.broken}" in request.path):
             return web.Response(text="<html>502</html>", status=502, content_type="text/html")
         return {"submit": self._submit, "status": self._status, "cancel": self._cancel, "result": self._result}[kind]()
 
@@ -63,6 +65,8 @@ class ScriptedFal:
         return web.json_response({**body, "status": self.state, "queue_position": 0}, status=202)
 
     def _cancel(self) -> web.Response:
+        if self.refuses_cancel:
+            return web.json_response({"detail": "oops"}, status=500)
         if self.state == "missing":
             return web.json_response({"status": "NOT_FOUND"}, status=404)
         if self.state in ("done", "canceled"):

@@ -14,15 +14,10 @@ from service.runtime import Runtime
 from service.store import keys
 from tests.support import factories
 from tests.support.factories import Clock
-from tests.support.waiting import Patience
+from tests.support.waiting import Patience, process_due
 
 LOST = "sandbox:lost-answer sandbox:no-video"
 NEVER_TAKEN = "sandbox:500"
-
-
-async def drained(runtime: Runtime, drain: WorkQueue) -> None:
-    await runtime.queues.run(drain)
-    await runtime.queues.consumers[drain].idle()
 
 
 async def stored(runtime: Runtime, g: Generation) -> Generation:
@@ -40,7 +35,7 @@ async def created(runtime: Runtime, owner: Tenant, prompt: str = LOST, **changes
 async def unconfirmed(runtime: Runtime, owner: Tenant, prompt: str = LOST, **changes: Any) -> Generation:
     """One that was sent to the sandbox, and whose answer was lost."""
     g = await created(runtime, owner, prompt, **changes)
-    await drained(runtime, WorkQueue.DISPATCH)
+    await process_due(runtime, WorkQueue.DISPATCH)
     g = await stored(runtime, g)
     assert g.status is Status.UNCONFIRMED
     return g
@@ -76,7 +71,7 @@ async def polled_to_the_end(runtime: Runtime, clock: Clock, g: Generation) -> Ge
     patience = Patience()
     async with asyncio.timeout(60):
         while not (now := await stored(runtime, g)).is_terminal:
-            await drained(runtime, WorkQueue.POLL)
+            await process_due(runtime, WorkQueue.POLL)
             clock.advance(timedelta(seconds=20))
             await patience.pause()
         return now

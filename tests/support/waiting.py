@@ -1,9 +1,10 @@
-"""Waiting for what a test needs before it goes on: polls with a generous upper bound."""
+"""Waiting for a condition, by polls with a generous upper bound."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Final
 
+from service.domain.work_queue import WorkQueue
 from service.runtime import Runtime
 from service.store import keys
 
@@ -11,9 +12,9 @@ _WITHIN: Final = 20.0
 
 
 class Patience:
-    """Pauses between steps of a passed-in clock while the sandbox works in real time: the longer it takes, the longer.
+    """Growing pauses between steps of a test's clock, while the sandbox works in real time.
 
-    A busy sandbox is not overtaken by a clock that reaches a deadline of hours in seconds.
+    Without them, the clock would reach a deadline of hours while a busy sandbox has not finished.
     """
 
     def __init__(self) -> None:
@@ -22,6 +23,12 @@ class Patience:
     async def pause(self) -> None:
         await asyncio.sleep(self._seconds)
         self._seconds = min(self._seconds * 1.05, 0.5)
+
+
+async def process_due(runtime: Runtime, work_queue: WorkQueue) -> None:
+    """Process all items of a work queue that are due now."""
+    await runtime.queues.run(work_queue)
+    await runtime.queues.consumers[work_queue].idle()
 
 
 async def until(condition: Callable[[], Awaitable[bool]], *, within: float = _WITHIN) -> None:
@@ -33,7 +40,7 @@ async def until(condition: Callable[[], Awaitable[bool]], *, within: float = _WI
 
 
 async def until_waiting(runtime: Runtime, *, callers: int = 1) -> None:
-    """So many calls wait in this runtime for a generation to move, and are woken when one does."""
+    """Wait until this many requests of the runtime wait for a change of a generation."""
     changes = runtime.connections.changes
 
     async def waiting() -> bool:
@@ -44,7 +51,7 @@ async def until_waiting(runtime: Runtime, *, callers: int = 1) -> None:
 
 
 async def until_subscribed(runtime: Runtime, *, processes: int = 1) -> None:
-    """So many processes receive changes from Redis."""
+    """Wait until this many processes are subscribed to changes in Redis."""
 
     async def subscribed() -> bool:
         _, count = await runtime.redis.execute("PUBSUB", "NUMSUB", keys.CHANGES)

@@ -53,7 +53,7 @@ class Poller:
         moves: TransitionService,
         fal: FalClient,
         gate: DispatchGate,
-        keeping: VideoCopier,
+        video_copier: VideoCopier,
         schedule: Schedule,
         pacer: PollPacer,
         *,
@@ -67,7 +67,7 @@ class Poller:
         self._transitions = moves
         self._fal = fal
         self._gate = gate
-        self._keeping = keeping
+        self._video_copier = video_copier
         self._schedule = schedule
         self._pacer = pacer
         self._bills = bills
@@ -107,7 +107,7 @@ class Poller:
             span.forget()  # the copy has its own
             if callback is not None:
                 await self._callbacks.forget(known.id)  # it came after the result, and would hold up the next try
-            await self._keeping.keep(known, known.copying)
+            await self._video_copier.copy(known, known.copying)
             return
         reported = None if callback is None else await self._reported(known, callback)
         if reported is not None:
@@ -247,7 +247,7 @@ class Poller:
     def _after_result(self, g: Generation, result: ResultOutcome, logs: tuple[LogLine, ...]) -> Generation | None:
         if isinstance(result, NotReady | UpstreamError):  # COMPLETED, and the result is unavailable or in progress
             return self._after_error(g)
-        copies = self._keeping.wants(g)
+        copies = self._video_copier.copies(g)
         return transitions.after_result(g, result, logs, self._clock(), rates=self._rates, copies_video=copies)
 
 

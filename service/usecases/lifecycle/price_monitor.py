@@ -1,4 +1,4 @@
-"""Check of what fal billed for each ended generation: unusable bills are counted, a changed price is reported."""
+"""Price monitor: checks what fal billed for each ended generation. Counts unusable bills, reports a changed price."""
 
 from decimal import Decimal
 from typing import Final
@@ -10,7 +10,7 @@ from service.errors import StoreUnavailable
 from service.observability import log, metrics
 from service.store.money.prices import PriceStore
 
-#: Successes of one resolution in a row, billed other units than expected, that mean a changed price.
+#: So many consecutive successes of one resolution with other billed units than expected mean that the price changed.
 MISMATCHES: Final = 5
 
 
@@ -23,7 +23,7 @@ class PriceMonitor:
     async def observe(self, g: Generation, result: ResultOutcome) -> None:
         """Compare a bill with the hold and with the price formula. Call it once per generation, after its end is saved.
 
-        A process that is killed in between loses one count, and no money.
+        A process that is killed between the two loses one count and no money.
         """
         match result:
             case Succeeded(_, units):
@@ -51,7 +51,7 @@ class PriceMonitor:
         )
 
     async def _check_price(self, g: Generation, units: Decimal) -> None:
-        """Other units than the formula gives for this resolution and duration, several times in a row: a new price."""
+        """Report a new price after several consecutive bills with other units than the formula gives."""
         resolution = g.input["resolution"]
         least, most = expected_units(resolution, g.input["duration"])
         try:
@@ -66,4 +66,4 @@ class PriceMonitor:
                     expected=f"{least:.3f} to {most:.3f}",
                 )
         except StoreUnavailable:
-            self._log.warning("redis_unavailable", operation="check_price")  # one comparison less; the end is saved
+            self._log.warning("redis_unavailable", operation="check_price")  # one comparison is lost; the end is saved

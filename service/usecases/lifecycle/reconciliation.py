@@ -1,4 +1,7 @@
-"""Finding the request ids of unconfirmed submits among what fal billed. Where it is not certain, nothing is done."""
+"""Reconciliation: find the fal request ids of unconfirmed submits in fal's billing events.
+
+A request id is adopted only if no other generation can have caused its billing event. Otherwise nothing is changed.
+"""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -18,21 +21,22 @@ from service.store.generations.submissions import SubmissionStore
 from service.upstream.billing import FalBilling
 from service.usecases.lifecycle.transition_service import TransitionService
 
-#: How long one reading serves: those that are due together share it.
+#: A reading of the bill is used for this long: generations that are due at the same time share one.
 _FRESH: Final = timedelta(seconds=5)
-#: fal tells of no longer range.
+#: fal's billing API accepts no longer range.
 _LONGEST_RANGE: Final = timedelta(days=90)
 
 Outcome = Literal["adopted", "ambiguous", "absent", "unbilled", "trouble"]
-"""``absent``: no bill so far. ``unbilled``: none, after all the time that fal may take."""
+"""``absent``: not billed so far. ``unbilled``: not billed after the longest time that fal can take."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What fal's bill said at a moment about those that were in doubt then; None: it could not be read."""
+    """What fal's bill contained at one time about the generations that were unconfirmed then."""
 
     at: datetime
-    found: Mapping[str, Match] | None
+    matches: Mapping[str, Match] | None
+    """By generation id; None: the bill could not be read."""
 
 
 class Reconciliation:
@@ -41,7 +45,7 @@ class Reconciliation:
         billing: FalBilling,
         generations: GenerationStore,
         submissions: SubmissionStore,
-        moves: TransitionService,
+        transition_service: TransitionService,
         *,
         every: timedelta,
         upstream_deadline: timedelta,
@@ -51,21 +55,21 @@ class Reconciliation:
         self._billing = billing
         self._generations = generations
         self._submissions = submissions
-        self._transitions = moves
+        self._transitions = transition_service
         self._upstream_deadline = upstream_deadline
         self._clock = clock
         self._reading: Reading | None = None
-        self._one_at_a_time = asyncio.Lock()
-        self._told: set[str] = set()
-        """Whose ambiguity was logged."""
+        self._lock = asyncio.Lock()
+        self._reported: set[str] = set()
+        """Generations whose ambiguity is logged."""
         self._log = log.get(__name__)
 
-    async def look(self, g: Generation) -> Outcome:
-        """Adopt the one request that can only be its own, if there is one."""
+    async def reconcile(self, g: Generation) -> Outcome:
+        """Adopt the request that only this generation can have caused, if the bill has one."""
         if g.model != self._billing.endpoint_id:
-            return self._ambiguous(g)  # sent when another model was set: this is not its bill
-        found = (await self._read(g)).found
-        match None if found is None else found.get(g.id):
+            return self._ambiguous(g)  # submitted while another model was set: the bill is of this model
+        matched = (await self._read(g)).matches
+        match None if matched is None else matched.get(g.id):
             case None:
                 return "trouble"
             case Adopted(request_id):
@@ -88,31 +92,31 @@ class Reconciliation:
             return self._ambiguous(g)
         if moved is not None:
             metrics.RECONCILIATIONS.labels("adopted").inc()
-            self._log.warning("found at fal by its bill", generation_id=g.id, fal_request_id=request_id)
-        return "adopted"  # or moved on by somebody else, which is as good
+            self._log.warning("submit_reconciled", generation_id=g.id, fal_request_id=request_id)
+        return "adopted"  # or another process has moved the generation, which has the same effect
 
     def _ambiguous(self, g: Generation) -> Outcome:
-        if g.id not in self._told:
-            self._told.add(g.id)
+        if g.id not in self._reported:
+            self._reported.add(g.id)
             metrics.RECONCILIATIONS.labels("ambiguous").inc()
-            self._log.error("billed jobs may be its own or another's: resolve it", generation_id=g.id)
+            self._log.error("submit_ambiguous", generation_id=g.id)
         return "ambiguous"
 
     async def _read(self, g: Generation) -> Reading:
-        async with self._one_at_a_time:
-            if self._reading is None or not self._serves(self._reading, g):
-                found = await self._found()
-                self._reading = Reading(self._clock(), found)
+        async with self._lock:
+            if self._reading is None or not self._is_usable(self._reading, g):
+                matched = await self._matches()
+                self._reading = Reading(self._clock(), matched)
             return self._reading
 
-    def _serves(self, reading: Reading, g: Generation) -> bool:
+    def _is_usable(self, reading: Reading, g: Generation) -> bool:
         fresh = timedelta() <= self._clock() - reading.at < _FRESH
-        return fresh and (reading.found is None or g.id in reading.found)
+        return fresh and (reading.matches is None or g.id in reading.matches)
 
-    async def _found(self) -> dict[str, Match] | None:
-        """The bill is read first: whoever was sent after that has nothing on it."""
+    async def _matches(self) -> dict[str, Match] | None:
+        """Read the billing events before the candidates: submits made later cannot appear in these events."""
         now = self._clock()
-        unconfirmed, submitting = await self._in_doubt()
+        unconfirmed, submitting = await self._unconfirmed_and_submitting()
         oldest = min((one.submitted_at for one in (*unconfirmed, *submitting)), default=now) - SKEW
         if oldest < now - _LONGEST_RANGE:
             return None
@@ -120,27 +124,28 @@ class Reconciliation:
             events = await self._billing.events(start=oldest, end=now)
         except UpstreamUnavailable as error:
             metrics.RECONCILIATIONS.labels("upstream_unavailable").inc()
-            self._log.warning("no billing events", reason=error.detail)
+            self._log.warning("billing_unavailable", reason=error.detail)
             return None
-        unconfirmed, submitting = await self._in_doubt()
-        given_up = await self._given_up()  # after those in doubt, so that none is missed that goes from there to here
-        self._told &= {one.id for one in unconfirmed}
+        unconfirmed, submitting = await self._unconfirmed_and_submitting()
+        # After the unconfirmed: a generation that is given up between the two reads is in both lists, not in none.
+        given_up = await self._given_up()
+        self._reported &= {one.id for one in unconfirmed}
         return matches(unconfirmed, submitting + given_up, await self._unclaimed(events))
 
-    async def _in_doubt(self) -> tuple[list[Suspect], list[Suspect]]:
-        """The unconfirmed, and those being submitted, whom fal may have billed as well."""
+    async def _unconfirmed_and_submitting(self) -> tuple[list[Suspect], list[Suspect]]:
+        """Return the unconfirmed generations, and those being submitted: fal may have billed these as well."""
         unconfirmed, submitting = [], []
         for g in await self._generations.load_many(await self._submissions.in_doubt()):
             if g is not None and g.submitted_at is not None:
-                one = suspect(g.id, g.submitted_at, g.input)
+                candidate = suspect(g.id, g.submitted_at, g.input)
                 if g.status is Status.UNCONFIRMED:
-                    unconfirmed.append(one)
+                    unconfirmed.append(candidate)
                 elif g.status is Status.SUBMITTING:
-                    submitting.append(one)
+                    submitting.append(candidate)
         return unconfirmed, submitting
 
     async def _given_up(self) -> list[Suspect]:
-        """Those declared to have ended may have been billed all the same, within the time that fal may take."""
+        """Return generations that were given up: fal may have billed them within the longest time that it can take."""
         given_up = await self._submissions.given_up()
         records = await self._generations.load_many([name for name, _ in given_up])
         return [
@@ -149,6 +154,7 @@ class Reconciliation:
         ]
 
     async def _unclaimed(self, events: Sequence[BillingEvent]) -> list[BillingEvent]:
-        named = sorted({event.request_id for event in events if event.request_id is not None})
-        ours = await self._submissions.ours(named)
-        return [event for event in events if event.request_id not in ours]
+        """Return the billing events whose request id belongs to no generation."""
+        request_ids = sorted({event.request_id for event in events if event.request_id is not None})
+        known = await self._submissions.ours(request_ids)
+        return [event for event in events if event.request_id not in known]

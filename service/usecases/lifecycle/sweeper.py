@@ -107,7 +107,7 @@ class DeadlineSweeper:
 
     async def _reconcile(self, g: Generation, reconciliation: Reconciliation) -> None:
         """Look for it at fal; past its deadline that ends it, if need be without having seen the bill."""
-        outcome = await reconciliation.look(g)
+        outcome = await reconciliation.reconcile(g)
         now = self._clock()
         late = now - self._schedule.deadline(g, now)
         if outcome == "adopted":

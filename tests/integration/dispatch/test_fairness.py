@@ -77,7 +77,7 @@ def line(runtime: Runtime, clock: Clock) -> Line:
     return Line(runtime, clock)
 
 
-async def test_one_who_queues_after_5000_others_is_next_but_one(line: Line) -> None:
+async def test_fairness_new_tenant_passes_a_backlog_of_5000(line: Line) -> None:
     crowd, one = await line.tenant(), await line.tenant()
     await line.queue(crowd, 5000)
     under_way = await line.claim(slots=10)
@@ -89,7 +89,7 @@ async def test_one_who_queues_after_5000_others_is_next_but_one(line: Line) -> N
     assert single in dispatched
 
 
-async def test_weights_of_1_to_3_give_1_to_3(line: Line) -> None:
+async def test_fairness_weights_1_to_3_give_1_to_3(line: Line) -> None:
     light, heavy = await line.tenant(weight=1), await line.tenant(weight=3)
     for tenant in (light, heavy):
         await line.queue(tenant, 1000)
@@ -97,7 +97,7 @@ async def test_weights_of_1_to_3_give_1_to_3(line: Line) -> None:
     assert served[heavy.id] / served[light.id] == pytest.approx(3, rel=0.05)
 
 
-async def test_what_one_does_not_use_the_others_get(line: Line) -> None:
+async def test_fairness_unused_share_goes_to_others(line: Line) -> None:
     """Work-conserving: slots are never idle while anybody may use them."""
     capped, open_ = await line.tenant(concurrent_generations=2, weight=100), await line.tenant()
     for tenant in (capped, open_):
@@ -106,7 +106,7 @@ async def test_what_one_does_not_use_the_others_get(line: Line) -> None:
     assert owners == {capped.id: 2, open_.id: 18}
 
 
-async def test_texts_of_a_tenant_change_none_of_its_limits(line: Line) -> None:
+async def test_limits_ignore_text_fields_of_the_tenant(line: Line) -> None:
     """The script searches the record for keys: texts of the tenant may contain the same characters."""
     text = '"concurrent_generations":0,"weight":50,"paused":{"limits":{"weight":50'
     hostile = await line.runtime.tenants.service.create(text, Limits(webhook_url=f"https://example.com/?{text}"))
@@ -128,7 +128,7 @@ async def test_limits_after_long_texts_are_read(line: Line) -> None:
     assert Counter(await line.owners(await line.claim(slots=30))) == {capped.id: 3, plain.id: 15}
 
 
-async def test_a_freed_tenant_slot_is_used_again(line: Line) -> None:
+async def test_tenant_slot_freed_is_used_again(line: Line) -> None:
     capped = await line.tenant(concurrent_generations=1)
     first, second = await line.queue(capped, 2)
     assert [item.id for item in await line.claim(slots=9)] == [first]
@@ -137,7 +137,7 @@ async def test_a_freed_tenant_slot_is_used_again(line: Line) -> None:
     assert [item.id for item in await line.claim(slots=9)] == [second]
 
 
-async def test_a_higher_cap_is_used_at_once(line: Line) -> None:
+async def test_tenant_cap_raised_applies_at_once(line: Line) -> None:
     capped = await line.tenant(concurrent_generations=1)
     await line.queue(capped, 5)
     assert len(await line.claim(slots=9)) == 1
@@ -146,7 +146,7 @@ async def test_a_higher_cap_is_used_at_once(line: Line) -> None:
     assert len(await line.claim(slots=9)) == 2
 
 
-async def test_a_cap_below_what_is_under_way_takes_nothing_away(line: Line) -> None:
+async def test_tenant_cap_lowered_ends_no_running_job(line: Line) -> None:
     tenant = await line.tenant()
     await line.queue(tenant, 6)
     under_way = await line.claim(slots=4)
@@ -158,7 +158,7 @@ async def test_a_cap_below_what_is_under_way_takes_nothing_away(line: Line) -> N
     assert len(await line.claim(slots=4)) == 2
 
 
-async def test_priority_goes_first_among_the_tenants_own_alone(line: Line) -> None:
+async def test_priority_orders_within_one_tenant_only(line: Line) -> None:
     eager, calm = await line.tenant(), await line.tenant()
     (low,) = await line.queue(eager, 1)
     (high,) = await line.queue(eager, 1, priority=9)
@@ -168,7 +168,7 @@ async def test_priority_goes_first_among_the_tenants_own_alone(line: Line) -> No
     assert order.index(other) < 2, "the priority of one tenant costs another nothing"
 
 
-async def test_leaving_and_coming_back_wins_nothing(line: Line) -> None:
+async def test_fairness_tenant_that_returns_gains_nothing(line: Line) -> None:
     """A tenant that keeps its queue short is not new every time."""
     steady, sly = await line.tenant(), await line.tenant()
     await line.queue(steady, 100)
@@ -184,7 +184,7 @@ async def test_leaving_and_coming_back_wins_nothing(line: Line) -> None:
     assert Counter(owners)[sly.id] == 20
 
 
-async def test_who_was_served_alone_pays_for_it_when_others_come(line: Line) -> None:
+async def test_fairness_service_without_rivals_counts(line: Line) -> None:
     """Its turn is remembered after it left, until the others have had as much."""
     light, heavy = await line.tenant(weight=1), await line.tenant(weight=10)
     (name,) = await line.queue(light, 1)
@@ -196,7 +196,7 @@ async def test_who_was_served_alone_pays_for_it_when_others_come(line: Line) -> 
     assert owners.index(light.id) in (10, 11)
 
 
-async def test_idle_time_is_not_saved_up(line: Line) -> None:
+async def test_fairness_idle_time_gains_nothing(line: Line) -> None:
     busy, late = await line.tenant(), await line.tenant()
     await line.queue(busy, 60)
     await line.served(30, slots=1)
@@ -204,7 +204,7 @@ async def test_idle_time_is_not_saved_up(line: Line) -> None:
     assert (await line.served(20, slots=1))[late.id] in (10, 11), "half of them, whoever begins"
 
 
-async def test_what_fal_did_not_take_waits_behind_and_keeps_its_place(line: Line) -> None:
+async def test_requeued_submit_keeps_its_position(line: Line) -> None:
     tenant = await line.tenant()
     first, second = await line.queue(tenant, 2)
     (item,) = await line.claim(slots=1)
@@ -219,7 +219,7 @@ async def test_what_fal_did_not_take_waits_behind_and_keeps_its_place(line: Line
     assert [item.id for item in await line.claim(slots=1)] == [first], f"it is older than {third}"
 
 
-async def test_a_paused_tenant_waits_and_the_others_do_not(line: Line) -> None:
+async def test_paused_tenant_waits_and_others_do_not(line: Line) -> None:
     paused, open_ = await line.tenant(weight=9), await line.tenant()
     await line.runtime.tenants.service.pause(paused.id, "too many complaints")
     for tenant in (paused, open_):
@@ -230,7 +230,7 @@ async def test_a_paused_tenant_waits_and_the_others_do_not(line: Line) -> None:
     assert await line.owners(await line.claim(slots=9)) == [paused.id] * 2
 
 
-async def test_more_tenants_without_a_free_slot_than_one_decision_looks_at(line: Line) -> None:
+async def test_dispatch_scans_past_tenants_without_slots(line: Line) -> None:
     """The bound of the loop only ends a decision; the next one goes on from there."""
     blocked = [await line.tenant() for _ in range(600)]
     for tenant in blocked:
@@ -244,7 +244,7 @@ async def test_more_tenants_without_a_free_slot_than_one_decision_looks_at(line:
     assert await line.owners(await line.claim(slots=9)) == [free.id]
 
 
-async def test_a_deleted_tenant_leaves_no_turn_behind(line: Line) -> None:
+async def test_deleted_tenant_leaves_no_virtual_time(line: Line) -> None:
     gone = await line.tenant()
     (name,) = await line.queue(gone, 1)
     await line.claim(slots=1)
@@ -254,7 +254,7 @@ async def test_a_deleted_tenant_leaves_no_turn_behind(line: Line) -> None:
         assert await line.runtime.redis.execute("ZSCORE", key, gone.id) is None
 
 
-async def test_what_is_ended_while_it_waits_is_not_dispatched(line: Line) -> None:
+async def test_dispatch_skips_canceled_generations(line: Line) -> None:
     tenant = await line.tenant()
     first, second = await line.queue(tenant, 2)
     g, now = await line.load(first), line.clock()

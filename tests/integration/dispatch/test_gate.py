@@ -21,6 +21,7 @@ from service.store.gate.gate import GateStore, Signal
 from service.usecases.lifecycle.dispatch_gate import LOCKED_POLLS
 from tests.support import factories
 from tests.support.factories import Clock
+from tests.support.waiting import process_due
 
 FAILURES = 3
 PROBE = timedelta(seconds=15)
@@ -59,11 +60,6 @@ async def fault(fal: httpx.AsyncClient, operation: str, kind: str) -> None:
     (await fal.post("/_sandbox/faults", json={operation: {"kind": kind}})).raise_for_status()
 
 
-async def drained(runtime: Runtime, drain: WorkQueue) -> None:
-    await runtime.queues.run(drain)
-    await runtime.queues.consumers[drain].idle()
-
-
 async def status(runtime: Runtime, g: Generation) -> Status:
     found = await runtime.stores.generations.load(g.id)
     assert found is not None
@@ -83,71 +79,69 @@ async def submits(fal: httpx.AsyncClient) -> int:
 
 
 @pytest.mark.parametrize("kind", ["locked", "unauthorized"])
-async def test_a_locked_account_holds_dispatch_at_once_and_opens_by_itself(
+async def test_gate_locked_account_closes_then_opens_itself(
     runtime: Runtime, clock: Clock, fal: httpx.AsyncClient, create: Create, kind: str
 ) -> None:
     await fault(fal, "submit", kind)
     first = await create()
-    await drained(runtime, WorkQueue.DISPATCH)
+    await process_due(runtime, WorkQueue.DISPATCH)
     assert await status(runtime, first) is Status.QUEUED, "refused, and not lost"
     gate = await runtime.operations.gate.read()
     assert gate.hold is PauseCause.LOCKED
     assert gate.retry_at == clock() + PROBE
     second = await create()
-    await drained(runtime, WorkQueue.DISPATCH)
+    await process_due(runtime, WorkQueue.DISPATCH)
     assert await refusals(runtime, first, second) == [1, 0], "held"
     clock.advance(PROBE)
-    await drained(runtime, WorkQueue.DISPATCH)
+    await process_due(runtime, WorkQueue.DISPATCH)
     assert await refusals(runtime, first, second) == [1, 1], "the one that was never refused tries, and no other"
     await fal.delete("/_sandbox/faults")
     clock.advance(PROBE * 2)
     for _ in range(2):
-        await drained(runtime, WorkQueue.DISPATCH)
+        await process_due(runtime, WorkQueue.DISPATCH)
     assert (await runtime.operations.gate.read()).hold is None
     assert [await status(runtime, g) for g in (first, second)] == [Status.SUBMITTED] * 2
 
 
-async def test_locked_polls_of_several_jobs_hold_dispatch(
+async def test_gate_locked_polls_of_several_jobs_close_it(
     runtime: Runtime, clock: Clock, fal: httpx.AsyncClient, create: Create
 ) -> None:
     running = [await create() for _ in range(LOCKED_POLLS)]
-    await drained(runtime, WorkQueue.DISPATCH)
+    await process_due(runtime, WorkQueue.DISPATCH)
     await fault(fal, "status", "locked")
     clock.advance(timedelta(seconds=30))
-    await drained(runtime, WorkQueue.POLL)
+    await process_due(runtime, WorkQueue.POLL)
     assert (await runtime.operations.gate.read()).hold is PauseCause.LOCKED
     for g in running:
         assert await status(runtime, g) in (Status.SUBMITTED, Status.IN_PROGRESS)
     waiting = await create()
-    await drained(runtime, WorkQueue.DISPATCH)
+    await process_due(runtime, WorkQueue.DISPATCH)
     assert await status(runtime, waiting) is Status.QUEUED
     await fal.delete("/_sandbox/faults")
     clock.advance(timedelta(seconds=10))
-    await drained(runtime, WorkQueue.POLL)
+    await process_due(runtime, WorkQueue.POLL)
     assert (await runtime.operations.gate.read()).hold is None, "an answered poll outweighs refused ones"
-    await drained(runtime, WorkQueue.DISPATCH)
+    await process_due(runtime, WorkQueue.DISPATCH)
     assert await status(runtime, waiting) is Status.SUBMITTED
 
 
-async def test_locked_polls_of_one_job_hold_nothing(
+async def test_gate_locked_polls_of_one_job_do_not_close_it(
     runtime: Runtime, clock: Clock, fal: httpx.AsyncClient, create: Create
 ) -> None:
     await create()
-    await drained(runtime, WorkQueue.DISPATCH)
+    await process_due(runtime, WorkQueue.DISPATCH)
     await fault(fal, "status", "locked")
     for _ in range(2 * LOCKED_POLLS):
         clock.advance(timedelta(seconds=30))
-        await drained(runtime, WorkQueue.POLL)
+        await process_due(runtime, WorkQueue.POLL)
     assert (await runtime.operations.gate.read()).hold is None
 
 
-async def test_locked_poll_before_an_accepted_submit_counts_for_nothing(
-    runtime: Runtime, clock: Clock, create: Create
-) -> None:
+async def test_gate_locked_poll_before_accepted_submit_is_void(runtime: Runtime, clock: Clock, create: Create) -> None:
     sent_at = clock()
     clock.advance(timedelta(seconds=1))
     running = [await create() for _ in range(LOCKED_POLLS)]
-    await drained(runtime, WorkQueue.DISPATCH)
+    await process_due(runtime, WorkQueue.DISPATCH)
     for g in running:
         await runtime.operations.gate.locked_poll(g, "User is locked.", sent_at)
     assert (await runtime.operations.gate.read()).hold is None
@@ -156,12 +150,12 @@ async def test_locked_poll_before_an_accepted_submit_counts_for_nothing(
     assert (await runtime.operations.gate.read()).hold is PauseCause.LOCKED
 
 
-async def test_failures_in_a_row_hold_dispatch_and_a_success_between_does_not(
+async def test_gate_closes_after_consecutive_failures_only(
     runtime: Runtime, clock: Clock, fal: httpx.AsyncClient, create: Create
 ) -> None:
     async def sent(prompt: str) -> None:
         await create(f"{prompt} sandbox:hang sandbox:no-video")
-        await drained(runtime, WorkQueue.DISPATCH)
+        await process_due(runtime, WorkQueue.DISPATCH)
 
     for _ in range(FAILURES - 1):
         await sent("sandbox:500")
@@ -174,14 +168,14 @@ async def test_failures_in_a_row_hold_dispatch_and_a_success_between_does_not(
     assert (gate.hold, gate.retry_at) == (PauseCause.FAILING, clock() + PROBE)
 
 
-async def test_probes_go_one_at_a_time_and_ever_more_seldom(
+async def test_gate_probes_are_single_with_growing_pauses(
     runtime: Runtime, clock: Clock, fal: httpx.AsyncClient, create: Create
 ) -> None:
     before = await submits(fal)
     await fault(fal, "submit", "503")
     for _ in range(FAILURES):
         await create()
-    await drained(runtime, WorkQueue.DISPATCH)
+    await process_due(runtime, WorkQueue.DISPATCH)
     assert (await runtime.operations.gate.read()).hold is PauseCause.FAILING
     waits = []
     for _ in range(6):
@@ -189,18 +183,18 @@ async def test_probes_go_one_at_a_time_and_ever_more_seldom(
         assert gate.retry_at is not None
         waits.append((gate.retry_at - clock()).total_seconds())
         clock.now = gate.retry_at
-        await drained(runtime, WorkQueue.DISPATCH)
-        await drained(runtime, WorkQueue.DISPATCH)
+        await process_due(runtime, WorkQueue.DISPATCH)
+        await process_due(runtime, WorkQueue.DISPATCH)
     assert waits == [15, 30, 60, 120, 240, 300]
     assert await submits(fal) == before, "a probe is a queued generation, refused like any other"
     await fal.delete("/_sandbox/faults")
     clock.advance(timedelta(seconds=300))
     for _ in range(2):
-        await drained(runtime, WorkQueue.DISPATCH)
+        await process_due(runtime, WorkQueue.DISPATCH)
     assert await submits(fal) == before + FAILURES
 
 
-async def test_a_probe_whose_worker_died_is_followed_by_another(runtime: Runtime, clock: Clock, create: Create) -> None:
+async def test_gate_probe_of_dead_worker_is_repeated(runtime: Runtime, clock: Clock, create: Create) -> None:
     for _ in range(2):
         await create()
     await runtime.operations.gate.locked("User is locked.")
@@ -212,9 +206,7 @@ async def test_a_probe_whose_worker_died_is_followed_by_another(runtime: Runtime
     assert again.id == first.id, "its slot is its own"
 
 
-async def test_nothing_is_dispatched_by_many_at_once_while_one_probes(
-    runtime: Runtime, clock: Clock, create: Create
-) -> None:
+async def test_gate_probe_is_single_among_many_workers(runtime: Runtime, clock: Clock, create: Create) -> None:
     for _ in range(20):
         await create()
     await runtime.operations.gate.locked("User is locked.")
@@ -225,7 +217,7 @@ async def test_nothing_is_dispatched_by_many_at_once_while_one_probes(
     assert sum(len(claim.taken) for claim in claims) == 1
 
 
-async def test_of_many_failures_at_once_one_shuts_the_gate(runtime: Runtime, clock: Clock) -> None:
+async def test_gate_concurrent_failures_close_it_once(runtime: Runtime, clock: Clock) -> None:
     store = GateStore(runtime.redis, failures=FAILURES, first_probe=PROBE, last_probe=PROBE * 20)
 
     async def noted(signal: Signal, n: int) -> str:
@@ -239,7 +231,7 @@ async def test_of_many_failures_at_once_one_shuts_the_gate(runtime: Runtime, clo
     assert changes.count("opened") == 1
 
 
-async def test_failures_of_one_generation_count_once(runtime: Runtime, clock: Clock) -> None:
+async def test_gate_counts_failures_of_one_generation_once(runtime: Runtime, clock: Clock) -> None:
     store = GateStore(runtime.redis, failures=FAILURES, first_probe=PROBE, last_probe=PROBE * 20)
     for generation_id, tenant_id in [("gen_a", "ten_a")] * 20 + [("gen_b", "ten_b")]:
         await store.note("unsent", "ConnectError", clock(), generation_id=generation_id, tenant_id=tenant_id)
@@ -248,9 +240,7 @@ async def test_failures_of_one_generation_count_once(runtime: Runtime, clock: Cl
     assert (gate.failed_generations, gate.failed_tenants) == (2, 2)
 
 
-async def test_submit_claimed_before_an_accepted_one_holds_nothing(
-    runtime: Runtime, clock: Clock, create: Create
-) -> None:
+async def test_gate_failure_claimed_before_accepted_is_void(runtime: Runtime, clock: Clock, create: Create) -> None:
     """Whatever the clock says: one accepted submit outweighs the late answers of those that were claimed before."""
     created = {g.id: g for g in [await create() for _ in range(FAILURES + 2)]}
     claim = await runtime.stores.queue.claim(now=clock(), most=9, lease=timedelta(seconds=15), slots=9)
@@ -264,14 +254,12 @@ async def test_submit_claimed_before_an_accepted_one_holds_nothing(
     assert (await runtime.operations.gate.read()).held_tenants == 1
 
 
-async def test_locked_polls_of_one_tenant_hold_nothing_while_another_has_jobs_at_fal(
-    runtime: Runtime, clock: Clock, create: Create
-) -> None:
+async def test_gate_locked_polls_of_one_tenant_do_not_close_it(runtime: Runtime, clock: Clock, create: Create) -> None:
     running = [await create() for _ in range(LOCKED_POLLS)]
     stranger = await runtime.tenants.service.create("stranger")
     request = factories.create_request(prompt="sandbox:hang", image_url="https://v3b.fal.media/a.jpg")
     other = (await runtime.generations.service.create(stranger, request, None)).generation
-    await drained(runtime, WorkQueue.DISPATCH)
+    await process_due(runtime, WorkQueue.DISPATCH)
     for g in running:
         await runtime.operations.gate.locked_poll(g, "No.", clock())
     assert (await runtime.operations.gate.read()).hold is None
@@ -293,30 +281,30 @@ async def _post(admin: httpx.AsyncClient, path: str, **body: Any) -> Any:
     return answer.json()
 
 
-async def test_pause_holds_dispatch_alone(
+async def test_pause_stops_dispatch_only(
     runtime: Runtime, clock: Clock, admin: httpx.AsyncClient, anonymous: httpx.AsyncClient, create: Create
 ) -> None:
     running = await create("sandbox:no-video")
-    await drained(runtime, WorkQueue.DISPATCH)
+    await process_due(runtime, WorkQueue.DISPATCH)
     paused = await _post(admin, "/pause", reason="fal announces maintenance")
     assert (paused["state"], paused["reason"]) == ("paused", "fal announces maintenance")
     waiting = await create()
-    await drained(runtime, WorkQueue.DISPATCH)
+    await process_due(runtime, WorkQueue.DISPATCH)
     assert await status(runtime, waiting) is Status.QUEUED
     async with asyncio.timeout(60):
         while await status(runtime, running) is not Status.SUCCEEDED:
             clock.advance(timedelta(seconds=1))  # a slow sandbox must not come to the deadline of our clock
-            await drained(runtime, WorkQueue.POLL)
+            await process_due(runtime, WorkQueue.POLL)
             await asyncio.sleep(0.02)
     ready = await anonymous.get("/readyz")
     assert (ready.status_code, ready.json()["dispatch"]["state"]) == (200, "paused")
     assert 'gateway_dispatch_paused{cause="paused"} 1.0' in (await anonymous.get("/metrics")).text
     assert (await _post(admin, "/resume"))["state"] == "open"
-    await drained(runtime, WorkQueue.DISPATCH)
+    await process_due(runtime, WorkQueue.DISPATCH)
     assert await status(runtime, waiting) is Status.SUBMITTED
 
 
-async def test_a_pause_outlives_every_process(runtime: Runtime, settings: Settings) -> None:
+async def test_pause_outlives_every_process(runtime: Runtime, settings: Settings) -> None:
     from service.runtime import open_runtime
 
     await runtime.operations.gate.pause("night")
@@ -325,7 +313,7 @@ async def test_a_pause_outlives_every_process(runtime: Runtime, settings: Settin
     assert (gate.hold, gate.reason) == (PauseCause.PAUSED, "night")
 
 
-async def test_a_success_does_not_lift_an_operators_pause(runtime: Runtime, clock: Clock, create: Create) -> None:
+async def test_pause_is_not_ended_by_a_success(runtime: Runtime, clock: Clock, create: Create) -> None:
     await create()
     taken = (await runtime.stores.queue.claim(now=clock(), most=1, lease=timedelta(seconds=15), slots=9)).taken
     await runtime.operations.gate.pause("night")
@@ -333,7 +321,7 @@ async def test_a_success_does_not_lift_an_operators_pause(runtime: Runtime, cloc
     assert (await runtime.operations.gate.read()).hold is PauseCause.PAUSED
 
 
-async def test_draining_accepts_nothing_new_and_lets_the_rest_run_out(
+async def test_drain_refuses_creates_and_finishes_the_rest(
     runtime: Runtime, admin: httpx.AsyncClient, api: httpx.AsyncClient, create: Create
 ) -> None:
     body = factories.create_body(prompt="sandbox:no-video sandbox:hang")
@@ -349,13 +337,13 @@ async def test_draining_accepts_nothing_new_and_lets_the_rest_run_out(
         await create()
     assert await runtime.stores.queue.unfinished() == 1
     assert (await runtime.operations.audit.run()).differences == []
-    await drained(runtime, WorkQueue.DISPATCH)
+    await process_due(runtime, WorkQueue.DISPATCH)
     assert (await api.get(f"/v1/generations/{first['id']}")).json()["status"] == "submitted"
     await _post(admin, "/resume")
     assert (await api.post("/v1/generations", json=body)).status_code == 202
 
 
-async def test_a_tenants_pause_is_told_and_lifted(
+async def test_tenant_pause_is_shown_and_ends_with_resume(
     admin: httpx.AsyncClient, api: httpx.AsyncClient, anonymous: httpx.AsyncClient, tenant: Tenant
 ) -> None:
     path = f"/tenants/{tenant.id}"
@@ -374,7 +362,7 @@ async def test_a_tenants_pause_is_told_and_lifted(
 @pytest.mark.parametrize(
     "body", [{}, {"reason": ""}, {"reason": " "}, {"reason": "x" * 501}, {"reason": 7}, {"why": "x"}]
 )
-async def test_a_hold_needs_a_reason(
+async def test_pause_without_reason_is_refused(
     runtime: Runtime, admin: httpx.AsyncClient, path: str, body: dict[str, Any]
 ) -> None:
     answer = await admin.post(f"/admin/v1{path}", json=body)

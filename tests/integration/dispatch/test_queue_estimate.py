@@ -35,11 +35,11 @@ def settings(redis_url: str) -> Settings:
         (QueueStats(queued=5, slots_used=0, weights=1, seconds=80), Limits(concurrent_generations=1), 0, 0.0),
     ],
 )
-def test_estimate(line: QueueStats, limits: Limits, position: int, expected: float | None) -> None:
+def test_queue_estimate_formula(line: QueueStats, limits: Limits, position: int, expected: float | None) -> None:
     assert estimate(line, factories.tenant(limits=limits), position, 40) == expected
 
 
-async def test_positions_are_told_at_creation_and_after(
+async def test_queue_position_is_shown_at_create_and_later(
     app: FastAPI, runtime: Runtime, clock: Clock, api: httpx.AsyncClient, tenant: Tenant
 ) -> None:
     created = []
@@ -58,7 +58,7 @@ async def test_positions_are_told_at_creation_and_after(
     assert read["queue"] == {"position": 1, "estimated_start_seconds": None}, "nothing has ended yet"
 
 
-async def test_estimates_come_from_what_ended_and_stop_when_held(
+async def test_queue_estimate_uses_ended_jobs_and_stops_at_pause(
     app: FastAPI, runtime: Runtime, clock: Clock, api: httpx.AsyncClient, tenant: Tenant
 ) -> None:
     names = []
@@ -82,7 +82,7 @@ async def test_estimates_come_from_what_ended_and_stop_when_held(
     assert read["queue"] == {"position": 1, "estimated_start_seconds": None}
 
 
-async def test_what_was_accepted_is_not_refused_for_want_of_an_estimate(
+async def test_create_without_queue_estimate_is_accepted(
     app: FastAPI, api: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Redis goes away between the creation and the answer: a 503 would make the caller pay for a second one."""
@@ -96,7 +96,7 @@ async def test_what_was_accepted_is_not_refused_for_want_of_an_estimate(
     assert created.json()["queue"] == {"position": 0, "estimated_start_seconds": None}
 
 
-async def test_what_was_accepted_is_not_refused_for_want_of_its_end(
+async def test_create_without_readable_end_is_accepted(
     app: FastAPI, api: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def away(*_: object, **__: object) -> None:

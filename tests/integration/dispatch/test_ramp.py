@@ -99,7 +99,7 @@ def settings(redis_url: str, sandbox_url: str) -> Settings:
 
 @pytest.mark.parametrize("warm", [0, 3, 20])
 @pytest.mark.parametrize("kind", ["html-502", "lost-answer"])
-async def test_burst_of_unknown_outcomes_costs_a_handful(
+async def test_ramp_burst_of_unknown_outcomes_costs_few_jobs(
     runtime: Runtime, worker: Worker, owner: Tenant, sandbox_url: str, kind: str, warm: int
 ) -> None:
     async with httpx.AsyncClient(base_url=sandbox_url) as fal:
@@ -119,13 +119,13 @@ async def _drained(runtime: Runtime) -> None:
     await runtime.queues.consumers[WorkQueue.DISPATCH].idle()
 
 
-async def test_all_slots_are_used_by_one_claim_after_another(runtime: Runtime, worker: Worker, owner: Tenant) -> None:
+async def test_ramp_after_success_uses_all_slots(runtime: Runtime, worker: Worker, owner: Tenant) -> None:
     await worker.queue(owner, SLOTS + 5)
     await _drained(runtime)
     assert await worker.used() == SLOTS
 
 
-async def test_one_submit_after_a_failure_and_more_with_each_accepted(worker: Worker, owner: Tenant) -> None:
+async def test_ramp_after_failure_grows_from_one_submit(worker: Worker, owner: Tenant) -> None:
     await worker.queue(owner, SLOTS)
     first = await worker.claim()
     assert len(first) == FIRST_SUBMITS
@@ -143,7 +143,7 @@ async def test_one_submit_after_a_failure_and_more_with_each_accepted(worker: Wo
     assert sizes == [1, 2, 4, 8, 10], "twice as many each time, up to a share of the slots"
 
 
-async def test_quiet_minute_makes_the_ramp_begin_anew(worker: Worker, owner: Tenant, clock: Clock) -> None:
+async def test_ramp_after_quiet_minute_begins_again(worker: Worker, owner: Tenant, clock: Clock) -> None:
     await worker.queue(owner, SLOTS)
     for item in await worker.claim():
         await worker.end(item, "accepted")
@@ -156,7 +156,7 @@ async def test_quiet_minute_makes_the_ramp_begin_anew(worker: Worker, owner: Ten
 
 
 @pytest.mark.parametrize("word", ["died", "lost"])
-async def test_dead_workers_submits_stop_counting(
+async def test_ramp_stops_counting_submits_of_dead_workers(
     worker: Worker, owner: Tenant, clock: Clock, settings: Settings, word: str
 ) -> None:
     await worker.queue(owner, SLOTS)
@@ -170,7 +170,7 @@ async def test_dead_workers_submits_stop_counting(
     assert len(await worker.claim()) == FIRST_SUBMITS
 
 
-async def test_ended_before_its_submit_leaves_room(runtime: Runtime, worker: Worker, owner: Tenant) -> None:
+async def test_ramp_generation_ended_before_submit_leaves_room(runtime: Runtime, worker: Worker, owner: Tenant) -> None:
     await worker.queue(owner, SLOTS)
     claimed = await worker.claim()
     for item in claimed:
@@ -182,7 +182,7 @@ async def test_ended_before_its_submit_leaves_room(runtime: Runtime, worker: Wor
     assert len(await worker.claim()) == FIRST_SUBMITS
 
 
-async def test_unconfirmed_take_a_share_of_the_slots_at_most(runtime: Runtime, clock: Clock, owner: Tenant) -> None:
+async def test_slots_of_unconfirmed_are_a_share_at_most(runtime: Runtime, clock: Clock, owner: Tenant) -> None:
     worker, ramp = Worker(runtime, clock), Ramp(10**6, 10**6, SHARE, timedelta(seconds=30))
 
     async def claim() -> list[Claimed]:
@@ -219,7 +219,7 @@ weather = st.lists(st.tuples(st.lists(words, min_size=1, max_size=8), st.integer
     max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 @given(history=weather)
-async def test_healthy_fal_is_fully_used_within_ten_minutes(
+async def test_ramp_healthy_fal_is_fully_used_in_ten_minutes(
     worker: Worker, runtime: Runtime, clock: Clock, history: list[tuple[list[str], int]]
 ) -> None:
     """Every claim of a history comes to the next outcomes of a list, in turns; then fal accepts everything."""

@@ -18,7 +18,8 @@ from service.store.generations.generations import Moved
 from service.usecases.lifecycle.dispatch import arguments
 from tests.support import factories
 from tests.support.factories import Clock
-from tests.support.unconfirmed import created, drained, oracle, stored
+from tests.support.unconfirmed import created, oracle, stored
+from tests.support.waiting import process_due
 
 Write = Callable[..., Awaitable[Moved]]
 Meanwhile = Callable[[], Awaitable[None]]
@@ -68,7 +69,7 @@ def once_away(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> Callable[...
     return arm
 
 
-async def test_a_requeue_whose_answer_was_lost_does_not_undo_the_next_submit(
+async def test_fence_lost_reply_of_requeue_spares_next_submit(
     runtime: Runtime, clock: Clock, owner: Tenant, sandbox_url: str, once_away: Callable[..., None]
 ) -> None:
     g = await created(runtime, owner, "sandbox:503=1 sandbox:no-video")
@@ -81,15 +82,15 @@ async def test_a_requeue_whose_answer_was_lost_does_not_undo_the_next_submit(
         await runtime.connections.fal.submit(arguments(sent))
 
     once_away(Status.QUEUED, another_worker_submits, written=True)
-    await drained(runtime, WorkQueue.DISPATCH)
+    await process_due(runtime, WorkQueue.DISPATCH)
     assert (await stored(runtime, g)).status is Status.SUBMITTING, "its answer is still to come"
     for _ in range(3):
         clock.advance(timedelta(minutes=1))
-        await drained(runtime, WorkQueue.DISPATCH)
+        await process_due(runtime, WorkQueue.DISPATCH)
     assert len(await oracle(sandbox_url)) == 1
 
 
-async def test_an_intent_taken_back_twice_does_not_free_a_submit_of_unknown_outcome(
+async def test_fence_repeated_requeue_spares_unconfirmed_submit(
     runtime: Runtime, clock: Clock, owner: Tenant, once_away: Callable[..., None]
 ) -> None:
     g = await created(runtime, owner)
@@ -101,14 +102,14 @@ async def test_an_intent_taken_back_twice_does_not_free_a_submit_of_unknown_outc
             await runtime.transitions.apply(g.id, move)
 
     once_away(Status.QUEUED, another_worker_hears_nothing, written=True)
-    await drained(runtime, WorkQueue.DISPATCH)
+    await process_due(runtime, WorkQueue.DISPATCH)
     assert (await stored(runtime, g)).status is Status.UNCONFIRMED
 
 
 @pytest.mark.parametrize(
     ("prompt", "status"), [("sandbox:503=1", Status.QUEUED), ("sandbox:422-submit", Status.FAILED)]
 )
-async def test_what_fal_is_known_not_to_have_costs_nothing_however_late_that_is_written(
+async def test_outcome_not_submitted_written_late_costs_nothing(
     runtime: Runtime,
     clock: Clock,
     settings: Settings,
@@ -122,11 +123,11 @@ async def test_what_fal_is_known_not_to_have_costs_nothing_however_late_that_is_
 
     async def it_is_given_up_as_lost() -> None:
         clock.advance(settings.fal_timeout + timedelta(minutes=1))
-        await drained(runtime, WorkQueue.SWEEP)
+        await process_due(runtime, WorkQueue.SWEEP)
         assert (await stored(runtime, g)).status is Status.UNCONFIRMED
 
     once_away(status, it_is_given_up_as_lost, written=False)
-    await drained(runtime, WorkQueue.DISPATCH)
+    await process_due(runtime, WorkQueue.DISPATCH)
     ended = await stored(runtime, g)
     assert (ended.status, ended.actual_cost) == (Status.FAILED, 0)
     assert await runtime.stores.queue.slots_used() == 0

@@ -107,7 +107,7 @@ async def _nothing_is_left(runtime: Runtime) -> None:
     assert (await runtime.operations.audit.run()).differences == []
 
 
-async def test_1000_crashes_leak_no_slot(dispatcher: Dispatcher, runtime: Runtime, clock: Clock) -> None:
+async def test_slots_after_1000_crashes_do_not_leak(dispatcher: Dispatcher, runtime: Runtime, clock: Clock) -> None:
     chance = random.Random(7)  # noqa: S311  (a history, not a secret)
     tenants = await _tenants(runtime)
     for n in range(1000):
@@ -137,7 +137,7 @@ steps = st.lists(
     max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 @given(history=steps)
-async def test_no_history_leaks_a_slot(
+async def test_slots_after_any_history_do_not_leak(
     dispatcher: Dispatcher, runtime: Runtime, clock: Clock, history: list[tuple[str, int]]
 ) -> None:
     await runtime.redis.execute("FLUSHALL")

@@ -143,10 +143,10 @@ class Line:
         made = await self.create(self.a, "bad", count, "bad")
         return made + (await self.create(self.b, "bad", count, "bad") if subject == "all" else [])
 
-    async def tick(self, *drains: WorkQueue) -> None:
-        for drain in drains:
-            await self.runtime.queues.run(drain)
-            await self.runtime.queues.consumers[drain].idle()
+    async def tick(self, *work_queues: WorkQueue) -> None:
+        for work_queue in work_queues:
+            await self.runtime.queues.run(work_queue)
+            await self.runtime.queues.consumers[work_queue].idle()
         self.clock.advance(TICK)
 
     async def stored(self, generations: Sequence[Generation]) -> list[Generation]:
@@ -178,7 +178,7 @@ async def opened(redis_url: str, clock: Clock, queue_url: str) -> AsyncIterator[
 
 @pytest.mark.parametrize("subject", SUBJECTS)
 @pytest.mark.parametrize("status", SUBMITS)
-async def test_failed_submits_hold_their_subject_only(
+async def test_failed_submits_stop_their_cause_only(
     redis_url: str, clock: Clock, status: int, subject: Subject
 ) -> None:
     held = HELD[subject, SUBMITS[status]]
@@ -225,7 +225,7 @@ async def _ends(line: Line, bad: Sequence[Generation], kind: Kind, *, alone: boo
 
 
 @pytest.mark.parametrize("status", [status for status, kind in SUBMITS.items() if kind != "body"])
-async def test_held_dispatch_opens_once_fal_is_well(redis_url: str, clock: Clock, status: int) -> None:
+async def test_gate_opens_when_fal_recovers(redis_url: str, clock: Clock, status: int) -> None:
     async with serving(Fal(status, "submit")) as fal, opened(redis_url, clock, fal.url) as line:
         bad = await line.create_bad("all")
         await line.tick(WorkQueue.DISPATCH)
@@ -237,7 +237,7 @@ async def test_held_dispatch_opens_once_fal_is_well(redis_url: str, clock: Clock
         assert {g.status for g in await line.stored(bad)} <= {Status.SUBMITTED, Status.UNCONFIRMED}
 
 
-async def test_fal_out_of_reach_holds_everybody_and_loses_nothing(redis_url: str, clock: Clock) -> None:
+async def test_gate_fal_unreachable_closes_and_loses_nothing(redis_url: str, clock: Clock) -> None:
     async with opened(redis_url, clock, factories.NOWHERE) as line:
         created = await line.create_bad("all")
         await line.tick(WorkQueue.DISPATCH)
@@ -247,9 +247,7 @@ async def test_fal_out_of_reach_holds_everybody_and_loses_nothing(redis_url: str
 
 @pytest.mark.parametrize("subject", SUBJECTS)
 @pytest.mark.parametrize("status", SUBMITS)
-async def test_refused_polls_hold_their_subject_only(
-    redis_url: str, clock: Clock, status: int, subject: Subject
-) -> None:
+async def test_refused_polls_stop_their_cause_only(redis_url: str, clock: Clock, status: int, subject: Subject) -> None:
     async with serving(Fal(status, "poll")) as fal, opened(redis_url, clock, fal.url) as line:
         running = await line.create_bad(subject)
         running += [] if subject == "all" else await line.create(line.b, "good", 4)
@@ -266,7 +264,7 @@ async def test_refused_polls_hold_their_subject_only(
 
 
 @pytest.mark.parametrize("status", [402, 403, 404, 503])
-async def test_job_refused_while_others_are_accepted_fails_alone(redis_url: str, clock: Clock, status: int) -> None:
+async def test_refused_job_among_accepted_ones_fails(redis_url: str, clock: Clock, status: int) -> None:
     async with serving(Fal(status, "submit")) as fal, opened(redis_url, clock, fal.url) as line:
         (bad,) = await line.create(line.a, "bad")
         others = []
@@ -283,7 +281,7 @@ async def test_job_refused_while_others_are_accepted_fails_alone(redis_url: str,
 
 
 @pytest.mark.parametrize("status", [402, 403, 404, 503])
-async def test_job_refused_like_all_others_waits(redis_url: str, clock: Clock, status: int) -> None:
+async def test_refused_job_like_all_others_waits(redis_url: str, clock: Clock, status: int) -> None:
     async with serving(Fal(status, "submit")) as fal, opened(redis_url, clock, fal.url) as line:
         await line.create(line.b, "good")
         created = await line.create_bad("all")
@@ -293,7 +291,7 @@ async def test_job_refused_like_all_others_waits(redis_url: str, clock: Clock, s
         assert fal.submits.count("bad") > REFUSALS
 
 
-async def test_probe_is_of_another_tenant_than_the_last(redis_url: str, clock: Clock) -> None:
+async def test_probe_comes_from_another_tenant_than_the_last(redis_url: str, clock: Clock) -> None:
     async with serving(Fal(503, "submit")) as fal, opened(redis_url, clock, fal.url) as line:
         await line.runtime.operations.gate.locked("User is locked.")
         heavy = await line.runtime.tenants.service.create(
@@ -313,7 +311,7 @@ async def test_probe_is_of_another_tenant_than_the_last(redis_url: str, clock: C
         assert all(first != second for first, second in pairwise(owners))
 
 
-async def test_job_that_was_never_refused_waits_for_no_doubled_probe(redis_url: str, clock: Clock) -> None:
+async def test_probe_pause_doubles_for_refused_jobs_only(redis_url: str, clock: Clock) -> None:
     async with serving(Fal(403, "submit")) as fal, opened(redis_url, clock, fal.url) as line:
         (bad,) = await line.create(line.a, "bad")
         for _ in range(60):

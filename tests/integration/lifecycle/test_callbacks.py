@@ -24,7 +24,7 @@ from tests.conftest import client_of
 from tests.support import factories
 from tests.support.factories import Clock
 from tests.support.receiver import Received, Receiver
-from tests.support.waiting import Patience
+from tests.support.waiting import Patience, process_due
 
 QUICK = "sandbox:no-video sandbox:queue-seconds=0 sandbox:seconds=0.01"
 Create = Callable[..., Awaitable[Generation]]
@@ -93,12 +93,6 @@ def create(runtime: Runtime, owner: Tenant) -> Create:
     return made
 
 
-async def drained(runtime: Runtime, drain: WorkQueue) -> None:
-    """Work off what is due now, to the end."""
-    await runtime.queues.run(drain)
-    await runtime.queues.consumers[drain].idle()
-
-
 async def stored(runtime: Runtime, g: Generation) -> Generation:
     found = await runtime.stores.generations.load(g.id)
     assert found is not None
@@ -110,7 +104,7 @@ async def polled_to_the_end(runtime: Runtime, clock: Clock, g: Generation) -> Ge
     async with asyncio.timeout(60):
         while True:
             clock.advance(timedelta(seconds=2))
-            await drained(runtime, WorkQueue.POLL)
+            await process_due(runtime, WorkQueue.POLL)
             if (now := await stored(runtime, g)).status in TERMINAL:
                 return now
             await patience.pause()
@@ -143,14 +137,14 @@ async def poll_due(runtime: Runtime, g: Generation) -> float | None:
 # --- the news ---------------------------------------------------------------------------------------------------------
 
 
-async def test_a_callback_ends_it_at_once_with_one_look(runtime: Runtime, fal: Fal, create: Create) -> None:
+async def test_callback_ends_job_at_once_with_one_poll(runtime: Runtime, fal: Fal, create: Create) -> None:
     g = await create()
-    await drained(runtime, WorkQueue.DISPATCH)
-    await drained(runtime, WorkQueue.POLL)
+    await process_due(runtime, WorkQueue.DISPATCH)
+    await process_due(runtime, WorkQueue.POLL)
     assert (await stored(runtime, g)).status is Status.SUBMITTED, "its poll is not due yet"
     await fal.report(g)
     statuses, results = calls("status"), calls("result")
-    await drained(runtime, WorkQueue.POLL)
+    await process_due(runtime, WorkQueue.POLL)
     ended = await stored(runtime, g)
     assert ended.status is Status.SUCCEEDED
     assert (calls("status") - statuses, calls("result") - results) == (1, 1), (
@@ -175,14 +169,14 @@ ENDS = [
 
 
 @pytest.mark.parametrize("prompt", ENDS)
-async def test_polling_and_callbacks_agree(
+async def test_callback_and_polling_agree(
     runtime: Runtime, clock: Clock, fal: Fal, create: Create, prompt: str
 ) -> None:
     told = {"webhook_url": "http://127.0.0.1:9000/hook", "duration": 5}
     polled, reported, both = [await create(prompt, **told) for _ in range(3)]
-    await drained(runtime, WorkQueue.DISPATCH)
+    await process_due(runtime, WorkQueue.DISPATCH)
     await fal.report(reported)
-    await drained(runtime, WorkQueue.POLL)
+    await process_due(runtime, WorkQueue.POLL)
     assert (await stored(runtime, reported)).status in TERMINAL
     await fal.callbacks(both)
     clock.advance(timedelta(seconds=2))  # the other two are due for a poll now
@@ -199,20 +193,18 @@ async def test_polling_and_callbacks_agree(
     assert (await runtime.operations.audit.run()).differences == []
 
 
-async def test_a_lost_callback_costs_some_seconds(runtime: Runtime, clock: Clock, fal: Fal, create: Create) -> None:
+async def test_callback_lost_costs_some_seconds(runtime: Runtime, clock: Clock, fal: Fal, create: Create) -> None:
     g = await create(f"{QUICK} sandbox:lost-webhook")
-    await drained(runtime, WorkQueue.DISPATCH)
+    await process_due(runtime, WorkQueue.DISPATCH)
     assert (await polled_to_the_end(runtime, clock, g)).status is Status.SUCCEEDED
     assert fal.postbox.received == []
 
 
-async def test_what_fal_has_forgotten_its_callback_still_knows(
-    runtime: Runtime, clock: Clock, fal: Fal, create: Create
-) -> None:
+async def test_callback_of_forgotten_result_ends_job(runtime: Runtime, clock: Clock, fal: Fal, create: Create) -> None:
     g, only_polled = [await create(f"{QUICK} sandbox:expired-result") for _ in range(2)]
-    await drained(runtime, WorkQueue.DISPATCH)
+    await process_due(runtime, WorkQueue.DISPATCH)
     await fal.report(g)
-    await drained(runtime, WorkQueue.POLL)
+    await process_due(runtime, WorkQueue.POLL)
     ended = await stored(runtime, g)
     assert ended.status is Status.SUCCEEDED
     assert ended.output is not None
@@ -221,15 +213,15 @@ async def test_what_fal_has_forgotten_its_callback_still_knows(
 
 
 @pytest.mark.parametrize("trouble", ["locked", "500", "html-502", "reset"])
-async def test_callback_ends_it_after_some_tries_if_its_result_stays_away(
+async def test_callback_ends_job_after_tries_without_result(
     runtime: Runtime, clock: Clock, fal: Fal, create: Create, trouble: str
 ) -> None:
     g = await create("sandbox:policy")
-    await drained(runtime, WorkQueue.DISPATCH)
+    await process_due(runtime, WorkQueue.DISPATCH)
     await fal.report(g)
     (await fal.oracle.post("/_sandbox/faults", json={"result": {"kind": trouble}})).raise_for_status()
     try:
-        await drained(runtime, WorkQueue.POLL)
+        await process_due(runtime, WorkQueue.POLL)
         assert not (await stored(runtime, g)).is_terminal, "the result would name what was billed"
         ended = await polled_to_the_end(runtime, clock, g)
     finally:
@@ -242,14 +234,14 @@ async def test_callback_ends_it_after_some_tries_if_its_result_stays_away(
 
 
 @pytest.mark.parametrize("more", ["", "sandbox:null-payload"])
-async def test_an_unconfirmed_generation_heals(
+async def test_callback_of_unconfirmed_generation_adopts(
     runtime: Runtime, clock: Clock, fal: Fal, create: Create, more: str
 ) -> None:
     g = await create(f"{QUICK} sandbox:lost-answer {more}")
-    await drained(runtime, WorkQueue.DISPATCH)
+    await process_due(runtime, WorkQueue.DISPATCH)
     assert (await stored(runtime, g)).status is Status.UNCONFIRMED
     await fal.report(g)
-    await drained(runtime, WorkQueue.POLL)
+    await process_due(runtime, WorkQueue.POLL)
     ended = await stored(runtime, g)
     assert ended.status is Status.SUCCEEDED
     assert ended.request_id is not None
@@ -260,14 +252,12 @@ async def test_an_unconfirmed_generation_heals(
 
 
 @pytest.mark.parametrize("more", ["", "sandbox:lost-answer"])
-async def test_a_callback_before_the_answer_to_the_submit(
-    runtime: Runtime, fal: Fal, create: Create, more: str
-) -> None:
+async def test_callback_before_submit_response_adopts(runtime: Runtime, fal: Fal, create: Create, more: str) -> None:
     g = await create(f"{QUICK} sandbox:slow-answer=0.7 {more}")
     await runtime.queues.run(WorkQueue.DISPATCH)
     await fal.report(g)
     assert (await stored(runtime, g)).status is Status.SUBMITTING
-    await drained(runtime, WorkQueue.POLL)
+    await process_due(runtime, WorkQueue.POLL)
     assert (await stored(runtime, g)).status is Status.SUCCEEDED, "while its submit is still under way"
     await runtime.queues.consumers[WorkQueue.DISPATCH].idle()
     ended = await stored(runtime, g)
@@ -275,7 +265,7 @@ async def test_a_callback_before_the_answer_to_the_submit(
 
 
 @pytest.mark.parametrize(("more", "between"), [("", Status.SUBMITTED), ("sandbox:lost-answer", Status.UNCONFIRMED)])
-async def test_what_the_submit_saves_afterwards_does_not_put_the_poll_off(
+async def test_callback_poll_is_not_delayed_by_the_submit(
     runtime: Runtime, clock: Clock, fal: Fal, create: Create, more: str, between: Status
 ) -> None:
     g = await create(f"{QUICK} sandbox:slow-answer=0.7 {more}")
@@ -284,21 +274,21 @@ async def test_what_the_submit_saves_afterwards_does_not_put_the_poll_off(
     await runtime.queues.consumers[WorkQueue.DISPATCH].idle()
     assert (await stored(runtime, g)).status is between
     assert await poll_due(runtime, g) == clock().timestamp()
-    await drained(runtime, WorkQueue.POLL)
+    await process_due(runtime, WorkQueue.POLL)
     assert (await stored(runtime, g)).status is Status.SUCCEEDED
 
 
 @pytest.mark.parametrize("first", [WorkQueue.POLL, WorkQueue.DISPATCH])
-async def test_what_was_queued_again_although_fal_took_it_is_not_sent_again(
+async def test_callback_of_requeued_generation_prevents_resubmit(
     runtime: Runtime, clock: Clock, fal: Fal, create: Create, first: WorkQueue
 ) -> None:
     g = await create(f"sandbox:429=1 {QUICK} {first} {clock().timestamp()}")
-    await drained(runtime, WorkQueue.DISPATCH)
+    await process_due(runtime, WorkQueue.DISPATCH)
     assert (await stored(runtime, g)).status is Status.QUEUED
     await told(runtime, clock, g, Callback("request-1"))
     clock.advance(timedelta(minutes=1))
-    for drain in (first, WorkQueue.POLL, WorkQueue.DISPATCH):
-        await drained(runtime, drain)
+    for work_queue in (first, WorkQueue.POLL, WorkQueue.DISPATCH):
+        await process_due(runtime, work_queue)
     now = await stored(runtime, g)
     assert (now.status, now.request_id, await fal.submits(g)) == (Status.SUBMITTED, "request-1", 0)
     assert await runtime.stores.queue.slots_used() == 1
@@ -313,27 +303,25 @@ async def told(runtime: Runtime, clock: Clock, g: Generation, callback: Callback
     assert received.reception == "accepted"
 
 
-async def test_the_same_callback_twice_is_one(runtime: Runtime, fal: Fal, create: Create) -> None:
+async def test_callback_sent_twice_counts_once(runtime: Runtime, fal: Fal, create: Create) -> None:
     g = await create(f"{QUICK} sandbox:double-webhook", webhook_url="http://127.0.0.1:9000/hook")
-    await drained(runtime, WorkQueue.DISPATCH)
+    await process_due(runtime, WorkQueue.DISPATCH)
     first, second = await fal.callbacks(g, 2)
     accepted, duplicate, ended = counted("accepted"), counted("duplicate"), counted("ended")
     assert (await fal.hand_on(first)).status_code == 200
     assert (await fal.hand_on(second)).status_code == 200
-    await drained(runtime, WorkQueue.POLL)
+    await process_due(runtime, WorkQueue.POLL)
     version = (await stored(runtime, g)).version
     assert (await fal.hand_on(first)).status_code == 200
-    await drained(runtime, WorkQueue.POLL)
+    await process_due(runtime, WorkQueue.POLL)
     assert (await stored(runtime, g)).version == version
     assert (counted("accepted"), counted("duplicate"), counted("ended")) == (accepted + 1, duplicate + 1, ended + 1)
     assert await runtime.redis.execute("ZCARD", keys.deliveries_of_tenant(g.tenant_id)) == 1
 
 
-async def test_a_callback_after_the_end_changes_nothing(
-    runtime: Runtime, clock: Clock, fal: Fal, create: Create
-) -> None:
+async def test_callback_after_end_changes_nothing(runtime: Runtime, clock: Clock, fal: Fal, create: Create) -> None:
     g = await create(f"{QUICK} sandbox:late-webhook=0.5")
-    await drained(runtime, WorkQueue.DISPATCH)
+    await process_due(runtime, WorkQueue.DISPATCH)
     ended = await polled_to_the_end(runtime, clock, g)
     await fal.report(g)
     assert await stored(runtime, g) == ended
@@ -341,22 +329,22 @@ async def test_a_callback_after_the_end_changes_nothing(
     assert await poll_due(runtime, g) is None
 
 
-async def test_callback_of_a_given_up_generation_is_kept_as_paid_and_lost(
+async def test_callback_of_given_up_generation_is_paid_and_lost(
     runtime: Runtime, clock: Clock, settings: Settings, fal: Fal, create: Create, owner: Tenant
 ) -> None:
     """Failed as unconfirmed, its estimate booked; then fal reports its video."""
     g = await create(f"{QUICK} sandbox:lost-answer")
-    await drained(runtime, WorkQueue.DISPATCH)
+    await process_due(runtime, WorkQueue.DISPATCH)
     before = clock.now
     clock.advance(settings.unconfirmed_deadline)
-    await drained(runtime, WorkQueue.SWEEP)
+    await process_due(runtime, WorkQueue.SWEEP)
     failed = await stored(runtime, g)
     assert failed.status is Status.FAILED
     clock.now = before  # the callback is as young as it was
     counted_before = counted("paid_and_lost")
     await fal.report(g)
     assert counted("paid_and_lost") == counted_before + 1
-    await drained(runtime, WorkQueue.POLL)
+    await process_due(runtime, WorkQueue.POLL)
     assert await stored(runtime, g) == failed
     lost, count = await runtime.operations.unconfirmed.paid_and_lost(limit=10)
     assert ([one.generation.id for one in lost], count) == ([g.id], 1)
@@ -374,41 +362,41 @@ async def test_callback_of_a_given_up_generation_is_kept_as_paid_and_lost(
     assert (await runtime.operations.audit.run()).clean
 
 
-async def test_a_wish_to_cancel_yields_to_the_result(runtime: Runtime, owner: Tenant, fal: Fal, create: Create) -> None:
+async def test_cancel_request_yields_to_the_result(runtime: Runtime, owner: Tenant, fal: Fal, create: Create) -> None:
     g = await create(QUICK)
-    await drained(runtime, WorkQueue.DISPATCH)
+    await process_due(runtime, WorkQueue.DISPATCH)
     await fal.report(g)
     await runtime.generations.service.cancel(owner, g.id)
     cancels = calls("cancel")
-    await drained(runtime, WorkQueue.POLL)
+    await process_due(runtime, WorkQueue.POLL)
     assert (await stored(runtime, g)).status is Status.SUCCEEDED
     assert calls("cancel") == cancels
 
 
-async def test_a_forgery_is_refused_and_polling_goes_on(
+async def test_callback_forged_is_refused_and_polls_continue(
     runtime: Runtime, clock: Clock, fal: Fal, create: Create
 ) -> None:
     g = await create(f"{QUICK} sandbox:forged-webhook")
-    await drained(runtime, WorkQueue.DISPATCH)
+    await process_due(runtime, WorkQueue.DISPATCH)
     (forged, *_) = await fal.callbacks(g)
     refused = counted("signature")
     assert (await fal.hand_on(forged)).status_code == 401
     assert counted("signature") == refused + 1
     assert await kept_callback(runtime, g) is None
-    await drained(runtime, WorkQueue.POLL)
+    await process_due(runtime, WorkQueue.POLL)
     assert (await stored(runtime, g)).status is Status.SUBMITTED
     assert (await polled_to_the_end(runtime, clock, g)).status is Status.SUCCEEDED
 
 
-async def test_a_callback_of_another_request_is_told_of_and_ignored(
+async def test_callback_of_other_request_is_logged_and_ignored(
     runtime: Runtime, clock: Clock, fal: Fal, create: Create
 ) -> None:
     g = await create("sandbox:hang")
-    await drained(runtime, WorkQueue.DISPATCH)
+    await process_due(runtime, WorkQueue.DISPATCH)
     before = await stored(runtime, g)
     told_of = counted("other_request")
     await told(runtime, clock, g, Callback("request-2", 200, {"video": {"url": "https://x.test/v.mp4"}}))
-    await drained(runtime, WorkQueue.POLL)
+    await process_due(runtime, WorkQueue.POLL)
     now = await stored(runtime, g)
     assert (now.request_id, now.status in TERMINAL) == (before.request_id, False)
     assert counted("other_request") == told_of + 1
@@ -416,17 +404,17 @@ async def test_a_callback_of_another_request_is_told_of_and_ignored(
 
 
 @pytest.mark.parametrize("payload", [None, {"seed": 7}])
-async def test_a_callback_that_brings_nothing_does_not_make_polls_spin(
+async def test_callback_without_result_does_not_spin_polls(
     runtime: Runtime, clock: Clock, fal: Fal, create: Create, payload: Any
 ) -> None:
     g = await create("sandbox:hang sandbox:queue-seconds=0")
-    await drained(runtime, WorkQueue.DISPATCH)
+    await process_due(runtime, WorkQueue.DISPATCH)
     request_id = (await stored(runtime, g)).request_id
     assert request_id is not None
     await told(runtime, clock, g, Callback(request_id, 200, payload))
     statuses = calls("status")
     for _ in range(5):
-        await drained(runtime, WorkQueue.POLL)
+        await process_due(runtime, WorkQueue.POLL)
     assert calls("status") == statuses + 1
     assert await kept_callback(runtime, g) is None
     due = await poll_due(runtime, g)
@@ -434,11 +422,11 @@ async def test_a_callback_that_brings_nothing_does_not_make_polls_spin(
     assert due > clock().timestamp()
 
 
-async def test_a_poll_under_way_does_not_put_off_the_one_a_callback_asks_for(
+async def test_callback_poll_is_not_delayed_by_running_poll(
     runtime: Runtime, clock: Clock, fal: Fal, create: Create
 ) -> None:
     g = await create("sandbox:hang")
-    await drained(runtime, WorkQueue.DISPATCH)
+    await process_due(runtime, WorkQueue.DISPATCH)
     request_id = (await stored(runtime, g)).request_id
     assert request_id is not None
     await told(runtime, clock, g, Callback(request_id))
@@ -446,24 +434,22 @@ async def test_a_poll_under_way_does_not_put_off_the_one_a_callback_asks_for(
     assert await poll_due(runtime, g) == clock().timestamp()
 
 
-async def test_a_worker_that_dies_with_a_callback_in_hand_leaves_it_to_the_next(
+async def test_callback_of_dead_worker_goes_to_the_next(
     runtime: Runtime, clock: Clock, fal: Fal, create: Create
 ) -> None:
     from service.usecases.lifecycle.leases import LEASE
 
     g = await create(f"{QUICK} sandbox:lost-answer")
-    await drained(runtime, WorkQueue.DISPATCH)
+    await process_due(runtime, WorkQueue.DISPATCH)
     await fal.report(g)
     claim = await runtime.stores.due.claim(WorkQueue.POLL, now=clock(), most=5, lease=LEASE)
     assert [item.id for item in claim.taken] == [g.id]  # and then it died
     clock.advance(LEASE)
-    await drained(runtime, WorkQueue.POLL)
+    await process_due(runtime, WorkQueue.POLL)
     assert (await stored(runtime, g)).status is Status.SUCCEEDED
 
 
-async def test_without_a_public_url_none_are_asked_for(
-    redis_url: str, sandbox_url: str, clock: Clock, fal: Fal
-) -> None:
+async def test_callback_url_absent_without_public_url(redis_url: str, sandbox_url: str, clock: Clock, fal: Fal) -> None:
     from service.runtime import open_runtime
 
     async with open_runtime(factories.sandbox_settings(redis_url, sandbox_url), clock=clock) as runtime:
@@ -471,19 +457,17 @@ async def test_without_a_public_url_none_are_asked_for(
         prompt = f"{QUICK} no callbacks {clock().timestamp()}"
         request = factories.create_request(prompt=prompt, image_url="https://v3b.fal.media/a.jpg")
         g = (await runtime.generations.service.create(owner, request, None)).generation
-        await drained(runtime, WorkQueue.DISPATCH)
+        await process_due(runtime, WorkQueue.DISPATCH)
         assert (await polled_to_the_end(runtime, clock, g)).status is Status.SUCCEEDED
     seen = (await fal.oracle.get("/_sandbox/requests")).json()
     assert [submit["webhook_url"] for submit in seen if submit["prompt"] == prompt] == [None]
 
 
-async def test_the_last_lines_of_the_log_come_with_the_end(
-    runtime: Runtime, clock: Clock, fal: Fal, create: Create
-) -> None:
+async def test_callback_end_includes_last_log_lines(runtime: Runtime, clock: Clock, fal: Fal, create: Create) -> None:
     g = await create("sandbox:no-video sandbox:logs sandbox:queue-seconds=0 sandbox:seconds=0.05")
-    await drained(runtime, WorkQueue.DISPATCH)
+    await process_due(runtime, WorkQueue.DISPATCH)
     await fal.report(g)
-    await drained(runtime, WorkQueue.POLL)
+    await process_due(runtime, WorkQueue.POLL)
     ended = await stored(runtime, g)
     assert ended.status is Status.SUCCEEDED
     assert ended.logs

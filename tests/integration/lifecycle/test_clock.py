@@ -22,6 +22,7 @@ from service.usecases.operations.doctor import CheckStatus
 from service.usecases.webhooks.endpoints import Wanted
 from tests.support import factories
 from tests.support.factories import Clock
+from tests.support.waiting import process_due
 
 SHIFTS: Final = {"+3h": timedelta(hours=3), "-1h": timedelta(hours=-1), "+31d": timedelta(days=31)}
 LONG: Final = {**SHIFTS, "+500d": timedelta(days=500)}
@@ -52,11 +53,6 @@ async def created(runtime: Runtime, owner: Tenant, **changes: Any) -> str:
     return (await runtime.generations.service.create(owner, request, None)).generation.id
 
 
-async def drained(runtime: Runtime, drain: WorkQueue) -> None:
-    await runtime.queues.run(drain)
-    await runtime.queues.consumers[drain].idle()
-
-
 # --- claims -----------------------------------------------------------------------------------------------------------
 
 
@@ -71,34 +67,34 @@ async def work_of_every_kind(runtime: Runtime, clock: Clock) -> None:
     """Something to dispatch, to poll, to deliver and to purge in the end."""
     owner = await tenant_of(runtime)
     await created(runtime, owner)
-    await drained(runtime, WorkQueue.DISPATCH)
+    await process_due(runtime, WorkQueue.DISPATCH)
     clock.advance(timedelta(minutes=1))
     await runtime.generations.service.cancel(owner, await created(runtime, owner))
     await created(runtime, owner)
     await runtime.connections.nudger.idle()  # it marks its hints as sent
 
 
-@pytest.mark.parametrize("drain", WorkQueue)
+@pytest.mark.parametrize("work_queue", WorkQueue)
 @pytest.mark.parametrize("by", SHIFTS.values(), ids=SHIFTS)
-async def test_clock_wrong_drain_changes_nothing(
-    runtime: Runtime, clock: Clock, by: timedelta, drain: WorkQueue
+async def test_clock_wrong_work_queue_changes_nothing(
+    runtime: Runtime, clock: Clock, by: timedelta, work_queue: WorkQueue
 ) -> None:
     await work_of_every_kind(runtime, clock)
     before = await everything(runtime.redis)
     async with open_runtime(runtime.settings, clock=ahead(clock, by)) as wrong:
-        await drained(wrong, drain)
-        wrong.queues.serve(drain)
-        await wrong.queues.consumers[drain].idle()
+        await process_due(wrong, work_queue)
+        wrong.queues.serve(work_queue)
+        await wrong.queues.consumers[work_queue].idle()
     assert await everything(runtime.redis) == before
 
 
-@pytest.mark.parametrize("drain", [WorkQueue.DISPATCH, WorkQueue.POLL, WorkQueue.DELIVER])
-async def test_clock_right_drain_works(runtime: Runtime, clock: Clock, drain: WorkQueue) -> None:
+@pytest.mark.parametrize("work_queue", [WorkQueue.DISPATCH, WorkQueue.POLL, WorkQueue.DELIVER])
+async def test_clock_right_work_queue_works(runtime: Runtime, clock: Clock, work_queue: WorkQueue) -> None:
     """The same work, so that the test above is not empty."""
     await work_of_every_kind(runtime, clock)
     before = await everything(runtime.redis)
     async with open_runtime(runtime.settings, clock=Clock(clock.now, ahead=timedelta())) as right:
-        await drained(right, drain)
+        await process_due(right, work_queue)
     assert await everything(runtime.redis) != before
 
 
@@ -107,11 +103,11 @@ async def test_clock_set_right_claims_again(runtime: Runtime, clock: Clock) -> N
     async with open_runtime(runtime.settings, clock=own) as late:
         owner = await tenant_of(runtime)
         g = await created(runtime, owner)
-        await drained(late, WorkQueue.DISPATCH)
+        await process_due(late, WorkQueue.DISPATCH)
         assert (await runtime.generations.service.get(owner, g)).status is Status.QUEUED
         own.now, own.ahead = clock.now, timedelta()
         await late.clock.measure()
-        await drained(late, WorkQueue.DISPATCH)
+        await process_due(late, WorkQueue.DISPATCH)
         assert (await runtime.generations.service.get(owner, g)).status is Status.SUBMITTED
 
 
@@ -240,12 +236,12 @@ async def test_clock_wrong_keeps_ledger_and_records(runtime: Runtime, clock: Clo
     async with open_runtime(runtime.settings, clock=ahead(clock, by)) as wrong:
         for n in range(300):  # MINID with ~ trims whole nodes only
             await created(wrong, owner, prompt=f"sandbox:no-video {n}")
-        await drained(wrong, WorkQueue.SWEEP)
+        await process_due(wrong, WorkQueue.SWEEP)
     assert await runtime.redis.execute("XLEN", keys.LEDGER) == 302
     assert (await runtime.operations.audit.run()).clean
     assert (await runtime.generations.service.get(owner, done)).status is Status.CANCELED
     clock.advance(runtime.settings.retention + timedelta(minutes=1))
-    await drained(runtime, WorkQueue.SWEEP)
+    await process_due(runtime, WorkQueue.SWEEP)
     assert await runtime.stores.generations.load(done) is None, "purged by the right clock, in its time"
 
 

@@ -1,4 +1,4 @@
-"""The runner of a drain: bounded, undisturbed by a bad item, and finished within its grace."""
+"""Consumer of a work queue: bounded concurrency, isolation of a failing item, close within the grace."""
 
 import asyncio
 from datetime import UTC, datetime
@@ -9,7 +9,7 @@ from service.usecases.lifecycle.consumer import Consumer
 
 
 class Work:
-    """A due set in memory, and workers that wait until they are let go."""
+    """A due set in memory, whose items are processed until ``go`` is set."""
 
     def __init__(self, count: int) -> None:
         self.waiting = [Claimed(f"gen_{n}", datetime.now(UTC)) for n in range(count)]
@@ -38,12 +38,12 @@ class Work:
         self.done.append(item.id)
 
 
-async def test_it_takes_no_more_than_it_has_room_for_and_goes_on_when_it_has() -> None:
+async def test_consumer_at_capacity_claims_when_an_item_ends() -> None:
     work = Work(50)
-    runner = Consumer(WorkQueue.POLL, work.claim, work.work, capacity=7)
-    await asyncio.gather(*(runner.run() for _ in range(5)))
+    consumer = Consumer(WorkQueue.POLL, work.claim, work.work, capacity=7)
+    await asyncio.gather(*(consumer.run() for _ in range(5)))
     await asyncio.sleep(0)
-    assert (runner.busy, len(work.waiting)) == (7, 43)
+    assert (consumer.busy, len(work.waiting)) == (7, 43)
     work.go.set()
     async with asyncio.timeout(30):
         await work.all_ended.wait()
@@ -51,40 +51,40 @@ async def test_it_takes_no_more_than_it_has_room_for_and_goes_on_when_it_has() -
     assert len(work.done) == 49
 
 
-async def test_closing_waits_for_what_runs_and_takes_nothing_new() -> None:
+async def test_consumer_close_waits_and_claims_nothing() -> None:
     work = Work(5)
-    runner = Consumer(WorkQueue.POLL, work.claim, work.work, capacity=3)
-    await runner.run()
+    consumer = Consumer(WorkQueue.POLL, work.claim, work.work, capacity=3)
+    await consumer.run()
     asyncio.get_running_loop().call_later(0.02, work.go.set)
-    await runner.close(grace=5)
+    await consumer.close(grace=5)
     assert len(work.done) == 3
-    await runner.run()
+    await consumer.run()
     assert len(work.waiting) == 2
 
 
-async def test_closing_lets_a_claim_under_way_come_to_its_end() -> None:
-    """What was claimed meanwhile is begun with everything still open, and awaited."""
-    work, let_go = Work(2), asyncio.Event()
+async def test_consumer_close_finishes_a_claim_in_progress() -> None:
+    """Items of a claim in progress are started with all connections open, and awaited."""
+    work, proceed = Work(2), asyncio.Event()
     work.go.set()
 
     async def slow_claim(most: int) -> Claim:
-        await let_go.wait()
+        await proceed.wait()
         return await work.claim(most)
 
-    runner = Consumer(WorkQueue.DISPATCH, slow_claim, work.work, capacity=3)
-    claiming = asyncio.create_task(runner.run())
+    consumer = Consumer(WorkQueue.DISPATCH, slow_claim, work.work, capacity=3)
+    claiming = asyncio.create_task(consumer.run())
     await asyncio.sleep(0)
-    closing = asyncio.create_task(runner.close(grace=5))
+    closing = asyncio.create_task(consumer.close(grace=5))
     await asyncio.sleep(0)
     assert not closing.done()
-    let_go.set()
+    proceed.set()
     await asyncio.gather(claiming, closing)
-    assert (runner.busy, work.done) == (0, ["gen_0", "gen_1"])
+    assert (consumer.busy, work.done) == (0, ["gen_0", "gen_1"])
 
 
-async def test_what_outlasts_the_grace_is_cut_off() -> None:
+async def test_consumer_close_cancels_items_after_grace() -> None:
     work = Work(2)
-    runner = Consumer(WorkQueue.POLL, work.claim, work.work, capacity=3)
-    await runner.run()
-    await runner.close(grace=0.01)
-    assert (runner.busy, work.done) == (0, [])
+    consumer = Consumer(WorkQueue.POLL, work.claim, work.work, capacity=3)
+    await consumer.run()
+    await consumer.close(grace=0.01)
+    assert (consumer.busy, work.done) == (0, [])

@@ -16,7 +16,8 @@ from service.domain.work_queue import WorkQueue
 from service.runtime import Runtime
 from tests.support import factories
 from tests.support.factories import Clock
-from tests.support.unconfirmed import created, drained, given_up_as_lost, stored
+from tests.support.unconfirmed import created, given_up_as_lost, stored
+from tests.support.waiting import process_due
 
 HOOK = "http://127.0.0.1:9000/hook"
 SECOND = timedelta(seconds=1)
@@ -53,20 +54,20 @@ async def in_doubt(runtime: Runtime, owner: Tenant, clock: Clock) -> Generation:
         (in_doubt, timedelta(hours=5), "submission_unconfirmed", False, True),
     ],
 )
-async def test_a_deadline_ends_it_and_settles_its_hold(
+async def test_deadline_ends_generation_and_settles_hold(
     runtime: Runtime, clock: Clock, step: Step, deadline: timedelta, code: str, retryable: bool, billed: bool
 ) -> None:
     owner = await runtime.tenants.service.create("acme")
     g = await step(runtime, owner, clock)
 
     clock.advance(deadline - SECOND)
-    await drained(runtime, WorkQueue.SWEEP)
+    await process_due(runtime, WorkQueue.SWEEP)
     assert (await stored(runtime, g)).status is g.status
     month = await runtime.tenants.usage.month(owner.id)
     assert (month.held, month.spent) == (g.estimated_cost, 0)
 
     clock.advance(SECOND)
-    await drained(runtime, WorkQueue.SWEEP)
+    await process_due(runtime, WorkQueue.SWEEP)
     ended = await stored(runtime, g)
     assert (ended.status, ended.finished_at) == (Status.FAILED, clock())
     assert ended.error is not None
@@ -80,14 +81,12 @@ async def test_a_deadline_ends_it_and_settles_its_hold(
     assert (await runtime.operations.audit.run()).clean
 
 
-async def test_an_intent_without_an_outcome_is_in_doubt_after_its_lease(
-    runtime: Runtime, clock: Clock, settings: Settings
-) -> None:
+async def test_deadline_of_intent_makes_it_unconfirmed(runtime: Runtime, clock: Clock, settings: Settings) -> None:
     owner = await runtime.tenants.service.create("acme")
     g = await created(runtime, owner)
     await runtime.transitions.apply(g.id, lambda g: g.submitting(clock()))
     clock.advance(settings.fal_timeout + timedelta(seconds=30))
-    await drained(runtime, WorkQueue.SWEEP)
+    await process_due(runtime, WorkQueue.SWEEP)
     assert (await stored(runtime, g)).status is Status.UNCONFIRMED
     month = await runtime.tenants.usage.month(owner.id)
     assert (month.held, month.spent) == (g.estimated_cost, 0), "fal may have it"

@@ -24,7 +24,8 @@ from service.store.generations.callbacks import CallbackStore
 from tests.support import factories
 from tests.support.factories import Clock
 from tests.support.scripted_fal import UNITS, VIDEO, ScriptedFal, scripted_fal
-from tests.support.unconfirmed import created, drained, stored
+from tests.support.unconfirmed import created, stored
+from tests.support.waiting import process_due
 
 MINUTE: Final = timedelta(minutes=1)
 DEADLINE: Final = timedelta(hours=2)
@@ -43,7 +44,7 @@ class Trial:
 
     async def poll(self, after: timedelta = timedelta()) -> Generation:
         self.clock.advance(after)
-        await drained(self.runtime, WorkQueue.POLL)
+        await process_due(self.runtime, WorkQueue.POLL)
         return await self.now()
 
     async def polled_for(self, span: timedelta, step: timedelta = 5 * MINUTE) -> Generation:
@@ -76,7 +77,7 @@ async def trial(redis_url: str, *, dispatch: bool = True) -> AsyncIterator[Trial
         owner = await runtime.tenants.service.create("acme")
         g = await created(runtime, owner, "x")
         if dispatch:
-            await drained(runtime, WorkQueue.DISPATCH)
+            await process_due(runtime, WorkQueue.DISPATCH)
         yield Trial(runtime, fal, clock, owner, await stored(runtime, g))
 
 
@@ -114,19 +115,19 @@ async def workers_are_away_and_fal_still_works(t: Trial) -> None:
 
 
 async def fal_is_locked_past_the_deadline(t: Trial) -> None:
-    t.fal.weather = "locked"
+    t.fal.fault = "locked"
     await t.polled_for(DEADLINE * 3)
-    t.fal.weather = ""
+    t.fal.fault = ""
     assert not (await t.poll(MINUTE)).is_terminal, "that time does not count"
     t.fal.complete()
     await t.poll(MINUTE)
 
 
 async def fal_is_locked_and_finishes_meanwhile(t: Trial) -> None:
-    t.fal.weather = "locked"
+    t.fal.fault = "locked"
     t.fal.complete()
     await t.polled_for(DEADLINE * 3)
-    t.fal.weather = ""
+    t.fal.fault = ""
     await t.poll(MINUTE)
 
 
@@ -134,7 +135,7 @@ async def reported_while_workers_are_away(t: Trial) -> None:
     t.fal.complete()
     assert await t.report() == "accepted"
     t.clock.advance(DEADLINE * 2)
-    await drained(t.runtime, WorkQueue.SWEEP)
+    await process_due(t.runtime, WorkQueue.SWEEP)
     await t.poll()
 
 
@@ -172,12 +173,12 @@ async def test_deadline_ends_a_job_as_fal_says(
         assert (await t.runtime.operations.audit.run()).clean
 
 
-async def test_deadline_ends_a_job_that_fal_alone_cannot_tell_of(redis_url: str) -> None:
+async def test_deadline_ends_job_that_fal_alone_cannot_report(redis_url: str) -> None:
     """Its own trouble is no outage: fal answers about every other job."""
     async with trial(redis_url) as t:
         t.fal.broken = "request-1"
         await created(t.runtime, t.owner, "another")
-        await drained(t.runtime, WorkQueue.DISPATCH)
+        await process_due(t.runtime, WorkQueue.DISPATCH)
         await t.polled_for(DEADLINE - MINUTE * 10)
         assert not (await t.now()).is_terminal
         ended = await t.polled_for(MINUTE * 20)
@@ -185,9 +186,9 @@ async def test_deadline_ends_a_job_that_fal_alone_cannot_tell_of(redis_url: str)
         assert (ended.error.code, ended.actual_cost) == ("upstream_timeout", ended.estimated_cost)
 
 
-async def test_deadline_waits_a_week_for_a_fal_that_answers_nothing(redis_url: str) -> None:
+async def test_deadline_waits_a_week_while_fal_is_silent(redis_url: str) -> None:
     async with trial(redis_url) as t:
-        t.fal.weather = "bad_gateway"
+        t.fal.fault = "bad_gateway"
         await t.poll(MINUTE)
         await t.poll(timedelta(days=7))
         assert not (await t.now()).is_terminal
@@ -221,20 +222,20 @@ async def happens(t: Trial, event: str) -> None:  # noqa: C901  (one branch an e
         case "fal reports" if t.fal.billed:
             await t.report()
         case "fal is locked":
-            t.fal.weather = "locked"
+            t.fal.fault = "locked"
         case "fal is down":
-            t.fal.weather = "bad_gateway"
+            t.fal.fault = "bad_gateway"
         case "fal is well":
-            t.fal.weather = ""
+            t.fal.fault = ""
         case "a poll":
             await t.poll(MINUTE / 2)
         case "a sweep":
-            await drained(t.runtime, WorkQueue.SWEEP)
+            await process_due(t.runtime, WorkQueue.SWEEP)
         case "ten minutes with polls":
             await t.polled_for(10 * MINUTE)
         case "a deadline without workers":
             t.clock.advance(DEADLINE * 1.5)
-            await drained(t.runtime, WorkQueue.SWEEP)
+            await process_due(t.runtime, WorkQueue.SWEEP)
         case "a user cancels" if not (await t.now()).is_terminal:
             await t.runtime.generations.service.cancel(t.owner, t.g.id)
 
@@ -244,7 +245,7 @@ async def story(redis_url: str, events: list[str], *, obeys_cancel: bool) -> Non
         t.fal.obeys_cancel = obeys_cancel
         for event in events:
             await happens(t, event)
-        t.fal.weather = ""
+        t.fal.fault = ""
         for _ in range(60):
             if (await t.poll(5 * MINUTE)).is_terminal:
                 break
@@ -265,7 +266,7 @@ async def story(redis_url: str, events: list[str], *, obeys_cancel: bool) -> Non
     max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 @given(events=st.lists(st.sampled_from(EVENTS), max_size=12), obeys_cancel=st.booleans())
-def test_no_job_that_fal_billed_and_reported_ends_failed(redis_url: str, events: list[str], obeys_cancel: bool) -> None:
+def test_deadline_fails_no_job_that_fal_reported(redis_url: str, events: list[str], obeys_cancel: bool) -> None:
     with redis_py.Redis.from_url(redis_url) as client:
         client.flushall()
     asyncio.run(story(redis_url, events, obeys_cancel=obeys_cancel))
@@ -279,7 +280,7 @@ async def refused_then_expired(t: Trial) -> None:
     await t.runtime.transitions.apply(t.g.id, lambda g: g.requeued())
     await t.report()
     t.clock.advance(timedelta(hours=25))
-    await drained(t.runtime, WorkQueue.SWEEP)
+    await process_due(t.runtime, WorkQueue.SWEEP)
 
 
 async def refused_then_canceled(t: Trial) -> None:
@@ -295,7 +296,7 @@ async def unconfirmed_past_its_deadline(t: Trial) -> None:
     await t.runtime.transitions.apply(t.g.id, lambda g: g.unconfirmed())
     await t.report()
     t.clock.advance(timedelta(hours=25))
-    await drained(t.runtime, WorkQueue.SWEEP)
+    await process_due(t.runtime, WorkQueue.SWEEP)
 
 
 async def unconfirmed_and_dismissed(t: Trial) -> None:
@@ -324,7 +325,7 @@ async def late_proof_that_it_was_not_sent(t: Trial) -> None:
     ],
     ids=lambda value: value.__name__,
 )
-async def test_stored_callback_is_judged_before_any_other_end(redis_url: str, end: Scene) -> None:
+async def test_callback_stored_is_evaluated_before_other_ends(redis_url: str, end: Scene) -> None:
     async with trial(redis_url, dispatch=False) as t:
         t.fal.complete()
         await end(t)

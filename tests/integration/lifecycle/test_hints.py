@@ -1,4 +1,4 @@
-"""Hints: at most one per drain waits in the broker, whoever writes it, and none is needed for certainty."""
+"""Hints: at most one per work queue waits in the broker, whatever process sends it, and losing all delays little."""
 
 import asyncio
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from celery import Celery
-from celery.beat import Scheduler as CelerysOwn
+from celery.beat import Scheduler as CeleryScheduler
 
 from service.config.settings import Settings
 from service.domain.work_queue import WorkQueue
@@ -18,7 +18,7 @@ from service.tasks import QUEUE_OF, QUEUES, beat_schedule, celery_app
 from tests.support import factories
 from tests.support.factories import Clock
 
-#: Two drains share the queue ``dispatch``.
+#: Two work queues share the Celery queue ``dispatch``.
 MOST = {"dispatch": 2, "webhooks": 1, "maintenance": 1}
 
 
@@ -34,7 +34,7 @@ async def published(runtime: Runtime) -> None:
 
 
 def scheduler_of(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Beat's own; its package reads the settings from the environment when it is first imported."""
+    """Return beat's scheduler. Its package reads the settings from the environment at its first import."""
     for name, value in settings.environment().items():
         monkeypatch.setenv(name, value)
     from workers.beat import Scheduler
@@ -52,14 +52,14 @@ def scheduler(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[A
     made.app.close()
 
 
-async def test_hints_two_days_of_beat_leave_one_each(runtime: Runtime, scheduler: Any) -> None:
+async def test_hints_of_beat_leave_one_per_work_queue(runtime: Runtime, scheduler: Any) -> None:
     for _ in range(200):
         for entry in list(scheduler.schedule.values()):
             scheduler.apply_async(entry, advance=False)
     assert await depths(runtime.redis) == MOST
 
 
-async def test_hints_of_every_writer_leave_one_each(runtime: Runtime, scheduler: Any) -> None:
+async def test_hints_of_all_senders_leave_one_per_work_queue(runtime: Runtime, scheduler: Any) -> None:
     owner = await runtime.tenants.service.create("acme")
     for n in range(30):
         made = await runtime.generations.service.create(
@@ -67,33 +67,33 @@ async def test_hints_of_every_writer_leave_one_each(runtime: Runtime, scheduler:
         )
         await runtime.generations.service.cancel(owner, made.generation.id)
         await runtime.operations.gate.resume()
-        for drain in WorkQueue:
-            runtime.connections.nudger.nudge(drain)
+        for work_queue in WorkQueue:
+            runtime.connections.nudger.nudge(work_queue)
         for entry in list(scheduler.schedule.values()):
             scheduler.apply_async(entry, advance=False)
         await published(runtime)
     assert await depths(runtime.redis) == MOST
 
 
-@pytest.mark.parametrize("drain", WorkQueue)
-async def test_hint_sent_again_after_claim(runtime: Runtime, drain: WorkQueue) -> None:
+@pytest.mark.parametrize("work_queue", WorkQueue)
+async def test_hint_after_claim_is_sent_again(runtime: Runtime, work_queue: WorkQueue) -> None:
     for expected in (1, 2, 3):
-        runtime.connections.nudger.nudge(drain)
-        runtime.connections.nudger.nudge(drain)
+        runtime.connections.nudger.nudge(work_queue)
+        runtime.connections.nudger.nudge(work_queue)
         await published(runtime)
-        assert (await depths(runtime.redis))[QUEUE_OF[drain]] == expected
-        await runtime.queues.run(drain)
+        assert (await depths(runtime.redis))[QUEUE_OF[work_queue]] == expected
+        await runtime.queues.run(work_queue)
 
 
-async def test_hint_of_a_dead_writer_is_sent_by_the_next(runtime: Runtime, scheduler: Any) -> None:
-    """A script has said that a hint is wanted, and its process has died before it sent one."""
+async def test_hint_of_dead_sender_is_sent_by_the_next(runtime: Runtime, scheduler: Any) -> None:
+    """A script has requested a hint, and its process has died before it sent the hint."""
     await runtime.redis.execute("SET", keys.nudged(WorkQueue.DISPATCH), 1)
     for _ in range(3):
         scheduler.apply_async(scheduler.schedule["dispatch"], advance=False)
     assert (await depths(runtime.redis))["dispatch"] == 1
 
 
-async def test_hint_carries_no_expiry(runtime: Runtime, scheduler: Any) -> None:
+async def test_hint_has_no_expiry(runtime: Runtime, scheduler: Any) -> None:
     scheduler.apply_async(scheduler.schedule["dispatch"], advance=False)
     runtime.connections.nudger.nudge(WorkQueue.POLL)
     await published(runtime)
@@ -102,21 +102,23 @@ async def test_hint_carries_no_expiry(runtime: Runtime, scheduler: Any) -> None:
     assert all(b'"expires": null' in message for message in found)
 
 
-async def test_hint_needs_the_store(runtime: Runtime, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the flag cannot be asked, neither beat nor a gateway writes to the broker."""
-    own = settings.model_copy(update={"redis_url": "redis://127.0.0.1:9/0", "broker_url": settings.redis_url})
-    beat = scheduler_of(own, monkeypatch)
-    async with open_runtime(own) as cut_off:
-        for drain in WorkQueue:
-            beat.apply_async(beat.schedule[drain.value], advance=False)
-            cut_off.connections.nudger.nudge(drain)
+async def test_hint_without_redis_is_not_sent(
+    runtime: Runtime, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the flag cannot be set, neither beat nor a gateway writes to the broker."""
+    without_redis = settings.model_copy(update={"redis_url": "redis://127.0.0.1:9/0", "broker_url": settings.redis_url})
+    beat = scheduler_of(without_redis, monkeypatch)
+    async with open_runtime(without_redis) as cut_off:
+        for work_queue in WorkQueue:
+            beat.apply_async(beat.schedule[work_queue.value], advance=False)
+            cut_off.connections.nudger.nudge(work_queue)
         await published(cut_off)
     beat.close()
     beat.app.close()
     assert await depths(runtime.redis) == dict.fromkeys(QUEUES, 0)
 
 
-async def test_beat_notes_its_life_in_store_time(
+async def test_beat_heartbeat_uses_redis_time(
     runtime: Runtime, scheduler: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("time.time", lambda: datetime(2020, 1, 1, tzinfo=UTC).timestamp())
@@ -129,7 +131,7 @@ async def test_beat_notes_its_life_in_store_time(
 # --- beat's schedule and a wall clock that is set ---------------------------------------------------------------------
 
 
-class Counting(CelerysOwn):  # type: ignore[misc]  # Celery is not annotated
+class Counting(CeleryScheduler):  # type: ignore[misc]  # Celery is not annotated
     """Celery's scheduler on a clock of the test; counts instead of sending."""
 
     def __init__(self, app: Celery, wall: Clock) -> None:
@@ -148,7 +150,7 @@ class Counting(CelerysOwn):  # type: ignore[misc]  # Celery is not annotated
 
 
 @pytest.mark.parametrize("step", [-3600, -86_400, -3, 3, 3600, 86_400])
-def test_beat_clock_step_starves_no_entry(step: int) -> None:
+def test_beat_clock_step_stops_no_entry(step: int) -> None:
     app = celery_app(factories.settings("redis://127.0.0.1:9/0"))
     app.conf.update(beat_schedule=beat_schedule(), beat_max_loop_interval=1)
     wall = Clock(datetime.now(UTC))

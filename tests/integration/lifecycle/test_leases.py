@@ -1,4 +1,4 @@
-"""Leases of every drain: kept while their holder lives, however slow it is; due again in seconds once it is dead."""
+"""Leases of each work queue: renewed while their holder lives, due again within seconds after it has died."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -21,12 +21,13 @@ from service.usecases.lifecycle.consumer import Consumer
 from service.usecases.lifecycle.leases import LEASE, LeaseKeeper
 from tests.support import factories
 from tests.support.factories import Clock
-from tests.support.unconfirmed import created, drained
+from tests.support.unconfirmed import created
+from tests.support.waiting import process_due
 
 COUNT: Final = 3
 SECOND: Final = timedelta(seconds=1)
-#: A dead holder's work is due again within this time.
-HANDED_OVER: Final = timedelta(seconds=5)
+#: A dead holder's items are due again within this time.
+TAKEOVER: Final = timedelta(seconds=5)
 #: Longer than any lease of a process that renews nothing.
 SLOW: Final = timedelta(seconds=35)
 
@@ -45,7 +46,7 @@ async def owner(runtime: Runtime) -> Tenant:
 
 @pytest.fixture
 async def other(settings: Settings, clock: Clock) -> AsyncIterator[Runtime]:
-    """Another worker."""
+    """A second worker."""
     async with open_runtime(settings, clock=clock) as opened:
         yield opened
 
@@ -58,7 +59,7 @@ async def _queued(runtime: Runtime, _: Clock, owner: Tenant) -> None:
 async def _at_fal(runtime: Runtime, clock: Clock, owner: Tenant) -> None:
     await _queued(runtime, clock, owner)
     while int(await runtime.redis.execute("ZCARD", keys.due(WorkQueue.POLL))) < COUNT:
-        await drained(runtime, WorkQueue.DISPATCH)
+        await process_due(runtime, WorkQueue.DISPATCH)
     clock.advance(timedelta(seconds=20))
 
 
@@ -86,26 +87,26 @@ PREPARE: Final[dict[WorkQueue, Prepare]] = {
 
 
 @pytest.fixture(params=list(WorkQueue))
-def drain(request: pytest.FixtureRequest) -> WorkQueue:
+def work_queue(request: pytest.FixtureRequest) -> WorkQueue:
     return WorkQueue(request.param)
 
 
-async def _claimed(runtime: Runtime, drain: WorkQueue) -> list[Claimed]:
-    """What a worker claims, with no work begun: as if it died then."""
-    return (await runtime.queues.consumers[drain].claim(10)).taken
+async def _claimed(runtime: Runtime, work_queue: WorkQueue) -> list[Claimed]:
+    """Claim without processing, like a worker that dies after its claim."""
+    return (await runtime.queues.consumers[work_queue].claim(10)).taken
 
 
-def _keeper(runtime: Runtime, drain: WorkQueue) -> LeaseKeeper:
-    found = runtime.queues.consumers[drain].leases
+def _keeper(runtime: Runtime, work_queue: WorkQueue) -> LeaseKeeper:
+    found = runtime.queues.consumers[work_queue].leases
     assert found is not None
     return found
 
 
-async def test_lease_of_a_slow_living_holder_is_kept(
-    runtime: Runtime, other: Runtime, clock: Clock, owner: Tenant, drain: WorkQueue
+async def test_lease_of_slow_living_holder_is_renewed(
+    runtime: Runtime, other: Runtime, clock: Clock, owner: Tenant, work_queue: WorkQueue
 ) -> None:
-    await PREPARE[drain](runtime, clock, owner)
-    taken, keeper = await _claimed(runtime, drain), _keeper(runtime, drain)
+    await PREPARE[work_queue](runtime, clock, owner)
+    taken, keeper = await _claimed(runtime, work_queue), _keeper(runtime, work_queue)
     assert len(taken) == COUNT
     with ExitStack() as work:
         for item in taken:
@@ -113,26 +114,26 @@ async def test_lease_of_a_slow_living_holder_is_kept(
         for _ in range(SLOW // SECOND):
             clock.advance(SECOND)
             await keeper.renew()
-            assert await _claimed(other, drain) == []
-    clock.advance(HANDED_OVER)
-    assert {item.id for item in await _claimed(other, drain)} == {item.id for item in taken}
+            assert await _claimed(other, work_queue) == []
+    clock.advance(TAKEOVER)
+    assert {item.id for item in await _claimed(other, work_queue)} == {item.id for item in taken}
 
 
-async def test_lease_of_a_dead_holder_ends_in_five_seconds(
-    runtime: Runtime, other: Runtime, clock: Clock, owner: Tenant, drain: WorkQueue
+async def test_lease_of_dead_holder_ends_in_five_seconds(
+    runtime: Runtime, other: Runtime, clock: Clock, owner: Tenant, work_queue: WorkQueue
 ) -> None:
-    await PREPARE[drain](runtime, clock, owner)
-    taken = await _claimed(runtime, drain)
+    await PREPARE[work_queue](runtime, clock, owner)
+    taken = await _claimed(runtime, work_queue)
     assert len(taken) == COUNT
     clock.advance(LEASE - timedelta(milliseconds=1))
-    assert await _claimed(other, drain) == []
-    clock.advance(HANDED_OVER - LEASE)
-    assert {item.id for item in await _claimed(other, drain)} == {item.id for item in taken}
+    assert await _claimed(other, work_queue) == []
+    clock.advance(TAKEOVER - LEASE)
+    assert {item.id for item in await _claimed(other, work_queue)} == {item.id for item in taken}
 
 
 @asynccontextmanager
 async def _busy(redis: Redis, *, seconds: float) -> AsyncIterator[None]:
-    """Redis runs one script for so long, and everything else after it."""
+    """Let Redis run one script for this long, and everything else after it."""
     script = """
         local began = redis.call("TIME")
         repeat
@@ -144,61 +145,74 @@ async def _busy(redis: Redis, *, seconds: float) -> AsyncIterator[None]:
     await running
 
 
-async def test_claim_without_an_answer_is_due_in_five_seconds(
-    runtime: Runtime, other: Runtime, clock: Clock, owner: Tenant, settings: Settings, drain: WorkQueue
+async def test_claim_without_reply_is_due_in_five_seconds(
+    runtime: Runtime, other: Runtime, clock: Clock, owner: Tenant, settings: Settings, work_queue: WorkQueue
 ) -> None:
-    hasty = settings.model_copy(update={"redis_timeout": 1.0})
-    async with open_runtime(hasty, clock=clock) as worker, Redis(settings.redis_url, timeout=30) as patient:
-        for _ in range(2):  # each of its connections is open, and Redis knows the script
-            assert await _claimed(worker, drain) == []
-        await PREPARE[drain](runtime, clock, owner)
+    impatient_settings = settings.model_copy(update={"redis_timeout": 1.0})
+    async with (
+        open_runtime(impatient_settings, clock=clock) as worker,
+        Redis(settings.redis_url, timeout=30) as patient,
+    ):
+        for _ in range(2):  # its connections are open, and Redis has loaded the script
+            assert await _claimed(worker, work_queue) == []
+        await PREPARE[work_queue](runtime, clock, owner)
         await worker.queues.sweeper.trim()  # so that the claim below does not trim first
         async with _busy(patient, seconds=2.5):
             with pytest.raises(StoreUnavailable):
-                await _claimed(worker, drain)
-        assert await _claimed(other, drain) == [], "leased, to no work"
-    clock.advance(HANDED_OVER)
-    assert len(await _claimed(other, drain)) == COUNT
+                await _claimed(worker, work_queue)
+        assert await _claimed(other, work_queue) == [], "leased by a claim without a reply"
+    clock.advance(TAKEOVER)
+    assert len(await _claimed(other, work_queue)) == COUNT
 
 
-async def test_claim_and_renewal_need_no_replica(
-    runtime: Runtime, other: Runtime, clock: Clock, owner: Tenant, settings: Settings, drain: WorkQueue
+async def test_lease_claim_and_renewal_need_no_replica(
+    runtime: Runtime, other: Runtime, clock: Clock, owner: Tenant, settings: Settings, work_queue: WorkQueue
 ) -> None:
-    await PREPARE[drain](runtime, clock, owner)
+    await PREPARE[work_queue](runtime, clock, owner)
     alone = settings.model_copy(update={"redis_wait_replicas": 1})
     async with open_runtime(alone, clock=clock) as worker:
-        (first, *_), keeper = await _claimed(worker, drain), _keeper(worker, drain)
+        (first, *_), keeper = await _claimed(worker, work_queue), _keeper(worker, work_queue)
         with keeper.held(first):
-            clock.advance(HANDED_OVER - SECOND)
+            clock.advance(TAKEOVER - SECOND)
             await keeper.renew()
             clock.advance(SECOND)
-            assert first.id not in {item.id for item in await _claimed(other, drain)}
+            assert first.id not in {item.id for item in await _claimed(other, work_queue)}
 
 
 class Fault(Exception):
-    """Of the code, not of the store."""
+    """An error in the code, not of Redis."""
 
 
 @pytest.mark.parametrize(("error", "rest"), [(StoreUnavailable("gone"), LEASE), (Fault(), timedelta(seconds=30))])
-async def test_work_that_raised_rests_and_is_due_again(
-    runtime: Runtime, other: Runtime, clock: Clock, owner: Tenant, drain: WorkQueue, error: Exception, rest: timedelta
+async def test_lease_after_error_pauses_and_is_due_again(
+    runtime: Runtime,
+    other: Runtime,
+    clock: Clock,
+    owner: Tenant,
+    work_queue: WorkQueue,
+    error: Exception,
+    rest: timedelta,
 ) -> None:
     async def work(_: Claimed) -> None:
         raise error
 
-    await PREPARE[drain](runtime, clock, owner)
-    runner = Consumer(
-        drain, runtime.queues.consumers[drain].claim, work, capacity=9, keep=lambda _: _keeper(runtime, drain)
+    await PREPARE[work_queue](runtime, clock, owner)
+    consumer = Consumer(
+        work_queue,
+        runtime.queues.consumers[work_queue].claim,
+        work,
+        capacity=9,
+        keep=lambda _: _keeper(runtime, work_queue),
     )
-    await runner.run()
-    await runner.idle()
+    await consumer.run()
+    await consumer.idle()
     clock.advance(rest - timedelta(milliseconds=1))
-    assert await _claimed(other, drain) == []
+    assert await _claimed(other, work_queue) == []
     clock.advance(timedelta(milliseconds=1))
-    assert len(await _claimed(other, drain)) == COUNT
+    assert len(await _claimed(other, work_queue)) == COUNT
 
 
-async def test_runner_renews_while_it_works_and_no_longer(redis: Redis, clock: Clock) -> None:
+async def test_lease_is_renewed_only_while_work_lasts(redis: Redis, clock: Clock) -> None:
     """The renewal runs by itself: the test calls ``renew`` only at the end."""
     keeper, go = LeaseKeeper(LeaseStore(redis, WorkQueue.POLL), clock=clock, renew_every=0.01), asyncio.Event()
     until = int((clock() + LEASE).timestamp() * 1000)
@@ -216,12 +230,12 @@ async def test_runner_renews_while_it_works_and_no_longer(redis: Redis, clock: C
     async def score() -> int:
         return int(float(await redis.execute("ZSCORE", keys.due(WorkQueue.POLL), "gen_1")))
 
-    runner = Consumer(WorkQueue.POLL, claim, work, capacity=1, keep=lambda _: keeper)
-    await runner.run()
+    consumer = Consumer(WorkQueue.POLL, claim, work, capacity=1, keep=lambda _: keeper)
+    await consumer.run()
     clock.advance(3 * SECOND)
     await _becomes(score, until + 3000)
     go.set()
-    await runner.idle()
+    await consumer.idle()
     assert keeper._renewing is not None
     await asyncio.wait_for(keeper._renewing, 30)
     clock.advance(SECOND)
@@ -236,18 +250,20 @@ async def _becomes(score: Callable[[], Awaitable[int]], wanted: int) -> None:
         await asyncio.sleep(0.01)
 
 
-async def test_work_that_hangs_loses_its_lease(runtime: Runtime, other: Runtime, clock: Clock, owner: Tenant) -> None:
+async def test_lease_of_hanging_work_is_abandoned(
+    runtime: Runtime, other: Runtime, clock: Clock, owner: Tenant
+) -> None:
     await _at_fal(runtime, clock, owner)
     (first, *_) = await _claimed(runtime, WorkQueue.POLL)
     keeper = LeaseKeeper(LeaseStore(runtime.redis, WorkQueue.POLL), clock=clock, longest=-SECOND)
     with keeper.held(first):
         await keeper.renew()
-        clock.advance(HANDED_OVER)
+        clock.advance(TAKEOVER)
         assert first.id in {item.id for item in await _claimed(other, WorkQueue.POLL)}
         await keeper.close()
 
 
-async def test_close_stops_the_renewal(runtime: Runtime, clock: Clock, owner: Tenant) -> None:
+async def test_lease_keeper_close_stops_renewal(runtime: Runtime, clock: Clock, owner: Tenant) -> None:
     await _at_fal(runtime, clock, owner)
     (first, *_), keeper = await _claimed(runtime, WorkQueue.POLL), _keeper(runtime, WorkQueue.POLL)
     with keeper.held(first), suppress(asyncio.CancelledError):

@@ -15,8 +15,9 @@ from service.store.queues.due import DueStore
 from service.store.redis.client import Redis
 from tests.support import factories
 from tests.support.factories import NOW, Clock
-from tests.support.scripted_fal import ScriptedFal, scripted_fal
-from tests.support.unconfirmed import created, drained, stored
+from tests.support.scripted_fal import scripted_fal
+from tests.support.unconfirmed import created, stored
+from tests.support.waiting import process_due
 
 PER_SECOND: Final = 50
 LEASE: Final = timedelta(seconds=60)
@@ -46,7 +47,7 @@ async def test_poll_claims_never_exceed_the_budget_after_an_outage(redis: Redis)
     assert sum(taken) >= PER_SECOND * 10, "and no less: the budget is used"
 
 
-async def test_poll_budget_survives_a_clock_that_is_set_back(redis: Redis) -> None:
+async def test_poll_budget_holds_after_clock_set_back(redis: Redis) -> None:
     await all_due(redis, 200)
     clock = Clock(NOW)
     assert await claimed(redis, clock) == PER_SECOND
@@ -56,7 +57,7 @@ async def test_poll_budget_survives_a_clock_that_is_set_back(redis: Redis) -> No
     assert await claimed(redis, clock) == PER_SECOND
 
 
-async def test_poll_budget_below_one_a_second_is_kept(redis: Redis) -> None:
+async def test_poll_budget_below_one_per_second_holds(redis: Redis) -> None:
     await all_due(redis, 10)
     clock, count = Clock(NOW), 0
     for _ in range(100):
@@ -66,7 +67,7 @@ async def test_poll_budget_below_one_a_second_is_kept(redis: Redis) -> None:
     assert 10 <= count <= 11
 
 
-async def test_cancel_that_fal_refuses_is_repeated_ever_more_seldom(redis_url: str, clock: Clock) -> None:
+async def test_cancel_refused_by_fal_is_repeated_with_backoff(redis_url: str, clock: Clock) -> None:
     async with (
         scripted_fal() as fal,
         open_runtime(factories.settings(redis_url, fal_queue_url=fal.url), clock=clock) as runtime,
@@ -74,23 +75,17 @@ async def test_cancel_that_fal_refuses_is_repeated_ever_more_seldom(redis_url: s
         owner = await runtime.tenants.service.create("acme")
         g = await submitted(runtime, owner)
         await runtime.generations.service.cancel(owner, g.id)
-        refuse_cancels(fal)
+        fal.refuses_cancel = True
         for _ in range(600):
-            await drained(runtime, WorkQueue.POLL)
+            await process_due(runtime, WorkQueue.POLL)
             clock.advance(SECOND / 2)
         assert (await stored(runtime, g)).cancel_sent_at is None
         assert fal.calls.count("cancel") <= 5 * 60 / runtime.settings.poll_longest.total_seconds() * 1.2 + 3
 
 
-def refuse_cancels(fal: ScriptedFal) -> None:
-    from aiohttp import web
-
-    fal._cancel = lambda: web.json_response({"detail": "oops"}, status=500)  # type: ignore[method-assign]
-
-
 async def submitted(runtime: Runtime, owner: Tenant) -> Generation:
     g = await created(runtime, owner, "x")
-    await drained(runtime, WorkQueue.DISPATCH)
+    await process_due(runtime, WorkQueue.DISPATCH)
     g = await stored(runtime, g)
     assert g.status is Status.SUBMITTED
     return g

@@ -145,7 +145,7 @@ async def dispatched(runtime: Runtime, g: Generation) -> Generation:
     ],
 )
 @pytest.mark.parametrize("field", ["image_url", "end_image_url"])
-async def test_a_definite_fault_fails_it_for_nothing(
+async def test_preflight_definite_fault_fails_at_no_cost(
     runtime: Runtime, create: Create, photographs: Photographs, field: str, name: str, code: str, word: str
 ) -> None:
     good = f"{photographs.base}/cat.png"
@@ -180,7 +180,7 @@ async def test_a_definite_fault_fails_it_for_nothing(
         "503",
     ],
 )
-async def test_good_and_doubtful_ones_go_ahead(
+async def test_preflight_good_or_inconclusive_submits(
     runtime: Runtime, create: Create, photographs: Photographs, name: str
 ) -> None:
     g = await create(image_url=f"{photographs.base}/{name}")
@@ -191,21 +191,19 @@ async def test_good_and_doubtful_ones_go_ahead(
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:9/cat.png", "https://does-not-exist.invalid/cat.png"])
-async def test_a_server_that_cannot_be_reached_may_be_our_own_trouble(
-    runtime: Runtime, create: Create, url: str
-) -> None:
+async def test_preflight_unreachable_server_submits(runtime: Runtime, create: Create, url: str) -> None:
     assert (await dispatched(runtime, await create(image_url=url))).status is Status.SUBMITTED
 
 
 @pytest.mark.parametrize(
     "url", ["http://10.0.0.1/cat.png", "http://169.254.169.254/", "https://[::1]:9/", "https://localhost/cat.png"]
 )
-async def test_an_address_that_nobody_outside_can_reach_is_never_called(photographs: Photographs, url: str) -> None:
+async def test_preflight_private_address_is_never_called(photographs: Photographs, url: str) -> None:
     async with ImageProbe(most_bytes=READ) as viewer:
         assert isinstance(await viewer.probe(url), ProbeRefused)
 
 
-async def test_a_name_that_leads_inside_is_not_followed(settings: Settings, photographs: Photographs) -> None:
+async def test_preflight_redirect_to_private_address_is_refused(settings: Settings, photographs: Photographs) -> None:
     """Neither by a redirect, nor where the server is on a network nobody allowed."""
     async with ImageProbe(settings.preflight_allowed_networks, most_bytes=READ) as viewer:
         assert await viewer.probe(f"{photographs.base}/inward.png") == ProbeFailed("refused_address")
@@ -215,18 +213,18 @@ async def test_a_name_that_leads_inside_is_not_followed(settings: Settings, phot
     assert [name for name, _ in photographs.asked] == ["inward.png", "mail.png"]
 
 
-async def test_fals_own_files_are_not_looked_at(
+async def test_preflight_does_not_probe_files_of_fal(
     runtime: Runtime, create: Create, photographs: Photographs, sandbox_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def called(*_: object) -> None:
-        raise AssertionError("looked at")
+        raise AssertionError("probed")
 
-    monkeypatch.setattr(ImageProbe, "look", called)
+    monkeypatch.setattr(ImageProbe, "probe", called)
     for url in ("https://v3b.fal.media/a.jpg", f"{sandbox_url}/cdn/files/b/x/y.png"):
         assert (await dispatched(runtime, await create(image_url=url))).status is Status.SUBMITTED
 
 
-async def test_off_it_costs_nothing(redis_url: str, sandbox_url: str, photographs: Photographs) -> None:
+async def test_preflight_disabled_probes_nothing(redis_url: str, sandbox_url: str, photographs: Photographs) -> None:
     async with open_runtime(factories.sandbox_settings(redis_url, sandbox_url)) as runtime:
         owner = await runtime.tenants.service.create("acme")
         request = factories.create_request(prompt="sandbox:no-video", image_url=f"{photographs.base}/404")
@@ -235,7 +233,7 @@ async def test_off_it_costs_nothing(redis_url: str, sandbox_url: str, photograph
     assert photographs.asked == []
 
 
-async def test_what_was_canceled_meanwhile_stays_canceled(
+async def test_preflight_of_canceled_generation_changes_nothing(
     runtime: Runtime, create: Create, owner: Tenant, photographs: Photographs
 ) -> None:
     g = await create(image_url=f"{photographs.base}/slow.png")
@@ -251,7 +249,7 @@ async def test_what_was_canceled_meanwhile_stays_canceled(
     assert found.status is Status.CANCELED
 
 
-async def test_a_submit_that_is_repeated_does_not_look_again(
+async def test_preflight_is_not_repeated_with_the_submit(
     runtime: Runtime, clock: factories.Clock, create: Create, owner: Tenant, photographs: Photographs
 ) -> None:
     request = factories.create_request(prompt="sandbox:429=1 again", image_url=f"{photographs.base}/cat.png")
@@ -277,13 +275,13 @@ async def test_a_submit_that_is_repeated_does_not_look_again(
         (ProbeRefused("the address is not public"), "image_unreachable"),
     ],
 )
-def test_what_a_look_means(seen: Any, code: str | None) -> None:
+def test_preflight_classifies_probes(seen: Any, code: str | None) -> None:
     failure = classify_probe("image_url", seen, most_bytes=30_000_000, most_pixels=40_000_000)
 
     assert (None if failure is None else failure.code) == code
 
 
-async def test_looks_are_counted(
+async def test_preflight_probes_are_counted(
     runtime: Runtime, create: Create, photographs: Photographs, anonymous: httpx.AsyncClient
 ) -> None:
     await dispatched(runtime, await create(image_url=f"{photographs.base}/404"))

@@ -20,7 +20,8 @@ from service.store.generations.generations import dump
 from service.store.generations.submissions import SubmissionStore
 from tests.support import factories, unconfirmed
 from tests.support.factories import Clock
-from tests.support.unconfirmed import NEVER_TAKEN, drained, finished, oracle, polled_to_the_end, reasons, stored
+from tests.support.unconfirmed import NEVER_TAKEN, finished, oracle, polled_to_the_end, reasons, stored
+from tests.support.waiting import process_due
 
 FIRST_LOOK = timedelta(minutes=2)
 
@@ -46,7 +47,7 @@ async def owner(runtime: Runtime) -> Tenant:
 
 async def swept(runtime: Runtime, clock: Clock, after: timedelta) -> None:
     clock.advance(after)
-    await drained(runtime, WorkQueue.SWEEP)
+    await process_due(runtime, WorkQueue.SWEEP)
 
 
 def counted(outcome: str) -> float:
@@ -62,7 +63,7 @@ async def money(runtime: Runtime, owner: Tenant) -> tuple[int, int]:
     return standing.held, standing.spent
 
 
-async def test_a_lost_answers_video_is_delivered(
+async def test_reconciliation_delivers_video_of_lost_response(
     runtime: Runtime, clock: Clock, owner: Tenant, sandbox_url: str
 ) -> None:
     g = await unconfirmed.unconfirmed(runtime, owner, webhook_url="http://127.0.0.1:9000/hook")
@@ -74,7 +75,7 @@ async def test_a_lost_answers_video_is_delivered(
     adopted = await stored(runtime, g)
     assert (adopted.status, adopted.request_id) == (Status.SUBMITTED, job["request_id"])
     assert await runtime.redis.execute("ZSCORE", keys.due(WorkQueue.POLL), g.id) is not None
-    await drained(runtime, WorkQueue.POLL)  # at once: time has not moved
+    await process_due(runtime, WorkQueue.POLL)  # at once: time has not moved
     ended = await stored(runtime, g)
     assert ended.status is Status.SUCCEEDED
     assert ended.actual_cost
@@ -87,7 +88,7 @@ async def test_a_lost_answers_video_is_delivered(
     assert await runtime.stores.queue.unconfirmed_count() == await runtime.stores.queue.slots_used() == 0
 
 
-async def test_nobody_looks_before_a_bill_can_be_there(
+async def test_reconciliation_waits_until_a_bill_is_possible(
     runtime: Runtime, clock: Clock, owner: Tenant, sandbox_url: str
 ) -> None:
     g = await unconfirmed.unconfirmed(runtime, owner)
@@ -98,7 +99,7 @@ async def test_nobody_looks_before_a_bill_can_be_there(
     assert bills_read() == before
 
 
-async def test_it_is_looked_for_again_at_the_pace_that_is_set(
+async def test_reconciliation_repeats_at_its_interval(
     runtime: Runtime, clock: Clock, owner: Tenant, settings: Settings, sandbox_url: str
 ) -> None:
     g = await unconfirmed.unconfirmed(runtime, owner, "sandbox:lost-answer sandbox:no-video sandbox:seconds=0.5")
@@ -112,7 +113,7 @@ async def test_it_is_looked_for_again_at_the_pace_that_is_set(
     assert (await stored(runtime, g)).status is Status.SUBMITTED
 
 
-async def test_one_reading_serves_all_that_are_due(runtime: Runtime, clock: Clock, owner: Tenant) -> None:
+async def test_reconciliation_reads_bill_once_for_all_due(runtime: Runtime, clock: Clock, owner: Tenant) -> None:
     lost = [await unconfirmed.unconfirmed(runtime, owner, f"{NEVER_TAKEN} {n}") for n in range(4)]
     before = bills_read()
     await swept(runtime, clock, FIRST_LOOK)
@@ -120,7 +121,7 @@ async def test_one_reading_serves_all_that_are_due(runtime: Runtime, clock: Cloc
     assert {(await stored(runtime, g)).status for g in lost} == {Status.UNCONFIRMED}
 
 
-async def test_two_that_look_alike_are_left_alone_until_one_is_resolved(
+async def test_reconciliation_of_twins_waits_for_operator(
     runtime: Runtime, clock: Clock, owner: Tenant, sandbox_url: str
 ) -> None:
     first = await unconfirmed.unconfirmed(runtime, owner, f"{unconfirmed.LOST} first")
@@ -144,7 +145,7 @@ async def test_two_that_look_alike_are_left_alone_until_one_is_resolved(
     assert len(await oracle(sandbox_url)) == 2
 
 
-async def test_units_tell_whose_it_is(runtime: Runtime, clock: Clock, owner: Tenant, sandbox_url: str) -> None:
+async def test_reconciliation_matches_by_units(runtime: Runtime, clock: Clock, owner: Tenant, sandbox_url: str) -> None:
     short = await unconfirmed.unconfirmed(runtime, owner, f"{unconfirmed.LOST} short", duration=5)
     long = await unconfirmed.unconfirmed(runtime, owner, f"{unconfirmed.LOST} long", duration=15)
     jobs = {job["prompt"].split()[-1]: job["request_id"] for job in await finished(sandbox_url, 2)}
@@ -153,13 +154,13 @@ async def test_units_tell_whose_it_is(runtime: Runtime, clock: Clock, owner: Ten
     assert (await stored(runtime, long)).request_id == jobs["long"]
 
 
-async def test_what_is_known_to_be_ours_is_nobody_elses(
+async def test_reconciliation_ignores_known_request_ids(
     runtime: Runtime, clock: Clock, owner: Tenant, sandbox_url: str
 ) -> None:
     """A generation that was never taken beside one that went the ordinary way."""
     lost = await unconfirmed.unconfirmed(runtime, owner, NEVER_TAKEN)
     known = await unconfirmed.created(runtime, owner, "sandbox:no-video")
-    await drained(runtime, WorkQueue.DISPATCH)
+    await process_due(runtime, WorkQueue.DISPATCH)
     await finished(sandbox_url)
     await swept(runtime, clock, FIRST_LOOK)
     assert (await stored(runtime, lost)).status is Status.UNCONFIRMED
@@ -167,7 +168,7 @@ async def test_what_is_known_to_be_ours_is_nobody_elses(
 
 
 @pytest.mark.parametrize("rival", ["submitting", "given_up", "given_up_and_forgotten"])
-async def test_whoever_else_may_have_caused_it_keeps_it_from_being_given(
+async def test_reconciliation_with_other_candidate_adopts_nothing(
     runtime: Runtime, clock: Clock, owner: Tenant, sandbox_url: str, rival: str
 ) -> None:
     lost = await unconfirmed.unconfirmed(runtime, owner)
@@ -186,7 +187,7 @@ async def test_whoever_else_may_have_caused_it_keeps_it_from_being_given(
     assert (await stored(runtime, lost)).status is Status.UNCONFIRMED
 
 
-async def test_a_request_taken_meanwhile_is_not_given_again(
+async def test_reconciliation_adopts_no_request_id_twice(
     runtime: Runtime, clock: Clock, owner: Tenant, sandbox_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Between the reading and the move: the script has the last word."""
@@ -198,12 +199,12 @@ async def test_a_request_taken_meanwhile_is_not_given_again(
 
     monkeypatch.setattr(SubmissionStore, "ours", nothing)
     await runtime.redis.execute("ZADD", keys.SUBMITTED, int(clock().timestamp() * 1000), job["request_id"])
-    await drained(runtime, WorkQueue.SWEEP)
+    await process_due(runtime, WorkQueue.SWEEP)
     await swept(runtime, clock, FIRST_LOOK)
     assert (await stored(runtime, g)).status is Status.UNCONFIRMED
 
 
-async def test_two_processes_find_it_and_one_adopts(
+async def test_reconciliation_by_two_processes_adopts_once(
     runtime: Runtime, clock: Clock, owner: Tenant, settings: Settings, sandbox_url: str
 ) -> None:
     g = await unconfirmed.unconfirmed(runtime, owner)
@@ -219,7 +220,7 @@ async def test_two_processes_find_it_and_one_adopts(
     assert await reasons(runtime, g) == ["billing event"]
 
 
-async def test_an_erased_end_users_job_is_found_and_stopped(
+async def test_reconciliation_finds_and_stops_erased_job(
     runtime: Runtime, clock: Clock, owner: Tenant, sandbox_url: str
 ) -> None:
     g = await unconfirmed.unconfirmed(runtime, owner, end_user_id="customer-7")
@@ -235,7 +236,7 @@ async def test_an_erased_end_users_job_is_found_and_stopped(
 # --- at the deadline --------------------------------------------------------------------------------------------------
 
 
-async def test_what_was_never_billed_costs_nothing(
+async def test_reconciliation_unbilled_costs_nothing(
     runtime: Runtime, clock: Clock, owner: Tenant, settings: Settings
 ) -> None:
     g = await unconfirmed.unconfirmed(runtime, owner, NEVER_TAKEN, webhook_url="http://127.0.0.1:9000/hook")
@@ -251,7 +252,7 @@ async def test_what_was_never_billed_costs_nothing(
     assert (await runtime.operations.audit.run()).clean
 
 
-async def test_what_may_have_been_billed_counts_as_spent(
+async def test_reconciliation_possibly_billed_counts_as_spent(
     runtime: Runtime, clock: Clock, owner: Tenant, settings: Settings, sandbox_url: str
 ) -> None:
     lost = [await unconfirmed.unconfirmed(runtime, owner, f"{unconfirmed.LOST} {n}") for n in range(2)]
@@ -263,7 +264,7 @@ async def test_what_may_have_been_billed_counts_as_spent(
         assert (ended.error.code, ended.actual_cost) == ("submission_unconfirmed", ended.estimated_cost)
 
 
-async def test_ambiguous_bill_at_the_deadline_is_paid_and_lost(
+async def test_reconciliation_ambiguous_at_deadline_is_paid_and_lost(
     runtime: Runtime, clock: Clock, owner: Tenant, settings: Settings, sandbox_url: str
 ) -> None:
     lost = [await unconfirmed.unconfirmed(runtime, owner, f"{unconfirmed.LOST} {n}") for n in range(2)]
@@ -280,7 +281,7 @@ async def test_ambiguous_bill_at_the_deadline_is_paid_and_lost(
     assert (await runtime.operations.audit.run()).clean
 
 
-async def test_bill_that_cannot_be_read_delays_the_end_by_a_deadline(
+async def test_reconciliation_unreadable_bill_delays_end_once(
     runtime: Runtime, clock: Clock, owner: Tenant, settings: Settings, fal: httpx.AsyncClient
 ) -> None:
     g = await unconfirmed.unconfirmed(runtime, owner, NEVER_TAKEN)
@@ -296,7 +297,7 @@ async def test_bill_that_cannot_be_read_delays_the_end_by_a_deadline(
     assert counted("upstream_unavailable") == before + 3
 
 
-async def test_the_retry_may_still_prove_it_unbilled(
+async def test_reconciliation_retry_can_prove_unbilled(
     runtime: Runtime, clock: Clock, owner: Tenant, settings: Settings, fal: httpx.AsyncClient
 ) -> None:
     g = await unconfirmed.unconfirmed(runtime, owner, NEVER_TAKEN)
@@ -307,7 +308,7 @@ async def test_the_retry_may_still_prove_it_unbilled(
     assert (ended.status, ended.actual_cost) == (Status.FAILED, 0)
 
 
-async def test_another_endpoints_bill_says_nothing_about_it(
+async def test_reconciliation_ignores_bill_of_other_model(
     runtime: Runtime, clock: Clock, owner: Tenant, settings: Settings
 ) -> None:
     """Sent before the model was set to another one: its bill is not the one that is read."""
@@ -326,7 +327,7 @@ class TestWithAShortDeadline:
             redis_url, sandbox_url, fal_admin_key="admin:key", unconfirmed_deadline=timedelta(minutes=10)
         )
 
-    async def test_no_bill_proves_nothing_while_the_job_may_run(
+    async def test_reconciliation_no_bill_is_no_proof_while_job_may_run(
         self, runtime: Runtime, clock: Clock, owner: Tenant
     ) -> None:
         g = await unconfirmed.unconfirmed(runtime, owner, NEVER_TAKEN)
@@ -340,7 +341,7 @@ class TestWithoutAnAdminKey:
     def settings(self, redis_url: str, sandbox_url: str) -> Settings:
         return factories.sandbox_settings(redis_url, sandbox_url)
 
-    async def test_it_waits_for_an_operator(
+    async def test_reconciliation_disabled_waits_for_operator(
         self, runtime: Runtime, clock: Clock, owner: Tenant, sandbox_url: str
     ) -> None:
         g = await unconfirmed.unconfirmed(runtime, owner)
@@ -354,9 +355,9 @@ class TestWithoutAnAdminKey:
 
         adopted = await runtime.operations.unconfirmed.adopt(g.id, job["request_id"], "found in the dashboard")
 
-        await drained(runtime, WorkQueue.SWEEP)
+        await process_due(runtime, WorkQueue.SWEEP)
         assert (await stored(runtime, g)).status is adopted.status is Status.SUBMITTED, "its deadline counts anew"
-        await drained(runtime, WorkQueue.POLL)
+        await process_due(runtime, WorkQueue.POLL)
         assert (await stored(runtime, g)).status is Status.SUCCEEDED
         assert len(await oracle(sandbox_url)) == 1
 
@@ -368,20 +369,20 @@ async def scores(runtime: Runtime, key: str) -> list[str]:
     return [name.decode() for name in await runtime.redis.execute("ZRANGE", key, 0, -1)]
 
 
-async def test_requests_are_forgotten_once_nothing_can_be_mistaken_for_them(
+async def test_submission_index_is_trimmed_when_safe(
     runtime: Runtime, clock: Clock, owner: Tenant, settings: Settings
 ) -> None:
     kept = settings.unconfirmed_deadline + settings.upstream_deadline + timedelta(hours=24)
     for key in (keys.SUBMITTED, keys.GIVEN_UP):
         for name, age in (("old", kept + timedelta(minutes=1)), ("young", kept - timedelta(minutes=2))):
             await runtime.redis.execute("ZADD", key, int((clock() - age).timestamp() * 1000), name)
-    await drained(runtime, WorkQueue.SWEEP)
+    await process_due(runtime, WorkQueue.SWEEP)
     assert await scores(runtime, keys.SUBMITTED) == await scores(runtime, keys.GIVEN_UP) == ["young"]
     await swept(runtime, clock, timedelta(minutes=2, seconds=1))
     assert await scores(runtime, keys.SUBMITTED) == []
 
 
-async def test_beside_an_unconfirmed_one_they_are_kept_for_as_long_as_it_is(
+async def test_submission_index_is_kept_while_unconfirmed(
     runtime: Runtime, clock: Clock, owner: Tenant, settings: Settings
 ) -> None:
     """Nobody swept for days; now each job of those days must still be known for what it is."""
@@ -393,23 +394,23 @@ async def test_beside_an_unconfirmed_one_they_are_kept_for_as_long_as_it_is(
 
 
 @pytest.mark.parametrize("late", [timedelta(0), timedelta(days=3)])
-async def test_a_sweep_long_away_mistakes_nothing(
+async def test_reconciliation_after_long_outage_mistakes_nothing(
     runtime: Runtime, clock: Clock, owner: Tenant, settings: Settings, sandbox_url: str, late: timedelta
 ) -> None:
     lost = await unconfirmed.unconfirmed(runtime, owner, NEVER_TAKEN)
     await unconfirmed.created(runtime, owner, "sandbox:no-video")
-    await drained(runtime, WorkQueue.DISPATCH)
+    await process_due(runtime, WorkQueue.DISPATCH)
     await finished(sandbox_url)
     await swept(runtime, clock, settings.unconfirmed_deadline + late)
     ended = await stored(runtime, lost)
     assert (ended.status, ended.request_id, ended.actual_cost) == (Status.FAILED, None, 0)
 
 
-async def test_an_entry_that_is_not_due_goes_back_to_its_time(
+async def test_sweep_of_entry_not_due_restores_its_time(
     runtime: Runtime, clock: Clock, owner: Tenant, settings: Settings
 ) -> None:
     g = await unconfirmed.created(runtime, owner, "sandbox:hang")
     await runtime.redis.execute("ZADD", keys.due(WorkQueue.SWEEP), 1, g.id)
-    await drained(runtime, WorkQueue.SWEEP)
+    await process_due(runtime, WorkQueue.SWEEP)
     score: Any = await runtime.redis.execute("ZSCORE", keys.due(WorkQueue.SWEEP), g.id)
     assert float(score) == g.expires_at.timestamp() * 1000

@@ -26,7 +26,7 @@ from service.runtime import Runtime
 from service.usecases.lifecycle.schedule import COPIES
 from tests.support import factories, s3
 from tests.support.factories import Clock
-from tests.support.waiting import Patience
+from tests.support.waiting import Patience, process_due
 
 PUBLIC = "https://gateway.example.com"
 ROOT = Path(__file__).parents[3]
@@ -82,11 +82,6 @@ def faults(sandbox_url: str) -> Iterator[Callable[..., None]]:
     httpx.post(f"{sandbox_url}/_sandbox/faults", json={}).raise_for_status()
 
 
-async def drained(runtime: Runtime, drain: WorkQueue) -> None:
-    await runtime.queues.run(drain)
-    await runtime.queues.consumers[drain].idle()
-
-
 async def stored(runtime: Runtime, g: Generation) -> Generation:
     found = await runtime.stores.generations.load(g.id)
     assert found is not None
@@ -96,7 +91,7 @@ async def stored(runtime: Runtime, g: Generation) -> Generation:
 async def submitted(runtime: Runtime, owner: Tenant, **changes: Any) -> Generation:
     request = factories.create_request(prompt=PROMPT, image_url="https://v3b.fal.media/a.jpg", duration=4, **changes)
     g = (await runtime.generations.service.create(owner, request, None)).generation
-    await drained(runtime, WorkQueue.DISPATCH)
+    await process_due(runtime, WorkQueue.DISPATCH)
     return g
 
 
@@ -107,7 +102,7 @@ async def until(
     async with asyncio.timeout(60):
         while True:
             clock.advance(timedelta(seconds=step))
-            await drained(runtime, WorkQueue.POLL)
+            await process_due(runtime, WorkQueue.POLL)
             if wanted(now := await stored(runtime, g)):
                 return now
             await patience.pause()
@@ -127,7 +122,7 @@ async def copying(runtime: Runtime, clock: Clock, owner: Tenant, **changes: Any)
 # --- the copy ---------------------------------------------------------------------------------------------------------
 
 
-async def test_success_is_told_once_the_video_is_kept(
+async def test_copy_succeeds_before_success_is_published(
     app: FastAPI, clock: Clock, tenant: Tenant, api: httpx.AsyncClient, objects: Objects, sandbox_url: str
 ) -> None:
     g = await succeeded(app.state.runtime, clock, tenant)
@@ -149,7 +144,7 @@ async def test_success_is_told_once_the_video_is_kept(
     assert (await app.state.runtime.operations.audit.run()).clean
 
 
-async def test_while_it_is_copied_it_is_in_progress_and_has_no_slot(
+async def test_copying_shows_in_progress_and_holds_no_slot(
     runtime: Runtime, clock: Clock, owner: Tenant, objects: Objects
 ) -> None:
     g = await copying(runtime, clock, owner)
@@ -169,7 +164,7 @@ async def owner(runtime: Runtime) -> Tenant:
 
 
 @pytest.mark.parametrize("kind", ["500", "reset", "lost-answer", "html-502"])
-async def test_a_copy_is_tried_again(
+async def test_copy_failed_is_repeated(
     runtime: Runtime, clock: Clock, owner: Tenant, objects: Objects, faults: Callable[..., None], kind: str
 ) -> None:
     faults(kind=kind, times=2)
@@ -184,7 +179,7 @@ async def test_a_copy_is_tried_again(
     assert [*objects.read().values()] == [READY]
 
 
-async def test_a_copy_that_keeps_failing_passes_fals_url_on(
+async def test_copy_that_always_fails_ends_with_fals_url(
     runtime: Runtime, clock: Clock, owner: Tenant, objects: Objects, faults: Callable[..., None], sandbox_url: str
 ) -> None:
     faults(kind="500")
@@ -200,7 +195,7 @@ async def test_a_copy_that_keeps_failing_passes_fals_url_on(
     assert (await runtime.operations.audit.run()).clean
 
 
-async def test_a_broken_store_does_not_lose_the_video(
+async def test_copy_with_broken_storage_keeps_the_video(
     runtime: Runtime, clock: Clock, owner: Tenant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def away(*_: object, **__: object) -> None:
@@ -214,23 +209,19 @@ async def test_a_broken_store_does_not_lose_the_video(
     assert (ended.status, ended.kept) == (Status.SUCCEEDED, None)
 
 
-async def test_past_its_deadline_fals_url_is_passed_on_by_the_sweep(
-    runtime: Runtime, clock: Clock, owner: Tenant
-) -> None:
+async def test_copy_past_deadline_ends_with_fals_url(runtime: Runtime, clock: Clock, owner: Tenant) -> None:
     """However the polls may have been lost."""
     g = await copying(runtime, clock, owner)
 
     clock.advance(timedelta(minutes=31))
-    await drained(runtime, WorkQueue.SWEEP)
+    await process_due(runtime, WorkQueue.SWEEP)
 
     ended = await stored(runtime, g)
     assert ended.status is Status.SUCCEEDED
     assert ended.output is not None
 
 
-async def test_what_is_not_fals_is_never_called(
-    runtime: Runtime, clock: Clock, owner: Tenant, objects: Objects
-) -> None:
+async def test_copy_calls_hosts_of_fal_only(runtime: Runtime, clock: Clock, owner: Tenant, objects: Objects) -> None:
     """However fal's answer, or who took its place, may have come to name it."""
     called = asyncio.Event()
     listener = await asyncio.start_server(lambda *_: called.set(), "127.0.0.1", 0)
@@ -252,7 +243,7 @@ def _landed(output: Output, now: datetime, g: Generation) -> Generation:
     return g.ended_upstream(output, 5, now)
 
 
-async def test_two_workers_with_one_copy_leave_one_object_and_one_success(
+async def test_copy_by_two_workers_leaves_one_object(
     runtime: Runtime, clock: Clock, owner: Tenant, objects: Objects
 ) -> None:
     """As after a lease that ran out while the first was still at it."""
@@ -260,16 +251,14 @@ async def test_two_workers_with_one_copy_leave_one_object_and_one_success(
     keeping = runtime.queues.video_copier
     assert g.copying is not None
 
-    await asyncio.gather(*(keeping.keep(g, g.copying) for _ in range(3)))
+    await asyncio.gather(*(keeping.copy(g, g.copying) for _ in range(3)))
 
     ended = await stored(runtime, g)
     assert (ended.status, ended.version) == (Status.SUCCEEDED, g.version + 1)
     assert [*objects.read().values()] == [READY]
 
 
-async def test_more_copies_than_there_is_room_for_wait_their_turn(
-    runtime: Runtime, clock: Clock, owner: Tenant, objects: Objects
-) -> None:
+async def test_copy_over_capacity_waits(runtime: Runtime, clock: Clock, owner: Tenant, objects: Objects) -> None:
     made = [await submitted(runtime, owner) for _ in range(9)]
 
     for g in made:
@@ -278,7 +267,7 @@ async def test_more_copies_than_there_is_room_for_wait_their_turn(
     assert len(objects.read()) == 9
 
 
-async def test_what_breaks_in_the_middle_leaves_no_object(settings: Settings, objects: Objects) -> None:
+async def test_copy_interrupted_leaves_no_object(settings: Settings, objects: Objects) -> None:
     store = VideoStore(objects.url)
 
     async def breaking() -> AsyncIterator[bytes]:
@@ -292,9 +281,7 @@ async def test_what_breaks_in_the_middle_leaves_no_object(settings: Settings, ob
     assert objects.read() == {}
 
 
-async def test_a_large_video_is_kept_whole_and_one_beyond_the_limit_not_at_all(
-    settings: Settings, objects: Objects
-) -> None:
+async def test_copy_of_large_video_is_whole_or_absent(settings: Settings, objects: Objects) -> None:
     store, block = VideoStore(objects.url), bytes(range(256)) * 4096
 
     async def blocks() -> AsyncIterator[bytes]:
@@ -310,7 +297,7 @@ async def test_a_large_video_is_kept_whole_and_one_beyond_the_limit_not_at_all(
     assert len(objects.read()) == 1
 
 
-def test_a_copy_that_was_killed_leaves_nothing_in_a_folder_after_the_next(tmp_path: Path) -> None:
+def test_copy_killed_leaves_no_part_after_the_next(tmp_path: Path) -> None:
     script = """
 import asyncio, os, pathlib, sys
 from service.media.videos import VideoStore
@@ -338,7 +325,7 @@ asyncio.run(VideoStore(sys.argv[1]).write("t/g.mp4", chunks(), content_type="vid
 # --- on its way out ---------------------------------------------------------------------------------------------------
 
 
-async def test_it_is_served_whole_and_in_parts(
+async def test_video_is_served_whole_and_by_ranges(
     app: FastAPI, clock: Clock, tenant: Tenant, api: httpx.AsyncClient
 ) -> None:
     g = await succeeded(app.state.runtime, clock, tenant)
@@ -361,7 +348,7 @@ async def test_it_is_served_whole_and_in_parts(
     assert (head.status_code, head.content, head.headers["content-length"]) == (200, b"", str(len(READY)))
 
 
-async def test_a_store_that_signs_is_where_callers_are_sent(
+async def test_video_redirects_to_signed_url(
     settings: Settings, objects: Objects, app: FastAPI, clock: Clock, tenant: Tenant, api: httpx.AsyncClient
 ) -> None:
     g = await succeeded(app.state.runtime, clock, tenant)
@@ -382,7 +369,7 @@ async def test_a_store_that_signs_is_where_callers_are_sent(
     assert "hush-s3-secret" not in answer.headers["location"]
 
 
-async def test_what_is_not_kept_is_at_fals(
+async def test_video_not_stored_redirects_to_fal(
     app: FastAPI, clock: Clock, tenant: Tenant, api: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     keeping = app.state.runtime.queues.video_copier
@@ -395,7 +382,7 @@ async def test_what_is_not_kept_is_at_fals(
     assert (answer.status_code, answer.headers["location"]) == (307, g.output.video.url)
 
 
-async def test_nobody_sees_anothers(
+async def test_video_of_other_tenant_is_404(
     app: FastAPI, clock: Clock, tenant: Tenant, api: httpx.AsyncClient, stranger: httpx.AsyncClient
 ) -> None:
     g = await succeeded(app.state.runtime, clock, tenant)
@@ -408,7 +395,7 @@ async def test_nobody_sees_anothers(
         assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
 
 
-async def test_before_it_has_ended_and_without_a_video(
+async def test_video_before_end_or_without_video(
     app: FastAPI, clock: Clock, tenant: Tenant, api: httpx.AsyncClient
 ) -> None:
     g = await copying(app.state.runtime, clock, tenant)
@@ -422,7 +409,7 @@ async def test_before_it_has_ended_and_without_a_video(
     assert (without.status_code, without.json()["code"]) == (404, "not_found")
 
 
-async def test_an_object_that_is_gone_and_a_store_that_is_away(
+async def test_video_object_missing_or_storage_unavailable(
     app: FastAPI, clock: Clock, tenant: Tenant, api: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     g = await succeeded(app.state.runtime, clock, tenant)
@@ -444,18 +431,18 @@ async def test_an_object_that_is_gone_and_a_store_that_is_away(
 # --- its end ----------------------------------------------------------------------------------------------------------
 
 
-async def test_retention_deletes_it(runtime: Runtime, clock: Clock, owner: Tenant, objects: Objects) -> None:
+async def test_retention_deletes_video(runtime: Runtime, clock: Clock, owner: Tenant, objects: Objects) -> None:
     g = await succeeded(runtime, clock, owner)
     assert len(objects.read()) == 1
 
     clock.advance(timedelta(days=31))
-    await drained(runtime, WorkQueue.SWEEP)
+    await process_due(runtime, WorkQueue.SWEEP)
 
     assert objects.read() == {}
     assert await runtime.stores.generations.load(g.id) is None
 
 
-async def test_what_cannot_be_deleted_is_not_forgotten(
+async def test_retention_keeps_record_until_video_is_deleted(
     runtime: Runtime, clock: Clock, owner: Tenant, objects: Objects, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     g = await succeeded(runtime, clock, owner)
@@ -466,15 +453,15 @@ async def test_what_cannot_be_deleted_is_not_forgotten(
     clock.advance(timedelta(days=31))
     with monkeypatch.context() as patch:
         patch.setattr(VideoStore, "delete", away)
-        await drained(runtime, WorkQueue.SWEEP)
+        await process_due(runtime, WorkQueue.SWEEP)
     assert await runtime.stores.generations.load(g.id) is not None
 
     clock.advance(timedelta(minutes=2))
-    await drained(runtime, WorkQueue.SWEEP)
+    await process_due(runtime, WorkQueue.SWEEP)
     assert (await runtime.stores.generations.load(g.id), objects.read()) == (None, {})
 
 
-async def test_erasing_its_end_user_deletes_it(runtime: Runtime, clock: Clock, owner: Tenant, objects: Objects) -> None:
+async def test_erasure_deletes_video(runtime: Runtime, clock: Clock, owner: Tenant, objects: Objects) -> None:
     await succeeded(runtime, clock, owner, end_user_id="customer-7")
     await succeeded(runtime, clock, owner, end_user_id="customer-8")
 
@@ -484,7 +471,7 @@ async def test_erasing_its_end_user_deletes_it(runtime: Runtime, clock: Clock, o
     assert len(objects.read()) == 1
 
 
-async def test_erased_while_it_is_copied(
+async def test_erasure_during_copy_deletes_video(
     runtime: Runtime, clock: Clock, owner: Tenant, objects: Objects, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The copy that was under way takes back what it has written."""
@@ -499,14 +486,14 @@ async def test_erased_while_it_is_copied(
 
     monkeypatch.setattr(VideoStore, "write", erased_meanwhile)
     clock.advance(timedelta(seconds=2))
-    await drained(runtime, WorkQueue.POLL)
+    await process_due(runtime, WorkQueue.POLL)
 
     assert objects.read() == {}
     assert await runtime.stores.generations.load(g.id) is None
     assert (await runtime.operations.audit.run()).clean
 
 
-async def test_erased_while_fal_works_nothing_is_copied(
+async def test_erasure_before_end_copies_nothing(
     runtime: Runtime, clock: Clock, owner: Tenant, objects: Objects
 ) -> None:
     g = await submitted(runtime, owner, end_user_id="customer-7")

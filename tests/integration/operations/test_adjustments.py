@@ -21,7 +21,8 @@ from service.store.generations.generations import dump
 from service.store.money.adjustments import AdjustmentStore
 from tests.support import factories
 from tests.support.factories import Clock
-from tests.support.unconfirmed import drained, stored
+from tests.support.unconfirmed import stored
+from tests.support.waiting import process_due
 
 COST = 700_000
 HELD = 708_939
@@ -250,7 +251,7 @@ async def test_adjust_is_taken_back_when_the_generation_is_revived(
 async def purged(runtime: Runtime, tenant: Tenant, clock: Clock, settings: Settings) -> Generation:
     g = await settled(runtime, tenant, clock)
     clock.advance(settings.retention * 2)
-    await drained(runtime, WorkQueue.SWEEP)
+    await process_due(runtime, WorkQueue.SWEEP)
     assert await runtime.stores.generations.load(g.id) is None
     return g
 

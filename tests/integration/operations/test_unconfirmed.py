@@ -26,7 +26,8 @@ from service.store.redis.client import Redis
 from tests.conftest import client_of
 from tests.support import factories, unconfirmed
 from tests.support.factories import NOW, Clock
-from tests.support.unconfirmed import drained, finished, given_up_as_lost, oracle, polled_to_the_end, reasons, stored
+from tests.support.unconfirmed import finished, given_up_as_lost, oracle, polled_to_the_end, reasons, stored
+from tests.support.waiting import process_due
 
 HOOK = "http://127.0.0.1:9000/hook"
 NEVER = {"never_happened": True, "reason": "not in fal's dashboard"}
@@ -79,7 +80,7 @@ async def test_an_adopted_requests_video_is_delivered(
     told = answer.json()
     assert (told["status"], told["fal_request_id"]) == ("submitted", job["request_id"])
     assert told["confirmed_at"] is not None
-    await drained(runtime, WorkQueue.POLL)  # at once: time has not moved
+    await process_due(runtime, WorkQueue.POLL)  # at once: time has not moved
     ended = await stored(runtime, lost)
     assert ended.status is Status.SUCCEEDED
     assert len(ended.deliveries) == 1
@@ -96,7 +97,7 @@ async def test_long_after_its_submit_it_still_has_its_time_at_fal(
     clock.advance(settings.upstream_deadline * 5)
     assert (await resolve(operator, g.id, fal_request_id=job["request_id"], reason="x")).status_code == 200
     for _ in range(10):
-        await drained(runtime, WorkQueue.POLL)
+        await process_due(runtime, WorkQueue.POLL)
         assert not (await stored(runtime, g)).is_terminal
         clock.advance(settings.upstream_deadline / 10)
     ended = await polled_to_the_end(runtime, clock, g)
@@ -145,7 +146,7 @@ async def test_409_a_request_that_is_another_generations(
     runtime: Runtime, operator: httpx.AsyncClient, tenant: Tenant, lost: Generation
 ) -> None:
     other = await unconfirmed.created(runtime, tenant, "sandbox:hang")
-    await drained(runtime, WorkQueue.DISPATCH)
+    await process_due(runtime, WorkQueue.DISPATCH)
     taken = (await stored(runtime, other)).request_id
 
     assert refusal(await resolve(operator, lost.id, fal_request_id=taken, reason="x")) == (409, "request_id_taken")
@@ -418,7 +419,7 @@ async def test_revive_wants_a_request_id_that_is_free(
 ) -> None:
     await resolve(operator, lost.id, **NEVER)
     other = await unconfirmed.created(runtime, tenant, "sandbox:hang")
-    await drained(runtime, WorkQueue.DISPATCH)
+    await process_due(runtime, WorkQueue.DISPATCH)
     taken = (await stored(runtime, other)).request_id
     url = f"/admin/v1/generations/{lost.id}/revive"
 

@@ -20,6 +20,7 @@ from service.usecases.lifecycle.transition_service import Transition
 from service.usecases.tenants import authentication
 from tests.support import factories
 from tests.support.factories import Clock, create_body
+from tests.support.waiting import process_due
 from tests.support.webhooks import DELIVERIES, ENDPOINTS, endpoint
 
 END_USER = "/v1/end-users/anna"
@@ -43,11 +44,6 @@ WRITES: dict[tuple[str, str], Any] = {
 }
 
 
-async def drained(runtime: Runtime, drain: WorkQueue) -> None:
-    await runtime.queues.run(drain)
-    await runtime.queues.consumers[drain].idle()
-
-
 async def contents(redis: Redis) -> dict[str, bytes]:
     """All that is stored, but for rates and the lists of what ended, which end by themselves."""
     names = sorted(name.decode() for name in await redis.execute("KEYS", "*"))
@@ -66,7 +62,7 @@ async def left(
     g = (await api.post("/v1/generations", json=body)).json()
     await api.post(f"/v1/generations/{g['id']}/cancel")
     for _ in range(len(runtime.settings.webhook_schedule)):
-        await drained(runtime, WorkQueue.DELIVER)
+        await process_due(runtime, WorkQueue.DELIVER)
         clock.advance(timedelta(hours=13))
     every = (await api.get(DELIVERIES, params={"status": "dead"})).json()["data"]
     (delivery,) = [each for each in every if each["endpoint_id"] is None]  # replayed without looking at an endpoint
@@ -181,16 +177,16 @@ async def test_tenant_delete_waits_for_pending_webhooks(
         return busy.value.extra
 
     assert await refused() == {"in_flight": 2, "webhooks": 2}
-    await drained(runtime, WorkQueue.DELIVER)
+    await process_due(runtime, WorkQueue.DELIVER)
     assert await refused() == {"in_flight": 2, "webhooks": 2}, "one attempt failed"
     for _ in range(len(runtime.settings.webhook_schedule)):
         clock.advance(timedelta(hours=13))
-        await drained(runtime, WorkQueue.DELIVER)
+        await process_due(runtime, WorkQueue.DELIVER)
     (one, _) = (await api.get(DELIVERIES, params={"status": "dead"})).json()["data"]
     await api.post(f"{DELIVERIES}/{one['id']}/redeliver")
     assert await refused() == {"in_flight": 1, "webhooks": 1}
     await runtime.webhooks.endpoints.delete(tenant, made["id"])
-    await drained(runtime, WorkQueue.DELIVER)
+    await process_due(runtime, WorkQueue.DELIVER)
     await runtime.tenants.service.delete(tenant.id, drain=False)
     assert await runtime.redis.execute("KEYS", f"*{tenant.id}:pending") == []
 

@@ -1,6 +1,6 @@
-"""A worker on a machine whose wall clock is wrong; its monotonic clock is right.
+"""A worker on a machine with a wrong wall clock and a right monotonic clock.
 
-The module goes where ``-A workers`` would; ``MISSET`` says by how many seconds the clock is ahead.
+Celery loads this module in place of ``workers``. ``CLOCK_AHEAD`` is the number of seconds that the clock is ahead.
 """
 
 import os
@@ -16,11 +16,11 @@ from service.cli.dev.stack import Stack
 from tests.guards.repository import ROOT
 
 MODULE: Final = "tests.support.chaos.clock_offset"
-_AHEAD: Final = "MISSET"
+_AHEAD: Final = "CLOCK_AHEAD"
 
 
 def start_misset_worker(stack: Stack, ahead: timedelta, *, metrics_port: int = 0) -> Child:
-    """Start one more worker of this stack, and return it once it consumes its queues."""
+    """Start one more worker of this stack, with a wrong clock. Return it when it consumes its queues."""
     paths = (str(ROOT), str(Path(sandbox.__file__).parents[1]), os.environ.get("PYTHONPATH", ""))
     environment = stack.settings.model_copy(update={"metrics_port": metrics_port}).environment()
     log = stack.folder / f"misset{ahead.total_seconds():+.0f}.log"
@@ -38,12 +38,12 @@ def start_misset_worker(stack: Stack, ahead: timedelta, *, metrics_port: int = 0
     return child
 
 
-if _AHEAD in os.environ and __name__ == MODULE:  # in that worker, and not where a test imports it
-    _right = time.time
+if _AHEAD in os.environ and __name__ == MODULE:  # in that worker, not in a test that imports it
+    _right_time = time.time
 
-    def _wrong() -> float:
-        return _right() + float(os.environ[_AHEAD])
+    def _wrong_time() -> float:
+        return _right_time() + float(os.environ[_AHEAD])
 
-    time.time = _wrong  # before Celery and its transport take it
+    time.time = _wrong_time  # before Celery and its transport import it
 
     from workers import app  # noqa: F401  (what `celery -A` looks for)

@@ -1,8 +1,9 @@
-"""Processes that end themselves by ``kill -9`` at a named point; production code knows nothing of it.
+"""Processes that end themselves by ``kill -9`` at a named crash point, without any hook in production code.
 
 ``celery -A tests.support.chaos.crash_child worker`` and ``python -m tests.support.chaos.crash_child serve`` are the
-usual processes, with hooks. A test arms a point with ``Doom``; the first generation that reaches the point disarms it,
-and its process dies there. Margins, which in production outlast a slow fal, are seconds here; nothing else differs.
+usual processes with patched methods. A test arms a point with ``CrashPoints``. The first generation that reaches the
+point disarms it, and its process dies there. Margins that outlast a slow fal in production are seconds here; nothing
+else differs.
 """
 
 import os
@@ -26,55 +27,55 @@ from service.usecases.lifecycle.dispatch_gate import DispatchGate
 from tests.support.chaos.shorter import shorten
 
 MODULE: Final = "tests.support.chaos.crash_child"
-#: The environment variable that says where the points are armed.
-FOLDER: Final = "DOOM"
+#: The environment variable with the folder of armed crash points.
+FOLDER: Final = "CRASH_POINTS"
 
-#: Which generation a coroutine submits: each has a task, and so a context, of its own.
+#: The generation that a coroutine submits. Each submit has a task, and so a context, of its own.
 _submitted: ContextVar[str] = ContextVar("submitted", default="")
 
 Async = Callable[..., Awaitable[Any]]
 
 
 @dataclass(frozen=True)
-class Doom:
-    """Points are files: armed while there, struck once by whoever moves it away first."""
+class CrashPoints:
+    """Crash points as files: armed while the file exists. The process that is first to rename the file crashes."""
 
     folder: Path
 
     def arm(self, point: str) -> None:
-        self._struck.unlink(missing_ok=True)
+        self._hit_file.unlink(missing_ok=True)
         (self.folder / point).touch()
 
-    def strike(self, point: str, number: signal.Signals) -> None:
+    def hit(self, point: str, number: signal.Signals) -> None:
         with suppress(FileNotFoundError):
-            (self.folder / point).rename(self._struck)
-            self._struck.write_text(_submitted.get())
-            signal.pthread_kill(threading.get_ident(), number)  # this thread too stops here, and no step later
+            (self.folder / point).rename(self._hit_file)
+            self._hit_file.write_text(_submitted.get())
+            signal.pthread_kill(threading.get_ident(), number)  # this thread stops here too, and not a step later
 
     def victim(self) -> str:
-        """The generation at whose point it happened, once it has."""
-        return self._struck.read_text()
+        """Return the id of the generation at whose crash point a process died."""
+        return self._hit_file.read_text()
 
     @property
-    def _struck(self) -> Path:
-        return self.folder / "struck"
+    def _hit_file(self) -> Path:
+        return self.folder / "hit"
 
 
-def install(doom: Doom) -> None:
-    _be_impatient()
-    _know_which()
-    _before(doom, "before_intent", dispatch.Dispatch, "write_intent")
-    _before(doom, "stopped_before_intent", dispatch.Dispatch, "write_intent", signal.SIGSTOP)
-    _after(doom, "stopped_after_intent", dispatch.Dispatch, "write_intent", signal.SIGSTOP)
-    _before(doom, "after_intent", FalClient, "submit")
-    _within(doom, {"half_sent": "send_request_headers.complete", "sent": "send_request_body.complete"})
-    _after(doom, "after_post", FalClient, "submit")
-    _before(doom, "after_save", DispatchGate, "note")
-    _before(doom, "before_create", GenerationStore, "create")
-    _after(doom, "after_create", GenerationStore, "create")
+def install(crash_points: CrashPoints) -> None:
+    _shorten_waits()
+    _track_submitted_generation()
+    _before(crash_points, "before_intent", dispatch.Dispatch, "write_intent")
+    _before(crash_points, "stopped_before_intent", dispatch.Dispatch, "write_intent", signal.SIGSTOP)
+    _after(crash_points, "stopped_after_intent", dispatch.Dispatch, "write_intent", signal.SIGSTOP)
+    _before(crash_points, "after_intent", FalClient, "submit")
+    _within(crash_points, {"half_sent": "send_request_headers.complete", "sent": "send_request_body.complete"})
+    _after(crash_points, "after_post", FalClient, "submit")
+    _before(crash_points, "after_save", DispatchGate, "note")
+    _before(crash_points, "before_create", GenerationStore, "create")
+    _after(crash_points, "after_create", GenerationStore, "create")
 
 
-def _be_impatient() -> None:
+def _shorten_waits() -> None:
     shorten(consumers, "SUBMIT_MARGIN", 0.5)
     construct = dispatch.Dispatch.__init__
 
@@ -84,7 +85,7 @@ def _be_impatient() -> None:
     dispatch.Dispatch.__init__ = constructed  # type: ignore[method-assign]
 
 
-def _know_which() -> None:
+def _track_submitted_generation() -> None:
     submit: Async = dispatch.Dispatch.submit
 
     async def known(self: object, item: Any) -> Any:
@@ -94,48 +95,52 @@ def _know_which() -> None:
     _replace(dispatch.Dispatch, "submit", known)
 
 
-def _before(doom: Doom, point: str, owner: type, name: str, number: signal.Signals = signal.SIGKILL) -> None:
+def _before(
+    crash_points: CrashPoints, point: str, owner: type, name: str, number: signal.Signals = signal.SIGKILL
+) -> None:
     usual: Async = getattr(owner, name)
 
-    async def doomed(*values: Any, **options: Any) -> Any:
-        doom.strike(point, number)
+    async def crashing(*values: Any, **options: Any) -> Any:
+        crash_points.hit(point, number)
         return await usual(*values, **options)
 
-    _replace(owner, name, doomed)
+    _replace(owner, name, crashing)
 
 
-def _after(doom: Doom, point: str, owner: type, name: str, number: signal.Signals = signal.SIGKILL) -> None:
+def _after(
+    crash_points: CrashPoints, point: str, owner: type, name: str, number: signal.Signals = signal.SIGKILL
+) -> None:
     usual: Async = getattr(owner, name)
 
-    async def doomed(*values: Any, **options: Any) -> Any:
+    async def crashing(*values: Any, **options: Any) -> Any:
         result = await usual(*values, **options)
-        doom.strike(point, number)
+        crash_points.hit(point, number)
         return result
 
-    _replace(owner, name, doomed)
+    _replace(owner, name, crashing)
 
 
-def _within(doom: Doom, points: dict[str, str]) -> None:
-    """While a request is on its way: the points by the names httpcore has for its steps."""
+def _within(crash_points: CrashPoints, points: dict[str, str]) -> None:
+    """Crash during a request, at the steps that httpcore's trace names."""
     post: Async = httpx.AsyncClient.post
 
     async def traced(step: str, _: object) -> None:
         for point, end in points.items():
             if step.endswith(end):
-                doom.strike(point, signal.SIGKILL)
+                crash_points.hit(point, signal.SIGKILL)
 
-    async def doomed(*values: Any, **options: Any) -> Any:
+    async def crashing(*values: Any, **options: Any) -> Any:
         return await post(*values, extensions={"trace": traced}, **options)
 
-    _replace(httpx.AsyncClient, "post", doomed)
+    _replace(httpx.AsyncClient, "post", crashing)
 
 
 def _replace(owner: type, name: str, function: Async) -> None:
     setattr(owner, name, function)
 
 
-if FOLDER in os.environ:  # as a process of a stack, and not where a test imports it
-    install(Doom(Path(os.environ[FOLDER])))
+if FOLDER in os.environ:  # in a process of a stack, not in a test that imports this module
+    install(CrashPoints(Path(os.environ[FOLDER])))
 
     if __name__ == "__main__":
         from service.cli import main

@@ -1,4 +1,4 @@
-"""A way to the gateway that breaks off where a test wants it to."""
+"""A TCP proxy before the gateway that cuts connections where a test needs it."""
 
 import re
 import socket
@@ -12,7 +12,7 @@ _WITHIN = 60
 
 @dataclass
 class Cut:
-    """The next ``times`` calls whose head matches lose their connection once their answer holds ``after``."""
+    """Cut the connection of the next ``times`` requests that match ``head``, when the response contains ``after``."""
 
     head: bytes
     after: bytes = b""
@@ -20,7 +20,7 @@ class Cut:
 
 
 class Cutter:
-    """Listens on loopback and passes everything on to a port, both ways; ``heads`` are those of all calls."""
+    """Listens on loopback and forwards to a port, in both directions. ``heads`` are the heads of all requests."""
 
     def __init__(self, port: int, *cuts: Cut) -> None:
         self.cuts = list(cuts)
@@ -43,7 +43,7 @@ class Cutter:
         self._thread.join(_WITHIN)
 
     def calls(self, head: str) -> list[bytes]:
-        return [seen for seen in self.heads if re.match(head.encode(), seen)]
+        return [each for each in self.heads if re.match(head.encode(), each)]
 
     def _accept(self) -> None:
         while True:
@@ -52,10 +52,10 @@ class Cutter:
             except OSError:
                 return
             upstream = socket.create_connection(("127.0.0.1", self._to), timeout=_WITHIN)
-            _Line(self, client, upstream).start()
+            _Relay(self, client, upstream).start()
 
 
-class _Line:
+class _Relay:
     def __init__(self, cutter: Cutter, client: socket.socket, upstream: socket.socket) -> None:
         self._cutter = cutter
         self._client = client
@@ -64,10 +64,10 @@ class _Line:
         self._answer = b""
 
     def start(self) -> None:
-        threading.Thread(target=self._forth, daemon=True).start()
-        threading.Thread(target=self._back, daemon=True).start()
+        threading.Thread(target=self._send_requests, daemon=True).start()
+        threading.Thread(target=self._send_responses, daemon=True).start()
 
-    def _forth(self) -> None:
+    def _send_requests(self) -> None:
         with suppress(OSError):
             while data := self._client.recv(65536):
                 if re.match(rb"(GET|POST) /", data):
@@ -82,13 +82,13 @@ class _Line:
         if self._cut is not None:
             self._cut.times -= 1
 
-    def _back(self) -> None:
+    def _send_responses(self) -> None:
         with suppress(OSError):
             while data := self._upstream.recv(65536):
                 self._answer += data
                 if self._cut is not None and self._cut.after in self._answer:
                     if self._cut.after:
-                        self._client.sendall(data[: max(1, len(data) // 2)])  # in the middle of something
+                        self._client.sendall(data[: max(1, len(data) // 2)])  # in the middle of the response
                     break
                 self._client.sendall(data)
         self._close()

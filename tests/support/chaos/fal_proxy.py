@@ -1,4 +1,4 @@
-"""A proxy before the sandbox that puts a film of its own into every result, and sends it as slowly as a test likes."""
+"""A proxy before the sandbox that puts its own video into every result, and pauses while it sends the video."""
 
 import http.server
 import json
@@ -9,14 +9,14 @@ import httpx
 
 BLOCK: Final = bytes(range(256)) * 4096
 BLOCKS: Final = 24
-FILM: Final = BLOCK * BLOCKS
-#: Of the film's blocks, how many come before the first sender waits: S3's first parts are written by then.
-_BEFORE_THE_WAIT: Final = 16
-_PASSED_ON: Final = ("content-type", "x-fal-billable-units", "x-fal-request-id")
+VIDEO: Final = BLOCK * BLOCKS
+#: Blocks that are sent before the pause. By then the first parts of an S3 upload are written.
+_BLOCKS_BEFORE_PAUSE: Final = 16
+_FORWARDED: Final = ("content-type", "x-fal-billable-units", "x-fal-request-id")
 
 
-class FalInBetween:
-    """``target``: the sandbox's URL, once it is known."""
+class FalProxy:
+    """``target``: the URL of the sandbox, when it is known."""
 
     def __init__(self) -> None:
         self.target = ""
@@ -30,9 +30,9 @@ class FalInBetween:
 
             def handle_any(self) -> None:
                 if self.path.startswith("/files/"):
-                    server.send_film(self)
+                    server.send_video(self)
                 else:
-                    server.pass_on(self)
+                    server.forward(self)
 
             do_GET = do_POST = do_PUT = handle_any  # noqa: N815  (the base class's names)
 
@@ -56,30 +56,30 @@ class FalInBetween:
         self._server.shutdown()
         self._server.server_close()
 
-    def pass_on(self, call: http.server.BaseHTTPRequestHandler) -> None:
-        body = call.rfile.read(int(call.headers.get("content-length") or 0))
+    def forward(self, call: http.server.BaseHTTPRequestHandler) -> None:
+        sent = call.rfile.read(int(call.headers.get("content-length") or 0))
         headers = {name: call.headers[name] for name in ("authorization", "content-type") if name in call.headers}
-        answer = httpx.request(call.command, self.target + call.path, content=body, headers=headers, trust_env=False)
+        answer = httpx.request(call.command, self.target + call.path, content=sent, headers=headers, trust_env=False)
         content = answer.content
-        if "video" in (told := json.loads(content)):
-            told["video"]["url"] = f"{self.url}/files/film.mp4"
-            content = json.dumps(told).encode()
+        if "video" in (body := json.loads(content)):
+            body["video"]["url"] = f"{self.url}/files/video.mp4"
+            content = json.dumps(body).encode()
         call.send_response(answer.status_code)
-        for name in _PASSED_ON:
+        for name in _FORWARDED:
             if name in answer.headers:
                 call.send_header(name, answer.headers[name])
         call.send_header("content-length", str(len(content)))
         call.end_headers()
         call.wfile.write(content)
 
-    def send_film(self, call: http.server.BaseHTTPRequestHandler) -> None:
+    def send_video(self, call: http.server.BaseHTTPRequestHandler) -> None:
         self.sent += 1
         call.send_response(200)
         call.send_header("content-type", "video/mp4")
-        call.send_header("content-length", str(len(FILM)))
+        call.send_header("content-length", str(len(VIDEO)))
         call.end_headers()
         for number in range(BLOCKS):
-            if number == _BEFORE_THE_WAIT:
+            if number == _BLOCKS_BEFORE_PAUSE:
                 self.begun.set()
                 self.released.wait(60)
             call.wfile.write(BLOCK)

@@ -20,6 +20,6 @@ def install() -> None:
     shorten(schedule, "FIRST_BILL_READ", 12)
 
 
-if SHORT in os.environ:  # as a process of a stack, and not where a test imports it
+if SHORT in os.environ:  # in a process of a stack, not in a test that imports this module
     install()
     from workers import app  # noqa: F401  (what `celery -A` looks for)

@@ -1,4 +1,4 @@
-"""Jobs of several tenants, created while a stack is in trouble, and what became of each of them."""
+"""Jobs of several tenants, created while faults hit a stack, and their final records."""
 
 import random
 import threading
@@ -11,15 +11,15 @@ import httpx
 from service.cli.dev.stack import Stack
 from tests.support.receiver import Receiver
 
-#: Sizes and lengths differ, so that a bill tells most jobs apart.
+#: Resolutions and durations differ, so that most jobs differ in their billed units.
 _RESOLUTIONS: Final = ("480p", "720p")
-_LENGTHS: Final = tuple(range(4, 16))
+_DURATIONS: Final = tuple(range(4, 16))
 _PAUSE: Final = 0.25
 
 
 @dataclass(frozen=True)
 class Owner:
-    """A tenant: its id, a key, the secret of its webhooks."""
+    """A tenant: id, API key, webhook secret."""
 
     id: str
     key: str
@@ -35,7 +35,7 @@ class Job:
 
 @dataclass
 class Jobs:
-    """Creates jobs in a thread of its own, each until it is accepted; ``accepted`` by generation id."""
+    """Creates jobs in a thread, and repeats each create until it is accepted. ``accepted``: jobs by generation id."""
 
     stack: Stack
     receiver: Receiver
@@ -45,7 +45,7 @@ class Jobs:
     owners: list[Owner] = field(default_factory=list)
     accepted: dict[str, Job] = field(default_factory=dict)
     refusals: int = 0
-    """Calls that were not accepted, and were repeated with their idempotency key."""
+    """Creates that were not accepted, and were repeated with their idempotency key."""
     number: int = 0
     broken: Exception | None = None
 
@@ -57,7 +57,7 @@ class Jobs:
                 self.owners.append(Owner(tenant["id"], key["key"], tenant["webhook_secret"]))
 
     def begin(self, count: int, within: float) -> threading.Thread:
-        """Create so many, evenly over so many seconds."""
+        """Create ``count`` jobs, evenly over ``within`` seconds."""
         thread = threading.Thread(target=self._create_quietly, args=(count, within), daemon=True)
         thread.start()
         return thread
@@ -65,7 +65,7 @@ class Jobs:
     def _create_quietly(self, count: int, within: float) -> None:
         try:
             self._create(count, within)
-        except Exception as error:  # noqa: BLE001  (a thread's error is raised where its jobs are judged)
+        except Exception as error:  # noqa: BLE001  (the verdict raises it)
             self.broken = error
 
     def _create(self, count: int, within: float) -> None:
@@ -86,7 +86,7 @@ class Jobs:
             "image_url": "https://v3b.fal.media/a.jpg",
             "webhook_url": self.receiver.url,
         }
-        body |= {"duration": rng.choice(_LENGTHS), "resolution": rng.choice(_RESOLUTIONS)}
+        body |= {"duration": rng.choice(_DURATIONS), "resolution": rng.choice(_RESOLUTIONS)}
         return Job(owner, prompt, body | {"end_user_id": f"customer {rng.randrange(3)}"})
 
     def _created(self, client: httpx.Client, job: Job) -> str:
@@ -104,7 +104,7 @@ class Jobs:
             time.sleep(_PAUSE)
 
     def read(self) -> dict[str, dict[str, Any]]:
-        """Every generation as its tenant sees it, by id."""
+        """Return every generation as its tenant reads it, by id."""
         found: dict[str, dict[str, Any]] = {}
         with self._client(None) as client:
             for owner in self.owners:

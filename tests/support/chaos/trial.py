@@ -1,4 +1,4 @@
-"""A stack in trouble, and what must hold of everything it has ever accepted."""
+"""A stack in which processes crash, and the assertions that hold for every generation that it has accepted."""
 
 import signal
 import time
@@ -14,10 +14,10 @@ from service.cli.dev.stack import Stack
 from tests.e2e.conftest import TenantClient
 from tests.support.receiver import Receiver
 
-#: Long enough at fal to be seen there, short enough for many.
+#: Long enough at fal to be observed there, short enough for many jobs.
 QUICK: Final = "sandbox:no-video sandbox:seconds=0.2"
 
-#: Of a stack to which fal cannot report: polls do it all.
+#: Settings of a stack that receives no callbacks: polls alone end its generations.
 POLLING: Final[dict[str, Any]] = {"public_url": None}
 
 
@@ -28,13 +28,13 @@ class Trial:
     receiver: Receiver
     workers: list[Child] = field(default_factory=list)
     prompts: dict[str, str] = field(default_factory=dict)
-    """Of every generation that was ever accepted here."""
+    """Prompts of all accepted generations, by generation id."""
 
-    def create(self, words: str, *, count: int = 3, sandbox: str = QUICK) -> list[str]:
-        """Generations, each with a prompt that no other has."""
-        return [self.created(f"{sandbox} {words} {len(self.prompts)}") for _ in range(count)]
+    def create(self, label: str, *, count: int = 3, sandbox: str = QUICK) -> list[str]:
+        """Create generations, each with a unique prompt. Return their ids."""
+        return [self.create_one(f"{sandbox} {label} {len(self.prompts)}") for _ in range(count)]
 
-    def created(self, prompt: str, *, key: str | None = None) -> str:
+    def create_one(self, prompt: str, *, key: str | None = None) -> str:
         body = {"prompt": prompt, "image_url": "https://v3b.fal.media/a.jpg", "duration": 4, "resolution": "480p"}
         body |= {"webhook_url": self.receiver.url, "end_user_id": f"of {prompt}"}
         answer = self.tenant.http.post(
@@ -45,17 +45,17 @@ class Trial:
         self.prompts[name] = prompt
         return name
 
-    def staff(self) -> None:
-        """Two workers, so that what one leaves behind is looked after at once, however long a new one takes."""
+    def start_workers(self) -> None:
+        """Start workers until there are two, so that one takes over at once, however slowly a new one starts."""
         while len(self.workers) < 2:
             self.stack.start_worker()
             self.workers.append(self.stack.children["worker"])
 
-    def lost_a_worker(self) -> None:
-        """By its own hand; returns once it is gone."""
+    def wait_for_killed_worker(self) -> None:
+        """Wait until a worker has killed itself at a crash point."""
         give_up = time.monotonic() + 90
         while not (dead := [worker for worker in self.workers if worker.process.poll() is not None]):
-            assert time.monotonic() < give_up, "all live"
+            assert time.monotonic() < give_up, "no worker has crashed"
             time.sleep(0.02)
         self.workers = [worker for worker in self.workers if worker not in dead]
         assert [worker.process.returncode for worker in dead] == [-signal.SIGKILL]
@@ -63,16 +63,16 @@ class Trial:
     def submits(self, name: str) -> int:
         return len(self.tenant.submits(self.prompts[name]))
 
-    def becomes_unconfirmed(self, name: str) -> None:
-        """And keeps its hold and its slot."""
+    def wait_until_unconfirmed(self, name: str) -> None:
+        """Wait until the generation is unconfirmed. It keeps its hold and its slot."""
         g = self.tenant.wait_for(name, lambda g: g["status"] == "unconfirmed" or g["finished_at"] is not None)
         assert g["status"] == "unconfirmed", g
         today = self.tenant.http.get(f"/v1/end-users/of {self.prompts[name]}").json()["today"]
         assert float(today["held"]) > 0
         assert self.gauge("gateway_slots_used") >= 1
 
-    def prove(self, names: Sequence[str]) -> dict[str, Any]:
-        """That these end, and that all is in order then: submits, events, slots and money. The generations."""
+    def assert_ended_consistently(self, names: Sequence[str]) -> dict[str, Any]:
+        """Assert that these generations end, with consistent submits, events, slots and money. Return them by id."""
         ended = {name: self.tenant.ended(name) for name in names}
         for name, g in ended.items():
             submits = self.submits(name)
@@ -81,29 +81,29 @@ class Trial:
             else:
                 assert submits <= 1, g
                 assert (g["status"], g["error"]["code"]) == ("failed", "submission_unconfirmed"), g
-        self._each_was_told_of_once()
-        self._becomes_zero("gateway_slots_used")
-        self._becomes_zero("gateway_unconfirmed")
-        self._the_books_are_clean()
+        self._assert_one_event_each()
+        self._wait_until_zero("gateway_slots_used")
+        self._wait_until_zero("gateway_unconfirmed")
+        self._assert_audit_is_clean()
         return ended
 
-    def _becomes_zero(self, name: str) -> None:
-        """A gauge shows what was there a moment ago."""
+    def _wait_until_zero(self, name: str) -> None:
+        """Wait for a gauge, which shows a state up to a second old."""
         give_up = time.monotonic() + 60
         while self.gauge(name) != 0:
             assert time.monotonic() < give_up, name
             time.sleep(0.1)
 
-    def _each_was_told_of_once(self) -> None:
-        """However often it was sent: one event is one webhook-id."""
+    def _assert_one_event_each(self) -> None:
+        """However often an event was sent, it has one webhook-id."""
         secret = self.stack.webhook_secret
         self.receiver.wait_for(lambda came: {e.verified(secret)["data"]["id"] for e in came} >= {*self.prompts})
         events = defaultdict(set)
         for event in self.receiver.received:
             events[event.verified(secret)["data"]["id"]].add(event.headers["webhook-id"])
-        assert {name: len(told) for name, told in events.items()} == dict.fromkeys(self.prompts, 1)
+        assert {name: len(webhook_ids) for name, webhook_ids in events.items()} == dict.fromkeys(self.prompts, 1)
 
-    def _the_books_are_clean(self) -> None:
+    def _assert_audit_is_clean(self) -> None:
         token = self.stack.settings.admin_token
         assert token is not None
         operator = {"authorization": f"Bearer {token.get_secret_value()}"}
