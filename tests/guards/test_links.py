@@ -1,5 +1,6 @@
 """Links, files and scripts that the documents name exist."""
 
+import json
 import re
 from pathlib import Path
 
@@ -9,6 +10,9 @@ from tests.guards.repository import ROOT, files
 
 DOCUMENTS = [path for path in files(".md") if path.parent == ROOT or path.is_relative_to(ROOT / "docs")]
 LINK = re.compile(r"\]\((?!https?:)(?P<target>[^)#\s]*)(#(?P<anchor>[^)\s]+))?\)")
+#: Options of other programs.
+FOREIGN = {"acks_late"}
+CALLERS = "docs/how-to/callers.md"
 NAMED = re.compile(r"`((?:service|workers|deploy|tests|docs|openapi)/[\w./-]+)`")
 
 
@@ -65,3 +69,31 @@ def test_decisions_are_all_in_their_index() -> None:
         assert text.startswith(f"# {number}. ")
         assert re.search(r"^Date: \d{4}-\d\d-\d\d\.", text, re.MULTILINE)
         assert re.findall(r"^## (.+)$", text, re.MULTILINE) == ["Context", "Decision", "Consequences"]
+
+
+def test_identifiers_of_documents_exist_in_the_code() -> None:
+    """Log events, metrics, fields and codes in backticks."""
+    sources = [path for path in files(".py", ".lua", ".yml") if path.is_relative_to(ROOT / "service")]
+    sources += [path for path in files(".py", ".yml") if path.is_relative_to(ROOT / "deploy")]
+    known = {word for path in sources for word in re.findall(r"[a-z_0-9]+", path.read_text())}
+
+    for document in DOCUMENTS:
+        named = set(re.findall(r"`([a-z]+(?:_[a-z0-9]+)+)(?:`|\{)", document.read_text()))
+        assert named - known - FOREIGN == set(), document
+
+
+def test_callers_table_has_the_scopes_of_the_routes() -> None:
+    paths = json.loads((ROOT / "openapi/openapi.json").read_text())["paths"]
+    table = re.findall(r"^\| [^|]+ \| ([^|]*`[^|]+) \| `(\w+)` \|", (ROOT / CALLERS).read_text(), re.MULTILINE)
+    scopes = {
+        (method.upper(), re.sub(r"\{\w+\}", "{id}", path)): scheme["apiKey"]
+        for path, item in paths.items()
+        for method, operation in item.items()
+        for scheme in operation.get("security", ())
+        if "apiKey" in scheme
+    }
+    routes = [(route, scope) for cell, scope in table for route in re.findall(r"`([A-Z]+) ([^`?]+)", cell)]
+
+    assert len(routes) > 15
+    for (method, path), scope in routes:
+        assert scopes[method, path] == [scope], path
