@@ -11,13 +11,17 @@ _INTRODUCTION: Final = """\
 
 The record in Redis is the truth. Each transition is a compare-and-set on the version of the record. The same Lua script
 writes what follows from the transition: a due time, a slot, a webhook."""
+_NOTES: Final = """\
+An unconfirmed generation releases its slot after `GATEWAY_UNCONFIRMED_SLOT`. `copying` is internal: the API, webhooks,
+event streams and metrics show it as `in_progress`."""
 #: What each status means, and who acts next.
 _MEANINGS: Final[dict[Status, str]] = {
     _S.QUEUED: "Accepted. It waits in the queue of its tenant. Nothing has been sent to fal.",
     _S.SUBMITTING: "The intent is written; the paid request is under way.",
     _S.UNCONFIRMED: "fal may have accepted the request, and its fal request id is unknown. It is never sent again.",
     _S.SUBMITTED: "fal has accepted the job, which waits in fal's queue.",
-    _S.IN_PROGRESS: "fal works on the job, or the gateway copies the video.",
+    _S.IN_PROGRESS: "fal works on the job.",
+    _S.COPYING: "Internal: fal has finished, and the gateway copies the video. Callers see `in_progress`.",
     _S.SUCCEEDED: "The video is available.",
     _S.FAILED: "There is no video; `error` has the reason.",
     _S.CANCELED: "Canceled by the caller, before or after its submit.",
@@ -35,12 +39,15 @@ _CAUSES: Final[dict[tuple[Status, Status], str]] = {
     (_S.UNCONFIRMED, _S.FAILED): "fal's result arrived, or deadline passed",
     (_S.UNCONFIRMED, _S.CANCELED): "fal's result arrived",
     (_S.SUBMITTED, _S.IN_PROGRESS): "fal started the job",
-    (_S.SUBMITTED, _S.SUCCEEDED): "result fetched",
+    (_S.SUBMITTED, _S.COPYING): "result fetched, videos are stored",
+    (_S.SUBMITTED, _S.SUCCEEDED): "result fetched, videos are not stored",
     (_S.SUBMITTED, _S.FAILED): "result is an error, or deadline passed",
     (_S.SUBMITTED, _S.CANCELED): "fal canceled the job",
-    (_S.IN_PROGRESS, _S.SUCCEEDED): "result fetched, video stored",
+    (_S.IN_PROGRESS, _S.COPYING): "result fetched, videos are stored",
+    (_S.IN_PROGRESS, _S.SUCCEEDED): "result fetched, videos are not stored",
     (_S.IN_PROGRESS, _S.FAILED): "result is an error, or deadline passed",
     (_S.IN_PROGRESS, _S.CANCELED): "fal canceled the job",
+    (_S.COPYING, _S.SUCCEEDED): "video stored, or given up with fal's URL",
 }
 
 
@@ -51,7 +58,7 @@ def page() -> str:
     return markdown.page(
         _INTRODUCTION,
         markdown.table(("Status", "Holds a slot", "Terminal", "Meaning"), rows),
-        "An unconfirmed generation releases its slot after `GATEWAY_UNCONFIRMED_SLOT`.",
+        _NOTES,
         "## Transitions",
         _picture(),
     )

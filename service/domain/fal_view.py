@@ -11,7 +11,7 @@ from pydantic_core import to_json
 
 from service.domain.failure import ErrorCode, Failure
 from service.domain.generation import Generation
-from service.domain.status import Status
+from service.domain.status import PublicStatus, Status
 
 STILL_RUNNING: Final = "Request is still in progress"
 CANCELED: Final = "Request cancelled by the client."
@@ -80,7 +80,7 @@ def status(g: Generation, request_url: str, position: int | None, *, with_logs: 
 def _state(g: Generation) -> str:
     if g.is_terminal:
         return "COMPLETED"
-    return "IN_PROGRESS" if g.status in (Status.IN_PROGRESS, Status.UNCONFIRMED) else "IN_QUEUE"
+    return "IN_PROGRESS" if g.public_status in (PublicStatus.IN_PROGRESS, PublicStatus.UNCONFIRMED) else "IN_QUEUE"
 
 
 def _links(g: Generation, request_url: str) -> dict[str, str]:

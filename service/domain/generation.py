@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from service.domain.failure import GIVEN_UP, Failure
-from service.domain.status import HOLDS_SLOT, TERMINAL, TRANSITIONS, IllegalTransition, Status
+from service.domain.status import HOLDS_SLOT, PUBLIC, TERMINAL, TRANSITIONS, IllegalTransition, PublicStatus, Status
 from service.domain.webhook import WebhookStyle
 
 LOG_LINES: Final = 100  # kept per generation; fal's log is a moving window anyway
@@ -79,7 +79,7 @@ class Generation:
     status: Status = Status.QUEUED
     version: int = 1
     moves: int = 0
-    """How often its status has changed; with ``logs_gone`` it tells a stream of events what is new."""
+    """How often its public status has changed; with ``logs_gone`` it tells a stream of events what is new."""
     request_id: str | None = None
     submits_refused: int = 0
     """Submits proved not to have been accepted; paces the next one."""
@@ -125,6 +125,10 @@ class Generation:
     """Its end user was erased: nothing of it may be told or kept beyond its end."""
 
     @property
+    def public_status(self) -> PublicStatus:
+        return PUBLIC[self.status]
+
+    @property
     def is_terminal(self) -> bool:
         return self.status in TERMINAL
 
@@ -134,7 +138,7 @@ class Generation:
 
     @property
     def holds_slot(self) -> bool:
-        return self.status in HOLDS_SLOT and self.copying is None and not self.slot_released
+        return self.status in HOLDS_SLOT and not self.slot_released
 
     @property
     def is_given_up(self) -> bool:
@@ -199,9 +203,15 @@ class Generation:
         return self._move(Status.IN_PROGRESS, started_at=now, upstream_position=None)
 
     def ended_upstream(self, output: Output, cost: int, now: datetime, *, units: Decimal | None = None) -> "Generation":
-        """Fal is done and may forget; it is no success before the video is kept."""
-        g = self if self.status is Status.IN_PROGRESS else self.started(now)
-        return replace(g, copying=Copying(output, cost), billable_units=units, fal_ended_at=now)
+        """Record fal's result, which fal may forget; the generation succeeds once its video is copied."""
+        return self._move(
+            Status.COPYING,
+            copying=Copying(output, cost),
+            billable_units=units,
+            fal_ended_at=now,
+            started_at=self.started_at or now,
+            upstream_position=None,
+        )
 
     def copy_failed(self) -> "Generation":
         """It will be tried again."""
@@ -212,12 +222,13 @@ class Generation:
         if self.copying is None:
             raise IllegalTransition(f"{self.id}: is not being copied")
         g = self.succeeded(output or self.copying.output, self.copying.cost, now, units=self.billable_units)
-        return replace(g, copying=None, kept=kept)
+        return replace(g, kept=kept)
 
     def succeeded(self, output: Output, cost: int, now: datetime, *, units: Decimal | None = None) -> "Generation":
         return self._move(
             Status.SUCCEEDED,
             output=None if self.erased else output,
+            copying=None,
             actual_cost=cost,
             billable_units=units,
             finished_at=now,
@@ -299,7 +310,8 @@ class Generation:
     def _move(self, to: Status, **changes: Any) -> "Generation":
         if to not in TRANSITIONS[self.status]:
             raise IllegalTransition(f"{self.id}: {self.status} -> {to}")
-        return self._same(status=to, moves=self.moves + 1, **changes)
+        moves = self.moves + (PUBLIC[to] is not PUBLIC[self.status])
+        return self._same(status=to, moves=moves, **changes)
 
     def _same(self, **changes: Any) -> "Generation":
         return replace(self, **changes)

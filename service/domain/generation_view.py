@@ -9,7 +9,7 @@ from service.domain.described import described
 from service.domain.failure import ErrorCode
 from service.domain.generation import Generation, LogLine
 from service.domain.pricing import usd
-from service.domain.status import Status
+from service.domain.status import PublicStatus
 
 
 @described
@@ -95,7 +95,7 @@ class GenerationView(TypedDict):
     """Id of the generation, `gen_` and 26 characters. Ids sort by creation time."""
     object: Literal["generation"]
     """Always `generation`."""
-    status: Status
+    status: PublicStatus
     """`queued`: waits for its submit. `submitting`: the submit is under way. `unconfirmed`: fal may have accepted it
     and no fal request id is known; it is resolved by fal's callback, its bill, an operator or the deadline.
     `submitted`: fal accepted it. `in_progress`: fal renders, or the gateway stores the video. `succeeded`,
@@ -158,7 +158,7 @@ def public(generation: Generation, queue: QueueView | None = None) -> Generation
     return {
         "id": g.id,
         "object": "generation",
-        "status": g.status,
+        "status": g.public_status,
         "model": g.model,
         "input": g.input,
         "end_user_id": g.end_user_id,

@@ -1,4 +1,4 @@
-"""The statuses of a generation, and every legal transition between them."""
+"""The statuses of a generation, every legal transition between them, and what callers see of each."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -6,7 +6,21 @@ from typing import Final
 
 
 class Status(StrEnum):
-    """Where a generation stands; the words are the API's own."""
+    """The status of a generation in its record."""
+
+    QUEUED = "queued"
+    SUBMITTING = "submitting"
+    UNCONFIRMED = "unconfirmed"
+    SUBMITTED = "submitted"
+    IN_PROGRESS = "in_progress"
+    COPYING = "copying"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELED = "canceled"
+
+
+class PublicStatus(StrEnum):
+    """The status of a generation."""
 
     QUEUED = "queued"
     SUBMITTING = "submitting"
@@ -18,27 +32,33 @@ class Status(StrEnum):
     CANCELED = "canceled"
 
 
-_S = Status
-
-#: Every legal move; the README's picture is compared with this table by a test.
+#: All legal transitions. An operator's revive of a given-up generation is the one exception: ``Generation.revived``.
 TRANSITIONS: Final[Mapping[Status, frozenset[Status]]] = {
-    _S.QUEUED: frozenset({_S.SUBMITTING, _S.FAILED, _S.CANCELED}),
-    _S.SUBMITTING: frozenset({_S.QUEUED, _S.SUBMITTED, _S.UNCONFIRMED, _S.FAILED}),
-    _S.UNCONFIRMED: frozenset({_S.SUBMITTED, _S.SUCCEEDED, _S.FAILED, _S.CANCELED}),
-    _S.SUBMITTED: frozenset({_S.IN_PROGRESS, _S.SUCCEEDED, _S.FAILED, _S.CANCELED}),
-    _S.IN_PROGRESS: frozenset({_S.SUCCEEDED, _S.FAILED, _S.CANCELED}),
-    _S.SUCCEEDED: frozenset(),
-    _S.FAILED: frozenset(),
-    _S.CANCELED: frozenset(),
+    Status.QUEUED: frozenset({Status.SUBMITTING, Status.FAILED, Status.CANCELED}),
+    Status.SUBMITTING: frozenset({Status.QUEUED, Status.SUBMITTED, Status.UNCONFIRMED, Status.FAILED}),
+    Status.UNCONFIRMED: frozenset({Status.SUBMITTED, Status.SUCCEEDED, Status.FAILED, Status.CANCELED}),
+    Status.SUBMITTED: frozenset({Status.IN_PROGRESS, Status.COPYING, Status.SUCCEEDED, Status.FAILED, Status.CANCELED}),
+    Status.IN_PROGRESS: frozenset({Status.COPYING, Status.SUCCEEDED, Status.FAILED, Status.CANCELED}),
+    Status.COPYING: frozenset({Status.SUCCEEDED}),
+    Status.SUCCEEDED: frozenset(),
+    Status.FAILED: frozenset(),
+    Status.CANCELED: frozenset(),
 }
 TERMINAL: Final = frozenset(status for status, exits in TRANSITIONS.items() if not exits)
 
-#: fal may be working on it, so it takes up a slot.
-HOLDS_SLOT: Final = frozenset({_S.SUBMITTING, _S.UNCONFIRMED, _S.SUBMITTED, _S.IN_PROGRESS})
+#: What callers, webhooks and metrics see. ``copying`` is internal: the video is not available yet.
+PUBLIC: Final[Mapping[Status, PublicStatus]] = {
+    status: PublicStatus.IN_PROGRESS if status is Status.COPYING else PublicStatus(status) for status in Status
+}
 
-#: fal knows it by a request id.
-UPSTREAM: Final = frozenset({_S.SUBMITTED, _S.IN_PROGRESS})
+PUBLIC_TERMINAL: Final = frozenset(PUBLIC[status] for status in TERMINAL)
+
+#: Statuses in which fal may be working on the job. Each such generation takes up one slot.
+HOLDS_SLOT: Final = frozenset({Status.SUBMITTING, Status.UNCONFIRMED, Status.SUBMITTED, Status.IN_PROGRESS})
+
+#: Statuses in which fal has the job under a known request id, and polls decide how it ends.
+UPSTREAM: Final = frozenset({Status.SUBMITTED, Status.IN_PROGRESS})
 
 
 class IllegalTransition(Exception):
-    """A verb was used that TRANSITIONS does not allow from here: a fault of ours, never of a caller."""
+    """A transition was made that TRANSITIONS does not have: a bug in the gateway, never an error of a caller."""

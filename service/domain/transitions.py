@@ -125,14 +125,9 @@ def dismiss(g: Generation, now: datetime) -> Generation | None:
 # --- poll -------------------------------------------------------------------------------------------------------------
 
 
-def is_followed(g: Generation) -> bool:
-    """Return whether polls decide the end of the generation: fal has it, and its video is not being copied."""
-    return g.status in UPSTREAM and g.copying is None
-
-
 def after_status(g: Generation, outcome: InQueue | Running | Missing, now: datetime) -> Generation | None:
     """Apply a status response of fal; the same object where it shows nothing new."""
-    if not is_followed(g):
+    if g.status not in UPSTREAM:
         return None
     match outcome:
         case InQueue(position, logs):
@@ -147,12 +142,12 @@ def after_status(g: Generation, outcome: InQueue | Running | Missing, now: datet
 
 def after_poll_error(g: Generation, now: datetime) -> Generation | None:
     """Count a poll without a usable response. It never fails the generation."""
-    return g.troubled(now) if is_followed(g) else None
+    return g.troubled(now) if g.status in UPSTREAM else None
 
 
 def after_timeout(g: Generation, now: datetime) -> Generation | None:
     """Fail a job that fal did not finish within its deadline. fal may bill it, so the estimate counts as spent."""
-    return g.failed(TIMED_OUT, g.estimated_cost, now) if is_followed(g) else None
+    return g.failed(TIMED_OUT, g.estimated_cost, now) if g.status in UPSTREAM else None
 
 
 def after_result(
@@ -164,8 +159,8 @@ def after_result(
     rates: Rates,
     copies_video: bool,
 ) -> Generation | None:
-    """Apply fal's result. With ``copies_video``, a success first becomes a copy of the video."""
-    if not is_followed(g):
+    """Apply fal's result. With ``copies_video``, a success leads to ``copying`` first."""
+    if g.status not in UPSTREAM:
         return None
     seen, units = g.seen(position=None, logs=logs), result.billable_units
     match result:
@@ -211,12 +206,12 @@ def after_copy(g: Generation, stored: StoredVideo, *, url: str, content_type: st
 
 def after_copy_failed(g: Generation) -> Generation | None:
     """Count a failed copy; another follows."""
-    return None if g.copying is None else g.copy_failed()
+    return g.copy_failed() if g.status is Status.COPYING else None
 
 
 def after_copy_abandoned(g: Generation, now: datetime) -> Generation | None:
     """Succeed with fal's own URL: the video could not be copied."""
-    return None if g.copying is None else g.copied(now)
+    return g.copied(now) if g.status is Status.COPYING else None
 
 
 # --- deadlines that the sweep watches ---------------------------------------------------------------------------------
@@ -276,6 +271,9 @@ def erase(g: Generation, now: datetime) -> Generation | None:
     if g.is_terminal:
         return None
     stripped = g.stripped(now)
-    if g.copying is not None:
-        return stripped.copied(now)
-    return stripped.canceled(0, now) if g.status is Status.QUEUED else stripped
+    match g.status:
+        case Status.QUEUED:
+            return stripped.canceled(0, now)
+        case Status.COPYING:
+            return stripped.copied(now)
+    return stripped

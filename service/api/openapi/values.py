@@ -9,7 +9,7 @@ from service.api.admin.schemas import ApiKeyView, LimitsView, TenantView
 from service.api.schemas import EndUserView, EstimateView, UsageView
 from service.api.v1.webhook_schemas import AttemptView, DeliveryDetailView, DeliveryView, SigningKeyView
 from service.domain.generation_view import GenerationView, VideoView
-from service.domain.status import Status
+from service.domain.status import PublicStatus
 from service.domain.webhook import ENDS, DeliveryStatus
 from service.domain.webhook_endpoint_view import EndpointView
 
@@ -54,7 +54,7 @@ NEW_GENERATION: Final[dict[str, Any]] = {
 GENERATION: Final[GenerationView] = {
     "id": GENERATION_ID,
     "object": "generation",
-    "status": Status.QUEUED,
+    "status": PublicStatus.QUEUED,
     "model": "bytedance/seedance-2.0/image-to-video",
     "input": {
         **VIDEO_INPUT,
@@ -81,7 +81,7 @@ GENERATION: Final[GenerationView] = {
 }
 IN_PROGRESS: Final[GenerationView] = {
     **GENERATION,
-    "status": Status.IN_PROGRESS,
+    "status": PublicStatus.IN_PROGRESS,
     "queue": None,
     "fal_request_id": "764cabcf-b745-4b3e-ae38-1200304cf45b",
     "submitted_at": SUBMITTED,
@@ -89,7 +89,7 @@ IN_PROGRESS: Final[GenerationView] = {
 }
 SUCCEEDED: Final[GenerationView] = {
     **IN_PROGRESS,
-    "status": Status.SUCCEEDED,
+    "status": PublicStatus.SUCCEEDED,
     "cost": {"currency": "USD", "estimated": "0.708939", "actual": "0.703080"},
     "output": {
         "video": _VIDEO,
@@ -100,7 +100,7 @@ SUCCEEDED: Final[GenerationView] = {
 }
 FAILED: Final[GenerationView] = {
     **IN_PROGRESS,
-    "status": Status.FAILED,
+    "status": PublicStatus.FAILED,
     "cost": {"currency": "USD", "estimated": "0.708939", "actual": "0.000000"},
     "error": {
         "code": "content_policy",
@@ -112,7 +112,7 @@ FAILED: Final[GenerationView] = {
 }
 CANCELED: Final[GenerationView] = {
     **GENERATION,
-    "status": Status.CANCELED,
+    "status": PublicStatus.CANCELED,
     "queue": None,
     "cost": {"currency": "USD", "estimated": "0.708939", "actual": "0.000000"},
     "finished_at": FINISHED,

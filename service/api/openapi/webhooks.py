@@ -10,7 +10,7 @@ from service.api.openapi import values as v
 from service.api.schemas import SCHEMA_REFERENCE
 from service.domain.described import described
 from service.domain.generation_view import EventView, GenerationView
-from service.domain.status import Status
+from service.domain.status import PublicStatus
 from service.domain.webhook import EventType
 from service.domain.webhook_endpoint_view import EndpointEventView, EndpointView
 
@@ -42,7 +42,7 @@ _DISABLED: Final[EndpointView] = {
 _WHAT: Final[dict[EventType, tuple[str, GenerationView | EndpointView]]] = {
     EventType.SUBMITTED: (
         "fal accepted the job",
-        {**v.IN_PROGRESS, "status": Status.SUBMITTED, "started_at": None},
+        {**v.IN_PROGRESS, "status": PublicStatus.SUBMITTED, "started_at": None},
     ),
     EventType.IN_PROGRESS: ("fal renders the video", v.IN_PROGRESS),
     EventType.SUCCEEDED: ("The video is ready", v.SUCCEEDED),

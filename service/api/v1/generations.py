@@ -18,7 +18,7 @@ from service.domain import ids
 from service.domain.generation_view import GenerationView, public
 from service.domain.pricing import usd
 from service.domain.request import CreateGeneration, parse_create
-from service.domain.status import Status
+from service.domain.status import PublicStatus, Status
 from service.domain.tenant import Scope
 from service.errors import FieldError, Invalid, StoreUnavailable, TooLarge, TooManyWaiting
 from service.runtime import Runtime
@@ -129,7 +129,7 @@ async def read(
 )
 async def list_(
     request: Request,
-    status: Status | None = None,
+    status: PublicStatus | None = None,
     end_user_id: Annotated[
         str | None, Query(min_length=1, max_length=256, description="Only generations of this end user. Default: all.")
     ] = None,

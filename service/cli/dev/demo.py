@@ -25,7 +25,7 @@ from service.cli.dev.screen import Figure, Screen
 from service.cli.dev.stack import Stack
 from service.config.settings import PREFIX
 from service.domain.generation_view import GenerationView, QueueView
-from service.domain.status import TERMINAL, Status
+from service.domain.status import PUBLIC_TERMINAL, PublicStatus
 from service.observability import metrics
 
 PHOTO: Final = "rocket.jpg"
@@ -44,13 +44,13 @@ _WEBHOOK_WITHIN: Final = 60.0
 _CALL_WITHIN: Final = 30.0
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
-_WORDS: Final[Mapping[Status, str]] = {
-    Status.QUEUED: "kept in Redis, waiting for a worker",
-    Status.SUBMITTING: "a worker is sending it to fal",
-    Status.UNCONFIRMED: "fal may have it; nothing is sent twice",
-    Status.SUBMITTED: "fal has it",
-    Status.IN_PROGRESS: "fal is making the video",
-    Status.SUCCEEDED: "the video is ready",
+_WORDS: Final[Mapping[PublicStatus, str]] = {
+    PublicStatus.QUEUED: "kept in Redis, waiting for a worker",
+    PublicStatus.SUBMITTING: "a worker is sending it to fal",
+    PublicStatus.UNCONFIRMED: "fal may have it; nothing is sent twice",
+    PublicStatus.SUBMITTED: "fal has it",
+    PublicStatus.IN_PROGRESS: "fal is making the video",
+    PublicStatus.SUCCEEDED: "the video is ready",
 }
 
 
@@ -219,7 +219,7 @@ class _Demo:
                 if (words := _words(g)) != told:
                     self._tell_state(g, f"{elapsed:4.1f} s  {words}")
                     told = words
-                if g["status"] in TERMINAL:
+                if g["status"] in PUBLIC_TERMINAL:
                     break
                 self.interrupts.check()
                 self._check_children()
@@ -228,12 +228,12 @@ class _Demo:
                 spinner.update(f"{elapsed:4.1f} s  {words}")
                 time.sleep(_LOOK_SECONDS)
                 g = _good(self.api.get(f"/v1/generations/{g['id']}")).json()
-        if g["status"] != Status.SUCCEEDED:
+        if g["status"] != PublicStatus.SUCCEEDED:
             raise DemoFailed(f"No video: {g['error']['message'] if g['error'] else g['status']}")
         return g
 
     def _tell_state(self, g: GenerationView, words: str) -> None:
-        if g["status"] in TERMINAL and g["status"] != Status.SUCCEEDED:
+        if g["status"] in PUBLIC_TERMINAL and g["status"] != PublicStatus.SUCCEEDED:
             self.screen.failed(words)
         else:
             self.screen.done(words)

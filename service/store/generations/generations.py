@@ -11,7 +11,7 @@ from service.domain import ids
 from service.domain.budgets import Budgets, day, month
 from service.domain.generation import Due, Generation
 from service.domain.request import HIGHEST_PRIORITY
-from service.domain.status import Status
+from service.domain.status import PublicStatus, Status
 from service.domain.webhook import Delivery
 from service.domain.work_queue import WorkQueue
 from service.errors import RequestIdTaken
@@ -65,7 +65,7 @@ class Page:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filter:
-    status: Status | None = None
+    status: PublicStatus | None = None
     end_user: str | None = None
     created_after: datetime | None = None
     created_before: datetime | None = None
@@ -206,7 +206,7 @@ class GenerationStore:
             why,
             g.end_user,
             "" if not events else ids.milliseconds(events[0].created_at),
-            "1" if g.copying is not None else "",
+            "1" if g.status is Status.COPYING else "",
             *deliveries.arguments_of(events),
         )
         if won == _TAKEN:
@@ -348,14 +348,14 @@ class GenerationStore:
         found = await self._redis.execute("ZREVRANGEBYLEX", index, upper, lower, "LIMIT", 0, LOOKED_AT)
         return await self._pick([name.decode() for name in found], wanted.status, limit)
 
-    async def _pick(self, found: list[str], status: Status | None, limit: int) -> Page:
+    async def _pick(self, found: list[str], status: PublicStatus | None, limit: int) -> Page:
         """Records of these ids that match, a page's worth; read in slices, since most pages need only the first."""
         page: list[Generation] = []
         for start in range(0, len(found), limit):
             for name, generation in zip(
                 found[start : start + limit], await self.load_many(found[start : start + limit]), strict=True
             ):
-                if generation is not None and status in (None, generation.status):
+                if generation is not None and status in (None, generation.public_status):
                     page.append(generation)
                 if len(page) == limit:
                     return Page(page, name if name != found[-1] or len(found) == LOOKED_AT else None)

@@ -12,7 +12,7 @@ from service.clock import Clock
 from service.domain import end_user, ids, transitions
 from service.domain.generation import Generation
 from service.domain.request import CreateGeneration
-from service.domain.status import Status
+from service.domain.status import PublicStatus
 from service.domain.tenant import Tenant
 from service.domain.webhook import WebhookStyle
 from service.errors import CostRefused, IdempotencyMismatch, Invalid, NotFound
@@ -243,7 +243,7 @@ class Generations:
         with self._changes.watch(generation_id) as watch:
             first = g = await self.get(tenant, generation_id)
             give_up = asyncio.get_running_loop().time() + within
-            while not g.is_terminal and g.status is first.status and (left := self._left(give_up)) > 0:
+            while not g.is_terminal and g.public_status is first.public_status and (left := self._left(give_up)) > 0:
                 await watch.moved(within=min(left, _LOOK_SECONDS))
                 g = await self.get(tenant, generation_id)
             return g
@@ -274,7 +274,7 @@ class Generations:
         self,
         tenant: Tenant,
         *,
-        status: Status | None,
+        status: PublicStatus | None,
         end_user_id: str | None,
         created_after: datetime | None,
         created_before: datetime | None,

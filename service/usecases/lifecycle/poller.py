@@ -100,15 +100,15 @@ class Poller:
         known: Generation | None = g
         if callback is not None:
             known = await self._adopt(g, callback.request_id)
-        if known is None or known.status not in UPSTREAM or known.request_id is None:
-            span.forget()
-            return  # it ended between claim and poll; the move that ended it has set what it waits for
-        if known.copying is not None:
+        if known is not None and known.status is Status.COPYING and known.copying is not None:
             span.forget()  # the copy has its own
             if callback is not None:
                 await self._callbacks.forget(known.id)  # it came after the result, and would hold up the next try
             await self._video_copier.copy(known, known.copying)
             return
+        if known is None or known.status not in UPSTREAM or known.request_id is None:
+            span.forget()
+            return  # it ended between claim and poll; the move that ended it has set what it waits for
         reported = None if callback is None else await self._reported(known, callback)
         if reported is not None:
             span.note(outcome="callback")

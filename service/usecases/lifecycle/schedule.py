@@ -55,8 +55,8 @@ class Schedule:
                 return Due(dispatch=now + wait, sweep=self.deadline(g, now))
             case Status.UNCONFIRMED:
                 return Due(sweep=self._next_look(g, now))
-            case Status.IN_PROGRESS if g.copying is not None:
-                wait = COPIES.next(g.copying.tries) or timedelta()
+            case Status.COPYING:
+                wait = COPIES.next(0 if g.copying is None else g.copying.tries) or timedelta()
                 return Due(poll=now + wait, sweep=self.deadline(g, now))
             case Status.SUBMITTED | Status.IN_PROGRESS:
                 # Only a poll can make the final check at fal, so polls watch the deadline, and no sweep is due.
@@ -72,7 +72,7 @@ class Schedule:
                 return self._since_submit(g, now) + self.submit_lease
             case Status.UNCONFIRMED:
                 return self._since_submit(g, now) + self.unconfirmed_deadline
-            case Status.IN_PROGRESS if g.copying is not None:
+            case Status.COPYING:
                 return (g.fal_ended_at or now) + _COPY_DEADLINE
             case Status.SUBMITTED | Status.IN_PROGRESS:
                 unasked = min(g.unasked, LONGEST_UNASKED)

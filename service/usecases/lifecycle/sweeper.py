@@ -94,7 +94,7 @@ class DeadlineSweeper:
                 g.id, lambda now: now.without_slot() if self._slot_ends(now) else None
             )
             g = released or g
-        if g.status in UPSTREAM and g.copying is None:
+        if g.status in UPSTREAM:
             await self._due.drop(WorkQueue.SWEEP, g.id)  # an older release set it: polls watch this deadline now
         elif g.status is Status.UNCONFIRMED and self._reconciliation is not None:
             await self._reconcile(g, self._reconciliation)

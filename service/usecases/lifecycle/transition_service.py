@@ -123,11 +123,11 @@ class TransitionService:
     async def _write(self, after: Generation, *, before: Generation, why: str, verdict: bool) -> Moved:
         now = self._clock()
         events = list[Delivery]()
-        if after.status is not before.status:
+        if after.public_status is not before.public_status:
             events = await self._events(after, now)
             after = replace(after, moved_at=now, deliveries=(*after.deliveries, *(event.id for event in events)))
         moved = await (
-            self._finish(after, events, now, why, verdict=verdict or before.copying is not None)
+            self._finish(after, events, now, why, verdict=verdict or before.status is Status.COPYING)
             if after.is_terminal
             else self._save(after, events, now, why)
         )
@@ -135,7 +135,7 @@ class TransitionService:
             metrics.TRANSITION_CONFLICTS.labels("finish" if after.is_terminal else "save").inc()
             return moved
         self._nudger.nudge_all(moved.nudges)
-        if after.status is not before.status:
+        if after.public_status is not before.public_status:
             _observe(before, moved.generation, now)
             _trace(before, moved.generation, now)
         log_transition(moved.generation, before.status)
@@ -145,7 +145,7 @@ class TransitionService:
 
     async def _events(self, after: Generation, now: datetime) -> list[Delivery]:
         """Read the endpoints now, so that every endpoint that subscribed before the transition receives its event."""
-        if after.status not in EVENTS:
+        if after.public_status not in EVENTS:
             return []
         return deliveries_of(after, now, await self._endpoints.of_tenant(after.tenant_id))
 
@@ -167,7 +167,7 @@ class TransitionService:
 
 def _observe(before: Generation, after: Generation, now: datetime) -> None:
     entered = before.moved_at or before.created_at
-    metrics.STATE_SECONDS.labels(before.status).observe(max(0.0, (now - entered).total_seconds()))
+    metrics.STATE_SECONDS.labels(before.public_status).observe(max(0.0, (now - entered).total_seconds()))
     if not after.is_terminal:
         return
     metrics.FINISHED.labels(after.tenant_id, after.status, after.error.code if after.error else "").inc()
@@ -180,12 +180,12 @@ def _observe(before: Generation, after: Generation, now: datetime) -> None:
 def _trace(before: Generation, after: Generation, now: datetime) -> None:
     """Record a span of the time in the status that the generation has left. No process was there for all of it."""
     tracing.past(
-        f"generation.{before.status}",
+        f"generation.{before.public_status}",
         parent=after.traceparent,
         begun=before.moved_at or before.created_at,
         ended=now,
         generation=after.id,
         tenant=after.tenant_id,
-        status=after.status,
+        status=after.public_status,
         outcome=after.error.code if after.error else None,
     )

@@ -70,7 +70,7 @@ def _settled(g: Generation | None, correction: Correction, expected: int) -> Gen
     if g is None:
         raise NotFound("There is no such generation. Where its record is purged, give tenant, end user and day.")
     if not g.is_terminal or g.actual_cost is None:
-        raise NotSettled(f"Only an ended generation can be adjusted; this one is {g.status}.")
+        raise NotSettled(f"Only an ended generation can be adjusted; this one is {g.public_status}.")
     if g.actual_cost != expected:
         raise CostChanged(f"Its cost is {usd(g.actual_cost)} US dollars.")
     if g.actual_cost + correction.amount < 0:

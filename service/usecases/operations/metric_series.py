@@ -7,7 +7,7 @@ from typing import Any, Final, get_args
 
 from service.domain.dispatch_gate import PauseCause
 from service.domain.pricing import EstimateReason
-from service.domain.status import TERMINAL, Status
+from service.domain.status import PUBLIC_TERMINAL, TERMINAL, PublicStatus
 from service.domain.webhook import DeliveryStatus
 from service.domain.work_queue import WorkQueue
 from service.observability import idle_series, metrics, multiprocess
@@ -20,7 +20,7 @@ _KNOWN: Final[tuple[tuple[Any, *tuple[Iterable[str], ...]], ...]] = (
     (metrics.HTTP_SECONDS, ("POST",), ("/v1/generations",), ("202", "500", "503")),
     (metrics.COMPLETIONS, get_args(metrics.Completion)),
     (metrics.GENERATION_SECONDS, TERMINAL),
-    (metrics.STATE_SECONDS, [status for status in Status if status not in TERMINAL]),
+    (metrics.STATE_SECONDS, [status for status in PublicStatus if status not in PUBLIC_TERMINAL]),
     (metrics.SETTLED_AT_ESTIMATE, get_args(EstimateReason)),
     (metrics.TRANSITION_CONFLICTS, ("save", "finish")),
     (metrics.UPSTREAM_CALLS, _CALLS, ("200",)),

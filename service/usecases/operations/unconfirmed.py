@@ -189,5 +189,5 @@ class UnconfirmedService:
 
 def _must_be_unconfirmed(g: Generation) -> Generation:
     if g.status is not Status.UNCONFIRMED:
-        raise NotUnconfirmed(f"Only an unconfirmed generation can be resolved; this one is {g.status}.")
+        raise NotUnconfirmed(f"Only an unconfirmed generation can be resolved; this one is {g.public_status}.")
     return g

@@ -8,24 +8,24 @@ from pydantic_core import to_json
 
 from service.domain import fal_view, generation_view, ids, webhook_endpoint_view
 from service.domain.generation import Generation
-from service.domain.status import Status
+from service.domain.status import PublicStatus
 from service.domain.webhook import Delivery, DeliveryStatus, EventType
 from service.domain.webhook_endpoint import Endpoint
 from service.domain.webhook_endpoint_view import FailingView
 
 #: A generation's states that are events.
-EVENTS: Final[Mapping[Status, EventType]] = {
-    Status.SUBMITTED: EventType.SUBMITTED,
-    Status.IN_PROGRESS: EventType.IN_PROGRESS,
-    Status.SUCCEEDED: EventType.SUCCEEDED,
-    Status.FAILED: EventType.FAILED,
-    Status.CANCELED: EventType.CANCELED,
+EVENTS: Final[Mapping[PublicStatus, EventType]] = {
+    PublicStatus.SUBMITTED: EventType.SUBMITTED,
+    PublicStatus.IN_PROGRESS: EventType.IN_PROGRESS,
+    PublicStatus.SUCCEEDED: EventType.SUCCEEDED,
+    PublicStatus.FAILED: EventType.FAILED,
+    PublicStatus.CANCELED: EventType.CANCELED,
 }
 
 
 def deliveries_of(g: Generation, now: datetime, endpoints: Sequence[Endpoint] = ()) -> list[Delivery]:
     """Of the state it has just come to: to the request's own ``webhook_url`` at its end, and to who subscribed."""
-    kind = EVENTS.get(g.status)
+    kind = EVENTS.get(g.public_status)
     if kind is None or g.erased:
         return []
     wanting = [endpoint for endpoint in endpoints if endpoint.wants(kind)]

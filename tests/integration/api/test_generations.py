@@ -16,7 +16,7 @@ from service.domain.end_user import pseudonym
 from service.domain.generation import Generation
 from service.domain.generation_view import GenerationView
 from service.domain.pricing import usd
-from service.domain.status import Status
+from service.domain.status import PublicStatus
 from service.domain.tenant import Tenant
 from service.runtime import Runtime
 from service.store import keys
@@ -539,7 +539,7 @@ async def test_any_other_request_id_is_replaced(api: httpx.AsyncClient, given_id
 
 
 def test_the_statuses_of_a_generation_are_the_documented_ones() -> None:
-    assert [status.value for status in Status] == [
+    assert [status.value for status in PublicStatus] == [
         "queued",
         "submitting",
         "unconfirmed",

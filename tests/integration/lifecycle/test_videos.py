@@ -18,7 +18,7 @@ from fastapi import FastAPI
 from service.config.settings import Settings
 from service.domain import fal_view
 from service.domain.generation import Generation, Output, StoredVideo, Video
-from service.domain.status import Status
+from service.domain.status import PublicStatus, Status
 from service.domain.tenant import Tenant
 from service.domain.work_queue import WorkQueue
 from service.media.videos import VideoStore, VideoStoreUnavailable
@@ -116,7 +116,7 @@ async def succeeded(runtime: Runtime, clock: Clock, owner: Tenant, **changes: An
 async def copying(runtime: Runtime, clock: Clock, owner: Tenant, **changes: Any) -> Generation:
     """At the moment that fal's result is on the record."""
     g = await submitted(runtime, owner, **changes)
-    return await until(runtime, clock, g, lambda now: now.copying is not None)
+    return await until(runtime, clock, g, lambda now: now.status is Status.COPYING)
 
 
 # --- the copy ---------------------------------------------------------------------------------------------------------
@@ -149,7 +149,7 @@ async def test_copying_shows_in_progress_and_holds_no_slot(
 ) -> None:
     g = await copying(runtime, clock, owner)
 
-    assert g.status is Status.IN_PROGRESS
+    assert (g.status, g.public_status) == (Status.COPYING, PublicStatus.IN_PROGRESS)
     assert (g.output, objects.read(), await runtime.stores.queue.slots_used()) == (None, {}, 0)
     assert await runtime.stores.queue.unfinished() == 1, "whoever lets the gateway run empty waits for it"
     assert (await runtime.operations.audit.run()).clean
@@ -171,7 +171,7 @@ async def test_copy_failed_is_repeated(
 
     g = await copying(runtime, clock, owner)
     once = await until(runtime, clock, g, lambda now: now.copying is not None and now.copying.tries == 1)
-    assert (once.status, objects.read()) == (Status.IN_PROGRESS, {})
+    assert (once.status, objects.read()) == (Status.COPYING, {})
 
     ended = await until(runtime, clock, g, lambda now: now.is_terminal)
 

@@ -192,7 +192,7 @@ async def test_409_only_what_is_unconfirmed(
     for body in (NEVER, {"fal_request_id": "request-2", "reason": "x"}):
         answer = await resolve(operator, g.id, **body)
         assert refusal(answer) == (409, "not_unconfirmed")
-        assert status.value in answer.json()["detail"]
+        assert g.public_status.value in answer.json()["detail"]
     assert await stored(runtime, g) == g
 
 

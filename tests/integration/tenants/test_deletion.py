@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
+from service.domain.status import Status
 from service.domain.tenant import Tenant
 from service.domain.work_queue import WorkQueue
 from service.errors import TenantBusy, Unauthenticated
@@ -155,7 +156,7 @@ async def test_tenant_delete_waits_for_a_generation_that_is(
     assert busy.value.extra == {"in_flight": 1, "webhooks": 0}
     assert (await runtime.tenants.service.get(owner.id)).suspended is drain
     end: Transition = lambda g: (  # noqa: E731
-        g.copied(clock()) if g.copying is not None else g.failed(factories.failure(), 0, clock())
+        g.copied(clock()) if g.status is Status.COPYING else g.failed(factories.failure(), 0, clock())
     )
     assert await moves.apply(g.id, end)
     await runtime.tenants.service.delete(owner.id, drain=drain)

@@ -36,6 +36,7 @@ def failed(failure: Failure, units: Decimal | None = None) -> Generation:
         (Status.SUBMITTED, 202, "IN_QUEUE"),
         (Status.UNCONFIRMED, 202, "IN_PROGRESS"),
         (Status.IN_PROGRESS, 202, "IN_PROGRESS"),
+        (Status.COPYING, 202, "IN_PROGRESS"),
         (Status.SUCCEEDED, 200, "COMPLETED"),
         (Status.FAILED, 200, "COMPLETED"),
         (Status.CANCELED, 200, "COMPLETED"),

@@ -20,6 +20,7 @@ VERBS: dict[Status, Callable[[Generation], Generation]] = {
     Status.UNCONFIRMED: lambda g: g.unconfirmed(),
     Status.SUBMITTED: lambda g: g.submitted("request-1"),
     Status.IN_PROGRESS: lambda g: g.started(LATER),
+    Status.COPYING: lambda g: g.ended_upstream(factories.output(), 7, LATER),
     Status.SUCCEEDED: lambda g: g.succeeded(factories.output(), 7, LATER),
     Status.FAILED: lambda g: g.failed(factories.failure(), 7, LATER),
     Status.CANCELED: lambda g: g.canceled(7, LATER),
@@ -69,7 +70,7 @@ def test_a_terminal_state_is_one_without_exit() -> None:
 
 
 def test_slots_are_held_from_the_submit_to_the_end() -> None:
-    assert set(Status) - TERMINAL - {Status.QUEUED} == HOLDS_SLOT
+    assert set(Status) - TERMINAL - {Status.QUEUED, Status.COPYING} == HOLDS_SLOT
     assert {status for status in Status if factories.in_status(status).holds_slot} == HOLDS_SLOT
     assert UPSTREAM < HOLDS_SLOT
 
@@ -188,3 +189,13 @@ def test_revived_generation_has_no_trace_of_its_end() -> None:
     )
     assert (revived.polls_troubled, revived.troubled_since, revived.confirmed_at) == (0, None, LATER)
     assert revived.moves == given_up.moves + 1
+
+
+@pytest.mark.parametrize(("before", "moves"), [(Status.SUBMITTED, 1), (Status.IN_PROGRESS, 0)])
+def test_moves_count_changes_of_the_public_status(before: Status, moves: int) -> None:
+    g = factories.in_status(before)
+
+    copying = g.ended_upstream(factories.output(), 7, LATER)
+
+    assert copying.moves == g.moves + moves
+    assert copying.copied(LATER).moves == copying.moves + 1

@@ -61,12 +61,21 @@ def test_the_generation_object_is_of_its_declared_type(g: Generation) -> None:
 
 
 def test_an_event_holds_the_same_object(g: Generation) -> None:
-    told = event(f"generation.{g.status}", g, NOW)
+    told = event(f"generation.{g.public_status}", g, NOW)
 
     assert list(told) == ["type", "timestamp", "data"]
     assert told["data"] == public(g)
     assert told["timestamp"] == "2026-01-31T09:30:00.000Z"
     assert checked(EventView, told) == told
+
+
+def test_view_of_a_generation_that_is_copied_is_in_progress() -> None:
+    g = factories.in_status(Status.COPYING)
+
+    shown = public(g)
+
+    assert (shown["status"], shown["output"], shown["cost"]["actual"]) == ("in_progress", None, None)
+    assert "copying" not in to_json(shown).decode()
 
 
 def test_nothing_internal_is_shown(g: Generation) -> None:

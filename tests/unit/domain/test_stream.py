@@ -22,6 +22,7 @@ VERBS: dict[Status, Callable[[Generation], Generation]] = {
     Status.UNCONFIRMED: lambda g: g.unconfirmed(),
     Status.SUBMITTED: lambda g: g.submitted("request-1"),
     Status.IN_PROGRESS: lambda g: g.started(NOW),
+    Status.COPYING: lambda g: g.ended_upstream(factories.output(), 7, NOW),
     Status.SUCCEEDED: lambda g: g.succeeded(factories.output(), 7, NOW),
     Status.FAILED: lambda g: g.failed(factories.failure(), 7, NOW),
     Status.CANCELED: lambda g: g.canceled(7, NOW),

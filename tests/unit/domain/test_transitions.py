@@ -39,10 +39,6 @@ RATES: Final = Rates({"720p": Decimal("0.014")})
 S: Final = Status
 
 
-def copying() -> Generation:
-    return factories.in_status(S.IN_PROGRESS).ended_upstream(factories.output(), 7, NOW)
-
-
 #: From each status that the function changes, the status after it.
 CASES: dict[str, tuple[Callable[[Generation], Generation | None], dict[Status, Status]]] = {
     "fail_preflight": (
@@ -118,18 +114,18 @@ CASES: dict[str, tuple[Callable[[Generation], Generation | None], dict[Status, S
     ),
     "after_copy": (
         lambda g: transitions.after_copy(g, STORED, url="https://x.example/v", content_type="video/mp4", now=LATER),
-        {},
+        {S.COPYING: S.SUCCEEDED},
     ),
-    "after_copy_failed": (transitions.after_copy_failed, {}),
-    "after_copy_abandoned": (lambda g: transitions.after_copy_abandoned(g, LATER), {}),
+    "after_copy_failed": (transitions.after_copy_failed, {S.COPYING: S.COPYING}),
+    "after_copy_abandoned": (lambda g: transitions.after_copy_abandoned(g, LATER), {S.COPYING: S.SUCCEEDED}),
     "after_deadline": (
         lambda g: transitions.after_deadline(g, LATER),
-        {S.QUEUED: S.FAILED, S.SUBMITTING: S.UNCONFIRMED, S.UNCONFIRMED: S.FAILED},
+        {S.QUEUED: S.FAILED, S.SUBMITTING: S.UNCONFIRMED, S.UNCONFIRMED: S.FAILED, S.COPYING: S.SUCCEEDED},
     ),
     "after_unbilled": (lambda g: transitions.after_unbilled(g, LATER), {S.UNCONFIRMED: S.FAILED}),
     "request_cancel": (
         lambda g: transitions.request_cancel(g, LATER),
-        {s: s for s in (S.QUEUED, S.SUBMITTING, S.UNCONFIRMED, S.SUBMITTED, S.IN_PROGRESS)},
+        {s: s for s in (S.QUEUED, S.SUBMITTING, S.UNCONFIRMED, S.SUBMITTED, S.IN_PROGRESS, S.COPYING)},
     ),
     "after_cancel_call": (
         lambda g: transitions.after_cancel_call(g, LATER, accepted=True),
@@ -137,7 +133,11 @@ CASES: dict[str, tuple[Callable[[Generation], Generation | None], dict[Status, S
     ),
     "erase": (
         lambda g: erase(g, LATER),
-        {S.QUEUED: S.CANCELED, **{s: s for s in (S.SUBMITTING, S.UNCONFIRMED, S.SUBMITTED, S.IN_PROGRESS)}},
+        {
+            S.QUEUED: S.CANCELED,
+            S.COPYING: S.SUCCEEDED,
+            **{s: s for s in (S.SUBMITTING, S.UNCONFIRMED, S.SUBMITTED, S.IN_PROGRESS)},
+        },
     ),
 }
 
@@ -263,6 +263,7 @@ def test_after_result_success_becomes_a_copy_first() -> None:
     after = after_result(g, Succeeded(factories.output(), Decimal(100)), (), LATER, rates=RATES, copies_video=True)
 
     assert after is not None
+    assert after.status is S.COPYING
     assert after.copying is not None
     assert (after.copying.output, after.copying.cost, after.output) == (factories.output(), 1_400_000, None)
     assert not after.holds_slot
@@ -283,36 +284,16 @@ def test_after_result_canceled_by_the_deadline_is_a_timeout(requested: bool, sta
 # --- copy of the video ------------------------------------------------------------------------------------------------
 
 
-COPY_CASES: dict[str, Status | None] = {
-    name: None
-    for name in CASES
-    if name not in ("after_copy", "after_copy_failed", "after_copy_abandoned", "after_deadline", "erase")
-} | {
-    "after_copy": S.SUCCEEDED,
-    "after_copy_failed": S.IN_PROGRESS,
-    "after_copy_abandoned": S.SUCCEEDED,
-    "after_deadline": S.SUCCEEDED,
-    "request_cancel": S.IN_PROGRESS,
-    "after_cancel_call": S.IN_PROGRESS,
-    "erase": S.SUCCEEDED,
-}
-
-
-@pytest.mark.parametrize("name", CASES)
-def test_transition_of_a_generation_that_is_copied(name: str) -> None:
-    after = CASES[name][0](copying())
-
-    assert (None if after is None else after.status) == COPY_CASES[name]
-
-
 def test_after_copy_video_is_the_stored_one() -> None:
-    after = transitions.after_copy(copying(), STORED, url="https://x.example/v", content_type="video/mp4", now=LATER)
+    after = transitions.after_copy(
+        factories.in_status(S.COPYING), STORED, url="https://x.example/v", content_type="video/mp4", now=LATER
+    )
 
     assert after is not None
     assert after.output is not None
     video = after.output.video
     assert (video.url, video.source, video.file_size) == ("https://x.example/v", factories.output().video.url, 7)
-    assert (after.kept, after.copying, after.actual_cost) == (STORED, None, 7)
+    assert (after.kept, after.copying, after.actual_cost) == (STORED, None, 1_512_000)
 
 
 def test_after_copy_content_type_is_of_fal_where_it_names_one() -> None:
@@ -327,7 +308,7 @@ def test_after_copy_content_type_is_of_fal_where_it_names_one() -> None:
 
 
 def test_after_copy_failed_counts_the_failure() -> None:
-    after = transitions.after_copy_failed(copying())
+    after = transitions.after_copy_failed(factories.in_status(S.COPYING))
 
     assert after is not None
     assert after.copying is not None
@@ -335,7 +316,7 @@ def test_after_copy_failed_counts_the_failure() -> None:
 
 
 def test_after_copy_abandoned_output_is_of_fal() -> None:
-    after = transitions.after_copy_abandoned(copying(), LATER)
+    after = transitions.after_copy_abandoned(factories.in_status(S.COPYING), LATER)
 
     assert after is not None
     assert (after.output, after.kept) == (factories.output(), None)
@@ -373,6 +354,7 @@ def test_after_unbilled_costs_nothing() -> None:
         (S.UNCONFIRMED, S.UNCONFIRMED),
         (S.SUBMITTED, S.SUBMITTED),
         (S.IN_PROGRESS, S.IN_PROGRESS),
+        (S.COPYING, S.COPYING),
     ],
 )
 def test_cancel_ends_only_a_queued_generation(before: Status, after: Status) -> None:
@@ -414,7 +396,7 @@ def test_erase_removes_what_the_end_user_sent(status: Status) -> None:
 
 
 def test_erase_of_a_generation_that_is_copied_has_no_video() -> None:
-    after = erase(copying(), LATER)
+    after = erase(factories.in_status(S.COPYING), LATER)
 
     assert after is not None
-    assert (after.output, after.copying, after.actual_cost) == (None, None, 7)
+    assert (after.output, after.copying, after.actual_cost) == (None, None, 1_512_000)
