@@ -13,7 +13,10 @@ COPY docs docs
 COPY service service
 COPY workers workers
 COPY deploy/sandbox deploy/sandbox
-RUN /opt/build/bin/pip wheel --no-deps --no-build-isolation --wheel-dir /src/dist . \
+COPY deploy/build_hook.py deploy/build_hook.py
+# docker build --build-arg COMMIT=$(git rev-parse --short=12 HEAD): --version, the logs and gateway_build_info show it.
+ARG COMMIT=unknown
+RUN GATEWAY_COMMIT=$COMMIT /opt/build/bin/pip wheel --no-deps --no-build-isolation --wheel-dir /src/dist . \
     && pip --python /opt/gateway/bin/python install --no-deps --no-index /src/dist/*.whl
 
 FROM build AS sandbox-build

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 from starlette.types import ASGIApp
 
+from service import build_info
 from service.api import callbacks, routes
 from service.api.fal import addresses, proxy
 from service.api.fal import uploads as fal_uploads
@@ -29,7 +30,7 @@ class _Gateway(FastAPI):
 
 
 def create_app(settings: Settings) -> FastAPI:
-    log.configure(settings.log_level, secrets=settings.secrets())
+    log.configure(settings.log_level, secrets=settings.secrets(), log_format=settings.log_format)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -69,4 +70,6 @@ def create_app(settings: Settings) -> FastAPI:
 def from_environment() -> FastAPI:
     """What ``uvicorn --factory service.app:from_environment`` serves."""
     log.catch_uncaught()
-    return create_app(Settings())
+    app = create_app(Settings())
+    log.get(__name__).info("process_started", **build_info.describe())
+    return app

@@ -1,5 +1,6 @@
 """The Celery app of the workers and of beat: the shared configuration, the tasks, beat's schedule, signal handlers."""
 
+from functools import cache
 from typing import Any
 
 from celery.signals import (
@@ -10,6 +11,7 @@ from celery.signals import (
     worker_shutdown,
 )
 
+from service import build_info
 from service.config.settings import Settings
 from service.observability import health_server, log
 from service.tasks import beat_schedule, celery_app
@@ -31,8 +33,15 @@ app.conf.update(
 @celeryd_init.connect  # type: ignore[untyped-decorator]  # Celery logs warnings before it sends ``setup_logging``
 @setup_logging.connect  # type: ignore[untyped-decorator]
 def _configure_logging(**_: Any) -> None:
-    log.configure(settings.log_level, secrets=settings.secrets())
+    log.configure(settings.log_level, secrets=settings.secrets(), log_format=settings.log_format)
     log.catch_uncaught()
+    _announce()
+
+
+@cache
+def _announce() -> None:
+    """Write the process's first line once: both signals configure logging."""
+    log.get(__name__).info("process_started", **build_info.describe())
 
 
 @worker_init.connect  # type: ignore[untyped-decorator]

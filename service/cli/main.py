@@ -5,7 +5,6 @@ import signal
 import time
 from collections.abc import Mapping
 from contextlib import nullcontext
-from importlib.metadata import version
 from pathlib import Path
 from types import FrameType
 from typing import Annotated, Any, Final
@@ -13,6 +12,7 @@ from typing import Annotated, Any, Final
 import typer
 from typer.core import TyperGroup
 
+from service.build_info import commit, version
 from service.cli.celery_commands import become_celery
 from service.cli.client import generate
 from service.cli.dev.child_processes import Child, ChildFailed, PortTaken
@@ -51,14 +51,14 @@ app.command("generate")(generate.generate)
 
 def _tell_version(wanted: bool) -> None:  # noqa: FBT001  (typer's own form)
     if wanted:
-        typer.echo(version("seedance-gateway"))
+        typer.echo(f"{version()} ({commit()})")
         raise typer.Exit
 
 
 @app.callback()
 def _root(
     _version: Annotated[  # noqa: FBT002
-        bool, typer.Option("--version", callback=_tell_version, is_eager=True, help="Print the release.")
+        bool, typer.Option("--version", callback=_tell_version, is_eager=True, help="Print version and commit.")
     ] = False,
 ) -> None:
     """Seedance Gateway: Seedance 2.0 image-to-video for a company's internal services."""
@@ -81,7 +81,9 @@ def serve(
     from service.observability.multiprocess import counting_together  # noqa: PLC0415
 
     settings = commands.settings()
-    log.configure(settings.log_level, secrets=settings.secrets())  # with several processes, of the one above them
+    log.configure(
+        settings.log_level, secrets=settings.secrets(), log_format=settings.log_format
+    )  # with several processes, of the one above them
     with counting_together() if workers > 1 else nullcontext():
         uvicorn.run(
             "service.app:from_environment",

@@ -345,6 +345,10 @@ class Settings(BaseSettings):
     log_level: Annotated[
         Literal["DEBUG", "INFO", "WARNING", "ERROR"], Field(description="Least severe line written.")
     ] = "INFO"
+    log_format: Annotated[
+        Literal["auto", "json", "console"],
+        Field(description="`json`, `console` for people, or `auto`: `console` on a terminal, otherwise `json`."),
+    ] = "auto"
 
     @field_validator("secret_key")
     @classmethod

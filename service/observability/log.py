@@ -8,7 +8,7 @@ import logging
 import sys
 import threading
 import time
-from collections.abc import Iterable, MutableMapping
+from collections.abc import Callable, Iterable, MutableMapping
 from contextlib import suppress
 from contextvars import Context, ContextVar
 from types import TracebackType
@@ -17,7 +17,10 @@ from typing import Any, BinaryIO, Final
 import structlog
 from pydantic_core import to_json
 
+from service.observability.console import ConsoleRenderer, LogFormat, is_console
 from service.observability.redaction import Redactor
+
+Serialize = Callable[[MutableMapping[str, Any]], bytes]
 
 #: At INFO these write a line per call, some with URLs that carry callback tokens.
 _CHATTY: Final = ("httpx", "httpcore", "celery.app.trace", "celery.worker.strategy", "celery.beat", "aiohttp.access")
@@ -49,12 +52,18 @@ def clear() -> None:
     _about.set({})
 
 
-def configure(level: str, *, secrets: Iterable[str] = (), stream: BinaryIO | None = None) -> None:
+def configure(
+    level: str, *, secrets: Iterable[str] = (), stream: BinaryIO | None = None, log_format: LogFormat = "json"
+) -> None:
     """Once per process, before anything is logged. Foreign libraries' lines come out in the same form.
 
     ``secrets`` are the process's own (``Settings.secrets``): they appear in no line, whoever writes it.
     """
-    sink, serialize = _Sink(stream or _stderr()), _Serializer(Redactor(secrets))
+    stream = stream or _stderr()
+    sink = _Sink(stream)
+    serialize: Serialize = _Serializer(Redactor(secrets))
+    if is_console(log_format, stream):
+        serialize = ConsoleRenderer(serialize, colors=stream.isatty())
     structlog.configure(
         wrapper_class=_logger_class(level, serialize),
         logger_factory=lambda *_: sink,
@@ -86,7 +95,7 @@ def _uncaught(kind: type[BaseException], error: BaseException | None, trace: Tra
     get(__name__).critical("uncaught", exc_info=(kind, error or kind(), trace))
 
 
-def _logger_class(level: str, serialize: "_Serializer") -> type[Any]:
+def _logger_class(level: str, serialize: Serialize) -> type[Any]:
     """In place of structlog's own, whose chain of processors and lock take twice the time of what is left here."""
 
     class Logger(structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level])):  # type: ignore[misc]
@@ -131,7 +140,7 @@ class _Sink:
         self.write(text)
 
 
-def _configure_foreign(level: str, sink: "_Sink", serialize: "_Serializer") -> None:
+def _configure_foreign(level: str, sink: "_Sink", serialize: Serialize) -> None:
     handler = _BytesHandler(sink)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(

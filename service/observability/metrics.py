@@ -6,10 +6,11 @@ everybody, which a gateway reads from Redis when it is asked: right with any num
 
 import platform
 from dataclasses import dataclass
-from importlib.metadata import version
 from typing import Final, Literal
 
 from prometheus_client import Counter, Gauge, Histogram, disable_created_metrics
+
+from service.build_info import commit, version
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for each counter, which nobody asks for
 
@@ -112,11 +113,13 @@ CLOCK_SKEW = Gauge(
     multiprocess_mode="livemostrecent",
 )
 
-BUILD = Gauge("gateway_build_info", "Always 1; the release that runs.", ("version", "python"), multiprocess_mode="max")
+BUILD = Gauge(
+    "gateway_build_info", "Always 1; the release that runs.", ("version", "commit", "python"), multiprocess_mode="max"
+)
 
 
 def tell_build() -> None:
-    BUILD.labels(version("seedance-gateway"), platform.python_version()).set(1)
+    BUILD.labels(version(), commit(), platform.python_version()).set(1)
 
 
 @dataclass(frozen=True, slots=True)

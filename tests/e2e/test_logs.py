@@ -34,6 +34,9 @@ def test_every_process_writes_json_and_nothing_else(own_tenant: TenantClient) ->
         for name in ("beat", "worker", "gateway")
     }
     assert all({"event", "level", "timestamp"} <= line.keys() for lines in told.values() for line in lines)
+    for lines in filter(None, told.values()):  # beat may be ended before it has begun
+        assert lines[0]["event"] == "process_started"
+        assert {"version", "commit"} <= lines[0].keys()
     about = [line for lines in told.values() for line in lines if line.get("generation_id") == made["id"]]
     moves = [(line["before"], line["status"]) for line in about if line["event"] == "generation_transition"]
     assert {("queued", "submitting"), ("submitting", "submitted")} <= set(moves)

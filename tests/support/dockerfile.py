@@ -55,6 +55,7 @@ class Builder:
         self.root = folder / "root"
         self.stages: dict[str, Stage] = {}
         self.left_out: list[str] = []
+        self._arguments: dict[str, str] = {}
         self._current = ""
         self._python = folder / "python"
         subprocess.run([sys.executable, "-m", "venv", str(self._python)], check=True)
@@ -102,6 +103,10 @@ class Builder:
         added = dict(pair.split("=", 1) for pair in rest.split())
         self._change(environment={**self.stages[self._current].environment, **added})
 
+    def _arg(self, rest: str) -> None:
+        name, default = rest.split("=", 1)
+        self._arguments[name] = default
+
     def _workdir(self, rest: str) -> None:
         self._change(folder=rest)
         self._inside(".").mkdir(parents=True, exist_ok=True)
@@ -115,7 +120,7 @@ class Builder:
         result = subprocess.run(
             ["/bin/sh", "-ec", self._placed(rest)],
             cwd=self._inside("."),
-            env={**self.environment(stage), **hurried},
+            env={**self.environment(stage), **self._arguments, **hurried},
             capture_output=True,
             text=True,
             check=False,

@@ -82,7 +82,12 @@ INTERNALS: Final = Board(
                     "Releases",
                     "Processes by the release they run; two while a deployment rolls.",
                     "none",
-                    [Query("count by (version, python) (gateway_build_info)", "{{version}} on Python {{python}}")],
+                    [
+                        Query(
+                            "count by (version, commit, python) (gateway_build_info)",
+                            "{{version}} ({{commit}}) on Python {{python}}",
+                        )
+                    ],
                 ),
                 Panel(
                     "CPU by process",

@@ -1,7 +1,6 @@
 """The OpenAPI document: FastAPI's, completed with errors, headers, examples, callers and webhooks."""
 
 from collections.abc import Iterator
-from importlib.metadata import version
 from typing import Any, Final
 
 from fastapi import FastAPI
@@ -10,6 +9,7 @@ from fastapi.routing import APIRoute
 
 from service.api.openapi import descriptions, examples, headers, parameters, problems, security, webhooks
 from service.api.schemas import SCHEMA_REFERENCE
+from service.build_info import version
 
 _DESCRIPTION: Final = """\
 Queue Seedance 2.0 image-to-video generations with your own key, budget and end users.
@@ -63,7 +63,7 @@ def _document(app: FastAPI) -> dict[str, Any]:
             route.operation_id = _operation_id(route)
     document = get_openapi(
         title="Seedance Gateway",
-        version=version("seedance-gateway"),
+        version=version(),
         description=_DESCRIPTION,
         routes=app.routes,
         tags=[{"name": name, "description": text} for name, text in _TAGS.items()],

@@ -66,7 +66,9 @@ class Stack:
         self._start_sandbox()
         self.port = self.port or free_port()
         self.settings = self._settings()
-        log.configure(self.settings.log_level, secrets=self.settings.secrets())  # stdout is for the first line alone
+        log.configure(
+            self.settings.log_level, secrets=self.settings.secrets(), log_format=self.settings.log_format
+        )  # stdout is for the first line alone
         asyncio.run(self._open_account())
         self.start_gateway()
         if self.worker:

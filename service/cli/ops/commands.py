@@ -84,7 +84,9 @@ def _tell_wrong(field: str, fault: str) -> None:
 
 def with_runtime(use: Callable[[Runtime], Awaitable[Result]]) -> Result:
     configured = settings()
-    log.configure(configured.log_level, secrets=configured.secrets())  # to stderr; what is asked for goes to stdout
+    log.configure(
+        configured.log_level, secrets=configured.secrets(), log_format=configured.log_format
+    )  # to stderr; what is asked for goes to stdout
 
     async def opened() -> Result:
         async with open_runtime(configured) as runtime:
