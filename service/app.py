@@ -38,7 +38,7 @@ def create_app(settings: Settings) -> FastAPI:
         async with open_runtime(settings) as runtime:
             app.state.runtime = runtime
             tune_gc()
-            with on_stop_signal(runtime.generations.service.release):
+            with on_stop_signal(runtime.generations.reader.stop_waiting):
                 yield
         await asyncio.to_thread(tracing.shut_down)
 

@@ -18,10 +18,12 @@ from service.store.state.state import StateStore
 from service.store.tenants.sealing import Sealer
 from service.upstream.storage import FalStorage
 from service.usecases.generations.admission import Admission
+from service.usecases.generations.cancel import GenerationCanceller
 from service.usecases.generations.concurrency import LongPollLimiter
-from service.usecases.generations.generations import Generations
+from service.usecases.generations.create import GenerationCreator
 from service.usecases.generations.images import Images
 from service.usecases.generations.queue_estimate import QueueEstimator
+from service.usecases.generations.read import GenerationReader
 from service.usecases.generations.resends import ResendDetector
 from service.usecases.generations.stream import StreamHub
 from service.usecases.generations.videos import Videos
@@ -48,7 +50,9 @@ from service.webhooks.fal_signing import WebhookSigner
 class GenerationServices:
     """Create, read, list, cancel and follow generations; images in and videos out."""
 
-    service: Generations
+    creator: GenerationCreator
+    reader: GenerationReader
+    canceller: GenerationCanceller
     resends: ResendDetector
     admission: Admission
     request_limits: RequestLimits
@@ -184,12 +188,12 @@ def _generations(core: Core) -> GenerationServices:
         timeout=settings.upload_timeout,
         clock=clock,
     )
-    generations = Generations(
+    reader = GenerationReader(stores.generations, connections.changes)
+    creator = GenerationCreator(
         stores.generations,
         admission,
         images,
-        core.transitions,
-        connections.changes,
+        reader,
         connections.nudger,
         core.schedule,
         model=settings.fal_model,
@@ -198,8 +202,10 @@ def _generations(core: Core) -> GenerationServices:
     )
     estimator = QueueEstimator(stores.queue, stores.gate, slots=settings.upstream_concurrency)
     return GenerationServices(
-        service=generations,
-        resends=ResendDetector(generations, stores.response_receipts, window=settings.resend_window, clock=clock),
+        creator=creator,
+        reader=reader,
+        canceller=GenerationCanceller(reader, core.transitions, clock=clock),
+        resends=ResendDetector(creator, stores.response_receipts, window=settings.resend_window, clock=clock),
         admission=admission,
         request_limits=RequestLimits(settings.max_prompt_characters, settings.resolutions, settings.bitrate_modes),
         queue_estimator=estimator,
@@ -208,7 +214,7 @@ def _generations(core: Core) -> GenerationServices:
         fal_callbacks=Callbacks(stores.callbacks, connections.verifier, connections.nudger, clock=clock),
         fal_storage=connections.fal_storage,
         images=images,
-        videos=Videos(generations, connections.video_store, redirect=settings.media_redirect),
+        videos=Videos(reader, connections.video_store, redirect=settings.media_redirect),
     )
 
 

@@ -62,9 +62,7 @@ async def _created(stack: Stack, count: int) -> list[str]:
     async with open_runtime(stack.settings) as runtime:
         tenant = await runtime.tenants.service.get(stack.tenant_id)
         wanted = parse_create(stacks.body("a boat").encode(), runtime.generations.request_limits)
-        created = await asyncio.gather(
-            *(runtime.generations.service.create(tenant, wanted, None) for _ in range(count))
-        )
+        created = await asyncio.gather(*(runtime.generations.creator.create(tenant, wanted) for _ in range(count)))
     return [creation.generation.id for creation in created]
 
 

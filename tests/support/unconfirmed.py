@@ -29,7 +29,7 @@ async def stored(runtime: Runtime, g: Generation) -> Generation:
 async def created(runtime: Runtime, owner: Tenant, prompt: str = LOST, **changes: Any) -> Generation:
     wanted = {"prompt": prompt, "image_url": "https://v3b.fal.media/a.jpg", "resolution": "480p", "duration": 5}
     request = factories.create_request(**{**wanted, **changes})
-    return (await runtime.generations.service.create(owner, request, None)).generation
+    return (await runtime.generations.creator.create(owner, request)).generation
 
 
 async def unconfirmed(runtime: Runtime, owner: Tenant, prompt: str = LOST, **changes: Any) -> Generation:

@@ -82,7 +82,7 @@ async def cancel(request: Request) -> Response:
     tenant = await authentication.tenant(request, Scope.GENERATE)
     name = _request_id(request)
     try:
-        await runtime(request).generations.service.cancel(tenant, name)
+        await runtime(request).generations.canceller.cancel(tenant, name)
     except NotCancellable:
         return answer({"status": "ALREADY_COMPLETED"}, name, status=400)
     except NotFound as error:
@@ -110,13 +110,13 @@ async def submit(request: Request) -> Response:
     if position is None:
         position = await runtime(request).stores.queue.position(tenant.id, g.id)
     body = to_json(fal_view.submitted(g, addresses.request_url(request, g.id), position or 0))
-    return NotedResponse(submission.answer, body, 200, headers={REQUEST_ID: g.id}, media_type=JSON)
+    return NotedResponse(submission.receipt, body, 200, headers={REQUEST_ID: g.id}, media_type=JSON)
 
 
 async def _asked(request: Request) -> tuple[Tenant, Generation]:
     tenant = await authentication.reader(request)
     try:
-        return tenant, await runtime(request).generations.service.get(tenant, _request_id(request))
+        return tenant, await runtime(request).generations.reader.get(tenant, _request_id(request))
     except NotFound as error:
         raise UnknownRequest(error.detail) from None
 

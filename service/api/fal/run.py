@@ -61,21 +61,21 @@ async def _run(request: Request) -> tuple[Submission, fal_view.FalResponse]:
     with runtime(request).generations.long_polls.place(tenant):
         submission = await submit_request.submit(request, tenant)
         g = await _ended(request, tenant, submission)
-    if not g.is_terminal and runtime(request).generations.service.released:
-        await submission.answer.lost()
+    if not g.is_terminal and runtime(request).generations.reader.stopped_waiting:
+        await submission.receipt.lost()
         raise TooMany("The gateway is stopping; the same request again waits for the same video.", retry_after=1)
     return submission, fal_view.result(g) if g.is_terminal else fal_view.RAN_TOO_LONG
 
 
 async def _ended(request: Request, tenant: Tenant, submission: Submission) -> Generation:
     """Or as far as it has come when the client is gone, the time is up or the process stops."""
-    generations, loop = runtime(request).generations.service, asyncio.get_running_loop()
+    reader, loop = runtime(request).generations.reader, asyncio.get_running_loop()
     g, give_up = submission.generation, loop.time() + _LONGEST_RUN
     while not g.is_terminal and loop.time() < give_up and not await request.is_disconnected():
-        if generations.released:
+        if reader.stopped_waiting:
             break
-        await submission.answer.prolong()
-        g = await generations.get_ended(tenant, g.id, within=_ROUND_SECONDS)
+        await submission.receipt.prolong()
+        g = await reader.wait_for_end(tenant, g.id, within=_ROUND_SECONDS)
     return g
 
 
@@ -85,4 +85,4 @@ def _answer(submission: Submission, ended: fal_view.FalResponse) -> Response:
 
 def _noted(submission: Submission, content: bytes, ended: fal_view.FalResponse, media_type: str) -> Response:
     headers = {REQUEST_ID: submission.generation.id, **ended.headers}
-    return NotedResponse(submission.answer, content, ended.status, headers=headers, media_type=media_type)
+    return NotedResponse(submission.receipt, content, ended.status, headers=headers, media_type=media_type)

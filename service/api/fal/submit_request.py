@@ -14,7 +14,7 @@ from service.api.v1.generations import idempotency_key, read_create, traceparent
 from service.domain.request import CreateGeneration, Url
 from service.domain.tenant import Tenant
 from service.errors import FieldError, Invalid, Malformed
-from service.usecases.generations.generations import CreateOptions
+from service.usecases.generations.create import CreateOptions
 from service.usecases.generations.resends import Submission
 
 _URL: Final = TypeAdapter(Url)
@@ -29,16 +29,14 @@ _TIMEOUT_HEADERS: Final = ("x-fal-request-start-timeout", "x-fal-request-timeout
 @dataclass(frozen=True, slots=True)
 class _Order:
     request: CreateGeneration
-    terms: CreateOptions
+    options: CreateOptions
     digest: str
 
 
 async def submit(request: Request, tenant: Tenant) -> Submission:
     """Read it and accept it, or answer with what the same call made when its answer was lost."""
     order = await _read(request)
-    return await runtime(request).generations.resends.create(
-        tenant, order.request, idempotency_key(request), order.terms, digest=order.digest
-    )
+    return await runtime(request).generations.resends.create(tenant, order.request, order.options, digest=order.digest)
 
 
 async def _read(request: Request) -> _Order:
@@ -47,14 +45,15 @@ async def _read(request: Request) -> _Order:
     wanted = read_create(body or b"{}", gateway)
     changes: dict[str, Any] = {"priority": _priority(request, wanted), "expires_in": _expires_in(request, wanted)}
     webhook = _webhook(request, wanted)
-    terms = CreateOptions(
+    options = CreateOptions(
+        idempotency_key=idempotency_key(request),
         webhook_style="standard" if webhook is None else "fal",
-        most_queued=_most_queued(request),
+        queue_limit=_queue_limit(request),
         traceparent=traceparent(request),
     )
     if webhook is not None:
         changes["webhook_url"] = webhook
-    return _Order(wanted.model_copy(update=changes), terms, _digest(request, body))
+    return _Order(wanted.model_copy(update=changes), options, _digest(request, body))
 
 
 def _digest(request: Request, body: bytes) -> str:
@@ -78,7 +77,7 @@ def _webhook(request: Request, wanted: CreateGeneration) -> str | None:
         raise Invalid(FieldError("/query/fal_webhook", fault["msg"], fault["type"])) from None
 
 
-def _most_queued(request: Request) -> int | None:
+def _queue_limit(request: Request) -> int | None:
     """``fal_max_queue_length=N`` refuses where more than N wait already."""
     given = request.query_params.get("fal_max_queue_length")
     if given is None:

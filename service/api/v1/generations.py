@@ -22,7 +22,7 @@ from service.domain.status import PublicStatus, Status
 from service.domain.tenant import Scope
 from service.errors import FieldError, Invalid, StoreUnavailable, TooLarge, TooManyWaiting
 from service.runtime import Runtime
-from service.usecases.generations.generations import CreateOptions
+from service.usecases.generations.create import CreateOptions
 
 PATH: Final = "/v1/generations"
 
@@ -70,8 +70,8 @@ async def create(request: Request) -> Response:
     caller = await tenant(request, Scope.GENERATE)
     gateway, wait = runtime(request), preferred_wait(request)
     wanted = read_create(await json_body(request), gateway)
-    terms = CreateOptions(traceparent=traceparent(request))
-    creation = await gateway.generations.service.create(caller, wanted, idempotency_key(request), terms)
+    options = CreateOptions(idempotency_key=idempotency_key(request), traceparent=traceparent(request))
+    creation = await gateway.generations.creator.create(caller, wanted, options)
     g = creation.generation
     headers = {"location": f"/v1/generations/{g.id}"}
     if creation.replayed:
@@ -80,7 +80,7 @@ async def create(request: Request) -> Response:
     if wait:
         # It is accepted: a refusal now would be paid for twice.
         with contextlib.suppress(StoreUnavailable, TooManyWaiting), gateway.generations.long_polls.place(caller):
-            g, position = await gateway.generations.service.get_ended(caller, g.id, within=wait), None
+            g, position = await gateway.generations.reader.wait_for_end(caller, g.id, within=wait), None
             headers["preference-applied"] = f"wait={wait}"
     queue = await gateway.generations.queue_estimator.of(caller, g, position)
     return json_response(public(g, queue), status=202, headers=headers)
@@ -116,9 +116,9 @@ async def read(
     gateway = runtime(request)
     if wait:
         with gateway.generations.long_polls.place(caller):
-            g, position = await gateway.generations.service.get_changed(caller, generation_id, within=wait), None
+            g, position = await gateway.generations.reader.wait_for_change(caller, generation_id, within=wait), None
     else:
-        g, position = await gateway.generations.service.get_placed(caller, generation_id)
+        g, position = await gateway.generations.reader.get_with_position(caller, generation_id)
     return json_response(public(g, await gateway.generations.queue_estimator.of(caller, g, position)))
 
 
@@ -140,7 +140,7 @@ async def list_(
 ) -> Response:
     caller = await tenant(request, Scope.READ)
     gateway = runtime(request)
-    page = await gateway.generations.service.list(
+    page = await gateway.generations.reader.list(
         caller,
         status=status,
         end_user_id=end_user_id,
@@ -174,7 +174,7 @@ async def list_(
 )
 async def cancel(request: Request, generation_id: str) -> Response:
     caller = await tenant(request, Scope.GENERATE)
-    g = await runtime(request).generations.service.cancel(caller, generation_id)
+    g = await runtime(request).generations.canceller.cancel(caller, generation_id)
     return json_response(public(g), status=200 if g.status is Status.CANCELED else 202)
 
 

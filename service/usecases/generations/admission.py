@@ -1,4 +1,4 @@
-"""Whether a request may become a generation: what its tenant is entitled to, where it reports, what it may cost."""
+"""Admission: the checks of a request that need no store, and the errors for refusals of the create script."""
 
 from typing import Final
 
@@ -28,12 +28,12 @@ from service.store.generations import creation
 from service.store.money.money import MoneyStore
 from service.usecases.tenants.authentication import UNKNOWN_KEY
 
-#: What a caller with a full queue is told to wait: about the time a video takes.
-_QUEUE_PAUSE: Final = 60.0
+#: Retry-After of a full queue and of a draining gateway, in seconds: about the time that a video takes.
+_QUEUE_RETRY_AFTER: Final = 60.0
 
 
 class Admission:
-    """The checks that need no store come before the create script; ``refused`` puts the script's own into words."""
+    """Checks what a tenant may request, and estimates the cost of a request."""
 
     def __init__(
         self, money_store: MoneyStore, guard: AddressGuard, *, rates: Rates, account_budget: int | None, clock: Clock
@@ -44,35 +44,54 @@ class Admission:
         self._account_budget = account_budget
         self._clock = clock
 
-    def check(self, tenant: Tenant, request: CreateGeneration, *, webhook: str = "/webhook_url") -> int:
-        """What it may cost at most, in micro-USD.
+    def check(self, tenant: Tenant, request: CreateGeneration, *, webhook_pointer: str = "/webhook_url") -> int:
+        """Return the estimated cost, the highest possible, in micro-USD.
+
+        ``webhook_pointer`` is the field that errors of the webhook's address name.
 
         Raises:
-            Invalid: a field asks for more than the tenant is entitled to, or for a webhook we would not send.
+            Invalid: the tenant may not use a field's value, or the webhook's address is refused.
             CostRefused: the estimate is above the request's own maximum.
 
         """
-        self.check_webhook(request.webhook_url or tenant.limits.webhook_url, webhook)
-        _check_entitled(tenant, request)
-        cost = self._rates.estimate(request.resolution, request.duration)
+        cost = self.estimate(request)
+        if (refusal := self.refusal(tenant, request, cost, webhook_pointer=webhook_pointer)) is not None:
+            raise refusal
+        return cost
+
+    def estimate(self, request: CreateGeneration) -> int:
+        return self._rates.estimate(request.resolution, request.duration)
+
+    def refusal(
+        self, tenant: Tenant, request: CreateGeneration, cost: int, *, webhook_pointer: str
+    ) -> Invalid | CostRefused | None:
+        """Return the error that ``check`` raises, or None."""
+        url = request.webhook_url or tenant.limits.webhook_url
+        if url is not None and (error := self._address_error(url, webhook_pointer)) is not None:
+            return error
+        if errors := _entitlement_errors(tenant, request):
+            return Invalid(*errors)
         if request.max_cost_usd is not None and cost > request.max_cost_usd:
-            raise CostRefused(
-                f"It may cost {usd(cost)} USD, more than max_cost_usd allows ({usd(request.max_cost_usd)}).",
+            return CostRefused(
+                f"This may cost up to {usd(cost)} USD, more than max_cost_usd ({usd(request.max_cost_usd)}).",
                 scope="request",
                 limit=usd(request.max_cost_usd),
                 available=usd(request.max_cost_usd),
                 estimated=usd(cost),
             )
-        return cost
+        return None
 
     def check_webhook(self, url: str | None, pointer: str = "/webhook_url") -> None:
-        """Raises Invalid for an address we would not call."""
-        if url is None:
-            return
+        """Raises Invalid: the address guard refuses the URL."""
+        if url is not None and (error := self._address_error(url, pointer)) is not None:
+            raise error
+
+    def _address_error(self, url: str, pointer: str) -> Invalid | None:
         try:
             self._guard.check_url(url)
         except AddressRefused as refusal:
-            raise Invalid(FieldError(pointer, refusal.reason, "address_refused")) from None
+            return Invalid(FieldError(pointer, refusal.reason, "address_refused"))
+        return None
 
     def budgets(self, tenant: Tenant) -> Budgets:
         limits = tenant.limits
@@ -84,7 +103,7 @@ class Admission:
         )
 
     async def quote(self, tenant: Tenant, request: CreateGeneration) -> tuple[int, bool]:
-        """What it may cost, in micro-USD, and whether every budget has room for that now. Raises as ``check`` does."""
+        """Return the estimated cost in micro-USD, and whether every budget has that much left. Raises as ``check``."""
         cost, now = self.check(tenant, request), self._clock()
         pseudonym = end_user.pseudonym(tenant, request.end_user_id)
         standings = await self._money.standings(
@@ -94,19 +113,19 @@ class Admission:
         return cost, all(limit is None or cost <= standings[scope].available(limit) for scope, limit in limits.items())
 
 
-def reason(refusal: creation.OverBudget | creation.Refused) -> str:
-    """A word for the metrics."""
+def refusal_reason(refusal: creation.OverBudget | creation.Refused) -> str:
+    """Return the metric's label of a refusal."""
     return refusal.scope if isinstance(refusal, creation.OverBudget) else refusal.reason
 
 
-def refused(  # noqa: PLR0911  (one return per refusal)
+def refusal_error(  # noqa: PLR0911  (one return per refusal)
     refusal: creation.OverBudget | creation.Refused, g: Generation, limits: Budgets
 ) -> GatewayError:
     match refusal:
         case creation.OverBudget(scope, available):
             limit = limits.by_scope()[scope]
             return OverBudget(
-                f"It may cost {usd(g.estimated_cost)} USD; the budget {scope} has {usd(available)} USD left.",
+                f"This may cost up to {usd(g.estimated_cost)} USD; the budget {scope} has {usd(available)} USD left.",
                 scope=scope,
                 limit=usd(limit or 0),
                 available=usd(max(0, available)),
@@ -116,29 +135,27 @@ def refused(  # noqa: PLR0911  (one return per refusal)
         case creation.Refused("over_count", count):
             tomorrow = budgets.resets_at(budgets.Scope.END_USER_DAY, g.created_at)
             return EndUserLimited(
-                f"This end user has had {count} generations today, as many as it may.",
+                f"Daily limit of generations reached for this end user ({count} today).",
                 retry_after=(tomorrow - g.created_at).total_seconds(),
             )
         case creation.Refused("queue_full", count):
-            text = f"{count} generations of this tenant are waiting, as many as may."
-            return QueueFull(text, retry_after=_QUEUE_PAUSE)
+            return QueueFull(f"Queue limit reached: {count} generations are queued.", retry_after=_QUEUE_RETRY_AFTER)
         case creation.Refused("gone"):
             return Unauthenticated(UNKNOWN_KEY)
         case creation.Refused("store_full"):
-            return StoreFull("Redis is nearly full, and accepts nothing new.")
+            return StoreFull("Redis is nearly full; the gateway accepts no new generations.")
         case creation.Refused("draining"):
-            return Draining("The gateway accepts nothing new for now.", retry_after=_QUEUE_PAUSE)
+            return Draining("The gateway is draining for maintenance.", retry_after=_QUEUE_RETRY_AFTER)
     return EndUserBlocked("This end user is blocked.")
 
 
-def _check_entitled(tenant: Tenant, request: CreateGeneration) -> None:
-    """What this tenant may not ask for, beyond what nobody may."""
-    limits, faults = tenant.limits, []
+def _entitlement_errors(tenant: Tenant, request: CreateGeneration) -> list[FieldError]:
+    """Return the fields whose values this tenant may not use."""
+    limits, errors = tenant.limits, []
     if limits.resolutions is not None and request.resolution not in limits.resolutions:
-        faults.append(FieldError("/resolution", f"must be one of {', '.join(limits.resolutions)}", "not_entitled"))
+        errors.append(FieldError("/resolution", f"must be one of {', '.join(limits.resolutions)}", "not_entitled"))
     if limits.durations is not None and request.duration not in limits.durations:
-        faults.append(FieldError("/duration", f"must be one of {', '.join(limits.durations)}", "not_entitled"))
+        errors.append(FieldError("/duration", f"must be one of {', '.join(limits.durations)}", "not_entitled"))
     if tenant.require_end_user and request.end_user_id is None:
-        faults.append(FieldError("/end_user_id", "is required by this tenant", "missing"))
-    if faults:
-        raise Invalid(*faults)
+        errors.append(FieldError("/end_user_id", "is required by this tenant", "missing"))
+    return errors

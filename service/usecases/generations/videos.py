@@ -7,7 +7,7 @@ from service.domain.generation import Generation, StoredVideo
 from service.domain.tenant import Tenant
 from service.errors import MediaUnavailable, NotFound, VideoNotReady
 from service.media.videos import VideoMissing, VideoStore, VideoStoreUnavailable
-from service.usecases.generations.generations import Generations
+from service.usecases.generations.read import GenerationReader
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +24,8 @@ class VideoStream:
 
 
 class Videos:
-    def __init__(self, generations: Generations, videos: VideoStore | None, *, redirect: bool) -> None:
-        self._generations = generations
+    def __init__(self, reader: GenerationReader, videos: VideoStore | None, *, redirect: bool) -> None:
+        self._reader = reader
         self._videos = videos
         self._redirect = redirect
 
@@ -38,7 +38,7 @@ class Videos:
             MediaUnavailable: the store is away.
 
         """
-        g = await self._generations.get(tenant, generation_id)
+        g = await self._reader.get(tenant, generation_id)
         if g.output is None:
             if g.is_terminal:
                 raise NotFound("The generation ended without a video.")

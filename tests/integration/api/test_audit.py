@@ -30,7 +30,7 @@ async def large(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(audit, "_NOTED_EVERY", 1)
     owner = await runtime.tenants.service.create("acme")
     for _ in range(3):
-        await runtime.generations.service.create(owner, factories.create_request(), None)
+        await runtime.generations.creator.create(owner, factories.create_request())
 
 
 async def test_small_books_are_compared_in_the_call(operator: httpx.AsyncClient) -> None:

@@ -111,7 +111,7 @@ def gateway(redis_server: EmbeddedRedis, sandbox_server: str) -> Iterator[Served
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "tune_gc", lambda: None)
         with served(module.create_app(own)) as running:
-            running.runtime.generations.service.release()
+            running.runtime.generations.reader.stop_waiting()
             yield running
 
 
@@ -148,10 +148,10 @@ async def _made(gateway: Served) -> World:
 async def _generation(gateway: Served, tenant: Tenant, end: str) -> Generation:
     runtime = gateway.runtime
     wanted = factories.create_request(end_user_id=CUSTOMER)
-    g = (await runtime.generations.service.create(tenant, wanted, None)).generation
+    g = (await runtime.generations.creator.create(tenant, wanted)).generation
     now = g.created_at + timedelta(seconds=1)
     if end == "canceled":
-        return await runtime.generations.service.cancel(tenant, g.id)
+        return await runtime.generations.canceller.cancel(tenant, g.id)
     if end == "succeeded":
         for move in (
             lambda g: g.submitting(now),

@@ -298,7 +298,7 @@ async def test_who_reads_nothing_is_dropped(
 async def test_a_process_that_stops_lets_them_go(app: FastAPI, opened: Open, generation_id: str) -> None:
     reader = await opened(generation_id)
     (state,) = await reader.take(1)
-    app.state.runtime.generations.service.release()
+    app.state.runtime.generations.reader.stop_waiting()
     assert await reader.rest() == []
     assert [told.words for told in await (await opened(generation_id)).rest()] == [state.words], "told, and sent away"
 

@@ -202,7 +202,7 @@ async def soon(app: FastAPI, work: Any, *, callers: int = 1) -> Any:
 @pytest.fixture
 def rarely(monkeypatch: pytest.MonkeyPatch) -> None:
     """A waiting caller looks by itself after a minute: before that, it has been told."""
-    monkeypatch.setattr("service.usecases.generations.generations._LOOK_SECONDS", 60)
+    monkeypatch.setattr("service.usecases.generations.read._REREAD_SECONDS", 60)
 
 
 async def test_a_reader_who_waits_hears_of_the_next_status_at_once(

@@ -137,7 +137,7 @@ async def test_a_rare_status_among_many_is_found(api: httpx.AsyncClient, runtime
     """Pages may come short, or empty, as long as the cursor goes on."""
     number = LOOKED_AT + 60
     made = await fill(runtime, tenant, number)
-    oldest = await runtime.generations.service.cancel(tenant, made[0].id)
+    oldest = await runtime.generations.canceller.cancel(tenant, made[0].id)
 
     found = [page async for page in pages(api, status="canceled", limit=100)]
 
@@ -161,7 +161,7 @@ async def test_by_end_user_and_status_over_pages(api: httpx.AsyncClient, runtime
     mine = await fill(runtime, tenant, 12, end_user_id="a")
     await fill(runtime, tenant, 12, end_user_id="b")
     for g in mine[::2]:
-        await runtime.generations.service.cancel(tenant, g.id)
+        await runtime.generations.canceller.cancel(tenant, g.id)
 
     found = await listed(api, end_user_id="a", status="queued", limit=2)
 
@@ -230,7 +230,7 @@ async def test_a_cursor_of_what_is_gone_still_leads_on(
 ) -> None:
     made = await fill(runtime, tenant, 4)
     first = (await api.get("/v1/generations", params={"limit": 2})).json()
-    canceled = await runtime.generations.service.cancel(tenant, made[2].id)
+    canceled = await runtime.generations.canceller.cancel(tenant, made[2].id)
     assert await runtime.stores.generations.purge(replace(canceled))
 
     assert await listed(api, cursor=first["next_cursor"]) == [made[1].id, made[0].id]

@@ -111,7 +111,7 @@ async def test_what_was_accepted_is_there_after_kill_9(
 async def test_a_waiting_caller_is_told_and_later_ones_hear_again(
     api: httpx.AsyncClient, app: FastAPI, own_redis: EmbeddedRedis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("service.usecases.generations.generations._LOOK_SECONDS", 60)
+    monkeypatch.setattr("service.usecases.generations.read._REREAD_SECONDS", 60)
     created = (await api.post("/v1/generations", json=create_body())).json()
     waiting = asyncio.create_task(api.get(f"/v1/generations/{created['id']}", params={"wait": 30}))
     await until_waiting(app.state.runtime)

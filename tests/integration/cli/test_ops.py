@@ -142,7 +142,7 @@ def queued(within: Within, tenant_id: str) -> str:
 
     async def create(runtime: Runtime) -> str:
         tenant = await runtime.tenants.service.get(tenant_id)
-        return (await runtime.generations.service.create(tenant, factories.create_request(), None)).generation.id
+        return (await runtime.generations.creator.create(tenant, factories.create_request())).generation.id
 
     return str(within(create))
 

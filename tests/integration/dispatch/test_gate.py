@@ -43,7 +43,7 @@ def create(runtime: Runtime, owner: Tenant, clock: Clock) -> Create:
     async def made(prompt: str = "sandbox:no-video sandbox:hang") -> Generation:
         clock.advance(timedelta(milliseconds=1))
         request = factories.create_request(prompt=prompt, image_url="https://v3b.fal.media/a.jpg")
-        return (await runtime.generations.service.create(owner, request, None)).generation
+        return (await runtime.generations.creator.create(owner, request)).generation
 
     return made
 
@@ -258,7 +258,7 @@ async def test_gate_locked_polls_of_one_tenant_do_not_close_it(runtime: Runtime,
     running = [await create() for _ in range(LOCKED_POLLS)]
     stranger = await runtime.tenants.service.create("stranger")
     request = factories.create_request(prompt="sandbox:hang", image_url="https://v3b.fal.media/a.jpg")
-    other = (await runtime.generations.service.create(stranger, request, None)).generation
+    other = (await runtime.generations.creator.create(stranger, request)).generation
     await process_due(runtime, WorkQueue.DISPATCH)
     for g in running:
         await runtime.operations.gate.locked_poll(g, "No.", clock())

@@ -102,7 +102,7 @@ async def test_create_without_readable_end_is_accepted(
     async def away(*_: object, **__: object) -> None:
         raise StoreUnavailable("The store did not answer.")
 
-    monkeypatch.setattr(app.state.runtime.generations.service, "get_ended", away)
+    monkeypatch.setattr(app.state.runtime.generations.reader, "wait_for_end", away)
     created = await api.post("/v1/generations", json=factories.create_body(), headers={"prefer": "wait=5"})
     assert (created.status_code, created.json()["status"]) == (202, "queued")
     assert "preference-applied" not in created.headers

@@ -134,7 +134,7 @@ class Line:
             request = factories.create_request(
                 prompt=prompt, image_url="https://v3b.fal.media/a.jpg", end_user_id=end_user
             )
-            made.append((await self.runtime.generations.service.create(tenant, request, None)).generation)
+            made.append((await self.runtime.generations.creator.create(tenant, request)).generation)
         return made
 
     async def create_bad(self, subject: Subject) -> list[Generation]:

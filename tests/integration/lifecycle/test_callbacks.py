@@ -88,7 +88,7 @@ async def owner(runtime: Runtime) -> Tenant:
 def create(runtime: Runtime, owner: Tenant) -> Create:
     async def made(prompt: str = QUICK, **changes: Any) -> Generation:
         request = factories.create_request(prompt=prompt, image_url="https://v3b.fal.media/a.jpg", **changes)
-        return (await runtime.generations.service.create(owner, request, None)).generation
+        return (await runtime.generations.creator.create(owner, request)).generation
 
     return made
 
@@ -366,7 +366,7 @@ async def test_cancel_request_yields_to_the_result(runtime: Runtime, owner: Tena
     g = await create(QUICK)
     await process_due(runtime, WorkQueue.DISPATCH)
     await fal.report(g)
-    await runtime.generations.service.cancel(owner, g.id)
+    await runtime.generations.canceller.cancel(owner, g.id)
     cancels = calls("cancel")
     await process_due(runtime, WorkQueue.POLL)
     assert (await stored(runtime, g)).status is Status.SUCCEEDED
@@ -456,7 +456,7 @@ async def test_callback_url_absent_without_public_url(redis_url: str, sandbox_ur
         owner = await runtime.tenants.service.create("acme")
         prompt = f"{QUICK} no callbacks {clock().timestamp()}"
         request = factories.create_request(prompt=prompt, image_url="https://v3b.fal.media/a.jpg")
-        g = (await runtime.generations.service.create(owner, request, None)).generation
+        g = (await runtime.generations.creator.create(owner, request)).generation
         await process_due(runtime, WorkQueue.DISPATCH)
         assert (await polled_to_the_end(runtime, clock, g)).status is Status.SUCCEEDED
     seen = (await fal.oracle.get("/_sandbox/requests")).json()

@@ -17,7 +17,7 @@ from service.runtime import Runtime, open_runtime
 from service.store import keys
 from service.store.redis.client import Redis
 from service.tasks import QUEUES
-from service.usecases.generations.generations import CreateOptions
+from service.usecases.generations.create import CreateOptions
 from service.usecases.operations.doctor import CheckStatus
 from service.usecases.webhooks.endpoints import Wanted
 from tests.support import factories
@@ -50,7 +50,7 @@ async def tenant_of(runtime: Runtime) -> Tenant:
 async def created(runtime: Runtime, owner: Tenant, **changes: Any) -> str:
     body = {"prompt": "sandbox:hang sandbox:no-video", "webhook_url": HOOK, "end_user_id": "one", **changes}
     request = factories.create_request(**body)
-    return (await runtime.generations.service.create(owner, request, None)).generation.id
+    return (await runtime.generations.creator.create(owner, request)).generation.id
 
 
 # --- claims -----------------------------------------------------------------------------------------------------------
@@ -69,7 +69,7 @@ async def work_of_every_kind(runtime: Runtime, clock: Clock) -> None:
     await created(runtime, owner)
     await process_due(runtime, WorkQueue.DISPATCH)
     clock.advance(timedelta(minutes=1))
-    await runtime.generations.service.cancel(owner, await created(runtime, owner))
+    await runtime.generations.canceller.cancel(owner, await created(runtime, owner))
     await created(runtime, owner)
     await runtime.connections.nudger.idle()  # it marks its hints as sent
 
@@ -104,11 +104,11 @@ async def test_clock_set_right_claims_again(runtime: Runtime, clock: Clock) -> N
         owner = await tenant_of(runtime)
         g = await created(runtime, owner)
         await process_due(late, WorkQueue.DISPATCH)
-        assert (await runtime.generations.service.get(owner, g)).status is Status.QUEUED
+        assert (await runtime.generations.reader.get(owner, g)).status is Status.QUEUED
         own.now, own.ahead = clock.now, timedelta()
         await late.clock.measure()
         await process_due(late, WorkQueue.DISPATCH)
-        assert (await runtime.generations.service.get(owner, g)).status is Status.SUBMITTED
+        assert (await runtime.generations.reader.get(owner, g)).status is Status.SUBMITTED
 
 
 # --- writes -----------------------------------------------------------------------------------------------------------
@@ -147,16 +147,18 @@ async def creates(by: Runtime, owner: Tenant) -> None:
 
 async def creates_with_a_key(by: Runtime, owner: Tenant) -> None:
     for _ in range(2):
-        await by.generations.service.create(owner, factories.create_request(), "the same")
+        await by.generations.creator.create(
+            owner, factories.create_request(), CreateOptions(idempotency_key="the same")
+        )
 
 
 async def resends_a_submit(by: Runtime, owner: Tenant) -> None:
-    made = await by.generations.resends.create(owner, factories.create_request(), None, CreateOptions(), digest="d")
-    await made.answer.prolong()
+    made = await by.generations.resends.create(owner, factories.create_request(), CreateOptions(), digest="d")
+    await made.receipt.prolong()
 
 
 async def cancels(by: Runtime, owner: Tenant) -> None:
-    await by.generations.service.cancel(owner, await created(by, owner))
+    await by.generations.canceller.cancel(owner, await created(by, owner))
 
 
 async def locks_the_gate(by: Runtime, _: Tenant) -> None:
@@ -232,14 +234,14 @@ async def test_clock_wrong_counts_calls_as_right(runtime: Runtime, clock: Clock,
 async def test_clock_wrong_keeps_ledger_and_records(runtime: Runtime, clock: Clock, by: timedelta) -> None:
     owner = await tenant_of(runtime)
     done = await created(runtime, owner, webhook_url=...)  # a pending webhook would keep it
-    await runtime.generations.service.cancel(owner, done)
+    await runtime.generations.canceller.cancel(owner, done)
     async with open_runtime(runtime.settings, clock=ahead(clock, by)) as wrong:
         for n in range(300):  # MINID with ~ trims whole nodes only
             await created(wrong, owner, prompt=f"sandbox:no-video {n}")
         await process_due(wrong, WorkQueue.SWEEP)
     assert await runtime.redis.execute("XLEN", keys.LEDGER) == 302
     assert (await runtime.operations.audit.run()).clean
-    assert (await runtime.generations.service.get(owner, done)).status is Status.CANCELED
+    assert (await runtime.generations.reader.get(owner, done)).status is Status.CANCELED
     clock.advance(runtime.settings.retention + timedelta(minutes=1))
     await process_due(runtime, WorkQueue.SWEEP)
     assert await runtime.stores.generations.load(done) is None, "purged by the right clock, in its time"

@@ -68,7 +68,7 @@ async def test_copying_is_listed_as_in_progress(api: httpx.AsyncClient, runtime:
 async def test_copying_ends_no_long_poll(runtime: Runtime, tenant: Tenant, generation_id: str) -> None:
     await moved(runtime, generation_id, SUBMITTING, SUBMITTED, STARTED)
     begun = time.monotonic()
-    waiting = asyncio.create_task(runtime.generations.service.get_changed(tenant, generation_id, within=0.5))
+    waiting = asyncio.create_task(runtime.generations.reader.wait_for_change(tenant, generation_id, within=0.5))
     await asyncio.sleep(0.1)
 
     await moved(runtime, generation_id, COPYING)

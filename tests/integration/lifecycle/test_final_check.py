@@ -237,7 +237,7 @@ async def happens(t: Trial, event: str) -> None:  # noqa: C901  (one branch an e
             t.clock.advance(DEADLINE * 1.5)
             await process_due(t.runtime, WorkQueue.SWEEP)
         case "a user cancels" if not (await t.now()).is_terminal:
-            await t.runtime.generations.service.cancel(t.owner, t.g.id)
+            await t.runtime.generations.canceller.cancel(t.owner, t.g.id)
 
 
 async def story(redis_url: str, events: list[str], *, obeys_cancel: bool) -> None:
@@ -287,7 +287,7 @@ async def refused_then_canceled(t: Trial) -> None:
     await t.runtime.transitions.apply(t.g.id, lambda g: g.submitting(t.clock()))
     await t.runtime.transitions.apply(t.g.id, lambda g: g.requeued())
     await t.report()
-    asked = await t.runtime.generations.service.cancel(t.owner, t.g.id)
+    asked = await t.runtime.generations.canceller.cancel(t.owner, t.g.id)
     assert (asked.status, asked.cancel_requested_at) == (Status.QUEUED, t.clock())
 
 

@@ -62,10 +62,10 @@ async def test_hints_of_beat_leave_one_per_work_queue(runtime: Runtime, schedule
 async def test_hints_of_all_senders_leave_one_per_work_queue(runtime: Runtime, scheduler: Any) -> None:
     owner = await runtime.tenants.service.create("acme")
     for n in range(30):
-        made = await runtime.generations.service.create(
-            owner, factories.create_request(prompt=f"{n}", webhook_url="http://127.0.0.1:65009/hook"), None
+        made = await runtime.generations.creator.create(
+            owner, factories.create_request(prompt=f"{n}", webhook_url="http://127.0.0.1:65009/hook")
         )
-        await runtime.generations.service.cancel(owner, made.generation.id)
+        await runtime.generations.canceller.cancel(owner, made.generation.id)
         await runtime.operations.gate.resume()
         for work_queue in WorkQueue:
             runtime.connections.nudger.nudge(work_queue)

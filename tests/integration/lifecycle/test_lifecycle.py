@@ -15,6 +15,7 @@ from service.domain.tenant import Tenant
 from service.domain.work_queue import WorkQueue
 from service.runtime import Runtime, build_schedule
 from service.store import keys
+from service.usecases.generations.create import CreateOptions
 from service.usecases.lifecycle.leases import LEASE
 from service.usecases.lifecycle.schedule import REFUSED_SUBMITS
 from tests.support import factories
@@ -38,7 +39,7 @@ async def owner(runtime: Runtime) -> Tenant:
 def create(runtime: Runtime, owner: Tenant) -> Callable[..., Awaitable[Generation]]:
     async def made(prompt: str = "sandbox:no-video", **changes: Any) -> Generation:
         request = factories.create_request(prompt=prompt, image_url="https://v3b.fal.media/a.jpg", **changes)
-        return (await runtime.generations.service.create(owner, request, None)).generation
+        return (await runtime.generations.creator.create(owner, request)).generation
 
     return made
 
@@ -258,15 +259,17 @@ async def test_retention_purges_ended_generation(
     runtime: Runtime, clock: Clock, settings: Settings, owner: Tenant
 ) -> None:
     request = factories.create_request()
-    g = (await runtime.generations.service.create(owner, request, "order-7")).generation
-    await runtime.generations.service.cancel(owner, g.id)
+    g = (await runtime.generations.creator.create(owner, request, CreateOptions(idempotency_key="order-7"))).generation
+    await runtime.generations.canceller.cancel(owner, g.id)
     clock.advance(settings.retention - timedelta(seconds=1))
     await process_due(runtime, WorkQueue.SWEEP)
-    assert (await runtime.generations.service.create(owner, request, "order-7")).replayed
+    assert (await runtime.generations.creator.create(owner, request, CreateOptions(idempotency_key="order-7"))).replayed
     clock.advance(timedelta(seconds=1))
     await process_due(runtime, WorkQueue.SWEEP)
     assert await runtime.stores.generations.load(g.id) is None
-    assert not (await runtime.generations.service.create(owner, request, "order-7")).replayed
+    assert not (
+        await runtime.generations.creator.create(owner, request, CreateOptions(idempotency_key="order-7"))
+    ).replayed
 
 
 async def test_upstream_errors_fail_no_generation(
@@ -307,7 +310,7 @@ async def test_cancel_of_submitted_is_sent_once_to_fal(
 ) -> None:
     g = await create("sandbox:hang")
     await process_due(runtime, WorkQueue.DISPATCH)
-    asked = await runtime.generations.service.cancel(owner, g.id)
+    asked = await runtime.generations.canceller.cancel(owner, g.id)
     assert asked.status is Status.SUBMITTED
     await process_due(runtime, WorkQueue.POLL)
     told = await stored(runtime, g)
@@ -321,7 +324,7 @@ async def test_cancel_refused_by_fal_succeeds_and_is_billed(
 ) -> None:
     g = await create("sandbox:uncancellable sandbox:no-video sandbox:seconds=0.5")
     await process_due(runtime, WorkQueue.DISPATCH)
-    await runtime.generations.service.cancel(owner, g.id)
+    await runtime.generations.canceller.cancel(owner, g.id)
     ended = await polled_to_the_end(runtime, clock, g)
     assert ended.status is Status.SUCCEEDED
     assert ended.actual_cost

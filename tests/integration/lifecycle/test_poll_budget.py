@@ -74,7 +74,7 @@ async def test_cancel_refused_by_fal_is_repeated_with_backoff(redis_url: str, cl
     ):
         owner = await runtime.tenants.service.create("acme")
         g = await submitted(runtime, owner)
-        await runtime.generations.service.cancel(owner, g.id)
+        await runtime.generations.canceller.cancel(owner, g.id)
         fal.refuses_cancel = True
         for _ in range(600):
             await process_due(runtime, WorkQueue.POLL)

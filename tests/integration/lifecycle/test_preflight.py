@@ -118,7 +118,7 @@ async def owner(runtime: Runtime) -> Tenant:
 def create(runtime: Runtime, owner: Tenant) -> Create:
     async def made(**changes: Any) -> Generation:
         request = factories.create_request(prompt="sandbox:no-video", **changes)
-        return (await runtime.generations.service.create(owner, request, None)).generation
+        return (await runtime.generations.creator.create(owner, request)).generation
 
     return made
 
@@ -228,7 +228,7 @@ async def test_preflight_disabled_probes_nothing(redis_url: str, sandbox_url: st
     async with open_runtime(factories.sandbox_settings(redis_url, sandbox_url)) as runtime:
         owner = await runtime.tenants.service.create("acme")
         request = factories.create_request(prompt="sandbox:no-video", image_url=f"{photographs.base}/404")
-        g = (await runtime.generations.service.create(owner, request, None)).generation
+        g = (await runtime.generations.creator.create(owner, request)).generation
         assert (await dispatched(runtime, g)).status is Status.SUBMITTED
     assert photographs.asked == []
 
@@ -241,7 +241,7 @@ async def test_preflight_of_canceled_generation_changes_nothing(
     async with asyncio.timeout(20):
         await photographs.called.wait()
 
-    await runtime.generations.service.cancel(owner, g.id)
+    await runtime.generations.canceller.cancel(owner, g.id)
 
     await runtime.queues.consumers[WorkQueue.DISPATCH].idle()
     found = await runtime.stores.generations.load(g.id)
@@ -253,7 +253,7 @@ async def test_preflight_is_not_repeated_with_the_submit(
     runtime: Runtime, clock: factories.Clock, create: Create, owner: Tenant, photographs: Photographs
 ) -> None:
     request = factories.create_request(prompt="sandbox:429=1 again", image_url=f"{photographs.base}/cat.png")
-    g = (await runtime.generations.service.create(owner, request, None)).generation
+    g = (await runtime.generations.creator.create(owner, request)).generation
     assert (await dispatched(runtime, g)).status is Status.QUEUED
 
     clock.advance(timedelta(minutes=2))

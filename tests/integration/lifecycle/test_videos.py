@@ -90,7 +90,7 @@ async def stored(runtime: Runtime, g: Generation) -> Generation:
 
 async def submitted(runtime: Runtime, owner: Tenant, **changes: Any) -> Generation:
     request = factories.create_request(prompt=PROMPT, image_url="https://v3b.fal.media/a.jpg", duration=4, **changes)
-    g = (await runtime.generations.service.create(owner, request, None)).generation
+    g = (await runtime.generations.creator.create(owner, request)).generation
     await process_due(runtime, WorkQueue.DISPATCH)
     return g
 

@@ -91,7 +91,7 @@ async def test_who_does_nothing_has_no_series(runtime: Runtime, clock: Clock) ->
     name = await queued(runtime, gone, clock)
     assert ("gateway_queued", gone.id) in await read(runtime)
 
-    await runtime.generations.service.cancel(gone, name)
+    await runtime.generations.canceller.cancel(gone, name)
     clock.advance(timedelta(days=31))
     found = await read(runtime)
 

@@ -39,7 +39,7 @@ def runtime(app: FastAPI) -> Runtime:
 async def settled(runtime: Runtime, owner: Tenant, clock: Clock, *, cost: int = COST, **wanted: Any) -> Generation:
     """One of customer-7 that has ended, at this cost."""
     request = factories.create_request(resolution="480p", duration=5, end_user_id="customer-7", **wanted)
-    g = (await runtime.generations.service.create(owner, request, None)).generation
+    g = (await runtime.generations.creator.create(owner, request)).generation
     for move in (
         lambda g: g.submitting(clock()),
         lambda g: g.submitted(factories.request_id()),

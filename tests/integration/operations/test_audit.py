@@ -147,7 +147,7 @@ async def test_no_history_makes_the_books_differ(runtime: Runtime, clock: Clock,
 async def _created(runtime: Runtime, tenant: Tenant, resolution: str) -> str | None:
     request = factories.create_request(resolution=resolution, duration=5, end_user_id="customer-7")
     try:
-        return (await runtime.generations.service.create(tenant, request, None)).generation.id
+        return (await runtime.generations.creator.create(tenant, request)).generation.id
     except GatewayError:
         return None
 

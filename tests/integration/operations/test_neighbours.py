@@ -156,8 +156,8 @@ async def test_dead_receivers_of_four_tenants_leave_attempts_to_a_fifth(
 async def an_event(runtime: Runtime, tenant: Tenant, url: str) -> str:
     """A webhook that waits; its id."""
     wanted = factories.create_request(webhook_url=url)
-    made = (await runtime.generations.service.create(tenant, wanted, None)).generation
-    return (await runtime.generations.service.cancel(tenant, made.id)).deliveries[0]
+    made = (await runtime.generations.creator.create(tenant, wanted)).generation
+    return (await runtime.generations.canceller.cancel(tenant, made.id)).deliveries[0]
 
 
 async def failing(runtime: Runtime, delivery_id: str) -> None:

@@ -109,7 +109,7 @@ async def test_a_wish_to_cancel_is_carried_out_once_there_is_a_request_to_cancel
     runtime: Runtime, operator: httpx.AsyncClient, clock: Clock, tenant: Tenant, sandbox_url: str
 ) -> None:
     g = await unconfirmed.unconfirmed(runtime, tenant, "sandbox:lost-answer sandbox:hang")
-    await runtime.generations.service.cancel(tenant, g.id)
+    await runtime.generations.canceller.cancel(tenant, g.id)
     (job,) = await oracle(sandbox_url)
     await resolve(operator, g.id, fal_request_id=job["request_id"], reason="x")
     assert (await polled_to_the_end(runtime, clock, g)).status is Status.CANCELED
@@ -331,7 +331,7 @@ async def test_the_list_begins_with_the_oldest(
         lost.append(await given_up_as_lost(runtime, owner, clock))
         clock.advance(timedelta(minutes=1))
     await given_up_as_lost(runtime, other, clock)
-    await runtime.generations.service.cancel(other, lost[1].id)
+    await runtime.generations.canceller.cancel(other, lost[1].id)
 
     answer = (await operator.get("/admin/v1/unconfirmed", params={"limit": 3})).json()
 

@@ -14,6 +14,7 @@ from service.domain.work_queue import WorkQueue
 from service.runtime import Runtime
 from service.store import keys
 from service.store.redis.client import Redis
+from service.usecases.generations.create import CreateOptions
 from tests.support import factories
 from tests.support.factories import Clock
 
@@ -30,7 +31,9 @@ async def purged(runtime: Runtime, owner: Tenant, clock: Clock, number: int) -> 
 
     async def one(n: int) -> None:
         request = factories.create_request(end_user_id=f"customer-{n % END_USERS}")
-        g = (await runtime.generations.service.create(owner, request, f"order-{n}")).generation
+        g = (
+            await runtime.generations.creator.create(owner, request, CreateOptions(idempotency_key=f"order-{n}"))
+        ).generation
         for verb in (
             lambda g: g.submitting(clock()),
             lambda g: g.submitted(factories.request_id()),
@@ -73,8 +76,8 @@ async def test_ledger_of_an_earlier_release_is_readable(runtime: Runtime, redis:
     """Holds with ids as text; settlements with tenant and end user of their own, and without."""
     owner = await runtime.tenants.service.create("acme")
     for _ in range(3):
-        g = (await runtime.generations.service.create(owner, factories.create_request(), None)).generation
-        await runtime.generations.service.cancel(owner, g.id)
+        g = (await runtime.generations.creator.create(owner, factories.create_request())).generation
+        await runtime.generations.canceller.cancel(owner, g.id)
     rows = await redis.execute("XRANGE", keys.LEDGER, "-", "+")
     await redis.execute("DEL", keys.LEDGER)
     for number, (_, fields) in enumerate(rows):
@@ -89,8 +92,8 @@ async def test_ledger_of_an_earlier_release_is_readable(runtime: Runtime, redis:
 
 async def test_settlement_without_a_hold_is_a_difference(runtime: Runtime, redis: Redis, clock: Clock) -> None:
     owner = await runtime.tenants.service.create("acme")
-    g = (await runtime.generations.service.create(owner, factories.create_request(), None)).generation
-    await runtime.generations.service.cancel(owner, g.id)
+    g = (await runtime.generations.creator.create(owner, factories.create_request())).generation
+    await runtime.generations.canceller.cancel(owner, g.id)
     ((hold, _), _) = await redis.execute("XRANGE", keys.LEDGER, "-", "+")
     await redis.execute("XDEL", keys.LEDGER, hold)
     assert f"settlement of {g.id}" in [

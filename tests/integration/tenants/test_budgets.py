@@ -258,10 +258,10 @@ async def test_a_redis_that_died_refuses_and_one_that_returned_has_kept_the_hold
         async with open_runtime(factories.settings(server.url), clock=clock) as runtime:
             tenant = await runtime.tenants.service.create("acme", Limits(monthly_budget=COST))
             request = factories.create_request(**WANTED)
-            await runtime.generations.service.create(tenant, request, None)
+            await runtime.generations.creator.create(tenant, request)
             server.kill()
             with pytest.raises(StoreUnavailable):
-                await runtime.generations.service.create(tenant, request, None)
+                await runtime.generations.creator.create(tenant, request)
             server.restart()
             assert await standings(runtime.redis, tenant, clock) == [Standing(held=COST, count=1)] * 3
     finally:

@@ -146,7 +146,7 @@ async def test_tenant_delete_waits_for_a_generation_that_is(
     runtime: Runtime, clock: Clock, place: str, *, drain: bool
 ) -> None:
     owner = await runtime.tenants.service.create("acme")
-    g = (await runtime.generations.service.create(owner, factories.create_request(), None)).generation
+    g = (await runtime.generations.creator.create(owner, factories.create_request())).generation
     moves = runtime.transitions
     for verb in PLACES[place]:
         assert await moves.apply(g.id, verb)
@@ -168,8 +168,8 @@ async def test_tenant_delete_waits_for_pending_webhooks(
     """Until each is delivered or dead; replayed, it is pending again."""
     made = await endpoint(api, "http://127.0.0.1:19999/hook")
     await api.post(f"{ENDPOINTS}/{made['id']}/test")
-    g = (await runtime.generations.service.create(tenant, factories.create_request(), None)).generation
-    await runtime.generations.service.cancel(tenant, g.id)
+    g = (await runtime.generations.creator.create(tenant, factories.create_request())).generation
+    await runtime.generations.canceller.cancel(tenant, g.id)
 
     async def refused() -> dict[str, object]:
         assert (await runtime.operations.audit.run()).differences == []

@@ -25,7 +25,7 @@ PATH = "/v1/end-users/anna"
 
 async def created(runtime: Runtime, owner: Tenant, **changes: Any) -> Generation:
     request = factories.create_request(**{"end_user_id": "anna", **changes})
-    return (await runtime.generations.service.create(owner, request, None)).generation
+    return (await runtime.generations.creator.create(owner, request)).generation
 
 
 async def swept(runtime: Runtime) -> None:

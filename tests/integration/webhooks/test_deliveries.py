@@ -38,7 +38,7 @@ async def owner(runtime: Runtime) -> Tenant:
 async def sent(runtime: Runtime, owner: Tenant, clock: Clock, url: str) -> str:
     """A generation that ended, and with it a delivery to this URL; the delivery's id."""
     request = factories.create_request(webhook_url="https://receiver.example/hook")
-    g = (await runtime.generations.service.create(owner, request, None)).generation
+    g = (await runtime.generations.creator.create(owner, request)).generation
     ended = g.canceled(0, clock())
     (delivery,) = deliveries_of(ended, clock())
     await runtime.stores.generations.finish(

@@ -20,7 +20,7 @@ from service.store import keys
 from service.store.generations.creation import Call, Created, Creation, Resent, Unanswered
 from service.store.generations.generations import GenerationStore
 from service.store.redis.client import Redis
-from service.usecases.generations.generations import CreateOptions
+from service.usecases.generations.create import CreateOptions
 from service.usecases.generations.resends import LEASE, Submission
 from tests.conftest import Connect
 from tests.integration.api.fal.conftest import MODEL, PUBLIC, QUEUE, ConnectFal, as_fal, submit, submitted
@@ -105,9 +105,7 @@ def settings(redis_url: str) -> Settings:
 
 
 async def accepted(runtime: Runtime, tenant: Tenant, digest: str = DIGEST) -> Submission:
-    return await runtime.generations.resends.create(
-        tenant, factories.create_request(), None, CreateOptions(), digest=digest
-    )
+    return await runtime.generations.resends.create(tenant, factories.create_request(), CreateOptions(), digest=digest)
 
 
 @pytest.fixture
@@ -123,7 +121,7 @@ async def test_repeats_of_answered_calls_are_wishes_of_their_own(runtime: Runtim
     made = []
     for _ in range(3):
         submission = await accepted(runtime, owner)
-        await submission.answer.delivered()
+        await submission.receipt.delivered()
         made.append(submission.generation.id)
     assert len(set(made)) == 3
     assert await runtime.redis.execute("EXISTS", keys.unanswered(owner.id, DIGEST)) == 0
@@ -132,10 +130,10 @@ async def test_repeats_of_answered_calls_are_wishes_of_their_own(runtime: Runtim
 async def test_a_lost_answer_can_be_lost_again(runtime: Runtime, owner: Tenant) -> None:
     first = await accepted(runtime, owner)
     for _ in range(3):
-        await first.answer.lost()
+        await first.receipt.lost()
         again = await accepted(runtime, owner)
         assert (again.generation.id, again.creation.replayed) == (first.generation.id, True)
-    await again.answer.delivered()
+    await again.receipt.delivered()
     assert (await accepted(runtime, owner)).generation.id != first.generation.id
 
 
@@ -154,7 +152,7 @@ async def test_who_comes_while_the_first_is_answered_waits_for_what_becomes_of_i
         second = asyncio.create_task(accepted(runtime, owner, digest=become))
         done, _ = await asyncio.wait({second}, timeout=0.1)
         assert not done
-        await getattr(first.answer, become)()
+        await getattr(first.receipt, become)()
         async with asyncio.timeout(30):
             assert ((await second).generation.id == first.generation.id) is same
 
@@ -169,7 +167,7 @@ async def test_who_comes_while_the_first_waits_for_its_video_is_not_kept(
     done, _ = await asyncio.wait({second}, timeout=0.05)
     assert not done
     clock.advance(timedelta(milliseconds=500))
-    await first.answer.prolong()
+    await first.receipt.prolong()
     async with asyncio.timeout(long.total_seconds()):  # sooner than patience ends
         assert (await second).generation.id != first.generation.id
 
@@ -177,7 +175,7 @@ async def test_who_comes_while_the_first_waits_for_its_video_is_not_kept(
 async def test_as_many_as_are_wanted_at_once(runtime: Runtime, owner: Tenant) -> None:
     async def one() -> str:
         submission = await accepted(runtime, owner)
-        await submission.answer.delivered()
+        await submission.receipt.delivered()
         return submission.generation.id
 
     async with asyncio.timeout(20):
@@ -187,7 +185,7 @@ async def test_as_many_as_are_wanted_at_once(runtime: Runtime, owner: Tenant) ->
 
 async def test_what_was_erased_is_made_anew(runtime: Runtime, owner: Tenant) -> None:
     first = await accepted(runtime, owner)
-    await first.answer.lost()
+    await first.receipt.lost()
     await runtime.redis.execute("DEL", keys.generation(first.generation.id))
     assert (await accepted(runtime, owner)).generation.id != first.generation.id
 
@@ -199,7 +197,7 @@ async def test_outside_of_the_window_nothing_is_remembered(settings: Settings, c
     async with open_runtime(settings.model_copy(update={"resend_window": window}), clock=clock) as runtime:
         owner = await runtime.tenants.service.create("acme")
         first = await accepted(runtime, owner)
-        await first.answer.lost()
+        await first.receipt.lost()
         await until(lambda: runtime.redis.execute("EXISTS", keys.unanswered(owner.id, DIGEST)), 0)
         assert (await accepted(runtime, owner)).generation.id != first.generation.id
 
@@ -357,12 +355,12 @@ async def test_a_run_in_a_process_that_stops_is_told_to_come_again(
     """429 is the one status that both official clients repeat a POST for."""
     waiting = asyncio.create_task(fal.post(f"/fal/run/{MODEL}", json=create_body()))
     await until(lambda: count(runtime, tenant), 1)
-    app.state.runtime.generations.service.release()
+    app.state.runtime.generations.reader.stop_waiting()
     answer = await asyncio.wait_for(waiting, 30)
     assert (answer.status_code, answer.headers["retry-after"]) == (429, "1")
     assert "stopping" in answer.json()["detail"]
     submission = await runtime.generations.resends.create(
-        tenant, factories.create_request(priority=1), None, CreateOptions(), digest=await digest(runtime, tenant)
+        tenant, factories.create_request(priority=1), CreateOptions(), digest=await digest(runtime, tenant)
     )
     assert submission.creation.replayed
 

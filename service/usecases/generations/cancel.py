@@ -1,0 +1,30 @@
+"""Cancel by a tenant."""
+
+from service.clock import Clock
+from service.domain import transitions
+from service.domain.generation import Generation
+from service.domain.tenant import Tenant
+from service.usecases.generations.read import GenerationReader
+from service.usecases.lifecycle.transition_service import TransitionService
+
+
+class GenerationCanceller:
+    def __init__(self, reader: GenerationReader, transition_service: TransitionService, *, clock: Clock) -> None:
+        self._reader = reader
+        self._transitions = transition_service
+        self._clock = clock
+
+    async def cancel(self, tenant: Tenant, generation_id: str) -> Generation:
+        """Cancel at once while the generation is queued; after its submit, record the request: workers pass it to fal.
+
+        Raises:
+            NotFound: there is none, or it is another tenant's.
+            NotCancellable: it has ended.
+
+        """
+        await self._reader.get(tenant, generation_id)
+        now = self._clock()
+        g = await self._transitions.apply(generation_id, lambda current: transitions.cancel(current, now))
+        if g is None:  # no change, or fal has reported a job that was queued again after a refusal
+            g = await self._transitions.apply(generation_id, lambda current: transitions.request_cancel(current, now))
+        return g if g is not None else await self._reader.get(tenant, generation_id)

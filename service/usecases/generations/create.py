@@ -1,0 +1,240 @@
+"""Creation of generations: checks, image upload, and the create script, durable before it returns."""
+
+import secrets
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+from service.clock import Clock
+from service.domain import end_user, ids
+from service.domain.budgets import Budgets
+from service.domain.generation import Generation
+from service.domain.request import CreateGeneration
+from service.domain.tenant import Tenant
+from service.domain.webhook import WebhookStyle
+from service.errors import IdempotencyMismatch
+from service.observability import metrics, tracing
+from service.store.generations import creation
+from service.store.generations.generations import GenerationStore
+from service.tasks import Nudger
+from service.usecases.generations.admission import Admission, refusal_error, refusal_reason
+from service.usecases.generations.images import Images
+from service.usecases.generations.read import GenerationReader
+from service.usecases.lifecycle.schedule import Schedule
+from service.usecases.log_context import bind_generation
+
+
+@dataclass(frozen=True, slots=True)
+class CreateResult:
+    generation: Generation
+    replayed: bool
+    position: int | None = None
+    """How many of its tenant are dispatched before it, if known."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreateOptions:
+    """What the headers and the query of a create set."""
+
+    idempotency_key: str | None = None
+    webhook_style: WebhookStyle = "standard"
+    queue_limit: int | None = None
+    """Refuse the create if this many of the tenant are queued, even if its own limit is higher."""
+    traceparent: str | None = None
+
+
+class ResponsesInFlight(Exception):
+    """Responses to equal calls are being sent. Until they are, it is not known whether this call is one of them again.
+
+    ``leases`` maps the generation of each to the end of its lease, in milliseconds.
+    """
+
+    def __init__(self, leases: Mapping[str, int]) -> None:
+        super().__init__(f"{len(leases)} responses in flight")
+        self.leases = leases
+
+
+_DEFAULTS: Final = CreateOptions()
+#: The field that names the webhook, in requests of each style.
+_WEBHOOK_POINTERS: Final[Mapping[WebhookStyle, str]] = {"standard": "/webhook_url", "fal": "/query/fal_webhook"}
+
+
+class GenerationCreator:
+    def __init__(
+        self,
+        store: GenerationStore,
+        admission: Admission,
+        images: Images,
+        reader: GenerationReader,
+        nudger: Nudger,
+        schedule: Schedule,
+        *,
+        model: str,
+        queue_expiry: timedelta,
+        clock: Clock,
+    ) -> None:
+        self._store = store
+        self._admission = admission
+        self._images = images
+        self._reader = reader
+        self._nudger = nudger
+        self._schedule = schedule
+        self._model = model
+        self._queue_expiry = queue_expiry
+        self._clock = clock
+
+    async def create(
+        self,
+        tenant: Tenant,
+        request: CreateGeneration,
+        options: CreateOptions = _DEFAULTS,
+        *,
+        call: creation.Call | None = None,
+    ) -> CreateResult:
+        """Accept a request. The generation is durable when this returns.
+
+        ``call`` identifies the HTTP call, so that one that is sent again after a lost response is recognized.
+
+        Raises:
+            Invalid: the tenant may not use a field's value, or the webhook's address is refused.
+            CostRefused, OverBudget: the estimate is above the request's own maximum, or what a budget has left.
+            EndUserBlocked, EndUserLimited, QueueFull: a limit of the end user or of the tenant is reached.
+            Unauthenticated: the tenant was deleted after its key was checked.
+            StoreFull, Draining: the gateway accepts no new generations.
+            IdempotencyMismatch: the key is bound to another payload.
+            BadImage, TooLarge, Timeout, Unavailable, UpstreamUnavailable: an image in a data URI was not uploaded.
+            ResponsesInFlight: only with ``call``.
+
+        """
+        with tracing.span("generation.create", parent=options.traceparent, kind="server", tenant=tenant.id) as span:
+            result = await self._create(tenant, request, options, call, span)
+            span.note(generation=result.generation.id, outcome="replayed" if result.replayed else "created")
+        bind_generation(result.generation)
+        return result
+
+    async def upload_inline_images(
+        self, tenant: Tenant, request: CreateGeneration, options: CreateOptions
+    ) -> CreateGeneration:
+        """Check the request, then replace its data URIs with the URLs of the uploaded images.
+
+        Raises as ``create``, for all checks that precede the create script.
+        """
+        if request.has_data_uris:
+            self._admission.check(tenant, request, webhook_pointer=_WEBHOOK_POINTERS[options.webhook_style])
+        return await self._upload_inline_images(tenant, request)
+
+    async def _create(
+        self,
+        tenant: Tenant,
+        request: CreateGeneration,
+        options: CreateOptions,
+        call: creation.Call | None,
+        span: tracing.Span,
+    ) -> CreateResult:
+        fingerprint = request.fingerprint()  # of the request as sent: a replay need not upload its images again
+        cost = self._admission.estimate(request)
+        refusal = self._admission.refusal(
+            tenant, request, cost, webhook_pointer=_WEBHOOK_POINTERS[options.webhook_style]
+        )
+        if request.has_data_uris or refusal is not None:
+            # Idempotency is decided by the create script. A refused request does not reach the script, and one with
+            # images only after their upload: look the key up first.
+            if (replay := await self._find_replay(tenant, options.idempotency_key, fingerprint)) is not None:
+                return replay
+            if refusal is not None:
+                raise refusal
+        request = await self._upload_inline_images(tenant, request)
+        generation = self._build(tenant, request, options, fingerprint, cost, span.traceparent or options.traceparent)
+        started = time.perf_counter()
+        budgets = self._admission.budgets(tenant)
+        reply = await self._store.create(
+            generation,
+            self._schedule.due(generation, generation.created_at),
+            budgets=budgets,
+            most_queued=_lower(tenant.limits.queued_generations, options.queue_limit),
+            call=call,
+            tenant_must_exist=True,
+        )
+        metrics.ACCEPT_SECONDS.observe(time.perf_counter() - started)
+        if isinstance(reply, creation.Unanswered):
+            span.forget()  # the caller tries again within milliseconds
+        return await self._to_result(tenant, generation, budgets, reply)
+
+    async def _upload_inline_images(self, tenant: Tenant, request: CreateGeneration) -> CreateGeneration:
+        if not request.has_data_uris:
+            return request
+        await self._store.demand_room()
+        return await self._images.with_uploaded_images(tenant, request)
+
+    def _build(
+        self,
+        tenant: Tenant,
+        request: CreateGeneration,
+        options: CreateOptions,
+        fingerprint: str,
+        cost: int,
+        traceparent: str | None,
+    ) -> Generation:
+        now = self._clock()
+        expiry = self._queue_expiry if request.expires_in is None else timedelta(seconds=request.expires_in)
+        return Generation(
+            id=ids.new(ids.GENERATION, now),
+            tenant_id=tenant.id,
+            model=self._model,
+            input=request.video(),
+            fingerprint=fingerprint,
+            estimated_cost=cost,
+            callback_token=secrets.token_urlsafe(24),
+            created_at=now,
+            expires_at=now + expiry,
+            end_user_id=request.end_user_id,
+            end_user=end_user.pseudonym(tenant, request.end_user_id),
+            end_user_key=tenant.pseudonym_key_version,
+            idempotency_key=options.idempotency_key,
+            metadata=request.metadata,
+            webhook_url=request.webhook_url or tenant.limits.webhook_url,
+            webhook_style=options.webhook_style,
+            traceparent=traceparent,
+            retention=tenant.limits.retention,
+            priority=request.priority,
+        )
+
+    async def _to_result(
+        self, tenant: Tenant, generation: Generation, budgets: Budgets, reply: creation.Creation
+    ) -> CreateResult:
+        match reply:
+            case creation.Created(nudges, position):
+                self._nudger.nudge_all(nudges)
+                metrics.CREATED.labels(tenant.id).inc()
+                return CreateResult(generation, replayed=False, position=position)
+            case creation.Bound(existing, same):
+                return await self._replay(tenant, existing, same_payload=same)
+            case creation.Resent(existing):
+                metrics.RESENT.labels(tenant.id).inc()
+                return CreateResult(await self._reader.get(tenant, existing), replayed=True)
+            case creation.Unanswered(leases):
+                raise ResponsesInFlight(leases)
+            case refusal:
+                metrics.REFUSED.labels(tenant.id, refusal_reason(refusal)).inc()
+                raise refusal_error(refusal, generation, budgets)
+
+    async def _find_replay(self, tenant: Tenant, key: str | None, fingerprint: str) -> CreateResult | None:
+        """Return the generation that the idempotency key is bound to. Raises IdempotencyMismatch."""
+        if key is None:
+            return None
+        found = await self._store.bound(tenant.id, key, fingerprint)
+        return None if found is None else await self._replay(tenant, found.existing, same_payload=found.same)
+
+    async def _replay(self, tenant: Tenant, existing: str, *, same_payload: bool) -> CreateResult:
+        if not same_payload:
+            raise IdempotencyMismatch(
+                "This Idempotency-Key was used with another payload; use a new key for a new request."
+            )
+        metrics.REPLAYED.labels(tenant.id).inc()
+        return CreateResult(await self._reader.get(tenant, existing), replayed=True)
+
+
+def _lower(*limits: int | None) -> int | None:
+    return min((limit for limit in limits if limit is not None), default=None)

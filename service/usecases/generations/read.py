@@ -1,0 +1,93 @@
+"""Reading generations: one, a page of them, and one after its next change (long polls)."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime
+from typing import Final
+
+from service.domain import end_user, ids
+from service.domain.generation import Generation
+from service.domain.status import PublicStatus
+from service.domain.tenant import Tenant
+from service.store.generations.changes import ChangeFeed
+from service.store.generations.generations import Filter, GenerationStore, Page
+from service.usecases.generations.ownership import generation_not_found, require_owned
+
+#: A long poll reads the record this often without a notification: publish/subscribe does not guarantee delivery.
+_REREAD_SECONDS: Final = 2.0
+
+
+class GenerationReader:
+    """Reads for tenants. Each method with an id raises NotFound alike for an unknown one and another tenant's."""
+
+    def __init__(self, store: GenerationStore, changes: ChangeFeed) -> None:
+        self._store = store
+        self._changes = changes
+
+    async def get(self, tenant: Tenant, generation_id: str) -> Generation:
+        g = await self._store.load(generation_id) if ids.is_id(ids.GENERATION, generation_id) else None
+        return require_owned(tenant, g)
+
+    async def get_with_position(self, tenant: Tenant, generation_id: str) -> tuple[Generation, int]:
+        """Return the generation and how many of its tenant are dispatched before it, both of the same moment."""
+        if not ids.is_id(ids.GENERATION, generation_id):
+            raise generation_not_found()
+        g, position = await self._store.load_placed(tenant.id, generation_id)
+        return require_owned(tenant, g), position or 0
+
+    async def wait_for_change(self, tenant: Tenant, generation_id: str, *, within: float) -> Generation:
+        """Return the generation when its status has changed, or after ``within`` seconds."""
+        first: PublicStatus | None = None
+
+        def changed(g: Generation) -> bool:
+            nonlocal first
+            first = g.public_status if first is None else first
+            return g.is_terminal or g.public_status is not first
+
+        return await self._wait_until(changed, tenant, generation_id, within=within)
+
+    async def wait_for_end(self, tenant: Tenant, generation_id: str, *, within: float) -> Generation:
+        """Return the generation when it has ended, or after ``within`` seconds."""
+        return await self._wait_until(lambda g: g.is_terminal, tenant, generation_id, within=within)
+
+    async def _wait_until(
+        self, condition: Callable[[Generation], bool], tenant: Tenant, generation_id: str, *, within: float
+    ) -> Generation:
+        with self._changes.watch(generation_id) as subscription:  # before the first read, so that no change is missed
+            g = await self.get(tenant, generation_id)
+            deadline = asyncio.get_running_loop().time() + within
+            while not condition(g) and (left := self._seconds_left(deadline)) > 0:
+                await subscription.moved(within=min(left, _REREAD_SECONDS))
+                g = await self.get(tenant, generation_id)
+            return g
+
+    def _seconds_left(self, deadline: float) -> float:
+        return 0 if self._changes.released else deadline - asyncio.get_running_loop().time()
+
+    def stop_waiting(self) -> None:
+        """End all long polls with what is known, now and from now on: the process is about to stop."""
+        self._changes.release()
+
+    @property
+    def stopped_waiting(self) -> bool:
+        return self._changes.released
+
+    async def list(
+        self,
+        tenant: Tenant,
+        *,
+        status: PublicStatus | None,
+        end_user_id: str | None,
+        created_after: datetime | None,
+        created_before: datetime | None,
+        limit: int,
+        after: str | None,
+    ) -> Page:
+        """Return a page, newest first. ``after`` is the last id of the page before."""
+        selection = Filter(
+            status=status,
+            end_user=None if end_user_id is None else end_user.pseudonym(tenant, end_user_id),
+            created_after=created_after,
+            created_before=created_before,
+        )
+        return await self._store.page(tenant.id, selection, limit=limit, after=after)
