@@ -1,7 +1,7 @@
 """Events, deliveries and their attempts."""
 
 import hashlib
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Final, Literal
@@ -126,14 +126,6 @@ class DeliveryFilter:
             and self.generation_id in (None, delivery.generation_id)
             and self.event in (None, delivery.event)
         )
-
-
-@dataclass(frozen=True, slots=True)
-class DeliveryPage:
-    """``after`` is where the next page begins; None: there is nothing more."""
-
-    deliveries: list[Delivery] = field(default_factory=list)
-    after: str | None = None
 
 
 def _origin(url: str) -> str:

@@ -1,87 +1,115 @@
-"""The whole keyspace, in one place.
+"""The whole keyspace: every Redis key of the gateway, its type, its lifetime and its content.
 
-Every key starts with the hash tag ``{sg}``, so that scripts over several keys also run on a Redis Cluster.
+Every key starts with the hash tag ``{sg}``, so that scripts over several keys also run on a Redis Cluster. ``<t>`` is a
+tenant's id, ``<p>`` an end user's pseudonym, ``<e>`` a webhook endpoint's id or the hash of a ``webhook_url``. Times in
+scores and fields are milliseconds since 1970, money is micro-USD. A lifetime of "-" means: as long as it has content.
 
-key                                            type    lives          meaning
-{sg}:generation:<id>                           hash    until purged   v version, s status, d record (JSON), c callback
-                                                                      of fal's still to be judged (JSON), u: unread,
-                                                                      r refused submits: "<first> <last> <counted>"
-{sg}:tenant:<t>:generations                    zset    until purged   ids of a tenant's generations; score 0, ids sort
-{sg}:tenant:<t>:end_user:<p>:generations       zset    until purged   the same, of one end user (by pseudonym)
-{sg}:idempotency:<t>:<sha256 of the key>       string  until purged   "<generation id> <fingerprint>"
-{sg}:unanswered:<t>:<digest of the call>       zset    resend window  its generations; ms until an answer is under way
-{sg}:due:<drain>                               zset    -              what waits for a drain; score = ms when due, or
-                                                                      when the lease ends; ids, or lanes where
-                                                                      deliveries wait
-{sg}:tenant:<t>:queued                         zset    -              its generations in the queue, by rank
-{sg}:tenant:<t>:slots                          set     -              its generations that take up an upstream slot
-{sg}:tenant:<t>:slotless                       set     -              its generations that have not ended, and neither
-                                                                      queue nor take up a slot: their video is copied,
-                                                                      or their submit is unconfirmed for long
-{sg}:delayed                                   zset    -              queued, but not before; score = ms when
-{sg}:fair                                      zset    -              tenants with work to dispatch, by virtual time
-{sg}:resting                                   zset    -              tenants without, while theirs is ahead
-{sg}:present                                   string  -              virtual time of the tenant served last
-{sg}:gate                                      hash    -              why dispatch is held; accepted submits; most
-                                                                      submits under way
-{sg}:failed                                    zset    1 day          "<t>:<id>" failed since a submit was accepted; 0
-                                                                      proves nothing, 1 a failure, 2 a lock (401, 403)
-{sg}:tenant:<t>:failed                         zset    1 day          ids of the same, since one of it was accepted
-{sg}:tenant:<t>:gate                           hash    1 day          why the tenant is held
-{sg}:held                                      zset    -              tenants held by their failed submits; ms of the
-                                                                      next probe
-{sg}:under_way                                 hash    -              id claimed, outcome of its submit not known yet ->
-                                                                      "<accepted submits then> <ms until it counts>"
-{sg}:locked_polls                              zset    1 min          "<t>:<id>" whose polls got 401 or 403; ms of it
-{sg}:paused                                    set     -              tenants whose dispatch is paused
-{sg}:unconfirmed                               zset    -              unconfirmed generations; score = ms of submit
-{sg}:submitted                                 zset    days           fal's request ids that are ours; ms of submit
-{sg}:paid_and_lost                             zset    until purged   given up, but fal reported or may have
-                                                                      billed a video; ms of that
-{sg}:polls                                     hash    seconds        polls that may be made now; when that was counted
-{sg}:given_up                                  zset    days           ended unconfirmed: fal may bill it; ms of submit
-{sg}:pace                                      list    -              ms at fal of the last 100 that ended
-{sg}:tenant:<t>:end_user:<p>                   hash    400 days       id as the tenant names it, refusals, blocked
-{sg}:tenant:<t>:end_user:<p>:erasure           hash    week after it  state, generations erased, in_flight; ms started,
-                                                                      finished
-{sg}:money:tenant:<t>:<month>                  hash    400 days       held, spent (micro-USD), count
-{sg}:money:end_user:<t>:<p>:<day>              hash    400 days       the same, of an end user's day
-{sg}:money:account:<day>                       hash    400 days       the same, of everybody's day
-{sg}:ledger                                    stream  400 days       holds, settlements, adjustments, in order; a hold
-                                                                      has ids in base64, a settlement leaves them out
-{sg}:audit                                     hash    -              the running or last audit: state, step, done and
-                                                                      total, ms started, finished; found (JSON)
-{sg}:price_mismatches                          hash    -              by resolution: successes in a row that were
-                                                                      billed other units than expected
-{sg}:usage:<t>:<day>                           hash    400 days       created, each outcome, spent
-{sg}:usage:<t>:<day>:end_users                 zset    400 days       spent by pseudonym
-{sg}:rate:<t>                                  string  seconds        when the tenant's calls so far would be due
-{sg}:claimed                                   zset    -              being submitted; score = ms when its lease ends
-{sg}:nudged:<drain>                            string  until claimed  "sent": a hint is in the broker; 1: wanted
-{sg}:slots                                     set     -              generations that take up an upstream slot
-{sg}:delivery:<id>                             hash    retention      v version, d record (JSON)
-{sg}:lane:<t>:<receiver>                       zset    -              undone deliveries to one receiver; ms when due
-{sg}:lane:<t>:<receiver>:leased                zset    -              those under way; score = ms when the lease ends
-{sg}:lane:<t>:<receiver>:health                hash    10 days        its failures since one last succeeded
-{sg}:tenant:<t>:delivering                     zset    -              all its deliveries under way; ms of lease's end
-{sg}:tenant:<t>:lanes_held                     set     -              lanes that wait until one of these is done
-{sg}:tenant:<t>:deliveries                     zset    until purged   ids of its deliveries; score 0, ids sort
-{sg}:tenant:<t>:dead                           zset    until purged   those that are dead
-{sg}:tenant:<t>:pending                        set     -              those that are pending
-{sg}:tenant:<t>:endpoints                      hash    -              id -> "<version> <record>" (JSON, sealed)
-{sg}:tenant:<t>                                string  -              the tenant (JSON, secrets sealed)
-{sg}:tenant:<t>:keys                           zset    -              ids of its API keys
-{sg}:tenants                                   zset    -              all tenant ids; score 0
-{sg}:api_key:<id>                              string  -              the key's record (JSON, hashed secret)
-{sg}:probe                                     string  10 s           written by readiness checks
-{sg}:scratch                                   -       never exists   deleted first by scripts that run on a full Redis
-{sg}:api_key:<id>:used                         string  -              when it was last used, to the minute (RFC 3339)
-{sg}:beat                                      string  -              ms when beat last ran
-{sg}:workers                                   zset    minutes        "<queue> <host>:<pid>"; score = ms last heard of
-{sg}:worker:<host>:<pid>:skew                   string  minutes        ms by which its machine's clock is ahead
-{sg}:broker:*                                  -       -              Celery's, when it shares this Redis
+key                                       type    lifetime      content
 
-channel {sg}:changes                                                  "<generation id>" after each move of it
+Generations
+{sg}:generation:<id>                      hash    until purged  v version, s status, d record (JSON), c stored callback
+                                                                of fal (JSON), u set while no poll has read the
+                                                                callback, r refused submits: accepted submits of the
+                                                                account at the first and at the last one, how many
+                                                                count; t tenant and q rank while delayed
+{sg}:tenant:<t>:generations               zset    until purged  ids of the tenant's generations; score 0, ids sort
+{sg}:tenant:<t>:end_user:<p>:generations  zset    until purged  ids of the end user's generations; score 0, ids sort
+{sg}:idempotency:<t>:<hash of the key>    string  until purged  "<generation id> <fingerprint>"
+{sg}:undelivered_responses:<t>:<digest>   zset    resend window generations of equal create requests whose response is
+                                                                not delivered; score = until when it is being sent
+{sg}:fal_request_ids                      zset    days          fal's request ids of this deployment's jobs; score =
+                                                                time of submit
+
+Work queues and dispatch
+{sg}:due:<work queue>                     zset    -             due set; score = when the entry is due, or when its
+                                                                lease ends. Entries are generation ids, endpoint queues
+                                                                (deliver) or names of jobs (sweep)
+{sg}:nudged:<work queue>                  string  until a claim "sent": a hint is in the broker; 1: a hint is wanted
+{sg}:tenant:<t>:queued                    zset    -             the tenant's queued generations; score = rank: priority,
+                                                                then age
+{sg}:delayed                              zset    -             queued generations with an earliest time; score = that
+{sg}:active_tenants                       zset    -             tenants that may have work to dispatch; score = virtual
+                                                                time
+{sg}:idle_tenants                         zset    -             the other tenants, while their virtual time is ahead
+{sg}:virtual_time                         string  -             virtual time of the tenant that was served last
+{sg}:paused_tenants                       set     -             tenants that an operator has paused
+{sg}:slots                                set     -             generations that hold a slot of the account
+{sg}:tenant:<t>:slots                     set     -             the tenant's generations that hold a slot
+{sg}:tenant:<t>:slotless                  set     -             the tenant's generations that have not ended, are not
+                                                                queued and hold no slot: their video is copied, or their
+                                                                submit has been unconfirmed for long
+{sg}:claimed                              zset    -             generations claimed for a submit; score = end of lease
+{sg}:submits_under_way                    hash    -             claimed generation whose submit has no outcome yet ->
+                                                                "<accepted submits at the claim> <until when it counts>"
+{sg}:poll_budget                          hash    seconds       left: polls that may be sent, at: time of that count
+{sg}:job_durations                        list    -             time at fal of the last 100 jobs that ended
+
+Dispatch gate
+{sg}:gate                                 hash    -             the account's gate: pause, draining, cause, probe,
+                                                                number of accepted submits, submit window
+{sg}:tenant:<t>:gate                      hash    1 day         the tenant's gate, while failed submits have closed it
+{sg}:closed_gates                         zset    -             tenants with a closed gate; score = time of next probe
+{sg}:failed_submits                       zset    1 day         "<t>:<generation id>" failed since the last accepted
+                                                                submit; score 0: proves nothing, 1: a failure, 2: a
+                                                                lock (401, 403)
+{sg}:tenant:<t>:failed_submits            zset    1 day         generation ids failed since the last accepted submit of
+                                                                the tenant; scores as above
+{sg}:locked_polls                         zset    1 minute      "<t>:<generation id>" whose poll got 401 or 403; score =
+                                                                time of it
+
+Unconfirmed and lost generations
+{sg}:unconfirmed                          zset    -             unconfirmed generations; score = time of submit
+{sg}:given_up                             zset    days          generations that ended unconfirmed, so that fal may bill
+                                                                them; score = time of submit
+{sg}:paid_and_lost                        zset    until purged  given-up generations whose video fal has reported or may
+                                                                have billed; score = time of that
+
+Money and usage
+{sg}:money:tenant:<t>:<month>             hash    400 days      budget window: held, spent, count of generations
+{sg}:money:end_user:<t>:<p>:<day>         hash    400 days      budget window of an end user's day
+{sg}:money:account:<day>                  hash    400 days      budget window of the account's day
+{sg}:ledger                               stream  400 days      holds, settlements, adjustments, in order. Ids of a hold
+                                                                are in base64; a settlement omits tenant and end user
+{sg}:usage:<t>:<day>                      hash    400 days      created generations, each outcome, spent
+{sg}:usage:<t>:<day>:end_users            zset    400 days      pseudonyms; score = spent
+{sg}:price_mismatches                     hash    -             resolution -> successes in a row that were billed other
+                                                                units than expected
+{sg}:audit                                hash    -             the running or last audit: state, step, done, total,
+                                                                started, finished, found (JSON)
+
+Webhooks
+{sg}:delivery:<id>                        hash    retention     v version, d record (JSON)
+{sg}:tenant:<t>:endpoints                 hash    -             endpoint id -> "<version> <sealed record>"
+{sg}:tenant:<t>:deliveries                zset    until purged  ids of the tenant's deliveries; score 0, ids sort
+{sg}:tenant:<t>:dead_letters              zset    until purged  ids of its dead letters; score 0, ids sort
+{sg}:tenant:<t>:pending_deliveries        set     -             ids of its pending deliveries
+{sg}:tenant:<t>:delivery_leases           zset    -             its deliveries under way; score = end of lease
+{sg}:tenant:<t>:waiting_queues            set     -             its endpoint queues that wait until an attempt of the
+                                                                tenant ends, because the tenant's limit is reached
+{sg}:endpoint:<t>:<e>                     zset    -             endpoint queue: pending deliveries; score = when due
+{sg}:endpoint:<t>:<e>:leases              zset    -             deliveries under way; score = end of lease
+{sg}:endpoint:<t>:<e>:health              hash    10 days       failures since the last success
+
+Tenants and end users
+{sg}:tenant:<t>                           string  -             the tenant (JSON, secrets sealed)
+{sg}:tenants                              zset    -             all tenant ids; score 0
+{sg}:tenant:<t>:keys                      zset    -             ids of its API keys; score 0
+{sg}:api_key:<id>                         string  -             the API key (JSON, hashed secret)
+{sg}:api_key:<id>:used                    string  -             minute of its last use (RFC 3339)
+{sg}:rate_limit:<t>                       string  seconds       when the tenant's calls so far would be due at its rate
+{sg}:tenant:<t>:end_user:<p>              hash    400 days      id as the tenant names the end user, refusals, blocked
+{sg}:tenant:<t>:end_user:<p>:erasure      hash    1 week after  state, counts of generations and in_flight, started,
+                                                  its end       finished
+
+Processes
+{sg}:beat                                 string  -             when beat last ran
+{sg}:workers                              zset    minutes       "<queue> <host>:<pid>"; score = last heartbeat
+{sg}:worker:<host>:<pid>:skew             string  minutes       ms by which the clock of the worker's machine is ahead
+{sg}:readiness_probe                      string  10 s          written by readiness checks
+{sg}:scratch                              -       never exists  deleted first by scripts that run on a full Redis
+{sg}:broker:*                             -       -             Celery's, if it shares this Redis
+
+channel {sg}:changes                                            "<generation id>" after each transition
 """
 
 import hashlib
@@ -90,38 +118,45 @@ from typing import Final
 from service.domain.work_queue import WorkQueue
 
 TAG: Final = "{sg}:"
-#: How long money, usage, the ledger and end users' names are kept: a year and a month.
-KEPT_SECONDS: Final = 400 * 24 * 3600
-#: How long the record of an erasure is kept after its end.
-ERASURE_KEPT_SECONDS: Final = 7 * 24 * 3600
+#: Lifetime of money, usage, the ledger and the names of end users: a year and a month.
+MONEY_RETENTION_SECONDS: Final = 400 * 24 * 3600
+#: Lifetime of the record of an erasure after its end.
+ERASURE_RETENTION_SECONDS: Final = 7 * 24 * 3600
 SLOTS: Final = f"{TAG}slots"
 LEDGER: Final = f"{TAG}ledger"
 AUDIT: Final = f"{TAG}audit"
 MONEY: Final = f"{TAG}money:*"
 CLAIMED: Final = f"{TAG}claimed"
 DELAYED: Final = f"{TAG}delayed"
-FAIR: Final = f"{TAG}fair"
-RESTING: Final = f"{TAG}resting"
-PRESENT: Final = f"{TAG}present"
+ACTIVE_TENANTS: Final = f"{TAG}active_tenants"
+IDLE_TENANTS: Final = f"{TAG}idle_tenants"
+VIRTUAL_TIME: Final = f"{TAG}virtual_time"
 GATE: Final = f"{TAG}gate"
-PAUSED: Final = f"{TAG}paused"
-FAILED: Final = f"{TAG}failed"
-HELD: Final = f"{TAG}held"
-UNDER_WAY: Final = f"{TAG}under_way"
+PAUSED_TENANTS: Final = f"{TAG}paused_tenants"
+FAILED_SUBMITS: Final = f"{TAG}failed_submits"
+CLOSED_GATES: Final = f"{TAG}closed_gates"
+SUBMITS_UNDER_WAY: Final = f"{TAG}submits_under_way"
 LOCKED_POLLS: Final = f"{TAG}locked_polls"
 UNCONFIRMED: Final = f"{TAG}unconfirmed"
 PRICE_MISMATCHES: Final = f"{TAG}price_mismatches"
-SUBMITTED: Final = f"{TAG}submitted"
+FAL_REQUEST_IDS: Final = f"{TAG}fal_request_ids"
 GIVEN_UP: Final = f"{TAG}given_up"
 PAID_AND_LOST: Final = f"{TAG}paid_and_lost"
-POLLS: Final = f"{TAG}polls"
-PACE: Final = f"{TAG}pace"
+POLL_BUDGET: Final = f"{TAG}poll_budget"
+JOB_DURATIONS: Final = f"{TAG}job_durations"
 TENANTS: Final = f"{TAG}tenants"
-PROBE: Final = f"{TAG}probe"
+READINESS_PROBE: Final = f"{TAG}readiness_probe"
 SCRATCH: Final = f"{TAG}scratch"
 BEAT: Final = f"{TAG}beat"
 WORKERS: Final = f"{TAG}workers"
 CHANGES: Final = f"{TAG}changes"
+
+#: Names and keys of the dispatch order of tenants, for scripts that use the part ``fair``.
+DISPATCH_ORDER: Final = {
+    "active_tenants": ACTIVE_TENANTS,
+    "idle_tenants": IDLE_TENANTS,
+    "virtual_time": VIRTUAL_TIME,
+}
 
 
 def generation(generation_id: str) -> str:
@@ -137,56 +172,56 @@ def generations_of_end_user(tenant_id: str, end_user: str) -> str:
 
 
 def idempotency(tenant_id: str, key: str) -> str:
-    # Hashed: the key is the caller's text, of the caller's length.
+    # The key is the caller's text, of any length: its hash has a fixed length.
     return f"{TAG}idempotency:{tenant_id}:{hashlib.sha256(key.encode()).hexdigest()[:32]}"
 
 
-def unanswered(tenant_id: str, digest: str) -> str:
-    return f"{TAG}unanswered:{tenant_id}:{digest}"
+def undelivered_responses(tenant_id: str, digest: str) -> str:
+    return f"{TAG}undelivered_responses:{tenant_id}:{digest}"
 
 
-def due(drain: WorkQueue) -> str:
-    return f"{TAG}due:{drain}"
+def due(work_queue: WorkQueue) -> str:
+    return f"{TAG}due:{work_queue}"
 
 
-def nudged(drain: WorkQueue) -> str:
-    return f"{TAG}nudged:{drain}"
+def nudged(work_queue: WorkQueue) -> str:
+    return f"{TAG}nudged:{work_queue}"
 
 
 def delivery(delivery_id: str) -> str:
     return f"{TAG}delivery:{delivery_id}"
 
 
-def lane(name: str) -> str:
-    return f"{TAG}lane:{name}"
+def endpoint_queue(name: str) -> str:
+    return f"{TAG}endpoint:{name}"
 
 
-def leased_of_lane(name: str) -> str:
-    return f"{TAG}lane:{name}:leased"
+def endpoint_leases(name: str) -> str:
+    return f"{TAG}endpoint:{name}:leases"
 
 
-def health_of_lane(name: str) -> str:
-    return f"{TAG}lane:{name}:health"
+def endpoint_health(name: str) -> str:
+    return f"{TAG}endpoint:{name}:health"
 
 
-def delivering(tenant_id: str) -> str:
-    return f"{TAG}tenant:{tenant_id}:delivering"
+def delivery_leases_of_tenant(tenant_id: str) -> str:
+    return f"{TAG}tenant:{tenant_id}:delivery_leases"
 
 
-def lanes_held(tenant_id: str) -> str:
-    return f"{TAG}tenant:{tenant_id}:lanes_held"
+def waiting_queues_of_tenant(tenant_id: str) -> str:
+    return f"{TAG}tenant:{tenant_id}:waiting_queues"
 
 
 def deliveries_of_tenant(tenant_id: str) -> str:
     return f"{TAG}tenant:{tenant_id}:deliveries"
 
 
-def dead_of_tenant(tenant_id: str) -> str:
-    return f"{TAG}tenant:{tenant_id}:dead"
+def dead_letters_of_tenant(tenant_id: str) -> str:
+    return f"{TAG}tenant:{tenant_id}:dead_letters"
 
 
-def pending_of_tenant(tenant_id: str) -> str:
-    return f"{TAG}tenant:{tenant_id}:pending"
+def pending_deliveries_of_tenant(tenant_id: str) -> str:
+    return f"{TAG}tenant:{tenant_id}:pending_deliveries"
 
 
 def endpoints_of_tenant(tenant_id: str) -> str:
@@ -197,8 +232,8 @@ def tenant(tenant_id: str) -> str:
     return f"{TAG}tenant:{tenant_id}"
 
 
-def failed_of_tenant(tenant_id: str) -> str:
-    return f"{TAG}tenant:{tenant_id}:failed"
+def failed_submits_of_tenant(tenant_id: str) -> str:
+    return f"{TAG}tenant:{tenant_id}:failed_submits"
 
 
 def gate_of_tenant(tenant_id: str) -> str:
@@ -253,8 +288,8 @@ def usage_of_end_users(tenant_id: str, day: str) -> str:
     return f"{TAG}usage:{tenant_id}:{day}:end_users"
 
 
-def rate(tenant_id: str) -> str:
-    return f"{TAG}rate:{tenant_id}"
+def rate_limit(tenant_id: str) -> str:
+    return f"{TAG}rate_limit:{tenant_id}"
 
 
 def skew_of_worker(name: str) -> str:

@@ -144,7 +144,7 @@ def _watched(stack: Stack, receiver: Slow, count: int) -> tuple[int, float]:
     with stacks.redis_of(stack) as redis:
         owners = redis.zrange(keys.TENANTS, 0, -1)
         while time.monotonic() < give_up:
-            leased = max(leased, sum(redis.zcard(keys.delivering(str(owner))) for owner in owners))
+            leased = max(leased, sum(redis.zcard(keys.delivery_leases_of_tenant(str(owner))) for owner in owners))
             rss = max(rss, megabytes(stack.children["worker"].pid))
             if redis.zcard("{sg}:due:deliver") == 0:
                 break

@@ -62,7 +62,7 @@ async def list_(
     page = await runtime(request).webhooks.deliveries.list(caller, wanted, limit=limit, after=after)
     answer: DeliveryList = {
         "object": "list",
-        "data": [delivery_view(delivery) for delivery in page.deliveries],
+        "data": [delivery_view(delivery) for delivery in page.items],
         "has_more": page.after is not None,
         "next_cursor": None if page.after is None else encode_cursor(page.after),
     }

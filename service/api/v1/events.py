@@ -147,7 +147,7 @@ class EventStream(Response):
             if clock() >= silent_since + self._heartbeat:
                 await _write(send, _HEARTBEAT)
                 silent_since = clock()
-            await ear.moved(within=min(silent_since + self._heartbeat, end) - clock())
+            await ear.wait(within=min(silent_since + self._heartbeat, end) - clock())
         return "gone"
 
     def events_since(self, sight: Snapshot) -> bytes:
@@ -177,7 +177,7 @@ async def _write(send: Send, body: bytes, *, more: bool = True) -> None:
 async def _disconnected(receive: Receive, ear: Subscription) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
-    ear.ring()
+    ear.notify()
 
 
 def _frames(told: list[Event]) -> Iterator[bytes]:

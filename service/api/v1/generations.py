@@ -149,10 +149,10 @@ async def list_(
         limit=limit,
         after=None if cursor is None else decode_cursor(cursor, ids.GENERATION),
     )
-    queues = await asyncio.gather(*(gateway.generations.queue_estimator.of(caller, g) for g in page.generations))
+    queues = await asyncio.gather(*(gateway.generations.queue_estimator.of(caller, g) for g in page.items))
     answer: GenerationList = {
         "object": "list",
-        "data": [public(g, queue) for g, queue in zip(page.generations, queues, strict=True)],
+        "data": [public(g, queue) for g, queue in zip(page.items, queues, strict=True)],
         "has_more": page.after is not None,
         "next_cursor": None if page.after is None else encode_cursor(page.after),
     }

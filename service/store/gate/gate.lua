@@ -1,165 +1,174 @@
--- Note the outcome of a generation's submit: what it says about the next submits of the account and of its tenant.
+-- Record the outcome of a generation's submit: what it means for the next submits of the account and of its tenant.
 --
--- Evidence is the set of distinct generations whose submit failed since the last accepted one. A tenant is held by the
--- failures of several of its generations since its own last accepted submit, or by one lock (401, 403). The account is
--- held when generations of two tenants show the same. A generation that is refused again although others were accepted
--- since its first refusal is no evidence, and a submit that was claimed before the last accepted one is none either: the
--- gate counts accepted submits, and a claim keeps the count it has seen, so no clock decides this.
+-- Evidence is the set of distinct generations whose submit has failed since the last accepted submit. A tenant's gate
+-- is closed by failures of several of its generations since its own last accepted submit, or by one lock (401, 403).
+-- The account's gate is closed when generations of two tenants show the same. A generation that is refused again,
+-- although others were accepted since its first refusal, is no evidence. A submit that was claimed before the last
+-- accepted one is none either: the gate counts accepted submits, and a claim keeps the count that it has read, so no
+-- clock decides this.
 --
 -- USES  fair
 -- USES  hold
 -- WHEN FULL  runs
--- KEYS  1 gate  2 failed  3 under_way  4 held  5 generation  6 failed of the tenant  7 gate of the tenant  8 fair
---       9 resting  10 present  11 locked_polls
--- ARGV  1 "taken", "answered" (about its body), "refused", "locked", "unsent" or "unknown"  2 ms now  3 generation
---       4 tenant  5 failures of distinct generations that hold dispatch  6 reason  7 ms to wait before the first probe
---       8 ms to wait at most  9 submits under way at first  10 at most  11 prefix of tenants' keys
+-- KEYS  gate, failed_submits, submits_under_way, closed_gates, generation, tenant_failed_submits, tenant_gate,
+--       active_tenants, idle_tenants, virtual_time, locked_polls
+-- ARGV  outcome ("taken", "answered" about its body, "refused", "locked", "unsent" or "unknown"), now_ms,
+--       generation_id, tenant_id, enough (failed generations that close a gate), reason, first_wait_ms (before the
+--       first probe), longest_wait_ms, first_window, largest_window (of submits under way), tenant_prefix (of tenants'
+--       keys)
 -- RETURNS  {"opened", "shut" (the account), "held" (the tenant) or "", refusals of this generation while others were
---          accepted, 1 when dispatch may take what the limit of submits under way kept back}
-local MOST_EVIDENCE = math.max(200, tonumber(ARGV[5]))
-local DAY = 86400
-local now, signal, id, tenant = tonumber(ARGV[2]), ARGV[1], ARGV[3], ARGV[4]
-local member = tenant .. ":" .. id
-local state = redis.call("HMGET", KEYS[1], "taken", "window", "shut", "probe", "limited", "held")
-local taken, window, shut = tonumber(state[1] or 0), tonumber(state[2] or ARGV[9]), state[3]
-local wanted = state[5] and redis.call("HDEL", KEYS[1], "limited") or 0
-local claimed = signal ~= "taken" and redis.call("HGET", KEYS[3], id)
-redis.call("HDEL", KEYS[3], id)
+--          accepted, 1 if dispatch may now claim what the submit window kept back}
+local MOST_EVIDENCE = math.max(200, tonumber(enough))
+local DAY_SECONDS = 86400
+local GATES_TO_PROBE = 100
+local now = tonumber(now_ms)
+local member = tenant_id .. ":" .. generation_id
+local state = redis.call("HMGET", gate_key, "taken", "window", "shut", "probe", "limited", "held")
+local accepted, window, closed = tonumber(state[1] or 0), tonumber(state[2] or first_window), state[3]
+local any_gate_closed = state[6]
+local more = state[5] and redis.call("HDEL", gate_key, "limited") or 0
+local claim = outcome ~= "taken" and redis.call("HGET", submits_under_way_key, generation_id)
+redis.call("HDEL", submits_under_way_key, generation_id)
 
--- Held tenants may probe at once, the first time that another's submit shows fal to be well.
-local function probe_again()
-  for _, name in ipairs(redis.call("ZRANGE", KEYS[4], 0, 99)) do
-    local gate = ARGV[11] .. name .. ":gate"
+-- After the first accepted submit of another tenant, which shows that fal works, each closed gate may probe at once.
+local function let_closed_gates_probe()
+  for _, name in ipairs(redis.call("ZRANGE", closed_gates_key, 0, GATES_TO_PROBE - 1)) do
+    local gate = tenant_prefix .. name .. ":gate"
     if redis.call("HEXISTS", gate, "probe") == 0 and redis.call("HSETNX", gate, "own", 1) == 1 then
-      redis.call("HSET", gate, "retry_at", ARGV[2], "fresh_at", ARGV[2])
-      redis.call("ZADD", KEYS[4], ARGV[2], name)
-      enter(KEYS[8], KEYS[9], KEYS[10], name)
+      redis.call("HSET", gate, "retry_at", now_ms, "fresh_at", now_ms)
+      redis.call("ZADD", closed_gates_key, now_ms, name)
+      enter(active_tenants_key, idle_tenants_key, virtual_time_key, name)
     end
   end
 end
 
 local function accept()
-  window = math.min(window + 1, tonumber(ARGV[10]))
-  redis.call("HSET", KEYS[1], "taken", taken + 1, "taken_at", ARGV[2], "window", window)
-  redis.call("DEL", KEYS[2], KEYS[6], KEYS[7], KEYS[11])
-  redis.call("HDEL", KEYS[5], "r")
-  if shut then
-    redis.call("HDEL", KEYS[1], "shut", "why", "since", "retry_at", "fresh_at", "tries", "probe", "probed", "by")
+  window = math.min(window + 1, tonumber(largest_window))
+  redis.call("HSET", gate_key, "taken", accepted + 1, "taken_at", now_ms, "window", window)
+  redis.call("DEL", failed_submits_key, tenant_failed_submits_key, tenant_gate_key, locked_polls_key)
+  redis.call("HDEL", generation_key, "r")
+  if closed then
+    redis.call("HDEL", gate_key, "shut", "why", "since", "retry_at", "fresh_at", "tries", "probe", "probed", "by")
   end
-  local freed = state[6] and redis.call("ZREM", KEYS[4], tenant) == 1
-  if freed then
-    enter(KEYS[8], KEYS[9], KEYS[10], tenant)
+  local opened = any_gate_closed and redis.call("ZREM", closed_gates_key, tenant_id) == 1
+  if opened then
+    enter(active_tenants_key, idle_tenants_key, virtual_time_key, tenant_id)
   end
-  if state[6] then
-    probe_again()
+  if any_gate_closed then
+    let_closed_gates_probe()
   end
-  return (shut or freed) and "opened" or ""
+  return (closed or opened) and "opened" or ""
 end
 
--- A probe that fal refused for its body tells nothing of the others: the next probe goes at once.
-local function pass_on(gate)
-  if redis.call("HGET", gate, "probe") == id then
+-- A probe that fal refused because of its body says nothing about other generations: the next probe is due now.
+local function probe_again(gate)
+  if redis.call("HGET", gate, "probe") == generation_id then
     redis.call("HDEL", gate, "probe")
-    redis.call("HSET", gate, "retry_at", ARGV[2], "fresh_at", ARGV[2])
+    redis.call("HSET", gate, "retry_at", now_ms, "fresh_at", now_ms)
     return true
   end
 end
 
-if signal == "taken" then
-  return {accept(), 0, wanted}
-elseif signal == "answered" then
-  local again = pass_on(KEYS[1])
-  if pass_on(KEYS[7]) then
-    redis.call("ZADD", KEYS[4], "XX", ARGV[2], tenant)
+if outcome == "taken" then
+  return {accept(), 0, more}
+elseif outcome == "answered" then
+  local again = probe_again(gate_key)
+  if probe_again(tenant_gate_key) then
+    redis.call("ZADD", closed_gates_key, "XX", now_ms, tenant_id)
     again = true
   end
-  return {"", 0, again and 1 or wanted}
+  return {"", 0, again and 1 or more}
 end
 
-local current = not claimed or tonumber(string.match(claimed, "^%d+")) == taken
-local mark = redis.call("HGET", KEYS[5], "r")
-local before = mark and {string.match(mark, "^(%d+) (%d+) (%d+)$")}
-local outweighed = before and taken > tonumber(before[1])
+local is_current = not claim or tonumber(string.match(claim, "^%d+")) == accepted
+-- Earlier refusals of this generation: accepted submits at the first one, at the last one, and how many count.
+local mark = redis.call("HGET", generation_key, "r")
+local earlier = mark and {string.match(mark, "^(%d+) (%d+) (%d+)$")}
+local others_accepted = earlier and accepted > tonumber(earlier[1])
 -- 0: it failed, and proves nothing; 1: a failure; 2: the lock of the account
 local weight = 1
-if signal ~= "unknown" and outweighed then
+if outcome ~= "unknown" and others_accepted then
   weight = 0
-elseif signal == "locked" and not before then
+elseif outcome == "locked" and not earlier then
   weight = 2
 end
-if current then
-  if redis.call("ZCARD", KEYS[2]) < MOST_EVIDENCE then
-    redis.call("ZADD", KEYS[2], "GT", weight, member)
+if is_current then
+  if redis.call("ZCARD", failed_submits_key) < MOST_EVIDENCE then
+    redis.call("ZADD", failed_submits_key, "GT", weight, member)
   end
-  if redis.call("ZCARD", KEYS[6]) < MOST_EVIDENCE then
-    redis.call("ZADD", KEYS[6], "GT", weight, id)
+  if redis.call("ZCARD", tenant_failed_submits_key) < MOST_EVIDENCE then
+    redis.call("ZADD", tenant_failed_submits_key, "GT", weight, generation_id)
   end
-  redis.call("EXPIRE", KEYS[2], DAY)
-  redis.call("EXPIRE", KEYS[6], DAY)
+  redis.call("EXPIRE", failed_submits_key, DAY_SECONDS)
+  redis.call("EXPIRE", tenant_failed_submits_key, DAY_SECONDS)
 else
   weight = 0
 end
-if weight > 0 or signal == "unknown" then
-  redis.call("HSET", KEYS[1], "window", 1)
+if weight > 0 or outcome == "unknown" then
+  redis.call("HSET", gate_key, "window", 1)
 end
 
-local others, strangers = 0, 0 -- generations with evidence but this one, and those of other tenants
-local generations, tenants, lockers = 0, {}, {}
-local found = redis.call("ZRANGE", KEYS[2], 0, -1, "WITHSCORES")
+local other_generations, of_other_tenants = 0, 0 -- with evidence
+local generations, tenants, locked_tenants = 0, {}, {}
+local found = redis.call("ZRANGE", failed_submits_key, 0, -1, "WITHSCORES")
 for n = 1, #found, 2 do
   local owner = string.match(found[n], "^([^:]*):")
-  others = others + (found[n] ~= member and 1 or 0)
-  strangers = strangers + (owner ~= tenant and 1 or 0)
+  other_generations = other_generations + (found[n] ~= member and 1 or 0)
+  of_other_tenants = of_other_tenants + (owner ~= tenant_id and 1 or 0)
   if tonumber(found[n + 1]) > 0 then
     generations = generations + 1
     tenants[owner] = true
   end
   if tonumber(found[n + 1]) > 1 then
-    lockers[owner] = true
+    locked_tenants[owner] = true
   end
 end
-local function several(names)
+local function has_several(names)
   local first = next(names)
   return first ~= nil and next(names, first) ~= nil
 end
 
--- Refused while others are accepted, and while no other tenant's submits fail: then it is this generation.
+-- A refusal counts against this generation if others were accepted and no other tenant's submits fail.
 local refusals = 0
-if signal == "refused" or signal == "locked" then
-  local first = before and before[1] or taken
-  if before then
-    refusals = tonumber(before[3])
-    if strangers == 0 and (taken > tonumber(before[2]) or (outweighed and others == 0)) then
+if outcome == "refused" or outcome == "locked" then
+  local first = earlier and earlier[1] or accepted
+  if earlier then
+    refusals = tonumber(earlier[3])
+    local last = tonumber(earlier[2])
+    if of_other_tenants == 0 and (accepted > last or (others_accepted and other_generations == 0)) then
       refusals = refusals + 1
     end
   end
-  if redis.call("HEXISTS", KEYS[5], "v") == 1 then
-    redis.call("HSET", KEYS[5], "r", first .. " " .. taken .. " " .. refusals)
+  if redis.call("HEXISTS", generation_key, "v") == 1 then
+    redis.call("HSET", generation_key, "r", first .. " " .. accepted .. " " .. refusals)
   end
 end
 
-local kind = signal == "locked" and "locked" or "failing"
-local function shut_gate(gate)
-  return hold(gate, kind, ARGV[6], now, tonumber(ARGV[7]), tonumber(ARGV[8]), before)
+local cause = outcome == "locked" and "locked" or "failing"
+local function close(gate)
+  return hold(gate, cause, reason, now, tonumber(first_wait_ms), tonumber(longest_wait_ms), earlier)
 end
-if shut then
-  if state[4] == id then
-    shut_gate(KEYS[1])
+if closed then
+  if state[4] == generation_id then
+    close(gate_key)
   end
-  return {"", refusals, wanted}
+  return {"", refusals, more}
 end
-if weight > 0 and (several(lockers) or (generations >= tonumber(ARGV[5]) and several(tenants))) then
-  shut_gate(KEYS[1])
-  release(KEYS[4], KEYS[8], KEYS[9], KEYS[10], ARGV[11])
-  return {"shut", refusals, wanted}
+local are_enough = generations >= tonumber(enough) and has_several(tenants)
+if weight > 0 and (has_several(locked_tenants) or are_enough) then
+  close(gate_key)
+  release(closed_gates_key, active_tenants_key, idle_tenants_key, virtual_time_key, tenant_prefix)
+  return {"shut", refusals, more}
 end
-local own = redis.call("HMGET", KEYS[7], "shut", "probe")
-local held = redis.call("ZSCORE", KEYS[4], tenant)
-local enough = weight == 2 or (weight == 1 and redis.call("ZCOUNT", KEYS[6], 1, "+inf") >= tonumber(ARGV[5]))
-if own[2] == id or (enough and not held) then
-  redis.call("ZADD", KEYS[4], shut_gate(KEYS[7]), tenant)
-  redis.call("HSET", KEYS[1], "held", 1)
-  redis.call("EXPIRE", KEYS[7], DAY)
-  return {held and "" or "held", refusals, wanted}
+local was_closed = redis.call("ZSCORE", closed_gates_key, tenant_id)
+local function has_enough_failures()
+  return redis.call("ZCOUNT", tenant_failed_submits_key, 1, "+inf") >= tonumber(enough)
 end
-return {"", refusals, wanted}
+local closes = weight == 2 or (weight == 1 and has_enough_failures())
+if redis.call("HGET", tenant_gate_key, "probe") == generation_id or (closes and not was_closed) then
+  redis.call("ZADD", closed_gates_key, close(tenant_gate_key), tenant_id)
+  redis.call("HSET", gate_key, "held", 1)
+  redis.call("EXPIRE", tenant_gate_key, DAY_SECONDS)
+  return {was_closed and "" or "held", refusals, more}
+end
+return {"", refusals, more}

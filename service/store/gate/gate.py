@@ -1,4 +1,4 @@
-"""What holds dispatch: an operator's pause, a locked account, failing submits; the dispatch script reads it."""
+"""The dispatch gate in Redis: an operator's pause, a locked account, failing submits. The dispatch script reads it."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -8,6 +8,7 @@ from service.domain import ids
 from service.domain.dispatch_gate import FIRST_SUBMITS, Gate, PauseCause
 from service.store import keys
 from service.store.redis.client import Redis, Script
+from service.store.times import milliseconds, moment
 
 _GATE: Final = Script("gate")
 _LOCK: Final = Script("lock")
@@ -15,30 +16,31 @@ _UNLOCK: Final = Script("unlock")
 _LEAVE: Final = Script("leave")
 _RESUME: Final = Script("resume")
 _STATE: Final = Script("gate_state")
-_FAIR_KEYS: Final = (keys.FAIR, keys.RESTING, keys.PRESENT)
 
-#: A refused poll is repeated sooner; what is older says nothing of the account any more.
+#: A refused poll is repeated sooner than this: an older refusal says nothing about the account any more.
 _REFUSED_POLL: Final = timedelta(seconds=60)
 
 Signal = Literal["taken", "answered", "refused", "locked", "unsent", "unknown"]
-"""Accepted; refused for its body; refused for another reason; 401 or 403; not a byte was sent; fal may have it."""
+"""Outcome of a submit: accepted; refused because of its body; refused for another reason; 401 or 403; not a byte was
+sent; fal may have it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Noted:
-    """What a submit's outcome changed. ``shut``: the account is held; ``held``: its tenant is; ``opened``: neither."""
+    """Effect of a submit's outcome. ``shut``: the account's gate closed; ``held``: the tenant's gate closed."""
 
     change: Literal["opened", "shut", "held", ""] = ""
     refusals: int = 0
-    """Submits of this generation that fal refused while it accepted others'."""
+    """Submits of this generation that fal refused while it accepted those of others."""
     wanted: bool = False
-    """Dispatch may take what the limit of submits under way kept back."""
+    """Dispatch may now claim what the submit window kept back."""
 
 
 class GateStore:
-    """``failures``: distinct generations whose submits fail before dispatch is held.
+    """The gates of the account and of its tenants.
 
-    ``first_probe``, ``last_probe``: the first wait for a probe and the longest. ``most``: submits under way at most.
+    ``failures``: distinct generations whose submits must fail before a gate closes. ``first_probe``, ``last_probe``:
+    the first wait for a probe and the longest. ``most``: the largest submit window.
     """
 
     def __init__(
@@ -52,100 +54,137 @@ class GateStore:
     ) -> None:
         self._redis = redis
         self._failures = failures
-        self._waits = _milliseconds(first_probe), _milliseconds(last_probe)
+        self._first_wait, self._longest_wait = milliseconds(first_probe), milliseconds(last_probe)
         self._most = most
 
     async def note(self, signal: Signal, reason: str, now: datetime, *, generation_id: str, tenant_id: str) -> Noted:
-        """Note the outcome of a generation's submit."""
+        """Record the outcome of a generation's submit."""
         change, refusals, wanted = await self._redis.run(
             _GATE,
-            [
-                keys.GATE,
-                keys.FAILED,
-                keys.UNDER_WAY,
-                keys.HELD,
-                keys.generation(generation_id),
-                keys.failed_of_tenant(tenant_id),
-                keys.gate_of_tenant(tenant_id),
-                *_FAIR_KEYS,
-                keys.LOCKED_POLLS,
-            ],
-            signal,
-            ids.milliseconds(now),
-            generation_id,
-            tenant_id,
-            self._failures,
-            reason,
-            *self._waits,
-            FIRST_SUBMITS,
-            self._most,
-            keys.tenant(""),
+            {
+                "gate": keys.GATE,
+                "failed_submits": keys.FAILED_SUBMITS,
+                "submits_under_way": keys.SUBMITS_UNDER_WAY,
+                "closed_gates": keys.CLOSED_GATES,
+                "generation": keys.generation(generation_id),
+                "tenant_failed_submits": keys.failed_submits_of_tenant(tenant_id),
+                "tenant_gate": keys.gate_of_tenant(tenant_id),
+                **keys.DISPATCH_ORDER,
+                "locked_polls": keys.LOCKED_POLLS,
+            },
+            {
+                "outcome": signal,
+                "now_ms": ids.milliseconds(now),
+                "generation_id": generation_id,
+                "tenant_id": tenant_id,
+                "enough": self._failures,
+                "reason": reason,
+                "first_wait_ms": self._first_wait,
+                "longest_wait_ms": self._longest_wait,
+                "first_window": FIRST_SUBMITS,
+                "largest_window": self._most,
+                "tenant_prefix": keys.tenant(""),
+            },
         )
         return Noted(change.decode(), refusals, wanted == 1)
 
     async def note_locked_poll(
         self, reason: str, now: datetime, *, generation_id: str, tenant_id: str, sent_at: datetime, enough: int
     ) -> bool:
-        """Note a poll that fal refused with 401 or 403; True: ``enough`` generations' were, so dispatch is held."""
+        """Record a poll that fal refused with 401 or 403.
+
+        Return True if polls of ``enough`` generations were refused, so that the account's gate is closed now.
+        """
         change = await self._redis.run(
             _LOCK,
-            [
-                keys.GATE,
-                keys.LOCKED_POLLS,
-                keys.HELD,
-                *_FAIR_KEYS,
-                keys.SLOTS,
-                keys.slots_of_tenant(tenant_id),
-            ],
-            ids.milliseconds(now),
-            generation_id,
-            ids.milliseconds(sent_at),
-            enough,
-            reason,
-            *self._waits,
-            keys.tenant(""),
-            _milliseconds(_REFUSED_POLL),
-            tenant_id,
+            {
+                "gate": keys.GATE,
+                "locked_polls": keys.LOCKED_POLLS,
+                "closed_gates": keys.CLOSED_GATES,
+                **keys.DISPATCH_ORDER,
+                "slots": keys.SLOTS,
+                "tenant_slots": keys.slots_of_tenant(tenant_id),
+            },
+            {
+                "now_ms": ids.milliseconds(now),
+                "generation_id": generation_id,
+                "sent_ms": ids.milliseconds(sent_at),
+                "enough": enough,
+                "reason": reason,
+                "first_wait_ms": self._first_wait,
+                "longest_wait_ms": self._longest_wait,
+                "tenant_prefix": keys.tenant(""),
+                "memory_ms": milliseconds(_REFUSED_POLL),
+                "tenant_id": tenant_id,
+            },
         )
         return bool(change == b"shut")
 
     async def note_answered_poll(self) -> bool:
-        """Note a poll that fal answered after it had refused others; True: dispatch is not held by these any more."""
-        change = await self._redis.run(_UNLOCK, [keys.GATE, keys.LOCKED_POLLS])
+        """Record a poll that fal answered after it had refused others; True: this opened the account's gate."""
+        change = await self._redis.run(_UNLOCK, {"gate": keys.GATE, "locked_polls": keys.LOCKED_POLLS})
         return bool(change == b"opened")
 
     async def leave(self, generation_id: str) -> bool:
-        """A claimed generation is not under way any more, unsent; True: dispatch may take what waited for that."""
-        return bool(await self._redis.run(_LEAVE, [keys.GATE, keys.UNDER_WAY], generation_id))
+        """Record that no submit of a claimed generation was sent.
+
+        Return True if dispatch may now claim what the submit window kept back.
+        """
+        more = await self._redis.run(
+            _LEAVE,
+            {"gate": keys.GATE, "submits_under_way": keys.SUBMITS_UNDER_WAY},
+            {"generation_id": generation_id},
+        )
+        return bool(more)
 
     async def pause(self, reason: str, now: datetime) -> None:
+        """Close the account's gate until an operator resumes dispatch."""
         await self._redis.execute("HSET", keys.GATE, "paused", reason, "paused_at", ids.milliseconds(now))
 
     async def drain(self, reason: str) -> None:
+        """Refuse new generations until an operator resumes dispatch."""
         await self._redis.execute("HSET", keys.GATE, "draining", reason)
 
     async def resume(self) -> None:
-        """End every hold, whatever its cause: an operator knows better than the last answer."""
+        """Open every gate, whatever has closed it: an operator knows more than fal's last answer says."""
         await self._redis.run(
-            _RESUME, [keys.GATE, keys.FAILED, keys.LOCKED_POLLS, keys.HELD, *_FAIR_KEYS], keys.tenant("")
+            _RESUME,
+            {
+                "gate": keys.GATE,
+                "failed_submits": keys.FAILED_SUBMITS,
+                "locked_polls": keys.LOCKED_POLLS,
+                "closed_gates": keys.CLOSED_GATES,
+                **keys.DISPATCH_ORDER,
+            },
+            {"tenant_prefix": keys.tenant("")},
         )
 
     async def read(self) -> Gate:
-        reply = await self._redis.look(
-            _STATE, [keys.GATE, keys.PAUSED, keys.HELD, keys.FAILED, keys.FAIR], keys.tenant("")
+        """Return the state of the account's gate, and how many tenants and generations failed."""
+        reply = await self._redis.read(
+            _STATE,
+            {
+                "gate": keys.GATE,
+                "paused_tenants": keys.PAUSED_TENANTS,
+                "closed_gates": keys.CLOSED_GATES,
+                "failed_submits": keys.FAILED_SUBMITS,
+                "active_tenants": keys.ACTIVE_TENANTS,
+            },
+            {"tenant_prefix": keys.tenant("")},
         )
-        paused, paused_at, draining, shut, why, since, retry_at, window, *counts = reply
+        pause_reason, paused_at, draining, closed_by, close_reason, closed_at, retry_at, window, *counts = reply
         paused_tenants, held_tenants, failed_generations, failed_tenants = counts
-        hold, reason, begun, until = None, "", None, None
-        if paused is not None:
-            hold, reason, begun = PauseCause.PAUSED, paused.decode(), _moment(paused_at)
-        elif shut is not None:
-            hold, reason, begun, until = PauseCause(shut.decode()), why.decode(), _moment(since), _moment(retry_at)
+        cause, reason, since, next_probe = None, "", None, None
+        if pause_reason is not None:
+            cause, reason, since = PauseCause.PAUSED, pause_reason.decode(), moment(paused_at)
+        elif closed_by is not None:
+            cause, reason = PauseCause(closed_by.decode()), close_reason.decode()
+            since, next_probe = moment(closed_at), moment(retry_at)
         return Gate(
-            hold,
+            cause,
             reason,
-            begun,
-            until,
+            since,
+            next_probe,
             draining=draining is not None,
             paused_tenants=paused_tenants,
             held_tenants=held_tenants,
@@ -153,11 +192,3 @@ class GateStore:
             failed_tenants=failed_tenants,
             submits_at_once=FIRST_SUBMITS if window is None else int(window),
         )
-
-
-def _milliseconds(duration: timedelta) -> int:
-    return round(duration / timedelta(milliseconds=1))
-
-
-def _moment(milliseconds: bytes | None) -> datetime | None:
-    return None if milliseconds is None else ids.from_milliseconds(int(milliseconds))

@@ -1,43 +1,44 @@
--- Why dispatch is held, and what is known against fal. Changes nothing.
+-- Read why the dispatch gate is closed, and what evidence of failures there is. Changes nothing.
 --
 -- WHEN FULL  reads
--- KEYS  1 gate  2 paused  3 held  4 failed  5 fair
--- ARGV  1 prefix of tenants' keys
--- RETURNS  {paused, ms since, draining, kind of the hold, why, ms since, ms of the next probe, submits under way at most,
---          paused tenants, held tenants, generations and tenants with evidence}; nil for what there is none of
-local LOOKS = 100
+-- KEYS  gate, paused_tenants, closed_gates, failed_submits, active_tenants
+-- ARGV  tenant_prefix (of tenants' keys)
+-- RETURNS  {pause reason, ms of the pause, drain reason, cause, reason, ms since, ms of the next probe, submit window,
+--          paused tenants, tenants with a closed gate, generations and tenants with evidence}; nil for what does not
+--          exist
+local TENANTS_READ = 100
 local state = redis.call(
-  "HMGET", KEYS[1], "paused", "paused_at", "draining", "shut", "why", "since", "retry_at", "window"
+  "HMGET", gate_key, "paused", "paused_at", "draining", "shut", "why", "since", "retry_at", "window"
 )
 
--- Nothing is dispatched either where every tenant that has work is held by itself.
-local function only_held()
-  for _, tenant in ipairs(redis.call("ZRANGE", KEYS[5], 0, LOOKS - 1)) do
-    if not redis.call("ZSCORE", KEYS[3], tenant) then
+-- If every tenant with work has its own gate closed, nothing is dispatched either.
+local function is_every_gate_closed()
+  for _, tenant in ipairs(redis.call("ZRANGE", active_tenants_key, 0, TENANTS_READ - 1)) do
+    if not redis.call("ZSCORE", closed_gates_key, tenant) then
       return false
     end
   end
   return true
 end
 
-local held = redis.call("ZRANGE", KEYS[3], 0, 0)[1]
-if held and not state[4] and only_held() then
-  local own = redis.call("HMGET", ARGV[1] .. held .. ":gate", "shut", "why", "since", "retry_at")
+local first_closed = redis.call("ZRANGE", closed_gates_key, 0, 0)[1]
+if first_closed and not state[4] and is_every_gate_closed() then
+  local own = redis.call("HMGET", tenant_prefix .. first_closed .. ":gate", "shut", "why", "since", "retry_at")
   for n = 1, 4 do
     state[3 + n] = own[n]
   end
 end
-local generations, tenants, known = 0, 0, {}
-for _, member in ipairs(redis.call("ZRANGE", KEYS[4], 0, -1)) do
+local generations, tenants, seen = 0, 0, {}
+for _, member in ipairs(redis.call("ZRANGE", failed_submits_key, 0, -1)) do
   local tenant = string.match(member, "^([^:]*):")
   generations = generations + 1
-  if not known[tenant] then
-    known[tenant] = true
+  if not seen[tenant] then
+    seen[tenant] = true
     tenants = tenants + 1
   end
 end
-state[9] = redis.call("SCARD", KEYS[2])
-state[10] = redis.call("ZCARD", KEYS[3])
+state[9] = redis.call("SCARD", paused_tenants_key)
+state[10] = redis.call("ZCARD", closed_gates_key)
 state[11] = generations
 state[12] = tenants
 return state

@@ -1,30 +1,30 @@
--- Note that fal refused a poll with 401 or 403. Several generations' polls hold the account, where none was answered in
--- between; of one tenant only while no other tenant has generations at fal.
+-- Record that fal refused a poll with 401 or 403. Refused polls of several generations, with no answered poll between
+-- them, close the gate of the account. Refused polls of one tenant do so only while no other tenant has jobs at fal.
 --
 -- USES  fair
 -- USES  hold
 -- WHEN FULL  runs
--- KEYS  1 gate  2 locked_polls  3 held  4 fair  5 resting  6 present  7 slots  8 slots of the tenant
--- ARGV  1 ms now  2 generation  3 ms when the poll was sent  4 generations that hold the account  5 reason  6 ms to wait
---       before the first probe  7 ms to wait at most  8 prefix of tenants' keys  9 ms a refused poll counts  10 tenant
--- RETURNS  "shut" when this holds the account, else ""
-local state = redis.call("HMGET", KEYS[1], "shut", "taken_at")
-if state[2] and tonumber(ARGV[3]) < tonumber(state[2]) then
+-- KEYS  gate, locked_polls, closed_gates, active_tenants, idle_tenants, virtual_time, slots, tenant_slots
+-- ARGV  now_ms, generation_id, sent_ms (when the poll was sent), enough (generations that close the gate), reason,
+--       first_wait_ms (before the first probe), longest_wait_ms, tenant_prefix (of tenants' keys),
+--       memory_ms (for which a refused poll counts), tenant_id
+-- RETURNS  "shut" if this closes the gate, else ""
+local state = redis.call("HMGET", gate_key, "shut", "taken_at")
+if state[2] and tonumber(sent_ms) < tonumber(state[2]) then
   return ""
 end
-redis.call("ZADD", KEYS[2], ARGV[1], ARGV[10] .. ":" .. ARGV[2])
-redis.call("ZREMRANGEBYSCORE", KEYS[2], "-inf", ARGV[1] - ARGV[9])
-redis.call("PEXPIRE", KEYS[2], ARGV[9])
-local several = redis.call("SCARD", KEYS[7]) == redis.call("SCARD", KEYS[8])
-local found = redis.call("ZRANGE", KEYS[2], 0, 199)
+redis.call("ZADD", locked_polls_key, now_ms, tenant_id .. ":" .. generation_id)
+redis.call("ZREMRANGEBYSCORE", locked_polls_key, "-inf", now_ms - memory_ms)
+redis.call("PEXPIRE", locked_polls_key, memory_ms)
+local several_tenants = redis.call("SCARD", slots_key) == redis.call("SCARD", tenant_slots_key)
+local found = redis.call("ZRANGE", locked_polls_key, 0, 199)
 for _, member in ipairs(found) do
-  several = several or string.match(member, "^([^:]*):") ~= ARGV[10]
+  several_tenants = several_tenants or string.match(member, "^([^:]*):") ~= tenant_id
 end
-local enough = tonumber(ARGV[4])
-if state[1] or #found < enough or (enough > 1 and not several) then
+if state[1] or #found < tonumber(enough) or (tonumber(enough) > 1 and not several_tenants) then
   return ""
 end
-hold(KEYS[1], "locked", ARGV[5], tonumber(ARGV[1]), tonumber(ARGV[6]), tonumber(ARGV[7]), false)
-redis.call("HSET", KEYS[1], "by", "polls")
-release(KEYS[3], KEYS[4], KEYS[5], KEYS[6], ARGV[8])
+hold(gate_key, "locked", reason, tonumber(now_ms), tonumber(first_wait_ms), tonumber(longest_wait_ms), false)
+redis.call("HSET", gate_key, "by", "polls")
+release(closed_gates_key, active_tenants_key, idle_tenants_key, virtual_time_key, tenant_prefix)
 return "shut"

@@ -1,13 +1,13 @@
--- End every hold of dispatch, of the account and of its tenants, and forget the evidence.
+-- Open the gate of the account and the gates of all tenants, and delete the evidence of failures.
 --
 -- USES  fair
 -- USES  hold
 -- WHEN FULL  runs
--- KEYS  1 gate  2 failed  3 locked_polls  4 held  5 fair  6 resting  7 present
--- ARGV  1 prefix of tenants' keys
+-- KEYS  gate, failed_submits, locked_polls, closed_gates, active_tenants, idle_tenants, virtual_time
+-- ARGV  tenant_prefix (of tenants' keys)
 -- RETURNS  nothing
-for _, tenant in ipairs(redis.call("ZRANGE", KEYS[4], 0, -1)) do
-  redis.call("DEL", ARGV[1] .. tenant .. ":failed")
+for _, tenant in ipairs(redis.call("ZRANGE", closed_gates_key, 0, -1)) do
+  redis.call("DEL", tenant_prefix .. tenant .. ":failed_submits")
 end
-redis.call("DEL", KEYS[1], KEYS[2], KEYS[3])
-release(KEYS[4], KEYS[5], KEYS[6], KEYS[7], ARGV[1])
+redis.call("DEL", gate_key, failed_submits_key, locked_polls_key)
+release(closed_gates_key, active_tenants_key, idle_tenants_key, virtual_time_key, tenant_prefix)

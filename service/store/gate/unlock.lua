@@ -1,12 +1,13 @@
--- Note that fal answered a poll after it had refused others: these prove no lock, and a hold that only they caused ends.
+-- Record that fal answered a poll after it had refused others: those no longer prove a lock, and a gate that only
+-- refused polls have closed opens.
 --
 -- WHEN FULL  runs
--- KEYS  1 gate  2 locked_polls
+-- KEYS  gate, locked_polls
 -- ARGV  none
--- RETURNS  "opened" when this ends a hold, else ""
-redis.call("DEL", KEYS[2])
-if redis.call("HGET", KEYS[1], "by") ~= "polls" then
+-- RETURNS  "opened" if this opens the gate, else ""
+redis.call("DEL", locked_polls_key)
+if redis.call("HGET", gate_key, "by") ~= "polls" then
   return ""
 end
-redis.call("HDEL", KEYS[1], "shut", "why", "since", "retry_at", "fresh_at", "tries", "probe", "probed", "by")
+redis.call("HDEL", gate_key, "shut", "why", "since", "retry_at", "fresh_at", "tries", "probe", "probed", "by")
 return "opened"

@@ -1,4 +1,4 @@
-"""Word of generations that moved, so that a waiting caller hears at once instead of asking again and again."""
+"""The feed of transitions, so that a waiting caller is notified at once and does not poll."""
 
 import asyncio
 import contextlib
@@ -16,42 +16,46 @@ _RECONNECT_SECONDS: Final = 0.5
 
 
 class Subscription:
-    """One waiter's ear for one generation. Thousands may be open: an ``asyncio.Event`` would weigh twice as much."""
+    """One caller that waits for one generation.
 
-    __slots__ = ("_rung", "_waiter")
+    Thousands may be open: an ``asyncio.Event`` would take twice the memory.
+    """
+
+    __slots__ = ("_is_notified", "_waiter")
 
     def __init__(self) -> None:
-        self._rung = False
+        self._is_notified = False
         self._waiter: asyncio.Future[None] | None = None
 
-    def ring(self) -> None:
-        self._rung = True
-        self._let_go()
+    def notify(self) -> None:
+        """Wake up the caller, or its next wait."""
+        self._is_notified = True
+        self._wake_up()
 
-    async def moved(self, *, within: float) -> None:
-        """Returns when it moved or the time is up; which of the two, the record says."""
-        if not self._rung:
+    async def wait(self, *, within: float) -> None:
+        """Return after a transition, or after ``within`` seconds; the record says which."""
+        if not self._is_notified:
             loop = asyncio.get_running_loop()
             self._waiter = loop.create_future()
-            timer = loop.call_later(within, self._let_go)
+            timer = loop.call_later(within, self._wake_up)
             try:
                 await self._waiter
             finally:
                 timer.cancel()
                 self._waiter = None
-        self._rung = False
+        self._is_notified = False
 
-    def _let_go(self) -> None:
+    def _wake_up(self) -> None:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
 
 class ChangeFeed:
-    """One subscription per process, however many wait."""
+    """One Redis subscription for each process, for any number of waiting callers."""
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
-        self._watches: defaultdict[str, set[Subscription]] = defaultdict(set)
+        self._subscriptions: defaultdict[str, set[Subscription]] = defaultdict(set)
         self._released = False
         self._task: asyncio.Task[None] | None = None
         self._log = log.get(__name__)
@@ -67,44 +71,47 @@ class ChangeFeed:
 
     @contextlib.contextmanager
     def watch(self, generation_id: str) -> Iterator[Subscription]:
-        """Begin before reading the record, or a move in between goes unheard."""
-        watch = Subscription()
-        self.add(generation_id, watch)
+        """Subscribe to one generation. Begin before the record is read, or a transition in between is missed."""
+        subscription = Subscription()
+        self.add(generation_id, subscription)
         try:
-            yield watch
+            yield subscription
         finally:
-            self.discard(generation_id, watch)
+            self.discard(generation_id, subscription)
 
-    def add(self, generation_id: str, watch: Subscription) -> None:
-        self._watches[generation_id].add(watch)
+    def add(self, generation_id: str, subscription: Subscription) -> None:
+        """Notify a subscription of the generation's transitions."""
+        self._subscriptions[generation_id].add(subscription)
 
-    def discard(self, generation_id: str, watch: Subscription) -> None:
-        self._watches[generation_id].discard(watch)
-        if not self._watches[generation_id]:
-            del self._watches[generation_id]
+    def discard(self, generation_id: str, subscription: Subscription) -> None:
+        """End a subscription."""
+        self._subscriptions[generation_id].discard(subscription)
+        if not self._subscriptions[generation_id]:
+            del self._subscriptions[generation_id]
 
     def release(self) -> None:
-        """Let everybody go who waits: they answer with what is known, and nobody waits from now on."""
+        """Wake up every waiting caller for a shutdown: callers return the known state and do not wait again."""
         self._released = True
-        for watches in self._watches.values():
-            for watch in watches:
-                watch.ring()
+        for subscriptions in self._subscriptions.values():
+            for subscription in subscriptions:
+                subscription.notify()
 
     @property
     def released(self) -> bool:
+        """Whether the process shuts down."""
         return self._released
 
     async def _listen_forever(self) -> None:
-        told = False
+        is_logged = False
         while True:
             try:
                 async with self._redis.subscribed(keys.CHANGES) as messages:
-                    told = False
+                    is_logged = False
                     async for message in messages:
-                        for watch in self._watches.get(message.decode(), ()):
-                            watch.ring()
+                        for subscription in self._subscriptions.get(message.decode(), ()):
+                            subscription.notify()
             except StoreUnavailable as error:
-                if not told:  # once for each time that it is away
-                    self._log.warning("no word of changes; waiting callers look by themselves", error=error.detail)
-                told = True
+                if not is_logged:  # once for each interruption
+                    self._log.warning("change_feed_lost", error=error.detail)
+                is_logged = True
             await asyncio.sleep(_RECONNECT_SECONDS)

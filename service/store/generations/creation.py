@@ -1,4 +1,4 @@
-"""What the create script may be told about the call behind a request, and what it may answer."""
+"""Input and replies of the create script: the request that a client may send again, and the possible results."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,29 +11,29 @@ from service.domain.work_queue import WorkQueue
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A call whose client sends it again where its answer is lost; equal calls have the same ``digest``."""
+    """A create request that its client sends again if the response is lost; equal requests have the same ``digest``."""
 
     digest: str
     now: datetime
     answered_by: datetime
-    """Until then its answer is under way; later, unless that was prolonged, whoever was to send it has died."""
+    """Until then the response is being sent. After that, unless it was prolonged, the sending process has died."""
     window: timedelta
     others: frozenset[str] = frozenset()
-    """Generations of equal calls that are known to be somebody else's."""
+    """Generations of equal requests that are known to belong to other callers."""
 
 
 @dataclass(frozen=True, slots=True)
 class Created:
-    """It is new, and its cost is held in every scope."""
+    """The generation is new, and its cost is held in every budget window."""
 
     nudges: tuple[WorkQueue, ...] = ()
     position: int = 0
-    """How many of its tenant go before it."""
+    """How many generations of its tenant are before it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """Its idempotency key was bound before, to ``existing``; ``same``: by the same payload."""
+    """Its idempotency key has created ``existing``; ``same``: from the same payload."""
 
     existing: str
     same: bool
@@ -41,29 +41,31 @@ class Bound:
 
 @dataclass(frozen=True, slots=True)
 class Resent:
-    """The answer with this generation was lost; the caller has come for it again."""
+    """The response with this generation was lost, and the client has sent the request again."""
 
     existing: str
 
 
 @dataclass(frozen=True, slots=True)
 class Unanswered:
-    """Equal calls are just being answered, by generation until when (ms). Nothing was changed."""
+    """Responses to equal requests are being sent: until when (ms), by generation. Nothing was changed."""
 
     leases: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)
 class OverBudget:
+    """The cost exceeds a budget, of which ``available`` micro-USD are left."""
+
     scope: Scope
     available: int
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """``count`` is how many there are already: of the end user today, or in the tenant's queue.
+    """Another refusal. ``count``: generations of the end user today, or in the tenant's queue.
 
-    ``gone``: the tenant was deleted after its key was looked up.
+    ``gone``: the tenant was deleted after its API key was read.
     """
 
     reason: Literal["blocked", "over_count", "queue_full", "draining", "gone", "store_full"]
@@ -73,7 +75,8 @@ class Refused:
 Creation = Created | Bound | Resent | Unanswered | OverBudget | Refused
 
 
-def read_creation(reply: Any) -> Creation:  # noqa: PLR0911  (one return per answer of the script)
+def read_creation(reply: Any) -> Creation:  # noqa: PLR0911  (one return for each reply of the script)
+    """Read the reply of create.lua."""
     match reply:
         case [b"created", nudge, position]:
             return Created((WorkQueue.DISPATCH,) if nudge else (), position)

@@ -1,4 +1,4 @@
-"""What is in flight, as the sets of the tenants and of the account have it: for the audit."""
+"""Work in flight by the sets of the tenants and of the account, for the audit."""
 
 from typing import Final
 
@@ -11,34 +11,38 @@ _PAGE: Final = 200
 
 
 class InFlightStore:
+    """Reads the sets that count work in flight."""
+
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
 
     async def slots(self) -> set[str]:
+        """Return the generations that hold a slot of the account."""
         return {name.decode() for name in await self._redis.execute("SMEMBERS", keys.SLOTS)}
 
     async def tenant_slots(self) -> set[str]:
-        """Generations in the slot set of any tenant."""
+        """Return the generations that hold a slot of any tenant."""
         return await members_of_sets(self._redis, keys.slots_of_tenant("*"))
 
     async def slotless(self) -> set[str]:
-        """Generations that a tenant counts as in flight, though they are neither queued nor have a slot."""
+        """Return the generations that a tenant counts as in flight although they are not queued and hold no slot."""
         return await members_of_sets(self._redis, keys.slotless_of_tenant("*"))
 
     async def claimed(self) -> set[str]:
+        """Return the generations that are claimed for a submit."""
         return {name.decode() for name in await self._redis.execute("ZRANGE", keys.CLAIMED, 0, -1)}
 
     async def pending(self) -> set[str]:
-        """Deliveries that a tenant counts as in flight."""
-        return await members_of_sets(self._redis, keys.pending_of_tenant("*"))
+        """Return the deliveries that a tenant counts as pending."""
+        return await members_of_sets(self._redis, keys.pending_deliveries_of_tenant("*"))
 
     async def waiting(self) -> set[str]:
-        """Deliveries that wait in the queue of their receiver."""
-        lanes = [name.decode() for name in await self._redis.execute("ZRANGE", keys.due(WorkQueue.DELIVER), 0, -1)]
+        """Return the deliveries in the queues of their endpoints."""
+        queues = [name.decode() for name in await self._redis.execute("ZRANGE", keys.due(WorkQueue.DELIVER), 0, -1)]
         found: set[str] = set()
-        for start in range(0, len(lanes), _PAGE):
+        for start in range(0, len(queues), _PAGE):
             pages = await self._redis.gather(
-                ("ZRANGE", keys.lane(lane), 0, -1) for lane in lanes[start : start + _PAGE]
+                ("ZRANGE", keys.endpoint_queue(name), 0, -1) for name in queues[start : start + _PAGE]
             )
             found.update(name.decode() for page in pages for name in page)
         return found

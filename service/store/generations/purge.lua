@@ -1,16 +1,15 @@
--- Forget an ended generation: record, indexes, idempotency key, due entries. Nothing else knows its id.
+-- Delete an ended generation: record, index entries, idempotency key, due entries. No other key has its id.
 --
 -- WHEN FULL  runs
--- KEYS  1 generation  2 idempotency key (or the generation's own key where there is none)  3 index of the tenant
---       4 index of the end user  5 due:sweep  6 paid_and_lost
--- ARGV  1 id  2 version seen
--- RETURNS  1 when it was forgotten, 0 when it has moved since
-if redis.call("HGET", KEYS[1], "v") ~= ARGV[2] then
+-- KEYS  generation, idempotency (or the generation's own key if it has no idempotency key), tenant_generations,
+--       end_user_generations, due_sweep, paid_and_lost
+-- ARGV  generation_id, version (that was read)
+-- RETURNS  1 if it was deleted, 0 if the version has changed
+if redis.call("HGET", generation_key, "v") ~= version then
   return 0
 end
-redis.call("DEL", KEYS[1], KEYS[2])
-redis.call("ZREM", KEYS[3], ARGV[1])
-redis.call("ZREM", KEYS[4], ARGV[1])
-redis.call("ZREM", KEYS[5], ARGV[1])
-redis.call("ZREM", KEYS[6], ARGV[1])
+redis.call("DEL", generation_key, idempotency_key)
+for _, key in ipairs({tenant_generations_key, end_user_generations_key, due_sweep_key, paid_and_lost_key}) do
+  redis.call("ZREM", key, generation_id)
+end
 return 1

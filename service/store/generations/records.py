@@ -1,14 +1,16 @@
-"""Versions of a generation's record: it is written with its own, and what an older release wrote is read as if newer.
+"""A generation's record in Redis: JSON with the version of its format, so that a newer release reads older records.
 
-A field that is added with a default needs none of this. One that is renamed, or means something else, gets a step in
-MIGRATIONS; releases before it cannot read what is written since, so they are stopped before it is started.
+A new field with a default needs no new version. A field that is renamed, or changes its meaning, needs a step in
+MIGRATIONS. Older releases cannot read what is written then: they are stopped before the newer release is started.
 """
 
 from collections.abc import Callable
 from typing import Any, Final
 
+from pydantic import TypeAdapter
 from pydantic_core import from_json, to_json
 
+from service.domain.generation import Generation
 from service.errors import Unavailable
 
 Fields = dict[str, Any]
@@ -19,26 +21,49 @@ def _numbered(fields: Fields) -> Fields:
     return fields
 
 
-#: The n-th makes a record of version n one of version n + 1.
+#: The n-th turns a record of version n into one of version n + 1.
 MIGRATIONS: Final[tuple[Callable[[Fields], Fields], ...]] = (_numbered,)
 VERSION: Final = len(MIGRATIONS)
+_RECORD: Final = TypeAdapter(Generation)
 _FIELD: Final = "record"
 _STAMP: Final = f'{{"{_FIELD}":{VERSION},'.encode()
 
 
+def dump(generation: Generation) -> bytes:
+    """The record of a generation."""
+    return stamped(_RECORD.dump_json(generation, exclude_defaults=True))
+
+
+def load(record: bytes) -> Generation:
+    """The generation of a record.
+
+    Raises:
+        Unavailable: a newer release wrote the record.
+
+    """
+    return _RECORD.validate_json(migrated(record))
+
+
 def stamped(record: bytes) -> bytes:
-    """A JSON object that has fields, with its version in front."""
+    """Put the version in front of the fields of a JSON object that has some."""
     return _STAMP + record[1:]
 
 
 def migrated(record: bytes) -> bytes:
-    """A record as this release writes it; raises Unavailable where a newer one wrote it."""
+    """Return a record in the format of this release.
+
+    Raises:
+        Unavailable: a newer release wrote the record.
+
+    """
     if record.startswith(_STAMP):
         return record
     fields = from_json(record)
     version = fields.pop(_FIELD, 0)
     if version > VERSION:
-        raise Unavailable(f"A newer release wrote this: its record is of version {version}, known is {VERSION}.")
+        raise Unavailable(
+            f"A newer release wrote this record, in version {version}; this release reads up to {VERSION}."
+        )
     for migrate in MIGRATIONS[version:]:
         fields = migrate(fields)
     return stamped(to_json(fields))

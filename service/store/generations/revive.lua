@@ -1,40 +1,40 @@
--- Follow a job again that was given up although fal has it, if the version is still the one that was read: its
--- settlement is taken back (held again, what was booked as spent is not spent any more), it takes a slot, and it is
--- polled now. Its stored callback stays for that poll. All of it or nothing.
+-- Follow a given-up job of fal again, if the record still has the version that was read. The settlement is reversed
+-- (the cost is held again, the spent amount is taken back), the generation gets a slot, and it is polled now. Its
+-- stored callback stays for that poll. All of it or nothing.
 --
 -- WHEN FULL  runs
--- KEYS  1 generation  2 slots  3 due:poll  4 due:sweep  5 nudged:poll  6, 7, 8 money of the tenant's month, the end
---       user's day, the account's day  9 ledger  10 usage of the tenant's day  11 its spending by end user  12 slots of
---       the tenant  13 submitted  14 given_up  15 paid_and_lost
--- ARGV  1 id  2 version it was read at  3 record  4 status  5 ms now  6 channel of changes  7 cost to hold  8 cost that
---       was booked  9 tenant  10 pseudonym  11 outcome it had in the usage  12 reason for the ledger  13 fal's request id
---       14 ms of its submit
--- RETURNS  {1, 1 if a nudge is wanted} when it was in time, {0, 0} when it has changed, {2, 0} when the request id is
---          another generation's
-if redis.call("HGET", KEYS[1], "v") ~= ARGV[2] then
+-- KEYS  generation, slots, due_poll, due_sweep, nudged_poll, tenant_month, end_user_day, account_day (the three budget
+--       windows), ledger, usage, end_user_spending, tenant_slots, fal_request_ids, given_up, paid_and_lost
+-- ARGV  generation_id, version (that was read), record, status, now_ms, changes_channel, held_cost, settled_cost (that
+--       was spent), tenant_id, pseudonym, outcome (that the usage has counted), reason (for the ledger), request_id (of
+--       fal), submit_ms
+-- RETURNS  {1, 1 if a nudge is wanted} if it was written  {0, 0} if the version has changed  {2, 0} if the request id
+--          belongs to another generation
+if redis.call("HGET", generation_key, "v") ~= version then
   return {0, 0}
 end
-local known = redis.call("HGET", KEYS[1], "d")
-if cjson.decode(known).request_id ~= ARGV[13] and redis.call("ZSCORE", KEYS[13], ARGV[13]) then
+local before = cjson.decode(redis.call("HGET", generation_key, "d"))
+if before.request_id ~= request_id and redis.call("ZSCORE", fal_request_ids_key, request_id) then
   return {2, 0}
 end
-redis.call("HSET", KEYS[1], "v", ARGV[2] + 1, "s", ARGV[4], "d", ARGV[3])
-redis.call("SADD", KEYS[2], ARGV[1])
-redis.call("SADD", KEYS[12], ARGV[1])
-redis.call("ZADD", KEYS[3], ARGV[5], ARGV[1])
-redis.call("ZREM", KEYS[4], ARGV[1])
-for n = 6, 8 do
-  redis.call("HINCRBY", KEYS[n], "held", ARGV[7])
-  redis.call("HINCRBY", KEYS[n], "spent", 0 - ARGV[8])
+redis.call("HSET", generation_key, "v", version + 1, "s", status, "d", record)
+redis.call("SADD", slots_key, generation_id)
+redis.call("SADD", tenant_slots_key, generation_id)
+redis.call("ZADD", due_poll_key, now_ms, generation_id)
+redis.call("ZREM", due_sweep_key, generation_id)
+for _, window_key in ipairs({tenant_month_key, end_user_day_key, account_day_key}) do
+  redis.call("HINCRBY", window_key, "held", held_cost)
+  redis.call("HINCRBY", window_key, "spent", 0 - settled_cost)
 end
-redis.call("XADD", KEYS[9], "*", "k", "revive", "g", ARGV[1], "t", ARGV[9], "u", ARGV[10], "h", ARGV[7], "s", 0 - ARGV[8], "why", ARGV[12])
-if redis.call("HINCRBY", KEYS[10], ARGV[11], -1) == 0 then
-  redis.call("HDEL", KEYS[10], ARGV[11])
+redis.call("XADD", ledger_key, "*", "k", "revive", "g", generation_id, "t", tenant_id, "u", pseudonym, "h", held_cost,
+  "s", 0 - settled_cost, "why", reason)
+if redis.call("HINCRBY", usage_key, outcome, -1) == 0 then
+  redis.call("HDEL", usage_key, outcome)
 end
-redis.call("HINCRBY", KEYS[10], "spent", 0 - ARGV[8])
-redis.call("ZINCRBY", KEYS[11], 0 - ARGV[8], ARGV[10])
-redis.call("ZADD", KEYS[13], "NX", ARGV[14], ARGV[13])
-redis.call("ZREM", KEYS[14], ARGV[1])
-redis.call("ZREM", KEYS[15], ARGV[1])
-redis.call("PUBLISH", ARGV[6], ARGV[1])
-return {1, redis.call("SET", KEYS[5], 1, "NX") and 1 or 0}
+redis.call("HINCRBY", usage_key, "spent", 0 - settled_cost)
+redis.call("ZINCRBY", end_user_spending_key, 0 - settled_cost, pseudonym)
+redis.call("ZADD", fal_request_ids_key, "NX", submit_ms, request_id)
+redis.call("ZREM", given_up_key, generation_id)
+redis.call("ZREM", paid_and_lost_key, generation_id)
+redis.call("PUBLISH", changes_channel, generation_id)
+return {1, redis.call("SET", nudged_poll_key, 1, "NX") and 1 or 0}

@@ -1,51 +1,53 @@
--- Add a signed amount to what was spent, in all three windows and in the usage of a day, if the cost is still the one
--- that the operator saw: the version of the generation's record, or what the end user's day has spent. All or nothing.
+-- Add a signed amount to the spent money in all three budget windows and in the usage of a day, if the cost is still
+-- the one that the operator saw: by the version of the generation's record, or by the spent money of the end user's
+-- day. All of it or nothing.
 --
 -- WHEN FULL  runs
--- KEYS  1 generation  2, 3, 4 money of the tenant's month, the end user's day, the account's day  5 ledger
---       6 usage of the tenant's day  7 its spending by end user
--- ARGV  1 amount  2 version of the record ("": without a record)  3 record after it  4 expected spent of the end user's
---       day (compared without a record)  5 generation id ("": without a record)  6 tenant  7 pseudonym  8 day
---       9 operator  10 reason  11 seconds to keep usage
--- RETURNS  {"adjusted", spent of the end user's day}, {"changed", spent of the end user's day}, {"gone"} when a window
---          has expired or never was, {"below_zero"}
-for n = 2, 4 do
-  if redis.call("EXISTS", KEYS[n]) == 0 then
+-- KEYS  generation, tenant_month, end_user_day, account_day (the three budget windows), ledger, usage,
+--       end_user_spending
+-- ARGV  amount, version (of the record; "": the adjustment has no record), record (after the adjustment),
+--       expected_spent (of the end user's day; compared without a record), generation_id ("" without a record),
+--       tenant_id, pseudonym, day, operator, reason, retention_seconds (of usage)
+-- RETURNS  {"adjusted", spent of the end user's day}  {"changed", spent of the end user's day}  {"gone"}: a window has
+--          expired or never existed  {"below_zero"}
+local windows = {tenant_month_key, end_user_day_key, account_day_key}
+for _, window_key in ipairs(windows) do
+  if redis.call("EXISTS", window_key) == 0 then
     return {"gone"}
   end
 end
-local spent = redis.call("HGET", KEYS[3], "spent") or "0"
-if ARGV[2] ~= "" then
-  if redis.call("HGET", KEYS[1], "v") ~= ARGV[2] then
+local spent = redis.call("HGET", end_user_day_key, "spent") or "0"
+if version ~= "" then
+  if redis.call("HGET", generation_key, "v") ~= version then
     return {"changed", spent}
   end
-elseif spent ~= ARGV[4] then
+elseif spent ~= expected_spent then
   return {"changed", spent}
 end
-local function too_little(value)
-  return tonumber(value or 0) + ARGV[1] < 0
+local function is_below_zero(value)
+  return tonumber(value or 0) + amount < 0
 end
-for _, n in ipairs({2, 3, 4, 6}) do
-  if too_little(redis.call("HGET", KEYS[n], "spent")) then
+for _, key in ipairs({tenant_month_key, end_user_day_key, account_day_key, usage_key}) do
+  if is_below_zero(redis.call("HGET", key, "spent")) then
     return {"below_zero"}
   end
 end
-if too_little(redis.call("ZSCORE", KEYS[7], ARGV[7])) then
+if is_below_zero(redis.call("ZSCORE", end_user_spending_key, pseudonym)) then
   return {"below_zero"}
 end
-if ARGV[2] ~= "" then
-  redis.call("HSET", KEYS[1], "v", ARGV[2] + 1, "d", ARGV[3])
+if version ~= "" then
+  redis.call("HSET", generation_key, "v", version + 1, "d", record)
 end
-for n = 2, 4 do
-  redis.call("HINCRBY", KEYS[n], "spent", ARGV[1])
+for _, window_key in ipairs(windows) do
+  redis.call("HINCRBY", window_key, "spent", amount)
 end
-redis.call("HINCRBY", KEYS[6], "spent", ARGV[1])
-redis.call("ZINCRBY", KEYS[7], ARGV[1], ARGV[7])
-for n = 6, 7 do
-  if redis.call("TTL", KEYS[n]) < 0 then
-    redis.call("EXPIRE", KEYS[n], ARGV[11])
+redis.call("HINCRBY", usage_key, "spent", amount)
+redis.call("ZINCRBY", end_user_spending_key, amount, pseudonym)
+for _, key in ipairs({usage_key, end_user_spending_key}) do
+  if redis.call("TTL", key) < 0 then
+    redis.call("EXPIRE", key, retention_seconds)
   end
 end
-redis.call("XADD", KEYS[5], "*", "k", "adjust", "g", ARGV[5], "t", ARGV[6], "u", ARGV[7], "h", 0, "s", ARGV[1], "day", ARGV[8],
-  "by", ARGV[9], "why", ARGV[10])
-return {"adjusted", redis.call("HGET", KEYS[3], "spent")}
+redis.call("XADD", ledger_key, "*", "k", "adjust", "g", generation_id, "t", tenant_id, "u", pseudonym, "h", 0,
+  "s", amount, "day", day, "by", operator, "why", reason)
+return {"adjusted", redis.call("HGET", end_user_day_key, "spent")}

@@ -1,4 +1,4 @@
-"""The audit as a job: its progress, and what the last run found."""
+"""The audit as a job: its progress, and the findings of the last run."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,13 +10,13 @@ from service.store import keys
 from service.store.redis.client import Redis, Script
 
 _BEGIN: Final = Script("begin_audit")
-#: Of the audit in the sweep's due set.
+#: Name of the audit in the due set of the sweep.
 JOB: Final = "audit"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditRun:
-    """``found``: the findings as JSON; None while it is running. ``done`` of ``total`` in this ``step``."""
+    """One run. ``found``: the findings as JSON, None while it is running. ``done`` of ``total`` in this ``step``."""
 
     state: Literal["running", "done"]
     started_at: datetime
@@ -28,18 +28,26 @@ class AuditRun:
 
 
 class AuditStore:
+    """State of the running or last audit."""
+
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
 
     async def begin(self, now: datetime) -> bool:
-        """False when one is running already."""
-        return bool(await self._redis.run(_BEGIN, [keys.AUDIT, keys.due(WorkQueue.SWEEP)], JOB, ids.milliseconds(now)))
+        """Begin an audit; False: one is running already."""
+        begun = await self._redis.run(
+            _BEGIN,
+            {"audit": keys.AUDIT, "due_sweep": keys.due(WorkQueue.SWEEP)},
+            {"job_name": JOB, "now_ms": ids.milliseconds(now)},
+        )
+        return bool(begun)
 
     async def note(self, step: str, done: int, total: int) -> None:
-        """Its progress."""
+        """Write the progress of the running audit."""
         await self._redis.execute("HSET", keys.AUDIT, "step", step, "done", done, "total", total)
 
     async def end(self, found: bytes, now: datetime) -> None:
+        """Write the findings, as JSON."""
         await self._redis.gather(
             (
                 ("HSET", keys.AUDIT, "state", "done", "finished", ids.milliseconds(now), "found", found),
@@ -48,6 +56,7 @@ class AuditStore:
         )
 
     async def load(self) -> AuditRun | None:
+        """Return the running or last audit; None: there was none."""
         names = ("state", "started", "finished", "step", "done", "total", "found")
         state, started, finished, step, done, total, found = await self._redis.execute("HMGET", keys.AUDIT, *names)
         if state is None:

@@ -1,13 +1,13 @@
--- Begin an audit for the sweep to run, or join the one that is running. It is durable from here on.
+-- Begin an audit that the sweep carries out, or join the one that is running. From here on the audit is durable.
 --
 -- WHEN FULL  runs
--- KEYS  1 audit  2 due:sweep
--- ARGV  1 name of the audit in the due set  2 ms now
--- RETURNS  1 when it was begun, 0 when one is running
-if redis.call("HGET", KEYS[1], "state") == "running" then
+-- KEYS  audit, due_sweep
+-- ARGV  job_name (of the audit in the due set), now_ms
+-- RETURNS  1 if it was begun, 0 if one is running
+if redis.call("HGET", audit_key, "state") == "running" then
   return 0
 end
-redis.call("DEL", KEYS[1])
-redis.call("HSET", KEYS[1], "state", "running", "started", ARGV[2])
-redis.call("ZADD", KEYS[2], ARGV[2], ARGV[1])
+redis.call("DEL", audit_key)
+redis.call("HSET", audit_key, "state", "running", "started", now_ms)
+redis.call("ZADD", due_sweep_key, now_ms, job_name)
 return 1

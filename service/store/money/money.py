@@ -1,4 +1,4 @@
-"""Money as it stands: windows, usage by day, and the ledger that proves both."""
+"""Budget windows, usage by day, and the ledger that proves both."""
 
 import base64
 from collections.abc import AsyncIterator, Sequence
@@ -15,28 +15,28 @@ from service.store.redis.client import Redis
 from service.store.redis.scan import keys_like
 
 _PAGE: Final = 1000
-#: End users one usage report names: those who spent most.
+#: End users in one usage report: those with the highest spending.
 MOST_END_USERS: Final = 1000
-#: Characters of an id in a hold; its text has more.
+#: Characters of an id in a hold in base64; as text an id has more.
 _PACKED: Final = 22
-#: Tenants whose packed id a process remembers.
-_TENANTS_REMEMBERED: Final = 16_384
+#: Tenants whose packed id a process caches.
+_CACHED_TENANTS: Final = 16_384
 _COUNTED: Final = ("created", "spent")
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A line of the ledger: what it changed in all three windows of its generation."""
+    """A line of the ledger: the change in all three budget windows of its generation."""
 
     generation_id: str
     """``""`` in an adjustment of a day whose records are purged."""
     tenant_id: str
-    """``""`` in a settlement: tenant and end user are those of the generation's hold, which comes before."""
+    """``""`` in a settlement: tenant and end user are in the generation's hold, which comes before."""
     end_user: str
     held: int
     spent: int
     created_at: datetime
-    """Of its generation; midnight where only the day is known."""
+    """Creation of its generation; midnight if only the day is known."""
 
     @property
     def windows(self) -> tuple[str, str, str]:
@@ -44,7 +44,7 @@ class Entry:
 
 
 def windows(tenant_id: str, end_user: str, date: str) -> tuple[str, str, str]:
-    """Keys of the windows of a generation that was created on this day, in the order of Scope."""
+    """Keys of the budget windows of a generation that was created on this day, in the order of Scope."""
     return (
         keys.money_of_tenant(tenant_id, date[: len("2026-01")]),
         keys.money_of_end_user(tenant_id, end_user, date),
@@ -52,20 +52,29 @@ def windows(tenant_id: str, end_user: str, date: str) -> tuple[str, str, str]:
     )
 
 
+def window_keys(tenant_id: str, end_user: str, date: str) -> dict[str, str]:
+    """The same keys by the names that scripts give them."""
+    tenant_month, end_user_day, account_day = windows(tenant_id, end_user, date)
+    return {"tenant_month": tenant_month, "end_user_day": end_user_day, "account_day": account_day}
+
+
 def first_day(window: str) -> str:
-    """Of a window, by its key: ``2026-01-31``."""
+    """First day of a window, by its key: ``2026-01-31``."""
     return f"{window.rpartition(':')[2]}-01"[: len("2026-01-31")]
 
 
 class MoneyStore:
+    """Reads budget windows, usage and the ledger."""
+
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
 
     async def standing(self, key: str) -> Standing:
+        """Return held and spent money of one window, by its key."""
         return (await self.standings_of([key]))[0]
 
     async def standings_of(self, windows: Sequence[str]) -> list[Standing]:
-        """Of these windows, read together."""
+        """Return held and spent money of these windows, read together."""
         found = await self._redis.gather(("HMGET", key, "held", "spent", "count") for key in windows)
         return [Standing(*(int(value or 0) for value in values)) for values in found]
 
@@ -78,12 +87,12 @@ class MoneyStore:
         return {scope: await self.standing(key) for scope, key in zip(Scope, windows, strict=True)}
 
     async def days(self, tenant_id: str, dates: Sequence[str]) -> list[Day]:
-        """One entry per date, empty ones too."""
+        """Return the usage of each date, empty days too."""
         found = await self._redis.gather(("HGETALL", keys.usage(tenant_id, date)) for date in dates)
         return [_day(date, fields) for date, fields in zip(dates, found, strict=True)]
 
     async def end_users(self, tenant_id: str, dates: Sequence[str]) -> list[EndUserSpending]:
-        """Those who spent most over these dates, the highest first."""
+        """Return the end users with the highest spending over these dates, the highest first."""
         days = [keys.usage_of_end_users(tenant_id, date) for date in dates]
         rows = await self._redis.execute("ZUNION", len(days), *days, "WITHSCORES")
         spent = sorted(zip(rows[::2], rows[1::2], strict=True), key=lambda row: -float(row[1]))[:MOST_END_USERS]
@@ -95,6 +104,7 @@ class MoneyStore:
         ]
 
     async def ledger(self) -> AsyncIterator[Entry]:
+        """Yield all lines of the ledger, the oldest first."""
         after = "-"
         while page := await self._redis.execute("XRANGE", keys.LEDGER, after, "+", "COUNT", _PAGE):
             for _, fields in page:
@@ -102,24 +112,24 @@ class MoneyStore:
             after = "(" + page[-1][0].decode()
 
     async def entries(self) -> int:
-        """Lines of the ledger."""
+        """Count the lines of the ledger."""
         return int(await self._redis.execute("XLEN", keys.LEDGER))
 
     async def windows(self) -> AsyncIterator[str]:
-        """Keys of every window there is. Walks the keyspace: for the audit alone."""
+        """Yield the keys of all budget windows. Scans the whole keyspace: for the audit only."""
         async for name in keys_like(self._redis, keys.MONEY):
             yield name
 
 
 def packed(tenant_id: str, pseudonym: str) -> tuple[str, str]:
-    """Both as a hold in the ledger has them: 16 bytes in base64 each, 21 characters less than their texts."""
+    """Pack both ids for a hold in the ledger: 16 bytes in base64 each, 21 characters less than as text."""
     return (
         _packed_tenant(tenant_id),
         _base64(end_user.packed(pseudonym)) if end_user.is_pseudonym(pseudonym) else pseudonym,
     )
 
 
-@lru_cache(maxsize=_TENANTS_REMEMBERED)  # base 32 in pure Python took a twentieth of a create
+@lru_cache(maxsize=_CACHED_TENANTS)  # base 32 in pure Python took a twentieth of a create
 def _packed_tenant(tenant_id: str) -> str:
     return _base64(ids.packed(tenant_id)) if ids.is_id(ids.TENANT, tenant_id) else tenant_id
 

@@ -1,13 +1,14 @@
--- Take what is due, for as long as a lease: until then nobody else is given it, after that it is due again.
+-- Claim due entries of a work queue under a lease. Until the lease ends, no other claim returns them; after that, they
+-- are due again.
 --
 -- WHEN FULL  runs
--- KEYS  1 due set  2 nudged flag of its drain
--- ARGV  1 ms now  2 most to take  3 ms when the lease ends
--- RETURNS  {entries in the due set, id, ms it was due, id, ms, ...}
-redis.call("DEL", KEYS[2])
-local found = redis.call("ZRANGEBYSCORE", KEYS[1], "-inf", ARGV[1], "WITHSCORES", "LIMIT", 0, ARGV[2])
+-- KEYS  due, nudged
+-- ARGV  now_ms, limit (maximum number of entries), lease_end_ms
+-- RETURNS  {entries in the due set, id, ms at which it was due, id, ms, ...}
+redis.call("DEL", nudged_key)
+local found = redis.call("ZRANGEBYSCORE", due_key, "-inf", now_ms, "WITHSCORES", "LIMIT", 0, limit)
 for n = 1, #found, 2 do
-  redis.call("ZADD", KEYS[1], ARGV[3], found[n])
+  redis.call("ZADD", due_key, lease_end_ms, found[n])
 end
-table.insert(found, 1, redis.call("ZCARD", KEYS[1]))
+table.insert(found, 1, redis.call("ZCARD", due_key))
 return found

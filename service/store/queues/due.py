@@ -1,9 +1,9 @@
-"""Due sets: what waits, until when; claimed under a lease, so that a dead worker's work is due again.
+"""Due sets: entries that wait until a time, claimed under a lease, so that a dead worker's entries are due again.
 
-An answer of a claim that is lost leaves entries leased to no work: they are due again when that lease ends. Claims and
-renewals do not wait for replicas. A lease that a failover loses only means that its entry is due again, as if its
-holder had died; each step of the work is a compare-and-set on the record's version, and does wait for replicas. A wait
-here would be the greater harm: without replicas every claim would fail after it had leased what is due.
+If the reply to a claim is lost, its entries are leased although no worker processes them: they are due again when that
+lease ends. Claims and renewals do not wait for replicas. If a failover loses a lease, its entry is due again, as if its
+holder had died; each step of the work is a compare-and-set on the record's version, and does wait for replicas. Waiting
+here would do more harm: without replicas every claim would fail after it had leased the entries.
 """
 
 from collections.abc import Sequence
@@ -15,8 +15,9 @@ from service.domain import ids
 from service.domain.work_queue import WorkQueue
 from service.store import keys
 from service.store.redis.client import Redis, Script
+from service.store.times import moment
 
-#: A hint has been sent to the broker. Scripts that want one set another value, where the flag is not set yet.
+#: A hint has been sent to the broker. Scripts that want a hint set another value, if the flag is not set yet.
 _SENT: Final = b"sent"
 _CLAIM: Final = Script("claim")
 _CLAIM_POLLS: Final = Script("claim_polls")
@@ -24,17 +25,19 @@ _CLAIM_POLLS: Final = Script("claim_polls")
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
+    """One claimed entry."""
+
     id: str
     due_at: datetime
     until: int = 0
-    """ms when the lease ends that the claim wrote; the score of its entry."""
-    lane: str = ""
-    """Of a delivery: the name of its receiver's queue."""
+    """End of the lease that the claim wrote, in ms: the score of the entry."""
+    queue_name: str = ""
+    """Of a delivery: the name of its endpoint queue."""
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What was taken, and how many entries the due set has in all; ``more``: another claim may find something."""
+    """Claimed entries, and the size of the due set; ``more``: another claim may find something."""
 
     taken: list[Claimed]
     waiting: int
@@ -43,70 +46,78 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Depth:
-    """A due set as the metrics show it."""
+    """Size and oldest time of a due set, for the metrics."""
 
     entries: int
     oldest: datetime | None
 
 
 class DueStore:
+    """The due sets of all work queues."""
+
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
 
-    async def claim(self, drain: WorkQueue, *, now: datetime, most: int, lease: timedelta) -> Claim:
+    async def claim(self, work_queue: WorkQueue, *, now: datetime, most: int, lease: timedelta) -> Claim:
+        """Claim at most ``most`` due entries of a work queue for as long as ``lease``."""
         until = ids.milliseconds(now + lease)
         reply = await self._redis.run(
-            _CLAIM, [keys.due(drain), keys.nudged(drain)], ids.milliseconds(now), most, until, replicated=False
-        )
-        return _claim(reply, until)
-
-    async def claim_polls(self, *, now: datetime, most: int, lease: timedelta, per_second: float) -> Claim:
-        """The same of polls, all workers together within the account's polls per second."""
-        until = ids.milliseconds(now + lease)
-        reply = await self._redis.run(
-            _CLAIM_POLLS,
-            [keys.due(WorkQueue.POLL), keys.nudged(WorkQueue.POLL), keys.POLLS],
-            ids.milliseconds(now),
-            most,
-            until,
-            per_second,
+            _CLAIM,
+            {"due": keys.due(work_queue), "nudged": keys.nudged(work_queue)},
+            {"now_ms": ids.milliseconds(now), "limit": most, "lease_end_ms": until},
             replicated=False,
         )
         return _claim(reply, until)
 
-    async def flag_hint(self, drain: WorkQueue) -> bool:
-        """Flag, until the next claim, that a hint of this drain is sent to the broker; False: one is there already."""
-        before = await self._redis.execute("SET", keys.nudged(drain), _SENT, "GET", replicated=False)
+    async def claim_polls(self, *, now: datetime, most: int, lease: timedelta, per_second: float) -> Claim:
+        """Claim due polls; all workers together claim no more than ``per_second``."""
+        until = ids.milliseconds(now + lease)
+        reply = await self._redis.run(
+            _CLAIM_POLLS,
+            {
+                "due_poll": keys.due(WorkQueue.POLL),
+                "nudged_poll": keys.nudged(WorkQueue.POLL),
+                "poll_budget": keys.POLL_BUDGET,
+            },
+            {"now_ms": ids.milliseconds(now), "limit": most, "lease_end_ms": until, "polls_per_second": per_second},
+            replicated=False,
+        )
+        return _claim(reply, until)
+
+    async def flag_hint(self, work_queue: WorkQueue) -> bool:
+        """Flag, until the next claim, that a hint is sent to the broker; False: one is there already."""
+        before = await self._redis.execute("SET", keys.nudged(work_queue), _SENT, "GET", replicated=False)
         return bool(before != _SENT)
 
-    async def drop(self, drain: WorkQueue, name: str) -> None:
-        """For an entry whose record is gone."""
-        await self._redis.execute("ZREM", keys.due(drain), name)
+    async def remove(self, work_queue: WorkQueue, name: str) -> None:
+        """Remove an entry whose record does not exist any more."""
+        await self._redis.execute("ZREM", keys.due(work_queue), name)
 
-    async def put_off(self, drain: WorkQueue, name: str, until: datetime) -> None:
-        """For an entry that nothing else moves."""
-        await self._redis.execute("ZADD", keys.due(drain), "XX", ids.milliseconds(until), name)
+    async def reschedule(self, work_queue: WorkQueue, name: str, until: datetime) -> None:
+        """Set the time of an entry that no other write moves."""
+        await self._redis.execute("ZADD", keys.due(work_queue), "XX", ids.milliseconds(until), name)
 
     async def depths(self) -> dict[WorkQueue, Depth]:
+        """Return size and oldest time of every due set."""
         replies = await self._redis.gather(
             command
-            for drain in WorkQueue
-            for command in (("ZCARD", keys.due(drain)), ("ZRANGE", keys.due(drain), 0, 0, "WITHSCORES"))
+            for work_queue in WorkQueue
+            for command in (("ZCARD", keys.due(work_queue)), ("ZRANGE", keys.due(work_queue), 0, 0, "WITHSCORES"))
         )
         return {
-            drain: Depth(count, ids.from_milliseconds(int(float(oldest[1]))) if oldest else None)
-            for drain, count, oldest in zip(WorkQueue, replies[::2], replies[1::2], strict=True)
+            work_queue: Depth(count, moment(oldest[1]) if oldest else None)
+            for work_queue, count, oldest in zip(WorkQueue, replies[::2], replies[1::2], strict=True)
         }
 
 
 def _claim(reply: Sequence[bytes], until: int) -> Claim:
     waiting, *pairs = reply
-    return Claim(claimed(pairs, until), int(waiting))
+    return Claim(read_entries(pairs, until), int(waiting))
 
 
-def claimed(pairs: Sequence[bytes], until: int = 0, lane: str = "") -> list[Claimed]:
-    """Of ``[id, ms it was due, id, ms, ...]``."""
+def read_entries(pairs: Sequence[bytes], until: int = 0, queue_name: str = "") -> list[Claimed]:
+    """Read ``[id, ms at which it was due, id, ms, ...]``."""
     return [
-        Claimed(name.decode(), ids.from_milliseconds(int(float(score))), until, lane)
+        Claimed(name.decode(), ids.from_milliseconds(int(float(score))), until, queue_name)
         for name, score in zip(pairs[::2], pairs[1::2], strict=True)
     ]

@@ -1,11 +1,11 @@
--- Extend the leases of entries under way that are still held. An entry that was moved since (a save, a callback, another
--- worker's claim) has another score and stays as it is.
+-- Extend the leases of claimed entries that the calling process still holds. An entry that was moved since (by a save,
+-- a callback, another worker's claim) has another score and stays unchanged.
 --
 -- WHEN FULL  runs
 -- USES  lease
--- KEYS  1 due set, or claimed
--- ARGV  1 ms when the leases end  2... of each entry its id and the scores it may have, each between blanks
--- RETURNS  {numbers of the entries that are not held any more, from 1}
+-- KEYS  due (a due set, or the claimed generations)
+-- ARGV  lease_end_ms, entries... (of each: id, and the scores that it may have, each between spaces)
+-- RETURNS  {numbers of the entries that are no longer held, from 1}
 local lost = {}
-extend(KEYS[1], ARGV[1], 2, (#ARGV - 1) / 2, 1, lost, {})
+extend(due_key, lease_end_ms, entries_start, (#ARGV - 1) / 2, 1, lost, {})
 return lost

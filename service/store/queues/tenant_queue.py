@@ -1,4 +1,4 @@
-"""The tenants' queues: who is dispatched next, and how long it may take."""
+"""The queues of the tenants: the dispatch decision, and the figures that a queue estimate needs."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -10,95 +10,101 @@ from service.domain import ids
 from service.domain.dispatch_gate import Ramp
 from service.domain.work_queue import WorkQueue
 from service.store import keys
-from service.store.queues.due import Claim, claimed
+from service.store.queues.due import Claim, read_entries
 from service.store.redis.client import Redis, Script
 
 _CLAIM_SLOT: Final = Script("claim_slot")
-#: Once a probe of a held upstream is under way, the next goes after this long even if its worker died.
+#: While a probe is under way, the next one is sent after this time, for the case that the first one's worker died.
 _PROBE: Final = timedelta(seconds=60)
-#: Tenants with work that an outlook looks at; more change little in what it says.
+#: Tenants with work that a queue estimate reads; more tenants change the estimate little.
 _MOST_TENANTS: Final = 2000
 
 
 @dataclass(frozen=True, slots=True)
 class QueueStats:
-    """What stands between a queued generation and its dispatch, for all tenants together."""
+    """Figures of all tenants together that decide how long a generation is queued."""
 
     queued: int
     slots_used: int
     weights: int
-    """Of the tenants that have work, together."""
+    """Sum of the weights of the tenants that have work."""
     seconds: float | None
-    """A generation takes up its slot, by those that ended last; None before the first one."""
+    """Mean time that the last jobs held their slot; None before the first job has ended."""
 
 
 class QueueStore:
+    """Queued generations, slots and unconfirmed generations."""
+
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
 
     async def claim(self, *, now: datetime, most: int, lease: timedelta, slots: int, ramp: Ramp | None = None) -> Claim:
-        """Take queued generations, each with a slot of the account and one of its tenant.
+        """Claim queued generations, each with a slot of the account and one of its tenant.
 
         ``ramp``: limits of the submits under way and of unconfirmed generations; None: no limits.
 
-        A failover may lose the claim, which does not wait for replicas. All of it is lost then, for a script is
-        replicated as a whole: the generation is in its queue again and without slots. Its claimer may go on to the
-        intent meanwhile. The intent is a compare-and-set, waits for replicas, takes the generation out of the queue and
-        the due set, and adds it to both sets of slots: so nothing is lost or stays in the queue. If another worker
-        claims the generation once more before that, both make the intent from the same version, and one of them wins.
+        The claim does not wait for replicas, so a failover may lose it. A script is replicated as a whole, so the whole
+        claim is lost: the generation is queued again and has no slots. Meanwhile its worker may go on to the intent.
+        The intent is a compare-and-set, waits for replicas, removes the generation from the queue and the due set, and
+        adds it to both sets of slots: nothing is lost, and nothing stays in the queue. If another worker claims the
+        generation again before that, both write the intent from the same version, and one of them wins.
         """
         until = ids.milliseconds(now + lease)
+        submit_timeout = timedelta() if ramp is None else ramp.submit_timeout
         waiting, more, *pairs = await self._redis.run(
             _CLAIM_SLOT,
-            [
-                keys.due(WorkQueue.DISPATCH),
-                keys.nudged(WorkQueue.DISPATCH),
-                keys.SLOTS,
-                keys.CLAIMED,
-                keys.FAIR,
-                keys.RESTING,
-                keys.PRESENT,
-                keys.DELAYED,
-                keys.GATE,
-                keys.UNDER_WAY,
-                keys.HELD,
-                keys.UNCONFIRMED,
-            ],
-            ids.milliseconds(now),
-            most,
-            until,
-            slots,
-            keys.tenant(""),
-            keys.generation(""),
-            ids.milliseconds(now + _PROBE),
-            "" if ramp is None else ramp.first,
-            "" if ramp is None else ramp.most,
-            ids.milliseconds(now + lease + (timedelta() if ramp is None else ramp.submit_timeout)),
-            slots if ramp is None else ramp.unconfirmed,
+            {
+                "due_dispatch": keys.due(WorkQueue.DISPATCH),
+                "nudged_dispatch": keys.nudged(WorkQueue.DISPATCH),
+                "slots": keys.SLOTS,
+                "claimed": keys.CLAIMED,
+                **keys.DISPATCH_ORDER,
+                "delayed": keys.DELAYED,
+                "gate": keys.GATE,
+                "submits_under_way": keys.SUBMITS_UNDER_WAY,
+                "closed_gates": keys.CLOSED_GATES,
+                "unconfirmed": keys.UNCONFIRMED,
+            },
+            {
+                "now_ms": ids.milliseconds(now),
+                "limit": most,
+                "lease_end_ms": until,
+                "slot_limit": slots,
+                "tenant_prefix": keys.tenant(""),
+                "generation_prefix": keys.generation(""),
+                "next_probe_ms": ids.milliseconds(now + _PROBE),
+                "first_window": "" if ramp is None else ramp.first,
+                "largest_window": "" if ramp is None else ramp.most,
+                "under_way_until_ms": ids.milliseconds(now + lease + submit_timeout),
+                "unconfirmed_limit": slots if ramp is None else ramp.unconfirmed,
+            },
             replicated=False,
         )
-        return Claim(claimed(pairs, until), waiting, more=bool(more))
+        return Claim(read_entries(pairs, until), waiting, more=bool(more))
 
     async def position(self, tenant_id: str, generation_id: str) -> int | None:
-        """How many of its tenant go before it; None: it is not in the queue (any more)."""
+        """Return how many generations of its tenant are before it; None: it is not queued."""
         rank = await self._redis.execute("ZRANK", keys.queued_of_tenant(tenant_id), generation_id)
         return None if rank is None else int(rank)
 
-    async def line(self) -> QueueStats:
-        queued, used, paces, names = await self._redis.gather(
+    async def stats(self) -> QueueStats:
+        """Return the figures of all tenants together."""
+        queued, used, durations, tenants = await self._redis.gather(
             (
                 ("ZCARD", keys.due(WorkQueue.DISPATCH)),
                 ("SCARD", keys.SLOTS),
-                ("LRANGE", keys.PACE, 0, -1),
-                ("ZRANGE", keys.FAIR, 0, _MOST_TENANTS),
+                ("LRANGE", keys.JOB_DURATIONS, 0, -1),
+                ("ZRANGE", keys.ACTIVE_TENANTS, 0, _MOST_TENANTS),
             )
         )
-        records = await self._redis.execute("MGET", *(keys.tenant(name.decode()) for name in names)) if names else []
-        mean = sum(map(int, paces)) / len(paces) / 1000 if paces else None
+        records = (
+            await self._redis.execute("MGET", *(keys.tenant(name.decode()) for name in tenants)) if tenants else []
+        )
+        mean = sum(map(int, durations)) / len(durations) / 1000 if durations else None
         return QueueStats(queued, used, sum(_weight(record) for record in records), mean)
 
     async def unfinished(self) -> int:
-        """Generations of everybody that have not ended."""
+        """Count the generations of all tenants that have not ended."""
         queued, used, polled, unconfirmed = await self._redis.gather(
             (
                 ("ZCARD", keys.due(WorkQueue.DISPATCH)),
@@ -110,17 +116,20 @@ class QueueStore:
         return int(queued) + max(int(used), int(polled) + int(unconfirmed))  # a copy has no slot, a claim no poll
 
     async def slots_used(self) -> int:
+        """Count the slots of the account in use."""
         return int(await self._redis.execute("SCARD", keys.SLOTS))
 
     async def tenant_slots_used(self, tenant_id: str) -> int:
+        """Count the slots of one tenant in use."""
         return int(await self._redis.execute("SCARD", keys.slots_of_tenant(tenant_id)))
 
     async def unconfirmed(self, *, limit: int) -> list[tuple[str, datetime]]:
-        """Ids of unconfirmed generations and when each was submitted, the oldest first."""
+        """Return unconfirmed generations and the time of their submit, the oldest first."""
         pairs = await self._redis.execute("ZRANGE", keys.UNCONFIRMED, 0, limit - 1, "WITHSCORES")
-        return [(item.id, item.due_at) for item in claimed(pairs)]
+        return [(item.id, item.due_at) for item in read_entries(pairs)]
 
     async def unconfirmed_count(self) -> int:
+        """Count the unconfirmed generations."""
         return int(await self._redis.execute("ZCARD", keys.UNCONFIRMED))
 
 

@@ -1,7 +1,7 @@
 -- Carry out one write that a full Redis would refuse.
 --
 -- WHEN FULL  runs
--- KEYS  1 its key
--- ARGV  1 name of the command  2... its arguments after the key
--- RETURNS  what the command answers
-return redis.call(ARGV[1], KEYS[1], unpack(ARGV, 2))
+-- KEYS  target (of the command)
+-- ARGV  command, arguments... (those after the key)
+-- RETURNS  the reply to the command
+return redis.call(command, target_key, unpack(ARGV, arguments_start))

@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -26,11 +26,10 @@ from service.store.redis.commands import GROWS, READS, name_of
 from service.store.redis.connections import open_pool
 from service.store.redis.memory import MemoryMonitor, MemoryPolicy, fields
 from service.store.redis.replies import Demoted, read_reply
-from service.store.redis.scripts import Script
+from service.store.redis.scripts import Argument, Arguments, Keys, Script
 
 __all__ = ["Argument", "Redis", "Script"]
 
-Argument = str | bytes | int | float
 #: Packed, who waits for the answer, whether replicas must have what it wrote before that is given, and since when.
 _Asked = tuple[bytes, asyncio.Future[Any], bool, float]
 
@@ -48,6 +47,7 @@ _STOPPING: Final = "This process is stopping."
 
 #: Carries out one write that a full Redis would refuse.
 _ALWAYS: Final = Script("always")
+_NONE: Final[Mapping[str, Argument]] = {}
 
 
 class Redis:
@@ -105,18 +105,21 @@ class Redis:
         """The answers to several commands, asked together. They are carried out in no certain order."""
         return await asyncio.gather(*(self._send(command, replicated=replicated) for command in commands))
 
-    async def run(self, script: Script, keys: Sequence[str], *arguments: Argument, replicated: bool = True) -> Any:
-        """What a script returns, once as many replicas as are wanted have what it wrote.
+    async def run(self, script: Script, keys: Keys, arguments: Arguments = _NONE, *, replicated: bool = True) -> Any:
+        """Run a script with the keys and arguments that its header declares; return its reply.
+
+        The reply comes once enough replicas have what the script wrote.
 
         Raises:
-            StoreUnavailable: as of ``execute``, or too few replicas. It may have been carried out.
+            TypeError: the names differ from the declared ones.
+            StoreUnavailable: as for ``execute``, or too few replicas. The script may have run.
 
         """
-        return await self._run(script, len(keys), *keys, *arguments, replicated=replicated)
+        return await self._run(script, script.pack(keys, arguments), replicated=replicated)
 
-    async def look(self, script: Script, keys: Sequence[str], *arguments: Argument) -> Any:
-        """The same of a script that changes nothing: it has no replica to wait for, and goes on without any."""
-        return await self._run(script, len(keys), *keys, *arguments, replicated=False)
+    async def read(self, script: Script, keys: Keys, arguments: Arguments = _NONE) -> Any:
+        """Run a script that changes nothing: it waits for no replica, and works without any."""
+        return await self._run(script, script.pack(keys, arguments), replicated=False)
 
     def _send(self, command: tuple[Argument, ...], *, replicated: bool) -> Awaitable[Any]:
         if command[0] in READS:  # most are, and they are written in capitals
@@ -124,7 +127,7 @@ class Redis:
         name = name_of(command[0])
         if name in GROWS:
             first, key, *rest = command
-            return self._run(_ALWAYS, 1, key, first, *rest, replicated=replicated)
+            return self._run(_ALWAYS, (1, key, first, *rest), replicated=replicated)
         return self._ask(command, replicated=replicated and name not in READS)
 
     def _ask(self, command: tuple[Argument, ...], *, replicated: bool) -> asyncio.Future[Any]:
@@ -135,11 +138,11 @@ class Redis:
         self._rouse()
         return answer
 
-    async def _run(self, script: Script, *arguments: Argument, replicated: bool) -> Any:
+    async def _run(self, script: Script, packed: tuple[Argument, ...], *, replicated: bool) -> Any:
         try:
-            return await self._ask(("EVALSHA", script.sha, *arguments), replicated=replicated)
-        except NoScriptError:  # a restarted server knows no scripts; EVAL teaches it
-            return await self._ask(("EVAL", script.text, *arguments), replicated=replicated)
+            return await self._ask(("EVALSHA", script.sha, *packed), replicated=replicated)
+        except NoScriptError:  # a restarted server has no scripts; EVAL loads it
+            return await self._ask(("EVAL", script.text, *packed), replicated=replicated)
 
     async def _read_memory(self) -> Mapping[str, str]:
         return fields(await self._ask(("INFO", "memory"), replicated=False))

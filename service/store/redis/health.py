@@ -23,7 +23,7 @@ async def check(redis: Redis) -> dict[str, str]:
     What is wrong with a check of ``TOLERATED`` is no reason to take a gateway out of rotation.
     """
     try:
-        await _allowed(redis, "SET", keys.PROBE, 1, "PX", 10_000)
+        await _allowed(redis, "SET", keys.READINESS_PROBE, 1, "PX", 10_000)
         info = fields(await _allowed(redis, "INFO", "memory"))
     except StoreUnavailable as error:
         return {"redis": error.detail}

@@ -2,10 +2,17 @@
 
 import hashlib
 import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 from service.store import keys
+from service.store.redis.parameters import Parameters
+
+Argument = str | bytes | int | float
+#: Values by declared name; the one for a variable-length rest is a sequence.
+Keys = Mapping[str, str | Sequence[str]]
+Arguments = Mapping[str, Argument | Sequence[Argument]]
 
 _STORE: Final = Path(__file__).parents[1]
 #: Path of each script by its name; the parts that scripts share are not among them.
@@ -30,5 +37,18 @@ class Script:
         own = FILES[name].read_text()
         parts = "".join((_PARTS / f"{part}.lua").read_text() for part in _USES.findall(own))
         (self.when_full,) = _WHEN_FULL.findall(own)
-        self.text = (_FITS if self.when_full == "runs" and not _DELETES_FIRST.match(own) else "") + parts + own
+        self.keys, self.arguments = Parameters("KEYS", own), Parameters("ARGV", own)
+        prelude = self.keys.prelude() + self.arguments.prelude()
+        deletes = _FITS if self.when_full == "runs" and not _DELETES_FIRST.match(own) else ""
+        self.text = deletes + prelude + parts + own
         self.sha = hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest()
+
+    def pack(self, keys: Keys, arguments: Arguments) -> tuple[Argument, ...]:
+        """The number of keys, the keys and the arguments, as ``EVALSHA`` expects them.
+
+        Raises:
+            TypeError: a declared name is missing, or a name is not declared.
+
+        """
+        ordered = self.keys.order(keys)
+        return (len(ordered), *ordered, *self.arguments.order(arguments))

@@ -1,4 +1,4 @@
-"""What the store says of everybody, for the metrics: read-only scripts, and what Redis says of itself."""
+"""Account-wide state for the metrics: read-only scripts, and the state of the Redis server."""
 
 import asyncio
 from collections import defaultdict
@@ -19,19 +19,20 @@ from service.store.redis import health
 from service.store.redis.client import Redis, Script
 from service.store.redis.memory import Memory
 from service.store.state.heartbeats import Heartbeats, HeartbeatStore
+from service.store.times import moment
 
 _STATE: Final = Script("state")
 _TENANTS: Final = Script("tenant_states")
-#: Tenants that one script looks at; Redis answers nobody else meanwhile.
+#: Tenants that one script reads: Redis serves no other client meanwhile.
 _PAGE: Final = 500
-#: Beyond so many, tenants and receivers have no gauges of their own.
+#: Tenants and endpoints beyond this number have no gauges of their own.
 _MOST: Final = 20_000
 _COLUMNS: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
 class TenantState:
-    """Money in micro-USD, of this month; ``pending``, ``backlog`` and ``dead`` are deliveries."""
+    """Figures of one tenant. Money is of this month; ``pending``, ``backlog`` (due) and ``dead`` are deliveries."""
 
     tenant_id: str
     queued: int
@@ -47,9 +48,9 @@ class TenantState:
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """What Redis says of itself. ``durable``: 2, a write is on disk before its answer; 1, within a second; 0, never.
+    """State of the Redis server.
 
-    None: it does not tell.
+    ``durable``: 2, a write is on disk before its reply; 1, within a second; 0, never; None, the server does not say.
     """
 
     memory: Memory
@@ -58,6 +59,8 @@ class Server:
 
 @dataclass(frozen=True, slots=True)
 class State:
+    """State of the whole deployment at one time."""
+
     slots_used: int
     unconfirmed: int
     oldest_unconfirmed: datetime | None
@@ -73,8 +76,10 @@ class State:
 
 
 class StateStore:
+    """Reads the state of the whole deployment."""
+
     def __init__(self, redis: Redis, gate: GateStore, heartbeats: HeartbeatStore, *, replicas: int) -> None:
-        """``replicas``: as many are wanted, or nothing is accepted."""
+        """``replicas``: the number of replicas that every write waits for."""
         self._redis = redis
         self._replicas = replicas
         self._gate = gate
@@ -82,74 +87,85 @@ class StateStore:
         self._prices = PriceStore(redis)
 
     async def read(self, now: datetime) -> State:
-        """Changes nothing."""
-        reply, rows, gate, heard, prices, info, fsync = await asyncio.gather(
-            self._together(now),
-            self._of_tenants(now),
+        """Return the state; nothing is written."""
+        reply, rows, gate, heartbeats, mismatches, info, fsync = await asyncio.gather(
+            self._read_account(now),
+            self._read_tenants(now),
             self._gate.read(),
             self._heartbeats.read(),
             self._prices.mismatches(),
             health.info(self._redis),
             health.setting(self._redis, "appendfsync"),
         )
-        used, unconfirmed, oldest, held, spent, entries, since, lanes, paid_and_lost = reply
+        used, unconfirmed, oldest, held, spent, entries, oldest_entries, endpoints, paid_and_lost = reply
         return State(
             slots_used=used,
             unconfirmed=unconfirmed,
-            oldest_unconfirmed=_moment(oldest),
+            oldest_unconfirmed=moment(oldest),
             paid_and_lost=paid_and_lost,
             account=Standing(int(held), int(spent)),
-            price_mismatches=prices,
+            price_mismatches=mismatches,
             depths={
-                drain: Depth(count, _moment(first))
-                for drain, count, first in zip(WorkQueue, entries, since, strict=True)
+                work_queue: Depth(count, moment(first))
+                for work_queue, count, first in zip(WorkQueue, entries, oldest_entries, strict=True)
             },
-            tenants=_tenants(rows, _undone(lanes)),
+            tenants=_tenants(rows, _pending(endpoints)),
             gate=gate,
-            heard=heard,
+            heard=heartbeats,
             server=Server(health.memory(self._redis, info), _durable(info, fsync, self._replicas)),
         )
 
-    async def _together(self, now: datetime) -> Any:
-        return await self._redis.look(
+    async def _read_account(self, now: datetime) -> Any:
+        return await self._redis.read(
             _STATE,
-            [
-                keys.SLOTS,
-                keys.UNCONFIRMED,
-                keys.money_of_account(day(now)),
-                keys.due(WorkQueue.DELIVER),
-                keys.PAID_AND_LOST,
-                *map(keys.due, WorkQueue),
-            ],
-            keys.lane(""),
-            _MOST,
-            ids.milliseconds(now),
+            {
+                "slots": keys.SLOTS,
+                "unconfirmed": keys.UNCONFIRMED,
+                "account_day": keys.money_of_account(day(now)),
+                "due_deliver": keys.due(WorkQueue.DELIVER),
+                "paid_and_lost": keys.PAID_AND_LOST,
+                "due_sets": [keys.due(work_queue) for work_queue in WorkQueue],
+            },
+            {
+                "endpoint_queue_prefix": keys.endpoint_queue(""),
+                "endpoint_limit": _MOST,
+                "now_ms": ids.milliseconds(now),
+            },
         )
 
-    async def _of_tenants(self, now: datetime) -> list[Any]:
-        before, _, after = keys.money_of_tenant("*", month(now)).partition("*")
+    async def _read_tenants(self, now: datetime) -> list[Any]:
+        money_prefix, _, money_suffix = keys.money_of_tenant("*", month(now)).partition("*")
         found: list[Any] = []
         for start in range(0, _MOST, _PAGE):
-            looked_at, *rows = await self._redis.look(
-                _TENANTS, [keys.TENANTS], start, start + _PAGE - 1, keys.tenant(""), before, after
+            page_size, *rows = await self._redis.read(
+                _TENANTS,
+                {"tenants": keys.TENANTS},
+                {
+                    "first": start,
+                    "last": start + _PAGE - 1,
+                    "tenant_prefix": keys.tenant(""),
+                    "money_prefix": money_prefix,
+                    "money_suffix": money_suffix,
+                },
             )
             found += rows
-            if looked_at < _PAGE:
+            if page_size < _PAGE:
                 break
         return found
 
 
-def _undone(lanes: Sequence[Any]) -> dict[str, tuple[int, int]]:
-    """Deliveries of each tenant that are not done, and those of them that are due."""
+def _pending(endpoints: Sequence[Any]) -> dict[str, tuple[int, int]]:
+    """Pending deliveries of each tenant, and those of them that are due."""
     found: defaultdict[str, tuple[int, int]] = defaultdict(lambda: (0, 0))
-    for lane, pending, due in zip(lanes[::3], lanes[1::3], lanes[2::3], strict=True):
-        tenant_id = lane.decode().partition(":")[0]
+    for queue_name, pending, due in zip(endpoints[::3], endpoints[1::3], endpoints[2::3], strict=True):
+        tenant_id = queue_name.decode().partition(":")[0]
         before = found[tenant_id]
         found[tenant_id] = (before[0] + pending, before[1] + due)
     return found
 
 
-def _tenants(rows: Sequence[Any], undone: dict[str, tuple[int, int]]) -> list[TenantState]:
+def _tenants(rows: Sequence[Any], pending: dict[str, tuple[int, int]]) -> list[TenantState]:
+    """Read the rows of tenant_states.lua. Tenants with pending deliveries only have no row."""
     found = []
     for start in range(0, len(rows), _COLUMNS):
         name, queued, oldest, slots, held, spent, budget, dead = rows[start : start + _COLUMNS]
@@ -158,16 +174,16 @@ def _tenants(rows: Sequence[Any], undone: dict[str, tuple[int, int]]) -> list[Te
             TenantState(
                 tenant_id,
                 queued,
-                _moment(oldest),
+                moment(oldest),
                 slots,
                 int(held),
                 int(spent),
                 int(budget) if budget else None,
-                *undone.pop(tenant_id, (0, 0)),
+                *pending.pop(tenant_id, (0, 0)),
                 dead,
             )
         )
-    rest = (TenantState(tenant_id, 0, None, 0, 0, 0, None, *counts, 0) for tenant_id, counts in undone.items())
+    rest = (TenantState(tenant_id, 0, None, 0, 0, 0, None, *counts, 0) for tenant_id, counts in pending.items())
     return [*found, *rest]
 
 
@@ -178,7 +194,3 @@ def _durable(info: Mapping[str, str], fsync: str | None, replicas: int) -> int |
     if info.get("aof_enabled") != "1" or info.get("aof_last_write_status", "ok") != "ok" or evicts:
         return 0
     return None if fsync is None else {"always": 2, "everysec": 1}.get(fsync, 0)
-
-
-def _moment(milliseconds: bytes) -> datetime | None:
-    return ids.from_milliseconds(int(float(milliseconds))) if milliseconds else None

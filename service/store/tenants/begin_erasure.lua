@@ -1,22 +1,22 @@
--- Begin to erase an end user, or join the erasure that is running. It is durable from here on: the sweep continues it if
--- the process that began it dies.
+-- Begin the erasure of an end user, or join the one that is running. From here on the erasure is durable: the sweep
+-- continues it if the process that began it dies.
 --
 -- WHEN FULL  runs
--- KEYS  1 erasure  2 the end user  3 its generations  4 the tenant  5 due:sweep
--- ARGV  1 name of the erasure in the due set  2 ms now  3 ms when the sweep continues it
--- RETURNS  "begun", "running", "unknown" where neither a name, a block nor a generation is kept, or "gone" when the
+-- KEYS  erasure, end_user, end_user_generations, tenant, due_sweep
+-- ARGV  job_name (of the erasure in the due set), now_ms, sweep_ms (when the sweep continues it)
+-- RETURNS  "begun"  "running"  "unknown": there is no name, no block and no generation of the end user  "gone": the
 --          tenant was deleted
-if redis.call("EXISTS", KEYS[4]) == 0 then
+if redis.call("EXISTS", tenant_key) == 0 then
   return "gone"
 end
-if redis.call("HGET", KEYS[1], "state") == "running" then
+if redis.call("HGET", erasure_key, "state") == "running" then
   return "running"
 end
-local known = redis.call("HMGET", KEYS[2], "id", "blocked")
-if not known[1] and not known[2] and redis.call("ZCARD", KEYS[3]) == 0 then
+local known = redis.call("HMGET", end_user_key, "id", "blocked")
+if not known[1] and not known[2] and redis.call("ZCARD", end_user_generations_key) == 0 then
   return "unknown"
 end
-redis.call("DEL", KEYS[1])
-redis.call("HSET", KEYS[1], "state", "running", "started", ARGV[2])
-redis.call("ZADD", KEYS[5], ARGV[3], ARGV[1])
+redis.call("DEL", erasure_key)
+redis.call("HSET", erasure_key, "state", "running", "started", now_ms)
+redis.call("ZADD", due_sweep_key, sweep_ms, job_name)
 return "begun"

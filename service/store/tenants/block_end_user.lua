@@ -1,12 +1,12 @@
--- Block an end user until it is unblocked: the record no longer expires. The first time counts.
+-- Block an end user until an unblock: the record no longer expires. The time of the first block stays.
 --
 -- WHEN FULL  runs
--- KEYS  1 the end user  2 the tenant
--- ARGV  1 the time (RFC 3339)
--- RETURNS  1 when the end user is blocked, 0 when the tenant was deleted
-if redis.call("EXISTS", KEYS[2]) == 0 then
+-- KEYS  end_user, tenant
+-- ARGV  blocked_at (RFC 3339)
+-- RETURNS  1 if the end user is blocked, 0 if the tenant was deleted
+if redis.call("EXISTS", tenant_key) == 0 then
   return 0
 end
-redis.call("HSETNX", KEYS[1], "blocked", ARGV[1])
-redis.call("PERSIST", KEYS[1])
+redis.call("HSETNX", end_user_key, "blocked", blocked_at)
+redis.call("PERSIST", end_user_key)
 return 1

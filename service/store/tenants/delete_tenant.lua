@@ -1,23 +1,24 @@
--- Forget a tenant, its keys and its endpoints, unless it has work in flight: generations that have not ended, wherever
--- they are, or deliveries that are pending.
+-- Delete a tenant, its API keys and its endpoints, unless it has work in flight: generations that have not ended, in
+-- any state, or pending deliveries.
 --
 -- WHEN FULL  runs
--- KEYS  1 record  2 index of its keys  3 all tenants  4 queued of the tenant  5 slots of the tenant  6 slotless of the
---       tenant  7 pending deliveries of the tenant  8 fair  9 resting  10 paused tenants  11 endpoints of the tenant
--- ARGV  1 tenant  2 prefix of the records of API keys  3 what is appended to it for their uses
--- RETURNS  {generations that have not ended, deliveries that are pending}; {0, 0}: it is gone
-local generations = redis.call("ZCARD", KEYS[4]) + redis.call("SCARD", KEYS[5]) + redis.call("SCARD", KEYS[6])
-local deliveries = redis.call("SCARD", KEYS[7])
+-- KEYS  tenant, api_keys, tenants, tenant_queue, tenant_slots, slotless, pending_deliveries, active_tenants,
+--       idle_tenants, paused_tenants, endpoints
+-- ARGV  tenant_id, api_key_prefix (of the keys of API keys), used_suffix (of the keys of their last uses)
+-- RETURNS  {generations that have not ended, pending deliveries}; {0, 0}: the tenant was deleted
+local generations = redis.call("ZCARD", tenant_queue_key) + redis.call("SCARD", tenant_slots_key)
+  + redis.call("SCARD", slotless_key)
+local deliveries = redis.call("SCARD", pending_deliveries_key)
 if generations + deliveries > 0 then
   return {generations, deliveries}
 end
-for _, key in ipairs(redis.call("ZRANGE", KEYS[2], 0, -1)) do -- read here: one that is created meanwhile goes too
-  redis.call("DEL", ARGV[2] .. key, ARGV[2] .. key .. ARGV[3])
+-- The API keys are read here: one that is created at the same time is deleted too.
+for _, id in ipairs(redis.call("ZRANGE", api_keys_key, 0, -1)) do
+  redis.call("DEL", api_key_prefix .. id, api_key_prefix .. id .. used_suffix)
 end
-redis.call("ZREM", KEYS[3], ARGV[1])
-for n = 8, 9 do
-  redis.call("ZREM", KEYS[n], ARGV[1])
+for _, key in ipairs({tenants_key, active_tenants_key, idle_tenants_key}) do
+  redis.call("ZREM", key, tenant_id)
 end
-redis.call("SREM", KEYS[10], ARGV[1])
-redis.call("DEL", KEYS[1], KEYS[2], KEYS[11])
+redis.call("SREM", paused_tenants_key, tenant_id)
+redis.call("DEL", tenant_key, api_keys_key, endpoints_key)
 return {0, 0}

@@ -1,4 +1,4 @@
-"""End users: the way back from a pseudonym, refusals, blocks."""
+"""End users: the name behind a pseudonym, refusals, blocks."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -6,7 +6,6 @@ from typing import Final
 
 from service.domain.generation_view import rfc3339
 from service.store import keys
-from service.store.keys import KEPT_SECONDS
 from service.store.redis.client import Redis, Script
 
 _BLOCK: Final = Script("block_end_user")
@@ -17,16 +16,18 @@ class EndUserRecord:
     pseudonym: str
     end_user_id: str | None
     refusals: int
-    """Generations that fal's policy refused."""
+    """Generations that fal refused by its content policy."""
     blocked_at: str | None
 
 
 class EndUserStore:
+    """Records of end users."""
+
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
 
     async def load(self, tenant_id: str, pseudonym: str) -> EndUserRecord:
-        """What is known; nothing of an end user that never came."""
+        """Return the record; it is empty for an end user that has never been named."""
         end_user_id, refusals, blocked = await self._redis.execute(
             "HMGET", keys.end_user(tenant_id, pseudonym), "id", "refusals", "blocked"
         )
@@ -38,14 +39,19 @@ class EndUserStore:
         )
 
     async def block(self, tenant_id: str, pseudonym: str, now: datetime) -> bool:
-        """Until it is unblocked: the record no longer expires. False when the tenant was deleted."""
-        names = [keys.end_user(tenant_id, pseudonym), keys.tenant(tenant_id)]
-        return bool(await self._redis.run(_BLOCK, names, rfc3339(now)))
+        """Block an end user until an unblock: the record no longer expires. False: the tenant was deleted."""
+        blocked = await self._redis.run(
+            _BLOCK,
+            {"end_user": keys.end_user(tenant_id, pseudonym), "tenant": keys.tenant(tenant_id)},
+            {"blocked_at": rfc3339(now)},
+        )
+        return bool(blocked)
 
     async def unblock(self, tenant_id: str, pseudonym: str) -> None:
+        """End a block; the record expires again."""
         name = keys.end_user(tenant_id, pseudonym)
-        await self._redis.gather((("HDEL", name, "blocked"), ("EXPIRE", name, KEPT_SECONDS)))
+        await self._redis.gather((("HDEL", name, "blocked"), ("EXPIRE", name, keys.MONEY_RETENTION_SECONDS)))
 
     async def forget(self, tenant_id: str, pseudonym: str) -> None:
-        """The name and the refusals; a block stays, it names nobody."""
+        """Delete the name and the refusals. A block stays: it contains no name."""
         await self._redis.execute("HDEL", keys.end_user(tenant_id, pseudonym), "id", "refusals")

@@ -1,15 +1,15 @@
--- Write a record that must not exist yet, and enter it in an index that has an owner.
+-- Write a record that must not exist yet, and add its id to an index that may have an owner.
 --
 -- WHEN FULL  refused
--- KEYS  1 record  2 index (zset)  3 owner of the index ("" is never a key: the record itself where there is no owner)
--- ARGV  1 record  2 id  3 "1" when the owner must exist
+-- KEYS  record, index, owner (of the index; the record itself where the index has no owner)
+-- ARGV  record, id, owner_must_exist ("1" or "")
 -- RETURNS  "inserted", "exists" or "orphan"
-if redis.call("EXISTS", KEYS[1]) == 1 then
+if redis.call("EXISTS", record_key) == 1 then
   return "exists"
 end
-if ARGV[3] == "1" and redis.call("EXISTS", KEYS[3]) == 0 then
+if owner_must_exist == "1" and redis.call("EXISTS", owner_key) == 0 then
   return "orphan"
 end
-redis.call("SET", KEYS[1], ARGV[1])
-redis.call("ZADD", KEYS[2], 0, ARGV[2])
+redis.call("SET", record_key, record)
+redis.call("ZADD", index_key, 0, id)
 return "inserted"

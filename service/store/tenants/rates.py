@@ -1,4 +1,4 @@
-"""The rate limiter: calls per minute and tenant. It fails open: a limiter that is away must not stop the work."""
+"""The rate limiter: calls per minute of each tenant. It fails open: an unavailable limiter must not stop the work."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -16,7 +16,7 @@ _MINUTE: Final = 60_000_000  # microseconds
 
 @dataclass(frozen=True, slots=True)
 class RateLimitResult:
-    """What the caller is told: its quota a minute, what is left of it, and when it is whole again."""
+    """Result of one check, for the response: the quota per minute, what is left, and when it is complete again."""
 
     allowed: bool
     per_minute: int
@@ -27,18 +27,23 @@ class RateLimitResult:
 
 
 class RateLimiter:
+    """Counts calls of tenants."""
+
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
 
     async def check(self, tenant_id: str, limits: Limits, now: datetime) -> RateLimitResult | None:
-        """Count one call. None: there is no limit, or nobody to ask."""
+        """Count one call. None: the tenant has no limit, or Redis is unavailable."""
         if limits.requests_per_minute is None:
             return None
         burst = limits.burst or max(1, limits.requests_per_minute // 10)
-        gap = _MINUTE // limits.requests_per_minute
+        interval = _MINUTE // limits.requests_per_minute
         try:
-            allowed, left, wait, whole = await self._redis.run(
-                _LIMIT, [keys.rate(tenant_id)], int(now.timestamp() * 1e6), gap, burst, replicated=False
+            allowed, left, wait, complete_in = await self._redis.run(
+                _LIMIT,
+                {"rate_limit": keys.rate_limit(tenant_id)},
+                {"now_us": int(now.timestamp() * 1e6), "interval_us": interval, "burst": burst},
+                replicated=False,
             )
         except StoreUnavailable:
             metrics.RATE_LIMITER_UNAVAILABLE.inc()
@@ -49,5 +54,5 @@ class RateLimiter:
             burst,
             left,
             timedelta(microseconds=wait),
-            timedelta(microseconds=whole),
+            timedelta(microseconds=complete_in),
         )

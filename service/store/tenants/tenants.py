@@ -22,7 +22,7 @@ _API_KEY: Final = TypeAdapter(ApiKey)
 
 @dataclass(frozen=True, slots=True)
 class LookedUp:
-    """A key and its tenant, and the bytes they were read from."""
+    """An API key and its tenant, and the bytes that both were read from."""
 
     key: ApiKey
     tenant: Tenant
@@ -31,7 +31,7 @@ class LookedUp:
 
 @dataclass(frozen=True, slots=True)
 class InFlight:
-    """Work of a tenant that has not ended: generations, and deliveries that are pending."""
+    """Work of a tenant that has not ended: generations, and pending deliveries."""
 
     generations: int
     deliveries: int
@@ -42,89 +42,111 @@ class InFlight:
 
 
 class TenantStore:
+    """Records of tenants and of their API keys."""
+
     def __init__(self, redis: Redis, sealer: Sealer) -> None:
         self._redis = redis
         self._sealer = sealer
 
     async def insert(self, tenant: Tenant) -> bool:
-        """False when the id is taken. Raises StoreFull."""
+        """Write a new tenant; False: the id exists.
+
+        Raises:
+            StoreFull: Redis accepts nothing new.
+
+        """
         await self._redis.memory.demand_room()
         name = keys.tenant(tenant.id)
-        reply = await self._redis.run(_INSERT, [name, keys.TENANTS, name], self._dump(tenant), tenant.id, "")
+        reply = await self._redis.run(
+            _INSERT,
+            {"record": name, "index": keys.TENANTS, "owner": name},
+            {"record": self._dump(tenant), "id": tenant.id, "owner_must_exist": ""},
+        )
         return bool(reply == b"inserted")
 
     async def insert_key(self, key: ApiKey) -> bool:
-        """False when its tenant does not exist. Raises StoreFull."""
+        """Write a new API key; False: its tenant does not exist.
+
+        Raises:
+            StoreFull: Redis accepts nothing new.
+
+        """
         await self._redis.memory.demand_room()
         reply = await self._redis.run(
             _INSERT,
-            [keys.api_key(key.id), keys.api_keys_of_tenant(key.tenant_id), keys.tenant(key.tenant_id)],
-            _API_KEY.dump_json(key),
-            key.id,
-            "1",
+            {
+                "record": keys.api_key(key.id),
+                "index": keys.api_keys_of_tenant(key.tenant_id),
+                "owner": keys.tenant(key.tenant_id),
+            },
+            {"record": _API_KEY.dump_json(key), "id": key.id, "owner_must_exist": "1"},
         )
         return bool(reply == b"inserted")
 
     async def update(self, tenant: Tenant) -> Tenant | None:
-        """Replace what is still the version this was made from; None when somebody else was first."""
+        """Replace a tenant that still has this version; None: another process has changed it."""
         after = replace(tenant, version=tenant.version + 1)
         won = await self._redis.run(
             _UPDATE_TENANT,
-            [
-                keys.tenant(tenant.id),
-                keys.FAIR,
-                keys.RESTING,
-                keys.PRESENT,
-                keys.PAUSED,
-                keys.queued_of_tenant(tenant.id),
-            ],
-            tenant.version,
-            self._dump(after),
-            tenant.id,
-            "1" if after.paused is not None else "",
+            {
+                "tenant": keys.tenant(tenant.id),
+                **keys.DISPATCH_ORDER,
+                "paused_tenants": keys.PAUSED_TENANTS,
+                "tenant_queue": keys.queued_of_tenant(tenant.id),
+            },
+            {
+                "version": tenant.version,
+                "after": self._dump(after),
+                "tenant_id": tenant.id,
+                "is_paused": "1" if after.paused is not None else "",
+            },
         )
         return after if won else None
 
     async def update_key(self, key: ApiKey) -> ApiKey | None:
+        """Replace an API key that still has this version; None: another process has changed it."""
         after = replace(key, version=key.version + 1)
-        won = await self._redis.run(_UPDATE, [keys.api_key(key.id)], key.version, _API_KEY.dump_json(after))
+        won = await self._redis.run(
+            _UPDATE,
+            {"record": keys.api_key(key.id)},
+            {"version": key.version, "after": _API_KEY.dump_json(after)},
+        )
         return after if won else None
 
     async def delete(self, tenant: Tenant) -> InFlight:
-        """The tenant, its keys and endpoints; what its generations left goes with their retention.
+        """Delete a tenant, its API keys and its endpoints, unless it has work in flight. Return that work.
 
-        Answers what is in flight; unless that is nothing, nothing was deleted.
+        The records of its ended generations stay until their retention ends.
         """
         record, use = keys.api_key(""), keys.api_key_used("")
         generations, deliveries = await self._redis.run(
             _DELETE_TENANT,
-            [
-                keys.tenant(tenant.id),
-                keys.api_keys_of_tenant(tenant.id),
-                keys.TENANTS,
-                keys.queued_of_tenant(tenant.id),
-                keys.slots_of_tenant(tenant.id),
-                keys.slotless_of_tenant(tenant.id),
-                keys.pending_of_tenant(tenant.id),
-                keys.FAIR,
-                keys.RESTING,
-                keys.PAUSED,
-                keys.endpoints_of_tenant(tenant.id),
-            ],
-            tenant.id,
-            record,
-            use.removeprefix(record),
+            {
+                "tenant": keys.tenant(tenant.id),
+                "api_keys": keys.api_keys_of_tenant(tenant.id),
+                "tenants": keys.TENANTS,
+                "tenant_queue": keys.queued_of_tenant(tenant.id),
+                "tenant_slots": keys.slots_of_tenant(tenant.id),
+                "slotless": keys.slotless_of_tenant(tenant.id),
+                "pending_deliveries": keys.pending_deliveries_of_tenant(tenant.id),
+                "active_tenants": keys.ACTIVE_TENANTS,
+                "idle_tenants": keys.IDLE_TENANTS,
+                "paused_tenants": keys.PAUSED_TENANTS,
+                "endpoints": keys.endpoints_of_tenant(tenant.id),
+            },
+            {"tenant_id": tenant.id, "api_key_prefix": record, "used_suffix": use.removeprefix(record)},
         )
         return InFlight(generations, deliveries)
 
     async def load(self, tenant_id: str) -> Tenant | None:
+        """Return a tenant; None: there is none."""
         record = await self._redis.execute("GET", keys.tenant(tenant_id))
         return None if record is None else self._load(record)
 
     async def look_up(self, key_id: str, before: LookedUp | None) -> LookedUp | None:
-        """A key with its tenant; None: there is none.
+        """Return an API key with its tenant; None: there is none.
 
-        With what was found before, both are asked for at once, and read anew only where they have changed.
+        ``before`` is an earlier result: both records are then read in one command, and parsed if they have changed.
         """
         if before is None:
             return await self._look_up_first(key_id)
@@ -146,36 +168,44 @@ class TenantStore:
         return LookedUp(key, self._load(tenant_record), (key_record, tenant_record))
 
     async def load_key(self, key_id: str) -> ApiKey | None:
+        """Return an API key; None: there is none."""
         record = await self._redis.execute("GET", keys.api_key(key_id))
         return None if record is None else _API_KEY.validate_json(record)
 
     async def page(self, *, limit: int, after: str | None) -> list[Tenant]:
-        """By creation, oldest first."""
+        """Return tenants, the oldest first; ``after`` is the last id of the page before."""
         lower = "-" if after is None else f"({after}"
         names = await self._redis.execute("ZRANGEBYLEX", keys.TENANTS, lower, "+", "LIMIT", 0, limit)
         records = await self._redis.gather(("GET", keys.tenant(name.decode())) for name in names)
         return [self._load(record) for record in records if record is not None]
 
     async def list_keys(self, tenant_id: str) -> list[ApiKey]:
+        """Return the API keys of a tenant, the oldest first."""
         names = await self._redis.execute("ZRANGE", keys.api_keys_of_tenant(tenant_id), 0, -1)
         records = await self._redis.gather(("GET", keys.api_key(name.decode())) for name in names)
         return [_API_KEY.validate_json(record) for record in records if record is not None]
 
-    async def note_use(self, key_id: str, moment: str) -> None:
-        key = [keys.api_key(key_id), keys.api_key_used(key_id)]
-        await self._redis.run(_NOTE_USE, key, moment, replicated=False)
+    async def note_use(self, key_id: str, minute: str) -> None:
+        """Record the minute (RFC 3339) in which an API key was used."""
+        await self._redis.run(
+            _NOTE_USE,
+            {"api_key": keys.api_key(key_id), "api_key_used": keys.api_key_used(key_id)},
+            {"minute": minute},
+            replicated=False,
+        )
 
     async def last_uses(self, key_ids: list[str]) -> dict[str, str | None]:
+        """Return when each API key was last used, to the minute (RFC 3339)."""
         moments = await self._redis.gather(("GET", keys.api_key_used(name)) for name in key_ids)
         return {name: None if m is None else m.decode() for name, m in zip(key_ids, moments, strict=True)}
 
     async def reseal(self) -> int:
-        """Seal every tenant's secrets with the first key again; how many there are."""
+        """Seal the secrets of all tenants with the first key; return the number of tenants."""
         count, after = 0, None
         while page := await self.page(limit=_PAGE, after=after):
             for tenant in page:
                 while (current := await self.load(tenant.id)) is not None and await self.update(current) is None:
-                    pass  # lost to an admin's update: again, from what that wrote
+                    pass  # an update by the admin API was first: repeat with its result
             count, after = count + len(page), page[-1].id
         return count
 

@@ -1,12 +1,12 @@
--- Replace a record (JSON with a member "version") that is still the version it was read at.
+-- Replace a record (JSON with a member "version") that still has the version that was read.
 --
 -- WHEN FULL  runs
--- KEYS  1 record
--- ARGV  1 version it was read at  2 the record as it shall be
--- RETURNS  1 when it was replaced, 0 when it has changed since or is gone
-local record = redis.call("GET", KEYS[1])
-if not record or cjson.decode(record).version ~= tonumber(ARGV[1]) then
+-- KEYS  record
+-- ARGV  version (that was read), after (the new record)
+-- RETURNS  1 if it was replaced, 0 if the version has changed or the record does not exist
+local before = redis.call("GET", record_key)
+if not before or cjson.decode(before).version ~= tonumber(version) then
   return 0
 end
-redis.call("SET", KEYS[1], ARGV[2])
+redis.call("SET", record_key, after)
 return 1

@@ -1,17 +1,17 @@
--- Replace a tenant that is still the version it was read at; what it may dispatch from now on is looked at anew.
+-- Replace a tenant that still has the version that was read, and let dispatch decide anew about its queued generations.
 --
 -- USES  fair
 -- WHEN FULL  runs
--- KEYS  1 record  2 fair  3 resting  4 present  5 paused tenants  6 queued of the tenant
--- ARGV  1 version it was read at  2 the record as it shall be  3 tenant  4 "1" while its dispatch is paused
--- RETURNS  1 when it was replaced, 0 when it has changed since or is gone
-local record = redis.call("GET", KEYS[1])
-if not record or cjson.decode(record).version ~= tonumber(ARGV[1]) then
+-- KEYS  tenant, active_tenants, idle_tenants, virtual_time, paused_tenants, tenant_queue
+-- ARGV  version (that was read), after (the new record), tenant_id, is_paused ("1" or "")
+-- RETURNS  1 if it was replaced, 0 if the version has changed or the tenant does not exist
+local before = redis.call("GET", tenant_key)
+if not before or cjson.decode(before).version ~= tonumber(version) then
   return 0
 end
-redis.call("SET", KEYS[1], ARGV[2])
-redis.call(ARGV[4] == "1" and "SADD" or "SREM", KEYS[5], ARGV[3])
-if redis.call("EXISTS", KEYS[6]) == 1 then
-  enter(KEYS[2], KEYS[3], KEYS[4], ARGV[3])
+redis.call("SET", tenant_key, after)
+redis.call(is_paused == "1" and "SADD" or "SREM", paused_tenants_key, tenant_id)
+if redis.call("EXISTS", tenant_queue_key) == 1 then
+  enter(active_tenants_key, idle_tenants_key, virtual_time_key, tenant_id)
 end
 return 1

@@ -1,33 +1,34 @@
--- Write deliveries that no generation causes: a test, or what became of an endpoint; then once for each stage of its
--- decline, and together with the endpoint as it is afterwards.
+-- Write deliveries that no generation causes: a test, or a change of an endpoint. A change caused by failures is
+-- announced once for each stage, and the endpoint is written together with its deliveries.
 --
 -- USES  deliver
 -- WHEN FULL  runs
--- KEYS  1 endpoints of the tenant  2 health of the endpoint  3 due:deliver  4 nudged:deliver  5 due:sweep
---       6 deliveries of the tenant  7 dead of the tenant  8 pending of the tenant  9... record and lane of each delivery
--- ARGV  1 endpoint  2 its version, as read  3 the endpoint as it shall be ("": as it is)  4 stage ("": no decline)
---       5 ms now  6 ms when the deliveries may be purged  7 ms the streak began that it is about ("": none)
---       8... id, record and lane of each delivery
--- RETURNS  {1 when it was written or 0 when the endpoint has changed, was told before or answers again, 1 if a nudge is
---          wanted}
-local record = redis.call("HGET", KEYS[1], ARGV[1])
-if not record or string.match(record, "^%d+") ~= ARGV[2] then
+-- KEYS  endpoints, endpoint_health, due_deliver, nudged_deliver, due_sweep, tenant_deliveries, dead_letters,
+--       pending_deliveries, delivery_keys... (record and endpoint queue of each delivery)
+-- ARGV  endpoint_id, version (that was read), after (the new endpoint; "": unchanged), stage (of the failures; "":
+--       none), now_ms, purge_ms (of the deliveries), failing_since_ms (that the announcement is about; "": none),
+--       deliveries... (id, record and name of the endpoint queue of each)
+-- RETURNS  {1, 1 if a nudge is wanted} if it was written  {0, 0} if the endpoint has changed, the stage was announced
+--          before, or the failures have ended
+local before = redis.call("HGET", endpoints_key, endpoint_id)
+if not before or string.match(before, "^%d+") ~= version then
   return {0, 0}
 end
-if ARGV[7] ~= "" and redis.call("HGET", KEYS[2], "first") ~= ARGV[7] then -- a success meanwhile has forgiven it
+-- A success in the meantime has deleted the endpoint's failures.
+if failing_since_ms ~= "" and redis.call("HGET", endpoint_health_key, "first") ~= failing_since_ms then
   return {0, 0}
 end
-if ARGV[4] ~= "" then
-  if tonumber(redis.call("HGET", KEYS[2], "told") or 0) >= tonumber(ARGV[4]) then
+if stage ~= "" then
+  if tonumber(redis.call("HGET", endpoint_health_key, "announced") or 0) >= tonumber(stage) then
     return {0, 0}
   end
-  redis.call("HSET", KEYS[2], "told", ARGV[4])
+  redis.call("HSET", endpoint_health_key, "announced", stage)
 end
-if ARGV[3] ~= "" then
-  redis.call("HSET", KEYS[1], ARGV[1], ARGV[3])
+if after ~= "" then
+  redis.call("HSET", endpoints_key, endpoint_id, after)
 end
-for n = 8, #ARGV, 3 do
-  redis.call("ZADD", KEYS[5], ARGV[6], ARGV[n])
+for n = deliveries_start, #ARGV, 3 do
+  redis.call("ZADD", due_sweep_key, purge_ms, ARGV[n])
 end
-local waiting = deliver(KEYS[3], ARGV[5], 6, 8)
-return {1, waiting and redis.call("SET", KEYS[4], 1, "NX") and 1 or 0}
+local any_pending = deliver(now_ms)
+return {1, any_pending and redis.call("SET", nudged_deliver_key, 1, "NX") and 1 or 0}

@@ -1,34 +1,44 @@
--- Forget deliveries of one tenant: records, entries in their queues, leases, indexes, and what is due for the sweep. All
--- of them or none: with one that is pending, nothing changes unless the caller says otherwise, so that a replay that was
--- answered "pending" is sent. An attempt that is under way finds nothing to write to.
+-- Delete deliveries of one tenant: records, entries in their endpoint queues, leases, index entries, and their entries
+-- in the due set of the sweep. All of them or none: with a pending delivery among them nothing changes, unless the
+-- caller says otherwise, so that a replay that was answered "pending" is sent. An attempt under way then finds no
+-- record to write to.
 --
 -- WHEN FULL  runs
--- KEYS  1 under way of the tenant  2 deliveries of the tenant  3 dead of the tenant  4 due:deliver  5 due:sweep
---       6 lanes of the tenant that are held  7 pending of the tenant  8... record, lane and leased of the lane of each
---       delivery
--- ARGV  1 "1" when pending deliveries are forgotten too  2... id and name of the lane of each delivery
--- RETURNS  1 when they are forgotten, 0 when one is pending
-local deliveries = (#ARGV - 1) / 2
-if ARGV[1] ~= "1" then
-  for n = 0, deliveries - 1 do
-    if redis.call("ZSCORE", KEYS[9 + 3 * n], ARGV[2 + 2 * n]) then
+-- KEYS  tenant_leases, tenant_deliveries, dead_letters, due_deliver, due_sweep, waiting_queues (endpoint queues that
+--       wait for the tenant's limit), pending_deliveries, delivery_keys... (of each delivery: record, endpoint queue,
+--       endpoint leases)
+-- ARGV  with_pending ("1": pending deliveries are deleted too), deliveries... (id and name of the endpoint queue of
+--       each)
+-- RETURNS  1 if they were deleted, 0 if one is pending
+local found = {}
+for n = deliveries_start, #ARGV, 2 do
+  local key = delivery_keys_start + (n - deliveries_start) / 2 * 3
+  found[#found + 1] = {
+    id = ARGV[n],
+    queue_name = ARGV[n + 1],
+    record_key = KEYS[key],
+    queue_key = KEYS[key + 1],
+    leases_key = KEYS[key + 2],
+  }
+end
+if with_pending ~= "1" then
+  for _, delivery in ipairs(found) do
+    if redis.call("ZSCORE", delivery.queue_key, delivery.id) then
       return 0
     end
   end
 end
-for n = 0, deliveries - 1 do
-  local id, lane = ARGV[2 + 2 * n], ARGV[3 + 2 * n]
-  redis.call("DEL", KEYS[8 + 3 * n])
-  redis.call("ZREM", KEYS[9 + 3 * n], id)
-  redis.call("ZREM", KEYS[10 + 3 * n], id)
-  for index = 1, 3 do
-    redis.call("ZREM", KEYS[index], id)
+for _, delivery in ipairs(found) do
+  redis.call("DEL", delivery.record_key)
+  redis.call("SREM", pending_deliveries_key, delivery.id)
+  for _, key in ipairs({
+    delivery.queue_key, delivery.leases_key, tenant_leases_key, tenant_deliveries_key, dead_letters_key, due_sweep_key
+  }) do
+    redis.call("ZREM", key, delivery.id)
   end
-  redis.call("ZREM", KEYS[5], id)
-  redis.call("SREM", KEYS[7], id)
-  if redis.call("EXISTS", KEYS[9 + 3 * n]) == 0 then
-    redis.call("ZREM", KEYS[4], lane)
-    redis.call("SREM", KEYS[6], lane)
+  if redis.call("EXISTS", delivery.queue_key) == 0 then
+    redis.call("ZREM", due_deliver_key, delivery.queue_name)
+    redis.call("SREM", waiting_queues_key, delivery.queue_name)
   end
 end
 return 1

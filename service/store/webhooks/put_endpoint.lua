@@ -1,22 +1,22 @@
--- Write an endpoint, if it still is the version it was read at, or new where its tenant has room for another.
+-- Write an endpoint that still has the version that was read, or a new endpoint if its tenant has fewer than the limit.
 --
 -- WHEN FULL  runs
--- KEYS  1 endpoints of the tenant  2 the tenant  3 health of the endpoint
--- ARGV  1 id  2 version it was read at (0: it is new)  3 record  4 most endpoints of a tenant
---       5 "1" when its failures are to be forgotten
+-- KEYS  endpoints, tenant, endpoint_health
+-- ARGV  endpoint_id, version (that was read; 0: it is new), after (the new record), limit (endpoints of a tenant),
+--       resets_health ("1": its failures are deleted)
 -- RETURNS  "written", "changed", "full" or "orphan"
-if redis.call("EXISTS", KEYS[2]) == 0 then
+if redis.call("EXISTS", tenant_key) == 0 then
   return "orphan"
 end
-local record = redis.call("HGET", KEYS[1], ARGV[1])
-if (record and string.match(record, "^%d+") or "0") ~= ARGV[2] then
+local before = redis.call("HGET", endpoints_key, endpoint_id)
+if (before and string.match(before, "^%d+") or "0") ~= version then
   return "changed"
 end
-if not record and redis.call("HLEN", KEYS[1]) >= tonumber(ARGV[4]) then
+if not before and redis.call("HLEN", endpoints_key) >= tonumber(limit) then
   return "full"
 end
-redis.call("HSET", KEYS[1], ARGV[1], ARGV[3])
-if ARGV[5] == "1" then
-  redis.call("DEL", KEYS[3])
+redis.call("HSET", endpoints_key, endpoint_id, after)
+if resets_health == "1" then
+  redis.call("DEL", endpoint_health_key)
 end
 return "written"

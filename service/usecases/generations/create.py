@@ -224,7 +224,7 @@ class GenerationCreator:
         """Return the generation that the idempotency key is bound to. Raises IdempotencyMismatch."""
         if key is None:
             return None
-        found = await self._store.bound(tenant.id, key, fingerprint)
+        found = await self._store.find_bound(tenant.id, key, fingerprint)
         return None if found is None else await self._replay(tenant, found.existing, same_payload=found.same)
 
     async def _replay(self, tenant: Tenant, existing: str, *, same_payload: bool) -> CreateResult:

@@ -51,7 +51,7 @@ class QueueEstimator:
         now = asyncio.get_running_loop().time()
         if self._seen is None or now - self._seen_at > _REMEMBERED_SECONDS:
             self._seen_at = now  # before it is read: others are content with what was seen last
-            self._seen = await self._queue.line(), await self._gate.read()
+            self._seen = await self._queue.stats(), await self._gate.read()
         return self._seen
 
 

@@ -10,7 +10,8 @@ from service.domain.generation import Generation
 from service.domain.status import PublicStatus
 from service.domain.tenant import Tenant
 from service.store.generations.changes import ChangeFeed
-from service.store.generations.generations import Filter, GenerationStore, Page
+from service.store.generations.generations import Filter, GenerationStore
+from service.store.paging import Page
 from service.usecases.generations.ownership import generation_not_found, require_owned
 
 #: A long poll reads the record this often without a notification: publish/subscribe does not guarantee delivery.
@@ -32,7 +33,7 @@ class GenerationReader:
         """Return the generation and how many of its tenant are dispatched before it, both of the same moment."""
         if not ids.is_id(ids.GENERATION, generation_id):
             raise generation_not_found()
-        g, position = await self._store.load_placed(tenant.id, generation_id)
+        g, position = await self._store.load_with_position(tenant.id, generation_id)
         return require_owned(tenant, g), position or 0
 
     async def wait_for_change(self, tenant: Tenant, generation_id: str, *, within: float) -> Generation:
@@ -57,7 +58,7 @@ class GenerationReader:
             g = await self.get(tenant, generation_id)
             deadline = asyncio.get_running_loop().time() + within
             while not condition(g) and (left := self._seconds_left(deadline)) > 0:
-                await subscription.moved(within=min(left, _REREAD_SECONDS))
+                await subscription.wait(within=min(left, _REREAD_SECONDS))
                 g = await self.get(tenant, generation_id)
             return g
 
@@ -82,7 +83,7 @@ class GenerationReader:
         created_before: datetime | None,
         limit: int,
         after: str | None,
-    ) -> Page:
+    ) -> Page[Generation]:
         """Return a page, newest first. ``after`` is the last id of the page before."""
         selection = Filter(
             status=status,

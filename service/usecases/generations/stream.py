@@ -111,7 +111,7 @@ class Feed(Subscription):
 
     def _tell(self) -> None:
         for ear in self.ears:
-            ear.ring()
+            ear.notify()
 
 
 class StreamHub:

@@ -43,7 +43,7 @@ class LeaseKeeper:
     ) -> None:
         """``longest``: the lease of work that hangs for longer is no longer renewed. ``renew_every``: seconds."""
         self._store = store
-        self._longest = longest or (_LONGEST_SWEEP if store.drain is WorkQueue.SWEEP else _LONGEST)
+        self._longest = longest or (_LONGEST_SWEEP if store.work_queue is WorkQueue.SWEEP else _LONGEST)
         self._renew_every = renew_every
         self._clock = clock
         self._held: dict[Lease, float] = {}
@@ -54,7 +54,7 @@ class LeaseKeeper:
     @contextlib.contextmanager
     def held(self, item: Claimed) -> Iterator[Lease]:
         """Renew the lease of a claimed item during this context."""
-        lease = Lease(item.id, item.lane, (item.until,))
+        lease = Lease(item.id, item.queue_name, (item.until,))
         self._held[lease] = time.monotonic()
         if self._renewing is None:
             self._renewing = asyncio.create_task(self._renew_until_idle(), context=log.fresh_context())

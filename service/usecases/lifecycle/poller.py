@@ -90,7 +90,7 @@ class Poller:
         metrics.POLL_DELAY_SECONDS.observe(late.total_seconds())
         g, callback = await self._callbacks.read(item.id)
         if g is None:
-            await self._due.drop(WorkQueue.POLL, item.id)
+            await self._due.remove(WorkQueue.POLL, item.id)
             return
         bind_generation(g)
         with tracing.span("generation.poll", parent=g.traceparent, generation=g.id, tenant=g.tenant_id) as span:
@@ -186,7 +186,7 @@ class Poller:
         if isinstance(outcome, UpstreamError):
             self._log.warning("poll without an answer", generation_id=g.id, reason=outcome.reason)
         if self._after_status(g, outcome, missed) is g:
-            await self._generations.postpone_poll(g.id, self._pacer.next_poll(g, self._clock()))
+            await self._generations.reschedule_poll(g.id, self._pacer.next_poll(g, self._clock()))
             return
         await self._transitions.apply(g.id, lambda current: self._after_status(current, outcome, missed), read=g)
 

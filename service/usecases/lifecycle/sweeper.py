@@ -86,7 +86,7 @@ class DeadlineSweeper:
             return
         g = await self._generations.load(item.id)
         if g is None:
-            await self._due.drop(WorkQueue.SWEEP, item.id)
+            await self._due.remove(WorkQueue.SWEEP, item.id)
             return
         bind_generation(g)
         if self._slot_ends(g):
@@ -95,7 +95,7 @@ class DeadlineSweeper:
             )
             g = released or g
         if g.status in UPSTREAM:
-            await self._due.drop(WorkQueue.SWEEP, g.id)  # an older release set it: polls watch this deadline now
+            await self._due.remove(WorkQueue.SWEEP, g.id)  # an older release set it: polls watch this deadline now
         elif g.status is Status.UNCONFIRMED and self._reconciliation is not None:
             await self._reconcile(g, self._reconciliation)
         elif not self._is_due(g):
@@ -115,7 +115,7 @@ class DeadlineSweeper:
         if late < timedelta():
             await self._look_again(g)
         elif outcome == "trouble" and late < self._schedule.unconfirmed_deadline:
-            await self._generations.put_off_sweep(g, now + reconciliation.every)
+            await self._generations.reschedule_sweep(g, now + reconciliation.every)
         elif outcome == "unbilled":
             if await self._end(g, lambda current: transitions.after_unbilled(current, now), why="no billing event"):
                 metrics.RECONCILIATIONS.labels("not_billed").inc()
@@ -128,7 +128,7 @@ class DeadlineSweeper:
         """Make this move; if a callback that waits for a poll keeps it from being made, sweep again in a minute."""
         moved = await self._transitions.apply(g.id, verb, why=why)
         if moved is None:
-            await self._generations.put_off_sweep(g, self._clock() + _AGAIN)
+            await self._generations.reschedule_sweep(g, self._clock() + _AGAIN)
         return moved
 
     async def _give_up_billed(self, g: Generation, now: datetime) -> None:
@@ -142,7 +142,7 @@ class DeadlineSweeper:
 
     async def _look_again(self, g: Generation) -> None:
         now = self._clock()
-        await self._generations.put_off_sweep(g, self._schedule.due(g, now).sweep or now)
+        await self._generations.reschedule_sweep(g, self._schedule.due(g, now).sweep or now)
 
     async def trim(self) -> None:
         """Remove old entries from the index of submitted request ids.
@@ -162,7 +162,7 @@ class DeadlineSweeper:
         The script that forgets the webhooks checks again that none is pending: a replay may come after the first check.
         """
         if await self._deliveries.pending(g.deliveries) or not await self._deliveries.purge(g.tenant_id, g.deliveries):
-            await self._generations.put_off_sweep(g, self._clock() + _AGAIN)
+            await self._generations.reschedule_sweep(g, self._clock() + _AGAIN)
             return
         await videos.forget(self._videos, g)
         await self._generations.purge(g)
@@ -171,9 +171,9 @@ class DeadlineSweeper:
         """One that no generation caused: a test, or what became of an endpoint."""
         delivery = await self._deliveries.load(name)
         if delivery is None:
-            await self._due.drop(WorkQueue.SWEEP, name)
+            await self._due.remove(WorkQueue.SWEEP, name)
         elif delivery.status is DeliveryStatus.PENDING or not await self._deliveries.purge(delivery.tenant_id, [name]):
-            await self._due.put_off(WorkQueue.SWEEP, name, self._clock() + _AGAIN)
+            await self._due.reschedule(WorkQueue.SWEEP, name, self._clock() + _AGAIN)
 
     def _slot_ends(self, g: Generation) -> bool:
         now = self._clock()

@@ -61,7 +61,7 @@ class VideoCopier:
         if self._videos is None:
             await self._abandon(g, "no storage of videos is configured")
         elif self._copies.locked():
-            await self._generations.postpone_poll(g.id, self._clock() + _BUSY_PAUSE)
+            await self._generations.reschedule_poll(g.id, self._clock() + _BUSY_PAUSE)
         else:
             async with self._copies:
                 with tracing.span("video.copy", parent=g.traceparent, generation=g.id, tenant=g.tenant_id) as span:

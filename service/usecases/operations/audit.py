@@ -12,11 +12,11 @@ from service.domain.generation import Generation
 from service.domain.status import Status
 from service.store.generations.generations import GenerationStore
 from service.store.generations.in_flight import InFlightStore
-from service.store.keys import KEPT_SECONDS
+from service.store.keys import MONEY_RETENTION_SECONDS
 from service.store.money.money import Entry, MoneyStore, first_day
 
 #: Windows and ledger are whole for so long: what is older goes from each at a time of its own. Less a day, for clocks.
-_WHOLE: Final = timedelta(seconds=KEPT_SECONDS) - timedelta(days=1)
+_WHOLE: Final = timedelta(seconds=MONEY_RETENTION_SECONDS) - timedelta(days=1)
 
 _PAGE: Final = 200
 _NOTED_EVERY: Final = 10_000

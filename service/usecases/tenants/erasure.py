@@ -56,14 +56,14 @@ class ErasureJobs:
     async def erase_some(self, tenant_id: str, pseudonym: str) -> None:
         """As much as one call may; the rest is due for the sweep at once."""
         if not await self._erase(tenant_id, pseudonym, most=MOST_AT_ONCE, seconds=_SECONDS_AT_ONCE):
-            await self._erasures.postpone(tenant_id, pseudonym, self._clock())
+            await self._erasures.reschedule(tenant_id, pseudonym, self._clock())
 
     async def continue_job(self, name: str) -> None:
         """Work on a job of the sweep for a while; what is left is due again at once."""
         found = erasure.of_job(name)
         if found is None or await self._erase(*found, most=None, seconds=_SECONDS_OF_A_CLAIM):
             return
-        await self._erasures.postpone(*found, self._clock())
+        await self._erasures.reschedule(*found, self._clock())
 
     async def load(self, tenant_id: str, pseudonym: str) -> Erasure | None:
         return await self._erasures.load(tenant_id, pseudonym)

@@ -8,11 +8,12 @@ from typing import Final
 from service.clock import Clock
 from service.domain import ids
 from service.domain.tenant import Tenant
-from service.domain.webhook import Delivery, DeliveryFilter, DeliveryPage
+from service.domain.webhook import Delivery, DeliveryFilter
 from service.domain.webhook_endpoint import Endpoint
 from service.errors import Conflict, NotFound, Unauthenticated
 from service.observability import metrics
 from service.store.generations.generations import GenerationStore
+from service.store.paging import Page
 from service.store.webhooks.deliveries import DeliveryStore
 from service.store.webhooks.delivery_log import DeliveryLog
 from service.store.webhooks.endpoints import EndpointStore
@@ -58,7 +59,7 @@ class DeliveryService:
             raise NotFound("There is no such delivery.")
         return found
 
-    async def list(self, tenant: Tenant, wanted: DeliveryFilter, *, limit: int, after: str | None) -> DeliveryPage:
+    async def list(self, tenant: Tenant, wanted: DeliveryFilter, *, limit: int, after: str | None) -> Page[Delivery]:
         """Newest first."""
         if wanted.generation_id is not None:
             return await self._of_generation(tenant, wanted.generation_id, wanted, limit=limit, after=after)
@@ -66,14 +67,14 @@ class DeliveryService:
 
     async def _of_generation(
         self, tenant: Tenant, generation_id: str, wanted: DeliveryFilter, *, limit: int, after: str | None
-    ) -> DeliveryPage:
+    ) -> Page[Delivery]:
         """It knows its own: no index is searched."""
         g = await self._generations.load(generation_id) if ids.is_id(ids.GENERATION, generation_id) else None
         if g is None or g.tenant_id != tenant.id:
-            return DeliveryPage()
+            return Page()
         names = sorted((name for name in g.deliveries if after is None or name < after), reverse=True)
         found = [d for d in await self._deliveries.load_many(names) if d is not None and _within(d, wanted)]
-        return DeliveryPage(found[:limit], found[limit - 1].id if len(found) > limit else None)
+        return Page(found[:limit], found[limit - 1].id if len(found) > limit else None)
 
     async def redeliver(self, tenant: Tenant, delivery_id: str) -> Delivery:
         """Send it again, through the whole schedule; while it is under way already, nothing changes.
@@ -102,9 +103,9 @@ class DeliveryService:
         if wanted.endpoint_id is not None:
             _check_open(wanted.endpoint_id, endpoints)
         page = await self._delivery_log.page(tenant.id, wanted, limit=REPLAYED_AT_ONCE, after=after)
-        open_ones = [delivery for delivery in page.deliveries if _is_open(delivery, endpoints)]
+        open_ones = [delivery for delivery in page.items if _is_open(delivery, endpoints)]
         replayed = sum(await asyncio.gather(*map(self._replay, open_ones)))
-        return Replay(replayed, len(page.deliveries) - replayed, page.after)
+        return Replay(replayed, len(page.items) - replayed, page.after)
 
     async def _replay(self, delivery: Delivery) -> bool:
         answer = await self._delivery_log.replay(delivery, self._clock())

@@ -82,7 +82,7 @@ async def test_the_key_is_looked_up_only_for_a_refusal(
     app: FastAPI, api: httpx.AsyncClient, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The create script reads it anyway: another round trip would be every caller's."""
-    monkeypatch.setattr(app.state.runtime.stores.generations, "bound", None)
+    monkeypatch.setattr(app.state.runtime.stores.generations, "find_bound", None)
 
     assert [(await post(api)).status_code for _ in range(2)] == [202, 202]
 

@@ -16,7 +16,7 @@ from service.domain.generation_view import rfc3339
 from service.domain.status import Status
 from service.domain.tenant import Tenant
 from service.runtime import Runtime
-from service.store.generations.generations import LOOKED_AT
+from service.store.paging import ENTRIES_READ
 from tests.support import factories
 from tests.support.factories import NOW, Clock, create_body
 
@@ -135,7 +135,7 @@ async def test_by_status(api: httpx.AsyncClient) -> None:
 
 async def test_a_rare_status_among_many_is_found(api: httpx.AsyncClient, runtime: Runtime, tenant: Tenant) -> None:
     """Pages may come short, or empty, as long as the cursor goes on."""
-    number = LOOKED_AT + 60
+    number = ENTRIES_READ + 60
     made = await fill(runtime, tenant, number)
     oldest = await runtime.generations.canceller.cancel(tenant, made[0].id)
 

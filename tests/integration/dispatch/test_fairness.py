@@ -250,7 +250,7 @@ async def test_deleted_tenant_leaves_no_virtual_time(line: Line) -> None:
     await line.claim(slots=1)
     await line.end(name)
     await line.runtime.tenants.service.delete(gone.id, drain=False)
-    for key in (keys.FAIR, keys.RESTING):
+    for key in (keys.ACTIVE_TENANTS, keys.IDLE_TENANTS):
         assert await line.runtime.redis.execute("ZSCORE", key, gone.id) is None
 
 

@@ -90,7 +90,7 @@ async def test_create_without_queue_estimate_is_accepted(
     async def away() -> QueueStats:
         raise StoreUnavailable("The store did not answer.")
 
-    monkeypatch.setattr(app.state.runtime.stores.queue, "line", away)
+    monkeypatch.setattr(app.state.runtime.stores.queue, "stats", away)
     created = await api.post("/v1/generations", json=factories.create_body())
     assert created.status_code == 202
     assert created.json()["queue"] == {"position": 0, "estimated_start_seconds": None}

@@ -430,7 +430,7 @@ async def test_callback_poll_is_not_delayed_by_running_poll(
     request_id = (await stored(runtime, g)).request_id
     assert request_id is not None
     await told(runtime, clock, g, Callback(request_id))
-    await runtime.stores.generations.postpone_poll(g.id, clock() + timedelta(seconds=15))
+    await runtime.stores.generations.reschedule_poll(g.id, clock() + timedelta(seconds=15))
     assert await poll_due(runtime, g) == clock().timestamp()
 
 

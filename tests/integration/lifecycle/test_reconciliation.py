@@ -16,7 +16,7 @@ from service.domain.work_queue import WorkQueue
 from service.observability import metrics
 from service.runtime import Runtime, open_runtime
 from service.store import keys
-from service.store.generations.generations import dump
+from service.store.generations.records import dump
 from service.store.generations.submissions import SubmissionStore
 from tests.support import factories, unconfirmed
 from tests.support.factories import Clock
@@ -198,7 +198,7 @@ async def test_reconciliation_adopts_no_request_id_twice(
         return set()
 
     monkeypatch.setattr(SubmissionStore, "ours", nothing)
-    await runtime.redis.execute("ZADD", keys.SUBMITTED, int(clock().timestamp() * 1000), job["request_id"])
+    await runtime.redis.execute("ZADD", keys.FAL_REQUEST_IDS, int(clock().timestamp() * 1000), job["request_id"])
     await process_due(runtime, WorkQueue.SWEEP)
     await swept(runtime, clock, FIRST_LOOK)
     assert (await stored(runtime, g)).status is Status.UNCONFIRMED
@@ -373,13 +373,13 @@ async def test_submission_index_is_trimmed_when_safe(
     runtime: Runtime, clock: Clock, owner: Tenant, settings: Settings
 ) -> None:
     kept = settings.unconfirmed_deadline + settings.upstream_deadline + timedelta(hours=24)
-    for key in (keys.SUBMITTED, keys.GIVEN_UP):
+    for key in (keys.FAL_REQUEST_IDS, keys.GIVEN_UP):
         for name, age in (("old", kept + timedelta(minutes=1)), ("young", kept - timedelta(minutes=2))):
             await runtime.redis.execute("ZADD", key, int((clock() - age).timestamp() * 1000), name)
     await process_due(runtime, WorkQueue.SWEEP)
-    assert await scores(runtime, keys.SUBMITTED) == await scores(runtime, keys.GIVEN_UP) == ["young"]
+    assert await scores(runtime, keys.FAL_REQUEST_IDS) == await scores(runtime, keys.GIVEN_UP) == ["young"]
     await swept(runtime, clock, timedelta(minutes=2, seconds=1))
-    assert await scores(runtime, keys.SUBMITTED) == []
+    assert await scores(runtime, keys.FAL_REQUEST_IDS) == []
 
 
 async def test_submission_index_is_kept_while_unconfirmed(
@@ -387,10 +387,10 @@ async def test_submission_index_is_kept_while_unconfirmed(
 ) -> None:
     """Nobody swept for days; now each job of those days must still be known for what it is."""
     await unconfirmed.given_up_as_lost(runtime, owner, clock)
-    await runtime.redis.execute("ZADD", keys.SUBMITTED, int(clock().timestamp() * 1000), "beside-it")
+    await runtime.redis.execute("ZADD", keys.FAL_REQUEST_IDS, int(clock().timestamp() * 1000), "beside-it")
     clock.advance(10 * settings.unconfirmed_deadline)
     await runtime.queues.sweeper.claim(1)
-    assert await scores(runtime, keys.SUBMITTED) == ["beside-it"]
+    assert await scores(runtime, keys.FAL_REQUEST_IDS) == ["beside-it"]
 
 
 @pytest.mark.parametrize("late", [timedelta(0), timedelta(days=3)])

@@ -121,10 +121,10 @@ async def test_deliveries_by_what_they_wait_for(runtime: Runtime, redis: Redis, 
     ):
         await redis.execute("ZADD", "{sg}:due:deliver", min(members), lane)
         await redis.execute(
-            "ZADD", f"{{sg}}:lane:{lane}", *(word for n, at in enumerate(members) for word in (at, f"msg_{n}"))
+            "ZADD", f"{{sg}}:endpoint:{lane}", *(word for n, at in enumerate(members) for word in (at, f"msg_{n}"))
         )
     await redis.execute("ZADD", "{sg}:tenants", 0, "ten_a")
-    await redis.execute("ZADD", "{sg}:tenant:ten_a:dead", 0, "msg_x", 0, "msg_y")
+    await redis.execute("ZADD", "{sg}:tenant:ten_a:dead_letters", 0, "msg_x", 0, "msg_y")
 
     found = await read(runtime)
 

@@ -17,7 +17,7 @@ from service.domain.work_queue import WorkQueue
 from service.errors import CostChanged, OverBudget
 from service.runtime import Runtime
 from service.store import keys
-from service.store.generations.generations import dump
+from service.store.generations.records import dump
 from service.store.money.adjustments import AdjustmentStore
 from tests.support import factories
 from tests.support.factories import Clock
@@ -352,7 +352,7 @@ async def test_adjust_of_an_expired_usage_begins_it_with_an_end(
     assert (await adjust(operator, generation_id=g.id, amount_usd="0.1")).status_code == 200
 
     for key in usage:
-        assert 0 < await runtime.redis.execute("TTL", key) <= keys.KEPT_SECONDS
+        assert 0 < await runtime.redis.execute("TTL", key) <= keys.MONEY_RETENTION_SECONDS
 
 
 # --- budgets, and what is refused -------------------------------------------------------------------------------------

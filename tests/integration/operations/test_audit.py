@@ -173,7 +173,7 @@ async def test_what_does_not_add_up_is_told(
     assert name is not None
     g = await runtime.stores.generations.load(name)
     assert g is not None
-    from service.store.generations.generations import dump
+    from service.store.generations.records import dump
 
     real: dict[str | int, str | bytes] = {
         "window": keys.money_of_tenant(tenant.id, clock().strftime("%Y-%m")),
@@ -181,7 +181,7 @@ async def test_what_does_not_add_up_is_told(
         "terminal": dump(g.canceled(0, clock())),
         "copying": dump(g.submitting(clock()).submitted("r").ended_upstream(factories.output(), 1, clock())),
         "slotless": keys.slotless_of_tenant(tenant.id),
-        "pending": keys.pending_of_tenant(tenant.id),
+        "pending": keys.pending_deliveries_of_tenant(tenant.id),
     }
     await runtime.redis.execute(*(real.get(word, word) for word in tamper))
     findings = await runtime.operations.audit.run()

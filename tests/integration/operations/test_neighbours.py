@@ -148,7 +148,7 @@ async def test_dead_receivers_of_four_tenants_leave_attempts_to_a_fifth(
         quiet = await runtime.tenants.service.create("quiet")
         await an_event(runtime, quiet, receiver.url)
         await runtime.queues.run(WorkQueue.DELIVER)
-        under_way = await runtime.redis.execute("ZCARD", keys.delivering(quiet.id))
+        under_way = await runtime.redis.execute("ZCARD", keys.delivery_leases_of_tenant(quiet.id))
         assert under_way or receiver.received, "every attempt of the worker is taken"
         await asyncio.to_thread(receiver.wait_for, lambda came: len(came) == 1)
 
@@ -165,4 +165,4 @@ async def failing(runtime: Runtime, delivery_id: str) -> None:
     delivery = await DeliveryStore(runtime.redis).load(delivery_id)
     if delivery is None:
         pytest.fail("the event is not stored")
-    await runtime.redis.execute("HSET", keys.health_of_lane(delivery.lane), "failures", 25)
+    await runtime.redis.execute("HSET", keys.endpoint_health(delivery.lane), "failures", 25)

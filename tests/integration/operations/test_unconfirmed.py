@@ -21,7 +21,8 @@ from service.errors import RequestIdTaken
 from service.runtime import Runtime
 from service.store import keys
 from service.store.generations.callbacks import CallbackStore
-from service.store.generations.generations import GenerationStore, dump
+from service.store.generations.generations import GenerationStore
+from service.store.generations.records import dump
 from service.store.redis.client import Redis
 from tests.conftest import client_of
 from tests.support import factories, unconfirmed

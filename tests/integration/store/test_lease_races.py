@@ -38,7 +38,7 @@ async def racers(settings: Settings) -> AsyncIterator[list[Redis]]:
 
 
 def _leases(taken: list[Claimed]) -> list[Lease]:
-    return [Lease(item.id, item.lane, (item.until,)) for item in taken]
+    return [Lease(item.id, item.queue_name, (item.until,)) for item in taken]
 
 
 async def _score(redis: Redis, key: str, name: str) -> float | None:
@@ -115,7 +115,7 @@ async def test_more_leases_than_a_page_are_all_renewed(redis: Redis) -> None:
 
 Move = Callable[[Redis, Generation], Awaitable[object]]
 MOVES: Final[dict[str, Move]] = {
-    "postponed": lambda redis, g: GenerationStore(redis).postpone_poll(g.id, NOW + 9 * SECOND),
+    "postponed": lambda redis, g: GenerationStore(redis).reschedule_poll(g.id, NOW + 9 * SECOND),
     "called back": lambda redis, g: CallbackStore(redis).receive(
         g.id, g.callback_token, Callback(g.request_id or ""), now=NOW + SECOND
     ),
@@ -147,7 +147,7 @@ async def test_renew_after_a_renewal_without_an_answer(redis: Redis, *, written:
     await redis.execute("ZADD", keys.due(WorkQueue.POLL), 1, "gen_1")
     (lease,) = _leases((await DueStore(redis).claim(WorkQueue.POLL, now=NOW, most=1, lease=LEASE)).taken)
     for n in range(1, 20):
-        lease.tried(ids.milliseconds(NOW + n * SECOND + LEASE))
+        lease.add_score(ids.milliseconds(NOW + n * SECOND + LEASE))
     if written:
         await redis.execute("ZADD", keys.due(WorkQueue.POLL), lease.scores[-1], "gen_1")
     assert await LeaseStore(redis, WorkQueue.POLL).renew([lease], now=NOW, until=NOW + 30 * SECOND) == []
@@ -163,12 +163,18 @@ async def test_renew_of_deliveries_keeps_all_that_counts_them(redis: Redis) -> N
     for n in range(1, 20):
         now = NOW + n * SECOND
         assert await LeaseStore(redis, WorkQueue.DELIVER).renew(_leases(taken), now=now, until=now + LEASE) == []
-        taken = [Claimed(item.id, item.due_at, ids.milliseconds(now + LEASE), item.lane) for item in taken]
+        taken = [Claimed(item.id, item.due_at, ids.milliseconds(now + LEASE), item.queue_name) for item in taken]
         assert (await store.claim(now=now, most=99, lease=LEASE, caps=caps)).taken == []
     for item in taken:
-        for key in (keys.lane(item.lane), keys.leased_of_lane(item.lane), keys.delivering(TENANT)):
+        for key in (
+            keys.endpoint_queue(item.queue_name),
+            keys.endpoint_leases(item.queue_name),
+            keys.delivery_leases_of_tenant(TENANT),
+        ):
             assert await _score(redis, key, item.id) == item.until
-        assert await _score(redis, keys.due(WorkQueue.DELIVER), item.lane) == item.until, "not claimed once a lease"
+        assert await _score(redis, keys.due(WorkQueue.DELIVER), item.queue_name) == item.until, (
+            "not claimed once a lease"
+        )
 
 
 @pytest.mark.parametrize("round_", range(5))
@@ -194,7 +200,11 @@ async def test_renew_and_claims_of_ended_deliveries_leave_one_holder(racers: lis
     for lease in held:
         scores = {
             await _score(racers[0], key, lease.id)
-            for key in (keys.lane(lease.lane), keys.leased_of_lane(lease.lane), keys.delivering(TENANT))
+            for key in (
+                keys.endpoint_queue(lease.queue_name),
+                keys.endpoint_leases(lease.queue_name),
+                keys.delivery_leases_of_tenant(TENANT),
+            )
         }
         assert scores == {ids.milliseconds(later + LEASE)} if lease.id in found else len(scores) > 0
 
@@ -217,7 +227,7 @@ async def test_renew_delays_no_other_delivery_of_the_receiver(
     (item,) = (await store.claim(now=NOW, most=1, lease=LEASE, caps=caps)).taken
     await _announced(redis, 1, at=LEASE + timedelta(milliseconds=more) if more else timedelta())
     await store.claim(now=NOW, most=9, lease=LEASE, caps=caps)
-    lease = Lease(item.id, item.lane, (item.until,))
+    lease = Lease(item.id, item.queue_name, (item.until,))
     for n in range(1, 9):  # the holder dies after the last one
         now = NOW + n * SECOND
         if now >= NOW + claimable_at:
@@ -232,7 +242,7 @@ async def test_renew_does_not_hide_the_end_of_a_dead_holders_lease(redis: Redis)
     store, caps = DeliveryStore(redis), Caps(receiver=2)
     await _announced(redis, 3)
     alive, _dead = (await store.claim(now=NOW, most=2, lease=LEASE, caps=caps)).taken
-    lease = Lease(alive.id, alive.lane, (alive.until,))
+    lease = Lease(alive.id, alive.queue_name, (alive.until,))
     for n in range(1, 4):
         now = NOW + n * SECOND
         assert await LeaseStore(redis, WorkQueue.DELIVER).renew([lease], now=now, until=now + LEASE) == []

@@ -62,7 +62,7 @@ async def test_create_binds_an_idempotency_key_to_one_generation(racers: list[Re
     ((winner, created),) = winners
     assert [o for o in outcomes if o is not created] == [Bound(winner.id, same=True)] * (RACERS - 1)
     page = await GenerationStore(racers[0]).page(first.tenant_id, Filter(), limit=50, after=None)
-    assert [g.id for g in page.generations] == [winner.id]
+    assert [g.id for g in page.items] == [winner.id]
     assert await racers[0].execute("ZCARD", keys.due(WorkQueue.DISPATCH)) == 1
     assert created.nudges == (WorkQueue.DISPATCH,)
     standing = await MoneyStore(racers[0]).standing(keys.money_of_account(day(NOW)))
@@ -118,7 +118,7 @@ async def test_finish_lets_one_end_win_and_writes_its_deliveries_once(racers: li
     assert Counter(m.won for m in moves) == {True: 1, False: RACERS - 1}
     won = next(event for event, move in zip(events, moves, strict=True) if move.won)
     assert await racers[0].execute("ZRANGE", keys.due(WorkQueue.DELIVER), 0, -1) == [won.lane.encode()]
-    assert await racers[0].execute("ZRANGE", keys.lane(won.lane), 0, -1) == [won.id.encode()]
+    assert await racers[0].execute("ZRANGE", keys.endpoint_queue(won.lane), 0, -1) == [won.id.encode()]
     assert await racers[0].execute("SCARD", keys.SLOTS) == 0
     assert await _score(racers[0], WorkQueue.POLL, g.id) is None
     assert await DeliveryStore(racers[0]).load(won.id) == won
@@ -212,7 +212,7 @@ async def test_attempt_is_written_by_one_worker(racers: list[Redis]) -> None:
     stored = await store.load(delivery.id)
     assert stored is not None
     assert len(stored.attempts) == 1
-    waits = await racers[0].execute("ZSCORE", keys.lane(delivery.lane), delivery.id)
+    waits = await racers[0].execute("ZSCORE", keys.endpoint_queue(delivery.lane), delivery.id)
     assert (waits is not None) == (stored.status is DeliveryStatus.PENDING)
 
 
@@ -224,7 +224,7 @@ async def test_purge_forgets_everything_or_nothing(racers: list[Redis]) -> None:
     purged = await asyncio.gather(*(GenerationStore(redis).purge(ended) for redis in racers))
     assert Counter(purged) == {True: 1, False: RACERS - 1}
     left = {name.decode() for name in await racers[0].execute("KEYS", "*")}
-    sums = (f"{keys.TAG}money:", f"{keys.TAG}usage:", keys.LEDGER, f"{keys.TAG}nudged:", keys.FAIR)
+    sums = (f"{keys.TAG}money:", f"{keys.TAG}usage:", keys.LEDGER, f"{keys.TAG}nudged:", keys.ACTIVE_TENANTS)
     assert {name for name in left if not name.startswith(sums)} == {keys.end_user(g.tenant_id, g.end_user)}
 
 
@@ -290,13 +290,13 @@ async def test_a_tenants_text_is_never_taken_for_the_token(redis: Redis) -> None
 async def test_postpone_waits_for_callbacks_and_makes_no_entry(redis: Redis) -> None:
     store, later = GenerationStore(redis), NOW + LEASE
     g = await _at_fal(redis)
-    await store.postpone_poll(g.id, later)
+    await store.reschedule_poll(g.id, later)
     assert await _score(redis, WorkQueue.POLL, g.id) is None
     await CallbackStore(redis).receive(g.id, g.callback_token, Callback("request-1"), now=NOW)
-    await store.postpone_poll(g.id, later)
+    await store.reschedule_poll(g.id, later)
     assert await _score(redis, WorkQueue.POLL, g.id) == ids.milliseconds(NOW)
     await CallbackStore(redis).forget(g.id)
-    await store.postpone_poll(g.id, later)
+    await store.reschedule_poll(g.id, later)
     assert await _score(redis, WorkQueue.POLL, g.id) == ids.milliseconds(later)
 
 
@@ -328,15 +328,15 @@ async def test_put_off_changes_nothing_that_was_moved_since(racers: list[Redis])
     g = await _stored(racers[0], factories.generation())
     moved, _ = await asyncio.gather(
         stores[0].save(g.submitting(NOW), Due(sweep=NOW + LEASE)),
-        asyncio.gather(*(store.put_off_sweep(g, NOW + timedelta(hours=n)) for n, store in enumerate(stores[1:], 1))),
+        asyncio.gather(*(store.reschedule_sweep(g, NOW + timedelta(hours=n)) for n, store in enumerate(stores[1:], 1))),
     )
     assert moved.won
     in_a_lease = (NOW + LEASE).timestamp() * 1000
     assert await _score(racers[0], WorkQueue.SWEEP, g.id) == in_a_lease
-    await stores[0].put_off_sweep(moved.generation, NOW)
+    await stores[0].reschedule_sweep(moved.generation, NOW)
     assert await _score(racers[0], WorkQueue.SWEEP, g.id) == NOW.timestamp() * 1000
     await racers[0].execute("ZREM", keys.due(WorkQueue.SWEEP), g.id)
-    await stores[0].put_off_sweep(moved.generation, NOW)
+    await stores[0].reschedule_sweep(moved.generation, NOW)
     assert await _score(racers[0], WorkQueue.SWEEP, g.id) is None
 
 

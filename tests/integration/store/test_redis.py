@@ -78,8 +78,8 @@ async def test_a_watcher_hears_of_a_change(redis: Redis) -> None:
                 if await redis.execute("PUBLISH", "{sg}:changes", "gen_1"):
                     break
                 await asyncio.sleep(0.01)
-            await asyncio.wait_for(watch.moved(within=60), 30)
-        assert not changes._watches
+            await asyncio.wait_for(watch.wait(within=60), 30)
+        assert not changes._subscriptions
 
 
 async def test_that_no_changes_are_heard_is_told_once(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:

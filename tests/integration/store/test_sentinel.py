@@ -161,7 +161,7 @@ async def test_changes_are_heard_from_the_master(pair: Watched) -> None:
                 if await redis.execute("PUBLISH", keys.CHANGES, "gen_1"):
                     break
                 await asyncio.sleep(0.01)
-            await asyncio.wait_for(watch.moved(within=60), 30)
+            await asyncio.wait_for(watch.wait(within=60), 30)
 
 
 def test_messages_go_through_the_master(pair: Watched) -> None:

@@ -189,7 +189,7 @@ async def test_tenant_delete_waits_for_pending_webhooks(
     await runtime.webhooks.endpoints.delete(tenant, made["id"])
     await process_due(runtime, WorkQueue.DELIVER)
     await runtime.tenants.service.delete(tenant.id, drain=False)
-    assert await runtime.redis.execute("KEYS", f"*{tenant.id}:pending") == []
+    assert await runtime.redis.execute("KEYS", f"*{tenant.id}:pending_deliveries") == []
 
 
 async def test_key_created_while_its_tenant_is_deleted_is_gone(redis: Redis, runtime: Runtime) -> None:

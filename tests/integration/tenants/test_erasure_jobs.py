@@ -184,7 +184,7 @@ async def test_erasure_record_is_forgotten_after_a_week(runtime: Runtime, redis:
     await created(runtime, tenant)
     erasure = await runtime.tenants.end_users.erase(tenant, "anna")
     ttl = await redis.execute("TTL", keys.erasure(tenant.id, erasure.pseudonym))
-    assert 0 < ttl <= keys.ERASURE_KEPT_SECONDS
+    assert 0 < ttl <= keys.ERASURE_RETENTION_SECONDS
 
 
 async def test_unknown_end_user_has_no_erasure(api: httpx.AsyncClient) -> None:

@@ -193,7 +193,7 @@ async def test_what_waits_when_its_endpoint_goes_is_dead_without_an_attempt(
     (dead,) = await deliveries(api, status="dead")
     assert (dead["attempt_count"], dead["next_attempt_at"]) == (0, None)
     assert (await api.post(f"/v1/deliveries/{dead['id']}/redeliver")).status_code == 409
-    assert await runtime.redis.execute("EXISTS", keys.lane(f"{tenant.id}:{made['id']}")) == 0
+    assert await runtime.redis.execute("EXISTS", keys.endpoint_queue(f"{tenant.id}:{made['id']}")) == 0
 
 
 async def test_an_endpoint_that_is_enabled_again_starts_afresh(
@@ -243,7 +243,9 @@ async def test_a_warning_is_an_event_of_no_generation_and_goes_after_its_retenti
     await runtime.queues.consumers[WorkQueue.SWEEP].idle()
     assert await deliveries(api) == []
     left = {name.decode() for name in await runtime.redis.execute("KEYS", "*")}
-    ours = {name for name in left if re.search("deliver|lane|dead", name) and not name.startswith(f"{keys.TAG}nudged:")}
+    ours = {
+        name for name in left if re.search("deliver|endpoint:|dead", name) and not name.startswith(f"{keys.TAG}nudged:")
+    }
     assert {name for name in ours if not name.endswith(":health")} == set(), "a streak expires by itself"
     assert [await runtime.redis.execute("TTL", name) > 0 for name in ours] == [True]
     assert await runtime.redis.execute("ZCARD", keys.due(WorkQueue.SWEEP)) == 0

@@ -110,12 +110,14 @@ async def test_no_more_than_so_many_of_one_tenant(redis: Redis, store: DeliveryS
     while own:
         await finished(store, own)
         own = [item.id for item in (await claimed(store)).taken]
-    assert await redis.execute("ZCARD", keys.delivering(TENANT)) == 0
+    assert await redis.execute("ZCARD", keys.delivery_leases_of_tenant(TENANT)) == 0
     assert await _of_lanes(redis, "whe_a", "whe_b", "whe_c") == []
 
 
 async def _of_lanes(redis: Redis, *names: str) -> list[bytes]:
-    return [each for name in names for each in await redis.execute("ZRANGE", keys.lane(f"{TENANT}:{name}"), 0, -1)]
+    return [
+        each for name in names for each in await redis.execute("ZRANGE", keys.endpoint_queue(f"{TENANT}:{name}"), 0, -1)
+    ]
 
 
 async def test_every_lane_gets_its_share_of_the_room(redis: Redis, store: DeliveryStore) -> None:
@@ -185,7 +187,7 @@ async def test_no_delivery_is_in_two_hands(redis: Redis, stores: list[DeliverySt
 
     taken = [name for names in await asyncio.gather(*map(worker, stores)) for name in names]
     assert len(taken) == len(set(taken)) == 70
-    assert await redis.execute("ZCARD", keys.delivering(TENANT)) == 70
+    assert await redis.execute("ZCARD", keys.delivery_leases_of_tenant(TENANT)) == 70
 
 
 async def test_what_a_dead_worker_held_is_free_after_its_lease(redis: Redis, store: DeliveryStore) -> None:
@@ -195,7 +197,9 @@ async def test_what_a_dead_worker_held_is_free_after_its_lease(redis: Redis, sto
     assert (await claimed(store, after=LEASE - timedelta(seconds=1))).taken == []
     again = (await claimed(store, after=LEASE)).taken
     assert len(again) == 5
-    assert await redis.execute("ZCARD", keys.delivering(TENANT)) == 5, "the dead worker's places are free"
+    assert await redis.execute("ZCARD", keys.delivery_leases_of_tenant(TENANT)) == 5, (
+        "the dead worker's places are free"
+    )
     assert {item.id for item in again} <= {delivery.id for delivery in made}
 
 

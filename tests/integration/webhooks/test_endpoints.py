@@ -19,7 +19,7 @@ from service.domain.webhook_endpoint import Health
 from service.errors import TenantBusy
 from service.runtime import Runtime, open_runtime
 from service.store import keys
-from service.store.webhooks.endpoints import lane
+from service.store.webhooks.endpoints import queue_name
 from service.usecases.webhooks.endpoints import Wanted
 from tests.support import factories
 from tests.support.factories import Clock, create_body
@@ -278,7 +278,7 @@ async def test_a_deleted_tenants_endpoints_are_gone(
     assert len(receiver.received) == 2, "both were pending"
     await runtime.tenants.service.delete(tenant.id, drain=False)
     assert await runtime.redis.execute("KEYS", "*:endpoints") == []
-    assert await runtime.redis.execute("KEYS", "*:lane:*") == []
+    assert await runtime.redis.execute("KEYS", "*:endpoint:*") == []
 
 
 async def test_a_410_from_where_it_was_says_nothing_of_where_it_is(
@@ -309,7 +309,7 @@ async def test_failures_where_it_was_disable_nothing_where_it_is(
     made = await endpoint(api, HOOK)
     before = await runtime.webhooks.endpoints.get(tenant, made["id"])
     await changed(api, made, url=f"{HOOK}/new")
-    await runtime.redis.execute("HSET", keys.health_of_lane(lane(before)), "first", ids.milliseconds(clock()))
+    await runtime.redis.execute("HSET", keys.endpoint_health(queue_name(before)), "first", ids.milliseconds(clock()))
     decline = runtime.queues.endpoint_health
     await decline.note(before, Health(clock(), percent=100), clock())
     await decline.gone(before, clock())

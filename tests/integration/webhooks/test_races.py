@@ -20,7 +20,7 @@ from service.store import keys
 from service.store.redis.client import Redis
 from service.store.tenants.sealing import Sealer
 from service.store.webhooks.deliveries import DeliveryStore
-from service.store.webhooks.endpoints import EndpointStore, lane
+from service.store.webhooks.endpoints import EndpointStore, queue_name
 from service.usecases.webhooks.fanout import news_of
 from tests.support import factories
 from tests.support.factories import NOW, SECRET_KEY
@@ -86,7 +86,7 @@ async def test_a_stage_is_told_once(runtime: Runtime, racers: list[EndpointStore
     )
     assert Counter(answer.won for answer in answers) == {True: 1, False: RACERS - 1}
     assert sum(bool(answer.nudges) for answer in answers) == 1
-    assert await runtime.redis.execute("ZCARD", keys.lane(lane(other))) == 1
+    assert await runtime.redis.execute("ZCARD", keys.endpoint_queue(queue_name(other))) == 1
     disabled = replace(failing, disabled=Disabled("failing", NOW))
     late = await racers[0].announce(replace(failing, version=7), [], now=NOW, retention=DAY, after=disabled, stage=100)
     assert not late.won, "it has changed since it was read"

@@ -259,7 +259,7 @@ async def test_what_is_forgotten_is_in_no_list_and_cannot_be_replayed(
     assert (await api.post(f"{DELIVERIES}/{one['id']}/redeliver")).status_code == 404
     assert (await api.post(f"{DELIVERIES}/replay", json={})).json()["replayed"] == 0
     left = {name.decode() for name in await runtime.redis.execute("KEYS", f"*{tenant.id}*")}
-    assert not [name for name in left if name.endswith((":deliveries", ":dead", ":delivering"))]
+    assert not [name for name in left if name.endswith((":deliveries", ":dead_letters", ":delivery_leases"))]
 
 
 async def test_dead_letters_are_kept_as_long_as_their_generation(
@@ -276,7 +276,7 @@ async def test_dead_letters_are_kept_as_long_as_their_generation(
         clock.now = max(clock.now, datetime.fromisoformat(finished) + kept)
         await swept(runtime)
         assert await redis.execute("EXISTS", keys.delivery(one["id"])) == 0
-        assert await redis.execute("ZCARD", keys.dead_of_tenant(owner.id)) == 0
+        assert await redis.execute("ZCARD", keys.dead_letters_of_tenant(owner.id)) == 0
 
 
 async def test_test_events_are_kept_by_the_tenants_retention(
@@ -333,7 +333,7 @@ async def test_ids_without_a_record_leave_the_indexes(
     first, second = await dead(api, runtime, clock, receiver, 2)
     await redis.execute("DEL", keys.delivery(first["id"]))
     assert [d["id"] for d in await deliveries(api, status="dead")] == [second["id"]]
-    assert await redis.execute("ZRANGE", keys.dead_of_tenant(tenant.id), 0, -1) == [second["id"].encode()]
+    assert await redis.execute("ZRANGE", keys.dead_letters_of_tenant(tenant.id), 0, -1) == [second["id"].encode()]
 
 
 async def swept(runtime: Runtime) -> None:

@@ -10,7 +10,7 @@ import pytest
 from service.domain.status import Status
 from service.errors import Unavailable
 from service.store.generations import records
-from service.store.generations.generations import dump, load
+from service.store.generations.records import dump, load
 from tests.support import factories
 
 #: As release 0.1.0 wrote it before records had a version. Never to be changed: it stands for what lies in stores.

@@ -34,7 +34,7 @@ from service.domain.outcomes import (
 )
 from service.domain.pricing import Rates
 from service.domain.status import Status
-from service.store.generations.generations import dump, load
+from service.store.generations.records import dump, load
 from service.upstream.http_result import HttpResponse, NoHttpResponse, Wire, read_response
 from service.upstream.messages import cancel_outcome, is_unknown, status_outcome, submit_outcome
 from service.upstream.results import MODEL_ERRORS, result_outcome

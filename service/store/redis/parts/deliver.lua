@@ -1,26 +1,26 @@
--- New deliveries, for the scripts that name this part under USES: each in its lane, its lane in the due set, and all in
--- their tenant's index; those whose endpoint is disabled go straight to the dead letter.
+-- Write new deliveries, for the scripts that name this part under USES: each in the queue of its endpoint, the queue in
+-- the due set, and all in the indexes of their tenant. Deliveries to a disabled endpoint become dead letters at once.
 --
--- Of KEYS, from the one given: all deliveries of the tenant, its dead ones, its pending ones, then record and lane of
--- each.
--- Of ARGV, from the one given: id, record and name of the lane ("": to the dead letter) of each.
--- Answers whether there is something to send.
-local function deliver(due, at, key, argument)
-  local waiting = false
-  for n = key + 3, #KEYS, 2 do
-    local id, record, lane = ARGV[argument], ARGV[argument + 1], ARGV[argument + 2]
-    redis.call("HSET", KEYS[n], "v", 0, "d", record)
-    redis.call("ZADD", KEYS[key], 0, id)
-    if lane == "" then
-      redis.call("ZADD", KEYS[key + 1], 0, id)
+-- The script declares due_deliver, tenant_deliveries, dead_letters, pending_deliveries and delivery_keys... (record and
+-- endpoint queue of each delivery) under KEYS, and deliveries... (id, record and name of the endpoint queue of each;
+-- the name is "" for a dead letter) under ARGV. Returns whether any delivery is to be sent.
+local function deliver(due_ms)
+  local any_pending = false
+  local argument = deliveries_start
+  for n = delivery_keys_start, #KEYS, 2 do
+    local id, delivery, queue = ARGV[argument], ARGV[argument + 1], ARGV[argument + 2]
+    redis.call("HSET", KEYS[n], "v", 0, "d", delivery)
+    redis.call("ZADD", tenant_deliveries_key, 0, id)
+    if queue == "" then
+      redis.call("ZADD", dead_letters_key, 0, id)
     else
-      redis.call("ZADD", KEYS[n + 1], at, id)
-      redis.call("SADD", KEYS[key + 2], id)
-      redis.call("ZADD", due, "LT", at, lane)
-      waiting = true
+      redis.call("ZADD", KEYS[n + 1], due_ms, id)
+      redis.call("SADD", pending_deliveries_key, id)
+      redis.call("ZADD", due_deliver_key, "LT", due_ms, queue)
+      any_pending = true
     end
     argument = argument + 3
   end
-  return waiting
+  return any_pending
 end
 

@@ -1,7 +1,9 @@
--- Which of some entries are still held by the process that asks, for the scripts that name this part under USES: those
--- whose score is one that this process wrote. Of ARGV, from the one given: `count` pairs of an id and the scores that it
--- may have, each between blanks; `number` is the number of the first of them. Their new score is added. Answers how many
--- are held; the numbers of the others are appended to `lost`.
+-- Extend leases, for the scripts that name this part under USES.
+--
+-- An entry is held by the calling process if its score is one that the process wrote. `argument` is the number in ARGV
+-- of the first of `count` pairs: an id, and the scores that its entry may have, each between spaces. Entries that are
+-- held get the score `score`, in `key` and in each of `copies`. The numbers of the others, counted from `number`, are
+-- appended to `lost`. Returns how many are held.
 local function extend(key, score, argument, count, number, lost, copies)
   local ids = {}
   for n = 1, count do

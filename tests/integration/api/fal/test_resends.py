@@ -67,7 +67,7 @@ async def test_a_lost_answer_is_given_again_once(racers: list[Redis], how: str) 
     first = replace(first, tenant_id=tenant_id)
     assert isinstance(await GenerationStore(racers[0]).create(first, factories.due(), call=call()), Created)
     if how == "lost":
-        await racers[0].execute("ZADD", keys.unanswered(tenant_id, DIGEST), "XX", 0, first.id)
+        await racers[0].execute("ZADD", keys.undelivered_responses(tenant_id, DIGEST), "XX", 0, first.id)
         asked = call()
     else:
         asked = call(now=NOW + LEASE, answered_by=NOW + 2 * LEASE)
@@ -92,7 +92,7 @@ async def test_others_answers_are_not_waited_for(redis: Redis) -> None:
 async def test_a_mark_does_not_outlive_the_window(redis: Redis) -> None:
     g = factories.generation()
     await GenerationStore(redis).create(g, factories.due(), call=call())
-    left = await redis.execute("PTTL", keys.unanswered(g.tenant_id, DIGEST))
+    left = await redis.execute("PTTL", keys.undelivered_responses(g.tenant_id, DIGEST))
     assert 0 < left <= WINDOW / timedelta(milliseconds=1)
 
 
@@ -124,7 +124,7 @@ async def test_repeats_of_answered_calls_are_wishes_of_their_own(runtime: Runtim
         await submission.receipt.delivered()
         made.append(submission.generation.id)
     assert len(set(made)) == 3
-    assert await runtime.redis.execute("EXISTS", keys.unanswered(owner.id, DIGEST)) == 0
+    assert await runtime.redis.execute("EXISTS", keys.undelivered_responses(owner.id, DIGEST)) == 0
 
 
 async def test_a_lost_answer_can_be_lost_again(runtime: Runtime, owner: Tenant) -> None:
@@ -198,7 +198,7 @@ async def test_outside_of_the_window_nothing_is_remembered(settings: Settings, c
         owner = await runtime.tenants.service.create("acme")
         first = await accepted(runtime, owner)
         await first.receipt.lost()
-        await until(lambda: runtime.redis.execute("EXISTS", keys.unanswered(owner.id, DIGEST)), 0)
+        await until(lambda: runtime.redis.execute("EXISTS", keys.undelivered_responses(owner.id, DIGEST)), 0)
         assert (await accepted(runtime, owner)).generation.id != first.generation.id
 
 
@@ -313,7 +313,7 @@ async def test_repeats_that_are_meant_stay_separate_however_late(
     made = []
     for _ in range(3):
         made.append(await submitted(fal))
-        assert await runtime.redis.execute("KEYS", keys.unanswered("*", "*")) == []
+        assert await runtime.redis.execute("KEYS", keys.undelivered_responses("*", "*")) == []
         clock.advance(LEASE)
     assert sorted(made) == sorted(await ids_of(api))
 
@@ -323,7 +323,7 @@ async def test_a_run_that_waits_says_so(fal: httpx.AsyncClient, runtime: Runtime
     runs = [asyncio.create_task(fal.post(f"/fal/run/{MODEL}", json=create_body()))]
     await until(lambda: count(runtime, tenant), 1)
     clock.advance(2 * LEASE)
-    (key,) = await runtime.redis.execute("KEYS", keys.unanswered(tenant.id, "*"))
+    (key,) = await runtime.redis.execute("KEYS", keys.undelivered_responses(tenant.id, "*"))
     fresh = ids.milliseconds(clock() + LEASE)
     await until(lambda: runtime.redis.execute("ZCOUNT", key, fresh, "+inf"), 1)
     runs.append(asyncio.create_task(fal.post(f"/fal/run/{MODEL}", json=create_body())))
@@ -341,7 +341,7 @@ async def test_a_run_whose_caller_is_gone_is_lost_at_once(
     path = f"/fal/run/{MODEL}{tail}"
     await unheard(app, fal, path=path)
     again = asyncio.create_task(fal.post(path, content=to_json(create_body())))
-    key = (await runtime.redis.execute("KEYS", keys.unanswered(tenant.id, "*")))[0]
+    key = (await runtime.redis.execute("KEYS", keys.undelivered_responses(tenant.id, "*")))[0]
     (name,) = await runtime.redis.execute("ZRANGE", key, 0, -1)
     await runtime.transitions.apply(name.decode(), lambda g: g.canceled(0, clock()))
     answer = await asyncio.wait_for(again, 30)
@@ -367,7 +367,7 @@ async def test_a_run_in_a_process_that_stops_is_told_to_come_again(
 
 async def digest(runtime: Runtime, tenant: Tenant) -> str:
     """Of the one call that is remembered."""
-    (key,) = await runtime.redis.execute("KEYS", keys.unanswered(tenant.id, "*"))
+    (key,) = await runtime.redis.execute("KEYS", keys.undelivered_responses(tenant.id, "*"))
     return str(key.decode().rpartition(":")[2])
 
 

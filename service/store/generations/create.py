@@ -1,0 +1,129 @@
+"""Creation of generations: checks, hold, queue entry and idempotency key in one script."""
+
+from typing import Final
+
+from service.domain import ids
+from service.domain.budgets import Budgets, day
+from service.domain.generation import Due, Generation
+from service.domain.work_queue import WorkQueue
+from service.store import keys
+from service.store.generations.creation import Bound, Call, Creation, read_creation
+from service.store.generations.record_keys import idempotency_key, queue_rank
+from service.store.generations.records import dump
+from service.store.money.money import packed, window_keys
+from service.store.redis.client import Argument, Redis, Script
+from service.store.times import milliseconds, score
+
+_CREATE: Final = Script("create")
+
+UNLIMITED: Final = Budgets()
+
+
+class GenerationCreator:
+    """Creates generations."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+
+    async def create(
+        self,
+        generation: Generation,
+        due: Due,
+        *,
+        budgets: Budgets = UNLIMITED,
+        most_queued: int | None = None,
+        call: Call | None = None,
+        tenant_must_exist: bool = False,
+    ) -> Creation:
+        """Accept a generation and hold its estimated cost, or return the reason for the refusal and change nothing.
+
+        ``call``: the create request, for a client that sends it again when it gets no response.
+        """
+        g = generation
+        created_on = day(g.created_at)
+        packed_tenant, packed_end_user = packed(g.tenant_id, g.end_user)
+        is_full = await self._redis.memory.refuses_creates()
+        reply = await self._redis.run(
+            _CREATE,
+            {
+                "generation": keys.generation(g.id),
+                "idempotency": idempotency_key(g),
+                "tenant_generations": keys.generations_of_tenant(g.tenant_id),
+                "end_user_generations": keys.generations_of_end_user(g.tenant_id, g.end_user),
+                "due_dispatch": keys.due(WorkQueue.DISPATCH),
+                "due_sweep": keys.due(WorkQueue.SWEEP),
+                "nudged_dispatch": keys.nudged(WorkQueue.DISPATCH),
+                **window_keys(g.tenant_id, g.end_user, created_on),
+                "ledger": keys.LEDGER,
+                "tenant_queue": keys.queued_of_tenant(g.tenant_id),
+                "end_user": keys.end_user(g.tenant_id, g.end_user),
+                "usage": keys.usage(g.tenant_id, created_on),
+                **keys.DISPATCH_ORDER,
+                "gate": keys.GATE,
+                "undelivered_responses": keys.generation(g.id)
+                if call is None
+                else keys.undelivered_responses(g.tenant_id, call.digest),
+                "tenant": keys.tenant(g.tenant_id),
+            },
+            {
+                "generation_id": g.id,
+                "record": dump(g),
+                "status": g.status,
+                "dispatch_ms": score(due.dispatch),
+                "sweep_ms": score(due.sweep),
+                "fingerprint": g.fingerprint,
+                "has_idempotency_key": "" if g.idempotency_key is None else "1",
+                "cost": g.estimated_cost,
+                "tenant_month_limit": _limit(budgets.tenant_month),
+                "end_user_day_limit": _limit(budgets.end_user_day),
+                "account_day_limit": _limit(budgets.account_day),
+                "end_user_daily_limit": _limit(budgets.end_user_day_count),
+                "queue_limit": _limit(most_queued),
+                "tenant_id": g.tenant_id,
+                "end_user_id": g.end_user_id or "",
+                "retention_seconds": keys.MONEY_RETENTION_SECONDS,
+                "oldest_ledger_entry": ids.milliseconds(g.created_at) - keys.MONEY_RETENTION_SECONDS * 1000,
+                "rank": queue_rank(g),
+                **_call_arguments(call),
+                "tenant_must_exist": "1" if tenant_must_exist else "",
+                "packed_tenant": packed_tenant,
+                "packed_end_user": packed_end_user,
+                "redis_full": "1" if is_full else "",
+            },
+        )
+        return read_creation(reply)
+
+    async def demand_room(self) -> None:
+        """Do nothing if a create would be accepted now.
+
+        Raises:
+            StoreFull: Redis accepts nothing new.
+
+        """
+        await self._redis.memory.demand_room()
+
+    async def find_bound(self, tenant_id: str, key: str, fingerprint: str) -> Bound | None:
+        """Return the generation that an idempotency key has created; None: the key is new.
+
+        For creates that do not run their script, or not yet.
+        """
+        found = await self._redis.execute("GET", keys.idempotency(tenant_id, key))
+        if found is None:
+            return None
+        existing, _, bound_fingerprint = found.decode().partition(" ")
+        return Bound(existing, same=bound_fingerprint == fingerprint)
+
+
+def _call_arguments(call: Call | None) -> dict[str, Argument]:
+    if call is None:
+        return {"response_ms": "", "now_ms": "", "resend_window_ms": "", "other_generations": ""}
+    return {
+        "response_ms": ids.milliseconds(call.answered_by),
+        "now_ms": ids.milliseconds(call.now),
+        "resend_window_ms": milliseconds(call.window),
+        "other_generations": " ".join(call.others),
+    }
+
+
+def _limit(limit: int | None) -> int | str:
+    return "" if limit is None else limit

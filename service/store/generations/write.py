@@ -1,0 +1,276 @@
+"""Transitions of generations: a compare-and-set that changes slots, queues, money and deliveries in one script."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final
+
+from service.domain import ids
+from service.domain.budgets import day
+from service.domain.generation import Due, Generation
+from service.domain.status import Status
+from service.domain.webhook import Delivery
+from service.domain.work_queue import WorkQueue
+from service.errors import RequestIdTaken
+from service.store import keys
+from service.store.generations.record_keys import idempotency_key, queue_rank
+from service.store.generations.records import dump
+from service.store.money.money import window_keys
+from service.store.redis.client import Redis, Script
+from service.store.times import score
+from service.store.webhooks import deliveries
+
+_SAVE: Final = Script("save")
+_FINISH: Final = Script("finish")
+_REVIVE: Final = Script("revive")
+_PURGE: Final = Script("purge")
+_RESCHEDULE_POLL: Final = Script("reschedule_poll")
+_RESCHEDULE_SWEEP: Final = Script("reschedule_sweep")
+
+_REQUEST_ID_TAKEN: Final = 2  # in the replies of save.lua and revive.lua
+_CALLBACK_STORED: Final = 2  # in the reply of finish.lua
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """Whether the transition was written, and which work queues have something to do since."""
+
+    won: bool
+    generation: Generation
+    """As it is in Redis if the transition was written."""
+    nudges: tuple[WorkQueue, ...] = ()
+    callback_waits: bool = False
+    """The transition was refused: it would have ended a generation with a stored callback that no poll has judged."""
+
+
+class GenerationWriter:
+    """Writes transitions, and deletes ended generations."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+
+    async def save(self, generation: Generation, due: Due, events: Sequence[Delivery] = (), *, why: str = "") -> Moved:
+        """Write a transition that is not the last one, with the deliveries that it causes.
+
+        ``generation`` has the version that the transition started from. ``why``: the reason of an operator or of
+        reconciliation, for the ledger.
+
+        Raises:
+            RequestIdTaken: a transition with a reason has a request id that belongs to another generation.
+
+        """
+        g = replace(generation, version=generation.version + 1)
+        won, dispatch, deliver = await self._redis.run(
+            _SAVE,
+            {
+                "generation": keys.generation(g.id),
+                "slots": keys.SLOTS,
+                "due_dispatch": keys.due(WorkQueue.DISPATCH),
+                "due_poll": keys.due(WorkQueue.POLL),
+                "due_sweep": keys.due(WorkQueue.SWEEP),
+                "nudged_dispatch": keys.nudged(WorkQueue.DISPATCH),
+                "claimed": keys.CLAIMED,
+                "tenant_queue": keys.queued_of_tenant(g.tenant_id),
+                "tenant_slots": keys.slots_of_tenant(g.tenant_id),
+                **keys.DISPATCH_ORDER,
+                "delayed": keys.DELAYED,
+                "unconfirmed": keys.UNCONFIRMED,
+                "fal_request_ids": keys.FAL_REQUEST_IDS,
+                "ledger": keys.LEDGER,
+                "due_deliver": keys.due(WorkQueue.DELIVER),
+                "nudged_deliver": keys.nudged(WorkQueue.DELIVER),
+                "slotless": keys.slotless_of_tenant(g.tenant_id),
+                **deliveries.delivery_keys(g.tenant_id, events),
+            },
+            {
+                "generation_id": g.id,
+                "version": generation.version,
+                "record": dump(g),
+                "status": g.status,
+                "holds_slot": "1" if g.holds_slot else "",
+                "dispatch_ms": score(due.dispatch),
+                "poll_ms": score(due.poll),
+                "sweep_ms": score(due.sweep),
+                "changes_channel": keys.CHANGES,
+                "tenant_id": g.tenant_id,
+                "rank": queue_rank(g),
+                "request_id": g.request_id if g.status is Status.SUBMITTED and g.request_id else "",
+                "submit_ms": score(g.submitted_at),
+                "reason": why,
+                "pseudonym": g.end_user,
+                "delivery_ms": "" if not events else ids.milliseconds(events[0].created_at),
+                "has_verdict": "1" if g.status is Status.COPYING else "",
+                "deliveries": deliveries.delivery_arguments(events),
+            },
+        )
+        if won == _REQUEST_ID_TAKEN:
+            raise RequestIdTaken("This request id belongs to another generation.")
+        return Moved(bool(won), g, _nudges(dispatch, deliver))
+
+    async def finish(
+        self,
+        generation: Generation,
+        due: Due,
+        events: Sequence[Delivery],
+        *,
+        now: datetime,
+        why: str = "",
+        verdict: bool = False,
+    ) -> Moved:
+        """Write the last transition, with its settlement and the deliveries that it causes.
+
+        Refused while a callback is stored, unless the transition is a ``verdict`` of fal.
+        """
+        g = replace(generation, version=generation.version + 1)
+        created_on = day(g.created_at)  # money stays in the windows that hold it, however late it is settled
+        won, dispatch, deliver = await self._redis.run(
+            _FINISH,
+            {
+                "generation": keys.generation(g.id),
+                "slots": keys.SLOTS,
+                "due_dispatch": keys.due(WorkQueue.DISPATCH),
+                "due_poll": keys.due(WorkQueue.POLL),
+                "due_sweep": keys.due(WorkQueue.SWEEP),
+                "due_deliver": keys.due(WorkQueue.DELIVER),
+                "nudged_dispatch": keys.nudged(WorkQueue.DISPATCH),
+                "nudged_deliver": keys.nudged(WorkQueue.DELIVER),
+                "claimed": keys.CLAIMED,
+                **window_keys(g.tenant_id, g.end_user, created_on),
+                "ledger": keys.LEDGER,
+                "tenant_queue": keys.queued_of_tenant(g.tenant_id),
+                "end_user": keys.end_user(g.tenant_id, g.end_user),
+                "usage": keys.usage(g.tenant_id, created_on),
+                "end_user_spending": keys.usage_of_end_users(g.tenant_id, created_on),
+                "tenant_slots": keys.slots_of_tenant(g.tenant_id),
+                **keys.DISPATCH_ORDER,
+                "delayed": keys.DELAYED,
+                "unconfirmed": keys.UNCONFIRMED,
+                "job_durations": keys.JOB_DURATIONS,
+                "given_up": keys.GIVEN_UP,
+                "slotless": keys.slotless_of_tenant(g.tenant_id),
+                **deliveries.delivery_keys(g.tenant_id, events),
+            },
+            {
+                "generation_id": g.id,
+                "version": generation.version,
+                "record": dump(g),
+                "status": g.status,
+                "purge_ms": score(due.sweep),
+                "changes_channel": keys.CHANGES,
+                "delivery_ms": ids.milliseconds(now),
+                "held_cost": g.estimated_cost,
+                "settled_cost": g.actual_cost or 0,
+                "tenant_id": g.tenant_id,
+                "pseudonym": g.end_user,
+                "outcome": _outcome(g),
+                "refused_by_policy": "1" if _is_refused_by_policy(g) else "",
+                "retention_seconds": keys.MONEY_RETENTION_SECONDS,
+                "job_duration_ms": _job_duration(g),
+                "reason": why,
+                "is_verdict": "1" if verdict else "",
+                "deliveries": deliveries.delivery_arguments(events),
+            },
+        )
+        return Moved(won == 1, g, _nudges(dispatch, deliver), callback_waits=won == _CALLBACK_STORED)
+
+    async def revive(self, before: Generation, after: Generation, *, now: datetime, why: str) -> Moved:
+        """Follow a given-up generation again: its cost is held, it has a slot, and it is polled now.
+
+        Raises:
+            RequestIdTaken: the request id belongs to another generation.
+
+        """
+        g, created_on = replace(after, version=before.version + 1), day(before.created_at)
+        won, nudge = await self._redis.run(
+            _REVIVE,
+            {
+                "generation": keys.generation(g.id),
+                "slots": keys.SLOTS,
+                "due_poll": keys.due(WorkQueue.POLL),
+                "due_sweep": keys.due(WorkQueue.SWEEP),
+                "nudged_poll": keys.nudged(WorkQueue.POLL),
+                **window_keys(g.tenant_id, g.end_user, created_on),
+                "ledger": keys.LEDGER,
+                "usage": keys.usage(g.tenant_id, created_on),
+                "end_user_spending": keys.usage_of_end_users(g.tenant_id, created_on),
+                "tenant_slots": keys.slots_of_tenant(g.tenant_id),
+                "fal_request_ids": keys.FAL_REQUEST_IDS,
+                "given_up": keys.GIVEN_UP,
+                "paid_and_lost": keys.PAID_AND_LOST,
+            },
+            {
+                "generation_id": g.id,
+                "version": before.version,
+                "record": dump(g),
+                "status": g.status,
+                "now_ms": ids.milliseconds(now),
+                "changes_channel": keys.CHANGES,
+                "held_cost": g.estimated_cost,
+                "settled_cost": before.actual_cost or 0,
+                "tenant_id": g.tenant_id,
+                "pseudonym": g.end_user,
+                "outcome": _outcome(before),
+                "reason": why,
+                "request_id": g.request_id or "",
+                "submit_ms": score(g.submitted_at or now),
+            },
+        )
+        if won == _REQUEST_ID_TAKEN:
+            raise RequestIdTaken("This request id belongs to another generation.")
+        return Moved(bool(won), g, (WorkQueue.POLL,) if nudge else ())
+
+    async def reschedule_poll(self, generation_id: str, until: datetime) -> None:
+        """Set the time of the next poll, if the generation is still polled. Nothing else changes."""
+        await self._redis.run(
+            _RESCHEDULE_POLL,
+            {"generation": keys.generation(generation_id), "due_poll": keys.due(WorkQueue.POLL)},
+            {"generation_id": generation_id, "poll_ms": ids.milliseconds(until)},
+        )
+
+    async def reschedule_sweep(self, generation: Generation, until: datetime) -> None:
+        """Set the time of the next sweep, unless the generation has changed since. Nothing else changes."""
+        g = generation
+        await self._redis.run(
+            _RESCHEDULE_SWEEP,
+            {"generation": keys.generation(g.id), "due_sweep": keys.due(WorkQueue.SWEEP)},
+            {"generation_id": g.id, "version": g.version, "sweep_ms": ids.milliseconds(until)},
+        )
+
+    async def purge(self, generation: Generation) -> bool:
+        """Delete an ended generation; False: it has changed since it was read."""
+        g = generation
+        deleted = await self._redis.run(
+            _PURGE,
+            {
+                "generation": keys.generation(g.id),
+                "idempotency": idempotency_key(g),
+                "tenant_generations": keys.generations_of_tenant(g.tenant_id),
+                "end_user_generations": keys.generations_of_end_user(g.tenant_id, g.end_user),
+                "due_sweep": keys.due(WorkQueue.SWEEP),
+                "paid_and_lost": keys.PAID_AND_LOST,
+            },
+            {"generation_id": g.id, "version": g.version},
+        )
+        return bool(deleted)
+
+
+def _outcome(g: Generation) -> str:
+    """The name under which the usage counts a generation."""
+    return g.status if g.error is None else f"{g.status}:{g.error.code}"
+
+
+def _is_refused_by_policy(g: Generation) -> bool:
+    return g.error is not None and g.error.code == "content_policy" and not g.erased
+
+
+def _job_duration(g: Generation) -> int | str:
+    """Time at fal in ms; "": it never was there."""
+    ended_at = g.fal_ended_at or g.finished_at
+    if g.submitted_at is None or ended_at is None or g.request_id is None:
+        return ""
+    return max(0, ids.milliseconds(ended_at) - ids.milliseconds(g.submitted_at))
+
+
+def _nudges(dispatch: int, deliver: int) -> tuple[WorkQueue, ...]:
+    flags = ((WorkQueue.DISPATCH, dispatch), (WorkQueue.DELIVER, deliver))
+    return tuple(work_queue for work_queue, is_wanted in flags if is_wanted)

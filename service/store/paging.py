@@ -1,0 +1,74 @@
+"""Pages of an index whose members are ids: newest first, filtered, with a cursor.
+
+Ids sort by creation, so that times are bounds of an index and an id is a cursor.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final, Generic, TypeVar
+
+from service.domain import ids
+from service.store.redis.client import Redis
+
+Record = TypeVar("Record")
+
+#: Entries of an index that one call reads. If they do not fill the page, the call returns a short page with a cursor.
+ENTRIES_READ: Final = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[Record]):
+    """``after`` is the cursor of the next page; None: there is nothing more."""
+
+    items: list[Record] = field(default_factory=list)
+    after: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """Part of an index: ids after a cursor, and created within two times."""
+
+    prefix: str
+    """Of the ids."""
+    after: str | None = None
+    """Last id of the page before."""
+    created_after: datetime | None = None
+    created_before: datetime | None = None
+
+    @property
+    def bounds(self) -> tuple[str, str]:
+        """Upper and lower bound for ZREVRANGEBYLEX."""
+        upper = "+" if self.created_before is None else "(" + ids.lowest(self.prefix, self.created_before)
+        if self.after is not None:
+            upper = min(upper, "(" + self.after) if upper != "+" else "(" + self.after
+        if self.created_after is None:
+            return upper, "-"
+        return upper, "[" + ids.lowest(self.prefix, self.created_after + timedelta(milliseconds=1))
+
+
+async def read_page(
+    redis: Redis,
+    index: str,
+    part: Range,
+    *,
+    limit: int,
+    load: Callable[[Sequence[str]], Awaitable[Sequence[Record | None]]],
+    matches: Callable[[Record], bool],
+) -> Page[Record]:
+    """Read the newest records of a range that match; a page may be shorter than ``limit`` and not be the last one.
+
+    Records are loaded in slices of ``limit``, since most pages need only the first one.
+    """
+    entries = await redis.execute("ZREVRANGEBYLEX", index, *part.bounds, "LIMIT", 0, ENTRIES_READ)
+    names = [name.decode() for name in entries]
+    is_last = len(names) < ENTRIES_READ
+    items: list[Record] = []
+    for start in range(0, len(names), limit):
+        page = names[start : start + limit]
+        for name, record in zip(page, await load(page), strict=True):
+            if record is not None and matches(record):
+                items.append(record)
+            if len(items) == limit:
+                return Page(items, None if is_last and name == names[-1] else name)
+    return Page(items, None if is_last else names[-1])
