@@ -82,7 +82,7 @@ def doctor_verdict(stack: Stack) -> str:
         check=False,
         timeout=60,
     )
-    return next(str(f["verdict"]) for f in json.loads(result.stdout)["findings"] if f["check"] == "worker clocks")
+    return next(str(f["status"]) for f in json.loads(result.stdout)["findings"] if f["check"] == "worker clocks")
 
 
 def test_beat_absent_generations_end(trial: Trial) -> None:

@@ -1,4 +1,4 @@
-"""The doctor on a running stack, and processes that it and an orchestrator hear of."""
+"""The doctor on a running stack, and the heartbeats and health checks of processes."""
 
 import json
 import os
@@ -24,19 +24,19 @@ def doctor(stack: Stack) -> dict[str, str]:
     )
     answer = json.loads(result.stdout)
     assert result.returncode == (0 if answer["healthy"] else 1)
-    return {finding["check"]: finding["verdict"] for finding in answer["findings"]}
+    return {finding["check"]: finding["status"] for finding in answer["findings"]}
 
 
-def eventually(stack: Stack, wanted: Callable[[dict[str, str]], Any]) -> dict[str, str]:
-    give_up = time.monotonic() + 90
-    while not wanted(found := doctor(stack)):
-        assert time.monotonic() < give_up, found
+def wait_for_findings(stack: Stack, condition: Callable[[dict[str, str]], Any]) -> dict[str, str]:
+    deadline = time.monotonic() + 90
+    while not condition(found := doctor(stack)):
+        assert time.monotonic() < deadline, found
     return found
 
 
-def test_a_stack_that_runs_is_well(stack: Stack) -> None:
-    found = eventually(stack, lambda found: "fail" not in found.values())
-    assert {check for check, verdict in found.items() if verdict != "ok"} == {"public URL"}, "it is plain http"
+def test_doctor_running_stack_is_healthy(stack: Stack) -> None:
+    found = wait_for_findings(stack, lambda found: "fail" not in found.values())
+    assert {check for check, status in found.items() if status != "ok"} == {"public URL"}, "without TLS"
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def idle_stack() -> Iterator[Stack]:
 
 @contextmanager
 def running(stack: Stack, *words: str) -> Iterator[int]:
-    """A command of ours with a port of its own; it must end when asked to."""
+    """Run a command of the gateway with its own metrics port. It must stop on SIGTERM."""
     port = free_port()
     child = Child(
         words[0],
@@ -70,10 +70,10 @@ def _healthy(port: int) -> bool:
         return False
 
 
-def test_worker_and_beat_are_commands_with_a_sign_of_life(idle_stack: Stack) -> None:
+def test_worker_and_beat_commands_send_heartbeats(idle_stack: Stack) -> None:
     found = doctor(idle_stack)
     assert {found[check] for check in ("beat", "workers of dispatch", "workers of maintenance")} == {"fail"}
     with running(idle_stack, "worker", "--queues", "webhooks,maintenance") as port, running(idle_stack, "beat"):
-        found = eventually(idle_stack, lambda found: found["beat"] == found["workers of webhooks"] == "ok")
+        found = wait_for_findings(idle_stack, lambda found: found["beat"] == found["workers of webhooks"] == "ok")
         assert (found["workers of dispatch"], found["workers of maintenance"]) == ("fail", "ok")
         assert "gateway_work_items_claimed_total" in httpx.get(f"http://127.0.0.1:{port}/metrics", trust_env=False).text

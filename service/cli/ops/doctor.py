@@ -1,4 +1,4 @@
-"""``doctor``: its lines, for people or as JSON."""
+"""``doctor``: the findings as a table or as JSON."""
 
 import sys
 from dataclasses import asdict
@@ -11,33 +11,33 @@ from rich.table import Table
 from service.cli.ops.commands import show, with_runtime
 from service.usecases.operations.doctor import CheckStatus, Finding
 
-#: Of a table that a program reads, or a shell in a container without a terminal.
-_UNFOLDED: Final = 1000
+#: The width of the table where the output is no terminal: a program, or a shell in a container.
+_WIDTH_WITHOUT_TERMINAL: Final = 1000
 _COLOURS: Final = {CheckStatus.OK: "green", CheckStatus.WARN: "yellow", CheckStatus.FAIL: "red"}
 
 
 def doctor(*, as_json: bool) -> None:
-    """Exit 1 where anything fails; what is only to be known exits 0."""
+    """Print the findings. Exit 1 if a check fails; warnings exit 0."""
     findings = with_runtime(lambda runtime: runtime.operations.doctor.run())
-    healthy = all(finding.verdict is not CheckStatus.FAIL for finding in findings)
+    healthy = all(finding.status is not CheckStatus.FAIL for finding in findings)
     if as_json:
         show({"healthy": healthy, "findings": [asdict(finding) for finding in findings]})
     else:
-        _tell(findings)
+        _print_table(findings)
     if not healthy:
         raise typer.Exit(1)
 
 
-def _tell(findings: list[Finding]) -> None:
+def _print_table(findings: list[Finding]) -> None:
     table = Table(box=None, pad_edge=False)
     for head in ("", "check", "found", "what to do"):
         table.add_column(head, overflow="fold")
     for finding in findings:
-        colour = _COLOURS[finding.verdict]
-        table.add_row(f"[{colour}]{finding.verdict}[/]", finding.check, _plain(finding.told), _plain(finding.remedy))
-    Console(width=None if sys.stdout.isatty() else _UNFOLDED).print(table)
+        colour = _COLOURS[finding.status]
+        table.add_row(f"[{colour}]{finding.status}[/]", finding.check, _plain(finding.detail), _plain(finding.remedy))
+    Console(width=None if sys.stdout.isatty() else _WIDTH_WITHOUT_TERMINAL).print(table)
 
 
 def _plain(text: str) -> str:
-    """Square brackets would be read as markup."""
+    """Escape square brackets, which are markup."""
     return text.replace("[", "\\[")

@@ -1,4 +1,4 @@
-"""``doctor``: each of its lines, well and unwell, on real servers."""
+"""``doctor``: each check, passed and failed, on real servers."""
 
 import json
 import threading
@@ -49,7 +49,7 @@ async def lines(settings: Settings, *, clock: Callable[[], Any] = utc_now) -> di
         findings = await runtime.operations.doctor.run()
     assert len({finding.check for finding in findings}) == len(findings)
     for finding in findings:
-        assert bool(finding.remedy) == (finding.verdict is not CheckStatus.OK), "what is not well says what to do"
+        assert bool(finding.remedy) == (finding.status is not CheckStatus.OK), "a finding that is not ok has a remedy"
         assert not any(secret in repr(finding) for secret in SECRETS)
     return {finding.check: finding for finding in findings}
 
@@ -58,13 +58,13 @@ def shifted(by: timedelta) -> datetime:
     return utc_now() + by
 
 
-async def verdict(settings: Settings, check: str) -> CheckStatus:
-    return (await lines(settings))[check].verdict
+async def status_of(settings: Settings, check: str) -> CheckStatus:
+    return (await lines(settings))[check].status
 
 
 @contextmanager
 def configured(url: str, **changes: str) -> Iterator[None]:
-    """The server's own settings, and back."""
+    """Change settings of the Redis server, and restore them."""
     with redis_py.Redis.from_url(url, decode_responses=True) as client:
         before = {name: client.config_get(name)[name] for name in changes}
         try:
@@ -81,19 +81,20 @@ def configured(url: str, **changes: str) -> Iterator[None]:
 # --- Redis ------------------------------------------------------------------------------------------------------------
 
 
-async def test_a_redis_that_is_well(settings: Settings) -> None:
+async def test_doctor_healthy_redis_is_ok(settings: Settings) -> None:
     found = await lines(settings)
     checks = ("", " version", " durability", " eviction", " memory", " replicas", " scripts")
-    assert {check: found[f"redis{check}"].verdict for check in checks} == dict.fromkeys(checks, CheckStatus.OK)
-    assert found["clock"].verdict is CheckStatus.OK
-    assert found["broker"].verdict is CheckStatus.OK
-    assert found["secret key"].verdict is CheckStatus.OK
+    assert {check: found[f"redis{check}"].status for check in checks} == dict.fromkeys(checks, CheckStatus.OK)
+    assert (found["redis"].detail, found["redis scripts"].detail) == ("reachable and writable", "loaded")
+    assert found["clock"].status is CheckStatus.OK
+    assert found["broker"].status is CheckStatus.OK
+    assert found["secret key"].status is CheckStatus.OK
 
 
-async def test_a_redis_that_is_away_leaves_the_rest_to_be_told(settings: Settings) -> None:
+async def test_doctor_redis_unavailable_runs_other_checks(settings: Settings) -> None:
     found = await lines(settings.model_copy(update={"redis_url": "redis://127.0.0.1:9/0"}))
-    assert (found["redis"].verdict, found["broker"].verdict) == (CheckStatus.FAIL, CheckStatus.FAIL)
-    assert found["fal key"].verdict is CheckStatus.OK
+    assert (found["redis"].status, found["broker"].status) == (CheckStatus.FAIL, CheckStatus.FAIL)
+    assert found["fal key"].status is CheckStatus.OK
     assert "redis version" not in found
 
 
@@ -108,22 +109,24 @@ async def test_a_redis_that_is_away_leaves_the_rest_to_be_told(settings: Setting
         ({"maxmemory": "100gb"}, "redis memory", CheckStatus.OK),
     ],
 )
-async def test_a_redis_that_is_not(
+async def test_doctor_redis_setting_wrong_is_reported(
     settings: Settings, change: dict[str, str], check: str, expected: CheckStatus
 ) -> None:
     with configured(settings.redis_url, **change):
-        assert await verdict(settings, check) is expected
+        assert await status_of(settings, check) is expected
 
 
 @pytest.mark.parametrize(
     ("part", "expected"), [(0.5, CheckStatus.OK), (0.81, CheckStatus.WARN), (0.95, CheckStatus.FAIL)]
 )
-async def test_memory_that_runs_out(settings: Settings, part: float, expected: CheckStatus) -> None:
+async def test_doctor_memory_near_limit_warns_then_fails(
+    settings: Settings, part: float, expected: CheckStatus
+) -> None:
     with redis_py.Redis.from_url(settings.redis_url) as client:
-        client.setrange("ballast", 30_000_000, "x")  # beside it, what connections take does not count
+        client.setrange("ballast", 30_000_000, "x")  # large, so that the memory of connections does not matter
         used = client.info("memory")["used_memory"]
     with configured(settings.redis_url, maxmemory=str(int(used / part))):
-        assert await verdict(settings, "redis memory") is expected
+        assert await status_of(settings, "redis memory") is expected
 
 
 @pytest.mark.parametrize(
@@ -135,17 +138,15 @@ async def test_memory_that_runs_out(settings: Settings, part: float, expected: C
         ({}, None, "of an unknown limit"),
     ],
 )
-def test_memory_names_the_source_of_its_limit_and_the_share(
-    info: dict[str, str], setting: int | None, source: str
-) -> None:
+def test_doctor_memory_names_source_of_limit(info: dict[str, str], setting: int | None, source: str) -> None:
     from service.store.redis.client import Redis
     from service.usecases.operations.doctor import server
 
     redis = Redis("redis://127.0.0.1:9/0", timeout=1, memory=MemoryPolicy(setting, 0.7))
     found = server.memory(redis, {"used_memory": "600", **info})
 
-    assert source in found.told
-    assert ("70%" in found.told) == (found.verdict is not CheckStatus.WARN) == bool(info)
+    assert source in found.detail
+    assert ("70%" in found.detail) == (found.status is not CheckStatus.WARN) == bool(info)
 
 
 @pytest.mark.parametrize(
@@ -155,15 +156,15 @@ def test_memory_names_the_source_of_its_limit_and_the_share(
         *((3, 1, "warn"), (3, 2, "ok"), (4, 1, "warn"), (4, 2, "ok"), (4, 5, "fail"), (5, 2, "warn"), (5, 3, "ok")),
     ],
 )
-def test_replicas_waited_for_are_a_majority(replicas: int, waited_for: int, expected: str) -> None:
+def test_doctor_replicas_waited_for_are_a_majority(replicas: int, waited_for: int, expected: str) -> None:
     from service.usecases.operations.doctor import server
 
     settings = factories.settings("redis://127.0.0.1:9/0", redis_wait_replicas=waited_for)
-    assert server.replicas({"connected_slaves": str(replicas)}, settings).verdict == expected
+    assert server.replicas({"connected_slaves": str(replicas)}, settings).status == expected
 
 
-async def test_a_redis_that_keeps_its_settings_and_scripts_to_itself(settings: Settings) -> None:
-    """As managed ones do, to a user that may not all."""
+async def test_doctor_restricted_redis_user_is_reported(settings: Settings) -> None:
+    """Managed Redis servers refuse CONFIG and SCRIPT to some users."""
     with redis_py.Redis.from_url(settings.redis_url) as client:
         client.acl_setuser("guest", True, nopass=True, keys=["*"], channels=["*"], commands=["+@all", "-config", "-script"])  # fmt: skip  # noqa: E501
     try:
@@ -172,12 +173,12 @@ async def test_a_redis_that_keeps_its_settings_and_scripts_to_itself(settings: S
     finally:
         with redis_py.Redis.from_url(settings.redis_url) as client:
             client.acl_deluser("guest")
-    assert found["redis durability"].verdict is CheckStatus.WARN
-    assert found["redis scripts"].verdict is CheckStatus.FAIL
+    assert found["redis durability"].status is CheckStatus.WARN
+    assert found["redis scripts"].status is CheckStatus.FAIL
 
 
 @pytest.mark.parametrize("refused", ["info", "set"])
-async def test_a_redis_that_refuses_what_is_needed_is_a_line_and_no_traceback(settings: Settings, refused: str) -> None:
+async def test_doctor_refused_command_fails_redis_check(settings: Settings, refused: str) -> None:
     with redis_py.Redis.from_url(settings.redis_url) as client:
         client.acl_setuser("guest", True, nopass=True, keys=["*"], channels=["*"], commands=["+@all", f"-{refused}"])
         try:
@@ -185,12 +186,12 @@ async def test_a_redis_that_refuses_what_is_needed_is_a_line_and_no_traceback(se
             found = await lines(settings.model_copy(update={"redis_url": url}))
         finally:
             client.acl_deluser("guest")
-    assert found["redis"].verdict is CheckStatus.FAIL
-    assert f"Redis refuses {refused.upper()} (" in found["redis"].told
-    assert "fal key" in found, "the rest is told"
+    assert found["redis"].status is CheckStatus.FAIL
+    assert f"Redis refuses {refused.upper()} (" in found["redis"].detail
+    assert "fal key" in found, "the other checks run"
 
 
-async def test_clocks_that_differ(settings: Settings) -> None:
+async def test_doctor_clock_skew_warns_then_fails(settings: Settings) -> None:
     for skew, expected in (
         (0.5, CheckStatus.OK),
         (1.5, CheckStatus.WARN),
@@ -198,51 +199,51 @@ async def test_clocks_that_differ(settings: Settings) -> None:
         (-3, CheckStatus.FAIL),
     ):
         found = await lines(settings, clock=partial(shifted, timedelta(seconds=skew)))
-        assert found["clock"].verdict is expected, skew
+        assert found["clock"].status is expected, skew
 
 
-def test_an_old_redis() -> None:
+def test_doctor_old_redis_fails() -> None:
     from service.usecases.operations.doctor import server
 
     versions = {"6.0.16": "fail", "6.2.0": "ok", "7.4.1": "ok", "10.0": "ok", "": "fail"}
-    assert {name: server.version({"redis_version": name}).verdict for name in versions} == versions
+    assert {name: server.version({"redis_version": name}).status for name in versions} == versions
 
 
-async def test_replicas(tmp_path: Path, settings: Settings) -> None:
+async def test_doctor_replicas_of_running_sentinels(tmp_path: Path, settings: Settings) -> None:
     with Watched(tmp_path) as watched:
         for wanted, expected in ((0, CheckStatus.WARN), (1, CheckStatus.OK), (2, CheckStatus.FAIL)):
             own = settings.model_copy(update={"redis_url": watched.url, "redis_wait_replicas": wanted})
-            assert await verdict(own, "redis replicas") is expected, wanted
+            assert await status_of(own, "redis replicas") is expected, wanted
 
 
 # --- processes --------------------------------------------------------------------------------------------------------
 
 
-async def test_nobody_runs(settings: Settings) -> None:
+async def test_doctor_no_processes_fails(settings: Settings) -> None:
     found = await lines(settings)
     checks = ("beat", *(f"workers of {queue}" for queue in QUEUES))
-    assert {check: found[check].verdict for check in checks} == dict.fromkeys(checks, CheckStatus.FAIL)
+    assert {check: found[check].status for check in checks} == dict.fromkeys(checks, CheckStatus.FAIL)
 
 
-async def test_who_runs_is_believed_for_fifteen_seconds(settings: Settings) -> None:
+async def test_doctor_heartbeats_expire_after_15_seconds(settings: Settings) -> None:
     now = utc_now()
     async with open_runtime(settings) as runtime:
         await runtime.stores.heartbeats.note_beat(now)
         await runtime.stores.heartbeats.note_worker("a:1", ["dispatch", "webhooks"], now)
         await runtime.stores.heartbeats.note_worker("b:2", ["dispatch"], now)
     found = await lines(settings)
-    assert found["beat"].verdict is CheckStatus.OK
-    assert found["workers of dispatch"].told == "2: a:1, b:2"
-    assert found["workers of webhooks"].verdict is CheckStatus.OK
-    assert found["workers of maintenance"].verdict is CheckStatus.FAIL
+    assert found["beat"].status is CheckStatus.OK
+    assert found["workers of dispatch"].detail == "2: a:1, b:2"
+    assert found["workers of webhooks"].status is CheckStatus.OK
+    assert found["workers of maintenance"].status is CheckStatus.FAIL
     later = await lines(settings, clock=lambda: utc_now() + timedelta(seconds=17))
-    assert {later[check].verdict for check in ("beat", "workers of dispatch", "workers of webhooks")} == {
+    assert {later[check].status for check in ("beat", "workers of dispatch", "workers of webhooks")} == {
         CheckStatus.FAIL
     }
-    assert "the last was heard" in later["workers of dispatch"].told
+    assert "last heartbeat" in later["workers of dispatch"].detail
 
 
-async def test_workers_long_gone_are_forgotten(settings: Settings) -> None:
+async def test_heartbeats_of_dead_workers_are_removed(settings: Settings) -> None:
     now = utc_now()
     async with open_runtime(settings) as runtime:
         await runtime.stores.heartbeats.note_worker("a:1", ["dispatch"], now - timedelta(minutes=11))
@@ -250,20 +251,20 @@ async def test_workers_long_gone_are_forgotten(settings: Settings) -> None:
         assert set((await runtime.stores.heartbeats.read()).workers) == {"webhooks"}
 
 
-async def test_a_held_dispatch(settings: Settings, fal: httpx.AsyncClient) -> None:
-    assert await verdict(settings, "dispatch") is CheckStatus.OK
+async def test_doctor_closed_gate_is_reported(settings: Settings, fal: httpx.AsyncClient) -> None:
+    assert await status_of(settings, "dispatch") is CheckStatus.OK
     async with open_runtime(settings) as runtime:
         await runtime.operations.gate.drain("moving")
-        assert await verdict(settings, "dispatch") is CheckStatus.WARN
+        assert await status_of(settings, "dispatch") is CheckStatus.WARN
         await runtime.operations.gate.resume()
         await runtime.operations.gate.pause("by hand")
-        assert "by hand" in (await lines(settings))["dispatch"].told
+        assert "by hand" in (await lines(settings))["dispatch"].detail
         await runtime.operations.gate.resume()
         await runtime.operations.gate.locked("Exhausted balance")
-        assert await verdict(settings, "dispatch") is CheckStatus.FAIL
+        assert await status_of(settings, "dispatch") is CheckStatus.FAIL
 
 
-# --- fal and the way back ---------------------------------------------------------------------------------------------
+# --- fal and callbacks ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -275,17 +276,19 @@ async def test_a_held_dispatch(settings: Settings, fal: httpx.AsyncClient) -> No
         ("503", CheckStatus.WARN),
     ],
 )
-async def test_fals_key(settings: Settings, fal: httpx.AsyncClient, kind: str | None, expected: CheckStatus) -> None:
+async def test_doctor_fal_key_status_follows_fal(
+    settings: Settings, fal: httpx.AsyncClient, kind: str | None, expected: CheckStatus
+) -> None:
     before = (await fal.get("/_sandbox/requests")).json()
     if kind is not None:
         (await fal.post("/_sandbox/faults", json={"account": {"kind": kind}})).raise_for_status()
-    assert await verdict(settings, "fal key") is expected
-    assert (await fal.get("/_sandbox/requests")).json() == before, "asking is free"
+    assert await status_of(settings, "fal key") is expected
+    assert (await fal.get("/_sandbox/requests")).json() == before, "the check costs nothing"
 
 
-async def test_fal_out_of_reach(settings: Settings) -> None:
+async def test_doctor_fal_unreachable_fails(settings: Settings) -> None:
     assert (
-        await verdict(settings.model_copy(update={"fal_queue_url": factories.NOWHERE}), "fal key") is CheckStatus.FAIL
+        await status_of(settings.model_copy(update={"fal_queue_url": factories.NOWHERE}), "fal key") is CheckStatus.FAIL
     )
 
 
@@ -309,35 +312,35 @@ def answering(status: int, body: bytes) -> Iterator[str]:
         thread.join(5)
 
 
-async def test_the_public_url(settings: Settings) -> None:
-    assert await verdict(settings, "public URL") is CheckStatus.WARN, "unset"
+async def test_doctor_public_url_is_checked(settings: Settings) -> None:
+    assert await status_of(settings, "public URL") is CheckStatus.WARN, "unset"
     answers = [
-        (200, b'{"status":"ok"}', CheckStatus.WARN),  # it is http
+        (200, b'{"status":"ok"}', CheckStatus.WARN),  # without TLS
         (200, b"<html>a parked domain</html>", CheckStatus.FAIL),
         (502, b'{"status":"ok"}', CheckStatus.FAIL),
     ]
     for status, body, expected in answers:
         with answering(status, body) as url:
-            assert await verdict(settings.model_copy(update={"public_url": url}), "public URL") is expected
+            assert await status_of(settings.model_copy(update={"public_url": url}), "public URL") is expected
     assert (
-        await verdict(settings.model_copy(update={"public_url": factories.NOWHERE}), "public URL") is CheckStatus.FAIL
+        await status_of(settings.model_copy(update={"public_url": factories.NOWHERE}), "public URL") is CheckStatus.FAIL
     )
 
 
 # --- settings ---------------------------------------------------------------------------------------------------------
 
 
-async def test_a_secret_key_that_opens_nothing(settings: Settings) -> None:
+async def test_doctor_wrong_secret_key_fails(settings: Settings) -> None:
     async with open_runtime(settings) as runtime:
         await runtime.tenants.service.create("acme")
-    assert await verdict(settings, "secret key") is CheckStatus.OK
+    assert await status_of(settings, "secret key") is CheckStatus.OK
     other = settings.model_copy(update={"secret_key": SecretStr(OTHER_SECRET_KEY)})
-    assert await verdict(other, "secret key") is CheckStatus.FAIL
+    assert await status_of(other, "secret key") is CheckStatus.FAIL
 
 
-async def test_an_admin_token_that_is_missing(settings: Settings) -> None:
-    assert await verdict(settings, "admin token") is CheckStatus.OK
-    assert await verdict(settings.model_copy(update={"admin_token": None}), "admin token") is CheckStatus.WARN
+async def test_doctor_missing_admin_token_warns(settings: Settings) -> None:
+    assert await status_of(settings, "admin token") is CheckStatus.OK
+    assert await status_of(settings.model_copy(update={"admin_token": None}), "admin token") is CheckStatus.WARN
 
 
 @pytest.mark.parametrize(
@@ -351,33 +354,35 @@ async def test_an_admin_token_that_is_missing(settings: Settings) -> None:
         (("fd00::/8",), CheckStatus.FAIL),
     ],
 )
-async def test_where_webhooks_may_go(settings: Settings, networks: tuple[str, ...], expected: CheckStatus) -> None:
+async def test_doctor_webhook_networks_are_checked(
+    settings: Settings, networks: tuple[str, ...], expected: CheckStatus
+) -> None:
     allowed = tuple(map(ip_network, networks))
     own = settings.model_copy(update={"webhook_allowed_networks": allowed})
-    assert await verdict(own, "webhook networks") is expected
+    assert await status_of(own, "webhook networks") is expected
 
 
 # --- the command ------------------------------------------------------------------------------------------------------
 
 
-def test_the_command_says_it_and_exits_by_it(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_doctor_command_exits_1_on_failure(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in settings.environment().items():
         monkeypatch.setenv(name, value)
-    said = CliRunner().invoke(app, ["doctor"])
-    assert said.exit_code == 1
-    assert "seedance-gateway beat" in " ".join(said.stdout.split())
-    told = CliRunner().invoke(app, ["doctor", "--json"])
-    assert told.exit_code == 1
-    answer = json.loads(told.stdout)
-    assert answer["healthy"] is False
-    assert {"check", "verdict", "told", "remedy"} == set(answer["findings"][0])
-    assert not any(secret in said.output + told.output for secret in SECRETS)
+    table = CliRunner().invoke(app, ["doctor"])
+    assert table.exit_code == 1
+    assert "seedance-gateway beat" in " ".join(table.stdout.split())
+    json_output = CliRunner().invoke(app, ["doctor", "--json"])
+    assert json_output.exit_code == 1
+    report = json.loads(json_output.stdout)
+    assert report["healthy"] is False
+    assert {"check", "status", "detail", "remedy"} == set(report["findings"][0])
+    assert not any(secret in table.output + json_output.output for secret in SECRETS)
 
 
-def test_a_broken_redis_is_a_line_and_no_traceback(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_doctor_command_redis_unavailable_exits_1(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     own = settings.model_copy(update={"redis_url": "redis://:a-password@127.0.0.1:9/0"})
     for name, value in own.environment().items():
         monkeypatch.setenv(name, value)
-    said = CliRunner().invoke(app, ["doctor", "--json"])
-    assert (said.exit_code, isinstance(said.exception, SystemExit)) == (1, True)
-    assert "a-password" not in said.output
+    table = CliRunner().invoke(app, ["doctor", "--json"])
+    assert (table.exit_code, isinstance(table.exception, SystemExit)) == (1, True)
+    assert "a-password" not in table.output

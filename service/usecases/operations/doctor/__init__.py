@@ -1,4 +1,4 @@
-"""``doctor``: looks at everything a deployment stands on, and says of each what to do."""
+"""``doctor``: checks every part that a deployment depends on. Each failed check names what to do."""
 
 from typing import Final
 
@@ -18,11 +18,11 @@ from service.usecases.tenants.tenants import Tenants
 
 __all__ = ["CheckStatus", "Doctor", "Finding"]
 
-_AWAY: Final = "Look at GATEWAY_REDIS_URL, at Redis, and at the network between."
+_REDIS_REMEDY: Final = "Check GATEWAY_REDIS_URL, Redis, and the network between."
 
 
 class Doctor:
-    """Reads, and writes nothing but a probe that expires."""
+    """Runs the checks. They write nothing but one key that expires."""
 
     def __init__(
         self,
@@ -37,7 +37,7 @@ class Doctor:
         clock: Clock,
         wall: Clock,
     ) -> None:
-        """``wall``: this machine's own clock, uncorrected."""
+        """``wall``: the clock of this machine, without the correction by Redis' clock."""
         self._settings = settings
         self._redis = redis
         self._heartbeats = heartbeats
@@ -49,11 +49,11 @@ class Doctor:
         self._wall = wall
 
     async def run(self) -> list[Finding]:
-        """Every line, in the order to work them off."""
+        """Return a finding for each check, in the order in which to fix them."""
         try:
-            findings = await self._store()
+            findings = await self._checks_of_redis()
         except StoreUnavailable as error:
-            findings = [fail("redis", error.detail, _AWAY)]
+            findings = [fail("redis", error.detail, _REDIS_REMEDY)]
         return [
             *findings,
             await processes.broker(self._broker),
@@ -63,15 +63,15 @@ class Doctor:
             secrecy.webhook_networks(self._settings),
         ]
 
-    async def _store(self) -> list[Finding]:
-        """What cannot be told without Redis."""
+    async def _checks_of_redis(self) -> list[Finding]:
+        """Run the checks that need Redis."""
         state = (await health.check(self._redis))["redis"]
         if state != "ok":
-            return [fail("redis", state, _AWAY)]
+            return [fail("redis", state, _REDIS_REMEDY)]
         info = await health.info(self._redis)
-        heard, now = await self._heartbeats.read(), self._clock()
+        heartbeats, now = await self._heartbeats.read(), self._clock()
         return [
-            ok("redis", "takes writes"),
+            ok("redis", "reachable and writable"),
             server.version(info),
             await server.durability(self._redis, info),
             server.eviction(info),
@@ -79,9 +79,9 @@ class Doctor:
             server.replicas(info, self._settings),
             await server.clock_skew(self._redis, self._wall),
             await server.scripts(self._redis),
-            processes.beat(heard, now),
-            *processes.workers(heard, now),
-            processes.worker_clocks(await self._heartbeats.skews(heard)),
+            processes.beat(heartbeats, now),
+            *processes.workers(heartbeats, now),
+            processes.worker_clocks(await self._heartbeats.skews(heartbeats)),
             processes.dispatch(await self._gate.read()),
             await secrecy.secret_key(self._tenants),
         ]

@@ -1,4 +1,4 @@
-"""One line of the doctor's: what was looked at, how it is, what to do about it."""
+"""The result of one check of the doctor: its status, its cause, and what to do."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -7,27 +7,27 @@ from enum import StrEnum
 class CheckStatus(StrEnum):
     OK = "ok"
     WARN = "warn"
-    """It works, and something is to be known or decided."""
+    """It works, and an operator should know or decide something."""
     FAIL = "fail"
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """``told`` and ``remedy`` are for people and hold no secret."""
+    """``detail`` and ``remedy`` are for operators and hold no secret. A finding that is not ok has a remedy."""
 
     check: str
-    verdict: CheckStatus
-    told: str
+    status: CheckStatus
+    detail: str
     remedy: str = ""
 
 
-def ok(check: str, told: str) -> Finding:
-    return Finding(check, CheckStatus.OK, told)
+def ok(check: str, detail: str) -> Finding:
+    return Finding(check, CheckStatus.OK, detail)
 
 
-def warn(check: str, told: str, remedy: str) -> Finding:
-    return Finding(check, CheckStatus.WARN, told, remedy)
+def warn(check: str, detail: str, remedy: str) -> Finding:
+    return Finding(check, CheckStatus.WARN, detail, remedy)
 
 
-def fail(check: str, told: str, remedy: str) -> Finding:
-    return Finding(check, CheckStatus.FAIL, told, remedy)
+def fail(check: str, detail: str, remedy: str) -> Finding:
+    return Finding(check, CheckStatus.FAIL, detail, remedy)

@@ -1,4 +1,4 @@
-"""fal and the way back from it: the key by a free question, and whether our public address answers."""
+"""Checks of fal: the key by a request that costs nothing, and the public URL that fal calls back."""
 
 import asyncio
 import uuid
@@ -14,25 +14,31 @@ _PUBLIC_SECONDS: Final = 10.0
 
 
 async def fal_key(fal: FalClient) -> Finding:
-    """A made-up request is unknown to whoever may ask, and free of charge."""
+    """Ask for the status of a random request id: fal answers 404 if it accepts the key, and charges nothing."""
     match await fal.status(str(uuid.uuid4())):
         case HttpResponse(status=404):
-            return ok("fal key", "fal knows it")
+            return ok("fal key", "accepted by fal")
         case HttpResponse(status=401):
-            return fail("fal key", "fal does not know it (401)", "Set GATEWAY_FAL_KEY to a key that is in force.")
+            return fail("fal key", "rejected by fal (401)", "Set GATEWAY_FAL_KEY to a valid key.")
         case HttpResponse(status=403):
-            return fail("fal key", "fal refuses its account (403)", "Top up the balance, or ask fal why it is locked.")
+            return fail(
+                "fal key", "fal refuses the account (403)", "Top up the balance, or ask fal why the account is locked."
+            )
         case HttpResponse(status=status):
-            return warn("fal key", f"fal answered {status}", "Try again; look at fal's status page.")
+            return warn("fal key", f"fal answered {status}", "Try again; see fal's status page.")
         case NoHttpResponse(reason=reason):
-            return fail("fal key", f"fal was not reached ({reason})", "Let this machine reach GATEWAY_FAL_QUEUE_URL.")
+            return fail(
+                "fal key", f"fal is not reachable ({reason})", "Allow this machine to connect to GATEWAY_FAL_QUEUE_URL."
+            )
 
 
 async def public_url(url: str | None) -> Finding:
     name = "public URL"
     if url is None:
-        return warn(name, "unset: fal calls nobody back", "Set GATEWAY_PUBLIC_URL; without it, polls do it all.")
-    remedy = "Route it to the gateway; fal must reach it too."
+        return warn(
+            name, "unset: fal sends no callbacks", "Set GATEWAY_PUBLIC_URL; without it, the gateway only polls."
+        )
+    remedy = "Route this URL to the gateway; fal must reach it too."
     try:
         async with (
             asyncio.timeout(_PUBLIC_SECONDS),
@@ -41,9 +47,9 @@ async def public_url(url: str | None) -> Finding:
         ):
             body = await response.text()
     except (aiohttp.ClientError, OSError, TimeoutError, UnicodeDecodeError) as error:
-        return fail(name, f"not reached from here ({type(error).__name__})", remedy)
+        return fail(name, f"not reachable from this machine ({type(error).__name__})", remedy)
     if response.status != 200 or '"ok"' not in body:
-        return fail(name, f"something else answers there ({response.status})", remedy)
+        return fail(name, f"the response is not the gateway's ({response.status})", remedy)
     if url.startswith("http://"):
-        return warn(name, "reached, without TLS", "Use https: callbacks carry tokens.")
-    return ok(name, "reached from here")
+        return warn(name, "reachable, without TLS", "Use https: callback URLs hold tokens.")
+    return ok(name, "reachable from this machine")

@@ -1,4 +1,4 @@
-"""Who should be running: the broker, beat, a worker for every queue; and whether dispatch is held."""
+"""Checks of processes: the broker, beat, a worker for each queue, their clocks; and whether dispatch is open."""
 
 import asyncio
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from service.tasks import QUEUES, reach_broker
 from service.usecases.operations.doctor.finding import Finding, fail, ok, warn
 
 _BROKER_SECONDS: Final = 10.0
-#: Beat says once a second that it runs.
+#: Beat sends a heartbeat once a second.
 _BEAT_SILENCE: Final = timedelta(seconds=15)
 _WORKER_SILENCE: Final = INTERVAL * 3
 
@@ -23,42 +23,42 @@ async def broker(app: Celery) -> Finding:
     try:
         async with asyncio.timeout(_BROKER_SECONDS):
             await asyncio.to_thread(reach_broker, app)
-    except Exception as error:  # noqa: BLE001  (each transport has errors of its own; their texts may hold its URL)
-        remedy = "Look at GATEWAY_BROKER_URL (unset: GATEWAY_REDIS_URL) and at what listens there."
-        return fail("broker", f"not reached ({type(error).__name__})", remedy)
-    return ok("broker", "reached")
+    except Exception as error:  # noqa: BLE001  (each transport has errors of its own, and their texts may hold its URL)
+        remedy = "Check GATEWAY_BROKER_URL (unset: GATEWAY_REDIS_URL) and the server at that address."
+        return fail("broker", f"not reachable ({type(error).__name__})", remedy)
+    return ok("broker", "reachable")
 
 
-def beat(heard: Heartbeats, now: datetime) -> Finding:
+def beat(heartbeats: Heartbeats, now: datetime) -> Finding:
     remedy = "Run one `seedance-gateway beat`."
-    if heard.beat is None:
-        return fail("beat", "never heard of", remedy)
-    silence = abs(now - heard.beat)
-    told = f"heard {_ago(silence)}"
-    return fail("beat", told, remedy) if silence > _BEAT_SILENCE else ok("beat", told)
+    if heartbeats.beat is None:
+        return fail("beat", "no heartbeat yet", remedy)
+    silence = abs(now - heartbeats.beat)
+    detail = f"last heartbeat {_ago(silence)}"
+    return fail("beat", detail, remedy) if silence > _BEAT_SILENCE else ok("beat", detail)
 
 
-def workers(heard: Heartbeats, now: datetime) -> list[Finding]:
-    return [_workers_of(queue, heard.workers.get(queue, {}), now) for queue in QUEUES]
+def workers(heartbeats: Heartbeats, now: datetime) -> list[Finding]:
+    return [_workers_of(queue, heartbeats.workers.get(queue, {}), now) for queue in QUEUES]
 
 
 def _workers_of(queue: str, known: dict[str, datetime], now: datetime) -> Finding:
     name = f"workers of {queue}"
-    there = [worker for worker, last in known.items() if abs(now - last) <= _WORKER_SILENCE]
-    if there:
-        return ok(name, f"{len(there)}: {', '.join(sorted(there))}")
+    running = [worker for worker, last in known.items() if abs(now - last) <= _WORKER_SILENCE]
+    if running:
+        return ok(name, f"{len(running)}: {', '.join(sorted(running))}")
     last = max(known.values(), default=None)
-    told = "none" if last is None else f"none; the last was heard {_ago(now - last)}"
-    return fail(name, told, f"Run `seedance-gateway worker --queues {queue}`.")
+    detail = "none" if last is None else f"none; last heartbeat {_ago(now - last)}"
+    return fail(name, detail, f"Run `seedance-gateway worker --queues {queue}`.")
 
 
 def worker_clocks(skews: Mapping[str, timedelta]) -> Finding:
-    """A worker whose clock is wrong claims nothing."""
+    """Check the clocks of workers. A worker whose clock is wrong claims no work."""
     wrong = {name: skew for name, skew in skews.items() if abs(skew) > MOST_SKEW}
     if not wrong:
-        return ok("worker clocks", f"{len(skews)} of {len(skews)} agree with Redis'")
-    told = ", ".join(f"{name}: {skew.total_seconds():+.1f} s" for name, skew in sorted(wrong.items()))
-    return fail("worker clocks", told, "Set the clocks of these machines by NTP; until then they do no work.")
+        return ok("worker clocks", f"{len(skews)} of {len(skews)} agree with Redis")
+    detail = ", ".join(f"{name}: {skew.total_seconds():+.1f} s" for name, skew in sorted(wrong.items()))
+    return fail("worker clocks", detail, "Synchronize these machines by NTP; until then their workers claim no work.")
 
 
 def dispatch(gate: Gate) -> Finding:
@@ -67,17 +67,19 @@ def dispatch(gate: Gate) -> Finding:
         case PauseCause.PAUSED:
             return warn("dispatch", f"paused by an operator: {gate.reason}", "`seedance-gateway resume` ends it.")
         case PauseCause.LOCKED:
-            return fail("dispatch", f"fal refuses the account: {gate.reason}", "Top up, or look at GATEWAY_FAL_KEY.")
+            return fail("dispatch", f"fal refuses the account: {gate.reason}", "Top up, or check GATEWAY_FAL_KEY.")
         case PauseCause.FAILING:
             return warn(
-                "dispatch", f"submits fail: {gate.reason} ({failed})", "Look at fal's status; it goes on by itself."
+                "dispatch",
+                f"submits fail: {gate.reason} ({failed})",
+                "See fal's status page; submits continue by themselves.",
             )
     if gate.draining:
-        return warn("dispatch", "draining: nothing new is accepted", "`seedance-gateway resume` ends it.")
+        return warn("dispatch", "draining: new generations are refused", "`seedance-gateway resume` ends it.")
     if gate.held_tenants:
-        told = f"open; {gate.held_tenants} tenants are held, whose own submits fail"
+        detail = f"open; {gate.held_tenants} tenants are held: their own submits fail"
         return warn(
-            "dispatch", told, "Read `tenant_dispatch_stopped` in the workers' logs; each is tried again by itself."
+            "dispatch", detail, "Read `tenant_dispatch_stopped` in the workers' logs; each is retried automatically."
         )
     return ok("dispatch", "open")
 

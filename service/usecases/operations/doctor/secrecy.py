@@ -1,4 +1,4 @@
-"""What settings give away: secrets that no key opens, routes without a token, webhooks to anywhere."""
+"""Checks of secrets: the secret key, the admin token, and the networks that webhooks may reach."""
 
 from ipaddress import ip_address
 from typing import Final
@@ -20,14 +20,14 @@ async def secret_key(tenants: Tenants) -> Finding:
     except StoreUnavailable:
         raise
     except Unavailable:
-        remedy = "Put the key they were sealed with back into GATEWAY_SECRET_KEY, behind the new one."
-        return fail("secret key", "it does not open all tenants' secrets", remedy)
-    return ok("secret key", f"opens the secrets of {count} {'tenant' if count == 1 else 'tenants'}")
+        remedy = "Add the key that encrypted them to GATEWAY_SECRET_KEY, after the new one."
+        return fail("secret key", "it does not decrypt all tenants' secrets", remedy)
+    return ok("secret key", f"decrypts the secrets of {count} {'tenant' if count == 1 else 'tenants'}")
 
 
 def admin_token(settings: Settings) -> Finding:
     if settings.admin_token is None:
-        return warn("admin token", "unset: /admin/v1 answers 404", "Set GATEWAY_ADMIN_TOKEN, or use the command line.")
+        return warn("admin token", "unset: /admin/v1 responds 404", "Set GATEWAY_ADMIN_TOKEN, or use the command line.")
     return ok("admin token", "set")
 
 
@@ -35,7 +35,7 @@ def webhook_networks(settings: Settings) -> Finding:
     name, networks = "webhook networks", settings.webhook_allowed_networks
     remedy = "Name the receivers' own networks in GATEWAY_WEBHOOK_ALLOWED_NETWORKS."
     if any(network.prefixlen == 0 for network in networks):
-        return fail(name, "every address there is, this machine's own among them", remedy)
+        return fail(name, "all addresses, including this machine's own", remedy)
     if any(address.version == network.version and address in network for network in networks for address in _METADATA):
-        return fail(name, "the cloud's metadata service, which hands out credentials", remedy)
-    return ok(name, ", ".join(map(str, networks)) or "public ones only")
+        return fail(name, "includes the cloud's metadata service, which returns credentials", remedy)
+    return ok(name, ", ".join(map(str, networks)) or "public addresses only")

@@ -1,4 +1,4 @@
-"""Redis: new enough, durable, never evicting, with room, on time, and able to run our scripts."""
+"""Checks of the Redis server: version, durability, eviction, memory, replicas, clock and scripts."""
 
 from typing import Final
 
@@ -10,10 +10,10 @@ from service.store.redis.client import Redis
 from service.usecases.operations.doctor.finding import Finding, fail, ok, warn
 
 _OLDEST: Final = (6, 2)
-#: Of the memory at which creates are refused.
-_TIGHT: Final = 0.9
-#: Beyond MOST_SKEW the processes of this machine claim nothing; this is half of that.
-_SKEWED: Final = MOST_SKEW / 2
+#: The share of the memory limit for creates from which the check warns.
+_WARNING_SHARE: Final = 0.9
+#: Beyond MOST_SKEW the processes of this machine claim no work. The check warns at half of it.
+_WARNING_SKEW: Final = MOST_SKEW / 2
 
 
 def version(info: dict[str, str]) -> Finding:
@@ -27,17 +27,21 @@ def version(info: dict[str, str]) -> Finding:
 async def durability(redis: Redis, info: dict[str, str]) -> Finding:
     name = "redis durability"
     if info.get("aof_enabled") != "1":
-        return fail(name, "the append-only file is off: a restart loses jobs", "Set `appendonly yes` (redis.conf).")
+        return fail(
+            name, "the append-only file is off: a restart loses generations", "Set `appendonly yes` (redis.conf)."
+        )
     if info.get("aof_last_write_status", "ok") != "ok":
-        return fail(name, "the last write to the append-only file failed", "Look at Redis' log and its disk.")
+        return fail(name, "the last write to the append-only file failed", "Check Redis' log and its disk.")
     match await health.setting(redis, "appendfsync"):
         case "always":
-            return ok(name, "every write is on disk before it is answered")
+            return ok(name, "each write is on disk before Redis replies")
         case "everysec":
-            return warn(name, "a crash of Redis may lose a second of accepted jobs", "Set `appendfsync always`.")
+            return warn(
+                name, "a crash of Redis may lose the accepted generations of one second", "Set `appendfsync always`."
+            )
         case None:
-            return warn(name, "this Redis does not tell `appendfsync`", "Ask its provider what a crash may lose.")
-    return fail(name, "writes reach the disk when the kernel likes to", "Set `appendfsync always`.")
+            return warn(name, "this Redis does not report `appendfsync`", "Ask its provider what a crash may lose.")
+    return fail(name, "the operating system decides when writes reach the disk", "Set `appendfsync always`.")
 
 
 def eviction(info: dict[str, str]) -> Finding:
@@ -45,52 +49,57 @@ def eviction(info: dict[str, str]) -> Finding:
     if policy == "noeviction":
         return ok("redis eviction", policy)
     limit = info.get("maxmemory", "0")
-    judge = warn if limit == "0" else fail
-    return judge("redis eviction", f"{policy}: jobs make room for jobs", "Set `maxmemory-policy noeviction`.")
+    finding = warn if limit == "0" else fail
+    return finding(
+        "redis eviction", f"{policy}: a full Redis deletes generations", "Set `maxmemory-policy noeviction`."
+    )
 
 
 def memory(redis: Redis, info: dict[str, str]) -> Finding:
-    """By the same limit and share as creates are refused by."""
+    """Check the memory by the limit and the share at which creates are refused."""
     name, found = "redis memory", health.memory(redis, info)
     if found.create_limit is None:
-        return warn(name, found.told, "Set GATEWAY_REDIS_MEMORY_LIMIT to what its provider grants.")
-    told = f"{found.told}; creates are refused from {redis.memory.policy.create_share:.0%} on"
+        return warn(name, found.told, "Set GATEWAY_REDIS_MEMORY_LIMIT to the limit of its provider.")
+    detail = f"{found.told}; creates are refused from {redis.memory.policy.create_share:.0%} on"
     remedy = "Give it more memory, or shorten GATEWAY_RETENTION."
     if found.refuses_creates:
-        return fail(name, f"{told}, which is now", remedy)
-    return warn(name, told, remedy) if found.used >= found.create_limit * _TIGHT else ok(name, told)
+        return fail(name, f"{detail}, which is now", remedy)
+    return warn(name, detail, remedy) if found.used >= found.create_limit * _WARNING_SHARE else ok(name, detail)
 
 
 def replicas(info: dict[str, str], settings: Settings) -> Finding:
-    """With N nodes, N // 2 replicas and the master are a majority: any majority that survives has one of them."""
-    name, wanted = "redis replicas", settings.redis_wait_replicas
-    there = int(info.get("connected_slaves", 0))
-    if there < wanted:
-        remedy = "Bring replicas back: until then nothing is accepted (GATEWAY_REDIS_WAIT_REPLICAS)."
-        return fail(name, f"{there} connected, {wanted} must have each write", remedy)
-    needed = (there + 1) // 2
-    if not needed and not wanted and is_sentinel(settings.redis_url):
-        return warn(name, "none connected: a failover has nothing to fail over to", "Bring replicas back.")
-    if wanted < needed:
-        told = f"{there} connected, {wanted} waited for: a failover may lose writes that were answered"
-        return warn(name, told, f"Set GATEWAY_REDIS_WAIT_REPLICAS={needed}: a majority of {there + 1} nodes.")
-    return ok(name, f"{there} connected, {wanted} waited for")
+    """Check that enough replicas confirm each write.
+
+    With N nodes, N // 2 replicas and the master are a majority: any majority that survives contains one of them.
+    """
+    name, required = "redis replicas", settings.redis_wait_replicas
+    connected = int(info.get("connected_slaves", 0))
+    if connected < required:
+        remedy = "Restart replicas: until then creates are refused (GATEWAY_REDIS_WAIT_REPLICAS)."
+        return fail(name, f"{connected} connected, {required} must confirm each write", remedy)
+    needed = (connected + 1) // 2
+    if not needed and not required and is_sentinel(settings.redis_url):
+        return warn(name, "none connected: a failover is not possible", "Restart replicas.")
+    if required < needed:
+        detail = f"{connected} connected, {required} waited for: a failover may lose confirmed writes"
+        return warn(name, detail, f"Set GATEWAY_REDIS_WAIT_REPLICAS={needed}: a majority of {connected + 1} nodes.")
+    return ok(name, f"{connected} connected, {required} waited for")
 
 
 async def clock_skew(redis: Redis, clock: Clock) -> Finding:
     before = clock()
-    theirs = await health.now(redis)
-    ours = before + (clock() - before) / 2
-    skew = abs(ours - theirs)
-    told = f"{skew.total_seconds():.3f} s between this machine and Redis'"
-    remedy = "Let NTP set the clocks of all machines."
+    redis_time = await health.now(redis)
+    local_time = before + (clock() - before) / 2
+    skew = abs(local_time - redis_time)
+    detail = f"{skew.total_seconds():.3f} s between this machine and Redis"
+    remedy = "Synchronize the clocks of all machines by NTP."
     if skew > MOST_SKEW:
-        return fail("clock", told, remedy)
-    return warn("clock", told, remedy) if skew > _SKEWED else ok("clock", told)
+        return fail("clock", detail, remedy)
+    return warn("clock", detail, remedy) if skew > _WARNING_SKEW else ok("clock", detail)
 
 
 async def scripts(redis: Redis) -> Finding:
     if refused := await health.teach_scripts(redis):
-        remedy = "Allow EVAL, EVALSHA and SCRIPT to this user, and run Redis 6.2 or later."
+        remedy = "Allow this user EVAL, EVALSHA and SCRIPT, and run Redis 6.2 or later."
         return fail("redis scripts", f"refused: {', '.join(refused)}", remedy)
-    return ok("redis scripts", "all are taken")
+    return ok("redis scripts", "loaded")
