@@ -24,7 +24,7 @@ SCRIPTS = {
 @pytest.fixture(scope="module")
 def own() -> Iterator[Stack]:
     """A stack that the documents may pause and drain."""
-    with Stack(overrides=OVERRIDES) as running:
+    with Stack(overrides=OVERRIDES, sandbox_speed=100.0) as running:
         yield running
 
 
