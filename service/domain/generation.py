@@ -1,4 +1,8 @@
-"""One request for one video, from the POST to its end: one enum, one table of moves, verbs that return anew."""
+"""The record of one generation: a request for one video, from its acceptance to its end.
+
+Records are immutable. Each method returns a changed copy; a change of the status is checked against
+``status.TRANSITIONS``. ``transitions`` decides which method applies.
+"""
 
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -9,38 +13,44 @@ from service.domain.failure import GIVEN_UP, Failure
 from service.domain.status import HOLDS_SLOT, PUBLIC, TERMINAL, TRANSITIONS, IllegalTransition, PublicStatus, Status
 from service.domain.webhook import WebhookStyle
 
-LOG_LINES: Final = 100  # kept per generation; fal's log is a moving window anyway
+#: Log lines in a record, the newest. fal's log is a moving window too.
+LOG_LINES: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
 class Video:
+    """A video file, as callers get it."""
+
     url: str
     content_type: str | None = None
     file_name: str | None = None
     file_size: int | None = None
+    """In bytes."""
     source: str | None = None
-    """fal's own URL, where ``url`` is ours."""
+    """fal's URL of the file, where ``url`` is the gateway's."""
 
 
 @dataclass(frozen=True, slots=True)
 class Output:
+    """The result of a generation that succeeded."""
+
     video: Video
     seed: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Copying:
-    """fal is done, and this is what came of it; success is told once the video is kept."""
+    """fal's result while the gateway copies the video."""
 
     output: Output
     cost: int
-    tries: int = 0
-    """That failed."""
+    """In micro-USD."""
+    failed_attempts: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class StoredVideo:
-    """Our copy of the video: where in the store it is, and what it must be."""
+    """The gateway's copy of a video: its path in the video store, its size in bytes, its SHA-256 in hex."""
 
     path: str
     size: int
@@ -49,6 +59,8 @@ class StoredVideo:
 
 @dataclass(frozen=True, slots=True)
 class LogLine:
+    """A line of fal's log of a job, as fal sent it."""
+
     message: str
     level: str
     timestamp: str
@@ -56,73 +68,88 @@ class LogLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Generation:
-    """The record. Money in micro-USD, moments in UTC; ``version`` is the one it was read at, and decides races."""
+    """The record in Redis. Costs are in micro-USD, times in UTC."""
 
+    # What was asked for, by whom, and what it may cost.
     id: str
     tenant_id: str
     model: str
     input: dict[str, Any] = field(repr=False)
     fingerprint: str
     estimated_cost: int
+    """The amount of the hold."""
     callback_token: str = field(repr=False)
+    """Secret in the URL that fal calls back."""
     created_at: datetime
     expires_at: datetime
+    """When it fails if it is still queued."""
     end_user_id: str | None = None
     end_user: str
-    """The pseudonym fal sees; ``end_user_key`` is the version of the key it was made with."""
+    """The pseudonym that fal receives."""
     end_user_key: int = 1
+    """Version of the key that made the pseudonym."""
     idempotency_key: str | None = None
     metadata: dict[str, str] = field(default_factory=dict)
     webhook_url: str | None = None
     webhook_style: WebhookStyle = "standard"
     priority: int = 0
+    traceparent: str | None = None
+    """W3C Trace Context of the create request; webhooks carry it."""
+    retention: timedelta | None = None
+    """The tenant's retention at the create; None: the deployment's."""
+
+    # Where it stands.
     status: Status = Status.QUEUED
     version: int = 1
-    moves: int = 0
-    """How often its public status has changed; with ``logs_gone`` it tells a stream of events what is new."""
+    """The version that was read. A write succeeds only if the stored version is still this one."""
+    status_changes: int = 0
+    """Changes of the public status; with ``logs_dropped`` it tells event streams what is new."""
+    status_since: datetime | None = None
+    """When the public status began; None: at the create."""
     request_id: str | None = None
-    submits_refused: int = 0
-    """Submits proved not to have been accepted; paces the next one."""
+    """fal's request id; None: not known."""
     slot_released: bool = False
-    """Unconfirmed for so long that fal cannot be running it any more: it has its hold, and no slot."""
-    polls_troubled: int = 0
-    """Polls in a row that brought no usable answer; paces the next one."""
-    troubled_since: datetime | None = None
+    """Unconfirmed for so long that fal cannot be running the job any more: no slot, but still a hold."""
+    submitted_at: datetime | None = None
+    confirmed_at: datetime | None = None
+    """When the request id was found after the submit; None: the submit returned it, or none is known."""
+    started_at: datetime | None = None
+    fal_ended_at: datetime | None = None
+    """When fal's result was fetched, if a copy of the video followed."""
+    finished_at: datetime | None = None
+    cancel_requested_at: datetime | None = None
+    cancel_sent_at: datetime | None = None
+    """When fal accepted the cancel call."""
+    erased: bool = False
+    """The end user was erased: the record is purged when the generation ends, and shows nothing before."""
+
+    # Failures that pace the next call, and the time in which fal did not respond.
+    submit_refusals: int = 0
+    """Submits that fal is proved not to have accepted."""
+    poll_failures: int = 0
+    """Polls in a row without a usable response."""
+    poll_failing_since: datetime | None = None
     """When the first of these polls was made."""
-    unasked: timedelta = timedelta()
-    """Time in which fal could not be asked about it; its deadline is later by this."""
-    cancels_failed: int = 0
-    """Cancel calls that fal did not take; paces the next one."""
+    poll_outage: timedelta = timedelta()
+    """Time in which polls were not possible. The deadline is later by it."""
+    cancel_failures: int = 0
+    """Cancel calls that fal did not accept."""
+
+    # What polls showed, and the result.
     upstream_position: int | None = None
     logs: tuple[LogLine, ...] = ()
-    logs_gone: int = 0
-    """Lines that came before those that are kept."""
+    logs_dropped: int = 0
+    """Older log lines that are not in ``logs`` any more."""
     copying: Copying | None = None
+    """Set in the status ``copying`` only."""
     output: Output | None = None
-    kept: StoredVideo | None = None
+    stored_video: StoredVideo | None = None
     error: Failure | None = None
     actual_cost: int | None = None
     billable_units: Decimal | None = None
-    """As the upstream counted them."""
-    submitted_at: datetime | None = None
-    confirmed_at: datetime | None = None
-    """When its request id was found after all; None: fal gave it in its answer, or it has none."""
-    started_at: datetime | None = None
-    fal_ended_at: datetime | None = None
-    """Where a copy came between that and its own end."""
-    finished_at: datetime | None = None
-    moved_at: datetime | None = None
-    """When it came into its status; None: at its creation."""
-    cancel_requested_at: datetime | None = None
-    cancel_sent_at: datetime | None = None
+    """As fal reported them: thousands of tokens."""
     deliveries: tuple[str, ...] = ()
-    """Webhooks it caused."""
-    traceparent: str | None = None
-    """Of the call that created it (W3C Trace Context); its webhooks carry it on."""
-    retention: timedelta | None = None
-    """The tenant's, when it was created; None: the deployment's."""
-    erased: bool = False
-    """Its end user was erased: nothing of it may be told or kept beyond its end."""
+    """Ids of the webhook deliveries that it caused."""
 
     @property
     def public_status(self) -> PublicStatus:
@@ -133,8 +160,8 @@ class Generation:
         return self.status in TERMINAL
 
     @property
-    def logs_seen(self) -> int:
-        return self.logs_gone + len(self.logs)
+    def logs_total(self) -> int:
+        return self.logs_dropped + len(self.logs)
 
     @property
     def holds_slot(self) -> bool:
@@ -142,49 +169,51 @@ class Generation:
 
     @property
     def is_given_up(self) -> bool:
-        """Failed by a deadline or by an operator, without a verdict from fal."""
+        """Whether a deadline or an operator ended it, without a result from fal."""
         return self.status is Status.FAILED and self.error is not None and self.error.code in GIVEN_UP
 
     @property
-    def wants_cancel(self) -> bool:
-        """Its caller asked for a cancel that fal has not taken yet."""
+    def cancel_pending(self) -> bool:
+        """Whether a cancel was requested that fal has not accepted yet."""
         return self.cancel_requested_at is not None and self.cancel_sent_at is None
 
     def submitting(self, now: datetime) -> "Generation":
-        """Write this down before the first byte leaves: from here on fal may have the job."""
-        return self._move(Status.SUBMITTING, submitted_at=now)
+        """Record the intent to submit. Write it before the first byte leaves: from then on fal may have the job."""
+        return self._to(Status.SUBMITTING, submitted_at=now)
 
     def requeued(self) -> "Generation":
-        """Proved: fal did not take it."""
-        return self._move(Status.QUEUED, submitted_at=None, submits_refused=self.submits_refused + 1)
+        """Queue it again: fal is proved not to have accepted the submit."""
+        return self._to(Status.QUEUED, submitted_at=None, submit_refusals=self.submit_refusals + 1)
 
     def unconfirmed(self) -> "Generation":
-        """Fal may have it, and we do not know its request id."""
-        return self._move(Status.UNCONFIRMED)
+        """Record that fal may have the job, under a request id that is not known."""
+        return self._to(Status.UNCONFIRMED)
 
     def submitted(self, request_id: str) -> "Generation":
-        return self._move(Status.SUBMITTED, request_id=request_id, slot_released=False)
+        """Record that fal has the job under this request id."""
+        return self._to(Status.SUBMITTED, request_id=request_id, slot_released=False)
 
     def adopted(self, request_id: str, now: datetime) -> "Generation":
-        """The request id of an unconfirmed submit was found; its time at fal counts anew."""
-        return self._move(Status.SUBMITTED, request_id=request_id, confirmed_at=now, slot_released=False)
+        """Set the request id of an unconfirmed generation. Its time at fal starts again."""
+        return self._to(Status.SUBMITTED, request_id=request_id, confirmed_at=now, slot_released=False)
 
     def without_slot(self) -> "Generation":
-        """Release the slot of an unconfirmed submit; the hold stays."""
+        """Release the slot of an unconfirmed generation; the hold stays."""
         if self.status is not Status.UNCONFIRMED:
             raise IllegalTransition(f"{self.id}: {self.status} keeps its slot")
-        return self._same(slot_released=True)
+        return replace(self, slot_released=True)
 
     def revived(self, request_id: str, now: datetime) -> "Generation":
-        """Follow a job again that was given up although fal has it. Its cost is held again; its time counts anew.
+        """Follow a given-up generation again. Its cost is held again; its time at fal starts again.
 
-        The one move out of an end: an operator's, and not in TRANSITIONS, so that no other verb can make it.
+        This is the only way out of a terminal status. It is not in TRANSITIONS, so no other method can take it.
         """
         if not self.is_given_up:
             raise IllegalTransition(f"{self.id}: was not given up")
-        return self._same(
+        return replace(
+            self,
             status=Status.SUBMITTED,
-            moves=self.moves + 1,
+            status_changes=self.status_changes + 1,
             request_id=request_id,
             confirmed_at=now,
             slot_released=False,
@@ -194,17 +223,20 @@ class Generation:
             started_at=None,
             finished_at=None,
             cancel_sent_at=None,
-            polls_troubled=0,
-            troubled_since=None,
-            unasked=timedelta(),
+            poll_failures=0,
+            poll_failing_since=None,
+            poll_outage=timedelta(),
         )
 
     def started(self, now: datetime) -> "Generation":
-        return self._move(Status.IN_PROGRESS, started_at=now, upstream_position=None)
+        """Record that fal works on the job."""
+        return self._to(Status.IN_PROGRESS, started_at=now, upstream_position=None)
 
-    def ended_upstream(self, output: Output, cost: int, now: datetime, *, units: Decimal | None = None) -> "Generation":
-        """Record fal's result, which fal may forget; the generation succeeds once its video is copied."""
-        return self._move(
+    def copying_started(
+        self, output: Output, cost: int, now: datetime, *, units: Decimal | None = None
+    ) -> "Generation":
+        """Record fal's result, which fal may forget. The generation succeeds once its video is copied."""
+        return self._to(
             Status.COPYING,
             copying=Copying(output, cost),
             billable_units=units,
@@ -214,18 +246,23 @@ class Generation:
         )
 
     def copy_failed(self) -> "Generation":
-        """It will be tried again."""
-        return self if self.copying is None else self._same(copying=replace(self.copying, tries=self.copying.tries + 1))
+        """Count a failed attempt to copy the video."""
+        if self.copying is None:
+            return self
+        return replace(self, copying=replace(self.copying, failed_attempts=self.copying.failed_attempts + 1))
 
-    def copied(self, now: datetime, output: Output | None = None, kept: StoredVideo | None = None) -> "Generation":
-        """Success after all: with a video of ours, or with fal's where none could be kept. Only while copying."""
+    def copied(
+        self, now: datetime, output: Output | None = None, stored_video: StoredVideo | None = None
+    ) -> "Generation":
+        """Succeed with the stored copy, or with fal's video where no copy could be made."""
         if self.copying is None:
             raise IllegalTransition(f"{self.id}: is not being copied")
         g = self.succeeded(output or self.copying.output, self.copying.cost, now, units=self.billable_units)
-        return replace(g, kept=kept)
+        return replace(g, stored_video=stored_video)
 
     def succeeded(self, output: Output, cost: int, now: datetime, *, units: Decimal | None = None) -> "Generation":
-        return self._move(
+        """End with a video. The output of an erased end user is not recorded."""
+        return self._to(
             Status.SUCCEEDED,
             output=None if self.erased else output,
             copying=None,
@@ -236,11 +273,13 @@ class Generation:
         )
 
     def failed(self, failure: Failure, cost: int, now: datetime, *, units: Decimal | None = None) -> "Generation":
-        told = Failure(failure.code, "Its end user was erased.") if self.erased else failure  # fal quotes the input
-        return self._move(Status.FAILED, error=told, actual_cost=cost, billable_units=units, finished_at=now)
+        """End without a video. fal's message may quote the input, so it is not recorded for an erased end user."""
+        error = Failure(failure.code, "Its end user was erased.") if self.erased else failure
+        return self._to(Status.FAILED, error=error, actual_cost=cost, billable_units=units, finished_at=now)
 
     def canceled(self, cost: int, now: datetime, *, units: Decimal | None = None) -> "Generation":
-        return self._move(
+        """End by a cancel."""
+        return self._to(
             Status.CANCELED,
             actual_cost=cost,
             billable_units=units,
@@ -249,77 +288,86 @@ class Generation:
         )
 
     def adjusted(self, amount: int) -> "Generation":
-        """An operator corrected its cost by a signed amount."""
+        """Add an operator's signed correction, in micro-USD, to the cost of an ended generation."""
         if not self.is_terminal or self.actual_cost is None:
             raise IllegalTransition(f"{self.id}: is not settled")
-        return self._same(actual_cost=self.actual_cost + amount)
-
-    def cancel_passed_on(self, now: datetime) -> "Generation":
-        """Fal took the cancel call; its result decides what that came to."""
-        return self._same(cancel_sent_at=now)
-
-    def cancel_failed(self) -> "Generation":
-        """Fal did not take the cancel call; it is repeated, ever more seldom."""
-        return self._same(cancels_failed=self.cancels_failed + 1)
+        return replace(self, actual_cost=self.actual_cost + amount)
 
     def cancel_requested(self, now: datetime) -> "Generation":
-        """Remember the request; fal's result decides whether it came in time."""
-        return self._same(cancel_requested_at=self.cancel_requested_at or now)
+        """Record the first request to cancel. fal's result decides whether the cancel came in time."""
+        return replace(self, cancel_requested_at=self.cancel_requested_at or now)
+
+    def cancel_accepted(self, now: datetime) -> "Generation":
+        """Record that fal accepted the cancel call. fal's result decides what the call achieved."""
+        return replace(self, cancel_sent_at=now)
+
+    def cancel_refused(self) -> "Generation":
+        """Count a cancel call that fal did not accept. The gateway repeats it, less and less often."""
+        return replace(self, cancel_failures=self.cancel_failures + 1)
 
     def stripped(self, now: datetime) -> "Generation":
-        """Without anything that came from its end user; what settles its cost stays. fal is asked to stop."""
-        kept = {name: self.input[name] for name in ("resolution", "duration") if name in self.input}
-        return self._same(
+        """Remove what came from the end user, and request a cancel. What settles the cost stays."""
+        billed: dict[str, Any] = {name: self.input[name] for name in ("resolution", "duration") if name in self.input}
+        return replace(
+            self,
             erased=True,
-            input=kept,
+            input=billed,
             end_user_id=None,
             metadata={},
             webhook_url=None,
             traceparent=None,
             logs=(),
-            logs_gone=self.logs_seen,
+            logs_dropped=self.logs_total,
             cancel_requested_at=self.cancel_requested_at or now,
         )
 
-    def seen(self, *, position: int | None, logs: tuple[LogLine, ...]) -> "Generation":
-        """What a poll showed; the same object when it showed nothing new."""
-        known = set(self.logs)
-        window = () if self.erased else logs[-LOG_LINES:]  # what is older was known once, or is too much
-        new = tuple(line for line in window if line not in known)
-        if position == self.upstream_position and not new and not self.polls_troubled:
-            return self
-        kept = (self.logs + new)[-LOG_LINES:]
-        gone = self.logs_seen + len(new) - len(kept)
-        return self._same(upstream_position=position, logs=kept, logs_gone=gone, polls_troubled=0, troubled_since=None)
+    def polled(self, *, position: int | None, logs: tuple[LogLine, ...]) -> "Generation":
+        """Record what a poll showed. Return the same object where it showed nothing new.
 
-    def answered(self, now: datetime, *, missed: timedelta = timedelta()) -> "Generation":
-        """Fal answered a poll: the time before it, in which fal could not be asked, moves the deadline.
+        Lines that are in the record already are not added again. Of a longer log, only the newest lines count: older
+        ones are in the record, or are too many.
+        """
+        known = set(self.logs)
+        window = () if self.erased else logs[-LOG_LINES:]
+        new = tuple(line for line in window if line not in known)
+        if position == self.upstream_position and not new and not self.poll_failures:
+            return self
+        newest = (self.logs + new)[-LOG_LINES:]
+        return replace(
+            self,
+            upstream_position=position,
+            logs=newest,
+            logs_dropped=self.logs_total + len(new) - len(newest),
+            poll_failures=0,
+            poll_failing_since=None,
+        )
+
+    def poll_answered(self, now: datetime, *, missed: timedelta = timedelta()) -> "Generation":
+        """Move the deadline by the time before this response in which polls were not possible.
 
         ``missed``: for how long no poll was made although one was due.
         """
-        troubled = timedelta() if self.troubled_since is None else now - self.troubled_since
-        unasked = max(troubled, missed, timedelta())
-        if not unasked and self.troubled_since is None:
+        failing = timedelta() if self.poll_failing_since is None else now - self.poll_failing_since
+        outage = max(failing, missed, timedelta())
+        if not outage and self.poll_failing_since is None:
             return self
-        return self._same(unasked=self.unasked + unasked, troubled_since=None)
+        return replace(self, poll_outage=self.poll_outage + outage, poll_failing_since=None)
 
-    def troubled(self, now: datetime) -> "Generation":
-        """A poll brought no usable answer. Never a reason to fail."""
-        return self._same(polls_troubled=self.polls_troubled + 1, troubled_since=self.troubled_since or now)
+    def poll_failed(self, now: datetime) -> "Generation":
+        """Count a poll without a usable response. It is never a reason to fail the generation."""
+        since = self.poll_failing_since or now
+        return replace(self, poll_failures=self.poll_failures + 1, poll_failing_since=since)
 
-    def _move(self, to: Status, **changes: Any) -> "Generation":
-        if to not in TRANSITIONS[self.status]:
-            raise IllegalTransition(f"{self.id}: {self.status} -> {to}")
-        moves = self.moves + (PUBLIC[to] is not PUBLIC[self.status])
-        return self._same(status=to, moves=moves, **changes)
-
-    def _same(self, **changes: Any) -> "Generation":
-        return replace(self, **changes)
+    def _to(self, status: Status, **changes: Any) -> "Generation":
+        if status not in TRANSITIONS[self.status]:
+            raise IllegalTransition(f"{self.id}: {self.status} -> {status}")
+        is_public = PUBLIC[status] is not PUBLIC[self.status]
+        return replace(self, status=status, status_changes=self.status_changes + is_public, **changes)
 
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """When each drain should look at a generation next; None: it waits for nothing there."""
+    """When each work queue handles a generation next; None: not in that queue."""
 
     dispatch: datetime | None = None
     poll: datetime | None = None

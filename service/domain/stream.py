@@ -70,23 +70,23 @@ def events_since(g: Generation, queue: QueueView | None, since: StreamCursor) ->
 
 def is_over(g: Generation, since: StreamCursor) -> bool:
     """Its end was told: there will never be news."""
-    return g.is_terminal and (since.states, since.logs) == (_states(g), g.logs_seen)
+    return g.is_terminal and (since.states, since.logs) == (_states(g), g.logs_total)
 
 
 def _log(g: Generation, place: StreamCursor) -> Iterator[Event]:
-    for number, line in enumerate(g.logs, start=g.logs_gone + 1):
+    for number, line in enumerate(g.logs, start=g.logs_dropped + 1):
         if number > place.logs:
             place = replace(place, logs=number)
             yield Event(place, "log", log_view(line))
 
 
 def _states(g: Generation) -> int:
-    return g.moves + 1
+    return g.status_changes + 1
 
 
 def _is_behind(place: StreamCursor, g: Generation) -> bool:
     """Of another generation, it may be ahead; then everything is told."""
-    return place.states <= _states(g) and place.logs <= g.logs_seen
+    return place.states <= _states(g) and place.logs <= g.logs_total
 
 
 def _told(queue: QueueView | None) -> str:

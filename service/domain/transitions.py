@@ -131,18 +131,18 @@ def after_status(g: Generation, outcome: InQueue | Running | Missing, now: datet
         return None
     match outcome:
         case InQueue(position, logs):
-            return g.seen(position=position, logs=logs)
+            return g.polled(position=position, logs=logs)
         case Running(logs):
-            seen = g.seen(position=None, logs=logs)
+            seen = g.polled(position=None, logs=logs)
             return seen.started(now) if seen.status is Status.SUBMITTED else seen
         case Missing():
-            return g.seen(position=g.upstream_position, logs=())
+            return g.polled(position=g.upstream_position, logs=())
     assert_never(outcome)
 
 
 def after_poll_error(g: Generation, now: datetime) -> Generation | None:
     """Count a poll without a usable response. It never fails the generation."""
-    return g.troubled(now) if g.status in UPSTREAM else None
+    return g.poll_failed(now) if g.status in UPSTREAM else None
 
 
 def after_timeout(g: Generation, now: datetime) -> Generation | None:
@@ -162,12 +162,12 @@ def after_result(
     """Apply fal's result. With ``copies_video``, a success leads to ``copying`` first."""
     if g.status not in UPSTREAM:
         return None
-    seen, units = g.seen(position=None, logs=logs), result.billable_units
+    seen, units = g.polled(position=None, logs=logs), result.billable_units
     match result:
         case Succeeded(output):
             cost = _cost(g, result, rates)
             if copies_video:
-                return seen.ended_upstream(output, cost, now, units=units)
+                return seen.copying_started(output, cost, now, units=units)
             return seen.succeeded(output, cost, now, units=units)
         case Failed(failure):
             return seen.failed(failure, _cost(g, result, rates), now, units=units)
@@ -259,7 +259,7 @@ def after_cancel_call(g: Generation, now: datetime, *, accepted: bool) -> Genera
     """Record whether fal accepted the cancel call. The result of the job decides what the call achieved."""
     if g.status not in UPSTREAM:
         return None
-    return g.cancel_passed_on(now) if accepted else g.cancel_failed()
+    return g.cancel_accepted(now) if accepted else g.cancel_refused()
 
 
 def erase(g: Generation, now: datetime) -> Generation | None:

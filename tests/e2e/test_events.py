@@ -176,7 +176,7 @@ async def test_who_never_reads_is_given_up(user: TenantClient, short: Stack) -> 
 
 
 def said(words: str, g: Generation) -> Generation:
-    return g.seen(position=1, logs=(LogLine(words, "INFO", ""),))
+    return g.polled(position=1, logs=(LogLine(words, "INFO", ""),))
 
 
 def figure(user: TenantClient, name: str) -> float:

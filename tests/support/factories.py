@@ -145,7 +145,7 @@ def in_status(status: Status, **changes: Any) -> Generation:
         Status.UNCONFIRMED: submitting.unconfirmed(),
         Status.SUBMITTED: submitted,
         Status.IN_PROGRESS: submitted.started(now),
-        Status.COPYING: submitted.ended_upstream(output(), 1_512_000, now),
+        Status.COPYING: submitted.copying_started(output(), 1_512_000, now),
         Status.SUCCEEDED: submitted.started(now).succeeded(output(), 1_512_000, now),
         Status.FAILED: submitted.started(now).failed(failure(), 0, now),
         Status.CANCELED: fresh.canceled(0, now),

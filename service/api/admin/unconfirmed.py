@@ -270,8 +270,8 @@ def operators_view(g: Generation) -> OperatorsGenerationView:
         "tenant_id": g.tenant_id,
         "version": g.version,
         "confirmed_at": None if g.confirmed_at is None else rfc3339(g.confirmed_at),
-        "submits_refused": g.submits_refused,
-        "polls_troubled": g.polls_troubled,
+        "submits_refused": g.submit_refusals,
+        "polls_troubled": g.poll_failures,
         "erased": g.erased,
     }
 

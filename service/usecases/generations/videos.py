@@ -44,14 +44,14 @@ class Videos:
                 raise NotFound("The generation ended without a video.")
             raise VideoNotReady("The generation has not ended.")
         video = g.output.video
-        if g.kept is None or self._videos is None:
+        if g.stored_video is None or self._videos is None:
             return VideoRedirect(video.source or video.url)
         if follow and self._redirect and self._videos.signs:
             try:
-                return VideoRedirect(await self._videos.signed(g.kept.path))
+                return VideoRedirect(await self._videos.signed(g.stored_video.path))
             except VideoStoreUnavailable as error:
                 raise MediaUnavailable("The store of videos did not answer.") from error
-        return VideoStream(g.kept, video.content_type or "video/mp4")
+        return VideoStream(g.stored_video, video.content_type or "video/mp4")
 
     async def read(self, kept: StoredVideo, start: int, end: int) -> AsyncIterator[bytes]:
         """Bytes from ``start`` to before ``end``. Raises NotFound, MediaUnavailable."""
@@ -67,9 +67,9 @@ class Videos:
 
 async def forget(videos: VideoStore | None, g: Generation) -> None:
     """Delete its video, where one is kept. Raises MediaUnavailable: then its record must stay, to try again by."""
-    if videos is None or g.kept is None:
+    if videos is None or g.stored_video is None:
         return
     try:
-        await videos.delete(g.kept.path)
+        await videos.delete(g.stored_video.path)
     except VideoStoreUnavailable as error:
         raise MediaUnavailable("The store of videos did not answer.") from error

@@ -118,7 +118,7 @@ class Poller:
 
     async def _ask(self, g: Generation, request_id: str, missed: timedelta, span: tracing.Span) -> None:
         """Ask fal how it stands; a cancel call goes first where one is wanted, by the caller or by the deadline."""
-        cancels = g.wants_cancel or (g.cancel_sent_at is None and self._is_final(g, missed))
+        cancels = g.cancel_pending or (g.cancel_sent_at is None and self._is_final(g, missed))
         if cancels:
             g = await self._pass_on_cancel(g, request_id)
         outcome = await self._status(g, request_id)
@@ -135,7 +135,7 @@ class Poller:
     def _is_final(self, g: Generation, missed: timedelta) -> bool:
         """Whether its time at fal is over, if fal answers this poll."""
         now = self._clock()
-        return self._schedule.is_final(g.answered(now, missed=missed), now)
+        return self._schedule.is_final(g.poll_answered(now, missed=missed), now)
 
     async def _status(self, g: Generation, request_id: str) -> StatusOutcome:
         """Poll its status; the gate notes what that says about the account."""
@@ -196,7 +196,7 @@ class Poller:
         if isinstance(outcome, UpstreamError):
             return self._after_error(g)
         now = self._clock()
-        asked = g.answered(now, missed=missed)
+        asked = g.poll_answered(now, missed=missed)
         self._answered_at = now
         if self._schedule.is_lost(asked, now):
             return transitions.after_timeout(asked, now)
@@ -204,7 +204,7 @@ class Poller:
 
     def _after_error(self, g: Generation) -> Generation | None:
         """Keep it, however long fal cannot be asked; but not if fal answers about every job but this one."""
-        now, since = self._clock(), g.troubled_since
+        now, since = self._clock(), g.poll_failing_since
         others_answered = since is not None and self._answered_at is not None and self._answered_at > since
         hopeless = now >= self._schedule.deadline(g, now) + LONGEST_UNASKED
         if since is not None and (hopeless or (others_answered and self._schedule.is_lost(g, now))):
@@ -222,7 +222,7 @@ class Poller:
         logs = seen.logs if isinstance(seen, InQueue | Running | Completed) else ()
         if is_verdict(result):
             await self._end(g, result, logs)
-        elif isinstance(result, Failed) or g.polls_troubled >= _RESULT_TRIES:
+        elif isinstance(result, Failed) or g.poll_failures >= _RESULT_TRIES:
             await self._end(g, reported, logs)
         else:
             await self._transitions.apply(
@@ -259,7 +259,7 @@ def _is_old_news(g: Generation, outcome: StatusOutcome) -> bool:
         case Running():
             return g.status is Status.IN_PROGRESS
         case UpstreamError():
-            return g.polls_troubled > 0
+            return g.poll_failures > 0
     return False
 
 

@@ -51,7 +51,7 @@ class Preflight:
     async def passes(self, generation_id: str) -> bool:
         """Return False if the generation has failed. Images are probed once: a repeated submit does not probe again."""
         g = await self._generations.load(generation_id)
-        if g is None or g.status is not Status.QUEUED or g.submits_refused:
+        if g is None or g.status is not Status.QUEUED or g.submit_refusals:
             return True
         failure = await self._failure(g)
         if failure is None:

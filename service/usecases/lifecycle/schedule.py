@@ -51,12 +51,12 @@ class Schedule:
         """
         match g.status:
             case Status.QUEUED:
-                wait = REFUSED_SUBMITS.next(g.submits_refused) or timedelta()
+                wait = REFUSED_SUBMITS.next(g.submit_refusals) or timedelta()
                 return Due(dispatch=now + wait, sweep=self.deadline(g, now))
             case Status.UNCONFIRMED:
                 return Due(sweep=self._next_look(g, now))
             case Status.COPYING:
-                wait = COPIES.next(0 if g.copying is None else g.copying.tries) or timedelta()
+                wait = COPIES.next(0 if g.copying is None else g.copying.failed_attempts) or timedelta()
                 return Due(poll=now + wait, sweep=self.deadline(g, now))
             case Status.SUBMITTED | Status.IN_PROGRESS:
                 # Only a poll can make the final check at fal, so polls watch the deadline, and no sweep is due.
@@ -75,8 +75,8 @@ class Schedule:
             case Status.COPYING:
                 return (g.fal_ended_at or now) + _COPY_DEADLINE
             case Status.SUBMITTED | Status.IN_PROGRESS:
-                unasked = min(g.unasked, LONGEST_UNASKED)
-                return (g.confirmed_at or self._since_submit(g, now)) + self.upstream_deadline + unasked
+                poll_outage = min(g.poll_outage, LONGEST_UNASKED)
+                return (g.confirmed_at or self._since_submit(g, now)) + self.upstream_deadline + poll_outage
         return now if g.erased else (g.finished_at or now) + (g.retention or self.retention)
 
     def is_final(self, g: Generation, now: datetime) -> bool:
@@ -106,8 +106,8 @@ class Schedule:
 
     def next_poll(self, g: Generation, now: datetime, *, in_flight: int) -> datetime:
         """The one place that decides when a job is polled next; the claim's budget is the last guard behind it."""
-        failures = g.polls_troubled + 2 * (g.cancels_failed if g.wants_cancel else 0)
-        if g.wants_cancel and not failures:
+        failures = g.poll_failures + 2 * (g.cancel_failures if g.cancel_pending else 0)
+        if g.cancel_pending and not failures:
             return now  # fal has not been asked to cancel yet
         return now + self.polls.next(now - self._since_submit(g, now), in_flight, failures=failures)
 

@@ -112,7 +112,7 @@ class TransitionService:
         Raises RequestIdTaken.
         """
         now = self._clock()
-        after = replace(before.revived(request_id, now), moved_at=now)
+        after = replace(before.revived(request_id, now), status_since=now)
         moved = await self._generations.revive(before, after, now=now, why=why)
         if not moved.won:
             return None
@@ -125,7 +125,7 @@ class TransitionService:
         events = list[Delivery]()
         if after.public_status is not before.public_status:
             events = await self._events(after, now)
-            after = replace(after, moved_at=now, deliveries=(*after.deliveries, *(event.id for event in events)))
+            after = replace(after, status_since=now, deliveries=(*after.deliveries, *(event.id for event in events)))
         moved = await (
             self._finish(after, events, now, why, verdict=verdict or before.status is Status.COPYING)
             if after.is_terminal
@@ -166,7 +166,7 @@ class TransitionService:
 
 
 def _observe(before: Generation, after: Generation, now: datetime) -> None:
-    entered = before.moved_at or before.created_at
+    entered = before.status_since or before.created_at
     metrics.STATE_SECONDS.labels(before.public_status).observe(max(0.0, (now - entered).total_seconds()))
     if not after.is_terminal:
         return
@@ -182,7 +182,7 @@ def _trace(before: Generation, after: Generation, now: datetime) -> None:
     tracing.past(
         f"generation.{before.public_status}",
         parent=after.traceparent,
-        begun=before.moved_at or before.created_at,
+        begun=before.status_since or before.created_at,
         ended=now,
         generation=after.id,
         tenant=after.tenant_id,

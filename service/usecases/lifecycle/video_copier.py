@@ -65,7 +65,7 @@ class VideoCopier:
         else:
             async with self._copies:
                 with tracing.span("video.copy", parent=g.traceparent, generation=g.id, tenant=g.tenant_id) as span:
-                    span.note(outcome=await self._try(g, copying, self._videos), tries=copying.tries + 1)
+                    span.note(outcome=await self._try(g, copying, self._videos), tries=copying.failed_attempts + 1)
 
     async def _try(self, g: Generation, copying: Copying, videos: VideoStore) -> Literal["stored", "refused", "failed"]:
         path = f"{g.tenant_id}/{g.id}.mp4"
@@ -88,7 +88,7 @@ class VideoCopier:
         metrics.VIDEOS.labels("stored").inc()
         if await self._transitions.apply(g.id, lambda current: self._after_copy(current, stored)) is None:
             current = await self._generations.load(g.id)
-            if current is None or current.kept is None:  # erased meanwhile, or ended without the copy
+            if current is None or current.stored_video is None:  # erased meanwhile, or ended without the copy
                 await videos.delete(stored.path)
 
     def _after_copy(self, g: Generation, stored: StoredVideo) -> Generation | None:
@@ -102,7 +102,7 @@ class VideoCopier:
         metrics.VIDEOS.labels("failed").inc()
         self._log.warning("video_copy_failed", generation_id=g.id, reason=reason)
         moved = await self._transitions.apply(g.id, transitions.after_copy_failed)
-        if moved is not None and moved.copying is not None and COPIES.next(moved.copying.tries) is None:
+        if moved is not None and moved.copying is not None and COPIES.next(moved.copying.failed_attempts) is None:
             await self._abandon(moved, reason)
 
     async def _abandon(self, g: Generation, reason: str) -> None:

@@ -34,7 +34,7 @@ LIFE = (SUBMITTING, SUBMITTED, STARTED, SUCCEEDED)
 
 
 def logged(*lines: str, position: int | None = None) -> Verb:
-    return lambda g: g.seen(position=position, logs=tuple(map(factories.log_line, lines)))
+    return lambda g: g.polled(position=position, logs=tuple(map(factories.log_line, lines)))
 
 
 @pytest.fixture

@@ -68,7 +68,7 @@ async def status(runtime: Runtime, g: Generation) -> Status:
 
 async def refusals(runtime: Runtime, *created: Generation) -> list[int]:
     found = [await runtime.stores.generations.load(g.id) for g in created]
-    return [g.submits_refused for g in found if g is not None]
+    return [g.submit_refusals for g in found if g is not None]
 
 
 async def submits(fal: httpx.AsyncClient) -> int:

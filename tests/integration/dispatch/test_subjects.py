@@ -303,9 +303,9 @@ async def test_probe_comes_from_another_tenant_than_the_last(redis_url: str, clo
             retry_at = (await line.runtime.operations.gate.read()).retry_at
             assert retry_at is not None
             clock.now = retry_at
-            refused = {g.id: g.submits_refused for g in await _all(line, created)}
+            refused = {g.id: g.submit_refusals for g in await _all(line, created)}
             await line.tick(WorkQueue.DISPATCH)
-            probes += [g.id for g in await _all(line, created) if g.submits_refused > refused[g.id]]
+            probes += [g.id for g in await _all(line, created) if g.submit_refusals > refused[g.id]]
         assert len(set(probes)) == 6, "one that was never refused, each time"
         owners = [created[probe] for probe in probes]
         assert all(first != second for first, second in pairwise(owners))
@@ -317,7 +317,7 @@ async def test_probe_pause_doubles_for_refused_jobs_only(redis_url: str, clock: 
         for _ in range(60):
             await line.tick(WorkQueue.DISPATCH)
         (refused,) = await line.stored([bad])
-        assert (refused.status, refused.submits_refused) == (Status.QUEUED, 5), "after 15, 30, 60 and 120 s"
+        assert (refused.status, refused.submit_refusals) == (Status.QUEUED, 5), "after 15, 30, 60 and 120 s"
         good = await line.create(line.a, "good", 3)
         for _ in range(6):
             await line.tick(WorkQueue.DISPATCH)

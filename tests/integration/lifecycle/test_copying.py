@@ -22,7 +22,7 @@ from tests.support.webhooks import endpoint
 SUBMITTING: Final[Transition] = lambda g: g.submitting(NOW)  # noqa: E731
 SUBMITTED: Final[Transition] = lambda g: g.submitted("request-1")  # noqa: E731
 STARTED: Final[Transition] = lambda g: g.started(NOW)  # noqa: E731
-COPYING: Final[Transition] = lambda g: g.ended_upstream(factories.output(), 1_000, NOW)  # noqa: E731
+COPYING: Final[Transition] = lambda g: g.copying_started(factories.output(), 1_000, NOW)  # noqa: E731
 COPIED: Final[Transition] = lambda g: g.copied(NOW)  # noqa: E731
 
 

@@ -140,7 +140,7 @@ async def test_submit_refused_by_busy_fal_is_repeated(
     g = await create(f"{prompt} sandbox:no-video {clock.now.timestamp()}")
     await process_due(runtime, WorkQueue.DISPATCH)
     back = await stored(runtime, g)
-    assert (back.status, back.submits_refused) == (Status.QUEUED, 1)
+    assert (back.status, back.submit_refusals) == (Status.QUEUED, 1)
     assert await runtime.stores.queue.slots_used() == 0
     await process_due(runtime, WorkQueue.DISPATCH)
     assert (await stored(runtime, g)).status is Status.QUEUED, "not before the pause is over"
@@ -285,7 +285,7 @@ async def test_upstream_errors_fail_no_generation(
             await process_due(runtime, WorkQueue.POLL)
             assert (await stored(runtime, g)).status in (Status.SUBMITTED, Status.IN_PROGRESS), kind
         (await fal.delete("/_sandbox/faults")).raise_for_status()
-    assert (await stored(runtime, g)).polls_troubled == 7
+    assert (await stored(runtime, g)).poll_failures == 7
     assert (await polled_to_the_end(runtime, clock, g)).status is Status.SUCCEEDED
 
 

@@ -129,7 +129,7 @@ async def test_copy_succeeds_before_success_is_published(
 
     (content,) = objects.read().values()
     assert content == READY
-    assert g.kept == StoredVideo(f"{tenant.id}/{g.id}.mp4", len(READY), hashlib.sha256(READY).hexdigest())
+    assert g.stored_video == StoredVideo(f"{tenant.id}/{g.id}.mp4", len(READY), hashlib.sha256(READY).hexdigest())
     told = (await api.get(f"/v1/generations/{g.id}")).json()
     assert told["status"] == "succeeded"
     assert told["output"]["video"] == {
@@ -170,12 +170,12 @@ async def test_copy_failed_is_repeated(
     faults(kind=kind, times=2)
 
     g = await copying(runtime, clock, owner)
-    once = await until(runtime, clock, g, lambda now: now.copying is not None and now.copying.tries == 1)
+    once = await until(runtime, clock, g, lambda now: now.copying is not None and now.copying.failed_attempts == 1)
     assert (once.status, objects.read()) == (Status.COPYING, {})
 
     ended = await until(runtime, clock, g, lambda now: now.is_terminal)
 
-    assert ended.kept is not None
+    assert ended.stored_video is not None
     assert [*objects.read().values()] == [READY]
 
 
@@ -190,7 +190,7 @@ async def test_copy_that_always_fails_ends_with_fals_url(
     assert ended.status is Status.SUCCEEDED
     assert ended.output is not None
     assert ended.output.video.url.startswith(f"{sandbox_url}/cdn/files/")
-    assert (ended.kept, objects.read()) == (None, {})
+    assert (ended.stored_video, objects.read()) == (None, {})
     assert len(COPIES.delays) == 6
     assert (await runtime.operations.audit.run()).clean
 
@@ -206,7 +206,7 @@ async def test_copy_with_broken_storage_keeps_the_video(
     g = await copying(runtime, clock, owner)
     ended = await until(runtime, clock, g, lambda now: now.is_terminal, step=20)
 
-    assert (ended.status, ended.kept) == (Status.SUCCEEDED, None)
+    assert (ended.status, ended.stored_video) == (Status.SUCCEEDED, None)
 
 
 async def test_copy_past_deadline_ends_with_fals_url(runtime: Runtime, clock: Clock, owner: Tenant) -> None:
@@ -240,7 +240,7 @@ async def test_copy_calls_hosts_of_fal_only(runtime: Runtime, clock: Clock, owne
 
 
 def _landed(output: Output, now: datetime, g: Generation) -> Generation:
-    return g.ended_upstream(output, 5, now)
+    return g.copying_started(output, 5, now)
 
 
 async def test_copy_by_two_workers_leaves_one_object(
@@ -413,8 +413,8 @@ async def test_video_object_missing_or_storage_unavailable(
     app: FastAPI, clock: Clock, tenant: Tenant, api: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     g = await succeeded(app.state.runtime, clock, tenant)
-    assert g.kept is not None
-    await app.state.runtime.connections.video_store.delete(g.kept.path)
+    assert g.stored_video is not None
+    await app.state.runtime.connections.video_store.delete(g.stored_video.path)
     gone = await api.get(f"/v1/generations/{g.id}/video")
 
     async def broken(*_: object, **__: object) -> None:
@@ -501,4 +501,4 @@ async def test_erasure_before_end_copies_nothing(
 
     ended = await until(runtime, clock, g, lambda now: now.is_terminal)
 
-    assert (ended.output, ended.kept, objects.read()) == (None, None, {})
+    assert (ended.output, ended.stored_video, objects.read()) == (None, None, {})

@@ -273,7 +273,7 @@ async def test_time_is_counted_in_the_state_that_is_left(runtime: Runtime, clock
     await moves.apply(name, lambda g: g.submitting(clock()))
     await moves.apply(name, lambda g: g.submitted(factories.request_id()))
     clock.advance(timedelta(seconds=30))
-    await moves.apply(name, lambda g: g.seen(position=3, logs=()))
+    await moves.apply(name, lambda g: g.polled(position=3, logs=()))
     clock.advance(timedelta(seconds=30))
     await moves.apply(name, lambda g: g.started(clock()))
 

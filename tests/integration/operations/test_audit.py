@@ -179,7 +179,7 @@ async def test_what_does_not_add_up_is_told(
         "window": keys.money_of_tenant(tenant.id, clock().strftime("%Y-%m")),
         "record": keys.generation(name),
         "terminal": dump(g.canceled(0, clock())),
-        "copying": dump(g.submitting(clock()).submitted("r").ended_upstream(factories.output(), 1, clock())),
+        "copying": dump(g.submitting(clock()).submitted("r").copying_started(factories.output(), 1, clock())),
         "slotless": keys.slotless_of_tenant(tenant.id),
         "pending": keys.pending_deliveries_of_tenant(tenant.id),
     }

@@ -313,7 +313,7 @@ async def test_what_fal_reported_is_done_with_once_it_is_on_the_record(redis: Re
     store = GenerationStore(redis)
     g = (await store.save(_submitted(await _at_fal(redis)), Due(poll=NOW, sweep=NOW))).generation
     await CallbackStore(redis).receive(g.id, g.callback_token, Callback("request-1"), now=NOW + LEASE)
-    assert (await store.save(g.ended_upstream(factories.output(), 7, NOW), Due(poll=NOW, sweep=NOW))).won
+    assert (await store.save(g.copying_started(factories.output(), 7, NOW), Due(poll=NOW, sweep=NOW))).won
     assert await redis.execute("HEXISTS", keys.generation(g.id), "c") == 0
     assert await _score(redis, WorkQueue.POLL, g.id) == ids.milliseconds(NOW)
     assert await redis.execute("SCARD", keys.SLOTS) == 0

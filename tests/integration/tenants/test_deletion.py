@@ -135,7 +135,7 @@ PLACES: dict[str, tuple[Transition, ...]] = {
     "unconfirmed without a slot": (SUBMITTING, UNCONFIRMED, lambda g: g.without_slot()),
     "submitted": (SUBMITTING, SUBMITTED),
     "in progress": (SUBMITTING, SUBMITTED, lambda g: g.started(factories.NOW)),
-    "copying": (SUBMITTING, SUBMITTED, lambda g: g.ended_upstream(factories.output(), 1, factories.NOW)),
+    "copying": (SUBMITTING, SUBMITTED, lambda g: g.copying_started(factories.output(), 1, factories.NOW)),
     "queued again": (SUBMITTING, lambda g: g.requeued()),
 }
 

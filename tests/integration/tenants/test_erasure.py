@@ -37,7 +37,7 @@ LOG = factories.log_line("mark-log")
 
 SUBMITTING: Transition = lambda g: g.submitting(factories.NOW)  # noqa: E731
 SUBMITTED: Transition = lambda g: g.submitted("request-1")  # noqa: E731
-STARTED: Transition = lambda g: g.seen(position=None, logs=(LOG,)).started(factories.NOW)  # noqa: E731
+STARTED: Transition = lambda g: g.polled(position=None, logs=(LOG,)).started(factories.NOW)  # noqa: E731
 SUCCEEDED: Transition = lambda g: g.succeeded(OUTPUT, 1_000, factories.NOW)  # noqa: E731
 FAILED: Transition = lambda g: g.failed(FAILURE, 0, factories.NOW)  # noqa: E731
 AT_FAL = (SUBMITTING, SUBMITTED, STARTED)

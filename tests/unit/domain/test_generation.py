@@ -20,7 +20,7 @@ VERBS: dict[Status, Callable[[Generation], Generation]] = {
     Status.UNCONFIRMED: lambda g: g.unconfirmed(),
     Status.SUBMITTED: lambda g: g.submitted("request-1"),
     Status.IN_PROGRESS: lambda g: g.started(LATER),
-    Status.COPYING: lambda g: g.ended_upstream(factories.output(), 7, LATER),
+    Status.COPYING: lambda g: g.copying_started(factories.output(), 7, LATER),
     Status.SUCCEEDED: lambda g: g.succeeded(factories.output(), 7, LATER),
     Status.FAILED: lambda g: g.failed(factories.failure(), 7, LATER),
     Status.CANCELED: lambda g: g.canceled(7, LATER),
@@ -80,13 +80,13 @@ def test_submitting_writes_down_when() -> None:
 
 
 def test_requeued_counts_the_refusal_and_forgets_the_submit() -> None:
-    g = factories.in_status(Status.SUBMITTING, submits_refused=2).requeued()
+    g = factories.in_status(Status.SUBMITTING, submit_refusals=2).requeued()
 
-    assert (g.status, g.submits_refused, g.submitted_at) == (Status.QUEUED, 3, None)
+    assert (g.status, g.submit_refusals, g.submitted_at) == (Status.QUEUED, 3, None)
 
 
 def test_started_forgets_the_queue_position() -> None:
-    g = factories.in_status(Status.SUBMITTED).seen(position=3, logs=())
+    g = factories.in_status(Status.SUBMITTED).polled(position=3, logs=())
 
     assert g.upstream_position == 3
     assert g.started(LATER).upstream_position is None
@@ -119,36 +119,36 @@ def test_a_cancel_keeps_the_time_of_the_wish() -> None:
     assert wished.cancel_requested(LATER).cancel_requested_at == NOW
     assert wished.canceled(0, LATER).cancel_requested_at == NOW
     assert factories.generation().canceled(0, LATER).cancel_requested_at == LATER
-    assert wished.cancel_passed_on(LATER).cancel_sent_at == LATER
+    assert wished.cancel_accepted(LATER).cancel_sent_at == LATER
 
 
 def test_a_poll_that_showed_nothing_new_changes_nothing() -> None:
-    g = factories.in_status(Status.SUBMITTED).seen(position=2, logs=(factories.log_line(),))
+    g = factories.in_status(Status.SUBMITTED).polled(position=2, logs=(factories.log_line(),))
 
-    assert g.seen(position=2, logs=(factories.log_line(),)) is g
-    assert g.seen(position=2, logs=()) is g, "fal's log is a moving window: lines that left it stay"
+    assert g.polled(position=2, logs=(factories.log_line(),)) is g
+    assert g.polled(position=2, logs=()) is g, "fal's log is a moving window: lines that left it stay"
 
 
 def test_log_lines_are_kept_once_and_in_order() -> None:
     one, two, three = (factories.log_line(f"step {n}") for n in (1, 2, 3))
-    g = factories.in_status(Status.IN_PROGRESS).seen(position=None, logs=(one, two))
+    g = factories.in_status(Status.IN_PROGRESS).polled(position=None, logs=(one, two))
 
-    assert g.seen(position=None, logs=(two, three)).logs == (one, two, three)
+    assert g.polled(position=None, logs=(two, three)).logs == (one, two, three)
 
 
 def test_only_the_newest_log_lines_are_kept() -> None:
     lines = tuple(factories.log_line(f"step {n}") for n in range(LOG_LINES + 5))
-    g = factories.in_status(Status.IN_PROGRESS).seen(position=None, logs=lines)
+    g = factories.in_status(Status.IN_PROGRESS).polled(position=None, logs=lines)
 
     assert g.logs == lines[5:]
 
 
 def test_trouble_is_counted_until_a_poll_answers() -> None:
-    troubled = factories.in_status(Status.SUBMITTED).troubled(NOW).troubled(NOW)
+    troubled = factories.in_status(Status.SUBMITTED).poll_failed(NOW).poll_failed(NOW)
 
-    assert troubled.polls_troubled == 2
+    assert troubled.poll_failures == 2
     assert troubled.status is Status.SUBMITTED, "upstream trouble is no failure"
-    assert troubled.seen(position=troubled.upstream_position, logs=()).polls_troubled == 0
+    assert troubled.polled(position=troubled.upstream_position, logs=()).poll_failures == 0
 
 
 def test_the_representation_has_no_prompt_and_no_token() -> None:
@@ -179,7 +179,7 @@ def test_only_a_given_up_generation_is_revived(status: Status) -> None:
 
 def test_revived_generation_has_no_trace_of_its_end() -> None:
     at_fal = factories.in_status(Status.SUBMITTED)
-    given_up = at_fal.troubled(NOW).failed(factories.failure(code="upstream_timeout"), 5, NOW)
+    given_up = at_fal.poll_failed(NOW).failed(factories.failure(code="upstream_timeout"), 5, NOW)
     revived = given_up.revived("request-1", LATER)
     assert (revived.status, revived.error, revived.actual_cost, revived.finished_at) == (
         Status.SUBMITTED,
@@ -187,15 +187,15 @@ def test_revived_generation_has_no_trace_of_its_end() -> None:
         None,
         None,
     )
-    assert (revived.polls_troubled, revived.troubled_since, revived.confirmed_at) == (0, None, LATER)
-    assert revived.moves == given_up.moves + 1
+    assert (revived.poll_failures, revived.poll_failing_since, revived.confirmed_at) == (0, None, LATER)
+    assert revived.status_changes == given_up.status_changes + 1
 
 
 @pytest.mark.parametrize(("before", "moves"), [(Status.SUBMITTED, 1), (Status.IN_PROGRESS, 0)])
 def test_moves_count_changes_of_the_public_status(before: Status, moves: int) -> None:
     g = factories.in_status(before)
 
-    copying = g.ended_upstream(factories.output(), 7, LATER)
+    copying = g.copying_started(factories.output(), 7, LATER)
 
-    assert copying.moves == g.moves + moves
-    assert copying.copied(LATER).moves == copying.moves + 1
+    assert copying.status_changes == g.status_changes + moves
+    assert copying.copied(LATER).status_changes == copying.status_changes + 1

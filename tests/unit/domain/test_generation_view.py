@@ -138,7 +138,7 @@ def test_a_fresh_one_has_only_what_it_was_made_of() -> None:
 
 
 def test_fals_queue_position_is_passed_on() -> None:
-    waiting = factories.in_status(Status.SUBMITTED).seen(position=4, logs=())
+    waiting = factories.in_status(Status.SUBMITTED).polled(position=4, logs=())
 
     assert public(waiting)["queue"] == {"position": 4, "estimated_start_seconds": None}
 
@@ -150,7 +150,7 @@ def test_our_own_queue_comes_first() -> None:
 
 
 def test_logs() -> None:
-    g = factories.in_status(Status.IN_PROGRESS).seen(position=None, logs=(factories.log_line("hello"),))
+    g = factories.in_status(Status.IN_PROGRESS).polled(position=None, logs=(factories.log_line("hello"),))
 
     assert public(g)["logs"] == [{"message": "hello", "level": "INFO", "timestamp": "2026-01-31T09:30:00.000Z"}]
 

@@ -22,7 +22,7 @@ VERBS: dict[Status, Callable[[Generation], Generation]] = {
     Status.UNCONFIRMED: lambda g: g.unconfirmed(),
     Status.SUBMITTED: lambda g: g.submitted("request-1"),
     Status.IN_PROGRESS: lambda g: g.started(NOW),
-    Status.COPYING: lambda g: g.ended_upstream(factories.output(), 7, NOW),
+    Status.COPYING: lambda g: g.copying_started(factories.output(), 7, NOW),
     Status.SUCCEEDED: lambda g: g.succeeded(factories.output(), 7, NOW),
     Status.FAILED: lambda g: g.failed(factories.failure(), 7, NOW),
     Status.CANCELED: lambda g: g.canceled(7, NOW),
@@ -39,7 +39,7 @@ def histories(draw: st.DrawFn) -> list[Snapshot]:
             batch = draw(st.integers(0, 4))
             logs = tuple(factories.log_line(f"line {n}") for n in range(lines + 1, lines + batch + 1))
             lines += batch
-            g = g.seen(position=draw(st.none() | st.integers(0, 3)), logs=logs)
+            g = g.polled(position=draw(st.none() | st.integers(0, 3)), logs=logs)
         if not draw(st.booleans()):
             choices = sorted(TRANSITIONS[g.status])
             g = VERBS[draw(st.sampled_from(choices))](g)
@@ -94,7 +94,7 @@ def test_nothing_is_lost_and_nothing_comes_twice(history: list[Snapshot], data: 
 def test_a_place_that_is_none_of_its_own_loses_nothing(history: list[Snapshot], text: str) -> None:
     for sight in history:
         place = parse_cursor(text)
-        if place.states > sight[0].moves + 1 or place.logs > sight[0].logs_seen:
+        if place.states > sight[0].status_changes + 1 or place.logs > sight[0].logs_total:
             assert told(sight, place) == told(sight, BEGINNING)
 
 
@@ -113,11 +113,11 @@ def test_a_state_of_the_same_name_is_told_again() -> None:
 
 
 def test_a_state_carries_its_place_in_the_queue() -> None:
-    g = factories.in_status(Status.SUBMITTED).seen(position=3, logs=())
+    g = factories.in_status(Status.SUBMITTED).polled(position=3, logs=())
     (state,) = told((g, None), BEGINNING)
     assert state.data["queue"]["position"] == 3
 
-    (moved,) = told((g.seen(position=2, logs=()), None), state.id)
+    (moved,) = told((g.polled(position=2, logs=()), None), state.id)
 
     assert (moved.kind, moved.data) == ("queue", {"position": 2, "estimated_start_seconds": None})
 
@@ -125,8 +125,8 @@ def test_a_state_carries_its_place_in_the_queue() -> None:
 def test_lines_beyond_those_kept_are_not_waited_for() -> None:
     g = factories.in_status(Status.IN_PROGRESS)
     for n in range(LOG_LINES + 30):
-        g = g.seen(position=None, logs=(factories.log_line(f"line {n}"),))
-    behind = replace(BEGINNING, states=g.moves + 1, logs=10)
+        g = g.polled(position=None, logs=(factories.log_line(f"line {n}"),))
+    behind = replace(BEGINNING, states=g.status_changes + 1, logs=10)
 
     lines = [event.data["message"] for event in told((g, None), behind)]
 
@@ -135,31 +135,31 @@ def test_lines_beyond_those_kept_are_not_waited_for() -> None:
 
 def test_a_window_larger_than_what_is_kept_brings_nothing_back() -> None:
     window = tuple(factories.log_line(f"line {n}") for n in range(LOG_LINES + 50))
-    g = factories.in_status(Status.IN_PROGRESS).seen(position=None, logs=window)
+    g = factories.in_status(Status.IN_PROGRESS).polled(position=None, logs=window)
 
-    assert g.seen(position=None, logs=window) is g
+    assert g.polled(position=None, logs=window) is g
     assert g.logs == window[50:]
 
 
 @pytest.mark.parametrize("text", ["9-0-", "3-7-", "9-7-4~"])
 def test_a_place_of_another_generation_begins_anew(text: str) -> None:
-    g = factories.in_status(Status.IN_PROGRESS).seen(position=None, logs=(factories.log_line(),))
+    g = factories.in_status(Status.IN_PROGRESS).polled(position=None, logs=(factories.log_line(),))
 
     assert [event.kind for event in told((g, None), parse_cursor(text))] == ["state", "log"]
 
 
 def test_erasing_tells_nothing_again() -> None:
-    g = factories.in_status(Status.IN_PROGRESS).seen(position=None, logs=(factories.log_line(),))
+    g = factories.in_status(Status.IN_PROGRESS).polled(position=None, logs=(factories.log_line(),))
 
     assert told((g.stripped(NOW), None), told((g, None), BEGINNING)[-1].id) == []
 
 
 def test_what_was_erased_is_not_told() -> None:
-    g = factories.in_status(Status.IN_PROGRESS).seen(position=None, logs=(factories.log_line("mark"),))
+    g = factories.in_status(Status.IN_PROGRESS).polled(position=None, logs=(factories.log_line("mark"),))
     place = told((g, None), BEGINNING)[0].id
 
     stripped = g.stripped(NOW)
-    ended = stripped.seen(position=None, logs=(factories.log_line("mark 2"),)).canceled(0, NOW)
+    ended = stripped.polled(position=None, logs=(factories.log_line("mark 2"),)).canceled(0, NOW)
 
     for since in (BEGINNING, place, told((g, None), BEGINNING)[-1].id):
         events = told((stripped, None), since) + told((ended, None), since)

@@ -223,7 +223,7 @@ def test_after_status_without_news_returns_the_same_object() -> None:
 
 
 def test_after_status_missing_leaves_the_queue_position() -> None:
-    g = factories.in_status(S.SUBMITTED).seen(position=3, logs=())
+    g = factories.in_status(S.SUBMITTED).polled(position=3, logs=())
 
     assert transitions.after_status(g, Missing(), LATER) is g
 
@@ -271,7 +271,7 @@ def test_after_result_success_becomes_a_copy_first() -> None:
 
 @pytest.mark.parametrize(("requested", "status"), [(True, S.CANCELED), (False, S.FAILED)])
 def test_after_result_canceled_by_the_deadline_is_a_timeout(requested: bool, status: Status) -> None:
-    g = factories.in_status(S.IN_PROGRESS).cancel_passed_on(NOW)
+    g = factories.in_status(S.IN_PROGRESS).cancel_accepted(NOW)
     g = g.cancel_requested(NOW) if requested else g
 
     after = after_result(g, Canceled(None), (), LATER, rates=RATES, copies_video=False)
@@ -293,14 +293,14 @@ def test_after_copy_video_is_the_stored_one() -> None:
     assert after.output is not None
     video = after.output.video
     assert (video.url, video.source, video.file_size) == ("https://x.example/v", factories.output().video.url, 7)
-    assert (after.kept, after.copying, after.actual_cost) == (STORED, None, 1_512_000)
+    assert (after.stored_video, after.copying, after.actual_cost) == (STORED, None, 1_512_000)
 
 
 def test_after_copy_content_type_is_of_fal_where_it_names_one() -> None:
     named, unnamed = factories.output(), factories.output(video=replace(factories.output().video, content_type=None))
 
     for output, expected in ((named, "video/mp4"), (unnamed, "video/webm")):
-        g = factories.in_status(S.IN_PROGRESS).ended_upstream(output, 7, NOW)
+        g = factories.in_status(S.IN_PROGRESS).copying_started(output, 7, NOW)
         after = transitions.after_copy(g, STORED, url="https://x.example/v", content_type="video/webm", now=LATER)
         assert after is not None
         assert after.output is not None
@@ -312,14 +312,14 @@ def test_after_copy_failed_counts_the_failure() -> None:
 
     assert after is not None
     assert after.copying is not None
-    assert after.copying.tries == 1
+    assert after.copying.failed_attempts == 1
 
 
 def test_after_copy_abandoned_output_is_of_fal() -> None:
     after = transitions.after_copy_abandoned(factories.in_status(S.COPYING), LATER)
 
     assert after is not None
-    assert (after.output, after.kept) == (factories.output(), None)
+    assert (after.output, after.stored_video) == (factories.output(), None)
 
 
 # --- deadlines --------------------------------------------------------------------------------------------------------
@@ -381,7 +381,7 @@ def test_after_cancel_call_refused_the_cancel_stays_pending(accepted: bool, pend
     after = transitions.after_cancel_call(g, LATER, accepted=accepted)
 
     assert after is not None
-    assert (after.wants_cancel, after.cancels_failed) == (pending, int(not accepted))
+    assert (after.cancel_pending, after.cancel_failures) == (pending, int(not accepted))
 
 
 @pytest.mark.parametrize("status", [status for status in Status if not factories.in_status(status).is_terminal])

@@ -680,7 +680,7 @@ def test_whatever_a_log_says_can_be_written_down(logs: Any) -> None:
     outcome = status_outcome(answer)
 
     assert isinstance(outcome, Running)
-    g = factories.in_status(Status.IN_PROGRESS).seen(position=None, logs=outcome.logs)
+    g = factories.in_status(Status.IN_PROGRESS).polled(position=None, logs=outcome.logs)
     assert load(dump(g)) == g
 
 

@@ -246,7 +246,7 @@ async def test_logs_where_asked_for(
     name = await submitted(fal)
     await moved(runtime, clock, name, "submitting", "submitted", "started")
     lines = (factories.log_line("step 1"),)
-    await runtime.transitions.apply(name, lambda g: g.seen(position=None, logs=lines))
+    await runtime.transitions.apply(name, lambda g: g.polled(position=None, logs=lines))
     body = (await fal.get(f"{request_path(name)}/status{query}")).json()
     assert [line["message"] for line in body["logs"] or []] == (["step 1"] if shown else [])
     assert "logs" in body

@@ -14,17 +14,17 @@ SETTINGS = factories.settings("redis://unused")
 
 
 @pytest.mark.parametrize("troubled", [0, 1, 5, 1000])
-@pytest.mark.parametrize("cancels_failed", [0, 1, 5, 1000])
+@pytest.mark.parametrize("cancel_failures", [0, 1, 5, 1000])
 @pytest.mark.parametrize("in_flight", [1, 1000, 50_000])
-def test_next_poll_holds_the_budget_in_every_state(troubled: int, cancels_failed: int, in_flight: int) -> None:
+def test_next_poll_holds_the_budget_in_every_state(troubled: int, cancel_failures: int, in_flight: int) -> None:
     schedule = build_schedule(SETTINGS)
     g = factories.in_status(Status.IN_PROGRESS).cancel_requested(NOW)
     for _ in range(troubled):
-        g = g.troubled(NOW)
-    for _ in range(cancels_failed):
-        g = g.cancel_failed()
+        g = g.poll_failed(NOW)
+    for _ in range(cancel_failures):
+        g = g.cancel_refused()
     wait = schedule.next_poll(g, NOW, in_flight=in_flight) - NOW
-    first_cancel = not troubled and not cancels_failed
+    first_cancel = not troubled and not cancel_failures
     floor = timedelta() if first_cancel else timedelta(seconds=in_flight / SETTINGS.polls_per_second) * 0.9
     assert wait >= floor, "only the first cancel call is due at once; the budget of the claim bounds it"
 
