@@ -19,7 +19,8 @@ _COUNTED: Final = """\
 ## Counted by each process
 
 Each process counts its own events, so sum them over all processes. With `serve --workers N`, any of the N processes
-shows the sum of all N. Counters of a tenant leave a process after a day or two without an event."""
+shows the sum of all N. The series of a
+tenant stay until the process ends."""
 _STATE: Final = """\
 ## Read from Redis
 
@@ -33,10 +34,7 @@ def page() -> str:
         (f"`{_exposed_name(metric)}`", metric._type, _labels(metric._labelnames), metric._documentation)
         for metric in _declared(Counter, Gauge, Histogram)
     ]
-    state = [
-        (f"`{gauge.name}`", "gauge", _labels([gauge.label] if gauge.label else []), gauge.documentation)
-        for gauge in state_gauges()
-    ]
+    state = [(f"`{gauge.name}`", "gauge", _labels(gauge.labels), gauge.documentation) for gauge in state_gauges()]
     return markdown.page(_INTRODUCTION, _COUNTED, markdown.table(_HEAD, counted), _STATE, markdown.table(_HEAD, state))
 
 

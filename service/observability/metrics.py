@@ -1,7 +1,7 @@
-"""Every Prometheus metric, declared once. Labels are bounded: a tenant yes, an end user or an id never.
+"""Every Prometheus metric, declared once. Label values are bounded: a tenant id is one, an end user or a job id never.
 
-Two kinds: what a process counts of its own doings (prometheus-client's, exported by every process), and the state of
-everybody, which a gateway reads from Redis when it is asked: right with any number of processes.
+Each process counts its own events with prometheus-client. A ``StateGauge`` is read from Redis by a gateway when it is
+scraped, so it has the same value at every gateway.
 """
 
 import platform
@@ -12,7 +12,7 @@ from prometheus_client import Counter, Gauge, Histogram, disable_created_metrics
 
 from service.build_info import commit, version
 
-disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for each counter, which nobody asks for
+disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for each counter, which no query reads
 
 Completion = Literal["good", "bad"]
 
@@ -21,100 +21,135 @@ _LONG = (0.05, 0.25, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 180.0, 300.0, 600.0
 _SLOW = (1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 180.0, 300.0, 600.0, 1800.0, 7200.0)
 
 HTTP_SECONDS = Histogram(
-    "gateway_http_request_seconds", "Time to answer a call.", ("method", "route", "status"), buckets=_FAST
+    "gateway_http_request_seconds", "Time from a request to its response.", ("method", "route", "status"), buckets=_FAST
 )
 ACCEPT_SECONDS = Histogram(
-    "gateway_accept_seconds", "From a valid create to its durable acceptance or refusal.", buckets=_FAST
+    "gateway_accept_seconds", "Time from a valid create to its durable acceptance or refusal.", buckets=_FAST
 )
-CREATED = Counter("gateway_generations_created", "Generations accepted, replays not counted.", ("tenant",))
-REFUSED = Counter("gateway_generations_refused", "Creates refused by a budget or limit.", ("tenant", "reason"))
+CREATED = Counter("gateway_generations_created", "Accepted generations, without idempotent replays.", ("tenant",))
+REFUSED = Counter("gateway_generations_refused", "Creates refused by a budget or a limit.", ("tenant", "reason"))
 RATE_LIMITER_UNAVAILABLE = Counter(
-    "gateway_rate_limiter_unavailable", "Calls let through because the rate limiter was away."
+    "gateway_rate_limiter_unavailable", "Requests accepted without a rate limit because Redis did not answer."
 )
-REPLAYED = Counter("gateway_generations_replayed", "Creates answered from an idempotency key.", ("tenant",))
+REPLAYED = Counter(
+    "gateway_generations_replayed",
+    "Creates answered with the generation of an earlier create with the same idempotency key.",
+    ("tenant",),
+)
 RESPONSES_LOST = Counter(
-    "gateway_responses_lost", "Submits whose caller was gone before the answer was sent.", ("tenant",)
+    "gateway_responses_lost", "Submits of fal clients that disconnected before the response was sent.", ("tenant",)
 )
 RESENT = Counter(
-    "gateway_submits_resent", "Submits answered with what an earlier one made, its answer lost.", ("tenant",)
+    "gateway_submits_resent", "Resends of fal clients, answered with the generation of the first submit.", ("tenant",)
 )
-FINISHED = Counter("gateway_generations_finished", "Generations ended.", ("tenant", "status", "code"))
+FINISHED = Counter(
+    "gateway_generations_finished", "Generations that ended, by status and error code.", ("tenant", "status", "code")
+)
 COMPLETIONS = Counter(
     "gateway_completions",
-    "Generations ended: good with a video or by a fault of the request itself, else bad; canceled ones do not count.",
+    "Generations that ended: good with a video or by an error of the request, else bad. Canceled ones are not counted.",
     ("outcome",),
 )
-GENERATION_SECONDS = Histogram("gateway_generation_seconds", "From accepted to ended.", ("status",), buckets=_SLOW)
+GENERATION_SECONDS = Histogram(
+    "gateway_generation_seconds", "Time from acceptance to the end of a generation.", ("status",), buckets=_SLOW
+)
 DISPATCH_WAIT_SECONDS = Histogram(
-    "gateway_dispatch_wait_seconds", "From accepted to sent upstream.", buckets=(*_FAST, *_SLOW[3:])
+    "gateway_dispatch_wait_seconds", "Time from acceptance to the submit to fal.", buckets=(*_FAST, *_SLOW[3:])
 )
 STATE_SECONDS = Histogram(
-    "gateway_state_seconds", "Time spent in a state, by the state that was left.", ("status",), buckets=_LONG
+    "gateway_state_seconds",
+    "Time that a generation spent in a status, observed when it leaves the status.",
+    ("status",),
+    buckets=_LONG,
 )
-COST = Counter("gateway_cost_micro_usd", "Settled cost in micro-USD.", ("tenant",))
+COST = Counter("gateway_cost_micro_usd", "Settled cost in micro-USD. Adjustments are not counted.", ("tenant",))
 SETTLED_AT_ESTIMATE = Counter(
     "gateway_settled_at_estimate",
-    "Ends reported by fal that cost the estimate: billed units missing, negative, or above 1.1 times the hold.",
+    "Generations settled at the estimate because the billed units were missing, negative or above 1.1 times the hold.",
     ("reason",),
 )
 TRANSITION_CONFLICTS = Counter(
-    "gateway_transition_conflicts", "Moves refused because another process was first.", ("transition",)
+    "gateway_transition_conflicts",
+    "Transitions rejected because another process changed the record first.",
+    ("transition",),
 )
 
-UPSTREAM_CALLS = Counter("gateway_upstream_calls", "Calls to fal.", ("operation", "outcome"))
-UPSTREAM_SECONDS = Histogram("gateway_upstream_seconds", "Time of a call to fal.", ("operation",), buckets=_FAST)
-CALLBACKS = Counter("gateway_callbacks", "Callbacks from fal, and what became of them.", ("outcome",))
-POLL_DELAY_SECONDS = Histogram("gateway_poll_delay_seconds", "How long after its time a poll was begun.", buckets=_FAST)
+UPSTREAM_CALLS = Counter(
+    "gateway_upstream_calls", "Requests to fal, by HTTP status or error.", ("operation", "outcome")
+)
+UPSTREAM_SECONDS = Histogram("gateway_upstream_seconds", "Duration of a request to fal.", ("operation",), buckets=_FAST)
+CALLBACKS = Counter("gateway_callbacks", "Callbacks from fal, by what the gateway did with them.", ("outcome",))
+POLL_DELAY_SECONDS = Histogram(
+    "gateway_poll_delay_seconds", "Time between the due time of a poll and its start.", buckets=_FAST
+)
 
-IMAGES = Counter("gateway_images", "Images sent to the gateway: taken, or why not.", ("outcome",))
-PREFLIGHTS = Counter("gateway_preflights", "Looks at images before their submit.", ("outcome",))
-VIDEOS = Counter("gateway_videos", "Copies of videos: kept, failed tries, passed on with fal's own URL.", ("outcome",))
-
-DISPATCH_PAUSES = Counter("gateway_dispatch_pauses", "Times that fal's answers held dispatch.", ("cause",))
-
-RECONCILIATIONS = Counter(
-    "gateway_reconciliations",
-    "Unconfirmed submits that billing events found, left ambiguous or proved unbilled; looks without an answer.",
+IMAGES = Counter(
+    "gateway_images", "Images sent to the gateway: accepted, or the error code of the refusal.", ("outcome",)
+)
+PREFLIGHTS = Counter("gateway_preflights", "Probes of image URLs before a submit, by outcome.", ("outcome",))
+VIDEOS = Counter(
+    "gateway_videos",
+    "Copies of videos: stored, failed attempts, and results that link to fal's URL instead.",
     ("outcome",),
 )
 
-EVENT_STREAMS = Gauge("gateway_event_streams", "Event streams open at this process.", multiprocess_mode="livesum")
-WAITING_CALLS = Gauge(
-    "gateway_waiting_calls", "Calls held until a generation has moved or ended.", multiprocess_mode="livesum"
-)
-EVENT_STREAMS_ENDED = Counter("gateway_event_streams_ended", "Event streams ended, by why.", ("reason",))
+DISPATCH_PAUSES = Counter("gateway_dispatch_pauses", "Pauses of dispatch that fal's responses caused.", ("cause",))
 
-WEBHOOK_ATTEMPTS = Counter("gateway_webhook_attempts", "Webhook attempts.", ("outcome",))
-WEBHOOKS_DEAD_LETTERED = Counter(
-    "gateway_webhooks_dead_lettered", "Deliveries that came to the dead letter.", ("tenant",)
+RECONCILIATIONS = Counter(
+    "gateway_reconciliations",
+    "Unconfirmed submits compared with fal's billing events: adopted, ambiguous, not billed, or events unavailable.",
+    ("outcome",),
 )
-WEBHOOKS_REPLAYED = Counter("gateway_webhooks_replayed", "Deliveries sent again on request.", ("tenant",))
+
+EVENT_STREAMS = Gauge("gateway_event_streams", "Event streams that are open.", multiprocess_mode="livesum")
+WAITING_CALLS = Gauge(
+    "gateway_waiting_calls",
+    "Requests that wait for a change of a generation (long polls).",
+    multiprocess_mode="livesum",
+)
+EVENT_STREAMS_ENDED = Counter("gateway_event_streams_ended", "Event streams that ended, by reason.", ("reason",))
+
+WEBHOOK_ATTEMPTS = Counter(
+    "gateway_webhook_attempts", "Webhook attempts: delivered, failed, or dead after the last attempt.", ("outcome",)
+)
+WEBHOOKS_DEAD_LETTERED = Counter("gateway_webhooks_dead_lettered", "Deliveries moved to the dead letter.", ("tenant",))
+WEBHOOKS_REPLAYED = Counter("gateway_webhooks_replayed", "Deliveries replayed on request.", ("tenant",))
 ENDPOINT_WARNINGS = Counter(
-    "gateway_webhook_endpoint_warnings", "Warnings of endpoints that only fail.", ("tenant", "percent")
+    "gateway_webhook_endpoint_warnings",
+    "Warnings sent about endpoints whose deliveries all fail, by share of the time until they are disabled.",
+    ("tenant", "percent"),
 )
 ENDPOINTS_DISABLED = Counter(
-    "gateway_webhook_endpoints_disabled", "Endpoints disabled, by failing or by 410.", ("tenant", "reason")
+    "gateway_webhook_endpoints_disabled", "Webhook endpoints disabled, by reason.", ("tenant", "reason")
 )
-WEBHOOK_SECONDS = Histogram("gateway_webhook_seconds", "Time of a webhook attempt.", buckets=_FAST)
+WEBHOOK_SECONDS = Histogram("gateway_webhook_seconds", "Duration of a webhook attempt.", buckets=_FAST)
 
-WORK_ITEMS_CLAIMED = Counter("gateway_work_items_claimed", "Items claimed from a due set.", ("work_queue",))
+WORK_ITEMS_CLAIMED = Counter("gateway_work_items_claimed", "Entries claimed from a work queue.", ("work_queue",))
 WORK_ITEMS_FAILED = Counter(
-    "gateway_work_items_failed", "Items whose work raised; their lease brings them back.", ("work_queue",)
+    "gateway_work_items_failed",
+    "Entries whose processing raised an exception. They are due again when their lease expires.",
+    ("work_queue",),
 )
-NUDGES = Counter("gateway_nudges", "Drain messages sent.", ("work_queue", "outcome"))
-REDIS_EXCHANGE_SECONDS = Histogram("gateway_redis_seconds", "Time of an exchange with Redis.", buckets=_FAST)
+NUDGES = Counter(
+    "gateway_nudges",
+    "Hints to consumers: sent to the broker, claimed locally without a hint, or failed.",
+    ("work_queue", "outcome"),
+)
+REDIS_EXCHANGE_SECONDS = Histogram(
+    "gateway_redis_seconds", "Duration of one round trip to Redis with all commands of its batch.", buckets=_FAST
+)
 REDIS_BATCH = Histogram(
-    "gateway_redis_batch_commands", "Redis commands sent together.", buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256)
+    "gateway_redis_batch_commands", "Commands in one round trip to Redis.", buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256)
 )
 
 CLOCK_SKEW = Gauge(
     "gateway_clock_skew_seconds",
-    "How far this machine's clock is ahead of Redis'; beyond 2 s either way the process claims nothing.",
+    "Clock of this machine minus the clock of Redis. Beyond 2 s in either direction the process claims no work.",
     multiprocess_mode="livemostrecent",
 )
 
 BUILD = Gauge(
-    "gateway_build_info", "Always 1; the release that runs.", ("version", "commit", "python"), multiprocess_mode="max"
+    "gateway_build_info", "Always 1. The labels name the running release.", ("version", "commit", "python"), multiprocess_mode="max"
 )
 
 
@@ -124,74 +159,93 @@ def tell_build() -> None:
 
 @dataclass(frozen=True, slots=True)
 class StateGauge:
-    """Read from Redis when a gateway's /metrics is asked; a worker has none of them."""
+    """A gauge that a gateway reads from Redis when it is scraped. Workers do not have it."""
 
     name: str
     documentation: str
-    label: str = ""
+    labels: tuple[str, ...] = ()
 
 
-_TENANT: Final = "tenant"
+_TENANT: Final = ("tenant",)
 
-REDIS_UP = StateGauge("gateway_redis_up", "1 while Redis answers; at 0 all below are missing.")
-STATE_READ_SECONDS = StateGauge("gateway_state_read_seconds", "Time of the last read of all these gauges.")
-REDIS_MEMORY = StateGauge("gateway_redis_memory_bytes", "Memory that Redis uses.")
+REDIS_UP = StateGauge("gateway_redis_up", "1 while Redis answers. At 0 the other gauges read from Redis are missing.")
+STATE_READ_SECONDS = StateGauge("gateway_state_read_seconds", "Duration of the last read of all gauges from Redis.")
+REDIS_MEMORY = StateGauge("gateway_redis_memory_bytes", "Memory used by Redis.")
 REDIS_MEMORY_LIMIT = StateGauge(
     "gateway_redis_memory_limit_bytes",
-    "Its maxmemory, else `GATEWAY_REDIS_MEMORY_LIMIT`, else the memory of its machine. Missing: none is known.",
+    "Memory limit: maxmemory, else `GATEWAY_REDIS_MEMORY_LIMIT`, else the memory of Redis' machine. Missing if unknown.",
 )
 REDIS_CREATE_LIMIT = StateGauge(
-    "gateway_redis_create_limit_bytes", "Memory from which on creates are refused. Missing: no limit is known."
+    "gateway_redis_create_limit_bytes", "Memory at which creates are refused. Missing if the limit is unknown."
 )
 REDIS_DURABLE = StateGauge(
     "gateway_redis_durable",
-    "2: every write is on disk before it is answered; 1: within a second; 0: not kept, or too few replicas. "
-    "Missing: Redis does not tell.",
+    "2: Redis writes to disk before it answers. 1: within a second. 0: writes can be lost, or replicas are missing. "
+    "Missing if Redis does not report it.",
 )
-BEAT_AGE = StateGauge("gateway_beat_age_seconds", "Since beat last said that it runs.")
-WORKERS = StateGauge("gateway_workers", "Workers heard of lately, by the queue they serve.", "queue")
+BEAT_AGE = StateGauge("gateway_beat_age_seconds", "Time since the last heartbeat of beat.")
+WORKERS = StateGauge(
+    "gateway_workers", "Workers with a heartbeat in the last 15 seconds, by the Celery queue they serve.", ("queue",)
+)
 DUE_ENTRIES = StateGauge(
-    "gateway_due_entries", "Entries in a due set, waiting or under way; of `deliver`: receivers.", "work_queue"
+    "gateway_due_entries",
+    "Entries of a work queue, waiting or in progress. An entry of `deliver` is a receiver.",
+    ("work_queue",),
 )
 OVERDUE_SECONDS = StateGauge(
-    "gateway_overdue_seconds", "How long the oldest entry of a due set has been due.", "work_queue"
+    "gateway_overdue_seconds", "Time since the oldest entry of a work queue became due.", ("work_queue",)
 )
-DISPATCH_PAUSED = StateGauge("gateway_dispatch_paused", "1 while dispatch is held: paused, locked or failing.", "cause")
-DRAINING = StateGauge("gateway_draining", "1 while nothing new is accepted.")
-TENANTS_PAUSED = StateGauge("gateway_tenants_paused", "Tenants whose dispatch is paused.")
+DISPATCH_PAUSED = StateGauge(
+    "gateway_dispatch_paused", "1 while dispatch is paused by this cause: `paused`, `locked` or `failing`.", ("cause",)
+)
+DRAINING = StateGauge("gateway_draining", "1 while the gateway drains and refuses new generations.")
+TENANTS_PAUSED = StateGauge("gateway_tenants_paused", "Tenants whose dispatch an operator has paused.")
 TENANTS_SUBMITS_FAILING = StateGauge(
-    "gateway_tenants_submits_failing", "Tenants whose dispatch is held by their own failed submits."
+    "gateway_tenants_submits_failing", "Tenants whose dispatch is stopped because their own submits fail."
 )
 GENERATIONS_SUBMIT_FAILING = StateGauge(
     "gateway_generations_submit_failing", "Generations whose submit failed since the last accepted submit."
 )
 SUBMIT_WINDOW = StateGauge(
-    "gateway_submit_window", "Submits that may be under way: few at first and while submits fail."
+    "gateway_submit_window",
+    "Submits that may be in progress at once. It grows with accepted submits and shrinks after failures.",
 )
 UNCONFIRMED = StateGauge("gateway_unconfirmed", "Generations whose submit has an unknown outcome.")
-UNCONFIRMED_SECONDS = StateGauge("gateway_unconfirmed_seconds", "Age of the oldest of them.")
+UNCONFIRMED_SECONDS = StateGauge("gateway_unconfirmed_seconds", "Age of the oldest unconfirmed submit.")
 PAID_AND_LOST = StateGauge(
     "gateway_paid_and_lost",
-    "Generations that were given up, but of which fal reported or may have billed a video; not revived.",
+    "Generations given up although fal reported or may have billed their video. Revived ones are not counted.",
 )
-SLOTS_USED = StateGauge("gateway_slots_used", "Upstream slots taken.")
-SLOTS_ALLOWED = StateGauge("gateway_slots_allowed", "Upstream slots there are.")
+SLOTS_USED = StateGauge("gateway_slots_used", "Slots in use: generations that fal may be working on.")
+SLOTS_ALLOWED = StateGauge("gateway_slots_allowed", "Slots in total (`GATEWAY_UPSTREAM_CONCURRENCY`).")
 PRICE_CHANGED = StateGauge(
-    "gateway_price_changed", "1 while the last 5 successes were all billed other units than expected.", "resolution"
+    "gateway_price_changed",
+    "1 while fal has billed other units than expected for the last 5 successes.",
+    ("resolution",),
 )
-ACCOUNT_HELD = StateGauge("gateway_account_held_micro_usd", "Held by everybody's generations of today (UTC).")
-ACCOUNT_SPENT = StateGauge("gateway_account_spent_micro_usd", "Settled of everybody's generations of today (UTC).")
-ACCOUNT_BUDGET = StateGauge("gateway_account_budget_micro_usd", "The account's daily budget; missing: no limit.")
+ACCOUNT_HELD = StateGauge("gateway_account_held_micro_usd", "Held for the generations of today (UTC), all tenants.")
+ACCOUNT_SPENT = StateGauge(
+    "gateway_account_spent_micro_usd", "Settled for the generations of today (UTC), all tenants."
+)
+ACCOUNT_BUDGET = StateGauge(
+    "gateway_account_budget_micro_usd", "Daily budget of the account. Missing without a budget."
+)
 
-# Of tenants with something queued, at fal, undelivered or dead, or a generation of this month; others have no series.
-QUEUED = StateGauge("gateway_queued", "Generations that wait to be dispatched.", _TENANT)
-OLDEST_QUEUED_SECONDS = StateGauge("gateway_oldest_queued_seconds", "Age of the oldest of them; 0: none.", _TENANT)
-TENANT_SLOTS = StateGauge("gateway_tenant_slots_used", "Upstream slots that a tenant takes up.", _TENANT)
-TENANT_HELD = StateGauge("gateway_held_micro_usd", "Held by a tenant's generations of this month (UTC).", _TENANT)
-TENANT_SPENT = StateGauge("gateway_spent_micro_usd", "Settled of a tenant's generations of this month (UTC).", _TENANT)
-TENANT_BUDGET = StateGauge("gateway_budget_micro_usd", "A tenant's monthly budget; missing: no limit.", _TENANT)
-WEBHOOKS_PENDING = StateGauge(
-    "gateway_webhooks_pending", "Deliveries that are not done: due, or to be retried.", _TENANT
+TENANT_INFO = StateGauge("gateway_tenant_info", "Always 1. Joins the id of a tenant with its name.", ("tenant", "name"))
+
+# A tenant has these while something is queued, at fal, undelivered or dead, or if it has a generation of this month.
+QUEUED = StateGauge("gateway_queued", "Generations that wait for dispatch.", _TENANT)
+OLDEST_QUEUED_SECONDS = StateGauge(
+    "gateway_oldest_queued_seconds", "Age of the oldest queued generation, 0 without one.", _TENANT
 )
-WEBHOOK_BACKLOG = StateGauge("gateway_webhook_backlog", "Of these, due now and not under way.", _TENANT)
-DEAD_LETTERS = StateGauge("gateway_webhook_dead_letters", "Deliveries in the dead letter, not replayed.", _TENANT)
+TENANT_SLOTS = StateGauge("gateway_tenant_slots_used", "Slots in use by a tenant.", _TENANT)
+TENANT_HELD = StateGauge("gateway_held_micro_usd", "Held for a tenant's generations of this month (UTC).", _TENANT)
+TENANT_SPENT = StateGauge("gateway_spent_micro_usd", "Settled for a tenant's generations of this month (UTC).", _TENANT)
+TENANT_BUDGET = StateGauge("gateway_budget_micro_usd", "Monthly budget of a tenant. Missing without a budget.", _TENANT)
+WEBHOOKS_PENDING = StateGauge(
+    "gateway_webhooks_pending", "Deliveries that are due or wait for their next attempt.", _TENANT
+)
+WEBHOOK_BACKLOG = StateGauge("gateway_webhook_backlog", "Deliveries that are due now and not in progress.", _TENANT)
+DEAD_LETTERS = StateGauge(
+    "gateway_webhook_dead_letters", "Deliveries in the dead letter that were not replayed.", _TENANT
+)

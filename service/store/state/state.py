@@ -69,7 +69,10 @@ class State:
     price_mismatches: Mapping[str, int]
     """By resolution: successes in a row that were billed other units than expected."""
     depths: Mapping[WorkQueue, Depth]
+    names: Mapping[str, str]
+    """Of every tenant, by its id."""
     tenants: Sequence[TenantState]
+    """Of each tenant with something queued, at fal, undelivered or dead, or with a generation of this month."""
     gate: Gate
     heard: Heartbeats
     server: Server
@@ -88,7 +91,7 @@ class StateStore:
 
     async def read(self, now: datetime) -> State:
         """Return the state; nothing is written."""
-        reply, rows, gate, heartbeats, mismatches, info, fsync = await asyncio.gather(
+        reply, (names, rows), gate, heartbeats, mismatches, info, fsync = await asyncio.gather(
             self._read_account(now),
             self._read_tenants(now),
             self._gate.read(),
@@ -109,6 +112,7 @@ class StateStore:
                 work_queue: Depth(count, moment(first))
                 for work_queue, count, first in zip(WorkQueue, entries, oldest_entries, strict=True)
             },
+            names=names,
             tenants=_tenants(rows, _pending(endpoints)),
             gate=gate,
             heard=heartbeats,
@@ -133,11 +137,13 @@ class StateStore:
             },
         )
 
-    async def _read_tenants(self, now: datetime) -> list[Any]:
+    async def _read_tenants(self, now: datetime) -> tuple[dict[str, str], list[Any]]:
+        """Return the name of each tenant by its id, and the columns of the active tenants."""
         money_prefix, _, money_suffix = keys.money_of_tenant("*", month(now)).partition("*")
-        found: list[Any] = []
+        names: dict[str, str] = {}
+        columns: list[Any] = []
         for start in range(0, _MOST, _PAGE):
-            page_size, *rows = await self._redis.read(
+            page_size, named, rows = await self._redis.read(
                 _TENANTS,
                 {"tenants": keys.TENANTS},
                 {
@@ -148,10 +154,11 @@ class StateStore:
                     "money_suffix": money_suffix,
                 },
             )
-            found += rows
+            names.update((one.decode(), name.decode()) for one, name in zip(named[::2], named[1::2], strict=True))
+            columns += rows
             if page_size < _PAGE:
                 break
-        return found
+        return names, columns
 
 
 def _pending(endpoints: Sequence[Any]) -> dict[str, tuple[int, int]]:

@@ -1,12 +1,12 @@
--- Read the figures of /metrics about a page of tenants: those with queued generations, slots, dead letters, or a
--- generation of this month. One page a script call: Redis serves no other client meanwhile.
+-- Read the figures of /metrics about a page of tenants: the name of each, and the state of those with queued generations,
+-- slots, dead letters, or a generation of this month. One page a script call: Redis serves no other client meanwhile.
 --
 -- WHEN FULL  reads
 -- KEYS  tenants
 -- ARGV  first, last (positions of the page in the index of tenants), tenant_prefix (of tenants' keys),
 --       money_prefix, money_suffix (of the keys of tenants' money of this month)
--- RETURNS  {tenants of the page, id, queued, ms of the oldest, slots, held, spent, budget, dead letters, id, ...};
---          "" for what does not exist
+-- RETURNS  {tenants of the page, {id, name, id, ...}, {id, queued, ms of the oldest, slots, held, spent, budget,
+--          dead letters, id, ...}}; "" for what does not exist
 local MILLISECONDS = 2 ^ 42 -- the lower bits of a rank in a tenant's queue; the bits above are its priority
 
 -- The queue is by priority, then by age: the oldest generation of each priority is the first of its band.
@@ -29,15 +29,26 @@ local function budget_of(record)
   return found and string.match(record, "^%d+", found + 1) or ""
 end
 
+local NAME = '"name":"' -- as above; the record has one field of this name
+local function name_of(record)
+  local _, found = string.find(record, NAME, 1, true)
+  local text, closing = string.match(record, '^([^"\\]*)(.)', found + 1)
+  return closing == '"' and text or cjson.decode(record).name -- a backslash begins an escape
+end
+
 local tenants = redis.call("ZRANGE", tenants_key, first, last)
-local rows = {#tenants}
+local names, rows = {}, {}
 for _, id in ipairs(tenants) do
   local name = tenant_prefix .. id
+  local record = redis.call("GET", name)
+  if record then
+    names[#names + 1] = id
+    names[#names + 1] = name_of(record)
+  end
   local money = redis.call("HMGET", money_prefix .. id .. money_suffix, "held", "spent")
   local queued, slots = redis.call("ZCARD", name .. ":queued"), redis.call("SCARD", name .. ":slots")
   local dead_letters = redis.call("ZCARD", name .. ":dead_letters")
   if money[1] or queued > 0 or slots > 0 or dead_letters > 0 then
-    local record = redis.call("GET", name)
     rows[#rows + 1] = id
     rows[#rows + 1] = queued
     rows[#rows + 1] = queued > 0 and oldest_queued(name .. ":queued") or ""
@@ -48,4 +59,4 @@ for _, id in ipairs(tenants) do
     rows[#rows + 1] = dead_letters
   end
 end
-return rows
+return {#tenants, names, rows}

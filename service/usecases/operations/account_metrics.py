@@ -1,4 +1,7 @@
-"""The state of everybody as Prometheus reads it: Redis is asked at most once a second, however many ask us."""
+"""Gauges of the account and its tenants, in Prometheus' text format.
+
+One read of Redis serves all scrapes of a second.
+"""
 
 import asyncio
 import time
@@ -16,19 +19,24 @@ from service.store.state.heartbeats import INTERVAL, Heartbeats
 from service.store.state.state import State, StateStore, TenantState
 from service.tasks import QUEUES
 from service.usecases.lifecycle.price_monitor import MISMATCHES
+from service.usecases.operations import metric_series
 
 _FRESH_SECONDS: Final = 1.0
-#: A worker that has not been heard of for this long is not there.
+#: A worker without a heartbeat for this long is counted as missing.
 _WORKER_SILENCE: Final = INTERVAL * 3
-#: Two processes' clocks, each corrected by the store's, differ by less.
+#: Upper bound of the difference between two processes' clocks, each corrected by the clock of Redis.
 _CLOCK_ERROR_SECONDS: Final = 5.0
 
-Series = Sequence[tuple[str, float]]
+Series = Sequence[tuple[tuple[str, ...], float]]
+"""Label values, and the value of the gauge."""
 Family = tuple[StateGauge, Series]
 
 
 class AccountMetrics:
-    """prometheus-client takes a millisecond for a hundred of these lines; a thousand tenants have 9,000."""
+    """Read the state and render it as text, without prometheus-client.
+
+    prometheus-client takes a millisecond for a hundred lines, and a thousand tenants have 10,000.
+    """
 
     def __init__(
         self,
@@ -49,6 +57,7 @@ class AccountMetrics:
         self._reading = asyncio.Lock()
 
     async def text(self) -> bytes:
+        """Return the metrics as text, at most a second old."""
         async with self._reading:
             if time.monotonic() >= self._until:
                 self._text = "".join(map(_family, await self._read())).encode()
@@ -56,7 +65,7 @@ class AccountMetrics:
         return self._text
 
     def forget(self) -> None:
-        """Forget the remembered text: the next scrape reads Redis."""
+        """Drop the cached text, so that the next scrape reads Redis."""
         self._until = 0.0
 
     async def _read(self) -> list[Family]:
@@ -67,6 +76,7 @@ class AccountMetrics:
             return [(metrics.REDIS_UP, _one(0))]
         seconds = time.perf_counter() - begun
         now = self._clock()
+        metric_series.begin_tenants(state.names)
         return [
             (metrics.REDIS_UP, _one(1)),
             (metrics.STATE_READ_SECONDS, _one(seconds)),
@@ -75,39 +85,40 @@ class AccountMetrics:
             *_of_dispatch(state, now),
             (metrics.SLOTS_ALLOWED, _one(self._slots)),
             *_of_account(state, self._account_budget),
-            (metrics.PRICE_CHANGED, [(r, state.price_mismatches.get(r, 0) >= MISMATCHES) for r in PIXELS]),
+            (metrics.PRICE_CHANGED, [((r,), state.price_mismatches.get(r, 0) >= MISMATCHES) for r in PIXELS]),
+            (metrics.TENANT_INFO, [((tenant_id, _escaped(name)), 1) for tenant_id, name in state.names.items()]),
             *_of_tenants(state.tenants, now),
         ]
 
 
 def _one(value: float) -> Series:
-    return [("", value)]
+    return [((), value)]
 
 
 def _of_redis(state: State) -> Iterator[Family]:
     memory = state.server.memory
     yield metrics.REDIS_MEMORY, _one(memory.used)
-    if memory.limit is not None and memory.create_limit is not None:  # a limit of 0 would be exceeded at once
+    if memory.limit is not None and memory.create_limit is not None:  # a limit of 0 would count as exceeded
         yield metrics.REDIS_MEMORY_LIMIT, _one(memory.limit)
         yield metrics.REDIS_CREATE_LIMIT, _one(memory.create_limit)
     if state.server.durable is not None:
         yield metrics.REDIS_DURABLE, _one(state.server.durable)
 
 
-def _of_processes(heard: Heartbeats, now: datetime) -> Iterator[Family]:
-    if heard.beat is not None:
-        yield metrics.BEAT_AGE, _one(_age(heard.beat, now))
-    seen = {queue: heard.workers.get(queue, {}).values() for queue in QUEUES}
+def _of_processes(heartbeats: Heartbeats, now: datetime) -> Iterator[Family]:
+    if heartbeats.beat is not None:
+        yield metrics.BEAT_AGE, _one(_age(heartbeats.beat, now))
+    workers = {queue: heartbeats.workers.get(queue, {}).values() for queue in QUEUES}
     yield (
         metrics.WORKERS,
-        [(queue, sum(abs(now - last) <= _WORKER_SILENCE for last in marks)) for queue, marks in seen.items()],
+        [((queue,), sum(abs(now - last) <= _WORKER_SILENCE for last in lasts)) for queue, lasts in workers.items()],
     )
 
 
 def _of_dispatch(state: State, now: datetime) -> Iterator[Family]:
-    yield metrics.DUE_ENTRIES, [(drain, depth.entries) for drain, depth in state.depths.items()]
-    yield metrics.OVERDUE_SECONDS, [(drain, _overdue(depth.oldest, now)) for drain, depth in state.depths.items()]
-    yield metrics.DISPATCH_PAUSED, [(hold, state.gate.hold is hold) for hold in PauseCause]
+    yield metrics.DUE_ENTRIES, [((queue,), depth.entries) for queue, depth in state.depths.items()]
+    yield metrics.OVERDUE_SECONDS, [((queue,), _overdue(depth.oldest, now)) for queue, depth in state.depths.items()]
+    yield metrics.DISPATCH_PAUSED, [((cause,), state.gate.hold is cause) for cause in PauseCause]
     yield metrics.DRAINING, _one(state.gate.draining)
     yield metrics.TENANTS_PAUSED, _one(state.gate.paused_tenants)
     yield metrics.TENANTS_SUBMITS_FAILING, _one(state.gate.held_tenants)
@@ -127,19 +138,19 @@ def _of_account(state: State, budget: int | None) -> Iterator[Family]:
 
 
 def _of_tenants(tenants: Sequence[TenantState], now: datetime) -> Iterator[Family]:
-    yield metrics.QUEUED, [(t.tenant_id, t.queued) for t in tenants]
-    yield metrics.OLDEST_QUEUED_SECONDS, [(t.tenant_id, _age(t.oldest, now)) for t in tenants]
-    yield metrics.TENANT_SLOTS, [(t.tenant_id, t.slots) for t in tenants]
-    yield metrics.TENANT_HELD, [(t.tenant_id, t.held) for t in tenants]
-    yield metrics.TENANT_SPENT, [(t.tenant_id, t.spent) for t in tenants]
-    yield metrics.TENANT_BUDGET, [(t.tenant_id, t.budget) for t in tenants if t.budget is not None]
-    yield metrics.WEBHOOKS_PENDING, [(t.tenant_id, t.pending) for t in tenants]
-    yield metrics.WEBHOOK_BACKLOG, [(t.tenant_id, t.backlog) for t in tenants]
-    yield metrics.DEAD_LETTERS, [(t.tenant_id, t.dead) for t in tenants]
+    yield metrics.QUEUED, [((t.tenant_id,), t.queued) for t in tenants]
+    yield metrics.OLDEST_QUEUED_SECONDS, [((t.tenant_id,), _age(t.oldest, now)) for t in tenants]
+    yield metrics.TENANT_SLOTS, [((t.tenant_id,), t.slots) for t in tenants]
+    yield metrics.TENANT_HELD, [((t.tenant_id,), t.held) for t in tenants]
+    yield metrics.TENANT_SPENT, [((t.tenant_id,), t.spent) for t in tenants]
+    yield metrics.TENANT_BUDGET, [((t.tenant_id,), t.budget) for t in tenants if t.budget is not None]
+    yield metrics.WEBHOOKS_PENDING, [((t.tenant_id,), t.pending) for t in tenants]
+    yield metrics.WEBHOOK_BACKLOG, [((t.tenant_id,), t.backlog) for t in tenants]
+    yield metrics.DEAD_LETTERS, [((t.tenant_id,), t.dead) for t in tenants]
 
 
 def _age(since: datetime | None, now: datetime) -> float:
-    """Seconds; of a moment that is well in the future its distance, since a mark that cannot be right is no news."""
+    """Return seconds. A time well in the future counts by its distance: it is wrong, and as stale as an old one."""
     if since is None:
         return 0.0
     seconds = (now - since).total_seconds()
@@ -151,9 +162,13 @@ def _overdue(since: datetime | None, now: datetime) -> float:
 
 
 def _family(family: Family) -> str:
-    """Prometheus' text format; a label's values are our own words and ids, which need no escaping."""
+    """Render one gauge. Ids and constants need no escaping; other label values have passed ``_escaped``."""
     gauge, series = family
-    begin = f'{gauge.name}{{{gauge.label}="' if gauge.label else gauge.name
-    end = '"} ' if gauge.label else " "
-    lines = [f"{begin}{value}{end}{float(number)!r}\n" for value, number in series]
+    labels = ",".join(f'{label}="%s"' for label in gauge.labels)
+    line = f"{gauge.name}{{{labels}}} %r\n" if labels else f"{gauge.name} %r\n"
+    lines = [line % (*values, float(number)) for values, number in series]
     return "".join([f"# HELP {gauge.name} {gauge.documentation}\n# TYPE {gauge.name} gauge\n", *lines])
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")

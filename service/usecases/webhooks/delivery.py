@@ -178,8 +178,8 @@ class DeliveryWorker:
         outcome = delivery.status if delivery.status is not DeliveryStatus.PENDING else "failed"
         metrics.WEBHOOK_ATTEMPTS.labels(outcome).inc()
         metrics.WEBHOOK_SECONDS.observe(attempt.latency_ms / 1000)
-        if delivery.status is DeliveryStatus.DEAD:
-            metrics.WEBHOOKS_DEAD_LETTERED.labels(delivery.tenant_id).inc()
+        dead_lettered = metrics.WEBHOOKS_DEAD_LETTERED.labels(delivery.tenant_id)  # exists from the first attempt on
+        dead_lettered.inc(delivery.status is DeliveryStatus.DEAD)
         self._log.info(
             "webhook attempt",
             delivery_id=delivery.id,

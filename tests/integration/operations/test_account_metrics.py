@@ -9,19 +9,19 @@ from datetime import timedelta
 import httpx
 import pytest
 import redis as redis_py
-from prometheus_client import CollectorRegistry, Counter, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from service.domain.status import Status
 from service.domain.tenant import Limits, Tenant
 from service.domain.work_queue import WorkQueue
-from service.observability import idle_series, metrics
+from service.observability import metrics
 from service.runtime import Runtime, open_runtime
 from service.store.redis.client import Redis
 from service.store.redis.memory import MemoryPolicy, measure
 from service.store.state import state
 from service.store.state.state import Server
 from service.tasks import QUEUES
+from service.usecases.operations import metric_series
 from service.usecases.operations.account_metrics import AccountMetrics
 from service.usecases.operations.account_metrics import _of_redis as of_redis
 from tests.support import factories
@@ -86,6 +86,17 @@ async def test_a_name_cannot_pass_for_a_budget(runtime: Runtime, clock: Clock) -
     assert ("gateway_budget_micro_usd", without.id) not in found
 
 
+@pytest.mark.parametrize("name", ["acme", 'a "quoted" \\ name', "line\nbreak", "日本 100 %"])
+async def test_tenant_info_names_every_tenant(runtime: Runtime, name: str) -> None:
+    tenant = await runtime.tenants.service.create(name)
+    runtime.operations.account_metrics.forget()
+
+    families = text_string_to_metric_families((await runtime.operations.account_metrics.text()).decode())
+
+    (info,) = (family for family in families if family.name == "gateway_tenant_info")
+    assert [(sample.labels, sample.value) for sample in info.samples] == [({"tenant": tenant.id, "name": name}, 1)]
+
+
 async def test_who_does_nothing_has_no_series(runtime: Runtime, clock: Clock) -> None:
     idle, gone = await runtime.tenants.service.create("idle"), await runtime.tenants.service.create("gone")
     name = await queued(runtime, gone, clock)
@@ -95,7 +106,8 @@ async def test_who_does_nothing_has_no_series(runtime: Runtime, clock: Clock) ->
     clock.advance(timedelta(days=31))
     found = await read(runtime)
 
-    assert not {label for _, label in found} & {idle.id, gone.id}, "nothing waits, and its month is over"
+    named = {label for metric, label in found if metric != "gateway_tenant_info"}
+    assert not named & {idle.id, gone.id}, "nothing waits, and its month is over"
 
 
 @pytest.mark.parametrize("count", [state._PAGE - 1, state._PAGE, state._PAGE + 1])
@@ -311,29 +323,23 @@ async def test_what_is_known_beforehand_begins_at_zero(anonymous: httpx.AsyncCli
     assert all(f'work_queue="{queue}"' in text for queue in WorkQueue)
 
 
-def test_series_of_idle_tenants_leave() -> None:
-    registry, now = CollectorRegistry(), 0.0
-    counter = Counter("made", "Made.", ("tenant", "kind"), registry=registry)
-    registry.register(idle_series.IdleSeries([counter], idle_seconds=100, clock=lambda: now))
+async def test_tenant_counters_begin_at_zero(runtime: Runtime, anonymous: httpx.AsyncClient) -> None:
+    tenant = await runtime.tenants.service.create("acme")
+    await read(runtime)
 
-    def there() -> set[str]:
-        return {line for line in generate_latest(registry).decode().splitlines() if line.startswith("made_total")}
-
-    counter.labels("busy", "x").inc()
-    counter.labels("idle", "x").inc(2)
-    now = 101
-    there()  # the first look: nothing to compare with
-    counter.labels("busy", "x").inc()
-    assert len(there()) == 2, "not before its time"
-    now = 202
-    there()
-    assert there() == {'made_total{kind="x",tenant="busy"} 2.0'}
-    counter.labels("idle", "x").inc()
-    assert 'made_total{kind="x",tenant="idle"} 1.0' in there()
+    text = (await anonymous.get("/metrics")).text
+    for series in (
+        f'gateway_generations_created_total{{tenant="{tenant.id}"}}',
+        f'gateway_generations_refused_total{{reason="tenant_month",tenant="{tenant.id}"}}',
+        f'gateway_generations_refused_total{{reason="queue_full",tenant="{tenant.id}"}}',
+    ):
+        assert f"\n{series} 0.0\n" in text
 
 
-def test_every_counter_with_a_tenant_is_watched_for_idleness() -> None:
-    names = {counter._name for counter in idle_series.of_tenants()}
+def test_tenant_series_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: list[str] = []
+    monkeypatch.setattr(metric_series, "_begin_tenant", begun.append)
 
-    assert {"gateway_generations_created", "gateway_cost_micro_usd", "gateway_webhooks_dead_lettered"} <= names
-    assert "gateway_nudges" not in names
+    metric_series.begin_tenants([f"ten_{number:05d}" for number in range(1_000)])
+
+    assert begun == [f"ten_{number:05d}" for number in range(999, 799, -1)], "the newest"
