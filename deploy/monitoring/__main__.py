@@ -1,4 +1,4 @@
-"""Writes ``deploy/grafana/dashboards/*.json`` and ``deploy/prometheus/alerts.yml``; a test compares them."""
+"""Write ``deploy/grafana/dashboards/*.json`` and ``deploy/prometheus/alerts.yml``. A test compares them."""
 
 from pathlib import Path
 from typing import Final
@@ -10,7 +10,7 @@ DEPLOY: Final = Path(__file__).parents[1]
 
 
 def files() -> dict[Path, str]:
-    """What is generated, by where it goes."""
+    """Return the text of each generated file by its path."""
     dashboards = {DEPLOY / f"grafana/dashboards/{board.name}.json": document(board) for board in boards.EVERY}
     return {**dashboards, DEPLOY / "prometheus/alerts.yml": rules.document()}
 

@@ -1,21 +1,22 @@
-"""What somebody is to be told, and how urgently; each alert has a section of its own in docs/runbook.md."""
+"""The alerts. Each has a section of its own in docs/runbook.md."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from monitoring.objectives import BURNS, OBJECTIVES, Burn, Objective, recorded
-from monitoring.promql import state
+from monitoring.promql import named, state
 
-#: A few bad events in the long window wake nobody, however few others there were.
+#: This many bad events in the long window do not alert, however few events there were.
 _FEW: Final = 3
 
 
 @dataclass(frozen=True)
 class Alert:
-    """Fires when ``expression`` has been true for ``held``; ``page``: now, ``ticket``: on the next working day.
+    """Fires when ``expression`` has been true for ``held``.
 
-    ``{1h}`` in an expression is a window, ``{600}`` an age in seconds: both are shortened in tests.
+    Severity ``page`` needs an operator now, ``ticket`` on the next working day. ``{1h}`` in an expression is a window,
+    ``{600}`` an age in seconds: tests shorten both.
     """
 
     name: str
@@ -31,56 +32,56 @@ def every() -> Sequence[Alert]:
     return (*_UPSTREAM, *_WAITING, *_WEBHOOKS, *_MONEY, *_REDIS, *_PROCESSES, *_burning())
 
 
-def _hold(reason: str) -> str:
-    return f"""{state("gateway_dispatch_paused", where=f'cause="{reason}"')} == 1"""
+def _paused(cause: str) -> str:
+    return f"""{state("gateway_dispatch_paused", where=f'cause="{cause}"')} == 1"""
 
 
 _UPSTREAM: Final = (
     Alert(
         "SubmitsUnconfirmed",
         "ticket",
-        "{{ $value }} submits have an unknown outcome",
-        "fal may have them; each keeps its hold until it is resolved, and its slot for some minutes.",
-        # By the age of the oldest: under load there is always one, though each goes within minutes.
+        "{{ $value }} submits have an unknown outcome, the oldest for more than 10 minutes",
+        "fal may have accepted them. Each keeps its hold until it is resolved, and its slot for some minutes.",
+        # By the age of the oldest: under load there is always one, although each is resolved within minutes.
         f"{state('gateway_unconfirmed')} > 0 and {state('gateway_unconfirmed_seconds')} > {{600}}",
         "1m",
     ),
     Alert(
         "PaidAndLost",
         "page",
-        "fal reported {{ $value }} videos of generations that were given up",
-        "They are paid for, and their tenants were answered with a failure. fal keeps a video for a short time only.",
+        "fal has billed or reported {{ $value }} videos of generations that were given up",
+        "The videos are paid for, and their tenants received a failure. fal deletes a video after a short time.",
         f"{state('gateway_paid_and_lost')} > 0",
     ),
     Alert(
         "DispatchPaused",
         "ticket",
-        "An operator holds dispatch",
-        "Generations are accepted, or refused while draining, and none is sent to fal.",
-        f"{_hold('paused')} or {state('gateway_draining')} == 1",
+        "An operator paused dispatch or started a drain more than 15 minutes ago",
+        "Nothing is sent to fal. New generations are queued during a pause and refused during a drain.",
+        f"{_paused('paused')} or {state('gateway_draining')} == 1",
         "15m",
     ),
     Alert(
         "AccountLocked",
         "page",
-        "fal refuses our account",
-        "A key that is not in force, or a balance that is gone: nothing is dispatched until that is changed.",
-        _hold("locked"),
+        "fal has refused the account for more than a minute",
+        "fal rejects the API key, or the balance is exhausted. Nothing is sent to fal until that is fixed.",
+        _paused("locked"),
         "1m",
     ),
     Alert(
         "SubmitsFailing",
         "page",
-        "Submits to fal fail",
-        "Several generations failed and none was accepted. Dispatch is held, and one generation tries now and then.",
-        _hold("failing"),
+        "All submits to fal have failed for more than 5 minutes",
+        "Several generations failed and fal accepted none. Dispatch is paused; one submit probes from time to time.",
+        _paused("failing"),
         "5m",
     ),
     Alert(
         "TenantSubmitsFailing",
         "ticket",
-        "{{ $value }} tenants are held by their own failed submits",
-        "fal refuses or fails their generations. Other tenants' are dispatched.",
+        "Submits of {{ $value }} tenants have failed for more than 15 minutes",
+        "fal refuses or fails their generations. Their dispatch is stopped; other tenants are dispatched.",
         f"{state('gateway_tenants_submits_failing')} > 0",
         "15m",
     ),
@@ -90,16 +91,16 @@ _WAITING: Final = (
     Alert(
         "QueueAgeHigh",
         "ticket",
-        "A generation has waited for {{ $value | humanizeDuration }} to be dispatched",
-        "The upstream slots do not suffice, dispatch is held, or its tenant is at a limit of its own.",
+        "A generation has been queued for {{ $value | humanizeDuration }}",
+        "All slots are in use, dispatch is paused, or the tenant has reached its own limit.",
         f"{state('gateway_oldest_queued_seconds')} > 1800",
         "10m",
     ),
     Alert(
         "WorkQueueLagging",
         "page",
-        "Due work of {{ $labels.work_queue }} has waited for {{ $value | humanizeDuration }}",
-        "Workers do not keep up, or there are none.",
+        "The work queue {{ $labels.work_queue }} is {{ $value | humanizeDuration }} late",
+        "Workers are too slow, or none is running.",
         f"""{state("gateway_overdue_seconds", by="work_queue", where='work_queue!="dispatch"')} > 60""",
         "5m",
     ),
@@ -111,19 +112,19 @@ _WEBHOOKS: Final = (
     Alert(
         "WebhookBacklogGrowing",
         "ticket",
-        "{{ $value }} webhooks are due and not under way",
-        "Receivers are slow, or workers too few; tenants hear late of their generations.",
+        "More than 1000 webhook deliveries have been due for more than 15 minutes ({{ $value }} now)",
+        "Receivers are slow, or there are too few workers. Tenants receive their webhooks late.",
         f"sum ({state('gateway_webhook_backlog', by='tenant')}) > 1000",
         "15m",
     ),
     Alert(
         "WebhookDeadLetters",
         "ticket",
-        "{{ $value }} more webhooks are in the dead letter than at some time of the last hour",
-        "All attempts failed, or their endpoint is disabled; the tenant can replay them.",
-        # Tenant by tenant: one's replays do not make up for another's dead. Not with what was an hour ago: there may
-        # have been no series then, of a tenant that is new or of anybody while Redis was away.
-        f"sum ({_DEAD} - min_over_time({_DEAD}[{{1h}}:])) > 0",
+        "{{ $labels.name }}: {{ $value }} webhook deliveries moved to the dead letter in the last hour",
+        "All attempts failed, or the endpoint is disabled. The tenant can replay them.",
+        # By tenant: replays of one tenant do not hide new dead letters of another. Compared with the minimum, since an
+        # hour ago a new tenant had no series, and no tenant had one while Redis was unavailable.
+        named(f"({_DEAD} - min_over_time({_DEAD}[{{1h}}:]) > 0)"),
     ),
 )
 
@@ -134,7 +135,7 @@ def _used(scope: str, by: str) -> str:
 
 
 def _refused(reason: str, by: str) -> str:
-    """A counter that has just come into being has had no increase yet; one whose scrape failed once is not new."""
+    """A series that has just been created has no increase yet. One with a gap of a single scrape is not new."""
     series = f'gateway_generations_refused_total{{reason="{reason}"}}'
     of = f"sum by ({by})" if by else "sum"
     before = f"last_over_time({series}[{{5m}}] offset {{15m}})"
@@ -146,8 +147,8 @@ def _budget(share: int, summary: str, tenants: str, account: str) -> Alert:
         "BudgetNearlySpent",
         "ticket",
         summary,
-        "Of this month (UTC) for a tenant, of today for the account. What no longer fits is refused with 402.",
-        f'{tenants} or label_replace({account}, "tenant", "the account", "", "")',
+        "Creates beyond the budget are refused (402). It is for this month (UTC) of a tenant, today of the account.",
+        f'{named(f"({tenants})")} or label_replace({account}, "name", "The account", "", "")',
         labels={"share": str(share)},
     )
 
@@ -156,7 +157,7 @@ def _at_estimate(operator: str) -> str:
     return f"""sum by (reason) (increase(gateway_settled_at_estimate_total{{reason{operator}"missing"}}[{{1h}}]))"""
 
 
-#: One is ``missing`` now and then, where fal has lost a result; for half of all ends fal has left the header out.
+#: A single one is missing from time to time, when fal loses a result. At half of all ends fal has dropped the header.
 _HALF_MISSING: Final = (
     f"({_at_estimate('=')} > {_FEW} and on () {_at_estimate('=')} > on () "
     "0.5 * sum (increase(gateway_completions_total[{1h}])))"
@@ -165,28 +166,28 @@ _HALF_MISSING: Final = (
 _MONEY: Final = (
     _budget(
         80,
-        "{{ $labels.tenant }} has used {{ $value | humanizePercentage }} of its budget",
+        "{{ $labels.name }} has used {{ $value | humanizePercentage }} of its budget",
         f"{_used('', 'tenant')} >= 0.8",
         f"({_used('account_', '')} >= 0.8)",
     ),
     _budget(
         100,
-        "The budget of {{ $labels.tenant }} is spent",
+        "{{ $labels.name }} has used up its budget",
         f"({_used('', 'tenant')} >= 1 or {_refused('tenant_month', 'tenant')})",
         f"({_used('account_', '')} >= 1 or {_refused('account_day', '')})",
     ),
     Alert(
         "SettledAtEstimate",
         "ticket",
-        "{{ $value | humanize }} generations cost their estimate: billed units {{ $labels.reason }}",
-        "fal named no usable number of billed units. Correct the cost with `adjust` once fal's bill is known.",
+        "{{ $value | humanize }} generations settled at the estimate in an hour: billed units {{ $labels.reason }}",
+        "fal reported no usable number of billed units. Correct the cost with `adjust` when fal's bill is known.",
         f"{_at_estimate('!=')} > 0 or {_HALF_MISSING}",
     ),
     Alert(
         "PriceChanged",
         "ticket",
-        "fal bills {{ $labels.resolution }} differently from the price formula",
-        "The last successes of this resolution were all billed other units than their duration accounts for.",
+        "fal bills {{ $labels.resolution }} videos differently from the price formula",
+        "The last 5 successes of this resolution were billed other units than the formula gives for their duration.",
         f"{state('gateway_price_changed', by='resolution')} == 1",
     ),
 )
@@ -197,16 +198,16 @@ _REDIS: Final = (
     Alert(
         "RedisUnavailable",
         "page",
-        "Redis is away",
-        "Creates are answered with 503, workers wait. What was accepted is in Redis' append-only file.",
+        "Redis has not answered for more than a minute",
+        "Creates receive a 503, and workers wait. Accepted generations are in Redis' append-only file.",
         f"{state('gateway_redis_up')} == 0",
         "1m",
     ),
     Alert(
         "RedisNotDurable",
         "page",
-        "Redis does not keep what it acknowledges",
-        "Its append-only file is off or cannot be written, it may evict jobs, or replicas are missing.",
+        "Redis may lose writes that it has acknowledged",
+        "The append-only file is off or not writable, keys may be evicted, or replicas are missing.",
         "min (gateway_redis_durable) < 1",
         "1m",
         {"loss": "everything"},
@@ -214,7 +215,7 @@ _REDIS: Final = (
     Alert(
         "RedisNotDurable",
         "ticket",
-        "A crash of Redis may lose a second of accepted jobs",
+        "A crash of Redis may lose the accepted generations of a second",
         "`appendfsync` is not `always`.",
         "min (gateway_redis_durable) == 1",
         "10m",
@@ -223,16 +224,16 @@ _REDIS: Final = (
     Alert(
         "RedisMemoryHigh",
         "page",
-        "Redis has used {{ $value | humanizePercentage }} of the memory at which creates are refused",
-        "From there on creates are answered with 503, until memory is free.",
+        "Redis uses {{ $value | humanizePercentage }} of the memory at which creates are refused",
+        "At 100% creates receive a 503 until memory is free.",
         f"{_MEMORY_USED} > 0.9",
         "10m",
     ),
     Alert(
         "RedisMemoryFull",
         "page",
-        "Creates are refused: Redis has too little memory left",
-        "What was accepted goes on: ends, callbacks, webhooks and reads have the rest of the memory.",
+        "Creates are refused because Redis is nearly full",
+        "Accepted generations continue: the rest of the memory is reserved for ends, callbacks, webhooks and reads.",
         f"{_MEMORY_USED} >= 1",
         "1m",
     ),
@@ -244,32 +245,32 @@ _PROCESSES: Final = (
     Alert(
         "GatewayMissing",
         "page",
-        "No gateway answers Prometheus",
-        "None is running, or none can be scraped.",
+        "Prometheus has scraped no gateway for more than 2 minutes",
+        "No gateway is running, or none is reachable for Prometheus.",
         "absent(gateway_redis_up)",
         "2m",
     ),
     Alert(
         "BeatDead",
         "ticket",
-        "Beat has been silent",
-        "Nothing is late: workers poll their queues once a second without it. One safeguard is missing.",
+        "Beat has sent no heartbeat for more than 30 seconds",
+        "Nothing is late: workers also claim once a second without beat. One safeguard is missing.",
         f"min (gateway_beat_age_seconds) > 30 or absent(gateway_beat_age_seconds) and on () ({_READABLE})",
         "1m",
     ),
     Alert(
         "ClockWrong",
         "page",
-        "The clock of {{ $labels.instance }} is {{ $value | humanizeDuration }} off",
-        "Its processes use the time of Redis and do no harm, but they claim no work and are not ready.",
+        "The clock of {{ $labels.instance }} differs from Redis by {{ $value | humanizeDuration }}",
+        "Its processes claim no work and are not ready. They use the time of Redis, so they write no wrong time.",
         "max by (instance) (abs(gateway_clock_skew_seconds)) > 2",
         "1m",
     ),
     Alert(
         "WorkersMissing",
         "page",
-        "No worker serves the queue {{ $labels.queue }}",
-        "Nothing of that queue is worked off.",
+        "No worker has served the queue {{ $labels.queue }} for more than a minute",
+        "No entry of this queue is processed.",
         f"{state('gateway_workers', by='queue')} == 0",
         "1m",
     ),
@@ -279,19 +280,19 @@ _PROCESSES: Final = (
 def _burning() -> Iterator[Alert]:
     for objective in OBJECTIVES:
         for burn in BURNS:
-            yield _burning_so(objective, burn)
+            yield _burn_alert(objective, burn)
 
 
-def _burning_so(objective: Objective, burn: Burn) -> Alert:
+def _burn_alert(objective: Objective, burn: Burn) -> Alert:
     limit = f"{burn.factor * objective.budget:.6g}"
     long, short = (f'{recorded(window)}{{slo="{objective.name}"}}' for window in (burn.long, burn.short))
     bad = objective.bad.replace("rate(", "increase(").replace("{over}", f"{{{burn.long}}}")
     return Alert(
         f"{objective.name.title()}SloBurning",
         burn.severity,
-        f"The error budget of {objective.name} burns {burn.factor:g} times too fast",
-        f"{{{{ $value | humanizePercentage }}}} of the events of the last {burn.long} were bad;"
-        f" the objective allows {objective.budget:.3%}.",
+        f"{objective.subject.capitalize()} {objective.failure}: a 3-day error budget is spent in {burn.exhausted_in}",
+        f"{{{{ $value | humanizePercentage }}}} of the {objective.subject} of the last {burn.long};"
+        f" the objective allows {objective.budget:.1%}.",
         f"{long} > {limit} and on () {short} > {limit} and on () ({bad}) > {_FEW}",
         labels={"window": burn.long},
     )

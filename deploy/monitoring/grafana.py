@@ -1,4 +1,4 @@
-"""Boards, described as data, in Grafana's own JSON."""
+"""Boards as data, and their JSON for Grafana."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,10 +6,20 @@ from typing import Final
 
 from grafana_foundation_sdk.builders import common, dashboard, prometheus, stat, timeseries
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
-from grafana_foundation_sdk.models.common import GraphDrawStyle, LegendDisplayMode, LegendPlacement, TooltipDisplayMode
+from grafana_foundation_sdk.models.common import (
+    BigValueColorMode,
+    GraphDrawStyle,
+    GraphThresholdsStyleMode,
+    LegendDisplayMode,
+    LegendPlacement,
+    TooltipDisplayMode,
+)
 from grafana_foundation_sdk.models.dashboard import (
     DashboardCursorSync,
+    DashboardLinkType,
     DataSourceRef,
+    Threshold,
+    ThresholdsMode,
     VariableOption,
     VariableRefresh,
     VariableSort,
@@ -28,8 +38,17 @@ class Query:
 
 
 @dataclass(frozen=True)
+class Limits:
+    """Where a value is shown in orange and in red. ``lowest``: values below the limits are the bad ones."""
+
+    warning: float
+    critical: float
+    lowest: bool = False
+
+
+@dataclass(frozen=True)
 class Panel:
-    """``unit`` is one of Grafana's; ``single``: a number instead of a graph."""
+    """``unit`` is a unit of Grafana. ``single``: show a number instead of a graph."""
 
     title: str
     description: str
@@ -37,6 +56,7 @@ class Panel:
     queries: Sequence[Query]
     single: bool = False
     width: int = 12
+    limits: Limits | None = None
 
 
 @dataclass(frozen=True)
@@ -47,7 +67,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Board:
-    """``name`` is the file's and the uid; ``tenants``: it can be narrowed to some of them."""
+    """``name`` is the file name and part of the uid. ``tenants``: add a variable that selects tenants."""
 
     name: str
     title: str
@@ -66,6 +86,7 @@ def document(board: Board) -> str:
         .refresh("30s")
         .timezone("browser")
         .tooltip(DashboardCursorSync.CROSSHAIR)
+        .link(_other_boards())
         .with_variable(dashboard.DatasourceVariable("datasource").label("Prometheus").type("prometheus"))
     )
     if board.tenants:
@@ -77,12 +98,24 @@ def document(board: Board) -> str:
     return JSONEncoder(sort_keys=True, indent=2).encode(built.build()) + "\n"
 
 
+def _other_boards() -> dashboard.DashboardLink:
+    return (
+        dashboard.DashboardLink("Boards")
+        .type(DashboardLinkType.DASHBOARDS)
+        .tags(["seedance-gateway"])
+        .as_dropdown(True)
+        .keep_time(True)
+    )
+
+
 def _tenants() -> dashboard.QueryVariable:
+    """Select by name; the value is the id."""
     return (
         dashboard.QueryVariable("tenant")
         .label("Tenant")
         .datasource(_SOURCE)
-        .query("label_values(gateway_queued, tenant)")
+        .query("query_result(topk by (tenant) (1, gateway_tenant_info))")
+        .regex('/name="(?<text>[^"]+)|tenant="(?<value>[^"]+)/g')
         .refresh(VariableRefresh.ON_TIME_RANGE_CHANGED)
         .sort(VariableSort.ALPHABETICAL_ASC)
         .multi(True)
@@ -119,6 +152,9 @@ def _graph(panel: Panel) -> timeseries.Panel:
         )
         .tooltip(common.VizTooltipOptions().mode(TooltipDisplayMode.MULTI))
     )
+    if panel.limits is not None:
+        style = common.GraphThresholdsStyleConfig().mode(GraphThresholdsStyleMode.DASHED)
+        graph = graph.thresholds(_thresholds(panel.limits)).thresholds_style(style)
     for target in _targets(panel):
         graph = graph.with_target(target)
     return graph
@@ -135,6 +171,17 @@ def _single(panel: Panel) -> stat.Panel:
         .span(panel.width)
         .reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
     )
+    if panel.limits is not None:
+        number = number.thresholds(_thresholds(panel.limits)).color_mode(BigValueColorMode.BACKGROUND)
     for target in _targets(panel):
         number = number.with_target(target)
     return number
+
+
+def _thresholds(limits: Limits) -> dashboard.ThresholdsConfig:
+    """Grafana's steps: each colour holds from its value upwards."""
+    if limits.lowest:
+        steps = [Threshold(None, "red"), Threshold(limits.critical, "orange"), Threshold(limits.warning, "green")]
+    else:
+        steps = [Threshold(None, "green"), Threshold(limits.warning, "orange"), Threshold(limits.critical, "red")]
+    return dashboard.ThresholdsConfig().mode(ThresholdsMode.ABSOLUTE).steps(steps)

@@ -1,4 +1,4 @@
-"""What is promised, and how fast its error budget may burn: multi-window alerts as in Google's SRE workbook."""
+"""Service level objectives and the burn rates that alert: multi-window alerts as in Google's SRE workbook."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,19 +6,24 @@ from typing import Final
 
 from monitoring.promql import or_zero, rate
 
-#: Both surfaces: ours, and the one for fal's own clients.
+#: Creates through the native API and through the queue routes for fal's clients.
 CREATES: Final = 'method="POST", route=~"/v1/generations|/fal/queue/.+"'
-#: With calls that wait for the video. Their 5xx are fal's own as a rule, and no word on whether they were accepted.
+#: And through the routes that wait for the video. Their 5xx are fal's as a rule, and do not count as failed creates.
 _ACCEPTED: Final = 'method="POST", route=~"/v1/generations|/fal/queue/.+|/fal/run/.+"'
-#: Seconds; one of the histogram's own buckets.
+#: Seconds, as a bucket of the histogram.
 ACCEPTED_WITHIN: Final = "1.0"
 
 
 @dataclass(frozen=True)
 class Objective:
-    """``bad`` and ``every`` are rates of events over a window, for which ``{over}`` stands."""
+    """``bad`` and ``every`` are rates of events over the window ``{over}``.
+
+    ``subject`` and ``failure`` are the words of the alerts: creates that "fail or take longer than 1 s".
+    """
 
     name: str
+    subject: str
+    failure: str
     share: float
     bad: str
     every: str
@@ -28,18 +33,18 @@ class Objective:
         return round(1 - self.share, 6)
 
     def ratio(self, over: str) -> str:
-        """Bad events among all; 0 without any."""
+        """Share of bad events, 0 without events."""
         bad, every = (text.replace("{over}", over) for text in (self.bad, self.every))
         return f"({bad}) / ({every} > 0) or on () vector(0)"
 
 
 def recorded(window: str) -> str:
-    """The recording rule's name."""
+    """Name of the recording rule."""
     return f"slo:gateway_errors:ratio_rate{window}"
 
 
 def burn(objective: Objective, window: str) -> str:
-    """1: the budget lasts exactly as long as it is for."""
+    """Burn rate: 1 spends the error budget exactly within the three days of the objective."""
     return f'{recorded(window)}{{slo="{objective.name}"}} / {objective.budget:g}'
 
 
@@ -50,6 +55,8 @@ _SOON: Final = f'le="{ACCEPTED_WITHIN}"'
 
 ACCEPT: Final = Objective(
     "accept",
+    "creates",
+    f"fail or take longer than {float(ACCEPTED_WITHIN):g} s",
     0.999,
     bad=f"({or_zero(rate(_CALLS, where=_FAILED, over='{over}'))})"
     f" + ({rate(f'{_ACCEPTS}_count', over='{over}')} - {rate(f'{_ACCEPTS}_bucket', where=_SOON, over='{over}')})",
@@ -57,6 +64,8 @@ ACCEPT: Final = Objective(
 )
 COMPLETION: Final = Objective(
     "completion",
+    "generations",
+    "end without a video",
     0.99,
     bad=rate("gateway_completions_total", where='outcome="bad"', over="{over}"),
     every=rate("gateway_completions_total", over="{over}"),
@@ -66,17 +75,19 @@ OBJECTIVES: Final = (ACCEPT, COMPLETION)
 
 @dataclass(frozen=True)
 class Burn:
-    """Alert when both windows burn so fast; the short one ends it soon after the trouble."""
+    """Alert when both windows burn this fast. The short window ends the alert soon after the cause has ended."""
 
     long: str
     short: str
     factor: float
     severity: str
+    exhausted_in: str
+    """The time in which an error budget of three days is spent at this rate."""
 
 
 BURNS: Final[Sequence[Burn]] = (
-    Burn("1h", "5m", 14.4, "page"),
-    Burn("6h", "30m", 6, "page"),
-    Burn("3d", "6h", 1, "ticket"),
+    Burn("1h", "5m", 14.4, "page", "5 hours"),
+    Burn("6h", "30m", 6, "page", "12 hours"),
+    Burn("3d", "6h", 1, "ticket", "3 days"),
 )
 WINDOWS: Final = ("5m", "30m", "1h", "6h", "3d")

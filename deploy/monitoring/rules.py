@@ -1,4 +1,4 @@
-"""``alerts.yml``: the objectives' ratios over every window, and the alerts."""
+"""``alerts.yml``: recording rules of the objectives, and the alerts."""
 
 import re
 from typing import Any, Final
@@ -12,7 +12,7 @@ from monitoring.objectives import OBJECTIVES, WINDOWS, recorded
 _HEAD: Final = """\
 # Generated: edit deploy/monitoring and run `make dashboards`. Every alert has a section in docs/runbook.md.
 """
-#: Relative to the repository; where alerts leave it, Alertmanager's templates put its address in front.
+#: Relative to the repository. Alertmanager's templates add the address at which it is published.
 _RUNBOOK: Final = "docs/runbook.md"
 _WINDOW: Final = re.compile(r"\{(\d+[smhd])\}")
 _AGE: Final = re.compile(r"\{(\d+)\}")
@@ -20,13 +20,13 @@ _SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
 def document(shortened: float = 1) -> str:
-    """``shortened``: windows and waits are so many times shorter, for tests that see alerts fire."""
+    """Return the file's text. ``shortened`` divides all windows and waits, for tests that wait for alerts."""
     groups = {"groups": [_recordings(shortened), _alerts(shortened)]}
     return _HEAD + yaml.safe_dump(groups, sort_keys=False, width=10_000, allow_unicode=True)
 
 
 def section(alert: str) -> str:
-    """Of the runbook: the alert's name in kebab case."""
+    """Return the alert's section of the runbook: its name in kebab case."""
     return re.sub(r"(?<!^)(?=[A-Z])", "-", alert).lower()
 
 

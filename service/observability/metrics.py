@@ -149,7 +149,10 @@ CLOCK_SKEW = Gauge(
 )
 
 BUILD = Gauge(
-    "gateway_build_info", "Always 1. The labels name the running release.", ("version", "commit", "python"), multiprocess_mode="max"
+    "gateway_build_info",
+    "Always 1. The labels name the running release.",
+    ("version", "commit", "python"),
+    multiprocess_mode="max",
 )
 
 
@@ -173,7 +176,7 @@ STATE_READ_SECONDS = StateGauge("gateway_state_read_seconds", "Duration of the l
 REDIS_MEMORY = StateGauge("gateway_redis_memory_bytes", "Memory used by Redis.")
 REDIS_MEMORY_LIMIT = StateGauge(
     "gateway_redis_memory_limit_bytes",
-    "Memory limit: maxmemory, else `GATEWAY_REDIS_MEMORY_LIMIT`, else the memory of Redis' machine. Missing if unknown.",
+    "Limit of it: maxmemory, else `GATEWAY_REDIS_MEMORY_LIMIT`, else the memory of its machine. Missing if unknown.",
 )
 REDIS_CREATE_LIMIT = StateGauge(
     "gateway_redis_create_limit_bytes", "Memory at which creates are refused. Missing if the limit is unknown."

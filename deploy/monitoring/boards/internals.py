@@ -1,86 +1,92 @@
-"""Redis, drains, messages, processes: for whoever looks for the cause."""
+"""The board of the work queues, the processes, the media and Redis."""
 
 from typing import Final
 
-from monitoring.grafana import Board, Panel, Query, Row
-from monitoring.promql import or_zero, quantile, rate, state
+from monitoring.grafana import Board, Limits, Panel, Query, Row
+from monitoring.promql import increase, or_zero, per_minute, quantile, rate, state
 
 _BATCH: Final = "gateway_redis_batch_commands"
 
 
 def _by_outcome(metric: str) -> Query:
-    return Query(or_zero(rate(metric, by="outcome")), "{{outcome}}")
+    return Query(per_minute(metric, by="outcome"), "{{outcome}}")
 
 
 INTERNALS: Final = Board(
     "internals",
     "internals",
-    "Redis, drains, messages, processes: for whoever looks for the cause.",
+    "Work queues, processes, media and Redis, to find the cause of a problem.",
     [
         Row(
-            "Drains",
+            "Work queues",
             [
                 Panel(
-                    "Lag",
-                    "How long the oldest entry of a due set has been due. `dispatch` is the queue itself and may be "
-                    "long; the others are seconds while workers keep up.",
+                    "Lateness",
+                    "Time since the oldest entry became due. `dispatch` is the queued generations and may be late; "
+                    "the others are seconds late while there are enough workers.",
                     "s",
                     [Query(state("gateway_overdue_seconds", by="work_queue"), "{{work_queue}}")],
                 ),
                 Panel(
                     "Entries",
-                    "In each due set, waiting or under way; of `deliver` receivers, of the others generations.",
+                    "Entries waiting or in progress. An entry of `deliver` is a receiver, of the others a generation.",
                     "none",
                     [Query(state("gateway_due_entries", by="work_queue"), "{{work_queue}}")],
                 ),
                 Panel(
                     "Claimed",
-                    "Items taken from each due set per second.",
+                    "Entries claimed per second.",
                     "ops",
                     [Query(rate("gateway_work_items_claimed_total", by="work_queue"), "{{work_queue}}")],
                 ),
                 Panel(
-                    "Failures and lost races",
-                    "Items whose work raised (a lease brings them back); moves that another process made first.",
-                    "ops",
+                    "Failures and conflicts",
+                    "Per minute: entries whose processing raised an exception (due again after their lease), and "
+                    "transitions rejected because another process changed the record first.",
+                    "cpm",
                     [
-                        Query(rate("gateway_work_items_failed_total", by="work_queue"), "{{work_queue}} failed"),
-                        Query(rate("gateway_transition_conflicts_total", by="transition"), "lost race: {{transition}}"),
+                        Query(per_minute("gateway_work_items_failed_total", by="work_queue"), "failed: {{work_queue}}"),
+                        Query(
+                            per_minute("gateway_transition_conflicts_total", by="transition"),
+                            "conflict: {{transition}}",
+                        ),
                     ],
                 ),
             ],
         ),
         Row(
-            "Messages and processes",
+            "Hints and processes",
             [
                 Panel(
-                    "Nudges",
-                    "Messages that have a worker claim now. `failed`: the broker is unavailable; workers claim within "
-                    "a second all the same.",
+                    "Hints",
+                    "Hints to consumers per second. `failed`: the broker is unavailable; workers claim once a second "
+                    "without hints. `local`: the consumer runs in the same process.",
                     "ops",
                     [Query(rate("gateway_nudges_total", by="outcome"), "{{outcome}}")],
                 ),
                 Panel(
                     "Beat",
-                    "Since beat last said that it runs; about a second while all is well.",
+                    "Time since the last heartbeat of beat; normally about a second.",
                     "s",
-                    [Query(state("gateway_beat_age_seconds"), "silence")],
+                    [Query(state("gateway_beat_age_seconds"), "age")],
+                    limits=Limits(10, 30),
                 ),
                 Panel(
                     "Clock skew",
-                    "Of each machine, ahead of Redis' clock; beyond 2 s either way its processes claim nothing.",
+                    "Clock of each machine minus the clock of Redis. Beyond 2 s in either direction its processes "
+                    "claim no work.",
                     "s",
                     [Query("max by (job, instance) (gateway_clock_skew_seconds)", "{{job}} {{instance}}")],
                 ),
                 Panel(
                     "Workers",
-                    "Heard of within 15 seconds, by the queue they serve.",
+                    "Workers with a heartbeat in the last 15 seconds, by the Celery queue they serve.",
                     "none",
                     [Query(state("gateway_workers", by="queue"), "{{queue}}")],
                 ),
                 Panel(
                     "Releases",
-                    "Processes by the release they run; two while a deployment rolls.",
+                    "Processes by release. Two releases during a rolling deployment.",
                     "none",
                     [
                         Query(
@@ -91,7 +97,7 @@ INTERNALS: Final = Board(
                 ),
                 Panel(
                     "CPU by process",
-                    "Cores that it keeps busy.",
+                    "Used cores of each process.",
                     "none",
                     [Query("rate(process_cpu_seconds_total[$__rate_interval])", "{{job}} {{instance}}")],
                 ),
@@ -104,27 +110,30 @@ INTERNALS: Final = Board(
             ],
         ),
         Row(
-            "Callers",
+            "Open requests",
             [
                 Panel(
-                    "Held calls",
-                    "Event streams open and calls waiting at the gateways, and how many streams ended in an hour.",
+                    "Event streams and long polls",
+                    "Open at all gateways.",
                     "none",
                     [
-                        Query("sum (gateway_event_streams)", "streams"),
-                        Query("sum (gateway_waiting_calls)", "waiting calls"),
-                        Query(
-                            or_zero("sum by (reason) (increase(gateway_event_streams_ended_total[1h]))"), "{{reason}}"
-                        ),
+                        Query("sum (gateway_event_streams)", "event streams"),
+                        Query("sum (gateway_waiting_calls)", "long polls"),
                     ],
                 ),
                 Panel(
-                    "Answers lost and given again",
-                    "Submits of fal's clients per second whose caller was gone, and those that came again for it.",
-                    "ops",
+                    "Ended event streams",
+                    "Event streams that ended in the last hour, by reason.",
+                    "none",
+                    [Query(increase("gateway_event_streams_ended_total", by="reason", over="1h"), "{{reason}}")],
+                ),
+                Panel(
+                    "Lost responses and resends",
+                    "Submits of fal clients per minute: disconnected before the response, and resends.",
+                    "cpm",
                     [
-                        Query(or_zero(rate("gateway_responses_lost_total")), "lost"),
-                        Query(or_zero(rate("gateway_submits_resent_total")), "given again"),
+                        Query(or_zero(per_minute("gateway_responses_lost_total")), "lost responses"),
+                        Query(or_zero(per_minute("gateway_submits_resent_total")), "resends"),
                     ],
                 ),
             ],
@@ -133,21 +142,22 @@ INTERNALS: Final = Board(
             "Media",
             [
                 Panel(
-                    "Images in",
-                    "Images sent to the gateway per second: taken, or why not.",
-                    "ops",
+                    "Uploaded images",
+                    "Images sent to the gateway per minute: accepted, or the error code of the refusal.",
+                    "cpm",
                     [_by_outcome("gateway_images_total")],
                 ),
                 Panel(
                     "Preflights",
-                    "Looks at images per second before their paid submit; what cannot be fetched is not submitted.",
-                    "ops",
+                    "Probes of image URLs per minute before the paid submit. A generation whose image cannot be "
+                    "fetched is not submitted.",
+                    "cpm",
                     [_by_outcome("gateway_preflights_total")],
                 ),
                 Panel(
-                    "Videos kept",
-                    "Copies per second: kept, tries that failed, and those passed on with fal's own URL.",
-                    "ops",
+                    "Video copies",
+                    "Per minute: stored copies, failed attempts, and results that link to fal's URL instead.",
+                    "cpm",
                     [_by_outcome("gateway_videos_total")],
                 ),
             ],
@@ -157,14 +167,15 @@ INTERNALS: Final = Board(
             [
                 Panel(
                     "Latency",
-                    "Of one exchange, all commands that leave together; `appendfsync always` waits for the disk.",
+                    "Duration of a round trip with all commands of its batch. `appendfsync always` waits for the disk.",
                     "s",
                     [Query(quantile(q, "gateway_redis_seconds"), f"p{q * 100:g}") for q in (0.5, 0.99)],
+                    limits=Limits(0.025, 0.1),
                 ),
                 Panel(
                     "Memory",
-                    "Used; from which memory on creates are refused; and the limit (maxmemory, else the setting, else "
-                    "the memory of its machine).",
+                    "Memory in use, the amount at which creates are refused, and the limit (maxmemory, else the "
+                    "setting, else the memory of the machine).",
                     "bytes",
                     [
                         Query(state("gateway_redis_memory_bytes"), "used"),
@@ -174,28 +185,29 @@ INTERNALS: Final = Board(
                 ),
                 Panel(
                     "Durability",
-                    "2: every write is on disk before it is answered; 1: within a second; 0: not kept, or too few "
-                    "replicas.",
+                    "2: Redis writes to disk before it answers. 1: within a second. 0: writes can be lost, or replicas "
+                    "are missing.",
                     "none",
                     [Query(state("gateway_redis_durable"), "durable"), Query(state("gateway_redis_up"), "up")],
+                    limits=Limits(2, 1, lowest=True),
                 ),
                 Panel(
-                    "Commands sent together",
-                    "On average per exchange: grows with the load.",
+                    "Batch size",
+                    "Commands per round trip, on average. It grows with the load.",
                     "none",
                     [Query(f"{rate(f'{_BATCH}_sum')} / {rate(f'{_BATCH}_count')}", "commands")],
                 ),
                 Panel(
-                    "Reading these gauges",
-                    "Time of one read of everybody's state; Redis does nothing else for most of it.",
+                    "Read of the state gauges",
+                    "Duration of one read of the state of all tenants. Redis executes no other command for most of it.",
                     "s",
                     [Query(state("gateway_state_read_seconds"), "read")],
                 ),
                 Panel(
-                    "Rate limiter away",
-                    "Calls let through per second because it could not be asked.",
-                    "ops",
-                    [Query(or_zero(rate("gateway_rate_limiter_unavailable_total")), "let through")],
+                    "Rate limiter unavailable",
+                    "Requests per minute accepted without a rate limit because Redis did not answer.",
+                    "cpm",
+                    [Query(or_zero(per_minute("gateway_rate_limiter_unavailable_total")), "accepted")],
                 ),
             ],
         ),

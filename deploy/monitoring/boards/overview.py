@@ -1,10 +1,10 @@
-"""Is it well? The objectives, what comes in, what goes out."""
+"""The board of the objectives, the incoming requests and the finished generations."""
 
 from typing import Final
 
-from monitoring.grafana import Board, Panel, Query, Row
+from monitoring.grafana import Board, Limits, Panel, Query, Row
 from monitoring.objectives import ACCEPT, ACCEPTED_WITHIN, COMPLETION, CREATES, WINDOWS, Objective, burn
-from monitoring.promql import or_zero, quantile, rate, state, total
+from monitoring.promql import or_zero, per_minute, quantile, rate, state, total
 
 _CALLS: Final = "gateway_http_request_seconds"
 
@@ -12,45 +12,48 @@ _CALLS: Final = "gateway_http_request_seconds"
 def _budget(objective: Objective, what: str) -> Panel:
     return Panel(
         f"Error budget left: {objective.name}",
-        f"Of {objective.share:.1%} {what}, over the last three days. Below 0 the objective was missed.",
+        f"Objective: {objective.share:.1%} {what}, over three days. Below 0 the objective is missed.",
         "percentunit",
         [Query(f"1 - {burn(objective, '3d')}")],
         single=True,
         width=4,
+        limits=Limits(0.5, 0, lowest=True),
     )
 
 
 def _burning(objective: Objective) -> Panel:
     return Panel(
         f"Burn rate: {objective.name}",
-        "How many times faster than allowed the error budget is spent, by window. 1 spends it exactly; pages at 14.4 "
-        "(1h and 5m) and 6 (6h and 30m), a ticket at 1 (3d and 6h).",
+        "Speed at which the error budget is spent, by window. 1 spends it exactly in three days. Pages: 14.4 in 1h and "
+        "5m, 6 in 6h and 30m. Ticket: 1 in 3d and 6h.",
         "none",
         [Query(burn(objective, window), window) for window in WINDOWS],
+        limits=Limits(1, 6),
     )
 
 
 OVERVIEW: Final = Board(
     "overview",
     "overview",
-    "Is it well? The objectives, what comes in, what goes out.",
+    "The objectives, the incoming requests and the finished generations.",
     [
         Row(
             "Now",
             [
-                _budget(ACCEPT, f"of creates answered without a 5xx and accepted within {ACCEPTED_WITHIN} s"),
-                _budget(COMPLETION, "of generations ended with a video, or by a fault of the request itself"),
+                _budget(ACCEPT, f"of creates without a 5xx, accepted within {ACCEPTED_WITHIN} s"),
+                _budget(COMPLETION, "of generations end with a video, or by an error of the request"),
                 Panel(
                     "Alerts firing",
-                    "Each has a section in the runbook, docs/runbook.md.",
+                    "docs/runbook.md has a section for each alert.",
                     "none",
                     [Query(or_zero('count(ALERTS{alertstate="firing"})'))],
                     single=True,
                     width=4,
+                    limits=Limits(1, 1),
                 ),
                 Panel(
                     "Queued",
-                    "Generations of all tenants that wait for an upstream slot.",
+                    "Generations of all tenants that wait for a slot.",
                     "none",
                     [Query(total("gateway_queued"))],
                     single=True,
@@ -58,7 +61,7 @@ OVERVIEW: Final = Board(
                 ),
                 Panel(
                     "Slots used",
-                    "Generations at fal, of those it may have of us at a time.",
+                    "Generations that fal may be working on, as a share of all slots.",
                     "percentunit",
                     [Query(f"{state('gateway_slots_used')} / {state('gateway_slots_allowed')}")],
                     single=True,
@@ -66,59 +69,61 @@ OVERVIEW: Final = Board(
                 ),
                 Panel(
                     "Unconfirmed",
-                    "Submits of unknown outcome. A few that go within minutes are ordinary.",
+                    "Submits with an unknown outcome. A few that are resolved within minutes are normal.",
                     "none",
                     [Query(state("gateway_unconfirmed"))],
                     single=True,
                     width=4,
+                    limits=Limits(5, 20),
                 ),
             ],
         ),
         Row("Objectives", [_burning(ACCEPT), _burning(COMPLETION)]),
         Row(
-            "In",
+            "Incoming requests",
             [
                 Panel(
                     "Creates by status",
-                    "Creates per second, fal's clients' among them. 5xx spend the error budget, 4xx are the callers'.",
+                    "Creates per second, including fal clients. 5xx spend the error budget, 4xx are errors of callers.",
                     "reqps",
                     [Query(rate(f"{_CALLS}_count", by="status", where=CREATES), "{{status}}")],
                 ),
                 Panel(
                     "Time to accept",
-                    "From a valid create to its durable acceptance, waits for `Prefer: wait` not counted.",
+                    "Time from a valid create to its durable acceptance, without the wait of `Prefer: wait`.",
                     "s",
                     [Query(quantile(q, "gateway_accept_seconds"), f"p{q * 100:g}") for q in (0.5, 0.95, 0.99)],
+                    limits=Limits(float(ACCEPTED_WITHIN) / 2, float(ACCEPTED_WITHIN)),
                 ),
                 Panel(
-                    "Calls by route",
-                    "Every route, per second.",
+                    "Requests by route",
+                    "Requests per second.",
                     "reqps",
                     [Query(rate(f"{_CALLS}_count", by="method, route"), "{{method}} {{route}}")],
                 ),
                 Panel(
-                    "Slow calls by route",
-                    "95 % of calls are answered within this time; routes that wait on request are slow by wish.",
+                    "Request time by route (p95)",
+                    "95 % of the requests take no longer. Long polls and event streams are slow by design.",
                     "s",
                     [Query(quantile(0.95, _CALLS, by="route"), "{{route}}")],
                 ),
             ],
         ),
         Row(
-            "Out",
+            "Finished generations",
             [
                 Panel(
                     "Accepted and ended",
-                    "Generations per second: what is accepted and does not end, waits.",
-                    "ops",
+                    "Generations per minute: accepted, and ended by status.",
+                    "cpm",
                     [
-                        Query(or_zero(rate("gateway_generations_created_total")), "accepted"),
-                        Query(rate("gateway_generation_seconds_count", by="status"), "{{status}}"),
+                        Query(or_zero(per_minute("gateway_generations_created_total")), "accepted"),
+                        Query(per_minute("gateway_generation_seconds_count", by="status"), "{{status}}"),
                     ],
                 ),
                 Panel(
                     "Time to the video",
-                    "From accepted to succeeded: our queue, fal's queue and fal's work.",
+                    "Time from acceptance to success: in the gateway's queue, in fal's queue and at work.",
                     "s",
                     [
                         Query(quantile(q, "gateway_generation_seconds", where='status="succeeded"'), f"p{q * 100:g}")
@@ -126,14 +131,14 @@ OVERVIEW: Final = Board(
                     ],
                 ),
                 Panel(
-                    "Time in each state",
-                    "Of those that left the state; 95 % left it within this time.",
+                    "Time in each status (p95)",
+                    "95 % of the generations left the status within this time.",
                     "s",
                     [Query(quantile(0.95, "gateway_state_seconds", by="status"), "{{status}}")],
                 ),
                 Panel(
-                    "Dispatch wait",
-                    "From accepted to sent to fal.",
+                    "Time until dispatch",
+                    "Time from acceptance to the submit to fal.",
                     "s",
                     [Query(quantile(q, "gateway_dispatch_wait_seconds"), f"p{q * 100:g}") for q in (0.5, 0.95)],
                 ),

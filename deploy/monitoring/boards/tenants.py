@@ -1,20 +1,24 @@
-"""Who does what, and what it costs."""
+"""The board of each tenant's work and money."""
 
 from typing import Final
 
-from monitoring.grafana import Board, Panel, Query, Row
-from monitoring.promql import OF_TENANT, or_zero, rate, state
+from monitoring.grafana import Board, Limits, Panel, Query, Row
+from monitoring.promql import OF_TENANT, named, per_minute, rate, state
 
 _BY: Final = "tenant"
-_LEGEND: Final = "{{tenant}}"
+_LEGEND: Final = "{{name}}"
 
 
 def _of(metric: str) -> str:
     return state(metric, by=_BY, where=OF_TENANT)
 
 
-def _usd(metric: str) -> str:
-    return f"{_of(metric)} / 1e6"
+def _gauge(metric: str) -> Query:
+    return Query(named(_of(metric)), _LEGEND)
+
+
+def _usd(metric: str) -> Query:
+    return Query(named(f"{_of(metric)} / 1e6"), _LEGEND)
 
 
 _USED: Final = f"({_of('gateway_held_micro_usd')} + {_of('gateway_spent_micro_usd')})"
@@ -22,64 +26,72 @@ _USED: Final = f"({_of('gateway_held_micro_usd')} + {_of('gateway_spent_micro_us
 TENANTS: Final = Board(
     "tenants",
     "tenants and money",
-    "Who does what, and what it costs. Tenants without a generation this month or anything waiting are not shown.",
+    "Work and money by tenant. A tenant is shown while something waits or if it has a generation of this month.",
     [
         Row(
             "Work",
             [
                 Panel(
                     "Accepted",
-                    "Generations accepted per second, replays of an idempotency key not counted.",
-                    "ops",
-                    [Query(rate("gateway_generations_created_total", by=_BY, where=OF_TENANT), _LEGEND)],
+                    "Generations accepted per minute, without idempotent replays.",
+                    "cpm",
+                    [Query(named(per_minute("gateway_generations_created_total", by=_BY, where=OF_TENANT)), _LEGEND)],
                 ),
                 Panel(
                     "Refused",
-                    "Creates refused per second: by a budget (402), or by a limit of the tenant or its end user.",
-                    "ops",
+                    "Creates refused per minute: by a budget (402), or by a limit of the tenant or the end user (429).",
+                    "cpm",
                     [
                         Query(
-                            or_zero(rate("gateway_generations_refused_total", by="tenant, reason", where=OF_TENANT)),
-                            "{{tenant}} {{reason}}",
+                            named(
+                                per_minute("gateway_generations_refused_total", by="tenant, reason", where=OF_TENANT)
+                            ),
+                            "{{name}}: {{reason}}",
                         )
                     ],
                 ),
                 Panel(
                     "Replayed",
-                    "Creates per second that an idempotency key answered: callers who repeat, mostly after a timeout.",
-                    "ops",
-                    [Query(or_zero(rate("gateway_generations_replayed_total", by=_BY, where=OF_TENANT)), _LEGEND)],
+                    "Repeated creates per minute, answered by their idempotency key. Callers repeat mostly after a "
+                    "timeout.",
+                    "cpm",
+                    [Query(named(per_minute("gateway_generations_replayed_total", by=_BY, where=OF_TENANT)), _LEGEND)],
                 ),
                 Panel(
                     "Queued",
-                    "Generations that wait to be dispatched.",
+                    "Generations that wait for dispatch.",
                     "none",
-                    [Query(_of("gateway_queued"), _LEGEND)],
+                    [_gauge("gateway_queued")],
                 ),
                 Panel(
                     "Oldest queued",
-                    "Age of the generation that has waited longest. Growing beside free slots: look at its own "
-                    "limit or pause.",
+                    "Age of the oldest queued generation. If it grows while slots are free, the tenant is paused or at "
+                    "its limit.",
                     "s",
-                    [Query(_of("gateway_oldest_queued_seconds"), _LEGEND)],
+                    [_gauge("gateway_oldest_queued_seconds")],
+                    limits=Limits(600, 1800),
                 ),
                 Panel(
                     "Slots",
-                    "Generations at fal, by tenant, beside what all may have together.",
+                    "Slots in use by tenant, and all slots.",
                     "none",
                     [
-                        Query(_of("gateway_tenant_slots_used"), _LEGEND),
-                        Query(state("gateway_slots_allowed"), "allowed"),
+                        _gauge("gateway_tenant_slots_used"),
+                        Query(state("gateway_slots_allowed"), "all slots"),
                     ],
                 ),
                 Panel(
                     "Ended",
-                    "Generations ended per second, by how.",
-                    "ops",
+                    "Generations ended per minute, by status and error code.",
+                    "cpm",
                     [
                         Query(
-                            rate("gateway_generations_finished_total", by="tenant, status, code", where=OF_TENANT),
-                            "{{tenant}} {{status}} {{code}}",
+                            named(
+                                per_minute(
+                                    "gateway_generations_finished_total", by="tenant, status, code", where=OF_TENANT
+                                )
+                            ),
+                            "{{name}}: {{status}} {{code}}",
                         )
                     ],
                 ),
@@ -89,33 +101,39 @@ TENANTS: Final = Board(
             "Money",
             [
                 Panel(
-                    "Month's budget used",
-                    "Held and settled of this month (UTC) against the budget; tenants without one are not shown. What "
-                    "no longer fits is refused with 402.",
+                    "Monthly budget used",
+                    "Held and settled in this month (UTC), as a share of the budget. Tenants without a budget are not "
+                    "shown. Creates beyond the budget are refused (402).",
                     "percentunit",
-                    [Query(or_zero(f"{_USED} / {_of('gateway_budget_micro_usd')}"), _LEGEND)],
+                    [Query(named(f"{_USED} / {_of('gateway_budget_micro_usd')}"), _LEGEND)],
+                    limits=Limits(0.8, 1),
                 ),
                 Panel(
                     "Settled this month",
-                    "What fal billed, or the estimate where it does not say.",
+                    "Costs that fal billed. The estimate where fal did not report billed units.",
                     "currencyUSD",
-                    [Query(_usd("gateway_spent_micro_usd"), _LEGEND)],
+                    [_usd("gateway_spent_micro_usd")],
                 ),
                 Panel(
                     "Held",
-                    "The most that generations under way can still cost.",
+                    "Highest possible cost of the generations that have not ended.",
                     "currencyUSD",
-                    [Query(_usd("gateway_held_micro_usd"), _LEGEND)],
+                    [_usd("gateway_held_micro_usd")],
                 ),
                 Panel(
                     "Spending",
-                    "Settled per hour, at the present rate.",
+                    "Settled cost per hour, at the current rate.",
                     "currencyUSD",
-                    [Query(f"{rate('gateway_cost_micro_usd_total', by=_BY, where=OF_TENANT)} * 3600 / 1e6", _LEGEND)],
+                    [
+                        Query(
+                            named(f"{rate('gateway_cost_micro_usd_total', by=_BY, where=OF_TENANT)} * 3600 / 1e6"),
+                            _LEGEND,
+                        )
+                    ],
                 ),
                 Panel(
-                    "The account's day",
-                    "Everybody's generations of today (UTC), and the account's daily budget where there is one.",
+                    "Account today",
+                    "Generations of all tenants of today (UTC), and the daily budget of the account if there is one.",
                     "currencyUSD",
                     [
                         Query(f"{state('gateway_account_held_micro_usd')} / 1e6", "held"),

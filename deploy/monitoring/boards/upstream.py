@@ -1,81 +1,96 @@
-"""fal: what we ask, what it answers, what we do not know."""
+"""The board of dispatch and of the requests to fal."""
 
 from typing import Final
 
-from monitoring.grafana import Board, Panel, Query, Row
-from monitoring.promql import quantile, rate, state
+from monitoring.grafana import Board, Limits, Panel, Query, Row
+from monitoring.promql import increase, per_minute, quantile, rate, state
 
 _CALLS: Final = "gateway_upstream_calls_total"
 
 UPSTREAM: Final = Board(
     "upstream",
     "upstream",
-    "fal: what we ask, what it answers, what we do not know.",
+    "Dispatch, and the requests to fal.",
     [
         Row(
             "Dispatch",
             [
                 Panel(
-                    "Dispatch held",
-                    "1 while nothing is dispatched: paused by an operator, locked by fal (key or balance), or failing.",
+                    "Dispatch pauses",
+                    "1 while nothing is dispatched: paused by an operator, locked by fal (key, balance), failing "
+                    "submits, or draining.",
                     "none",
                     [
                         Query(state("gateway_dispatch_paused", by="cause"), "{{cause}}"),
                         Query(state("gateway_draining"), "draining"),
-                        Query(state("gateway_tenants_paused"), "paused tenants"),
-                        Query(state("gateway_tenants_submits_failing"), "held tenants"),
+                    ],
+                    limits=Limits(1, 1),
+                ),
+                Panel(
+                    "Tenants without dispatch",
+                    "Tenants that an operator has paused, and tenants whose own submits fail.",
+                    "none",
+                    [
+                        Query(state("gateway_tenants_paused"), "paused"),
+                        Query(state("gateway_tenants_submits_failing"), "submits failing"),
                     ],
                 ),
                 Panel(
-                    "Submits that fail",
-                    "Generations whose submit failed since the last accepted one, and submits that may be under way.",
+                    "Failing submits",
+                    "Generations whose submit failed since the last accepted one, and submits that may be in "
+                    "progress at once.",
                     "none",
                     [
                         Query(state("gateway_generations_submit_failing"), "failed generations"),
-                        Query(state("gateway_submit_window"), "at once"),
+                        Query(state("gateway_submit_window"), "submit window"),
                     ],
                 ),
                 Panel(
                     "Slots",
-                    "Generations at fal, and how many it may have of us at a time.",
+                    "Slots in use, and all slots.",
                     "none",
                     [
                         Query(state("gateway_slots_used"), "used"),
-                        Query(state("gateway_slots_allowed"), "allowed"),
+                        Query(state("gateway_slots_allowed"), "all slots"),
                     ],
                 ),
                 Panel(
                     "Unconfirmed submits",
-                    "fal may have them; each keeps its hold until it is known, and its slot for some minutes.",
+                    "fal may have accepted them. Each keeps its hold until it is resolved, and its slot for some "
+                    "minutes.",
                     "none",
                     [Query(state("gateway_unconfirmed"), "unconfirmed")],
                 ),
                 Panel(
                     "Age of the oldest unconfirmed",
-                    "Past GATEWAY_UNCONFIRMED_DEADLINE it fails.",
+                    "An unconfirmed submit fails at GATEWAY_UNCONFIRMED_DEADLINE.",
                     "s",
                     [Query(state("gateway_unconfirmed_seconds"), "oldest")],
+                    limits=Limits(300, 600),
                 ),
                 Panel(
                     "Paid and lost",
-                    "Given up, but fal reported a video: an operator can revive them.",
+                    "Generations given up although fal reported or may have billed their video. An operator can "
+                    "revive them.",
                     "none",
                     [Query(state("gateway_paid_and_lost"), "videos")],
+                    limits=Limits(1, 1),
                 ),
             ],
         ),
         Row(
-            "Calls",
+            "Requests",
             [
                 Panel(
                     "Submits by outcome",
-                    "The paid call. 200 is taken; 429 and 503 are proved not to be; other answers, and none, may be.",
+                    "The paid request. 200: accepted. 429 and 503: certainly not accepted. Other responses, and "
+                    "none: unknown.",
                     "reqps",
                     [Query(rate(_CALLS, by="outcome", where='operation="submit"'), "{{outcome}}")],
                 ),
                 Panel(
-                    "Other calls by outcome",
-                    "Status, result, cancel, billing. Trouble here fails no generation.",
+                    "Other requests by outcome",
+                    "Status, result, cancel, billing. Errors here fail no generation.",
                     "reqps",
                     [
                         Query(
@@ -85,40 +100,42 @@ UPSTREAM: Final = Board(
                     ],
                 ),
                 Panel(
-                    "Latency by operation",
-                    "95 % of calls are answered within this time.",
+                    "Latency by operation (p95)",
+                    "95 % of the requests are answered within this time.",
                     "s",
                     [Query(quantile(0.95, "gateway_upstream_seconds", by="operation"), "{{operation}}")],
                 ),
                 Panel(
                     "Callbacks from fal",
-                    "By what became of them; `unknown` and `unreadable` are nobody's of ours.",
+                    "Per second, by what the gateway did with them. `unknown` and `unreadable` belong to no "
+                    "generation.",
                     "ops",
                     [Query(rate("gateway_callbacks_total", by="outcome"), "{{outcome}}")],
                 ),
                 Panel(
-                    "Polls begun late",
-                    "How long after its time a poll was begun; 95 % are within this.",
+                    "Poll delay (p95)",
+                    "Time between the due time of a poll and its start.",
                     "s",
                     [Query(quantile(0.95, "gateway_poll_delay_seconds"), "p95")],
+                    limits=Limits(5, 60),
                 ),
                 Panel(
                     "Reconciliation",
-                    "Unconfirmed submits by what fal's bill said of them.",
-                    "ops",
-                    [Query(rate("gateway_reconciliations_total", by="outcome"), "{{outcome}}")],
+                    "Unconfirmed submits in the last hour, by what fal's billing events showed.",
+                    "none",
+                    [Query(increase("gateway_reconciliations_total", by="outcome", over="1h"), "{{outcome}}")],
                 ),
                 Panel(
                     "Ends by outcome",
-                    "Generations ended per second. `bad` spends the error budget of completion.",
-                    "ops",
-                    [Query(rate("gateway_completions_total", by="outcome"), "{{outcome}}")],
+                    "Generations ended per minute. `bad` spends the error budget of completion.",
+                    "cpm",
+                    [Query(per_minute("gateway_completions_total", by="outcome"), "{{outcome}}")],
                 ),
                 Panel(
-                    "Holds by fal's answers",
-                    "Times that fal's answers held dispatch, in an hour.",
+                    "Pauses caused by fal",
+                    "Pauses of dispatch in the last hour that fal's responses caused.",
                     "none",
-                    [Query("sum by (cause) (increase(gateway_dispatch_pauses_total[1h]))", "{{cause}}")],
+                    [Query(increase("gateway_dispatch_pauses_total", by="cause", over="1h"), "{{cause}}")],
                 ),
             ],
         ),

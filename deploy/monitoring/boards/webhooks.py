@@ -1,36 +1,41 @@
-"""Do tenants hear of their generations?"""
+"""The board of webhook deliveries and endpoints."""
 
 from typing import Final
 
-from monitoring.grafana import Board, Panel, Query, Row
-from monitoring.promql import OF_TENANT, or_zero, quantile, rate, state
+from monitoring.grafana import Board, Limits, Panel, Query, Row
+from monitoring.promql import OF_TENANT, increase, named, or_zero, quantile, rate, state
 
-_LEGEND: Final = "{{tenant}}"
+_LEGEND: Final = "{{name}}"
 
 
 def _in_a_day(metric: str) -> str:
-    return f"sum (increase({metric}{{{OF_TENANT}}}[1d]))"
+    return or_zero(increase(metric, where=OF_TENANT, over="1d"))
+
+
+def _by_tenant(metric: str) -> list[Query]:
+    return [Query(named(state(metric, by="tenant", where=OF_TENANT)), _LEGEND)]
 
 
 WEBHOOKS: Final = Board(
     "webhooks",
     "webhooks",
-    "Do tenants hear of their generations?",
+    "Webhook deliveries and endpoints.",
     [
         Row(
             "Attempts",
             [
                 Panel(
                     "Attempts by outcome",
-                    "Per second: delivered, failed and to be tried again, dead after the last one.",
+                    "Attempts per second: delivered, failed and to be repeated, dead after the last attempt.",
                     "ops",
                     [Query(rate("gateway_webhook_attempts_total", by="outcome"), "{{outcome}}")],
                 ),
                 Panel(
-                    "Time of an attempt",
-                    "Receivers have 15 seconds in total.",
+                    "Duration of an attempt",
+                    "A receiver has 15 seconds in all.",
                     "s",
                     [Query(quantile(q, "gateway_webhook_seconds"), f"p{q * 100:g}") for q in (0.5, 0.95, 0.99)],
+                    limits=Limits(5, 15),
                 ),
             ],
         ),
@@ -39,27 +44,30 @@ WEBHOOKS: Final = Board(
             [
                 Panel(
                     "Pending",
-                    "Deliveries that are not done: due, or waiting for their next attempt.",
+                    "Deliveries that are due or wait for their next attempt.",
                     "none",
-                    [Query(state("gateway_webhooks_pending", by="tenant", where=OF_TENANT), _LEGEND)],
+                    _by_tenant("gateway_webhooks_pending"),
                 ),
                 Panel(
                     "Backlog",
-                    "Of these, due now and not under way: their receiver is slow or only fails, or workers are short.",
+                    "Deliveries that are due now and not in progress: the receiver is slow or fails, or workers are "
+                    "missing.",
                     "none",
-                    [Query(state("gateway_webhook_backlog", by="tenant", where=OF_TENANT), _LEGEND)],
+                    _by_tenant("gateway_webhook_backlog"),
+                    limits=Limits(500, 1000),
                 ),
                 Panel(
                     "Dead letters",
-                    "Given up after all attempts; the tenant can replay them.",
+                    "Deliveries whose attempts are used up. The tenant can replay them.",
                     "none",
-                    [Query(state("gateway_webhook_dead_letters", by="tenant", where=OF_TENANT), _LEGEND)],
+                    _by_tenant("gateway_webhook_dead_letters"),
                 ),
                 Panel(
-                    "Oldest receiver due",
-                    "How long the receiver that waits longest has been due; seconds while workers keep up.",
+                    "Lateness of deliveries",
+                    "Time since the oldest entry became due: a few seconds while there are enough workers.",
                     "s",
                     [Query(state("gateway_overdue_seconds", where='work_queue="deliver"'), "oldest")],
+                    limits=Limits(30, 60),
                 ),
             ],
         ),
@@ -67,32 +75,39 @@ WEBHOOKS: Final = Board(
             "Endpoints",
             [
                 Panel(
-                    "Died",
-                    "Deliveries that came to the dead letter in an hour, after all attempts or by a disabled endpoint.",
+                    "Moved to the dead letter",
+                    "Deliveries in the last hour whose attempts were used up or whose endpoint was disabled.",
                     "none",
                     [
                         Query(
-                            or_zero(
-                                f"sum by (tenant) (increase(gateway_webhooks_dead_lettered_total{{{OF_TENANT}}}[1h]))"
+                            named(
+                                increase(
+                                    "gateway_webhooks_dead_lettered_total", by="tenant", where=OF_TENANT, over="1h"
+                                )
                             ),
                             _LEGEND,
                         )
                     ],
                 ),
                 Panel(
-                    "Endpoints warned of and disabled",
-                    "In a day: warnings of endpoints that only fail, and endpoints disabled by that or by a 410.",
+                    "Failing and disabled endpoints",
+                    "In the last day: warnings about endpoints whose deliveries all fail, and endpoints disabled by "
+                    "that or by a 410.",
                     "none",
                     [
-                        Query(or_zero(_in_a_day("gateway_webhook_endpoint_warnings_total")), "warned"),
-                        Query(or_zero(_in_a_day("gateway_webhook_endpoints_disabled_total")), "disabled"),
+                        Query(_in_a_day("gateway_webhook_endpoint_warnings_total"), "warnings"),
+                        Query(_in_a_day("gateway_webhook_endpoints_disabled_total"), "disabled"),
                     ],
                 ),
                 Panel(
                     "Replayed",
-                    "Deliveries sent again at their tenant's wish, per second.",
-                    "ops",
-                    [Query(or_zero(rate("gateway_webhooks_replayed_total", where=OF_TENANT)), "replayed")],
+                    "Deliveries replayed in the last hour.",
+                    "none",
+                    [
+                        Query(
+                            or_zero(increase("gateway_webhooks_replayed_total", where=OF_TENANT, over="1h")), "replayed"
+                        )
+                    ],
                 ),
             ],
         ),
