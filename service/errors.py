@@ -161,6 +161,10 @@ class NotGivenUp(Conflict):
     code, title = "not_given_up", "Generation was not given up"
 
 
+class TenantDeleted(Conflict):
+    code, title = "tenant_deleted", "Tenant was deleted"
+
+
 class RequestIdTaken(Conflict):
     code, title = "request_id_taken", "fal request id belongs to another generation"
 

@@ -1,4 +1,4 @@
-"""Steps of tests about submits of unknown outcome: lose one, let time pass, look."""
+"""Steps of tests of unconfirmed submits: create one, let time pass, read the results."""
 
 import asyncio
 from datetime import timedelta
@@ -27,13 +27,13 @@ async def stored(runtime: Runtime, g: Generation) -> Generation:
 
 
 async def created(runtime: Runtime, owner: Tenant, prompt: str = LOST, **changes: Any) -> Generation:
-    wanted = {"prompt": prompt, "image_url": "https://v3b.fal.media/a.jpg", "resolution": "480p", "duration": 5}
-    request = factories.create_request(**{**wanted, **changes})
+    fields = {"prompt": prompt, "image_url": "https://v3b.fal.media/a.jpg", "resolution": "480p", "duration": 5}
+    request = factories.create_request(**{**fields, **changes})
     return (await runtime.generations.creator.create(owner, request)).generation
 
 
 async def unconfirmed(runtime: Runtime, owner: Tenant, prompt: str = LOST, **changes: Any) -> Generation:
-    """One that was sent to the sandbox, and whose answer was lost."""
+    """Return a generation that was sent to the sandbox, with a lost response."""
     g = await created(runtime, owner, prompt, **changes)
     await process_due(runtime, WorkQueue.DISPATCH)
     g = await stored(runtime, g)
@@ -42,7 +42,7 @@ async def unconfirmed(runtime: Runtime, owner: Tenant, prompt: str = LOST, **cha
 
 
 async def given_up_as_lost(runtime: Runtime, owner: Tenant, clock: Clock, **changes: Any) -> Generation:
-    """One whose worker died, without any fal."""
+    """Return a generation whose worker died during the submit. No request reaches the sandbox."""
     g = await created(runtime, owner, **changes)
     for move in (lambda g: g.submitting(clock()), lambda g: g.unconfirmed()):
         moved = await runtime.transitions.apply(g.id, move)
@@ -58,13 +58,13 @@ async def oracle(sandbox_url: str) -> list[dict[str, Any]]:
 
 
 async def finished(sandbox_url: str, count: int = 1) -> list[dict[str, Any]]:
-    """What the sandbox accepted, once so many of them are completed."""
+    """Wait until the sandbox has completed ``count`` requests; return all that it accepted."""
     async with asyncio.timeout(60):
         while True:
             found = await oracle(sandbox_url)
             if sum(job["status"] == "COMPLETED" for job in found) >= count:
                 return found
-            await asyncio.sleep(0.01)  # the sandbox lives in a time of its own
+            await asyncio.sleep(0.01)  # the sandbox has a clock of its own
 
 
 async def polled_to_the_end(runtime: Runtime, clock: Clock, g: Generation) -> Generation:
@@ -78,7 +78,7 @@ async def polled_to_the_end(runtime: Runtime, clock: Clock, g: Generation) -> Ge
 
 
 async def reasons(runtime: Runtime, g: Generation) -> list[str]:
-    """What the ledger says of why it was resolved."""
+    """Return the reasons of its resolutions, from the ledger."""
     entries = await runtime.redis.execute("XRANGE", keys.LEDGER, "-", "+")
     rows = [dict(zip(fields[::2], fields[1::2], strict=True)) for _, fields in entries]
     return [row[b"why"].decode() for row in rows if row[b"k"] == b"resolve" and row[b"g"] == g.id.encode()]

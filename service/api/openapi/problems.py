@@ -62,6 +62,10 @@ _OCCURRENCES: Final = {
         "Only a generation that failed by a deadline, or unconfirmed, can be revived.",
         f"{_OPERATORS}/revive",
     ),
+    "tenant_deleted": (
+        "The tenant of this generation was deleted; its budgets cannot hold the cost.",
+        f"{_OPERATORS}/revive",
+    ),
     "request_id_taken": ("This request id belongs to another generation.", f"{_OPERATORS}/resolve"),
     "not_settled": ("Only an ended generation can be adjusted; this one is submitted.", "/admin/v1/adjustments"),
     "cost_changed": ("Its cost is 0.703080 US dollars.", "/admin/v1/adjustments"),

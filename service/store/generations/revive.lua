@@ -4,14 +4,18 @@
 --
 -- WHEN FULL  runs
 -- KEYS  generation, slots, due_poll, due_sweep, nudged_poll, tenant_month, end_user_day, account_day (the three budget
---       windows), ledger, usage, end_user_spending, tenant_slots, fal_request_ids, given_up, paid_and_lost
+--       windows), ledger, usage, end_user_spending, tenant_slots, fal_request_ids, given_up, paid_and_lost,
+--       tenant
 -- ARGV  generation_id, version (that was read), record, status, now_ms, changes_channel, held_cost, settled_cost (that
 --       was spent), tenant_id, pseudonym, outcome (that the usage has counted), reason (for the ledger), request_id (of
 --       fal), submit_ms
 -- RETURNS  {1, 1 if a nudge is wanted} if it was written  {0, 0} if the version has changed  {2, 0} if the request id
---          belongs to another generation
+--          belongs to another generation  {3, 0} if the tenant was deleted: no budget is left that could hold the cost
 if redis.call("HGET", generation_key, "v") ~= version then
   return {0, 0}
+end
+if redis.call("EXISTS", tenant_key) == 0 then
+  return {3, 0}
 end
 local before = cjson.decode(redis.call("HGET", generation_key, "d"))
 if before.request_id ~= request_id and redis.call("ZSCORE", fal_request_ids_key, request_id) then

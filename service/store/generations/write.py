@@ -11,7 +11,7 @@ from service.domain.generation import Due, Generation
 from service.domain.status import Status
 from service.domain.webhook import Delivery
 from service.domain.work_queue import WorkQueue
-from service.errors import RequestIdTaken
+from service.errors import RequestIdTaken, TenantDeleted
 from service.store import keys
 from service.store.generations.record_keys import idempotency_key, queue_rank
 from service.store.generations.records import dump
@@ -28,6 +28,7 @@ _RESCHEDULE_POLL: Final = Script("reschedule_poll")
 _RESCHEDULE_SWEEP: Final = Script("reschedule_sweep")
 
 _REQUEST_ID_TAKEN: Final = 2  # in the replies of save.lua and revive.lua
+_TENANT_DELETED: Final = 3  # in the reply of revive.lua
 _CALLBACK_STORED: Final = 2  # in the reply of finish.lua
 
 
@@ -178,6 +179,7 @@ class GenerationWriter:
 
         Raises:
             RequestIdTaken: the request id belongs to another generation.
+            TenantDeleted: the tenant was deleted, so that no budget can hold the cost.
 
         """
         g, created_on = replace(after, version=before.version + 1), day(before.created_at)
@@ -197,6 +199,7 @@ class GenerationWriter:
                 "fal_request_ids": keys.FAL_REQUEST_IDS,
                 "given_up": keys.GIVEN_UP,
                 "paid_and_lost": keys.PAID_AND_LOST,
+                "tenant": keys.tenant(g.tenant_id),
             },
             {
                 "generation_id": g.id,
@@ -217,6 +220,8 @@ class GenerationWriter:
         )
         if won == _REQUEST_ID_TAKEN:
             raise RequestIdTaken("This request id belongs to another generation.")
+        if won == _TENANT_DELETED:
+            raise TenantDeleted("The tenant of this generation was deleted; its budgets cannot hold the cost.")
         return Moved(bool(won), g, (WorkQueue.POLL,) if nudge else ())
 
     async def reschedule_poll(self, generation_id: str, until: datetime) -> None:

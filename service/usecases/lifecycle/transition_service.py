@@ -109,7 +109,7 @@ class TransitionService:
     async def revive(self, before: Generation, request_id: str, *, why: str) -> Generation | None:
         """Follow a given-up generation again under this fal request id. Return None if it has changed since its read.
 
-        Raises RequestIdTaken.
+        Raises RequestIdTaken, TenantDeleted.
         """
         now = self._clock()
         after = replace(before.revived(request_id, now), status_since=now)

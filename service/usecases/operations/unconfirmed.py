@@ -1,4 +1,4 @@
-"""What an operator does about submits of unknown outcome: sees them, and says what became of them."""
+"""Unconfirmed and given-up generations: list, adopt, dismiss and revive them, for operators."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,7 +13,6 @@ from service.domain.status import Status
 from service.errors import (
     FieldError,
     Invalid,
-    NotFound,
     NotGivenUp,
     NotUnconfirmed,
     RequestIdTaken,
@@ -26,10 +25,11 @@ from service.store.generations.submissions import SubmissionStore
 from service.store.queues.tenant_queue import QueueStore
 from service.upstream.client import FalClient
 from service.upstream.messages import is_unknown, status_outcome
+from service.usecases.generations.ownership import generation_not_found
 from service.usecases.lifecycle.schedule import Schedule
 from service.usecases.lifecycle.transition_service import Transition, TransitionService
 
-#: Generations that one call dismisses at most; the caller repeats it until none is left.
+#: The most generations that one call dismisses. The caller repeats the call until none is left.
 MOST_DISMISSED: Final = 200
 
 
@@ -42,7 +42,7 @@ class Unconfirmed:
 
 @dataclass(frozen=True, slots=True)
 class PaidAndLost:
-    """A generation that was given up, and when fal reported its video."""
+    """A given-up generation, and when fal reported or may have billed its video."""
 
     generation: Generation
     since: datetime
@@ -50,7 +50,7 @@ class PaidAndLost:
 
 @dataclass(frozen=True, slots=True)
 class Dismissed:
-    """How many one call dismissed, and how many unconfirmed ones of that time may be left."""
+    """How many generations one call dismissed, and how many of the same period may be left."""
 
     dismissed: int
     left: int
@@ -63,7 +63,7 @@ class UnconfirmedService:
         queue: QueueStore,
         submissions: SubmissionStore,
         callbacks: CallbackStore,
-        moves: TransitionService,
+        transition_service: TransitionService,
         fal: FalClient,
         schedule: Schedule,
         *,
@@ -73,21 +73,21 @@ class UnconfirmedService:
         self._queue = queue
         self._submissions = submissions
         self._callbacks = callbacks
-        self._transitions = moves
+        self._transitions = transition_service
         self._fal = fal
         self._schedule = schedule
         self._clock = clock
         self._log = log.get(__name__)
 
     async def get(self, generation_id: str) -> Generation:
-        """Any tenant's. Raises NotFound."""
+        """Return a generation of any tenant. Raises NotFound."""
         g = await self._generations.load(generation_id) if ids.is_id(ids.GENERATION, generation_id) else None
         if g is None:
-            raise NotFound("There is no such generation.")
+            raise generation_not_found()
         return g
 
     async def unconfirmed(self, *, limit: int) -> tuple[list[Unconfirmed], int]:
-        """The oldest first, and how many there are in all."""
+        """Return the oldest unconfirmed generations, at most ``limit``, and the count of all."""
         known = await self._queue.unconfirmed(limit=limit)
         records = await self._generations.load_many([name for name, _ in known])
         now = self._clock()
@@ -99,30 +99,31 @@ class UnconfirmedService:
         return found, await self._queue.unconfirmed_count()
 
     async def adopt(self, generation_id: str, request_id: str, reason: str, *, unchecked: bool = False) -> Generation:
-        """Take this for its request at fal: it is followed from here on like any other.
+        """Set the fal request id of an unconfirmed generation. From then on it is polled like any other.
 
         Raises:
-            NotFound, NotUnconfirmed: there is nothing to resolve.
-            RequestIdTaken: the request is another generation's.
+            NotFound: there is no such generation.
+            NotUnconfirmed: the generation is not unconfirmed.
+            RequestIdTaken: the request id belongs to another generation.
             Invalid: fal has no such request.
-            UpstreamUnavailable: fal does not say; never raised when ``unchecked``.
+            UpstreamUnavailable: fal did not answer the check; never raised if ``unchecked``.
 
         """
-        _must_be_unconfirmed(await self.get(generation_id))
+        _require_unconfirmed(await self.get(generation_id))
         if await self._submissions.ours([request_id]):
             raise RequestIdTaken("This request id belongs to another generation.")
         await self._check(request_id, unchecked=unchecked)
-        return await self._move(generation_id, lambda g: transitions.adopt(g, request_id, self._clock()), reason)
+        return await self._resolve(generation_id, lambda g: transitions.adopt(g, request_id, self._clock()), reason)
 
     async def dismiss(self, generation_id: str, reason: str) -> Generation:
-        """Declare that fal never took it: it fails at no cost. Raises NotFound, NotUnconfirmed."""
+        """Declare that fal accepted no submit: the generation fails at no cost. Raises NotFound, NotUnconfirmed."""
         await self.get(generation_id)
-        return await self._move(generation_id, lambda g: transitions.dismiss(g, self._clock()), reason)
+        return await self._resolve(generation_id, lambda g: transitions.dismiss(g, self._clock()), reason)
 
     async def dismiss_all(self, before: datetime, reason: str) -> Dismissed:
-        """The same of every unconfirmed generation that was submitted before, a bounded number in one call.
+        """Dismiss the unconfirmed generations that were submitted before a time, at most ``MOST_DISMISSED``.
 
-        One of which fal has reported meanwhile is left to its poll.
+        A generation that fal has reported meanwhile is not dismissed: its next poll ends it.
         """
         known = await self._queue.unconfirmed(limit=MOST_DISMISSED + 1)
         found = [name for name, since in known if since < before]
@@ -138,21 +139,22 @@ class UnconfirmedService:
         return Dismissed(count, len(found) - count)
 
     async def paid_and_lost(self, *, limit: int) -> tuple[list[PaidAndLost], int]:
-        """Given-up generations of which fal reported or may have billed a video, the oldest first; and their count."""
+        """Return given-up generations whose video fal reported or may have billed, oldest first; and their count."""
         known, count = await self._callbacks.paid_and_lost(limit=limit)
         records = await self._generations.load_many([name for name, _ in known])
         return [PaidAndLost(g, since) for (_, since), g in zip(known, records, strict=True) if g is not None], count
 
     async def revive(self, generation_id: str, reason: str, *, request_id: str | None = None) -> Generation:
-        """Follow a given-up generation again: it ends as fal says, and what was booked for it is booked anew.
+        """Follow a given-up generation again: reverse its settlement, hold its cost, and poll it to its end.
 
-        ``request_id``: fal's, where neither a callback nor the record names it.
+        ``request_id`` is the fal request id, required if neither a callback nor the record has it.
 
         Raises:
             NotFound: there is no such generation.
             NotGivenUp: it was not given up, or it has changed meanwhile.
-            Invalid: its request id is not known.
-            RequestIdTaken: the request is another generation's.
+            Invalid: the fal request id is not known.
+            RequestIdTaken: the request id belongs to another generation.
+            TenantDeleted: its tenant was deleted.
 
         """
         await self.get(generation_id)
@@ -165,29 +167,29 @@ class UnconfirmedService:
         revived = await self._transitions.revive(g, known, why=reason)
         if revived is None:
             raise NotGivenUp("The generation has changed meanwhile; read it again.")
-        self._log.warning("revived by an operator", generation_id=generation_id, fal_request_id=known, reason=reason)
+        self._log.warning("generation_revived", generation_id=generation_id, fal_request_id=known, reason=reason)
         return revived
 
     async def _check(self, request_id: str, *, unchecked: bool) -> None:
-        wire = await self._fal.status(request_id)
-        if is_unknown(wire):
+        result = await self._fal.status(request_id)
+        if is_unknown(result):
             raise Invalid(FieldError("/fal_request_id", "fal has no request with this id", "unknown_request"))
-        outcome = status_outcome(wire)
+        outcome = status_outcome(result)
         if isinstance(outcome, UpstreamError) and not unchecked:
             raise UpstreamUnavailable(
                 f"fal does not say whether it has this request ({outcome.reason}); 'unchecked' adopts it nevertheless."
             )
 
-    async def _move(self, generation_id: str, verb: Transition, reason: str) -> Generation:
-        moved = await self._transitions.apply(generation_id, lambda g: verb(_must_be_unconfirmed(g)), why=reason)
+    async def _resolve(self, generation_id: str, transition: Transition, reason: str) -> Generation:
+        moved = await self._transitions.apply(generation_id, lambda g: transition(_require_unconfirmed(g)), why=reason)
         if moved is None:
             await self.get(generation_id)
             raise NotUnconfirmed("fal has reported this generation meanwhile; its next poll ends it.")
-        self._log.warning("resolved by an operator", generation_id=generation_id, status=moved.status, reason=reason)
+        self._log.warning("submit_resolved", generation_id=generation_id, status=moved.status, reason=reason)
         return moved
 
 
-def _must_be_unconfirmed(g: Generation) -> Generation:
+def _require_unconfirmed(g: Generation) -> Generation:
     if g.status is not Status.UNCONFIRMED:
         raise NotUnconfirmed(f"Only an unconfirmed generation can be resolved; this one is {g.public_status}.")
     return g

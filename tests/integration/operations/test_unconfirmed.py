@@ -1,4 +1,4 @@
-"""An operator's word on a submit of unknown outcome: what it changes, who may say it, and that it is said once."""
+"""Resolve, dismiss and revive by operators: effects, refusals, and that one of several wins."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -17,7 +17,7 @@ from service.domain.status import Status
 from service.domain.tenant import Tenant
 from service.domain.transitions import after_submit
 from service.domain.work_queue import WorkQueue
-from service.errors import RequestIdTaken
+from service.errors import RequestIdTaken, TenantBusy
 from service.runtime import Runtime
 from service.store import keys
 from service.store.generations.callbacks import CallbackStore
@@ -49,7 +49,7 @@ async def fal(sandbox_url: str) -> AsyncIterator[httpx.AsyncClient]:
 
 @pytest.fixture
 def runtime(app: FastAPI) -> Runtime:
-    """The gateway's own."""
+    """The runtime of the gateway."""
     found: Runtime = app.state.runtime
     return found
 
@@ -70,7 +70,7 @@ def refusal(answer: httpx.Response) -> tuple[int, str]:
 # --- adopted ----------------------------------------------------------------------------------------------------------
 
 
-async def test_an_adopted_requests_video_is_delivered(
+async def test_adopt_delivers_video_of_request(
     runtime: Runtime, operator: httpx.AsyncClient, clock: Clock, lost: Generation, sandbox_url: str
 ) -> None:
     (job,) = await finished(sandbox_url)
@@ -78,9 +78,9 @@ async def test_an_adopted_requests_video_is_delivered(
     answer = await resolve(operator, lost.id, fal_request_id=job["request_id"], reason="  by its prompt ")
 
     assert answer.status_code == 200, answer.text
-    told = answer.json()
-    assert (told["status"], told["fal_request_id"]) == ("submitted", job["request_id"])
-    assert told["confirmed_at"] is not None
+    view = answer.json()
+    assert (view["status"], view["fal_request_id"]) == ("submitted", job["request_id"])
+    assert view["confirmed_at"] is not None
     await process_due(runtime, WorkQueue.POLL)  # at once: time has not moved
     ended = await stored(runtime, lost)
     assert ended.status is Status.SUCCEEDED
@@ -90,7 +90,7 @@ async def test_an_adopted_requests_video_is_delivered(
     assert (await runtime.operations.audit.run()).clean
 
 
-async def test_long_after_its_submit_it_still_has_its_time_at_fal(
+async def test_adopt_late_generation_gets_full_deadline(
     runtime: Runtime, operator: httpx.AsyncClient, clock: Clock, tenant: Tenant, settings: Settings, sandbox_url: str
 ) -> None:
     g = await unconfirmed.unconfirmed(runtime, tenant, "sandbox:lost-answer sandbox:hang")
@@ -106,7 +106,7 @@ async def test_long_after_its_submit_it_still_has_its_time_at_fal(
     assert ended.error.code == "upstream_timeout"
 
 
-async def test_a_wish_to_cancel_is_carried_out_once_there_is_a_request_to_cancel(
+async def test_adopt_generation_with_cancel_request_is_canceled(
     runtime: Runtime, operator: httpx.AsyncClient, clock: Clock, tenant: Tenant, sandbox_url: str
 ) -> None:
     g = await unconfirmed.unconfirmed(runtime, tenant, "sandbox:lost-answer sandbox:hang")
@@ -116,7 +116,7 @@ async def test_a_wish_to_cancel_is_carried_out_once_there_is_a_request_to_cancel
     assert (await polled_to_the_end(runtime, clock, g)).status is Status.CANCELED
 
 
-async def test_422_a_request_that_fal_does_not_have(
+async def test_adopt_unknown_request_id_returns_422(
     runtime: Runtime, operator: httpx.AsyncClient, lost: Generation
 ) -> None:
     for unchecked in (False, True):
@@ -129,7 +129,7 @@ async def test_422_a_request_that_fal_does_not_have(
 
 
 @pytest.mark.parametrize("kind", ["locked", "unauthorized", "500", "reset", "html-502"])
-async def test_503_fal_cannot_be_asked_unless_nobody_wants_to_know(
+async def test_adopt_fal_unavailable_returns_503_unless_unchecked(
     runtime: Runtime, operator: httpx.AsyncClient, fal: httpx.AsyncClient, lost: Generation, sandbox_url: str, kind: str
 ) -> None:
     (job,) = await oracle(sandbox_url)
@@ -143,7 +143,7 @@ async def test_503_fal_cannot_be_asked_unless_nobody_wants_to_know(
     assert (answer.status_code, answer.json()["status"]) == (200, "submitted")
 
 
-async def test_409_a_request_that_is_another_generations(
+async def test_adopt_taken_request_id_returns_409(
     runtime: Runtime, operator: httpx.AsyncClient, tenant: Tenant, lost: Generation
 ) -> None:
     other = await unconfirmed.created(runtime, tenant, "sandbox:hang")
@@ -156,10 +156,10 @@ async def test_409_a_request_that_is_another_generations(
     assert await reasons(runtime, lost) == []
 
 
-# --- never happened ---------------------------------------------------------------------------------------------------
+# --- dismissed --------------------------------------------------------------------------------------------------------
 
 
-async def test_what_never_happened_costs_nothing_and_is_told(
+async def test_dismiss_releases_hold_and_sends_webhook(
     runtime: Runtime, operator: httpx.AsyncClient, tenant: Tenant, lost: Generation
 ) -> None:
     before = await runtime.tenants.usage.month(tenant.id)
@@ -167,9 +167,9 @@ async def test_what_never_happened_costs_nothing_and_is_told(
 
     answer = await resolve(operator, lost.id, **NEVER)
 
-    told = answer.json()
-    assert (answer.status_code, told["status"], told["cost"]["actual"]) == (200, "failed", "0.000000")
-    assert (told["error"]["code"], told["error"]["retryable"]) == ("submission_unconfirmed", True)
+    view = answer.json()
+    assert (answer.status_code, view["status"], view["cost"]["actual"]) == (200, "failed", "0.000000")
+    assert (view["error"]["code"], view["error"]["retryable"]) == ("submission_unconfirmed", True)
     after = await runtime.tenants.usage.month(tenant.id)
     assert (after.held, after.spent) == (0, 0)
     ended = await stored(runtime, lost)
@@ -184,7 +184,7 @@ async def test_what_never_happened_costs_nothing_and_is_told(
 
 
 @pytest.mark.parametrize("status", [status for status in Status if status is not Status.UNCONFIRMED])
-async def test_409_only_what_is_unconfirmed(
+async def test_resolve_other_status_returns_409(
     runtime: Runtime, operator: httpx.AsyncClient, tenant: Tenant, status: Status
 ) -> None:
     g = factories.in_status(status, tenant_id=tenant.id)
@@ -217,7 +217,7 @@ async def test_409_only_what_is_unconfirmed(
     ],
     ids=str,
 )
-async def test_422_a_word_that_is_none(
+async def test_resolve_invalid_body_returns_422(
     runtime: Runtime, operator: httpx.AsyncClient, lost: Generation, body: dict[str, Any], pointer: str
 ) -> None:
     answer = await resolve(operator, lost.id, **body)
@@ -228,37 +228,37 @@ async def test_422_a_word_that_is_none(
 
 
 @pytest.mark.parametrize("name", ["x", "gen_" + "0" * 26, "ten_" + "0" * 26, "*", "gen_0%0a"])
-async def test_404_what_there_is_not(operator: httpx.AsyncClient, name: str) -> None:
+async def test_resolve_unknown_generation_returns_404(operator: httpx.AsyncClient, name: str) -> None:
     assert refusal(await operator.get(f"/admin/v1/generations/{name}")) == (404, "not_found")
     for body in (NEVER, {"fal_request_id": "r", "reason": "x"}):
         assert refusal(await resolve(operator, name, **body)) == (404, "not_found")
 
 
-async def test_401_a_tenants_own_key_resolves_nothing(api: httpx.AsyncClient, lost: Generation) -> None:
+async def test_resolve_with_tenant_key_returns_401(api: httpx.AsyncClient, lost: Generation) -> None:
     assert (await resolve(api, lost.id, **NEVER)).status_code == 401
 
 
 # --- races ------------------------------------------------------------------------------------------------------------
 
 
-async def test_of_operators_at_once_one_wins(
+async def test_resolve_concurrently_one_wins(
     runtime: Runtime, app: FastAPI, lost: Generation, sandbox_url: str
 ) -> None:
     (job,) = await oracle(sandbox_url)
-    words = [{"fal_request_id": job["request_id"], "reason": f"adopt {n}"} for n in range(4)]
-    words += [{"never_happened": True, "reason": f"never {n}"} for n in range(4)]
+    bodies = [{"fal_request_id": job["request_id"], "reason": f"adopt {n}"} for n in range(4)]
+    bodies += [{"never_happened": True, "reason": f"never {n}"} for n in range(4)]
     async with client_of(app, factories.ADMIN_TOKEN) as operator:
-        answers = await asyncio.gather(*(resolve(operator, lost.id, **word) for word in words))
+        answers = await asyncio.gather(*(resolve(operator, lost.id, **body) for body in bodies))
 
     assert sorted(answer.status_code for answer in answers) == [200] + [409] * 7
     assert {refusal(a)[1] for a in answers if a.status_code == 409} <= {"not_unconfirmed", "request_id_taken"}
-    winner = next(word for word, answer in zip(words, answers, strict=True) if answer.status_code == 200)
+    winner = next(body for body, answer in zip(bodies, answers, strict=True) if answer.status_code == 200)
     assert await reasons(runtime, lost) == [winner["reason"]]
     assert (await runtime.operations.audit.run()).clean
 
 
-async def test_a_request_is_adopted_by_one_of_many(redis: Redis) -> None:
-    """The check and the claim are one step, whoever asked first."""
+async def test_adopt_same_request_id_concurrently_one_wins(redis: Redis) -> None:
+    """The script checks and claims the request id atomically."""
     store = GenerationStore(redis)
     lost = []
     for _ in range(12):
@@ -277,7 +277,7 @@ async def test_a_request_is_adopted_by_one_of_many(redis: Redis) -> None:
     assert await redis.execute("ZCARD", keys.UNCONFIRMED) == 11
 
 
-async def test_a_late_answer_after_an_operators_word_changes_nothing(
+async def test_late_submit_response_after_dismiss_changes_nothing(
     runtime: Runtime, operator: httpx.AsyncClient, clock: Clock, lost: Generation
 ) -> None:
     await resolve(operator, lost.id, **NEVER)
@@ -289,7 +289,7 @@ async def test_a_late_answer_after_an_operators_word_changes_nothing(
 # --- seen -------------------------------------------------------------------------------------------------------------
 
 
-async def test_an_operator_reads_what_its_tenant_does_and_more(
+async def test_operator_view_extends_tenant_view(
     operator: httpx.AsyncClient, api: httpx.AsyncClient, tenant: Tenant, lost: Generation
 ) -> None:
     seen = (await operator.get(f"/admin/v1/generations/{lost.id}")).json()
@@ -307,7 +307,7 @@ async def test_an_operator_reads_what_its_tenant_does_and_more(
     }
 
 
-async def test_what_was_erased_is_not_shown_and_the_token_never(
+async def test_operator_view_hides_erased_data_and_token(
     runtime: Runtime, operator: httpx.AsyncClient, tenant: Tenant, lost: Generation, sandbox_url: str
 ) -> None:
     (job,) = await oracle(sandbox_url)
@@ -323,7 +323,7 @@ async def test_what_was_erased_is_not_shown_and_the_token_never(
             assert gone not in text
 
 
-async def test_the_list_begins_with_the_oldest(
+async def test_list_unconfirmed_is_oldest_first(
     runtime: Runtime, operator: httpx.AsyncClient, clock: Clock, tenant: Tenant, settings: Settings
 ) -> None:
     other = await runtime.tenants.service.create("other")
@@ -347,20 +347,20 @@ async def test_the_list_begins_with_the_oldest(
 
 
 @pytest.mark.parametrize("limit", ["0", "1001", "x"])
-async def test_422_a_list_of_another_length(operator: httpx.AsyncClient, limit: str) -> None:
+async def test_list_unconfirmed_invalid_limit_returns_422(operator: httpx.AsyncClient, limit: str) -> None:
     assert (await operator.get("/admin/v1/unconfirmed", params={"limit": limit})).status_code == 422
 
 
-async def test_an_empty_list(operator: httpx.AsyncClient) -> None:
+async def test_list_unconfirmed_empty(operator: httpx.AsyncClient) -> None:
     answer = await operator.get("/admin/v1/unconfirmed")
 
     assert answer.json() == {"object": "list", "data": [], "count": 0}
 
 
-# --- all of a time ----------------------------------------------------------------------------------------------------
+# --- dismiss all ------------------------------------------------------------------------------------------------------
 
 
-async def test_dismiss_all_ends_those_submitted_before_and_no_other(
+async def test_dismiss_all_ends_generations_submitted_before(
     runtime: Runtime, operator: httpx.AsyncClient, clock: Clock, tenant: Tenant
 ) -> None:
     early = [await unconfirmed.given_up_as_lost(runtime, tenant, clock) for _ in range(3)]
@@ -380,7 +380,7 @@ async def test_dismiss_all_ends_those_submitted_before_and_no_other(
     assert (await runtime.operations.audit.run()).clean
 
 
-async def test_dismiss_all_leaves_what_fal_has_reported(
+async def test_dismiss_all_skips_reported_generations(
     runtime: Runtime, operator: httpx.AsyncClient, clock: Clock, tenant: Tenant
 ) -> None:
     g = await unconfirmed.given_up_as_lost(runtime, tenant, clock)
@@ -407,7 +407,7 @@ async def test_dismiss_all_leaves_what_fal_has_reported(
     ],
     ids=["canceled", "refused", "unconfirmed"],
 )
-async def test_revive_refuses_what_was_not_given_up(
+async def test_revive_not_given_up_returns_409(
     runtime: Runtime, operator: httpx.AsyncClient, clock: Clock, lost: Generation, ended: Any, status: int, code: str
 ) -> None:
     await runtime.transitions.apply(lost.id, lambda g: ended(g, clock()))
@@ -415,7 +415,7 @@ async def test_revive_refuses_what_was_not_given_up(
     assert refusal(answer) == (status, code)
 
 
-async def test_revive_wants_a_request_id_that_is_free(
+async def test_revive_requires_free_request_id(
     runtime: Runtime, operator: httpx.AsyncClient, tenant: Tenant, lost: Generation
 ) -> None:
     await resolve(operator, lost.id, **NEVER)
@@ -429,7 +429,7 @@ async def test_revive_wants_a_request_id_that_is_free(
     assert (await runtime.operations.audit.run()).clean
 
 
-async def test_revived_by_an_operator_it_ends_as_fal_says(
+async def test_revive_ends_as_fal_reports(
     runtime: Runtime, operator: httpx.AsyncClient, clock: Clock, lost: Generation, sandbox_url: str
 ) -> None:
     (job,) = await finished(sandbox_url)
@@ -443,7 +443,7 @@ async def test_revived_by_an_operator_it_ends_as_fal_says(
     assert (await runtime.operations.audit.run()).clean
 
 
-async def test_of_operators_that_revive_at_once_one_wins(
+async def test_revive_concurrently_one_wins(
     runtime: Runtime, operator: httpx.AsyncClient, lost: Generation, sandbox_url: str
 ) -> None:
     (job,) = await finished(sandbox_url)
@@ -454,4 +454,47 @@ async def test_of_operators_that_revive_at_once_one_wins(
     answers = await asyncio.gather(*(operator.post(url, json=body) for _ in range(10)))
 
     assert sorted(answer.status_code for answer in answers) == [200] + [409] * 9
+    assert (await runtime.operations.audit.run()).clean
+
+
+async def test_revive_deleted_tenant_returns_409(
+    runtime: Runtime, operator: httpx.AsyncClient, tenant: Tenant, sandbox_url: str
+) -> None:
+    g = await unconfirmed.unconfirmed(runtime, tenant)
+    (job,) = await finished(sandbox_url)
+    await resolve(operator, g.id, **NEVER)
+    before = await stored(runtime, g)
+    entries = await runtime.redis.execute("XLEN", keys.LEDGER)
+    await runtime.tenants.service.delete(tenant.id, drain=False)
+    body = {"reason": "x", "fal_request_id": job["request_id"]}
+
+    answer = await operator.post(f"/admin/v1/generations/{g.id}/revive", json=body)
+
+    assert refusal(answer) == (409, "tenant_deleted")
+    assert await stored(runtime, g) == before
+    assert await runtime.redis.execute("XLEN", keys.LEDGER) == entries
+    assert await runtime.stores.queue.slots_used() == 0
+    assert (await runtime.operations.audit.run()).clean
+
+
+async def test_revive_races_tenant_deletion_one_wins(
+    runtime: Runtime, operator: httpx.AsyncClient, clock: Clock
+) -> None:
+    for n in range(8):
+        owner = await runtime.tenants.service.create(f"tenant-{n}")
+        g = await given_up_as_lost(runtime, owner, clock)
+        await resolve(operator, g.id, **NEVER)
+        url, body = f"/admin/v1/generations/{g.id}/revive", {"reason": "x", "fal_request_id": factories.request_id()}
+
+        answer, deletion = await asyncio.gather(
+            operator.post(url, json=body),
+            runtime.tenants.service.delete(owner.id, drain=False),
+            return_exceptions=True,
+        )
+
+        assert isinstance(answer, httpx.Response)
+        if answer.status_code == 200:
+            assert isinstance(deletion, TenantBusy)
+        else:
+            assert (refusal(answer), deletion) == ((409, "tenant_deleted"), None)
     assert (await runtime.operations.audit.run()).clean
