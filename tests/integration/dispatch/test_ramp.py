@@ -209,16 +209,16 @@ async def _unconfirmed(runtime: Runtime, clock: Clock, item: Claimed) -> None:
         await runtime.transitions.apply(item.id, lost)
 
 
-# --- any weather
+# --- any history
 
 words = st.sampled_from(["accepted", "refused", "unsent", "locked", "unknown", "rejected", "died", "lost"])
-weather = st.lists(st.tuples(st.lists(words, min_size=1, max_size=8), st.integers(0, 90)), min_size=1, max_size=12)
+histories = st.lists(st.tuples(st.lists(words, min_size=1, max_size=8), st.integers(0, 90)), min_size=1, max_size=12)
 
 
 @hypothesis_settings(
     max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
-@given(history=weather)
+@given(history=histories)
 async def test_ramp_healthy_fal_is_fully_used_in_ten_minutes(
     worker: Worker, runtime: Runtime, clock: Clock, history: list[tuple[list[str], int]]
 ) -> None:

@@ -1,4 +1,4 @@
-"""What a run in bad weather must have come to: compared with fal's books, the receiver's, and the gateway's own."""
+"""Checks after a run under faults: the gateway's records against fal's, the receiver's, and the audit."""
 
 import time
 from collections import Counter, defaultdict
@@ -13,7 +13,7 @@ from service.cli.dev.stack import Stack
 from tests.support.chaos.jobs import Jobs
 from tests.support.receiver import Received, Receiver
 
-#: What may become of a job that fal never accepted.
+#: Outcomes of a job that fal never accepted.
 NEVER_ACCEPTED: Final = frozenset({"failed: submission_unconfirmed"})
 _WEBHOOKS_WITHIN: Final = 60.0
 _TOLERANCE: Final = timedelta(minutes=5)
@@ -24,7 +24,7 @@ View = dict[str, Any]
 
 @dataclass
 class Report:
-    """``faults`` is empty where everything is as it must be."""
+    """Result of a run. ``failures`` is empty if every check passed."""
 
     seed: int
     statuses: Counter[str] = field(default_factory=Counter)
@@ -33,7 +33,7 @@ class Report:
     twice: list[str] = field(default_factory=list)
     to_full_width: float | None = None
     clean: bool = False
-    faults: list[str] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
 
     def table(self) -> str:
         rows = [
@@ -44,35 +44,37 @@ class Report:
             ("paid twice", len(self.twice)),
             ("seconds to full width", "too many" if self.to_full_width is None else f"{self.to_full_width:.1f}"),
             ("audit", "clean" if self.clean else "not clean"),
-            ("faults", len(self.faults)),
+            ("failures", len(self.failures)),
         ]
-        return "\n".join([*(f"{name:40} {value}" for name, value in rows), *(f"FAULT {text}" for text in self.faults)])
+        return "\n".join(
+            [*(f"{name:40} {value}" for name, value in rows), *(f"FAILURE {text}" for text in self.failures)]
+        )
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """Fills a report from what is there once every job has ended, or should have."""
+    """Fills a report when every job has ended, or should have ended."""
 
     stack: Stack
     jobs: Jobs
     receiver: Receiver
     report: Report
 
-    def reach(self, found: dict[str, View]) -> None:
-        self._judge_jobs(found)
-        self._judge_webhooks(found)
+    def fill(self, found: dict[str, View]) -> None:
+        self._check_jobs(found)
+        self._check_webhooks(found)
         audit = self._admin("/audit")
         self.report.clean = audit["clean"]
         if not audit["clean"]:
-            self.report.faults.append(f"the audit is not clean: {audit}")
+            self.report.failures.append(f"the audit is not clean: {audit}")
 
-    def _judge_jobs(self, found: dict[str, View]) -> None:
+    def _check_jobs(self, found: dict[str, View]) -> None:
         report, alarmed = self.report, {one["id"] for one in self._admin("/paid-and-lost?limit=100")["data"]}
         accepted = defaultdict(list)
         for submit in submits(self.stack):
             accepted[submit["prompt"]].append(submit)
         report.twice = [prompt for prompt, several in accepted.items() if len(several) > 1]
-        report.faults += [f"paid twice: {prompt}" for prompt in report.twice]
+        report.failures += [f"paid twice: {prompt}" for prompt in report.twice]
         for name, job in self.jobs.accepted.items():
             g, at_fal = found[name], accepted[job.prompt]
             billed = any(submit["billable_units"] for submit in at_fal)
@@ -80,21 +82,21 @@ class Verdict:
             report.billed += billed
             report.alarmed += billed and g["status"] != "succeeded" and name in alarmed
             if wrong := _wrong(g, billed=billed, at_fal=bool(at_fal), alarmed=name in alarmed):
-                report.faults.append(f"{name} {wrong}; fal: {at_fal}\n{self._story(name)}")
+                report.failures.append(f"{name} {wrong}; fal: {at_fal}\n{self._log_lines(name)}")
 
-    def _judge_webhooks(self, found: dict[str, View]) -> None:
-        """Each end is told under one ``webhook-id``, however often."""
+    def _check_webhooks(self, found: dict[str, View]) -> None:
+        """Check that each end has one ``webhook-id``, however often it was sent."""
         ids = defaultdict(set)
         ended = {name for name, g in found.items() if g["finished_at"] is not None}
         for event in self._received(ended):
             name = event.json["data"]["id"]
             ids[name].add(event.headers["webhook-id"])
             if not _verifies(event, self.jobs.accepted[name].owner.webhook_secret):
-                self.report.faults.append(f"{name}: a receiver refuses its webhook of {event.at}: {event.headers}")
+                self.report.failures.append(f"{name}: a receiver refuses its webhook of {event.at}: {event.headers}")
         for name in sorted(ended):
             if len(ids[name]) != 1:
-                told = f"{len(ids[name])} webhook ids {sorted(ids[name])}"
-                self.report.faults.append(f"{name} ({outcome(found[name])}): {told}\n{self._story(name)}")
+                problem = f"{len(ids[name])} webhook ids {sorted(ids[name])}"
+                self.report.failures.append(f"{name} ({outcome(found[name])}): {problem}\n{self._log_lines(name)}")
 
     def _received(self, ended: set[str]) -> list[Received]:
         give_up = time.monotonic() + _WEBHOOKS_WITHIN
@@ -107,22 +109,22 @@ class Verdict:
         url = f"{self.stack.base_url}/admin/v1{path}"
         return httpx.get(url, headers=headers, timeout=60, trust_env=False).raise_for_status().json()
 
-    def _story(self, name: str) -> str:
-        """What the processes logged of a generation."""
+    def _log_lines(self, name: str) -> str:
+        """Return the log lines of all processes about a generation."""
         logs = [log.read_text(errors="replace") for log in self.stack.folder.glob("*.log")]
         lines = [line for log in logs for line in log.splitlines() if name in line and "webhook attempt" not in line]
         return "\n".join(f"      {line[-330:]}" for line in sorted(lines, key=lambda line: line[-35:]))
 
 
 def _verifies(event: Received, secret: str) -> bool:
-    """What the public library would have said when it came."""
+    """Return whether the public library would have accepted the webhook when it was received."""
     sent = datetime.fromtimestamp(int(event.headers["webhook-timestamp"]), UTC)
     signature = Webhook(secret).sign(event.headers["webhook-id"], sent, event.body.decode())
     return signature in event.headers["webhook-signature"].split() and abs(event.at - sent) < _TOLERANCE
 
 
 def submits(stack: Stack) -> list[dict[str, Any]]:
-    """What fal accepted, and bills where ``billable_units`` is above 0."""
+    """Return the submits that fal accepted. fal bills those with ``billable_units`` above 0."""
     answer = httpx.get(f"{stack.sandbox_url}/_sandbox/requests", timeout=30, trust_env=False)
     found: list[dict[str, Any]] = answer.raise_for_status().json()
     return found

@@ -1,4 +1,4 @@
-"""Faults that strike a running stack, each for some seconds, in an order that a seed decides."""
+"""Faults of a running stack, each for some seconds, at times that follow from a seed."""
 
 import random
 import signal
@@ -19,7 +19,7 @@ from tests.support.chaos.hasty import MODULE
 #: Seconds that each kind lasts, shortest and longest, in a round of 150 seconds.
 KINDS: Final[dict[str, tuple[float, float]]] = {
     "bare 502": (2, 6),
-    "429 storm": (5, 15),
+    "429 burst": (5, 15),
     "403 lock": (30, 30),
     "lost answers": (3, 8),
     "lost webhooks": (10, 20),
@@ -30,10 +30,10 @@ KINDS: Final[dict[str, tuple[float, float]]] = {
 }
 ROUND: Final = 150.0
 
-#: What the sandbox does to every call while these last.
+#: Faults of the sandbox, by operation.
 _AT_FAL: Final[dict[str, dict[str, Any]]] = {
     "bare 502": {"submit": {"kind": "html-502", "probability": 0.9}},
-    "429 storm": {"submit": {"kind": "429", "probability": 0.9}, "status": {"kind": "429", "probability": 0.5}},
+    "429 burst": {"submit": {"kind": "429", "probability": 0.9}, "status": {"kind": "429", "probability": 0.5}},
     "403 lock": {"account": {"kind": "locked"}},
     "lost answers": {"submit": {"kind": "lost-answer", "probability": 0.6}},
     "lost webhooks": {"webhook": {"kind": "lost"}},
@@ -43,32 +43,32 @@ _LIBRARY: Final = "faketime/libfaketimeMT.so.1"
 
 
 @dataclass(frozen=True)
-class Storm:
+class Fault:
     kind: str
     begins: float
     """Seconds after the start."""
     seconds: float
 
 
-def schedule(rng: random.Random, seconds: float) -> list[Storm]:
-    """Every kind once in each round, at a random moment of the round; storms of different kinds overlap.
+def schedule(rng: random.Random, seconds: float) -> list[Fault]:
+    """Return every kind once in each round, at a random time of the round; faults of different kinds overlap.
 
-    The last one comes after all others, when many jobs wait: bare 502s, which leave the most in doubt.
+    The last fault comes after all others, when many jobs wait: bare 502s, which leave the most submits unconfirmed.
     """
     rounds = max(1, round(seconds / ROUND))
     length = seconds / rounds
-    storms = []
+    found = []
     for number in range(rounds):
         for kind, (shortest, longest) in KINDS.items():
             lasts = rng.uniform(shortest, longest) * length / ROUND
             begins = number * length + rng.uniform(0, length - lasts)
-            storms.append(Storm(kind, begins, lasts))
-    return [*storms, Storm("bare 502", seconds, KINDS["bare 502"][1] * length / ROUND)]
+            found.append(Fault(kind, begins, lasts))
+    return [*found, Fault("bare 502", seconds, KINDS["bare 502"][1] * length / ROUND)]
 
 
 @dataclass
-class Strikes:
-    """Begins and ends storms at one stack; ``workers`` are those with a right clock."""
+class FaultInjector:
+    """Begins and ends faults of one stack. ``workers`` are those with a right clock."""
 
     stack: Stack
     rng: random.Random
@@ -76,35 +76,35 @@ class Strikes:
     _shifted: dict[str, Child] = field(default_factory=dict)
     _at_fal: list[str] = field(default_factory=list)
 
-    def staff(self, count: int) -> None:
+    def start_workers(self, count: int) -> None:
         while len(self.workers) < count:
             self.stack.start_worker()
             self.workers.append(self.stack.children["worker"])
 
-    def begin(self, storm: Storm) -> str:
-        """What happened."""
-        if storm.kind in _AT_FAL:
-            self._at_fal.append(storm.kind)
-            self._tell_fal()
-        elif storm.kind in _SHIFTS:
-            return self._begin_shifted(storm)
-        elif storm.kind == "worker killed":
+    def begin(self, fault: Fault) -> str:
+        """Begin a fault. Return a description for the output."""
+        if fault.kind in _AT_FAL:
+            self._at_fal.append(fault.kind)
+            self._configure_sandbox()
+        elif fault.kind in _SHIFTS:
+            return self._begin_shifted(fault)
+        elif fault.kind == "worker killed":
             victim = self.workers.pop(self.rng.randrange(len(self.workers)))
             victim.kill()
-        else:  # to its end at once: no process can start meanwhile
+        else:  # begins and ends here: no process can start without Redis
             self.stack.redis.kill()
-            time.sleep(storm.seconds)
+            time.sleep(fault.seconds)
             self.stack.redis.restart()
-        return f"for {storm.seconds:.1f} s"
+        return f"for {fault.seconds:.1f} s"
 
-    def end(self, storm: Storm) -> None:
-        if storm.kind in _AT_FAL:
-            self._at_fal.remove(storm.kind)
-            self._tell_fal()
-        elif storm.kind in _SHIFTS:
-            self._shifted.pop(storm.kind).end()
-        elif storm.kind == "worker killed":
-            self.staff(len(self.workers) + 1)
+    def end(self, fault: Fault) -> None:
+        if fault.kind in _AT_FAL:
+            self._at_fal.remove(fault.kind)
+            self._configure_sandbox()
+        elif fault.kind in _SHIFTS:
+            self._shifted.pop(fault.kind).end()
+        elif fault.kind == "worker killed":
+            self.start_workers(len(self.workers) + 1)
 
     def close(self) -> None:
         for worker in (*self.workers, *self._shifted.values()):
@@ -112,23 +112,23 @@ class Strikes:
         for worker in (*self.workers, *self._shifted.values()):
             worker.end()
 
-    def _tell_fal(self) -> None:
+    def _configure_sandbox(self) -> None:
         faults: dict[str, list[Any]] = {}
         for kind in self._at_fal:
             for operation, fault in _AT_FAL[kind].items():
                 faults.setdefault(operation, []).append(fault)
         httpx.post(f"{self.stack.sandbox_url}/_sandbox/faults", json=faults, trust_env=False).raise_for_status()
 
-    def _begin_shifted(self, storm: Storm) -> str:
-        shift = _SHIFTS[storm.kind]
+    def _begin_shifted(self, fault: Fault) -> str:
+        shift = _SHIFTS[fault.kind]
         if library() is None:
-            self._shifted[storm.kind] = start_misset_worker(self.stack, shift)
+            self._shifted[fault.kind] = start_misset_worker(self.stack, shift)
             return "no libfaketime: only Python's clock is wrong"
-        self._shifted[storm.kind] = child = self._start_shifted(shift)
+        self._shifted[fault.kind] = child = self._start_shifted(shift)
         return f"its clock says {_first_moment(child.log):%H:%M:%S}, it is {datetime.now(UTC):%H:%M:%S}"
 
     def _start_shifted(self, shift: timedelta) -> Child:
-        """A worker whose wall clock is wrong by so much; its monotonic clock is right."""
+        """Start a worker whose wall clock is wrong by ``shift``, and whose monotonic clock is right."""
         child = Child(
             "shifted worker",
             [sys.executable, "-m", "celery", "--quiet", "-A", MODULE, "worker", "--without-gossip", "--without-mingle"],
@@ -144,18 +144,18 @@ class Strikes:
 
 
 def shifted(shift: timedelta) -> dict[str, str]:
-    """The environment of a process whose wall clock is wrong by so much."""
+    """Return the environment of a process whose wall clock is wrong by ``shift``."""
     seconds = int(shift.total_seconds())
     return {"LD_PRELOAD": str(library()), "FAKETIME": f"{seconds:+d}", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
 
 
 def library() -> Path | None:
-    """libfaketime, where it is installed (Debian, Ubuntu: apt-get install faketime)."""
+    """Return libfaketime's path, or None if it is not installed (Debian, Ubuntu: apt-get install faketime)."""
     return next(Path("/usr/lib").glob(f"*/{_LIBRARY}"), None)
 
 
 def _first_moment(log: Path) -> datetime:
-    """The timestamp of the first line of a log that has one."""
+    """Return the first timestamp in a log."""
     for line in log.read_text().splitlines():
         _, found, rest = line.partition('"timestamp":"')
         if found:
