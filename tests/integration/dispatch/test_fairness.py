@@ -1,4 +1,4 @@
-"""Who is dispatched next: weights, slots, priorities; decided by the script against real Redis, time passed in."""
+"""Order of dispatch by weights, slots and priorities: the script against real Redis, with a test's clock."""
 
 from collections import Counter
 from dataclasses import replace
@@ -21,7 +21,7 @@ TICK = timedelta(milliseconds=1)
 
 
 class Line:
-    """Tenants that queue, and a dispatcher that submits and ends what it is given."""
+    """Tenants with queued generations, and a dispatcher that claims and ends them."""
 
     def __init__(self, runtime: Runtime, clock: Clock) -> None:
         self.runtime = runtime
@@ -48,7 +48,7 @@ class Line:
         return g
 
     async def end(self, generation_id: str) -> None:
-        """Its slot is free again."""
+        """End a generation, which frees its slot."""
         g = await self.load(generation_id)
         store, now = self.runtime.stores.generations, self.clock()
         g = (await store.save(g.submitting(now), Due(sweep=now))).generation
@@ -59,7 +59,7 @@ class Line:
         return [(await self.load(item.id)).tenant_id for item in dispatched]
 
     async def served(self, count: int, *, slots: int) -> Counter[str]:
-        """Whose generations the next ``count`` dispatches are, each slot freed in the order it was taken."""
+        """Dispatch ``count`` generations, each slot freed in order of its claim. Return the number by tenant."""
         order: list[str] = []
         under_way: list[Claimed] = []
         while len(order) < count:
@@ -98,7 +98,7 @@ async def test_fairness_weights_1_to_3_give_1_to_3(line: Line) -> None:
 
 
 async def test_fairness_unused_share_goes_to_others(line: Line) -> None:
-    """Work-conserving: slots are never idle while anybody may use them."""
+    """Dispatch is work-conserving: no slot is idle while a generation may use it."""
     capped, open_ = await line.tenant(concurrent_generations=2, weight=100), await line.tenant()
     for tenant in (capped, open_):
         await line.queue(tenant, 30)
@@ -107,7 +107,7 @@ async def test_fairness_unused_share_goes_to_others(line: Line) -> None:
 
 
 async def test_limits_ignore_text_fields_of_the_tenant(line: Line) -> None:
-    """The script searches the record for keys: texts of the tenant may contain the same characters."""
+    """The script searches the record for field names, and texts of the tenant may contain the same characters."""
     text = '"concurrent_generations":0,"weight":50,"paused":{"limits":{"weight":50'
     hostile = await line.runtime.tenants.service.create(text, Limits(webhook_url=f"https://example.com/?{text}"))
     plain = await line.tenant()
@@ -169,7 +169,7 @@ async def test_priority_orders_within_one_tenant_only(line: Line) -> None:
 
 
 async def test_fairness_tenant_that_returns_gains_nothing(line: Line) -> None:
-    """A tenant that keeps its queue short is not new every time."""
+    """A tenant with a short queue does not count as new each time."""
     steady, sly = await line.tenant(), await line.tenant()
     await line.queue(steady, 100)
     await line.queue(sly, 1)
@@ -185,7 +185,7 @@ async def test_fairness_tenant_that_returns_gains_nothing(line: Line) -> None:
 
 
 async def test_fairness_service_without_rivals_counts(line: Line) -> None:
-    """Its turn is remembered after it left, until the others have had as much."""
+    """Its virtual time remains after its queue is empty, until the others have caught up."""
     light, heavy = await line.tenant(weight=1), await line.tenant(weight=10)
     (name,) = await line.queue(light, 1)
     assert len(await line.claim(slots=9)) == 1
@@ -201,7 +201,7 @@ async def test_fairness_idle_time_gains_nothing(line: Line) -> None:
     await line.queue(busy, 60)
     await line.served(30, slots=1)
     await line.queue(late, 30)
-    assert (await line.served(20, slots=1))[late.id] in (10, 11), "half of them, whoever begins"
+    assert (await line.served(20, slots=1))[late.id] in (10, 11), "half of them, whichever tenant is first"
 
 
 async def test_requeued_submit_keeps_its_position(line: Line) -> None:
@@ -231,7 +231,7 @@ async def test_paused_tenant_waits_and_others_do_not(line: Line) -> None:
 
 
 async def test_dispatch_scans_past_tenants_without_slots(line: Line) -> None:
-    """The bound of the loop only ends a decision; the next one goes on from there."""
+    """The bound of the loop ends one decision only; the next decision continues from there."""
     blocked = [await line.tenant() for _ in range(600)]
     for tenant in blocked:
         await line.runtime.tenants.service.pause(tenant.id, "all but one")

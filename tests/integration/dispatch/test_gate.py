@@ -1,4 +1,4 @@
-"""What holds dispatch and what lets it go: fal's answers, and operators."""
+"""Causes that close and open the dispatch gate: fal's responses, and operators."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -50,7 +50,7 @@ def create(runtime: Runtime, owner: Tenant, clock: Clock) -> Create:
 
 @pytest.fixture
 async def fal(sandbox_url: str) -> AsyncIterator[httpx.AsyncClient]:
-    """The sandbox's own controls; faults end with the test."""
+    """The sandbox's control API. Faults end with the test."""
     async with httpx.AsyncClient(base_url=sandbox_url) as client:
         yield client
         (await client.delete("/_sandbox/faults")).raise_for_status()
@@ -241,7 +241,7 @@ async def test_gate_counts_failures_of_one_generation_once(runtime: Runtime, clo
 
 
 async def test_gate_failure_claimed_before_accepted_is_void(runtime: Runtime, clock: Clock, create: Create) -> None:
-    """Whatever the clock says: one accepted submit outweighs the late answers of those that were claimed before."""
+    """One accepted submit outweighs late responses of submits that were claimed before it, whatever the clock says."""
     created = {g.id: g for g in [await create() for _ in range(FAILURES + 2)]}
     claim = await runtime.stores.queue.claim(now=clock(), most=9, lease=timedelta(seconds=15), slots=9)
     accepted, *others = (created[item.id] for item in claim.taken)
@@ -256,9 +256,9 @@ async def test_gate_failure_claimed_before_accepted_is_void(runtime: Runtime, cl
 
 async def test_gate_locked_polls_of_one_tenant_do_not_close_it(runtime: Runtime, clock: Clock, create: Create) -> None:
     running = [await create() for _ in range(LOCKED_POLLS)]
-    stranger = await runtime.tenants.service.create("stranger")
+    other_tenant = await runtime.tenants.service.create("other")
     request = factories.create_request(prompt="sandbox:hang", image_url="https://v3b.fal.media/a.jpg")
-    other = (await runtime.generations.creator.create(stranger, request)).generation
+    other = (await runtime.generations.creator.create(other_tenant, request)).generation
     await process_due(runtime, WorkQueue.DISPATCH)
     for g in running:
         await runtime.operations.gate.locked_poll(g, "No.", clock())

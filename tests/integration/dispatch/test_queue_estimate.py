@@ -1,4 +1,4 @@
-"""What a tenant is told about its place in the queue."""
+"""Queue position and estimated start as a tenant reads them."""
 
 from datetime import timedelta
 
@@ -85,12 +85,12 @@ async def test_queue_estimate_uses_ended_jobs_and_stops_at_pause(
 async def test_create_without_queue_estimate_is_accepted(
     app: FastAPI, api: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Redis goes away between the creation and the answer: a 503 would make the caller pay for a second one."""
+    """Redis becomes unavailable between creation and response: a 503 would make the caller create and pay again."""
 
-    async def away() -> QueueStats:
+    async def unavailable() -> QueueStats:
         raise StoreUnavailable("The store did not answer.")
 
-    monkeypatch.setattr(app.state.runtime.stores.queue, "stats", away)
+    monkeypatch.setattr(app.state.runtime.stores.queue, "stats", unavailable)
     created = await api.post("/v1/generations", json=factories.create_body())
     assert created.status_code == 202
     assert created.json()["queue"] == {"position": 0, "estimated_start_seconds": None}
@@ -99,10 +99,10 @@ async def test_create_without_queue_estimate_is_accepted(
 async def test_create_without_readable_end_is_accepted(
     app: FastAPI, api: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def away(*_: object, **__: object) -> None:
+    async def unavailable(*_: object, **__: object) -> None:
         raise StoreUnavailable("The store did not answer.")
 
-    monkeypatch.setattr(app.state.runtime.generations.reader, "wait_for_end", away)
+    monkeypatch.setattr(app.state.runtime.generations.reader, "wait_for_end", unavailable)
     created = await api.post("/v1/generations", json=factories.create_body(), headers={"prefer": "wait=5"})
     assert (created.status_code, created.json()["status"]) == (202, "queued")
     assert "preference-applied" not in created.headers

@@ -1,4 +1,4 @@
-"""Few submits are under way until fal accepts one: a bad second makes few generations doubtful, and costs no width."""
+"""The submit window: few submits run until fal accepts one, so that an outage makes few generations unconfirmed."""
 
 from datetime import timedelta
 from typing import Final
@@ -37,7 +37,7 @@ OUTCOMES: Final[dict[str, SubmitOutcome]] = {
 
 
 class Worker:
-    """Claims as a worker does; each submit comes to the outcome that it is told, or its process dies."""
+    """Claims like a worker. Each submit has a given outcome, or its process dies."""
 
     def __init__(self, runtime: Runtime, clock: Clock) -> None:
         self.runtime = runtime
@@ -54,19 +54,19 @@ class Worker:
     async def claim(self, most: int = 100) -> list[Claimed]:
         return (await self.dispatch.claim(most)).taken
 
-    async def end(self, item: Claimed, word: str) -> None:
+    async def end(self, item: Claimed, outcome: str) -> None:
         """``died``: between claim and intent; ``lost``: after the intent."""
-        if word == "died":
+        if outcome == "died":
             return
         now = self.clock()
         g = await self.dispatch.write_intent(item.id, now)
         if g is None:
             await self.runtime.operations.gate.leave(item.id)
-        elif word != "lost":
-            await self.dispatch.record_outcome(g, now, OUTCOMES.get(word) or Accepted(factories.request_id()))
+        elif outcome != "lost":
+            await self.dispatch.record_outcome(g, now, OUTCOMES.get(outcome) or Accepted(factories.request_id()))
 
     async def sweep(self, *, release_after: timedelta) -> None:
-        """Give up lost submits as unconfirmed, and free the slots of those that fal cannot be running any more."""
+        """Make lost submits unconfirmed, and free the slots of jobs that fal cannot be running any more."""
         await self.runtime.queues.run(WorkQueue.SWEEP)
         await self.runtime.queues.consumers[WorkQueue.SWEEP].idle()
         for name, submitted_at in await self.runtime.stores.queue.unconfirmed(limit=1000):
@@ -76,7 +76,7 @@ class Worker:
                 await self.runtime.redis.execute("SREM", keys.slots_of_tenant(g.tenant_id), g.id)
 
     async def used(self) -> int:
-        """Slots in use; those of unconfirmed generations beyond their share do not count."""
+        """Return the slots in use. Slots of unconfirmed generations beyond their share do not count."""
         held = {name.decode() for name in await self.runtime.redis.execute("SMEMBERS", keys.SLOTS)}
         doubtful = held & {name for name, _ in await self.runtime.stores.queue.unconfirmed(limit=1000)}
         return len(held) - max(0, len(doubtful) - SHARE)
@@ -155,17 +155,17 @@ async def test_ramp_after_quiet_minute_begins_again(worker: Worker, owner: Tenan
     assert len(await worker.claim()) == FIRST_SUBMITS
 
 
-@pytest.mark.parametrize("word", ["died", "lost"])
+@pytest.mark.parametrize("outcome", ["died", "lost"])
 async def test_ramp_stops_counting_submits_of_dead_workers(
-    worker: Worker, owner: Tenant, clock: Clock, settings: Settings, word: str
+    worker: Worker, owner: Tenant, clock: Clock, settings: Settings, outcome: str
 ) -> None:
     await worker.queue(owner, SLOTS)
     dead = await worker.claim()
     for item in dead:
-        await worker.end(item, word)
+        await worker.end(item, outcome)
     clock.advance(LEASE)
     again = await worker.claim()
-    assert [item.id for item in again] == ([item.id for item in dead] if word == "died" else [])
+    assert [item.id for item in again] == ([item.id for item in dead] if outcome == "died" else [])
     clock.advance(settings.fal_timeout)
     assert len(await worker.claim()) == FIRST_SUBMITS
 
@@ -178,7 +178,7 @@ async def test_ramp_generation_ended_before_submit_leaves_room(runtime: Runtime,
         assert g is not None
         now = worker.clock()
         await runtime.stores.generations.finish(g.canceled(0, now), factories.due(now), [], now=now)
-        assert await worker.dispatch.submit(item) is (item is claimed[0]), "dispatch is to look again, once"
+        assert await worker.dispatch.submit(item) is (item is claimed[0]), "dispatch is to claim again, once"
     assert len(await worker.claim()) == FIRST_SUBMITS
 
 
@@ -211,8 +211,8 @@ async def _unconfirmed(runtime: Runtime, clock: Clock, item: Claimed) -> None:
 
 # --- any history
 
-words = st.sampled_from(["accepted", "refused", "unsent", "locked", "unknown", "rejected", "died", "lost"])
-histories = st.lists(st.tuples(st.lists(words, min_size=1, max_size=8), st.integers(0, 90)), min_size=1, max_size=12)
+outcomes = st.sampled_from(["accepted", "refused", "unsent", "locked", "unknown", "rejected", "died", "lost"])
+histories = st.lists(st.tuples(st.lists(outcomes, min_size=1, max_size=8), st.integers(0, 90)), min_size=1, max_size=12)
 
 
 @hypothesis_settings(
@@ -222,7 +222,7 @@ histories = st.lists(st.tuples(st.lists(words, min_size=1, max_size=8), st.integ
 async def test_ramp_healthy_fal_is_fully_used_in_ten_minutes(
     worker: Worker, runtime: Runtime, clock: Clock, history: list[tuple[list[str], int]]
 ) -> None:
-    """Every claim of a history comes to the next outcomes of a list, in turns; then fal accepts everything."""
+    """Each claim of a history has the next outcomes of a list, in turns. Then fal accepts everything."""
     await runtime.redis.execute("FLUSHALL")
     owners = [await runtime.tenants.service.create(name) for name in "abc"]
     for owner in owners:

@@ -1,4 +1,4 @@
-"""A store that is away while a submit comes to its end: what is written late, or twice, changes no other submit."""
+"""Redis unavailable at the end of a submit: an outcome written late, or twice, changes no other submit."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
@@ -49,7 +49,7 @@ def _no_pauses(runtime: Runtime) -> None:
 
 @pytest.fixture
 def once_away(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Let the first move to a status find no answer, written or not; something may happen before that is known."""
+    """Let the first write to a status get no reply, executed or not. ``meanwhile`` runs before the error is raised."""
 
     def arm(status: Status, meanwhile: Meanwhile, *, written: bool) -> None:
         verb = "finish" if status in TERMINAL else "save"

@@ -1,4 +1,4 @@
-"""No slot leaks and none is given twice, whatever dies between the steps of a dispatch."""
+"""Slots: none leaks and none is given twice, whichever process dies between the steps of a dispatch."""
 
 import random
 from datetime import timedelta
@@ -24,7 +24,7 @@ STEPS = ("claimed", "meant", "accepted", "refused", "unknown", "ended", "cancele
 
 
 class Dispatcher:
-    """Claims like a worker, and dies where it is told to."""
+    """Claims like a worker, and dies at a given step."""
 
     def __init__(self, runtime: Runtime, clock: Clock) -> None:
         self.runtime = runtime
@@ -63,13 +63,13 @@ class Dispatcher:
                 await self.store.finish(g.canceled(0, now), Due(sweep=now), [], now=now)
 
     async def check(self) -> None:
-        """Never more than there are, of the account or of a tenant."""
+        """Assert that no more slots are used than exist, by the account or by a tenant."""
         assert await self.runtime.stores.queue.slots_used() <= SLOTS
         for key in await self.runtime.redis.execute("KEYS", keys.slots_of_tenant("*")):
             assert int(await self.runtime.redis.execute("SCARD", key.decode())) <= CAP
 
     async def rescue(self) -> None:
-        """What the sweep, the polls and the operator do in time: everything ends."""
+        """End everything, as sweeps, polls and an operator would in time."""
         for name in await self.runtime.redis.execute("SMEMBERS", keys.SLOTS):
             while (g := await self.store.load(name.decode())) and not g.is_terminal:
                 now = self.clock()

@@ -1,4 +1,4 @@
-"""Who is held by failed submits and refused polls, and for how long: by whose they are and by fal's answer."""
+"""Effect of failed submits and refused polls on other jobs: by their owner, and by fal's response."""
 
 import json
 from collections.abc import AsyncIterator, Sequence
@@ -50,29 +50,29 @@ SUBMITS: Final[dict[int, Kind]] = {
 }
 
 #: Who is held. "tenant": the one whose jobs these are, until a probe is accepted; the others' jobs never wait.
-HELD: Final[dict[tuple[Subject, Kind], Literal["nobody", "tenant", "everybody"]]] = {
-    ("one job", "body"): "nobody",
-    ("one job", "refused"): "nobody",
+HELD: Final[dict[tuple[Subject, Kind], Literal["none", "tenant", "all"]]] = {
+    ("one job", "body"): "none",
+    ("one job", "refused"): "none",
     ("one job", "lock"): "tenant",
-    ("one job", "unknown"): "nobody",
-    ("one end user", "body"): "nobody",
+    ("one job", "unknown"): "none",
+    ("one end user", "body"): "none",
     ("one end user", "refused"): "tenant",
     ("one end user", "lock"): "tenant",
     ("one end user", "unknown"): "tenant",
-    ("one tenant", "body"): "nobody",
+    ("one tenant", "body"): "none",
     ("one tenant", "refused"): "tenant",
     ("one tenant", "lock"): "tenant",
     ("one tenant", "unknown"): "tenant",
-    ("all", "body"): "nobody",
-    ("all", "refused"): "everybody",
-    ("all", "lock"): "everybody",
-    ("all", "unknown"): "everybody",
+    ("all", "body"): "none",
+    ("all", "refused"): "all",
+    ("all", "lock"): "all",
+    ("all", "unknown"): "all",
 }
 
 
 @dataclass
 class Fal:
-    """Answers submits or polls of prompts with "bad" in them with a status, and all others as fal does."""
+    """Responds to submits or polls of prompts that contain "bad" with a given status, and to all others like fal."""
 
     status: int
     operation: Literal["submit", "poll"]
@@ -120,7 +120,7 @@ async def serving(fal: Fal) -> AsyncIterator[Fal]:
 
 
 class Line:
-    """Two tenants' jobs, and time."""
+    """Jobs of two tenants, and a clock."""
 
     def __init__(self, runtime: Runtime, clock: Clock, tenants: Sequence[Tenant]) -> None:
         self.runtime = runtime
@@ -138,7 +138,7 @@ class Line:
         return made
 
     async def create_bad(self, subject: Subject) -> list[Generation]:
-        """Before all others, so that these are the first of their tenant's queue."""
+        """Create these before all others, so that they are first in their tenant's queue."""
         count = 1 if subject == "one job" else 2 * FAILURES
         made = await self.create(self.a, "bad", count, "bad")
         return made + (await self.create(self.b, "bad", count, "bad") if subject == "all" else [])
@@ -154,7 +154,7 @@ class Line:
         return [g for g in found if g is not None]
 
     async def waits(self, generations: Sequence[Generation]) -> list[timedelta]:
-        """From the creation to the accepted submit; of one that still waits, until now and a day."""
+        """Return the time from creation to accepted submit. For a job that still waits, it ends a day from now."""
         return [
             (self.clock() + timedelta(days=1) if g.request_id is None or g.submitted_at is None else g.submitted_at)
             - g.created_at
@@ -193,7 +193,7 @@ async def test_failed_submits_stop_their_cause_only(
             if n == 6 and subject != "all":
                 good += await line.create(line.b, "good", 2)
                 neighbours += await line.create(line.a, "good", 2) if neighbours else []
-        longest = timedelta() if held == "nobody" else PROBE
+        longest = timedelta() if held == "none" else PROBE
         assert max(await line.waits(good), default=TICK) <= TICK, "another tenant's job never waits"
         assert max(await line.waits(neighbours), default=TICK) <= longest + 2 * TICK
         await _account(line, seen, held=held, kind=SUBMITS[status])
@@ -202,15 +202,15 @@ async def test_failed_submits_stop_their_cause_only(
 
 async def _account(line: Line, seen: set[PauseCause | None], *, held: str, kind: Kind) -> None:
     gate = await line.runtime.operations.gate.read()
-    if held == "everybody":
+    if held == "all":
         assert gate.hold is (PauseCause.LOCKED if kind == "lock" else PauseCause.FAILING)
         assert gate.failed_tenants == 2
-    elif held == "nobody":
+    elif held == "none":
         assert seen == {None}
 
 
 async def _ends(line: Line, bad: Sequence[Generation], kind: Kind, *, alone: bool) -> None:
-    """What becomes of the generations themselves. ``alone``: fal accepted others meanwhile."""
+    """Assert how the generations end. ``alone``: fal has accepted others meanwhile."""
     ends = [(g.status, g.error and g.error.code) for g in await line.stored(bad)]
     statuses = [status for status, _ in ends]
     match kind:

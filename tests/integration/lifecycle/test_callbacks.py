@@ -1,4 +1,4 @@
-"""What fal's callbacks do to a generation, in whatever order they come: signed by the sandbox, handed on by hand."""
+"""Callbacks in any order and number, signed by the sandbox and delivered by the test."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -32,7 +32,7 @@ Create = Callable[..., Awaitable[Generation]]
 
 @pytest.fixture
 def postbox() -> Iterator[Receiver]:
-    """Where fal's callbacks end up, until a test hands them on."""
+    """A receiver that stores fal's callbacks until a test delivers them."""
     with Receiver() as receiver:
         yield receiver
 
@@ -44,14 +44,14 @@ def settings(redis_url: str, sandbox_url: str, postbox: Receiver) -> Settings:
 
 @dataclass
 class Fal:
-    """fal's side: the sandbox, whose callbacks arrive when and as often as a test wants."""
+    """The sandbox as fal. Its callbacks are delivered when, and as often as, the test decides."""
 
     postbox: Receiver
     gateway: httpx.AsyncClient
     oracle: httpx.AsyncClient
 
     async def callbacks(self, g: Generation, count: int = 1) -> list[Received]:
-        """So many callbacks about it, once they have been sent."""
+        """Wait for this many callbacks of the generation, and return them."""
 
         def about_it(came: list[Received]) -> list[Received]:
             return [callback for callback in came if g.id in callback.path]
@@ -63,7 +63,7 @@ class Fal:
         return await self.gateway.post(callback.path, content=callback.body, headers=callback.headers)
 
     async def report(self, g: Generation) -> None:
-        """Wait for its callback and hand it on."""
+        """Wait for the generation's callback and deliver it."""
         (callback,) = await self.callbacks(g)
         answer = await self.hand_on(callback)
         assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
@@ -115,7 +115,7 @@ def counted(outcome: str) -> float:
 
 
 def calls(operation: str) -> float:
-    """Answers fal gave us so far."""
+    """Return the number of responses that fal has sent."""
     return sum(
         sample.value
         for metric in metrics.UPSTREAM_CALLS.collect()
@@ -125,8 +125,8 @@ def calls(operation: str) -> float:
 
 
 async def kept_callback(runtime: Runtime, g: Generation) -> bytes | None:
-    kept: bytes | None = await runtime.redis.execute("HGET", keys.generation(g.id), "c")
-    return kept
+    stored_callback: bytes | None = await runtime.redis.execute("HGET", keys.generation(g.id), "c")
+    return stored_callback
 
 
 async def poll_due(runtime: Runtime, g: Generation) -> float | None:
@@ -147,9 +147,7 @@ async def test_callback_ends_job_at_once_with_one_poll(runtime: Runtime, fal: Fa
     await process_due(runtime, WorkQueue.POLL)
     ended = await stored(runtime, g)
     assert ended.status is Status.SUCCEEDED
-    assert (calls("status") - statuses, calls("result") - results) == (1, 1), (
-        "its result, and beside it the last of its log"
-    )
+    assert (calls("status") - statuses, calls("result") - results) == (1, 1), "its result and the last lines of its log"
     assert ended.actual_cost != ended.estimated_cost, "billed units come with the result"
     assert await kept_callback(runtime, g) is None
     assert await poll_due(runtime, g) is None
@@ -172,8 +170,8 @@ ENDS = [
 async def test_callback_and_polling_agree(
     runtime: Runtime, clock: Clock, fal: Fal, create: Create, prompt: str
 ) -> None:
-    told = {"webhook_url": "http://127.0.0.1:9000/hook", "duration": 5}
-    polled, reported, both = [await create(prompt, **told) for _ in range(3)]
+    options = {"webhook_url": "http://127.0.0.1:9000/hook", "duration": 5}
+    polled, reported, both = [await create(prompt, **options) for _ in range(3)]
     await process_due(runtime, WorkQueue.DISPATCH)
     await fal.report(reported)
     await process_due(runtime, WorkQueue.POLL)
@@ -230,7 +228,7 @@ async def test_callback_ends_job_after_tries_without_result(
     assert (ended.error.code, ended.actual_cost) == ("content_policy", 0)
 
 
-# --- a submit of which nobody heard -----------------------------------------------------------------------------------
+# --- a submit whose response was lost ---------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("more", ["", "sandbox:null-payload"])
@@ -285,7 +283,7 @@ async def test_callback_of_requeued_generation_prevents_resubmit(
     g = await create(f"sandbox:429=1 {QUICK} {first} {clock().timestamp()}")
     await process_due(runtime, WorkQueue.DISPATCH)
     assert (await stored(runtime, g)).status is Status.QUEUED
-    await told(runtime, clock, g, Callback("request-1"))
+    await receive(runtime, clock, g, Callback("request-1"))
     clock.advance(timedelta(minutes=1))
     for work_queue in (first, WorkQueue.POLL, WorkQueue.DISPATCH):
         await process_due(runtime, work_queue)
@@ -297,8 +295,8 @@ async def test_callback_of_requeued_generation_prevents_resubmit(
 # --- twice, late, out of place ----------------------------------------------------------------------------------------
 
 
-async def told(runtime: Runtime, clock: Clock, g: Generation, callback: Callback) -> None:
-    """As the route does once it believes it."""
+async def receive(runtime: Runtime, clock: Clock, g: Generation, callback: Callback) -> None:
+    """Store the callback, as the route does after its verification."""
     received = await CallbackStore(runtime.redis).receive(g.id, g.callback_token, callback, now=clock())
     assert received.reception == "accepted"
 
@@ -332,7 +330,7 @@ async def test_callback_after_end_changes_nothing(runtime: Runtime, clock: Clock
 async def test_callback_of_given_up_generation_is_paid_and_lost(
     runtime: Runtime, clock: Clock, settings: Settings, fal: Fal, create: Create, owner: Tenant
 ) -> None:
-    """Failed as unconfirmed, its estimate booked; then fal reports its video."""
+    """The generation has failed as unconfirmed, with its estimate as cost. Then fal reports its video."""
     g = await create(f"{QUICK} sandbox:lost-answer")
     await process_due(runtime, WorkQueue.DISPATCH)
     before = clock.now
@@ -394,12 +392,12 @@ async def test_callback_of_other_request_is_logged_and_ignored(
     g = await create("sandbox:hang")
     await process_due(runtime, WorkQueue.DISPATCH)
     before = await stored(runtime, g)
-    told_of = counted("other_request")
-    await told(runtime, clock, g, Callback("request-2", 200, {"video": {"url": "https://x.test/v.mp4"}}))
+    counted_before = counted("other_request")
+    await receive(runtime, clock, g, Callback("request-2", 200, {"video": {"url": "https://x.test/v.mp4"}}))
     await process_due(runtime, WorkQueue.POLL)
     now = await stored(runtime, g)
     assert (now.request_id, now.status in TERMINAL) == (before.request_id, False)
-    assert counted("other_request") == told_of + 1
+    assert counted("other_request") == counted_before + 1
     assert await kept_callback(runtime, g) is None
 
 
@@ -411,7 +409,7 @@ async def test_callback_without_result_does_not_spin_polls(
     await process_due(runtime, WorkQueue.DISPATCH)
     request_id = (await stored(runtime, g)).request_id
     assert request_id is not None
-    await told(runtime, clock, g, Callback(request_id, 200, payload))
+    await receive(runtime, clock, g, Callback(request_id, 200, payload))
     statuses = calls("status")
     for _ in range(5):
         await process_due(runtime, WorkQueue.POLL)
@@ -429,7 +427,7 @@ async def test_callback_poll_is_not_delayed_by_running_poll(
     await process_due(runtime, WorkQueue.DISPATCH)
     request_id = (await stored(runtime, g)).request_id
     assert request_id is not None
-    await told(runtime, clock, g, Callback(request_id))
+    await receive(runtime, clock, g, Callback(request_id))
     await runtime.stores.generations.reschedule_poll(g.id, clock() + timedelta(seconds=15))
     assert await poll_due(runtime, g) == clock().timestamp()
 

@@ -1,4 +1,4 @@
-"""A process whose machine has a wrong clock: what the right ones see is what they would have seen without it."""
+"""A process on a machine with a wrong clock: other processes see no effect of it."""
 
 import re
 from collections.abc import Awaitable, Callable
@@ -57,14 +57,14 @@ async def created(runtime: Runtime, owner: Tenant, **changes: Any) -> str:
 
 
 async def everything(redis: Redis) -> dict[bytes, bytes]:
-    """Without the hints: a thread of the runtime writes that one was sent, whenever it gets to it."""
+    """Return all keys except the flags of hints, which a thread of the runtime sets at any time."""
     found = await redis.execute("KEYS", "*")
     hints = (b":broker:", b":nudged:")
     return {key: await redis.execute("DUMP", key) for key in sorted(found) if not any(part in key for part in hints)}
 
 
 async def work_of_every_kind(runtime: Runtime, clock: Clock) -> None:
-    """Something to dispatch, to poll, to deliver and to purge in the end."""
+    """Create work for each queue: to dispatch, to poll, to deliver and to purge."""
     owner = await tenant_of(runtime)
     await created(runtime, owner)
     await process_due(runtime, WorkQueue.DISPATCH)
@@ -90,7 +90,7 @@ async def test_clock_wrong_work_queue_changes_nothing(
 
 @pytest.mark.parametrize("work_queue", [WorkQueue.DISPATCH, WorkQueue.POLL, WorkQueue.DELIVER])
 async def test_clock_right_work_queue_works(runtime: Runtime, clock: Clock, work_queue: WorkQueue) -> None:
-    """The same work, so that the test above is not empty."""
+    """The same work is processed with a right clock, so that the test above can fail."""
     await work_of_every_kind(runtime, clock)
     before = await everything(runtime.redis)
     async with open_runtime(runtime.settings, clock=Clock(clock.now, ahead=timedelta())) as right:
@@ -115,7 +115,7 @@ async def test_clock_set_right_claims_again(runtime: Runtime, clock: Clock) -> N
 
 
 async def moments(redis: Redis, now: datetime) -> list[float]:
-    """Every moment that is stored, as seconds from now."""
+    """Return every stored time, in seconds from now."""
     found: list[float] = []
     for key in await redis.execute("KEYS", "*"):
         if b":broker:" in key:
@@ -216,7 +216,7 @@ async def test_clock_wrong_writes_right_moments(runtime: Runtime, clock: Clock, 
 
 @pytest.mark.parametrize("by", SHIFTS.values(), ids=SHIFTS)
 async def test_clock_wrong_counts_calls_as_right(runtime: Runtime, clock: Clock, by: timedelta) -> None:
-    """Three calls at once, then one a second, whichever process they reach."""
+    """Three requests at once, then one a second, whichever process receives them."""
     owner = await tenant_of(runtime)
     made = await runtime.tenants.service.create_key(owner.id)
     own = ahead(clock, by)

@@ -1,4 +1,4 @@
-"""The deadline of a job at fal: fal is asked once more, told to cancel, and only its answer ends the job."""
+"""The final check at a job's deadline: cancel, status and result calls, and only fal's response ends the job."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -48,13 +48,13 @@ class Trial:
         return await self.now()
 
     async def polled_for(self, span: timedelta, step: timedelta = 5 * MINUTE) -> Generation:
-        """As workers do all that time, if more seldom."""
+        """Poll during this time, as workers do, but less often."""
         for _ in range(span // step):
             await self.poll(step)
         return await self.now()
 
     async def report(self) -> str:
-        """fal's callback: the job is done, and here is its video."""
+        """Store fal's callback of the finished job, with its video."""
         g = await self.now()
         callback = Callback("request-1", payload=VIDEO)  # its only request, or the one whose answer was lost
         store = CallbackStore(self.runtime.redis)
@@ -66,7 +66,7 @@ class Trial:
 
 @asynccontextmanager
 async def trial(redis_url: str, *, dispatch: bool = True) -> AsyncIterator[Trial]:
-    """One generation, submitted to a fal that does nothing by itself; or still in the queue."""
+    """One generation, submitted to a fal whose jobs change only by the test, or still queued."""
     clock = Clock(datetime.now(UTC).replace(microsecond=0))
     async with (
         scripted_fal() as fal,
@@ -174,7 +174,7 @@ async def test_deadline_ends_a_job_as_fal_says(
 
 
 async def test_deadline_ends_job_that_fal_alone_cannot_report(redis_url: str) -> None:
-    """Its own trouble is no outage: fal answers about every other job."""
+    """Errors of one job's polls are no outage: fal answers the polls of all other jobs."""
     async with trial(redis_url) as t:
         t.fal.broken = "request-1"
         await created(t.runtime, t.owner, "another")
@@ -252,7 +252,7 @@ async def story(redis_url: str, events: list[str], *, obeys_cancel: bool) -> Non
         ended = await t.now()
         assert ended.is_terminal
         if t.fal.billed and ended.status is not Status.SUCCEEDED:
-            # It finished after fal had been asked, told to cancel and given time: its callback is not lost.
+            # It finished after the status call, the cancel call and the grace: its callback is not lost.
             assert ended.cancel_sent_at is not None
             assert await t.report() == "paid_and_lost"
             await t.runtime.operations.unconfirmed.revive(ended.id, "fal has its video")

@@ -28,7 +28,7 @@ async def depths(redis: Redis) -> dict[str, int]:
 
 
 async def published(runtime: Runtime) -> None:
-    """Return once all hints requested so far are sent or were not needed."""
+    """Wait until all requested hints are sent or found unnecessary."""
     async with asyncio.timeout(30):
         await runtime.connections.nudger.idle()
 
@@ -132,7 +132,7 @@ async def test_beat_heartbeat_uses_redis_time(
 
 
 class Counting(CeleryScheduler):  # type: ignore[misc]  # Celery is not annotated
-    """Celery's scheduler on a clock of the test; counts instead of sending."""
+    """Celery's scheduler on a test's clock. It counts hints and sends none."""
 
     def __init__(self, app: Celery, wall: Clock) -> None:
         self.sent = dict.fromkeys(WorkQueue, 0)

@@ -1,4 +1,4 @@
-"""What happens to a generation between its 202 and its end, against real Redis and the sandbox; time is passed in."""
+"""The life of a generation from its 202 to its end, against real Redis and the sandbox, with a test's clock."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -313,8 +313,8 @@ async def test_cancel_of_submitted_is_sent_once_to_fal(
     asked = await runtime.generations.canceller.cancel(owner, g.id)
     assert asked.status is Status.SUBMITTED
     await process_due(runtime, WorkQueue.POLL)
-    told = await stored(runtime, g)
-    assert told.cancel_sent_at is not None or told.status is Status.CANCELED
+    canceled = await stored(runtime, g)
+    assert canceled.cancel_sent_at is not None or canceled.status is Status.CANCELED
     ended = await polled_to_the_end(runtime, clock, g)
     assert (ended.status, ended.actual_cost) == (Status.CANCELED, 0)
 

@@ -1,4 +1,4 @@
-"""Pacing of polls: one function decides the next one, and all workers together stay within the account's budget."""
+"""The poll budget: all workers together stay within the account's polls per second."""
 
 import asyncio
 from datetime import timedelta
@@ -25,8 +25,8 @@ SECOND: Final = timedelta(seconds=1)
 
 
 async def all_due(redis: Redis, count: int) -> None:
-    """As after an outage: every poll is overdue."""
-    due = [word for n in range(count) for word in (ids.milliseconds(NOW), f"gen_{n}")]
+    """Make every poll overdue, as after an outage."""
+    due = [argument for n in range(count) for argument in (ids.milliseconds(NOW), f"gen_{n}")]
     await redis.execute("ZADD", keys.due(WorkQueue.POLL), *due)
 
 

@@ -1,4 +1,4 @@
-"""Images looked at before the submit that is paid for: against a real server, with a real Redis and the sandbox."""
+"""Preflight: probes of images before the paid submit, against a real server, real Redis and the sandbox."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -47,7 +47,7 @@ MOVED = {
 
 
 class Photographs:
-    """A server of images; it remembers what it was asked."""
+    """A server of images that records its requests."""
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, str]] = []
@@ -103,7 +103,7 @@ def settings(redis_url: str, sandbox_url: str) -> Settings:
         redis_url,
         sandbox_url,
         preflight=True,
-        preflight_timeout=timedelta(seconds=4),  # a good photograph is looked at sooner on any machine
+        preflight_timeout=timedelta(seconds=4),  # a good photograph is probed sooner on any machine
         preflight_bytes=READ,
         preflight_allowed_networks=LOOPBACK,
     )
@@ -132,7 +132,7 @@ async def dispatched(runtime: Runtime, g: Generation) -> Generation:
 
 
 @pytest.mark.parametrize(
-    ("name", "code", "word"),
+    ("name", "code", "reason"),
     [
         ("404", "image_unreachable", "404"),
         ("410", "image_unreachable", "410"),
@@ -146,7 +146,7 @@ async def dispatched(runtime: Runtime, g: Generation) -> Generation:
 )
 @pytest.mark.parametrize("field", ["image_url", "end_image_url"])
 async def test_preflight_definite_fault_fails_at_no_cost(
-    runtime: Runtime, create: Create, photographs: Photographs, field: str, name: str, code: str, word: str
+    runtime: Runtime, create: Create, photographs: Photographs, field: str, name: str, code: str, reason: str
 ) -> None:
     good = f"{photographs.base}/cat.png"
     g = await create(**{"image_url": good, "end_image_url": good, field: f"{photographs.base}/{name}"})
@@ -156,7 +156,7 @@ async def test_preflight_definite_fault_fails_at_no_cost(
     assert ended.status is Status.FAILED
     assert ended.error is not None
     assert (ended.error.code, ended.error.retryable, ended.actual_cost) == (code, False, 0)
-    assert word in ended.error.message
+    assert reason in ended.error.message
     assert field in ended.error.message
     assert (ended.submitted_at, await runtime.stores.queue.slots_used()) == (None, 0)
     assert (await runtime.operations.audit.run()).clean
@@ -204,7 +204,7 @@ async def test_preflight_private_address_is_never_called(photographs: Photograph
 
 
 async def test_preflight_redirect_to_private_address_is_refused(settings: Settings, photographs: Photographs) -> None:
-    """Neither by a redirect, nor where the server is on a network nobody allowed."""
+    """Neither a redirect, nor a server on a network that is not allowed."""
     async with ImageProbe(settings.preflight_allowed_networks, most_bytes=READ) as viewer:
         assert await viewer.probe(f"{photographs.base}/inward.png") == ProbeFailed("refused_address")
         assert await viewer.probe(f"{photographs.base}/mail.png") == ProbeFailed("refused_address")
@@ -259,7 +259,7 @@ async def test_preflight_is_not_repeated_with_the_submit(
     clock.advance(timedelta(minutes=2))
 
     assert (await dispatched(runtime, g)).status is Status.SUBMITTED
-    assert [span for _, span in photographs.asked if span] == ["bytes=0-4095"], "what has no range is fal's own look"
+    assert [span for _, span in photographs.asked if span] == ["bytes=0-4095"], "requests without a range are fal's own"
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What fal bills: a cost only inside the bounds of the hold, counted outside of them, and compared with our prices."""
+"""Bills of fal: a cost inside the bounds of the hold, counted outside of them, compared with the price formula."""
 
 import io
 import json
@@ -36,7 +36,7 @@ REASONS: tuple[EstimateReason, ...] = get_args(EstimateReason)
 
 
 class Fal:
-    """Every job is completed, with this status and this text in the header of billed units; None: no header."""
+    """A fal whose jobs are all completed, with this status and this header of billed units. None: no header."""
 
     status = 200
     units: str | None = EXPECTED
@@ -48,7 +48,7 @@ class Fal:
         self.submitted += 1
         return web.json_response({"status": "IN_QUEUE", "request_id": f"request-{self.submitted}"})
 
-    async def look(self, request: web.Request) -> web.Response:
+    async def respond(self, request: web.Request) -> web.Response:
         if request.path.endswith("/status"):
             return web.json_response({"status": "COMPLETED", "logs": None})
         headers = {} if self.units is None else {"x-fal-billable-units": self.units}
@@ -65,7 +65,7 @@ def fal() -> Fal:
 async def fal_url(fal: Fal) -> AsyncIterator[str]:
     app = web.Application()
     app.router.add_post("/{tail:.*}", fal.submit)
-    app.router.add_get("/{tail:.*}", fal.look)
+    app.router.add_get("/{tail:.*}", fal.respond)
     async with TestServer(app) as server:
         yield str(server.make_url("/queue"))
 
@@ -82,7 +82,7 @@ async def owner(runtime: Runtime) -> Tenant:
 
 @pytest.fixture
 def lines() -> Iterator[io.BytesIO]:
-    """What is logged."""
+    """Return the log lines."""
     stream = io.BytesIO()
     log.configure("INFO", stream=stream)
     yield stream

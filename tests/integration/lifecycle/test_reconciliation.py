@@ -1,4 +1,4 @@
-"""Unconfirmed submits found by fal's bill, against real Redis and the sandbox; time is passed in."""
+"""Reconciliation of unconfirmed submits by fal's bill, against real Redis and the sandbox, with a test's clock."""
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -33,7 +33,7 @@ def settings(redis_url: str, sandbox_url: str) -> Settings:
 
 @pytest.fixture(autouse=True)
 async def fal(sandbox_url: str) -> AsyncIterator[httpx.AsyncClient]:
-    """A sandbox that nobody used before; as other tests leave it, it bills their jobs."""
+    """A new sandbox: the shared one bills jobs of other tests."""
     async with httpx.AsyncClient(base_url=sandbox_url) as client:
         (await client.post("/_sandbox/reset")).raise_for_status()
         yield client
@@ -133,7 +133,7 @@ async def test_reconciliation_of_twins_waits_for_operator(
     await swept(runtime, clock, FIRST_LOOK)
     await swept(runtime, clock, timedelta(minutes=1))
     assert [(await stored(runtime, g)).status for g in (first, second)] == [Status.UNCONFIRMED] * 2
-    assert counted("ambiguous") == before + 2, "told once each"
+    assert counted("ambiguous") == before + 2, "logged once each"
 
     await runtime.operations.unconfirmed.adopt(first.id, jobs["first"], "by its prompt")
     await swept(runtime, clock, timedelta(minutes=1))
@@ -157,7 +157,7 @@ async def test_reconciliation_matches_by_units(runtime: Runtime, clock: Clock, o
 async def test_reconciliation_ignores_known_request_ids(
     runtime: Runtime, clock: Clock, owner: Tenant, sandbox_url: str
 ) -> None:
-    """A generation that was never taken beside one that went the ordinary way."""
+    """A generation that fal never accepted, and another one that was submitted and confirmed."""
     lost = await unconfirmed.unconfirmed(runtime, owner, NEVER_TAKEN)
     known = await unconfirmed.created(runtime, owner, "sandbox:no-video")
     await process_due(runtime, WorkQueue.DISPATCH)
@@ -190,7 +190,7 @@ async def test_reconciliation_with_other_candidate_adopts_nothing(
 async def test_reconciliation_adopts_no_request_id_twice(
     runtime: Runtime, clock: Clock, owner: Tenant, sandbox_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Between the reading and the move: the script has the last word."""
+    """Another process adopts between the reading and the transition: the script decides."""
     g = await unconfirmed.unconfirmed(runtime, owner)
     (job,) = await finished(sandbox_url)
 
@@ -311,7 +311,7 @@ async def test_reconciliation_retry_can_prove_unbilled(
 async def test_reconciliation_ignores_bill_of_other_model(
     runtime: Runtime, clock: Clock, owner: Tenant, settings: Settings
 ) -> None:
-    """Sent before the model was set to another one: its bill is not the one that is read."""
+    """The job was submitted before another model was set: the bill that is read does not contain it."""
     g = await unconfirmed.unconfirmed(runtime, owner, NEVER_TAKEN)
     elsewhere = replace(g, model="bytedance/seedance-2.0/fast/image-to-video")
     await runtime.redis.execute("HSET", keys.generation(g.id), "d", dump(elsewhere))
@@ -362,7 +362,7 @@ class TestWithoutAnAdminKey:
         assert len(await oracle(sandbox_url)) == 1
 
 
-# --- what is kept -----------------------------------------------------------------------------------------------------
+# --- the index of submitted request ids -------------------------------------------------------------------------------
 
 
 async def scores(runtime: Runtime, key: str) -> list[str]:
@@ -372,9 +372,9 @@ async def scores(runtime: Runtime, key: str) -> list[str]:
 async def test_submission_index_is_trimmed_when_safe(
     runtime: Runtime, clock: Clock, owner: Tenant, settings: Settings
 ) -> None:
-    kept = settings.unconfirmed_deadline + settings.upstream_deadline + timedelta(hours=24)
+    index_age = settings.unconfirmed_deadline + settings.upstream_deadline + timedelta(hours=24)
     for key in (keys.FAL_REQUEST_IDS, keys.GIVEN_UP):
-        for name, age in (("old", kept + timedelta(minutes=1)), ("young", kept - timedelta(minutes=2))):
+        for name, age in (("old", index_age + timedelta(minutes=1)), ("young", index_age - timedelta(minutes=2))):
             await runtime.redis.execute("ZADD", key, int((clock() - age).timestamp() * 1000), name)
     await process_due(runtime, WorkQueue.SWEEP)
     assert await scores(runtime, keys.FAL_REQUEST_IDS) == await scores(runtime, keys.GIVEN_UP) == ["young"]
@@ -385,12 +385,12 @@ async def test_submission_index_is_trimmed_when_safe(
 async def test_submission_index_is_kept_while_unconfirmed(
     runtime: Runtime, clock: Clock, owner: Tenant, settings: Settings
 ) -> None:
-    """Nobody swept for days; now each job of those days must still be known for what it is."""
+    """No sweep ran for days. Each job of these days is still in the index."""
     await unconfirmed.given_up_as_lost(runtime, owner, clock)
-    await runtime.redis.execute("ZADD", keys.FAL_REQUEST_IDS, int(clock().timestamp() * 1000), "beside-it")
+    await runtime.redis.execute("ZADD", keys.FAL_REQUEST_IDS, int(clock().timestamp() * 1000), "same-time")
     clock.advance(10 * settings.unconfirmed_deadline)
     await runtime.queues.sweeper.claim(1)
-    assert await scores(runtime, keys.FAL_REQUEST_IDS) == ["beside-it"]
+    assert await scores(runtime, keys.FAL_REQUEST_IDS) == ["same-time"]
 
 
 @pytest.mark.parametrize("late", [timedelta(0), timedelta(days=3)])

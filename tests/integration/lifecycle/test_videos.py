@@ -1,4 +1,4 @@
-"""Videos kept: in a folder and in an S3 of a process of its own, from the copy to its deletion."""
+"""Stored videos, in a folder and in an S3 server, from the copy to the deletion."""
 
 import asyncio
 import hashlib
@@ -41,7 +41,7 @@ def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[s3.S3]:
 
 
 class Objects:
-    """What is kept, seen past the gateway."""
+    """The stored objects, read without the gateway."""
 
     def __init__(self, url: str, read: Callable[[], dict[str, bytes]]) -> None:
         self.url = url
@@ -55,12 +55,12 @@ def objects(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.
         def read() -> dict[str, bytes]:
             return {str(f.relative_to(tmp_path)): f.read_bytes() for f in tmp_path.rglob("*") if f.is_file()}
 
-        return Objects(f"file://{tmp_path}/kept", read)
+        return Objects(f"file://{tmp_path}/videos", read)
     server: s3.S3 = request.getfixturevalue("s3_server")
     server.empty()
     for name, value in server.environment.items():
         monkeypatch.setenv(name, value)
-    return Objects(f"s3://{s3.BUCKET}/kept", server.objects)
+    return Objects(f"s3://{s3.BUCKET}/videos", server.objects)
 
 
 @pytest.fixture
@@ -73,7 +73,7 @@ def settings(redis_url: str, sandbox_url: str, objects: Objects) -> Settings:
 
 @pytest.fixture
 def faults(sandbox_url: str) -> Iterator[Callable[..., None]]:
-    """What befalls the next downloads."""
+    """Faults of the next downloads."""
 
     def befall(**fault: Any) -> None:
         httpx.post(f"{sandbox_url}/_sandbox/faults", json={"media": fault}).raise_for_status()
@@ -114,7 +114,7 @@ async def succeeded(runtime: Runtime, clock: Clock, owner: Tenant, **changes: An
 
 
 async def copying(runtime: Runtime, clock: Clock, owner: Tenant, **changes: Any) -> Generation:
-    """At the moment that fal's result is on the record."""
+    """Return the generation when fal's result is on its record."""
     g = await submitted(runtime, owner, **changes)
     return await until(runtime, clock, g, lambda now: now.status is Status.COPYING)
 
@@ -130,15 +130,15 @@ async def test_copy_succeeds_before_success_is_published(
     (content,) = objects.read().values()
     assert content == READY
     assert g.stored_video == StoredVideo(f"{tenant.id}/{g.id}.mp4", len(READY), hashlib.sha256(READY).hexdigest())
-    told = (await api.get(f"/v1/generations/{g.id}")).json()
-    assert told["status"] == "succeeded"
-    assert told["output"]["video"] == {
+    read = (await api.get(f"/v1/generations/{g.id}")).json()
+    assert read["status"] == "succeeded"
+    assert read["output"]["video"] == {
         "url": f"{PUBLIC}/v1/generations/{g.id}/video",
         "content_type": "video/mp4",
         "file_name": "video.mp4",
         "file_size": len(READY),
     }
-    assert float(told["cost"]["actual"]) > 0
+    assert float(read["cost"]["actual"]) > 0
     for_fals_clients = fal_view.result(g).body["video"]["url"]
     assert for_fals_clients.startswith(f"{sandbox_url}/cdn/files/"), "they fetch it without a key"
     assert (await app.state.runtime.operations.audit.run()).clean
@@ -151,7 +151,7 @@ async def test_copying_shows_in_progress_and_holds_no_slot(
 
     assert (g.status, g.public_status) == (Status.COPYING, PublicStatus.IN_PROGRESS)
     assert (g.output, objects.read(), await runtime.stores.queue.slots_used()) == (None, {}, 0)
-    assert await runtime.stores.queue.unfinished() == 1, "whoever lets the gateway run empty waits for it"
+    assert await runtime.stores.queue.unfinished() == 1, "a drain waits for it"
     assert (await runtime.operations.audit.run()).clean
     ended = await until(runtime, clock, g, lambda now: now.is_terminal)
     assert ended.status is Status.SUCCEEDED
@@ -198,10 +198,10 @@ async def test_copy_that_always_fails_ends_with_fals_url(
 async def test_copy_with_broken_storage_keeps_the_video(
     runtime: Runtime, clock: Clock, owner: Tenant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def away(*_: object, **__: object) -> None:
+    async def fail(*_: object, **__: object) -> None:
         raise VideoStoreUnavailable("the bucket is gone")
 
-    monkeypatch.setattr(VideoStore, "write", away)
+    monkeypatch.setattr(VideoStore, "write", fail)
 
     g = await copying(runtime, clock, owner)
     ended = await until(runtime, clock, g, lambda now: now.is_terminal, step=20)
@@ -210,7 +210,7 @@ async def test_copy_with_broken_storage_keeps_the_video(
 
 
 async def test_copy_past_deadline_ends_with_fals_url(runtime: Runtime, clock: Clock, owner: Tenant) -> None:
-    """However the polls may have been lost."""
+    """No poll runs, for whatever reason."""
     g = await copying(runtime, clock, owner)
 
     clock.advance(timedelta(minutes=31))
@@ -222,7 +222,7 @@ async def test_copy_past_deadline_ends_with_fals_url(runtime: Runtime, clock: Cl
 
 
 async def test_copy_calls_hosts_of_fal_only(runtime: Runtime, clock: Clock, owner: Tenant, objects: Objects) -> None:
-    """However fal's answer, or who took its place, may have come to name it."""
+    """A result may name a URL of another host, for whatever reason."""
     called = asyncio.Event()
     listener = await asyncio.start_server(lambda *_: called.set(), "127.0.0.1", 0)
     async with listener:
@@ -246,7 +246,7 @@ def _landed(output: Output, now: datetime, g: Generation) -> Generation:
 async def test_copy_by_two_workers_leaves_one_object(
     runtime: Runtime, clock: Clock, owner: Tenant, objects: Objects
 ) -> None:
-    """As after a lease that ran out while the first was still at it."""
+    """As after a lease that ended while the first worker was still copying."""
     g = await copying(runtime, clock, owner)
     keeping = runtime.queues.video_copier
     assert g.copying is not None
@@ -288,9 +288,9 @@ async def test_copy_of_large_video_is_whole_or_absent(settings: Settings, object
         for _ in range(23):
             yield block
 
-    kept = await store.write("t/g.mp4", blocks(), content_type="video/mp4", most=10**9)
+    stored_video = await store.write("t/g.mp4", blocks(), content_type="video/mp4", most=10**9)
 
-    assert kept == StoredVideo("t/g.mp4", 23 * len(block), hashlib.sha256(block * 23).hexdigest())
+    assert stored_video == StoredVideo("t/g.mp4", 23 * len(block), hashlib.sha256(block * 23).hexdigest())
     assert [*objects.read().values()] == [block * 23]
     with pytest.raises(VideoStoreUnavailable, match="larger"):
         await store.write("t/h.mp4", blocks(), content_type="video/mp4", most=20 * len(block))
@@ -308,7 +308,7 @@ async def chunks():
     os.kill(os.getpid(), 9)
 asyncio.run(VideoStore(sys.argv[1]).write("t/g.mp4", chunks(), content_type="video/mp4", most=10**9))
 """
-    url = f"file://{tmp_path}/kept"
+    url = f"file://{tmp_path}/videos"
     for _ in range(2):
         killed = subprocess.run([sys.executable, "-c", script, url, str(tmp_path)], cwd=ROOT, check=False, timeout=60)
         assert killed.returncode == -9
@@ -421,11 +421,11 @@ async def test_video_object_missing_or_storage_unavailable(
         raise obstore.exceptions.GenericError("http://store/?X-Amz-Signature=hush")
 
     monkeypatch.setattr(obstore, "get_async", broken)
-    away = await api.get(f"/v1/generations/{g.id}/video")
+    unavailable = await api.get(f"/v1/generations/{g.id}/video")
 
     assert (gone.status_code, gone.json()["code"]) == (404, "not_found")
-    assert (away.status_code, away.json()["code"]) == (503, "media_unavailable")
-    assert "hush" not in away.text
+    assert (unavailable.status_code, unavailable.json()["code"]) == (503, "media_unavailable")
+    assert "hush" not in unavailable.text
 
 
 # --- its end ----------------------------------------------------------------------------------------------------------
@@ -447,12 +447,12 @@ async def test_retention_keeps_record_until_video_is_deleted(
 ) -> None:
     g = await succeeded(runtime, clock, owner)
 
-    async def away(*_: object) -> None:
-        raise VideoStoreUnavailable("away")
+    async def fail(*_: object) -> None:
+        raise VideoStoreUnavailable("unavailable")
 
     clock.advance(timedelta(days=31))
     with monkeypatch.context() as patch:
-        patch.setattr(VideoStore, "delete", away)
+        patch.setattr(VideoStore, "delete", fail)
         await process_due(runtime, WorkQueue.SWEEP)
     assert await runtime.stores.generations.load(g.id) is not None
 
@@ -474,15 +474,15 @@ async def test_erasure_deletes_video(runtime: Runtime, clock: Clock, owner: Tena
 async def test_erasure_during_copy_deletes_video(
     runtime: Runtime, clock: Clock, owner: Tenant, objects: Objects, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The copy that was under way takes back what it has written."""
+    """A running copy deletes the object that it has written."""
     g = await copying(runtime, clock, owner, end_user_id="customer-7")
     original = VideoStore.write
 
     async def erased_meanwhile(store: VideoStore, *arguments: Any, **options: Any) -> StoredVideo:
-        kept = await original(store, *arguments, **options)
+        stored_video = await original(store, *arguments, **options)
         assert len(objects.read()) == 1
         await runtime.tenants.end_users.erase(owner, "customer-7")
-        return kept
+        return stored_video
 
     monkeypatch.setattr(VideoStore, "write", erased_meanwhile)
     clock.advance(timedelta(seconds=2))
