@@ -204,7 +204,7 @@ def _poller(core: Core, video_copier: VideoCopier) -> Poller:
         video_copier,
         core.schedule,
         core.pacer,
-        bills=PriceMonitor(stores.prices, rates=core.rates),
+        price_monitor=PriceMonitor(stores.prices, rates=core.rates),
         rates=core.rates,
         clock=core.clock,
     )

@@ -1,4 +1,7 @@
-"""Following generations that fal has, by polling: the guarantee. A callback makes a poll due at once, and shorter."""
+"""Poller: follows the jobs that fal has, by polls, until they end.
+
+Polls alone end every job, with or without callbacks. A stored callback makes the poll due at once.
+"""
 
 import asyncio
 from datetime import datetime, timedelta
@@ -35,13 +38,13 @@ from service.usecases.lifecycle.dispatch_gate import DispatchGate
 from service.usecases.lifecycle.leases import LEASE
 from service.usecases.lifecycle.poll_pacer import PollPacer
 from service.usecases.lifecycle.price_monitor import PriceMonitor
-from service.usecases.lifecycle.schedule import LONGEST_UNASKED, Schedule
+from service.usecases.lifecycle.schedule import LONGEST_POLL_OUTAGE, Schedule
 from service.usecases.lifecycle.transition_service import TransitionService
 from service.usecases.lifecycle.video_copier import VideoCopier
 from service.usecases.log_context import bind_generation
 
-#: Tries to get the billed units of a job that a callback has reported; with their waits, about a minute.
-_RESULT_TRIES: Final = 6
+#: Attempts to read the result, with the billed units, of a job that a callback has reported. They last about a minute.
+_RESULT_ATTEMPTS: Final = 6
 
 
 class Poller:
@@ -50,31 +53,31 @@ class Poller:
         generations: GenerationStore,
         callbacks: CallbackStore,
         due: DueStore,
-        moves: TransitionService,
+        transition_service: TransitionService,
         fal: FalClient,
         gate: DispatchGate,
         video_copier: VideoCopier,
         schedule: Schedule,
         pacer: PollPacer,
         *,
-        bills: PriceMonitor,
+        price_monitor: PriceMonitor,
         rates: Rates,
         clock: Clock,
     ) -> None:
         self._generations = generations
         self._callbacks = callbacks
         self._due = due
-        self._transitions = moves
+        self._transitions = transition_service
         self._fal = fal
         self._gate = gate
         self._video_copier = video_copier
         self._schedule = schedule
         self._pacer = pacer
-        self._bills = bills
+        self._price_monitor = price_monitor
         self._rates = rates
         self._clock = clock
         self._answered_at: datetime | None = None
-        """When fal last answered a poll of any job: where it does, a job's own trouble is its own."""
+        """When fal last answered a poll of any job. If fal answers others, errors of one job's polls are its own."""
         self._log = log.get(__name__)
 
     async def claim(self, most: int) -> Claim:
@@ -85,7 +88,7 @@ class Poller:
         return claim
 
     async def poll(self, item: Claimed) -> None:
-        """Poll one generation once."""
+        """Poll one generation once, evaluate its stored callback, or copy its video."""
         late = self._clock() - item.due_at
         metrics.POLL_DELAY_SECONDS.observe(late.total_seconds())
         g, callback = await self._callbacks.read(item.id)
@@ -94,51 +97,51 @@ class Poller:
             return
         bind_generation(g)
         with tracing.span("generation.poll", parent=g.traceparent, generation=g.id, tenant=g.tenant_id) as span:
-            await self._look(g, callback, self._schedule.missed(late), span)
+            await self._follow(g, callback, self._schedule.missed(late), span)
 
-    async def _look(self, g: Generation, callback: Callback | None, missed: timedelta, span: tracing.Span) -> None:
+    async def _follow(self, g: Generation, callback: Callback | None, missed: timedelta, span: tracing.Span) -> None:
         known: Generation | None = g
         if callback is not None:
             known = await self._adopt(g, callback.request_id)
         if known is not None and known.status is Status.COPYING and known.copying is not None:
-            span.forget()  # the copy has its own
+            span.forget()  # the copy has a span of its own
             if callback is not None:
-                await self._callbacks.forget(known.id)  # it came after the result, and would hold up the next try
+                await self._callbacks.forget(known.id)  # it came after the result, and would delay the next attempt
             await self._video_copier.copy(known, known.copying)
             return
         if known is None or known.status not in UPSTREAM or known.request_id is None:
             span.forget()
-            return  # it ended between claim and poll; the move that ended it has set what it waits for
-        reported = None if callback is None else await self._reported(known, callback)
+            return  # it ended between claim and poll, and the transition has set its next due time
+        reported = None if callback is None else await self._evaluate_callback(known, callback)
         if reported is not None:
             span.note(outcome="callback")
             await self._end_reported(known, known.request_id, reported)
             return
-        await self._ask(known, known.request_id, missed, span)
+        await self._poll_fal(known, known.request_id, missed, span)
 
-    async def _ask(self, g: Generation, request_id: str, missed: timedelta, span: tracing.Span) -> None:
-        """Ask fal how it stands; a cancel call goes first where one is wanted, by the caller or by the deadline."""
+    async def _poll_fal(self, g: Generation, request_id: str, missed: timedelta, span: tracing.Span) -> None:
+        """Request the status, after a cancel call if the caller or the deadline requires one."""
         cancels = g.cancel_pending or (g.cancel_sent_at is None and self._is_final(g, missed))
         if cancels:
-            g = await self._pass_on_cancel(g, request_id)
+            g = await self._send_cancel(g, request_id)
         outcome = await self._status(g, request_id)
         span.note(outcome=type(outcome).__name__.lower())
-        if not cancels and _is_old_news(g, outcome):
-            span.forget()  # hundreds of a long job's polls
+        if not cancels and _is_repetition(g, outcome):
+            span.forget()  # a long job has hundreds of such polls
         if isinstance(outcome, Completed):
             await self._end(g, result_outcome(await self._fal.result(request_id)), outcome.logs)
         elif isinstance(outcome, Missing) and self._is_final(g, missed):
             await self._end(g, result_outcome(await self._fal.result(request_id)), ())
         else:
-            await self._note(g, outcome, missed)
+            await self._record(g, outcome, missed)
 
     def _is_final(self, g: Generation, missed: timedelta) -> bool:
-        """Whether its time at fal is over, if fal answers this poll."""
+        """Return whether the job's time at fal is over, provided that fal answers this poll."""
         now = self._clock()
         return self._schedule.is_final(g.poll_answered(now, missed=missed), now)
 
     async def _status(self, g: Generation, request_id: str) -> StatusOutcome:
-        """Poll its status; the gate notes what that says about the account."""
+        """Request the status. The dispatch gate records what the response means for the account."""
         sent_at = self._clock()
         outcome = status_outcome(await self._fal.status(request_id))
         if not isinstance(outcome, UpstreamError):
@@ -148,7 +151,7 @@ class Poller:
         return outcome
 
     async def _adopt(self, g: Generation, request_id: str) -> Generation | None:
-        """Take the request id of a callback for a submit whose answer was lost: fal has the job under this id."""
+        """Adopt the fal request id of a callback for a submit whose response was lost."""
         if transitions.after_callback(g, request_id, self._clock()) is None:
             return g
         moved = await self._transitions.apply(
@@ -156,12 +159,12 @@ class Poller:
         )
         return moved or await self._generations.load(g.id)
 
-    async def _reported(self, g: Generation, callback: Callback) -> Succeeded | Failed | Canceled | None:
-        """How it ended by its callback. One that does not say, or is about another request, is forgotten here."""
+    async def _evaluate_callback(self, g: Generation, callback: Callback) -> Succeeded | Failed | Canceled | None:
+        """Return how the job ended by its callback. Delete a callback without an end, or of another request."""
         if callback.request_id != g.request_id:
             metrics.CALLBACKS.labels("other_request").inc()
             self._log.error(
-                "callback of another request, perhaps a second submit",
+                "callback_of_other_request",
                 generation_id=g.id,
                 fal_request_id=g.request_id,
                 reported_fal_request_id=callback.request_id,
@@ -171,20 +174,20 @@ class Poller:
         await self._callbacks.forget(g.id)
         return None
 
-    async def _pass_on_cancel(self, g: Generation, request_id: str) -> Generation:
-        """Send the cancel call, and note whether fal took it."""
+    async def _send_cancel(self, g: Generation, request_id: str) -> Generation:
+        """Send the cancel call, and record whether fal accepted it."""
         accepted = cancel_outcome(await self._fal.cancel(request_id)) != "trouble"
         moved = await self._transitions.apply(
             g.id, lambda current: transitions.after_cancel_call(current, self._clock(), accepted=accepted), read=g
         )
         return moved or g
 
-    async def _note(
+    async def _record(
         self, g: Generation, outcome: InQueue | Running | Missing | UpstreamError, missed: timedelta
     ) -> None:
-        """Write down what the poll showed; where that was nothing new, only the next poll's time."""
+        """Write what the poll showed; if that is nothing new, only the time of the next poll."""
         if isinstance(outcome, UpstreamError):
-            self._log.warning("poll without an answer", generation_id=g.id, reason=outcome.reason)
+            self._log.warning("poll_failed", generation_id=g.id, reason=outcome.reason)
         if self._after_status(g, outcome, missed) is g:
             await self._generations.reschedule_poll(g.id, self._pacer.next_poll(g, self._clock()))
             return
@@ -196,33 +199,33 @@ class Poller:
         if isinstance(outcome, UpstreamError):
             return self._after_error(g)
         now = self._clock()
-        asked = g.poll_answered(now, missed=missed)
+        answered = g.poll_answered(now, missed=missed)
         self._answered_at = now
-        if self._schedule.is_lost(asked, now):
-            return transitions.after_timeout(asked, now)
-        return transitions.after_status(asked, outcome, now)
+        if self._schedule.is_lost(answered, now):
+            return transitions.after_timeout(answered, now)
+        return transitions.after_status(answered, outcome, now)
 
     def _after_error(self, g: Generation) -> Generation | None:
-        """Keep it, however long fal cannot be asked; but not if fal answers about every job but this one."""
+        """Keep the job, however long fal is unavailable; but not if fal answers the polls of all other jobs."""
         now, since = self._clock(), g.poll_failing_since
         others_answered = since is not None and self._answered_at is not None and self._answered_at > since
-        hopeless = now >= self._schedule.deadline(g, now) + LONGEST_UNASKED
-        if since is not None and (hopeless or (others_answered and self._schedule.is_lost(g, now))):
+        unrecoverable = now >= self._schedule.deadline(g, now) + LONGEST_POLL_OUTAGE
+        if since is not None and (unrecoverable or (others_answered and self._schedule.is_lost(g, now))):
             return transitions.after_timeout(g, now)
         return transitions.after_poll_error(g, now)
 
     async def _end_reported(self, g: Generation, request_id: str, reported: Succeeded | Failed | Canceled) -> None:
-        """Only the result names the billed units, so it is asked for again if fal does not give it at once.
+        """End a job that a callback has reported, with its result and the last lines of fal's log.
 
-        After that many tries, or once fal has forgotten the result, the callback's own report ends the job. The last
-        lines of fal's log come along.
+        Only the result contains the billed units, so it is requested again if fal does not return it at once. After
+        ``_RESULT_ATTEMPTS``, or when fal has deleted the result, the callback alone ends the job.
         """
-        status, wire = await asyncio.gather(self._fal.status(request_id), self._fal.result(request_id))
-        result, seen = result_outcome(wire), status_outcome(status)
+        status, response = await asyncio.gather(self._fal.status(request_id), self._fal.result(request_id))
+        result, seen = result_outcome(response), status_outcome(status)
         logs = seen.logs if isinstance(seen, InQueue | Running | Completed) else ()
         if is_verdict(result):
             await self._end(g, result, logs)
-        elif isinstance(result, Failed) or g.poll_failures >= _RESULT_TRIES:
+        elif isinstance(result, Failed) or g.poll_failures >= _RESULT_ATTEMPTS:
             await self._end(g, reported, logs)
         else:
             await self._transitions.apply(
@@ -230,29 +233,29 @@ class Poller:
             )
 
     async def _end(self, g: Generation, result: ResultOutcome, logs: tuple[LogLine, ...]) -> None:
-        """Completed: the result is fetched at once, fal may forget it within minutes."""
+        """End a completed job by its result, which is fetched at once: fal may delete it within minutes."""
         if isinstance(result, UpstreamError):
-            self._log.warning("poll without an answer", generation_id=g.id, reason=result.reason)
+            self._log.warning("poll_failed", generation_id=g.id, reason=result.reason)
         else:
             self._answered_at = self._clock()
         moved = await self._transitions.apply(
             g.id,
             lambda current: self._after_result(current, result, logs),
             read=g,
-            verdict=is_verdict(result),  # a lost result must not overrule a callback that came during this poll
+            verdict=is_verdict(result),  # a lost result must not override a callback that came during this poll
         )
         if moved is not None:
-            await self._bills.observe(moved, result)
+            await self._price_monitor.observe(moved, result)
 
     def _after_result(self, g: Generation, result: ResultOutcome, logs: tuple[LogLine, ...]) -> Generation | None:
-        if isinstance(result, NotReady | UpstreamError):  # COMPLETED, and the result is unavailable or in progress
+        if isinstance(result, NotReady | UpstreamError):  # completed, but the result is unavailable or not ready
             return self._after_error(g)
         copies = self._video_copier.copies(g)
         return transitions.after_result(g, result, logs, self._clock(), rates=self._rates, copies_video=copies)
 
 
-def _is_old_news(g: Generation, outcome: StatusOutcome) -> bool:
-    """For a trace: it changes no status, and is not the first in a row without an answer."""
+def _is_repetition(g: Generation, outcome: StatusOutcome) -> bool:
+    """Return whether the poll is worth no span: no new status, and not the first error in a row."""
     match outcome:
         case InQueue() | Missing():
             return True
@@ -264,7 +267,7 @@ def _is_old_news(g: Generation, outcome: StatusOutcome) -> bool:
 
 
 def is_verdict(result: ResultOutcome) -> bool:
-    """Whether it says how the generation ended, as opposed to that nobody knows, yet or any more."""
+    """Return whether the result says how the job ended; not so if it is not ready, unavailable, or lost."""
     return not isinstance(result, UpstreamError | NotReady) and not (
         isinstance(result, Failed) and result.presumed_billed
     )

@@ -1,4 +1,4 @@
-"""When each state is looked at next: the waits of a generation, derived from where it stands."""
+"""Schedule: when a generation is next dispatched, polled or swept, and its deadlines, derived from its record."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -8,29 +8,29 @@ from service.domain.generation import Due, Generation
 from service.domain.retry import PollPolicy, RetryPolicy
 from service.domain.status import Status
 
-#: Pace of a submit that fal did not take: as long as it takes, never faster than this.
+#: Waits before each repetition of a refused submit. It is repeated until fal accepts it or the generation expires.
 REFUSED_SUBMITS: Final = RetryPolicy(tuple(timedelta(seconds=s) for s in (0, 1, 2, 5, 10, 20, 40, 60)), forever=True)
 
-#: Waits before each try to copy a video; after the last it is passed on with fal's own URL.
+#: Waits before each attempt to copy a video. After the last attempt the generation succeeds with fal's own URL.
 COPIES: Final = RetryPolicy(tuple(timedelta(seconds=s) for s in (0, 1, 5, 15, 30, 60)))
 
-#: Past all tries of a copy: whatever kept them from being made, fal's own URL is better than none.
+#: Deadline of all attempts of a copy. Whatever prevented them, fal's own URL is better than no URL.
 _COPY_DEADLINE: Final = timedelta(minutes=30)
 
 #: Added to fal's timeout, before the outcome of a submit is declared unknown.
 SUBMIT_MARGIN: Final = timedelta(seconds=30)
 
-#: A video takes a minute at least, and fal bills it some time after: looking for it sooner finds nothing.
+#: A video takes at least a minute, and fal bills it later. The bill contains nothing sooner.
 FIRST_BILL_READ: Final = timedelta(minutes=2)
 
-#: What is left to fal after the cancel call of a passed deadline: to cancel the job, or to finish it nevertheless.
+#: Time for fal, after the cancel call at a deadline, to cancel the job or to finish it nevertheless.
 _CANCEL_GRACE: Final = timedelta(minutes=2)
 
-#: A gap between two polls that is longer than this share of the deadline is an outage of the workers.
+#: A gap between two polls of more than this share of the deadline counts as an outage of the workers.
 _OUTAGE_SHARE: Final = 1 / 8
 
-#: fal forgets results within days: a job that could not be polled for longer than this cannot be saved any more.
-LONGEST_UNASKED: Final = timedelta(days=7)
+#: fal deletes results within days. A job that could not be polled for longer than this cannot be recovered.
+LONGEST_POLL_OUTAGE: Final = timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Schedule:
     unconfirmed_slot: timedelta
     retention: timedelta
     reconcile_every: timedelta | None = None
-    """None: unconfirmed submits are not looked for."""
+    """None: reconciliation is disabled."""
 
     def due(self, g: Generation, now: datetime, *, in_flight: int = 0) -> Due:
         """Return when the generation is next dispatched, polled or swept.
@@ -54,7 +54,7 @@ class Schedule:
                 wait = REFUSED_SUBMITS.next(g.submit_refusals) or timedelta()
                 return Due(dispatch=now + wait, sweep=self.deadline(g, now))
             case Status.UNCONFIRMED:
-                return Due(sweep=self._next_look(g, now))
+                return Due(sweep=self._next_sweep(g, now))
             case Status.COPYING:
                 wait = COPIES.next(0 if g.copying is None else g.copying.failed_attempts) or timedelta()
                 return Due(poll=now + wait, sweep=self.deadline(g, now))
@@ -64,7 +64,7 @@ class Schedule:
         return Due(sweep=self.deadline(g, now))
 
     def deadline(self, g: Generation, now: datetime) -> datetime:
-        """When this state ends by itself; for an ended generation, when it is forgotten."""
+        """Return when the status ends without any event; for an ended generation, when it is purged."""
         match g.status:
             case Status.QUEUED:
                 return g.expires_at
@@ -75,40 +75,43 @@ class Schedule:
             case Status.COPYING:
                 return (g.fal_ended_at or now) + _COPY_DEADLINE
             case Status.SUBMITTED | Status.IN_PROGRESS:
-                poll_outage = min(g.poll_outage, LONGEST_UNASKED)
+                poll_outage = min(g.poll_outage, LONGEST_POLL_OUTAGE)
                 return (g.confirmed_at or self._since_submit(g, now)) + self.upstream_deadline + poll_outage
         return now if g.erased else (g.finished_at or now) + (g.retention or self.retention)
 
     def is_final(self, g: Generation, now: datetime) -> bool:
-        """Whether fal is to be told to cancel it: its time at fal is over."""
+        """Return whether the job's time at fal is over, so that the final check begins with a cancel call."""
         return now >= self.deadline(g, now)
 
     def is_lost(self, g: Generation, now: datetime) -> bool:
-        """Whether fal has had its time to obey the cancel call as well."""
+        """Return whether the time for fal to obey the cancel call is over as well."""
         return now >= self.deadline(g, now) + _CANCEL_GRACE
 
     def missed(self, late: timedelta) -> timedelta:
-        """The part of a poll's delay that an outage of the workers explains; zero for an ordinary delay."""
+        """Return the part of a poll's delay that is an outage of the workers; zero for an ordinary delay."""
         return late if late > self.upstream_deadline * _OUTAGE_SHARE else timedelta()
 
     def slot_ends(self, g: Generation, now: datetime) -> datetime:
-        """When fal cannot be running an unconfirmed job any more."""
+        """Return when fal cannot be running an unconfirmed job any more."""
         return self._since_submit(g, now) + self.unconfirmed_slot
 
-    def _next_look(self, g: Generation, now: datetime) -> datetime:
-        """Of an unconfirmed job: its deadline, the end of its slot, or the next reading of fal's bill."""
-        looks = [self.deadline(g, now)]
+    def _next_sweep(self, g: Generation, now: datetime) -> datetime:
+        """Return when an unconfirmed job is due: at its deadline, the end of its slot, or the next reconciliation."""
+        times = [self.deadline(g, now)]
         if not g.slot_released:
-            looks.append(self.slot_ends(g, now))
+            times.append(self.slot_ends(g, now))
         if self.reconcile_every is not None:
-            looks.append(max(self._since_submit(g, now) + FIRST_BILL_READ, now + self.reconcile_every))
-        return min(looks)
+            times.append(max(self._since_submit(g, now) + FIRST_BILL_READ, now + self.reconcile_every))
+        return min(times)
 
     def next_poll(self, g: Generation, now: datetime, *, in_flight: int) -> datetime:
-        """The one place that decides when a job is polled next; the claim's budget is the last guard behind it."""
+        """Return when a job is polled next. Only this function decides it; the budget of the claim is a second limit.
+
+        A job whose cancel call has not been sent yet is due at once.
+        """
         failures = g.poll_failures + 2 * (g.cancel_failures if g.cancel_pending else 0)
         if g.cancel_pending and not failures:
-            return now  # fal has not been asked to cancel yet
+            return now
         return now + self.polls.next(now - self._since_submit(g, now), in_flight, failures=failures)
 
     @staticmethod

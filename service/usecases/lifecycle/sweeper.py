@@ -1,6 +1,6 @@
-"""Deadlines that the gateway keeps alone: expires overdue work, releases slots, purges what ended long ago.
+"""Deadline sweeper: expires overdue generations, releases slots, purges old records, continues jobs of operators.
 
-The deadline of a job that fal has is kept by its polls: only they can ask fal once more before it fails.
+Polls watch the deadline of a job that fal has, since only a poll can make the final check.
 """
 
 from datetime import datetime, timedelta
@@ -29,11 +29,11 @@ from service.usecases.log_context import bind_generation
 from service.usecases.operations.audit_jobs import AuditJobs
 from service.usecases.tenants.erasure import ErasureJobs
 
-#: When an item is looked at again that cannot be ended yet: its webhooks are pending, or a callback waits for a poll.
-_AGAIN: Final = timedelta(seconds=60)
-#: How often a process trims the lists of what fal has of us.
+#: Pause of an item that cannot end yet: its webhooks are pending, or a stored callback waits for its poll.
+_RETRY_AFTER: Final = timedelta(seconds=60)
+#: Interval at which a process trims the index of submitted request ids.
 _TRIM_EVERY: Final = timedelta(minutes=1)
-#: What fal may bill so long after its deadline is no longer told apart from what is not ours.
+#: A billing event this long after a job's deadline is not matched with the job any more.
 _LATE_BILLING: Final = timedelta(hours=24)
 
 
@@ -45,12 +45,12 @@ class DeadlineSweeper:
         due: DueStore,
         queue: QueueStore,
         submissions: SubmissionStore,
-        kept: VideoStore | None,
-        moves: TransitionService,
+        video_store: VideoStore | None,
+        transition_service: TransitionService,
         schedule: Schedule,
         reconciliation: Reconciliation | None,
-        erasing: ErasureJobs,
-        auditing: AuditJobs,
+        erasure_jobs: ErasureJobs,
+        audit_jobs: AuditJobs,
         *,
         clock: Clock,
     ) -> None:
@@ -59,12 +59,12 @@ class DeadlineSweeper:
         self._due = due
         self._queue = queue
         self._submissions = submissions
-        self._videos = kept
-        self._transitions = moves
+        self._video_store = video_store
+        self._transitions = transition_service
         self._schedule = schedule
         self._reconciliation = reconciliation
-        self._erasing = erasing
-        self._auditing = auditing
+        self._erasure_jobs = erasure_jobs
+        self._audit_jobs = audit_jobs
         self._clock = clock
         self._trimmed_at: datetime | None = None
         self._log = log.get(__name__)
@@ -75,14 +75,15 @@ class DeadlineSweeper:
         return await self._due.claim(WorkQueue.SWEEP, now=self._clock(), most=most, lease=LEASE)
 
     async def sweep(self, item: Claimed) -> None:
+        """Process one due item: a generation, a delivery without a generation, or a job of an operator."""
         if ids.is_id(ids.DELIVERY, item.id):
-            await self._forget_delivery(item.id)
+            await self._purge_delivery(item.id)
             return
         if erasure.of_job(item.id) is not None:
-            await self._erasing.continue_job(item.id)
+            await self._erasure_jobs.continue_job(item.id)
             return
         if item.id == audits.JOB:
-            await self._auditing.continue_job()
+            await self._audit_jobs.continue_job()
             return
         g = await self._generations.load(item.id)
         if g is None:
@@ -91,29 +92,29 @@ class DeadlineSweeper:
         bind_generation(g)
         if self._slot_ends(g):
             released = await self._transitions.apply(
-                g.id, lambda now: now.without_slot() if self._slot_ends(now) else None
+                g.id, lambda current: current.without_slot() if self._slot_ends(current) else None
             )
             g = released or g
         if g.status in UPSTREAM:
-            await self._due.remove(WorkQueue.SWEEP, g.id)  # an older release set it: polls watch this deadline now
+            await self._due.remove(WorkQueue.SWEEP, g.id)  # set by an older release: polls watch this deadline now
         elif g.status is Status.UNCONFIRMED and self._reconciliation is not None:
             await self._reconcile(g, self._reconciliation)
         elif not self._is_due(g):
-            await self._look_again(g)
+            await self._reschedule(g)
         elif g.is_terminal:
-            await self._forget(g)
+            await self._purge(g)
         else:
             await self._end(g, self._after_deadline)
 
     async def _reconcile(self, g: Generation, reconciliation: Reconciliation) -> None:
-        """Look for it at fal; past its deadline that ends it, if need be without having seen the bill."""
+        """Reconcile an unconfirmed generation. Past its deadline end it, if need be without having read the bill."""
         outcome = await reconciliation.reconcile(g)
         now = self._clock()
         late = now - self._schedule.deadline(g, now)
         if outcome == "adopted":
             return
         if late < timedelta():
-            await self._look_again(g)
+            await self._reschedule(g)
         elif outcome == "trouble" and late < self._schedule.unconfirmed_deadline:
             await self._generations.reschedule_sweep(g, now + reconciliation.every)
         elif outcome == "unbilled":
@@ -124,15 +125,15 @@ class DeadlineSweeper:
         else:
             await self._end(g, self._after_deadline)
 
-    async def _end(self, g: Generation, verb: Transition, *, why: str = "") -> Generation | None:
-        """Make this move; if a callback that waits for a poll keeps it from being made, sweep again in a minute."""
-        moved = await self._transitions.apply(g.id, verb, why=why)
+    async def _end(self, g: Generation, transition: Transition, *, why: str = "") -> Generation | None:
+        """Apply the transition. If a stored callback that waits for its poll prevents it, sweep again in a minute."""
+        moved = await self._transitions.apply(g.id, transition, why=why)
         if moved is None:
-            await self._generations.reschedule_sweep(g, self._clock() + _AGAIN)
+            await self._generations.reschedule_sweep(g, self._clock() + _RETRY_AFTER)
         return moved
 
     async def _give_up_billed(self, g: Generation, now: datetime) -> None:
-        """End a generation of which fal's bill may hold the video; marked first, so that no crash ends it unmarked."""
+        """End a generation that fal may have billed. It is marked first, so that no crash ends it without the mark."""
         await self._submissions.mark_lost(g.id, now)
         moved = await self._transitions.apply(g.id, self._after_deadline)
         if moved is None:
@@ -140,7 +141,7 @@ class DeadlineSweeper:
         else:
             self._log.error("paid_and_lost", generation_id=g.id, fal_request_id=None)
 
-    async def _look_again(self, g: Generation) -> None:
+    async def _reschedule(self, g: Generation) -> None:
         now = self._clock()
         await self._generations.reschedule_sweep(g, self._schedule.due(g, now).sweep or now)
 
@@ -156,24 +157,24 @@ class DeadlineSweeper:
             oldest = min(oldest, since)
         await self._submissions.trim(oldest - self._schedule.upstream_deadline - _LATE_BILLING)
 
-    async def _forget(self, g: Generation) -> None:
-        """Forget a generation with its webhooks, which quote it; while one is pending, again in a minute.
+    async def _purge(self, g: Generation) -> None:
+        """Purge a generation and its deliveries, which contain its data. While one is pending, retry in a minute.
 
-        The script that forgets the webhooks checks again that none is pending: a replay may come after the first check.
+        The script that purges the deliveries checks this again: a replay may come after the first check.
         """
         if await self._deliveries.pending(g.deliveries) or not await self._deliveries.purge(g.tenant_id, g.deliveries):
-            await self._generations.reschedule_sweep(g, self._clock() + _AGAIN)
+            await self._generations.reschedule_sweep(g, self._clock() + _RETRY_AFTER)
             return
-        await videos.forget(self._videos, g)
+        await videos.forget(self._video_store, g)
         await self._generations.purge(g)
 
-    async def _forget_delivery(self, name: str) -> None:
-        """One that no generation caused: a test, or what became of an endpoint."""
+    async def _purge_delivery(self, name: str) -> None:
+        """Purge a delivery without a generation: a test, or an event of an endpoint."""
         delivery = await self._deliveries.load(name)
         if delivery is None:
             await self._due.remove(WorkQueue.SWEEP, name)
         elif delivery.status is DeliveryStatus.PENDING or not await self._deliveries.purge(delivery.tenant_id, [name]):
-            await self._due.reschedule(WorkQueue.SWEEP, name, self._clock() + _AGAIN)
+            await self._due.reschedule(WorkQueue.SWEEP, name, self._clock() + _RETRY_AFTER)
 
     def _slot_ends(self, g: Generation) -> bool:
         now = self._clock()
@@ -184,6 +185,6 @@ class DeadlineSweeper:
         return transitions.after_deadline(g, self._clock()) if self._is_due(g) else None
 
     def _is_due(self, g: Generation) -> bool:
-        """Asked of the record, not of the claimed entry: a move since the claim has set another deadline."""
+        """Return whether the deadline in the record has passed. A transition since the claim may have changed it."""
         now = self._clock()
         return self._schedule.deadline(g, now) <= now
