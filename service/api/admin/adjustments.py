@@ -1,24 +1,21 @@
 """``/admin/v1/adjustments``: an operator corrects what was spent."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter
 from typing_extensions import TypedDict
 
-from service.api.admin.tenants import operator
-from service.api.http.dependencies import json_body, runtime
-from service.api.http.responses import json_response
-from service.api.schemas import body_of, problems
+from service.api.http.dependencies import OPERATOR, Gateway, json_of
+from service.api.schemas import problems
 from service.domain import ids
-from service.domain.adjustment import ADJUSTMENT, Adjustment, Correction
+from service.domain.adjustment import Adjustment, Correction
 from service.domain.budgets import day
 from service.domain.described import described
 from service.domain.pricing import usd
-from service.domain.request import parse
 from service.errors import NotFound
 from service.runtime import Runtime
 
-router = APIRouter(prefix="/admin/v1", tags=["admin"], dependencies=[Depends(operator)])
+router = APIRouter(prefix="/admin/v1", tags=["admin"], dependencies=[OPERATOR])
 
 
 @described
@@ -44,14 +41,12 @@ class AdjustmentView(TypedDict):
 @router.post(
     "/adjustments",
     summary="Adjust a cost",
-    description="Adds a signed amount to the cost of a generation, its three budget windows and the usage report, and "
-    "writes it "
-    "into the ledger. If the record of the generation is purged, give tenant, end user and day.",
-    responses={200: {"model": AdjustmentView}, **problems(400, 401, 404, 408, 409, 413, 415, 422, 503)},
-    openapi_extra=body_of(Adjustment),
+    description="Adds a signed amount to the cost of a generation, its three budget windows and the usage report, and"
+    " writes it into the ledger. If the record of the generation is purged, give tenant, end user and day.",
+    responses=problems(404, 409),
 )
-async def adjust(request: Request) -> Response:
-    return json_response(await adjusted(runtime(request), parse(ADJUSTMENT, await json_body(request))))
+async def adjust(gateway: Gateway, body: Annotated[Adjustment, json_of(Adjustment)]) -> AdjustmentView:
+    return await adjusted(gateway, body)
 
 
 async def adjusted(gateway: Runtime, wanted: Adjustment) -> AdjustmentView:

@@ -1,30 +1,26 @@
 """``/admin/v1/audit``: for operators."""
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter
 
-from service.api.admin.tenants import operator
-from service.api.http.dependencies import runtime
-from service.api.http.responses import json_response
+from service.api.http.dependencies import OPERATOR, Gateway
 from service.api.schemas import AuditProgressView, AuditView, problems
 from service.domain.generation_view import rfc3339
 from service.usecases.operations.audit import Progress
 from service.usecases.operations.audit_jobs import Report
 
-router = APIRouter(prefix="/admin/v1", tags=["admin"], dependencies=[Depends(operator)])
+router = APIRouter(prefix="/admin/v1", tags=["admin"], dependencies=[OPERATOR])
 
 
 @router.get(
     "/audit",
     summary="Audit money and slots",
-    description="Compares ledger, budget windows, holds and slots, in this call if the ledger has 20,000 entries at"
-    " most."
-    " For a "
-    "larger ledger it shows the audit that `POST` started. Under traffic, a change between two reads can look like a "
-    "difference.",
-    responses={200: {"model": AuditView}, **problems(401, 404, 503)},
+    description="Compares ledger, budget windows, holds and slots, in this call if the ledger has 20,000 entries at "
+    "most. For a larger ledger it shows the audit that `POST` started. Under traffic, a change between two reads can "
+    "look like a difference.",
+    responses=problems(404),
 )
-async def audit(request: Request) -> Response:
-    return json_response(_audit(await runtime(request).operations.audit_jobs.read()))
+async def audit(gateway: Gateway) -> AuditView:
+    return _audit(await gateway.operations.audit_jobs.read())
 
 
 @router.post(
@@ -32,10 +28,9 @@ async def audit(request: Request) -> Response:
     summary="Start an audit",
     description="Workers run it; `GET` shows the progress. If an audit runs already, it continues.",
     status_code=202,
-    responses={202: {"model": AuditView}, **problems(401, 503)},
 )
-async def start_audit(request: Request) -> Response:
-    return json_response(_audit(await runtime(request).operations.audit_jobs.start()), status=202)
+async def start_audit(gateway: Gateway) -> AuditView:
+    return _audit(await gateway.operations.audit_jobs.start())
 
 
 def _audit(report: Report) -> AuditView:

@@ -1,22 +1,20 @@
 """``/admin/v1``: hold dispatch, let it go, run empty; of the whole account and of one tenant."""
 
-from typing import Annotated, Final, Literal
+from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends, Request, Response
-from pydantic import BaseModel, ConfigDict, StringConstraints, TypeAdapter
+from fastapi import APIRouter, Response
+from pydantic import BaseModel, ConfigDict, StringConstraints
 from typing_extensions import TypedDict
 
 from service.api.admin.schemas import TenantView
-from service.api.admin.tenants import IF_MATCH, if_match, operator, tenant_answer
-from service.api.http.dependencies import json_body, runtime
-from service.api.http.responses import json_response
-from service.api.schemas import body_of, problems
+from service.api.admin.tenants import IF_MATCH, Version, tenant_answer
+from service.api.http.dependencies import OPERATOR, Gateway, json_of
+from service.api.schemas import problems
 from service.domain.described import described
 from service.domain.dispatch_gate import Gate
 from service.domain.generation_view import rfc3339
-from service.domain.request import parse
 
-router = APIRouter(prefix="/admin/v1", tags=["admin"], dependencies=[Depends(operator)])
+router = APIRouter(prefix="/admin/v1", tags=["admin"], dependencies=[OPERATOR])
 
 
 class Reason(BaseModel):
@@ -54,10 +52,6 @@ class DispatchView(TypedDict):
     """Submits that may be under way at once. It grows with accepted submits and shrinks after failures."""
 
 
-REASON: Final = TypeAdapter(Reason)
-_BODY: Final = (400, 401, 408, 413, 415, 422, 503)
-
-
 def dispatch_view(gate: Gate) -> DispatchView:
     return {
         "object": "dispatch",
@@ -77,65 +71,58 @@ def dispatch_view(gate: Gate) -> DispatchView:
 @router.get(
     "/dispatch",
     summary="Read the state of dispatch",
-    responses={200: {"model": DispatchView}, **problems(401, 503)},
 )
-async def read_dispatch(request: Request) -> Response:
-    return json_response(dispatch_view(await runtime(request).operations.gate.read()))
+async def read_dispatch(gateway: Gateway) -> DispatchView:
+    return dispatch_view(await gateway.operations.gate.read())
 
 
 @router.post(
     "/pause",
     summary="Pause dispatch",
     description="No generation is submitted until `resume`. Polls, callbacks and webhooks continue.",
-    responses={200: {"model": DispatchView}, **problems(*_BODY)},
-    openapi_extra=body_of(Reason),
 )
-async def pause(request: Request) -> Response:
-    wanted = parse(REASON, await json_body(request))
-    return json_response(dispatch_view(await runtime(request).operations.gate.pause(wanted.reason)))
+async def pause(gateway: Gateway, body: Annotated[Reason, json_of(Reason)]) -> DispatchView:
+    return dispatch_view(await gateway.operations.gate.pause(body.reason))
 
 
 @router.post(
     "/drain",
     summary="Drain the gateway",
     description="Creates are refused with 503 until `resume`. Accepted generations continue to their end.",
-    responses={200: {"model": DispatchView}, **problems(*_BODY)},
-    openapi_extra=body_of(Reason),
 )
-async def drain(request: Request) -> Response:
-    wanted = parse(REASON, await json_body(request))
-    return json_response(dispatch_view(await runtime(request).operations.gate.drain(wanted.reason)))
+async def drain(gateway: Gateway, body: Annotated[Reason, json_of(Reason)]) -> DispatchView:
+    return dispatch_view(await gateway.operations.gate.drain(body.reason))
 
 
 @router.post(
     "/resume",
     summary="Resume dispatch",
     description="Ends a pause, a drain, and a lock or failure state.",
-    responses={200: {"model": DispatchView}, **problems(401, 503)},
 )
-async def resume(request: Request) -> Response:
-    return json_response(dispatch_view(await runtime(request).operations.gate.resume()))
+async def resume(gateway: Gateway) -> DispatchView:
+    return dispatch_view(await gateway.operations.gate.resume())
 
 
 @router.post(
     "/tenants/{tenant_id}/pause",
     summary="Pause a tenant",
     description="None of its generations is submitted until it is resumed. Its API keys still work.",
-    responses={200: {"model": TenantView}, **problems(400, 401, 404, 408, 412, 413, 415, 422, 503)},
-    openapi_extra={**body_of(Reason), "parameters": [IF_MATCH]},
+    responses=problems(412, 422),
+    openapi_extra={"parameters": [IF_MATCH]},
 )
-async def pause_tenant(request: Request, tenant_id: str) -> Response:
-    wanted = parse(REASON, await json_body(request))
-    tenant = await runtime(request).tenants.service.pause(tenant_id, wanted.reason, version=if_match(request))
-    return tenant_answer(tenant)
+async def pause_tenant(
+    gateway: Gateway, body: Annotated[Reason, json_of(Reason)], tenant_id: str, version: Version, response: Response
+) -> TenantView:
+    tenant = await gateway.tenants.service.pause(tenant_id, body.reason, version=version)
+    return tenant_answer(response, tenant)
 
 
 @router.post(
     "/tenants/{tenant_id}/resume",
     summary="Resume a tenant",
     description="Ends a suspension **and** a pause.",
-    responses={200: {"model": TenantView}, **problems(401, 404, 412, 422, 503)},
+    responses=problems(412, 422),
     openapi_extra={"parameters": [IF_MATCH]},
 )
-async def resume_tenant(request: Request, tenant_id: str) -> Response:
-    return tenant_answer(await runtime(request).tenants.service.resume(tenant_id, version=if_match(request)))
+async def resume_tenant(gateway: Gateway, tenant_id: str, version: Version, response: Response) -> TenantView:
+    return tenant_answer(response, await gateway.tenants.service.resume(tenant_id, version=version))

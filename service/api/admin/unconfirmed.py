@@ -2,25 +2,22 @@
 
 from typing import Annotated, Final, Literal, Self
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Query
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, model_validator
 from pydantic_core import PydanticCustomError
 from typing_extensions import TypedDict
 
-from service.api.admin.tenants import operator
-from service.api.http.dependencies import json_body, runtime
-from service.api.http.responses import json_response
-from service.api.schemas import body_of, problems
+from service.api.http.dependencies import OPERATOR, Gateway, json_of
+from service.api.schemas import problems
 from service.domain.billing import REQUEST_ID
 from service.domain.described import described
 from service.domain.generation import Generation
 from service.domain.generation_view import GenerationView, public, rfc3339
 from service.domain.pricing import usd
-from service.domain.request import parse
 from service.runtime import Runtime
 from service.usecases.operations.unconfirmed import Dismissed, PaidAndLost, Unconfirmed
 
-router = APIRouter(prefix="/admin/v1", tags=["admin"], dependencies=[Depends(operator)])
+router = APIRouter(prefix="/admin/v1", tags=["admin"], dependencies=[OPERATOR])
 
 
 class Resolution(BaseModel):
@@ -182,78 +179,68 @@ MOST_LISTED: Final = 1000
 @router.get(
     "/generations/{generation_id}",
     summary="Read any tenant's generation",
-    responses={200: {"model": OperatorsGenerationView}, **problems(401, 404, 503)},
 )
-async def read(request: Request, generation_id: str) -> Response:
-    return json_response(operators_view(await runtime(request).operations.unconfirmed.get(generation_id)))
+async def read(gateway: Gateway, generation_id: str) -> OperatorsGenerationView:
+    return operators_view(await gateway.operations.unconfirmed.get(generation_id))
 
 
 @router.post(
     "/generations/{generation_id}/resolve",
     summary="Resolve an unconfirmed submit",
     description="Adopts the fal request id, or declares that fal never accepted the job.",
-    responses={200: {"model": OperatorsGenerationView}, **problems(400, 401, 404, 408, 409, 413, 415, 422, 503)},
-    openapi_extra=body_of(Resolution),
+    responses=problems(409),
 )
-async def resolve(request: Request, generation_id: str) -> Response:
-    wanted = parse(RESOLUTION, await json_body(request))
-    return json_response(operators_view(await resolved(runtime(request), generation_id, wanted)))
+async def resolve(
+    gateway: Gateway, body: Annotated[Resolution, json_of(Resolution)], generation_id: str
+) -> OperatorsGenerationView:
+    return operators_view(await resolved(gateway, generation_id, body))
 
 
 @router.get(
     "/unconfirmed",
     summary="List unconfirmed generations, oldest first",
-    responses={200: {"model": UnconfirmedList}, **problems(401, 422, 503)},
 )
-async def list_unconfirmed(request: Request, limit: Annotated[int, Query(ge=1, le=MOST_LISTED)] = 100) -> Response:
-    found, count = await runtime(request).operations.unconfirmed.unconfirmed(limit=limit)
-    answer: UnconfirmedList = {"object": "list", "data": [unconfirmed_view(one) for one in found], "count": count}
-    return json_response(answer)
+async def list_unconfirmed(
+    gateway: Gateway, limit: Annotated[int, Query(ge=1, le=MOST_LISTED)] = 100
+) -> UnconfirmedList:
+    found, count = await gateway.operations.unconfirmed.unconfirmed(limit=limit)
+    return {"object": "list", "data": [unconfirmed_view(one) for one in found], "count": count}
 
 
 @router.post(
     "/unconfirmed/dismiss",
     summary="Dismiss unconfirmed submits",
     description="Declares that fal never accepted those submitted before a time. Each fails at no cost. One call "
-    "dismisses 200 "
-    "at most; repeat it until `left` is 0.",
-    responses={200: {"model": DismissedView}, **problems(400, 401, 408, 413, 415, 422, 503)},
-    openapi_extra=body_of(Dismissal),
+    "dismisses 200 at most; repeat it until `left` is 0.",
 )
-async def dismiss(request: Request) -> Response:
-    wanted = parse(DISMISSAL, await json_body(request))
-    return json_response(
-        dismissed_view(await runtime(request).operations.unconfirmed.dismiss_all(wanted.before, wanted.reason))
-    )
+async def dismiss(gateway: Gateway, body: Annotated[Dismissal, json_of(Dismissal)]) -> DismissedView:
+    return dismissed_view(await gateway.operations.unconfirmed.dismiss_all(body.before, body.reason))
 
 
 @router.get(
     "/paid-and-lost",
     summary="List paid and lost generations, oldest first",
     description="Generations that were given up although fal reported or may have billed a video.",
-    responses={200: {"model": PaidAndLostList}, **problems(401, 422, 503)},
 )
-async def list_paid_and_lost(request: Request, limit: Annotated[int, Query(ge=1, le=MOST_LISTED)] = 100) -> Response:
-    found, count = await runtime(request).operations.unconfirmed.paid_and_lost(limit=limit)
-    answer: PaidAndLostList = {"object": "list", "data": [paid_and_lost_view(one) for one in found], "count": count}
-    return json_response(answer)
+async def list_paid_and_lost(
+    gateway: Gateway, limit: Annotated[int, Query(ge=1, le=MOST_LISTED)] = 100
+) -> PaidAndLostList:
+    found, count = await gateway.operations.unconfirmed.paid_and_lost(limit=limit)
+    return {"object": "list", "data": [paid_and_lost_view(one) for one in found], "count": count}
 
 
 @router.post(
     "/generations/{generation_id}/revive",
     summary="Revive a given-up generation",
-    description="For a generation that failed with `upstream_timeout` or `submission_unconfirmed` although fal has the "
-    "job. "
-    "Its cost is taken back and held again, and it is polled until fal reports its end.",
-    responses={200: {"model": OperatorsGenerationView}, **problems(400, 401, 404, 408, 409, 413, 415, 422, 503)},
-    openapi_extra=body_of(Revival),
+    description="For a generation that failed with `upstream_timeout` or `submission_unconfirmed` although fal has "
+    "the job. Its cost is taken back and held again, and it is polled until fal reports its end.",
+    responses=problems(409),
 )
-async def revive(request: Request, generation_id: str) -> Response:
-    wanted = parse(REVIVAL, await json_body(request))
-    revived = await runtime(request).operations.unconfirmed.revive(
-        generation_id, wanted.reason, request_id=wanted.fal_request_id
-    )
-    return json_response(operators_view(revived))
+async def revive(
+    gateway: Gateway, body: Annotated[Revival, json_of(Revival)], generation_id: str
+) -> OperatorsGenerationView:
+    revived = await gateway.operations.unconfirmed.revive(generation_id, body.reason, request_id=body.fal_request_id)
+    return operators_view(revived)
 
 
 async def resolved(gateway: Runtime, generation_id: str, wanted: Resolution) -> Generation:

@@ -28,8 +28,7 @@ _EXAMPLE: Final = '{"status":"IN_QUEUE","request_id":"gen_…","queue_position":
     f"{_REQUEST_PATH}/status",
     summary="Read the status of a request",
     description="Does not count against the rate limit, because fal's clients poll ten times a second. `logs=1` or "
-    "`logs=true` adds "
-    "the log.",
+    "`logs=true` adds the log.",
     responses={**STATUS, **answers(401, 403, 404, 503)},
     openapi_extra=REQUEST,
 )
@@ -93,10 +92,8 @@ async def cancel(request: Request) -> Response:
 @router.post(
     addresses.ENDPOINT_PATH,
     summary="Submit a request",
-    description="The body is the input of the model; an invalid body is refused at once. `fal_webhook` receives the"
-    " end "
-    "in fal's "
-    "form, signed with a key of `/fal/.well-known/jwks.json`.",
+    description="The body is the input of the model; an invalid body is refused at once. `fal_webhook` receives the "
+    "end in fal's form, signed with a key of `/fal/.well-known/jwks.json`.",
     responses={**SUBMITTED, **answers(400, 401, 402, 403, 404, 408, 413, 422, 429, 503)},
     openapi_extra={**ORDER, "parameters": [ENDPOINT, *ORDER["parameters"]]},
 )

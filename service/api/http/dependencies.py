@@ -1,12 +1,21 @@
-"""What endpoints have in common: the runtime, the caller, the body."""
+"""Dependencies of endpoints: the runtime, the caller, the body.
+
+The hot routes (create, read, list, fal status) call the functions; all others name the types in their signatures.
+"""
 
 import asyncio
-from typing import Final
+import hmac
+from typing import Annotated, Any, Final
 
-from fastapi import Request
+from fastapi import Depends, Request, Security
+from fastapi.openapi.models import HTTPBearer
+from fastapi.security import SecurityScopes
+from fastapi.security.base import SecurityBase
+from pydantic import BaseModel, TypeAdapter
 
+from service.domain.request import parse
 from service.domain.tenant import Scope, Tenant
-from service.errors import Malformed, RateLimited, Timeout, Unauthenticated, UnsupportedMedia
+from service.errors import Malformed, NotFound, RateLimited, Timeout, Unauthenticated, UnsupportedMedia
 from service.observability import log
 from service.runtime import Runtime
 
@@ -79,3 +88,55 @@ def preferred_wait(request: Request) -> int:
                 raise Malformed("'Prefer: wait=N' takes whole seconds.")
             return LONGEST_WAIT if len(value) > _MOST_DIGITS else min(int(value), LONGEST_WAIT)
     return 0
+
+
+async def _gateway(request: Request) -> Runtime:
+    return runtime(request)  # a coroutine function: FastAPI would run a plain one in a thread
+
+
+class ApiKey(SecurityBase):
+    """A tenant's key. It needs the scopes that ``Security`` names, and counts against the rate limit."""
+
+    scheme_name = "apiKey"
+    model = HTTPBearer()
+
+    async def __call__(self, request: Request, needed: SecurityScopes) -> Tenant:
+        return await tenant(request, Scope(needed.scopes[0]))
+
+
+class AdminToken(SecurityBase):
+    """The operator's token, compared in constant time. Without the setting there is no admin API: 404."""
+
+    scheme_name = "adminToken"
+    model = HTTPBearer()
+
+    async def __call__(self, request: Request) -> None:
+        token = runtime(request).settings.admin_token
+        if token is None:
+            raise NotFound("There is no such route.")
+        if not hmac.compare_digest(bearer(request).encode(), token.get_secret_value().encode()):
+            raise Unauthenticated("The admin token is wrong.")
+
+
+class JsonBody:
+    """A JSON body, validated from its bytes: FastAPI's own would be read before the caller is authenticated."""
+
+    def __init__(self, model: type[BaseModel]) -> None:
+        self.model = model
+        self._adapter: TypeAdapter[Any] = TypeAdapter(model)
+
+    async def __call__(self, request: Request) -> Any:
+        return parse(self._adapter, await json_body(request))
+
+
+def json_of(model: type[BaseModel]) -> Any:
+    """Return what ``Annotated`` needs to make a parameter the body."""
+    return Depends(JsonBody(model))
+
+
+API_KEY: Final = ApiKey()
+Gateway = Annotated[Runtime, Depends(_gateway)]
+Reader = Annotated[Tenant, Security(API_KEY, scopes=[Scope.READ.value])]
+Creator = Annotated[Tenant, Security(API_KEY, scopes=[Scope.GENERATE.value])]
+Manager = Annotated[Tenant, Security(API_KEY, scopes=[Scope.MANAGE.value])]
+OPERATOR: Final = Security(AdminToken())

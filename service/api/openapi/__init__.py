@@ -7,7 +7,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 
-from service.api.openapi import descriptions, examples, headers, parameters, problems, security, webhooks
+from service.api.openapi import descriptions, examples, headers, parameters, problems, security, signatures, webhooks
 from service.api.schemas import SCHEMA_REFERENCE
 from service.build_info import version
 
@@ -61,6 +61,7 @@ def _document(app: FastAPI) -> dict[str, Any]:
     for route in app.routes:
         if isinstance(route, APIRoute):
             route.operation_id = _operation_id(route)
+            signatures.complete(route)
     document = get_openapi(
         title="Seedance Gateway",
         version=version(),
@@ -74,7 +75,7 @@ def _document(app: FastAPI) -> dict[str, Any]:
         schemas.pop(unused, None)
     document["webhooks"] = webhooks.section(schemas)
     for path, method, operation in _operations(document["paths"]):
-        operation["security"] = security.of(path, method, operation["operationId"])
+        operation.setdefault("security", security.of(path, method))
         parameters.describe(operation)
         descriptions.complete_results(operation)
         descriptions.name_callers(operation)

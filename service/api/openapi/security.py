@@ -1,4 +1,4 @@
-"""Security schemes, and the scheme and scope of each operation, by its path."""
+"""Security schemes; scheme and scope of the routes that authenticate in code: the hot ones, fal's, callbacks."""
 
 from typing import Final
 
@@ -44,26 +44,14 @@ _GUARDED: Final = (
     ("/fal/upload", "uploadTicket"),
     *((f"/fal/{part}", "falKey") for part in ("queue", "run", "rest", "proxy")),
 )
-#: Prefixes of the ids of operations that change something with the scope ``generate``.
-_MAKING: Final = ("generations_", "uploads_", "fal_")
-#: A GET that returns a secret.
-_SECRET: Final = "webhook_endpoints_secret"  # noqa: S105  (an operation's id)
 #: Needs the scope of its target.
-_PROXY: Final = "fal_proxy_"
+_PROXY: Final = "/fal/proxy"
 
 
-def of(path: str, method: str, name: str) -> list[dict[str, list[str]]]:
-    """Return the security of an operation; empty means public."""
+def of(path: str, method: str) -> list[dict[str, list[str]]]:
+    """Return the security of a route that does not authenticate in its signature; empty means public."""
     scheme = next((scheme for beginning, scheme in _GUARDED if path.startswith(beginning)), None)
     if scheme is None:
         return []
-    keyed = scheme in ("apiKey", "falKey") and not name.startswith(_PROXY)
-    return [{scheme: [_scope(method, name).value] if keyed else []}]
-
-
-def _scope(method: str, name: str) -> Scope:
-    if name == _SECRET:
-        return Scope.MANAGE
-    if method == "get":
-        return Scope.READ
-    return Scope.GENERATE if name.startswith(_MAKING) else Scope.MANAGE
+    keyed = scheme in ("apiKey", "falKey") and not path.startswith(_PROXY)
+    return [{scheme: [(Scope.READ if method == "get" else Scope.GENERATE).value] if keyed else []}]

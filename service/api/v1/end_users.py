@@ -1,43 +1,34 @@
 """``/v1/end-users``: the tenant's own customers."""
 
-from typing import Final
+from fastapi import APIRouter, Response
 
-from fastapi import APIRouter, Request, Response
-
-from service.api.http.dependencies import runtime, tenant
-from service.api.http.responses import json_response
-from service.api.schemas import EndUserView, ErasedView, problems
+from service.api.http.dependencies import Gateway, Manager, Reader
+from service.api.schemas import EndUserView, ErasedView
 from service.domain.erasure import Erasure
 from service.domain.generation_view import rfc3339
 from service.domain.pricing import usd
-from service.domain.tenant import Scope
 from service.usecases.tenants.end_users import EndUser
 
 router = APIRouter(prefix="/v1/end-users", tags=["end users"])
-
-_PROBLEMS: Final = (401, 403, 404, 429, 503)
 
 
 @router.post(
     "/{end_user_id:path}/block",
     summary="Block an end user",
     description="New generations of the end user are refused with 403. Queued generations continue.",
-    responses={200: {"model": EndUserView}, **problems(*_PROBLEMS)},
 )
-async def block(request: Request, end_user_id: str) -> Response:
-    caller = await tenant(request, Scope.MANAGE)
-    return json_response(_view(end_user_id, await runtime(request).tenants.end_users.block(caller, end_user_id)))
+async def block(gateway: Gateway, caller: Manager, end_user_id: str) -> EndUserView:
+    return _view(end_user_id, await gateway.tenants.end_users.block(caller, end_user_id))
 
 
 @router.post(
     "/{end_user_id:path}/unblock",
     summary="Unblock an end user",
     status_code=204,
-    responses={204: {"description": "The end user is not blocked."}, **problems(*_PROBLEMS)},
+    responses={204: {"description": "The end user is not blocked."}},
 )
-async def unblock(request: Request, end_user_id: str) -> Response:
-    caller = await tenant(request, Scope.MANAGE)
-    await runtime(request).tenants.end_users.unblock(caller, end_user_id)
+async def unblock(gateway: Gateway, caller: Manager, end_user_id: str) -> Response:
+    await gateway.tenants.end_users.unblock(caller, end_user_id)
     return Response(status_code=204)
 
 
@@ -45,40 +36,34 @@ async def unblock(request: Request, end_user_id: str) -> Response:
     "/{end_user_id:path}/erasure",
     summary="Read the progress of an erasure",
     description="The erasure that runs, or the last one, for a week after its end.",
-    responses={200: {"model": ErasedView}, **problems(*_PROBLEMS)},
 )
-async def read_erasure(request: Request, end_user_id: str) -> Response:
-    caller = await tenant(request, Scope.READ)
-    return json_response(_erasure(end_user_id, await runtime(request).tenants.end_users.erasure(caller, end_user_id)))
+async def read_erasure(gateway: Gateway, caller: Reader, end_user_id: str) -> ErasedView:
+    return _erasure(end_user_id, await gateway.tenants.end_users.erasure(caller, end_user_id))
 
 
 @router.get(
     "/{end_user_id:path}",
     summary="Read an end user",
-    responses={200: {"model": EndUserView}, **problems(*_PROBLEMS)},
 )
-async def read(request: Request, end_user_id: str) -> Response:
-    caller = await tenant(request, Scope.READ)
-    return json_response(_view(end_user_id, await runtime(request).tenants.end_users.get(caller, end_user_id)))
+async def read(gateway: Gateway, caller: Reader, end_user_id: str) -> EndUserView:
+    return _view(end_user_id, await gateway.tenants.end_users.get(caller, end_user_id))
 
 
 @router.delete(
     "/{end_user_id:path}",
     summary="Erase an end user",
-    description="Deletes prompts, outputs, stored videos, webhook bodies and the name. Sums of money stay. Files at"
-    " fal "
-    "stay as long as fal keeps them. 200: done. 202: workers continue, and `GET …/erasure` shows the progress. "
+    description="Deletes prompts, outputs, stored videos, webhook bodies and the name. Sums of money stay. Files at "
+    "fal stay as long as fal keeps them. 200: done. 202: workers continue, and `GET …/erasure` shows the progress. "
     "Generations that are created for the end user before the end are erased too.",
     responses={
-        200: {"model": ErasedView, "description": "Erased."},
+        200: {"description": "Erased."},
         202: {"model": ErasedView, "description": "Workers continue the erasure."},
-        **problems(*_PROBLEMS),
     },
 )
-async def erase(request: Request, end_user_id: str) -> Response:
-    caller = await tenant(request, Scope.MANAGE)
-    found = await runtime(request).tenants.end_users.erase(caller, end_user_id)
-    return json_response(_erasure(end_user_id, found), status=200 if found.state == "done" else 202)
+async def erase(gateway: Gateway, caller: Manager, end_user_id: str, response: Response) -> ErasedView:
+    found = await gateway.tenants.end_users.erase(caller, end_user_id)
+    response.status_code = 200 if found.state == "done" else 202
+    return _erasure(end_user_id, found)
 
 
 def _erasure(end_user_id: str, found: Erasure) -> ErasedView:

@@ -8,8 +8,17 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import AwareDatetime
 
-from service.api.http.cursors import decode_cursor, encode_cursor
-from service.api.http.dependencies import LONGEST_WAIT, WAIT, json_body, preferred_wait, runtime, tenant
+from service.api.http.cursors import decode_cursor, page_of
+from service.api.http.dependencies import (
+    LONGEST_WAIT,
+    WAIT,
+    Creator,
+    Gateway,
+    json_body,
+    preferred_wait,
+    runtime,
+    tenant,
+)
 from service.api.http.raw_route import RawRoute
 from service.api.http.responses import json_response
 from service.api.http.timestamps import in_range
@@ -48,10 +57,9 @@ _IDEMPOTENCY: Final = {
     "name": "Idempotency-Key",
     "in": "header",
     "schema": {"type": "string", "minLength": 1, "maxLength": IDEMPOTENCY_KEY_LENGTH},
-    "description": "Your name for this create, 1 to 255 characters. A repeat with the same key and body returns the"
-    " first generation "
-    "and creates nothing; with another body it is refused with 422. Default: none, and every repeat creates (and pays "
-    "for) a generation.",
+    "description": "Your name for this create, 1 to 255 characters. A repeat with the same key and body returns the "
+    "first generation and creates nothing; with another body it is refused with 422. Default: none, and every repeat "
+    "creates (and pays for) a generation.",
 }
 
 
@@ -90,16 +98,13 @@ async def create(request: Request) -> Response:
     "/estimate",
     summary="Estimate the cost of a generation",
     description="Takes the body of a create. Creates nothing and holds nothing.",
-    responses={200: {"model": EstimateView}, **problems(400, 401, 403, 408, 413, 415, 422, 429, 503)},
+    responses=problems(400, 408, 413, 415, 422),
     openapi_extra=CREATE_BODY,
 )
-async def estimate(request: Request) -> Response:
-    caller = await tenant(request, Scope.GENERATE)
-    gateway = runtime(request)
+async def estimate(request: Request, gateway: Gateway, caller: Creator) -> EstimateView:
     wanted = parse_create(await json_body(request), gateway.generations.request_limits)
     cost, fits = await gateway.generations.admission.quote(caller, wanted)
-    answer: EstimateView = {"object": "estimate", "currency": "USD", "estimated": usd(cost), "fits": fits}
-    return json_response(answer)
+    return {"object": "estimate", "currency": "USD", "estimated": usd(cost), "fits": fits}
 
 
 @router.get(
@@ -150,12 +155,9 @@ async def list_(
         after=None if cursor is None else decode_cursor(cursor, ids.GENERATION),
     )
     queues = await asyncio.gather(*(gateway.generations.queue_estimator.of(caller, g) for g in page.items))
-    answer: GenerationList = {
-        "object": "list",
-        "data": [public(g, queue) for g, queue in zip(page.items, queues, strict=True)],
-        "has_more": page.after is not None,
-        "next_cursor": None if page.after is None else encode_cursor(page.after),
-    }
+    answer: GenerationList = page_of(
+        [public(g, queue) for g, queue in zip(page.items, queues, strict=True)], page.after
+    )
     return json_response(answer)
 
 
@@ -164,18 +166,18 @@ async def list_(
     summary="Cancel a generation",
     description="A queued generation is canceled at once and costs nothing. After the submit, fal decides.",
     responses={
-        200: {"model": GenerationView, "description": "Canceled."},
+        200: {"description": "Canceled."},
         202: {
             "model": GenerationView,
             "description": "fal has the job: a cancel was requested from fal. It may still succeed, and be billed.",
         },
-        **problems(401, 403, 404, 409, 429, 503),
+        **problems(409),
     },
 )
-async def cancel(request: Request, generation_id: str) -> Response:
-    caller = await tenant(request, Scope.GENERATE)
-    g = await runtime(request).generations.canceller.cancel(caller, generation_id)
-    return json_response(public(g), status=200 if g.status is Status.CANCELED else 202)
+async def cancel(gateway: Gateway, caller: Creator, generation_id: str, response: Response) -> GenerationView:
+    g = await gateway.generations.canceller.cancel(caller, generation_id)
+    response.status_code = 200 if g.status is Status.CANCELED else 202
+    return public(g)
 
 
 def read_create(body: bytes, gateway: Runtime) -> CreateGeneration:

@@ -2,13 +2,11 @@
 
 from typing import Any, Final
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Request
 
 from service.api.http import multipart
-from service.api.http.dependencies import runtime, tenant
-from service.api.http.responses import json_response
+from service.api.http.dependencies import Creator, Gateway, runtime
 from service.api.schemas import UploadView, problems
-from service.domain.tenant import Scope
 from service.errors import UnsupportedMedia
 from service.upstream.storage import UploadTarget
 from service.usecases.generations.images import Upload
@@ -39,21 +37,19 @@ router = APIRouter(prefix=PATH, tags=["uploads"])
 @router.post(
     "",
     summary="Upload an image",
-    description="The raw bytes with their content type, or a form with one file, 30 MB at most. Location, camera "
-    "and all "
-    "other metadata are removed; the image is rotated by its EXIF orientation.",
+    description="The raw bytes with their content type, or a form with one file, 30 MB at most. Location, camera and "
+    "all other metadata are removed; the image is rotated by its EXIF orientation.",
     status_code=201,
-    responses={201: {"model": UploadView}, **problems(400, 401, 403, 408, 413, 415, 422, 429, 503)},
+    responses=problems(400, 408, 413, 415, 422),
     openapi_extra={"requestBody": _BODY},
 )
-async def upload(request: Request) -> Response:
-    caller = await tenant(request, Scope.GENERATE)
+async def upload(request: Request, gateway: Gateway, caller: Creator) -> UploadView:
     content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if content_type not in (*SUFFIX, FORM):
         raise UnsupportedMedia("Send the raw bytes of a JPEG, PNG or WebP image with its content type, or a form.")
-    await runtime(request).tenants.authenticator.confirm(caller.id)
+    await gateway.tenants.authenticator.confirm(caller.id)
     taken = await stored(request, content_type)
-    answer: UploadView = {
+    return {
         "id": taken.id,
         "object": "upload",
         "url": taken.url,
@@ -62,7 +58,6 @@ async def upload(request: Request) -> Response:
         "width": taken.width,
         "height": taken.height,
     }
-    return json_response(answer, status=201)
 
 
 async def stored(request: Request, content_type: str, place: UploadTarget | None = None) -> Upload:

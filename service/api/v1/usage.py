@@ -8,11 +8,10 @@ from typing import Annotated, Final, Literal
 
 from fastapi import APIRouter, Query, Request, Response
 
-from service.api.http.dependencies import runtime, tenant
+from service.api.http.dependencies import Gateway, Reader
 from service.api.http.responses import json_response
-from service.api.schemas import UsageView, problems
+from service.api.schemas import UsageView
 from service.domain.pricing import usd
-from service.domain.tenant import Scope
 from service.usecases.tenants.usage import Report
 
 router = APIRouter(prefix="/v1/usage", tags=["usage"])
@@ -26,11 +25,12 @@ _OUTCOMES: Final = ("succeeded", "failed", "canceled")
     summary="Read usage by day and end user",
     responses={
         200: {"model": UsageView, "content": {"text/csv": {"schema": {"type": "string"}, "example": _EXAMPLE}}},
-        **problems(401, 403, 422, 429, 503),
     },
 )
 async def read(
     request: Request,
+    gateway: Gateway,
+    caller: Reader,
     start: Annotated[date | None, Query(description="First day (UTC). Default: the first of this month.")] = None,
     end: Annotated[
         date | None, Query(description="Last day (UTC), included, 92 days after `start` at most. Default: today.")
@@ -40,8 +40,7 @@ async def read(
         Query(description="Rows of the CSV: `day` (default) or `end_user`. The JSON has both."),
     ] = "day",
 ) -> Response:
-    caller = await tenant(request, Scope.READ)
-    report = await runtime(request).tenants.usage.report(caller.id, start, end)
+    report = await gateway.tenants.usage.report(caller.id, start, end)
     if "text/csv" in request.headers.get("accept", ""):
         return _csv(report, by_end_user=by == "end_user")
     return json_response(_view(report))

@@ -7,10 +7,9 @@ from fastapi import APIRouter, Request, Response
 from starlette.responses import RedirectResponse, StreamingResponse
 
 from service.api.http import ranges
-from service.api.http.dependencies import runtime, tenant
+from service.api.http.dependencies import Gateway, Reader
 from service.api.http.ranges import Range
 from service.api.schemas import problems
-from service.domain.tenant import Scope
 from service.usecases.generations.videos import VideoRedirect, VideoStream
 
 router = APIRouter(prefix="/v1/generations", tags=["generations"])
@@ -27,9 +26,7 @@ _ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
 
 
 @router.get("/{generation_id}/video", summary="Download the video", responses=_ANSWERS, response_class=Response)
-async def video(request: Request, generation_id: str) -> Response:
-    caller = await tenant(request, Scope.READ)
-    gateway = runtime(request)
+async def video(request: Request, gateway: Gateway, caller: Reader, generation_id: str) -> Response:
     found = await gateway.generations.videos.find(caller, generation_id, follow=request.method != "HEAD")
     if isinstance(found, VideoRedirect):
         return RedirectResponse(found.url, headers={"cache-control": "no-store"})

@@ -4,16 +4,13 @@ import asyncio
 import base64
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Final
+from typing import Annotated, Final
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, Response
 
-from service.api.http.dependencies import json_body, runtime, tenant
-from service.api.http.responses import json_response
-from service.api.schemas import body_of, problems
+from service.api.http.dependencies import Gateway, Manager, Reader, json_of
+from service.api.schemas import problems
 from service.api.v1.webhook_schemas import (
-    ENDPOINT_BODY,
-    SECRET_ROTATION,
     DeliveryView,
     EndpointBody,
     EndpointList,
@@ -25,9 +22,7 @@ from service.api.v1.webhook_schemas import (
     delivery_view,
 )
 from service.domain.generation_view import rfc3339
-from service.domain.request import parse
 from service.domain.signing import PUBLIC_PREFIX, SigningKey, public_bytes
-from service.domain.tenant import Scope
 from service.domain.webhook_endpoint import Endpoint
 from service.domain.webhook_endpoint_view import EndpointView, FailingView, public
 from service.usecases.webhooks.endpoints import Wanted
@@ -35,9 +30,17 @@ from service.usecases.webhooks.endpoints import Wanted
 router = APIRouter(prefix="/v1/webhook-endpoints", tags=["webhooks"])
 well_known = APIRouter(prefix="/.well-known/webhook-keys", tags=["webhooks"])
 
-_READ: Final = (401, 403, 404, 429, 503)
-_WRITE: Final = (400, 401, 403, 404, 408, 409, 412, 413, 415, 422, 429, 503)
 _DEFAULT: Final = "With `default` as the id: the secret that signs webhooks to the `webhook_url` of a request."
+
+
+async def _endpoint_exists(gateway: Gateway, caller: Manager, endpoint_id: str) -> None:
+    """Raise NotFound before the body is read: another tenant's endpoint looks like none, whatever the body."""
+    await gateway.webhooks.endpoints.get(caller, endpoint_id)
+
+
+async def _secret_exists(gateway: Gateway, caller: Manager, endpoint_id: str) -> None:
+    """Raise NotFound before the body is read, as ``_endpoint_exists``; ``default`` is an id too."""
+    await gateway.webhooks.endpoints.keys(caller, endpoint_id)
 
 
 @router.post(
@@ -45,54 +48,45 @@ _DEFAULT: Final = "With `default` as the id: the secret that signs webhooks to t
     summary="Register a webhook endpoint",
     description="The response has the signing secret; `…/secret` shows it again.",
     status_code=201,
-    responses={201: {"model": NewEndpointView}, **problems(*_WRITE)},
-    openapi_extra=body_of(EndpointBody),
+    responses=problems(404, 409, 412),
 )
-async def create(request: Request) -> Response:
-    caller = await tenant(request, Scope.MANAGE)
-    wanted = parse(ENDPOINT_BODY, await json_body(request))
-    endpoint = await runtime(request).webhooks.endpoints.create(caller, _wanted(wanted))
+async def create(
+    gateway: Gateway, caller: Manager, body: Annotated[EndpointBody, json_of(EndpointBody)], response: Response
+) -> NewEndpointView:
+    endpoint = await gateway.webhooks.endpoints.create(caller, _wanted(body))
     key = endpoint.keys[0]
-    answer: NewEndpointView = {**public(endpoint), "secret": key.secret, "public_key": _public_key(key)}
-    return json_response(answer, status=201, headers={"location": f"{router.prefix}/{endpoint.id}"})
+    response.headers["location"] = f"{router.prefix}/{endpoint.id}"
+    return {**public(endpoint), "secret": key.secret, "public_key": _public_key(key)}
 
 
-@router.get(
-    "", summary="List webhook endpoints", responses={200: {"model": EndpointList}, **problems(401, 403, 429, 503)}
-)
-async def list_(request: Request) -> Response:
-    caller = await tenant(request, Scope.READ)
-    found = await runtime(request).webhooks.endpoints.list(caller)
-    answer: EndpointList = {"object": "list", "data": await asyncio.gather(*(_view(request, each) for each in found))}
-    return json_response(answer)
+@router.get("", summary="List webhook endpoints")
+async def list_(gateway: Gateway, caller: Reader) -> EndpointList:
+    found = await gateway.webhooks.endpoints.list(caller)
+    return {"object": "list", "data": await asyncio.gather(*(_view(gateway, each) for each in found))}
 
 
 @router.get(
     "/{endpoint_id}",
     summary="Read a webhook endpoint",
-    responses={200: {"model": EndpointView}, **problems(*_READ)},
 )
-async def read(request: Request, endpoint_id: str) -> Response:
-    caller = await tenant(request, Scope.READ)
-    return json_response(await _view(request, await runtime(request).webhooks.endpoints.get(caller, endpoint_id)))
+async def read(gateway: Gateway, caller: Reader, endpoint_id: str) -> EndpointView:
+    return await _view(gateway, await gateway.webhooks.endpoints.get(caller, endpoint_id))
 
 
 @router.put(
     "/{endpoint_id}",
     summary="Replace a webhook endpoint",
+    dependencies=[Depends(_endpoint_exists)],
     description="Id and secret stay. **Absent fields get their defaults**, except `headers`, which stay. Pending "
-    "deliveries go "
-    "to the new URL.",
-    responses={200: {"model": EndpointView}, **problems(*_WRITE)},
-    openapi_extra=body_of(EndpointBody),
+    "deliveries go to the new URL.",
+    responses=problems(409, 412),
 )
-async def replace(request: Request, endpoint_id: str) -> Response:
-    caller = await tenant(request, Scope.MANAGE)
-    endpoints = runtime(request).webhooks.endpoints
-    await endpoints.get(caller, endpoint_id)
-    wanted = parse(ENDPOINT_BODY, await json_body(request))
-    endpoint = await endpoints.replace(caller, endpoint_id, _wanted(wanted))
-    return json_response(await _view(request, endpoint))
+async def replace(
+    gateway: Gateway, caller: Manager, body: Annotated[EndpointBody, json_of(EndpointBody)], endpoint_id: str
+) -> EndpointView:
+    endpoints = gateway.webhooks.endpoints
+    endpoint = await endpoints.replace(caller, endpoint_id, _wanted(body))
+    return await _view(gateway, endpoint)
 
 
 @router.delete(
@@ -100,11 +94,10 @@ async def replace(request: Request, endpoint_id: str) -> Response:
     summary="Delete a webhook endpoint",
     description="Its pending deliveries become dead letters.",
     status_code=204,
-    responses={204: {"description": "Deleted."}, **problems(*_READ)},
+    responses={204: {"description": "Deleted."}},
 )
-async def delete(request: Request, endpoint_id: str) -> Response:
-    caller = await tenant(request, Scope.MANAGE)
-    await runtime(request).webhooks.endpoints.delete(caller, endpoint_id)
+async def delete(gateway: Gateway, caller: Manager, endpoint_id: str) -> Response:
+    await gateway.webhooks.endpoints.delete(caller, endpoint_id)
     return Response(status_code=204)
 
 
@@ -112,26 +105,24 @@ async def delete(request: Request, endpoint_id: str) -> Response:
     "/{endpoint_id}/secret",
     summary="Read the secret of a webhook endpoint",
     description=_DEFAULT,
-    responses={200: {"model": SecretsView}, **problems(*_READ)},
 )
-async def secret(request: Request, endpoint_id: str) -> Response:
-    caller = await tenant(request, Scope.MANAGE)
-    return json_response(_secrets(await runtime(request).webhooks.endpoints.keys(caller, endpoint_id)))
+async def secret(gateway: Gateway, caller: Manager, endpoint_id: str) -> SecretsView:
+    return _secrets(await gateway.webhooks.endpoints.keys(caller, endpoint_id))
 
 
 @router.post(
     "/{endpoint_id}/rotate-secret",
     summary="Rotate the secret of a webhook endpoint",
+    dependencies=[Depends(_secret_exists)],
     description=f"For `overlap_seconds`, events carry both signatures, the new one first. {_DEFAULT}",
-    responses={200: {"model": SecretsView}, **problems(*_WRITE)},
-    openapi_extra=body_of(SecretRotation),
+    responses=problems(409, 412),
 )
-async def rotate_secret(request: Request, endpoint_id: str) -> Response:
-    caller = await tenant(request, Scope.MANAGE)
-    endpoints = runtime(request).webhooks.endpoints
-    await endpoints.keys(caller, endpoint_id)
-    overlap = timedelta(seconds=parse(SECRET_ROTATION, await json_body(request)).overlap_seconds)
-    return json_response(_secrets(await endpoints.rotate(caller, endpoint_id, overlap=overlap)))
+async def rotate_secret(
+    gateway: Gateway, caller: Manager, body: Annotated[SecretRotation, json_of(SecretRotation)], endpoint_id: str
+) -> SecretsView:
+    endpoints = gateway.webhooks.endpoints
+    overlap = timedelta(seconds=body.overlap_seconds)
+    return _secrets(await endpoints.rotate(caller, endpoint_id, overlap=overlap))
 
 
 @router.post(
@@ -139,35 +130,35 @@ async def rotate_secret(request: Request, endpoint_id: str) -> Response:
     summary="Send a test event",
     description="Sends `webhook.test`, whatever the endpoint subscribed to. Read the delivery for the outcome.",
     status_code=202,
-    responses={202: {"model": DeliveryView}, **problems(401, 403, 404, 409, 412, 429, 503)},
+    responses=problems(409, 412),
 )
-async def test(request: Request, endpoint_id: str) -> Response:
-    caller = await tenant(request, Scope.MANAGE)
-    delivery = await runtime(request).webhooks.endpoints.test(caller, endpoint_id)
-    return json_response(delivery_view(delivery), status=202, headers={"location": f"/v1/deliveries/{delivery.id}"})
+async def test(gateway: Gateway, caller: Manager, endpoint_id: str, response: Response) -> DeliveryView:
+    delivery = await gateway.webhooks.endpoints.test(caller, endpoint_id)
+    response.headers["location"] = f"/v1/deliveries/{delivery.id}"
+    return delivery_view(delivery)
 
 
 @well_known.get(
     "/{tenant_id}/{endpoint_id}",
     summary="Read the public keys of a webhook endpoint",
     description="Ed25519 keys. 404 if the endpoint signs with HMAC only.",
-    responses={200: {"model": PublicKeysView}, **problems(404, 503)},
+    responses=problems(404, 503),
 )
-async def public_keys(request: Request, tenant_id: str, endpoint_id: str) -> Response:
-    keys = await runtime(request).webhooks.endpoints.public_keys(tenant_id, endpoint_id)
+async def public_keys(gateway: Gateway, tenant_id: str, endpoint_id: str, response: Response) -> PublicKeysView:
+    keys = await gateway.webhooks.endpoints.public_keys(tenant_id, endpoint_id)
     raw = [public_bytes(key.private) for key in keys if key.private is not None]
-    answer: PublicKeysView = {
+    response.headers["cache-control"] = "public, max-age=60"
+    return {
         "keys": [
             {"kty": "OKP", "crv": "Ed25519", "use": "sig", "kid": _base64url(key)[:16], "x": _base64url(key)}
             for key in raw
         ],
         "public_keys": [_public_text(key) for key in raw],
     }
-    return json_response(answer, headers={"cache-control": "public, max-age=60"})
 
 
-async def _view(request: Request, endpoint: Endpoint) -> EndpointView:
-    failing: FailingView | None = await runtime(request).webhooks.endpoints.failing(endpoint)
+async def _view(gateway: Gateway, endpoint: Endpoint) -> EndpointView:
+    failing: FailingView | None = await gateway.webhooks.endpoints.failing(endpoint)
     return public(endpoint, failing)
 
 

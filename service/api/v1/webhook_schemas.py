@@ -3,7 +3,7 @@
 import re
 from typing import Annotated, Final, Literal
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 from typing_extensions import TypedDict
 
@@ -114,11 +114,6 @@ class ReplayBody(BaseModel):
     """Only deliveries of events before this time (RFC 3339 with an offset). Default: no bound."""
     cursor: Annotated[str | None, Field(max_length=100)] = None
     """`next_cursor` of the previous call. Default: the newest delivery."""
-
-
-ENDPOINT_BODY: Final = TypeAdapter(EndpointBody)
-SECRET_ROTATION: Final = TypeAdapter(SecretRotation)
-REPLAY_BODY: Final = TypeAdapter(ReplayBody)
 
 
 @described

@@ -13,7 +13,7 @@ from fastapi import FastAPI
 from service.api.schemas import Problem
 from service.config.settings import Settings
 from service.domain import ids
-from service.domain.tenant import Scope
+from service.domain.tenant import Limits, Scope
 from service.store import keys
 from service.store.redis.client import Redis
 from tests.conftest import Connect, client_of
@@ -466,3 +466,13 @@ async def test_nothing_is_left_behind_by_a_refusal(api: httpx.AsyncClient, redis
 
     left = {name.decode() for name in set(await redis.execute("KEYS", keys.TAG + "*")) - before}
     assert {name for name in left if not name.endswith(":used")} == set(), "that the key was used is noted"
+
+
+async def test_dependencies_of_one_request_count_it_once(app: FastAPI, connect: Connect) -> None:
+    tenants = app.state.runtime.tenants.service
+    limited = await tenants.create("limited", Limits(requests_per_minute=60, burst=10))
+    client = await connect(limited)
+
+    answer = await client.put("/v1/webhook-endpoints/whe_00000000000000000000000000", json={})
+
+    assert (answer.status_code, answer.headers["ratelimit"].split(";")[1]) == (404, "r=9")

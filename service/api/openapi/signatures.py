@@ -1,0 +1,42 @@
+"""What a route's signature implies: its body, and the errors of its dependencies."""
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import APIRoute
+
+from service.api.http.dependencies import AdminToken, ApiKey, JsonBody
+from service.api.schemas import body_of, problems
+
+_BODY: Final = (400, 408, 413, 415, 422)
+_PATH: Final = (404,)
+_QUERY: Final = (422,)
+
+
+def complete(route: APIRoute) -> None:
+    """Add body and errors to a route that authenticates its caller in its signature. Named ones stay as they are."""
+    calls = [dependant.call for dependant in _dependants(route.dependant)]
+    errors = set(_callers_errors(calls))
+    if not errors:
+        return
+    for body in (call for call in calls if isinstance(call, JsonBody)):
+        errors.update(_BODY)
+        route.openapi_extra = {**body_of(body.model), **(route.openapi_extra or {})}
+    errors.update(_PATH if route.dependant.path_params else ())
+    errors.update(_QUERY if route.dependant.query_params else ())
+    route.responses = {**problems(*sorted(errors)), **route.responses}
+
+
+def _callers_errors(calls: list[Any]) -> Iterator[int]:
+    for call in calls:
+        if isinstance(call, ApiKey):
+            yield from (401, 403, 429, 503)
+        elif isinstance(call, AdminToken):
+            yield from (401, 503)
+
+
+def _dependants(dependant: Dependant) -> Iterator[Dependant]:
+    for inner in dependant.dependencies:
+        yield inner
+        yield from _dependants(inner)
