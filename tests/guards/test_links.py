@@ -98,3 +98,11 @@ def test_callers_table_has_the_scopes_of_the_routes() -> None:
     assert len(routes) > 15
     for (method, path), scope in routes:
         assert scopes[method, path] == [scope], path
+
+
+def test_named_make_targets_exist() -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+
+    for document in DOCUMENTS:
+        named = re.findall(r"(?:^|`)make ([a-z-]+)", document.read_text(), re.MULTILINE)
+        assert set(named) <= targets, document
