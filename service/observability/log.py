@@ -184,13 +184,12 @@ class _Serializer:
         self._second = (0, "")
 
     def __call__(self, event: MutableMapping[str, Any]) -> bytes:
-        harmless = self._redactor.is_harmless(event)
         event["timestamp"] = self._now()
         try:
             line = to_json(event, fallback=repr, ensure_ascii=True, inf_nan_mode="null")
         except ValueError:  # half a surrogate, bytes, a circle, a repr that raises
             line = to_json({ascii(name)[1:-1]: _plain(value) for name, value in event.items()}, ensure_ascii=True)
-        return line if harmless else self._redactor(line)
+        return self._redactor(line)
 
     def _now(self) -> str:
         """RFC 3339, in microseconds; what one second's lines have in common is made once."""
