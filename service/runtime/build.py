@@ -184,7 +184,7 @@ def _generations(core: Core) -> GenerationServices:
     images = Images(
         Inspector(most_pixels=settings.max_image_pixels),
         connections.fal_storage,
-        most_bytes=settings.max_upload_bytes,
+        max_bytes=settings.max_upload_bytes,
         timeout=settings.upload_timeout,
         clock=clock,
     )
@@ -209,8 +209,8 @@ def _generations(core: Core) -> GenerationServices:
         admission=admission,
         request_limits=RequestLimits(settings.max_prompt_characters, settings.resolutions, settings.bitrate_modes),
         queue_estimator=estimator,
-        long_polls=LongPollLimiter(most=settings.waiting_calls),
-        streams=StreamHub(stores.generations, connections.changes, estimator, most_streams=settings.event_streams),
+        long_polls=LongPollLimiter(limit=settings.waiting_calls),
+        streams=StreamHub(stores.generations, connections.changes, estimator, tenant_limit=settings.event_streams),
         fal_callbacks=Callbacks(stores.callbacks, connections.verifier, connections.nudger, clock=clock),
         fal_storage=connections.fal_storage,
         images=images,

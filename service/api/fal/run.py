@@ -58,7 +58,7 @@ async def _run(request: Request) -> tuple[Submission, fal_view.FalResponse]:
     """Raises TooMany when too many wait, or the process stops: the one status that both official clients repeat."""
     tenant = await authentication.tenant(request, Scope.GENERATE)
     addresses.check_model(request, request.path_params["endpoint"])
-    with runtime(request).generations.long_polls.place(tenant):
+    with runtime(request).generations.long_polls.slot(tenant):
         submission = await submit_request.submit(request, tenant)
         g = await _ended(request, tenant, submission)
     if not g.is_terminal and runtime(request).generations.reader.stopped_waiting:

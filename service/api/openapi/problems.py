@@ -110,7 +110,7 @@ _OCCURRENCES: Final = {
     "store_unavailable": ("Redis does not answer.", "/v1/generations"),
     "store_full": ("Redis is nearly full, and accepts nothing new.", "/v1/generations"),
     "draining": ("The gateway accepts nothing new for now.", "/v1/generations"),
-    "media_unavailable": ("The store of videos did not answer.", f"{_GENERATION}/video"),
+    "media_unavailable": ("Video storage is temporarily unavailable.", f"{_GENERATION}/video"),
     "upstream_unavailable": ("fal's storage answered 403.", "/v1/uploads"),
     "internal": ("Something went wrong here; the request id finds it in our logs.", "/v1/generations"),
 }

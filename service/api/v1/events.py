@@ -91,9 +91,9 @@ class EventStream(Response):
         self._longest = settings.event_stream_longest.total_seconds()
 
     async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:  # noqa: ARG002
-        self._feed = feed = await self._gateway.generations.streams.enter(self._tenant, self._id, self._ear)
+        self._feed = feed = await self._gateway.generations.streams.subscribe(self._tenant, self._id, self._ear)
         try:
-            if over := feed.sight is not None and is_over(feed.sight.generation, self._place):
+            if over := feed.snapshot is not None and is_over(feed.snapshot.generation, self._place):
                 await send({"type": "http.response.start", "status": 204, "headers": _HEADERS[1:]})
                 await send({"type": "http.response.body"})
             else:
@@ -122,7 +122,7 @@ class EventStream(Response):
             metrics.EVENT_STREAMS_ENDED.labels(reason).inc()
 
     def _leave(self) -> None:
-        self._gateway.generations.streams.leave(self._tenant, self._id, self._ear)
+        self._gateway.generations.streams.unsubscribe(self._tenant, self._id, self._ear)
 
     async def _tell(self, feed: Feed, ear: Subscription, leaving: asyncio.Task[None], send: Send) -> str:
         """Until there is a reason to stop; which one."""
@@ -133,7 +133,7 @@ class EventStream(Response):
         while not leaving.done():
             if not await self._may_go_on(feed):
                 return "refused"
-            if (sight := feed.sight) is None:
+            if (sight := feed.snapshot) is None:
                 return "erased"
             if told := self.events_since(sight):
                 await _write(send, told)

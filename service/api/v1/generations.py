@@ -87,7 +87,7 @@ async def create(request: Request) -> Response:
     position = creation.position
     if wait:
         # It is accepted: a refusal now would be paid for twice.
-        with contextlib.suppress(StoreUnavailable, TooManyWaiting), gateway.generations.long_polls.place(caller):
+        with contextlib.suppress(StoreUnavailable, TooManyWaiting), gateway.generations.long_polls.slot(caller):
             g, position = await gateway.generations.reader.wait_for_end(caller, g.id, within=wait), None
             headers["preference-applied"] = f"wait={wait}"
     queue = await gateway.generations.queue_estimator.of(caller, g, position)
@@ -120,7 +120,7 @@ async def read(
     caller = await tenant(request, Scope.READ)
     gateway = runtime(request)
     if wait:
-        with gateway.generations.long_polls.place(caller):
+        with gateway.generations.long_polls.slot(caller):
             g, position = await gateway.generations.reader.wait_for_change(caller, generation_id, within=wait), None
     else:
         g, position = await gateway.generations.reader.get_with_position(caller, generation_id)

@@ -65,5 +65,5 @@ async def stored(request: Request, content_type: str, place: UploadTarget | None
     images = runtime(request).generations.images
     if content_type == FORM:
         form = multipart.file_of(request.stream(), request.headers.get("content-type", ""))
-        return await images.upload(form, place=place)
-    return await images.upload(request.stream(), content_type=content_type, place=place)
+        return await images.upload(form, target=place)
+    return await images.upload(request.stream(), content_type=content_type, target=place)

@@ -1,4 +1,4 @@
-"""Places that a tenant may hold at one process: nobody's waiting calls or open streams take all there is."""
+"""Limits on what one tenant may have open at one process: long polls, event streams, image uploads."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -9,43 +9,47 @@ from service.domain.tenant import Tenant
 from service.errors import TooManyWaiting
 from service.observability import metrics
 
-#: One too many: another may have ended after this.
-FULL_SECONDS: Final = 5.0
+#: Retry-After at the limit, in seconds: another call may have ended by then.
+RETRY_AFTER: Final = 5.0
 
 
 class ConcurrencyLimiter:
-    def __init__(self, most: int) -> None:
-        self.most: Final = most
-        """Of one tenant."""
-        self._taken: Counter[str] = Counter()
+    """Counts the slots that each tenant holds."""
 
-    def take(self, tenant_id: str) -> bool:
-        """False: it has all that it may; what was taken is to be given back."""
-        if self._taken[tenant_id] >= self.most:
+    def __init__(self, limit: int) -> None:
+        self.limit: Final = limit
+        """The most slots of one tenant."""
+        self._held: Counter[str] = Counter()
+
+    def acquire(self, tenant_id: str) -> bool:
+        """Take a slot. Return False at the limit. The caller releases each slot that it took."""
+        if self._held[tenant_id] >= self.limit:
             return False
-        self._taken[tenant_id] += 1
+        self._held[tenant_id] += 1
         return True
 
-    def give_back(self, tenant_id: str) -> None:
-        self._taken[tenant_id] -= 1
-        if not self._taken[tenant_id]:
-            del self._taken[tenant_id]
+    def release(self, tenant_id: str) -> None:
+        self._held[tenant_id] -= 1
+        if not self._held[tenant_id]:
+            del self._held[tenant_id]
 
 
 class LongPollLimiter:
-    """Calls that are held until a generation has moved or ended."""
+    """Limits the calls that wait until a generation has changed or ended."""
 
-    def __init__(self, *, most: int) -> None:
-        self._places = ConcurrencyLimiter(most)
+    def __init__(self, *, limit: int) -> None:
+        self._limiter = ConcurrencyLimiter(limit)
 
     @contextmanager
-    def place(self, tenant: Tenant) -> Iterator[None]:
-        """Raises TooManyWaiting."""
-        if not self._places.take(tenant.id):
-            raise TooManyWaiting(f"More than {self._places.most} calls are waiting.", retry_after=FULL_SECONDS)
+    def slot(self, tenant: Tenant) -> Iterator[None]:
+        """Hold a slot within the context. Raises TooManyWaiting."""
+        if not self._limiter.acquire(tenant.id):
+            raise TooManyWaiting(
+                f"More than {self._limiter.limit} calls of this tenant are waiting.", retry_after=RETRY_AFTER
+            )
         metrics.WAITING_CALLS.inc()
         try:
             yield
         finally:
             metrics.WAITING_CALLS.dec()
-            self._places.give_back(tenant.id)
+            self._limiter.release(tenant.id)

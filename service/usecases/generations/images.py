@@ -1,4 +1,4 @@
-"""Images in: spooled to disk, inspected and cleaned, stored where fal can fetch them."""
+"""Image uploads: spooled to disk, inspected, stripped of metadata, and stored where fal can fetch them."""
 
 import asyncio
 import base64
@@ -19,11 +19,12 @@ from service.observability import metrics
 from service.upstream.storage import FalStorage, UploadTarget
 from service.usecases.generations.concurrency import ConcurrencyLimiter
 
-#: Creates whose images are data URIs, at a time: each holds its images in memory several times over.
-_INLINE_AT_A_TIME: Final = 4
-#: With those that wait for it, of all tenants and of one: each with a body of up to ``max_inline_bytes``, twice.
-_INLINE_HELD: Final = 32
-_INLINE_OF_A_TENANT: Final = 8
+#: Creates with data URIs that are processed concurrently: each holds its images in memory several times.
+_INLINE_CONCURRENCY: Final = 4
+#: Creates with data URIs that are processed or wait, of all tenants and of one. Each holds twice its body, which may
+#: have ``max_inline_bytes``.
+_INLINE_LIMIT: Final = 32
+_INLINE_TENANT_LIMIT: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,37 +39,39 @@ class Upload:
 
 class Images:
     def __init__(
-        self, inspector: Inspector, storage: FalStorage, *, most_bytes: int, timeout: timedelta, clock: Clock
+        self, inspector: Inspector, storage: FalStorage, *, max_bytes: int, timeout: timedelta, clock: Clock
     ) -> None:
         self._inspector = inspector
         self._storage = storage
-        self._most_bytes = most_bytes
+        self._max_bytes = max_bytes
         self._timeout = timeout
         self._clock = clock
-        self._inline = asyncio.Semaphore(_INLINE_AT_A_TIME)
+        self._inline = asyncio.Semaphore(_INLINE_CONCURRENCY)
         self._held = 0
-        self._places = ConcurrencyLimiter(_INLINE_OF_A_TENANT)
+        self._limiter = ConcurrencyLimiter(_INLINE_TENANT_LIMIT)
 
     async def upload(
         self,
         chunks: AsyncIterator[bytes],
         *,
         content_type: str | None = None,
-        place: UploadTarget | None = None,
+        target: UploadTarget | None = None,
         pointer: str = "",
     ) -> Upload:
-        """Take an image in; nothing leaves for fal before it is known to be one. ``place``: where it was promised.
+        """Inspect an image, then store it: fal's storage receives only valid images.
+
+        ``target``: the upload target that the client was given before. ``pointer``: the field that errors name.
 
         Raises:
-            BadImage: it cannot be used, or is not of the ``content_type`` it is said to be.
+            BadImage: the image is invalid, or its format is not ``content_type``.
             TooLarge, Malformed: it has too many bytes, or none.
-            Timeout: it took too long to arrive.
-            UpstreamUnavailable: fal's storage did not take it.
+            Timeout: the upload took too long.
+            UpstreamUnavailable: fal's storage did not accept it.
 
         """
         try:
             async with asyncio.timeout(self._timeout.total_seconds()):
-                upload = await self._upload(chunks, content_type, place, pointer)
+                upload = await self._upload(chunks, content_type, target, pointer)
         except TimeoutError:
             raise Timeout(f"The upload took longer than {self._timeout.total_seconds():g} seconds.") from None
         except BadImage as bad:
@@ -78,32 +81,32 @@ class Images:
         return upload
 
     async def _upload(
-        self, chunks: AsyncIterator[bytes], content_type: str | None, place: UploadTarget | None, pointer: str
+        self, chunks: AsyncIterator[bytes], content_type: str | None, target: UploadTarget | None, pointer: str
     ) -> Upload:
         async with spool.spool() as raw, spool.spool() as clean:
-            await spool.fill(raw, chunks, most=self._most_bytes)
-            picture = await self._inspector.inspect(raw, clean, content_type=content_type, pointer=pointer)
+            await spool.fill(raw, chunks, most=self._max_bytes)
+            image = await self._inspector.inspect(raw, clean, content_type=content_type, pointer=pointer)
             size = clean.seek(0, 2)
-            media = picture.content_type
-            if place is None:
-                place = await self._storage.create_target(content_type=media, file_name=f"image.{picture.suffix}")
-            await self._storage.put(place, spool.read(clean), content_type=media, size=size)
-        return Upload(ids.new(ids.UPLOAD, self._clock()), place.file_url, media, size, picture.width, picture.height)
+            media = image.content_type
+            if target is None:
+                target = await self._storage.create_target(content_type=media, file_name=f"image.{image.suffix}")
+            await self._storage.put(target, spool.read(clean), content_type=media, size=size)
+        return Upload(ids.new(ids.UPLOAD, self._clock()), target.file_url, media, size, image.width, image.height)
 
     async def with_uploaded_images(self, tenant: Tenant, request: CreateGeneration) -> CreateGeneration:
-        """The same with its data URIs uploaded, and their URLs in their place.
+        """Upload the data URIs of a request; return the request with the URLs of the uploaded images.
 
-        Raises as ``upload`` does, and Unavailable while too many are at it, of this tenant or of all.
+        Raises as ``upload``, and Unavailable at the limit of concurrent uploads, of this tenant or of all.
         """
-        if self._held >= _INLINE_HELD or not self._places.take(tenant.id):
-            raise Unavailable("As many images are waiting to be taken in as can be held.")
+        if self._held >= _INLINE_LIMIT or not self._limiter.acquire(tenant.id):
+            raise Unavailable("Too many images are being processed; try again.")
         self._held += 1
         try:
             async with self._inline:
                 return request.model_copy(update=await self._urls(request))
         finally:
             self._held -= 1
-            self._places.give_back(tenant.id)
+            self._limiter.release(tenant.id)
 
     async def _urls(self, request: CreateGeneration) -> dict[str, str]:
         return {
@@ -117,4 +120,4 @@ async def _decoded(uri: str, pointer: str) -> AsyncIterator[bytes]:
     try:
         yield base64.b64decode(uri.partition(",")[2], validate=True)
     except binascii.Error:
-        raise ImageUnreadable("the data URI is no valid base64", pointer=pointer) from None
+        raise ImageUnreadable("the data URI is not valid base64", pointer=pointer) from None

@@ -1,4 +1,4 @@
-"""What happens to a generation, for whoever looks on: one read of the store per change, however many look."""
+"""Fan-out of a generation's changes to all its event streams, with one read of the store for each change."""
 
 import asyncio
 from contextlib import suppress
@@ -9,15 +9,17 @@ from service.domain import ids
 from service.domain.generation import Generation
 from service.domain.generation_view import QueueView
 from service.domain.tenant import Tenant
-from service.errors import NotFound, StoreUnavailable, TooManyStreams
+from service.errors import StoreUnavailable, TooManyStreams
 from service.observability import metrics
 from service.store.generations.changes import ChangeFeed, Subscription
 from service.store.generations.generations import GenerationStore
-from service.usecases.generations.concurrency import FULL_SECONDS, ConcurrencyLimiter
+from service.usecases.generations.concurrency import RETRY_AFTER, ConcurrencyLimiter
+from service.usecases.generations.ownership import generation_not_found
 from service.usecases.generations.queue_estimate import QueueEstimator
 
-#: A look without a word of change: others' moves change a place in the queue, and publish/subscribe promises nothing.
-_LOOK_SECONDS: Final = 2.0
+#: A feed reads the record this often without a notification: transitions of other generations change the queue
+#: position, and publish/subscribe does not guarantee delivery.
+_REREAD_SECONDS: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,136 +31,150 @@ class Snapshot:
 
 
 class Feed(Subscription):
-    """The latest sight of one generation, for all streams of it in this process.
+    """The latest snapshot of one generation, for all streams of it in this process.
 
-    It has no task of its own: thousands of feeds are open at a time, and nearly all of them are silent.
+    A feed has no task of its own: thousands of feeds are open at once, and nearly all of them are idle.
     """
 
-    __slots__ = ("_again", "_changes", "_id", "_looking", "_outlook", "_store", "_timer", "ears", "sight", "tenant")
+    __slots__ = (
+        "_changes",
+        "_estimator",
+        "_id",
+        "_read_again",
+        "_reading",
+        "_store",
+        "_timer",
+        "snapshot",
+        "subscribers",
+        "tenant",
+    )
 
     def __init__(
-        self, tenant: Tenant, generation_id: str, store: GenerationStore, changes: ChangeFeed, outlook: QueueEstimator
+        self, tenant: Tenant, generation_id: str, store: GenerationStore, changes: ChangeFeed, estimator: QueueEstimator
     ) -> None:
         super().__init__()
         self.tenant = tenant
-        """As it was when one of its streams looked last."""
-        self.sight: Snapshot | None = None
-        """None before the first look, and when the generation is gone: erased, or its retention is over."""
-        self.ears: set[Subscription] = set()
-        """They ring when there is another sight, and when nobody may wait any more."""
+        """The tenant as one of its streams read it last."""
+        self.snapshot: Snapshot | None = None
+        """None before the first read, and after the generation was deleted: by an erasure, or after its retention."""
+        self.subscribers: set[Subscription] = set()
+        """Notified of a new snapshot, and when the process stops."""
         self._id = generation_id
         self._store = store
         self._changes = changes
-        self._outlook = outlook
-        self._looking: asyncio.Task[None] | None = None
-        self._again = False
+        self._estimator = estimator
+        self._reading: asyncio.Task[None] | None = None
+        self._read_again = False
         self._timer: asyncio.TimerHandle | None = None
         changes.add(generation_id, self)
 
     @property
     def stopped(self) -> bool:
-        """The process is about to: say what is known, and go."""
+        """Whether the process is about to stop: streams send what is known and end."""
         return self._changes.released
 
     def close(self) -> None:
         self._changes.discard(self._id, self)
         if self._timer is not None:
             self._timer.cancel()
-        if self._looking is not None:
-            self._looking.cancel()
+        if self._reading is not None:
+            self._reading.cancel()
 
-    async def look(self) -> None:
-        """Raises StoreUnavailable."""
+    async def read(self) -> None:
+        """Read the generation from the store. Raises StoreUnavailable."""
         g = await self._store.load(self._id)
         if g is None or g.tenant_id != self.tenant.id:
-            self._see(None)
+            self._set_snapshot(None)
         else:
-            self._see(Snapshot(g, await self._outlook.of(self.tenant, g)))
+            self._set_snapshot(Snapshot(g, await self._estimator.of(self.tenant, g)))
 
-    def ring(self) -> None:
-        """It moved, or may have: look, and look again where it moved meanwhile."""
-        self._again = True
-        if self._looking is None:
-            self._looking = asyncio.create_task(self._look(), name="feed")
+    def notify(self) -> None:
+        """Read the generation, and once more if it changes during the read."""
+        self._read_again = True
+        if self._reading is None:
+            self._reading = asyncio.create_task(self._read_until_current(), name="feed")
         if self.stopped:
-            self._tell()
+            self._notify_subscribers()
 
-    def look_later(self) -> None:
+    def read_later(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        if self.sight is not None and not self.sight.generation.is_terminal:
-            self._timer = asyncio.get_running_loop().call_later(_LOOK_SECONDS, self.ring)
+        if self.snapshot is not None and not self.snapshot.generation.is_terminal:
+            self._timer = asyncio.get_running_loop().call_later(_REREAD_SECONDS, self.notify)
 
-    async def _look(self) -> None:
+    async def _read_until_current(self) -> None:
         try:
-            while self._again:
-                self._again = False
+            while self._read_again:
+                self._read_again = False
                 with suppress(StoreUnavailable):
-                    await self.look()
+                    await self.read()
         finally:
-            self._looking = None
-        self.look_later()
+            self._reading = None
+        self.read_later()
 
-    def _see(self, now: Snapshot | None) -> None:
-        seen = self.sight
-        if now is not None and seen is not None:
-            if now.generation.version < seen.generation.version:
-                return  # two looked at once, and the slower one was first
-            if now.generation.version == seen.generation.version and now.queue == seen.queue:
+    def _set_snapshot(self, new: Snapshot | None) -> None:
+        old = self.snapshot
+        if new is not None and old is not None:
+            if new.generation.version < old.generation.version:
+                return  # of two concurrent reads, the slower one started first
+            if new.generation.version == old.generation.version and new.queue == old.queue:
                 return
-        self.sight = now
-        self._tell()
+        self.snapshot = new
+        self._notify_subscribers()
 
-    def _tell(self) -> None:
-        for ear in self.ears:
-            ear.notify()
+    def _notify_subscribers(self) -> None:
+        for subscriber in self.subscribers:
+            subscriber.notify()
 
 
 class StreamHub:
-    def __init__(
-        self, generations: GenerationStore, changes: ChangeFeed, outlook: QueueEstimator, *, most_streams: int
-    ) -> None:
-        self._generations = generations
-        self._changes = changes
-        self._outlook = outlook
-        self._feeds: dict[tuple[str, str], Feed] = {}
-        self._places = ConcurrencyLimiter(most_streams)
+    """All feeds of a process. A feed is open while it has a subscriber."""
 
-    async def enter(self, tenant: Tenant, generation_id: str, ear: Subscription) -> Feed:
-        """The feed of a generation, looked at already, for one more reader, who has to ``leave``.
+    def __init__(
+        self, store: GenerationStore, changes: ChangeFeed, estimator: QueueEstimator, *, tenant_limit: int
+    ) -> None:
+        """``tenant_limit`` is the most streams of one tenant."""
+        self._store = store
+        self._changes = changes
+        self._estimator = estimator
+        self._feeds: dict[tuple[str, str], Feed] = {}
+        self._limiter = ConcurrencyLimiter(tenant_limit)
+
+    async def subscribe(self, tenant: Tenant, generation_id: str, subscriber: Subscription) -> Feed:
+        """Return the feed of a generation, with a fresh snapshot. The caller must ``unsubscribe``.
 
         Raises:
-            NotFound: unknown, or another tenant's.
-            TooManyStreams: the tenant has as many open at this process as it may.
+            NotFound: there is none, or it is another tenant's.
+            TooManyStreams: the tenant has reached its limit of streams at this process.
 
         """
         if not ids.is_id(ids.GENERATION, generation_id):
-            raise NotFound("There is no such generation.")
-        if not self._places.take(tenant.id):
-            raise TooManyStreams(f"More than {self._places.most} event streams are open.", retry_after=FULL_SECONDS)
-        # The tenant is part of the name: nobody's look can disturb what another tenant sees.
-        name = (tenant.id, generation_id)
-        feed = self._feeds.get(name)
+            raise generation_not_found()
+        if not self._limiter.acquire(tenant.id):
+            raise TooManyStreams(f"More than {self._limiter.limit} event streams are open.", retry_after=RETRY_AFTER)
+        # The tenant is part of the key: a request of one tenant cannot change what another tenant receives.
+        key = (tenant.id, generation_id)
+        feed = self._feeds.get(key)
         if feed is None:
-            feed = self._feeds[name] = Feed(tenant, generation_id, self._generations, self._changes, self._outlook)
-        feed.ears.add(ear)
+            feed = self._feeds[key] = Feed(tenant, generation_id, self._store, self._changes, self._estimator)
+        feed.subscribers.add(subscriber)
         metrics.EVENT_STREAMS.inc()
         try:
-            await feed.look()
+            await feed.read()
         except BaseException:
-            self.leave(tenant, generation_id, ear)
+            self.unsubscribe(tenant, generation_id, subscriber)
             raise
-        if feed.sight is None:
-            self.leave(tenant, generation_id, ear)
-            raise NotFound("There is no such generation.")
-        feed.look_later()
+        if feed.snapshot is None:
+            self.unsubscribe(tenant, generation_id, subscriber)
+            raise generation_not_found()
+        feed.read_later()
         return feed
 
-    def leave(self, tenant: Tenant, generation_id: str, ear: Subscription) -> None:
+    def unsubscribe(self, tenant: Tenant, generation_id: str, subscriber: Subscription) -> None:
         metrics.EVENT_STREAMS.dec()
-        self._places.give_back(tenant.id)
+        self._limiter.release(tenant.id)
         feed = self._feeds[tenant.id, generation_id]
-        feed.ears.discard(ear)
-        if not feed.ears:
+        feed.subscribers.discard(subscriber)
+        if not feed.subscribers:
             feed.close()
             del self._feeds[tenant.id, generation_id]

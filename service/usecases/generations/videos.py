@@ -1,4 +1,4 @@
-"""Videos on their way out: where one is, its bytes, and forgetting it."""
+"""Videos of ended generations: their location, their bytes, and their deletion."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from service.usecases.generations.read import GenerationReader
 
 @dataclass(frozen=True, slots=True)
 class VideoRedirect:
-    """At a URL that needs no key of ours."""
+    """The video is at a URL that needs no API key."""
 
     url: str
 
@@ -30,12 +30,14 @@ class Videos:
         self._redirect = redirect
 
     async def find(self, tenant: Tenant, generation_id: str, *, follow: bool = True) -> VideoRedirect | VideoStream:
-        """``follow``: False where the store's own answer is not wanted, only what is known of the video.
+        """Return where the video is: at another URL, or in the video store.
+
+        ``follow=False`` sends no request to the video store.
 
         Raises:
-            NotFound: no such generation, or it ended without a video.
+            NotFound: there is no such generation, or it ended without a video.
             VideoNotReady: it has not ended.
-            MediaUnavailable: the store is away.
+            MediaUnavailable: the video store is unavailable.
 
         """
         g = await self._reader.get(tenant, generation_id)
@@ -50,26 +52,29 @@ class Videos:
             try:
                 return VideoRedirect(await self._videos.signed(g.stored_video.path))
             except VideoStoreUnavailable as error:
-                raise MediaUnavailable("The store of videos did not answer.") from error
+                raise MediaUnavailable("Video storage is temporarily unavailable.") from error
         return VideoStream(g.stored_video, video.content_type or "video/mp4")
 
     async def read(self, kept: StoredVideo, start: int, end: int) -> AsyncIterator[bytes]:
-        """Bytes from ``start`` to before ``end``. Raises NotFound, MediaUnavailable."""
+        """Return the bytes from ``start``, included, to ``end``, excluded. Raises NotFound, MediaUnavailable."""
         if self._videos is None:
-            raise NotFound("The video is not kept any more.")
+            raise NotFound("The video was deleted.")
         try:
             return await self._videos.read(kept.path, start, end)
         except VideoMissing:
-            raise NotFound("The video is not kept any more.") from None
+            raise NotFound("The video was deleted.") from None
         except VideoStoreUnavailable as error:
-            raise MediaUnavailable("The store of videos did not answer.") from error
+            raise MediaUnavailable("Video storage is temporarily unavailable.") from error
 
 
-async def forget(videos: VideoStore | None, g: Generation) -> None:
-    """Delete its video, where one is kept. Raises MediaUnavailable: then its record must stay, to try again by."""
+async def delete(videos: VideoStore | None, g: Generation) -> None:
+    """Delete the stored video of a generation, if there is one.
+
+    Raises MediaUnavailable. Then the record must stay, so that the deletion can be repeated.
+    """
     if videos is None or g.stored_video is None:
         return
     try:
         await videos.delete(g.stored_video.path)
     except VideoStoreUnavailable as error:
-        raise MediaUnavailable("The store of videos did not answer.") from error
+        raise MediaUnavailable("Video storage is temporarily unavailable.") from error

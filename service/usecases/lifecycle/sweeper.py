@@ -165,7 +165,7 @@ class DeadlineSweeper:
         if await self._deliveries.pending(g.deliveries) or not await self._deliveries.purge(g.tenant_id, g.deliveries):
             await self._generations.reschedule_sweep(g, self._clock() + _RETRY_AFTER)
             return
-        await videos.forget(self._video_store, g)
+        await videos.delete(self._video_store, g)
         await self._generations.purge(g)
 
     async def _purge_delivery(self, name: str) -> None:

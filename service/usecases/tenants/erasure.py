@@ -114,6 +114,6 @@ class ErasureJobs:
             return "absent"
         if not ended.is_terminal:
             return "moved"
-        await videos.forget(self._videos, ended)
+        await videos.delete(self._videos, ended)
         await self._deliveries.delete(ended.tenant_id, ended.deliveries)
         return "erased" if await self._generations.purge(ended) else "moved"

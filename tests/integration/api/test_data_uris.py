@@ -164,7 +164,7 @@ def hanging(app: FastAPI, monkeypatch: pytest.MonkeyPatch) -> Hanging:
 async def test_a_tenant_holds_its_share_of_them(
     app: FastAPI, api: httpx.AsyncClient, stranger: httpx.AsyncClient, hanging: Hanging, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(app.state.runtime.generations.images, "_places", ConcurrencyLimiter(1))
+    monkeypatch.setattr(app.state.runtime.generations.images, "_limiter", ConcurrencyLimiter(1))
     body = create_body(image_url=PNG)
     waiting = [asyncio.create_task(api.post("/v1/generations", json=body))]
     await hanging.arrived.wait()

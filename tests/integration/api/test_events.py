@@ -132,7 +132,7 @@ async def test_resumed_after_any_event_it_goes_on_with_the_next(opened: Open, ge
 async def test_positions_are_told_as_others_leave_the_queue(
     monkeypatch: pytest.MonkeyPatch, opened: Open, api: httpx.AsyncClient, clock: Clock, move: Any
 ) -> None:
-    monkeypatch.setattr(stream, "_LOOK_SECONDS", 0.02)
+    monkeypatch.setattr(stream, "_REREAD_SECONDS", 0.02)
     names = []
     for _ in range(3):
         clock.advance(timedelta(milliseconds=1))
@@ -151,7 +151,7 @@ async def test_positions_are_told_as_others_leave_the_queue(
 async def test_many_readers_cost_one_read_a_change(
     monkeypatch: pytest.MonkeyPatch, opened: Open, generation_id: str, move: Any
 ) -> None:
-    monkeypatch.setattr(stream, "_LOOK_SECONDS", 60)
+    monkeypatch.setattr(stream, "_REREAD_SECONDS", 60)
     readers = [await opened(generation_id) for _ in range(3)]
     for reader in readers:
         await reader.take(1)
@@ -174,7 +174,7 @@ async def test_a_word_that_was_lost_is_made_up_for(
     monkeypatch: pytest.MonkeyPatch, app: FastAPI, opened: Open, generation_id: str, move: Any
 ) -> None:
     """Publish/subscribe promises nothing."""
-    monkeypatch.setattr(stream, "_LOOK_SECONDS", 0.02)
+    monkeypatch.setattr(stream, "_REREAD_SECONDS", 0.02)
     reader = await opened(generation_id)
     await reader.take(1)
     changes = app.state.runtime.connections.changes
@@ -275,7 +275,7 @@ async def test_who_leaves_frees_the_room(opened: Open, generation_id: str, app: 
     await reader.leave()
     assert open_streams() == 0
     assert not app.state.runtime.generations.streams._feeds
-    assert not app.state.runtime.connections.changes._watches
+    assert not app.state.runtime.connections.changes._subscriptions
     assert ended("gone") >= 1
 
 
@@ -327,7 +327,7 @@ class TestShort:
 async def test_a_store_that_is_away_ends_nothing(
     monkeypatch: pytest.MonkeyPatch, opened: Open, generation_id: str, move: Any
 ) -> None:
-    monkeypatch.setattr(stream, "_LOOK_SECONDS", 0.02)
+    monkeypatch.setattr(stream, "_REREAD_SECONDS", 0.02)
     reader = await opened(generation_id)
     await reader.take(1)
     load, failed = GenerationStore.load, asyncio.Event()
