@@ -1,4 +1,4 @@
-"""The commands, each a few lines; what they do lives beside this file, and is imported when it is asked for."""
+"""Commands of ``seedance-gateway``: their options. Each imports its implementation when it runs."""
 
 import json
 import signal
@@ -17,25 +17,40 @@ from service.cli.celery_commands import become_celery
 from service.cli.client import generate
 from service.cli.dev.child_processes import Child, ChildFailed, PortTaken
 from service.cli.dev.embedded_redis import NoRedis
+from service.cli.output import JsonOption
+
+
+class _LazyGroup(TyperGroup):
+    """Group of commands whose module is imported when one of them is used or listed."""
+
+    def _group(self) -> Any:
+        from service.cli.ops import tenants  # noqa: PLC0415
+
+        return typer.main.get_command(getattr(tenants, str(self.name)))
+
+    def list_commands(self, ctx: typer.Context) -> list[str]:  # type: ignore[override]  # click's own is a base
+        return list(self._group().list_commands(ctx))
+
+    def get_command(self, ctx: typer.Context, cmd_name: str) -> Any:  # type: ignore[override]
+        return self._group().get_command(ctx, cmd_name)
 
 
 class _Commands(TyperGroup):
-    """Groups that stand on the whole gateway are imported when they are used: `generate` needs none of it."""
+    """Commands; ``generate`` and ``--help`` start without the modules of the groups."""
 
-    def list_commands(self, ctx: typer.Context) -> list[str]:  # type: ignore[override]  # click's own is a base
+    def list_commands(self, ctx: typer.Context) -> list[str]:  # type: ignore[override]
         return [*super().list_commands(ctx), *_GROUPS]
 
     def get_command(self, ctx: typer.Context, cmd_name: str) -> Any:  # type: ignore[override]
         if cmd_name not in _GROUPS:
             return super().get_command(ctx, cmd_name)
-        from service.cli.ops import tenants  # noqa: PLC0415
-
-        group = typer.main.get_command(getattr(tenants, cmd_name))
-        group.name = cmd_name
-        return group
+        return _LazyGroup(name=cmd_name, help=_GROUPS[cmd_name], no_args_is_help=True)
 
 
-_GROUPS: Final = ("tenants", "keys")
+_GROUPS: Final = {
+    "tenants": "Create, read, change and delete tenants.",
+    "keys": "Create, list, rotate and revoke API keys.",
+}
 _PORT: Final = 65535
 
 
@@ -43,13 +58,13 @@ def _pem(words: str) -> Any:
     return typer.Option(exists=True, dir_okay=False, readable=True, help=words)
 
 
-_Reason = Annotated[str, typer.Option(help="Why: shown to everybody who asks, and logged.")]
+_Reason = Annotated[str, typer.Option(help="Why; shown in the state of the dispatch gate, and logged.")]
 
 app = typer.Typer(cls=_Commands, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 app.command("generate")(generate.generate)
 
 
-def _tell_version(wanted: bool) -> None:  # noqa: FBT001  (typer's own form)
+def _print_version(wanted: bool) -> None:  # noqa: FBT001  (typer's own form)
     if wanted:
         typer.echo(f"{version()} ({commit()})")
         raise typer.Exit
@@ -58,7 +73,7 @@ def _tell_version(wanted: bool) -> None:  # noqa: FBT001  (typer's own form)
 @app.callback()
 def _root(
     _version: Annotated[  # noqa: FBT002
-        bool, typer.Option("--version", callback=_tell_version, is_eager=True, help="Print version and commit.")
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print version and commit.")
     ] = False,
 ) -> None:
     """Seedance Gateway: Seedance 2.0 image-to-video for a company's internal services."""
@@ -69,10 +84,12 @@ def serve(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=_PORT, help="Port to listen on.")] = 8080,
     workers: Annotated[int, typer.Option(help="Gateway processes sharing the port.")] = 1,
-    certificate: Annotated[Path | None, _pem("PEM file: speak TLS, as fal's Python client wants.")] = None,
+    certificate: Annotated[
+        Path | None, _pem("PEM file of a certificate: serve HTTPS, which fal's Python client requires.")
+    ] = None,
     certificate_key: Annotated[Path | None, _pem("PEM file of its private key.")] = None,
 ) -> None:
-    """Run the HTTP gateway, with the GATEWAY_* variables as its settings."""
+    """Run the HTTP gateway. The GATEWAY_* variables are its settings."""
     import uvicorn  # noqa: PLC0415
 
     from service.api.http.header_limits import HeaderLimitProtocol  # noqa: PLC0415
@@ -107,22 +124,24 @@ def serve(
 
 @app.command()
 def worker(
-    queues: Annotated[str, typer.Option(help="Only these, comma-separated: dispatch, webhooks, maintenance.")] = "",
+    queues: Annotated[
+        str, typer.Option(help="Queues to consume, comma-separated: dispatch, webhooks, maintenance. Default: all.")
+    ] = "",
 ) -> None:
-    """Run a worker, with the GATEWAY_* variables as its settings."""
+    """Run a worker. The GATEWAY_* variables are its settings."""
     from service.cli.ops import commands  # noqa: PLC0415
     from service.tasks import QUEUES  # noqa: PLC0415
 
     names = [name.strip() for name in queues.split(",")] if queues else []
     if unknown := [name for name in names if name not in QUEUES]:
         raise typer.BadParameter(f"{unknown[0]!r} is none of {', '.join(QUEUES)}", param_hint="--queues")
-    commands.settings()  # says by name what is missing, where Celery would show a traceback
+    commands.settings()  # names a missing variable; Celery would print a traceback
     become_celery("worker", "--without-gossip", "--without-mingle", *(("-Q", ",".join(names)) if names else ()))
 
 
 @app.command()
 def beat() -> None:
-    """Run beat, which tells the workers to look once a second. One of these."""
+    """Run beat, which wakes the workers once a second. Run exactly one."""
     from service.cli.ops import commands  # noqa: PLC0415
 
     commands.settings()
@@ -159,7 +178,7 @@ def up(
 def demo(
     output: Annotated[Path, typer.Option(help="Folder for the video.")] = Path("demo-output"),
 ) -> None:
-    """Turn a bundled photo into a video through the whole stack, and show each step."""
+    """Turn a bundled photo into a video through a whole stack on this machine, and show each step."""
     from service.cli.dev.demo import run  # noqa: PLC0415
 
     _exit_on_sigterm()
@@ -177,9 +196,11 @@ def demo(
 def listen(
     secret: Annotated[str, typer.Option(envvar="WEBHOOK_SECRET", help="The endpoint's secret, whsec_...")],
     port: Annotated[int, typer.Option(min=0, max=_PORT, help="Port on this machine.")] = 9000,
-    status: Annotated[int, typer.Option(min=200, max=599, help="Answer with this: try what a failure does.")] = 204,
+    status: Annotated[
+        int, typer.Option(min=200, max=599, help="Status of every response; 500 shows what a failing receiver causes.")
+    ] = 204,
 ) -> None:
-    """Receive webhooks here: verify each signature and show each event, until Ctrl-C."""
+    """Receive webhooks on this machine until Ctrl-C: verify each signature and print each event."""
     from service.cli.dev.listen import NotListening, run  # noqa: PLC0415
 
     _exit_on_sigterm()
@@ -194,9 +215,9 @@ def listen(
 
 @app.command()
 def audit(
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of a table.")] = False,  # noqa: FBT002
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")] = False,  # noqa: FBT002
 ) -> None:
-    """Compare ledger, budgets, holds and slots; print the first differences and exit 1 if there are any."""
+    """Compare ledger, budgets, holds and slots; print the first differences; exit 1 if there are any."""
     from service.cli.ops import commands  # noqa: PLC0415
 
     commands.audit(as_json=as_json)
@@ -204,9 +225,9 @@ def audit(
 
 @app.command()
 def doctor(
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of a table.")] = False,  # noqa: FBT002
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")] = False,  # noqa: FBT002
 ) -> None:
-    """Look at Redis, broker, beat, workers, fal's key and settings; say what to do; exit 1 if anything fails."""
+    """Check Redis, broker, beat, workers, fal's key and settings; print what to do; exit 1 if a check fails."""
     from service.cli.ops import doctor as examination  # noqa: PLC0415
 
     examination.doctor(as_json=as_json)
@@ -214,7 +235,7 @@ def doctor(
 
 @app.command()
 def pause(reason: _Reason) -> None:
-    """Dispatch nothing until `resume`; what fal has is followed, webhooks go out."""
+    """Stop submits to fal until `resume`. Submitted generations are still polled; webhooks are sent."""
     from service.cli.ops import dispatch  # noqa: PLC0415
 
     dispatch.pause(reason)
@@ -223,9 +244,9 @@ def pause(reason: _Reason) -> None:
 @app.command()
 def drain(
     reason: _Reason,
-    timeout: Annotated[float, typer.Option(help="Seconds to wait until nothing is left.")] = 600.0,
+    timeout: Annotated[float, typer.Option(help="Seconds to wait until no generation is left.")] = 600.0,
 ) -> None:
-    """Accept nothing new until `resume`, and wait until all that was accepted has ended."""
+    """Refuse new generations until `resume`, and wait until all accepted ones have ended."""
     from service.cli.ops import dispatch  # noqa: PLC0415
 
     dispatch.drain(reason, timeout)
@@ -233,39 +254,38 @@ def drain(
 
 @app.command()
 def resume() -> None:
-    """Accept and dispatch again, whatever held it."""
+    """Accept and dispatch again, after a pause, a drain, or a locked or failing account."""
     from service.cli.ops import dispatch  # noqa: PLC0415
 
     dispatch.resume()
 
 
 @app.command()
-def unconfirmed() -> None:
-    """Print the generations whose submit has an unknown outcome, the oldest first, one a line."""
+def unconfirmed(as_json: JsonOption = False) -> None:  # noqa: FBT002
+    """List the generations whose submit has an unknown outcome, oldest first."""
     from service.cli.ops import unconfirmed  # noqa: PLC0415
 
-    unconfirmed.unconfirmed()
+    unconfirmed.unconfirmed(as_json=as_json)
 
 
 @app.command()
 def resolve(
-    reason: Annotated[str, typer.Option(help="Why; it goes into the ledger.")],
+    reason: Annotated[str, typer.Option(help="Why; written into the ledger.")],
     generation_id: Annotated[str | None, typer.Argument(help="The generation's id, gen_…")] = None,
-    fal_request_id: Annotated[
-        str | None, typer.Option(help="fal's request id: this is its request, follow it again.")
-    ] = None,
+    fal_request_id: Annotated[str | None, typer.Option(help="fal's request id of its job: poll this job.")] = None,
     never_happened: Annotated[  # noqa: FBT002
-        bool, typer.Option("--never-happened", help="fal never took it: it fails at no cost.")
+        bool, typer.Option("--never-happened", help="fal did not accept it: fail it at no cost.")
     ] = False,
     unchecked: Annotated[  # noqa: FBT002
-        bool, typer.Option("--unchecked", help="Adopt the request id although fal cannot be asked.")
+        bool, typer.Option("--unchecked", help="Adopt the request id without asking fal, while fal is unreachable.")
     ] = False,
     everything: Annotated[  # noqa: FBT002
-        bool, typer.Option("--all", help="With --never-happened and --before: every unconfirmed one of that time.")
+        bool,
+        typer.Option("--all", help="With --never-happened and --before: all that were submitted before that time."),
     ] = False,
     before: Annotated[str | None, typer.Option(help="With --all: submitted before, like 2026-01-31T09:30:00Z.")] = None,
 ) -> None:
-    """Say what became of an unconfirmed submit: fal's request id, or that it never happened."""
+    """Resolve an unconfirmed submit: name fal's request id, or state that fal did not accept it."""
     from service.cli.ops import unconfirmed  # noqa: PLC0415
 
     if never_happened == (fal_request_id is not None):
@@ -288,7 +308,7 @@ def resolve(
 
 @app.command("paid-and-lost")
 def paid_and_lost() -> None:
-    """Print the generations that were given up, but of which fal reported or may have billed a video, one a line."""
+    """Print the generations that were given up although fal reported or may have billed a video; one JSON a line."""
     from service.cli.ops import unconfirmed  # noqa: PLC0415
 
     unconfirmed.paid_and_lost()
@@ -297,12 +317,12 @@ def paid_and_lost() -> None:
 @app.command()
 def revive(
     generation_id: Annotated[str, typer.Argument(help="The generation's id, gen_…")],
-    reason: Annotated[str, typer.Option(help="Why; it goes into the ledger.")],
+    reason: Annotated[str, typer.Option(help="Why; written into the ledger.")],
     fal_request_id: Annotated[
-        str | None, typer.Option(help="fal's request id, where neither record nor callback names it.")
+        str | None, typer.Option(help="fal's request id; required if neither the record nor a callback has it.")
     ] = None,
 ) -> None:
-    """Follow a generation again that was given up although fal has it."""
+    """Poll a generation again that was given up although fal has its job."""
     from service.cli.ops import unconfirmed  # noqa: PLC0415
 
     unconfirmed.revive(generation_id, fal_request_id=fal_request_id, reason=reason)
@@ -310,19 +330,19 @@ def revive(
 
 @app.command()
 def adjust(
-    amount: Annotated[str, typer.Option(help="US dollars added to the cost; -1.50 takes 1.50 off.")],
-    expected: Annotated[str, typer.Option(help="The cost before it; refused if it is another.")],
-    reason: Annotated[str, typer.Option(help="Why; it goes into the ledger.")],
-    operator: Annotated[str, typer.Option(envvar="USER", help="Who adjusts; it goes into the ledger.")],
+    amount: Annotated[str, typer.Option(help="US dollars to add to the cost; -1.50 subtracts 1.50.")],
+    expected: Annotated[str, typer.Option(help="Current cost in US dollars; refused if the cost differs.")],
+    reason: Annotated[str, typer.Option(help="Why; written into the ledger.")],
+    operator: Annotated[str, typer.Option(envvar="USER", help="Who adjusts; written into the ledger.")],
     generation_id: Annotated[
         str | None,
-        typer.Argument(help="The ended generation's id, gen_…; without it give --tenant, --end-user, --day."),
+        typer.Argument(help="Id of the ended generation, gen_…; without it give --tenant, --end-user and --day."),
     ] = None,
-    tenant: Annotated[str | None, typer.Option(help="Tenant of a generation whose record is purged.")] = None,
+    tenant: Annotated[str | None, typer.Option(help="Tenant of a generation whose record was purged.")] = None,
     end_user: Annotated[str | None, typer.Option(help="Its end user's pseudonym, eu_…")] = None,
-    day: Annotated[str | None, typer.Option(help="The day (UTC) it was created on: 2026-01-31.")] = None,
+    day: Annotated[str | None, typer.Option(help="Day of its creation (UTC), like 2026-01-31.")] = None,
 ) -> None:
-    """Correct what a generation cost, in its record, all budget windows, usage and ledger."""
+    """Correct the cost of an ended generation: record, budget windows, usage and ledger."""
     from service.cli.ops import adjustments  # noqa: PLC0415
 
     given = {"generation_id": generation_id, "tenant_id": tenant, "end_user": end_user, "day": day}
@@ -333,7 +353,7 @@ def adjust(
 
 @app.command("rotate-secret-key")
 def rotate_secret_key() -> None:
-    """Seal all tenants' secrets with the first of the keys in GATEWAY_SECRET_KEY."""
+    """Encrypt all tenants' secrets with the first key in GATEWAY_SECRET_KEY."""
     from service.cli.ops import commands  # noqa: PLC0415
 
     commands.rotate_secret_key()

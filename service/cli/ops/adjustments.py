@@ -4,7 +4,8 @@ import json
 from typing import Any
 
 from service.api.admin.adjustments import AdjustmentView, adjusted
-from service.cli.ops.commands import show, with_runtime
+from service.cli.ops.commands import with_runtime
+from service.cli.output import show
 from service.domain.adjustment import ADJUSTMENT
 from service.domain.request import parse
 from service.runtime import Runtime

@@ -1,23 +1,22 @@
-"""Operators' commands beside tenants and keys; and how every command opens the runtime and shows an answer."""
+"""Operator commands without a module of their own, and what all operator commands share: settings and runtime."""
 
 import asyncio
-import json
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import typer
 from pydantic import ValidationError
 from pydantic_settings import SettingsError
-from rich.console import Console
-from rich.table import Table
 
+from service.cli.output import show
 from service.config.settings import PREFIX, Settings
 from service.errors import GatewayError, Invalid, StoreUnavailable
-from service.observability import log
-from service.runtime import Runtime, open_runtime
-from service.usecases.operations.audit import Findings, Progress
+
+if TYPE_CHECKING:  # importing the runtime takes a second: only commands that reach Redis do it
+    from service.runtime import Runtime
+    from service.usecases.operations.audit import Findings, Progress
 
 Result = TypeVar("Result")
 _LONG_STEP: Final = 20_000
@@ -27,33 +26,36 @@ _FIELD: Final = re.compile(r'field "(\w+)"')
 
 
 def audit(*, as_json: bool) -> None:
-    """Exit 1 when the books differ."""
+    """Print the differences; exit 1 if there are any."""
     findings = with_runtime(lambda runtime: runtime.operations.audit.run(_show_progress))
     if as_json:
         show({"clean": findings.clean, "differences": [asdict(d) for d in findings.told()]})
     else:
-        _tell(findings)
+        _print_findings(findings)
     if not findings.clean:
         raise typer.Exit(1)
 
 
-async def _show_progress(progress: Progress) -> None:
-    """A line for every tenth of a step that is long."""
+async def _show_progress(progress: "Progress") -> None:
+    """Print a line for each 10,000 entries of a long step."""
     if progress.total > _LONG_STEP and progress.done % _SHOWN_EVERY == 0:
         typer.echo(f"{progress.step}: {progress.done} of {progress.total}", err=True)
 
 
 def rotate_secret_key() -> None:
-    """After a new key was put first in GATEWAY_SECRET_KEY; the old one may go when this has ended."""
+    """Run it after a new key was put first in GATEWAY_SECRET_KEY; then the old key can be removed."""
     count = with_runtime(lambda runtime: runtime.tenants.service.reseal())
     typer.echo(f"Sealed the secrets of {count} tenants with the first key of {PREFIX}SECRET_KEY.")
 
 
-def _tell(findings: Findings) -> None:
+def _print_findings(findings: "Findings") -> None:
     books = f"{findings.entries} ledger entries, {findings.windows} windows, {findings.slots} slots"
     if findings.clean:
         typer.echo(f"Clean: {books} agree.")
         return
+    from rich.console import Console  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+
     table = Table(title=f"{len(findings.differences)} differences ({books})")
     for head in ("what", "expected", "found"):
         table.add_column(head, overflow="fold")
@@ -63,26 +65,30 @@ def _tell(findings: Findings) -> None:
 
 
 def settings() -> Settings:
-    """Settings from the environment, or an exit that names each variable that is wrong, and says what it is for."""
+    """Read the settings from the environment; exit 2 with a line for each missing or wrong variable."""
     try:
         return Settings()
     except ValidationError as error:
         for fault in error.errors(include_input=False, include_url=False):
             missing = fault["type"] == "missing"
-            _tell_wrong(str(fault["loc"][0]), "is required" if missing else fault["msg"].removeprefix("Value error, "))
+            _print_wrong(str(fault["loc"][0]), "is required" if missing else fault["msg"].removeprefix("Value error, "))
         raise typer.Exit(2) from None
     except SettingsError as error:
         (field,) = _FIELD.findall(str(error)) or ("*",)
-        _tell_wrong(field, 'is no JSON; a list is written as ["a", "b"], a table as {"a": 1}')
+        _print_wrong(field, 'is no JSON; a list is written as ["a", "b"], a table as {"a": 1}')
         raise typer.Exit(2) from None
 
 
-def _tell_wrong(field: str, fault: str) -> None:
+def _print_wrong(field: str, fault: str) -> None:
     known = Settings.model_fields.get(field)
     typer.echo(f"{PREFIX}{field.upper()}: {fault}. ({known.description if known else 'A setting'})", err=True)
 
 
-def with_runtime(use: Callable[[Runtime], Awaitable[Result]]) -> Result:
+def with_runtime(use: "Callable[[Runtime], Awaitable[Result]]") -> Result:
+    """Run ``use`` with an open runtime. Errors of the gateway become a message on stderr and exit code 1 or 2."""
+    from service.observability import log  # noqa: PLC0415
+    from service.runtime import open_runtime  # noqa: PLC0415
+
     configured = settings()
     log.configure(
         configured.log_level, secrets=configured.secrets(), log_format=configured.log_format
@@ -97,7 +103,7 @@ def with_runtime(use: Callable[[Runtime], Awaitable[Result]]) -> Result:
     except Invalid as error:
         raise refused(error) from None
     except StoreUnavailable as error:
-        typer.echo(f"{error.detail} `seedance-gateway doctor` says what to look at.", err=True)
+        typer.echo(f"{error.detail} `seedance-gateway doctor` names the cause.", err=True)
         raise typer.Exit(1) from None
     except GatewayError as error:
         typer.echo(error.detail, err=True)
@@ -105,11 +111,7 @@ def with_runtime(use: Callable[[Runtime], Awaitable[Result]]) -> Result:
 
 
 def refused(error: Invalid) -> typer.Exit:
-    """Each fault by its pointer, and the exit of a wrong usage."""
+    """Print each error with its pointer; return the exit of a wrong usage."""
     for fault in error.errors:
         typer.echo(": ".join(filter(None, (fault.pointer, fault.detail))), err=True)
     return typer.Exit(2)
-
-
-def show(value: Any) -> None:
-    typer.echo(json.dumps(value))

@@ -6,7 +6,8 @@ from typing import Final
 import typer
 
 from service.api.admin.dispatch import dispatch_view
-from service.cli.ops.commands import show, with_runtime
+from service.cli.ops.commands import with_runtime
+from service.cli.output import show
 from service.runtime import Runtime
 
 _LOOK_SECONDS: Final = 1.0

@@ -8,7 +8,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from service.cli.ops.commands import show, with_runtime
+from service.cli.ops.commands import with_runtime
+from service.cli.output import show
 from service.usecases.operations.doctor import CheckStatus, Finding
 
 #: The width of the table where the output is no terminal: a program, or a shell in a container.

@@ -1,8 +1,11 @@
-"""``seedance-gateway tenants`` and ``keys``: the admin API's use cases and shapes, straight on the store."""
+"""``seedance-gateway tenants`` and ``keys``: the use cases and shapes of the admin API."""
 
 import json
+import sys
+from collections.abc import Iterator
 from datetime import timedelta
-from typing import Annotated, Any, Final, TypeVar
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
 
 import typer
 from pydantic import TypeAdapter
@@ -11,33 +14,50 @@ from service.api.admin.schemas import (
     NEW_TENANT,
     TENANT_CHANGE,
     WEBHOOK_POINTER,
+    LimitsBody,
     TenantView,
     key_view,
     month_view,
     tenant_view,
 )
-from service.cli.ops.commands import refused, show, with_runtime
+from service.cli.ops.commands import refused, with_runtime
+from service.cli.output import Columns, JsonOption, show, show_list
 from service.domain.request import parse
 from service.domain.tenant import Limits, Scope, Tenant
 from service.errors import Invalid
-from service.runtime import Runtime
-from service.usecases.tenants.tenants import DEFAULT_OVERLAP
 
-tenants = typer.Typer(
-    no_args_is_help=True, add_completion=False, help="Create, read, change and delete tenants. Answers are JSON."
-)
-keys = typer.Typer(
-    no_args_is_help=True, add_completion=False, help="Create, list, rotate and revoke API keys. Answers are JSON."
-)
+if TYPE_CHECKING:
+    from service.runtime import Runtime
+
+tenants = typer.Typer(no_args_is_help=True, add_completion=False, help="Create, read, change and delete tenants.")
+keys = typer.Typer(no_args_is_help=True, add_completion=False, help="Create, list, rotate and revoke API keys.")
 
 _TenantId = Annotated[str, typer.Argument(help="The tenant's id, ten_…")]
 _KeyId = Annotated[str, typer.Argument(help="The key's id: the part between the two underscores.")]
+_LIMITS: Final = tuple(LimitsBody.model_fields)
 _LimitOptions = Annotated[
     list[str] | None,
-    typer.Option("--limit", help="NAME=VALUE, as in the admin API; 'null' lifts one. May be repeated."),
+    typer.Option("--limit", help=f"NAME=VALUE; NAME=null removes it; may be repeated. Names: {', '.join(_LIMITS)}."),
 ]
 _PAGE: Final = 1000
 Model = TypeVar("Model")
+_TENANT_COLUMNS: Final[Columns] = {
+    "id": lambda tenant: tenant["id"],
+    "name": lambda tenant: tenant["name"],
+    "state": lambda tenant: "suspended" if tenant["suspended"] else "paused" if tenant["paused"] else "active",
+    "monthly budget USD": lambda tenant: tenant["limits"]["monthly_budget_usd"],
+    "weight": lambda tenant: tenant["limits"]["weight"],
+    "created": lambda tenant: tenant["created_at"],
+}
+_KEY_COLUMNS: Final[Columns] = {
+    "id": lambda key: key["id"],
+    "name": lambda key: key["name"],
+    "scopes": lambda key: " ".join(key["scopes"]),
+    "created": lambda key: key["created_at"],
+    "expires": lambda key: key["expires_at"],
+    "revoked": lambda key: key["revoked_at"],
+    "last used": lambda key: key["last_used_at"],
+}
 
 
 @tenants.command("create")
@@ -46,11 +66,11 @@ def create_tenant(
     limit: _LimitOptions = None,
     require_end_user: Annotated[bool, typer.Option(help="Refuse requests without end_user_id.")] = False,  # noqa: FBT002
 ) -> None:
-    """Create a tenant; prints it with the secret that signs its webhooks."""
+    """Create a tenant and print it with the secret that signs its webhooks."""
     body = {"name": name, "require_end_user": require_end_user, "limits": _limits(limit)}
     wanted = _parsed(NEW_TENANT, body)
 
-    async def create(runtime: Runtime) -> Tenant:
+    async def create(runtime: "Runtime") -> Tenant:
         runtime.generations.admission.check_webhook(wanted.limits.webhook_url, WEBHOOK_POINTER)
         return await runtime.tenants.service.create(
             wanted.name, wanted.limits.applied_to(Limits()), require_end_user=wanted.require_end_user
@@ -61,36 +81,39 @@ def create_tenant(
 
 @tenants.command("show")
 def show_tenant(tenant_id: _TenantId) -> None:
-    """Print a tenant, and what this month's budget stands at."""
+    """Print a tenant with the money of this month."""
 
-    async def read(runtime: Runtime) -> TenantView:
+    async def read(runtime: "Runtime") -> TenantView:
         return await _with_month(runtime, await runtime.tenants.service.get(tenant_id))
 
     show(with_runtime(read))
 
 
 @tenants.command("list")
-def list_tenants() -> None:
-    """Print all tenants, one a line."""
+def list_tenants(as_json: JsonOption = False) -> None:  # noqa: FBT002
+    """List all tenants, oldest first."""
+    show_list(map(tenant_view, _all_tenants()), _TENANT_COLUMNS, as_json=as_json)
+
+
+def _all_tenants() -> Iterator[Tenant]:
     after: str | None = None
     while page := with_runtime(lambda runtime, start=after: runtime.tenants.service.page(limit=_PAGE, after=start)):  # type: ignore[misc]
-        for tenant in page:
-            show(tenant_view(tenant))
+        yield from page
         after = page[-1].id
 
 
 @tenants.command("update")
 def update_tenant(
     tenant_id: _TenantId,
-    name: Annotated[str | None, typer.Option(help="Another name.")] = None,
+    name: Annotated[str | None, typer.Option(help="New name.")] = None,
     limit: _LimitOptions = None,
     require_end_user: Annotated[bool | None, typer.Option(help="Refuse requests without end_user_id.")] = None,
 ) -> None:
-    """Change what is given, keep the rest."""
+    """Change the given fields; the others stay."""
     given = {"name": name, "require_end_user": require_end_user, "limits": _limits(limit) or None}
     change = _parsed(TENANT_CHANGE, {key: value for key, value in given.items() if value is not None})
 
-    async def update(runtime: Runtime) -> TenantView:
+    async def update(runtime: "Runtime") -> TenantView:
         runtime.generations.admission.check_webhook(
             None if change.limits is None else change.limits.webhook_url, WEBHOOK_POINTER
         )
@@ -101,60 +124,73 @@ def update_tenant(
 
 @tenants.command("suspend")
 def suspend_tenant(tenant_id: _TenantId) -> None:
-    """Refuse its keys; what it has queued goes on."""
+    """Refuse all requests of a tenant; its queued generations continue."""
     show(tenant_view(with_runtime(lambda runtime: runtime.tenants.service.suspend(tenant_id))))
 
 
 @tenants.command("resume")
 def resume_tenant(tenant_id: _TenantId) -> None:
-    """Take its keys and dispatch its generations again."""
+    """Lift a suspension and a pause."""
     show(tenant_view(with_runtime(lambda runtime: runtime.tenants.service.resume(tenant_id))))
 
 
 @tenants.command("pause")
 def pause_tenant(tenant_id: _TenantId, reason: Annotated[str, typer.Option(help="Why.")]) -> None:
-    """Dispatch nothing of it; its keys go on."""
+    """Stop sending a tenant's generations to fal; its API keys keep working."""
     show(tenant_view(with_runtime(lambda runtime: runtime.tenants.service.pause(tenant_id, reason))))
 
 
 @tenants.command("delete")
 def delete_tenant(
     tenant_id: _TenantId,
-    drain: Annotated[bool, typer.Option("--drain", help="Suspend it first, so that its work runs out.")] = False,  # noqa: FBT002
+    drain: Annotated[bool, typer.Option("--drain", help="Suspend it first, so that its work ends.")] = False,  # noqa: FBT002
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,  # noqa: FBT002
 ) -> None:
-    """Delete a tenant without work in flight."""
+    """Delete a tenant without unfinished generations, with its API keys and usage. Asks first."""
+    if not yes:
+        _confirm(tenant_id)
     with_runtime(lambda runtime: runtime.tenants.service.delete(tenant_id, drain=drain))
-    typer.echo(f"{tenant_id} is gone, with its keys.", err=True)
+    typer.echo(f"Deleted {tenant_id} and its API keys.", err=True)
+
+
+def _confirm(tenant_id: str) -> None:
+    if not _is_interactive():
+        typer.echo(f"Not deleted: without a terminal to ask on, give --yes to delete {tenant_id}.", err=True)
+        raise typer.Exit(2)
+    name = with_runtime(lambda runtime: runtime.tenants.service.get(tenant_id)).name
+    typer.confirm(f"Delete tenant {name!r} ({tenant_id}) with its API keys and usage?", abort=True, err=True)
+
+
+def _is_interactive() -> bool:
+    return sys.stdin.isatty()
 
 
 @keys.command("create")
 def create_key(
     tenant_id: _TenantId,
     name: Annotated[str, typer.Option(help="What the key is for.")] = "",
-    scope: Annotated[list[Scope] | None, typer.Option(help="May be repeated; all when absent.")] = None,
+    scope: Annotated[list[Scope] | None, typer.Option(help="May be repeated. Default: all.")] = None,
 ) -> None:
-    """Create an API key; it is shown this once."""
+    """Create an API key and print it. It cannot be shown again."""
     scopes = tuple(scope or Scope)
     new = with_runtime(lambda runtime: runtime.tenants.service.create_key(tenant_id, name=name, scopes=scopes))
     show(key_view(new.key, text=new.text))
 
 
 @keys.command("list")
-def list_keys(tenant_id: _TenantId) -> None:
-    """Print a tenant's keys, one a line, without their secrets."""
-    for key, used in with_runtime(lambda runtime: runtime.tenants.service.list_keys(tenant_id)):
-        show(key_view(key, last_used_at=used))
+def list_keys(tenant_id: _TenantId, as_json: JsonOption = False) -> None:  # noqa: FBT002
+    """List a tenant's API keys without their secrets."""
+    found = with_runtime(lambda runtime: runtime.tenants.service.list_keys(tenant_id))
+    show_list((key_view(key, last_used_at=used) for key, used in found), _KEY_COLUMNS, as_json=as_json)
 
 
 @keys.command("rotate")
 def rotate_key(
     tenant_id: _TenantId,
     key_id: _KeyId,
-    overlap_hours: Annotated[float, typer.Option(min=0, max=720, help="How long the old key works on.")] = (
-        DEFAULT_OVERLAP / timedelta(hours=1)
-    ),
+    overlap_hours: Annotated[float, typer.Option(min=0, max=720, help="Hours that the old key still works.")] = 24.0,
 ) -> None:
-    """Create a successor with the same name and scopes; it is shown this once."""
+    """Replace a key: create and print a successor with the same name and scopes; the old key expires later."""
     overlap = timedelta(hours=overlap_hours)
     new = with_runtime(lambda runtime: runtime.tenants.service.rotate_key(tenant_id, key_id, overlap=overlap))
     show(key_view(new.key, text=new.text))
@@ -162,21 +198,26 @@ def rotate_key(
 
 @keys.command("revoke")
 def revoke_key(tenant_id: _TenantId, key_id: _KeyId) -> None:
-    """Refuse a key everywhere within a second."""
+    """Revoke a key: every gateway refuses it within a second."""
     show(key_view(with_runtime(lambda runtime: runtime.tenants.service.revoke_key(tenant_id, key_id))))
 
 
-async def _with_month(runtime: Runtime, tenant: Tenant) -> TenantView:
+async def _with_month(runtime: "Runtime", tenant: Tenant) -> TenantView:
     return tenant_view(tenant, month=month_view(tenant, await runtime.tenants.usage.month(tenant.id)))
 
 
 def _limits(options: list[str] | None) -> dict[str, Any]:
-    """``weight=3`` and ``monthly_budget_usd=500``; a value that is no JSON is a string."""
+    """Read ``weight=3`` and ``monthly_budget_usd=500``. A value that is no JSON is a string."""
     limits = {}
     for option in options or []:
         name, equals, text = option.partition("=")
         if not equals:
             raise typer.BadParameter(f"{option!r}: write NAME=VALUE", param_hint="--limit")
+        if name not in _LIMITS:
+            near = get_close_matches(name, _LIMITS, n=1)
+            meant = f" Did you mean {near[0]}?" if near else ""
+            typer.echo(f"{name!r} is not a limit.{meant} Limits: {', '.join(_LIMITS)}.", err=True)
+            raise typer.Exit(2)
         try:
             limits[name] = json.loads(text)
         except ValueError:

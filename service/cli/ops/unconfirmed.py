@@ -1,7 +1,7 @@
-"""``unconfirmed``, ``resolve``, ``paid-and-lost``, ``revive``: as under ``/admin/v1``, straight on the store."""
+"""``unconfirmed``, ``resolve``, ``paid-and-lost``, ``revive``: the use cases and shapes of ``/admin/v1``."""
 
 import json
-from typing import Any
+from typing import Any, Final
 
 import typer
 
@@ -17,16 +17,25 @@ from service.api.admin.unconfirmed import (
     resolved,
     unconfirmed_view,
 )
-from service.cli.ops.commands import show, with_runtime
+from service.cli.ops.commands import with_runtime
+from service.cli.output import Columns, show, show_list
 from service.domain.request import parse
 from service.runtime import Runtime
 from service.usecases.operations.unconfirmed import Dismissed
 
+_COLUMNS: Final[Columns] = {
+    "id": lambda one: one["id"],
+    "tenant": lambda one: one["tenant_id"],
+    "since": lambda one: one["since"],
+    "deadline": lambda one: one["deadline"],
+    "held USD": lambda one: one["estimated_cost"],
+    "cancel requested": lambda one: one["cancel_requested_at"],
+}
 
-def unconfirmed() -> None:
+
+def unconfirmed(*, as_json: bool) -> None:
     found, count = with_runtime(lambda runtime: runtime.operations.unconfirmed.unconfirmed(limit=MOST_LISTED))
-    for one in found:
-        show(unconfirmed_view(one))
+    show_list(map(unconfirmed_view, found), _COLUMNS, as_json=as_json)
     if count > len(found):
         typer.echo(f"{count} in all; the oldest are shown.", err=True)
 
@@ -44,7 +53,7 @@ def resolve(
 
 
 def dismiss_all(*, before: str, reason: str) -> None:
-    """Call by call, until none of that time is left that can be dismissed."""
+    """Dismiss in bounded calls until none submitted before that time is left."""
     body = json.dumps({"before": before, "reason": reason}).encode()
 
     async def work(runtime: Runtime) -> Dismissed:

@@ -9,8 +9,10 @@ from importlib.metadata import version
 from typing import Any
 
 import pytest
+import typer
 from typer.testing import CliRunner, Result
 
+from service import build_info
 from service.cli import app
 from service.cli.dev.child_processes import PortTaken
 from service.cli.dev.stack import Stack
@@ -92,11 +94,34 @@ def test_a_tenant_from_its_creation_to_its_end(run: Run) -> None:
     }
     assert answer(run("tenants", "suspend", tenant_id))["suspended"] is True
     assert answer(run("tenants", "resume", tenant_id))["suspended"] is False
-    assert tenant_id in told(run("tenants", "delete", tenant_id))
+    assert tenant_id in told(run("tenants", "delete", tenant_id, "--yes"))
     assert told(run("tenants", "show", tenant_id, exits=1)) == "There is no such tenant."
 
 
-def test_the_list_has_one_a_line(run: Run) -> None:
+def test_tenant_delete_without_terminal_needs_yes(run: Run, tenant_id: str) -> None:
+    assert f"give --yes to delete {tenant_id}" in told(run("tenants", "delete", tenant_id, exits=2))
+    assert answer(run("tenants", "show", tenant_id))["id"] == tenant_id
+
+
+@pytest.mark.parametrize(("reply", "deleted"), [("y", True), ("n", False)])
+def test_tenant_delete_asks_on_a_terminal(
+    run: Run, tenant_id: str, monkeypatch: pytest.MonkeyPatch, reply: str, deleted: bool
+) -> None:
+    asked = list[str]()
+
+    def confirm(text: str, **_: Any) -> None:
+        asked.append(text)
+        if reply == "n":
+            raise typer.Abort
+
+    monkeypatch.setattr("service.cli.ops.tenants._is_interactive", lambda: True)
+    monkeypatch.setattr("service.cli.ops.tenants.typer.confirm", confirm)
+    run("tenants", "delete", tenant_id, exits=0 if deleted else 1)
+    assert asked == [f"Delete tenant 'acme' ({tenant_id}) with its API keys and usage?"]
+    run("tenants", "show", tenant_id, exits=1 if deleted else 0)
+
+
+def test_tenants_list_prints_one_a_line(run: Run) -> None:
     assert lines(run("tenants", "list")) == []
     made = [answer(run("tenants", "create", name))["id"] for name in ("a", "b", "c")]
     listed = lines(run("tenants", "list"))
@@ -111,7 +136,8 @@ def test_the_list_has_one_a_line(run: Run) -> None:
         ("weight=0", "/limits/weight: "),
         ("weight=heavy", "/limits/weight: "),
         ("weight=", "/limits/weight: "),
-        ("colour=red", "/limits/colour: unknown field"),
+        ("colour=red", "'colour' is not a limit. Limits: requests_per_minute, burst"),
+        ("monthly_budget=5", "Did you mean monthly_budget_usd?"),
         ("monthly_budget_usd=-1", "/limits/monthly_budget_usd: "),
         ("monthly_budget_usd=NaN", "/limits/monthly_budget_usd: "),
         ("resolutions=480p", "/limits/resolutions: "),
@@ -121,7 +147,7 @@ def test_the_list_has_one_a_line(run: Run) -> None:
         ("weight", "write NAME=VALUE"),
     ],
 )
-def test_a_bad_limit_is_named(run: Run, command: tuple[str, ...], limit: str, pointer: str) -> None:
+def test_invalid_limit_is_named(run: Run, command: tuple[str, ...], limit: str, pointer: str) -> None:
     assert pointer in told(run("tenants", *command, "--limit", limit, exits=2))
     assert lines(run("tenants", "list")) == []
 
@@ -149,12 +175,12 @@ def queued(within: Within, tenant_id: str) -> str:
 
 def test_a_tenant_with_work_is_deleted_by_draining(run: Run, tenant_id: str, within: Within) -> None:
     name = queued(within, tenant_id)
-    assert "1 of its generations" in told(run("tenants", "delete", tenant_id, exits=1))
+    assert "1 of its generations" in told(run("tenants", "delete", tenant_id, "--yes", exits=1))
     assert answer(run("tenants", "show", tenant_id))["suspended"] is False
-    assert "delete it again" in told(run("tenants", "delete", tenant_id, "--drain", exits=1))
+    assert "delete it again" in told(run("tenants", "delete", tenant_id, "--drain", "--yes", exits=1))
     assert answer(run("tenants", "show", tenant_id))["suspended"] is True
     within(lambda runtime: runtime.transitions.apply(name, lambda g: g.canceled(0, factories.NOW)))
-    run("tenants", "delete", tenant_id, "--drain")
+    run("tenants", "delete", tenant_id, "--drain", "--yes")
     assert lines(run("tenants", "list")) == []
 
 
@@ -245,7 +271,7 @@ def test_a_wrong_setting_is_named_and_explained(
     assert told(run("tenants", "list", exits=2)).startswith(f"{name}: {message}")
 
 
-def test_a_queue_that_nobody_fills_is_refused(run: Run) -> None:
+def test_worker_unknown_queue_is_refused(run: Run) -> None:
     assert "'dispach' is none of dispatch" in told(run("worker", "--queues", "dispach", exits=2))
 
 
@@ -265,13 +291,16 @@ def test_a_stack_does_not_take_another_for_its_own() -> None:
             Stack(port=port).start()
 
 
-def test_what_it_is(run: Run) -> None:
-    assert run("--version").stdout.strip() == version("seedance-gateway")
+def test_version_names_release_and_commit(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GATEWAY_COMMIT", "0123abcd")
+    build_info.commit.cache_clear()
+    assert run("--version").stdout.strip() == f"{version('seedance-gateway')} (0123abcd)"
+    build_info.commit.cache_clear()
 
 
-def test_a_redis_that_is_away_is_told(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unavailable_redis_is_named(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GATEWAY_REDIS_URL", "redis://127.0.0.1:9/0")
-    assert "doctor` says what to look at." in told(run("tenants", "list", exits=1))
+    assert "doctor` names the cause." in told(run("tenants", "list", exits=1))
 
 
 # --- costs ------------------------------------------------------------------------------------------------------------

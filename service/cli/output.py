@@ -1,0 +1,43 @@
+"""Output of operator commands: tables on a terminal, one JSON object a line otherwise."""
+
+import json
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from typing import Annotated, Any
+
+import typer
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on a terminal too, one object a line.")]
+Columns = Mapping[str, Callable[[Any], object]]
+"""Heading of a column, and its value in a view."""
+
+
+def show(view: Any) -> None:
+    typer.echo(json.dumps(view))
+
+
+def show_list(views: Iterable[Any], columns: Columns, *, as_json: bool) -> None:
+    if as_json or not _is_terminal():
+        for view in views:
+            show(view)
+        return
+    from rich.console import Console  # noqa: PLC0415  (a tenth of a second that JSON does not need)
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    table = Table(box=None, pad_edge=False)
+    for heading in columns:
+        table.add_column(heading, overflow="fold")
+    for view in views:
+        table.add_row(*(Text(_cell(value(view))) for value in columns.values()))
+    Console(highlight=False).print(table)
+
+
+def _is_terminal() -> bool:
+    return sys.stdout.isatty()
+
+
+def _cell(value: object) -> str:
+    """Text of one cell. Control characters are escaped: names come from callers."""
+    text = "-" if value is None or value == "" else str(value)
+    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
