@@ -1,7 +1,8 @@
-"""The deployment's clock: every use case reads the time of Redis, whatever the clock of its machine says.
+"""The clock of the deployment: all processes use the time of Redis, even on a machine whose clock is wrong.
 
-A steady local clock plus a measured correction. The machine's own clock is compared with Redis' once a second; while
-the two are more than ``MOST_SKEW`` apart the process claims nothing, is not ready, and says so.
+It is a steady local clock plus a measured correction. The machine's wall clock is compared with the clock of Redis once
+a second. While they differ by more than ``MOST_SKEW``, the process claims no work, is not ready, and logs
+``clock_wrong``.
 """
 
 import asyncio
@@ -14,11 +15,11 @@ from typing import Final, Protocol, runtime_checkable
 from service.errors import StoreUnavailable
 from service.observability import log, metrics
 
-#: A machine whose clock is further from Redis' than this does no work until its clock is set.
+#: A process claims no work while its machine's clock differs from the clock of Redis by more than this.
 MOST_SKEW: Final = timedelta(seconds=2)
 _EVERY_SECONDS: Final = 1.0
 _UNMEASURED_SECONDS: Final = 0.1
-#: Counts while the machine sleeps, too, where the system has such a clock.
+#: CLOCK_BOOTTIME also counts while the machine is suspended. Not every system has it.
 _STEADY: Final = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 #: Returns the current time, with its time zone.
@@ -32,16 +33,16 @@ def utc_now() -> datetime:
 
 @runtime_checkable
 class LocalClock(Protocol):
-    """A clock of this machine that can be compared with the store's."""
+    """A local clock that can be compared with the clock of the store."""
 
     def __call__(self) -> datetime: ...
 
     def against(self, store_time: datetime) -> tuple[timedelta, timedelta]:
-        """Return the correction of this clock, and how far the machine's wall clock is ahead of the store's."""
+        """Return the correction of this clock, and how far the wall clock of the machine is ahead of the store."""
 
 
 class SystemClock:
-    """The wall clock as it was at the start, plus the time since: later steps of the wall clock do not move it."""
+    """The wall clock at the start of the process, plus the time since. Later steps of the wall clock do not move it."""
 
     def __init__(self) -> None:
         self._offset = time.time() - time.clock_gettime(_STEADY)
@@ -57,9 +58,9 @@ class SystemClock:
 
 
 class StoreClock:
-    """The store's time, from a local clock. ``read`` asks the store for its time.
+    """The time of the store, computed from a local clock. ``read`` returns the time of the store.
 
-    A plain callable as local clock, as tests pass it, needs no correction.
+    A local clock that is a plain callable, as in tests, is not corrected.
     """
 
     def __init__(self, local: Callable[[], datetime], *, read: Callable[[], Awaitable[datetime]]) -> None:
@@ -69,7 +70,7 @@ class StoreClock:
         self._measured = False
         self._log = log.get(__name__)
         self.skew = timedelta()
-        """How far this machine's wall clock is ahead of the store's; negative: behind."""
+        """How far the wall clock of the machine is ahead of the store; negative: behind."""
         self.wrong = False
 
     def __call__(self) -> datetime:
@@ -81,22 +82,23 @@ class StoreClock:
         return wall()
 
     def may_claim(self) -> bool:
-        """False until the first measurement, and while the machine's clock is wrong."""
+        """Return False until the first measurement, and while the clock of the machine is wrong."""
         return self._measured and not self.wrong
 
     def state(self) -> str:
-        """``ok``, or what is wrong."""
+        """Return ``ok``, or a sentence that says what is wrong."""
         if not self._measured:
             return "The clock has not been compared with Redis' yet."
         return f"This machine's clock is {_described(self.skew)} Redis'." if self.wrong else "ok"
 
     async def measure(self) -> None:
-        """Compare with the store's clock; half of the round trip bounds the error.
+        """Compare the clock with the store. Half of the round trip bounds the error of the measurement.
 
-        The correction moves only where that bound contradicts it: a slow answer moves nothing.
+        The correction changes only if the measurement contradicts it by more than that error, so a slow response
+        changes nothing.
 
         Raises:
-            StoreUnavailable: no answer; all stays as it was.
+            StoreUnavailable: the store did not respond; nothing has changed.
 
         """
         begun = time.monotonic()
@@ -118,8 +120,8 @@ class StoreClock:
         self.wrong = wrong
 
     @contextlib.asynccontextmanager
-    async def kept_measured(self) -> AsyncIterator[None]:
-        """Measure now, and then once a second; more often until the store has answered for the first time."""
+    async def measuring(self) -> AsyncIterator[None]:
+        """Measure now, then once a second; every 0.1 s until the store has responded for the first time."""
         await self._try_to_measure()
         task = asyncio.create_task(self._measure_forever(), name="clock")
         try:

@@ -1,48 +1,50 @@
-"""Every error a caller can meet, as one family; code, HTTP status and whether to try again sit on the class.
+"""All errors that callers receive, as one family. Code, HTTP status and ``retryable`` are attributes of the class.
 
 GatewayError
-├── Malformed               400  the body is no JSON object
-├── Unauthenticated         401  no key, a mistyped key, an unknown or expired key
-├── OverBudget              402  no room for the estimate in a budget; says which, and when it resets
-│   └── CostRefused              the estimate is above the caller's own max_cost_usd
-├── Forbidden               403  the key may not do this
-│   └── EndUserBlocked           the end user was blocked by its tenant
-├── NotFound                404  unknown, or not yours: the two look the same on purpose
-├── NotAcceptable           406  the caller takes nothing that this route has
-├── Conflict                409  the state does not allow it
-│   ├── NotCancellable           already terminal
-│   ├── NotUnconfirmed           its submit is not in doubt, or not any more
-│   ├── RequestIdTaken           fal's request is another generation's
+├── Malformed               400  the body is not a JSON object, or a parameter cannot be read
+├── Unauthenticated         401  no API key, or a mistyped, unknown, revoked or expired one
+├── OverBudget              402  the estimate exceeds what a budget has left
+│   └── CostRefused              the estimate exceeds the request's own max_cost_usd
+├── Forbidden               403  the API key does not have the scope
+│   └── EndUserBlocked           the tenant has blocked the end user
+├── NotFound                404  unknown, or another tenant's: the two responses are equal on purpose
+├── MethodNotAllowed        405  the route has no such method
+├── NotAcceptable           406  the route has none of the accepted media types
+├── Timeout                 408  the body arrived too slowly
+├── Conflict                409  the current state does not allow the operation
+│   ├── NotCancellable           the generation has ended
+│   ├── VideoNotReady            the generation has not ended
+│   ├── NotUnconfirmed           the generation is not unconfirmed (any more)
+│   ├── NotGivenUp               the generation was not given up, or has changed since its read
+│   ├── RequestIdTaken           the fal request id belongs to another generation
 │   ├── NotSettled               the generation has not ended, so its cost cannot be adjusted
-│   ├── CostChanged              the cost is not the one that an adjustment expects
-│   ├── SpentBelowZero           an adjustment takes off more than was spent
-│   ├── TenantBusy               it still has work in flight
-│   ├── OverlapPromised          the rotation would end a key before the overlap that was promised for it
-│   └── VideoNotReady            the generation has not ended
-├── PreconditionFailed      412  somebody changed it since it was read
-├── TooLarge                413  body over the limit
-├── UnsupportedMedia        415  content type not taken here
-├── Invalid                 422  well-formed, but a field is wrong; carries one FieldError per fault
-│   ├── IdempotencyMismatch      the key was used with another payload
-│   └── BadImage                 an image that cannot be used; one code for each reason
-│       ├── ImageFormat              no JPEG, PNG or WebP, or not the one it is called
-│       ├── ImageTruncated           it ends early
-│       ├── ImageTrailingData        something follows its end
+│   ├── CostChanged              the cost is not the one that the adjustment expects
+│   ├── SpentBelowZero           the adjustment exceeds what was spent
+│   ├── TenantBusy               the tenant has work in flight
+│   └── OverlapPromised          the rotation would end a key before the end of its overlap
+├── PreconditionFailed      412  the object has changed since it was read (If-Match)
+├── TooLarge                413  the body exceeds the limit
+├── UnsupportedMedia        415  the route does not accept the content type
+├── Invalid                 422  a field is wrong; carries one FieldError per fault
+│   └── BadImage                 the image cannot be used
+│       ├── ImageFormat              not JPEG, PNG or WebP, or not the declared one
+│       ├── ImageTruncated           the file ends early
+│       ├── ImageTrailingData        data follows the end of the image
 │       ├── ImageTooManyPixels       by its header
 │       └── ImageUnreadable          it cannot be decoded
-├── Timeout                 408  the caller sent its body too slowly
-├── TooMany                 429  more than the tenant may; again after Retry-After
-│   ├── RateLimited              calls per minute
-│   ├── TooManyStreams           event streams open
-│   ├── TooManyWaiting           calls that wait for a generation
-│   ├── QueueFull                generations waiting
-│   └── EndUserLimited           generations of this end user today
-└── Unavailable             503  try again; nothing was changed
-    ├── StoreUnavailable         Redis is away or refuses writes
-    │   └── StoreFull                Redis has too little memory left for anything new
-    ├── Draining                 an operator lets the gateway run empty
-    ├── MediaUnavailable         the store of videos is away
-    └── UpstreamUnavailable      fal is away (only where a caller waits for fal: uploads, resolve)
+├── IdempotencyMismatch     422  the idempotency key was used with another payload
+├── TooMany                 429  a limit of the tenant is reached; retry after Retry-After
+│   ├── RateLimited              requests per minute
+│   ├── TooManyStreams           open event streams
+│   ├── TooManyWaiting           requests that wait for a generation
+│   ├── QueueFull                queued generations
+│   └── EndUserLimited           generations of the end user today
+└── Unavailable             503  retry later; nothing was changed
+    ├── StoreUnavailable         Redis is unavailable or refuses writes
+    │   └── StoreFull                Redis has too little memory for new data
+    ├── Draining                 an operator drains the gateway
+    ├── MediaUnavailable         the video store is unavailable
+    └── UpstreamUnavailable      fal is unavailable (only where a caller waits for fal: uploads, resolve)
 """
 
 from dataclasses import dataclass
@@ -51,7 +53,7 @@ from typing import ClassVar
 
 @dataclass(frozen=True, slots=True)
 class FieldError:
-    """One fault of one field. ``pointer`` is a JSON pointer into the body (RFC 6901); ``""`` is the whole body."""
+    """One fault of one field. ``pointer`` is a JSON pointer into the body (RFC 6901); ``""`` means the whole body."""
 
     pointer: str
     detail: str
@@ -59,7 +61,7 @@ class FieldError:
 
 
 class GatewayError(Exception):
-    """Base of the family; ``detail`` is for people and never holds a secret, a key or a prompt."""
+    """Base of the family. ``detail`` is text for people. It never contains a secret, an API key or a prompt."""
 
     code: ClassVar[str] = "internal"
     status: ClassVar[int] = 500
@@ -70,7 +72,7 @@ class GatewayError(Exception):
         super().__init__(detail)
         self.detail = detail
         self.retry_after = retry_after
-        """Seconds after which a repeat makes sense; becomes ``Retry-After``."""
+        """Seconds after which a retry makes sense; sent as ``Retry-After``."""
 
     @property
     def errors(self) -> tuple[FieldError, ...]:
@@ -78,7 +80,7 @@ class GatewayError(Exception):
 
     @property
     def extra(self) -> dict[str, object]:
-        """Members of the problem document beyond the standard ones."""
+        """Return the members of the problem document beyond those of RFC 9457."""
         return {}
 
 
@@ -185,7 +187,7 @@ class TenantBusy(Conflict):
     code, title = "tenant_busy", "Tenant has work in flight"
 
     def __init__(self, detail: str, *, in_flight: int, webhooks: int = 0) -> None:
-        """``in_flight``: generations that have not ended and webhooks that are pending; the latter alone as well."""
+        """``in_flight``: generations that have not ended, plus pending webhooks. ``webhooks``: those webhooks alone."""
         super().__init__(detail)
         self._in_flight = in_flight
         self._webhooks = webhooks

@@ -1,4 +1,4 @@
-"""An operator's correction of what was spent: of one generation, or of an end user's day whose records are purged."""
+"""Adjustments of spent money by operators: of one generation, or of an end user's day whose records are purged."""
 
 from dataclasses import dataclass
 from datetime import date
@@ -21,7 +21,7 @@ def _day(value: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Correction:
-    """``amount`` in micro-USD, not 0."""
+    """A signed change of spent money. ``amount``: micro-USD, not 0."""
 
     amount: int
     operator: str
@@ -29,7 +29,7 @@ class Correction:
 
 
 class Adjustment(BaseModel):
-    """Either ``generation_id``, or ``tenant_id``, ``end_user`` and ``day``. Money in micro-USD."""
+    """Body of an adjustment: ``generation_id``, or ``tenant_id``, ``end_user`` and ``day``. Money in micro-USD."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 

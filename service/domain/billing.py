@@ -1,6 +1,6 @@
-"""What fal billed, and whose it may be: told only where there is no other way to tell it.
+"""Matching of fal's billing events with unconfirmed generations.
 
-A wrong guess would hand one tenant's video to another, so whatever could be somebody else's is nobody's.
+A wrong match would give one tenant's video to another. An event matches only if it can belong to one generation alone.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,48 +11,48 @@ from typing import Any, Final, Literal
 
 from service.domain.pricing import expected_units
 
-#: A request id that somebody else names, and that goes into a URL of ours.
+#: Form of a fal request id from outside. The gateway puts it into URLs.
 REQUEST_ID: Final = r"[A-Za-z0-9_-]{1,128}"
 
-#: How far fal's clock and ours may lie apart.
+#: Most difference between fal's clock and the gateway's.
 SKEW: Final = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
 class BillingEvent:
-    """A job that fal billed; None: it did not say, which fits everything."""
+    """A job that fal billed. None: fal named no value, which matches any."""
 
     request_id: str | None
     at: datetime | None = None
     units: Decimal | None = None
-    """Thousands of tokens. A job may be listed at 0: refused for its content, say."""
+    """Thousands of tokens; 0 for example for a job that was refused for its content."""
 
 
 @dataclass(frozen=True, slots=True)
 class Suspect:
-    """A generation that fal may have taken without our knowing its request id."""
+    """A generation that fal may have accepted under a request id that is not known."""
 
     id: str
     submitted_at: datetime
     least_units: Decimal | None = None
     most_units: Decimal | None = None
     until: datetime | None = None
-    """What was billed after this is not its own; None: no such moment is known."""
+    """Events after this time cannot belong to it; None: no such time is known."""
 
 
 @dataclass(frozen=True, slots=True)
 class Adopted:
-    """The request is its own, and nobody else's."""
+    """The billed request belongs to this generation, and can belong to no other."""
 
     request_id: str
 
 
 Match = Adopted | Literal["ambiguous", "absent"]
-"""``ambiguous``: something may be its own, or another's. ``absent``: nothing that was billed can be its own."""
+"""``ambiguous``: an event may belong to it, or to another generation. ``absent``: no event can belong to it."""
 
 
 def suspect(generation_id: str, submitted_at: datetime, arguments: Mapping[str, Any]) -> Suspect:
-    """With what its video may be billed at, where its input says so."""
+    """Make a suspect, with bounds of its billed units if resolution and duration are fixed."""
     duration, resolution = arguments.get("duration"), arguments.get("resolution")
     if duration in (None, "auto") or resolution is None:
         return Suspect(generation_id, submitted_at)
@@ -62,7 +62,10 @@ def suspect(generation_id: str, submitted_at: datetime, arguments: Mapping[str, 
 def matches(
     unconfirmed: Sequence[Suspect], rivals: Sequence[Suspect], events: Sequence[BillingEvent]
 ) -> dict[str, Match]:
-    """Of each unconfirmed generation what the unclaimed events say; ``rivals`` contest them and are given nothing."""
+    """Return the match of each unconfirmed generation among the events that belong to no known generation.
+
+    ``rivals`` are generations that an event may belong to as well. They get no match themselves.
+    """
     jobs = _by_request(events)
     of_job = [[s for s in (*unconfirmed, *rivals) if could_be(s, job)] for job in jobs]
     found: dict[str, Match] = {}
@@ -79,7 +82,7 @@ def matches(
 
 
 def could_be(one: Suspect, job: BillingEvent) -> bool:
-    """Generous: what cannot be ruled out, could be."""
+    """Return whether the job can belong to the generation. Everything that is not ruled out can."""
     if job.at is not None and job.at < one.submitted_at - SKEW:
         return False
     if job.at is not None and one.until is not None and job.at > one.until:
@@ -90,20 +93,20 @@ def could_be(one: Suspect, job: BillingEvent) -> bool:
 
 
 def _after(one: Suspect, job: BillingEvent) -> bool:
-    """Strict, where it is about giving."""
+    """Return whether the job was certainly billed after the submit. A match needs that."""
     return job.at is not None and job.at >= one.submitted_at
 
 
 def _by_request(events: Sequence[BillingEvent]) -> list[BillingEvent]:
-    """One per request; where fal lists a request several times, its units are not to be told."""
+    """Return one event per request. The units of a request that fal lists several times are not known."""
     jobs: dict[str, BillingEvent] = {}
-    nameless = []
+    unnamed = []
     for event in events:
         if event.request_id is None:
-            nameless.append(event)
+            unnamed.append(event)
         elif (known := jobs.get(event.request_id)) is None:
             jobs[event.request_id] = event
         else:
             latest = None if known.at is None or event.at is None else max(known.at, event.at)
             jobs[event.request_id] = BillingEvent(event.request_id, latest)
-    return [*jobs.values(), *nameless]
+    return [*jobs.values(), *unnamed]

@@ -1,4 +1,4 @@
-"""Where money is counted: three scopes, each with a calendar window in UTC, a limit, what is held and spent."""
+"""Budgets: three scopes, each with a calendar window in UTC, a limit, and held and spent money in micro-USD."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class Scope(StrEnum):
-    """Checked in this order; the first that has no room refuses."""
+    """Scopes in the order of their check. The first that is exhausted refuses the create."""
 
     TENANT_MONTH = "tenant_month"
     END_USER_DAY = "end_user_day"
@@ -15,13 +15,13 @@ class Scope(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Budgets:
-    """Limits in micro-USD per scope's window; None: no limit."""
+    """Limit of each scope's window in micro-USD; None: no limit."""
 
     tenant_month: int | None = None
     end_user_day: int | None = None
     account_day: int | None = None
     end_user_day_count: int | None = None
-    """Generations an end user may have accepted in a day."""
+    """Generations of one end user that are accepted per day."""
 
     def by_scope(self) -> dict[Scope, int | None]:
         return {
@@ -33,7 +33,7 @@ class Budgets:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What a window holds."""
+    """Money held and spent in one window, and the number of its generations."""
 
     held: int = 0
     spent: int = 0
@@ -44,12 +44,12 @@ class Standing:
 
 
 def day(moment: datetime) -> str:
-    """``2026-01-31``."""
+    """Return the day in UTC: ``2026-01-31``."""
     return _utc(moment).date().isoformat()
 
 
 def month(moment: datetime) -> str:
-    """``2026-01``."""
+    """Return the month in UTC: ``2026-01``."""
     return _utc(moment).date().isoformat()[:7]
 
 
@@ -58,7 +58,7 @@ def _utc(moment: datetime) -> datetime:
 
 
 def resets_at(scope: Scope, moment: datetime) -> datetime:
-    """When the window that this moment lies in ends."""
+    """Return the end of the scope's window that contains this time."""
     midnight = moment.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     if scope is not Scope.TENANT_MONTH:
         return midnight + timedelta(days=1)

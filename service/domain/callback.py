@@ -1,4 +1,4 @@
-"""What fal reports of its own accord once a job has ended, and the address it is asked to report it to."""
+"""fal's callback at the end of a job, and the URL that fal sends it to."""
 
 from dataclasses import dataclass
 from typing import Any, Final
@@ -10,20 +10,20 @@ PATH: Final = "/callbacks/fal"
 
 @dataclass(frozen=True, slots=True)
 class Callback:
-    """``status`` is the HTTP status its result has, as far as the callback says."""
+    """``status``: the HTTP status of the job's result, as far as the callback names it."""
 
     request_id: str
     status: int = 200
     payload: Any = None
-    """Its result's body; None where the callback came without a usable one."""
+    """The body of the result; None: the callback has no usable one."""
 
 
 def address(public_url: str, g: Generation) -> str:
-    """A secret of fal and this generation: the token in it is what says whose job a callback is about."""
+    """Return the callback URL. Its token, a secret of fal and this generation, proves which job a callback is about."""
     return f"{public_url}{PATH}/{g.id}/{g.callback_token}"
 
 
 def without_secret(path: str) -> str:
-    """A path as it may be told and logged: nothing of what follows the callbacks' own."""
+    """Return the path without id and token of a callback, for logs and metrics."""
     before, found, _ = path.partition(f"{PATH}/")
     return f"{before}{PATH}" if found else path

@@ -1,62 +1,62 @@
-"""Whether dispatch may go on: an operator's hold, or what fal's answers say; and how many submits go at once."""
+"""State of the dispatch gate, and limits of concurrent submits."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
-#: Submits under way at once before fal has accepted one: what a burst of unknown outcomes costs after a quiet time.
+#: Concurrent submits until fal has accepted one. A burst of unknown outcomes after an idle time costs so many jobs.
 FIRST_SUBMITS: Final = 8
 
 
 class PauseCause(StrEnum):
-    """Why nothing is dispatched."""
+    """Why dispatch is stopped."""
 
     PAUSED = "paused"
-    """By an operator."""
+    """An operator paused it."""
     LOCKED = "locked"
     """fal refuses the account: its key or its balance."""
     FAILING = "failing"
-    """Submits of several generations have failed, and none was accepted since."""
+    """Submits of several generations have failed, and fal has accepted none since."""
 
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """``hold`` None: dispatch goes on. ``draining``: nothing new is accepted, what there is goes on."""
+    """``hold`` None: dispatch continues. ``draining``: creates are refused, accepted generations continue."""
 
     hold: PauseCause | None = None
     reason: str = ""
     since: datetime | None = None
     retry_at: datetime | None = None
-    """When one generation may try whether it is over; None: an operator decides."""
+    """When one generation may probe whether fal accepts submits again; None: an operator decides."""
     draining: bool = False
     paused_tenants: int = 0
     held_tenants: int = 0
-    """Tenants whose own submits fail; the others' go on."""
+    """Tenants that are stopped because only their submits fail. Dispatch of other tenants continues."""
     failed_generations: int = 0
-    """Distinct ones whose submit failed since the last accepted submit."""
+    """Distinct generations whose submit has failed since the last accepted submit."""
     failed_tenants: int = 0
     """Distinct tenants of these generations."""
     submits_at_once: int = FIRST_SUBMITS
-    """Submits that may be under way."""
+    """The submit window: submits that may be under way."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ramp:
-    """How many submits may be under way, and how many slots unconfirmed generations may take.
+    """Limits of concurrent submits, and of the slots that unconfirmed generations take.
 
-    A video takes a minute at least and a submit seconds, so a quarter of the slots under way keeps all slots in use.
+    A video takes a minute at least and a submit takes seconds: a quarter of the slots in submits keeps all in use.
     """
 
     first: int
-    """Until submits are accepted; each accepted one adds one, a failure leaves one."""
+    """The submit window at the start. Each accepted submit adds one; a failure reduces it to one."""
     most: int
     unconfirmed: int
-    """Slots that unconfirmed generations take at most; those beyond do not count."""
+    """Most slots that unconfirmed generations take. Any beyond this number take no slot."""
     submit_timeout: timedelta
-    """From the end of the claim's lease on, an outcome must be known."""
+    """Time after the end of the claim's lease at which the outcome is known."""
 
     @classmethod
     def of(cls, slots: int, share: float, *, submit_timeout: timedelta) -> "Ramp":
-        doubtful = max(1, int(slots * share))
-        return cls(FIRST_SUBMITS, max(FIRST_SUBMITS, doubtful), doubtful, submit_timeout)
+        unconfirmed = max(1, int(slots * share))
+        return cls(FIRST_SUBMITS, max(FIRST_SUBMITS, unconfirmed), unconfirmed, submit_timeout)

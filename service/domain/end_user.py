@@ -1,4 +1,4 @@
-"""The tenant's own customers. fal gets a keyed pseudonym, so that abuse can be traced by us and by nobody else."""
+"""Pseudonyms of end users. fal receives a keyed hash, so only the gateway can trace abuse to an end user."""
 
 import hashlib
 import hmac
@@ -16,7 +16,7 @@ def is_pseudonym(text: str) -> bool:
 
 
 def packed(name: str) -> bytes:
-    """The 16 bytes of a pseudonym without its prefix."""
+    """Return the 16 bytes of a pseudonym, without its prefix."""
     return bytes.fromhex(name.removeprefix(_PREFIX))
 
 
@@ -25,7 +25,7 @@ def unpacked(value: bytes) -> str:
 
 
 def pseudonym(tenant: Tenant, end_user_id: str | None) -> str:
-    """``eu_`` + 32 hex digits of an HMAC under the tenant's key; without an end user the tenant itself is meant."""
+    """Return ``eu_`` and 32 hex digits of an HMAC under the tenant's key. Without an end user: of the tenant itself."""
     subject = b"tenant:" + tenant.id.encode() if end_user_id is None else b"end_user:" + end_user_id.encode()
     digest = hmac.new(bytes.fromhex(tenant.pseudonym_key), subject, hashlib.sha256)
     return _PREFIX + digest.hexdigest()[:32]

@@ -1,4 +1,4 @@
-"""Erasing an end user: a job that is durable from its begin, with progress."""
+"""Progress and job name of an erasure. The job is durable from its start."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,25 +11,27 @@ State = Literal["running", "done"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Erasure:
+    """Progress of the erasure of one end user."""
+
     tenant_id: str
     pseudonym: str
     state: State
     generations: int
-    """Erased so far."""
+    """Generations erased so far."""
     in_flight: int
-    """Of these: at fal when they were erased. Stripped of all they held, and forgotten as soon as they end."""
+    """Those of them that fal had at the time. Their data is removed; the records are purged when they end."""
     remaining: int
-    """Not erased yet."""
+    """Generations that are not erased yet."""
     started_at: datetime
     finished_at: datetime | None = None
 
 
 def job_name(tenant_id: str, pseudonym: str) -> str:
-    """Of the erasure in the sweep's due set."""
+    """Return the name of the erasure job in the due set of the sweep."""
     return f"{_PREFIX}:{tenant_id}:{pseudonym}"
 
 
 def of_job(name: str) -> tuple[str, str] | None:
-    """Tenant id and pseudonym; None: the name is not an erasure's."""
+    """Return tenant id and pseudonym of an erasure job; None: the name is not one of an erasure job."""
     head, *rest = name.split(":")
     return (rest[0], rest[1]) if head == _PREFIX and len(rest) == 2 else None

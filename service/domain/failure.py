@@ -15,23 +15,22 @@ ErrorCode = Literal[
     "internal",
 ]
 
-
-#: Failures that the gateway decided without a verdict from fal: fal may complete and bill the job afterwards.
+#: Failures that the gateway decided without a result from fal: fal may complete and bill the job afterwards.
 GIVEN_UP: Final[frozenset[ErrorCode]] = frozenset({"upstream_timeout", "submission_unconfirmed"})
 
-#: The request itself could not become a video; with every other code something went wrong for it.
+#: The caller's input caused the failure. They do not count against the service objective.
 CALLERS_FAULTS: Final[frozenset[ErrorCode]] = frozenset({"content_policy", "invalid_input", "image_unreachable"})
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why there is no video. ``retryable``: the same request may succeed if sent again."""
+    """Why there is no video. ``retryable``: the same request may succeed as a new generation."""
 
     code: ErrorCode
     message: str
     retryable: bool = False
     detail: Any = None
-    """What the upstream said, as it said it; None where the gateway itself decided."""
+    """fal's error detail, unchanged; None where the gateway decided."""
     upstream_status: int | None = field(default=None, compare=False)
     upstream_type: str | None = field(default=None, compare=False)
-    """HTTP status and platform error type of the upstream's answer: its wording, not part of what went wrong."""
+    """HTTP status and platform error type of fal's response. They are not part of the failure, so not compared."""

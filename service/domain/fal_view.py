@@ -1,4 +1,4 @@
-"""A generation in fal's words, for clients and receivers that expect fal: status, result, webhook. Pure."""
+"""A generation in fal's format, for fal's clients: status, result and webhook."""
 
 import re
 from collections.abc import Mapping
@@ -15,13 +15,13 @@ from service.domain.status import PublicStatus, Status
 
 STILL_RUNNING: Final = "Request is still in progress"
 CANCELED: Final = "Request cancelled by the client."
-_WORD: Final = re.compile(r"[A-Za-z0-9_.-]{1,100}")
+_HEADER_TOKEN: Final = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 _DOCS: Final = "https://docs.fal.ai/errors#"
 
 
 @dataclass(frozen=True, slots=True)
 class FalResponse:
-    """A result as fal gives it: the model's or the platform's own status and body."""
+    """A response as fal sends it: HTTP status and body of the model or the platform."""
 
     status: int
     body: Any
@@ -29,33 +29,33 @@ class FalResponse:
 
 
 @dataclass(frozen=True, slots=True)
-class _Words:
-    """How fal would have said what the gateway decided itself; without a platform type it is the model's error."""
+class _FalError:
+    """fal's form of an error that the gateway decided: of the model if it has a location, else of the platform."""
 
     status: int
     type: str
     location: str = ""
 
 
-#: Our codes, where no answer of fal's own was kept. 503 and 504 are avoided where asking again would not help: both
-#: official clients ask again.
-_OWN: Final[Mapping[ErrorCode, _Words]] = {
-    "content_policy": _Words(422, "content_policy_violation", "prompt"),
-    "invalid_input": _Words(422, "value_error", "body"),
-    "image_unreachable": _Words(422, "file_download_error", "image_url"),
-    "upstream_rejected": _Words(422, "invalid_request", "body"),
-    "upstream_timeout": _Words(504, "request_timeout"),
-    "upstream_unavailable": _Words(500, "internal_error"),
-    "submission_unconfirmed": _Words(500, "internal_error"),
-    "expired": _Words(504, "request_timeout"),
-    "internal": _Words(500, "internal_error"),
+#: fal's form of each error code, for failures without a response of fal. Both official clients retry after 503 and 504,
+#: so these are not used where a retry does not help.
+_OWN: Final[Mapping[ErrorCode, _FalError]] = {
+    "content_policy": _FalError(422, "content_policy_violation", "prompt"),
+    "invalid_input": _FalError(422, "value_error", "body"),
+    "image_unreachable": _FalError(422, "file_download_error", "image_url"),
+    "upstream_rejected": _FalError(422, "invalid_request", "body"),
+    "upstream_timeout": _FalError(504, "request_timeout"),
+    "upstream_unavailable": _FalError(500, "internal_error"),
+    "submission_unconfirmed": _FalError(500, "internal_error"),
+    "expired": _FalError(504, "request_timeout"),
+    "internal": _FalError(500, "internal_error"),
 }
-_NO_RETRY: Final = {"x-fal-request-timeout-type": "user"}  # clients do not ask again for what their own deadline ended
+_NO_RETRY: Final = {"x-fal-request-timeout-type": "user"}  # clients do not retry a timeout of their own
 
 
-#: To a caller that waited as long as it may; its request goes on.
+#: For a caller that waited for the longest allowed time. Its generation continues.
 RAN_TOO_LONG: Final = FalResponse(
-    504, {"detail": "It took too long to wait for.", "error_type": "request_timeout"}, _NO_RETRY
+    504, {"detail": "The request did not finish within the longest wait.", "error_type": "request_timeout"}, _NO_RETRY
 )
 
 
@@ -67,7 +67,7 @@ def submitted(g: Generation, request_url: str, position: int) -> dict[str, Any]:
 
 
 def status(g: Generation, request_url: str, position: int | None, *, with_logs: bool) -> tuple[int, dict[str, Any]]:
-    """HTTP status and body. What may be with fal without its knowing it by a name counts as in progress."""
+    """Return HTTP status and body. ``unconfirmed`` counts as IN_PROGRESS, because fal may have the job."""
     logs = _logs(g) if with_logs else None
     body: dict[str, Any] = {"status": _state(g), **_links(g, request_url), "logs": logs}
     if g.is_terminal:
@@ -123,7 +123,7 @@ def _type(failure: Failure) -> str:
 
 
 def result(g: Generation) -> FalResponse:
-    """As ``GET`` of a request answers it, at any time."""
+    """Return the response to ``GET`` of a request, in any status."""
     match g.status:
         case Status.SUCCEEDED if g.output is not None:
             video = g.output.video
@@ -160,8 +160,8 @@ def _failed(failure: Failure, units: Mapping[str, str]) -> FalResponse:
 
 
 def _platform(code: int, detail: Any, kind: str, headers: Mapping[str, str]) -> FalResponse:
-    told = {"x-fal-error-type": kind} if _WORD.fullmatch(kind) else {}  # fal's own, and not always fit for a header
-    return FalResponse(code, {"detail": detail, "error_type": kind}, {**headers, **told})
+    error_type = {"x-fal-error-type": kind} if _HEADER_TOKEN.fullmatch(kind) else {}
+    return FalResponse(code, {"detail": detail, "error_type": kind}, {**headers, **error_type})
 
 
 def _units(units: Decimal | None) -> dict[str, str]:
@@ -172,7 +172,7 @@ def _units(units: Decimal | None) -> dict[str, str]:
 
 
 def webhook(g: Generation) -> str:
-    """The body of the event that it has ended."""
+    """Return the body of the webhook at the end of a generation."""
     ended = result(g)
     body = {"request_id": g.id, "gateway_request_id": g.id, "status": "OK", "payload": ended.body}
     if ended.status != 200:

@@ -103,7 +103,7 @@ class Generation:
     version: int = 1
     """The version that was read. A write succeeds only if the stored version is still this one."""
     status_changes: int = 0
-    """Changes of the public status; with ``logs_dropped`` it tells event streams what is new."""
+    """Changes of the public status; with ``logs_dropped`` event streams find what is new by it."""
     status_since: datetime | None = None
     """When the public status began; None: at the create."""
     request_id: str | None = None

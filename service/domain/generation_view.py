@@ -1,4 +1,4 @@
-"""What a tenant sees of a generation: one shape for answers and webhooks. The types are the API's schema too."""
+"""The generation object of the API, in responses and webhooks. The types are the schema of the OpenAPI document."""
 
 from datetime import datetime
 from typing import Any, Literal
@@ -193,7 +193,7 @@ def log_view(line: LogLine) -> LogView:
 
 
 def rfc3339(moment: datetime) -> str:
-    """UTC with milliseconds: ``2026-01-31T09:30:00.000Z``."""
+    """Return UTC with milliseconds: ``2026-01-31T09:30:00.000Z``."""
     return moment.isoformat(timespec="milliseconds")[:-6] + "Z"
 
 

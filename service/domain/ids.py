@@ -1,17 +1,17 @@
-"""Opaque ids that sort by creation time: a prefix that says what they name, 48 bits of time, 80 bits of chance."""
+"""Opaque ids that sort by creation time: a prefix for the type, 48 bits of time in ms, 80 random bits (as a ULID)."""
 
 import base64
 import os
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32: no i, l, o, u to misread
+ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32, without the easily misread i, l, o, u
 _FROM_BASE32HEX: Final = str.maketrans("0123456789ABCDEFGHIJKLMNOPQRSTUV", ALPHABET)
 _TO_BASE32HEX: Final = str.maketrans(ALPHABET, "0123456789ABCDEFGHIJKLMNOPQRSTUV")
 _VALUES: Final = frozenset(ALPHABET)
 _LENGTH: Final = 26  # characters for 128 bits
 _BYTES: Final = 16
-_CHANCE_BITS: Final = 80
+_RANDOM_BITS: Final = 80
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND: Final = timedelta(milliseconds=1)
 
@@ -23,13 +23,13 @@ UPLOAD: Final = "upl"
 
 
 def new(prefix: str, now: datetime) -> str:
-    """``<prefix>_<26 characters>``; ids made in a later millisecond sort after earlier ones."""
-    chance = int.from_bytes(os.urandom(_CHANCE_BITS // 8), "big")
-    return f"{prefix}_{_encode(milliseconds(now), chance)}"
+    """Return ``<prefix>_<26 characters>``. An id made in a later millisecond sorts after earlier ones."""
+    randomness = int.from_bytes(os.urandom(_RANDOM_BITS // 8), "big")
+    return f"{prefix}_{_encode(milliseconds(now), randomness)}"
 
 
 def lowest(prefix: str, moment: datetime) -> str:
-    """The smallest id a thing made at this moment could have: a bound for ranges over ids."""
+    """Return the smallest id that can be made at this time: a bound for ranges over ids."""
     return f"{prefix}_{_encode(milliseconds(moment), 0)}"
 
 
@@ -39,7 +39,7 @@ def is_id(prefix: str, text: str) -> bool:
 
 
 def packed(name: str) -> bytes:
-    """The 16 bytes of an id without its prefix."""
+    """Return the 16 bytes of an id, without its prefix."""
     body = name.partition("_")[2].translate(_TO_BASE32HEX)
     return base64.b32hexdecode(body + "======")
 
@@ -49,20 +49,20 @@ def unpacked(prefix: str, value: bytes) -> str:
 
 
 def created_at(name: str) -> datetime:
-    """When the thing with this id was made, to the millisecond."""
-    return from_milliseconds(int.from_bytes(packed(name), "big") >> _CHANCE_BITS)
+    """Return when this id was made, to the millisecond."""
+    return from_milliseconds(int.from_bytes(packed(name), "big") >> _RANDOM_BITS)
 
 
 def milliseconds(moment: datetime) -> int:
-    return (moment - _EPOCH) // _MILLISECOND  # whole numbers: floating point loses one now and then
+    return (moment - _EPOCH) // _MILLISECOND  # integers: floating point is sometimes off by one
 
 
 def from_milliseconds(value: int) -> datetime:
     return _EPOCH + value * _MILLISECOND
 
 
-def _encode(time: int, chance: int) -> str:
-    return _text((time << _CHANCE_BITS | chance).to_bytes(_BYTES, "big"))
+def _encode(time: int, randomness: int) -> str:
+    return _text((time << _RANDOM_BITS | randomness).to_bytes(_BYTES, "big"))
 
 
 def _text(value: bytes) -> str:

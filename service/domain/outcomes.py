@@ -1,4 +1,4 @@
-"""What fal's answers mean to us: the vocabulary that ``messages`` translates into."""
+"""Outcomes of calls to fal. ``upstream.messages`` and ``upstream.results`` translate fal's responses into them."""
 
 from dataclasses import dataclass
 from decimal import Decimal
@@ -7,40 +7,42 @@ from typing import Literal
 from service.domain.failure import Failure
 from service.domain.generation import LogLine, Output
 
-# --- of a submit
+# --- submit -----------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
+    """fal has the job under this request id."""
+
     request_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class NotSubmitted:
-    """Proved not to be with fal: try again later."""
+    """fal is proved not to have the job. The submit can be repeated."""
 
     reason: str
     refused: bool = False
-    """fal answered so; else not a byte was sent."""
+    """True: fal refused it in a response. False: no byte was sent."""
 
 
 @dataclass(frozen=True, slots=True)
 class Locked:
-    """Proved not to be with fal, and nothing of this account's will be for now."""
+    """fal is proved not to have the job, and refuses the account: its key or its balance."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """fal refused this request for good."""
+    """fal refused this request permanently."""
 
     failure: Failure
 
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """fal may have it. Never send it again."""
+    """fal may have the job. It must never be sent again."""
 
     reason: str
 
@@ -48,30 +50,34 @@ class Unknown:
 SubmitOutcome = Accepted | NotSubmitted | Locked | Rejected | Unknown
 
 
-# --- of a look at its status
+# --- status -----------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class InQueue:
+    """The job waits in fal's queue."""
+
     position: int | None
     logs: tuple[LogLine, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Running:
+    """fal works on the job."""
+
     logs: tuple[LogLine, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Completed:
-    """Not yet success: the result says how it ended."""
+    """The job has ended. The result says how."""
 
     logs: tuple[LogLine, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class UpstreamError:
-    """The upstream could not say. Never a reason to fail a generation."""
+    """fal did not respond, or the response is no statement about the job. Never a reason to fail a generation."""
 
     reason: str
     locked: bool = False
@@ -79,41 +85,47 @@ class UpstreamError:
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """The upstream answers that it has no such request: lost, or forgotten with its result."""
+    """fal responds that it has no such request: it lost the job, or it deleted the job with its result."""
 
 
 StatusOutcome = InQueue | Running | Completed | Missing | UpstreamError
 
 
-# --- of a look at its result
+# --- result -----------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class Succeeded:
+    """fal made the video. ``billable_units``: thousands of tokens; None: fal named none."""
+
     output: Output
     billable_units: Decimal | None
 
 
 @dataclass(frozen=True, slots=True)
 class Failed:
+    """fal made no video, or the result is lost."""
+
     failure: Failure
     billable_units: Decimal | None
     presumed_billed: bool = False
-    """What to believe where fal names no billable units: it bills no failures, but a lost result was a success."""
+    """Whether to presume a bill where fal names no units: fal bills no failures, but a lost result was a success."""
 
 
 @dataclass(frozen=True, slots=True)
 class Canceled:
+    """fal canceled the job."""
+
     billable_units: Decimal | None
 
 
 @dataclass(frozen=True, slots=True)
 class NotReady:
-    pass
+    """fal responds that the job is still in progress."""
 
 
 ResultOutcome = Succeeded | Failed | Canceled | NotReady | UpstreamError
 
-# --- of a wish to cancel
+# --- cancel -----------------------------------------------------------------------------------------------------------
 
 CancelOutcome = Literal["requested", "too_late", "trouble"]

@@ -1,6 +1,6 @@
-"""What a video costs: integer micro-USD inside, decimal strings outside.
+"""Prices of videos: integer micro-USD inside the gateway, decimal strings outside.
 
-Source: the model page. ``tokens = width * height * (24 * seconds + 1) / 1024``, US dollars = tokens / 1000 * rate.
+Source: fal's model page. ``tokens = width * height * (24 * seconds + 1) / 1024``, US dollars = tokens / 1000 * rate.
 """
 
 from collections.abc import Mapping
@@ -11,12 +11,12 @@ from typing import Final, Literal
 from service.domain.request import Resolution
 
 FRAMES_PER_SECOND: Final = 24
-LONGEST_SECONDS: Final = 15  # what ``auto`` may choose at worst
+LONGEST_SECONDS: Final = 15  # the longest that fal may choose for ``auto``
 SHORTEST_SECONDS: Final = "4"
 MICRO: Final = 1_000_000
 
 #: Largest pixel count a resolution is rendered at, over all aspect ratios. 1080p and 4k are estimates: fal publishes
-#: no sizes for them (see "Conflicts and unknowns" of the upstream's contract).
+#: no sizes for them.
 PIXELS: Final[Mapping[Resolution, int]] = {
     "480p": 992 * 432,
     "720p": 1112 * 834,
@@ -51,13 +51,13 @@ class Rates:
     per_thousand_tokens: Mapping[Resolution, Decimal]
 
     def estimate(self, resolution: Resolution, duration: str) -> int:
-        """The most this request can cost, in micro-USD, rounded up; ``auto`` counts as its longest."""
+        """Return the most that a video can cost, in micro-USD, rounded up. ``auto`` counts as the longest duration."""
         return _micro(thousands_of_tokens(resolution, duration), self.per_thousand_tokens[resolution], ROUND_CEILING)
 
     def settle(self, resolution: Resolution, billed_units: Decimal | None, held: int) -> Settlement:
         """Turn fal's billed units (thousands of tokens) into a cost within [0, 1.1 * held].
 
-        Units are a number from outside. Units that would cost less or more are not used: the cost is ``held``.
+        The units come from outside. Units that give a cost beyond these bounds are not used: the cost is ``held``.
         """
         if billed_units is None or billed_units.is_nan():
             return Settlement(held, "missing")
@@ -65,21 +65,22 @@ class Rates:
             return Settlement(held, "negative")
         most = int(held * _MOST_OF_HOLD)
         rate = self.per_thousand_tokens[resolution]
-        if billed_units > most / (rate * MICRO):  # compared before it is multiplied: 1e999999 would overflow
+        if billed_units > most / (rate * MICRO):  # compared before the multiplication: 1e999999 would overflow
             return Settlement(held, "above_hold")
         return Settlement(_micro(billed_units, rate, ROUND_HALF_UP))
 
 
 def thousands_of_tokens(resolution: Resolution, duration: str) -> Decimal:
-    """The most a video can be billed at, in fal's billed units; ``auto`` counts as its longest."""
+    """Return the most units that fal can bill for a video. ``auto`` counts as the longest duration."""
     seconds = LONGEST_SECONDS if duration == "auto" else int(duration)
     return Decimal(PIXELS[resolution] * (FRAMES_PER_SECOND * seconds + 1)) / 1024 / 1000
 
 
 def expected_units(resolution: Resolution, duration: str) -> tuple[Decimal, Decimal]:
-    """The least and the most units that fal bills for a success, over all aspect ratios.
+    """Return the least and the most units that fal bills for a success, over all aspect ratios.
 
-    ``auto`` may choose any duration. Smaller aspect ratios and one frame less take a bill down to 0.94 of the maximum.
+    For ``auto``, fal may choose any duration. Smaller aspect ratios and one frame less reduce a bill to 0.94 of the
+    maximum.
     """
     shortest = SHORTEST_SECONDS if duration == "auto" else duration
     return (
@@ -89,7 +90,7 @@ def expected_units(resolution: Resolution, duration: str) -> tuple[Decimal, Deci
 
 
 def usd(micro: int) -> str:
-    """1512000 -> ``"1.512000"``."""
+    """Return micro-USD as a decimal string of US dollars: 1512000 gives ``"1.512000"``."""
     sign = "-" if micro < 0 else ""
     return f"{sign}{abs(micro) // MICRO}.{abs(micro) % MICRO:06d}"
 

@@ -1,4 +1,4 @@
-"""What a caller may ask for: the model page's input schema, our own fields beside it, and the limits on both."""
+"""The body of a create: fal's input fields, the gateway's own fields, and the checks of both."""
 
 import hashlib
 import re
@@ -39,12 +39,12 @@ MAX_COST: Final = Decimal(1_000_000)
 
 
 def _fault(kind: str, text: str) -> PydanticCustomError:
-    # The two-argument form treats braces as placeholders; the texts here are ours and have none.
+    # The two-argument form treats braces as placeholders. The texts here have none.
     return PydanticCustomError(kind, text)
 
 
 def web_url(value: str) -> str:
-    """An absolute http(s) URL without credentials; what it points at is somebody else's question."""
+    """Check that this is an absolute http(s) URL without credentials. The host is checked elsewhere."""
     if len(value) > URL_LENGTH:
         raise PydanticKnownError("string_too_long", {"max_length": URL_LENGTH})
     if _NOT_IN_URLS.search(value):
@@ -60,7 +60,7 @@ def web_url(value: str) -> str:
 
 
 def image_source(value: str) -> str:
-    """A web URL, or the image itself as a base64 data URI; what is in it is looked at later."""
+    """Check that this is a web URL or a base64 data URI of an image. The image data is checked later."""
     if not is_data_uri(value):
         return web_url(value)
     if not _DATA_URI.match(value):
@@ -75,7 +75,7 @@ def is_data_uri(value: str) -> bool:
 def _split(value: str) -> SplitResult:
     try:
         parts = urlsplit(value)
-        _ = parts.port  # raises when it is no number or out of range
+        _ = parts.port  # raises ValueError if it is not a number or out of range
     except ValueError:
         raise _fault("url_form", "is not a URL") from None
     return parts
@@ -94,12 +94,12 @@ def _not_blank(value: str) -> str:
 
 
 def _duration_text(value: object) -> object:
-    """The page documents numbers, fal's own schema strings: 5 and "5" are the same wish."""
+    """Return a number as text: fal's page documents numbers, its schema has strings. 5 and "5" mean the same."""
     return str(value) if type(value) is int else value
 
 
 def _money(value: object) -> int:
-    """Micro-USD from a decimal string or a JSON number."""
+    """Return micro-USD of a decimal string or a JSON number."""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise _fault("money_type", "must be an amount in US dollars, as a decimal string or a number")
     if isinstance(value, str) and not _MONEY.fullmatch(value):
@@ -111,7 +111,7 @@ def _money(value: object) -> int:
 
 
 def _signed_money(value: object) -> object:
-    """Micro-USD of an amount above or below 0."""
+    """Return micro-USD of an amount above or below 0."""
     if isinstance(value, str) and value.startswith("-"):
         return -_money(value[1:])
     if isinstance(value, int | float) and value < 0:
@@ -153,7 +153,7 @@ MoneyOrZero = Annotated[int, BeforeValidator(_money_or_zero, json_schema_input_t
 
 
 class VideoInput(BaseModel):
-    """The upstream's input fields, with the defaults of its model page."""
+    """fal's input fields, with the defaults of its model page."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, use_attribute_docstrings=True)
 
@@ -259,7 +259,7 @@ class CreateGeneration(VideoInput):
     ] = None
 
     def video(self) -> dict[str, Any]:
-        """The part that goes upstream, less the end user, whose name stays here."""
+        """Return the fields that fal receives. ``end_user_id`` is not among them: fal gets a pseudonym."""
         return {name: value for name in VIDEO_FIELDS if (value := getattr(self, name)) is not None}
 
     @property
@@ -282,14 +282,14 @@ class CreateGeneration(VideoInput):
 
 @dataclass(frozen=True, slots=True)
 class RequestLimits:
-    """What this deployment accepts beyond the schema's own limits."""
+    """Limits of this deployment, in addition to those of the schema."""
 
     prompt_characters: int = 4000
     resolutions: tuple[str, ...] = ("480p", "720p")
     bitrate_modes: tuple[str, ...] = ()
 
     def faults(self, request: VideoInput) -> list[FieldError]:
-        """One FieldError per value this deployment does not take; empty when all is well."""
+        """Return one FieldError for each value that this deployment does not accept."""
         faults = []
         if len(request.prompt) > self.prompt_characters:
             text = f"must have at most {self.prompt_characters} characters, has {len(request.prompt)}"
@@ -305,10 +305,10 @@ class RequestLimits:
 
 
 def parse_create(body: bytes, limits: RequestLimits) -> CreateGeneration:
-    """The request in these bytes.
+    """Parse and check the body of a create.
 
     Raises:
-        Malformed: the bytes are no JSON object.
+        Malformed: the body is not a JSON object.
         Invalid: a field is missing, unknown, of the wrong type or out of range; one FieldError each.
 
     """
@@ -320,12 +320,12 @@ def parse_create(body: bytes, limits: RequestLimits) -> CreateGeneration:
 
 Model = TypeVar("Model")
 
-#: Each costs a kilobyte and some microseconds to tell, and there may be one in every nine bytes of a body of megabytes.
+#: Each fault costs a kilobyte and some microseconds. A body of megabytes can have a fault in every nine bytes.
 _MOST_FAULTS: Final = 100
 
 
 def parse(adapter: TypeAdapter[Model], body: bytes) -> Model:
-    """Validate JSON bytes, with pydantic's findings told in this API's words."""
+    """Validate JSON bytes. Raises Malformed or Invalid, in the terms of this API instead of pydantic's."""
     try:
         return adapter.validate_json(body)
     except ValidationError as error:
@@ -335,7 +335,7 @@ def parse(adapter: TypeAdapter[Model], body: bytes) -> Model:
 def _translated(error: ValidationError) -> Malformed | Invalid:
     if (count := error.error_count()) > _MOST_FAULTS:
         return Invalid(FieldError("", f"has {count} faults", "too_many_faults"))
-    # Never the input: a prompt must not come back in an error that somebody logs.
+    # Without the input: a prompt must not appear in an error, which clients log.
     found = error.errors(include_url=False, include_input=False, include_context=True)
     if found[0]["type"] == "json_invalid":
         return Malformed(f"The body is not valid JSON: {found[0]['ctx']['error']}.")
@@ -345,11 +345,11 @@ def _translated(error: ValidationError) -> Malformed | Invalid:
 def _field_error(fault: Any) -> FieldError:
     kind = fault["type"]
     pointer = "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in fault["loc"])
-    return FieldError(pointer, _WORDS.get(kind, fault["msg"]), kind)
+    return FieldError(pointer, _MESSAGES.get(kind, fault["msg"]), kind)
 
 
-#: Where pydantic's own words would puzzle a caller who never saw the model.
-_WORDS: Final[Mapping[str, str]] = {
+#: Messages that replace pydantic's, which refer to the model class.
+_MESSAGES: Final[Mapping[str, str]] = {
     "extra_forbidden": "unknown field",
     "missing": "is required",
     "model_type": "the body must be a JSON object",

@@ -1,4 +1,4 @@
-"""Keys that webhooks are signed with, by Standard Webhooks 1.0: a shared secret (v1) and, on request, Ed25519 (v1a)."""
+"""Signatures of webhooks by Standard Webhooks 1.0: HMAC with a shared secret (v1) and, on request, Ed25519 (v1a)."""
 
 import base64
 import hashlib
@@ -13,22 +13,22 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from service.errors import OverlapPromised
 
-SECRET_PREFIX: Final = "whsec_"  # noqa: S105  (a prefix, by the standard)
+SECRET_PREFIX: Final = "whsec_"  # noqa: S105  (the prefix that the standard defines)
 PRIVATE_PREFIX: Final = "whsk_"
 PUBLIC_PREFIX: Final = "whpk_"
 _SECRET_BYTES: Final = 32
-#: Keys that sign at a time: each is a signature in every header, and receivers try them one by one.
+#: Most keys that sign concurrently. Each adds a signature to every header, and receivers try them one by one.
 MOST_KEYS: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
 class SigningKey:
     secret: str = field(repr=False)
-    """``whsec_`` + base64."""
+    """``whsec_`` and base64."""
     private: str | None = field(default=None, repr=False)
-    """``whsk_`` + base64 of an Ed25519 seed; None: no v1a signature."""
+    """``whsk_`` and base64 of an Ed25519 seed; None: no v1a signature."""
     until: datetime | None = None
-    """When it signs no more, its successor being known by then; None: it is the current one."""
+    """When its overlap ends and it stops signing; None: it is the current key."""
 
 
 def new_secret() -> str:
@@ -50,12 +50,13 @@ def public_bytes(private: str) -> bytes:
 def rotated(
     keys: Sequence[SigningKey], successor: SigningKey, *, overlap: timedelta, now: datetime
 ) -> tuple[SigningKey, ...]:
-    """The successor first; the current key signs on for the overlap, and each earlier key until its own overlap ends.
+    """Return the keys after a rotation, the successor first.
 
-    An overlap of zero ends all of them at once, for a secret that leaked.
+    The current key continues to sign for the overlap, and each earlier key until its own overlap ends. An overlap of
+    zero ends all of them at once: for a leaked secret.
 
     Raises:
-        OverlapPromised: more than MOST_KEYS would sign, so that an earlier key would end before its overlap does.
+        OverlapPromised: more than MOST_KEYS would sign, so an earlier key would have to end before its overlap does.
 
     """
     if not overlap:
@@ -75,7 +76,7 @@ def in_force(keys: Iterable[SigningKey], now: datetime) -> tuple[SigningKey, ...
 
 
 def signed_headers(keys: str | Sequence[SigningKey], delivery_id: str, body: bytes, now: datetime) -> dict[str, str]:
-    """The three Standard Webhooks headers; a signature covers ``id.timestamp.body``, and each key makes its own."""
+    """Return the three Standard Webhooks headers. Each key makes one signature of ``id.timestamp.body``."""
     timestamp = str(int(now.timestamp()))
     message = b".".join((delivery_id.encode(), timestamp.encode(), body))
     signing = (SigningKey(keys),) if isinstance(keys, str) else keys

@@ -1,7 +1,7 @@
-"""Who may call: tenants, and API keys of which only a hash is kept.
+"""Tenants and their API keys. The gateway stores only the hash of a key.
 
-A key reads ``sgk_<id>_<secret><checksum>``. The id finds the record, the checksum tells a typo from an unknown key
-without a look-up, and the secret is compared by its SHA-256 in constant time.
+A key has the form ``sgk_<id>_<secret><checksum>``. The id finds the record. The checksum distinguishes a typo from an
+unknown key without a read of the store. The secret is compared by its SHA-256, in constant time.
 """
 
 import hashlib
@@ -31,15 +31,15 @@ class Scope(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What a tenant may do; None: no limit of its own. Money in micro-USD."""
+    """Limits of a tenant; None: no limit of its own. Money in micro-USD."""
 
     requests_per_minute: int | None = None
     burst: int | None = None
-    """Requests that may come at once; absent, a tenth of a minute's."""
+    """Requests that may arrive at once; None: a tenth of ``requests_per_minute``."""
     queued_generations: int | None = None
     concurrent_generations: int | None = None
     weight: int = 1
-    """Its share of the upstream slots beside other tenants with work."""
+    """Its share of the slots, relative to other tenants that have queued generations."""
     resolutions: tuple[str, ...] | None = None
     durations: tuple[str, ...] | None = None
     monthly_budget: int | None = None
@@ -47,12 +47,12 @@ class Limits:
     end_user_daily_count: int | None = None
     retention: timedelta | None = None
     webhook_url: str | None = None
-    """Where events go when a request names no ``webhook_url``."""
+    """URL for the events of generations whose request has no ``webhook_url``."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """An operator holds the dispatch of what a tenant has queued."""
+    """An operator has stopped the dispatch of a tenant."""
 
     reason: str
     since: datetime
@@ -60,14 +60,14 @@ class Pause:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tenant:
-    """A company service. Its secrets are sealed wherever they are stored."""
+    """An internal service that calls the gateway. Its secrets are encrypted in the store."""
 
     id: str
     name: str
     webhook_secret: str = field(repr=False)
-    """``whsec_`` + base64: signs the webhooks of this tenant."""
+    """``whsec_`` and base64. It signs webhooks to a ``webhook_url``."""
     pseudonym_key: str = field(repr=False)
-    """Hex: makes end users' pseudonyms, so that one end user has another name at every tenant."""
+    """Key of the pseudonyms, in hex. The same end user has a different pseudonym for each tenant."""
     created_at: datetime
     pseudonym_key_version: int = 1
     suspended: bool = False
@@ -75,12 +75,12 @@ class Tenant:
     limits: Limits = Limits()
     require_end_user: bool = False
     retired_webhook_keys: tuple[SigningKey, ...] = field(default=(), repr=False)
-    """Secrets that sign beside the current one until they end; sealed as it is."""
+    """Earlier secrets that also sign until their overlap ends. Encrypted in the store."""
     version: int = 1
-    """Counts updates; the ETag of the admin API."""
+    """Number of updates; the ETag of the admin API."""
 
     def signing(self, now: datetime) -> tuple[SigningKey, ...]:
-        """What signs webhooks to a ``webhook_url``: the current secret first."""
+        """Return the keys that sign webhooks to a ``webhook_url``, the current one first."""
         return (SigningKey(self.webhook_secret), *in_force(self.retired_webhook_keys, now))
 
 
@@ -95,18 +95,18 @@ class ApiKey:
     expires_at: datetime | None = None
     revoked_at: datetime | None = None
     rotated: bool = False
-    """It has a successor, and ``expires_at`` is the end of the overlap."""
+    """Whether it has a successor; ``expires_at`` is then the end of the overlap."""
     version: int = 1
 
     def opens(self, secret: str, now: datetime) -> bool:
-        """Whether this secret is the key's, and the key is good now."""
-        right = hmac.compare_digest(hash_secret(secret), self.secret_hash)
-        return right and self.revoked_at is None and (self.expires_at is None or now < self.expires_at)
+        """Return whether the secret belongs to this key, and the key is valid now."""
+        matches = hmac.compare_digest(hash_secret(secret), self.secret_hash)
+        return matches and self.revoked_at is None and (self.expires_at is None or now < self.expires_at)
 
 
 @dataclass(frozen=True, slots=True)
 class KeyText:
-    """A key as its owner holds it, taken apart."""
+    """The parts of the text of an API key."""
 
     id: str
     secret: str
@@ -116,13 +116,13 @@ class KeyText:
 
 
 def new_key_text() -> tuple[KeyText, str]:
-    """A fresh key: its parts, and the text that is shown once."""
+    """Make a key. Return its parts and its text, which is shown once."""
     parts = KeyText(_random(_ID_LENGTH), _random(_SECRET_LENGTH))
     return parts, f"{KEY_PREFIX}_{parts.id}_{parts.secret}{_checksum(parts.id, parts.secret)}"
 
 
 def parse_key(text: str) -> KeyText | None:
-    """The parts of a key; None when it is mistyped: wrong form or checksum."""
+    """Return the parts of a key; None: wrong form or checksum, so it is mistyped."""
     if len(text) != _KEY_LENGTH or not text.isascii():
         return None
     prefix, _, rest = text.partition("_")
@@ -138,7 +138,7 @@ def is_key_id(text: str) -> bool:
 
 
 def hash_secret(secret: str) -> str:
-    """SHA-256 is enough: the secret is 200 random bits, not a password."""
+    """Return the SHA-256 in hex. No slow hash is needed: the secret is 200 random bits, not a password."""
     return hashlib.sha256(secret.encode()).hexdigest()
 
 

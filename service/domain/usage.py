@@ -1,4 +1,4 @@
-"""What was made and spent, by day."""
+"""Daily usage: generations and spent money."""
 
 from dataclasses import dataclass, field
 

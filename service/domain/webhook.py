@@ -1,4 +1,4 @@
-"""Events, deliveries and their attempts."""
+"""Webhook events, their deliveries, and the attempts of a delivery."""
 
 import hashlib
 from dataclasses import dataclass, replace
@@ -6,9 +6,9 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final, Literal
 
-#: Of a delivery's log, the newest are kept: a round of the schedule has eight, and it may be replayed many times.
+#: Newest attempts in a record. A round of the schedule has eight, and a delivery can be replayed many times.
 ATTEMPTS_KEPT: Final = 24
-_LANE_LENGTH: Final = 16
+_ORIGIN_LENGTH: Final = 16
 
 
 class EventType(StrEnum):
@@ -22,11 +22,11 @@ class EventType(StrEnum):
     TEST = "webhook.test"
 
 
-#: What an endpoint hears of unless it says otherwise: how generations ended.
+#: Events that an endpoint receives by default: the ends of generations.
 ENDS: Final = (EventType.SUCCEEDED, EventType.FAILED, EventType.CANCELED)
 
 
-#: Whose words the body is in, and whose signature it carries: ours (Standard Webhooks), or fal's.
+#: Format and signature of a webhook: Standard Webhooks, or fal's.
 WebhookStyle = Literal["standard", "fal"]
 
 
@@ -38,28 +38,28 @@ class DeliveryStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """One POST: what came back, or why nothing did."""
+    """One POST of a delivery: the response of the receiver, or the error."""
 
     at: datetime
     latency_ms: int
     status: int | None = None
     error: str | None = None
     answer: str = ""
-    """The first 1 kB of the answer's body."""
+    """First kilobyte of the body of the response."""
     traceparent: str | None = None
-    """Of its span, which the next attempt's is linked to; None: there was none."""
+    """Context of its span, to which the span of the next attempt links; None: no span was recorded."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
-    """One event on its way to one URL. The body is frozen: every attempt sends the same bytes under the same id."""
+    """One event for one URL. Every attempt sends the same bytes under the same id."""
 
     id: str
     tenant_id: str
     generation_id: str | None = None
-    """None: no generation caused it, such as a test event."""
+    """None: no generation caused the event, as a test event."""
     endpoint_id: str | None = None
-    """None: it goes to the ``webhook_url`` of a request, signed with the tenant's own secret."""
+    """None: sent to the ``webhook_url`` of a request, signed with the secret of the tenant."""
     event: str
     url: str
     body: str
@@ -68,16 +68,16 @@ class Delivery:
     traceparent: str | None = None
     status: DeliveryStatus = DeliveryStatus.PENDING
     attempts: tuple[Attempt, ...] = ()
-    tried: int = 0
-    """Attempts since it was made or last replayed: where it stands in the schedule."""
-    made: int = 0
-    """Attempts in all."""
+    attempts_in_round: int = 0
+    """Attempts since its creation or last replay: its position in the schedule."""
+    total_attempts: int = 0
+    """All attempts."""
     next_attempt_at: datetime | None = None
     version: int = 0
 
     @property
-    def lane(self) -> str:
-        """Deliveries of one lane share a receiver, and what it may have under way at a time."""
+    def endpoint_queue(self) -> str:
+        """Name of the endpoint queue: its deliveries share a receiver and a limit of concurrent attempts."""
         return f"{self.tenant_id}:{self.endpoint_id or _origin(self.url)}"
 
     def delivered(self, attempt: Attempt) -> "Delivery":
@@ -89,20 +89,22 @@ class Delivery:
     def dead(self, attempt: Attempt) -> "Delivery":
         return self._attempted(attempt, DeliveryStatus.DEAD, None)
 
-    def buried(self) -> "Delivery":
-        """Dead without another attempt: its endpoint is disabled, or gone."""
+    def dead_lettered(self) -> "Delivery":
+        """Make it a dead letter without another attempt: its endpoint is disabled or deleted."""
         return replace(self, status=DeliveryStatus.DEAD, next_attempt_at=None, version=self.version + 1)
 
     def replayed(self, now: datetime) -> "Delivery":
-        """The whole schedule once more; the log goes on."""
-        return replace(self, status=DeliveryStatus.PENDING, tried=0, next_attempt_at=now, version=self.version + 1)
+        """Start the schedule again. Earlier attempts stay in the record."""
+        return replace(
+            self, status=DeliveryStatus.PENDING, attempts_in_round=0, next_attempt_at=now, version=self.version + 1
+        )
 
     def _attempted(self, attempt: Attempt, status: DeliveryStatus, until: datetime | None) -> "Delivery":
         return replace(
             self,
             attempts=(*self.attempts, attempt)[-ATTEMPTS_KEPT:],
-            tried=self.tried + 1,
-            made=self.made + 1,
+            attempts_in_round=self.attempts_in_round + 1,
+            total_attempts=self.total_attempts + 1,
             status=status,
             next_attempt_at=until,
             version=self.version + 1,
@@ -119,7 +121,7 @@ class DeliveryFilter:
     created_before: datetime | None = None
 
     def takes(self, delivery: Delivery) -> bool:
-        """Whether all but the moments, which bound the range that is read, are met."""
+        """Return whether the delivery matches all but the times, which bound the range that is read."""
         return (
             self.status in (None, delivery.status)
             and self.endpoint_id in (None, delivery.endpoint_id)
@@ -129,7 +131,7 @@ class DeliveryFilter:
 
 
 def _origin(url: str) -> str:
-    """Scheme, host and port in a few letters: all paths of a host are one receiver."""
+    """Return a short hash of scheme, host and port: all paths of a host belong to one receiver."""
     scheme, _, rest = url.lower().partition("://")
     authority = rest.partition("/")[0].partition("?")[0]
-    return hashlib.sha256(f"{scheme}://{authority}".encode()).hexdigest()[:_LANE_LENGTH]
+    return hashlib.sha256(f"{scheme}://{authority}".encode()).hexdigest()[:_ORIGIN_LENGTH]

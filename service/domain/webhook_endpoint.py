@@ -1,4 +1,4 @@
-"""Webhook endpoints: where a tenant wants events, which ones, and how long a receiver may fail."""
+"""Webhook endpoints of tenants, and the rules for endpoints that fail."""
 
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -7,9 +7,9 @@ from typing import Final, Literal
 from service.domain.signing import SigningKey, in_force, new_private, rotated
 from service.domain.webhook import ENDS, EventType
 
-#: Enough for every service a tenant runs; all of them are read when one of its generations moves.
+#: Most endpoints of a tenant. All are read at each change of the status of one of its generations.
 MOST_ENDPOINTS: Final = 20
-#: Percent of the time an endpoint may fail, at which its tenant hears of it; at the last one it is disabled.
+#: Percent of the allowed failing time at which the tenant is warned. At the last stage the endpoint is disabled.
 STAGES: Final = (50, 70, 90, 100)
 
 Reason = Literal["requested", "gone", "failing"]
@@ -17,7 +17,7 @@ Reason = Literal["requested", "gone", "failing"]
 
 @dataclass(frozen=True, slots=True)
 class Disabled:
-    """``requested`` by the tenant; ``gone``: it answered 410; ``failing`` for as long as the operator allows."""
+    """``requested`` by the tenant; ``gone``: it answered 410; ``failing``: the allowed time is used up."""
 
     reason: Reason
     at: datetime
@@ -25,13 +25,13 @@ class Disabled:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
-    """Sealed as a whole wherever it is stored: its headers may be secrets too."""
+    """A webhook endpoint. The store encrypts the whole record, because its headers may be secrets too."""
 
     id: str
     tenant_id: str
     url: str = field(repr=False)
     keys: tuple[SigningKey, ...] = field(repr=False)
-    """The current one first."""
+    """Keys that sign, the current one first."""
     created_at: datetime
     description: str = ""
     events: tuple[EventType, ...] = ENDS
@@ -54,14 +54,14 @@ class Endpoint:
         return replace(self, keys=rotated(self.keys, successor, overlap=overlap, now=now))
 
     def with_ed25519(self, *, wanted: bool) -> "Endpoint":
-        """The secret stays; the public key is a new one whenever it is asked for anew."""
+        """Switch Ed25519 on or off. The secret stays; each time it is switched on, the public key is a new one."""
         if wanted == self.ed25519:
             return self
         current = replace(self.keys[0], private=new_private() if wanted else None)
         return replace(self, keys=(current, *self.keys[1:]))
 
     def disabled_for(self, reason: Reason, now: datetime) -> "Endpoint":
-        """The first reason counts."""
+        """Disable it. An endpoint that is disabled already keeps its reason."""
         return self if self.disabled is not None else replace(self, disabled=Disabled(reason, now))
 
     def enabled(self) -> "Endpoint":
@@ -70,28 +70,28 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """What the attempts to reach a receiver came to, since one last succeeded."""
+    """Failures of an endpoint since its last success."""
 
     failing_since: datetime | None = None
-    """When the streak began; None until failures are far enough apart to be one."""
+    """When the streak of failures began; None: no streak yet."""
     percent: int = 0
-    """Of the time it may fail."""
-    told: int = 0
-    """The last stage its tenant heard of."""
+    """Share of the allowed failing time that has passed."""
+    warned_percent: int = 0
+    """The last stage at which the tenant was warned."""
 
     def stage(self) -> int | None:
-        """The stage it has reached and nobody was told of yet."""
+        """Return the stage that is reached and was not announced yet."""
         reached = max((stage for stage in STAGES if stage <= self.percent), default=0)
-        return reached if reached > self.told else None
+        return reached if reached > self.warned_percent else None
 
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How long a receiver may fail. One bad hour, or two with nothing to send between them, is no streak."""
+    """How long an endpoint may fail. One bad hour, or two with no attempts between them, is not a streak."""
 
     total: timedelta = timedelta(days=5)
-    """Of nothing but failures, after which it is disabled."""
+    """Time without any success after which it is disabled."""
     apart: timedelta = timedelta(hours=12)
-    """A streak begins once its first failures are this far apart,"""
+    """A streak begins when two failures are at least this far apart."""
     within: timedelta = timedelta(hours=24)
-    """and no further than this."""
+    """Failures further apart than this are not one streak."""

@@ -1,4 +1,4 @@
-"""What a tenant sees of a webhook endpoint, in answers and in events: its secrets never."""
+"""The endpoint object of the API, in responses and webhooks. It never contains a secret."""
 
 from datetime import datetime
 from typing import Literal
@@ -70,7 +70,7 @@ class EndpointEventView(TypedDict):
 
 
 def public(endpoint: Endpoint, failing: FailingView | None = None) -> EndpointView:
-    gone = endpoint.disabled
+    disabled = endpoint.disabled
     return {
         "id": endpoint.id,
         "object": "webhook_endpoint",
@@ -79,8 +79,8 @@ def public(endpoint: Endpoint, failing: FailingView | None = None) -> EndpointVi
         "events": list(endpoint.events),
         "headers": sorted(endpoint.headers),
         "ed25519": endpoint.ed25519,
-        "enabled": gone is None,
-        "disabled": None if gone is None else {"reason": gone.reason, "at": rfc3339(gone.at)},
+        "enabled": disabled is None,
+        "disabled": None if disabled is None else {"reason": disabled.reason, "at": rfc3339(disabled.at)},
         "failing": failing,
         "created_at": rfc3339(endpoint.created_at),
     }

@@ -1,14 +1,14 @@
-"""The four kinds of waiting work. Each has a due set in the store, a task for the workers, and a runner."""
+"""The four work queues. Each has a due set in the store, a Celery task and a consumer."""
 
 from enum import StrEnum
 
 
 class WorkQueue(StrEnum):
     DISPATCH = "dispatch"
-    """Queued generations to send upstream."""
+    """Queued generations to submit to fal."""
     POLL = "poll"
-    """Generations at fal to ask after."""
+    """Jobs at fal to poll, and finished videos to copy."""
     DELIVER = "deliver"
-    """Webhooks to send."""
+    """Webhook deliveries to send."""
     SWEEP = "sweep"
-    """Deadlines that have passed."""
+    """Passed deadlines, purges, and jobs of operators."""

@@ -121,7 +121,7 @@ async def open_connections(settings: Settings, clock: Callable[[], datetime]) ->
 @asynccontextmanager
 async def _measured(redis: Redis, local: Callable[[], datetime]) -> AsyncIterator[StoreClock]:
     clock = StoreClock(local, read=partial(health.now, redis))
-    async with clock.kept_measured():
+    async with clock.measuring():
         yield clock
 
 

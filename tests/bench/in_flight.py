@@ -116,7 +116,7 @@ def _used(redis: "Redis") -> int:
 def _interval(stack: Stack, in_flight: int) -> float:
     """Seconds between two polls of one job at this load, at its very shortest."""
     polls = build_schedule(stack.settings).polls
-    return polls.next(timedelta(), in_flight, chance=lambda: 0.5).total_seconds()
+    return polls.next(timedelta(), in_flight, rng=lambda: 0.5).total_seconds()
 
 
 def _figures(wanted: int, ramp: Phase, steady: Phase, interval: float) -> Iterator[Figure]:

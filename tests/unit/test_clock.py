@@ -96,7 +96,7 @@ async def test_clock_follows_a_store_that_steps() -> None:
 async def test_clock_unmeasured_at_open_recovers() -> None:
     """A store that is unavailable at the start fails nothing; the first answer counts."""
     clock = StoreClock(Local(timedelta()), read=unavailable)
-    async with clock.kept_measured():
+    async with clock.measuring():
         assert (clock.may_claim(), clock.state() == "ok") == (False, False)
         answered = asyncio.Event()
 

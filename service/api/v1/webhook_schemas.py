@@ -265,7 +265,7 @@ def delivery_view(delivery: Delivery) -> DeliveryView:
         "endpoint_id": delivery.endpoint_id,
         "generation_id": delivery.generation_id,
         "url": delivery.url,
-        "attempt_count": delivery.made,
+        "attempt_count": delivery.total_attempts,
         "next_attempt_at": None if delivery.next_attempt_at is None else rfc3339(delivery.next_attempt_at),
         "created_at": rfc3339(delivery.created_at),
         "last_attempt": _attempt(delivery.attempts[-1]) if delivery.attempts else None,

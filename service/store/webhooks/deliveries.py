@@ -87,7 +87,7 @@ class DeliveryStore:
             return True
         found = await self.load_many(delivery_ids)
         # A delivery without a record is in no queue.
-        queues = ["" if delivery is None else delivery.lane for delivery in found]
+        queues = ["" if delivery is None else delivery.endpoint_queue for delivery in found]
         pairs = list(zip(delivery_ids, queues, strict=True))
         deleted = await self._redis.run(
             _FORGET,
@@ -161,9 +161,9 @@ class DeliveryStore:
             _ATTEMPT,
             {
                 "delivery": keys.delivery(delivery.id),
-                "endpoint_queue": keys.endpoint_queue(delivery.lane),
-                "endpoint_leases": keys.endpoint_leases(delivery.lane),
-                "endpoint_health": keys.endpoint_health(delivery.lane),
+                "endpoint_queue": keys.endpoint_queue(delivery.endpoint_queue),
+                "endpoint_leases": keys.endpoint_leases(delivery.endpoint_queue),
+                "endpoint_health": keys.endpoint_health(delivery.endpoint_queue),
                 "tenant_leases": keys.delivery_leases_of_tenant(delivery.tenant_id),
                 "waiting_queues": keys.waiting_queues_of_tenant(delivery.tenant_id),
                 "due_deliver": keys.due(WorkQueue.DELIVER),
@@ -175,7 +175,7 @@ class DeliveryStore:
                 "version": delivery.version - 1,
                 "record": dump(delivery),
                 "next_ms": score(delivery.next_attempt_at),
-                "queue_name": delivery.lane,
+                "queue_name": delivery.endpoint_queue,
                 "now_ms": ids.milliseconds(now),
                 "is_dead": "1" if delivery.status is DeliveryStatus.DEAD else "",
                 "verdict": verdict,
@@ -194,7 +194,7 @@ def delivery_keys(tenant_id: str, events: Sequence[Delivery]) -> dict[str, str |
         "dead_letters": keys.dead_letters_of_tenant(tenant_id),
         "pending_deliveries": keys.pending_deliveries_of_tenant(tenant_id),
         "delivery_keys": [
-            key for event in events for key in (keys.delivery(event.id), keys.endpoint_queue(event.lane))
+            key for event in events for key in (keys.delivery(event.id), keys.endpoint_queue(event.endpoint_queue))
         ],
     }
 
@@ -204,7 +204,7 @@ def delivery_arguments(events: Sequence[Delivery]) -> list[Argument]:
     return [
         value
         for event in events
-        for value in (event.id, dump(event), event.lane if event.status is DeliveryStatus.PENDING else "")
+        for value in (event.id, dump(event), event.endpoint_queue if event.status is DeliveryStatus.PENDING else "")
     ]
 
 

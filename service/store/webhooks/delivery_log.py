@@ -68,8 +68,8 @@ class DeliveryLog:
             _REPLAY,
             {
                 "delivery": keys.delivery(delivery.id),
-                "endpoint_queue": keys.endpoint_queue(delivery.lane),
-                "endpoint_leases": keys.endpoint_leases(delivery.lane),
+                "endpoint_queue": keys.endpoint_queue(delivery.endpoint_queue),
+                "endpoint_leases": keys.endpoint_leases(delivery.endpoint_queue),
                 "due_deliver": keys.due(WorkQueue.DELIVER),
                 "nudged_deliver": keys.nudged(WorkQueue.DELIVER),
                 "tenant_deliveries": keys.deliveries_of_tenant(delivery.tenant_id),
@@ -82,7 +82,7 @@ class DeliveryLog:
                 "version": delivery.version,
                 "after": "" if is_pending else dump(delivery.replayed(now)),
                 "now_ms": ids.milliseconds(now),
-                "queue_name": delivery.lane,
+                "queue_name": delivery.endpoint_queue,
             },
         )
         return Replayed(won > 0, orphan=won < 0, nudges=(WorkQueue.DELIVER,) if nudge else ())

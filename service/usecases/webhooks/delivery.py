@@ -74,7 +74,7 @@ class DeliveryWorker:
         if prepared is None:
             return True
         if isinstance(prepared, Unsendable):
-            buried = prepared.delivery.buried()
+            buried = prepared.delivery.dead_lettered()
             metrics.WEBHOOKS_DEAD_LETTERED.labels(buried.tenant_id).inc()
             return (await self._save(buried, "")).more
         with _traced(prepared.delivery) as span:
@@ -157,7 +157,7 @@ class DeliveryWorker:
             return delivery.delivered(attempt)
         if gone:
             return delivery.dead(attempt)
-        wait = self._schedule.next(delivery.tried + 1)
+        wait = self._schedule.next(delivery.attempts_in_round + 1)
         if wait is None:
             return delivery.dead(attempt)
         if isinstance(answer, ReceiverResponse) and answer.status in _BUSY and answer.retry_after is not None:
@@ -187,7 +187,7 @@ class DeliveryWorker:
             generation_id=delivery.generation_id,
             tenant=delivery.tenant_id,
             outcome=outcome,
-            attempt=delivery.made,
+            attempt=delivery.total_attempts,
             status=attempt.status,
             error=attempt.error,
             latency_ms=attempt.latency_ms,
@@ -204,7 +204,7 @@ def _traced(delivery: Delivery) -> tracing.Span:
         delivery=delivery.id,
         generation=delivery.generation_id,
         tenant=delivery.tenant_id,
-        attempt=delivery.made + 1,
+        attempt=delivery.total_attempts + 1,
     )
 
 

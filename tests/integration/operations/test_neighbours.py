@@ -165,4 +165,4 @@ async def failing(runtime: Runtime, delivery_id: str) -> None:
     delivery = await DeliveryStore(runtime.redis).load(delivery_id)
     if delivery is None:
         pytest.fail("the event is not stored")
-    await runtime.redis.execute("HSET", keys.endpoint_health(delivery.lane), "failures", 25)
+    await runtime.redis.execute("HSET", keys.endpoint_health(delivery.endpoint_queue), "failures", 25)

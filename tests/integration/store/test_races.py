@@ -117,8 +117,8 @@ async def test_finish_lets_one_end_win_and_writes_its_deliveries_once(racers: li
     )
     assert Counter(m.won for m in moves) == {True: 1, False: RACERS - 1}
     won = next(event for event, move in zip(events, moves, strict=True) if move.won)
-    assert await racers[0].execute("ZRANGE", keys.due(WorkQueue.DELIVER), 0, -1) == [won.lane.encode()]
-    assert await racers[0].execute("ZRANGE", keys.endpoint_queue(won.lane), 0, -1) == [won.id.encode()]
+    assert await racers[0].execute("ZRANGE", keys.due(WorkQueue.DELIVER), 0, -1) == [won.endpoint_queue.encode()]
+    assert await racers[0].execute("ZRANGE", keys.endpoint_queue(won.endpoint_queue), 0, -1) == [won.id.encode()]
     assert await racers[0].execute("SCARD", keys.SLOTS) == 0
     assert await _score(racers[0], WorkQueue.POLL, g.id) is None
     assert await DeliveryStore(racers[0]).load(won.id) == won
@@ -212,7 +212,7 @@ async def test_attempt_is_written_by_one_worker(racers: list[Redis]) -> None:
     stored = await store.load(delivery.id)
     assert stored is not None
     assert len(stored.attempts) == 1
-    waits = await racers[0].execute("ZSCORE", keys.endpoint_queue(delivery.lane), delivery.id)
+    waits = await racers[0].execute("ZSCORE", keys.endpoint_queue(delivery.endpoint_queue), delivery.id)
     assert (waits is not None) == (stored.status is DeliveryStatus.PENDING)
 
 

@@ -278,7 +278,7 @@ async def test_a_success_beside_the_last_failure_forgives_that_too(
     receiver.answers[:] = [204]
     await failed(api, runtime, hours=6, clock=clock)
     decline = runtime.queues.endpoint_health
-    await decline.note(before, Health(begun, percent=100, told=90), clock())
+    await decline.note(before, Health(begun, percent=100, warned_percent=90), clock())
     await drained(runtime)
     assert (await read(api, made))["enabled"]
     assert len(stages(watcher)) == told

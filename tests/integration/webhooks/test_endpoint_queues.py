@@ -226,13 +226,13 @@ async def test_a_forgotten_delivery_leaves_nothing_behind(redis: Redis, store: D
 
 async def test_paths_of_one_host_are_one_receiver() -> None:
     lanes = {
-        factories.delivery(tenant_id=TENANT, url=url).lane
+        factories.delivery(tenant_id=TENANT, url=url).endpoint_queue
         for url in ("https://a.example/1", "https://A.example/2?x=/", "https://a.example")
     }
     assert len(lanes) == 1
     others = ("https://a.example:8443/1", "http://a.example/1", "https://b.example/1")
-    assert len(lanes | {factories.delivery(tenant_id=TENANT, url=url).lane for url in others}) == 4
-    assert factories.delivery(tenant_id=OTHER, url="https://a.example/1").lane not in lanes
+    assert len(lanes | {factories.delivery(tenant_id=TENANT, url=url).endpoint_queue for url in others}) == 4
+    assert factories.delivery(tenant_id=OTHER, url="https://a.example/1").endpoint_queue not in lanes
 
 
 # --- a whole worker ---------------------------------------------------------------------------------------------------
