@@ -1,1 +1,1 @@
-"""Redis and only Redis: records, indexes and due sets, each verb one script."""
+"""State in Redis: records, indexes and due sets. Every write that concerns several keys is one script."""

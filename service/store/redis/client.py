@@ -1,11 +1,12 @@
-"""One door to Redis for a whole event loop: what is asked while an exchange is under way leaves together in the next.
+"""The Redis client of an event loop: commands that arrive during an exchange are sent together in the next one.
 
-Thousands of coroutines then cost a few socket writes, and ``appendfsync always`` commits what they wrote as one group.
-Nothing is ever sent twice: whether a lost exchange was carried out is for the caller's compare-and-set to find out.
-Where replicas must have what was written, an exchange with a write ends with ``WAIT``, and the answers of its writes
-are given after that: what is told as done survives the loss of the master.
+An exchange is one batch of commands and their replies on one connection. Thousands of coroutines then cost a few socket
+writes, and ``appendfsync always`` commits their writes as one group. No command is sent twice: the caller's
+compare-and-set finds out whether a lost exchange was carried out. If replicas must have every write, an exchange with a
+write ends with ``WAIT``, and the replies to its writes are returned after that: a write that was returned survives the
+loss of the master.
 
-On a full Redis (``maxmemory``) a single command always fits, and so does each script whose header says so.
+On a full Redis (``maxmemory``) every single command fits, and every script whose header says so.
 """
 
 import asyncio
@@ -30,28 +31,29 @@ from service.store.redis.scripts import Argument, Arguments, Keys, Script
 
 __all__ = ["Argument", "Redis", "Script"]
 
-#: Packed, who waits for the answer, whether replicas must have what it wrote before that is given, and since when.
-_Asked = tuple[bytes, asyncio.Future[Any], bool, float]
+#: A packed command, the future of its reply, whether replicas must have its write before the reply is returned, and the
+#: time at which it arrived.
+_Request = tuple[bytes, asyncio.Future[Any], bool, float]
 
-#: Exchanges under way at a time: one is on the wire while the other's answers are read. More make smaller groups.
-LANES: Final = 2
+#: Concurrent exchanges: one is on the wire while the replies of the other are read. More would make smaller groups.
+CONNECTIONS: Final = 2
 LARGEST_BATCH: Final = 256
-#: A connection unused this long is looked at before it is trusted: the server may have gone since.
+#: A connection that was not used for this long is checked before its next use: the server may have closed it.
 _TRUSTED_SECONDS: Final = 0.25
-#: Between an exchange that broke and the next of its lane: a server that loads its data, or is full of clients, would
-#: be connected to a thousand times a second by each process, and each time uses up one of this machine's ports.
+#: Pause after a failed exchange. Without it each process would connect a thousand times a second to a server that loads
+#: its data or has reached its limit of clients, and each connection uses up a port of this machine.
 _PAUSE_SECONDS: Final = 0.05
-#: Of the time an exchange may take, what replicas may use up.
+#: Share of the time of an exchange that replicas may use.
 _REPLICAS_SHARE: Final = 0.5
 _STOPPING: Final = "This process is stopping."
 
-#: Carries out one write that a full Redis would refuse.
+#: Sends one write that a full Redis would refuse.
 _ALWAYS: Final = Script("always")
 _NONE: Final[Mapping[str, Argument]] = {}
 
 
 class Redis:
-    """Commands in, answers out; raises StoreUnavailable when Redis is away or refuses writes."""
+    """Sends commands and scripts; raises StoreUnavailable if Redis is unavailable or refuses writes."""
 
     def __init__(
         self,
@@ -62,47 +64,47 @@ class Redis:
         wait_replicas: int = 0,
         memory: MemoryPolicy = MemoryPolicy(),  # noqa: B008  (frozen)
     ) -> None:
-        """``wait_replicas``: so many replicas must have a write before it is answered."""
+        """``timeout``: seconds of one exchange. ``wait_replicas``: replicas that must have a write before its reply."""
         self.url = url
         self.memory = MemoryMonitor(self._read_memory, memory)
         self._timeout = timeout
         self._replicas = wait_replicas
         self._wait = hiredis.pack_command(("WAIT", wait_replicas, int(timeout * _REPLICAS_SHARE * 1000)))  # type: ignore[arg-type]
         self._pool, self._sentinels = open_pool(url, timeout=timeout, ca_file=ca_file)
-        self._asked: deque[_Asked] = deque()
+        self._requests: deque[_Request] = deque()
         self._idle: deque[asyncio.Future[None]] = deque()
-        self._lanes: list[asyncio.Task[None]] = []
-        self._trouble = 0.0
-        """When an exchange last broke: connections made before are looked at before they are used again."""
+        self._tasks: list[asyncio.Task[None]] = []
+        self._failed_at = 0.0
+        """Time of the last failed exchange: older connections are checked before their next use."""
 
     async def __aenter__(self) -> Self:
-        self._lanes = [asyncio.create_task(self._lane(), name=f"redis-{n}") for n in range(LANES)]
+        self._tasks = [asyncio.create_task(self._serve(), name=f"redis-{n}") for n in range(CONNECTIONS)]
         return self
 
     async def __aexit__(self, *_: object) -> None:
         self.memory.close()
-        for lane in self._lanes:
-            lane.cancel()
-        await asyncio.gather(*self._lanes, return_exceptions=True)
-        _fail(self._asked, _STOPPING)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        _fail(self._requests, _STOPPING)
         await self._pool.disconnect()
         if self._sentinels is not None:
             for sentinel in self._sentinels.sentinels:
                 await sentinel.aclose()
 
     async def execute(self, *command: Argument, replicated: bool = True) -> Any:
-        """The answer to one command; to a write, once as many replicas as are wanted have it.
+        """Send one command and return its reply; the reply to a write comes once enough replicas have the write.
 
         ``replicated`` False: a write that may be lost with the master waits for no replica.
 
         Raises:
-            StoreUnavailable: no answer, or a refusal that will pass. The command may have been carried out.
+            StoreUnavailable: no reply, or a temporary refusal. The command may have been carried out.
 
         """
         return await self._send(command, replicated=replicated)
 
     async def gather(self, commands: Iterable[tuple[Argument, ...]], *, replicated: bool = True) -> list[Any]:
-        """The answers to several commands, asked together. They are carried out in no certain order."""
+        """Send several commands together and return their replies. Redis may carry them out in any order."""
         return await asyncio.gather(*(self._send(command, replicated=replicated) for command in commands))
 
     async def run(self, script: Script, keys: Keys, arguments: Arguments = _NONE, *, replicated: bool = True) -> Any:
@@ -122,34 +124,34 @@ class Redis:
         return await self._run(script, script.pack(keys, arguments), replicated=False)
 
     def _send(self, command: tuple[Argument, ...], *, replicated: bool) -> Awaitable[Any]:
-        if command[0] in READS:  # most are, and they are written in capitals
-            return self._ask(command, replicated=False)
+        if command[0] in READS:  # most commands, written in capitals
+            return self._enqueue(command, replicated=False)
         name = name_of(command[0])
         if name in GROWS:
             first, key, *rest = command
             return self._run(_ALWAYS, (1, key, first, *rest), replicated=replicated)
-        return self._ask(command, replicated=replicated and name not in READS)
+        return self._enqueue(command, replicated=replicated and name not in READS)
 
-    def _ask(self, command: tuple[Argument, ...], *, replicated: bool) -> asyncio.Future[Any]:
-        answer = asyncio.get_running_loop().create_future()
-        # Packed here, where a word that cannot be sent raises at its caller and not in everybody's lane.
-        packed = hiredis.pack_command(command)  # type: ignore[arg-type]  # its stub knows tuples of one word only
-        self._asked.append((packed, answer, replicated and self._replicas > 0, time.monotonic()))
-        self._rouse()
-        return answer
+    def _enqueue(self, command: tuple[Argument, ...], *, replicated: bool) -> asyncio.Future[Any]:
+        reply = asyncio.get_running_loop().create_future()
+        # Packed here: an argument that cannot be packed raises at its caller and does not break a shared exchange.
+        packed = hiredis.pack_command(command)  # type: ignore[arg-type]  # its stub has tuples of one element only
+        self._requests.append((packed, reply, replicated and self._replicas > 0, time.monotonic()))
+        self._wake_up()
+        return reply
 
     async def _run(self, script: Script, packed: tuple[Argument, ...], *, replicated: bool) -> Any:
         try:
-            return await self._ask(("EVALSHA", script.sha, *packed), replicated=replicated)
+            return await self._enqueue(("EVALSHA", script.sha, *packed), replicated=replicated)
         except NoScriptError:  # a restarted server has no scripts; EVAL loads it
-            return await self._ask(("EVAL", script.text, *packed), replicated=replicated)
+            return await self._enqueue(("EVAL", script.text, *packed), replicated=replicated)
 
     async def _read_memory(self) -> Mapping[str, str]:
-        return fields(await self._ask(("INFO", "memory"), replicated=False))
+        return fields(await self._enqueue(("INFO", "memory"), replicated=False))
 
     @contextlib.asynccontextmanager
     async def subscribed(self, channel: str) -> AsyncIterator[AsyncIterator[bytes]]:
-        """The messages of a channel, over a connection of its own."""
+        """Subscribe to a channel and iterate over its messages, on a separate connection."""
         connection = self._new_connection()
         try:
             async with asyncio.timeout(self._timeout):
@@ -165,7 +167,7 @@ class Redis:
     @staticmethod
     async def _messages(connection: AbstractConnection) -> AsyncIterator[bytes]:
         while True:
-            # No answer is due here: silence is normal, a lost connection raises, keepalive finds a dead peer.
+            # Silence is normal here: a lost connection raises, and keepalive finds a dead peer.
             message: Any = await connection.read_response(timeout=None)  # no socket timeout on a subscription
             yield message[2]
 
@@ -173,35 +175,36 @@ class Redis:
         connection: AbstractConnection = self._pool.make_connection()
         return connection
 
-    def _rouse(self) -> None:
+    def _wake_up(self) -> None:
         while self._idle:
-            lane = self._idle.popleft()
-            if not lane.done():
-                lane.set_result(None)
+            waiter = self._idle.popleft()
+            if not waiter.done():
+                waiter.set_result(None)
                 return
 
-    async def _asked_for(self) -> None:
-        while not self._asked:
-            roused: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self._idle.append(roused)
-            await roused
+    async def _wait_for_requests(self) -> None:
+        while not self._requests:
+            waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._idle.append(waiter)
+            await waiter
 
-    async def _lane(self) -> None:
-        connection, used = self._new_connection(), 0.0
+    async def _serve(self) -> None:
+        """Make one exchange after the other on one connection."""
+        connection, used_at = self._new_connection(), 0.0
         try:
             while True:
-                await self._asked_for()
-                batch = [self._asked.popleft() for _ in range(min(len(self._asked), LARGEST_BATCH))]
+                await self._wait_for_requests()
+                batch = [self._requests.popleft() for _ in range(min(len(self._requests), LARGEST_BATCH))]
                 metrics.REDIS_BATCH.observe(len(batch))
-                trusted = time.monotonic() - used <= _TRUSTED_SECONDS and used >= self._trouble
-                begun = time.monotonic()
-                whole = await self._exchange(connection, batch, trusted=trusted)
-                used = time.monotonic()
-                metrics.REDIS_EXCHANGE_SECONDS.observe(used - begun)
-                if not whole:
+                trusted = time.monotonic() - used_at <= _TRUSTED_SECONDS and used_at >= self._failed_at
+                begun_at = time.monotonic()
+                completed = await self._exchange(connection, batch, trusted=trusted)
+                used_at = time.monotonic()
+                metrics.REDIS_EXCHANGE_SECONDS.observe(used_at - begun_at)
+                if not completed:
                     await asyncio.sleep(_PAUSE_SECONDS)
         finally:
-            await connection.disconnect()  # TLS says goodbye; bounded by the connect timeout
+            await connection.disconnect()  # ends TLS properly; bounded by the connect timeout
 
     async def _drop_if_stale(self, connection: AbstractConnection) -> None:
         try:
@@ -211,19 +214,19 @@ class Redis:
         if stale:
             await connection.disconnect(nowait=True)
 
-    async def _exchange(self, connection: AbstractConnection, batch: list[_Asked], *, trusted: bool) -> bool:
-        """Send a batch, hand out the answers; whether it went to its end.
+    async def _exchange(self, connection: AbstractConnection, batch: list[_Request], *, trusted: bool) -> bool:
+        """Send a batch and distribute the replies; return whether the exchange was completed.
 
-        A broken exchange fails all of it that is still unanswered, and who has waited for as long as one may take.
+        A failed exchange fails its requests without a reply, and all requests that have waited for a whole timeout.
         """
         try:
             async with asyncio.timeout(self._timeout):
                 if not trusted:
                     await self._drop_if_stale(connection)
                 await connection.connect()
-                await self._converse(connection, batch)
-        except (RedisError, OSError, TimeoutError) as error:  # a refused handshake too: a lane must never end
-            self._trouble = time.monotonic()
+                await self._send_batch(connection, batch)
+        except (RedisError, OSError, TimeoutError) as error:  # a refused handshake too: the task must never end
+            self._failed_at = time.monotonic()
             await connection.disconnect(nowait=True)
             _fail([*batch, *self._overdue()], f"The store did not answer ({type(error).__name__}).")
             return False
@@ -232,41 +235,42 @@ class Redis:
             raise
         return True
 
-    def _overdue(self) -> Iterator[_Asked]:
-        """Else each would wait for as many exchanges to break as there are before it."""
-        while self._asked and time.monotonic() - self._asked[0][3] >= self._timeout:
-            yield self._asked.popleft()
+    def _overdue(self) -> Iterator[_Request]:
+        """Requests that have waited for a whole timeout, which would otherwise wait for all exchanges before theirs."""
+        while self._requests and time.monotonic() - self._requests[0][3] >= self._timeout:
+            yield self._requests.popleft()
 
-    async def _converse(self, connection: AbstractConnection, batch: list[_Asked]) -> None:
+    async def _send_batch(self, connection: AbstractConnection, batch: list[_Request]) -> None:
         replicate = any(replicated for _, _, replicated, _ in batch)
-        words = [packed for packed, *_ in batch]
-        await connection.send_packed_command(b"".join([*words, self._wait] if replicate else words), check_health=False)
-        held: list[tuple[asyncio.Future[Any], Any]] = []
+        commands = [packed for packed, *_ in batch]
+        sent = b"".join([*commands, self._wait] if replicate else commands)
+        await connection.send_packed_command(sent, check_health=False)
+        delayed: list[tuple[asyncio.Future[Any], Any]] = []
         demoted = False
-        for _, answer, replicated, _ in batch:
+        for _, future, replicated, _ in batch:
             reply = await read_reply(connection)
             demoted = demoted or isinstance(reply, Demoted)
             if replicated:
-                held.append((answer, reply))
+                delayed.append((future, reply))
             else:
-                _settle(answer, reply)
+                _resolve(future, reply)
         if replicate and int(await connection.read_response()) < self._replicas:
-            held = [(answer, StoreUnavailable("Too few replicas have what was written.")) for answer, _ in held]
-        for answer, reply in held:
-            _settle(answer, reply)
-        if demoted:  # the next exchange asks anew who the master is
+            delayed = [(future, StoreUnavailable("Too few replicas have the write.")) for future, _ in delayed]
+        for future, reply in delayed:
+            _resolve(future, reply)
+        if demoted:  # the next exchange looks up the master again
             await connection.disconnect(nowait=True)
 
 
-def _fail(asked: Iterable[_Asked], why: str) -> None:
-    for _, answer, *_ in asked:
-        _settle(answer, StoreUnavailable(why))
+def _fail(requests: Iterable[_Request], reason: str) -> None:
+    for _, future, *_ in requests:
+        _resolve(future, StoreUnavailable(reason))
 
 
-def _settle(answer: asyncio.Future[Any], value: Any) -> None:
-    if answer.done():  # its caller has gone
+def _resolve(future: asyncio.Future[Any], value: Any) -> None:
+    if future.done():  # its caller was cancelled
         return
     if isinstance(value, Exception):
-        answer.set_exception(value)
+        future.set_exception(value)
     else:
-        answer.set_result(value)
+        future.set_result(value)

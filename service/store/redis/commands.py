@@ -15,7 +15,7 @@ READS: Final = frozenset(
         *("ZREVRANGEBYLEX", "ZREVRANGEBYSCORE", "ZREVRANK", "ZSCAN", "ZSCORE", "ZUNION"),
     )
 )
-#: Writes of one key that a full Redis refuses, unless they come after another write of the same script.
+#: Writes of one key that a full Redis refuses, unless another write of the same script comes first.
 GROWS: Final = frozenset(
     (
         *("SET", "SETEX", "PSETEX", "SETNX", "APPEND", "INCR", "INCRBY", "DECR", "DECRBY"),
@@ -24,6 +24,6 @@ GROWS: Final = frozenset(
 )
 
 
-def name_of(word: str | bytes | float) -> str:
-    """The name of a command, by its first word."""
-    return (word.decode() if isinstance(word, bytes) else str(word)).upper()
+def name_of(command: str | bytes | float) -> str:
+    """The name of a command in capitals."""
+    return (command.decode() if isinstance(command, bytes) else str(command)).upper()

@@ -1,4 +1,4 @@
-"""Where connections to Redis come from: one server by its URL, or whichever the Sentinels name at that moment."""
+"""Connections to Redis: to the server of a URL, or to the master that the Sentinels name at that time."""
 
 from pathlib import Path
 from typing import Any, Final
@@ -10,12 +10,12 @@ from redis.backoff import NoBackoff
 
 from service.config.redis_urls import Sentinels
 
-#: Of the time an exchange may take, what one Sentinel may use up: the next one is asked after that.
+#: Share of the time of an exchange that one Sentinel may use; the next Sentinel is asked after that.
 _SENTINEL_SHARE: Final = 0.2
 
 
 def open_pool(url: str, *, timeout: float, ca_file: Path | None) -> tuple[ConnectionPool, Sentinel | None]:
-    """A pool to make connections from, and who is asked for the master's address."""
+    """Return a pool that makes connections, and the Sentinels that name the master, if there are any."""
     options: dict[str, Any] = {
         "protocol": 2,
         "socket_timeout": None,  # one asyncio.timeout around each exchange is cheaper than one per read and write

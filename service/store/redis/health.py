@@ -1,4 +1,4 @@
-"""Whether Redis can be trusted with jobs: it takes writes, keeps them on disk, and evicts nothing."""
+"""Checks of the Redis server: it accepts writes, evicts nothing, has memory, and its clock can be read."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -13,14 +13,14 @@ from service.store.redis.memory import Memory, fields, measure
 from service.store.redis.scripts import FILES, Script
 
 _OK: Final = "ok"
-#: With memory full a gateway still reads, cancels and takes callbacks.
+#: Failed checks that do not make a gateway unready: with full memory it still reads, cancels and receives callbacks.
 TOLERATED: Final = frozenset({"memory"})
 
 
 async def check(redis: Redis) -> dict[str, str]:
-    """One entry per check: ``ok``, or what is wrong. Durability is told, not demanded: it is the operator's choice.
+    """Return one entry for each check: ``ok``, or the problem. Durability is not checked: it is the operator's choice.
 
-    What is wrong with a check of ``TOLERATED`` is no reason to take a gateway out of rotation.
+    A failed check in ``TOLERATED`` is no reason to take a gateway out of rotation.
     """
     try:
         await _allowed(redis, "SET", keys.READINESS_PROBE, 1, "PX", 10_000)
@@ -33,22 +33,22 @@ async def check(redis: Redis) -> dict[str, str]:
     return {
         "redis": _OK,
         "eviction": f"Redis may evict jobs: maxmemory-policy is {policy}." if evicts else _OK,
-        "memory": f"Creates are refused: {used.told}." if used.refuses_creates else _OK,
+        "memory": f"Creates are refused: {used.summary}." if used.refuses_creates else _OK,
     }
 
 
 def memory(redis: Redis, info: Mapping[str, str]) -> Memory:
-    """As creates are judged by."""
+    """The reading of the memory by which creates are accepted or refused."""
     return measure(info, redis.memory.policy)
 
 
 async def info(redis: Redis) -> dict[str, str]:
-    """What the server says of itself; numbers and all, as text."""
+    """Return the fields of ``INFO`` as text."""
     return fields(await _allowed(redis, "INFO"))
 
 
 async def setting(redis: Redis, name: str) -> str | None:
-    """One of the server's own settings; None where it does not tell, as managed ones do."""
+    """Return a setting of the server; None: the server does not reveal it, for example a managed one."""
     try:
         found = await redis.execute("CONFIG", "GET", name)
     except ResponseError:
@@ -57,13 +57,13 @@ async def setting(redis: Redis, name: str) -> str | None:
 
 
 async def now(redis: Redis) -> datetime:
-    """Return the time of Redis, which is the deployment's."""
+    """Return the time of Redis, which is the time of the deployment."""
     seconds, microseconds = await _allowed(redis, "TIME")
     return datetime.fromtimestamp(int(seconds), UTC) + timedelta(microseconds=int(microseconds))
 
 
-async def teach_scripts(redis: Redis) -> list[str]:
-    """The names of scripts that the server does not take; the others it knows from here on."""
+async def load_scripts(redis: Redis) -> list[str]:
+    """Load all scripts into the server; return the names of those that it refuses."""
     refused = []
     for name in FILES:
         script = Script(name)
@@ -75,7 +75,7 @@ async def teach_scripts(redis: Redis) -> list[str]:
 
 
 async def _allowed(redis: Redis, *command: str | int) -> Any:
-    """What nothing goes without: a user that may not, or a cluster's node that has not our slot, is a store away."""
+    """Run a command that the gateway needs: a refusal by access rights or by a cluster is StoreUnavailable."""
     try:
         return await redis.execute(*command, replicated=False)
     except ResponseError as refusal:

@@ -1,7 +1,7 @@
-"""The memory of Redis: what is used, of what limit, and whether anything new is accepted.
+"""The memory of Redis: used bytes, their limit, and whether anything new is accepted.
 
-From a share of the limit on, creates are refused, so that the rest of the memory is there for what was accepted: its
-ends, its callbacks, its request ids and its webhooks.
+Above a share of the limit creates are refused. The rest of the memory is for accepted generations: their ends,
+callbacks, request ids and webhooks.
 """
 
 import asyncio
@@ -14,9 +14,9 @@ from redis.exceptions import ResponseError
 
 from service.errors import StoreFull, StoreUnavailable
 
-#: A reading this old is read again while it is used once more; creates that come often never wait for one.
+#: A reading older than this is renewed in the background while it is used: frequent creates never wait for a reading.
 _FRESH_SECONDS: Final = 0.5
-#: A reading this old is used no more: the next create waits for a new one.
+#: A reading older than this is not used: the next create waits for a new one.
 _STALE_SECONDS: Final = 1.0
 
 Source = Literal["maxmemory", "GATEWAY_REDIS_MEMORY_LIMIT", "the machine's memory", "unknown"]
@@ -24,7 +24,7 @@ Source = Literal["maxmemory", "GATEWAY_REDIS_MEMORY_LIMIT", "the machine's memor
 
 @dataclass(frozen=True, slots=True)
 class MemoryPolicy:
-    """``limit``: bytes, where Redis has no ``maxmemory``. ``create_share``: of the limit, where creates end."""
+    """``limit``: bytes, if Redis has no ``maxmemory``. ``create_share``: share of the limit above which creates end."""
 
     limit: int | None = None
     create_share: float = 0.85
@@ -32,7 +32,7 @@ class MemoryPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """One reading, in bytes. ``limit`` None: it is unknown, and nothing is refused by it."""
+    """One reading, in bytes. ``limit`` None: unknown, and nothing is refused."""
 
     used: int = 0
     limit: int | None = None
@@ -41,30 +41,31 @@ class Memory:
 
     @property
     def refuses_creates(self) -> bool:
+        """Whether creates are refused."""
         return self.create_limit is not None and self.used >= self.create_limit
 
     @property
-    def told(self) -> str:
-        """For people."""
+    def summary(self) -> str:
+        """The reading in words."""
         if self.limit is None:
             return f"{_mib(self.used)} used, of an unknown limit"
         return f"{_mib(self.used)} of {_mib(self.limit)} used ({self.source})"
 
 
 def fields(text: bytes) -> dict[str, str]:
-    """An answer to ``INFO``, by field."""
+    """A reply to ``INFO``, by field."""
     lines = (line.partition(":") for line in text.decode().splitlines() if ":" in line)
     return {name: value for name, _, value in lines}
 
 
 def measure(info: Mapping[str, str], policy: MemoryPolicy) -> Memory:
-    """``info``: fields of ``INFO memory``."""
+    """Read the fields of ``INFO memory``."""
     limits: tuple[tuple[Source, int], ...] = (
         ("maxmemory", int(info.get("maxmemory", 0))),
         ("GATEWAY_REDIS_MEMORY_LIMIT", policy.limit or 0),
         ("the machine's memory", int(info.get("total_system_memory", 0))),
     )
-    # What Redis does not count against maxmemory: buffers for replicas and for the append-only file.
+    # Redis does not count buffers for replicas and for the append-only file against maxmemory.
     used = int(info.get("used_memory", 0)) - int(info.get("mem_not_counted_for_evict", 0))
     for source, limit in limits:
         if limit:
@@ -73,7 +74,7 @@ def measure(info: Mapping[str, str], policy: MemoryPolicy) -> Memory:
 
 
 class MemoryMonitor:
-    """Reads the memory at most twice a second, and only while creates ask for it."""
+    """Reads the memory at most twice a second, and only while there are creates."""
 
     def __init__(self, read: Callable[[], Awaitable[Mapping[str, str]]], policy: MemoryPolicy) -> None:
         self.policy = policy
@@ -83,10 +84,10 @@ class MemoryMonitor:
         self._reading: asyncio.Task[StoreUnavailable | None] | None = None
 
     async def refuses_creates(self) -> bool:
-        """Whether creates are refused, by a reading that is a second old at most.
+        """Whether creates are refused, by a reading of at most one second ago.
 
         Raises:
-            StoreUnavailable: a new reading was needed, and Redis did not answer.
+            StoreUnavailable: a new reading was necessary, and Redis did not reply.
 
         """
         age = float("inf") if self._read_at is None else time.monotonic() - self._read_at
@@ -99,11 +100,17 @@ class MemoryMonitor:
         return self._memory.refuses_creates
 
     async def demand_room(self) -> None:
-        """Raises StoreFull where nothing new is accepted."""
+        """Do nothing if new records are accepted.
+
+        Raises:
+            StoreFull: Redis is nearly full.
+
+        """
         if await self.refuses_creates():
-            raise StoreFull(f"Redis is nearly full, and accepts nothing new: {self._memory.told}.")
+            raise StoreFull(f"Redis is nearly full and accepts nothing new: {self._memory.summary}.")
 
     def close(self) -> None:
+        """Stop a reading that is under way."""
         if self._reading is not None:
             self._reading.cancel()
 
@@ -112,7 +119,7 @@ class MemoryMonitor:
             self._memory = measure(await self._read(), self.policy)
         except StoreUnavailable as error:
             return error
-        except ResponseError:  # this user may not read it: Redis itself refuses when it is full
+        except ResponseError:  # this Redis user may not read it: Redis itself refuses writes when it is full
             self._memory = Memory()
         self._read_at = time.monotonic()
         return None

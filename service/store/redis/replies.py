@@ -1,4 +1,4 @@
-"""Answers of Redis as they are read: values, or refusals as the errors of this project."""
+"""Replies of Redis: values, or refusals as errors of this project."""
 
 from typing import Any, Final
 
@@ -14,20 +14,20 @@ from redis.exceptions import (
 
 from service.errors import StoreFull, StoreUnavailable
 
-#: Refusals that say "not now", not "wrong question"; inside a script they come as text.
-_NOT_NOW: Final = (MasterDownError, ClusterDownError, TryAgainError)
-_NOT_NOW_WORDS: Final = ("MISCONF", "MASTERDOWN", "CLUSTERDOWN", "NOREPLICAS", "BUSY ")
+#: Temporary refusals; inside a script they are text.
+_TEMPORARY: Final = (MasterDownError, ClusterDownError, TryAgainError)
+_TEMPORARY_TEXTS: Final = ("MISCONF", "MASTERDOWN", "CLUSTERDOWN", "NOREPLICAS", "BUSY ")
 
-_NO_WRITES: Final = "The store takes no writes at the moment."
-_FULL: Final = "Redis is full, and accepts nothing new."
+_NO_WRITES: Final = "Redis accepts no writes at the moment."
+_FULL: Final = "Redis is full and accepts nothing new."
 
 
 class Demoted(StoreUnavailable):
-    """We talk to a replica: the master has moved."""
+    """The server is a replica now: another server is the master."""
 
 
 async def read_reply(connection: AbstractConnection) -> Any:
-    """The next answer; a refusal is returned, not raised, since others' answers follow."""
+    """Read the next reply. A refusal is returned, not raised, since replies to other commands follow."""
     try:
         return await connection.read_response()
     except ResponseError as refusal:
@@ -35,6 +35,6 @@ async def read_reply(connection: AbstractConnection) -> Any:
             return Demoted(_NO_WRITES)
         if isinstance(refusal, OutOfMemoryError) or "OOM " in str(refusal):
             return StoreFull(_FULL)
-        if isinstance(refusal, _NOT_NOW) or any(word in str(refusal) for word in _NOT_NOW_WORDS):
+        if isinstance(refusal, _TEMPORARY) or any(text in str(refusal) for text in _TEMPORARY_TEXTS):
             return StoreUnavailable(_NO_WRITES)
         return refusal

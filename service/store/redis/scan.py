@@ -1,4 +1,4 @@
-"""Reading a whole keyspace in pages: for the audit alone."""
+"""Scans of the whole keyspace in pages, for the audit only."""
 
 from collections.abc import AsyncIterator
 from typing import Final
@@ -9,7 +9,7 @@ _PAGE: Final = 1000
 
 
 async def keys_like(redis: Redis, pattern: str) -> AsyncIterator[str]:
-    """Every key of this pattern, by SCAN: a key may come twice."""
+    """Yield every key of a pattern, by SCAN: a key may come twice."""
     cursor = b"0"
     while True:
         cursor, found = await redis.execute("SCAN", cursor, "MATCH", pattern, "COUNT", _PAGE)
@@ -20,7 +20,7 @@ async def keys_like(redis: Redis, pattern: str) -> AsyncIterator[str]:
 
 
 async def members_of_sets(redis: Redis, pattern: str) -> set[str]:
-    """Of all sets with a key of this pattern."""
+    """Return the members of all sets whose key has this pattern."""
     found: set[str] = set()
     async for key in keys_like(redis, pattern):
         found.update(name.decode() for name in await redis.execute("SMEMBERS", key))

@@ -15,21 +15,21 @@ Keys = Mapping[str, str | Sequence[str]]
 Arguments = Mapping[str, Argument | Sequence[Argument]]
 
 _STORE: Final = Path(__file__).parents[1]
-#: Path of each script by its name; the parts that scripts share are not among them.
+#: Path of each script by its name, without the parts that scripts share.
 FILES: Final = {path.stem: path for path in sorted(_STORE.glob("*/*.lua"))}
 _PARTS: Final = Path(__file__).parent / "parts"
 _USES: Final = re.compile(r"^-- USES  (\w+)$", re.MULTILINE)
 _WHEN_FULL: Final = re.compile(r"^-- WHEN FULL  (runs|refused|reads)$", re.MULTILINE)
-#: Redis checks its memory at the first write of a script alone, and a DEL passes that check: all writes after it pass.
+#: Redis checks its memory only at the first write of a script, and a DEL passes that check: all writes after it pass.
 _FITS: Final = f'redis.call("DEL", "{keys.SCRATCH}")\n'
 #: A script whose first statement is a DEL needs no other one. Comments and local numbers may come before it.
 _DELETES_FIRST: Final = re.compile(r'(?:--.*\n|local \w+ = \d+\n|\n)*redis\.call\("DEL", ')
 
 
 class Script:
-    """A Lua file. Its header names KEYS, ARGV, what it returns, and parts it shares.
+    """A Lua script. Its header declares KEYS, ARGV, RETURNS and the parts that it shares with other scripts.
 
-    ``when_full``: on a full Redis the script ``runs``, is ``refused``, or writes nothing (``reads``).
+    ``when_full``: on a full Redis the script ``runs`` or is ``refused``; ``reads``: it writes nothing.
     """
 
     def __init__(self, name: str) -> None:

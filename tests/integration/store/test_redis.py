@@ -14,7 +14,7 @@ from service.cli.dev.embedded_redis import EmbeddedRedis
 from service.errors import StoreFull, StoreUnavailable
 from service.observability import metrics
 from service.store.generations.changes import ChangeFeed
-from service.store.redis.client import LANES, LARGEST_BATCH, Redis
+from service.store.redis.client import CONNECTIONS, LARGEST_BATCH, Redis
 
 
 async def test_commands_of_one_turn_leave_together(redis: Redis) -> None:
@@ -104,7 +104,7 @@ async def test_that_no_changes_are_heard_is_told_once(redis: Redis, monkeypatch:
 
 
 async def test_a_word_that_cannot_be_sent_is_its_callers_fault_alone(redis: Redis) -> None:
-    for _ in range(2 * LANES):
+    for _ in range(2 * CONNECTIONS):
         with pytest.raises((TypeError, UnicodeEncodeError)):
             await redis.execute("SET", "name", "\ud800")
     async with asyncio.timeout(30):
@@ -113,7 +113,7 @@ async def test_a_word_that_cannot_be_sent_is_its_callers_fault_alone(redis: Redi
 
 async def test_a_server_that_refuses_the_handshake_is_unavailable_each_time(redis_server: EmbeddedRedis) -> None:
     async with Redis(redis_server.url.removesuffix("/0") + "/9999", timeout=2) as wrong, asyncio.timeout(30):
-        for _ in range(2 * LANES):
+        for _ in range(2 * CONNECTIONS):
             with pytest.raises(StoreUnavailable):
                 await wrong.execute("PING")
 
@@ -146,7 +146,7 @@ async def test_nobody_waits_longer_for_a_redis_that_hangs_because_many_do() -> N
     async with serving(hang) as url, Redis(url, timeout=timeout) as redis:
         begun = time.monotonic()
         answers = await asyncio.gather(
-            *(redis.execute("PING") for _ in range(LARGEST_BATCH * LANES * 10)), return_exceptions=True
+            *(redis.execute("PING") for _ in range(LARGEST_BATCH * CONNECTIONS * 10)), return_exceptions=True
         )
         took = time.monotonic() - begun
 
@@ -157,7 +157,7 @@ async def test_nobody_waits_longer_for_a_redis_that_hangs_because_many_do() -> N
 async def test_whoever_waits_when_it_is_closed_is_told() -> None:
     async with Redis("redis://127.0.0.1:9/0", timeout=2) as redis:
         with pytest.raises(StoreUnavailable):
-            await asyncio.gather(*(redis.execute("PING") for _ in range(LANES)))
+            await asyncio.gather(*(redis.execute("PING") for _ in range(CONNECTIONS)))
         waiting = asyncio.create_task(redis.execute("PING"))
         await asyncio.sleep(0)
     async with asyncio.timeout(30):

@@ -18,7 +18,7 @@ from service.store.generations.generations import GenerationStore
 from service.store.generations.in_flight import InFlightStore
 from service.store.money.money import MoneyStore
 from service.store.queues.tenant_queue import QueueStore
-from service.store.redis.client import LANES, Redis
+from service.store.redis.client import CONNECTIONS, Redis
 from service.tasks import celery_app, task_name
 from service.usecases.operations.audit import Audit
 from tests.support import factories
@@ -131,7 +131,7 @@ async def test_a_master_that_was_demoted_is_left(pair: Watched) -> None:
         await store.create(factories.generation(), factories.due())
         await asyncio.to_thread(ask, port, "REPLICAOF", "127.0.0.1", str(other))
         connections = await _connections(redis)
-        for _ in range(LANES):
+        for _ in range(CONNECTIONS):
             with pytest.raises(StoreUnavailable):
                 await store.create(factories.generation(), factories.due())
         assert await _connections(redis) > connections
@@ -149,7 +149,7 @@ async def test_one_sentinel_is_enough(pair: Watched) -> None:
 
 async def test_no_sentinel_is_a_store_that_is_away() -> None:
     async with Redis("sentinel://127.0.0.1:9,[::1]:9/gateway", timeout=1) as redis:
-        for _ in range(2 * LANES):
+        for _ in range(2 * CONNECTIONS):
             with pytest.raises(StoreUnavailable):
                 await redis.execute("PING")
 

@@ -24,7 +24,7 @@ from service.config.redis_urls import Sentinels
 from service.config.settings import Settings
 from service.domain.work_queue import WorkQueue
 from service.errors import StoreUnavailable
-from service.store.redis.client import LANES, Redis
+from service.store.redis.client import CONNECTIONS, Redis
 from service.tasks import celery_app, task_name
 from tests.support import factories
 
@@ -85,7 +85,7 @@ async def test_the_door_speaks_tls(tls_url: str, certificate: tuple[Path, Path])
 
 async def test_a_stranger_is_not_spoken_to(tls_url: str) -> None:
     async with Redis(tls_url, timeout=2) as redis:
-        for _ in range(2 * LANES):
+        for _ in range(2 * CONNECTIONS):
             with pytest.raises(StoreUnavailable):
                 await redis.execute("PING")
     for _ in range(5):  # asyncio closes the sockets of refused handshakes in its next turns

@@ -59,8 +59,8 @@ def memory(redis: Redis, info: dict[str, str]) -> Finding:
     """Check the memory by the limit and the share at which creates are refused."""
     name, found = "redis memory", health.memory(redis, info)
     if found.create_limit is None:
-        return warn(name, found.told, "Set GATEWAY_REDIS_MEMORY_LIMIT to the limit of its provider.")
-    detail = f"{found.told}; creates are refused from {redis.memory.policy.create_share:.0%} on"
+        return warn(name, found.summary, "Set GATEWAY_REDIS_MEMORY_LIMIT to the limit of its provider.")
+    detail = f"{found.summary}; creates are refused from {redis.memory.policy.create_share:.0%} on"
     remedy = "Give it more memory, or shorten GATEWAY_RETENTION."
     if found.refuses_creates:
         return fail(name, f"{detail}, which is now", remedy)
@@ -99,7 +99,7 @@ async def clock_skew(redis: Redis, clock: Clock) -> Finding:
 
 
 async def scripts(redis: Redis) -> Finding:
-    if refused := await health.teach_scripts(redis):
+    if refused := await health.load_scripts(redis):
         remedy = "Allow this user EVAL, EVALSHA and SCRIPT, and run Redis 6.2 or later."
         return fail("redis scripts", f"refused: {', '.join(refused)}", remedy)
     return ok("redis scripts", "loaded")
