@@ -1,4 +1,4 @@
-"""Each write says what it does on a full Redis, and the few that wait for no replica say why."""
+"""Every write declares its behaviour on a full Redis, and every write without replication has a reason."""
 
 import ast
 import re
@@ -13,17 +13,17 @@ from tests.guards.repository import ROOT, modules
 
 SCRIPTS = sorted(path.stem for path in (ROOT / "service/store").glob("*/*.lua"))
 
-#: What a full Redis refuses; every other script that writes runs: an end, a callback or a lease must always fit.
+#: Scripts that a full Redis refuses. Every other script that writes runs: an end, a callback or a lease must fit.
 REFUSED = {
     "create": "a new generation",
     "insert": "a new tenant, or a new API key",
 }
-#: Scripts that lift the refusal with a DEL of their own: one command less.
+#: Scripts whose first statement is a DEL: they need no other one.
 OWN_DEL = {"claim", "claim_polls", "claim_slot", "unlock"}
-#: Writes that a full Redis takes: they grow nothing.
+#: Writes that a full Redis accepts: they take no memory.
 FREES = {"DEL", "EXPIRE", "HDEL", "PERSIST", "PEXPIRE", "ZREM", "ZREMRANGEBYSCORE"}
 
-#: Writes that wait for no replica, by the function that sends them, and why losing one harms nothing.
+#: Writes that wait for no replica, by the function that sends them, and the reason why losing one does no harm.
 UNREPLICATED = {
     "service/store/webhooks/deliveries.py:_claim_endpoint_queue": "a lease; without it its delivery is due again",
     "service/store/queues/due.py:claim": "a lease; without it its entry is due again",
@@ -34,14 +34,14 @@ UNREPLICATED = {
     "service/store/state/heartbeats.py:note_worker": "the next one comes within seconds",
     "service/store/queues/leases.py:_renew_page": "a lease; without it its entry is due again",
     "service/store/queues/tenant_queue.py:claim": "a lease; without it its generation is in the queue again",
-    "service/store/tenants/rates.py:check": "a count that is forgotten within a minute",
-    "service/store/generations/submissions.py:trim": "forgets; what a failover brings back is trimmed again",
-    "service/store/tenants/tenants.py:note_use": "a minute for people to read",
+    "service/store/tenants/rates.py:check": "a count that expires within a minute",
+    "service/store/generations/submissions.py:trim": "a deletion; what a failover brings back is trimmed again",
+    "service/store/tenants/tenants.py:note_use": "a time of last use, for display",
 }
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
-def test_every_script_is_classified(name: str) -> None:
+def test_script_writes_agree_with_when_full(name: str) -> None:
     script = Script(name)
     called = set(re.findall(r'redis\.call\(\s*"(\w+)"', script.text)) - {"DEL"}
     writes = bool(called - READS) or script.when_full == "runs"
@@ -50,14 +50,14 @@ def test_every_script_is_classified(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
-def test_a_script_that_runs_begins_with_the_write_that_lifts_the_refusal(name: str) -> None:
+def test_script_that_runs_begins_with_a_del(name: str) -> None:
     script = Script(name)
     begins = script.text.startswith('redis.call("DEL", "{sg}:scratch")\n')
     assert begins == (script.when_full == "runs" and name not in OWN_DEL)
 
 
 @pytest.mark.parametrize("name", sorted(OWN_DEL))
-def test_a_del_of_its_own_is_the_first_statement(name: str) -> None:
+def test_own_del_is_the_first_statement(name: str) -> None:
     assert Script(name).when_full == "runs"
     own = FILES[name].read_text()
     before, *after = re.split(r'\nredis\.call\("DEL", \w+_key\)\n', own, maxsplit=1)
@@ -65,32 +65,32 @@ def test_a_del_of_its_own_is_the_first_statement(name: str) -> None:
     assert all(re.fullmatch(r"--.*|local \w+ = \d+|", line) for line in before.splitlines())
 
 
-def test_every_command_is_a_known_one() -> None:
-    """A new one belongs into READS, GROWS (service/store/redis/commands.py) or FREES."""
+def test_every_command_is_classified() -> None:
+    """A new command belongs in READS, GROWS (service/store/redis/commands.py) or FREES."""
     found = {name for path in modules("service", "workers") for name in _commands(path)}
     assert found - READS - GROWS - FREES == set()
     assert {"SET", "HDEL", "MGET", "ZADD"} <= found
 
 
-def test_what_waits_for_no_replica_says_why() -> None:
+def test_every_unreplicated_write_has_a_reason() -> None:
     found = {where for path in modules("service", "workers") for where in _unreplicated(path)}
     assert found == set(UNREPLICATED)
 
 
 def _commands(path: Path) -> Iterator[str]:
-    """First words of what is given to ``execute`` and ``gather``."""
+    """Names of the commands of ``execute`` and ``gather``."""
     for call in ast.walk(ast.parse(path.read_text())):
         if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Attribute):
             continue
         if call.func.attr == "execute":
-            yield from _word(call.args[0])
+            yield from _texts(call.args[0])
     if "_redis.gather(" in path.read_text():
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Tuple) and node.elts:
-                yield from (word for word in _word(node.elts[0]) if re.fullmatch("[A-Z]{3,}", word))
+                yield from (text for text in _texts(node.elts[0]) if re.fullmatch("[A-Z]{3,}", text))
 
 
-def _word(node: ast.expr) -> Iterator[str]:
+def _texts(node: ast.expr) -> Iterator[str]:
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
         yield node.value
 
@@ -101,6 +101,6 @@ def _unreplicated(path: Path) -> Iterator[str]:
     for function in ast.walk(ast.parse(path.read_text())):
         if isinstance(function, ast.AsyncFunctionDef):
             for call in ast.walk(function):
-                words = call.keywords if isinstance(call, ast.Call) else []
-                if any(word.arg == "replicated" for word in words):
+                keywords = call.keywords if isinstance(call, ast.Call) else []
+                if any(keyword.arg == "replicated" for keyword in keywords):
                     yield f"{path.relative_to(ROOT)}:{function.name}"

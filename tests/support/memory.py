@@ -1,4 +1,4 @@
-"""A Redis whose memory is full to a given share."""
+"""A Redis with a given share of its memory used."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,12 +8,12 @@ import redis as redis_py
 
 from service.store.redis.client import Redis
 
-#: Next to so much, what a test and its connections take does not count.
+#: Large enough that the memory of a test and its connections does not matter.
 _BALLAST: Final = 30_000_000
 
 
-def a_second_passes(redis: Redis) -> None:
-    """What was read of its memory before is used no more."""
+def expire_reading(redis: Redis) -> None:
+    """Let the client read the memory again before the next create."""
     redis.memory._read_at = None
 
 

@@ -1,4 +1,4 @@
-"""Every write of every store, with its effect: what tests of a full Redis and of missing replicas have in common."""
+"""Every write of every store, with its expected effect, for tests of a full Redis and of missing replicas."""
 
 import inspect
 import re
@@ -26,10 +26,12 @@ WhenFull = Literal["fits", "refused"]
 
 @dataclass(frozen=True, slots=True)
 class Operation:
+    """One write."""
+
     run: Callable[[World], Awaitable[Any]]
     when_full: WhenFull = "fits"
     waits: bool = True
-    """For replicas."""
+    """Whether the write waits for replicas."""
 
 
 async def _create(world: World) -> Creation:
@@ -40,9 +42,9 @@ async def _create(world: World) -> Creation:
 
 async def _finish(world: World) -> None:
     g = world.submitted
-    news = delivery_to(world.endpoint, g)
-    end = replace(g.succeeded(factories.output(), 1_000, NOW), deliveries=(news.id,))
-    assert (await world.stores.generations.finish(end, Due(sweep=NOW), [news], now=NOW)).won
+    event = delivery_to(world.endpoint, g)
+    end = replace(g.succeeded(factories.output(), 1_000, NOW), deliveries=(event.id,))
+    assert (await world.stores.generations.finish(end, Due(sweep=NOW), [event], now=NOW)).won
 
 
 async def _save(world: World) -> None:
@@ -153,20 +155,20 @@ async def _purge(world: World) -> None:
     assert await world.stores.generations.purge(world.ended)
 
 
-def _answers(word: str, **more: Any) -> Callable[[World], Awaitable[None]]:
+def _receipt(method: str, **more: Any) -> Callable[[World], Awaitable[None]]:
     async def run(world: World) -> None:
-        await getattr(world.stores.response_receipts, word)(world.tenant.id, world.queued.id, world.queued.id, **more)
+        await getattr(world.stores.response_receipts, method)(world.tenant.id, world.queued.id, world.queued.id, **more)
 
     return run
 
 
-#: By ``<store>.<method>``, with a word behind it where a method has more than one use.
+#: By ``<store>.<method>``, with a distinction after it if a method has more than one use.
 OPERATIONS: Final[dict[str, Operation]] = {
     "adjustments.of_generation": Operation(_adjust),
     "adjustments.of_day": Operation(_adjust_day),
-    "response_receipts.delivered": Operation(_answers("delivered")),
-    "response_receipts.lost": Operation(_answers("lost", window=MINUTE)),
-    "response_receipts.prolong": Operation(_answers("prolong", until=NOW + MINUTE, window=MINUTE)),
+    "response_receipts.delivered": Operation(_receipt("delivered")),
+    "response_receipts.lost": Operation(_receipt("lost", window=MINUTE)),
+    "response_receipts.prolong": Operation(_receipt("prolong", until=NOW + MINUTE, window=MINUTE)),
     "audits.begin": Operation(lambda w: w.stores.audits.begin(NOW)),
     "audits.note": Operation(lambda w: w.stores.audits.note("money", 1, 2)),
     "audits.end": Operation(lambda w: w.stores.audits.end(b"{}", NOW)),
@@ -232,12 +234,12 @@ OPERATIONS: Final[dict[str, Operation]] = {
 
 
 def is_refusal(answer: Any) -> bool:
-    """``GenerationStore.create`` returns its refusal."""
+    """Whether a result is a refusal: ``GenerationStore.create`` returns its refusal and does not raise it."""
     return isinstance(answer, Refused) and answer.reason == "store_full"
 
 
 def writes_of(stores: Stores) -> set[str]:
-    """``<store>.<method>`` of every public method that sends a write, itself or by a private one, by its source."""
+    """Find ``<store>.<method>`` of every public method that sends a write, by the source of the stores."""
     found = set()
     for name, store in vars(stores).items():
         sources = {
@@ -257,5 +259,5 @@ def _sends_a_write(source: str) -> bool:
     return "_redis.run(" in source or bool(commands - READS - _OPTIONS)
 
 
-#: Words of commands that are no commands.
+#: Options of commands in capitals.
 _OPTIONS: Final = {"WITHSCORES", "LIMIT", "COUNT", "MATCH"}

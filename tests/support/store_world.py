@@ -1,4 +1,4 @@
-"""Something of everything that the stores keep, made while Redis has memory."""
+"""One record of each kind, written while Redis has memory."""
 
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -24,7 +24,7 @@ MINUTE: Final = timedelta(minutes=1)
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """Something of everything, made while there was room."""
+    """One record of each kind."""
 
     stores: Stores
     tenant: Tenant
@@ -33,7 +33,7 @@ class World:
     queued: Generation
     submitted: Generation
     reported: Generation
-    """fal's callback about it is stored."""
+    """A submitted generation with a stored callback."""
     ended: Generation
     given_up: Generation
     pending: Delivery

@@ -16,7 +16,7 @@ from service.runtime import Runtime
 from service.store.redis.client import Redis
 from service.store.redis.memory import MemoryMonitor, MemoryPolicy
 from tests.support.factories import create_body
-from tests.support.memory import a_second_passes, full
+from tests.support.memory import expire_reading, full
 from tests.support.store_world import fresh_endpoint
 
 #: Nearly full, where the gateway refuses; and above the limit, where Redis refuses too.
@@ -47,7 +47,7 @@ async def test_everything_new_is_refused(
     inline = create_body(image_url="data:image/png;base64,iVBORw0KGgo=")
     endpoints = {"url": "http://127.0.0.1:9000/"}
     with full(redis.url, used=used):
-        a_second_passes(redis)
+        expire_reading(redis)
         assert_refused(await api.post("/v1/generations", json=create_body()))
         assert_refused(await api.post("/v1/generations", json=inline))
         assert_refused(await api.post("/v1/webhook-endpoints", json=endpoints))
@@ -65,7 +65,7 @@ async def test_the_rest_goes_on(
     body = create_body(end_user_id="customer-8")
     created = (await api.post("/v1/generations", json=body, headers=headers)).json()
     with full(redis.url, used=used):
-        a_second_passes(redis)
+        expire_reading(redis)
         replayed = await api.post("/v1/generations", json=body, headers=headers)
         assert (replayed.status_code, replayed.json()["id"]) == (202, created["id"])
         calls: list[tuple[httpx.AsyncClient, str, str, Any]] = [
@@ -98,7 +98,7 @@ async def test_readiness_says_it_and_stays_ready(anonymous: httpx.AsyncClient, r
 
 async def test_creates_go_on_once_memory_is_free(api: httpx.AsyncClient, redis: Redis) -> None:
     with full(redis.url, used=0.9):
-        a_second_passes(redis)
+        expire_reading(redis)
         assert_refused(await api.post("/v1/generations", json=create_body()))
     give_up = time.monotonic() + PATIENCE
     while (answer := await api.post("/v1/generations", json=create_body())).status_code == 503:

@@ -1,4 +1,4 @@
-"""Renewals against claims and moves: one holder at most, and nothing that was moved is put back."""
+"""Renewals that race claims and transitions: at most one holder, and a moved entry stays where it was moved to."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -32,7 +32,7 @@ TENANT: Final = factories.tenant().id
 
 @pytest.fixture
 async def racers(settings: Settings) -> AsyncIterator[list[Redis]]:
-    """Connections of their own, as that many processes would have."""
+    """Clients with separate connections, like those of as many processes."""
     async with AsyncExitStack() as stack:
         yield [await stack.enter_async_context(Redis(settings.redis_url, timeout=30)) for _ in range(RACERS)]
 
@@ -47,7 +47,7 @@ async def _score(redis: Redis, key: str, name: str) -> float | None:
 
 
 async def _polled(redis: Redis) -> Generation:
-    """A generation that fal has, and whose poll is due."""
+    """A submitted generation whose poll is due."""
     g = factories.generation()
     store = GenerationStore(redis)
     assert isinstance(await store.create(g, factories.due()), Created)
@@ -65,7 +65,7 @@ async def _announced(redis: Redis, count: int, *, receiver: str = "whe_a", at: t
 
 
 @pytest.mark.parametrize("round_", range(5))
-async def test_renew_and_claims_of_an_ended_lease_leave_one_holder(racers: list[Redis], round_: int) -> None:
+async def test_renew_races_claim_of_ended_lease_one_holder(racers: list[Redis], round_: int) -> None:
     names = [f"gen_{n}" for n in range(50)]
     await racers[0].execute("ZADD", keys.due(WorkQueue.POLL), *(word for name in names for word in (1, name)))
     held = _leases((await DueStore(racers[0]).claim(WorkQueue.POLL, now=NOW, most=50, lease=LEASE)).taken)
@@ -84,7 +84,7 @@ async def test_renew_and_claims_of_an_ended_lease_leave_one_holder(racers: list[
     assert holders == sorted(names)
 
 
-async def test_renewals_of_many_holders_extend_each_its_own(racers: list[Redis]) -> None:
+async def test_renew_by_many_holders_extends_only_their_leases(racers: list[Redis]) -> None:
     await racers[0].execute("ZADD", keys.due(WorkQueue.SWEEP), *(word for n in range(600) for word in (1, f"gen_{n}")))
     held = [
         _leases((await DueStore(redis).claim(WorkQueue.SWEEP, now=NOW, most=25, lease=LEASE)).taken) for redis in racers
@@ -103,7 +103,7 @@ async def test_renewals_of_many_holders_extend_each_its_own(racers: list[Redis])
     )
 
 
-async def test_more_leases_than_a_page_are_all_renewed(redis: Redis) -> None:
+async def test_renew_of_several_pages_extends_all_leases(redis: Redis) -> None:
     await redis.execute("ZADD", keys.due(WorkQueue.POLL), *(word for n in range(450) for word in (1, f"gen_{n}")))
     held = _leases((await DueStore(redis).claim(WorkQueue.POLL, now=NOW, most=450, lease=LEASE)).taken)
     await redis.execute("ZADD", keys.due(WorkQueue.POLL), 7, "gen_3", 7, "gen_444")
@@ -130,7 +130,7 @@ MOVES: Final[dict[str, Move]] = {
 
 
 @pytest.mark.parametrize("move", MOVES)
-async def test_renew_leaves_a_moved_entry_alone(redis: Redis, move: str) -> None:
+async def test_renew_of_moved_entry_leaves_its_score(redis: Redis, move: str) -> None:
     g = await _polled(redis)
     held = _leases((await DueStore(redis).claim(WorkQueue.POLL, now=NOW, most=1, lease=LEASE)).taken)
     await MOVES[move](redis, g)
@@ -142,8 +142,8 @@ async def test_renew_leaves_a_moved_entry_alone(redis: Redis, move: str) -> None
 
 
 @pytest.mark.parametrize("written", [True, False])
-async def test_renew_after_a_renewal_without_an_answer(redis: Redis, *, written: bool) -> None:
-    """It may have been written or not: both scores are the holder's own."""
+async def test_renew_after_renewal_without_reply_extends_lease(redis: Redis, *, written: bool) -> None:
+    """The renewal may have been written or not: both scores are known to the holder."""
     await redis.execute("ZADD", keys.due(WorkQueue.POLL), 1, "gen_1")
     (lease,) = _leases((await DueStore(redis).claim(WorkQueue.POLL, now=NOW, most=1, lease=LEASE)).taken)
     for n in range(1, 20):
@@ -155,7 +155,7 @@ async def test_renew_after_a_renewal_without_an_answer(redis: Redis, *, written:
     assert lease.scores == (ids.milliseconds(NOW + 30 * SECOND),)
 
 
-async def test_renew_of_deliveries_keeps_all_that_counts_them(redis: Redis) -> None:
+async def test_renew_of_deliveries_extends_every_copy_of_the_lease(redis: Redis) -> None:
     store, caps = DeliveryStore(redis), Caps(receiver=5, tenant=8)
     for name in ("whe_a", "whe_b"):
         await _announced(redis, 3, receiver=name)
@@ -178,7 +178,7 @@ async def test_renew_of_deliveries_keeps_all_that_counts_them(redis: Redis) -> N
 
 
 @pytest.mark.parametrize("round_", range(5))
-async def test_renew_and_claims_of_ended_deliveries_leave_one_holder(racers: list[Redis], round_: int) -> None:
+async def test_renew_races_claim_of_ended_deliveries_one_holder(racers: list[Redis], round_: int) -> None:
     caps, later = Caps(), NOW + LEASE
     for n in range(6):
         await _announced(racers[0], 4, receiver=f"whe_{n}")
@@ -213,15 +213,15 @@ async def test_renew_and_claims_of_ended_deliveries_leave_one_holder(racers: lis
     ("caps", "more", "claimable_at"),
     [
         (Caps(), 500, timedelta(seconds=4.5)),  # the next attempt of another delivery, between two ends of the lease
-        (Caps(receiver=1), 0, timedelta(seconds=12)),  # as many as may be are under way to this receiver
-        (Caps(tenant=1), 0, timedelta(seconds=12)),  # and of this tenant
+        (Caps(receiver=1), 0, timedelta(seconds=12)),  # the limit of this endpoint is reached
+        (Caps(tenant=1), 0, timedelta(seconds=12)),  # the limit of this tenant is reached
     ],
     ids=["due between", "receiver full", "tenant full"],
 )
-async def test_renew_delays_no_other_delivery_of_the_receiver(
+async def test_renew_leaves_other_deliveries_of_endpoint_claimable(
     redis: Redis, caps: Caps, more: int, claimable_at: timedelta
 ) -> None:
-    """The receiver's queue is due when something in it can be claimed, however often the lease is renewed."""
+    """The endpoint queue is due when a delivery in it can be claimed, however often the lease is renewed."""
     store = DeliveryStore(redis)
     await _announced(redis, 1)
     (item,) = (await store.claim(now=NOW, most=1, lease=LEASE, caps=caps)).taken
@@ -237,8 +237,8 @@ async def test_renew_delays_no_other_delivery_of_the_receiver(
     assert len((await store.claim(now=NOW + claimable_at, most=9, lease=LEASE, caps=caps)).taken) == 1
 
 
-async def test_renew_does_not_hide_the_end_of_a_dead_holders_lease(redis: Redis) -> None:
-    """Two deliveries to one receiver, claimed in the same millisecond; the holder of one of them is dead."""
+async def test_renew_leaves_dead_holders_delivery_claimable(redis: Redis) -> None:
+    """Two deliveries of one endpoint, claimed in the same millisecond; the holder of one of them is dead."""
     store, caps = DeliveryStore(redis), Caps(receiver=2)
     await _announced(redis, 3)
     alive, _dead = (await store.claim(now=NOW, most=2, lease=LEASE, caps=caps)).taken

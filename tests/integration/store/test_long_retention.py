@@ -1,4 +1,4 @@
-"""What is left of a generation after its purge, for 400 days: a bounded number of bytes, readable by the audit."""
+"""Keys of a generation that stay for 400 days after its purge: few bytes, readable by the audit."""
 
 import asyncio
 import re
@@ -26,7 +26,7 @@ MOST_OF_AN_END_USER = 600
 
 
 async def purged(runtime: Runtime, owner: Tenant, clock: Clock, number: int) -> None:
-    """Made, ended at fal and forgotten."""
+    """Create generations, let them succeed at fal, and purge them."""
     moves = runtime.transitions
 
     async def one(n: int) -> None:
@@ -60,7 +60,7 @@ async def weighed(redis: Redis) -> Counter[str]:
     return found
 
 
-async def test_purged_generation_leaves_few_bytes(runtime: Runtime, redis: Redis, clock: Clock) -> None:
+async def test_purge_leaves_few_bytes(runtime: Runtime, redis: Redis, clock: Clock) -> None:
     owner = await runtime.tenants.service.create("acme")
     before = (await weighed(redis)).total()
     await purged(runtime, owner, clock, GENERATIONS)
@@ -72,8 +72,8 @@ async def test_purged_generation_leaves_few_bytes(runtime: Runtime, redis: Redis
     assert (await runtime.operations.audit.run()).differences == []
 
 
-async def test_ledger_of_an_earlier_release_is_readable(runtime: Runtime, redis: Redis, clock: Clock) -> None:
-    """Holds with ids as text; settlements with tenant and end user of their own, and without."""
+async def test_ledger_of_earlier_release_passes_audit(runtime: Runtime, redis: Redis, clock: Clock) -> None:
+    """Holds with ids as text; settlements with tenant and end user, and without."""
     owner = await runtime.tenants.service.create("acme")
     for _ in range(3):
         g = (await runtime.generations.creator.create(owner, factories.create_request())).generation
@@ -90,7 +90,7 @@ async def test_ledger_of_an_earlier_release_is_readable(runtime: Runtime, redis:
     assert (findings.differences, findings.entries) == ([], 6)
 
 
-async def test_settlement_without_a_hold_is_a_difference(runtime: Runtime, redis: Redis, clock: Clock) -> None:
+async def test_settlement_without_hold_is_a_difference(runtime: Runtime, redis: Redis, clock: Clock) -> None:
     owner = await runtime.tenants.service.create("acme")
     g = (await runtime.generations.creator.create(owner, factories.create_request())).generation
     await runtime.generations.canceller.cancel(owner, g.id)
@@ -102,6 +102,6 @@ async def test_settlement_without_a_hold_is_a_difference(runtime: Runtime, redis
 
 
 @pytest.mark.parametrize("g", [factories.generation() for _ in range(5)])
-def test_packed_ids_are_read_as_they_were(g: Generation) -> None:
+def test_packed_ids_unpack_to_the_same_ids(g: Generation) -> None:
     assert ids.unpacked(ids.TENANT, ids.packed(g.tenant_id)) == g.tenant_id
     assert end_user.unpacked(end_user.packed(g.end_user)) == g.end_user

@@ -1,4 +1,4 @@
-"""One race per Lua script: many at once through connections of their own, exactly one wins."""
+"""One race for each Lua script: many concurrent callers on separate connections, of which exactly one wins."""
 
 import asyncio
 from collections import Counter
@@ -37,7 +37,7 @@ LEASE = timedelta(seconds=30)
 
 @pytest.fixture
 async def racers(settings: Settings) -> AsyncIterator[list[Redis]]:
-    """Connections of their own, as that many processes would have."""
+    """Clients with separate connections, like those of as many processes."""
     async with AsyncExitStack() as stack:
         yield [await stack.enter_async_context(Redis(settings.redis_url, timeout=30)) for _ in range(RACERS)]
 
@@ -52,7 +52,7 @@ async def _score(redis: Redis, drain: WorkQueue, name: str) -> float | None:
     return None if score is None else float(score)
 
 
-async def test_create_binds_an_idempotency_key_to_one_generation(racers: list[Redis]) -> None:
+async def test_create_idempotency_key_races_bind_one_generation(racers: list[Redis]) -> None:
     first = factories.generation(idempotency_key="order-7")
     attempts = [replace(first, id=factories.generation().id, callback_token=f"token-{n}") for n, _ in enumerate(racers)]
     outcomes = await asyncio.gather(
@@ -69,14 +69,14 @@ async def test_create_binds_an_idempotency_key_to_one_generation(racers: list[Re
     assert (standing.held, standing.count) == (first.estimated_cost, 1)
 
 
-async def test_create_with_another_payload_is_told_so(redis: Redis) -> None:
+async def test_create_idempotency_key_with_other_payload_mismatches(redis: Redis) -> None:
     first = await _stored(redis, factories.generation(idempotency_key="order-7"))
     other = replace(factories.generation(idempotency_key="order-7"), tenant_id=first.tenant_id, fingerprint="0" * 64)
     assert await GenerationStore(redis).create(other, factories.due()) == Bound(first.id, same=False)
     assert await GenerationStore(redis).load(other.id) is None
 
 
-async def test_save_lets_one_move_from_a_version_win(racers: list[Redis]) -> None:
+async def test_save_races_from_one_version_one_wins(racers: list[Redis]) -> None:
     g = await _stored(racers[0], factories.generation())
     moves = await asyncio.gather(*(GenerationStore(redis).save(g.submitting(NOW), Due(sweep=NOW)) for redis in racers))
     assert Counter(m.won for m in moves) == {True: 1, False: RACERS - 1}
@@ -87,7 +87,7 @@ async def test_save_lets_one_move_from_a_version_win(racers: list[Redis]) -> Non
     assert await racers[0].execute("SMEMBERS", keys.SLOTS) == [g.id.encode()]
 
 
-async def test_save_frees_the_slot_of_a_requeued_generation_and_asks_for_dispatch(redis: Redis) -> None:
+async def test_save_of_requeued_generation_frees_slot_and_nudges(redis: Redis) -> None:
     store = GenerationStore(redis)
     g = await _stored(redis, factories.generation())
     submitting = (await store.save(g.submitting(NOW), Due(sweep=NOW))).generation
@@ -99,7 +99,7 @@ async def test_save_frees_the_slot_of_a_requeued_generation_and_asks_for_dispatc
     assert await _score(redis, WorkQueue.DISPATCH, g.id) is not None
 
 
-async def test_finish_lets_one_end_win_and_writes_its_deliveries_once(racers: list[Redis]) -> None:
+async def test_finish_races_one_wins_with_its_deliveries(racers: list[Redis]) -> None:
     store = GenerationStore(racers[0])
     g = await _stored(racers[0], factories.generation(webhook_url="http://127.0.0.1:9999/hook"))
     g = (await store.save(g.submitting(NOW), Due(sweep=NOW))).generation
@@ -124,7 +124,7 @@ async def test_finish_lets_one_end_win_and_writes_its_deliveries_once(racers: li
     assert await DeliveryStore(racers[0]).load(won.id) == won
 
 
-async def test_a_late_save_cannot_bring_an_ended_generation_back(redis: Redis) -> None:
+async def test_save_after_finish_is_refused(redis: Redis) -> None:
     store = GenerationStore(redis)
     g = await _stored(redis, factories.generation())
     assert (await store.finish(g.canceled(0, NOW), Due(sweep=NOW), [], now=NOW)).won
@@ -135,7 +135,7 @@ async def test_a_late_save_cannot_bring_an_ended_generation_back(redis: Redis) -
     assert stored.status is Status.CANCELED
 
 
-async def test_claim_gives_each_entry_to_one(racers: list[Redis]) -> None:
+async def test_claim_races_each_entry_has_one_claimer(racers: list[Redis]) -> None:
     names = {f"gen_{n}" for n in range(100)}
     for name in names:
         await racers[0].execute("ZADD", keys.due(WorkQueue.POLL), 1, name)
@@ -147,7 +147,7 @@ async def test_claim_gives_each_entry_to_one(racers: list[Redis]) -> None:
     assert {claim.waiting for claim in claims} == {100}
 
 
-async def test_a_claim_ends_with_its_lease(redis: Redis) -> None:
+async def test_claim_after_lease_end_returns_entry_again(redis: Redis) -> None:
     due = DueStore(redis)
     await redis.execute("ZADD", keys.due(WorkQueue.DELIVER), 1, "msg_1")
     assert len((await due.claim(WorkQueue.DELIVER, now=NOW, most=5, lease=LEASE)).taken) == 1
@@ -165,7 +165,7 @@ async def _queued(redis: Redis, count: int) -> list[str]:
     return [(await _stored(redis, g)).id for g in (first, *later)]
 
 
-async def test_claim_slot_never_gives_more_than_there_are(racers: list[Redis]) -> None:
+async def test_claim_slot_races_never_exceed_the_slots(racers: list[Redis]) -> None:
     await _queued(racers[0], 40)
     claims = await asyncio.gather(
         *(QueueStore(redis).claim(now=NOW, most=5, lease=LEASE, slots=10) for redis in racers)
@@ -175,7 +175,7 @@ async def test_claim_slot_never_gives_more_than_there_are(racers: list[Redis]) -
     assert await racers[0].execute("SCARD", keys.SLOTS) == 10
 
 
-async def test_a_claim_that_died_gets_its_own_slot_again(redis: Redis) -> None:
+async def test_claim_slot_after_dead_worker_reuses_its_slot(redis: Redis) -> None:
     queue = QueueStore(redis)
     await _queued(redis, 2)
     first = await queue.claim(now=NOW, most=5, lease=LEASE, slots=1)
@@ -184,8 +184,8 @@ async def test_a_claim_that_died_gets_its_own_slot_again(redis: Redis) -> None:
     assert await redis.execute("SCARD", keys.SLOTS) == 1
 
 
-async def test_slots_held_by_claims_that_died_do_not_hide_behind_others(redis: Redis) -> None:
-    """More due than is looked at: those without a slot must not push the one with a slot out of sight for ever."""
+async def test_claim_slot_returns_dead_claims_before_others(redis: Redis) -> None:
+    """More generations are due than one claim reads: those without a slot must not hide the one with a slot."""
     queue = QueueStore(redis)
     await _queued(redis, 20)
     (first,) = (await queue.claim(now=NOW, most=1, lease=LEASE, slots=1)).taken
@@ -194,7 +194,7 @@ async def test_slots_held_by_claims_that_died_do_not_hide_behind_others(redis: R
     assert [item.id for item in again.taken] == [first.id]
 
 
-async def test_attempt_is_written_by_one_worker(racers: list[Redis]) -> None:
+async def test_attempt_races_one_worker_writes(racers: list[Redis]) -> None:
     delivery = factories.delivery()
     store = DeliveryStore(racers[0])
     g = await _stored(racers[0], factories.generation())
@@ -216,7 +216,7 @@ async def test_attempt_is_written_by_one_worker(racers: list[Redis]) -> None:
     assert (waits is not None) == (stored.status is DeliveryStatus.PENDING)
 
 
-async def test_purge_forgets_everything_or_nothing(racers: list[Redis]) -> None:
+async def test_purge_deletes_everything_or_nothing(racers: list[Redis]) -> None:
     store = GenerationStore(racers[0])
     g = await _stored(racers[0], factories.generation(idempotency_key="order-7"))
     ended = (await store.finish(g.canceled(0, NOW), Due(sweep=NOW), [], now=NOW)).generation
@@ -234,7 +234,7 @@ async def _at_fal(redis: Redis) -> Generation:
     return (await store.save(g.submitting(NOW), Due(sweep=NOW))).generation
 
 
-async def test_callback_is_accepted_once(racers: list[Redis]) -> None:
+async def test_callback_races_one_is_accepted(racers: list[Redis]) -> None:
     g = await _at_fal(racers[0])
     came = await asyncio.gather(
         *(CallbackStore(redis).receive(g.id, g.callback_token, Callback("request-1"), now=NOW) for redis in racers)
@@ -245,8 +245,8 @@ async def test_callback_is_accepted_once(racers: list[Redis]) -> None:
     assert await CallbackStore(racers[0]).load(g.id) == (g, Callback("request-1"))
 
 
-async def test_callbacks_and_an_end_leave_no_poll_behind(racers: list[Redis]) -> None:
-    """Whichever comes first: an ended generation has neither a callback to look at nor a poll to wait for."""
+async def test_callback_races_finish_leave_no_due_poll(racers: list[Redis]) -> None:
+    """In either order: an ended generation has no stored callback and no due poll."""
     for _ in range(10):
         g = await _at_fal(racers[0])
         middle = RACERS // 2
@@ -268,7 +268,7 @@ async def test_callbacks_and_an_end_leave_no_poll_behind(racers: list[Redis]) ->
         assert await _score(racers[0], WorkQueue.POLL, g.id) is None
 
 
-async def test_callback_with_a_wrong_token_is_nobodys(racers: list[Redis]) -> None:
+async def test_callback_with_wrong_token_is_unknown(racers: list[Redis]) -> None:
     g = await _at_fal(racers[0])
     tokens = [g.callback_token[:n] for n in range(RACERS)]
     came = await asyncio.gather(
@@ -281,13 +281,13 @@ async def test_callback_with_a_wrong_token_is_nobodys(racers: list[Redis]) -> No
     assert await CallbackStore(racers[0]).load(g.id) == (g, None)
 
 
-async def test_a_tenants_text_is_never_taken_for_the_token(redis: Redis) -> None:
+async def test_callback_token_in_tenants_text_is_unknown(redis: Redis) -> None:
     g = await _stored(redis, factories.generation(metadata={"callback_token": "guess"}))
     received = await CallbackStore(redis).receive(g.id, "guess", Callback("request-1"), now=NOW)
     assert received.reception == "unknown"
 
 
-async def test_postpone_waits_for_callbacks_and_makes_no_entry(redis: Redis) -> None:
+async def test_reschedule_poll_with_unread_callback_changes_nothing(redis: Redis) -> None:
     store, later = GenerationStore(redis), NOW + LEASE
     g = await _at_fal(redis)
     await store.reschedule_poll(g.id, later)
@@ -300,7 +300,7 @@ async def test_postpone_waits_for_callbacks_and_makes_no_entry(redis: Redis) -> 
     assert await _score(redis, WorkQueue.POLL, g.id) == ids.milliseconds(later)
 
 
-async def test_save_leaves_the_poll_of_a_callback_as_it_is(redis: Redis) -> None:
+async def test_save_with_unread_callback_leaves_its_poll(redis: Redis) -> None:
     for after, due in ((Generation.unconfirmed, Due(sweep=NOW)), (_submitted, Due(poll=NOW + LEASE, sweep=NOW))):
         g = await _at_fal(redis)
         await CallbackStore(redis).receive(g.id, g.callback_token, Callback("request-1"), now=NOW)
@@ -308,8 +308,8 @@ async def test_save_leaves_the_poll_of_a_callback_as_it_is(redis: Redis) -> None
         assert await _score(redis, WorkQueue.POLL, g.id) == ids.milliseconds(NOW)
 
 
-async def test_what_fal_reported_is_done_with_once_it_is_on_the_record(redis: Redis) -> None:
-    """Nothing else puts the next look, which is the copy, at the time it is given."""
+async def test_save_with_verdict_deletes_stored_callback(redis: Redis) -> None:
+    """Otherwise the stored callback would fix the time of the next poll, which is the copy of the video."""
     store = GenerationStore(redis)
     g = (await store.save(_submitted(await _at_fal(redis)), Due(poll=NOW, sweep=NOW))).generation
     await CallbackStore(redis).receive(g.id, g.callback_token, Callback("request-1"), now=NOW + LEASE)
@@ -323,7 +323,7 @@ def _submitted(g: Generation) -> Generation:
     return g.submitted("request-1")
 
 
-async def test_put_off_changes_nothing_that_was_moved_since(racers: list[Redis]) -> None:
+async def test_reschedule_sweep_after_transition_changes_nothing(racers: list[Redis]) -> None:
     stores = [GenerationStore(redis) for redis in racers]
     g = await _stored(racers[0], factories.generation())
     moved, _ = await asyncio.gather(
@@ -341,7 +341,7 @@ async def test_put_off_changes_nothing_that_was_moved_since(racers: list[Redis])
 
 
 @pytest.mark.parametrize("request_id", [None, "request-1"])
-async def test_finish_remembers_what_fal_may_still_bill(redis: Redis, request_id: str | None) -> None:
+async def test_finish_of_unconfirmed_adds_it_to_given_up(redis: Redis, request_id: str | None) -> None:
     store = GenerationStore(redis)
     g = await _stored(redis, factories.generation())
     g = (await store.save(g.submitting(NOW), Due(sweep=NOW))).generation
@@ -354,7 +354,7 @@ async def test_finish_remembers_what_fal_may_still_bill(redis: Redis, request_id
     assert await redis.execute("ZCARD", keys.UNCONFIRMED) == 0
 
 
-async def test_insert_makes_one_record(racers: list[Redis]) -> None:
+async def test_insert_races_one_record_is_written(racers: list[Redis]) -> None:
     tenant = factories.tenant()
     sealer = Sealer(["a-secret-key-for-this-test"])
     inserted = await asyncio.gather(*(TenantStore(redis, sealer).insert(tenant) for redis in racers))
@@ -362,13 +362,13 @@ async def test_insert_makes_one_record(racers: list[Redis]) -> None:
     assert await TenantStore(racers[0], sealer).load(tenant.id) == tenant
 
 
-async def test_insert_key_needs_its_tenant(redis: Redis) -> None:
+async def test_insert_key_without_tenant_is_refused(redis: Redis) -> None:
     key, _ = factories.api_key(factories.tenant().id)
     assert not await TenantStore(redis, Sealer(["a-secret-key-for-this-test"])).insert_key(key)
     assert await redis.execute("DBSIZE") == 0
 
 
-async def test_scripts_are_taught_to_a_server_that_forgot_them(redis: Redis) -> None:
+async def test_script_on_restarted_server_is_loaded_again(redis: Redis) -> None:
     await _stored(redis, factories.generation())
     await redis.execute("SCRIPT", "FLUSH")
     await _stored(redis, factories.generation())

@@ -1,4 +1,4 @@
-"""The door to Redis: groups what is asked together, tells when nobody is home, and comes back by itself."""
+"""The Redis client: groups concurrent commands, fails fast while Redis is unavailable, and reconnects."""
 
 import asyncio
 import time
@@ -17,7 +17,7 @@ from service.store.generations.changes import ChangeFeed
 from service.store.redis.client import CONNECTIONS, LARGEST_BATCH, Redis
 
 
-async def test_commands_of_one_turn_leave_together(redis: Redis) -> None:
+async def test_commands_of_one_turn_share_an_exchange(redis: Redis) -> None:
     def exchanges() -> float:
         return sum(s.value for m in metrics.REDIS_BATCH.collect() for s in m.samples if s.name.endswith("_count"))
 
@@ -28,7 +28,7 @@ async def test_commands_of_one_turn_leave_together(redis: Redis) -> None:
     assert exchanges() - before <= 4
 
 
-async def test_a_refused_command_fails_alone(redis: Redis) -> None:
+async def test_refused_command_fails_only_its_caller(redis: Redis) -> None:
     await redis.execute("SET", "text", "x")
     wrong, right = asyncio.create_task(redis.execute("INCR", "text")), asyncio.create_task(redis.execute("GET", "text"))
     with pytest.raises(ResponseError):
@@ -36,7 +36,7 @@ async def test_a_refused_command_fails_alone(redis: Redis) -> None:
     assert await right == b"x"
 
 
-async def test_a_caller_that_gives_up_disturbs_nobody(redis: Redis) -> None:
+async def test_cancelled_caller_leaves_other_replies_intact(redis: Redis) -> None:
     waiting = [asyncio.create_task(redis.execute("INCR", "n")) for _ in range(50)]
     await asyncio.sleep(0)
     for task in waiting[::2]:
@@ -45,7 +45,7 @@ async def test_a_caller_that_gives_up_disturbs_nobody(redis: Redis) -> None:
     assert await redis.execute("PING") == b"PONG"
 
 
-async def test_away_is_told_at_once_and_back_is_noticed(tmp_path: Path) -> None:
+async def test_unavailable_redis_fails_fast_and_recovers(tmp_path: Path) -> None:
     server = EmbeddedRedis(tmp_path).start()
     try:
         async with Redis(server.url, timeout=2) as redis:
@@ -59,8 +59,8 @@ async def test_away_is_told_at_once_and_back_is_noticed(tmp_path: Path) -> None:
         server.end()
 
 
-async def test_a_full_redis_is_unavailable_and_not_an_error_of_ours(tmp_path: Path) -> None:
-    """SETRANGE is not among the writes of one key that always fit."""
+async def test_full_redis_raises_store_full(tmp_path: Path) -> None:
+    """SETRANGE is not one of the writes that always fit."""
     server = EmbeddedRedis(tmp_path, options={"maxmemory": "1mb"}).start()
     try:
         async with Redis(server.url, timeout=2) as redis:
@@ -71,10 +71,10 @@ async def test_a_full_redis_is_unavailable_and_not_an_error_of_ours(tmp_path: Pa
         server.end()
 
 
-async def test_a_watcher_hears_of_a_change(redis: Redis) -> None:
+async def test_change_feed_notifies_subscription(redis: Redis) -> None:
     async with ChangeFeed(redis) as changes:
         with changes.watch("gen_1") as watch:
-            for _ in range(50):  # until the subscription stands
+            for _ in range(50):  # until the subscription is active
                 if await redis.execute("PUBLISH", "{sg}:changes", "gen_1"):
                     break
                 await asyncio.sleep(0.01)
@@ -82,7 +82,7 @@ async def test_a_watcher_hears_of_a_change(redis: Redis) -> None:
         assert not changes._subscriptions
 
 
-async def test_that_no_changes_are_heard_is_told_once(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_change_feed_lost_is_logged_once(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
     tries = 0
 
     def away(_: str) -> None:
@@ -103,7 +103,7 @@ async def test_that_no_changes_are_heard_is_told_once(redis: Redis, monkeypatch:
     assert (tries > 3, len(told)) == (True, 1)
 
 
-async def test_a_word_that_cannot_be_sent_is_its_callers_fault_alone(redis: Redis) -> None:
+async def test_argument_that_cannot_be_packed_fails_only_its_caller(redis: Redis) -> None:
     for _ in range(2 * CONNECTIONS):
         with pytest.raises((TypeError, UnicodeEncodeError)):
             await redis.execute("SET", "name", "\ud800")
@@ -111,7 +111,7 @@ async def test_a_word_that_cannot_be_sent_is_its_callers_fault_alone(redis: Redi
         assert await redis.execute("PING") == b"PONG"
 
 
-async def test_a_server_that_refuses_the_handshake_is_unavailable_each_time(redis_server: EmbeddedRedis) -> None:
+async def test_refused_handshake_is_store_unavailable(redis_server: EmbeddedRedis) -> None:
     async with Redis(redis_server.url.removesuffix("/0") + "/9999", timeout=2) as wrong, asyncio.timeout(30):
         for _ in range(2 * CONNECTIONS):
             with pytest.raises(StoreUnavailable):
@@ -120,7 +120,7 @@ async def test_a_server_that_refuses_the_handshake_is_unavailable_each_time(redi
 
 @asynccontextmanager
 async def serving(talk: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]) -> AsyncIterator[str]:
-    """The URL of a server that does as little as this."""
+    """Start a server with this behaviour; its URL."""
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -135,8 +135,8 @@ async def serving(talk: Callable[[asyncio.StreamReader, asyncio.StreamWriter], A
         server.close()
 
 
-async def test_nobody_waits_longer_for_a_redis_that_hangs_because_many_do() -> None:
-    """Each exchange takes a part of them; who waited through a whole one is told, and not asked for once more."""
+async def test_hanging_redis_fails_all_callers_within_the_timeout() -> None:
+    """Each exchange sends a part of the commands; commands that have waited for a whole timeout fail with it."""
 
     async def hang(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
         while await reader.read(65536):
@@ -154,7 +154,7 @@ async def test_nobody_waits_longer_for_a_redis_that_hangs_because_many_do() -> N
     assert took < timeout * 8, "with every exchange in turn it would be ten"
 
 
-async def test_whoever_waits_when_it_is_closed_is_told() -> None:
+async def test_close_fails_waiting_callers() -> None:
     async with Redis("redis://127.0.0.1:9/0", timeout=2) as redis:
         with pytest.raises(StoreUnavailable):
             await asyncio.gather(*(redis.execute("PING") for _ in range(CONNECTIONS)))
@@ -165,8 +165,8 @@ async def test_whoever_waits_when_it_is_closed_is_told() -> None:
             await waiting
 
 
-async def test_a_redis_that_takes_nobody_is_not_stormed() -> None:
-    """As one that loads its data, or has no room for another client: each connection costs it, and us a port."""
+async def test_refusing_redis_gets_few_connections() -> None:
+    """For example one that loads its data, or has its limit of clients: each connection uses up a port."""
     connections = 0
 
     async def loading(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

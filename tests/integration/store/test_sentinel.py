@@ -61,7 +61,7 @@ async def reached(goal: Callable[[], bool]) -> None:
         await asyncio.sleep(0.01)
 
 
-async def test_nothing_accepted_is_lost_when_the_master_is_killed_under_load(watched: Watched) -> None:
+async def test_failover_under_load_loses_no_accepted_generation(watched: Watched) -> None:
     """Creates go on over 20 coroutines; each that was answered is on the master that Sentinels chose, once."""
     accepted: list[str] = []
     ended = asyncio.Event()
@@ -94,7 +94,7 @@ async def test_nothing_accepted_is_lost_when_the_master_is_killed_under_load(wat
     assert books.clean, books.told()
 
 
-async def test_a_change_that_too_few_replicas_have_is_not_told_as_done(pair: Watched) -> None:
+async def test_write_with_too_few_replicas_is_store_unavailable(pair: Watched) -> None:
     replica = next(server for server in pair.servers if server.port != pair.master_port)
     async with Redis(pair.url, timeout=4, wait_replicas=1) as redis:
         store = GenerationStore(redis)
@@ -116,13 +116,13 @@ async def test_a_change_that_too_few_replicas_have_is_not_told_as_done(pair: Wat
                     await asyncio.sleep(0.02)
 
 
-async def test_without_the_setting_no_replica_is_waited_for(pair: Watched) -> None:
+async def test_write_without_wait_replicas_needs_no_replica(pair: Watched) -> None:
     async with Redis(pair.url, timeout=1) as redis:
         assert isinstance(await GenerationStore(redis).create(factories.generation(), factories.due()), Created)
         assert b"cmdstat_wait:" not in await redis.execute("INFO", "commandstats")
 
 
-async def test_a_master_that_was_demoted_is_left(pair: Watched) -> None:
+async def test_demoted_master_is_replaced_by_the_new_one(pair: Watched) -> None:
     """It still answers, and takes no writes: the next exchange asks anew where the master is."""
     port = pair.master_port
     other = next(server.port for server in pair.servers if server.port != port)
@@ -142,19 +142,19 @@ async def _connections(redis: Redis) -> int:
     return int(info.split(b"total_connections_received:")[1].split(b"\r")[0])
 
 
-async def test_one_sentinel_is_enough(pair: Watched) -> None:
+async def test_one_reachable_sentinel_is_enough(pair: Watched) -> None:
     async with Redis(pair.url.replace("@", "@127.0.0.1:9,"), timeout=2) as redis:
         assert await redis.execute("PING") == b"PONG"
 
 
-async def test_no_sentinel_is_a_store_that_is_away() -> None:
+async def test_no_reachable_sentinel_is_store_unavailable() -> None:
     async with Redis("sentinel://127.0.0.1:9,[::1]:9/gateway", timeout=1) as redis:
         for _ in range(2 * CONNECTIONS):
             with pytest.raises(StoreUnavailable):
                 await redis.execute("PING")
 
 
-async def test_changes_are_heard_from_the_master(pair: Watched) -> None:
+async def test_change_feed_follows_the_master(pair: Watched) -> None:
     async with Redis(pair.url, timeout=2) as redis, ChangeFeed(redis) as changes:
         with changes.watch("gen_1") as watch:
             for _ in range(500):  # until the subscription stands
@@ -164,7 +164,7 @@ async def test_changes_are_heard_from_the_master(pair: Watched) -> None:
             await asyncio.wait_for(watch.wait(within=60), 30)
 
 
-def test_messages_go_through_the_master(pair: Watched) -> None:
+def test_broker_follows_the_master(pair: Watched) -> None:
     app = celery_app(factories.settings(pair.url))
     app.send_task(task_name(WorkQueue.DISPATCH), queue="dispatch")
     assert ask(pair.master_port, "LLEN", "{sg}:broker:dispatch") == 1

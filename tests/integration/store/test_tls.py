@@ -1,4 +1,4 @@
-"""rediss://: the door and the broker speak TLS, and only to whom the CA file vouches for.
+"""rediss://: the client and the broker use TLS, and only with servers that the CA file certifies.
 
 The wheel's redis-server has no TLS: a proxy ends it in front of a real one, as a managed Redis' does.
 """
@@ -48,7 +48,7 @@ def _ending_tls(upstream: int, certificate: Path, key: Path) -> Iterator[int]:
     class Relay(socketserver.BaseRequestHandler):
         def handle(self) -> None:
             with (
-                contextlib.suppress(OSError),  # refused handshakes are what some tests are about
+                contextlib.suppress(OSError),  # some tests are about refused handshakes
                 context.wrap_socket(self.request, server_side=True) as outer,
                 socket.create_connection(("127.0.0.1", upstream)) as inner,
             ):
@@ -77,13 +77,13 @@ def settings(url: str, ca_file: Path | None) -> Settings:
     return factories.settings(url, redis_ca_file=ca_file)
 
 
-async def test_the_door_speaks_tls(tls_url: str, certificate: tuple[Path, Path]) -> None:
+async def test_redis_client_uses_tls(tls_url: str, certificate: tuple[Path, Path]) -> None:
     async with Redis(tls_url, timeout=2, ca_file=certificate[0]) as redis:
         await asyncio.gather(*(redis.execute("INCR", "n") for _ in range(100)))
         assert await redis.execute("GET", "n") == b"100"
 
 
-async def test_a_stranger_is_not_spoken_to(tls_url: str) -> None:
+async def test_redis_client_rejects_unknown_certificate(tls_url: str) -> None:
     async with Redis(tls_url, timeout=2) as redis:
         for _ in range(2 * CONNECTIONS):
             with pytest.raises(StoreUnavailable):
@@ -92,7 +92,7 @@ async def test_a_stranger_is_not_spoken_to(tls_url: str) -> None:
         await asyncio.sleep(0)
 
 
-def test_the_broker_speaks_tls(tls_url: str, redis_url: str, certificate: tuple[Path, Path]) -> None:
+def test_broker_uses_tls(tls_url: str, redis_url: str, certificate: tuple[Path, Path]) -> None:
     app = celery_app(settings(tls_url, certificate[0]))
     app.send_task(task_name(WorkQueue.DISPATCH), queue="dispatch")
     app.close()
@@ -100,8 +100,8 @@ def test_the_broker_speaks_tls(tls_url: str, redis_url: str, certificate: tuple[
         assert client.llen("{sg}:broker:dispatch") == 1
 
 
-def test_the_broker_trusts_no_stranger(tls_url: str, redis_url: str) -> None:
-    """Left to itself, kombu checks no certificate."""
+def test_broker_rejects_unknown_certificate(tls_url: str, redis_url: str) -> None:
+    """By default kombu checks no certificate."""
     app = celery_app(settings(tls_url, None))
     with pytest.raises(OperationalError, match="certificate verify failed"):
         app.send_task(task_name(WorkQueue.DISPATCH), queue="dispatch")
@@ -110,8 +110,8 @@ def test_the_broker_trusts_no_stranger(tls_url: str, redis_url: str) -> None:
         assert client.llen("{sg}:broker:dispatch") == 0
 
 
-async def test_sentinels_are_asked_over_tls(tmp_path: Path, certificate: tuple[Path, Path]) -> None:
-    """Both ways in: to whom we ask, and to whom they send us."""
+async def test_sentinel_client_uses_tls(tmp_path: Path, certificate: tuple[Path, Path]) -> None:
+    """For the connections to the Sentinels and to the master that they name."""
     url = "sentinels://127.0.0.1:9/gateway"
     async with Redis(url, timeout=2, ca_file=certificate[0]) as redis:
         assert redis._sentinels is not None

@@ -11,7 +11,7 @@ from service.store.generations.creation import Bound, Created, Resent
 from service.store.redis.client import Redis
 from service.store.redis.commands import GROWS, READS
 from tests.support import factories
-from tests.support.memory import a_second_passes, full
+from tests.support.memory import expire_reading, full
 from tests.support.store_operations import OPERATIONS, is_refusal, writes_of
 from tests.support.store_world import MINUTE, World, build_world
 
@@ -23,12 +23,12 @@ async def world(redis: Redis, settings: Settings) -> World:
     return await build_world(redis, settings)
 
 
-async def test_every_write_of_every_store_is_in_the_table(redis: Redis, settings: Settings) -> None:
-    """A new one: add it to OPERATIONS, and say what it does on a full Redis and without replicas."""
+async def test_every_write_is_in_the_table(redis: Redis, settings: Settings) -> None:
+    """Add a new write to OPERATIONS, with its behaviour on a full Redis and without replicas."""
     assert writes_of(Stores(redis, settings)) == {name.partition(" ")[0] for name in OPERATIONS}
 
 
-async def test_the_server_agrees_on_what_each_command_does(redis: Redis) -> None:
+async def test_command_tables_agree_with_the_server(redis: Redis) -> None:
     for name in READS | GROWS:
         ((_, _, flags, *_),) = await redis.execute("COMMAND", "INFO", name)
         assert (b"write" in flags) == (name in GROWS), name
@@ -36,31 +36,31 @@ async def test_the_server_agrees_on_what_each_command_does(redis: Redis) -> None
 
 
 @pytest.mark.parametrize("name", NAMES)
-async def test_write_on_redis_above_maxmemory(world: World, redis: Redis, name: str) -> None:
-    """Above it already, where Redis refuses every first write of a script that grows."""
+async def test_write_above_maxmemory_fits_or_is_refused(world: World, redis: Redis, name: str) -> None:
+    """Above ``maxmemory`` Redis refuses a script whose first write takes memory."""
     operation = OPERATIONS[name]
     with full(redis.url, used=1.2):
-        a_second_passes(redis)
+        expire_reading(redis)
         if operation.when_full == "fits":
             await operation.run(world)
         else:
             await _is_refused(world, name)
     if operation.when_full == "refused":
-        a_second_passes(redis)
+        expire_reading(redis)
         assert not is_refusal(await operation.run(world))
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if OPERATIONS[name].when_full == "refused"])
-async def test_what_is_new_is_refused_from_the_share_on(world: World, redis: Redis, name: str) -> None:
+async def test_new_record_above_create_share_is_refused(world: World, redis: Redis, name: str) -> None:
     with full(redis.url, used=0.9):
-        a_second_passes(redis)
+        expire_reading(redis)
         await _is_refused(world, name)
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if OPERATIONS[name].when_full == "refused"])
-async def test_what_is_new_is_accepted_below_the_share(world: World, redis: Redis, name: str) -> None:
+async def test_new_record_below_create_share_is_accepted(world: World, redis: Redis, name: str) -> None:
     with full(redis.url, used=0.7):
-        a_second_passes(redis)
+        expire_reading(redis)
         assert not is_refusal(await OPERATIONS[name].run(world))
 
 
@@ -69,11 +69,11 @@ async def _is_refused(world: World, name: str) -> None:
         answer = await OPERATIONS[name].run(world)
     except StoreFull:
         return
-    assert is_refusal(answer), "it was carried out"
+    assert is_refusal(answer), "the write was carried out"
 
 
 @pytest.mark.parametrize("name", NAMES)
-async def test_write_without_the_replica_it_waits_for(
+async def test_write_without_replica_is_store_unavailable(
     world: World, redis: Redis, settings: Settings, name: str
 ) -> None:
     operation = OPERATIONS[name]
@@ -86,7 +86,7 @@ async def test_write_without_the_replica_it_waits_for(
             await operation.run(world)
 
 
-async def test_reads_wait_for_no_replica(world: World, redis: Redis, settings: Settings) -> None:
+async def test_read_waits_for_no_replica(world: World, redis: Redis, settings: Settings) -> None:
     async with Redis(redis.url, timeout=0.4, wait_replicas=1) as alone:
         stores = Stores(alone, settings)
         assert await stores.generations.load(world.queued.id) == world.queued
@@ -95,7 +95,7 @@ async def test_reads_wait_for_no_replica(world: World, redis: Redis, settings: S
         assert await stores.endpoints.of_tenant(world.tenant.id) == [world.endpoint]
 
 
-async def test_a_write_that_waits_does_not_hold_up_a_read_of_its_exchange(world: World, redis: Redis) -> None:
+async def test_read_in_the_exchange_of_a_waiting_write_is_answered(world: World, redis: Redis) -> None:
     async with Redis(redis.url, timeout=0.4, wait_replicas=1) as alone:
         with pytest.raises(StoreUnavailable):
             await alone.gather((("GET", "a"), ("SET", "a", 1)))
@@ -103,8 +103,8 @@ async def test_a_write_that_waits_does_not_hold_up_a_read_of_its_exchange(world:
 
 
 @pytest.mark.parametrize("used", [0.9, 1.2])
-async def test_a_repeated_create_is_answered_on_a_full_redis(world: World, redis: Redis, used: float) -> None:
-    """A create with a known idempotency key, and one whose answer was lost: neither makes anything new."""
+async def test_repeated_create_on_full_redis_is_answered(world: World, redis: Redis, used: float) -> None:
+    """A create with a known idempotency key, and one whose response was lost: neither creates a generation."""
     store = world.stores.generations
     first = factories.generation(tenant_id=world.tenant.id, idempotency_key="order-7")
     lost = factories.generation(tenant_id=world.tenant.id)
@@ -112,7 +112,7 @@ async def test_a_repeated_create_is_answered_on_a_full_redis(world: World, redis
     assert isinstance(await store.create(lost, factories.due(), call=world.call()), Created)
     await world.stores.response_receipts.lost(world.tenant.id, "digest", lost.id, window=MINUTE)
     with full(redis.url, used=used):
-        a_second_passes(redis)
+        expire_reading(redis)
         again = replace(first, id=factories.generation().id)
         assert await store.create(again, factories.due()) == Bound(first.id, same=True)
         again = replace(lost, id=factories.generation().id)

@@ -1,4 +1,4 @@
-"""Records of generations outlive releases: an older one's are read, a newer one's are not guessed at."""
+"""Records of generations: those of older releases are read, those of newer releases are refused."""
 
 import json
 from datetime import timedelta
@@ -17,7 +17,7 @@ from tests.support import factories
 OLDEST = Path(__file__).with_name("generation-record-0.json").read_bytes().strip()
 
 
-def test_the_oldest_record_is_read_whole() -> None:
+def test_record_of_version_0_is_read() -> None:
     g = load(OLDEST)
     assert (g.id, g.status, g.version, g.estimated_cost) == ("gen_01kg93f9y0v9n1q2r3s4t5u6v7", "succeeded", 5, 4576975)
     assert (g.retention, g.deliveries, g.metadata) == (timedelta(days=7), ("dlv_1",), {"order": "7"})
@@ -29,14 +29,14 @@ def test_the_oldest_record_is_read_whole() -> None:
 
 
 @pytest.mark.parametrize("status", Status)
-def test_what_is_written_is_read(status: Status) -> None:
+def test_record_round_trip(status: Status) -> None:
     g = factories.in_status(status)
     assert load(dump(g)) == g
     assert json.loads(dump(g))["record"] == records.VERSION
 
 
-def test_each_step_is_taken_once_and_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two releases on, with a field renamed in one and its meaning changed in the other."""
+def test_migrations_run_once_and_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two releases later: one has renamed a field, the other has changed its meaning."""
 
     def renamed(fields: dict[str, Any]) -> dict[str, Any]:
         cost = fields["estimated_cost"]
@@ -56,7 +56,7 @@ def test_each_step_is_taken_once_and_in_order(monkeypatch: pytest.MonkeyPatch) -
         assert records.migrated(records.migrated(record)) == records.migrated(record)
 
 
-def test_a_newer_release_s_record_is_left_alone() -> None:
+def test_record_of_newer_release_is_unavailable() -> None:
     newer = json.dumps({**json.loads(OLDEST), "record": records.VERSION + 1}).encode()
     with pytest.raises(Unavailable, match="newer release"):
         load(newer)

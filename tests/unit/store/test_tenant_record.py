@@ -1,4 +1,4 @@
-"""The record of a tenant, of which the dispatch script reads three values without decoding it."""
+"""The record of a tenant: the dispatch script reads three of its values without decoding it."""
 
 import re
 from datetime import timedelta
@@ -26,17 +26,17 @@ FULL = factories.tenant(
 )
 
 
-def test_the_script_reads_three_keys() -> None:
+def test_claim_slot_reads_three_record_keys() -> None:
     assert sorted(KEYS) == ['concurrent_generations":', 'paused":{', 'weight":']
 
 
 @pytest.mark.parametrize("key", KEYS)
-def test_a_key_occurs_once_in_a_record_with_every_field(key: str) -> None:
+def test_tenant_record_has_each_key_once(key: str) -> None:
     assert _TENANT.dump_json(FULL).decode().count(key) == 1
 
 
 @pytest.mark.parametrize(
     ("key", "value"), [('concurrent_generations":', "4,"), ('weight":', "5,"), ('paused":{', '"reason"')]
 )
-def test_the_value_follows_its_key(key: str, value: str) -> None:
+def test_tenant_record_value_follows_its_key(key: str, value: str) -> None:
     assert key + value in _TENANT.dump_json(FULL).decode()
