@@ -108,7 +108,7 @@ class Scheduler(beat.Scheduler):  # type: ignore[misc]  # Celery is not annotate
             self.__dict__.pop("store").close()
 
     def _report_alive(self) -> None:
-        liveness.beat()
+        liveness.touch()
         self.store.note_beat()
 
     def _ensure_connected(self) -> Any:

@@ -95,7 +95,7 @@ class WorkerProcess:
     async def _report_heartbeats(self, runtime: Runtime) -> None:
         name = f"{socket.gethostname()}:{os.getpid()}"
         while True:
-            self.liveness.beat()
+            self.liveness.touch()
             # While Redis is unavailable the process counts as alive: its restart would not help.
             with contextlib.suppress(StoreUnavailable):
                 clock = runtime.clock

@@ -95,13 +95,13 @@ def serve(
     from service.api.http.header_limits import HeaderLimitProtocol  # noqa: PLC0415
     from service.cli.ops import commands  # noqa: PLC0415
     from service.observability import log  # noqa: PLC0415
-    from service.observability.multiprocess import counting_together  # noqa: PLC0415
+    from service.observability.multiprocess import sharing_metrics  # noqa: PLC0415
 
     settings = commands.settings()
     log.configure(
         settings.log_level, secrets=settings.secrets(), log_format=settings.log_format
     )  # with several processes, of the one above them
-    with counting_together() if workers > 1 else nullcontext():
+    with sharing_metrics() if workers > 1 else nullcontext():
         uvicorn.run(
             "service.app:from_environment",
             factory=True,

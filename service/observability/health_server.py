@@ -1,4 +1,4 @@
-"""``/healthz`` and ``/metrics`` of a process that serves nothing else: alive while what it is for goes on."""
+"""``/healthz`` and ``/metrics`` of workers and beat. A process is alive while its work makes progress."""
 
 import socketserver
 import threading
@@ -11,15 +11,15 @@ from prometheus_client import make_wsgi_app
 
 
 class LivenessProbe:
-    """When something last went on. Nothing is alive before its first beat."""
+    """Alive if ``touch`` was called within ``longest_silence`` seconds. Not alive before the first call."""
 
     def __init__(self, *, longest_silence: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._longest_silence = longest_silence
         self._clock = clock
         self._last: float | None = None
 
-    def beat(self, *_: object, **__: object) -> None:
-        """Takes whatever a signal sends along."""
+    def touch(self, *_: object, **__: object) -> None:
+        """Note progress. Accepts the arguments of any signal."""
         self._last = self._clock()
 
     @property
@@ -33,19 +33,19 @@ class _Server(socketserver.ThreadingMixIn, WSGIServer):
 
 class _Silent(WSGIRequestHandler):
     def log_message(self, *_: object) -> None:
-        """Probes and scrapes are no news."""
+        """Do not log probes and scrapes."""
 
 
-def serve(pulse: LivenessProbe, *, host: str, port: int) -> WSGIServer:
-    """In a thread that ends with the process; 503 on ``/healthz`` is for an orchestrator to restart it."""
+def serve(probe: LivenessProbe, *, host: str, port: int) -> WSGIServer:
+    """Serve in a daemon thread. A 503 of ``/healthz`` makes an orchestrator restart the process."""
     metrics = make_wsgi_app()
 
     def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         if environ["PATH_INFO"] != "/healthz":
             return metrics(environ, start_response)  # type: ignore[no-any-return]  # it is not annotated
-        status, word = ("200 OK", b"ok\n") if pulse.alive else ("503 Service Unavailable", b"no sign of life\n")
-        start_response(status, [("content-type", "text/plain"), ("content-length", str(len(word)))])
-        return [word]
+        status, text = ("200 OK", b"ok\n") if probe.alive else ("503 Service Unavailable", b"no progress\n")
+        start_response(status, [("content-type", "text/plain"), ("content-length", str(len(text)))])
+        return [text]
 
     server = make_server(host, port, app, _Server, _Silent)
     threading.Thread(target=server.serve_forever, name="health", daemon=True).start()

@@ -1,7 +1,7 @@
-"""JSON lines on stderr, each with the context it was written in (request, generation, tenant, trace).
+"""Structured log: JSON lines on stderr, each with its context (request, generation, tenant, trace).
 
-Our own lines take structlog's short way past the ``logging`` module: a third of the cost, on a path every call pays.
-Whoever wrote a line, it goes through ``redaction`` last, and is ASCII: a newline in it is two letters.
+Lines of the gateway bypass the ``logging`` module, which costs a third and is paid by every request. All lines, also
+those of libraries, pass through ``redaction`` and are ASCII, so that a newline in a value is escaped.
 """
 
 import logging
@@ -22,42 +22,42 @@ from service.observability.redaction import Redactor
 
 Serialize = Callable[[MutableMapping[str, Any]], bytes]
 
-#: At INFO these write a line per call, some with URLs that carry callback tokens.
+#: At INFO these libraries write a line per request, some with URLs that contain callback tokens.
 _CHATTY: Final = ("httpx", "httpcore", "celery.app.trace", "celery.worker.strategy", "celery.beat", "aiohttp.access")
 
-#: Made once: it costs as much as the write. The latter is what a closed file raises.
-_LOST: Final = suppress(OSError, ValueError)
+#: Created once, since its creation costs as much as a write. A closed file raises ValueError.
+_DROP_LINE: Final = suppress(OSError, ValueError)
 
-#: A pipe takes so much in one piece: processes that share one do not write into each other's lines.
-_AT_ONCE: Final = 4096
-_about: Final[ContextVar[dict[str, Any]]] = ContextVar("about", default={})  # noqa: B039  (never changed in place)
+#: Bytes that a pipe accepts atomically: processes that share a pipe do not write into each other's lines.
+_ATOMIC_WRITE: Final = 4096
+_context_fields: Final[ContextVar[dict[str, Any]]] = ContextVar("log_context", default={})  # noqa: B039  (never changed in place)
 
 
 def bind(**fields: Any) -> None:
-    """``bind(tenant=...)``: in every line of this task from here on, whoever writes it."""
-    _about.set({**_about.get(), **fields})
+    """Add fields to the context: all later lines of this task have them."""
+    _context_fields.set({**_context_fields.get(), **fields})
 
 
 def begin(**fields: Any) -> None:
-    """The same, with nothing that was bound before."""
-    _about.set(fields)
+    """Replace the context by these fields."""
+    _context_fields.set(fields)
 
 
 def get_context() -> dict[str, Any]:
-    """What is bound here, for a line that is written elsewhere; not to be changed."""
-    return _about.get()
+    """Return the current context, for a line that is written later. It must not be changed."""
+    return _context_fields.get()
 
 
 def clear() -> None:
-    _about.set({})
+    _context_fields.set({})
 
 
 def configure(
     level: str, *, secrets: Iterable[str] = (), stream: BinaryIO | None = None, log_format: LogFormat = "json"
 ) -> None:
-    """Once per process, before anything is logged. Foreign libraries' lines come out in the same form.
+    """Set the log up, once per process, before the first line. Lines of libraries get the same form.
 
-    ``secrets`` are the process's own (``Settings.secrets``): they appear in no line, whoever writes it.
+    ``secrets`` are those of this process (``Settings.secrets``), which appear in no line.
     """
     stream = stream or _stderr()
     sink = _Sink(stream)
@@ -67,23 +67,23 @@ def configure(
     structlog.configure(
         wrapper_class=_logger_class(level, serialize),
         logger_factory=lambda *_: sink,
-        cache_logger_on_first_use=False,  # loggers are made at import, before this is called
+        cache_logger_on_first_use=False,  # loggers are created at import, before this call
     )
     _configure_foreign(level, sink, serialize)
 
 
 def get(name: str) -> Any:
-    """A logger: ``get(__name__).info("what happened", key=value)``. Never a secret, a prompt or an end user's id."""
+    """Return a logger: ``get(__name__).info("noun_verb", key=value)``. Never a secret, a prompt or an end user id."""
     return structlog.get_logger(module=name)
 
 
 def fresh_context() -> Context:
-    """For a task that has nothing to do with the one that starts it: its lines are not about the same thing."""
+    """Return an empty context for a task whose lines do not belong to the task that starts it."""
     return Context()
 
 
 def catch_uncaught() -> None:
-    """What ends a process or a thread is a line like any other; Python would print it as it is."""
+    """Log uncaught exceptions and warnings as lines. Python would print them without redaction."""
     sys.excepthook = _uncaught
     threading.excepthook = lambda hook: _uncaught(hook.exc_type, hook.exc_value, hook.exc_traceback)
     logging.captureWarnings(True)
@@ -92,21 +92,21 @@ def catch_uncaught() -> None:
 def _uncaught(kind: type[BaseException], error: BaseException | None, trace: TracebackType | None) -> None:
     if issubclass(kind, KeyboardInterrupt | SystemExit):
         return
-    get(__name__).critical("uncaught", exc_info=(kind, error or kind(), trace))
+    get(__name__).critical("exception_uncaught", exc_info=(kind, error or kind(), trace))
 
 
 def _logger_class(level: str, serialize: Serialize) -> type[Any]:
-    """In place of structlog's own, whose chain of processors and lock take twice the time of what is left here."""
+    """Return a logger class without structlog's processor chain and lock, which take twice the time of the rest."""
 
     class Logger(structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level])):  # type: ignore[misc]
         def _proxy_to_logger(self, method_name: str, event: str | None = None, **fields: Any) -> None:
-            line = {**_about.get(), **self._context, **fields, "event": event, "level": method_name}
+            line = {**_context_fields.get(), **self._context, **fields, "event": event, "level": method_name}
             if "exc_info" in line:
                 structlog.processors.format_exc_info(self._logger, method_name, line)
             self._logger.write(serialize(line) + b"\n")
 
         def info_each(self, event: str, of: Iterable[dict[str, Any]]) -> None:
-            """A line for each of these fields, without what is bound here, in as few writes as may be."""
+            """Write a line for each of these fields, without the current context, in few writes."""
             if self.is_enabled_for(logging.INFO):
                 begin = {**self._context, "event": event, "level": "info"}
                 self._logger.write_each([serialize({**begin, **fields}) + b"\n" for fields in of])
@@ -115,25 +115,25 @@ def _logger_class(level: str, serialize: Serialize) -> type[Any]:
 
 
 def _stderr() -> BinaryIO:
-    """With a buffer also where Python was told to do without (PYTHONUNBUFFERED): it keeps threads' lines apart."""
+    """Open stderr with a buffer also under PYTHONUNBUFFERED: it keeps the lines of threads apart."""
     return open((sys.__stderr__ or sys.stderr).fileno(), "wb", closefd=False)
 
 
 class _Sink:
-    """Where lines end. One that cannot be written is lost: a full disk or a dead collector must not end the work."""
+    """The output. A line that cannot be written is dropped: a full disk or a dead collector must not stop the work."""
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
 
     def write(self, text: bytes) -> None:
-        with _LOST:
+        with _DROP_LINE:
             self._stream.write(text)
             self._stream.flush()
 
     def write_each(self, lines: Iterable[bytes]) -> None:
         text = b""
         for line in lines:
-            if len(text) + len(line) > _AT_ONCE:
+            if len(text) + len(line) > _ATOMIC_WRITE:
                 self.write(text)
                 text = b""
             text += line
@@ -147,7 +147,7 @@ def _configure_foreign(level: str, sink: "_Sink", serialize: Serialize) -> None:
             foreign_pre_chain=[
                 structlog.stdlib.add_logger_name,
                 structlog.stdlib.ExtraAdder(),
-                lambda _logger, _method, line: {**_about.get(), **line},
+                lambda _logger, _method, line: {**_context_fields.get(), **line},
                 structlog.processors.add_log_level,
                 structlog.processors.format_exc_info,
             ],
@@ -172,8 +172,8 @@ class _BytesHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         try:
             line = self.format(record)
-        except Exception as error:  # noqa: BLE001  (the usual answer prints the record as it is)
-            get(__name__).error("a line could not be formatted", logger=record.name, error=type(error).__name__)
+        except Exception as error:  # noqa: BLE001  (logging would print the record without redaction)
+            get(__name__).error("log_line_not_formattable", logger=record.name, error=type(error).__name__)
         else:
             self._sink.write(line.encode() + b"\n")
 
@@ -187,15 +187,15 @@ class _Serializer:
         event["timestamp"] = self._now()
         try:
             line = to_json(event, fallback=repr, ensure_ascii=True, inf_nan_mode="null")
-        except ValueError:  # half a surrogate, bytes, a circle, a repr that raises
+        except ValueError:  # a lone surrogate, bytes, a cycle, a repr that raises
             line = to_json({ascii(name)[1:-1]: _plain(value) for name, value in event.items()}, ensure_ascii=True)
         return self._redactor(line)
 
     def _now(self) -> str:
-        """RFC 3339, in microseconds; what one second's lines have in common is made once."""
+        """Return RFC 3339 with microseconds. The part that the lines of a second share is formatted once."""
         second, nanoseconds = divmod(time.time_ns(), 1_000_000_000)
-        known, text = self._second
-        if second != known:
+        cached, text = self._second
+        if second != cached:
             text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
             self._second = second, text
         return f"{text}.{nanoseconds // 1000:06d}Z"
@@ -204,5 +204,5 @@ class _Serializer:
 def _plain(value: Any) -> str:
     try:
         return value.encode("ascii", "backslashreplace").decode() if isinstance(value, str) else ascii(value)
-    except Exception as error:  # noqa: BLE001  (a log line is no place to fail)
+    except Exception as error:  # noqa: BLE001  (logging must not fail)
         return f"<{type(value).__name__} that cannot be shown: {type(error).__name__}>"

@@ -1,4 +1,4 @@
-"""What a process counts, as Prometheus reads it; of gateway processes that share a port, what all of them count."""
+"""The metrics of this process as text. Gateway processes that share a port return the sum of all of them."""
 
 import os
 import tempfile
@@ -10,17 +10,17 @@ from typing import Final
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
-#: prometheus-client's own: where processes that count together keep their numbers. Read when it is imported.
+#: The variable of prometheus-client that names the folder of shared metrics. It is read at import.
 FOLDER: Final = "PROMETHEUS_MULTIPROC_DIR"
 
 
-def counted_together() -> bool:
+def is_shared() -> bool:
     return FOLDER in os.environ
 
 
 @contextmanager
-def counting_together() -> Iterator[None]:
-    """For the parent of processes that share a port: a scrape reaches any of them, and must be told of all."""
+def sharing_metrics() -> Iterator[None]:
+    """Share metrics between the child processes. They share a port, so that a scrape reaches any one of them."""
     with tempfile.TemporaryDirectory(prefix="seedance-gateway-metrics-", ignore_cleanup_errors=True) as folder:
         os.environ[FOLDER] = folder
         try:
@@ -30,22 +30,22 @@ def counting_together() -> Iterator[None]:
 
 
 def text() -> bytes:
-    if not counted_together():
+    if not is_shared():
         return generate_latest()
-    _forget_the_dead(Path(os.environ[FOLDER]))
+    _remove_ended(Path(os.environ[FOLDER]))
     registry = CollectorRegistry()
     MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
     return generate_latest(registry)
 
 
-def _forget_the_dead(folder: Path) -> None:
-    """What a process held when it was killed is held no more; what it counted stays."""
-    for file in folder.glob("gauge_live*.db"):  # prometheus-client's own names: of a mode, then of a process
-        if not _is_there(int(file.stem.rpartition("_")[2])):
-            file.unlink(missing_ok=True)  # the others look too
+def _remove_ended(folder: Path) -> None:
+    """Remove the gauges of processes that were killed. Their counters stay."""
+    for file in folder.glob("gauge_live*.db"):  # prometheus-client's file names: mode and process id
+        if not _is_running(int(file.stem.rpartition("_")[2])):
+            file.unlink(missing_ok=True)  # other processes remove it too
 
 
-def _is_there(pid: int) -> bool:
+def _is_running(pid: int) -> bool:
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

@@ -94,10 +94,10 @@ class FalClient:
 
 async def _measured(operation: str, exchange: Awaitable[Wire]) -> Wire:
     """Measure a call. Status calls get no span: there are hundreds, and the poller records those with a change."""
-    traced = tracing.OFF if operation == "status" else tracing.part(f"fal.{operation}", kind="client")
+    traced = tracing.OFF if operation == "status" else tracing.child(f"fal.{operation}", kind="client")
     with metrics.UPSTREAM_SECONDS.labels(operation).time(), traced as span:
         wire = await exchange
         outcome = wire.reason if isinstance(wire, NoHttpResponse) else str(wire.status)
-        span.note(outcome=outcome)
+        span.annotate(outcome=outcome)
     metrics.UPSTREAM_CALLS.labels(operation, outcome).inc()
     return wire

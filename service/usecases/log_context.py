@@ -11,7 +11,7 @@ _log: Final = log.get(__name__)
 
 def bind_generation(g: Generation) -> None:
     """Add the generation, its tenant and its trace to all further log lines of this task."""
-    log.bind(generation_id=g.id, tenant=g.tenant_id, **tracing.fields(g.traceparent))
+    log.bind(generation_id=g.id, tenant=g.tenant_id, **tracing.log_fields(g.traceparent))
 
 
 def log_transition(g: Generation, before: Status) -> None:
@@ -26,5 +26,5 @@ def log_transition(g: Generation, before: Status) -> None:
         status=g.status,
         code=None if g.error is None else g.error.code,
         version=g.version,
-        **tracing.fields(g.traceparent),
+        **tracing.log_fields(g.traceparent),
     )

@@ -73,7 +73,7 @@ else:
     )
 
     line = json.loads(done.stderr.splitlines()[-1])
-    assert (done.returncode, line["event"], line["level"]) == (0 if thread else 1, "uncaught", "critical")
+    assert (done.returncode, line["event"], line["level"]) == (0 if thread else 1, "exception_uncaught", "critical")
     assert "RuntimeError" in line["exception"]
     assert HUSH not in done.stderr + done.stdout
 

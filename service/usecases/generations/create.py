@@ -110,7 +110,7 @@ class GenerationCreator:
         """
         with tracing.span("generation.create", parent=options.traceparent, kind="server", tenant=tenant.id) as span:
             result = await self._create(tenant, request, options, call, span)
-            span.note(generation=result.generation.id, outcome="replayed" if result.replayed else "created")
+            span.annotate(generation=result.generation.id, outcome="replayed" if result.replayed else "created")
         bind_generation(result.generation)
         return result
 
@@ -159,7 +159,7 @@ class GenerationCreator:
         )
         metrics.ACCEPT_SECONDS.observe(time.perf_counter() - started)
         if isinstance(reply, creation.Unanswered):
-            span.forget()  # the caller tries again within milliseconds
+            span.discard()  # the caller tries again within milliseconds
         return await self._to_result(tenant, generation, budgets, reply)
 
     async def _upload_inline_images(self, tenant: Tenant, request: CreateGeneration) -> CreateGeneration:

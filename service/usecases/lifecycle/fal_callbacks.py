@@ -73,7 +73,7 @@ class Callbacks:
         g, _ = await self._callbacks.load(generation_id)
         if g is not None:
             bind_generation(g)
-            tracing.past(
+            tracing.record_past(
                 "generation.callback",
                 parent=g.traceparent,
                 begun=begun,

@@ -104,17 +104,17 @@ class Poller:
         if callback is not None:
             known = await self._adopt(g, callback.request_id)
         if known is not None and known.status is Status.COPYING and known.copying is not None:
-            span.forget()  # the copy has a span of its own
+            span.discard()  # the copy has a span of its own
             if callback is not None:
                 await self._callbacks.forget(known.id)  # it came after the result, and would delay the next attempt
             await self._video_copier.copy(known, known.copying)
             return
         if known is None or known.status not in UPSTREAM or known.request_id is None:
-            span.forget()
+            span.discard()
             return  # it ended between claim and poll, and the transition has set its next due time
         reported = None if callback is None else await self._evaluate_callback(known, callback)
         if reported is not None:
-            span.note(outcome="callback")
+            span.annotate(outcome="callback")
             await self._end_reported(known, known.request_id, reported)
             return
         await self._poll_fal(known, known.request_id, missed, span)
@@ -125,9 +125,9 @@ class Poller:
         if cancels:
             g = await self._send_cancel(g, request_id)
         outcome = await self._status(g, request_id)
-        span.note(outcome=type(outcome).__name__.lower())
+        span.annotate(outcome=type(outcome).__name__.lower())
         if not cancels and _is_repetition(g, outcome):
-            span.forget()  # a long job has hundreds of such polls
+            span.discard()  # a long job has hundreds of such polls
         if isinstance(outcome, Completed):
             await self._end(g, result_outcome(await self._fal.result(request_id)), outcome.logs)
         elif isinstance(outcome, Missing) and self._is_final(g, missed):

@@ -179,7 +179,7 @@ def _observe(before: Generation, after: Generation, now: datetime) -> None:
 
 def _trace(before: Generation, after: Generation, now: datetime) -> None:
     """Record a span of the time in the status that the generation has left. No process was there for all of it."""
-    tracing.past(
+    tracing.record_past(
         f"generation.{before.public_status}",
         parent=after.traceparent,
         begun=before.status_since or before.created_at,

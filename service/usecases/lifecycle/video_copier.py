@@ -65,7 +65,7 @@ class VideoCopier:
         else:
             async with self._copies:
                 with tracing.span("video.copy", parent=g.traceparent, generation=g.id, tenant=g.tenant_id) as span:
-                    span.note(outcome=await self._try(g, copying, self._videos), tries=copying.failed_attempts + 1)
+                    span.annotate(outcome=await self._try(g, copying, self._videos), tries=copying.failed_attempts + 1)
 
     async def _try(self, g: Generation, copying: Copying, videos: VideoStore) -> Literal["stored", "refused", "failed"]:
         path = f"{g.tenant_id}/{g.id}.mp4"

@@ -82,7 +82,7 @@ class DeliveryWorker:
             attempt = replace(_record(answer, prepared.at), traceparent=span.traceparent)
             gone = _says_gone(answer) and await self._is_still(prepared.endpoint)
             after = self._decide(prepared.delivery, attempt, answer, gone=gone)
-            span.note(status=after.status, outcome=attempt.error or str(attempt.status))
+            span.annotate(status=after.status, outcome=attempt.error or str(attempt.status))
         self._tell(after)
         written = await self._save(after, "good" if _is_good(answer) else "bad")
         if prepared.endpoint is not None:
@@ -103,7 +103,7 @@ class DeliveryWorker:
         if delivery is None or delivery.status is not DeliveryStatus.PENDING:
             return None  # forgotten or done meanwhile; whoever did it has taken it out of its lane
         log.bind(
-            generation_id=delivery.generation_id, tenant=delivery.tenant_id, **tracing.fields(delivery.traceparent)
+            generation_id=delivery.generation_id, tenant=delivery.tenant_id, **tracing.log_fields(delivery.traceparent)
         )
         if delivery.endpoint_id is None:
             return await self._for_request(delivery)

@@ -1,4 +1,4 @@
-"""Probes of processes that serve nothing: answered while what they are for goes on."""
+"""The health server of workers and beat: alive while their work makes progress."""
 
 import socket
 import sys
@@ -14,40 +14,40 @@ from service.observability.health_server import LivenessProbe
 from tests.support import factories
 
 
-def test_alive_from_the_first_beat_until_silence() -> None:
+def test_liveness_from_first_touch_until_silence() -> None:
     now = 1000.0
-    pulse = LivenessProbe(longest_silence=30, clock=lambda: now)
-    assert [pulse.alive] == [False]
-    pulse.beat(sender="whatever a signal brings")
+    probe = LivenessProbe(longest_silence=30, clock=lambda: now)
+    assert [probe.alive] == [False]
+    probe.touch(sender="an argument of a signal")
     now += 30
-    assert [pulse.alive] == [True]
+    assert [probe.alive] == [True]
     now += 0.1
-    assert [pulse.alive] == [False]
+    assert [probe.alive] == [False]
 
 
 @pytest.fixture
-def pulse() -> LivenessProbe:
+def probe() -> LivenessProbe:
     return LivenessProbe(longest_silence=30)
 
 
 @pytest.fixture
-def url(pulse: LivenessProbe) -> Iterator[str]:
-    server = health_server.serve(pulse, host="127.0.0.1", port=0)
+def url(probe: LivenessProbe) -> Iterator[str]:
+    server = health_server.serve(probe, host="127.0.0.1", port=0)
     yield f"http://127.0.0.1:{server.server_port}"
     server.shutdown()
     server.server_close()
 
 
-def test_an_orchestrator_hears_of_it(pulse: LivenessProbe, url: str) -> None:
+def test_healthz_follows_liveness(probe: LivenessProbe, url: str) -> None:
     with httpx.Client(base_url=url) as client:
         assert client.get("/healthz").status_code == 503
-        pulse.beat()
+        probe.touch()
         assert client.get("/healthz").status_code == 200
         assert "gateway_work_items_claimed_total" in client.get("/metrics").text
 
 
-def test_beat_is_alive_though_its_broker_is_away(tmp_path: Path) -> None:
-    """A restart would heal nothing, and an orchestrator that restarts it waits ever longer before it does."""
+def test_beat_stays_alive_without_broker(tmp_path: Path) -> None:
+    """A restart would not help, and an orchestrator waits longer before each restart."""
     port = free_port()
     settings = factories.settings("redis://127.0.0.1:9/0", metrics_port=port)
     command = [sys.executable, "-m", "service.cli", "beat"]
@@ -64,7 +64,7 @@ def test_beat_is_alive_though_its_broker_is_away(tmp_path: Path) -> None:
         child.end()
 
 
-def test_a_client_that_says_nothing_holds_up_nobody(pulse: LivenessProbe, url: str) -> None:
-    pulse.beat()
+def test_silent_client_does_not_block_healthz(probe: LivenessProbe, url: str) -> None:
+    probe.touch()
     with socket.create_connection(("127.0.0.1", int(url.rsplit(":", 1)[1]))):
         assert httpx.get(f"{url}/healthz", timeout=5).status_code == 200

@@ -227,7 +227,7 @@ def test_unserializable_values_are_logged_as_text(written: io.BytesIO) -> None:
     (handler,) = (each for each in logging.getLogger().handlers if isinstance(each, log._BytesHandler))
     handler.handle(logging.makeLogRecord({"msg": "%d", "args": (Odd(),)}))
 
-    assert [line["event"] for line in lines(written)][-1] == "a line could not be formatted"
+    assert [line["event"] for line in lines(written)][-1] == "log_line_not_formattable"
     assert HUSH.encode() not in written.getvalue()
 
 

@@ -1,4 +1,4 @@
-"""Traces: off unless asked for, and then nowhere; on, without what a trace must not hold, and never in the way."""
+"""Tracing: off by default and then not imported; on, without private data and without delaying the process."""
 
 import os
 import subprocess
@@ -21,7 +21,7 @@ ENDPOINT = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9"}
 
 
 @pytest.fixture(autouse=True)
-def nobody_asks(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def no_otel_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for name in [name for name in os.environ if name.startswith("OTEL_")]:
         monkeypatch.delenv(name)
     yield
@@ -37,7 +37,7 @@ def collector(monkeypatch: pytest.MonkeyPatch) -> Iterator[Collector]:
 
 
 @pytest.mark.parametrize(
-    ("environment", "wanted"),
+    ("environment", "enabled"),
     [
         ({}, False),
         (ENDPOINT, True),
@@ -51,23 +51,25 @@ def collector(monkeypatch: pytest.MonkeyPatch) -> Iterator[Collector]:
         ({**ENDPOINT, "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}, False),
     ],
 )
-def test_when_traces_are_asked_for(environment: dict[str, str], wanted: bool) -> None:
-    assert tracing._is_wanted(environment) is wanted
+def test_tracing_enabled_by_environment(environment: dict[str, str], enabled: bool) -> None:
+    assert tracing._is_enabled(environment) is enabled
 
 
-#: As the processes do it. FastAPI and redis import what they find of OpenTelemetry themselves; we add nothing.
+#: As in the processes. FastAPI and redis import an installed OpenTelemetry themselves; the gateway imports nothing.
 BEGIN = "from service.observability import tracing; tracing.configure('x')"
 WORKER = f"import workers.worker_process, workers.tasks; {BEGIN}"
 GATEWAY = f"import service.app; {BEGIN}"
 COMMANDS = f"import service.cli.ops.commands; {BEGIN}"
-TELL = "; import sys; sys.stdout.write(' '.join(sorted(n for n in sys.modules if n.startswith('opentelemetry'))))"
+PRINT_MODULES = (
+    "; import sys; sys.stdout.write(' '.join(sorted(n for n in sys.modules if n.startswith('opentelemetry'))))"
+)
 
 
 def modules_of(code: str, **environment: str) -> list[str]:
     clean = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
     needed = factories.settings("redis://127.0.0.1:9/0").environment()
     return subprocess.run(
-        [sys.executable, "-c", code + TELL],
+        [sys.executable, "-c", code + PRINT_MODULES],
         env={**clean, **needed, **environment},
         cwd=ROOT,
         capture_output=True,
@@ -77,8 +79,8 @@ def modules_of(code: str, **environment: str) -> list[str]:
 
 
 @pytest.mark.slow  # twelve interpreters are started
-@pytest.mark.parametrize("environment", [{}, {**ENDPOINT, "OTEL_SDK_DISABLED": "true"}], ids=["unasked", "disabled"])
-def test_off_nothing_of_it_is_imported(environment: dict[str, str]) -> None:
+@pytest.mark.parametrize("environment", [{}, {**ENDPOINT, "OTEL_SDK_DISABLED": "true"}], ids=["default", "disabled"])
+def test_tracing_off_imports_nothing(environment: dict[str, str]) -> None:
     assert (
         modules_of(
             "import service.observability.tracing, service.observability.log, httpx, aiohttp, celery; " + BEGIN,
@@ -92,12 +94,12 @@ def test_off_nothing_of_it_is_imported(environment: dict[str, str]) -> None:
 
 
 @pytest.mark.slow
-def test_on_it_is() -> None:
+def test_tracing_on_imports_sdk() -> None:
     new = set(modules_of(WORKER, **ENDPOINT)) - set(modules_of(WORKER))
     assert {"opentelemetry.sdk.trace.export", "opentelemetry.exporter.otlp.proto.http.trace_exporter"} <= new
 
 
-def test_without_the_extra_it_is_said_and_nothing_is_traced(
+def test_tracing_without_extra_warns_and_stays_off(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv(*next(iter(ENDPOINT.items())))
@@ -109,28 +111,28 @@ def test_without_the_extra_it_is_said_and_nothing_is_traced(
     assert "seedance-gateway[otel]" in caplog.text
 
 
-def test_off_every_call_is_nothing() -> None:
+def test_tracing_off_spans_do_nothing() -> None:
     tracing.configure("test")
 
-    with tracing.span("a", parent=PARENT, generation="g") as span, tracing.part("b") as part:
-        tracing.past("c", parent=PARENT, begun=factories.NOW, ended=factories.NOW)
-        span.note(outcome="x")
-        span.forget()
+    with tracing.span("a", parent=PARENT, generation="g") as span, tracing.child("b") as part:
+        tracing.record_past("c", parent=PARENT, begun=factories.NOW, ended=factories.NOW)
+        span.annotate(outcome="x")
+        span.discard()
     assert span is part is tracing.OFF
-    assert (span.traceparent, tracing.fields(PARENT), tracing.is_on()) == (None, {}, False)
+    assert (span.traceparent, tracing.log_fields(PARENT), tracing.is_on()) == (None, {}, False)
 
 
-def test_who_is_a_child_of_whom(collector: Collector) -> None:
+def test_tracing_parents_and_links(collector: Collector) -> None:
     tracing.configure("test")
     begun = datetime.now(UTC) - timedelta(minutes=5)
-    with tracing.part("alone"), tracing.span("first") as first:
+    with tracing.child("alone"), tracing.span("first") as first:
         with tracing.span("elsewhere", parent=PARENT, link=first.traceparent):
-            tracing.part("inside", kind="client").__enter__().__exit__(None, None, None)
-        with tracing.span("forgotten") as forgotten:
-            forgotten.forget()
-        tracing.past("past", parent=first.traceparent, begun=begun, ended=begun + timedelta(minutes=4))
-        tracing.past("of nobody", parent=None, begun=begun, ended=begun)
-    assert tracing.fields(PARENT) == {"trace_id": TRACE}
+            tracing.child("inside", kind="client").__enter__().__exit__(None, None, None)
+        with tracing.span("discarded") as discarded:
+            discarded.discard()
+        tracing.record_past("past", parent=first.traceparent, begun=begun, ended=begun + timedelta(minutes=4))
+        tracing.record_past("without parent", parent=None, begun=begun, ended=begun)
+    assert tracing.log_fields(PARENT) == {"trace_id": TRACE}
     tracing.shut_down()
 
     seen = {span.name: span for span in collector.spans}
@@ -141,30 +143,30 @@ def test_who_is_a_child_of_whom(collector: Collector) -> None:
     assert (seen["past"].parent_id, seen["past"].seconds) == (seen["first"].span_id, 240)
 
 
-def test_a_caller_who_does_not_want_to_be_sampled_is_not(collector: Collector) -> None:
+def test_unsampled_parent_is_not_traced(collector: Collector) -> None:
     tracing.configure("test")
     with tracing.span("quiet", parent=f"{PARENT[:-2]}00") as span:
         assert span.traceparent is not None
         assert span.traceparent.startswith(f"00-{TRACE}-")
-        assert span.traceparent.endswith("-00"), "and whoever is called hears of it"
+        assert span.traceparent.endswith("-00"), "receivers see the flag"
     tracing.shut_down()
 
     assert collector.spans == []
 
 
-def test_an_exception_is_told_by_its_type_alone(collector: Collector) -> None:
+def test_span_of_exception_has_its_type_only(collector: Collector) -> None:
     tracing.configure("test")
     for error in (RuntimeError("hush: a prompt"), NotFound("hush: a limit")):
         with pytest.raises(type(error)), tracing.span(type(error).__name__):
             raise error
     tracing.shut_down()
 
-    told = {span.name: (span.attributes["seedance.outcome"], span.failed) for span in collector.spans}
-    assert told == {"RuntimeError": ("RuntimeError", True), "NotFound": ("NotFound", False)}
+    seen = {span.name: (span.attributes["seedance.outcome"], span.failed) for span in collector.spans}
+    assert seen == {"RuntimeError": ("RuntimeError", True), "NotFound": ("NotFound", False)}
     assert b"hush" not in collector.raw
 
 
-def test_a_collector_that_hangs_does_not_hold_up_the_end(collector: Collector, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_hanging_collector_does_not_delay_shutdown(collector: Collector, monkeypatch: pytest.MonkeyPatch) -> None:
     collector.hangs = True
     monkeypatch.setattr(tracing, "FLUSH_SECONDS", 0.5)
     tracing.configure("test")
