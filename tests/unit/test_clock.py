@@ -38,7 +38,7 @@ def answering(seconds: float = 0) -> Callable[[], Awaitable[datetime]]:
 
 
 async def unavailable() -> datetime:
-    raise StoreUnavailable("away")
+    raise StoreUnavailable("unavailable")
 
 
 @pytest.mark.parametrize("ahead", [timedelta(hours=3), timedelta(hours=-1), timedelta(days=31), 1.5 * SECOND])

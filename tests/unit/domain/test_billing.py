@@ -1,4 +1,4 @@
-"""Whose a billed job is: certain, or nobody's."""
+"""Matches of billing events with unconfirmed generations: only certain ones."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -28,11 +28,11 @@ def billed(
     return BillingEvent(request_id, at, units)
 
 
-def test_one_job_and_one_generation_belong_together() -> None:
+def test_match_of_one_job_and_one_generation_is_adopted() -> None:
     assert matches([one()], [], [billed()]) == {"gen_1": Adopted("request-1")}
 
 
-def test_nothing_billed_is_nothing_found() -> None:
+def test_match_without_billing_events_is_absent() -> None:
     assert matches([one()], [], []) == {"gen_1": "absent"}
 
 
@@ -40,13 +40,13 @@ def test_nothing_billed_is_nothing_found() -> None:
     ("event", "found"),
     [
         (billed(at=NOW), Adopted("request-1")),
-        (billed(at=NOW - timedelta(seconds=1)), "ambiguous"),  # clocks may differ, but not in our favour
+        (billed(at=NOW - timedelta(seconds=1)), "ambiguous"),  # clocks may differ: possible, but not certain
         (billed(at=NOW - SKEW), "ambiguous"),
         (billed(at=NOW - SKEW - timedelta(seconds=1)), "absent"),
         (billed(at=NOW + timedelta(days=1)), Adopted("request-1")),
         (billed(at=None), "ambiguous"),
         (billed(units=None), Adopted("request-1")),
-        (billed(units=Decimal(0)), Adopted("request-1")),  # refused for its content, say
+        (billed(units=Decimal(0)), Adopted("request-1")),  # for example refused for its content
         (billed(units=Decimal(1)), "absent"),
         (billed(units=thousands_of_tokens("480p", "5")), Adopted("request-1")),
         (billed(units=thousands_of_tokens("480p", "5") * Decimal("1.03")), "absent"),
@@ -57,12 +57,12 @@ def test_nothing_billed_is_nothing_found() -> None:
     ],
     ids=str,
 )
-def test_time_and_units_say_what_can_be(event: BillingEvent, found: object) -> None:
+def test_could_be_compares_time_and_units(event: BillingEvent, found: object) -> None:
     assert matches([one()], [], [event]) == {"gen_1": found}
 
 
 @pytest.mark.parametrize("arguments", [{"duration": "auto"}, {"resolution": "480p", "duration": "auto"}, {}])
-def test_an_open_duration_fits_any_units(arguments: dict[str, str]) -> None:
+def test_suspect_with_duration_auto_fits_any_units(arguments: dict[str, str]) -> None:
     open_ended = suspect("gen_1", NOW, arguments)
 
     assert matches([open_ended], [], [billed(units=Decimal(5000))]) == {"gen_1": Adopted("request-1")}
@@ -74,31 +74,29 @@ SIZES = [("480p", 640, 640), ("480p", 864, 496), ("480p", 992, 432), ("720p", 96
 
 @pytest.mark.parametrize(("resolution", "width", "height"), SIZES)
 @pytest.mark.parametrize("duration", range(4, 16))
-def test_what_fal_bills_for_it_fits_whatever_the_aspect_ratio(
-    resolution: str, width: int, height: int, duration: int
-) -> None:
+def test_suspect_units_fit_every_aspect_ratio(resolution: str, width: int, height: int, duration: int) -> None:
     mine = one(resolution=resolution, duration=str(duration))
     for frames in (24 * duration, 24 * duration + 1):
         assert could_be(mine, billed(units=Decimal(width * height * frames) / 1024 / 1000))
 
 
-def test_two_that_could_have_caused_it_get_nothing() -> None:
+def test_match_of_one_job_and_two_generations_is_ambiguous() -> None:
     assert matches([one("gen_1"), one("gen_2")], [], [billed()]) == {"gen_1": "ambiguous", "gen_2": "ambiguous"}
 
 
-def test_two_jobs_that_could_be_its_own_are_none() -> None:
+def test_match_of_two_jobs_and_one_generation_is_ambiguous() -> None:
     assert matches([one()], [], [billed("a"), billed("b")]) == {"gen_1": "ambiguous"}
 
 
-def test_units_tell_two_apart() -> None:
+def test_match_of_two_generations_by_units_is_adopted() -> None:
     long = one("gen_2", duration="15")
     events = [billed("short"), billed("long", units=Decimal("150.66"))]
 
     assert matches([one(), long], [], events) == {"gen_1": Adopted("short"), "gen_2": Adopted("long")}
 
 
-def test_time_tells_two_apart() -> None:
-    """The second was sent after the first was billed; but the first may have been billed last."""
+def test_match_of_two_generations_by_time_is_adopted() -> None:
+    """The second was submitted after the first event, but the first generation may have caused the last event."""
     later = one("gen_2", at=NOW + 10 * MINUTE)
 
     assert matches([one(), later], [], [billed()]) == {"gen_1": Adopted("request-1"), "gen_2": "absent"}
@@ -106,18 +104,18 @@ def test_time_tells_two_apart() -> None:
     assert matches([one(), later], [], events) == {"gen_1": "ambiguous", "gen_2": "ambiguous"}
 
 
-def test_a_rival_contests_and_gets_nothing() -> None:
+def test_match_with_a_rival_is_ambiguous() -> None:
     assert matches([one()], [one("gen_2")], [billed()]) == {"gen_1": "ambiguous"}
 
 
-def test_a_rival_contests_no_longer_than_its_time_at_fal() -> None:
+def test_match_after_the_end_of_a_rival_is_adopted() -> None:
     rival = replace(one("gen_2"), until=NOW + MINUTE)
 
     assert matches([one()], [rival], [billed(at=NOW + MINUTE)]) == {"gen_1": "ambiguous"}
     assert matches([one()], [rival], [billed(at=NOW + 2 * MINUTE)]) == {"gen_1": Adopted("request-1")}
 
 
-def test_a_request_listed_twice_is_one_job_of_unknown_units() -> None:
+def test_request_billed_twice_has_unknown_units() -> None:
     events = [billed(units=Decimal(1)), billed(at=NOW + 2 * MINUTE, units=Decimal(2))]
 
     assert matches([one()], [], events) == {"gen_1": Adopted("request-1")}
@@ -138,14 +136,14 @@ def in_doubt(draw: st.DrawFn, prefix: str) -> list[Suspect]:
 
 @st.composite
 def bills(draw: st.DrawFn) -> list[BillingEvent]:
-    """Of different requests; some say little."""
+    """Events of different requests, some without time or units."""
     named = [draw(st.sampled_from([f"request-{number}", None])) for number in range(draw(st.integers(0, 4)))]
     return [BillingEvent(name, draw(st.one_of(st.none(), moments)), draw(units)) for name in named]
 
 
 @settings(max_examples=500)
 @given(in_doubt("gen"), in_doubt("rival"), bills())
-def test_what_is_adopted_could_be_nothing_else_and_nobody_elses(
+def test_adopted_match_is_the_only_possible_one(
     unconfirmed: list[Suspect], rivals: list[Suspect], events: list[BillingEvent]
 ) -> None:
     found = matches(unconfirmed, rivals, events)
@@ -164,7 +162,7 @@ def test_what_is_adopted_could_be_nothing_else_and_nobody_elses(
 
 
 @given(in_doubt("gen"), bills(), st.randoms())
-def test_the_order_of_the_bill_does_not_matter(
+def test_match_ignores_the_order_of_events(
     unconfirmed: list[Suspect], events: list[BillingEvent], chance: Random
 ) -> None:
     shuffled = chance.sample(events, len(events))

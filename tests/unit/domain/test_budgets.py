@@ -1,4 +1,4 @@
-"""Windows of money, by the calendar in UTC; and amounts that lose nothing on their way in and out."""
+"""Calendar windows of budgets in UTC, and amounts of money that keep every digit."""
 
 import json
 from datetime import UTC, datetime, timedelta, timezone
@@ -26,13 +26,13 @@ moments = st.datetimes(
     ("hours", "date", "of_month"),
     [(0, "2026-01-31", "2026-01"), (-5, "2026-02-01", "2026-02"), (5, "2026-01-31", "2026-01")],
 )
-def test_a_window_is_named_after_its_utc_date(hours: int, date: str, of_month: str) -> None:
+def test_window_name_is_the_utc_date(hours: int, date: str, of_month: str) -> None:
     moment = datetime(2026, 1, 31, 23, tzinfo=timezone(timedelta(hours=hours)))
     assert (day(moment), month(moment)) == (date, of_month)
 
 
 @given(moments, st.sampled_from(Scope))
-def test_a_window_lasts_until_it_resets(moment: datetime, scope: Scope) -> None:
+def test_window_ends_at_its_reset(moment: datetime, scope: Scope) -> None:
     window = month if scope is Scope.TENANT_MONTH else day
     reset = resets_at(scope, moment)
     assert moment < reset
@@ -50,27 +50,27 @@ def test_a_window_lasts_until_it_resets(moment: datetime, scope: Scope) -> None:
         ("2026-12-01T00:00:00", "2026-12-02", "2027-01-01"),
     ],
 )
-def test_the_turns_of_day_month_and_year(now: str, next_day: str, next_month: str) -> None:
+def test_window_resets_at_day_month_and_year(now: str, next_day: str, next_month: str) -> None:
     moment = datetime.fromisoformat(now).replace(tzinfo=UTC)
     assert resets_at(Scope.END_USER_DAY, moment).date().isoformat() == next_day
     assert resets_at(Scope.ACCOUNT_DAY, moment).date().isoformat() == next_day
     assert resets_at(Scope.TENANT_MONTH, moment).date().isoformat() == next_month
 
 
-def test_what_is_available_is_never_negative() -> None:
+def test_available_is_never_negative() -> None:
     standing = Standing(held=30, spent=50)
     assert [standing.available(limit) for limit in (100, 81, 80, 79, 0)] == [20, 1, 0, 0, 0]
 
 
-def test_budgets_come_in_the_order_they_are_checked() -> None:
-    """The create script numbers them."""
+def test_budgets_are_in_the_order_of_their_check() -> None:
+    """The create script refers to scopes by number."""
     by_scope = Budgets(account_day=3, end_user_day=2, tenant_month=1).by_scope()
     assert list(by_scope.items()) == list(zip(Scope, (1, 2, 3), strict=True))
     assert list(Scope) == ["tenant_month", "end_user_day", "account_day"]
 
 
 @given(st.integers(1, MOST))
-def test_an_amount_comes_back_as_it_went_out(micro: int) -> None:
+def test_money_round_trip_keeps_the_amount(micro: int) -> None:
     assert MONEY.validate_json(json.dumps(usd(micro))) == micro
     assert MONEY.validate_json(json.dumps(micro / 1_000_000)) == micro, "as a JSON number"
 
@@ -79,7 +79,7 @@ def test_an_amount_comes_back_as_it_went_out(micro: int) -> None:
     ("text", "micro"),
     [("null", None), ('"1.50"', 1_500_000), ("0.000001", 1), ("1e6", MOST)],
 )
-def test_forms_of_an_amount(text: str, micro: int | None) -> None:
+def test_money_accepts_strings_and_numbers(text: str, micro: int | None) -> None:
     assert MONEY.validate_json(text) == micro
 
 
@@ -102,6 +102,6 @@ def test_forms_of_an_amount(text: str, micro: int | None) -> None:
         *('"NaN"', "NaN", '"Infinity"', '"sNaN"', '""', '" "', '"1,50"', '"1_000"', '"$5"', '"٣"', "true", "[]", "{}"),
     ],
 )
-def test_what_is_no_amount(text: str) -> None:
+def test_money_of_another_form_is_refused(text: str) -> None:
     with pytest.raises(ValidationError):
         MONEY.validate_json(text)

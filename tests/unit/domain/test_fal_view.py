@@ -1,4 +1,4 @@
-"""A generation in fal's words, state by state and end by end."""
+"""A generation in fal's format, in every status and at every end."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -29,7 +29,7 @@ def failed(failure: Failure, units: Decimal | None = None) -> Generation:
 
 
 @pytest.mark.parametrize(
-    ("status", "code", "word"),
+    ("status", "code", "state"),
     [
         (Status.QUEUED, 202, "IN_QUEUE"),
         (Status.SUBMITTING, 202, "IN_QUEUE"),
@@ -42,11 +42,11 @@ def failed(failure: Failure, units: Decimal | None = None) -> Generation:
         (Status.CANCELED, 200, "COMPLETED"),
     ],
 )
-def test_every_state_is_one_of_fals_three(status: Status, code: int, word: str) -> None:
+def test_fal_status_of_each_status(status: Status, code: int, state: str) -> None:
     g = factories.in_status(status)
     found, body = fal_view.status(g, URL, None, with_logs=False)
-    assert (found, body["status"], body["logs"]) == (code, word, None)
-    assert ("queue_position" in body) is (word == "IN_QUEUE")
+    assert (found, body["status"], body["logs"]) == (code, state, None)
+    assert ("queue_position" in body) is (state == "IN_QUEUE")
     assert ("metrics" in body) is (code == 200)
     links = {name: body[name] for name in ("request_id", "response_url", "status_url", "cancel_url")}
     assert links == {
@@ -57,30 +57,30 @@ def test_every_state_is_one_of_fals_three(status: Status, code: int, word: str) 
     }
 
 
-@pytest.mark.parametrize(("ours", "fals", "told"), [(7, None, 7), (None, 3, 3), (None, None, 0), (0, 5, 0)])
-def test_a_position_is_ours_else_fals(ours: int | None, fals: int | None, told: int) -> None:
+@pytest.mark.parametrize(("own", "fals", "received"), [(7, None, 7), (None, 3, 3), (None, None, 0), (0, 5, 0)])
+def test_fal_status_position_is_of_the_gateway_first(own: int | None, fals: int | None, received: int) -> None:
     g = replace(factories.in_status(Status.SUBMITTED), upstream_position=fals)
-    assert fal_view.status(g, URL, ours, with_logs=False)[1]["queue_position"] == told
+    assert fal_view.status(g, URL, own, with_logs=False)[1]["queue_position"] == received
 
 
-def test_logs_are_told_to_who_asks() -> None:
+def test_fal_status_has_logs_on_request() -> None:
     g = replace(factories.in_status(Status.IN_PROGRESS), logs=(factories.log_line("step 1"),))
     (line,) = fal_view.status(g, URL, None, with_logs=True)[1]["logs"]
     assert line == {"message": "step 1", "level": "INFO", "source": "USER", "timestamp": "2026-01-31T09:30:00.000Z"}
 
 
-def test_the_end_says_how_long_it_took() -> None:
+def test_fal_status_of_an_end_has_the_inference_time() -> None:
     g = factories.in_status(Status.IN_PROGRESS)
     assert g.started_at is not None
     ended = g.succeeded(factories.output(), 1, g.started_at + timedelta(seconds=83.5))
     assert fal_view.status(ended, URL, None, with_logs=False)[1]["metrics"] == {"inference_time": 83.5}
 
 
-def test_a_bad_end_shows_in_the_status_too() -> None:
+def test_fal_status_of_a_failure_has_its_error() -> None:
     policy = failed(Failure("content_policy", "No.", detail=[{"type": "content_policy_violation", "msg": "No."}]))
     canceled = factories.in_status(Status.CANCELED)
-    told = [fal_view.status(g, URL, None, with_logs=False)[1] for g in (policy, canceled)]
-    assert [(body["error"], body["error_type"]) for body in told] == [
+    received = [fal_view.status(g, URL, None, with_logs=False)[1] for g in (policy, canceled)]
+    assert [(body["error"], body["error_type"]) for body in received] == [
         ("No.", "content_policy_violation"),
         (fal_view.CANCELED, "client_cancelled"),
     ]
@@ -89,7 +89,7 @@ def test_a_bad_end_shows_in_the_status_too() -> None:
 # --- result ----------------------------------------------------------------------------------------------------------
 
 
-def test_success_is_the_models_output_and_what_it_billed() -> None:
+def test_fal_result_of_success_has_output_and_units() -> None:
     g = factories.in_status(Status.IN_PROGRESS).succeeded(factories.output(), 1, NOW, units=Decimal("108.00"))
     ended = fal_view.result(g)
     assert ended.status == 200
@@ -106,18 +106,18 @@ def test_success_is_the_models_output_and_what_it_billed() -> None:
 
 
 @pytest.mark.parametrize("status", [s for s in Status if not factories.in_status(s).is_terminal])
-def test_too_early(status: Status) -> None:
+def test_fal_result_before_the_end_is_400(status: Status) -> None:
     ended = fal_view.result(factories.in_status(status))
     assert (ended.status, ended.body) == (400, {"detail": "Request is still in progress"})
 
 
-def test_canceled() -> None:
+def test_fal_result_of_canceled_is_499() -> None:
     ended = fal_view.result(factories.in_status(Status.CANCELED))
     assert (ended.status, ended.body["detail"]) == (499, "Request cancelled by the client.")
     assert ended.headers == {"x-fal-billable-units": "0", "x-fal-error-type": "client_cancelled"}
 
 
-def test_what_was_erased_is_unknown() -> None:
+def test_fal_result_of_erased_is_404() -> None:
     g = replace(factories.in_status(Status.SUCCEEDED), erased=True, output=None)
     assert (fal_view.result(g).status, fal_view.result(g).body) == (404, {"status": "NOT_FOUND"})
 
@@ -126,7 +126,7 @@ MODEL_ERROR = {"loc": ["body", "image_url"], "msg": "real people", "type": "cont
 
 
 @pytest.mark.parametrize(
-    ("status", "body", "headers", "told"),
+    ("status", "body", "headers", "received"),
     [
         (422, {"detail": [MODEL_ERROR]}, {}, {"detail": [MODEL_ERROR]}),
         (500, {"detail": [{**MODEL_ERROR, "type": "internal_server_error"}]}, {}, ...),
@@ -136,15 +136,15 @@ MODEL_ERROR = {"loc": ["body", "image_url"], "msg": "real people", "type": "cont
         (503, {"detail": "x"}, {"x-fal-error-type": "runner_disconnected"}, {"detail": "x", "error_type": ...}),
     ],
 )
-def test_fals_own_errors_come_back_as_they_came(
-    status: int, body: dict[str, Any], headers: dict[str, str], told: Any
+def test_fal_result_of_a_fal_error_is_unchanged(
+    status: int, body: dict[str, Any], headers: dict[str, str], received: Any
 ) -> None:
-    """Through the whole of it: what fal said, how it was kept, what the caller reads."""
+    """From fal's response through the record to the response that the caller receives."""
     outcome = result_outcome(HttpResponse(status, headers, body))
     assert isinstance(outcome, Failed)
     ended = fal_view.result(failed(outcome.failure, outcome.billable_units))
     assert ended.status == status
-    expected = body if told is ... else told
+    expected = body if received is ... else received
     kind = headers.get("x-fal-error-type") or body.get("error_type")
     assert ended.body == {name: kind if part is ... else part for name, part in expected.items()}
     assert ended.headers.get("x-fal-error-type") == kind
@@ -152,17 +152,17 @@ def test_fals_own_errors_come_back_as_they_came(
 
 
 @pytest.mark.parametrize("code", get_args(ErrorCode))
-def test_what_the_gateway_decided_has_a_shape_of_fals(code: ErrorCode) -> None:
-    ended = fal_view.result(failed(Failure(code, "words")))
+def test_fal_result_of_a_gateway_error_has_fals_form(code: ErrorCode) -> None:
+    ended = fal_view.result(failed(Failure(code, "text")))
     detail = ended.body["detail"]
     if isinstance(detail, str):
-        assert (detail, ended.status >= 500) == ("words", True)
+        assert (detail, ended.status >= 500) == ("text", True)
         assert ended.body["error_type"] == ended.headers["x-fal-error-type"]
     else:
-        assert (ended.status, detail[0]["msg"], detail[0]["loc"][0]) == (422, "words", "body")
+        assert (ended.status, detail[0]["msg"], detail[0]["loc"][0]) == (422, "text", "body")
 
 
-def test_what_the_callers_own_deadline_ended_is_not_asked_for_again() -> None:
+def test_fal_result_of_expired_is_not_retried() -> None:
     ended = fal_view.result(failed(Failure("expired", "It waited too long.")))
     assert (ended.status, ended.headers["x-fal-request-timeout-type"]) == (504, "user")
 
@@ -170,7 +170,7 @@ def test_what_the_callers_own_deadline_ended_is_not_asked_for_again() -> None:
 # --- webhook ---------------------------------------------------------------------------------------------------------
 
 
-def test_the_event_says_what_the_result_would() -> None:
+def test_fal_webhook_has_the_body_of_the_result() -> None:
     g = factories.in_status(Status.SUCCEEDED)
     assert from_json(fal_view.webhook(g)) == {
         "request_id": g.id,
@@ -179,6 +179,6 @@ def test_the_event_says_what_the_result_would() -> None:
         "payload": fal_view.result(g).body,
     }
     bad = failed(Failure("content_policy", "No.", detail=[MODEL_ERROR], upstream_status=422))
-    told = from_json(fal_view.webhook(bad))
-    assert (told["status"], told["error"]) == ("ERROR", "Invalid status code: 422")
-    assert told["payload"] == {"detail": [MODEL_ERROR]}
+    received = from_json(fal_view.webhook(bad))
+    assert (received["status"], received["error"]) == ("ERROR", "Invalid status code: 422")
+    assert received["payload"] == {"detail": [MODEL_ERROR]}

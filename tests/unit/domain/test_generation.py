@@ -1,4 +1,4 @@
-"""The table of moves, and the verbs that make them."""
+"""The record of a generation: its transitions, its results, what polls and cancels change."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,7 +14,7 @@ from tests.support.factories import NOW
 LATER = NOW + timedelta(minutes=2)
 
 #: The verb that leads to each state; whether it may is the table's business.
-VERBS: dict[Status, Callable[[Generation], Generation]] = {
+METHODS: dict[Status, Callable[[Generation], Generation]] = {
     Status.QUEUED: lambda g: g.requeued(),
     Status.SUBMITTING: lambda g: g.submitting(LATER),
     Status.UNCONFIRMED: lambda g: g.unconfirmed(),
@@ -25,36 +25,36 @@ VERBS: dict[Status, Callable[[Generation], Generation]] = {
     Status.FAILED: lambda g: g.failed(factories.failure(), 7, LATER),
     Status.CANCELED: lambda g: g.canceled(7, LATER),
 }
-MOVES = [(before, after) for before in Status for after in Status]
-LEGAL = [(before, after) for before, after in MOVES if after in TRANSITIONS[before]]
-ILLEGAL = [(before, after) for before, after in MOVES if after not in TRANSITIONS[before]]
+PAIRS = [(before, after) for before in Status for after in Status]
+LEGAL = [(before, after) for before, after in PAIRS if after in TRANSITIONS[before]]
+ILLEGAL = [(before, after) for before, after in PAIRS if after not in TRANSITIONS[before]]
 
 
 @pytest.mark.parametrize(("before", "after"), LEGAL)
-def test_every_legal_move_is_made_by_its_verb(before: Status, after: Status) -> None:
+def test_legal_transition_is_made_by_its_method(before: Status, after: Status) -> None:
     g = factories.in_status(before)
 
-    moved = VERBS[after](g)
+    after_move = METHODS[after](g)
 
-    assert moved.status is after
+    assert after_move.status is after
     assert g.status is before, "verbs return a new one"
-    assert (moved.id, moved.version, moved.created_at) == (g.id, g.version, g.created_at)
+    assert (after_move.id, after_move.version, after_move.created_at) == (g.id, g.version, g.created_at)
 
 
 @pytest.mark.parametrize(("before", "after"), ILLEGAL)
-def test_every_other_move_is_refused(before: Status, after: Status) -> None:
+def test_illegal_transition_is_refused(before: Status, after: Status) -> None:
     g = factories.in_status(before)
 
     with pytest.raises(IllegalTransition, match=f"{g.id}: {before} -> {after}"):
-        VERBS[after](g)
+        METHODS[after](g)
 
 
-def test_the_table_names_every_status() -> None:
-    assert set(TRANSITIONS) == set(Status) == set(VERBS)
+def test_transitions_cover_every_status() -> None:
+    assert set(TRANSITIONS) == set(Status) == set(METHODS)
 
 
-def test_the_table_by_its_promises() -> None:
-    """Written out once more, by hand: a slip in the table must not pass because the tests read the same table."""
+def test_transitions_keep_their_promises() -> None:
+    """Check the table by rules that are written by hand: other tests read the table itself."""
     assert {Status.SUCCEEDED, Status.FAILED, Status.CANCELED} == TERMINAL
     assert Status.QUEUED in TRANSITIONS[Status.SUBMITTING], "proved not sent: back to the queue"
     assert Status.QUEUED not in TRANSITIONS[Status.UNCONFIRMED], "may have been sent: never sent again"
@@ -63,36 +63,36 @@ def test_the_table_by_its_promises() -> None:
     assert all(TRANSITIONS[status] & TERMINAL for status in Status if status not in TERMINAL), "no dead ends"
 
 
-def test_a_terminal_state_is_one_without_exit() -> None:
+def test_terminal_status_has_no_exit() -> None:
     assert {status for status in Status if factories.in_status(status).is_terminal} == {
         status for status, exits in TRANSITIONS.items() if not exits
     }
 
 
-def test_slots_are_held_from_the_submit_to_the_end() -> None:
+def test_slot_is_held_while_fal_may_work() -> None:
     assert set(Status) - TERMINAL - {Status.QUEUED, Status.COPYING} == HOLDS_SLOT
     assert {status for status in Status if factories.in_status(status).holds_slot} == HOLDS_SLOT
     assert UPSTREAM < HOLDS_SLOT
 
 
-def test_submitting_writes_down_when() -> None:
+def test_submitting_records_the_time() -> None:
     assert factories.generation().submitting(LATER).submitted_at == LATER
 
 
-def test_requeued_counts_the_refusal_and_forgets_the_submit() -> None:
+def test_requeued_counts_the_refusal() -> None:
     g = factories.in_status(Status.SUBMITTING, submit_refusals=2).requeued()
 
     assert (g.status, g.submit_refusals, g.submitted_at) == (Status.QUEUED, 3, None)
 
 
-def test_started_forgets_the_queue_position() -> None:
+def test_started_has_no_queue_position() -> None:
     g = factories.in_status(Status.SUBMITTED).polled(position=3, logs=())
 
     assert g.upstream_position == 3
     assert g.started(LATER).upstream_position is None
 
 
-def test_success_has_output_cost_and_end() -> None:
+def test_succeeded_has_output_cost_and_end() -> None:
     g = factories.in_status(Status.SUBMITTED).succeeded(factories.output(seed=9), 1_512_000, LATER)
 
     assert g.output == factories.output(seed=9)
@@ -100,65 +100,65 @@ def test_success_has_output_cost_and_end() -> None:
     assert g.started_at == LATER, "never seen in progress: it started at the latest when it ended"
 
 
-def test_success_keeps_when_it_was_seen_to_start() -> None:
+def test_succeeded_has_the_observed_start() -> None:
     g = factories.in_status(Status.IN_PROGRESS)
 
     assert g.succeeded(factories.output(), 1, LATER).started_at == g.started_at
 
 
-def test_failure_says_why() -> None:
+def test_failed_has_its_error() -> None:
     g = factories.generation().failed(factories.failure(message="no"), 0, LATER)
 
     assert g.error == factories.failure(message="no")
     assert (g.actual_cost, g.finished_at, g.output) == (0, LATER, None)
 
 
-def test_a_cancel_keeps_the_time_of_the_wish() -> None:
-    wished = factories.in_status(Status.IN_PROGRESS).cancel_requested(NOW)
+def test_cancel_has_the_time_of_the_first_request() -> None:
+    requested = factories.in_status(Status.IN_PROGRESS).cancel_requested(NOW)
 
-    assert wished.cancel_requested(LATER).cancel_requested_at == NOW
-    assert wished.canceled(0, LATER).cancel_requested_at == NOW
+    assert requested.cancel_requested(LATER).cancel_requested_at == NOW
+    assert requested.canceled(0, LATER).cancel_requested_at == NOW
     assert factories.generation().canceled(0, LATER).cancel_requested_at == LATER
-    assert wished.cancel_accepted(LATER).cancel_sent_at == LATER
+    assert requested.cancel_accepted(LATER).cancel_sent_at == LATER
 
 
-def test_a_poll_that_showed_nothing_new_changes_nothing() -> None:
+def test_poll_without_news_changes_nothing() -> None:
     g = factories.in_status(Status.SUBMITTED).polled(position=2, logs=(factories.log_line(),))
 
     assert g.polled(position=2, logs=(factories.log_line(),)) is g
     assert g.polled(position=2, logs=()) is g, "fal's log is a moving window: lines that left it stay"
 
 
-def test_log_lines_are_kept_once_and_in_order() -> None:
+def test_poll_adds_each_log_line_once_in_order() -> None:
     one, two, three = (factories.log_line(f"step {n}") for n in (1, 2, 3))
     g = factories.in_status(Status.IN_PROGRESS).polled(position=None, logs=(one, two))
 
     assert g.polled(position=None, logs=(two, three)).logs == (one, two, three)
 
 
-def test_only_the_newest_log_lines_are_kept() -> None:
+def test_poll_leaves_only_the_newest_log_lines() -> None:
     lines = tuple(factories.log_line(f"step {n}") for n in range(LOG_LINES + 5))
     g = factories.in_status(Status.IN_PROGRESS).polled(position=None, logs=lines)
 
     assert g.logs == lines[5:]
 
 
-def test_trouble_is_counted_until_a_poll_answers() -> None:
-    troubled = factories.in_status(Status.SUBMITTED).poll_failed(NOW).poll_failed(NOW)
+def test_poll_failures_are_counted_until_a_response() -> None:
+    failing = factories.in_status(Status.SUBMITTED).poll_failed(NOW).poll_failed(NOW)
 
-    assert troubled.poll_failures == 2
-    assert troubled.status is Status.SUBMITTED, "upstream trouble is no failure"
-    assert troubled.polled(position=troubled.upstream_position, logs=()).poll_failures == 0
+    assert failing.poll_failures == 2
+    assert failing.status is Status.SUBMITTED, "upstream trouble is no failure"
+    assert failing.polled(position=failing.upstream_position, logs=()).poll_failures == 0
 
 
-def test_the_representation_has_no_prompt_and_no_token() -> None:
+def test_repr_has_no_prompt_and_no_token() -> None:
     g = replace(factories.generation(), callback_token="do-not-show")
 
     assert factories.PROMPT not in repr(g)
     assert "do-not-show" not in repr(g)
 
 
-def test_unconfirmed_without_its_slot_takes_one_again_when_confirmed() -> None:
+def test_unconfirmed_without_slot_takes_one_when_confirmed() -> None:
     released = factories.in_status(Status.UNCONFIRMED).without_slot()
     assert not released.holds_slot
     assert released.submitted("request-1").holds_slot
@@ -166,18 +166,18 @@ def test_unconfirmed_without_its_slot_takes_one_again_when_confirmed() -> None:
 
 
 @pytest.mark.parametrize("status", [status for status in Status if status is not Status.UNCONFIRMED])
-def test_only_an_unconfirmed_generation_releases_its_slot(status: Status) -> None:
+def test_slot_release_needs_unconfirmed(status: Status) -> None:
     with pytest.raises(IllegalTransition):
         factories.in_status(status).without_slot()
 
 
 @pytest.mark.parametrize("status", [status for status in Status if status is not Status.FAILED])
-def test_only_a_given_up_generation_is_revived(status: Status) -> None:
+def test_revive_needs_a_given_up_generation(status: Status) -> None:
     with pytest.raises(IllegalTransition):
         factories.in_status(status).revived("request-1", NOW)
 
 
-def test_revived_generation_has_no_trace_of_its_end() -> None:
+def test_revived_has_no_data_of_its_end() -> None:
     at_fal = factories.in_status(Status.SUBMITTED)
     given_up = at_fal.poll_failed(NOW).failed(factories.failure(code="upstream_timeout"), 5, NOW)
     revived = given_up.revived("request-1", LATER)
@@ -192,7 +192,7 @@ def test_revived_generation_has_no_trace_of_its_end() -> None:
 
 
 @pytest.mark.parametrize(("before", "moves"), [(Status.SUBMITTED, 1), (Status.IN_PROGRESS, 0)])
-def test_moves_count_changes_of_the_public_status(before: Status, moves: int) -> None:
+def test_status_changes_count_the_public_status(before: Status, moves: int) -> None:
     g = factories.in_status(before)
 
     copying = g.copying_started(factories.output(), 7, LATER)

@@ -1,4 +1,4 @@
-"""The one shape a tenant sees: its exact keys, its types, and what is never in it."""
+"""The generation object of the API: its keys, its types, and what it never contains."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any, get_args, get_type_hints
@@ -42,7 +42,7 @@ KEYS = [
 
 
 def checked(shape: type, content: Any) -> Any:
-    """Through JSON and strictly back into the type the OpenAPI document is made from; what it lacks would be lost."""
+    """Convert to JSON and strictly back into the type of the OpenAPI document, which must have every field."""
     return TypeAdapter[Any](shape).validate_json(to_json(content), strict=True)
 
 
@@ -51,25 +51,25 @@ def g(request: pytest.FixtureRequest) -> Generation:
     return factories.in_status(request.param, metadata={"order": "42"}, webhook_url="https://example.com/hook")
 
 
-def test_the_generation_object_has_exactly_the_documented_keys(g: Generation) -> None:
+def test_view_has_exactly_the_documented_keys(g: Generation) -> None:
     assert list(public(g)) == KEYS
     assert set(get_type_hints(GenerationView)) == set(KEYS)
 
 
-def test_the_generation_object_is_of_its_declared_type(g: Generation) -> None:
+def test_view_matches_its_declared_type(g: Generation) -> None:
     assert checked(GenerationView, public(g)) == public(g)
 
 
-def test_an_event_holds_the_same_object(g: Generation) -> None:
-    told = event(f"generation.{g.public_status}", g, NOW)
+def test_event_has_the_same_object(g: Generation) -> None:
+    sent = event(f"generation.{g.public_status}", g, NOW)
 
-    assert list(told) == ["type", "timestamp", "data"]
-    assert told["data"] == public(g)
-    assert told["timestamp"] == "2026-01-31T09:30:00.000Z"
-    assert checked(EventView, told) == told
+    assert list(sent) == ["type", "timestamp", "data"]
+    assert sent["data"] == public(g)
+    assert sent["timestamp"] == "2026-01-31T09:30:00.000Z"
+    assert checked(EventView, sent) == sent
 
 
-def test_view_of_a_generation_that_is_copied_is_in_progress() -> None:
+def test_view_of_copying_is_in_progress() -> None:
     g = factories.in_status(Status.COPYING)
 
     shown = public(g)
@@ -78,7 +78,7 @@ def test_view_of_a_generation_that_is_copied_is_in_progress() -> None:
     assert "copying" not in to_json(shown).decode()
 
 
-def test_nothing_internal_is_shown(g: Generation) -> None:
+def test_view_has_no_internal_data(g: Generation) -> None:
     shown = to_json(public(g)).decode()
 
     assert g.callback_token not in shown
@@ -87,7 +87,7 @@ def test_nothing_internal_is_shown(g: Generation) -> None:
     assert g.tenant_id not in shown
 
 
-def test_success() -> None:
+def test_view_of_succeeded() -> None:
     shown = public(factories.in_status(Status.SUCCEEDED, estimated_cost=4_576_975))
 
     assert shown["output"] == {
@@ -104,7 +104,7 @@ def test_success() -> None:
     assert shown["started_at"] == shown["submitted_at"] == "2026-01-31T09:30:01.000Z"
 
 
-def test_failure() -> None:
+def test_view_of_failed() -> None:
     failed = factories.in_status(Status.IN_PROGRESS).failed(
         factories.failure(detail=[{"type": "content_policy_violation"}]), 0, NOW
     )
@@ -120,7 +120,7 @@ def test_failure() -> None:
     assert (shown["output"], shown["cost"]["actual"]) == (None, "0.000000")
 
 
-def test_a_fresh_one_has_only_what_it_was_made_of() -> None:
+def test_view_of_queued_has_only_the_request() -> None:
     shown = public(factories.generation())
 
     assert [name for name, value in shown.items() if value is None] == [
@@ -137,25 +137,25 @@ def test_a_fresh_one_has_only_what_it_was_made_of() -> None:
     assert (shown["status"], shown["cost"]["actual"], shown["logs"]) == ("queued", None, [])
 
 
-def test_fals_queue_position_is_passed_on() -> None:
+def test_view_has_the_queue_position_of_fal() -> None:
     waiting = factories.in_status(Status.SUBMITTED).polled(position=4, logs=())
 
     assert public(waiting)["queue"] == {"position": 4, "estimated_start_seconds": None}
 
 
-def test_our_own_queue_comes_first() -> None:
+def test_view_queue_is_of_the_gateway_first() -> None:
     own: generation_view.QueueView = {"position": 9, "estimated_start_seconds": 31.5}
 
     assert public(factories.generation(upstream_position=4), own)["queue"] == own
 
 
-def test_logs() -> None:
+def test_view_has_logs() -> None:
     g = factories.in_status(Status.IN_PROGRESS).polled(position=None, logs=(factories.log_line("hello"),))
 
     assert public(g)["logs"] == [{"message": "hello", "level": "INFO", "timestamp": "2026-01-31T09:30:00.000Z"}]
 
 
-def test_the_error_codes_are_the_documented_ones() -> None:
+def test_error_codes_are_the_documented_ones() -> None:
     assert set(get_args(ErrorCode)) == {
         "content_policy",
         "invalid_input",
@@ -177,6 +177,6 @@ def test_the_error_codes_are_the_documented_ones() -> None:
         (datetime(2026, 1, 1, tzinfo=UTC) + timedelta(milliseconds=7), "2026-01-01T00:00:00.007Z"),
     ],
 )
-def test_moments_are_utc_with_milliseconds(moment: datetime, text: str) -> None:
+def test_rfc3339_is_utc_with_milliseconds(moment: datetime, text: str) -> None:
     assert rfc3339(moment) == text
     assert from_json(to_json({"at": rfc3339(moment)})) == {"at": text}

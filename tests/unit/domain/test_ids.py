@@ -1,4 +1,4 @@
-"""Ids sort by time, and nothing but an id is one."""
+"""Ids sort by time, and no other text is an id."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -14,7 +14,7 @@ MILLISECOND = timedelta(milliseconds=1)
 
 
 @given(MOMENTS, MOMENTS)
-def test_ids_sort_as_their_milliseconds_do(one: datetime, other: datetime) -> None:
+def test_ids_sort_by_milliseconds(one: datetime, other: datetime) -> None:
     earlier, later = sorted((one, other))
 
     if ids.milliseconds(earlier) < ids.milliseconds(later):
@@ -22,7 +22,7 @@ def test_ids_sort_as_their_milliseconds_do(one: datetime, other: datetime) -> No
 
 
 @given(MOMENTS)
-def test_an_id_lies_between_its_milliseconds_bounds(moment: datetime) -> None:
+def test_id_lies_within_its_bounds(moment: datetime) -> None:
     made = ids.new("gen", moment)
 
     assert ids.lowest("gen", moment) <= made
@@ -31,7 +31,7 @@ def test_an_id_lies_between_its_milliseconds_bounds(moment: datetime) -> None:
 
 
 @given(MOMENTS)
-def test_a_new_id_is_one(moment: datetime) -> None:
+def test_new_id_is_an_id(moment: datetime) -> None:
     made = ids.new(ids.GENERATION, moment)
 
     assert ids.is_id(ids.GENERATION, made)
@@ -40,7 +40,7 @@ def test_a_new_id_is_one(moment: datetime) -> None:
 
 
 @given(st.text(max_size=40))
-def test_no_other_text_is_an_id_by_accident(text: str) -> None:
+def test_other_text_is_no_id(text: str) -> None:
     assert not ids.is_id(ids.GENERATION, text)
 
 
@@ -74,17 +74,17 @@ GOOD = "gen_" + "0123456789abcdefghjkmnpqrs"
     ],
     ids=repr,
 )
-def test_near_misses_are_no_ids(text: str) -> None:
+def test_text_close_to_an_id_is_no_id(text: str) -> None:
     assert ids.is_id("gen", GOOD)
     assert not ids.is_id("gen", text)
 
 
-def test_ids_of_one_moment_differ() -> None:
+def test_ids_of_one_time_differ() -> None:
     assert len({ids.new("gen", NOW) for _ in range(1000)}) == 1000
 
 
 @given(st.integers(0, 253_402_300_799_999))
-def test_milliseconds_survive_the_way_to_a_moment_and_back(value: int) -> None:
+def test_milliseconds_round_trip(value: int) -> None:
     moment = ids.from_milliseconds(value)
 
     assert moment.tzinfo is UTC
@@ -92,7 +92,7 @@ def test_milliseconds_survive_the_way_to_a_moment_and_back(value: int) -> None:
 
 
 @given(MOMENTS)
-def test_milliseconds_are_cut_not_rounded(moment: datetime) -> None:
+def test_milliseconds_are_truncated(moment: datetime) -> None:
     exact = (moment - datetime(1970, 1, 1, tzinfo=UTC)) // MILLISECOND
 
     assert ids.milliseconds(moment) == exact

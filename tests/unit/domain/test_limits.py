@@ -1,4 +1,4 @@
-"""Limits of a tenant, from the words of the admin API to the record: absent keeps, null lifts."""
+"""Limits of a tenant in a body of the admin API: an absent field changes nothing, null removes a limit."""
 
 from dataclasses import fields
 from datetime import timedelta
@@ -24,7 +24,7 @@ FULL = Limits(
     retention=timedelta(days=2),
     webhook_url="https://a.example/hook",
 )
-#: The API's word for each; the same unless it carries a unit.
+#: The API's api_name for each; the same unless it carries a unit.
 WORDS = {
     "monthly_budget": "monthly_budget_usd",
     "end_user_daily_budget": "end_user_daily_budget_usd",
@@ -36,39 +36,39 @@ def body(**members: Any) -> LimitsBody:
     return LimitsBody.model_validate(members)
 
 
-def word(name: str) -> str:
+def api_name(name: str) -> str:
     return WORDS.get(name, name)
 
 
-def test_the_full_set_differs_from_none_in_every_field() -> None:
+def test_limits_case_sets_every_field() -> None:
     assert not [f.name for f in fields(Limits) if getattr(FULL, f.name) == getattr(Limits(), f.name)]
 
 
-def test_what_is_shown_can_be_sent_back() -> None:
+def test_limits_view_can_be_sent_back() -> None:
     for limits in (FULL, Limits()):
         assert body(**limits_view(limits)).applied_to(Limits()) == limits
         assert body(**limits_view(limits)).applied_to(FULL) == limits
 
 
-def test_an_empty_body_keeps_all() -> None:
+def test_limits_empty_body_changes_nothing() -> None:
     assert body().applied_to(FULL) == FULL
 
 
 @pytest.mark.parametrize("name", [f.name for f in fields(Limits)])
-def test_one_member_changes_one_limit(name: str) -> None:
-    changed = body(**{word(name): limits_view(FULL)[word(name)]}).applied_to(Limits())  # type: ignore[literal-required]
+def test_limits_one_member_changes_one_limit(name: str) -> None:
+    changed = body(**{api_name(name): limits_view(FULL)[api_name(name)]}).applied_to(Limits())  # type: ignore[literal-required]
     assert [f.name for f in fields(Limits) if getattr(changed, f.name) != getattr(Limits(), f.name)] == [name]
     assert getattr(changed, name) == getattr(FULL, name)
 
 
 @pytest.mark.parametrize("name", [f.name for f in fields(Limits) if f.name != "weight"])
-def test_null_lifts_one_limit(name: str) -> None:
-    lifted = body(**{word(name): None}).applied_to(FULL)
+def test_limits_null_removes_one_limit(name: str) -> None:
+    lifted = body(**{api_name(name): None}).applied_to(FULL)
     assert getattr(lifted, name) is None
     assert [f.name for f in fields(Limits) if getattr(lifted, f.name) != getattr(FULL, f.name)] == [name]
 
 
-def test_a_change_of_a_tenant_keeps_what_it_does_not_name() -> None:
+def test_tenant_update_leaves_absent_fields() -> None:
     tenant = factories.tenant(limits=FULL, require_end_user=True, suspended=True)
     assert TenantChange().applied_to(tenant) == tenant
     changed = TenantChange(name="other", require_end_user=False, limits=body(weight=1)).applied_to(tenant)

@@ -1,4 +1,4 @@
-"""Estimates that are never too low, settlements that are exact, and money as text."""
+"""Estimates that are never too low, settlements of billed units, and money as text."""
 
 import math
 from decimal import Decimal
@@ -35,17 +35,17 @@ def published_cost(width: int, height: int, seconds: int, rate: str) -> int:
         ("4k", "4", math.ceil(Fraction(4412 * 1892 * 97 * 8, 1024 * 1000) * 1000)),
     ],
 )
-def test_an_estimate_is_the_formula_rounded_up(resolution: Resolution, duration: str, micro: int) -> None:
+def test_estimate_is_the_formula_rounded_up(resolution: Resolution, duration: str, micro: int) -> None:
     assert PUBLISHED.estimate(resolution, duration) == micro
 
 
-def test_an_estimate_in_numbers_anybody_can_check() -> None:
+def test_estimate_has_known_values() -> None:
     assert usd(PUBLISHED.estimate("720p", "5")) == "1.534209"
     assert usd(PUBLISHED.estimate("480p", "5")) == "0.708939"
 
 
 @pytest.mark.parametrize("seconds", range(4, 16))
-def test_an_estimate_is_never_below_a_published_price(seconds: int) -> None:
+def test_estimate_is_never_below_a_published_price(seconds: int) -> None:
     """1280x720 is $0.3024 a second and 864x496 the 480p of the same shape: the worst case covers both."""
     assert published_cost(1280, 720, 5, "0.014") == 1_512_000
     assert PUBLISHED.estimate("720p", str(seconds)) >= published_cost(1280, 720, seconds, "0.014")
@@ -55,21 +55,19 @@ def test_an_estimate_is_never_below_a_published_price(seconds: int) -> None:
 
 
 @pytest.mark.parametrize("resolution", RESOLUTIONS)
-def test_longer_costs_more_and_auto_costs_as_the_longest(resolution: Resolution) -> None:
+def test_estimate_grows_with_duration_auto_is_longest(resolution: Resolution) -> None:
     costs = [PUBLISHED.estimate(resolution, duration) for duration in DURATIONS if duration != "auto"]
 
     assert costs == sorted(set(costs))
     assert PUBLISHED.estimate(resolution, "auto") == costs[-1]
 
 
-def test_every_resolution_has_a_size() -> None:
+def test_pixels_cover_every_resolution() -> None:
     assert set(PIXELS) == set(RESOLUTIONS)
 
 
 @given(st.sampled_from(RESOLUTIONS), st.sampled_from(DURATIONS), st.decimals("0.000001", "10", places=6))
-def test_an_estimate_is_the_least_whole_micro_usd_that_covers_it(
-    resolution: Resolution, duration: str, rate: Decimal
-) -> None:
+def test_estimate_is_the_least_sufficient_micro_usd(resolution: Resolution, duration: str, rate: Decimal) -> None:
     seconds = 15 if duration == "auto" else int(duration)
     exact = Fraction(PIXELS[resolution] * (24 * seconds + 1), 1024) / 1000 * Fraction(rate) * 1_000_000
 
@@ -102,7 +100,7 @@ HELD = 1_534_209  # 720p, 5 seconds
         (None, Settlement(HELD, "missing")),
     ],
 )
-def test_settle_takes_units_inside_bounds_else_the_hold(units: Decimal | None, settlement: Settlement) -> None:
+def test_settle_uses_units_within_bounds_else_the_hold(units: Decimal | None, settlement: Settlement) -> None:
     assert PUBLISHED.settle("720p", units, HELD) == settlement
 
 
@@ -123,13 +121,13 @@ def test_settle_any_units_stay_within_1_1_of_the_hold(
 
 @given(st.sampled_from(RESOLUTIONS), st.sampled_from(DURATIONS))
 def test_expected_units_are_inside_the_bounds_of_a_hold(resolution: Resolution, duration: str) -> None:
-    """A bill that is as expected is always used."""
+    """An expected bill is always used."""
     held = PUBLISHED.estimate(resolution, duration)
     for units in expected_units(resolution, duration):
         assert PUBLISHED.settle(resolution, units, held).reason is None
 
 
-def test_4k_settles_at_its_own_rate() -> None:
+def test_settle_4k_has_its_own_rate() -> None:
     assert PUBLISHED.settle("4k", Decimal(1000), 8_000_000) == Settlement(8_000_000)
 
 
@@ -146,10 +144,10 @@ def test_4k_settles_at_its_own_rate() -> None:
         (10**18 + 1, "1000000000000.000001"),
     ],
 )
-def test_money_as_text(micro: int, text: str) -> None:
+def test_usd_has_known_values(micro: int, text: str) -> None:
     assert usd(micro) == text
 
 
 @given(st.integers(-(10**18), 10**18))
-def test_money_survives_the_way_to_text_and_back(micro: int) -> None:
+def test_usd_round_trip_keeps_the_amount(micro: int) -> None:
     assert Decimal(usd(micro)) * 1_000_000 == micro

@@ -1,4 +1,4 @@
-"""What a create body may say: every fault by pointer and type."""
+"""Bodies of a create: defaults, limits, and every fault by pointer and type."""
 
 import contextlib
 import json
@@ -27,7 +27,7 @@ from service.errors import Invalid, Malformed
 from tests.support.factories import create_body, create_request
 
 EVERYTHING = RequestLimits(4000, ("480p", "720p", "1080p", "4k"), ("standard", "high"))
-SENTINEL = "xyzzy-secret-words"
+SENTINEL = "xyzzy-secret-text"
 FULL: dict[str, Any] = {
     "prompt": "a cat",
     "image_url": "https://example.com/a.png",
@@ -57,10 +57,10 @@ def faults(body: Any, limits: RequestLimits = EVERYTHING) -> list[tuple[str, str
     return [(fault.pointer, fault.type) for fault in raised.value.errors]
 
 
-# --- what is taken ----------------------------------------------------------------------------------------------------
+# --- accepted bodies --------------------------------------------------------------------------------------------------
 
 
-def test_the_least_body_has_the_model_pages_defaults() -> None:
+def test_minimal_body_has_fals_defaults() -> None:
     request = parse({"prompt": "a cat", "image_url": "https://example.com/a.png"})
 
     assert request.video() == {
@@ -74,7 +74,7 @@ def test_the_least_body_has_the_model_pages_defaults() -> None:
     assert (request.metadata, request.priority, request.max_cost_usd, request.expires_in) == ({}, 0, None, None)
 
 
-def test_the_fullest_body_is_taken_as_it_is() -> None:
+def test_full_body_is_accepted_unchanged() -> None:
     request = parse(FULL)
 
     upstream = {name: FULL[name] for name in FULL if name in request.video()}
@@ -120,7 +120,7 @@ def test_the_fullest_body_is_taken_as_it_is() -> None:
     ],
     ids=str,
 )
-def test_values_up_to_their_limits_are_taken(changes: dict[str, Any]) -> None:
+def test_values_up_to_their_limits_are_accepted(changes: dict[str, Any]) -> None:
     parse(create_body(**changes))
 
 
@@ -128,11 +128,11 @@ def test_values_up_to_their_limits_are_taken(changes: dict[str, Any]) -> None:
     ("given_amount", "micro"),
     [("1.50", 1_500_000), ("0.000001", 1), (0.1, 100_000), (2, 2_000_000), ("1000000", 10**12)],
 )
-def test_money_is_exact_micro_usd(given_amount: object, micro: int) -> None:
+def test_max_cost_is_exact_micro_usd(given_amount: object, micro: int) -> None:
     assert parse(create_body(max_cost_usd=given_amount)).max_cost_usd == micro
 
 
-# --- what is not ------------------------------------------------------------------------------------------------------
+# --- faults -----------------------------------------------------------------------------------------------------------
 
 WRONG: list[tuple[dict[str, Any], str, str]] = [
     # missing and unknown
@@ -188,7 +188,7 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
     ({"end_image_url": False}, "/end_image_url", "string_type"),
     ({"webhook_url": "not a url"}, "/webhook_url", "url_characters"),
     ({"webhook_url": "https://user:pass@example.com/"}, "/webhook_url", "url_credentials"),
-    # words from a list
+    # texts from a list
     ({"resolution": "720"}, "/resolution", "literal_error"),
     ({"resolution": 720}, "/resolution", "literal_error"),
     ({"resolution": None}, "/resolution", "literal_error"),
@@ -270,11 +270,11 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
 
 
 @pytest.mark.parametrize(("changes", "pointer", "kind"), WRONG, ids=lambda value: str(value)[:60])
-def test_one_wrong_field_is_one_fault_with_its_pointer(changes: dict[str, Any], pointer: str, kind: str) -> None:
+def test_wrong_field_is_one_fault_with_its_pointer(changes: dict[str, Any], pointer: str, kind: str) -> None:
     assert faults(create_body(**changes)) == [(pointer, kind)]
 
 
-def test_all_faults_come_at_once() -> None:
+def test_wrong_fields_are_reported_together() -> None:
     found = faults({"image_url": "cat.png", "seed": -1, "colour": "red"})
 
     assert found == [
@@ -286,7 +286,7 @@ def test_all_faults_come_at_once() -> None:
 
 
 @pytest.mark.parametrize("body", [b"null", b"[]", b'"text"', b"5", b"true", b"[[{}]]"])
-def test_json_that_is_no_object_is_one_fault_of_the_whole_body(body: bytes) -> None:
+def test_json_without_object_is_a_fault_of_the_body(body: bytes) -> None:
     with pytest.raises(Invalid, match="must be a JSON object") as raised:
         parse(body)
 
@@ -317,31 +317,31 @@ def test_json_that_is_no_object_is_one_fault_of_the_whole_body(body: bytes) -> N
     ],
     ids=lambda body: repr(body[:24]),
 )
-def test_bytes_that_are_no_json_are_malformed(body: bytes) -> None:
+def test_body_without_json_is_malformed(body: bytes) -> None:
     with pytest.raises(Malformed, match="not valid JSON"):
         parse(body)
 
 
 @pytest.mark.parametrize("literal", [b"NaN", b"Infinity", b"-Infinity", b"1e999"])
 @pytest.mark.parametrize("field", [b"seed", b"duration", b"max_cost_usd", b"prompt", b"priority"])
-def test_numbers_that_json_lacks_never_pass(field: bytes, literal: bytes) -> None:
+def test_nan_and_infinity_are_refused(field: bytes, literal: bytes) -> None:
     with pytest.raises((Invalid, Malformed)):
         parse(b'{"prompt":"a","image_url":"https://example.com/","%s":%s}' % (field, literal))
 
 
-def test_of_duplicate_members_the_last_one_counts() -> None:
+def test_duplicate_member_last_one_counts() -> None:
     assert parse(b'{"prompt":"a","prompt":"b","image_url":"https://example.com/"}').prompt == "b"
 
 
-# --- what this deployment takes ---------------------------------------------------------------------------------------
+# --- limits of the deployment ----------------------------------------------------------------------------------------
 
 
-def test_resolutions_that_are_not_offered_are_refused() -> None:
+def test_resolution_not_offered_is_refused() -> None:
     assert faults(create_body(resolution="4k"), RequestLimits()) == [("/resolution", "literal_error")]
     assert parse(create_body(resolution="4k"), EVERYTHING).resolution == "4k"
 
 
-def test_the_bitrate_is_an_unknown_field_until_it_is_offered() -> None:
+def test_bitrate_not_offered_is_an_unknown_field() -> None:
     body = create_body(bitrate_mode="high")
 
     assert faults(body, RequestLimits()) == [("/bitrate_mode", "extra_forbidden")]
@@ -349,14 +349,14 @@ def test_the_bitrate_is_an_unknown_field_until_it_is_offered() -> None:
     assert parse(body, EVERYTHING).bitrate_mode == "high"
 
 
-def test_the_prompt_limit_counts_characters_not_bytes() -> None:
+def test_prompt_limit_counts_characters() -> None:
     limits = RequestLimits(prompt_characters=5)
 
     assert parse(create_body(prompt="🐈" * 5), limits).prompt == "🐈" * 5
     assert faults(create_body(prompt="🐈" * 6), limits) == [("/prompt", "string_too_long")]
 
 
-def test_every_refusal_of_the_deployment_comes_at_once() -> None:
+def test_deployment_limits_are_reported_together() -> None:
     body = create_body(prompt="x" * 9, resolution="4k", bitrate_mode="high")
 
     assert [pointer for pointer, _ in faults(body, RequestLimits(prompt_characters=8))] == [
@@ -366,11 +366,11 @@ def test_every_refusal_of_the_deployment_comes_at_once() -> None:
     ]
 
 
-# --- what must not come back ------------------------------------------------------------------------------------------
+# --- no input in an error ---------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("changes", [changes for changes, _, _ in WRONG if "prompt" not in changes], ids=str)
-def test_an_error_never_repeats_the_prompt(changes: dict[str, Any]) -> None:
+def test_fault_does_not_contain_the_prompt(changes: dict[str, Any]) -> None:
     with pytest.raises(Invalid) as raised:
         parse(create_body(prompt=SENTINEL, **changes))
 
@@ -394,14 +394,14 @@ def test_an_error_never_repeats_the_prompt(changes: dict[str, Any]) -> None:
     ],
     ids=lambda body: str(body)[:40],
 )
-def test_a_fault_never_repeats_the_value(body: object) -> None:
+def test_fault_does_not_contain_the_value(body: object) -> None:
     with pytest.raises(Invalid) as raised:
         parse(body)
 
     assert SENTINEL not in str(raised.value) + repr(raised.value.errors)
 
 
-def test_malformed_json_is_not_repeated_either() -> None:
+def test_malformed_does_not_contain_the_body() -> None:
     with pytest.raises(Malformed) as raised:
         parse(b'{"prompt": "' + SENTINEL.encode() + b'", oops}')
 
@@ -419,7 +419,7 @@ FIELDS = st.sampled_from(sorted(CreateGeneration.model_fields))
 
 
 @given(JSON)
-def test_any_json_is_taken_malformed_or_invalid(body: Any) -> None:
+def test_any_json_is_accepted_malformed_or_invalid(body: Any) -> None:
     with contextlib.suppress(Malformed, Invalid):
         parse(body)
 
@@ -428,7 +428,7 @@ def test_any_json_is_taken_malformed_or_invalid(body: Any) -> None:
 @example("max_cost_usd", 1e-320)
 @example("max_cost_usd", "1e-999999")
 @example("metadata", {"a": "\x00"})
-def test_any_value_of_any_field_is_taken_or_refused_at_its_pointer(field: str, value: Any) -> None:
+def test_any_value_is_accepted_or_refused_at_its_pointer(field: str, value: Any) -> None:
     pointers: set[str] = set()
     try:
         parse(create_body(**{field: value}))
@@ -442,13 +442,13 @@ def test_any_value_of_any_field_is_taken_or_refused_at_its_pointer(field: str, v
 
 
 @given(st.binary(max_size=200))
-def test_any_bytes_are_taken_malformed_or_invalid(body: bytes) -> None:
+def test_any_bytes_are_accepted_malformed_or_invalid(body: bytes) -> None:
     with pytest.raises((Malformed, Invalid)):
         parse(body)
 
 
 @given(st.decimals("0.000001", "1000000", places=6))
-def test_money_survives_as_text(amount: Decimal) -> None:
+def test_max_cost_of_any_decimal_is_exact(amount: Decimal) -> None:
     assert create_request(max_cost_usd=str(amount)).max_cost_usd == int(amount * 1_000_000)
 
 

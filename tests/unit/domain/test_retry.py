@@ -1,4 +1,4 @@
-"""Waits, decided by tables; chance is passed in."""
+"""Retry schedules and poll intervals, with the random number passed in."""
 
 from datetime import timedelta
 
@@ -17,21 +17,21 @@ def middle() -> float:
 
 
 @pytest.mark.parametrize(("attempts", "wait"), list(enumerate(WEBHOOKS)))
-def test_a_schedule_is_followed(attempts: int, wait: timedelta) -> None:
+def test_retry_follows_the_schedule(attempts: int, wait: timedelta) -> None:
     assert RetryPolicy(WEBHOOKS).next(attempts, middle) == wait
 
 
 @pytest.mark.parametrize("attempts", [8, 9, 1000])
-def test_after_the_last_wait_it_gives_up(attempts: int) -> None:
+def test_retry_gives_up_after_the_last_wait(attempts: int) -> None:
     assert RetryPolicy(WEBHOOKS).next(attempts, middle) is None
 
 
 @pytest.mark.parametrize("attempts", [8, 9, 1000])
-def test_or_goes_on_at_the_last_pace(attempts: int) -> None:
+def test_retry_forever_repeats_the_last_wait(attempts: int) -> None:
     assert RetryPolicy(WEBHOOKS, forever=True).next(attempts, middle) == WEBHOOKS[-1]
 
 
-def test_the_default_schedule_spans_about_28_hours() -> None:
+def test_webhook_schedule_spans_about_28_hours() -> None:
     assert timedelta(hours=27) < sum(WEBHOOKS, timedelta()) < timedelta(hours=28)
 
 
@@ -43,7 +43,7 @@ def test_jitter_spreads_both_ways(chance: float, seconds: int) -> None:
 
 
 @given(st.integers(0, 7), st.floats(0, 1, exclude_max=True))
-def test_a_wait_stays_within_its_jitter(attempts: int, chance: float) -> None:
+def test_jitter_bounds_the_wait(attempts: int, chance: float) -> None:
     wait = RetryPolicy(WEBHOOKS, jitter=0.2).next(attempts, lambda: chance)
 
     assert wait is not None
@@ -59,17 +59,17 @@ def test_a_wait_stays_within_its_jitter(attempts: int, chance: float) -> None:
         (100, 1, 10.0),
         (150, 1, 15.0),
         (7200, 1, 15.0),  # old: the longest
-        (0, 400, 1.0),  # as much as the account may ask
-        (0, 4000, 10.0),  # ten thousand would be too many: they share
+        (0, 400, 1.0),  # the whole budget of the account
+        (0, 4000, 10.0),  # the budget is shared
         (7200, 10_000, 25.0),
     ],
 )
-def test_polls_slow_down_with_age_and_with_company(elapsed: int, in_flight: int, seconds: float) -> None:
+def test_poll_wait_grows_with_age_and_jobs_in_flight(elapsed: int, in_flight: int, seconds: float) -> None:
     assert POLLS.next(timedelta(seconds=elapsed), in_flight, middle).total_seconds() == pytest.approx(seconds)
 
 
 @given(st.integers(1, 100_000), st.floats(0, 10_000))
-def test_polls_never_exceed_the_accounts_share(in_flight: int, elapsed: float) -> None:
+def test_poll_budget_is_never_exceeded(in_flight: int, elapsed: float) -> None:
     wait = POLLS.next(timedelta(seconds=elapsed), in_flight, middle)
 
     assert in_flight / wait.total_seconds() <= POLLS.per_second * 1.001
@@ -81,12 +81,12 @@ def test_poll_wait_doubles_with_each_failure_up_to_the_longest(failures: int, se
 
 
 @given(st.integers(1, 100_000), st.floats(0, 10_000), st.integers(0, 20))
-def test_poll_budget_holds_in_trouble_too(in_flight: int, elapsed: float, failures: int) -> None:
+def test_poll_budget_holds_after_failures(in_flight: int, elapsed: float, failures: int) -> None:
     wait = POLLS.next(timedelta(seconds=elapsed), in_flight, middle, failures=failures)
 
     assert in_flight / wait.total_seconds() <= POLLS.per_second * 1.001
 
 
 @given(st.integers(0, 100), st.floats(0, 1, exclude_max=True))
-def test_a_wait_is_never_negative(failures: int, chance: float) -> None:
+def test_poll_wait_is_never_negative(failures: int, chance: float) -> None:
     assert POLLS.next(timedelta(seconds=-5), 0, lambda: chance, failures=failures) > timedelta()

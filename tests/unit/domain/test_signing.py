@@ -1,4 +1,4 @@
-"""Rotation of signing keys: every key signs until the end of the overlap that was promised for it."""
+"""Rotation of signing keys: every key signs until the end of its overlap."""
 
 from datetime import datetime, timedelta
 
@@ -15,8 +15,8 @@ ROTATIONS = st.lists(st.tuples(SPANS, SPANS.filter(bool)), max_size=30)
 
 
 @given(ROTATIONS)
-def test_rotation_never_cuts_a_promised_overlap(rotations: list[tuple[timedelta, timedelta]]) -> None:
-    """Of any overlaps, at any distance; one that is refused changes nothing."""
+def test_rotation_never_shortens_an_overlap(rotations: list[tuple[timedelta, timedelta]]) -> None:
+    """Rotate at any times with any overlaps. A refused rotation changes nothing."""
     now, promised = NOW, dict[str, datetime]()
     keys: tuple[SigningKey, ...] = (SigningKey("secret 0"),)
     for number, (pause, overlap) in enumerate(rotations, 1):

@@ -1,4 +1,4 @@
-"""What a stream tells, whatever the history and wherever it is cut: everything once, in order, to the end."""
+"""Event streams: every event once, in order, to the end, for any history and any cut."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -16,7 +16,7 @@ from tests.support import factories
 from tests.support.factories import NOW
 
 Snapshot = tuple[Generation, QueueView | None]
-VERBS: dict[Status, Callable[[Generation], Generation]] = {
+METHODS: dict[Status, Callable[[Generation], Generation]] = {
     Status.QUEUED: lambda g: g.requeued(),
     Status.SUBMITTING: lambda g: g.submitting(NOW),
     Status.UNCONFIRMED: lambda g: g.unconfirmed(),
@@ -33,7 +33,7 @@ VERBS: dict[Status, Callable[[Generation], Generation]] = {
 def histories(draw: st.DrawFn) -> list[Snapshot]:
     """Every version of one generation, from queued to its end."""
     g, lines = factories.generation(), 0
-    sights: list[Snapshot] = [(g, queue_of(draw, g))]
+    snapshots: list[Snapshot] = [(g, queue_of(draw, g))]
     while not g.is_terminal:
         if draw(st.booleans()):
             batch = draw(st.integers(0, 4))
@@ -42,10 +42,10 @@ def histories(draw: st.DrawFn) -> list[Snapshot]:
             g = g.polled(position=draw(st.none() | st.integers(0, 3)), logs=logs)
         if not draw(st.booleans()):
             choices = sorted(TRANSITIONS[g.status])
-            g = VERBS[draw(st.sampled_from(choices))](g)
+            g = METHODS[draw(st.sampled_from(choices))](g)
         g = replace(g, version=g.version + 1)
-        sights.append((g, queue_of(draw, g)))
-    return sights
+        snapshots.append((g, queue_of(draw, g)))
+    return snapshots
 
 
 def queue_of(draw: st.DrawFn, g: Generation) -> QueueView | None:
@@ -55,85 +55,85 @@ def queue_of(draw: st.DrawFn, g: Generation) -> QueueView | None:
     return {"position": draw(st.integers(0, 3)), "estimated_start_seconds": estimate}
 
 
-def told(sight: Snapshot, since: StreamCursor) -> list[Event]:
-    return list(events_since(*sight, since))
+def events_of(snapshot: Snapshot, since: StreamCursor) -> list[Event]:
+    return list(events_since(*snapshot, since))
 
 
 @given(histories())
-def test_cut_after_any_event_the_next_stream_tells_the_rest(history: list[Snapshot]) -> None:
-    for sight in history:
-        whole = told(sight, BEGINNING)
+def test_stream_resumed_after_any_event_sends_the_rest(history: list[Snapshot]) -> None:
+    for snapshot in history:
+        whole = events_of(snapshot, BEGINNING)
         for cut, event in enumerate(whole, start=1):
-            assert told(sight, parse_cursor(str(event.id))) == whole[cut:]
+            assert events_of(snapshot, parse_cursor(str(event.id))) == whole[cut:]
 
 
 @given(histories(), st.data())
-def test_nothing_is_lost_and_nothing_comes_twice(history: list[Snapshot], data: st.DataObject) -> None:
-    """A reader that looks now and then, and whose connection breaks anywhere."""
+def test_stream_sends_each_event_once(history: list[Snapshot], data: st.DataObject) -> None:
+    """A client that reads some versions, and whose connection breaks anywhere."""
     heard: list[Event] = []
-    place = BEGINNING
-    for sight in [s for s in history[:-1] if data.draw(st.booleans())] + [history[-1]] * 50:
-        events = told(sight, place)
-        arrived = events[: data.draw(st.integers(0, len(events)))] if sight is not history[-1] else events
+    cursor = BEGINNING
+    for snapshot in [s for s in history[:-1] if data.draw(st.booleans())] + [history[-1]] * 50:
+        events = events_of(snapshot, cursor)
+        arrived = events[: data.draw(st.integers(0, len(events)))] if snapshot is not history[-1] else events
         heard += arrived
-        place = parse_cursor(str(arrived[-1].id)) if arrived else place
-        if sight is history[-1]:
+        cursor = parse_cursor(str(arrived[-1].id)) if arrived else cursor
+        if snapshot is history[-1]:
             break
     last = history[-1][0]
     assert [e.data["message"] for e in heard if e.kind == "log"] == [line.message for line in last.logs]
     states = [e.id.states for e in heard if e.kind == "state"]
     assert states == sorted(set(states))
     assert (heard[-1].kind, heard[-1].data["status"]) == ("state", last.status)
-    assert is_over(last, place)
-    assert told(history[-1], place) == []
+    assert is_over(last, cursor)
+    assert events_of(history[-1], cursor) == []
     queues = [(e.kind, e.data) for e in heard if e.kind != "log"]
     assert not [1 for before, after in pairwise(queues) if before == after and after[0] == "queue"]
 
 
 @given(histories(), st.text() | st.from_regex(r"\d{1,12}-\d{1,12}-[0-9.~]{0,50}"))
-def test_a_place_that_is_none_of_its_own_loses_nothing(history: list[Snapshot], text: str) -> None:
-    for sight in history:
-        place = parse_cursor(text)
-        if place.states > sight[0].status_changes + 1 or place.logs > sight[0].logs_total:
-            assert told(sight, place) == told(sight, BEGINNING)
+def test_cursor_of_another_generation_loses_nothing(history: list[Snapshot], text: str) -> None:
+    for snapshot in history:
+        cursor = parse_cursor(text)
+        if cursor.states > snapshot[0].status_changes + 1 or cursor.logs > snapshot[0].logs_total:
+            assert events_of(snapshot, cursor) == events_of(snapshot, BEGINNING)
 
 
 @pytest.mark.parametrize("text", ["", "1", "1-2", "-1-2-", "1-2-x", "１-2-", "1-2-\n", "1-2-3~ ", "9" * 10 + "-1-"])
-def test_what_is_no_place_is_the_beginning(text: str) -> None:
+def test_cursor_of_another_form_is_the_beginning(text: str) -> None:
     assert parse_cursor(text) == BEGINNING
 
 
-def test_a_state_of_the_same_name_is_told_again() -> None:
-    """Sent back by fal: queued, and queued once more."""
+def test_stream_sends_a_repeated_state_again() -> None:
+    """fal refused the submit: queued, and queued again."""
     g = factories.in_status(Status.QUEUED)
-    (first, *_) = told((g, None), BEGINNING)
+    (first, *_) = events_of((g, None), BEGINNING)
     again = g.submitting(NOW).requeued()
 
-    assert [e.data["status"] for e in told((again, None), first.id)] == ["queued"]
+    assert [e.data["status"] for e in events_of((again, None), first.id)] == ["queued"]
 
 
-def test_a_state_carries_its_place_in_the_queue() -> None:
+def test_stream_state_has_the_queue_position() -> None:
     g = factories.in_status(Status.SUBMITTED).polled(position=3, logs=())
-    (state,) = told((g, None), BEGINNING)
+    (state,) = events_of((g, None), BEGINNING)
     assert state.data["queue"]["position"] == 3
 
-    (moved,) = told((g.polled(position=2, logs=()), None), state.id)
+    (moved,) = events_of((g.polled(position=2, logs=()), None), state.id)
 
     assert (moved.kind, moved.data) == ("queue", {"position": 2, "estimated_start_seconds": None})
 
 
-def test_lines_beyond_those_kept_are_not_waited_for() -> None:
+def test_stream_skips_dropped_log_lines() -> None:
     g = factories.in_status(Status.IN_PROGRESS)
     for n in range(LOG_LINES + 30):
         g = g.polled(position=None, logs=(factories.log_line(f"line {n}"),))
     behind = replace(BEGINNING, states=g.status_changes + 1, logs=10)
 
-    lines = [event.data["message"] for event in told((g, None), behind)]
+    lines = [event.data["message"] for event in events_of((g, None), behind)]
 
     assert lines == [f"line {n}" for n in range(30, LOG_LINES + 30)]
 
 
-def test_a_window_larger_than_what_is_kept_brings_nothing_back() -> None:
+def test_stream_sends_no_dropped_log_line_again() -> None:
     window = tuple(factories.log_line(f"line {n}") for n in range(LOG_LINES + 50))
     g = factories.in_status(Status.IN_PROGRESS).polled(position=None, logs=window)
 
@@ -142,27 +142,27 @@ def test_a_window_larger_than_what_is_kept_brings_nothing_back() -> None:
 
 
 @pytest.mark.parametrize("text", ["9-0-", "3-7-", "9-7-4~"])
-def test_a_place_of_another_generation_begins_anew(text: str) -> None:
+def test_cursor_ahead_starts_at_the_beginning(text: str) -> None:
     g = factories.in_status(Status.IN_PROGRESS).polled(position=None, logs=(factories.log_line(),))
 
-    assert [event.kind for event in told((g, None), parse_cursor(text))] == ["state", "log"]
+    assert [event.kind for event in events_of((g, None), parse_cursor(text))] == ["state", "log"]
 
 
-def test_erasing_tells_nothing_again() -> None:
+def test_erasure_sends_no_event_again() -> None:
     g = factories.in_status(Status.IN_PROGRESS).polled(position=None, logs=(factories.log_line(),))
 
-    assert told((g.stripped(NOW), None), told((g, None), BEGINNING)[-1].id) == []
+    assert events_of((g.stripped(NOW), None), events_of((g, None), BEGINNING)[-1].id) == []
 
 
-def test_what_was_erased_is_not_told() -> None:
+def test_erased_data_is_not_sent() -> None:
     g = factories.in_status(Status.IN_PROGRESS).polled(position=None, logs=(factories.log_line("mark"),))
-    place = told((g, None), BEGINNING)[0].id
+    cursor = events_of((g, None), BEGINNING)[0].id
 
     stripped = g.stripped(NOW)
     ended = stripped.polled(position=None, logs=(factories.log_line("mark 2"),)).canceled(0, NOW)
 
-    for since in (BEGINNING, place, told((g, None), BEGINNING)[-1].id):
-        events = told((stripped, None), since) + told((ended, None), since)
+    for since in (BEGINNING, cursor, events_of((g, None), BEGINNING)[-1].id):
+        events = events_of((stripped, None), since) + events_of((ended, None), since)
         assert not [e for e in events if e.kind == "log"]
         assert "mark" not in repr(events)
         assert factories.PROMPT not in str([e.data for e in events])

@@ -1,4 +1,4 @@
-"""API keys: shown once, kept as a hash, told from a typo without a look-up."""
+"""API keys: their form, their checksum, their hash, their validity."""
 
 import dataclasses
 import string
@@ -15,7 +15,7 @@ from tests.support.factories import NOW
 PRINTABLE = string.ascii_letters + string.digits + string.punctuation + " "
 
 
-def test_a_key_survives_the_way_to_its_owner_and_back() -> None:
+def test_key_text_round_trip() -> None:
     parts, text = new_key_text()
 
     assert parse_key(text) == parts
@@ -23,11 +23,11 @@ def test_a_key_survives_the_way_to_its_owner_and_back() -> None:
     assert (len(parts.id), len(parts.secret)) == (12, 40)
 
 
-def test_keys_differ() -> None:
+def test_key_texts_differ() -> None:
     assert len({new_key_text()[1] for _ in range(200)}) == 200
 
 
-def test_every_single_character_typo_is_noticed() -> None:
+def test_key_with_one_wrong_character_is_refused() -> None:
     _, text = new_key_text()
 
     for position, right in enumerate(text):
@@ -36,7 +36,7 @@ def test_every_single_character_typo_is_noticed() -> None:
                 assert parse_key(text[:position] + wrong + text[position + 1 :]) is None, (position, wrong)
 
 
-def test_every_lost_doubled_or_swapped_character_is_noticed() -> None:
+def test_key_with_lost_or_swapped_character_is_refused() -> None:
     _, text = new_key_text()
 
     for position in range(len(text)):
@@ -48,16 +48,16 @@ def test_every_lost_doubled_or_swapped_character_is_noticed() -> None:
 
 
 @given(st.text(max_size=80))
-def test_no_other_text_is_a_key(text: str) -> None:
+def test_other_text_is_no_key(text: str) -> None:
     assert parse_key(text) is None
 
 
 @pytest.mark.parametrize("text", ["", "sgk", "sgk__", "sgk_" * 20, "x" * 64, "é" * 64, "\x00" * 64])
-def test_texts_near_the_form_are_no_keys(text: str) -> None:
+def test_text_close_to_a_key_is_no_key(text: str) -> None:
     assert parse_key(text) is None
 
 
-def test_only_a_hash_is_kept() -> None:
+def test_key_record_has_only_a_hash() -> None:
     key, text = factories.api_key("ten_1")
     parts = parse_key(text)
     assert parts is not None
@@ -68,7 +68,7 @@ def test_only_a_hash_is_kept() -> None:
     assert parts.secret not in str(dataclasses.asdict(key))
 
 
-def test_a_key_opens_with_its_own_secret_alone() -> None:
+def test_key_accepts_only_its_own_secret() -> None:
     key, text = factories.api_key("ten_1")
     parts, _ = new_key_text()
     own = parse_key(text)
@@ -80,7 +80,7 @@ def test_a_key_opens_with_its_own_secret_alone() -> None:
     assert not key.opens(key.secret_hash, NOW)
 
 
-def test_a_key_ends_at_its_expiry() -> None:
+def test_key_expires() -> None:
     key, text = factories.api_key("ten_1", expires_at=NOW)
     own = parse_key(text)
     assert own is not None
@@ -89,7 +89,7 @@ def test_a_key_ends_at_its_expiry() -> None:
     assert not key.opens(own.secret, NOW)
 
 
-def test_a_revoked_key_opens_nothing() -> None:
+def test_key_revoked_is_refused() -> None:
     key, text = factories.api_key("ten_1", revoked_at=NOW)
     own = parse_key(text)
     assert own is not None
@@ -98,11 +98,11 @@ def test_a_revoked_key_opens_nothing() -> None:
     assert not key.opens(own.secret, NOW - timedelta(days=1))
 
 
-def test_a_key_may_do_all_unless_it_says_otherwise() -> None:
+def test_key_has_all_scopes_by_default() -> None:
     assert set(factories.api_key("ten_1")[0].scopes) == set(Scope)
 
 
-def test_what_is_secret_is_not_shown() -> None:
+def test_repr_has_no_secret() -> None:
     tenant = factories.tenant()
     parts = KeyText("id", "hush")
 

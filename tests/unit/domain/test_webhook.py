@@ -1,4 +1,4 @@
-"""Signatures that receivers' own libraries accept, byte for byte; deliveries and their attempts."""
+"""Signatures that the official library accepts, byte for byte; deliveries and their attempts."""
 
 import base64
 import hashlib
@@ -24,7 +24,7 @@ SPEC_TIME = datetime.fromtimestamp(1614265330, UTC)
 SPEC_SIGNATURE = "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
 
 
-def test_the_specifications_example() -> None:
+def test_signature_of_the_specification_example() -> None:
     assert signed_headers(SPEC_SECRET, SPEC_ID, SPEC_BODY, SPEC_TIME) == {
         "webhook-id": SPEC_ID,
         "webhook-timestamp": "1614265330",
@@ -32,15 +32,15 @@ def test_the_specifications_example() -> None:
     }
 
 
-def test_the_public_library_signs_the_same() -> None:
-    """It replaces the timezone of the moment it is given: only UTC goes in."""
+def test_signature_equals_the_official_library() -> None:
+    """The library replaces the time zone of the datetime that it signs with, so it gets UTC."""
     library = Webhook(SPEC_SECRET).sign(SPEC_ID, SPEC_TIME, SPEC_BODY.decode())
 
     assert library == signed_headers(SPEC_SECRET, SPEC_ID, SPEC_BODY, SPEC_TIME)["webhook-signature"]
 
 
 @given(st.text(max_size=200))
-def test_the_public_library_accepts_what_we_sign(text: str) -> None:
+def test_signature_is_accepted_by_the_official_library(text: str) -> None:
     secret, body = new_secret(), text.encode()
 
     headers = signed_headers(secret, "msg_1", body, datetime.now(UTC))
@@ -49,15 +49,15 @@ def test_the_public_library_accepts_what_we_sign(text: str) -> None:
 
 
 @pytest.mark.parametrize("zone", [UTC, timezone(timedelta(hours=9)), timezone(timedelta(hours=-7))])
-def test_the_moment_counts_and_not_its_zone(zone: timezone) -> None:
-    """And so does the machine's: the timestamp is seconds since 1970 wherever one stands."""
+def test_signature_ignores_the_time_zone(zone: timezone) -> None:
+    """The time zone of the machine does not matter either: the timestamp is seconds since 1970."""
     headers = signed_headers(SPEC_SECRET, SPEC_ID, SPEC_BODY, SPEC_TIME.astimezone(zone))
 
     assert headers["webhook-signature"] == SPEC_SIGNATURE
 
 
 @pytest.mark.parametrize("changed", ["body", "id", "timestamp", "secret", "late", "early"])
-def test_the_public_library_refuses_everything_else(changed: str) -> None:
+def test_signature_changed_is_refused_by_the_library(changed: str) -> None:
     secret, body, now = new_secret(), b'{"a":1}', datetime.now(UTC)
     now += {"late": timedelta(minutes=-6), "early": timedelta(minutes=6)}.get(changed, timedelta())
     headers = signed_headers(secret, "msg_1", body, now)
@@ -73,7 +73,7 @@ def test_the_public_library_refuses_everything_else(changed: str) -> None:
 
 
 @given(st.binary(max_size=200))
-def test_any_bytes_can_be_signed(body: bytes) -> None:
+def test_signature_of_any_bytes(body: bytes) -> None:
     headers = signed_headers(SPEC_SECRET, "msg_1", body, NOW)
 
     key = base64.b64decode(SPEC_SECRET.removeprefix("whsec_"))
@@ -82,7 +82,7 @@ def test_any_bytes_can_be_signed(body: bytes) -> None:
     assert headers["webhook-signature"] == f"v1,{expected}"
 
 
-def test_secrets_are_of_the_standards_form_and_differ() -> None:
+def test_secrets_are_of_the_standard_form_and_differ() -> None:
     secret = new_secret()
 
     assert secret.startswith("whsec_")
@@ -90,7 +90,7 @@ def test_secrets_are_of_the_standards_form_and_differ() -> None:
     assert secret != new_secret()
 
 
-def test_a_delivery_is_attempted_until_it_is_done() -> None:
+def test_delivery_is_attempted_until_delivered() -> None:
     fresh, later = factories.delivery(), NOW + timedelta(minutes=5)
     postponed = fresh.postponed(factories.attempt(), later)
     delivered = postponed.delivered(factories.attempt(status=204))
@@ -102,7 +102,7 @@ def test_a_delivery_is_attempted_until_it_is_done() -> None:
     assert (delivered.id, delivered.body, delivered.url) == (fresh.id, fresh.body, fresh.url)
 
 
-def test_a_dead_delivery_waits_for_nothing() -> None:
+def test_delivery_dead_has_no_next_attempt() -> None:
     dead = factories.delivery(next_attempt_at=NOW).dead(factories.attempt(status=410))
 
     assert (dead.status, dead.next_attempt_at) == (DeliveryStatus.DEAD, None)
