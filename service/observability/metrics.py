@@ -156,7 +156,7 @@ BUILD = Gauge(
 )
 
 
-def tell_build() -> None:
+def set_build_info() -> None:
     BUILD.labels(version(), commit(), platform.python_version()).set(1)
 
 

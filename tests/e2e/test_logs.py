@@ -1,4 +1,4 @@
-"""What real processes write: JSON, line by line, from the first to the last, whatever ends them."""
+"""The logs of real processes are JSON, line by line, until the process ends."""
 
 import json
 import os
@@ -14,41 +14,41 @@ from tests.guards.repository import ROOT
 from tests.support import factories
 
 HUSH = "hush-redis-password"
-#: Celery writes this to the terminal itself, from within its signal handler.
-CELERYS_OWN = (b"", b"worker: Warm shutdown (MainProcess)")
+#: Celery writes this itself, in its signal handler.
+CELERY_OUTPUT = (b"", b"worker: Warm shutdown (MainProcess)")
 
 
-def test_every_process_writes_json_and_nothing_else(own_tenant: TenantClient) -> None:
+def test_processes_write_only_json(own_tenant: TenantClient) -> None:
     stack = own_tenant.stack
     made = own_tenant.create()
     own_tenant.ended(made["id"])
     for name in ("beat", "worker", "gateway"):
         stack.children[name].end()
 
-    told: dict[str, list[dict[str, Any]]] = {
+    logs: dict[str, list[dict[str, Any]]] = {
         name: [
             json.loads(line)
             for line in (stack.folder / f"{name}.log").read_bytes().splitlines()
-            if line not in CELERYS_OWN
+            if line not in CELERY_OUTPUT
         ]
         for name in ("beat", "worker", "gateway")
     }
-    assert all({"event", "level", "timestamp"} <= line.keys() for lines in told.values() for line in lines)
-    for lines in filter(None, told.values()):  # beat may be ended before it has begun
+    assert all({"event", "level", "timestamp"} <= line.keys() for lines in logs.values() for line in lines)
+    for lines in filter(None, logs.values()):  # beat may be ended before it has begun
         assert lines[0]["event"] == "process_started"
         assert {"version", "commit"} <= lines[0].keys()
-    about = [line for lines in told.values() for line in lines if line.get("generation_id") == made["id"]]
+    about = [line for lines in logs.values() for line in lines if line.get("generation_id") == made["id"]]
     moves = [(line["before"], line["status"]) for line in about if line["event"] == "generation_transition"]
     assert {("queued", "submitting"), ("submitting", "submitted")} <= set(moves)
     assert {line["tenant"] for line in about if line["event"] != "callback_received"} == {stack.tenant_id}, (
-        "fal does not say whose"
+        "fal does not name the tenant"
     )
-    assert any("uvicorn" in line.get("logger", "") for line in told["gateway"]), "libraries' lines too"
-    assert any("celery" in line.get("logger", "") for line in told["worker"])
+    assert any("uvicorn" in line.get("logger", "") for line in logs["gateway"]), "including lines of libraries"
+    assert any("celery" in line.get("logger", "") for line in logs["worker"])
 
 
 @pytest.mark.parametrize("thread", [False, True], ids=["process", "thread"])
-def test_what_ends_a_process_is_a_line_without_its_secrets(thread: bool) -> None:
+def test_uncaught_exception_is_logged_and_redacted(thread: bool) -> None:
     settings = factories.settings(f"redis://:{HUSH}@127.0.0.1:9/0")
     code = f"""
 import threading
@@ -79,17 +79,17 @@ else:
 
 
 @pytest.mark.parametrize("unbuffered", ["", "1"], ids=["buffered", "unbuffered"])
-def test_a_log_that_takes_nothing_ends_nobodys_work(unbuffered: str) -> None:
-    """A full disk; a collector that died looks the same."""
+def test_log_to_full_disk_does_not_stop_the_process(unbuffered: str) -> None:
+    """A collector that has ended causes the same error."""
     code = """
 import asyncio
 import logging
 from service.observability import log
 log.configure("INFO")
 async def work():
-    asyncio.get_running_loop().call_soon(log.get("ours").info, "x" * 20_000)
+    asyncio.get_running_loop().call_soon(log.get("gateway").info, "x" * 20_000)
     await asyncio.sleep(0)
-    logging.getLogger("theirs").error("x" * 20_000)
+    logging.getLogger("library").error("x" * 20_000)
 asyncio.run(work())
 print("done")
 """
@@ -108,20 +108,20 @@ print("done")
 
 
 @pytest.mark.parametrize("unbuffered", ["", "1"], ids=["buffered", "unbuffered"])
-def test_lines_of_threads_are_whole(unbuffered: str) -> None:
-    """Larger than a pipe holds, so that each write has to wait in its midst."""
+def test_lines_of_threads_are_not_mixed(unbuffered: str) -> None:
+    """Each line is larger than a pipe, so that each write blocks before its end."""
     code = """
 import logging
 import threading
 from service.observability import log
 log.configure("INFO")
-def ours():
+def gateway():
     for _ in range(30):
-        log.get("ours").info("x" * 100_000)
-def theirs():
+        log.get("gateway").info("x" * 100_000)
+def library():
     for _ in range(30):
-        logging.getLogger("theirs").error("y" * 100_000)
-threads = [threading.Thread(target=work) for work in (ours, ours, theirs)]
+        logging.getLogger("library").error("y" * 100_000)
+threads = [threading.Thread(target=work) for work in (gateway, gateway, library)]
 for thread in threads:
     thread.start()
 for thread in threads:

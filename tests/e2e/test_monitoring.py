@@ -1,6 +1,6 @@
-"""A loaded stack as on-call sees it: every query of every dashboard has data, and trouble at fal fires its own alert.
+"""A loaded stack under a real Prometheus: every query has data, and a fault at fal fires its own alert only.
 
-Windows and waits of the alerts are a sixtieth of what they are: a minute takes a second.
+Windows and waits of the alerts are divided by 60: a minute takes a second.
 """
 
 import itertools
@@ -31,15 +31,13 @@ from tests.support.prometheus import Prometheus
 from tests.support.receiver import Receiver
 
 _SHORTENED = 60
-#: Between two creates of the load.
+#: Seconds between two creates of the load.
 _PAUSE = 0.15
-#: Series that are not there while all is well.
-_ABSENT = {"gateway_generations_refused_total"}
 
 
 @dataclass
 class Load:
-    """A tenant that keeps creating; what it asks for can be changed while it does."""
+    """A tenant that creates generations continuously. ``prompt`` can be changed meanwhile."""
 
     tenant: TenantClient
     webhook_url: str
@@ -64,14 +62,14 @@ class Load:
 
 
 @dataclass(frozen=True)
-class Watch:
-    """Looks at what fires; nothing may that was not expected."""
+class AlertWatch:
+    """Waits for alerts. Fails if an unexpected alert fires."""
 
     prometheus: Prometheus
 
-    def until(self, wanted: Callable[[set[str]], bool], *, allowed: set[str], within: float) -> None:
+    def until(self, reached: Callable[[set[str]], bool], *, allowed: set[str], within: float) -> None:
         give_up = time.monotonic() + within
-        while not wanted(firing := self.prometheus.firing()):
+        while not reached(firing := self.prometheus.firing()):
             assert firing <= allowed, self.prometheus.alerts()
             assert time.monotonic() < give_up, f"{firing} after {within} s: {self.prometheus.alerts()}"
             time.sleep(0.2)
@@ -80,7 +78,7 @@ class Watch:
     def fires(self, alert: str, *, within: float) -> None:
         self.until(lambda firing: alert in firing, allowed={alert}, within=within)
 
-    def calms_down(self, alert: str, *, within: float) -> None:
+    def resolves(self, alert: str, *, within: float) -> None:
         self.until(lambda firing: not firing, allowed={alert}, within=within)
 
 
@@ -99,7 +97,7 @@ def stack() -> Iterator[Stack]:
 
 @pytest.fixture
 def prometheus(stack: Stack, tmp_path: Path) -> Iterator[Prometheus]:
-    until(lambda: all_heard(stack), within=100)
+    until(lambda: has_all_heartbeats(stack), within=100)
     jobs = {"gateway": stack.port or 0, "worker": stack.settings.metrics_port}
     with Prometheus(tmp_path, rules.document(_SHORTENED), jobs) as running:
         yield running
@@ -111,28 +109,28 @@ def load(stack: Stack, receiver: Receiver) -> Iterator[Load]:
         yield running
 
 
-def test_on_call_sees_what_happens(stack: Stack, load: Load, prometheus: Prometheus) -> None:
+def test_dashboards_have_data_and_faults_fire_alerts(stack: Stack, load: Load, prometheus: Prometheus) -> None:
     give_a_budget(stack)
-    watch = Watch(prometheus)
+    watch = AlertWatch(prometheus)
 
     until(lambda: not without_data(prometheus), within=150, why=lambda: without_data(prometheus))
     assert prometheus.values("tenant", of="gateway_queued") == [stack.tenant_id]
     until(lambda: not prometheus.unhealthy_rules(), within=50, why=prometheus.unhealthy_rules)
-    assert [name for name in asked_by_alerts() if not prometheus.query(name)] == []
+    assert [name for name in series_of_alerts() if not prometheus.query(name)] == []
     watch.until(lambda firing: not firing, allowed=set(), within=1)
 
     with faults(stack, account={"kind": "locked"}):
         watch.fires("AccountLocked", within=75)
-    watch.calms_down("AccountLocked", within=75)
+    watch.resolves("AccountLocked", within=75)
 
     with faults(stack, submit={"kind": "503"}):
         watch.fires("SubmitsFailing", within=125)
-    watch.calms_down("SubmitsFailing", within=75)
+    watch.resolves("SubmitsFailing", within=75)
 
     with faults(stack, submit={"kind": "lost-answer", "times": 1}, webhook={"kind": "lost"}):
         watch.fires("SubmitsUnconfirmed", within=125)
-        resolve_as_the_runbook_says(stack)
-        watch.calms_down("SubmitsUnconfirmed", within=50)
+        resolve_as_in_the_runbook(stack)
+        watch.resolves("SubmitsUnconfirmed", within=50)
 
     load.prompt = "sandbox:no-video sandbox:error-500"
     watch.fires("CompletionSloBurning", within=100)
@@ -143,29 +141,31 @@ def test_on_call_sees_what_happens(stack: Stack, load: Load, prometheus: Prometh
 
 
 def without_data(prometheus: Prometheus) -> list[str]:
-    return [name for name, query in documents.queries() if not has_data(prometheus.query(as_grafana_asks(query)))]
+    return [
+        name for name, query in documents.queries() if not has_data(prometheus.query(with_grafana_variables(query)))
+    ]
 
 
 def has_data(samples: list[Any]) -> bool:
     return any(not math.isnan(float(sample["value"][1])) for sample in samples)
 
 
-def as_grafana_asks(query: str) -> str:
+def with_grafana_variables(query: str) -> str:
     return query.replace("$__rate_interval", "10s").replace("$tenant", ".*")
 
 
-def asked_by_alerts() -> list[str]:
-    """Every series that an alert's expression reads."""
+def series_of_alerts() -> list[str]:
+    """Return every series that the expression of an alert reads."""
     found = re.findall(
         r"\b((gateway_\w+|slo:[\w:]+)(?:\{[^}]*\})?)", " ".join(rule["expr"] for rule in documents.rules())
     )
-    return sorted({selector for selector, name in found if name not in _ABSENT})
+    return sorted({selector for selector, _ in found})
 
 
 @contextmanager
-def faults(stack: Stack, **wanted: Any) -> Iterator[None]:
+def faults(stack: Stack, **faults: Any) -> Iterator[None]:
     url = f"{stack.sandbox_url}/_sandbox/faults"
-    httpx.post(url, content=json.dumps(wanted)).raise_for_status()
+    httpx.post(url, content=json.dumps(faults)).raise_for_status()
     try:
         yield
     finally:
@@ -187,8 +187,8 @@ def give_a_budget(stack: Stack) -> None:
         assert changed.status_code == 200, changed.text
 
 
-def resolve_as_the_runbook_says(stack: Stack) -> None:
-    """Find it at fal by its prompt, and say so."""
+def resolve_as_in_the_runbook(stack: Stack) -> None:
+    """Find the job at fal by its prompt, and resolve the generation with its request id."""
     submits = httpx.get(f"{stack.sandbox_url}/_sandbox/requests").raise_for_status().json()
     with operator(stack) as admin:
         (waiting,) = admin.get("/unconfirmed").raise_for_status().json()["data"]
@@ -198,8 +198,8 @@ def resolve_as_the_runbook_says(stack: Stack) -> None:
         admin.post(f"/generations/{waiting['id']}/resolve", json=body).raise_for_status()
 
 
-def all_heard(stack: Stack) -> bool:
-    """Worker and beat have given signs of life: Prometheus would not have looked so early."""
+def has_all_heartbeats(stack: Stack) -> bool:
+    """Return whether worker and beat have sent heartbeats. Prometheus starts after that."""
     text = httpx.get(f"{stack.base_url}/metrics").text
     samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
     there = {sample.labels["queue"] for sample in samples if sample.name == "gateway_workers" and sample.value == 1}

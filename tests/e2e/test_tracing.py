@@ -1,4 +1,4 @@
-"""One generation, one trace: from the tenant's call through both processes to the last webhook attempt."""
+"""A generation is one trace, from the tenant's request through both processes to the last webhook attempt."""
 
 import json
 from collections.abc import Iterator
@@ -42,13 +42,13 @@ def client(traced: Stack) -> Iterator[TenantClient]:
 
 
 def stop(stack: Stack) -> None:
-    """SIGTERM: what was not sent is sent now."""
+    """Stop with SIGTERM: the processes send their remaining spans."""
     for name in ("beat", "worker", "gateway"):
         stack.children[name].end()
 
 
 def lines(stack: Stack) -> list[dict[str, Any]]:
-    """What gateway and worker have written."""
+    """Return the log lines of gateway and worker."""
     texts = [Path(stack.folder, f"{name}.log").read_text() for name in ("gateway", "worker")]
     return [json.loads(line) for text in texts for line in text.splitlines() if line.startswith("{")]
 
@@ -57,7 +57,7 @@ def named(spans: list[Seen], name: str) -> list[Seen]:
     return [span for span in spans if span.name == name]
 
 
-def test_a_trace_goes_from_the_tenants_call_to_the_last_attempt(
+def test_trace_from_create_to_last_webhook_attempt(
     traced: Stack, client: TenantClient, collector: Collector, receiver: Receiver
 ) -> None:
     receiver.answers[:] = [500, 503]
@@ -76,7 +76,7 @@ def test_a_trace_goes_from_the_tenants_call_to_the_last_attempt(
     assert (root.parent_id, root.kind, root.service) == (CALLER, SERVER, "seedance-gateway")
     expected = {"generation.queued", "generation.submit", "generation.submitted", "generation.poll", "webhook.attempt"}
     assert expected <= {span.name for span in spans}
-    assert [span.attributes["seedance.outcome"] for span in named(spans, "video.copy")] == ["kept"]
+    assert [span.attributes["seedance.outcome"] for span in named(spans, "video.copy")] == ["stored"]
     assert named(spans, "generation.callback")[0].service == "seedance-gateway"
     assert all(span.parent_id == root.span_id for span in spans if span is not root)
     assert len({span.pid for span in collector.spans}) == 2, "gateway and worker"
@@ -96,10 +96,10 @@ def test_a_trace_goes_from_the_tenants_call_to_the_last_attempt(
     assert client.stack.tenant_id.encode() in collector.raw
 
 
-def test_a_generation_without_a_trace_of_its_callers_gets_one(
+def test_generation_without_traceparent_starts_a_trace(
     traced: Stack, client: TenantClient, collector: Collector, receiver: Receiver
 ) -> None:
-    """And the lines of the log name it, in both processes."""
+    """The log lines of both processes have its trace id."""
     made = client.create(PROMPT, webhook_url=receiver.url)
     client.ended(made["id"])
     receiver.wait_for(lambda now: len(now) == 1)
@@ -115,15 +115,15 @@ def test_a_generation_without_a_trace_of_its_callers_gets_one(
     assert {line["tenant"] for line in about} == {traced.tenant_id}
 
 
-def test_a_long_job_has_a_handful_of_spans(traced: Stack, client: TenantClient, collector: Collector) -> None:
-    """Polls that see nothing new are not told: the time at fal is one span per state."""
+def test_trace_of_long_job_has_few_spans(traced: Stack, client: TenantClient, collector: Collector) -> None:
+    """Polls without a change send no span: the time at fal is one span per status."""
     made = client.create(f"sandbox:seconds=4 sandbox:lost-webhook {PROMPT}")
     ended = client.ended(made["id"])
     stop(traced)
 
     (running,) = named(collector.spans, "generation.in_progress")
     assert ended["status"] == "succeeded"
-    assert running.seconds > 1, "nobody was there all along"
+    assert running.seconds > 1, "recorded afterwards"
     assert [span.attributes["seedance.outcome"] for span in named(collector.spans, "generation.poll")] == [
         "running",
         "completed",
@@ -131,8 +131,8 @@ def test_a_long_job_has_a_handful_of_spans(traced: Stack, client: TenantClient, 
     assert len(collector.spans) <= 12
 
 
-def test_who_does_not_ask_for_traces_has_none(own_tenant: TenantClient, receiver: Receiver) -> None:
-    """What the caller sent is passed on as it came, and no line has a trace."""
+def test_tracing_off_passes_traceparent_on(own_tenant: TenantClient, receiver: Receiver) -> None:
+    """Receivers get the caller's traceparent unchanged, and log lines have no trace id."""
     own_tenant.http.headers["traceparent"] = TRACEPARENT
     made = own_tenant.create(PROMPT, webhook_url=receiver.url)
     own_tenant.ended(made["id"])

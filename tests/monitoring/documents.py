@@ -13,7 +13,7 @@ ALERTS = ROOT / "deploy/prometheus/alerts.yml"
 
 
 def panels() -> Iterator[tuple[str, Any]]:
-    """Every panel that shows something, with a name to find it by."""
+    """Yield every panel except rows, with its board and title."""
     for path in DASHBOARDS:
         for panel in json.loads(path.read_text())["panels"]:
             if panel["type"] != "row":

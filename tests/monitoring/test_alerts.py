@@ -1,4 +1,4 @@
-"""promtool plays series to every alert: it fires when it should, and is silent when it should."""
+"""promtool plays series to every alert, firing and silent."""
 
 import subprocess
 from pathlib import Path
@@ -18,14 +18,14 @@ def scenarios() -> list[Any]:
 
 
 @pytest.mark.parametrize("path", SCENARIOS, ids=lambda path: path.stem)
-def test_alerts_fire_and_are_silent(path: Path) -> None:
+def test_alert_scenarios(path: Path) -> None:
     played = subprocess.run(
         [binary("promtool"), "test", "rules", path.name], cwd=path.parent, capture_output=True, text=True, check=False
     )
     assert played.returncode == 0, played.stdout + played.stderr
 
 
-def test_the_rules_are_good_for_prometheus() -> None:
+def test_rules_are_valid_for_prometheus() -> None:
     checked = subprocess.run(
         [binary("promtool"), "check", "rules", str(documents.ALERTS)], capture_output=True, text=True, check=False
     )
@@ -33,7 +33,7 @@ def test_the_rules_are_good_for_prometheus() -> None:
 
 
 @pytest.mark.parametrize("alert", documents.alerts(), ids=lambda alert: f"{alert['alert']} {alert['labels']}")
-def test_every_alert_is_seen_firing_and_silent(alert: Any) -> None:
+def test_alert_has_a_firing_and_a_silent_scenario(alert: Any) -> None:
     played = [test for scenario in scenarios() for test in scenario.get("alert_rule_test", [])]
     mine = [test for test in played if test["alertname"] == alert["alert"]]
     assert any(fired["exp_labels"].items() >= alert["labels"].items() for test in mine for fired in test["exp_alerts"])

@@ -1,4 +1,4 @@
-"""Dashboards and alerts are what the code makes, name metrics that exist, and lead to the runbook."""
+"""Dashboards and alerts match their generator, read existing metrics, and link to the runbook."""
 
 import re
 from pathlib import Path
@@ -15,11 +15,11 @@ GENERATED = generator.files()
 
 
 @pytest.mark.parametrize("path", GENERATED, ids=lambda path: path.name)
-def test_what_is_committed_is_what_is_generated(path: Path) -> None:
+def test_generated_files_are_up_to_date(path: Path) -> None:
     assert path.read_text() == GENERATED[path], "run: make dashboards"
 
 
-def test_no_other_dashboard_lies_about() -> None:
+def test_dashboards_are_the_generated_ones() -> None:
     assert {path for path in GENERATED if path.suffix == ".json"} == set(documents.DASHBOARDS)
     assert {path.stem for path in documents.DASHBOARDS} == {
         "overview",
@@ -31,7 +31,7 @@ def test_no_other_dashboard_lies_about() -> None:
 
 
 @pytest.mark.parametrize(("name", "panel"), list(documents.panels()))
-def test_every_panel_says_what_it_shows_and_in_which_unit(name: str, panel: Any) -> None:
+def test_panel_has_description_unit_and_source(name: str, panel: Any) -> None:
     assert len(panel["description"]) > 15, name
     assert panel["fieldConfig"]["defaults"]["unit"], name
     assert panel["targets"], name
@@ -39,12 +39,12 @@ def test_every_panel_says_what_it_shows_and_in_which_unit(name: str, panel: Any)
 
 
 def exposed() -> dict[str, set[str]]:
-    """Each metric's name and the names of its series."""
+    """Return the names of the series of each metric."""
     suffixes = {"histogram": ("_bucket", "_sum", "_count")}
     return {name: {name + suffix for suffix in suffixes.get(kind, ("",))} for name, kind in metrics.types().items()}
 
 
-def asked_for(texts: list[str]) -> set[str]:
+def metrics_in(texts: list[str]) -> set[str]:
     return {name for text in texts for name in re.findall(r"\bgateway_\w+", re.sub(r"slo:\w+", "", text))}
 
 
@@ -52,19 +52,19 @@ def every_expression() -> list[str]:
     return [expression for _, expression in documents.queries()] + [rule["expr"] for rule in documents.rules()]
 
 
-def test_every_metric_that_is_asked_for_exists() -> None:
+def test_queries_read_existing_metrics() -> None:
     recorded = {rule["record"] for rule in documents.rules() if "record" in rule}
-    assert asked_for(every_expression()) <= set().union(*exposed().values())
+    assert metrics_in(every_expression()) <= set().union(*exposed().values())
     assert {name for text in every_expression() for name in re.findall(r"\bslo:[\w:]+", text)} == recorded
 
 
-def test_every_metric_is_asked_for() -> None:
-    asked = asked_for(every_expression())
+def test_every_metric_has_a_panel_or_alert() -> None:
+    asked = metrics_in(every_expression())
     assert [name for name, series in exposed().items() if not series & asked] == [], "give it a panel"
 
 
-def test_state_is_never_summed_over_gateways() -> None:
-    """Each of them exports the same."""
+def test_state_gauges_are_never_summed() -> None:
+    """Every gateway exports the same values."""
     state = {gauge.name for gauge in metrics.state_gauges()}
     for text in every_expression():
         for name in re.findall(
@@ -74,7 +74,7 @@ def test_state_is_never_summed_over_gateways() -> None:
 
 
 @pytest.mark.parametrize("alert", documents.alerts(), ids=lambda alert: alert["alert"])
-def test_every_alert_leads_to_its_section_of_the_runbook(alert: Any) -> None:
+def test_alert_links_to_its_runbook_section(alert: Any) -> None:
     page, _, anchor = alert["annotations"]["runbook_url"].partition("#")
     assert f"\n## {anchor}\n" in (ROOT / page).read_text()
     assert anchor.replace("-", "") == alert["alert"].lower()
@@ -83,7 +83,7 @@ def test_every_alert_leads_to_its_section_of_the_runbook(alert: Any) -> None:
     assert alert["annotations"]["description"]
 
 
-def test_every_section_of_the_runbook_has_an_alert() -> None:
+def test_runbook_sections_have_alerts() -> None:
     sections = re.findall(r"^## ([a-z-]+)$", (ROOT / "docs/runbook.md").read_text(), re.MULTILINE)
     assert {section.replace("-", "") for section in sections} == {
         alert["alert"].lower() for alert in documents.alerts()

@@ -109,10 +109,10 @@ class EventStream(Response):
 
     async def _go_on(self, receive: Receive, send: Send) -> None:
         leaving = asyncio.create_task(_disconnected(receive, self._ear), name="reader")
-        reason = "gone"
+        reason = "disconnected"
         try:
             reason = await self._tell(self._feed, self._ear, leaving, send)
-            if reason != "gone":
+            if reason != "disconnected":
                 await _write(send, b"", more=False)
         except TimeoutError:
             reason = "slow"  # the server closes what was left unfinished
@@ -139,7 +139,7 @@ class EventStream(Response):
                 await _write(send, told)
                 silent_since = clock()
             if sight.generation.is_terminal:
-                return "told"
+                return "finished"
             if feed.stopped:
                 return "stopping"
             if clock() >= end:
@@ -148,7 +148,7 @@ class EventStream(Response):
                 await _write(send, _HEARTBEAT)
                 silent_since = clock()
             await ear.wait(within=min(silent_since + self._heartbeat, end) - clock())
-        return "gone"
+        return "disconnected"
 
     def events_since(self, sight: Snapshot) -> bytes:
         """What was not told yet, as it is sent."""

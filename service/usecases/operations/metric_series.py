@@ -35,7 +35,7 @@ _KNOWN: Final[tuple[tuple[Any, *tuple[Iterable[str], ...]], ...]] = (
     (metrics.IMAGES, ("accepted",)),
     (metrics.PREFLIGHTS, ("passed", "probe_failed", "image_unreachable", "invalid_input")),
     (metrics.VIDEOS, ("stored", "failed", "fal_url")),
-    (metrics.EVENT_STREAMS_ENDED, ("told", "gone", "slow", "refused", "erased", "stopping", "too_long")),
+    (metrics.EVENT_STREAMS_ENDED, ("finished", "disconnected", "slow", "refused", "erased", "stopping", "too_long")),
     (metrics.WEBHOOK_ATTEMPTS, (DeliveryStatus.DELIVERED, DeliveryStatus.DEAD, "failed")),
     (metrics.WORK_ITEMS_CLAIMED, WorkQueue),
     (metrics.WORK_ITEMS_FAILED, WorkQueue),
@@ -52,7 +52,7 @@ _MOST_TENANTS: Final = 200
 @cache
 def begin() -> None:
     """Create the series of this process. Only the first call has an effect."""
-    metrics.tell_build()
+    metrics.set_build_info()
     for metric, *values in _KNOWN:
         for labels in product(*values):
             metric.labels(*labels)

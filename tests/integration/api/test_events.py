@@ -276,7 +276,7 @@ async def test_who_leaves_frees_the_room(opened: Open, generation_id: str, app: 
     assert open_streams() == 0
     assert not app.state.runtime.generations.streams._feeds
     assert not app.state.runtime.connections.changes._subscriptions
-    assert ended("gone") >= 1
+    assert ended("disconnected") >= 1
 
 
 async def test_who_reads_nothing_is_dropped(

@@ -1,4 +1,4 @@
-"""What the gateway writes while it works: one JSON line per call, and never what is not a log's business."""
+"""The log of a gateway: one JSON line per request, and no private data."""
 
 import asyncio
 import errno
@@ -37,7 +37,7 @@ def settings(redis_url: str, sandbox_url: str) -> Settings:
 
 @pytest.fixture
 def stderr(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.BytesIO]:
-    """Where this process's lines go; asked for before ``app``, which opens it."""
+    """The log of this process. Request it before ``app``, which opens it."""
     written, usual = io.BytesIO(), log.configure
     monkeypatch.setattr(log, "configure", partial(usual, stream=written))
     yield written
@@ -52,11 +52,11 @@ def body() -> dict[str, Any]:
 
 
 async def lines(stderr: io.BytesIO) -> list[dict[str, Any]]:
-    await asyncio.sleep(0)  # a call's line comes with the next turn of the event loop
+    await asyncio.sleep(0)  # request lines are written in the next iteration of the event loop
     return [json.loads(line) for line in stderr.getvalue().splitlines()]
 
 
-async def test_a_call_is_one_line(stderr: io.BytesIO, api: httpx.AsyncClient, tenant: Tenant) -> None:
+async def test_access_log_has_one_line_per_request(stderr: io.BytesIO, api: httpx.AsyncClient, tenant: Tenant) -> None:
     stderr.truncate(stderr.seek(0))
 
     answer = await api.get("/v1/generations", headers={"X-Request-Id": "abc"})
@@ -74,7 +74,7 @@ async def test_a_call_is_one_line(stderr: io.BytesIO, api: httpx.AsyncClient, te
     assert (line["level"], line["ms"] > 0) == ("info", True)
 
 
-async def test_every_line_of_a_call_names_it(
+async def test_log_lines_of_a_request_have_its_id(
     stderr: io.BytesIO, api: httpx.AsyncClient, anonymous: httpx.AsyncClient, tenant: Tenant, body: dict[str, Any]
 ) -> None:
     stderr.truncate(stderr.seek(0))
@@ -83,12 +83,12 @@ async def test_every_line_of_a_call_names_it(
     await api.post(f"/v1/generations/{created.json()['id']}/cancel", headers={"X-Request-Id": "def"})
     await anonymous.get("/v1/generations", headers={"X-Request-Id": "ghi"})
 
-    told = [
+    seen = [
         (line["request_id"], line["event"], line["generation_id"], line["tenant"], line.get("status"))
         for line in await lines(stderr)
     ]
     name = created.json()["id"]
-    assert told == [
+    assert seen == [
         ("abc", "request", name, tenant.id, 202),
         ("def", "generation_transition", name, tenant.id, "canceled"),
         ("def", "request", name, tenant.id, 200),
@@ -96,7 +96,7 @@ async def test_every_line_of_a_call_names_it(
     ]
 
 
-async def test_calls_that_end_together_are_told_each_by_its_own_name(
+async def test_access_log_concurrent_requests_keep_their_context(
     stderr: io.BytesIO, api: httpx.AsyncClient, anonymous: httpx.AsyncClient, tenant: Tenant, body: dict[str, Any]
 ) -> None:
     stderr.truncate(stderr.seek(0))
@@ -107,17 +107,17 @@ async def test_calls_that_end_together_are_told_each_by_its_own_name(
     )
 
     made = [answer.json()["id"] for answer in answers[:10]]
-    told = {
+    seen = {
         line["request_id"]: (line["method"], line["status"], line["tenant"], line["generation_id"])
         for line in await lines(stderr)
     }
-    assert told == {
+    assert seen == {
         **{f"create-{n}": ("POST", 202, tenant.id, made[n]) for n in range(10)},
         **{f"list-{n}": ("GET", 401, None, None) for n in range(10)},
     }
 
 
-async def test_a_line_that_cannot_be_written_takes_no_other_with_it(
+async def test_log_write_error_loses_one_line_only(
     stderr: io.BytesIO, anonymous: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stderr.truncate(stderr.seek(0))
@@ -137,10 +137,10 @@ async def test_a_line_that_cannot_be_written_takes_no_other_with_it(
     assert [line["request_id"] for line in await lines(stderr)] == ["b", "c"]
 
 
-async def test_calls_that_end_together_are_written_in_pieces_of_whole_lines(
+async def test_access_log_batch_is_written_in_whole_lines(
     stderr: io.BytesIO, anonymous: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of processes that share a pipe, none writes into a line of another."""
+    """Processes that share a pipe do not write into each other's lines."""
     stderr.truncate(stderr.seek(0))
     pieces: list[bytes] = []
     monkeypatch.setattr(stderr, "write", pieces.append, raising=False)
@@ -153,12 +153,12 @@ async def test_calls_that_end_together_are_written_in_pieces_of_whole_lines(
     assert all(piece.endswith(b"\n") and len(piece) <= 4096 for piece in pieces)
 
 
-async def test_a_call_is_told_without_what_was_bound_before_it(
+async def test_access_log_ignores_context_of_pipelined_request(
     stderr: io.BytesIO, anonymous: httpx.AsyncClient
 ) -> None:
-    """One that was sent ahead on the same connection begins within the one before it."""
+    """A pipelined request begins within the context of the request before it."""
     stderr.truncate(stderr.seek(0))
-    log.bind(trace_id="another call's", generation_id="another call's")
+    log.bind(trace_id="of another request", generation_id="of another request")
 
     await anonymous.get("/v1/generations")
 
@@ -166,24 +166,26 @@ async def test_a_call_is_told_without_what_was_bound_before_it(
     assert (line.get("trace_id"), line["generation_id"]) == (None, None)
 
 
-async def test_every_move_is_one_line_and_every_line_of_a_worker_names_its_job(
+async def test_worker_log_names_generation_in_every_line(
     stderr: io.BytesIO, app: FastAPI, api: httpx.AsyncClient, tenant: Tenant, body: dict[str, Any]
 ) -> None:
     created = [(await api.post("/v1/generations", json=body)).json()["id"] for _ in range(3)]
     stderr.truncate(stderr.seek(0))
 
-    await work_off(app)
+    await run_worker_once(app)
 
-    told = await lines(stderr)
+    written = await lines(stderr)
     for name in created:
         moves = [
-            (line["before"], line["status"]) for line in told if line.get("generation_id") == name and "before" in line
+            (line["before"], line["status"])
+            for line in written
+            if line.get("generation_id") == name and "before" in line
         ]
         assert moves[:2] == [("queued", "submitting"), ("submitting", "submitted")]
-    about = [line for line in told if line.get("work_queue")]
+    about = [line for line in written if line.get("work_queue")]
     assert {line["event"] for line in about} >= {"generation_transition", "submitted"}
     assert {line["generation_id"] for line in about if "generation_id" in line} == set(created)
-    assert all(line["item"] == line["generation_id"] for line in about if "generation_id" in line), "nobody else's"
+    assert all(line["item"] == line["generation_id"] for line in about if "generation_id" in line), "of this generation"
     assert {line["tenant"] for line in about if line["event"] == "submitted"} == {tenant.id}
 
 
@@ -197,7 +199,7 @@ async def test_every_move_is_one_line_and_every_line_of_a_worker_names_its_job(
         ("/fal/rest/storage/upload/initiate", "Key"),
     ],
 )
-async def test_a_caller_that_leaves_in_mid_body_is_no_fault_of_ours(
+async def test_access_log_disconnect_in_body_is_400(
     stderr: io.BytesIO, app: FastAPI, api: httpx.AsyncClient, path: str, scheme: str
 ) -> None:
     stderr.truncate(stderr.seek(0))
@@ -220,7 +222,7 @@ async def test_a_caller_that_leaves_in_mid_body_is_no_fault_of_ours(
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics"])
-async def test_probes_are_not_worth_a_line(stderr: io.BytesIO, anonymous: httpx.AsyncClient, path: str) -> None:
+async def test_access_log_skips_probes(stderr: io.BytesIO, anonymous: httpx.AsyncClient, path: str) -> None:
     stderr.truncate(stderr.seek(0))
 
     await anonymous.get(path)
@@ -228,7 +230,7 @@ async def test_probes_are_not_worth_a_line(stderr: io.BytesIO, anonymous: httpx.
     assert await lines(stderr) == []
 
 
-async def test_nothing_private_is_ever_written(
+async def test_log_contains_no_private_data(
     stderr: io.BytesIO,
     app: FastAPI,
     api: httpx.AsyncClient,
@@ -237,7 +239,7 @@ async def test_nothing_private_is_ever_written(
     body: dict[str, Any],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A whole life, with refusals, an unhandled error and a dead webhook receiver on the way."""
+    """A generation from create to callback, with refusals, an unhandled error and a dead webhook receiver."""
     key = api.headers["authorization"].split()[1]
     idempotent = {"Idempotency-Key": "hush-idempotency-key"}
     created = (await api.post("/v1/generations", json=body, headers=idempotent)).json()
@@ -252,7 +254,7 @@ async def test_nothing_private_is_ever_written(
         await wrong_key.get("/v1/generations")
     uploaded = await api.post("/v1/uploads", content=JPEG, headers={"content-type": "image/jpeg"})
     new_key = (await operator.post(f"/admin/v1/tenants/{tenant.id}/keys", json={})).json()["key"]
-    await work_off(app)
+    await run_worker_once(app)
     with monkeypatch.context() as patch:
         patch.setattr("service.api.v1.generations.parse_create", _broken)
         async with client_of(app, key, raises=False) as client:
@@ -260,7 +262,7 @@ async def test_nothing_private_is_ever_written(
 
     stored = await app.state.runtime.tenants.service.get(tenant.id)
     kept = await app.state.runtime.stores.generations.load(created["id"])
-    told = await call_back(app, f"/callbacks/fal/{kept.id}/{kept.callback_token}", monkeypatch)
+    shown = await call_back(app, f"/callbacks/fal/{kept.id}/{kept.callback_token}", monkeypatch)
     written = stderr.getvalue().decode()
     assert uploaded.status_code == 201
     assert "hush" not in written
@@ -278,12 +280,12 @@ async def test_nothing_private_is_ever_written(
         uploaded.json()["url"],
     ):
         assert secret not in written
-    assert kept.callback_token not in told
+    assert kept.callback_token not in shown
     events = {line["event"] for line in await lines(stderr)}
-    assert {"request", "generation_transition", "submitted", "unhandled error"} <= events, "all of it was written about"
+    assert {"request", "generation_transition", "submitted", "unhandled error"} <= events, "all of it was logged"
 
 
-async def test_an_error_of_ours_does_not_tell_whom_it_was_about(
+async def test_unhandled_error_log_has_no_end_user(
     stderr: io.BytesIO, app: FastAPI, api: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(app.state.runtime.tenants.end_users, "get", _broken)
@@ -296,18 +298,18 @@ async def test_an_error_of_ours_does_not_tell_whom_it_was_about(
     assert "hush" not in stderr.getvalue().decode()
 
 
-async def work_off(app: FastAPI) -> None:
-    """Submit and poll once, as a worker does, in the process whose lines are caught."""
+async def run_worker_once(app: FastAPI) -> None:
+    """Submit and poll once, as a worker does, in this process."""
     runtime = app.state.runtime
-    for drain in (WorkQueue.DISPATCH, WorkQueue.POLL):
-        await runtime.queues.run(drain)
+    for work_queue in (WorkQueue.DISPATCH, WorkQueue.POLL):
+        await runtime.queues.run(work_queue)
         async with asyncio.timeout(10):
-            while runtime.queues.consumers[drain].busy:
-                await asyncio.wait(set(runtime.queues.consumers[drain]._running))
+            while runtime.queues.consumers[work_queue].busy:
+                await asyncio.wait(set(runtime.queues.consumers[work_queue]._running))
 
 
 async def call_back(app: FastAPI, path: str, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Whatever may happen to a callback, and all that is answered and shown of it."""
+    """Send callbacks with every kind of error, and return all responses and metrics."""
     async with client_of(app, raises=False) as fal:
         answers = [
             await fal.post(path, content=b"{}"),
@@ -324,4 +326,4 @@ async def call_back(app: FastAPI, path: str, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def _broken(*_: object) -> None:
-    raise RuntimeError("a fault of ours")
+    raise RuntimeError("unexpected")

@@ -1,4 +1,4 @@
-"""The gauges of everybody's state: read from Redis, the same at every gateway, and gone with what they tell of."""
+"""Gauges that are read from Redis, and counters that begin at zero."""
 
 import asyncio
 from collections.abc import Iterator
@@ -28,11 +28,11 @@ from tests.support import factories
 from tests.support.factories import Clock
 
 Found = dict[tuple[str, str], float]
-"""By name and the one label's value, "" where there is none."""
+"""Values by metric name and the value of the first label, "" without labels."""
 
 
 async def read(runtime: Runtime) -> Found:
-    """As another gateway would, that has nothing remembered."""
+    """Read as another gateway does, without a cached text."""
     runtime.operations.account_metrics.forget()
     return parsed((await runtime.operations.account_metrics.text()).decode())
 
@@ -53,7 +53,7 @@ async def queued(runtime: Runtime, tenant: Tenant, clock: Clock, *, age: float =
     return g.id
 
 
-async def test_a_tenants_work_and_money(runtime: Runtime, clock: Clock) -> None:
+async def test_tenant_gauges_show_work_and_money(runtime: Runtime, clock: Clock) -> None:
     tenant = await runtime.tenants.service.create("acme", Limits(monthly_budget=50_000_000))
     for age, priority in ((10, 9), (300, 0), (20, 0), (100, 5)):
         await queued(runtime, tenant, clock, age=age, priority=priority)
@@ -61,7 +61,7 @@ async def test_a_tenants_work_and_money(runtime: Runtime, clock: Clock) -> None:
     found = await read(runtime)
 
     assert found["gateway_queued", tenant.id] == 4
-    assert found["gateway_oldest_queued_seconds", tenant.id] == pytest.approx(300, abs=0.1), "of any priority"
+    assert found["gateway_oldest_queued_seconds", tenant.id] == pytest.approx(300, abs=0.1), "over all priorities"
     assert found["gateway_held_micro_usd", tenant.id] == found["gateway_account_held_micro_usd", ""] == 8_000_000
     assert found["gateway_spent_micro_usd", tenant.id] == 0
     assert found["gateway_budget_micro_usd", tenant.id] == 50_000_000
@@ -74,7 +74,7 @@ async def test_a_tenants_work_and_money(runtime: Runtime, clock: Clock) -> None:
     assert found["gateway_oldest_queued_seconds", tenant.id] == pytest.approx(20, abs=0.1)
 
 
-async def test_a_name_cannot_pass_for_a_budget(runtime: Runtime, clock: Clock) -> None:
+async def test_tenant_name_is_not_read_as_budget(runtime: Runtime, clock: Clock) -> None:
     tenant = await runtime.tenants.service.create('"monthly_budget":1', Limits(monthly_budget=7_000_000))
     without = await runtime.tenants.service.create('{"limits":{"monthly_budget":1}}')
     for each in (tenant, without):
@@ -97,7 +97,7 @@ async def test_tenant_info_names_every_tenant(runtime: Runtime, name: str) -> No
     assert [(sample.labels, sample.value) for sample in info.samples] == [({"tenant": tenant.id, "name": name}, 1)]
 
 
-async def test_who_does_nothing_has_no_series(runtime: Runtime, clock: Clock) -> None:
+async def test_idle_tenant_has_no_gauges(runtime: Runtime, clock: Clock) -> None:
     idle, gone = await runtime.tenants.service.create("idle"), await runtime.tenants.service.create("gone")
     name = await queued(runtime, gone, clock)
     assert ("gateway_queued", gone.id) in await read(runtime)
@@ -107,13 +107,11 @@ async def test_who_does_nothing_has_no_series(runtime: Runtime, clock: Clock) ->
     found = await read(runtime)
 
     named = {label for metric, label in found if metric != "gateway_tenant_info"}
-    assert not named & {idle.id, gone.id}, "nothing waits, and its month is over"
+    assert not named & {idle.id, gone.id}, "nothing is queued, and the month is over"
 
 
 @pytest.mark.parametrize("count", [state._PAGE - 1, state._PAGE, state._PAGE + 1])
-async def test_no_tenant_is_overlooked_at_the_edge_of_a_page(
-    runtime: Runtime, redis: Redis, clock: Clock, count: int
-) -> None:
+async def test_tenants_at_page_edges_are_read(runtime: Runtime, redis: Redis, clock: Clock, count: int) -> None:
     names = [f"ten_{number:026d}" for number in range(count)]
     await redis.execute("ZADD", "{sg}:tenants", *(word for name in names for word in (0, name)))
     for name in (names[0], names[-1]):
@@ -124,7 +122,7 @@ async def test_no_tenant_is_overlooked_at_the_edge_of_a_page(
     assert {label for name, label in found if name == "gateway_queued"} == {names[0], names[-1]}
 
 
-async def test_deliveries_by_what_they_wait_for(runtime: Runtime, redis: Redis, clock: Clock) -> None:
+async def test_delivery_gauges_pending_backlog_dead(runtime: Runtime, redis: Redis, clock: Clock) -> None:
     now = round(clock().timestamp() * 1000)
     for lane, members in (
         ("ten_a:one", (now - 5000, now - 1, now + 60_000)),
@@ -146,9 +144,9 @@ async def test_deliveries_by_what_they_wait_for(runtime: Runtime, redis: Redis, 
     assert found["gateway_overdue_seconds", "deliver"] == pytest.approx(5, abs=0.01)
 
 
-async def test_signs_of_life(runtime: Runtime, clock: Clock) -> None:
+async def test_heartbeat_gauges(runtime: Runtime, clock: Clock) -> None:
     found = await read(runtime)
-    assert ("gateway_beat_age_seconds", "") not in found, "never heard of"
+    assert ("gateway_beat_age_seconds", "") not in found, "no heartbeat yet"
     assert [found["gateway_workers", queue] for queue in QUEUES] == [0, 0, 0]
 
     await runtime.stores.heartbeats.note_beat(clock())
@@ -182,7 +180,7 @@ async def test_signs_of_life(runtime: Runtime, clock: Clock) -> None:
         ("appendonly", "no", "yes", 0),
     ],
 )
-async def test_whether_redis_keeps_what_it_acknowledged(
+async def test_redis_durable_follows_configuration(
     runtime: Runtime, redis: Redis, name: str, value: str, back: str, durable: int
 ) -> None:
     await redis.execute("CONFIG", "SET", name, value)
@@ -193,8 +191,8 @@ async def test_whether_redis_keeps_what_it_acknowledged(
 
 
 @contextmanager
-def guest(url: str, *refused: str) -> Iterator[str]:
-    """The URL of a user that may do all but this, as managed servers have them."""
+def restricted_user(url: str, *refused: str) -> Iterator[str]:
+    """Yield the URL of a user without these commands, as managed servers have them."""
     with redis_py.Redis.from_url(url) as client:
         commands = ["+@all", *(f"-{word}" for word in refused)]
         client.acl_setuser("guest", True, nopass=True, keys=["*"], channels=["*"], commands=commands)
@@ -204,34 +202,34 @@ def guest(url: str, *refused: str) -> Iterator[str]:
             client.acl_deluser("guest")
 
 
-async def test_a_server_that_does_not_tell_its_memory_has_no_limit(runtime: Runtime) -> None:
-    """Managed ones may not; a limit of 0 would be exceeded at once."""
+async def test_unknown_memory_limit_has_no_series(runtime: Runtime) -> None:
+    """Managed servers may not report it. A limit of 0 would count as exceeded."""
     server = Server(measure({"used_memory": "5", "maxmemory": "0"}, MemoryPolicy()), None)
 
-    told = await runtime.operations.account_metrics._store.read(runtime.clock())
-    names = {gauge.name for gauge, _ in of_redis(replace(told, server=server))}
+    state_read = await runtime.operations.account_metrics._store.read(runtime.clock())
+    names = {gauge.name for gauge, _ in of_redis(replace(state_read, server=server))}
     assert metrics.REDIS_MEMORY.name in names
     assert metrics.REDIS_MEMORY_LIMIT.name not in names
     assert metrics.REDIS_CREATE_LIMIT.name not in names
 
 
-async def test_a_user_that_may_not_ask_is_told_as_a_redis_that_is_away(redis_url: str, clock: Clock) -> None:
-    with guest(redis_url, "info") as url:
+async def test_redis_without_info_permission_counts_as_down(redis_url: str, clock: Clock) -> None:
+    with restricted_user(redis_url, "info") as url:
         async with open_runtime(factories.settings(url), clock=clock) as runtime:
             assert await read(runtime) == {("gateway_redis_up", ""): 0}
 
 
-async def test_too_few_replicas_are_no_redis_that_is_away(redis_url: str, clock: Clock) -> None:
+async def test_missing_replicas_keep_redis_up(redis_url: str, clock: Clock) -> None:
     settings = factories.settings(redis_url, redis_wait_replicas=1, redis_timeout=2)
     async with open_runtime(settings, clock=clock) as runtime:
         found = await read(runtime)
 
     assert found["gateway_redis_up", ""] == 1
-    assert found["gateway_redis_durable", ""] == 0, "nothing is accepted: on call is told why"
+    assert found["gateway_redis_durable", ""] == 0, "nothing is accepted, and the alert says why"
     assert ("gateway_slots_used", "") in found
 
 
-async def test_many_scrapers_cost_one_read(runtime: Runtime, clock: Clock, redis: Redis) -> None:
+async def test_concurrent_scrapes_share_one_read(runtime: Runtime, clock: Clock, redis: Redis) -> None:
     async def reads() -> int:
         info = (await redis.execute("INFO", "commandstats")).decode()
         return sum("config" in line and int(line.split("calls=")[1].split(",")[0]) for line in info.splitlines())
@@ -246,32 +244,32 @@ async def test_many_scrapers_cost_one_read(runtime: Runtime, clock: Clock, redis
     assert await reads() - before == 1
 
 
-async def test_without_redis_nothing_is_told_but_that(clock: Clock) -> None:
+async def test_unreachable_redis_leaves_redis_up_only(clock: Clock) -> None:
     async with open_runtime(factories.settings("redis://127.0.0.1:9/0"), clock=clock) as runtime:
         assert await read(runtime) == {("gateway_redis_up", ""): 0}
 
 
-async def test_two_gateways_say_the_same(runtime: Runtime, anonymous: httpx.AsyncClient, clock: Clock) -> None:
+async def test_two_gateways_show_the_same_state(runtime: Runtime, anonymous: httpx.AsyncClient, clock: Clock) -> None:
     tenant = await runtime.tenants.service.create("acme")
     await queued(runtime, tenant, clock, age=30)
 
-    theirs = parsed((await anonymous.get("/metrics")).text)
-    ours = await read(runtime)
+    first = parsed((await anonymous.get("/metrics")).text)
+    second = await read(runtime)
 
     own = {"gateway_state_read_seconds", "gateway_redis_memory_bytes"}
-    assert {key: theirs[key] for key in ours if key[0] not in own} == {
-        key: value for key, value in ours.items() if key[0] not in own
+    assert {key: first[key] for key in second if key[0] not in own} == {
+        key: value for key, value in second.items() if key[0] not in own
     }
 
 
-# --- what a process counts --------------------------------------------------------------------------------------------
+# --- counters of a process ------------------------------------------------------------------------------------------
 
 
 def seconds_in(status: Status) -> float:
     return float(metrics.STATE_SECONDS.labels(status)._sum.get())
 
 
-async def test_time_is_counted_in_the_state_that_is_left(runtime: Runtime, clock: Clock) -> None:
+async def test_state_seconds_are_observed_on_leaving(runtime: Runtime, clock: Clock) -> None:
     tenant = await runtime.tenants.service.create("acme")
     name = await queued(runtime, tenant, clock)
     before = {status: seconds_in(status) for status in (Status.QUEUED, Status.SUBMITTING, Status.SUBMITTED)}
@@ -297,7 +295,7 @@ async def test_time_is_counted_in_the_state_that_is_left(runtime: Runtime, clock
     ("code", "outcome"),
     [("content_policy", "good"), ("invalid_input", "good"), ("upstream_timeout", "bad"), ("expired", "bad")],
 )
-async def test_a_callers_fault_spends_no_error_budget(runtime: Runtime, clock: Clock, code: str, outcome: str) -> None:
+async def test_invalid_request_spends_no_error_budget(runtime: Runtime, clock: Clock, code: str, outcome: str) -> None:
     tenant = await runtime.tenants.service.create("acme")
     name = await queued(runtime, tenant, clock)
     before = {each: metrics.COMPLETIONS.labels(each)._value.get() for each in ("good", "bad")}
@@ -308,7 +306,7 @@ async def test_a_callers_fault_spends_no_error_budget(runtime: Runtime, clock: C
     assert counted == {outcome: 1, ({"good", "bad"} - {outcome}).pop(): 0}
 
 
-async def test_what_is_known_beforehand_begins_at_zero(anonymous: httpx.AsyncClient) -> None:
+async def test_known_series_begin_at_zero(anonymous: httpx.AsyncClient) -> None:
     text = (await anonymous.get("/metrics")).text
 
     for series in (
