@@ -20,7 +20,7 @@ from service.domain.webhook import ENDS, Delivery, EventType
 from service.domain.webhook_endpoint import Endpoint
 from service.runtime import Runtime, open_runtime, utc_now
 from service.store import keys
-from service.usecases.webhooks.endpoints import Wanted
+from service.usecases.webhooks.endpoints import EndpointSpec
 from tests.bench import stack as stacks
 from tests.bench.figures import Figure, Target
 from tests.bench.memory import megabytes
@@ -115,7 +115,9 @@ async def _fill(stack: Stack, receiver: Slow, count: int) -> None:
 
 async def _endpoint(runtime: Runtime, url: str) -> Endpoint:
     owner = await runtime.tenants.service.create("bench")
-    return await runtime.webhooks.endpoints.create(owner, Wanted(url, ENDS, "", None, ed25519=False, enabled=True))
+    return await runtime.webhooks.endpoints.create(
+        owner, EndpointSpec(url, ENDS, "", None, ed25519=False, enabled=True)
+    )
 
 
 async def _announce(runtime: Runtime, to: Endpoint, count: int) -> Sequence[Delivery]:
@@ -174,7 +176,7 @@ async def _paced(stack: Stack, receiver: Slow, seconds: float, *, dead: int) -> 
     async with open_runtime(stack.settings) as runtime:
         healthy = await _endpoint(runtime, receiver.url("/healthy"))
         owner = await runtime.tenants.service.get(healthy.tenant_id)
-        wanted = Wanted(receiver.url("/hang"), ENDS, "", None, ed25519=False, enabled=True)
+        wanted = EndpointSpec(receiver.url("/hang"), ENDS, "", None, ed25519=False, enabled=True)
         hanging = await runtime.webhooks.endpoints.create(owner, wanted)
         for _ in range(0, dead, _BATCH):
             await _announce(runtime, hanging, _BATCH)

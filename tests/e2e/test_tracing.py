@@ -110,7 +110,7 @@ def test_generation_without_traceparent_starts_a_trace(
     about = [line for line in lines(traced) if line.get("generation_id") == made["id"] and line["event"] != "request"]
     assert root.parent_id == ""
     assert receiver.received[0].headers["traceparent"].split("-")[1] == trace
-    assert {"generation_transition", "submitted", "webhook attempt"} <= {line["event"] for line in about}
+    assert {"generation_transition", "submitted", "webhook_attempt"} <= {line["event"] for line in about}
     assert {line["trace_id"] for line in about} == {trace}
     assert {line["tenant"] for line in about} == {traced.tenant_id}
 

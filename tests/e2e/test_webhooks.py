@@ -15,7 +15,7 @@ from service.domain import ids
 from service.domain.webhook import ENDS, Delivery, EventType
 from service.domain.webhook_endpoint import Endpoint
 from service.runtime import Runtime, open_runtime, utc_now
-from service.usecases.webhooks.endpoints import Wanted
+from service.usecases.webhooks.endpoints import EndpointSpec
 from tests.e2e.conftest import OVERRIDES
 from tests.support.receiver import Receiver
 
@@ -55,7 +55,9 @@ def hanging() -> Iterator[str]:
 
 async def registered(runtime: Runtime, stack: Stack, url: str) -> Endpoint:
     owner = await runtime.tenants.service.get(stack.tenant_id)
-    return await runtime.webhooks.endpoints.create(owner, Wanted(url, ENDS, "", None, ed25519=False, enabled=True))
+    return await runtime.webhooks.endpoints.create(
+        owner, EndpointSpec(url, ENDS, "", None, ed25519=False, enabled=True)
+    )
 
 
 async def announced(runtime: Runtime, to: Endpoint, count: int) -> set[str]:

@@ -15,7 +15,7 @@ from service.runtime.connections import Stores
 from service.store.generations.creation import Creation, Refused
 from service.store.redis.commands import READS
 from service.store.webhooks.deliveries import Caps
-from service.usecases.webhooks.fanout import test_of as event_of
+from service.usecases.webhooks.fanout import test_event as event_of
 from tests.support import factories
 from tests.support.factories import NOW
 from tests.support.store_world import MINUTE, World, delivery_to, fresh_endpoint, report

@@ -48,7 +48,7 @@ def _audit(report: Report) -> AuditView:
         "difference_count": 0 if findings is None else findings.difference_count,
         "differences": [
             {"what": d.what, "expected": d.expected, "found": d.found}
-            for d in (() if findings is None else findings.told())
+            for d in (() if findings is None else findings.listed())
         ],
     }
 

@@ -70,11 +70,11 @@ _OCCURRENCES: Final = {
     "not_settled": ("Only an ended generation can be adjusted; this one is submitted.", "/admin/v1/adjustments"),
     "cost_changed": ("Its cost is 0.703080 US dollars.", "/admin/v1/adjustments"),
     "spent_below_zero": (
-        "Its cost is 0.703080 US dollars; more than that cannot be taken off.",
+        "Its cost is 0.703080 US dollars; the correction would make it negative.",
         "/admin/v1/adjustments",
     ),
     "tenant_busy": (
-        "2 of its generations have not ended, 1 webhooks wait: delete it with drain=true.",
+        "2 generations have not ended, 1 webhooks are pending: suspend or drain it first.",
         f"/admin/v1/tenants/{v.TENANT_ID}",
     ),
     "overlap_promised": (

@@ -25,7 +25,7 @@ from service.domain.generation_view import rfc3339
 from service.domain.signing import PUBLIC_PREFIX, SigningKey, public_bytes
 from service.domain.webhook_endpoint import Endpoint
 from service.domain.webhook_endpoint_view import EndpointView, FailingView, public
-from service.usecases.webhooks.endpoints import Wanted
+from service.usecases.webhooks.endpoints import EndpointSpec
 
 router = APIRouter(prefix="/v1/webhook-endpoints", tags=["webhooks"])
 well_known = APIRouter(prefix="/.well-known/webhook-keys", tags=["webhooks"])
@@ -162,8 +162,8 @@ async def _view(gateway: Gateway, endpoint: Endpoint) -> EndpointView:
     return public(endpoint, failing)
 
 
-def _wanted(body: EndpointBody) -> Wanted:
-    return Wanted(
+def _wanted(body: EndpointBody) -> EndpointSpec:
+    return EndpointSpec(
         url=body.url,
         events=tuple(body.events),
         description=body.description,

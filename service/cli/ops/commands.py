@@ -29,7 +29,7 @@ def audit(*, as_json: bool) -> None:
     """Print the differences; exit 1 if there are any."""
     findings = with_runtime(lambda runtime: runtime.operations.audit.run(_show_progress))
     if as_json:
-        show({"clean": findings.clean, "differences": [asdict(d) for d in findings.told()]})
+        show({"clean": findings.clean, "differences": [asdict(d) for d in findings.listed()]})
     else:
         _print_findings(findings)
     if not findings.clean:
@@ -59,7 +59,7 @@ def _print_findings(findings: "Findings") -> None:
     table = Table(title=f"{len(findings.differences)} differences ({books})")
     for head in ("what", "expected", "found"):
         table.add_column(head, overflow="fold")
-    for difference in findings.told():
+    for difference in findings.listed():
         table.add_row(difference.what, difference.expected, difference.found)
     Console(stderr=True).print(table)
 

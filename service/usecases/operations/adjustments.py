@@ -1,4 +1,4 @@
-"""An operator corrects what was spent, where fal's bill says otherwise: once per call, however often it is sent."""
+"""Adjustments: corrections of settled costs by operators. A repeated call changes nothing more."""
 
 from service.domain.adjustment import Correction
 from service.domain.budgets import day
@@ -21,19 +21,19 @@ class AdjustmentService:
         """Correct the cost of an ended generation, and with it all windows and usage reports.
 
         Raises:
-            NotFound: there is no such record (any more), or its windows have expired.
-            NotSettled: it has not ended.
+            NotFound: the record or its windows do not exist any more.
+            NotSettled: the generation has not ended.
             CostChanged: its cost is not ``expected``: it was adjusted already, perhaps by the same call.
-            SpentBelowZero: it cost less than is taken off.
+            SpentBelowZero: the correction would make the cost negative.
 
         """
 
         async def attempt() -> Generation | Lost:
-            before = _settled(await self._generations.load(generation_id), correction, expected)
+            before = _require_adjustable(await self._generations.load(generation_id), correction, expected)
             adjusted, after = await self._adjustments.of_generation(before, correction)
-            if adjusted.result == "changed":  # seldom: its end user was erased, or it was adjusted
+            if adjusted.result == "changed":  # rare: its end user was erased, or it was adjusted
                 return LOST
-            _must_be_adjusted(adjusted)
+            _check_adjusted(adjusted)
             return after
 
         after = await retry_on_conflict(attempt)
@@ -43,14 +43,14 @@ class AdjustmentService:
         return after
 
     async def of_day(self, tenant_id: str, end_user: str, date: str, correction: Correction, *, expected: int) -> int:
-        """Correct what an end user has spent of a day whose records are purged; return what it is then.
+        """Correct the spending of an end user on a day whose records are purged; return the new spending.
 
         Raises NotFound, CostChanged, SpentBelowZero.
         """
         adjusted = await self._adjustments.of_day(tenant_id, end_user, date, correction, expected=expected)
         if adjusted.result == "changed":
             raise CostChanged(f"The end user has spent {usd(adjusted.spent)} US dollars of that day.")
-        _must_be_adjusted(adjusted)
+        _check_adjusted(adjusted)
         self._report(correction, tenant_id, date, pseudonym=end_user)
         return adjusted.spent
 
@@ -66,21 +66,21 @@ class AdjustmentService:
         )
 
 
-def _settled(g: Generation | None, correction: Correction, expected: int) -> Generation:
+def _require_adjustable(g: Generation | None, correction: Correction, expected: int) -> Generation:
     if g is None:
-        raise NotFound("There is no such generation. Where its record is purged, give tenant, end user and day.")
+        raise NotFound("There is no such generation. If its record was purged, give tenant, end user and day.")
     if not g.is_terminal or g.actual_cost is None:
         raise NotSettled(f"Only an ended generation can be adjusted; this one is {g.public_status}.")
     if g.actual_cost != expected:
         raise CostChanged(f"Its cost is {usd(g.actual_cost)} US dollars.")
     if g.actual_cost + correction.amount < 0:
-        raise SpentBelowZero(f"Its cost is {usd(g.actual_cost)} US dollars; more than that cannot be taken off.")
+        raise SpentBelowZero(f"Its cost is {usd(g.actual_cost)} US dollars; the correction would make it negative.")
     return g
 
 
-def _must_be_adjusted(adjusted: Adjusted) -> None:
+def _check_adjusted(adjusted: Adjusted) -> None:
     match adjusted.result:
         case "gone":
-            raise NotFound("The sums of that tenant, end user and day are not kept (any more).")
+            raise NotFound("There are no sums of that tenant, end user and day, or they have expired.")
         case "below_zero":
-            raise SpentBelowZero("Less than that was spent.")
+            raise SpentBelowZero("The correction would make the spending negative.")

@@ -1,4 +1,4 @@
-"""The audit: ledger = counters of the windows = what the generations say; sets of work in flight likewise."""
+"""The audit: compares the ledger, the budget windows, the generations, and the sets of work in flight."""
 
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -15,21 +15,22 @@ from service.store.generations.in_flight import InFlightStore
 from service.store.keys import MONEY_RETENTION_SECONDS
 from service.store.money.money import Entry, MoneyStore, first_day
 
-#: Windows and ledger are whole for so long: what is older goes from each at a time of its own. Less a day, for clocks.
-_WHOLE: Final = timedelta(seconds=MONEY_RETENTION_SECONDS) - timedelta(days=1)
+#: Windows and ledger are complete for this period: older parts of each are deleted at different times. It is a day
+#: shorter than their retention, to allow for clock skew.
+_COMPLETE_PERIOD: Final = timedelta(seconds=MONEY_RETENTION_SECONDS) - timedelta(days=1)
 
 _PAGE: Final = 200
-_NOTED_EVERY: Final = 10_000
+_ENTRIES_PER_REPORT: Final = 10_000
 
 Step = Literal["ledger", "windows", "generations"]
 
-#: Differences told; the count covers them all.
-MOST_TOLD: Final = 20
+#: The most differences that are listed. The count covers all of them.
+LIST_LIMIT: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One thing that does not add up: what it is, what one book says and what the other."""
+    """One inconsistency: its subject, the expected value, and the value that was found."""
 
     what: str
     expected: str
@@ -43,15 +44,15 @@ class Findings:
     slots: int
     differences: list[Difference]
     counted: int | None = None
-    """Differences there were, where only the first are kept; None: all are kept."""
+    """The count of differences if only the first are stored; None if all are."""
 
     @property
     def difference_count(self) -> int:
         return len(self.differences) if self.counted is None else self.counted
 
-    def told(self) -> list[Difference]:
-        """The first of them: enough to see what kind they are."""
-        return self.differences[:MOST_TOLD]
+    def listed(self) -> list[Difference]:
+        """Return the first differences, enough to see their kind."""
+        return self.differences[:LIST_LIMIT]
 
     @property
     def clean(self) -> bool:
@@ -60,20 +61,20 @@ class Findings:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a run is: in the ledger, then in the windows, then in the generations that the books call open."""
+    """The progress of a run: through the ledger, the windows, then the generations that the ledger has not settled."""
 
     step: Step
     done: int
     total: int
 
 
-Note = Callable[[Progress], Awaitable[None]]
-"""Is told of the progress after each page."""
+ReportProgress = Callable[[Progress], Awaitable[None]]
+"""Called after each page."""
 
 
 @dataclass(slots=True)
 class _Open:
-    """A generation that the ledger has not settled: what is held, and in which windows."""
+    """A generation that the ledger has not settled: its hold, and the windows of the hold."""
 
     held: int
     windows: tuple[str, str, str]
@@ -81,7 +82,7 @@ class _Open:
 
 @dataclass(slots=True)
 class _Books:
-    """What the ledger says."""
+    """The sums of the ledger."""
 
     windows: defaultdict[str, list[int]] = field(default_factory=lambda: defaultdict(lambda: [0, 0]))
     """Held and spent, by window."""
@@ -107,7 +108,7 @@ class _Books:
 
 
 class Audit:
-    """Reads everything once, page by page. Under traffic a move between two reads can look like a difference."""
+    """Reads everything once, page by page. A transition between two reads can appear as a difference."""
 
     def __init__(
         self, money: MoneyStore, generations: GenerationStore, in_flight: InFlightStore, *, clock: Clock
@@ -117,46 +118,46 @@ class Audit:
         self._in_flight = in_flight
         self._clock = clock
 
-    async def run(self, note: Note | None = None) -> Findings:
-        oldest = self._clock() - _WHOLE
-        books = await self._ledger(oldest, note)
+    async def run(self, report: ReportProgress | None = None) -> Findings:
+        oldest = self._clock() - _COMPLETE_PERIOD
+        books = await self._ledger(oldest, report)
         slots = await self._in_flight.slots()
         differences = [
             *books.differences,
-            *await self._windows(books, day(oldest), note),
-            *await self._open(books, slots, note),
-            *_unlike("slot", " at its tenant", slots, await self._in_flight.tenant_slots()),
-            *_unlike(
+            *await self._windows(books, day(oldest), report),
+            *await self._open(books, slots, report),
+            *_set_differences("slot", " at its tenant", slots, await self._in_flight.tenant_slots()),
+            *_set_differences(
                 "entry", " in flight at its tenant", await self._in_flight.waiting(), await self._in_flight.pending()
             ),
         ]
         return Findings(len(books.windows), books.entries, len(slots), differences)
 
-    async def _ledger(self, oldest: datetime, note: Note | None) -> _Books:
+    async def _ledger(self, oldest: datetime, report: ReportProgress | None) -> _Books:
         books, total, read = _Books(), await self._money.entries(), 0
         async for entry in self._money.ledger():
             if entry.created_at >= oldest:
                 books.book(entry)
             read += 1
-            if note is not None and read % _NOTED_EVERY == 0:
-                await note(Progress("ledger", read, max(read, total)))
+            if report is not None and read % _ENTRIES_PER_REPORT == 0:
+                await report(Progress("ledger", read, max(read, total)))
         return books
 
-    async def _windows(self, books: _Books, oldest: str, note: Note | None) -> list[Difference]:
+    async def _windows(self, books: _Books, oldest: str, report: ReportProgress | None) -> list[Difference]:
         names = set(books.windows) | {name async for name in self._money.windows()}
         differences = []
-        async for page in _pages(sorted(name for name in names if first_day(name) > oldest), "windows", note):
+        async for page in _pages(sorted(name for name in names if first_day(name) > oldest), "windows", report):
             for name, standing in zip(page, await self._money.standings_of(page), strict=True):
                 held, spent = books.windows.get(name, (0, 0))
                 if (standing.held, standing.spent) != (held, spent):
                     differences.append(Difference(name, _amounts(held, spent), _amounts(standing.held, standing.spent)))
         return differences
 
-    async def _open(self, books: _Books, slots: set[str], note: Note | None) -> list[Difference]:
-        """Each open hold and each place in a set of work in flight is that of a generation that says the same."""
+    async def _open(self, books: _Books, slots: set[str], report: ReportProgress | None) -> list[Difference]:
+        """Compare the open holds and the sets of work in flight with the records of the generations."""
         claimed, slotless = await self._in_flight.claimed(), await self._in_flight.slotless()
         differences = []
-        async for page in _pages(sorted(slots | slotless | set(books.open)), "generations", note):
+        async for page in _pages(sorted(slots | slotless | set(books.open)), "generations", report):
             for name, g in zip(page, await self._generations.load_many(page), strict=True):
                 hold = books.open.get(name)
                 held, owed = (hold.held if hold else 0), _owed(g)
@@ -169,11 +170,11 @@ class Audit:
         return differences
 
 
-async def _pages(names: list[str], step: Step, note: Note | None) -> AsyncIterator[list[str]]:
+async def _pages(names: list[str], step: Step, report: ReportProgress | None) -> AsyncIterator[list[str]]:
     for start in range(0, len(names), _PAGE):
         yield names[start : start + _PAGE]
-        if note is not None:
-            await note(Progress(step, min(start + _PAGE, len(names)), len(names)))
+        if report is not None:
+            await report(Progress(step, min(start + _PAGE, len(names)), len(names)))
 
 
 def _owed(g: Generation | None) -> int:
@@ -183,16 +184,16 @@ def _owed(g: Generation | None) -> int:
 def _compared(what: str, name: str, g: Generation | None, *, expected: bool, found: bool) -> list[Difference]:
     if expected == found:
         return []
-    words = {True: what, False: what.replace("a ", "no ", 1)}
+    texts = {True: what, False: what.replace("a ", "no ", 1)}
     subject = what.removeprefix("a ")
-    return [Difference(f"{subject} of {name} ({'gone' if g is None else g.status})", words[expected], words[found])]
+    return [Difference(f"{subject} of {name} ({'gone' if g is None else g.status})", texts[expected], texts[found])]
 
 
-def _unlike(what: str, where: str, expected: set[str], found: set[str]) -> list[Difference]:
-    """Members of only one of two sets that have to be the same."""
-    words = {True: f"a {what}" if what != "entry" else "an entry", False: f"no {what}"}
+def _set_differences(what: str, where: str, expected: set[str], found: set[str]) -> list[Difference]:
+    """Return the members of only one of two sets that must be equal."""
+    texts = {True: f"a {what}" if what != "entry" else "an entry", False: f"no {what}"}
     return [
-        Difference(f"{what} of {name}{where}", words[name in expected], words[name in found])
+        Difference(f"{what} of {name}{where}", texts[name in expected], texts[name in found])
         for name in sorted(expected ^ found)
     ]
 

@@ -1,4 +1,4 @@
-"""The audit of books too large for one call: a job of the sweep, with progress and the findings of the last run."""
+"""Audits of ledgers that are too large for one call: a job of the sweep, with progress and the last findings."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,14 +13,14 @@ from service.store.money.audits import AuditRun, AuditStore
 from service.store.money.money import MoneyStore
 from service.usecases.operations.audit import Audit, Findings, Progress, Step
 
-#: Ledger entries that one call compares itself: less than two seconds.
-MOST_AT_ONCE: Final = 20_000
+#: The most ledger entries that one call audits itself, in less than two seconds.
+CALL_LIMIT: Final = 20_000
 _FINDINGS: Final = TypeAdapter(Findings)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """A run. ``findings`` None: it is running, and ``progress`` says how far it is."""
+    """A run. While it runs, ``findings`` is None and ``progress`` is set."""
 
     started_at: datetime
     finished_at: datetime | None
@@ -37,38 +37,40 @@ class AuditJobs:
         self._log = log.get(__name__)
 
     async def start(self) -> Report:
-        """Have the workers run it; a run that is under way goes on."""
+        """Start a run by the workers, unless one is running."""
         await self._audits.begin(self._clock())
         return await self._last()
 
     async def read(self) -> Report:
-        """A run of this moment where the books are small and none is under way; else the running or the last one.
+        """Run an audit now if the ledger is small and none is running; else return the running or the last one.
 
         Raises:
-            NotFound: the books are large, and no run was started.
+            NotFound: the ledger is too large, and no run was started.
 
         """
         run = await self._audits.load()
-        if (run is None or run.state == "done") and await self._money.entries() <= MOST_AT_ONCE:
+        if (run is None or run.state == "done") and await self._money.entries() <= CALL_LIMIT:
             started = self._clock()
             findings = await self._audit.run()
             return Report(started_at=started, finished_at=self._clock(), findings=findings, progress=None)
         return await self._last()
 
     async def continue_job(self) -> None:
-        """From the beginning: what a dead worker had read is lost with it."""
-        findings = await self._audit.run(self._note)
-        kept = Findings(findings.windows, findings.entries, findings.slots, findings.told(), findings.difference_count)
-        await self._audits.end(_FINDINGS.dump_json(kept), self._clock())
-        self._log.info("audit ended", clean=findings.clean, differences=findings.difference_count)
+        """Run the audit from the start: the progress of a dead worker is not stored."""
+        findings = await self._audit.run(self._report_progress)
+        stored = Findings(
+            findings.windows, findings.entries, findings.slots, findings.listed(), findings.difference_count
+        )
+        await self._audits.end(_FINDINGS.dump_json(stored), self._clock())
+        self._log.info("audit_ended", clean=findings.clean, differences=findings.difference_count)
 
-    async def _note(self, progress: Progress) -> None:
+    async def _report_progress(self, progress: Progress) -> None:
         await self._audits.note(progress.step, progress.done, progress.total)
 
     async def _last(self) -> Report:
         run = await self._audits.load()
         if run is None:
-            raise NotFound("No audit was started; the books are too large for this call.")
+            raise NotFound("No audit was started, and the ledger is too large to be audited by this call.")
         return Report(
             started_at=run.started_at,
             finished_at=run.finished_at,

@@ -1,4 +1,4 @@
-"""Who is calling: keys looked up, remembered for a second, and compared in constant time; calls counted."""
+"""Authentication by API key, with a cache of one second, and the rate limit of a tenant's requests."""
 
 import asyncio
 from dataclasses import dataclass
@@ -12,10 +12,10 @@ from service.store.tenants.rates import RateLimiter, RateLimitResult
 from service.store.tenants.tenants import LookedUp, TenantStore
 from service.usecases.tenants.tenants import used_at
 
-#: How long a looked-up key is believed without asking again: a revoked one works no longer than this.
-_BELIEVED_SECONDS: Final = 0.9
-_MOST_REMEMBERED: Final = 20_000
-#: One text for every key that opens nothing: a caller cannot learn from it which of these it is.
+#: A key is cached for this long: a revoked key works no longer than this.
+_CACHE_SECONDS: Final = 0.9
+_CACHE_SIZE: Final = 20_000
+#: One text for all invalid keys, so that a caller cannot learn which of these it is.
 UNKNOWN_KEY: Final = "The API key is unknown, expired or revoked."
 
 
@@ -26,16 +26,16 @@ class Caller:
 
 
 @dataclass(slots=True)
-class _Remembered:
-    """One look-up, shared by all who ask while it is under way and for a moment after."""
+class _CachedLookup:
+    """One look-up, shared by all requests while it runs and until it expires."""
 
     until: float
-    asked: asyncio.Task[LookedUp | None]
+    task: asyncio.Task[LookedUp | None]
 
-    def answer(self) -> LookedUp | None:
-        """What is known already; None also while nothing is."""
-        asked = self.asked
-        return asked.result() if asked.done() and not asked.cancelled() and asked.exception() is None else None
+    def result(self) -> LookedUp | None:
+        """Return the result; None also while the look-up runs, and if it failed."""
+        task = self.task
+        return task.result() if task.done() and not task.cancelled() and task.exception() is None else None
 
 
 class Authenticator:
@@ -43,14 +43,14 @@ class Authenticator:
         self._store = store
         self._rates = rates
         self._clock = clock
-        self._remembered: dict[str, _Remembered] = {}
-        self._noted: dict[str, str] = {}
+        self._cache: dict[str, _CachedLookup] = {}
+        self._recorded_uses: dict[str, str] = {}
 
     async def authenticate(self, text: str, scope: Scope) -> Caller:
-        """The caller behind a key.
+        """Return the caller of a key.
 
         Raises:
-            Unauthenticated: mistyped, unknown, expired or revoked.
+            Unauthenticated: the key is mistyped, unknown, expired or revoked.
             Forbidden: the key lacks the scope, or the tenant is suspended.
 
         """
@@ -65,15 +65,15 @@ class Authenticator:
             raise Forbidden(f"The API key lacks the scope {scope.value!r}.")
         if tenant.suspended:
             raise Forbidden("The tenant is suspended.")
-        await self._note_use(key, now)
+        await self._record_use(key, now)
         return Caller(tenant, key)
 
     async def confirm(self, tenant_id: str) -> None:
         """Read the tenant's record now, before a write that no script of the store checks.
 
         Raises:
-            Unauthenticated: the tenant was deleted after its key was looked up.
-            Forbidden: the tenant was suspended after its key was looked up.
+            Unauthenticated: the tenant was deleted after its key was checked.
+            Forbidden: the tenant was suspended after its key was checked.
 
         """
         tenant = await self._store.load(tenant_id)
@@ -83,43 +83,43 @@ class Authenticator:
             raise Forbidden("The tenant is suspended.")
 
     async def count(self, caller: Caller) -> RateLimitResult | None:
-        """Count a call against the tenant's rate; None: it has none, or the limiter is away."""
+        """Count a request against the tenant's rate limit. None: it has none, or Redis is unavailable."""
         return await self._rates.check(caller.tenant.id, caller.tenant.limits, self._clock())
 
     def forget(self) -> None:
-        """Forget the remembered keys: the next call of each key reads Redis."""
-        self._remembered.clear()
+        """Clear the cache: the next request of each key reads Redis."""
+        self._cache.clear()
 
     async def _look_up(self, parts: KeyText) -> LookedUp | None:
         now = asyncio.get_running_loop().time()
-        remembered = self._remembered.get(parts.id)
-        if remembered is None or now >= remembered.until:
-            remembered = self._ask(parts.id, remembered, now)
-        if (answer := remembered.answer()) is not None:
-            return answer
+        cached = self._cache.get(parts.id)
+        if cached is None or now >= cached.until:
+            cached = self._start_lookup(parts.id, cached, now)
+        if (result := cached.result()) is not None:
+            return result
         try:
-            return await asyncio.shield(remembered.asked)
+            return await asyncio.shield(cached.task)
         except StoreUnavailable:
-            self._remembered.pop(parts.id, None)
+            self._cache.pop(parts.id, None)
             raise
 
-    def _ask(self, key_id: str, before: _Remembered | None, now: float) -> _Remembered:
-        if len(self._remembered) >= _MOST_REMEMBERED:
-            self._remembered.clear()
-        known = None if before is None else before.answer()
-        asking = asyncio.create_task(self._store.look_up(key_id, known))
-        remembered = self._remembered[key_id] = _Remembered(now + _BELIEVED_SECONDS, asking)
-        return remembered
+    def _start_lookup(self, key_id: str, before: _CachedLookup | None, now: float) -> _CachedLookup:
+        if len(self._cache) >= _CACHE_SIZE:
+            self._cache.clear()
+        known = None if before is None else before.result()
+        task = asyncio.create_task(self._store.look_up(key_id, known))
+        cached = self._cache[key_id] = _CachedLookup(now + _CACHE_SECONDS, task)
+        return cached
 
-    async def _note_use(self, key: ApiKey, now: datetime) -> None:
-        """Note it at most once a minute and process; a note that fails fails no call."""
+    async def _record_use(self, key: ApiKey, now: datetime) -> None:
+        """Record the use of a key, at most once a minute for each process. A failure fails no request."""
         minute = used_at(now)
-        if self._noted.get(key.id) == minute:
+        if self._recorded_uses.get(key.id) == minute:
             return
-        if len(self._noted) >= _MOST_REMEMBERED:
-            self._noted.clear()
-        self._noted[key.id] = minute  # before the write: calls of the same minute meanwhile need none
+        if len(self._recorded_uses) >= _CACHE_SIZE:
+            self._recorded_uses.clear()
+        self._recorded_uses[key.id] = minute  # before the write: concurrent requests need no second write
         try:
             await self._store.note_use(key.id, minute)
-        except StoreUnavailable:  # the next call tries again; this one is none the worse
-            self._noted.pop(key.id, None)
+        except StoreUnavailable:  # the next request tries again
+            self._recorded_uses.pop(key.id, None)

@@ -1,4 +1,4 @@
-"""What a tenant does with its end users: look, block, erase; and an operator: trace."""
+"""End users of a tenant: read, block and erase them; and trace a pseudonym, for operators."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -38,7 +38,7 @@ class EndUsers:
         self._clock = clock
 
     async def get(self, tenant: Tenant, end_user_id: str) -> EndUser:
-        """Raises NotFound where nothing is known of it, whoever else may know it."""
+        """Return an end user. Raises NotFound if the tenant has none of this id, even if another tenant has."""
         record, now = await self._known(tenant, end_user_id), self._clock()
         standings = await self._money.standings(
             tenant.id, record.pseudonym, today=budgets.day(now), this_month=budgets.month(now)
@@ -46,11 +46,11 @@ class EndUsers:
         return EndUser(record, standings[Scope.END_USER_DAY])
 
     async def block(self, tenant: Tenant, end_user_id: str) -> EndUser:
-        """Refuse its new generations.
+        """Refuse new generations of an end user.
 
         Raises:
             NotFound: the end user is unknown.
-            Unauthenticated: the tenant was deleted after its key was looked up.
+            Unauthenticated: the tenant was deleted after its key was checked.
 
         """
         record = await self._known(tenant, end_user_id)
@@ -59,21 +59,21 @@ class EndUsers:
         return await self.get(tenant, end_user_id)
 
     async def unblock(self, tenant: Tenant, end_user_id: str) -> None:
-        """Raises NotFound."""
+        """Accept new generations of an end user again. Raises NotFound."""
         record = await self._known(tenant, end_user_id)
         await self._end_users.unblock(tenant.id, record.pseudonym)
 
     async def erase(self, tenant: Tenant, end_user_id: str) -> Erasure:
-        """Erase what is kept of an end user: prompts, outputs, videos, webhooks, the name.
+        """Erase the data of an end user: prompts, outputs, videos, webhooks, the id.
 
         Sums of money stay, under a pseudonym.
         A small erasure is done when this returns. A large one is ``running``: the workers continue it, and
         ``erasure`` reads its progress. What is created of the end user before it is done is erased too. A block stays.
 
         Raises:
-            NotFound: neither a name, a block nor a generation of it is kept.
-            MediaUnavailable: the store of videos did not answer; the workers continue.
-            Unauthenticated: the tenant was deleted after its key was looked up.
+            NotFound: the tenant has no id, block or generation of this end user.
+            MediaUnavailable: the video store is unavailable; the workers continue.
+            Unauthenticated: the tenant was deleted after its key was checked.
 
         """
         pseudonym = end_user.pseudonym(tenant, end_user_id)
@@ -86,7 +86,7 @@ class EndUsers:
         return await self.erasure(tenant, end_user_id)
 
     async def erasure(self, tenant: Tenant, end_user_id: str) -> Erasure:
-        """The running or the last erasure of an end user. Raises NotFound."""
+        """Return the running or the last erasure of an end user. Raises NotFound."""
         found = await self._erasing.load(tenant.id, end_user.pseudonym(tenant, end_user_id))
         if found is None:
             raise NotFound("There is no erasure of this end user.")
@@ -99,7 +99,7 @@ class EndUsers:
         return record
 
     async def trace(self, tenant: Tenant, pseudonym: str) -> EndUserRecord:
-        """From the name fal knows to the tenant's own."""
+        """Return the end user of a pseudonym, which fal has. Raises NotFound."""
         record = await self._end_users.load(tenant.id, pseudonym) if end_user.is_pseudonym(pseudonym) else None
         if record is None or record.end_user_id is None:
             raise NotFound("This tenant has no such pseudonym, or it was erased.")

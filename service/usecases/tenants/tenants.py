@@ -1,4 +1,4 @@
-"""Tenants and their keys, as an operator handles them."""
+"""Tenants and their API keys, for operators."""
 
 import secrets
 from collections.abc import Callable
@@ -46,7 +46,7 @@ class Tenants:
             require_end_user=require_end_user,
         )
         if not await self._store.insert(tenant):
-            raise AssertionError("80 random bits met twice")
+            raise AssertionError("Tenant id collision")
         return tenant
 
     async def page(self, *, limit: int = 100, after: str | None = None) -> list[Tenant]:
@@ -59,10 +59,10 @@ class Tenants:
         return tenant
 
     async def update(self, tenant_id: str, change: Callable[[Tenant], Tenant], *, version: int | None = None) -> Tenant:
-        """Change a tenant; with ``version`` only if it still is that one.
+        """Change a tenant, with ``version`` only if the tenant still has that version.
 
         Raises:
-            PreconditionFailed: it is not; somebody else changed it.
+            PreconditionFailed: another request has changed the tenant.
 
         """
 
@@ -74,31 +74,31 @@ class Tenants:
 
         after = await retry_on_conflict(attempt)
         if after is LOST:
-            raise PreconditionFailed("The tenant is being changed by others; try again.")
+            raise PreconditionFailed("The tenant is being changed by other requests; try again.")
         return after
 
     async def suspend(self, tenant_id: str, *, version: int | None = None) -> Tenant:
-        """A suspended tenant's keys are refused; what it has queued goes on."""
+        """Refuse the tenant's API keys. Its queued generations are dispatched."""
         return await self.update(tenant_id, lambda tenant: replace(tenant, suspended=True), version=version)
 
     async def pause(self, tenant_id: str, reason: str, *, version: int | None = None) -> Tenant:
-        """A paused tenant's keys go on; what it has queued waits. Pausing twice keeps the first reason."""
+        """Stop the dispatch of the tenant's generations. Its keys work. A second pause does not change the reason."""
         pause = Pause(reason, self._clock())
         return await self.update(
             tenant_id, lambda tenant: replace(tenant, paused=tenant.paused or pause), version=version
         )
 
     async def resume(self, tenant_id: str, *, version: int | None = None) -> Tenant:
-        """Neither suspended nor paused."""
+        """End a suspension and a pause."""
         return await self.update(
             tenant_id, lambda tenant: replace(tenant, suspended=False, paused=None), version=version
         )
 
     async def delete(self, tenant_id: str, *, drain: bool) -> None:
-        """Forget a tenant without work in flight.
+        """Delete a tenant that has no work in flight.
 
         Raises:
-            TenantBusy: it has some. With ``drain`` it is suspended, so that asking again will succeed in time.
+            TenantBusy: it has work in flight. With ``drain`` it is suspended, so that a later call succeeds.
 
         """
         tenant = await self.suspend(tenant_id) if drain else await self.get(tenant_id)
@@ -106,13 +106,13 @@ class Tenants:
         if left.total:
             hint = "it is suspended; delete it again when they have ended" if drain else "suspend or drain it first"
             raise TenantBusy(
-                f"{left.generations} of its generations have not ended, {left.deliveries} webhooks wait: {hint}.",
+                f"{left.generations} generations have not ended, {left.deliveries} webhooks are pending: {hint}.",
                 in_flight=left.total,
                 webhooks=left.deliveries,
             )
 
     async def reseal(self) -> int:
-        """Seal every tenant's secrets with the first secret key; how many tenants there are."""
+        """Encrypt all tenants' secrets with the first secret key. Return the number of tenants."""
         after = None
         while page := await self._store.page(limit=_PAGE, after=after):
             for tenant in page:
@@ -144,19 +144,19 @@ class Tenants:
         return NewKey(key, text)
 
     async def list_keys(self, tenant_id: str) -> list[tuple[ApiKey, str | None]]:
-        """Each with the minute it was last used in."""
+        """Return the keys, each with the minute of its last use."""
         await self.get(tenant_id)
         found = await self._store.list_keys(tenant_id)
         uses = await self._store.last_uses([key.id for key in found])
         return [(key, uses[key.id]) for key in found]
 
     async def rotate_key(self, tenant_id: str, key_id: str, *, overlap: timedelta = DEFAULT_OVERLAP) -> NewKey:
-        """A successor with the same name and scopes; the old key works on for ``overlap``, or until it expires.
+        """Create a successor with the same name and scopes. The old key works for ``overlap``, or until it expires.
 
         Raises:
             NotFound: the tenant has no such key.
             Conflict: the key is revoked.
-            OverlapPromised: it was rotated before, with an overlap that ends later.
+            OverlapPromised: the key was rotated before, with an overlap that ends later.
 
         """
         old, ends = await self._get_key(tenant_id, key_id), self._clock() + overlap
@@ -169,7 +169,7 @@ class Tenants:
         return new
 
     async def revoke_key(self, tenant_id: str, key_id: str) -> ApiKey:
-        """Refused everywhere within a second; revoking twice keeps the first time."""
+        """Revoke a key. All processes refuse it within a second. A second call does not change the time."""
         key = await self._get_key(tenant_id, key_id)
         now = self._clock()
         return await self._update_key(key, lambda current: replace(current, revoked_at=current.revoked_at or now))
@@ -187,17 +187,17 @@ class Tenants:
 
         after = await retry_on_conflict(attempt)
         if after is LOST:
-            raise PreconditionFailed("The key is being changed by others; try again.")
+            raise PreconditionFailed("The key is being changed by other requests; try again.")
         return after
 
 
 def _retired(key: ApiKey, ends: datetime) -> ApiKey:
-    """Rotated: it ends then, or when it would have expired; the end of an earlier rotation's overlap stays."""
+    """Return the rotated key. It expires at ``ends``, unless it expires before or an earlier overlap ends later."""
     if key.rotated or (key.expires_at is not None and key.expires_at < ends):
         return replace(key, rotated=True)
     return replace(key, expires_at=ends, rotated=True)
 
 
 def used_at(moment: datetime) -> str:
-    """A key's use is noted to the minute."""
+    """Return the minute of a use, as it is stored."""
     return rfc3339(moment.replace(second=0, microsecond=0))

@@ -1,4 +1,4 @@
-"""What a tenant made and spent."""
+"""Usage of a tenant: generations and spending by day and by end user."""
 
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -27,7 +27,7 @@ class Usage:
         self._clock = clock
 
     async def report(self, tenant_id: str, start: date | None, end: date | None) -> Report:
-        """Every day from start to end, both included.
+        """Return every day from ``start`` to ``end``, both included. By default the current month until today.
 
         Raises:
             Invalid: the range is empty or longer than MOST_DAYS.
@@ -44,5 +44,5 @@ class Usage:
         return Report(await self._store.days(tenant_id, dates), await self._store.end_users(tenant_id, dates))
 
     async def month(self, tenant_id: str) -> Standing:
-        """What this month's budget stands at."""
+        """Return what is held and spent of this month's budget, in micro-USD."""
         return await self._store.standing(keys.money_of_tenant(tenant_id, budgets.month(self._clock())))

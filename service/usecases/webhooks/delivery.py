@@ -1,4 +1,4 @@
-"""Webhook deliveries in named phases: prepare -> post -> record -> decide."""
+"""Attempts of webhook deliveries, in named phases: prepare, post, record, decide."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -18,13 +18,13 @@ from service.usecases.webhooks.endpoint_health import EndpointHealthMonitor
 from service.webhooks.fal_signing import WebhookSigner
 from service.webhooks.sender import NoReceiverResponse, ReceiverResponse, Sender
 
-_GONE = 410  # the receiver asks not to be called again
+_GONE = 410  # the receiver wants no more events
 _BUSY = frozenset({429, 503})
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """Everything one POST needs; the body's bytes are the same at every attempt."""
+    """One signed POST. The bytes of the body are the same at each attempt."""
 
     delivery: Delivery
     endpoint: Endpoint | None
@@ -35,7 +35,7 @@ class Prepared:
 
 @dataclass(frozen=True, slots=True)
 class Unsendable:
-    """Its endpoint is disabled or deleted: it goes to the dead letter without an attempt."""
+    """A delivery whose endpoint is disabled or deleted: it becomes a dead letter without an attempt."""
 
     delivery: Delivery
 
@@ -46,7 +46,7 @@ class DeliveryWorker:
         deliveries: DeliveryStore,
         tenants: TenantStore,
         endpoints: EndpointStore,
-        decline: EndpointHealthMonitor,
+        health_monitor: EndpointHealthMonitor,
         sender: Sender,
         fal_signer: WebhookSigner,
         *,
@@ -57,7 +57,7 @@ class DeliveryWorker:
         self._deliveries = deliveries
         self._tenants = tenants
         self._endpoints = endpoints
-        self._decline = decline
+        self._health_monitor = health_monitor
         self._sender = sender
         self._fal_signer = fal_signer
         self._schedule = schedule
@@ -69,7 +69,7 @@ class DeliveryWorker:
         return await self._deliveries.claim(now=self._clock(), most=most, lease=LEASE, caps=self._caps)
 
     async def attempt(self, item: Claimed) -> bool:
-        """One attempt of one delivery, the lease keeping every other worker off it; whether another may go since."""
+        """Make one attempt under the lease. Return whether another delivery of the endpoint may be claimed since."""
         prepared = await self._prepare(item.id)
         if prepared is None:
             return True
@@ -78,21 +78,21 @@ class DeliveryWorker:
             metrics.WEBHOOKS_DEAD_LETTERED.labels(buried.tenant_id).inc()
             return (await self._save(buried, "")).more
         with _traced(prepared.delivery) as span:
-            answer = await self._post(prepared, span)
-            attempt = replace(_record(answer, prepared.at), traceparent=span.traceparent)
-            gone = _says_gone(answer) and await self._is_still(prepared.endpoint)
-            after = self._decide(prepared.delivery, attempt, answer, gone=gone)
+            response = await self._post(prepared, span)
+            attempt = replace(_record(response, prepared.at), traceparent=span.traceparent)
+            gone = _says_gone(response) and await self._has_same_url(prepared.endpoint)
+            after = self._decide(prepared.delivery, attempt, response, gone=gone)
             span.annotate(status=after.status, outcome=attempt.error or str(attempt.status))
-        self._tell(after)
-        written = await self._save(after, "good" if _is_good(answer) else "bad")
+        self._report(after)
+        written = await self._save(after, "good" if _is_success(response) else "bad")
         if prepared.endpoint is not None:
             await self._follow_up(prepared.endpoint, written, gone=gone)
         return written.more
 
     async def _post(self, prepared: Prepared, span: tracing.Span) -> ReceiverResponse | NoReceiverResponse:
-        """What the receiver traces is a child of this attempt; without a trace of ours, of its caller's own."""
-        carried = span.traceparent or prepared.delivery.traceparent
-        headers = prepared.headers if carried is None else {**prepared.headers, "traceparent": carried}
+        """Send the request with a ``traceparent``: this attempt's, or without tracing the one of the create call."""
+        parent = span.traceparent or prepared.delivery.traceparent
+        headers = prepared.headers if parent is None else {**prepared.headers, "traceparent": parent}
         return await self._sender.post(prepared.delivery.url, headers=headers, body=prepared.body)
 
     async def _save(self, after: Delivery, verdict: Verdict) -> Written:
@@ -101,7 +101,7 @@ class DeliveryWorker:
     async def _prepare(self, delivery_id: str) -> Prepared | Unsendable | None:
         delivery = await self._deliveries.load(delivery_id)
         if delivery is None or delivery.status is not DeliveryStatus.PENDING:
-            return None  # forgotten or done meanwhile; whoever did it has taken it out of its lane
+            return None  # purged or delivered meanwhile; the same script removed it from its endpoint's queue
         log.bind(
             generation_id=delivery.generation_id, tenant=delivery.tenant_id, **tracing.log_fields(delivery.traceparent)
         )
@@ -118,7 +118,9 @@ class DeliveryWorker:
         tenant = await self._tenants.load(delivery.tenant_id)
         if tenant is not None:
             return self._signed(delivery, None, tenant.signing(self._clock()))
-        await self._deliveries.delete(delivery.tenant_id, [delivery.id])  # deleted; nobody is left to sign for
+        await self._deliveries.delete(
+            delivery.tenant_id, [delivery.id]
+        )  # the tenant was deleted, and its secret with it
         return None
 
     async def _without_endpoint(self, delivery: Delivery) -> Unsendable | None:
@@ -143,37 +145,37 @@ class DeliveryWorker:
             return self._fal_signer.headers(delivery.generation_id, delivery.tenant_id, body, now)
         return signed_headers(keys, delivery.id, body, now)
 
-    async def _is_still(self, endpoint: Endpoint | None) -> bool:
-        """False: its tenant has moved it meanwhile, and what its receiver says is about where it was."""
+    async def _has_same_url(self, endpoint: Endpoint | None) -> bool:
+        """Return False if the tenant has changed the URL meanwhile: the response concerns the old URL only."""
         if endpoint is None:
             return True
         current = await self._endpoints.load(endpoint.tenant_id, endpoint.id)
         return current is None or current.url == endpoint.url
 
     def _decide(
-        self, delivery: Delivery, attempt: Attempt, answer: ReceiverResponse | NoReceiverResponse, *, gone: bool
+        self, delivery: Delivery, attempt: Attempt, response: ReceiverResponse | NoReceiverResponse, *, gone: bool
     ) -> Delivery:
-        if _is_good(answer):
+        if _is_success(response):
             return delivery.delivered(attempt)
         if gone:
             return delivery.dead(attempt)
         wait = self._schedule.next(delivery.attempts_in_round + 1)
         if wait is None:
             return delivery.dead(attempt)
-        if isinstance(answer, ReceiverResponse) and answer.status in _BUSY and answer.retry_after is not None:
-            wait = max(wait, min(answer.retry_after, self._schedule.delays[-1]))
-        return delivery.postponed(attempt, self._clock() + wait)  # a wait begins where the attempt ended
+        if isinstance(response, ReceiverResponse) and response.status in _BUSY and response.retry_after is not None:
+            wait = max(wait, min(response.retry_after, self._schedule.delays[-1]))
+        return delivery.postponed(attempt, self._clock() + wait)  # the wait begins at the end of the attempt
 
     async def _follow_up(self, endpoint: Endpoint, written: Written, *, gone: bool) -> None:
-        """What the attempt means for its endpoint."""
+        """Update the health of the endpoint."""
         if not written.won:
             return
         if gone:
-            await self._decline.gone(endpoint, self._clock())
+            await self._health_monitor.gone(endpoint, self._clock())
         else:
-            await self._decline.note(endpoint, written.health, self._clock())
+            await self._health_monitor.note(endpoint, written.health, self._clock())
 
-    def _tell(self, delivery: Delivery) -> None:
+    def _report(self, delivery: Delivery) -> None:
         attempt = delivery.attempts[-1]
         outcome = delivery.status if delivery.status is not DeliveryStatus.PENDING else "failed"
         metrics.WEBHOOK_ATTEMPTS.labels(outcome).inc()
@@ -181,7 +183,7 @@ class DeliveryWorker:
         dead_lettered = metrics.WEBHOOKS_DEAD_LETTERED.labels(delivery.tenant_id)  # exists from the first attempt on
         dead_lettered.inc(delivery.status is DeliveryStatus.DEAD)
         self._log.info(
-            "webhook attempt",
+            "webhook_attempt",
             delivery_id=delivery.id,
             endpoint_id=delivery.endpoint_id,
             generation_id=delivery.generation_id,
@@ -195,7 +197,7 @@ class DeliveryWorker:
 
 
 def _traced(delivery: Delivery) -> tracing.Span:
-    """In its generation's trace, linked to the attempt before it."""
+    """Return a span in the generation's trace, linked to the previous attempt."""
     return tracing.span(
         "webhook.attempt",
         parent=delivery.traceparent,
@@ -208,17 +210,17 @@ def _traced(delivery: Delivery) -> tracing.Span:
     )
 
 
-def _is_good(answer: ReceiverResponse | NoReceiverResponse) -> bool:
-    return isinstance(answer, ReceiverResponse) and 200 <= answer.status < 300
+def _is_success(response: ReceiverResponse | NoReceiverResponse) -> bool:
+    return isinstance(response, ReceiverResponse) and 200 <= response.status < 300
 
 
-def _says_gone(answer: ReceiverResponse | NoReceiverResponse) -> bool:
-    return isinstance(answer, ReceiverResponse) and answer.status == _GONE
+def _says_gone(response: ReceiverResponse | NoReceiverResponse) -> bool:
+    return isinstance(response, ReceiverResponse) and response.status == _GONE
 
 
-def _record(answer: ReceiverResponse | NoReceiverResponse, at: datetime) -> Attempt:
-    latency = round(answer.latency / timedelta(milliseconds=1))
-    match answer:
+def _record(response: ReceiverResponse | NoReceiverResponse, at: datetime) -> Attempt:
+    latency = round(response.latency / timedelta(milliseconds=1))
+    match response:
         case ReceiverResponse(status=status, body=body):
             return Attempt(at=at, latency_ms=latency, status=status, answer=body)
         case NoReceiverResponse(error=error, detail=detail):

@@ -1,4 +1,4 @@
-"""Endpoints that only fail: their tenant is warned in stages, then they are disabled."""
+"""Endpoint health: warnings in stages to the tenant of an endpoint that keeps failing, then its disabling."""
 
 from datetime import datetime, timedelta
 
@@ -11,12 +11,12 @@ from service.store.tenants.tenants import TenantStore
 from service.store.webhooks.endpoints import EndpointStore
 from service.tasks import Nudger
 from service.usecases.conflicts import LOST, Lost, retry_on_conflict
-from service.usecases.webhooks.fanout import news_of
+from service.usecases.webhooks.fanout import endpoint_events
 
 
 class EndpointHealthMonitor:
     def __init__(self, endpoints: EndpointStore, tenants: TenantStore, nudger: Nudger, *, retention: timedelta) -> None:
-        """``retention``: how long the events are kept, where their tenant has no limit of its own."""
+        """``retention``: how long events are stored, unless their tenant has its own limit."""
         self._endpoints = endpoints
         self._tenants = tenants
         self._nudger = nudger
@@ -24,7 +24,7 @@ class EndpointHealthMonitor:
         self._log = log.get(__name__)
 
     async def note(self, endpoint: Endpoint, health: Health, now: datetime) -> None:
-        """After a failed attempt: tell of the stage it has reached, each once."""
+        """After a failed attempt, publish the stage that the endpoint has reached. Each stage is published once."""
         stage = health.stage()
         if stage is None or health.failing_since is None:
             return
@@ -32,16 +32,16 @@ class EndpointHealthMonitor:
             await self._disable(endpoint, "failing", now, health.failing_since)
         elif await self._announce(endpoint, EventType.FAILING, now, stage=stage, since=health.failing_since):
             metrics.ENDPOINT_WARNINGS.labels(endpoint.tenant_id, str(stage)).inc()
-            self._log.warning("endpoint only fails", tenant=endpoint.tenant_id, endpoint_id=endpoint.id, percent=stage)
+            self._log.warning("endpoint_failing", tenant=endpoint.tenant_id, endpoint_id=endpoint.id, percent=stage)
 
     async def gone(self, endpoint: Endpoint, now: datetime) -> None:
-        """Its receiver asked not to be called again."""
+        """Disable an endpoint whose receiver wants no more events."""
         await self._disable(endpoint, "gone", now, None)
 
-    async def _disable(self, endpoint: Endpoint, why: Reason, now: datetime, since: datetime | None) -> None:
-        if await self._announce(endpoint, EventType.DISABLED, now, stage=STAGES[-1], since=since, disable=why):
-            metrics.ENDPOINTS_DISABLED.labels(endpoint.tenant_id, why).inc()
-            self._log.warning("endpoint disabled", tenant=endpoint.tenant_id, endpoint_id=endpoint.id, reason=why)
+    async def _disable(self, endpoint: Endpoint, reason: Reason, now: datetime, since: datetime | None) -> None:
+        if await self._announce(endpoint, EventType.DISABLED, now, stage=STAGES[-1], since=since, disable=reason):
+            metrics.ENDPOINTS_DISABLED.labels(endpoint.tenant_id, reason).inc()
+            self._log.warning("endpoint_disabled", tenant=endpoint.tenant_id, endpoint_id=endpoint.id, reason=reason)
 
     async def _announce(
         self,
@@ -59,24 +59,23 @@ class EndpointHealthMonitor:
             return False
 
         async def attempt() -> bool | Lost:
-            every = await self._endpoints.of_tenant(endpoint.tenant_id)
-            current = next((each for each in every if each.id == endpoint.id), None)
+            endpoints = await self._endpoints.of_tenant(endpoint.tenant_id)
+            current = next((each for each in endpoints if each.id == endpoint.id), None)
             if current is None or current.disabled is not None:
                 return False
             if current.url != endpoint.url:
-                return False  # moved meanwhile: what was heard from where it was says nothing of where it is
+                return False  # its URL was changed meanwhile: the failures concern the old URL only
             after = current if disable is None else current.disabled_for(disable, now)
             announced = await self._endpoints.announce(
                 current,
-                news_of(after, kind, every, now, failing),
+                endpoint_events(after, kind, endpoints, now, failing),
                 now=now,
                 retention=tenant.limits.retention or self._retention,
                 after=None if disable is None else after,
                 stage=stage,
                 since=since,
             )
-            for drain in announced.nudges:
-                self._nudger.nudge(drain)
+            self._nudger.nudge_all(announced.nudges)
             return True if announced.won else LOST
 
         return await retry_on_conflict(attempt) is True  # after too many lost races, the next failure warns

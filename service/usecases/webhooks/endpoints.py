@@ -1,4 +1,4 @@
-"""What tenants do with their webhook endpoints: register, change, rotate, test."""
+"""Webhook endpoints of a tenant: create, change, delete, rotate their secrets, and send test events."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -19,16 +19,16 @@ from service.store.webhooks.endpoints import EndpointStore
 from service.tasks import Nudger
 from service.usecases.conflicts import LOST, Lost, retry_on_conflict
 from service.usecases.tenants.tenants import Tenants
-from service.usecases.webhooks.fanout import test_of
+from service.usecases.webhooks.fanout import test_event
 from service.webhooks.sender import Sender
 
-#: In an endpoint's place: the secret that signs webhooks to the ``webhook_url`` of a request.
+#: In place of an endpoint's id: the secret that signs webhooks to the ``webhook_url`` of a request.
 DEFAULT: Final = "default"
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """An endpoint as its tenant describes it. ``headers`` None: as they are."""
+class EndpointSpec:
+    """An endpoint as its tenant specifies it. ``headers`` None: they do not change."""
 
     url: str
     events: tuple[EventType, ...]
@@ -58,43 +58,43 @@ class Endpoints:
         self._disable_after = disable_after
         self._clock = clock
 
-    async def create(self, tenant: Tenant, wanted: Wanted) -> Endpoint:
-        """Raises Invalid for an address we would not call, Conflict when the tenant has as many as it may."""
-        await self._check(wanted.url)
+    async def create(self, tenant: Tenant, spec: EndpointSpec) -> Endpoint:
+        """Create an endpoint. Raises Invalid: the URL is refused. Conflict: the tenant has ``MOST_ENDPOINTS``."""
+        await self._check(spec.url)
         now = self._clock()
         fresh = Endpoint(
             id=ids.new(ids.ENDPOINT, now),
             tenant_id=tenant.id,
-            url=wanted.url,
-            keys=(new_key(ed25519=wanted.ed25519),),
+            url=spec.url,
+            keys=(new_key(ed25519=spec.ed25519),),
             created_at=now,
         )
-        return await self._put(self._described(fresh, wanted))
+        return await self._put(self._described(fresh, spec))
 
     async def list(self, tenant: Tenant) -> list[Endpoint]:
         return await self._store.of_tenant(tenant.id)
 
     async def get(self, tenant: Tenant, endpoint_id: str) -> Endpoint:
-        """Raises NotFound alike for what does not exist and for what belongs to another tenant."""
+        """Return an endpoint. An unknown one and another tenant's raise the same NotFound."""
         found = await self._store.load(tenant.id, endpoint_id) if ids.is_id(ids.ENDPOINT, endpoint_id) else None
         if found is None:
             raise NotFound("There is no such webhook endpoint.")
         return found
 
-    async def replace(self, tenant: Tenant, endpoint_id: str, wanted: Wanted) -> Endpoint:
-        """Its id and secrets stay. Enabled again, its failures are forgotten. Raises as ``create``, and NotFound."""
-        await self._check(wanted.url)
+    async def replace(self, tenant: Tenant, endpoint_id: str, spec: EndpointSpec) -> Endpoint:
+        """Replace all but id and secrets. Enabling resets the failures. Raises as ``create``, and NotFound."""
+        await self._check(spec.url)
         return await self._update(
             tenant,
             endpoint_id,
-            lambda current: self._described(current, wanted).with_ed25519(wanted=wanted.ed25519),
+            lambda current: self._described(current, spec).with_ed25519(wanted=spec.ed25519),
         )
 
     async def delete(self, tenant: Tenant, endpoint_id: str) -> None:
         await self._store.delete(await self.get(tenant, endpoint_id))
 
     async def failing(self, endpoint: Endpoint) -> FailingView | None:
-        """Its streak of failures; None: it has none."""
+        """Return the current streak of failures, or None."""
         since = await self._store.failing_since(endpoint)
         if since is None:
             return None
@@ -102,7 +102,7 @@ class Endpoints:
         return {"since": rfc3339(since), "percent": min(100, int(percent))}
 
     async def public_keys(self, tenant_id: str, endpoint_id: str) -> tuple[SigningKey, ...]:
-        """Those of its keys with a public half. Raises NotFound where there is none."""
+        """Return the Ed25519 keys that sign now. Raises NotFound if there is none."""
         known = ids.is_id(ids.TENANT, tenant_id) and ids.is_id(ids.ENDPOINT, endpoint_id)
         endpoint = await self._store.load(tenant_id, endpoint_id) if known else None
         keys = () if endpoint is None else tuple(key for key in endpoint.signing(self._clock()) if key.private)
@@ -111,17 +111,17 @@ class Endpoints:
         return keys
 
     async def keys(self, tenant: Tenant, endpoint_id: str) -> tuple[SigningKey, ...]:
-        """What signs now, the current key first."""
+        """Return the keys that sign now, the current one first."""
         if endpoint_id == DEFAULT:
             return (await self._tenants.get(tenant.id)).signing(self._clock())
         return (await self.get(tenant, endpoint_id)).signing(self._clock())
 
     async def rotate(self, tenant: Tenant, endpoint_id: str, *, overlap: timedelta) -> tuple[SigningKey, ...]:
-        """A new secret, and a new Ed25519 key where there is one; the old ones sign too until their overlaps end.
+        """Create a new secret, and a new Ed25519 key if there is one. The old ones sign too until their overlaps end.
 
         Raises:
             NotFound: there is no such endpoint.
-            OverlapPromised: as many secrets sign as may.
+            OverlapPromised: the limit of secrets that sign at once is reached.
 
         """
         now = self._clock()
@@ -137,23 +137,22 @@ class Endpoints:
         return rotated_endpoint.signing(now)
 
     async def test(self, tenant: Tenant, endpoint_id: str) -> Delivery:
-        """Raises Conflict while it is disabled."""
+        """Send a test event. Raises Conflict while the endpoint is disabled."""
 
         async def attempt() -> Delivery | Lost:
             endpoint, now = await self.get(tenant, endpoint_id), self._clock()
             if endpoint.disabled is not None:
                 raise Conflict("The endpoint is disabled; enable it first.")
-            delivery = test_of(endpoint, now)
+            delivery = test_event(endpoint, now)
             announced = await self._store.announce(
                 endpoint, [delivery], now=now, retention=tenant.limits.retention or self._retention
             )
-            for drain in announced.nudges:
-                self._nudger.nudge(drain)
+            self._nudger.nudge_all(announced.nudges)
             return delivery if announced.won else LOST
 
         delivery = await retry_on_conflict(attempt)
         if delivery is LOST:
-            raise PreconditionFailed("The endpoint is being changed by others; try again.")
+            raise PreconditionFailed("The endpoint is being changed by other requests; try again.")
         return delivery
 
     async def _update(self, tenant: Tenant, endpoint_id: str, change: Callable[[Endpoint], Endpoint]) -> Endpoint:
@@ -167,7 +166,7 @@ class Endpoints:
 
         written = await retry_on_conflict(attempt)
         if written is LOST:
-            raise PreconditionFailed("The endpoint is being changed by others; try again.")
+            raise PreconditionFailed("The endpoint is being changed by other requests; try again.")
         return written
 
     async def _put(self, fresh: Endpoint) -> Endpoint:
@@ -178,15 +177,15 @@ class Endpoints:
             raise Conflict(f"A tenant has {MOST_ENDPOINTS} webhook endpoints at most.")
         raise NotFound("There is no such tenant.")
 
-    def _described(self, endpoint: Endpoint, wanted: Wanted) -> Endpoint:
+    def _described(self, endpoint: Endpoint, spec: EndpointSpec) -> Endpoint:
         described = replace(
             endpoint,
-            url=wanted.url,
-            events=wanted.events,
-            description=wanted.description,
-            headers=endpoint.headers if wanted.headers is None else wanted.headers,
+            url=spec.url,
+            events=spec.events,
+            description=spec.description,
+            headers=endpoint.headers if spec.headers is None else spec.headers,
         )
-        return described.enabled() if wanted.enabled else described.disabled_for("requested", self._clock())
+        return described.enabled() if spec.enabled else described.disabled_for("requested", self._clock())
 
     async def _check(self, url: str) -> None:
         try:

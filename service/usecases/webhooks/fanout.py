@@ -1,4 +1,4 @@
-"""Who hears of what: the deliveries an event causes."""
+"""Fan-out of events: the deliveries that an event causes, with their bodies."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -13,7 +13,7 @@ from service.domain.webhook import Delivery, DeliveryStatus, EventType
 from service.domain.webhook_endpoint import Endpoint
 from service.domain.webhook_endpoint_view import FailingView
 
-#: A generation's states that are events.
+#: The statuses of a generation that are events.
 EVENTS: Final[Mapping[PublicStatus, EventType]] = {
     PublicStatus.SUBMITTED: EventType.SUBMITTED,
     PublicStatus.IN_PROGRESS: EventType.IN_PROGRESS,
@@ -24,13 +24,16 @@ EVENTS: Final[Mapping[PublicStatus, EventType]] = {
 
 
 def deliveries_of(g: Generation, now: datetime, endpoints: Sequence[Endpoint] = ()) -> list[Delivery]:
-    """Of the state it has just come to: to the request's own ``webhook_url`` at its end, and to who subscribed."""
+    """Return the deliveries of the current status.
+
+    They go to the endpoints that subscribe to it and, at the end, to the ``webhook_url`` of the request.
+    """
     kind = EVENTS.get(g.public_status)
     if kind is None or g.erased:
         return []
-    wanting = [endpoint for endpoint in endpoints if endpoint.wants(kind)]
+    subscribed = [endpoint for endpoint in endpoints if endpoint.wants(kind)]
     own = [g.webhook_url] if g.webhook_url is not None and g.is_terminal else []
-    if not own and not wanting:
+    if not own and not subscribed:
         return []
     body = to_json(generation_view.event(kind, g, now)).decode()
     return [
@@ -47,14 +50,14 @@ def deliveries_of(g: Generation, now: datetime, endpoints: Sequence[Endpoint] = 
             traceparent=g.traceparent,
             status=_status(endpoint),
         )
-        for url, endpoint in [*((url, None) for url in own), *((each.url, each) for each in wanting)]
+        for url, endpoint in [*((url, None) for url in own), *((each.url, each) for each in subscribed)]
     ]
 
 
-def news_of(
+def endpoint_events(
     endpoint: Endpoint, kind: EventType, others: Sequence[Endpoint], now: datetime, failing: FailingView | None = None
 ) -> list[Delivery]:
-    """Of an endpoint, to the tenant's other ones that want it."""
+    """Return the deliveries of an event of an endpoint, to the tenant's other endpoints that subscribe to it."""
     body = to_json(webhook_endpoint_view.event(kind, endpoint, now, failing)).decode()
     return [
         _about_endpoint(other, kind, body, now)
@@ -63,8 +66,8 @@ def news_of(
     ]
 
 
-def test_of(endpoint: Endpoint, now: datetime) -> Delivery:
-    """An event that means nothing, to the endpoint itself, whatever it subscribed to."""
+def test_event(endpoint: Endpoint, now: datetime) -> Delivery:
+    """Return the delivery of a test event to the endpoint, whatever its subscriptions."""
     body = to_json(webhook_endpoint_view.event(EventType.TEST, endpoint, now)).decode()
     return _about_endpoint(endpoint, EventType.TEST, body, now)
 
@@ -82,5 +85,5 @@ def _about_endpoint(to: Endpoint, kind: EventType, body: str, now: datetime) -> 
 
 
 def _status(endpoint: Endpoint | None) -> DeliveryStatus:
-    """Born while its endpoint is disabled, it waits in the dead letter to be replayed."""
+    """Return DEAD for a disabled endpoint: the tenant can replay the delivery when the endpoint is enabled."""
     return DeliveryStatus.PENDING if endpoint is None or endpoint.disabled is None else DeliveryStatus.DEAD

@@ -1,4 +1,4 @@
-"""What tenants do with their deliveries: list, read, send again."""
+"""Deliveries of a tenant: read, list, redeliver one, and replay many."""
 
 import asyncio
 from collections.abc import Sequence
@@ -21,13 +21,13 @@ from service.tasks import Nudger
 from service.usecases.conflicts import LOST, Lost, retry_on_conflict
 from service.usecases.tenants.authentication import UNKNOWN_KEY
 
-#: Deliveries one call replays at most; its cursor says where the next call begins.
-REPLAYED_AT_ONCE: Final = 500
+#: The most deliveries that one call replays. Its cursor is the start of the next call.
+REPLAY_LIMIT: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """``skipped``: under way already, or their endpoint is disabled or deleted."""
+    """``skipped`` deliveries are pending already, or their endpoint is disabled or deleted."""
 
     replayed: int
     skipped: int
@@ -53,75 +53,77 @@ class DeliveryService:
         self._clock = clock
 
     async def get(self, tenant: Tenant, delivery_id: str) -> Delivery:
-        """Raises NotFound alike for what does not exist and for what belongs to another tenant."""
+        """Return a delivery. An unknown one and another tenant's raise the same NotFound."""
         found = await self._deliveries.load(delivery_id) if ids.is_id(ids.DELIVERY, delivery_id) else None
         if found is None or found.tenant_id != tenant.id:
             raise NotFound("There is no such delivery.")
         return found
 
-    async def list(self, tenant: Tenant, wanted: DeliveryFilter, *, limit: int, after: str | None) -> Page[Delivery]:
-        """Newest first."""
-        if wanted.generation_id is not None:
-            return await self._of_generation(tenant, wanted.generation_id, wanted, limit=limit, after=after)
-        return await self._delivery_log.page(tenant.id, wanted, limit=limit, after=after)
+    async def list(self, tenant: Tenant, selection: DeliveryFilter, *, limit: int, after: str | None) -> Page[Delivery]:
+        """Return a page, newest first. ``after`` is the last id of the page before."""
+        if selection.generation_id is not None:
+            return await self._of_generation(tenant, selection.generation_id, selection, limit=limit, after=after)
+        return await self._delivery_log.page(tenant.id, selection, limit=limit, after=after)
 
     async def _of_generation(
-        self, tenant: Tenant, generation_id: str, wanted: DeliveryFilter, *, limit: int, after: str | None
+        self, tenant: Tenant, generation_id: str, selection: DeliveryFilter, *, limit: int, after: str | None
     ) -> Page[Delivery]:
-        """It knows its own: no index is searched."""
+        """List from the generation's record, which has the ids of its deliveries: no index is searched."""
         g = await self._generations.load(generation_id) if ids.is_id(ids.GENERATION, generation_id) else None
         if g is None or g.tenant_id != tenant.id:
             return Page()
-        names = sorted((name for name in g.deliveries if after is None or name < after), reverse=True)
-        found = [d for d in await self._deliveries.load_many(names) if d is not None and _within(d, wanted)]
+        delivery_ids = sorted((one for one in g.deliveries if after is None or one < after), reverse=True)
+        found = [d for d in await self._deliveries.load_many(delivery_ids) if d is not None and _within(d, selection)]
         return Page(found[:limit], found[limit - 1].id if len(found) > limit else None)
 
     async def redeliver(self, tenant: Tenant, delivery_id: str) -> Delivery:
-        """Send it again, through the whole schedule; while it is under way already, nothing changes.
+        """Send a delivery again, with all attempts of the schedule. A pending delivery does not change.
 
         Raises:
-            NotFound: there is none.
+            NotFound: there is no such delivery.
             Conflict: its endpoint is disabled or deleted.
-            Unauthenticated: the tenant was deleted after its key was looked up.
+            Unauthenticated: the tenant was deleted after its key was checked.
 
         """
 
         async def attempt() -> Delivery | Lost:
             delivery = await self.get(tenant, delivery_id)
             if not _is_open(delivery, await self._endpoints.of_tenant(tenant.id)):
-                raise Conflict("Its endpoint is disabled or deleted.")
+                raise Conflict("The endpoint of this delivery is disabled or deleted.")
             replayed, now = await self._replay(delivery), await self.get(tenant, delivery_id)
-            under_way = now.version == delivery.version
-            return now if replayed or under_way else LOST
+            unchanged = now.version == delivery.version  # it was pending already
+            return now if replayed or unchanged else LOST
 
         redelivered = await retry_on_conflict(attempt)
         return await self.get(tenant, delivery_id) if redelivered is LOST else redelivered
 
-    async def replay(self, tenant: Tenant, wanted: DeliveryFilter, *, after: str | None) -> Replay:
-        """All that match, newest first, so many at a time. Raises NotFound or Conflict for the endpoint asked for."""
+    async def replay(self, tenant: Tenant, selection: DeliveryFilter, *, after: str | None) -> Replay:
+        """Replay the matching deliveries, newest first, at most ``REPLAY_LIMIT``.
+
+        Raises NotFound or Conflict if the filter names an endpoint that is deleted or disabled.
+        """
         endpoints = await self._endpoints.of_tenant(tenant.id)
-        if wanted.endpoint_id is not None:
-            _check_open(wanted.endpoint_id, endpoints)
-        page = await self._delivery_log.page(tenant.id, wanted, limit=REPLAYED_AT_ONCE, after=after)
-        open_ones = [delivery for delivery in page.items if _is_open(delivery, endpoints)]
-        replayed = sum(await asyncio.gather(*map(self._replay, open_ones)))
+        if selection.endpoint_id is not None:
+            _check_open(selection.endpoint_id, endpoints)
+        page = await self._delivery_log.page(tenant.id, selection, limit=REPLAY_LIMIT, after=after)
+        replayable = [delivery for delivery in page.items if _is_open(delivery, endpoints)]
+        replayed = sum(await asyncio.gather(*map(self._replay, replayable)))
         return Replay(replayed, len(page.items) - replayed, page.after)
 
     async def _replay(self, delivery: Delivery) -> bool:
-        answer = await self._delivery_log.replay(delivery, self._clock())
-        if answer.orphan:
+        reply = await self._delivery_log.replay(delivery, self._clock())
+        if reply.orphan:
             raise Unauthenticated(UNKNOWN_KEY)
-        for drain in answer.nudges:
-            self._nudger.nudge(drain)
-        if answer.won:
+        self._nudger.nudge_all(reply.nudges)
+        if reply.won:
             metrics.WEBHOOKS_REPLAYED.labels(delivery.tenant_id).inc()
-        return answer.won
+        return reply.won
 
 
-def _within(delivery: Delivery, wanted: DeliveryFilter) -> bool:
-    later = wanted.created_after is None or delivery.created_at > wanted.created_after
-    earlier = wanted.created_before is None or delivery.created_at < wanted.created_before
-    return later and earlier and replace(wanted, generation_id=None).takes(delivery)
+def _within(delivery: Delivery, selection: DeliveryFilter) -> bool:
+    later = selection.created_after is None or delivery.created_at > selection.created_after
+    earlier = selection.created_before is None or delivery.created_at < selection.created_before
+    return later and earlier and replace(selection, generation_id=None).takes(delivery)
 
 
 def _is_open(delivery: Delivery, endpoints: Sequence[Endpoint]) -> bool:

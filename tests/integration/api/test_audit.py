@@ -26,7 +26,7 @@ async def swept(runtime: Runtime) -> None:
 @pytest.fixture
 async def large(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
     """Books of three generations, which are too large for one call and are noted entry by entry."""
-    monkeypatch.setattr(audit_jobs, "MOST_AT_ONCE", 2)
+    monkeypatch.setattr(audit_jobs, "CALL_LIMIT", 2)
     monkeypatch.setattr(audit, "_NOTED_EVERY", 1)
     owner = await runtime.tenants.service.create("acme")
     for _ in range(3):
@@ -55,13 +55,13 @@ async def test_large_books_are_compared_by_the_workers(operator: httpx.AsyncClie
 async def test_audit_job_keeps_the_first_differences_and_their_count(
     operator: httpx.AsyncClient, runtime: Runtime, redis: Redis
 ) -> None:
-    for number in range(audit.MOST_TOLD + 1):
+    for number in range(audit.LIST_LIMIT + 1):
         await redis.execute("SADD", keys.SLOTS, f"gen_{number:026}")
     await operator.post(PATH)
     await swept(runtime)
     shown = (await operator.get(PATH)).json()
-    assert (shown["clean"], len(shown["differences"])) == (False, audit.MOST_TOLD)
-    assert shown["difference_count"] == 2 * (audit.MOST_TOLD + 1), "each is in no tenant's set either"
+    assert (shown["clean"], len(shown["differences"])) == (False, audit.LIST_LIMIT)
+    assert shown["difference_count"] == 2 * (audit.LIST_LIMIT + 1), "each is in no tenant's set either"
 
 
 @pytest.mark.usefixtures("large")

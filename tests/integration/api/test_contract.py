@@ -30,14 +30,14 @@ from service.cli.dev.embedded_redis import EmbeddedRedis
 from service.domain.generation import Generation
 from service.domain.tenant import Tenant
 from service.domain.webhook import ENDS
-from service.usecases.webhooks.endpoints import Wanted
+from service.usecases.webhooks.endpoints import EndpointSpec
 from tests.support import factories
 from tests.support.factories import ADMIN_TOKEN
 from tests.support.served import Served, served
 
 MODEL = "bytedance/seedance-2.0/image-to-video"
 CUSTOMER = "customer-7"
-_ENDPOINT = Wanted("http://127.0.0.1:9000/hook", ENDS, "", None, ed25519=False, enabled=True)
+_ENDPOINT = EndpointSpec("http://127.0.0.1:9000/hook", ENDS, "", None, ed25519=False, enabled=True)
 SEED = 7
 EXAMPLES = 5
 #: Long beyond what any answer takes here.

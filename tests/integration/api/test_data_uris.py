@@ -182,7 +182,7 @@ async def test_503_while_as_many_images_wait_as_can_be_held(
     api: httpx.AsyncClient, hanging: Hanging, monkeypatch: pytest.MonkeyPatch, first: str
 ) -> None:
     """When fal's storage hangs, each waits with its body in memory, whether its caller is still there or not."""
-    monkeypatch.setattr(images, "_INLINE_HELD", 2)
+    monkeypatch.setattr(images, "_INLINE_LIMIT", 2)
     body = create_body(image_url=PNG)
     waiting = [asyncio.create_task(api.post("/v1/generations", json=body)) for _ in range(2)]
     await hanging.arrived.wait()

@@ -175,7 +175,7 @@ def queued(within: Within, tenant_id: str) -> str:
 
 def test_a_tenant_with_work_is_deleted_by_draining(run: Run, tenant_id: str, within: Within) -> None:
     name = queued(within, tenant_id)
-    assert "1 of its generations" in told(run("tenants", "delete", tenant_id, "--yes", exits=1))
+    assert "1 generations have not ended" in told(run("tenants", "delete", tenant_id, "--yes", exits=1))
     assert answer(run("tenants", "show", tenant_id))["suspended"] is False
     assert "delete it again" in told(run("tenants", "delete", tenant_id, "--drain", "--yes", exits=1))
     assert answer(run("tenants", "show", tenant_id))["suspended"] is True

@@ -19,7 +19,7 @@ from service.store.redis.client import Redis
 from service.tasks import QUEUES
 from service.usecases.generations.create import CreateOptions
 from service.usecases.operations.doctor import CheckStatus
-from service.usecases.webhooks.endpoints import Wanted
+from service.usecases.webhooks.endpoints import EndpointSpec
 from tests.support import factories
 from tests.support.factories import Clock
 from tests.support.waiting import process_due
@@ -181,7 +181,7 @@ async def blocks_an_end_user(by: Runtime, owner: Tenant) -> None:
 
 
 async def rotates_an_endpoint(by: Runtime, owner: Tenant) -> None:
-    wanted = Wanted(HOOK, events=(), description="", headers=None, ed25519=False, enabled=True)
+    wanted = EndpointSpec(HOOK, events=(), description="", headers=None, ed25519=False, enabled=True)
     endpoint = await by.webhooks.endpoints.create(owner, wanted)
     await by.webhooks.endpoints.rotate(owner, endpoint.id, overlap=timedelta(days=1))
     await by.webhooks.endpoints.test(owner, endpoint.id)

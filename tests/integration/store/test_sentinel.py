@@ -91,7 +91,7 @@ async def test_failover_under_load_loses_no_accepted_generation(watched: Watched
     assert watched.master_port != dead.port
     assert [name for name, g in zip(accepted, found, strict=True) if g is None] == []
     assert len(set(accepted)) == len(accepted) == waiting, "nothing twice, nothing besides"
-    assert books.clean, books.told()
+    assert books.clean, books.listed()
 
 
 async def test_write_with_too_few_replicas_is_store_unavailable(pair: Watched) -> None:

@@ -57,7 +57,7 @@ async def left(
     api: httpx.AsyncClient, runtime: Runtime, tenant: Tenant, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> dict[str, str]:
     """A tenant with a generation, a dead delivery and an endpoint, deleted while its key is believed."""
-    monkeypatch.setattr(authentication, "_BELIEVED_SECONDS", 3600)
+    monkeypatch.setattr(authentication, "_CACHE_SECONDS", 3600)
     made = await endpoint(api, "http://127.0.0.1:19999/hook")
     body = create_body(end_user_id="anna", webhook_url="http://127.0.0.1:19999/own")
     g = (await api.post("/v1/generations", json=body)).json()

@@ -41,7 +41,7 @@ async def kept(runtime: Runtime, owner: Tenant) -> int:
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """One call erases two generations."""
-    monkeypatch.setattr(erasure, "MOST_AT_ONCE", 2)
+    monkeypatch.setattr(erasure, "CALL_LIMIT", 2)
     monkeypatch.setattr(erasure, "_PAGE", 2)
 
 

@@ -20,7 +20,7 @@ from service.errors import TenantBusy
 from service.runtime import Runtime, open_runtime
 from service.store import keys
 from service.store.webhooks.endpoints import queue_name
-from service.usecases.webhooks.endpoints import Wanted
+from service.usecases.webhooks.endpoints import EndpointSpec
 from tests.support import factories
 from tests.support.factories import Clock, create_body
 from tests.support.receiver import Receiver
@@ -82,9 +82,9 @@ async def test_the_way_to_the_end_is_told_to_who_subscribed(
     steps: list[Any] = [
         lambda g: g.submitting(clock()),
         lambda g: g.submitted("request-1"),
-        lambda g: g.seen(position=3, logs=()),
+        lambda g: g.polled(position=3, logs=()),
         lambda g: g.started(clock()),
-        lambda g: g.seen(position=None, logs=(factories.log_line(),)),
+        lambda g: g.polled(position=None, logs=(factories.log_line(),)),
         lambda g: g.succeeded(factories.output(), 1, clock()),
     ]
     for step in steps:
@@ -195,11 +195,11 @@ async def test_a_name_that_resolves_to_a_forbidden_address_is_refused_at_registr
         runtime.connections.sender._resolver = FixedResolver("10.0.0.7")
         with pytest.raises(Exception, match="not allowed"):
             await runtime.webhooks.endpoints.create(
-                owner, Wanted("https://internal.example/", (), "", None, False, True)
+                owner, EndpointSpec("https://internal.example/", (), "", None, False, True)
             )
         runtime.connections.sender._resolver = FixedResolver()
         made = await runtime.webhooks.endpoints.create(
-            owner, Wanted("https://later.example/", (), "", None, False, True)
+            owner, EndpointSpec("https://later.example/", (), "", None, False, True)
         )
         assert made.url == "https://later.example/"
 

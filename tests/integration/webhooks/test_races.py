@@ -21,7 +21,7 @@ from service.store.redis.client import Redis
 from service.store.tenants.sealing import Sealer
 from service.store.webhooks.deliveries import DeliveryStore
 from service.store.webhooks.endpoints import EndpointStore, queue_name
-from service.usecases.webhooks.fanout import news_of
+from service.usecases.webhooks.fanout import endpoint_events
 from tests.support import factories
 from tests.support.factories import NOW, SECRET_KEY
 from tests.support.webhooks import ENDPOINTS, endpoint
@@ -79,7 +79,11 @@ async def test_a_stage_is_told_once(runtime: Runtime, racers: list[EndpointStore
     answers = await asyncio.gather(
         *(
             racer.announce(
-                failing, news_of(failing, EventType.FAILING, [failing, other], NOW), now=NOW, retention=DAY, stage=50
+                failing,
+                endpoint_events(failing, EventType.FAILING, [failing, other], NOW),
+                now=NOW,
+                retention=DAY,
+                stage=50,
             )
             for racer in racers
         )
@@ -97,7 +101,7 @@ async def test_everybody_forgets_a_delivery_once(runtime: Runtime, racers: list[
     owner = await runtime.tenants.service.create("acme")
     stored = await racers[0].put(fresh(owner.id))
     assert isinstance(stored, Endpoint)
-    events = news_of(replace(stored, id="whe_other"), EventType.FAILING, [stored], NOW)
+    events = endpoint_events(replace(stored, id="whe_other"), EventType.FAILING, [stored], NOW)
     await racers[0].announce(stored, events, now=NOW, retention=DAY)
     await asyncio.gather(
         *(DeliveryStore(racer._redis).delete(owner.id, [event.id for event in events]) for racer in racers)

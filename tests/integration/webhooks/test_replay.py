@@ -175,7 +175,7 @@ async def test_all_dead_of_one_endpoint(
 async def test_more_than_one_call_replays_goes_on_with_the_cursor(
     api: httpx.AsyncClient, runtime: Runtime, clock: Clock, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("service.usecases.webhooks.redelivery.REPLAYED_AT_ONCE", 4)
+    monkeypatch.setattr("service.usecases.webhooks.redelivery.REPLAY_LIMIT", 4)
     await endpoint(api, receiver.url)
     await dead(api, runtime, clock, receiver, 10)
     replayed, cursor, calls = 0, None, 0

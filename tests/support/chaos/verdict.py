@@ -112,7 +112,7 @@ class Verdict:
     def _log_lines(self, name: str) -> str:
         """Return the log lines of all processes about a generation."""
         logs = [log.read_text(errors="replace") for log in self.stack.folder.glob("*.log")]
-        lines = [line for log in logs for line in log.splitlines() if name in line and "webhook attempt" not in line]
+        lines = [line for log in logs for line in log.splitlines() if name in line and "webhook_attempt" not in line]
         return "\n".join(f"      {line[-330:]}" for line in sorted(lines, key=lambda line: line[-35:]))
 
 
