@@ -68,7 +68,7 @@ def shell(stack: Stack, tmp_path: Path) -> Callable[..., str]:
     return run
 
 
-def test_a_backup_is_restored_as_the_runbook_says(stack: Stack, shell: Callable[..., str], tmp_path: Path) -> None:
+def test_backup_restore_follows_runbook(stack: Stack, shell: Callable[..., str], tmp_path: Path) -> None:
     client = client_of(stack)
     with client.http:
         before = [client.create(f"sandbox:no-video kept {number}", end_user_id="customer-7") for number in range(5)]

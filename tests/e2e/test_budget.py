@@ -45,7 +45,7 @@ def _estimate(settings: Settings) -> int:
     return Rates(settings.rates).estimate("480p", "5")
 
 
-async def test_sixty_four_clients_and_room_for_forty(gateways: tuple[Stack, list[str]]) -> None:
+async def test_budget_of_forty_admits_forty_of_64_clients(gateways: tuple[Stack, list[str]]) -> None:
     stack, urls = gateways
     cost = _estimate(stack.settings)
     budget = cost * ROOM_FOR + cost // 2

@@ -10,7 +10,7 @@ from tests.e2e.conftest import TenantClient
 from tests.support.receiver import Receiver
 
 
-def test_a_photo_becomes_a_video(tenant: TenantClient, receiver: Receiver, tmp_path: Path) -> None:
+def test_generation_of_photo_succeeds(tenant: TenantClient, receiver: Receiver, tmp_path: Path) -> None:
     prompt = "the rocket lifts off"
     created = tenant.create(
         prompt,
@@ -43,7 +43,7 @@ def test_a_photo_becomes_a_video(tenant: TenantClient, receiver: Receiver, tmp_p
     assert "customer-7" not in str(submit)
 
 
-def test_a_refused_picture_is_a_failure_that_costs_nothing(tenant: TenantClient, receiver: Receiver) -> None:
+def test_generation_of_refused_image_costs_nothing(tenant: TenantClient, receiver: Receiver) -> None:
     g = tenant.ended(tenant.create("sandbox:policy sandbox:seconds=0.1", webhook_url=receiver.url)["id"])
     assert (g["status"], g["error"]["code"], g["error"]["retryable"]) == ("failed", "content_policy", False)
     assert g["cost"]["actual"] == "0.000000"
@@ -51,7 +51,7 @@ def test_a_refused_picture_is_a_failure_that_costs_nothing(tenant: TenantClient,
     assert event.verified(tenant.stack.webhook_secret)["type"] == "generation.failed"
 
 
-def test_canceling_what_runs_is_decided_by_fal(tenant: TenantClient) -> None:
+def test_cancel_of_running_job_follows_fal(tenant: TenantClient) -> None:
     g = tenant.create("sandbox:hang cancel me")
     tenant.wait_for(g["id"], lambda now: now["status"] == "in_progress")
     answer = tenant.http.post(f"/v1/generations/{g['id']}/cancel")
@@ -61,7 +61,7 @@ def test_canceling_what_runs_is_decided_by_fal(tenant: TenantClient) -> None:
     assert tenant.http.post(f"/v1/generations/{g['id']}/cancel").status_code == 409
 
 
-def test_a_lost_answer_is_never_sent_again(tenant: TenantClient) -> None:
+def test_submit_with_lost_response_is_not_repeated(tenant: TenantClient) -> None:
     prompt = "sandbox:lost-answer sandbox:lost-webhook sandbox:no-video paid once"
     g = tenant.create(prompt)
     tenant.wait_for(g["id"], lambda now: now["status"] == "unconfirmed")
@@ -70,7 +70,7 @@ def test_a_lost_answer_is_never_sent_again(tenant: TenantClient) -> None:
     assert len(tenant.submits(prompt)) == 1
 
 
-def test_a_lost_answer_heals_by_fals_callback(tenant: TenantClient, receiver: Receiver) -> None:
+def test_submit_with_lost_response_resolved_by_callback(tenant: TenantClient, receiver: Receiver) -> None:
     prompt = "sandbox:lost-answer sandbox:queue-seconds=0 sandbox:seconds=2 healed"
     g = tenant.create(prompt, webhook_url=receiver.url)
     tenant.wait_for(g["id"], lambda now: now["status"] == "unconfirmed")
@@ -84,7 +84,7 @@ def test_a_lost_answer_heals_by_fals_callback(tenant: TenantClient, receiver: Re
     assert event.verified(tenant.stack.webhook_secret)["data"] == ended
 
 
-def test_a_double_callback_ends_it_once(tenant: TenantClient, receiver: Receiver) -> None:
+def test_callback_repeated_ends_generation_once(tenant: TenantClient, receiver: Receiver) -> None:
     prompt = "sandbox:double-webhook sandbox:no-video sandbox:queue-seconds=0 sandbox:seconds=0.3 told twice"
     g = tenant.ended(tenant.create(prompt, webhook_url=receiver.url)["id"])
     after = tenant.ended(tenant.create(f"{prompt} and another", webhook_url=receiver.url)["id"])
@@ -93,7 +93,7 @@ def test_a_double_callback_ends_it_once(tenant: TenantClient, receiver: Receiver
     assert sorted(told) == sorted([g["id"], after["id"]])
 
 
-def test_no_process_writes_a_callbacks_token(tenant: TenantClient) -> None:
+def test_callback_token_is_in_no_log(tenant: TenantClient) -> None:
     prompt = "sandbox:no-video sandbox:queue-seconds=0 sandbox:seconds=0.1 no token in logs"
     tenant.ended(tenant.create(prompt)["id"])
     (submit,) = tenant.submits(prompt)
@@ -104,14 +104,14 @@ def test_no_process_writes_a_callbacks_token(tenant: TenantClient) -> None:
     assert [name for name, text in written.items() if token in text] == []
 
 
-def test_a_busy_fal_is_asked_again_until_it_takes_it(tenant: TenantClient) -> None:
+def test_submit_to_busy_fal_is_retried(tenant: TenantClient) -> None:
     prompt = "sandbox:429=1 sandbox:no-video sandbox:seconds=0.1 busy"
     g = tenant.ended(tenant.create(prompt)["id"])
     assert g["status"] == "succeeded"
     assert len(tenant.submits(prompt)) == 1
 
 
-def test_a_failing_receiver_gets_the_same_event_again(tenant: TenantClient, receiver: Receiver) -> None:
+def test_failing_receiver_gets_same_event_again(tenant: TenantClient, receiver: Receiver) -> None:
     receiver.answers[:] = [500, 302]
     tenant.create("sandbox:no-video sandbox:seconds=0.1", webhook_url=receiver.url)
     came = receiver.wait_for(lambda now: len(now) == 3)
@@ -121,7 +121,7 @@ def test_a_failing_receiver_gets_the_same_event_again(tenant: TenantClient, rece
         attempt.verified(tenant.stack.webhook_secret)
 
 
-def test_a_repeated_create_makes_one_generation(tenant: TenantClient) -> None:
+def test_idempotency_repeated_create_is_one_generation(tenant: TenantClient) -> None:
     prompt = "sandbox:no-video sandbox:seconds=0.1 only once"
     headers = {"idempotency-key": "order-7"}
     body = {"prompt": prompt, "image_url": "https://v3b.fal.media/a.jpg"}

@@ -47,7 +47,7 @@ def keeping(fal: FalProxy, store: s3.S3) -> Iterator[TenantClient]:
             yield client
 
 
-def test_the_worker_dies_in_the_middle_of_a_copy(
+def test_video_copy_continues_after_worker_death(
     keeping: TenantClient, fal: FalProxy, store: s3.S3, receiver: Receiver
 ) -> None:
     """One object, whole; one success, told once it was; fal is not asked for the result again."""
@@ -119,7 +119,7 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_a_bad_file_is_refused_and_leaves_no_weight(
+def test_upload_bad_file_is_refused_and_frees_memory(
     uploading: TenantClient, gateway: psutil.Process, name: str
 ) -> None:
     content, status, code = HOSTILE[name]
@@ -135,7 +135,7 @@ def test_a_bad_file_is_refused_and_leaves_no_weight(
     assert gateway.children() == []
 
 
-def test_an_upload_of_thirty_megabytes_weighs_nothing(uploading: TenantClient, gateway: psutil.Process) -> None:
+def test_upload_of_30_mb_uses_little_memory(uploading: TenantClient, gateway: psutil.Process) -> None:
     photo = pictures.encoded("png", pictures.noise(3600, 2700))
     assert 28 * MEGABYTE < len(photo) <= 30 * MEGABYTE
     before = _forget_peak(gateway)
@@ -167,7 +167,7 @@ def _status(connection: socket.socket) -> tuple[int, bytes]:
 
 
 @pytest.mark.parametrize("length", ["Transfer-Encoding: chunked", "Content-Length: 99000000000"])
-def test_an_endless_body_is_cut_off(uploading: TenantClient, gateway: psutil.Process, length: str) -> None:
+def test_upload_endless_body_is_cut_off(uploading: TenantClient, gateway: psutil.Process, length: str) -> None:
     before = _forget_peak(gateway)
 
     with _begin(uploading, length) as connection:
@@ -190,7 +190,7 @@ def _sent_without_end(connection: socket.socket, *, chunked: bool) -> int:
     return sent
 
 
-def test_a_sender_who_listens_hears_why(uploading: TenantClient) -> None:
+def test_upload_refusal_reaches_reading_client(uploading: TenantClient) -> None:
     with _begin(uploading, "Content-Length: 99000000000") as connection:
         status, answer = _status(connection)
 
@@ -198,7 +198,7 @@ def test_a_sender_who_listens_hears_why(uploading: TenantClient) -> None:
     assert b"connection: close" in answer.lower()
 
 
-def test_a_slow_sender_is_told_and_let_go(uploading: TenantClient, gateway: psutil.Process) -> None:
+def test_upload_slow_client_times_out(uploading: TenantClient, gateway: psutil.Process) -> None:
     with _begin(uploading, "Content-Length: 1000000") as connection:
         connection.sendall(PNG[:50])
         status, answer = _status(connection)
@@ -209,7 +209,7 @@ def test_a_slow_sender_is_told_and_let_go(uploading: TenantClient, gateway: psut
     assert b"request_timeout" in answer
 
 
-def test_a_sender_who_leaves_takes_nothing_with_him(uploading: TenantClient, gateway: psutil.Process) -> None:
+def test_upload_disconnected_client_leaves_nothing(uploading: TenantClient, gateway: psutil.Process) -> None:
     open_before = gateway.num_fds()
 
     for _ in range(20):

@@ -84,7 +84,7 @@ async def announced(runtime: Runtime, to: Endpoint, count: int) -> set[str]:
     return made
 
 
-def test_the_worker_is_killed_during_a_thousand_deliveries(workerless: Stack, receiver: Receiver) -> None:
+def test_worker_killed_during_deliveries_loses_none(workerless: Stack, receiver: Receiver) -> None:
     async def made() -> tuple[Endpoint, set[str]]:
         async with open_runtime(workerless.settings) as runtime:
             to = await registered(runtime, workerless, receiver.url)
@@ -110,7 +110,7 @@ def test_the_worker_is_killed_during_a_thousand_deliveries(workerless: Stack, re
     assert len(came) <= COUNT + 100, "only what was under way at the kill came twice"
 
 
-def test_a_thousand_to_a_dead_receiver_hold_up_nobody(workerless: Stack, receiver: Receiver, hanging: str) -> None:
+def test_dead_receiver_does_not_delay_other_tenants(workerless: Stack, receiver: Receiver, hanging: str) -> None:
     """The same tenant's other endpoint hears of its events as if nothing were; the figure is the bench's."""
 
     async def made() -> tuple[set[str], float]:

@@ -27,7 +27,7 @@ async def swept(runtime: Runtime) -> None:
 async def large(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
     """Books of three generations, which are too large for one call and are noted entry by entry."""
     monkeypatch.setattr(audit_jobs, "CALL_LIMIT", 2)
-    monkeypatch.setattr(audit, "_NOTED_EVERY", 1)
+    monkeypatch.setattr(audit, "_ENTRIES_PER_REPORT", 1)
     owner = await runtime.tenants.service.create("acme")
     for _ in range(3):
         await runtime.generations.creator.create(owner, factories.create_request())

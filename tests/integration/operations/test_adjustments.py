@@ -157,7 +157,7 @@ async def test_adjust_sent_twice_adjusts_once(
     assert await everything(runtime) == before
 
 
-async def test_adjust_at_once_by_several_adjusts_once(runtime: Runtime, tenant: Tenant, clock: Clock) -> None:
+async def test_adjust_concurrently_adjusts_once(runtime: Runtime, tenant: Tenant, clock: Clock) -> None:
     g = await settled(runtime, tenant, clock)
     calls = [runtime.operations.adjustments.of_generation(g.id, MINUS, expected=COST) for _ in range(10)]
 
@@ -168,9 +168,7 @@ async def test_adjust_at_once_by_several_adjusts_once(runtime: Runtime, tenant: 
     assert (await runtime.operations.audit.run()).clean
 
 
-async def test_adjust_of_a_record_that_moved_meanwhile_changes_nothing(
-    runtime: Runtime, tenant: Tenant, clock: Clock
-) -> None:
+async def test_adjust_of_changed_record_changes_nothing(runtime: Runtime, tenant: Tenant, clock: Clock) -> None:
     g = await settled(runtime, tenant, clock)
     await runtime.operations.adjustments.of_generation(g.id, MINUS, expected=COST)
     before = await everything(runtime)
@@ -181,7 +179,7 @@ async def test_adjust_of_a_record_that_moved_meanwhile_changes_nothing(
     assert await everything(runtime) == before
 
 
-async def test_adjust_after_its_end_user_was_erased(
+async def test_adjust_after_erasure(
     runtime: Runtime, operator: httpx.AsyncClient, api: httpx.AsyncClient, tenant: Tenant, clock: Clock
 ) -> None:
     g = await settled(runtime, tenant, clock)
@@ -195,7 +193,7 @@ async def test_adjust_after_its_end_user_was_erased(
 
 
 @pytest.mark.parametrize("status", [status for status in Status if not factories.in_status(status).is_terminal])
-async def test_adjust_before_the_end_is_refused(
+async def test_adjust_before_end_returns_409(
     runtime: Runtime, operator: httpx.AsyncClient, tenant: Tenant, status: Status
 ) -> None:
     g = factories.in_status(status, tenant_id=tenant.id)
@@ -206,7 +204,7 @@ async def test_adjust_before_the_end_is_refused(
     assert await ledger(runtime) == []
 
 
-async def test_adjust_of_a_failed_one_that_was_billed(
+async def test_adjust_of_failed_and_billed_generation(
     runtime: Runtime, operator: httpx.AsyncClient, tenant: Tenant, clock: Clock
 ) -> None:
     g = factories.generation(tenant_id=tenant.id, created_at=clock())
@@ -221,9 +219,7 @@ async def test_adjust_of_a_failed_one_that_was_billed(
     assert (await runtime.operations.audit.run()).clean
 
 
-async def test_adjust_is_taken_back_when_the_generation_is_revived(
-    runtime: Runtime, tenant: Tenant, clock: Clock
-) -> None:
+async def test_adjust_is_reversed_by_revive(runtime: Runtime, tenant: Tenant, clock: Clock) -> None:
     g = factories.generation(tenant_id=tenant.id, created_at=clock())
     await runtime.stores.generations.create(g, factories.due(clock()))
     moves = runtime.transitions
@@ -256,7 +252,7 @@ async def purged(runtime: Runtime, tenant: Tenant, clock: Clock, settings: Setti
     return g
 
 
-async def test_adjust_of_a_day_changes_windows_usage_and_ledger_once(
+async def test_adjust_of_day_changes_sums_once(
     runtime: Runtime, operator: httpx.AsyncClient, purged: Generation
 ) -> None:
     assert refusal(await adjust(operator, generation_id=purged.id)) == (404, "not_found")
@@ -287,7 +283,7 @@ async def test_adjust_of_a_day_changes_windows_usage_and_ledger_once(
         ({"amount_usd": "-0.700001"}, (409, "spent_below_zero")),
     ],
 )
-async def test_adjust_of_a_day_is_refused_whole(
+async def test_adjust_of_day_refused_changes_nothing(
     runtime: Runtime,
     operator: httpx.AsyncClient,
     purged: Generation,
@@ -302,7 +298,7 @@ async def test_adjust_of_a_day_is_refused_whole(
 
 
 @pytest.mark.parametrize("gone", [0, 1, 2])
-async def test_adjust_of_an_expired_window_is_refused(
+async def test_adjust_of_expired_window_is_refused(
     runtime: Runtime, operator: httpx.AsyncClient, tenant: Tenant, clock: Clock, gone: int
 ) -> None:
     """Added to, it would come back without its other sums, and for good."""
@@ -321,7 +317,7 @@ async def test_adjust_of_an_expired_window_is_refused(
 
 
 @pytest.mark.parametrize("low", ["tenant", "end_user", "account", "usage", "spending"])
-async def test_adjust_leaves_no_sum_below_zero(
+async def test_adjust_never_makes_sum_negative(
     runtime: Runtime, operator: httpx.AsyncClient, tenant: Tenant, clock: Clock, low: str
 ) -> None:
     """Sums that differ are for the audit to report; an adjustment makes none of them negative."""
@@ -342,7 +338,7 @@ async def test_adjust_leaves_no_sum_below_zero(
     assert await everything(runtime) == before
 
 
-async def test_adjust_of_an_expired_usage_begins_it_with_an_end(
+async def test_adjust_of_expired_usage_sets_expiry(
     runtime: Runtime, operator: httpx.AsyncClient, tenant: Tenant, clock: Clock
 ) -> None:
     g = await settled(runtime, tenant, clock)
@@ -358,7 +354,7 @@ async def test_adjust_of_an_expired_usage_begins_it_with_an_end(
 # --- budgets, and what is refused -------------------------------------------------------------------------------------
 
 
-async def test_adjust_moves_what_a_budget_has_left(runtime: Runtime, clock: Clock) -> None:
+async def test_adjust_changes_remaining_budget(runtime: Runtime, clock: Clock) -> None:
     owner = await runtime.tenants.service.create("shop", Limits(monthly_budget=COST + HELD))
     g = await settled(runtime, owner, clock)
     await runtime.operations.adjustments.of_generation(g.id, Correction(1, "jane", "x"), expected=COST)
@@ -398,7 +394,7 @@ async def test_adjust_moves_what_a_budget_has_left(runtime: Runtime, clock: Cloc
         ({"cost": 1}, "/cost"),
     ],
 )
-async def test_adjust_with_a_wrong_field_is_refused(
+async def test_adjust_invalid_field_returns_422(
     runtime: Runtime, operator: httpx.AsyncClient, tenant: Tenant, clock: Clock, changes: dict[str, Any], pointer: str
 ) -> None:
     g = await settled(runtime, tenant, clock)
@@ -411,10 +407,10 @@ async def test_adjust_with_a_wrong_field_is_refused(
 
 
 @pytest.mark.parametrize("generation_id", ["gen_" + "0" * 26, "", "gen_x", "*"])
-async def test_adjust_of_an_unknown_generation(operator: httpx.AsyncClient, generation_id: str) -> None:
+async def test_adjust_unknown_generation_returns_404(operator: httpx.AsyncClient, generation_id: str) -> None:
     assert refusal(await adjust(operator, generation_id=generation_id)) == (404, "not_found")
 
 
-async def test_adjust_takes_the_admin_token(api: httpx.AsyncClient, anonymous: httpx.AsyncClient) -> None:
+async def test_adjust_requires_admin_token(api: httpx.AsyncClient, anonymous: httpx.AsyncClient) -> None:
     for client in (api, anonymous):
         assert refusal(await adjust(client, generation_id="gen_" + "0" * 26)) == (401, "unauthenticated")

@@ -122,7 +122,7 @@ histories = st.lists(
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 @given(history=histories)
-async def test_no_history_makes_the_books_differ(runtime: Runtime, clock: Clock, history: list[tuple]) -> None:  # type: ignore[type-arg]
+async def test_audit_of_any_history_is_clean(runtime: Runtime, clock: Clock, history: list[tuple]) -> None:  # type: ignore[type-arg]
     await runtime.redis.execute("FLUSHALL")
     tenants = [
         await runtime.tenants.service.create("acme", Limits(monthly_budget=9_000_000)),
@@ -165,7 +165,7 @@ async def _created(runtime: Runtime, tenant: Tenant, resolution: str) -> str | N
         (("SADD", "pending", "msg_00000000000000000000000000"), "entry of msg_0"),
     ],
 )
-async def test_what_does_not_add_up_is_told(
+async def test_audit_reports_inconsistencies(
     runtime: Runtime, clock: Clock, tamper: tuple[str | int, ...], told: str
 ) -> None:
     tenant = await runtime.tenants.service.create("acme")
@@ -189,7 +189,7 @@ async def test_what_does_not_add_up_is_told(
     assert any(difference.what.startswith(told) for difference in findings.differences)
 
 
-async def test_what_the_store_has_forgotten_with_the_years_is_no_difference(runtime: Runtime, clock: Clock) -> None:
+async def test_audit_ignores_expired_windows(runtime: Runtime, clock: Clock) -> None:
     """Windows go 400 days after they were opened; the ledger goes by and by, a settlement later than its hold."""
     tenant = await runtime.tenants.service.create("acme")
     now = clock()

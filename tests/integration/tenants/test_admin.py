@@ -60,7 +60,7 @@ async def patched(operator: httpx.AsyncClient, path: str, **change: Any) -> dict
 # --- create, show, list -----------------------------------------------------------------------------------------------
 
 
-async def test_a_tenant_as_it_was_created(operator: httpx.AsyncClient) -> None:
+async def test_tenant_view_after_create(operator: httpx.AsyncClient) -> None:
     created = await operator.post(
         TENANTS, json={"name": " shop ", "require_end_user": True, "limits": {"monthly_budget_usd": 12.5}}
     )
@@ -77,7 +77,7 @@ async def test_a_tenant_as_it_was_created(operator: httpx.AsyncClient) -> None:
     assert shown.headers["etag"] == created.headers["etag"] == '"1"'
 
 
-async def test_a_list_page_by_page(app: FastAPI, operator: httpx.AsyncClient) -> None:
+async def test_list_tenants_over_pages(app: FastAPI, operator: httpx.AsyncClient) -> None:
     made = [(await app.state.runtime.tenants.service.create(f"tenant {n}")).id for n in range(5)]
     found, query = [], {"limit": "2"}
     for more in (True, True, False):
@@ -91,7 +91,7 @@ async def test_a_list_page_by_page(app: FastAPI, operator: httpx.AsyncClient) ->
 
 
 @pytest.mark.parametrize("query", [{"limit": "0"}, {"limit": "1001"}, {"cursor": "x"}, {"cursor": "Z2VuXzE"}])
-async def test_a_list_with_a_bad_query(operator: httpx.AsyncClient, query: dict[str, str]) -> None:
+async def test_list_tenants_invalid_query_returns_422(operator: httpx.AsyncClient, query: dict[str, str]) -> None:
     answer = await operator.get(TENANTS, params=query)
     assert answer.status_code == 422
     assert [fault["pointer"] for fault in answer.json()["errors"]] == [f"/query/{next(iter(query))}"]
@@ -112,7 +112,7 @@ async def test_a_list_with_a_bad_query(operator: httpx.AsyncClient, query: dict[
         ([], ""),
     ],
 )
-async def test_a_tenant_that_makes_no_sense_is_refused(operator: httpx.AsyncClient, body: Any, pointer: str) -> None:
+async def test_tenant_invalid_field_returns_422(operator: httpx.AsyncClient, body: Any, pointer: str) -> None:
     answer = await operator.post(TENANTS, json=body)
     assert answer.status_code == 422, answer.text
     assert [fault["pointer"] for fault in answer.json()["errors"]] == [pointer]
@@ -133,7 +133,7 @@ async def test_a_tenant_that_makes_no_sense_is_refused(operator: httpx.AsyncClie
         ("GET", "/end-users/eu_1", None),
     ],
 )
-async def test_an_unknown_tenant_is_404(
+async def test_tenant_unknown_returns_404(
     operator: httpx.AsyncClient, name: str, method: str, rest: str, body: dict[str, Any] | None
 ) -> None:
     answer = await operator.request(method, f"{TENANTS}/{name}{rest}", json=body)
@@ -143,7 +143,7 @@ async def test_an_unknown_tenant_is_404(
 # --- limits -----------------------------------------------------------------------------------------------------------
 
 
-async def test_limits_are_given_kept_and_lifted(operator: httpx.AsyncClient, path: str) -> None:
+async def test_limits_are_set_and_removed(operator: httpx.AsyncClient, path: str) -> None:
     given = await patched(operator, path, limits=ALL_LIMITS)
     assert given["limits"] == ALL_LIMITS
     renamed = await patched(operator, path, name="other", require_end_user=True)
@@ -182,12 +182,12 @@ BAD: dict[str, tuple[Any, ...]] = {
 BAD_MEMBERS: dict[str, tuple[Any, ...]] = {"resolutions": ("8k", 480, None), "durations": ("3", "16", 3, None)}
 
 
-def test_the_table_has_every_limit() -> None:
+def test_limits_table_is_complete() -> None:
     assert set(BAD) == set(NO_LIMITS)
 
 
 @pytest.mark.parametrize("name", BAD)
-async def test_every_limit_is_checked(operator: httpx.AsyncClient, path: str, name: str) -> None:
+async def test_limit_invalid_value_returns_422(operator: httpx.AsyncClient, path: str, name: str) -> None:
     wrong = [(value, f"/limits/{name}") for value in BAD[name]]
     wrong += [([value], f"/limits/{name}/0") for value in BAD_MEMBERS.get(name, ())]
     for value, pointer in wrong:
@@ -197,7 +197,7 @@ async def test_every_limit_is_checked(operator: httpx.AsyncClient, path: str, na
     assert (await operator.get(path)).json()["limits"] == NO_LIMITS
 
 
-async def test_all_faults_are_told_at_once(operator: httpx.AsyncClient, path: str) -> None:
+async def test_tenant_update_reports_all_errors(operator: httpx.AsyncClient, path: str) -> None:
     answer = await operator.patch(path, json={"name": "", "limits": {"burst": 0, "weight": 0, "x": 1}})
     assert {fault["pointer"] for fault in answer.json()["errors"]} == {
         "/name",
@@ -207,7 +207,7 @@ async def test_all_faults_are_told_at_once(operator: httpx.AsyncClient, path: st
     }
 
 
-async def test_a_budget_below_what_is_held_is_accepted_and_said_so(
+async def test_budget_below_held_amount_is_accepted(
     api: httpx.AsyncClient, operator: httpx.AsyncClient, path: str
 ) -> None:
     held = (await api.post("/v1/generations", json=create_body(duration=5))).json()["cost"]["estimated"]
@@ -220,7 +220,7 @@ async def test_a_budget_below_what_is_held_is_accepted_and_said_so(
 # --- two admins -------------------------------------------------------------------------------------------------------
 
 
-async def test_of_two_admins_the_second_is_told(operator: httpx.AsyncClient, path: str) -> None:
+async def test_tenant_update_stale_etag_returns_412(operator: httpx.AsyncClient, path: str) -> None:
     tag = {"If-Match": (await operator.get(path)).headers["etag"]}
     first = await operator.patch(path, json={"name": "first"}, headers=tag)
     second = await operator.patch(path, json={"name": "second"}, headers=tag)
@@ -231,26 +231,26 @@ async def test_of_two_admins_the_second_is_told(operator: httpx.AsyncClient, pat
     assert (again.status_code, again.json()["name"], again.json()["version"]) == (200, "second", 3)
 
 
-async def test_of_many_at_once_with_one_tag_one_wins(operator: httpx.AsyncClient, path: str) -> None:
+async def test_tenant_concurrent_updates_with_etag_one_wins(operator: httpx.AsyncClient, path: str) -> None:
     answers = await asyncio.gather(
         *(operator.patch(path, json={"name": f"n{n}"}, headers={"If-Match": '"1"'}) for n in range(10))
     )
     assert sorted(answer.status_code for answer in answers) == [200] + [412] * 9
 
 
-async def test_without_a_tag_changes_of_different_limits_add_up(operator: httpx.AsyncClient, path: str) -> None:
+async def test_tenant_concurrent_updates_without_etag_merge(operator: httpx.AsyncClient, path: str) -> None:
     names = ("burst", "weight", "queued_generations", "concurrent_generations", "requests_per_minute")
     await asyncio.gather(*(patched(operator, path, limits={name: 9}) for name in names))
     limits = (await operator.get(path)).json()["limits"]
     assert [limits[name] for name in names] == [9] * 5
 
 
-async def test_any_version_matches_a_star(operator: httpx.AsyncClient, path: str) -> None:
+async def test_tenant_update_if_match_star(operator: httpx.AsyncClient, path: str) -> None:
     assert (await operator.patch(path, json={}, headers={"If-Match": "*"})).status_code == 200
 
 
 @pytest.mark.parametrize("tag", ["x", '""', '"-1"', '"1.0"', 'W/"1"', '"1", "2"', "9" * 5000])
-async def test_a_malformed_tag_is_refused(operator: httpx.AsyncClient, path: str, tag: str) -> None:
+async def test_tenant_update_malformed_etag_is_refused(operator: httpx.AsyncClient, path: str, tag: str) -> None:
     answer = await operator.patch(path, json={"name": "x"}, headers={"If-Match": tag})
     assert answer.status_code == 422, answer.text
     assert [fault["pointer"] for fault in answer.json()["errors"]] == ["/header/If-Match"]
@@ -259,7 +259,7 @@ async def test_a_malformed_tag_is_refused(operator: httpx.AsyncClient, path: str
 # --- suspend, delete --------------------------------------------------------------------------------------------------
 
 
-async def test_a_suspended_tenants_keys_are_refused_until_it_is_resumed(
+async def test_suspended_tenant_keys_are_refused_until_resume(
     app: FastAPI, api: httpx.AsyncClient, operator: httpx.AsyncClient, path: str
 ) -> None:
     queued = (await api.post("/v1/generations", json=create_body())).json()
@@ -275,7 +275,7 @@ async def _submitted(runtime: Runtime, generation_id: str) -> None:
         await runtime.transitions.apply(generation_id, verb)
 
 
-async def test_a_tenant_with_work_in_flight_is_not_deleted(
+async def test_tenant_delete_with_work_in_flight_returns_409(
     runtime: Runtime,
     clock: Clock,
     api: httpx.AsyncClient,
@@ -294,7 +294,7 @@ async def test_a_tenant_with_work_in_flight_is_not_deleted(
     assert (await operator.get(path)).json()["suspended"] is False
 
 
-async def test_a_drained_tenant_is_deleted_once_its_work_has_ended(
+async def test_tenant_delete_with_drain_succeeds_after_work(
     app: FastAPI, runtime: Runtime, api: httpx.AsyncClient, operator: httpx.AsyncClient, path: str
 ) -> None:
     name = (await api.post("/v1/generations", json=create_body())).json()["id"]
@@ -312,7 +312,7 @@ async def test_a_drained_tenant_is_deleted_once_its_work_has_ended(
     assert (await operator.get(TENANTS)).json()["data"] == []
 
 
-async def test_nothing_of_a_deleted_tenants_keys_stays(
+async def test_tenant_delete_removes_all_keys(
     runtime: Runtime, connect: Connect, tenant: Tenant, operator: httpx.AsyncClient, path: str
 ) -> None:
     for client in [await connect(tenant) for _ in range(2)]:

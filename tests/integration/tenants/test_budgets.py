@@ -55,7 +55,7 @@ async def standings(redis: Redis, tenant: Tenant, clock: Clock, end_user_id: str
     return [found[scope] for scope in Scope]
 
 
-def test_the_cost_is_what_the_prices_say(settings: Settings) -> None:
+def test_create_estimate_follows_prices(settings: Settings) -> None:
     assert Rates(settings.rates).estimate("480p", "5") == COST
 
 
@@ -72,7 +72,7 @@ def test_the_cost_is_what_the_prices_say(settings: Settings) -> None:
         ({"monthly_budget": COST, "end_user_daily_budget": COST}, "tenant_month", 1, "2026-02-01T00:00:00.000Z"),
     ],
 )
-async def test_a_full_budget_says_which_and_holds_nothing(
+async def test_budget_exceeded_names_scope_and_holds_nothing(
     app: FastAPI, connect: Connect, redis: Redis, clock: Clock, limits: Any, scope: str, fit: int, resets_at: str
 ) -> None:
     clock.now = LATE
@@ -102,7 +102,7 @@ async def test_a_full_budget_says_which_and_holds_nothing(
     assert len((await api.get("/v1/generations")).json()["data"]) == fit
 
 
-async def test_windows_are_calendar_days_and_months_in_utc(app: FastAPI, connect: Connect, clock: Clock) -> None:
+async def test_budget_windows_are_utc_days_and_months(app: FastAPI, connect: Connect, clock: Clock) -> None:
     clock.now = datetime(2026, 1, 30, 23, 59, 59, tzinfo=UTC)
     _, api = await client_with(app, connect, monthly_budget=3 * COST, end_user_daily_budget=COST)
 
@@ -119,7 +119,9 @@ async def test_windows_are_calendar_days_and_months_in_utc(app: FastAPI, connect
     assert await outcome() == "ok", "another month"
 
 
-async def test_the_account_is_everybodys(api: httpx.AsyncClient, stranger: httpx.AsyncClient, clock: Clock) -> None:
+async def test_account_budget_is_shared_by_tenants(
+    api: httpx.AsyncClient, stranger: httpx.AsyncClient, clock: Clock
+) -> None:
     for client in (api, stranger, api, stranger):
         assert (await create(client)).status_code == 202
     assert (await create(stranger)).json()["scope"] == "account_day"
@@ -127,7 +129,7 @@ async def test_the_account_is_everybodys(api: httpx.AsyncClient, stranger: httpx
     assert (await create(stranger)).status_code == 202
 
 
-async def test_a_million_dollars_to_the_last_micro_dollar(app: FastAPI, connect: Connect, redis: Redis) -> None:
+async def test_budget_is_exact_to_micro_usd(app: FastAPI, connect: Connect, redis: Redis) -> None:
     most = 10**12
     tenant, api = await client_with(app, connect, monthly_budget=most, end_user_daily_budget=most)
     clock = app.state.runtime.clock
@@ -143,9 +145,7 @@ async def test_a_million_dollars_to_the_last_micro_dollar(app: FastAPI, connect:
 # --- held, released, settled ------------------------------------------------------------------------------------------
 
 
-async def test_a_replay_holds_nothing_twice_and_needs_no_room(
-    app: FastAPI, connect: Connect, redis: Redis, clock: Clock
-) -> None:
+async def test_idempotency_replay_holds_nothing(app: FastAPI, connect: Connect, redis: Redis, clock: Clock) -> None:
     tenant, api = await client_with(app, connect, monthly_budget=COST)
     first, again = await create(api, "order-7"), await create(api, "order-7")
     assert again.headers["idempotency-replayed"] == "true"
@@ -153,7 +153,7 @@ async def test_a_replay_holds_nothing_twice_and_needs_no_room(
     assert await standings(redis, tenant, clock) == [Standing(held=COST, count=1)] * 3
 
 
-async def test_what_is_canceled_in_the_queue_costs_nothing(
+async def test_cancel_in_queue_releases_hold(
     api: httpx.AsyncClient, tenant: Tenant, redis: Redis, clock: Clock
 ) -> None:
     g = (await create(api)).json()
@@ -161,7 +161,7 @@ async def test_what_is_canceled_in_the_queue_costs_nothing(
     assert await standings(redis, tenant, clock) == [Standing(count=1)] * 3
 
 
-async def test_what_expired_in_the_queue_costs_nothing(
+async def test_queue_expiry_releases_hold(
     api: httpx.AsyncClient, tenant: Tenant, runtime: Runtime, clock: Clock
 ) -> None:
     clock.now = LATE
@@ -175,7 +175,7 @@ async def test_what_expired_in_the_queue_costs_nothing(
     assert (await runtime.operations.audit.run()).clean
 
 
-async def test_a_late_end_is_settled_where_it_was_held(
+async def test_settlement_uses_windows_of_hold(
     api: httpx.AsyncClient, tenant: Tenant, runtime: Runtime, clock: Clock
 ) -> None:
     clock.now = LATE
@@ -196,7 +196,7 @@ async def test_a_late_end_is_settled_where_it_was_held(
 # --- asked before -----------------------------------------------------------------------------------------------------
 
 
-async def test_a_quote_creates_and_holds_nothing(app: FastAPI, connect: Connect, redis: Redis, clock: Clock) -> None:
+async def test_estimate_creates_and_holds_nothing(app: FastAPI, connect: Connect, redis: Redis, clock: Clock) -> None:
     tenant, api = await client_with(app, connect, end_user_daily_budget=COST)
 
     async def quote(**changes: Any) -> Any:
@@ -214,14 +214,14 @@ async def test_a_quote_creates_and_holds_nothing(app: FastAPI, connect: Connect,
     assert (await quote(end_user_id="another"))["fits"] is True
 
 
-async def test_a_quote_knows_the_accounts_budget(api: httpx.AsyncClient, stranger: httpx.AsyncClient) -> None:
+async def test_estimate_includes_account_budget(api: httpx.AsyncClient, stranger: httpx.AsyncClient) -> None:
     for _ in range(4):
         await create(stranger)
     quote = (await api.post("/v1/generations/estimate", json=create_body(**WANTED))).json()
     assert quote["fits"] is False
 
 
-async def test_a_callers_own_maximum_holds_nothing(
+async def test_max_cost_exceeded_holds_nothing(
     api: httpx.AsyncClient, tenant: Tenant, redis: Redis, clock: Clock
 ) -> None:
     refused = await create(api, max_cost_usd=usd(COST - 1))
@@ -233,7 +233,7 @@ async def test_a_callers_own_maximum_holds_nothing(
 # --- Redis away -------------------------------------------------------------------------------------------------------
 
 
-async def test_a_budget_that_cannot_be_asked_refuses(
+async def test_create_redis_unavailable_is_refused(
     api: httpx.AsyncClient, tenant: Tenant, redis: Redis, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = Redis.run
@@ -250,7 +250,7 @@ async def test_a_budget_that_cannot_be_asked_refuses(
     assert await standings(redis, tenant, clock) == [Standing()] * 3
 
 
-async def test_a_redis_that_died_refuses_and_one_that_returned_has_kept_the_holds(tmp_path: Path, clock: Clock) -> None:
+async def test_holds_survive_redis_restart(tmp_path: Path, clock: Clock) -> None:
     from service.runtime import open_runtime
 
     server = EmbeddedRedis(tmp_path).start()
@@ -291,7 +291,7 @@ class TestWithFal:
                 return shown
         raise AssertionError(shown["status"])
 
-    async def test_billed_units_win_over_the_estimate(
+    async def test_settlement_uses_billed_units(
         self, api: httpx.AsyncClient, tenant: Tenant, runtime: Runtime, clock: Clock
     ) -> None:
         created_at = Clock(clock())
@@ -302,7 +302,7 @@ class TestWithFal:
         assert await standings(runtime.redis, tenant, created_at) == [Standing(spent=actual, count=1)] * 3
 
     @pytest.mark.parametrize("prompt", ["sandbox:422-submit", "sandbox:policy"])
-    async def test_what_fal_did_not_run_costs_nothing(
+    async def test_settlement_of_job_not_run_is_zero(
         self, api: httpx.AsyncClient, tenant: Tenant, runtime: Runtime, clock: Clock, prompt: str
     ) -> None:
         created_at = Clock(clock())

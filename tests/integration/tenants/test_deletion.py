@@ -76,7 +76,7 @@ async def left(
     }
 
 
-def test_the_table_names_every_route_that_writes(app: Any) -> None:
+def test_deletion_table_has_every_write_route(app: Any) -> None:
     paths = {
         (method.upper(), path.replace(":path", ""))
         for path, verbs in app.openapi()["paths"].items()
@@ -101,12 +101,12 @@ async def test_write_after_tenant_delete_changes_nothing(
     assert await contents(redis) == before
 
 
-async def test_create_after_tenant_delete_is_401(api: httpx.AsyncClient, left: dict[str, str]) -> None:
+async def test_create_after_tenant_delete_returns_401(api: httpx.AsyncClient, left: dict[str, str]) -> None:
     answer = await api.post("/v1/generations", json=create_body())
     assert (answer.status_code, answer.json()["code"]) == (401, "unauthenticated")
 
 
-async def test_use_of_a_deleted_key_is_not_noted(
+async def test_use_of_deleted_key_is_not_recorded(
     runtime: Runtime, redis: Redis, tenant: Tenant, clock: Clock, left: dict[str, str]
 ) -> None:
     """The first use in another minute comes after the DELETE."""
@@ -119,7 +119,7 @@ async def test_use_of_a_deleted_key_is_not_noted(
     assert await redis.execute("KEYS", f"*{new.key.id}*") == []
 
 
-async def test_upload_ticket_of_a_deleted_tenant_is_refused(runtime: Runtime, left: dict[str, str]) -> None:
+async def test_upload_ticket_of_deleted_tenant_is_refused(runtime: Runtime, left: dict[str, str]) -> None:
     with pytest.raises(Unauthenticated):
         await runtime.tenants.authenticator.confirm(factories.tenant().id)
 
@@ -142,7 +142,7 @@ PLACES: dict[str, tuple[Transition, ...]] = {
 
 @pytest.mark.parametrize("drain", [False, True])
 @pytest.mark.parametrize("place", PLACES)
-async def test_tenant_delete_waits_for_a_generation_that_is(
+async def test_tenant_delete_waits_for_generation_that_is(
     runtime: Runtime, clock: Clock, place: str, *, drain: bool
 ) -> None:
     owner = await runtime.tenants.service.create("acme")
@@ -192,7 +192,7 @@ async def test_tenant_delete_waits_for_pending_webhooks(
     assert await runtime.redis.execute("KEYS", f"*{tenant.id}:pending_deliveries") == []
 
 
-async def test_key_created_while_its_tenant_is_deleted_is_gone(redis: Redis, runtime: Runtime) -> None:
+async def test_key_created_during_tenant_delete_is_deleted(redis: Redis, runtime: Runtime) -> None:
     for _ in range(10):
         owner = await runtime.tenants.service.create("acme")
         await asyncio.gather(
@@ -203,7 +203,7 @@ async def test_key_created_while_its_tenant_is_deleted_is_gone(redis: Redis, run
         assert await redis.execute("KEYS", "*api_key*") == []
 
 
-async def test_create_and_tenant_delete_race(redis: Redis, runtime: Runtime) -> None:
+async def test_create_races_tenant_delete_one_wins(redis: Redis, runtime: Runtime) -> None:
     """Whichever comes first: never a generation without its tenant."""
     store = GenerationStore(redis)
     for _ in range(20):

@@ -62,7 +62,7 @@ def refuse(runtime: Runtime) -> Callable[..., Awaitable[None]]:
 # --- look -------------------------------------------------------------------------------------------------------------
 
 
-async def test_an_end_user_is_known_once_it_came_and_to_its_own_tenant_alone(
+async def test_end_user_is_known_to_its_tenant_only(
     api: httpx.AsyncClient, stranger: httpx.AsyncClient, tenant: Tenant
 ) -> None:
     assert (await api.get(path("customer-7"))).status_code == 404
@@ -81,21 +81,23 @@ async def test_an_end_user_is_known_once_it_came_and_to_its_own_tenant_alone(
     assert (await stranger.get(path("customer-7"))).json()["pseudonym"] != pseudonym(tenant, "customer-7")
 
 
-async def test_today_is_today(api: httpx.AsyncClient, clock: Clock) -> None:
+async def test_end_user_daily_spending_resets_at_midnight(api: httpx.AsyncClient, clock: Clock) -> None:
     await create(api)
     clock.advance(timedelta(days=1))
     shown = (await api.get(path("customer-7"))).json()
     assert shown["today"] == {"held": "0.000000", "spent": "0.000000", "count": 0}
 
 
-async def test_refusals_by_policy_are_counted(api: httpx.AsyncClient, refuse: Callable[..., Awaitable[None]]) -> None:
+async def test_end_user_policy_refusals_are_counted(
+    api: httpx.AsyncClient, refuse: Callable[..., Awaitable[None]]
+) -> None:
     for code in ("content_policy", "upstream_timeout", "content_policy"):
         await refuse((await create(api)).json()["id"], code=code)
     assert (await api.get(path("customer-7"))).json()["refusals"] == 2
 
 
 @pytest.mark.parametrize("name", NAMES, ids=range(len(NAMES)))
-async def test_an_end_user_may_be_called_anything(api: httpx.AsyncClient, name: str) -> None:
+async def test_end_user_id_may_have_any_characters(api: httpx.AsyncClient, name: str) -> None:
     assert (await create(api, name)).status_code == 202
     assert (await api.get(path(name))).json()["id"] == name
     assert (await api.post(path(name) + "/block")).json()["id"] == name
@@ -108,9 +110,7 @@ async def test_an_end_user_may_be_called_anything(api: httpx.AsyncClient, name: 
 
 
 @pytest.mark.parametrize("name", ["", "x" * 257, "a\tb", "\x00"])
-async def test_what_no_end_user_can_be_called_leaves_nothing(
-    api: httpx.AsyncClient, runtime: Runtime, name: str
-) -> None:
+async def test_end_user_invalid_id_stores_nothing(api: httpx.AsyncClient, runtime: Runtime, name: str) -> None:
     assert (await api.get(path(name))).status_code == 404
     assert (await api.post(path(name) + "/block")).status_code == 404
     assert (await api.post(path(name) + "/unblock")).status_code == 404
@@ -121,7 +121,7 @@ async def test_what_no_end_user_can_be_called_leaves_nothing(
 # --- block ------------------------------------------------------------------------------------------------------------
 
 
-async def test_a_blocked_end_user_is_refused_until_it_is_not(
+async def test_blocked_end_user_is_refused_until_unblock(
     api: httpx.AsyncClient, stranger: httpx.AsyncClient, clock: Clock
 ) -> None:
     queued = (await create(api)).json()
@@ -140,7 +140,7 @@ async def test_a_blocked_end_user_is_refused_until_it_is_not(
     assert (await api.get(path("customer-7"))).json()["blocked_at"] is None
 
 
-async def test_one_that_is_blocked_stays_blocked_when_erased(api: httpx.AsyncClient) -> None:
+async def test_block_survives_erasure(api: httpx.AsyncClient) -> None:
     await create(api)
     blocked = await api.post(path("customer-7") + "/block")
     assert (blocked.status_code, blocked.json()["pseudonym"][:3]) == (200, "eu_")
@@ -150,9 +150,7 @@ async def test_one_that_is_blocked_stays_blocked_when_erased(api: httpx.AsyncCli
     assert (await create(api)).status_code == 403
 
 
-async def test_a_name_is_forgotten_in_time_and_a_block_is_not(
-    api: httpx.AsyncClient, runtime: Runtime, tenant: Tenant
-) -> None:
+async def test_end_user_id_expires_but_block_does_not(api: httpx.AsyncClient, runtime: Runtime, tenant: Tenant) -> None:
     await create(api)
     record = keys.end_user(tenant.id, pseudonym(tenant, "customer-7"))
     assert await runtime.redis.execute("TTL", record) > 0
@@ -162,7 +160,7 @@ async def test_a_name_is_forgotten_in_time_and_a_block_is_not(
     assert await runtime.redis.execute("TTL", record) > 0
 
 
-async def test_a_blocked_end_users_replay_is_still_answered(api: httpx.AsyncClient) -> None:
+async def test_idempotency_replay_of_blocked_end_user(api: httpx.AsyncClient) -> None:
     body, key = create_body(end_user_id="customer-7"), {"Idempotency-Key": "order-7"}
     first = await api.post("/v1/generations", json=body, headers=key)
     await api.post(path("customer-7") + "/block")
@@ -173,7 +171,7 @@ async def test_a_blocked_end_users_replay_is_still_answered(api: httpx.AsyncClie
 # --- trace ------------------------------------------------------------------------------------------------------------
 
 
-async def test_an_operator_traces_what_fal_was_told(
+async def test_operator_traces_pseudonym(
     api: httpx.AsyncClient, operator: httpx.AsyncClient, tenant: Tenant, refuse: Callable[..., Awaitable[None]]
 ) -> None:
     name = pseudonym(tenant, "customer-7")
@@ -192,7 +190,7 @@ async def test_an_operator_traces_what_fal_was_told(
     assert (await operator.get(trace)).status_code == 404
 
 
-async def test_what_is_no_pseudonym_of_this_tenant_is_unknown(
+async def test_trace_unknown_pseudonym_returns_404(
     api: httpx.AsyncClient, stranger: httpx.AsyncClient, operator: httpx.AsyncClient, tenant: Tenant
 ) -> None:
     await create(api)

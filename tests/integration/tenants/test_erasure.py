@@ -85,7 +85,7 @@ async def create(api: httpx.AsyncClient, **changes: Any) -> str:
     return str(answer.json()["id"])
 
 
-async def test_nothing_is_left_but_sums(api: httpx.AsyncClient, runtime: Runtime, clock: Clock) -> None:
+async def test_erasure_leaves_only_sums(api: httpx.AsyncClient, runtime: Runtime, clock: Clock) -> None:
     await api.post("/v1/generations", json=create_body(**BODY), headers={"Idempotency-Key": "mark-order"})
     await moved(runtime, await create(api), *AT_FAL, SUCCEEDED)
     await moved(runtime, await create(api), *AT_FAL, FAILED)
@@ -131,7 +131,7 @@ async def test_nothing_is_left_but_sums(api: httpx.AsyncClient, runtime: Runtime
 
 @pytest.mark.parametrize("verbs", [AT_FAL[:1], AT_FAL[:2], AT_FAL])
 @pytest.mark.parametrize("end", [SUCCEEDED, FAILED])
-async def test_what_fal_has_is_stripped_at_once_and_forgotten_once_it_ended(
+async def test_erasure_in_flight_strips_then_purges(
     api: httpx.AsyncClient, runtime: Runtime, clock: Clock, verbs: tuple[Transition, ...], end: Transition
 ) -> None:
     name = await create(api)
@@ -152,7 +152,7 @@ async def test_what_fal_has_is_stripped_at_once_and_forgotten_once_it_ended(
     assert (await runtime.operations.audit.run()).clean
 
 
-async def test_an_unknown_submit_is_forgotten_after_its_deadline(
+async def test_erasure_of_unconfirmed_purges_after_deadline(
     api: httpx.AsyncClient, runtime: Runtime, clock: Clock
 ) -> None:
     name = await create(api)
@@ -166,7 +166,7 @@ async def test_an_unknown_submit_is_forgotten_after_its_deadline(
     assert (await runtime.operations.audit.run()).clean
 
 
-async def test_webhooks_go_with_their_generation(runtime: Runtime, connect: Connect, clock: Clock) -> None:
+async def test_erasure_deletes_deliveries(runtime: Runtime, connect: Connect, clock: Clock) -> None:
     """What outlives its generation could not be found when its end user is erased."""
     tenant = await runtime.tenants.service.create("acme", Limits(retention=timedelta(minutes=1)))
     api = await connect(tenant)
@@ -187,14 +187,14 @@ async def test_webhooks_go_with_their_generation(runtime: Runtime, connect: Conn
     assert await left(runtime.redis) == set()
 
 
-async def test_erasing_twice_or_nobody_changes_nothing(api: httpx.AsyncClient, runtime: Runtime) -> None:
+async def test_erasure_repeated_or_unknown_changes_nothing(api: httpx.AsyncClient, runtime: Runtime) -> None:
     await create(api)
     answers = [(await api.delete(path)).status_code for path in (PATH, PATH, "/v1/end-users/nobody")]
     assert answers == [200, 404, 404]
     assert (await runtime.operations.audit.run()).clean
 
 
-async def test_another_tenants_end_user_of_that_name_stays(api: httpx.AsyncClient, stranger: httpx.AsyncClient) -> None:
+async def test_erasure_is_limited_to_tenant(api: httpx.AsyncClient, stranger: httpx.AsyncClient) -> None:
     await create(api)
     theirs = await create(stranger)
     await api.delete(PATH)

@@ -46,7 +46,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("small")
-async def test_large_erasure_is_202_and_continued_by_the_sweep(
+async def test_large_erasure_returns_202_and_sweep_continues(
     api: httpx.AsyncClient, runtime: Runtime, tenant: Tenant
 ) -> None:
     for _ in range(5):
@@ -75,15 +75,15 @@ async def test_erasure_in_slices_ends(
     for _ in range(6):
         await created(runtime, tenant)
     await api.delete(PATH)
-    monkeypatch.setattr(erasure, "_SECONDS_OF_A_CLAIM", 0.0)
+    monkeypatch.setattr(erasure, "_CLAIM_SECONDS", 0.0)
     await swept(runtime)
     assert await kept(runtime, tenant) == 4, "no time, nothing done; still due"
-    monkeypatch.setattr(erasure, "_SECONDS_OF_A_CLAIM", 60.0)
+    monkeypatch.setattr(erasure, "_CLAIM_SECONDS", 60.0)
     await swept(runtime)
     assert await kept(runtime, tenant) == 0
 
 
-async def test_erasure_goes_on_after_its_process_died(
+async def test_erasure_continues_after_process_death(
     api: httpx.AsyncClient, runtime: Runtime, tenant: Tenant, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await created(runtime, tenant)
@@ -116,7 +116,7 @@ MOMENTS: dict[str, tuple[Callable[[Runtime], Any], str]] = {
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
-async def test_generation_created_meanwhile_is_erased_too(
+async def test_generation_created_during_erasure_is_erased(
     runtime: Runtime, redis: Redis, tenant: Tenant, moment: str
 ) -> None:
     await created(runtime, tenant)
@@ -141,7 +141,7 @@ async def test_generation_created_meanwhile_is_erased_too(
         await runtime.tenants.end_users.erase(tenant, "anna")
 
 
-async def test_creates_and_an_erasure_race(runtime: Runtime, tenant: Tenant) -> None:
+async def test_creates_race_erasure(runtime: Runtime, tenant: Tenant) -> None:
     """Whatever is left was created after the end, with its name, and can be erased."""
     for _ in range(5):
         await created(runtime, tenant)
@@ -154,7 +154,7 @@ async def test_creates_and_an_erasure_race(runtime: Runtime, tenant: Tenant) -> 
         assert await kept(runtime, tenant) == 0
 
 
-async def test_end_user_without_a_name_record_is_erased(runtime: Runtime, redis: Redis, tenant: Tenant) -> None:
+async def test_erasure_without_id_record(runtime: Runtime, redis: Redis, tenant: Tenant) -> None:
     """The name expires 400 days after the last create; a tenant may keep generations for longer."""
     g = await created(runtime, tenant)
     await redis.execute("DEL", keys.end_user(tenant.id, g.end_user))
@@ -163,9 +163,7 @@ async def test_end_user_without_a_name_record_is_erased(runtime: Runtime, redis:
     assert await runtime.stores.generations.load(g.id) is None
 
 
-async def test_end_user_may_come_back_after_an_erasure(
-    api: httpx.AsyncClient, runtime: Runtime, tenant: Tenant
-) -> None:
+async def test_end_user_may_return_after_erasure(api: httpx.AsyncClient, runtime: Runtime, tenant: Tenant) -> None:
     await created(runtime, tenant)
     await api.delete(PATH)
     g = await created(runtime, tenant)
@@ -173,20 +171,20 @@ async def test_end_user_may_come_back_after_an_erasure(
     assert (await api.delete(PATH)).json()["generations"] == 1
 
 
-async def test_erasure_of_a_record_that_is_gone_ends(runtime: Runtime, redis: Redis, tenant: Tenant) -> None:
+async def test_erasure_of_missing_record_ends(runtime: Runtime, redis: Redis, tenant: Tenant) -> None:
     """An id in the index whose record is gone."""
     g = await created(runtime, tenant)
     await redis.execute("DEL", keys.generation(g.id))
     assert (await runtime.tenants.end_users.erase(tenant, "anna")).state == "done"
 
 
-async def test_erasure_record_is_forgotten_after_a_week(runtime: Runtime, redis: Redis, tenant: Tenant) -> None:
+async def test_erasure_record_expires_after_a_week(runtime: Runtime, redis: Redis, tenant: Tenant) -> None:
     await created(runtime, tenant)
     erasure = await runtime.tenants.end_users.erase(tenant, "anna")
     ttl = await redis.execute("TTL", keys.erasure(tenant.id, erasure.pseudonym))
     assert 0 < ttl <= keys.ERASURE_RETENTION_SECONDS
 
 
-async def test_unknown_end_user_has_no_erasure(api: httpx.AsyncClient) -> None:
+async def test_erasure_of_unknown_end_user_returns_404(api: httpx.AsyncClient) -> None:
     assert (await api.delete("/v1/end-users/nobody")).status_code == 404
     assert (await api.get("/v1/end-users/nobody/erasure")).status_code == 404

@@ -74,7 +74,7 @@ async def status(app: FastAPI, key: str) -> int:
 # --- good and bad ones ------------------------------------------------------------------------------------------------
 
 
-async def test_a_typo_is_told_from_an_unknown_key(app: FastAPI, operator: httpx.AsyncClient, path: str) -> None:
+async def test_key_mistyped_differs_from_unknown(app: FastAPI, operator: httpx.AsyncClient, path: str) -> None:
     key = await made(operator, path)
     text, forged = key["key"], new_key_text()[0].secret
     told = {}
@@ -93,7 +93,7 @@ async def test_a_typo_is_told_from_an_unknown_key(app: FastAPI, operator: httpx.
     assert told["another secret"] == told["unknown"]
 
 
-async def test_only_a_hash_is_stored(redis: Redis, operator: httpx.AsyncClient, path: str) -> None:
+async def test_key_only_hash_is_stored(redis: Redis, operator: httpx.AsyncClient, path: str) -> None:
     text = (await made(operator, path))["key"]
     _, key_id, secret = text.split("_")
     stored = await redis.execute("GET", keys.api_key(key_id))
@@ -102,7 +102,7 @@ async def test_only_a_hash_is_stored(redis: Redis, operator: httpx.AsyncClient, 
     assert await redis.execute("KEYS", f"*{key_id}*") == [keys.api_key(key_id).encode()]
 
 
-async def test_the_list_shows_no_secrets(operator: httpx.AsyncClient, path: str) -> None:
+async def test_list_keys_shows_no_secrets(operator: httpx.AsyncClient, path: str) -> None:
     texts = [(await made(operator, path, name=name, scopes=["read"]))["key"] for name in ("ci", "web")]
     answer = await operator.get(path)
     assert sorted(key["name"] for key in answer.json()["data"]) == ["ci", "web"]
@@ -123,7 +123,7 @@ async def test_the_list_shows_no_secrets(operator: httpx.AsyncClient, path: str)
         ({"tenant": "x"}, "/tenant"),
     ],
 )
-async def test_a_key_that_makes_no_sense_is_refused(
+async def test_key_invalid_field_returns_422(
     operator: httpx.AsyncClient, path: str, wanted: dict[str, Any], pointer: str
 ) -> None:
     answer = await operator.post(path, json=wanted)
@@ -134,7 +134,7 @@ async def test_a_key_that_makes_no_sense_is_refused(
 # --- scopes -----------------------------------------------------------------------------------------------------------
 
 
-async def test_every_route_asks_for_its_scope(app: FastAPI, tenant: Tenant, connect: Connect) -> None:
+async def test_route_requires_its_scope(app: FastAPI, tenant: Tenant, connect: Connect) -> None:
     missing = {scope: await connect(tenant, scopes=tuple(set(Scope) - {scope})) for scope in Scope}
     only = {scope: await connect(tenant, scopes=(scope,)) for scope in Scope}
     routes = {
@@ -155,7 +155,7 @@ async def test_every_route_asks_for_its_scope(app: FastAPI, tenant: Tenant, conn
 # --- time -------------------------------------------------------------------------------------------------------------
 
 
-async def test_a_key_works_until_it_expires(app: FastAPI, clock: Clock, operator: httpx.AsyncClient, path: str) -> None:
+async def test_key_works_until_expiry(app: FastAPI, clock: Clock, operator: httpx.AsyncClient, path: str) -> None:
     in_an_hour = clock() + timedelta(hours=1)
     text = (await made(operator, path, expires_at=in_an_hour.isoformat()))["key"]
     clock.now = in_an_hour - timedelta(seconds=1)
@@ -164,13 +164,13 @@ async def test_a_key_works_until_it_expires(app: FastAPI, clock: Clock, operator
     assert await status(app, text) == 401
 
 
-async def test_an_expiry_is_shown_in_utc(operator: httpx.AsyncClient, path: str) -> None:
+async def test_key_expiry_is_shown_in_utc(operator: httpx.AsyncClient, path: str) -> None:
     new = await made(operator, path, expires_at="2030-01-31T12:00:00+02:00")
     (listed,) = (await operator.get(path)).json()["data"]
     assert new["expires_at"] == listed["expires_at"] == "2030-01-31T10:00:00.000Z"
 
 
-async def test_the_last_use_is_noted_once_a_minute(
+async def test_key_last_use_is_recorded_once_a_minute(
     app: FastAPI, clock: Clock, redis: Redis, operator: httpx.AsyncClient, path: str
 ) -> None:
     clock.now = clock().replace(second=10)
@@ -198,7 +198,7 @@ async def test_the_last_use_is_noted_once_a_minute(
 # --- rotation and revocation ------------------------------------------------------------------------------------------
 
 
-async def test_rotation_lets_both_work_for_the_overlap(
+async def test_key_rotation_both_work_during_overlap(
     app: FastAPI, clock: Clock, operator: httpx.AsyncClient, path: str
 ) -> None:
     old = await made(operator, path, name="web", scopes=["read"])
@@ -211,9 +211,7 @@ async def test_rotation_lets_both_work_for_the_overlap(
     assert [await status(app, key["key"]) for key in (old, new)] == [401, 200]
 
 
-async def test_rotation_overlaps_a_day_unless_told_and_never_prolongs(
-    clock: Clock, operator: httpx.AsyncClient, path: str
-) -> None:
+async def test_key_rotation_overlap_defaults_to_one_day(clock: Clock, operator: httpx.AsyncClient, path: str) -> None:
     soon = (clock() + timedelta(hours=2)).isoformat()
     plain, ending = await made(operator, path), await made(operator, path, expires_at=soon)
     for key in (plain, ending):
@@ -223,7 +221,7 @@ async def test_rotation_overlaps_a_day_unless_told_and_never_prolongs(
     assert datetime.fromisoformat(ends[ending["id"]]) == clock() + timedelta(hours=2)
 
 
-async def test_rotation_of_a_rotated_key_cuts_no_overlap(
+async def test_key_rotation_repeated_keeps_overlap(
     app: FastAPI, clock: Clock, operator: httpx.AsyncClient, path: str
 ) -> None:
     old = await made(operator, path)
@@ -239,7 +237,9 @@ async def test_rotation_of_a_rotated_key_cuts_no_overlap(
 
 
 @pytest.mark.parametrize("overlap", [-1, 30 * 24 * 3600 + 1, "1", 1.5, None])
-async def test_an_overlap_out_of_range_is_refused(operator: httpx.AsyncClient, path: str, overlap: object) -> None:
+async def test_key_rotation_overlap_out_of_range_returns_422(
+    operator: httpx.AsyncClient, path: str, overlap: object
+) -> None:
     key = await made(operator, path)
     answer = await operator.post(f"{path}/{key['id']}/rotate", json={"overlap_seconds": overlap})
     assert answer.status_code == 422
@@ -247,7 +247,7 @@ async def test_an_overlap_out_of_range_is_refused(operator: httpx.AsyncClient, p
     assert len((await operator.get(path)).json()["data"]) == 1
 
 
-async def test_a_revoked_key_stays_revoked_since_the_first_time(
+async def test_key_revoked_twice_keeps_first_time(
     app: FastAPI, clock: Clock, operator: httpx.AsyncClient, path: str
 ) -> None:
     key = await made(operator, path)
@@ -259,7 +259,7 @@ async def test_a_revoked_key_stays_revoked_since_the_first_time(
     assert await status(app, key["key"]) == 401
 
 
-async def test_a_revocation_reaches_a_process_that_remembers_the_key_within_a_second(
+async def test_key_revocation_reaches_cached_key_within_a_second(
     app: FastAPI, runtime: Runtime, operator: httpx.AsyncClient, path: str
 ) -> None:
     key = await made(operator, path)
@@ -282,7 +282,7 @@ async def test_a_revocation_reaches_a_process_that_remembers_the_key_within_a_se
 
 
 @pytest.mark.parametrize("verb", ["rotate", "revoke"])
-async def test_another_tenants_key_is_unknown(app: FastAPI, operator: httpx.AsyncClient, path: str, verb: str) -> None:
+async def test_key_of_other_tenant_returns_404(app: FastAPI, operator: httpx.AsyncClient, path: str, verb: str) -> None:
     other = await app.state.runtime.tenants.service.create("other")
     theirs = await made(operator, f"/admin/v1/tenants/{other.id}/keys")
     answer = await operator.post(f"{path}/{theirs['id']}/{verb}", json={})
@@ -290,7 +290,7 @@ async def test_another_tenants_key_is_unknown(app: FastAPI, operator: httpx.Asyn
     assert await status(app, theirs["key"]) == 200
 
 
-async def test_what_is_no_key_id_is_unknown(app: FastAPI, operator: httpx.AsyncClient, path: str) -> None:
+async def test_key_malformed_id_returns_404(app: FastAPI, operator: httpx.AsyncClient, path: str) -> None:
     """The key's note of its last use lies beside it in Redis, under its id and a word."""
     key = await made(operator, path)
     assert await status(app, key["key"]) == 200

@@ -53,7 +53,7 @@ def pointers(answer: httpx.Response) -> list[str]:
 
 
 @pytest.mark.parametrize("route", ["/v1/generations", "/v1/generations/estimate"])
-async def test_what_it_is_not_entitled_to_is_refused(connect_with: Any, route: str) -> None:
+async def test_create_beyond_entitlement_returns_422(connect_with: Any, route: str) -> None:
     api = await connect_with(require_end_user=True, resolutions=("480p",), durations=("4", "auto"))
     answer = await api.post(route, json=create_body(duration=5))
     assert pointers(answer) == ["/resolution", "/duration", "/end_user_id"]
@@ -63,14 +63,14 @@ async def test_what_it_is_not_entitled_to_is_refused(connect_with: Any, route: s
     assert pointers(await api.post(route, json={**wanted, "end_user_id": None})) == ["/end_user_id"]
 
 
-async def test_the_default_webhook_is_used_where_none_is_named(connect_with: Any) -> None:
+async def test_create_without_webhook_uses_tenant_default(connect_with: Any) -> None:
     api = await connect_with(webhook_url="http://127.0.0.1:9000/default")
     assert (await created(api))["webhook_url"] == "http://127.0.0.1:9000/default"
     own = await created(api, webhook_url="http://127.0.0.1:9000/own")
     assert own["webhook_url"] == "http://127.0.0.1:9000/own"
 
 
-async def test_a_full_queue_refuses_until_one_has_left_it(connect_with: Any, stranger: httpx.AsyncClient) -> None:
+async def test_queue_limit_refuses_until_one_leaves(connect_with: Any, stranger: httpx.AsyncClient) -> None:
     api = await connect_with(queued_generations=2)
     first, _ = await created(api), await created(api)
     answer = await create(api)
@@ -82,7 +82,7 @@ async def test_a_full_queue_refuses_until_one_has_left_it(connect_with: Any, str
     await created(api)
 
 
-async def test_what_fal_has_is_not_in_the_queue(connect_with: Any, runtime: Runtime, clock: Clock) -> None:
+async def test_queue_limit_ignores_submitted_generations(connect_with: Any, runtime: Runtime, clock: Clock) -> None:
     api = await connect_with(queued_generations=1)
     g = await created(api)
     await runtime.transitions.apply(g["id"], lambda g: g.submitting(clock()))
@@ -91,7 +91,7 @@ async def test_what_fal_has_is_not_in_the_queue(connect_with: Any, runtime: Runt
     assert (await create(api)).status_code == 429
 
 
-async def test_retention_is_the_tenants_own(
+async def test_retention_is_per_tenant(
     connect_with: Any, runtime: Runtime, stranger: httpx.AsyncClient, clock: Clock
 ) -> None:
     api = await connect_with(retention=timedelta(hours=1))
@@ -127,7 +127,7 @@ def fields(answer: httpx.Response) -> tuple[int, ...]:
     return tuple(int(number) for number in (*policy.groups(), *state.groups()))
 
 
-async def test_a_burst_may_come_at_once_and_then_the_rate(connect_with: Any, clock: Clock) -> None:
+async def test_rate_limit_allows_burst_then_rate(connect_with: Any, clock: Clock) -> None:
     api = await connect_with(requests_per_minute=6, burst=3)  # one in ten seconds
     told = [fields(await api.get("/v1/usage")) for _ in range(3)]
     assert told == [(6, 60, 2, 10), (6, 60, 1, 20), (6, 60, 0, 30)]
@@ -145,17 +145,13 @@ async def test_a_burst_may_come_at_once_and_then_the_rate(connect_with: Any, clo
 
 
 @pytest.mark.parametrize(("per_minute", "burst"), [(1, 1), (9, 1), (600, 60)])
-async def test_a_tenth_of_the_rate_may_come_at_once_unless_told(
-    redis: Redis, clock: Clock, per_minute: int, burst: int
-) -> None:
+async def test_rate_limit_default_burst_is_a_tenth(redis: Redis, clock: Clock, per_minute: int, burst: int) -> None:
     verdict = await RateLimiter(redis).check("ten_1", Limits(requests_per_minute=per_minute), clock())
     assert verdict is not None
     assert (verdict.burst, verdict.left) == (burst, burst - 1)
 
 
-async def test_a_rate_is_each_tenants_own_and_covers_all_its_keys_and_routes(
-    app: FastAPI, connect: Connect, stranger: httpx.AsyncClient
-) -> None:
+async def test_rate_limit_is_per_tenant(app: FastAPI, connect: Connect, stranger: httpx.AsyncClient) -> None:
     tenant = await app.state.runtime.tenants.service.create("acme", Limits(requests_per_minute=6, burst=2))
     one, other = await connect(tenant), await connect(tenant)
     answers = [await one.get("/v1/usage"), await other.get("/v1/generations"), await create(one)]
@@ -165,14 +161,14 @@ async def test_a_rate_is_each_tenants_own_and_covers_all_its_keys_and_routes(
     assert not {"ratelimit", "ratelimit-policy", "retry-after"} & set(free.headers)
 
 
-async def test_of_many_calls_at_once_exactly_the_burst_passes(redis: Redis, clock: Clock) -> None:
+async def test_rate_limit_concurrent_calls_pass_exactly_burst(redis: Redis, clock: Clock) -> None:
     limiter, limits = RateLimiter(redis), Limits(requests_per_minute=60, burst=17)
     verdicts = await asyncio.gather(*(limiter.check("ten_1", limits, clock()) for _ in range(100)))
     passed = [verdict for verdict in verdicts if verdict is not None and verdict.allowed]
     assert sorted(verdict.left for verdict in passed) == list(range(17))
 
 
-async def test_a_limiter_that_is_away_lets_calls_through_and_counts_them(
+async def test_rate_limit_redis_unavailable_admits_calls(
     app: FastAPI, connect_with: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     api = await connect_with(requests_per_minute=1, burst=1)
@@ -194,7 +190,7 @@ async def test_a_limiter_that_is_away_lets_calls_through_and_counts_them(
 # --- end users --------------------------------------------------------------------------------------------------------
 
 
-async def test_an_end_user_may_have_so_many_a_day(connect_with: Any, clock: Clock) -> None:
+async def test_end_user_daily_limit_refuses(connect_with: Any, clock: Clock) -> None:
     clock.now = factories.NOW.replace(hour=23, minute=50)
     api = await connect_with(end_user_daily_count=2)
     first, _ = [await created(api, end_user_id="a") for _ in range(2)]
@@ -208,7 +204,7 @@ async def test_an_end_user_may_have_so_many_a_day(connect_with: Any, clock: Cloc
     await created(api, end_user_id="a")
 
 
-async def test_a_limit_of_nought_refuses_all(connect_with: Any) -> None:
+async def test_limit_of_zero_refuses_all(connect_with: Any) -> None:
     for limits, code in (
         ({"queued_generations": 0}, "queue_full"),
         ({"end_user_daily_count": 0}, "end_user_limited"),
@@ -218,7 +214,7 @@ async def test_a_limit_of_nought_refuses_all(connect_with: Any) -> None:
         assert (answer.status_code, answer.json()["code"]) == (429, code)
 
 
-async def test_a_changed_limit_counts_from_the_next_look(
+async def test_changed_limit_applies_after_cache_expiry(
     app: FastAPI, api: httpx.AsyncClient, operator: httpx.AsyncClient, tenant: Tenant
 ) -> None:
     await created(api)

@@ -28,7 +28,7 @@ async def stored(runtime: Runtime, tenant: Tenant) -> str:
     return str((await runtime.redis.execute("GET", keys.tenant(tenant.id))).decode())
 
 
-async def test_secrets_are_sealed_where_they_lie(redis_url: str) -> None:
+async def test_secrets_are_encrypted_at_rest(redis_url: str) -> None:
     async with opened(redis_url, OLD) as runtime:
         tenant = await runtime.tenants.service.create("acme")
         record = await stored(runtime, tenant)
@@ -37,7 +37,7 @@ async def test_secrets_are_sealed_where_they_lie(redis_url: str) -> None:
     assert len(re.findall(r'"gAAAA[\w=-]+"', record)) == 2, "two Fernet tokens"
 
 
-async def test_a_secret_key_is_rotated_without_a_moment_off(redis_url: str) -> None:
+async def test_secret_key_rotation_without_downtime(redis_url: str) -> None:
     async with opened(redis_url, OLD) as runtime:
         made = [await runtime.tenants.service.create(f"tenant {n}") for n in range(3)]
     async with opened(redis_url, NEW, OLD) as runtime:
@@ -53,7 +53,7 @@ async def test_a_secret_key_is_rotated_without_a_moment_off(redis_url: str) -> N
             await runtime.tenants.service.get(made[0].id)
 
 
-async def test_without_resealing_the_new_key_alone_opens_nothing(redis_url: str) -> None:
+async def test_secret_key_without_reseal_decrypts_nothing(redis_url: str) -> None:
     async with opened(redis_url, OLD) as runtime:
         tenant = await runtime.tenants.service.create("acme")
     async with opened(redis_url, NEW) as runtime:
@@ -61,7 +61,7 @@ async def test_without_resealing_the_new_key_alone_opens_nothing(redis_url: str)
             await runtime.tenants.service.get(tenant.id)
 
 
-async def test_resealing_loses_no_change_made_meanwhile(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_reseal_keeps_concurrent_changes(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     async with opened(redis_url, OLD) as runtime:
         tenant = await runtime.tenants.service.create("acme")
     async with opened(redis_url, NEW, OLD) as runtime, opened(redis_url, OLD) as admin:

@@ -68,7 +68,7 @@ async def table(api: httpx.AsyncClient, **query: str) -> list[list[str]]:
     return list(csv.reader(io.StringIO(answer.text)))
 
 
-async def test_by_day_by_outcome_and_by_end_user(api: httpx.AsyncClient, tenant: Tenant, three_days: None) -> None:
+async def test_usage_by_day_outcome_and_end_user(api: httpx.AsyncClient, tenant: Tenant, three_days: None) -> None:
     assert await read(api, start="2026-02-28") == {
         "object": "usage",
         "currency": "USD",
@@ -93,7 +93,7 @@ async def test_by_day_by_outcome_and_by_end_user(api: httpx.AsyncClient, tenant:
     }
 
 
-async def test_the_default_is_this_month_until_today(api: httpx.AsyncClient, three_days: None) -> None:
+async def test_usage_default_is_current_month(api: httpx.AsyncClient, three_days: None) -> None:
     report = await read(api)
     assert [day["date"] for day in report["days"]] == ["2026-03-01", "2026-03-02"]
     assert report["spent"] == "2.000005"
@@ -102,13 +102,13 @@ async def test_the_default_is_this_month_until_today(api: httpx.AsyncClient, thr
     assert (february["start"], len(february["days"]), february["spent"]) == ("2026-02-01", 28, "1.250000")
 
 
-async def test_it_is_each_tenants_own(stranger: httpx.AsyncClient, three_days: None) -> None:
+async def test_usage_is_per_tenant(stranger: httpx.AsyncClient, three_days: None) -> None:
     report = await read(stranger, start="2026-02-01")
     assert (report["spent"], report["end_users"]) == ("0.000000", [])
     assert {day["created"] for day in report["days"]} == {0}
 
 
-async def test_the_longest_range_and_one_day_more(api: httpx.AsyncClient) -> None:
+async def test_usage_range_limit(api: httpx.AsyncClient) -> None:
     assert len((await read(api, start="2026-01-01", end="2026-04-02"))["days"]) == 92
     answer = await api.get("/v1/usage", params={"start": "2026-01-01", "end": "2026-04-03"})
     assert answer.status_code == 422
@@ -126,18 +126,18 @@ async def test_the_longest_range_and_one_day_more(api: httpx.AsyncClient) -> Non
         ({"end": ""}, "/query/end"),
     ],
 )
-async def test_a_bad_range_is_refused(api: httpx.AsyncClient, query: dict[str, str], pointer: str) -> None:
+async def test_usage_invalid_range_returns_422(api: httpx.AsyncClient, query: dict[str, str], pointer: str) -> None:
     answer = await api.get("/v1/usage", params=query)
     assert answer.status_code == 422
     assert [fault["pointer"] for fault in answer.json()["errors"]] == [pointer]
 
 
-async def test_the_ends_of_the_calendar(api: httpx.AsyncClient) -> None:
+async def test_usage_first_and_last_date(api: httpx.AsyncClient) -> None:
     assert len((await read(api, start="9999-12-01", end="9999-12-31"))["days"]) == 31
     assert (await read(api, start="0001-01-01", end="0001-01-01"))["start"] == "0001-01-01"
 
 
-async def test_a_table_by_day(api: httpx.AsyncClient, three_days: None) -> None:
+async def test_usage_csv_by_day(api: httpx.AsyncClient, three_days: None) -> None:
     assert await table(api, start="2026-02-28") == [
         ["date", "created", "succeeded", "failed", "canceled", "spent_usd"],
         ["2026-02-28", "3", "1", "2", "0", "1.250000"],
@@ -146,7 +146,7 @@ async def test_a_table_by_day(api: httpx.AsyncClient, three_days: None) -> None:
     ]
 
 
-async def test_a_table_by_end_user(api: httpx.AsyncClient, tenant: Tenant, three_days: None) -> None:
+async def test_usage_csv_by_end_user(api: httpx.AsyncClient, tenant: Tenant, three_days: None) -> None:
     assert await table(api, start="2026-02-28", by="end_user") == [
         ["end_user_id", "pseudonym", "spent_usd"],
         ["b", pseudonym(tenant, "b"), "2.250000"],
@@ -156,7 +156,7 @@ async def test_a_table_by_end_user(api: httpx.AsyncClient, tenant: Tenant, three
 
 
 @pytest.mark.parametrize("name", ['=cmd|"/c calc"!A1', "+1", "-1", "@SUM(A1)", 'a,"b"', "ü"])
-async def test_no_name_becomes_a_formula(api: httpx.AsyncClient, ended: Any, name: str) -> None:
+async def test_usage_csv_escapes_formulas(api: httpx.AsyncClient, ended: Any, name: str) -> None:
     await ended("succeeded", 1, end_user_id=name)
     _, (shown, _, _) = await table(api, by="end_user")
     assert shown == (f"'{name}" if name[0] in "=+-@" else name)

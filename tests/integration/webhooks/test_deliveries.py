@@ -64,7 +64,7 @@ async def stored(runtime: Runtime, delivery_id: str) -> Delivery:
     return found
 
 
-async def test_the_seventh_attempt_brings_the_same_event(
+async def test_delivery_retry_sends_same_event(
     runtime: Runtime, clock: Clock, owner: Tenant, settings: Settings, receiver: Receiver
 ) -> None:
     receiver.answers[:] = [500, 404, 301, 400, 503, 599]
@@ -81,7 +81,7 @@ async def test_the_seventh_attempt_brings_the_same_event(
     assert await runtime.redis.execute("ZCARD", keys.due(WorkQueue.DELIVER)) == 0
 
 
-async def test_nothing_is_sent_before_its_time(
+async def test_delivery_is_not_sent_before_due(
     runtime: Runtime, clock: Clock, owner: Tenant, receiver: Receiver
 ) -> None:
     receiver.answers[:] = [500]
@@ -92,7 +92,7 @@ async def test_nothing_is_sent_before_its_time(
     assert len(receiver.received) == 1
 
 
-async def test_each_attempt_is_signed_for_its_own_time(
+async def test_attempt_is_signed_with_its_own_timestamp(
     runtime: Runtime, owner: Tenant, clock: Clock, receiver: Receiver
 ) -> None:
     clock.now = datetime.now(UTC)
@@ -108,7 +108,7 @@ async def test_each_attempt_is_signed_for_its_own_time(
         first.verified((await runtime.tenants.service.create("other")).webhook_secret)
 
 
-async def test_after_the_last_attempt_it_is_dead(
+async def test_delivery_after_last_attempt_is_dead(
     runtime: Runtime, clock: Clock, owner: Tenant, settings: Settings, receiver: Receiver
 ) -> None:
     receiver.answers[:] = [500] * 20
@@ -133,7 +133,7 @@ async def test_after_the_last_attempt_it_is_dead(
         (500, "7200", timedelta(seconds=4), timedelta(seconds=6)),
     ],
 )
-async def test_a_receiver_may_ask_for_a_pause_within_reason(
+async def test_delivery_retry_after_is_honoured_within_limit(
     runtime: Runtime,
     clock: Clock,
     owner: Tenant,
@@ -153,7 +153,7 @@ async def test_a_receiver_may_ask_for_a_pause_within_reason(
 
 
 @pytest.mark.parametrize(("header", "least"), [({"retry-after": "10"}, 10), ({}, 4)])
-async def test_a_wait_begins_when_the_attempt_has_ended(
+async def test_delivery_wait_begins_at_end_of_attempt(
     runtime: Runtime, clock: Clock, owner: Tenant, receiver: Receiver, header: dict[str, str], least: int
 ) -> None:
     """Else who takes 14 s to say "in 10 s" is called again at once."""
@@ -170,16 +170,14 @@ async def test_a_wait_begins_when_the_attempt_has_ended(
     assert waits - clock() >= timedelta(seconds=least)
 
 
-async def test_410_ends_it(runtime: Runtime, clock: Clock, owner: Tenant, receiver: Receiver) -> None:
+async def test_delivery_410_is_dead(runtime: Runtime, clock: Clock, owner: Tenant, receiver: Receiver) -> None:
     receiver.answers[:] = [410]
     delivery_id = await sent(runtime, owner, clock, receiver.url)
     await drained(runtime)
     assert (await stored(runtime, delivery_id)).status is DeliveryStatus.DEAD
 
 
-async def test_nobody_home_and_forbidden_addresses_are_attempts_too(
-    runtime: Runtime, clock: Clock, owner: Tenant
-) -> None:
+async def test_delivery_refused_connection_counts_as_attempt(runtime: Runtime, clock: Clock, owner: Tenant) -> None:
     nobody = await sent(runtime, owner, clock, "http://127.0.0.1:9/hook")
     forbidden = await sent(runtime, owner, clock, "https://10.0.0.1/hook")
     closed = await sent(runtime, owner, clock, "http://127.0.0.1:65533/hook")
@@ -188,7 +186,7 @@ async def test_nobody_home_and_forbidden_addresses_are_attempts_too(
     assert errors == ["refused_address", "refused_address", "connect"]
 
 
-async def test_a_dead_workers_delivery_is_attempted_after_its_lease(
+async def test_delivery_of_dead_worker_is_attempted_after_lease(
     runtime: Runtime, clock: Clock, owner: Tenant, receiver: Receiver
 ) -> None:
     await sent(runtime, owner, clock, receiver.url)

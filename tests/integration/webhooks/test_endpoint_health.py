@@ -57,7 +57,7 @@ def stages(watcher: Receiver) -> list[Any]:
     ]
 
 
-async def test_warnings_at_each_stage_once_then_disabled(
+async def test_failing_endpoint_is_warned_per_stage_then_disabled(
     api: httpx.AsyncClient, runtime: Runtime, clock: Clock, receiver: Receiver, watcher: Receiver
 ) -> None:
     made = await endpoint(api, receiver.url, description="orders")
@@ -82,7 +82,7 @@ async def test_warnings_at_each_stage_once_then_disabled(
     assert clock() - begun > timedelta(days=5)
 
 
-async def test_one_success_forgives_everything(
+async def test_success_resets_failure_streak(
     api: httpx.AsyncClient, runtime: Runtime, clock: Clock, receiver: Receiver, watcher: Receiver
 ) -> None:
     made = await endpoint(api, receiver.url)
@@ -116,7 +116,7 @@ async def test_one_success_forgives_everything(
         ([0, 120, 120, 120], False),
     ],
 )
-async def test_a_streak_needs_failures_apart_but_not_too_far(
+async def test_failure_streak_needs_failures_within_interval(
     api: httpx.AsyncClient, runtime: Runtime, clock: Clock, receiver: Receiver, gaps: list[float], failing: bool
 ) -> None:
     """One bad hour, or a receiver that gets an event a week, is no reason to disable anything."""
@@ -128,7 +128,7 @@ async def test_a_streak_needs_failures_apart_but_not_too_far(
     assert (shown["failing"] is not None) is failing
 
 
-async def test_410_disables_at_once(
+async def test_endpoint_410_disables_at_once(
     api: httpx.AsyncClient, runtime: Runtime, receiver: Receiver, watcher: Receiver
 ) -> None:
     receiver.answers[:] = [410]
@@ -143,7 +143,7 @@ async def test_410_disables_at_once(
     assert (dead["status"], dead["last_attempt"]["status"]) == ("dead", 410)
 
 
-async def test_410_of_a_requests_own_webhook_disables_nothing(
+async def test_request_webhook_410_disables_no_endpoint(
     api: httpx.AsyncClient, runtime: Runtime, receiver: Receiver
 ) -> None:
     receiver.answers[:] = [410]
@@ -153,7 +153,7 @@ async def test_410_of_a_requests_own_webhook_disables_nothing(
     assert (await read(api, made))["disabled"]["reason"] == "requested"
 
 
-async def test_what_is_born_while_disabled_waits_in_the_dead_letter(
+async def test_event_of_disabled_endpoint_is_dead_letter(
     api: httpx.AsyncClient, runtime: Runtime, receiver: Receiver
 ) -> None:
     receiver.otherwise = 204
@@ -179,7 +179,7 @@ async def test_what_is_born_while_disabled_waits_in_the_dead_letter(
 
 
 @pytest.mark.parametrize("verb", ["disable", "delete"])
-async def test_what_waits_when_its_endpoint_goes_is_dead_without_an_attempt(
+async def test_delivery_of_deleted_endpoint_is_dead_without_attempt(
     api: httpx.AsyncClient, runtime: Runtime, tenant: Tenant, clock: Clock, receiver: Receiver, verb: str
 ) -> None:
     made = await endpoint(api, receiver.url)
@@ -196,7 +196,7 @@ async def test_what_waits_when_its_endpoint_goes_is_dead_without_an_attempt(
     assert await runtime.redis.execute("EXISTS", keys.endpoint_queue(f"{tenant.id}:{made['id']}")) == 0
 
 
-async def test_an_endpoint_that_is_enabled_again_starts_afresh(
+async def test_enabled_endpoint_has_no_failures(
     api: httpx.AsyncClient, runtime: Runtime, clock: Clock, receiver: Receiver, watcher: Receiver
 ) -> None:
     made = await endpoint(api, receiver.url)
@@ -210,7 +210,7 @@ async def test_an_endpoint_that_is_enabled_again_starts_afresh(
     assert [kind for kind, _ in stages(watcher)] == [*["endpoint.failing"] * 3, "endpoint.disabled"] * 2
 
 
-async def test_the_schedule_of_one_delivery_is_no_five_days(
+async def test_one_delivery_schedule_does_not_disable_endpoint(
     redis_url: str, api: httpx.AsyncClient, runtime: Runtime, clock: Clock, receiver: Receiver
 ) -> None:
     """All attempts of one event, by the schedule of production, are a streak; and far from its end."""
@@ -224,7 +224,7 @@ async def test_the_schedule_of_one_delivery_is_no_five_days(
     assert shown["failing"] is not None
 
 
-async def test_a_warning_is_an_event_of_no_generation_and_goes_after_its_retention(
+async def test_warning_event_is_purged_after_retention(
     api: httpx.AsyncClient, runtime: Runtime, clock: Clock, receiver: Receiver, watcher: Receiver
 ) -> None:
     receiver.answers[:] = [410]
@@ -251,7 +251,7 @@ async def test_a_warning_is_an_event_of_no_generation_and_goes_after_its_retenti
     assert await runtime.redis.execute("ZCARD", keys.due(WorkQueue.SWEEP)) == 0
 
 
-async def test_a_410_that_comes_after_the_tenant_disabled_it_changes_nothing(
+async def test_410_after_tenant_disable_changes_nothing(
     api: httpx.AsyncClient, runtime: Runtime, tenant: Tenant, clock: Clock, receiver: Receiver, watcher: Receiver
 ) -> None:
     made = await endpoint(api, receiver.url)
@@ -264,7 +264,7 @@ async def test_a_410_that_comes_after_the_tenant_disabled_it_changes_nothing(
     assert watcher.received == []
 
 
-async def test_a_success_beside_the_last_failure_forgives_that_too(
+async def test_concurrent_success_resets_last_failure(
     api: httpx.AsyncClient, runtime: Runtime, tenant: Tenant, clock: Clock, receiver: Receiver, watcher: Receiver
 ) -> None:
     """The receiver is back while one of many attempts still fails: it succeeds before that is made anything of."""

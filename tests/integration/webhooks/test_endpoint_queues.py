@@ -77,7 +77,7 @@ async def finished(store: DeliveryStore, names: list[str], *, good: bool = True)
     return more
 
 
-async def test_no_more_than_so_many_to_one_receiver(redis: Redis, store: DeliveryStore) -> None:
+async def test_receiver_limit_caps_concurrent_deliveries(redis: Redis, store: DeliveryStore) -> None:
     await waiting(redis, 20, "whe_a")
     first = await claimed(store)
     assert (len(first.taken), first.more) == (5, False)
@@ -86,7 +86,7 @@ async def test_no_more_than_so_many_to_one_receiver(redis: Redis, store: Deliver
     assert len((await claimed(store)).taken) == 2
 
 
-async def test_a_full_lane_leaves_the_others_alone(redis: Redis, store: DeliveryStore) -> None:
+async def test_full_endpoint_queue_does_not_delay_others(redis: Redis, store: DeliveryStore) -> None:
     await waiting(redis, 1000, "whe_dead")
     await claimed(store)
     healthy = await waiting(redis, 3, "whe_healthy")
@@ -94,7 +94,7 @@ async def test_a_full_lane_leaves_the_others_alone(redis: Redis, store: Delivery
     assert taken == {delivery.id for delivery in healthy}
 
 
-async def test_no_more_than_so_many_of_one_tenant(redis: Redis, store: DeliveryStore) -> None:
+async def test_tenant_limit_caps_concurrent_deliveries(redis: Redis, store: DeliveryStore) -> None:
     for name in ("whe_a", "whe_b", "whe_c"):
         await waiting(redis, 5, name)
     theirs = await waiting(redis, 2, "whe_z", OTHER)
@@ -120,7 +120,7 @@ async def _of_lanes(redis: Redis, *names: str) -> list[bytes]:
     ]
 
 
-async def test_every_lane_gets_its_share_of_the_room(redis: Redis, store: DeliveryStore) -> None:
+async def test_each_endpoint_queue_gets_its_share(redis: Redis, store: DeliveryStore) -> None:
     caps = Caps(receiver=100, tenant=1000)
     for n in range(4):
         await waiting(redis, 50, f"whe_{n}")
@@ -131,16 +131,14 @@ async def test_every_lane_gets_its_share_of_the_room(redis: Redis, store: Delive
 
 
 @pytest.mark.parametrize("most", [100, 1])
-async def test_a_long_lane_takes_turns_with_the_others_of_its_tenant(
-    redis: Redis, store: DeliveryStore, most: int
-) -> None:
+async def test_long_endpoint_queue_alternates_within_tenant(redis: Redis, store: DeliveryStore, most: int) -> None:
     """Every place of the tenant is taken by lanes that never empty."""
     for name in ("whe_a", "whe_b"):
         await waiting(redis, 40, name)
     assert await _turns_until(redis, store, Caps(receiver=4, tenant=8), TENANT, most=most) < 4
 
 
-async def test_a_long_lane_takes_turns_with_those_of_other_tenants(redis: Redis, store: DeliveryStore) -> None:
+async def test_long_endpoint_queue_alternates_across_tenants(redis: Redis, store: DeliveryStore) -> None:
     """A full worker has room for one whenever one ends; the oldest delivery of all need not be the next."""
     await waiting(redis, 60, "whe_a")
     assert await _turns_until(redis, store, Caps(), OTHER, most=1) < 4
@@ -165,7 +163,7 @@ async def _turns_until(redis: Redis, store: DeliveryStore, caps: Caps, tenant_id
     raise AssertionError("it never had its turn")
 
 
-async def test_a_receiver_that_only_fails_gets_a_trickle_until_it_answers(redis: Redis, store: DeliveryStore) -> None:
+async def test_failing_receiver_gets_few_attempts_until_success(redis: Redis, store: DeliveryStore) -> None:
     await waiting(redis, 30, "whe_a")
     for _ in range(3):
         (one,) = (await claimed(store, most=1)).taken
@@ -176,7 +174,7 @@ async def test_a_receiver_that_only_fails_gets_a_trickle_until_it_answers(redis:
     assert len((await claimed(store)).taken) == CAPS.receiver - 1
 
 
-async def test_no_delivery_is_in_two_hands(redis: Redis, stores: list[DeliveryStore]) -> None:
+async def test_delivery_is_claimed_by_one_worker(redis: Redis, stores: list[DeliveryStore]) -> None:
     caps = Caps(receiver=40, tenant=70)
     for n in range(4):
         await waiting(redis, 30, f"whe_{n}")
@@ -190,7 +188,7 @@ async def test_no_delivery_is_in_two_hands(redis: Redis, stores: list[DeliverySt
     assert await redis.execute("ZCARD", keys.delivery_leases_of_tenant(TENANT)) == 70
 
 
-async def test_what_a_dead_worker_held_is_free_after_its_lease(redis: Redis, store: DeliveryStore) -> None:
+async def test_claims_of_dead_worker_expire_with_lease(redis: Redis, store: DeliveryStore) -> None:
     made = await waiting(redis, 12, "whe_a")
     first = {item.id for item in (await claimed(store)).taken}
     assert len(first) == 5
@@ -203,7 +201,7 @@ async def test_what_a_dead_worker_held_is_free_after_its_lease(redis: Redis, sto
     assert {item.id for item in again} <= {delivery.id for delivery in made}
 
 
-async def test_a_worker_that_comes_late_writes_nothing(redis: Redis, store: DeliveryStore) -> None:
+async def test_attempt_after_lease_expiry_writes_nothing(redis: Redis, store: DeliveryStore) -> None:
     (delivery,) = await waiting(redis, 1, "whe_a")
     await claimed(store)
     await claimed(store, after=LEASE)
@@ -214,7 +212,7 @@ async def test_a_worker_that_comes_late_writes_nothing(redis: Redis, store: Deli
     assert await redis.execute("ZCARD", keys.due(WorkQueue.DELIVER)) == 0
 
 
-async def test_a_forgotten_delivery_leaves_nothing_behind(redis: Redis, store: DeliveryStore) -> None:
+async def test_purged_delivery_leaves_no_index_entries(redis: Redis, store: DeliveryStore) -> None:
     made = await waiting(redis, 7, "whe_a")
     await claimed(store)
     await store.delete(TENANT, [delivery.id for delivery in made])
@@ -224,7 +222,7 @@ async def test_a_forgotten_delivery_leaves_nothing_behind(redis: Redis, store: D
     assert not late.won
 
 
-async def test_paths_of_one_host_are_one_receiver() -> None:
+async def test_receiver_is_host_not_path() -> None:
     lanes = {
         factories.delivery(tenant_id=TENANT, url=url).endpoint_queue
         for url in ("https://a.example/1", "https://A.example/2?x=/", "https://a.example")
@@ -244,9 +242,7 @@ def receiver() -> Iterator[Receiver]:
         yield running
 
 
-async def test_a_worker_goes_on_by_itself_until_a_capped_lane_is_empty(
-    runtime: Runtime, clock: Clock, receiver: Receiver
-) -> None:
+async def test_worker_claims_until_capped_queue_is_empty(runtime: Runtime, clock: Clock, receiver: Receiver) -> None:
     """Each end makes room for the next; nobody has to nudge."""
     owner = await runtime.tenants.service.create("acme")
     g = factories.generation(tenant_id=owner.id, created_at=clock())

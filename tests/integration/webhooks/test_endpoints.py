@@ -39,7 +39,7 @@ def receiver() -> Iterator[Receiver]:
         yield running
 
 
-async def test_every_endpoint_that_wants_it_hears_of_an_end(
+async def test_end_is_delivered_to_each_subscribed_endpoint(
     api: httpx.AsyncClient, runtime: Runtime, receiver: Receiver
 ) -> None:
     first = await endpoint(api, receiver.url)
@@ -62,7 +62,7 @@ async def test_every_endpoint_that_wants_it_hears_of_an_end(
             assert by_id[d["id"]].verified(secret)["data"]["id"] == name
 
 
-async def test_a_requests_own_webhook_is_signed_with_the_tenants_secret(
+async def test_request_webhook_is_signed_with_tenant_secret(
     api: httpx.AsyncClient, runtime: Runtime, tenant: Tenant, receiver: Receiver
 ) -> None:
     shown = (await api.get(f"{ENDPOINTS}/default/secret")).json()
@@ -72,7 +72,7 @@ async def test_a_requests_own_webhook_is_signed_with_the_tenants_secret(
     assert receiver.received[0].verified(tenant.webhook_secret)["type"] == "generation.canceled"
 
 
-async def test_the_way_to_the_end_is_told_to_who_subscribed(
+async def test_progress_events_reach_subscribed_endpoints(
     api: httpx.AsyncClient, runtime: Runtime, clock: Clock, receiver: Receiver
 ) -> None:
     await endpoint(api, receiver.url, events=ALL)
@@ -103,7 +103,7 @@ async def test_the_way_to_the_end_is_told_to_who_subscribed(
     assert {d["id"] for d in told} == {d["id"] for d in await deliveries(api)}
 
 
-async def test_an_erased_end_users_generation_tells_nobody(
+async def test_erased_generation_sends_no_events(
     api: httpx.AsyncClient, runtime: Runtime, clock: Clock, receiver: Receiver
 ) -> None:
     await endpoint(api, receiver.url, events=ALL)
@@ -121,7 +121,7 @@ async def test_an_erased_end_users_generation_tells_nobody(
     assert receiver.received == []
 
 
-async def test_custom_headers_and_the_trace_go_with_every_event(
+async def test_delivery_has_custom_headers_and_traceparent(
     api: httpx.AsyncClient, runtime: Runtime, receiver: Receiver
 ) -> None:
     trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
@@ -143,7 +143,7 @@ async def test_custom_headers_and_the_trace_go_with_every_event(
 
 
 @pytest.mark.parametrize("trace", ["", "x", "00-" + "0" * 32 + "-00f067aa0ba902b7-01", "00-4bf92f\r\nx: y"])
-async def test_a_malformed_trace_is_left_out(
+async def test_delivery_malformed_traceparent_is_omitted(
     api: httpx.AsyncClient, runtime: Runtime, receiver: Receiver, trace: str
 ) -> None:
     await endpoint(api, receiver.url)
@@ -178,7 +178,7 @@ async def test_a_malformed_trace_is_left_out(
         ({"url": HOOK, "secret": "whsec_mine"}, "/secret"),
     ],
 )
-async def test_what_makes_no_sense_is_refused(api: httpx.AsyncClient, body: dict[str, Any], pointer: str) -> None:
+async def test_endpoint_invalid_field_returns_422(api: httpx.AsyncClient, body: dict[str, Any], pointer: str) -> None:
     answer = await api.post(ENDPOINTS, json=body)
     assert answer.status_code == 422, answer.text
     assert [fault["pointer"] for fault in answer.json()["errors"]] == [pointer]
@@ -186,9 +186,7 @@ async def test_what_makes_no_sense_is_refused(api: httpx.AsyncClient, body: dict
     assert (await api.put(f"{ENDPOINTS}/{made['id']}", json=body)).status_code == 422
 
 
-async def test_a_name_that_resolves_to_a_forbidden_address_is_refused_at_registration(
-    redis_url: str, clock: Clock
-) -> None:
+async def test_endpoint_forbidden_address_is_refused_at_create(redis_url: str, clock: Clock) -> None:
     settings = factories.settings(redis_url, webhook_allowed_networks=())
     async with open_runtime(settings, clock=clock) as runtime:
         owner = await runtime.tenants.service.create("acme")
@@ -223,7 +221,7 @@ class FixedResolver(AbstractResolver):
         pass
 
 
-async def test_a_tenant_has_so_many_endpoints_at_most(api: httpx.AsyncClient) -> None:
+async def test_endpoint_limit_returns_409(api: httpx.AsyncClient) -> None:
     for n in range(20):
         await endpoint(api, f"https://receiver.example/{n}")
     answer = await api.post(ENDPOINTS, json={"url": HOOK})
@@ -234,7 +232,7 @@ async def test_a_tenant_has_so_many_endpoints_at_most(api: httpx.AsyncClient) ->
     await endpoint(api, HOOK)
 
 
-async def test_secrets_are_shown_once_and_on_request_and_sealed_at_rest(
+async def test_endpoint_secret_is_shown_once_and_encrypted(
     api: httpx.AsyncClient, runtime: Runtime, tenant: Tenant
 ) -> None:
     made = await endpoint(api, "https://receiver.example/?token=hidden", headers={"x-key": "hidden"}, ed25519=True)
@@ -252,7 +250,9 @@ async def test_secrets_are_shown_once_and_on_request_and_sealed_at_rest(
     assert "whsec_" not in repr(found)
 
 
-async def test_the_key_that_seals_can_be_rotated(redis_url: str, settings: Settings, api: httpx.AsyncClient) -> None:
+async def test_secret_key_rotation_keeps_endpoint_secrets(
+    redis_url: str, settings: Settings, api: httpx.AsyncClient
+) -> None:
     made = await endpoint(api, HOOK)
     await api.post(f"{ENDPOINTS}/default/rotate-secret", json={})
     new = "another-secret-key-of-enough-length"
@@ -266,7 +266,7 @@ async def test_the_key_that_seals_can_be_rotated(redis_url: str, settings: Setti
         assert len(await runtime.webhooks.endpoints.keys(owner, "default")) == 2
 
 
-async def test_a_deleted_tenants_endpoints_are_gone(
+async def test_tenant_delete_removes_endpoints(
     api: httpx.AsyncClient, runtime: Runtime, tenant: Tenant, receiver: Receiver
 ) -> None:
     made = await endpoint(api, receiver.url)
@@ -281,7 +281,7 @@ async def test_a_deleted_tenants_endpoints_are_gone(
     assert await runtime.redis.execute("KEYS", "*:endpoint:*") == []
 
 
-async def test_a_410_from_where_it_was_says_nothing_of_where_it_is(
+async def test_410_of_old_url_does_not_disable_endpoint(
     api: httpx.AsyncClient, runtime: Runtime, clock: Clock, receiver: Receiver
 ) -> None:
     """A receiver that moves answers "gone" to what was under way when its tenant told us the new address."""
@@ -303,7 +303,7 @@ async def test_a_410_from_where_it_was_says_nothing_of_where_it_is(
     assert len({r.headers["webhook-id"] for r in receiver.received}) == 1
 
 
-async def test_failures_where_it_was_disable_nothing_where_it_is(
+async def test_failures_of_old_url_do_not_disable_endpoint(
     api: httpx.AsyncClient, runtime: Runtime, tenant: Tenant, clock: Clock
 ) -> None:
     made = await endpoint(api, HOOK)

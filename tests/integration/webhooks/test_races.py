@@ -48,7 +48,7 @@ def fresh(tenant_id: str) -> Endpoint:
     )
 
 
-async def test_one_change_of_a_version_wins(runtime: Runtime, racers: list[EndpointStore]) -> None:
+async def test_endpoint_concurrent_updates_one_wins(runtime: Runtime, racers: list[EndpointStore]) -> None:
     owner = await runtime.tenants.service.create("acme")
     stored = await racers[0].put(fresh(owner.id))
     assert isinstance(stored, Endpoint)
@@ -58,7 +58,7 @@ async def test_one_change_of_a_version_wins(runtime: Runtime, racers: list[Endpo
     assert await racers[1].load(owner.id, stored.id) == won
 
 
-async def test_a_tenant_never_has_more_than_it_may(runtime: Runtime, racers: list[EndpointStore]) -> None:
+async def test_endpoint_concurrent_creates_respect_limit(runtime: Runtime, racers: list[EndpointStore]) -> None:
     owner = await runtime.tenants.service.create("acme")
     answers = await asyncio.gather(*(racer.put(fresh(owner.id)) for racer in racers for _ in range(5)))
     assert Counter(answer if isinstance(answer, str) else "written" for answer in answers) == {
@@ -67,11 +67,11 @@ async def test_a_tenant_never_has_more_than_it_may(runtime: Runtime, racers: lis
     }
 
 
-async def test_nobodys_endpoint_is_not_written(racers: list[EndpointStore]) -> None:
+async def test_endpoint_of_deleted_tenant_is_not_written(racers: list[EndpointStore]) -> None:
     assert await racers[0].put(fresh(factories.tenant().id)) == "orphan"
 
 
-async def test_a_stage_is_told_once(runtime: Runtime, racers: list[EndpointStore]) -> None:
+async def test_concurrent_failures_publish_stage_once(runtime: Runtime, racers: list[EndpointStore]) -> None:
     owner = await runtime.tenants.service.create("acme")
     failing, other = await racers[0].put(fresh(owner.id)), await racers[0].put(fresh(owner.id))
     assert isinstance(failing, Endpoint)
@@ -97,7 +97,7 @@ async def test_a_stage_is_told_once(runtime: Runtime, racers: list[EndpointStore
     assert await racers[0].load(owner.id, failing.id) == failing
 
 
-async def test_everybody_forgets_a_delivery_once(runtime: Runtime, racers: list[EndpointStore]) -> None:
+async def test_concurrent_purges_of_delivery_count_once(runtime: Runtime, racers: list[EndpointStore]) -> None:
     owner = await runtime.tenants.service.create("acme")
     stored = await racers[0].put(fresh(owner.id))
     assert isinstance(stored, Endpoint)
@@ -114,7 +114,7 @@ async def test_everybody_forgets_a_delivery_once(runtime: Runtime, racers: list[
     }
 
 
-async def test_rotations_at_once_lose_no_secret(api: httpx.AsyncClient, runtime: Runtime, tenant: Tenant) -> None:
+async def test_concurrent_rotations_lose_no_secret(api: httpx.AsyncClient, runtime: Runtime, tenant: Tenant) -> None:
     """Each answered with a secret that signs, as long as there is room for so many."""
     made = await endpoint(api, "https://receiver.example/")
     for name in (made["id"], "default"):

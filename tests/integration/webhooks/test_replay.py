@@ -50,7 +50,7 @@ async def dead(api: httpx.AsyncClient, runtime: Runtime, clock: Clock, receiver:
     return found[::-1]
 
 
-async def test_one_is_sent_again_with_the_same_id_and_bytes(
+async def test_redelivery_sends_same_id_and_bytes(
     api: httpx.AsyncClient, runtime: Runtime, clock: Clock, receiver: Receiver
 ) -> None:
     await endpoint(api, receiver.url)
@@ -70,7 +70,7 @@ async def test_one_is_sent_again_with_the_same_id_and_bytes(
     assert [attempt["status"] for attempt in after["attempts"]] == [500, 500, 204], "the log goes on"
 
 
-async def test_what_was_delivered_can_be_sent_again(
+async def test_redelivery_of_delivered_event_is_sent(
     api: httpx.AsyncClient, runtime: Runtime, receiver: Receiver
 ) -> None:
     await ended(api, webhook_url=receiver.url)
@@ -82,7 +82,7 @@ async def test_what_was_delivered_can_be_sent_again(
     assert len(receiver.received) == 2, "asked for three times while it waited, and sent once"
 
 
-async def test_a_replay_gets_the_whole_schedule(
+async def test_redelivery_has_full_retry_schedule(
     api: httpx.AsyncClient, runtime: Runtime, clock: Clock, receiver: Receiver
 ) -> None:
     await endpoint(api, receiver.url)
@@ -97,7 +97,7 @@ async def test_a_replay_gets_the_whole_schedule(
     assert (await api.get(f"{DELIVERIES}/{one['id']}")).json()["status"] == "dead"
 
 
-async def test_one_that_waits_for_its_next_attempt_gets_it_now(
+async def test_redelivery_of_waiting_delivery_is_sent_now(
     api: httpx.AsyncClient, runtime: Runtime, clock: Clock, receiver: Receiver
 ) -> None:
     receiver.answers[:] = [500]
@@ -111,7 +111,7 @@ async def test_one_that_waits_for_its_next_attempt_gets_it_now(
     assert len(receiver.received) == 2
 
 
-async def test_while_it_is_under_way_nothing_changes(
+async def test_redelivery_during_attempt_changes_nothing(
     api: httpx.AsyncClient, runtime: Runtime, clock: Clock, receiver: Receiver
 ) -> None:
     await ended(api, webhook_url=receiver.url)
@@ -124,7 +124,7 @@ async def test_while_it_is_under_way_nothing_changes(
     assert receiver.received == [], "the lease holds"
 
 
-async def test_ten_replays_at_once_are_one(
+async def test_concurrent_redeliveries_are_one(
     api: httpx.AsyncClient, runtime: Runtime, clock: Clock, receiver: Receiver
 ) -> None:
     await endpoint(api, receiver.url)
@@ -136,9 +136,7 @@ async def test_ten_replays_at_once_are_one(
     assert len({r.headers["webhook-id"] for r in receiver.received}) == 30
 
 
-async def test_a_time_range_is_replayed(
-    api: httpx.AsyncClient, runtime: Runtime, clock: Clock, receiver: Receiver
-) -> None:
+async def test_replay_by_time_range(api: httpx.AsyncClient, runtime: Runtime, clock: Clock, receiver: Receiver) -> None:
     await endpoint(api, receiver.url)
     all_dead = await dead(api, runtime, clock, receiver, 6)
     wanted = {"created_after": all_dead[0]["created_at"], "created_before": all_dead[4]["created_at"]}
@@ -154,7 +152,7 @@ async def test_a_time_range_is_replayed(
     assert {r.headers["webhook-id"] for r in receiver.received} == {d["id"] for d in all_dead[1:4]}
 
 
-async def test_all_dead_of_one_endpoint(
+async def test_replay_dead_letters_of_endpoint(
     api: httpx.AsyncClient, runtime: Runtime, clock: Clock, receiver: Receiver
 ) -> None:
     first, second = await endpoint(api, receiver.url), await endpoint(api, receiver.url)
@@ -172,7 +170,7 @@ async def test_all_dead_of_one_endpoint(
     assert (answer.json()["replayed"], answer.json()["skipped"]) == (0, 1)
 
 
-async def test_more_than_one_call_replays_goes_on_with_the_cursor(
+async def test_replay_above_limit_continues_with_cursor(
     api: httpx.AsyncClient, runtime: Runtime, clock: Clock, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("service.usecases.webhooks.redelivery.REPLAY_LIMIT", 4)
@@ -198,13 +196,13 @@ async def test_more_than_one_call_replays_goes_on_with_the_cursor(
         ({"everything": True}, "/everything"),
     ],
 )
-async def test_a_replay_of_nonsense_is_refused(api: httpx.AsyncClient, body: dict[str, Any], pointer: str) -> None:
+async def test_replay_invalid_filter_returns_422(api: httpx.AsyncClient, body: dict[str, Any], pointer: str) -> None:
     answer = await api.post(f"{DELIVERIES}/replay", json=body)
     assert answer.status_code == 422, answer.text
     assert [fault["pointer"] for fault in answer.json()["errors"]] == [pointer]
 
 
-async def test_lists_by_filter_over_pages(
+async def test_list_deliveries_by_filter_over_pages(
     api: httpx.AsyncClient, stranger: httpx.AsyncClient, runtime: Runtime, clock: Clock, receiver: Receiver
 ) -> None:
     first = await endpoint(api, receiver.url)
@@ -230,7 +228,7 @@ async def test_lists_by_filter_over_pages(
     assert (await stranger.post(f"{DELIVERIES}/replay", json={"endpoint_id": first["id"]})).status_code == 404
 
 
-async def test_a_test_event_comes_to_an_endpoint_whatever_it_wants(
+async def test_test_event_ignores_subscriptions(
     api: httpx.AsyncClient, runtime: Runtime, clock: Clock, receiver: Receiver
 ) -> None:
     made = await endpoint(api, receiver.url, events=["generation.failed"], description="billing")
@@ -245,7 +243,7 @@ async def test_a_test_event_comes_to_an_endpoint_whatever_it_wants(
     assert (read["status"], read["generation_id"]) == ("delivered", None)
 
 
-async def test_what_is_forgotten_is_in_no_list_and_cannot_be_replayed(
+async def test_purged_delivery_is_not_listed_or_replayed(
     api: httpx.AsyncClient, runtime: Runtime, tenant: Tenant, clock: Clock, receiver: Receiver
 ) -> None:
     """A generation goes with its webhooks, dead ones too."""
@@ -262,7 +260,7 @@ async def test_what_is_forgotten_is_in_no_list_and_cannot_be_replayed(
     assert not [name for name in left if name.endswith((":deliveries", ":dead_letters", ":delivery_leases"))]
 
 
-async def test_dead_letters_are_kept_as_long_as_their_generation(
+async def test_dead_letters_are_purged_with_their_generation(
     connect: Connect, runtime: Runtime, redis: Redis, clock: Clock, receiver: Receiver
 ) -> None:
     """By the tenant's own retention; then record, indexes and gauge lose them together."""
@@ -279,7 +277,7 @@ async def test_dead_letters_are_kept_as_long_as_their_generation(
         assert await redis.execute("ZCARD", keys.dead_letters_of_tenant(owner.id)) == 0
 
 
-async def test_test_events_are_kept_by_the_tenants_retention(
+async def test_test_events_are_purged_after_tenant_retention(
     connect: Connect, runtime: Runtime, clock: Clock, receiver: Receiver
 ) -> None:
     owner = await runtime.tenants.service.create("acme", Limits(retention=timedelta(days=90)))
@@ -296,7 +294,7 @@ async def test_test_events_are_kept_by_the_tenants_retention(
 
 
 @pytest.mark.parametrize("cause", ["generation", "test"])
-async def test_replay_while_its_cause_is_purged_is_sent(
+async def test_replay_during_purge_of_generation_is_sent(
     api: httpx.AsyncClient, runtime: Runtime, tenant: Tenant, clock: Clock, receiver: Receiver, cause: str
 ) -> None:
     """The replay comes between the sweep's look and its purge."""
@@ -325,7 +323,7 @@ async def test_replay_while_its_cause_is_purged_is_sent(
     assert (await api.get(f"{DELIVERIES}/{name}")).status_code == 404
 
 
-async def test_ids_without_a_record_leave_the_indexes(
+async def test_list_removes_ids_without_record(
     api: httpx.AsyncClient, runtime: Runtime, redis: Redis, tenant: Tenant, clock: Clock, receiver: Receiver
 ) -> None:
     """Records of an earlier release may expire."""
@@ -341,7 +339,7 @@ async def swept(runtime: Runtime) -> None:
     await runtime.queues.consumers[WorkQueue.SWEEP].idle()
 
 
-async def test_the_log_of_a_delivery_does_not_grow_without_bound(
+async def test_delivery_attempt_log_is_bounded(
     api: httpx.AsyncClient, runtime: Runtime, clock: Clock, receiver: Receiver
 ) -> None:
     await ended(api, webhook_url=receiver.url)

@@ -65,7 +65,7 @@ async def rotate(api: httpx.AsyncClient, name: str, **body: Any) -> dict[str, An
     return shown
 
 
-async def test_both_libraries_accept_both_secrets_while_they_overlap(
+async def test_libraries_accept_both_secrets_during_overlap(
     api: httpx.AsyncClient, runtime: Runtime, clock: Clock, receiver: Receiver, javascript: Path
 ) -> None:
     made = await endpoint(api, receiver.url)
@@ -94,7 +94,7 @@ def signature(secret: str, came: Received) -> str:
     return str(Webhook(secret).sign(came.headers["webhook-id"], at, came.body.decode()))
 
 
-async def test_the_old_secret_signs_for_a_day_and_no_longer(
+async def test_old_secret_signs_for_one_day_by_default(
     api: httpx.AsyncClient, runtime: Runtime, clock: Clock, receiver: Receiver
 ) -> None:
     made = await endpoint(api, receiver.url)
@@ -110,7 +110,7 @@ async def test_the_old_secret_signs_for_a_day_and_no_longer(
 
 
 @pytest.mark.parametrize(("overlap", "status"), [(0, 200), (7 * DAY, 200), (7 * DAY + 1, 422), (-1, 422)])
-async def test_the_overlap_is_up_to_a_week(api: httpx.AsyncClient, overlap: int, status: int) -> None:
+async def test_rotation_overlap_is_at_most_a_week(api: httpx.AsyncClient, overlap: int, status: int) -> None:
     made = await endpoint(api, "https://receiver.example/")
     for name in (made["id"], "default"):
         answer = await api.post(f"{ENDPOINTS}/{name}/rotate-secret", json={"overlap_seconds": overlap})
@@ -119,7 +119,7 @@ async def test_the_overlap_is_up_to_a_week(api: httpx.AsyncClient, overlap: int,
             assert len(answer.json()["keys"]) == (2 if overlap else 1)
 
 
-async def test_a_secret_that_leaked_ends_with_all_its_forerunners(
+async def test_rotation_without_overlap_ends_all_old_secrets(
     api: httpx.AsyncClient, runtime: Runtime, clock: Clock, receiver: Receiver
 ) -> None:
     made = await endpoint(api, receiver.url)
@@ -134,7 +134,7 @@ async def test_a_secret_that_leaked_ends_with_all_its_forerunners(
 
 
 @pytest.mark.parametrize("default", [False, True])
-async def test_rotation_that_would_cut_an_overlap_is_409(
+async def test_rotation_that_shortens_overlap_returns_409(
     api: httpx.AsyncClient, clock: Clock, *, default: bool
 ) -> None:
     made = await endpoint(api, "https://receiver.example/")
@@ -154,7 +154,7 @@ async def test_rotation_that_would_cut_an_overlap_is_409(
     assert (await api.post(f"{path}/rotate-secret", json={})).status_code == 200
 
 
-async def test_a_retry_during_rotation_is_signed_anew_with_the_same_id_and_bytes(
+async def test_retry_during_rotation_is_signed_with_new_secret(
     api: httpx.AsyncClient, runtime: Runtime, clock: Clock, receiver: Receiver
 ) -> None:
     receiver.answers[:] = [500]
@@ -170,7 +170,7 @@ async def test_a_retry_during_rotation_is_signed_anew_with_the_same_id_and_bytes
         second.verified(made["secret"])
 
 
-async def test_the_tenants_own_secret_rotates_too(
+async def test_tenant_secret_rotation(
     api: httpx.AsyncClient, runtime: Runtime, clock: Clock, tenant: Tenant, receiver: Receiver
 ) -> None:
     shown = await rotate(api, "default")
@@ -187,7 +187,7 @@ async def test_the_tenants_own_secret_rotates_too(
 # --- Ed25519 ----------------------------------------------------------------------------------------------------------
 
 
-async def test_ed25519_beside_the_secret_with_a_public_key_for_everybody(
+async def test_ed25519_key_signs_and_is_public(
     app: FastAPI, api: httpx.AsyncClient, runtime: Runtime, tenant: Tenant, clock: Clock, receiver: Receiver
 ) -> None:
     made = await endpoint(api, receiver.url, ed25519=True)
@@ -210,7 +210,7 @@ def verify(raw: bytes, v1a: str, came: Received) -> None:
     Ed25519PublicKey.from_public_bytes(raw).verify(base64.b64decode(v1a.partition(",")[2]), message)
 
 
-async def test_a_rotated_public_key_stays_known_while_it_signs(
+async def test_rotated_public_key_is_listed_during_overlap(
     api: httpx.AsyncClient, runtime: Runtime, tenant: Tenant, clock: Clock, receiver: Receiver
 ) -> None:
     made = await endpoint(api, receiver.url, ed25519=True)
@@ -229,7 +229,7 @@ async def test_a_rotated_public_key_stays_known_while_it_signs(
     assert (await api.get(path)).json()["public_keys"] == [shown["public_key"]]
 
 
-async def test_there_is_no_public_key_where_none_signs(
+async def test_public_keys_without_ed25519_returns_404(
     api: httpx.AsyncClient, stranger: httpx.AsyncClient, tenant: Tenant
 ) -> None:
     made = await endpoint(api, "https://receiver.example/")

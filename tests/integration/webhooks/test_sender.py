@@ -139,7 +139,7 @@ async def failed(url: str, guard: AddressGuard = LOOPBACK, **options: Any) -> No
 # What the receiver sees and says
 
 
-async def test_delivers_the_body_and_headers_as_given() -> None:
+async def test_sender_sends_body_and_headers_unchanged() -> None:
     seen: list[tuple[web.Request, bytes]] = []
 
     async def handler(request: web.Request) -> web.Response:
@@ -160,7 +160,7 @@ async def test_delivers_the_body_and_headers_as_given() -> None:
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-async def test_a_redirect_is_an_answer_and_not_followed(status: int) -> None:
+async def test_sender_does_not_follow_redirects(status: int) -> None:
     requests = 0
 
     async def handler(request: web.Request) -> web.Response:
@@ -174,7 +174,7 @@ async def test_a_redirect_is_an_answer_and_not_followed(status: int) -> None:
 
 
 @pytest.mark.parametrize("status", [204, 400, 410, 500])
-async def test_every_status_is_an_answer(status: int) -> None:
+async def test_sender_returns_every_status(status: int) -> None:
     async def handler(_: web.Request) -> web.Response:
         return web.Response(status=status)
 
@@ -201,12 +201,12 @@ async def test_every_status_is_an_answer(status: int) -> None:
         ("Sun, 01 Mar 2026 12:05:00 +9999", None),
     ],
 )
-async def test_retry_after(header: str, wish: timedelta | None) -> None:
+async def test_sender_parses_retry_after(header: str, wish: timedelta | None) -> None:
     async with raw_server(says(f"HTTP/1.1 429 Slow\r\nRetry-After:{header}\r\n\r\n".encode())) as server:
         assert (await answered(server.url())).retry_after == wish
 
 
-async def test_cookies_are_not_kept() -> None:
+async def test_sender_stores_no_cookies() -> None:
     cookies: list[str | None] = []
 
     async def handler(request: web.Request) -> web.Response:
@@ -219,7 +219,7 @@ async def test_cookies_are_not_kept() -> None:
     assert cookies == [None, None]
 
 
-async def test_a_connection_whose_answer_was_read_is_used_again() -> None:
+async def test_sender_reuses_connection_after_read_response() -> None:
     async def twice(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         for _ in range(2):
             await says(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")(reader, writer)
@@ -231,7 +231,7 @@ async def test_a_connection_whose_answer_was_read_is_used_again() -> None:
     assert server.connections == 1
 
 
-async def test_proxy_settings_of_the_environment_are_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_sender_ignores_proxy_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     async with (
         raw_server(says(b"HTTP/1.1 418 Proxy\r\n\r\n")) as proxy,
         raw_server(says(b"HTTP/1.1 200 OK\r\n\r\n")) as server,
@@ -245,14 +245,14 @@ async def test_proxy_settings_of_the_environment_are_ignored(monkeypatch: pytest
 # Receivers that waste time or memory
 
 
-async def test_only_the_start_of_the_body_is_kept() -> None:
+async def test_sender_truncates_response_body() -> None:
     async with raw_server(says(b"HTTP/1.1 500 Oops\r\n\r\n" + b"\xff" + b"x" * 5000)) as server:
         answer = await answered(server.url())
     assert answer.body == "\ufffd" + "x" * (EXCERPT_BYTES - 1)
 
 
 @pytest.mark.parametrize("with_tls", [False, True])
-async def test_an_endless_body_is_cut_off(with_tls: bool, certificate: tuple[Path, Path]) -> None:
+async def test_sender_truncates_endless_body(with_tls: bool, certificate: tuple[Path, Path]) -> None:
     sent, cut = 0, asyncio.Event()
 
     async def endless(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -275,7 +275,7 @@ async def test_an_endless_body_is_cut_off(with_tls: bool, certificate: tuple[Pat
     assert sent < 20_000_000  # what loopback's socket buffers hold, not what we read
 
 
-async def test_an_endless_header_is_cut_off_in_bounded_memory() -> None:
+async def test_sender_bounds_memory_of_endless_header() -> None:
     async def endless(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await says(b"HTTP/1.1 200 OK\r\nX: ")(reader, writer)
         while True:
@@ -291,21 +291,21 @@ async def test_an_endless_header_is_cut_off_in_bounded_memory() -> None:
     assert peak < 10_000_000
 
 
-async def test_a_packed_body_is_not_unpacked() -> None:
+async def test_sender_does_not_decompress_response() -> None:
     packed = b"\x1f\x8b\x08" + bytes(7)
     head = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 10\r\n\r\n"
     async with raw_server(says(head + packed)) as server:
         assert (await answered(server.url())).body == packed.decode(errors="replace")
 
 
-async def test_no_answer_in_time() -> None:
+async def test_sender_timeout_is_no_response() -> None:
     async with raw_server(never_answers) as server:
         answer = await failed(server.url(), timeout_seconds=0.05)
     assert (answer.error, answer.detail) == ("timeout", "no answer in time")
     assert answer.latency > timedelta(seconds=0.04)
 
 
-async def test_a_body_that_never_ends_in_time_does_not_undo_the_status() -> None:
+async def test_sender_body_timeout_keeps_status() -> None:
     async def stalls(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await says(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf")(reader, writer)
         await never_answers(reader, writer)
@@ -319,7 +319,7 @@ async def test_a_body_that_never_ends_in_time_does_not_undo_the_status() -> None
     assert (answer.status, answer.body) == (200, "half")
 
 
-async def test_endless_interim_answers_are_no_answer() -> None:
+async def test_sender_endless_interim_responses_is_no_response() -> None:
     async def hesitates(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         while True:
@@ -331,7 +331,7 @@ async def test_endless_interim_answers_are_no_answer() -> None:
         assert (await failed(server.url(), timeout_seconds=0.05)).error == "timeout"
 
 
-async def test_waiting_for_a_free_connection_is_not_held_against_the_receiver() -> None:
+async def test_sender_latency_excludes_connection_wait() -> None:
     open_now, most = 0, 0
 
     async def slow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -352,13 +352,13 @@ async def test_waiting_for_a_free_connection_is_not_held_against_the_receiver() 
 # Receivers that fail
 
 
-async def test_a_dropped_connection() -> None:
+async def test_sender_dropped_connection_is_no_response() -> None:
     async with raw_server(says(b"")) as server:
         answer = await failed(server.url())
     assert (answer.error, answer.detail) == ("disconnected", "the connection was closed before an answer")
 
 
-async def test_a_reset_connection() -> None:
+async def test_sender_reset_connection_is_no_response() -> None:
     async def resets(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         writer.transport.abort()
@@ -367,7 +367,7 @@ async def test_a_reset_connection() -> None:
         assert (await failed(server.url())).error == "disconnected"
 
 
-async def test_a_body_cut_short_does_not_undo_the_status() -> None:
+async def test_sender_incomplete_body_keeps_status() -> None:
     async with raw_server(says(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf")) as server:
         answer = await answered(server.url())
     assert (answer.status, answer.body) == (200, "half")
@@ -391,30 +391,30 @@ async def test_a_body_cut_short_does_not_undo_the_status() -> None:
         b"HTTP/1.1 401 Who\r\nWWW-Authenticate: \xff\r\n\r\n",
     ],
 )
-async def test_nonsense_never_raises(garbage: bytes) -> None:
+async def test_sender_malformed_response_never_raises(garbage: bytes) -> None:
     async with raw_server(says(garbage)) as server:
         answer = await post(server.url(), timeout_seconds=1)
     assert isinstance(answer, ReceiverResponse) or answer.error in {"other", "disconnected"}
 
 
-async def test_connection_refused() -> None:
+async def test_sender_connection_refused_is_no_response() -> None:
     async with raw_server(never_answers) as server:
         pass
     answer = await failed(server.url())
     assert (answer.error, answer.detail) == ("connect", "Connection refused")
 
 
-async def test_an_unknown_name() -> None:
+async def test_sender_unknown_host_is_no_response() -> None:
     answer = await failed("https://receiver.example/", resolver=FixedResolver([]))
     assert (answer.error, answer.detail) == ("dns", "the host name does not resolve")
 
 
-async def test_the_sender_own_resolver_knows_localhost() -> None:
+async def test_sender_resolver_resolves_localhost() -> None:
     async with raw_server(says(b"HTTP/1.1 200 OK\r\n\r\n")) as server:
         assert (await answered(server.url(host="localhost"))).status == 200
 
 
-async def test_cancelling_passes_through() -> None:
+async def test_sender_propagates_cancellation() -> None:
     asked = asyncio.Event()
 
     async def hangs(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -429,7 +429,7 @@ async def test_cancelling_passes_through() -> None:
             await task
 
 
-async def test_a_closed_sender_says_so() -> None:
+async def test_sender_closed_raises() -> None:
     sender = Sender(LOOPBACK)
     await sender.close()
     with pytest.raises(RuntimeError, match="closed"):
@@ -472,7 +472,7 @@ def trusting(certificate: tuple[Path, Path]) -> ssl.SSLContext:
     return ssl.create_default_context(cafile=certificate[0])
 
 
-async def test_the_name_in_the_url_is_the_one_asked_for_and_verified(certificate: tuple[Path, Path]) -> None:
+async def test_sender_verifies_host_name_of_url(certificate: tuple[Path, Path]) -> None:
     asked: list[str | None] = []
     context = server_tls(certificate)
     context.sni_callback = lambda _, name, __: asked.append(name)
@@ -489,13 +489,13 @@ async def test_the_name_in_the_url_is_the_one_asked_for_and_verified(certificate
     assert asked == ["receiver.example", "other.example"]
 
 
-async def test_a_self_signed_certificate(certificate: tuple[Path, Path]) -> None:
+async def test_sender_self_signed_certificate_is_refused(certificate: tuple[Path, Path]) -> None:
     async with raw_server(never_answers, tls=server_tls(certificate)) as server:
         answer = await failed(server.url(scheme="https"))
     assert (answer.error, answer.detail) == ("tls", "self-signed certificate")
 
 
-async def test_no_tls_at_all() -> None:
+async def test_sender_plain_server_on_https_is_refused() -> None:
     async with raw_server(lambda _, writer: answer_at_once(writer)) as server:
         answer = await failed(server.url(scheme="https"))
     assert (answer.error, answer.detail) == ("tls", "wrong version number")
@@ -510,21 +510,21 @@ async def answer_at_once(writer: asyncio.StreamWriter) -> None:
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:{port}/", "https://127.0.0.1:{port}/", "https://localhost:{port}/"])
-async def test_loopback_is_refused_unless_allowed(url: str) -> None:
+async def test_ssrf_loopback_is_refused_unless_allowed(url: str) -> None:
     async with raw_server(never_answers) as server:
         answer = await failed(url.format(port=server.port), PUBLIC_ONLY)
     assert answer.error == "refused_address"
     assert server.connections == 0
 
 
-async def test_the_url_is_checked_again_on_every_post() -> None:
+async def test_ssrf_url_is_checked_on_every_post() -> None:
     async with raw_server(never_answers) as server:
         answer = await failed(server.url(host="user:secret@127.0.0.1"))
     assert (answer.error, answer.detail) == ("refused_address", "the URL carries credentials")
     assert server.connections == 0
 
 
-async def test_a_literal_passes_the_guard_at_connect_time_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_ssrf_literal_address_is_checked_at_connect(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(AddressGuard, "check_url", lambda _, __: None)
     async with raw_server(never_answers) as server:
         for scheme in ("http", "https"):
@@ -533,7 +533,7 @@ async def test_a_literal_passes_the_guard_at_connect_time_as_well(monkeypatch: p
     assert server.connections == 0
 
 
-async def test_a_name_that_changes_its_mind() -> None:
+async def test_ssrf_rebinding_between_check_and_connect() -> None:
     """Rebinding: public when the tenant registered it, loopback when we call."""
     resolver = FixedResolver(["93.184.215.14"], ["127.0.0.1"])
     registered = await resolver.resolve("rebind.example", 443)
@@ -547,7 +547,7 @@ async def test_a_name_that_changes_its_mind() -> None:
 
 
 @pytest.mark.parametrize("addresses", [["127.0.0.2", "127.0.0.1"], ["127.0.0.1", "127.0.0.2"], ["127.0.0.1", "::1"]])
-async def test_a_refused_address_among_others_is_never_connected(addresses: list[str]) -> None:
+async def test_ssrf_refused_address_among_others_is_skipped(addresses: list[str]) -> None:
     only_one = AddressGuard([ip_network("127.0.0.2/32")])
     async with raw_server(never_answers) as server:
         answer = await failed(
@@ -558,20 +558,20 @@ async def test_a_refused_address_among_others_is_never_connected(addresses: list
     assert server.connections == 0
 
 
-async def test_a_refused_address_does_not_hide_a_good_one() -> None:
+async def test_ssrf_allowed_address_after_refused_is_used() -> None:
     async with raw_server(says(b"HTTP/1.1 200 OK\r\n\r\n")) as server:
         answer = await answered(server.url(host="dual.example"), resolver=FixedResolver(["::1", "127.0.0.1"]))
     assert answer.status == 200
 
 
-async def test_a_resolver_cannot_smuggle_in_another_name() -> None:
+async def test_ssrf_resolver_result_of_other_name_is_refused() -> None:
     async with raw_server(never_answers) as server:
         answer = await failed(server.url(host="alias.example"), resolver=FixedResolver(["localhost"]))
     assert answer.error == "refused_address"
     assert server.connections == 0
 
 
-async def test_plain_http_reaches_only_allowed_networks(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_ssrf_plain_http_needs_allowed_network(monkeypatch: pytest.MonkeyPatch) -> None:
     """Loopback plays a public address here: fit for https, not for http, whatever else the operator allowed."""
     monkeypatch.setattr("service.net.ssrf.is_public", lambda _: True)
     guard = AddressGuard([ip_network("10.1.0.0/16")])
@@ -584,7 +584,7 @@ async def test_plain_http_reaches_only_allowed_networks(monkeypatch: pytest.Monk
 # Names
 
 
-async def test_a_silent_name_server_holds_up_only_its_own_names(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_silent_name_server_delays_only_its_names(monkeypatch: pytest.MonkeyPatch) -> None:
     """A host name for each customer, and their name server is down: each lookup takes far longer than its attempt."""
     up_again = threading.Event()
     asked: Counter[str] = Counter()

@@ -57,7 +57,7 @@ async def inside() -> AsyncIterator[tuple[int, list[Any]]]:
         yield server.sockets[0].getsockname()[1], came
 
 
-async def test_every_hostile_spelling_is_a_clear_422(api: httpx.AsyncClient) -> None:
+async def test_ssrf_hostile_url_returns_422(api: httpx.AsyncClient) -> None:
     assert len(REFUSED_URLS) >= 60
     for url, _ in REFUSED_URLS:
         for path, body in ((ENDPOINTS, {"url": url}), ("/v1/generations", create_body(webhook_url=url))):
@@ -69,7 +69,7 @@ async def test_every_hostile_spelling_is_a_clear_422(api: httpx.AsyncClient) -> 
     assert (await api.get("/v1/generations")).json()["data"] == []
 
 
-async def test_honest_urls_are_taken(api: httpx.AsyncClient) -> None:
+async def test_ssrf_valid_url_is_accepted(api: httpx.AsyncClient) -> None:
     for url in ALLOWED_URLS[:15]:
         made = await endpoint(api, url)
         assert made["url"] == url
@@ -84,7 +84,7 @@ async def test_honest_urls_are_taken(api: httpx.AsyncClient) -> None:
         *([PUBLIC, "10.0.0.7"], ["10.0.0.7", PUBLIC], [PUBLIC, "::1"]),
     ],
 )
-async def test_a_name_is_refused_for_any_of_its_addresses(
+async def test_ssrf_name_with_one_forbidden_address_is_refused(
     api: httpx.AsyncClient, names: NameServer, addresses: list[str]
 ) -> None:
     names.answers[:] = [addresses]
@@ -95,7 +95,7 @@ async def test_a_name_is_refused_for_any_of_its_addresses(
     assert not [address for address in addresses if address in answer.text], "what it resolves to is nobody's business"
 
 
-async def test_a_name_that_changes_its_mind_after_registration_reaches_nothing(
+async def test_ssrf_rebinding_after_create_connects_nowhere(
     api: httpx.AsyncClient, runtime: Runtime, clock: Clock, names: NameServer, inside: tuple[int, list[Any]]
 ) -> None:
     """Rebinding, by a real name server: public while it is looked at, this machine when it is called."""
@@ -114,7 +114,7 @@ async def test_a_name_that_changes_its_mind_after_registration_reaches_nothing(
     assert names.asked >= 2
 
 
-async def test_a_trusted_name_may_be_inside_and_plain(
+async def test_ssrf_trusted_name_may_be_internal_and_plain(
     api: httpx.AsyncClient, runtime: Runtime, names: NameServer
 ) -> None:
     names.answers[:] = [["10.20.30.40"]]
@@ -125,7 +125,7 @@ async def test_a_trusted_name_may_be_inside_and_plain(
 
 
 @pytest.mark.parametrize("address", ["169.254.169.254", "127.0.0.1", "::1", "fe80::1", "fd00:ec2::254", "224.0.0.1"])
-async def test_a_trusted_name_is_no_way_to_this_machine_or_its_credentials(
+async def test_ssrf_trusted_name_local_or_metadata_is_refused(
     api: httpx.AsyncClient,
     runtime: Runtime,
     names: NameServer,
@@ -144,7 +144,7 @@ async def test_a_trusted_name_is_no_way_to_this_machine_or_its_credentials(
     assert came == []
 
 
-async def test_a_name_server_that_says_nothing_holds_up_no_registration(
+async def test_silent_name_server_does_not_block_endpoint_create(
     api: httpx.AsyncClient, app: FastAPI, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("service.webhooks.sender._LOOK_UP_SECONDS", 0.05)
