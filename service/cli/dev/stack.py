@@ -3,6 +3,7 @@
 import asyncio
 import json
 import secrets
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -21,6 +22,7 @@ from service.runtime import open_runtime
 
 LOOPBACK: Final = ("127.0.0.0/8", "::1/128")
 _TENANT: Final = "development"
+_TLS_KEY: Final = "certificate-key.pem"
 
 
 @dataclass
@@ -32,6 +34,8 @@ class Stack:
     worker: bool = True
     sandbox_speed: float = 20.0
     overrides: dict[str, Any] = field(default_factory=dict)
+    tls: bool = False
+    """Serve HTTPS with a self-signed certificate."""
     gateway_module: str = "service.cli"
     worker_app: str = "workers"
     redis: EmbeddedRedis = field(init=False)
@@ -63,6 +67,8 @@ class Stack:
             raise PortTaken(self.port)
         self.redis = EmbeddedRedis(self.folder)
         self.redis.start()
+        if self.tls:
+            self._write_certificate()
         self._start_sandbox()
         self.port = self.port or free_port()
         self.settings = self._settings()
@@ -77,7 +83,12 @@ class Stack:
 
     @property
     def base_url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"{'https' if self.tls else 'http'}://127.0.0.1:{self.port}"
+
+    @property
+    def certificate(self) -> Path:
+        """PEM file that clients of a stack with TLS must trust."""
+        return self.folder / "tls" / "certificate.pem"
 
     @property
     def environment(self) -> dict[str, str]:
@@ -95,13 +106,17 @@ class Stack:
             "sandbox_url": self.sandbox_url,
             "redis_url": self.redis.url,
             "env": self.environment,
+            **({"certificate": str(self.certificate)} if self.tls else {}),
         }
 
     def start_gateway(self) -> None:
-        child = self._python("gateway", "-m", self.gateway_module, "serve", "--port", str(self.port))
-        child.wait_until(
-            lambda: accepts(self.port or 0) and httpx.get(f"{self.base_url}/readyz", trust_env=False).is_success
-        )
+        options, verify = [], None
+        if self.tls:
+            options = ["--certificate", self.certificate, "--certificate-key", self.certificate.with_name(_TLS_KEY)]
+            verify = ssl.create_default_context(cafile=str(self.certificate))
+        command = ["-m", self.gateway_module, "serve", "--port", str(self.port), *map(str, options)]
+        child = self._python("gateway", *command)
+        child.wait_until(lambda: accepts(self.port or 0) and self._is_ready(verify))
 
     def start_worker(self) -> None:
         ready = self.folder / "worker.log"
@@ -132,6 +147,15 @@ class Stack:
     def __exit__(self, *_: object) -> None:
         self.end()
 
+    def _is_ready(self, verify: ssl.SSLContext | None) -> bool:
+        return httpx.get(f"{self.base_url}/readyz", trust_env=False, verify=verify or False).is_success
+
+    def _write_certificate(self) -> None:
+        """In a process of its own: the service imports nothing of the sandbox."""
+        write = "import pathlib, sys; from sandbox.certificate import write_certificate as write; "
+        folder = str(self.certificate.parent)
+        subprocess.run([sys.executable, "-c", f"{write}write(pathlib.Path(sys.argv[1]))", folder], check=True)  # noqa: S603
+
     def _start_sandbox(self) -> None:
         files = self.folder / "sandbox"
         files.mkdir(exist_ok=True)
@@ -140,7 +164,12 @@ class Stack:
                 "sandbox",
                 [sys.executable, "-m", "sandbox", "--port", "0", "--data", str(files)],
                 log=self.folder / "sandbox.log",
-                environment={"SANDBOX_SPEED": str(self.sandbox_speed)},
+                environment={
+                    "SANDBOX_SPEED": str(self.sandbox_speed),
+                    **(
+                        {"SSL_CERT_FILE": str(self.certificate)} if self.tls else {}
+                    ),  # for its callbacks to the gateway
+                },
                 stdout=subprocess.PIPE,
             )
         self.sandbox_url = json.loads(self.children["sandbox"].first_line())["url"]
