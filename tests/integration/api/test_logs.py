@@ -261,8 +261,8 @@ async def test_log_contains_no_private_data(
             assert (await client.post("/v1/generations", json=body)).status_code == 500
 
     stored = await app.state.runtime.tenants.service.get(tenant.id)
-    kept = await app.state.runtime.stores.generations.load(created["id"])
-    shown = await call_back(app, f"/callbacks/fal/{kept.id}/{kept.callback_token}", monkeypatch)
+    generation = await app.state.runtime.stores.generations.load(created["id"])
+    shown = await call_back(app, f"/callbacks/fal/{generation.id}/{generation.callback_token}", monkeypatch)
     written = stderr.getvalue().decode()
     assert uploaded.status_code == 201
     assert "hush" not in written
@@ -272,7 +272,7 @@ async def test_log_contains_no_private_data(
         new_key,
         stored.webhook_secret,
         stored.pseudonym_key,
-        kept.callback_token,
+        generation.callback_token,
         factories.ADMIN_TOKEN,
         factories.SECRET_KEY,
         factories.FAL_KEY,
@@ -280,7 +280,7 @@ async def test_log_contains_no_private_data(
         uploaded.json()["url"],
     ):
         assert secret not in written
-    assert kept.callback_token not in shown
+    assert generation.callback_token not in shown
     events = {line["event"] for line in await lines(stderr)}
     assert {"request", "generation_transition", "submitted", "unhandled error"} <= events, "all of it was logged"
 

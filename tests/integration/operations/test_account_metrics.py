@@ -124,14 +124,14 @@ async def test_tenants_at_page_edges_are_read(runtime: Runtime, redis: Redis, cl
 
 async def test_delivery_gauges_pending_backlog_dead(runtime: Runtime, redis: Redis, clock: Clock) -> None:
     now = round(clock().timestamp() * 1000)
-    for lane, members in (
+    for endpoint, members in (
         ("ten_a:one", (now - 5000, now - 1, now + 60_000)),
         ("ten_a:two", (now + 1,)),
         ("ten_b:x", (now,)),
     ):
-        await redis.execute("ZADD", "{sg}:due:deliver", min(members), lane)
+        await redis.execute("ZADD", "{sg}:due:deliver", min(members), endpoint)
         await redis.execute(
-            "ZADD", f"{{sg}}:endpoint:{lane}", *(word for n, at in enumerate(members) for word in (at, f"msg_{n}"))
+            "ZADD", f"{{sg}}:endpoint:{endpoint}", *(word for n, at in enumerate(members) for word in (at, f"msg_{n}"))
         )
     await redis.execute("ZADD", "{sg}:tenants", 0, "ten_a")
     await redis.execute("ZADD", "{sg}:tenant:ten_a:dead_letters", 0, "msg_x", 0, "msg_y")

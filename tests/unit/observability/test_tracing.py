@@ -89,7 +89,7 @@ def test_tracing_off_imports_nothing(environment: dict[str, str]) -> None:
         == []
     )
     assert modules_of(WORKER, **environment) == modules_of("import redis.asyncio")
-    assert modules_of(COMMANDS, **environment) == modules_of("import redis.asyncio")
+    assert modules_of(COMMANDS, **environment) == []
     assert modules_of(GATEWAY, **environment) == modules_of("import fastapi, redis.asyncio")
 
 
