@@ -17,16 +17,16 @@
 --       first probe), longest_wait_ms, first_window, largest_window (of submits under way), tenant_prefix (of tenants'
 --       keys)
 -- RETURNS  {"opened", "shut" (the account), "held" (the tenant) or "", refusals of this generation while others were
---          accepted, 1 if dispatch may now claim what the submit window kept back}
+--          accepted, 1 if dispatch may claim again because the submit window has room}
 local MOST_EVIDENCE = math.max(200, tonumber(enough))
 local DAY_SECONDS = 86400
 local GATES_TO_PROBE = 100
 local now = tonumber(now_ms)
 local member = tenant_id .. ":" .. generation_id
-local state = redis.call("HMGET", gate_key, "taken", "window", "shut", "probe", "limited", "held")
+local state = redis.call("HMGET", gate_key, "accepted", "window", "cause", "probe", "window_full", "any_closed")
 local accepted, window, closed = tonumber(state[1] or 0), tonumber(state[2] or first_window), state[3]
 local any_gate_closed = state[6]
-local more = state[5] and redis.call("HDEL", gate_key, "limited") or 0
+local more = state[5] and redis.call("HDEL", gate_key, "window_full") or 0
 local claim = outcome ~= "taken" and redis.call("HGET", submits_under_way_key, generation_id)
 redis.call("HDEL", submits_under_way_key, generation_id)
 
@@ -34,7 +34,7 @@ redis.call("HDEL", submits_under_way_key, generation_id)
 local function let_closed_gates_probe()
   for _, name in ipairs(redis.call("ZRANGE", closed_gates_key, 0, GATES_TO_PROBE - 1)) do
     local gate = tenant_prefix .. name .. ":gate"
-    if redis.call("HEXISTS", gate, "probe") == 0 and redis.call("HSETNX", gate, "own", 1) == 1 then
+    if redis.call("HEXISTS", gate, "probe") == 0 and redis.call("HSETNX", gate, "probed_early", 1) == 1 then
       redis.call("HSET", gate, "retry_at", now_ms, "fresh_at", now_ms)
       redis.call("ZADD", closed_gates_key, now_ms, name)
       enter(active_tenants_key, idle_tenants_key, virtual_time_key, name)
@@ -44,11 +44,13 @@ end
 
 local function accept()
   window = math.min(window + 1, tonumber(largest_window))
-  redis.call("HSET", gate_key, "taken", accepted + 1, "taken_at", now_ms, "window", window)
+  redis.call("HSET", gate_key, "accepted", accepted + 1, "accepted_at", now_ms, "window", window)
   redis.call("DEL", failed_submits_key, tenant_failed_submits_key, tenant_gate_key, locked_polls_key)
   redis.call("HDEL", generation_key, "r")
   if closed then
-    redis.call("HDEL", gate_key, "shut", "why", "since", "retry_at", "fresh_at", "tries", "probe", "probed", "by")
+    redis.call(
+      "HDEL", gate_key, "cause", "reason", "since", "retry_at", "fresh_at", "tries", "probe", "last_probed", "closed_by"
+    )
   end
   local opened = any_gate_closed and redis.call("ZREM", closed_gates_key, tenant_id) == 1
   if opened then
@@ -167,7 +169,7 @@ end
 local closes = weight == 2 or (weight == 1 and has_enough_failures())
 if redis.call("HGET", tenant_gate_key, "probe") == generation_id or (closes and not was_closed) then
   redis.call("ZADD", closed_gates_key, close(tenant_gate_key), tenant_id)
-  redis.call("HSET", gate_key, "held", 1)
+  redis.call("HSET", gate_key, "any_closed", 1)
   redis.call("EXPIRE", tenant_gate_key, DAY_SECONDS)
   return {was_closed and "" or "held", refusals, more}
 end

@@ -33,7 +33,7 @@ class Noted:
     refusals: int = 0
     """Submits of this generation that fal refused while it accepted those of others."""
     wanted: bool = False
-    """Dispatch may now claim what the submit window kept back."""
+    """Dispatch may claim again, because the submit window has room."""
 
 
 class GateStore:
@@ -128,7 +128,7 @@ class GateStore:
     async def leave(self, generation_id: str) -> bool:
         """Record that no submit of a claimed generation was sent.
 
-        Return True if dispatch may now claim what the submit window kept back.
+        Return True if dispatch may claim again, because the submit window has room.
         """
         more = await self._redis.run(
             _LEAVE,

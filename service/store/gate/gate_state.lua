@@ -8,7 +8,7 @@
 --          exist
 local TENANTS_READ = 100
 local state = redis.call(
-  "HMGET", gate_key, "paused", "paused_at", "draining", "shut", "why", "since", "retry_at", "window"
+  "HMGET", gate_key, "paused", "paused_at", "draining", "cause", "reason", "since", "retry_at", "window"
 )
 
 -- If every tenant with work has its own gate closed, nothing is dispatched either.
@@ -23,7 +23,7 @@ end
 
 local first_closed = redis.call("ZRANGE", closed_gates_key, 0, 0)[1]
 if first_closed and not state[4] and is_every_gate_closed() then
-  local own = redis.call("HMGET", tenant_prefix .. first_closed .. ":gate", "shut", "why", "since", "retry_at")
+  local own = redis.call("HMGET", tenant_prefix .. first_closed .. ":gate", "cause", "reason", "since", "retry_at")
   for n = 1, 4 do
     state[3 + n] = own[n]
   end

@@ -9,7 +9,7 @@
 --       first_wait_ms (before the first probe), longest_wait_ms, tenant_prefix (of tenants' keys),
 --       memory_ms (for which a refused poll counts), tenant_id
 -- RETURNS  "shut" if this closes the gate, else ""
-local state = redis.call("HMGET", gate_key, "shut", "taken_at")
+local state = redis.call("HMGET", gate_key, "cause", "accepted_at")
 if state[2] and tonumber(sent_ms) < tonumber(state[2]) then
   return ""
 end
@@ -25,6 +25,6 @@ if state[1] or #found < tonumber(enough) or (tonumber(enough) > 1 and not severa
   return ""
 end
 hold(gate_key, "locked", reason, tonumber(now_ms), tonumber(first_wait_ms), tonumber(longest_wait_ms), false)
-redis.call("HSET", gate_key, "by", "polls")
+redis.call("HSET", gate_key, "closed_by", "polls")
 release(closed_gates_key, active_tenants_key, idle_tenants_key, virtual_time_key, tenant_prefix)
 return "shut"

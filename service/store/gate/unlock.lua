@@ -6,8 +6,10 @@
 -- ARGV  none
 -- RETURNS  "opened" if this opens the gate, else ""
 redis.call("DEL", locked_polls_key)
-if redis.call("HGET", gate_key, "by") ~= "polls" then
+if redis.call("HGET", gate_key, "closed_by") ~= "polls" then
   return ""
 end
-redis.call("HDEL", gate_key, "shut", "why", "since", "retry_at", "fresh_at", "tries", "probe", "probed", "by")
+redis.call(
+  "HDEL", gate_key, "cause", "reason", "since", "retry_at", "fresh_at", "tries", "probe", "last_probed", "closed_by"
+)
 return "opened"

@@ -20,7 +20,7 @@ class SubmissionStore:
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
 
-    async def ours(self, request_ids: Sequence[str]) -> set[str]:
+    async def find_known(self, request_ids: Sequence[str]) -> set[str]:
         """Return those of fal's request ids that belong to this deployment."""
         pages = [request_ids[start : start + _AT_ONCE] for start in range(0, len(request_ids), _AT_ONCE)]
         scores = await self._redis.gather(("ZMSCORE", keys.FAL_REQUEST_IDS, *page) for page in pages)

@@ -22,12 +22,14 @@ local IDLE_MS = 60000
 redis.call("DEL", nudged_dispatch_key)
 local now = tonumber(now_ms)
 
-local gate = redis.call("HMGET", gate_key, "paused", "shut", "fresh_at", "taken", "window", "taken_at", "held")
+local gate = redis.call(
+  "HMGET", gate_key, "paused", "cause", "fresh_at", "accepted", "window", "accepted_at", "any_closed"
+)
 
--- The field "held" of the gate says whether a tenant's gate may be closed: one command less where none is.
+-- The field "any_closed" of the gate says whether a tenant's gate may be closed: one command less where none is.
 local any_closed = gate[7] and redis.call("EXISTS", closed_gates_key) == 1
 if gate[7] and not any_closed then
-  redis.call("HDEL", gate_key, "held")
+  redis.call("HDEL", gate_key, "any_closed")
 end
 
 -- The submit window. After a while without an accepted submit its size says nothing about fal any more.
@@ -178,7 +180,7 @@ end
 -- Claim a probe of the account's closed gate: preferably a generation that was never refused, of another tenant than
 -- the one of the last probe.
 local function claim_probe()
-  local state = redis.call("HMGET", gate_key, "retry_at", "fresh_at", "tries", "probed")
+  local state = redis.call("HMGET", gate_key, "retry_at", "fresh_at", "tries", "last_probed")
   local found = {}
   local names = redis.call("ZRANGE", active_tenants_key, 0, TENANTS_TO_PROBE - 1, "WITHSCORES")
   for n = 1, #names, 2 do
@@ -199,7 +201,7 @@ local function claim_probe()
   local best = found[1] or found[2] or found[3] or found[4]
   if best and now >= tonumber(state[best[4] and 1 or 2] or 0) then
     redis.call("ZREM", tenant_prefix .. best[1] .. ":queued", best[3])
-    redis.call("HSET", gate_key, "probed", best[1])
+    redis.call("HSET", gate_key, "last_probed", best[1])
     claim(best[1], best[2], best[3])
   end
 end
@@ -267,7 +269,7 @@ if any_idled or #claimed == 0 then -- only these cases make the set of idle tena
   redis.call("ZREMRANGEBYSCORE", idle_tenants_key, "-inf", "(" .. least)
 end
 if left <= #claimed / 2 and most > #claimed / 2 then -- the next outcome that frees the window wakes dispatch up
-  redis.call("HSET", gate_key, "limited", 1)
+  redis.call("HSET", gate_key, "window_full", 1)
 end
 if #claimed > 0 then
   local mark = (gate[4] or 0) .. " " .. under_way_until_ms

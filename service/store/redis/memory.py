@@ -46,7 +46,7 @@ class Memory:
 
     @property
     def summary(self) -> str:
-        """The reading in words."""
+        """The reading as text."""
         if self.limit is None:
             return f"{_mib(self.used)} used, of an unknown limit"
         return f"{_mib(self.used)} of {_mib(self.limit)} used ({self.source})"

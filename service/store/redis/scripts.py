@@ -1,4 +1,4 @@
-"""Lua scripts: one file per operation, beside the store that runs it."""
+"""Lua scripts: one file for each operation, in the folder of the store that runs it."""
 
 import hashlib
 import re

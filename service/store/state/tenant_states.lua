@@ -1,5 +1,6 @@
 -- Read the figures of /metrics about a page of tenants: the name of each, and the state of those with queued
--- generations, slots, dead letters, or a generation of this month. One page a script call: Redis serves no other client meanwhile.
+-- generations, slots, dead letters, or a generation of this month. One page a script call: Redis serves no other client
+-- meanwhile.
 --
 -- WHEN FULL  reads
 -- KEYS  tenants

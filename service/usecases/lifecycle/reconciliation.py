@@ -156,5 +156,5 @@ class Reconciliation:
     async def _unclaimed(self, events: Sequence[BillingEvent]) -> list[BillingEvent]:
         """Return the billing events whose request id belongs to no generation."""
         request_ids = sorted({event.request_id for event in events if event.request_id is not None})
-        known = await self._submissions.ours(request_ids)
+        known = await self._submissions.find_known(request_ids)
         return [event for event in events if event.request_id not in known]

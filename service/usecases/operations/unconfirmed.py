@@ -110,7 +110,7 @@ class UnconfirmedService:
 
         """
         _require_unconfirmed(await self.get(generation_id))
-        if await self._submissions.ours([request_id]):
+        if await self._submissions.find_known([request_id]):
             raise RequestIdTaken("This request id belongs to another generation.")
         await self._check(request_id, unchecked=unchecked)
         return await self._resolve(generation_id, lambda g: transitions.adopt(g, request_id, self._clock()), reason)

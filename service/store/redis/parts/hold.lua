@@ -9,9 +9,9 @@ local function hold(gate, cause, reason, now, first_wait, longest_wait, refused_
   local wait = math.min(first_wait * 2 ^ math.min(tries - 1, 30), longest_wait)
   local retry_at = string.format("%.0f", now + wait)
   local fresh_at = refused_before and string.format("%.0f", now + first_wait) or retry_at
-  redis.call("HSET", gate, "shut", cause, "why", reason, "retry_at", retry_at, "fresh_at", fresh_at)
+  redis.call("HSET", gate, "cause", cause, "reason", reason, "retry_at", retry_at, "fresh_at", fresh_at)
   redis.call("HSETNX", gate, "since", string.format("%.0f", now))
-  redis.call("HDEL", gate, "probe", "by")
+  redis.call("HDEL", gate, "probe", "closed_by")
   return fresh_at
 end
 
