@@ -44,8 +44,7 @@ async def until_waiting(runtime: Runtime, *, callers: int = 1) -> None:
     changes = runtime.connections.changes
 
     async def waiting() -> bool:
-        watches = [watch for several in changes._subscriptions.values() for watch in several]
-        return sum(watch._waiter is not None for watch in watches) >= callers
+        return changes.waiting_callers >= callers
 
     await until(waiting)
 

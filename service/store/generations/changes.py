@@ -45,6 +45,10 @@ class Subscription:
                 self._waiter = None
         self._is_notified = False
 
+    @property
+    def is_waiting(self) -> bool:
+        return self._waiter is not None
+
     def _wake_up(self) -> None:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
@@ -95,6 +99,11 @@ class ChangeFeed:
         for subscriptions in self._subscriptions.values():
             for subscription in subscriptions:
                 subscription.notify()
+
+    @property
+    def waiting_callers(self) -> int:
+        """Number of callers that wait at present."""
+        return sum(each.is_waiting for subscriptions in self._subscriptions.values() for each in subscriptions)
 
     @property
     def released(self) -> bool:

@@ -91,6 +91,11 @@ class LeaseKeeper:
             await asyncio.gather(renewing, return_exceptions=True)
             self._renewing = None  # a task that is cancelled before its first step does not run its ``finally``
 
+    @property
+    def is_renewing(self) -> bool:
+        """Return whether the periodic renewal runs."""
+        return self._renewing is not None
+
     async def _renew_until_idle(self) -> None:
         try:
             while self._held:

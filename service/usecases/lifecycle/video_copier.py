@@ -45,7 +45,7 @@ class VideoCopier:
         self._generations = generations
         self._transitions = transition_service
         self._files = files
-        self._videos = videos
+        self.videos = videos
         self._public_url = public_url
         self._timeout = timeout
         self._clock = clock
@@ -54,18 +54,18 @@ class VideoCopier:
 
     def copies(self, g: Generation) -> bool:
         """Return whether the video of this generation is to be copied."""
-        return self._videos is not None and not g.erased
+        return self.videos is not None and not g.erased
 
     async def copy(self, g: Generation, copying: Copying) -> None:
         """Make one attempt. Then the generation has ended or is due again."""
-        if self._videos is None:
+        if self.videos is None:
             await self._abandon(g, "no storage of videos is configured")
         elif self._copies.locked():
             await self._generations.reschedule_poll(g.id, self._clock() + _BUSY_PAUSE)
         else:
             async with self._copies:
                 with tracing.span("video.copy", parent=g.traceparent, generation=g.id, tenant=g.tenant_id) as span:
-                    span.annotate(outcome=await self._try(g, copying, self._videos), tries=copying.failed_attempts + 1)
+                    span.annotate(outcome=await self._try(g, copying, self.videos), tries=copying.failed_attempts + 1)
 
     async def _try(self, g: Generation, copying: Copying, videos: VideoStore) -> Literal["stored", "refused", "failed"]:
         path = f"{g.tenant_id}/{g.id}.mp4"

@@ -23,6 +23,7 @@ from service.store.generations.callbacks import CallbackStore
 from tests.conftest import client_of
 from tests.support import factories
 from tests.support.factories import Clock
+from tests.support.metric_values import value
 from tests.support.receiver import Received, Receiver
 from tests.support.waiting import Patience, process_due
 
@@ -111,7 +112,7 @@ async def polled_to_the_end(runtime: Runtime, clock: Clock, g: Generation) -> Ge
 
 
 def counted(outcome: str) -> float:
-    return float(metrics.CALLBACKS.labels(outcome)._value.get())
+    return value(metrics.CALLBACKS.labels(outcome))
 
 
 def calls(operation: str) -> float:

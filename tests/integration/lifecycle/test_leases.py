@@ -22,7 +22,7 @@ from service.usecases.lifecycle.leases import LEASE, LeaseKeeper
 from tests.support import factories
 from tests.support.factories import Clock
 from tests.support.unconfirmed import created
-from tests.support.waiting import process_due
+from tests.support.waiting import process_due, until
 
 COUNT: Final = 3
 SECOND: Final = timedelta(seconds=1)
@@ -215,10 +215,10 @@ async def test_lease_after_error_pauses_and_is_due_again(
 async def test_lease_is_renewed_only_while_work_lasts(redis: Redis, clock: Clock) -> None:
     """The renewal runs by itself: the test calls ``renew`` only at the end."""
     keeper, go = LeaseKeeper(LeaseStore(redis, WorkQueue.POLL), clock=clock, renew_every=0.01), asyncio.Event()
-    until = int((clock() + LEASE).timestamp() * 1000)
-    await redis.execute("ZADD", keys.due(WorkQueue.POLL), until, "gen_1")
+    lease_end = int((clock() + LEASE).timestamp() * 1000)
+    await redis.execute("ZADD", keys.due(WorkQueue.POLL), lease_end, "gen_1")
 
-    due = [Claimed("gen_1", clock(), until)]
+    due = [Claimed("gen_1", clock(), lease_end)]
 
     async def claim(_: int) -> Claim:
         taken, due[:] = list(due), []
@@ -233,14 +233,18 @@ async def test_lease_is_renewed_only_while_work_lasts(redis: Redis, clock: Clock
     consumer = Consumer(WorkQueue.POLL, claim, work, capacity=1, keep=lambda _: keeper)
     await consumer.run()
     clock.advance(3 * SECOND)
-    await _becomes(score, until + 3000)
+    await _becomes(score, lease_end + 3000)
     go.set()
     await consumer.idle()
-    assert keeper._renewing is not None
-    await asyncio.wait_for(keeper._renewing, 30)
+    assert keeper.is_renewing
+
+    async def is_idle() -> bool:
+        return not keeper.is_renewing
+
+    await until(is_idle)
     clock.advance(SECOND)
     await keeper.renew()
-    assert await score() == until + 3000
+    assert await score() == lease_end + 3000
 
 
 async def _becomes(score: Callable[[], Awaitable[int]], wanted: int) -> None:
@@ -268,4 +272,4 @@ async def test_lease_keeper_close_stops_renewal(runtime: Runtime, clock: Clock, 
     (first, *_), keeper = await _claimed(runtime, WorkQueue.POLL), _keeper(runtime, WorkQueue.POLL)
     with keeper.held(first), suppress(asyncio.CancelledError):
         await keeper.close()
-        assert keeper._renewing is None
+        assert not keeper.is_renewing

@@ -26,6 +26,7 @@ from service.runtime import Runtime
 from service.usecases.lifecycle.price_monitor import MISMATCHES
 from tests.support import factories
 from tests.support.factories import Clock
+from tests.support.metric_values import value
 from tests.support.unconfirmed import created, polled_to_the_end, stored
 from tests.support.waiting import process_due
 
@@ -101,7 +102,7 @@ async def ended(runtime: Runtime, owner: Tenant, clock: Clock, **wanted: Any) ->
 
 
 def settled_at_estimate(reason: EstimateReason) -> float:
-    return float(metrics.SETTLED_AT_ESTIMATE.labels(reason)._value.get())
+    return value(metrics.SETTLED_AT_ESTIMATE.labels(reason))
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from service.store.generations.records import dump
 from service.store.generations.submissions import SubmissionStore
 from tests.support import factories, unconfirmed
 from tests.support.factories import Clock
+from tests.support.metric_values import value
 from tests.support.unconfirmed import NEVER_TAKEN, finished, oracle, polled_to_the_end, reasons, stored
 from tests.support.waiting import process_due
 
@@ -51,11 +52,11 @@ async def swept(runtime: Runtime, clock: Clock, after: timedelta) -> None:
 
 
 def counted(outcome: str) -> float:
-    return float(metrics.RECONCILIATIONS.labels(outcome)._value.get())
+    return value(metrics.RECONCILIATIONS.labels(outcome))
 
 
 def bills_read() -> float:
-    return float(metrics.UPSTREAM_CALLS.labels("billing", "200")._value.get())
+    return value(metrics.UPSTREAM_CALLS.labels("billing", "200"))
 
 
 async def money(runtime: Runtime, owner: Tenant) -> tuple[int, int]:

@@ -373,7 +373,7 @@ async def test_video_not_stored_redirects_to_fal(
     app: FastAPI, clock: Clock, tenant: Tenant, api: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     keeping = app.state.runtime.queues.video_copier
-    monkeypatch.setattr(keeping, "_videos", None)
+    monkeypatch.setattr(keeping, "videos", None)
     g = await succeeded(app.state.runtime, clock, tenant)
 
     answer = await api.get(f"/v1/generations/{g.id}/video")
