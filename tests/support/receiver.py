@@ -1,4 +1,4 @@
-"""A tenant's webhook receiver: keeps every request as it came, answers as it is told to."""
+"""A webhook receiver of a tenant: records each request, and responds as configured."""
 
 import json
 import threading
@@ -27,21 +27,21 @@ class Received:
         return json.loads(self.body)
 
     def verified(self, secret: str) -> Any:
-        """The event, if the signature is good; raises otherwise."""
+        """Return the event. Raises if the signature is invalid."""
         return Webhook(secret).verify(self.body.decode(), self.headers)
 
 
 @dataclass
 class Receiver:
     answers: list[int] = field(default_factory=list)
-    """Statuses of the next answers."""
+    """Statuses of the next responses."""
     otherwise: int = 204
-    """When they are used up."""
+    """The status of all further responses."""
     headers: dict[str, str] = field(default_factory=dict)
-    """Of every answer."""
+    """Headers of each response."""
     received: list[Received] = field(default_factory=list)
     meanwhile: Callable[["Receiver"], None] | None = None
-    """What happens between a request and its answer."""
+    """Called between a request and its response."""
 
     def __enter__(self) -> Self:
         receiver, self._came = self, threading.Condition()

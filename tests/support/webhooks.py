@@ -1,4 +1,4 @@
-"""A tenant with endpoints, as tests of webhooks need it."""
+"""Steps of webhook tests: create endpoints, cause events, process deliveries."""
 
 from datetime import datetime
 from typing import Any
@@ -15,7 +15,7 @@ DELIVERIES = "/v1/deliveries"
 
 
 async def endpoint(api: httpx.AsyncClient, url: str, **body: Any) -> dict[str, Any]:
-    """A registered one, its secret included."""
+    """Create an endpoint; return it with its secret."""
     answer = await api.post(ENDPOINTS, json={"url": url, **body})
     assert answer.status_code == 201, answer.text
     made: dict[str, Any] = answer.json()
@@ -37,7 +37,7 @@ async def read(api: httpx.AsyncClient, made: dict[str, Any]) -> dict[str, Any]:
 
 
 async def ended(api: httpx.AsyncClient, **body: Any) -> str:
-    """A generation that was canceled at once, which is an event; its id."""
+    """Create and cancel a generation, which causes an event; return its id."""
     created = (await api.post("/v1/generations", json=factories.create_body(**body))).json()
     answer = await api.post(f"/v1/generations/{created['id']}/cancel")
     assert answer.status_code == 200, answer.text
@@ -45,7 +45,7 @@ async def ended(api: httpx.AsyncClient, **body: Any) -> str:
 
 
 async def deliveries(api: httpx.AsyncClient, **filters: Any) -> list[dict[str, Any]]:
-    """All that match, over as many pages as it takes, newest first."""
+    """Return all matching deliveries, of all pages, newest first."""
     found: list[dict[str, Any]] = []
     cursor: str | None = None
     while True:
@@ -57,7 +57,7 @@ async def deliveries(api: httpx.AsyncClient, **filters: Any) -> list[dict[str, A
 
 
 async def drained(runtime: Runtime) -> None:
-    """Everything that is due was attempted."""
+    """Attempt all due deliveries."""
     await runtime.queues.run(WorkQueue.DELIVER)
     await runtime.queues.consumers[WorkQueue.DELIVER].idle()
 
