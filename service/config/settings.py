@@ -1,4 +1,4 @@
-"""Every setting, from ``GATEWAY_*`` variables; one class, no instance: whoever starts a process reads it once."""
+"""All settings, from ``GATEWAY_*`` variables. A process reads them once, at its start; importing creates none."""
 
 import json
 import re
@@ -47,7 +47,7 @@ class Settings(BaseSettings):
     ] = 5.0
     redis_ca_file: Annotated[
         Path | None,
-        Field(description="Certificates (PEM) that Redis' own is checked against over TLS; unset: the system's."),
+        Field(description="PEM file of the authorities that may sign Redis' certificate (TLS); unset: the system's."),
     ] = None
     redis_wait_replicas: Annotated[
         int,
@@ -89,7 +89,7 @@ class Settings(BaseSettings):
     fal_admin_key: Annotated[
         Key | None,
         Field(
-            description="Reads billing events, to find the request ids of unconfirmed submits; unset: nobody looks.",
+            description="Reads billing events, to find the request ids of unconfirmed submits; unset: disabled.",
         ),
     ] = None
     fal_model: Annotated[
@@ -124,7 +124,7 @@ class Settings(BaseSettings):
         int, Field(ge=1024, description="Largest body of a create whose images are data URIs; held in memory.")
     ] = 8_000_000
     max_image_pixels: Annotated[
-        int, Field(ge=1, description="Most pixels an image may have; judged by its header, before it is decoded.")
+        int, Field(ge=1, description="Most pixels of an image, checked in its header before it is decoded.")
     ] = 40_000_000
     upload_timeout: Annotated[
         Seconds,
@@ -136,12 +136,12 @@ class Settings(BaseSettings):
     preflight: Annotated[bool, Field(description="Look at `image_url` before the paid submit.")] = True
     preflight_timeout: Annotated[
         Seconds,
-        Field(gt=timedelta(0), le=timedelta(seconds=10), description="How long that look may take, at most."),
+        Field(gt=timedelta(0), le=timedelta(seconds=10), description="Time limit of one preflight probe."),
     ] = timedelta(seconds=4)
     preflight_bytes: Annotated[int, Field(ge=1024, description="Most that it reads of an image.")] = 65_536
     preflight_allowed_networks: Annotated[
         tuple[IPv4Network | IPv6Network, ...],
-        Field(description="Non-public networks that it may look into, as CIDRs."),
+        Field(description="Non-public networks that preflight may connect to, as CIDRs."),
     ] = ()
     max_prompt_characters: Annotated[int, Field(ge=1, description="Longest prompt.")] = 4000
     resolutions: Annotated[
@@ -176,9 +176,7 @@ class Settings(BaseSettings):
         Field(description="Origins whose pages may call `/fal`, like `https://app.example`; `*` for all."),
     ] = ()
 
-    upstream_concurrency: Annotated[
-        int, Field(ge=1, description="How many generations fal may have of us at a time.")
-    ] = 40
+    upstream_concurrency: Annotated[int, Field(ge=1, description="Most concurrent generations at fal.")] = 40
     submit_failures: Annotated[
         int,
         Field(
@@ -235,7 +233,9 @@ class Settings(BaseSettings):
     ] = timedelta(minutes=6)
     reconcile_every: Annotated[
         Seconds,
-        Field(gt=timedelta(0), description="Wait between two looks for an unconfirmed submit; needs `FAL_ADMIN_KEY`."),
+        Field(
+            gt=timedelta(0), description="Wait between two searches for an unconfirmed submit; needs `FAL_ADMIN_KEY`."
+        ),
     ] = timedelta(seconds=60)
     poll_shortest: Annotated[
         Seconds, Field(gt=timedelta(0), description="Shortest wait between two polls of one job.")
@@ -258,16 +258,20 @@ class Settings(BaseSettings):
         Seconds, Field(gt=timedelta(0), description="How long one attempt may take in total.")
     ] = timedelta(seconds=15)
     webhook_concurrency: Annotated[
-        int, Field(ge=1, description="Attempts under way at a time in one worker process.")
+        int, Field(ge=1, description="Concurrent delivery attempts in one worker process.")
     ] = 1000
     webhook_receiver_concurrency: Annotated[
-        int, Field(ge=1, description="Attempts under way at a time to one receiver, over all workers.")
+        int, Field(ge=1, description="Concurrent delivery attempts to one receiver, over all workers.")
     ] = 100
     webhook_tenant_concurrency: Annotated[
-        int, Field(ge=1, description="Attempts under way at a time of one tenant, over all workers.")
+        int, Field(ge=1, description="Concurrent delivery attempts of one tenant, over all workers.")
     ] = 300
     webhook_failing_concurrency: Annotated[
-        int, Field(ge=1, description="The same to a receiver that has only failed of late, until it answers again.")
+        int,
+        Field(
+            ge=1,
+            description="Concurrent delivery attempts to a receiver that has recently only failed, until one succeeds.",
+        ),
     ] = 10
     webhook_disable_after: Annotated[
         Seconds,
@@ -291,7 +295,7 @@ class Settings(BaseSettings):
         str | None,
         Field(
             pattern=r"^(s3|gs)://[^/]+(/.*)?$|^file:///.+$",
-            description="Where videos are kept: `s3://bucket/prefix`, `gs://…`, `file:///…`; unset: fal's URLs it is.",
+            description="Store for copies of videos: `s3://bucket/prefix`, `gs://…`, `file:///…`; unset: results link to fal.",
         ),
     ] = None
     media_timeout: Annotated[
@@ -304,7 +308,7 @@ class Settings(BaseSettings):
     ] = True
     fal_media_hosts: Annotated[
         tuple[str, ...],
-        Field(description="Hosts of fal's files, with all below them: copied from over https, not looked at first."),
+        Field(description="Hosts of fal's files, with all below them: copied over https without a probe."),
     ] = ("fal.media",)
     waiting_calls: Annotated[
         int,
@@ -315,7 +319,7 @@ class Settings(BaseSettings):
         ),
     ] = 1000
     event_streams: Annotated[
-        int, Field(ge=1, description="Event streams one tenant may have open at one gateway process.")
+        int, Field(ge=1, description="Open event streams of one tenant in one gateway process.")
     ] = 100
     event_heartbeat: Annotated[
         Seconds, Field(gt=timedelta(0), description="After this long without an event, a stream carries a comment.")
@@ -327,13 +331,15 @@ class Settings(BaseSettings):
 
     retention: Annotated[
         Seconds,
-        Field(gt=timedelta(0), description="How long an ended generation, its key and its deliveries are kept."),
+        Field(
+            gt=timedelta(0), description="How long ended generations, their idempotency keys and deliveries are stored."
+        ),
     ] = timedelta(days=30)
     shutdown_grace: Annotated[
         Seconds,
         Field(
             ge=timedelta(0),
-            description="How long a stopping process finishes what it has begun; a submit has `FAL_TIMEOUT` on top.",
+            description="Time for a stopping process to finish its work; submits get `FAL_TIMEOUT` in addition.",
         ),
     ] = timedelta(seconds=20)
     metrics_host: Annotated[
@@ -387,7 +393,7 @@ class Settings(BaseSettings):
         return [key.strip() for key in self.secret_key.get_secret_value().split(",") if key.strip()]
 
     def secrets(self) -> set[str]:
-        """What no line of a log may hold: keys, whole and in halves, tokens, and the passwords of Redis and broker."""
+        """Values to redact from logs: keys, whole and in halves, tokens, and the passwords of Redis and broker."""
         values = (getattr(self, name) for name in type(self).model_fields)
         whole = {value.get_secret_value() for value in values if isinstance(value, SecretStr)}
         parts = {part.strip() for value in whole for part in re.split("[,:]", value)}
