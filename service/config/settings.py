@@ -295,7 +295,7 @@ class Settings(BaseSettings):
         str | None,
         Field(
             pattern=r"^(s3|gs)://[^/]+(/.*)?$|^file:///.+$",
-            description="Store for copies of videos: `s3://bucket/prefix`, `gs://…`, `file:///…`; unset: results link to fal.",
+            description="Store for copies of videos: `s3://bucket/prefix`, `gs://…`, `file:///…`; unset: none.",
         ),
     ] = None
     media_timeout: Annotated[

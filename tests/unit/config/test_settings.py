@@ -86,6 +86,7 @@ EVERYTHING: dict[str, Any] = {
     "metrics_port": 9100,
     "metrics_host": "10.0.0.5",
     "log_level": "DEBUG",
+    "log_format": "json",
 }
 
 
