@@ -1,4 +1,4 @@
-"""The gateway as an ASGI app: lifespan, middleware, routes; nothing else."""
+"""The ASGI app: lifespan, middleware, routes."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -25,7 +25,7 @@ from service.runtime import open_runtime, tune_gc
 
 class _Gateway(FastAPI):
     def build_middleware_stack(self) -> ASGIApp:
-        """The frame is outside of Starlette's own layers too: none of them is held by an answer that stays open."""
+        """Wrap Starlette's own layers too, so that an open event stream holds none of them."""
         return RequestContextMiddleware(super().build_middleware_stack())
 
 
@@ -46,8 +46,12 @@ def create_app(settings: Settings) -> FastAPI:
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
-        redirect_slashes=False,  # its Location would be made from the caller's Host header
-        telemetry={"tracing": False, "metrics": False, "logs": False},  # ours are in middleware, at a third of the cost
+        redirect_slashes=False,  # its Location would contain the caller's Host header
+        telemetry={
+            "tracing": False,
+            "metrics": False,
+            "logs": False,
+        },  # the gateway's own are in middleware, at a third of the cost
     )
     routes.install(app)
     inline = max(settings.max_body_bytes, settings.max_inline_bytes)
@@ -57,7 +61,7 @@ def create_app(settings: Settings) -> FastAPI:
         limit=settings.max_body_bytes,
         exact={generations.PATH: inline},
         others={
-            uploads.PATH: settings.max_upload_bytes + multipart.OVERHEAD,  # the image itself is counted on its own
+            uploads.PATH: settings.max_upload_bytes + multipart.OVERHEAD,  # the image itself has its own limit
             fal_uploads.PATH: settings.max_upload_bytes,
             callback.PATH: callbacks.LARGEST_BODY,
             **dict.fromkeys((addresses.QUEUE, addresses.RUN, proxy.PATH), inline),
@@ -68,7 +72,7 @@ def create_app(settings: Settings) -> FastAPI:
 
 
 def from_environment() -> FastAPI:
-    """What ``uvicorn --factory service.app:from_environment`` serves."""
+    """Build the app for ``uvicorn --factory service.app:from_environment``."""
     log.catch_uncaught()
     app = create_app(Settings())
     log.get(__name__).info("process_started", **build_info.describe())

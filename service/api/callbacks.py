@@ -1,4 +1,4 @@
-"""``/callbacks/fal``: fal reports that a job has ended. It has no key: it signs, and knows the path's token."""
+"""``/callbacks/fal``: receives fal's callbacks. fal signs each one, and the path has a secret token."""
 
 from typing import Final
 
@@ -9,9 +9,9 @@ from service.api.http.responses import json_response
 from service.api.schemas import CallbackView, problems
 from service.domain.callback import PATH
 
-#: A callback carries a result of a few hundred bytes, or a list of faults. A larger one is left to polling.
+#: A callback has a result of a few hundred bytes, or a list of faults. A larger one is refused; polling finds the end.
 LARGEST_BODY: Final = 64 * 1024
-#: fal gives up waiting for an answer after 15.
+#: fal waits 15 seconds for the response.
 _BODY_SECONDS: Final = 10.0
 
 router = APIRouter(prefix=PATH, tags=["callbacks"])

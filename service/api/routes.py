@@ -1,4 +1,4 @@
-"""All routes of the gateway, and the document that describes them."""
+"""All routes of the gateway, and its OpenAPI document."""
 
 from fastapi import FastAPI
 
@@ -36,7 +36,7 @@ def install(app: FastAPI) -> None:
         adjustments.router,
         health.router,
     ):
-        app.router.routes.extend(router.routes)  # include_router would match every call's path twice
+        app.router.routes.extend(router.routes)  # include_router would match the path of every request twice
     app.mount(docs.ASSETS, docs.assets())
     app.router.routes.extend(docs.router().routes)
     describe(app)

@@ -1,4 +1,4 @@
-"""``/admin/v1/adjustments``: an operator corrects what was spent."""
+"""``/admin/v1/adjustments``: correct a settled cost."""
 
 from typing import Annotated, Literal
 

@@ -1,4 +1,4 @@
-"""``/admin/v1/audit``: for operators."""
+"""``/admin/v1/audit``: compare ledger, budgets, holds and slots."""
 
 from fastapi import APIRouter
 

@@ -1,4 +1,4 @@
-"""``/admin/v1``: hold dispatch, let it go, run empty; of the whole account and of one tenant."""
+"""``/admin/v1``: pause, drain and resume dispatch; pause and resume one tenant."""
 
 from typing import Annotated, Literal
 

@@ -1,4 +1,4 @@
-"""``/admin/v1``: for operators, opened by GATEWAY_ADMIN_TOKEN."""
+"""``/admin/v1``: tenants, their API keys, and the end users behind pseudonyms."""
 
 from datetime import timedelta
 from typing import Annotated, Final
@@ -29,7 +29,7 @@ from service.errors import FieldError, Invalid
 
 router = APIRouter(prefix="/admin/v1", tags=["admin"], dependencies=[OPERATOR])
 
-#: Python raises when it is to read a number of more than 4,300 digits.
+#: Python raises on integers of more than 4,300 digits.
 _MOST_DIGITS: Final = 9
 IF_MATCH: Final = {
     "name": "If-Match",

@@ -1,4 +1,4 @@
-"""``/admin/v1``: any tenant's generation, those whose submit is in doubt, and an operator's word on one of them."""
+"""``/admin/v1``: read any generation; list, resolve and dismiss unconfirmed submits; revive given-up generations."""
 
 from typing import Annotated, Final, Literal, Self
 

@@ -1,4 +1,4 @@
-"""Where a fal client's call points: which model, which request; and where it is told to go next."""
+"""Addresses below ``/fal``: the model and request that a URL names, and the URLs of responses."""
 
 import re
 from dataclasses import dataclass
@@ -18,9 +18,9 @@ REST: Final = f"{PREFIX}/rest"
 
 ENDPOINT_PATH: Final = "/{endpoint:path}"
 
-#: fal's hosts that its JavaScript client names, and what answers for them here.
+#: fal's hosts that its JavaScript client names, and the gateway's prefix for each.
 HOSTS: Final = {"queue.fal.run": QUEUE, "fal.run": RUN, "rest.fal.ai": REST, "rest.alpha.fal.ai": REST}
-#: No percent signs: nothing a client rightly names needs one, and everything that hides from a check does.
+#: No percent signs: no valid target needs one, and they could hide a path from the check.
 _PLAIN_PATH: Final = re.compile(r"(/[A-Za-z0-9_-][A-Za-z0-9._-]*)+/?")
 _QUERY: Final = re.compile(r"[\x21-\x7e]*")
 _LONGEST_TARGET: Final = 8192
@@ -34,26 +34,26 @@ class Target:
 
 @lru_cache(maxsize=8)
 def head(model: str) -> str:
-    """Of ``owner/app/path`` the part that requests live under: fal drops the path from their URLs."""
+    """Return ``owner/app`` of ``owner/app/path``: fal's URLs of requests omit the path."""
     return "/".join(model.split("/")[:2])
 
 
 def check_model(request: Request, endpoint: str) -> None:
-    """For a submit. Raises NotFound."""
+    """Check the model of a submit. Raises NotFound."""
     model = runtime(request).settings.fal_model
     if endpoint != model:
         raise NotFound(f"This gateway serves {model} and nothing else.")
 
 
 def check_requests_of(request: Request, endpoint: str) -> None:
-    """For what follows a submit: the short form of the URL or the long one. Raises NotFound."""
+    """Check the model in the URL of a request, in its short or long form. Raises NotFound."""
     model = runtime(request).settings.fal_model
     if endpoint not in (head(model), model):
         raise NotFound(f"This gateway serves {model} and nothing else.")
 
 
 def public_url(request: Request) -> str:
-    """Never the caller's Host header: an answer may be cached, logged, or read by another than who asked."""
+    """Return the configured URL, never the Host header: a response may be cached, logged, or read by others."""
     found = runtime(request).settings.public_url
     if found is None:
         raise NotFound("The fal surface is off: GATEWAY_PUBLIC_URL is not set.")
@@ -66,10 +66,10 @@ def request_url(request: Request, generation_id: str) -> str:
 
 
 def target_of(url: str, model: str) -> Target:
-    """The route of ours for a URL of fal's.
+    """Return the gateway's route for a URL of fal.
 
     Raises:
-        Malformed: no URL of a host that is answered for here, or not one a client would make.
+        Malformed: not a URL of fal's queue, run or storage host, or not one that a client makes.
         Forbidden: another model.
 
     """
@@ -80,7 +80,7 @@ def target_of(url: str, model: str) -> Target:
         plain = parts.scheme == "https" and not parts.fragment
     except ValueError:
         raise Malformed("x-fal-target-url is not a URL.") from None
-    if not plain or (prefix := HOSTS.get(parts.netloc)) is None:  # with credentials or a port it is none of them
+    if not plain or (prefix := HOSTS.get(parts.netloc)) is None:  # credentials or a port make it another host
         raise Malformed("x-fal-target-url must be an https URL of fal's queue, run or storage host, and no other.")
     if not _PLAIN_PATH.fullmatch(parts.path) or not _QUERY.fullmatch(parts.query):
         raise Malformed("x-fal-target-url has a path or query that no fal client makes.")

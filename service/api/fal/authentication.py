@@ -1,26 +1,26 @@
-"""Who is calling: ``Authorization: Key <key>``, a tenant's own."""
+"""Authentication below ``/fal``: ``Authorization: Key <key>`` with a tenant's API key."""
 
 from fastapi import Request
 
-from service.api.http.dependencies import admitted, runtime
+from service.api.http.dependencies import authenticate_and_rate_limit, runtime
 from service.domain.tenant import Scope, Tenant
 from service.errors import Unauthenticated
 
 
 async def tenant(request: Request, scope: Scope) -> Tenant:
-    """Counted against the tenant's calls a minute: whatever creates or changes something."""
-    return await admitted(request, key(request), scope)
+    """Authenticate a request that creates or changes something; it counts against the rate limit."""
+    return await authenticate_and_rate_limit(request, key(request), scope)
 
 
 async def reader(request: Request, scope: Scope = Scope.READ) -> Tenant:
-    """Not counted: the official clients look ten times a second, and would use up what is meant for creating."""
+    """Authenticate a read. It is not counted: official clients poll ten times a second and would use the limit up."""
     caller = await runtime(request).tenants.authenticator.authenticate(key(request), scope)
     request.scope["tenant"] = caller.tenant.id
     return caller.tenant
 
 
 def key_id(request: Request) -> str:
-    """Of an authenticated call: tells apart callers that share a tenant. Never the secret."""
+    """Return the key's id (never the secret), which distinguishes callers of one tenant."""
     return key(request).split("_")[1]
 
 

@@ -1,4 +1,4 @@
-"""Browsers may call the fal surface from the origins the settings name; pure ASGI."""
+"""CORS for the routes below ``/fal``, for the origins of the settings."""
 
 import re
 from typing import Final
@@ -15,7 +15,7 @@ _HOUR: Final = "3600"
 
 
 class Cors:
-    """Outside of all else under ``/fal``: a preflight carries no key, and a refusal must be readable too."""
+    """The outermost middleware: a preflight has no key, and errors need CORS headers as well."""
 
     def __init__(self, app: ASGIApp, *, origins: tuple[str, ...]) -> None:
         self._app = app

@@ -1,4 +1,4 @@
-"""``/fal/.well-known/jwks.json``: what receivers of fal-style webhooks verify them with."""
+"""``/fal/.well-known/jwks.json``: the keys that verify fal-style webhooks."""
 
 from fastapi import APIRouter, Request, Response
 

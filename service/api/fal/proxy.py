@@ -1,6 +1,6 @@
-"""``/fal/proxy``: one URL for every call of the JavaScript client, which names its real target in a header.
+"""``/fal/proxy``: one URL for all requests of the JavaScript client, which names the target URL in a header.
 
-The target only chooses among our own routes; nothing is ever fetched from it.
+The target selects one of the gateway's routes. The gateway never fetches it.
 """
 
 from typing import Final
@@ -20,7 +20,7 @@ _METHODS: Final = ("GET", "POST", "PUT", "DELETE", "OPTIONS")
 
 
 class _Forwarded(Response):
-    """An answer that is made by the route the target names, of the same call."""
+    """Run the route of the target with the same request."""
 
     def __init__(self, target: addresses.Target) -> None:
         super().__init__()
@@ -38,7 +38,7 @@ async def proxy(request: Request) -> Response:
     try:
         return _Forwarded(_target(request))
     except GatewayError:
-        await authentication.reader(request)  # strangers learn nothing but that they are strangers
+        await authentication.reader(request)  # a caller without a key gets 401, whatever the target
         raise
 
 

@@ -1,4 +1,4 @@
-"""``/fal/queue``: submit, status, status stream, result, cancel; all but the submit from our own state."""
+"""``/fal/queue``: submit, status, status stream, result, cancel. Only a submit leads to a request to fal."""
 
 from typing import Any, Final
 

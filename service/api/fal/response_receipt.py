@@ -1,4 +1,4 @@
-"""An answer whose arrival matters: what becomes of it is noted, so that a client that comes again gets it again."""
+"""A response whose delivery is recorded, so that a client that lost it receives it again."""
 
 from typing import Any
 
@@ -9,14 +9,16 @@ from service.usecases.generations.resends import ResponseReceipt
 
 
 class NotedResponse(Response):
-    """Lost when the client was gone before the last byte was handed over; more than that no server can know."""
+    """Recorded as lost if the client disconnected before the last byte was written; a server cannot know more."""
 
     def __init__(self, answer: ResponseReceipt, content: bytes, status: int, **options: Any) -> None:
         super().__init__(content, status, **options)
         self._answer = answer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if await Request(scope, receive).is_disconnected():  # servers drop what is sent then without a word
+        if await Request(
+            scope, receive
+        ).is_disconnected():  # servers discard without an error what is sent after a disconnect
             await self._answer.lost()
             return
         try:

@@ -1,4 +1,4 @@
-"""Answers as fal gives them: its headers, and errors as ``{"detail": ...}``; never a 409, which its clients repeat."""
+"""Responses in fal's form: its headers, and errors as ``{"detail": ...}``. Never 409, which fal's clients retry."""
 
 import math
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ NOT_FOUND: Final = b'{"status":"NOT_FOUND"}'
 
 
 class UnknownRequest(NotFound):
-    """No request has this id, or it is another tenant's."""
+    """No request has this id, or it belongs to another tenant."""
 
 
 def answer(
@@ -26,7 +26,7 @@ def answer(
 
 
 def speaks_fal(request: Request) -> bool:
-    """Whether the caller expects fal's words: the path says so, whatever the router made of it."""
+    """Return whether the path is below ``/fal``, also if no route matched."""
     path: str = request.scope["path"]
     return path.startswith(f"{PREFIX}/")
 
@@ -52,6 +52,6 @@ def _detail(error: GatewayError) -> Any:
 
 
 def _location(fault: FieldError) -> list[str]:
-    """A JSON pointer as fal writes it: first which part of the request."""
+    """Convert a JSON pointer to fal's form, which begins with the part of the request."""
     steps = [step.replace("~1", "/").replace("~0", "~") for step in fault.pointer.split("/")[1:]]
     return steps if steps and steps[0] in ("header", "query") else ["body", *steps]

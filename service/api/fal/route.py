@@ -1,4 +1,4 @@
-"""A route as fal's clients use them: with or without a slash at the end, below models whose names have slashes."""
+"""Routes below ``/fal``: with or without a trailing slash, for model ids that contain slashes."""
 
 import re
 from typing import Any, Final
@@ -6,7 +6,7 @@ from typing import Any, Final
 from service.api.http.raw_route import Endpoint, RawRoute
 
 _ENDPOINT: Final = "(?P<endpoint>.*)"
-#: A request's URL is never taken for a model's, whatever its id pretends to be.
+#: The URL of a request never matches the route of a model, whatever its id contains.
 _MODEL: Final = "(?P<endpoint>(?!.*/requests/).*?)"
 
 

@@ -1,4 +1,4 @@
-"""``/fal/run``: the call that waits for the video; the same queue behind it."""
+"""``/fal/run``: submit a request and wait for its end."""
 
 import asyncio
 from typing import Final
@@ -20,7 +20,7 @@ from service.usecases.generations.resends import Submission
 
 router = APIRouter(prefix=addresses.RUN, tags=["fal"], route_class=FalRoute)
 
-#: How often a waiting call looks after its client, and says that it is still there: well within an answer's lease.
+#: Interval of disconnect checks and lease renewals while a request waits; well within the lease of its response.
 _ROUND_SECONDS: Final = 0.5
 _LONGEST_RUN: Final = 3600.0
 _RUN: Final = {**RESULT, **answers(400, 401, 402, 403, 404, 408, 413, 422, 429, 499, 500, 503, 504)}
@@ -55,7 +55,7 @@ async def run(request: Request) -> Response:
 
 
 async def _run(request: Request) -> tuple[Submission, fal_view.FalResponse]:
-    """Raises TooMany when too many wait, or the process stops: the one status that both official clients repeat."""
+    """Submit and wait. Raises TooMany (429) if too many wait, or the process stops: both official clients retry 429."""
     tenant = await authentication.tenant(request, Scope.GENERATE)
     addresses.check_model(request, request.path_params["endpoint"])
     with runtime(request).generations.long_polls.slot(tenant):
@@ -68,7 +68,7 @@ async def _run(request: Request) -> tuple[Submission, fal_view.FalResponse]:
 
 
 async def _ended(request: Request, tenant: Tenant, submission: Submission) -> Generation:
-    """Or as far as it has come when the client is gone, the time is up or the process stops."""
+    """Wait for the end. Returns earlier if the client disconnects, the hour is over or the process stops."""
     reader, loop = runtime(request).generations.reader, asyncio.get_running_loop()
     g, give_up = submission.generation, loop.time() + _LONGEST_RUN
     while not g.is_terminal and loop.time() < give_up and not await request.is_disconnected():

@@ -1,4 +1,4 @@
-"""A request's status as server-sent events: the gateway's own stream of a generation, in fal's words."""
+"""The status of a request as server-sent events: the stream of the generation, in fal's form."""
 
 from dataclasses import replace
 
@@ -22,7 +22,7 @@ def wants_logs(request: Request) -> bool:
 
 
 class StatusStream(EventStream):
-    """A whole status per event, but each line of the log once: clients collect them."""
+    """Send the whole status in each event, but each log line once: clients collect the lines."""
 
     first = b""
 
@@ -32,7 +32,7 @@ class StatusStream(EventStream):
         self._request_url = request_url
         self._with_logs = wants_logs(request)
         self._seen: Snapshot | None = None
-        self._told: set[LogLine] = set()
+        self._sent_lines: set[LogLine] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -45,8 +45,8 @@ class StatusStream(EventStream):
             return b""
         self._seen = sight
         g, queue = sight.generation, sight.queue
-        fresh = tuple(line for line in g.logs if line not in self._told)
-        self._told.update(fresh)
+        fresh = tuple(line for line in g.logs if line not in self._sent_lines)
+        self._sent_lines.update(fresh)
         position = None if queue is None else queue["position"]
         _, body = fal_view.status(replace(g, logs=fresh), self._request_url, position, with_logs=self._with_logs)
         return b"data: " + to_json(body) + b"\n\n"

@@ -1,4 +1,4 @@
-"""A fal submit, read: the input as the whole body, all else in headers and query."""
+"""Reads a submit in fal's form: the input is the whole body, options are in headers and query."""
 
 import hashlib
 import math
@@ -21,7 +21,7 @@ _URL: Final = TypeAdapter(Url)
 _LONGEST_NUMBER: Final = 9  # digits
 _SHORTEST_TIMEOUT: Final = 0.1  # seconds, as fal has it
 _LONGEST_TIMEOUT: Final = 7 * 24 * 3600
-#: Where the body names no ``priority`` of ours: fal's "low" goes after its "normal", which is its default.
+#: If the body has no ``priority``: fal's "low" is dispatched after its default "normal".
 _LOW, _NORMAL = 0, 1
 _TIMEOUT_HEADERS: Final = ("x-fal-request-start-timeout", "x-fal-request-timeout")
 
@@ -34,7 +34,7 @@ class _Order:
 
 
 async def submit(request: Request, tenant: Tenant) -> Submission:
-    """Read it and accept it, or answer with what the same call made when its answer was lost."""
+    """Accept the submit. A repeat of a submit whose response was lost returns the first generation."""
     order = await _read(request)
     return await runtime(request).generations.resends.create(tenant, order.request, order.options, digest=order.digest)
 
@@ -57,7 +57,7 @@ async def _read(request: Request) -> _Order:
 
 
 def _digest(request: Request, body: bytes) -> str:
-    """Of what makes two calls the same: key, path, query, body."""
+    """Hash what makes two requests the same: key, path, query, body."""
     scope = request.scope
     parts = (authentication.key_id(request).encode(), scope["path"].encode(), scope["query_string"], body)
     whole = b"".join(hashlib.sha256(part).digest() for part in parts)
@@ -78,7 +78,7 @@ def _webhook(request: Request, wanted: CreateGeneration) -> str | None:
 
 
 def _queue_limit(request: Request) -> int | None:
-    """``fal_max_queue_length=N`` refuses where more than N wait already."""
+    """Read ``fal_max_queue_length=N``: refuse if more than N requests are queued."""
     given = request.query_params.get("fal_max_queue_length")
     if given is None:
         return None
@@ -94,7 +94,7 @@ def _priority(request: Request, wanted: CreateGeneration) -> int:
 
 
 def _expires_in(request: Request, wanted: CreateGeneration) -> int | None:
-    """Seconds within which it must have begun."""
+    """Return the seconds within which the request must begin."""
     given = next((request.headers[name] for name in _TIMEOUT_HEADERS if name in request.headers), None)
     if given is None:
         return wanted.expires_in

@@ -1,4 +1,4 @@
-"""The JavaScript client's uploads: it asks where to put a file, and puts it there without a key."""
+"""Uploads of fal's JavaScript client: it requests an upload URL, and sends the bytes there without a key."""
 
 from datetime import timedelta
 from typing import Annotated, Final
@@ -19,7 +19,7 @@ from service.errors import TooLarge, Unauthenticated, UnsupportedMedia
 from service.upstream.storage import UploadTarget
 
 PATH: Final = f"{addresses.PREFIX}/upload"
-#: From "where to" to the last byte's beginning.
+#: Validity of an upload URL.
 LIFETIME: Final = timedelta(minutes=15)
 
 router = APIRouter(tags=["fal"], route_class=FalRoute)
@@ -39,7 +39,7 @@ class UploadRequest(BaseModel):
 
 
 class Ticket(BaseModel):
-    """Leave to put one image in one place, sealed into a URL."""
+    """The permission to upload one image to one target, sealed into the upload URL."""
 
     tenant_id: str
     content_type: str
@@ -105,5 +105,5 @@ def _ticket(request: Request) -> Ticket:
     opened = runtime(request).tenants.sealer.open_ticket(sealed, seconds=int(LIFETIME.total_seconds()))
     try:
         return Ticket.model_validate_json(opened or "")
-    except ValueError:  # not ours, too old, or sealed for another purpose
+    except ValueError:  # forged, expired, or sealed for another purpose
         raise Unauthenticated("This upload URL is not valid, or no longer.") from None

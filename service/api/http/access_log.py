@@ -1,4 +1,4 @@
-"""What is kept of every call: a line of the log, and how long it took."""
+"""Access log and duration metric of every request."""
 
 import asyncio
 from dataclasses import dataclass
@@ -23,27 +23,29 @@ class _Call:
 
 
 class AccessLog:
-    """Those that end in one turn of the event loop are told together, before the next call is looked at.
+    """Write the lines of all requests that end in one iteration of the event loop together.
 
-    One by one, between an answer and the next request, each would find nothing of it in the processor's caches, and be
-    a write of its own.
+    One write instead of many, and better cache locality: a line between each response and the next request would find
+    none of its data in the processor's caches.
     """
 
     def __init__(self) -> None:
-        self._log = log.get(__name__).bind()  # once: looking up the configuration would double the cost of a line
-        self._untold: list[_Call] = []
+        self._log = log.get(__name__).bind()  # once: reading the configuration would double the cost of a line
+        self._pending: list[_Call] = []
         self._seconds: dict[tuple[str, str, int], Histogram] = {}
-        """Looked up once: prometheus-client's own look-up costs more than the observation."""
+        """Resolved once: ``labels()`` of prometheus-client costs more than the observation."""
 
     def ended(self, scope: Scope, status: int, seconds: float) -> None:
-        method = scope["method"] if scope["method"] in _METHODS else "other"  # a caller may invent any number of them
+        method = (
+            scope["method"] if scope["method"] in _METHODS else "other"
+        )  # a caller may send any method; each would be a series of its own
         route = getattr(scope.get("route"), "path", "unmatched")
-        if not self._untold:
-            asyncio.get_running_loop().call_soon(self._tell, context=log.fresh_context())
-        self._untold.append(_Call(log.get_context(), method, route, status, seconds))
+        if not self._pending:
+            asyncio.get_running_loop().call_soon(self._flush, context=log.fresh_context())
+        self._pending.append(_Call(log.get_context(), method, route, status, seconds))
 
-    def _tell(self) -> None:
-        calls, self._untold = self._untold, []
+    def _flush(self) -> None:
+        calls, self._pending = self._pending, []
         for call in calls:
             self._took(call).observe(call.seconds)
         self._log.info_each("request", [_line(call) for call in calls if call.route not in _QUIET])

@@ -27,7 +27,7 @@ has **ended**; a larger N means 60, and `Preference-Applied` names the seconds t
 read holds the response until the **status changes**, also from `queued` to `submitting`; a larger N is a 422. When \
 the time is over, both return the generation as it is. Default: no waiting.
 """
-#: Python raises when it is to read a number of more than 4,300 digits.
+#: Python raises on integers of more than 4,300 digits.
 _MOST_DIGITS: Final = 9
 
 
@@ -37,21 +37,22 @@ def runtime(request: Request) -> Runtime:
 
 
 async def tenant(request: Request, scope: Scope) -> Tenant:
-    """The tenant behind ``Authorization: Bearer <key>``."""
-    return await admitted(request, bearer(request), scope)
+    """Authenticate ``Authorization: Bearer <key>``, and count the request against the rate limit."""
+    return await authenticate_and_rate_limit(request, bearer(request), scope)
 
 
-async def admitted(request: Request, key: str, scope: Scope) -> Tenant:
-    """The tenant behind a key, its call counted."""
+async def authenticate_and_rate_limit(request: Request, key: str, scope: Scope) -> Tenant:
+    """Authenticate the key, count the request, and put tenant and rate into scope and log context.
+
+    Raises Unauthenticated, Forbidden, RateLimited.
+    """
     access = runtime(request).tenants.authenticator
     caller = await access.authenticate(key, scope)
     request.scope["tenant"] = caller.tenant.id
     log.bind(tenant=caller.tenant.id)
-    request.scope["rate"] = verdict = await access.count(caller)
-    if verdict is not None and not verdict.allowed:
-        raise RateLimited(
-            f"More than {verdict.per_minute} calls a minute.", retry_after=verdict.retry_after.total_seconds()
-        )
+    request.scope["rate"] = rate = await access.count(caller)
+    if rate is not None and not rate.allowed:
+        raise RateLimited(f"More than {rate.per_minute} calls a minute.", retry_after=rate.retry_after.total_seconds())
     return caller.tenant
 
 
@@ -70,7 +71,7 @@ async def json_body(request: Request) -> bytes:
 
 
 async def whole_body(request: Request, *, within: float | None = None) -> bytes:
-    """``within`` seconds, or as many as an upload may take. Raises Timeout: it took longer to arrive."""
+    """Read the body. Raises Timeout after ``within`` seconds, by default the timeout of uploads."""
     seconds = runtime(request).settings.upload_timeout.total_seconds() if within is None else within
     try:
         async with asyncio.timeout(seconds):
@@ -80,7 +81,7 @@ async def whole_body(request: Request, *, within: float | None = None) -> bytes:
 
 
 def preferred_wait(request: Request) -> int:
-    """Seconds of ``Prefer: wait=N`` (RFC 7240), at most 60; 0 where none is asked for."""
+    """Return the seconds of ``Prefer: wait=N`` (RFC 7240), at most 60; 0 without the header."""
     for preference in request.headers.get("prefer", "").split(","):
         name, _, value = preference.strip().partition("=")
         if name.strip().lower() == "wait":

@@ -1,4 +1,4 @@
-"""What a caller sees when something raised: one problem document, never a stack trace."""
+"""Exception handlers: every error becomes one problem document (below ``/fal``: fal's form), never a stack trace."""
 
 from typing import Final
 
@@ -18,79 +18,79 @@ _log: Final = log.get(__name__)
 
 
 def install(app: FastAPI) -> None:
-    app.add_exception_handler(GatewayError, _known)
-    app.add_exception_handler(HTTPException, _routing)
-    app.add_exception_handler(RequestValidationError, _parameters)
-    app.add_exception_handler(ClientDisconnect, _gone)
+    app.add_exception_handler(GatewayError, _gateway_error)
+    app.add_exception_handler(HTTPException, _routing_error)
+    app.add_exception_handler(RequestValidationError, _validation_error)
+    app.add_exception_handler(ClientDisconnect, _disconnected)
 
 
-def _told(error: GatewayError, request: Request) -> Response:
-    """In the words that this caller expects."""
+def _error_response(error: GatewayError, request: Request) -> Response:
+    """Return the error in the form of the surface: fal's below ``/fal``, otherwise a problem document."""
     return fal_answers.refusal(error, request) if fal_answers.speaks_fal(request) else problem(error, request)
 
 
-async def _known(request: Request, error: Exception) -> Response:
+async def _gateway_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, GatewayError)  # noqa: S101  (Starlette's handler type is wider than what it passes)
-    return _told(error, request)
+    return _error_response(error, request)
 
 
-async def _routing(request: Request, error: Exception) -> Response:
-    """No such route, or another method: Starlette's own refusals."""
+async def _routing_error(request: Request, error: Exception) -> Response:
+    """Handle Starlette's 404 (no route) and 405 (other method)."""
     status = error.status_code if isinstance(error, HTTPException) else 404
     if status != 405:
-        return _told(NotFound("There is no such route."), request)
-    allowed = ", ".join(_allowed(request))
-    answer = _told(MethodNotAllowed(f"{request.method} is not allowed here; allowed: {allowed}."), request)
+        return _error_response(NotFound("There is no such route."), request)
+    allowed = ", ".join(_allowed_methods(request))
+    answer = _error_response(MethodNotAllowed(f"{request.method} is not allowed here; allowed: {allowed}."), request)
     answer.headers["allow"] = allowed
     return answer
 
 
-def _allowed(request: Request) -> list[str]:
-    """Methods of every route of the path that was matched: Starlette names those of the first alone."""
+def _allowed_methods(request: Request) -> list[str]:
+    """Return the methods of all routes of the matched path. Starlette names those of the first route only."""
     routes = [route for route in request.app.routes if isinstance(route, Route)]
     matched = next((route.path for route in routes if route.matches(request.scope)[0] is not Match.NONE), None)
     return sorted({method for route in routes if route.path == matched for method in route.methods or ()})
 
 
-async def _parameters(request: Request, error: Exception) -> Response:
-    """Query parameters and headers that FastAPI checked."""
+async def _validation_error(request: Request, error: Exception) -> Response:
+    """Handle faults of query parameters and headers that FastAPI validated."""
     assert isinstance(error, RequestValidationError)  # noqa: S101
     faults = (
         FieldError("/" + "/".join(map(str, fault["loc"])), fault["msg"], fault["type"]) for fault in error.errors()
     )
-    return _told(Invalid(*faults), request)
+    return _error_response(Invalid(*faults), request)
 
 
-async def _gone(request: Request, _: Exception) -> Response:
-    """For the log and the metrics alone: the caller left before its body had come."""
-    return _told(Malformed("The body ended early."), request)
+async def _disconnected(request: Request, _: Exception) -> Response:
+    """Handle a client that disconnected before its body was complete. Only the log and the metrics see the response."""
+    return _error_response(Malformed("The body ended early."), request)
 
 
 class UnhandledErrorMiddleware:
-    """500 for what nobody expected. The innermost middleware, so that the answer gets what the others add to any."""
+    """Respond 500 to unexpected exceptions. It is the innermost middleware, so that the others add their headers."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        begun = False
+        has_begun = False
 
-        async def noted(message: Message) -> None:
-            nonlocal begun
-            begun = True
+        async def send_noting(message: Message) -> None:
+            nonlocal has_begun
+            has_begun = True
             await send(message)
 
         try:
-            await self._app(scope, receive, noted)
+            await self._app(scope, receive, send_noting)
         except Exception as error:
             if scope["type"] == "http":
-                answer = _unknown(Request(scope), error)
-                if not begun:
+                answer = _unhandled(Request(scope), error)
+                if not has_begun:
                     await answer(scope, receive, send)
-            raise  # servers note it, and close the connection of an answer that breaks off
+            raise  # the server logs it, and closes the connection if the response has has_begun
 
 
-def _unknown(request: Request, error: Exception) -> Response:
+def _unhandled(request: Request, error: Exception) -> Response:
     _log.error(
         "unhandled error",
         route=getattr(request.scope.get("route"), "path", "unmatched"),  # a path may hold an end user's name
@@ -98,4 +98,4 @@ def _unknown(request: Request, error: Exception) -> Response:
         tenant=request.scope.get("tenant"),
         exc_info=error,
     )
-    return _told(GatewayError("Something went wrong here; the request id finds it in our logs."), request)
+    return _error_response(GatewayError("Something went wrong here; the request id finds it in our logs."), request)

@@ -1,20 +1,20 @@
-"""Bounds on what comes before a body and after it; the bodies themselves are ``middleware.BodyLimit``'s."""
+"""Bounds on request heads and trailers. ``middleware.BodyLimit`` bounds bodies."""
 
 import asyncio
 from typing import Any, Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-#: Four times what fal takes. A single read of the network may bring more, and is taken if it ends the head.
+#: Four times fal's limit. One read from the network may exceed it; the head is accepted if it ends in that read.
 LARGEST_HEAD: Final = 64 * 1024
-#: From a connection's beginning, or a head's, to the head's end.
+#: From the start of a connection or of a head to the end of the head.
 _SECONDS: Final = 30.0
 
 
 class HeaderLimitProtocol(HttpToolsProtocol):
-    """The server's own protocol collects a URL, headers and trailers for as long as they come, whoever sends them."""
+    """Bound the bytes and the time of a head. uvicorn's protocol collects URL, headers and trailers without a bound."""
 
-    #: Beside the instance's own dict, which with more names in it would be a kilobyte larger, for every connection.
+    #: Slots: with three more names, the instance's dict would be a kilobyte larger for every connection.
     __slots__ = ("_collected", "_in_head", "_overdue")
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
@@ -58,7 +58,7 @@ class HeaderLimitProtocol(HttpToolsProtocol):
 
     def _refuse(self) -> None:
         if self._is_answering:
-            self.transport.close()  # what is said now would be taken for a part of the answer
+            self.transport.close()  # a 400 would become part of the response under way
         else:
             self.send_400_response(f"The head of the request is larger than {LARGEST_HEAD} bytes.")
 
@@ -67,10 +67,10 @@ class HeaderLimitProtocol(HttpToolsProtocol):
 
     def _give_up(self) -> None:
         if self._is_answering:
-            self._wait()  # the next call may wait for the end of this one
+            self._wait()  # a pipelined request may wait for the end of this response
         else:
             self.transport.close()
 
     @property
     def _is_answering(self) -> bool:
-        return not getattr(self.cycle, "response_complete", True)  # None before the first call
+        return not getattr(self.cycle, "response_complete", True)  # cycle is None before the first request

@@ -1,4 +1,4 @@
-"""``multipart/form-data`` as it comes: the bytes of its one file, and nothing else of it."""
+"""Streaming ``multipart/form-data``: yields the bytes of the one file of a form, and discards other fields."""
 
 from collections.abc import AsyncIterator
 from typing import Final
@@ -8,13 +8,13 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 
 from service.errors import Malformed
 
-#: What boundaries, headers and small fields may take beside the file.
+#: Bytes of boundaries, headers and small fields in addition to the file.
 OVERHEAD: Final = 64 * 1024
 _LONGEST_BOUNDARY: Final = 70  # RFC 2046, 5.1.1
 
 
 class _Parts:
-    """What the parser tells: the bytes of the first part that has a file name."""
+    """Callbacks of the parser: collect the bytes of the first part with a file name."""
 
     def __init__(self) -> None:
         self.bytes: list[bytes] = []
@@ -49,7 +49,7 @@ class _Parts:
 
 
 async def file_of(chunks: AsyncIterator[bytes], content_type: str) -> AsyncIterator[bytes]:
-    """The bytes of the form's file. Raises Malformed where the body is no form, or has no file or several."""
+    """Yield the bytes of the file. Raises Malformed if the body is not a form, or has no file or several files."""
     boundary = parse_options_header(content_type)[1].get(b"boundary")
     if not boundary:
         raise Malformed("The content type names no boundary.")

@@ -1,4 +1,4 @@
-"""Conditional and partial reads of a thing that never changes (RFC 9110, 13 and 14): one range, strong ETags."""
+"""Conditional and range requests for immutable content (RFC 9110, sections 13 and 14): one range, strong ETags."""
 
 import re
 from collections.abc import Mapping
@@ -8,14 +8,14 @@ _RANGE: Final = re.compile(r"bytes=(?:([0-9]{1,18})-([0-9]{0,18})|-([0-9]{1,18})
 
 
 class Range(NamedTuple):
-    """From ``start`` to before ``end``."""
+    """A half-open range: ``start`` is included, ``end`` is not."""
 
     start: int
     end: int
 
 
 class Unsatisfiable(Exception):
-    """Nothing of what is asked for exists."""
+    """The range lies outside the content (416)."""
 
 
 def not_modified(headers: Mapping[str, str], etag: str) -> bool:
@@ -26,7 +26,7 @@ def not_modified(headers: Mapping[str, str], etag: str) -> bool:
 
 
 def wanted(headers: Mapping[str, str], size: int, etag: str) -> Range | None:
-    """None: all of it, which is also the answer to several ranges at once and to what is no range of bytes."""
+    """Return the requested range; None means the whole content, also for several ranges and for an invalid header."""
     if headers.get("if-range", etag).strip() != etag:
         return None
     match = _RANGE.fullmatch(headers.get("range", "").replace(" ", "").lower())
@@ -38,7 +38,7 @@ def wanted(headers: Mapping[str, str], size: int, etag: str) -> Range | None:
     else:
         start, end = int(first), min(int(last) + 1 if last else size, size)
         if last and int(last) < start:
-            return None  # no range at all, says the grammar
+            return None  # invalid by the grammar of Range, so ignored
     if start >= end:
         raise Unsatisfiable
     return Range(start, end)

@@ -1,7 +1,7 @@
-"""A route for endpoints that take the request alone and give a ready response.
+"""A route for hot endpoints that take a request and return a response.
 
-FastAPI documents it like any other; at a call its dependency solving and exit stacks, a third of the framework's cost,
-are left out. Errors are handled where they always are, by the app's exception middleware.
+FastAPI documents it like any other route. A request skips FastAPI's dependency solving and exit stacks, which are a
+third of the framework's cost. The app's exception middleware handles errors as usual.
 """
 
 from collections.abc import Awaitable, Callable

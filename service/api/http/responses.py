@@ -1,4 +1,4 @@
-"""Answers, made once: JSON bytes and problem documents (RFC 9457)."""
+"""Responses: JSON, and problem documents (RFC 9457)."""
 
 import math
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ def json_response(content: Any, *, status: int = 200, headers: Mapping[str, str]
 
 
 def problem(error: GatewayError, request: Request) -> Response:
-    """``type, title, status, detail, instance`` and our own ``code, request_id, retryable, errors``."""
+    """Return the problem document: the members of RFC 9457, and ``code``, ``request_id``, ``retryable``, ``errors``."""
     document: dict[str, Any] = {
         "type": f"urn:seedance-gateway:error:{error.code}",
         "title": error.title,

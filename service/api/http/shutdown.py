@@ -1,4 +1,4 @@
-"""Hearing of a stop when its signal comes: the lifespan ends only once every answer is out."""
+"""Observe SIGTERM and SIGINT early: the lifespan shutdown runs only after all responses are sent."""
 
 import asyncio
 import signal
@@ -8,28 +8,28 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Final
 
-_STOPS: Final = (signal.SIGTERM, signal.SIGINT)
+_STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 
 
 @contextmanager
-def on_stop_signal(tell: Callable[[], None]) -> Iterator[None]:
-    """Call ``tell`` on the running loop as soon as the process is asked to stop, and let the server do the rest.
+def on_stop_signal(callback: Callable[[], None]) -> Iterator[None]:
+    """Call ``callback`` on the running loop when the process receives a stop signal, then call the server's handler.
 
-    Beside the server's own handlers, because those are the same in each of ``serve --workers N``, and no other part
-    of a server can be reached there.
+    It wraps the handlers of the server: signal handlers are the one part that is the same in every process of
+    ``serve --workers N``.
     """
     if threading.current_thread() is not threading.main_thread():
-        yield  # nobody can listen to signals from here
+        yield  # Python delivers signals to the main thread only
         return
     loop = asyncio.get_running_loop()
-    servers = {number: handler for number in _STOPS if callable(handler := signal.getsignal(number))}
+    servers = {number: handler for number in _STOP_SIGNALS if callable(handler := signal.getsignal(number))}
 
-    def heard(number: int, frame: FrameType | None) -> None:
-        loop.call_soon_threadsafe(tell)
+    def on_signal(number: int, frame: FrameType | None) -> None:
+        loop.call_soon_threadsafe(callback)
         servers[signal.Signals(number)](number, frame)
 
     for number in servers:
-        signal.signal(number, heard)
+        signal.signal(number, on_signal)
     try:
         yield
     finally:

@@ -1,4 +1,4 @@
-"""Headers of answers: each described once, and named wherever it may be."""
+"""Response headers: each described once, and referenced by every response that may have it."""
 
 from typing import Any, Final
 
@@ -73,13 +73,13 @@ def references(*names: str) -> dict[str, Any]:
 
 
 def of_refusal(status: str) -> dict[str, Any]:
-    """Of a problem document."""
+    """Return the headers of a problem document."""
     return references(*_ALWAYS, *_RATED, *_BY_STATUS.get(status, ()))
 
 
 def of_fals_refusal(status: str) -> dict[str, Any]:
-    told = () if status == "401" else _BY_STATUS.get(status, ())
-    return references(*_ALWAYS, *_RATED, "X-Fal-Request-Id", *told)
+    names = () if status == "401" else _BY_STATUS.get(status, ())
+    return references(*_ALWAYS, *_RATED, "X-Fal-Request-Id", *names)
 
 
 def attach(path: str, operation: dict[str, Any]) -> None:

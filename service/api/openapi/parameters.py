@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-_WORDS: Final = {
+_DESCRIPTIONS: Final = {
     "generation_id": "`id` of a generation.",
     "tenant_id": "`id` of a tenant.",
     "key_id": "`id` of an API key: the part between its underscores.",
@@ -23,5 +23,5 @@ _WORDS: Final = {
 
 def describe(operation: dict[str, Any]) -> None:
     for parameter in operation.get("parameters", ()):
-        if words := _WORDS.get(parameter["name"]):
-            parameter.setdefault("description", words)
+        if description := _DESCRIPTIONS.get(parameter["name"]):
+            parameter.setdefault("description", description)

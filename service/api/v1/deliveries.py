@@ -1,4 +1,4 @@
-"""``/v1/deliveries``: what was sent to a tenant's receivers, how that went, and once more."""
+"""``/v1/deliveries``: list webhook deliveries and replay them."""
 
 from typing import Annotated
 

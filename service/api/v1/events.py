@@ -1,4 +1,4 @@
-"""``/v1/generations/{id}/events``: what happens to a generation, told as it happens (server-sent events)."""
+"""``/v1/generations/{id}/events``: the changes of a generation as server-sent events."""
 
 import asyncio
 from collections.abc import Iterator
@@ -24,9 +24,9 @@ router = APIRouter(prefix="/v1/generations", tags=["generations"], route_class=R
 
 MEDIA_TYPE: Final = "text/event-stream"
 _ACCEPTED: Final = frozenset({MEDIA_TYPE, "text/*", "*/*"})
-#: A reader that takes nothing for so long is given up. What the server holds for it meanwhile is one write.
+#: A client that reads nothing for this long is disconnected. Until then the server buffers one write for it.
 _SEND_SECONDS: Final = 10.0
-#: How soon a reader comes back after a stream has ended early.
+#: Milliseconds after which a client reconnects when a stream has ended early.
 _RETRY: Final = b"retry: 1000\n\n"
 _HEARTBEAT: Final = b":\n\n"
 _HEADERS: Final = [
@@ -74,7 +74,10 @@ async def events(request: Request) -> Response:
 
 
 class EventStream(Response):
-    """Refuses like any other answer; once it has begun it goes on outside of the framework (see ``middleware``)."""
+    """A stream. Errors before its first byte are ordinary responses; then it continues outside of the framework.
+
+    See ``middleware.REST``.
+    """
 
     first = _RETRY
     more_headers: tuple[tuple[bytes, bytes], ...] = ()
@@ -84,16 +87,18 @@ class EventStream(Response):
         self._key = key
         self._tenant = caller
         self._id: str = request.path_params[name]
-        self._place = parse_cursor(request.headers.get("last-event-id", ""))
-        self._ear = Subscription()
+        self._cursor = parse_cursor(request.headers.get("last-event-id", ""))
+        self._subscription = Subscription()
         settings = self._gateway.settings
         self._heartbeat = settings.event_heartbeat.total_seconds()
-        self._longest = settings.event_stream_longest.total_seconds()
+        self._max_seconds = settings.event_stream_longest.total_seconds()
 
     async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:  # noqa: ARG002
-        self._feed = feed = await self._gateway.generations.streams.subscribe(self._tenant, self._id, self._ear)
+        self._feed = feed = await self._gateway.generations.streams.subscribe(
+            self._tenant, self._id, self._subscription
+        )
         try:
-            if over := feed.snapshot is not None and is_over(feed.snapshot.generation, self._place):
+            if over := feed.snapshot is not None and is_over(feed.snapshot.generation, self._cursor):
                 await send({"type": "http.response.start", "status": 204, "headers": _HEADERS[1:]})
                 await send({"type": "http.response.body"})
             else:
@@ -105,33 +110,35 @@ class EventStream(Response):
         if over:
             self._leave()
         else:
-            scope[REST] = self._go_on
+            scope[REST] = self._continue
 
-    async def _go_on(self, receive: Receive, send: Send) -> None:
-        leaving = asyncio.create_task(_disconnected(receive, self._ear), name="reader")
+    async def _continue(self, receive: Receive, send: Send) -> None:
+        disconnect = asyncio.create_task(_disconnected(receive, self._subscription), name="reader")
         reason = "disconnected"
         try:
-            reason = await self._tell(self._feed, self._ear, leaving, send)
+            reason = await self._send_events(self._feed, self._subscription, disconnect, send)
             if reason != "disconnected":
                 await _write(send, b"", more=False)
         except TimeoutError:
-            reason = "slow"  # the server closes what was left unfinished
+            reason = "slow"  # the server closes the unfinished response
         finally:
-            leaving.cancel()
+            disconnect.cancel()
             self._leave()
             metrics.EVENT_STREAMS_ENDED.labels(reason).inc()
 
     def _leave(self) -> None:
-        self._gateway.generations.streams.unsubscribe(self._tenant, self._id, self._ear)
+        self._gateway.generations.streams.unsubscribe(self._tenant, self._id, self._subscription)
 
-    async def _tell(self, feed: Feed, ear: Subscription, leaving: asyncio.Task[None], send: Send) -> str:
-        """Until there is a reason to stop; which one."""
+    async def _send_events(
+        self, feed: Feed, subscription: Subscription, disconnect: asyncio.Task[None], send: Send
+    ) -> str:
+        """Send events until there is a reason to stop. Returns the reason, a label of the metric."""
         clock = asyncio.get_running_loop().time
-        end, silent_since = clock() + self._longest, clock()
+        end, silent_since = clock() + self._max_seconds, clock()
         if self.first:
             await _write(send, self.first)
-        while not leaving.done():
-            if not await self._may_go_on(feed):
+        while not disconnect.done():
+            if not await self._is_authorized(feed):
                 return "refused"
             if (sight := feed.snapshot) is None:
                 return "erased"
@@ -147,37 +154,37 @@ class EventStream(Response):
             if clock() >= silent_since + self._heartbeat:
                 await _write(send, _HEARTBEAT)
                 silent_since = clock()
-            await ear.wait(within=min(silent_since + self._heartbeat, end) - clock())
+            await subscription.wait(within=min(silent_since + self._heartbeat, end) - clock())
         return "disconnected"
 
     def events_since(self, sight: Snapshot) -> bytes:
-        """What was not told yet, as it is sent."""
-        told = list(events_since(sight.generation, sight.queue, self._place))
+        """Return the frames of the events after the cursor, and advance the cursor."""
+        told = list(events_since(sight.generation, sight.queue, self._cursor))
         if told:
-            self._place = told[-1].id
+            self._cursor = told[-1].id
         return b"".join(_frames(told))
 
-    async def _may_go_on(self, feed: Feed) -> bool:
-        """A key may be revoked and a tenant suspended while a stream is open."""
+    async def _is_authorized(self, feed: Feed) -> bool:
+        """Check the key again: it may be revoked, and the tenant suspended, while a stream is open."""
         try:
             feed.tenant = (await self._gateway.tenants.authenticator.authenticate(self._key, Scope.READ)).tenant
         except StoreUnavailable:
-            return True  # there is no news either
+            return True  # without Redis there are no changes to send either
         except (Unauthenticated, Forbidden):
             return False
         return True
 
 
 async def _write(send: Send, body: bytes, *, more: bool = True) -> None:
-    """Raises TimeoutError when the reader does not read: the server waits before it buffers."""
+    """Send one chunk. Raises TimeoutError if the client does not read: the server waits for it."""
     async with asyncio.timeout(_SEND_SECONDS):
         await send({"type": "http.response.body", "body": body, "more_body": more})
 
 
-async def _disconnected(receive: Receive, ear: Subscription) -> None:
+async def _disconnected(receive: Receive, subscription: Subscription) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
-    ear.notify()
+    subscription.notify()
 
 
 def _frames(told: list[Event]) -> Iterator[bytes]:

@@ -1,4 +1,4 @@
-"""``/v1/uploads``: an image's bytes in, a URL for ``image_url`` out; streamed to disk and on, never held whole."""
+"""``/v1/uploads``: store an image and return its URL. The body is streamed to disk and to fal, never held in memory."""
 
 from typing import Any, Final
 
@@ -13,7 +13,7 @@ from service.usecases.generations.images import Upload
 
 PATH: Final = "/v1/uploads"
 FORM: Final = "multipart/form-data"
-#: Content types fal's model takes.
+#: Content types that fal's model accepts.
 SUFFIX: Final = {"image/jpeg": "jpg", "image/png": "png", "image/webp": "webp"}
 
 _BINARY: Final = {"type": "string", "format": "binary"}
@@ -61,7 +61,7 @@ async def upload(request: Request, gateway: Gateway, caller: Creator) -> UploadV
 
 
 async def stored(request: Request, content_type: str, place: UploadTarget | None = None) -> Upload:
-    """The body, inspected and stored; where a place was promised, there."""
+    """Inspect the body and store it, at ``place`` if the client has its URL already."""
     images = runtime(request).generations.images
     if content_type == FORM:
         form = multipart.file_of(request.stream(), request.headers.get("content-type", ""))

@@ -68,7 +68,7 @@ def _csv(report: Report, *, by_end_user: bool) -> Response:
     if by_end_user:
         head: Sequence[str] = ("end_user_id", "pseudonym", "spent_usd")
         rows: Iterable[Sequence[object]] = (
-            (_harmless(user.end_user_id or ""), user.pseudonym, usd(user.spent)) for user in report.end_users
+            (_quoted(user.end_user_id or ""), user.pseudonym, usd(user.spent)) for user in report.end_users
         )
     else:
         head = ("date", "created", *_OUTCOMES, "spent_usd")
@@ -84,6 +84,6 @@ def _by_outcome(outcomes: dict[str, int]) -> list[int]:
     return [sum(n for name, n in outcomes.items() if name.partition(":")[0] == outcome) for outcome in _OUTCOMES]
 
 
-def _harmless(text: str) -> str:
-    """A spreadsheet must not take a customer's name for a formula."""
+def _quoted(text: str) -> str:
+    """Quote a name that a spreadsheet would evaluate as a formula."""
     return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text

@@ -1,4 +1,4 @@
-"""``/v1/generations/{id}/video``: the kept copy, by ranges; or the way to where it is."""
+"""``/v1/generations/{id}/video``: serve the stored video (Range supported), or redirect to it."""
 
 import base64
 from typing import Any, Final

@@ -1,4 +1,4 @@
-"""``/v1/webhook-endpoints``: where a tenant hears of its generations; and the public keys to verify that with."""
+"""``/v1/webhook-endpoints``: the endpoints that receive a tenant's events, their secrets and public keys."""
 
 import asyncio
 import base64
