@@ -279,7 +279,7 @@ class TestWaitingCalls:
     async def test_a_tenant_has_so_many_at_a_time(
         self, app: FastAPI, api: httpx.AsyncClient, stranger: httpx.AsyncClient, runtime: Runtime
     ) -> None:
-        taken = app.state.runtime.generations.long_polls._places._taken
+        taken = app.state.runtime.generations.long_polls._limiter._held
         created, others = await create(api), await create(stranger)
         path = f"/v1/generations/{created['id']}"
         async with asyncio.timeout(20):

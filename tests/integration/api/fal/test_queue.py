@@ -338,7 +338,7 @@ class TestStreams:
         return factories.settings(redis_url, public_url=PUBLIC, event_streams=1)
 
     async def test_a_tenant_has_so_many_open_at_a_time(self, app: FastAPI, fal: httpx.AsyncClient) -> None:
-        name, is_open = await submitted(fal), app.state.runtime.generations.streams._places._taken
+        name, is_open = await submitted(fal), app.state.runtime.generations.streams._limiter._held
         path = f"{request_path(name)}/status/stream"
         async with asyncio.timeout(20):
             first = asyncio.create_task(fal.get(path))
