@@ -12,7 +12,7 @@ PROBE := import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(firstword $(foreach candidate,$(CANDIDATES),$(shell $(candidate) -c '$(PROBE)' 2>/dev/null && echo $(candidate))))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test test-unit fmt check chaos bench docs openapi dashboards lock clean
+.PHONY: help demo up test test-unit fmt check weather bench docs openapi dashboards lock clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,7 +40,7 @@ check: $(STAMP) ## Lint, format, types, the arrows between modules, and the guar
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -q tests/guards
 
-chaos: $(STAMP) ## Run five minutes of faults of fal, Redis, workers and clocks; SEED=N repeats a run
+weather: $(STAMP) ## Run five minutes of faults of fal, Redis, workers and clocks; SEED=N repeats a run
 	$(BIN)/python -m tests.support.chaos.run $(if $(SEED),--seed $(SEED))
 
 bench: $(STAMP) ## Measure, print the figures, write bench.json
