@@ -102,7 +102,7 @@ def _sentinel_options(sentinels: Sentinels | None, settings: Settings) -> dict[s
     tls = {"ssl": True, **_tls_options(settings)} if sentinels.tls else {}
     return {
         "master_name": sentinels.service,
-        "sentinel_kwargs": {**_TIMEOUTS, **sentinels.own.options(), **tls},
+        "sentinel_kwargs": {**_TIMEOUTS, **sentinels.sentinel.options(), **tls},
     }
 
 

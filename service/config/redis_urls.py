@@ -1,10 +1,10 @@
-"""``sentinel://`` URLs: the Sentinels to ask, the name of what they guard, and how to enter what they point at."""
+"""``sentinel://`` URLs: the Sentinels, the name of the service that they monitor, and the logins of both."""
 
 from dataclasses import dataclass, field
 from typing import Final, Self
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 
-#: The second one speaks TLS, with the Sentinels and with Redis.
+#: With the second one, the connections to the Sentinels and to Redis use TLS.
 SCHEMES: Final = ("sentinel", "sentinels")
 _PORT: Final = 26379
 _OPTIONS: Final = {"sentinel_username", "sentinel_password"}
@@ -12,13 +12,13 @@ _OPTIONS: Final = {"sentinel_username", "sentinel_password"}
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """Empty: none."""
+    """User name and password; an empty one is not sent."""
 
     username: str = ""
     password: str = field(default="", repr=False)
 
     def options(self) -> dict[str, str]:
-        """As redis-py names them."""
+        """Return the arguments of a redis-py connection."""
         named = {"username": self.username, "password": self.password}
         return {name: value for name, value in named.items() if value}
 
@@ -27,7 +27,7 @@ class Login:
 class Sentinels:
     """``sentinel://[user:password@]host:port,host:port/<service>[/<db>][?sentinel_username=…&sentinel_password=…]``.
 
-    User and password are those of Redis; the Sentinels' own, where they have any, are in the query.
+    User and password are those of Redis. Those of the Sentinels are in the query, where the Sentinels need them.
     """
 
     hosts: tuple[tuple[str, int], ...]
@@ -35,14 +35,14 @@ class Sentinels:
     database: int = 0
     tls: bool = False
     redis: Login = Login()
-    own: Login = Login()
+    sentinel: Login = Login()
 
     @classmethod
     def parse(cls, url: str) -> Self | None:
-        """None: another kind of URL.
+        """Parse the URL. Return None for a URL with another scheme.
 
         Raises:
-            ValueError: what is wrong with it; never quotes the URL, which may hold a password.
+            ValueError: the URL is incomplete or wrong. The message does not quote the URL, which may hold a password.
 
         """
         if not is_sentinel(url):
@@ -53,24 +53,24 @@ class Sentinels:
         service, _, database = parts.path.strip("/").partition("/")
         options = parse_qs(parts.query)
         if not service:
-            raise ValueError("a sentinel:// URL ends with the name of what the Sentinels guard: /<service>/<db>")
+            raise ValueError("a sentinel:// URL ends with the service that the Sentinels monitor: /<service>/<db>")
         if not (database or "0").isdecimal():
             raise ValueError("the database of a sentinel:// URL is a number")
         if unknown := set(options) - _OPTIONS:
-            raise ValueError(f"a sentinel:// URL knows no option {', '.join(sorted(unknown))}")
+            raise ValueError(f"a sentinel:// URL has no option {', '.join(sorted(unknown))}")
         return cls(
             hosts=tuple(_host(text) for text in hosts.split(",")),
             service=unquote(service),
             database=int(database or 0),
             tls=parts.scheme == "sentinels",
             redis=Login(unquote(username), unquote(password)),
-            own=Login(*(options.get(f"sentinel_{name}", [""])[0] for name in ("username", "password"))),
+            sentinel=Login(*(options.get(f"sentinel_{name}", [""])[0] for name in ("username", "password"))),
         )
 
     def broker_url(self) -> str:
-        """The same for kombu, which takes the service's name and the Sentinels' login elsewhere."""
-        name, word = quote(self.redis.username, safe=""), quote(self.redis.password, safe="")
-        login = f"{name}:{word}@" if name or word else ""
+        """Return the URL for kombu, which reads the service's name and the Sentinels' login from its options."""
+        username, password = quote(self.redis.username, safe=""), quote(self.redis.password, safe="")
+        login = f"{username}:{password}@" if username or password else ""
         return ";".join(f"sentinel://{login}{_bracketed(host)}:{port}/{self.database}" for host, port in self.hosts)
 
 
@@ -85,7 +85,7 @@ def _host(text: str) -> tuple[str, int]:
     except ValueError:
         raise ValueError("the port of a Sentinel is a number up to 65535") from None
     if not host:
-        raise ValueError("a sentinel:// URL names its Sentinels: host:port,host:port")
+        raise ValueError("a sentinel:// URL lists its Sentinels: host:port,host:port")
     return host, port
 
 

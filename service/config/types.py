@@ -1,4 +1,4 @@
-"""What a setting may be: kinds of values, each refused with what is wrong and never with what was given."""
+"""Types of settings. An error message describes the fault; it does not quote the value, which may be a secret."""
 
 import re
 from datetime import timedelta
@@ -11,7 +11,7 @@ from service.config.redis_urls import SCHEMES, Sentinels
 
 _WELL_KNOWN: Final = frozenset({"secret", "changeme", "change-me", "password", "admin", "test", "sk-1234"})
 _SHORTEST_TOKEN: Final = 16
-_WORD: Final = re.compile(r"[!-~]+")
+_PRINTABLE_ASCII: Final = re.compile(r"[!-~]+")
 _HOST: Final = re.compile(r"[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*")
 
 
@@ -23,13 +23,17 @@ def hard_to_guess(value: SecretStr) -> SecretStr:
 
 
 def _sendable(value: SecretStr) -> SecretStr:
-    """A newline at its end, as files have, fails every call that carries it: a submit too, once it is begun."""
-    if not _WORD.fullmatch(value.get_secret_value()):
-        raise ValueError("must be one word of ASCII, without spaces or a newline at its end")
+    """Refuse what an HTTP header cannot carry.
+
+    A newline at the end, as files have, would fail each request that carries the value: a submit too, after its intent
+    is written.
+    """
+    if not _PRINTABLE_ASCII.fullmatch(value.get_secret_value()):
+        raise ValueError("must be printable ASCII without spaces and without a newline at its end")
     return value
 
 
-def _bare(value: str) -> str:
+def _without_last_slash(value: str) -> str:
     return str(HttpUrl(value)).rstrip("/")
 
 
@@ -38,17 +42,21 @@ def _redis_url(value: str) -> str:
     known = ("redis", "rediss", "unix", *SCHEMES)
     if scheme not in known:
         raise ValueError(f"must begin with one of {', '.join(f'{name}://' for name in known)}")
-    Sentinels.parse(value)  # raises where it is one that says too little
-    return _with_a_port(value)
+    Sentinels.parse(value)  # raises if a sentinel:// URL is incomplete
+    return _with_valid_port(value)
 
 
 def _broker_url(value: str) -> str:
-    Sentinels.parse(value)  # the rest is Celery's business
-    return _with_a_port(value) if value.startswith(("redis://", "rediss://")) else value
+    Sentinels.parse(value)  # Celery checks the other kinds
+    return _with_valid_port(value) if value.startswith(("redis://", "rediss://")) else value
 
 
-def _with_a_port(url: str) -> str:
-    """Where a password has a ``/`` in it, what stands before that is taken for the port, and told to every log."""
+def _with_valid_port(url: str) -> str:
+    """Refuse a URL without a valid port.
+
+    Where a password has a ``/``, ``urlsplit`` takes the text before the ``/`` for the port, and an exception would
+    quote that text in a log.
+    """
     if url.startswith(SCHEMES):
         return url
     try:
@@ -61,7 +69,7 @@ def _with_a_port(url: str) -> str:
 
 
 def _number_of_seconds(value: Any) -> Any:
-    """In the environment everything is text, and pydantic takes a number in text for no duration."""
+    """Convert text to a number. Variables are text, and pydantic does not parse a number in text as a duration."""
     try:
         return float(value) if isinstance(value, str) else value
     except ValueError:
@@ -79,7 +87,7 @@ HostSuffix = Annotated[str, AfterValidator(_host_suffix)]
 Token = Annotated[SecretStr, AfterValidator(hard_to_guess)]
 SentToken = Annotated[Token, AfterValidator(_sendable)]
 Key = Annotated[SecretStr, AfterValidator(_sendable)]
-BaseUrl = Annotated[str, AfterValidator(_bare)]
+BaseUrl = Annotated[str, AfterValidator(_without_last_slash)]
 RedisUrl = Annotated[str, AfterValidator(_redis_url)]
 BrokerUrl = Annotated[str, AfterValidator(_broker_url)]
 Seconds = Annotated[

@@ -46,7 +46,7 @@ def _sentinels(sentinels: Sentinels, *, timeout: float, trust: dict[str, str]) -
         "socket_timeout": timeout,
         "socket_connect_timeout": timeout,
         "retry": Retry(NoBackoff(), 0),
-        **sentinels.own.options(),
+        **sentinels.sentinel.options(),
         **({"ssl": True, **trust} if sentinels.tls else {}),
     }
     return Sentinel(sentinels.hosts, sentinel_kwargs=options)

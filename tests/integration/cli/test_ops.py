@@ -249,7 +249,7 @@ def test_missing_settings_are_named(run: Run, monkeypatch: pytest.MonkeyPatch, w
         monkeypatch.delenv(PREFIX + name)
     message = told(run(*words, exits=2))
     assert "GATEWAY_FAL_KEY: is required. (The account's fal key" in message
-    assert "GATEWAY_SECRET_KEY: is required. (Seals " in message
+    assert "GATEWAY_SECRET_KEY: is required. (Encrypts " in message
 
 
 def test_a_setting_of_the_wrong_form_is_named(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -260,7 +260,7 @@ def test_a_setting_of_the_wrong_form_is_named(run: Run, monkeypatch: pytest.Monk
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
-        ("GATEWAY_SECRET_KEY", "short", "must be a random secret of at least 16 characters. (Seals "),
+        ("GATEWAY_SECRET_KEY", "short", "must be a random secret of at least 16 characters. (Encrypts "),
         ("GATEWAY_WEBHOOK_ALLOWED_NETWORKS", '["inside"]', "Input is not a valid IPv4 network. (Non-public networks "),
     ],
 )

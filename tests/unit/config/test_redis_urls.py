@@ -1,49 +1,49 @@
-"""sentinel:// URLs: what they say, what they must say, and that they tell no password."""
+"""``sentinel://`` URLs: parsing, refused URLs, and messages without passwords."""
 
 import pytest
 
 from service.config.redis_urls import Login, Sentinels
 
 
-def test_a_full_url_says_all() -> None:
+def test_sentinel_url_with_every_part_is_parsed() -> None:
     url = "sentinel://us%40er:p%2Fw@a.example:1,b.example,[::1]:3/main/2?sentinel_username=u&sentinel_password=s%20s"
     assert Sentinels.parse(url) == Sentinels(
         hosts=(("a.example", 1), ("b.example", 26379), ("::1", 3)),
         service="main",
         database=2,
         redis=Login("us@er", "p/w"),
-        own=Login("u", "s s"),
+        sentinel=Login("u", "s s"),
     )
 
 
-def test_the_least_of_it() -> None:
+def test_sentinel_url_with_required_parts_only_is_parsed() -> None:
     assert Sentinels.parse("sentinels://a/main") == Sentinels(hosts=(("a", 26379),), service="main", tls=True)
 
 
 @pytest.mark.parametrize("url", ["redis://a/0", "rediss://a", "unix:///a", "amqp://a"])
-def test_another_kind_is_none(url: str) -> None:
+def test_sentinel_url_parse_other_scheme_returns_none(url: str) -> None:
     assert Sentinels.parse(url) is None
 
 
 @pytest.mark.parametrize(
     ("url", "message"),
     [
-        ("sentinel://:secret-word@a:1", "service"),
-        ("sentinel://:secret-word@a:1/", "service"),
-        ("sentinel://:secret-word@a:1/main/x", "number"),
-        ("sentinel://:secret-word@a:99999/main", "port"),
-        ("sentinel://:secret-word@a:1,/main", "host:port"),
-        ("sentinel://:secret-word@/main", "host:port"),
-        ("sentinel://:secret-word@a:1/main?ssl=true", "no option ssl"),
+        ("sentinel://:secret-text@a:1", "service"),
+        ("sentinel://:secret-text@a:1/", "service"),
+        ("sentinel://:secret-text@a:1/main/x", "number"),
+        ("sentinel://:secret-text@a:99999/main", "port"),
+        ("sentinel://:secret-text@a:1,/main", "host:port"),
+        ("sentinel://:secret-text@/main", "host:port"),
+        ("sentinel://:secret-text@a:1/main?ssl=true", "no option ssl"),
     ],
 )
-def test_what_is_wrong_is_told_and_the_password_is_not(url: str, message: str) -> None:
+def test_sentinel_url_error_does_not_quote_password(url: str, message: str) -> None:
     with pytest.raises(ValueError, match=message) as raised:
         Sentinels.parse(url)
-    assert "secret-word" not in str(raised.value)
+    assert "secret-text" not in str(raised.value)
 
 
-def test_kombu_gets_one_url_for_each_sentinel() -> None:
+def test_broker_url_has_one_url_for_each_sentinel() -> None:
     sentinels = Sentinels.parse("sentinel://:p%2Fw@a:1,[::1]:3/main/2")
     assert sentinels is not None
     assert sentinels.broker_url() == "sentinel://:p%2Fw@a:1/2;sentinel://:p%2Fw@[::1]:3/2"
@@ -52,5 +52,5 @@ def test_kombu_gets_one_url_for_each_sentinel() -> None:
     assert bare.broker_url() == "sentinel://a:1/0"
 
 
-def test_passwords_are_in_no_repr() -> None:
-    assert "word" not in repr(Sentinels.parse("sentinel://:word1@a/main?sentinel_password=word2"))
+def test_sentinels_repr_has_no_password() -> None:
+    assert "pass" not in repr(Sentinels.parse("sentinel://:pass1@a/main?sentinel_password=pass2"))

@@ -1,4 +1,4 @@
-"""Settings: read from the environment, passed on whole, and silent about their secrets."""
+"""Settings: reading, validation, the environment of child processes, and redaction of secrets."""
 
 import traceback
 from datetime import timedelta
@@ -43,7 +43,7 @@ EVERYTHING: dict[str, Any] = {
     "preflight_timeout": timedelta(seconds=2),
     "preflight_bytes": 4096,
     "preflight_allowed_networks": (ip_network("10.1.0.0/16"),),
-    "media_url": "s3://videos/kept",
+    "media_url": "s3://videos/copies",
     "media_timeout": timedelta(seconds=30),
     "media_redirect": False,
     "fal_media_hosts": ("fal.media", "files.example"),
@@ -97,7 +97,7 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     return monkeypatch
 
 
-def test_what_is_required_is_enough(environment: pytest.MonkeyPatch) -> None:
+def test_settings_required_only_use_defaults(environment: pytest.MonkeyPatch) -> None:
     settings = Settings()
 
     assert settings.fal_queue_url == "https://queue.fal.run"
@@ -106,21 +106,21 @@ def test_what_is_required_is_enough(environment: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("missing", sorted(REQUIRED))
-def test_what_is_required_must_be_there(environment: pytest.MonkeyPatch, missing: str) -> None:
+def test_settings_missing_required_is_refused(environment: pytest.MonkeyPatch, missing: str) -> None:
     environment.delenv(missing)
 
     with pytest.raises(ValidationError, match=missing.removeprefix(PREFIX).lower()):
         Settings()
 
 
-def test_the_values_above_cover_every_setting() -> None:
+def test_everything_has_no_default_and_covers_all_settings() -> None:
     fields = Settings.model_fields
 
     assert set(EVERYTHING) == set(fields)
     assert not [name for name, value in EVERYTHING.items() if value == fields[name].default]
 
 
-def test_another_process_gets_the_same_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_environment_gives_another_process_equal_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     original = Settings(**EVERYTHING)
     for name, value in original.environment().items():
         monkeypatch.setenv(name, value)
@@ -129,7 +129,7 @@ def test_another_process_gets_the_same_settings(monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.mark.parametrize("name", sorted(EVERYTHING))
-def test_every_single_setting_survives_the_way_to_another_process(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def test_environment_preserves_each_setting(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     original = Settings(**{"fal_key": "id:secret", "secret_key": "k" * 32, name: EVERYTHING[name]})
     for variable, value in original.environment().items():
         monkeypatch.setenv(variable, value)
@@ -140,7 +140,7 @@ def test_every_single_setting_survives_the_way_to_another_process(monkeypatch: p
 @pytest.mark.parametrize(
     "url", ["rediss://a:1/0", "unix:///run/redis.sock", "sentinel://:w@a:1,b:2/main/0", "sentinels://a/main"]
 )
-def test_a_redis_is_named_in_several_ways(environment: pytest.MonkeyPatch, url: str) -> None:
+def test_redis_url_every_scheme_is_accepted(environment: pytest.MonkeyPatch, url: str) -> None:
     environment.setenv("GATEWAY_REDIS_URL", url)
     assert Settings().redis_url == url
 
@@ -149,28 +149,26 @@ def test_a_redis_is_named_in_several_ways(environment: pytest.MonkeyPatch, url: 
 @pytest.mark.parametrize(
     "url",
     [
-        "sentinel://:hush-word@a:1",
-        "sentinels://:hush-word@a:x/main",
-        "redis://:hush-word/with-a-slash@a:1/0",
+        "sentinel://:hush-text@a:1",
+        "sentinels://:hush-text@a:x/main",
+        "redis://:hush-text/with-a-slash@a:1/0",
         "rediss://a:70000/0",
     ],
 )
-def test_a_url_that_says_too_little_is_refused_without_quoting_it(
-    environment: pytest.MonkeyPatch, name: str, url: str
-) -> None:
+def test_url_invalid_is_refused_without_quoting_it(environment: pytest.MonkeyPatch, name: str, url: str) -> None:
     environment.setenv(name, url)
     with pytest.raises(ValidationError) as raised:
         Settings()
-    assert "hush-word" not in "".join(traceback.format_exception(raised.value))
+    assert "hush-text" not in "".join(traceback.format_exception(raised.value))
 
 
-def test_another_kind_of_store_is_refused(environment: pytest.MonkeyPatch) -> None:
-    environment.setenv("GATEWAY_REDIS_URL", "amqp://:hush-word@a")
+def test_redis_url_other_scheme_is_refused(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("GATEWAY_REDIS_URL", "amqp://:hush-text@a")
     with pytest.raises(ValidationError, match="must begin with one of redis://"):
         Settings()
 
 
-def test_what_was_not_set_is_not_passed_on() -> None:
+def test_environment_has_only_settings_that_were_set() -> None:
     assert set(factories.settings("redis://127.0.0.1:1/0").environment()) == {
         "GATEWAY_ADMIN_TOKEN",
         "GATEWAY_FAL_API_URL",
@@ -190,7 +188,7 @@ WEAK = ["", "short", "x" * 15, "secret", "changeme", "CHANGEME", "password", "sk
 
 @pytest.mark.parametrize("name", ["GATEWAY_SECRET_KEY", "GATEWAY_ADMIN_TOKEN"])
 @pytest.mark.parametrize("weak", WEAK)
-def test_weak_secrets_are_refused(environment: pytest.MonkeyPatch, name: str, weak: str) -> None:
+def test_secret_weak_is_refused(environment: pytest.MonkeyPatch, name: str, weak: str) -> None:
     environment.setenv(name, weak)
 
     with pytest.raises(ValidationError, match="random secret of at least 16 characters"):
@@ -198,14 +196,14 @@ def test_weak_secrets_are_refused(environment: pytest.MonkeyPatch, name: str, we
 
 
 @pytest.mark.parametrize("weak", ["secret,changeme,password", "," * 20, "k" * 32 + ",secret", "k" * 32 + ","])
-def test_every_one_of_several_secret_keys_must_be_strong(environment: pytest.MonkeyPatch, weak: str) -> None:
+def test_secret_key_any_weak_of_several_is_refused(environment: pytest.MonkeyPatch, weak: str) -> None:
     environment.setenv("GATEWAY_SECRET_KEY", weak)
 
     with pytest.raises(ValidationError, match="random secret of at least 16 characters"):
         Settings()
 
 
-def test_several_secret_keys_are_told_apart() -> None:
+def test_secret_keys_are_split_at_commas() -> None:
     assert Settings(**EVERYTHING).secret_keys() == ["hush-secret-key-number-one", "hush-secret-key-number-two"]
 
 
@@ -249,14 +247,14 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("name", "value"), WRONG)
-def test_wrong_values_are_refused_at_the_start(environment: pytest.MonkeyPatch, name: str, value: str) -> None:
+def test_settings_wrong_value_is_refused(environment: pytest.MonkeyPatch, name: str, value: str) -> None:
     environment.setenv(name, value)
 
     with pytest.raises(ValidationError):
         Settings()
 
 
-def test_times_may_be_seconds_or_iso_8601(environment: pytest.MonkeyPatch) -> None:
+def test_duration_seconds_and_iso_8601_are_accepted(environment: pytest.MonkeyPatch) -> None:
     environment.setenv("GATEWAY_RETENTION", "3600")
     environment.setenv("GATEWAY_WEBHOOK_TIMEOUT", "2.5")
     environment.setenv("GATEWAY_FAL_TIMEOUT", "PT1M30S")
@@ -268,27 +266,27 @@ def test_times_may_be_seconds_or_iso_8601(environment: pytest.MonkeyPatch) -> No
     assert Settings().webhook_schedule == (timedelta(0), timedelta(seconds=5), timedelta(minutes=5))
 
 
-def test_base_urls_lose_their_last_slash(environment: pytest.MonkeyPatch) -> None:
+def test_base_url_loses_last_slash(environment: pytest.MonkeyPatch) -> None:
     environment.setenv("GATEWAY_FAL_QUEUE_URL", "https://queue.fal.run/")
 
     assert Settings().fal_queue_url == "https://queue.fal.run"
 
 
-def test_settings_do_not_change() -> None:
+def test_settings_are_read_only() -> None:
     with pytest.raises(ValidationError):
         setattr(Settings(**EVERYTHING), "log_level", "INFO")  # noqa: B010  (mypy knows it is read-only)
 
 
-def test_settings_do_not_show_their_secrets() -> None:
+def test_settings_repr_has_no_secret() -> None:
     settings = Settings(**EVERYTHING)
 
     assert "hush" not in repr(settings) + str(settings) + f"{settings!s}"
-    assert "hush" in "".join(settings.environment().values()), "the one place that must"
+    assert "hush" in "".join(settings.environment().values()), "the environment includes secrets"
 
 
 @pytest.mark.parametrize("name", ["GATEWAY_SECRET_KEY", "GATEWAY_ADMIN_TOKEN"])
-def test_a_refusal_does_not_show_the_secret(environment: pytest.MonkeyPatch, name: str) -> None:
-    """A worker's or a server's start-up error ends up in a log."""
+def test_secret_refused_is_not_in_message(environment: pytest.MonkeyPatch, name: str) -> None:
+    """A start-up error of a worker or a gateway is logged."""
     environment.setenv(name, "hush,hush,hush")
 
     with pytest.raises(ValidationError) as raised:

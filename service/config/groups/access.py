@@ -1,0 +1,50 @@
+"""Settings of callers' access: public URL, secrets, origins of browsers."""
+
+from datetime import timedelta
+from typing import Annotated
+
+from pydantic import BaseModel, Field, SecretStr, field_validator
+
+from service.config.types import BaseUrl, Seconds, SentToken, Token, hard_to_guess
+
+
+class AccessSettings(BaseModel):
+    public_url: Annotated[
+        BaseUrl | None,
+        Field(
+            description="URL at which fal sends callbacks to this gateway and fal's clients call it; unset: no "
+            "callbacks, only polls, and `/fal` is disabled."
+        ),
+    ] = None
+    secret_key: Annotated[
+        Token,
+        Field(
+            description="Encrypts tenants' secrets in Redis. Several keys, comma-separated: the first encrypts, all "
+            "decrypt."
+        ),
+    ]
+    admin_token: Annotated[
+        SentToken | None, Field(description="Bearer token of `/admin/v1`; unset: those routes answer 404.")
+    ] = None
+    resend_window: Annotated[
+        Seconds,
+        Field(
+            ge=timedelta(0),
+            description="How long the same POST to `/fal`, sent again after a lost response, gets the first response "
+            "instead of a second job; 0: never.",
+        ),
+    ] = timedelta(seconds=120)
+    cors_origins: Annotated[
+        tuple[str, ...],
+        Field(description="Origins whose pages may call `/fal`, like `https://app.example`; `*`: all."),
+    ] = ()
+
+    @field_validator("secret_key")
+    @classmethod
+    def _every_key_is_hard_to_guess(cls, value: SecretStr) -> SecretStr:
+        for key in value.get_secret_value().split(","):
+            hard_to_guess(SecretStr(key.strip()))
+        return value
+
+    def secret_keys(self) -> list[str]:
+        return [key.strip() for key in self.secret_key.get_secret_value().split(",") if key.strip()]

@@ -1,0 +1,38 @@
+"""Settings of the processes: retention, shutdown, metrics and logs."""
+
+from datetime import timedelta
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, Field
+
+from service.config.types import Seconds
+
+
+class ProcessSettings(BaseModel):
+    retention: Annotated[
+        Seconds,
+        Field(
+            gt=timedelta(0), description="How long ended generations, their idempotency keys and deliveries are stored."
+        ),
+    ] = timedelta(days=30)
+    shutdown_grace: Annotated[
+        Seconds,
+        Field(
+            ge=timedelta(0),
+            description="How long a stopping process finishes its work; submits have `GATEWAY_FAL_TIMEOUT` in "
+            "addition.",
+        ),
+    ] = timedelta(seconds=20)
+    metrics_host: Annotated[str, Field(description="Address of `/metrics` and `/healthz` of a worker or beat.")] = (
+        "127.0.0.1"
+    )
+    metrics_port: Annotated[
+        int, Field(ge=0, le=65535, description="Port of `/metrics` and `/healthz` of a worker or beat; 0: none.")
+    ] = 0
+    log_level: Annotated[
+        Literal["DEBUG", "INFO", "WARNING", "ERROR"], Field(description="Lowest level that is logged.")
+    ] = "INFO"
+    log_format: Annotated[
+        Literal["auto", "json", "console"],
+        Field(description="`json`, `console` for people, or `auto`: `console` on a terminal, otherwise `json`."),
+    ] = "auto"
