@@ -50,7 +50,7 @@ def figure(text: str, name: str) -> int:
     return int(found[1])
 
 
-def test_a_photo_becomes_a_video(tmp_path: Path) -> None:
+def test_demo_makes_a_video_of_a_photo(tmp_path: Path) -> None:
     with demo(tmp_path) as process:
         text, _ = process.communicate(timeout=240)
     assert process.returncode == 0, text
@@ -81,7 +81,9 @@ def test_a_photo_becomes_a_video(tmp_path: Path) -> None:
         (signal.SIGINT, "submitted:", 5),  # Redis, sandbox, gateway, worker, beat: all at work
     ],
 )
-def test_stopped_it_leaves_nothing_behind(number: signal.Signals, words: str, count: int, tmp_path: Path) -> None:
+def test_demo_stopped_leaves_no_processes_or_files(
+    number: signal.Signals, words: str, count: int, tmp_path: Path
+) -> None:
     with demo(tmp_path) as process:
         read_until(process, words)
         children = children_of(process.pid, count)

@@ -66,7 +66,7 @@ def told(events: Iterator[Told | None]) -> Told:
     return next(event for event in events if event is not None)
 
 
-def test_a_silent_stream_shows_that_it_lives(user: TenantClient) -> None:
+def test_stream_idle_sends_pings(user: TenantClient) -> None:
     g = user.create("sandbox:hang heartbeat")
     begun = time.monotonic()
     with stream(user, g["id"]) as events:
@@ -79,7 +79,7 @@ def test_a_silent_stream_shows_that_it_lives(user: TenantClient) -> None:
     user.http.post(f"/v1/generations/{g['id']}/cancel")
 
 
-def test_so_many_and_no_more_until_one_has_gone(user: TenantClient) -> None:
+def test_stream_limit_frees_on_disconnect(user: TenantClient) -> None:
     g = user.create("sandbox:hang many")
     path = f"/v1/generations/{g['id']}/events"
     with stream(user, g["id"]) as first, stream(user, g["id"]) as second:
@@ -98,7 +98,7 @@ def test_so_many_and_no_more_until_one_has_gone(user: TenantClient) -> None:
     user.http.post(f"/v1/generations/{g['id']}/cancel")
 
 
-def test_one_gateway_goes_on_where_another_was_killed(user: TenantClient, short: Stack) -> None:
+def test_stream_resumes_on_another_gateway(user: TenantClient, short: Stack) -> None:
     """From log line to log line, each from a gateway that has never heard of the stream before."""
     g = user.create("sandbox:logs sandbox:no-video sandbox:seconds=3")
     heard: list[Told] = []
@@ -119,7 +119,7 @@ def test_one_gateway_goes_on_where_another_was_killed(user: TenantClient, short:
     assert len({event.id for event in heard}) == len(heard)
 
 
-def test_two_gateways_tell_the_same(user: TenantClient, short: Stack) -> None:
+def test_stream_is_equal_on_two_gateways(user: TenantClient, short: Stack) -> None:
     g = user.create("sandbox:logs sandbox:no-video sandbox:seconds=1")
     with another_gateway(short) as gateway:
         heard: dict[str, list[Told]] = {}
@@ -139,7 +139,7 @@ def test_two_gateways_tell_the_same(user: TenantClient, short: Stack) -> None:
     assert (first.id, first.data) == (second.id, second.data)
 
 
-def test_a_gateway_that_stops_sends_its_readers_away_at_once(user: TenantClient, short: Stack) -> None:
+def test_stream_ends_at_once_when_gateway_stops(user: TenantClient, short: Stack) -> None:
     g = user.create("sandbox:hang stopping")
     with another_gateway(short) as gateway, stream(user, g["id"], port=gateway.name) as events:
         last = told(events)
@@ -155,7 +155,7 @@ def test_a_gateway_that_stops_sends_its_readers_away_at_once(user: TenantClient,
             pass
 
 
-async def test_who_never_reads_is_given_up(user: TenantClient, short: Stack) -> None:
+async def test_stream_client_that_never_reads_is_dropped(user: TenantClient, short: Stack) -> None:
     """More than a socket holds, and nobody at the other end who takes it: the connection stays open all the while."""
     g = user.create("sandbox:stuck-queue")
     user.wait_for(g["id"], lambda now: now["status"] == "submitted")

@@ -30,7 +30,7 @@ def in_flight(own_tenant: TenantClient, receiver: Receiver) -> list[str]:
     return names
 
 
-def test_what_was_accepted_ends_and_creates_go_on_after(
+def test_redis_full_accepted_jobs_end_and_creates_resume(
     in_flight: list[str], own_tenant: TenantClient, own_stack: Stack, receiver: Receiver
 ) -> None:
     hints_waiting(own_stack)
@@ -54,9 +54,7 @@ def test_what_was_accepted_ends_and_creates_go_on_after(
     assert own_tenant.ended(created["id"], within=PATIENCE)["status"] == "succeeded"
 
 
-def test_worker_that_starts_on_a_full_redis_works(
-    in_flight: list[str], own_tenant: TenantClient, own_stack: Stack
-) -> None:
+def test_redis_full_worker_starts_and_works(in_flight: list[str], own_tenant: TenantClient, own_stack: Stack) -> None:
     """Its connection to the broker needs memory, and its own polls of the store need none."""
     own_stack.children.pop("worker").kill()
     with full(own_stack.redis.url, used=1.2):

@@ -66,7 +66,7 @@ def made(tenant: TenantClient, prompt: str) -> list[Any]:
     return [g for g in listed if g["input"]["prompt"] == prompt]
 
 
-def test_a_photo_becomes_a_video(run: Any, tenant: TenantClient, tmp_path: Path) -> None:
+def test_generate_makes_a_video_of_a_photo(run: Any, tenant: TenantClient, tmp_path: Path) -> None:
     prompt = "sandbox:logs the rocket lifts off, by command"
     end = ("--end-image", str(SAMPLES / "cat.png"), "--aspect-ratio", "16:9", "--no-audio", "--end-user", "customer-7")
     result = run(PHOTO, prompt, *SHORT, *end, "--max-cost", "5.00", "--output", "rocket.mp4")
@@ -86,7 +86,7 @@ def test_a_photo_becomes_a_video(run: Any, tenant: TenantClient, tmp_path: Path)
         assert result.stderr.count(f"  {line['message']}\n") == 1, "each line of fal's log once"
 
 
-def test_for_programs_it_is_one_json_object(run: Any, tenant: TenantClient, tmp_path: Path) -> None:
+def test_generate_json_is_one_object(run: Any, tenant: TenantClient, tmp_path: Path) -> None:
     (tmp_path / "videos").mkdir()
     url = "https://v3b.fal.media/a.jpg"
     result = run(url, "sandbox:no-video by url", *SHORT, "--json", "--output", "videos")
@@ -100,7 +100,7 @@ def test_for_programs_it_is_one_json_object(run: Any, tenant: TenantClient, tmp_
     assert (answer["error"], answer["seconds"] > 0) == (None, True)
 
 
-def test_refused_by_policy(run: Any, tmp_path: Path) -> None:
+def test_generate_refused_by_policy(run: Any, tmp_path: Path) -> None:
     result = run(PHOTO, "sandbox:policy sandbox:seconds=0.1", *SHORT, exits=1)
     assert result.stdout == ""
     assert result.stderr.splitlines()[-1].startswith("The images or videos provided may contain likenesses")
@@ -110,7 +110,7 @@ def test_refused_by_policy(run: Any, tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_a_quote_makes_nothing(run: Any, tenant: TenantClient) -> None:
+def test_generate_quote_creates_nothing(run: Any, tenant: TenantClient) -> None:
     most = usd(Rates(tenant.stack.settings.rates).estimate("480p", "4"))
     assert run("no-such.jpg", "only asked", *SHORT, "--estimate").stdout == f"At most ${most}\n"
     quote = json.loads(run(PHOTO, "only asked", *SHORT, "--estimate", "--json").stdout)
@@ -118,7 +118,7 @@ def test_a_quote_makes_nothing(run: Any, tenant: TenantClient) -> None:
     assert made(tenant, "only asked") == []
 
 
-def test_detached_it_goes_on_alone(run: Any, tenant: TenantClient) -> None:
+def test_generate_detached_exits_and_job_continues(run: Any, tenant: TenantClient) -> None:
     result = run(PHOTO, "sandbox:no-video detached", *SHORT, "--detach")
     assert tenant.ended(result.stdout.strip())["status"] == "succeeded"
 
@@ -126,7 +126,7 @@ def test_detached_it_goes_on_alone(run: Any, tenant: TenantClient) -> None:
 # --- over a bad line --------------------------------------------------------------------------------------------------
 
 
-def test_an_answer_that_is_lost_makes_nothing_twice(run: Any, tenant: TenantClient) -> None:
+def test_generate_lost_response_creates_once(run: Any, tenant: TenantClient) -> None:
     prompt = "sandbox:no-video lost answer"
     with Cutter(tenant.stack.port or 0, Cut(rb"POST /v1/generations ", times=2), Cut(rb"POST /v1/uploads ")) as way:
         run(PHOTO, prompt, *SHORT, url=way.url)
@@ -136,7 +136,7 @@ def test_an_answer_that_is_lost_makes_nothing_twice(run: Any, tenant: TenantClie
     assert len(tenant.submits(prompt)) == 1
 
 
-def test_a_stream_that_breaks_goes_on_where_it_was(run: Any, tenant: TenantClient) -> None:
+def test_generate_broken_stream_resumes(run: Any, tenant: TenantClient) -> None:
     prompt = "sandbox:logs sandbox:no-video sandbox:seconds=2 broken stream"
     cuts = [Cut(rb"GET \S+/events ", after) for after in (b"event: log", b'"message":"Denoising"', b"succeeded")]
     with Cutter(tenant.stack.port or 0, *cuts) as way:
@@ -150,13 +150,13 @@ def test_a_stream_that_breaks_goes_on_where_it_was(run: Any, tenant: TenantClien
         assert result.stderr.count(f"  {line['message']}\n") == 1
 
 
-def test_without_any_stream_it_polls(run: Any, tenant: TenantClient) -> None:
+def test_generate_without_stream_polls(run: Any, tenant: TenantClient) -> None:
     with Cutter(tenant.stack.port or 0, Cut(rb"GET \S+/events ", times=1000)) as way:
         run(PHOTO, "sandbox:no-video sandbox:seconds=1 no stream", *SHORT, url=way.url)
     assert way.calls(r"GET /v1/generations/\w+\?wait=")
 
 
-def test_a_gateway_that_restarts_is_waited_for(own_tenant: TenantClient, tmp_path: Path) -> None:
+def test_generate_waits_for_restarted_gateway(own_tenant: TenantClient, tmp_path: Path) -> None:
     with started(own_tenant, tmp_path, PHOTO, "sandbox:no-video sandbox:seconds=3 restart", *SHORT) as process:
         read_until(process, "submitted")
         own_tenant.stack.children["gateway"].kill()
@@ -170,7 +170,7 @@ def test_a_gateway_that_restarts_is_waited_for(own_tenant: TenantClient, tmp_pat
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_interrupted_it_cancels(tenant: TenantClient, tmp_path: Path, number: signal.Signals) -> None:
+def test_generate_interrupted_cancels(tenant: TenantClient, tmp_path: Path, number: signal.Signals) -> None:
     prompt = f"sandbox:hang interrupted by {number.name}"
     with started(tenant, tmp_path, PHOTO, prompt, *SHORT, "--json") as process:
         read_until(process, "in_progress")
@@ -185,7 +185,7 @@ def test_interrupted_it_cancels(tenant: TenantClient, tmp_path: Path, number: si
     assert tenant.ended(g["id"])["status"] == "canceled"
 
 
-def test_interrupted_before_the_answer_it_still_cancels(tenant: TenantClient, tmp_path: Path) -> None:
+def test_generate_interrupted_before_response_cancels(tenant: TenantClient, tmp_path: Path) -> None:
     """The create is with the gateway, its answer is lost, and then comes Ctrl-C."""
     prompt = "sandbox:hang interrupted early"
     with (
@@ -201,7 +201,7 @@ def test_interrupted_before_the_answer_it_still_cancels(tenant: TenantClient, tm
     assert tenant.ended(g["id"])["status"] == "canceled"
 
 
-def test_out_of_time_it_cancels(run: Any, tenant: TenantClient) -> None:
+def test_generate_timeout_cancels(run: Any, tenant: TenantClient) -> None:
     prompt = "sandbox:hang out of time"
     result = run(PHOTO, prompt, *SHORT, "--timeout", "4", exits=1)
     (g,) = made(tenant, prompt)
@@ -212,7 +212,7 @@ def test_out_of_time_it_cancels(run: Any, tenant: TenantClient) -> None:
 # --- misused ----------------------------------------------------------------------------------------------------------
 
 
-def test_wrong_usage_is_told_and_nothing_is_made(run: Any, tenant: TenantClient, tmp_path: Path) -> None:
+def test_generate_wrong_usage_creates_nothing(run: Any, tenant: TenantClient, tmp_path: Path) -> None:
     text, huge = tmp_path / "text.jpg", tmp_path / "huge.jpg"
     text.write_text("no picture")
     huge.write_bytes(b"\xff\xd8\xff")
@@ -234,7 +234,7 @@ def test_wrong_usage_is_told_and_nothing_is_made(run: Any, tenant: TenantClient,
     assert made(tenant, prompt) == []
 
 
-def test_a_refusal_is_one_line(run: Any, tenant: TenantClient) -> None:
+def test_generate_refusal_is_one_line(run: Any, tenant: TenantClient) -> None:
     mistyped = tenant.stack.api_key[:-1] + "!"
     for words, key, telling in (
         (("x", *SHORT), mistyped, "The API key is mistyped"),
@@ -248,7 +248,7 @@ def test_a_refusal_is_one_line(run: Any, tenant: TenantClient) -> None:
         assert mistyped not in result.stderr
 
 
-def test_a_gateway_that_is_away_is_told_at_once(tenant: TenantClient, tmp_path: Path) -> None:
+def test_generate_unavailable_gateway_fails_at_once(tenant: TenantClient, tmp_path: Path) -> None:
     with started(tenant, tmp_path, PHOTO, "nobody there", url=f"http://127.0.0.1:{free_port()}") as process:
         read_until(process, "Trying again for 30 s.")
 

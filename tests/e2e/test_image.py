@@ -51,11 +51,11 @@ def run(image: Builder, stage: Stage, *words: str, **environment: str) -> subpro
     )
 
 
-def test_only_what_needs_a_machine_was_left_out(image: Builder) -> None:
+def test_image_skipped_steps_need_a_container_engine(image: Builder) -> None:
     assert set(image.left_out) == {"RUN useradd --system --uid 10001 gateway", "EXPOSE 8080 9100", "EXPOSE 9080"}
 
 
-def test_the_last_stages_run_as_nobody_and_bring_nothing_to_build_with(image: Builder) -> None:
+def test_image_final_stages_have_no_root_and_no_build_tools(image: Builder) -> None:
     for name in ("gateway", "sandbox"):
         assert image.stages[name].user == "10001"
     installed = {path.name for path in (image.root / "opt/gateway/bin").iterdir()}
@@ -64,7 +64,7 @@ def test_the_last_stages_run_as_nobody_and_bring_nothing_to_build_with(image: Bu
     assert [path.name for path in image.root.iterdir()] == ["opt"], "no sources beside what is installed"
 
 
-def test_what_is_installed_is_what_the_lock_says(image: Builder, gateway: Stage) -> None:
+def test_image_packages_are_of_the_lock_file(image: Builder, gateway: Stage) -> None:
     code = "import importlib.metadata as m, json; print(json.dumps({d.name: d.version for d in m.distributions()}))"
     found = {name.lower().replace("_", "-"): version for name, version in json.loads(
         run(image, gateway, "python", "-c", code).stdout).items()}  # fmt: skip
@@ -77,19 +77,19 @@ def test_what_is_installed_is_what_the_lock_says(image: Builder, gateway: Stage)
     assert {name: locked.get(name) for name in found} == found
 
 
-def test_nothing_can_be_written(image: Builder, gateway: Stage) -> None:
+def test_image_files_are_read_only(image: Builder, gateway: Stage) -> None:
     result = run(image, gateway, "python", "-c", "import pathlib; pathlib.Path('opt/gateway/x').write_text('x')")
     assert "PermissionError" in result.stderr or "Read-only" in result.stderr
 
 
 @pytest.mark.parametrize("word", ["serve", "worker", "beat", "doctor"])
-def test_the_commands_introduce_themselves(image: Builder, gateway: Stage, word: str) -> None:
+def test_image_commands_print_help(image: Builder, gateway: Stage, word: str) -> None:
     result = run(image, gateway, *gateway.entrypoint, word, "--help")
     assert result.returncode == 0, result.stderr
     assert word in result.stdout
 
 
-def test_every_part_can_be_imported(image: Builder, gateway: Stage) -> None:
+def test_image_modules_can_be_imported(image: Builder, gateway: Stage) -> None:
     environment = factories.settings("redis://127.0.0.1:9/0").environment()
     result = run(image, gateway, "python", "-c", f"import {MODULES}; print(service.__file__)", **environment)
     assert result.returncode == 0, result.stderr
@@ -113,7 +113,7 @@ def start(image: Builder, gateway: Stage, redis_url: str, tmp_path: Path) -> Ite
         assert child.end() in (0, -signal.SIGTERM), child.story()  # uvicorn passes the signal on when it is done
 
 
-def test_it_serves_and_the_healthcheck_sees_it(
+def test_image_serves_and_healthcheck_passes(
     image: Builder, gateway: Stage, start: Callable[..., Child], redis_server: EmbeddedRedis
 ) -> None:
     port = str(free_port())
@@ -128,7 +128,7 @@ def test_it_serves_and_the_healthcheck_sees_it(
 
 
 @pytest.mark.parametrize("word", ["worker", "beat"])
-def test_worker_and_beat_run_from_it_too(start: Callable[..., Child], word: str) -> None:
+def test_image_runs_worker_and_beat(start: Callable[..., Child], word: str) -> None:
     port = str(free_port())
     child = start(word, GATEWAY_METRICS_PORT=port)
     child.wait_until(lambda: _answer(port) == 200)
@@ -141,7 +141,7 @@ def _answer(port: str) -> int:
         return 0
 
 
-def test_the_sandbox_is_a_stage_of_its_own(image: Builder) -> None:
+def test_image_sandbox_is_a_separate_stage(image: Builder) -> None:
     image.make_writable()
     try:
         stage = image.enter("sandbox")
@@ -153,7 +153,7 @@ def test_the_sandbox_is_a_stage_of_its_own(image: Builder) -> None:
         image.make_read_only()
 
 
-def test_the_context_holds_all_that_is_copied() -> None:
+def test_image_context_has_all_copied_files() -> None:
     """.dockerignore lets in what COPY asks for, and no secrets or data beside it."""
     from tests.support.dockerfile import instructions
 

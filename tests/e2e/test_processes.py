@@ -46,7 +46,7 @@ def samples(url: str) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
     return found
 
 
-def test_each_tells_what_all_have_counted(several: str) -> None:
+def test_metrics_of_any_process_sum_all_processes(several: str) -> None:
     for _ in range(_CALLS):  # each over a connection of its own, to whichever process takes it
         assert httpx.get(f"{several}/v1/generations", trust_env=False).status_code == 401
 
@@ -77,7 +77,7 @@ def waiting_calls(url: str) -> float | None:
     return None
 
 
-def test_what_was_held_by_one_that_died_is_held_no_more(gateways: tuple[str, Child], stack: Stack) -> None:
+def test_metrics_gauge_of_dead_process_is_removed(gateways: tuple[str, Child], stack: Stack) -> None:
     url, child = gateways
     with httpx.Client(
         base_url=url, headers={"authorization": f"Bearer {stack.api_key}"}, timeout=60, trust_env=False

@@ -20,7 +20,7 @@ def idle() -> Iterator[Stack]:
 
 
 @pytest.mark.parametrize("processes", [1, 2])
-def test_those_who_wait_are_answered_when_it_stops(idle: Stack, processes: int) -> None:
+def test_stop_answers_waiting_callers(idle: Stack, processes: int) -> None:
     port = free_port()
     command = [sys.executable, "-m", "service.cli", "serve", "--port", str(port), "--workers", str(processes)]
     gateway = Child("another", command, log=idle.folder / "another.log", environment=idle.environment)

@@ -14,7 +14,7 @@ from tests.guards.repository import ROOT, files, modules
 LUA = sorted((ROOT / "service/store").glob("*/*.lua"))
 
 
-def test_the_arrows_between_modules_point_one_way() -> None:
+def test_import_contracts_hold() -> None:
     command = [str(Path(sys.executable).with_name("lint-imports")), "--no-cache"]
 
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
@@ -23,7 +23,7 @@ def test_the_arrows_between_modules_point_one_way() -> None:
 
 
 @pytest.mark.parametrize("module", ["service.cli", "service.cli.client.create_video"])
-def test_the_command_line_starts_without_the_gateway(module: str) -> None:
+def test_command_line_imports_no_gateway(module: str) -> None:
     """A second of imports before `generate` asks for anything, where a fifth of it is enough."""
     heavy = ("aiohttp", "celery", "cryptography", "fastapi", "pydantic", "redis", "service.runtime", "uvicorn")
     code = f"import sys, {module}; sys.stdout.write(' '.join(n for n in {heavy!r} if n in sys.modules))"
@@ -31,7 +31,7 @@ def test_the_command_line_starts_without_the_gateway(module: str) -> None:
     assert said_by(code) == ""
 
 
-def test_a_gateway_starts_without_what_it_may_never_need() -> None:
+def test_gateway_imports_no_optional_modules() -> None:
     """Four megabytes each, in every process."""
     code = "import sys, service.app; sys.stdout.write(' '.join(n for n in ('PIL', 'obstore') if n in sys.modules))"
 
@@ -42,7 +42,7 @@ def said_by(code: str) -> str:
     return subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
 
 
-def test_no_exception_is_swallowed_without_a_word() -> None:
+def test_suppressed_exceptions_have_a_reason() -> None:
     """``contextlib.suppress`` says what is meant; an ``except`` that only passes does not."""
     silent = [
         f"{path.relative_to(ROOT)}:{node.lineno}"
@@ -60,7 +60,7 @@ def _does_nothing(statement: ast.stmt) -> bool:
     )
 
 
-def test_every_module_says_what_it_is() -> None:
+def test_modules_have_docstrings() -> None:
     mute = [
         str(path.relative_to(ROOT))
         for path in modules("service", "workers", "deploy/sandbox")
@@ -70,12 +70,12 @@ def test_every_module_says_what_it_is() -> None:
     assert mute == []
 
 
-def test_there_are_scripts() -> None:
+def test_lua_scripts_are_found() -> None:
     assert LUA
 
 
 @pytest.mark.parametrize("script", LUA, ids=lambda path: path.name)
-def test_every_lua_script_has_a_header(script: Path) -> None:
+def test_lua_scripts_have_headers(script: Path) -> None:
     lines = script.read_text().splitlines()
     header = lines[: next(number for number, line in enumerate(lines) if not line.startswith("--"))]
     text = "\n".join(header)
@@ -112,7 +112,7 @@ LUA_KEYWORDS = {
 
 
 @pytest.mark.parametrize("script", LUA, ids=lambda path: path.name)
-def test_every_parameter_of_a_lua_script_is_used(script: Path) -> None:
+def test_lua_parameters_are_used(script: Path) -> None:
     """By the script itself, or by a part that it shares."""
     loaded = Script(script.stem)
     names = [*loaded.keys.locals, loaded.keys.start, *loaded.arguments.locals, loaded.arguments.start]
@@ -123,7 +123,7 @@ def test_every_parameter_of_a_lua_script_is_used(script: Path) -> None:
 
 
 @pytest.mark.parametrize("script", LUA, ids=lambda path: path.name)
-def test_every_name_in_a_lua_script_is_declared(script: Path) -> None:
+def test_lua_names_are_declared(script: Path) -> None:
     """A missing declaration would be found by the first call that comes to it, in production."""
     text = Script(script.stem).text
     code = _without_texts(text)
@@ -135,7 +135,7 @@ def test_every_name_in_a_lua_script_is_declared(script: Path) -> None:
 
 
 @pytest.mark.parametrize("script", LUA, ids=lambda path: path.name)
-def test_no_lua_script_reads_a_parameter_by_number(script: Path) -> None:
+def test_lua_parameters_are_read_by_name(script: Path) -> None:
     assert re.findall(r"(?:KEYS|ARGV)\[\d+\]", script.read_text()) == []
 
 
@@ -150,7 +150,7 @@ def _lua_names(code: str) -> list[str]:
 
 
 @pytest.mark.parametrize("script", LUA, ids=lambda path: path.name)
-def test_every_lua_script_has_one_caller(script: Path) -> None:
+def test_lua_scripts_have_one_caller(script: Path) -> None:
     loads = [
         str(path.relative_to(ROOT))
         for path in modules("service", "workers")
@@ -176,7 +176,7 @@ FORBIDDEN = {
 
 
 @pytest.mark.parametrize("what", FORBIDDEN)
-def test_no_file_holds(what: str) -> None:
+def test_files_do_not_contain(what: str) -> None:
     this = Path(__file__)
     found = [
         f"{path.relative_to(ROOT)}:{number}"
@@ -189,7 +189,7 @@ def test_no_file_holds(what: str) -> None:
     assert found == []
 
 
-def test_every_test_module_is_collected() -> None:
+def test_test_modules_are_collected() -> None:
     """A test in a file that pytest does not look at never fails."""
     strays = [
         str(path.relative_to(ROOT))

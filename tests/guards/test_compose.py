@@ -15,12 +15,12 @@ SERVICES = COMPOSE["services"]
 OURS = {name: service for name, service in SERVICES.items() if "build" in service}
 
 
-def test_it_is_of_composes_schema() -> None:
+def test_file_matches_compose_schema() -> None:
     schema = files("check_jsonschema") / "builtin_schemas/vendor/compose-spec.json"
     jsonschema.validate(COMPOSE, json.loads(schema.read_text()))
 
 
-def test_every_image_is_a_stage_of_ours_or_has_a_version() -> None:
+def test_images_are_build_stages_or_have_versions() -> None:
     stages = set(re.findall(r"^FROM \S+ AS (\S+)$", (ROOT / "Dockerfile").read_text(), re.MULTILINE))
     assert {service["build"]["target"] for service in OURS.values()} <= stages
     assert set(OURS) == {"gateway", "worker", "beat", "sandbox"}
@@ -29,7 +29,7 @@ def test_every_image_is_a_stage_of_ours_or_has_a_version() -> None:
     ] == []
 
 
-def test_every_variable_is_a_setting_and_no_secret_has_a_default() -> None:
+def test_variables_are_settings_and_secrets_have_no_default() -> None:
     for service in SERVICES.values():
         for variable, value in service.get("environment", {}).items():
             assert not variable.startswith(PREFIX) or variable.removeprefix(PREFIX).lower() in Settings.model_fields
@@ -37,13 +37,13 @@ def test_every_variable_is_a_setting_and_no_secret_has_a_default() -> None:
                 assert re.fullmatch(r"\$\{\w+:\?[^}]+\}", value), variable
 
 
-def test_ours_have_no_rights_and_write_nowhere() -> None:
+def test_services_have_no_rights_and_read_only_root() -> None:
     assert {(s["read_only"], *s["cap_drop"], *s["security_opt"]) for s in OURS.values()} == {
         (True, "ALL", "no-new-privileges:true")
     }
 
 
-def test_everything_named_is_there() -> None:
+def test_named_objects_exist() -> None:
     for name, service in SERVICES.items():
         for volume in service.get("volumes", []):
             source = volume.split(":")[0]
@@ -53,13 +53,13 @@ def test_everything_named_is_there() -> None:
             assert port.startswith("127.0.0.1:"), "nothing is open to the network by default"
 
 
-def test_processes_without_http_have_a_healthcheck_of_their_own() -> None:
+def test_processes_without_http_have_a_healthcheck() -> None:
     for name in ("worker", "beat"):
         port = SERVICES[name]["environment"]["GATEWAY_METRICS_PORT"]
         assert f":{port}/healthz" in " ".join(SERVICES[name]["healthcheck"]["test"])
 
 
-def test_prometheus_scrapes_each_process_where_it_listens() -> None:
+def test_prometheus_scrapes_each_process_on_its_port() -> None:
     scraped = yaml.safe_load((ROOT / "deploy/prometheus/prometheus.yml").read_text())
     targets = {job["job_name"]: job["dns_sd_configs"][0] for job in scraped["scrape_configs"]}
     assert {name: (t["names"], t["port"]) for name, t in targets.items()} == {
@@ -71,7 +71,7 @@ def test_prometheus_scrapes_each_process_where_it_listens() -> None:
         assert "groups" in yaml.safe_load((ROOT / "deploy/prometheus" / name).read_text())
 
 
-def test_grafana_finds_prometheus_and_its_dashboards() -> None:
+def test_grafana_has_datasource_and_dashboards() -> None:
     provisioning = ROOT / "deploy/grafana/provisioning"
     (source,) = yaml.safe_load((provisioning / "datasources/prometheus.yaml").read_text())["datasources"]
     assert source["url"] == "http://prometheus:9090"

@@ -53,7 +53,7 @@ def strict(schema: Any) -> Any:
 
 
 @pytest.mark.parametrize(("build", "document"), ALL, ids=named)
-def test_every_object_is_of_its_schema(build: str, document: Any) -> None:
+def test_objects_match_their_schema(build: str, document: Any) -> None:
     crd = CRDS / f"{document['kind']}.json"
     if crd.exists():
         jsonschema.validate(document, strict(json.loads(crd.read_text())))
@@ -61,7 +61,7 @@ def test_every_object_is_of_its_schema(build: str, document: Any) -> None:
         kubernetes_validate.validate(document, KUBERNETES, strict=True)
 
 
-def test_a_misspelt_field_would_be_noticed() -> None:
+def test_misspelt_field_fails_schema() -> None:
     wrong = json.loads(json.dumps(DEPLOYMENTS["gateway"]))
     wrong["spec"]["template"]["spec"]["containers"][0]["readinesProbe"] = {}
     with pytest.raises(kubernetes_validate.ValidationError):
@@ -72,7 +72,7 @@ def test_a_misspelt_field_would_be_noticed() -> None:
         jsonschema.validate(scaled, strict(json.loads((CRDS / "ScaledObject.json").read_text())))
 
 
-def test_every_queue_has_its_workers_and_there_is_one_beat() -> None:
+def test_each_queue_has_workers_and_beat_is_single() -> None:
     consumed = [word for d in DEPLOYMENTS.values() for word in queues_of(container(d)["args"])]
     assert sorted(consumed) == sorted(QUEUES)
     beat = DEPLOYMENTS["beat"]["spec"]
@@ -84,7 +84,7 @@ def queues_of(words: list[str]) -> list[str]:
 
 
 @pytest.mark.parametrize("name", DEPLOYMENTS)
-def test_no_pod_has_rights_or_a_place_to_write(name: str) -> None:
+def test_pods_have_no_rights_and_read_only_root(name: str) -> None:
     pod = DEPLOYMENTS[name]["spec"]["template"]["spec"]
     assert pod["automountServiceAccountToken"] is False
     assert (pod["securityContext"]["runAsNonRoot"], pod["securityContext"]["runAsUser"]) == (True, 10001)
@@ -98,7 +98,7 @@ def test_no_pod_has_rights_or_a_place_to_write(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", DEPLOYMENTS)
-def test_what_is_set_is_a_setting_and_secrets_come_by_reference(name: str) -> None:
+def test_variables_are_settings_and_secrets_are_references(name: str) -> None:
     environment = {entry["name"]: entry for entry in container(DEPLOYMENTS[name])["env"]}
     written = set(documents("ConfigMap")["gateway-settings"]["data"])
     for variable in set(environment) | written:
@@ -111,7 +111,7 @@ def test_what_is_set_is_a_setting_and_secrets_come_by_reference(name: str) -> No
     assert documents("Secret") == {}
 
 
-def test_every_process_has_the_time_it_needs_to_stop() -> None:
+def test_pods_have_time_to_stop() -> None:
     settings = factories.settings(
         "redis://127.0.0.1:9/0", shutdown_grace=Settings.model_fields["shutdown_grace"].default
     )
@@ -127,7 +127,7 @@ def test_every_process_has_the_time_it_needs_to_stop() -> None:
         assert pod["terminationGracePeriodSeconds"] >= needs, (name, needs)
 
 
-def test_every_pod_is_looked_after_on_a_port_it_has() -> None:
+def test_probes_use_declared_ports() -> None:
     for deployment in DEPLOYMENTS.values():
         pod = container(deployment)
         ports = {port["name"] for port in pod["ports"]}
@@ -144,7 +144,7 @@ def test_every_pod_is_looked_after_on_a_port_it_has() -> None:
 
 
 @pytest.mark.parametrize("kind", ["HorizontalPodAutoscaler", "ScaledObject"])
-def test_what_is_scaled_exists_and_sets_no_replicas_itself(kind: str) -> None:
+def test_scaled_deployment_exists_without_replicas(kind: str) -> None:
     for scaler in documents(kind).values():
         target = DEPLOYMENTS[scaler["spec"]["scaleTargetRef"]["name"]]
         assert "replicas" not in target["spec"]
@@ -152,7 +152,7 @@ def test_what_is_scaled_exists_and_sets_no_replicas_itself(kind: str) -> None:
     assert scaled == set(DEPLOYMENTS) - {"beat"}
 
 
-def test_what_is_asked_of_prometheus_exists() -> None:
+def test_prometheus_queries_read_existing_metrics() -> None:
     known = set(metrics.types())
     for scaled in documents("ScaledObject").values():
         for trigger in scaled["spec"]["triggers"]:
@@ -169,7 +169,7 @@ def labels_of(name: str) -> dict[str, str]:
     return found
 
 
-def test_every_selector_finds_the_pods_it_means() -> None:
+def test_selectors_match_their_pods() -> None:
     expected = {
         ("Service", "gateway"): {"gateway"},
         ("PodDisruptionBudget", "gateway"): {"gateway"},
@@ -194,7 +194,7 @@ def test_every_selector_finds_the_pods_it_means() -> None:
         assert matches(deployment["spec"]["selector"], deployment["spec"]["template"]["metadata"]["labels"])
 
 
-def test_only_the_gateway_is_reached_and_beat_reaches_redis_alone() -> None:
+def test_network_policies_allow_gateway_in_and_beat_to_redis() -> None:
     policies = documents("NetworkPolicy")
     open_to_all = [n for n, p in policies.items() if any("from" not in rule for rule in p["spec"].get("ingress", []))]
     assert open_to_all == ["gateway"]

@@ -68,12 +68,12 @@ def local(schema: Any) -> Any:
     return [local(item) for item in schema] if isinstance(schema, list) else schema
 
 
-def test_it_is_a_valid_document() -> None:
+def test_document_is_valid() -> None:
     assert DOCUMENT["openapi"].startswith("3.1")
     validate(DOCUMENT)
 
 
-def test_every_body_has_an_example_and_every_example_keeps_to_its_schema() -> None:
+def test_bodies_have_examples_that_match_their_schema() -> None:
     bare = [f"{whose} {media}" for whose, media, content in contents() if not values(content) and media not in BINARY]
     wrong = [
         f"{whose}: {error.message}"
@@ -86,7 +86,7 @@ def test_every_body_has_an_example_and_every_example_keeps_to_its_schema() -> No
     assert wrong == []
 
 
-def test_every_operation_and_parameter_is_described() -> None:
+def test_operations_and_parameters_have_descriptions() -> None:
     tags = {tag["name"] for tag in DOCUMENT["tags"]}
     for section in ("paths", "webhooks"):
         for path, method, operation in operations(section):
@@ -102,7 +102,7 @@ def test_every_operation_and_parameter_is_described() -> None:
     assert DOCUMENT["servers"]
 
 
-def test_every_property_and_header_is_described() -> None:
+def test_properties_and_headers_have_descriptions() -> None:
     """Except in fal's own schemas, whose names and meanings are fal's."""
     bare = [
         f"{name}.{field}"
@@ -116,14 +116,14 @@ def test_every_property_and_header_is_described() -> None:
     assert [name for name, header in DOCUMENT["components"]["headers"].items() if not header["description"]] == []
 
 
-def test_every_operation_names_its_scope_in_its_description() -> None:
+def test_operation_descriptions_name_their_scope() -> None:
     for path, method, operation in operations():
         for way in operation["security"]:
             for scopes in way.values():
                 assert all(f"scope `{scope}`" in operation["description"] for scope in scopes), f"{method} {path}"
 
 
-def test_costs_in_descriptions_are_the_prices_of_the_default_rates() -> None:
+def test_costs_in_descriptions_are_default_prices() -> None:
     rates = Rates(Settings.model_fields["rates"].default)
     cases: list[tuple[Resolution, str]] = [("720p", "auto"), ("480p", "5"), ("720p", "5")]
     highest = {case: math.ceil(rates.estimate(*case) / 10_000) / 100 for case in cases}
@@ -137,7 +137,7 @@ def test_costs_in_descriptions_are_the_prices_of_the_default_rates() -> None:
     assert all("4.58 USD" in text and "0.71 USD" in text for text in texts)
 
 
-def test_page_has_two_security_schemes_and_one_error_per_operation() -> None:
+def test_page_has_two_schemes_and_one_error_per_operation() -> None:
     shown = people_document(DOCUMENT)
 
     assert list(shown["components"]["securitySchemes"]) == ["apiKey", "adminToken"]
@@ -148,20 +148,20 @@ def test_page_has_two_security_schemes_and_one_error_per_operation() -> None:
             assert operation["responses"]["default"]["description"], f"{method} {path}"
 
 
-def test_operation_ids_are_words_and_unique() -> None:
+def test_operation_ids_are_unique_identifiers() -> None:
     names = [operation["operationId"] for section in ("paths", "webhooks") for *_, operation in operations(section)]
 
     assert len(names) == len(set(names)) > 60
     assert [name for name in names if not re.fullmatch(r"[a-z][a-z_]+[a-z]", name)] == []
 
 
-def test_every_path_has_its_parameters() -> None:
+def test_paths_declare_their_parameters() -> None:
     for path, method, operation in operations():
         given = {each["name"] for each in operation.get("parameters", ()) if each["in"] == "path"}
         assert set(re.findall(r"{(\w+)}", path)) == given, f"{method} {path}"
 
 
-def test_every_answer_names_the_headers_of_every_answer() -> None:
+def test_responses_declare_common_headers() -> None:
     for path, method, operation in operations():
         for status, answer in operation["responses"].items():
             told = resolved(answer)["headers"]
@@ -170,7 +170,7 @@ def test_every_answer_names_the_headers_of_every_answer() -> None:
             assert all(set(header) == {"$ref"} for header in told.values()), "each is described once"
 
 
-def test_refusals_are_described_once_with_every_code_of_their_status() -> None:
+def test_error_responses_list_every_code_of_their_status() -> None:
     for path, method, operation in operations():
         assert "500" in operation["responses"], f"{method} {path}"
         for status, answer in operation["responses"].items():
@@ -186,13 +186,13 @@ def test_refusals_are_described_once_with_every_code_of_their_status() -> None:
     assert told == known
 
 
-def test_every_event_has_a_webhook() -> None:
+def test_events_have_webhooks() -> None:
     sent = {name for name, *_ in operations("webhooks")}
 
     assert sent == {event.value for event in EventType} | {"fal.request"}
 
 
-def test_nothing_is_described_that_nobody_refers_to() -> None:
+def test_components_are_all_referenced() -> None:
     text = str(DOCUMENT)
     unused = {
         f"#/components/{kind}/{name}"
@@ -206,7 +206,7 @@ def test_nothing_is_described_that_nobody_refers_to() -> None:
 
 
 @pytest.mark.parametrize("surface", ["/v1/", "/fal/"])
-async def test_every_operation_takes_the_scope_it_names(
+async def test_operations_require_the_scope_they_name(
     app: FastAPI, tenant: Tenant, connect: Connect, surface: str
 ) -> None:
     only = {scope.value: await connect(tenant, scopes=(scope,)) for scope in Scope}
@@ -223,7 +223,7 @@ async def test_every_operation_takes_the_scope_it_names(
     assert asked > 5
 
 
-async def test_the_served_document_is_the_exported_one(anonymous: httpx.AsyncClient) -> None:
+async def test_served_document_is_the_exported_one(anonymous: httpx.AsyncClient) -> None:
     assert (await anonymous.get("/openapi.json")).json() == DOCUMENT
 
 

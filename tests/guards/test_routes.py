@@ -38,7 +38,7 @@ def filled(path: str) -> str:
     return re.sub(r"\{\w+\}", "x", path)
 
 
-async def test_every_route_needs_a_key_unless_it_is_on_the_list(app: FastAPI) -> None:
+async def test_route_without_key_is_refused_unless_public(app: FastAPI) -> None:
     async with client_of(app) as anonymous:
         answers = {
             (method, path): (await anonymous.request(method, filled(path))).status_code
@@ -50,7 +50,7 @@ async def test_every_route_needs_a_key_unless_it_is_on_the_list(app: FastAPI) ->
     assert answers.keys() >= SIGNED
 
 
-async def test_a_wrong_key_opens_no_route(app: FastAPI) -> None:
+async def test_route_with_wrong_key_is_refused(app: FastAPI) -> None:
     async with client_of(app, "sgk_wrong") as wrong:
         answers = {
             (method, path): (await wrong.request(method, filled(path))).status_code for method, path in operations(app)
@@ -59,7 +59,7 @@ async def test_a_wrong_key_opens_no_route(app: FastAPI) -> None:
     assert {operation for operation, status in answers.items() if status != 401} == PUBLIC
 
 
-async def test_a_tenants_key_opens_no_admin_route(app: FastAPI, api: httpx.AsyncClient) -> None:
+async def test_admin_route_with_tenant_key_is_refused(app: FastAPI, api: httpx.AsyncClient) -> None:
     admin = [(method, path) for method, path in operations(app) if path.startswith("/admin/")]
 
     answers = {(await api.request(method, filled(path))).status_code for method, path in admin}
@@ -68,7 +68,7 @@ async def test_a_tenants_key_opens_no_admin_route(app: FastAPI, api: httpx.Async
     assert answers == {401}
 
 
-def test_the_document_lists_every_route(app: FastAPI) -> None:
+def test_document_lists_every_route(app: FastAPI) -> None:
     """A route left out of it would be left out of the tests above."""
     listed = set(app.openapi()["paths"])
     unlisted = {getattr(route, "path", "").replace(":path}", "}") for route in app.routes} - listed
@@ -76,7 +76,7 @@ def test_the_document_lists_every_route(app: FastAPI) -> None:
     assert {path for path in unlisted if path} <= UNLISTED
 
 
-def test_the_document_says_who_may_call(app: FastAPI) -> None:
+def test_document_declares_security_of_every_route(app: FastAPI) -> None:
     schemes = {
         (method.upper(), path): operation.get("security")
         for path, item in app.openapi()["paths"].items()
@@ -94,6 +94,6 @@ def test_the_document_says_who_may_call(app: FastAPI) -> None:
 
 
 @pytest.mark.parametrize("path", sorted({*UNLISTED, "/docs/glossary.md"} - {"/docs/assets", "/docs/{page}"}))
-async def test_the_page_and_the_document_are_public(app: FastAPI, path: str) -> None:
+async def test_documentation_page_and_document_are_public(app: FastAPI, path: str) -> None:
     async with client_of(app) as anonymous:
         assert (await anonymous.get(path)).status_code == 200

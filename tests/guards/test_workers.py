@@ -45,27 +45,27 @@ def worker() -> dict[str, Any]:
     return told
 
 
-def test_the_tasks_are_the_drains(worker: dict[str, Any]) -> None:
+def test_tasks_are_the_work_queues(worker: dict[str, Any]) -> None:
     assert worker["tasks"] == sorted(task_name(drain) for drain in WorkQueue)
 
 
-def test_a_worker_started_plainly_consumes_every_queue(worker: dict[str, Any]) -> None:
+def test_worker_without_options_consumes_every_queue(worker: dict[str, Any]) -> None:
     assert worker["queues"] == sorted(QUEUES)
     assert QUEUES == ("dispatch", "webhooks", "maintenance"), "operators start workers by these names"
     assert set(QUEUE_OF) == set(WorkQueue)
     assert set(QUEUE_OF.values()) == set(QUEUES)
 
 
-def test_every_task_is_routed_to_its_drains_queue(worker: dict[str, Any]) -> None:
+def test_tasks_are_routed_to_their_queue(worker: dict[str, Any]) -> None:
     assert worker["routes"] == {task_name(drain): QUEUE_OF[drain] for drain in WorkQueue}
 
 
-def test_every_queue_has_an_exchange_of_its_own(worker: dict[str, Any]) -> None:
+def test_queues_have_their_own_exchange(worker: dict[str, Any]) -> None:
     """With a shared one every message would reach all queues."""
     assert worker["exchanges"] == sorted(QUEUES)
 
 
-def test_beat_tells_every_drain(worker: dict[str, Any]) -> None:
+def test_beat_nudges_every_work_queue(worker: dict[str, Any]) -> None:
     schedule = beat_schedule()
 
     assert worker["beat"] == sorted(schedule) == sorted(WorkQueue)
@@ -73,11 +73,11 @@ def test_beat_tells_every_drain(worker: dict[str, Any]) -> None:
     assert {entry["options"]["queue"] for entry in schedule.values()} == set(QUEUES)
 
 
-def test_there_are_no_results_and_no_processes_to_fork(worker: dict[str, Any]) -> None:
+def test_worker_has_no_result_backend_and_does_not_fork(worker: dict[str, Any]) -> None:
     assert (worker["results"], worker["backend"], worker["pool"]) == (True, None, "threads")
 
 
-def test_every_queue_is_consumed_in_compose() -> None:
+def test_queues_are_consumed_in_compose() -> None:
     """Where a worker is started for some queues only, another one takes the rest."""
     words = (ROOT / "deploy/compose.yaml").read_text().replace('"', " ").replace(",", " ").replace("]", " ").split()
     if "-Q" in words or "--queues" in words:

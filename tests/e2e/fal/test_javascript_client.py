@@ -37,14 +37,14 @@ def test_submit_status_and_result(found: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("mode", ["polling", "streaming"])
-def test_subscribe_with_logs(found: dict[str, Any], mode: str) -> None:
+def test_subscribe_reports_logs(found: dict[str, Any], mode: str) -> None:
     seen = found[mode]
     assert seen["seed"] == 3
     assert {"IN_PROGRESS", "COMPLETED"} <= set(seen["states"])
     assert len(seen["lines"]) == len(set(seen["lines"])) >= 2  # a callback ends it without another look at the log
 
 
-def test_a_result_asked_for_too_early(found: dict[str, Any]) -> None:
+def test_result_too_early_raises(found: dict[str, Any]) -> None:
     assert found["early"]["status"] == 400
     assert found["early"]["body"] == {"detail": "Request is still in progress"}
 
@@ -54,7 +54,7 @@ def test_cancel(found: dict[str, Any]) -> None:
     assert found["cancelled"]["body"]["error_type"] == "client_cancelled"
 
 
-def test_failures_have_the_clients_own_shape(found: dict[str, Any]) -> None:
+def test_failure_raises_error_of_client(found: dict[str, Any]) -> None:
     policy, invalid = found["policy"], found["invalid"]
     assert (policy["name"], policy["status"]) == ("ValidationError", 422)
     assert policy["body"]["detail"][0]["type"] == "content_policy_violation"

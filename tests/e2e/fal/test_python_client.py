@@ -25,20 +25,20 @@ def test_submit_status_and_result(found: dict[str, Any]) -> None:
     assert sync["status"] == "Completed"
 
 
-def test_its_urls_are_the_gateways_own(found: dict[str, Any], gateway: Gateway) -> None:
+def test_urls_are_of_the_gateway(found: dict[str, Any], gateway: Gateway) -> None:
     sync = found["sync"]
     base = f"{gateway.url}/fal/queue/bytedance/seedance-2.0/requests/{sync['request_id']}"
     assert (sync["status_url"], sync["same_address"]) == (f"{base}/status", True)
 
 
-def test_subscribe_sees_states_and_logs(found: dict[str, Any]) -> None:
+def test_subscribe_reports_statuses_and_logs(found: dict[str, Any]) -> None:
     sync = found["sync"]
     assert sync["subscribed"]["seed"] == 3
     assert {"InProgress", "Completed"} <= set(sync["updates"])
     assert len(sync["logs"]) >= 2  # a callback ends it without another look at the log
 
 
-def test_failures_have_the_clients_own_shape(found: dict[str, Any]) -> None:
+def test_failure_raises_error_of_client(found: dict[str, Any]) -> None:
     sync = found["sync"]
     assert (sync["cancelled"]["code"], sync["cancelled"]["type"]) == (499, "client_cancelled")
     assert sync["policy"]["code"] == 422
@@ -54,14 +54,14 @@ def test_run_and_stream(found: dict[str, Any]) -> None:
     assert event["video"]["file_name"] == "video.mp4"
 
 
-def test_the_async_client_too(found: dict[str, Any]) -> None:
+def test_async_client(found: dict[str, Any]) -> None:
     asynchronous = found["async"]
     assert (asynchronous["last"], asynchronous["cancelled"]) == ("Completed", 499)
     assert [asynchronous[name]["seed"] for name in ("output", "subscribed", "run")] == [3, 3, 3]
     assert asynchronous["stream"][0]["seed"] == 3
 
 
-def test_its_requests_are_ordinary_generations(found: dict[str, Any], gateway: Gateway) -> None:
+def test_requests_are_generations(found: dict[str, Any], gateway: Gateway) -> None:
     with httpx.Client(base_url=gateway.stack.base_url, trust_env=False) as plain:
         headers = {"authorization": f"Bearer {gateway.stack.api_key}"}
         g = plain.get(f"/v1/generations/{found['sync']['request_id']}", headers=headers).json()

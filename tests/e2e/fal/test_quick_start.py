@@ -10,7 +10,7 @@ import httpx
 from tests.e2e.fal.conftest import HERE, Gateway, run, submits
 
 
-def test_it_prints_a_video_url_that_downloads(gateway: Gateway, tmp_path: Path) -> None:
+def test_quick_start_prints_downloadable_video_url(gateway: Gateway, tmp_path: Path) -> None:
     printed = run([sys.executable, str(HERE / "quick_start.txt")], gateway.environment)
 
     output = ast.literal_eval(printed.splitlines()[-1])

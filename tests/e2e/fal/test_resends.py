@@ -64,7 +64,7 @@ def arguments(prompt: str) -> dict[str, Any]:
     return {"prompt": f"sandbox:no-video sandbox:seconds=0.2 {prompt}", "image_url": image, "resolution": "480p"}
 
 
-def test_the_process_is_killed_between_accepting_and_answering(
+def test_resend_after_process_kill_pays_once(
     gateway: Gateway, forwarder: Forwarder, generations: Callable[[], int]
 ) -> None:
     before, prompt = generations(), "killed before it answered"
@@ -85,7 +85,7 @@ def test_the_process_is_killed_between_accepting_and_answering(
     assert len(submits(gateway.stack, prompt)) == 1
 
 
-def test_the_client_hangs_up_before_the_answer(
+def test_resend_after_client_disconnect_pays_once(
     gateway: Gateway, forwarder: Forwarder, generations: Callable[[], int]
 ) -> None:
     before, body = generations(), json.dumps(arguments("hung up"))

@@ -23,7 +23,7 @@ async def created(operator: httpx.AsyncClient, name: str = "Shop") -> dict[str, 
     return tenant
 
 
-async def test_a_tenant_and_its_key_open_the_api(app: FastAPI, operator: httpx.AsyncClient) -> None:
+async def test_new_tenant_key_is_accepted(app: FastAPI, operator: httpx.AsyncClient) -> None:
     tenant = await created(operator)
     key = await operator.post(f"/admin/v1/tenants/{tenant['id']}/keys", json={"name": "web"})
 
@@ -32,7 +32,7 @@ async def test_a_tenant_and_its_key_open_the_api(app: FastAPI, operator: httpx.A
         assert (await api.post("/v1/generations", json=create_body())).status_code == 202
 
 
-async def test_a_new_tenant(operator: httpx.AsyncClient) -> None:
+async def test_tenant_create(operator: httpx.AsyncClient) -> None:
     tenant = await created(operator, "  Shop  ")
 
     members = "id object name suspended paused require_end_user limits month version created_at webhook_secret"
@@ -42,7 +42,7 @@ async def test_a_new_tenant(operator: httpx.AsyncClient) -> None:
     assert tenant["webhook_secret"].startswith("whsec_")
 
 
-async def test_the_webhook_secret_is_shown_at_creation_alone(operator: httpx.AsyncClient) -> None:
+async def test_tenant_webhook_secret_is_shown_once(operator: httpx.AsyncClient) -> None:
     tenants = [await created(operator, name) for name in ("one", "two")]
 
     listed = (await operator.get("/admin/v1/tenants")).json()
@@ -52,7 +52,7 @@ async def test_the_webhook_secret_is_shown_at_creation_alone(operator: httpx.Asy
     assert "whsec_" not in str(listed)
 
 
-async def test_a_new_key(operator: httpx.AsyncClient) -> None:
+async def test_key_create(operator: httpx.AsyncClient) -> None:
     tenant = await created(operator)
 
     answer = await operator.post(f"/admin/v1/tenants/{tenant['id']}/keys", json={"name": "web", "scopes": ["read"]})
@@ -66,7 +66,7 @@ async def test_a_new_key(operator: httpx.AsyncClient) -> None:
     assert (key["tenant_id"], key["name"], key["scopes"]) == (tenant["id"], "web", ["read"])
 
 
-async def test_a_key_may_do_all_unless_it_says_otherwise(operator: httpx.AsyncClient) -> None:
+async def test_key_default_scopes_are_all(operator: httpx.AsyncClient) -> None:
     tenant = await created(operator)
 
     key = (await operator.post(f"/admin/v1/tenants/{tenant['id']}/keys", json={})).json()
@@ -74,7 +74,7 @@ async def test_a_key_may_do_all_unless_it_says_otherwise(operator: httpx.AsyncCl
     assert set(key["scopes"]) == set(Scope)
 
 
-async def test_a_keys_scopes_bind(app: FastAPI, operator: httpx.AsyncClient) -> None:
+async def test_key_scopes_are_enforced(app: FastAPI, operator: httpx.AsyncClient) -> None:
     tenant = await created(operator)
     key = (await operator.post(f"/admin/v1/tenants/{tenant['id']}/keys", json={"scopes": ["read"]})).json()
 
@@ -84,7 +84,7 @@ async def test_a_keys_scopes_bind(app: FastAPI, operator: httpx.AsyncClient) -> 
 
 
 @pytest.mark.parametrize("tenant_id", ["x", "ten_0123456789abcdefghjkmnpqrs", "*", "gen_0123456789abcdefghjkmnpqrs"])
-async def test_404_a_key_for_nobody(operator: httpx.AsyncClient, redis: Redis, tenant_id: str) -> None:
+async def test_key_of_unknown_tenant_returns_404(operator: httpx.AsyncClient, redis: Redis, tenant_id: str) -> None:
     answer = await operator.post(f"/admin/v1/tenants/{tenant_id}/keys", json={})
 
     assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
@@ -104,7 +104,9 @@ async def test_404_a_key_for_nobody(operator: httpx.AsyncClient, redis: Redis, t
     ],
     ids=str,
 )
-async def test_422_a_tenant_with_a_wrong_field(operator: httpx.AsyncClient, body: dict[str, Any], pointer: str) -> None:
+async def test_tenant_invalid_field_returns_422(
+    operator: httpx.AsyncClient, body: dict[str, Any], pointer: str
+) -> None:
     answer = await operator.post("/admin/v1/tenants", json=body)
 
     assert answer.status_code == 422
@@ -122,7 +124,7 @@ async def test_422_a_tenant_with_a_wrong_field(operator: httpx.AsyncClient, body
     ],
     ids=str,
 )
-async def test_422_a_key_with_a_wrong_field(operator: httpx.AsyncClient, body: dict[str, Any], pointer: str) -> None:
+async def test_key_invalid_field_returns_422(operator: httpx.AsyncClient, body: dict[str, Any], pointer: str) -> None:
     tenant = await created(operator)
 
     answer = await operator.post(f"/admin/v1/tenants/{tenant['id']}/keys", json=body)
@@ -146,7 +148,7 @@ async def test_422_a_key_with_a_wrong_field(operator: httpx.AsyncClient, body: d
         factories.SECRET_KEY,
     ],
 )
-async def test_401_another_token(app: FastAPI, token: str | None) -> None:
+async def test_admin_wrong_token_returns_401(app: FastAPI, token: str | None) -> None:
     async with client_of(app, token) as client:
         answer = await client.get("/admin/v1/tenants")
 
@@ -155,13 +157,13 @@ async def test_401_another_token(app: FastAPI, token: str | None) -> None:
     assert factories.ADMIN_TOKEN not in answer.text
 
 
-async def test_401_a_token_that_is_no_ascii(anonymous: httpx.AsyncClient) -> None:
+async def test_admin_non_ascii_token_returns_401(anonymous: httpx.AsyncClient) -> None:
     answer = await anonymous.get("/admin/v1/tenants", headers=[(b"authorization", b"Bearer \xe9\xff")])
 
     assert answer.status_code == 401
 
 
-async def test_the_admin_token_is_no_tenants_key(operator: httpx.AsyncClient) -> None:
+async def test_admin_token_is_no_tenant_key(operator: httpx.AsyncClient) -> None:
     assert (await operator.get("/v1/generations")).status_code == 401
 
 
@@ -173,7 +175,7 @@ class TestWithoutToken:
         return factories.settings(redis_url, admin_token=None)
 
     @pytest.mark.parametrize("token", [None, factories.ADMIN_TOKEN, "", "None"])
-    async def test_404(self, app: FastAPI, token: str | None) -> None:
+    async def test_admin_routes_without_admin_token_return_404(self, app: FastAPI, token: str | None) -> None:
         async with client_of(app, token) as client:
             answer, nowhere = await client.get("/admin/v1/tenants"), await client.get("/admin/v1/nowhere")
 
@@ -199,7 +201,7 @@ async def everything_in(redis: Redis) -> bytes:
     return b"\n".join(found)
 
 
-async def test_no_secret_lies_open_in_redis(
+async def test_secrets_are_not_in_plain_text_in_redis(
     app: FastAPI, operator: httpx.AsyncClient, redis: Redis, settings: Settings
 ) -> None:
     tenant = await created(operator)
@@ -227,7 +229,7 @@ async def test_no_secret_lies_open_in_redis(
     assert stored.webhook_secret == tenant["webhook_secret"], "and it can be opened again"
 
 
-async def test_another_secret_key_opens_nothing(operator: httpx.AsyncClient, redis_url: str) -> None:
+async def test_secret_key_other_decrypts_nothing(operator: httpx.AsyncClient, redis_url: str) -> None:
     from service.runtime import open_runtime
 
     tenant = await created(operator)

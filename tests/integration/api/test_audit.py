@@ -33,13 +33,13 @@ async def large(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
         await runtime.generations.creator.create(owner, factories.create_request())
 
 
-async def test_small_books_are_compared_in_the_call(operator: httpx.AsyncClient) -> None:
+async def test_audit_of_small_data_runs_in_request(operator: httpx.AsyncClient) -> None:
     shown = (await operator.get(PATH)).json()
     assert (shown["state"], shown["clean"], shown["entries"], shown["progress"]) == ("done", True, 0, None)
 
 
 @pytest.mark.usefixtures("large")
-async def test_large_books_are_compared_by_the_workers(operator: httpx.AsyncClient, runtime: Runtime) -> None:
+async def test_audit_of_large_data_runs_in_workers(operator: httpx.AsyncClient, runtime: Runtime) -> None:
     assert (await operator.get(PATH)).status_code == 404
     answer = await operator.post(PATH)
     assert (answer.status_code, answer.json()["state"], answer.json()["clean"]) == (202, "running", None)
@@ -52,7 +52,7 @@ async def test_large_books_are_compared_by_the_workers(operator: httpx.AsyncClie
 
 
 @pytest.mark.usefixtures("large")
-async def test_audit_job_keeps_the_first_differences_and_their_count(
+async def test_audit_job_has_first_differences_and_count(
     operator: httpx.AsyncClient, runtime: Runtime, redis: Redis
 ) -> None:
     for number in range(audit.LIST_LIMIT + 1):
@@ -65,7 +65,7 @@ async def test_audit_job_keeps_the_first_differences_and_their_count(
 
 
 @pytest.mark.usefixtures("large")
-async def test_audit_job_shows_progress_and_survives_its_worker(
+async def test_audit_job_shows_progress_and_survives_worker_death(
     operator: httpx.AsyncClient, runtime: Runtime, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The worker dies before the windows; another runs it anew when the lease has ended, and not before."""
@@ -87,5 +87,5 @@ async def test_audit_job_shows_progress_and_survives_its_worker(
     assert (await operator.get(PATH)).json()["clean"] is True
 
 
-async def test_audit_is_for_operators(api: httpx.AsyncClient) -> None:
+async def test_audit_needs_admin_token(api: httpx.AsyncClient) -> None:
     assert [(await api.request(method, PATH)).status_code for method in ("GET", "POST")] == [401, 401]

@@ -165,6 +165,6 @@ async def _generation(gateway: Served, tenant: Tenant, end: str) -> Generation:
 
 @schema.parametrize()
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
-def test_every_answer_is_as_documented(case: schemathesis.Case[Any], world: World) -> None:
+def test_responses_match_openapi_document(case: schemathesis.Case[Any], world: World) -> None:
     world.place(case)
     case.call_and_validate(base_url=world.gateway.url, timeout=SECONDS)

@@ -47,7 +47,7 @@ def uri(content: bytes, kind: str = "png") -> str:
 PNG = uri(pictures.encoded("png"))
 
 
-async def test_both_images_are_uploaded_and_named_by_their_urls(api: httpx.AsyncClient, uploads: list[str]) -> None:
+async def test_data_uris_are_uploaded_and_replaced_by_urls(api: httpx.AsyncClient, uploads: list[str]) -> None:
     photo = pictures.encoded("jpeg", exif=pictures.exif())
 
     answer = await api.post("/v1/generations", json=create_body(image_url=uri(photo, "jpeg"), end_image_url=PNG))
@@ -60,7 +60,7 @@ async def test_both_images_are_uploaded_and_named_by_their_urls(api: httpx.Async
     assert pictures.SECRET.encode() not in kept
 
 
-async def test_a_repeat_uploads_nothing_again(api: httpx.AsyncClient, uploads: list[str]) -> None:
+async def test_idempotency_replay_uploads_nothing(api: httpx.AsyncClient, uploads: list[str]) -> None:
     body, headers = create_body(image_url=PNG), {"Idempotency-Key": "once"}
 
     first = await api.post("/v1/generations", json=body, headers=headers)
@@ -85,7 +85,7 @@ async def test_a_repeat_uploads_nothing_again(api: httpx.AsyncClient, uploads: l
         (uri(b"<svg xmlns='http://www.w3.org/2000/svg'/>"), "image_format"),
     ],
 )
-async def test_422_names_the_image(
+async def test_data_uri_bad_image_returns_422_with_field(
     api: httpx.AsyncClient, redis: Redis, uploads: list[str], name: str, value: str, code: str
 ) -> None:
     answer = await api.post("/v1/generations", json=create_body(**{name: value}))
@@ -97,13 +97,13 @@ async def test_422_names_the_image(
     assert uploads == []
 
 
-async def test_400_nothing_in_it(api: httpx.AsyncClient) -> None:
+async def test_data_uri_empty_returns_400(api: httpx.AsyncClient) -> None:
     answer = await api.post("/v1/generations", json=create_body(image_url="data:image/png;base64,"))
 
     assert answer.status_code == 400
 
 
-async def test_the_larger_limit_is_for_images_alone(api: httpx.AsyncClient) -> None:
+async def test_body_limit_is_larger_for_data_uris_only(api: httpx.AsyncClient) -> None:
     plain = await api.post("/v1/generations", json=create_body(prompt="x" * 1500))
     inline = await api.post("/v1/generations", json=create_body(image_url=PNG, prompt="x" * 1500))
     vast = json.dumps(create_body(image_url=uri(pictures.encoded("png", pictures.noise(300, 300)))))
@@ -116,7 +116,7 @@ async def test_the_larger_limit_is_for_images_alone(api: httpx.AsyncClient) -> N
     assert (beyond.status_code, beyond.json()["code"]) == (413, "too_large")
 
 
-async def test_the_room_for_images_is_for_images_alone(api: httpx.AsyncClient) -> None:
+async def test_body_of_many_fields_has_small_limit(api: httpx.AsyncClient) -> None:
     """Fields without end would take seconds to read and to complain of, while everybody waits."""
     fields = {**create_body(image_url=PNG), **{f"{number:x}": 0 for number in range(1024)}}
 
@@ -125,14 +125,14 @@ async def test_the_room_for_images_is_for_images_alone(api: httpx.AsyncClient) -
     assert (answer.status_code, "1024 bytes" in answer.text) == (413, True)
 
 
-async def test_nothing_is_uploaded_for_what_would_be_refused(api: httpx.AsyncClient, uploads: list[str]) -> None:
+async def test_data_uri_of_refused_create_is_not_uploaded(api: httpx.AsyncClient, uploads: list[str]) -> None:
     answer = await api.post("/v1/generations", json=create_body(image_url=PNG, max_cost_usd="0.01"))
 
     assert answer.status_code == 402
     assert uploads == []
 
 
-async def test_an_estimate_looks_at_no_image(api: httpx.AsyncClient, uploads: list[str]) -> None:
+async def test_estimate_decodes_no_data_uri(api: httpx.AsyncClient, uploads: list[str]) -> None:
     answer = await api.post("/v1/generations/estimate", json=create_body(image_url=PNG))
 
     assert answer.status_code == 200
@@ -161,7 +161,7 @@ def hanging(app: FastAPI, monkeypatch: pytest.MonkeyPatch) -> Hanging:
     return state
 
 
-async def test_a_tenant_holds_its_share_of_them(
+async def test_data_uri_limit_per_tenant(
     app: FastAPI, api: httpx.AsyncClient, stranger: httpx.AsyncClient, hanging: Hanging, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(app.state.runtime.generations.images, "_limiter", ConcurrencyLimiter(1))
@@ -178,7 +178,7 @@ async def test_a_tenant_holds_its_share_of_them(
 
 
 @pytest.mark.parametrize("first", ["answered", "gone"])
-async def test_503_while_as_many_images_wait_as_can_be_held(
+async def test_data_uri_total_limit_returns_503(
     api: httpx.AsyncClient, hanging: Hanging, monkeypatch: pytest.MonkeyPatch, first: str
 ) -> None:
     """When fal's storage hangs, each waits with its body in memory, whether its caller is still there or not."""

@@ -73,7 +73,7 @@ def move(runtime: Runtime) -> Callable[..., Any]:
 # --- what is told -----------------------------------------------------------------------------------------------------
 
 
-async def test_a_whole_life(opened: Open, api: httpx.AsyncClient, generation_id: str, move: Any) -> None:
+async def test_stream_has_every_status(opened: Open, api: httpx.AsyncClient, generation_id: str, move: Any) -> None:
     reader = await opened(generation_id, accept="text/event-stream")
     assert reader.status == 200
     assert reader.headers["content-type"] == "text/event-stream"
@@ -103,7 +103,7 @@ async def test_a_whole_life(opened: Open, api: httpx.AsyncClient, generation_id:
     assert len({told.id for told in heard}) == len(heard)
 
 
-async def test_resumed_after_any_event_it_goes_on_with_the_next(opened: Open, generation_id: str, move: Any) -> None:
+async def test_stream_resumes_after_any_event(opened: Open, generation_id: str, move: Any) -> None:
     """Of a generation at work, and once more when it has ended; a life of its own for every place."""
     await move(generation_id, SUBMITTING, SUBMITTED, STARTED, logged("one", "two", "three"))
     first = await opened(generation_id)
@@ -129,7 +129,7 @@ async def test_resumed_after_any_event_it_goes_on_with_the_next(opened: Open, ge
     assert await over.rest() == []
 
 
-async def test_positions_are_told_as_others_leave_the_queue(
+async def test_stream_reports_queue_position_changes(
     monkeypatch: pytest.MonkeyPatch, opened: Open, api: httpx.AsyncClient, clock: Clock, move: Any
 ) -> None:
     monkeypatch.setattr(stream, "_REREAD_SECONDS", 0.02)
@@ -148,7 +148,7 @@ async def test_positions_are_told_as_others_leave_the_queue(
     assert [told.words for told in await reader.rest()] == [("state", "canceled")]
 
 
-async def test_many_readers_cost_one_read_a_change(
+async def test_stream_subscribers_share_one_read_per_change(
     monkeypatch: pytest.MonkeyPatch, opened: Open, generation_id: str, move: Any
 ) -> None:
     monkeypatch.setattr(stream, "_REREAD_SECONDS", 60)
@@ -170,7 +170,7 @@ async def test_many_readers_cost_one_read_a_change(
     assert len([task for task in reads if task is not None and task.get_name() == "feed"]) == 2
 
 
-async def test_a_word_that_was_lost_is_made_up_for(
+async def test_stream_lost_notification_is_recovered(
     monkeypatch: pytest.MonkeyPatch, app: FastAPI, opened: Open, generation_id: str, move: Any
 ) -> None:
     """Publish/subscribe promises nothing."""
@@ -186,7 +186,7 @@ async def test_a_word_that_was_lost_is_made_up_for(
 # --- to whom, and how many --------------------------------------------------------------------------------------------
 
 
-async def test_another_tenants_is_nothing(
+async def test_stream_of_other_tenant_returns_404(
     opened: Open, stranger: httpx.AsyncClient, generation_id: str, move: Any
 ) -> None:
     """Also while its owner looks, whom that does not disturb."""
@@ -198,7 +198,7 @@ async def test_another_tenants_is_nothing(
     assert open_streams() == 1
 
 
-async def test_a_tenant_may_have_so_many_open(
+async def test_stream_limit_per_tenant(
     opened: Open, api: httpx.AsyncClient, stranger: httpx.AsyncClient, generation_id: str
 ) -> None:
     first, *_ = [await opened(generation_id) for _ in range(3)]
@@ -215,7 +215,7 @@ async def test_a_tenant_may_have_so_many_open(
     assert (await opened(generation_id)).status == 200, "who has gone takes up no room"
 
 
-async def test_refusals_take_up_no_room(opened: Open, api: httpx.AsyncClient, generation_id: str) -> None:
+async def test_stream_refusal_takes_no_slot(opened: Open, api: httpx.AsyncClient, generation_id: str) -> None:
     for name in ("x", factories.generation().id) * 3:
         assert (await opened(name)).status == 404
     assert open_streams() == 0
@@ -223,7 +223,7 @@ async def test_refusals_take_up_no_room(opened: Open, api: httpx.AsyncClient, ge
 
 
 @pytest.mark.parametrize("how", ["revoked", "suspended"])
-async def test_who_may_no_longer_read_hears_no_more(
+async def test_stream_of_revoked_key_ends(
     app: FastAPI, opened: Open, api: httpx.AsyncClient, tenant: Tenant, generation_id: str, move: Any, how: str
 ) -> None:
     reader = await opened(generation_id)
@@ -239,7 +239,7 @@ async def test_who_may_no_longer_read_hears_no_more(
     assert ended("refused") >= 1
 
 
-async def test_what_is_erased_is_told_no_more(
+async def test_stream_of_erased_generation_has_no_more_events(
     opened: Open, api: httpx.AsyncClient, generation_id: str, move: Any
 ) -> None:
     await move(generation_id, SUBMITTING, SUBMITTED, STARTED, logged("mark-log"))
@@ -255,7 +255,7 @@ async def test_what_is_erased_is_told_no_more(
         assert "mark" not in str(heard)
 
 
-async def test_what_is_erased_in_the_queue_ends_the_stream(
+async def test_stream_ends_when_queued_generation_is_erased(
     opened: Open, api: httpx.AsyncClient, generation_id: str
 ) -> None:
     reader = await opened(generation_id)
@@ -268,7 +268,7 @@ async def test_what_is_erased_in_the_queue_ends_the_stream(
 # --- where they end ---------------------------------------------------------------------------------------------------
 
 
-async def test_who_leaves_frees_the_room(opened: Open, generation_id: str, app: FastAPI) -> None:
+async def test_stream_disconnect_frees_slot(opened: Open, generation_id: str, app: FastAPI) -> None:
     reader = await opened(generation_id)
     await reader.take(1)
     assert open_streams() == 1
@@ -279,7 +279,7 @@ async def test_who_leaves_frees_the_room(opened: Open, generation_id: str, app: 
     assert ended("disconnected") >= 1
 
 
-async def test_who_reads_nothing_is_dropped(
+async def test_stream_client_that_never_reads_is_dropped(
     monkeypatch: pytest.MonkeyPatch, opened: Open, generation_id: str, move: Any
 ) -> None:
     monkeypatch.setattr(events_api, "_SEND_SECONDS", 0.05)
@@ -295,7 +295,7 @@ async def test_who_reads_nothing_is_dropped(
     assert ended("slow") >= 1
 
 
-async def test_a_process_that_stops_lets_them_go(app: FastAPI, opened: Open, generation_id: str) -> None:
+async def test_stream_ends_when_process_stops(app: FastAPI, opened: Open, generation_id: str) -> None:
     reader = await opened(generation_id)
     (state,) = await reader.take(1)
     app.state.runtime.generations.reader.stop_waiting()
@@ -314,7 +314,7 @@ class TestShort:
             event_heartbeat=timedelta(seconds=0.05),
         )
 
-    async def test_a_stream_ends_after_its_time(self, opened: Open, generation_id: str, move: Any) -> None:
+    async def test_stream_ends_after_its_time_limit(self, opened: Open, generation_id: str, move: Any) -> None:
         reader = await opened(generation_id)
         (state,) = await reader.take(1)
         assert await reader.rest() == []
@@ -324,7 +324,7 @@ class TestShort:
         assert [told.words for told in await again.rest()] == [("state", "submitting")]
 
 
-async def test_a_store_that_is_away_ends_nothing(
+async def test_stream_survives_redis_unavailable(
     monkeypatch: pytest.MonkeyPatch, opened: Open, generation_id: str, move: Any
 ) -> None:
     monkeypatch.setattr(stream, "_REREAD_SECONDS", 0.02)

@@ -92,7 +92,7 @@ def counted(outcome: str) -> float:
     return float(metrics.CALLBACKS.labels(outcome)._value.get())
 
 
-async def test_it_is_kept_and_its_poll_is_due(fal: Caller, runtime: Runtime, clock: Clock, g: Generation) -> None:
+async def test_callback_is_stored_and_poll_is_due(fal: Caller, runtime: Runtime, clock: Clock, g: Generation) -> None:
     answer = await fal.call(path_of(g))
     assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
     kept = load(await runtime.redis.execute("HGET", keys.generation(g.id), "c"))
@@ -102,7 +102,7 @@ async def test_it_is_kept_and_its_poll_is_due(fal: Caller, runtime: Runtime, clo
     assert await runtime.stores.generations.load(g.id) == g, "the record is the worker's"
 
 
-async def test_workers_are_nudged_once(fal: Caller, app: FastAPI, g: Generation) -> None:
+async def test_callback_nudges_workers_once(fal: Caller, app: FastAPI, g: Generation) -> None:
     nudged: list[WorkQueue] = []
     app.state.runtime.connections.nudger.nudge = nudged.append
     await fal.call(path_of(g))
@@ -132,7 +132,7 @@ REFUSED: dict[str, tuple[str, Callable[[Caller, Generation], Any]]] = {
 }
 
 
-async def test_every_refusal_is_the_same_and_counted(fal: Caller, runtime: Runtime, g: Generation) -> None:
+async def test_callback_refusals_are_equal_and_counted(fal: Caller, runtime: Runtime, g: Generation) -> None:
     documents = []
     for outcome, call in REFUSED.values():
         before = counted(outcome)
@@ -147,7 +147,7 @@ async def test_every_refusal_is_the_same_and_counted(fal: Caller, runtime: Runti
 
 
 @pytest.mark.parametrize("status", [Status.SUCCEEDED, Status.FAILED, Status.CANCELED])
-async def test_a_wrong_token_of_what_has_ended_is_refused_too(
+async def test_callback_wrong_token_of_terminal_is_refused(
     fal: Caller, runtime: Runtime, g: Generation, status: Status
 ) -> None:
     now = g.created_at
@@ -163,7 +163,7 @@ async def test_a_wrong_token_of_what_has_ended_is_refused_too(
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"null", b'{"status":"OK"}', b'{"request_id":7}'])
-async def test_400_what_fal_signed_and_names_no_request(fal: Caller, g: Generation, body: bytes) -> None:
+async def test_callback_without_request_id_returns_400(fal: Caller, g: Generation, body: bytes) -> None:
     before = counted("unreadable")
     answer = await fal.call(path_of(g), body)
     assert (answer.status_code, answer.json()["code"]) == (400, "malformed")
@@ -171,7 +171,7 @@ async def test_400_what_fal_signed_and_names_no_request(fal: Caller, g: Generati
 
 
 @pytest.mark.parametrize("words", [{"payload": None, "payload_error": "lost"}, {"payload": 5}, {"status": "?"}])
-async def test_without_a_usable_payload_it_still_names_the_request(
+async def test_callback_without_payload_has_request_id(
     fal: Caller, runtime: Runtime, g: Generation, words: dict[str, Any]
 ) -> None:
     assert (await fal.call(path_of(g), message(**words))).status_code == 200
@@ -179,21 +179,21 @@ async def test_without_a_usable_payload_it_still_names_the_request(
     assert (kept.request_id, kept.payload) == ("request-1", None)
 
 
-async def test_a_body_up_to_its_own_limit(fal: Caller, g: Generation) -> None:
+async def test_callback_body_limit(fal: Caller, g: Generation) -> None:
     """Whatever the limit of tenants' bodies is."""
     padding = LARGEST_BODY - len(message(padding=""))
     assert (await fal.call(path_of(g), message(padding="x" * padding))).status_code == 200
     assert (await fal.call(path_of(g), message(padding="x" * (padding + 1)))).status_code == 413
 
 
-async def test_503_while_fals_keys_are_away(fal: Caller, key_server: KeyServer, g: Generation) -> None:
+async def test_callback_without_fal_keys_returns_503(fal: Caller, key_server: KeyServer, g: Generation) -> None:
     key_server.keys = []
     answer = await fal.call(path_of(g))
     assert (answer.status_code, answer.json()["code"]) == (503, "upstream_unavailable")
     assert "retry-after" in answer.headers
 
 
-async def test_503_while_redis_is_away(tmp_path: Any, clock: Clock, key_server: KeyServer) -> None:
+async def test_callback_redis_unavailable_returns_503(tmp_path: Any, clock: Clock, key_server: KeyServer) -> None:
     from service.app import create_app
 
     own = EmbeddedRedis(tmp_path)
@@ -209,7 +209,7 @@ async def test_503_while_redis_is_away(tmp_path: Any, clock: Clock, key_server: 
         await asyncio.to_thread(own.end)
 
 
-async def test_a_thousand_at_once(fal: Caller, runtime: Runtime, g: Generation) -> None:
+async def test_callback_a_thousand_concurrently(fal: Caller, runtime: Runtime, g: Generation) -> None:
     """Forgeries among true ones: the true ones get through, and fal's keys are asked for twice at most."""
     forger = Signer.unpublished()
     answers = await asyncio.gather(*(fal.call(path_of(g), signer=forger if n % 10 else SIGNER) for n in range(1000)))

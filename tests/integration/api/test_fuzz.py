@@ -168,7 +168,7 @@ def acceptable_to_fals_clients(answer: httpx.Response) -> bool:
     return answer.request.method == "HEAD" or "x-fal-request-id" in answer.headers
 
 
-async def test_nothing_that_comes_is_our_fault(
+async def test_fuzz_any_request_never_returns_500(
     chaos: Chaos, routes: list[tuple[str, str]], clients: list[httpx.AsyncClient]
 ) -> None:
     for _ in range(CALLS):
@@ -192,7 +192,7 @@ async def test_nothing_that_comes_is_our_fault(
         )
 
 
-async def test_whatever_was_accepted_can_be_read_back(
+async def test_fuzz_accepted_create_can_be_read(
     app: FastAPI, api: httpx.AsyncClient, runtime: Runtime, chaos: Chaos
 ) -> None:
     """What a worker could not load would be lost."""
@@ -211,7 +211,7 @@ async def test_whatever_was_accepted_can_be_read_back(
     assert {answer.status_code for answer in answers} <= {202, 400, 402, 413, 422}
 
 
-async def test_refusals_do_not_pile_up(app: FastAPI, api: httpx.AsyncClient) -> None:
+async def test_fuzz_refusals_store_nothing(app: FastAPI, api: httpx.AsyncClient) -> None:
     """A caller who sends nonsense as fast as possible is answered, and so is the next one."""
     async with client_of(app) as anonymous:
         answers = await asyncio.gather(

@@ -45,11 +45,11 @@ def until_the_end(gateway: Served, *, begin: bytes, piece: bytes) -> None:
     ],
     ids=["url", "header", "headers", "trailers"],
 )
-def test_a_head_without_end_is_not_collected(gateway: Served, begin: bytes, piece: bytes) -> None:
+def test_head_endless_is_cut_off(gateway: Served, begin: bytes, piece: bytes) -> None:
     until_the_end(gateway, begin=begin, piece=piece)
 
 
-def test_400_a_head_that_is_too_large(gateway: Served) -> None:
+def test_head_too_large_returns_400(gateway: Served) -> None:
     url = urlsplit(gateway.url)
     with socket.create_connection((url.hostname, url.port), timeout=10) as caller:
         caller.sendall(b"GET / HTTP/1.1\r\nx: ")
@@ -60,9 +60,7 @@ def test_400_a_head_that_is_too_large(gateway: Served) -> None:
 
 @pytest.mark.parametrize("begin", [b"", b"GET / HTTP/1.1\r\nx: "], ids=["nothing", "half a head"])
 @pytest.mark.parametrize("before", [b"", b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n"], ids=["first", "second"])
-def test_a_head_that_does_not_end_is_not_waited_for(
-    gateway: Served, monkeypatch: pytest.MonkeyPatch, before: bytes, begin: bytes
-) -> None:
+def test_head_slow_is_closed(gateway: Served, monkeypatch: pytest.MonkeyPatch, before: bytes, begin: bytes) -> None:
     monkeypatch.setattr(header_limits, "_SECONDS", 0.2)
     url = urlsplit(gateway.url)
     with socket.create_connection((url.hostname, url.port), timeout=10) as caller:
@@ -71,7 +69,7 @@ def test_a_head_that_does_not_end_is_not_waited_for(
             pass
 
 
-def test_a_slow_body_is_none_of_its_business(gateway: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_head_timeout_ignores_slow_body(gateway: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(header_limits, "_SECONDS", 0.2)
     url = urlsplit(gateway.url)
     key = gateway.run(a_key(gateway))
@@ -86,7 +84,7 @@ def test_a_slow_body_is_none_of_its_business(gateway: Served, monkeypatch: pytes
 
 
 @pytest.mark.parametrize("path", ["/v1/generations", "/v1/webhook-endpoints", f"/fal/queue/{MODEL}"])
-def test_408_a_body_that_does_not_end_is_not_waited_for(settings: Settings, path: str) -> None:
+def test_body_incomplete_returns_408(settings: Settings, path: str) -> None:
     with served(create_app(settings.model_copy(update={**PUBLIC, "upload_timeout": SOON}))) as gateway:
         said = answer_to_half_a_body(gateway, path)
 
@@ -117,7 +115,7 @@ async def a_key(gateway: Served) -> str:
     return (await tenants.create_key((await tenants.create("acme")).id)).text
 
 
-def test_a_large_head_is_taken(gateway: Served) -> None:
+def test_head_large_is_accepted(gateway: Served) -> None:
     url = urlsplit(gateway.url)
     with socket.create_connection((url.hostname, url.port), timeout=20) as caller:
         for _ in range(3):

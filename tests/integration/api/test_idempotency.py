@@ -38,7 +38,7 @@ async def limit(app: FastAPI, tenant: Tenant, *, require_end_user: bool = False,
         {"queued_generations": 0},
     ],
 )
-async def test_a_replay_is_not_admitted_anew(
+async def test_idempotency_replay_skips_admission(
     app: FastAPI, api: httpx.AsyncClient, tenant: Tenant, limits: dict[str, Any]
 ) -> None:
     first = await post(api)
@@ -51,7 +51,7 @@ async def test_a_replay_is_not_admitted_anew(
     assert (await api.post("/v1/generations", json=create_body())).status_code in (402, 422, 429)
 
 
-async def test_a_replay_costs_what_the_first_did(
+async def test_idempotency_replay_has_cost_of_first(
     app: FastAPI, api: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = await post(api, max_cost_usd="5")
@@ -61,7 +61,7 @@ async def test_a_replay_costs_what_the_first_did(
     assert (await api.post("/v1/generations", json=create_body(max_cost_usd="5"))).status_code == 402
 
 
-async def test_another_payload_under_the_key_is_told_before_anything_else(
+async def test_idempotency_other_payload_precedes_other_errors(
     app: FastAPI, api: httpx.AsyncClient, tenant: Tenant
 ) -> None:
     await post(api)
@@ -70,7 +70,7 @@ async def test_another_payload_under_the_key_is_told_before_anything_else(
     assert (await post(api, seed=1)).json()["code"] == "idempotency_mismatch"
 
 
-async def test_a_refused_request_binds_nothing(app: FastAPI, api: httpx.AsyncClient, tenant: Tenant) -> None:
+async def test_idempotency_refused_request_stores_no_key(app: FastAPI, api: httpx.AsyncClient, tenant: Tenant) -> None:
     await limit(app, tenant, resolutions=("480p",))
     assert (await post(api)).json()["code"] == "invalid"
     await limit(app, tenant)
@@ -78,7 +78,7 @@ async def test_a_refused_request_binds_nothing(app: FastAPI, api: httpx.AsyncCli
     assert "idempotency-replayed" not in (await post(api)).headers
 
 
-async def test_the_key_is_looked_up_only_for_a_refusal(
+async def test_idempotency_key_is_read_after_refusal_only(
     app: FastAPI, api: httpx.AsyncClient, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The create script reads it anyway: another round trip would be every caller's."""

@@ -55,13 +55,13 @@ async def listed(api: httpx.AsyncClient, **wanted: Any) -> list[str]:
     return [item["id"] async for page in pages(api, **wanted) for item in page["data"]]
 
 
-async def test_nothing_yet(api: httpx.AsyncClient) -> None:
+async def test_list_empty(api: httpx.AsyncClient) -> None:
     answer = await api.get("/v1/generations")
 
     assert answer.json() == {"object": "list", "data": [], "has_more": False, "next_cursor": None}
 
 
-async def test_newest_first_with_the_whole_object(api: httpx.AsyncClient, clock: Clock) -> None:
+async def test_list_is_newest_first_with_full_objects(api: httpx.AsyncClient, clock: Clock) -> None:
     created = []
     for _ in range(3):
         created.append((await api.post("/v1/generations", json=create_body())).json())
@@ -71,7 +71,7 @@ async def test_newest_first_with_the_whole_object(api: httpx.AsyncClient, clock:
 
 
 @pytest.mark.parametrize("limit", [1, 7, 50, 100])
-async def test_a_cursor_reads_them_all_once(
+async def test_list_cursor_reads_each_once(
     api: httpx.AsyncClient, runtime: Runtime, tenant: Tenant, limit: int
 ) -> None:
     number = 250 if limit > 1 else 30
@@ -83,15 +83,13 @@ async def test_a_cursor_reads_them_all_once(
     assert all(len(page["data"]) == limit for page in found[:-1])
 
 
-async def test_a_last_page_that_is_full_is_the_last(api: httpx.AsyncClient, runtime: Runtime, tenant: Tenant) -> None:
+async def test_list_full_last_page_has_no_cursor(api: httpx.AsyncClient, runtime: Runtime, tenant: Tenant) -> None:
     await fill(runtime, tenant, 10)
 
     assert [len(page["data"]) async for page in pages(api, limit=5)] == [5, 5]
 
 
-async def test_what_is_created_meanwhile_disturbs_no_reader(
-    api: httpx.AsyncClient, runtime: Runtime, tenant: Tenant
-) -> None:
+async def test_list_cursor_ignores_new_generations(api: httpx.AsyncClient, runtime: Runtime, tenant: Tenant) -> None:
     made = await fill(runtime, tenant, 9)
     first = (await api.get("/v1/generations", params={"limit": 4})).json()
     newer = factories.generation(created_at=NOW + timedelta(days=1), tenant_id=tenant.id)
@@ -102,7 +100,7 @@ async def test_what_is_created_meanwhile_disturbs_no_reader(
     assert [item["id"] for item in first["data"]] + rest == [g.id for g in reversed(made)]
 
 
-async def test_others_are_not_in_it(api: httpx.AsyncClient, stranger: httpx.AsyncClient) -> None:
+async def test_list_is_per_tenant(api: httpx.AsyncClient, stranger: httpx.AsyncClient) -> None:
     own = (await api.post("/v1/generations", json=create_body())).json()["id"]
     foreign = (await stranger.post("/v1/generations", json=create_body())).json()["id"]
 
@@ -110,7 +108,7 @@ async def test_others_are_not_in_it(api: httpx.AsyncClient, stranger: httpx.Asyn
     assert await listed(stranger) == [foreign]
 
 
-async def test_anothers_cursor_shows_only_ones_own(
+async def test_list_cursor_of_other_tenant_shows_own_only(
     api: httpx.AsyncClient, stranger: httpx.AsyncClient, runtime: Runtime, tenant: Tenant
 ) -> None:
     made = await fill(runtime, tenant, 5)
@@ -123,7 +121,7 @@ async def test_anothers_cursor_shows_only_ones_own(
 # --- filters ----------------------------------------------------------------------------------------------------------
 
 
-async def test_by_status(api: httpx.AsyncClient) -> None:
+async def test_list_by_status(api: httpx.AsyncClient) -> None:
     created = [(await api.post("/v1/generations", json=create_body())).json()["id"] for _ in range(4)]
     for generation_id in created[:2]:
         await api.post(f"/v1/generations/{generation_id}/cancel")
@@ -133,7 +131,7 @@ async def test_by_status(api: httpx.AsyncClient) -> None:
     assert await listed(api, status="succeeded") == []
 
 
-async def test_a_rare_status_among_many_is_found(api: httpx.AsyncClient, runtime: Runtime, tenant: Tenant) -> None:
+async def test_list_by_rare_status(api: httpx.AsyncClient, runtime: Runtime, tenant: Tenant) -> None:
     """Pages may come short, or empty, as long as the cursor goes on."""
     number = ENTRIES_READ + 60
     made = await fill(runtime, tenant, number)
@@ -145,7 +143,7 @@ async def test_a_rare_status_among_many_is_found(api: httpx.AsyncClient, runtime
     assert len(found) <= 3
 
 
-async def test_by_end_user(api: httpx.AsyncClient) -> None:
+async def test_list_by_end_user(api: httpx.AsyncClient) -> None:
     one, other, none = [
         (await api.post("/v1/generations", json=create_body(end_user_id=end_user))).json()["id"]
         for end_user in ("a", "b", None)
@@ -157,7 +155,7 @@ async def test_by_end_user(api: httpx.AsyncClient) -> None:
     assert set(await listed(api)) == {one, other, none}
 
 
-async def test_by_end_user_and_status_over_pages(api: httpx.AsyncClient, runtime: Runtime, tenant: Tenant) -> None:
+async def test_list_by_end_user_and_status_over_pages(api: httpx.AsyncClient, runtime: Runtime, tenant: Tenant) -> None:
     mine = await fill(runtime, tenant, 12, end_user_id="a")
     await fill(runtime, tenant, 12, end_user_id="b")
     for g in mine[::2]:
@@ -168,7 +166,7 @@ async def test_by_end_user_and_status_over_pages(api: httpx.AsyncClient, runtime
     assert found == [g.id for g in reversed(mine[1::2])]
 
 
-async def test_by_time_both_ends_excluded(api: httpx.AsyncClient, runtime: Runtime, tenant: Tenant) -> None:
+async def test_list_by_time_excludes_both_bounds(api: httpx.AsyncClient, runtime: Runtime, tenant: Tenant) -> None:
     made = await fill(runtime, tenant, 6)
     after, before = rfc3339(made[1].created_at), rfc3339(made[4].created_at)
 
@@ -178,7 +176,7 @@ async def test_by_time_both_ends_excluded(api: httpx.AsyncClient, runtime: Runti
     assert await listed(api, created_after=before, created_before=after) == []
 
 
-async def test_by_time_with_a_cursor(api: httpx.AsyncClient, runtime: Runtime, tenant: Tenant) -> None:
+async def test_list_by_time_with_cursor(api: httpx.AsyncClient, runtime: Runtime, tenant: Tenant) -> None:
     made = await fill(runtime, tenant, 9)
 
     found = await listed(
@@ -188,7 +186,7 @@ async def test_by_time_with_a_cursor(api: httpx.AsyncClient, runtime: Runtime, t
     assert found == [g.id for g in reversed(made[2:7])]
 
 
-async def test_by_time_with_another_offset(api: httpx.AsyncClient, runtime: Runtime, tenant: Tenant) -> None:
+async def test_list_by_time_with_utc_offset(api: httpx.AsyncClient, runtime: Runtime, tenant: Tenant) -> None:
     made = await fill(runtime, tenant, 3)
 
     assert await listed(api, created_after="2026-01-31T18:30:01+09:00") == [made[2].id]
@@ -218,14 +216,14 @@ CURSORS = [
 
 
 @pytest.mark.parametrize("cursor", CURSORS)
-async def test_a_made_up_cursor_is_refused(api: httpx.AsyncClient, cursor: str) -> None:
+async def test_list_invalid_cursor_is_refused(api: httpx.AsyncClient, cursor: str) -> None:
     answer = await api.get("/v1/generations", params={"cursor": cursor})
 
     assert answer.status_code == 422
     assert [fault["pointer"] for fault in answer.json()["errors"]] == ["/query/cursor"]
 
 
-async def test_a_cursor_of_what_is_gone_still_leads_on(
+async def test_list_cursor_of_purged_generation_continues(
     api: httpx.AsyncClient, runtime: Runtime, tenant: Tenant
 ) -> None:
     made = await fill(runtime, tenant, 4)
@@ -254,9 +252,7 @@ async def test_a_cursor_of_what_is_gone_still_leads_on(
     ],
     ids=lambda value: str(value)[:40],
 )
-async def test_parameters_out_of_range_are_refused(
-    api: httpx.AsyncClient, wanted: dict[str, Any], pointer: str
-) -> None:
+async def test_list_invalid_parameter_is_refused(api: httpx.AsyncClient, wanted: dict[str, Any], pointer: str) -> None:
     answer = await api.get("/v1/generations", params=wanted)
 
     assert answer.status_code == 422
@@ -283,7 +279,7 @@ async def test_parameters_out_of_range_are_refused(
         "inf",
     ],
 )
-async def test_no_moment_breaks_a_list(api: httpx.AsyncClient, name: str, moment: str) -> None:
+async def test_list_any_time_never_fails(api: httpx.AsyncClient, name: str, moment: str) -> None:
     await api.post("/v1/generations", json=create_body())
 
     answer = await api.get("/v1/generations", params={name: moment})
@@ -291,19 +287,19 @@ async def test_no_moment_breaks_a_list(api: httpx.AsyncClient, name: str, moment
     assert answer.status_code in (200, 422)
 
 
-async def test_of_all_time_is_all(api: httpx.AsyncClient) -> None:
+async def test_list_of_all_time_is_complete(api: httpx.AsyncClient) -> None:
     created = (await api.post("/v1/generations", json=create_body())).json()["id"]
 
     assert await listed(api, created_after="1970-01-01T00:00:00Z", created_before="9999-12-31T00:00:00Z") == [created]
     assert await listed(api, created_after="9999-12-31T00:00:00Z") == []
 
 
-async def test_the_default_page_has_twenty(api: httpx.AsyncClient, runtime: Runtime, tenant: Tenant) -> None:
+async def test_list_default_page_has_twenty(api: httpx.AsyncClient, runtime: Runtime, tenant: Tenant) -> None:
     await fill(runtime, tenant, 21)
 
     assert len((await api.get("/v1/generations")).json()["data"]) == 20
 
 
-def test_ids_say_when(clock: Clock) -> None:
+def test_list_ids_have_creation_time(clock: Clock) -> None:
     assert ids.lowest(ids.GENERATION, clock.now) < ids.new(ids.GENERATION, clock.now)
     assert {status.value for status in Status} >= {"queued", "canceled"}

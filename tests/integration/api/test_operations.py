@@ -17,13 +17,13 @@ from tests.support import factories
 from tests.support.factories import create_body
 
 
-async def test_alive(anonymous: httpx.AsyncClient) -> None:
+async def test_healthz_is_ok(anonymous: httpx.AsyncClient) -> None:
     answer = await anonymous.get("/healthz")
 
     assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
 
 
-async def test_ready(anonymous: httpx.AsyncClient) -> None:
+async def test_readyz_is_ok(anonymous: httpx.AsyncClient) -> None:
     answer = await anonymous.get("/readyz")
 
     assert answer.status_code == 200
@@ -44,7 +44,7 @@ async def memory(redis: Redis) -> AsyncIterator[Redis]:
 
 
 @pytest.mark.parametrize("policy", ["allkeys-lru", "volatile-ttl", "allkeys-random"])
-async def test_not_ready_while_redis_may_evict_jobs(anonymous: httpx.AsyncClient, memory: Redis, policy: str) -> None:
+async def test_readyz_redis_evicting_is_not_ready(anonymous: httpx.AsyncClient, memory: Redis, policy: str) -> None:
     await memory.execute("CONFIG", "SET", "maxmemory", 200_000_000)
     await memory.execute("CONFIG", "SET", "maxmemory-policy", policy)
 
@@ -55,13 +55,13 @@ async def test_not_ready_while_redis_may_evict_jobs(anonymous: httpx.AsyncClient
     assert "retry-after" in answer.headers
 
 
-async def test_a_limit_without_eviction_is_fine(anonymous: httpx.AsyncClient, memory: Redis) -> None:
+async def test_readyz_redis_limit_without_eviction_is_ready(anonymous: httpx.AsyncClient, memory: Redis) -> None:
     await memory.execute("CONFIG", "SET", "maxmemory", 200_000_000)
 
     assert (await anonymous.get("/readyz")).status_code == 200
 
 
-async def test_not_ready_while_redis_takes_no_writes(
+async def test_readyz_redis_read_only_is_not_ready(
     anonymous: httpx.AsyncClient, api: httpx.AsyncClient, redis: Redis
 ) -> None:
     """A full memory is another thing: see test_api_store_full."""
@@ -78,7 +78,7 @@ async def test_not_ready_while_redis_takes_no_writes(
     assert (await api.post("/v1/generations", json=create_body())).status_code == 202
 
 
-async def test_not_ready_says_what_redis_refuses(anonymous: httpx.AsyncClient, redis: Redis) -> None:
+async def test_readyz_names_the_refused_command(anonymous: httpx.AsyncClient, redis: Redis) -> None:
     """A user without the right, a node of a cluster that has not our slot."""
     await redis.execute("ACL", "SETUSER", "default", "-info")
     try:
@@ -106,7 +106,7 @@ async def samples(client: httpx.AsyncClient) -> dict[tuple[str, tuple[tuple[str,
     }
 
 
-async def test_state_is_read_from_redis(anonymous: httpx.AsyncClient, runtime: Runtime) -> None:
+async def test_metrics_state_is_read_from_redis(anonymous: httpx.AsyncClient, runtime: Runtime) -> None:
     """Created by another process than the one that is asked."""
     now = datetime.now(UTC)
     for age in (0, 60):
@@ -125,7 +125,7 @@ async def test_state_is_read_from_redis(anonymous: httpx.AsyncClient, runtime: R
     assert {labels[0][1] for name, labels in found if name == "gateway_due_entries"} == set(WorkQueue)
 
 
-async def test_the_oldest_entry_is_how_late_a_drain_is(anonymous: httpx.AsyncClient, runtime: Runtime) -> None:
+async def test_metrics_work_queue_lag_is_of_oldest_entry(anonymous: httpx.AsyncClient, runtime: Runtime) -> None:
     g = factories.generation()
     await runtime.stores.generations.create(g, factories.due(datetime.now(UTC) - timedelta(seconds=100)))
 
@@ -135,7 +135,7 @@ async def test_the_oldest_entry_is_how_late_a_drain_is(anonymous: httpx.AsyncCli
     assert found["gateway_overdue_seconds", (("work_queue", "sweep"),)] == 0, "due in a day"
 
 
-async def test_calls_are_counted_by_route_not_by_path(api: httpx.AsyncClient) -> None:
+async def test_metrics_requests_are_labelled_by_route(api: httpx.AsyncClient) -> None:
     for name in ("one", "two"):
         await api.get(f"/v1/generations/{name}")
     await api.get("/hidden/place")
@@ -152,7 +152,7 @@ async def test_calls_are_counted_by_route_not_by_path(api: httpx.AsyncClient) ->
     assert "BREW" not in methods
 
 
-async def test_no_label_names_an_end_user_or_a_generation(api: httpx.AsyncClient) -> None:
+async def test_metrics_labels_have_no_end_user_or_generation(api: httpx.AsyncClient) -> None:
     created = (await api.post("/v1/generations", json=create_body(end_user_id="customer-7"))).json()
 
     text = (await api.get("/metrics")).text
@@ -175,7 +175,7 @@ class Links(HTMLParser):
         self.found += [value for name, value in attrs if name in ("href", "src") and value]
 
 
-async def test_the_page_and_its_assets_need_no_internet(anonymous: httpx.AsyncClient) -> None:
+async def test_documentation_page_needs_no_internet(anonymous: httpx.AsyncClient) -> None:
     page = await anonymous.get("/docs")
 
     assert page.status_code == 200
@@ -188,7 +188,7 @@ async def test_the_page_and_its_assets_need_no_internet(anonymous: httpx.AsyncCl
         assert len(asset.content) > 100
 
 
-async def test_the_page_shows_our_document(anonymous: httpx.AsyncClient) -> None:
+async def test_documentation_page_loads_openapi_document(anonymous: httpx.AsyncClient) -> None:
     page, document = await anonymous.get("/docs"), await anonymous.get("/openapi.json")
 
     assert "/openapi.json" in page.text
@@ -196,7 +196,7 @@ async def test_the_page_shows_our_document(anonymous: httpx.AsyncClient) -> None
     assert "/v1/generations" in document.json()["paths"]
 
 
-async def test_pages_of_the_index_are_served_as_markdown(anonymous: httpx.AsyncClient) -> None:
+async def test_documentation_pages_are_markdown(anonymous: httpx.AsyncClient) -> None:
     index = await anonymous.get("/llms.txt")
 
     assert index.headers["content-type"] == "text/plain; charset=utf-8"
@@ -209,7 +209,7 @@ async def test_pages_of_the_index_are_served_as_markdown(anonymous: httpx.AsyncC
         assert re.search(r"^# ", page.text, re.MULTILINE), link
 
 
-async def test_links_between_pages_lead_to_pages(anonymous: httpx.AsyncClient) -> None:
+async def test_documentation_links_lead_to_pages(anonymous: httpx.AsyncClient) -> None:
     runbook = await anonymous.get("/docs/runbook.md")
 
     for link in re.findall(r"\]\(([^)#]+\.md)", runbook.text):
@@ -232,11 +232,11 @@ async def test_links_between_pages_lead_to_pages(anonymous: httpx.AsyncClient) -
         "/redoc",
     ],
 )
-async def test_no_other_file_can_be_fetched(anonymous: httpx.AsyncClient, path: str) -> None:
+async def test_documentation_serves_no_other_file(anonymous: httpx.AsyncClient, path: str) -> None:
     assert (await anonymous.get(f"http://gateway.test{path}")).status_code == 404
 
 
-async def test_every_reference_of_the_document_leads_somewhere(anonymous: httpx.AsyncClient) -> None:
+async def test_openapi_references_resolve(anonymous: httpx.AsyncClient) -> None:
     document = (await anonymous.get("/openapi.json")).json()
 
     for reference in set(re.findall(r"'\$ref': '#/([^']+)'", str(document))):
@@ -247,11 +247,11 @@ async def test_every_reference_of_the_document_leads_somewhere(anonymous: httpx.
 
 
 @pytest.mark.parametrize("path", ["/", "/healthz", "/readyz"])
-async def test_head_of_a_public_route_is_200(anonymous: httpx.AsyncClient, path: str) -> None:
+async def test_head_of_public_route_is_200(anonymous: httpx.AsyncClient, path: str) -> None:
     assert (await anonymous.head(path)).status_code == 200
 
 
-async def test_root_leads_to_the_documentation(anonymous: httpx.AsyncClient) -> None:
+async def test_root_redirects_to_documentation(anonymous: httpx.AsyncClient) -> None:
     assert (await anonymous.get("/")).json()["docs"] == "/docs"
 
     redirect = await anonymous.get("/", headers={"accept": "text/html,*/*"})

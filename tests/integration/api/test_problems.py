@@ -52,7 +52,7 @@ def pointers(document: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"\xff", b'{"prompt": }', b"[" * 4000, b'{"a": "\\ud800"}'])
-async def test_400_what_is_no_json(api: httpx.AsyncClient, body: bytes) -> None:
+async def test_problem_400_invalid_json(api: httpx.AsyncClient, body: bytes) -> None:
     answer = await api.post("/v1/generations", content=body, headers={"content-type": "application/json"})
 
     problem(answer, 400, "malformed")
@@ -75,7 +75,7 @@ async def test_400_what_is_no_json(api: httpx.AsyncClient, body: bytes) -> None:
     ],
     ids=str,
 )
-async def test_422_names_every_wrong_field(
+async def test_problem_422_names_every_wrong_field(
     api: httpx.AsyncClient, redis: Redis, changes: dict[str, Any], found: list[tuple[str, str]]
 ) -> None:
     answer = await api.post("/v1/generations", json=create_body(**changes))
@@ -84,7 +84,7 @@ async def test_422_names_every_wrong_field(
     assert await redis.execute("KEYS", "*generation*") == []
 
 
-async def test_422_more_than_a_hundred_faults_are_told_as_one(api: httpx.AsyncClient) -> None:
+async def test_problem_422_above_a_hundred_faults_has_one(api: httpx.AsyncClient) -> None:
     """Each takes a hundred times the memory of what was sent for it."""
     body = {**create_body(), **{f"{number:x}": 0 for number in range(101)}}
 
@@ -95,7 +95,7 @@ async def test_422_more_than_a_hundred_faults_are_told_as_one(api: httpx.AsyncCl
 
 
 @pytest.mark.parametrize("body", [b"null", b"[]", b'"text"', b"7"])
-async def test_422_a_body_that_is_no_object(api: httpx.AsyncClient, body: bytes) -> None:
+async def test_problem_422_body_is_no_object(api: httpx.AsyncClient, body: bytes) -> None:
     answer = await api.post("/v1/generations", content=body, headers={"content-type": "application/json"})
 
     assert pointers(problem(answer, 422, "invalid")) == [("", "model_type")]
@@ -112,7 +112,7 @@ async def chunks(body: bytes, size: int = 1000) -> AsyncIterator[bytes]:
 
 
 @pytest.mark.parametrize("chunked", [False, True])
-async def test_413_beyond_the_limit(api: httpx.AsyncClient, redis: Redis, chunked: bool) -> None:
+async def test_problem_413_body_above_limit(api: httpx.AsyncClient, redis: Redis, chunked: bool) -> None:
     body = padded(LIMIT + 1)
 
     answer = await api.post(
@@ -127,7 +127,7 @@ async def test_413_beyond_the_limit(api: httpx.AsyncClient, redis: Redis, chunke
 
 
 @pytest.mark.parametrize("chunked", [False, True])
-async def test_up_to_the_limit_is_taken(api: httpx.AsyncClient, chunked: bool) -> None:
+async def test_body_at_limit_is_accepted(api: httpx.AsyncClient, chunked: bool) -> None:
     body = padded(LIMIT)
 
     answer = await api.post(
@@ -139,20 +139,20 @@ async def test_up_to_the_limit_is_taken(api: httpx.AsyncClient, chunked: bool) -
     assert answer.status_code == 202
 
 
-async def test_413_by_the_declared_length_alone(api: httpx.AsyncClient) -> None:
+async def test_problem_413_by_declared_length(api: httpx.AsyncClient) -> None:
     headers = {"content-type": "application/json", "content-length": str(LIMIT + 1)}
 
     problem(await api.post("/v1/generations", content=chunks(b"{}"), headers=headers), 413, "too_large")
 
 
-async def test_a_declared_length_may_begin_with_any_number_of_zeros(api: httpx.AsyncClient) -> None:
+async def test_content_length_with_leading_zeros_is_accepted(api: httpx.AsyncClient) -> None:
     body = json.dumps(create_body()).encode()
     headers = {"content-type": "application/json", "content-length": f"{len(body):05000}"}
 
     assert (await api.post("/v1/generations", content=chunks(body), headers=headers)).status_code == 202
 
 
-async def test_413_is_said_before_the_body_is_read(api: httpx.AsyncClient) -> None:
+async def test_problem_413_is_sent_before_body_is_read(api: httpx.AsyncClient) -> None:
     sent = 0
 
     async def endless() -> AsyncIterator[bytes]:
@@ -169,7 +169,7 @@ async def test_413_is_said_before_the_body_is_read(api: httpx.AsyncClient) -> No
 
 
 @pytest.mark.parametrize("media", ["text/plain", "application/x-www-form-urlencoded", "application/jsonx", "", "json"])
-async def test_415_what_is_not_called_json(api: httpx.AsyncClient, media: str) -> None:
+async def test_problem_415_other_media_type(api: httpx.AsyncClient, media: str) -> None:
     answer = await api.post(
         "/v1/generations", content=json.dumps(create_body()), headers={"content-type": media} if media else {}
     )
@@ -178,7 +178,7 @@ async def test_415_what_is_not_called_json(api: httpx.AsyncClient, media: str) -
 
 
 @pytest.mark.parametrize("media", ["application/json; charset=utf-8", "APPLICATION/JSON", "application/json ;x=y"])
-async def test_json_by_any_spelling_is_taken(api: httpx.AsyncClient, media: str) -> None:
+async def test_json_media_type_ignores_case_and_parameters(api: httpx.AsyncClient, media: str) -> None:
     answer = await api.post("/v1/generations", content=json.dumps(create_body()), headers={"content-type": media})
 
     assert answer.status_code == 202
@@ -203,7 +203,7 @@ async def test_json_by_any_spelling_is_taken(api: httpx.AsyncClient, media: str)
         "Bearer a b",
     ],
 )
-async def test_401_without_a_good_key(anonymous: httpx.AsyncClient, header: str | None) -> None:
+async def test_problem_401_bad_key(anonymous: httpx.AsyncClient, header: str | None) -> None:
     headers = [] if header is None else [(b"authorization", header.encode("latin-1"))]
 
     answer = await anonymous.get("/v1/generations", headers=headers)
@@ -212,7 +212,7 @@ async def test_401_without_a_good_key(anonymous: httpx.AsyncClient, header: str 
     assert answer.headers["www-authenticate"] == 'Bearer realm="seedance-gateway"'
 
 
-async def test_401_a_mistyped_key_is_called_so(api: httpx.AsyncClient) -> None:
+async def test_problem_401_mistyped_key_is_distinguished(api: httpx.AsyncClient) -> None:
     right = api.headers["authorization"]
 
     answer = await api.get("/v1/generations", headers={"authorization": right[:-1] + "!"})
@@ -220,7 +220,7 @@ async def test_401_a_mistyped_key_is_called_so(api: httpx.AsyncClient) -> None:
     assert "mistyped" in problem(answer, 401, "unauthenticated")["detail"]
 
 
-async def test_401_a_well_formed_key_that_nobody_has(anonymous: httpx.AsyncClient) -> None:
+async def test_problem_401_unknown_key(anonymous: httpx.AsyncClient) -> None:
     _, text = factories.api_key("ten_1")
 
     answer = await anonymous.get("/v1/generations", headers={"authorization": f"Bearer {text}"})
@@ -228,7 +228,7 @@ async def test_401_a_well_formed_key_that_nobody_has(anonymous: httpx.AsyncClien
     assert "unknown" in problem(answer, 401, "unauthenticated")["detail"]
 
 
-async def test_401_a_known_keys_id_with_another_secret(app: FastAPI, connect: Connect) -> None:
+async def test_problem_401_known_id_with_other_secret(app: FastAPI, connect: Connect) -> None:
     mine = await connect()
     key, text = factories.api_key("ten_1")
     stolen = mine.headers["authorization"].removeprefix("Bearer ").split("_")[1]
@@ -244,7 +244,7 @@ async def test_401_a_known_keys_id_with_another_secret(app: FastAPI, connect: Co
 
 
 @pytest.mark.parametrize("change", ["expires_at", "revoked_at"])
-async def test_401_a_key_that_has_ended(app: FastAPI, change: str) -> None:
+async def test_problem_401_expired_or_revoked_key(app: FastAPI, change: str) -> None:
     tenants = app.state.runtime.tenants.service
     tenant = await tenants.create("acme")
     key, text = factories.api_key(tenant.id, **{change: NOW})
@@ -255,7 +255,7 @@ async def test_401_a_key_that_has_ended(app: FastAPI, change: str) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])
-async def test_the_scheme_is_told_by_its_letters_alone(api: httpx.AsyncClient, scheme: str) -> None:
+async def test_authorization_scheme_ignores_case(api: httpx.AsyncClient, scheme: str) -> None:
     key = api.headers["authorization"].split()[1]
 
     assert (await api.get("/v1/generations", headers={"authorization": f"{scheme}  {key} "})).status_code == 200
@@ -272,9 +272,7 @@ SCOPES = [
 
 
 @pytest.mark.parametrize(("method", "path", "scope"), SCOPES)
-async def test_403_a_key_may_only_do_what_its_scopes_say(
-    connect: Connect, method: str, path: str, scope: Scope
-) -> None:
+async def test_problem_403_missing_scope(connect: Connect, method: str, path: str, scope: Scope) -> None:
     others = tuple(other for other in Scope if other is not scope)
     without, only = await connect(scopes=others), await connect(scopes=(scope,))
 
@@ -285,7 +283,7 @@ async def test_403_a_key_may_only_do_what_its_scopes_say(
 @pytest.mark.parametrize(
     "accept", ["application/json", "text/html, image/*", "text/event-stream;q=0", "*/*; Q=0.000", ""]
 )
-async def test_406_an_event_stream_is_all_there_is(api: httpx.AsyncClient, accept: str) -> None:
+async def test_problem_406_event_stream_only(api: httpx.AsyncClient, accept: str) -> None:
     created = (await api.post("/v1/generations", json=create_body())).json()
 
     answer = await api.get(f"/v1/generations/{created['id']}/events", headers={"accept": accept})
@@ -296,7 +294,7 @@ async def test_406_an_event_stream_is_all_there_is(api: httpx.AsyncClient, accep
 # --- what is not there ------------------------------------------------------------------------------------------------
 
 
-async def test_404_what_belongs_to_another_tenant_looks_like_nothing(
+async def test_problem_404_generation_of_other_tenant(
     app: FastAPI, api: httpx.AsyncClient, stranger: httpx.AsyncClient
 ) -> None:
     """Every route of tenants that names something: one with a parameter this table lacks fails here, on purpose."""
@@ -349,7 +347,7 @@ TRICKS = [
 
 
 @pytest.mark.parametrize("trick", TRICKS)
-async def test_404_tricks_in_an_id(api: httpx.AsyncClient, trick: str) -> None:
+async def test_problem_404_path_traversal_in_id(api: httpx.AsyncClient, trick: str) -> None:
     for method, suffix in (("GET", ""), ("POST", "/cancel")):
         answer = await api.request(method, f"http://gateway.test/v1/generations/{trick}{suffix}")
 
@@ -359,7 +357,7 @@ async def test_404_tricks_in_an_id(api: httpx.AsyncClient, trick: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["/v1", "/v1/nothing", "/v2/generations", "/admin", "/.git/config", "/v1//x"])
-async def test_404_no_such_route(api: httpx.AsyncClient, path: str) -> None:
+async def test_problem_404_unknown_route(api: httpx.AsyncClient, path: str) -> None:
     problem(await api.get(path), 404, "not_found")
 
 
@@ -375,7 +373,7 @@ async def test_404_no_such_route(api: httpx.AsyncClient, path: str) -> None:
         ("POST", "/healthz", {"GET", "HEAD"}),
     ],
 )
-async def test_405_another_method(api: httpx.AsyncClient, method: str, path: str, allowed: set[str]) -> None:
+async def test_problem_405_other_method(api: httpx.AsyncClient, method: str, path: str, allowed: set[str]) -> None:
     answer = await api.request(method, path)
 
     problem(answer, 405, "method_not_allowed")
@@ -385,14 +383,14 @@ async def test_405_another_method(api: httpx.AsyncClient, method: str, path: str
 # --- the rest ---------------------------------------------------------------------------------------------------------
 
 
-async def test_409_what_has_ended(api: httpx.AsyncClient) -> None:
+async def test_problem_409_cancel_of_terminal(api: httpx.AsyncClient) -> None:
     created = (await api.post("/v1/generations", json=create_body())).json()
     await api.post(f"/v1/generations/{created['id']}/cancel")
 
     problem(await api.post(f"/v1/generations/{created['id']}/cancel"), 409, "not_cancellable")
 
 
-async def test_402_has_the_figures(api: httpx.AsyncClient) -> None:
+async def test_problem_402_has_amounts(api: httpx.AsyncClient) -> None:
     answer = await api.post("/v1/generations", json=create_body(max_cost_usd=1))
 
     document = problem(answer, 402, "max_cost_exceeded")
@@ -400,7 +398,7 @@ async def test_402_has_the_figures(api: httpx.AsyncClient) -> None:
     assert document["limit"] == "1.000000"
 
 
-async def test_422_a_key_used_with_another_payload(api: httpx.AsyncClient) -> None:
+async def test_problem_422_idempotency_key_with_other_payload(api: httpx.AsyncClient) -> None:
     headers = {"Idempotency-Key": "order-7"}
     await api.post("/v1/generations", json=create_body(), headers=headers)
 
@@ -409,7 +407,7 @@ async def test_422_a_key_used_with_another_payload(api: httpx.AsyncClient) -> No
     assert "errors" not in problem(answer, 422, "idempotency_mismatch")
 
 
-async def test_500_says_nothing_but_where_to_look(
+async def test_problem_500_hides_the_exception(
     app: FastAPI, api: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(*_: object) -> None:
@@ -425,7 +423,7 @@ async def test_500_says_nothing_but_where_to_look(
     assert re.fullmatch(r"gw;dur=\d+\.\d\d", answer.headers["server-timing"])
 
 
-async def test_500_leaves_the_next_call_untouched(
+async def test_problem_500_does_not_affect_next_call(
     app: FastAPI, api: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
@@ -440,7 +438,7 @@ async def test_500_leaves_the_next_call_untouched(
 ELSEWHERE = {"408", "412", "429", "503"}
 
 
-def test_every_documented_status_of_a_refusal_has_a_test_here(app: FastAPI) -> None:
+def test_problem_every_documented_status_has_a_test(app: FastAPI) -> None:
     documented = {
         status
         for item in app.openapi()["paths"].values()
@@ -455,7 +453,7 @@ def test_every_documented_status_of_a_refusal_has_a_test_here(app: FastAPI) -> N
     )
 
 
-async def test_nothing_is_left_behind_by_a_refusal(api: httpx.AsyncClient, redis: Redis) -> None:
+async def test_problem_stores_nothing(api: httpx.AsyncClient, redis: Redis) -> None:
     before = set(await redis.execute("KEYS", keys.TAG + "*"))
     headers = {"Idempotency-Key": "order-7"}
     for body in (b"{", b"[]", json.dumps(create_body(seed=-1)).encode(), b"x" * LIMIT * 2):
@@ -468,7 +466,7 @@ async def test_nothing_is_left_behind_by_a_refusal(api: httpx.AsyncClient, redis
     assert {name for name in left if not name.endswith(":used")} == set(), "that the key was used is noted"
 
 
-async def test_dependencies_of_one_request_count_it_once(app: FastAPI, connect: Connect) -> None:
+async def test_rate_limit_counts_request_once(app: FastAPI, connect: Connect) -> None:
     tenants = app.state.runtime.tenants.service
     limited = await tenants.create("limited", Limits(requests_per_minute=60, burst=10))
     client = await connect(limited)

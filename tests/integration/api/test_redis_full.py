@@ -39,7 +39,7 @@ def assert_refused(answer: httpx.Response) -> None:
 
 
 @BOTH
-async def test_everything_new_is_refused(
+async def test_redis_full_refuses_new_data(
     api: httpx.AsyncClient, operator: httpx.AsyncClient, app: FastAPI, redis: Redis, tenant: Tenant, used: float
 ) -> None:
     endpoint = await app.state.runtime.stores.endpoints.put(fresh_endpoint(tenant))
@@ -57,7 +57,7 @@ async def test_everything_new_is_refused(
 
 
 @BOTH
-async def test_the_rest_goes_on(
+async def test_redis_full_accepted_work_continues(
     api: httpx.AsyncClient, operator: httpx.AsyncClient, app: FastAPI, redis: Redis, tenant: Tenant, used: float
 ) -> None:
     endpoint = await app.state.runtime.stores.endpoints.put(fresh_endpoint(tenant))
@@ -86,7 +86,9 @@ async def test_the_rest_goes_on(
 
 
 @BOTH
-async def test_readiness_says_it_and_stays_ready(anonymous: httpx.AsyncClient, redis: Redis, used: float) -> None:
+async def test_redis_full_readiness_reports_and_stays_ready(
+    anonymous: httpx.AsyncClient, redis: Redis, used: float
+) -> None:
     assert (await anonymous.get("/readyz")).json()["checks"]["memory"] == "ok"
     with full(redis.url, used=used):
         answer = await anonymous.get("/readyz")
@@ -96,7 +98,7 @@ async def test_readiness_says_it_and_stays_ready(anonymous: httpx.AsyncClient, r
     assert "(maxmemory)" in answer.json()["checks"]["memory"]
 
 
-async def test_creates_go_on_once_memory_is_free(api: httpx.AsyncClient, redis: Redis) -> None:
+async def test_redis_full_creates_resume_with_free_memory(api: httpx.AsyncClient, redis: Redis) -> None:
     with full(redis.url, used=0.9):
         expire_reading(redis)
         assert_refused(await api.post("/v1/generations", json=create_body()))
@@ -107,7 +109,7 @@ async def test_creates_go_on_once_memory_is_free(api: httpx.AsyncClient, redis: 
     assert answer.status_code == 202
 
 
-async def test_the_setting_is_the_limit_where_redis_has_none(redis: Redis) -> None:
+async def test_memory_setting_applies_without_redis_limit(redis: Redis) -> None:
     own = MemoryMonitor(redis._read_memory, MemoryPolicy(limit=1000))
     assert await own.refuses_creates()
     assert own._memory.source == "GATEWAY_REDIS_MEMORY_LIMIT"
@@ -118,7 +120,7 @@ async def test_the_setting_is_the_limit_where_redis_has_none(redis: Redis) -> No
 # --- what is read of its memory ---------------------------------------------------------------------------------------
 
 
-async def test_many_creates_cost_one_reading(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_memory_of_redis_is_read_once_for_many_creates(monkeypatch: pytest.MonkeyPatch) -> None:
     now, readings = 100.0, 0
     monkeypatch.setattr("service.store.redis.memory.time.monotonic", lambda: now)
 
@@ -143,7 +145,7 @@ async def test_many_creates_cost_one_reading(monkeypatch: pytest.MonkeyPatch) ->
     assert readings == 1
 
 
-async def test_a_redis_that_does_not_answer_fails_the_create_at_once() -> None:
+async def test_memory_read_without_response_fails_create_at_once() -> None:
     async def read() -> dict[str, str]:
         raise StoreUnavailable("away")
 
@@ -151,7 +153,7 @@ async def test_a_redis_that_does_not_answer_fails_the_create_at_once() -> None:
         await MemoryMonitor(read, MemoryPolicy()).demand_room()
 
 
-async def test_a_memory_that_may_not_be_read_refuses_nothing() -> None:
+async def test_memory_read_forbidden_refuses_nothing() -> None:
     async def read() -> dict[str, str]:
         raise ResponseError("NOPERM")
 
@@ -161,7 +163,7 @@ async def test_a_memory_that_may_not_be_read_refuses_nothing() -> None:
 # --- noting a key's use -----------------------------------------------------------------------------------------------
 
 
-async def test_a_note_of_a_keys_use_that_fails_fails_no_call(runtime: Runtime, redis_url: str) -> None:
+async def test_key_use_write_failure_fails_no_call(runtime: Runtime, redis_url: str) -> None:
     """Redis takes no write at all; the note is made once it does."""
     owner = await runtime.tenants.service.create("acme")
     made = await runtime.tenants.service.create_key(owner.id)

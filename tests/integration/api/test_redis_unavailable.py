@@ -44,7 +44,7 @@ CALLS = [
 ]
 
 
-async def test_every_call_answers_503_and_when_to_come_back(
+async def test_redis_unavailable_returns_503_with_retry_after(
     api: httpx.AsyncClient, operator: httpx.AsyncClient, app: FastAPI, own_redis: EmbeddedRedis
 ) -> None:
     await asyncio.to_thread(own_redis.kill)
@@ -62,7 +62,7 @@ async def test_every_call_answers_503_and_when_to_come_back(
     assert (await api.get("/metrics")).status_code == 200
 
 
-async def test_a_refused_create_leaves_nothing_and_a_repeat_succeeds(
+async def test_redis_unavailable_create_can_be_repeated(
     api: httpx.AsyncClient, app: FastAPI, own_redis: EmbeddedRedis
 ) -> None:
     headers = {"Idempotency-Key": "order-7"}
@@ -78,7 +78,7 @@ async def test_a_refused_create_leaves_nothing_and_a_repeat_succeeds(
     assert "idempotency-replayed" not in again.headers
 
 
-async def test_what_was_accepted_is_there_after_kill_9(
+async def test_redis_killed_accepted_generations_survive(
     api: httpx.AsyncClient, app: FastAPI, own_redis: EmbeddedRedis
 ) -> None:
     accepted: list[dict[str, Any]] = []
@@ -108,7 +108,7 @@ async def test_what_was_accepted_is_there_after_kill_9(
     assert set(found) <= due, "and each waits for dispatch"
 
 
-async def test_a_waiting_caller_is_told_and_later_ones_hear_again(
+async def test_redis_unavailable_ends_long_poll_and_recovers(
     api: httpx.AsyncClient, app: FastAPI, own_redis: EmbeddedRedis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("service.usecases.generations.read._REREAD_SECONDS", 60)

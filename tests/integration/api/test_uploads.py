@@ -46,7 +46,7 @@ async def pieces(content: bytes, size: int) -> AsyncIterator[bytes]:
 
 
 @pytest.mark.parametrize(("name", "media"), PHOTOS)
-async def test_every_bundled_photo_can_be_uploaded_and_fetched(api: httpx.AsyncClient, name: str, media: str) -> None:
+async def test_upload_of_bundled_photos_can_be_fetched(api: httpx.AsyncClient, name: str, media: str) -> None:
     photo = (SAMPLES / name).read_bytes()
 
     answer = await upload(api, photo, media)
@@ -67,7 +67,7 @@ async def test_every_bundled_photo_can_be_uploaded_and_fetched(api: httpx.AsyncC
     assert pictures.opened(kept).tobytes() == pictures.opened(photo).tobytes()
 
 
-async def test_what_was_uploaded_can_be_generated_from(api: httpx.AsyncClient) -> None:
+async def test_upload_is_accepted_as_image_of_generation(api: httpx.AsyncClient) -> None:
     url = (await upload(api, JPEG, "image/jpeg")).json()["url"]
 
     answer = await api.post("/v1/generations", json=factories.create_body(image_url=url))
@@ -76,7 +76,7 @@ async def test_what_was_uploaded_can_be_generated_from(api: httpx.AsyncClient) -
 
 
 @pytest.mark.parametrize("size", [1, 5, 100])
-async def test_bytes_may_come_in_pieces_of_any_size(api: httpx.AsyncClient, size: int) -> None:
+async def test_upload_in_chunks_of_any_size(api: httpx.AsyncClient, size: int) -> None:
     answer = await upload(api, pieces(WEBP, size), "image/webp")
 
     assert answer.status_code == 201, answer.text
@@ -84,14 +84,14 @@ async def test_bytes_may_come_in_pieces_of_any_size(api: httpx.AsyncClient, size
 
 
 @pytest.mark.parametrize("media", ["image/jpeg; foo=bar", "IMAGE/JPEG", " image/jpeg"])
-async def test_a_media_type_by_any_spelling(api: httpx.AsyncClient, media: str) -> None:
+async def test_upload_media_type_ignores_case_and_parameters(api: httpx.AsyncClient, media: str) -> None:
     answer = await upload(api, JPEG, media)
 
     assert (answer.status_code, answer.json()["content_type"]) == (201, "image/jpeg")
 
 
 @pytest.mark.parametrize("media", ["image/gif", "image/svg+xml", "text/html", "application/json", "image", "*/*", ""])
-async def test_415_other_media(api: httpx.AsyncClient, media: str) -> None:
+async def test_upload_other_media_type_returns_415(api: httpx.AsyncClient, media: str) -> None:
     answer = await upload(api, JPEG, media)
 
     assert (answer.status_code, answer.json()["code"]) == (415, "unsupported_media_type")
@@ -110,7 +110,7 @@ async def test_415_other_media(api: httpx.AsyncClient, media: str) -> None:
         (b"\x00" * 500, "image/jpeg"),
     ],
 )
-async def test_422_bytes_that_are_not_what_they_are_called(api: httpx.AsyncClient, content: bytes, media: str) -> None:
+async def test_upload_bytes_of_other_format_return_422(api: httpx.AsyncClient, content: bytes, media: str) -> None:
     answer = await upload(api, content, media)
 
     assert answer.status_code == 422
@@ -118,14 +118,14 @@ async def test_422_bytes_that_are_not_what_they_are_called(api: httpx.AsyncClien
 
 
 @pytest.mark.parametrize("chunked", [False, True])
-async def test_400_nothing(api: httpx.AsyncClient, chunked: bool) -> None:
+async def test_upload_empty_body_returns_400(api: httpx.AsyncClient, chunked: bool) -> None:
     answer = await upload(api, pieces(b"", 1) if chunked else b"", "image/png")
 
     assert (answer.status_code, answer.json()["code"]) == (400, "malformed")
 
 
 @pytest.mark.parametrize("chunked", [False, True])
-async def test_413_beyond_the_limit(api: httpx.AsyncClient, chunked: bool) -> None:
+async def test_upload_above_limit_returns_413(api: httpx.AsyncClient, chunked: bool) -> None:
     content = JPEG + b"\x00" * LIMIT
 
     answer = await upload(api, pieces(content, 10_000) if chunked else content, "image/jpeg")
@@ -135,7 +135,7 @@ async def test_413_beyond_the_limit(api: httpx.AsyncClient, chunked: bool) -> No
 
 
 @pytest.mark.parametrize("chunked", [False, True])
-async def test_up_to_the_limit_is_taken(api: httpx.AsyncClient, chunked: bool) -> None:
+async def test_upload_at_limit_is_accepted(api: httpx.AsyncClient, chunked: bool) -> None:
     content = JPEG.ljust(LIMIT, b"\x00")
 
     answer = await upload(api, pieces(content, 10_000) if chunked else content, "image/jpeg")
@@ -143,13 +143,15 @@ async def test_up_to_the_limit_is_taken(api: httpx.AsyncClient, chunked: bool) -
     assert (answer.status_code, answer.json()["size"]) == (201, len(JPEG)), "padding is cut off"
 
 
-async def test_the_limit_of_uploads_is_for_uploads_alone(api: httpx.AsyncClient) -> None:
+async def test_upload_limit_applies_to_uploads_only(api: httpx.AsyncClient) -> None:
     answer = await api.post("/v1/generations", content=b" " * 2000, headers={"content-type": "application/json"})
 
     assert answer.status_code == 413
 
 
-async def test_408_a_sender_who_dawdles(app: FastAPI, api: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_upload_slow_client_returns_408(
+    app: FastAPI, api: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(app.state.runtime.generations.images, "_timeout", timedelta(seconds=0.2))
 
     async def dawdling() -> AsyncIterator[bytes]:
@@ -162,7 +164,7 @@ async def test_408_a_sender_who_dawdles(app: FastAPI, api: httpx.AsyncClient, mo
     assert (answer.status_code, answer.json()["code"]) == (408, "request_timeout")
 
 
-async def test_401_comes_before_a_byte_is_read(anonymous: httpx.AsyncClient) -> None:
+async def test_upload_bad_key_returns_401_before_body(anonymous: httpx.AsyncClient) -> None:
     read = 0
 
     async def content() -> AsyncIterator[bytes]:
@@ -177,7 +179,9 @@ async def test_401_comes_before_a_byte_is_read(anonymous: httpx.AsyncClient) -> 
     assert read == 0
 
 
-async def test_503_when_storage_refuses(api: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch, app: FastAPI) -> None:
+async def test_upload_storage_refusal_returns_503(
+    api: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch, app: FastAPI
+) -> None:
     monkeypatch.setattr(
         app.state.runtime.generations.fal_storage,
         "_rest_url",
@@ -190,7 +194,9 @@ async def test_503_when_storage_refuses(api: httpx.AsyncClient, monkeypatch: pyt
     assert "retry-after" in answer.headers
 
 
-async def test_503_when_storage_is_away(api: httpx.AsyncClient, app: FastAPI, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_upload_storage_unavailable_returns_503(
+    api: httpx.AsyncClient, app: FastAPI, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(app.state.runtime.generations.fal_storage, "_rest_url", factories.NOWHERE)
 
     answer = await upload(api, JPEG, "image/jpeg")
@@ -200,7 +206,7 @@ async def test_503_when_storage_is_away(api: httpx.AsyncClient, app: FastAPI, mo
     assert "retry-after" in answer.headers
 
 
-async def test_many_at_once(app: FastAPI, api: httpx.AsyncClient) -> None:
+async def test_upload_many_concurrently(app: FastAPI, api: httpx.AsyncClient) -> None:
     key = api.headers["authorization"].split()[1]
     async with client_of(app, key) as other:
         answers = await asyncio.gather(
@@ -215,7 +221,7 @@ async def test_many_at_once(app: FastAPI, api: httpx.AsyncClient) -> None:
 
 
 @pytest.mark.parametrize(("content", "media"), [(JPEG, "image/jpeg"), (PNG, "image/png"), (WEBP, "image/webp")])
-async def test_a_form_is_taken_by_what_its_file_holds(api: httpx.AsyncClient, content: bytes, media: str) -> None:
+async def test_upload_form_format_is_of_the_bytes(api: httpx.AsyncClient, content: bytes, media: str) -> None:
     """Its name and its content type are the browser's guess."""
     answer = await api.post("/v1/uploads", files={"photo": ("holiday.gif", content, "image/gif")}, data={"note": "x"})
 
@@ -247,14 +253,14 @@ FILE = 'name="file"; filename="a.jpg"'
         (b"--XX\r\n" + b"x" * 100_000 + b": y\r\n\r\n", "multipart/form-data; boundary=XX"),
     ],
 )
-async def test_400_forms_without_exactly_one_whole_file(api: httpx.AsyncClient, body: bytes, media: str) -> None:
+async def test_upload_form_without_one_whole_file_returns_400(api: httpx.AsyncClient, body: bytes, media: str) -> None:
     answer = await upload(api, body, media)
 
     assert (answer.status_code, answer.json()["code"]) == (400, "malformed"), answer.text
 
 
 @pytest.mark.parametrize("chunked", [False, True])
-async def test_413_a_forms_file_is_counted_as_such(api: httpx.AsyncClient, chunked: bool) -> None:
+async def test_upload_form_limit_counts_file_only(api: httpx.AsyncClient, chunked: bool) -> None:
     body = _form((FILE, JPEG.ljust(LIMIT + 1, b"\x00")))
 
     answer = await upload(api, pieces(body, 10_000) if chunked else body, "multipart/form-data; boundary=XX")
@@ -264,7 +270,7 @@ async def test_413_a_forms_file_is_counted_as_such(api: httpx.AsyncClient, chunk
 
 
 @pytest.mark.parametrize("size", [1, 7, 1000])
-async def test_a_form_may_come_in_pieces_of_any_size(api: httpx.AsyncClient, size: int) -> None:
+async def test_upload_form_in_chunks_of_any_size(api: httpx.AsyncClient, size: int) -> None:
     answer = await upload(api, pieces(_form((FILE, JPEG)), size), "multipart/form-data; boundary=XX")
 
     assert answer.status_code == 201, answer.text
@@ -293,7 +299,9 @@ async def test_a_form_may_come_in_pieces_of_any_size(api: httpx.AsyncClient, siz
         (pictures.encoded("webp", save_all=True, append_images=[pictures.noise(60, 40)]), "image/webp", "image_format"),
     ],
 )
-async def test_422_what_is_wrong_with_it(api: httpx.AsyncClient, content: bytes, media: str, code: str) -> None:
+async def test_upload_bad_image_returns_422_with_reason(
+    api: httpx.AsyncClient, content: bytes, media: str, code: str
+) -> None:
     answer = await upload(api, content, media)
 
     told: dict[str, Any] = answer.json()
@@ -301,7 +309,7 @@ async def test_422_what_is_wrong_with_it(api: httpx.AsyncClient, content: bytes,
     assert [(fault["pointer"], fault["type"]) for fault in told["errors"]] == [("", code)]
 
 
-async def test_the_place_a_photo_was_taken_at_does_not_leave(api: httpx.AsyncClient) -> None:
+async def test_upload_removes_gps_position(api: httpx.AsyncClient) -> None:
     photo = pictures.encoded("jpeg", exif=pictures.exif())
 
     url = (await upload(api, photo, "image/jpeg")).json()["url"]

@@ -26,7 +26,7 @@ async def strike(fal: Fal, **faults: Any) -> None:
     (await fal.http.post(FAULTS, json=faults)).raise_for_status()
 
 
-async def test_the_oracle_knows_every_accepted_submit(fal: Fal, receiver: Receiver) -> None:
+async def test_oracle_lists_every_accepted_submit(fal: Fal, receiver: Receiver) -> None:
     prompt = 'sandbox:no-video sandbox:seconds=1 "quoted" \u00fc'
     request_id = await fal.submit(prompt, end_user_id="u-1", webhook=receiver.url)
     (early,) = await fal.records(prompt)
@@ -45,14 +45,14 @@ async def test_the_oracle_knows_every_accepted_submit(fal: Fal, receiver: Receiv
     assert (await fal.record(request_id))["input"]["end_user_id"] == "u-1"
 
 
-async def test_the_count_follows_the_list(fal: Fal) -> None:
+async def test_oracle_count_equals_list_length(fal: Fal) -> None:
     before = (await fal.http.get("/_sandbox/requests/count")).json()["count"]
     await fal.submit()
     assert (await fal.http.get("/_sandbox/requests/count")).json() == {"count": before + 1}
     assert len((await fal.http.get("/_sandbox/requests")).json()) == before + 1
 
 
-async def test_reset_forgets_jobs_refusals_and_faults(narrow: Fal, receiver: Receiver) -> None:
+async def test_reset_clears_jobs_refusals_and_faults(narrow: Fal, receiver: Receiver) -> None:
     due = time.monotonic() + 2
     await narrow.outcome("sandbox:no-video sandbox:late-webhook=2", webhook=receiver.url)
     running = await narrow.submit("sandbox:no-video sandbox:seconds=20", webhook=receiver.url)
@@ -83,7 +83,7 @@ async def test_reset_forgets_jobs_refusals_and_faults(narrow: Fal, receiver: Rec
     ],
 )
 @pytest.mark.parametrize("operation", ["submit", "status", "result", "cancel"])
-async def test_a_fault_answers_instead_as_often_as_asked(
+async def test_fault_replaces_as_many_responses_as_set(
     fal: Fal, operation: str, kind: str, code: int, text: str
 ) -> None:
     request_id = await fal.submit("sandbox:stuck-queue")
@@ -101,7 +101,7 @@ async def completed(fal: Fal, request_id: str) -> bool:
     return bool((await fal.record(request_id))["status"] == "COMPLETED")
 
 
-async def test_a_locked_account_locks_everything_but_jobs_go_on(fal: Fal) -> None:
+async def test_locked_account_refuses_calls_but_jobs_continue(fal: Fal) -> None:
     request_id = await fal.submit("sandbox:no-video sandbox:seconds=0.1")
     await strike(fal, account={"kind": "locked"})
     answers = [
@@ -118,7 +118,7 @@ async def test_a_locked_account_locks_everything_but_jobs_go_on(fal: Fal) -> Non
     assert (await fal.result(request_id)).status_code == 200
 
 
-async def test_a_lost_answer_is_carried_out_and_a_reset_is_not(fal: Fal) -> None:
+async def test_fault_lost_response_is_executed_but_reset_is_not(fal: Fal) -> None:
     await strike(fal, submit={"kind": "lost-answer"})
     with pytest.raises(httpx.RemoteProtocolError):
         await fal.post("sandbox:no-video lost by chaos")
@@ -129,14 +129,14 @@ async def test_a_lost_answer_is_carried_out_and_a_reset_is_not(fal: Fal) -> None
     assert await fal.records("sandbox:no-video reset by chaos") == []
 
 
-async def test_a_slow_answer_comes_after_its_seconds(fal: Fal) -> None:
+async def test_fault_slow_response_is_delayed(fal: Fal) -> None:
     await strike(fal, submit={"kind": "slow", "seconds": 0.3})
     began = time.monotonic()
     await fal.submit()
     assert time.monotonic() - began >= 0.3
 
 
-async def test_a_cancel_can_get_lost_too(fal: Fal) -> None:
+async def test_fault_loses_cancel(fal: Fal) -> None:
     request_id = await fal.submit("sandbox:hang")
     await strike(fal, cancel={"kind": "lost-answer"})
     with pytest.raises(httpx.RemoteProtocolError):
@@ -144,18 +144,18 @@ async def test_a_cancel_can_get_lost_too(fal: Fal) -> None:
     assert (await fal.finish(request_id)).status_code == 499
 
 
-async def test_of_several_faults_the_first_that_strikes_wins(fal: Fal) -> None:
+async def test_faults_first_match_wins(fal: Fal) -> None:
     await strike(fal, submit=[{"kind": "429", "times": 1}, {"kind": "503", "times": 1}])
     assert [(await fal.post()).status_code for _ in range(3)] == [429, 503, 200]
 
 
-async def test_probability_is_a_share_of_the_calls(fal: Fal) -> None:
+async def test_fault_probability_is_a_share_of_calls(fal: Fal) -> None:
     await strike(fal, submit={"kind": "500", "probability": 0.5})
     codes = [(await fal.http.post(ENDPOINT, json={"prompt": QUICK})).status_code for _ in range(100)]
     assert 20 < codes.count(500) < 80
 
 
-async def test_webhooks_have_faults_of_their_own(fal: Fal, receiver: Receiver) -> None:
+async def test_fault_of_webhooks(fal: Fal, receiver: Receiver) -> None:
     kinds = ["lost", "double", "forged", "null-payload"]
     await strike(fal, webhook=[{"kind": kind, "times": 1} for kind in kinds])
     verifier = await Verifier.published(fal.http)
@@ -170,13 +170,13 @@ async def test_webhooks_have_faults_of_their_own(fal: Fal, receiver: Receiver) -
     assert receiver.deliveries[3].body["payload"] is None
 
 
-async def test_downloads_have_faults_too(fal: Fal) -> None:
+async def test_fault_of_downloads(fal: Fal) -> None:
     url = (await fal.outcome()).json()["video"]["url"]
     await strike(fal, media={"kind": "html-502", "times": 1})
     assert [(await fal.http.get(url)).status_code for _ in range(2)] == [502, 200]
 
 
-async def test_faults_can_be_read_back_and_cleared(fal: Fal) -> None:
+async def test_faults_are_listed_and_cleared(fal: Fal) -> None:
     await strike(fal, submit={"kind": 429, "times": 2})
     set_now = (await fal.http.get(FAULTS)).json()
     cleared = (await fal.http.delete(FAULTS)).json()
@@ -194,13 +194,13 @@ async def test_faults_can_be_read_back_and_cleared(fal: Fal) -> None:
         ({"webhook": {"kind": "reset"}}, ["webhook", 0, "kind"]),
     ],
 )
-async def test_a_mistake_in_the_faults_is_named(fal: Fal, faults: dict[str, Any], loc: list[Any]) -> None:
+async def test_faults_invalid_returns_field(fal: Fal, faults: dict[str, Any], loc: list[Any]) -> None:
     answer = await fal.http.post(FAULTS, json=faults)
     assert answer.status_code == 422
     assert [entry["loc"] for entry in answer.json()["detail"]] == [loc]
 
 
-async def test_health_and_unknown_addresses(http: httpx.AsyncClient) -> None:
+async def test_health_and_unknown_paths(http: httpx.AsyncClient) -> None:
     assert (await http.get("/healthz")).json()["status"] == "ok"
     missing = await http.get("/nowhere")
     assert (missing.status_code, missing.json()) == (404, {"detail": "Not Found"})

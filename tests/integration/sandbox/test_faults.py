@@ -33,17 +33,17 @@ async def test_fault(word: str, fal: Fal, receiver: Receiver) -> None:
 
 
 @pytest.mark.parametrize("word", faults.TOKENS)
-def test_every_word_is_in_the_docstring(word: str) -> None:
+def test_every_fault_word_is_documented(word: str) -> None:
     assert f"sandbox:{word}" in (faults.__doc__ or "")
 
 
-async def test_an_unknown_word_is_refused_loudly(fal: Fal) -> None:
+async def test_unknown_fault_word_is_refused(fal: Fal) -> None:
     answer = await fal.post("sandbox:polcy")
     assert answer.status_code == 400
     assert "'polcy'" in answer.json()["detail"]
 
 
-async def test_words_combine(fal: Fal) -> None:
+async def test_fault_words_combine(fal: Fal) -> None:
     began = time.monotonic()
     result = await fal.outcome("a rocket, sandbox:policy and (sandbox:seconds=0.3).")
     assert result.status_code == 422

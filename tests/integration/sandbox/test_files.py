@@ -24,7 +24,7 @@ async def token(http: httpx.AsyncClient) -> dict[str, str]:
     return found
 
 
-async def test_the_js_client_puts_to_the_upload_url_without_a_key(fal: Fal, server: Server) -> None:
+async def test_upload_by_js_client_without_key(fal: Fal, server: Server) -> None:
     content = CAT.read_bytes()
     addresses = await initiate(fal.http)
     async with httpx.AsyncClient() as stranger:
@@ -35,7 +35,7 @@ async def test_the_js_client_puts_to_the_upload_url_without_a_key(fal: Fal, serv
     assert result.headers["x-fal-billable-units"] == "39.48"  # so it was the cat's own shape
 
 
-async def test_the_js_client_puts_large_files_in_parts(http: httpx.AsyncClient) -> None:
+async def test_upload_in_parts_by_js_client(http: httpx.AsyncClient) -> None:
     addresses = await initiate(http, "initiate-multipart")
     parts = [(await http.put(f"{addresses['upload_url']}/{n}", content=bytes([n]) * 1000)).json() for n in (2, 1, 10)]
     await http.post(f"{addresses['upload_url']}/complete", json={"parts": parts})
@@ -43,7 +43,7 @@ async def test_the_js_client_puts_large_files_in_parts(http: httpx.AsyncClient) 
     assert (await http.get(addresses["file_url"])).content == b"\1" * 1000 + b"\2" * 1000 + b"\n" * 1000
 
 
-async def test_the_python_client_uploads_with_a_token(http: httpx.AsyncClient, server: Server) -> None:
+async def test_upload_by_python_client_with_token(http: httpx.AsyncClient, server: Server) -> None:
     issued = await token(http)
     headers = {"Authorization": f"Bearer {issued['token']}", "X-Fal-File-Name": "cat.png"}
     uploaded = await http.post(f"{issued['base_url']}/files/upload", content=CAT.read_bytes(), headers=headers)
@@ -53,7 +53,7 @@ async def test_the_python_client_uploads_with_a_token(http: httpx.AsyncClient, s
     assert (file.content, file.headers["content-type"]) == (CAT.read_bytes(), "image/png")
 
 
-async def test_the_python_client_uploads_in_parts(http: httpx.AsyncClient) -> None:
+async def test_upload_in_parts_by_python_client(http: httpx.AsyncClient) -> None:
     begun = (await http.post("/cdn/files/upload/multipart", headers={"X-Fal-File-Name": "a.bin"})).json()
     url = f"{begun['access_url']}/multipart/{begun['uploadId']}"
     answers = [await http.put(f"{url}/{n}", content=bytes([n]) * 10) for n in (1, 2)]
@@ -62,7 +62,7 @@ async def test_the_python_client_uploads_in_parts(http: httpx.AsyncClient) -> No
     assert (await http.get(begun["access_url"])).content == b"\1" * 10 + b"\2" * 10
 
 
-async def test_a_download_honours_ranges(fal: Fal) -> None:
+async def test_download_honours_ranges(fal: Fal) -> None:
     url = (await fal.outcome()).json()["video"]["url"]
     whole = await fal.http.get(url)
     middle = await fal.http.get(url, headers={"Range": "bytes=100-199"})
@@ -82,22 +82,20 @@ async def test_a_download_honours_ranges(fal: Fal) -> None:
         "/cdn/files/..%2fwebhook-key",
     ],
 )
-async def test_nothing_else_can_be_downloaded(http: httpx.AsyncClient, path: str) -> None:
+async def test_download_of_other_path_is_refused(http: httpx.AsyncClient, path: str) -> None:
     assert (await http.get(path)).status_code == 404
 
 
 @pytest.mark.parametrize("path", ["/cdn/upload/b/ffff/never-given-out", "/cdn/upload/..%2f..%2fnew"])
-async def test_nothing_can_be_uploaded_to_an_address_that_was_not_given_out(
-    http: httpx.AsyncClient, path: str, tmp_path: Path
-) -> None:
+async def test_upload_to_unissued_url_is_refused(http: httpx.AsyncClient, path: str, tmp_path: Path) -> None:
     assert (await http.put(path, content=b"x")).status_code == 404
 
 
-async def test_a_realtime_token_is_a_json_string(http: httpx.AsyncClient) -> None:
+async def test_realtime_token_is_a_json_string(http: httpx.AsyncClient) -> None:
     answer = await http.post("/rest/tokens/", json={"allowed_apps": ["x"], "token_expiration": 120})
     assert isinstance(answer.json(), str)
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b'{"file_name": 5}'])
-async def test_an_upload_without_a_name_is_400(http: httpx.AsyncClient, body: bytes) -> None:
+async def test_upload_without_name_is_400(http: httpx.AsyncClient, body: bytes) -> None:
     assert (await http.post("/rest/storage/upload/initiate", content=body)).status_code == 400

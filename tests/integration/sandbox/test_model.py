@@ -24,7 +24,7 @@ from tests.integration.sandbox.images import COFFEE, data_uri, encoded, plain, s
         ({"end_user_id": 5}, "end_user_id", "string_type"),
     ],
 )
-async def test_a_wrong_field_is_422_only_at_the_result(fal: Fal, fields: dict[str, Any], field: str, kind: str) -> None:
+async def test_invalid_field_is_422_at_result_only(fal: Fal, fields: dict[str, Any], field: str, kind: str) -> None:
     request_id = await fal.submit("sandbox:seconds=60", **fields)  # refused before any of it is spent
     result = await fal.finish(request_id)
     (detail,) = result.json()["detail"]
@@ -36,16 +36,16 @@ async def test_a_wrong_field_is_422_only_at_the_result(fal: Fal, fields: dict[st
 
 
 @pytest.mark.parametrize("body", ["[1]", '"text"', '{"prompt": "\\ud800", "image_url": NaN}'])
-async def test_any_json_is_accepted_and_answered_with_422(fal: Fal, body: str) -> None:
+async def test_any_json_is_accepted_and_result_is_422(fal: Fal, body: str) -> None:
     accepted = await fal.http.post(ENDPOINT, content=body)
     assert (await fal.finish(accepted.json()["request_id"])).status_code == 422
 
 
-async def test_fields_nobody_knows_are_ignored(fal: Fal) -> None:
+async def test_unknown_fields_are_ignored(fal: Fal) -> None:
     assert (await fal.outcome(camera_fixed=True)).status_code == 200
 
 
-async def test_a_seed_is_echoed_and_else_random(fal: Fal) -> None:
+async def test_seed_is_echoed_or_random(fal: Fal) -> None:
     assert (await fal.outcome(seed=42)).json()["seed"] == 42
     assert (await fal.outcome()).json()["seed"] != (await fal.outcome()).json()["seed"]
 
@@ -62,7 +62,7 @@ async def test_a_seed_is_echoed_and_else_random(fal: Fal) -> None:
         ("4k", "16:9", "5", "972"),
     ],
 )
-async def test_units_are_thousands_of_tokens(
+async def test_billable_units_are_thousands_of_tokens(
     fal: Fal, resolution: str, aspect_ratio: str, duration: str, units: str
 ) -> None:
     result = await fal.outcome(resolution=resolution, aspect_ratio=aspect_ratio, duration=duration)
@@ -70,7 +70,7 @@ async def test_units_are_thousands_of_tokens(
 
 
 @pytest.mark.parametrize("resolution", SIZES)
-def test_sizes_are_even_true_to_the_ratio_and_about_equally_many_pixels(resolution: str) -> None:
+def test_video_size_is_even_in_ratio_and_of_equal_area(resolution: str) -> None:
     for ratio, (width, height) in SIZES[resolution].items():
         across, down = map(int, ratio.split(":"))
         wide, high = SIZES[resolution]["16:9"]
@@ -90,16 +90,16 @@ def test_sizes_are_even_true_to_the_ratio_and_about_equally_many_pixels(resoluti
         ((90, 1600), (720, 1280)),
     ],
 )
-def test_auto_takes_the_ratio_nearest_to_the_image(size: tuple[int, int], chosen: tuple[int, int]) -> None:
+def test_ratio_auto_is_nearest_to_image(size: tuple[int, int], chosen: tuple[int, int]) -> None:
     found = dimensions("720p", "auto", "auto", size)
     assert (found.width, found.height, found.seconds, found.frames) == (*chosen, 5, 120)
 
 
-def test_the_published_price_of_five_seconds() -> None:
+def test_price_of_five_seconds_is_published_price() -> None:
     assert dimensions("720p", "16:9", "5").units * Decimal("0.014") == Decimal("1.512")
 
 
-async def test_an_image_is_fetched_over_http(fal: Fal) -> None:
+async def test_image_is_fetched_over_http(fal: Fal) -> None:
     async with served({"cup.webp": COFFEE.read_bytes()}) as address:
         result = await fal.outcome("a cup", image_url=f"{address}/cup.webp", resolution="480p", duration="4")
     assert result.headers["x-fal-billable-units"] == "39.48"  # 752x560: 4:3 is nearest to 600x400
@@ -129,12 +129,12 @@ async def image_error(fal: Fal, **images: str) -> dict[str, Any]:
         (data_uri(encoded(plain(9000, 10))), "image_too_large"),
     ],
 )
-async def test_an_image_that_cannot_be_used_is_named(fal: Fal, url: str, kind: str) -> None:
+async def test_unusable_image_is_named(fal: Fal, url: str, kind: str) -> None:
     detail = await image_error(fal, image_url=url)
     assert (detail["loc"], detail["type"]) == (["body", "image_url"], kind)
 
 
-async def test_a_missing_file_and_a_huge_one(fal: Fal) -> None:
+async def test_image_missing_or_too_large_is_refused(fal: Fal) -> None:
     async with served({"huge.png": bytes(30_000_001)}) as address:
         missing = await image_error(fal, image_url=f"{address}/none.png")
         huge = await image_error(fal, image_url=f"{address}/huge.png")
@@ -142,6 +142,6 @@ async def test_a_missing_file_and_a_huge_one(fal: Fal) -> None:
     assert (huge["type"], huge["ctx"]) == ("file_too_large", {"max_size": 30_000_000})
 
 
-async def test_the_end_image_is_named_as_such(fal: Fal) -> None:
+async def test_unusable_end_image_is_named(fal: Fal) -> None:
     detail = await image_error(fal, end_image_url="http://127.0.0.1:1/nobody.jpg")
     assert detail["loc"] == ["body", "end_image_url"]

@@ -55,14 +55,14 @@ def test_submit_status_and_result(found: dict[str, Any]) -> None:
     assert (sync["same_address"], sync["status"]) == (True, "Completed")
 
 
-def test_subscribe_sees_states_and_logs(found: dict[str, Any]) -> None:
+def test_subscribe_reports_statuses_and_logs(found: dict[str, Any]) -> None:
     sync = found["sync"]
     assert sync["subscribed"]["seed"] == 3
     assert {"InProgress", "Completed"} <= set(sync["updates"])
     assert len(sync["logs"]) == 5  # the window moved: none was seen by all updates, all by some
 
 
-def test_failures_have_the_client_s_own_shape(found: dict[str, Any]) -> None:
+def test_failure_raises_error_of_client(found: dict[str, Any]) -> None:
     cancelled, refused = found["sync"]["cancelled"], found["sync"]["refused"]
     assert (cancelled["code"], cancelled["type"]) == (499, "client_cancelled")
     assert refused["code"] == 422
@@ -79,20 +79,20 @@ def test_run_and_stream(found: dict[str, Any]) -> None:
     assert event["video"]["file_name"] == "video.mp4"
 
 
-def test_the_async_client_too(found: dict[str, Any]) -> None:
+def test_async_client(found: dict[str, Any]) -> None:
     assert found["async"].pop("last") == "Completed"
     assert [output["seed"] for output in found["async"].values()] == [3, 3, 3]
 
 
-def test_uploads_whole_and_in_parts(found: dict[str, Any], trusting: ssl.SSLContext) -> None:
+def test_upload_whole_and_in_parts(found: dict[str, Any], trusting: ssl.SSLContext) -> None:
     for url in (found["uploaded"]["whole"], found["uploaded"]["parts"]):
         assert httpx.get(url, verify=trusting).content == bytes(range(256)) * 100
 
 
-def test_an_uploaded_image_is_used_although_only_this_client_trusts_the_certificate(found: dict[str, Any]) -> None:
+def test_uploaded_image_is_used_despite_private_certificate(found: dict[str, Any]) -> None:
     assert found["uploaded"]["seen"]["video"]["file_size"] > 10_000
 
 
-def test_it_was_this_server_that_was_asked(found: dict[str, Any], server: Server, trusting: ssl.SSLContext) -> None:
+def test_client_called_this_server(found: dict[str, Any], server: Server, trusting: ssl.SSLContext) -> None:
     records = httpx.get(f"{server.url}/_sandbox/requests", verify=trusting).json()
     assert len(records) == 11

@@ -17,7 +17,7 @@ async def events(http: httpx.AsyncClient, **query: Any) -> dict[str, Any]:
     return page
 
 
-async def test_what_was_billed_is_an_event(fal: Fal) -> None:
+async def test_billed_job_has_a_billing_event(fal: Fal) -> None:
     request_id = await fal.submit(duration="4")
     await fal.finish(request_id)
     (event,) = (await events(fal.http, request_id=request_id))["billing_events"]
@@ -27,7 +27,7 @@ async def test_what_was_billed_is_an_event(fal: Fal) -> None:
     assert event["cost_estimate_nano_usd"] == 1_209_600_000
 
 
-async def test_what_was_not_billed_is_none(fal: Fal) -> None:
+async def test_unbilled_job_has_no_billing_event(fal: Fal) -> None:
     blocked = await fal.submit("sandbox:policy")
     running = await fal.submit("sandbox:hang")
     await fal.finish(blocked)
@@ -35,7 +35,7 @@ async def test_what_was_not_billed_is_none(fal: Fal) -> None:
     await fal.cancel(running)
 
 
-async def test_events_are_found_by_time_and_endpoint(fal: Fal) -> None:
+async def test_billing_events_filter_by_time_and_endpoint(fal: Fal) -> None:
     before = time.time()
     request_id = await fal.submit()
     await fal.finish(request_id)
@@ -47,7 +47,7 @@ async def test_events_are_found_by_time_and_endpoint(fal: Fal) -> None:
     assert (await fal.http.get("/api/v1/models/billing-events?start=soon")).status_code == 400
 
 
-async def test_pages_follow_each_other(fal: Fal) -> None:
+async def test_billing_events_over_pages(fal: Fal) -> None:
     before = time.time()
     submitted = {await fal.submit() for _ in range(3)}
     for request_id in submitted:

@@ -20,7 +20,7 @@ def names(folder: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-async def test_a_signal_ends_it_at_once_quietly_and_leaves_nothing_behind(
+async def test_signal_stops_process_and_removes_its_data(
     start: Callable[..., Server], tmp_path: Path, number: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TMPDIR", str(tmp_path))
@@ -34,7 +34,7 @@ async def test_a_signal_ends_it_at_once_quietly_and_leaves_nothing_behind(
     assert names(tmp_path) == []
 
 
-def test_data_stays_where_it_was_wanted(start: Callable[..., Server], tmp_path: Path) -> None:
+def test_data_option_folder_survives_stop(start: Callable[..., Server], tmp_path: Path) -> None:
     first = start("--data", str(tmp_path / "new"))
     keys = httpx.get(f"{first.url}/rest/.well-known/jwks.json").json()["keys"]
     uploaded = httpx.post(f"{first.url}/cdn/files/upload", content=b"kept", headers={"Authorization": "Key a"})
@@ -45,7 +45,7 @@ def test_data_stays_where_it_was_wanted(start: Callable[..., Server], tmp_path: 
     assert httpx.get(f"{second.url}/rest/.well-known/jwks.json").json()["keys"][1] == keys[1]
 
 
-def test_tls_needs_nothing_but_its_certificate(start: Callable[..., Server]) -> None:
+def test_tls_needs_only_certificate(start: Callable[..., Server]) -> None:
     server = start("--tls")
     trusting = ssl.create_default_context(cafile=server.announcement["certificate"])
     assert server.url.startswith("https://127.0.0.1:")
@@ -56,7 +56,7 @@ def test_tls_needs_nothing_but_its_certificate(start: Callable[..., Server]) -> 
         httpx.get(f"{server.url}/healthz")
 
 
-async def test_a_wanted_port_is_taken_and_time_passes_as_fast_as_told(start: Callable[..., Server]) -> None:
+async def test_port_and_speed_options_are_used(start: Callable[..., Server]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     server = start("--port", str(port), speed=100)
@@ -69,7 +69,7 @@ async def test_a_wanted_port_is_taken_and_time_passes_as_fast_as_told(start: Cal
     assert inference == pytest.approx(0.6, abs=0.15)
 
 
-def test_a_nonsense_setting_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_invalid_option_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SANDBOX_SPEED", "0")
     ended = subprocess.run([sys.executable, "-m", "sandbox"], capture_output=True, text=True, check=False)
     assert ended.returncode != 0

@@ -15,7 +15,7 @@ from tests.support.waiting import until
 UNKNOWN = "019e161b-386c-7d33-8106-f2de1a3ff595"
 
 
-async def test_submit_answers_200_with_absolute_addresses_without_the_sub_path(fal: Fal, server: Server) -> None:
+async def test_submit_returns_absolute_urls_without_sub_path(fal: Fal, server: Server) -> None:
     answer = await fal.post()
     body = answer.json()
     url = f"{server.url}{APP}/requests/{body['request_id']}"
@@ -33,7 +33,7 @@ async def test_submit_answers_200_with_absolute_addresses_without_the_sub_path(f
     }
 
 
-async def test_a_job_is_202_until_it_is_done_and_then_200(fal: Fal) -> None:
+async def test_status_is_202_until_completed_then_200(fal: Fal) -> None:
     request_id = await fal.submit("sandbox:no-video sandbox:queue-seconds=0.4 sandbox:seconds=0.2")
     queued = await fal.status(request_id)
     await fal.reach(request_id, "IN_PROGRESS")
@@ -50,7 +50,7 @@ async def test_a_job_is_202_until_it_is_done_and_then_200(fal: Fal) -> None:
 
 
 @pytest.mark.parametrize("form", ["", "/", "/response"])
-async def test_the_result_is_the_raw_output_under_three_addresses(fal: Fal, form: str) -> None:
+async def test_result_is_raw_output_at_three_urls(fal: Fal, form: str) -> None:
     request_id = await fal.submit(seed=7)
     await fal.finish(request_id)
     answer = await fal.http.get(f"{APP}/requests/{request_id}{form}")
@@ -63,7 +63,7 @@ async def test_the_result_is_the_raw_output_under_three_addresses(fal: Fal, form
 
 @pytest.mark.parametrize("form", ["/status", "/status/"])
 @pytest.mark.parametrize(("logs", "shown"), [("1", []), ("true", []), ("0", None), ("false", None)])
-async def test_status_shows_logs_only_when_asked(fal: Fal, form: str, logs: str, shown: list[str] | None) -> None:
+async def test_status_has_logs_only_on_request(fal: Fal, form: str, logs: str, shown: list[str] | None) -> None:
     request_id = await fal.submit()
     await fal.finish(request_id)
     answer = await fal.http.get(f"{APP}/requests/{request_id}{form}", params={"logs": logs})
@@ -71,19 +71,19 @@ async def test_status_shows_logs_only_when_asked(fal: Fal, form: str, logs: str,
 
 
 @pytest.mark.parametrize(("method", "action"), [("GET", "/status"), ("GET", ""), ("PUT", "/cancel")])
-async def test_the_long_form_is_405(fal: Fal, method: str, action: str) -> None:
+async def test_status_long_form_is_405(fal: Fal, method: str, action: str) -> None:
     request_id = await fal.submit()
     answer = await fal.http.request(method, f"{ENDPOINT}/requests/{request_id}{action}")
     assert answer.status_code == 405
 
 
 @pytest.mark.parametrize(("method", "action"), [("GET", "/status"), ("GET", ""), ("PUT", "/cancel")])
-async def test_an_unknown_id_is_404(fal: Fal, method: str, action: str) -> None:
+async def test_unknown_id_is_404(fal: Fal, method: str, action: str) -> None:
     answer = await fal.http.request(method, f"{APP}/requests/{UNKNOWN}{action}")
     assert (answer.status_code, answer.json()) == (404, {"status": "NOT_FOUND"})
 
 
-async def test_a_known_id_under_another_app_is_404(fal: Fal) -> None:
+async def test_id_under_other_app_is_404(fal: Fal) -> None:
     request_id = await fal.submit()
     assert (await fal.http.get(f"/queue/bytedance/other/requests/{request_id}/status")).status_code == 404
 
@@ -94,7 +94,7 @@ async def test_submit_is_not_deduplicated(fal: Fal) -> None:
     assert len(await fal.records(prompt)) == 2
 
 
-async def test_a_wrong_path_is_accepted_completes_at_once_and_is_404(fal: Fal) -> None:
+async def test_wrong_path_is_accepted_and_result_is_404(fal: Fal) -> None:
     accepted = await fal.http.post(f"{APP}/xyz", json={"prompt": "sandbox:queue-seconds=60 sandbox:seconds=60"})
     result = await fal.finish(accepted.json()["request_id"])
     assert accepted.status_code == 200
@@ -102,27 +102,27 @@ async def test_a_wrong_path_is_accepted_completes_at_once_and_is_404(fal: Fal) -
     assert result.headers["x-fal-billable-units"] == "0"
 
 
-async def test_an_empty_body_is_an_empty_object(fal: Fal) -> None:
+async def test_empty_body_is_an_empty_object(fal: Fal) -> None:
     accepted = await fal.http.post(ENDPOINT)
     result = await fal.finish(accepted.json()["request_id"])
     assert [entry["type"] for entry in result.json()["detail"]] == ["missing", "missing"]
 
 
 @pytest.mark.parametrize("body", [b"{", b"\xff\xfe", b'{"prompt": '])
-async def test_a_malformed_body_is_a_platform_error(fal: Fal, body: bytes) -> None:
+async def test_malformed_body_is_a_platform_error(fal: Fal, body: bytes) -> None:
     answer = await fal.http.post(ENDPOINT, content=body)
     assert answer.status_code == 400
     assert answer.json()["error_type"] == answer.headers["x-fal-error-type"] == "bad_request"
 
 
-async def test_a_namespaced_endpoint_keeps_three_segments(fal: Fal, server: Server) -> None:
+async def test_namespaced_endpoint_has_three_segments(fal: Fal, server: Server) -> None:
     answer = await fal.http.post("/queue/workflows/someone/flow", json={})
     assert answer.json()["status_url"].startswith(f"{server.url}/queue/workflows/someone/flow/requests/")
 
 
 @pytest.mark.parametrize("headers", [{}, {"Authorization": "Key"}, {"Authorization": "Basic abc"}])
 @pytest.mark.parametrize("path", [ENDPOINT, "/run/bytedance/seedance-2.0/image-to-video"])
-async def test_without_a_key_nothing_is_accepted(server: Server, headers: dict[str, str], path: str) -> None:
+async def test_missing_key_is_refused(server: Server, headers: dict[str, str], path: str) -> None:
     async with httpx.AsyncClient(base_url=server.url, headers=headers) as stranger:
         before = (await stranger.get("/_sandbox/requests/count")).json()
         answer = await stranger.post(path, json={"prompt": QUICK})
@@ -131,7 +131,7 @@ async def test_without_a_key_nothing_is_accepted(server: Server, headers: dict[s
     assert before == after
 
 
-async def test_the_key_is_checked_when_one_is_set(start: Callable[..., Server]) -> None:
+async def test_key_is_checked_if_configured(start: Callable[..., Server]) -> None:
     server = start(key="id:secret")
     probe = f"{APP}/requests/{UNKNOWN}/status"
     async with httpx.AsyncClient(base_url=server.url) as http:
@@ -142,7 +142,7 @@ async def test_the_key_is_checked_when_one_is_set(start: Callable[..., Server]) 
     assert bearer.json() == {"detail": "bearer: unable to decode issuer"}
 
 
-async def test_a_queued_job_that_is_cancelled_never_starts(fal: Fal, receiver: Receiver) -> None:
+async def test_cancel_of_queued_job_prevents_start(fal: Fal, receiver: Receiver) -> None:
     request_id = await fal.submit("sandbox:stuck-queue", webhook=receiver.url)
     answer = await fal.cancel(request_id)
     result = await fal.finish(request_id)
@@ -155,7 +155,7 @@ async def test_a_queued_job_that_is_cancelled_never_starts(fal: Fal, receiver: R
     assert receiver.deliveries == []
 
 
-async def test_a_running_job_that_is_cancelled_frees_its_slot_and_costs_nothing(narrow: Fal) -> None:
+async def test_cancel_of_running_job_frees_slot_without_cost(narrow: Fal) -> None:
     first = await narrow.submit("sandbox:hang")
     await narrow.reach(first, "IN_PROGRESS")
     second = await narrow.submit()
@@ -165,7 +165,7 @@ async def test_a_running_job_that_is_cancelled_frees_its_slot_and_costs_nothing(
     assert (await narrow.finish(second)).status_code == 200
 
 
-async def test_more_jobs_than_slots_wait_in_order_and_low_priority_last(narrow: Fal) -> None:
+async def test_queue_is_ordered_by_priority_and_age(narrow: Fal) -> None:
     running = await narrow.submit("sandbox:hang")
     await narrow.reach(running, "IN_PROGRESS")
     low = await narrow.submit(headers={"X-Fal-Queue-Priority": "low"})
@@ -183,7 +183,7 @@ async def test_more_jobs_than_slots_wait_in_order_and_low_priority_last(narrow: 
     assert states == ["COMPLETED", "COMPLETED", "COMPLETED", "IN_QUEUE"]
 
 
-async def test_positions_move_up_when_one_before_is_cancelled_or_had_to_start_twice(narrow: Fal) -> None:
+async def test_position_moves_up_after_cancel_or_restart(narrow: Fal) -> None:
     await narrow.outcome("sandbox:requeue sandbox:no-video")
     await narrow.reach(await narrow.submit("sandbox:hang"), "IN_PROGRESS")
     first, second, third = [await narrow.submit() for _ in range(3)]
@@ -193,7 +193,7 @@ async def test_positions_move_up_when_one_before_is_cancelled_or_had_to_start_tw
     assert (before, after) == ([0, 1, 2], [0, 1])
 
 
-async def test_a_start_deadline_that_passes_is_504_of_the_user(fal: Fal, receiver: Receiver) -> None:
+async def test_start_deadline_passed_is_504_of_user(fal: Fal, receiver: Receiver) -> None:
     deadline = {"X-Fal-Request-Timeout": "0.2"}
     request_id = await fal.submit("sandbox:stuck-queue", headers=deadline, webhook=receiver.url)
     result = await fal.finish(request_id)
@@ -204,18 +204,18 @@ async def test_a_start_deadline_that_passes_is_504_of_the_user(fal: Fal, receive
     assert delivery.body["status"] == "ERROR"
 
 
-async def test_a_start_deadline_says_nothing_about_a_job_that_started(fal: Fal) -> None:
+async def test_start_deadline_ignores_started_job(fal: Fal) -> None:
     prompt = "sandbox:no-video sandbox:seconds=0.4"
     assert (await fal.outcome(prompt, headers={"X-Fal-Request-Timeout": "0.2"})).status_code == 200
 
 
 @pytest.mark.parametrize("seconds", ["soon", "0.1", "-1", "nan"])
-async def test_a_malformed_start_deadline_is_400(fal: Fal, seconds: str) -> None:
+async def test_start_deadline_malformed_is_400(fal: Fal, seconds: str) -> None:
     answer = await fal.post(headers={"X-Fal-Request-Timeout": seconds})
     assert (answer.status_code, answer.json()["error_type"]) == (400, "bad_request")
 
 
-async def test_the_status_stream_ends_after_completed(fal: Fal) -> None:
+async def test_status_stream_ends_after_completed(fal: Fal) -> None:
     request_id = await fal.submit("sandbox:no-video sandbox:queue-seconds=0.3 sandbox:seconds=0.2")
     answer = await fal.http.get(f"{APP}/requests/{request_id}/status/stream")
     events = [json.loads(line.removeprefix("data: ")) for line in answer.text.splitlines() if line]
@@ -225,7 +225,7 @@ async def test_the_status_stream_ends_after_completed(fal: Fal) -> None:
     assert seen == [status for status in ("IN_QUEUE", "IN_PROGRESS", "COMPLETED") if status in seen]  # in order, once
 
 
-async def test_run_waits_for_the_output_and_is_billed_like_the_queue(fal: Fal) -> None:
+async def test_run_returns_output_and_is_billed(fal: Fal) -> None:
     body = {"prompt": QUICK, "image_url": "https://fal.media/a.png", "duration": "4"}
     answer = await fal.http.post("/run/bytedance/seedance-2.0/image-to-video", json=body)
     assert answer.json()["video"]["content_type"] == "video/mp4"
@@ -252,7 +252,7 @@ async def forgotten(fal: Fal, request_id: str) -> bool:
     return (await fal.result(request_id)).status_code == 404
 
 
-async def test_the_unknowns_are_switches(
+async def test_unknown_behaviour_is_configurable(
     start: Callable[..., Server], connect: Callable[[Server], httpx.AsyncClient]
 ) -> None:
     server = start(status_errors=1, cancel_answer="OK", response_suffix=1, bill_blocked=1, result_ttl=5000)

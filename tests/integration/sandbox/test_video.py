@@ -88,7 +88,7 @@ async def made(fal: Fal, **fields: object) -> Watched:
     return watch(file.content)
 
 
-async def test_720p_from_a_start_image_to_an_end_image_with_sound(fal: Fal) -> None:
+async def test_video_720p_with_start_and_end_image_and_sound(fal: Fal) -> None:
     end = data_uri(COFFEE.read_bytes(), "image/webp")
     video = await made(fal, duration="5", aspect_ratio="16:9", end_image_url=end)
     assert (video.codec, video.size, video.pixel_format) == ("h264", (1280, 720), "yuv420p")
@@ -102,7 +102,7 @@ async def test_720p_from_a_start_image_to_an_end_image_with_sound(fal: Fal) -> N
     assert video.loudness > 0.05
 
 
-async def test_480p_upright_from_a_data_uri_without_sound(fal: Fal) -> None:
+async def test_video_480p_portrait_from_data_uri_without_sound(fal: Fal) -> None:
     image = data_uri(CAT.read_bytes())
     video = await made(fal, resolution="480p", aspect_ratio="9:16", duration="4", image_url=image, generate_audio=False)
     assert (video.size, video.count, video.sound) == ((496, 864), 96, None)
@@ -110,13 +110,13 @@ async def test_480p_upright_from_a_data_uri_without_sound(fal: Fal) -> None:
     assert difference(video.first, video.last) > 5  # it moved
 
 
-async def test_auto_follows_the_image_and_five_seconds(fal: Fal) -> None:
+async def test_video_auto_has_ratio_of_image_and_five_seconds(fal: Fal) -> None:
     video = await made(fal, resolution="480p", image_url=data_uri(CAT.read_bytes()))  # 451x300
     assert (video.size, video.count) == ((752, 560), 120)
 
 
 @pytest.mark.parametrize("size", [(1470, 630), (834, 1112), (1112, 834)])
-def test_odd_halves_are_no_trouble(tmp_path: Path, size: tuple[int, int]) -> None:
+def test_video_of_odd_half_size_is_made(tmp_path: Path, size: tuple[int, int]) -> None:
     image = Image.open(ROCKET).convert("RGB")
     path = tmp_path / "video.mp4"
     render(Scene(image, None, Dimensions(*size, 1), "standard", audio=False, seed=1), path)
@@ -125,7 +125,7 @@ def test_odd_halves_are_no_trouble(tmp_path: Path, size: tuple[int, int]) -> Non
     assert difference(video.first, cover(ROCKET, size)) < 5
 
 
-def test_the_high_bitrate_is_higher_and_the_seed_changes_the_sound(tmp_path: Path) -> None:
+def test_video_bitrate_and_seed_take_effect(tmp_path: Path) -> None:
     image = Image.open(COFFEE).convert("RGB")
     size = Dimensions(496, 864, 1)
     for name, mode, seed in (("a", "standard", 1), ("b", "high", 1), ("c", "standard", 2)):

@@ -23,7 +23,7 @@ SIGNATURE = (
 )
 
 
-def test_the_contract_s_vector() -> None:
+def test_signature_matches_contract_vector() -> None:
     signer = Signer.from_seed(SEED, user_id="user-1")
     headers = signer.headers(REQUEST_ID, 1700000000, BODY)
     assert len(BODY) == 149
@@ -31,7 +31,7 @@ def test_the_contract_s_vector() -> None:
     assert headers["X-Fal-Webhook-Signature"] == SIGNATURE
 
 
-async def test_success_is_signed_with_one_of_several_published_keys(fal: Fal, receiver: Receiver) -> None:
+async def test_success_webhook_is_signed_with_a_published_key(fal: Fal, receiver: Receiver) -> None:
     request_id = await fal.submit(webhook=receiver.url)
     (delivery,) = await receiver.expect()
     verifier = await Verifier.published(fal.http)
@@ -48,52 +48,52 @@ async def test_success_is_signed_with_one_of_several_published_keys(fal: Fal, re
     assert verifier.accepts(delivery)
 
 
-async def test_a_changed_body_is_not_accepted(fal: Fal, receiver: Receiver) -> None:
+async def test_signature_of_changed_body_is_invalid(fal: Fal, receiver: Receiver) -> None:
     await fal.submit(webhook=receiver.url)
     (delivery,) = await receiver.expect()
     changed = type(delivery)(delivery.headers, delivery.raw + b" ")
     assert not (await Verifier.published(fal.http)).accepts(changed)
 
 
-async def test_keys_carry_no_padding(http: httpx.AsyncClient) -> None:
+async def test_public_keys_have_no_padding(http: httpx.AsyncClient) -> None:
     keys = (await http.get("/rest/.well-known/jwks.json")).json()["keys"]
     assert {(key["kty"], key["crv"], len(key["x"])) for key in keys} == {("OKP", "Ed25519", 43)}
 
 
-async def test_failure_carries_the_code_and_the_detail(fal: Fal, receiver: Receiver) -> None:
+async def test_failure_webhook_has_code_and_detail(fal: Fal, receiver: Receiver) -> None:
     request_id = await fal.submit("sandbox:policy", webhook=receiver.url)
     (delivery,) = await receiver.expect()
     assert (delivery.body["status"], delivery.body["error"]) == ("ERROR", "Invalid status code: 422")
     assert delivery.body["payload"] == (await fal.result(request_id)).json()
 
 
-async def test_a_wrong_path_has_no_payload(fal: Fal, receiver: Receiver) -> None:
+async def test_webhook_of_wrong_path_has_no_payload(fal: Fal, receiver: Receiver) -> None:
     await fal.http.post(f"{APP}/xyz", json={"prompt": QUICK}, params={"fal_webhook": receiver.url})
     (delivery,) = await receiver.expect()
     assert (delivery.body["status"], delivery.body["payload"]) == ("ERROR", None)
     assert delivery.body["payload_error"]
 
 
-async def test_anything_but_2xx_is_tried_again_with_the_same_body(fal: Fal, receiver: Receiver) -> None:
+async def test_webhook_after_non_2xx_is_repeated_unchanged(fal: Fal, receiver: Receiver) -> None:
     receiver.answers = [500, 404, 429]
     await fal.submit(webhook=receiver.url)
     deliveries = await receiver.expect(4)
     assert len({delivery.raw for delivery in deliveries}) == 1
 
 
-async def test_a_lost_connection_is_tried_again(fal: Fal, receiver: Receiver) -> None:
+async def test_webhook_after_lost_connection_is_repeated(fal: Fal, receiver: Receiver) -> None:
     receiver.hang_ups = 2
     await fal.submit(webhook=receiver.url)
     await receiver.expect(3)
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1/hook", "no url at all", ""])
-async def test_a_webhook_that_cannot_be_reached_harms_nobody(fal: Fal, url: str) -> None:
+async def test_unreachable_webhook_does_not_affect_job(fal: Fal, url: str) -> None:
     assert (await fal.outcome(webhook=url)).status_code == 200
 
 
 @pytest.mark.parametrize("code", [204, 307])
-async def test_an_acknowledgement_and_a_redirect_end_it(fal: Fal, receiver: Receiver, code: int) -> None:
+async def test_webhook_ends_with_2xx_or_redirect(fal: Fal, receiver: Receiver, code: int) -> None:
     receiver.answers = [code]
     await fal.submit(webhook=receiver.url)
     await receiver.expect()
@@ -101,7 +101,7 @@ async def test_an_acknowledgement_and_a_redirect_end_it(fal: Fal, receiver: Rece
     assert len(receiver.deliveries) == 1
 
 
-async def test_a_burst_is_delivered_to_the_last_one(fal: Fal, receiver: Receiver) -> None:
+async def test_webhook_burst_is_delivered_completely(fal: Fal, receiver: Receiver) -> None:
     submitted = await asyncio.gather(*(fal.submit(webhook=receiver.url) for _ in range(100)))
     deliveries = await receiver.expect(100)
     assert {delivery.body["request_id"] for delivery in deliveries} == set(submitted)

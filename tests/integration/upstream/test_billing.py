@@ -63,7 +63,7 @@ async def events(client: FalBilling) -> list[BillingEvent]:
     return await client.events(start=NOW - timedelta(hours=1), end=NOW)
 
 
-async def test_what_is_asked(fal: Fal, client: FalBilling) -> None:
+async def test_billing_request_parameters(fal: Fal, client: FalBilling) -> None:
     assert await events(client) == []
 
     (request,) = fal.asked
@@ -106,20 +106,20 @@ MOMENT = datetime(2026, 1, 31, 9, tzinfo=UTC)
     ],
     ids=str,
 )
-async def test_what_an_entry_says(fal: Fal, client: FalBilling, entry: Any, event: BillingEvent) -> None:
+async def test_billing_entry_is_parsed(fal: Fal, client: FalBilling, entry: Any, event: BillingEvent) -> None:
     """An unreadable one still says that something was billed."""
     fal.answer = _answering({"billing_events": [entry], "has_more": False, "next_cursor": None})
 
     assert await events(client) == [event]
 
 
-async def test_another_endpoints_are_not_ours(fal: Fal, client: FalBilling) -> None:
+async def test_billing_entry_of_other_endpoint_is_ignored(fal: Fal, client: FalBilling) -> None:
     fal.answer = _answering({"billing_events": [{"request_id": "r-1", "endpoint_id": "fal-ai/flux"}]})
 
     assert await events(client) == []
 
 
-async def test_pages_follow_each_other(fal: Fal, client: FalBilling) -> None:
+async def test_billing_follows_pages(fal: Fal, client: FalBilling) -> None:
     async def answer(request: web.Request) -> web.StreamResponse:
         number = int(request.query.get("cursor", "0"))
         more = number < 4
@@ -152,7 +152,7 @@ async def test_pages_follow_each_other(fal: Fal, client: FalBilling) -> None:
     ],
     ids=lambda body: repr(body[:60]),
 )
-async def test_what_is_no_whole_answer_is_none(fal: Fal, client: FalBilling, body: bytes) -> None:
+async def test_billing_incomplete_response_is_none(fal: Fal, client: FalBilling, body: bytes) -> None:
     fal.answer = _answering(body, content_type="application/json")
 
     with pytest.raises(UpstreamUnavailable) as raised:
@@ -162,7 +162,7 @@ async def test_what_is_no_whole_answer_is_none(fal: Fal, client: FalBilling, bod
 
 
 @pytest.mark.parametrize("status", [204, 301, 400, 401, 403, 404, 429, 500, 503])
-async def test_another_status_is_no_answer(fal: Fal, client: FalBilling, status: int) -> None:
+async def test_billing_other_status_is_none(fal: Fal, client: FalBilling, status: int) -> None:
     fal.answer = _answering(b'{"billing_events": []}', status=status, headers={"location": "/elsewhere"})
 
     with pytest.raises(UpstreamUnavailable, match=str(status)):
@@ -171,7 +171,7 @@ async def test_another_status_is_no_answer(fal: Fal, client: FalBilling, status:
     assert len(fal.asked) == 1
 
 
-async def test_pages_without_end_are_not_followed_for_ever(
+async def test_billing_endless_pages_stop_at_limit(
     fal: Fal, client: FalBilling, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def answer(request: web.Request) -> web.StreamResponse:
@@ -188,7 +188,7 @@ async def test_pages_without_end_are_not_followed_for_ever(
 
 
 @pytest.mark.parametrize("patience", [0.05, 3.0])
-async def test_a_server_that_hangs_is_given_up(fal: Fal, client: FalBilling, patience: float) -> None:
+async def test_billing_hanging_server_times_out(fal: Fal, client: FalBilling, patience: float) -> None:
     async def answer(_: web.Request) -> web.StreamResponse:
         await asyncio.sleep(30)
         return web.Response()
@@ -200,7 +200,7 @@ async def test_a_server_that_hangs_is_given_up(fal: Fal, client: FalBilling, pat
             await events(client)
 
 
-async def test_a_server_that_is_away() -> None:
+async def test_billing_unavailable_server_is_none() -> None:
     async with FalBilling(api_url="http://127.0.0.1:9/v1", key=KEY, endpoint_id=ENDPOINT, timeout=1.0) as client:
         with pytest.raises(UpstreamUnavailable, match="Connector"):
             await events(client)

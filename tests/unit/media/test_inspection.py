@@ -62,21 +62,21 @@ TALKATIVE: dict[str, Callable[[], bytes]] = {
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_an_image_is_what_its_bytes_are(kind: str) -> None:
+def test_inspection_format_is_of_the_bytes(kind: str) -> None:
     found, _ = looked_at(pictures.encoded(kind))
 
     assert found == Inspected(kind, 60, 40)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_plain_image_stays_as_it_is(kind: str) -> None:
+def test_inspection_plain_image_is_unchanged(kind: str) -> None:
     content = pictures.encoded(kind)
 
     assert looked_at(content)[1] == content
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_what_is_beside_the_picture_goes_and_its_colours_stay(kind: str) -> None:
+def test_inspection_removes_metadata_not_colour_profile(kind: str) -> None:
     content = TALKATIVE[kind]()
     assert SECRET.encode() in content or zlib.compress(SECRET.encode()) in content
 
@@ -92,7 +92,7 @@ def test_what_is_beside_the_picture_goes_and_its_colours_stay(kind: str) -> None
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_what_the_camera_says_to_turn_is_turned(kind: str, orientation: int) -> None:
+def test_inspection_applies_exif_rotation(kind: str, orientation: int) -> None:
     options: dict[str, Any] = {"lossless": True} if kind == "webp" else {}
     content = pictures.encoded(kind, exif=pictures.exif(orientation=orientation), **options)
 
@@ -110,14 +110,14 @@ def test_what_the_camera_says_to_turn_is_turned(kind: str, orientation: int) -> 
     assert (corner[2] > 200) is not red_first
 
 
-def test_colours_of_a_cmyk_photo_stay() -> None:
+def test_inspection_cmyk_colours_are_unchanged() -> None:
     """How to read them stands in a segment of Adobe's, and without it they are inverted."""
     content = pictures.encoded("jpeg", pictures.picture().convert("CMYK"))
 
     assert pictures.opened(looked_at(content)[1]).tobytes() == pictures.opened(content).tobytes()
 
 
-def test_a_progressive_photo_of_many_scans() -> None:
+def test_inspection_progressive_jpeg_with_many_scans() -> None:
     content = pictures.encoded("jpeg", pictures.noise(200, 100), progressive=True, exif=pictures.exif())
 
     clean = looked_at(content)[1]
@@ -136,7 +136,7 @@ def test_a_progressive_photo_of_many_scans() -> None:
     ],
     ids=["padding", "a second picture", "a film", "a trailer"],
 )
-def test_what_cameras_append_is_cut_off(tail: bytes) -> None:
+def test_inspection_removes_trailer_of_cameras(tail: bytes) -> None:
     content = pictures.encoded("jpeg")
 
     assert looked_at(content + tail)[1] == content
@@ -144,12 +144,12 @@ def test_what_cameras_append_is_cut_off(tail: bytes) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("tail", [b"PK\x03\x04 a zip", b"<html>", b"%PDF-1.7", b"\x00\x00x"])
-def test_anything_else_after_the_end_is_refused(kind: str, tail: bytes) -> None:
+def test_inspection_other_trailing_bytes_are_refused(kind: str, tail: bytes) -> None:
     with pytest.raises(ImageTrailingData):
         looked_at(pictures.encoded(kind) + tail)
 
 
-def test_a_second_file_hidden_in_a_segment_goes() -> None:
+def test_inspection_removes_file_hidden_in_segment() -> None:
     content = pictures.encoded("jpeg", comment=b"*/=1;alert(1)/*")
     hidden = content[:2] + pictures.segment(0xFE, b"PK\x03\x04 a zip") + content[2:]
 
@@ -160,7 +160,7 @@ def test_a_second_file_hidden_in_a_segment_goes() -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_number_of_pixels_is_judged_by_the_header(kind: str) -> None:
+def test_inspection_pixel_limit_is_checked_by_header(kind: str) -> None:
     content = pictures.encoded(kind)
 
     with pytest.raises(ImageTooManyPixels, match="60 x 40"):
@@ -168,12 +168,12 @@ def test_the_number_of_pixels_is_judged_by_the_header(kind: str) -> None:
     assert looked_at(content, most_pixels=60 * 40)
 
 
-def test_of_a_bomb_that_is_cut_short_too_its_size_is_told() -> None:
+def test_inspection_truncated_bomb_reports_its_size() -> None:
     with pytest.raises(ImageTooManyPixels):
         looked_at(pictures.png_header(40_000, 40_000)[:60])
 
 
-def test_a_webp_no_longer_says_that_it_has_what_was_cut_out() -> None:
+def test_inspection_webp_flags_match_remaining_chunks() -> None:
     flags = 20  # after the RIFF's header and the first chunk's
     content = webp_with_everything()
 
@@ -183,7 +183,7 @@ def test_a_webp_no_longer_says_that_it_has_what_was_cut_out() -> None:
     assert clean[flags] & 0x2C == 0x20, "a profile"
 
 
-def test_a_bomb_is_not_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_inspection_bomb_is_not_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
     def decoded(*_: object) -> None:
         raise AssertionError("decoded")
 
@@ -198,19 +198,19 @@ def test_a_bomb_is_not_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
     "content",
     [b"", b"x", b"GIF89a" + b"\x00" * 50, b"BM" + b"\x00" * 50, b"<svg xmlns='http://www.w3.org/2000/svg'/>", b"%PDF-"],
 )
-def test_other_formats_are_refused(content: bytes) -> None:
+def test_inspection_other_format_is_refused(content: bytes) -> None:
     with pytest.raises(ImageFormat):
         looked_at(content)
 
 
-def test_an_animation_is_no_picture() -> None:
+def test_inspection_animation_is_refused() -> None:
     content = pictures.encoded("webp", save_all=True, append_images=[pictures.noise(60, 40)])
 
     with pytest.raises(ImageFormat):
         looked_at(content)
 
 
-def test_of_an_animated_png_its_picture_is_left() -> None:
+def test_inspection_animated_png_becomes_still() -> None:
     content = pictures.encoded("png", save_all=True, append_images=[pictures.noise(60, 40)])
 
     clean = pictures.opened(looked_at(content)[1])
@@ -220,7 +220,7 @@ def test_of_an_animated_png_its_picture_is_left() -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_pixels_that_cannot_be_decoded(kind: str) -> None:
+def test_inspection_undecodable_pixels_are_refused(kind: str) -> None:
     content = bytearray(pictures.encoded(kind, pictures.noise(50, 50)))
     if kind == "png":
         content = bytearray(pictures.png_header(50, 50))  # whole in itself, and short of pixels
@@ -239,7 +239,7 @@ def test_pixels_that_cannot_be_decoded(kind: str) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 @settings(max_examples=60, deadline=None)
 @given(share=st.floats(0, 0.999))
-def test_a_part_of_an_image_is_refused(kind: str, share: float) -> None:
+def test_inspection_truncated_image_is_refused(kind: str, share: float) -> None:
     content = TALKATIVE[kind]()
 
     with pytest.raises((ImageTruncated, ImageFormat, ImageUnreadable)):
@@ -249,7 +249,7 @@ def test_a_part_of_an_image_is_refused(kind: str, share: float) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 @settings(max_examples=150, deadline=None)
 @given(data=st.data())
-def test_a_damaged_image_is_refused_in_words_or_stays_an_image(kind: str, data: st.DataObject) -> None:
+def test_inspection_damaged_image_is_refused_or_valid(kind: str, data: st.DataObject) -> None:
     content = bytearray(TALKATIVE[kind]())
     for _ in range(data.draw(st.integers(1, 4))):
         content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
@@ -264,14 +264,14 @@ def test_a_damaged_image_is_refused_in_words_or_stays_an_image(kind: str, data: 
 @pytest.mark.parametrize("kind", KINDS)
 @settings(max_examples=200, deadline=None)
 @given(body=st.binary(max_size=300))
-def test_taking_apart_any_bytes_ends_in_words(kind: str, body: bytes) -> None:
+def test_inspection_any_bytes_end_in_a_refusal(kind: str, body: bytes) -> None:
     heads = {"jpeg": b"\xff\xd8\xff", "png": b"\x89PNG\r\n\x1a\n", "webp": b"RIFF\x40\x00\x00\x00WEBP"}
     with contextlib.suppress(BadImage):
         assert cleaned(kind, heads[kind] + body)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_beginning_of_a_file_tells_its_size(kind: str) -> None:
+def test_size_is_read_from_first_bytes(kind: str) -> None:
     content = pictures.encoded(kind, pictures.noise(300, 200))
 
     found = header(content[: len(content) // 2])
@@ -281,12 +281,12 @@ def test_the_beginning_of_a_file_tells_its_size(kind: str) -> None:
     assert header(content[:20]) is None
 
 
-def test_a_beginning_of_something_else_is_told() -> None:
+def test_size_of_no_image_is_refused() -> None:
     with pytest.raises(ImageFormat):
         header(b"<!doctype html>")
 
 
-def test_reading_leaves_the_limit_of_pixels_to_us() -> None:
+def test_inspection_ignores_pillow_pixel_limit() -> None:
     """Pillow warns of its own limit at 89 million; ours is a setting."""
     big = io.BytesIO()
     Image.new("1", (10_000, 9_500)).save(big, "PNG")

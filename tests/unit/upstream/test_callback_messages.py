@@ -65,7 +65,7 @@ READ: list[tuple[bytes, Callback | None]] = [
 
 
 @pytest.mark.parametrize(("content", "callback"), READ)
-def test_what_is_read_from_a_callback(content: bytes, callback: Callback | None) -> None:
+def test_callback_fields_are_parsed(content: bytes, callback: Callback | None) -> None:
     assert read_callback(content) == callback
 
 
@@ -85,7 +85,7 @@ OUTCOMES: list[tuple[Callback, Succeeded | Failed | Canceled | None]] = [
 
 
 @pytest.mark.parametrize(("callback", "outcome"), OUTCOMES)
-def test_how_it_ended_by_a_callback(callback: Callback, outcome: Succeeded | Failed | Canceled | None) -> None:
+def test_callback_outcome(callback: Callback, outcome: Succeeded | Failed | Canceled | None) -> None:
     assert callback_outcome(callback) == outcome
 
 
@@ -103,7 +103,7 @@ JSON = st.recursive(
 
 @given(st.sampled_from(["OK", "ERROR", "x"]), JSON, JSON)
 @example("OK", None, {"video": {"url": "\ud800"}})
-def test_whatever_fal_signs_can_be_kept_and_read_again(status: str, error: Any, payload: Any) -> None:
+def test_callback_any_payload_round_trip(status: str, error: Any, payload: Any) -> None:
     callback = read_callback(body(status=status, error=error, payload=payload))
     assert callback is not None
     assert load(dump(callback)) == callback
@@ -111,7 +111,7 @@ def test_whatever_fal_signs_can_be_kept_and_read_again(status: str, error: Any, 
 
 
 @pytest.mark.parametrize("depth", [60, 100, 250, 900])
-def test_a_payload_too_deep_to_be_kept_is_never_kept(depth: int) -> None:
+def test_callback_too_deep_payload_is_not_stored(depth: int) -> None:
     nested = b"[" * depth + b"1" + b"]" * depth
     content = b'{"request_id":"%b","status":"ERROR","payload":{"detail":%b}}' % (R.encode(), nested)
     callback = read_callback(content)
@@ -120,12 +120,12 @@ def test_a_payload_too_deep_to_be_kept_is_never_kept(depth: int) -> None:
 
 
 @given(st.binary(max_size=200))
-def test_no_bytes_make_reading_raise(content: bytes) -> None:
+def test_callback_any_bytes_never_raise(content: bytes) -> None:
     read_callback(content)
 
 
 @pytest.mark.parametrize(("status", "payload"), [(200, VIDEO), (422, POLICY), (499, {"detail": "gone"})])
-def test_a_callback_means_what_the_result_means(status: int, payload: Any) -> None:
+def test_callback_outcome_equals_result_outcome(status: int, payload: Any) -> None:
     """But for the billed units, which only the result's headers have."""
     result = result_outcome(HttpResponse(status, {"x-fal-billable-units": "108"}, payload))
     reported = callback_outcome(Callback(R, status, payload))
@@ -134,7 +134,7 @@ def test_a_callback_means_what_the_result_means(status: int, payload: Any) -> No
     assert (type(reported), reported.billable_units, result.billable_units) == (type(result), None, Decimal(108))
 
 
-def test_the_address_names_a_generation_and_holds_its_token() -> None:
+def test_callback_url_has_generation_id_and_token() -> None:
     g = factories.generation(callback_token="hush")
     assert address("https://gateway.example.com", g) == f"https://gateway.example.com/callbacks/fal/{g.id}/hush"
 
@@ -149,5 +149,5 @@ def test_the_address_names_a_generation_and_holds_its_token() -> None:
         ("/v1/generations/gen_1", "/v1/generations/gen_1"),
     ],
 )
-def test_a_path_is_told_without_its_token(path: str, told: str) -> None:
+def test_callback_path_is_logged_without_token(path: str, told: str) -> None:
     assert without_secret(path) == told

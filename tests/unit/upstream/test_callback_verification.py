@@ -59,7 +59,7 @@ def signed(signer: Signer, body: bytes = BODY, at: datetime = SIGNED_AT) -> dict
     return {name.lower(): value for name, value in headers.items()}
 
 
-async def test_the_contracts_vector_is_authentic(verifier: Verifier) -> None:
+async def test_callback_contract_vector_is_authentic(verifier: Verifier) -> None:
     assert await verifier.verify(HEADERS, BODY, SIGNED_AT) == "authentic"
 
 
@@ -101,14 +101,14 @@ WRONG: list[tuple[Mapping[str, str], bytes, Verdict]] = [
 
 
 @pytest.mark.parametrize(("headers", "body", "verdict"), WRONG)
-async def test_what_is_not_as_fal_signed_it(
+async def test_callback_changed_part_is_not_authentic(
     verifier: Verifier, headers: Mapping[str, str], body: bytes, verdict: Verdict
 ) -> None:
     assert await verifier.verify(headers, body, SIGNED_AT) == verdict
 
 
 @pytest.mark.parametrize("form", [str.upper, str.lower])
-async def test_hex_is_hex(verifier: Verifier, form: Callable[[str], str]) -> None:
+async def test_callback_signature_hex_of_either_case(verifier: Verifier, form: Callable[[str], str]) -> None:
     assert await verifier.verify(changed(signature=form(SIGNATURE)), BODY, SIGNED_AT) == "authentic"
 
 
@@ -116,11 +116,11 @@ async def test_hex_is_hex(verifier: Verifier, form: Callable[[str], str]) -> Non
     ("late", "verdict"),
     [(-301, "timestamp"), (-300, "authentic"), (0, "authentic"), (300, "authentic"), (301, "timestamp")],
 )
-async def test_five_minutes_in_both_directions(verifier: Verifier, late: int, verdict: Verdict) -> None:
+async def test_callback_timestamp_tolerance_is_five_minutes(verifier: Verifier, late: int, verdict: Verdict) -> None:
     assert await verifier.verify(HEADERS, BODY, SIGNED_AT + late * SECOND) == verdict
 
 
-async def test_what_cannot_be_authentic_asks_fal_nothing(fal: KeyServer, verifier: Verifier) -> None:
+async def test_callback_malformed_fetches_no_keys(fal: KeyServer, verifier: Verifier) -> None:
     await verifier.verify({}, BODY, SIGNED_AT)
     await verifier.verify(HEADERS, BODY, SIGNED_AT + timedelta(days=1))
     assert fal.asked == 0
@@ -146,13 +146,13 @@ NO_KEYS = [
 
 
 @pytest.mark.parametrize("entry", NO_KEYS, ids=repr)
-async def test_what_is_no_key_of_ours_stands_in_nobodys_way(fal: KeyServer, verifier: Verifier, entry: Any) -> None:
+async def test_key_set_ignores_unusable_keys(fal: KeyServer, verifier: Verifier, entry: Any) -> None:
     fal.keys = [entry, KEY, entry]
     assert await verifier.verify(HEADERS, BODY, SIGNED_AT) == "authentic"
 
 
 @pytest.mark.parametrize("x", [X, X + "=", X + "=="])
-def test_a_key_may_be_padded_or_not(x: str) -> None:
+def test_key_set_accepts_padded_and_unpadded_keys(x: str) -> None:
     (key,) = public_keys({"keys": [{**KEY, "x": x}]})
     assert (
         key.public_bytes_raw() == Ed25519PrivateKey.from_private_bytes(bytes(range(32))).public_key().public_bytes_raw()
@@ -160,11 +160,11 @@ def test_a_key_may_be_padded_or_not(x: str) -> None:
 
 
 @pytest.mark.parametrize("document", [None, [], {}, "keys", {"keys": None}, {"keys": {"x": X}}, {"keys": []}])
-def test_a_document_of_any_form_has_some_keys_or_none(document: Any) -> None:
+def test_key_set_any_document_never_raises(document: Any) -> None:
     assert public_keys(document) == ()
 
 
-async def test_every_key_is_tried(fal: KeyServer, verifier: Verifier) -> None:
+async def test_callback_is_checked_with_every_key(fal: KeyServer, verifier: Verifier) -> None:
     signers = [Signer.unpublished() for _ in range(4)]
     fal.keys = [signer.jwk for signer in signers]
     for signer in signers:
@@ -172,7 +172,7 @@ async def test_every_key_is_tried(fal: KeyServer, verifier: Verifier) -> None:
     assert await verifier.verify(signed(Signer.unpublished()), BODY, SIGNED_AT) == "signature"
 
 
-async def test_keys_are_asked_for_once_a_day(fal: KeyServer, verifier: Verifier) -> None:
+async def test_key_set_is_fetched_once_a_day(fal: KeyServer, verifier: Verifier) -> None:
     for _ in range(3):
         assert await verifier.verify(HEADERS, BODY, SIGNED_AT) == "authentic"
     assert fal.asked == 1
@@ -184,7 +184,7 @@ async def test_keys_are_asked_for_once_a_day(fal: KeyServer, verifier: Verifier)
     assert fal.asked == 2
 
 
-async def test_a_new_key_is_found_when_fal_first_signs_with_it(fal: KeyServer, verifier: Verifier) -> None:
+async def test_key_set_is_fetched_for_unknown_key(fal: KeyServer, verifier: Verifier) -> None:
     await verifier.verify(HEADERS, BODY, SIGNED_AT)
     new = Signer.unpublished()
     fal.keys = [new.jwk]
@@ -193,7 +193,7 @@ async def test_a_new_key_is_found_when_fal_first_signs_with_it(fal: KeyServer, v
     assert await verifier.verify(HEADERS, BODY, later) == "signature", "the old key is gone"
 
 
-async def test_a_flood_of_forgeries_asks_fal_twice_a_minute(fal: KeyServer, verifier: Verifier) -> None:
+async def test_forged_callbacks_fetch_keys_twice_a_minute(fal: KeyServer, verifier: Verifier) -> None:
     forged = signed(Signer.unpublished())
     await verifier.verify(HEADERS, BODY, SIGNED_AT)
     for second in range(60):
@@ -204,7 +204,7 @@ async def test_a_flood_of_forgeries_asks_fal_twice_a_minute(fal: KeyServer, veri
     assert fal.asked == 2
 
 
-async def test_all_who_come_at_the_start_share_one_fetch(fal: KeyServer, verifier: Verifier) -> None:
+async def test_concurrent_callbacks_share_one_key_fetch(fal: KeyServer, verifier: Verifier) -> None:
     fal.may_answer.clear()
     waiting = [asyncio.create_task(verifier.verify(HEADERS, BODY, SIGNED_AT)) for _ in range(50)]
     async with asyncio.timeout(30):
@@ -228,7 +228,7 @@ BROKEN: dict[str, Callable[[], web.Response]] = {
 
 
 @pytest.mark.parametrize("how", BROKEN)
-async def test_without_keys_nobody_can_say(fal: KeyServer, verifier: Verifier, how: str) -> None:
+async def test_callback_without_keys_is_unverifiable(fal: KeyServer, verifier: Verifier, how: str) -> None:
     fal.answer = BROKEN[how]()
     assert await verifier.verify(HEADERS, BODY, SIGNED_AT) == "keys_unavailable"
     assert await verifier.verify(HEADERS, BODY, SIGNED_AT + SECOND) == "keys_unavailable"
@@ -238,7 +238,7 @@ async def test_without_keys_nobody_can_say(fal: KeyServer, verifier: Verifier, h
 
 
 @pytest.mark.parametrize("how", BROKEN)
-async def test_old_keys_are_better_than_none_for_a_day(fal: KeyServer, verifier: Verifier, how: str) -> None:
+async def test_key_set_stale_is_used_for_a_day(fal: KeyServer, verifier: Verifier, how: str) -> None:
     signer = Signer.from_seed(bytes(range(32)))
     await verifier.verify(HEADERS, BODY, SIGNED_AT)
     fal.answer = BROKEN[how]()
@@ -250,19 +250,19 @@ async def test_old_keys_are_better_than_none_for_a_day(fal: KeyServer, verifier:
     assert await verifier.verify(signed(signer, at=after), BODY, after) == "keys_unavailable"
 
 
-async def test_a_key_server_that_hangs_is_given_up(fal: KeyServer, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_key_server_hanging_times_out(fal: KeyServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(callback_verification, "_FETCH_SECONDS", 0.05)
     fal.may_answer.clear()
     async with asyncio.timeout(30), Verifier(rest_url=fal.url) as verifier:
         assert await verifier.verify(HEADERS, BODY, SIGNED_AT) == "keys_unavailable"
 
 
-async def test_a_key_server_that_is_not_there() -> None:
+async def test_key_server_unavailable() -> None:
     async with asyncio.timeout(30), Verifier(rest_url=NOWHERE) as verifier:
         assert await verifier.verify(HEADERS, BODY, SIGNED_AT) == "keys_unavailable"
 
 
-async def test_closing_ends_a_fetch_under_way(fal: KeyServer) -> None:
+async def test_close_cancels_key_fetch(fal: KeyServer) -> None:
     fal.may_answer.clear()
     async with Verifier(rest_url=fal.url) as verifier:
         waiting = asyncio.create_task(verifier.verify(HEADERS, BODY, SIGNED_AT))

@@ -17,7 +17,7 @@ HOSTS = FalHosts(("fal.media",), ("https://queue.fal.run", "http://127.0.0.1:808
         "http://127.0.0.1:8081/cdn/files/a.mp4",
     ],
 )
-def test_fals_own(url: str) -> None:
+def test_host_of_fal(url: str) -> None:
     assert HOSTS.own(url)
 
 
@@ -42,5 +42,5 @@ def test_fals_own(url: str) -> None:
         "fal.media",
     ],
 )
-def test_a_strangers(url: str) -> None:
+def test_host_of_others(url: str) -> None:
     assert not HOSTS.own(url)

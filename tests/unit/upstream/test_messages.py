@@ -138,27 +138,27 @@ SUBMITS: list[tuple[Wire, type[SubmitOutcome]]] = [
 
 
 @pytest.mark.parametrize(("answer", "outcome"), SUBMITS, ids=repr)
-def test_submit(answer: Wire, outcome: type[SubmitOutcome]) -> None:
+def test_submit_outcome(answer: Wire, outcome: type[SubmitOutcome]) -> None:
     assert type(submit_outcome(answer)) is outcome
 
 
 @pytest.mark.parametrize("status", [status for status in range(400, 500) if status not in (400, 408, 413, 422)])
-def test_4xx_not_about_the_body_rejects_no_generation(status: int) -> None:
+def test_submit_4xx_not_about_body_is_no_rejection(status: int) -> None:
     assert isinstance(submit_outcome(wire(status, {"detail": "No."})), NotSubmitted | Locked)
 
 
-def test_not_taken_says_whether_fal_refused() -> None:
+def test_submit_not_accepted_says_if_fal_refused() -> None:
     assert submit_outcome(wire(503, {"detail": "full"})) == NotSubmitted("fal answered 503: full", refused=True)
     assert submit_outcome(NoHttpResponse(sent=False, reason="ConnectError")) == NotSubmitted(
         "ConnectError", refused=False
     )
 
 
-def test_an_accepted_submit_has_the_request_id() -> None:
+def test_submit_accepted_has_request_id() -> None:
     assert submit_outcome(wire(200, ACCEPTANCE)) == Accepted(REQUEST_ID)
 
 
-def test_a_rejection_says_what_fal_said_less_the_input() -> None:
+def test_submit_rejection_has_detail_without_input() -> None:
     detail = [{"loc": ["body", "prompt"], "msg": "too long", "type": "string_too_long", "input": factories.PROMPT}]
 
     outcome = submit_outcome(wire(422, {"detail": detail}))
@@ -173,7 +173,7 @@ def test_a_rejection_says_what_fal_said_less_the_input() -> None:
 
 
 @pytest.mark.parametrize("body", [b"", HTML, b"{}", b"[]", b"null"])
-def test_without_fals_own_words_nothing_is_known_about_a_submit(body: bytes) -> None:
+def test_submit_response_of_proxy_is_unknown(body: bytes) -> None:
     """Only proof that fal did not take it may lead back to the queue."""
     outcomes = {status: submit_outcome(wire(status, body)) for status in (100, *range(200, 600), 999)}
 
@@ -221,7 +221,7 @@ STATUSES: list[tuple[Wire, StatusOutcome]] = [
 
 
 @pytest.mark.parametrize(("answer", "outcome"), STATUSES, ids=repr)
-def test_status(answer: Wire, outcome: StatusOutcome) -> None:
+def test_status_outcome(answer: Wire, outcome: StatusOutcome) -> None:
     assert status_outcome(answer) == outcome
 
 
@@ -238,7 +238,7 @@ def test_status(answer: Wire, outcome: StatusOutcome) -> None:
     ],
     ids=repr,
 )
-def test_a_request_that_fal_definitely_does_not_have(answer: Wire, unknown: bool) -> None:
+def test_status_unknown_request_is_missing(answer: Wire, unknown: bool) -> None:
     assert is_unknown(answer) is unknown
 
 
@@ -252,20 +252,20 @@ VIDEO: dict[str, Any] = {
 }
 
 
-def test_success() -> None:
+def test_result_success() -> None:
     assert result_outcome(wire(200, {"video": VIDEO, "seed": 7}, x_fal_billable_units="108")) == Succeeded(
         Output(Video(VIDEO["url"], "video/mp4", "video.mp4", 3_415_926), seed=7), Decimal(108)
     )
 
 
-def test_success_with_nothing_but_the_url() -> None:
+def test_result_success_with_url_only() -> None:
     assert result_outcome(wire(200, {"video": {"url": "https://x.test/v.mp4"}})) == Succeeded(
         Output(Video("https://x.test/v.mp4")), None
     )
 
 
 @pytest.mark.parametrize("wrong", ["7", None, [7], {"a": 7}, 7.5])
-def test_of_success_only_the_url_must_be_right(wrong: Any) -> None:
+def test_result_success_needs_only_valid_url(wrong: Any) -> None:
     video = {"url": "https://x.test/v.mp4", "content_type": 5, "file_name": [], "file_size": wrong}
 
     outcome = result_outcome(wire(200, {"video": video, "seed": wrong}))
@@ -276,7 +276,7 @@ def test_of_success_only_the_url_must_be_right(wrong: Any) -> None:
 @pytest.mark.parametrize(
     "body", [{}, [], None, {"video": None}, {"video": {}}, {"video": {"url": None}}, {"video": "https://x.test"}, HTML]
 )
-def test_200_without_a_video_is_no_verdict(body: Any) -> None:
+def test_result_200_without_video_is_no_end(body: Any) -> None:
     assert result_outcome(wire(200, body)) == UpstreamError("fal answered 200")
 
 
@@ -305,7 +305,7 @@ def test_200_without_a_video_is_no_verdict(body: Any) -> None:
         ("108, 108", None),
     ],
 )
-def test_billable_units(text: str, units: Decimal | None) -> None:
+def test_billable_units_header(text: str, units: Decimal | None) -> None:
     success = result_outcome(wire(200, {"video": VIDEO}, x_fal_billable_units=text))
     failure = result_outcome(wire(422, {"detail": []}, X_Fal_Billable_Units=text))
     canceled = result_outcome(wire(499, b"", x_fal_billable_units=text))
@@ -319,7 +319,7 @@ def test_billable_units(text: str, units: Decimal | None) -> None:
 @given(st.text() | st.decimals().map(str) | st.from_regex(r"[+-]?[0-9.]{0,25}([eE][+-]?[0-9]{0,7})?", fullmatch=True))
 @example("\u0661\u0660\u0668")
 @example("1e400")
-def test_billable_units_of_any_header_settle_and_are_stored(text: str) -> None:
+def test_billable_units_any_header_settles_and_is_stored(text: str) -> None:
     g = factories.in_status(Status.IN_PROGRESS)
     outcome = result_outcome(HttpResponse(200, {"x-fal-billable-units": text}, {"video": VIDEO}))
     assert isinstance(outcome, Succeeded)
@@ -333,7 +333,7 @@ def test_billable_units_of_any_header_settle_and_are_stored(text: str) -> None:
     assert len(fal_view.result(g).headers.get("x-fal-billable-units", "")) < 1100
 
 
-def test_without_the_header_the_units_are_unknown() -> None:
+def test_billable_units_without_header_are_unknown() -> None:
     assert result_outcome(wire(499, {"detail": "Request cancelled by the client."})) == Canceled(None)
 
 
@@ -401,7 +401,7 @@ PLATFORM_TYPES: list[tuple[str, int, ErrorCode, bool]] = [
 
 
 @pytest.mark.parametrize(("kind", "status", "code", "retryable"), MODEL_TYPES)
-def test_model_errors(kind: str, status: int, code: ErrorCode, retryable: bool) -> None:
+def test_result_model_errors(kind: str, status: int, code: ErrorCode, retryable: bool) -> None:
     entry = {"loc": ["body", "image_url"], "msg": "words", "type": kind, "url": f"https://docs.fal.ai/errors#{kind}"}
 
     outcome = result_outcome(wire(status, {"detail": [{**entry, "input": "again"}]}, x_fal_billable_units="0"))
@@ -411,7 +411,7 @@ def test_model_errors(kind: str, status: int, code: ErrorCode, retryable: bool) 
 
 @pytest.mark.parametrize(("kind", "status", "code", "retryable"), PLATFORM_TYPES)
 @pytest.mark.parametrize("where", ["body", "header", "both"])
-def test_platform_errors(kind: str, status: int, code: ErrorCode, retryable: bool, where: str) -> None:
+def test_result_platform_errors(kind: str, status: int, code: ErrorCode, retryable: bool, where: str) -> None:
     body = {"detail": "words"} if where == "header" else {"detail": "words", "error_type": kind}
     headers = {} if where == "body" else {"X_Fal_Error_Type": kind}
 
@@ -420,14 +420,14 @@ def test_platform_errors(kind: str, status: int, code: ErrorCode, retryable: boo
     assert outcome == Failed(Failure(code, "words", retryable=retryable, detail="words"), None)
 
 
-def test_every_translated_type_is_tested() -> None:
+def test_result_every_error_type_has_a_case() -> None:
     ended_by_a_client = {"client_disconnected"}  # 499: canceled, whatever the type
 
     assert set(MODEL_ERRORS) - ended_by_a_client <= {kind for kind, *_ in MODEL_TYPES + PLATFORM_TYPES}
     assert set(MODEL_ERRORS.values()) <= set(get_args(ErrorCode))
 
 
-def test_a_picture_the_partner_could_not_fetch() -> None:
+def test_result_image_fetch_failure() -> None:
     message = "content[1].image_url: timeout while fetching the resource"
     detail = [{"loc": ["body"], "msg": message, "type": "invalid_request"}]
 
@@ -436,7 +436,7 @@ def test_a_picture_the_partner_could_not_fetch() -> None:
     assert outcome == Failed(Failure("image_unreachable", message, detail=detail), None)
 
 
-def test_a_policy_violation_in_the_words_of_the_field() -> None:
+def test_result_policy_violation_has_message_of_field() -> None:
     entry = {
         "loc": ["body", "image_url"],
         "type": "content_policy_violation",
@@ -460,20 +460,20 @@ def test_a_policy_violation_in_the_words_of_the_field() -> None:
         HTML,
     ],
 )
-def test_499_is_canceled(body: Any) -> None:
+def test_result_499_is_canceled(body: Any) -> None:
     assert result_outcome(wire(499, body, x_fal_billable_units="0")) == Canceled(Decimal(0))
 
 
-def test_400_in_progress_is_not_an_end() -> None:
+def test_result_400_in_progress_is_no_end() -> None:
     assert result_outcome(wire(400, {"detail": "Request is still in progress"})) == NotReady()
     assert result_outcome(wire(400, {"detail": "Request is still in progress."})) == NotReady()
 
 
-def test_any_other_400_is() -> None:
+def test_result_other_400_is_an_end() -> None:
     assert result_outcome(wire(400, {"detail": "Bad"})) == Failed(Failure("invalid_input", "Bad", detail="Bad"), None)
 
 
-def test_a_forgotten_result_may_have_been_billed() -> None:
+def test_result_expired_may_have_been_billed() -> None:
     outcome = result_outcome(wire(404, {"status": "NOT_FOUND"}))
 
     assert isinstance(outcome, Failed)
@@ -482,7 +482,7 @@ def test_a_forgotten_result_may_have_been_billed() -> None:
     assert outcome.billable_units is None
 
 
-def test_a_wrong_path_is_refused_and_not_billed() -> None:
+def test_result_wrong_path_is_not_billed() -> None:
     outcome = result_outcome(wire(404, {"detail": "Path /xyz not found"}, x_fal_billable_units="0"))
 
     detail = "Path /xyz not found"
@@ -517,16 +517,16 @@ def test_a_wrong_path_is_refused_and_not_billed() -> None:
     ],
     ids=repr,
 )
-def test_trouble_is_no_verdict(answer: Wire) -> None:
+def test_result_upstream_error_is_no_end(answer: Wire) -> None:
     assert isinstance(result_outcome(answer), UpstreamError)
 
 
 @pytest.mark.parametrize("status", [401, 403])
-def test_a_locked_account_is_told_apart(status: int) -> None:
+def test_result_locked_account_is_distinguished(status: int) -> None:
     assert result_outcome(wire(status, LOCKED)) == UpstreamError(f"fal answered {status}", locked=True)
 
 
-def test_long_words_are_cut() -> None:
+def test_result_long_message_is_truncated() -> None:
     outcome = result_outcome(wire(422, {"detail": "x" * 10_000}))
 
     assert isinstance(outcome, Failed)
@@ -545,7 +545,7 @@ def test_long_words_are_cut() -> None:
         ([{"msg": "one", "type": "missing"}, {"msg": "two", "type": "content_policy_violation"}], "one"),
     ],
 )
-def test_details_of_any_form_are_a_failure_with_some_message(detail: Any, message: str) -> None:
+def test_result_any_detail_is_a_failure_with_message(detail: Any, message: str) -> None:
     outcome = result_outcome(wire(422, {"detail": detail}))
 
     assert isinstance(outcome, Failed)
@@ -576,7 +576,7 @@ def test_details_of_any_form_are_a_failure_with_some_message(detail: Any, messag
     ],
     ids=repr,
 )
-def test_cancel(answer: Wire, outcome: CancelOutcome) -> None:
+def test_cancel_outcome(answer: Wire, outcome: CancelOutcome) -> None:
     assert cancel_outcome(answer) == outcome
 
 
@@ -619,7 +619,7 @@ RATES = Rates(dict.fromkeys(("480p", "720p", "1080p", "4k"), Decimal("0.014")))
 @given(REPLIES)
 @example(HttpResponse(422, {}, {"detail": [[]]}))
 @example(HttpResponse(200, {}, {"video": {"url": "x", "file_size": True}, "seed": False}))
-def test_no_answer_makes_a_translation_raise(answer: HttpResponse) -> None:
+def test_outcomes_any_response_never_raises(answer: HttpResponse) -> None:
     for translate in (submit_outcome, status_outcome, result_outcome, cancel_outcome):
         assert translate(answer) is not None
 
@@ -630,21 +630,19 @@ def test_no_answer_makes_a_translation_raise(answer: HttpResponse) -> None:
 @example(200, {}, b'"\\ud800"')
 @example(200, {}, b'"\xed\xa0\x80"')
 @example(200, {}, b"\xff\xfe{\x00}\x00")
-def test_no_bytes_make_reading_raise(status: int, headers: dict[str, str], content: bytes) -> None:
+def test_parse_any_bytes_never_raises(status: int, headers: dict[str, str], content: bytes) -> None:
     assert read_response(status, headers, content).status == status
 
 
 @pytest.mark.parametrize("content", [HTML, b"", b"{", b"[" * 100_000, b"\xff"])
-def test_what_is_no_json_has_no_body(content: bytes) -> None:
+def test_parse_invalid_json_has_no_body(content: bytes) -> None:
     assert read_response(200, {}, content).body is None
 
 
 @given(STATUS_CODES, HEADERS, VALUES)
 @example(422, {}, {"detail": "\ud800"})
 @example(422, {}, {"detail": [{"msg": "\udfff \\ud800", "type": "x", "ctx": {"\ud800": "\ud800"}}]})
-def test_whatever_an_end_says_can_be_written_down_and_read_again(
-    status: int, headers: dict[str, str], body: Any
-) -> None:
+def test_outcome_any_end_round_trip(status: int, headers: dict[str, str], body: Any) -> None:
     """Or the generation would be polled, and fail to be saved, for ever."""
     g = factories.in_status(Status.IN_PROGRESS)
     match result_outcome(read_response(status, headers, json.dumps(body).encode())):
@@ -665,7 +663,7 @@ def test_whatever_an_end_says_can_be_written_down_and_read_again(
         '{"detail": "\ud800"}'.encode("utf-16-le", errors="surrogatepass"),
     ],
 )
-def test_no_encoding_brings_in_what_cannot_be_written_down(content: bytes) -> None:
+def test_parse_any_encoding_is_storable(content: bytes) -> None:
     outcome = result_outcome(read_response(422, {}, content))
     if isinstance(outcome, Failed):
         g = factories.in_status(Status.IN_PROGRESS).failed(outcome.failure, 0, NOW)
@@ -674,7 +672,7 @@ def test_no_encoding_brings_in_what_cannot_be_written_down(content: bytes) -> No
 
 @given(VALUES)
 @example([{"message": "\ud800"}])
-def test_whatever_a_log_says_can_be_written_down(logs: Any) -> None:
+def test_status_any_log_is_storable(logs: Any) -> None:
     answer = read_response(202, {}, json.dumps({"status": "IN_PROGRESS", "logs": logs}).encode())
 
     outcome = status_outcome(answer)
@@ -684,7 +682,7 @@ def test_whatever_a_log_says_can_be_written_down(logs: Any) -> None:
     assert load(dump(g)) == g
 
 
-def test_numbers_that_json_lacks_are_nothing() -> None:
+def test_parse_nan_and_infinity_are_none() -> None:
     assert read_response(200, {}, b'{"seed": NaN, "a": [Infinity, -Infinity]}').body == {
         "seed": None,
         "a": [None, None],
@@ -692,7 +690,7 @@ def test_numbers_that_json_lacks_are_nothing() -> None:
 
 
 @pytest.mark.parametrize("depth", [50, 62, 63, 64, 100, 150, 300, 900])
-def test_an_answer_of_any_depth_can_be_written_down_or_is_none(depth: int) -> None:
+def test_parse_any_depth_is_storable_or_none(depth: int) -> None:
     """Or the generation would be polled, and fail to be saved, for ever."""
     answer = read_response(422, {}, b'{"detail":' + b"[" * depth + b"]" * depth + b"}")
 

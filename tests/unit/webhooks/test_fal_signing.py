@@ -25,14 +25,14 @@ def verify(key: Ed25519PublicKey, headers: dict[str, str], body: bytes) -> None:
     key.verify(bytes.fromhex(headers["x-fal-webhook-signature"]), "\n".join(lines).encode())
 
 
-def test_every_process_has_the_same_key() -> None:
+def test_signing_key_is_equal_in_every_process() -> None:
     headers = WebhookSigner([SECRET_KEY]).headers("gen_1", "ten_1", b"{}", NOW)
     verify(public(WebhookSigner([SECRET_KEY])), headers, b"{}")
     assert headers["x-fal-webhook-timestamp"] == str(int(NOW.timestamp()))
 
 
 @pytest.mark.parametrize("name", ["request-id", "user-id", "timestamp"])
-def test_nothing_signed_can_be_changed(name: str) -> None:
+def test_signature_of_changed_part_is_invalid(name: str) -> None:
     signer = WebhookSigner([SECRET_KEY])
     headers = signer.headers("gen_1", "ten_1", b"{}", NOW)
     with pytest.raises(InvalidSignature):
@@ -42,7 +42,7 @@ def test_nothing_signed_can_be_changed(name: str) -> None:
         verify(public(signer), headers, b"{}")
 
 
-def test_a_rotated_key_has_been_published_before_it_signs() -> None:
+def test_signing_key_is_published_before_rotation() -> None:
     both = WebhookSigner([OTHER, SECRET_KEY])
     headers = both.headers("gen_1", "ten_1", b"{}", NOW)
     verify(public(WebhookSigner([SECRET_KEY])), headers, b"{}")  # receivers that kept the set from before
@@ -50,6 +50,6 @@ def test_a_rotated_key_has_been_published_before_it_signs() -> None:
     assert len(both.key_set()["keys"]) == 2
 
 
-def test_the_secret_cannot_be_read_from_the_key_set() -> None:
+def test_key_set_has_no_secret() -> None:
     assert SECRET_KEY not in str(WebhookSigner([SECRET_KEY]).key_set())
     assert public(WebhookSigner([SECRET_KEY])) != public(WebhookSigner([OTHER]))

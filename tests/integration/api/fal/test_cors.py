@@ -24,7 +24,7 @@ class TestAllowed:
     def settings(self, redis_url: str) -> Settings:
         return factories.settings(redis_url, public_url=PUBLIC, cors_origins=(PAGE,))
 
-    async def test_a_preflight_needs_no_key(self, anonymous: httpx.AsyncClient) -> None:
+    async def test_cors_preflight_needs_no_key(self, anonymous: httpx.AsyncClient) -> None:
         answer = await anonymous.options("/fal/proxy", headers=PREFLIGHT)
         assert answer.status_code == 204
         assert answer.headers["access-control-allow-origin"] == PAGE
@@ -32,7 +32,9 @@ class TestAllowed:
         assert {"GET", "POST", "PUT"} <= set(answer.headers["access-control-allow-methods"].split(", "))
         assert "access-control-allow-credentials" not in answer.headers
 
-    async def test_answers_and_refusals_can_be_read(self, fal: httpx.AsyncClient, anonymous: httpx.AsyncClient) -> None:
+    async def test_cors_responses_and_errors_are_readable(
+        self, fal: httpx.AsyncClient, anonymous: httpx.AsyncClient
+    ) -> None:
         for client, status in ((fal, 200), (anonymous, 401)):
             answer = await submit(client, headers={"origin": PAGE})
             assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (status, PAGE)
@@ -41,18 +43,18 @@ class TestAllowed:
             assert answer.headers["vary"] == "origin"
 
     @pytest.mark.parametrize("origin", ["https://evil.example", "null", f"{PAGE}.evil.example", ""])
-    async def test_other_origins_may_not(
+    async def test_cors_other_origin_is_not_allowed(
         self, fal: httpx.AsyncClient, anonymous: httpx.AsyncClient, origin: str
     ) -> None:
         preflight = await anonymous.options("/fal/proxy", headers={**PREFLIGHT, "origin": origin})
         assert (preflight.status_code, cors(preflight)) == (401, {})
         assert cors(await submit(fal, headers={"origin": origin})) == {}
 
-    async def test_only_this_surface(self, api: httpx.AsyncClient) -> None:
+    async def test_cors_is_for_fal_routes_only(self, api: httpx.AsyncClient) -> None:
         assert cors(await api.get("/v1/generations", headers={"origin": PAGE})) == {}
 
 
-async def test_off_unless_set(fal: httpx.AsyncClient, anonymous: httpx.AsyncClient) -> None:
+async def test_cors_is_off_by_default(fal: httpx.AsyncClient, anonymous: httpx.AsyncClient) -> None:
     preflight = await anonymous.options("/fal/proxy", headers=PREFLIGHT)
     assert (preflight.status_code, cors(preflight)) == (401, {})
     assert cors(await submit(fal, headers={"origin": PAGE})) == {}

@@ -19,7 +19,7 @@ async def proxied(client: httpx.AsyncClient, method: str, target: str, **options
     return await client.request(method, "/fal/proxy", headers=headers, **options)
 
 
-async def test_every_call_of_the_queue(fal: httpx.AsyncClient) -> None:
+async def test_proxy_every_queue_call(fal: httpx.AsyncClient) -> None:
     made = await proxied(fal, "POST", f"https://queue.fal.run/{MODEL}", json=create_body())
     assert made.status_code == 200, made.text
     request = f"https://queue.fal.run/{HEAD}/requests/{made.json()['request_id']}"
@@ -32,7 +32,7 @@ async def test_every_call_of_the_queue(fal: httpx.AsyncClient) -> None:
     assert '"COMPLETED"' in stream.text
 
 
-async def test_query_parameters_are_the_targets(fal: httpx.AsyncClient) -> None:
+async def test_proxy_query_is_of_the_target(fal: httpx.AsyncClient) -> None:
     hook = "https%3A%2F%2F10.0.0.1%2Fhook"
     answer = await proxied(fal, "POST", f"https://queue.fal.run/{MODEL}?fal_webhook={hook}", json=create_body())
     assert (answer.status_code, answer.json()["detail"][0]["loc"]) == (422, ["query", "fal_webhook"])
@@ -60,13 +60,13 @@ async def test_query_parameters_are_the_targets(fal: httpx.AsyncClient) -> None:
         (f"https://fal.run/{HEAD}/text-to-video", 403),
     ],
 )
-async def test_any_other_target_is_refused(fal: httpx.AsyncClient, method: str, target: str, status: int) -> None:
+async def test_proxy_other_target_is_refused(fal: httpx.AsyncClient, method: str, target: str, status: int) -> None:
     answer = await proxied(fal, method, target)
     assert answer.status_code == status, answer.text
     assert isinstance(answer.json()["detail"], str)
 
 
-async def test_nothing_is_ever_fetched_from_a_target(fal: httpx.AsyncClient) -> None:
+async def test_proxy_fetches_nothing_from_target(fal: httpx.AsyncClient) -> None:
     """A listener that would hear of it."""
     called = asyncio.Event()
     server = await asyncio.start_server(lambda *_: called.set(), "127.0.0.1", 0)
@@ -78,26 +78,26 @@ async def test_nothing_is_ever_fetched_from_a_target(fal: httpx.AsyncClient) -> 
 
 
 @pytest.mark.parametrize("method", METHODS)
-async def test_without_a_target(fal: httpx.AsyncClient, method: str) -> None:
+async def test_proxy_without_target_is_refused(fal: httpx.AsyncClient, method: str) -> None:
     answer = await fal.request(method, "/fal/proxy")
     assert (answer.status_code, answer.headers["content-type"]) == (400, "application/json")
 
 
 @pytest.mark.parametrize("target", ["https://evil.example/", f"https://queue.fal.run/{HEAD}/requests/{UNKNOWN}"])
-async def test_strangers_learn_nothing(app: FastAPI, target: str) -> None:
+async def test_proxy_without_key_returns_401(app: FastAPI, target: str) -> None:
     async with client_of(app, "sgk_wrong") as client:
         assert (await proxied(as_fal(client), "GET", target)).status_code == 401
     async with client_of(app) as client:
         assert (await proxied(client, "GET", target)).status_code == 401
 
 
-async def test_a_method_the_target_does_not_have(fal: httpx.AsyncClient) -> None:
+async def test_proxy_method_not_of_target_returns_405(fal: httpx.AsyncClient) -> None:
     request = f"https://queue.fal.run/{HEAD}/requests/{await submitted(fal)}"
     answer = await proxied(fal, "DELETE", f"{request}/status")
     assert (answer.status_code, isinstance(answer.json()["detail"], str)) == (405, True)
 
 
-async def test_a_call_through_the_proxy_is_counted_once(connect_fal: ConnectFal) -> None:
+async def test_proxy_call_is_counted_once(connect_fal: ConnectFal) -> None:
     client = await connect_fal(requests_per_minute=60, burst=2)
     target = f"https://queue.fal.run/{MODEL}"
     answers = [await proxied(client, "POST", target, json=create_body(prompt=f"boat {n}")) for n in range(3)]

@@ -59,7 +59,7 @@ async def ended(runtime: Runtime, clock: Clock, request_id: str, **how: Any) -> 
 # --- submit -----------------------------------------------------------------------------------------------------------
 
 
-async def test_submit(fal: httpx.AsyncClient, api: httpx.AsyncClient, clock: Clock) -> None:
+async def test_fal_submit(fal: httpx.AsyncClient, api: httpx.AsyncClient, clock: Clock) -> None:
     first = await submit(fal)
     clock.advance(timedelta(seconds=1))
     second = await submit(fal, prompt="another", end_user_id="customer-7")
@@ -83,7 +83,7 @@ async def test_submit(fal: httpx.AsyncClient, api: httpx.AsyncClient, clock: Clo
 
 
 @pytest.mark.parametrize("host", ["evil.example", "evil.example/x?", "127.0.0.1:1"])
-async def test_no_answer_repeats_the_host_header(fal: httpx.AsyncClient, host: str) -> None:
+async def test_fal_response_ignores_host_header(fal: httpx.AsyncClient, host: str) -> None:
     headers = {"host": host, "x-forwarded-host": host, "forwarded": f"host={host}"}
     answer = await submit(fal, headers=headers)
     assert answer.status_code == 200
@@ -91,7 +91,7 @@ async def test_no_answer_repeats_the_host_header(fal: httpx.AsyncClient, host: s
 
 
 @pytest.mark.parametrize("path", [f"{QUEUE}/{MODEL}", f"/fal/run/{MODEL}"])
-async def test_an_empty_body_is_an_empty_object(fal: httpx.AsyncClient, path: str) -> None:
+async def test_fal_submit_empty_body_is_an_empty_object(fal: httpx.AsyncClient, path: str) -> None:
     answers = [await fal.post(path), await fal.post(path, json={}), await fal.post(path, content=b"{}")]
     for answer in answers:
         assert answer.status_code == 422
@@ -116,7 +116,7 @@ async def test_an_empty_body_is_an_empty_object(fal: httpx.AsyncClient, path: st
     ],
     ids=str,
 )
-async def test_what_is_wrong_is_told_fals_way(
+async def test_fal_submit_invalid_has_fal_error_form(
     fal: httpx.AsyncClient, options: dict[str, Any], loc: list[str], kind: str
 ) -> None:
     answer = await submit(fal, **options)
@@ -140,7 +140,7 @@ async def test_what_is_wrong_is_told_fals_way(
     ],
     ids=str,
 )
-async def test_400_what_is_no_number(fal: httpx.AsyncClient, options: dict[str, Any]) -> None:
+async def test_fal_submit_malformed_number_returns_400(fal: httpx.AsyncClient, options: dict[str, Any]) -> None:
     answer = await submit(fal, **options)
     assert answer.status_code == 400
     assert answer.json()["detail"]
@@ -150,27 +150,27 @@ async def test_400_what_is_no_number(fal: httpx.AsyncClient, options: dict[str, 
     "path", [QUEUE, f"{QUEUE}/", f"{QUEUE}/{HEAD}", f"{QUEUE}/fal-ai/{MODEL}", f"{QUEUE}/{MODEL}x"]
 )
 @pytest.mark.parametrize("surface", ["queue", "run"])
-async def test_another_model_is_unknown(fal: httpx.AsyncClient, path: str, surface: str) -> None:
+async def test_fal_submit_other_model_is_unknown(fal: httpx.AsyncClient, path: str, surface: str) -> None:
     answer = await fal.post(path.replace("queue", surface), json=create_body())
     assert answer.status_code == 404
     assert isinstance(answer.json()["detail"], str)
     assert answer.headers["x-fal-request-id"]
 
 
-async def test_402_no_room_in_a_budget(connect_fal: ConnectFal) -> None:
+async def test_fal_submit_above_budget_returns_402(connect_fal: ConnectFal) -> None:
     answer = await submit(await connect_fal(monthly_budget=1))
     assert (answer.status_code, answer.json()["error_type"]) == (402, "budget_exceeded")
     assert "budget" in answer.json()["detail"]
 
 
-async def test_what_the_tenant_may_not_is_refused(connect_fal: ConnectFal) -> None:
+async def test_fal_submit_beyond_entitlement_is_refused(connect_fal: ConnectFal) -> None:
     client = await connect_fal(require_end_user=True, resolutions=("480p",))
     answer = await submit(client, resolution="720p")
     assert [fault["loc"] for fault in answer.json()["detail"]] == [["body", "resolution"], ["body", "end_user_id"]]
     assert (await submit(client, resolution="480p", end_user_id="customer-7")).status_code == 200
 
 
-async def test_a_queue_that_is_too_long_for_the_caller(fal: httpx.AsyncClient) -> None:
+async def test_fal_submit_above_queue_limit_is_refused(fal: httpx.AsyncClient) -> None:
     await submitted(fal, prompt="first")
     await submitted(fal, query="?fal_max_queue_length=1", prompt="second")
     refused = await submit(fal, query="?fal_max_queue_length=1", prompt="third")
@@ -179,7 +179,7 @@ async def test_a_queue_that_is_too_long_for_the_caller(fal: httpx.AsyncClient) -
     await submitted(fal, query="?fal_max_queue_length=2", prompt="third")
 
 
-async def test_low_priority_goes_after_normal(fal: httpx.AsyncClient) -> None:
+async def test_fal_submit_low_priority_is_after_normal(fal: httpx.AsyncClient) -> None:
     low = await submitted(fal, headers={"x-fal-queue-priority": "low"}, prompt="low")
     normal = await submitted(fal, prompt="normal")
     own = await submitted(fal, prompt="own", priority=9, headers={"x-fal-queue-priority": "low"})
@@ -189,7 +189,7 @@ async def test_low_priority_goes_after_normal(fal: httpx.AsyncClient) -> None:
     assert positions == [0, 1, 2]
 
 
-async def test_a_start_deadline_ends_it(fal: httpx.AsyncClient, runtime: Runtime, clock: Clock) -> None:
+async def test_fal_start_deadline_ends_generation(fal: httpx.AsyncClient, runtime: Runtime, clock: Clock) -> None:
     name = await submitted(fal, headers={"x-fal-request-timeout": "30.0"})
     clock.advance(timedelta(seconds=31))
     await runtime.queues.run(WorkQueue.SWEEP)
@@ -199,7 +199,7 @@ async def test_a_start_deadline_ends_it(fal: httpx.AsyncClient, runtime: Runtime
     assert answer.headers["x-fal-request-timeout-type"] == "user"
 
 
-async def test_an_idempotency_key_is_honoured_and_never_a_409(fal: httpx.AsyncClient, api: httpx.AsyncClient) -> None:
+async def test_fal_idempotency_key_is_honoured_without_409(fal: httpx.AsyncClient, api: httpx.AsyncClient) -> None:
     headers = {"idempotency-key": "order-7"}
     first, again = await submitted(fal, headers=headers), await submitted(fal, headers=headers)
     other = await submit(fal, headers=headers, prompt="another")
@@ -213,7 +213,7 @@ async def test_an_idempotency_key_is_honoured_and_never_a_409(fal: httpx.AsyncCl
 
 @pytest.mark.parametrize("endpoint", [HEAD, MODEL])
 @pytest.mark.parametrize("slash", ["", "/"])
-async def test_both_forms_of_the_url_with_or_without_a_slash(
+async def test_fal_status_url_forms_and_trailing_slash(
     fal: httpx.AsyncClient, runtime: Runtime, clock: Clock, endpoint: str, slash: str
 ) -> None:
     name = (await fal.post(f"{QUEUE}/{MODEL}{slash}", json=create_body())).json()["request_id"]
@@ -240,7 +240,7 @@ async def test_both_forms_of_the_url_with_or_without_a_slash(
         ("?logs=True", True),
     ],
 )
-async def test_logs_where_asked_for(
+async def test_fal_status_has_logs_on_request(
     fal: httpx.AsyncClient, runtime: Runtime, clock: Clock, query: str, shown: bool
 ) -> None:
     name = await submitted(fal)
@@ -252,7 +252,7 @@ async def test_logs_where_asked_for(
     assert "logs" in body
 
 
-async def test_the_result_comes_with_what_was_billed(fal: httpx.AsyncClient, runtime: Runtime, clock: Clock) -> None:
+async def test_fal_result_has_billed_units(fal: httpx.AsyncClient, runtime: Runtime, clock: Clock) -> None:
     name = await submitted(fal)
     await moved(runtime, clock, name, "submitting", "submitted", "started")
     await ended(runtime, clock, name, units=Decimal("108.5"))
@@ -261,7 +261,7 @@ async def test_the_result_comes_with_what_was_billed(fal: httpx.AsyncClient, run
     assert (answer.headers["x-fal-request-id"], answer.headers["x-fal-billable-units"]) == (name, "108.5")
 
 
-async def test_a_model_error_keeps_its_status_and_shape(fal: httpx.AsyncClient, runtime: Runtime, clock: Clock) -> None:
+async def test_fal_result_model_error_is_unchanged(fal: httpx.AsyncClient, runtime: Runtime, clock: Clock) -> None:
     name = await submitted(fal)
     await moved(runtime, clock, name, "submitting", "submitted", "started")
     detail = [{"loc": ["body", "generated_video"], "msg": "No.", "type": "content_policy_violation"}]
@@ -273,7 +273,7 @@ async def test_a_model_error_keeps_its_status_and_shape(fal: httpx.AsyncClient, 
 
 
 @pytest.mark.parametrize("kind", ["кириллица", "x\r\nset-cookie: a=b", "a b", "x" * 10_000, ""])
-async def test_an_error_type_that_is_no_word_is_in_no_header(
+async def test_fal_result_malformed_error_type_is_not_in_header(
     fal: httpx.AsyncClient, runtime: Runtime, clock: Clock, kind: str
 ) -> None:
     name = await submitted(fal)
@@ -285,7 +285,7 @@ async def test_an_error_type_that_is_no_word_is_in_no_header(
     assert "x-fal-error-type" not in answer.headers
 
 
-async def test_a_url_that_is_none_is_fit_for_a_header_all_the_same(
+async def test_video_redirect_escapes_malformed_url(
     fal: httpx.AsyncClient, api: httpx.AsyncClient, runtime: Runtime, clock: Clock
 ) -> None:
     name = await submitted(fal)
@@ -298,7 +298,7 @@ async def test_a_url_that_is_none_is_fit_for_a_header_all_the_same(
     )
 
 
-async def test_cancel(fal: httpx.AsyncClient, runtime: Runtime, clock: Clock) -> None:
+async def test_fal_cancel(fal: httpx.AsyncClient, runtime: Runtime, clock: Clock) -> None:
     queued, running = await submitted(fal, prompt="a"), await submitted(fal, prompt="b")
     await moved(runtime, clock, running, "submitting", "submitted", "started")
     for name in (queued, running):
@@ -311,9 +311,7 @@ async def test_cancel(fal: httpx.AsyncClient, runtime: Runtime, clock: Clock) ->
     assert (await fal.get(f"{request_path(running)}/status")).json()["status"] == "IN_PROGRESS"
 
 
-async def test_the_stream_tells_every_move_and_ends_with_the_last(
-    fal: httpx.AsyncClient, runtime: Runtime, clock: Clock
-) -> None:
+async def test_fal_stream_has_every_status_and_ends(fal: httpx.AsyncClient, runtime: Runtime, clock: Clock) -> None:
     name = await submitted(fal)
 
     async def proceed() -> None:
@@ -337,7 +335,7 @@ class TestStreams:
     def settings(self, redis_url: str) -> Any:
         return factories.settings(redis_url, public_url=PUBLIC, event_streams=1)
 
-    async def test_a_tenant_has_so_many_open_at_a_time(self, app: FastAPI, fal: httpx.AsyncClient) -> None:
+    async def test_fal_stream_limit_per_tenant(self, app: FastAPI, fal: httpx.AsyncClient) -> None:
         name, is_open = await submitted(fal), app.state.runtime.generations.streams._limiter._held
         path = f"{request_path(name)}/status/stream"
         async with asyncio.timeout(20):
@@ -374,7 +372,7 @@ CALLS = [
 
 @pytest.mark.parametrize(("method", "path"), CALLS)
 @pytest.mark.parametrize("authorization", [None, "Key", "Key nonsense", "Key id:secret", "Basic eDp5", "Bearer x.y.z"])
-async def test_401_in_fals_shape(app: FastAPI, method: str, path: str, authorization: str | None) -> None:
+async def test_fal_401_has_fal_error_form(app: FastAPI, method: str, path: str, authorization: str | None) -> None:
     async with client_of(app) as client:
         headers = {} if authorization is None else {"authorization": authorization}
         answer = await client.request(method, path, headers=headers)
@@ -403,7 +401,7 @@ IDS = [
 @pytest.mark.parametrize(
     ("method", "tail"), [("GET", "/status"), ("GET", "/status/stream"), ("GET", ""), ("PUT", "/cancel")]
 )
-async def test_path_tricks_in_ids_are_404(fal: httpx.AsyncClient, name: str, method: str, tail: str) -> None:
+async def test_fal_path_traversal_in_id_returns_404(fal: httpx.AsyncClient, name: str, method: str, tail: str) -> None:
     for endpoint in (HEAD, MODEL):
         url = httpx.URL(f"http://gateway.test{request_path(name, endpoint)}{tail}")
         answer = await fal.request(method, url)
@@ -412,12 +410,12 @@ async def test_path_tricks_in_ids_are_404(fal: httpx.AsyncClient, name: str, met
         assert answer.headers["x-fal-request-id"]
 
 
-async def test_an_unknown_request_is_not_found_in_fals_words(fal: httpx.AsyncClient) -> None:
+async def test_fal_unknown_request_has_fal_error_form(fal: httpx.AsyncClient) -> None:
     answer = await fal.get(f"{request_path(UNKNOWN)}/status")
     assert (answer.status_code, answer.json()) == (404, {"status": "NOT_FOUND"})
 
 
-async def test_other_tenants_requests_are_unknown(fal: httpx.AsyncClient, connect_fal: ConnectFal) -> None:
+async def test_fal_request_of_other_tenant_returns_404(fal: httpx.AsyncClient, connect_fal: ConnectFal) -> None:
     name, stranger = await submitted(fal), await connect_fal()
     answers = [
         await stranger.get(f"{request_path(name)}/status"),
@@ -429,7 +427,7 @@ async def test_other_tenants_requests_are_unknown(fal: httpx.AsyncClient, connec
     assert (await fal.get(f"{request_path(name)}/status")).json()["status"] == "IN_QUEUE"
 
 
-async def test_every_route_that_names_a_request_keeps_it_to_its_tenant(
+async def test_fal_routes_with_request_id_check_tenant(
     app: FastAPI, fal: httpx.AsyncClient, connect_fal: ConnectFal
 ) -> None:
     """A route this test does not know the parameters of fails here, on purpose."""
@@ -447,7 +445,7 @@ async def test_every_route_that_names_a_request_keeps_it_to_its_tenant(
     assert (await fal.get(f"{request_path(theirs)}/status")).json()["status"] == "IN_QUEUE"
 
 
-async def test_a_key_needs_the_scope(fal: httpx.AsyncClient, connect: Connect, tenant: Any) -> None:
+async def test_fal_route_requires_scope(fal: httpx.AsyncClient, connect: Connect, tenant: Any) -> None:
     name = await submitted(fal)
     reader = as_fal(await connect(tenant, scopes=(Scope.READ,)))
     maker = as_fal(await connect(tenant, scopes=(Scope.GENERATE,)))
@@ -459,7 +457,7 @@ async def test_a_key_needs_the_scope(fal: httpx.AsyncClient, connect: Connect, t
     assert (await maker.put(f"{request_path(name)}/cancel")).status_code == 202
 
 
-async def test_looking_is_free_and_creating_is_counted(connect_fal: ConnectFal) -> None:
+async def test_fal_rate_limit_counts_submits_only(connect_fal: ConnectFal) -> None:
     client = await connect_fal(requests_per_minute=1, burst=2)
     name = await submitted(client, prompt="first")
     looks = [await client.get(f"{request_path(name)}/status") for _ in range(50)]
@@ -471,14 +469,14 @@ async def test_looking_is_free_and_creating_is_counted(connect_fal: ConnectFal) 
     assert (await client.get(f"{request_path(name)}/status")).status_code == 202
 
 
-async def test_ids_say_nothing_of_fals_own(fal: httpx.AsyncClient, runtime: Runtime, clock: Clock) -> None:
+async def test_fal_ids_are_not_those_of_fal(fal: httpx.AsyncClient, runtime: Runtime, clock: Clock) -> None:
     name = await submitted(fal)
     await moved(runtime, clock, name, "submitting", "submitted")
     assert ids.is_id(ids.GENERATION, name)
     assert "fal-request" not in (await fal.get(f"{request_path(name)}/status?logs=1")).text
 
 
-async def test_no_route_and_no_method_are_told_fals_way(fal: httpx.AsyncClient) -> None:
+async def test_fal_unknown_route_and_method_have_fal_error_form(fal: httpx.AsyncClient) -> None:
     missing, wrong = await fal.get("/fal/nothing"), await fal.delete(f"{request_path(UNKNOWN)}/status")
     assert (missing.status_code, wrong.status_code) == (404, 405)
     for answer in (missing, wrong):
@@ -491,7 +489,7 @@ class TestWithoutPublicUrl:
     def settings(self, redis_url: str) -> Any:
         return factories.settings(redis_url)
 
-    async def test_the_surface_is_off(self, fal: httpx.AsyncClient, api: httpx.AsyncClient) -> None:
+    async def test_fal_routes_off_by_setting(self, fal: httpx.AsyncClient, api: httpx.AsyncClient) -> None:
         answer = await submit(fal)
         assert answer.status_code == 404
         assert "GATEWAY_PUBLIC_URL" in answer.json()["detail"]

@@ -56,13 +56,13 @@ async def raced(racers: list[Redis], tenant_id: str, asked: Call) -> list[Creati
     )
 
 
-async def test_of_equal_calls_at_once_one_is_accepted_and_the_others_wait(racers: list[Redis]) -> None:
+async def test_resend_concurrent_equal_calls_accept_one(racers: list[Redis]) -> None:
     outcomes = await raced(racers, factories.tenant().id, call())
     assert sorted(type(outcome).__name__ for outcome in outcomes) == ["Created", *["Unanswered"] * (RACERS - 1)]
 
 
 @pytest.mark.parametrize("how", ["lost", "lapsed"])
-async def test_a_lost_answer_is_given_again_once(racers: list[Redis], how: str) -> None:
+async def test_resend_after_lost_response_returns_it_once(racers: list[Redis], how: str) -> None:
     first, tenant_id = factories.generation(), factories.tenant().id
     first = replace(first, tenant_id=tenant_id)
     assert isinstance(await GenerationStore(racers[0]).create(first, factories.due(), call=call()), Created)
@@ -77,7 +77,7 @@ async def test_a_lost_answer_is_given_again_once(racers: list[Redis], how: str) 
     assert await racers[0].execute("ZCARD", keys.generations_of_tenant(tenant_id)) == 1
 
 
-async def test_others_answers_are_not_waited_for(redis: Redis) -> None:
+async def test_resend_does_not_wait_for_other_calls(redis: Redis) -> None:
     first = factories.generation()
     await GenerationStore(redis).create(first, factories.due(), call=call())
     second = factories.generation(tenant_id=first.tenant_id)
@@ -89,7 +89,7 @@ async def test_others_answers_are_not_waited_for(redis: Redis) -> None:
     assert set(answer.leases) == {second.id}
 
 
-async def test_a_mark_does_not_outlive_the_window(redis: Redis) -> None:
+async def test_resend_mark_expires_with_window(redis: Redis) -> None:
     g = factories.generation()
     await GenerationStore(redis).create(g, factories.due(), call=call())
     left = await redis.execute("PTTL", keys.undelivered_responses(g.tenant_id, DIGEST))
@@ -117,7 +117,7 @@ async def count(runtime: Runtime, owner: Tenant) -> int:
     return int(await runtime.redis.execute("ZCARD", keys.generations_of_tenant(owner.id)))
 
 
-async def test_repeats_of_answered_calls_are_wishes_of_their_own(runtime: Runtime, owner: Tenant) -> None:
+async def test_repeat_of_answered_call_is_new_generation(runtime: Runtime, owner: Tenant) -> None:
     made = []
     for _ in range(3):
         submission = await accepted(runtime, owner)
@@ -127,7 +127,7 @@ async def test_repeats_of_answered_calls_are_wishes_of_their_own(runtime: Runtim
     assert await runtime.redis.execute("EXISTS", keys.undelivered_responses(owner.id, DIGEST)) == 0
 
 
-async def test_a_lost_answer_can_be_lost_again(runtime: Runtime, owner: Tenant) -> None:
+async def test_resend_response_lost_again_is_repeated(runtime: Runtime, owner: Tenant) -> None:
     first = await accepted(runtime, owner)
     for _ in range(3):
         await first.receipt.lost()
@@ -137,16 +137,14 @@ async def test_a_lost_answer_can_be_lost_again(runtime: Runtime, owner: Tenant) 
     assert (await accepted(runtime, owner)).generation.id != first.generation.id
 
 
-async def test_a_process_that_died_has_lost_its_answers(runtime: Runtime, owner: Tenant, clock: Clock) -> None:
+async def test_resend_after_process_death_returns_response(runtime: Runtime, owner: Tenant, clock: Clock) -> None:
     first = await accepted(runtime, owner)
     clock.advance(LEASE)
     assert (await accepted(runtime, owner)).generation.id == first.generation.id
     assert await count(runtime, owner) == 1
 
 
-async def test_who_comes_while_the_first_is_answered_waits_for_what_becomes_of_it(
-    runtime: Runtime, owner: Tenant
-) -> None:
+async def test_resend_during_response_waits_for_its_outcome(runtime: Runtime, owner: Tenant) -> None:
     for become, same in (("delivered", False), ("lost", True)):
         first = await accepted(runtime, owner, digest=become)
         second = asyncio.create_task(accepted(runtime, owner, digest=become))
@@ -157,7 +155,7 @@ async def test_who_comes_while_the_first_is_answered_waits_for_what_becomes_of_i
             assert ((await second).generation.id == first.generation.id) is same
 
 
-async def test_who_comes_while_the_first_waits_for_its_video_is_not_kept(
+async def test_resend_during_long_run_is_new_generation(
     runtime: Runtime, owner: Tenant, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     long = timedelta(seconds=60)  # patience with a lease is measured in real time
@@ -172,7 +170,7 @@ async def test_who_comes_while_the_first_waits_for_its_video_is_not_kept(
         assert (await second).generation.id != first.generation.id
 
 
-async def test_as_many_as_are_wanted_at_once(runtime: Runtime, owner: Tenant) -> None:
+async def test_concurrent_separate_submits_are_all_accepted(runtime: Runtime, owner: Tenant) -> None:
     async def one() -> str:
         submission = await accepted(runtime, owner)
         await submission.receipt.delivered()
@@ -183,7 +181,7 @@ async def test_as_many_as_are_wanted_at_once(runtime: Runtime, owner: Tenant) ->
     assert len(set(made)) == await count(runtime, owner) == 20
 
 
-async def test_what_was_erased_is_made_anew(runtime: Runtime, owner: Tenant) -> None:
+async def test_resend_after_erasure_is_new_generation(runtime: Runtime, owner: Tenant) -> None:
     first = await accepted(runtime, owner)
     await first.receipt.lost()
     await runtime.redis.execute("DEL", keys.generation(first.generation.id))
@@ -191,7 +189,7 @@ async def test_what_was_erased_is_made_anew(runtime: Runtime, owner: Tenant) -> 
 
 
 @pytest.mark.parametrize("window", [timedelta(0), timedelta(milliseconds=1)])
-async def test_outside_of_the_window_nothing_is_remembered(settings: Settings, clock: Clock, window: timedelta) -> None:
+async def test_resend_outside_window_is_new_generation(settings: Settings, clock: Clock, window: timedelta) -> None:
     from service.runtime import open_runtime
 
     async with open_runtime(settings.model_copy(update={"resend_window": window}), clock=clock) as runtime:
@@ -254,7 +252,7 @@ async def ids_of(api: httpx.AsyncClient) -> list[str]:
 
 
 @pytest.mark.parametrize("how", ["gone", "broken"])
-async def test_the_same_post_again_after_a_lost_answer(
+async def test_resend_http_after_lost_response(
     app: FastAPI, fal: httpx.AsyncClient, api: httpx.AsyncClient, how: str
 ) -> None:
     await unheard(app, fal, how=how)
@@ -265,7 +263,7 @@ async def test_the_same_post_again_after_a_lost_answer(
     assert len(await ids_of(api)) == 2
 
 
-async def test_only_the_very_same_call_of_the_same_key(
+async def test_resend_matches_same_call_of_same_key_only(
     app: FastAPI, fal: httpx.AsyncClient, api: httpx.AsyncClient, connect: Connect, tenant: Tenant
 ) -> None:
     await unheard(app, fal)
@@ -282,7 +280,9 @@ async def test_only_the_very_same_call_of_the_same_key(
     assert await submitted(fal) == lost
 
 
-async def test_another_tenant_never_gets_it(app: FastAPI, fal: httpx.AsyncClient, connect_fal: ConnectFal) -> None:
+async def test_resend_of_other_tenant_is_new_generation(
+    app: FastAPI, fal: httpx.AsyncClient, connect_fal: ConnectFal
+) -> None:
     await unheard(app, fal)
     stranger = await connect_fal()
     name = await submitted(stranger)
@@ -290,16 +290,14 @@ async def test_another_tenant_never_gets_it(app: FastAPI, fal: httpx.AsyncClient
     assert (await submit(fal)).json()["request_id"] != name
 
 
-async def test_through_the_proxy_too(app: FastAPI, fal: httpx.AsyncClient, api: httpx.AsyncClient) -> None:
+async def test_resend_through_proxy(app: FastAPI, fal: httpx.AsyncClient, api: httpx.AsyncClient) -> None:
     await unheard(app, fal)
     headers = {"x-fal-target-url": f"https://queue.fal.run/{MODEL}", "content-type": "application/json"}
     answer = await fal.post("/fal/proxy", content=to_json(create_body()), headers=headers)
     assert [answer.json()["request_id"]] == await ids_of(api)
 
 
-async def test_an_idempotency_key_needs_no_guessing(
-    app: FastAPI, fal: httpx.AsyncClient, api: httpx.AsyncClient
-) -> None:
+async def test_resend_with_idempotency_key(app: FastAPI, fal: httpx.AsyncClient, api: httpx.AsyncClient) -> None:
     await unheard(app, fal)
     (lost,) = await ids_of(api)
     first = await submitted(fal, headers={"idempotency-key": "order-7"})
@@ -307,7 +305,7 @@ async def test_an_idempotency_key_needs_no_guessing(
     assert await submitted(fal, headers={"idempotency-key": "order-7"}) == first
 
 
-async def test_repeats_that_are_meant_stay_separate_however_late(
+async def test_intended_repeats_stay_separate(
     fal: httpx.AsyncClient, api: httpx.AsyncClient, runtime: Runtime, clock: Clock
 ) -> None:
     made = []
@@ -318,7 +316,9 @@ async def test_repeats_that_are_meant_stay_separate_however_late(
     assert sorted(made) == sorted(await ids_of(api))
 
 
-async def test_a_run_that_waits_says_so(fal: httpx.AsyncClient, runtime: Runtime, tenant: Tenant, clock: Clock) -> None:
+async def test_run_in_progress_is_marked(
+    fal: httpx.AsyncClient, runtime: Runtime, tenant: Tenant, clock: Clock
+) -> None:
     """Another one like it, meant, is then a wish of its own, however long the first has waited."""
     runs = [asyncio.create_task(fal.post(f"/fal/run/{MODEL}", json=create_body()))]
     await until(lambda: count(runtime, tenant), 1)
@@ -335,7 +335,7 @@ async def test_a_run_that_waits_says_so(fal: httpx.AsyncClient, runtime: Runtime
 
 
 @pytest.mark.parametrize("tail", ["", "/stream"])
-async def test_a_run_whose_caller_is_gone_is_lost_at_once(
+async def test_run_disconnect_marks_response_lost(
     app: FastAPI, fal: httpx.AsyncClient, runtime: Runtime, tenant: Tenant, clock: Clock, tail: str
 ) -> None:
     path = f"/fal/run/{MODEL}{tail}"
@@ -349,7 +349,7 @@ async def test_a_run_whose_caller_is_gone_is_lost_at_once(
     assert await count(runtime, tenant) == 1
 
 
-async def test_a_run_in_a_process_that_stops_is_told_to_come_again(
+async def test_run_in_stopping_process_returns_429(
     app: FastAPI, fal: httpx.AsyncClient, runtime: Runtime, tenant: Tenant, clock: Clock
 ) -> None:
     """429 is the one status that both official clients repeat a POST for."""
@@ -371,7 +371,7 @@ async def digest(runtime: Runtime, tenant: Tenant) -> str:
     return str(key.decode().rpartition(":")[2])
 
 
-async def test_a_run_that_was_given_up_is_found_again(
+async def test_resend_of_abandoned_run_finds_generation(
     fal: httpx.AsyncClient, api: httpx.AsyncClient, runtime: Runtime, tenant: Tenant, clock: Clock
 ) -> None:
     """Its client is gone in the middle of it; the same call then waits for the same video."""

@@ -47,7 +47,7 @@ async def put(client: httpx.AsyncClient, url: str, content: bytes = PHOTO) -> ht
     return await client.put(url, content=content, headers={"content-type": "image/jpeg"})
 
 
-async def test_the_bytes_arrive_where_the_file_url_says(
+async def test_fal_upload_bytes_are_at_file_url(
     fal: httpx.AsyncClient, anonymous: httpx.AsyncClient, settings: Settings
 ) -> None:
     place = await initiated(fal)
@@ -61,7 +61,7 @@ async def test_the_bytes_arrive_where_the_file_url_says(
 
 
 @pytest.mark.parametrize("content", [b"", b"GIF89a" + b"x" * 100, b"<svg></svg>" * 20, PHOTO + b"x"])
-async def test_what_is_no_image_or_too_large(
+async def test_fal_upload_no_image_or_too_large_is_refused(
     fal: httpx.AsyncClient, anonymous: httpx.AsyncClient, content: bytes
 ) -> None:
     answer = await put(anonymous, local((await initiated(fal))["upload_url"]), content)
@@ -69,14 +69,14 @@ async def test_what_is_no_image_or_too_large(
     assert answer.json()["detail"]
 
 
-async def test_only_images_get_a_place(fal: httpx.AsyncClient) -> None:
+async def test_fal_upload_initiate_accepts_images_only(fal: httpx.AsyncClient) -> None:
     for body in ({"content_type": "video/mp4"}, {}, {"content_type": "image/svg+xml"}):
         assert (await fal.post(INITIATE, json=body)).status_code == 415
     assert (await fal.post(INITIATE, json={"content_type": 5})).status_code == 422
     assert (await fal.post(f"{INITIATE}-multipart", json={"content_type": "image/png"})).status_code == 413
 
 
-async def test_a_ticket_that_is_none(anonymous: httpx.AsyncClient, runtime: Runtime) -> None:
+async def test_fal_upload_malformed_ticket_is_refused(anonymous: httpx.AsyncClient, runtime: Runtime) -> None:
     """Nor is anything else that was sealed with the same key."""
     tenant = await runtime.tenants.service.create("acme")
     stranger = Fernet(Fernet.generate_key()).encrypt(b"{}").decode()
@@ -92,7 +92,7 @@ async def test_a_ticket_that_is_none(anonymous: httpx.AsyncClient, runtime: Runt
         assert (answer.status_code, isinstance(answer.json()["detail"], str)) == (401, True)
 
 
-async def test_a_ticket_ends(
+async def test_fal_upload_expired_ticket_is_refused(
     fal: httpx.AsyncClient, anonymous: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import time
@@ -104,12 +104,12 @@ async def test_a_ticket_ends(
     assert (await put(anonymous, url)).status_code == 200
 
 
-async def test_a_changed_ticket_is_none(fal: httpx.AsyncClient, anonymous: httpx.AsyncClient) -> None:
+async def test_fal_upload_changed_ticket_is_refused(fal: httpx.AsyncClient, anonymous: httpx.AsyncClient) -> None:
     url = local((await initiated(fal))["upload_url"])
     assert (await put(anonymous, url[:-10] + "AAAAAAAA" + url[-2:])).status_code == 401
 
 
-async def test_no_ticket_reaches_the_log(
+async def test_fal_upload_ticket_is_not_logged(
     fal: httpx.AsyncClient, anonymous: httpx.AsyncClient, capsys: pytest.CaptureFixture[str]
 ) -> None:
     url = local((await initiated(fal))["upload_url"])
@@ -119,7 +119,7 @@ async def test_no_ticket_reaches_the_log(
 
 
 @pytest.mark.parametrize("proxied", [False, True])
-async def test_an_image_inside_the_request(fal: httpx.AsyncClient, runtime: Runtime, proxied: bool) -> None:
+async def test_fal_submit_with_data_uri(fal: httpx.AsyncClient, runtime: Runtime, proxied: bool) -> None:
     uri = f"data:image/jpeg;base64,{base64.b64encode(PHOTO).decode()}"
     path, headers = f"{QUEUE}/{MODEL}", {}
     if proxied:
@@ -132,7 +132,7 @@ async def test_an_image_inside_the_request(fal: httpx.AsyncClient, runtime: Runt
 
 
 @pytest.mark.parametrize("padding", [b" " * 200_000, b"," * 200_000], ids=["plain", "fields without end"])
-async def test_a_large_body_without_an_image_is_too_large(fal: httpx.AsyncClient, padding: bytes) -> None:
+async def test_fal_submit_large_body_without_image_returns_413(fal: httpx.AsyncClient, padding: bytes) -> None:
     body = factories.create_body(metadata={"x": "y"})
     answer = await fal.post(f"{QUEUE}/{MODEL}", content=to_json(body) + padding)
     assert (answer.status_code, answer.json()["error_type"]) == (413, "too_large")

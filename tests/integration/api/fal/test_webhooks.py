@@ -53,7 +53,7 @@ async def verified(client: httpx.AsyncClient, came: Received) -> dict[str, Any]:
     return body
 
 
-async def test_success(
+async def test_fal_webhook_of_success(
     fal: httpx.AsyncClient, anonymous: httpx.AsyncClient, runtime: Runtime, clock: Clock, receiver: Receiver
 ) -> None:
     name = await submitted(fal, query=f"?fal_webhook={receiver.url}")
@@ -68,7 +68,7 @@ async def test_success(
     assert came.headers["content-type"] == "application/json"
 
 
-async def test_failure(
+async def test_fal_webhook_of_failure(
     fal: httpx.AsyncClient, anonymous: httpx.AsyncClient, runtime: Runtime, clock: Clock, receiver: Receiver
 ) -> None:
     name = await submitted(fal, query=f"?fal_webhook={receiver.url}")
@@ -80,7 +80,7 @@ async def test_failure(
     assert body["payload"] == {"detail": [{"type": "x", "msg": "No."}]}
 
 
-async def test_a_failed_attempt_is_repeated_with_the_same_body(
+async def test_fal_webhook_retry_has_same_body(
     fal: httpx.AsyncClient, anonymous: httpx.AsyncClient, runtime: Runtime, clock: Clock, receiver: Receiver
 ) -> None:
     receiver.answers[:] = [500]
@@ -95,7 +95,7 @@ async def test_a_failed_attempt_is_repeated_with_the_same_body(
     await verified(anonymous, second)
 
 
-async def test_a_webhook_url_of_ours_is_told_our_way(
+async def test_fal_webhook_native_url_gets_native_event(
     fal: httpx.AsyncClient, runtime: Runtime, tenant: Any, receiver: Receiver
 ) -> None:
     name = await submitted(fal, webhook_url=receiver.url)
@@ -105,7 +105,7 @@ async def test_a_webhook_url_of_ours_is_told_our_way(
     assert (event["type"], event["data"]["id"]) == ("generation.canceled", name)
 
 
-async def test_endpoints_hear_of_it_our_way_beside_it(
+async def test_fal_webhook_endpoints_get_native_event_too(
     fal: httpx.AsyncClient,
     api: httpx.AsyncClient,
     anonymous: httpx.AsyncClient,
@@ -122,7 +122,7 @@ async def test_endpoints_hear_of_it_our_way_beside_it(
     assert (await verified(anonymous, receiver.received[0]))["request_id"] == name
 
 
-async def test_replayed_it_is_signed_anew(
+async def test_fal_webhook_replay_is_signed_again(
     fal: httpx.AsyncClient,
     api: httpx.AsyncClient,
     anonymous: httpx.AsyncClient,
@@ -142,7 +142,7 @@ async def test_replayed_it_is_signed_anew(
     assert again.headers["x-fal-webhook-timestamp"] != first.headers["x-fal-webhook-timestamp"]
 
 
-async def test_the_key_set_shows_no_secret(anonymous: httpx.AsyncClient) -> None:
+async def test_fal_key_set_has_no_secret(anonymous: httpx.AsyncClient) -> None:
     answer = await anonymous.get("/fal/.well-known/jwks.json")
     assert {name for key in answer.json()["keys"] for name in key} == {"kty", "crv", "x", "use", "alg"}
     assert factories.SECRET_KEY not in answer.text

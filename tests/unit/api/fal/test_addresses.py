@@ -25,7 +25,7 @@ ID = "gen_01kdgq0000abcdefghjkmnpqrs"
         ("https://rest.alpha.fal.ai/storage/upload/initiate", f"{REST}/storage/upload/initiate"),
     ],
 )
-def test_what_the_client_calls(url: str, path: str) -> None:
+def test_target_of_client_call_is_routed(url: str, path: str) -> None:
     target = target_of(url, MODEL)
     assert (target.path, target.query) == (path, url.partition("?")[2])
 
@@ -64,7 +64,7 @@ def test_what_the_client_calls(url: str, path: str) -> None:
         f"https://queue.fal.run/{MODEL}?" + "x" * 9000,
     ],
 )
-def test_what_no_client_calls_is_malformed(url: str) -> None:
+def test_target_of_no_client_is_malformed(url: str) -> None:
     with pytest.raises(Malformed):
         target_of(url, MODEL)
 
@@ -80,7 +80,7 @@ def test_what_no_client_calls_is_malformed(url: str) -> None:
         "https://fal.run/bytedance/seedance-2.0/fast/image-to-video",
     ],
 )
-def test_another_model_is_forbidden(url: str) -> None:
+def test_target_of_other_model_is_forbidden(url: str) -> None:
     with pytest.raises(Forbidden):
         target_of(url, MODEL)
 
@@ -92,7 +92,7 @@ def test_another_model_is_forbidden(url: str) -> None:
         st.builds("{}://{}{}/{}".format, st.text(), st.text(), st.sampled_from(list(HOSTS)), st.just(MODEL)),
     )
 )
-def test_whatever_it_names_only_a_route_of_ours_is_reached(url: str) -> None:
+def test_target_any_text_reaches_own_routes_only(url: str) -> None:
     try:
         target = target_of(url, MODEL)
     except GatewayError:

@@ -52,7 +52,7 @@ REQUEST = Request({"type": "http", "request_id": "r-1", "path": "/fal/queue/x", 
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_shape(error: GatewayError, status: int, body: Any) -> None:
+def test_response_form(error: GatewayError, status: int, body: Any) -> None:
     answer = refusal(error, REQUEST)
     assert (answer.status_code, from_json(bytes(answer.body))) == (status, body)
     assert answer.headers["content-type"] == "application/json"
@@ -64,5 +64,5 @@ def test_shape(error: GatewayError, status: int, body: Any) -> None:
     ("error", "seconds"),
     [(TooMany("No.", retry_after=0.2), "1"), (StoreUnavailable("Away."), "2"), (NotFound("No."), None)],
 )
-def test_when_to_come_again(error: GatewayError, seconds: str | None) -> None:
+def test_response_retry_after(error: GatewayError, seconds: str | None) -> None:
     assert refusal(error, REQUEST).headers.get("retry-after") == seconds
