@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: an interrupt where it can be dealt with, and a while later where it cannot."""
+"""Ctrl-C and SIGTERM as ``KeyboardInterrupt``, which can be deferred to the end of a block."""
 
 import signal
 from collections.abc import Iterator
@@ -10,15 +10,15 @@ _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
 
 class Interrupts:
-    """Inside its ``with``, both raise KeyboardInterrupt."""
+    """Inside the ``with`` block, SIGINT and SIGTERM raise KeyboardInterrupt."""
 
     def __init__(self) -> None:
-        self._held = False
-        self._heard = False
+        self._deferring = False
+        self._received = False
         self._before: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> Self:
-        self._before = {number: signal.signal(number, self._hear) for number in _SIGNALS}
+        self._before = {number: signal.signal(number, self._on_signal) for number in _SIGNALS}
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -26,17 +26,17 @@ class Interrupts:
             signal.signal(number, handler)
 
     @contextmanager
-    def held(self) -> Iterator[None]:
-        """The first interrupt waits until this block has ended, however it ends; a second one does not."""
-        self._held = True
+    def deferred(self) -> Iterator[None]:
+        """Raise the first interrupt after the block, also if the block fails; raise a second one at once."""
+        self._deferring = True
         try:
             yield
         finally:
-            self._held = False
-            if self._heard:
+            self._deferring = False
+            if self._received:
                 raise KeyboardInterrupt
 
-    def _hear(self, _signal: int, _frame: FrameType | None) -> None:
-        again, self._heard = self._heard, True
-        if again or not self._held:
+    def _on_signal(self, _signal: int, _frame: FrameType | None) -> None:
+        repeated, self._received = self._received, True
+        if repeated or not self._deferring:
             raise KeyboardInterrupt

@@ -1,4 +1,4 @@
-"""``seedance-gateway generate`` as a shell has it: against a whole stack, over a bad line, interrupted, misused."""
+"""``seedance-gateway generate`` against a whole stack: results, cut connections, interrupts, wrong usage."""
 
 import json
 import os
@@ -26,7 +26,7 @@ SHORT = ("--duration", "4", "--resolution", "480p")
 
 @pytest.fixture
 def run(tenant: TenantClient, tmp_path: Path) -> Any:
-    """``run("prompt", ...)``: the finished process; it works in the test's folder."""
+    """Return a function that runs ``generate`` in the test's folder and returns the finished process."""
 
     def finished(*words: str, url: str = "", key: str = "", exits: int = 0) -> subprocess.CompletedProcess[str]:
         with started(tenant, tmp_path, *words, url=url, key=key) as process:
@@ -60,8 +60,8 @@ def started(
             process.kill()
 
 
-def made(tenant: TenantClient, prompt: str) -> list[Any]:
-    """The tenant's generations with this prompt."""
+def created(tenant: TenantClient, prompt: str) -> list[Any]:
+    """Return the tenant's generations with this prompt."""
     listed = tenant.http.get("/v1/generations", params={"limit": 100}).json()["data"]
     return [g for g in listed if g["input"]["prompt"] == prompt]
 
@@ -76,12 +76,12 @@ def test_generate_makes_a_video_of_a_photo(run: Any, tenant: TenantClient, tmp_p
         assert (picture.width, picture.height) == (864, 496)
         assert sum(1 for _ in video.decode(picture)) == 4 * 24
         assert not video.streams.audio
-    assert [path.name for path in tmp_path.iterdir()] == ["rocket.mp4"], "nothing half-made stays"
-    (g,) = made(tenant, prompt)
+    assert [path.name for path in tmp_path.iterdir()] == ["rocket.mp4"], "no partial file stays"
+    (g,) = created(tenant, prompt)
     assert (g["end_user_id"], g["input"]["generate_audio"], g["input"]["duration"]) == ("customer-7", False, "4")
-    told = [line.split(maxsplit=2)[2] for line in result.stderr.splitlines() if re.match(r" +\d", line)]
-    assert [line.partition(":")[0] for line in told][-1] == "succeeded"
-    assert [line for line in told if line.startswith("in_progress")]
+    shown = [line.split(maxsplit=2)[2] for line in result.stderr.splitlines() if re.match(r" +\d", line)]
+    assert [line.partition(":")[0] for line in shown][-1] == "succeeded"
+    assert [line for line in shown if line.startswith("in_progress")]
     for line in g["logs"]:
         assert result.stderr.count(f"  {line['message']}\n") == 1, "each line of fal's log once"
 
@@ -115,7 +115,7 @@ def test_generate_quote_creates_nothing(run: Any, tenant: TenantClient) -> None:
     assert run("no-such.jpg", "only asked", *SHORT, "--estimate").stdout == f"At most ${most}\n"
     quote = json.loads(run(PHOTO, "only asked", *SHORT, "--estimate", "--json").stdout)
     assert (quote["estimated"], quote["fits"]) == (most, True)
-    assert made(tenant, "only asked") == []
+    assert created(tenant, "only asked") == []
 
 
 def test_generate_detached_exits_and_job_continues(run: Any, tenant: TenantClient) -> None:
@@ -123,37 +123,37 @@ def test_generate_detached_exits_and_job_continues(run: Any, tenant: TenantClien
     assert tenant.ended(result.stdout.strip())["status"] == "succeeded"
 
 
-# --- over a bad line --------------------------------------------------------------------------------------------------
+# --- cut connections --------------------------------------------------------------------------------------------------
 
 
 def test_generate_lost_response_creates_once(run: Any, tenant: TenantClient) -> None:
     prompt = "sandbox:no-video lost answer"
-    with Cutter(tenant.stack.port or 0, Cut(rb"POST /v1/generations ", times=2), Cut(rb"POST /v1/uploads ")) as way:
-        run(PHOTO, prompt, *SHORT, url=way.url)
-    assert len(way.calls("POST /v1/generations ")) == 3
-    assert len(way.calls("POST /v1/uploads ")) == 2
-    assert len(made(tenant, prompt)) == 1
+    with Cutter(tenant.stack.port or 0, Cut(rb"POST /v1/generations ", times=2), Cut(rb"POST /v1/uploads ")) as proxy:
+        run(PHOTO, prompt, *SHORT, url=proxy.url)
+    assert len(proxy.calls("POST /v1/generations ")) == 3
+    assert len(proxy.calls("POST /v1/uploads ")) == 2
+    assert len(created(tenant, prompt)) == 1
     assert len(tenant.submits(prompt)) == 1
 
 
 def test_generate_broken_stream_resumes(run: Any, tenant: TenantClient) -> None:
     prompt = "sandbox:logs sandbox:no-video sandbox:seconds=2 broken stream"
     cuts = [Cut(rb"GET \S+/events ", after) for after in (b"event: log", b'"message":"Denoising"', b"succeeded")]
-    with Cutter(tenant.stack.port or 0, *cuts) as way:
-        result = run(PHOTO, prompt, *SHORT, url=way.url)
-    streams = way.calls(r"GET \S+/events ")
-    assert len(streams) >= 2, "and between them a poll where one brought nothing"
+    with Cutter(tenant.stack.port or 0, *cuts) as proxy:
+        result = run(PHOTO, prompt, *SHORT, url=proxy.url)
+    streams = proxy.calls(r"GET \S+/events ")
+    assert len(streams) >= 2, "a poll follows a stream without an event"
     assert b"last-event-id" not in streams[0].lower()
     assert all(b"last-event-id: " in head.lower() for head in streams[1:])
-    (g,) = made(tenant, prompt)
+    (g,) = created(tenant, prompt)
     for line in g["logs"]:
         assert result.stderr.count(f"  {line['message']}\n") == 1
 
 
 def test_generate_without_stream_polls(run: Any, tenant: TenantClient) -> None:
-    with Cutter(tenant.stack.port or 0, Cut(rb"GET \S+/events ", times=1000)) as way:
-        run(PHOTO, "sandbox:no-video sandbox:seconds=1 no stream", *SHORT, url=way.url)
-    assert way.calls(r"GET /v1/generations/\w+\?wait=")
+    with Cutter(tenant.stack.port or 0, Cut(rb"GET \S+/events ", times=1000)) as proxy:
+        run(PHOTO, "sandbox:no-video sandbox:seconds=1 no stream", *SHORT, url=proxy.url)
+    assert proxy.calls(r"GET /v1/generations/\w+\?wait=")
 
 
 def test_generate_waits_for_restarted_gateway(own_tenant: TenantClient, tmp_path: Path) -> None:
@@ -176,7 +176,7 @@ def test_generate_interrupted_cancels(tenant: TenantClient, tmp_path: Path, numb
         read_until(process, "in_progress")
         process.send_signal(number)
         stdout, stderr = process.communicate(timeout=90)
-    (g,) = made(tenant, prompt)
+    (g,) = created(tenant, prompt)
     assert process.returncode == 130, stderr
     assert f"fal was asked to cancel {g['id']}" in stderr
     assert "Traceback" not in stderr
@@ -186,17 +186,17 @@ def test_generate_interrupted_cancels(tenant: TenantClient, tmp_path: Path, numb
 
 
 def test_generate_interrupted_before_response_cancels(tenant: TenantClient, tmp_path: Path) -> None:
-    """The create is with the gateway, its answer is lost, and then comes Ctrl-C."""
+    """The gateway has received the create, and its response is lost; then Ctrl-C arrives."""
     prompt = "sandbox:hang interrupted early"
     with (
-        Cutter(tenant.stack.port or 0, Cut(rb"POST /v1/generations ", times=2)) as way,
-        started(tenant, tmp_path, PHOTO, prompt, *SHORT, url=way.url) as process,
+        Cutter(tenant.stack.port or 0, Cut(rb"POST /v1/generations ", times=2)) as proxy,
+        started(tenant, tmp_path, PHOTO, prompt, *SHORT, url=proxy.url) as process,
     ):
-        wait_until(lambda: bool(way.calls("POST /v1/generations ")))
+        wait_until(lambda: bool(proxy.calls("POST /v1/generations ")))
         process.send_signal(signal.SIGINT)
         _, stderr = process.communicate(timeout=90)
     assert process.returncode == 130, stderr
-    (g,) = made(tenant, prompt)
+    (g,) = created(tenant, prompt)
     assert g["id"] in stderr
     assert tenant.ended(g["id"])["status"] == "canceled"
 
@@ -204,12 +204,12 @@ def test_generate_interrupted_before_response_cancels(tenant: TenantClient, tmp_
 def test_generate_timeout_cancels(run: Any, tenant: TenantClient) -> None:
     prompt = "sandbox:hang out of time"
     result = run(PHOTO, prompt, *SHORT, "--timeout", "4", exits=1)
-    (g,) = made(tenant, prompt)
+    (g,) = created(tenant, prompt)
     assert "No video within 4 seconds." in result.stderr
     assert tenant.ended(g["id"])["status"] == "canceled"
 
 
-# --- misused ----------------------------------------------------------------------------------------------------------
+# --- wrong usage ------------------------------------------------------------------------------------------------------
 
 
 def test_generate_wrong_usage_creates_nothing(run: Any, tenant: TenantClient, tmp_path: Path) -> None:
@@ -218,25 +218,25 @@ def test_generate_wrong_usage_creates_nothing(run: Any, tenant: TenantClient, tm
     huge.write_bytes(b"\xff\xd8\xff")
     os.truncate(huge, 30_000_001)
     prompt = "wrongly used"
-    for words, telling in (
+    for words, message in (
         (("no-such.jpg", prompt), "No such file"),
         ((str(text), prompt), "neither JPEG nor PNG nor WebP"),
         ((str(huge), prompt), "larger than 30 MB"),
         ((str(tmp_path), prompt), "Is a directory"),
-        ((PHOTO, prompt, "--output", "no/such/folder/video.mp4"), "can be written to"),
+        ((PHOTO, prompt, "--output", "no/such/folder/video.mp4"), "is not a writable folder"),
         ((PHOTO, prompt, "--url", "ftp://example.com"), "http://"),
         ((PHOTO, prompt, "--timeout", "0"), "--timeout"),
         ((PHOTO,), "Missing argument"),
     ):
         result = run(*words, exits=2)
-        assert telling in " ".join(re.sub(r"[│╭╮╰╯─]", " ", result.stderr).split()), words
+        assert message in " ".join(re.sub(r"[│╭╮╰╯─]", " ", result.stderr).split()), words
         assert result.stdout == ""
-    assert made(tenant, prompt) == []
+    assert created(tenant, prompt) == []
 
 
 def test_generate_refusal_is_one_line(run: Any, tenant: TenantClient) -> None:
     mistyped = tenant.stack.api_key[:-1] + "!"
-    for words, key, telling in (
+    for words, key, message in (
         (("x", *SHORT), mistyped, "The API key is mistyped"),
         (("x", "--duration", "77"), "", "/duration: Input should be"),
         (("x", "--max-cost", "0.01"), "", "max_cost_usd"),
@@ -244,27 +244,27 @@ def test_generate_refusal_is_one_line(run: Any, tenant: TenantClient) -> None:
     ):
         result = run("https://v3b.fal.media/a.jpg", *words, key=key, exits=1)
         (*_, last) = result.stderr.splitlines()
-        assert telling in last
+        assert message in last
         assert mistyped not in result.stderr
 
 
 def test_generate_unavailable_gateway_fails_at_once(tenant: TenantClient, tmp_path: Path) -> None:
-    with started(tenant, tmp_path, PHOTO, "nobody there", url=f"http://127.0.0.1:{free_port()}") as process:
-        read_until(process, "Trying again for 30 s.")
+    with started(tenant, tmp_path, PHOTO, "unreachable", url=f"http://127.0.0.1:{free_port()}") as process:
+        read_until(process, "Retrying for 30 s.")
 
 
-def read_until(process: subprocess.Popen[str], words: str) -> None:
+def read_until(process: subprocess.Popen[str], text: str) -> None:
     assert process.stderr is not None
     read = ""
     for line in process.stderr:
         read += line
-        if words in line:
+        if text in line:
             return
-    raise AssertionError(f"it ended before {words!r}:\n{read}")
+    raise AssertionError(f"the process ended before {text!r}:\n{read}")
 
 
-def wait_until(there: Any) -> None:
+def wait_until(condition: Any) -> None:
     give_up = time.monotonic() + 90
-    while not there():
+    while not condition():
         assert time.monotonic() < give_up
         time.sleep(0.01)

@@ -1,1 +1,1 @@
-"""``generate``: an HTTP client of the gateway."""
+"""``generate``: a client of the gateway's HTTP API."""

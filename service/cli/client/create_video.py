@@ -1,4 +1,4 @@
-"""A photo and a prompt become a video, through the HTTP API and nothing else."""
+"""Creation of a video from a photo and a prompt, through the HTTP API only."""
 
 import json
 import time
@@ -10,54 +10,56 @@ from typing import Any, Final
 
 import typer
 
-from service.cli.client.follow import Following
+from service.cli.client.follow import GenerationFollower
 from service.cli.client.http import ApiFailed, Client, Deadline, TimedOut
 from service.cli.client.photos import Photo
 from service.cli.client.progress import Display, plain
 from service.cli.interrupts import Interrupts
 from service.domain.status import TERMINAL
 
-#: A quote needs no picture, but a whole request.
-_ANY_IMAGE: Final = "https://example.com/photo.jpg"
+#: An estimate uses no image, but the API requires a complete request.
+_PLACEHOLDER_IMAGE: Final = "https://example.com/photo.jpg"
 _CANCEL_SECONDS: Final = 20.0
 FAILED: Final = 1
 INTERRUPTED: Final = 130
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
+class VideoRequest:
+    """Options of ``generate``."""
+
     url: str
     key: str = field(repr=False)
     fields: dict[str, Any]
-    """Of the request, less its pictures."""
-    pictures: Mapping[str, Photo | str] = field(default_factory=dict)
-    """By field: a file, or a URL."""
+    """Fields of the create, without its images."""
+    images: Mapping[str, Photo | str] = field(default_factory=dict)
+    """A file or a URL for each image field."""
     output: Path | None = None
     timeout: float
     detach: bool = False
     as_json: bool = False
 
 
-def estimate(order: Order) -> None:
-    """Quote, and create nothing."""
+def estimate(request: VideoRequest) -> None:
+    """Print the maximum cost, and create nothing."""
     try:
-        with Client(order.url, order.key, Deadline(order.timeout)) as client:
-            quote = client.estimate({**order.fields, "image_url": _ANY_IMAGE})
+        with Client(request.url, request.key, Deadline(request.timeout)) as client:
+            quote = client.estimate({**request.fields, "image_url": _PLACEHOLDER_IMAGE})
     except ApiFailed as error:
         typer.echo(plain(str(error)), err=True)
         raise typer.Exit(FAILED) from None
-    if order.as_json:
+    if request.as_json:
         typer.echo(json.dumps(quote))
     else:
-        typer.echo(f"At most ${quote['estimated']}{'' if quote['fits'] else '; the budget has no room for it'}")
+        typer.echo(f"At most ${quote['estimated']}{'' if quote['fits'] else '; this exceeds the budget'}")
 
 
-def make(order: Order) -> None:
-    """Exits with 1 after one line that says what failed, with 130 when it was interrupted."""
+def create(request: VideoRequest) -> None:
+    """Create, wait and download. Exit 1 after a line with the cause of a failure; exit 130 after an interrupt."""
     with Interrupts() as interrupts:
-        run = _Run(order, interrupts)
+        run = _Run(request, interrupts)
         try:
-            run.make()
+            run.create()
         except KeyboardInterrupt:
             run.fail("interrupted", "Interrupted.", status=INTERRUPTED, cancel=True)
         except TimedOut as error:
@@ -67,92 +69,94 @@ def make(order: Order) -> None:
 
 
 class _Run:
-    """One generation from the photo to the file; all it learns ends up in one line, or in one JSON object."""
+    """One generation from the photo to the file. Its result is one line, or one JSON object, on stdout."""
 
-    def __init__(self, order: Order, interrupts: Interrupts) -> None:
-        self._order = order
+    def __init__(self, request: VideoRequest, interrupts: Interrupts) -> None:
+        self._request = request
         self._interrupts = interrupts
-        self._begun = time.monotonic()
+        self._started = time.monotonic()
         self._display = Display()
         self._generation: dict[str, Any] | None = None
 
-    def make(self) -> None:
-        order = self._order
-        with Client(order.url, order.key, Deadline(order.timeout), self._display.note) as client:
+    def create(self) -> None:
+        request = self._request
+        with Client(request.url, request.key, Deadline(request.timeout), self._display.note) as client:
             with self._display.working("uploading"):
-                body = {**order.fields, **self._pictures(client)}
-                with self._interrupts.held():  # whoever is interrupted here must know what there is to cancel
+                body = {**request.fields, **self._image_urls(client)}
+                with self._interrupts.deferred():  # an interrupt during the create must know the id to cancel
                     self._generation = client.create(body, f"generate-{uuid.uuid4()}")
-            if order.detach:
-                self._tell(self._generation["id"])
+            if request.detach:
+                self._print_result(self._generation["id"])
                 return
             with self._display.working("accepted"):
-                following = Following(client, self._display, self._generation)
+                follower = GenerationFollower(client, self._display, self._generation)
                 try:
-                    following.to_the_end()
+                    follower.wait_until_ended()
                 finally:
-                    self._generation = following.generation
-            self._keep(client, self._generation)
+                    self._generation = follower.generation
+            self._save(client, self._generation)
 
     def fail(self, code: str, detail: str, *, status: int, cancel: bool) -> None:
-        """Say why there is no video, and leave nothing behind that costs: unless it is out of reach."""
+        """Print the reason and exit. With ``cancel``, first cancel the generation, so that it costs nothing more."""
         g = self._generation
         if g is not None and g["status"] not in TERMINAL:
-            detail = f"{detail} {self._cancel(g['id']) if cancel else _goes_on(g['id'])}"
+            detail = f"{detail} {self._cancel(g['id']) if cancel else _still_running(g['id'])}"
         elif g is not None and g["error"] is not None:
             code = g["error"]["code"]
-        if self._order.as_json:
+        if self._request.as_json:
             self._print_json(error={"code": code, "message": detail})
         typer.echo(plain(detail), err=True)
         raise typer.Exit(status)
 
-    def _pictures(self, client: Client) -> dict[str, str]:
+    def _image_urls(self, client: Client) -> dict[str, str]:
         return {
-            name: picture if isinstance(picture, str) else client.upload(picture.path, picture.content_type)
-            for name, picture in self._order.pictures.items()
+            name: image if isinstance(image, str) else client.upload(image.path, image.content_type)
+            for name, image in self._request.images.items()
         }
 
-    def _keep(self, client: Client, g: dict[str, Any]) -> None:
+    def _save(self, client: Client, g: dict[str, Any]) -> None:
         if g["status"] != "succeeded":
             raise ApiFailed(g["error"]["message"] if g["error"] else f"The generation was {g['status']}.")
         target = self._target(g["id"])
         with self._display.downloading() as progress:
             size = client.download(g["output"]["video"]["url"], target, progress)
         cost = g["cost"]["actual"] or g["cost"]["estimated"]
-        self._tell(f"{target}  {size / 1e6:.1f} MB, {self._seconds():.1f} s, ${cost}", path=str(target), size=size)
+        self._print_result(
+            f"{target}  {size / 1e6:.1f} MB, {self._seconds():.1f} s, ${cost}", path=str(target), size=size
+        )
 
     def _target(self, generation_id: str) -> Path:
-        output = self._order.output or Path()
+        output = self._request.output or Path()
         return output / f"{generation_id}.mp4" if output.is_dir() else output
 
-    def _tell(self, line: str, **found: Any) -> None:
-        if self._order.as_json:
-            self._print_json(**found)
+    def _print_result(self, line: str, **fields: Any) -> None:
+        if self._request.as_json:
+            self._print_json(**fields)
         else:
             typer.echo(plain(line))
 
-    def _print_json(self, **found: Any) -> None:
+    def _print_json(self, **fields: Any) -> None:
         none = {"path": None, "size": None, "error": None}
-        typer.echo(json.dumps({"generation": self._generation, "seconds": self._seconds(), **none, **found}))
+        typer.echo(json.dumps({"generation": self._generation, "seconds": self._seconds(), **none, **fields}))
 
     def _seconds(self) -> float:
-        return round(time.monotonic() - self._begun, 1)
+        return round(time.monotonic() - self._started, 1)
 
     def _cancel(self, generation_id: str) -> str:
-        """By a client of its own: the other one was torn from its work. What came of it, in a sentence."""
+        """Cancel, and return the outcome as a sentence. The interrupted client may be unusable: this uses a new one."""
         try:
-            with Client(self._order.url, self._order.key, Deadline(_CANCEL_SECONDS)) as client:
+            with Client(self._request.url, self._request.key, Deadline(_CANCEL_SECONDS)) as client:
                 self._generation = client.cancel(generation_id)
         except ApiFailed as error:
             if error.status == 409:
                 return f"{generation_id} had already ended."
-            return f"It could not be canceled ({error}) {_goes_on(generation_id)}"
+            return f"The cancel failed ({error}). {_still_running(generation_id)}"
         except KeyboardInterrupt:
-            return f"It may not be canceled. {_goes_on(generation_id)}"
+            return f"The cancel was interrupted. {_still_running(generation_id)}"
         if self._generation["status"] == "canceled":
             return f"{generation_id} is canceled."
-        return f"fal was asked to cancel {generation_id}; what it has begun may be billed."
+        return f"fal was asked to cancel {generation_id}; work that fal has started may be billed."
 
 
-def _goes_on(generation_id: str) -> str:
-    return f"{generation_id} goes on: GET /v1/generations/{generation_id}"
+def _still_running(generation_id: str) -> str:
+    return f"{generation_id} is still running: GET /v1/generations/{generation_id}"

@@ -1,17 +1,19 @@
-"""A generation followed to its end: by its event stream, and by long polls while that is broken."""
+"""Waiting for the end of a generation: by its event stream, and by long polls while the stream is broken."""
 
 from typing import Any, Final
 
 from service.cli.client.http import ApiFailed, Client, TimedOut
 from service.cli.client.progress import Display
-from service.cli.client.sse import Event, NoEvents
+from service.cli.client.sse import Event, InvalidStream
 from service.domain.status import TERMINAL
 
-#: Seconds of a long poll after a stream that brought nothing; then the stream is tried again.
-_POLL: Final = 10
+#: Seconds of a long poll after a stream without any event; then the stream is tried again.
+_POLL_SECONDS: Final = 10
 
 
-class Following:
+class GenerationFollower:
+    """Shows each change of a generation until it has ended. ``generation`` is the last known state."""
+
     def __init__(self, client: Client, display: Display, generation: dict[str, Any]) -> None:
         self.generation = generation
         self._client = client
@@ -19,54 +21,54 @@ class Following:
         self._last_event_id: str | None = None
         self._lines: set[tuple[str, ...]] = set()
 
-    def to_the_end(self) -> dict[str, Any]:
-        """The generation as it ended.
+    def wait_until_ended(self) -> dict[str, Any]:
+        """Return the ended generation.
 
         Raises:
-            TimedOut: the time is up.
-            ApiFailed: the gateway has been out of reach for too long, or knows it no more.
+            TimedOut: the deadline has passed.
+            ApiFailed: the gateway has been unreachable for too long, or does not know the generation.
 
         """
         while not self._has_ended():
-            if not self._listen():
-                self._see(self._client.read(self.generation["id"], wait=_POLL))
+            if not self._read_stream():
+                self._update(self._client.read(self.generation["id"], wait=_POLL_SECONDS))
         return self.generation
 
-    def _listen(self) -> bool:
-        """One stream, up to its end or its breaking; whether it brought anything."""
+    def _read_stream(self) -> bool:
+        """Read one stream until it ends or breaks. Return whether it brought an event."""
         before = self._last_event_id
         try:
             for event in self._client.events(self.generation["id"], self._last_event_id):
                 if event is not None:
-                    self._hear(event)
+                    self._handle(event)
         except TimedOut:
             raise
-        except (ApiFailed, NoEvents) as error:
-            self._display.note(f"The event stream broke off: {error}")
+        except (ApiFailed, InvalidStream) as error:
+            self._display.note(f"The event stream broke: {error}")
         return self._last_event_id != before
 
-    def _hear(self, event: Event) -> None:
+    def _handle(self, event: Event) -> None:
         match event.kind:
             case "state":
-                self._see(event.data)
+                self._update(event.data)
             case "queue":
-                self._see({**self.generation, "queue": event.data})
+                self._update({**self.generation, "queue": event.data})
             case "log":
                 self._log(event.data)
         self._last_event_id = event.id or self._last_event_id
 
-    def _see(self, generation: dict[str, Any]) -> None:
+    def _update(self, generation: dict[str, Any]) -> None:
         self.generation = generation
         self._display.show(generation)
         for line in generation.get("logs") or ():
             self._log(line)
 
     def _log(self, line: dict[str, Any]) -> None:
-        """Once, whether by the stream, by a state or by a poll."""
-        name = tuple(str(line.get(part, "")) for part in ("timestamp", "level", "message"))
-        if name not in self._lines:
-            self._lines.add(name)
-            self._display.log(name[2])
+        """Show a line of fal's log once: a log event, a state event and a poll can all bring it."""
+        identity = tuple(str(line.get(part, "")) for part in ("timestamp", "level", "message"))
+        if identity not in self._lines:
+            self._lines.add(identity)
+            self._display.log(identity[2])
 
     def _has_ended(self) -> bool:
         return self.generation.get("status") in TERMINAL

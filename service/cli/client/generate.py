@@ -1,4 +1,4 @@
-"""``seedance-gateway generate``: its options, checked before anything is sent or spent."""
+"""``seedance-gateway generate``: the options, which are checked before the first request."""
 
 import os
 from pathlib import Path
@@ -11,29 +11,43 @@ _KEY_VARIABLE = "SEEDANCE_GATEWAY_KEY"
 
 
 def generate(
-    photo: Annotated[str, typer.Argument(help="The first frame: a JPEG, PNG or WebP file, or a URL.")],
-    prompt: Annotated[str, typer.Argument(help="What should happen in the video.")],
-    url: Annotated[str, typer.Option(envvar=_URL_VARIABLE, help="The gateway.")] = "http://127.0.0.1:8080",
+    photo: Annotated[str, typer.Argument(help="First frame: a JPEG, PNG or WebP file, or a URL.")],
+    prompt: Annotated[str, typer.Argument(help="What happens in the video.")],
+    url: Annotated[str, typer.Option(envvar=_URL_VARIABLE, help="URL of the gateway.")] = "http://127.0.0.1:8080",
     key: Annotated[
-        str | None, typer.Option(envvar=_KEY_VARIABLE, show_default=False, help="Your key; better not as an option.")
+        str | None,
+        typer.Option(
+            envvar=_KEY_VARIABLE,
+            show_default=False,
+            help="API key. Prefer the variable: other users of this machine can read options.",
+        ),
     ] = None,
-    end_image: Annotated[str | None, typer.Option(help="The last frame: a file or a URL.")] = None,
-    duration: Annotated[str | None, typer.Option(help="Seconds, 4 to 15, or auto.")] = None,
-    resolution: Annotated[str | None, typer.Option(help="480p, 720p, or what else the gateway takes.")] = None,
-    aspect_ratio: Annotated[str | None, typer.Option(help="16:9 and the like, or auto.")] = None,
-    audio: Annotated[bool, typer.Option("--audio/--no-audio", help="With sound.")] = True,  # noqa: FBT002
-    end_user: Annotated[str | None, typer.Option(help="Your customer it is for.")] = None,
-    max_cost: Annotated[str | None, typer.Option(help="US dollars; refuse if it may cost more.")] = None,
-    output: Annotated[Path | None, typer.Option(help="File or folder; default: <id>.mp4 here.")] = None,
-    estimate: Annotated[bool, typer.Option("--estimate", help="Quote, and create nothing.")] = False,  # noqa: FBT002
-    detach: Annotated[bool, typer.Option("--detach", help="Print the id and leave it to itself.")] = False,  # noqa: FBT002
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,  # noqa: FBT002
-    timeout: Annotated[float, typer.Option(min=1, help="Seconds to wait for the video.")] = 3600.0,
+    end_image: Annotated[str | None, typer.Option(help="Last frame: a file or a URL.")] = None,
+    duration: Annotated[str | None, typer.Option(help="Duration in seconds, 4 to 15, or auto.")] = None,
+    resolution: Annotated[
+        str | None, typer.Option(help="480p, 720p, or another value that the gateway accepts.")
+    ] = None,
+    aspect_ratio: Annotated[str | None, typer.Option(help="Aspect ratio, like 16:9, or auto.")] = None,
+    audio: Annotated[bool, typer.Option("--audio/--no-audio", help="Generate sound.")] = True,  # noqa: FBT002
+    end_user: Annotated[str | None, typer.Option(help="Your customer (end_user_id) that the video is for.")] = None,
+    max_cost: Annotated[
+        str | None, typer.Option(help="US dollars; the gateway refuses a generation that may cost more.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="File or folder. Default: <id>.mp4 in the current folder.")
+    ] = None,
+    estimate: Annotated[bool, typer.Option("--estimate", help="Print the maximum cost, and create nothing.")] = False,  # noqa: FBT002
+    detach: Annotated[  # noqa: FBT002
+        bool, typer.Option("--detach", help="Print the id and exit without waiting for the video.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a line.")] = False,  # noqa: FBT002
+    timeout: Annotated[
+        float, typer.Option(min=1, help="Seconds to wait for the video; then the generation is canceled.")
+    ] = 3600.0,
 ) -> None:
-    """Make a video of a photo, through a gateway: upload, follow, download. Ctrl-C cancels.
+    """Generate a video from a photo: upload, create, wait, download. Ctrl-C cancels the generation.
 
-    Exits with 0 when there is a video, 1 when there is none (stderr says why), 2 when it was called wrongly,
-    130 when it was interrupted.
+    Exit codes: 0 with a video; 1 without one (stderr has the reason); 2 for a wrong option; 130 after an interrupt.
     """
     from service.cli.client import create_video  # noqa: PLC0415  (the other commands need no HTTP client)
 
@@ -46,25 +60,25 @@ def generate(
         "end_user_id": end_user,
         "max_cost_usd": max_cost,
     }
-    order = create_video.Order(
+    request = create_video.VideoRequest(
         url=_checked_url(url),
         key=_checked_key(key),
         fields={name: value for name, value in fields.items() if value is not None},
-        pictures={} if estimate else _pictures(image_url=photo, end_image_url=end_image),
+        images={} if estimate else _images(image_url=photo, end_image_url=end_image),
         output=_checked_output(output),
         timeout=timeout,
         detach=detach,
         as_json=as_json,
     )
-    (create_video.estimate if estimate else create_video.make)(order)
+    (create_video.estimate if estimate else create_video.create)(request)
 
 
-def _pictures(**names: str | None) -> dict[str, Any]:
-    from service.cli.client.photos import NoPhoto, picture  # noqa: PLC0415
+def _images(**names: str | None) -> dict[str, Any]:
+    from service.cli.client.photos import PhotoRefused, read_photo  # noqa: PLC0415
 
     try:
-        return {field: picture(name) for field, name in names.items() if name is not None}
-    except NoPhoto as error:
+        return {field: read_photo(name) for field, name in names.items() if name is not None}
+    except PhotoRefused as error:
         raise typer.BadParameter(str(error)) from None
 
 
@@ -76,16 +90,16 @@ def _checked_url(url: str) -> str:
 
 def _checked_key(key: str | None) -> str:
     if not (text := (key or "").strip()):
-        raise typer.BadParameter(f"set {_KEY_VARIABLE}, or use --key")
+        raise typer.BadParameter(f"set {_KEY_VARIABLE} to an API key, or use --key")
     if not (text.isascii() and text.isprintable()):
-        raise typer.BadParameter("the key has characters that no key has")
+        raise typer.BadParameter("the API key has a character that no API key has")
     return text
 
 
 def _checked_output(output: Path | None) -> Path | None:
-    """A video that was paid for must not fail for want of a place to put it."""
+    """Refuse an unusable output before the create: otherwise a paid video could not be saved."""
     target = Path() if output is None else output
     folder = target if target.is_dir() else target.parent
     if not (folder.is_dir() and os.access(folder, os.W_OK)):
-        raise typer.BadParameter(f"--output: {folder} is no folder that can be written to")
+        raise typer.BadParameter(f"--output: {folder} is not a writable folder")
     return output

@@ -1,4 +1,4 @@
-"""The gateway over HTTP, for ``generate``: bounded in time and size, repeated where a repeat can do no harm."""
+"""HTTP client of the gateway for ``generate``. Time and size are bounded; a retry is always safe."""
 
 import json
 import time
@@ -11,21 +11,21 @@ import httpx
 
 from service.cli.client.sse import Event, events
 
-#: Connect, write and the gaps of an answer; a long poll may take its wait on top.
+#: Seconds for connect, write and each read; a long poll adds its wait.
 _TIMEOUT: Final = 30.0
-#: A stream without even a heartbeat for so long is dead; the gateway's default is one every 15 s.
-_SILENCE: Final = 45.0
-#: How long a call is repeated that found nobody, or a gateway that asks to come back.
-PATIENCE: Final = 30.0
+#: A stream without an event or a heartbeat for this many seconds is dead; the default heartbeat is every 15 s.
+_STREAM_SILENCE: Final = 45.0
+#: Seconds for which a request is retried after a connection error or a retryable status.
+RETRY_SECONDS: Final = 30.0
 _PAUSES: Final = (0.3, 0.6, 1.2, 2.5, 5.0)
-_AGAIN: Final = frozenset({408, 429, 502, 503, 504})
-_LARGEST_ANSWER: Final = 4_000_000
-_LARGEST_VIDEO: Final = 4_000_000_000
-_DOWNLOADS: Final = 3
+_RETRYABLE: Final = frozenset({408, 429, 502, 503, 504})
+_MAX_RESPONSE_BYTES: Final = 4_000_000
+_MAX_VIDEO_BYTES: Final = 4_000_000_000
+_DOWNLOAD_ATTEMPTS: Final = 3
 
 
 class ApiFailed(Exception):
-    """The message is one line for people: the problem document's detail, or what the network said."""
+    """A request failed. The message is one line: the problem document's ``detail``, or the transport error."""
 
     def __init__(self, detail: str, *, status: int | None = None) -> None:
         super().__init__(" ".join(detail.split())[:500])
@@ -33,16 +33,18 @@ class ApiFailed(Exception):
 
 
 class TimedOut(ApiFailed):
-    """``--timeout`` is over."""
+    """The time of ``--timeout`` has passed."""
 
 
 class Deadline:
+    """The end of ``--timeout``."""
+
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
         self._end = time.monotonic() + seconds
 
     def left(self, most: float = float("inf")) -> float:
-        """Raises TimedOut."""
+        """Return the seconds that are left, ``most`` at most. Raises TimedOut."""
         left = self._end - time.monotonic()
         if left <= 0:
             raise TimedOut(f"No video within {self._seconds:.0f} seconds.")
@@ -50,12 +52,12 @@ class Deadline:
 
 
 class Client:
-    """``note`` hears in a sentence why a call has to be repeated."""
+    """Client of ``/v1`` with one API key. ``note`` is called with the reason of a retry, as a sentence."""
 
     def __init__(self, url: str, key: str, deadline: Deadline, note: Callable[[str], None] = lambda _: None) -> None:
         self._note = note
         self._http = httpx.Client(timeout=_TIMEOUT)
-        with _told():
+        with _transport_errors():
             self._url = httpx.URL(url)
         self._headers = {"authorization": f"Bearer {key}"}
         self._deadline = deadline
@@ -67,19 +69,19 @@ class Client:
         self._http.close()
 
     def upload(self, photo: Path, content_type: str) -> str:
-        """A URL for ``image_url``."""
+        """Upload a photo. Return the URL for ``image_url``."""
 
         def send() -> Any:
             with photo.open("rb") as file:
-                return self._once("POST", "/v1/uploads", content=file, headers={"content-type": content_type})
+                return self._send("POST", "/v1/uploads", content=file, headers={"content-type": content_type})
 
-        return str(self._patiently(send)["url"])
+        return str(self._retrying(send)["url"])
 
     def estimate(self, body: Mapping[str, Any]) -> dict[str, Any]:
         return self._call("POST", "/v1/generations/estimate", json=body)
 
     def create(self, body: Mapping[str, Any], idempotency_key: str) -> dict[str, Any]:
-        """With the key, a repeat after a lost answer finds what the first one made."""
+        """Create a generation. With the idempotency key, a retry after a lost response returns the same generation."""
         return self._call("POST", "/v1/generations", json=body, headers={"idempotency-key": idempotency_key})
 
     def read(self, generation_id: str, *, wait: int) -> dict[str, Any]:
@@ -90,34 +92,40 @@ class Client:
         return self._call("POST", f"/v1/generations/{generation_id}/cancel")
 
     def events(self, generation_id: str, last_event_id: str | None) -> Iterator[Event | None]:
-        """What is new since that event; None for a heartbeat. Ends early now and then: come back for the rest.
+        """Yield the events after ``last_event_id``, and None for a heartbeat.
+
+        A stream can end before the generation does: call again with the last event's id.
 
         Raises:
-            ApiFailed: refused, or broken off.
-            TimedOut: no time is left.
+            ApiFailed: the request was refused, or the stream broke.
+            TimedOut: the deadline has passed.
 
         """
         headers = {"accept": "text/event-stream", "cache-control": "no-store"}
         if last_event_id is not None:
             headers["last-event-id"] = last_event_id
         path = f"/v1/generations/{generation_id}/events"
-        timeout = httpx.Timeout(_TIMEOUT, read=self._deadline.left(_SILENCE))
-        with _told(), self._opened("GET", path, headers=headers, timeout=timeout) as answer:
-            _check(answer)
-            for event in events(answer.iter_bytes()):
+        timeout = httpx.Timeout(_TIMEOUT, read=self._deadline.left(_STREAM_SILENCE))
+        with _transport_errors(), self._opened("GET", path, headers=headers, timeout=timeout) as response:
+            _check(response)
+            for event in events(response.iter_bytes()):
                 self._deadline.left()
                 yield event
 
     def download(self, url: str, target: Path, progress: Callable[[int, int | None], None]) -> int:
-        """The file appears under its name when it is whole; its size. ``progress`` hears bytes so far and in all."""
+        """Download to a temporary file and rename it when it is complete. Return its size in bytes.
+
+        ``progress`` is called with the bytes so far and the total, if known.
+        """
         partial = target.with_name(f".{target.name}.part")
         try:
-            for attempt in range(1, _DOWNLOADS + 1):
+            for attempt in range(1, _DOWNLOAD_ATTEMPTS + 1):
                 try:
                     size = self._fetch(url, partial, progress)
                     break
                 except ApiFailed as error:
-                    if attempt == _DOWNLOADS or isinstance(error, TimedOut) or error.status not in (None, *_AGAIN):
+                    retryable = not isinstance(error, TimedOut) and error.status in (None, *_RETRYABLE)
+                    if attempt == _DOWNLOAD_ATTEMPTS or not retryable:
                         raise
                     time.sleep(self._deadline.left(_PAUSES[attempt]))
             partial.replace(target)
@@ -127,99 +135,102 @@ class Client:
 
     def _fetch(self, url: str, partial: Path, progress: Callable[[int, int | None], None]) -> int:
         size = 0
-        with _told(), self._opened("GET", url, follow_redirects=True) as answer:
-            _check(answer)
-            length = answer.headers.get("content-length", "")
+        with _transport_errors(), self._opened("GET", url, follow_redirects=True) as response:
+            _check(response)
+            length = response.headers.get("content-length", "")
             total = int(length) if length.isdecimal() else None
             with partial.open("wb") as file:
-                for chunk in answer.iter_bytes():
+                for chunk in response.iter_bytes():
                     self._deadline.left()
                     size += len(chunk)
-                    if size > _LARGEST_VIDEO:
-                        raise ApiFailed(f"The video is larger than {_LARGEST_VIDEO} bytes.", status=413)
+                    if size > _MAX_VIDEO_BYTES:
+                        raise ApiFailed(f"The video is larger than {_MAX_VIDEO_BYTES} bytes.", status=413)
                     file.write(chunk)
                     progress(size, total)
         return size
 
     def _call(self, method: str, path: str, **request: Any) -> dict[str, Any]:
-        return self._patiently(lambda: self._once(method, path, **request))
+        return self._retrying(lambda: self._send(method, path, **request))
 
-    def _patiently(self, call: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-        give_up, tries = time.monotonic() + PATIENCE, 0
+    def _retrying(self, call: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        give_up, retries = time.monotonic() + RETRY_SECONDS, 0
         while True:
             try:
                 return call()
-            except _Again as again:
-                pause = again.after or _PAUSES[min(tries, len(_PAUSES) - 1)]
+            except _RetryableError as error:
+                pause = error.retry_after or _PAUSES[min(retries, len(_PAUSES) - 1)]
                 if time.monotonic() + pause > give_up:
-                    raise ApiFailed(str(again), status=again.status) from None
-                if not tries:
-                    self._note(f"{again} Trying again for {PATIENCE:.0f} s.")
-                tries += 1
+                    raise ApiFailed(str(error), status=error.status) from None
+                if not retries:
+                    self._note(f"{error} Retrying for {RETRY_SECONDS:.0f} s.")
+                retries += 1
                 time.sleep(self._deadline.left(pause))
 
-    def _once(self, method: str, path: str, **request: Any) -> dict[str, Any]:
+    def _send(self, method: str, path: str, **request: Any) -> dict[str, Any]:
         timeout = self._deadline.left(request.pop("timeout", _TIMEOUT))
-        with _told(), self._opened(method, path, timeout=timeout, **request) as answer:
-            _check(answer)
-            return _json(answer)
+        with _transport_errors(), self._opened(method, path, timeout=timeout, **request) as response:
+            _check(response)
+            return _json(response)
 
     @contextmanager
     def _opened(self, method: str, path: str, **request: Any) -> Iterator[httpx.Response]:
         url = httpx.URL(path) if "://" in path else self._url.copy_with(path=self._url.path.rstrip("/") + path)
-        own = (url.scheme, url.host, url.port) == (self._url.scheme, self._url.host, self._url.port)
-        headers = {**(self._headers if own else {}), **request.pop("headers", {})}  # the key is for the gateway alone
-        with self._http.stream(method, url, headers=headers, **request) as answer:
-            yield answer
+        same_origin = (url.scheme, url.host, url.port) == (self._url.scheme, self._url.host, self._url.port)
+        own = self._headers if same_origin else {}  # other servers must not receive the API key
+        headers = {**own, **request.pop("headers", {})}
+        with self._http.stream(method, url, headers=headers, **request) as response:
+            yield response
 
 
-class _Again(ApiFailed):
-    def __init__(self, detail: str, *, status: int | None = None, after: float | None = None) -> None:
+class _RetryableError(ApiFailed):
+    def __init__(self, detail: str, *, status: int | None = None, retry_after: float | None = None) -> None:
         super().__init__(detail, status=status)
-        self.after = after
+        self.retry_after = retry_after
 
 
 @contextmanager
-def _told() -> Iterator[None]:
-    """What the network says, in a line."""
+def _transport_errors() -> Iterator[None]:
+    """Raise ApiFailed with one line for each error of the transport."""
     try:
         yield
     except httpx.TimeoutException as error:
-        raise _Again(f"{_place(error)} did not answer in time.") from None
+        raise _RetryableError(f"{_origin(error)} did not answer in time.") from None
     except httpx.TransportError as error:
-        raise _Again(f"{_place(error)} cannot be reached: {str(error) or type(error).__name__}.") from None
+        raise _RetryableError(f"{_origin(error)} cannot be reached: {str(error) or type(error).__name__}.") from None
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise ApiFailed(f"Not to be fetched: {error}.") from None
+        raise ApiFailed(f"Invalid URL or response: {error}.") from None
 
 
-def _place(error: httpx.TransportError) -> str:
+def _origin(error: httpx.TransportError) -> str:
     url = error.request.url
     return f"{url.scheme}://{url.netloc.decode()}"
 
 
-def _check(answer: httpx.Response) -> None:
-    if answer.is_success:
+def _check(response: httpx.Response) -> None:
+    if response.is_success:
         return
-    place = answer.request.url.copy_with(query=None)  # signatures are in queries
-    detail = f"{answer.request.method} {place} answered {answer.status_code}."
-    if answer.headers.get("content-type") == "application/problem+json":
-        detail = str(_json(answer).get("detail", detail))
-    if answer.status_code in _AGAIN:
-        after = answer.headers.get("retry-after", "")
-        raise _Again(detail, status=answer.status_code, after=float(after) if after.isdecimal() else None)
-    raise ApiFailed(detail, status=answer.status_code)
+    url = response.request.url.copy_with(query=None)  # a query may hold a signature
+    detail = f"{response.request.method} {url} answered {response.status_code}."
+    if response.headers.get("content-type") == "application/problem+json":
+        detail = str(_json(response).get("detail", detail))
+    if response.status_code in _RETRYABLE:
+        retry_after = response.headers.get("retry-after", "")
+        raise _RetryableError(
+            detail, status=response.status_code, retry_after=float(retry_after) if retry_after.isdecimal() else None
+        )
+    raise ApiFailed(detail, status=response.status_code)
 
 
-def _json(answer: httpx.Response) -> dict[str, Any]:
+def _json(response: httpx.Response) -> dict[str, Any]:
     body = b""
-    for chunk in answer.iter_bytes():
+    for chunk in response.iter_bytes():
         body += chunk
-        if len(body) > _LARGEST_ANSWER:
-            raise ApiFailed("The answer is too large to be the gateway's.")
+        if len(body) > _MAX_RESPONSE_BYTES:
+            raise ApiFailed("The response is larger than any response of the gateway.")
     try:
-        read = json.loads(body)
+        value = json.loads(body)
     except ValueError:
-        raise ApiFailed("The answer is no JSON: is this the gateway's URL?") from None
-    if not isinstance(read, dict):
-        raise ApiFailed("The answer is no JSON object: is this the gateway's URL?")
-    return read
+        raise ApiFailed("The response is not JSON: is this the gateway's URL?") from None
+    if not isinstance(value, dict):
+        raise ApiFailed("The response is not a JSON object: is this the gateway's URL?")
+    return value

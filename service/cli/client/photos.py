@@ -1,15 +1,15 @@
-"""Photos on this machine, looked at before anything is sent."""
+"""Photos on this machine: size and type are checked before anything is sent."""
 
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-_LARGEST: Final = 30_000_000
-_HEAD: Final = 12
+_MAX_BYTES: Final = 30_000_000
+_HEAD_BYTES: Final = 12
 
 
-class NoPhoto(Exception):
-    """The message says what is wrong with it."""
+class PhotoRefused(Exception):
+    """The photo cannot be uploaded; the message is the reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,26 +18,26 @@ class Photo:
     content_type: str
 
 
-def picture(name: str) -> Photo | str:
-    """A photo's file, or a URL as it is; raises NoPhoto."""
+def read_photo(name: str) -> Photo | str:
+    """Check a photo's file; return a URL unchanged. Raises PhotoRefused."""
     if name.lower().startswith(("http://", "https://")):
         return name
     path = Path(name)
     try:
         with path.open("rb") as file:
-            head = file.read(_HEAD)
+            head = file.read(_HEAD_BYTES)
         size = path.stat().st_size
     except OSError as error:
-        raise NoPhoto(f"{name}: {error.strerror}") from None
-    if size > _LARGEST:
-        raise NoPhoto(f"{name}: larger than {_LARGEST // 1_000_000} MB")
+        raise PhotoRefused(f"{name}: {error.strerror}") from None
+    if size > _MAX_BYTES:
+        raise PhotoRefused(f"{name}: larger than {_MAX_BYTES // 1_000_000} MB")
     if (content_type := _content_type(head)) is None:
-        raise NoPhoto(f"{name}: neither JPEG nor PNG nor WebP")
+        raise PhotoRefused(f"{name}: neither JPEG nor PNG nor WebP")
     return Photo(path, content_type)
 
 
 def _content_type(head: bytes) -> str | None:
-    """By what it is, not by how it is called."""
+    """Return the type by the first bytes; the name of the file does not matter."""
     if head.startswith(b"\xff\xd8\xff"):
         return "image/jpeg"
     if head.startswith(b"\x89PNG\r\n\x1a\n"):

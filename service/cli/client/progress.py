@@ -1,4 +1,4 @@
-"""What a person sees of a generation under way: one moving line on a terminal, in a log a line per state; on stderr."""
+"""Progress of a generation on stderr: an animated line on a terminal, otherwise a line for each status."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -10,12 +10,12 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 from rich.text import Text
 
-_WORDS: Final = {
+_STATUS_TEXTS: Final = {
     "queued": "waiting in the gateway's queue",
-    "submitting": "being sent to fal",
-    "unconfirmed": "fal may have it; nothing is sent twice",
+    "submitting": "a worker submits it to fal",
+    "unconfirmed": "fal may have accepted it; it is not sent again",
     "submitted": "waiting at fal",
-    "in_progress": "fal is making the video",
+    "in_progress": "fal renders the video",
     "succeeded": "the video is ready",
     "failed": "no video",
     "canceled": "canceled",
@@ -25,22 +25,22 @@ _WORDS: Final = {
 class Display:
     def __init__(self) -> None:
         self._console = Console(stderr=True, highlight=False, soft_wrap=True)
-        self._begun = time.monotonic()
+        self._started = time.monotonic()
         self._shown: tuple[str, int | None] = ("", None)
-        self._status = self._console.status(Text(""), spinner="dots" if self._speaks_unicode else "line")
+        self._status = self._console.status(Text(""), spinner="dots" if self._encodes_unicode else "line")
 
     @property
     def animated(self) -> bool:
         return self._console.is_terminal and not self._console.is_dumb_terminal
 
     @property
-    def _speaks_unicode(self) -> bool:
+    def _encodes_unicode(self) -> bool:
         return self._console.encoding.lower().startswith("utf")
 
     @contextmanager
-    def working(self, words: str) -> Iterator[None]:
-        """The moving line, until the block ends."""
-        self._say(words)
+    def working(self, text: str) -> Iterator[None]:
+        """Show the animated line until the block ends."""
+        self._print(text)
         if not self.animated:
             yield
             return
@@ -48,17 +48,17 @@ class Display:
             yield
 
     def show(self, generation: dict[str, Any]) -> None:
-        """Its state and its place in the queue; in a log, estimates alone are not worth a line."""
+        """Show status and position in the queue. Without a terminal, a new estimate alone prints no line."""
         status, queue = str(generation.get("status", "")), generation.get("queue")
         if self.animated or (status, _ahead(queue)) != self._shown:
             self._shown = (status, _ahead(queue))
-            self._say(f"{status}: {_WORDS.get(status, '')}{_place(queue)}")
+            self._print(f"{status}: {_STATUS_TEXTS.get(status, '')}{_queue_text(queue)}")
 
     def log(self, message: str) -> None:
         self._console.print(Text(f"  {plain(message)}", style="dim"))
 
-    def note(self, words: str) -> None:
-        self._console.print(Text(plain(words), style="yellow"))
+    def note(self, text: str) -> None:
+        self._console.print(Text(plain(text), style="yellow"))
 
     @contextmanager
     def downloading(self) -> Iterator[Callable[[int, int | None], None]]:
@@ -73,8 +73,8 @@ class Display:
             task = bar.add_task("", total=None)
             yield lambda done, total: bar.update(task, completed=done, total=total)
 
-    def _say(self, words: str) -> None:
-        line = _Line(plain(words), self._begun)
+    def _print(self, text: str) -> None:
+        line = _TimedLine(plain(text), self._started)
         if self.animated:
             self._status.update(line)
         else:
@@ -82,19 +82,19 @@ class Display:
 
 
 @dataclass(frozen=True, slots=True)
-class _Line:
-    """Words after a clock that runs."""
+class _TimedLine:
+    """A text after the elapsed time, which is computed at each refresh."""
 
-    words: str
-    since: float
+    text: str
+    started: float
 
     def __rich__(self) -> Text:
-        return Text(f"{time.monotonic() - self.since:5.1f} s  {self.words}")
+        return Text(f"{time.monotonic() - self.started:5.1f} s  {self.text}")
 
 
 def plain(text: str) -> str:
-    """Without anything a terminal would obey: what fal or a prompt says is not ours."""
-    return "".join(letter if letter.isprintable() else " " for letter in text)
+    """Replace control characters by spaces: texts of fal and of prompts must not control the terminal."""
+    return "".join(character if character.isprintable() else " " for character in text)
 
 
 def _ahead(queue: Any) -> int | None:
@@ -102,9 +102,9 @@ def _ahead(queue: Any) -> int | None:
     return ahead if isinstance(ahead, int) else None
 
 
-def _place(queue: Any) -> str:
+def _queue_text(queue: Any) -> str:
     if (ahead := _ahead(queue)) is None:
         return ""
     seconds = queue.get("estimated_start_seconds")
-    words = ", next" if ahead == 0 else f", {ahead} ahead"
-    return f"{words}, starts in about {seconds:.0f} s" if seconds else words
+    position = ", next" if ahead == 0 else f", {ahead} ahead"
+    return f"{position}, starts in about {seconds:.0f} s" if seconds else position

@@ -1,15 +1,15 @@
-"""Server-sent events, as their readers see them (https://html.spec.whatwg.org/multipage/server-sent-events.html)."""
+"""Parser of server-sent events (https://html.spec.whatwg.org/multipage/server-sent-events.html)."""
 
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-_LONGEST_LINE: Final = 4_000_000
+_MAX_LINE_BYTES: Final = 4_000_000
 
 
-class NoEvents(Exception):
-    """What came is not what our gateway sends."""
+class InvalidStream(Exception):
+    """The bytes are not an event stream of the gateway."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,7 @@ class Event:
 
 
 def events(chunks: Iterable[bytes]) -> Iterator[Event | None]:
-    """Whole events with an id and a JSON object; None for a comment. What was broken off is not told."""
+    """Yield complete events, whose data is a JSON object, and None for a comment. An incomplete event is dropped."""
     fields: dict[str, str] = {}
     for line in _lines(chunks):
         if line.startswith(b":"):
@@ -38,9 +38,9 @@ def _event(fields: dict[str, str]) -> Event:
     try:
         data = json.loads(fields["data"])
     except ValueError:
-        raise NoEvents("an event's data is no JSON") from None
+        raise InvalidStream("the data of an event is not JSON") from None
     if not isinstance(data, dict):
-        raise NoEvents("an event's data is no JSON object")
+        raise InvalidStream("the data of an event is not a JSON object")
     return Event(fields.get("id", ""), fields.get("event", "message"), data)
 
 
@@ -49,5 +49,5 @@ def _lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
     for chunk in chunks:
         *whole, rest = (rest + chunk).split(b"\n")
         yield from (line.removesuffix(b"\r") for line in whole)
-        if len(rest) > _LONGEST_LINE:
-            raise NoEvents("a line is too long")
+        if len(rest) > _MAX_LINE_BYTES:
+            raise InvalidStream("a line is too long")
