@@ -1,4 +1,4 @@
-"""What tests share: a real Redis, a real sandbox, the gateway as an ASGI app, and time that stands still."""
+"""Fixtures of all tests: a real Redis, a real sandbox, the gateway as an ASGI app, and a clock that stands still."""
 
 import json
 import os
@@ -30,7 +30,7 @@ from service.store.redis.client import Redis
 from tests.support import factories
 from tests.support.factories import Clock
 
-#: How long an example takes says how busy the machine is, and nothing about the property.
+#: The duration of an example depends on the load of the machine, not on the property.
 hypothesis.settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 hypothesis.settings.load_profile("any machine")
 
@@ -67,7 +67,7 @@ def _marks(item: pytest.Item) -> Iterator[str]:
 
 @pytest.fixture(scope="session", autouse=True)
 def _nobody_elses_settings() -> None:
-    """The developer's own GATEWAY_* variables are not what is tested; and logs look as in production."""
+    """Remove the developer's own GATEWAY_* variables, and log in the format of production."""
     for name in [name for name in os.environ if name.upper().startswith(PREFIX)]:
         del os.environ[name]
     log.configure("INFO")
@@ -75,7 +75,7 @@ def _nobody_elses_settings() -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def _certificates_read_once() -> Iterator[None]:
-    """Every client for fal would read the system's again, which takes longer than most tests."""
+    """Share one TLS context: each client for fal would load the system's certificates, longer than most tests take."""
     original = httpx.create_ssl_context
     usual = original()
 
@@ -106,13 +106,13 @@ def redis_url(redis_server: EmbeddedRedis) -> str:
 
 @pytest.fixture
 def clock() -> Clock:
-    """Begins at the present, in whole seconds, and then moves only when told to."""
+    """Return a clock that starts at the present, in whole seconds, and changes only when a test moves it."""
     return Clock(datetime.now(UTC).replace(microsecond=0))
 
 
 @pytest.fixture
 def settings(redis_url: str) -> Settings:
-    """Override it in a module to change what ``redis``, ``runtime``, ``app`` and ``api`` are made from."""
+    """Return the settings of ``redis``, ``runtime``, ``app`` and ``api``. A module overrides it to change them."""
     return factories.settings(redis_url)
 
 
@@ -124,7 +124,7 @@ async def redis(settings: Settings) -> AsyncIterator[Redis]:
 
 @pytest.fixture
 async def runtime(settings: Settings, clock: Clock) -> AsyncIterator[Runtime]:
-    """What a worker has; beside ``app`` it stands for another process."""
+    """Return the runtime of a worker. Next to ``app`` it acts as another process."""
     async with open_runtime(settings, clock=clock) as opened:
         yield opened
 
@@ -151,14 +151,14 @@ def sandbox_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture
 def sandbox_url(sandbox_server: str) -> str:
-    """A sandbox without jobs and faults: jobs that hang would take its slots from every later test."""
+    """Return a sandbox without jobs and faults: hanging jobs would occupy its slots in every later test."""
     httpx.post(f"{sandbox_server}/_sandbox/reset", timeout=60, trust_env=False).raise_for_status()
     return sandbox_server
 
 
 @pytest.fixture(scope="session")
 def javascript(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder in which node finds the public library."""
+    """Return a folder in which node finds the public library."""
     npm = shutil.which("npm")
     assert npm is not None, "this needs node and npm (Debian, Ubuntu: apt-get install nodejs npm)"
     folder = tmp_path_factory.mktemp("javascript")
@@ -170,7 +170,7 @@ def javascript(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 async def app(settings: Settings, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[FastAPI]:
-    """The gateway, started, on the test's clock."""
+    """Return the started gateway, on the clock of the test."""
     from service import app as module
 
     monkeypatch.setattr(module, "open_runtime", partial(open_runtime, clock=clock))
@@ -195,7 +195,7 @@ async def connect(app: FastAPI) -> AsyncIterator[Connect]:
 
 @pytest.fixture
 async def tenant(app: FastAPI) -> Tenant:
-    """Whose key ``api`` holds."""
+    """Return the tenant whose key ``api`` has."""
     made: Tenant = await app.state.runtime.tenants.service.create("acme")
     return made
 
@@ -207,7 +207,7 @@ async def api(connect: Connect, tenant: Tenant) -> httpx.AsyncClient:
 
 @pytest.fixture
 async def stranger(connect: Connect) -> httpx.AsyncClient:
-    """Another tenant."""
+    """Return a client with a key of another tenant."""
     return await connect()
 
 
@@ -219,13 +219,13 @@ async def anonymous(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
 
 @pytest.fixture
 async def operator(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
-    """With the admin token."""
+    """Return a client with the admin token."""
     async with client_of(app, factories.ADMIN_TOKEN) as client:
         yield client
 
 
 def client_of(app: FastAPI, key: str | None = None, *, raises: bool = True) -> httpx.AsyncClient:
-    """``raises``: an unhandled error in the app fails the test instead of becoming a 500."""
+    """Open a client. ``raises``: an unhandled error in the app fails the test instead of becoming a 500."""
     return httpx.AsyncClient(
         transport=httpx.ASGITransport(app, raise_app_exceptions=raises),
         base_url="http://gateway.test",

@@ -21,19 +21,19 @@ from tests.bench.figures import Figure, Target
 from tests.bench.scale import Scale
 from tests.support import factories
 
-_EACH: Final = 100  # generations of a tenant
+_EACH: Final = 100  # generations of each tenant
 _FEW: Final = 10
-_TOGETHER: Final = 500  # creates under way at a time
+_TOGETHER: Final = 500  # concurrent creates
 _ROUNDS: Final = 10
-_DECISIONS: Final = 50  # a round, of each queue in turn
-#: The commands inside a script take less and are not written down, which would cost more than they do.
+_DECISIONS: Final = 50  # in one round, of each queue in turn
+#: Commands inside a script take less and are not logged: logging them would cost more than they do.
 _LOGGED_US: Final = 20
 _LEASE: Final = timedelta(minutes=10)
 _SLOTS: Final = 10**9
 
 
 def measure(scale: Scale) -> Iterator[Figure]:
-    """One generation chosen at a time: 1,000 tenants with 100,000 queued beside 10 with 1,000."""
+    """Measure the choice of one generation: 1,000 tenants with 100,000 queued, next to 10 tenants with 1,000."""
     many = scale.dispatch_tenants
     with tempfile.TemporaryDirectory(prefix="dispatch-bench-") as folder:
         folders = [Path(folder, str(count)) for count in (_FEW, many)]
@@ -60,7 +60,7 @@ def measure(scale: Scale) -> Iterator[Figure]:
 
 
 async def _timed(queues: list[tuple[str, int]]) -> list[list[int]]:
-    """Microseconds each decision kept Redis busy, by queue; rounds of the queues alternate."""
+    """Return the microseconds of Redis for each decision, by queue; the queues alternate in rounds."""
     found: list[list[int]] = [[] for _ in queues]
     async with contextlib.AsyncExitStack() as stack:
         stores = [await stack.enter_async_context(_filled(url, tenants)) for url, tenants in queues]
@@ -97,7 +97,7 @@ async def _round(url: str, queue: QueueStore) -> list[int]:
         plain.slowlog_reset()
         for _ in range(_DECISIONS):
             claim = await queue.claim(now=datetime.now(UTC), most=1, lease=_LEASE, slots=_SLOTS)
-            assert len(claim.taken) == 1  # else nothing was decided
+            assert len(claim.taken) == 1  # otherwise nothing was decided
         entries: Any = plain.slowlog_get(10 * _DECISIONS)
         plain.config_set("slowlog-log-slower-than", -1)
     return [entry["duration"] for entry in entries if entry["command"].startswith(b"EVAL")]

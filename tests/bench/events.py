@@ -1,4 +1,4 @@
-"""Event streams: what thousands of them weigh in one gateway, and how soon a move is told."""
+"""Event streams: their memory in one gateway with thousands of them, and the latency of an event."""
 
 import asyncio
 import random
@@ -16,16 +16,16 @@ from tests.bench.figures import Figure, Target, latency
 from tests.bench.memory import megabytes
 from tests.bench.scale import Scale
 
-#: Moves a second, of generations in no order; most others' place in the queue changes with each of them.
+#: Transitions per second, of generations in random order; each one changes the queue position of most others.
 _RATE: Final = 50
 _CALM_SECONDS: Final = 3.0
-#: Streams opened at a time: a listening socket's backlog is short.
+#: Streams opened concurrently: the backlog of a listening socket is short.
 _AT_ONCE: Final = 50
 _WITHIN: Final = 60.0
 
 
 def measure(scale: Scale) -> Iterator[Figure]:
-    """Each of another generation, so that nothing is shared; all wait in one tenant's queue when it begins."""
+    """Open streams of different generations, so that nothing is shared; all are queued for one tenant at the start."""
     with stacks.opened(worker=False, event_streams=scale.streams) as stack:
         yield from asyncio.run(_measure(stack, scale))
 
@@ -58,7 +58,7 @@ async def _measure(stack: Stack, scale: Scale) -> list[Figure]:
 
 
 async def _created(stack: Stack, count: int) -> list[str]:
-    """By a process of its own: what creates leave behind in a gateway is measured elsewhere."""
+    """Create in this process: the memory that creates leave in a gateway is another figure."""
     async with open_runtime(stack.settings) as runtime:
         tenant = await runtime.tenants.service.get(stack.tenant_id)
         wanted = parse_create(stacks.body("a boat").encode(), runtime.generations.request_limits)
@@ -67,7 +67,7 @@ async def _created(stack: Stack, count: int) -> list[str]:
 
 
 async def _move(runtime: Runtime, readers: list["_Reader"], *, seconds: float) -> list[float]:
-    """From before the write to the event at its reader."""
+    """Measure from the write to the event at its client."""
     samples: list[float] = []
     waiting: set[asyncio.Task[float]] = set()
     end, shuffled = time.monotonic() + seconds, random.sample(readers, len(readers))
@@ -75,7 +75,7 @@ async def _move(runtime: Runtime, readers: list["_Reader"], *, seconds: float) -
         if time.monotonic() > end:
             break
         if number >= len(shuffled):
-            await asyncio.gather(*waiting)  # its move before this one was told
+            await asyncio.gather(*waiting)  # the previous transition of this generation has been received
         task = asyncio.create_task(reader.told(runtime))
         waiting.add(task)
         task.add_done_callback(lambda done: samples.append(done.result()))
@@ -104,7 +104,7 @@ class _Reader(asyncio.Protocol):
         self._transport: asyncio.BaseTransport | None = None
 
     async def open(self) -> None:
-        """Returns with its first event."""
+        """Return with the first event."""
         loop = asyncio.get_running_loop()
         transport, _ = await loop.create_connection(lambda: self, "127.0.0.1", self._stack.port or 0)
         lines = (
@@ -117,7 +117,7 @@ class _Reader(asyncio.Protocol):
         await self._heard()
 
     async def told(self, runtime: Runtime) -> float:
-        """Move it; the time until its state was told here."""
+        """Change the status. Return the seconds until its event is received."""
         begun = time.perf_counter()
         await runtime.transitions.apply(self._id, _next)
         await self._heard()

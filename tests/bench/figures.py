@@ -1,4 +1,4 @@
-"""A figure: what was measured, beside what it is held against; a table for people, ``bench.json`` for programs."""
+"""A figure: a measurement and its target; printed as a table, and written to ``bench.json``."""
 
 import json
 import statistics
@@ -13,7 +13,7 @@ from rich.table import Table
 
 @dataclass(frozen=True)
 class Target:
-    """The border between good and bad: a value, or the ratio to the floor where there is one."""
+    """The target of a figure: a bound of the value, or of the ratio to the floor if there is one."""
 
     limit: float
     at_least: bool = False
@@ -31,9 +31,9 @@ class Figure:
     value: float
     unit: str
     floor: float | None = None
-    """The same in the same run, of the least that could do the job."""
+    """The same measurement in the same run, of the smallest program that does the work."""
     target: Target | None = None
-    """Of the ratio where there is a floor, else of the value; None: for information."""
+    """Of the ratio if there is a floor, else of the value; None: without a target."""
     raw: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -59,7 +59,7 @@ class Figure:
 
 
 def latency(name: str, samples: Sequence[float], *, at_most: float) -> Figure:
-    """The median of latencies in seconds, told in milliseconds."""
+    """Return the median of latencies in seconds as milliseconds."""
     milliseconds = sorted(sample * 1000 for sample in samples)
     cuts = statistics.quantiles(milliseconds, n=100)
     return Figure(

@@ -1,6 +1,6 @@
-"""The floor: what FastAPI and redis-py cost by themselves, for a create and a read that do nothing else.
+"""The floor: the cost of FastAPI and redis-py alone, for a create and a read that do nothing else.
 
-Plain habits on purpose: the body as a parameter, a typed answer, one command per request from a pool.
+Usual code on purpose: the body as a parameter, a typed response, one command per request from a pool.
 """
 
 import os
@@ -21,7 +21,7 @@ from tests.bench.load import CONNECTIONS
 
 PATH: Final = "/generations"
 REDIS_URL: Final = "FLOOR_REDIS_URL"
-#: The record, its place in two indexes and two due sets: the writes a generation needs.
+#: The record, its entries in two indexes and two due sets: the writes that a generation needs.
 CREATE: Final = """
 redis.call("HSET", KEYS[1], "v", 1, "s", ARGV[2], "d", ARGV[3])
 for n = 2, 5 do

@@ -1,4 +1,4 @@
-"""Thousands of generations at fal at a time, all followed by one worker process."""
+"""Thousands of concurrent generations at fal, all polled by one worker process."""
 
 import time
 from collections.abc import Iterator
@@ -22,25 +22,25 @@ from tests.bench.scale import Scale
 from tests.bench.worker_metrics import Reading
 
 _TEXT: Final = "sandbox:hang sandbox:no-video"
-#: Not every one has to be in flight by then: what is, is watched, and the figure says how many.
+#: Not all have to be in flight by then: those in flight are measured, and the figure has their number.
 _RAMP_PATIENCE: Final = 400.0  # seconds
 _TICK: Final = 1.0
 
 
 @dataclass(frozen=True)
 class Look:
-    """The due set of polls and the worker at one moment."""
+    """The due set of polls and the worker at one time."""
 
     at: float
     polled: int
     late: float
-    """Seconds the most overdue entry has been due without being in anybody's hands: a claimed one is due later."""
+    """Seconds for which the most overdue unclaimed entry has been due. A claim moves its entry to a later time."""
     rss: float
 
 
 @dataclass(frozen=True)
 class Phase:
-    """What was seen from one reading of the worker's metrics to the next."""
+    """The samples between two reads of the worker's metrics."""
 
     looks: list[Look]
     before: Reading
@@ -67,10 +67,10 @@ class Watch:
     stack: Stack
     redis: "Redis"
     port: int
-    """Of the worker's metrics."""
+    """The port of the worker's metrics."""
 
     def until(self, *, polled: int | None = None, seconds: float) -> Phase:
-        """Look once a second until so many are polled for, or the time is up."""
+        """Sample once a second until the number of polled generations is reached, or the time is up."""
         before, looks = worker_metrics.read(self.port), [self._look()]
         while looks[-1].at - looks[0].at < seconds and (polled is None or looks[-1].polled < polled):
             time.sleep(_TICK)
@@ -85,7 +85,7 @@ class Watch:
 
 
 def measure(scale: Scale) -> Iterator[Figure]:
-    """50,000 jobs that never end; the worker's memory, and whether anything is polled too late."""
+    """Measure 50,000 jobs that never end: the worker's memory, and the delay of polls."""
     wanted, port = scale.in_flight, free_port()
     with (
         stacks.opened(
@@ -114,7 +114,7 @@ def _used(redis: "Redis") -> int:
 
 
 def _interval(stack: Stack, in_flight: int) -> float:
-    """Seconds between two polls of one job at this load, at its very shortest."""
+    """Return the shortest interval in seconds between two polls of one job at this load."""
     polls = build_schedule(stack.settings).polls
     return polls.next(timedelta(), in_flight, rng=lambda: 0.5).total_seconds()
 

@@ -1,5 +1,5 @@
-"""How soon things happen when nothing else does: POST answered -> fal called; result seen, or told of by fal's
-callback -> webhook received.
+"""Latencies of an idle stack: POST answered -> fal called; result polled, or reported by fal's callback -> webhook
+received.
 """
 
 import http.client
@@ -22,12 +22,12 @@ from tests.bench.figures import Figure, latency
 from tests.bench.receiver import Receiver
 from tests.bench.scale import Scale
 
-#: At fal for as short as it goes: the next poll, a second later, sees it ended.
+#: The shortest job at fal: the next poll, a second later, finds its end.
 _TEXT: Final = "sandbox:no-video sandbox:queue-seconds=0 sandbox:seconds=0.2 sample {number} "
-#: Up to so long after a webhook comes the next POST, lest samples keep step with beat.
+#: The next POST comes at a random time up to this after a webhook, so that samples are not in phase with beat.
 _PAUSE: Final = 0.3
 _WARM_UP: Final = 2
-#: Over at fal almost at once, which does not say so; and no poll comes before the callback that we send in its place.
+#: Ended at fal almost at once, without a callback; and no poll comes before the callback that the benchmark sends.
 _SILENT: Final = "sandbox:no-video sandbox:queue-seconds=0 sandbox:seconds=0 sandbox:lost-webhook callback {number} "
 _NO_POLL: Final = timedelta(minutes=1)
 _FAL_PATIENCE: Final = 30.0  # seconds
@@ -52,7 +52,7 @@ def measure(scale: Scale) -> Iterator[Figure]:
 
 
 def callbacks(scale: Scale) -> Iterator[Figure]:
-    """fal's callback, from its first byte on the way to us -> the tenant's webhook received."""
+    """Measure from the first byte of fal's callback to the tenant's webhook."""
     with (
         stacks.opened(worker=True, poll_shortest=_NO_POLL, poll_longest=_NO_POLL) as stack,
         receivers.opened() as receiver,
@@ -63,7 +63,7 @@ def callbacks(scale: Scale) -> Iterator[Figure]:
 
 
 def _called_back(stack: Stack, signer: Signer, receiver: Receiver, number: int) -> float:
-    """Seconds from a callback's first byte to the webhook it caused."""
+    """Return the seconds from a callback's first byte to its webhook."""
     prompt = _SILENT.format(number=number).ljust(stacks.PROMPT_LENGTH, "x")
     wanted = {"prompt": prompt, "image_url": stacks.IMAGE, "webhook_url": receiver.url}
     _post(stack, json.dumps(wanted))
@@ -84,7 +84,7 @@ def _called_back(stack: Stack, signer: Signer, receiver: Receiver, number: int) 
 
 
 def _completed(stack: Stack, prompt: str) -> dict[str, str]:
-    """What the sandbox knows of a job, once it is over and the gateway knows its request id."""
+    """Return the sandbox's record of a job, once it has ended and the gateway has its request id."""
     give_up = time.monotonic() + _FAL_PATIENCE
     while time.monotonic() < give_up:
         for job in httpx.get(f"{stack.sandbox_url}/_sandbox/requests").json():
@@ -111,7 +111,7 @@ def _sample(stack: Stack, receiver: Receiver, number: int) -> Sample:
 
 
 def _post(stack: Stack, body: str) -> float:
-    """When the answer had been read."""
+    """Post. Return the time at which the response had been read."""
     connection = http.client.HTTPConnection("127.0.0.1", stack.port)
     connection.request("POST", stacks.PATH, body, stacks.headers(stack))
     answer = connection.getresponse()
@@ -123,6 +123,6 @@ def _post(stack: Stack, body: str) -> float:
 
 
 def _submits(stack: Stack) -> dict[str, float]:
-    """When the sandbox received each submit, by prompt."""
+    """Return the time at which the sandbox received each submit, by prompt."""
     requests = httpx.get(f"{stack.sandbox_url}/_sandbox/requests").json()
     return {request["prompt"]: request["created_at"] for request in requests}

@@ -1,6 +1,6 @@
-"""Load over HTTP/1.1 from a process of its own: so many connections, each with one request under way.
+"""Load over HTTP/1.1 from a separate process: a number of connections, each with one request in progress.
 
-Written on the bare socket, because an HTTP client that costs more than the server measures itself.
+Written on plain sockets, because an HTTP client that costs more than the server would measure itself.
 """
 
 import asyncio
@@ -16,28 +16,28 @@ from typing import Final, cast
 
 import uvloop
 
-#: Requests under way at a time, unless a figure needs another number.
+#: Concurrent requests, unless a figure needs another number.
 CONNECTIONS: Final = 64
-#: What a body's number is written over: same length, so that every request has the same size.
+#: The text that a body's number replaces: of the same length, so that all requests have the same size.
 PLACEHOLDER: Final = "#" * 12
-_PATIENCE: Final = 120.0  # seconds beyond the round's own, before it is given up
+_PATIENCE: Final = 120.0  # seconds beyond those of the round, after which it fails
 
 
 class LoadFailed(Exception):
-    """The server answered otherwise than wanted, or not at all."""
+    """The server gave another response than expected, or none."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Load:
-    """One round. Ends after ``seconds``, or after ``requests`` where they are given."""
+    """One round. It ends after ``seconds``, or after ``requests`` if given."""
 
     port: int
     method: str = "POST"
     paths: Sequence[str]
-    """Asked in turn; ``PLACEHOLDER`` in them, in headers and in the body becomes a number that never comes again."""
+    """Requested in turn; ``PLACEHOLDER`` in paths, headers and body becomes a unique number."""
     headers: dict[str, str] = field(default_factory=dict)
     keys: Sequence[str] = ()
-    """API keys to call with, in turn; they take the place of an ``authorization`` in the headers."""
+    """API keys, used in turn; they replace an ``authorization`` in the headers."""
     body: str = ""
     wanted: int = 202
     connections: int = CONNECTIONS
@@ -45,7 +45,7 @@ class Load:
     requests: int = 0
 
     def run(self) -> "Outcome":
-        """Raises LoadFailed."""
+        """Run the round. Raises LoadFailed."""
         command = [sys.executable, "-m", "tests.bench.load"]
         child = subprocess.run(
             command,
@@ -59,7 +59,7 @@ class Load:
         return Outcome(**json.loads(child.stdout))
 
     def messages(self) -> Iterator[bytes]:
-        """Ready requests without end."""
+        """Yield complete requests without end."""
         numbers = count(time.time_ns() // 1_000_000 % 10**8 * 10_000)
         templates = [self._message(path, key) for key in self.keys or [""] for path in self.paths]
         for template in cycle(templates):
@@ -86,7 +86,7 @@ class Outcome:
 
 
 class Connection(asyncio.Protocol):
-    """Sends a request, reads its answer, sends the next."""
+    """Sends a request, reads its response, sends the next."""
 
     def __init__(self, asked: Callable[[], bytes | None], wanted: int, latencies: list[float]) -> None:
         self._asked = asked
@@ -97,7 +97,7 @@ class Connection(asyncio.Protocol):
         self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast("asyncio.Transport", transport)  # uvloop's is none by inheritance
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's transport does not inherit from it
         self._send()
 
     def data_received(self, data: bytes) -> None:
@@ -132,7 +132,7 @@ def _is_whole(answer: bytes) -> bool:
     head = answer.find(b"\r\n\r\n")
     if head < 0:
         return False
-    length = answer.lower().index(b"content-length:", 0, head)  # neither server answers these calls in chunks
+    length = answer.lower().index(b"content-length:", 0, head)  # neither server uses chunks for these calls
     return len(answer) >= head + 4 + int(answer[length + 15 : answer.index(b"\r", length)])
 
 

@@ -1,4 +1,4 @@
-"""What things weigh: a queued generation in Redis, the processes of an idle stack."""
+"""Memory: a queued generation in Redis, the processes of an idle stack."""
 
 import time
 from collections.abc import Iterator
@@ -11,13 +11,13 @@ from tests.bench import stack as stacks
 from tests.bench.figures import Figure, Target
 from tests.bench.scale import Scale
 
-_WARM_UP: Final = 200  # scripts, connections and the shape of the indexes exist before the first look
-_CALM_SECONDS: Final = 1.0  # until buffers of ended connections are given back
+_WARM_UP: Final = 200  # scripts, connections and the form of the indexes exist before the first measurement
+_CALM_SECONDS: Final = 1.0  # until buffers of closed connections are freed
 _IDLE_SECONDS: Final = 3.0
 
 
 def per_queued(scale: Scale) -> Iterator[Figure]:
-    """Record, indexes and due sets of a generation with a 500-byte prompt."""
+    """Measure record, indexes and due sets of a generation with a 500-byte prompt."""
     with stacks.opened(worker=False) as stack:
         stacks.creates(stack, "a boat", requests=_WARM_UP).run()
         before = _used(stack)
@@ -33,7 +33,7 @@ def per_queued(scale: Scale) -> Iterator[Figure]:
 
 
 def idle(_scale: Scale) -> Iterator[Figure]:
-    """Resident memory of ``seedance-gateway up`` with nothing to do."""
+    """Measure the resident memory of an idle ``seedance-gateway up``."""
     with stacks.opened(worker=True) as stack:
         time.sleep(_IDLE_SECONDS)
         sizes = {name: round(megabytes(child.pid), 1) for name, child in stack.children.items()}

@@ -1,4 +1,4 @@
-"""What it costs to be watched: the calls that are counted and told, and the answer to Prometheus."""
+"""The cost of observability: metrics and logs of requests, and the response to Prometheus."""
 
 import asyncio
 import contextlib
@@ -23,15 +23,15 @@ from tests.bench.scale import Scale
 from tests.bench.stack import Server
 
 TENANTS: Final = 1000
-#: The state is read at most once a second: each look waits until it has to be read again.
+#: The state is read at most once a second: each sample waits until the next read.
 _STALE_SECONDS: Final = 1.05
 _LOOKS: Final = 20
-#: Creates of one round of the load, which has two minutes.
+#: Creates in one round of the load, which has two minutes.
 _AT_A_TIME: Final = 10_000
 
 
 def cost(scale: Scale) -> Iterator[Figure]:
-    """POST /v1/generations with metrics and logs, against the same gateway without."""
+    """Measure POST /v1/generations with metrics and logs, against the same gateway without."""
     with stacks.opened(worker=False) as stack, _silent_beside(stack) as silent:
         throughput.rewrite_no_log(stack)
         gateway = stacks.gateway_of(stack)
@@ -46,7 +46,7 @@ def cost(scale: Scale) -> Iterator[Figure]:
 
 
 def endpoint(scale: Scale) -> Iterator[Figure]:
-    """GET /metrics with a thousand tenants, all of whom have generations waiting."""
+    """Measure GET /metrics with a thousand tenants, all with queued generations."""
     with stacks.opened(worker=False) as stack:
         keys = asyncio.run(_tenants(stack.settings, TENANTS))
         creates = Load(

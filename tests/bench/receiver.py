@@ -1,4 +1,4 @@
-"""A tenant's webhook receiver on a thread of its own: notes when each event came in, answers 204."""
+"""A tenant's webhook receiver in a thread: records the time of each event, responds with 204."""
 
 import contextlib
 import json
@@ -25,7 +25,7 @@ class Receiver:
         self._events = events
 
     def next(self) -> Event:
-        """Raises ``queue.Empty`` when none comes for half a minute."""
+        """Return the next event. Raises ``queue.Empty`` after half a minute without one."""
         return self._events.get(timeout=_PATIENCE)
 
 

@@ -1,7 +1,7 @@
 """Measure every figure in one run: ``python tests/bench/run.py [names...] [--quick]``.
 
-Prints a table, the raw figures and what they were measured on; writes ``bench.json``. A missed target is told, not
-punished: the exit code says only whether measuring worked.
+Prints a table, the raw figures and the machine; writes ``bench.json``. A missed target is reported and is not an
+error: the exit code states only whether the measurement worked.
 """
 
 import argparse
@@ -31,11 +31,11 @@ from tests.bench import (
 from tests.bench.figures import Figure
 from tests.bench.scale import Scale
 
-_WIDTH: Final = 110  # columns, where no terminal says how many it has
+_WIDTH: Final = 110  # columns, if the terminal does not report its width
 
 Measure = Callable[[Scale], Iterator[Figure]]
 
-#: By the names that can be asked for; one measurement may bring several figures.
+#: By the names on the command line; one measurement may produce several figures.
 MEASURES: Final[dict[str, Measure]] = {
     "create": throughput.create,
     "create_all_limits": tenants.create,

@@ -1,4 +1,4 @@
-"""How much is measured: all of it, or as much as fits into two minutes."""
+"""The size of a run: full, or as much as two minutes allow."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -7,24 +7,24 @@ from typing import Final
 @dataclass(frozen=True, kw_only=True)
 class Scale:
     rounds: int
-    """Of each server, in turn."""
+    """Seconds for each server, in turn."""
     round_seconds: float
     samples: int
-    """Of a latency."""
+    """Samples of a latency."""
     queued: int
-    """Generations whose bytes are counted."""
+    """Generations whose bytes are measured."""
     dispatch_tenants: int
-    """Each with 100 generations queued."""
+    """Tenants with 100 queued generations each."""
     in_flight: int
     watched: int
     """Generations whose tenants' gauges are read."""
     streams: int
-    """Event streams open at a time."""
+    """Concurrent event streams."""
     watched_seconds: float
-    """How long polling is watched once all are in flight."""
+    """Seconds for which polls are measured when all generations are in flight."""
     deliveries: int
     paced_seconds: float
-    """How long events come to the healthy one of two receivers."""
+    """Seconds in which the healthy one of two receivers gets events."""
 
 
 FULL: Final = Scale(

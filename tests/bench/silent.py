@@ -1,4 +1,4 @@
-"""The gateway without metrics and logs, to see what they cost: ``python -m tests.bench.silent serve --port N``."""
+"""The gateway without metrics and logs, to measure their cost: ``python -m tests.bench.silent serve --port N``."""
 
 from typing import Any
 

@@ -1,6 +1,6 @@
-"""A receiver in a process of its own that takes its time: ``python -m tests.bench.slow_receiver PORT SECONDS``.
+"""A separate process with a slow webhook receiver: ``python -m tests.bench.slow_receiver PORT SECONDS``.
 
-Paths below ``/hang`` are never answered. ``GET /`` tells when each event came, by path, and how many were open at most.
+Paths below ``/hang`` get no response. ``GET /`` returns the time of each event by path, and the most open requests.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""The stack under measurement, and how it is called."""
+"""The stack under measurement, and its clients."""
 
 import contextlib
 import os
@@ -27,12 +27,12 @@ class Server:
 
 
 def prompt(text: str) -> str:
-    """500 bytes that say this, and a number of their own."""
+    """Return a prompt of 500 bytes with a unique number."""
     return f"{text} {PLACEHOLDER} ".ljust(PROMPT_LENGTH, "x")
 
 
 def body(text: str) -> str:
-    """JSON of a generation with a 500-byte prompt."""
+    """Return the JSON of a generation with a 500-byte prompt."""
     return f'{{"prompt": "{prompt(text)}", "image_url": "{IMAGE}"}}'
 
 
@@ -41,13 +41,13 @@ def headers(stack: Stack, **more: str) -> dict[str, str]:
 
 
 def creates(stack: Stack, text: str, *, requests: int) -> Load:
-    """So many generations, through the API."""
+    """Create this number of generations through the API."""
     return Load(port=stack.port or 0, paths=[PATH], headers=headers(stack), body=body(text), requests=requests)
 
 
 @contextlib.contextmanager
 def opened(*, worker: bool, environment: dict[str, str] | None = None, **settings: Any) -> Iterator[Stack]:
-    """A stack of its own; ``environment`` reaches all its processes, ``settings`` ours alone."""
+    """Start a separate stack. ``environment`` applies to all its processes, ``settings`` to this process only."""
     before = dict(os.environ)
     os.environ.update(environment or {})
     try:
@@ -64,7 +64,7 @@ def gateway_of(stack: Stack) -> Server:
 
 @contextlib.contextmanager
 def floor_beside(stack: Stack) -> Iterator[Server]:
-    """It writes to the same Redis."""
+    """Start the floor on the same Redis."""
     port = free_port()
     child = Child(
         "floor",

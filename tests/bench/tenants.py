@@ -1,4 +1,4 @@
-"""What tenants cost: all limits on, ten thousand of them, and a key that is known."""
+"""The cost of tenants: all limits set, ten thousand tenants, and a cached key."""
 
 import asyncio
 import time
@@ -19,7 +19,7 @@ from tests.bench.scale import Scale
 FEW: Final = 10
 MANY: Final = 10_000
 _CHECKS: Final = 20_000
-#: Every limit a create can meet, none of which it reaches.
+#: Every limit that a create checks; none is reached.
 _LIMITS: Final = Limits(
     requests_per_minute=60_000_000,
     burst=1_000_000,
@@ -33,7 +33,7 @@ _LIMITS: Final = Limits(
 
 
 def create(scale: Scale) -> Iterator[Figure]:
-    """POST /v1/generations with every limit on, against the floor; ten thousand tenants against ten."""
+    """Measure POST /v1/generations with all limits set, against the floor; ten thousand tenants against ten."""
     with stacks.opened(worker=False, account_daily_budget_usd=10**9) as stack, stacks.floor_beside(stack) as bare:
         throughput.rewrite_no_log(stack)
         gateway = stacks.gateway_of(stack)
@@ -46,7 +46,7 @@ def create(scale: Scale) -> Iterator[Figure]:
             body=_body(),
         )
         many = replace(few, keys=every)
-        replace(many, requests=MANY).run()  # every tenant has called before
+        replace(many, requests=MANY).run()  # each tenant has called once before
         plain = replace(few, port=bare.port, paths=[floor.PATH], keys=(), body=stacks.body("a boat"))
         of_floor, of_few, of_many = throughput.interleaved(
             scale,
@@ -72,14 +72,14 @@ def create(scale: Scale) -> Iterator[Figure]:
 
 
 def key_check(_: Scale) -> Iterator[Figure]:
-    """A key that was looked up less than a second ago: parse, checksum, hash, compare."""
+    """Measure a key that was read less than a second ago: parse, checksum, hash, compare."""
     with stacks.opened(worker=False) as stack:
         samples = asyncio.run(_checks(stack.settings, stack.api_key))
     yield Figure(name="key_check", value=median(samples), unit="us (p50)", target=Target(20))
 
 
 def _body() -> str:
-    """Each call with an end user of its own: more of them than any day will see."""
+    """Each call has a new end user: more of them than on any real day."""
     text = stacks.prompt("a boat")
     user = f"customer-{PLACEHOLDER}"
     return f'{{"prompt": "{text}", "image_url": "{stacks.IMAGE}", "duration": 5, "end_user_id": "{user}"}}'

@@ -1,4 +1,4 @@
-"""Requests per second of one gateway process, against the floor, round by round in turn."""
+"""Requests per second of one gateway process, against the floor, in alternate rounds."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -17,7 +17,7 @@ from tests.bench.load import PLACEHOLDER, Load, Outcome
 from tests.bench.scale import Scale
 from tests.bench.stack import Server
 
-_READ: Final = 500  # generations asked for in turn
+_READ: Final = 500  # generations that are read in turn
 _WARM_UP_SECONDS: Final = 0.7
 
 
@@ -25,7 +25,7 @@ _WARM_UP_SECONDS: Final = 0.7
 class Round:
     outcome: Outcome
     cpu: float
-    """Seconds of processor time the server took for it: steadier than its speed on a machine that others use too."""
+    """Seconds of CPU time of the server: steadier than its speed on a shared machine."""
 
     @property
     def per_second(self) -> float:
@@ -50,7 +50,7 @@ class Contender:
 
 
 def create(scale: Scale) -> Iterator[Figure]:
-    """POST /v1/generations, without and with an idempotency key."""
+    """Measure POST /v1/generations, with and without an idempotency key."""
     with stacks.opened(worker=False) as stack, stacks.floor_beside(stack) as bare:
         rewrite_no_log(stack)
         gateway = stacks.gateway_of(stack)
@@ -67,7 +67,7 @@ def create(scale: Scale) -> Iterator[Figure]:
 
 
 def get(scale: Scale) -> Iterator[Figure]:
-    """GET /v1/generations/{id}; the floor answers with the same record by HGETALL."""
+    """Measure GET /v1/generations/{id}; the floor returns the same record by HGETALL."""
     with stacks.opened(worker=False) as stack, stacks.floor_beside(stack) as bare:
         gateway, names = stacks.gateway_of(stack), _created(stack)
         ours = Load(
@@ -86,7 +86,7 @@ def get(scale: Scale) -> Iterator[Figure]:
 
 
 def fal_status(scale: Scale) -> Iterator[Figure]:
-    """GET …/requests/{id}/status as fal's clients ask it ten times a second; the floor as of ``get``."""
+    """Measure GET …/requests/{id}/status, which fal's clients call ten times a second; the floor is that of ``get``."""
     with stacks.opened(worker=False) as stack, stacks.floor_beside(stack) as bare:
         gateway, names = stacks.gateway_of(stack), _created(stack)
         ours = Load(
@@ -114,7 +114,7 @@ def _created(stack: Stack) -> list[str]:
 
 
 def interleaved(scale: Scale, *contenders: Contender) -> list[list[Round]]:
-    """Rounds per contender, taken in turn; a first, short turn warms up and does not count."""
+    """Run rounds of each contender, in turn. A first, short round warms up and does not count."""
     for contender in contenders:
         contender.run(_WARM_UP_SECONDS)
     turns = [[contender.run(scale.round_seconds) for contender in contenders] for _ in range(scale.rounds)]
@@ -122,7 +122,7 @@ def interleaved(scale: Scale, *contenders: Contender) -> list[list[Round]]:
 
 
 def compared(name: str, ours: Sequence[Round], bare: Sequence[Round], *, target: Target | None = None) -> Figure:
-    """Medians, because a shared machine has bad seconds."""
+    """Return medians, because a shared machine has bad seconds."""
     return Figure(
         name=name,
         value=median(one.per_second for one in ours),
@@ -142,6 +142,6 @@ def compared(name: str, ours: Sequence[Round], bare: Sequence[Round], *, target:
 
 
 def rewrite_no_log(stack: Stack) -> None:
-    """Redis forks to rewrite its log at 64 MB: that would hit one round of one server."""
+    """Redis forks to rewrite its log at 64 MB, which would slow one round of one server."""
     with stacks.redis_of(stack) as redis:
         redis.config_set("auto-aof-rewrite-percentage", 0)

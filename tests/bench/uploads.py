@@ -1,4 +1,4 @@
-"""What an upload weighs: the gateway's peak, before and after thirty megabytes have gone through it."""
+"""Memory of an upload: the gateway's peak, before and after uploads of thirty megabytes."""
 
 import io
 from collections.abc import Iterator
@@ -21,9 +21,9 @@ _SMALL: Final = (300, 200)
 
 
 def rss(_scale: Scale) -> Iterator[Figure]:
-    """Growth of the gateway process while images of 30 MB are uploaded, at its highest point."""
+    """Measure the largest growth of the gateway process while images of 30 MB are uploaded."""
     with stacks.opened(worker=False) as stack:
-        for _ in range(_UPLOADS):  # the first leave code and connections behind
+        for _ in range(_UPLOADS):  # the first uploads load code and open connections
             _upload(stack, _photo(_SMALL))
         photo, pid = _photo(_SIZE), stacks.gateway_of(stack).pid
         before = _peak(pid, forget=True)
@@ -52,7 +52,7 @@ def _upload(stack: Stack, photo: bytes) -> None:
 
 
 def _peak(pid: int, *, forget: bool = False) -> int:
-    """Most it had resident, in bytes, since it was last forgotten."""
+    """Return the largest resident memory in bytes since the last reset."""
     process = Path(f"/proc/{pid}")
     if forget:
         (process / "clear_refs").write_text("5")

@@ -1,4 +1,4 @@
-"""Webhooks: how many a worker sends against a slow receiver, and what a dead receiver does to a healthy one."""
+"""Webhooks: the rate of a worker with a slow receiver, and the delay that a dead receiver causes to a healthy one."""
 
 import asyncio
 import contextlib
@@ -26,9 +26,9 @@ from tests.bench.figures import Figure, Target
 from tests.bench.memory import megabytes
 from tests.bench.scale import Scale
 
-_SECONDS: Final = 0.1  # the receiver takes
+_SECONDS: Final = 0.1  # duration of a response
 _TENANTS: Final = 10
-_BODY: Final = json.dumps({"type": EventType.SUCCEEDED, "data": {"prompt": "x" * 1200}})  # as long as a generation's
+_BODY: Final = json.dumps({"type": EventType.SUCCEEDED, "data": {"prompt": "x" * 1200}})  # length of a real event
 _BATCH: Final = 50
 _DEAD: Final = 1_000
 _PER_SECOND: Final = 40
@@ -38,7 +38,7 @@ _PATIENCE: Final = 120.0
 
 @dataclass(frozen=True)
 class Slow:
-    """A receiver in its own process."""
+    """A receiver in a separate process."""
 
     port: int
 
@@ -49,9 +49,9 @@ class Slow:
         return httpx.get(self.url("/"), trust_env=False).json()
 
     def arrivals(self, prefix: str) -> dict[str, float]:
-        """When each event first came, by its id."""
+        """Return the time of the first attempt of each event, by its id."""
         came = [event for path, events in self.told()["came"].items() if path.startswith(prefix) for event in events]
-        return dict(sorted(came, key=lambda event: -event[1]))  # the first of a name is written last
+        return dict(sorted(came, key=lambda event: -event[1]))  # the first attempt of an event is written last
 
 
 @contextlib.contextmanager
@@ -67,7 +67,7 @@ def slow_receiver(stack: Stack) -> Iterator[Slow]:
 
 
 def throughput(scale: Scale) -> Iterator[Figure]:
-    """One worker process, ten tenants' endpoints, a receiver that answers in 100 ms."""
+    """Measure one worker process, endpoints of ten tenants, and a receiver that responds after 100 ms."""
     with stacks.opened(worker=False) as stack, slow_receiver(stack) as receiver:
         asyncio.run(_fill(stack, receiver, scale.deliveries))
         stack.start_worker()
@@ -87,7 +87,7 @@ def throughput(scale: Scale) -> Iterator[Figure]:
 
 
 def isolation(scale: Scale) -> Iterator[Figure]:
-    """A healthy endpoint's latency with a thousand deliveries to a dead one of the same tenant, and alone."""
+    """Measure a healthy endpoint's latency with a thousand deliveries to a dead one of the same tenant, and without."""
     alone = _latencies(scale, dead=0)
     beside = _latencies(scale, dead=_DEAD)
     yield Figure(
@@ -141,7 +141,7 @@ async def _announce(runtime: Runtime, to: Endpoint, count: int) -> Sequence[Deli
 
 
 def _watched(stack: Stack, receiver: Slow, count: int) -> tuple[int, float]:
-    """Until all have come: the most attempts under way at a time, and the worker's largest size."""
+    """Wait for all deliveries. Return the most concurrent attempts, and the worker's largest memory."""
     leased, rss, give_up = 0, 0.0, time.monotonic() + _PATIENCE
     with stacks.redis_of(stack) as redis:
         owners = redis.zrange(keys.TENANTS, 0, -1)
@@ -156,7 +156,7 @@ def _watched(stack: Stack, receiver: Slow, count: int) -> tuple[int, float]:
 
 
 def _sustained(at: Sequence[float]) -> float:
-    """Of the middle eight tenths: neither the start of the worker nor the last stragglers."""
+    """Return the rate of the middle eight tenths: without the worker's start and the last deliveries."""
     first, last = at[len(at) // 10], at[len(at) * 9 // 10]
     return 0.8 * len(at) / (last - first)
 
@@ -171,7 +171,7 @@ def _latencies(scale: Scale, *, dead: int) -> list[float]:
 
 
 async def _paced(stack: Stack, receiver: Slow, seconds: float, *, dead: int) -> dict[str, float]:
-    """Events to the healthy endpoint at a steady pace, each with the moment it was made."""
+    """Send events to the healthy endpoint at a steady rate. Return the time of each."""
     made: dict[str, float] = {}
     async with open_runtime(stack.settings) as runtime:
         healthy = await _endpoint(runtime, receiver.url("/healthy"))
@@ -180,7 +180,7 @@ async def _paced(stack: Stack, receiver: Slow, seconds: float, *, dead: int) -> 
         hanging = await runtime.webhooks.endpoints.create(owner, wanted)
         for _ in range(0, dead, _BATCH):
             await _announce(runtime, hanging, _BATCH)
-        await asyncio.sleep(1)  # the worker has warmed up, or is up to its neck in the dead ones
+        await asyncio.sleep(1)  # the worker has started, or is busy with the dead endpoint's deliveries
         begun = time.monotonic()
         for n in range(int(seconds * _PER_SECOND)):
             await asyncio.sleep(max(0.0, begun + n / _PER_SECOND - time.monotonic()))

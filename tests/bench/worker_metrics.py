@@ -1,4 +1,4 @@
-"""What the worker says of itself on its metrics port."""
+"""The worker's metrics on its metrics port."""
 
 import math
 from dataclasses import dataclass
@@ -16,14 +16,14 @@ class Reading:
     submits: int
     status_calls: int
     late: dict[float, int]
-    """Polls begun at most so many seconds after their time, by bucket; the last one is infinity."""
+    """Polls with at most this delay in seconds, by bucket; the last bucket is infinity."""
 
     @property
     def polls(self) -> int:
         return self.late.get(math.inf, 0)
 
     def late_since(self, earlier: "Reading", share: float) -> str:
-        """The bucket in which this share of the polls since then lies: ``<= 2.5 s``."""
+        """Return the bucket of this share of the polls since then: ``<= 2.5 s``."""
         since = {bound: polls - earlier.late.get(bound, 0) for bound, polls in self.late.items()}
         bounds = sorted(bound for bound in since if bound < math.inf)
         enough = (bound for bound in bounds if since[bound] >= share * since[math.inf])

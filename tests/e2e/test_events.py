@@ -25,7 +25,7 @@ HEARTBEAT = 0.2
 
 @pytest.fixture(scope="module")
 def short() -> Iterator[Stack]:
-    """With a heartbeat a test can wait for, and room for few streams."""
+    """A stack with a short heartbeat and a low limit of streams."""
     settings = {"event_heartbeat": timedelta(seconds=HEARTBEAT), "event_streams": MOST}
     with Stack(overrides={**OVERRIDES, **settings}) as stack:
         yield stack
@@ -54,7 +54,7 @@ def another_gateway(stack: Stack) -> Iterator[Child]:
 def stream(
     user: TenantClient, generation_id: str, *, after: str = "", port: str = ""
 ) -> Iterator[Iterator[Told | None]]:
-    """Events, None for a heartbeat; 60 s without either fail."""
+    """Yield events, and None for a heartbeat; fail after 60 s without either."""
     url = f"http://127.0.0.1:{port}" if port else user.stack.base_url
     headers = {"last-event-id": after} if after else {}
     with user.http.stream("GET", f"{url}/v1/generations/{generation_id}/events", headers=headers, timeout=60) as answer:
@@ -99,7 +99,7 @@ def test_stream_limit_frees_on_disconnect(user: TenantClient) -> None:
 
 
 def test_stream_resumes_on_another_gateway(user: TenantClient, short: Stack) -> None:
-    """From log line to log line, each from a gateway that has never heard of the stream before."""
+    """Resume after each log line, each time at a gateway that has not served the stream before."""
     g = user.create("sandbox:logs sandbox:no-video sandbox:seconds=3")
     heard: list[Told] = []
     ended = False
@@ -156,7 +156,7 @@ def test_stream_ends_at_once_when_gateway_stops(user: TenantClient, short: Stack
 
 
 async def test_stream_client_that_never_reads_is_dropped(user: TenantClient, short: Stack) -> None:
-    """More than a socket holds, and nobody at the other end who takes it: the connection stays open all the while."""
+    """More data than a socket buffers, and a client that reads nothing: the connection stays open the whole time."""
     g = user.create("sandbox:stuck-queue")
     user.wait_for(g["id"], lambda now: now["status"] == "submitted")
     with socket.socket() as silent:

@@ -1,4 +1,4 @@
-"""Redis above its memory limit under a running stack: what was accepted ends, new things wait for free memory."""
+"""Redis above its memory limit under a running stack: accepted generations end, new data waits for free memory."""
 
 import signal
 import time
@@ -20,7 +20,7 @@ JOBS = 12
 
 @pytest.fixture
 def in_flight(own_tenant: TenantClient, receiver: Receiver) -> list[str]:
-    """Jobs that fal has."""
+    """Return jobs that fal has accepted."""
     prompt = "sandbox:no-video sandbox:seconds=20"
     names = [own_tenant.create(prompt, webhook_url=receiver.url)["id"] for _ in range(JOBS)]
     give_up = time.monotonic() + PATIENCE
@@ -55,7 +55,7 @@ def test_redis_full_accepted_jobs_end_and_creates_resume(
 
 
 def test_redis_full_worker_starts_and_works(in_flight: list[str], own_tenant: TenantClient, own_stack: Stack) -> None:
-    """Its connection to the broker needs memory, and its own polls of the store need none."""
+    """The worker's connection to the broker needs memory; its own polls of the store need none."""
     own_stack.children.pop("worker").kill()
     with full(own_stack.redis.url, used=1.2):
         worker = own_stack._python("worker", "-m", "celery", "--quiet", "-A", "workers", "worker")
@@ -66,7 +66,7 @@ def test_redis_full_worker_starts_and_works(in_flight: list[str], own_tenant: Te
 
 
 def hints_waiting(stack: Stack) -> None:
-    """In the broker, for a worker that stands still."""
+    """Stop the worker with SIGSTOP, and send messages to its queues."""
     stack.children["worker"].process.send_signal(signal.SIGSTOP)
     app = celery_app(stack.settings)
     for drain in WorkQueue:

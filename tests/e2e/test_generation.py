@@ -1,4 +1,4 @@
-"""A generation's whole way, through real processes: what a tenant sees, what fal is asked, what the receiver gets."""
+"""A generation through real processes: the responses to the tenant, the requests to fal, the webhooks."""
 
 import time
 from pathlib import Path
@@ -65,7 +65,7 @@ def test_submit_with_lost_response_is_not_repeated(tenant: TenantClient) -> None
     prompt = "sandbox:lost-answer sandbox:lost-webhook sandbox:no-video paid once"
     g = tenant.create(prompt)
     tenant.wait_for(g["id"], lambda now: now["status"] == "unconfirmed")
-    time.sleep(2.5)  # two rounds of beat: whoever would send it again has had the chance
+    time.sleep(2.5)  # two rounds of beat: a process that would repeat the submit has had the time
     assert tenant.read(g["id"])["status"] == "unconfirmed"
     assert len(tenant.submits(prompt)) == 1
 

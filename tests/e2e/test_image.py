@@ -1,5 +1,5 @@
-"""The Dockerfile's own steps, in order, in an empty folder, and what comes of them, run as it will be: no engine is
-at hand, so what an engine adds (layers, namespaces, the user) is not shown here."""
+"""The Dockerfile's steps, in order, in an empty folder, and the programs that they install. No container engine
+runs: what an engine adds (layers, namespaces, the user) is not tested here."""
 
 import json
 import signal
@@ -25,7 +25,7 @@ MODULES = (
 
 @pytest.fixture(scope="module")
 def image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Builder]:
-    """Every stage, built; the gateway's is entered, and nothing under its root can be written."""
+    """Build every stage, enter the gateway's stage, and make the files under its root read-only."""
     builder = Builder(ROOT / "Dockerfile", tmp_path_factory.mktemp("image"), hurried=("sandbox-build",))
     builder.build()
     builder.enter("gateway")
@@ -110,7 +110,7 @@ def start(image: Builder, gateway: Stage, redis_url: str, tmp_path: Path) -> Ite
 
     yield started
     for child in children:
-        assert child.end() in (0, -signal.SIGTERM), child.story()  # uvicorn passes the signal on when it is done
+        assert child.end() in (0, -signal.SIGTERM), child.story()  # uvicorn raises the signal again after its shutdown
 
 
 def test_image_serves_and_healthcheck_passes(
@@ -154,7 +154,7 @@ def test_image_sandbox_is_a_separate_stage(image: Builder) -> None:
 
 
 def test_image_context_has_all_copied_files() -> None:
-    """.dockerignore lets in what COPY asks for, and no secrets or data beside it."""
+    """.dockerignore lets in the files that COPY needs, and no secrets or data."""
     from tests.support.dockerfile import instructions
 
     allowed = [line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")]

@@ -1,4 +1,4 @@
-"""The logs of real processes are JSON, line by line, until the process ends."""
+"""Logs of real processes are JSON in every line until the process ends."""
 
 import json
 import os
@@ -14,7 +14,7 @@ from tests.guards.repository import ROOT
 from tests.support import factories
 
 HUSH = "hush-redis-password"
-#: Celery writes this itself, in its signal handler.
+#: Celery writes this line itself, in its signal handler.
 CELERY_OUTPUT = (b"", b"worker: Warm shutdown (MainProcess)")
 
 
@@ -34,7 +34,7 @@ def test_processes_write_only_json(own_tenant: TenantClient) -> None:
         for name in ("beat", "worker", "gateway")
     }
     assert all({"event", "level", "timestamp"} <= line.keys() for lines in logs.values() for line in lines)
-    for lines in filter(None, logs.values()):  # beat may be ended before it has begun
+    for lines in filter(None, logs.values()):  # beat may be stopped before it has started
         assert lines[0]["event"] == "process_started"
         assert {"version", "commit"} <= lines[0].keys()
     about = [line for lines in logs.values() for line in lines if line.get("generation_id") == made["id"]]
@@ -80,7 +80,7 @@ else:
 
 @pytest.mark.parametrize("unbuffered", ["", "1"], ids=["buffered", "unbuffered"])
 def test_log_to_full_disk_does_not_stop_the_process(unbuffered: str) -> None:
-    """A collector that has ended causes the same error."""
+    """A log collector that has ended causes the same error."""
     code = """
 import asyncio
 import logging

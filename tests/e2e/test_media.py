@@ -1,4 +1,4 @@
-"""Images in and videos kept, with real processes: ``kill -9`` in mid-copy, and what hostile uploads weigh."""
+"""Uploaded images and stored videos with real processes: ``kill -9`` during a copy, and memory of hostile uploads."""
 
 import contextlib
 import hashlib
@@ -18,7 +18,7 @@ from tests.support.chaos.fal_proxy import VIDEO, FalProxy
 from tests.support.receiver import Receiver
 
 MEGABYTE = 1_000_000
-#: What an allocator may keep of buffers that are gone.
+#: Memory that an allocator may hold after its buffers are freed.
 ROOM = 10 * MEGABYTE
 
 
@@ -50,7 +50,7 @@ def keeping(fal: FalProxy, store: s3.S3) -> Iterator[TenantClient]:
 def test_video_copy_continues_after_worker_death(
     keeping: TenantClient, fal: FalProxy, store: s3.S3, receiver: Receiver
 ) -> None:
-    """One object, whole; one success, told once it was; fal is not asked for the result again."""
+    """One complete object; one success event, once the video is stored; fal's result is not requested again."""
     prompt = "sandbox:no-video sandbox:seconds=0.1 killed in mid-copy"
     g = keeping.create(prompt, webhook_url=receiver.url)
     assert fal.begun.wait(40), (keeping.read(g["id"]), keeping.stack.children["worker"].story())
@@ -81,11 +81,11 @@ def test_video_copy_continues_after_worker_death(
 
 @pytest.fixture(scope="module")
 def uploading() -> Iterator[TenantClient]:
-    """Without workers, and with a gateway that is impatient."""
+    """A stack without workers, and with short timeouts in the gateway."""
     with Stack(worker=False, overrides={**OVERRIDES, "upload_timeout": timedelta(seconds=4)}) as stack:
         client = client_of(stack)
         with client.http:
-            for _ in range(3):  # what a first upload leaves for good is no growth
+            for _ in range(3):  # memory that the first uploads need permanently is no growth
                 client.upload("cat.png")
                 client.upload("rocket.jpg")
             yield client
@@ -97,7 +97,7 @@ def gateway(uploading: TenantClient) -> psutil.Process:
 
 
 def peak(process: psutil.Process) -> int:
-    """Most it ever had resident, in bytes."""
+    """Return the largest resident memory so far, in bytes."""
     status = Path(f"/proc/{process.pid}/status").read_text()
     line = next(line for line in status.splitlines() if line.startswith("VmHWM"))
     return int(line.split()[1]) * 1024
@@ -178,7 +178,7 @@ def test_upload_endless_body_is_cut_off(uploading: TenantClient, gateway: psutil
 
 
 def _sent_without_end(connection: socket.socket, *, chunked: bool) -> int:
-    """How much of it the gateway let come."""
+    """Return how many bytes the gateway accepted."""
     piece = b"\x00" * 65_536
     if chunked:
         piece = b"10000\r\n" + piece + b"\r\n"

@@ -1,4 +1,4 @@
-"""Several gateway processes behind one port: a scrape reaches any of them, and is told of all."""
+"""Several gateway processes on one port: a scrape reaches any of them, and returns the metrics of all."""
 
 import os
 import signal
@@ -21,7 +21,7 @@ _CALLS = 40
 
 @pytest.fixture
 def gateways(stack: Stack) -> Iterator[tuple[str, Child]]:
-    """The address of three gateways of the stack, and the process above them."""
+    """The address of three gateways of the stack, and their parent process."""
     port = free_port()
     command = [sys.executable, "-m", "service.cli", "serve", "--port", str(port), "--workers", "3"]
     child = Child("gateways", command, log=stack.folder / "gateways.log", environment=stack.environment)
@@ -47,7 +47,7 @@ def samples(url: str) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
 
 
 def test_metrics_of_any_process_sum_all_processes(several: str) -> None:
-    for _ in range(_CALLS):  # each over a connection of its own, to whichever process takes it
+    for _ in range(_CALLS):  # each over a new connection, to any of the processes
         assert httpx.get(f"{several}/v1/generations", trust_env=False).status_code == 401
 
     labels = (("method", "GET"), ("route", "/v1/generations"), ("status", "401"))
@@ -59,7 +59,7 @@ def test_metrics_of_any_process_sum_all_processes(several: str) -> None:
 
 
 def below(pid: int) -> set[int]:
-    """Gateways that it started."""
+    """Return the gateways that the parent has started."""
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     return {int(child) for child in children if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()}
 
@@ -72,7 +72,7 @@ def reached(goal: Callable[[], bool]) -> None:
 
 
 def waiting_calls(url: str) -> float | None:
-    with suppress(httpx.TransportError):  # whoever takes the connection may just be dying
+    with suppress(httpx.TransportError):  # the process that accepts the connection may be stopping
         return samples(url)["gateway_waiting_calls", ()]
     return None
 
@@ -88,7 +88,7 @@ def test_metrics_gauge_of_dead_process_is_removed(gateways: tuple[str, Child], s
         def wait() -> None:
             with suppress(httpx.TransportError):
                 while client.get(f"/v1/generations/{g['id']}", params={"wait": 50}).is_success:
-                    """It moves a few times before it hangs."""
+                    """The status changes a few times before the job hangs."""
 
         waiting = threading.Thread(target=wait, daemon=True)
         waiting.start()

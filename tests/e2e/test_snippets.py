@@ -37,7 +37,7 @@ def folder(tmp_path: Path) -> Path:
     curl = shutil.which("curl")
     assert curl, "the documents use curl"
     _program(tools / "seedance-gateway", f'exec {sys.executable} -m service.cli "$@"')
-    _program(tools / "curl", f'exec {curl} --fail "$@"')  # an example that is refused fails the test
+    _program(tools / "curl", f'exec {curl} --fail "$@"')  # a refused example fails the test
     return tmp_path
 
 

@@ -1,4 +1,4 @@
-"""A gateway that is asked to stop answers everybody first, with what it knows."""
+"""A gateway that stops first answers all waiting callers, with the current status."""
 
 import sys
 import time
@@ -14,7 +14,7 @@ from service.cli.dev.stack import Stack
 
 @pytest.fixture(scope="module")
 def idle() -> Iterator[Stack]:
-    """Without a worker, so that nothing ever changes."""
+    """A stack without a worker, so that no status changes."""
     with Stack(worker=False) as stack:
         yield stack
 
@@ -37,7 +37,7 @@ def test_stop_answers_waiting_callers(idle: Stack, processes: int) -> None:
             reading = [pool.submit(client.get, f"/v1/generations/{g['id']}", params={"wait": 40}) for _ in range(4)]
             creating = pool.submit(client.post, "/v1/generations", json=body, headers={"prefer": "wait=40"})
             gateway.wait_until(lambda: len(client.get("/v1/generations").json()["data"]) % 2 == 0)
-            for _ in range(20):  # behind which everything sent before has arrived
+            for _ in range(20):  # after these calls, everything that was sent earlier has arrived
                 client.get("/v1/generations")
             begun = time.monotonic()
         finally:

@@ -1,4 +1,4 @@
-"""A real worker and a thousand deliveries: killed in the middle of them, and with a receiver that never answers."""
+"""A real worker and a thousand deliveries: a kill in the middle, and a receiver that never responds."""
 
 import asyncio
 import socket
@@ -21,7 +21,7 @@ from tests.support.receiver import Receiver
 
 COUNT = 1_000
 BATCH = 50
-#: A killed worker's attempts are due again after this and half a minute.
+#: Attempts of a killed worker are due again after this time plus half a minute.
 TIMEOUT = timedelta(seconds=2)
 
 
@@ -33,7 +33,7 @@ def workerless() -> Iterator[Stack]:
 
 @pytest.fixture
 def hanging() -> Iterator[str]:
-    """The URL of a receiver that takes connections and says nothing."""
+    """The URL of a receiver that accepts connections and sends nothing."""
     with socket.create_server(("127.0.0.1", 0), backlog=1024) as listening:
         held: list[socket.socket] = []
 
@@ -111,7 +111,7 @@ def test_worker_killed_during_deliveries_loses_none(workerless: Stack, receiver:
 
 
 def test_dead_receiver_does_not_delay_other_tenants(workerless: Stack, receiver: Receiver, hanging: str) -> None:
-    """The same tenant's other endpoint hears of its events as if nothing were; the figure is the bench's."""
+    """Another endpoint of the same tenant receives its events without delay; the benchmark measures the delay."""
 
     async def made() -> tuple[set[str], float]:
         async with open_runtime(workerless.settings) as runtime:

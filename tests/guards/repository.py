@@ -1,4 +1,4 @@
-"""The files that are ours: what git tracks or would track."""
+"""The files of the repository: those that git tracks or would track."""
 
 import subprocess
 from collections.abc import Iterator
@@ -7,12 +7,12 @@ from typing import Final
 
 ROOT: Final = Path(__file__).parents[2]
 README: Final = ROOT / "README.md"
-#: Not ours to word.
+#: Texts of others, which are not changed.
 _NOT_TEXT: Final = {".png", ".jpg", ".webp", ".mp4", ".ico"}
 
 
 def files(*suffixes: str) -> Iterator[Path]:
-    """Every text file that is, or is about to be, part of the repository; outside of git, every file there is."""
+    """Return every text file that is, or will be, part of the repository; outside of git, every file that exists."""
     for path in _listed():
         text = path.is_file() and path.suffix not in _NOT_TEXT
         if text and (not suffixes or path.suffix in suffixes):

@@ -1,4 +1,4 @@
-"""What must hold for every module: arrows, caught exceptions, Lua headers, texts that must not be there."""
+"""Rules for every module: import contracts, caught exceptions, Lua headers, forbidden texts."""
 
 import ast
 import re
@@ -24,7 +24,7 @@ def test_import_contracts_hold() -> None:
 
 @pytest.mark.parametrize("module", ["service.cli", "service.cli.client.create_video"])
 def test_command_line_imports_no_gateway(module: str) -> None:
-    """A second of imports before `generate` asks for anything, where a fifth of it is enough."""
+    """The imports of the gateway take a second before `generate` can start; without them it takes a fifth of that."""
     heavy = ("aiohttp", "celery", "cryptography", "fastapi", "pydantic", "redis", "service.runtime", "uvicorn")
     code = f"import sys, {module}; sys.stdout.write(' '.join(n for n in {heavy!r} if n in sys.modules))"
 
@@ -32,7 +32,7 @@ def test_command_line_imports_no_gateway(module: str) -> None:
 
 
 def test_gateway_imports_no_optional_modules() -> None:
-    """Four megabytes each, in every process."""
+    """Each of these modules takes four megabytes in every process."""
     code = "import sys, service.app; sys.stdout.write(' '.join(n for n in ('PIL', 'obstore') if n in sys.modules))"
 
     assert said_by(code) == ""
@@ -43,7 +43,7 @@ def said_by(code: str) -> str:
 
 
 def test_suppressed_exceptions_have_a_reason() -> None:
-    """``contextlib.suppress`` says what is meant; an ``except`` that only passes does not."""
+    """``contextlib.suppress`` states the intention; an ``except`` that only passes does not."""
     silent = [
         f"{path.relative_to(ROOT)}:{node.lineno}"
         for path in modules("service", "workers", "deploy")
@@ -113,7 +113,7 @@ LUA_KEYWORDS = {
 
 @pytest.mark.parametrize("script", LUA, ids=lambda path: path.name)
 def test_lua_parameters_are_used(script: Path) -> None:
-    """By the script itself, or by a part that it shares."""
+    """The parameter is used by the script itself, or by a part that it shares."""
     loaded = Script(script.stem)
     names = [*loaded.keys.locals, loaded.keys.start, *loaded.arguments.locals, loaded.arguments.start]
     used = _lua_names(loaded.text)
@@ -124,7 +124,7 @@ def test_lua_parameters_are_used(script: Path) -> None:
 
 @pytest.mark.parametrize("script", LUA, ids=lambda path: path.name)
 def test_lua_names_are_declared(script: Path) -> None:
-    """A missing declaration would be found by the first call that comes to it, in production."""
+    """A missing declaration would otherwise fail at the first call of that line, in production."""
     text = Script(script.stem).text
     code = _without_texts(text)
     declared = {name for names in re.findall(r"local (?:function )?([\w, ]+)", code) for name in names.split(", ")}
@@ -140,12 +140,12 @@ def test_lua_parameters_are_read_by_name(script: Path) -> None:
 
 
 def _without_texts(code: str) -> str:
-    """Lua without comments and strings."""
+    """Return Lua code without comments and strings."""
     return re.sub(r"--[^\n]*|\"[^\"\n]*\"|'[^'\n]*'", "", code)
 
 
 def _lua_names(code: str) -> list[str]:
-    """Names in Lua code, without fields of tables."""
+    """Return the names in Lua code, without fields of tables."""
     return re.findall(r"(?<![\w.])[A-Za-z_]\w*(?!\w| = [^\n]*,\n)", _without_texts(code))
 
 
@@ -190,7 +190,7 @@ def test_files_do_not_contain(what: str) -> None:
 
 
 def test_test_modules_are_collected() -> None:
-    """A test in a file that pytest does not look at never fails."""
+    """A test in a file that pytest does not collect never fails."""
     strays = [
         str(path.relative_to(ROOT))
         for path in modules("tests")

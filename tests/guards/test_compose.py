@@ -1,4 +1,4 @@
-"""compose.yaml and what it mounts: of their schemas, and naming real things; no engine."""
+"""compose.yaml and the files that it mounts match their schemas and name existing objects. No container engine runs."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""The manifests, built and held against the API server's schemas and against what the code needs; no cluster."""
+"""The built manifests match the API server's schemas and what the code needs. No cluster runs."""
 
 import json
 import re
@@ -19,7 +19,7 @@ from tests.support.kustomization import build
 FOLDER = ROOT / "deploy/kubernetes"
 CRDS = Path(__file__).with_name("crds")
 KUBERNETES = "1.33"
-#: The overlay refers to things of its cluster; the base must be whole too.
+#: The overlay refers to objects of its cluster; the base must be complete too.
 BUILDS = {name: build(FOLDER / name) for name in ("base", "production")}
 ALL = [(name, document) for name, documents in BUILDS.items() for document in documents]
 
@@ -43,7 +43,7 @@ def container(deployment: Any) -> Any:
 
 
 def strict(schema: Any) -> Any:
-    """A misspelt field is a fault here, and not dropped as a server would."""
+    """Reject unknown fields, which a server would drop."""
     if isinstance(schema, dict):
         own = {name: strict(value) for name, value in schema.items()}
         if isinstance(schema.get("properties"), dict) and "additionalProperties" not in schema:

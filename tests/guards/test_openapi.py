@@ -1,4 +1,4 @@
-"""The OpenAPI document is valid, complete, and true where a call can tell."""
+"""The OpenAPI document is valid, complete, and agrees with the responses where a call can prove it."""
 
 import math
 import re
@@ -27,7 +27,7 @@ DOCUMENT = document()
 #: Fields that decide the price.
 COSTLY = ("resolution", "duration")
 METHODS = ("get", "put", "post", "delete", "options", "patch")
-#: What has no text to show.
+#: Fields without a text to show.
 BINARY = {"image/jpeg", "image/png", "image/webp", "image/*", "multipart/form-data", "video/mp4"}
 REGISTRY: Registry[Any] = Registry().with_resource("urn:openapi", DRAFT202012.create_resource(DOCUMENT))
 
@@ -47,7 +47,7 @@ def resolved(node: dict[str, Any]) -> dict[str, Any]:
 
 
 def contents() -> Iterator[tuple[str, str, dict[str, Any]]]:
-    """Every body, of requests and of answers: whose, its media type, itself."""
+    """Yield every body of requests and responses: its operation, its media type, the body."""
     for section in ("paths", "webhooks"):
         for path, method, operation in operations(section):
             bodies = {"body": operation.get("requestBody", {}), **operation["responses"]}
@@ -62,7 +62,7 @@ def values(content: dict[str, Any]) -> list[Any]:
 
 
 def local(schema: Any) -> Any:
-    """The same, its references absolute: a validator has to know of which document."""
+    """Return the schema with absolute references: a validator has to know the document of each reference."""
     if isinstance(schema, dict):
         return {key: f"urn:openapi{value}" if key == "$ref" else local(value) for key, value in schema.items()}
     return [local(item) for item in schema] if isinstance(schema, list) else schema

@@ -1,4 +1,4 @@
-"""Every route asks who is calling, or stands on a short list."""
+"""Every route authenticates its caller, or is on a short list of public routes."""
 
 import re
 
@@ -13,9 +13,9 @@ PUBLIC = {
     ("GET", "/.well-known/webhook-keys/{tenant_id}/{endpoint_id}"),  # public keys
     ("GET", "/fal/.well-known/jwks.json"),  # public keys too
 }
-#: Whoever calls these has no key and signs instead: without a signature they are as closed as the others.
+#: Callers of these routes have no key and sign instead: without a signature they are refused as well.
 SIGNED = {("POST", "/callbacks/fal/{generation_id}/{token}")}
-#: Who may call, by what the path begins with.
+#: The security scheme of a route, by the beginning of its path.
 SCHEMES = {
     "/v1/": "apiKey",
     "/admin/": "adminToken",
@@ -69,7 +69,7 @@ async def test_admin_route_with_tenant_key_is_refused(app: FastAPI, api: httpx.A
 
 
 def test_document_lists_every_route(app: FastAPI) -> None:
-    """A route left out of it would be left out of the tests above."""
+    """A route that is missing in the document would be missing in the tests above."""
     listed = set(app.openapi()["paths"])
     unlisted = {getattr(route, "path", "").replace(":path}", "}") for route in app.routes} - listed
 

@@ -11,7 +11,7 @@ from tests.guards.repository import README, ROOT
 
 RUNBOOK = ROOT / "docs/runbook.md"
 TEXTS = [RUNBOOK, README, *sorted((ROOT / "docs").glob("*/*.md")), ROOT / "docs/tutorial.md"]
-#: Sections that belong to no alert.
+#: Sections without an alert.
 OTHERS = {"Stopping", "Backup", "Restore", "Upgrade"}
 
 

@@ -1,4 +1,4 @@
-"""Every code block of the documents is run by a test, or says why not."""
+"""Every code block of the documents is run by a test, or states why not."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Gateway and workers agree on names, not on code: that the two sides match is checked here."""
+"""Gateway and workers share names, not code: these tests check that both sides match."""
 
 import json
 import os
@@ -13,7 +13,7 @@ from service.tasks import QUEUE_OF, QUEUES, beat_schedule, task_name
 from tests.guards.repository import ROOT
 from tests.support import factories
 
-#: In a process of its own, as Celery starts it: the app reads the environment when it is imported.
+#: Run in a separate process, as Celery starts it: the app reads the environment when it is imported.
 SCRIPT = """
 import json
 from workers import app
@@ -61,7 +61,7 @@ def test_tasks_are_routed_to_their_queue(worker: dict[str, Any]) -> None:
 
 
 def test_queues_have_their_own_exchange(worker: dict[str, Any]) -> None:
-    """With a shared one every message would reach all queues."""
+    """With a shared exchange every message would reach all queues."""
     assert worker["exchanges"] == sorted(QUEUES)
 
 
@@ -78,7 +78,7 @@ def test_worker_has_no_result_backend_and_does_not_fork(worker: dict[str, Any]) 
 
 
 def test_queues_are_consumed_in_compose() -> None:
-    """Where a worker is started for some queues only, another one takes the rest."""
+    """If a worker consumes only some queues, another worker must consume the others."""
     words = (ROOT / "deploy/compose.yaml").read_text().replace('"', " ").replace(",", " ").replace("]", " ").split()
     if "-Q" in words or "--queues" in words:
         assert set(QUEUES) <= set(words)

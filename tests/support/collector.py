@@ -1,4 +1,4 @@
-"""Where traces go: an OTLP/HTTP receiver that decodes what comes and keeps it."""
+"""An OTLP/HTTP receiver of traces that decodes and stores its requests."""
 
 import threading
 import time
@@ -12,7 +12,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 @dataclass(frozen=True)
 class Seen:
-    """A span as it was sent."""
+    """A span as it was exported."""
 
     name: str
     service: str
@@ -31,9 +31,9 @@ class Seen:
 class Collector:
     spans: list[Seen] = field(default_factory=list)
     raw: bytes = b""
-    """All bodies, for what must be nowhere in them."""
+    """All bodies, to search for texts that must not occur."""
     hangs: bool = False
-    """Answers nobody until it ends."""
+    """While set, no request gets a response."""
 
     def __enter__(self) -> Self:
         collector, self._came, self._over = self, threading.Condition(), threading.Event()
@@ -74,7 +74,7 @@ class Collector:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What the standard says, and spans that are sent soon."""
+        """Return the standard environment variables, with a short export interval."""
         return {"OTEL_EXPORTER_OTLP_ENDPOINT": self.url, "OTEL_BSP_SCHEDULE_DELAY": "100"}
 
     def wait_for(self, wanted: Callable[[list[Seen]], bool], *, within: float = 90) -> list[Seen]:

@@ -1,7 +1,7 @@
-"""A Dockerfile's steps without an engine: its own instructions, in order, in an empty folder, as plain processes.
+"""The steps of a Dockerfile without an engine: its own instructions, in order, in an empty folder, as plain processes.
 
-What stands for the base image is a bare virtual environment of this Python. Absolute paths are put under the folder,
-which is the same for every stage, as ``/`` is. Instructions that need to own a machine are told in ``left_out``.
+A bare virtual environment of this Python replaces the base image. Absolute paths are put under the folder, which is
+the same for every stage, as ``/`` is. Instructions that need a container are listed in ``left_out``.
 """
 
 import json
@@ -21,7 +21,7 @@ _INHERITED: Final = ("PYTHONPATH", "VIRTUAL_ENV", "PYTHONHOME")
 
 
 def instructions(text: str) -> Iterator[tuple[str, str]]:
-    """Each with its rest, lines joined; comments are left out."""
+    """Yield each instruction with its arguments, continuation lines joined, without comments."""
     joined = re.sub(r"\\\n\s*", "", re.sub(r"^\s*#.*\n", "", text, flags=re.MULTILINE))
     for line in joined.splitlines():
         if line.strip():
@@ -31,7 +31,7 @@ def instructions(text: str) -> Iterator[tuple[str, str]]:
 
 @dataclass(frozen=True)
 class Stage:
-    """``environment`` without what the machine itself gives."""
+    """``environment`` does not include the machine's own variables."""
 
     environment: dict[str, str] = field(default_factory=dict)
     folder: str = "/"
@@ -42,10 +42,10 @@ class Stage:
 
 
 class Builder:
-    """``build`` runs it all; afterwards one stage at a time is ``entered``."""
+    """``build`` runs all steps; afterwards ``enter`` selects one stage at a time."""
 
     def __init__(self, dockerfile: Path, folder: Path, *, hurried: tuple[str, ...] = ()) -> None:
-        """``hurried``: stages in which pip compiles nothing, since they are hardly run."""
+        """``hurried``: stages in which pip compiles nothing, because few of their modules run."""
         self._hurried = hurried
         self._text = dockerfile.read_text()
         self._context = dockerfile.parent
@@ -65,7 +65,7 @@ class Builder:
             getattr(self, f"_{word.lower()}")(rest)
 
     def enter(self, name: str) -> Stage:
-        """Its files are under ``root`` from now on."""
+        """Move the files of the stage to ``root``."""
         if self._current != name:
             self.root.rename(self._kept / self._current)
             (self._kept / name).rename(self.root)
@@ -161,7 +161,7 @@ class Builder:
         self.left_out.append(f"EXPOSE {rest}")
 
     def command(self, *words: str) -> list[str]:
-        """As the engine would start it, without the rights that root has over files."""
+        """Start a command as the engine would, without root's rights over files."""
         placed = [self._placed(word) for word in words]
         return ["setpriv", "--bounding-set", "-all", "--no-new-privs", *placed] if os.geteuid() == 0 else placed
 

@@ -1,4 +1,4 @@
-"""Plain functions with sane defaults; every keyword replaces one field."""
+"""Plain functions with valid defaults; every keyword replaces one field."""
 
 import secrets
 from dataclasses import replace
@@ -20,7 +20,7 @@ from service.domain.webhook import Attempt, Delivery
 
 NOW: Final = datetime(2026, 1, 31, 9, 30, tzinfo=UTC)
 PROMPT: Final = "a cat drinks coffee in a rocket"
-#: The discard port: nothing listens there, so a call to fal that a test did not mean to make fails at once.
+#: The discard port: nothing listens there, so an unintended call to fal fails at once.
 NOWHERE: Final = "http://127.0.0.1:9"
 SECRET_KEY: Final = "a-test-secret-key-of-enough-length"
 ADMIN_TOKEN: Final = "a-test-admin-token-of-enough-length"
@@ -29,10 +29,10 @@ LOOPBACK: Final = ("127.0.0.0/8", "::1/128")
 
 
 class Clock:
-    """Stands still until it is moved; called, it answers the time.
+    """A clock that stands still until it is moved. Calling it returns the time.
 
-    One made away from the present stands for a machine whose clock is wrong by the difference, unless ``ahead`` says
-    how wrong it is; ``Clock()`` is right. Moving it later is time that passes for the whole deployment.
+    A clock created with a time other than the present acts as a machine whose clock is wrong by the difference, unless
+    ``ahead`` is given; ``Clock()`` is right. A later move is time that passes for the whole deployment.
     """
 
     def __init__(self, now: datetime = NOW, *, ahead: timedelta | None = None) -> None:
@@ -55,7 +55,7 @@ class Clock:
 
 
 def settings(redis_url: str, **changes: Any) -> Settings:
-    """Settings that need no internet: fal is nowhere, webhooks may go to this machine."""
+    """Return settings that need no internet: fal is unreachable, webhooks may go to this machine."""
     own: dict[str, Any] = {
         "redis_url": redis_url,
         "fal_key": SecretStr(FAL_KEY),
@@ -65,14 +65,14 @@ def settings(redis_url: str, **changes: Any) -> Settings:
         "secret_key": SecretStr(SECRET_KEY),
         "admin_token": SecretStr(ADMIN_TOKEN),
         "webhook_allowed_networks": LOOPBACK,
-        "preflight": False,  # made-up images are nowhere to look at
+        "preflight": False,  # the invented image URLs do not exist
         "shutdown_grace": timedelta(seconds=1),
     }
     return Settings(**{**own, **changes})
 
 
 def sandbox_settings(redis_url: str, sandbox_url: str, **changes: Any) -> Settings:
-    """The same with the sandbox in fal's place."""
+    """Return the same settings with the sandbox in fal's place."""
     fal = {
         "fal_queue_url": f"{sandbox_url}/queue",
         "fal_rest_url": f"{sandbox_url}/rest",
@@ -82,7 +82,7 @@ def sandbox_settings(redis_url: str, sandbox_url: str, **changes: Any) -> Settin
 
 
 def create_body(**changes: Any) -> dict[str, Any]:
-    """The JSON of ``POST /v1/generations``; a field changed to ``...`` is left out."""
+    """Return the JSON of ``POST /v1/generations``; a field changed to ``...`` is omitted."""
     body = {"prompt": PROMPT, "image_url": "https://example.com/cat.png", **changes}
     return {name: value for name, value in body.items() if value is not ...}
 
@@ -106,14 +106,14 @@ def tenant(**changes: Any) -> Tenant:
 
 
 def api_key(tenant_id: str, **changes: Any) -> tuple[ApiKey, str]:
-    """The record and the text its owner holds."""
+    """Return the record and the text of the key."""
     parts, text = new_key_text()
     made = ApiKey(id=parts.id, tenant_id=tenant_id, secret_hash=hash_secret(parts.secret), created_at=NOW)
     return replace(made, **changes), text
 
 
 def generation(**changes: Any) -> Generation:
-    """A fresh one, queued, of a tenant of its own; see ``in_status`` for one further on."""
+    """Return a new, queued generation of a separate tenant; see ``in_status`` for a later status."""
     created_at = changes.pop("created_at", NOW)
     request = create_request()
     made = Generation(
@@ -133,7 +133,7 @@ def generation(**changes: Any) -> Generation:
 
 
 def in_status(status: Status, **changes: Any) -> Generation:
-    """A generation that has come as far as this, with every field that goes with it."""
+    """Return a generation in this status, with every field that belongs to it."""
     fresh = generation(**changes)
     now = fresh.created_at + timedelta(seconds=1)
     if status is Status.QUEUED:
@@ -153,7 +153,7 @@ def in_status(status: Status, **changes: Any) -> Generation:
 
 
 def request_id() -> str:
-    """As fal's: a UUID."""
+    """Return an id in fal's format: a UUID."""
     text = secrets.token_hex(16)
     return "-".join((text[:8], text[8:12], text[12:16], text[16:20], text[20:]))
 
@@ -172,7 +172,7 @@ def log_line(message: str = "step 1", **changes: Any) -> LogLine:
 
 
 def due(moment: datetime = NOW, **changes: Any) -> Due:
-    """Due for dispatch now and for the sweep in a day: what a fresh generation waits for."""
+    """Due for dispatch now and for the sweep in a day: the due entries of a new generation."""
     return replace(Due(dispatch=moment, sweep=moment + timedelta(days=1)), **changes)
 
 

@@ -1,4 +1,4 @@
-"""fal's well-known address of its keys, as a server that does what a test wants."""
+"""A server of fal's key set whose responses a test sets."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -11,7 +11,7 @@ from aiohttp import web
 
 @dataclass
 class KeyServer:
-    """What stands at fal's well-known address; a test says what it answers, and counts."""
+    """fal's key set URL. A test sets the response; the server counts requests."""
 
     keys: list[Any]
     answer: web.Response | None = None
@@ -39,5 +39,5 @@ async def served(server: KeyServer) -> AsyncIterator[KeyServer]:
     try:
         yield server
     finally:
-        server.may_answer.set()  # a handler that waits would hold up the end
+        server.may_answer.set()  # a waiting handler would delay the shutdown
         await runner.cleanup()

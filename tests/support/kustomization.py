@@ -1,7 +1,7 @@
-"""As much of kustomize as our kustomizations use, in Python, since none can be had by pip.
+"""The part of kustomize that the repository uses, in Python, because pip cannot install kustomize.
 
-A word that it does not know fails. Not done: the hash behind a generated ConfigMap's name. But for that, what it makes
-of our kustomizations was found to be what kustomize 5.5 makes of them.
+An unknown field fails. Not implemented: the hash in the name of a generated ConfigMap. Except for that, the output for
+this repository was compared with that of kustomize 5.5 and is equal.
 """
 
 import re
@@ -77,7 +77,7 @@ def _patch(documents: list[Document], patch: Document, folder: Path) -> None:
 
 
 def merged(below: Any, above: Any) -> Any:
-    """A strategic merge: maps by key, lists of named things by name with the patch's own first, all else replaced."""
+    """Merge strategically: maps by key, lists of named objects by name with the patch's own first; replace all else."""
     if isinstance(below, dict) and isinstance(above, dict):
         return {**below, **{name: merged(below.get(name), value) for name, value in above.items()}}
     if _named(below) and _named(above):

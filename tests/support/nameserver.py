@@ -1,4 +1,4 @@
-"""A DNS server on loopback that answers as it is told to, and a resolver that asks it."""
+"""A DNS server on loopback with responses set by a test, and a resolver that uses it."""
 
 import asyncio
 import socket
@@ -17,7 +17,7 @@ _ANSWER = 0x8180  # a response, recursion available, no error
 @dataclass
 class NameServer:
     answers: list[list[str]] = field(default_factory=list)
-    """Addresses of the next answers; the last one stays."""
+    """Addresses of the next responses; the last entry is repeated."""
     asked: int = 0
 
     def __enter__(self) -> Self:
@@ -49,7 +49,7 @@ class NameServer:
 
 
 class Stub(AbstractResolver):
-    """Asks the name server anew each time: nothing it says is to be kept (TTL 0)."""
+    """Queries the name server every time: its records have TTL 0."""
 
     def __init__(self, server: NameServer) -> None:
         self._server = server

@@ -1,4 +1,4 @@
-"""Images made for a purpose: turned, with a location in them, too large, cut short, other than they say."""
+"""Test images: rotated, with a location, too large, truncated, of another format than declared."""
 
 import io
 import struct
@@ -15,7 +15,7 @@ SECRET: Final = "taken at home, 48.1374 N"
 
 
 def picture(width: int = 60, height: int = 40) -> Image.Image:
-    """Its left half red, its right half blue: one sees how it is turned."""
+    """Return an image with a red left half and a blue right half, so that its rotation is visible."""
     pixels = np.zeros((height, width, 3), np.uint8)
     pixels[:, : width // 2, 0] = 255
     pixels[:, width // 2 :, 2] = 255
@@ -23,7 +23,7 @@ def picture(width: int = 60, height: int = 40) -> Image.Image:
 
 
 def noise(width: int, height: int) -> Image.Image:
-    """Hardly compresses."""
+    """Return an image that hardly compresses."""
     return Image.fromarray(np.random.default_rng(7).integers(0, 256, (height, width, 3), np.uint8))
 
 
@@ -34,7 +34,7 @@ def encoded(kind: str = "jpeg", image: Image.Image | None = None, **options: Any
 
 
 def exif(*, orientation: int = 1) -> bytes:
-    """With a location and a text."""
+    """Return metadata with a location and a text."""
     found = Image.Exif()
     found[ORIENTATION] = orientation
     found[DESCRIPTION] = SECRET
@@ -49,16 +49,16 @@ def opened(content: bytes) -> Image.Image:
 
 
 def chunk(name: bytes, body: bytes) -> bytes:
-    """Of a PNG."""
+    """Return a chunk of a PNG."""
     return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
 
 
 def png_header(width: int, height: int) -> bytes:
-    """A PNG that promises this many pixels, and a few bytes of them."""
+    """Return a PNG that declares this many pixels and contains a few bytes of them."""
     header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
     return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(b"\x00" * 1000)) + chunk(b"IEND", b"")
 
 
 def segment(marker: int, body: bytes) -> bytes:
-    """Of a JPEG."""
+    """Return a segment of a JPEG."""
     return bytes((0xFF, marker)) + struct.pack(">H", len(body) + 2) + body

@@ -1,4 +1,4 @@
-"""A real Prometheus: Debian's package carries it, and promtool."""
+"""A real Prometheus of Debian's package, with promtool."""
 
 import shutil
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ INTERVAL = "1s"
 
 
 def binary(name: str) -> str:
-    """Never skipped: without it nobody knows whether an alert fires."""
+    """Return the path of the program. Its absence fails the test and skips nothing: no other test covers the alerts."""
     found = shutil.which(name)
     assert found, f"No {name} on PATH. Install it (Debian, Ubuntu: apt-get install prometheus) and run the tests again."
     return found
@@ -51,7 +51,7 @@ class Prometheus:
         self._child.end()
 
     def query(self, expression: str) -> list[Any]:
-        """The samples of an instant query."""
+        """Return the samples of an instant query."""
         answer = self._http.post("/api/v1/query", data={"query": expression})
         assert answer.status_code == 200, (expression, answer.text)
         result: list[Any] = answer.json()["data"]["result"]
@@ -63,7 +63,7 @@ class Prometheus:
         return found
 
     def firing(self) -> set[str]:
-        """Names of alerts."""
+        """Return the names of firing alerts."""
         return {alert["labels"]["alertname"] for alert in self.alerts() if alert["state"] == "firing"}
 
     def alerts(self) -> list[Any]:
@@ -72,7 +72,7 @@ class Prometheus:
         return found
 
     def unhealthy_rules(self) -> list[Any]:
-        """Rules that were evaluated with an error, or not yet."""
+        """Return the rules that were evaluated with an error, or not yet."""
         groups = self._http.get("/api/v1/rules").raise_for_status().json()["data"]["groups"]
         return [rule for group in groups for rule in group["rules"] if rule["health"] != "ok"]
 

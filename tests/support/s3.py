@@ -1,4 +1,4 @@
-"""An S3 in a process of its own: moto's server, its buckets in memory."""
+"""A separate process with an S3 server: moto's, with its buckets in memory."""
 
 import sys
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ class S3:
 
     @property
     def environment(self) -> dict[str, str]:
-        """How the store's client finds it."""
+        """Return the settings with which the store's client finds the server."""
         return {
             "AWS_ENDPOINT_URL": self.url,
             "AWS_ACCESS_KEY_ID": "test",
@@ -32,12 +32,12 @@ class S3:
         }
 
     def empty(self) -> None:
-        """Of everything it held."""
+        """Delete all objects."""
         httpx.post(f"{self.url}/moto-api/reset").raise_for_status()
         httpx.put(f"{self.url}/{BUCKET}").raise_for_status()
 
     def objects(self) -> dict[str, bytes]:
-        """All of them, by their names in the bucket."""
+        """Return all objects by their names in the bucket."""
         store = S3Store(
             BUCKET,
             endpoint=self.url,

@@ -27,7 +27,7 @@ class ScriptedFal:
     broken: str = ""
     """A request id whose calls all fail with 502."""
     before_result: Callable[[], Awaitable[None]] | None = None
-    """Runs when a result is asked for, before the answer."""
+    """Called when a result is requested, before the response."""
     url: str = ""
     submits: int = 0
     calls: list[str] = field(default_factory=list)

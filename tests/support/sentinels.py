@@ -1,4 +1,4 @@
-"""A master, its replicas and the Sentinels that watch them: real processes, as an operator would run them."""
+"""A master, its replicas and the Sentinels that monitor them: real processes, as an operator runs them."""
 
 import contextlib
 import time
@@ -14,12 +14,12 @@ from service.cli.dev.embedded_redis import EmbeddedRedis, binary
 
 SERVICE: Final = "gateway"
 PASSWORD: Final = "a password: with @/?#"
-#: How soon a master that does not answer is given up, in milliseconds.
+#: Milliseconds after which a master that does not respond is considered down.
 _DOWN_AFTER: Final = 400
 
 
 class Watched:
-    """``with Watched(folder) as watched``: up, in sync, and agreed upon by all Sentinels."""
+    """``with Watched(folder) as watched``: started, in sync, and known to all Sentinels."""
 
     def __init__(self, folder: Path, *, replicas: int = 1, sentinels: int = 1) -> None:
         self._folder = folder
@@ -86,7 +86,7 @@ class Watched:
 
     @property
     def master_port(self) -> int:
-        """As the first Sentinel sees it."""
+        """The master's port, as the first Sentinel reports it."""
         _, port = ask(self.ports[0], "SENTINEL", "GET-MASTER-ADDR-BY-NAME", SERVICE, password=None)
         return int(port)
 
@@ -94,7 +94,7 @@ class Watched:
         return next(server for server in self.servers if server.port == port)
 
     def fail_over(self) -> EmbeddedRedis:
-        """``kill -9`` of the master; returns it when all Sentinels name another."""
+        """Kill the master with ``kill -9``. Return it when all Sentinels name another one."""
         dead = self.server_at(self.master_port)
         dead.kill()
         until(lambda: all(_named(port) not in (None, dead.port) for port in self.ports), within=30)
@@ -132,7 +132,7 @@ def _named(port: int) -> int | None:
 
 
 def _sees(port: int) -> tuple[int, int]:
-    """Other Sentinels, and replicas of a master that is up."""
+    """Return the numbers of other Sentinels and of replicas that a Sentinel knows; no replicas of a dead master."""
     (fields,) = ask(port, "SENTINEL", "MASTERS", password=None)
     state = dict(zip(fields[::2], fields[1::2], strict=True))
     return int(state["num-other-sentinels"]), int(state["num-slaves"]) if state["flags"] == "master" else 0

@@ -1,4 +1,4 @@
-"""The gateway as a server on this machine, in a thread: for clients that do not speak asyncio."""
+"""The gateway as a server on this machine, in a thread, for clients that do not use asyncio."""
 
 import asyncio
 import socket
@@ -31,12 +31,12 @@ class Served:
         return found
 
     def run(self, coroutine: Coroutine[Any, Any, Result]) -> Result:
-        """On the gateway's own loop."""
+        """Run a coroutine on the gateway's event loop."""
         return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(_SECONDS)
 
 
 class _Server(uvicorn.Server):
-    """Says when it listens, or that it will not."""
+    """Signals that it listens, or that its start failed."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)

@@ -1,4 +1,4 @@
-"""Readers of event streams: the frames of one, and one that an app is read by without a server between."""
+"""Readers of event streams: a parser of frames, and a reader of an app without a server."""
 
 import asyncio
 import json
@@ -20,13 +20,13 @@ class Told:
 
     @property
     def words(self) -> tuple[str, Any]:
-        """What it says in short: a status, a line, a place in the queue."""
+        """Return a short form: a status, a log line, a queue position."""
         name = _TELLING.get(self.kind)
         return self.kind, self.data if name is None else self.data[name]
 
 
 def frames(lines: Iterable[str]) -> Iterator[Told | None]:
-    """Events of a stream's lines; None for a comment. What only says when to come back is left out."""
+    """Yield the events of a stream's lines, and None for a comment. A frame with only ``retry`` is skipped."""
     fields: dict[str, str] = {}
     for line in lines:
         if line.startswith(":"):
@@ -40,7 +40,7 @@ def frames(lines: Iterable[str]) -> Iterator[Told | None]:
 
 
 class Reader:
-    """Opens with ``async with``; ``next`` is the next event, None once it has ended."""
+    """Use with ``async with``. ``next`` returns the next event, or None after the end."""
 
     def __init__(self, app: FastAPI, key: str, generation_id: str, **headers: str) -> None:
         self.status = 0
@@ -48,7 +48,7 @@ class Reader:
         self.heartbeats = 0
         self.ended = asyncio.Event()
         self.reading = asyncio.Event()
-        """Cleared, it takes nothing more."""
+        """While cleared, the reader accepts no more data."""
         self.reading.set()
         self._app = app
         self._left = asyncio.Event()
@@ -91,18 +91,18 @@ class Reader:
         return [told for told in taken if told is not None]
 
     async def rest(self) -> list[Told]:
-        """All until its end."""
+        """Return all events until the end."""
         rest = []
         while (told := await self.next()) is not None:
             rest.append(told)
         return rest
 
     def waiting(self) -> int:
-        """Events that came and were not asked for yet."""
+        """Return the events that have arrived and were not yet read."""
         return self._told.qsize()
 
     async def leave(self) -> None:
-        """Close the connection, as a reader does who has had enough."""
+        """Close the connection, as a client does that stops reading."""
         self._left.set()
         self.reading.set()
         async with asyncio.timeout(WITHIN):

@@ -28,7 +28,7 @@ class Local:
 
 
 def answering(seconds: float = 0) -> Callable[[], Awaitable[datetime]]:
-    """A store that answers after so long, with its time at half of that."""
+    """A store that responds after this delay, with its time in the middle of it."""
 
     async def read() -> datetime:
         await asyncio.sleep(seconds)
@@ -62,7 +62,7 @@ async def test_clock_wrong_claims_nothing(ahead: float, may_claim: bool) -> None
 
 
 async def test_clock_error_bound_moves_nothing() -> None:
-    """A difference that the round trip explains is none."""
+    """A difference within the round trip is no difference."""
     local = Local(timedelta(seconds=0.1))
     clock = StoreClock(local, read=answering(0.5))
     await clock.measure()
@@ -81,7 +81,7 @@ async def test_clock_store_unavailable_keeps_correction() -> None:
 
 
 async def test_clock_follows_a_store_that_steps() -> None:
-    """As after a failover to a machine with another clock: the deployment's time is the store's."""
+    """After a failover to a machine with another clock, the deployment's time is the store's."""
     clock = StoreClock(Local(timedelta()), read=answering())
     await clock.measure()
 
@@ -94,7 +94,7 @@ async def test_clock_follows_a_store_that_steps() -> None:
 
 
 async def test_clock_unmeasured_at_open_recovers() -> None:
-    """A store that is unavailable at the start fails nothing; the first answer counts."""
+    """A store that is unavailable at the start causes no failure; the first response sets the correction."""
     clock = StoreClock(Local(timedelta()), read=unavailable)
     async with clock.measuring():
         assert (clock.may_claim(), clock.state() == "ok") == (False, False)

@@ -1,4 +1,4 @@
-"""The gateway over TLS, as the Python client wants it; and the JavaScript client, installed for the tests alone."""
+"""The gateway over TLS, as the Python client requires, and the JavaScript client, installed for the tests only."""
 
 import json
 import os
@@ -25,7 +25,7 @@ JAVASCRIPT_CLIENT = "@fal-ai/client@1"
 
 @dataclass
 class Gateway:
-    """Another process of a stack's gateway, with a certificate of its own; ``start`` again after a ``kill``."""
+    """Another gateway process of a stack, with its own certificate. After ``kill``, ``start`` starts it again."""
 
     stack: Stack
     port: int
@@ -63,7 +63,7 @@ class Gateway:
 
     @property
     def environment(self) -> dict[str, str]:
-        """All that a program with the official Python client needs to be told."""
+        """Return all settings that a program with the official Python client needs."""
         return {
             "FAL_KEY": self.stack.api_key,
             "FAL_RUN_HOST": f"{self.host}/fal/run",
@@ -85,7 +85,7 @@ def tls_gateway(stack: Stack, folder: Path) -> Gateway:
 
 
 def run(command: list[str], environment: dict[str, str], *, cwd: Path | None = None) -> str:
-    """What it prints."""
+    """Return the output of the client."""
     ended = subprocess.run(
         command,
         env={**os.environ, **environment},
@@ -111,7 +111,7 @@ def gateway(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 @pytest.fixture(scope="session")
 def javascript(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder in which ``import "@fal-ai/client"`` works."""
+    """Return a folder in which ``import "@fal-ai/client"`` works."""
     for tool in ("node", "npm"):
         assert shutil.which(tool), (
             f"{tool} is missing: the JavaScript client is tested too (apt-get install nodejs npm)"
@@ -123,6 +123,6 @@ def javascript(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def submits(stack: Stack, text: str) -> list[Any]:
-    """What fal would put on the bill: the oracle's submits whose prompt holds this."""
+    """Return the submits whose prompt contains this text and that fal would bill, from the oracle."""
     seen = httpx.get(f"{stack.sandbox_url}/_sandbox/requests", trust_env=False).raise_for_status().json()
     return [submit for submit in seen if text in submit["prompt"]]

@@ -1,4 +1,4 @@
-"""Between a process and its Redis: lets everything pass until a word is seen, and then keeps the answers back."""
+"""A proxy between a process and its Redis: it forwards everything until a text occurs, and then holds the responses."""
 
 import contextlib
 import socket

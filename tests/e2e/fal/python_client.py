@@ -1,4 +1,4 @@
-"""What the official Python client does, unmodified; run as a script, because it reads its hosts when it is imported.
+"""Calls of the unmodified official Python client. Run as a script, because the client reads its hosts at import.
 
 Prints one JSON object of findings.
 """

@@ -1,4 +1,4 @@
-"""The official JavaScript client, unmodified: through the proxy, with only its URL and the key given."""
+"""The unmodified official JavaScript client, through the proxy, with only its URL and the key set."""
 
 import json
 import shutil
@@ -41,7 +41,7 @@ def test_subscribe_reports_logs(found: dict[str, Any], mode: str) -> None:
     seen = found[mode]
     assert seen["seed"] == 3
     assert {"IN_PROGRESS", "COMPLETED"} <= set(seen["states"])
-    assert len(seen["lines"]) == len(set(seen["lines"])) >= 2  # a callback ends it without another look at the log
+    assert len(seen["lines"]) == len(set(seen["lines"])) >= 2  # a callback ends it without another read of the log
 
 
 def test_result_too_early_raises(found: dict[str, Any]) -> None:
@@ -73,7 +73,7 @@ def test_run_and_stream(found: dict[str, Any]) -> None:
 
 
 def test_upload(found: dict[str, Any], tenant: TenantClient) -> None:
-    """What was beside the picture is taken out on the way; the picture is the same."""
+    """The upload removes the metadata; the picture is the same."""
     with Image.open(SAMPLES / "rocket.jpg") as photo:
         pixels = photo.tobytes()
     for url in (found["uploaded"], tenant.read(found["used"])["input"]["image_url"]):

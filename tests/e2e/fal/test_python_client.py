@@ -1,4 +1,4 @@
-"""The official Python client, unmodified, with only host and key changed."""
+"""The unmodified official Python client, with only host and key changed."""
 
 import json
 import sys
@@ -35,7 +35,7 @@ def test_subscribe_reports_statuses_and_logs(found: dict[str, Any]) -> None:
     sync = found["sync"]
     assert sync["subscribed"]["seed"] == 3
     assert {"InProgress", "Completed"} <= set(sync["updates"])
-    assert len(sync["logs"]) >= 2  # a callback ends it without another look at the log
+    assert len(sync["logs"]) >= 2  # a callback ends it without another read of the log
 
 
 def test_failure_raises_error_of_client(found: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""The model page's own quick start, as it stands there, with nothing changed but the environment."""
+"""The quick start of fal's model page, unchanged except for the environment."""
 
 import ast
 import sys

@@ -1,4 +1,4 @@
-"""Answers lost on the way out of a real process: the official client comes again, and fal is paid once."""
+"""Responses of a real process that are lost: the official client sends the submit again, and fal is paid once."""
 
 import http.client
 import json
@@ -32,12 +32,12 @@ def forwarder(stack: Stack) -> Iterator[Forwarder]:
 
 @pytest.fixture
 def gateway(stack: Stack, forwarder: Forwarder, tmp_path: Path) -> Iterator[Gateway]:
-    """Of the stack, but with the forwarder before its Redis."""
+    """The gateway of the stack, with the forwarder in front of its Redis."""
     opened = tls_gateway(stack, tmp_path)
     opened.overrides["GATEWAY_REDIS_URL"] = forwarder.url
     try:
         opened.start()
-        with opened.client() as client:  # Redis knows the script from now on
+        with opened.client() as client:  # Redis has the script from now on
             assert client.post(f"/fal/queue/{ENDPOINT}", json=arguments("warm up")).is_success
         yield opened
     finally:
@@ -47,7 +47,7 @@ def gateway(stack: Stack, forwarder: Forwarder, tmp_path: Path) -> Iterator[Gate
 
 @pytest.fixture
 def generations(stack: Stack) -> Iterator[Callable[[], int]]:
-    """How many of the tenant there are, asked past the forwarder."""
+    """Return how many generations the tenant has, without the forwarder."""
     with redis_py.Redis.from_url(stack.redis.url) as client:
         yield lambda: int(client.zcard(keys.generations_of_tenant(stack.tenant_id)))
 

@@ -1,4 +1,4 @@
-"""The operators' API: who may call it, what it shows once, and what of it lies in Redis."""
+"""The admin API: its authentication, what it shows once, and which secrets Redis stores."""
 
 from typing import Any
 
@@ -168,7 +168,7 @@ async def test_admin_token_is_no_tenant_key(operator: httpx.AsyncClient) -> None
 
 
 class TestWithoutToken:
-    """There is no admin API then, and nobody can tell that there might be one."""
+    """Without an admin token there is no admin API, and the response does not reveal that there can be one."""
 
     @pytest.fixture
     def settings(self, redis_url: str) -> Settings:
@@ -187,7 +187,7 @@ class TestWithoutToken:
 
 
 async def everything_in(redis: Redis) -> bytes:
-    """All names and values, whatever their type."""
+    """Return all names and values, of every type."""
     readers = {b"string": ("GET",), b"hash": ("HGETALL",), b"zset": ("ZRANGE", 0, -1), b"set": ("SMEMBERS",)}
     readers[b"stream"] = ("XRANGE", "-", "+")
     found: list[bytes] = []

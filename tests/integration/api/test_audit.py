@@ -1,4 +1,4 @@
-"""The audit over HTTP: small books in the call, large ones as a job of the workers with progress."""
+"""The audit over HTTP: small data in the request, large data as a job of the workers with progress."""
 
 from datetime import timedelta
 
@@ -25,7 +25,7 @@ async def swept(runtime: Runtime) -> None:
 
 @pytest.fixture
 async def large(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Books of three generations, which are too large for one call and are noted entry by entry."""
+    """Set limits so that three generations are too large for one request, and each entry is recorded."""
     monkeypatch.setattr(audit_jobs, "CALL_LIMIT", 2)
     monkeypatch.setattr(audit, "_ENTRIES_PER_REPORT", 1)
     owner = await runtime.tenants.service.create("acme")
@@ -68,7 +68,7 @@ async def test_audit_job_has_first_differences_and_count(
 async def test_audit_job_shows_progress_and_survives_worker_death(
     operator: httpx.AsyncClient, runtime: Runtime, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The worker dies before the windows; another runs it anew when the lease has ended, and not before."""
+    """The worker dies before the windows; another one repeats the step after the lease has expired, not earlier."""
     await operator.post(PATH)
 
     async def die(*_: object) -> None:

@@ -1,7 +1,7 @@
-"""The OpenAPI document is a promise: calls made up from it, valid and invalid, get the answers that it describes.
+"""The OpenAPI document is a contract: generated calls, valid and invalid, get the responses that it describes.
 
-The gateway is a real server with a real Redis, and the sandbox in fal's place. It is about to stop, so that nobody is
-kept waiting: long polls answer at once, event streams end after what there is to tell.
+The gateway is a real server with a real Redis, and the sandbox in fal's place. It is shutting down, so that no call
+waits: long polls return at once, event streams end after the last available event.
 """
 
 import itertools
@@ -40,12 +40,12 @@ CUSTOMER = "customer-7"
 _ENDPOINT = EndpointSpec("http://127.0.0.1:9000/hook", ENDS, "", None, ed25519=False, enabled=True)
 SEED = 7
 EXAMPLES = 5
-#: Long beyond what any answer takes here.
+#: Much longer than any response takes here.
 SECONDS = 10
 
-#: What a call that keeps to the schema may get. Beyond the usual: 400, 415 and 422 for what no schema can say (an
-#: address that is not called, a cursor that is not ours, members that exclude each other), 402 and 413 for what is too
-#: much, 499 and 504 for how a request below ``/fal`` has ended.
+#: Statuses of a call that matches the schema. Beyond the usual: 400, 415 and 422 for what no schema can state (an
+#: address that is forbidden, a cursor of another origin, members that exclude each other), 402 and 413 for limits
+#: that are exceeded, 499 and 504 for the end of a request below ``/fal``.
 TAKEN = ["2xx", "3xx", "400", "401", "402", "403", "404", "409", "412", "413", "415", "422", "429", "499", "504"]
 
 CONFIG = SchemathesisConfig(
@@ -64,14 +64,14 @@ schema = schemathesis.openapi.from_dict(document(), config=CONFIG)
 
 @dataclass(frozen=True)
 class World:
-    """What there is to be found."""
+    """The objects that exist."""
 
     gateway: Served
     names: dict[str, list[str]]
     turn: Iterator[int]
 
     def place(self, case: schemathesis.Case[Any]) -> None:
-        """Two of three calls are about something that exists: made-up ids would get nothing but 404."""
+        """Two of three calls use the id of an existing object: invented ids would get nothing but 404."""
         for name, there in self.names.items():
             if name in case.path_parameters and (turn := next(self.turn)) % 3:
                 case.path_parameters[name] = there[turn % len(there)]
@@ -79,7 +79,7 @@ class World:
 
 @schema.auth(refresh_interval=None)
 class Keys:
-    """Sends what the operation's security scheme asks for; checks of authentication send the same call without."""
+    """Sends the credentials of the operation's security scheme; authentication checks repeat the call without them."""
 
     tenants: ClassVar[str] = ""
 
@@ -117,7 +117,7 @@ def gateway(redis_server: EmbeddedRedis, sandbox_server: str) -> Iterator[Served
 
 @pytest.fixture
 def world(gateway: Served) -> World:
-    """Anew for each operation: some of them delete, or pause the whole gateway."""
+    """Create new objects for each operation: some operations delete them, or pause the whole gateway."""
     return gateway.run(_made(gateway))
 
 

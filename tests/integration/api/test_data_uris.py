@@ -1,4 +1,4 @@
-"""Images sent inside the request: taken like uploads, and known by what the caller sent."""
+"""Images inside the request: uploaded like uploads, and fingerprinted by what the caller sent."""
 
 import asyncio
 import base64
@@ -28,7 +28,7 @@ def settings(redis_url: str, sandbox_url: str) -> Settings:
 
 @pytest.fixture
 def uploads(app: FastAPI, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The URLs of what was uploaded."""
+    """Return the URLs of uploaded images."""
     storage, seen = app.state.runtime.generations.fal_storage, []
     original = storage.put
 
@@ -117,7 +117,7 @@ async def test_body_limit_is_larger_for_data_uris_only(api: httpx.AsyncClient) -
 
 
 async def test_body_of_many_fields_has_small_limit(api: httpx.AsyncClient) -> None:
-    """Fields without end would take seconds to read and to complain of, while everybody waits."""
+    """Endless fields would take seconds to parse and to report, while all other calls wait."""
     fields = {**create_body(image_url=PNG), **{f"{number:x}": 0 for number in range(1024)}}
 
     answer = await api.post("/v1/generations", json=fields)
@@ -141,7 +141,7 @@ async def test_estimate_decodes_no_data_uri(api: httpx.AsyncClient, uploads: lis
 
 @dataclass(frozen=True)
 class Hanging:
-    """fal's storage, which takes nothing until it may go on."""
+    """fal's storage, which accepts nothing until it is released."""
 
     arrived: asyncio.Event
     going_on: asyncio.Event
@@ -181,7 +181,7 @@ async def test_data_uri_limit_per_tenant(
 async def test_data_uri_total_limit_returns_503(
     api: httpx.AsyncClient, hanging: Hanging, monkeypatch: pytest.MonkeyPatch, first: str
 ) -> None:
-    """When fal's storage hangs, each waits with its body in memory, whether its caller is still there or not."""
+    """When fal's storage hangs, each request waits with its body in memory, also after its caller has disconnected."""
     monkeypatch.setattr(images, "_INLINE_LIMIT", 2)
     body = create_body(image_url=PNG)
     waiting = [asyncio.create_task(api.post("/v1/generations", json=body)) for _ in range(2)]

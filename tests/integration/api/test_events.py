@@ -1,4 +1,4 @@
-"""Event streams of the app: what they tell and to whom, where they end, and what they cost the store."""
+"""Event streams of the app: their events, their access, their end, and their cost in Redis."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -44,7 +44,7 @@ def settings(redis_url: str) -> Settings:
 
 @pytest.fixture
 async def opened(app: FastAPI, api: httpx.AsyncClient) -> AsyncIterator[Open]:
-    """``await opened(id)``: a reader with the tenant's key; all have left when the test ends."""
+    """``await opened(id)``: a stream with the tenant's key. All are closed when the test ends."""
     async with AsyncExitStack() as stack:
 
         async def reader(generation_id: str, client: httpx.AsyncClient = api, **headers: str) -> Reader:
@@ -61,7 +61,7 @@ async def generation_id(api: httpx.AsyncClient) -> str:
 
 @pytest.fixture
 def move(runtime: Runtime) -> Callable[..., Any]:
-    """Moves made by another process."""
+    """Change the status of a generation, as another process does."""
 
     async def moved(generation_id: str, *verbs: Verb) -> None:
         for verb in verbs:
@@ -104,7 +104,7 @@ async def test_stream_has_every_status(opened: Open, api: httpx.AsyncClient, gen
 
 
 async def test_stream_resumes_after_any_event(opened: Open, generation_id: str, move: Any) -> None:
-    """Of a generation at work, and once more when it has ended; a life of its own for every place."""
+    """Resume a running generation, and again after its end; each position has a generation of its own."""
     await move(generation_id, SUBMITTING, SUBMITTED, STARTED, logged("one", "two", "three"))
     first = await opened(generation_id)
     at_work = await first.take(4)
@@ -162,7 +162,7 @@ async def test_stream_subscribers_share_one_read_per_change(
         return await load(store, generation_id)
 
     monkeypatch.setattr(GenerationStore, "load", counted)
-    await move(generation_id, SUBMITTING, SUBMITTED)  # which reads once itself, each time
+    await move(generation_id, SUBMITTING, SUBMITTED)  # each of these reads once itself
     states = [[await reader.take(1) for _ in range(2)] for reader in readers]
     assert {tuple(told.words for (told,) in of_one) for of_one in states} == {
         (("state", "submitting"), ("state", "submitted"))
@@ -173,7 +173,7 @@ async def test_stream_subscribers_share_one_read_per_change(
 async def test_stream_lost_notification_is_recovered(
     monkeypatch: pytest.MonkeyPatch, app: FastAPI, opened: Open, generation_id: str, move: Any
 ) -> None:
-    """Publish/subscribe promises nothing."""
+    """Publish/subscribe guarantees no delivery."""
     monkeypatch.setattr(stream, "_REREAD_SECONDS", 0.02)
     reader = await opened(generation_id)
     await reader.take(1)
@@ -189,7 +189,7 @@ async def test_stream_lost_notification_is_recovered(
 async def test_stream_of_other_tenant_returns_404(
     opened: Open, stranger: httpx.AsyncClient, generation_id: str, move: Any
 ) -> None:
-    """Also while its owner looks, whom that does not disturb."""
+    """The owner can read the stream at the same time, undisturbed."""
     own = await opened(generation_id)
     await own.take(1)
     assert (await opened(generation_id, stranger)).status == 404
@@ -233,7 +233,7 @@ async def test_stream_of_revoked_key_ends(
         await tenants.revoke_key(tenant.id, api.headers["authorization"].split("_")[1])
     else:
         await tenants.suspend(tenant.id)
-    app.state.runtime.tenants.authenticator.forget()  # the second for which a key is believed is over
+    app.state.runtime.tenants.authenticator.forget()  # the second for which a key is cached is over
     await move(generation_id, SUBMITTING)
     assert await reader.rest() == []
     assert ended("refused") >= 1
@@ -304,7 +304,7 @@ async def test_stream_ends_when_process_stops(app: FastAPI, opened: Open, genera
 
 
 class TestShort:
-    """With a bound on a stream's life that a test can wait for, and a shorter heartbeat."""
+    """With a short limit on the life of a stream, and a shorter heartbeat."""
 
     @pytest.fixture
     def settings(self, redis_url: str) -> Settings:

@@ -1,4 +1,4 @@
-"""``/callbacks/fal``: what is let in, that refusals all look the same, and that the path's token goes nowhere."""
+"""``/callbacks/fal``: what is accepted, that all refusals look the same, and that no log contains the path's token."""
 
 import asyncio
 import json
@@ -44,7 +44,7 @@ def settings(redis_url: str, key_server: KeyServer) -> Settings:
 
 @pytest.fixture
 async def g(runtime: Runtime) -> Generation:
-    """At fal, which has not answered."""
+    """Return a generation that was sent to fal, which has not responded."""
     made = factories.generation(created_at=runtime.clock())
     assert isinstance(await runtime.stores.generations.create(made, factories.due(made.created_at)), Created)
     moved = await runtime.stores.generations.save(made.submitting(made.created_at), Due(sweep=made.created_at))
@@ -65,7 +65,7 @@ class Caller:
         late: int = 0,
         **headers: str | None,
     ) -> httpx.Response:
-        """As fal would, signed over what is sent; a header given as None is left out."""
+        """Sign as fal does, over what is sent. A header given as None is omitted."""
         content = message() if body is None else body
         stamped = int(self.clock().timestamp()) - late
         own = {name.lower(): value for name, value in signer.headers("request-1", stamped, content).items()}
@@ -180,7 +180,7 @@ async def test_callback_without_payload_has_request_id(
 
 
 async def test_callback_body_limit(fal: Caller, g: Generation) -> None:
-    """Whatever the limit of tenants' bodies is."""
+    """The limit does not depend on the limit of tenants' bodies."""
     padding = LARGEST_BODY - len(message(padding=""))
     assert (await fal.call(path_of(g), message(padding="x" * padding))).status_code == 200
     assert (await fal.call(path_of(g), message(padding="x" * (padding + 1)))).status_code == 413
@@ -210,7 +210,7 @@ async def test_callback_redis_unavailable_returns_503(tmp_path: Any, clock: Cloc
 
 
 async def test_callback_a_thousand_concurrently(fal: Caller, runtime: Runtime, g: Generation) -> None:
-    """Forgeries among true ones: the true ones get through, and fal's keys are asked for twice at most."""
+    """Forged callbacks among authentic ones: the authentic ones are accepted; fal's keys are fetched twice at most."""
     forger = Signer.unpublished()
     answers = await asyncio.gather(*(fal.call(path_of(g), signer=forger if n % 10 else SIGNER) for n in range(1000)))
     assert [answer.status_code for answer in answers] == [401 if n % 10 else 200 for n in range(1000)]

@@ -1,4 +1,4 @@
-"""Random bytes, JSON, headers and paths at every route: whatever comes, the answer is one of ours and never a 500."""
+"""Random bytes, JSON, headers and paths at every route: each response is in the documented form, and never a 500."""
 
 import asyncio
 import json
@@ -18,7 +18,7 @@ from tests.conftest import client_of
 from tests.support import factories
 from tests.support.factories import create_body
 
-#: Each is a seed of its own, so that a failure can be repeated.
+#: Each number is a seed, so that a failure can be repeated.
 SEEDS = range(12)
 CALLS = 60
 
@@ -72,7 +72,7 @@ def settings(redis_url: str) -> Settings:
 
 
 class Chaos:
-    """All the randomness of one seed."""
+    """Random values of one seed."""
 
     def __init__(self, seed: int) -> None:
         self._random = random.Random(seed)  # noqa: S311
@@ -150,7 +150,7 @@ async def clients(
 
 
 def acceptable(answer: httpx.Response) -> bool:
-    """503 only where an upload found no storage: there is none in these tests."""
+    """503 is allowed only where an upload needs storage: these tests have none."""
     if answer.request.url.path.startswith("/fal/"):
         return acceptable_to_fals_clients(answer)
     if answer.status_code >= 500:
@@ -195,7 +195,7 @@ async def test_fuzz_any_request_never_returns_500(
 async def test_fuzz_accepted_create_can_be_read(
     app: FastAPI, api: httpx.AsyncClient, runtime: Runtime, chaos: Chaos
 ) -> None:
-    """What a worker could not load would be lost."""
+    """A generation that a worker cannot load would be lost."""
     answers = await asyncio.gather(
         *(
             api.post("/v1/generations", content=body, headers={"content-type": "application/json"})
@@ -212,7 +212,7 @@ async def test_fuzz_accepted_create_can_be_read(
 
 
 async def test_fuzz_refusals_store_nothing(app: FastAPI, api: httpx.AsyncClient) -> None:
-    """A caller who sends nonsense as fast as possible is answered, and so is the next one."""
+    """A caller that sends invalid requests as fast as possible gets responses, and so does the next caller."""
     async with client_of(app) as anonymous:
         answers = await asyncio.gather(
             *(anonymous.post("/v1/generations", content=b"x" * 1000) for _ in range(200)), return_exceptions=True

@@ -1,4 +1,4 @@
-"""Create, read, cancel: the happy paths, and what makes an answer an answer of this API."""
+"""Create, read, cancel: successful calls, and the properties of every response of this API."""
 
 import asyncio
 import re
@@ -37,7 +37,7 @@ async def create(api: httpx.AsyncClient, **changes: Any) -> dict[str, Any]:
 
 
 async def move(runtime: Runtime, generation_id: str, *verbs: str) -> Generation:
-    """As a worker in another process does it."""
+    """Apply transitions, as a worker in another process does."""
     now = factories.NOW
     steps: dict[str, Any] = {
         "submitting": lambda g: g.submitting(now),
@@ -189,7 +189,7 @@ async def test_read_shows_every_status(api: httpx.AsyncClient, runtime: Runtime)
 
 
 async def soon(app: FastAPI, work: Any, *, callers: int = 1) -> Any:
-    """Once the requests under test are waiting."""
+    """Apply transitions when the requests under test are waiting."""
     await until_waiting(app.state.runtime, callers=callers)
     await until_subscribed(app.state.runtime, processes=2)
     return await work
@@ -197,7 +197,7 @@ async def soon(app: FastAPI, work: Any, *, callers: int = 1) -> Any:
 
 @pytest.fixture
 def rarely(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A waiting caller looks by itself after a minute: before that, it has been told."""
+    """A long poll reads again by itself after a minute: a response before that proves a notification."""
     monkeypatch.setattr("service.usecases.generations.read._REREAD_SECONDS", 60)
 
 

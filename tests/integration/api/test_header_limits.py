@@ -1,4 +1,4 @@
-"""What comes before a body has a bound too, and needs no key to be sent."""
+"""Limits of the request head, which a client can send without a key."""
 
 import socket
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ def gateway(settings: Settings) -> Iterator[Served]:
 
 
 def until_the_end(gateway: Served, *, begin: bytes, piece: bytes) -> None:
-    """Of the connection of who sends megabytes of it, and never an end."""
+    """Return the response to a client that sends megabytes of a head without an end."""
     url = urlsplit(gateway.url)
     with socket.create_connection((url.hostname, url.port), timeout=10) as caller, suppress(ConnectionError):
         caller.sendall(begin + piece * (SENT // len(piece)))

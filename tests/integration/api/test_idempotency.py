@@ -1,4 +1,4 @@
-"""A request that was accepted once stays accepted: its key answers with it, whatever its tenant may ask for since."""
+"""A request that was accepted once stays accepted: its key returns it, whatever its tenant may request since then."""
 
 from dataclasses import replace
 from typing import Any
@@ -81,7 +81,7 @@ async def test_idempotency_refused_request_stores_no_key(app: FastAPI, api: http
 async def test_idempotency_key_is_read_after_refusal_only(
     app: FastAPI, api: httpx.AsyncClient, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The create script reads it anyway: another round trip would be every caller's."""
+    """The create script reads the key in any case: another round trip would slow every call."""
     monkeypatch.setattr(app.state.runtime.stores.generations, "find_bound", None)
 
     assert [(await post(api)).status_code for _ in range(2)] == [202, 202]

@@ -1,4 +1,4 @@
-"""Lists: newest first, filtered, and read to their end by a cursor without a gap or a repetition."""
+"""Lists: newest first, filtered, and read to the end by a cursor without a gap or a repetition."""
 
 import base64
 from collections.abc import AsyncIterator
@@ -24,7 +24,7 @@ SECOND = timedelta(seconds=1)
 
 
 async def fill(runtime: Runtime, tenant: Tenant, number: int, **changes: Any) -> list[Generation]:
-    """Straight into the store, a second apart, oldest first."""
+    """Write generations directly into the store, a second apart, oldest first."""
     made = []
     for n in range(number):
         g = factories.generation(
@@ -132,7 +132,7 @@ async def test_list_by_status(api: httpx.AsyncClient) -> None:
 
 
 async def test_list_by_rare_status(api: httpx.AsyncClient, runtime: Runtime, tenant: Tenant) -> None:
-    """Pages may come short, or empty, as long as the cursor goes on."""
+    """Pages may be short or empty, as long as the cursor continues."""
     number = ENTRIES_READ + 60
     made = await fill(runtime, tenant, number)
     oldest = await runtime.generations.canceller.cancel(tenant, made[0].id)
@@ -247,7 +247,7 @@ async def test_list_cursor_of_purged_generation_continues(
         ({"end_user_id": ""}, "/query/end_user_id"),
         ({"end_user_id": "x" * 257}, "/query/end_user_id"),
         ({"created_after": "yesterday"}, "/query/created_after"),
-        ({"created_after": "2026-01-31T09:30:00"}, "/query/created_after"),  # whose?
+        ({"created_after": "2026-01-31T09:30:00"}, "/query/created_after"),  # no UTC offset
         ({"created_before": "2026-13-01T00:00:00Z"}, "/query/created_before"),
     ],
     ids=lambda value: str(value)[:40],

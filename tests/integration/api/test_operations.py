@@ -64,7 +64,7 @@ async def test_readyz_redis_limit_without_eviction_is_ready(anonymous: httpx.Asy
 async def test_readyz_redis_read_only_is_not_ready(
     anonymous: httpx.AsyncClient, api: httpx.AsyncClient, redis: Redis
 ) -> None:
-    """A full memory is another thing: see test_api_store_full."""
+    """A full memory is a different case: see test_redis_full."""
     await redis.execute("CONFIG", "SET", "min-replicas-to-write", 1)
     try:
         ready = await anonymous.get("/readyz")
@@ -79,7 +79,7 @@ async def test_readyz_redis_read_only_is_not_ready(
 
 
 async def test_readyz_names_the_refused_command(anonymous: httpx.AsyncClient, redis: Redis) -> None:
-    """A user without the right, a node of a cluster that has not our slot."""
+    """A user without the permission; a cluster node that does not own the slot."""
     await redis.execute("ACL", "SETUSER", "default", "-info")
     try:
         answer = await anonymous.get("/readyz")
@@ -107,7 +107,7 @@ async def samples(client: httpx.AsyncClient) -> dict[tuple[str, tuple[tuple[str,
 
 
 async def test_metrics_state_is_read_from_redis(anonymous: httpx.AsyncClient, runtime: Runtime) -> None:
-    """Created by another process than the one that is asked."""
+    """The generations were created by another process than the one that serves the metrics."""
     now = datetime.now(UTC)
     for age in (0, 60):
         g = factories.generation(created_at=now - timedelta(seconds=age))

@@ -1,4 +1,4 @@
-"""Every refusal is a problem document (RFC 9457), and says enough to mend the call."""
+"""Every error response is a problem document (RFC 9457) with enough information to correct the call."""
 
 import asyncio
 import json
@@ -29,7 +29,7 @@ def settings(redis_url: str) -> Settings:
 
 
 def problem(answer: httpx.Response, status: int, code: str) -> dict[str, Any]:
-    """The document, after all that must hold for any of them."""
+    """Return the document, after the checks that hold for every problem."""
     document: dict[str, Any] = answer.json()
     assert answer.status_code == document["status"] == status, answer.text
     assert document["code"] == code
@@ -85,7 +85,7 @@ async def test_problem_422_names_every_wrong_field(
 
 
 async def test_problem_422_above_a_hundred_faults_has_one(api: httpx.AsyncClient) -> None:
-    """Each takes a hundred times the memory of what was sent for it."""
+    """Each fault takes a hundred times the memory of its input."""
     body = {**create_body(), **{f"{number:x}": 0 for number in range(101)}}
 
     document = problem(await api.post("/v1/generations", json=body), 422, "invalid")
@@ -297,7 +297,7 @@ async def test_problem_406_event_stream_only(api: httpx.AsyncClient, accept: str
 async def test_problem_404_generation_of_other_tenant(
     app: FastAPI, api: httpx.AsyncClient, stranger: httpx.AsyncClient
 ) -> None:
-    """Every route of tenants that names something: one with a parameter this table lacks fails here, on purpose."""
+    """Every tenant route with a parameter in its path. A parameter that this table lacks fails here, on purpose."""
     theirs = create_body(end_user_id="their-customer")
     endpoint = (await stranger.post("/v1/webhook-endpoints", json={"url": "http://127.0.0.1:9000/"})).json()
     delivery = (await stranger.post(f"/v1/webhook-endpoints/{endpoint['id']}/test")).json()
@@ -434,7 +434,7 @@ async def test_problem_500_does_not_affect_next_call(
     assert (await api.post("/v1/generations", json=create_body())).status_code == 202
 
 
-#: Statuses whose own tests are elsewhere: uploads, Redis away.
+#: Statuses that have tests in other files: uploads, Redis unavailable.
 ELSEWHERE = {"408", "412", "429", "503"}
 
 

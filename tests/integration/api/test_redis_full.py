@@ -1,4 +1,4 @@
-"""Redis nearly full, and above its limit: new things are refused, everything else goes on."""
+"""Redis nearly full, and above its limit: new data is refused, everything else continues."""
 
 import asyncio
 import time
@@ -19,14 +19,14 @@ from tests.support.factories import create_body
 from tests.support.memory import expire_reading, full
 from tests.support.store_world import fresh_endpoint
 
-#: Nearly full, where the gateway refuses; and above the limit, where Redis refuses too.
+#: Nearly full, when the gateway refuses; and above the limit, when Redis refuses too.
 BOTH = pytest.mark.parametrize("used", [0.9, 1.2])
 PATIENCE = 20.0
 
 
 @pytest.fixture
 def redis(app: FastAPI) -> Redis:
-    """The gateway's own."""
+    """A Redis of this test."""
     opened: Redis = app.state.runtime.redis
     return opened
 
@@ -133,13 +133,13 @@ async def test_memory_of_redis_is_read_once_for_many_creates(monkeypatch: pytest
     assert await asyncio.gather(*(monitor.refuses_creates() for _ in range(100))) == [False] * 100
     assert readings == 1
 
-    now += 0.7  # it is read again, and the one before is used once more
+    now += 0.7  # the memory is read again, and the previous value is used once more
     assert await monitor.refuses_creates() is False
     await asyncio.sleep(0)
     assert readings == 2
     assert await monitor.refuses_creates() is True
 
-    now += 1.1  # too old to be used
+    now += 1.1  # the value is too old to be used
     readings = 0
     assert await monitor.refuses_creates() is False
     assert readings == 1
@@ -164,7 +164,7 @@ async def test_memory_read_forbidden_refuses_nothing() -> None:
 
 
 async def test_key_use_write_failure_fails_no_call(runtime: Runtime, redis_url: str) -> None:
-    """Redis takes no write at all; the note is made once it does."""
+    """Redis refuses all writes; the last use is recorded when Redis accepts writes again."""
     owner = await runtime.tenants.service.create("acme")
     made = await runtime.tenants.service.create_key(owner.id)
     await runtime.redis.execute("CONFIG", "SET", "min-replicas-to-write", 1)

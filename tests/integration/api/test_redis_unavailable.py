@@ -1,4 +1,4 @@
-"""Redis away: 503, nothing half-written, and all is well once it is back."""
+"""Redis unavailable: 503, no partial write, and full recovery after its return."""
 
 import asyncio
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ from tests.support.waiting import until, until_subscribed, until_waiting
 
 @pytest.fixture
 def own_redis(tmp_path: Path) -> Iterator[EmbeddedRedis]:
-    """One that may be killed."""
+    """A Redis that the test may kill."""
     server = EmbeddedRedis(tmp_path)
     try:
         yield server.start()

@@ -222,7 +222,7 @@ async def test_upload_many_concurrently(app: FastAPI, api: httpx.AsyncClient) ->
 
 @pytest.mark.parametrize(("content", "media"), [(JPEG, "image/jpeg"), (PNG, "image/png"), (WEBP, "image/webp")])
 async def test_upload_form_format_is_of_the_bytes(api: httpx.AsyncClient, content: bytes, media: str) -> None:
-    """Its name and its content type are the browser's guess."""
+    """The file name and the content type are guesses of the browser."""
     answer = await api.post("/v1/uploads", files={"photo": ("holiday.gif", content, "image/gif")}, data={"note": "x"})
 
     assert (answer.status_code, answer.json()["content_type"]) == (201, media), answer.text

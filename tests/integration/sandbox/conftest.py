@@ -18,7 +18,7 @@ KEY = {"Authorization": "Key id:secret"}
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[Server]:
-    """The one most tests share; nothing they do may make it write to stderr."""
+    """Return the sandbox that most tests share. No test may make it write to stderr."""
     started = Server(speed=SPEED)
     yield started
     assert started.stop() == (0, "")
@@ -26,7 +26,7 @@ def server() -> Iterator[Server]:
 
 @pytest.fixture
 def start() -> Iterator[Callable[..., Server]]:
-    """Servers of one test, with settings of their own."""
+    """Return a function that starts sandboxes of one test with their own settings."""
     started: list[Server] = []
 
     def another(*arguments: str, **settings: Any) -> Server:

@@ -1,4 +1,4 @@
-"""The queue API in the words of a test."""
+"""A client of the queue API for tests."""
 
 import asyncio
 import time
@@ -8,7 +8,7 @@ import httpx
 
 APP = "/queue/bytedance/seedance-2.0"
 ENDPOINT = f"{APP}/image-to-video"
-#: On fal's own CDN, for which the sandbox puts a bundled photo.
+#: A URL on fal's own CDN, for which the sandbox uses a bundled photo.
 IMAGE = "https://v3b.fal.media/files/b/0a8eba37/rocket.jpg"
 QUICK = "sandbox:no-video a rocket lifts off"
 

@@ -1,4 +1,4 @@
-"""What the official Python client does, unmodified; run as a script, because it reads its hosts when it is imported.
+"""Calls of the unmodified official Python client. Run as a script, because the client reads its hosts at import.
 
 Prints one JSON object of findings.
 """
@@ -26,7 +26,7 @@ def failure(function: Any, *arguments: Any) -> dict[str, Any]:
 
 
 def uploaded(base: str) -> dict[str, Any]:
-    """The hosts of uploads cannot be set by environment, so the client's two constants are."""
+    """The upload hosts cannot be set by environment, so the two constants of the client are changed."""
     library: Any = fal_client.client
     library.REST_URL, library.CDN_URL = f"{base}/rest", f"{base}/cdn"
     client = fal_client.SyncClient()

@@ -1,4 +1,4 @@
-"""A webhook receiver on loopback that keeps what it is sent, byte for byte."""
+"""A webhook receiver on loopback that stores each request byte for byte."""
 
 import asyncio
 import json
@@ -24,8 +24,8 @@ class Delivery:
 @dataclass
 class Receiver:
     url: str = ""
-    answers: list[int] = field(default_factory=list)  # given in turn, then 200
-    hang_ups: int = 0  # so many connections are closed without an answer first
+    answers: list[int] = field(default_factory=list)  # statuses of the next responses, then 200
+    hang_ups: int = 0  # number of connections that are first closed without a response
     deliveries: list[Delivery] = field(default_factory=list)
     _arrived: asyncio.Condition = field(default_factory=asyncio.Condition)
 

@@ -1,4 +1,4 @@
-"""A sandbox as a child process, always ended by its own process id."""
+"""A sandbox as a child process, always stopped by its process id."""
 
 import json
 import os
@@ -26,7 +26,7 @@ class Server:
         self.url = self.announcement["url"]
 
     def stop(self, number: int = signal.SIGTERM) -> tuple[int, str]:
-        """Answer the exit code and all that was said on stderr."""
+        """Return the exit code and the whole output on stderr."""
         assert self.process.stdout
         self.process.send_signal(number)
         try:

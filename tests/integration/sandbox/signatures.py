@@ -1,4 +1,4 @@
-"""Checking webhooks as a receiver would: written from fal's description, sharing nothing with the sandbox's signer."""
+"""Verification of webhooks as a receiver does it, from fal's description, without code of the sandbox's signer."""
 
 import base64
 import hashlib

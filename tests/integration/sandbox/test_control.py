@@ -1,4 +1,4 @@
-"""The oracle, the faults for everybody, the fresh start."""
+"""The oracle, the faults of all jobs, and the reset."""
 
 import asyncio
 import time

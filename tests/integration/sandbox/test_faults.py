@@ -1,4 +1,4 @@
-"""One row per magic word: what the prompt asks for is what happens."""
+"""One row per fault word in the prompt, with its expected effect."""
 
 import asyncio
 import re
@@ -148,7 +148,7 @@ async def never_completes(fal: Fal, receiver: Receiver) -> None:
 async def falls_back_once(fal: Fal, receiver: Receiver) -> None:
     prompt = "sandbox:requeue sandbox:seconds=0.4 sandbox:queue-seconds=0.2 sandbox:no-video"
     request_id = await fal.submit(prompt, webhook=receiver.url)
-    stream = await fal.http.get(f"{APP}/requests/{request_id}/status/stream")  # a poll could miss a state
+    stream = await fal.http.get(f"{APP}/requests/{request_id}/status/stream")  # a poll could miss a status
     states = [state for state, _ in groupby(re.findall(r'"status":"(\w+)"', stream.text))]
     assert states[-4:] == ["IN_PROGRESS", "IN_QUEUE", "IN_PROGRESS", "COMPLETED"]
     assert (await fal.finish(request_id)).status_code == 200

@@ -1,4 +1,4 @@
-"""Uploads as the clients make them, downloads as players do."""
+"""Uploads as the clients send them, downloads as video players request them."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,7 +32,7 @@ async def test_upload_by_js_client_without_key(fal: Fal, server: Server) -> None
         assert (await stranger.get(addresses["file_url"])).content == content
     result = await fal.outcome("my cat", image_url=addresses["file_url"], resolution="480p", duration="4")
     assert addresses["file_url"].startswith(f"{server.url}/cdn/files/")
-    assert result.headers["x-fal-billable-units"] == "39.48"  # so it was the cat's own shape
+    assert result.headers["x-fal-billable-units"] == "39.48"  # so the size is that of the cat photo
 
 
 async def test_upload_in_parts_by_js_client(http: httpx.AsyncClient) -> None:

@@ -1,4 +1,4 @@
-"""The model's own checks, made when it runs: the schema, the images, what is billed."""
+"""Checks that the model does when it runs: the schema, the images, the billing."""
 
 from decimal import Decimal
 from typing import Any
@@ -25,7 +25,7 @@ from tests.integration.sandbox.images import COFFEE, data_uri, encoded, plain, s
     ],
 )
 async def test_invalid_field_is_422_at_result_only(fal: Fal, fields: dict[str, Any], field: str, kind: str) -> None:
-    request_id = await fal.submit("sandbox:seconds=60", **fields)  # refused before any of it is spent
+    request_id = await fal.submit("sandbox:seconds=60", **fields)  # refused before any second is spent
     result = await fal.finish(request_id)
     (detail,) = result.json()["detail"]
     assert result.status_code == 422

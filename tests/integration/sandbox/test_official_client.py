@@ -59,7 +59,7 @@ def test_subscribe_reports_statuses_and_logs(found: dict[str, Any]) -> None:
     sync = found["sync"]
     assert sync["subscribed"]["seed"] == 3
     assert {"InProgress", "Completed"} <= set(sync["updates"])
-    assert len(sync["logs"]) == 5  # the window moved: none was seen by all updates, all by some
+    assert len(sync["logs"]) == 5  # the window of log lines moved: no update has all lines, all updates together do
 
 
 def test_failure_raises_error_of_client(found: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""`python -m sandbox` as a process: its first line, its files, its end."""
+"""`python -m sandbox` as a process: its first line, its files, its stop."""
 
 import signal
 import socket

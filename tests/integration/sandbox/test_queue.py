@@ -1,4 +1,4 @@
-"""The queue's routes and states, as the contract draws them."""
+"""The routes and statuses of the queue, as the contract defines them."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""The produced file: a video that any player shows, moving from the start image to the end image."""
+"""The video file: any player shows it, and it goes from the start image to the end image."""
 
 import io
 import itertools
@@ -17,7 +17,7 @@ from tests.integration.sandbox.driver import Fal
 from tests.integration.sandbox.images import CAT, COFFEE, ROCKET, data_uri
 
 Picture = NDArray[np.int16]
-#: Every so many frames one is looked at, the last of each second among them.
+#: Interval of the compared frames; the last frame of each second is one of them.
 STRIDE = 12
 
 
@@ -107,7 +107,7 @@ async def test_video_480p_portrait_from_data_uri_without_sound(fal: Fal) -> None
     video = await made(fal, resolution="480p", aspect_ratio="9:16", duration="4", image_url=image, generate_audio=False)
     assert (video.size, video.count, video.sound) == ((496, 864), 96, None)
     assert difference(video.first, cover(CAT, video.size)) < 4
-    assert difference(video.first, video.last) > 5  # it moved
+    assert difference(video.first, video.last) > 5  # the picture changes
 
 
 async def test_video_auto_has_ratio_of_image_and_five_seconds(fal: Fal) -> None:

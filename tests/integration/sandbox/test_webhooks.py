@@ -1,4 +1,4 @@
-"""Webhooks out: bodies, signatures, retries."""
+"""Outgoing webhooks: bodies, signatures, retries."""
 
 import asyncio
 import time

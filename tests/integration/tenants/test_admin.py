@@ -1,4 +1,4 @@
-"""Operators and tenants: create, read, change, suspend, delete; every field checked, no change lost."""
+"""The tenants of operators: create, read, change, suspend, delete; every field is checked, no change is lost."""
 
 import asyncio
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""Budgets: three scopes, all of them or none; held when accepted, settled at the end, released where nothing ran."""
+"""Budgets in three scopes, all or none: held at create, settled at the end, released if nothing ran."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -33,7 +33,7 @@ LATE = datetime(2026, 1, 31, 23, 59, 59, tzinfo=UTC)
 
 @pytest.fixture
 def settings(redis_url: str) -> Settings:
-    """The account may spend four a day."""
+    """Return settings in which the account may spend the cost of four generations a day."""
     return factories.settings(redis_url, account_daily_budget_usd=Decimal(usd(4 * COST)))
 
 
@@ -48,7 +48,7 @@ async def create(api: httpx.AsyncClient, key: str | None = None, **changes: Any)
 
 
 async def standings(redis: Redis, tenant: Tenant, clock: Clock, end_user_id: str = "customer-7") -> list[Standing]:
-    """Of the month, the end user's day and the account's day."""
+    """Return the windows of the month, the end user's day and the account's day."""
     found = await MoneyStore(redis).standings(
         tenant.id, pseudonym(tenant, end_user_id), today=day(clock()), this_month=month(clock())
     )
@@ -272,19 +272,19 @@ async def test_holds_survive_redis_restart(tmp_path: Path, clock: Clock) -> None
 
 
 class TestWithFal:
-    """What the sandbox bills is what counts."""
+    """The settled cost is the amount that the sandbox bills."""
 
     @pytest.fixture
     def settings(self, redis_url: str, sandbox_url: str) -> Settings:
         return factories.sandbox_settings(redis_url, sandbox_url)
 
     async def _ended(self, api: httpx.AsyncClient, runtime: Runtime, clock: Clock, prompt: str) -> Any:
-        """A generation, worked off to its end."""
+        """Create a generation and process it to its end."""
         g = (await create(api, prompt=prompt, duration="auto")).json()
         for drain in (WorkQueue.DISPATCH, *[WorkQueue.POLL] * 2000):
             await runtime.queues.run(drain)
             await runtime.queues.consumers[drain].idle()
-            clock.advance(timedelta(seconds=1))  # a slow sandbox must not come to the deadline of our clock
+            clock.advance(timedelta(seconds=1))  # a slow sandbox must not reach the deadline of the test's clock
             await asyncio.sleep(0.02)
             shown = (await api.get(f"/v1/generations/{g['id']}")).json()
             if shown["finished_at"] is not None:

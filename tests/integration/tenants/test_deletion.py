@@ -1,4 +1,4 @@
-"""A deleted tenant: its key is believed for a moment, and nothing that the key writes in that time is kept."""
+"""A deleted tenant: its key is cached for a moment, and no write of the key in that time remains."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -25,7 +25,7 @@ from tests.support.waiting import process_due
 from tests.support.webhooks import DELIVERIES, ENDPOINTS, endpoint
 
 END_USER = "/v1/end-users/anna"
-#: Every route by which a tenant's key changes something, with a body where it needs one. ``{…}`` as in ``Left``.
+#: Every route by which a tenant's key writes, with a body where it needs one. ``{…}`` as in ``Left``.
 WRITES: dict[tuple[str, str], Any] = {
     ("POST", "/v1/generations"): create_body(end_user_id="anna"),
     ("POST", "/v1/generations/estimate"): create_body(),
@@ -46,7 +46,7 @@ WRITES: dict[tuple[str, str], Any] = {
 
 
 async def contents(redis: Redis) -> dict[str, bytes]:
-    """All that is stored, but for rates and the lists of what ended, which end by themselves."""
+    """Return all stored data, except rate limits and lists of ended generations, which expire."""
     names = sorted(name.decode() for name in await redis.execute("KEYS", "*"))
     kept = [name for name in names if ":rate:" not in name and ":broker:" not in name]
     return {name: await redis.execute("DUMP", name) for name in kept}
@@ -56,7 +56,7 @@ async def contents(redis: Redis) -> dict[str, bytes]:
 async def left(
     api: httpx.AsyncClient, runtime: Runtime, tenant: Tenant, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> dict[str, str]:
-    """A tenant with a generation, a dead delivery and an endpoint, deleted while its key is believed."""
+    """Return a tenant with a generation, a dead letter and an endpoint, deleted while its key is cached."""
     monkeypatch.setattr(authentication, "_CACHE_SECONDS", 3600)
     made = await endpoint(api, "http://127.0.0.1:19999/hook")
     body = create_body(end_user_id="anna", webhook_url="http://127.0.0.1:19999/own")
@@ -66,7 +66,7 @@ async def left(
         await process_due(runtime, WorkQueue.DELIVER)
         clock.advance(timedelta(hours=13))
     every = (await api.get(DELIVERIES, params={"status": "dead"})).json()["data"]
-    (delivery,) = [each for each in every if each["endpoint_id"] is None]  # replayed without looking at an endpoint
+    (delivery,) = [each for each in every if each["endpoint_id"] is None]  # its replay reads no endpoint
     await runtime.tenants.service.delete(tenant.id, drain=False)
     return {
         "generation_id": g["id"],
@@ -109,7 +109,7 @@ async def test_create_after_tenant_delete_returns_401(api: httpx.AsyncClient, le
 async def test_use_of_deleted_key_is_not_recorded(
     runtime: Runtime, redis: Redis, tenant: Tenant, clock: Clock, left: dict[str, str]
 ) -> None:
-    """The first use in another minute comes after the DELETE."""
+    """The first use in another minute follows the DELETE."""
     other = await runtime.tenants.service.create("other")
     new = await runtime.tenants.service.create_key(other.id)
     await runtime.tenants.authenticator.authenticate(new.text, new.key.scopes[0])
@@ -127,7 +127,7 @@ async def test_upload_ticket_of_deleted_tenant_is_refused(runtime: Runtime, left
 SUBMITTING: Transition = lambda g: g.submitting(factories.NOW)  # noqa: E731
 UNCONFIRMED: Transition = lambda g: g.unconfirmed()  # noqa: E731
 SUBMITTED: Transition = lambda g: g.submitted("request-1")  # noqa: E731
-#: Every place a generation may be in before it has ended.
+#: Every status before the end of a generation.
 PLACES: dict[str, tuple[Transition, ...]] = {
     "queued": (),
     "submitting": (SUBMITTING,),
@@ -165,7 +165,7 @@ async def test_tenant_delete_waits_for_generation_that_is(
 async def test_tenant_delete_waits_for_pending_webhooks(
     api: httpx.AsyncClient, runtime: Runtime, tenant: Tenant, clock: Clock
 ) -> None:
-    """Until each is delivered or dead; replayed, it is pending again."""
+    """The deletion waits until each delivery is delivered or dead; a replay makes it pending again."""
     made = await endpoint(api, "http://127.0.0.1:19999/hook")
     await api.post(f"{ENDPOINTS}/{made['id']}/test")
     g = (await runtime.generations.creator.create(tenant, factories.create_request())).generation
@@ -204,7 +204,7 @@ async def test_key_created_during_tenant_delete_is_deleted(redis: Redis, runtime
 
 
 async def test_create_races_tenant_delete_one_wins(redis: Redis, runtime: Runtime) -> None:
-    """Whichever comes first: never a generation without its tenant."""
+    """In any order, no generation remains without its tenant."""
     store = GenerationStore(redis)
     for _ in range(20):
         owner = await runtime.tenants.service.create("acme")

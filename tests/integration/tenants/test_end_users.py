@@ -1,4 +1,4 @@
-"""End users: looked at, blocked, traced; whatever they are called, and each tenant's own."""
+"""End users: read, blocked, traced by pseudonym; with any characters in the id, and separate for each tenant."""
 
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
@@ -36,7 +36,7 @@ NAMES = [
 
 
 def path(end_user_id: str) -> str:
-    # Dots are escaped too: HTTP clients take "/.." for a way up, as RFC 3986 tells them.
+    # Dots are escaped too: HTTP clients resolve "/.." to the parent folder, as RFC 3986 requires.
     return "/v1/end-users/" + quote(end_user_id, safe="").replace(".", "%2E")
 
 

@@ -1,4 +1,4 @@
-"""Erasing an end user: nothing it left is anywhere in Redis; what was spent stays counted."""
+"""Erasure of an end user: none of its data remains in Redis; the sums of money stay."""
 
 import re
 from collections.abc import AsyncIterator
@@ -21,7 +21,7 @@ from tests.support.factories import Clock, create_body
 
 NAME = "mark-name"
 PATH = f"/v1/end-users/{NAME}"
-#: In every text a caller or fal leaves with a generation of this end user.
+#: A mark in every text of this end user's generations that a caller or fal sends.
 BODY = {
     "end_user_id": NAME,
     "prompt": "mark-prompt",
@@ -44,7 +44,7 @@ AT_FAL = (SUBMITTING, SUBMITTED, STARTED)
 
 
 async def left(redis: Redis) -> set[str]:
-    """The words beginning with ``mark-`` in any name or value of any type."""
+    """Return all texts that begin with ``mark-``, in any name or value of any type."""
     found: set[bytes] = set()
     async for text in _texts(redis):
         found.update(re.findall(rb"mark-[a-z]+", text))
@@ -159,7 +159,7 @@ async def test_erasure_of_unconfirmed_purges_after_deadline(
     await moved(runtime, name, lambda g: g.submitting(clock()), lambda g: g.unconfirmed())
     await api.delete(PATH)
     clock.advance(runtime.settings.unconfirmed_deadline)
-    await swept(runtime)  # fails it
+    await swept(runtime)  # the sweep fails the generation
     clock.advance(timedelta(minutes=2))
     await swept(runtime)
     assert (await api.get(f"/v1/generations/{name}")).status_code == 404
@@ -167,12 +167,12 @@ async def test_erasure_of_unconfirmed_purges_after_deadline(
 
 
 async def test_erasure_deletes_deliveries(runtime: Runtime, connect: Connect, clock: Clock) -> None:
-    """What outlives its generation could not be found when its end user is erased."""
+    """Data that outlives its generation could not be found by the erasure of its end user."""
     tenant = await runtime.tenants.service.create("acme", Limits(retention=timedelta(minutes=1)))
     api = await connect(tenant)
     name = await create(api)
     await moved(runtime, name, *AT_FAL, lambda g: g.succeeded(OUTPUT, 1_000, clock()))
-    await runtime.queues.run(WorkQueue.DELIVER)  # nobody listens there
+    await runtime.queues.run(WorkQueue.DELIVER)  # no receiver listens there
     await runtime.queues.consumers[WorkQueue.DELIVER].idle()
     clock.advance(timedelta(minutes=2))
     await swept(runtime)

@@ -1,4 +1,4 @@
-"""Erasures as jobs: durable, resumed by the sweep, over what is created meanwhile; by the index and not by the name."""
+"""Erasures as jobs: durable, continued by the sweep, including generations created meanwhile; found by the index."""
 
 import asyncio
 from collections.abc import Callable
@@ -34,13 +34,13 @@ async def swept(runtime: Runtime) -> None:
 
 
 async def kept(runtime: Runtime, owner: Tenant) -> int:
-    """Generations of the tenant that are kept."""
+    """Return the number of stored generations of the tenant."""
     return int(await runtime.redis.execute("ZCARD", keys.generations_of_tenant(owner.id)))
 
 
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One call erases two generations."""
+    """Set the limit of one call to two generations."""
     monkeypatch.setattr(erasure, "CALL_LIMIT", 2)
     monkeypatch.setattr(erasure, "_PAGE", 2)
 
@@ -71,7 +71,7 @@ async def test_large_erasure_returns_202_and_sweep_continues(
 async def test_erasure_in_slices_ends(
     api: httpx.AsyncClient, runtime: Runtime, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each claim has time for one page; the next one continues."""
+    """Each claim has time for one page; the next claim continues."""
     for _ in range(6):
         await created(runtime, tenant)
     await api.delete(PATH)
@@ -104,7 +104,7 @@ async def test_erasure_continues_after_process_death(
     assert (await api.get(f"{PATH}/erasure")).json()["state"] == "done"
 
 
-#: Where a create may come while an erasure runs: what is called, of which part.
+#: Points of a running erasure at which a create can occur: the called method and its class.
 MOMENTS: dict[str, tuple[Callable[[Runtime], Any], str]] = {
     "after the begin": (lambda runtime: runtime.stores.erasures, "begin"),
     "before a page": (lambda runtime: runtime.stores.erasures, "generations"),
@@ -142,7 +142,7 @@ async def test_generation_created_during_erasure_is_erased(
 
 
 async def test_creates_race_erasure(runtime: Runtime, tenant: Tenant) -> None:
-    """Whatever is left was created after the end, with its name, and can be erased."""
+    """The remaining generation was created after the end, with its id record, and can be erased."""
     for _ in range(5):
         await created(runtime, tenant)
         erasing_now = asyncio.create_task(runtime.tenants.end_users.erase(tenant, "anna"))
@@ -155,7 +155,7 @@ async def test_creates_race_erasure(runtime: Runtime, tenant: Tenant) -> None:
 
 
 async def test_erasure_without_id_record(runtime: Runtime, redis: Redis, tenant: Tenant) -> None:
-    """The name expires 400 days after the last create; a tenant may keep generations for longer."""
+    """The id record expires 400 days after the last create; a tenant may have a longer retention."""
     g = await created(runtime, tenant)
     await redis.execute("DEL", keys.end_user(tenant.id, g.end_user))
     erasure = await runtime.tenants.end_users.erase(tenant, "anna")
@@ -172,7 +172,7 @@ async def test_end_user_may_return_after_erasure(api: httpx.AsyncClient, runtime
 
 
 async def test_erasure_of_missing_record_ends(runtime: Runtime, redis: Redis, tenant: Tenant) -> None:
-    """An id in the index whose record is gone."""
+    """The index has an id without a record."""
     g = await created(runtime, tenant)
     await redis.execute("DEL", keys.generation(g.id))
     assert (await runtime.tenants.end_users.erase(tenant, "anna")).state == "done"

@@ -1,4 +1,4 @@
-"""API keys over HTTP: what a bad one is told, what each scope opens, how long each works, and what is never shown."""
+"""API keys over HTTP: errors of bad keys, scopes, validity, and secrets that no response shows."""
 
 import asyncio
 import contextlib
@@ -21,7 +21,7 @@ from service.store.redis.client import Redis
 from tests.conftest import Connect, client_of
 from tests.support.factories import Clock, create_body
 
-#: The scope each of a tenant's routes asks for. A route that is missing here fails the test.
+#: The scope that each tenant route requires. A route that is missing here fails the test.
 SCOPES = {
     ("POST", "/v1/generations"): Scope.GENERATE,
     ("POST", "/v1/generations/estimate"): Scope.GENERATE,
@@ -65,7 +65,7 @@ async def made(operator: httpx.AsyncClient, path: str, **wanted: Any) -> dict[st
 
 
 async def status(app: FastAPI, key: str) -> int:
-    """What this key is answered now, whatever was remembered of it."""
+    """Return the current response to this key, without the cache."""
     app.state.runtime.tenants.authenticator.forget()
     async with client_of(app, key) as client:
         return (await client.get("/v1/usage")).status_code
@@ -269,7 +269,7 @@ async def test_key_revocation_reaches_cached_key_within_a_second(
     await operator.post(f"{path}/{key['id']}/revoke")
     await runtime.tenants.authenticator.authenticate(
         key["key"], Scope.READ
-    )  # it is remembered there: the test tests something
+    )  # the key is cached there: otherwise the test proves nothing
     with contextlib.suppress(Unauthenticated):
         while True:
             asked = loop.time()
@@ -291,7 +291,7 @@ async def test_key_of_other_tenant_returns_404(app: FastAPI, operator: httpx.Asy
 
 
 async def test_key_malformed_id_returns_404(app: FastAPI, operator: httpx.AsyncClient, path: str) -> None:
-    """The key's note of its last use lies beside it in Redis, under its id and a word."""
+    """The record of a key's last use is stored under a name with the id of the key and a suffix."""
     key = await made(operator, path)
     assert await status(app, key["key"]) == 200
     for name in (f"{key['id']}:used", "x", "%00", "*", key["id"].upper()):

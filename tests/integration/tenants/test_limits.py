@@ -1,4 +1,4 @@
-"""What a tenant may ask for, and how often: entitlements, the queue's length, retention, calls a minute."""
+"""Limits of a tenant: entitlements, the length of its queue, retention, requests per minute."""
 
 import asyncio
 import re
@@ -24,7 +24,7 @@ from tests.support.factories import Clock, create_body
 
 @pytest.fixture
 def connect_with(app: FastAPI, connect: Connect) -> Any:
-    """``await connect_with(weight=3)``: a client of a fresh tenant with these limits."""
+    """``await connect_with(weight=3)``: a client of a new tenant with these limits."""
 
     async def client(*, require_end_user: bool = False, **limits: Any) -> httpx.AsyncClient:
         tenants = app.state.runtime.tenants.service
@@ -118,7 +118,7 @@ STATE = re.compile(r'"[a-z]+";r=(\d+);t=(\d+)')
 
 
 def fields(answer: httpx.Response) -> tuple[int, ...]:
-    """q, w, r, t."""
+    """Return the parameters q, w, r, t."""
     policy = POLICY.fullmatch(answer.headers["ratelimit-policy"])
     state = STATE.fullmatch(answer.headers["ratelimit"])
     assert policy is not None, answer.headers
@@ -128,7 +128,7 @@ def fields(answer: httpx.Response) -> tuple[int, ...]:
 
 
 async def test_rate_limit_allows_burst_then_rate(connect_with: Any, clock: Clock) -> None:
-    api = await connect_with(requests_per_minute=6, burst=3)  # one in ten seconds
+    api = await connect_with(requests_per_minute=6, burst=3)  # one request in ten seconds
     told = [fields(await api.get("/v1/usage")) for _ in range(3)]
     assert told == [(6, 60, 2, 10), (6, 60, 1, 20), (6, 60, 0, 30)]
     refused = await api.get("/v1/usage")

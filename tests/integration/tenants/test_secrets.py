@@ -1,4 +1,4 @@
-"""Secrets at rest: sealed with the first secret key, opened with any; resealed when the key is rotated."""
+"""Secrets at rest: encrypted with the first secret key, decrypted with any; encrypted again after a rotation."""
 
 import re
 from collections.abc import AsyncIterator

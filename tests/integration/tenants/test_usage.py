@@ -1,4 +1,4 @@
-"""What a tenant made and spent: by day, by outcome, by end user; as JSON and as CSV."""
+"""The usage of a tenant: by day, by outcome, by end user; as JSON and as CSV."""
 
 import csv
 import io
@@ -24,7 +24,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def ended(api: httpx.AsyncClient, runtime: Runtime) -> Any:
-    """``await ended("succeeded", 500, end_user_id=...)``: one that ended so and cost so much; ``None``: still waits."""
+    """``await ended("succeeded", 500, end_user_id=...)``: a generation with this end and cost; ``None``: queued."""
 
     async def made(outcome: str | None, cost: int = 0, **changes: Any) -> None:
         answer = await api.post("/v1/generations", json=create_body(**changes))
@@ -44,7 +44,7 @@ def ended(api: httpx.AsyncClient, runtime: Runtime) -> Any:
 
 @pytest.fixture
 async def three_days(ended: Any, clock: Clock) -> None:
-    """Two days with work, none today."""
+    """Create generations on two days, and none today."""
     clock.now = datetime(2026, 2, 28, 23, 59, tzinfo=UTC)
     await ended("succeeded", 1_000_000, end_user_id="=1+1")
     await ended("content_policy", end_user_id="b")

@@ -1,4 +1,4 @@
-"""Reading fal's billing events: all of them or none, from a server that may answer anything."""
+"""Reads of fal's billing events: all of them or none, from a server with any response."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -22,7 +22,7 @@ Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Fal:
-    """A platform API that answers as the test says, and remembers what it was asked."""
+    """A platform API that responds as configured and records its requests."""
 
     def __init__(self) -> None:
         self.asked: list[web.Request] = []
@@ -107,7 +107,7 @@ MOMENT = datetime(2026, 1, 31, 9, tzinfo=UTC)
     ids=str,
 )
 async def test_billing_entry_is_parsed(fal: Fal, client: FalBilling, entry: Any, event: BillingEvent) -> None:
-    """An unreadable one still says that something was billed."""
+    """An unreadable entry still proves that something was billed."""
     fal.answer = _answering({"billing_events": [entry], "has_more": False, "next_cursor": None})
 
     assert await events(client) == [event]

@@ -1,4 +1,4 @@
-"""A delivery's life: attempts by the schedule, the same bytes each time, and an end."""
+"""A delivery: attempts by the schedule, the same bytes in each attempt, and an end."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -36,7 +36,7 @@ async def owner(runtime: Runtime) -> Tenant:
 
 
 async def sent(runtime: Runtime, owner: Tenant, clock: Clock, url: str) -> str:
-    """A generation that ended, and with it a delivery to this URL; the delivery's id."""
+    """End a generation with a delivery to this URL. Return the id of the delivery."""
     request = factories.create_request(webhook_url="https://receiver.example/hook")
     g = (await runtime.generations.creator.create(owner, request)).generation
     ended = g.canceled(0, clock())
@@ -143,7 +143,7 @@ async def test_delivery_retry_after_is_honoured_within_limit(
     least: timedelta,
     most: timedelta,
 ) -> None:
-    """Never sooner than the schedule, never later than its longest wait."""
+    """A retry is never earlier than the schedule, and never later than its longest wait."""
     receiver.answers[:], receiver.headers = [status], {"retry-after": header}
     delivery_id = await sent(runtime, owner, clock, receiver.url)
     await drained(runtime)
@@ -156,7 +156,7 @@ async def test_delivery_retry_after_is_honoured_within_limit(
 async def test_delivery_wait_begins_at_end_of_attempt(
     runtime: Runtime, clock: Clock, owner: Tenant, receiver: Receiver, header: dict[str, str], least: int
 ) -> None:
-    """Else who takes 14 s to say "in 10 s" is called again at once."""
+    """Otherwise a receiver that takes 14 s to respond "in 10 s" would get the next attempt at once."""
 
     def slowly(receiver: Receiver) -> None:
         clock.advance(timedelta(seconds=14))
@@ -191,7 +191,7 @@ async def test_delivery_of_dead_worker_is_attempted_after_lease(
 ) -> None:
     await sent(runtime, owner, clock, receiver.url)
     claim = await DeliveryStore(runtime.redis).claim(now=clock(), most=5, lease=LEASE, caps=Caps())
-    assert len(claim.taken) == 1  # and then it died
+    assert len(claim.taken) == 1  # then the worker dies
     await drained(runtime)
     assert receiver.received == []
     clock.advance(LEASE)

@@ -1,4 +1,4 @@
-"""Endpoints that only fail: warned of in stages, then disabled; what was for them can be replayed."""
+"""Endpoints with failures only: warned of in stages, then disabled; their events can be replayed."""
 
 import re
 from collections.abc import Iterator
@@ -25,13 +25,13 @@ HOUR = timedelta(hours=1)
 
 @pytest.fixture
 def settings(redis_url: str) -> Settings:
-    """One attempt each: what fails and when is the test's to say."""
+    """Return settings with one attempt per event: the test decides which event fails, and when."""
     return factories.settings(redis_url, webhook_schedule=(timedelta(0),))
 
 
 @pytest.fixture
 def watcher() -> Iterator[Receiver]:
-    """Hears of the other endpoint."""
+    """Return an endpoint that receives events about the other endpoint."""
     with Receiver() as running:
         yield running
 
@@ -44,11 +44,11 @@ def receiver() -> Iterator[Receiver]:
 
 
 async def failed(api: httpx.AsyncClient, runtime: Runtime, *, hours: float, clock: Clock) -> None:
-    """One more event that does not come through, so many hours after the last."""
+    """Fail one more event, so many hours after the last one."""
     clock.advance(hours * HOUR)
     await ended(api)
     await drained(runtime)
-    await drained(runtime)  # what that made of the endpoint is an event too
+    await drained(runtime)  # the change of the endpoint is an event too
 
 
 def stages(watcher: Receiver) -> list[Any]:
@@ -119,7 +119,7 @@ async def test_success_resets_failure_streak(
 async def test_failure_streak_needs_failures_within_interval(
     api: httpx.AsyncClient, runtime: Runtime, clock: Clock, receiver: Receiver, gaps: list[float], failing: bool
 ) -> None:
-    """One bad hour, or a receiver that gets an event a week, is no reason to disable anything."""
+    """One hour of failures, or failures of a receiver with one event a week, do not disable an endpoint."""
     made = await endpoint(api, receiver.url)
     for hours in gaps:
         await failed(api, runtime, hours=hours, clock=clock)
@@ -213,7 +213,7 @@ async def test_enabled_endpoint_has_no_failures(
 async def test_one_delivery_schedule_does_not_disable_endpoint(
     redis_url: str, api: httpx.AsyncClient, runtime: Runtime, clock: Clock, receiver: Receiver
 ) -> None:
-    """All attempts of one event, by the schedule of production, are a streak; and far from its end."""
+    """All attempts of one event, by the schedule of production, are one streak, which is far from its limit."""
     made = await endpoint(api, receiver.url)
     await ended(api)
     async with open_runtime(factories.settings(redis_url), clock=clock) as usual:
@@ -267,7 +267,7 @@ async def test_410_after_tenant_disable_changes_nothing(
 async def test_concurrent_success_resets_last_failure(
     api: httpx.AsyncClient, runtime: Runtime, tenant: Tenant, clock: Clock, receiver: Receiver, watcher: Receiver
 ) -> None:
-    """The receiver is back while one of many attempts still fails: it succeeds before that is made anything of."""
+    """The receiver recovers while one of many attempts still fails: a success comes before the failure is evaluated."""
     made = await endpoint(api, receiver.url)
     await endpoint(api, watcher.url, events=NEWS)
     begun = clock() + 6 * HOUR

@@ -1,4 +1,4 @@
-"""A receiver's lane: what may be under way to it, to its tenant, and that a dead one holds up nobody else."""
+"""Per-endpoint queues: limits of concurrent attempts per receiver and per tenant; a dead receiver delays no other."""
 
 import asyncio
 from collections import Counter
@@ -44,7 +44,7 @@ def store(redis: Redis) -> DeliveryStore:
 
 @pytest.fixture
 async def stores(redis: Redis) -> AsyncIterator[list[DeliveryStore]]:
-    """As many processes."""
+    """Return the workers of as many processes."""
     async with AsyncExitStack() as stack:
         yield [DeliveryStore(await stack.enter_async_context(Redis(redis.url, timeout=5))) for _ in range(8)]
 
@@ -65,7 +65,7 @@ async def claimed(store: DeliveryStore, *, most: int = 100, after: timedelta = t
 
 
 async def finished(store: DeliveryStore, names: list[str], *, good: bool = True) -> list[bool]:
-    """Attempts of these ended; whether each made room for something that is due."""
+    """Finish these attempts. Return for each whether its end made a slot for a due delivery."""
     more = []
     for name in names:
         delivery = await store.load(name)
@@ -132,20 +132,20 @@ async def test_each_endpoint_queue_gets_its_share(redis: Redis, store: DeliveryS
 
 @pytest.mark.parametrize("most", [100, 1])
 async def test_long_endpoint_queue_alternates_within_tenant(redis: Redis, store: DeliveryStore, most: int) -> None:
-    """Every place of the tenant is taken by lanes that never empty."""
+    """Every slot of the tenant is occupied by endpoint queues that never become empty."""
     for name in ("whe_a", "whe_b"):
         await waiting(redis, 40, name)
     assert await _turns_until(redis, store, Caps(receiver=4, tenant=8), TENANT, most=most) < 4
 
 
 async def test_long_endpoint_queue_alternates_across_tenants(redis: Redis, store: DeliveryStore) -> None:
-    """A full worker has room for one whenever one ends; the oldest delivery of all need not be the next."""
+    """A full worker has a free slot when an attempt ends; the oldest delivery of all need not be the next one."""
     await waiting(redis, 60, "whe_a")
     assert await _turns_until(redis, store, Caps(), OTHER, most=1) < 4
 
 
 async def _turns_until(redis: Redis, store: DeliveryStore, caps: Caps, tenant_id: str, *, most: int) -> int:
-    """How many attempts end, each after a millisecond, before one that came late has its own."""
+    """Return the number of attempts that end, each after a millisecond, before the first attempt of a late delivery."""
     under_way: list[str] = []
     for _ in range(8):
         claim = await store.claim(now=NOW, most=most, lease=LEASE, caps=caps)
@@ -243,7 +243,7 @@ def receiver() -> Iterator[Receiver]:
 
 
 async def test_worker_claims_until_capped_queue_is_empty(runtime: Runtime, clock: Clock, receiver: Receiver) -> None:
-    """Each end makes room for the next; nobody has to nudge."""
+    """Each end makes a slot for the next delivery, without a nudge."""
     owner = await runtime.tenants.service.create("acme")
     g = factories.generation(tenant_id=owner.id, created_at=clock())
     made = [factories.delivery(tenant_id=owner.id, url=f"{receiver.url}/{n}", created_at=clock()) for n in range(60)]

@@ -1,4 +1,4 @@
-"""Endpoints of a tenant: who hears of what, with which secret; and what is refused."""
+"""Endpoints of a tenant: their subscriptions, their secrets, and what is refused."""
 
 import asyncio
 import socket
@@ -203,7 +203,7 @@ async def test_endpoint_forbidden_address_is_refused_at_create(redis_url: str, c
 
 
 class FixedResolver(AbstractResolver):
-    """A name server that always says the same; nothing: the name does not exist."""
+    """A name server that always returns the same addresses; without addresses the name does not exist."""
 
     def __init__(self, *addresses: str) -> None:
         self._addresses = addresses
@@ -284,7 +284,7 @@ async def test_tenant_delete_removes_endpoints(
 async def test_410_of_old_url_does_not_disable_endpoint(
     api: httpx.AsyncClient, runtime: Runtime, clock: Clock, receiver: Receiver
 ) -> None:
-    """A receiver that moves answers "gone" to what was under way when its tenant told us the new address."""
+    """A receiver that moves answers 410 to attempts in progress when its tenant has set the new URL."""
     made, loop = await endpoint(api, receiver.url), asyncio.get_running_loop()
     moved = changed(api, made, url=f"{receiver.base_url}/new")
     receiver.answers[:] = [410]

@@ -1,4 +1,4 @@
-"""Several processes at one endpoint: each script lets one of them win, and tells the others."""
+"""Several processes change one endpoint: each script lets one of them win, and returns the conflict to the others."""
 
 import asyncio
 from collections import Counter
@@ -115,7 +115,7 @@ async def test_concurrent_purges_of_delivery_count_once(runtime: Runtime, racers
 
 
 async def test_concurrent_rotations_lose_no_secret(api: httpx.AsyncClient, runtime: Runtime, tenant: Tenant) -> None:
-    """Each answered with a secret that signs, as long as there is room for so many."""
+    """Each rotation returns a secret that signs, up to the limit of secrets."""
     made = await endpoint(api, "https://receiver.example/")
     for name in (made["id"], "default"):
         answers = await asyncio.gather(*(api.post(f"{ENDPOINTS}/{name}/rotate-secret", json={}) for _ in range(3)))

@@ -1,4 +1,4 @@
-"""Deliveries as their tenant sees them: listed, read, sent again; a test event; never another tenant's."""
+"""Deliveries of a tenant: list, read, replay; test events; no data of other tenants."""
 
 import asyncio
 from collections.abc import Iterator, Sequence
@@ -35,7 +35,7 @@ def receiver() -> Iterator[Receiver]:
 
 
 async def dead(api: httpx.AsyncClient, runtime: Runtime, clock: Clock, receiver: Receiver, count: int) -> list[Any]:
-    """So many deliveries in the dead letter, each made a minute after the other; oldest first."""
+    """Return this number of dead letters, each created a minute after the previous one; oldest first."""
     receiver.otherwise = 500
     for _ in range(count):
         clock.advance(timedelta(minutes=1))
@@ -246,7 +246,7 @@ async def test_test_event_ignores_subscriptions(
 async def test_purged_delivery_is_not_listed_or_replayed(
     api: httpx.AsyncClient, runtime: Runtime, tenant: Tenant, clock: Clock, receiver: Receiver
 ) -> None:
-    """A generation goes with its webhooks, dead ones too."""
+    """A generation is purged with its webhooks, dead letters too."""
     await endpoint(api, receiver.url)
     (one,) = await dead(api, runtime, clock, receiver, 1)
     clock.advance(runtime.settings.retention)
@@ -263,7 +263,7 @@ async def test_purged_delivery_is_not_listed_or_replayed(
 async def test_dead_letters_are_purged_with_their_generation(
     connect: Connect, runtime: Runtime, redis: Redis, clock: Clock, receiver: Receiver
 ) -> None:
-    """By the tenant's own retention; then record, indexes and gauge lose them together."""
+    """After the tenant's own retention, record, indexes and gauge lose the dead letters together."""
     for kept in (timedelta(days=90), timedelta(minutes=1)):
         owner = await runtime.tenants.service.create("acme", Limits(retention=kept))
         api = await connect(owner)
@@ -297,7 +297,7 @@ async def test_test_events_are_purged_after_tenant_retention(
 async def test_replay_during_purge_of_generation_is_sent(
     api: httpx.AsyncClient, runtime: Runtime, tenant: Tenant, clock: Clock, receiver: Receiver, cause: str
 ) -> None:
-    """The replay comes between the sweep's look and its purge."""
+    """The replay comes between the read and the purge of the sweep."""
     made = await endpoint(api, receiver.url)
     if cause == "generation":
         (one,) = await dead(api, runtime, clock, receiver, 1)

@@ -1,4 +1,4 @@
-"""Signatures that the public libraries of Python and JavaScript accept, during rotation too; and Ed25519."""
+"""Signatures that the public libraries of Python and JavaScript accept, also during rotation; and Ed25519."""
 
 import base64
 import json
@@ -51,7 +51,7 @@ def in_javascript(folder: Path, secret: str, came: Received) -> Any:
 
 
 async def event(api: httpx.AsyncClient, runtime: Runtime, receiver: Receiver, clock: Clock) -> Received:
-    """The newest of a fresh one; the clock is the libraries' own, which refuse what is five minutes old."""
+    """Return the newest request of a new event, on the real clock: libraries refuse timestamps over 5 minutes old."""
     clock.now = datetime.now(UTC)
     await ended(api)
     await drained(runtime)

@@ -1,4 +1,4 @@
-"""The webhook sender against real servers on loopback, well-behaved and otherwise."""
+"""The webhook sender against real servers on loopback, correct and faulty ones."""
 
 import asyncio
 import ssl
@@ -36,7 +36,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Server:
-    """Where a server listens, and how many connections it has seen."""
+    """The port of a server, and the number of its connections."""
 
     def __init__(self) -> None:
         self.port = 0
@@ -83,7 +83,7 @@ async def web_server(handler: Handler) -> AsyncIterator[Server]:
 
 
 def says(answer: bytes) -> Raw:
-    """A server that reads a request and writes these bytes, whatever they are."""
+    """Start a server that reads a request and writes these bytes, whatever they are."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
@@ -98,7 +98,7 @@ async def never_answers(reader: asyncio.StreamReader, _writer: asyncio.StreamWri
 
 
 class FixedResolver(AbstractResolver):
-    """Answers the given lists of addresses one after the other, the last one from then on."""
+    """Returns the given lists of addresses in order, and then always the last one."""
 
     def __init__(self, *answers: list[str]) -> None:
         self.answers = list(answers)
@@ -136,7 +136,7 @@ async def failed(url: str, guard: AddressGuard = LOOPBACK, **options: Any) -> No
     return answer
 
 
-# What the receiver sees and says
+# Requests and responses
 
 
 async def test_sender_sends_body_and_headers_unchanged() -> None:
@@ -272,7 +272,7 @@ async def test_sender_truncates_endless_body(with_tls: bool, certificate: tuple[
         assert isinstance(answer, ReceiverResponse)
         assert len(answer.body) == EXCERPT_BYTES
         await asyncio.wait_for(cut.wait(), 10)
-    assert sent < 20_000_000  # what loopback's socket buffers hold, not what we read
+    assert sent < 20_000_000  # the size of loopback's socket buffers, not of what the sender reads
 
 
 async def test_sender_bounds_memory_of_endless_header() -> None:
@@ -311,7 +311,7 @@ async def test_sender_body_timeout_keeps_status() -> None:
         await never_answers(reader, writer)
 
     async with raw_server(stalls) as server:
-        for seconds in (0.05, 0.5, 5):  # the shortest in which this machine gets as far as the status
+        for seconds in (0.05, 0.5, 5):  # the shortest timeout in which this machine reads the status
             answer = await post(server.url(), LOOPBACK, timeout_seconds=seconds)
             if isinstance(answer, ReceiverResponse):
                 break
@@ -441,7 +441,7 @@ async def test_sender_closed_raises() -> None:
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """A self-signed certificate for receiver.example and 127.0.0.1, and its key."""
+    """Create a self-signed certificate for receiver.example and 127.0.0.1, and its key."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "receiver.example")])
     now = datetime.now(UTC)
@@ -534,7 +534,7 @@ async def test_ssrf_literal_address_is_checked_at_connect(monkeypatch: pytest.Mo
 
 
 async def test_ssrf_rebinding_between_check_and_connect() -> None:
-    """Rebinding: public when the tenant registered it, loopback when we call."""
+    """Rebinding: the name is public when the tenant registers it, and loopback at the attempt."""
     resolver = FixedResolver(["93.184.215.14"], ["127.0.0.1"])
     registered = await resolver.resolve("rebind.example", 443)
     assert registered[0]["host"] == "93.184.215.14"
@@ -572,7 +572,7 @@ async def test_ssrf_resolver_result_of_other_name_is_refused() -> None:
 
 
 async def test_ssrf_plain_http_needs_allowed_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Loopback plays a public address here: fit for https, not for http, whatever else the operator allowed."""
+    """Loopback acts as a public address: accepted for https, refused for http, whatever else the operator allows."""
     monkeypatch.setattr("service.net.ssrf.is_public", lambda _: True)
     guard = AddressGuard([ip_network("10.1.0.0/16")])
     async with raw_server(lambda _, writer: answer_at_once(writer)) as server:
@@ -585,7 +585,7 @@ async def test_ssrf_plain_http_needs_allowed_network(monkeypatch: pytest.MonkeyP
 
 
 async def test_silent_name_server_delays_only_its_names(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A host name for each customer, and their name server is down: each lookup takes far longer than its attempt."""
+    """A host name for each customer, and their name server is down: each lookup takes much longer than its attempt."""
     up_again = threading.Event()
     asked: Counter[str] = Counter()
 

@@ -1,4 +1,4 @@
-"""Where webhooks may not go: refused when they are registered, and again at each attempt, whatever DNS says by then."""
+"""Forbidden webhook addresses: refused at registration, and again at each attempt, whatever DNS returns by then."""
 
 import asyncio
 import socket
@@ -24,7 +24,7 @@ TRUSTED = "receivers.internal"
 
 @pytest.fixture
 def settings(redis_url: str) -> Settings:
-    """As an operator has it who allowed nothing but one name."""
+    """Return the settings of an operator who allows one name only."""
     schedule = (timedelta(0), timedelta(hours=1), timedelta(hours=1))
     return factories.settings(
         redis_url, webhook_allowed_networks=(), webhook_allowed_hosts=(TRUSTED,), webhook_schedule=schedule
@@ -45,7 +45,7 @@ def _names_are_ours(app: FastAPI, runtime: Runtime, names: NameServer) -> None:
 
 @pytest.fixture
 async def inside() -> AsyncIterator[tuple[int, list[Any]]]:
-    """A port of this machine, and who came to it."""
+    """Listen on a port of this machine, and record connections."""
     came: list[Any] = []
 
     async def accept(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -98,7 +98,7 @@ async def test_ssrf_name_with_one_forbidden_address_is_refused(
 async def test_ssrf_rebinding_after_create_connects_nowhere(
     api: httpx.AsyncClient, runtime: Runtime, clock: Clock, names: NameServer, inside: tuple[int, list[Any]]
 ) -> None:
-    """Rebinding, by a real name server: public while it is looked at, this machine when it is called."""
+    """Rebinding, by a real name server: the name is public at the check, and this machine at the connect."""
     port, came = inside
     names.answers[:] = [[PUBLIC], ["127.0.0.1"]]
     await endpoint(api, f"https://rebind.example:{port}/")

@@ -1,4 +1,4 @@
-"""Calendar windows of budgets in UTC, and amounts of money that keep every digit."""
+"""Calendar windows of budgets in UTC, and amounts of money without loss of digits."""
 
 import json
 from datetime import UTC, datetime, timedelta, timezone

@@ -91,7 +91,7 @@ def test_fingerprint_with_a_new_field_set_differs(change: dict[str, Any]) -> Non
 
 
 def test_fingerprint_has_no_space() -> None:
-    """The store keeps it behind the id and a space."""
+    """The store writes it after the id and a space."""
     assert not any(character.isspace() for character in fingerprint(FULL))
 
 

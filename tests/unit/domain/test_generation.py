@@ -1,4 +1,4 @@
-"""The record of a generation: its transitions, its results, what polls and cancels change."""
+"""The record of a generation: its transitions, its results, the changes of polls and cancels."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,7 +13,7 @@ from tests.support.factories import NOW
 
 LATER = NOW + timedelta(minutes=2)
 
-#: The verb that leads to each state; whether it may is the table's business.
+#: The method that leads to each status; the table decides whether it is allowed.
 METHODS: dict[Status, Callable[[Generation], Generation]] = {
     Status.QUEUED: lambda g: g.requeued(),
     Status.SUBMITTING: lambda g: g.submitting(LATER),

@@ -15,7 +15,7 @@ from service.domain.status import Status
 from tests.support import factories
 from tests.support.factories import NOW
 
-#: Written out: a field that comes or goes is a change of the public API.
+#: Written out: an added or removed field changes the public API.
 KEYS = [
     "id",
     "object",

@@ -24,7 +24,7 @@ FULL = Limits(
     retention=timedelta(days=2),
     webhook_url="https://a.example/hook",
 )
-#: The API's api_name for each; the same unless it carries a unit.
+#: The name of each limit in the API; different only if it has a unit.
 WORDS = {
     "monthly_budget": "monthly_budget_usd",
     "end_user_daily_budget": "end_user_daily_budget_usd",

@@ -1,4 +1,4 @@
-"""What callers see of each status."""
+"""The public status of each status."""
 
 from service.domain.status import PUBLIC, PUBLIC_TERMINAL, TERMINAL, PublicStatus, Status
 

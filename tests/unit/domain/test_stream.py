@@ -1,4 +1,4 @@
-"""Event streams: every event once, in order, to the end, for any history and any cut."""
+"""Event streams: every event once, in order, to the end, for any history and any disconnect."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -31,7 +31,7 @@ METHODS: dict[Status, Callable[[Generation], Generation]] = {
 
 @st.composite
 def histories(draw: st.DrawFn) -> list[Snapshot]:
-    """Every version of one generation, from queued to its end."""
+    """Return every version of one generation, from queued to its end."""
     g, lines = factories.generation(), 0
     snapshots: list[Snapshot] = [(g, queue_of(draw, g))]
     while not g.is_terminal:
@@ -69,7 +69,7 @@ def test_stream_resumed_after_any_event_sends_the_rest(history: list[Snapshot]) 
 
 @given(histories(), st.data())
 def test_stream_sends_each_event_once(history: list[Snapshot], data: st.DataObject) -> None:
-    """A client that reads some versions, and whose connection breaks anywhere."""
+    """A client that reads some versions, and whose connection breaks at any event."""
     heard: list[Event] = []
     cursor = BEGINNING
     for snapshot in [s for s in history[:-1] if data.draw(st.booleans())] + [history[-1]] * 50:
@@ -104,7 +104,7 @@ def test_cursor_of_another_form_is_the_beginning(text: str) -> None:
 
 
 def test_stream_sends_a_repeated_state_again() -> None:
-    """fal refused the submit: queued, and queued again."""
+    """fal refused the submit: the generation is queued again."""
     g = factories.in_status(Status.QUEUED)
     (first, *_) = events_of((g, None), BEGINNING)
     again = g.submitting(NOW).requeued()

@@ -1,4 +1,4 @@
-"""Images by their bytes: what stays of them, what goes, and what is refused."""
+"""Images by their bytes: what remains, what is removed, and what is refused."""
 
 import contextlib
 import io
@@ -111,7 +111,7 @@ def test_inspection_applies_exif_rotation(kind: str, orientation: int) -> None:
 
 
 def test_inspection_cmyk_colours_are_unchanged() -> None:
-    """How to read them stands in a segment of Adobe's, and without it they are inverted."""
+    """An Adobe segment states how to read the colours; without it they are inverted."""
     content = pictures.encoded("jpeg", pictures.picture().convert("CMYK"))
 
     assert pictures.opened(looked_at(content)[1]).tobytes() == pictures.opened(content).tobytes()
@@ -174,7 +174,7 @@ def test_inspection_truncated_bomb_reports_its_size() -> None:
 
 
 def test_inspection_webp_flags_match_remaining_chunks() -> None:
-    flags = 20  # after the RIFF's header and the first chunk's
+    flags = 20  # after the header of the RIFF and of the first chunk
     content = webp_with_everything()
 
     clean = looked_at(content)[1]
@@ -223,7 +223,7 @@ def test_inspection_animated_png_becomes_still() -> None:
 def test_inspection_undecodable_pixels_are_refused(kind: str) -> None:
     content = bytearray(pictures.encoded(kind, pictures.noise(50, 50)))
     if kind == "png":
-        content = bytearray(pictures.png_header(50, 50))  # whole in itself, and short of pixels
+        content = bytearray(pictures.png_header(50, 50))  # a complete file with missing pixels
     elif kind == "webp":
         content[25:-1] = b"\xff" * len(content[25:-1])
     else:
@@ -287,7 +287,7 @@ def test_size_of_no_image_is_refused() -> None:
 
 
 def test_inspection_ignores_pillow_pixel_limit() -> None:
-    """Pillow warns of its own limit at 89 million; ours is a setting."""
+    """Pillow warns at its own limit of 89 million pixels; the gateway's limit is a setting."""
     big = io.BytesIO()
     Image.new("1", (10_000, 9_500)).save(big, "PNG")
 

@@ -1,4 +1,4 @@
-"""The SSRF guard: hostile spellings, every network that is not public, and what stays allowed."""
+"""The SSRF guard: hostile spellings, every network that is not public, and what is allowed."""
 
 import re
 import socket
@@ -30,7 +30,7 @@ REFUSED_URLS = [
     ("https:example.com", "https://"),
     ("https:/example.com", "https://"),
     ("javascript:alert(1)", "https://"),
-    # no host, or not quite one
+    # no host, or an invalid one
     ("https://", "no host"),
     ("https:///hook", "no host"),
     ("https://?x", "no host"),
@@ -102,12 +102,12 @@ REFUSED_URLS = [
     ("https://1.2.3.4.5/", "plainly"),
     ("https://127.0.0.0x/", "plainly"),
     ("https://0/", "plainly"),
-    # names for ourselves
+    # names of this machine
     ("https://localhost/", "this machine"),
     ("https://LocalHost/", "this machine"),
     ("https://api.localhost/", "this machine"),
     ("https://redis/", "full domain"),
-    # IPv4, plainly
+    # IPv4 in the usual form
     ("https://0.0.0.0/", "not public"),
     ("https://10.0.0.1/", "not public"),
     ("https://100.64.0.1/", "not public"),
@@ -167,7 +167,7 @@ ALLOWED_URLS = [
     "https://xn--bcher-kva.example/",
     "https://1password.com/",
     "https://0x7f.example.com/",
-    "https://127.0.0.1.nip.io/",  # a name: its address is judged when it is connected
+    "https://127.0.0.1.nip.io/",  # a name: its address is checked at the connect
     "https://localhost.example.com/",
     "https://8.8.8.8/hook",
     "https://[2606:4700::1111]/hook",

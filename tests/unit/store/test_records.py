@@ -13,7 +13,7 @@ from service.store.generations import records
 from service.store.generations.records import dump, load
 from tests.support import factories
 
-#: As release 0.1.0 wrote it before records had a version. Never to be changed: it stands for what lies in stores.
+#: A record as release 0.1.0 wrote it, before records had a version. Never change it: stores contain such records.
 OLDEST = Path(__file__).with_name("generation-record-0.json").read_bytes().strip()
 
 

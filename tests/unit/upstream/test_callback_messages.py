@@ -1,4 +1,4 @@
-"""What a callback says, row by row, and that it means what the result would."""
+"""The content of callbacks, row by row; and that a callback has the same outcome as the result."""
 
 import json
 from decimal import Decimal
@@ -39,7 +39,7 @@ READ: list[tuple[bytes, Callback | None]] = [
     (body(status="ERROR", error="took 1500", payload=POLICY), Callback(R, 422, POLICY)),
     (body(status="ERROR", error=422, payload=POLICY), Callback(R, 422, POLICY)),
     (body(status="ERROR", payload=POLICY), Callback(R, 422, POLICY)),
-    # without a payload it says that something ended, and which
+    # without a payload, it states that a request ended, and which one
     (body(status="OK", **LOST), Callback(R)),
     (body(status="ERROR", error="Invalid status code: 404", **LOST), Callback(R)),
     (body(status="OK"), Callback(R)),
@@ -49,7 +49,7 @@ READ: list[tuple[bytes, Callback | None]] = [
     (body(status="DONE", payload=VIDEO), Callback(R)),
     (body(payload=VIDEO), Callback(R)),
     (body(), Callback(R)),
-    # nor even that
+    # not even that
     (b"", None),
     (b"{", None),
     (b"null", None),
@@ -73,7 +73,7 @@ OUTCOMES: list[tuple[Callback, Succeeded | Failed | Canceled | None]] = [
     (Callback(R, 200, VIDEO), Succeeded(Output(Video(VIDEO["video"]["url"]), seed=7), None)),  # type: ignore[index]
     (Callback(R, 422, POLICY), Failed(Failure("content_policy", "no", detail=POLICY["detail"]), None)),
     (Callback(R, 499, {"detail": "gone"}), Canceled(None)),
-    # no word on how it ended: a poll finds out
+    # the end is unknown: a poll finds it
     (Callback(R), None),
     (Callback(R, 200, {"seed": 7}), None),
     (Callback(R, 200, POLICY), None),
@@ -126,7 +126,7 @@ def test_callback_any_bytes_never_raise(content: bytes) -> None:
 
 @pytest.mark.parametrize(("status", "payload"), [(200, VIDEO), (422, POLICY), (499, {"detail": "gone"})])
 def test_callback_outcome_equals_result_outcome(status: int, payload: Any) -> None:
-    """But for the billed units, which only the result's headers have."""
+    """Except the billed units, which only the headers of the result have."""
     result = result_outcome(HttpResponse(status, {"x-fal-billable-units": "108"}, payload))
     reported = callback_outcome(Callback(R, status, payload))
     assert isinstance(result, Succeeded | Failed | Canceled)

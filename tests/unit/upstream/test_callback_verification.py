@@ -1,4 +1,4 @@
-"""Who signs callbacks: the contract's vector, every way to be wrong, and a key server that is slow, away or hostile."""
+"""Signatures of callbacks: the contract's vector, every error, and a slow, unavailable or hostile key server."""
 
 import asyncio
 import base64
@@ -50,7 +50,7 @@ async def verifier(fal: KeyServer) -> AsyncIterator[Verifier]:
 
 
 def changed(**changes: str) -> dict[str, str]:
-    """The vector's headers with these in their place."""
+    """Return the vector's headers with these replaced."""
     return {**HEADERS, **{f"x-fal-webhook-{name.replace('_', '-')}": value for name, value in changes.items()}}
 
 
@@ -65,7 +65,7 @@ async def test_callback_contract_vector_is_authentic(verifier: Verifier) -> None
 
 SIGNATURE = HEADERS["x-fal-webhook-signature"]
 WRONG: list[tuple[Mapping[str, str], bytes, Verdict]] = [
-    # one thing changed that was signed
+    # one signed part is changed
     (HEADERS, BODY + b" ", "signature"),
     (HEADERS, BODY.replace(b"42", b"43"), "signature"),
     (HEADERS, b"", "signature"),
@@ -75,7 +75,7 @@ WRONG: list[tuple[Mapping[str, str], bytes, Verdict]] = [
     (changed(timestamp="01700000000"), BODY, "signature"),
     (changed(signature=SIGNATURE[:-2] + "0f"), BODY, "signature"),
     (changed(signature="0" * 128), BODY, "signature"),
-    # no signature at all
+    # no signature
     ({}, BODY, "malformed"),
     *(
         ({name: value for name, value in HEADERS.items() if name != left_out}, BODY, "malformed")

@@ -1,4 +1,4 @@
-"""Whose URL it is: fal's files, what is configured as fal, or a stranger's."""
+"""The owner of a URL: fal's files, the configured fal, or another host."""
 
 import pytest
 

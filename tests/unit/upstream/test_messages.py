@@ -1,4 +1,4 @@
-"""fal's words and what they mean to us, row by row; and that nothing fal could say breaks anything."""
+"""fal's responses and their outcomes, row by row; and that no response of fal raises an exception."""
 
 import json
 from dataclasses import replace
@@ -47,7 +47,7 @@ REQUEST_ID = "019e161b-386c-7d33-8106-f2de1a3ff595"
 
 
 def wire(status: int, body: Any = None, **headers: str) -> HttpResponse:
-    """As it comes from the client: JSON where a body is given as data, raw where it is bytes."""
+    """Return a response as the client returns it: JSON for data, raw bytes for bytes."""
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
     return read_response(
         status, httpx.Headers({name.replace("_", "-"): value for name, value in headers.items()}), content
@@ -70,7 +70,7 @@ SUBMITS: list[tuple[Wire, type[SubmitOutcome]]] = [
     (NoHttpResponse(sent=False, reason="ConnectError"), NotSubmitted),
     (NoHttpResponse(sent=False, reason="ConnectTimeout"), NotSubmitted),
     (NoHttpResponse(sent=False, reason="PoolTimeout"), NotSubmitted),
-    # something may have been
+    # something may have been sent
     (NoHttpResponse(sent=True, reason="ReadTimeout"), Unknown),
     (NoHttpResponse(sent=True, reason="ReadError"), Unknown),
     (NoHttpResponse(sent=True, reason="RemoteProtocolError"), Unknown),
@@ -88,10 +88,10 @@ SUBMITS: list[tuple[Wire, type[SubmitOutcome]]] = [
     (wire(200, b'{"request_id": "019e1'), Unknown),
     (wire(200, HTML), Unknown),
     (wire(204, b""), Unknown),
-    # redirects are not followed; who knows what stood behind them
+    # redirects are not followed; the job's state behind them is unknown
     (wire(301, b""), Unknown),
     (wire(307, {"request_id": REQUEST_ID}), Unknown),
-    # not now
+    # temporary refusals
     (wire(429, {"detail": "Too many requests"}), NotSubmitted),
     (wire(429, {"detail": [{"type": "concurrent_requests_limit", "msg": "limit", "loc": []}]}), NotSubmitted),
     (wire(503, {"detail": "no runners", "error_type": "runner_scheduling_failure"}), NotSubmitted),
@@ -107,7 +107,7 @@ SUBMITS: list[tuple[Wire, type[SubmitOutcome]]] = [
     (wire(403, {"detail": "User is locked. Reason: TOP_UP."}), Locked),
     (wire(401, HTML), Unknown),
     (wire(403, HTML), Unknown),
-    # the endpoint, the address, the call: any other request would get the same
+    # the endpoint, the address, the call: any other request would get the same response
     (wire(402, {"detail": "Payment Required"}), NotSubmitted),
     (wire(404, {"detail": "Path /xyz not found"}), NotSubmitted),
     (wire(404, {"status": "NOT_FOUND"}), NotSubmitted),
@@ -127,7 +127,7 @@ SUBMITS: list[tuple[Wire, type[SubmitOutcome]]] = [
     (wire(422, HTML), Unknown),
     (wire(404, HTML), Unknown),
     (wire(408, {"detail": "timeout"}), Unknown),
-    # bare 5xx, whoever said it
+    # bare 5xx, from any server
     (wire(500, {"detail": "Internal Server Error"}), Unknown),
     (wire(500, {"detail": "oops", "error_type": "internal_error"}), Unknown),
     (wire(500, HTML), Unknown),
@@ -174,7 +174,7 @@ def test_submit_rejection_has_detail_without_input() -> None:
 
 @pytest.mark.parametrize("body", [b"", HTML, b"{}", b"[]", b"null"])
 def test_submit_response_of_proxy_is_unknown(body: bytes) -> None:
-    """Only proof that fal did not take it may lead back to the queue."""
+    """Only a proof that fal did not accept the request may lead back to the queue."""
     outcomes = {status: submit_outcome(wire(status, body)) for status in (100, *range(200, 600), 999)}
 
     assert [status for status, outcome in outcomes.items() if not isinstance(outcome, Unknown)] == []
@@ -199,12 +199,12 @@ STATUSES: list[tuple[Wire, StatusOutcome]] = [
     (wire(202, {"status": "COMPLETED"}), Completed()),
     (
         wire(200, {"status": "COMPLETED", "error": "Request timed out", "error_type": "request_timeout"}),
-        Completed(),  # the result says so too; the fields here are optional
+        Completed(),  # the result repeats it; the fields here are optional
     ),
     # the account, not the job
     (wire(401, {"detail": "invalid key credentials"}), UpstreamError("fal answered 401", locked=True)),
     (wire(403, LOCKED), UpstreamError("fal answered 403", locked=True)),
-    # anything else is no news
+    # any other response changes nothing
     (wire(404, {"status": "NOT_FOUND"}), Missing()),
     (wire(405, {"detail": "Method Not Allowed"}), UpstreamError("fal answered 405")),
     (wire(429, {"detail": "slow down"}), UpstreamError("fal answered 429")),
@@ -339,7 +339,7 @@ def test_billable_units_without_header_are_unknown() -> None:
 
 # --- result: failure --------------------------------------------------------------------------------------------------
 
-#: Every type of fal's error pages: the HTTP status it comes with, what it is here, and whether to try again.
+#: Every type of fal's error pages: its HTTP status, its error code here, and whether it is retryable.
 MODEL_TYPES: list[tuple[str, int, ErrorCode, bool]] = [
     ("internal_server_error", 500, "upstream_unavailable", True),
     ("generation_timeout", 504, "upstream_timeout", True),
@@ -373,14 +373,14 @@ MODEL_TYPES: list[tuple[str, int, ErrorCode, bool]] = [
     ("unsupported_audio_format", 422, "invalid_input", False),
     ("unsupported_image_format", 422, "invalid_input", False),
     ("unsupported_video_format", 422, "invalid_input", False),
-    # pydantic's own, when the input does not fit the model's schema
+    # errors of pydantic, when the input does not fit the model's schema
     ("missing", 422, "invalid_input", False),
     ("literal_error", 422, "invalid_input", False),
     ("string_type", 422, "invalid_input", False),
     ("value_error", 422, "invalid_input", False),
-    # not in the table, seen in the field
+    # not in the table, seen in practice
     ("invalid_request", 422, "invalid_input", False),
-    # not known to anybody yet
+    # unknown so far
     ("something_new", 422, "invalid_input", False),
     ("something_new", 500, "upstream_unavailable", True),
     ("something_new", 404, "upstream_rejected", False),
@@ -492,7 +492,7 @@ def test_result_wrong_path_is_not_billed() -> None:
 @pytest.mark.parametrize(
     "answer",
     [
-        # an account's trouble, or an outage somewhere between: the job goes on
+        # an error of the account, or an outage on the way to fal: the job continues
         wire(401, {"detail": "invalid key credentials"}),
         wire(403, LOCKED),
         wire(403, {"detail": "no", "error_type": "bad_request"}),
@@ -643,7 +643,7 @@ def test_parse_invalid_json_has_no_body(content: bytes) -> None:
 @example(422, {}, {"detail": "\ud800"})
 @example(422, {}, {"detail": [{"msg": "\udfff \\ud800", "type": "x", "ctx": {"\ud800": "\ud800"}}]})
 def test_outcome_any_end_round_trip(status: int, headers: dict[str, str], body: Any) -> None:
-    """Or the generation would be polled, and fail to be saved, for ever."""
+    """Otherwise the generation would be polled, and fail to be saved, forever."""
     g = factories.in_status(Status.IN_PROGRESS)
     match result_outcome(read_response(status, headers, json.dumps(body).encode())):
         case Succeeded(output, units):
@@ -691,7 +691,7 @@ def test_parse_nan_and_infinity_are_none() -> None:
 
 @pytest.mark.parametrize("depth", [50, 62, 63, 64, 100, 150, 300, 900])
 def test_parse_any_depth_is_storable_or_none(depth: int) -> None:
-    """Or the generation would be polled, and fail to be saved, for ever."""
+    """Otherwise the generation would be polled, and fail to be saved, forever."""
     answer = read_response(422, {}, b'{"detail":' + b"[" * depth + b"]" * depth + b"}")
 
     outcome = result_outcome(answer)

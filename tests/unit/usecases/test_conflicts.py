@@ -4,7 +4,7 @@ from service.usecases.conflicts import LOST, MAX_ATTEMPTS, Lost, retry_on_confli
 
 
 class Writer:
-    """Loses this many races before it writes."""
+    """Loses this number of races before it writes."""
 
     def __init__(self, losses: int) -> None:
         self.losses = losses

@@ -1,4 +1,4 @@
-"""Webhooks signed fal's way, checked as fal's documentation tells receivers to."""
+"""Webhooks with fal's signature, verified as fal's documentation describes."""
 
 import base64
 import hashlib
@@ -45,7 +45,7 @@ def test_signature_of_changed_part_is_invalid(name: str) -> None:
 def test_signing_key_is_published_before_rotation() -> None:
     both = WebhookSigner([OTHER, SECRET_KEY])
     headers = both.headers("gen_1", "ten_1", b"{}", NOW)
-    verify(public(WebhookSigner([SECRET_KEY])), headers, b"{}")  # receivers that kept the set from before
+    verify(public(WebhookSigner([SECRET_KEY])), headers, b"{}")  # receivers with the earlier key set
     assert public(both, 0) == public(WebhookSigner([OTHER]))
     assert len(both.key_set()["keys"]) == 2
 

@@ -43,7 +43,7 @@ def connect_fal(app: FastAPI, connect: Connect) -> ConnectFal:
 
 @pytest.fixture
 async def fal(api: httpx.AsyncClient, connect_fal: ConnectFal, tenant: Tenant) -> httpx.AsyncClient:
-    """Of the same tenant as ``api``, with a key of its own."""
+    """Return a fal client of the same tenant as ``api``, with another key."""
     return await connect_fal(tenant)
 
 

@@ -1,4 +1,4 @@
-"""Pages of the origins that the settings name may call, and no others."""
+"""Only pages of the origins in the settings may call the fal routes."""
 
 import httpx
 import pytest

@@ -1,4 +1,4 @@
-"""``/fal/proxy``: the JavaScript client's one URL leads to our routes and nowhere else."""
+"""``/fal/proxy``: the single URL of the JavaScript client reaches the gateway's own routes and no other host."""
 
 import asyncio
 from typing import Any
@@ -67,7 +67,7 @@ async def test_proxy_other_target_is_refused(fal: httpx.AsyncClient, method: str
 
 
 async def test_proxy_fetches_nothing_from_target(fal: httpx.AsyncClient) -> None:
-    """A listener that would hear of it."""
+    """A listener on the target would receive the connection."""
     called = asyncio.Event()
     server = await asyncio.start_server(lambda *_: called.set(), "127.0.0.1", 0)
     async with server:

@@ -1,4 +1,4 @@
-"""Submit, status, result and cancel as fal has them, over the gateway's own queue."""
+"""Submit, status, result and cancel in fal's format, on the gateway's own queue."""
 
 import asyncio
 import re
@@ -320,7 +320,7 @@ async def test_fal_stream_has_every_status_and_ends(fal: httpx.AsyncClient, runt
 
     async with asyncio.timeout(20):
         streaming = asyncio.create_task(fal.get(f"{request_path(name)}/status/stream?logs=1"))
-        await asyncio.sleep(0)  # whether it begins before or after the moves, it sees the last
+        await asyncio.sleep(0)  # the stream sees the last status, whether it starts before or after the changes
         await proceed()
         answer = await streaming
     assert answer.headers["content-type"].startswith("text/event-stream")
@@ -430,7 +430,7 @@ async def test_fal_request_of_other_tenant_returns_404(fal: httpx.AsyncClient, c
 async def test_fal_routes_with_request_id_check_tenant(
     app: FastAPI, fal: httpx.AsyncClient, connect_fal: ConnectFal
 ) -> None:
-    """A route this test does not know the parameters of fails here, on purpose."""
+    """A route with parameters unknown to this test fails here, on purpose."""
     theirs, stranger, told = await submitted(fal), await connect_fal(), set()
     for path, item in app.openapi()["paths"].items():
         if not path.startswith("/fal/") or "{request_id}" not in path:

@@ -1,4 +1,4 @@
-"""A POST sent again: answered with what the first one made if its answer was lost, and only then."""
+"""A POST that is sent again gets the response of the first one if that response was lost, and only then."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -41,7 +41,7 @@ def call(**changes: Any) -> Call:
 
 @pytest.fixture
 async def racers(settings: Settings) -> AsyncIterator[list[Redis]]:
-    """Connections of their own, as that many processes would have."""
+    """Return clients with separate connections, as that many processes would have."""
     async with AsyncExitStack() as stack:
         opened = [Redis(settings.redis_url, timeout=settings.redis_timeout) for _ in range(RACERS)]
         yield [await stack.enter_async_context(redis) for redis in opened]
@@ -158,7 +158,7 @@ async def test_resend_during_response_waits_for_its_outcome(runtime: Runtime, ow
 async def test_resend_during_long_run_is_new_generation(
     runtime: Runtime, owner: Tenant, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    long = timedelta(seconds=60)  # patience with a lease is measured in real time
+    long = timedelta(seconds=60)  # waits for a lease are measured in real time
     monkeypatch.setattr("service.usecases.generations.resends.LEASE", long)
     first = await accepted(runtime, owner)
     second = asyncio.create_task(accepted(runtime, owner))
@@ -166,7 +166,7 @@ async def test_resend_during_long_run_is_new_generation(
     assert not done
     clock.advance(timedelta(milliseconds=500))
     await first.receipt.prolong()
-    async with asyncio.timeout(long.total_seconds()):  # sooner than patience ends
+    async with asyncio.timeout(long.total_seconds()):  # shorter than the longest wait for a lease
         assert (await second).generation.id != first.generation.id
 
 
@@ -214,7 +214,7 @@ async def until(value: Callable[[], Awaitable[Any]], wanted: Any) -> None:
 async def unheard(
     app: FastAPI, client: httpx.AsyncClient, *, path: str = f"{QUEUE}/{MODEL}", how: str = "gone", **changes: Any
 ) -> None:
-    """A submit whose caller is gone before the answer, or whose connection breaks under it."""
+    """Submit, and disconnect before the response, or break the connection while it is sent."""
     body, sent = to_json(create_body(**changes)), []
     messages = [{"type": "http.request", "body": body}]
 
@@ -319,7 +319,7 @@ async def test_intended_repeats_stay_separate(
 async def test_run_in_progress_is_marked(
     fal: httpx.AsyncClient, runtime: Runtime, tenant: Tenant, clock: Clock
 ) -> None:
-    """Another one like it, meant, is then a wish of its own, however long the first has waited."""
+    """An intended second call is a separate generation, however long the first one has waited."""
     runs = [asyncio.create_task(fal.post(f"/fal/run/{MODEL}", json=create_body()))]
     await until(lambda: count(runtime, tenant), 1)
     clock.advance(2 * LEASE)
@@ -352,7 +352,7 @@ async def test_run_disconnect_marks_response_lost(
 async def test_run_in_stopping_process_returns_429(
     app: FastAPI, fal: httpx.AsyncClient, runtime: Runtime, tenant: Tenant, clock: Clock
 ) -> None:
-    """429 is the one status that both official clients repeat a POST for."""
+    """429 is the only status after which both official clients repeat a POST."""
     waiting = asyncio.create_task(fal.post(f"/fal/run/{MODEL}", json=create_body()))
     await until(lambda: count(runtime, tenant), 1)
     app.state.runtime.generations.reader.stop_waiting()
@@ -366,7 +366,7 @@ async def test_run_in_stopping_process_returns_429(
 
 
 async def digest(runtime: Runtime, tenant: Tenant) -> str:
-    """Of the one call that is remembered."""
+    """Return the lease of the only recorded call."""
     (key,) = await runtime.redis.execute("KEYS", keys.undelivered_responses(tenant.id, "*"))
     return str(key.decode().rpartition(":")[2])
 
@@ -374,7 +374,7 @@ async def digest(runtime: Runtime, tenant: Tenant) -> str:
 async def test_resend_of_abandoned_run_finds_generation(
     fal: httpx.AsyncClient, api: httpx.AsyncClient, runtime: Runtime, tenant: Tenant, clock: Clock
 ) -> None:
-    """Its client is gone in the middle of it; the same call then waits for the same video."""
+    """The client disconnects during the run; the same call then waits for the same video."""
     waiting = asyncio.create_task(fal.post(f"/fal/run/{MODEL}", json=create_body()))
     await until(lambda: count(runtime, tenant), 1)
     waiting.cancel()

@@ -1,4 +1,4 @@
-"""Images as the JavaScript client brings them: asked where to, put there without a key."""
+"""Uploads of images as the JavaScript client does them: a request for an upload URL, then the bytes without a key."""
 
 import base64
 from datetime import timedelta
@@ -37,7 +37,7 @@ async def initiated(client: httpx.AsyncClient, **changes: Any) -> dict[str, str]
 
 
 def local(url: str) -> str:
-    """Of an upload URL what the app sees behind the public address."""
+    """Return the part of an upload URL that the app receives behind the public address."""
     assert url.startswith(f"{PUBLIC}/fal/upload?")
     parts = urlsplit(url.removeprefix(PUBLIC))
     return f"{parts.path}?{parts.query}"
@@ -77,7 +77,7 @@ async def test_fal_upload_initiate_accepts_images_only(fal: httpx.AsyncClient) -
 
 
 async def test_fal_upload_malformed_ticket_is_refused(anonymous: httpx.AsyncClient, runtime: Runtime) -> None:
-    """Nor is anything else that was sealed with the same key."""
+    """Other values that are encrypted with the same key are refused too."""
     tenant = await runtime.tenants.service.create("acme")
     stranger = Fernet(Fernet.generate_key()).encrypt(b"{}").decode()
     for ticket in (

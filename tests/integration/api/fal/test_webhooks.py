@@ -1,4 +1,4 @@
-"""``fal_webhook``: told as fal tells it, signed as fal signs it; a receiver changes the address of the key set."""
+"""``fal_webhook``: events in fal's format with fal's signature. A receiver changes only the URL of the key set."""
 
 import base64
 import hashlib
@@ -21,7 +21,7 @@ from tests.support.factories import Clock
 from tests.support.receiver import Received, Receiver
 from tests.support.webhooks import deliveries, endpoint
 
-#: fal's own receivers refuse what is older, or from the future.
+#: fal's own receivers refuse older timestamps, and timestamps in the future.
 TOLERANCE = timedelta(seconds=300)
 
 
@@ -37,7 +37,7 @@ async def delivered(runtime: Runtime) -> None:
 
 
 async def verified(client: httpx.AsyncClient, came: Received) -> dict[str, Any]:
-    """As fal's documentation tells receivers to; raises where the signature is wrong."""
+    """Verify as fal's documentation describes. Raises if the signature is invalid."""
     answer = await client.get("/fal/.well-known/jwks.json")
     assert answer.status_code == 200
     names = ("request-id", "user-id", "timestamp")

@@ -1,4 +1,4 @@
-"""What ``x-fal-target-url`` may name: what the JavaScript client makes of our model, and nothing else."""
+"""Values of ``x-fal-target-url``: the URLs that the JavaScript client derives from the model, and no others."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""Every refusal in fal's shape."""
+"""Error responses in fal's form."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Which bytes a caller asks for (RFC 9110, 14), and whether it has them already (13)."""
+"""Requested byte ranges (RFC 9110, 14), and conditional requests (13)."""
 
 import pytest
 from hypothesis import given
