@@ -7,9 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on a terminal too, one object a line.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object a line, also on a terminal.")]
 Columns = Mapping[str, Callable[[Any], object]]
-"""Heading of a column, and its value in a view."""
+"""Heading of each column, and the function that returns its value from a view."""
 
 
 def show(view: Any) -> None:
@@ -21,7 +21,7 @@ def show_list(views: Iterable[Any], columns: Columns, *, as_json: bool) -> None:
         for view in views:
             show(view)
         return
-    from rich.console import Console  # noqa: PLC0415  (a tenth of a second that JSON does not need)
+    from rich.console import Console  # noqa: PLC0415  (a tenth of a second; JSON output does not need it)
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
@@ -38,6 +38,6 @@ def _is_terminal() -> bool:
 
 
 def _cell(value: object) -> str:
-    """Text of one cell. Control characters are escaped: names come from callers."""
+    """Return the text of one cell. Control characters are escaped: names come from callers."""
     text = "-" if value is None or value == "" else str(value)
-    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
+    return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)

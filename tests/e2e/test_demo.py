@@ -92,7 +92,7 @@ def test_demo_stopped_leaves_no_processes_or_files(
         text, _ = process.communicate(timeout=60)
 
     assert process.returncode == 130, text
-    assert "Interrupted; everything was ended." in text
+    assert "Interrupted; every process was stopped." in text
     assert "Traceback" not in text
     assert not alive(children)
     assert not list((tmp_path / "temporary").iterdir())

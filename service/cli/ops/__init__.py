@@ -1,1 +1,1 @@
-"""Commands of operators: use cases called directly on the store."""
+"""Commands of operators. They run use cases on Redis directly, without a gateway."""

@@ -1,18 +1,18 @@
-"""``adjust``: what ``/admin/v1/adjustments`` does, straight on the store."""
+"""``adjust``: the use case and view of ``/admin/v1/adjustments``."""
 
 import json
 from typing import Any
 
 from service.api.admin.adjustments import AdjustmentView, adjusted
-from service.cli.ops.commands import with_runtime
+from service.cli.ops.session import with_runtime
 from service.cli.output import show
 from service.domain.adjustment import ADJUSTMENT
 from service.domain.request import parse
 from service.runtime import Runtime
 
 
-def adjust(given: dict[str, Any]) -> None:
-    body = json.dumps(given).encode()
+def adjust(fields: dict[str, Any]) -> None:
+    body = json.dumps(fields).encode()
 
     async def work(runtime: Runtime) -> AdjustmentView:
         return await adjusted(runtime, parse(ADJUSTMENT, body))

@@ -1,117 +1,160 @@
-"""Operator commands without a module of their own, and what all operator commands share: settings and runtime."""
+"""Commands of operators: their options. Each imports its implementation when it runs."""
 
-import asyncio
-import re
-from collections.abc import Awaitable, Callable
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import Annotated
 
 import typer
-from pydantic import ValidationError
-from pydantic_settings import SettingsError
 
-from service.cli.output import show
-from service.config.settings import PREFIX, Settings
-from service.errors import GatewayError, Invalid, StoreUnavailable
+from service.cli.output import JsonOption
 
-if TYPE_CHECKING:  # importing the runtime takes a second: only commands that reach Redis do it
-    from service.runtime import Runtime
-    from service.usecases.operations.audit import Findings, Progress
-
-Result = TypeVar("Result")
-_LONG_STEP: Final = 20_000
-_SHOWN_EVERY: Final = 10_000
-#: pydantic-settings names the field in its message alone.
-_FIELD: Final = re.compile(r'field "(\w+)"')
+_Reason = Annotated[str, typer.Option(help="Why; shown in the state of the dispatch gate, and logged.")]
 
 
-def audit(*, as_json: bool) -> None:
-    """Print the differences; exit 1 if there are any."""
-    findings = with_runtime(lambda runtime: runtime.operations.audit.run(_show_progress))
-    if as_json:
-        show({"clean": findings.clean, "differences": [asdict(d) for d in findings.listed()]})
-    else:
-        _print_findings(findings)
-    if not findings.clean:
-        raise typer.Exit(1)
+def audit(
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")] = False,  # noqa: FBT002
+) -> None:
+    """Compare ledger, budgets, holds and slots with the records; print the first differences; exit 1 if any."""
+    from service.cli.ops import audit  # noqa: PLC0415
+
+    audit.audit(as_json=as_json)
 
 
-async def _show_progress(progress: "Progress") -> None:
-    """Print a line for each 10,000 entries of a long step."""
-    if progress.total > _LONG_STEP and progress.done % _SHOWN_EVERY == 0:
-        typer.echo(f"{progress.step}: {progress.done} of {progress.total}", err=True)
+def doctor(
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")] = False,  # noqa: FBT002
+) -> None:
+    """Check Redis, broker, beat, workers, fal key and settings. Print what to do; exit 1 if a check fails."""
+    from service.cli.ops import doctor  # noqa: PLC0415
+
+    doctor.doctor(as_json=as_json)
+
+
+def pause(reason: _Reason) -> None:
+    """Stop submits to fal until `resume`. Submitted generations are still polled; webhooks are sent."""
+    from service.cli.ops import dispatch  # noqa: PLC0415
+
+    dispatch.pause(reason)
+
+
+def drain(
+    reason: _Reason,
+    timeout: Annotated[
+        float, typer.Option(help="Seconds to wait until all accepted generations have ended; then exit 1.")
+    ] = 600.0,
+) -> None:
+    """Refuse new generations until `resume`, and wait until all accepted ones have ended."""
+    from service.cli.ops import dispatch  # noqa: PLC0415
+
+    dispatch.drain(reason, timeout)
+
+
+def resume() -> None:
+    """Accept and dispatch again, after a pause, a drain, or a locked or failing account."""
+    from service.cli.ops import dispatch  # noqa: PLC0415
+
+    dispatch.resume()
+
+
+def unconfirmed(as_json: JsonOption = False) -> None:  # noqa: FBT002
+    """List the generations whose submit has an unknown outcome, oldest first."""
+    from service.cli.ops import unconfirmed  # noqa: PLC0415
+
+    unconfirmed.unconfirmed(as_json=as_json)
+
+
+def resolve(
+    reason: Annotated[str, typer.Option(help="Why; written into the ledger.")],
+    generation_id: Annotated[str | None, typer.Argument(help="The generation's id, gen_…")] = None,
+    fal_request_id: Annotated[str | None, typer.Option(help="fal's id of the job; the job is then polled.")] = None,
+    never_happened: Annotated[  # noqa: FBT002
+        bool, typer.Option("--never-happened", help="fal did not accept the submit: fail the generation at no cost.")
+    ] = False,
+    unchecked: Annotated[  # noqa: FBT002
+        bool, typer.Option("--unchecked", help="Adopt the request id without asking fal, while fal is unreachable.")
+    ] = False,
+    everything: Annotated[  # noqa: FBT002
+        bool,
+        typer.Option("--all", help="With --never-happened and --before: all unconfirmed submits before that time."),
+    ] = False,
+    before: Annotated[str | None, typer.Option(help="With --all: submitted before, like 2026-01-31T09:30:00Z.")] = None,
+) -> None:
+    """Resolve an unconfirmed submit: name fal's request id, or state that fal did not accept it."""
+    from service.cli.ops import unconfirmed  # noqa: PLC0415
+
+    if never_happened == (fal_request_id is not None):
+        raise typer.BadParameter("give either --fal-request-id or --never-happened")
+    if everything != (before is not None) or everything == (generation_id is not None):
+        raise typer.BadParameter("give either a generation's id, or --all with --before")
+    if before is not None:
+        if not never_happened:
+            raise typer.BadParameter("--all goes with --never-happened")
+        unconfirmed.dismiss_all(before=before, reason=reason)
+    elif generation_id is not None:
+        unconfirmed.resolve(
+            generation_id,
+            fal_request_id=fal_request_id,
+            never_happened=never_happened,
+            unchecked=unchecked,
+            reason=reason,
+        )
+
+
+def paid_and_lost() -> None:
+    """Print given-up generations whose video fal reported or may have billed, one JSON object a line."""
+    from service.cli.ops import unconfirmed  # noqa: PLC0415
+
+    unconfirmed.paid_and_lost()
+
+
+def revive(
+    generation_id: Annotated[str, typer.Argument(help="The generation's id, gen_…")],
+    reason: Annotated[str, typer.Option(help="Why; written into the ledger.")],
+    fal_request_id: Annotated[
+        str | None, typer.Option(help="fal's request id; required if neither the record nor a callback has it.")
+    ] = None,
+) -> None:
+    """Poll a given-up generation again, whose job fal has."""
+    from service.cli.ops import unconfirmed  # noqa: PLC0415
+
+    unconfirmed.revive(generation_id, fal_request_id=fal_request_id, reason=reason)
+
+
+def adjust(
+    amount: Annotated[str, typer.Option(help="US dollars to add to the cost; -1.50 subtracts 1.50.")],
+    expected: Annotated[str, typer.Option(help="Current cost in US dollars; refused if the cost differs.")],
+    reason: Annotated[str, typer.Option(help="Why; written into the ledger.")],
+    operator: Annotated[str, typer.Option(envvar="USER", help="Name of the operator; written into the ledger.")],
+    generation_id: Annotated[
+        str | None,
+        typer.Argument(help="Id of the ended generation, gen_…; without it give --tenant, --end-user and --day."),
+    ] = None,
+    tenant: Annotated[str | None, typer.Option(help="Tenant of a generation whose record was purged.")] = None,
+    end_user: Annotated[str | None, typer.Option(help="Its end user's pseudonym, eu_…")] = None,
+    day: Annotated[str | None, typer.Option(help="Day of its creation (UTC), like 2026-01-31.")] = None,
+) -> None:
+    """Correct the cost of an ended generation: record, budget windows, usage and ledger."""
+    from service.cli.ops import adjustments  # noqa: PLC0415
+
+    given = {"generation_id": generation_id, "tenant_id": tenant, "end_user": end_user, "day": day}
+    adjustments.adjust(
+        {**given, "amount_usd": amount, "expected_usd": expected, "operator": operator, "reason": reason}
+    )
 
 
 def rotate_secret_key() -> None:
-    """Run it after a new key was put first in GATEWAY_SECRET_KEY; then the old key can be removed."""
-    count = with_runtime(lambda runtime: runtime.tenants.service.reseal())
-    typer.echo(f"Sealed the secrets of {count} tenants with the first key of {PREFIX}SECRET_KEY.")
+    """Encrypt all tenants' secrets with the first key in GATEWAY_SECRET_KEY."""
+    from service.cli.ops import tenants  # noqa: PLC0415
+
+    tenants.rotate_secret_key()
 
 
-def _print_findings(findings: "Findings") -> None:
-    books = f"{findings.entries} ledger entries, {findings.windows} windows, {findings.slots} slots"
-    if findings.clean:
-        typer.echo(f"Clean: {books} agree.")
-        return
-    from rich.console import Console  # noqa: PLC0415
-    from rich.table import Table  # noqa: PLC0415
-
-    table = Table(title=f"{len(findings.differences)} differences ({books})")
-    for head in ("what", "expected", "found"):
-        table.add_column(head, overflow="fold")
-    for difference in findings.listed():
-        table.add_row(difference.what, difference.expected, difference.found)
-    Console(stderr=True).print(table)
-
-
-def settings() -> Settings:
-    """Read the settings from the environment; exit 2 with a line for each missing or wrong variable."""
-    try:
-        return Settings()
-    except ValidationError as error:
-        for fault in error.errors(include_input=False, include_url=False):
-            missing = fault["type"] == "missing"
-            _print_wrong(str(fault["loc"][0]), "is required" if missing else fault["msg"].removeprefix("Value error, "))
-        raise typer.Exit(2) from None
-    except SettingsError as error:
-        (field,) = _FIELD.findall(str(error)) or ("*",)
-        _print_wrong(field, 'is no JSON; a list is written as ["a", "b"], a table as {"a": 1}')
-        raise typer.Exit(2) from None
-
-
-def _print_wrong(field: str, fault: str) -> None:
-    known = Settings.model_fields.get(field)
-    typer.echo(f"{PREFIX}{field.upper()}: {fault}. ({known.description if known else 'A setting'})", err=True)
-
-
-def with_runtime(use: "Callable[[Runtime], Awaitable[Result]]") -> Result:
-    """Run ``use`` with an open runtime. Errors of the gateway become a message on stderr and exit code 1 or 2."""
-    from service.observability import log  # noqa: PLC0415
-    from service.runtime import open_runtime  # noqa: PLC0415
-
-    configured = settings()
-    log.configure(
-        configured.log_level, secrets=configured.secrets(), log_format=configured.log_format
-    )  # to stderr; what is asked for goes to stdout
-
-    async def opened() -> Result:
-        async with open_runtime(configured) as runtime:
-            return await use(runtime)
-
-    try:
-        return asyncio.run(opened())
-    except Invalid as error:
-        raise refused(error) from None
-    except StoreUnavailable as error:
-        typer.echo(f"{error.detail} `seedance-gateway doctor` names the cause.", err=True)
-        raise typer.Exit(1) from None
-    except GatewayError as error:
-        typer.echo(error.detail, err=True)
-        raise typer.Exit(1) from None
-
-
-def refused(error: Invalid) -> typer.Exit:
-    """Print each error with its pointer; return the exit of a wrong usage."""
-    for fault in error.errors:
-        typer.echo(": ".join(filter(None, (fault.pointer, fault.detail))), err=True)
-    return typer.Exit(2)
+def register(app: typer.Typer) -> None:
+    app.command()(audit)
+    app.command()(doctor)
+    app.command()(pause)
+    app.command()(drain)
+    app.command()(resume)
+    app.command()(unconfirmed)
+    app.command()(resolve)
+    app.command("paid-and-lost")(paid_and_lost)
+    app.command()(revive)
+    app.command()(adjust)
+    app.command("rotate-secret-key")(rotate_secret_key)

@@ -1,4 +1,4 @@
-"""``pause``, ``drain``, ``resume``: what ``/admin/v1`` does, straight on the store."""
+"""``pause``, ``drain``, ``resume``: the use cases and views of ``/admin/v1``."""
 
 import asyncio
 from typing import Final
@@ -6,11 +6,11 @@ from typing import Final
 import typer
 
 from service.api.admin.dispatch import dispatch_view
-from service.cli.ops.commands import with_runtime
+from service.cli.ops.session import with_runtime
 from service.cli.output import show
 from service.runtime import Runtime
 
-_LOOK_SECONDS: Final = 1.0
+_POLL_SECONDS: Final = 1.0
 
 
 def pause(reason: str) -> None:
@@ -22,19 +22,19 @@ def resume() -> None:
 
 
 def drain(reason: str, timeout: float) -> None:
-    """Exit 1 when something is left after ``timeout`` seconds; it stays draining."""
-    left = with_runtime(lambda runtime: _run_empty(runtime, reason, timeout))
+    """Refuse creates until all generations have ended. After ``timeout`` seconds exit 1; the drain stays on."""
+    left = with_runtime(lambda runtime: _drain(runtime, reason, timeout))
     if left:
         typer.echo(f"{left} generations have not ended yet; still draining. `resume` accepts new ones.", err=True)
         raise typer.Exit(1)
-    typer.echo("Empty: nothing is queued or at fal. `resume` accepts new ones.", err=True)
+    typer.echo("Drained: all generations have ended. `resume` accepts new ones.", err=True)
 
 
-async def _run_empty(runtime: Runtime, reason: str, timeout: float) -> int:
+async def _drain(runtime: Runtime, reason: str, timeout: float) -> int:
     show(dispatch_view(await runtime.operations.gate.drain(reason)))
     give_up = asyncio.get_running_loop().time() + timeout
     while left := await runtime.stores.queue.unfinished():
         if asyncio.get_running_loop().time() >= give_up:
             return left
-        await asyncio.sleep(_LOOK_SECONDS)
+        await asyncio.sleep(_POLL_SECONDS)
     return 0

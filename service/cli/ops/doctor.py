@@ -8,11 +8,11 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from service.cli.ops.commands import with_runtime
+from service.cli.ops.session import with_runtime
 from service.cli.output import show
 from service.usecases.operations.doctor import CheckStatus, Finding
 
-#: The width of the table where the output is no terminal: a program, or a shell in a container.
+#: Width of the table if stdout is not a terminal: a program reads it, or a shell in a container.
 _WIDTH_WITHOUT_TERMINAL: Final = 1000
 _COLOURS: Final = {CheckStatus.OK: "green", CheckStatus.WARN: "yellow", CheckStatus.FAIL: "red"}
 
@@ -40,5 +40,5 @@ def _print_table(findings: list[Finding]) -> None:
 
 
 def _plain(text: str) -> str:
-    """Escape square brackets, which are markup."""
+    """Escape square brackets, which rich reads as markup."""
     return text.replace("[", "\\[")

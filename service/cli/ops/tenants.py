@@ -1,4 +1,4 @@
-"""``seedance-gateway tenants`` and ``keys``: the use cases and shapes of the admin API."""
+"""``tenants``, ``keys`` and ``rotate-secret-key``: the use cases and views of ``/admin/v1``."""
 
 import json
 import sys
@@ -20,8 +20,9 @@ from service.api.admin.schemas import (
     month_view,
     tenant_view,
 )
-from service.cli.ops.commands import refused, with_runtime
+from service.cli.ops.session import refused, with_runtime
 from service.cli.output import Columns, JsonOption, show, show_list
+from service.config.settings import PREFIX
 from service.domain.request import parse
 from service.domain.tenant import Limits, Scope, Tenant
 from service.errors import Invalid
@@ -62,18 +63,18 @@ _KEY_COLUMNS: Final[Columns] = {
 
 @tenants.command("create")
 def create_tenant(
-    name: Annotated[str, typer.Argument(help="A name for people.")],
+    name: Annotated[str, typer.Argument(help="Display name.")],
     limit: _LimitOptions = None,
     require_end_user: Annotated[bool, typer.Option(help="Refuse requests without end_user_id.")] = False,  # noqa: FBT002
 ) -> None:
     """Create a tenant and print it with the secret that signs its webhooks."""
     body = {"name": name, "require_end_user": require_end_user, "limits": _limits(limit)}
-    wanted = _parsed(NEW_TENANT, body)
+    new = _parsed(NEW_TENANT, body)
 
     async def create(runtime: "Runtime") -> Tenant:
-        runtime.generations.admission.check_webhook(wanted.limits.webhook_url, WEBHOOK_POINTER)
+        runtime.generations.admission.check_webhook(new.limits.webhook_url, WEBHOOK_POINTER)
         return await runtime.tenants.service.create(
-            wanted.name, wanted.limits.applied_to(Limits()), require_end_user=wanted.require_end_user
+            new.name, new.limits.applied_to(Limits()), require_end_user=new.require_end_user
         )
 
     show(tenant_view(with_runtime(create), secret=True))
@@ -81,7 +82,7 @@ def create_tenant(
 
 @tenants.command("show")
 def show_tenant(tenant_id: _TenantId) -> None:
-    """Print a tenant with the money of this month."""
+    """Print a tenant with the held and spent money of this month."""
 
     async def read(runtime: "Runtime") -> TenantView:
         return await _with_month(runtime, await runtime.tenants.service.get(tenant_id))
@@ -109,9 +110,9 @@ def update_tenant(
     limit: _LimitOptions = None,
     require_end_user: Annotated[bool | None, typer.Option(help="Refuse requests without end_user_id.")] = None,
 ) -> None:
-    """Change the given fields; the others stay."""
-    given = {"name": name, "require_end_user": require_end_user, "limits": _limits(limit) or None}
-    change = _parsed(TENANT_CHANGE, {key: value for key, value in given.items() if value is not None})
+    """Change the given fields; all others are unchanged."""
+    fields = {"name": name, "require_end_user": require_end_user, "limits": _limits(limit) or None}
+    change = _parsed(TENANT_CHANGE, {key: value for key, value in fields.items() if value is not None})
 
     async def update(runtime: "Runtime") -> TenantView:
         runtime.generations.admission.check_webhook(
@@ -143,8 +144,8 @@ def pause_tenant(tenant_id: _TenantId, reason: Annotated[str, typer.Option(help=
 @tenants.command("delete")
 def delete_tenant(
     tenant_id: _TenantId,
-    drain: Annotated[bool, typer.Option("--drain", help="Suspend it first, so that its work ends.")] = False,  # noqa: FBT002
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,  # noqa: FBT002
+    drain: Annotated[bool, typer.Option("--drain", help="Suspend the tenant first, so that its work ends.")] = False,  # noqa: FBT002
+    yes: Annotated[bool, typer.Option("--yes", help="Delete without a question.")] = False,  # noqa: FBT002
 ) -> None:
     """Delete a tenant without unfinished generations, with its API keys and usage. Asks first."""
     if not yes:
@@ -202,12 +203,18 @@ def revoke_key(tenant_id: _TenantId, key_id: _KeyId) -> None:
     show(key_view(with_runtime(lambda runtime: runtime.tenants.service.revoke_key(tenant_id, key_id))))
 
 
+def rotate_secret_key() -> None:
+    """Encrypt the secrets with the first key. Afterwards the other keys of GATEWAY_SECRET_KEY can be removed."""
+    count = with_runtime(lambda runtime: runtime.tenants.service.reseal())
+    typer.echo(f"Encrypted the secrets of {count} tenants with the first key of {PREFIX}SECRET_KEY.")
+
+
 async def _with_month(runtime: "Runtime", tenant: Tenant) -> TenantView:
     return tenant_view(tenant, month=month_view(tenant, await runtime.tenants.usage.month(tenant.id)))
 
 
 def _limits(options: list[str] | None) -> dict[str, Any]:
-    """Read ``weight=3`` and ``monthly_budget_usd=500``. A value that is no JSON is a string."""
+    """Parse ``weight=3`` and ``monthly_budget_usd=500``. A value that is not JSON is a string."""
     limits = {}
     for option in options or []:
         name, equals, text = option.partition("=")

@@ -1,4 +1,4 @@
-"""``unconfirmed``, ``resolve``, ``paid-and-lost``, ``revive``: the use cases and shapes of ``/admin/v1``."""
+"""``unconfirmed``, ``resolve``, ``paid-and-lost``, ``revive``: the use cases and views of ``/admin/v1``."""
 
 import json
 from typing import Any, Final
@@ -17,19 +17,19 @@ from service.api.admin.unconfirmed import (
     resolved,
     unconfirmed_view,
 )
-from service.cli.ops.commands import with_runtime
+from service.cli.ops.session import with_runtime
 from service.cli.output import Columns, show, show_list
 from service.domain.request import parse
 from service.runtime import Runtime
 from service.usecases.operations.unconfirmed import Dismissed
 
 _COLUMNS: Final[Columns] = {
-    "id": lambda one: one["id"],
-    "tenant": lambda one: one["tenant_id"],
-    "since": lambda one: one["since"],
-    "deadline": lambda one: one["deadline"],
-    "held USD": lambda one: one["estimated_cost"],
-    "cancel requested": lambda one: one["cancel_requested_at"],
+    "id": lambda view: view["id"],
+    "tenant": lambda view: view["tenant_id"],
+    "since": lambda view: view["since"],
+    "deadline": lambda view: view["deadline"],
+    "held USD": lambda view: view["estimated_cost"],
+    "cancel requested": lambda view: view["cancel_requested_at"],
 }
 
 
@@ -43,8 +43,8 @@ def unconfirmed(*, as_json: bool) -> None:
 def resolve(
     generation_id: str, *, fal_request_id: str | None, never_happened: bool, unchecked: bool, reason: str
 ) -> None:
-    given: dict[str, Any] = {"fal_request_id": fal_request_id, "never_happened": never_happened or None}
-    body = json.dumps({**given, "unchecked": unchecked, "reason": reason}).encode()
+    outcome: dict[str, Any] = {"fal_request_id": fal_request_id, "never_happened": never_happened or None}
+    body = json.dumps({**outcome, "unchecked": unchecked, "reason": reason}).encode()
 
     async def work(runtime: Runtime) -> OperatorsGenerationView:
         return operators_view(await resolved(runtime, generation_id, parse(RESOLUTION, body)))
@@ -53,13 +53,13 @@ def resolve(
 
 
 def dismiss_all(*, before: str, reason: str) -> None:
-    """Dismiss in bounded calls until none submitted before that time is left."""
+    """Dismiss all unconfirmed submits before a time, in bounded calls."""
     body = json.dumps({"before": before, "reason": reason}).encode()
 
     async def work(runtime: Runtime) -> Dismissed:
-        wanted, count = parse(DISMISSAL, body), 0
+        dismissal, count = parse(DISMISSAL, body), 0
         while True:
-            done = await runtime.operations.unconfirmed.dismiss_all(wanted.before, wanted.reason)
+            done = await runtime.operations.unconfirmed.dismiss_all(dismissal.before, dismissal.reason)
             count += done.dismissed
             if not done.left or not done.dismissed:
                 return Dismissed(count, done.left)
@@ -69,8 +69,8 @@ def dismiss_all(*, before: str, reason: str) -> None:
 
 def paid_and_lost() -> None:
     found, count = with_runtime(lambda runtime: runtime.operations.unconfirmed.paid_and_lost(limit=MOST_LISTED))
-    for one in found:
-        show(paid_and_lost_view(one))
+    for generation in found:
+        show(paid_and_lost_view(generation))
     if count > len(found):
         typer.echo(f"{count} in all; the oldest are shown.", err=True)
 
@@ -79,9 +79,9 @@ def revive(generation_id: str, *, fal_request_id: str | None, reason: str) -> No
     body = json.dumps({"fal_request_id": fal_request_id, "reason": reason}).encode()
 
     async def work(runtime: Runtime) -> OperatorsGenerationView:
-        wanted = parse(REVIVAL, body)
+        revival = parse(REVIVAL, body)
         revived = await runtime.operations.unconfirmed.revive(
-            generation_id, wanted.reason, request_id=wanted.fal_request_id
+            generation_id, revival.reason, request_id=revival.fal_request_id
         )
         return operators_view(revived)
 

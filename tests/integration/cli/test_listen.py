@@ -1,4 +1,4 @@
-"""``seedance-gateway listen``: a real process that verifies what it is sent."""
+"""``seedance-gateway listen``: a real process that verifies webhooks."""
 
 import os
 import subprocess
@@ -19,7 +19,7 @@ BODY = b'{"type":"webhook.test","timestamp":"2026-01-31T09:30:00.000Z","data":{"
 
 
 class Listener:
-    """A real process, and what it has printed so far."""
+    """A real process, and its output so far."""
 
     def __init__(self, log: Path, *options: str) -> None:
         self.port, self._log = free_port(), log
@@ -32,11 +32,11 @@ class Listener:
 
     def until(self, text: str) -> None:
         give_up = time.monotonic() + 90
-        while text not in self.told():
-            assert time.monotonic() < give_up, self.told()
+        while text not in self.output():
+            assert time.monotonic() < give_up, self.output()
             time.sleep(0.02)
 
-    def told(self) -> str:
+    def output(self) -> str:
         return self._log.read_text()
 
     def post(self, secret: str = SECRET) -> int:
@@ -46,7 +46,7 @@ class Listener:
 
     def end(self) -> None:
         self.process.terminate()
-        assert self.process.wait(timeout=90) == 0, self.told()
+        assert self.process.wait(timeout=90) == 0, self.output()
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def listen(tmp_path: Path) -> Iterator[Callable[..., Listener]]:
     running: list[Listener] = []
 
     def started(*options: str) -> Listener:
-        running.append(Listener(tmp_path / "told", *options))
+        running.append(Listener(tmp_path / "output", *options))
         return running[-1]
 
     yield started
@@ -65,38 +65,38 @@ def listen(tmp_path: Path) -> Iterator[Callable[..., Listener]]:
 Listen = Callable[..., Listener]
 
 
-def test_it_shows_what_it_verified(listen: Listen) -> None:
+def test_listen_shows_verified_event(listen: Listen) -> None:
     listener = listen()
     assert listener.post() == 204
     listener.until("whe_1")
-    assert "webhook.test" in listener.told()
+    assert "webhook.test" in listener.output()
     listener.end()
-    listener.until("Ending.")
-    assert SECRET not in listener.told()
+    listener.until("Stopping.")
+    assert SECRET not in listener.output()
 
 
-def test_a_wrong_signature_is_refused_and_told(listen: Listen) -> None:
+def test_listen_wrong_signature_is_refused_and_shown(listen: Listen) -> None:
     listener = listen()
     assert listener.post(new_secret()) == 400
     listener.until("signature is wrong")
-    assert "whe_1" not in listener.told()
+    assert "whe_1" not in listener.output()
 
 
-def test_it_fails_as_asked(listen: Listen) -> None:
+def test_listen_status_option_sets_response(listen: Listen) -> None:
     listener = listen("--status", "503")
     assert listener.post() == 503
     listener.until("webhook.test")
 
 
 @pytest.mark.parametrize("secret", ["whsec_?", "whsec_x", "", "nope"])
-def test_a_secret_that_is_none(secret: str) -> None:
+def test_listen_invalid_secret_exits_2(secret: str) -> None:
     command = [sys.executable, "-m", "service.cli", "listen", "--port", str(free_port()), "--secret", secret]
     result = subprocess.run(command, capture_output=True, text=True, timeout=90, check=False)
     assert result.returncode == 2, result.stdout + result.stderr
     assert "Traceback" not in result.stderr
 
 
-def test_a_port_that_is_taken(listen: Listen) -> None:
+def test_listen_occupied_port_exits_2(listen: Listen) -> None:
     listener = listen()
     command = [sys.executable, "-m", "service.cli", "listen", "--port", str(listener.port), "--secret", SECRET]
     result = subprocess.run(command, capture_output=True, text=True, timeout=90, check=False)

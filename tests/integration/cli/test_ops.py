@@ -1,4 +1,4 @@
-"""The operators' commands, on a real Redis: what they print, what they exit with, and that the API sees the same."""
+"""Commands of operators on a real Redis: output, exit codes and effects."""
 
 import asyncio
 import json
@@ -30,12 +30,12 @@ NEW_SECRET_KEY = "another-test-secret-key-of-enough-length"
 
 @pytest.fixture
 def run(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """``run("tenants", "show", id)``: what a shell with the right variables gets; ``exits`` is checked."""
+    """Return a function that runs a command with the settings as variables and checks its exit code."""
     for name, value in settings.environment().items():
         monkeypatch.setenv(name, value)
 
-    def invoked(*words: str, exits: int = 0) -> Result:
-        result = CliRunner().invoke(app, words)
+    def invoked(*arguments: str, exits: int = 0) -> Result:
+        result = CliRunner().invoke(app, arguments)
         assert result.exit_code == exits, result.output + repr(result.exception)
         return result
 
@@ -48,7 +48,7 @@ def tenant_id(run: Run) -> str:
 
 
 def answer(result: Result) -> Any:
-    """The one line of JSON it printed."""
+    """Return the single JSON object of stdout."""
     (line,) = lines(result)
     return line
 
@@ -57,8 +57,8 @@ def lines(result: Result) -> list[Any]:
     return [json.loads(line) for line in result.stdout.splitlines()]
 
 
-def told(result: Result) -> str:
-    """What people read, less the line breaks of a terminal."""
+def errors(result: Result) -> str:
+    """Return the text of stderr, with line breaks as spaces."""
     assert result.stdout == ""
     return " ".join(result.stderr.split())
 
@@ -66,7 +66,7 @@ def told(result: Result) -> str:
 # --- tenants ----------------------------------------------------------------------------------------------------------
 
 
-def test_a_tenant_from_its_creation_to_its_end(run: Run) -> None:
+def test_tenant_create_show_update_suspend_resume_delete(run: Run) -> None:
     limits = ("--limit", "weight=3", "--limit", "monthly_budget_usd=500", "--limit", 'resolutions=["480p"]')
     url = ("--limit", "webhook_url=http://127.0.0.1:9000/hook")
     created = answer(run("tenants", "create", "acme", "--require-end-user", *limits, *url))
@@ -94,12 +94,12 @@ def test_a_tenant_from_its_creation_to_its_end(run: Run) -> None:
     }
     assert answer(run("tenants", "suspend", tenant_id))["suspended"] is True
     assert answer(run("tenants", "resume", tenant_id))["suspended"] is False
-    assert tenant_id in told(run("tenants", "delete", tenant_id, "--yes"))
-    assert told(run("tenants", "show", tenant_id, exits=1)) == "There is no such tenant."
+    assert tenant_id in errors(run("tenants", "delete", tenant_id, "--yes"))
+    assert errors(run("tenants", "show", tenant_id, exits=1)) == "There is no such tenant."
 
 
 def test_tenant_delete_without_terminal_needs_yes(run: Run, tenant_id: str) -> None:
-    assert f"give --yes to delete {tenant_id}" in told(run("tenants", "delete", tenant_id, exits=2))
+    assert f"give --yes to delete {tenant_id}" in errors(run("tenants", "delete", tenant_id, exits=2))
     assert answer(run("tenants", "show", tenant_id))["id"] == tenant_id
 
 
@@ -121,7 +121,7 @@ def test_tenant_delete_asks_on_a_terminal(
     run("tenants", "show", tenant_id, exits=1 if deleted else 0)
 
 
-def test_tenants_list_prints_one_a_line(run: Run) -> None:
+def test_tenant_list_prints_one_a_line(run: Run) -> None:
     assert lines(run("tenants", "list")) == []
     made = [answer(run("tenants", "create", name))["id"] for name in ("a", "b", "c")]
     listed = lines(run("tenants", "list"))
@@ -147,14 +147,14 @@ def test_tenants_list_prints_one_a_line(run: Run) -> None:
         ("weight", "write NAME=VALUE"),
     ],
 )
-def test_invalid_limit_is_named(run: Run, command: tuple[str, ...], limit: str, pointer: str) -> None:
-    assert pointer in told(run("tenants", *command, "--limit", limit, exits=2))
+def test_tenant_invalid_limit_is_named(run: Run, command: tuple[str, ...], limit: str, pointer: str) -> None:
+    assert pointer in errors(run("tenants", *command, "--limit", limit, exits=2))
     assert lines(run("tenants", "list")) == []
 
 
 @pytest.fixture
 def within(settings: Settings) -> Within:
-    """``within(use)``: what a gateway or a worker does meanwhile."""
+    """Return a function that runs ``use`` with a runtime of its own, as a gateway or a worker does."""
 
     async def opened(use: Callable[[Runtime], Awaitable[Any]]) -> Any:
         async with open_runtime(settings) as runtime:
@@ -163,8 +163,8 @@ def within(settings: Settings) -> Within:
     return lambda use: asyncio.run(opened(use))
 
 
-def queued(within: Within, tenant_id: str) -> str:
-    """The id of a generation of this tenant that waits."""
+def create_queued(within: Within, tenant_id: str) -> str:
+    """Create a queued generation of this tenant. Return its id."""
 
     async def create(runtime: Runtime) -> str:
         tenant = await runtime.tenants.service.get(tenant_id)
@@ -173,11 +173,11 @@ def queued(within: Within, tenant_id: str) -> str:
     return str(within(create))
 
 
-def test_a_tenant_with_work_is_deleted_by_draining(run: Run, tenant_id: str, within: Within) -> None:
-    name = queued(within, tenant_id)
-    assert "1 generations have not ended" in told(run("tenants", "delete", tenant_id, "--yes", exits=1))
+def test_tenant_delete_with_queued_work_needs_drain(run: Run, tenant_id: str, within: Within) -> None:
+    name = create_queued(within, tenant_id)
+    assert "1 generations have not ended" in errors(run("tenants", "delete", tenant_id, "--yes", exits=1))
     assert answer(run("tenants", "show", tenant_id))["suspended"] is False
-    assert "delete it again" in told(run("tenants", "delete", tenant_id, "--drain", "--yes", exits=1))
+    assert "delete it again" in errors(run("tenants", "delete", tenant_id, "--drain", "--yes", exits=1))
     assert answer(run("tenants", "show", tenant_id))["suspended"] is True
     within(lambda runtime: runtime.transitions.apply(name, lambda g: g.canceled(0, factories.NOW)))
     run("tenants", "delete", tenant_id, "--drain", "--yes")
@@ -187,7 +187,7 @@ def test_a_tenant_with_work_is_deleted_by_draining(run: Run, tenant_id: str, wit
 # --- keys -------------------------------------------------------------------------------------------------------------
 
 
-def test_a_key_from_its_creation_to_its_end(run: Run, tenant_id: str) -> None:
+def test_key_create_rotate_revoke_list(run: Run, tenant_id: str) -> None:
     old = answer(run("keys", "create", tenant_id, "--name", "ci", "--scope", "read", "--scope", "generate"))
     assert parse_key(old["key"]) is not None
     assert (old["name"], old["scopes"]) == ("ci", ["read", "generate"])
@@ -200,30 +200,30 @@ def test_a_key_from_its_creation_to_its_end(run: Run, tenant_id: str) -> None:
     assert listed[new["id"]]["revoked_at"] is not None
 
 
-def test_a_key_may_do_all_unless_told(run: Run, tenant_id: str) -> None:
+def test_key_create_without_scope_has_all(run: Run, tenant_id: str) -> None:
     assert answer(run("keys", "create", tenant_id))["scopes"] == ["generate", "read", "manage"]
     run("keys", "create", tenant_id, "--scope", "admin", exits=2)
 
 
 @pytest.mark.parametrize("words", [("create",), ("list",), ("rotate", "x"), ("revoke", "x")])
-def test_keys_of_nobody(run: Run, words: tuple[str, ...]) -> None:
-    verb, *rest = words
-    assert told(run("keys", verb, "ten_" + "0" * 26, *rest, exits=1))
+def test_keys_unknown_tenant_exits_1(run: Run, words: tuple[str, ...]) -> None:
+    command, *rest = words
+    assert errors(run("keys", command, "ten_" + "0" * 26, *rest, exits=1))
 
 
 # --- audit ------------------------------------------------------------------------------------------------------------
 
 
-def test_clean_books(run: Run, tenant_id: str, within: Within) -> None:
-    queued(within, tenant_id)
+def test_audit_clean_exits_0(run: Run, tenant_id: str, within: Within) -> None:
+    create_queued(within, tenant_id)
     assert run("audit").stdout.startswith("Clean: 1 ledger entries, 3 windows, 0 slots")
     assert answer(run("audit", "--json")) == {"clean": True, "differences": []}
 
 
-def test_books_that_differ(run: Run, tenant_id: str, within: Within) -> None:
-    name = queued(within, tenant_id)
+def test_audit_difference_is_named_and_exits_1(run: Run, tenant_id: str, within: Within) -> None:
+    name = create_queued(within, tenant_id)
     within(lambda runtime: runtime.redis.execute("SADD", keys.SLOTS, name))
-    assert name in told(run("audit", exits=1)).replace(" ", "")
+    assert name in errors(run("audit", exits=1)).replace(" ", "")
     assert answer(run("audit", "--json", exits=1)) == {
         "clean": False,
         "differences": [
@@ -236,7 +236,7 @@ def test_books_that_differ(run: Run, tenant_id: str, within: Within) -> None:
 # --- secrets and settings ---------------------------------------------------------------------------------------------
 
 
-def test_the_secret_key_is_rotated(run: Run, tenant_id: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rotate_secret_key_encrypts_with_first_key(run: Run, tenant_id: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(f"{PREFIX}SECRET_KEY", f"{NEW_SECRET_KEY},{factories.SECRET_KEY}")
     assert "1 tenants" in run("rotate-secret-key").stdout
     monkeypatch.setenv(f"{PREFIX}SECRET_KEY", NEW_SECRET_KEY)
@@ -244,17 +244,17 @@ def test_the_secret_key_is_rotated(run: Run, tenant_id: str, monkeypatch: pytest
 
 
 @pytest.mark.parametrize("words", [("tenants", "list"), ("audit",), ("rotate-secret-key",), ("serve",)])
-def test_missing_settings_are_named(run: Run, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]) -> None:
+def test_settings_missing_are_named(run: Run, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]) -> None:
     for name in ("FAL_KEY", "SECRET_KEY"):
         monkeypatch.delenv(PREFIX + name)
-    message = told(run(*words, exits=2))
+    message = errors(run(*words, exits=2))
     assert "GATEWAY_FAL_KEY: is required. (The account's fal key" in message
     assert "GATEWAY_SECRET_KEY: is required. (Encrypts " in message
 
 
-def test_a_setting_of_the_wrong_form_is_named(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_settings_not_json_is_named(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GATEWAY_RATES", "cheap")
-    assert told(run("tenants", "list", exits=2)).startswith("GATEWAY_RATES: is no JSON; ")
+    assert errors(run("tenants", "list", exits=2)).startswith("GATEWAY_RATES: is not JSON; ")
 
 
 @pytest.mark.parametrize(
@@ -264,27 +264,27 @@ def test_a_setting_of_the_wrong_form_is_named(run: Run, monkeypatch: pytest.Monk
         ("GATEWAY_WEBHOOK_ALLOWED_NETWORKS", '["inside"]', "Input is not a valid IPv4 network. (Non-public networks "),
     ],
 )
-def test_a_wrong_setting_is_named_and_explained(
+def test_settings_wrong_value_is_named_and_described(
     run: Run, monkeypatch: pytest.MonkeyPatch, name: str, value: str, message: str
 ) -> None:
     monkeypatch.setenv(name, value)
-    assert told(run("tenants", "list", exits=2)).startswith(f"{name}: {message}")
+    assert errors(run("tenants", "list", exits=2)).startswith(f"{name}: {message}")
 
 
 def test_worker_unknown_queue_is_refused(run: Run) -> None:
-    assert "'dispach' is none of dispatch" in told(run("worker", "--queues", "dispach", exits=2))
+    assert "'dispach' is not one of dispatch" in errors(run("worker", "--queues", "dispach", exits=2))
 
 
 @pytest.mark.parametrize("words", [("serve",), ("up",), ("listen", "--secret", "whsec_x")])
-def test_a_port_that_is_none_is_refused(run: Run, words: tuple[str, ...]) -> None:
-    assert "--port" in told(run(*words, "--port", "99999", exits=2))
+def test_port_out_of_range_is_refused(run: Run, words: tuple[str, ...]) -> None:
+    assert "--port" in errors(run(*words, "--port", "99999", exits=2))
 
 
-def test_a_certificate_that_is_not_there_is_told(run: Run) -> None:
-    assert "does not exist" in told(run("serve", "--certificate", "no-such.pem", exits=2))
+def test_serve_missing_certificate_is_refused(run: Run) -> None:
+    assert "does not exist" in errors(run("serve", "--certificate", "no-such.pem", exits=2))
 
 
-def test_a_stack_does_not_take_another_for_its_own() -> None:
+def test_stack_occupied_port_is_refused() -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         with pytest.raises(PortTaken, match=f"Port {port} is taken"):
@@ -300,13 +300,13 @@ def test_version_names_release_and_commit(run: Run, monkeypatch: pytest.MonkeyPa
 
 def test_unavailable_redis_is_named(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GATEWAY_REDIS_URL", "redis://127.0.0.1:9/0")
-    assert "doctor` names the cause." in told(run("tenants", "list", exits=1))
+    assert "doctor` names the cause." in errors(run("tenants", "list", exits=1))
 
 
 # --- costs ------------------------------------------------------------------------------------------------------------
 
 
-def test_a_cost_is_adjusted(run: Run, tenant_id: str, within: Within) -> None:
+def test_adjust_changes_cost(run: Run, tenant_id: str, within: Within) -> None:
     g = factories.generation(tenant_id=tenant_id, created_at=datetime.now(UTC))
 
     async def end(runtime: Runtime) -> None:
@@ -319,19 +319,19 @@ def test_a_cost_is_adjusted(run: Run, tenant_id: str, within: Within) -> None:
     rest = ("--operator", "jane", "--reason", "on fal's bill")
     adjusted = answer(run("adjust", g.id, "--amount", "-0.20", "--expected", "0.70", *rest))
     assert (adjusted["generation_id"], adjusted["amount"], adjusted["cost"]) == (g.id, "-0.200000", "0.500000")
-    assert "0.500000" in told(run("adjust", g.id, "--amount", "-0.20", "--expected", "0.70", *rest, exits=1))
+    assert "0.500000" in errors(run("adjust", g.id, "--amount", "-0.20", "--expected", "0.70", *rest, exits=1))
     of_day = ("--tenant", tenant_id, "--end-user", g.end_user, "--day", adjusted["day"])
     assert answer(run("adjust", *of_day, "--amount", "1", "--expected", "0.5", *rest))["cost"] == "1.500000"
-    assert "either generation_id" in told(run("adjust", "--amount", "1", "--expected", "0", *rest, exits=2))
+    assert "either generation_id" in errors(run("adjust", "--amount", "1", "--expected", "0", *rest, exits=2))
     assert answer(run("audit", "--json"))["clean"]
 
 
-# --- submits in doubt -------------------------------------------------------------------------------------------------
+# --- unconfirmed submits ----------------------------------------------------------------------------------------------
 
 
-def lost(within: Within, tenant_id: str) -> str:
-    """The id of a generation that was sent, nobody knows with what outcome."""
-    name = queued(within, tenant_id)
+def create_unconfirmed(within: Within, tenant_id: str) -> str:
+    """Create an unconfirmed generation. Return its id."""
+    name = create_queued(within, tenant_id)
 
     async def lose(runtime: Runtime) -> None:
         await runtime.transitions.apply(name, lambda g: g.submitting(factories.NOW))
@@ -341,29 +341,29 @@ def lost(within: Within, tenant_id: str) -> str:
     return name
 
 
-def test_what_is_in_doubt_is_listed_and_resolved(run: Run, tenant_id: str, within: Within) -> None:
-    names = [lost(within, tenant_id) for _ in range(2)]
+def test_unconfirmed_is_listed_and_resolved(run: Run, tenant_id: str, within: Within) -> None:
+    names = [create_unconfirmed(within, tenant_id) for _ in range(2)]
     assert {line["id"] for line in lines(run("unconfirmed"))} == set(names)
     never = answer(run("resolve", names[0], "--never-happened", "--reason", "not in the dashboard"))
     assert (never["status"], never["error"]["code"]) == ("failed", "submission_unconfirmed")
     found = ("--fal-request-id", "request-1", "--reason", "by its prompt")
-    assert "unchecked" in told(run("resolve", names[1], *found, exits=1)), "fal is nowhere"
+    assert "unchecked" in errors(run("resolve", names[1], *found, exits=1)), "fal is unreachable"
     adopted = answer(run("resolve", names[1], *found, "--unchecked"))
     assert (adopted["status"], adopted["fal_request_id"], adopted["tenant_id"]) == ("submitted", "request-1", tenant_id)
     assert lines(run("unconfirmed")) == []
-    assert "submitted" in told(run("resolve", names[1], *found, "--unchecked", exits=1))
+    assert "submitted" in errors(run("resolve", names[1], *found, "--unchecked", exits=1))
     assert answer(run("audit", "--json"))["clean"] is True
 
 
 def test_resolve_all_and_revive(run: Run, tenant_id: str, within: Within) -> None:
-    names = [lost(within, tenant_id) for _ in range(2)]
+    names = [create_unconfirmed(within, tenant_id) for _ in range(2)]
     words = ("--never-happened", "--reason", "an outage", "--before", "2026-02-01T00:00:00Z")
     assert answer(run("resolve", "--all", *words)) == {"object": "dismissed", "dismissed": 2, "left": 0}
     assert lines(run("unconfirmed")) == []
-    assert "fal_request_id" in told(run("revive", names[0], "--reason", "x", exits=2))
+    assert "fal_request_id" in errors(run("revive", names[0], "--reason", "x", exits=2))
     revived = answer(run("revive", names[0], "--reason", "it was there", "--fal-request-id", "request-9"))
     assert (revived["status"], revived["fal_request_id"]) == ("submitted", "request-9")
-    assert "can be revived" in told(run("revive", names[0], "--reason", "again", exits=1))
+    assert "can be revived" in errors(run("revive", names[0], "--reason", "again", exits=1))
     assert lines(run("paid-and-lost")) == []
     assert answer(run("audit", "--json"))["clean"] is True
 
@@ -377,8 +377,8 @@ def test_resolve_all_and_revive(run: Run, tenant_id: str, within: Within) -> Non
         (("--all", "--never-happened", "--before", "yesterday"), "/before: "),
     ],
 )
-def test_resolve_all_refuses_wrong_words(run: Run, words: tuple[str, ...], message: str) -> None:
-    assert message in told(run("resolve", *words, "--reason", "x", exits=2))
+def test_resolve_all_wrong_options_are_refused(run: Run, words: tuple[str, ...], message: str) -> None:
+    assert message in errors(run("resolve", *words, "--reason", "x", exits=2))
 
 
 @pytest.mark.parametrize(
@@ -393,5 +393,5 @@ def test_resolve_all_refuses_wrong_words(run: Run, words: tuple[str, ...], messa
         (("--never-happened",), 2, "--reason"),
     ],
 )
-def test_a_resolution_that_is_none(run: Run, words: tuple[str, ...], exits: int, message: str) -> None:
-    assert message in told(run("resolve", "gen_" + "0" * 26, *words, exits=exits))
+def test_resolve_invalid_is_refused(run: Run, words: tuple[str, ...], exits: int, message: str) -> None:
+    assert message in errors(run("resolve", "gen_" + "0" * 26, *words, exits=exits))

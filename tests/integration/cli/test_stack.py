@@ -1,4 +1,4 @@
-"""The development stack ends what it has started, whenever a signal interrupts its start."""
+"""A signal during the start of the development stack: every started process ends."""
 
 import os
 import subprocess
@@ -34,7 +34,7 @@ except KeyboardInterrupt:
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 5])
-def test_stack_interrupted_at_a_fork_leaves_nothing(count: int, tmp_path: Path) -> None:
+def test_stack_interrupt_at_fork_leaves_no_process(count: int, tmp_path: Path) -> None:
     result = subprocess.run(
         [sys.executable, "-c", PROGRAM, str(count)],
         env={**os.environ, "TMPDIR": str(tmp_path)},

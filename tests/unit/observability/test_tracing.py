@@ -59,7 +59,7 @@ def test_tracing_enabled_by_environment(environment: dict[str, str], enabled: bo
 BEGIN = "from service.observability import tracing; tracing.configure('x')"
 WORKER = f"import workers.worker_process, workers.tasks; {BEGIN}"
 GATEWAY = f"import service.app; {BEGIN}"
-COMMANDS = f"import service.cli.ops.commands; {BEGIN}"
+COMMANDS = f"import service.cli.ops.session; {BEGIN}"
 PRINT_MODULES = (
     "; import sys; sys.stdout.write(' '.join(sorted(n for n in sys.modules if n.startswith('opentelemetry'))))"
 )

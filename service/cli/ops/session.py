@@ -1,0 +1,72 @@
+"""What all operator commands share: settings, an open runtime, and errors as messages with exit codes."""
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Final, TypeVar
+
+import typer
+from pydantic import ValidationError
+from pydantic_settings import SettingsError
+
+from service.config.settings import PREFIX, Settings
+from service.errors import GatewayError, Invalid, StoreUnavailable
+
+if TYPE_CHECKING:  # importing the runtime takes a second: only commands that reach Redis do it
+    from service.runtime import Runtime
+
+Result = TypeVar("Result")
+#: pydantic-settings names the field in its message alone.
+_FIELD: Final = re.compile(r'field "(\w+)"')
+
+
+def read_settings() -> Settings:
+    """Read the settings from the environment. Print a line for each missing or wrong variable and exit 2."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        for fault in error.errors(include_input=False, include_url=False):
+            missing = fault["type"] == "missing"
+            _print_fault(str(fault["loc"][0]), "is required" if missing else fault["msg"].removeprefix("Value error, "))
+        raise typer.Exit(2) from None
+    except SettingsError as error:
+        (field,) = _FIELD.findall(str(error)) or ("*",)
+        _print_fault(field, 'is not JSON; a list is written as ["a", "b"], a table as {"a": 1}')
+        raise typer.Exit(2) from None
+
+
+def _print_fault(field: str, fault: str) -> None:
+    known = Settings.model_fields.get(field)
+    typer.echo(f"{PREFIX}{field.upper()}: {fault}. ({known.description if known else 'A setting'})", err=True)
+
+
+def with_runtime(use: "Callable[[Runtime], Awaitable[Result]]") -> Result:
+    """Run ``use`` with an open runtime. Errors of the gateway become a message on stderr and exit code 1 or 2."""
+    from service.observability import log  # noqa: PLC0415
+    from service.runtime import open_runtime  # noqa: PLC0415
+
+    settings = read_settings()
+    # Logs go to stderr; stdout is for the result.
+    log.configure(settings.log_level, secrets=settings.secrets(), log_format=settings.log_format)
+
+    async def opened() -> Result:
+        async with open_runtime(settings) as runtime:
+            return await use(runtime)
+
+    try:
+        return asyncio.run(opened())
+    except Invalid as error:
+        raise refused(error) from None
+    except StoreUnavailable as error:
+        typer.echo(f"{error.detail} `seedance-gateway doctor` names the cause.", err=True)
+        raise typer.Exit(1) from None
+    except GatewayError as error:
+        typer.echo(error.detail, err=True)
+        raise typer.Exit(1) from None
+
+
+def refused(error: Invalid) -> typer.Exit:
+    """Print each error with its pointer. Return the exit code of wrong usage."""
+    for fault in error.errors:
+        typer.echo(": ".join(filter(None, (fault.pointer, fault.detail))), err=True)
+    return typer.Exit(2)

@@ -1,0 +1,94 @@
+"""Commands that run a process of a deployment: ``serve``, ``worker``, ``beat``."""
+
+import os
+import sys
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Annotated, Any, Final, NoReturn
+
+import typer
+
+MAX_PORT: Final = 65535
+
+
+def _pem(text: str) -> Any:
+    return typer.Option(exists=True, dir_okay=False, readable=True, help=text)
+
+
+def serve(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=MAX_PORT, help="Port to listen on.")] = 8080,
+    workers: Annotated[int, typer.Option(help="Gateway processes that share the port.")] = 1,
+    certificate: Annotated[
+        Path | None, _pem("PEM file of a certificate; with it, serve HTTPS, which fal's Python client requires.")
+    ] = None,
+    certificate_key: Annotated[Path | None, _pem("PEM file of the certificate's private key.")] = None,
+) -> None:
+    """Run the HTTP gateway. It reads the GATEWAY_* variables."""
+    import uvicorn  # noqa: PLC0415
+
+    from service.api.http.header_limits import HeaderLimitProtocol  # noqa: PLC0415
+    from service.cli.ops.session import read_settings  # noqa: PLC0415
+    from service.observability import log  # noqa: PLC0415
+    from service.observability.multiprocess import sharing_metrics  # noqa: PLC0415
+
+    settings = read_settings()
+    # With several processes, this configures the parent's log.
+    log.configure(settings.log_level, secrets=settings.secrets(), log_format=settings.log_format)
+    with sharing_metrics() if workers > 1 else nullcontext():
+        uvicorn.run(
+            "service.app:from_environment",
+            factory=True,
+            host=host,
+            port=port,
+            workers=workers,
+            ssl_certfile=certificate,
+            ssl_keyfile=certificate_key,
+            loop="uvloop",
+            http=HeaderLimitProtocol,
+            lifespan="on",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            date_header=True,
+            proxy_headers=False,  # callers' addresses are not used: one layer less around each request
+            timeout_graceful_shutdown=int(settings.shutdown_grace.total_seconds()),
+        )
+
+
+def worker(
+    queues: Annotated[
+        str, typer.Option(help="Queues to consume, comma-separated: dispatch, webhooks, maintenance. Default: all.")
+    ] = "",
+) -> None:
+    """Run a worker. It reads the GATEWAY_* variables."""
+    from service.cli.ops.session import read_settings  # noqa: PLC0415
+    from service.tasks import QUEUES  # noqa: PLC0415
+
+    names = [name.strip() for name in queues.split(",")] if queues else []
+    if unknown := [name for name in names if name not in QUEUES]:
+        raise typer.BadParameter(f"{unknown[0]!r} is not one of {', '.join(QUEUES)}", param_hint="--queues")
+    read_settings()  # a missing variable is named here; Celery would print a traceback
+    _become_celery("worker", "--without-gossip", "--without-mingle", *(("-Q", ",".join(names)) if names else ()))
+
+
+def beat() -> None:
+    """Run beat, which wakes the workers once a second. Run exactly one."""
+    from service.cli.ops.session import read_settings  # noqa: PLC0415
+
+    read_settings()
+    _become_celery("beat")
+
+
+def _become_celery(*arguments: str) -> NoReturn:
+    """Replace this process by Celery, so that signals reach Celery.
+
+    The application is given by name: the service does not import the workers.
+    """
+    os.execv(sys.executable, [sys.executable, "-m", "celery", "--quiet", "-A", "workers", *arguments])  # noqa: S606
+
+
+def register(app: typer.Typer) -> None:
+    app.command()(serve)
+    app.command()(worker)
+    app.command()(beat)
