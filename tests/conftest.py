@@ -66,7 +66,7 @@ def _marks(item: pytest.Item) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _nobody_elses_settings() -> None:
+def _no_settings_of_developer() -> None:
     """Remove the developer's own GATEWAY_* variables, and log in the format of production."""
     for name in [name for name in os.environ if name.upper().startswith(PREFIX)]:
         del os.environ[name]

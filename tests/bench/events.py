@@ -76,7 +76,7 @@ async def _move(runtime: Runtime, readers: list["_Reader"], *, seconds: float) -
             break
         if number >= len(shuffled):
             await asyncio.gather(*waiting)  # the previous transition of this generation has been received
-        task = asyncio.create_task(reader.told(runtime))
+        task = asyncio.create_task(reader.event_latency(runtime))
         waiting.add(task)
         task.add_done_callback(lambda done: samples.append(done.result()))
         task.add_done_callback(waiting.discard)
@@ -114,13 +114,13 @@ class _Reader(asyncio.Protocol):
         )
         transport.write(("\r\n".join(lines) + "\r\n\r\n").encode())
         self._transport = transport
-        await self._heard()
+        await self._received()
 
-    async def told(self, runtime: Runtime) -> float:
+    async def event_latency(self, runtime: Runtime) -> float:
         """Change the status. Return the seconds until its event is received."""
         begun = time.perf_counter()
         await runtime.transitions.apply(self._id, _next)
-        await self._heard()
+        await self._received()
         return time.perf_counter() - begun
 
     def data_received(self, data: bytes) -> None:
@@ -132,7 +132,7 @@ class _Reader(asyncio.Protocol):
         if self._transport is not None:
             self._transport.close()
 
-    async def _heard(self) -> None:
+    async def _received(self) -> None:
         async with asyncio.timeout(_WITHIN):
             await self._state.wait()
         self._state.clear()

@@ -28,7 +28,7 @@ _TICK: Final = 1.0
 
 
 @dataclass(frozen=True)
-class Look:
+class Sample:
     """The due set of polls and the worker at one time."""
 
     at: float
@@ -42,21 +42,21 @@ class Look:
 class Phase:
     """The samples between two reads of the worker's metrics."""
 
-    looks: list[Look]
+    samples: list[Sample]
     before: Reading
     after: Reading
 
     @property
     def seconds(self) -> float:
-        return self.looks[-1].at - self.looks[0].at
+        return self.samples[-1].at - self.samples[0].at
 
     @property
     def most_late(self) -> float:
-        return max(look.late for look in self.looks)
+        return max(sample.late for sample in self.samples)
 
     @property
     def rss(self) -> float:
-        return max(look.rss for look in self.looks)
+        return max(sample.rss for sample in self.samples)
 
     def per_second(self, before: int, after: int) -> float:
         return (after - before) / self.seconds
@@ -71,17 +71,17 @@ class Watch:
 
     def until(self, *, polled: int | None = None, seconds: float) -> Phase:
         """Sample once a second until the number of polled generations is reached, or the time is up."""
-        before, looks = worker_metrics.read(self.port), [self._look()]
-        while looks[-1].at - looks[0].at < seconds and (polled is None or looks[-1].polled < polled):
+        before, samples = worker_metrics.read(self.port), [self._sample()]
+        while samples[-1].at - samples[0].at < seconds and (polled is None or samples[-1].polled < polled):
             time.sleep(_TICK)
-            looks.append(self._look())
-        return Phase(looks, before, worker_metrics.read(self.port))
+            samples.append(self._sample())
+        return Phase(samples, before, worker_metrics.read(self.port))
 
-    def _look(self) -> Look:
+    def _sample(self) -> Sample:
         due, now = keys.due(WorkQueue.POLL), time.time()
         oldest: Any = self.redis.zrange(due, 0, 0, withscores=True)
         late = max(0.0, now - oldest[0][1] / 1000) if oldest else 0.0
-        return Look(now, self.redis.zcard(due), late, megabytes(self.stack.children["worker"].pid))
+        return Sample(now, self.redis.zcard(due), late, megabytes(self.stack.children["worker"].pid))
 
 
 def measure(scale: Scale) -> Iterator[Figure]:
@@ -103,7 +103,7 @@ def measure(scale: Scale) -> Iterator[Figure]:
         ramp = watch.until(polled=wanted, seconds=_RAMP_PATIENCE)
         creates.result()
         steady = watch.until(seconds=scale.watched_seconds)
-        interval, weight = _interval(stack, wanted), (_used(redis) - empty) / steady.looks[-1].polled
+        interval, weight = _interval(stack, wanted), (_used(redis) - empty) / steady.samples[-1].polled
     yield from _figures(wanted, ramp, steady, interval)
     yield Figure(name="bytes_per_in_flight", value=weight, unit="bytes", target=Target(3000))
 
@@ -123,7 +123,7 @@ def _figures(wanted: int, ramp: Phase, steady: Phase, interval: float) -> Iterat
     before, after = steady.before, steady.after
     yield Figure(
         name="in_flight",
-        value=min(look.polled for look in steady.looks),
+        value=min(sample.polled for sample in steady.samples),
         unit="generations",
         target=Target(wanted, at_least=True),
         raw={"ramp_seconds": round(ramp.seconds, 1), "watched_seconds": round(steady.seconds, 1)},
@@ -137,11 +137,11 @@ def _figures(wanted: int, ramp: Phase, steady: Phase, interval: float) -> Iterat
         raw={
             "poll_interval_s": round(interval, 2),
             "most_late_s": round(steady.most_late, 2),
-            "most_late_at_end_s": round(steady.looks[-1].late, 2),
+            "most_late_at_end_s": round(steady.samples[-1].late, 2),
             "most_late_while_dispatching_s": round(ramp.most_late, 2),
             "half_of_polls_late": after.late_since(before, 0.5),
             "99_of_100_polls_late": after.late_since(before, 0.99),
-            "late_s_every_5_s": [round(look.late, 1) for look in steady.looks[::5]],
+            "late_s_every_5_s": [round(sample.late, 1) for sample in steady.samples[::5]],
         },
     )
     yield Figure(

@@ -88,8 +88,8 @@ class Outcome:
 class Connection(asyncio.Protocol):
     """Sends a request, reads its response, sends the next."""
 
-    def __init__(self, asked: Callable[[], bytes | None], wanted: int, latencies: list[float]) -> None:
-        self._asked = asked
+    def __init__(self, next_request: Callable[[], bytes | None], wanted: int, latencies: list[float]) -> None:
+        self._next_request = next_request
         self._wanted = b"HTTP/1.1 %d" % wanted
         self._latencies = latencies
         self._answer = b""
@@ -115,7 +115,7 @@ class Connection(asyncio.Protocol):
         self._end(LoadFailed(f"The connection was closed ({exc})."))
 
     def _send(self) -> None:
-        message = self._asked()
+        message = self._next_request()
         if message is None:
             self._end(None)
             return
@@ -140,14 +140,14 @@ async def _run(load: Load) -> Outcome:
     begun = time.perf_counter()
     messages, latencies, left = load.messages(), list[float](), iter(range(load.requests))
 
-    def asked() -> bytes | None:
+    def next_request() -> bytes | None:
         if load.requests:
             return None if next(left, None) is None else next(messages)
         return None if time.perf_counter() - begun > load.seconds else next(messages)
 
     loop = asyncio.get_running_loop()
     opened = [
-        await loop.create_connection(lambda: Connection(asked, load.wanted, latencies), "127.0.0.1", load.port)
+        await loop.create_connection(lambda: Connection(next_request, load.wanted, latencies), "127.0.0.1", load.port)
         for _ in range(load.connections)
     ]
     async with asyncio.timeout(load.seconds + _PATIENCE):

@@ -33,5 +33,5 @@ def _cpu() -> str:
 
 
 def _redis() -> str:
-    said = subprocess.run([embedded_redis.binary(), "--version"], capture_output=True, text=True, check=True).stdout
-    return next((word[2:] for word in said.split() if word.startswith("v=")), said.strip())
+    output = subprocess.run([embedded_redis.binary(), "--version"], capture_output=True, text=True, check=True).stdout
+    return next((field[2:] for field in output.split() if field.startswith("v=")), output.strip())

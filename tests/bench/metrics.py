@@ -32,17 +32,17 @@ _AT_A_TIME: Final = 10_000
 
 def cost(scale: Scale) -> Iterator[Figure]:
     """Measure POST /v1/generations with metrics and logs, against the same gateway without."""
-    with stacks.opened(worker=False) as stack, _silent_beside(stack) as silent:
+    with stacks.opened(worker=False) as stack, _silent_gateway(stack) as silent:
         throughput.rewrite_no_log(stack)
         gateway = stacks.gateway_of(stack)
         loads = [
             Load(port=port, paths=[stacks.PATH], headers=stacks.headers(stack), body=stacks.body("a boat"))
             for port in (gateway.port, silent.port)
         ]
-        told, untold = throughput.interleaved(
+        observed, unobserved = throughput.interleaved(
             scale, throughput.Contender(gateway, loads[0]), throughput.Contender(silent, loads[1])
         )
-    yield throughput.compared("create_watched", told, untold, target=Target(0.9, at_least=True))
+    yield throughput.compared("create_watched", observed, unobserved, target=Target(0.9, at_least=True))
 
 
 def endpoint(scale: Scale) -> Iterator[Figure]:
@@ -96,7 +96,7 @@ def _cpu(child: Child | None) -> float:
 
 
 @contextlib.contextmanager
-def _silent_beside(stack: Stack) -> Iterator[Server]:
+def _silent_gateway(stack: Stack) -> Iterator[Server]:
     port = free_port()
     child = Child(
         "silent",

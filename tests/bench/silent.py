@@ -10,11 +10,11 @@ from service.observability import log
 _configure = log.configure
 
 
-def _nothing(*_: Any, **__: Any) -> None:
+def _do_nothing(*_: Any, **__: Any) -> None:
     pass
 
 
-def _itself(metric: Any, *_: Any, **__: Any) -> Any:
+def _return_metric(metric: Any, *_: Any, **__: Any) -> Any:
     return metric
 
 
@@ -25,7 +25,7 @@ def _without_lines(_level: str, **options: Any) -> None:
 def _silence() -> None:
     for kind, verbs in ((Counter, ["inc"]), (Gauge, ["set", "inc", "dec"]), (Histogram, ["observe"])):
         for verb in [*verbs, "labels"]:
-            setattr(kind, verb, _itself if verb == "labels" else _nothing)
+            setattr(kind, verb, _return_metric if verb == "labels" else _do_nothing)
     log.configure = _without_lines  # type: ignore[assignment]
 
 

@@ -26,7 +26,7 @@ class Log:
         self.open = 0
         self.most_open = 0
 
-    def told(self) -> bytes:
+    def report(self) -> bytes:
         body = json.dumps({"came": self.came, "most_open": self.most_open}).encode()
         return b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%s" % (len(body), body)
 
@@ -52,7 +52,7 @@ class Connection(asyncio.Protocol):
 
     def _take(self, head: re.Match[bytes]) -> None:
         if head[1] == b"GET":
-            self._transport.write(self._log.told())
+            self._transport.write(self._log.report())
             return
         log, path, name = self._log, head[2].decode(), _ID.search(head[3])
         log.came[path].append((name[1].decode() if name else "", time.time()))

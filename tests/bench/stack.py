@@ -63,7 +63,7 @@ def gateway_of(stack: Stack) -> Server:
 
 
 @contextlib.contextmanager
-def floor_beside(stack: Stack) -> Iterator[Server]:
+def floor_next_to(stack: Stack) -> Iterator[Server]:
     """Start the floor on the same Redis."""
     port = free_port()
     child = Child(

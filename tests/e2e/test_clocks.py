@@ -69,7 +69,7 @@ def test_clock_wrong_workers_claim_nothing(trial: Trial) -> None:
             assert sum(metric(port, "gateway_work_items_claimed_total")) == 0
             assert metric(port, "gateway_clock_skew_seconds") == [pytest.approx(ahead.total_seconds(), abs=60)]
             assert child.log.read_text().count('"event":"clock_wrong"') == 1
-            assert "before" not in child.log.read_text(), "it made no transition"
+            assert "before" not in child.log.read_text(), "the worker made no transition"
         until(lambda: doctor_verdict(stack) == "fail")
 
 

@@ -34,14 +34,14 @@ def demo(folder: Path) -> Iterator[subprocess.Popen[str]]:
             process.kill()
 
 
-def read_until(process: subprocess.Popen[str], words: str) -> str:
+def read_until(process: subprocess.Popen[str], text: str) -> str:
     assert process.stdout is not None
     read = ""
     for line in process.stdout:
         read += line
-        if words in line:
+        if text in line:
             return read
-    raise AssertionError(f"it ended before {words!r}:\n{read}")
+    raise AssertionError(f"the process ended before {text!r}:\n{read}")
 
 
 def figure(text: str, name: str) -> int:
@@ -75,17 +75,17 @@ def test_demo_makes_a_video_of_a_photo(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "words", "count"),
+    ("number", "text", "count"),
     [
         (signal.SIGTERM, "Starting", 1),  # while the first children start
         (signal.SIGINT, "submitted:", 5),  # Redis, sandbox, gateway, worker, beat: all running
     ],
 )
 def test_demo_stopped_leaves_no_processes_or_files(
-    number: signal.Signals, words: str, count: int, tmp_path: Path
+    number: signal.Signals, text: str, count: int, tmp_path: Path
 ) -> None:
     with demo(tmp_path) as process:
-        read_until(process, words)
+        read_until(process, text)
         children = children_of(process.pid, count)
         process.send_signal(number)
         process.send_signal(number)  # a user who presses Ctrl-C repeatedly
@@ -94,7 +94,7 @@ def test_demo_stopped_leaves_no_processes_or_files(
     assert process.returncode == 130, text
     assert "Interrupted; every process was stopped." in text
     assert "Traceback" not in text
-    assert not alive(children)
+    assert not still_running(children)
     assert not list((tmp_path / "temporary").iterdir())
 
 
@@ -107,7 +107,7 @@ def children_of(pid: int, count: int) -> list[psutil.Process]:
     return children
 
 
-def alive(processes: list[psutil.Process]) -> list[psutil.Process]:
+def still_running(processes: list[psutil.Process]) -> list[psutil.Process]:
     """Return the processes that still run after a moment. One that has ended, but is not yet reaped, does not count."""
     _, left = psutil.wait_procs(processes, timeout=20)
     return [process for process in left if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]

@@ -46,13 +46,13 @@ def idle_stack() -> Iterator[Stack]:
 
 
 @contextmanager
-def running(stack: Stack, *words: str) -> Iterator[int]:
+def running(stack: Stack, *arguments: str) -> Iterator[int]:
     """Run a command of the gateway with its own metrics port. It must stop on SIGTERM."""
     port = free_port()
     child = Child(
-        words[0],
-        [sys.executable, "-m", "service.cli", *words],
-        log=stack.folder / f"own-{words[0]}.log",
+        arguments[0],
+        [sys.executable, "-m", "service.cli", *arguments],
+        log=stack.folder / f"own-{arguments[0]}.log",
         environment={**stack.environment, "GATEWAY_METRICS_PORT": str(port)},
     )
     try:

@@ -17,7 +17,7 @@ from service.cli.dev.stack import Stack
 from service.domain.generation import Generation, LogLine
 from service.runtime import open_runtime
 from tests.e2e.conftest import OVERRIDES, TenantClient, client_of
-from tests.support.sse import Told, frames
+from tests.support.sse import StreamEvent, frames
 
 MOST = 3
 HEARTBEAT = 0.2
@@ -53,7 +53,7 @@ def another_gateway(stack: Stack) -> Iterator[Child]:
 @contextmanager
 def stream(
     user: TenantClient, generation_id: str, *, after: str = "", port: str = ""
-) -> Iterator[Iterator[Told | None]]:
+) -> Iterator[Iterator[StreamEvent | None]]:
     """Yield events, and None for a heartbeat; fail after 60 s without either."""
     url = f"http://127.0.0.1:{port}" if port else user.stack.base_url
     headers = {"last-event-id": after} if after else {}
@@ -62,7 +62,7 @@ def stream(
         yield frames(answer.iter_lines())
 
 
-def told(events: Iterator[Told | None]) -> Told:
+def next_event(events: Iterator[StreamEvent | None]) -> StreamEvent:
     return next(event for event in events if event is not None)
 
 
@@ -70,12 +70,12 @@ def test_stream_idle_sends_pings(user: TenantClient) -> None:
     g = user.create("sandbox:hang heartbeat")
     begun = time.monotonic()
     with stream(user, g["id"]) as events:
-        while told(events).words != ("state", "in_progress"):
+        while next_event(events).summary != ("state", "in_progress"):
             pass
         for _ in range(4):
             while next(events) is not None:
                 pass
-    assert time.monotonic() - begun >= HEARTBEAT * 3, "no more often than it should"
+    assert time.monotonic() - begun >= HEARTBEAT * 3, "not more often than configured"
     user.http.post(f"/v1/generations/{g['id']}/cancel")
 
 
@@ -83,9 +83,9 @@ def test_stream_limit_frees_on_disconnect(user: TenantClient) -> None:
     g = user.create("sandbox:hang many")
     path = f"/v1/generations/{g['id']}/events"
     with stream(user, g["id"]) as first, stream(user, g["id"]) as second:
-        told(first), told(second)
+        next_event(first), next_event(second)
         with stream(user, g["id"]) as third:
-            told(third)
+            next_event(third)
             refused = user.http.get(path)
             assert (refused.status_code, refused.json()["code"]) == (429, "too_many_streams")
             assert f"gateway_event_streams {MOST}.0" in user.http.get("/metrics").text
@@ -94,64 +94,64 @@ def test_stream_limit_frees_on_disconnect(user: TenantClient) -> None:
             with user.http.stream("GET", path) as answer:
                 if answer.status_code == 200:
                     break
-            assert time.monotonic() < give_up, "the connection was closed, the room is still taken"
+            assert time.monotonic() < give_up, "the connection was closed, but its slot is not free"
     user.http.post(f"/v1/generations/{g['id']}/cancel")
 
 
 def test_stream_resumes_on_another_gateway(user: TenantClient, short: Stack) -> None:
     """Resume after each log line, each time at a gateway that has not served the stream before."""
     g = user.create("sandbox:logs sandbox:no-video sandbox:seconds=3")
-    heard: list[Told] = []
+    received: list[StreamEvent] = []
     ended = False
     while not ended:
         with another_gateway(short) as gateway:
-            with stream(user, g["id"], after=heard[-1].id if heard else "", port=gateway.name) as events:
+            with stream(user, g["id"], after=received[-1].id if received else "", port=gateway.name) as events:
                 for _ in range(3):
-                    heard.append(told(events))
-                    if ended := heard[-1].words == ("state", "succeeded"):
+                    received.append(next_event(events))
+                    if ended := received[-1].summary == ("state", "succeeded"):
                         break
             gateway.kill()
     final = user.read(g["id"])
-    assert heard[-1].data == final
-    assert [event.data for event in heard if event.kind == "log"] == final["logs"]
-    states = [event.data["status"] for event in heard if event.kind == "state"]
+    assert received[-1].data == final
+    assert [event.data for event in received if event.kind == "log"] == final["logs"]
+    states = [event.data["status"] for event in received if event.kind == "state"]
     assert len(states) == len(set(states))
-    assert len({event.id for event in heard}) == len(heard)
+    assert len({event.id for event in received}) == len(received)
 
 
 def test_stream_is_equal_on_two_gateways(user: TenantClient, short: Stack) -> None:
     g = user.create("sandbox:logs sandbox:no-video sandbox:seconds=1")
     with another_gateway(short) as gateway:
-        heard: dict[str, list[Told]] = {}
+        received: dict[str, list[StreamEvent]] = {}
 
         def listen(port: str) -> None:
             with stream(user, g["id"], port=port) as events:
-                heard[port] = [event for event in events if event is not None]
+                received[port] = [event for event in events if event is not None]
 
         threads = [threading.Thread(target=listen, args=(port,)) for port in (gateway.name, str(short.port))]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join(30)
-    for events in heard.values():
+    for events in received.values():
         assert [event.data for event in events if event.kind == "log"] == user.read(g["id"])["logs"]
-    first, second = (events[-1] for events in heard.values())
+    first, second = (events[-1] for events in received.values())
     assert (first.id, first.data) == (second.id, second.data)
 
 
 def test_stream_ends_at_once_when_gateway_stops(user: TenantClient, short: Stack) -> None:
     g = user.create("sandbox:hang stopping")
     with another_gateway(short) as gateway, stream(user, g["id"], port=gateway.name) as events:
-        last = told(events)
+        last = next_event(events)
         begun = time.monotonic()
         gateway.process.terminate()
         for event in events:
             last = event or last
         assert gateway.process.wait(60) is not None
-        assert time.monotonic() - begun < 5, "it does not wait for the grace it has"
+        assert time.monotonic() - begun < 5, "it does not wait for its grace period"
     with stream(user, g["id"], after=last.id) as events:
         user.http.post(f"/v1/generations/{g['id']}/cancel")
-        while (last := told(events)).data.get("status") != "canceled":
+        while (last := next_event(events)).data.get("status") != "canceled":
             pass
 
 
@@ -169,14 +169,14 @@ async def test_stream_client_that_never_reads_is_dropped(user: TenantClient, sho
         wait_until(lambda: figure(user, "gateway_event_streams") == 1)
         async with open_runtime(short.settings) as runtime:
             for n in range(80):
-                await runtime.transitions.apply(g["id"], partial(said, f"{n} ".ljust(60_000, "x")))
+                await runtime.transitions.apply(g["id"], partial(with_log, f"{n} ".ljust(60_000, "x")))
         wait_until(lambda: figure(user, 'gateway_event_streams_ended_total{reason="slow"}') == 1, within=90)
         assert figure(user, "gateway_event_streams") == 0
     user.http.post(f"/v1/generations/{g['id']}/cancel")
 
 
-def said(words: str, g: Generation) -> Generation:
-    return g.polled(position=1, logs=(LogLine(words, "INFO", ""),))
+def with_log(text: str, g: Generation) -> Generation:
+    return g.polled(position=1, logs=(LogLine(text, "INFO", ""),))
 
 
 def figure(user: TenantClient, name: str) -> float:

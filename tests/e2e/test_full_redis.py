@@ -49,8 +49,8 @@ def test_redis_full_accepted_jobs_end_and_creates_resume(
         assert own_tenant.http.post("/v1/generations", json=body()).status_code == 503
 
     created = eventually(own_tenant, 202).json()
-    alive = {name: child.process.poll() for name, child in own_stack.children.items()}
-    assert alive == dict.fromkeys(own_stack.children), own_stack.children["worker"].story()
+    exit_codes = {name: child.process.poll() for name, child in own_stack.children.items()}
+    assert exit_codes == dict.fromkeys(own_stack.children), own_stack.children["worker"].story()
     assert own_tenant.ended(created["id"], within=PATIENCE)["status"] == "succeeded"
 
 

@@ -27,8 +27,8 @@ def test_generation_of_photo_succeeds(tenant: TenantClient, receiver: Receiver, 
     assert 0 < float(g["cost"]["actual"]) <= float(g["cost"]["estimated"])
 
     (event,) = receiver.wait_for(lambda came: len(came) == 1)
-    told = event.verified(tenant.stack.webhook_secret)
-    assert (told["type"], told["data"]) == ("generation.succeeded", g)
+    received = event.verified(tenant.stack.webhook_secret)
+    assert (received["type"], received["data"]) == ("generation.succeeded", g)
 
     file = tmp_path / "video.mp4"
     file.write_bytes(httpx.get(g["output"]["video"]["url"]).raise_for_status().content)
@@ -89,8 +89,8 @@ def test_callback_repeated_ends_generation_once(tenant: TenantClient, receiver: 
     g = tenant.ended(tenant.create(prompt, webhook_url=receiver.url)["id"])
     after = tenant.ended(tenant.create(f"{prompt} and another", webhook_url=receiver.url)["id"])
     receiver.wait_for(lambda came: len(came) >= 2)
-    told = [event.verified(tenant.stack.webhook_secret)["data"]["id"] for event in receiver.received]
-    assert sorted(told) == sorted([g["id"], after["id"]])
+    received = [event.verified(tenant.stack.webhook_secret)["data"]["id"] for event in receiver.received]
+    assert sorted(received) == sorted([g["id"], after["id"]])
 
 
 def test_callback_token_is_in_no_log(tenant: TenantClient) -> None:

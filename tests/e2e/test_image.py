@@ -39,9 +39,9 @@ def gateway(image: Builder) -> Stage:
     return image.stages["gateway"]
 
 
-def run(image: Builder, stage: Stage, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+def run(image: Builder, stage: Stage, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        image.command(*words),
+        image.command(*arguments),
         cwd=image.root,
         env={**image.environment(stage), **environment},
         capture_output=True,
@@ -61,7 +61,7 @@ def test_image_final_stages_have_no_root_and_no_build_tools(image: Builder) -> N
     installed = {path.name for path in (image.root / "opt/gateway/bin").iterdir()}
     assert installed >= {"seedance-gateway", "celery", "python"}
     assert installed & {"pip", "pip3", "gcc", "hatchling", "wheel"} == set()
-    assert [path.name for path in image.root.iterdir()] == ["opt"], "no sources beside what is installed"
+    assert [path.name for path in image.root.iterdir()] == ["opt"], "no sources next to the installed packages"
 
 
 def test_image_packages_are_of_the_lock_file(image: Builder, gateway: Stage) -> None:
@@ -82,29 +82,31 @@ def test_image_files_are_read_only(image: Builder, gateway: Stage) -> None:
     assert "PermissionError" in result.stderr or "Read-only" in result.stderr
 
 
-@pytest.mark.parametrize("word", ["serve", "worker", "beat", "doctor"])
-def test_image_commands_print_help(image: Builder, gateway: Stage, word: str) -> None:
-    result = run(image, gateway, *gateway.entrypoint, word, "--help")
+@pytest.mark.parametrize("subcommand", ["serve", "worker", "beat", "doctor"])
+def test_image_commands_print_help(image: Builder, gateway: Stage, subcommand: str) -> None:
+    result = run(image, gateway, *gateway.entrypoint, subcommand, "--help")
     assert result.returncode == 0, result.stderr
-    assert word in result.stdout
+    assert subcommand in result.stdout
 
 
 def test_image_modules_can_be_imported(image: Builder, gateway: Stage) -> None:
     environment = factories.settings("redis://127.0.0.1:9/0").environment()
     result = run(image, gateway, "python", "-c", f"import {MODULES}; print(service.__file__)", **environment)
     assert result.returncode == 0, result.stderr
-    assert result.stdout.startswith(str(image.root)), "the installed one, and not the sources"
+    assert result.stdout.startswith(str(image.root)), "the installed package, not the sources"
 
 
 @pytest.fixture
 def start(image: Builder, gateway: Stage, redis_url: str, tmp_path: Path) -> Iterator[Callable[..., Child]]:
     children: list[Child] = []
 
-    def started(*words: str, **environment: str) -> Child:
+    def started(*arguments: str, **environment: str) -> Child:
         settings = factories.settings(redis_url).environment()
         everything = {**image.environment(gateway), **settings, **environment}
-        command = image.command("env", "-i", *(f"{k}={v}" for k, v in everything.items()), *gateway.entrypoint, *words)
-        child = Child(words[0], command, log=tmp_path / f"{words[0]}.log")
+        command = image.command(
+            "env", "-i", *(f"{k}={v}" for k, v in everything.items()), *gateway.entrypoint, *arguments
+        )
+        child = Child(arguments[0], command, log=tmp_path / f"{arguments[0]}.log")
         children.append(child)
         return child
 
@@ -117,7 +119,7 @@ def test_image_serves_and_healthcheck_passes(
     image: Builder, gateway: Stage, start: Callable[..., Child], redis_server: EmbeddedRedis
 ) -> None:
     port = str(free_port())
-    check = [word.replace("8080", port) for word in gateway.healthcheck]
+    check = [part.replace("8080", port) for part in gateway.healthcheck]
     assert run(image, gateway, *check).returncode == 1
     child = start("serve", "--port", port)
     child.wait_until(lambda: run(image, gateway, *check).returncode == 0)
@@ -127,10 +129,10 @@ def test_image_serves_and_healthcheck_passes(
     assert redis_server.url
 
 
-@pytest.mark.parametrize("word", ["worker", "beat"])
-def test_image_runs_worker_and_beat(start: Callable[..., Child], word: str) -> None:
+@pytest.mark.parametrize("subcommand", ["worker", "beat"])
+def test_image_runs_worker_and_beat(start: Callable[..., Child], subcommand: str) -> None:
     port = str(free_port())
-    child = start(word, GATEWAY_METRICS_PORT=port)
+    child = start(subcommand, GATEWAY_METRICS_PORT=port)
     child.wait_until(lambda: _answer(port) == 200)
 
 
@@ -160,8 +162,8 @@ def test_image_context_has_all_copied_files() -> None:
     allowed = [line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")]
     copied: list[Any] = [
         name
-        for word, rest in instructions((ROOT / "Dockerfile").read_text())
-        if word == "COPY" and not rest.startswith("--from")
+        for instruction, rest in instructions((ROOT / "Dockerfile").read_text())
+        if instruction == "COPY" and not rest.startswith("--from")
         for name in rest.split()[:-1]
     ]
     assert [name for name in copied if not any(name == a or name.startswith(f"{a}/") for a in allowed)] == []

@@ -42,7 +42,7 @@ def samples(url: str) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
     text = httpx.get(f"{url}/metrics", trust_env=False).raise_for_status().text
     read = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
     found = {(sample.name, tuple(sorted(sample.labels.items()))): sample.value for sample in read}
-    assert len(found) == len(read), "no series comes twice"
+    assert len(found) == len(read), "no series occurs twice"
     return found
 
 
@@ -51,9 +51,9 @@ def test_metrics_of_any_process_sum_all_processes(several: str) -> None:
         assert httpx.get(f"{several}/v1/generations", trust_env=False).status_code == 401
 
     labels = (("method", "GET"), ("route", "/v1/generations"), ("status", "401"))
-    told = [samples(several)["gateway_http_request_seconds_count", labels] for _ in range(6)]
+    counts = [samples(several)["gateway_http_request_seconds_count", labels] for _ in range(6)]
 
-    assert told == [_CALLS] * 6
+    assert counts == [_CALLS] * 6
     assert sum(name == "gateway_slots_used" for name, _ in samples(several)) == 1
     assert samples(several)["gateway_event_streams", ()] == 0
 

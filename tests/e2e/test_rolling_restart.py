@@ -81,7 +81,7 @@ def test_rolling_restart_under_load_loses_nothing(trial: Trial) -> None:
         trial.stack.start_beat()
         before = len(trial.prompts)
         trial.stack.children["beat"].wait_until(lambda: len(trial.prompts) > before + 10)
-    assert load.retries > 0, "a create met the restart"
+    assert load.retries > 0, "a create was repeated during the restart"
     ended = trial.assert_ended_consistently([*trial.prompts])
     assert {g["status"] for g in ended.values()} == {"succeeded"}
 

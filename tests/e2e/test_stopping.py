@@ -45,4 +45,4 @@ def test_stop_answers_waiting_callers(idle: Stack, processes: int) -> None:
         answers = [waiting.result(30) for waiting in reading]
         assert [(a.status_code, a.json()["status"]) for a in answers] == [(200, "queued")] * 4
         assert (creating.result(30).status_code, creating.result().json()["status"]) == (202, "queued")
-        assert time.monotonic() - begun < 35, "sooner than the 40 seconds they were ready to wait"
+        assert time.monotonic() - begun < 35, "sooner than the 40 seconds of their long polls"

@@ -96,7 +96,7 @@ def test_worker_killed_during_deliveries_loses_none(workerless: Stack, receiver:
     receiver.wait_for(lambda came: len(came) >= COUNT // 4)
     workerless.children["worker"].kill()
     died_at = len(receiver.received)
-    assert died_at < COUNT, "it was killed in the middle"
+    assert died_at < COUNT, "the worker was killed in the middle"
     workerless.start_worker()
 
     came = receiver.wait_for(lambda now: {r.headers["webhook-id"] for r in now} >= names, within=120)
@@ -105,9 +105,9 @@ def test_worker_killed_during_deliveries_loses_none(workerless: Stack, receiver:
     for each in came:
         by_id[each.headers["webhook-id"]].add(each.body)
         assert each.verified(to.keys[0].secret) == each.json
-    assert by_id.keys() == names, "none lost, none made up"
-    assert {len(bodies) for bodies in by_id.values()} == {1}, "what came twice was the same"
-    assert len(came) <= COUNT + 100, "only what was under way at the kill came twice"
+    assert by_id.keys() == names, "none lost, none invented"
+    assert {len(bodies) for bodies in by_id.values()} == {1}, "a repeated delivery has the same bytes"
+    assert len(came) <= COUNT + 100, "only attempts in progress at the kill were repeated"
 
 
 def test_dead_receiver_does_not_delay_other_tenants(workerless: Stack, receiver: Receiver, hanging: str) -> None:
@@ -125,4 +125,6 @@ def test_dead_receiver_does_not_delay_other_tenants(workerless: Stack, receiver:
 
     names, begun = asyncio.run(made())
     receiver.wait_for(lambda now: {r.headers["webhook-id"] for r in now} >= names)
-    assert time.monotonic() - begun < TIMEOUT.total_seconds() * COUNT / 100 / 2, "long before the dead one is through"
+    assert time.monotonic() - begun < TIMEOUT.total_seconds() * COUNT / 100 / 2, (
+        "long before the dead endpoint's attempts end"
+    )

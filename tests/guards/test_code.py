@@ -28,17 +28,17 @@ def test_command_line_imports_no_gateway(module: str) -> None:
     heavy = ("aiohttp", "celery", "cryptography", "fastapi", "pydantic", "redis", "service.runtime", "uvicorn")
     code = f"import sys, {module}; sys.stdout.write(' '.join(n for n in {heavy!r} if n in sys.modules))"
 
-    assert said_by(code) == ""
+    assert output_of(code) == ""
 
 
 def test_gateway_imports_no_optional_modules() -> None:
     """Each of these modules takes four megabytes in every process."""
     code = "import sys, service.app; sys.stdout.write(' '.join(n for n in ('PIL', 'obstore') if n in sys.modules))"
 
-    assert said_by(code) == ""
+    assert output_of(code) == ""
 
 
-def said_by(code: str) -> str:
+def output_of(code: str) -> str:
     return subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
 
 
@@ -80,9 +80,9 @@ def test_lua_scripts_have_headers(script: Path) -> None:
     header = lines[: next(number for number, line in enumerate(lines) if not line.startswith("--"))]
     text = "\n".join(header)
 
-    assert header[0].startswith("-- "), "begins with what it does"
-    for word in ("KEYS", "ARGV", "RETURNS"):
-        assert re.search(rf"^-- {word}  ", text, re.MULTILINE), word
+    assert header[0].startswith("-- "), "begins with a description"
+    for section in ("KEYS", "ARGV", "RETURNS"):
+        assert re.search(rf"^-- {section}  ", text, re.MULTILINE), section
 
 
 #: Names of a script that its header does not declare: the Lua library, and what Redis provides.
@@ -159,10 +159,10 @@ def test_lua_scripts_have_one_caller(script: Path) -> None:
 
     assert len(loads) == 1, loads
     caller = ROOT / loads[0]
-    assert caller.parent == script.parent, "it lies beside the store that calls it"
+    assert caller.parent == script.parent, "the script is in the folder of the store that calls it"
     constant = re.search(rf"""(_\w+)\b.* = Script\(["']{script.stem}["']\)""", caller.read_text())
     assert constant
-    assert len(re.findall(rf"\b{constant[1]}\b", caller.read_text())) >= 2, "declared, and run"
+    assert len(re.findall(rf"\b{constant[1]}\b", caller.read_text())) >= 2, "declared and called"
 
 
 FORBIDDEN = {

@@ -73,14 +73,14 @@ def test_misspelt_field_fails_schema() -> None:
 
 
 def test_each_queue_has_workers_and_beat_is_single() -> None:
-    consumed = [word for d in DEPLOYMENTS.values() for word in queues_of(container(d)["args"])]
+    consumed = [queue for d in DEPLOYMENTS.values() for queue in queues_of(container(d)["args"])]
     assert sorted(consumed) == sorted(QUEUES)
     beat = DEPLOYMENTS["beat"]["spec"]
     assert (beat["replicas"], beat["strategy"]) == (1, {"type": "Recreate"})
 
 
-def queues_of(words: list[str]) -> list[str]:
-    return words[words.index("--queues") + 1].split(",") if "--queues" in words else []
+def queues_of(arguments: list[str]) -> list[str]:
+    return arguments[arguments.index("--queues") + 1].split(",") if "--queues" in arguments else []
 
 
 @pytest.mark.parametrize("name", DEPLOYMENTS)
@@ -106,8 +106,10 @@ def test_variables_are_settings_and_secrets_are_references(name: str) -> None:
     assert all("secretKeyRef" in entry["valueFrom"] for entry in environment.values())
     required = {PREFIX + field.upper() for field, info in Settings.model_fields.items() if info.is_required()}
     assert required <= set(environment)
-    assert {"GATEWAY_BROKER_URL", "GATEWAY_FAL_ADMIN_KEY"} <= set(environment), "no ConfigMap is for secrets"
-    assert ("GATEWAY_ADMIN_TOKEN" in environment) == (name == "gateway"), "who serves no admin route needs no token"
+    assert {"GATEWAY_BROKER_URL", "GATEWAY_FAL_ADMIN_KEY"} <= set(environment), "no ConfigMap has secrets"
+    assert ("GATEWAY_ADMIN_TOKEN" in environment) == (name == "gateway"), (
+        "a process without admin routes needs no token"
+    )
     assert documents("Secret") == {}
 
 
@@ -123,7 +125,7 @@ def test_pods_have_time_to_stop() -> None:
             needs += settings.submit_grace.total_seconds()
         elif name == "gateway":
             needs += settings.shutdown_grace.total_seconds()
-            assert sleeps, "its address must be forgotten before it stops listening"
+            assert sleeps, "its address must leave the service before it stops listening"
         assert pod["terminationGracePeriodSeconds"] >= needs, (name, needs)
 
 
@@ -133,7 +135,7 @@ def test_probes_use_declared_ports() -> None:
         ports = {port["name"] for port in pod["ports"]}
         probes = [pod[probe]["httpGet"] for probe in ("startupProbe", "livenessProbe", "readinessProbe")]
         assert {probe["port"] for probe in probes} <= ports
-        assert probes[1]["path"] == "/healthz", "Redis being away is no reason to restart anybody"
+        assert probes[1]["path"] == "/healthz", "an unavailable Redis is no reason for a restart"
     assert container(DEPLOYMENTS["gateway"])["readinessProbe"]["httpGet"]["path"] == "/readyz"
     metrics = {
         p["containerPort"] for d in DEPLOYMENTS.values() for p in container(d)["ports"] if p["name"] == "metrics"
@@ -202,4 +204,4 @@ def test_network_policies_allow_gateway_in_and_beat_to_redis() -> None:
         blocks = json.dumps(policy["spec"].get("egress", []))
         assert not (matches(policy["spec"]["podSelector"], labels_of("beat")) and "0.0.0.0/0" in blocks)
     (allowed,) = policies["internet"]["spec"]["egress"]
-    assert "169.254.0.0/16" in allowed["to"][0]["ipBlock"]["except"], "metadata services hand out credentials"
+    assert "169.254.0.0/16" in allowed["to"][0]["ipBlock"]["except"], "metadata services return credentials"

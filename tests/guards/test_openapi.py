@@ -92,7 +92,9 @@ def test_operations_and_parameters_have_descriptions() -> None:
         for path, method, operation in operations(section):
             assert operation["summary"], path
             assert set(operation["tags"]) <= tags, f"{method} {path}"
-            assert "security" in operation, f"{method} {path}: who may call is said even where everybody may"
+            assert "security" in operation, (
+                f"{method} {path}: the description names the callers, also of a public route"
+            )
             assert operation["description"], f"{method} {path}"
             for parameter in operation.get("parameters", ()):
                 assert parameter.get("description"), f"{method} {path}: {parameter['name']}"
@@ -164,10 +166,10 @@ def test_paths_declare_their_parameters() -> None:
 def test_responses_declare_common_headers() -> None:
     for path, method, operation in operations():
         for status, answer in operation["responses"].items():
-            told = resolved(answer)["headers"]
-            assert {"X-Request-Id", "Server-Timing"} <= set(told), f"{method} {path} {status}"
-            assert ("Retry-After" in told) == (status in ("409", "429", "503")), f"{method} {path} {status}"
-            assert all(set(header) == {"$ref"} for header in told.values()), "each is described once"
+            declared = resolved(answer)["headers"]
+            assert {"X-Request-Id", "Server-Timing"} <= set(declared), f"{method} {path} {status}"
+            assert ("Retry-After" in declared) == (status in ("409", "429", "503")), f"{method} {path} {status}"
+            assert all(set(header) == {"$ref"} for header in declared.values()), "each header is described once"
 
 
 def test_error_responses_list_every_code_of_their_status() -> None:
@@ -177,13 +179,13 @@ def test_error_responses_list_every_code_of_their_status() -> None:
             if status >= "400" and "/video" not in path:
                 assert set(answer) == {"$ref"}, f"{method} {path} {status}"
     known = {error.code: error.status for error in _family(GatewayError)}
-    told = {
+    declared = {
         code: int(name.removeprefix("Problem"))
         for name, answer in DOCUMENT["components"]["responses"].items()
         if name.startswith("Problem")
         for code in answer["content"]["application/problem+json"]["examples"]
     }
-    assert told == known
+    assert declared == known
 
 
 def test_events_have_webhooks() -> None:

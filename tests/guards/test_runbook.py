@@ -55,5 +55,5 @@ def test_runbook_alerts_have_cause_checks_and_action() -> None:
     for section in sections:
         head = section.splitlines()[0]
         if head not in OTHERS:
-            for word in ("**Means.**", "**Look at.**", "**Do.**"):
-                assert word in section, (head, word)
+            for heading in ("**Means.**", "**Look at.**", "**Do.**"):
+                assert heading in section, (head, heading)

@@ -41,8 +41,8 @@ def worker() -> dict[str, Any]:
         command, env={**os.environ, **environment}, cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert result.returncode == 0, result.stderr
-    told: dict[str, Any] = json.loads(result.stdout)
-    return told
+    configuration: dict[str, Any] = json.loads(result.stdout)
+    return configuration
 
 
 def test_tasks_are_the_work_queues(worker: dict[str, Any]) -> None:
@@ -79,6 +79,6 @@ def test_worker_has_no_result_backend_and_does_not_fork(worker: dict[str, Any]) 
 
 def test_queues_are_consumed_in_compose() -> None:
     """If a worker consumes only some queues, another worker must consume the others."""
-    words = (ROOT / "deploy/compose.yaml").read_text().replace('"', " ").replace(",", " ").replace("]", " ").split()
-    if "-Q" in words or "--queues" in words:
-        assert set(QUEUES) <= set(words)
+    tokens = (ROOT / "deploy/compose.yaml").read_text().replace('"', " ").replace(",", " ").replace("]", " ").split()
+    if "-Q" in tokens or "--queues" in tokens:
+        assert set(QUEUES) <= set(tokens)

@@ -81,7 +81,7 @@ class Collector:
         give_up = time.monotonic() + within
         with self._came:
             came = self._came.wait_for(lambda: wanted(self.spans), max(0.0, give_up - time.monotonic()))
-        assert came, f"only {[span.name for span in self.spans]} came within {within} s"
+        assert came, f"only {[span.name for span in self.spans]} arrived within {within} s"
         return list(self.spans)
 
 

@@ -25,8 +25,8 @@ def instructions(text: str) -> Iterator[tuple[str, str]]:
     joined = re.sub(r"\\\n\s*", "", re.sub(r"^\s*#.*\n", "", text, flags=re.MULTILINE))
     for line in joined.splitlines():
         if line.strip():
-            word, _, rest = line.strip().partition(" ")
-            yield word.upper(), rest.strip()
+            instruction, _, rest = line.strip().partition(" ")
+            yield instruction.upper(), rest.strip()
 
 
 @dataclass(frozen=True)
@@ -50,8 +50,8 @@ class Builder:
         self._text = dockerfile.read_text()
         self._context = dockerfile.parent
         self._folder = folder
-        self._kept = folder / "stages"
-        self._kept.mkdir()
+        self._built_stages = folder / "stages"
+        self._built_stages.mkdir()
         self.root = folder / "root"
         self.stages: dict[str, Stage] = {}
         self.left_out: list[str] = []
@@ -61,14 +61,14 @@ class Builder:
         subprocess.run([sys.executable, "-m", "venv", str(self._python)], check=True)
 
     def build(self) -> None:
-        for word, rest in instructions(self._text):
-            getattr(self, f"_{word.lower()}")(rest)
+        for instruction, rest in instructions(self._text):
+            getattr(self, f"_{instruction.lower()}")(rest)
 
     def enter(self, name: str) -> Stage:
         """Move the files of the stage to ``root``."""
         if self._current != name:
-            self.root.rename(self._kept / self._current)
-            (self._kept / name).rename(self.root)
+            self.root.rename(self._built_stages / self._current)
+            (self._built_stages / name).rename(self.root)
             self._current = name
         return self.stages[name]
 
@@ -90,9 +90,9 @@ class Builder:
     def _from(self, rest: str) -> None:
         base, name = re.fullmatch(r"(\S+) AS (\S+)", rest).groups()  # type: ignore[union-attr]
         if self._current:
-            self.root.rename(self._kept / self._current)
+            self.root.rename(self._built_stages / self._current)
         if base in self.stages:
-            shutil.copytree(self._kept / base, self.root, symlinks=True)
+            shutil.copytree(self._built_stages / base, self.root, symlinks=True)
         else:
             assert base.startswith("python:"), base
             self.root.mkdir()
@@ -128,11 +128,11 @@ class Builder:
         assert result.returncode == 0, f"RUN {rest}\n{result.stdout}{result.stderr}"
 
     def _copy(self, rest: str) -> None:
-        words = rest.split()
+        arguments = rest.split()
         source = self._context
-        if words[0].startswith("--from="):
-            source = self._kept / words.pop(0).removeprefix("--from=")
-        *names, target = words
+        if arguments[0].startswith("--from="):
+            source = self._built_stages / arguments.pop(0).removeprefix("--from=")
+        *names, target = arguments
         for name in names:
             self._copy_one(source / name.lstrip("/"), self._inside(target), into=target.endswith("/"))
 
@@ -160,9 +160,9 @@ class Builder:
     def _expose(self, rest: str) -> None:
         self.left_out.append(f"EXPOSE {rest}")
 
-    def command(self, *words: str) -> list[str]:
+    def command(self, *arguments: str) -> list[str]:
         """Start a command as the engine would, without root's rights over files."""
-        placed = [self._placed(word) for word in words]
+        placed = [self._placed(argument) for argument in arguments]
         return ["setpriv", "--bounding-set", "-all", "--no-new-privs", *placed] if os.geteuid() == 0 else placed
 
     def make_read_only(self) -> None:

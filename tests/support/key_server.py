@@ -15,14 +15,14 @@ class KeyServer:
 
     keys: list[Any]
     answer: web.Response | None = None
-    asked: int = 0
-    was_asked: asyncio.Event = field(default_factory=asyncio.Event)
+    requests: int = 0
+    requested: asyncio.Event = field(default_factory=asyncio.Event)
     may_answer: asyncio.Event = field(default_factory=asyncio.Event)
     url: str = ""
 
     async def give(self, _: web.Request) -> web.Response:
-        self.asked += 1
-        self.was_asked.set()
+        self.requests += 1
+        self.requested.set()
         await self.may_answer.wait()
         return self.answer or web.json_response({"keys": self.keys})
 

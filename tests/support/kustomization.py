@@ -71,7 +71,7 @@ def _patch(documents: list[Document], patch: Document, folder: Path) -> None:
         for document in documents
         if document["kind"] == target["kind"] and re.fullmatch(target.get("name", ".*"), document["metadata"]["name"])
     ]
-    assert hit, f"{patch} hits nothing"
+    assert hit, f"{patch} matches nothing"
     for document in hit:
         document.update(merged(document, content))
 

@@ -18,7 +18,7 @@ _ANSWER = 0x8180  # a response, recursion available, no error
 class NameServer:
     answers: list[list[str]] = field(default_factory=list)
     """Addresses of the next responses; the last entry is repeated."""
-    asked: int = 0
+    queries: int = 0
 
     def __enter__(self) -> Self:
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -43,7 +43,7 @@ class NameServer:
             query, client = self._socket.recvfrom(512)
             if not query:
                 return
-            self.asked += 1
+            self.queries += 1
             addresses = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
             self._socket.sendto(_reply(query, addresses), client)
 

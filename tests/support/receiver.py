@@ -86,5 +86,5 @@ class Receiver:
     def wait_for(self, wanted: Callable[[list[Received]], bool], *, within: float = 90) -> list[Received]:
         with self._came:
             came = self._came.wait_for(lambda: wanted(self.received), within)
-        assert came, f"only {len(self.received)} webhooks came within {within} s"
+        assert came, f"only {len(self.received)} webhooks arrived within {within} s"
         return self.received

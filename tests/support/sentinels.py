@@ -109,7 +109,7 @@ def ask(port: int, *command: str, password: str | None = PASSWORD) -> Any:
 def until(holds: Any, *, within: float = 20) -> None:
     give_up = time.monotonic() + within
     while not holds():
-        assert time.monotonic() < give_up, "it did not come about in time"
+        assert time.monotonic() < give_up, "the condition did not become true in time"
         time.sleep(0.05)
 
 

@@ -62,7 +62,7 @@ def served(app: FastAPI) -> Iterator[Served]:
         thread.start()
         try:
             assert server.listening.wait(_SECONDS)
-            assert server.started, "it has not come up"
+            assert server.started, "the server has not started"
             assert server.loop is not None
             yield Served(f"http://127.0.0.1:{listener.getsockname()[1]}", app, server.loop)
         finally:

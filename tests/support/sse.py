@@ -9,23 +9,23 @@ from typing import Any, Self
 from fastapi import FastAPI
 
 WITHIN = 10.0
-_TELLING = {"state": "status", "log": "message", "queue": "position"}
+_SUMMARY_FIELDS = {"state": "status", "log": "message", "queue": "position"}
 
 
 @dataclass(frozen=True)
-class Told:
+class StreamEvent:
     id: str
     kind: str
     data: Any
 
     @property
-    def words(self) -> tuple[str, Any]:
+    def summary(self) -> tuple[str, Any]:
         """Return a short form: a status, a log line, a queue position."""
-        name = _TELLING.get(self.kind)
+        name = _SUMMARY_FIELDS.get(self.kind)
         return self.kind, self.data if name is None else self.data[name]
 
 
-def frames(lines: Iterable[str]) -> Iterator[Told | None]:
+def frames(lines: Iterable[str]) -> Iterator[StreamEvent | None]:
     """Yield the events of a stream's lines, and None for a comment. A frame with only ``retry`` is skipped."""
     fields: dict[str, str] = {}
     for line in lines:
@@ -35,7 +35,7 @@ def frames(lines: Iterable[str]) -> Iterator[Told | None]:
             name, _, value = line.partition(": ")
             fields[name] = value
         elif "event" in fields:
-            yield Told(fields["id"], fields["event"], json.loads(fields["data"]))
+            yield StreamEvent(fields["id"], fields["event"], json.loads(fields["data"]))
             fields = {}
 
 
@@ -53,7 +53,7 @@ class Reader:
         self._app = app
         self._left = asyncio.Event()
         self._begun = asyncio.Event()
-        self._told: asyncio.Queue[Told | None] = asyncio.Queue()
+        self._events: asyncio.Queue[StreamEvent | None] = asyncio.Queue()
         self._body = b""
         path = f"/v1/generations/{generation_id}/events"
         names = {"authorization": f"Bearer {key}", **{name.replace("_", "-"): v for name, v in headers.items()}}
@@ -81,25 +81,25 @@ class Reader:
     async def __aexit__(self, *_: object) -> None:
         await self.leave()
 
-    async def next(self) -> Told | None:
+    async def next(self) -> StreamEvent | None:
         async with asyncio.timeout(WITHIN):
-            return await self._told.get()
+            return await self._events.get()
 
-    async def take(self, count: int) -> list[Told]:
+    async def take(self, count: int) -> list[StreamEvent]:
         taken = [await self.next() for _ in range(count)]
-        assert None not in taken, "it ended early"
-        return [told for told in taken if told is not None]
+        assert None not in taken, "the stream ended early"
+        return [event for event in taken if event is not None]
 
-    async def rest(self) -> list[Told]:
+    async def rest(self) -> list[StreamEvent]:
         """Return all events until the end."""
         rest = []
-        while (told := await self.next()) is not None:
-            rest.append(told)
+        while (event := await self.next()) is not None:
+            rest.append(event)
         return rest
 
     def waiting(self) -> int:
         """Return the events that have arrived and were not yet read."""
-        return self._told.qsize()
+        return self._events.qsize()
 
     async def leave(self) -> None:
         """Close the connection, as a client does that stops reading."""
@@ -114,7 +114,7 @@ class Reader:
         finally:
             self._begun.set()
             self.ended.set()
-            self._told.put_nowait(None)
+            self._events.put_nowait(None)
 
     async def _receive(self) -> dict[str, Any]:
         await self._left.wait()
@@ -129,8 +129,8 @@ class Reader:
         await self.reading.wait()
         self._body += message.get("body", b"")
         whole, separator, self._body = self._body.rpartition(b"\n\n")
-        for told in frames((whole + separator).decode().splitlines()) if self.status == 200 else ():
-            if told is None:
+        for event in frames((whole + separator).decode().splitlines()) if self.status == 200 else ():
+            if event is None:
                 self.heartbeats += 1
             else:
-                self._told.put_nowait(told)
+                self._events.put_nowait(event)

@@ -10,7 +10,7 @@ from service import build_info
 
 
 @pytest.fixture(autouse=True)
-def _not_remembered() -> Iterator[None]:
+def _cleared_cache() -> Iterator[None]:
     build_info.commit.cache_clear()
     yield
     build_info.commit.cache_clear()
@@ -38,10 +38,10 @@ def test_commit_of_a_wheel_comes_from_its_file(package: Path) -> None:
 
 
 def test_commit_of_a_checkout_comes_from_git(package: Path) -> None:
-    def git(*words: str) -> str:
+    def git(*arguments: str) -> str:
         identity = ("-c", "user.name=a", "-c", "user.email=a@example.com")
         done = subprocess.run(
-            ["git", *identity, *words], cwd=package.parent, capture_output=True, text=True, check=True
+            ["git", *identity, *arguments], cwd=package.parent, capture_output=True, text=True, check=True
         )
         return done.stdout.strip()
 

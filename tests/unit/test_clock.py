@@ -66,7 +66,7 @@ async def test_clock_error_bound_moves_nothing() -> None:
     local = Local(timedelta(seconds=0.1))
     clock = StoreClock(local, read=answering(0.5))
     await clock.measure()
-    assert clock() == local(), "within a quarter of a second nothing is known"
+    assert clock() == local(), "a difference of a quarter of a second proves nothing"
 
 
 async def test_clock_store_unavailable_keeps_correction() -> None:
@@ -128,7 +128,7 @@ async def test_wall_step_leaves_system_clock_steady(monkeypatch: pytest.MonkeyPa
     before = clock()
     for hours in (3, -1, 31 * 24):
         monkeypatch.setattr("service.clock.utc_now", partial(_shifted, timedelta(hours=hours)))
-        assert timedelta() <= clock() - before < timedelta(minutes=5), "the step does not move it"
+        assert timedelta() <= clock() - before < timedelta(minutes=5), "the step does not change it"
         await clock.measure()
         assert timedelta() <= clock() - before < timedelta(minutes=5)
         assert abs(clock.skew - timedelta(hours=hours)) < timedelta(minutes=5)
@@ -152,7 +152,7 @@ def test_factory_clock_away_from_present_is_wrong() -> None:
     assert Clock().against(NOW) == (timedelta(), timedelta())
     moved = Clock(present)
     moved.advance(timedelta(days=31))
-    assert moved.against(NOW) == (timedelta(), timedelta()), "time that passes for all"
+    assert moved.against(NOW) == (timedelta(), timedelta()), "time passes for the whole deployment"
 
 
 async def _now() -> datetime:

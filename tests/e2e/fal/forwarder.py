@@ -8,10 +8,10 @@ from urllib.parse import urlsplit
 
 
 class Forwarder:
-    def __init__(self, redis_url: str, word: bytes) -> None:
+    def __init__(self, redis_url: str, trigger: bytes) -> None:
         target = urlsplit(redis_url)
         self._target = (target.hostname or "127.0.0.1", target.port or 6379)
-        self._word = word
+        self._trigger = trigger
         self._path = target.path
         self._passing = threading.Event()
         self._armed = False
@@ -42,17 +42,17 @@ class Forwarder:
             while True:
                 near, _ = self._listener.accept()
                 far = socket.create_connection(self._target)
-                self._start(self._asks, near, far)
-                self._start(self._answers, far, near)
+                self._start(self._forward_requests, near, far)
+                self._start(self._forward_responses, far, near)
 
-    def _asks(self, near: socket.socket, far: socket.socket) -> None:
+    def _forward_requests(self, near: socket.socket, far: socket.socket) -> None:
         with contextlib.suppress(OSError), near, far:
             while data := near.recv(65536):
-                if self._armed and self._word in data:
+                if self._armed and self._trigger in data:
                     self._passing.clear()
                 far.sendall(data)
 
-    def _answers(self, far: socket.socket, near: socket.socket) -> None:
+    def _forward_responses(self, far: socket.socket, near: socket.socket) -> None:
         with contextlib.suppress(OSError), near, far:
             while data := far.recv(65536):
                 self._passing.wait()

@@ -225,8 +225,8 @@ async def test_secrets_are_not_in_plain_text_in_redis(
         factories.FAL_KEY,
     ):
         assert secret not in held
-    assert tenant["id"] in held, "the look was at the right Redis"
-    assert stored.webhook_secret == tenant["webhook_secret"], "and it can be opened again"
+    assert tenant["id"] in held, "the dump is of the right Redis"
+    assert stored.webhook_secret == tenant["webhook_secret"], "and it can be decrypted again"
 
 
 async def test_secret_key_other_decrypts_nothing(operator: httpx.AsyncClient, redis_url: str) -> None:

@@ -61,7 +61,7 @@ async def test_audit_job_has_first_differences_and_count(
     await swept(runtime)
     shown = (await operator.get(PATH)).json()
     assert (shown["clean"], len(shown["differences"])) == (False, audit.LIST_LIMIT)
-    assert shown["difference_count"] == 2 * (audit.LIST_LIMIT + 1), "each is in no tenant's set either"
+    assert shown["difference_count"] == 2 * (audit.LIST_LIMIT + 1), "each is missing in a tenant's set too"
 
 
 @pytest.mark.usefixtures("large")
@@ -79,7 +79,7 @@ async def test_audit_job_shows_progress_and_survives_worker_death(
         await swept(runtime)
     shown = (await operator.get(PATH)).json()
     assert (shown["state"], shown["progress"]) == ("running", {"step": "ledger", "done": 3, "total": 3})
-    assert (await operator.post(PATH)).json()["progress"] == shown["progress"], "the run goes on"
+    assert (await operator.post(PATH)).json()["progress"] == shown["progress"], "the run continues"
     await swept(runtime)
     assert (await operator.get(PATH)).json()["state"] == "running"
     clock.advance(timedelta(seconds=61))

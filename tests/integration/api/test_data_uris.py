@@ -55,9 +55,9 @@ async def test_data_uris_are_uploaded_and_replaced_by_urls(api: httpx.AsyncClien
     assert answer.status_code == 202, answer.text
     assert [answer.json()["input"][name] for name in ("image_url", "end_image_url")] == uploads
     async with httpx.AsyncClient(trust_env=False) as client:
-        kept = (await client.get(uploads[0])).content
-    assert pictures.opened(kept).size == (60, 40)
-    assert pictures.SECRET.encode() not in kept
+        stored = (await client.get(uploads[0])).content
+    assert pictures.opened(stored).size == (60, 40)
+    assert pictures.SECRET.encode() not in stored
 
 
 async def test_idempotency_replay_uploads_nothing(api: httpx.AsyncClient, uploads: list[str]) -> None:
@@ -90,9 +90,9 @@ async def test_data_uri_bad_image_returns_422_with_field(
 ) -> None:
     answer = await api.post("/v1/generations", json=create_body(**{name: value}))
 
-    told = answer.json()
-    assert (answer.status_code, told["code"]) == (422, code), told
-    assert [(fault["pointer"], fault["type"]) for fault in told["errors"]] == [(f"/{name}", code)]
+    problem = answer.json()
+    assert (answer.status_code, problem["code"]) == (422, code), problem
+    assert [(fault["pointer"], fault["type"]) for fault in problem["errors"]] == [(f"/{name}", code)]
     assert await redis.execute("KEYS", "*generation*") == []
     assert uploads == []
 

@@ -79,15 +79,15 @@ async def test_stream_has_every_status(opened: Open, api: httpx.AsyncClient, gen
     assert reader.headers["content-type"] == "text/event-stream"
     assert (reader.headers["cache-control"], reader.headers["x-accel-buffering"]) == ("no-store", "no")
     assert reader.headers["x-request-id"]
-    heard = await reader.take(1)
-    assert heard[0].data == (await api.get(f"/v1/generations/{generation_id}")).json()
+    received = await reader.take(1)
+    assert received[0].data == (await api.get(f"/v1/generations/{generation_id}")).json()
     steps = (SUBMITTING, SUBMITTED, logged(position=2), logged("one", position=0), STARTED, logged("one", "two"))
     for verb, events in zip(steps, (1, 1, 1, 2, 1, 1), strict=True):
         await move(generation_id, verb)
-        heard += await reader.take(events)
+        received += await reader.take(events)
     await move(generation_id, lambda g: SUCCEEDED(logged("two", "three")(g)))
-    heard += await reader.rest()
-    assert [told.words for told in heard] == [
+    received += await reader.rest()
+    assert [event.summary for event in received] == [
         ("state", "queued"),
         ("state", "submitting"),
         ("state", "submitted"),
@@ -99,8 +99,8 @@ async def test_stream_has_every_status(opened: Open, api: httpx.AsyncClient, gen
         ("log", "three"),
         ("state", "succeeded"),
     ]
-    assert heard[-1].data == (await api.get(f"/v1/generations/{generation_id}")).json()
-    assert len({told.id for told in heard}) == len(heard)
+    assert received[-1].data == (await api.get(f"/v1/generations/{generation_id}")).json()
+    assert len({event.id for event in received}) == len(received)
 
 
 async def test_stream_resumes_after_any_event(opened: Open, generation_id: str, move: Any) -> None:
@@ -108,22 +108,22 @@ async def test_stream_resumes_after_any_event(opened: Open, generation_id: str, 
     await move(generation_id, SUBMITTING, SUBMITTED, STARTED, logged("one", "two", "three"))
     first = await opened(generation_id)
     at_work = await first.take(4)
-    assert [told.words for told in at_work] == [
+    assert [event.summary for event in at_work] == [
         ("state", "in_progress"),
         *(("log", n) for n in ("one", "two", "three")),
     ]
     await first.leave()
-    for cut, told in enumerate(at_work[:-1], start=1):
-        reader = await opened(generation_id, last_event_id=told.id)
+    for cut, event in enumerate(at_work[:-1], start=1):
+        reader = await opened(generation_id, last_event_id=event.id)
         assert await reader.take(len(at_work) - cut) == at_work[cut:]
         await reader.leave()
-        assert reader.waiting() == 1, "nothing but the end mark"
+        assert reader.waiting() == 1, "only the end of the stream"
     await move(generation_id, lambda g: SUCCEEDED(logged("four")(g)))
     whole = at_work + await (await opened(generation_id, last_event_id=at_work[-1].id)).rest()
-    assert [told.words for told in whole[4:]] == [("log", "four"), ("state", "succeeded")]
-    for cut, told in enumerate(whole[:-1], start=1):
-        rest = await (await opened(generation_id, last_event_id=told.id)).rest()
-        assert [event.words for event in rest] == [event.words for event in whole[cut:]]
+    assert [event.summary for event in whole[4:]] == [("log", "four"), ("state", "succeeded")]
+    for cut, event in enumerate(whole[:-1], start=1):
+        rest = await (await opened(generation_id, last_event_id=event.id)).rest()
+        assert [event.summary for event in rest] == [event.summary for event in whole[cut:]]
     over = await opened(generation_id, last_event_id=whole[-1].id)
     assert over.status == 204
     assert await over.rest() == []
@@ -142,10 +142,10 @@ async def test_stream_reports_queue_position_changes(
     assert state.data["queue"]["position"] == 2
     for name, position in ((names[0], 1), (names[1], 0)):
         await api.post(f"/v1/generations/{name}/cancel")
-        (told,) = await reader.take(1)
-        assert told.words == ("queue", position)
+        (event,) = await reader.take(1)
+        assert event.summary == ("queue", position)
     await api.post(f"/v1/generations/{names[2]}/cancel")
-    assert [told.words for told in await reader.rest()] == [("state", "canceled")]
+    assert [event.summary for event in await reader.rest()] == [("state", "canceled")]
 
 
 async def test_stream_subscribers_share_one_read_per_change(
@@ -164,7 +164,7 @@ async def test_stream_subscribers_share_one_read_per_change(
     monkeypatch.setattr(GenerationStore, "load", counted)
     await move(generation_id, SUBMITTING, SUBMITTED)  # each of these reads once itself
     states = [[await reader.take(1) for _ in range(2)] for reader in readers]
-    assert {tuple(told.words for (told,) in of_one) for of_one in states} == {
+    assert {tuple(event.summary for (event,) in of_one) for of_one in states} == {
         (("state", "submitting"), ("state", "submitted"))
     }
     assert len([task for task in reads if task is not None and task.get_name() == "feed"]) == 2
@@ -180,7 +180,7 @@ async def test_stream_lost_notification_is_recovered(
     changes = app.state.runtime.connections.changes
     changes._task.cancel()
     await move(generation_id, *LIFE)
-    assert (await reader.rest())[-1].words == ("state", "succeeded")
+    assert (await reader.rest())[-1].summary == ("state", "succeeded")
 
 
 # --- to whom, and how many --------------------------------------------------------------------------------------------
@@ -194,7 +194,7 @@ async def test_stream_of_other_tenant_returns_404(
     await own.take(1)
     assert (await opened(generation_id, stranger)).status == 404
     await move(generation_id, SUBMITTING)
-    assert [told.words for told in await own.take(1)] == [("state", "submitting")]
+    assert [event.summary for event in await own.take(1)] == [("state", "submitting")]
     assert open_streams() == 1
 
 
@@ -209,10 +209,10 @@ async def test_stream_limit_per_tenant(
         "5",
     )
     theirs = (await stranger.post("/v1/generations", json=factories.create_body())).json()["id"]
-    assert (await opened(theirs, stranger)).status == 200, "another tenant's are not counted"
+    assert (await opened(theirs, stranger)).status == 200, "streams of another tenant do not count"
     assert open_streams() == 4
     await first.leave()
-    assert (await opened(generation_id)).status == 200, "who has gone takes up no room"
+    assert (await opened(generation_id)).status == 200, "a closed stream occupies no slot"
 
 
 async def test_stream_refusal_takes_no_slot(opened: Open, api: httpx.AsyncClient, generation_id: str) -> None:
@@ -249,10 +249,10 @@ async def test_stream_of_erased_generation_has_no_more_events(
     assert (await api.delete("/v1/end-users/customer-7")).status_code == 200
     await move(generation_id, logged("mark-log", "mark-late"), lambda g: g.canceled(0, NOW))
     late = await opened(generation_id)
-    for heard in (await reader.rest(), await late.rest()):
-        assert [told.words for told in heard] == [("state", "canceled")]
-        assert factories.PROMPT not in str(heard)
-        assert "mark" not in str(heard)
+    for received in (await reader.rest(), await late.rest()):
+        assert [event.summary for event in received] == [("state", "canceled")]
+        assert factories.PROMPT not in str(received)
+        assert "mark" not in str(received)
 
 
 async def test_stream_ends_when_queued_generation_is_erased(
@@ -288,7 +288,7 @@ async def test_stream_client_that_never_reads_is_dropped(
     await other.take(1)
     slow.reading.clear()
     await move(generation_id, SUBMITTING)
-    assert (await other.take(1))[0].words == ("state", "submitting"), "nobody waits for another"
+    assert (await other.take(1))[0].summary == ("state", "submitting"), "no stream waits for another one"
     async with asyncio.timeout(30):
         await slow.ended.wait()
     assert open_streams() == 1
@@ -300,7 +300,9 @@ async def test_stream_ends_when_process_stops(app: FastAPI, opened: Open, genera
     (state,) = await reader.take(1)
     app.state.runtime.generations.reader.stop_waiting()
     assert await reader.rest() == []
-    assert [told.words for told in await (await opened(generation_id)).rest()] == [state.words], "told, and sent away"
+    assert [event.summary for event in await (await opened(generation_id)).rest()] == [state.summary], (
+        "one event, then the end"
+    )
 
 
 class TestShort:
@@ -321,7 +323,7 @@ class TestShort:
         assert 2 <= reader.heartbeats <= 6
         await move(generation_id, SUBMITTING)
         again = await opened(generation_id, last_event_id=state.id)
-        assert [told.words for told in await again.rest()] == [("state", "submitting")]
+        assert [event.summary for event in await again.rest()] == [("state", "submitting")]
 
 
 async def test_stream_survives_redis_unavailable(
@@ -332,16 +334,16 @@ async def test_stream_survives_redis_unavailable(
     await reader.take(1)
     load, failed = GenerationStore.load, asyncio.Event()
 
-    async def away(store: GenerationStore, generation_id: str) -> Generation | None:
+    async def unavailable(store: GenerationStore, generation_id: str) -> Generation | None:
         if (task := asyncio.current_task()) is not None and task.get_name() == "feed" and not failed.is_set():
             failed.set()
             raise StoreUnavailable("away")
         return await load(store, generation_id)
 
-    monkeypatch.setattr(GenerationStore, "load", away)
+    monkeypatch.setattr(GenerationStore, "load", unavailable)
     await asyncio.wait_for(failed.wait(), 30)
     await move(generation_id, SUBMITTING)
-    assert [told.words for told in await reader.take(1)] == [("state", "submitting")]
+    assert [event.summary for event in await reader.take(1)] == [("state", "submitting")]
 
 
 def open_streams() -> float:

@@ -70,12 +70,14 @@ class Caller:
         stamped = int(self.clock().timestamp()) - late
         own = {name.lower(): value for name, value in signer.headers("request-1", stamped, content).items()}
         changes = {name.replace("_", "-"): value for name, value in headers.items()}
-        kept = {name: value for name, value in {**own, **changes}.items() if value is not None}
-        return await self.http.post(path, content=content, headers={"content-type": "application/json", **kept})
+        headers_of_call = {name: value for name, value in {**own, **changes}.items() if value is not None}
+        return await self.http.post(
+            path, content=content, headers={"content-type": "application/json", **headers_of_call}
+        )
 
 
-def message(**words: Any) -> bytes:
-    return json.dumps({"request_id": "request-1", "status": "OK", "payload": {"seed": 42}, **words}).encode()
+def message(**fields: Any) -> bytes:
+    return json.dumps({"request_id": "request-1", "status": "OK", "payload": {"seed": 42}, **fields}).encode()
 
 
 def path_of(g: Generation) -> str:
@@ -95,11 +97,11 @@ def counted(outcome: str) -> float:
 async def test_callback_is_stored_and_poll_is_due(fal: Caller, runtime: Runtime, clock: Clock, g: Generation) -> None:
     answer = await fal.call(path_of(g))
     assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
-    kept = load(await runtime.redis.execute("HGET", keys.generation(g.id), "c"))
-    assert (kept.request_id, kept.status, kept.payload) == ("request-1", 200, {"seed": 42})
+    stored = load(await runtime.redis.execute("HGET", keys.generation(g.id), "c"))
+    assert (stored.request_id, stored.status, stored.payload) == ("request-1", 200, {"seed": 42})
     claim = await runtime.stores.due.claim(WorkQueue.POLL, now=clock(), most=5, lease=clock() - clock())
     assert [item.id for item in claim.taken] == [g.id]
-    assert await runtime.stores.generations.load(g.id) == g, "the record is the worker's"
+    assert await runtime.stores.generations.load(g.id) == g, "only the worker writes the record"
 
 
 async def test_callback_nudges_workers_once(fal: Caller, app: FastAPI, g: Generation) -> None:
@@ -170,13 +172,13 @@ async def test_callback_without_request_id_returns_400(fal: Caller, g: Generatio
     assert counted("unreadable") == before + 1
 
 
-@pytest.mark.parametrize("words", [{"payload": None, "payload_error": "lost"}, {"payload": 5}, {"status": "?"}])
+@pytest.mark.parametrize("fields", [{"payload": None, "payload_error": "lost"}, {"payload": 5}, {"status": "?"}])
 async def test_callback_without_payload_has_request_id(
-    fal: Caller, runtime: Runtime, g: Generation, words: dict[str, Any]
+    fal: Caller, runtime: Runtime, g: Generation, fields: dict[str, Any]
 ) -> None:
-    assert (await fal.call(path_of(g), message(**words))).status_code == 200
-    kept = load(await runtime.redis.execute("HGET", keys.generation(g.id), "c"))
-    assert (kept.request_id, kept.payload) == ("request-1", None)
+    assert (await fal.call(path_of(g), message(**fields))).status_code == 200
+    stored = load(await runtime.redis.execute("HGET", keys.generation(g.id), "c"))
+    assert (stored.request_id, stored.payload) == ("request-1", None)
 
 
 async def test_callback_body_limit(fal: Caller, g: Generation) -> None:

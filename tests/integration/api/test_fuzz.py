@@ -83,7 +83,7 @@ class Chaos:
     def pick(self, choices: Sequence[Choice]) -> Choice:
         return self._random.choice(choices)
 
-    def happens(self, share: float) -> bool:
+    def chance(self, share: float) -> bool:
         return self._random.random() < share
 
     def blob(self) -> bytes:
@@ -115,11 +115,11 @@ class Chaos:
         return [*(pair for pair in self.headers() if pair[0] != b"authorization"), (b"content-type", media)]
 
     def path(self, template: str) -> str:
-        if "/fal/queue/" in template and self.happens(0.5):
+        if "/fal/queue/" in template and self.chance(0.5):
             template = template.replace("{endpoint}", MODEL)
         for name in re.findall(r"{(\w+)}", template):
             template = template.replace(f"{{{name}}}", self.segment())
-        return template if self.happens(0.9) else template + self.segment()
+        return template if self.chance(0.9) else template + self.segment()
 
     def segment(self) -> str:
         return quote(self.text()[:200], safe="%/") or "x"
@@ -128,7 +128,7 @@ class Chaos:
         return urlencode([(self.pick(PARAMETERS), self.text()) for _ in range(self._random.randint(0, 3))])
 
     def method(self, usual: str) -> str:
-        return usual if self.happens(0.8) else self.pick(METHODS)
+        return usual if self.chance(0.8) else self.pick(METHODS)
 
 
 @pytest.fixture(params=SEEDS)
@@ -177,7 +177,7 @@ async def test_fuzz_any_request_never_returns_500(
         request = client.build_request(
             chaos.method(method),
             f"http://gateway.test{chaos.path(template)}?{chaos.query()}",
-            headers=chaos.json_headers() if chaos.happens(0.7) else chaos.headers(),
+            headers=chaos.json_headers() if chaos.chance(0.7) else chaos.headers(),
             content=chaos.body(),
         )
 
@@ -206,7 +206,7 @@ async def test_fuzz_accepted_create_can_be_read(
 
     for generation in created:
         found = (await api.get(f"/v1/generations/{generation['id']}")).json()
-        assert {**found, "queue": None} == {**generation, "queue": None}, "others may have come before it since"
+        assert {**found, "queue": None} == {**generation, "queue": None}, "newer generations may precede it"
         assert await runtime.stores.generations.load(generation["id"]) is not None
     assert {answer.status_code for answer in answers} <= {202, 400, 402, 413, 422}
 

@@ -188,7 +188,7 @@ async def test_read_shows_every_status(api: httpx.AsyncClient, runtime: Runtime)
 # --- waiting ----------------------------------------------------------------------------------------------------------
 
 
-async def soon(app: FastAPI, work: Any, *, callers: int = 1) -> Any:
+async def when_waiting(app: FastAPI, work: Any, *, callers: int = 1) -> Any:
     """Apply transitions when the requests under test are waiting."""
     await until_waiting(app.state.runtime, callers=callers)
     await until_subscribed(app.state.runtime, processes=2)
@@ -209,7 +209,7 @@ async def test_long_poll_returns_next_status_at_once(
     async with asyncio.timeout(20):
         answer, _ = await asyncio.gather(
             api.get(f"/v1/generations/{created['id']}", params={"wait": 60}),
-            soon(app, move(runtime, created["id"], "submitting")),
+            when_waiting(app, move(runtime, created["id"], "submitting")),
         )
 
     assert answer.json()["status"] == "submitting"
@@ -243,7 +243,7 @@ async def test_long_poll_of_a_thousand_callers(
     async with asyncio.timeout(50):
         *answers, _ = await asyncio.gather(
             *(api.get(f"/v1/generations/{created['id']}", params={"wait": 60}) for _ in range(200)),
-            soon(app, move(runtime, created["id"], "submitting"), callers=200),
+            when_waiting(app, move(runtime, created["id"], "submitting"), callers=200),
         )
 
     assert {answer.json()["status"] for answer in answers} == {"submitting"}
@@ -258,7 +258,7 @@ async def test_prefer_wait_create_returns_at_end(
 
     async with asyncio.timeout(50):
         answer, _ = await asyncio.gather(
-            api.post("/v1/generations", json=create_body(), headers={"Prefer": "wait=500"}), soon(app, work())
+            api.post("/v1/generations", json=create_body(), headers={"Prefer": "wait=500"}), when_waiting(app, work())
         )
 
     assert answer.status_code == 202
@@ -295,14 +295,14 @@ class TestWaitingCalls:
 
             assert (second.status_code, second.json()["code"]) == (429, "too_many_waiting")
             assert int(second.headers["retry-after"]) > 0
-            assert (preferring.status_code, "preference-applied" in preferring.headers) == (202, False), "not held"
+            assert (preferring.status_code, "preference-applied" in preferring.headers) == (202, False), "no long poll"
             assert (run.status_code, run.json()["error_type"]) == (429, "too_many_waiting")
             assert (elsewhere.status_code, at_once.status_code) == (200, 200)
             assert (await first).json()["status"] == "submitting"
             again = await api.get(path, params={"wait": 1})
         listed = (await api.get("/v1/generations")).json()["data"]
-        assert again.status_code == 200, "the place is free again"
-        assert {one["id"] for one in listed} == {created["id"], preferring.json()["id"]}, "the run made none"
+        assert again.status_code == 200, "the slot is free again"
+        assert {one["id"] for one in listed} == {created["id"], preferring.json()["id"]}, "the run created none"
 
 
 async def test_prefer_wait_timeout_returns_current_status(api: httpx.AsyncClient) -> None:

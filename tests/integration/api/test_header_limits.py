@@ -72,7 +72,7 @@ def test_head_slow_is_closed(gateway: Served, monkeypatch: pytest.MonkeyPatch, b
 def test_head_timeout_ignores_slow_body(gateway: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(header_limits, "_SECONDS", 0.2)
     url = urlsplit(gateway.url)
-    key = gateway.run(a_key(gateway))
+    key = gateway.run(new_key(gateway))
     head = f"POST /v1/uploads HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\ncontent-type: image/png\r\n"
     with socket.create_connection((url.hostname, url.port), timeout=0.6) as caller:
         caller.sendall(head.encode() + b"transfer-encoding: chunked\r\n\r\n4\r\nabcd\r\n")
@@ -86,31 +86,31 @@ def test_head_timeout_ignores_slow_body(gateway: Served, monkeypatch: pytest.Mon
 @pytest.mark.parametrize("path", ["/v1/generations", "/v1/webhook-endpoints", f"/fal/queue/{MODEL}"])
 def test_body_incomplete_returns_408(settings: Settings, path: str) -> None:
     with served(create_app(settings.model_copy(update={**PUBLIC, "upload_timeout": SOON}))) as gateway:
-        said = answer_to_half_a_body(gateway, path)
+        response = response_to_half_a_body(gateway, path)
 
-    assert said.startswith(b"HTTP/1.1 408")
-    assert b"request_timeout" in said
-    assert b"connection: close" in said
+    assert response.startswith(b"HTTP/1.1 408")
+    assert b"request_timeout" in response
+    assert b"connection: close" in response
 
 
-def answer_to_half_a_body(gateway: Served, path: str) -> bytes:
+def response_to_half_a_body(gateway: Served, path: str) -> bytes:
     url, scheme = urlsplit(gateway.url), "Key" if path.startswith("/fal") else "Bearer"
     lines = [
         f"POST {path} HTTP/1.1",
         "host: x",
-        f"authorization: {scheme} {gateway.run(a_key(gateway))}",
+        f"authorization: {scheme} {gateway.run(new_key(gateway))}",
         "content-type: application/json",
         "content-length: 100",
     ]
     with socket.create_connection((url.hostname, url.port), timeout=10) as caller:
         caller.sendall("\r\n".join(lines).encode() + b"\r\n\r\n{")
-        said = b""
+        response = b""
         while more := caller.recv(65536):
-            said += more
-        return said
+            response += more
+        return response
 
 
-async def a_key(gateway: Served) -> str:
+async def new_key(gateway: Served) -> str:
     tenants = gateway.runtime.tenants.service
     return (await tenants.create_key((await tenants.create("acme")).id)).text
 

@@ -298,11 +298,15 @@ async def test_problem_404_generation_of_other_tenant(
     app: FastAPI, api: httpx.AsyncClient, stranger: httpx.AsyncClient
 ) -> None:
     """Every tenant route with a parameter in its path. A parameter that this table lacks fails here, on purpose."""
-    theirs = create_body(end_user_id="their-customer")
+    other_body = create_body(end_user_id="their-customer")
     endpoint = (await stranger.post("/v1/webhook-endpoints", json={"url": "http://127.0.0.1:9000/"})).json()
     delivery = (await stranger.post(f"/v1/webhook-endpoints/{endpoint['id']}/test")).json()
     names = {
-        "generation_id": ((await stranger.post("/v1/generations", json=theirs)).json()["id"], ids.new("gen", NOW), "x"),
+        "generation_id": (
+            (await stranger.post("/v1/generations", json=other_body)).json()["id"],
+            ids.new("gen", NOW),
+            "x",
+        ),
         "end_user_id": ("their-customer", "nobodys-customer", "x"),
         "endpoint_id": (endpoint["id"], ids.new("whe", NOW), "x"),
         "delivery_id": (delivery["id"], ids.new("msg", NOW), "x"),
@@ -317,9 +321,9 @@ async def test_problem_404_generation_of_other_tenant(
             documents = [problem(answer, 404, "not_found") for answer in answers]
             for document in documents:
                 del document["instance"], document["request_id"]
-            assert documents[0] == documents[1] == documents[2], f"{method} {path}: the two must look the same"
+            assert documents[0] == documents[1] == documents[2], f"{method} {path}: the responses must be equal"
     mine = await stranger.get("/v1/generations", params={"end_user_id": "their-customer"})
-    assert [g["status"] for g in mine.json()["data"]] == ["queued"], "and nothing happened to it"
+    assert [g["status"] for g in mine.json()["data"]] == ["queued"], "and the generation is unchanged"
     assert (await stranger.get("/v1/end-users/their-customer")).json()["blocked_at"] is None
     assert (await stranger.get(f"/v1/webhook-endpoints/{endpoint['id']}")).json()["enabled"]
 
@@ -463,7 +467,7 @@ async def test_problem_stores_nothing(api: httpx.AsyncClient, redis: Redis) -> N
         assert answer.status_code >= 400
 
     left = {name.decode() for name in set(await redis.execute("KEYS", keys.TAG + "*")) - before}
-    assert {name for name in left if not name.endswith(":used")} == set(), "that the key was used is noted"
+    assert {name for name in left if not name.endswith(":used")} == set(), "only the last use of the key is recorded"
 
 
 async def test_rate_limit_counts_request_once(app: FastAPI, connect: Connect) -> None:

@@ -52,19 +52,19 @@ async def test_upload_of_bundled_photos_can_be_fetched(api: httpx.AsyncClient, n
     answer = await upload(api, photo, media)
 
     assert answer.status_code == 201, answer.text
-    kept = await fetched(answer.json()["url"])
+    stored = await fetched(answer.json()["url"])
     width, height = pictures.opened(photo).size
     assert answer.json() == {
         "id": answer.json()["id"],
         "object": "upload",
         "url": answer.json()["url"],
         "content_type": media,
-        "size": len(kept),
+        "size": len(stored),
         "width": width,
         "height": height,
     }
     assert answer.json()["id"].startswith("upl_")
-    assert pictures.opened(kept).tobytes() == pictures.opened(photo).tobytes()
+    assert pictures.opened(stored).tobytes() == pictures.opened(photo).tobytes()
 
 
 async def test_upload_is_accepted_as_image_of_generation(api: httpx.AsyncClient) -> None:
@@ -140,7 +140,7 @@ async def test_upload_at_limit_is_accepted(api: httpx.AsyncClient, chunked: bool
 
     answer = await upload(api, pieces(content, 10_000) if chunked else content, "image/jpeg")
 
-    assert (answer.status_code, answer.json()["size"]) == (201, len(JPEG)), "padding is cut off"
+    assert (answer.status_code, answer.json()["size"]) == (201, len(JPEG)), "padding is removed"
 
 
 async def test_upload_limit_applies_to_uploads_only(api: httpx.AsyncClient) -> None:
@@ -154,12 +154,12 @@ async def test_upload_slow_client_returns_408(
 ) -> None:
     monkeypatch.setattr(app.state.runtime.generations.images, "_timeout", timedelta(seconds=0.2))
 
-    async def dawdling() -> AsyncIterator[bytes]:
+    async def slow_chunks() -> AsyncIterator[bytes]:
         yield JPEG
         await asyncio.sleep(5)
         yield JPEG
 
-    answer = await upload(api, dawdling(), "image/jpeg")
+    answer = await upload(api, slow_chunks(), "image/jpeg")
 
     assert (answer.status_code, answer.json()["code"]) == (408, "request_timeout")
 
@@ -304,9 +304,9 @@ async def test_upload_bad_image_returns_422_with_reason(
 ) -> None:
     answer = await upload(api, content, media)
 
-    told: dict[str, Any] = answer.json()
-    assert (answer.status_code, told["code"]) == (422, code), told
-    assert [(fault["pointer"], fault["type"]) for fault in told["errors"]] == [("", code)]
+    problem: dict[str, Any] = answer.json()
+    assert (answer.status_code, problem["code"]) == (422, code), problem
+    assert [(fault["pointer"], fault["type"]) for fault in problem["errors"]] == [("", code)]
 
 
 async def test_upload_removes_gps_position(api: httpx.AsyncClient) -> None:
@@ -314,7 +314,7 @@ async def test_upload_removes_gps_position(api: httpx.AsyncClient) -> None:
 
     url = (await upload(api, photo, "image/jpeg")).json()["url"]
 
-    kept = await fetched(url)
+    stored = await fetched(url)
     assert pictures.SECRET.encode() in photo
-    assert pictures.SECRET.encode() not in kept
-    assert not pictures.opened(kept).getexif()
+    assert pictures.SECRET.encode() not in stored
+    assert not pictures.opened(stored).getexif()

@@ -22,7 +22,7 @@ async def no_faults_left(http: httpx.AsyncClient) -> AsyncIterator[None]:
     await http.delete(FAULTS)
 
 
-async def strike(fal: Fal, **faults: Any) -> None:
+async def set_faults(fal: Fal, **faults: Any) -> None:
     (await fal.http.post(FAULTS, json=faults)).raise_for_status()
 
 
@@ -59,10 +59,10 @@ async def test_reset_clears_jobs_refusals_and_faults(narrow: Fal, receiver: Rece
     refusals = [(await narrow.post("sandbox:429=1")).status_code]
     waiting = asyncio.create_task(narrow.http.get(f"{APP}/requests/{running}/status/stream"))
     await asyncio.sleep(0.05)
-    await strike(narrow, status={"kind": "500"})
+    await set_faults(narrow, status={"kind": "500"})
     await narrow.http.post("/_sandbox/reset")
     refusals.append((await narrow.post("sandbox:429=1")).status_code)
-    assert time.monotonic() < due, "too slow a machine to tell"
+    assert time.monotonic() < due, "the machine is too slow for this check"
     await asyncio.sleep(due + 0.3 - time.monotonic())
     assert (await narrow.http.get("/_sandbox/requests")).json() == []
     assert (await narrow.status(running)).status_code == 404
@@ -87,7 +87,7 @@ async def test_fault_replaces_as_many_responses_as_set(
     fal: Fal, operation: str, kind: str, code: int, text: str
 ) -> None:
     request_id = await fal.submit("sandbox:stuck-queue")
-    await strike(fal, **{operation: {"kind": kind, "times": 1}})
+    await set_faults(fal, **{operation: {"kind": kind, "times": 1}})
     calls = {"submit": fal.post, "status": fal.status, "result": fal.result, "cancel": fal.cancel}
     call: Any = calls.pop(operation)
     arguments = [] if operation == "submit" else [request_id]
@@ -103,7 +103,7 @@ async def completed(fal: Fal, request_id: str) -> bool:
 
 async def test_locked_account_refuses_calls_but_jobs_continue(fal: Fal) -> None:
     request_id = await fal.submit("sandbox:no-video sandbox:seconds=0.1")
-    await strike(fal, account={"kind": "locked"})
+    await set_faults(fal, account={"kind": "locked"})
     answers = [
         await fal.post(),
         await fal.status(request_id),
@@ -119,10 +119,10 @@ async def test_locked_account_refuses_calls_but_jobs_continue(fal: Fal) -> None:
 
 
 async def test_fault_lost_response_is_executed_but_reset_is_not(fal: Fal) -> None:
-    await strike(fal, submit={"kind": "lost-answer"})
+    await set_faults(fal, submit={"kind": "lost-answer"})
     with pytest.raises(httpx.RemoteProtocolError):
         await fal.post("sandbox:no-video lost by chaos")
-    await strike(fal, submit={"kind": "reset"})
+    await set_faults(fal, submit={"kind": "reset"})
     with pytest.raises(httpx.ReadError):
         await fal.post("sandbox:no-video reset by chaos")
     assert len(await fal.records("sandbox:no-video lost by chaos")) == 1
@@ -130,7 +130,7 @@ async def test_fault_lost_response_is_executed_but_reset_is_not(fal: Fal) -> Non
 
 
 async def test_fault_slow_response_is_delayed(fal: Fal) -> None:
-    await strike(fal, submit={"kind": "slow", "seconds": 0.3})
+    await set_faults(fal, submit={"kind": "slow", "seconds": 0.3})
     began = time.monotonic()
     await fal.submit()
     assert time.monotonic() - began >= 0.3
@@ -138,26 +138,26 @@ async def test_fault_slow_response_is_delayed(fal: Fal) -> None:
 
 async def test_fault_loses_cancel(fal: Fal) -> None:
     request_id = await fal.submit("sandbox:hang")
-    await strike(fal, cancel={"kind": "lost-answer"})
+    await set_faults(fal, cancel={"kind": "lost-answer"})
     with pytest.raises(httpx.RemoteProtocolError):
         await fal.cancel(request_id)
     assert (await fal.finish(request_id)).status_code == 499
 
 
 async def test_faults_first_match_wins(fal: Fal) -> None:
-    await strike(fal, submit=[{"kind": "429", "times": 1}, {"kind": "503", "times": 1}])
+    await set_faults(fal, submit=[{"kind": "429", "times": 1}, {"kind": "503", "times": 1}])
     assert [(await fal.post()).status_code for _ in range(3)] == [429, 503, 200]
 
 
 async def test_fault_probability_is_a_share_of_calls(fal: Fal) -> None:
-    await strike(fal, submit={"kind": "500", "probability": 0.5})
+    await set_faults(fal, submit={"kind": "500", "probability": 0.5})
     codes = [(await fal.http.post(ENDPOINT, json={"prompt": QUICK})).status_code for _ in range(100)]
     assert 20 < codes.count(500) < 80
 
 
 async def test_fault_of_webhooks(fal: Fal, receiver: Receiver) -> None:
     kinds = ["lost", "double", "forged", "null-payload"]
-    await strike(fal, webhook=[{"kind": kind, "times": 1} for kind in kinds])
+    await set_faults(fal, webhook=[{"kind": kind, "times": 1} for kind in kinds])
     verifier = await Verifier.published(fal.http)
     await fal.outcome(webhook=receiver.url)
     await fal.outcome(webhook=receiver.url)
@@ -172,12 +172,12 @@ async def test_fault_of_webhooks(fal: Fal, receiver: Receiver) -> None:
 
 async def test_fault_of_downloads(fal: Fal) -> None:
     url = (await fal.outcome()).json()["video"]["url"]
-    await strike(fal, media={"kind": "html-502", "times": 1})
+    await set_faults(fal, media={"kind": "html-502", "times": 1})
     assert [(await fal.http.get(url)).status_code for _ in range(2)] == [502, 200]
 
 
 async def test_faults_are_listed_and_cleared(fal: Fal) -> None:
-    await strike(fal, submit={"kind": 429, "times": 2})
+    await set_faults(fal, submit={"kind": 429, "times": 2})
     set_now = (await fal.http.get(FAULTS)).json()
     cleared = (await fal.http.delete(FAULTS)).json()
     assert set_now["submit"] == [{"kind": "429", "probability": 1.0, "times": 2, "seconds": 5.0}]

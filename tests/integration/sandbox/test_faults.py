@@ -19,22 +19,22 @@ Row = Callable[[Fal, Receiver], Awaitable[None]]
 ROWS: dict[str, Row] = {}
 
 
-def row(word: str) -> Callable[[Row], Row]:
+def row(token: str) -> Callable[[Row], Row]:
     def add(function: Row) -> Row:
-        ROWS[word] = function
+        ROWS[token] = function
         return function
 
     return add
 
 
-@pytest.mark.parametrize("word", faults.TOKENS)
-async def test_fault(word: str, fal: Fal, receiver: Receiver) -> None:
-    await ROWS[word](fal, receiver)
+@pytest.mark.parametrize("token", faults.TOKENS)
+async def test_fault(token: str, fal: Fal, receiver: Receiver) -> None:
+    await ROWS[token](fal, receiver)
 
 
-@pytest.mark.parametrize("word", faults.TOKENS)
-def test_every_fault_word_is_documented(word: str) -> None:
-    assert f"sandbox:{word}" in (faults.__doc__ or "")
+@pytest.mark.parametrize("token", faults.TOKENS)
+def test_every_fault_word_is_documented(token: str) -> None:
+    assert f"sandbox:{token}" in (faults.__doc__ or "")
 
 
 async def test_unknown_fault_word_is_refused(fal: Fal) -> None:
@@ -68,7 +68,7 @@ async def unavailable_twice_then_accepts(fal: Fal, receiver: Receiver) -> None:
 
 
 @row("500")
-async def bare_html_for_ever(fal: Fal, receiver: Receiver) -> None:
+async def bare_html_forever(fal: Fal, receiver: Receiver) -> None:
     answers = [await fal.post("sandbox:500") for _ in range(4)]
     assert {answer.status_code for answer in answers} == {500}
     assert answers[0].headers["content-type"].startswith("text/html")
@@ -107,7 +107,7 @@ async def answers_late(fal: Fal, receiver: Receiver) -> None:
 
 
 @row("queue-seconds")
-async def stays_queued_so_long(fal: Fal, receiver: Receiver) -> None:
+async def stays_queued_for_seconds(fal: Fal, receiver: Receiver) -> None:
     began = time.monotonic()
     request_id = await fal.submit("sandbox:queue-seconds=0.4 sandbox:no-video")
     await until(lambda: has_left_the_queue(fal, request_id))
@@ -120,7 +120,7 @@ async def has_left_the_queue(fal: Fal, request_id: str) -> bool:
 
 
 @row("seconds")
-async def stays_in_progress_so_long(fal: Fal, receiver: Receiver) -> None:
+async def stays_in_progress_for_seconds(fal: Fal, receiver: Receiver) -> None:
     began = time.monotonic()
     assert (await fal.outcome("sandbox:seconds=0.4 sandbox:no-video")).status_code == 200
     assert time.monotonic() - began >= 0.4
@@ -178,8 +178,8 @@ async def shows_a_moving_window_of_logs(fal: Fal, receiver: Receiver) -> None:
     assert last[0].keys() == {"message", "level", "source", "timestamp"}
 
 
-async def ends(fal: Fal, word: str, code: int) -> httpx.Response:
-    request_id = await fal.submit(f"sandbox:{word}")
+async def ends(fal: Fal, token: str, code: int) -> httpx.Response:
+    request_id = await fal.submit(f"sandbox:{token}")
     result = await fal.finish(request_id)
     status = await fal.status(request_id)
     assert (result.status_code, status.status_code, status.json()["status"]) == (code, 200, "COMPLETED")
@@ -253,21 +253,21 @@ async def answers_with_a_ready_file(fal: Fal, receiver: Receiver) -> None:
 
 
 @row("lost-webhook")
-async def webhook_never_comes(fal: Fal, receiver: Receiver) -> None:
+async def webhook_is_never_sent(fal: Fal, receiver: Receiver) -> None:
     await fal.outcome("sandbox:lost-webhook sandbox:no-video", webhook=receiver.url)
     await asyncio.sleep(0.2)
     assert receiver.deliveries == []
 
 
 @row("double-webhook")
-async def webhook_comes_twice(fal: Fal, receiver: Receiver) -> None:
+async def webhook_is_sent_twice(fal: Fal, receiver: Receiver) -> None:
     await fal.submit("sandbox:double-webhook sandbox:no-video", webhook=receiver.url)
     first, second = await receiver.expect(2)
     assert first.raw == second.raw
 
 
 @row("late-webhook")
-async def webhook_comes_late(fal: Fal, receiver: Receiver) -> None:
+async def webhook_is_late(fal: Fal, receiver: Receiver) -> None:
     began = time.monotonic()
     await fal.outcome("sandbox:late-webhook=0.4 sandbox:no-video", webhook=receiver.url)
     await receiver.expect()

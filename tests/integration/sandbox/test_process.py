@@ -28,9 +28,9 @@ async def test_signal_stops_process_and_removes_its_data(
     async with httpx.AsyncClient(base_url=server.url, headers={"Authorization": "Key a"}) as http:
         await Fal(http).outcome()
         await http.post("/cdn/files/upload", content=b"kept while it runs")
-    kept = names(tmp_path)
+    files = names(tmp_path)
     assert server.stop(number) == (0, "")
-    assert kept
+    assert files
     assert names(tmp_path) == []
 
 

@@ -248,7 +248,7 @@ async def test_run_does_not_queue(narrow: Fal) -> None:
     assert answer.headers["x-fal-needs-retry"] == "1"
 
 
-async def forgotten(fal: Fal, request_id: str) -> bool:
+async def expired(fal: Fal, request_id: str) -> bool:
     return (await fal.result(request_id)).status_code == 404
 
 
@@ -263,7 +263,7 @@ async def test_unknown_behaviour_is_configurable(
         blocked = await fal.submit("sandbox:policy")
         billed = await fal.finish(blocked)
         status = (await fal.status(blocked)).json()
-        await until(lambda: forgotten(fal, blocked))  # 5,000 seconds of a clock that runs 1,000 times as fast are 5
+        await until(lambda: expired(fal, blocked))  # 5,000 seconds of a clock that runs 1,000 times as fast are 5
     assert accepted["response_url"].endswith("/response")
     assert cancelled.json() == {"status": "OK"}
     assert billed.headers["x-fal-billable-units"] == "108"

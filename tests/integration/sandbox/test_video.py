@@ -39,20 +39,20 @@ class Watched:
 def watch(content: bytes) -> Watched:
     with av.open(io.BytesIO(content), "r") as container:
         stream = container.streams.video[0]
-        looks: list[Picture] = []
+        frames: list[Picture] = []
         for count, frame in enumerate(container.decode(stream), 1):
             if count % STRIDE == 0 or count == 1:
-                looks.append(frame.to_ndarray(format="rgb24").astype(np.int16))
+                frames.append(frame.to_ndarray(format="rgb24").astype(np.int16))
         context = stream.codec_context
         watched = Watched(
             codec=context.name,
             size=(context.width, context.height),
             pixel_format=str(context.pix_fmt),
             rate=int(stream.average_rate or 0),
-            first=looks[0],
-            last=looks[-1],
+            first=frames[0],
+            last=frames[-1],
             count=count,
-            smallest_step=min(difference(a, b) for a, b in itertools.pairwise(looks)),
+            smallest_step=min(difference(a, b) for a, b in itertools.pairwise(frames)),
             sound=None,
         )
     return listen(content, watched)

@@ -148,8 +148,8 @@ async def test_limits_are_set_and_removed(operator: httpx.AsyncClient, path: str
     assert given["limits"] == ALL_LIMITS
     renamed = await patched(operator, path, name="other", require_end_user=True)
     assert (renamed["name"], renamed["require_end_user"], renamed["limits"]) == ("other", True, ALL_LIMITS)
-    kept = await patched(operator, path, limits={"burst": 7})
-    assert kept["limits"] == {**ALL_LIMITS, "burst": 7}
+    updated = await patched(operator, path, limits={"burst": 7})
+    assert updated["limits"] == {**ALL_LIMITS, "burst": 7}
     lifted = await patched(operator, path, limits={**dict.fromkeys(ALL_LIMITS), "weight": 1})
     assert lifted["limits"] == NO_LIMITS
     assert (lifted["name"], lifted["version"]) == ("other", 5)
@@ -287,10 +287,10 @@ async def test_tenant_delete_with_work_in_flight_returns_409(
     for name in ids[1:]:
         await _submitted(runtime, name)
     claim = await runtime.stores.queue.claim(now=clock(), most=9, lease=timedelta(minutes=1), slots=9)
-    assert [item.id for item in claim.taken] == ids[:1], "in the queue with a slot of its own, and still one"
+    assert [item.id for item in claim.taken] == ids[:1], "queued with its slot, and counted once"
     answer = await operator.delete(path)
     assert (answer.status_code, answer.json()["code"]) == (409, "tenant_busy")
-    assert answer.json()["in_flight"] == 2, "one queued, one at fal, and the stranger's is not ours"
+    assert answer.json()["in_flight"] == 2, "one queued, one at fal; another tenant's does not count"
     assert (await operator.get(path)).json()["suspended"] is False
 
 

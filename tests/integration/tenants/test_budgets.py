@@ -47,7 +47,7 @@ async def create(api: httpx.AsyncClient, key: str | None = None, **changes: Any)
     return await api.post("/v1/generations", json=create_body(**{**WANTED, **changes}), headers=headers)
 
 
-async def standings(redis: Redis, tenant: Tenant, clock: Clock, end_user_id: str = "customer-7") -> list[Standing]:
+async def read_standings(redis: Redis, tenant: Tenant, clock: Clock, end_user_id: str = "customer-7") -> list[Standing]:
     """Return the windows of the month, the end user's day and the account's day."""
     found = await MoneyStore(redis).standings(
         tenant.id, pseudonym(tenant, end_user_id), today=day(clock()), this_month=month(clock())
@@ -79,7 +79,7 @@ async def test_budget_exceeded_names_scope_and_holds_nothing(
     tenant, api = await client_with(app, connect, **limits)
     for _ in range(fit):
         assert (await create(api)).status_code == 202
-    before = await standings(redis, tenant, clock)
+    before = await read_standings(redis, tenant, clock)
     assert before == [Standing(held=fit * COST, count=fit)] * 3
     refused = await create(api)
     assert (refused.status_code, refused.json()["code"]) == (402, "budget_exceeded")
@@ -89,15 +89,15 @@ async def test_budget_exceeded_names_scope_and_holds_nothing(
         "account_day": 4 * COST,
     }
     limit = budgets[scope]
-    told = {name: refused.json()[name] for name in ("scope", "limit", "available", "estimated", "resets_at")}
-    assert told == {
+    fields = {name: refused.json()[name] for name in ("scope", "limit", "available", "estimated", "resets_at")}
+    assert fields == {
         "scope": scope,
         "limit": usd(limit),
         "available": usd(limit - fit * COST),
         "estimated": usd(COST),
         "resets_at": resets_at,
     }
-    assert await standings(redis, tenant, clock) == before
+    assert await read_standings(redis, tenant, clock) == before
     assert (await api.get("/v1/generations")).json()["has_more"] is False
     assert len((await api.get("/v1/generations")).json()["data"]) == fit
 
@@ -150,7 +150,7 @@ async def test_idempotency_replay_holds_nothing(app: FastAPI, connect: Connect, 
     first, again = await create(api, "order-7"), await create(api, "order-7")
     assert again.headers["idempotency-replayed"] == "true"
     assert again.json() == first.json()
-    assert await standings(redis, tenant, clock) == [Standing(held=COST, count=1)] * 3
+    assert await read_standings(redis, tenant, clock) == [Standing(held=COST, count=1)] * 3
 
 
 async def test_cancel_in_queue_releases_hold(
@@ -158,7 +158,7 @@ async def test_cancel_in_queue_releases_hold(
 ) -> None:
     g = (await create(api)).json()
     await api.post(f"/v1/generations/{g['id']}/cancel")
-    assert await standings(redis, tenant, clock) == [Standing(count=1)] * 3
+    assert await read_standings(redis, tenant, clock) == [Standing(count=1)] * 3
 
 
 async def test_queue_expiry_releases_hold(
@@ -171,7 +171,9 @@ async def test_queue_expiry_releases_hold(
     await runtime.queues.consumers[WorkQueue.SWEEP].idle()
     assert (await api.get(f"/v1/generations/{g['id']}")).json()["error"]["code"] == "expired"
     clock.now = LATE
-    assert await standings(runtime.redis, tenant, clock) == [Standing(count=1)] * 3, "in the windows it was held in"
+    assert await read_standings(runtime.redis, tenant, clock) == [Standing(count=1)] * 3, (
+        "in the windows it was held in"
+    )
     assert (await runtime.operations.audit.run()).clean
 
 
@@ -187,9 +189,9 @@ async def test_settlement_uses_windows_of_hold(
         lambda g: g.succeeded(factories.output(), COST + 9, now),
     ):
         await runtime.transitions.apply(g["id"], verb)
-    assert await standings(runtime.redis, tenant, clock) == [Standing()] * 3
+    assert await read_standings(runtime.redis, tenant, clock) == [Standing()] * 3
     clock.now = LATE
-    assert await standings(runtime.redis, tenant, clock) == [Standing(spent=COST + 9, count=1)] * 3
+    assert await read_standings(runtime.redis, tenant, clock) == [Standing(spent=COST + 9, count=1)] * 3
     assert (await runtime.operations.audit.run()).clean
 
 
@@ -207,7 +209,7 @@ async def test_estimate_creates_and_holds_nothing(app: FastAPI, connect: Connect
     fitting = {"object": "estimate", "currency": "USD", "estimated": usd(COST), "fits": True}
     assert [await quote() for _ in range(2)] == [fitting] * 2
     assert (await quote(duration=6))["fits"] is False
-    assert await standings(redis, tenant, clock) == [Standing()] * 3
+    assert await read_standings(redis, tenant, clock) == [Standing()] * 3
     assert await redis.execute("KEYS", "*generation*") == []
     assert (await create(api)).json()["cost"]["estimated"] == fitting["estimated"]
     assert (await quote())["fits"] is False
@@ -226,7 +228,7 @@ async def test_max_cost_exceeded_holds_nothing(
 ) -> None:
     refused = await create(api, max_cost_usd=usd(COST - 1))
     assert (refused.status_code, refused.json()["code"]) == (402, "max_cost_exceeded")
-    assert await standings(redis, tenant, clock) == [Standing()] * 3
+    assert await read_standings(redis, tenant, clock) == [Standing()] * 3
     assert (await create(api, max_cost_usd=usd(COST))).status_code == 202
 
 
@@ -247,7 +249,7 @@ async def test_create_redis_unavailable_is_refused(
     answer = await create(api)
     assert (answer.status_code, answer.json()["code"]) == (503, "store_unavailable")
     assert int(answer.headers["retry-after"]) > 0
-    assert await standings(redis, tenant, clock) == [Standing()] * 3
+    assert await read_standings(redis, tenant, clock) == [Standing()] * 3
 
 
 async def test_holds_survive_redis_restart(tmp_path: Path, clock: Clock) -> None:
@@ -263,7 +265,7 @@ async def test_holds_survive_redis_restart(tmp_path: Path, clock: Clock) -> None
             with pytest.raises(StoreUnavailable):
                 await runtime.generations.creator.create(tenant, request)
             server.restart()
-            assert await standings(runtime.redis, tenant, clock) == [Standing(held=COST, count=1)] * 3
+            assert await read_standings(runtime.redis, tenant, clock) == [Standing(held=COST, count=1)] * 3
     finally:
         server.end()
 
@@ -299,7 +301,7 @@ class TestWithFal:
         assert g["status"] == Status.SUCCEEDED
         actual, estimated = (int(Decimal(g["cost"][name]) * 10**6) for name in ("actual", "estimated"))
         assert 0 < actual < estimated
-        assert await standings(runtime.redis, tenant, created_at) == [Standing(spent=actual, count=1)] * 3
+        assert await read_standings(runtime.redis, tenant, created_at) == [Standing(spent=actual, count=1)] * 3
 
     @pytest.mark.parametrize("prompt", ["sandbox:422-submit", "sandbox:policy"])
     async def test_settlement_of_job_not_run_is_zero(
@@ -308,4 +310,4 @@ class TestWithFal:
         created_at = Clock(clock())
         g = await self._ended(api, runtime, clock, prompt)
         assert (g["status"], g["cost"]["actual"]) == (Status.FAILED, "0.000000")
-        assert await standings(runtime.redis, tenant, created_at) == [Standing(count=1)] * 3
+        assert await read_standings(runtime.redis, tenant, created_at) == [Standing(count=1)] * 3

@@ -48,8 +48,8 @@ WRITES: dict[tuple[str, str], Any] = {
 async def contents(redis: Redis) -> dict[str, bytes]:
     """Return all stored data, except rate limits and lists of ended generations, which expire."""
     names = sorted(name.decode() for name in await redis.execute("KEYS", "*"))
-    kept = [name for name in names if ":rate:" not in name and ":broker:" not in name]
-    return {name: await redis.execute("DUMP", name) for name in kept}
+    compared = [name for name in names if ":rate:" not in name and ":broker:" not in name]
+    return {name: await redis.execute("DUMP", name) for name in compared}
 
 
 @pytest.fixture

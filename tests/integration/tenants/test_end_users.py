@@ -75,8 +75,8 @@ async def test_end_user_is_known_to_its_tenant_only(
         "blocked_at": None,
         "today": {"held": cost, "spent": "0.000000", "count": 1},
     }
-    theirs = await stranger.get(path("customer-7"))
-    assert (theirs.status_code, theirs.json()["code"]) == (404, "not_found")
+    other = await stranger.get(path("customer-7"))
+    assert (other.status_code, other.json()["code"]) == (404, "not_found")
     await create(stranger)
     assert (await stranger.get(path("customer-7"))).json()["pseudonym"] != pseudonym(tenant, "customer-7")
 
@@ -132,7 +132,7 @@ async def test_blocked_end_user_is_refused_until_unblock(
     refused = await create(api)
     assert (refused.status_code, refused.json()["code"]) == (403, "end_user_blocked")
     assert (await api.get(path("customer-7"))).json()["today"]["count"] == 1
-    assert (await api.get(f"/v1/generations/{queued['id']}")).json()["status"] == "queued", "what it has goes on"
+    assert (await api.get(f"/v1/generations/{queued['id']}")).json()["status"] == "queued", "its generations continue"
     assert (await create(api, "customer-8")).status_code == 202
     assert (await create(stranger)).status_code == 202
     assert (await api.post(path("customer-7") + "/unblock")).status_code == 204
@@ -195,8 +195,8 @@ async def test_trace_unknown_pseudonym_returns_404(
 ) -> None:
     await create(api)
     await create(stranger)
-    theirs = (await stranger.get(path("customer-7"))).json()["pseudonym"]
+    other = (await stranger.get(path("customer-7"))).json()["pseudonym"]
     own = pseudonym(tenant, "customer-7")
-    for name in (theirs, f"{own}:generations", pseudonym(tenant, None), "x", own.upper()):
+    for name in (other, f"{own}:generations", pseudonym(tenant, None), "x", own.upper()):
         answer = await operator.get(f"/admin/v1/tenants/{tenant.id}/end-users/{name}")
         assert (answer.status_code, answer.json()["code"]) == (404, "not_found"), name

@@ -48,7 +48,7 @@ async def left(redis: Redis) -> set[str]:
     found: set[bytes] = set()
     async for text in _texts(redis):
         found.update(re.findall(rb"mark-[a-z]+", text))
-    return {word.decode() for word in found}
+    return {mark.decode() for mark in found}
 
 
 async def _texts(redis: Redis) -> AsyncIterator[bytes]:
@@ -143,9 +143,9 @@ async def test_erasure_in_flight_strips_then_purges(
     assert await left(runtime.redis) == set()
     shown = (await api.get(f"/v1/generations/{name}")).json()
     assert shown["input"] == {"resolution": "720p", "duration": "5"}
-    assert shown["cancel_requested_at"] is not None, "fal is asked to stop"
+    assert shown["cancel_requested_at"] is not None, "fal receives a cancel"
     await moved(runtime, name, *AT_FAL[len(verbs) :], end)
-    assert await left(runtime.redis) == set(), "nothing that fal says of it is written down"
+    assert await left(runtime.redis) == set(), "no later response of fal is stored"
     await swept(runtime)
     assert (await api.get(f"/v1/generations/{name}")).status_code == 404
     assert await runtime.redis.execute("KEYS", "*generation*") == []
@@ -196,7 +196,7 @@ async def test_erasure_repeated_or_unknown_changes_nothing(api: httpx.AsyncClien
 
 async def test_erasure_is_limited_to_tenant(api: httpx.AsyncClient, stranger: httpx.AsyncClient) -> None:
     await create(api)
-    theirs = await create(stranger)
+    other_id = await create(stranger)
     await api.delete(PATH)
-    assert (await stranger.get(f"/v1/generations/{theirs}")).json()["input"]["prompt"] == "mark-prompt"
+    assert (await stranger.get(f"/v1/generations/{other_id}")).json()["input"]["prompt"] == "mark-prompt"
     assert (await stranger.get(PATH)).status_code == 200

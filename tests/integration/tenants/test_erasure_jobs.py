@@ -33,7 +33,7 @@ async def swept(runtime: Runtime) -> None:
     await runtime.queues.consumers[WorkQueue.SWEEP].idle()
 
 
-async def kept(runtime: Runtime, owner: Tenant) -> int:
+async def stored_generations(runtime: Runtime, owner: Tenant) -> int:
     """Return the number of stored generations of the tenant."""
     return int(await runtime.redis.execute("ZCARD", keys.generations_of_tenant(owner.id)))
 
@@ -61,7 +61,7 @@ async def test_large_erasure_returns_202_and_sweep_continues(
     await swept(runtime)
     done = (await api.get(f"{PATH}/erasure")).json()
     assert (done["state"], done["generations"], done["remaining"]) == ("done", 5, 0)
-    assert await kept(runtime, tenant) == 0
+    assert await stored_generations(runtime, tenant) == 0
     assert (await api.get(PATH)).status_code == 404
     assert await runtime.redis.execute("ZCARD", keys.due(WorkQueue.SWEEP)) == 0
     assert (await runtime.operations.audit.run()).clean
@@ -77,10 +77,10 @@ async def test_erasure_in_slices_ends(
     await api.delete(PATH)
     monkeypatch.setattr(erasure, "_CLAIM_SECONDS", 0.0)
     await swept(runtime)
-    assert await kept(runtime, tenant) == 4, "no time, nothing done; still due"
+    assert await stored_generations(runtime, tenant) == 4, "no time: no progress, still due"
     monkeypatch.setattr(erasure, "_CLAIM_SECONDS", 60.0)
     await swept(runtime)
-    assert await kept(runtime, tenant) == 0
+    assert await stored_generations(runtime, tenant) == 0
 
 
 async def test_erasure_continues_after_process_death(
@@ -95,12 +95,12 @@ async def test_erasure_continues_after_process_death(
         patch.setattr(ErasureJobs, "erase_some", die)
         with pytest.raises(asyncio.CancelledError):
             await runtime.tenants.end_users.erase(tenant, "anna")
-    assert await kept(runtime, tenant) == 1
+    assert await stored_generations(runtime, tenant) == 1
     await swept(runtime)
-    assert await kept(runtime, tenant) == 1, "the call may still be at it"
+    assert await stored_generations(runtime, tenant) == 1, "the call may still be running"
     clock.advance(timedelta(minutes=1))
     await swept(runtime)
-    assert await kept(runtime, tenant) == 0
+    assert await stored_generations(runtime, tenant) == 0
     assert (await api.get(f"{PATH}/erasure")).json()["state"] == "done"
 
 
@@ -148,10 +148,10 @@ async def test_creates_race_erasure(runtime: Runtime, tenant: Tenant) -> None:
         erasing_now = asyncio.create_task(runtime.tenants.end_users.erase(tenant, "anna"))
         await asyncio.gather(erasing_now, *(created(runtime, tenant) for _ in range(10)))
         assert erasing_now.result().state == "done"
-        if await kept(runtime, tenant):
+        if await stored_generations(runtime, tenant):
             assert (await runtime.tenants.end_users.get(tenant, "anna")).record.end_user_id == "anna"
             await runtime.tenants.end_users.erase(tenant, "anna")
-        assert await kept(runtime, tenant) == 0
+        assert await stored_generations(runtime, tenant) == 0
 
 
 async def test_erasure_without_id_record(runtime: Runtime, redis: Redis, tenant: Tenant) -> None:

@@ -77,7 +77,7 @@ async def status(app: FastAPI, key: str) -> int:
 async def test_key_mistyped_differs_from_unknown(app: FastAPI, operator: httpx.AsyncClient, path: str) -> None:
     key = await made(operator, path)
     text, forged = key["key"], new_key_text()[0].secret
-    told = {}
+    details = {}
     for what, wrong in {
         "typo": text[:-1] + ("0" if text[-1] != "0" else "1"),
         "unknown": new_key_text()[1],
@@ -87,10 +87,10 @@ async def test_key_mistyped_differs_from_unknown(app: FastAPI, operator: httpx.A
             answer = await client.get("/v1/usage")
         assert (answer.status_code, answer.json()["code"]) == (401, "unauthenticated")
         assert answer.headers["www-authenticate"].startswith("Bearer")
-        told[what] = answer.json()["detail"]
-    assert "mistyped" in told["typo"]
-    assert "unknown" in told["unknown"]
-    assert told["another secret"] == told["unknown"]
+        details[what] = answer.json()["detail"]
+    assert "mistyped" in details["typo"]
+    assert "unknown" in details["unknown"]
+    assert details["another secret"] == details["unknown"]
 
 
 async def test_key_only_hash_is_stored(redis: Redis, operator: httpx.AsyncClient, path: str) -> None:
@@ -284,10 +284,10 @@ async def test_key_revocation_reaches_cached_key_within_a_second(
 @pytest.mark.parametrize("verb", ["rotate", "revoke"])
 async def test_key_of_other_tenant_returns_404(app: FastAPI, operator: httpx.AsyncClient, path: str, verb: str) -> None:
     other = await app.state.runtime.tenants.service.create("other")
-    theirs = await made(operator, f"/admin/v1/tenants/{other.id}/keys")
-    answer = await operator.post(f"{path}/{theirs['id']}/{verb}", json={})
+    other_key = await made(operator, f"/admin/v1/tenants/{other.id}/keys")
+    answer = await operator.post(f"{path}/{other_key['id']}/{verb}", json={})
     assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
-    assert await status(app, theirs["key"]) == 200
+    assert await status(app, other_key["key"]) == 200
 
 
 async def test_key_malformed_id_returns_404(app: FastAPI, operator: httpx.AsyncClient, path: str) -> None:

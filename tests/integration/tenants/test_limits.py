@@ -129,8 +129,8 @@ def fields(answer: httpx.Response) -> tuple[int, ...]:
 
 async def test_rate_limit_allows_burst_then_rate(connect_with: Any, clock: Clock) -> None:
     api = await connect_with(requests_per_minute=6, burst=3)  # one request in ten seconds
-    told = [fields(await api.get("/v1/usage")) for _ in range(3)]
-    assert told == [(6, 60, 2, 10), (6, 60, 1, 20), (6, 60, 0, 30)]
+    limit_fields = [fields(await api.get("/v1/usage")) for _ in range(3)]
+    assert limit_fields == [(6, 60, 2, 10), (6, 60, 1, 20), (6, 60, 0, 30)]
     refused = await api.get("/v1/usage")
     assert (refused.status_code, refused.json()["code"]) == (429, "rate_limited")
     assert refused.json()["retryable"] is True

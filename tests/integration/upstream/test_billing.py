@@ -25,11 +25,11 @@ class Fal:
     """A platform API that responds as configured and records its requests."""
 
     def __init__(self) -> None:
-        self.asked: list[web.Request] = []
+        self.requests: list[web.Request] = []
         self.answer: Answer = _answering({"billing_events": []})
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
-        self.asked.append(request)
+        self.requests.append(request)
         return await self.answer(request)
 
 
@@ -66,7 +66,7 @@ async def events(client: FalBilling) -> list[BillingEvent]:
 async def test_billing_request_parameters(fal: Fal, client: FalBilling) -> None:
     assert await events(client) == []
 
-    (request,) = fal.asked
+    (request,) = fal.requests
     assert dict(request.query) == {
         "endpoint_id": ENDPOINT,
         "start": "2026-01-31T08:30:00.000Z",
@@ -130,7 +130,7 @@ async def test_billing_follows_pages(fal: Fal, client: FalBilling) -> None:
     fal.answer = answer
 
     assert [event.request_id for event in await events(client)] == [f"r-{n}" for n in range(5)]
-    assert {request.query["start"] for request in fal.asked} == {"2026-01-31T08:30:00.000Z"}
+    assert {request.query["start"] for request in fal.requests} == {"2026-01-31T08:30:00.000Z"}
 
 
 @pytest.mark.parametrize(
@@ -168,7 +168,7 @@ async def test_billing_other_status_is_none(fal: Fal, client: FalBilling, status
     with pytest.raises(UpstreamUnavailable, match=str(status)):
         await events(client)
 
-    assert len(fal.asked) == 1
+    assert len(fal.requests) == 1
 
 
 async def test_billing_endless_pages_stop_at_limit(
@@ -184,7 +184,7 @@ async def test_billing_endless_pages_stop_at_limit(
     with pytest.raises(UpstreamUnavailable, match="5 pages"):
         await events(client)
 
-    assert len(fal.asked) == 5
+    assert len(fal.requests) == 5
 
 
 @pytest.mark.parametrize("patience", [0.05, 3.0])

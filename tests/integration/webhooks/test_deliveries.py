@@ -119,7 +119,7 @@ async def test_delivery_after_last_attempt_is_dead(
     dead = await stored(runtime, delivery_id)
     assert (dead.status, len(dead.attempts)) == (DeliveryStatus.DEAD, 8)
     assert dead.attempts[-1].at - begun > timedelta(hours=HOURS_OF_ATTEMPTS)
-    assert await runtime.redis.execute("PTTL", keys.delivery(delivery_id)) == -1, "it is forgotten with its generation"
+    assert await runtime.redis.execute("PTTL", keys.delivery(delivery_id)) == -1, "it is purged with its generation"
 
 
 @pytest.mark.parametrize(
@@ -178,11 +178,11 @@ async def test_delivery_410_is_dead(runtime: Runtime, clock: Clock, owner: Tenan
 
 
 async def test_delivery_refused_connection_counts_as_attempt(runtime: Runtime, clock: Clock, owner: Tenant) -> None:
-    nobody = await sent(runtime, owner, clock, "http://127.0.0.1:9/hook")
+    refused = await sent(runtime, owner, clock, "http://127.0.0.1:9/hook")
     forbidden = await sent(runtime, owner, clock, "https://10.0.0.1/hook")
     closed = await sent(runtime, owner, clock, "http://127.0.0.1:65533/hook")
     await drained(runtime)
-    errors = [(await stored(runtime, d)).attempts[0].error for d in (nobody, forbidden, closed)]
+    errors = [(await stored(runtime, d)).attempts[0].error for d in (refused, forbidden, closed)]
     assert errors == ["refused_address", "refused_address", "connect"]
 
 

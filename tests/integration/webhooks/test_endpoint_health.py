@@ -78,7 +78,7 @@ async def test_failing_endpoint_is_warned_per_stage_then_disabled(
     shown = await read(api, made)
     assert (shown["enabled"], shown["disabled"]["reason"]) == (False, "failing")
     attempts = len(receiver.received)
-    assert attempts == 21, "five days after the first failure, and not an event later"
+    assert attempts == 21, "five days after the first failure, at the first event"
     assert clock() - begun > timedelta(days=5)
 
 
@@ -243,11 +243,11 @@ async def test_warning_event_is_purged_after_retention(
     await runtime.queues.consumers[WorkQueue.SWEEP].idle()
     assert await deliveries(api) == []
     left = {name.decode() for name in await runtime.redis.execute("KEYS", "*")}
-    ours = {
+    remaining = {
         name for name in left if re.search("deliver|endpoint:|dead", name) and not name.startswith(f"{keys.TAG}nudged:")
     }
-    assert {name for name in ours if not name.endswith(":health")} == set(), "a streak expires by itself"
-    assert [await runtime.redis.execute("TTL", name) > 0 for name in ours] == [True]
+    assert {name for name in remaining if not name.endswith(":health")} == set(), "a streak expires by itself"
+    assert [await runtime.redis.execute("TTL", name) > 0 for name in remaining] == [True]
     assert await runtime.redis.execute("ZCARD", keys.due(WorkQueue.SWEEP)) == 0
 
 
@@ -273,7 +273,7 @@ async def test_concurrent_success_resets_last_failure(
     begun = clock() + 6 * HOUR
     for _ in range(20):
         await failed(api, runtime, hours=6, clock=clock)
-    told = len(stages(watcher))
+    count = len(stages(watcher))
     before = await runtime.webhooks.endpoints.get(tenant, made["id"])
     receiver.answers[:] = [204]
     await failed(api, runtime, hours=6, clock=clock)
@@ -281,4 +281,4 @@ async def test_concurrent_success_resets_last_failure(
     await decline.note(before, Health(begun, percent=100, warned_percent=90), clock())
     await drained(runtime)
     assert (await read(api, made))["enabled"]
-    assert len(stages(watcher)) == told
+    assert len(stages(watcher)) == count

@@ -97,11 +97,11 @@ async def test_full_endpoint_queue_does_not_delay_others(redis: Redis, store: De
 async def test_tenant_limit_caps_concurrent_deliveries(redis: Redis, store: DeliveryStore) -> None:
     for name in ("whe_a", "whe_b", "whe_c"):
         await waiting(redis, 5, name)
-    theirs = await waiting(redis, 2, "whe_z", OTHER)
+    of_other = await waiting(redis, 2, "whe_z", OTHER)
     first = await claimed(store)
-    own = [item.id for item in first.taken if item.id not in {d.id for d in theirs}]
+    own = [item.id for item in first.taken if item.id not in {d.id for d in of_other}]
     assert len(own) == 8
-    assert {d.id for d in theirs} <= {item.id for item in first.taken}, "another tenant is not held up"
+    assert {d.id for d in of_other} <= {item.id for item in first.taken}, "another tenant is not delayed"
     assert (await claimed(store)).taken == []
     for _ in range(3):
         await finished(store, [own.pop()])
@@ -111,10 +111,10 @@ async def test_tenant_limit_caps_concurrent_deliveries(redis: Redis, store: Deli
         await finished(store, own)
         own = [item.id for item in (await claimed(store)).taken]
     assert await redis.execute("ZCARD", keys.delivery_leases_of_tenant(TENANT)) == 0
-    assert await _of_lanes(redis, "whe_a", "whe_b", "whe_c") == []
+    assert await _of_queues(redis, "whe_a", "whe_b", "whe_c") == []
 
 
-async def _of_lanes(redis: Redis, *names: str) -> list[bytes]:
+async def _of_queues(redis: Redis, *names: str) -> list[bytes]:
     return [
         each for name in names for each in await redis.execute("ZRANGE", keys.endpoint_queue(f"{TENANT}:{name}"), 0, -1)
     ]
@@ -223,14 +223,14 @@ async def test_purged_delivery_leaves_no_index_entries(redis: Redis, store: Deli
 
 
 async def test_receiver_is_host_not_path() -> None:
-    lanes = {
+    queues = {
         factories.delivery(tenant_id=TENANT, url=url).endpoint_queue
         for url in ("https://a.example/1", "https://A.example/2?x=/", "https://a.example")
     }
-    assert len(lanes) == 1
+    assert len(queues) == 1
     others = ("https://a.example:8443/1", "http://a.example/1", "https://b.example/1")
-    assert len(lanes | {factories.delivery(tenant_id=TENANT, url=url).endpoint_queue for url in others}) == 4
-    assert factories.delivery(tenant_id=OTHER, url="https://a.example/1").endpoint_queue not in lanes
+    assert len(queues | {factories.delivery(tenant_id=TENANT, url=url).endpoint_queue for url in others}) == 4
+    assert factories.delivery(tenant_id=OTHER, url="https://a.example/1").endpoint_queue not in queues
 
 
 # --- a whole worker ---------------------------------------------------------------------------------------------------

@@ -52,11 +52,11 @@ async def test_end_is_delivered_to_each_subscribed_endpoint(
     assert len(receiver.received) == 3, "two endpoints, and the request's own webhook_url"
     assert len({r.headers["webhook-id"] for r in receiver.received}) == 3
     assert len({r.body for r in receiver.received}) == 1
-    told = await deliveries(api, generation_id=name)
-    assert {d["endpoint_id"] for d in told} == {first["id"], second["id"], None}
-    assert {d["status"] for d in told} == {"delivered"}
+    sent = await deliveries(api, generation_id=name)
+    assert {d["endpoint_id"] for d in sent} == {first["id"], second["id"], None}
+    assert {d["status"] for d in sent} == {"delivered"}
     by_id = {r.headers["webhook-id"]: r for r in receiver.received}
-    for d in told:
+    for d in sent:
         secret = {first["id"]: first["secret"], second["id"]: second["secret"]}.get(d["endpoint_id"])
         if secret is not None:
             assert by_id[d["id"]].verified(secret)["data"]["id"] == name
@@ -98,9 +98,9 @@ async def test_progress_events_reach_subscribed_endpoints(
         "generation.submitted",
         *["generation.succeeded"] * 3,
     ]
-    told = await deliveries(api, generation_id=created["id"])
-    assert len(told) == 5
-    assert {d["id"] for d in told} == {d["id"] for d in await deliveries(api)}
+    sent = await deliveries(api, generation_id=created["id"])
+    assert len(sent) == 5
+    assert {d["id"] for d in sent} == {d["id"] for d in await deliveries(api)}
 
 
 async def test_erased_generation_sends_no_events(
@@ -115,7 +115,7 @@ async def test_erased_generation_sends_no_events(
 
     await api.delete("/v1/end-users/customer-7")
 
-    assert await deliveries(api) == [], "what quotes the prompt is gone with the answer"
+    assert await deliveries(api) == [], "a response that quotes the prompt is removed"
     await moves.apply(created["id"], lambda g: g.succeeded(factories.output(), 1, clock()))
     await drained(runtime)
     assert receiver.received == []
@@ -136,7 +136,7 @@ async def test_delivery_has_custom_headers_and_traceparent(
     await changed(api, made, description="kept")
     await ended(api)
     await drained(runtime)
-    assert receiver.received[1].headers["x-api-key"] == "s3cret", "left out, they stay"
+    assert receiver.received[1].headers["x-api-key"] == "s3cret", "omitted headers are unchanged"
     assert "traceparent" not in receiver.received[1].headers
     await changed(api, made, headers={})
     assert (await read(api, made))["headers"] == []

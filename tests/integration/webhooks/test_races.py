@@ -93,7 +93,7 @@ async def test_concurrent_failures_publish_stage_once(runtime: Runtime, racers: 
     assert await runtime.redis.execute("ZCARD", keys.endpoint_queue(queue_name(other))) == 1
     disabled = replace(failing, disabled=Disabled("failing", NOW))
     late = await racers[0].announce(replace(failing, version=7), [], now=NOW, retention=DAY, after=disabled, stage=100)
-    assert not late.won, "it has changed since it was read"
+    assert not late.won, "the endpoint has changed since it was read"
     assert await racers[0].load(owner.id, failing.id) == failing
 
 

@@ -67,7 +67,7 @@ async def test_redelivery_sends_same_id_and_bytes(
     assert (came.headers["webhook-id"], came.body.decode()) == (one["id"], before["body"])
     after = (await api.get(f"{DELIVERIES}/{one['id']}")).json()
     assert (after["status"], after["attempt_count"]) == ("delivered", 3)
-    assert [attempt["status"] for attempt in after["attempts"]] == [500, 500, 204], "the log goes on"
+    assert [attempt["status"] for attempt in after["attempts"]] == [500, 500, 204], "the log continues"
 
 
 async def test_redelivery_of_delivered_event_is_sent(
@@ -79,7 +79,7 @@ async def test_redelivery_of_delivered_event_is_sent(
     for _ in range(3):
         assert (await api.post(f"{DELIVERIES}/{one['id']}/redeliver")).json()["status"] == "pending"
     await drained(runtime)
-    assert len(receiver.received) == 2, "asked for three times while it waited, and sent once"
+    assert len(receiver.received) == 2, "requested three times while it waited, sent once"
 
 
 async def test_redelivery_has_full_retry_schedule(
@@ -264,14 +264,14 @@ async def test_dead_letters_are_purged_with_their_generation(
     connect: Connect, runtime: Runtime, redis: Redis, clock: Clock, receiver: Receiver
 ) -> None:
     """After the tenant's own retention, record, indexes and gauge lose the dead letters together."""
-    for kept in (timedelta(days=90), timedelta(minutes=1)):
-        owner = await runtime.tenants.service.create("acme", Limits(retention=kept))
+    for retention in (timedelta(days=90), timedelta(minutes=1)):
+        owner = await runtime.tenants.service.create("acme", Limits(retention=retention))
         api = await connect(owner)
         await endpoint(api, receiver.url)
         (one,) = await dead(api, runtime, clock, receiver, 1)
         assert await redis.execute("PTTL", keys.delivery(one["id"])) == -1
         finished = (await api.get(f"/v1/generations/{one['generation_id']}")).json()["finished_at"]
-        clock.now = max(clock.now, datetime.fromisoformat(finished) + kept)
+        clock.now = max(clock.now, datetime.fromisoformat(finished) + retention)
         await swept(runtime)
         assert await redis.execute("EXISTS", keys.delivery(one["id"])) == 0
         assert await redis.execute("ZCARD", keys.dead_letters_of_tenant(owner.id)) == 0

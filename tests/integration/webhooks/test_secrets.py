@@ -42,9 +42,9 @@ def receiver() -> Iterator[Receiver]:
 
 
 def in_javascript(folder: Path, secret: str, came: Received) -> Any:
-    told = json.dumps({"secret": secret, "headers": came.headers, "body": came.body.decode()})
+    message = json.dumps({"secret": secret, "headers": came.headers, "body": came.body.decode()})
     ran = subprocess.run(
-        ["node", "-e", JAVASCRIPT], cwd=folder, input=told, capture_output=True, text=True, timeout=30, check=False
+        ["node", "-e", JAVASCRIPT], cwd=folder, input=message, capture_output=True, text=True, timeout=30, check=False
     )
     assert ran.returncode == 0, ran.stderr
     return json.loads(ran.stdout)
@@ -192,7 +192,7 @@ async def test_ed25519_key_signs_and_is_public(
 ) -> None:
     made = await endpoint(api, receiver.url, ed25519=True)
     came = await event(api, runtime, receiver, clock)
-    assert came.verified(made["secret"]) == came.json, "libraries that know v1 only skip the other"
+    assert came.verified(made["secret"]) == came.json, "libraries for v1 only skip the other signature"
     v1, v1a = came.headers["webhook-signature"].split()
     assert (v1.partition(",")[0], v1a.partition(",")[0]) == ("v1", "v1a")
     async with client_of(app) as anybody:

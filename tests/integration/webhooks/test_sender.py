@@ -82,7 +82,7 @@ async def web_server(handler: Handler) -> AsyncIterator[Server]:
         await runner.cleanup()
 
 
-def says(answer: bytes) -> Raw:
+def respond_with(answer: bytes) -> Raw:
     """Start a server that reads a request and writes these bytes, whatever they are."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -183,7 +183,7 @@ async def test_sender_returns_every_status(status: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("header", "wish"),
+    ("header", "expected"),
     [
         ("120", timedelta(minutes=2)),
         (" 0 ", timedelta()),
@@ -201,9 +201,9 @@ async def test_sender_returns_every_status(status: int) -> None:
         ("Sun, 01 Mar 2026 12:05:00 +9999", None),
     ],
 )
-async def test_sender_parses_retry_after(header: str, wish: timedelta | None) -> None:
-    async with raw_server(says(f"HTTP/1.1 429 Slow\r\nRetry-After:{header}\r\n\r\n".encode())) as server:
-        assert (await answered(server.url())).retry_after == wish
+async def test_sender_parses_retry_after(header: str, expected: timedelta | None) -> None:
+    async with raw_server(respond_with(f"HTTP/1.1 429 Slow\r\nRetry-After:{header}\r\n\r\n".encode())) as server:
+        assert (await answered(server.url())).retry_after == expected
 
 
 async def test_sender_stores_no_cookies() -> None:
@@ -222,7 +222,7 @@ async def test_sender_stores_no_cookies() -> None:
 async def test_sender_reuses_connection_after_read_response() -> None:
     async def twice(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         for _ in range(2):
-            await says(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")(reader, writer)
+            await respond_with(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")(reader, writer)
             await reader.readexactly(len(BODY))
 
     async with raw_server(twice) as server, Sender(LOOPBACK) as sender:
@@ -233,8 +233,8 @@ async def test_sender_reuses_connection_after_read_response() -> None:
 
 async def test_sender_ignores_proxy_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     async with (
-        raw_server(says(b"HTTP/1.1 418 Proxy\r\n\r\n")) as proxy,
-        raw_server(says(b"HTTP/1.1 200 OK\r\n\r\n")) as server,
+        raw_server(respond_with(b"HTTP/1.1 418 Proxy\r\n\r\n")) as proxy,
+        raw_server(respond_with(b"HTTP/1.1 200 OK\r\n\r\n")) as server,
     ):
         for name in ("http_proxy", "HTTP_PROXY", "https_proxy", "all_proxy", "ALL_PROXY"):
             monkeypatch.setenv(name, f"http://127.0.0.1:{proxy.port}")
@@ -246,7 +246,7 @@ async def test_sender_ignores_proxy_environment(monkeypatch: pytest.MonkeyPatch)
 
 
 async def test_sender_truncates_response_body() -> None:
-    async with raw_server(says(b"HTTP/1.1 500 Oops\r\n\r\n" + b"\xff" + b"x" * 5000)) as server:
+    async with raw_server(respond_with(b"HTTP/1.1 500 Oops\r\n\r\n" + b"\xff" + b"x" * 5000)) as server:
         answer = await answered(server.url())
     assert answer.body == "\ufffd" + "x" * (EXCERPT_BYTES - 1)
 
@@ -257,7 +257,7 @@ async def test_sender_truncates_endless_body(with_tls: bool, certificate: tuple[
 
     async def endless(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         nonlocal sent
-        await says(b"HTTP/1.1 200 OK\r\n\r\n")(reader, writer)
+        await respond_with(b"HTTP/1.1 200 OK\r\n\r\n")(reader, writer)
         try:
             while True:
                 writer.write(b"x" * 65536)
@@ -277,7 +277,7 @@ async def test_sender_truncates_endless_body(with_tls: bool, certificate: tuple[
 
 async def test_sender_bounds_memory_of_endless_header() -> None:
     async def endless(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await says(b"HTTP/1.1 200 OK\r\nX: ")(reader, writer)
+        await respond_with(b"HTTP/1.1 200 OK\r\nX: ")(reader, writer)
         while True:
             writer.write(b"x" * 65536)
             await writer.drain()
@@ -294,7 +294,7 @@ async def test_sender_bounds_memory_of_endless_header() -> None:
 async def test_sender_does_not_decompress_response() -> None:
     packed = b"\x1f\x8b\x08" + bytes(7)
     head = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 10\r\n\r\n"
-    async with raw_server(says(head + packed)) as server:
+    async with raw_server(respond_with(head + packed)) as server:
         assert (await answered(server.url())).body == packed.decode(errors="replace")
 
 
@@ -307,7 +307,7 @@ async def test_sender_timeout_is_no_response() -> None:
 
 async def test_sender_body_timeout_keeps_status() -> None:
     async def stalls(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await says(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf")(reader, writer)
+        await respond_with(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf")(reader, writer)
         await never_answers(reader, writer)
 
     async with raw_server(stalls) as server:
@@ -320,14 +320,14 @@ async def test_sender_body_timeout_keeps_status() -> None:
 
 
 async def test_sender_endless_interim_responses_is_no_response() -> None:
-    async def hesitates(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def send_interim_responses(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         while True:
             writer.write(b"HTTP/1.1 102 Processing\r\n\r\n")
             await writer.drain()
             await asyncio.sleep(0)
 
-    async with raw_server(hesitates) as server:
+    async with raw_server(send_interim_responses) as server:
         assert (await failed(server.url(), timeout_seconds=0.05)).error == "timeout"
 
 
@@ -340,7 +340,7 @@ async def test_sender_latency_excludes_connection_wait() -> None:
         most = max(most, open_now)
         await asyncio.sleep(1.2)
         open_now -= 1
-        await says(b"HTTP/1.1 200 OK\r\n\r\n")(reader, writer)
+        await respond_with(b"HTTP/1.1 200 OK\r\n\r\n")(reader, writer)
 
     async with raw_server(slow) as server, Sender(LOOPBACK, timeout_seconds=2.2, max_connections=2) as sender:
         posts = (sender.post(server.url(), headers=HEADERS, body=BODY) for _ in range(4))
@@ -353,7 +353,7 @@ async def test_sender_latency_excludes_connection_wait() -> None:
 
 
 async def test_sender_dropped_connection_is_no_response() -> None:
-    async with raw_server(says(b"")) as server:
+    async with raw_server(respond_with(b"")) as server:
         answer = await failed(server.url())
     assert (answer.error, answer.detail) == ("disconnected", "the connection was closed before an answer")
 
@@ -368,7 +368,7 @@ async def test_sender_reset_connection_is_no_response() -> None:
 
 
 async def test_sender_incomplete_body_keeps_status() -> None:
-    async with raw_server(says(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf")) as server:
+    async with raw_server(respond_with(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf")) as server:
         answer = await answered(server.url())
     assert (answer.status, answer.body) == (200, "half")
 
@@ -392,7 +392,7 @@ async def test_sender_incomplete_body_keeps_status() -> None:
     ],
 )
 async def test_sender_malformed_response_never_raises(garbage: bytes) -> None:
-    async with raw_server(says(garbage)) as server:
+    async with raw_server(respond_with(garbage)) as server:
         answer = await post(server.url(), timeout_seconds=1)
     assert isinstance(answer, ReceiverResponse) or answer.error in {"other", "disconnected"}
 
@@ -410,20 +410,20 @@ async def test_sender_unknown_host_is_no_response() -> None:
 
 
 async def test_sender_resolver_resolves_localhost() -> None:
-    async with raw_server(says(b"HTTP/1.1 200 OK\r\n\r\n")) as server:
+    async with raw_server(respond_with(b"HTTP/1.1 200 OK\r\n\r\n")) as server:
         assert (await answered(server.url(host="localhost"))).status == 200
 
 
 async def test_sender_propagates_cancellation() -> None:
-    asked = asyncio.Event()
+    requested = asyncio.Event()
 
     async def hangs(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        asked.set()
+        requested.set()
         await never_answers(reader, writer)
 
     async with raw_server(hangs) as server, Sender(LOOPBACK) as sender:
         task = asyncio.create_task(sender.post(server.url(), headers=HEADERS, body=BODY))
-        await asked.wait()
+        await requested.wait()
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
@@ -473,10 +473,10 @@ def trusting(certificate: tuple[Path, Path]) -> ssl.SSLContext:
 
 
 async def test_sender_verifies_host_name_of_url(certificate: tuple[Path, Path]) -> None:
-    asked: list[str | None] = []
+    names: list[str | None] = []
     context = server_tls(certificate)
-    context.sni_callback = lambda _, name, __: asked.append(name)
-    async with raw_server(says(b"HTTP/1.1 200 OK\r\n\r\n"), tls=context) as server:
+    context.sni_callback = lambda _, name, __: names.append(name)
+    async with raw_server(respond_with(b"HTTP/1.1 200 OK\r\n\r\n"), tls=context) as server:
         for host in ("receiver.example", "other.example"):
             url = server.url(scheme="https", host=host)
             answer = await post(url, tls=trusting(certificate), resolver=FixedResolver(["127.0.0.1"]))
@@ -486,7 +486,7 @@ async def test_sender_verifies_host_name_of_url(certificate: tuple[Path, Path]) 
             assert isinstance(answer, NoReceiverResponse)
             assert answer.error == "tls"
             assert "not valid for 'other.example'" in answer.detail
-    assert asked == ["receiver.example", "other.example"]
+    assert names == ["receiver.example", "other.example"]
 
 
 async def test_sender_self_signed_certificate_is_refused(certificate: tuple[Path, Path]) -> None:
@@ -559,7 +559,7 @@ async def test_ssrf_refused_address_among_others_is_skipped(addresses: list[str]
 
 
 async def test_ssrf_allowed_address_after_refused_is_used() -> None:
-    async with raw_server(says(b"HTTP/1.1 200 OK\r\n\r\n")) as server:
+    async with raw_server(respond_with(b"HTTP/1.1 200 OK\r\n\r\n")) as server:
         answer = await answered(server.url(host="dual.example"), resolver=FixedResolver(["::1", "127.0.0.1"]))
     assert answer.status == 200
 
@@ -587,20 +587,23 @@ async def test_ssrf_plain_http_needs_allowed_network(monkeypatch: pytest.MonkeyP
 async def test_silent_name_server_delays_only_its_names(monkeypatch: pytest.MonkeyPatch) -> None:
     """A host name for each customer, and their name server is down: each lookup takes much longer than its attempt."""
     up_again = threading.Event()
-    asked: Counter[str] = Counter()
+    lookups: Counter[str] = Counter()
 
-    def look_up(host: str, *_: Any, **__: Any) -> list[Any]:
-        asked[host.partition(".")[2]] += 1
+    def resolve_name(host: str, *_: Any, **__: Any) -> list[Any]:
+        lookups[host.partition(".")[2]] += 1
         if host.endswith(".silent.example"):
             up_again.wait(20)
         return [(AF_INET, SOCK_STREAM, 6, "", ("127.0.0.1", 0))]
 
-    monkeypatch.setattr("service.net.resolver.socket.getaddrinfo", look_up)
-    async with raw_server(says(b"HTTP/1.1 200 OK\r\n\r\n")) as server, Sender(LOOPBACK, timeout_seconds=1) as sender:
+    monkeypatch.setattr("service.net.resolver.socket.getaddrinfo", resolve_name)
+    async with (
+        raw_server(respond_with(b"HTTP/1.1 200 OK\r\n\r\n")) as server,
+        Sender(LOOPBACK, timeout_seconds=1) as sender,
+    ):
         silent = [server.url(host=f"{n}.hooks.silent.example") for n in range(LOOKUP_THREADS + 10)]
         answers = await asyncio.gather(*(sender.post(url, headers=HEADERS, body=BODY) for url in silent))
         assert {answer.error for answer in answers if isinstance(answer, NoReceiverResponse)} == {"timeout"}
         other = await sender.post(server.url(host="other.example"), headers=HEADERS, body=BODY)
         up_again.set()
     assert isinstance(other, ReceiverResponse), other
-    assert asked["hooks.silent.example"] <= LOOKUPS_OF_A_DOMAIN
+    assert lookups["hooks.silent.example"] <= LOOKUPS_OF_A_DOMAIN

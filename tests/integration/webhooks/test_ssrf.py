@@ -38,7 +38,7 @@ def names() -> Iterator[NameServer]:
 
 
 @pytest.fixture(autouse=True)
-def _names_are_ours(app: FastAPI, runtime: Runtime, names: NameServer) -> None:
+def _name_server_of_test(app: FastAPI, runtime: Runtime, names: NameServer) -> None:
     for each in (app.state.runtime, runtime):
         each.connections.sender._resolver = Stub(names)
 
@@ -92,7 +92,9 @@ async def test_ssrf_name_with_one_forbidden_address_is_refused(
     assert answer.status_code == 422
     (fault,) = answer.json()["errors"]
     assert fault["pointer"] == "/url"
-    assert not [address for address in addresses if address in answer.text], "what it resolves to is nobody's business"
+    assert not [address for address in addresses if address in answer.text], (
+        "the response does not reveal the addresses"
+    )
 
 
 async def test_ssrf_rebinding_after_create_connects_nowhere(
@@ -111,7 +113,7 @@ async def test_ssrf_rebinding_after_create_connects_nowhere(
         assert delivery["last_attempt"]["error"] == "refused_address"
         assert "127.0.0" not in str(delivery["last_attempt"])
     assert came == []
-    assert names.asked >= 2
+    assert names.queries >= 2
 
 
 async def test_ssrf_trusted_name_may_be_internal_and_plain(

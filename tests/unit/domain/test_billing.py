@@ -128,7 +128,7 @@ units = st.sampled_from([None, *(thousands_of_tokens("480p", duration) for durat
 
 
 @st.composite
-def in_doubt(draw: st.DrawFn, prefix: str) -> list[Suspect]:
+def unconfirmed_submits(draw: st.DrawFn, prefix: str) -> list[Suspect]:
     return [
         one(f"{prefix}_{number}", draw(moments), duration=draw(durations)) for number in range(draw(st.integers(0, 4)))
     ]
@@ -142,7 +142,7 @@ def bills(draw: st.DrawFn) -> list[BillingEvent]:
 
 
 @settings(max_examples=500)
-@given(in_doubt("gen"), in_doubt("rival"), bills())
+@given(unconfirmed_submits("gen"), unconfirmed_submits("rival"), bills())
 def test_adopted_match_is_the_only_possible_one(
     unconfirmed: list[Suspect], rivals: list[Suspect], events: list[BillingEvent]
 ) -> None:
@@ -161,7 +161,7 @@ def test_adopted_match_is_the_only_possible_one(
             assert (match == "absent") == (own == [])
 
 
-@given(in_doubt("gen"), bills(), st.randoms())
+@given(unconfirmed_submits("gen"), bills(), st.randoms())
 def test_match_ignores_the_order_of_events(
     unconfirmed: list[Suspect], events: list[BillingEvent], chance: Random
 ) -> None:

@@ -37,7 +37,7 @@ def test_legal_transition_is_made_by_its_method(before: Status, after: Status) -
     after_move = METHODS[after](g)
 
     assert after_move.status is after
-    assert g.status is before, "verbs return a new one"
+    assert g.status is before, "methods return a new object"
     assert (after_move.id, after_move.version, after_move.created_at) == (g.id, g.version, g.created_at)
 
 
@@ -60,7 +60,9 @@ def test_transitions_keep_their_promises() -> None:
     assert Status.QUEUED not in TRANSITIONS[Status.UNCONFIRMED], "may have been sent: never sent again"
     assert all(Status.QUEUED not in TRANSITIONS[status] for status in UPSTREAM)
     assert all(Status.SUBMITTING not in exits for status, exits in TRANSITIONS.items() if status is not Status.QUEUED)
-    assert all(TRANSITIONS[status] & TERMINAL for status in Status if status not in TERMINAL), "no dead ends"
+    assert all(TRANSITIONS[status] & TERMINAL for status in Status if status not in TERMINAL), (
+        "every status can reach an end"
+    )
 
 
 def test_terminal_status_has_no_exit() -> None:
@@ -126,7 +128,7 @@ def test_poll_without_news_changes_nothing() -> None:
     g = factories.in_status(Status.SUBMITTED).polled(position=2, logs=(factories.log_line(),))
 
     assert g.polled(position=2, logs=(factories.log_line(),)) is g
-    assert g.polled(position=2, logs=()) is g, "fal's log is a moving window: lines that left it stay"
+    assert g.polled(position=2, logs=()) is g, "fal's log is a moving window: lines outside of it stay"
 
 
 def test_poll_adds_each_log_line_once_in_order() -> None:
@@ -147,7 +149,7 @@ def test_poll_failures_are_counted_until_a_response() -> None:
     failing = factories.in_status(Status.SUBMITTED).poll_failed(NOW).poll_failed(NOW)
 
     assert failing.poll_failures == 2
-    assert failing.status is Status.SUBMITTED, "upstream trouble is no failure"
+    assert failing.status is Status.SUBMITTED, "an upstream error is no failure"
     assert failing.polled(position=failing.upstream_position, logs=()).poll_failures == 0
 
 

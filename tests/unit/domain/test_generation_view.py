@@ -82,7 +82,7 @@ def test_view_has_no_internal_data(g: Generation) -> None:
     shown = to_json(public(g)).decode()
 
     assert g.callback_token not in shown
-    assert g.end_user not in shown, "the pseudonym is between us and fal"
+    assert g.end_user not in shown, "only the gateway and fal know the pseudonym"
     assert g.fingerprint not in shown
     assert g.tenant_id not in shown
 

@@ -80,7 +80,7 @@ def test_full_body_is_accepted_unchanged() -> None:
     upstream = {name: FULL[name] for name in FULL if name in request.video()}
     assert request.video() == upstream
     assert request.max_cost_usd == 2_500_000
-    assert "customer-7" not in json.dumps(request.video()), "the end user's name stays here"
+    assert "customer-7" not in json.dumps(request.video()), "the end user's id does not reach fal"
     assert request.end_user_id == "customer-7"
 
 
@@ -376,7 +376,7 @@ def test_fault_does_not_contain_the_prompt(changes: dict[str, Any]) -> None:
 
     assert SENTINEL not in str(raised.value) + repr(raised.value.errors)
     assert raised.value.__cause__ is None
-    assert raised.value.__suppress_context__, "pydantic's own error holds the input"
+    assert raised.value.__suppress_context__, "pydantic's own error contains the input"
 
 
 @pytest.mark.parametrize(

@@ -70,23 +70,23 @@ def test_stream_resumed_after_any_event_sends_the_rest(history: list[Snapshot]) 
 @given(histories(), st.data())
 def test_stream_sends_each_event_once(history: list[Snapshot], data: st.DataObject) -> None:
     """A client that reads some versions, and whose connection breaks at any event."""
-    heard: list[Event] = []
+    received: list[Event] = []
     cursor = BEGINNING
     for snapshot in [s for s in history[:-1] if data.draw(st.booleans())] + [history[-1]] * 50:
         events = events_of(snapshot, cursor)
         arrived = events[: data.draw(st.integers(0, len(events)))] if snapshot is not history[-1] else events
-        heard += arrived
+        received += arrived
         cursor = parse_cursor(str(arrived[-1].id)) if arrived else cursor
         if snapshot is history[-1]:
             break
     last = history[-1][0]
-    assert [e.data["message"] for e in heard if e.kind == "log"] == [line.message for line in last.logs]
-    states = [e.id.states for e in heard if e.kind == "state"]
+    assert [e.data["message"] for e in received if e.kind == "log"] == [line.message for line in last.logs]
+    states = [e.id.states for e in received if e.kind == "state"]
     assert states == sorted(set(states))
-    assert (heard[-1].kind, heard[-1].data["status"]) == ("state", last.status)
+    assert (received[-1].kind, received[-1].data["status"]) == ("state", last.status)
     assert is_over(last, cursor)
     assert events_of(history[-1], cursor) == []
-    queues = [(e.kind, e.data) for e in heard if e.kind != "log"]
+    queues = [(e.kind, e.data) for e in received if e.kind != "log"]
     assert not [1 for before, after in pairwise(queues) if before == after and after[0] == "queue"]
 
 

@@ -30,7 +30,7 @@ XMP = f"<x:xmpmeta>{SECRET}</x:xmpmeta>".encode()
 MOST = 1_000_000
 
 
-def looked_at(content: bytes, most_pixels: int = MOST) -> tuple[Inspected, bytes]:
+def inspected(content: bytes, most_pixels: int = MOST) -> tuple[Inspected, bytes]:
     return inspect(content, most_pixels=most_pixels)
 
 
@@ -63,7 +63,7 @@ TALKATIVE: dict[str, Callable[[], bytes]] = {
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_inspection_format_is_of_the_bytes(kind: str) -> None:
-    found, _ = looked_at(pictures.encoded(kind))
+    found, _ = inspected(pictures.encoded(kind))
 
     assert found == Inspected(kind, 60, 40)  # type: ignore[arg-type]
 
@@ -72,7 +72,7 @@ def test_inspection_format_is_of_the_bytes(kind: str) -> None:
 def test_inspection_plain_image_is_unchanged(kind: str) -> None:
     content = pictures.encoded(kind)
 
-    assert looked_at(content)[1] == content
+    assert inspected(content)[1] == content
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -80,14 +80,14 @@ def test_inspection_removes_metadata_not_colour_profile(kind: str) -> None:
     content = TALKATIVE[kind]()
     assert SECRET.encode() in content or zlib.compress(SECRET.encode()) in content
 
-    clean = pictures.opened(looked_at(content)[1])
+    clean = pictures.opened(inspected(content)[1])
 
     before = pictures.opened(content)
-    assert clean.tobytes() == before.tobytes(), "not a pixel was touched"
+    assert clean.tobytes() == before.tobytes(), "the pixels are unchanged"
     assert clean.info.get("icc_profile") == PROFILE
     assert not clean.getexif()
     assert not {"exif", "xmp", "comment", "Location", "Comment", "XML:com.adobe.xmp", "photoshop"} & set(clean.info)
-    assert SECRET.encode() not in looked_at(content)[1]
+    assert SECRET.encode() not in inspected(content)[1]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -96,7 +96,7 @@ def test_inspection_applies_exif_rotation(kind: str, orientation: int) -> None:
     options: dict[str, Any] = {"lossless": True} if kind == "webp" else {}
     content = pictures.encoded(kind, exif=pictures.exif(orientation=orientation), **options)
 
-    found, clean = looked_at(content)
+    found, clean = inspected(content)
 
     image = pictures.opened(clean)
     sideways = orientation >= 5
@@ -114,13 +114,13 @@ def test_inspection_cmyk_colours_are_unchanged() -> None:
     """An Adobe segment states how to read the colours; without it they are inverted."""
     content = pictures.encoded("jpeg", pictures.picture().convert("CMYK"))
 
-    assert pictures.opened(looked_at(content)[1]).tobytes() == pictures.opened(content).tobytes()
+    assert pictures.opened(inspected(content)[1]).tobytes() == pictures.opened(content).tobytes()
 
 
 def test_inspection_progressive_jpeg_with_many_scans() -> None:
     content = pictures.encoded("jpeg", pictures.noise(200, 100), progressive=True, exif=pictures.exif())
 
-    clean = looked_at(content)[1]
+    clean = inspected(content)[1]
 
     assert pictures.opened(clean).tobytes() == pictures.opened(content).tobytes()
     assert SECRET.encode() not in clean
@@ -139,21 +139,21 @@ def test_inspection_progressive_jpeg_with_many_scans() -> None:
 def test_inspection_removes_trailer_of_cameras(tail: bytes) -> None:
     content = pictures.encoded("jpeg")
 
-    assert looked_at(content + tail)[1] == content
+    assert inspected(content + tail)[1] == content
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("tail", [b"PK\x03\x04 a zip", b"<html>", b"%PDF-1.7", b"\x00\x00x"])
 def test_inspection_other_trailing_bytes_are_refused(kind: str, tail: bytes) -> None:
     with pytest.raises(ImageTrailingData):
-        looked_at(pictures.encoded(kind) + tail)
+        inspected(pictures.encoded(kind) + tail)
 
 
 def test_inspection_removes_file_hidden_in_segment() -> None:
     content = pictures.encoded("jpeg", comment=b"*/=1;alert(1)/*")
     hidden = content[:2] + pictures.segment(0xFE, b"PK\x03\x04 a zip") + content[2:]
 
-    clean = looked_at(hidden)[1]
+    clean = inspected(hidden)[1]
 
     assert b"PK\x03\x04" not in clean
     assert b"alert" not in clean
@@ -164,20 +164,20 @@ def test_inspection_pixel_limit_is_checked_by_header(kind: str) -> None:
     content = pictures.encoded(kind)
 
     with pytest.raises(ImageTooManyPixels, match="60 x 40"):
-        looked_at(content, most_pixels=60 * 40 - 1)
-    assert looked_at(content, most_pixels=60 * 40)
+        inspected(content, most_pixels=60 * 40 - 1)
+    assert inspected(content, most_pixels=60 * 40)
 
 
 def test_inspection_truncated_bomb_reports_its_size() -> None:
     with pytest.raises(ImageTooManyPixels):
-        looked_at(pictures.png_header(40_000, 40_000)[:60])
+        inspected(pictures.png_header(40_000, 40_000)[:60])
 
 
 def test_inspection_webp_flags_match_remaining_chunks() -> None:
     flags = 20  # after the header of the RIFF and of the first chunk
     content = webp_with_everything()
 
-    clean = looked_at(content)[1]
+    clean = inspected(content)[1]
 
     assert content[flags] & 0x2C == 0x2C, "EXIF, XMP, a profile"
     assert clean[flags] & 0x2C == 0x20, "a profile"
@@ -191,7 +191,7 @@ def test_inspection_bomb_is_not_decoded(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(PngImagePlugin.PngImageFile, "load", decoded)
 
     with pytest.raises(ImageTooManyPixels):
-        looked_at(pictures.png_header(40_000, 40_000))
+        inspected(pictures.png_header(40_000, 40_000))
 
 
 @pytest.mark.parametrize(
@@ -200,20 +200,20 @@ def test_inspection_bomb_is_not_decoded(monkeypatch: pytest.MonkeyPatch) -> None
 )
 def test_inspection_other_format_is_refused(content: bytes) -> None:
     with pytest.raises(ImageFormat):
-        looked_at(content)
+        inspected(content)
 
 
 def test_inspection_animation_is_refused() -> None:
     content = pictures.encoded("webp", save_all=True, append_images=[pictures.noise(60, 40)])
 
     with pytest.raises(ImageFormat):
-        looked_at(content)
+        inspected(content)
 
 
 def test_inspection_animated_png_becomes_still() -> None:
     content = pictures.encoded("png", save_all=True, append_images=[pictures.noise(60, 40)])
 
-    clean = pictures.opened(looked_at(content)[1])
+    clean = pictures.opened(inspected(content)[1])
 
     assert not getattr(clean, "is_animated", False)
     assert clean.convert("RGB").tobytes() == pictures.picture().tobytes()
@@ -231,7 +231,7 @@ def test_inspection_undecodable_pixels_are_refused(kind: str) -> None:
         content[start + 4 : start + 6] = b"\x77\x77"
 
     with pytest.raises(BadImage) as raised:
-        looked_at(bytes(content))
+        inspected(bytes(content))
 
     assert raised.value.code in ("image_unreadable", "image_truncated")
 
@@ -243,7 +243,7 @@ def test_inspection_truncated_image_is_refused(kind: str, share: float) -> None:
     content = TALKATIVE[kind]()
 
     with pytest.raises((ImageTruncated, ImageFormat, ImageUnreadable)):
-        looked_at(content[: int(len(content) * share)])
+        inspected(content[: int(len(content) * share)])
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -255,7 +255,7 @@ def test_inspection_damaged_image_is_refused_or_valid(kind: str, data: st.DataOb
         content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
 
     try:
-        found, clean = looked_at(bytes(content))
+        found, clean = inspected(bytes(content))
     except BadImage:
         return
     assert pictures.opened(clean).size == (found.width, found.height)
@@ -292,4 +292,4 @@ def test_inspection_ignores_pillow_pixel_limit() -> None:
     Image.new("1", (10_000, 9_500)).save(big, "PNG")
 
     with pytest.raises(ImageTooManyPixels):
-        looked_at(big.getvalue(), most_pixels=90_000_000)
+        inspected(big.getvalue(), most_pixels=90_000_000)

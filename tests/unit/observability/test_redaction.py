@@ -242,7 +242,7 @@ def test_redaction_time_is_linear(piece: str) -> None:
 
     Redactor([HUSH]).text(text)
 
-    assert time.process_time() - begun < 5, "quadratic would be minutes"
+    assert time.process_time() - begun < 5, "quadratic time would be minutes"
 
 
 def test_redaction_ordinary_line_is_not_parsed() -> None:

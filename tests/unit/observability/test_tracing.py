@@ -148,7 +148,7 @@ def test_unsampled_parent_is_not_traced(collector: Collector) -> None:
     with tracing.span("quiet", parent=f"{PARENT[:-2]}00") as span:
         assert span.traceparent is not None
         assert span.traceparent.startswith(f"00-{TRACE}-")
-        assert span.traceparent.endswith("-00"), "receivers see the flag"
+        assert span.traceparent.endswith("-00"), "receivers get the flag"
     tracing.shut_down()
 
     assert collector.spans == []

@@ -25,7 +25,7 @@ def test_record_of_version_0_is_read() -> None:
     assert g.output.video.file_size == 3415926
     written = json.loads(dump(g))
     assert written.pop("record") == records.VERSION
-    assert written == json.loads(OLDEST), "and nothing is lost when it is written anew"
+    assert written == json.loads(OLDEST), "and nothing is lost when it is written again"
 
 
 @pytest.mark.parametrize("status", Status)

@@ -24,8 +24,8 @@ LOST = {"payload": None, "payload_error": "The output could not be serialized"}
 IDS = {"request_id": R, "gateway_request_id": "another"}
 
 
-def body(**words: Any) -> bytes:
-    return json.dumps({**IDS, **words}).encode()
+def body(**fields: Any) -> bytes:
+    return json.dumps({**IDS, **fields}).encode()
 
 
 READ: list[tuple[bytes, Callback | None]] = [

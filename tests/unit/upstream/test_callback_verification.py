@@ -123,7 +123,7 @@ async def test_callback_timestamp_tolerance_is_five_minutes(verifier: Verifier, 
 async def test_callback_malformed_fetches_no_keys(fal: KeyServer, verifier: Verifier) -> None:
     await verifier.verify({}, BODY, SIGNED_AT)
     await verifier.verify(HEADERS, BODY, SIGNED_AT + timedelta(days=1))
-    assert fal.asked == 0
+    assert fal.requests == 0
 
 
 # --- keys -------------------------------------------------------------------------------------------------------------
@@ -175,13 +175,13 @@ async def test_callback_is_checked_with_every_key(fal: KeyServer, verifier: Veri
 async def test_key_set_is_fetched_once_a_day(fal: KeyServer, verifier: Verifier) -> None:
     for _ in range(3):
         assert await verifier.verify(HEADERS, BODY, SIGNED_AT) == "authentic"
-    assert fal.asked == 1
+    assert fal.requests == 1
     signer = Signer.from_seed(bytes(range(32)))
     last = SIGNED_AT + CACHED_FOR - SECOND
     assert await verifier.verify(signed(signer, at=last), BODY, last) == "authentic"
-    assert fal.asked == 1
+    assert fal.requests == 1
     assert await verifier.verify(signed(signer, at=last + SECOND), BODY, last + SECOND) == "authentic"
-    assert fal.asked == 2
+    assert fal.requests == 2
 
 
 async def test_key_set_is_fetched_for_unknown_key(fal: KeyServer, verifier: Verifier) -> None:
@@ -190,7 +190,7 @@ async def test_key_set_is_fetched_for_unknown_key(fal: KeyServer, verifier: Veri
     fal.keys = [new.jwk]
     later = SIGNED_AT + BETWEEN_FETCHES
     assert await verifier.verify(signed(new), BODY, later) == "authentic"
-    assert await verifier.verify(HEADERS, BODY, later) == "signature", "the old key is gone"
+    assert await verifier.verify(HEADERS, BODY, later) == "signature", "the old key is removed"
 
 
 async def test_forged_callbacks_fetch_keys_twice_a_minute(fal: KeyServer, verifier: Verifier) -> None:
@@ -201,20 +201,20 @@ async def test_forged_callbacks_fetch_keys_twice_a_minute(fal: KeyServer, verifi
         verdicts = await asyncio.gather(*(verifier.verify(forged, BODY, at) for _ in range(5)))
         assert set(verdicts) == {"signature"}
         assert await verifier.verify(HEADERS, BODY, at) == "authentic"
-    assert fal.asked == 2
+    assert fal.requests == 2
 
 
 async def test_concurrent_callbacks_share_one_key_fetch(fal: KeyServer, verifier: Verifier) -> None:
     fal.may_answer.clear()
     waiting = [asyncio.create_task(verifier.verify(HEADERS, BODY, SIGNED_AT)) for _ in range(50)]
     async with asyncio.timeout(30):
-        await fal.was_asked.wait()
+        await fal.requested.wait()
     waiting[0].cancel()
     fal.may_answer.set()
     verdicts = await asyncio.gather(*waiting, return_exceptions=True)
     assert isinstance(verdicts[0], asyncio.CancelledError)
-    assert set(verdicts[1:]) == {"authentic"}, "although the first, who began the fetch, has gone"
-    assert fal.asked == 1
+    assert set(verdicts[1:]) == {"authentic"}, "although the caller that started the fetch was canceled"
+    assert fal.requests == 1
 
 
 BROKEN: dict[str, Callable[[], web.Response]] = {
@@ -232,7 +232,7 @@ async def test_callback_without_keys_is_unverifiable(fal: KeyServer, verifier: V
     fal.answer = BROKEN[how]()
     assert await verifier.verify(HEADERS, BODY, SIGNED_AT) == "keys_unavailable"
     assert await verifier.verify(HEADERS, BODY, SIGNED_AT + SECOND) == "keys_unavailable"
-    assert fal.asked == 1
+    assert fal.requests == 1
     fal.answer = None
     assert await verifier.verify(HEADERS, BODY, SIGNED_AT + BETWEEN_FETCHES) == "authentic"
 
@@ -244,7 +244,7 @@ async def test_key_set_stale_is_used_for_a_day(fal: KeyServer, verifier: Verifie
     fal.answer = BROKEN[how]()
     last = SIGNED_AT + CACHED_FOR - SECOND
     assert await verifier.verify(signed(Signer.unpublished(), at=last), BODY, last) == "signature"
-    assert fal.asked == 2
+    assert fal.requests == 2
     assert await verifier.verify(signed(signer, at=last), BODY, last) == "authentic"
     after = last + BETWEEN_FETCHES
     assert await verifier.verify(signed(signer, at=after), BODY, after) == "keys_unavailable"
@@ -267,5 +267,5 @@ async def test_close_cancels_key_fetch(fal: KeyServer) -> None:
     async with Verifier(rest_url=fal.url) as verifier:
         waiting = asyncio.create_task(verifier.verify(HEADERS, BODY, SIGNED_AT))
         async with asyncio.timeout(30):
-            await fal.was_asked.wait()
+            await fal.requested.wait()
     assert isinstance((await asyncio.gather(waiting, return_exceptions=True))[0], asyncio.CancelledError)

@@ -431,18 +431,18 @@ async def test_fal_routes_with_request_id_check_tenant(
     app: FastAPI, fal: httpx.AsyncClient, connect_fal: ConnectFal
 ) -> None:
     """A route with parameters unknown to this test fails here, on purpose."""
-    theirs, stranger, told = await submitted(fal), await connect_fal(), set()
+    existing, stranger, responses = await submitted(fal), await connect_fal(), set()
     for path, item in app.openapi()["paths"].items():
         if not path.startswith("/fal/") or "{request_id}" not in path:
             continue
         assert set(re.findall(r"{(\w+)}", path)) == {"endpoint", "request_id"}
         for method in item:
-            for name in (theirs, UNKNOWN, "x"):
+            for name in (existing, UNKNOWN, "x"):
                 filled = path.replace("{endpoint}", HEAD).replace("{request_id}", name)
                 answer = await stranger.request(method, filled)
-                told.add((path, answer.status_code, answer.text))
-    assert len(told) == len({path for path, _, _ in told}) == 5, "the three look the same"
-    assert (await fal.get(f"{request_path(theirs)}/status")).json()["status"] == "IN_QUEUE"
+                responses.add((path, answer.status_code, answer.text))
+    assert len(responses) == len({path for path, _, _ in responses}) == 5, "the three responses are equal"
+    assert (await fal.get(f"{request_path(existing)}/status")).json()["status"] == "IN_QUEUE"
 
 
 async def test_fal_route_requires_scope(fal: httpx.AsyncClient, connect: Connect, tenant: Any) -> None:
@@ -460,8 +460,8 @@ async def test_fal_route_requires_scope(fal: httpx.AsyncClient, connect: Connect
 async def test_fal_rate_limit_counts_submits_only(connect_fal: ConnectFal) -> None:
     client = await connect_fal(requests_per_minute=1, burst=2)
     name = await submitted(client, prompt="first")
-    looks = [await client.get(f"{request_path(name)}/status") for _ in range(50)]
-    assert {answer.status_code for answer in looks} == {202}
+    responses = [await client.get(f"{request_path(name)}/status") for _ in range(50)]
+    assert {answer.status_code for answer in responses} == {202}
     assert (await submit(client, prompt="second")).status_code == 200
     refused = await submit(client, prompt="third")
     assert (refused.status_code, refused.json()["error_type"]) == (429, "rate_limited")

@@ -211,7 +211,7 @@ async def until(value: Callable[[], Awaitable[Any]], wanted: Any) -> None:
             await asyncio.sleep(0.002)
 
 
-async def unheard(
+async def submit_and_disconnect(
     app: FastAPI, client: httpx.AsyncClient, *, path: str = f"{QUEUE}/{MODEL}", how: str = "gone", **changes: Any
 ) -> None:
     """Submit, and disconnect before the response, or break the connection while it is sent."""
@@ -255,7 +255,7 @@ async def ids_of(api: httpx.AsyncClient) -> list[str]:
 async def test_resend_http_after_lost_response(
     app: FastAPI, fal: httpx.AsyncClient, api: httpx.AsyncClient, how: str
 ) -> None:
-    await unheard(app, fal, how=how)
+    await submit_and_disconnect(app, fal, how=how)
     (lost,) = await ids_of(api)
     again = await submit(fal)
     assert (again.status_code, again.json()["request_id"], again.headers["x-fal-request-id"]) == (200, lost, lost)
@@ -266,7 +266,7 @@ async def test_resend_http_after_lost_response(
 async def test_resend_matches_same_call_of_same_key_only(
     app: FastAPI, fal: httpx.AsyncClient, api: httpx.AsyncClient, connect: Connect, tenant: Tenant
 ) -> None:
-    await unheard(app, fal)
+    await submit_and_disconnect(app, fal)
     (lost,) = await ids_of(api)
     other_key = as_fal(await connect(tenant))
     others = [
@@ -283,7 +283,7 @@ async def test_resend_matches_same_call_of_same_key_only(
 async def test_resend_of_other_tenant_is_new_generation(
     app: FastAPI, fal: httpx.AsyncClient, connect_fal: ConnectFal
 ) -> None:
-    await unheard(app, fal)
+    await submit_and_disconnect(app, fal)
     stranger = await connect_fal()
     name = await submitted(stranger)
     assert (await fal.get(f"/v1/generations/{name}", headers={"authorization": "Bearer x"})).status_code == 401
@@ -291,14 +291,14 @@ async def test_resend_of_other_tenant_is_new_generation(
 
 
 async def test_resend_through_proxy(app: FastAPI, fal: httpx.AsyncClient, api: httpx.AsyncClient) -> None:
-    await unheard(app, fal)
+    await submit_and_disconnect(app, fal)
     headers = {"x-fal-target-url": f"https://queue.fal.run/{MODEL}", "content-type": "application/json"}
     answer = await fal.post("/fal/proxy", content=to_json(create_body()), headers=headers)
     assert [answer.json()["request_id"]] == await ids_of(api)
 
 
 async def test_resend_with_idempotency_key(app: FastAPI, fal: httpx.AsyncClient, api: httpx.AsyncClient) -> None:
-    await unheard(app, fal)
+    await submit_and_disconnect(app, fal)
     (lost,) = await ids_of(api)
     first = await submitted(fal, headers={"idempotency-key": "order-7"})
     assert first != lost
@@ -339,7 +339,7 @@ async def test_run_disconnect_marks_response_lost(
     app: FastAPI, fal: httpx.AsyncClient, runtime: Runtime, tenant: Tenant, clock: Clock, tail: str
 ) -> None:
     path = f"/fal/run/{MODEL}{tail}"
-    await unheard(app, fal, path=path)
+    await submit_and_disconnect(app, fal, path=path)
     again = asyncio.create_task(fal.post(path, content=to_json(create_body())))
     key = (await runtime.redis.execute("KEYS", keys.undelivered_responses(tenant.id, "*")))[0]
     (name,) = await runtime.redis.execute("ZRANGE", key, 0, -1)

@@ -55,8 +55,8 @@ async def test_fal_upload_bytes_are_at_file_url(
     assert (answer.status_code, answer.json()) == (200, {})
     assert answer.headers["x-fal-request-id"]
     async with httpx.AsyncClient(trust_env=False) as client:
-        kept = (await client.get(place["file_url"])).content
-    assert pictures.opened(kept).tobytes() == pictures.opened(PHOTO).tobytes()
+        stored = (await client.get(place["file_url"])).content
+    assert pictures.opened(stored).tobytes() == pictures.opened(PHOTO).tobytes()
     assert settings.fal_rest_url.rpartition("/")[0] not in place["upload_url"]
 
 

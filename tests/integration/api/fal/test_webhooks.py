@@ -46,8 +46,8 @@ async def verified(client: httpx.AsyncClient, came: Received) -> dict[str, Any]:
     (key,) = answer.json()["keys"]
     public = Ed25519PublicKey.from_public_bytes(base64.urlsafe_b64decode(key["x"] + "="))
     public.verify(signature, "\n".join(lines).encode())
-    told = datetime.fromtimestamp(int(came.headers["x-fal-webhook-timestamp"]), UTC)
-    assert abs(datetime.now(UTC) - told) < TOLERANCE
+    signed_at = datetime.fromtimestamp(int(came.headers["x-fal-webhook-timestamp"]), UTC)
+    assert abs(datetime.now(UTC) - signed_at) < TOLERANCE
     body: dict[str, Any] = from_json(came.body)
     assert came.headers["x-fal-webhook-request-id"] == body["request_id"] == body["gateway_request_id"]
     return body
