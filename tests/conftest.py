@@ -142,7 +142,7 @@ def sandbox_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     assert child.process.stdout is not None
     try:
         line = child.process.stdout.readline()
-        assert line, child.story()
+        assert line, child.log_tail()
         yield json.loads(line)["url"]
     finally:
         child.end()

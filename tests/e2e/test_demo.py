@@ -63,9 +63,9 @@ def test_demo_makes_a_video_of_a_photo(tmp_path: Path) -> None:
         assert sum(1 for _ in container.decode(picture)) == 5 * 24
         assert sound.codec_context.name == "aac"
 
-    assert "its signature is good" in text
-    assert "Cost: $0.690900 (estimated beforehand: $0.708939)" in text
-    assert "same id, nothing new was made" in text
+    assert "its signature is valid" in text
+    assert "Cost: $0.690900 (estimate: $0.708939)" in text
+    assert "same id, no second generation" in text
     assert figure(text, "gateway_generations_created_total") == 1
     assert figure(text, "gateway_generations_replayed_total") == 1
     assert figure(text, "gateway_upstream_calls_total") == 1

@@ -60,7 +60,7 @@ def running(stack: Stack, *arguments: str) -> Iterator[int]:
         yield port
     finally:
         status = child.end()
-    assert status == 0, child.story()
+    assert status == 0, child.log_tail()
 
 
 def _healthy(port: int) -> bool:

@@ -50,7 +50,7 @@ def test_redis_full_accepted_jobs_end_and_creates_resume(
 
     created = eventually(own_tenant, 202).json()
     exit_codes = {name: child.process.poll() for name, child in own_stack.children.items()}
-    assert exit_codes == dict.fromkeys(own_stack.children), own_stack.children["worker"].story()
+    assert exit_codes == dict.fromkeys(own_stack.children), own_stack.children["worker"].log_tail()
     assert own_tenant.ended(created["id"], within=PATIENCE)["status"] == "succeeded"
 
 

@@ -112,7 +112,9 @@ def start(image: Builder, gateway: Stage, redis_url: str, tmp_path: Path) -> Ite
 
     yield started
     for child in children:
-        assert child.end() in (0, -signal.SIGTERM), child.story()  # uvicorn raises the signal again after its shutdown
+        assert child.end() in (0, -signal.SIGTERM), (
+            child.log_tail()
+        )  # uvicorn raises the signal again after its shutdown
 
 
 def test_image_serves_and_healthcheck_passes(

@@ -53,7 +53,7 @@ def test_video_copy_continues_after_worker_death(
     """One complete object; one success event, once the video is stored; fal's result is not requested again."""
     prompt = "sandbox:no-video sandbox:seconds=0.1 killed in mid-copy"
     g = keeping.create(prompt, webhook_url=receiver.url)
-    assert fal.begun.wait(40), (keeping.read(g["id"]), keeping.stack.children["worker"].story())
+    assert fal.begun.wait(40), (keeping.read(g["id"]), keeping.stack.children["worker"].log_tail())
     before = keeping.read(g["id"])
     assert (before["status"], before["output"]) == ("in_progress", None)
 

@@ -1,1 +1,1 @@
-"""The development stack: ``demo``, ``up``, ``listen``."""
+"""Commands for development: ``demo``, ``up``, ``listen``."""

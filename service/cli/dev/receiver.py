@@ -1,4 +1,4 @@
-"""A tenant's end of the webhooks: a small server on loopback that verifies what it is sent."""
+"""A webhook receiver on loopback, which verifies each signature."""
 
 import threading
 from collections.abc import Callable
@@ -16,33 +16,35 @@ from service.domain.generation_view import EventView
 
 _LARGEST_BODY: Final = 1_000_000
 _IDLE_SECONDS: Final = 10
-#: How often the server's thread looks whether it should stop; ending the demo waits for it.
-_LOOK_SECONDS: Final = 0.05
+#: Seconds between two checks of the server's thread whether to stop; the end of the demo waits for one.
+_STOP_CHECK_SECONDS: Final = 0.05
 
 
 class WebhookFailed(Exception):
-    """None came in time, or one came whose signature is wrong."""
+    """No webhook arrived in time, or one arrived whose signature is wrong."""
 
 
 class NoWebhook(WebhookFailed):
-    """None came in time."""
+    """No webhook arrived in time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Received:
+    """A verified webhook: its ``webhook-id``, its body, and the time of its arrival."""
+
     id: str
     event: EventView
     at: datetime
 
 
 class Receiver:
-    """Open while its ``with`` block lasts. Answers 204 (or ``status``) to a good signature and 400 to any other."""
+    """A server, inside its ``with`` block. It answers a valid signature with ``status``, any other with 400."""
 
     def __init__(self, secret: str, *, port: int = 0, status: int = 204) -> None:
         self._verifier = Webhook(secret)
         self._arrived: SimpleQueue[Received | WebhookFailed] = SimpleQueue()
         self._server = _Server(("127.0.0.1", port), partial(_Handler, self._accept, status))
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(_LOOK_SECONDS,), daemon=True)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(_STOP_CHECK_SECONDS,), daemon=True)
 
     @property
     def url(self) -> str:
@@ -57,11 +59,11 @@ class Receiver:
         self._server.server_close()
 
     def take(self, *, within: float) -> Received:
-        """The next webhook, verified. Raises WebhookFailed."""
+        """Return the next verified webhook. Raises WebhookFailed."""
         try:
             arrived = self._arrived.get(timeout=within)
         except Empty:
-            raise NoWebhook(f"No webhook came within {within:.0f} s.") from None
+            raise NoWebhook(f"No webhook arrived within {within:.0f} s.") from None
         if isinstance(arrived, WebhookFailed):
             raise arrived
         return arrived
@@ -71,14 +73,14 @@ class Receiver:
         try:
             event = self._verifier.verify(body, dict(headers.items()))
         except (WebhookVerificationError, ValueError) as error:
-            self._arrived.put(WebhookFailed(f"A webhook came whose signature is wrong: {error}."))
+            self._arrived.put(WebhookFailed(f"A webhook arrived whose signature is wrong: {error}."))
             return False
         self._arrived.put(Received(headers["webhook-id"], event, now))
         return True
 
 
 class _Server(ThreadingHTTPServer):
-    request_queue_size = 128  # a worker connects a hundred times at once
+    request_queue_size = 128  # a worker opens a hundred connections concurrently
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -98,4 +100,4 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
 
     def log_message(self, *_: Any) -> None:
-        """Nothing: the terminal is the demo's."""
+        """Print nothing: the demo and ``listen`` write to the terminal."""

@@ -1,4 +1,4 @@
-"""What a person sees of the demo: lines with ticks, a spinner where there is a terminal, and a table of figures."""
+"""Output of the demo: lines with ticks, a spinner on a terminal, and a table of metrics."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,6 +14,8 @@ from rich.text import Text
 
 @dataclass(frozen=True, slots=True)
 class Figure:
+    """One row of the table: a counter, summed over the series with these labels."""
+
     counter: Counter
     meaning: str
     labels: Mapping[str, str]
@@ -24,41 +26,41 @@ class Figure:
 
 
 class Screen:
-    """Lines with ticks, under them a spinner where the terminal can show one; in a log the same lines."""
+    """Prints lines with ticks. On a terminal a spinner is below them; in a log the lines are the same."""
 
     def __init__(self) -> None:
         self._console = Console(highlight=False, soft_wrap=True)
-        self._plain = not self._console.encoding.lower().startswith("utf")
+        self._ascii = not self._console.encoding.lower().startswith("utf")
 
     def title(self) -> None:
         self._console.print(Text("Seedance Gateway: from a photo to a video", style="bold"))
-        self.say("A sandbox stands in for fal: nothing leaves this machine, and nothing is paid.\n")
+        self.text("The sandbox simulates fal: nothing is sent to the internet, and nothing is paid.\n")
 
-    def say(self, words: str) -> None:
-        self._console.print(Text(words))
+    def text(self, text: str) -> None:
+        self._console.print(Text(text))
 
-    def done(self, words: str) -> None:
-        self._line("ok" if self._plain else "✓", "green", words)
+    def done(self, text: str) -> None:
+        self._line("ok" if self._ascii else "✓", "green", text)
 
-    def failed(self, words: str) -> None:
-        self._line("failed:" if self._plain else "✗", "red", words)
+    def failed(self, text: str) -> None:
+        self._line("failed:" if self._ascii else "✗", "red", text)
 
-    def detail(self, words: str) -> None:
-        self._console.print(Text(f"  {words}", style="dim"))
+    def detail(self, text: str) -> None:
+        self._console.print(Text(f"  {text}", style="dim"))
 
     @contextmanager
-    def working(self, words: str) -> Iterator[Spinner]:
-        """The spinner's words may change; a log shows only these."""
+    def working(self, text: str) -> Iterator[Spinner]:
+        """Show a spinner until the block ends. The caller may change its text; a log has only the first."""
         if not self._animated:
-            self.say(f"  {words} ...")
-        with self._console.status(Text(words), spinner="line" if self._plain else "dots") as spinner:
+            self.text(f"  {text} ...")
+        with self._console.status(Text(text), spinner="line" if self._ascii else "dots") as spinner:
             yield spinner
 
     def figures(self, figures: Sequence[Figure], exposition: str) -> None:
-        table = Table(title="Five numbers from /metrics of gateway and worker", title_justify="left", box=None)
+        table = Table(title="Five metrics of gateway and worker (/metrics)", title_justify="left", box=None)
         table.add_column("metric", no_wrap=True)
         table.add_column("value", justify="right", no_wrap=True)
-        table.add_column("in plain words")
+        table.add_column("meaning")
         for figure in figures:
             table.add_row(figure.name, str(_total(exposition, figure)), figure.meaning)
         self._console.print()
@@ -68,12 +70,12 @@ class Screen:
     def _animated(self) -> bool:
         return self._console.is_terminal and not self._console.is_dumb_terminal
 
-    def _line(self, mark: str, colour: str, words: str) -> None:
-        self._console.print(Text.assemble((mark, colour), " ", words))
+    def _line(self, mark: str, colour: str, text: str) -> None:
+        self._console.print(Text.assemble((mark, colour), " ", text))
 
 
 def _total(exposition: str, figure: Figure) -> int:
-    """Summed over all labels but the figure's own."""
+    """Return the sum of the counter over all series with the figure's labels."""
     return round(
         sum(
             sample.value

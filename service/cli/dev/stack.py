@@ -1,4 +1,4 @@
-"""The whole picture on one machine: Redis, sandbox, gateway, worker and beat, each a real process."""
+"""A whole stack on one machine: Redis, sandbox, gateway, worker and beat, each a process."""
 
 import asyncio
 import json
@@ -27,7 +27,7 @@ _TLS_KEY: Final = "certificate-key.pem"
 
 @dataclass
 class Stack:
-    """Start with ``start``; ``end`` is safe at any time. Children end with this process, however it ends."""
+    """A stack. ``end`` may be called at any time. The children end with this process, however it ends."""
 
     data: Path | None = None
     port: int | None = None
@@ -63,7 +63,7 @@ class Stack:
         return self
 
     def _start(self) -> None:
-        if self.port and accepts(self.port):  # else whoever is there would answer for our gateway
+        if self.port and accepts(self.port):  # otherwise the other program would answer in place of the gateway
             raise PortTaken(self.port)
         self.redis = EmbeddedRedis(self.folder)
         self.redis.start()
@@ -72,10 +72,9 @@ class Stack:
         self._start_sandbox()
         self.port = self.port or free_port()
         self.settings = self._settings()
-        log.configure(
-            self.settings.log_level, secrets=self.settings.secrets(), log_format=self.settings.log_format
-        )  # stdout is for the first line alone
-        asyncio.run(self._open_account())
+        # Logs go to stderr; stdout has only the first line.
+        log.configure(self.settings.log_level, secrets=self.settings.secrets(), log_format=self.settings.log_format)
+        asyncio.run(self._create_tenant())
         self.start_gateway()
         if self.worker:
             self.start_worker()
@@ -87,15 +86,16 @@ class Stack:
 
     @property
     def certificate(self) -> Path:
-        """PEM file that clients of a stack with TLS must trust."""
+        """PEM file that clients must trust, of a stack with TLS."""
         return self.folder / "tls" / "certificate.pem"
 
     @property
     def environment(self) -> dict[str, str]:
-        """What another process needs to join this stack."""
+        """Variables with the settings of this stack, for another process."""
         return self.settings.environment()
 
     def describe(self) -> dict[str, Any]:
+        """Return addresses, ids and secrets, as printed by ``up``."""
         token = self.settings.admin_token
         return {
             "base_url": self.base_url,
@@ -126,16 +126,15 @@ class Stack:
         child.wait_until(lambda: b" ready" in ready.read_bytes()[before:])
 
     def start_beat(self) -> None:
-        self._python(
-            "beat", "-m", "celery", "--quiet", "-A", "workers", "beat", metrics_port=0
-        )  # the port is the worker's
+        command = ["-m", "celery", "--quiet", "-A", "workers", "beat"]
+        self._python("beat", *command, metrics_port=0)  # the worker uses the port
 
     def end(self) -> None:
-        """Those who make work first, Redis last."""
+        """End the children: first those that create work, Redis last."""
         for name in ("beat", "gateway", "worker", "sandbox"):
             if name in self.children:
                 self.children[name].end()
-                del self.children[name]  # not before: an interrupt meanwhile must find it here
+                del self.children[name]  # after the end: an interrupt before it must find the child here
         if hasattr(self, "redis"):
             self.redis.end()
         if getattr(self, "_temporary", None) is not None:
@@ -151,7 +150,7 @@ class Stack:
         return httpx.get(f"{self.base_url}/readyz", trust_env=False, verify=verify or False).is_success
 
     def _write_certificate(self) -> None:
-        """In a process of its own: the service imports nothing of the sandbox."""
+        """Write the certificate in another process: the service does not import the sandbox."""
         write = "import pathlib, sys; from sandbox.certificate import write_certificate as write; "
         folder = str(self.certificate.parent)
         subprocess.run([sys.executable, "-c", f"{write}write(pathlib.Path(sys.argv[1]))", folder], check=True)  # noqa: S603
@@ -166,41 +165,40 @@ class Stack:
                 log=self.folder / "sandbox.log",
                 environment={
                     "SANDBOX_SPEED": str(self.sandbox_speed),
-                    **(
-                        {"SSL_CERT_FILE": str(self.certificate)} if self.tls else {}
-                    ),  # for its callbacks to the gateway
+                    # for callbacks to the gateway
+                    **({"SSL_CERT_FILE": str(self.certificate)} if self.tls else {}),
                 },
                 stdout=subprocess.PIPE,
             )
         self.sandbox_url = json.loads(self.children["sandbox"].first_line())["url"]
 
     def _settings(self) -> Settings:
-        own: dict[str, Any] = {
+        settings: dict[str, Any] = {
             "redis_url": self.redis.url,
             "fal_key": SecretStr("sandbox:sandbox"),
             "fal_queue_url": f"{self.sandbox_url}/queue",
             "fal_rest_url": f"{self.sandbox_url}/rest",
             "public_url": self.base_url,
             "fal_api_url": f"{self.sandbox_url}/api/v1",
-            "secret_key": SecretStr(self._kept_secret("secret-key")),
-            "admin_token": SecretStr(self._kept_secret("admin-token")),
+            "secret_key": SecretStr(self._stored_secret("secret-key")),
+            "admin_token": SecretStr(self._stored_secret("admin-token")),
             "webhook_allowed_networks": LOOPBACK,
             "preflight_allowed_networks": LOOPBACK,
         }
-        return Settings(**{**own, **self.overrides})
+        return Settings(**{**settings, **self.overrides})
 
-    def _kept_secret(self, name: str) -> str:
-        """Beside the data it opens: a folder given with ``--data`` stays readable."""
+    def _stored_secret(self, name: str) -> str:
+        """Return the secret from its file in the data folder, so that a later run can decrypt the data."""
         file = self.folder / name
         if not file.exists():
             file.touch(mode=0o600)
             file.write_text(secrets.token_urlsafe(32))
         return file.read_text()
 
-    async def _open_account(self) -> None:
+    async def _create_tenant(self) -> None:
         async with open_runtime(self.settings) as runtime:
-            known = [tenant for tenant in await runtime.tenants.service.page() if tenant.name == _TENANT]
-            tenant = known[0] if known else await runtime.tenants.service.create(_TENANT)
+            found = [tenant for tenant in await runtime.tenants.service.page() if tenant.name == _TENANT]
+            tenant = found[0] if found else await runtime.tenants.service.create(_TENANT)
             self.api_key = (await runtime.tenants.service.create_key(tenant.id, name="up")).text
             self.tenant_id, self.webhook_secret = tenant.id, tenant.webhook_secret
 

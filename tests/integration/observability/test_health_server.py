@@ -58,7 +58,7 @@ def test_beat_stays_alive_without_broker(tmp_path: Path) -> None:
 
     try:
         child.wait_until(is_alive)
-        child.wait_until(lambda: "broker_unavailable" in child.story())
+        child.wait_until(lambda: "broker_unavailable" in child.log_tail())
         assert is_alive()
     finally:
         child.end()
