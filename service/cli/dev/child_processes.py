@@ -64,11 +64,15 @@ class Child:
         """Wait until the child is ready. Raise ChildFailed if it ends first, or after ``within`` seconds."""
         give_up = time.monotonic() + within
         while not is_ready():
-            if self.process.poll() is not None:
-                raise ChildFailed(f"{self.name} ended with {self.process.returncode}:\n{self.log_tail()}")
+            self.check_running()
             if time.monotonic() > give_up:
                 raise ChildFailed(f"{self.name} was not ready within {within:.0f} s:\n{self.log_tail()}")
             time.sleep(0.02)
+
+    def check_running(self) -> None:
+        """Raise ChildFailed if the child has ended."""
+        if self.process.poll() is not None:
+            raise ChildFailed(f"{self.name} ended with {self.process.returncode}:\n{self.log_tail()}")
 
     def first_line(self, *, within: float = _START_SECONDS) -> str:
         """Return the first line of stdout, which must be a pipe. A server prints its address there when it is ready."""
@@ -81,6 +85,7 @@ class Child:
         return line.decode()
 
     def log_tail(self, lines: int = 15) -> str:
+        """Return the last lines of the child's output."""
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
 
     def end(self, *, within: float = _END_SECONDS) -> int:

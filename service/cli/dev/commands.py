@@ -117,8 +117,7 @@ def _wait_for_children(children: Mapping[str, Child]) -> None:
     """Raise ChildFailed when a child ends."""
     while True:
         for child in children.values():
-            if child.process.poll() is not None:
-                raise ChildFailed(f"{child.name} ended with {child.process.returncode}:\n{child.log_tail()}")
+            child.check_running()
         time.sleep(0.2)
 
 

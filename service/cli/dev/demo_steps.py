@@ -13,7 +13,6 @@ from typing import Any, Final
 import httpx
 
 from service.api.http.responses import PROBLEM_JSON
-from service.cli.dev.child_processes import ChildFailed
 from service.cli.dev.demo_interrupts import DemoInterrupts
 from service.cli.dev.receiver import Receiver
 from service.cli.dev.screen import Figure, Screen
@@ -132,8 +131,7 @@ class DemoSteps:
 
     def _check_children(self) -> None:
         for child in self.stack.children.values():
-            if child.process.poll() is not None:
-                raise ChildFailed(f"{child.name} ended with {child.process.returncode}:\n{child.log_tail()}")
+            child.check_running()
 
     def _await_webhook(self, g: GenerationView) -> None:
         with self.screen.working(f"Waiting for the webhook, {_WEBHOOK_SECONDS:.0f} s at most"):

@@ -37,7 +37,8 @@ def pause(reason: _Reason) -> None:
 def drain(
     reason: _Reason,
     timeout: Annotated[
-        float, typer.Option(help="Seconds to wait until all accepted generations have ended; then exit 1.")
+        float,
+        typer.Option(help="Seconds to wait for the end of all accepted generations; then exit 1, still draining."),
     ] = 600.0,
 ) -> None:
     """Refuse new generations until `resume`, and wait until all accepted ones have ended."""
@@ -127,8 +128,10 @@ def adjust(
         typer.Argument(help="Id of the ended generation, gen_…; without it give --tenant, --end-user and --day."),
     ] = None,
     tenant: Annotated[str | None, typer.Option(help="Tenant of a generation whose record was purged.")] = None,
-    end_user: Annotated[str | None, typer.Option(help="Its end user's pseudonym, eu_…")] = None,
-    day: Annotated[str | None, typer.Option(help="Day of its creation (UTC), like 2026-01-31.")] = None,
+    end_user: Annotated[str | None, typer.Option(help="Pseudonym of that generation's end user, eu_…")] = None,
+    day: Annotated[
+        str | None, typer.Option(help="Day on which that generation was created (UTC), like 2026-01-31.")
+    ] = None,
 ) -> None:
     """Correct the cost of an ended generation: record, budget windows, usage and ledger."""
     from service.cli.ops import adjustments  # noqa: PLC0415

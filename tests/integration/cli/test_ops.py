@@ -205,9 +205,9 @@ def test_key_create_without_scope_has_all(run: Run, tenant_id: str) -> None:
     run("keys", "create", tenant_id, "--scope", "admin", exits=2)
 
 
-@pytest.mark.parametrize("words", [("create",), ("list",), ("rotate", "x"), ("revoke", "x")])
-def test_keys_unknown_tenant_exits_1(run: Run, words: tuple[str, ...]) -> None:
-    command, *rest = words
+@pytest.mark.parametrize("arguments", [("create",), ("list",), ("rotate", "x"), ("revoke", "x")])
+def test_keys_unknown_tenant_exits_1(run: Run, arguments: tuple[str, ...]) -> None:
+    command, *rest = arguments
     assert errors(run("keys", command, "ten_" + "0" * 26, *rest, exits=1))
 
 
@@ -243,11 +243,11 @@ def test_rotate_secret_key_encrypts_with_first_key(run: Run, tenant_id: str, mon
     assert answer(run("tenants", "show", tenant_id))["id"] == tenant_id
 
 
-@pytest.mark.parametrize("words", [("tenants", "list"), ("audit",), ("rotate-secret-key",), ("serve",)])
-def test_settings_missing_are_named(run: Run, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]) -> None:
+@pytest.mark.parametrize("arguments", [("tenants", "list"), ("audit",), ("rotate-secret-key",), ("serve",)])
+def test_settings_missing_are_named(run: Run, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]) -> None:
     for name in ("FAL_KEY", "SECRET_KEY"):
         monkeypatch.delenv(PREFIX + name)
-    message = errors(run(*words, exits=2))
+    message = errors(run(*arguments, exits=2))
     assert "GATEWAY_FAL_KEY: is required. (The account's fal key" in message
     assert "GATEWAY_SECRET_KEY: is required. (Encrypts " in message
 
@@ -275,9 +275,9 @@ def test_worker_unknown_queue_is_refused(run: Run) -> None:
     assert "'dispach' is not one of dispatch" in errors(run("worker", "--queues", "dispach", exits=2))
 
 
-@pytest.mark.parametrize("words", [("serve",), ("up",), ("listen", "--secret", "whsec_x")])
-def test_port_out_of_range_is_refused(run: Run, words: tuple[str, ...]) -> None:
-    assert "--port" in errors(run(*words, "--port", "99999", exits=2))
+@pytest.mark.parametrize("arguments", [("serve",), ("up",), ("listen", "--secret", "whsec_x")])
+def test_port_out_of_range_is_refused(run: Run, arguments: tuple[str, ...]) -> None:
+    assert "--port" in errors(run(*arguments, "--port", "99999", exits=2))
 
 
 def test_serve_missing_certificate_is_refused(run: Run) -> None:
@@ -357,8 +357,8 @@ def test_unconfirmed_is_listed_and_resolved(run: Run, tenant_id: str, within: Wi
 
 def test_resolve_all_and_revive(run: Run, tenant_id: str, within: Within) -> None:
     names = [create_unconfirmed(within, tenant_id) for _ in range(2)]
-    words = ("--never-happened", "--reason", "an outage", "--before", "2026-02-01T00:00:00Z")
-    assert answer(run("resolve", "--all", *words)) == {"object": "dismissed", "dismissed": 2, "left": 0}
+    arguments = ("--never-happened", "--reason", "an outage", "--before", "2026-02-01T00:00:00Z")
+    assert answer(run("resolve", "--all", *arguments)) == {"object": "dismissed", "dismissed": 2, "left": 0}
     assert lines(run("unconfirmed")) == []
     assert "fal_request_id" in errors(run("revive", names[0], "--reason", "x", exits=2))
     revived = answer(run("revive", names[0], "--reason", "it was there", "--fal-request-id", "request-9"))
@@ -369,7 +369,7 @@ def test_resolve_all_and_revive(run: Run, tenant_id: str, within: Within) -> Non
 
 
 @pytest.mark.parametrize(
-    ("words", "message"),
+    ("arguments", "message"),
     [
         (("--all", "--never-happened"), "--before"),
         (("--all", "--before", "2026-02-01T00:00:00Z", "--fal-request-id", "r"), "--never-happened"),
@@ -377,12 +377,12 @@ def test_resolve_all_and_revive(run: Run, tenant_id: str, within: Within) -> Non
         (("--all", "--never-happened", "--before", "yesterday"), "/before: "),
     ],
 )
-def test_resolve_all_wrong_options_are_refused(run: Run, words: tuple[str, ...], message: str) -> None:
-    assert message in errors(run("resolve", *words, "--reason", "x", exits=2))
+def test_resolve_all_wrong_options_are_refused(run: Run, arguments: tuple[str, ...], message: str) -> None:
+    assert message in errors(run("resolve", *arguments, "--reason", "x", exits=2))
 
 
 @pytest.mark.parametrize(
-    ("words", "exits", "message"),
+    ("arguments", "exits", "message"),
     [
         (("--never-happened", "--reason", "x"), 1, "no such generation"),
         (("--reason", "x"), 2, "--never-happened"),
@@ -393,5 +393,5 @@ def test_resolve_all_wrong_options_are_refused(run: Run, words: tuple[str, ...],
         (("--never-happened",), 2, "--reason"),
     ],
 )
-def test_resolve_invalid_is_refused(run: Run, words: tuple[str, ...], exits: int, message: str) -> None:
-    assert message in errors(run("resolve", "gen_" + "0" * 26, *words, exits=exits))
+def test_resolve_invalid_is_refused(run: Run, arguments: tuple[str, ...], exits: int, message: str) -> None:
+    assert message in errors(run("resolve", "gen_" + "0" * 26, *arguments, exits=exits))
