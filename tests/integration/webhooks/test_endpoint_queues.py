@@ -216,7 +216,7 @@ async def test_purged_delivery_leaves_no_index_entries(redis: Redis, store: Deli
     made = await waiting(redis, 7, "whe_a")
     await claimed(store)
     await store.delete(TENANT, [delivery.id for delivery in made])
-    assert await redis.execute("KEYS", "*lane*") == []
+    assert await redis.execute("KEYS", f"{keys.TAG}endpoint:*") == []
     assert await redis.execute("KEYS", "*deliver*") == []
     late = await store.save_attempt(made[0].delivered(factories.attempt()), now=NOW, verdict="good")
     assert not late.won
