@@ -206,7 +206,7 @@ async def api(connect: Connect, tenant: Tenant) -> httpx.AsyncClient:
 
 
 @pytest.fixture
-async def stranger(connect: Connect) -> httpx.AsyncClient:
+async def other_api(connect: Connect) -> httpx.AsyncClient:
     """Return a client with a key of another tenant."""
     return await connect()
 

@@ -233,10 +233,10 @@ async def test_secret_key_other_decrypts_nothing(operator: httpx.AsyncClient, re
     from service.runtime import open_runtime
 
     tenant = await created(operator)
-    stranger = factories.settings(redis_url, secret_key="another-secret-key-of-enough-length")
+    other_api = factories.settings(redis_url, secret_key="another-secret-key-of-enough-length")
     rotated = factories.settings(redis_url, secret_key=f"a-new-secret-key-of-enough-length,{factories.SECRET_KEY}")
 
-    async with open_runtime(stranger) as without:
+    async with open_runtime(other_api) as without:
         with pytest.raises(Unavailable, match="GATEWAY_SECRET_KEY"):
             await without.tenants.service.get(tenant["id"])
     async with open_runtime(rotated) as both:

@@ -162,7 +162,11 @@ def hanging(app: FastAPI, monkeypatch: pytest.MonkeyPatch) -> Hanging:
 
 
 async def test_data_uri_limit_per_tenant(
-    app: FastAPI, api: httpx.AsyncClient, stranger: httpx.AsyncClient, hanging: Hanging, monkeypatch: pytest.MonkeyPatch
+    app: FastAPI,
+    api: httpx.AsyncClient,
+    other_api: httpx.AsyncClient,
+    hanging: Hanging,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(app.state.runtime.generations.images, "_limiter", ConcurrencyLimiter(1))
     body = create_body(image_url=PNG)
@@ -170,7 +174,7 @@ async def test_data_uri_limit_per_tenant(
     await hanging.arrived.wait()
 
     assert (await api.post("/v1/generations", json=body)).status_code == 503
-    waiting.append(asyncio.create_task(stranger.post("/v1/generations", json=body)))
+    waiting.append(asyncio.create_task(other_api.post("/v1/generations", json=body)))
     await asyncio.sleep(0)
     hanging.going_on.set()
 

@@ -187,19 +187,19 @@ async def test_stream_lost_notification_is_recovered(
 
 
 async def test_stream_of_other_tenant_returns_404(
-    opened: Open, stranger: httpx.AsyncClient, generation_id: str, move: Any
+    opened: Open, other_api: httpx.AsyncClient, generation_id: str, move: Any
 ) -> None:
     """The owner can read the stream at the same time, undisturbed."""
     own = await opened(generation_id)
     await own.take(1)
-    assert (await opened(generation_id, stranger)).status == 404
+    assert (await opened(generation_id, other_api)).status == 404
     await move(generation_id, SUBMITTING)
     assert [event.summary for event in await own.take(1)] == [("state", "submitting")]
     assert open_streams() == 1
 
 
 async def test_stream_limit_per_tenant(
-    opened: Open, api: httpx.AsyncClient, stranger: httpx.AsyncClient, generation_id: str
+    opened: Open, api: httpx.AsyncClient, other_api: httpx.AsyncClient, generation_id: str
 ) -> None:
     first, *_ = [await opened(generation_id) for _ in range(3)]
     refused = await api.get(f"/v1/generations/{generation_id}/events")
@@ -208,8 +208,8 @@ async def test_stream_limit_per_tenant(
         "too_many_streams",
         "5",
     )
-    theirs = (await stranger.post("/v1/generations", json=factories.create_body())).json()["id"]
-    assert (await opened(theirs, stranger)).status == 200, "streams of another tenant do not count"
+    theirs = (await other_api.post("/v1/generations", json=factories.create_body())).json()["id"]
+    assert (await opened(theirs, other_api)).status == 200, "streams of another tenant do not count"
     assert open_streams() == 4
     await first.leave()
     assert (await opened(generation_id)).status == 200, "a closed stream occupies no slot"

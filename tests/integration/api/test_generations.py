@@ -273,10 +273,10 @@ class TestWaitingCalls:
         return factories.settings(redis_url, waiting_calls=1)
 
     async def test_long_poll_limit_per_tenant(
-        self, app: FastAPI, api: httpx.AsyncClient, stranger: httpx.AsyncClient, runtime: Runtime
+        self, app: FastAPI, api: httpx.AsyncClient, other_api: httpx.AsyncClient, runtime: Runtime
     ) -> None:
         taken = app.state.runtime.generations.long_polls._limiter._held
-        created, others = await create(api), await create(stranger)
+        created, others = await create(api), await create(other_api)
         path = f"/v1/generations/{created['id']}"
         async with asyncio.timeout(20):
             first = asyncio.create_task(api.get(path, params={"wait": 60}))
@@ -289,7 +289,7 @@ class TestWaitingCalls:
             preferring = await api.post("/v1/generations", json=create_body(), headers={"Prefer": "wait=60"})
             key = api.headers["authorization"].replace("Bearer", "Key")
             run = await api.post(f"/fal/run/{MODEL}", json=create_body(), headers={"authorization": key})
-            elsewhere = await stranger.get(f"/v1/generations/{others['id']}", params={"wait": 1})
+            elsewhere = await other_api.get(f"/v1/generations/{others['id']}", params={"wait": 1})
             at_once = await api.get(path)
             await move(runtime, created["id"], "submitting")
 
@@ -454,8 +454,8 @@ async def test_idempotency_key_of_refused_payload_is_unused(api: httpx.AsyncClie
     assert (await post(api, "order-7")).status_code == 202
 
 
-async def test_idempotency_key_is_per_tenant(api: httpx.AsyncClient, stranger: httpx.AsyncClient) -> None:
-    own, other = await post(api, "order-7"), await post(stranger, "order-7", prompt="a dog")
+async def test_idempotency_key_is_per_tenant(api: httpx.AsyncClient, other_api: httpx.AsyncClient) -> None:
+    own, other = await post(api, "order-7"), await post(other_api, "order-7", prompt="a dog")
 
     assert (own.status_code, other.status_code) == (202, 202)
     assert own.json()["id"] != other.json()["id"]

@@ -100,21 +100,21 @@ async def test_list_cursor_ignores_new_generations(api: httpx.AsyncClient, runti
     assert [item["id"] for item in first["data"]] + rest == [g.id for g in reversed(made)]
 
 
-async def test_list_is_per_tenant(api: httpx.AsyncClient, stranger: httpx.AsyncClient) -> None:
+async def test_list_is_per_tenant(api: httpx.AsyncClient, other_api: httpx.AsyncClient) -> None:
     own = (await api.post("/v1/generations", json=create_body())).json()["id"]
-    foreign = (await stranger.post("/v1/generations", json=create_body())).json()["id"]
+    foreign = (await other_api.post("/v1/generations", json=create_body())).json()["id"]
 
     assert await listed(api) == [own]
-    assert await listed(stranger) == [foreign]
+    assert await listed(other_api) == [foreign]
 
 
 async def test_list_cursor_of_other_tenant_shows_own_only(
-    api: httpx.AsyncClient, stranger: httpx.AsyncClient, runtime: Runtime, tenant: Tenant
+    api: httpx.AsyncClient, other_api: httpx.AsyncClient, runtime: Runtime, tenant: Tenant
 ) -> None:
     made = await fill(runtime, tenant, 5)
     foreign_page = (await api.get("/v1/generations", params={"limit": 2})).json()
 
-    assert await listed(stranger, cursor=foreign_page["next_cursor"]) == []
+    assert await listed(other_api, cursor=foreign_page["next_cursor"]) == []
     assert len(made) == 5
 
 

@@ -295,15 +295,15 @@ async def test_problem_406_event_stream_only(api: httpx.AsyncClient, accept: str
 
 
 async def test_problem_404_generation_of_other_tenant(
-    app: FastAPI, api: httpx.AsyncClient, stranger: httpx.AsyncClient
+    app: FastAPI, api: httpx.AsyncClient, other_api: httpx.AsyncClient
 ) -> None:
     """Every tenant route with a parameter in its path. A parameter that this table lacks fails here, on purpose."""
     other_body = create_body(end_user_id="their-customer")
-    endpoint = (await stranger.post("/v1/webhook-endpoints", json={"url": "http://127.0.0.1:9000/"})).json()
-    delivery = (await stranger.post(f"/v1/webhook-endpoints/{endpoint['id']}/test")).json()
+    endpoint = (await other_api.post("/v1/webhook-endpoints", json={"url": "http://127.0.0.1:9000/"})).json()
+    delivery = (await other_api.post(f"/v1/webhook-endpoints/{endpoint['id']}/test")).json()
     names = {
         "generation_id": (
-            (await stranger.post("/v1/generations", json=other_body)).json()["id"],
+            (await other_api.post("/v1/generations", json=other_body)).json()["id"],
             ids.new("gen", NOW),
             "x",
         ),
@@ -322,10 +322,10 @@ async def test_problem_404_generation_of_other_tenant(
             for document in documents:
                 del document["instance"], document["request_id"]
             assert documents[0] == documents[1] == documents[2], f"{method} {path}: the responses must be equal"
-    mine = await stranger.get("/v1/generations", params={"end_user_id": "their-customer"})
+    mine = await other_api.get("/v1/generations", params={"end_user_id": "their-customer"})
     assert [g["status"] for g in mine.json()["data"]] == ["queued"], "and the generation is unchanged"
-    assert (await stranger.get("/v1/end-users/their-customer")).json()["blocked_at"] is None
-    assert (await stranger.get(f"/v1/webhook-endpoints/{endpoint['id']}")).json()["enabled"]
+    assert (await other_api.get("/v1/end-users/their-customer")).json()["blocked_at"] is None
+    assert (await other_api.get(f"/v1/webhook-endpoints/{endpoint['id']}")).json()["enabled"]
 
 
 TRICKS = [

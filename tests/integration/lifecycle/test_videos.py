@@ -383,12 +383,12 @@ async def test_video_not_stored_redirects_to_fal(
 
 
 async def test_video_of_other_tenant_is_404(
-    app: FastAPI, clock: Clock, tenant: Tenant, api: httpx.AsyncClient, stranger: httpx.AsyncClient
+    app: FastAPI, clock: Clock, tenant: Tenant, api: httpx.AsyncClient, other_api: httpx.AsyncClient
 ) -> None:
     g = await succeeded(app.state.runtime, clock, tenant)
 
     for answer in (
-        await stranger.get(f"/v1/generations/{g.id}/video"),
+        await other_api.get(f"/v1/generations/{g.id}/video"),
         await api.get("/v1/generations/gen_00000000000000000000000000/video"),
         await api.get("/v1/generations/..%2F..%2Fkept/video"),
     ):

@@ -27,9 +27,9 @@ async def token(http: httpx.AsyncClient) -> dict[str, str]:
 async def test_upload_by_js_client_without_key(fal: Fal, server: Server) -> None:
     content = CAT.read_bytes()
     addresses = await initiate(fal.http)
-    async with httpx.AsyncClient() as stranger:
-        assert (await stranger.put(addresses["upload_url"], content=content)).status_code == 200
-        assert (await stranger.get(addresses["file_url"])).content == content
+    async with httpx.AsyncClient() as other_api:
+        assert (await other_api.put(addresses["upload_url"], content=content)).status_code == 200
+        assert (await other_api.get(addresses["file_url"])).content == content
     result = await fal.outcome("my cat", image_url=addresses["file_url"], resolution="480p", duration="4")
     assert addresses["file_url"].startswith(f"{server.url}/cdn/files/")
     assert result.headers["x-fal-billable-units"] == "39.48"  # so the size is that of the cat photo

@@ -123,10 +123,10 @@ async def test_namespaced_endpoint_has_three_segments(fal: Fal, server: Server) 
 @pytest.mark.parametrize("headers", [{}, {"Authorization": "Key"}, {"Authorization": "Basic abc"}])
 @pytest.mark.parametrize("path", [ENDPOINT, "/run/bytedance/seedance-2.0/image-to-video"])
 async def test_missing_key_is_refused(server: Server, headers: dict[str, str], path: str) -> None:
-    async with httpx.AsyncClient(base_url=server.url, headers=headers) as stranger:
-        before = (await stranger.get("/_sandbox/requests/count")).json()
-        answer = await stranger.post(path, json={"prompt": QUICK})
-        after = (await stranger.get("/_sandbox/requests/count")).json()
+    async with httpx.AsyncClient(base_url=server.url, headers=headers) as other_api:
+        before = (await other_api.get("/_sandbox/requests/count")).json()
+        answer = await other_api.post(path, json={"prompt": QUICK})
+        after = (await other_api.get("/_sandbox/requests/count")).json()
     assert (answer.status_code, answer.json()) == (401, {"detail": "invalid key credentials"})
     assert before == after
 

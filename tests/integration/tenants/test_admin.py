@@ -279,11 +279,11 @@ async def test_tenant_delete_with_work_in_flight_returns_409(
     runtime: Runtime,
     clock: Clock,
     api: httpx.AsyncClient,
-    stranger: httpx.AsyncClient,
+    other_api: httpx.AsyncClient,
     operator: httpx.AsyncClient,
     path: str,
 ) -> None:
-    ids = [(await client.post("/v1/generations", json=create_body())).json()["id"] for client in (api, api, stranger)]
+    ids = [(await client.post("/v1/generations", json=create_body())).json()["id"] for client in (api, api, other_api)]
     for name in ids[1:]:
         await _submitted(runtime, name)
     claim = await runtime.stores.queue.claim(now=clock(), most=9, lease=timedelta(minutes=1), slots=9)

@@ -120,13 +120,13 @@ async def test_budget_windows_are_utc_days_and_months(app: FastAPI, connect: Con
 
 
 async def test_account_budget_is_shared_by_tenants(
-    api: httpx.AsyncClient, stranger: httpx.AsyncClient, clock: Clock
+    api: httpx.AsyncClient, other_api: httpx.AsyncClient, clock: Clock
 ) -> None:
-    for client in (api, stranger, api, stranger):
+    for client in (api, other_api, api, other_api):
         assert (await create(client)).status_code == 202
-    assert (await create(stranger)).json()["scope"] == "account_day"
+    assert (await create(other_api)).json()["scope"] == "account_day"
     clock.advance(timedelta(days=1))
-    assert (await create(stranger)).status_code == 202
+    assert (await create(other_api)).status_code == 202
 
 
 async def test_budget_is_exact_to_micro_usd(app: FastAPI, connect: Connect, redis: Redis) -> None:
@@ -216,9 +216,9 @@ async def test_estimate_creates_and_holds_nothing(app: FastAPI, connect: Connect
     assert (await quote(end_user_id="another"))["fits"] is True
 
 
-async def test_estimate_includes_account_budget(api: httpx.AsyncClient, stranger: httpx.AsyncClient) -> None:
+async def test_estimate_includes_account_budget(api: httpx.AsyncClient, other_api: httpx.AsyncClient) -> None:
     for _ in range(4):
-        await create(stranger)
+        await create(other_api)
     quote = (await api.post("/v1/generations/estimate", json=create_body(**WANTED))).json()
     assert quote["fits"] is False
 

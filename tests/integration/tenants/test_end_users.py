@@ -63,7 +63,7 @@ def refuse(runtime: Runtime) -> Callable[..., Awaitable[None]]:
 
 
 async def test_end_user_is_known_to_its_tenant_only(
-    api: httpx.AsyncClient, stranger: httpx.AsyncClient, tenant: Tenant
+    api: httpx.AsyncClient, other_api: httpx.AsyncClient, tenant: Tenant
 ) -> None:
     assert (await api.get(path("customer-7"))).status_code == 404
     cost = (await create(api)).json()["cost"]["estimated"]
@@ -75,10 +75,10 @@ async def test_end_user_is_known_to_its_tenant_only(
         "blocked_at": None,
         "today": {"held": cost, "spent": "0.000000", "count": 1},
     }
-    other = await stranger.get(path("customer-7"))
+    other = await other_api.get(path("customer-7"))
     assert (other.status_code, other.json()["code"]) == (404, "not_found")
-    await create(stranger)
-    assert (await stranger.get(path("customer-7"))).json()["pseudonym"] != pseudonym(tenant, "customer-7")
+    await create(other_api)
+    assert (await other_api.get(path("customer-7"))).json()["pseudonym"] != pseudonym(tenant, "customer-7")
 
 
 async def test_end_user_daily_spending_resets_at_midnight(api: httpx.AsyncClient, clock: Clock) -> None:
@@ -122,7 +122,7 @@ async def test_end_user_invalid_id_stores_nothing(api: httpx.AsyncClient, runtim
 
 
 async def test_blocked_end_user_is_refused_until_unblock(
-    api: httpx.AsyncClient, stranger: httpx.AsyncClient, clock: Clock
+    api: httpx.AsyncClient, other_api: httpx.AsyncClient, clock: Clock
 ) -> None:
     queued = (await create(api)).json()
     first = (await api.post(path("customer-7") + "/block")).json()
@@ -134,7 +134,7 @@ async def test_blocked_end_user_is_refused_until_unblock(
     assert (await api.get(path("customer-7"))).json()["today"]["count"] == 1
     assert (await api.get(f"/v1/generations/{queued['id']}")).json()["status"] == "queued", "its generations continue"
     assert (await create(api, "customer-8")).status_code == 202
-    assert (await create(stranger)).status_code == 202
+    assert (await create(other_api)).status_code == 202
     assert (await api.post(path("customer-7") + "/unblock")).status_code == 204
     assert (await create(api)).status_code == 202
     assert (await api.get(path("customer-7"))).json()["blocked_at"] is None
@@ -191,11 +191,11 @@ async def test_operator_traces_pseudonym(
 
 
 async def test_trace_unknown_pseudonym_returns_404(
-    api: httpx.AsyncClient, stranger: httpx.AsyncClient, operator: httpx.AsyncClient, tenant: Tenant
+    api: httpx.AsyncClient, other_api: httpx.AsyncClient, operator: httpx.AsyncClient, tenant: Tenant
 ) -> None:
     await create(api)
-    await create(stranger)
-    other = (await stranger.get(path("customer-7"))).json()["pseudonym"]
+    await create(other_api)
+    other = (await other_api.get(path("customer-7"))).json()["pseudonym"]
     own = pseudonym(tenant, "customer-7")
     for name in (other, f"{own}:generations", pseudonym(tenant, None), "x", own.upper()):
         answer = await operator.get(f"/admin/v1/tenants/{tenant.id}/end-users/{name}")

@@ -194,9 +194,9 @@ async def test_erasure_repeated_or_unknown_changes_nothing(api: httpx.AsyncClien
     assert (await runtime.operations.audit.run()).clean
 
 
-async def test_erasure_is_limited_to_tenant(api: httpx.AsyncClient, stranger: httpx.AsyncClient) -> None:
+async def test_erasure_is_limited_to_tenant(api: httpx.AsyncClient, other_api: httpx.AsyncClient) -> None:
     await create(api)
-    other_id = await create(stranger)
+    other_id = await create(other_api)
     await api.delete(PATH)
-    assert (await stranger.get(f"/v1/generations/{other_id}")).json()["input"]["prompt"] == "mark-prompt"
-    assert (await stranger.get(PATH)).status_code == 200
+    assert (await other_api.get(f"/v1/generations/{other_id}")).json()["input"]["prompt"] == "mark-prompt"
+    assert (await other_api.get(PATH)).status_code == 200

@@ -70,14 +70,14 @@ async def test_create_without_webhook_uses_tenant_default(connect_with: Any) -> 
     assert own["webhook_url"] == "http://127.0.0.1:9000/own"
 
 
-async def test_queue_limit_refuses_until_one_leaves(connect_with: Any, stranger: httpx.AsyncClient) -> None:
+async def test_queue_limit_refuses_until_one_leaves(connect_with: Any, other_api: httpx.AsyncClient) -> None:
     api = await connect_with(queued_generations=2)
     first, _ = await created(api), await created(api)
     answer = await create(api)
     assert (answer.status_code, answer.json()["code"]) == (429, "queue_full")
     assert int(answer.headers["retry-after"]) > 0
     assert answer.json()["retryable"] is True
-    assert (await create(stranger)).status_code == 202
+    assert (await create(other_api)).status_code == 202
     await api.post(f"/v1/generations/{first['id']}/cancel")
     await created(api)
 
@@ -92,10 +92,10 @@ async def test_queue_limit_ignores_submitted_generations(connect_with: Any, runt
 
 
 async def test_retention_is_per_tenant(
-    connect_with: Any, runtime: Runtime, stranger: httpx.AsyncClient, clock: Clock
+    connect_with: Any, runtime: Runtime, other_api: httpx.AsyncClient, clock: Clock
 ) -> None:
     api = await connect_with(retention=timedelta(hours=1))
-    ended = [(client, await created(client)) for client in (api, stranger)]
+    ended = [(client, await created(client)) for client in (api, other_api)]
     for client, g in ended:
         await client.post(f"/v1/generations/{g['id']}/cancel")
 
@@ -151,12 +151,12 @@ async def test_rate_limit_default_burst_is_a_tenth(redis: Redis, clock: Clock, p
     assert (verdict.burst, verdict.left) == (burst, burst - 1)
 
 
-async def test_rate_limit_is_per_tenant(app: FastAPI, connect: Connect, stranger: httpx.AsyncClient) -> None:
+async def test_rate_limit_is_per_tenant(app: FastAPI, connect: Connect, other_api: httpx.AsyncClient) -> None:
     tenant = await app.state.runtime.tenants.service.create("acme", Limits(requests_per_minute=6, burst=2))
     one, other = await connect(tenant), await connect(tenant)
     answers = [await one.get("/v1/usage"), await other.get("/v1/generations"), await create(one)]
     assert [answer.status_code for answer in answers] == [200, 200, 429]
-    free = await stranger.get("/v1/usage")
+    free = await other_api.get("/v1/usage")
     assert free.status_code == 200
     assert not {"ratelimit", "ratelimit-policy", "retry-after"} & set(free.headers)
 

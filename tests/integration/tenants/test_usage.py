@@ -102,8 +102,8 @@ async def test_usage_default_is_current_month(api: httpx.AsyncClient, three_days
     assert (february["start"], len(february["days"]), february["spent"]) == ("2026-02-01", 28, "1.250000")
 
 
-async def test_usage_is_per_tenant(stranger: httpx.AsyncClient, three_days: None) -> None:
-    report = await read(stranger, start="2026-02-01")
+async def test_usage_is_per_tenant(other_api: httpx.AsyncClient, three_days: None) -> None:
+    report = await read(other_api, start="2026-02-01")
     assert (report["spent"], report["end_users"]) == ("0.000000", [])
     assert {day["created"] for day in report["days"]} == {0}
 

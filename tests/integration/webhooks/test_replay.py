@@ -203,7 +203,7 @@ async def test_replay_invalid_filter_returns_422(api: httpx.AsyncClient, body: d
 
 
 async def test_list_deliveries_by_filter_over_pages(
-    api: httpx.AsyncClient, stranger: httpx.AsyncClient, runtime: Runtime, clock: Clock, receiver: Receiver
+    api: httpx.AsyncClient, other_api: httpx.AsyncClient, runtime: Runtime, clock: Clock, receiver: Receiver
 ) -> None:
     first = await endpoint(api, receiver.url)
     second = await endpoint(api, receiver.url, events=["generation.failed"])
@@ -224,8 +224,8 @@ async def test_list_deliveries_by_filter_over_pages(
     assert await deliveries(api, generation_id=one["generation_id"]) == [one]
     assert await deliveries(api, generation_id=one["generation_id"], status="dead") == []
     for filters in ({}, {"generation_id": one["generation_id"]}, {"endpoint_id": first["id"]}):
-        assert await deliveries(stranger, **filters) == []
-    assert (await stranger.post(f"{DELIVERIES}/replay", json={"endpoint_id": first["id"]})).status_code == 404
+        assert await deliveries(other_api, **filters) == []
+    assert (await other_api.post(f"{DELIVERIES}/replay", json={"endpoint_id": first["id"]})).status_code == 404
 
 
 async def test_test_event_ignores_subscriptions(

@@ -230,7 +230,7 @@ async def test_rotated_public_key_is_listed_during_overlap(
 
 
 async def test_public_keys_without_ed25519_returns_404(
-    api: httpx.AsyncClient, stranger: httpx.AsyncClient, tenant: Tenant
+    api: httpx.AsyncClient, other_api: httpx.AsyncClient, tenant: Tenant
 ) -> None:
     made = await endpoint(api, "https://receiver.example/")
     path = f"/.well-known/webhook-keys/{tenant.id}/{made['id']}"

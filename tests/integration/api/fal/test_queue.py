@@ -416,12 +416,12 @@ async def test_fal_unknown_request_has_fal_error_form(fal: httpx.AsyncClient) ->
 
 
 async def test_fal_request_of_other_tenant_returns_404(fal: httpx.AsyncClient, connect_fal: ConnectFal) -> None:
-    name, stranger = await submitted(fal), await connect_fal()
+    name, other_api = await submitted(fal), await connect_fal()
     answers = [
-        await stranger.get(f"{request_path(name)}/status"),
-        await stranger.get(f"{request_path(name)}/status/stream"),
-        await stranger.get(request_path(name)),
-        await stranger.put(f"{request_path(name)}/cancel"),
+        await other_api.get(f"{request_path(name)}/status"),
+        await other_api.get(f"{request_path(name)}/status/stream"),
+        await other_api.get(request_path(name)),
+        await other_api.put(f"{request_path(name)}/cancel"),
     ]
     assert {(answer.status_code, answer.text) for answer in answers} == {(404, '{"status":"NOT_FOUND"}')}
     assert (await fal.get(f"{request_path(name)}/status")).json()["status"] == "IN_QUEUE"
@@ -431,7 +431,7 @@ async def test_fal_routes_with_request_id_check_tenant(
     app: FastAPI, fal: httpx.AsyncClient, connect_fal: ConnectFal
 ) -> None:
     """A route with parameters unknown to this test fails here, on purpose."""
-    existing, stranger, responses = await submitted(fal), await connect_fal(), set()
+    existing, other_api, responses = await submitted(fal), await connect_fal(), set()
     for path, item in app.openapi()["paths"].items():
         if not path.startswith("/fal/") or "{request_id}" not in path:
             continue
@@ -439,7 +439,7 @@ async def test_fal_routes_with_request_id_check_tenant(
         for method in item:
             for name in (existing, UNKNOWN, "x"):
                 filled = path.replace("{endpoint}", HEAD).replace("{request_id}", name)
-                answer = await stranger.request(method, filled)
+                answer = await other_api.request(method, filled)
                 responses.add((path, answer.status_code, answer.text))
     assert len(responses) == len({path for path, _, _ in responses}) == 5, "the three responses are equal"
     assert (await fal.get(f"{request_path(existing)}/status")).json()["status"] == "IN_QUEUE"

@@ -284,8 +284,8 @@ async def test_resend_of_other_tenant_is_new_generation(
     app: FastAPI, fal: httpx.AsyncClient, connect_fal: ConnectFal
 ) -> None:
     await submit_and_disconnect(app, fal)
-    stranger = await connect_fal()
-    name = await submitted(stranger)
+    other_api = await connect_fal()
+    name = await submitted(other_api)
     assert (await fal.get(f"/v1/generations/{name}", headers={"authorization": "Bearer x"})).status_code == 401
     assert (await submit(fal)).json()["request_id"] != name
 

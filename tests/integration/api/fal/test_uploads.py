@@ -79,12 +79,12 @@ async def test_fal_upload_initiate_accepts_images_only(fal: httpx.AsyncClient) -
 async def test_fal_upload_malformed_ticket_is_refused(anonymous: httpx.AsyncClient, runtime: Runtime) -> None:
     """Other values that are encrypted with the same key are refused too."""
     tenant = await runtime.tenants.service.create("acme")
-    stranger = Fernet(Fernet.generate_key()).encrypt(b"{}").decode()
+    other_api = Fernet(Fernet.generate_key()).encrypt(b"{}").decode()
     for ticket in (
         "",
         "x",
         "é",
-        stranger,
+        other_api,
         runtime.tenants.sealer.seal(tenant.webhook_secret),
         runtime.tenants.sealer.seal("{}"),
     ):
