@@ -26,7 +26,7 @@ print(json.dumps({"request_id": handle.request_id, "output": handle.get()}))
 
 @pytest.fixture
 def forwarder(stack: Stack) -> Iterator[Forwarder]:
-    with Forwarder(stack.redis.url, b"unanswered:") as opened:
+    with Forwarder(stack.redis.url, b"undelivered_responses:") as opened:
         yield opened
 
 
@@ -96,6 +96,7 @@ def test_resend_after_client_disconnect_pays_once(
     wait_for(lambda: generations() == before + 1)
     impatient.close()
     with gateway.client() as patient:
+        assert patient.get("/healthz").is_success  # the gateway's event loop has seen the close before this request
         forwarder.release()
         again = patient.post(path, content=body)
         assert again.status_code == 200

@@ -198,7 +198,7 @@ async def test_reconciliation_adopts_no_request_id_twice(
     async def nothing(*_: object) -> set[str]:
         return set()
 
-    monkeypatch.setattr(SubmissionStore, "ours", nothing)
+    monkeypatch.setattr(SubmissionStore, "find_known", nothing)
     await runtime.redis.execute("ZADD", keys.FAL_REQUEST_IDS, int(clock().timestamp() * 1000), job["request_id"])
     await process_due(runtime, WorkQueue.SWEEP)
     await swept(runtime, clock, FIRST_LOOK)
