@@ -83,7 +83,7 @@ async def test_create_returns_the_request(api: httpx.AsyncClient) -> None:
         priority=3,
     )
 
-    assert created["input"] == {
+    expected = {
         "prompt": factories.PROMPT,
         "image_url": "https://example.com/cat.png",
         "end_image_url": "https://example.com/end.webp",
@@ -93,6 +93,8 @@ async def test_create_returns_the_request(api: httpx.AsyncClient) -> None:
         "generate_audio": False,
         "seed": 7,
     }
+    assert {name: created["input"].get(name) for name in expected} == expected
+    assert "end_user_id" not in created["input"]
     assert created["end_user_id"] == "customer-7"
     assert created["metadata"] == {"a": "1", "b": "2"}
     assert created["webhook_url"] == "http://127.0.0.1:9000/hook"
