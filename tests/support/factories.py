@@ -81,6 +81,26 @@ def sandbox_settings(redis_url: str, sandbox_url: str, **changes: Any) -> Settin
     return settings(redis_url, **{**fal, **changes})
 
 
+#: A create with every field set to a value that is not its default.
+FULL_BODY: dict[str, Any] = {
+    "prompt": "a cat",
+    "image_url": "https://example.com/a.png",
+    "end_image_url": "https://example.com/b.png",
+    "resolution": "1080p",
+    "duration": "5",
+    "aspect_ratio": "16:9",
+    "generate_audio": False,
+    "seed": 7,
+    "bitrate_mode": "high",
+    "end_user_id": "customer-7",
+    "webhook_url": "https://example.com/hook",
+    "metadata": {"a": "1", "b": "2"},
+    "priority": 3,
+    "max_cost_usd": "2.50",
+    "expires_in": 600,
+}
+
+
 def create_body(**changes: Any) -> dict[str, Any]:
     """Return the JSON of ``POST /v1/generations``; a field changed to ``...`` is omitted."""
     body = {"prompt": PROMPT, "image_url": "https://example.com/cat.png", **changes}

@@ -8,29 +8,13 @@ from hypothesis import strategies as st
 from pydantic_core import to_json
 
 from service.domain.request import CreateGeneration, RequestLimits, parse_create
+from tests.support.factories import FULL_BODY as FULL
 from tests.support.factories import create_request
 
 LIMITS = RequestLimits(4000, ("480p", "720p", "1080p", "4k"), ("standard", "high"))
 MINIMAL: dict[str, Any] = {"prompt": "a cat", "image_url": "https://example.com/a.png"}
 METADATA: dict[str, Any] = {**MINIMAL, "prompt": 'un café, "chaud" \u2028 ☕', "metadata": {"order": "7", "a/b": "ä"}}
 DATA_URI: dict[str, Any] = {"prompt": "a cat", "image_url": "data:image/png;base64,iVBORw0KGgo="}
-FULL: dict[str, Any] = {
-    "prompt": "a cat",
-    "image_url": "https://example.com/a.png",
-    "end_image_url": "https://example.com/b.png",
-    "resolution": "1080p",
-    "duration": "5",
-    "aspect_ratio": "16:9",
-    "generate_audio": False,
-    "seed": 7,
-    "bitrate_mode": "high",
-    "end_user_id": "customer-7",
-    "webhook_url": "https://example.com/hook",
-    "metadata": {"a": "1", "b": "2"},
-    "priority": 3,
-    "max_cost_usd": "2.50",
-    "expires_in": 600,
-}
 OTHER: dict[str, Any] = {
     "prompt": "a dog",
     "image_url": "https://example.com/c.png",

@@ -24,27 +24,11 @@ from service.domain.request import (
     parse_create,
 )
 from service.errors import Invalid, Malformed
+from tests.support.factories import FULL_BODY as FULL
 from tests.support.factories import create_body, create_request
 
 EVERYTHING = RequestLimits(4000, ("480p", "720p", "1080p", "4k"), ("standard", "high"))
 SENTINEL = "xyzzy-secret-text"
-FULL: dict[str, Any] = {
-    "prompt": "a cat",
-    "image_url": "https://example.com/a.png",
-    "end_image_url": "https://example.com/b.png",
-    "resolution": "1080p",
-    "duration": "5",
-    "aspect_ratio": "16:9",
-    "generate_audio": False,
-    "seed": 7,
-    "bitrate_mode": "high",
-    "end_user_id": "customer-7",
-    "webhook_url": "https://example.com/hook",
-    "metadata": {"a": "1", "b": "2"},
-    "priority": 3,
-    "max_cost_usd": "2.50",
-    "expires_in": 600,
-}
 
 
 def parse(body: Any, limits: RequestLimits = EVERYTHING) -> CreateGeneration:
