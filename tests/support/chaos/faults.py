@@ -2,11 +2,9 @@
 
 import random
 import signal
-import sys
 import time
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from datetime import timedelta
 from typing import Any, Final
 
 import httpx
@@ -14,7 +12,6 @@ import httpx
 from service.cli.dev.child_processes import Child
 from service.cli.dev.stack import Stack
 from tests.support.chaos.clock_offset import start_misset_worker
-from tests.support.chaos.hasty import MODULE
 
 #: Seconds that each kind lasts, shortest and longest, in a round of 150 seconds.
 KINDS: Final[dict[str, tuple[float, float]]] = {
@@ -39,7 +36,6 @@ _AT_FAL: Final[dict[str, dict[str, Any]]] = {
     "lost webhooks": {"webhook": {"kind": "lost"}},
 }
 _SHIFTS: Final = {"clock +3 h": timedelta(hours=3), "clock -1 h": timedelta(hours=-1)}
-_LIBRARY: Final = "faketime/libfaketimeMT.so.1"
 
 
 @dataclass(frozen=True)
@@ -87,7 +83,7 @@ class FaultInjector:
             self._at_fal.append(fault.kind)
             self._configure_sandbox()
         elif fault.kind in _SHIFTS:
-            return self._begin_shifted(fault)
+            self._shifted[fault.kind] = start_misset_worker(self.stack, _SHIFTS[fault.kind])
         elif fault.kind == "worker killed":
             victim = self.workers.pop(self.rng.randrange(len(self.workers)))
             victim.kill()
@@ -118,46 +114,3 @@ class FaultInjector:
             for operation, fault in _AT_FAL[kind].items():
                 faults.setdefault(operation, []).append(fault)
         httpx.post(f"{self.stack.sandbox_url}/_sandbox/faults", json=faults, trust_env=False).raise_for_status()
-
-    def _begin_shifted(self, fault: Fault) -> str:
-        shift = _SHIFTS[fault.kind]
-        if library() is None:
-            self._shifted[fault.kind] = start_misset_worker(self.stack, shift)
-            return "no libfaketime: only Python's clock is wrong"
-        self._shifted[fault.kind] = child = self._start_shifted(shift)
-        return f"its clock says {_first_moment(child.log):%H:%M:%S}, it is {datetime.now(UTC):%H:%M:%S}"
-
-    def _start_shifted(self, shift: timedelta) -> Child:
-        """Start a worker whose wall clock is wrong by ``shift``, and whose monotonic clock is right."""
-        child = Child(
-            "shifted worker",
-            [sys.executable, "-m", "celery", "--quiet", "-A", MODULE, "worker", "--without-gossip", "--without-mingle"],
-            log=self.stack.folder / f"shifted{len(list(self.stack.folder.glob('shifted*')))}.log",
-            environment={**self.stack.environment, **shifted(shift)},
-        )
-        try:
-            child.wait_until(lambda: b" ready" in child.log.read_bytes(), within=90)
-        except BaseException:
-            child.kill()
-            raise
-        return child
-
-
-def shifted(shift: timedelta) -> dict[str, str]:
-    """Return the environment of a process whose wall clock is wrong by ``shift``."""
-    seconds = int(shift.total_seconds())
-    return {"LD_PRELOAD": str(library()), "FAKETIME": f"{seconds:+d}", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
-
-
-def library() -> Path | None:
-    """Return libfaketime's path, or None if it is not installed (Debian, Ubuntu: apt-get install faketime)."""
-    return next(Path("/usr/lib").glob(f"*/{_LIBRARY}"), None)
-
-
-def _first_moment(log: Path) -> datetime:
-    """Return the first timestamp in a log."""
-    for line in log.read_text().splitlines():
-        _, found, rest = line.partition('"timestamp":"')
-        if found:
-            return datetime.fromisoformat(rest.partition('"')[0])
-    raise ValueError(f"{log} has no timestamp")
