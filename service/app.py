@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 from starlette.types import ASGIApp
 
-from service import build_info
+from service import build_info, gc_tuning
 from service.api import callbacks, routes
 from service.api.fal import addresses, proxy
 from service.api.fal import uploads as fal_uploads
@@ -20,7 +20,7 @@ from service.api.v1 import generations, uploads
 from service.config.settings import Settings
 from service.domain import callback
 from service.observability import log, tracing
-from service.runtime import open_runtime, tune_gc
+from service.runtime import open_runtime
 
 
 class _Gateway(FastAPI):
@@ -37,7 +37,7 @@ def create_app(settings: Settings) -> FastAPI:
         tracing.configure("seedance-gateway")
         async with open_runtime(settings) as runtime:
             app.state.runtime = runtime
-            tune_gc()
+            gc_tuning.freeze()
             with on_stop_signal(runtime.generations.reader.stop_waiting):
                 yield
         await asyncio.to_thread(tracing.shut_down)

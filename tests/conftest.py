@@ -20,6 +20,7 @@ import redis as redis_py
 from fastapi import FastAPI
 from hypothesis import HealthCheck
 
+from service import gc_tuning
 from service.cli.dev.child_processes import Child
 from service.cli.dev.embedded_redis import EmbeddedRedis
 from service.config.settings import PREFIX, Settings
@@ -174,7 +175,7 @@ async def app(settings: Settings, clock: Clock, monkeypatch: pytest.MonkeyPatch)
     from service import app as module
 
     monkeypatch.setattr(module, "open_runtime", partial(open_runtime, clock=clock))
-    monkeypatch.setattr(module, "tune_gc", lambda: None)  # for a process that serves, not for hundreds of apps
+    monkeypatch.setattr(gc_tuning, "freeze", lambda: None)  # for a process that serves, not for hundreds of apps
     made = module.create_app(settings)
     async with made.router.lifespan_context(made):
         yield made

@@ -10,12 +10,13 @@ from typing import Final
 
 import uvloop
 
+from service import gc_tuning
 from service.config.settings import Settings
 from service.domain.work_queue import WorkQueue
 from service.errors import StoreUnavailable
 from service.observability import log, tracing
 from service.observability.health_server import LivenessProbe, serve
-from service.runtime import Runtime, open_runtime, tune_gc
+from service.runtime import Runtime, open_runtime
 from service.store.state.heartbeats import INTERVAL
 from service.tasks import QUEUE_OF
 
@@ -81,7 +82,7 @@ class WorkerProcess:
         tracing.configure("seedance-worker")
         async with open_runtime(self._settings) as runtime:
             self._runtime = runtime
-            tune_gc()
+            gc_tuning.freeze()
             self._opened.set()
             tasks = [
                 asyncio.create_task(self._report_heartbeats(runtime), name="heartbeat"),

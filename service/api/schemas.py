@@ -5,7 +5,7 @@ from typing import Any, Final, Literal
 from pydantic import BaseModel, ConfigDict
 from typing_extensions import TypedDict
 
-from service.domain.described import described
+from service.domain.described import describe, described
 from service.domain.generation_view import GenerationView
 from service.domain.request import CreateGeneration
 
@@ -25,7 +25,7 @@ class ProblemField(TypedDict):
 class Problem(BaseModel):
     """RFC 9457 problem document."""
 
-    model_config = ConfigDict(use_attribute_docstrings=True)
+    model_config = ConfigDict(json_schema_extra=describe)
 
     type: str
     """`urn:seedance-gateway:error:` and the code."""

@@ -1,38 +1,52 @@
-"""Field descriptions of TypedDicts: the string below a field is the field's description in the OpenAPI document."""
+"""Descriptions of fields in the OpenAPI document: the string below a field describes the field.
+
+pydantic's ``use_attribute_docstrings`` parses the source of each class at import. Here sources are parsed when the
+document is generated, which most processes never do.
+"""
 
 import ast
 import inspect
 import sys
 from functools import cache
-from typing import Annotated, TypeVar
+from itertools import pairwise
+from typing import Any, TypeVar
 
-from pydantic import Field
+from pydantic import ConfigDict
 
 _TypedDict = TypeVar("_TypedDict", bound=type)
 
 
-def described(cls: _TypedDict) -> _TypedDict:
-    """Decorate a TypedDict: annotate each field with the string below it.
+def describe(schema: dict[str, Any], cls: type) -> None:
+    """Describe the properties of the JSON schema of ``cls``: a ``json_schema_extra`` of a model's configuration."""
+    for base in _with_bases(cls):
+        for name, text in _strings(base.__module__).get(base.__name__, {}).items():
+            if name in schema["properties"]:
+                schema["properties"][name].setdefault("description", text)
 
-    pydantic's ``use_attribute_docstrings`` does the same, but parses the module's source for each class, again in every
-    schema that contains the class: that took a quarter of the gateway's import time.
-    """
-    annotations = cls.__annotations__
-    for name, text in _strings(cls.__module__)[cls.__name__].items():
-        annotations[name] = Annotated[annotations[name], Field(description=text)]
+
+def described(cls: _TypedDict) -> _TypedDict:
+    """Decorate a TypedDict whose fields have descriptions."""
+    cls.__pydantic_config__ = ConfigDict(json_schema_extra=describe)  # type: ignore[attr-defined]
     return cls
+
+
+def _with_bases(cls: type) -> list[type]:
+    """Return the class and its bases. A TypedDict has its bases in an attribute of its own."""
+    return [*cls.__mro__, *getattr(cls, "__orig_bases__", ())]
 
 
 @cache
 def _strings(module: str) -> dict[str, dict[str, str]]:
     """Return the strings below the fields of each class of a module."""
+    if not module.startswith("service."):
+        return {}
     tree = ast.parse(inspect.getsource(sys.modules[module]))
     return {node.name: _of_class(node) for node in tree.body if isinstance(node, ast.ClassDef)}
 
 
 def _of_class(node: ast.ClassDef) -> dict[str, str]:
     found = {}
-    for field, below in zip(node.body, node.body[1:], strict=False):
+    for field, below in pairwise(node.body):
         match field, below:
             case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(text))):
                 found[name] = inspect.cleandoc(text)

@@ -11,6 +11,7 @@ from urllib.parse import SplitResult, urlsplit
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic_core import PydanticCustomError, PydanticKnownError
 
+from service.domain.described import describe
 from service.errors import FieldError, Invalid, Malformed
 
 HIGHEST_PRIORITY: Final = 9
@@ -155,7 +156,7 @@ MoneyOrZero = Annotated[int, BeforeValidator(_money_or_zero, json_schema_input_t
 class VideoInput(BaseModel):
     """fal's input fields, with the defaults of its model page."""
 
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, json_schema_extra=describe)
 
     prompt: Annotated[
         str, Field(description="What happens in the video, 4,000 characters at most."), AfterValidator(_not_blank)

@@ -1,7 +1,7 @@
 """Composition root: opens everything that a process needs, once, and closes it in reverse order."""
 
 from service.clock import utc_now
-from service.runtime.build import Runtime, open_runtime, tune_gc
+from service.runtime.build import Runtime, open_runtime
 from service.runtime.consumers import build_schedule
 
-__all__ = ["Runtime", "build_schedule", "open_runtime", "tune_gc", "utc_now"]
+__all__ = ["Runtime", "build_schedule", "open_runtime", "utc_now"]

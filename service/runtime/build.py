@@ -1,6 +1,5 @@
 """Runtime of a process: its connections, its stores, and its use cases grouped by noun."""
 
-import gc
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -138,16 +137,6 @@ async def open_runtime(settings: Settings, *, clock: Callable[[], datetime] | No
             yield runtime
         finally:
             await runtime.queues.close()
-
-
-def tune_gc() -> None:
-    """Freeze the objects of start-up and collect less often. Call it once, when a serving process has started.
-
-    With ten thousand keys and tenants in memory, the default pace costs a third of a create.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 50, 100)
 
 
 def _build(core: Core) -> Runtime:

@@ -10,7 +10,7 @@ from service.api.admin.schemas import TenantView
 from service.api.admin.tenants import IF_MATCH, Version, tenant_answer
 from service.api.http.dependencies import OPERATOR, Gateway, json_of
 from service.api.schemas import problems
-from service.domain.described import described
+from service.domain.described import describe, described
 from service.domain.dispatch_gate import Gate
 from service.domain.generation_view import rfc3339
 
@@ -18,7 +18,7 @@ router = APIRouter(prefix="/admin/v1", tags=["admin"], dependencies=[OPERATOR])
 
 
 class Reason(BaseModel):
-    model_config = ConfigDict(strict=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(strict=True, extra="forbid", json_schema_extra=describe)
 
     reason: Annotated[str, StringConstraints(min_length=1, max_length=500, strip_whitespace=True)]
     """Why, 1 to 500 characters. `doctor` and `GET /admin/v1/dispatch` show it."""

@@ -10,7 +10,7 @@ from pydantic_core import PydanticCustomError
 from typing_extensions import TypedDict
 
 from service.domain.budgets import Standing
-from service.domain.described import described
+from service.domain.described import describe, described
 from service.domain.generation_view import rfc3339
 from service.domain.pricing import usd
 from service.domain.request import AnyDuration, OptionalMoney, Resolution, Url
@@ -31,7 +31,7 @@ def _in_utc(moment: datetime) -> datetime:
 
 
 class LimitsBody(BaseModel):
-    model_config = ConfigDict(strict=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(strict=True, extra="forbid", json_schema_extra=describe)
 
     requests_per_minute: Annotated[int | None, Field(ge=1, le=60_000_000)] = None
     """HTTP requests a minute; more are refused with 429. Default `null`: no limit."""
@@ -96,7 +96,7 @@ class LimitsBody(BaseModel):
 
 
 class NewTenant(BaseModel):
-    model_config = ConfigDict(strict=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(strict=True, extra="forbid", json_schema_extra=describe)
 
     name: Name
     """Name for people, 1 to 100 characters."""
@@ -110,7 +110,7 @@ class NewTenant(BaseModel):
 class TenantChange(BaseModel):
     """Changes of a tenant: absent fields stay unchanged."""
 
-    model_config = ConfigDict(strict=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(strict=True, extra="forbid", json_schema_extra=describe)
 
     name: Name | None = None
     """New name, 1 to 100 characters. Absent: unchanged."""
@@ -129,7 +129,7 @@ class TenantChange(BaseModel):
 
 
 class NewApiKey(BaseModel):
-    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", json_schema_extra=describe)
 
     name: Annotated[str, Field(max_length=100)] = ""
     """Name for people, 100 characters at most. Default: empty."""
@@ -142,7 +142,7 @@ class NewApiKey(BaseModel):
 
 
 class Rotation(BaseModel):
-    model_config = ConfigDict(strict=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(strict=True, extra="forbid", json_schema_extra=describe)
 
     overlap_seconds: Annotated[
         int,

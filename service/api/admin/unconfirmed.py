@@ -10,7 +10,7 @@ from typing_extensions import TypedDict
 from service.api.http.dependencies import OPERATOR, Gateway, json_of
 from service.api.schemas import problems
 from service.domain.billing import REQUEST_ID
-from service.domain.described import described
+from service.domain.described import describe, described
 from service.domain.generation import Generation
 from service.domain.generation_view import GenerationView, public, rfc3339
 from service.domain.pricing import usd
@@ -23,7 +23,7 @@ router = APIRouter(prefix="/admin/v1", tags=["admin"], dependencies=[OPERATOR])
 class Resolution(BaseModel):
     """Either `fal_request_id` or `never_happened`, and a reason."""
 
-    model_config = ConfigDict(strict=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(strict=True, extra="forbid", json_schema_extra=describe)
 
     fal_request_id: Annotated[
         str | None,
@@ -104,7 +104,7 @@ class UnconfirmedList(TypedDict):
 
 
 class Dismissal(BaseModel):
-    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", json_schema_extra=describe)
 
     before: Annotated[
         AwareDatetime,
@@ -128,7 +128,7 @@ class DismissedView(TypedDict):
 
 
 class Revival(BaseModel):
-    model_config = ConfigDict(strict=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(strict=True, extra="forbid", json_schema_extra=describe)
 
     reason: Annotated[
         str,

@@ -13,6 +13,7 @@ from service.api.fal.route import FalRoute
 from service.api.http.dependencies import runtime, whole_body
 from service.api.schemas import body_of
 from service.api.v1 import uploads
+from service.domain.described import describe
 from service.domain.request import parse
 from service.domain.tenant import Scope
 from service.errors import TooLarge, Unauthenticated, UnsupportedMedia
@@ -28,7 +29,7 @@ router = APIRouter(tags=["fal"], route_class=FalRoute)
 class UploadRequest(BaseModel):
     """File name and type of the file that the client intends to upload."""
 
-    model_config = ConfigDict(use_attribute_docstrings=True)
+    model_config = ConfigDict(json_schema_extra=describe)
 
     content_type: Annotated[str, Field(max_length=256)] = "application/octet-stream"
     """Media type of the file. Only `image/jpeg`, `image/png` and `image/webp` are accepted. Default

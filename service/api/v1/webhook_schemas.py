@@ -7,7 +7,7 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 from typing_extensions import TypedDict
 
-from service.domain.described import described
+from service.domain.described import describe, described
 from service.domain.generation_view import rfc3339
 from service.domain.request import Url
 from service.domain.webhook import ENDS, Attempt, Delivery, DeliveryStatus, EventType
@@ -48,7 +48,7 @@ def _events(value: list[EventType]) -> list[EventType]:
 class EndpointBody(BaseModel):
     """A whole webhook endpoint: an absent field has its default."""
 
-    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", json_schema_extra=describe)
 
     url: Url
     """Absolute http or https URL that receives the events. Operators can restrict it to https and to public
@@ -85,7 +85,7 @@ class EndpointBody(BaseModel):
 
 
 class SecretRotation(BaseModel):
-    model_config = ConfigDict(strict=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(strict=True, extra="forbid", json_schema_extra=describe)
 
     overlap_seconds: Annotated[
         int,
@@ -100,7 +100,7 @@ class SecretRotation(BaseModel):
 class ReplayBody(BaseModel):
     """Which deliveries are sent again: all that match, 500 a call."""
 
-    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", json_schema_extra=describe)
 
     endpoint_id: Annotated[str | None, Field(max_length=64)] = None
     """Only deliveries of this endpoint. Default: of all endpoints and every `webhook_url`."""

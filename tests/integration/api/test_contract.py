@@ -25,6 +25,7 @@ from schemathesis.config import (
     SchemathesisConfig,
 )
 
+from service import gc_tuning
 from service.api.openapi.export import document
 from service.cli.dev.embedded_redis import EmbeddedRedis
 from service.domain.generation import Generation
@@ -109,7 +110,7 @@ def gateway(redis_server: EmbeddedRedis, sandbox_server: str) -> Iterator[Served
         redis_server.url, sandbox_server, public_url="https://gateway.example", max_body_bytes=20_000
     )
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "tune_gc", lambda: None)
+        patch.setattr(gc_tuning, "freeze", lambda: None)
         with served(module.create_app(own)) as running:
             running.runtime.generations.reader.stop_waiting()
             yield running
