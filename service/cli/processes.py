@@ -1,6 +1,7 @@
 """Commands that run a process of a deployment: ``serve``, ``worker``, ``beat``."""
 
 import os
+import resource
 import sys
 from contextlib import nullcontext
 from pathlib import Path
@@ -9,6 +10,10 @@ from typing import Annotated, Any, Final, NoReturn
 import typer
 
 MAX_PORT: Final = 65535
+#: The connection and, of an upload, the file on disk.
+_FILES_PER_CONNECTION: Final = 2
+#: Libraries, Redis, fal, logs, decoders.
+_OTHER_FILES: Final = 512
 
 
 def _pem(text: str) -> Any:
@@ -27,7 +32,7 @@ def serve(
     """Run the HTTP gateway. It reads the GATEWAY_* variables."""
     import uvicorn  # noqa: PLC0415
 
-    from service.api.http.header_limits import HeaderLimitProtocol  # noqa: PLC0415
+    from service.api.http.connection_limits import limited  # noqa: PLC0415
     from service.cli.ops.session import read_settings  # noqa: PLC0415
     from service.observability import log  # noqa: PLC0415
     from service.observability.multiprocess import sharing_metrics  # noqa: PLC0415
@@ -35,6 +40,7 @@ def serve(
     settings = read_settings()
     # With several processes, this configures the parent's log.
     log.configure(settings.log_level, secrets=settings.secrets(), log_format=settings.log_format)
+    _allow_open_files(settings.connections)
     with sharing_metrics() if workers > 1 else nullcontext():
         uvicorn.run(
             "service.app:from_environment",
@@ -45,7 +51,9 @@ def serve(
             ssl_certfile=certificate,
             ssl_keyfile=certificate_key,
             loop="uvloop",
-            http=HeaderLimitProtocol,
+            http=limited(settings.connections),
+            ws="none",
+            timeout_keep_alive=int(settings.keep_alive.total_seconds()),
             lifespan="on",
             log_config=None,
             access_log=False,
@@ -54,6 +62,15 @@ def serve(
             proxy_headers=False,  # callers' addresses are not used: one layer less around each request
             timeout_graceful_shutdown=int(settings.shutdown_grace.total_seconds()),
         )
+
+
+def _allow_open_files(connections: int) -> None:
+    """Raise the soft limit of open files, which is 1,024 on many machines. Processes of this one inherit it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = connections * _FILES_PER_CONNECTION + _OTHER_FILES
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        limit = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
 
 
 def worker(

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import uvicorn
 from fastapi import FastAPI
 
-from service.api.http.header_limits import HeaderLimitProtocol
+from service.api.http.connection_limits import limited
 from service.runtime import Runtime
 
 _SECONDS = 20
@@ -24,6 +24,12 @@ class Served:
     url: str
     app: FastAPI
     loop: asyncio.AbstractEventLoop
+    server: uvicorn.Server
+
+    @property
+    def connections(self) -> list[Any]:
+        """The protocols of the open connections."""
+        return list(self.server.server_state.connections)
 
     @property
     def runtime(self) -> Runtime:
@@ -52,10 +58,15 @@ class _Server(uvicorn.Server):
 
 
 @contextmanager
-def served(app: FastAPI) -> Iterator[Served]:
+def served(app: FastAPI, *, connections: int = 1000) -> Iterator[Served]:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         config = uvicorn.Config(
-            app, http=HeaderLimitProtocol, log_config=None, access_log=False, timeout_graceful_shutdown=2
+            app,
+            http=limited(connections),
+            ws="none",
+            log_config=None,
+            access_log=False,
+            timeout_graceful_shutdown=2,
         )
         server = _Server(config)
         thread = threading.Thread(target=server.run, args=([listener],), name="gateway")
@@ -64,7 +75,7 @@ def served(app: FastAPI) -> Iterator[Served]:
             assert server.listening.wait(_SECONDS)
             assert server.started, "the server has not started"
             assert server.loop is not None
-            yield Served(f"http://127.0.0.1:{listener.getsockname()[1]}", app, server.loop)
+            yield Served(f"http://127.0.0.1:{listener.getsockname()[1]}", app, server.loop, server)
         finally:
             server.should_exit = True
             thread.join(_SECONDS)

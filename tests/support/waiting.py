@@ -1,6 +1,7 @@
 """Waiting for a condition, by polls with a generous upper bound."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from typing import Final
 
@@ -37,6 +38,14 @@ async def until(condition: Callable[[], Awaitable[bool]], *, within: float = _WI
             if await condition():
                 return
             await asyncio.sleep(0.01)
+
+
+def eventually(condition: Callable[[], bool], *, within: float = _WITHIN) -> None:
+    """Wait, in a test without an event loop."""
+    give_up = time.monotonic() + within
+    while not condition():
+        assert time.monotonic() < give_up
+        time.sleep(0.02)
 
 
 async def until_waiting(runtime: Runtime, *, callers: int = 1) -> None:

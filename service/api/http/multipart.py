@@ -8,22 +8,30 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 
 from service.errors import Malformed
 
-#: Bytes of boundaries, headers and small fields in addition to the file.
+#: Most bytes of boundaries, headers and other fields in addition to the file.
 OVERHEAD: Final = 64 * 1024
+#: Most parts of a form. Each costs the event loop time, also an empty one.
+_MOST_PARTS: Final = 64
 _LONGEST_BOUNDARY: Final = 70  # RFC 2046, 5.1.1
+_TOO_MANY_PARTS: Final = f"The form has more than {_MOST_PARTS} parts."
+_TOO_MANY_BYTES: Final = f"The form has more than {OVERHEAD} bytes in addition to its file."
 
 
 class _Parts:
-    """Callbacks of the parser: collect the bytes of the first part with a file name."""
+    """Callbacks of the parser: collect the bytes of the first part with a file name. Raises Malformed."""
 
     def __init__(self) -> None:
         self.bytes: list[bytes] = []
+        self.file_size = self._count = 0
         self.seen = self.ended = False
         self._name, self._value = b"", b""
         self._is_file = False
 
     def on_part_begin(self) -> None:
         self._is_file = False
+        self._count += 1
+        if self._count > _MOST_PARTS:
+            raise Malformed(_TOO_MANY_PARTS)
 
     def on_header_begin(self) -> None:
         self._name, self._value = b"", b""
@@ -43,13 +51,17 @@ class _Parts:
     def on_part_data(self, data: bytes, start: int, end: int) -> None:
         if self._is_file:
             self.bytes.append(data[start:end])
+            self.file_size += end - start
 
     def on_end(self) -> None:
         self.ended = True
 
 
 async def file_of(chunks: AsyncIterator[bytes], content_type: str) -> AsyncIterator[bytes]:
-    """Yield the bytes of the file. Raises Malformed if the body is not a form, or has no file or several files."""
+    """Yield the bytes of the file.
+
+    Raises Malformed if the body is not a form, has no file or several files, or more than a form of one file needs.
+    """
     boundary = parse_options_header(content_type)[1].get(b"boundary")
     if not boundary:
         raise Malformed("The content type names no boundary.")
@@ -68,11 +80,19 @@ async def file_of(chunks: AsyncIterator[bytes], content_type: str) -> AsyncItera
             "on_end": parts.on_end,
         },
     )
+    delimiter, delimiters, size = b"\r\n--" + boundary, 0, 0
     async for chunk in chunks:
+        size += len(chunk)
+        # Before it is parsed: in Python, the parser looks at each delimiter, and discards those that are none.
+        delimiters += chunk.count(delimiter)
+        if delimiters > _MOST_PARTS:
+            raise Malformed(_TOO_MANY_PARTS)
         try:
             parser.write(chunk)
         except FormParserError:
             raise Malformed("The body is no multipart/form-data.") from None
+        if size - parts.file_size > OVERHEAD:
+            raise Malformed(_TOO_MANY_BYTES)
         for piece in parts.bytes:
             yield piece
         parts.bytes.clear()

@@ -23,6 +23,22 @@ class ProcessSettings(BaseModel):
             "addition.",
         ),
     ] = timedelta(seconds=20)
+    connections: Annotated[
+        int,
+        Field(
+            ge=8,
+            description="Most open connections of one gateway process. A further one closes the connection that is "
+            "idle for longest.",
+        ),
+    ] = 4096
+    keep_alive: Annotated[
+        Seconds,
+        Field(
+            ge=timedelta(seconds=1),
+            description="How long the gateway leaves an idle connection open. It must be longer than a load "
+            "balancer does, often 60 seconds.",
+        ),
+    ] = timedelta(seconds=75)
     metrics_host: Annotated[str, Field(description="Address of `/metrics` and `/healthz` of a worker or beat.")] = (
         "127.0.0.1"
     )

@@ -252,11 +252,42 @@ FILE = 'name="file"; filename="a.jpg"'
         (_form((FILE, JPEG)), "multipart/form-data; boundary=" + "X" * 300),
         (b"--XX\r\n" + b"x" * 100_000 + b": y\r\n\r\n", "multipart/form-data; boundary=XX"),
     ],
+    ids=[
+        "two files",
+        "no file",
+        "no end",
+        "empty file",
+        "no boundary",
+        "other boundary",
+        "no form",
+        "long boundary",
+        "long header",
+    ],
 )
 async def test_upload_form_without_one_whole_file_returns_400(api: httpx.AsyncClient, body: bytes, media: str) -> None:
     answer = await upload(api, body, media)
 
     assert (answer.status_code, answer.json()["code"]) == (400, "malformed"), answer.text
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b"--XX\r\n\r\n\r\n" * 20_000, "64 parts"),
+        (_form(*[('name="note"', b"")] * 64, (FILE, JPEG)), "64 parts"),
+        (_form((FILE, JPEG + b"\r\n--XXy" * 20_000)), "64 parts"),
+        (_form((FILE, JPEG), end=b"--XX" + b" " * 100_000 + b"\r\n"), "65536 bytes"),
+        (_form((FILE, JPEG)) + b"x" * 100_000, "65536 bytes"),
+        (b"\r\n" * 50_000 + _form((FILE, JPEG)), "65536 bytes"),
+        (_form(('name="note"', b"x" * 100_000), (FILE, JPEG)), "65536 bytes"),
+    ],
+    ids=["empty parts", "65 parts", "delimiters in file", "padded delimiter", "epilogue", "preamble", "large field"],
+)
+async def test_upload_form_beyond_one_file_returns_400(api: httpx.AsyncClient, body: bytes, reason: str) -> None:
+    answer = await upload(api, body, "multipart/form-data; boundary=XX")
+
+    assert (answer.status_code, answer.json()["code"]) == (400, "malformed"), answer.text
+    assert f"more than {reason}" in answer.json()["detail"]
 
 
 @pytest.mark.parametrize("chunked", [False, True])
