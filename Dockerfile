@@ -38,7 +38,7 @@ COPY --from=build /opt/gateway /opt/gateway
 RUN useradd --system --uid 10001 gateway
 USER 10001
 EXPOSE 8080 9100
-# For serve; worker and beat answer at GATEWAY_METRICS_PORT instead, where that is set.
+# For serve; worker and beat have /healthz at GATEWAY_METRICS_PORT instead, where that is set.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=20s CMD ["python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:8080/healthz', timeout=2)"]
 ENTRYPOINT ["seedance-gateway"]
 CMD ["serve", "--host", "0.0.0.0"]

@@ -16,6 +16,7 @@ from service.api.http import multipart
 from service.api.http.error_handlers import UnhandledErrorMiddleware
 from service.api.http.middleware import BodyLimit, RequestContextMiddleware
 from service.api.http.shutdown import on_stop_signal
+from service.api.metrics import serving_metrics
 from service.api.v1 import generations, uploads
 from service.config.settings import Settings
 from service.domain import callback
@@ -35,7 +36,7 @@ def create_app(settings: Settings) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         tracing.configure("seedance-gateway")
-        async with open_runtime(settings) as runtime:
+        async with open_runtime(settings) as runtime, serving_metrics(runtime):
             app.state.runtime = runtime
             gc_tuning.freeze()
             with on_stop_signal(runtime.generations.reader.stop_waiting):

@@ -21,6 +21,7 @@ from fastapi import FastAPI
 from hypothesis import HealthCheck
 
 from service import gc_tuning
+from service.api.metrics import metrics_text
 from service.cli.dev.child_processes import Child
 from service.cli.dev.embedded_redis import EmbeddedRedis
 from service.config.settings import PREFIX, Settings
@@ -41,6 +42,8 @@ SANDBOX_SPEED = 200
 Connect = Callable[..., Awaitable[httpx.AsyncClient]]
 """``await connect()``: a client with a key of a fresh tenant. ``await connect(tenant, scopes=...)``: of this one."""
 
+Scrape = Callable[[], Awaitable[str]]
+"""``await scrape()``: the gateway's metrics as text."""
 
 TESTS = Path(__file__).parent
 
@@ -216,6 +219,16 @@ async def other_api(connect: Connect) -> httpx.AsyncClient:
 async def anonymous(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
     async with client_of(app) as client:
         yield client
+
+
+@pytest.fixture
+def scrape(app: FastAPI) -> Scrape:
+    """Return what the metrics port of the gateway serves, without the port."""
+
+    async def read() -> str:
+        return (await metrics_text(app.state.runtime)).decode()
+
+    return read
 
 
 @pytest.fixture

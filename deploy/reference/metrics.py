@@ -13,7 +13,7 @@ _HEAD: Final = ("Metric", "Type", "Labels", "Meaning")
 _INTRODUCTION: Final = """\
 # Metrics
 
-A gateway shows its metrics at `/metrics`; a worker and beat at the port `GATEWAY_METRICS_PORT`. Labels are bounded: a
+Every process has `/metrics` at its `GATEWAY_METRICS_PORT`; the gateway's API port has none. Labels are bounded: a
 tenant id is a label, an end user or a generation id never."""
 _COUNTED: Final = """\
 ## Counted by each process

@@ -1,24 +1,19 @@
-"""``/healthz``, ``/readyz``, ``/metrics``, and ``/``, which leads to the documentation."""
+"""``/healthz``, ``/readyz``, and ``/``, which leads to the documentation."""
 
-import asyncio
-from typing import Any, Final, Literal
+from typing import Literal
 
 from fastapi import APIRouter, Request, Response
-from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.responses import RedirectResponse
 from typing_extensions import TypedDict
 
-from service.api.admin.dispatch import DispatchView, dispatch_view
 from service.api.http.dependencies import runtime
 from service.api.http.responses import json_response
 from service.api.schemas import problems
 from service.domain.described import described
 from service.errors import Unavailable
-from service.observability import multiprocess
-from service.store.redis.health import TOLERATED
+from service.usecases.operations.readiness import State, is_ready
 
 router = APIRouter(tags=["operations"])
-_EXAMPLE: Final = "# HELP gateway_slots_used Upstream slots that are taken.\ngateway_slots_used 2.0\n"
 
 
 @described
@@ -28,14 +23,22 @@ class HealthView(TypedDict):
 
 
 @described
+class DispatchStateView(TypedDict):
+    state: Literal["open", "paused", "locked", "failing"]
+    """Whether generations are submitted to fal, as in `GET /admin/v1/dispatch`, which has the reason."""
+    draining: bool
+    """Whether new generations are refused with 503 while accepted ones finish."""
+
+
+@described
 class ReadinessView(TypedDict):
     status: Literal["ready"]
     """Always `ready`."""
-    checks: dict[str, str]
-    """Result by check: `ok`, or what is wrong. Only `memory` may be other than `ok` with status 200: creates are
-    refused then.
+    checks: dict[str, State]
+    """State by check. Only `memory` may be `failing` with status 200: creates are refused then. The reason is in the
+    log, and `doctor` shows it.
     """
-    dispatch: DispatchView
+    dispatch: DispatchStateView
     """State of dispatch. A closed dispatch gate does not make the gateway unready."""
 
 
@@ -61,31 +64,17 @@ async def healthz() -> Response:
     },
 )
 async def readyz(request: Request) -> Response:
-    gateway = runtime(request)
-    checks = await gateway.readiness()
-    if failing := [text for name, text in checks.items() if text != "ok" and name not in TOLERATED]:
-        raise Unavailable("; ".join(failing))
-    dispatch: Any = dispatch_view(await gateway.operations.gate.read())
+    operations = runtime(request).operations
+    checks = await operations.readiness.check()
+    if not is_ready(checks):
+        failing = ", ".join(name for name, state in checks.items() if state != "ok")
+        raise Unavailable(f"Failing checks: {failing}. The log of the gateway has the reasons.")
+    gate = await operations.gate.read()
+    dispatch: DispatchStateView = {
+        "state": "open" if gate.hold is None else gate.hold.value,
+        "draining": gate.draining,
+    }
     return json_response({"status": "ready", "checks": checks, "dispatch": dispatch})
-
-
-@router.get(
-    "/metrics",
-    summary="Prometheus metrics",
-    response_class=Response,
-    responses={
-        200: {
-            "description": "The metrics.",
-            "content": {"text/plain": {"schema": {"type": "string"}, "example": _EXAMPLE}},
-        }
-    },
-)
-async def prometheus(request: Request) -> Response:
-    # Each takes tens of milliseconds with many tenants: the process metrics run in a thread while Redis responds.
-    own, state = await asyncio.gather(
-        asyncio.to_thread(multiprocess.text), runtime(request).operations.account_metrics.text()
-    )
-    return Response(own + state, media_type=CONTENT_TYPE_LATEST)
 
 
 @router.get("/", include_in_schema=False)

@@ -12,7 +12,6 @@ from service.media.inspector import Inspector
 from service.runtime.connections import Connections, Stores, open_connections
 from service.runtime.consumers import Core, WorkQueues, build_core
 from service.store.redis.client import Redis
-from service.store.redis.health import check
 from service.store.state.state import StateStore
 from service.store.tenants.sealing import Sealer
 from service.upstream.storage import FalStorage
@@ -35,6 +34,7 @@ from service.usecases.operations.adjustments import AdjustmentService
 from service.usecases.operations.audit import Audit
 from service.usecases.operations.audit_jobs import AuditJobs
 from service.usecases.operations.doctor import Doctor
+from service.usecases.operations.readiness import Readiness
 from service.usecases.operations.unconfirmed import UnconfirmedService
 from service.usecases.tenants.authentication import Authenticator
 from service.usecases.tenants.end_users import EndUsers
@@ -95,6 +95,7 @@ class OperationServices:
     audit_jobs: AuditJobs
     account_metrics: AccountMetrics
     doctor: Doctor
+    readiness: Readiness
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,10 +119,6 @@ class Runtime:
     @property
     def clock(self) -> StoreClock:
         return self.connections.clock
-
-    async def readiness(self) -> dict[str, str]:
-        """One entry per check: ``ok``, or what is wrong."""
-        return {**await check(self.redis), "clock": self.clock.state()}
 
 
 @asynccontextmanager
@@ -265,4 +262,5 @@ def _operations(core: Core, tenants: Tenants) -> OperationServices:
             clock=clock,
             wall=clock.wall,
         ),
+        readiness=Readiness(connections.redis, clock),
     )

@@ -80,11 +80,11 @@ def endpoint(scale: Scale) -> Iterator[Figure]:
 def _looks(stack: Stack) -> tuple[Sequence[float], str]:
     samples, text = [], ""
     with httpx.Client(base_url=stack.base_url, trust_env=False) as client:
-        client.get("/metrics")
+        client.get(stack.metrics_url)
         for _ in range(_LOOKS):
             time.sleep(_STALE_SECONDS)
             begun = time.perf_counter()
-            text = client.get("/metrics").text
+            text = client.get(stack.metrics_url).text
             samples.append(time.perf_counter() - begun)
     return samples, text
 

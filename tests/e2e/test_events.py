@@ -88,7 +88,7 @@ def test_stream_limit_frees_on_disconnect(user: TenantClient) -> None:
             next_event(third)
             refused = user.http.get(path)
             assert (refused.status_code, refused.json()["code"]) == (429, "too_many_streams")
-            assert f"gateway_event_streams {MOST}.0" in user.http.get("/metrics").text
+            assert f"gateway_event_streams {MOST}.0" in user.http.get(user.stack.metrics_url).text
         give_up = time.monotonic() + 60
         while True:
             with user.http.stream("GET", path) as answer:
@@ -180,7 +180,9 @@ def with_log(text: str, g: Generation) -> Generation:
 
 
 def figure(user: TenantClient, name: str) -> float:
-    values = [n.split()[-1] for n in user.http.get("/metrics").text.splitlines() if n.startswith(f"{name} ")]
+    values = [
+        n.split()[-1] for n in user.http.get(user.stack.metrics_url).text.splitlines() if n.startswith(f"{name} ")
+    ]
     return float(values[0]) if values else 0.0
 
 

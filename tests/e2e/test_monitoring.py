@@ -16,6 +16,7 @@ from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -98,7 +99,7 @@ def stack() -> Iterator[Stack]:
 @pytest.fixture
 def prometheus(stack: Stack, tmp_path: Path) -> Iterator[Prometheus]:
     until(lambda: has_all_heartbeats(stack), within=100)
-    jobs = {"gateway": stack.port or 0, "worker": stack.settings.metrics_port}
+    jobs = {"gateway": urlsplit(stack.metrics_url).port or 0, "worker": stack.settings.metrics_port}
     with Prometheus(tmp_path, rules.document(_SHORTENED), jobs) as running:
         yield running
 
@@ -200,7 +201,7 @@ def resolve_as_in_the_runbook(stack: Stack) -> None:
 
 def has_all_heartbeats(stack: Stack) -> bool:
     """Return whether worker and beat have sent heartbeats. Prometheus starts after that."""
-    text = httpx.get(f"{stack.base_url}/metrics").text
+    text = httpx.get(stack.metrics_url).text
     samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
     there = {sample.labels["queue"] for sample in samples if sample.name == "gateway_workers" and sample.value == 1}
     return there == set(QUEUES) and any(sample.name == "gateway_beat_age_seconds" for sample in samples)

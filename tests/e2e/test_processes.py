@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 import httpx
 import pytest
@@ -19,43 +20,46 @@ from service.cli.dev.stack import Stack
 _CALLS = 40
 
 
+class Gateways(NamedTuple):
+    url: str
+    metrics_url: str
+    parent: Child
+
+
 @pytest.fixture
-def gateways(stack: Stack) -> Iterator[tuple[str, Child]]:
-    """The address of three gateways of the stack, and their parent process."""
-    port = free_port()
+def gateways(stack: Stack) -> Iterator[Gateways]:
+    """Three gateways of the stack, which share a port and a metrics port."""
+    port, metrics_port = free_port(), free_port()
+    environment = {**stack.environment, "GATEWAY_METRICS_PORT": str(metrics_port)}
     command = [sys.executable, "-m", "service.cli", "serve", "--port", str(port), "--workers", "3"]
-    child = Child("gateways", command, log=stack.folder / "gateways.log", environment=stack.environment)
+    child = Child("gateways", command, log=stack.folder / "gateways.log", environment=environment)
     url = f"http://127.0.0.1:{port}"
     try:
         child.wait_until(lambda: accepts(port) and httpx.get(f"{url}/readyz", trust_env=False).is_success)
-        yield url, child
+        yield Gateways(url, f"http://127.0.0.1:{metrics_port}/metrics", child)
     finally:
         child.end()
 
 
-@pytest.fixture
-def several(gateways: tuple[str, Child]) -> str:
-    return gateways[0]
-
-
-def samples(url: str) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
-    text = httpx.get(f"{url}/metrics", trust_env=False).raise_for_status().text
+def samples(metrics_url: str) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
+    text = httpx.get(metrics_url, trust_env=False).raise_for_status().text
     read = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
     found = {(sample.name, tuple(sorted(sample.labels.items()))): sample.value for sample in read}
     assert len(found) == len(read), "no series occurs twice"
     return found
 
 
-def test_metrics_of_any_process_sum_all_processes(several: str) -> None:
+def test_metrics_of_any_process_sum_all_processes(gateways: Gateways) -> None:
     for _ in range(_CALLS):  # each over a new connection, to any of the processes
-        assert httpx.get(f"{several}/v1/generations", trust_env=False).status_code == 401
+        assert httpx.get(f"{gateways.url}/v1/generations", trust_env=False).status_code == 401
 
     labels = (("method", "GET"), ("route", "/v1/generations"), ("status", "401"))
-    counts = [samples(several)["gateway_http_request_seconds_count", labels] for _ in range(6)]
+    counts = [samples(gateways.metrics_url)["gateway_http_request_seconds_count", labels] for _ in range(6)]
 
     assert counts == [_CALLS] * 6
-    assert sum(name == "gateway_slots_used" for name, _ in samples(several)) == 1
-    assert samples(several)["gateway_event_streams", ()] == 0
+    assert httpx.get(f"{gateways.url}/metrics", trust_env=False).status_code == 404
+    assert sum(name == "gateway_slots_used" for name, _ in samples(gateways.metrics_url)) == 1
+    assert samples(gateways.metrics_url)["gateway_event_streams", ()] == 0
 
 
 def below(pid: int) -> set[int]:
@@ -71,14 +75,14 @@ def reached(goal: Callable[[], bool]) -> None:
         time.sleep(0.05)
 
 
-def waiting_calls(url: str) -> float | None:
+def waiting_calls(metrics_url: str) -> float | None:
     with suppress(httpx.TransportError):  # the process that accepts the connection may be stopping
-        return samples(url)["gateway_waiting_calls", ()]
+        return samples(metrics_url)["gateway_waiting_calls", ()]
     return None
 
 
-def test_metrics_gauge_of_dead_process_is_removed(gateways: tuple[str, Child], stack: Stack) -> None:
-    url, child = gateways
+def test_metrics_gauge_of_dead_process_is_removed(gateways: Gateways, stack: Stack) -> None:
+    url, metrics_url, child = gateways
     with httpx.Client(
         base_url=url, headers={"authorization": f"Bearer {stack.api_key}"}, timeout=60, trust_env=False
     ) as client:
@@ -92,13 +96,13 @@ def test_metrics_gauge_of_dead_process_is_removed(gateways: tuple[str, Child], s
 
         waiting = threading.Thread(target=wait, daemon=True)
         waiting.start()
-        reached(lambda: waiting_calls(url) == 1)
+        reached(lambda: waiting_calls(metrics_url) == 1)
         before = below(child.pid)
         for pid in before:
             os.kill(pid, signal.SIGKILL)
         waiting.join(20)
         reached(lambda: len(below(child.pid) - before) == len(before))
-        reached(lambda: waiting_calls(url) is not None)
+        reached(lambda: waiting_calls(metrics_url) is not None)
 
-        assert waiting_calls(url) == 0
+        assert waiting_calls(metrics_url) == 0
         client.post(f"/v1/generations/{g['id']}/cancel").raise_for_status()

@@ -49,6 +49,8 @@ def test_named_objects_exist() -> None:
             source = volume.split(":")[0]
             assert source in COMPOSE["volumes"] or (ROOT / "deploy" / source).exists(), volume
         assert set(service.get("depends_on", [])) <= set(SERVICES), name
+        published = [port.rpartition(":")[2] for port in service.get("ports", [])]
+        assert service.get("environment", {}).get("GATEWAY_METRICS_PORT") not in published, "metrics stay inside"
         for port in service.get("ports", []):
             assert port.startswith("127.0.0.1:"), "nothing is open to the network by default"
 
@@ -63,7 +65,7 @@ def test_prometheus_scrapes_each_process_on_its_port() -> None:
     scraped = yaml.safe_load((ROOT / "deploy/prometheus/prometheus.yml").read_text())
     targets = {job["job_name"]: job["dns_sd_configs"][0] for job in scraped["scrape_configs"]}
     assert {name: (t["names"], t["port"]) for name, t in targets.items()} == {
-        "gateway": (["gateway"], 8080),
+        "gateway": (["gateway"], int(SERVICES["gateway"]["environment"]["GATEWAY_METRICS_PORT"])),
         "worker": (["worker"], int(SERVICES["worker"]["environment"]["GATEWAY_METRICS_PORT"])),
         "beat": (["beat"], int(SERVICES["beat"]["environment"]["GATEWAY_METRICS_PORT"])),
     }

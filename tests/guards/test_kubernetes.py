@@ -174,13 +174,14 @@ def labels_of(name: str) -> dict[str, str]:
 def test_selectors_match_their_pods() -> None:
     expected = {
         ("Service", "gateway"): {"gateway"},
+        ("Service", "gateway-metrics"): {"gateway"},
         ("PodDisruptionBudget", "gateway"): {"gateway"},
         ("PodDisruptionBudget", "worker-dispatch"): {"worker-dispatch"},
         ("PodDisruptionBudget", "worker-webhooks"): {"worker-webhooks"},
         ("PodMonitor", "backstage"): set(DEPLOYMENTS) - {"gateway"},
         ("NetworkPolicy", "deny-all"): set(DEPLOYMENTS),
         ("NetworkPolicy", "gateway"): {"gateway"},
-        ("NetworkPolicy", "metrics"): set(DEPLOYMENTS) - {"gateway"},
+        ("NetworkPolicy", "metrics"): set(DEPLOYMENTS),
         ("NetworkPolicy", "redis"): set(DEPLOYMENTS),
         ("NetworkPolicy", "internet"): set(DEPLOYMENTS) - {"beat"},
     }
@@ -191,9 +192,23 @@ def test_selectors_match_their_pods() -> None:
         assert {pod for pod in DEPLOYMENTS if matches(selector, labels_of(pod))} == meant, (kind, name)
     assert set(documents("NetworkPolicy")) == {name for kind, name in expected if kind == "NetworkPolicy"}
     (monitored,) = documents("ServiceMonitor").values()
-    assert matches(monitored["spec"]["selector"], documents("Service")["gateway"]["metadata"]["labels"])
+    scraped = [
+        n for n, s in documents("Service").items() if matches(monitored["spec"]["selector"], s["metadata"]["labels"])
+    ]
+    assert scraped == ["gateway-metrics"]
     for deployment in DEPLOYMENTS.values():
         assert matches(deployment["spec"]["selector"], deployment["spec"]["template"]["metadata"]["labels"])
+
+
+def test_metrics_port_is_not_on_the_service_of_callers() -> None:
+    services = {name: {port["targetPort"] for port in s["spec"]["ports"]} for name, s in documents("Service").items()}
+    assert (services["gateway"], services["gateway-metrics"]) == ({"http"}, {"metrics"})
+    (rule,) = documents("NetworkPolicy")["gateway"]["spec"]["ingress"]
+    assert [port["port"] for port in rule["ports"]] == ["http"]
+    for kind in ("ServiceMonitor", "PodMonitor"):
+        for monitor in documents(kind).values():
+            ends = monitor["spec"].get("endpoints") or monitor["spec"]["podMetricsEndpoints"]
+            assert {end["port"] for end in ends} == {"metrics"}
 
 
 def test_network_policies_allow_gateway_in_and_beat_to_redis() -> None:

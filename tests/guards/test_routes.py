@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from tests.conftest import client_of
 
 PUBLIC = {
-    *(("GET", path) for path in ("/healthz", "/readyz", "/metrics")),
+    *(("GET", path) for path in ("/healthz", "/readyz")),
     ("GET", "/.well-known/webhook-keys/{tenant_id}/{endpoint_id}"),  # public keys
     ("GET", "/fal/.well-known/jwks.json"),  # public keys too
 }

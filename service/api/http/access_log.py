@@ -10,7 +10,7 @@ from starlette.types import Scope
 from service.observability import log, metrics
 
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-_QUIET: Final = frozenset({"/healthz", "/readyz", "/metrics"})
+_QUIET: Final = frozenset({"/healthz", "/readyz"})
 
 
 @dataclass(slots=True)

@@ -106,7 +106,7 @@ _OCCURRENCES: Final = {
     "too_many_waiting": ("More than 1000 calls are waiting.", _GENERATION),
     "queue_full": ("1000 generations of this tenant are waiting, as many as may.", "/v1/generations"),
     "end_user_limited": ("This end user has had 20 generations today, as many as it may.", "/v1/generations"),
-    "unavailable": ("clock: this machine's clock is 95 s behind that of Redis", "/readyz"),
+    "unavailable": ("Failing checks: clock. The log of the gateway has the reasons.", "/readyz"),
     "store_unavailable": ("Redis does not answer.", "/v1/generations"),
     "store_full": ("Redis is nearly full, and accepts nothing new.", "/v1/generations"),
     "draining": ("The gateway accepts nothing new for now.", "/v1/generations"),

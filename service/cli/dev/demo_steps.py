@@ -170,7 +170,7 @@ class DemoSteps:
     def _metrics(self) -> str:
         """Return the metrics of gateway and worker: each process counts its own events."""
         worker = f"http://127.0.0.1:{self.stack.settings.metrics_port}/metrics"
-        return _checked(self.api.get("/metrics")).text + _checked(self.api.get(worker)).text
+        return _checked(self.api.get(self.stack.metrics_url)).text + _checked(self.api.get(worker)).text
 
 
 def _checked(response: httpx.Response) -> httpx.Response:

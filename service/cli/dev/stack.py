@@ -71,6 +71,7 @@ class Stack:
             self._write_certificate()
         self._start_sandbox()
         self.port = self.port or free_port()
+        self._gateway_metrics_port = free_port()
         self.settings = self._settings()
         # Logs go to stderr; stdout has only the first line.
         log.configure(self.settings.log_level, secrets=self.settings.secrets(), log_format=self.settings.log_format)
@@ -83,6 +84,11 @@ class Stack:
     @property
     def base_url(self) -> str:
         return f"{'https' if self.tls else 'http'}://127.0.0.1:{self.port}"
+
+    @property
+    def metrics_url(self) -> str:
+        """URL of the gateway's metrics."""
+        return f"http://127.0.0.1:{self._gateway_metrics_port}/metrics"
 
     @property
     def certificate(self) -> Path:
@@ -105,6 +111,7 @@ class Stack:
             "webhook_secret": self.webhook_secret,
             "sandbox_url": self.sandbox_url,
             "redis_url": self.redis.url,
+            "metrics_url": self.metrics_url,
             "env": self.environment,
             **({"certificate": str(self.certificate)} if self.tls else {}),
         }
@@ -115,7 +122,7 @@ class Stack:
             options = ["--certificate", self.certificate, "--certificate-key", self.certificate.with_name(_TLS_KEY)]
             verify = ssl.create_default_context(cafile=str(self.certificate))
         command = ["-m", self.gateway_module, "serve", "--port", str(self.port), *map(str, options)]
-        child = self._python("gateway", *command)
+        child = self._python("gateway", *command, metrics_port=self._gateway_metrics_port)
         child.wait_until(lambda: accepts(self.port or 0) and self._is_ready(verify))
 
     def start_worker(self) -> None:

@@ -39,11 +39,15 @@ class ProcessSettings(BaseModel):
             "balancer does, often 60 seconds.",
         ),
     ] = timedelta(seconds=75)
-    metrics_host: Annotated[str, Field(description="Address of `/metrics` and `/healthz` of a worker or beat.")] = (
-        "127.0.0.1"
-    )
+    metrics_host: Annotated[str, Field(description="Address of the metrics port.")] = "127.0.0.1"
     metrics_port: Annotated[
-        int, Field(ge=0, le=65535, description="Port of `/metrics` and `/healthz` of a worker or beat; 0: none.")
+        int,
+        Field(
+            ge=0,
+            le=65535,
+            description="Metrics port: `/metrics` of a gateway, which has no `/metrics` on its own port; `/metrics` "
+            "and `/healthz` of a worker or beat; 0: none. Processes on one machine need a port each.",
+        ),
     ] = 0
     log_level: Annotated[
         Literal["DEBUG", "INFO", "WARNING", "ERROR"], Field(description="Lowest level that is logged.")

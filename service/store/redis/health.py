@@ -12,7 +12,7 @@ from service.store.redis.client import Redis
 from service.store.redis.memory import Memory, fields, measure
 from service.store.redis.scripts import FILES, Script
 
-_OK: Final = "ok"
+OK: Final = "ok"
 #: Failed checks that do not make a gateway unready: with full memory it still reads, cancels and receives callbacks.
 TOLERATED: Final = frozenset({"memory"})
 
@@ -31,9 +31,9 @@ async def check(redis: Redis) -> dict[str, str]:
     evicts = policy != "noeviction" and info.get("maxmemory", "0") != "0"
     used = memory(redis, info)
     return {
-        "redis": _OK,
-        "eviction": f"Redis may evict jobs: maxmemory-policy is {policy}." if evicts else _OK,
-        "memory": f"Creates are refused: {used.summary}." if used.refuses_creates else _OK,
+        "redis": OK,
+        "eviction": f"Redis may evict jobs: maxmemory-policy is {policy}." if evicts else OK,
+        "memory": f"Creates are refused: {used.summary}." if used.refuses_creates else OK,
     }
 
 

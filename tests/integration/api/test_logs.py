@@ -12,10 +12,12 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
+from service.api.metrics import metrics_text
 from service.config.settings import Settings
 from service.domain.tenant import Tenant
 from service.domain.work_queue import WorkQueue
 from service.observability import log
+from service.store.redis.client import Redis
 from tests.conftest import client_of
 from tests.support import factories, pictures
 from tests.support.factories import create_body
@@ -221,13 +223,30 @@ async def test_access_log_disconnect_in_body_is_400(
     assert [(line["event"], line["status"]) for line in await lines(stderr)] == [("request", 400)]
 
 
-@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics"])
+@pytest.mark.parametrize("path", ["/healthz", "/readyz"])
 async def test_access_log_skips_probes(stderr: io.BytesIO, anonymous: httpx.AsyncClient, path: str) -> None:
     stderr.truncate(stderr.seek(0))
 
     await anonymous.get(path)
 
     assert await lines(stderr) == []
+
+
+async def test_readyz_reason_is_logged_once_and_not_returned(
+    stderr: io.BytesIO, anonymous: httpx.AsyncClient, redis: Redis
+) -> None:
+    await redis.execute("ACL", "SETUSER", "default", "-info")
+    try:
+        answers = [await anonymous.get("/readyz") for _ in range(3)]
+    finally:
+        await redis.execute("ACL", "SETUSER", "default", "+info")
+    answers.append(await anonymous.get("/readyz"))
+
+    assert [answer.status_code for answer in answers] == [503, 503, 503, 200]
+    assert not [answer for answer in answers if "NoPermission" in answer.text]
+    logged = [line for line in await lines(stderr) if line["event"].startswith("readiness_")]
+    assert [line["event"] for line in logged] == ["readiness_failing", "readiness_restored"]
+    assert "NoPermission" in logged[0]["checks"]["redis"]
 
 
 async def test_log_contains_no_private_data(
@@ -320,9 +339,9 @@ async def call_back(app: FastAPI, path: str, monkeypatch: pytest.MonkeyPatch) ->
         with monkeypatch.context() as patch:
             patch.setattr(app.state.runtime.connections.verifier, "verify", _broken)
             answers.append(await fal.post(path, content=b"{}"))
-        answers.append(await fal.get("/metrics"))
-    assert [answer.status_code for answer in answers] == [401, 405, 404, 413, 500, 200]
-    return "".join(answer.text + str(answer.headers) for answer in answers)
+    assert [answer.status_code for answer in answers] == [401, 405, 404, 413, 500]
+    metrics = (await metrics_text(app.state.runtime)).decode()
+    return metrics + "".join(answer.text + str(answer.headers) for answer in answers)
 
 
 def _broken(*_: object) -> None:

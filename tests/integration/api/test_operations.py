@@ -10,9 +10,13 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from service.app import create_app
+from service.cli.dev.child_processes import free_port
+from service.config.settings import Settings
 from service.domain.work_queue import WorkQueue
 from service.runtime import Runtime
 from service.store.redis.client import Redis
+from tests.conftest import Scrape
 from tests.support import factories
 from tests.support.factories import create_body
 
@@ -51,7 +55,7 @@ async def test_readyz_redis_evicting_is_not_ready(anonymous: httpx.AsyncClient, 
     answer = await anonymous.get("/readyz")
 
     assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
-    assert policy in answer.json()["detail"]
+    assert answer.json()["detail"] == "Failing checks: eviction. The log of the gateway has the reasons."
     assert "retry-after" in answer.headers
 
 
@@ -78,35 +82,34 @@ async def test_readyz_redis_read_only_is_not_ready(
     assert (await api.post("/v1/generations", json=create_body())).status_code == 202
 
 
-async def test_readyz_names_the_refused_command(anonymous: httpx.AsyncClient, redis: Redis) -> None:
+async def test_readyz_and_metrics_answer_without_permission(
+    anonymous: httpx.AsyncClient, redis: Redis, scrape: Scrape
+) -> None:
     """A user without the permission; a cluster node that does not own the slot."""
     await redis.execute("ACL", "SETUSER", "default", "-info")
     try:
         answer = await anonymous.get("/readyz")
-        metrics = await anonymous.get("/metrics")
+        metrics = await scrape()
     finally:
         await redis.execute("ACL", "SETUSER", "default", "+info")
 
     assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
-    assert "NoPermission" in answer.json()["detail"]
-    assert metrics.status_code == 200
+    assert "NoPermission" not in answer.text
+    assert "gateway_redis_up" in metrics
 
 
 # --- metrics ----------------------------------------------------------------------------------------------------------
 
 
-async def samples(client: httpx.AsyncClient) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
-    answer = await client.get("/metrics")
-    assert answer.status_code == 200
-    assert answer.headers["content-type"].startswith("text/plain; version=")
+async def samples(scrape: Scrape) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
     return {
         (sample.name, tuple(sorted(sample.labels.items()))): sample.value
-        for family in text_string_to_metric_families(answer.text)
+        for family in text_string_to_metric_families(await scrape())
         for sample in family.samples
     }
 
 
-async def test_metrics_state_is_read_from_redis(anonymous: httpx.AsyncClient, runtime: Runtime) -> None:
+async def test_metrics_state_is_read_from_redis(scrape: Scrape, runtime: Runtime) -> None:
     """The generations were created by another process than the one that serves the metrics."""
     now = datetime.now(UTC)
     for age in (0, 60):
@@ -114,7 +117,7 @@ async def test_metrics_state_is_read_from_redis(anonymous: httpx.AsyncClient, ru
         await runtime.stores.generations.create(g, factories.due(g.created_at))
     await runtime.stores.queue.claim(now=now - timedelta(seconds=30), most=1, lease=timedelta(hours=1), slots=5)
 
-    found = await samples(anonymous)
+    found = await samples(scrape)
 
     assert found["gateway_due_entries", (("work_queue", "dispatch"),)] == 1, "the other is claimed"
     assert found["gateway_due_entries", (("work_queue", "sweep"),)] == 2
@@ -125,23 +128,23 @@ async def test_metrics_state_is_read_from_redis(anonymous: httpx.AsyncClient, ru
     assert {labels[0][1] for name, labels in found if name == "gateway_due_entries"} == set(WorkQueue)
 
 
-async def test_metrics_work_queue_lag_is_of_oldest_entry(anonymous: httpx.AsyncClient, runtime: Runtime) -> None:
+async def test_metrics_work_queue_lag_is_of_oldest_entry(scrape: Scrape, runtime: Runtime) -> None:
     g = factories.generation()
     await runtime.stores.generations.create(g, factories.due(datetime.now(UTC) - timedelta(seconds=100)))
 
-    found = await samples(anonymous)
+    found = await samples(scrape)
 
     assert found["gateway_overdue_seconds", (("work_queue", "dispatch"),)] == pytest.approx(100, abs=5)
     assert found["gateway_overdue_seconds", (("work_queue", "sweep"),)] == 0, "due in a day"
 
 
-async def test_metrics_requests_are_labelled_by_route(api: httpx.AsyncClient) -> None:
+async def test_metrics_requests_are_labelled_by_route(api: httpx.AsyncClient, scrape: Scrape) -> None:
     for name in ("one", "two"):
         await api.get(f"/v1/generations/{name}")
     await api.get("/hidden/place")
     await api.request("BREW", "/v1/generations")
 
-    found = await samples(api)
+    found = await samples(scrape)
 
     labels = (("method", "GET"), ("route", "/v1/generations/{generation_id}"), ("status", "404"))
     assert found["gateway_http_request_seconds_count", labels] >= 2
@@ -152,14 +155,40 @@ async def test_metrics_requests_are_labelled_by_route(api: httpx.AsyncClient) ->
     assert "BREW" not in methods
 
 
-async def test_metrics_labels_have_no_end_user_or_generation(api: httpx.AsyncClient) -> None:
+async def test_metrics_labels_have_no_end_user_or_generation(api: httpx.AsyncClient, scrape: Scrape) -> None:
     created = (await api.post("/v1/generations", json=create_body(end_user_id="customer-7"))).json()
 
-    text = (await api.get("/metrics")).text
+    text = await scrape()
 
     assert "customer-7" not in text
     assert created["id"] not in text
     assert factories.PROMPT not in text
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "OPTIONS"])
+async def test_metrics_on_tenants_port_is_404(
+    api: httpx.AsyncClient, operator: httpx.AsyncClient, anonymous: httpx.AsyncClient, method: str
+) -> None:
+    for client in (api, operator, anonymous):
+        for path in ("/metrics", "/metrics/", "/v1/metrics", "/fal/metrics"):
+            assert (await client.request(method, path)).status_code == 404, path
+
+
+async def test_metrics_port_serves_metrics_and_nothing_else(settings: Settings) -> None:
+    own_port = settings.model_copy(update={"metrics_port": free_port()})
+    url = f"http://127.0.0.1:{own_port.metrics_port}"
+    app = create_app(own_port)
+    async with app.router.lifespan_context(app), httpx.AsyncClient(base_url=url, trust_env=False) as prometheus:
+        found = await prometheus.get("/metrics")
+        assert "gateway_slots_used 0.0" in found.text
+        assert found.headers["content-type"].startswith("text/plain; version=")
+        assert {(await prometheus.get(path)).status_code for path in ("/", "/v1/generations", "/docs")} == {404}
+        with pytest.raises(OSError, match=f"GATEWAY_METRICS_PORT {own_port.metrics_port} on 127.0.0.1"):
+            async with create_app(own_port).router.lifespan_context(app):
+                pass
+    with pytest.raises(httpx.ConnectError):
+        async with httpx.AsyncClient(trust_env=False) as prometheus:
+            await prometheus.get(f"{url}/metrics")
 
 
 # --- documentation ----------------------------------------------------------------------------------------------------

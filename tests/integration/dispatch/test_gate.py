@@ -19,6 +19,7 @@ from service.errors import Draining
 from service.runtime import Runtime
 from service.store.gate.gate import GateStore, Signal
 from service.usecases.lifecycle.dispatch_gate import LOCKED_POLLS
+from tests.conftest import Scrape
 from tests.support import factories
 from tests.support.factories import Clock
 from tests.support.waiting import process_due
@@ -282,7 +283,12 @@ async def _post(admin: httpx.AsyncClient, path: str, **body: Any) -> Any:
 
 
 async def test_pause_stops_dispatch_only(
-    runtime: Runtime, clock: Clock, admin: httpx.AsyncClient, anonymous: httpx.AsyncClient, create: Create
+    runtime: Runtime,
+    clock: Clock,
+    admin: httpx.AsyncClient,
+    anonymous: httpx.AsyncClient,
+    create: Create,
+    scrape: Scrape,
 ) -> None:
     running = await create("sandbox:no-video")
     await process_due(runtime, WorkQueue.DISPATCH)
@@ -297,8 +303,8 @@ async def test_pause_stops_dispatch_only(
             await process_due(runtime, WorkQueue.POLL)
             await asyncio.sleep(0.02)
     ready = await anonymous.get("/readyz")
-    assert (ready.status_code, ready.json()["dispatch"]["state"]) == (200, "paused")
-    assert 'gateway_dispatch_paused{cause="paused"} 1.0' in (await anonymous.get("/metrics")).text
+    assert (ready.status_code, ready.json()["dispatch"]) == (200, {"state": "paused", "draining": False})
+    assert 'gateway_dispatch_paused{cause="paused"} 1.0' in await scrape()
     assert (await _post(admin, "/resume"))["state"] == "open"
     await process_due(runtime, WorkQueue.DISPATCH)
     assert await status(runtime, waiting) is Status.SUBMITTED
@@ -344,7 +350,7 @@ async def test_drain_refuses_creates_and_finishes_the_rest(
 
 
 async def test_tenant_pause_is_shown_and_ends_with_resume(
-    admin: httpx.AsyncClient, api: httpx.AsyncClient, anonymous: httpx.AsyncClient, tenant: Tenant
+    admin: httpx.AsyncClient, api: httpx.AsyncClient, scrape: Scrape, tenant: Tenant
 ) -> None:
     path = f"/tenants/{tenant.id}"
     paused = await _post(admin, f"{path}/pause", reason="an endless loop")
@@ -352,10 +358,10 @@ async def test_tenant_pause_is_shown_and_ends_with_resume(
     assert (await _post(admin, f"{path}/pause", reason="another"))["paused"] == paused["paused"], "the first reason"
     created = await api.post("/v1/generations", json=factories.create_body())
     assert created.status_code == 202, "its keys go on"
-    assert (await anonymous.get("/readyz")).json()["dispatch"]["paused_tenants"] == 1
-    assert "gateway_tenants_paused 1.0" in (await anonymous.get("/metrics")).text
+    assert (await admin.get("/admin/v1/dispatch")).json()["paused_tenants"] == 1
+    assert "gateway_tenants_paused 1.0" in await scrape()
     assert (await _post(admin, f"{path}/resume"))["paused"] is None
-    assert (await anonymous.get("/readyz")).json()["dispatch"]["paused_tenants"] == 0
+    assert (await admin.get("/admin/v1/dispatch")).json()["paused_tenants"] == 0
 
 
 @pytest.mark.parametrize("path", ["/pause", "/drain"])

@@ -254,11 +254,12 @@ async def test_clock_wrong_keeps_ledger_and_records(runtime: Runtime, clock: Clo
 async def test_clock_wrong_is_reported(runtime: Runtime, clock: Clock) -> None:
     async with open_runtime(runtime.settings, clock=ahead(clock, timedelta(hours=3))) as wrong:
         assert wrong.clock() == clock.now, "its use cases have the right time"
-        assert (await wrong.readiness())["clock"] == "This machine's clock is 10800.0 s ahead of Redis'."
+        assert wrong.clock.state() == "This machine's clock is 10800.0 s ahead of Redis'."
+        assert (await wrong.operations.readiness.check())["clock"] == "failing"
         assert value(metrics.CLOCK_SKEW) == 10_800
         assert {f.check: f.status for f in await wrong.operations.doctor.run()}["clock"] is CheckStatus.FAIL
         await wrong.stores.heartbeats.note_worker("far:1", QUEUES, wrong.clock(), skew=wrong.clock.skew)
         await runtime.stores.heartbeats.note_worker("near:1", QUEUES, clock(), skew=runtime.clock.skew)
-    assert (await runtime.readiness())["clock"] == "ok"
+    assert (await runtime.operations.readiness.check())["clock"] == "ok"
     (found,) = [f for f in await runtime.operations.doctor.run() if f.check == "worker clocks"]
     assert (found.status, found.detail) == (CheckStatus.FAIL, "far:1: +10800.0 s")

@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
 from typing import Any
 
-import httpx
 import pytest
 from aiohttp import web
 
@@ -17,6 +16,7 @@ from service.domain.work_queue import WorkQueue
 from service.net.image_probe import ImageProbe, ProbeFailed, ProbeRefused, ProbeResult
 from service.runtime import Runtime, open_runtime
 from service.usecases.lifecycle.preflight import classify_probe
+from tests.conftest import Scrape
 from tests.support import factories, pictures
 from tests.support.factories import LOOPBACK
 
@@ -282,10 +282,10 @@ def test_preflight_classifies_probes(seen: Any, code: str | None) -> None:
 
 
 async def test_preflight_probes_are_counted(
-    runtime: Runtime, create: Create, photographs: Photographs, anonymous: httpx.AsyncClient
+    runtime: Runtime, create: Create, photographs: Photographs, scrape: Scrape
 ) -> None:
     await dispatched(runtime, await create(image_url=f"{photographs.base}/404"))
 
-    text = (await anonymous.get("/metrics")).text
+    text = await scrape()
 
     assert 'gateway_preflights_total{outcome="image_unreachable"}' in text

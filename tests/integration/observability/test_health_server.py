@@ -44,6 +44,7 @@ def test_healthz_follows_liveness(probe: LivenessProbe, url: str) -> None:
         probe.touch()
         assert client.get("/healthz").status_code == 200
         assert "gateway_work_items_claimed_total" in client.get("/metrics").text
+        assert client.get("/other").status_code == 404
 
 
 def test_beat_stays_alive_without_broker(tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 
-import httpx
 import pytest
 import redis as redis_py
 from prometheus_client.parser import text_string_to_metric_families
@@ -24,6 +23,7 @@ from service.tasks import QUEUES
 from service.usecases.operations import metric_series
 from service.usecases.operations.account_metrics import AccountMetrics
 from service.usecases.operations.account_metrics import _of_redis as of_redis
+from tests.conftest import Scrape
 from tests.support import factories
 from tests.support.factories import Clock
 
@@ -249,11 +249,11 @@ async def test_unreachable_redis_leaves_redis_up_only(clock: Clock) -> None:
         assert await read(runtime) == {("gateway_redis_up", ""): 0}
 
 
-async def test_two_gateways_show_the_same_state(runtime: Runtime, anonymous: httpx.AsyncClient, clock: Clock) -> None:
+async def test_two_gateways_show_the_same_state(runtime: Runtime, scrape: Scrape, clock: Clock) -> None:
     tenant = await runtime.tenants.service.create("acme")
     await queued(runtime, tenant, clock, age=30)
 
-    first = parsed((await anonymous.get("/metrics")).text)
+    first = parsed(await scrape())
     second = await read(runtime)
 
     own = {"gateway_state_read_seconds", "gateway_redis_memory_bytes"}
@@ -306,8 +306,8 @@ async def test_invalid_request_spends_no_error_budget(runtime: Runtime, clock: C
     assert counted == {outcome: 1, ({"good", "bad"} - {outcome}).pop(): 0}
 
 
-async def test_known_series_begin_at_zero(anonymous: httpx.AsyncClient) -> None:
-    text = (await anonymous.get("/metrics")).text
+async def test_known_series_begin_at_zero(scrape: Scrape) -> None:
+    text = await scrape()
 
     for series in (
         'gateway_http_request_seconds_count{method="POST",route="/v1/generations",status="503"}',
@@ -321,11 +321,11 @@ async def test_known_series_begin_at_zero(anonymous: httpx.AsyncClient) -> None:
     assert all(f'work_queue="{queue}"' in text for queue in WorkQueue)
 
 
-async def test_tenant_counters_begin_at_zero(runtime: Runtime, anonymous: httpx.AsyncClient) -> None:
+async def test_tenant_counters_begin_at_zero(runtime: Runtime, scrape: Scrape) -> None:
     tenant = await runtime.tenants.service.create("acme")
     await read(runtime)
 
-    text = (await anonymous.get("/metrics")).text
+    text = await scrape()
     for series in (
         f'gateway_generations_created_total{{tenant="{tenant.id}"}}',
         f'gateway_generations_refused_total{{reason="tenant_month",tenant="{tenant.id}"}}',

@@ -111,5 +111,5 @@ class Trial:
         assert audit["clean"], audit
 
     def gauge(self, name: str) -> float:
-        text = httpx.get(f"{self.stack.base_url}/metrics").text
+        text = httpx.get(self.stack.metrics_url).text
         return next(float(line.split()[1]) for line in text.splitlines() if line.startswith(f"{name} "))
