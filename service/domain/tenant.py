@@ -96,12 +96,21 @@ class ApiKey:
     revoked_at: datetime | None = None
     rotated: bool = False
     """Whether it has a successor; ``expires_at`` is then the end of the overlap."""
+    expiry_before_rotation: datetime | None = None
+    """``expires_at`` as it was before the rotation; successors expire then."""
     version: int = 1
+
+    @property
+    def expiry_of_successor(self) -> datetime | None:
+        return self.expiry_before_rotation if self.rotated else self.expires_at
+
+    def is_valid(self, now: datetime) -> bool:
+        """Return whether it is neither revoked nor expired."""
+        return self.revoked_at is None and (self.expires_at is None or now < self.expires_at)
 
     def opens(self, secret: str, now: datetime) -> bool:
         """Return whether the secret belongs to this key, and the key is valid now."""
-        matches = hmac.compare_digest(hash_secret(secret), self.secret_hash)
-        return matches and self.revoked_at is None and (self.expires_at is None or now < self.expires_at)
+        return hmac.compare_digest(hash_secret(secret), self.secret_hash) and self.is_valid(now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +140,11 @@ def parse_key(text: str) -> KeyText | None:
     if prefix != KEY_PREFIX or len(key_id) != _ID_LENGTH or checksum != _checksum(key_id, secret):
         return None
     return KeyText(key_id, secret)
+
+
+def key_id(text: str) -> str:
+    """Return the id in the text of a key that was authenticated."""
+    return text.split("_")[1]
 
 
 def is_key_id(text: str) -> bool:

@@ -13,7 +13,6 @@ from service.runtime.connections import Connections, Stores, open_connections
 from service.runtime.consumers import Core, WorkQueues, build_core
 from service.store.redis.client import Redis
 from service.store.state.state import StateStore
-from service.store.tenants.sealing import Sealer
 from service.upstream.storage import FalStorage
 from service.usecases.generations.admission import Admission
 from service.usecases.generations.cancel import GenerationCanceller
@@ -38,6 +37,7 @@ from service.usecases.operations.readiness import Readiness
 from service.usecases.operations.unconfirmed import UnconfirmedService
 from service.usecases.tenants.authentication import Authenticator
 from service.usecases.tenants.end_users import EndUsers
+from service.usecases.tenants.open_calls import OpenCalls
 from service.usecases.tenants.tenants import Tenants
 from service.usecases.tenants.usage import Usage
 from service.usecases.webhooks.endpoints import Endpoints
@@ -72,7 +72,7 @@ class TenantServices:
     authenticator: Authenticator
     end_users: EndUsers
     usage: Usage
-    sealer: Sealer
+    open_calls: OpenCalls
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +139,7 @@ async def open_runtime(settings: Settings, *, clock: Callable[[], datetime] | No
 def _build(core: Core) -> Runtime:
     settings, connections, stores, clock = core.settings, core.connections, core.stores, core.clock
     tenants = Tenants(stores.tenants, stores.endpoints, clock=clock)
+    authenticator = Authenticator(stores.tenants, stores.rates, clock=clock)
     return Runtime(
         settings=settings,
         connections=connections,
@@ -147,10 +148,10 @@ def _build(core: Core) -> Runtime:
         generations=_generations(core),
         tenants=TenantServices(
             service=tenants,
-            authenticator=Authenticator(stores.tenants, stores.rates, clock=clock),
+            authenticator=authenticator,
             end_users=EndUsers(stores.end_users, stores.money, core.erasure_jobs, clock=clock),
             usage=Usage(stores.money, clock=clock),
-            sealer=stores.sealer,
+            open_calls=OpenCalls(authenticator),
         ),
         webhooks=_webhooks(core, tenants),
         operations=_operations(core, tenants),

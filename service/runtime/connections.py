@@ -35,6 +35,7 @@ from service.store.tenants.erasures import ErasureStore
 from service.store.tenants.rates import RateLimiter
 from service.store.tenants.sealing import Sealer
 from service.store.tenants.tenants import TenantStore
+from service.store.tenants.upload_tickets import UploadTicketStore
 from service.store.webhooks.deliveries import DeliveryStore
 from service.store.webhooks.delivery_log import DeliveryLog
 from service.store.webhooks.endpoints import EndpointStore
@@ -89,7 +90,7 @@ async def open_connections(settings: Settings, clock: Callable[[], datetime]) ->
         FalClient(queue_url=settings.fal_queue_url, key=key, model=settings.fal_model, timeout=timeout) as fal,
         Verifier(rest_url=settings.fal_rest_url) as verifier,
         _billing(settings) as billing,
-        FalStorage(rest_url=settings.fal_rest_url, key=key, timeout=timeout) as storage,
+        FalStorage(hosts, rest_url=settings.fal_rest_url, key=key, timeout=timeout) as storage,
         FalFiles(hosts) as files,
         Sender(
             guard,
@@ -170,3 +171,4 @@ class Stores:
         self.sealer = Sealer(settings.secret_keys())
         self.tenants = TenantStore(redis, self.sealer)
         self.endpoints = EndpointStore(redis, self.sealer)
+        self.upload_tickets = UploadTicketStore(redis, self.sealer)

@@ -96,6 +96,7 @@ Tenants and end users
 {sg}:tenant:<t>:keys                      zset    -             ids of its API keys; score 0
 {sg}:api_key:<id>                         string  -             the API key (JSON, hashed secret)
 {sg}:api_key:<id>:used                    string  -             minute of its last use (RFC 3339)
+{sg}:upload_ticket:<hash of its id>       string  15 minutes    permission for one upload (sealed); used once
 {sg}:rate_limit:<t>                       string  seconds       when the tenant's calls so far would be due at its rate
 {sg}:tenant:<t>:end_user:<p>              hash    400 days      id as the tenant names the end user, refusals, blocked
 {sg}:tenant:<t>:end_user:<p>:erasure      hash    1 week after  state, counts of generations and in_flight, started,
@@ -174,6 +175,10 @@ def generations_of_end_user(tenant_id: str, end_user: str) -> str:
 def idempotency(tenant_id: str, key: str) -> str:
     # The key is the caller's text, of any length: its hash has a fixed length.
     return f"{TAG}idempotency:{tenant_id}:{hashlib.sha256(key.encode()).hexdigest()[:32]}"
+
+
+def upload_ticket(ticket_id: str) -> str:
+    return f"{TAG}upload_ticket:{hashlib.sha256(ticket_id.encode()).hexdigest()[:32]}"
 
 
 def undelivered_responses(tenant_id: str, digest: str) -> str:

@@ -8,6 +8,7 @@ from typing import Self
 import httpx
 
 from service.errors import UpstreamUnavailable
+from service.upstream.hosts import FalHosts
 from service.upstream.http_result import read_response
 
 
@@ -20,7 +21,8 @@ class UploadTarget:
 class FalStorage:
     """Uploads in the two steps of the official JavaScript client: initiate, then PUT the bytes."""
 
-    def __init__(self, *, rest_url: str, key: str, timeout: float) -> None:
+    def __init__(self, hosts: FalHosts, *, rest_url: str, key: str, timeout: float) -> None:
+        self._hosts = hosts
         self._rest_url = rest_url
         self._key = key
         self._timeout = timeout
@@ -64,5 +66,8 @@ class FalStorage:
             raise UpstreamUnavailable(f"fal's storage answered {answer.status_code}.")
         match read_response(answer.status_code, answer.headers, answer.content).body:
             case {"upload_url": str(upload_url), "file_url": str(file_url)}:
+                # The bytes and their secret URL go to no host but fal's, whatever the response names.
+                if not (self._hosts.own(upload_url) and self._hosts.own(file_url)):
+                    raise UpstreamUnavailable("fal's storage returned an upload URL of another host.")
                 return upload_url, file_url
         raise UpstreamUnavailable("fal's storage returned no upload URL.")

@@ -159,7 +159,8 @@ async def list_keys(gateway: Gateway, tenant_id: str) -> ApiKeyList:
 @router.post(
     "/tenants/{tenant_id}/keys/{key_id}/rotate",
     summary="Rotate an API key",
-    description="Creates a successor with the same scopes. The old key expires after `overlap_seconds`.",
+    description="Creates a successor with the same scopes and the same expiry. The old key expires after "
+    "`overlap_seconds`. A key that is revoked or has expired cannot be rotated: create a new one.",
     status_code=201,
     responses=problems(409, 412),
 )

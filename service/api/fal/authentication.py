@@ -3,6 +3,7 @@
 from fastapi import Request
 
 from service.api.http.dependencies import authenticate_and_rate_limit, runtime
+from service.domain import tenant as tenant_domain
 from service.domain.tenant import Scope, Tenant
 from service.errors import Unauthenticated
 
@@ -21,7 +22,7 @@ async def reader(request: Request, scope: Scope = Scope.READ) -> Tenant:
 
 def key_id(request: Request) -> str:
     """Return the key's id (never the secret), which distinguishes callers of one tenant."""
-    return key(request).split("_")[1]
+    return tenant_domain.key_id(key(request))
 
 
 def key(request: Request) -> str:

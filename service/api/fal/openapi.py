@@ -230,6 +230,14 @@ ORDER: Final[dict[str, Any]] = {
 }
 PROXY: Final = {"parameters": [_parameter("header", TARGET_URL, "URL of fal that the client means.", required=True)]}
 TICKET: Final = {
-    "parameters": [_parameter("query", "ticket", "Ticket from the upload URL.", required=True)],
+    "parameters": [
+        _parameter(
+            "query",
+            "ticket",
+            "Ticket from the upload URL. It is valid for 15 minutes and for one upload, while the key that "
+            "requested it is valid.",
+            required=True,
+        )
+    ],
     "requestBody": {"required": True, "content": {"image/*": {"schema": {"type": "string", "format": "binary"}}}},
 }

@@ -15,7 +15,7 @@ from service.api.http.dependencies import runtime
 from service.domain import fal_view
 from service.domain.generation import Generation
 from service.domain.tenant import Scope, Tenant
-from service.errors import TooMany
+from service.errors import Forbidden, TooMany, Unauthenticated
 from service.usecases.generations.resends import Submission
 
 router = APIRouter(prefix=addresses.RUN, tags=["fal"], route_class=FalRoute)
@@ -68,14 +68,23 @@ async def _run(request: Request) -> tuple[Submission, fal_view.FalResponse]:
 
 
 async def _ended(request: Request, tenant: Tenant, submission: Submission) -> Generation:
-    """Wait for the end. Returns earlier if the client disconnects, the hour is over or the process stops."""
-    reader, loop = runtime(request).generations.reader, asyncio.get_running_loop()
+    """Wait for the end. Returns earlier if the client disconnects, the hour is over or the process stops.
+
+    Raises Unauthenticated or Forbidden if the key is refused meanwhile.
+    """
+    gateway, loop = runtime(request), asyncio.get_running_loop()
+    reader, open_calls = gateway.generations.reader, gateway.tenants.open_calls
     g, give_up = submission.generation, loop.time() + _LONGEST_RUN
-    while not g.is_terminal and loop.time() < give_up and not await request.is_disconnected():
-        if reader.stopped_waiting:
-            break
-        await submission.receipt.prolong()
-        g = await reader.wait_for_end(tenant, g.id, within=_ROUND_SECONDS)
+    try:
+        async with open_calls.open(authentication.key(request), Scope.GENERATE, tenant):
+            while not g.is_terminal and loop.time() < give_up and not await request.is_disconnected():
+                if reader.stopped_waiting:
+                    break
+                await submission.receipt.prolong()
+                g = await reader.wait_for_end(tenant, g.id, within=_ROUND_SECONDS)
+    except (Unauthenticated, Forbidden):
+        await submission.receipt.lost()
+        raise
     return g
 
 

@@ -1,6 +1,5 @@
 """Uploads of fal's JavaScript client: it requests an upload URL, and sends the bytes there without a key."""
 
-from datetime import timedelta
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Request, Response
@@ -17,11 +16,10 @@ from service.domain.described import describe
 from service.domain.request import parse
 from service.domain.tenant import Scope
 from service.errors import TooLarge, Unauthenticated, UnsupportedMedia
+from service.store.tenants.upload_tickets import UploadTicket
 from service.upstream.storage import UploadTarget
 
 PATH: Final = f"{addresses.PREFIX}/upload"
-#: Validity of an upload URL.
-LIFETIME: Final = timedelta(minutes=15)
 
 router = APIRouter(tags=["fal"], route_class=FalRoute)
 
@@ -37,15 +35,6 @@ class UploadRequest(BaseModel):
     """
     file_name: Annotated[str, Field(max_length=1024)] = "file"
     """File name; it is not used. Default `file`."""
-
-
-class Ticket(BaseModel):
-    """The permission to upload one image to one target, sealed into the upload URL."""
-
-    tenant_id: str
-    content_type: str
-    upload_url: str
-    file_url: str
 
 
 _UPLOAD_REQUEST: Final = TypeAdapter(UploadRequest)
@@ -68,9 +57,16 @@ async def initiate(request: Request) -> Response:
     place = await gateway.generations.fal_storage.create_target(
         content_type=media, file_name=f"image.{uploads.SUFFIX[media]}"
     )
-    ticket = Ticket(tenant_id=tenant.id, content_type=media, upload_url=place.upload_url, file_url=place.file_url)
-    sealed = gateway.tenants.sealer.seal(ticket.model_dump_json())
-    body = {"upload_url": f"{public_url}{PATH}?ticket={sealed}", "file_url": place.file_url}
+    ticket = await gateway.stores.upload_tickets.issue(
+        UploadTicket(
+            tenant_id=tenant.id,
+            key_id=authentication.key_id(request),
+            content_type=media,
+            upload_url=place.upload_url,
+            file_url=place.file_url,
+        )
+    )
+    body = {"upload_url": f"{public_url}{PATH}?ticket={ticket}", "file_url": place.file_url}
     return answer(body, request.scope["request_id"])
 
 
@@ -93,18 +89,12 @@ async def initiate_multipart(request: Request) -> Response:
     openapi_extra=TICKET,
 )
 async def put(request: Request) -> Response:
-    ticket = _ticket(request)
+    gateway = runtime(request)
+    ticket = await gateway.stores.upload_tickets.take(request.query_params.get("ticket", ""))
+    if ticket is None:
+        raise Unauthenticated("This upload URL is not valid: it is unknown, used or expired.")
     request.scope["tenant"] = ticket.tenant_id
-    await runtime(request).tenants.authenticator.confirm(ticket.tenant_id)
+    await gateway.tenants.authenticator.confirm(ticket.key_id, Scope.GENERATE)
     place = UploadTarget(ticket.upload_url, ticket.file_url)
     await uploads.stored(request, ticket.content_type, place)
     return answer({}, request.scope["request_id"])
-
-
-def _ticket(request: Request) -> Ticket:
-    sealed = request.query_params.get("ticket", "")
-    opened = runtime(request).tenants.sealer.open_ticket(sealed, seconds=int(LIFETIME.total_seconds()))
-    try:
-        return Ticket.model_validate_json(opened or "")
-    except ValueError:  # forged, expired, or sealed for another purpose
-        raise Unauthenticated("This upload URL is not valid, or no longer.") from None

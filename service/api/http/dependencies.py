@@ -5,6 +5,8 @@ The hot routes (create, read, list, fal status) call the functions; all others n
 
 import asyncio
 import hmac
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Annotated, Any, Final
 
 from fastapi import Depends, Request, Security
@@ -54,6 +56,18 @@ async def authenticate_and_rate_limit(request: Request, key: str, scope: Scope) 
     if rate is not None and not rate.allowed:
         raise RateLimited(f"More than {rate.per_minute} calls a minute.", retry_after=rate.retry_after.total_seconds())
     return caller.tenant
+
+
+@asynccontextmanager
+async def waiting_call(request: Request, caller: Tenant, scope: Scope) -> AsyncIterator[None]:
+    """Hold a slot for a wait, and end the wait when the key of the request is refused.
+
+    Raises TooManyWaiting, Unauthenticated, Forbidden.
+    """
+    gateway = runtime(request)
+    with gateway.generations.long_polls.slot(caller):
+        async with gateway.tenants.open_calls.open(bearer(request), scope, caller):
+            yield
 
 
 def bearer(request: Request) -> str:

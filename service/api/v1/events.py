@@ -15,10 +15,11 @@ from service.api.http.raw_route import RawRoute
 from service.api.schemas import problems, stream_event
 from service.domain.stream import Event, events_since, is_over, parse_cursor
 from service.domain.tenant import Scope, Tenant
-from service.errors import Forbidden, NotAcceptable, StoreUnavailable, Unauthenticated
+from service.errors import Forbidden, NotAcceptable, Unauthenticated
 from service.observability import metrics
 from service.store.generations.changes import Subscription
-from service.usecases.generations.stream import Feed, Snapshot
+from service.usecases.generations.stream import Snapshot
+from service.usecases.tenants.open_calls import OpenCall
 
 router = APIRouter(prefix="/v1/generations", tags=["generations"], route_class=RawRoute)
 
@@ -116,7 +117,11 @@ class EventStream(Response):
         disconnect = asyncio.create_task(_disconnected(receive, self._subscription), name="reader")
         reason = "disconnected"
         try:
-            reason = await self._send_events(self._feed, self._subscription, disconnect, send)
+            try:
+                async with self._gateway.tenants.open_calls.open(self._key, Scope.READ, self._tenant) as call:
+                    reason = await self._send_events(call, disconnect, send)
+            except (Unauthenticated, Forbidden):
+                reason = "refused"
             if reason != "disconnected":
                 await _write(send, b"", more=False)
         except TimeoutError:
@@ -129,17 +134,15 @@ class EventStream(Response):
     def _leave(self) -> None:
         self._gateway.generations.streams.unsubscribe(self._tenant, self._id, self._subscription)
 
-    async def _send_events(
-        self, feed: Feed, subscription: Subscription, disconnect: asyncio.Task[None], send: Send
-    ) -> str:
+    async def _send_events(self, call: OpenCall, disconnect: asyncio.Task[None], send: Send) -> str:
         """Send events until there is a reason to stop. Returns the reason, a label of the metric."""
+        feed, subscription = self._feed, self._subscription
         clock = asyncio.get_running_loop().time
         end, silent_since = clock() + self._max_seconds, clock()
         if self.first:
             await _write(send, self.first)
         while not disconnect.done():
-            if not await self._is_authorized(feed):
-                return "refused"
+            feed.tenant = call.tenant
             if (sight := feed.snapshot) is None:
                 return "erased"
             if told := self.events_since(sight):
@@ -163,16 +166,6 @@ class EventStream(Response):
         if told:
             self._cursor = told[-1].id
         return b"".join(_frames(told))
-
-    async def _is_authorized(self, feed: Feed) -> bool:
-        """Check the key again: it may be revoked, and the tenant suspended, while a stream is open."""
-        try:
-            feed.tenant = (await self._gateway.tenants.authenticator.authenticate(self._key, Scope.READ)).tenant
-        except StoreUnavailable:
-            return True  # without Redis there are no changes to send either
-        except (Unauthenticated, Forbidden):
-            return False
-        return True
 
 
 async def _write(send: Send, body: bytes, *, more: bool = True) -> None:

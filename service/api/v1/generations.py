@@ -18,6 +18,7 @@ from service.api.http.dependencies import (
     preferred_wait,
     runtime,
     tenant,
+    waiting_call,
 )
 from service.api.http.raw_route import RawRoute
 from service.api.http.responses import json_response
@@ -29,7 +30,7 @@ from service.domain.pricing import usd
 from service.domain.request import CreateGeneration, parse_create
 from service.domain.status import PublicStatus, Status
 from service.domain.tenant import Scope
-from service.errors import FieldError, Invalid, StoreUnavailable, TooLarge, TooManyWaiting
+from service.errors import FieldError, Forbidden, Invalid, StoreUnavailable, TooLarge, TooManyWaiting, Unauthenticated
 from service.runtime import Runtime
 from service.usecases.generations.create import CreateOptions
 
@@ -87,8 +88,9 @@ async def create(request: Request) -> Response:
     position = creation.position
     if wait:
         # It is accepted: a refusal now would be paid for twice.
-        with contextlib.suppress(StoreUnavailable, TooManyWaiting), gateway.generations.long_polls.slot(caller):
-            g, position = await gateway.generations.reader.wait_for_end(caller, g.id, within=wait), None
+        with contextlib.suppress(StoreUnavailable, TooManyWaiting, Unauthenticated, Forbidden):
+            async with waiting_call(request, caller, Scope.GENERATE):
+                g, position = await gateway.generations.reader.wait_for_end(caller, g.id, within=wait), None
             headers["preference-applied"] = f"wait={wait}"
     queue = await gateway.generations.queue_estimator.of(caller, g, position)
     return json_response(public(g, queue), status=202, headers=headers)
@@ -120,7 +122,7 @@ async def read(
     caller = await tenant(request, Scope.READ)
     gateway = runtime(request)
     if wait:
-        with gateway.generations.long_polls.slot(caller):
+        async with waiting_call(request, caller, Scope.READ):
             g, position = await gateway.generations.reader.wait_for_change(caller, generation_id, within=wait), None
     else:
         g, position = await gateway.generations.reader.get_with_position(caller, generation_id)

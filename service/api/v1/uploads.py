@@ -5,8 +5,9 @@ from typing import Any, Final
 from fastapi import APIRouter, Request
 
 from service.api.http import multipart
-from service.api.http.dependencies import Creator, Gateway, runtime
+from service.api.http.dependencies import Creator, Gateway, bearer, runtime
 from service.api.schemas import UploadView, problems
+from service.domain.tenant import Scope, key_id
 from service.errors import UnsupportedMedia
 from service.upstream.storage import UploadTarget
 from service.usecases.generations.images import Upload
@@ -43,11 +44,11 @@ router = APIRouter(prefix=PATH, tags=["uploads"])
     responses=problems(400, 408, 413, 415, 422),
     openapi_extra={"requestBody": _BODY},
 )
-async def upload(request: Request, gateway: Gateway, caller: Creator) -> UploadView:
+async def upload(request: Request, gateway: Gateway, _caller: Creator) -> UploadView:
     content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if content_type not in (*SUFFIX, FORM):
         raise UnsupportedMedia("Send the raw bytes of a JPEG, PNG or WebP image with its content type, or a form.")
-    await gateway.tenants.authenticator.confirm(caller.id)
+    await gateway.tenants.authenticator.confirm(key_id(bearer(request)), Scope.GENERATE)
     taken = await stored(request, content_type)
     return {
         "id": taken.id,

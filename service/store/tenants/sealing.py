@@ -19,13 +19,6 @@ class Sealer:
         """Encrypt a secret with the first key."""
         return self._fernet.encrypt(secret.encode()).decode()
 
-    def open_ticket(self, sealed: str, *, seconds: int) -> str | None:
-        """Open what was sealed at most ``seconds`` ago; None for anything else."""
-        try:
-            return self._fernet.decrypt(sealed.encode(), ttl=seconds).decode()
-        except InvalidToken:
-            return None
-
     def open(self, sealed: str) -> str:
         """Open a secret.
 

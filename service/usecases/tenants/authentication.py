@@ -27,9 +27,9 @@ class Caller:
 
 @dataclass(slots=True)
 class _CachedLookup:
-    """One look-up, shared by all requests while it runs and until it expires."""
+    """One look-up, shared by all requests while it runs and until it is too old."""
 
-    until: float
+    begun: float
     task: asyncio.Task[LookedUp | None]
 
     def result(self) -> LookedUp | None:
@@ -46,8 +46,8 @@ class Authenticator:
         self._cache: dict[str, _CachedLookup] = {}
         self._recorded_uses: dict[str, str] = {}
 
-    async def authenticate(self, text: str, scope: Scope) -> Caller:
-        """Return the caller of a key.
+    async def authenticate(self, text: str, scope: Scope, *, oldest: float = _CACHE_SECONDS) -> Caller:
+        """Return the caller of a key. A look-up that is older than ``oldest`` seconds is repeated.
 
         Raises:
             Unauthenticated: the key is mistyped, unknown, expired or revoked.
@@ -57,30 +57,25 @@ class Authenticator:
         parts = parse_key(text)
         if parts is None:
             raise Unauthenticated("The API key is mistyped: it is incomplete or a character is wrong.")
-        found, now = await self._look_up(parts), self._clock()
+        found, now = await self._look_up(parts, oldest), self._clock()
         if found is None or not found.key.opens(parts.secret, now):
             raise Unauthenticated(UNKNOWN_KEY)
-        key, tenant = found.key, found.tenant
-        if scope not in key.scopes:
-            raise Forbidden(f"The API key lacks the scope {scope.value!r}.")
-        if tenant.suspended:
-            raise Forbidden("The tenant is suspended.")
-        await self._record_use(key, now)
-        return Caller(tenant, key)
+        _check_rights(found, scope)
+        await self._record_use(found.key, now)
+        return Caller(found.tenant, found.key)
 
-    async def confirm(self, tenant_id: str) -> None:
-        """Read the tenant's record now, before a write that no script of the store checks.
+    async def confirm(self, key_id: str, scope: Scope) -> None:
+        """Read the key and its tenant now, before a write that no script of the store checks.
 
         Raises:
-            Unauthenticated: the tenant was deleted after its key was checked.
-            Forbidden: the tenant was suspended after its key was checked.
+            Unauthenticated: the key is unknown, expired or revoked by now, or its tenant is deleted.
+            Forbidden: the key lacks the scope, or the tenant is suspended by now.
 
         """
-        tenant = await self._store.load(tenant_id)
-        if tenant is None:
+        found = await self._store.look_up(key_id, None)
+        if found is None or not found.key.is_valid(self._clock()):
             raise Unauthenticated(UNKNOWN_KEY)
-        if tenant.suspended:
-            raise Forbidden("The tenant is suspended.")
+        _check_rights(found, scope)
 
     async def count(self, caller: Caller) -> RateLimitResult | None:
         """Count a request against the tenant's rate limit. None: it has none, or Redis is unavailable."""
@@ -90,10 +85,10 @@ class Authenticator:
         """Clear the cache: the next request of each key reads Redis."""
         self._cache.clear()
 
-    async def _look_up(self, parts: KeyText) -> LookedUp | None:
+    async def _look_up(self, parts: KeyText, oldest: float) -> LookedUp | None:
         now = asyncio.get_running_loop().time()
         cached = self._cache.get(parts.id)
-        if cached is None or now >= cached.until:
+        if cached is None or now >= cached.begun + oldest:
             cached = self._start_lookup(parts.id, cached, now)
         if (result := cached.result()) is not None:
             return result
@@ -108,7 +103,7 @@ class Authenticator:
             self._cache.clear()
         known = None if before is None else before.result()
         task = asyncio.create_task(self._store.look_up(key_id, known))
-        cached = self._cache[key_id] = _CachedLookup(now + _CACHE_SECONDS, task)
+        cached = self._cache[key_id] = _CachedLookup(now, task)
         return cached
 
     async def _record_use(self, key: ApiKey, now: datetime) -> None:
@@ -123,3 +118,11 @@ class Authenticator:
             await self._store.note_use(key.id, minute)
         except StoreUnavailable:  # the next request tries again
             self._recorded_uses.pop(key.id, None)
+
+
+def _check_rights(found: LookedUp, scope: Scope) -> None:
+    """Raise Forbidden if the key lacks the scope, or the tenant is suspended."""
+    if scope not in found.key.scopes:
+        raise Forbidden(f"The API key lacks the scope {scope.value!r}.")
+    if found.tenant.suspended:
+        raise Forbidden("The tenant is suspended.")

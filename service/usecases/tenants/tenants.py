@@ -151,20 +151,21 @@ class Tenants:
         return [(key, uses[key.id]) for key in found]
 
     async def rotate_key(self, tenant_id: str, key_id: str, *, overlap: timedelta = DEFAULT_OVERLAP) -> NewKey:
-        """Create a successor with the same name and scopes. The old key works for ``overlap``, or until it expires.
+        """Create a successor with the same name, scopes and expiry. The old key works for ``overlap`` or to its expiry.
 
         Raises:
             NotFound: the tenant has no such key.
-            Conflict: the key is revoked.
+            Conflict: the key is revoked or has expired.
             OverlapPromised: the key was rotated before, with an overlap that ends later.
 
         """
-        old, ends = await self._get_key(tenant_id, key_id), self._clock() + overlap
-        if old.revoked_at is not None:
-            raise Conflict("The key is revoked; create a new one.")
+        old, now = await self._get_key(tenant_id, key_id), self._clock()
+        ends = now + overlap
+        if not old.is_valid(now):
+            raise Conflict("The key is revoked or has expired; create a new one.")
         if old.rotated and old.expires_at is not None and ends < old.expires_at:
             raise OverlapPromised("The key was rotated before, and its overlap ends later. To end the key, revoke it.")
-        new = await self.create_key(tenant_id, name=old.name, scopes=old.scopes)
+        new = await self.create_key(tenant_id, name=old.name, scopes=old.scopes, expires_at=old.expiry_of_successor)
         await self._update_key(old, lambda key: _retired(key, ends))
         return new
 
@@ -193,9 +194,10 @@ class Tenants:
 
 def _retired(key: ApiKey, ends: datetime) -> ApiKey:
     """Return the rotated key. It expires at ``ends``, unless it expires before or an earlier overlap ends later."""
-    if key.rotated or (key.expires_at is not None and key.expires_at < ends):
-        return replace(key, rotated=True)
-    return replace(key, expires_at=ends, rotated=True)
+    if key.rotated:
+        return key
+    expires_at = ends if key.expires_at is None else min(key.expires_at, ends)
+    return replace(key, expires_at=expires_at, expiry_before_rotation=key.expires_at, rotated=True)
 
 
 def used_at(moment: datetime) -> str:

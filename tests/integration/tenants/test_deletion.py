@@ -11,7 +11,7 @@ import pytest
 from service.domain.status import Status
 from service.domain.tenant import Tenant
 from service.domain.work_queue import WorkQueue
-from service.errors import TenantBusy, Unauthenticated
+from service.errors import TenantBusy
 from service.runtime import Runtime
 from service.store import keys
 from service.store.generations.creation import Created, Refused
@@ -117,11 +117,6 @@ async def test_use_of_deleted_key_is_not_recorded(
     clock.advance(timedelta(minutes=1))
     await runtime.tenants.authenticator.authenticate(new.text, new.key.scopes[0])
     assert await redis.execute("KEYS", f"*{new.key.id}*") == []
-
-
-async def test_upload_ticket_of_deleted_tenant_is_refused(runtime: Runtime, left: dict[str, str]) -> None:
-    with pytest.raises(Unauthenticated):
-        await runtime.tenants.authenticator.confirm(factories.tenant().id)
 
 
 SUBMITTING: Transition = lambda g: g.submitting(factories.NOW)  # noqa: E731

@@ -236,6 +236,38 @@ async def test_key_rotation_repeated_keeps_overlap(
     assert await status(app, old["key"]) == 401
 
 
+async def test_key_rotation_keeps_expiry(app: FastAPI, clock: Clock, operator: httpx.AsyncClient, path: str) -> None:
+    """Of the key as it was created: each successor, and a second successor of a key that was rotated before."""
+    expiry = clock() + timedelta(days=2)
+    first = await made(operator, path, expires_at=expiry.isoformat())
+    second = await made(operator, f"{path}/{first['id']}/rotate", overlap_seconds=60)
+    successors = [
+        second,
+        await made(operator, f"{path}/{first['id']}/rotate", overlap_seconds=60),
+        await made(operator, f"{path}/{second['id']}/rotate", overlap_seconds=7 * 24 * 3600),
+    ]
+    assert {datetime.fromisoformat(key["expires_at"]) for key in successors} == {expiry}
+    clock.advance(timedelta(days=2))
+    assert {await status(app, key["key"]) for key in (first, *successors)} == {401}
+
+
+@pytest.mark.parametrize("how", ["expired", "overlap is over", "revoked"])
+async def test_key_rotation_of_invalid_key_returns_409(
+    app: FastAPI, clock: Clock, operator: httpx.AsyncClient, path: str, how: str
+) -> None:
+    key = await made(operator, path, expires_at=(clock() + timedelta(hours=1)).isoformat())
+    if how == "overlap is over":
+        await made(operator, f"{path}/{key['id']}/rotate", overlap_seconds=60)
+    if how == "revoked":
+        await operator.post(f"{path}/{key['id']}/revoke")
+    clock.advance(timedelta(hours=1))
+    before = len((await operator.get(path)).json()["data"])
+    refused = await operator.post(f"{path}/{key['id']}/rotate", json={"overlap_seconds": 3600})
+    assert (refused.status_code, refused.json()["code"]) == (409, "conflict")
+    assert len((await operator.get(path)).json()["data"]) == before
+    assert await status(app, key["key"]) == 401
+
+
 @pytest.mark.parametrize("overlap", [-1, 30 * 24 * 3600 + 1, "1", 1.5, None])
 async def test_key_rotation_overlap_out_of_range_returns_422(
     operator: httpx.AsyncClient, path: str, overlap: object

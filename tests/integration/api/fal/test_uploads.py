@@ -1,21 +1,34 @@
 """Uploads of images as the JavaScript client does them: a request for an upload URL, then the bytes without a key."""
 
+import asyncio
 import base64
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from cryptography.fernet import Fernet
+from fastapi import FastAPI
 from pydantic_core import to_json
 
-from service.api.fal.uploads import LIFETIME
 from service.config.settings import Settings
+from service.domain.tenant import Tenant
+from service.errors import UpstreamUnavailable
 from service.runtime import Runtime
+from service.store import keys
+from service.store.redis.client import Redis
+from service.store.tenants.upload_tickets import LIFETIME
+from service.upstream.hosts import FalHosts
+from service.upstream.storage import FalStorage, UploadTarget
+from tests.conftest import client_of
 from tests.integration.api.fal.conftest import MODEL, PUBLIC, QUEUE
 from tests.support import factories, pictures
+from tests.support.factories import Clock
 
 SAMPLES = Path(__file__).parents[4] / "deploy/sandbox/samples"
 PHOTO = (SAMPLES / "rocket.jpg").read_bytes()
@@ -76,37 +89,97 @@ async def test_fal_upload_initiate_accepts_images_only(fal: httpx.AsyncClient) -
     assert (await fal.post(f"{INITIATE}-multipart", json={"content_type": "image/png"})).status_code == 413
 
 
-async def test_fal_upload_malformed_ticket_is_refused(anonymous: httpx.AsyncClient, runtime: Runtime) -> None:
-    """Other values that are encrypted with the same key are refused too."""
-    tenant = await runtime.tenants.service.create("acme")
-    other_api = Fernet(Fernet.generate_key()).encrypt(b"{}").decode()
-    for ticket in (
-        "",
-        "x",
-        "é",
-        other_api,
-        runtime.tenants.sealer.seal(tenant.webhook_secret),
-        runtime.tenants.sealer.seal("{}"),
-    ):
+async def test_fal_upload_malformed_ticket_is_refused(anonymous: httpx.AsyncClient) -> None:
+    for ticket in ("", "x", "é", "A" * 43, "x" * 4000):
         answer = await put(anonymous, f"/fal/upload?ticket={ticket}")
         assert (answer.status_code, isinstance(answer.json()["detail"], str)) == (401, True)
 
 
-async def test_fal_upload_expired_ticket_is_refused(
-    fal: httpx.AsyncClient, anonymous: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+async def test_fal_upload_ticket_is_random_and_expires(
+    fal: httpx.AsyncClient, anonymous: httpx.AsyncClient, redis: Redis
 ) -> None:
-    import time
+    urls = [local((await initiated(fal))["upload_url"]) for _ in range(2)]
+    tickets = [url.partition("ticket=")[2] for url in urls]
+    assert len(set(tickets)) == 2
+    assert {len(ticket) for ticket in tickets} == {43}, "32 random bytes"
+    name = keys.upload_ticket(tickets[0])
+    assert 0 < await redis.execute("PTTL", name) <= LIFETIME.total_seconds() * 1000
+    assert tickets[0] not in name
+    await redis.execute("PEXPIRE", name, 0)
+    assert [(await put(anonymous, url)).status_code for url in urls] == [401, 200]
 
-    url, now = local((await initiated(fal))["upload_url"]), time.time()
-    monkeypatch.setattr(time, "time", lambda: now + LIFETIME.total_seconds() + 1)
-    assert (await put(anonymous, url)).status_code == 401
-    monkeypatch.setattr(time, "time", lambda: now + (LIFETIME - timedelta(seconds=1)).total_seconds())
-    assert (await put(anonymous, url)).status_code == 200
+
+async def test_fal_upload_ticket_is_used_once(fal: httpx.AsyncClient, anonymous: httpx.AsyncClient) -> None:
+    first, second = [local((await initiated(fal))["upload_url"]) for _ in range(2)]
+    answers = await asyncio.gather(*(put(anonymous, first) for _ in range(5)))
+    assert sorted(answer.status_code for answer in answers) == [200, 401, 401, 401, 401]
+    assert (await put(anonymous, second, b"not an image")).status_code == 422
+    assert (await put(anonymous, second)).status_code == 401, "used, although it failed"
 
 
-async def test_fal_upload_changed_ticket_is_refused(fal: httpx.AsyncClient, anonymous: httpx.AsyncClient) -> None:
-    url = local((await initiated(fal))["upload_url"])
-    assert (await put(anonymous, url[:-10] + "AAAAAAAA" + url[-2:])).status_code == 401
+@pytest.mark.parametrize(("how", "status"), [("revoked", 401), ("expired", 401), ("suspended", 403), ("deleted", 401)])
+async def test_fal_upload_ticket_is_void_with_its_key(
+    runtime: Runtime, app: FastAPI, tenant: Tenant, clock: Clock, anonymous: httpx.AsyncClient, how: str, status: int
+) -> None:
+    tenants = runtime.tenants.service
+    key = await tenants.create_key(tenant.id, expires_at=clock() + timedelta(minutes=1))
+    async with client_of(app, key.text) as client:
+        url = local((await initiated(client))["upload_url"])
+    match how:
+        case "revoked":
+            await tenants.revoke_key(tenant.id, key.key.id)
+        case "expired":
+            clock.advance(timedelta(minutes=1))
+        case "suspended":
+            await tenants.suspend(tenant.id)
+        case "deleted":
+            await tenants.delete(tenant.id, drain=False)
+    assert (await put(anonymous, url)).status_code == status
+
+
+@pytest.mark.parametrize("field", ["upload_url", "file_url"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://storage.attacker.example/put",
+        "http://v3b.fal.media/files/a.jpg",
+        "https://v3b.fal.media@attacker.example/a",
+        "https://fal.media.attacker.example/a",
+        "http://169.254.169.254/latest",
+    ],
+)
+async def test_fal_upload_goes_to_hosts_of_fal_only(settings: Settings, field: str, url: str) -> None:
+    """fal's storage, or what answers in its place, names the host that receives the bytes."""
+    own = {"upload_url": "https://v3b.fal.media/files/put", "file_url": "https://v3b.fal.media/files/a.jpg"}
+    hosts = FalHosts(settings.fal_media_hosts, (settings.fal_rest_url,))
+    for answered, expected in (({**own, field: url}, None), (own, UploadTarget(**own))):
+        with scripted_storage(answered) as rest_url:
+            async with FalStorage(hosts, rest_url=rest_url, key="k:s", timeout=20) as storage:
+                if expected is None:
+                    with pytest.raises(UpstreamUnavailable, match="another host"):
+                        await storage.create_target(content_type="image/jpeg", file_name="a.jpg")
+                else:
+                    assert await storage.create_target(content_type="image/jpeg", file_name="a.jpg") == expected
+
+
+@contextmanager
+def scripted_storage(answer: dict[str, str]) -> Iterator[str]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = to_json(answer)
+            self.send_response(200)
+            self.send_header("content-type", "application/json")
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            """Print nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
 
 
 async def test_fal_upload_ticket_is_not_logged(
