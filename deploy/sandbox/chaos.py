@@ -2,6 +2,8 @@
 
 {"submit": {"kind": "lost-answer", "probability": 0.3, "times": 5}, "status": [{"kind": "slow", "seconds": 2}]}
 The first fault of a list that applies wins. `account` applies to every authenticated call, whatever the operation.
+`packed`, `huge` and `endless` carry the request out and answer with 256 MB in 260 kB of gzip, with 64 MB, or with
+bytes that do not end.
 """
 
 import random
@@ -9,10 +11,23 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-HttpOperation = Literal["submit", "status", "result", "cancel", "media", "account"]
-Operation = Literal["submit", "status", "result", "cancel", "media"]
+HttpOperation = Literal["submit", "status", "result", "cancel", "media", "storage", "keys", "billing", "account"]
+Operation = Literal["submit", "status", "result", "cancel", "media", "storage", "keys", "billing"]
 
-HttpKind = Literal["429", "500", "503", "html-502", "locked", "unauthorized", "lost-answer", "reset", "slow"]
+HttpKind = Literal[
+    "429",
+    "500",
+    "503",
+    "html-502",
+    "locked",
+    "unauthorized",
+    "lost-answer",
+    "reset",
+    "slow",
+    "packed",
+    "huge",
+    "endless",
+]
 WebhookKind = Literal["lost", "double", "late", "forged", "null-payload"]
 
 
@@ -59,6 +74,9 @@ class Faults(BaseModel):
     result: HttpFaults = []
     cancel: HttpFaults = []
     media: HttpFaults = []
+    storage: HttpFaults = []
+    keys: HttpFaults = []
+    billing: HttpFaults = []
     account: HttpFaults = []
     webhook: WebhookFaults = []
 

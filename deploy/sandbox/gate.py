@@ -10,6 +10,7 @@ from starlette.responses import Response
 from sandbox import refusals
 from sandbox.chaos import Chaos, HttpFault, Operation
 from sandbox.connection import NoAnswer
+from sandbox.floods import FLOODS
 from sandbox.ids import word
 
 Handler = Callable[[], Awaitable[Response]]
@@ -44,7 +45,13 @@ class Gate:
     async def admit(self, request: Request, handler: Handler, operation: Operation | None = None) -> Response:
         if refusal := self._keys.refuse(request):
             return refusal
-        fault = self._chaos.draw("account") or (operation and self._chaos.draw(operation))
+        if fault := self._chaos.draw("account"):
+            return await suffer(fault, handler)
+        return await self.answer(handler, operation)
+
+    async def answer(self, handler: Handler, operation: Operation | None = None) -> Response:
+        """Handle a call that needs no key."""
+        fault = operation and self._chaos.draw(operation)
         return await suffer(fault, handler) if fault else await handler()
 
 
@@ -58,5 +65,7 @@ async def suffer(fault: HttpFault, handler: Handler) -> Response:
             return NoAnswer()
         case "reset":
             return NoAnswer(reset=True)
+        case "packed" | "huge" | "endless" as kind:
+            return FLOODS[kind](await handler())
         case kind:
             return refusals.KINDS[kind]()

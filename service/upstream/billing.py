@@ -13,6 +13,7 @@ from service.domain.billing import REQUEST_ID, BillingEvent
 from service.domain.generation_view import rfc3339
 from service.errors import UpstreamUnavailable
 from service.observability import metrics
+from service.upstream.answer_body import IDENTITY, AnswerTooLarge, read_body
 from service.upstream.http_result import read_response
 
 #: fal allows 10,000 entries a page.
@@ -28,7 +29,12 @@ class FalBilling:
 
     def __init__(self, *, api_url: str, key: str, endpoint_id: str, timeout: float, patience: float = 45.0) -> None:
         self._url = f"{api_url}/models/billing-events"
-        self._headers = {"authorization": f"Key {key}", "accept": "application/json", "user-agent": "seedance-gateway"}
+        self._headers = {
+            "authorization": f"Key {key}",
+            "accept": "application/json",
+            "user-agent": "seedance-gateway",
+            **IDENTITY,
+        }
         self.endpoint_id = endpoint_id
         self._timeout = timeout
         self._patience = patience
@@ -38,6 +44,7 @@ class FalBilling:
             headers=self._headers,
             timeout=aiohttp.ClientTimeout(total=self._timeout),
             cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,
             trust_env=False,
         )
         return self
@@ -56,7 +63,7 @@ class FalBilling:
         try:
             async with asyncio.timeout(self._patience):
                 return await self._all_pages(query)
-        except (aiohttp.ClientError, TimeoutError) as error:
+        except (aiohttp.ClientError, TimeoutError, AnswerTooLarge) as error:
             metrics.UPSTREAM_CALLS.labels("billing", type(error).__name__).inc()
             raise _unavailable(type(error).__name__) from error
 
@@ -75,7 +82,7 @@ class FalBilling:
     async def _page(self, query: Mapping[str, str]) -> Any:
         with metrics.UPSTREAM_SECONDS.labels("billing").time():
             async with self._http.get(self._url, params=query, allow_redirects=False) as response:
-                content = await _read_at_most(response.content, _MOST_BYTES)
+                content = await read_body(response.headers, response.content.iter_any(), most=_MOST_BYTES)
         metrics.UPSTREAM_CALLS.labels("billing", str(response.status)).inc()
         if response.status != 200:
             raise _unavailable(str(response.status))
@@ -93,15 +100,6 @@ class FalBilling:
             case {"endpoint_id": str(endpoint_id)}:
                 return endpoint_id == self.endpoint_id
         return True
-
-
-async def _read_at_most(stream: aiohttp.StreamReader, most: int) -> bytes:
-    content = bytearray()
-    async for chunk in stream.iter_any():
-        content += chunk
-        if len(content) > most:
-            raise _unavailable("a page too large")
-    return bytes(content)
 
 
 def _next_cursor(body: Mapping[Any, Any]) -> str | None:

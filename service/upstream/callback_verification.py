@@ -14,6 +14,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from service.observability import log
+from service.upstream.answer_body import IDENTITY, LARGEST_DOCUMENT, AnswerTooLarge, read_body
 from service.upstream.http_result import read_response
 
 Verdict = Literal["authentic", "malformed", "timestamp", "signature", "keys_unavailable"]
@@ -28,7 +29,6 @@ WINDOW_SECONDS: Final = 300
 
 #: fal waits 15 s for the gateway's answer.
 _FETCH_SECONDS: Final = 5.0
-_LARGEST_DOCUMENT: Final = 64 * 1024
 #: Every key is tried on every forgery, at 0.1 ms each.
 _MOST_KEYS: Final = 16
 _NAME: Final = re.compile(r"[\x21-\x7e]{1,256}")
@@ -51,7 +51,9 @@ class Verifier:
         self._http = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=1, force_close=True),
             timeout=aiohttp.ClientTimeout(total=_FETCH_SECONDS),
+            headers=IDENTITY,
             cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,
             trust_env=False,
         )
         return self
@@ -94,21 +96,17 @@ class Verifier:
         try:
             self._keys, self._fetched_at = await self._published(), now
             self._log.info("fal_keys_fetched", keys=len(self._keys))
-        except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+        except (aiohttp.ClientError, TimeoutError, AnswerTooLarge, ValueError) as error:
             self._log.warning("fal_keys_unavailable", error=type(error).__name__)
         finally:
             self._fetching = None
 
     async def _published(self) -> tuple[Ed25519PublicKey, ...]:
         """Fetch the published keys. Raise if there is none: the cached keys stay."""
-        content = b""
         async with self._http.get(self._url, allow_redirects=False) as response:
             if response.status != 200:
                 raise ValueError(f"fal answered {response.status}")
-            async for chunk in response.content.iter_any():
-                content += chunk
-                if len(content) > _LARGEST_DOCUMENT:
-                    raise ValueError("the document is too large")
+            content = await read_body(response.headers, response.content.iter_any(), most=LARGEST_DOCUMENT)
         if not (keys := public_keys(read_response(200, {}, content).body)):
             raise ValueError("no Ed25519 key in the document")
         return keys

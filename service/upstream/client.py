@@ -10,7 +10,8 @@ import httpx
 from yarl import URL
 
 from service.observability import metrics, tracing
-from service.upstream.http_result import NoHttpResponse, Wire, read_response
+from service.upstream.answer_body import IDENTITY, AnswerTooLarge, read_body
+from service.upstream.http_result import HttpResponse, NoHttpResponse, Wire, read_response
 
 #: Connections for polls. aiohttp, because a poll costs 1 to 3 ms of CPU in httpx and 0.1 ms in aiohttp.
 _READ_CONNECTIONS: Final = 32
@@ -30,7 +31,12 @@ class FalClient:
     """
 
     def __init__(self, *, queue_url: str, key: str, model: str, timeout: float) -> None:
-        self._headers = {"authorization": f"Key {key}", "accept": "application/json", "user-agent": "seedance-gateway"}
+        self._headers = {
+            "authorization": f"Key {key}",
+            "accept": "application/json",
+            "user-agent": "seedance-gateway",
+            **IDENTITY,
+        }
         self._timeout = timeout
         self._submit_url = f"{queue_url}/{model}"
         self._requests_url = f"{queue_url}/{'/'.join(model.split('/')[:2])}/requests"  # status URLs drop the sub-path
@@ -49,6 +55,7 @@ class FalClient:
             connector=aiohttp.TCPConnector(limit=_READ_CONNECTIONS),
             timeout=aiohttp.ClientTimeout(total=self._timeout, sock_connect=connect),
             cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,
             trust_env=False,
         )
         return self
@@ -77,18 +84,23 @@ class FalClient:
     async def _post(self, arguments: dict[str, Any], params: dict[str, str]) -> Wire:
         try:
             async with asyncio.timeout(self._timeout):  # httpx's own timeouts are per read, not in total
-                response = await self._submits.post(self._submit_url, json=arguments, params=params)
+                return await self._exchange(arguments, params)
         except _NOT_SENT as error:
             return NoHttpResponse(sent=False, reason=type(error).__name__)
-        except (httpx.HTTPError, TimeoutError) as error:
+        except (httpx.HTTPError, TimeoutError, AnswerTooLarge) as error:
             return NoHttpResponse(sent=True, reason=type(error).__name__)
-        return read_response(response.status_code, response.headers, response.content)
+
+    async def _exchange(self, arguments: dict[str, Any], params: dict[str, str]) -> HttpResponse:
+        async with self._submits.stream("POST", self._submit_url, json=arguments, params=params) as response:
+            content = await read_body(response.headers, response.aiter_raw())
+        return read_response(response.status_code, response.headers, content)
 
     async def _read(self, method: str, url: str) -> Wire:
         try:
             async with self._reads.request(method, URL(url, encoded=True), allow_redirects=False) as response:
-                return read_response(response.status, response.headers, await response.read())
-        except (aiohttp.ClientError, TimeoutError) as error:
+                content = await read_body(response.headers, response.content.iter_any())
+                return read_response(response.status, response.headers, content)
+        except (aiohttp.ClientError, TimeoutError, AnswerTooLarge) as error:
             return NoHttpResponse(sent=True, reason=type(error).__name__)
 
 

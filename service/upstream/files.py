@@ -55,6 +55,8 @@ class FalFiles:
             async with self._http.get(URL(url, encoded=True), allow_redirects=False) as answer:
                 if answer.status != 200:
                     raise FileUnavailable(f"fal answered {answer.status}")
+                if answer.headers.get("content-encoding", "identity") != "identity":
+                    raise FileUnavailable("fal packed the file")
                 yield answer.headers.get("content-type"), answer.content.iter_chunked(_CHUNK_BYTES)
         except (aiohttp.ClientError, TimeoutError) as error:
             raise FileUnavailable(type(error).__name__) from error

@@ -3,6 +3,7 @@
 Pure functions. Sources: fal's documentation and transcripts of its public API.
 """
 
+import json
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -26,6 +27,10 @@ from service.domain.outcomes import (
 from service.upstream.http_result import HttpResponse, NoHttpResponse, Wire
 
 _LONGEST_TEXT: Final = 500
+#: Bounds on what a record stores of one answer: characters of a log line, and of an error's detail as JSON.
+_LONGEST_LINE: Final = 2_000
+_LONGEST_LABEL: Final = 64
+_LONGEST_DETAIL: Final = 32_768
 
 
 def submit_outcome(wire: Wire) -> SubmitOutcome:  # noqa: PLR0911  (one return per row of the table)
@@ -116,16 +121,22 @@ def message_of(wire: HttpResponse) -> str:
 
 
 def detail_of(wire: HttpResponse) -> Any:
-    """Return fal's error detail without the input that fal repeats in it."""
+    """Return fal's error detail without the input that fal repeats in it; None if it is too large to be stored."""
     match wire.body:
         case {"detail": [*items]}:
-            return [
-                {name: part for name, part in item.items() if name != "input"} if isinstance(item, dict) else item
-                for item in items
-            ]
+            return _storable(
+                [
+                    {name: part for name, part in item.items() if name != "input"} if isinstance(item, dict) else item
+                    for item in items
+                ]
+            )
         case {"detail": detail}:
-            return detail
+            return _storable(detail)
     return None
+
+
+def _storable(detail: Any) -> Any:
+    return detail if len(json.dumps(detail)) <= _LONGEST_DETAIL else None
 
 
 def _logs(body: Mapping[Any, Any]) -> tuple[LogLine, ...]:
@@ -133,7 +144,11 @@ def _logs(body: Mapping[Any, Any]) -> tuple[LogLine, ...]:
     if not isinstance(entries, list):
         return ()
     return tuple(
-        LogLine(str(entry.get("message", "")), str(entry.get("level", "INFO")), str(entry.get("timestamp", "")))
+        LogLine(
+            str(entry.get("message", ""))[:_LONGEST_LINE],
+            str(entry.get("level", "INFO"))[:_LONGEST_LABEL],
+            str(entry.get("timestamp", ""))[:_LONGEST_LABEL],
+        )
         for entry in entries
         if isinstance(entry, dict)
     )

@@ -2,14 +2,18 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Self
+from typing import Final, Self
 
 import httpx
 
 from service.errors import UpstreamUnavailable
+from service.upstream.answer_body import IDENTITY, LARGEST_DOCUMENT, AnswerTooLarge, read_body
 from service.upstream.hosts import FalHosts
-from service.upstream.http_result import read_response
+from service.upstream.http_result import HttpResponse, read_response
+
+_NO_ANSWER: Final = (httpx.HTTPError, TimeoutError, AnswerTooLarge)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +30,7 @@ class FalStorage:
         self._rest_url = rest_url
         self._key = key
         self._timeout = timeout
-        self._http = httpx.AsyncClient(timeout=timeout, follow_redirects=False, trust_env=False)
+        self._http = httpx.AsyncClient(headers=IDENTITY, timeout=timeout, follow_redirects=False, trust_env=False)
 
     async def __aenter__(self) -> Self:
         return self
@@ -39,7 +43,7 @@ class FalStorage:
         try:
             async with asyncio.timeout(self._timeout):
                 return UploadTarget(*await self._initiate(content_type, file_name))
-        except (httpx.HTTPError, TimeoutError) as error:
+        except _NO_ANSWER as error:
             raise UpstreamUnavailable(f"fal's storage did not answer ({type(error).__name__}).") from error
 
     async def put(
@@ -49,25 +53,31 @@ class FalStorage:
         headers = {"content-type": content_type} | ({} if size is None else {"content-length": str(size)})
         try:
             # No total timeout: the use case bounds the whole upload, and httpx bounds each write.
-            answer = await self._http.put(target.upload_url, content=chunks, headers=headers)
-        except (httpx.HTTPError, TimeoutError) as error:
+            await _read(self._http.stream("PUT", target.upload_url, content=chunks, headers=headers))
+        except _NO_ANSWER as error:
             raise UpstreamUnavailable(f"fal's storage did not answer ({type(error).__name__}).") from error
-        if not answer.is_success:
-            raise UpstreamUnavailable(f"fal's storage answered {answer.status_code}.")
 
     async def _initiate(self, content_type: str, file_name: str) -> tuple[str, str]:
-        answer = await self._http.post(
+        exchange = self._http.stream(
+            "POST",
             f"{self._rest_url}/storage/upload/initiate",
             params={"storage_type": "fal-cdn-v3"},
             json={"content_type": content_type, "file_name": file_name},
             headers={"authorization": f"Key {self._key}"},
         )
-        if not answer.is_success:
-            raise UpstreamUnavailable(f"fal's storage answered {answer.status_code}.")
-        match read_response(answer.status_code, answer.headers, answer.content).body:
+        match (await _read(exchange)).body:
             case {"upload_url": str(upload_url), "file_url": str(file_url)}:
                 # The bytes and their secret URL go to no host but fal's, whatever the response names.
                 if not (self._hosts.own(upload_url) and self._hosts.own(file_url)):
                     raise UpstreamUnavailable("fal's storage returned an upload URL of another host.")
                 return upload_url, file_url
         raise UpstreamUnavailable("fal's storage returned no upload URL.")
+
+
+async def _read(exchange: AbstractAsyncContextManager[httpx.Response]) -> HttpResponse:
+    """Send the request, and return its answer. Raises UpstreamUnavailable for a status other than 2xx."""
+    async with exchange as answer:
+        content = await read_body(answer.headers, answer.aiter_raw(), most=LARGEST_DOCUMENT)
+    if not answer.is_success:
+        raise UpstreamUnavailable(f"fal's storage answered {answer.status_code}.")
+    return read_response(answer.status_code, answer.headers, content)

@@ -8,7 +8,6 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from sandbox import files, refusals
-from sandbox.gate import suffer
 from sandbox.ids import word
 from sandbox.routes.address import base_of
 from sandbox.runtime import Runtime
@@ -42,8 +41,12 @@ async def put_target(request: Request) -> Response:
     target = runtime.files.place(request.path_params["key"])
     if target is None:
         return refusals.json_error(404, "Not Found")
-    await files.write(request.stream(), target)
-    return JSONResponse({})
+
+    async def handle() -> Response:
+        await files.write(request.stream(), target)
+        return JSONResponse({})
+
+    return await runtime.gate.answer(handle, "storage")
 
 
 async def put_part(request: Request) -> Response:
@@ -73,8 +76,7 @@ async def download(request: Request) -> Response:
     async def handle() -> Response:
         return _file(path)
 
-    fault = runtime.chaos.draw("media")
-    return await suffer(fault, handle) if fault else await handle()
+    return await runtime.gate.answer(handle, "media")
 
 
 def _file(path: Path | None) -> Response:

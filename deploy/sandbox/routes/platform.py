@@ -14,6 +14,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from sandbox import refusals
+from sandbox.chaos import Operation
 from sandbox.dimensions import RATES
 from sandbox.gate import Handler
 from sandbox.job import Job
@@ -47,7 +48,7 @@ async def billing_events(request: Request) -> Response:
             return refusals.bad_request(str(error))
         return JSONResponse(page.of(runtime.queue.finished))
 
-    return await _admit(request, handle)
+    return await _admit(request, handle, "billing")
 
 
 class Page:
@@ -122,9 +123,9 @@ def _names(text: str | None) -> frozenset[str]:
     return frozenset(text.split(",")) if text else frozenset()
 
 
-async def _admit(request: Request, handler: Handler) -> Response:
+async def _admit(request: Request, handler: Handler, operation: Operation | None = None) -> Response:
     runtime: Runtime = request.app.state.runtime
-    return await runtime.gate.admit(request, handler)
+    return await runtime.gate.admit(request, handler, operation)
 
 
 routes = [

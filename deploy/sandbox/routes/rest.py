@@ -34,7 +34,7 @@ async def initiate(request: Request) -> Response:
         base = base_of(request)
         return JSONResponse({"upload_url": f"{base}/cdn/upload/{file.key}", "file_url": f"{base}/cdn/files/{file.key}"})
 
-    return await runtime.gate.admit(request, handle)
+    return await runtime.gate.admit(request, handle, "storage")
 
 
 async def auth_token(request: Request) -> Response:
@@ -65,7 +65,11 @@ async def realtime_token(request: Request) -> Response:
 
 async def published_keys(request: Request) -> Response:
     runtime: Runtime = request.app.state.runtime
-    return JSONResponse(jwks(runtime.retired_signer, runtime.signer))
+
+    async def handle() -> Response:
+        return JSONResponse(jwks(runtime.retired_signer, runtime.signer))
+
+    return await runtime.gate.answer(handle, "keys")
 
 
 routes = [

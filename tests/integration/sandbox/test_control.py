@@ -176,6 +176,34 @@ async def test_fault_of_downloads(fal: Fal) -> None:
     assert [(await fal.http.get(url)).status_code for _ in range(2)] == [502, 200]
 
 
+@pytest.mark.parametrize(("kind", "encoding"), [("packed", "gzip"), ("huge", None), ("endless", None)])
+async def test_fault_flood_follows_executed_request(fal: Fal, kind: str, encoding: str | None) -> None:
+    prompt = f"sandbox:no-video {kind} by chaos"
+    await set_faults(fal, submit={"kind": kind, "times": 1})
+    arrived = 0
+    async with fal.http.stream("POST", ENDPOINT, json={"prompt": prompt, "image_url": "https://x.y/z"}) as answer:
+        async for chunk in answer.aiter_raw():
+            arrived += len(chunk)
+            if arrived > 128 * 1024:
+                break
+    assert (answer.status_code, answer.headers.get("content-encoding")) == (200, encoding)
+    assert arrived > 128 * 1024
+    assert len(await fal.records(prompt)) == 1
+
+
+@pytest.mark.parametrize(
+    ("operation", "method", "path"),
+    [
+        ("storage", "POST", "/rest/storage/upload/initiate"),
+        ("keys", "GET", "/rest/.well-known/jwks.json"),
+        ("billing", "GET", "/api/v1/models/billing-events"),
+    ],
+)
+async def test_fault_of_platform_routes(fal: Fal, operation: str, method: str, path: str) -> None:
+    await set_faults(fal, **{operation: {"kind": "html-502", "times": 1}})
+    assert [(await fal.http.request(method, path, json={})).status_code for _ in range(2)] == [502, 200]
+
+
 async def test_faults_are_listed_and_cleared(fal: Fal) -> None:
     await set_faults(fal, submit={"kind": 429, "times": 2})
     set_now = (await fal.http.get(FAULTS)).json()

@@ -6,6 +6,7 @@ from typing import Final
 
 import aiohttp
 
+from service.upstream.answer_body import IDENTITY, LARGEST_DOCUMENT, AnswerTooLarge, read_body
 from service.upstream.client import FalClient
 from service.upstream.http_result import HttpResponse, NoHttpResponse
 from service.usecases.operations.doctor.finding import Finding, fail, ok, warn
@@ -42,13 +43,13 @@ async def public_url(url: str | None) -> Finding:
     try:
         async with (
             asyncio.timeout(_PUBLIC_SECONDS),
-            aiohttp.ClientSession(trust_env=False) as session,
+            aiohttp.ClientSession(headers=IDENTITY, auto_decompress=False, trust_env=False) as session,
             session.get(f"{url}/healthz", allow_redirects=False) as response,
         ):
-            body = await response.text()
-    except (aiohttp.ClientError, OSError, TimeoutError, UnicodeDecodeError) as error:
+            body = await read_body(response.headers, response.content.iter_any(), most=LARGEST_DOCUMENT)
+    except (aiohttp.ClientError, OSError, TimeoutError, AnswerTooLarge) as error:
         return fail(name, f"not reachable from this machine ({type(error).__name__})", remedy)
-    if response.status != 200 or '"ok"' not in body:
+    if response.status != 200 or b'"ok"' not in body:
         return fail(name, f"the response is not the gateway's ({response.status})", remedy)
     if url.startswith("http://"):
         return warn(name, "reachable, without TLS", "Use https: callback URLs hold tokens.")

@@ -1,0 +1,47 @@
+"""Answers that fill the memory of a client which reads them whole. Their status is that of the right answer."""
+
+import asyncio
+import zlib
+from collections.abc import AsyncIterator, Callable
+from functools import cache
+
+from starlette.responses import Response, StreamingResponse
+
+MEGABYTE = 1024 * 1024
+PACKED_MEGABYTES = 256
+HUGE_MEGABYTES = 64
+#: Seconds between the chunks of an answer without an end: a client reads 6 MB a second of it.
+PULSE = 0.01
+JSON = "application/json"
+
+
+@cache
+def _bomb() -> bytes:
+    """Return a JSON object padded with spaces, packed to a thousandth."""
+    packer = zlib.compressobj(9, wbits=16 + zlib.MAX_WBITS)
+    blank = b" " * MEGABYTE
+    return packer.compress(b"{") + b"".join(packer.compress(blank) for _ in range(PACKED_MEGABYTES)) + packer.flush()
+
+
+def _packed(answer: Response) -> Response:
+    return Response(_bomb(), answer.status_code, {"content-encoding": "gzip"}, JSON)
+
+
+def _huge(answer: Response) -> Response:
+    async def blanks() -> AsyncIterator[bytes]:
+        for _ in range(HUGE_MEGABYTES):
+            yield b" " * MEGABYTE
+
+    return StreamingResponse(blanks(), answer.status_code, media_type=JSON)
+
+
+def _endless(answer: Response) -> Response:
+    async def blanks() -> AsyncIterator[bytes]:
+        while True:
+            yield b" " * (MEGABYTE // 16)
+            await asyncio.sleep(PULSE)
+
+    return StreamingResponse(blanks(), answer.status_code, media_type=JSON)
+
+
+FLOODS: dict[str, Callable[[Response], Response]] = {"packed": _packed, "huge": _huge, "endless": _endless}
