@@ -33,7 +33,7 @@ RATE_LIMITER_UNAVAILABLE = Counter(
 )
 REPLAYED = Counter(
     "gateway_generations_replayed",
-    "Creates answered with the generation of an earlier create with the same idempotency key.",
+    "Creates answered with the generation of an earlier one: the same idempotency key, or a resend of a fal client.",
     ("tenant",),
 )
 RESPONSES_LOST = Counter(

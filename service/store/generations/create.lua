@@ -1,5 +1,6 @@
 -- Accept a generation and hold its cost in every budget window, or return the generation that its idempotency key has
--- created, or the reason for the refusal. All of it or nothing: every check comes before the first write.
+-- created, or that of an equal request whose response was lost, or the reason for the refusal. All of it or nothing:
+-- every check comes before the first write.
 --
 -- USES  fair
 -- WHEN FULL  refused
@@ -13,14 +14,13 @@
 --       (generations; "": none), tenant_id, end_user_id (as the tenant names it; "": none),
 --       retention_seconds (of money, usage and names), oldest_ledger_entry (older ones are trimmed), rank (in the
 --       tenant's queue), response_ms (until then its response is being sent; "": responses are not tracked), now_ms,
---       resend_window_ms, other_generations (ids whose responses belong to other callers), tenant_must_exist ("1": the
---       API key may come from a cache that is older than the tenant's deletion), packed_tenant, packed_end_user (as the
---       ledger has them), redis_full ("1": nothing new is accepted)
+--       resend_window_ms, waits ("1": create nothing while a response to an equal request is being sent),
+--       tenant_must_exist ("1": the API key may come from a cache that is older than the tenant's deletion),
+--       packed_tenant, packed_end_user (as the ledger has them), redis_full ("1": nothing new is accepted)
 -- RETURNS  {"created", 1 if a nudge is wanted, generations of its tenant that are before it}  {"replayed", id}
 --          {"mismatch", id}  {"gone"}  {"store_full"}  {"draining"}  {"blocked"}
 --          {"over_budget", window 1 to 3, available}  {"over_count", count}  {"queue_full", queued}
---          {"resent", id of the generation whose response was lost}
---          {"unanswered", of each response that is being sent: id, ms until which}
+--          {"unanswered", ms until which responses to equal requests are being sent}
 if tenant_must_exist == "1" and redis.call("EXISTS", tenant_key) == 0 then
   return {"gone"}
 end
@@ -32,22 +32,16 @@ if has_idempotency_key == "1" then
   end
 end
 if response_ms ~= "" then
-  local being_sent = {"unanswered"}
-  local responses = redis.call("ZRANGE", undelivered_responses_key, 0, -1, "WITHSCORES")
-  for n = 1, #responses, 2 do
-    local id, until_ms = responses[n], responses[n + 1]
-    if tonumber(until_ms) <= tonumber(now_ms) then
-      -- PEXPIRE is first: a full Redis accepts a ZADD only after a write that it accepts.
-      redis.call("PEXPIRE", undelivered_responses_key, resend_window_ms)
-      redis.call("ZADD", undelivered_responses_key, response_ms, id)
-      return {"resent", id}
-    elseif not string.find(other_generations, id, 1, true) then
-      being_sent[#being_sent + 1] = id
-      being_sent[#being_sent + 1] = until_ms
-    end
+  -- A lost response has score 0, that of a dead process an old score. So only the first one has to be read.
+  local id, until_ms = unpack(redis.call("ZRANGE", undelivered_responses_key, 0, 0, "WITHSCORES"))
+  if id and tonumber(until_ms) <= tonumber(now_ms) then
+    -- PEXPIRE is first: a full Redis accepts a ZADD only after a write that it accepts.
+    redis.call("PEXPIRE", undelivered_responses_key, resend_window_ms)
+    redis.call("ZADD", undelivered_responses_key, response_ms, id)
+    return {"replayed", id}
   end
-  if #being_sent > 1 then
-    return being_sent
+  if id and waits == "1" then
+    return {"unanswered", redis.call("ZRANGE", undelivered_responses_key, -1, -1, "WITHSCORES")[2]}
   end
 end
 if redis_full == "1" then

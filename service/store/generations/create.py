@@ -116,12 +116,12 @@ class GenerationCreator:
 
 def _call_arguments(call: Call | None) -> dict[str, Argument]:
     if call is None:
-        return {"response_ms": "", "now_ms": "", "resend_window_ms": "", "other_generations": ""}
+        return {"response_ms": "", "now_ms": "", "resend_window_ms": "", "waits": ""}
     return {
         "response_ms": ids.milliseconds(call.answered_by),
         "now_ms": ids.milliseconds(call.now),
         "resend_window_ms": milliseconds(call.window),
-        "other_generations": " ".join(call.others),
+        "waits": "1" if call.waits else "",
     }
 
 

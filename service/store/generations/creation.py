@@ -1,6 +1,5 @@
 """Input and replies of the create script: the request that a client may send again, and the possible results."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
@@ -18,8 +17,8 @@ class Call:
     answered_by: datetime
     """Until then the response is being sent. After that, unless it was prolonged, the sending process has died."""
     window: timedelta
-    others: frozenset[str] = frozenset()
-    """Generations of equal requests that are known to belong to other callers."""
+    waits: bool = True
+    """Whether to create nothing while responses to equal requests are being sent: one of them may be for this call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,24 +32,20 @@ class Created:
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """Its idempotency key has created ``existing``; ``same``: from the same payload."""
+    """Its idempotency key has created ``existing``; ``same``: from the same payload.
+
+    A call without a key is bound to the generation of an equal call whose response was lost.
+    """
 
     existing: str
     same: bool
 
 
 @dataclass(frozen=True, slots=True)
-class Resent:
-    """The response with this generation was lost, and the client has sent the request again."""
-
-    existing: str
-
-
-@dataclass(frozen=True, slots=True)
 class Unanswered:
-    """Responses to equal requests are being sent: until when (ms), by generation. Nothing was changed."""
+    """Responses to equal requests are being sent, until ``until_ms`` at the latest. Nothing was changed."""
 
-    leases: Mapping[str, int]
+    until_ms: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +67,7 @@ class Refused:
     count: int = 0
 
 
-Creation = Created | Bound | Resent | Unanswered | OverBudget | Refused
+Creation = Created | Bound | Unanswered | OverBudget | Refused
 
 
 def read_creation(reply: Any) -> Creation:  # noqa: PLR0911  (one return for each reply of the script)
@@ -82,11 +77,8 @@ def read_creation(reply: Any) -> Creation:  # noqa: PLR0911  (one return for eac
             return Created((WorkQueue.DISPATCH,) if nudge else (), position)
         case [b"replayed" | b"mismatch" as outcome, existing]:
             return Bound(existing.decode(), same=outcome == b"replayed")
-        case [b"resent", existing]:
-            return Resent(existing.decode())
-        case [b"unanswered", *pairs]:
-            names = (name.decode() for name in pairs[::2])
-            return Unanswered(dict(zip(names, map(int, pairs[1::2]), strict=True)))
+        case [b"unanswered", until_ms]:
+            return Unanswered(int(until_ms))
         case [b"over_budget", scope, available]:
             return OverBudget(tuple(Scope)[scope - 1], int(available))
         case [b"over_count", count]:

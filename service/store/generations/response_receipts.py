@@ -14,6 +14,11 @@ class ResponseReceiptStore:
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
 
+    async def first_until(self, tenant_id: str, digest: str) -> int | None:
+        """Return until when (ms) the first response to end is being sent; 0: it is lost; None: none is being sent."""
+        found = await self._redis.execute("ZRANGE", keys.undelivered_responses(tenant_id, digest), 0, 0, "WITHSCORES")
+        return int(found[1]) if found else None
+
     async def delivered(self, tenant_id: str, digest: str, generation_id: str) -> None:
         """Record that the response was sent."""
         await self._redis.execute("ZREM", keys.undelivered_responses(tenant_id, digest), generation_id)

@@ -48,12 +48,12 @@ class CreateOptions:
 class ResponsesInFlight(Exception):
     """Responses to equal calls are being sent. Until they are, it is not known whether this call is one of them again.
 
-    ``leases`` maps the generation of each to the end of its lease, in milliseconds.
+    ``until_ms`` is the end of the last lease.
     """
 
-    def __init__(self, leases: Mapping[str, int]) -> None:
-        super().__init__(f"{len(leases)} responses in flight")
-        self.leases = leases
+    def __init__(self, until_ms: int) -> None:
+        super().__init__(f"responses in flight until {until_ms}")
+        self.until_ms = until_ms
 
 
 _DEFAULTS: Final = CreateOptions()
@@ -95,7 +95,8 @@ class GenerationCreator:
     ) -> CreateResult:
         """Accept a request. The generation is durable when this returns.
 
-        ``call`` identifies the HTTP call, so that one that is sent again after a lost response is recognized.
+        ``call`` identifies the HTTP call of a client without an idempotency key, so that one that is sent again after
+        a lost response is recognized.
 
         Raises:
             Invalid: the tenant may not use a field's value, or the webhook's address is refused.
@@ -105,7 +106,7 @@ class GenerationCreator:
             StoreFull, Draining: the gateway accepts no new generations.
             IdempotencyMismatch: the key is bound to another payload.
             BadImage, TooLarge, Timeout, Unavailable, UpstreamUnavailable: an image in a data URI was not uploaded.
-            ResponsesInFlight: only with ``call``.
+            ResponsesInFlight: only with a ``call`` that waits.
 
         """
         with tracing.span("generation.create", parent=options.traceparent, kind="server", tenant=tenant.id) as span:
@@ -211,11 +212,8 @@ class GenerationCreator:
                 return CreateResult(generation, replayed=False, position=position)
             case creation.Bound(existing, same):
                 return await self._replay(tenant, existing, same_payload=same)
-            case creation.Resent(existing):
-                metrics.RESENT.labels(tenant.id).inc()
-                return CreateResult(await self._reader.get(tenant, existing), replayed=True)
-            case creation.Unanswered(leases):
-                raise ResponsesInFlight(leases)
+            case creation.Unanswered(until_ms):
+                raise ResponsesInFlight(until_ms)
             case refusal:
                 metrics.REFUSED.labels(tenant.id, refusal_reason(refusal)).inc()
                 raise refusal_error(refusal, generation, budgets)

@@ -1,17 +1,19 @@
 """Detection of submits that a fal client sends again because the connection broke.
 
-The gateway remembers an accepted call until its response is sent. An equal call that arrives meanwhile waits. If the
-response is sent, the call is a new request. If the response is lost, the call gets the generation of the first call.
+Such a submit has no idempotency key, so the gateway remembers an accepted call until its response is sent. An equal
+call that arrives meanwhile waits. If the response is sent, the call is a new request. If the response is lost, the call
+is a replay, as with a key.
 """
 
 import asyncio
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
 from service.clock import Clock
+from service.domain import ids
 from service.domain.generation import Generation
 from service.domain.request import CreateGeneration
 from service.domain.tenant import Tenant
@@ -98,45 +100,41 @@ class ResendDetector:
         """
         if options.idempotency_key is not None or not self._window:
             return self._submission(tenant, None, await self._creator.create(tenant, request, options))
-        # Before the loop: images are uploaded once, however often the create is repeated.
+        # Images are uploaded once, although the create may be repeated.
         request = await self._creator.upload_inline_images(tenant, request, options)
-        in_flight, others, pause = _InFlight(), frozenset[str](), _FIRST_PAUSE
-        while True:
-            call = self._call(digest, others)
+        call = self._call(digest, waits=True)
+        try:
             try:
                 result = await self._creator.create(tenant, request, options, call=call)
             except ResponsesInFlight as conflict:
-                if others == (others := others | in_flight.of_other_callers(conflict.leases)):
-                    await asyncio.sleep(pause)
-                    pause = min(pause * 2, _LONGEST_PAUSE)
-            except NotFound:  # the generation of the lost response was erased meanwhile
-                return self._submission(tenant, None, await self._creator.create(tenant, request, options))
-            else:
-                return self._submission(tenant, call, result)
+                await self._wait_for_responses(tenant.id, digest, conflict.until_ms)
+                call = self._call(digest, waits=False)
+                result = await self._creator.create(tenant, request, options, call=call)
+        except NotFound:  # the generation of the lost response was erased meanwhile
+            return self._submission(tenant, None, await self._creator.create(tenant, request, options))
+        if result.replayed:
+            metrics.RESENT.labels(tenant.id).inc()
+        return self._submission(tenant, call, result)
 
-    def _call(self, digest: str, others: frozenset[str]) -> Call:
+    async def _wait_for_responses(self, tenant_id: str, digest: str, until_ms: int) -> None:
+        """Wait until one response is lost, or none that was in flight at the start can be meant for this call.
+
+        A later lease than ``until_ms`` is of a response that began after this call, or it was renewed since, by a
+        process that still sends it: neither was for this call. Each pass reads one lease, however many there are.
+        """
+        loop, pause = asyncio.get_running_loop(), _FIRST_PAUSE
+        give_up = loop.time() + 2 * LEASE.total_seconds()
+        while loop.time() < give_up:
+            first = await self._store.first_until(tenant_id, digest)
+            if first is None or first > until_ms or first <= ids.milliseconds(self._clock()):
+                return
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, _LONGEST_PAUSE)
+
+    def _call(self, digest: str, *, waits: bool) -> Call:
         now = self._clock()
-        return Call(digest, now, now + LEASE, self._window, others)
+        return Call(digest, now, now + LEASE, self._window, waits)
 
     def _submission(self, tenant: Tenant, call: Call | None, result: CreateResult) -> Submission:
         receipt = ResponseReceipt(self._store, tenant.id, call, result.generation.id, clock=self._clock)
         return Submission(result, receipt)
-
-
-class _InFlight:
-    """The responses that were in flight when this call arrived. Only one of those can have been meant for it."""
-
-    def __init__(self) -> None:
-        self._first: Mapping[str, int] | None = None
-        self._give_up = asyncio.get_running_loop().time() + 2 * LEASE.total_seconds()
-
-    def of_other_callers(self, leases: Mapping[str, int]) -> frozenset[str]:
-        """Return the generations whose responses are not for this call.
-
-        Those began after this call, or their lease was renewed since, by a process that still sends them. After the
-        time limit all count as such.
-        """
-        if self._first is None:
-            self._first = leases
-        late = asyncio.get_running_loop().time() > self._give_up
-        return frozenset(name for name, until in leases.items() if late or until != self._first.get(name))

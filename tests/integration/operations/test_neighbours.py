@@ -91,14 +91,11 @@ async def info(redis: Redis) -> dict[str, float]:
 # --- equal submits ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.xfail(
-    strict=True, raises=AssertionError, reason="each of N equal submits without a key repeats its script N times"
-)
 async def test_equal_submits_run_as_many_scripts_as_distinct(connect: Connect, tenant: Tenant, redis: Redis) -> None:
     fal, count = as_fal(await connect(tenant)), 150
     distinct = await scripts_of(redis, [submit(fal, prompt=f"variation {n}") for n in range(count)])
     equal = await scripts_of(redis, [submit(fal, prompt="the same") for _ in range(count)])
-    assert equal < 10 * distinct, f"{equal} scripts for {count} equal submits, {distinct} for distinct ones"
+    assert equal <= 2 * distinct, f"{equal} scripts for {count} equal submits, {distinct} for distinct ones"
 
 
 async def scripts_of(redis: Redis, submits: list[Any]) -> int:

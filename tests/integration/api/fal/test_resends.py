@@ -17,7 +17,7 @@ from service.domain import ids
 from service.domain.tenant import Tenant
 from service.runtime import Runtime
 from service.store import keys
-from service.store.generations.creation import Call, Created, Creation, Resent, Unanswered
+from service.store.generations.creation import Bound, Call, Created, Creation, Unanswered
 from service.store.generations.generations import GenerationStore
 from service.store.redis.client import Redis
 from service.usecases.generations.create import CreateOptions
@@ -72,21 +72,20 @@ async def test_resend_after_lost_response_returns_it_once(racers: list[Redis], h
     else:
         asked = call(now=NOW + LEASE, answered_by=NOW + 2 * LEASE)
     outcomes = await raced(racers, tenant_id, asked)
-    assert [outcome for outcome in outcomes if isinstance(outcome, Resent)] == [Resent(first.id)]
+    assert [outcome for outcome in outcomes if isinstance(outcome, Bound)] == [Bound(first.id, same=True)]
     assert sum(isinstance(outcome, Unanswered) for outcome in outcomes) == RACERS - 1
     assert await racers[0].execute("ZCARD", keys.generations_of_tenant(tenant_id)) == 1
 
 
-async def test_resend_does_not_wait_for_other_calls(redis: Redis) -> None:
+async def test_resend_waits_once_until_the_last_lease(redis: Redis) -> None:
     first = factories.generation()
     await GenerationStore(redis).create(first, factories.due(), call=call())
     second = factories.generation(tenant_id=first.tenant_id)
-    asked = call(others=frozenset({first.id, "gen_x"}))
-    assert isinstance(await GenerationStore(redis).create(second, factories.due(), call=asked), Created)
+    last = call(answered_by=NOW + 2 * LEASE, waits=False)
+    assert isinstance(await GenerationStore(redis).create(second, factories.due(), call=last), Created)
     third = factories.generation(tenant_id=first.tenant_id)
-    answer = await GenerationStore(redis).create(third, factories.due(), call=asked)
-    assert isinstance(answer, Unanswered)
-    assert set(answer.leases) == {second.id}
+    answer = await GenerationStore(redis).create(third, factories.due(), call=call())
+    assert answer == Unanswered(ids.milliseconds(NOW + 2 * LEASE))
 
 
 async def test_resend_mark_expires_with_window(redis: Redis) -> None:
