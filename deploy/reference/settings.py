@@ -16,7 +16,7 @@ _GROUPS: Final = (
     ("Redis and the broker", ("redis_", "broker_")),
     ("fal", ("fal_",)),
     ("Dispatch, polls and deadlines", ("upstream_", "submit_", "unconfirmed_", "queue_", "reconcile_", "poll")),
-    ("Access", ("public_url", "secret_key", "admin_", "cors_", "resend_")),
+    ("Access", ("public_url", "secret_key", "admin_", "cors_", "resend_", "reads_")),
     ("Requests, images and prices", ("max_", "upload_", "preflight", "resolutions", "bitrate_", "rates", "account_")),
     ("Webhooks", ("webhook_",)),
     ("Stored videos", ("media_",)),

@@ -38,6 +38,7 @@ from service.usecases.operations.unconfirmed import UnconfirmedService
 from service.usecases.tenants.authentication import Authenticator
 from service.usecases.tenants.end_users import EndUsers
 from service.usecases.tenants.open_calls import OpenCalls
+from service.usecases.tenants.read_limiter import ReadLimiter
 from service.usecases.tenants.tenants import Tenants
 from service.usecases.tenants.usage import Usage
 from service.usecases.webhooks.endpoints import Endpoints
@@ -139,7 +140,8 @@ async def open_runtime(settings: Settings, *, clock: Callable[[], datetime] | No
 def _build(core: Core) -> Runtime:
     settings, connections, stores, clock = core.settings, core.connections, core.stores, core.clock
     tenants = Tenants(stores.tenants, stores.endpoints, clock=clock)
-    authenticator = Authenticator(stores.tenants, stores.rates, clock=clock)
+    reads = ReadLimiter(per_request=settings.reads_per_request, per_tenant=settings.reads_per_tenant, clock=clock)
+    authenticator = Authenticator(stores.tenants, stores.rates, reads, clock=clock)
     return Runtime(
         settings=settings,
         connections=connections,

@@ -2,7 +2,7 @@
 
 from fastapi import Request
 
-from service.api.http.dependencies import authenticate_and_rate_limit, runtime
+from service.api.http.dependencies import admit, authenticate_and_rate_limit, runtime
 from service.domain import tenant as tenant_domain
 from service.domain.tenant import Scope, Tenant
 from service.errors import Unauthenticated
@@ -13,10 +13,12 @@ async def tenant(request: Request, scope: Scope) -> Tenant:
     return await authenticate_and_rate_limit(request, key(request), scope)
 
 
-async def reader(request: Request, scope: Scope = Scope.READ) -> Tenant:
-    """Authenticate a read. It is not counted: official clients poll ten times a second and would use the limit up."""
-    caller = await runtime(request).tenants.authenticator.authenticate(key(request), scope)
+async def reader(request: Request, request_id: str) -> Tenant:
+    """Authenticate a read. It counts against the limit of reads, since official clients poll ten times a second."""
+    access = runtime(request).tenants.authenticator
+    caller = await access.authenticate(key(request), Scope.READ)
     request.scope["tenant"] = caller.tenant.id
+    admit(request, access.count_read(caller.tenant, request_id))
     return caller.tenant
 
 

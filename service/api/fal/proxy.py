@@ -12,6 +12,7 @@ from service.api.fal import addresses, authentication
 from service.api.fal.openapi import PROXIED, PROXY, TARGET_URL
 from service.api.fal.route import FalRoute
 from service.api.http.dependencies import runtime
+from service.domain.tenant import Scope as KeyScope
 from service.errors import GatewayError, Malformed
 
 PATH: Final = f"{addresses.PREFIX}/proxy"
@@ -38,7 +39,7 @@ async def proxy(request: Request) -> Response:
     try:
         return _Forwarded(_target(request))
     except GatewayError:
-        await authentication.reader(request)  # a caller without a key gets 401, whatever the target
+        await authentication.tenant(request, KeyScope.READ)  # a caller without a key gets 401, whatever the target
         raise
 
 

@@ -11,7 +11,7 @@ from service.api.fal.response_receipt import NotedResponse
 from service.api.fal.responses import JSON, REQUEST_ID, UnknownRequest, answer
 from service.api.fal.route import FalRoute
 from service.api.fal.stream import StatusStream, wants_logs
-from service.api.http.dependencies import runtime
+from service.api.http.dependencies import count_call, runtime
 from service.domain import fal_view
 from service.domain.generation import Generation
 from service.domain.status import Status
@@ -27,9 +27,9 @@ _EXAMPLE: Final = '{"status":"IN_QUEUE","request_id":"gen_…","queue_position":
 @router.get(
     f"{_REQUEST_PATH}/status",
     summary="Read the status of a request",
-    description="Does not count against the rate limit, because fal's clients poll ten times a second. `logs=1` or "
-    "`logs=true` adds the log.",
-    responses={**STATUS, **answers(401, 403, 404, 503)},
+    description="Counts against a limit of reads, not against the rate limit, because fal's clients poll ten times a "
+    "second. `logs=1` or `logs=true` adds the log.",
+    responses={**STATUS, **answers(401, 403, 404, 429, 503)},
     openapi_extra=REQUEST,
 )
 async def status(request: Request) -> Response:
@@ -46,7 +46,7 @@ async def status(request: Request) -> Response:
     openapi_extra=REQUEST,
 )
 async def stream(request: Request) -> Response:
-    tenant = await authentication.reader(request)
+    tenant = await authentication.reader(request, request.path_params["request_id"])
     return StatusStream(request, tenant, addresses.request_url(request, _request_id(request)))
 
 
@@ -54,14 +54,14 @@ async def stream(request: Request) -> Response:
     _REQUEST_PATH,
     summary="Read the result of a request",
     description="400 until the request has ended; then the output of the model, or the error with fal's status.",
-    responses={**RESULT, **answers(400, 401, 403, 404, 422, 499, 500, 503, 504)},
+    responses={**RESULT, **answers(400, 401, 403, 404, 422, 429, 499, 500, 503, 504)},
     openapi_extra=REQUEST,
 )
 @router.get(
     f"{_REQUEST_PATH}/response",
     name="response",
     summary="Read the result of a request (alias of `…/requests/{request_id}`)",
-    responses={**RESULT, **answers(400, 401, 403, 404, 422, 499, 500, 503, 504)},
+    responses={**RESULT, **answers(400, 401, 403, 404, 422, 429, 499, 500, 503, 504)},
     openapi_extra=REQUEST,
 )
 async def result(request: Request) -> Response:
@@ -111,10 +111,12 @@ async def submit(request: Request) -> Response:
 
 
 async def _asked(request: Request) -> tuple[Tenant, Generation]:
-    tenant = await authentication.reader(request)
+    tenant = await authentication.reader(request, request.path_params["request_id"])
     try:
         return tenant, await runtime(request).generations.reader.get(tenant, _request_id(request))
     except NotFound as error:
+        # An unknown id has no pollers: the read is an ordinary call, so that ids cannot be tried at the pace of polls.
+        await count_call(request, tenant)
         raise UnknownRequest(error.detail) from None
 
 

@@ -20,6 +20,7 @@ from service.domain.tenant import Scope, Tenant
 from service.errors import Malformed, NotFound, RateLimited, Timeout, Unauthenticated, UnsupportedMedia
 from service.observability import log
 from service.runtime import Runtime
+from service.store.tenants.rates import RateLimitResult
 
 LONGEST_WAIT: Final = 60
 #: Description of both parameters, so that a reader of one learns of the other.
@@ -48,14 +49,25 @@ async def authenticate_and_rate_limit(request: Request, key: str, scope: Scope) 
 
     Raises Unauthenticated, Forbidden, RateLimited.
     """
-    access = runtime(request).tenants.authenticator
-    caller = await access.authenticate(key, scope)
+    caller = await runtime(request).tenants.authenticator.authenticate(key, scope)
     request.scope["tenant"] = caller.tenant.id
     log.bind(tenant=caller.tenant.id)
-    request.scope["rate"] = rate = await access.count(caller)
-    if rate is not None and not rate.allowed:
-        raise RateLimited(f"More than {rate.per_minute} calls a minute.", retry_after=rate.retry_after.total_seconds())
+    await count_call(request, caller.tenant)
     return caller.tenant
+
+
+async def count_call(request: Request, tenant: Tenant) -> None:
+    """Count the request against the tenant's rate limit. Raises RateLimited."""
+    admit(request, await runtime(request).tenants.authenticator.count(tenant))
+
+
+def admit(request: Request, rate: RateLimitResult | None) -> None:
+    """Put the result of a limiter into the headers of the response. Raises RateLimited."""
+    request.scope["rate"] = rate
+    if rate is not None and not rate.allowed:
+        raise RateLimited(
+            f"More than {rate.per_minute} {rate.bucket} a minute.", retry_after=rate.retry_after.total_seconds()
+        )
 
 
 @asynccontextmanager

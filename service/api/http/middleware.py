@@ -76,8 +76,8 @@ def header(scope: Scope, name: bytes) -> str:
 def _rate_headers(scope: Scope) -> Iterator[tuple[bytes, bytes]]:
     rate = scope.get("rate")
     if rate is not None:
-        yield b"ratelimit-policy", f'"calls";q={rate.per_minute};w=60'.encode()
-        yield b"ratelimit", f'"calls";r={rate.left};t={math.ceil(rate.whole_in.total_seconds())}'.encode()
+        yield b"ratelimit-policy", f'"{rate.bucket}";q={rate.per_minute};w=60'.encode()
+        yield b"ratelimit", f'"{rate.bucket}";r={rate.left};t={math.ceil(rate.whole_in.total_seconds())}'.encode()
 
 
 class BodyLimit:

@@ -24,7 +24,9 @@ COMPONENTS: Final[dict[str, Any]] = {
         always=True,
     ),
     "RateLimit-Policy": _header(
-        "Requests a minute (`q` in `w` seconds). Present if the tenant has a limit.", _TEXT, '"calls";q=600;w=60'
+        "Requests a minute (`q` in `w` seconds). Present if the tenant has a limit, and on `reads` below `/fal`.",
+        _TEXT,
+        '"calls";q=600;w=60',
     ),
     "RateLimit": _header(
         "Requests left (`r`), and seconds until all are available again (`t`). Present if the tenant has a limit.",

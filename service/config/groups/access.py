@@ -34,6 +34,23 @@ class AccessSettings(BaseModel):
             "instead of a second job; 0: never.",
         ),
     ] = timedelta(seconds=120)
+    reads_per_request: Annotated[
+        int,
+        Field(
+            ge=600,
+            le=1_000_000,
+            description="Status and result reads of one `/fal` request, per minute and gateway process. fal's Python "
+            "client makes 600.",
+        ),
+    ] = 1_800
+    reads_per_tenant: Annotated[
+        int,
+        Field(
+            ge=600,
+            le=1_000_000,
+            description="Status and result reads of all `/fal` requests of a tenant, per minute and gateway process.",
+        ),
+    ] = 30_000
     cors_origins: Annotated[
         tuple[str, ...],
         Field(description="Origins whose pages may call `/fal`, like `https://app.example`; `*`: all."),

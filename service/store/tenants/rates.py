@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, Literal
 
 from service.domain.tenant import Limits
 from service.errors import StoreUnavailable
@@ -24,6 +24,8 @@ class RateLimitResult:
     left: int
     retry_after: timedelta
     whole_in: timedelta
+    bucket: Literal["calls", "reads"] = "calls"
+    """Name of the limit in the headers of the response."""
 
 
 class RateLimiter:

@@ -10,6 +10,7 @@ from service.domain.tenant import ApiKey, KeyText, Scope, Tenant, parse_key
 from service.errors import Forbidden, StoreUnavailable, Unauthenticated
 from service.store.tenants.rates import RateLimiter, RateLimitResult
 from service.store.tenants.tenants import LookedUp, TenantStore
+from service.usecases.tenants.read_limiter import ReadLimiter
 from service.usecases.tenants.tenants import used_at
 
 #: A key is cached for this long: a revoked key works no longer than this.
@@ -39,9 +40,10 @@ class _CachedLookup:
 
 
 class Authenticator:
-    def __init__(self, store: TenantStore, rates: RateLimiter, *, clock: Clock) -> None:
+    def __init__(self, store: TenantStore, rates: RateLimiter, reads: ReadLimiter, *, clock: Clock) -> None:
         self._store = store
         self._rates = rates
+        self._reads = reads
         self._clock = clock
         self._cache: dict[str, _CachedLookup] = {}
         self._recorded_uses: dict[str, str] = {}
@@ -77,9 +79,13 @@ class Authenticator:
             raise Unauthenticated(UNKNOWN_KEY)
         _check_rights(found, scope)
 
-    async def count(self, caller: Caller) -> RateLimitResult | None:
+    async def count(self, tenant: Tenant) -> RateLimitResult | None:
         """Count a request against the tenant's rate limit. None: it has none, or Redis is unavailable."""
-        return await self._rates.check(caller.tenant.id, caller.tenant.limits, self._clock())
+        return await self._rates.check(tenant.id, tenant.limits, self._clock())
+
+    def count_read(self, tenant: Tenant, request_id: str) -> RateLimitResult:
+        """Count a read of a request below ``/fal``, in this process."""
+        return self._reads.check(tenant.id, request_id)
 
     def forget(self) -> None:
         """Clear the cache: the next request of each key reads Redis."""

@@ -223,11 +223,14 @@ async def test_clock_wrong_counts_calls_as_right(runtime: Runtime, clock: Clock,
     own = ahead(clock, by)
     async with open_runtime(runtime.settings, clock=own) as wrong:
         caller = await runtime.tenants.authenticator.authenticate(made.text, Scope.READ)
-        taken = [await by_one.tenants.authenticator.count(caller) for by_one in (wrong, runtime, wrong, runtime, wrong)]
+        taken = [
+            await by_one.tenants.authenticator.count(caller.tenant)
+            for by_one in (wrong, runtime, wrong, runtime, wrong)
+        ]
         assert [verdict is not None and verdict.allowed for verdict in taken] == [True, True, True, False, False]
         for each in (clock, own):
             each.advance(timedelta(seconds=1))
-        later = [await by_one.tenants.authenticator.count(caller) for by_one in (runtime, wrong)]
+        later = [await by_one.tenants.authenticator.count(caller.tenant) for by_one in (runtime, wrong)]
         assert [verdict is not None and verdict.allowed for verdict in later] == [True, False]
 
 

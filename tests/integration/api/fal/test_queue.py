@@ -469,6 +469,47 @@ async def test_fal_rate_limit_counts_submits_only(connect_fal: ConnectFal) -> No
     assert (await client.get(f"{request_path(name)}/status")).status_code == 202
 
 
+async def test_fal_reads_are_limited_per_request(connect_fal: ConnectFal, clock: Clock) -> None:
+    client = await connect_fal()
+    name, other = await submitted(client, prompt="first"), await submitted(client, prompt="second")
+    tails = ("/status", "", "/response", "/status")
+    responses = [await client.get(f"{request_path(name)}{tail}") for _ in range(50) for tail in tails]
+    passed = [answer for answer in responses if answer.status_code != 429]
+    refused = responses[-1]
+    assert len(passed) == 180
+    assert passed[0].headers["ratelimit-policy"] == refused.headers["ratelimit-policy"] == '"reads";q=1800;w=60'
+    assert (passed[0].headers["ratelimit"], refused.headers["ratelimit"]) == ('"reads";r=179;t=1', '"reads";r=0;t=6')
+    assert (refused.json()["error_type"], refused.headers["retry-after"]) == ("rate_limited", "1")
+    assert (await client.get(f"{request_path(name)}/status/stream")).status_code == 429
+    assert (await client.get(f"{request_path(other)}/status")).status_code == 202
+    clock.advance(timedelta(seconds=1))
+    again = [(await client.get(f"{request_path(name)}/status")).status_code for _ in range(31)]
+    assert again == [202] * 30 + [429]
+
+
+async def test_fal_reads_of_unknown_requests_are_calls(connect_fal: ConnectFal) -> None:
+    client = await connect_fal(requests_per_minute=6, burst=3)
+    responses = [await client.get(f"{request_path(f'gen_{n:026}')}/status") for n in range(5)]
+    assert [answer.status_code for answer in responses] == [404, 404, 404, 429, 429]
+    assert {answer.headers["ratelimit-policy"] for answer in responses} == {'"calls";q=6;w=60'}
+
+
+async def test_fal_status_costs_one_redis_command(fal: httpx.AsyncClient, runtime: Runtime, clock: Clock) -> None:
+    """The hot route of clients that poll: no limiter of reads asks Redis."""
+    name = await submitted(fal)
+    await moved(runtime, clock, name, "submitting", "submitted")
+    await fal.get(f"{request_path(name)}/status")  # the key is in the cache from now on
+    before = await commands(runtime)
+    for _ in range(10):
+        assert (await fal.get(f"{request_path(name)}/status")).status_code == 202
+    assert await commands(runtime) - before < 20
+
+
+async def commands(runtime: Runtime) -> int:
+    text = (await runtime.redis.execute("INFO", "stats")).decode()
+    return int(text.split("total_commands_processed:")[1].split()[0])
+
+
 async def test_fal_ids_are_not_those_of_fal(fal: httpx.AsyncClient, runtime: Runtime, clock: Clock) -> None:
     name = await submitted(fal)
     await moved(runtime, clock, name, "submitting", "submitted")
