@@ -12,7 +12,7 @@ PROBE := import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(firstword $(foreach candidate,$(CANDIDATES),$(shell $(candidate) -c '$(PROBE)' 2>/dev/null && echo $(candidate))))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test test-unit fmt check weather bench docs openapi dashboards lock clean
+.PHONY: help demo up test test-unit fmt check weather bench docs openapi dashboards image lock clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -54,6 +54,11 @@ openapi: $(STAMP) ## Write openapi/openapi.json anew
 
 dashboards: $(STAMP) ## Write Grafana's dashboards and Prometheus' alerts anew
 	$(BIN)/python -m monitoring
+
+image: ## Build the image with Docker or Podman, as seedance-gateway:VERSION
+	@engine=$$(command -v docker || command -v podman) || { echo "This needs docker or podman." >&2; exit 1; }; \
+	$$engine build --target gateway --build-arg COMMIT=$$(git rev-parse --short=12 HEAD) \
+		--tag seedance-gateway:$$(awk -F '"' '/^version = / { print $$2; exit }' pyproject.toml) .
 
 LOCK := --quiet --generate-hashes --strip-extras --allow-unsafe --no-header --no-emit-index-url --no-emit-trusted-host --no-emit-find-links
 lock: $(STAMP) ## Choose versions anew: requirements.lock, the sandbox's and the build's

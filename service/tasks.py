@@ -74,6 +74,7 @@ def celery_app(settings: Settings) -> Celery:
         worker_prefetch_multiplier=1,
         worker_hijack_root_logger=False,
         worker_send_task_events=False,
+        worker_enable_remote_control=False,  # who reaches the broker could stop workers; nothing here uses it
         enable_utc=True,
     )
     return app

@@ -31,6 +31,7 @@ from service.runtime import Runtime, open_runtime
 from service.store.redis.client import Redis
 from tests.support import factories
 from tests.support.factories import Clock
+from tests.support.redis_users import as_gateway, create_gateway_user
 
 #: The duration of an example depends on the load of the machine, not on the property.
 hypothesis.settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -95,17 +96,18 @@ def _certificates_read_once() -> Iterator[None]:
 def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedRedis]:
     server = EmbeddedRedis(tmp_path_factory.mktemp("redis"))
     try:
-        yield server.start()
+        create_gateway_user(server.start().url)
+        yield server
     finally:
         server.end()
 
 
 @pytest.fixture
 def redis_url(redis_server: EmbeddedRedis) -> str:
-    """An empty Redis."""
+    """An empty Redis, as the user that deploy/compose.yaml creates: a command that its rules lack fails tests."""
     with redis_py.Redis.from_url(redis_server.url) as client:
         client.flushall()
-    return redis_server.url
+    return as_gateway(redis_server.url)
 
 
 @pytest.fixture

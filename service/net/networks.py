@@ -15,7 +15,8 @@ _GLOBAL_UNICAST: Final = IPv6Network("2000::/3")
 #: NAT64 (RFC 6052): an IPv6-only cluster reaches IPv4 receivers through it; the IPv4 address inside decides.
 _NAT64: Final = IPv6Network("64:ff9b::/96")
 
-_NOT_PUBLIC: Final[tuple[Network, ...]] = tuple(
+#: deploy/kubernetes/base/network.yaml excepts the same networks from egress.
+NOT_PUBLIC: Final[tuple[Network, ...]] = tuple(
     ip_network(text)
     for text in (
         "0.0.0.0/8",  # this network; Linux connects 0.0.0.0 to itself
@@ -85,7 +86,7 @@ def is_public(address: Address) -> bool:
     inner = unwrap(address)
     if isinstance(inner, IPv6Address) and inner not in _GLOBAL_UNICAST:
         return False
-    return not any(inner in network for network in _NOT_PUBLIC)
+    return not any(inner in network for network in NOT_PUBLIC)
 
 
 def is_loopback(address: Address) -> bool:

@@ -5,10 +5,12 @@ import re
 from importlib.resources import files
 
 import jsonschema
+import pytest
 import yaml
 
 from service.config.settings import PREFIX, Settings
 from tests.guards.repository import ROOT
+from tests.support.redis_users import users
 
 COMPOSE = yaml.safe_load((ROOT / "deploy/compose.yaml").read_text())
 SERVICES = COMPOSE["services"]
@@ -33,14 +35,52 @@ def test_variables_are_settings_and_secrets_have_no_default() -> None:
     for service in SERVICES.values():
         for variable, value in service.get("environment", {}).items():
             assert not variable.startswith(PREFIX) or variable.removeprefix(PREFIX).lower() in Settings.model_fields
-            if re.search("SECRET|TOKEN|PASSWORD", variable):
+            if re.search("SECRET|TOKEN|PASSWORD|_AUTH$", variable):
                 assert re.fullmatch(r"\$\{\w+:\?[^}]+\}", value), variable
 
 
-def test_services_have_no_rights_and_read_only_root() -> None:
-    assert {(s["read_only"], *s["cap_drop"], *s["security_opt"]) for s in OURS.values()} == {
-        (True, "ALL", "no-new-privileges:true")
-    }
+#: Which service has which secret: the variable of the person who starts it, found anywhere in the service.
+SECRETS = {
+    "GATEWAY_SECRET_KEY": {"gateway", "worker", "beat"},
+    "GATEWAY_ADMIN_TOKEN": {"gateway"},
+    "GATEWAY_FAL_KEY": {"gateway", "worker"},
+    "REDIS_PASSWORD": {"gateway", "worker", "beat", "redis"},
+    "GRAFANA_PASSWORD": {"grafana"},
+}
+
+
+def test_each_service_has_only_the_secrets_that_it_uses() -> None:
+    for secret, wanted in SECRETS.items():
+        found = {name for name, service in SERVICES.items() if f"${{{secret}:" in json.dumps(service)}
+        assert found == wanted, secret
+    named = set(re.findall(r"\$\{(\w*(?:SECRET|TOKEN|PASSWORD|KEY)\w*)", json.dumps(COMPOSE)))
+    assert named == set(SECRETS), "a new secret needs a row"
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_services_have_no_rights_and_read_only_root(name: str) -> None:
+    service = SERVICES[name]
+    assert (service["read_only"], service["cap_drop"], service["security_opt"]) == (
+        True,
+        ["ALL"],
+        ["no-new-privileges:true"],
+    )
+    root = {"", "0", "root"}
+    user = service.get("user", "10001" if "build" in service else "").partition(":")[0]
+    assert user not in root, "images of this repository set their user themselves"
+    assert not {"privileged", "cap_add", "network_mode", "pid", "devices"} & set(service)
+
+
+def test_redis_has_memory_limit_and_needs_a_password() -> None:
+    options = dict(
+        line.split(maxsplit=1) for line in (ROOT / "deploy/redis.conf").read_text().splitlines() if line[:1] not in "# "
+    )
+    assert options["maxmemory-policy"] == "noeviction"
+    assert int(options["maxmemory"].removesuffix("gb")) > 0
+    assert options["protected-mode"] == "yes"
+    off, gateway = users()
+    assert off.split()[:3] == ["user", "default", "off"]
+    assert {"resetkeys", "~{sg}*", "resetchannels", "&{sg}*", "-@all", "-@dangerous"} <= set(gateway.split())
 
 
 def test_named_objects_exist() -> None:

@@ -11,16 +11,23 @@ import pytest
 
 from reference import metrics
 from service.config.settings import PREFIX, Settings
+from service.net import networks
 from service.tasks import QUEUES
 from tests.guards.repository import ROOT
 from tests.support import factories
-from tests.support.kustomization import build
+from tests.support.kustomization import build, build_on
 
 FOLDER = ROOT / "deploy/kubernetes"
 CRDS = Path(__file__).with_name("crds")
 KUBERNETES = "1.33"
+COMPONENTS = ("node-local-dns", "workload-identity")
 #: The overlay refers to objects of its cluster; the base must be complete too.
-BUILDS = {name: build(FOLDER / name) for name in ("base", "production")}
+BUILDS = {
+    **{name: build(FOLDER / name) for name in ("base", "production")},
+    **{name: build_on(build(FOLDER / "base"), FOLDER / "components" / name) for name in COMPONENTS},
+}
+#: The processes that call fal, by component, since fal's keys are only where they are used.
+CALL_FAL = {"gateway", "worker-dispatch", "worker-maintenance"}
 ALL = [(name, document) for name, documents in BUILDS.items() for document in documents]
 
 
@@ -103,10 +110,16 @@ def test_variables_are_settings_and_secrets_are_references(name: str) -> None:
     written = set(documents("ConfigMap")["gateway-settings"]["data"])
     for variable in set(environment) | written:
         assert variable.removeprefix(PREFIX).lower() in Settings.model_fields, variable
+    fal = {"GATEWAY_FAL_KEY", "GATEWAY_FAL_ADMIN_KEY"}
+    if name in CALL_FAL:
+        assert fal <= set(environment)
+    else:
+        assert environment.pop("GATEWAY_FAL_KEY")["value"] == "none:calls-no-fal"
+        assert not fal & set(environment)
     assert all("secretKeyRef" in entry["valueFrom"] for entry in environment.values())
     required = {PREFIX + field.upper() for field, info in Settings.model_fields.items() if info.is_required()}
-    assert required <= set(environment)
-    assert {"GATEWAY_BROKER_URL", "GATEWAY_FAL_ADMIN_KEY"} <= set(environment), "no ConfigMap has secrets"
+    assert required - fal <= set(environment)
+    assert "GATEWAY_BROKER_URL" in environment, "no ConfigMap has secrets"
     assert ("GATEWAY_ADMIN_TOKEN" in environment) == (name == "gateway"), (
         "a process without admin routes needs no token"
     )
@@ -218,5 +231,35 @@ def test_network_policies_allow_gateway_in_and_beat_to_redis() -> None:
     for policy in policies.values():
         blocks = json.dumps(policy["spec"].get("egress", []))
         assert not (matches(policy["spec"]["podSelector"], labels_of("beat")) and "0.0.0.0/0" in blocks)
-    (allowed,) = policies["internet"]["spec"]["egress"]
-    assert "169.254.0.0/16" in allowed["to"][0]["ipBlock"]["except"], "metadata services return credentials"
+
+
+def test_egress_excepts_each_network_that_is_not_public() -> None:
+    """The policy and the guard of webhooks and images refuse the same networks."""
+    (allowed,) = documents("NetworkPolicy")["internet"]["spec"]["egress"]
+    blocks = [entry["ipBlock"] for entry in allowed["to"]]
+    assert [block["cidr"] for block in blocks] == ["0.0.0.0/0", "2000::/3"]
+    assert [name for block in blocks for name in block["except"]] == [str(network) for network in networks.NOT_PUBLIC]
+
+
+@pytest.mark.parametrize(
+    ("component", "addresses", "pods"),
+    [
+        ("node-local-dns", {"169.254.20.10/32"}, set(DEPLOYMENTS)),
+        ("workload-identity", {"169.254.169.254/32", "169.254.170.23/32"}, CALL_FAL),
+    ],
+)
+def test_component_opens_its_addresses_only(component: str, addresses: set[str], pods: set[str]) -> None:
+    policies, usual = (documents("NetworkPolicy", build) for build in (component, "base"))
+    (added,) = policies.keys() - usual.keys()
+    assert {name: policies[name] for name in usual} == usual
+    (rule,) = policies[added]["spec"]["egress"]
+    assert {entry["ipBlock"]["cidr"] for entry in rule["to"]} == addresses
+    assert {name for name in DEPLOYMENTS if matches(policies[added]["spec"]["podSelector"], labels_of(name))} == pods
+
+
+def test_workload_identity_is_of_pods_with_videos() -> None:
+    found = {
+        name: d["spec"]["template"]["spec"].get("serviceAccountName")
+        for name, d in documents("Deployment", "workload-identity").items()
+    }
+    assert {name for name, account in found.items() if account == "seedance-gateway"} == CALL_FAL

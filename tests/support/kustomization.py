@@ -21,14 +21,22 @@ _KNOWN: Final = {
     "images",
     "configMapGenerator",
     "patches",
+    "components",
 }
 _CLUSTER_WIDE: Final = {"Namespace"}
 
 
 def build(folder: Path) -> list[Document]:
+    return build_on([], folder)
+
+
+def build_on(documents: list[Document], folder: Path) -> list[Document]:
+    """Apply a kustomization to documents: a component sees the resources of the overlay that includes it."""
     kustomization = yaml.safe_load((folder / "kustomization.yaml").read_text())
     assert set(kustomization) <= _KNOWN, set(kustomization) - _KNOWN
-    documents = [document for name in kustomization.get("resources", []) for document in _resource(folder / name)]
+    documents = [*documents, *(d for name in kustomization.get("resources", []) for d in _resource(folder / name))]
+    for component in kustomization.get("components", []):
+        documents = build_on(documents, folder / component)
     for generator in kustomization.get("configMapGenerator", []):
         _generate(documents, generator, folder)
     for patch in kustomization.get("patches", []):

@@ -1,0 +1,100 @@
+"""The Redis of deploy/compose.yaml: the deployed configuration and users, with everything that the product does."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import redis as redis_py
+
+from service.cli.dev.child_processes import Child, free_port
+from service.cli.dev.embedded_redis import binary
+from service.cli.dev.stack import Stack
+from tests.e2e.conftest import OVERRIDES, client_of
+from tests.guards.repository import ROOT
+from tests.support.receiver import Receiver
+from tests.support.redis_users import PASSWORD, users
+
+OTHER = "not the gateway's"
+
+
+@pytest.fixture(scope="module")
+def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Start a server with the deployed files. Return the URL of its default user."""
+    folder, port = tmp_path_factory.mktemp("deployed"), free_port()
+    (folder / "users.acl").write_text("\n".join(users()) + "\n")
+    options = ["--aclfile", str(folder / "users.acl"), "--port", str(port), "--dir", str(folder)]
+    child = Child("redis", [binary(), str(ROOT / "deploy/redis.conf"), *options], log=folder / "redis.log")
+    try:
+        child.wait_until(lambda: b"eady to accept connections" in child.log.read_bytes())
+        yield f"redis://127.0.0.1:{port}/0"
+    finally:
+        child.end()
+
+
+def test_default_user_is_refused(deployed: str) -> None:
+    with redis_py.Redis.from_url(deployed) as client, pytest.raises(redis_py.AuthenticationError):
+        client.ping()
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "FLUSHALL",
+        "FLUSHDB",
+        "KEYS {sg}*",
+        "CONFIG SET maxmemory 0",
+        "CONFIG REWRITE",
+        "ACL LIST",
+        "SHUTDOWN NOSAVE",
+        "REPLICAOF 127.0.0.1 1",
+        "MONITOR",
+        "CLIENT KILL TYPE normal",
+        "SAVE",
+        "MODULE LIST",
+        f"GET {OTHER}",
+        f"SET {OTHER} 1",
+        "PUBLISH other 1",
+    ],
+    ids=lambda command: command.split()[0].lower(),
+)
+def test_gateway_user_is_refused_what_it_does_not_need(deployed: str, command: str) -> None:
+    url = deployed.replace("redis://", f"redis://gateway:{PASSWORD}@")
+    words = [OTHER if word == "OTHER" else word for word in command.replace(OTHER, "OTHER").split()]
+    with redis_py.Redis.from_url(url) as client, pytest.raises(redis_py.exceptions.NoPermissionError):
+        client.execute_command(*words)
+
+
+def test_gateway_user_may_do_everything_that_a_stack_does(tmp_path: Path) -> None:
+    """A stack under the rules: creation to webhook, cancel, upload, usage, audit, doctor. Redis logs each refusal."""
+    with Stack(overrides={**OVERRIDES, "redis_wait_replicas": 0}) as stack, Receiver() as receiver:
+        with redis_py.Redis.from_url(stack.redis.url) as client:
+            client.execute_command("ACL", "SETUSER", "auditor", "on", "nopass", "~*", "&*", "+@all")
+            rules = users()[1].split()[2:]
+            client.execute_command("ACL", "SETUSER", "default", "reset", *rules, "nopass")
+        stack.children["worker"].end()
+        stack.start_worker()  # one that starts under the rules
+        tenant = client_of(stack)
+        with tenant.http:
+            first = tenant.create(image_url=tenant.upload(), webhook_url=receiver.url)
+            canceled = tenant.create("sandbox:no-video sandbox:seconds=600")
+            assert tenant.http.post(f"/v1/generations/{canceled['id']}/cancel").is_success
+            assert tenant.ended(first["id"])["status"] == "succeeded"
+            receiver.wait_for(lambda received: len(received) >= 1)
+            for path in ("/v1/usage", "/v1/generations", "/readyz"):
+                assert tenant.http.get(path).status_code == 200, path
+        for command in (["doctor"], ["audit"], ["tenants", "list"], ["pause", "--reason", "test"], ["resume"]):
+            done = subprocess.run(
+                [sys.executable, "-m", "service.cli", *command],
+                env=stack.environment | {"PATH": "/usr/bin:/bin"},
+                capture_output=True,
+                text=True,
+                timeout=120,
+                check=False,
+            )
+            assert "NOPERM" not in done.stdout + done.stderr, done
+            assert command == ["doctor"] or done.returncode == 0, done
+        with redis_py.Redis.from_url(stack.redis.url, username="auditor", password="any") as client:
+            refused = [(entry["reason"], entry["object"]) for entry in client.acl_log()]
+    assert refused == []
