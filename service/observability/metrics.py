@@ -109,6 +109,12 @@ WAITING_CALLS = Gauge(
 )
 EVENT_STREAMS_ENDED = Counter("gateway_event_streams_ended", "Event streams that ended, by reason.", ("reason",))
 
+WEBHOOK_ATTEMPTS_OPEN = Gauge(
+    "gateway_webhook_attempts_open",
+    "Webhook attempts under way, to `proven` receivers and to `unproven` ones, which share a part of them.",
+    ("receiver",),
+    multiprocess_mode="livesum",
+)
 WEBHOOK_ATTEMPTS = Counter(
     "gateway_webhook_attempts", "Webhook attempts: delivered, failed, or dead after the last attempt.", ("outcome",)
 )
@@ -192,7 +198,7 @@ WORKERS = StateGauge(
 )
 DUE_ENTRIES = StateGauge(
     "gateway_due_entries",
-    "Entries of a work queue, waiting or in progress. An entry of `deliver` is a receiver.",
+    "Entries of a work queue, waiting or in progress. An entry of `deliver` is a tenant with proven receivers.",
     ("work_queue",),
 )
 OVERDUE_SECONDS = StateGauge(

@@ -29,6 +29,7 @@ from service.usecases.lifecycle.video_copier import VideoCopier
 from service.usecases.operations.audit import Audit
 from service.usecases.operations.audit_jobs import AuditJobs
 from service.usecases.tenants.erasure import ErasureJobs
+from service.usecases.webhooks.attempt_shares import AttemptShares
 from service.usecases.webhooks.delivery import DeliveryWorker
 from service.usecases.webhooks.endpoint_health import EndpointHealthMonitor
 from service.webhooks.fal_signing import WebhookSigner
@@ -232,10 +233,11 @@ def _delivery_worker(core: Core, endpoint_health: EndpointHealthMonitor) -> Deli
         core.connections.sender,
         WebhookSigner(settings.secret_keys()),
         schedule=RetryPolicy(settings.webhook_schedule),
-        caps=Caps(
-            receiver=settings.webhook_receiver_concurrency,
-            failing=settings.webhook_failing_concurrency,
-            tenant=settings.webhook_tenant_concurrency,
+        caps=Caps(receiver=settings.webhook_receiver_concurrency, unproven=settings.webhook_unproven_concurrency),
+        shares=AttemptShares(
+            settings.webhook_concurrency,
+            tenant_share=settings.webhook_tenant_share,
+            unproven_share=settings.webhook_unproven_share,
         ),
         clock=core.clock,
     )

@@ -22,8 +22,10 @@ Generations
 
 Work queues and dispatch
 {sg}:due:<work queue>                     zset    -             due set; score = when the entry is due, or when its
-                                                                lease ends. Entries are generation ids, endpoint queues
-                                                                (deliver) or names of jobs (sweep)
+                                                                lease ends. Entries are generation ids or names of jobs
+                                                                (sweep). Of deliver: tenants with endpoint queues of
+                                                                proven receivers; score = the tenant's next turn
+{sg}:due:deliver:unproven                 zset    -             the same for receivers that are not proven
 {sg}:nudged:<work queue>                  string  until a claim "sent": a hint is in the broker; 1: a hint is wanted
 {sg}:tenant:<t>:queued                    zset    -             the tenant's queued generations; score = rank: priority,
                                                                 then age
@@ -83,12 +85,13 @@ Webhooks
 {sg}:tenant:<t>:deliveries                zset    until purged  ids of the tenant's deliveries; score 0, ids sort
 {sg}:tenant:<t>:dead_letters              zset    until purged  ids of its dead letters; score 0, ids sort
 {sg}:tenant:<t>:pending_deliveries        set     -             ids of its pending deliveries
-{sg}:tenant:<t>:delivery_leases           zset    -             its deliveries under way; score = end of lease
-{sg}:tenant:<t>:waiting_queues            set     -             its endpoint queues that wait until an attempt of the
-                                                                tenant ends, because the tenant's limit is reached
+{sg}:tenant:<t>:endpoint_queues           zset    -             its endpoint queues with pending deliveries, of proven
+                                                                receivers; score = when due
+{sg}:tenant:<t>:endpoint_queues:unproven  zset    -             the same for receivers that are not proven
 {sg}:endpoint:<t>:<e>                     zset    -             endpoint queue: pending deliveries; score = when due
 {sg}:endpoint:<t>:<e>:leases              zset    -             deliveries under way; score = end of lease
-{sg}:endpoint:<t>:<e>:health              hash    10 days       failures since the last success
+{sg}:endpoint:<t>:<e>:health              hash    10 days       failures since the last success; proven: the last
+                                                                attempt succeeded within seconds
 
 Tenants and end users
 {sg}:tenant:<t>                           string  -             the tenant (JSON, secrets sealed)
@@ -147,6 +150,8 @@ POLL_BUDGET: Final = f"{TAG}poll_budget"
 JOB_DURATIONS: Final = f"{TAG}job_durations"
 TENANTS: Final = f"{TAG}tenants"
 READINESS_PROBE: Final = f"{TAG}readiness_probe"
+#: Suffix of the due set of deliveries, and of a tenant's endpoint queues, whose receivers are not proven.
+UNPROVEN: Final = ":unproven"
 SCRATCH: Final = f"{TAG}scratch"
 BEAT: Final = f"{TAG}beat"
 WORKERS: Final = f"{TAG}workers"
@@ -189,6 +194,10 @@ def due(work_queue: WorkQueue) -> str:
     return f"{TAG}due:{work_queue}"
 
 
+def due_of_deliveries(*, proven: bool) -> str:
+    return due(WorkQueue.DELIVER) + ("" if proven else UNPROVEN)
+
+
 def nudged(work_queue: WorkQueue) -> str:
     return f"{TAG}nudged:{work_queue}"
 
@@ -209,12 +218,8 @@ def endpoint_health(name: str) -> str:
     return f"{TAG}endpoint:{name}:health"
 
 
-def delivery_leases_of_tenant(tenant_id: str) -> str:
-    return f"{TAG}tenant:{tenant_id}:delivery_leases"
-
-
-def waiting_queues_of_tenant(tenant_id: str) -> str:
-    return f"{TAG}tenant:{tenant_id}:waiting_queues"
+def endpoint_queues_of_tenant(tenant_id: str, *, proven: bool) -> str:
+    return f"{TAG}tenant:{tenant_id}:endpoint_queues{'' if proven else UNPROVEN}"
 
 
 def deliveries_of_tenant(tenant_id: str) -> str:

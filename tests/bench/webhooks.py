@@ -18,6 +18,7 @@ from service.cli.dev.stack import Stack
 from service.domain import ids
 from service.domain.webhook import ENDS, Delivery, EventType
 from service.domain.webhook_endpoint import Endpoint
+from service.domain.work_queue import WorkQueue
 from service.runtime import Runtime, open_runtime, utc_now
 from service.store import keys
 from service.usecases.webhooks.endpoints import EndpointSpec
@@ -144,11 +145,10 @@ def _watched(stack: Stack, receiver: Slow, count: int) -> tuple[int, float]:
     """Wait for all deliveries. Return the most concurrent attempts, and the worker's largest memory."""
     leased, rss, give_up = 0, 0.0, time.monotonic() + _PATIENCE
     with stacks.redis_of(stack) as redis:
-        owners = redis.zrange(keys.TENANTS, 0, -1)
         while time.monotonic() < give_up:
-            leased = max(leased, sum(redis.zcard(keys.delivery_leases_of_tenant(str(owner))) for owner in owners))
+            leased = max(leased, sum(redis.zcard(key) for key in redis.scan_iter(keys.endpoint_leases("*"))))
             rss = max(rss, megabytes(stack.children["worker"].pid))
-            if redis.zcard("{sg}:due:deliver") == 0:
+            if redis.exists(keys.due(WorkQueue.DELIVER), keys.due_of_deliveries(proven=False)) == 0:
                 break
             time.sleep(_LOOK)
     assert len(receiver.arrivals("/")) == count

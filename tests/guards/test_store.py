@@ -19,13 +19,13 @@ REFUSED = {
     "insert": "a new tenant, or a new API key",
 }
 #: Scripts whose first statement is a DEL: they need no other one.
-OWN_DEL = {"claim", "claim_polls", "claim_slot", "unlock"}
+OWN_DEL = {"claim", "claim_deliveries", "claim_polls", "claim_slot", "unlock"}
 #: Writes that a full Redis accepts: they take no memory.
 FREES = {"DEL", "GETDEL", "EXPIRE", "HDEL", "PERSIST", "PEXPIRE", "ZREM", "ZREMRANGEBYSCORE"}
 
 #: Writes that wait for no replica, by the function that sends them, and the reason why losing one does no harm.
 UNREPLICATED = {
-    "service/store/webhooks/deliveries.py:_claim_endpoint_queue": "a lease; without it its delivery is due again",
+    "service/store/webhooks/deliveries.py:claim": "a lease; without it its delivery is due again",
     "service/store/queues/due.py:claim": "a lease; without it its entry is due again",
     "service/store/queues/due.py:claim_polls": "a lease; without it its poll is due again",
     "service/store/queues/due.py:flag_hint": "a hint; workers poll without one",

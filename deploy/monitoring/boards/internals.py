@@ -29,7 +29,8 @@ INTERNALS: Final = Board(
                 ),
                 Panel(
                     "Entries",
-                    "Entries waiting or in progress. An entry of `deliver` is a receiver, of the others a generation.",
+                    "Entries waiting or in progress. An entry of `deliver` is a tenant with deliveries to proven "
+                    "receivers, of the others a generation.",
                     "none",
                     [Query(state("gateway_due_entries", by="work_queue"), "{{work_queue}}")],
                 ),

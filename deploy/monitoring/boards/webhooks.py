@@ -31,6 +31,13 @@ WEBHOOKS: Final = Board(
                     [Query(rate("gateway_webhook_attempts_total", by="outcome"), "{{outcome}}")],
                 ),
                 Panel(
+                    "Attempts under way",
+                    "At half of `GATEWAY_WEBHOOK_CONCURRENCY` times the workers, unproven receivers (new, failing or "
+                    "slow) wait for each other; proven receivers do not wait for them.",
+                    "none",
+                    [Query("sum by (receiver) (gateway_webhook_attempts_open)", "{{receiver}}")],
+                ),
+                Panel(
                     "Duration of an attempt",
                     "A receiver has 15 seconds in all.",
                     "s",

@@ -27,16 +27,27 @@ class WebhookSettings(BaseModel):
     webhook_receiver_concurrency: Annotated[
         int, Field(ge=1, description="Most concurrent attempts to one receiver, over all workers.")
     ] = 100
-    webhook_tenant_concurrency: Annotated[
-        int, Field(ge=1, description="Most concurrent attempts of one tenant, over all workers.")
-    ] = 300
-    webhook_failing_concurrency: Annotated[
+    webhook_unproven_concurrency: Annotated[
         int,
         Field(
             ge=1,
-            description="Most concurrent attempts to a receiver whose recent attempts all failed, until one succeeds.",
+            description="Most concurrent attempts to a receiver that is not proven, over all workers. A receiver is "
+            "proven while its last attempt succeeded within 5 seconds.",
         ),
     ] = 10
+    webhook_tenant_share: Annotated[
+        float,
+        Field(gt=0, le=1, description="Part of the free attempts of a worker process that one tenant may have."),
+    ] = 0.4
+    webhook_unproven_share: Annotated[
+        float,
+        Field(
+            gt=0,
+            lt=1,
+            description="Part of the concurrent attempts of a worker process that all receivers that are not proven "
+            "may have together.",
+        ),
+    ] = 0.5
     webhook_disable_after: Annotated[
         Seconds,
         Field(

@@ -3,6 +3,7 @@
 -- event exists. All of it or nothing. Refused while a callback is stored that no poll has judged, unless the transition
 -- is fal's own verdict: a deadline, a cancel or an operator must not end a job that fal has reported as finished.
 --
+-- USES  endpoint_queues
 -- USES  deliver
 -- USES  fair
 -- WHEN FULL  runs

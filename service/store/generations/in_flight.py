@@ -1,11 +1,11 @@
 """Work in flight by the sets of the tenants and of the account, for the audit."""
 
+from collections.abc import AsyncIterator
 from typing import Final
 
-from service.domain.work_queue import WorkQueue
 from service.store import keys
 from service.store.redis.client import Redis
-from service.store.redis.scan import members_of_sets
+from service.store.redis.scan import keys_like, members_of_sets
 
 _PAGE: Final = 200
 
@@ -38,7 +38,7 @@ class InFlightStore:
 
     async def waiting(self) -> set[str]:
         """Return the deliveries in the queues of their endpoints."""
-        queues = [name.decode() for name in await self._redis.execute("ZRANGE", keys.due(WorkQueue.DELIVER), 0, -1)]
+        queues = [name async for name in self._endpoint_queues()]
         found: set[str] = set()
         for start in range(0, len(queues), _PAGE):
             pages = await self._redis.gather(
@@ -46,3 +46,9 @@ class InFlightStore:
             )
             found.update(name.decode() for page in pages for name in page)
         return found
+
+    async def _endpoint_queues(self) -> AsyncIterator[str]:
+        pattern = keys.endpoint_queues_of_tenant("*", proven=True) + "*"
+        async for key in keys_like(self._redis, pattern):
+            for name in await self._redis.execute("ZRANGE", key, 0, -1):
+                yield name.decode()

@@ -2,6 +2,7 @@
 -- Status, slots, queue and due sets change together, and every delivery of the event exists. While a callback is
 -- unread, the poll keeps its time: now, or the end of the lease of the worker that polls.
 --
+-- USES  endpoint_queues
 -- USES  deliver
 -- USES  fair
 -- WHEN FULL  runs

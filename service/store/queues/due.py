@@ -33,6 +33,8 @@ class Claimed:
     """End of the lease that the claim wrote, in ms: the score of the entry."""
     queue_name: str = ""
     """Of a delivery: the name of its endpoint queue."""
+    is_proven: bool = False
+    """Of a delivery: whether its receiver is proven."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,16 +100,17 @@ class DueStore:
         await self._redis.execute("ZADD", keys.due(work_queue), "XX", ids.milliseconds(until), name)
 
     async def depths(self) -> dict[WorkQueue, Depth]:
-        """Return size and oldest time of every due set."""
+        """Return size and oldest time of every work queue."""
+        sets = {work_queue: [keys.due(work_queue)] for work_queue in WorkQueue}
+        sets[WorkQueue.DELIVER].append(keys.due_of_deliveries(proven=False))
+        return {work_queue: await self._depth(names) for work_queue, names in sets.items()}
+
+    async def _depth(self, names: Sequence[str]) -> Depth:
         replies = await self._redis.gather(
-            command
-            for work_queue in WorkQueue
-            for command in (("ZCARD", keys.due(work_queue)), ("ZRANGE", keys.due(work_queue), 0, 0, "WITHSCORES"))
+            command for name in names for command in (("ZCARD", name), ("ZRANGE", name, 0, 0, "WITHSCORES"))
         )
-        return {
-            work_queue: Depth(count, moment(oldest[1]) if oldest else None)
-            for work_queue, count, oldest in zip(WorkQueue, replies[::2], replies[1::2], strict=True)
-        }
+        first = [oldest[1] for oldest in replies[1::2] if oldest]
+        return Depth(sum(replies[::2]), moment(min(first, key=float)) if first else None)
 
 
 def _claim(reply: Sequence[bytes], until: int) -> Claim:
@@ -115,9 +118,11 @@ def _claim(reply: Sequence[bytes], until: int) -> Claim:
     return Claim(read_entries(pairs, until), int(waiting))
 
 
-def read_entries(pairs: Sequence[bytes], until: int = 0, queue_name: str = "") -> list[Claimed]:
+def read_entries(
+    pairs: Sequence[bytes], until: int = 0, queue_name: str = "", *, is_proven: bool = False
+) -> list[Claimed]:
     """Read ``[id, ms at which it was due, id, ms, ...]``."""
     return [
-        Claimed(name.decode(), ids.from_milliseconds(int(float(score))), until, queue_name)
+        Claimed(name.decode(), ids.from_milliseconds(int(float(score))), until, queue_name, is_proven)
         for name, score in zip(pairs[::2], pairs[1::2], strict=True)
     ]

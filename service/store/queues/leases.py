@@ -111,4 +111,3 @@ def _endpoint_keys(page: Sequence[Lease]) -> Iterator[str]:
     for name, _ in groupby(page, key=lambda lease: lease.queue_name):
         yield keys.endpoint_queue(name)
         yield keys.endpoint_leases(name)
-        yield keys.delivery_leases_of_tenant(name.partition(":")[0])

@@ -1,7 +1,6 @@
 """Account-wide state for the metrics: read-only scripts, and the state of the Redis server."""
 
 import asyncio
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -100,7 +99,7 @@ class StateStore:
             health.info(self._redis),
             health.setting(self._redis, "appendfsync"),
         )
-        used, unconfirmed, oldest, held, spent, entries, oldest_entries, endpoints, paid_and_lost = reply
+        used, unconfirmed, oldest, held, spent, entries, oldest_entries, deliveries, paid_and_lost = reply
         return State(
             slots_used=used,
             unconfirmed=unconfirmed,
@@ -113,7 +112,7 @@ class StateStore:
                 for work_queue, count, first in zip(WorkQueue, entries, oldest_entries, strict=True)
             },
             names=names,
-            tenants=_tenants(rows, _pending(endpoints)),
+            tenants=_tenants(rows, _pending(deliveries)),
             gate=gate,
             heard=heartbeats,
             server=Server(health.memory(self._redis, info), _durable(info, fsync, self._replicas)),
@@ -127,10 +126,12 @@ class StateStore:
                 "unconfirmed": keys.UNCONFIRMED,
                 "account_day": keys.money_of_account(day(now)),
                 "due_deliver": keys.due(WorkQueue.DELIVER),
+                "due_unproven": keys.due_of_deliveries(proven=False),
                 "paid_and_lost": keys.PAID_AND_LOST,
                 "due_sets": [keys.due(work_queue) for work_queue in WorkQueue],
             },
             {
+                "tenant_prefix": keys.tenant(""),
                 "endpoint_queue_prefix": keys.endpoint_queue(""),
                 "endpoint_limit": _MOST,
                 "now_ms": ids.milliseconds(now),
@@ -161,14 +162,10 @@ class StateStore:
         return names, columns
 
 
-def _pending(endpoints: Sequence[Any]) -> dict[str, tuple[int, int]]:
+def _pending(deliveries: Sequence[Any]) -> dict[str, tuple[int, int]]:
     """Pending deliveries of each tenant, and those of them that are due."""
-    found: defaultdict[str, tuple[int, int]] = defaultdict(lambda: (0, 0))
-    for queue_name, pending, due in zip(endpoints[::3], endpoints[1::3], endpoints[2::3], strict=True):
-        tenant_id = queue_name.decode().partition(":")[0]
-        before = found[tenant_id]
-        found[tenant_id] = (before[0] + pending, before[1] + due)
-    return found
+    rows = zip(deliveries[::3], deliveries[1::3], deliveries[2::3], strict=True)
+    return {tenant_id.decode(): (pending, due) for tenant_id, pending, due in rows}
 
 
 def _tenants(rows: Sequence[Any], pending: dict[str, tuple[int, int]]) -> list[TenantState]:

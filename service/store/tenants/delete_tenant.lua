@@ -4,7 +4,8 @@
 -- WHEN FULL  runs
 -- KEYS  tenant, api_keys, tenants, tenant_queue, tenant_slots, slotless, pending_deliveries, active_tenants,
 --       idle_tenants, paused_tenants, endpoints
--- ARGV  tenant_id, api_key_prefix (of the keys of API keys), used_suffix (of the keys of their last uses)
+-- ARGV  tenant_id, api_key_prefix (of the keys of API keys), used_suffix (of the keys of their last uses),
+--       endpoint_prefix, health_suffix (of the keys of the health of its endpoints)
 -- RETURNS  {generations that have not ended, pending deliveries}; {0, 0}: the tenant was deleted
 local generations = redis.call("ZCARD", tenant_queue_key) + redis.call("SCARD", tenant_slots_key)
   + redis.call("SCARD", slotless_key)
@@ -15,6 +16,9 @@ end
 -- The API keys are read here: one that is created at the same time is deleted too.
 for _, id in ipairs(redis.call("ZRANGE", api_keys_key, 0, -1)) do
   redis.call("DEL", api_key_prefix .. id, api_key_prefix .. id .. used_suffix)
+end
+for _, id in ipairs(redis.call("HKEYS", endpoints_key)) do
+  redis.call("DEL", endpoint_prefix .. id .. health_suffix)
 end
 for _, key in ipairs({tenants_key, active_tenants_key, idle_tenants_key}) do
   redis.call("ZREM", key, tenant_id)

@@ -119,6 +119,7 @@ class TenantStore:
         The records of its ended generations stay until their retention ends.
         """
         record, use = keys.api_key(""), keys.api_key_used("")
+        endpoint_prefix, _, health_suffix = keys.endpoint_health(f"{tenant.id}:*").partition("*")
         generations, deliveries = await self._redis.run(
             _DELETE_TENANT,
             {
@@ -134,7 +135,13 @@ class TenantStore:
                 "paused_tenants": keys.PAUSED_TENANTS,
                 "endpoints": keys.endpoints_of_tenant(tenant.id),
             },
-            {"tenant_id": tenant.id, "api_key_prefix": record, "used_suffix": use.removeprefix(record)},
+            {
+                "tenant_id": tenant.id,
+                "api_key_prefix": record,
+                "used_suffix": use.removeprefix(record),
+                "endpoint_prefix": endpoint_prefix,
+                "health_suffix": health_suffix,
+            },
         )
         return InFlight(generations, deliveries)
 

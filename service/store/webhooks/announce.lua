@@ -1,6 +1,7 @@
 -- Write deliveries that no generation causes: a test, or a change of an endpoint. A change caused by failures is
 -- announced once for each stage, and the endpoint is written together with its deliveries.
 --
+-- USES  endpoint_queues
 -- USES  deliver
 -- WHEN FULL  runs
 -- KEYS  endpoints, endpoint_health, due_deliver, nudged_deliver, due_sweep, tenant_deliveries, dead_letters,

@@ -1,10 +1,9 @@
 """Webhook deliveries: written with their cause, claimed by endpoint queue, attempted under a lease, purged."""
 
-import asyncio
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from pydantic import TypeAdapter
 
@@ -13,33 +12,47 @@ from service.domain.webhook import Delivery, DeliveryStatus
 from service.domain.webhook_endpoint import Health, Patience
 from service.domain.work_queue import WorkQueue
 from service.store import keys
-from service.store.queues.due import Claim, Claimed, DueStore, read_entries
+from service.store.queues.due import Claim, Claimed, read_entries
 from service.store.redis.client import Argument, Redis, Script
 from service.store.times import milliseconds, moment, score
 
-_CLAIM_ENDPOINT_QUEUE: Final = Script("claim_endpoint_queue")
+_CLAIM: Final = Script("claim_deliveries")
 _ATTEMPT: Final = Script("attempt")
 _FORGET: Final = Script("forget_deliveries")
 _RECORD: Final = TypeAdapter(Delivery)
 
-#: Lease of an endpoint queue between the two exchanges of a claim, for the case that the process dies between them.
-_QUEUE_LEASE: Final = timedelta(seconds=4)
+#: A tenant that has its share of a process is considered again after this time, or when one of its attempts ends.
+_PARK: Final = timedelta(milliseconds=200)
 
 HEALTHY: Final = Health()
 
-Verdict = Literal["good", "bad", ""]
-"""What an attempt says about its endpoint; "": nothing, no request was made."""
+Verdict = Literal["good", "slow", "bad", ""]
+"""What an attempt says about its endpoint; "slow": a success that took long; "": nothing, no request was made."""
 
 
 @dataclass(frozen=True, slots=True)
 class Caps:
-    """Limits of concurrent attempts, of all workers together."""
+    """Limits of concurrent attempts to one receiver, of all workers together."""
 
     receiver: int = 100
-    failing: int = 10
-    """Of an endpoint that has failed ``failures`` times in a row, until it answers again."""
-    failures: int = 20
-    tenant: int = 300
+    unproven: int = 10
+    """Of a receiver that is not proven: its last attempt failed or took long, or there was none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Capacity:
+    """What one process has left for attempts."""
+
+    left: int
+    unproven_left: int
+    """The part of it for receivers that are not proven."""
+    tenant_share: float = 1.0
+    """A tenant may have attempts until they are this part of what is left."""
+    under_way: Mapping[tuple[str, bool], int] = field(default_factory=dict)
+    """Attempts in this process by tenant, and whether the receiver is proven."""
+
+
+UNLIMITED: Final = Capacity(1_000_000, 1_000_000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +69,6 @@ class DeliveryStore:
 
     def __init__(self, redis: Redis, *, patience: Patience = Patience()) -> None:  # noqa: B008  (frozen)
         self._redis = redis
-        self._due = DueStore(redis)
         self._patience = patience
 
     async def load(self, delivery_id: str) -> Delivery | None:
@@ -92,12 +104,10 @@ class DeliveryStore:
         deleted = await self._redis.run(
             _FORGET,
             {
-                "tenant_leases": keys.delivery_leases_of_tenant(tenant_id),
                 "tenant_deliveries": keys.deliveries_of_tenant(tenant_id),
                 "dead_letters": keys.dead_letters_of_tenant(tenant_id),
                 "due_deliver": keys.due(WorkQueue.DELIVER),
                 "due_sweep": keys.due(WorkQueue.SWEEP),
-                "waiting_queues": keys.waiting_queues_of_tenant(tenant_id),
                 "pending_deliveries": keys.pending_deliveries_of_tenant(tenant_id),
                 "delivery_keys": [
                     key
@@ -113,46 +123,36 @@ class DeliveryStore:
         )
         return bool(deleted)
 
-    async def claim(self, *, now: datetime, most: int, lease: timedelta, caps: Caps) -> Claim:
-        """Claim due deliveries: of every endpoint queue that is due, an equal share."""
-        queues = await self._due.claim(WorkQueue.DELIVER, now=now, most=most, lease=_QUEUE_LEASE)
-        share = max(1, most // max(1, len(queues.taken)))
-        claims = await asyncio.gather(
-            *(
-                self._claim_endpoint_queue(queue.id, now=now, most=share, lease=lease, caps=caps)
-                for queue in queues.taken
-            )
-        )
-        more = any(more for more, _ in claims) or len(queues.taken) == most
-        return Claim([item for _, items in claims for item in items], queues.waiting, more)
+    async def claim(
+        self, *, now: datetime, most: int, lease: timedelta, caps: Caps, capacity: Capacity = UNLIMITED
+    ) -> Claim:
+        """Claim due deliveries, of every tenant and of each of its endpoint queues an equal share.
 
-    async def _claim_endpoint_queue(
-        self, queue_name: str, *, now: datetime, most: int, lease: timedelta, caps: Caps
-    ) -> tuple[bool, list[Claimed]]:
-        tenant_id, until = queue_name.partition(":")[0], ids.milliseconds(now + lease)
-        more, *pairs = await self._redis.run(
-            _CLAIM_ENDPOINT_QUEUE,
+        ``capacity``: of the calling process.
+        """
+        until = ids.milliseconds(now + lease)
+        more, waiting, *found = await self._redis.run(
+            _CLAIM,
+            {"due_deliver": keys.due(WorkQueue.DELIVER), "nudged_deliver": keys.nudged(WorkQueue.DELIVER)},
             {
-                "endpoint_queue": keys.endpoint_queue(queue_name),
-                "endpoint_leases": keys.endpoint_leases(queue_name),
-                "endpoint_health": keys.endpoint_health(queue_name),
-                "tenant_leases": keys.delivery_leases_of_tenant(tenant_id),
-                "waiting_queues": keys.waiting_queues_of_tenant(tenant_id),
-                "due_deliver": keys.due(WorkQueue.DELIVER),
-            },
-            {
-                "queue_name": queue_name,
                 "now_ms": ids.milliseconds(now),
                 "limit": most,
                 "lease_end_ms": until,
-                "endpoint_limit": caps.receiver,
-                "failing_endpoint_limit": caps.failing,
-                "failing_after": caps.failures,
-                "tenant_limit": caps.tenant,
+                "receiver_limit": caps.receiver,
+                "unproven_receiver_limit": caps.unproven,
+                "tenant_share": capacity.tenant_share,
+                "left": capacity.left,
+                "unproven_left": capacity.unproven_left,
+                "park_ms": milliseconds(_PARK),
+                "under_way": [
+                    value
+                    for (tenant_id, proven), count in capacity.under_way.items()
+                    for value in (f"{tenant_id}{'' if proven else keys.UNPROVEN}", count)
+                ],
             },
             replicated=False,
         )
-        return bool(more), read_entries(pairs, until, queue_name)
+        return Claim(_read_claimed(found, until), waiting, bool(more))
 
     async def save_attempt(self, delivery: Delivery, *, now: datetime, verdict: Verdict = "") -> Written:
         """Write the newest attempt of a delivery, and its effects on the delivery's endpoint."""
@@ -164,8 +164,6 @@ class DeliveryStore:
                 "endpoint_queue": keys.endpoint_queue(delivery.endpoint_queue),
                 "endpoint_leases": keys.endpoint_leases(delivery.endpoint_queue),
                 "endpoint_health": keys.endpoint_health(delivery.endpoint_queue),
-                "tenant_leases": keys.delivery_leases_of_tenant(delivery.tenant_id),
-                "waiting_queues": keys.waiting_queues_of_tenant(delivery.tenant_id),
                 "due_deliver": keys.due(WorkQueue.DELIVER),
                 "dead_letters": keys.dead_letters_of_tenant(delivery.tenant_id),
                 "pending_deliveries": keys.pending_deliveries_of_tenant(delivery.tenant_id),
@@ -185,6 +183,18 @@ class DeliveryStore:
             },
         )
         return Written(bool(won), bool(more), Health(moment(since), int(percent), int(announced)))
+
+
+def _read_claimed(found: Sequence[Any], until: int) -> list[Claimed]:
+    """Read the deliveries of each endpoint queue: its name, whether its receiver is proven, their number, pairs."""
+    taken: list[Claimed] = []
+    start = 0
+    while start < len(found):
+        name, proven, count = found[start : start + 3]
+        end = start + 3 + 2 * count
+        taken += read_entries(found[start + 3 : end], until, name.decode(), is_proven=bool(proven))
+        start = end
+    return taken
 
 
 def delivery_keys(tenant_id: str, events: Sequence[Delivery]) -> dict[str, str | list[str]]:

@@ -3,10 +3,10 @@
 -- caller says otherwise, so that a replay that was answered "pending" is sent. An attempt under way then finds no
 -- record to write to.
 --
+-- USES  endpoint_queues
 -- WHEN FULL  runs
--- KEYS  tenant_leases, tenant_deliveries, dead_letters, due_deliver, due_sweep, waiting_queues (endpoint queues that
---       wait for the tenant's limit), pending_deliveries, delivery_keys... (of each delivery: record, endpoint queue,
---       endpoint leases)
+-- KEYS  tenant_deliveries, dead_letters, due_deliver, due_sweep, pending_deliveries, delivery_keys... (of each delivery:
+--       record, endpoint queue, endpoint leases)
 -- ARGV  with_pending ("1": pending deliveries are deleted too), deliveries... (id and name of the endpoint queue of
 --       each)
 -- RETURNS  1 if they were deleted, 0 if one is pending
@@ -32,13 +32,12 @@ for _, delivery in ipairs(found) do
   redis.call("DEL", delivery.record_key)
   redis.call("SREM", pending_deliveries_key, delivery.id)
   for _, key in ipairs({
-    delivery.queue_key, delivery.leases_key, tenant_leases_key, tenant_deliveries_key, dead_letters_key, due_sweep_key
+    delivery.queue_key, delivery.leases_key, tenant_deliveries_key, dead_letters_key, due_sweep_key
   }) do
     redis.call("ZREM", key, delivery.id)
   end
   if redis.call("EXISTS", delivery.queue_key) == 0 then
-    redis.call("ZREM", due_deliver_key, delivery.queue_name)
-    redis.call("SREM", waiting_queues_key, delivery.queue_name)
+    remove_queue(delivery.queue_name)
   end
 end
 return 1

@@ -1,6 +1,7 @@
 -- Send a finished delivery again, if it still has the version that was read; or make a delivery that waits for its next
 -- attempt due now. A delivery whose attempt is under way does not change.
 --
+-- USES  endpoint_queues
 -- WHEN FULL  runs
 -- KEYS  delivery, endpoint_queue, endpoint_leases, due_deliver, nudged_deliver, tenant_deliveries, dead_letters,
 --       tenant, pending_deliveries
@@ -21,5 +22,5 @@ if after ~= "" then
 end
 redis.call("ZADD", endpoint_queue_key, now_ms, delivery_id)
 redis.call("SADD", pending_deliveries_key, delivery_id)
-redis.call("ZADD", due_deliver_key, "LT", now_ms, queue_name)
+schedule_queue(queue_name, tonumber(now_ms), tonumber(now_ms), true)
 return {1, redis.call("SET", nudged_deliver_key, 1, "NX") and 1 or 0}

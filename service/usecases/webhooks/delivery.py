@@ -14,12 +14,15 @@ from service.store.tenants.tenants import TenantStore
 from service.store.webhooks.deliveries import Caps, DeliveryStore, Verdict, Written
 from service.store.webhooks.endpoints import EndpointStore
 from service.usecases.lifecycle.leases import LEASE
+from service.usecases.webhooks.attempt_shares import AttemptShares
 from service.usecases.webhooks.endpoint_health import EndpointHealthMonitor
 from service.webhooks.fal_signing import WebhookSigner
 from service.webhooks.sender import NoReceiverResponse, ReceiverResponse, Sender
 
 _GONE = 410  # the receiver wants no more events
 _BUSY = frozenset({429, 503})
+#: A success that took longer does not prove a receiver: its attempts occupy a worker as those of failing ones do.
+_PROVEN_WITHIN = timedelta(seconds=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,7 @@ class DeliveryWorker:
         *,
         schedule: RetryPolicy,
         caps: Caps,
+        shares: AttemptShares,
         clock: Clock,
     ) -> None:
         self._deliveries = deliveries
@@ -62,14 +66,25 @@ class DeliveryWorker:
         self._fal_signer = fal_signer
         self._schedule = schedule
         self._caps = caps
+        self._shares = shares
         self._clock = clock
         self._log = log.get(__name__)
 
     async def claim(self, most: int) -> Claim:
-        return await self._deliveries.claim(now=self._clock(), most=most, lease=LEASE, caps=self._caps)
+        claim = await self._deliveries.claim(
+            now=self._clock(), most=most, lease=LEASE, caps=self._caps, capacity=self._shares.capacity
+        )
+        self._shares.begin(claim.taken)
+        return claim
 
     async def attempt(self, item: Claimed) -> bool:
-        """Make one attempt under the lease. Return whether another delivery of the endpoint may be claimed since."""
+        """Make one attempt under the lease. Return whether another delivery may be claimed since."""
+        try:
+            return await self._attempt(item)
+        finally:
+            self._shares.end(item)
+
+    async def _attempt(self, item: Claimed) -> bool:
         prepared = await self._prepare(item.id)
         if prepared is None:
             return True
@@ -84,7 +99,7 @@ class DeliveryWorker:
             after = self._decide(prepared.delivery, attempt, response, gone=gone)
             span.annotate(status=after.status, outcome=attempt.error or str(attempt.status))
         self._report(after)
-        written = await self._save(after, "good" if _is_success(response) else "bad")
+        written = await self._save(after, _verdict(response))
         if prepared.endpoint is not None:
             await self._follow_up(prepared.endpoint, written, gone=gone)
         return written.more
@@ -212,6 +227,12 @@ def _traced(delivery: Delivery) -> tracing.Span:
 
 def _is_success(response: ReceiverResponse | NoReceiverResponse) -> bool:
     return isinstance(response, ReceiverResponse) and 200 <= response.status < 300
+
+
+def _verdict(response: ReceiverResponse | NoReceiverResponse) -> Verdict:
+    if not _is_success(response):
+        return "bad"
+    return "good" if response.latency <= _PROVEN_WITHIN else "slow"
 
 
 def _says_gone(response: ReceiverResponse | NoReceiverResponse) -> bool:

@@ -129,9 +129,13 @@ async def test_delivery_gauges_pending_backlog_dead(runtime: Runtime, redis: Red
         ("ten_a:two", (now + 1,)),
         ("ten_b:x", (now,)),
     ):
-        await redis.execute("ZADD", "{sg}:due:deliver", min(members), endpoint)
+        tenant_id = endpoint.partition(":")[0]
+        names = [f"msg_{endpoint}_{n}" for n in range(len(members))]
+        await redis.execute("ZADD", "{sg}:due:deliver", "LT", min(members), tenant_id)
+        await redis.execute("ZADD", f"{{sg}}:tenant:{tenant_id}:endpoint_queues", min(members), endpoint)
+        await redis.execute("SADD", f"{{sg}}:tenant:{tenant_id}:pending_deliveries", *names)
         await redis.execute(
-            "ZADD", f"{{sg}}:endpoint:{endpoint}", *(word for n, at in enumerate(members) for word in (at, f"msg_{n}"))
+            "ZADD", f"{{sg}}:endpoint:{endpoint}", *(word for pair in zip(members, names, strict=True) for word in pair)
         )
     await redis.execute("ZADD", "{sg}:tenants", 0, "ten_a")
     await redis.execute("ZADD", "{sg}:tenant:ten_a:dead_letters", 0, "msg_x", 0, "msg_y")

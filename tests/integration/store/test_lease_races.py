@@ -156,7 +156,7 @@ async def test_renew_after_renewal_without_reply_extends_lease(redis: Redis, *, 
 
 
 async def test_renew_of_deliveries_extends_every_copy_of_the_lease(redis: Redis) -> None:
-    store, caps = DeliveryStore(redis), Caps(receiver=5, tenant=8)
+    store, caps = DeliveryStore(redis), Caps(receiver=5, unproven=5)
     for name in ("whe_a", "whe_b"):
         await _announced(redis, 3, receiver=name)
     taken = (await store.claim(now=NOW, most=99, lease=LEASE, caps=caps)).taken
@@ -169,12 +169,11 @@ async def test_renew_of_deliveries_extends_every_copy_of_the_lease(redis: Redis)
         for key in (
             keys.endpoint_queue(item.queue_name),
             keys.endpoint_leases(item.queue_name),
-            keys.delivery_leases_of_tenant(TENANT),
         ):
             assert await _score(redis, key, item.id) == item.until
-        assert await _score(redis, keys.due(WorkQueue.DELIVER), item.queue_name) == item.until, (
-            "not claimed once a lease"
-        )
+        assert (
+            await _score(redis, keys.endpoint_queues_of_tenant(TENANT, proven=False), item.queue_name) == item.until
+        ), "not claimed once a lease"
 
 
 @pytest.mark.parametrize("round_", range(5))
@@ -203,7 +202,6 @@ async def test_renew_races_claim_of_ended_deliveries_one_holder(racers: list[Red
             for key in (
                 keys.endpoint_queue(lease.queue_name),
                 keys.endpoint_leases(lease.queue_name),
-                keys.delivery_leases_of_tenant(TENANT),
             )
         }
         assert scores == {ids.milliseconds(later + LEASE)} if lease.id in found else len(scores) > 0
@@ -213,10 +211,9 @@ async def test_renew_races_claim_of_ended_deliveries_one_holder(racers: list[Red
     ("caps", "more", "claimable_at"),
     [
         (Caps(), 500, timedelta(seconds=4.5)),  # the next attempt of another delivery, between two ends of the lease
-        (Caps(receiver=1), 0, timedelta(seconds=12)),  # the limit of this endpoint is reached
-        (Caps(tenant=1), 0, timedelta(seconds=12)),  # the limit of this tenant is reached
+        (Caps(unproven=1), 0, timedelta(seconds=12)),  # the limit of this endpoint is reached
     ],
-    ids=["due between", "receiver full", "tenant full"],
+    ids=["due between", "receiver full"],
 )
 async def test_renew_leaves_other_deliveries_of_endpoint_claimable(
     redis: Redis, caps: Caps, more: int, claimable_at: timedelta
@@ -239,7 +236,7 @@ async def test_renew_leaves_other_deliveries_of_endpoint_claimable(
 
 async def test_renew_leaves_dead_holders_delivery_claimable(redis: Redis) -> None:
     """Two deliveries of one endpoint, claimed in the same millisecond; the holder of one of them is dead."""
-    store, caps = DeliveryStore(redis), Caps(receiver=2)
+    store, caps = DeliveryStore(redis), Caps(unproven=2)
     await _announced(redis, 3)
     alive, _dead = (await store.claim(now=NOW, most=2, lease=LEASE, caps=caps)).taken
     lease = Lease(alive.id, alive.queue_name, (alive.until,))

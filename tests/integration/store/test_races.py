@@ -117,7 +117,9 @@ async def test_finish_races_one_wins_with_its_deliveries(racers: list[Redis]) ->
     )
     assert Counter(m.won for m in moves) == {True: 1, False: RACERS - 1}
     won = next(event for event, move in zip(events, moves, strict=True) if move.won)
-    assert await racers[0].execute("ZRANGE", keys.due(WorkQueue.DELIVER), 0, -1) == [won.endpoint_queue.encode()]
+    queues = keys.endpoint_queues_of_tenant(won.tenant_id, proven=False)
+    assert await racers[0].execute("ZRANGE", keys.due_of_deliveries(proven=False), 0, -1) == [won.tenant_id.encode()]
+    assert await racers[0].execute("ZRANGE", queues, 0, -1) == [won.endpoint_queue.encode()]
     assert await racers[0].execute("ZRANGE", keys.endpoint_queue(won.endpoint_queue), 0, -1) == [won.id.encode()]
     assert await racers[0].execute("SCARD", keys.SLOTS) == 0
     assert await _score(racers[0], WorkQueue.POLL, g.id) is None

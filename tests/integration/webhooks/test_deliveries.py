@@ -78,7 +78,7 @@ async def test_delivery_retry_sends_same_event(
     done = await stored(runtime, delivery_id)
     assert done.status is DeliveryStatus.DELIVERED
     assert [a.status for a in done.attempts] == [500, 404, 301, 400, 503, 599, 204]
-    assert await runtime.redis.execute("ZCARD", keys.due(WorkQueue.DELIVER)) == 0
+    assert (await runtime.stores.due.depths())[WorkQueue.DELIVER].entries == 0
 
 
 async def test_delivery_is_not_sent_before_due(

@@ -1,4 +1,4 @@
-"""Per-endpoint queues: limits of concurrent attempts per receiver and per tenant; a dead receiver delays no other."""
+"""Per-endpoint queues: the limit of concurrent attempts of a receiver; a dead receiver delays no other."""
 
 import asyncio
 from collections import Counter
@@ -16,13 +16,13 @@ from service.store import keys
 from service.store.generations.generations import GenerationStore
 from service.store.queues.due import Claim
 from service.store.redis.client import Redis
-from service.store.webhooks.deliveries import Caps, DeliveryStore
+from service.store.webhooks.deliveries import Caps, DeliveryStore, Verdict
 from tests.support import factories
 from tests.support.factories import NOW, Clock
 from tests.support.receiver import Receiver
 
 LEASE = timedelta(seconds=45)
-CAPS = Caps(receiver=5, failing=2, failures=3, tenant=8)
+CAPS = Caps(receiver=5, unproven=2)
 TENANT = factories.tenant().id
 OTHER = factories.tenant().id
 
@@ -32,8 +32,7 @@ def settings(redis_url: str) -> Settings:
     return factories.settings(
         redis_url,
         webhook_receiver_concurrency=CAPS.receiver,
-        webhook_failing_concurrency=CAPS.failing,
-        webhook_tenant_concurrency=CAPS.tenant,
+        webhook_unproven_concurrency=CAPS.unproven,
     )
 
 
@@ -47,6 +46,12 @@ async def stores(redis: Redis) -> AsyncIterator[list[DeliveryStore]]:
     """Return the workers of as many processes."""
     async with AsyncExitStack() as stack:
         yield [DeliveryStore(await stack.enter_async_context(Redis(redis.url, timeout=5))) for _ in range(8)]
+
+
+async def proven(redis: Redis, *names: str) -> None:
+    """Record that the last attempt of each of these endpoint queues succeeded."""
+    for name in names:
+        await redis.execute("HSET", keys.endpoint_health(name), "proven", 1)
 
 
 async def waiting(
@@ -64,20 +69,23 @@ async def claimed(store: DeliveryStore, *, most: int = 100, after: timedelta = t
     return await store.claim(now=NOW + after, most=most, lease=LEASE, caps=CAPS)
 
 
-async def finished(store: DeliveryStore, names: list[str], *, good: bool = True) -> list[bool]:
-    """Finish these attempts. Return for each whether its end made a slot for a due delivery."""
+async def finished(
+    store: DeliveryStore, names: list[str], *, good: bool = True, verdict: Verdict | None = None
+) -> list[bool]:
+    """Finish these attempts. Return for each whether another delivery may be claimed since."""
     more = []
     for name in names:
         delivery = await store.load(name)
         assert delivery is not None
         after = delivery.delivered(factories.attempt()) if good else delivery.dead(factories.attempt())
-        written = await store.save_attempt(after, now=NOW, verdict="good" if good else "bad")
+        written = await store.save_attempt(after, now=NOW, verdict=verdict or ("good" if good else "bad"))
         assert written.won
         more.append(written.more)
     return more
 
 
 async def test_receiver_limit_caps_concurrent_deliveries(redis: Redis, store: DeliveryStore) -> None:
+    await proven(redis, f"{TENANT}:whe_a")
     await waiting(redis, 20, "whe_a")
     first = await claimed(store)
     assert (len(first.taken), first.more) == (5, False)
@@ -87,6 +95,7 @@ async def test_receiver_limit_caps_concurrent_deliveries(redis: Redis, store: De
 
 
 async def test_full_endpoint_queue_does_not_delay_others(redis: Redis, store: DeliveryStore) -> None:
+    await proven(redis, f"{TENANT}:whe_healthy")
     await waiting(redis, 1000, "whe_dead")
     await claimed(store)
     healthy = await waiting(redis, 3, "whe_healthy")
@@ -94,34 +103,8 @@ async def test_full_endpoint_queue_does_not_delay_others(redis: Redis, store: De
     assert taken == {delivery.id for delivery in healthy}
 
 
-async def test_tenant_limit_caps_concurrent_deliveries(redis: Redis, store: DeliveryStore) -> None:
-    for name in ("whe_a", "whe_b", "whe_c"):
-        await waiting(redis, 5, name)
-    of_other = await waiting(redis, 2, "whe_z", OTHER)
-    first = await claimed(store)
-    own = [item.id for item in first.taken if item.id not in {d.id for d in of_other}]
-    assert len(own) == 8
-    assert {d.id for d in of_other} <= {item.id for item in first.taken}, "another tenant is not delayed"
-    assert (await claimed(store)).taken == []
-    for _ in range(3):
-        await finished(store, [own.pop()])
-        (next_one,) = (await claimed(store)).taken
-        own.append(next_one.id)
-    while own:
-        await finished(store, own)
-        own = [item.id for item in (await claimed(store)).taken]
-    assert await redis.execute("ZCARD", keys.delivery_leases_of_tenant(TENANT)) == 0
-    assert await _of_queues(redis, "whe_a", "whe_b", "whe_c") == []
-
-
-async def _of_queues(redis: Redis, *names: str) -> list[bytes]:
-    return [
-        each for name in names for each in await redis.execute("ZRANGE", keys.endpoint_queue(f"{TENANT}:{name}"), 0, -1)
-    ]
-
-
 async def test_each_endpoint_queue_gets_its_share(redis: Redis, store: DeliveryStore) -> None:
-    caps = Caps(receiver=100, tenant=1000)
+    caps = Caps(unproven=100)
     for n in range(4):
         await waiting(redis, 50, f"whe_{n}")
     claim = await store.claim(now=NOW, most=20, lease=LEASE, caps=caps)
@@ -132,10 +115,10 @@ async def test_each_endpoint_queue_gets_its_share(redis: Redis, store: DeliveryS
 
 @pytest.mark.parametrize("most", [100, 1])
 async def test_long_endpoint_queue_alternates_within_tenant(redis: Redis, store: DeliveryStore, most: int) -> None:
-    """Every slot of the tenant is occupied by endpoint queues that never become empty."""
+    """Every attempt of the tenant is occupied by endpoint queues that never become empty."""
     for name in ("whe_a", "whe_b"):
         await waiting(redis, 40, name)
-    assert await _turns_until(redis, store, Caps(receiver=4, tenant=8), TENANT, most=most) < 4
+    assert await _turns_until(redis, store, Caps(receiver=4, unproven=4), TENANT, most=most) < 4
 
 
 async def test_long_endpoint_queue_alternates_across_tenants(redis: Redis, store: DeliveryStore) -> None:
@@ -165,17 +148,18 @@ async def _turns_until(redis: Redis, store: DeliveryStore, caps: Caps, tenant_id
 
 async def test_failing_receiver_gets_few_attempts_until_success(redis: Redis, store: DeliveryStore) -> None:
     await waiting(redis, 30, "whe_a")
-    for _ in range(3):
-        (one,) = (await claimed(store, most=1)).taken
-        await finished(store, [one.id], good=False)
     two = await claimed(store)
-    assert len(two.taken) == CAPS.failing
+    assert len(two.taken) == CAPS.unproven, "it is not proven yet"
     await finished(store, [two.taken[0].id], good=True)
-    assert len((await claimed(store)).taken) == CAPS.receiver - 1
+    five = await claimed(store)
+    assert len(five.taken) == CAPS.receiver - 1
+    await finished(store, [two.taken[1].id], good=False)
+    await finished(store, [item.id for item in five.taken[:3]], verdict="slow")
+    assert len((await claimed(store)).taken) == 1, "one attempt is under way"
 
 
 async def test_delivery_is_claimed_by_one_worker(redis: Redis, stores: list[DeliveryStore]) -> None:
-    caps = Caps(receiver=40, tenant=70)
+    caps = Caps(unproven=18)
     for n in range(4):
         await waiting(redis, 30, f"whe_{n}")
 
@@ -184,20 +168,21 @@ async def test_delivery_is_claimed_by_one_worker(redis: Redis, stores: list[Deli
         return [item.id for claim in claims for item in claim.taken]
 
     taken = [name for names in await asyncio.gather(*map(worker, stores)) for name in names]
-    assert len(taken) == len(set(taken)) == 70
-    assert await redis.execute("ZCARD", keys.delivery_leases_of_tenant(TENANT)) == 70
+    assert len(taken) == len(set(taken)) == 72
+    leases = [await redis.execute("ZCARD", keys.endpoint_leases(f"{TENANT}:whe_{n}")) for n in range(4)]
+    assert leases == [18, 18, 18, 18]
 
 
 async def test_claims_of_dead_worker_expire_with_lease(redis: Redis, store: DeliveryStore) -> None:
+    await proven(redis, f"{TENANT}:whe_a")
     made = await waiting(redis, 12, "whe_a")
     first = {item.id for item in (await claimed(store)).taken}
     assert len(first) == 5
     assert (await claimed(store, after=LEASE - timedelta(seconds=1))).taken == []
     again = (await claimed(store, after=LEASE)).taken
     assert len(again) == 5
-    assert await redis.execute("ZCARD", keys.delivery_leases_of_tenant(TENANT)) == 5, (
-        "the dead worker's places are free"
-    )
+    leases = await redis.execute("ZCARD", keys.endpoint_leases(f"{TENANT}:whe_a"))
+    assert leases == 5, "the leases of the dead worker have ended"
     assert {item.id for item in again} <= {delivery.id for delivery in made}
 
 
@@ -209,7 +194,7 @@ async def test_attempt_after_lease_expiry_writes_nothing(redis: Redis, store: De
     first = await store.save_attempt(delivery.delivered(attempt), now=NOW, verdict="good")
     late = await store.save_attempt(delivery.postponed(attempt, NOW), now=NOW, verdict="bad")
     assert (first.won, late.won, late.health.failing_since) == (True, False, None)
-    assert await redis.execute("ZCARD", keys.due(WorkQueue.DELIVER)) == 0
+    assert await redis.execute("EXISTS", keys.due(WorkQueue.DELIVER), keys.due_of_deliveries(proven=False)) == 0
 
 
 async def test_purged_delivery_leaves_no_index_entries(redis: Redis, store: DeliveryStore) -> None:

@@ -1,9 +1,10 @@
 -- Write new deliveries, for the scripts that name this part under USES: each in the queue of its endpoint, the queue in
--- the due set, and all in the indexes of their tenant. Deliveries to a disabled endpoint become dead letters at once.
+-- the sets of those that are due, and all in the indexes of their tenant. Deliveries to a disabled endpoint become dead
+-- letters at once.
 --
--- The script declares due_deliver, tenant_deliveries, dead_letters, pending_deliveries and delivery_keys... (record and
--- endpoint queue of each delivery) under KEYS, and deliveries... (id, record and name of the endpoint queue of each;
--- the name is "" for a dead letter) under ARGV. Returns whether any delivery is to be sent.
+-- The script also uses endpoint_queues. It declares due_deliver, tenant_deliveries, dead_letters, pending_deliveries and
+-- delivery_keys... (record and endpoint queue of each delivery) under KEYS, and deliveries... (id, record and name of
+-- the endpoint queue of each; the name is "" for a dead letter) under ARGV. Returns whether any delivery is to be sent.
 local function deliver(due_ms)
   local any_pending = false
   local argument = deliveries_start
@@ -16,7 +17,7 @@ local function deliver(due_ms)
     else
       redis.call("ZADD", KEYS[n + 1], due_ms, id)
       redis.call("SADD", pending_deliveries_key, id)
-      redis.call("ZADD", due_deliver_key, "LT", due_ms, queue)
+      schedule_queue(queue, tonumber(due_ms), tonumber(due_ms), true)
       any_pending = true
     end
     argument = argument + 3
