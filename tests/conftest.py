@@ -9,8 +9,9 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import httpx
@@ -37,6 +38,10 @@ from tests.support.redis_users import as_gateway, create_gateway_user
 hypothesis.settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 hypothesis.settings.load_profile("any machine")
 
+# The tests start hundreds of Python processes. Each would compile the gateway again, and pytest the tests.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
 #: A video in well under half a second.
 SANDBOX_SPEED = 200
 
@@ -49,6 +54,11 @@ Scrape = Callable[[], Awaitable[str]]
 TESTS = Path(__file__).parent
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Let xdist start with tests/e2e. It would start with the files of most tests, and end with the longest ones."""
+    config.option.loadscopereorder = False
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark each test with what it needs: ``-m "not redis"`` selects the tests that start no Redis."""
     for item in items:
@@ -56,8 +66,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(mark)
 
 
+@cache
+def _modules_used_by(module: ModuleType) -> frozenset[str | None]:
+    return frozenset(getattr(value, "__module__", None) for value in vars(module).values())
+
+
 def _marks(item: pytest.Item) -> Iterator[str]:
-    used = {getattr(value, "__module__", None) for value in vars(getattr(item, "module", None)).values()}
+    used = _modules_used_by(item.module)  # type: ignore[attr-defined]  # only functions are collected
     fixtures = set(getattr(item, "fixturenames", ()))
     in_e2e = (TESTS / "e2e") in item.path.parents
     if in_e2e:
@@ -94,7 +109,8 @@ def _certificates_read_once() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedRedis]:
-    server = EmbeddedRedis(tmp_path_factory.mktemp("redis"))
+    """Return a server that no test kills, so that no write waits for the disk. Those of the stacks are durable."""
+    server = EmbeddedRedis(tmp_path_factory.mktemp("redis"), options={"appendfsync": "no"})
     try:
         create_gateway_user(server.start().url)
         yield server

@@ -26,6 +26,7 @@ from service.usecases.operations.account_metrics import _of_redis as of_redis
 from tests.conftest import Scrape
 from tests.support import factories
 from tests.support.factories import Clock
+from tests.support.redis_configuration import configured
 
 Found = dict[tuple[str, str], float]
 """Values by metric name and the value of the first label, "" without labels."""
@@ -176,22 +177,14 @@ async def test_heartbeat_gauges(runtime: Runtime, clock: Clock) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "back", "durable"),
-    [
-        ("appendfsync", "always", "always", 2),
-        ("appendfsync", "everysec", "always", 1),
-        ("appendfsync", "no", "always", 0),
-        ("appendonly", "no", "yes", 0),
-    ],
+    ("appendonly", "appendfsync", "durable"),
+    [("yes", "always", 2), ("yes", "everysec", 1), ("yes", "no", 0), ("no", "always", 0)],
 )
 async def test_redis_durable_follows_configuration(
-    runtime: Runtime, redis: Redis, name: str, value: str, back: str, durable: int
+    runtime: Runtime, redis_url: str, appendonly: str, appendfsync: str, durable: int
 ) -> None:
-    await redis.execute("CONFIG", "SET", name, value)
-    try:
+    with configured(redis_url, appendonly=appendonly, appendfsync=appendfsync):
         assert (await read(runtime))["gateway_redis_durable", ""] == durable
-    finally:
-        await redis.execute("CONFIG", "SET", name, back)
 
 
 @contextmanager
@@ -225,8 +218,9 @@ async def test_redis_without_info_permission_counts_as_down(redis_url: str, cloc
 
 async def test_missing_replicas_keep_redis_up(redis_url: str, clock: Clock) -> None:
     settings = factories.settings(redis_url, redis_wait_replicas=1, redis_timeout=2)
-    async with open_runtime(settings, clock=clock) as runtime:
-        found = await read(runtime)
+    with configured(redis_url, appendfsync="always"):
+        async with open_runtime(settings, clock=clock) as runtime:
+            found = await read(runtime)
 
     assert found["gateway_redis_up", ""] == 1
     assert found["gateway_redis_durable", ""] == 0, "nothing is accepted, and the alert says why"

@@ -2,7 +2,6 @@
 
 import json
 import threading
-import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
@@ -26,6 +25,7 @@ from service.tasks import QUEUES
 from service.usecases.operations.doctor import Finding
 from service.usecases.operations.doctor.finding import CheckStatus
 from tests.support import factories
+from tests.support.redis_configuration import configured
 from tests.support.sentinels import Watched
 
 OTHER_SECRET_KEY = "another-test-secret-key-of-enough-length"
@@ -33,8 +33,9 @@ SECRETS = (factories.FAL_KEY, factories.SECRET_KEY, factories.ADMIN_TOKEN)
 
 
 @pytest.fixture
-def settings(redis_url: str, sandbox_url: str) -> Settings:
-    return factories.sandbox_settings(redis_url, sandbox_url)
+def settings(redis_url: str, sandbox_url: str) -> Iterator[Settings]:
+    with configured(redis_url, appendfsync="always"):
+        yield factories.sandbox_settings(redis_url, sandbox_url)
 
 
 @pytest.fixture
@@ -60,22 +61,6 @@ def shifted(by: timedelta) -> datetime:
 
 async def status_of(settings: Settings, check: str) -> CheckStatus:
     return (await lines(settings))[check].status
-
-
-@contextmanager
-def configured(url: str, **changes: str) -> Iterator[None]:
-    """Change settings of the Redis server, and restore them."""
-    with redis_py.Redis.from_url(url, decode_responses=True) as client:
-        before = {name: client.config_get(name)[name] for name in changes}
-        try:
-            for name, value in changes.items():
-                client.config_set(name, value)
-            yield
-        finally:
-            for name, value in before.items():
-                client.config_set(name, value)
-            while client.info("persistence")["aof_rewrite_in_progress"]:  # its buffer is 10 MB of memory meanwhile
-                time.sleep(0.01)
 
 
 # --- Redis ------------------------------------------------------------------------------------------------------------
