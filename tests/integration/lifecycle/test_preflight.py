@@ -52,6 +52,8 @@ class Photographs:
     def __init__(self) -> None:
         self.asked: list[tuple[str, str]] = []
         self.called = asyncio.Event()
+        self.released = asyncio.Event()
+        """Until it is set, ``slow.png`` gets no response."""
         self.sent = 0
         self.base = ""
 
@@ -68,7 +70,8 @@ class Photographs:
         if name in STREAMED:
             return await self._streamed(request, STREAMED[name])
         if name == "slow.png":
-            await asyncio.sleep(20)
+            await self.released.wait()
+            return web.Response(body=PHOTO)
         if name == "reset.png" and request.transport is not None:
             request.transport.abort()
         return web.Response(status=int(name) if name.isdigit() else 404)
@@ -242,6 +245,7 @@ async def test_preflight_of_canceled_generation_changes_nothing(
         await photographs.called.wait()
 
     await runtime.generations.canceller.cancel(owner, g.id)
+    photographs.released.set()
 
     await runtime.queues.consumers[WorkQueue.DISPATCH].idle()
     found = await runtime.stores.generations.load(g.id)

@@ -77,7 +77,7 @@ async def test_write_without_replica_is_store_unavailable(
     world: World, redis: Redis, settings: Settings, name: str
 ) -> None:
     operation = OPERATIONS[name]
-    async with Redis(redis.url, timeout=0.4, wait_replicas=1) as alone:
+    async with Redis(redis.url, timeout=0.1 if operation.waits else 10, wait_replicas=1) as alone:
         world = World(Stores(alone, settings), *(getattr(world, part) for part in World.__slots__[1:]))
         if operation.waits:
             with pytest.raises(StoreUnavailable):
@@ -87,7 +87,7 @@ async def test_write_without_replica_is_store_unavailable(
 
 
 async def test_read_waits_for_no_replica(world: World, redis: Redis, settings: Settings) -> None:
-    async with Redis(redis.url, timeout=0.4, wait_replicas=1) as alone:
+    async with Redis(redis.url, timeout=10, wait_replicas=1) as alone:
         stores = Stores(alone, settings)
         assert await stores.generations.load(world.queued.id) == world.queued
         assert [g.id for g in await stores.tenants.list_keys(world.tenant.id)] == [world.key.id]
