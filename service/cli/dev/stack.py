@@ -7,7 +7,9 @@ import ssl
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -76,10 +78,12 @@ class Stack:
         # Logs go to stderr; stdout has only the first line.
         log.configure(self.settings.log_level, secrets=self.settings.secrets(), log_format=self.settings.log_format)
         asyncio.run(self._create_tenant())
-        self.start_gateway()
+        ready = [self._launch_gateway()]  # the processes start at the same time
         if self.worker:
-            self.start_worker()
+            ready.append(self._launch_worker())
             self.start_beat()
+        for wait in ready:
+            wait()
 
     @property
     def base_url(self) -> str:
@@ -117,24 +121,32 @@ class Stack:
         }
 
     def start_gateway(self) -> None:
+        self._launch_gateway()()
+
+    def start_worker(self) -> None:
+        self._launch_worker()()
+
+    def start_beat(self) -> None:
+        command = ["-m", "celery", "--quiet", "-A", "workers", "beat"]
+        self._python("beat", *command, metrics_port=0)  # the worker uses the port
+
+    def _launch_gateway(self) -> Callable[[], None]:
+        """Start the process. Return a function that waits until it is ready."""
         options, verify = [], None
         if self.tls:
             options = ["--certificate", self.certificate, "--certificate-key", self.certificate.with_name(_TLS_KEY)]
             verify = ssl.create_default_context(cafile=str(self.certificate))
         command = ["-m", self.gateway_module, "serve", "--port", str(self.port), *map(str, options)]
         child = self._python("gateway", *command, metrics_port=self._gateway_metrics_port)
-        child.wait_until(lambda: accepts(self.port or 0) and self._is_ready(verify))
+        return partial(child.wait_until, lambda: accepts(self.port or 0) and self._is_ready(verify))
 
-    def start_worker(self) -> None:
+    def _launch_worker(self) -> Callable[[], None]:
+        """Start the process. Return a function that waits until it is ready."""
         ready = self.folder / "worker.log"
         before = ready.stat().st_size if ready.exists() else 0
         command = ["-m", "celery", "--quiet", "-A", self.worker_app, "worker", "--without-gossip", "--without-mingle"]
         child = self._python("worker", *command)
-        child.wait_until(lambda: b" ready" in ready.read_bytes()[before:])
-
-    def start_beat(self) -> None:
-        command = ["-m", "celery", "--quiet", "-A", "workers", "beat"]
-        self._python("beat", *command, metrics_port=0)  # the worker uses the port
+        return partial(child.wait_until, lambda: b" ready" in ready.read_bytes()[before:])
 
     def end(self) -> None:
         """End the children: first those that create work, Redis last."""
