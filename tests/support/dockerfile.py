@@ -10,8 +10,9 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -92,7 +93,7 @@ class Builder:
         if self._current:
             self.root.rename(self._built_stages / self._current)
         if base in self.stages:
-            shutil.copytree(self._built_stages / base, self.root, symlinks=True)
+            shutil.copytree(self._built_stages / base, self.root, symlinks=True, copy_function=os.link)
         else:
             assert base.startswith("python:"), base
             self.root.mkdir()
@@ -129,21 +130,26 @@ class Builder:
 
     def _copy(self, rest: str) -> None:
         arguments = rest.split()
-        source = self._context
         if arguments[0].startswith("--from="):
-            source = self._built_stages / arguments.pop(0).removeprefix("--from=")
+            copy: Callable[..., object] = os.link  # stages share their files, as the layers of an image do
+            source, ignored = self._built_stages / arguments.pop(0).removeprefix("--from="), None
+        else:
+            copy = shutil.copy2
+            source, ignored = self._context, shutil.ignore_patterns("__pycache__")
+        copy_tree = partial(shutil.copytree, symlinks=True, dirs_exist_ok=True, ignore=ignored, copy_function=copy)
         *names, target = arguments
         for name in names:
-            self._copy_one(source / name.lstrip("/"), self._inside(target), into=target.endswith("/"))
+            self._copy_one(source / name.lstrip("/"), self._inside(target), copy, copy_tree, into=target.endswith("/"))
 
     @staticmethod
-    def _copy_one(source: Path, target: Path, *, into: bool) -> None:
+    def _copy_one(
+        source: Path, target: Path, copy: Callable[..., object], copy_tree: Callable[..., object], *, into: bool
+    ) -> None:
         if source.is_dir():
-            ignored = shutil.ignore_patterns("__pycache__")
-            shutil.copytree(source, target, symlinks=True, dirs_exist_ok=True, ignore=ignored)
+            copy_tree(source, target)
         else:
             (target if into else target.parent).mkdir(parents=True, exist_ok=True)
-            shutil.copy(source, target / source.name if into else target)
+            copy(source, target / source.name if into else target)
 
     def _user(self, rest: str) -> None:
         self._change(user=rest)
