@@ -83,9 +83,9 @@ def tenant(stack: Stack) -> Iterator[TenantClient]:
         yield client
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def own_stack() -> Iterator[Stack]:
-    """Return a stack for tests that kill processes."""
+    """Return a stack of the module. Its tests may kill processes, and start them again."""
     with Stack(overrides=OVERRIDES) as running:
         yield running
 
