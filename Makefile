@@ -24,7 +24,7 @@ up: $(DEMO_STAMP) ## Run everything on this machine until Ctrl-C
 	@$(BIN)/python -m service.cli up
 
 test: $(STAMP) ## Run all tests; make test ARGS="-k cancel -x" runs some
-	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -n 4 --dist loadfile $(ARGS)
 
 test-unit: $(STAMP) ## Run the tests that need no Redis, no node and no Prometheus, in half a minute
 	$(BIN)/python -m pytest -q -n 2 -m "not (redis or slow or node or prometheus)" tests/unit tests/guards $(ARGS)
