@@ -70,7 +70,7 @@ def shell(stack: Stack, tmp_path: Path) -> Callable[..., str]:
             env={**environment, **more},
             capture_output=True,
             text=True,
-            timeout=90,
+            timeout=300,
             check=False,
         )
         assert result.returncode == 0, result.stdout + result.stderr

@@ -80,7 +80,7 @@ def doctor_verdict(stack: Stack) -> str:
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=240,
     )
     return next(str(f["status"]) for f in json.loads(result.stdout)["findings"] if f["check"] == "worker clocks")
 

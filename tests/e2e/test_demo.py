@@ -89,7 +89,7 @@ def test_demo_stopped_leaves_no_processes_or_files(
         children = children_of(process.pid, count)
         process.send_signal(number)
         process.send_signal(number)  # a user who presses Ctrl-C repeatedly
-        text, _ = process.communicate(timeout=60)
+        text, _ = process.communicate(timeout=240)
 
     assert process.returncode == 130, text
     assert "Interrupted; every process was stopped." in text

@@ -20,7 +20,7 @@ from tests.e2e.conftest import OVERRIDES
 def doctor(stack: Stack) -> dict[str, str]:
     command = [sys.executable, "-m", "service.cli", "doctor", "--json"]
     result = subprocess.run(
-        command, env={**os.environ, **stack.environment}, capture_output=True, text=True, check=False, timeout=120
+        command, env={**os.environ, **stack.environment}, capture_output=True, text=True, check=False, timeout=240
     )
     answer = json.loads(result.stdout)
     assert result.returncode == (0 if answer["healthy"] else 1)

@@ -175,7 +175,7 @@ def test_generate_interrupted_cancels(tenant: TenantClient, tmp_path: Path, numb
     with started(tenant, tmp_path, PHOTO, prompt, *SHORT, "--json") as process:
         read_until(process, "in_progress")
         process.send_signal(number)
-        stdout, stderr = process.communicate(timeout=90)
+        stdout, stderr = process.communicate(timeout=240)
     (g,) = created(tenant, prompt)
     assert process.returncode == 130, stderr
     assert f"fal was asked to cancel {g['id']}" in stderr
@@ -194,7 +194,7 @@ def test_generate_interrupted_before_response_cancels(tenant: TenantClient, tmp_
     ):
         wait_until(lambda: bool(proxy.calls("POST /v1/generations ")))
         process.send_signal(signal.SIGINT)
-        _, stderr = process.communicate(timeout=90)
+        _, stderr = process.communicate(timeout=240)
     assert process.returncode == 130, stderr
     (g,) = created(tenant, prompt)
     assert g["id"] in stderr

@@ -46,7 +46,7 @@ def run(image: Builder, stage: Stage, *arguments: str, **environment: str) -> su
         env={**image.environment(stage), **environment},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
         check=False,
     )
 

@@ -118,10 +118,12 @@ class Builder:
             return
         stage = self.stages[self._current]
         hurried = {"PIP_NO_COMPILE": "1"} if self._current in self._hurried else {}
+        environment = {**self.environment(stage), **self._arguments, **hurried}
+        environment.pop("PIP_NO_CACHE_DIR", None)  # it makes an image small, and each run here load every package again
         result = subprocess.run(
             ["/bin/sh", "-ec", self._placed(rest)],
             cwd=self._inside("."),
-            env={**self.environment(stage), **self._arguments, **hurried},
+            env=environment,
             capture_output=True,
             text=True,
             check=False,

@@ -91,7 +91,7 @@ def run(command: list[str], environment: dict[str, str], *, cwd: Path | None = N
         env={**os.environ, **environment},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=240,
         check=False,
         cwd=cwd,
     )

@@ -46,7 +46,7 @@ class Listener:
 
     def end(self) -> None:
         self.process.terminate()
-        assert self.process.wait(timeout=90) == 0, self.output()
+        assert self.process.wait(timeout=240) == 0, self.output()
 
 
 @pytest.fixture
@@ -91,7 +91,7 @@ def test_listen_status_option_sets_response(listen: Listen) -> None:
 @pytest.mark.parametrize("secret", ["whsec_?", "whsec_x", "", "nope"])
 def test_listen_invalid_secret_exits_2(secret: str) -> None:
     command = [sys.executable, "-m", "service.cli", "listen", "--port", str(free_port()), "--secret", secret]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=90, check=False)
+    result = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
     assert result.returncode == 2, result.stdout + result.stderr
     assert "Traceback" not in result.stderr
 
@@ -99,5 +99,5 @@ def test_listen_invalid_secret_exits_2(secret: str) -> None:
 def test_listen_occupied_port_exits_2(listen: Listen) -> None:
     listener = listen()
     command = [sys.executable, "-m", "service.cli", "listen", "--port", str(listener.port), "--secret", SECRET]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=90, check=False)
+    result = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
     assert (result.returncode, f"Port {listener.port}" in result.stderr) == (2, True)

@@ -107,10 +107,10 @@ async def _nothing_is_left(runtime: Runtime) -> None:
     assert (await runtime.operations.audit.run()).differences == []
 
 
-async def test_slots_after_1000_crashes_do_not_leak(dispatcher: Dispatcher, runtime: Runtime, clock: Clock) -> None:
+async def test_slots_after_300_crashes_do_not_leak(dispatcher: Dispatcher, runtime: Runtime, clock: Clock) -> None:
     chance = random.Random(7)  # noqa: S311  (a history, not a secret)
     tenants = await _tenants(runtime)
-    for n in range(1000):
+    for n in range(300):
         await dispatcher.queue(chance.choice(tenants))
         clock.advance(timedelta(seconds=chance.choice([0, 1, 5, 15])))
         await dispatcher.turn(chance.choice(STEPS), chance.randint(1, 4))
