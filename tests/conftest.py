@@ -55,15 +55,23 @@ TESTS = Path(__file__).parent
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Let xdist start with tests/e2e. It would start with the files of most tests, and end with the longest ones."""
+    """Let xdist use the order of the tests. It would start with the files of most tests, and tests/e2e has few."""
     config.option.loadscopereorder = False
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark each test with what it needs: ``-m "not redis"`` selects the tests that start no Redis."""
+    """Put tests/e2e first: its longest file must not end alone, and its stack can end before the other tests.
+
+    Mark each test with what it needs: ``-m "not redis"`` selects the tests that start no Redis.
+    """
+    items.sort(key=lambda item: not in_e2e(item))
     for item in items:
         for mark in _marks(item):
             item.add_marker(mark)
+
+
+def in_e2e(item: pytest.Item) -> bool:
+    return (TESTS / "e2e") in item.path.parents
 
 
 @cache
@@ -74,10 +82,13 @@ def _modules_used_by(module: ModuleType) -> frozenset[str | None]:
 def _marks(item: pytest.Item) -> Iterator[str]:
     used = _modules_used_by(item.module)  # type: ignore[attr-defined]  # only functions are collected
     fixtures = set(getattr(item, "fixturenames", ()))
-    in_e2e = (TESTS / "e2e") in item.path.parents
-    if in_e2e:
+    if in_e2e(item):
         yield "slow"
-    if in_e2e or "redis_server" in fixtures or used & {"service.cli.dev.embedded_redis", "tests.support.sentinels"}:
+    if (
+        in_e2e(item)
+        or "redis_server" in fixtures
+        or used & {"service.cli.dev.embedded_redis", "tests.support.sentinels"}
+    ):
         yield "redis"
     if "javascript" in fixtures:
         yield "node"

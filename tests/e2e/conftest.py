@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 
 import sandbox
 from service.cli.dev.stack import Stack
+from tests.conftest import in_e2e
 from tests.support.receiver import Receiver
 
 SAMPLES = Path(sandbox.__file__).parent / "samples"
@@ -69,11 +71,27 @@ def client_of(stack: Stack) -> TenantClient:
     return TenantClient(httpx.Client(base_url=stack.base_url, headers=headers, timeout=30), stack)
 
 
+_SHARED = pytest.StashKey[ExitStack]()
+
+
 @pytest.fixture(scope="session")
-def stack() -> Iterator[Stack]:
+def shared(pytestconfig: pytest.Config) -> Iterator[ExitStack]:
+    """Return a context for the processes that the tests of this folder share."""
+    with ExitStack() as opened:
+        pytestconfig.stash[_SHARED] = opened
+        yield opened
+
+
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """End the shared processes with the last test of this folder: they would slow down the other tests."""
+    if nextitem is not None and not in_e2e(nextitem) and (opened := item.config.stash.get(_SHARED, None)):
+        opened.close()
+
+
+@pytest.fixture(scope="session")
+def stack(shared: ExitStack) -> Stack:
     """Return a stack for tests that break nothing."""
-    with Stack(overrides=OVERRIDES) as running:
-        yield running
+    return shared.enter_context(Stack(overrides=OVERRIDES))
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import shutil
 import ssl
 import subprocess
 import sys
-from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -100,13 +100,11 @@ def run(command: list[str], environment: dict[str, str], *, cwd: Path | None = N
 
 
 @pytest.fixture(scope="session")
-def gateway(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+def gateway(stack: Stack, shared: ExitStack, tmp_path_factory: pytest.TempPathFactory) -> Gateway:
     opened = tls_gateway(stack, tmp_path_factory.mktemp("certificate"))
-    try:
-        opened.start()
-        yield opened
-    finally:
-        opened.end()
+    shared.callback(opened.end)
+    opened.start()
+    return opened
 
 
 @pytest.fixture(scope="session")
