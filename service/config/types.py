@@ -2,6 +2,7 @@
 
 import re
 from datetime import timedelta
+from itertools import pairwise
 from typing import Annotated, Any, Final
 from urllib.parse import urlsplit
 
@@ -11,6 +12,12 @@ from service.config.redis_urls import SCHEMES, Sentinels
 
 _WELL_KNOWN: Final = frozenset({"secret", "changeme", "change-me", "password", "admin", "test", "sk-1234"})
 _SHORTEST_TOKEN: Final = 16
+_KEY_BITS: Final = 256
+#: 64 random hexadecimal digits have fewer distinct ones in less than one case of ten million.
+_FEWEST_CHARACTERS: Final = 8
+_HEX: Final = re.compile(r"[0-9a-fA-F]+")
+#: Words of placeholders. A random key has one in less than one case of ten thousand.
+_WORDS: Final = ("secret", "passw", "change", "example", "gateway", "qwerty", "random")
 _PRINTABLE_ASCII: Final = re.compile(r"[!-~]+")
 _HOST: Final = re.compile(r"[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*")
 
@@ -20,6 +27,23 @@ def hard_to_guess(value: SecretStr) -> SecretStr:
     if text.lower() in _WELL_KNOWN or len(text) < _SHORTEST_TOKEN:
         raise ValueError(f"must be a random secret of at least {_SHORTEST_TOKEN} characters")
     return value
+
+
+def random_key(text: str) -> None:
+    """Check that a key holds 32 random bytes, as far as its text shows. Raises ValueError.
+
+    A person's choice is shorter or repeats itself. It could be guessed offline with a copy of Redis.
+    """
+    bits = len(text.rstrip("=")) * (4 if _HEX.fullmatch(text) else 6 if _has_both_cases(text) else 5)
+    repeats = text in (text + text)[1:-1] or len(set(text)) < _FEWEST_CHARACTERS
+    steps = sum(abs(ord(after) - ord(before)) <= 1 for before, after in pairwise(text))
+    known = any(word in text.lower() for word in _WORDS)
+    if bits < _KEY_BITS or repeats or known or steps > len(text) / 2:
+        raise ValueError("must be at least 32 random bytes; this command makes them: openssl rand -hex 32")
+
+
+def _has_both_cases(text: str) -> bool:
+    return text.lower() != text and text.upper() != text
 
 
 def _sendable(value: SecretStr) -> SecretStr:

@@ -47,6 +47,10 @@ def public_bytes(private: str) -> bytes:
     return _ed25519(private).public_key().public_bytes_raw()
 
 
+def sign(private: str, message: bytes) -> bytes:
+    return _ed25519(private).sign(message)
+
+
 def rotated(
     keys: Sequence[SigningKey], successor: SigningKey, *, overlap: timedelta, now: datetime
 ) -> tuple[SigningKey, ...]:
@@ -88,7 +92,7 @@ def _signatures(key: SigningKey, message: bytes) -> Iterable[str]:
     secret = base64.b64decode(key.secret.removeprefix(SECRET_PREFIX))
     yield f"v1,{base64.b64encode(hmac.new(secret, message, hashlib.sha256).digest()).decode()}"
     if key.private is not None:
-        yield f"v1a,{base64.b64encode(_ed25519(key.private).sign(message)).decode()}"
+        yield f"v1a,{base64.b64encode(sign(key.private, message)).decode()}"
 
 
 def _ed25519(private: str) -> Ed25519PrivateKey:

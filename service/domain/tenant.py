@@ -76,6 +76,8 @@ class Tenant:
     require_end_user: bool = False
     retired_webhook_keys: tuple[SigningKey, ...] = field(default=(), repr=False)
     """Earlier secrets that also sign until their overlap ends. Encrypted in the store."""
+    fal_signing_key: str = field(default="", repr=False)
+    """``whsk_`` and base64 of an Ed25519 seed. It signs webhooks in fal's form. "": the tenant has none yet."""
     version: int = 1
     """Number of updates; the ETag of the admin API."""
 

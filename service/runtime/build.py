@@ -43,7 +43,6 @@ from service.usecases.tenants.tenants import Tenants
 from service.usecases.tenants.usage import Usage
 from service.usecases.webhooks.endpoints import Endpoints
 from service.usecases.webhooks.redelivery import DeliveryService
-from service.webhooks.fal_signing import WebhookSigner
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +81,6 @@ class WebhookServices:
 
     endpoints: Endpoints
     deliveries: DeliveryService
-    fal_signer: WebhookSigner
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,7 +225,6 @@ def _webhooks(core: Core, tenants: Tenants) -> WebhookServices:
             connections.nudger,
             clock=clock,
         ),
-        fal_signer=WebhookSigner(settings.secret_keys()),
     )
 
 

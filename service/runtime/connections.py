@@ -33,7 +33,7 @@ from service.store.state.heartbeats import HeartbeatStore
 from service.store.tenants.end_users import EndUserStore
 from service.store.tenants.erasures import ErasureStore
 from service.store.tenants.rates import RateLimiter
-from service.store.tenants.sealing import Sealer
+from service.store.tenants.sealing import Purpose, Sealer
 from service.store.tenants.tenants import TenantStore
 from service.store.tenants.upload_tickets import UploadTicketStore
 from service.store.webhooks.deliveries import DeliveryStore
@@ -168,7 +168,7 @@ class Stores:
         self.rates = RateLimiter(redis)
         self.heartbeats = HeartbeatStore(redis)
         self.response_receipts = ResponseReceiptStore(redis)
-        self.sealer = Sealer(settings.secret_keys())
-        self.tenants = TenantStore(redis, self.sealer)
-        self.endpoints = EndpointStore(redis, self.sealer)
-        self.upload_tickets = UploadTicketStore(redis, self.sealer)
+        secret_keys = settings.secret_keys()
+        self.tenants = TenantStore(redis, Sealer(secret_keys, Purpose.TENANTS))
+        self.endpoints = EndpointStore(redis, Sealer(secret_keys, Purpose.ENDPOINTS))
+        self.upload_tickets = UploadTicketStore(redis, Sealer(secret_keys, Purpose.UPLOAD_TICKETS))

@@ -32,7 +32,6 @@ from service.usecases.tenants.erasure import ErasureJobs
 from service.usecases.webhooks.attempt_shares import AttemptShares
 from service.usecases.webhooks.delivery import DeliveryWorker
 from service.usecases.webhooks.endpoint_health import EndpointHealthMonitor
-from service.webhooks.fal_signing import WebhookSigner
 
 #: Concurrent submits in one process. fal bounds the time of each by its own timeout only.
 _SUBMITS = 100
@@ -231,7 +230,6 @@ def _delivery_worker(core: Core, endpoint_health: EndpointHealthMonitor) -> Deli
         stores.endpoints,
         endpoint_health,
         core.connections.sender,
-        WebhookSigner(settings.secret_keys()),
         schedule=RetryPolicy(settings.webhook_schedule),
         caps=Caps(receiver=settings.webhook_receiver_concurrency, unproven=settings.webhook_unproven_concurrency),
         shares=AttemptShares(

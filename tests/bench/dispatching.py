@@ -15,7 +15,7 @@ from service.cli.dev.embedded_redis import EmbeddedRedis
 from service.store.generations.generations import GenerationStore
 from service.store.queues.tenant_queue import QueueStore
 from service.store.redis.client import Redis
-from service.store.tenants.sealing import Sealer
+from service.store.tenants.sealing import Purpose, Sealer
 from service.store.tenants.tenants import TenantStore
 from tests.bench.figures import Figure, Target
 from tests.bench.scale import Scale
@@ -73,7 +73,10 @@ async def _timed(queues: list[tuple[str, int]]) -> list[list[int]]:
 @contextlib.asynccontextmanager
 async def _filled(url: str, tenants: int) -> AsyncIterator[QueueStore]:
     async with Redis(url, timeout=60) as redis:
-        records, store = TenantStore(redis, Sealer(["a-secret-key-of-the-benchmark"])), GenerationStore(redis)
+        records, store = (
+            TenantStore(redis, Sealer(["a-secret-key-of-the-benchmark"], Purpose.TENANTS)),
+            GenerationStore(redis),
+        )
         owners = [factories.tenant() for _ in range(tenants)]
         for owner in owners:
             await records.insert(owner)

@@ -11,7 +11,7 @@ from tests.conftest import client_of
 PUBLIC = {
     *(("GET", path) for path in ("/healthz", "/readyz")),
     ("GET", "/.well-known/webhook-keys/{tenant_id}/{endpoint_id}"),  # public keys
-    ("GET", "/fal/.well-known/jwks.json"),  # public keys too
+    ("GET", "/fal/.well-known/{tenant_id}/jwks.json"),  # public keys too
 }
 #: Callers of these routes have no key and sign instead: without a signature they are refused as well.
 SIGNED = {("POST", "/callbacks/fal/{generation_id}/{token}")}

@@ -22,7 +22,8 @@ NOW: Final = datetime(2026, 1, 31, 9, 30, tzinfo=UTC)
 PROMPT: Final = "a cat drinks coffee in a rocket"
 #: The discard port: nothing listens there, so an unintended call to fal fails at once.
 NOWHERE: Final = "http://127.0.0.1:9"
-SECRET_KEY: Final = "a-test-secret-key-of-enough-length"
+SECRET_KEY: Final = "a3f1c09e5b7d2846e0914bd7c8f26a35917e04dcb86f3a52d1e97c405b8a6f23"
+OTHER_SECRET_KEY: Final = "5d0b82e7fa4c196d3e8705cb92af61d48e3f7a150cd6b294f81e6d37a50c9b42"
 ADMIN_TOKEN: Final = "a-test-admin-token-of-enough-length"
 FAL_KEY: Final = "test-fal-key-id:test-fal-key-secret"
 LOOPBACK: Final = ("127.0.0.0/8", "::1/128")

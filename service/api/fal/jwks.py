@@ -1,21 +1,25 @@
-"""``/fal/.well-known/jwks.json``: the keys that verify fal-style webhooks."""
+"""``/fal/.well-known/{tenant_id}/jwks.json``: the key that verifies a tenant's fal-style webhooks."""
 
 from fastapi import APIRouter, Request, Response
 
 from service.api.fal import addresses
-from service.api.fal.openapi import FalKeySet
+from service.api.fal.openapi import TENANT_ID, FalKeySet, answers
 from service.api.fal.responses import answer
 from service.api.fal.route import FalRoute
 from service.api.http.dependencies import runtime
+from service.webhooks import fal_signing
 
 router = APIRouter(prefix=f"{addresses.PREFIX}/.well-known", tags=["fal"], route_class=FalRoute)
 
 
 @router.get(
-    "/jwks.json",
-    summary="Read the keys that sign fal-style webhooks",
-    responses={200: {"model": FalKeySet, "description": "A JSON Web Key Set."}},
+    "/{tenant_id}/jwks.json",  # noqa: FAST003  (a plain route reads it itself)
+    summary="Read the key that signs a tenant's fal-style webhooks",
+    responses={200: {"model": FalKeySet, "description": "A JSON Web Key Set."}, **answers(404, 503)},
+    openapi_extra={"parameters": [TENANT_ID]},
 )
 async def key_set(request: Request) -> Response:
-    keys = runtime(request).webhooks.fal_signer.key_set()
-    return answer(keys, request.scope["request_id"], headers={"cache-control": "public, max-age=3600"})
+    tenant_id = request.path_params["tenant_id"]
+    private = await runtime(request).tenants.service.fal_signing_key(tenant_id)
+    headers = {"cache-control": "public, max-age=3600"}
+    return answer(fal_signing.key_set(private), request.scope["request_id"], headers=headers)

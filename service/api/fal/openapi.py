@@ -229,6 +229,7 @@ ORDER: Final[dict[str, Any]] = {
     ],
 }
 PROXY: Final = {"parameters": [_parameter("header", TARGET_URL, "URL of fal that the client means.", required=True)]}
+TENANT_ID: Final = _parameter("path", "tenant_id", "The tenant, as in `X-Fal-Webhook-User-Id`.", required=True)
 TICKET: Final = {
     "parameters": [
         _parameter(

@@ -93,7 +93,7 @@ async def cancel(request: Request) -> Response:
     addresses.ENDPOINT_PATH,
     summary="Submit a request",
     description="The body is the input of the model; an invalid body is refused at once. `fal_webhook` receives the "
-    "end in fal's form, signed with a key of `/fal/.well-known/jwks.json`.",
+    "end in fal's form, signed with the key of `/fal/.well-known/{tenant_id}/jwks.json`.",
     responses={**SUBMITTED, **answers(400, 401, 402, 403, 404, 408, 413, 422, 429, 503)},
     openapi_extra={**ORDER, "parameters": [ENDPOINT, *ORDER["parameters"]]},
 )

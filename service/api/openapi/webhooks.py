@@ -59,7 +59,7 @@ of the request. Verify the signature over `webhook-id.webhook-timestamp.body` (S
 """
 _FALS_RULES: Final = """\
 Sent to the `fal_webhook` of a submit to `/fal/queue`, in the form of fal's webhooks. Verify it as fal's documentation \
-describes, with the keys of `/fal/.well-known/jwks.json`.
+describes, with the key of `/fal/.well-known/{tenant_id}/jwks.json`.
 """
 _ANSWERS: Final = {
     "2XX": {

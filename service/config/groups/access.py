@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field, SecretStr, field_validator
 
-from service.config.types import BaseUrl, Seconds, SentToken, Token, hard_to_guess
+from service.config.types import BaseUrl, Seconds, SentToken, random_key
 
 
 class AccessSettings(BaseModel):
@@ -17,10 +17,10 @@ class AccessSettings(BaseModel):
         ),
     ] = None
     secret_key: Annotated[
-        Token,
+        SecretStr,
         Field(
-            description="Encrypts tenants' secrets in Redis. Several keys, comma-separated: the first encrypts, all "
-            "decrypt."
+            description="Encrypts tenants' secrets in Redis: 32 random bytes (`openssl rand -hex 32`). Several keys, "
+            "comma-separated: the first encrypts, all decrypt."
         ),
     ]
     admin_token: Annotated[
@@ -58,9 +58,9 @@ class AccessSettings(BaseModel):
 
     @field_validator("secret_key")
     @classmethod
-    def _every_key_is_hard_to_guess(cls, value: SecretStr) -> SecretStr:
+    def _every_key_is_random(cls, value: SecretStr) -> SecretStr:
         for key in value.get_secret_value().split(","):
-            hard_to_guess(SecretStr(key.strip()))
+            random_key(key.strip())
         return value
 
     def secret_keys(self) -> list[str]:

@@ -5,6 +5,7 @@ from typing import Final
 
 from pydantic import TypeAdapter
 
+from service.domain.signing import new_private
 from service.domain.tenant import ApiKey, Tenant
 from service.store import keys
 from service.store.redis.client import Redis, Script
@@ -150,6 +151,12 @@ class TenantStore:
         record = await self._redis.execute("GET", keys.tenant(tenant_id))
         return None if record is None else self._load(record)
 
+    async def fal_signing_key(self, tenant_id: str) -> str | None:
+        """Return the key that signs webhooks in fal's form; make one for a tenant without; None: there is no tenant."""
+        while (tenant := await self.load(tenant_id)) is not None and not tenant.fal_signing_key:
+            await self.update(replace(tenant, fal_signing_key=new_private()))
+        return None if tenant is None else tenant.fal_signing_key
+
     async def look_up(self, key_id: str, before: LookedUp | None) -> LookedUp | None:
         """Return an API key with its tenant; None: there is none.
 
@@ -221,6 +228,7 @@ class TenantStore:
             tenant,
             webhook_secret=self._sealer.seal(tenant.webhook_secret),
             pseudonym_key=self._sealer.seal(tenant.pseudonym_key),
+            fal_signing_key=tenant.fal_signing_key and self._sealer.seal(tenant.fal_signing_key),
             retired_webhook_keys=tuple(
                 replace(key, secret=self._sealer.seal(key.secret)) for key in tenant.retired_webhook_keys
             ),
@@ -233,6 +241,7 @@ class TenantStore:
             tenant,
             webhook_secret=self._sealer.open(tenant.webhook_secret),
             pseudonym_key=self._sealer.open(tenant.pseudonym_key),
+            fal_signing_key=tenant.fal_signing_key and self._sealer.open(tenant.fal_signing_key),
             retired_webhook_keys=tuple(
                 replace(key, secret=self._sealer.open(key.secret)) for key in tenant.retired_webhook_keys
             ),

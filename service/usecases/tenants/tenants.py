@@ -9,7 +9,7 @@ from typing import Final
 from service.clock import Clock
 from service.domain import ids
 from service.domain.generation_view import rfc3339
-from service.domain.signing import new_secret
+from service.domain.signing import new_private, new_secret
 from service.domain.tenant import ApiKey, Limits, Pause, Scope, Tenant, hash_secret, is_key_id, new_key_text
 from service.errors import Conflict, NotFound, OverlapPromised, PreconditionFailed, TenantBusy
 from service.store.tenants.tenants import TenantStore
@@ -41,6 +41,7 @@ class Tenants:
             name=name,
             webhook_secret=new_secret(),
             pseudonym_key=secrets.token_hex(32),
+            fal_signing_key=new_private(),
             created_at=now,
             limits=limits or Limits(),
             require_end_user=require_end_user,
@@ -57,6 +58,13 @@ class Tenants:
         if tenant is None:
             raise NotFound("There is no such tenant.")
         return tenant
+
+    async def fal_signing_key(self, tenant_id: str) -> str:
+        """Return the private key that signs the tenant's webhooks in fal's form. Raises NotFound."""
+        found = await self._store.fal_signing_key(tenant_id) if ids.is_id(ids.TENANT, tenant_id) else None
+        if found is None:
+            raise NotFound("There is no such tenant.")
+        return found
 
     async def update(self, tenant_id: str, change: Callable[[Tenant], Tenant], *, version: int | None = None) -> Tenant:
         """Change a tenant, with ``version`` only if the tenant still has that version.

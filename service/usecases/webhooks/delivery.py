@@ -16,7 +16,7 @@ from service.store.webhooks.endpoints import EndpointStore
 from service.usecases.lifecycle.leases import LEASE
 from service.usecases.webhooks.attempt_shares import AttemptShares
 from service.usecases.webhooks.endpoint_health import EndpointHealthMonitor
-from service.webhooks.fal_signing import WebhookSigner
+from service.webhooks.fal_signing import fal_headers
 from service.webhooks.sender import NoReceiverResponse, ReceiverResponse, Sender
 
 _GONE = 410  # the receiver wants no more events
@@ -51,7 +51,6 @@ class DeliveryWorker:
         endpoints: EndpointStore,
         health_monitor: EndpointHealthMonitor,
         sender: Sender,
-        fal_signer: WebhookSigner,
         *,
         schedule: RetryPolicy,
         caps: Caps,
@@ -63,7 +62,6 @@ class DeliveryWorker:
         self._endpoints = endpoints
         self._health_monitor = health_monitor
         self._sender = sender
-        self._fal_signer = fal_signer
         self._schedule = schedule
         self._caps = caps
         self._shares = shares
@@ -131,7 +129,11 @@ class DeliveryWorker:
 
     async def _for_request(self, delivery: Delivery) -> Prepared | None:
         tenant = await self._tenants.load(delivery.tenant_id)
-        if tenant is not None:
+        if tenant is not None and delivery.style == "fal" and delivery.generation_id is not None:
+            private = tenant.fal_signing_key or await self._tenants.fal_signing_key(tenant.id)
+            if private is not None:
+                return self._signed_as_fal(delivery, delivery.generation_id, private)
+        elif tenant is not None:
             return self._signed(delivery, None, tenant.signing(self._clock()))
         await self._deliveries.delete(
             delivery.tenant_id, [delivery.id]
@@ -149,16 +151,17 @@ class DeliveryWorker:
         headers = {
             **({} if endpoint is None else endpoint.headers),
             "content-type": "application/json",
-            **self._signature(delivery, keys, body, now),
+            **signed_headers(keys, delivery.id, body, now),
         }
         return Prepared(delivery, endpoint, headers, body, now)
 
-    def _signature(
-        self, delivery: Delivery, keys: tuple[SigningKey, ...], body: bytes, now: datetime
-    ) -> dict[str, str]:
-        if delivery.style == "fal" and delivery.generation_id is not None:
-            return self._fal_signer.headers(delivery.generation_id, delivery.tenant_id, body, now)
-        return signed_headers(keys, delivery.id, body, now)
+    def _signed_as_fal(self, delivery: Delivery, generation_id: str, private: str) -> Prepared:
+        now, body = self._clock(), delivery.body.encode()
+        headers = {
+            "content-type": "application/json",
+            **fal_headers(private, generation_id, delivery.tenant_id, body, now),
+        }
+        return Prepared(delivery, None, headers, body, now)
 
     async def _has_same_url(self, endpoint: Endpoint | None) -> bool:
         """Return False if the tenant has changed the URL meanwhile: the response concerns the old URL only."""

@@ -233,8 +233,8 @@ async def test_secret_key_other_decrypts_nothing(operator: httpx.AsyncClient, re
     from service.runtime import open_runtime
 
     tenant = await created(operator)
-    other_api = factories.settings(redis_url, secret_key="another-secret-key-of-enough-length")
-    rotated = factories.settings(redis_url, secret_key=f"a-new-secret-key-of-enough-length,{factories.SECRET_KEY}")
+    other_api = factories.settings(redis_url, secret_key=factories.OTHER_SECRET_KEY)
+    rotated = factories.settings(redis_url, secret_key=f"{factories.OTHER_SECRET_KEY},{factories.SECRET_KEY}")
 
     async with open_runtime(other_api) as without:
         with pytest.raises(Unavailable, match="GATEWAY_SECRET_KEY"):

@@ -25,7 +25,7 @@ from tests.support import factories
 
 Run = Callable[..., Result]
 Within = Callable[[Callable[[Runtime], Awaitable[Any]]], Any]
-NEW_SECRET_KEY = "another-test-secret-key-of-enough-length"
+NEW_SECRET_KEY = factories.OTHER_SECRET_KEY
 
 
 @pytest.fixture
@@ -260,7 +260,11 @@ def test_settings_not_json_is_named(run: Run, monkeypatch: pytest.MonkeyPatch) -
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
-        ("GATEWAY_SECRET_KEY", "short", "must be a random secret of at least 16 characters. (Encrypts "),
+        (
+            "GATEWAY_SECRET_KEY",
+            "short",
+            "must be at least 32 random bytes; this command makes them: openssl rand -hex 32. (Encrypts ",
+        ),
         ("GATEWAY_WEBHOOK_ALLOWED_NETWORKS", '["inside"]', "Input is not a valid IPv4 network. (Non-public networks "),
     ],
 )

@@ -28,7 +28,6 @@ from tests.support import factories
 from tests.support.redis_configuration import configured
 from tests.support.sentinels import Watched
 
-OTHER_SECRET_KEY = "another-test-secret-key-of-enough-length"
 SECRETS = (factories.FAL_KEY, factories.SECRET_KEY, factories.ADMIN_TOKEN)
 
 
@@ -319,7 +318,7 @@ async def test_doctor_wrong_secret_key_fails(settings: Settings) -> None:
     async with open_runtime(settings) as runtime:
         await runtime.tenants.service.create("acme")
     assert await status_of(settings, "secret key") is CheckStatus.OK
-    other = settings.model_copy(update={"secret_key": SecretStr(OTHER_SECRET_KEY)})
+    other = settings.model_copy(update={"secret_key": SecretStr(factories.OTHER_SECRET_KEY)})
     assert await status_of(other, "secret key") is CheckStatus.FAIL
 
 

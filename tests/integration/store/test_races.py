@@ -25,7 +25,7 @@ from service.store.money.money import MoneyStore
 from service.store.queues.due import DueStore
 from service.store.queues.tenant_queue import QueueStore
 from service.store.redis.client import Redis
-from service.store.tenants.sealing import Sealer
+from service.store.tenants.sealing import Purpose, Sealer
 from service.store.tenants.tenants import TenantStore
 from service.store.webhooks.deliveries import DeliveryStore
 from tests.support import factories
@@ -358,7 +358,7 @@ async def test_finish_of_unconfirmed_adds_it_to_given_up(redis: Redis, request_i
 
 async def test_insert_races_one_record_is_written(racers: list[Redis]) -> None:
     tenant = factories.tenant()
-    sealer = Sealer(["a-secret-key-for-this-test"])
+    sealer = Sealer(["a-secret-key-for-this-test"], Purpose.TENANTS)
     inserted = await asyncio.gather(*(TenantStore(redis, sealer).insert(tenant) for redis in racers))
     assert Counter(inserted) == {True: 1, False: RACERS - 1}
     assert await TenantStore(racers[0], sealer).load(tenant.id) == tenant
@@ -366,7 +366,7 @@ async def test_insert_races_one_record_is_written(racers: list[Redis]) -> None:
 
 async def test_insert_key_without_tenant_is_refused(redis: Redis) -> None:
     key, _ = factories.api_key(factories.tenant().id)
-    assert not await TenantStore(redis, Sealer(["a-secret-key-for-this-test"])).insert_key(key)
+    assert not await TenantStore(redis, Sealer(["a-secret-key-for-this-test"], Purpose.TENANTS)).insert_key(key)
     assert await redis.execute("DBSIZE") == 0
 
 

@@ -255,7 +255,7 @@ async def test_secret_key_rotation_keeps_endpoint_secrets(
 ) -> None:
     made = await endpoint(api, HOOK)
     await api.post(f"{ENDPOINTS}/default/rotate-secret", json={})
-    new = "another-secret-key-of-enough-length"
+    new = factories.OTHER_SECRET_KEY
     both = factories.settings(redis_url, secret_key=SecretStr(f"{new},{factories.SECRET_KEY}"))
     async with open_runtime(both) as runtime:
         await runtime.tenants.service.reseal()

@@ -18,7 +18,7 @@ from service.domain.webhook_endpoint import MOST_ENDPOINTS, Disabled, Endpoint
 from service.runtime import Runtime
 from service.store import keys
 from service.store.redis.client import Redis
-from service.store.tenants.sealing import Sealer
+from service.store.tenants.sealing import Purpose, Sealer
 from service.store.webhooks.deliveries import DeliveryStore
 from service.store.webhooks.endpoints import EndpointStore, queue_name
 from service.usecases.webhooks.fanout import endpoint_events
@@ -34,7 +34,7 @@ DAY = timedelta(days=1)
 async def racers(redis_url: str) -> AsyncIterator[list[EndpointStore]]:
     async with AsyncExitStack() as stack:
         opened = [await stack.enter_async_context(Redis(redis_url, timeout=5)) for _ in range(RACERS)]
-        yield [EndpointStore(redis, Sealer([SECRET_KEY])) for redis in opened]
+        yield [EndpointStore(redis, Sealer([SECRET_KEY], Purpose.ENDPOINTS)) for redis in opened]
 
 
 def fresh(tenant_id: str) -> Endpoint:

@@ -1,6 +1,10 @@
 """Settings: reading, validation, the environment of child processes, and redaction of secrets."""
 
+import base64
+import secrets
 import traceback
+import uuid
+from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
 from ipaddress import ip_network
@@ -11,9 +15,10 @@ import pytest
 from pydantic import SecretStr, ValidationError
 
 from service.config.settings import PREFIX, Settings
+from service.config.types import random_key
 from tests.support import factories
 
-REQUIRED = {"GATEWAY_FAL_KEY": "id:secret", "GATEWAY_SECRET_KEY": "k" * 32}
+REQUIRED = {"GATEWAY_FAL_KEY": "id:secret", "GATEWAY_SECRET_KEY": factories.SECRET_KEY}
 
 #: Every setting with a value that is not its default.
 EVERYTHING: dict[str, Any] = {
@@ -32,7 +37,9 @@ EVERYTHING: dict[str, Any] = {
     "fal_model": "bytedance/seedance-2.0/fast/image-to-video",
     "fal_timeout": timedelta(seconds=7, milliseconds=500),
     "public_url": "https://gateway.example.com",
-    "secret_key": SecretStr("hush-secret-key-number-one, hush-secret-key-number-two"),
+    "secret_key": SecretStr(
+        "hushJd8xKq2VwZp7RtY5mNc1LbG9sFhT3eUa6oWiPkQrXvB, hushZr4TgYc8WnLq1XbVm6KsJp3HdRf9EuAo7iQkUyPtNwS"
+    ),
     "admin_token": SecretStr("hush-admin-token-xyz"),
     "max_body_bytes": 2048,
     "max_upload_bytes": 4096,
@@ -84,6 +91,8 @@ EVERYTHING: dict[str, Any] = {
     "event_stream_longest": timedelta(minutes=5),
     "retention": timedelta(days=3),
     "shutdown_grace": timedelta(0),
+    "connections": 100,
+    "keep_alive": timedelta(seconds=90),
     "metrics_port": 9100,
     "metrics_host": "10.0.0.5",
     "log_level": "DEBUG",
@@ -131,7 +140,7 @@ def test_environment_gives_another_process_equal_settings(monkeypatch: pytest.Mo
 
 @pytest.mark.parametrize("name", sorted(EVERYTHING))
 def test_environment_preserves_each_setting(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    original = Settings(**{"fal_key": "id:secret", "secret_key": "k" * 32, name: EVERYTHING[name]})
+    original = Settings(**{"fal_key": "id:secret", "secret_key": factories.SECRET_KEY, name: EVERYTHING[name]})
     for variable, value in original.environment().items():
         monkeypatch.setenv(variable, value)
 
@@ -187,25 +196,60 @@ def test_environment_has_only_settings_that_were_set() -> None:
 WEAK = ["", "short", "x" * 15, "secret", "changeme", "CHANGEME", "password", "sk-1234"]
 
 
-@pytest.mark.parametrize("name", ["GATEWAY_SECRET_KEY", "GATEWAY_ADMIN_TOKEN"])
 @pytest.mark.parametrize("weak", WEAK)
-def test_secret_weak_is_refused(environment: pytest.MonkeyPatch, name: str, weak: str) -> None:
-    environment.setenv(name, weak)
+def test_admin_token_weak_is_refused(environment: pytest.MonkeyPatch, weak: str) -> None:
+    environment.setenv("GATEWAY_ADMIN_TOKEN", weak)
 
     with pytest.raises(ValidationError, match="random secret of at least 16 characters"):
         Settings()
 
 
-@pytest.mark.parametrize("weak", ["secret,changeme,password", "," * 20, "k" * 32 + ",secret", "k" * 32 + ","])
-def test_secret_key_any_weak_of_several_is_refused(environment: pytest.MonkeyPatch, weak: str) -> None:
+#: Too short, or not random, whatever their length.
+WEAK_KEYS = [
+    *WEAK,
+    factories.SECRET_KEY[:-1],
+    secrets.token_hex(16),
+    secrets.token_urlsafe(31),
+    str(uuid.uuid4()),
+    "a-test-secret-key-of-enough-length",
+    "change-me-change-me-Change-Me-change-me-change-me-change-me",
+    "k" * 64,
+    "ab" * 40,
+    factories.SECRET_KEY[:16] * 4,
+    "0123456789abcdef" * 4,
+    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789",
+    "This-is-the-SECRET-of-our-deployment-and-it-is-long-enough-1",
+]
+
+
+@pytest.mark.parametrize("weak", [*WEAK_KEYS, *(f"{factories.SECRET_KEY},{weak}" for weak in WEAK_KEYS), "," * 20])
+def test_secret_key_weak_is_refused(environment: pytest.MonkeyPatch, weak: str) -> None:
     environment.setenv("GATEWAY_SECRET_KEY", weak)
 
-    with pytest.raises(ValidationError, match="random secret of at least 16 characters"):
+    with pytest.raises(ValidationError, match="at least 32 random bytes; this command makes them: openssl"):
         Settings()
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: secrets.token_hex(32),
+        lambda: secrets.token_hex(32).upper(),
+        lambda: secrets.token_urlsafe(32),
+        lambda: base64.b64encode(secrets.token_bytes(32)).decode(),
+        lambda: base64.b32encode(secrets.token_bytes(32)).decode(),
+    ],
+)
+def test_secret_key_random_is_accepted(make: Callable[[], str]) -> None:
+    for _ in range(2000):
+        random_key(make())
 
 
 def test_secret_keys_are_split_at_commas() -> None:
-    assert Settings(**EVERYTHING).secret_keys() == ["hush-secret-key-number-one", "hush-secret-key-number-two"]
+    assert Settings(**EVERYTHING).secret_keys() == [
+        "hushJd8xKq2VwZp7RtY5mNc1LbG9sFhT3eUa6oWiPkQrXvB",
+        "hushZr4TgYc8WnLq1XbVm6KsJp3HdRf9EuAo7iQkUyPtNwS",
+    ]
 
 
 WRONG = [

@@ -7,16 +7,17 @@ import pytest
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from service.webhooks.fal_signing import WebhookSigner
-from tests.support.factories import NOW, SECRET_KEY
+from service.domain.signing import PRIVATE_PREFIX, new_private
+from service.webhooks.fal_signing import fal_headers, key_set
+from tests.support.factories import NOW
 
-OTHER = "another-secret-key-of-enough-length"
+PRIVATE = new_private()
 
 
-def public(signer: WebhookSigner, index: int = 0) -> Ed25519PublicKey:
-    x = signer.key_set()["keys"][index]["x"]
-    assert not x.endswith("=")
-    return Ed25519PublicKey.from_public_bytes(base64.urlsafe_b64decode(x + "="))
+def public(private: str) -> Ed25519PublicKey:
+    (key,) = key_set(private)["keys"]
+    assert not key["x"].endswith("=")
+    return Ed25519PublicKey.from_public_bytes(base64.urlsafe_b64decode(key["x"] + "="))
 
 
 def verify(key: Ed25519PublicKey, headers: dict[str, str], body: bytes) -> None:
@@ -25,31 +26,23 @@ def verify(key: Ed25519PublicKey, headers: dict[str, str], body: bytes) -> None:
     key.verify(bytes.fromhex(headers["x-fal-webhook-signature"]), "\n".join(lines).encode())
 
 
-def test_signing_key_is_equal_in_every_process() -> None:
-    headers = WebhookSigner([SECRET_KEY]).headers("gen_1", "ten_1", b"{}", NOW)
-    verify(public(WebhookSigner([SECRET_KEY])), headers, b"{}")
+def test_signature_verifies_with_key_set() -> None:
+    headers = fal_headers(PRIVATE, "gen_1", "ten_1", b"{}", NOW)
+    verify(public(PRIVATE), headers, b"{}")
     assert headers["x-fal-webhook-timestamp"] == str(int(NOW.timestamp()))
+    with pytest.raises(InvalidSignature):
+        verify(public(new_private()), headers, b"{}")
 
 
 @pytest.mark.parametrize("name", ["request-id", "user-id", "timestamp"])
 def test_signature_of_changed_part_is_invalid(name: str) -> None:
-    signer = WebhookSigner([SECRET_KEY])
-    headers = signer.headers("gen_1", "ten_1", b"{}", NOW)
+    headers = fal_headers(PRIVATE, "gen_1", "ten_1", b"{}", NOW)
     with pytest.raises(InvalidSignature):
-        verify(public(signer), headers, b"{ }")
+        verify(public(PRIVATE), headers, b"{ }")
     headers[f"x-fal-webhook-{name}"] += "0"
     with pytest.raises(InvalidSignature):
-        verify(public(signer), headers, b"{}")
-
-
-def test_signing_key_is_published_before_rotation() -> None:
-    both = WebhookSigner([OTHER, SECRET_KEY])
-    headers = both.headers("gen_1", "ten_1", b"{}", NOW)
-    verify(public(WebhookSigner([SECRET_KEY])), headers, b"{}")  # receivers with the earlier key set
-    assert public(both, 0) == public(WebhookSigner([OTHER]))
-    assert len(both.key_set()["keys"]) == 2
+        verify(public(PRIVATE), headers, b"{}")
 
 
 def test_key_set_has_no_secret() -> None:
-    assert SECRET_KEY not in str(WebhookSigner([SECRET_KEY]).key_set())
-    assert public(WebhookSigner([SECRET_KEY])) != public(WebhookSigner([OTHER]))
+    assert PRIVATE.removeprefix(PRIVATE_PREFIX)[:20] not in str(key_set(PRIVATE))

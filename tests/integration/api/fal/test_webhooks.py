@@ -8,10 +8,14 @@ from typing import Any
 
 import httpx
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from pydantic_core import from_json
 
+from service.config.settings import Settings
 from service.domain.failure import Failure
+from service.domain.tenant import Tenant
 from service.domain.work_queue import WorkQueue
 from service.runtime import Runtime
 from tests.integration.api.fal.conftest import request_path, submitted
@@ -38,7 +42,7 @@ async def delivered(runtime: Runtime) -> None:
 
 async def verified(client: httpx.AsyncClient, came: Received) -> dict[str, Any]:
     """Verify as fal's documentation describes. Raises if the signature is invalid."""
-    answer = await client.get("/fal/.well-known/jwks.json")
+    answer = await client.get(f"/fal/.well-known/{came.headers['x-fal-webhook-user-id']}/jwks.json")
     assert answer.status_code == 200
     names = ("request-id", "user-id", "timestamp")
     lines = [*(came.headers[f"x-fal-webhook-{name}"] for name in names), hashlib.sha256(came.body).hexdigest()]
@@ -142,7 +146,24 @@ async def test_fal_webhook_replay_is_signed_again(
     assert again.headers["x-fal-webhook-timestamp"] != first.headers["x-fal-webhook-timestamp"]
 
 
-async def test_fal_key_set_has_no_secret(anonymous: httpx.AsyncClient) -> None:
-    answer = await anonymous.get("/fal/.well-known/jwks.json")
+async def test_fal_key_set_is_of_one_tenant_and_random(
+    anonymous: httpx.AsyncClient, runtime: Runtime, tenant: Tenant, settings: Settings
+) -> None:
+    """A key that is derived from the secret key could be used to guess the secret key offline."""
+    other = await runtime.tenants.service.create("other")
+    found = [(await anonymous.get(f"/fal/.well-known/{t.id}/jwks.json")).json()["keys"] for t in (tenant, other)]
+    assert [len(keys) for keys in found] == [1, 1]
+    assert found[0][0]["x"] != found[1][0]["x"]
+    info = b"seedance-gateway fal webhooks"
+    for secret in settings.secret_keys():
+        seed = HKDF(SHA256(), 32, salt=None, info=info).derive(secret.encode())
+        public = Ed25519PrivateKey.from_private_bytes(seed).public_key().public_bytes_raw()
+        assert base64.urlsafe_b64encode(public).rstrip(b"=").decode() not in str(found)
+    for unknown in (factories.tenant().id, "x", f"{tenant.id}x"):
+        assert (await anonymous.get(f"/fal/.well-known/{unknown}/jwks.json")).status_code == 404
+
+
+async def test_fal_key_set_has_no_secret(anonymous: httpx.AsyncClient, tenant: Tenant) -> None:
+    answer = await anonymous.get(f"/fal/.well-known/{tenant.id}/jwks.json")
     assert {name for key in answer.json()["keys"] for name in key} == {"kty", "crv", "x", "use", "alg"}
-    assert factories.SECRET_KEY not in answer.text
+    assert tenant.fal_signing_key.removeprefix("whsk_")[:20] not in answer.text
