@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 from starlette.types import ASGIApp
 
-from service import build_info, gc_tuning
+from service import build_info, gc_tuning, process_memory
 from service.api import callbacks, routes
 from service.api.fal import addresses, proxy
 from service.api.fal import uploads as fal_uploads
@@ -74,6 +74,7 @@ def create_app(settings: Settings) -> FastAPI:
 
 def from_environment() -> FastAPI:
     """Build the app for ``uvicorn --factory service.app:from_environment``."""
+    process_memory.protect()  # a child of `serve --workers` starts without the command line
     log.catch_uncaught()
     app = create_app(Settings())
     log.get(__name__).info("process_started", **build_info.describe())

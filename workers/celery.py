@@ -11,7 +11,7 @@ from celery.signals import (
     worker_shutdown,
 )
 
-from service import build_info
+from service import build_info, process_memory
 from service.config.settings import Settings
 from service.observability import health_server, log
 from service.tasks import beat_schedule, celery_app
@@ -35,6 +35,7 @@ app.conf.update(
 def _configure_logging(**_: Any) -> None:
     log.configure(settings.log_level, secrets=settings.secrets(), log_format=settings.log_format)
     log.catch_uncaught()
+    process_memory.protect()
     _announce()
 
 

@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator
 from datetime import timedelta
-from typing import Any, Final, get_args
+from typing import Any, Final
 
-from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined, to_json
 
 from reference import markdown
+from service.config.secret_files import SUFFIX, is_secret
 from service.config.settings import PREFIX, Settings
 
 #: Heading, and the beginnings of the names below it. The last heading has all other settings.
@@ -28,11 +28,15 @@ _INTRODUCTION: Final = """\
 
 Gateways, workers and beat read the same environment variables, once, when they start. A time is a number of seconds
 (`30`) or an ISO 8601 duration (`PT30S`); a list is JSON (`["480p","720p"]`); an amount of money is US dollars.
-`required`: the process does not start without the variable. `unset`: no value is the default."""
+`required`: the process does not start without the variable. `unset`: no value is the default.
+
+Secrets can come from files: with `_FILE` after its name, a variable is the path of a file that has the value. White
+space around the value is removed. To set both variables is an error. These settings have a file: {files}."""
 
 
 def page() -> str:
-    parts = [_INTRODUCTION]
+    files = (f"`{PREFIX}{name.upper()}{SUFFIX}`" for name, field in Settings.model_fields.items() if is_secret(field))
+    parts = [_INTRODUCTION.format(files=", ".join(files))]
     for heading, names in _grouped():
         rows = [(f"`{PREFIX}{name.upper()}`", _default(field), field.description or "") for name, field in names]
         parts += [f"## {heading}", markdown.table(("Variable", "Default", "Meaning"), rows)]
@@ -50,12 +54,8 @@ def _default(field: FieldInfo) -> str:
     if field.default is PydanticUndefined:
         return "required"
     if field.default in (None, ()):
-        return "unset" if field.default is None or _is_secret(field) else "none"
+        return "unset" if field.default is None or is_secret(field) else "none"
     return f"`{_as_variable(field.default)}`"
-
-
-def _is_secret(field: FieldInfo) -> bool:
-    return SecretStr in (field.annotation, *get_args(field.annotation))
 
 
 def _as_variable(value: Any) -> str:

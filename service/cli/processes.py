@@ -32,11 +32,13 @@ def serve(
     """Run the HTTP gateway. It reads the GATEWAY_* variables."""
     import uvicorn  # noqa: PLC0415
 
+    from service import process_memory  # noqa: PLC0415
     from service.api.http.connection_limits import limited  # noqa: PLC0415
     from service.cli.ops.session import read_settings  # noqa: PLC0415
     from service.observability import log  # noqa: PLC0415
     from service.observability.multiprocess import sharing_metrics  # noqa: PLC0415
 
+    process_memory.protect()
     settings = read_settings()
     # With several processes, this configures the parent's log.
     log.configure(settings.log_level, secrets=settings.secrets(), log_format=settings.log_format)

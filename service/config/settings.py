@@ -7,7 +7,7 @@ from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
 from pydantic import SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from service.config.groups.access import AccessSettings
 from service.config.groups.dispatch import DispatchSettings
@@ -18,6 +18,7 @@ from service.config.groups.store import StoreSettings
 from service.config.groups.streams import StreamSettings
 from service.config.groups.videos import VideoSettings
 from service.config.groups.webhooks import WebhookSettings
+from service.config.secret_files import SecretFiles
 
 PREFIX: Final = "GATEWAY_"
 
@@ -37,6 +38,19 @@ class Settings(
     """Settings of the gateway and the workers. Times are seconds (``30``) or ISO 8601 durations (``PT30S``)."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", frozen=True, hide_input_in_errors=True)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Read arguments first, then files of secrets, then the environment."""
+        del dotenv_settings, file_secret_settings
+        return init_settings, SecretFiles(settings_cls, PREFIX), env_settings
 
     @property
     def submit_grace(self) -> timedelta:

@@ -6,7 +6,6 @@ decoded in a separate process: its memory is limited, and it can be killed durin
 
 import io
 import json
-import resource
 import sys
 import warnings
 from collections.abc import Callable
@@ -16,12 +15,9 @@ from typing import Final
 from PIL import Image, ImageOps, JpegImagePlugin, PngImagePlugin, WebPImagePlugin
 
 from service.errors import BadImage, ImageFormat, ImageTooManyPixels, ImageUnreadable
+from service.media.confinement import confine
 from service.media.formats import Format, format_of
 from service.media.structure import cleaned
-
-#: Bytes: Python, Pillow, three copies of an image of 40 million pixels, and a margin.
-_MEMORY: Final = 1_200_000_000
-_CPU_SECONDS: Final = 30
 
 _ORIENTATION: Final = 0x0112
 _ROTATIONS: Final = range(2, 9)  # 1 is upright
@@ -121,8 +117,7 @@ def _rotated(kind: Format, content: bytes) -> tuple[bytes, Image.Image]:
 
 
 def main() -> None:
-    resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
-    resource.setrlimit(resource.RLIMIT_CPU, (_CPU_SECONDS, _CPU_SECONDS))
+    confine()
     Image.MAX_IMAGE_PIXELS = None  # the gateway's own limit applies
     try:
         inspected, clean = inspect(sys.stdin.buffer.read(), most_pixels=int(sys.argv[1]))

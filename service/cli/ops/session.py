@@ -9,6 +9,7 @@ import typer
 from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
+from service.config.secret_files import SecretFileError
 from service.config.settings import PREFIX, Settings
 from service.errors import GatewayError, Invalid, StoreUnavailable
 
@@ -28,6 +29,9 @@ def read_settings() -> Settings:
         for fault in error.errors(include_input=False, include_url=False):
             missing = fault["type"] == "missing"
             _print_fault(str(fault["loc"][0]), "is required" if missing else fault["msg"].removeprefix("Value error, "))
+        raise typer.Exit(2) from None
+    except SecretFileError as error:
+        _print_fault(error.field, error.fault)
         raise typer.Exit(2) from None
     except SettingsError as error:
         (field,) = _FIELD.findall(str(error)) or ("*",)

@@ -92,6 +92,8 @@ EVERYTHING: dict[str, Any] = {
     "retention": timedelta(days=3),
     "shutdown_grace": timedelta(0),
     "connections": 100,
+    "reads_per_request": 700,
+    "reads_per_tenant": 70_000,
     "keep_alive": timedelta(seconds=90),
     "metrics_port": 9100,
     "metrics_host": "10.0.0.5",
