@@ -8,18 +8,13 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp
 
 from service import build_info, gc_tuning, process_memory
-from service.api import callbacks, routes
-from service.api.fal import addresses, proxy
-from service.api.fal import uploads as fal_uploads
+from service.api import routes
 from service.api.fal.cors import Cors
-from service.api.http import multipart
 from service.api.http.error_handlers import UnhandledErrorMiddleware
-from service.api.http.middleware import BodyLimit, RequestContextMiddleware
+from service.api.http.middleware import RequestContextMiddleware
 from service.api.http.shutdown import on_stop_signal
 from service.api.metrics import serving_metrics
-from service.api.v1 import generations, uploads
 from service.config.settings import Settings
-from service.domain import callback
 from service.observability import log, tracing
 from service.runtime import open_runtime
 
@@ -55,19 +50,7 @@ def create_app(settings: Settings) -> FastAPI:
         },  # the gateway's own are in middleware, at a third of the cost
     )
     routes.install(app)
-    inline = max(settings.max_body_bytes, settings.max_inline_bytes)
     app.add_middleware(UnhandledErrorMiddleware)
-    app.add_middleware(
-        BodyLimit,
-        limit=settings.max_body_bytes,
-        exact={generations.PATH: inline},
-        others={
-            uploads.PATH: settings.max_upload_bytes + multipart.OVERHEAD,  # the image itself has its own limit
-            fal_uploads.PATH: settings.max_upload_bytes,
-            callback.PATH: callbacks.LARGEST_BODY,
-            **dict.fromkeys((addresses.QUEUE, addresses.RUN, proxy.PATH), inline),
-        },
-    )
     app.add_middleware(Cors, origins=settings.cors_origins)
     return app
 

@@ -37,6 +37,7 @@ GatewayError
 │   ├── RateLimited              requests per minute
 │   ├── TooManyStreams           open event streams
 │   ├── TooManyWaiting           requests that wait for a generation
+│   ├── TooManyBytes             bytes of bodies and uploads in progress
 │   ├── QueueFull                queued generations
 │   └── EndUserLimited           generations of the end user today
 └── Unavailable             503  retry later; nothing was changed
@@ -271,6 +272,10 @@ class TooManyStreams(TooMany):
 
 class TooManyWaiting(TooMany):
     code, title = "too_many_waiting", "Too many waiting requests"
+
+
+class TooManyBytes(TooMany):
+    code, title = "too_many_bytes", "Too many bytes in progress"
 
 
 class QueueFull(TooMany):

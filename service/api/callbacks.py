@@ -4,7 +4,8 @@ from typing import Final
 
 from fastapi import APIRouter, Request, Response
 
-from service.api.http.dependencies import runtime, whole_body
+from service.api.http.bodies import whole_body
+from service.api.http.dependencies import runtime
 from service.api.http.responses import json_response
 from service.api.schemas import CallbackView, problems
 from service.domain.callback import PATH
@@ -30,7 +31,7 @@ router = APIRouter(prefix=PATH, tags=["callbacks"])
     },
 )
 async def receive(request: Request, generation_id: str, token: str) -> Response:
-    body = await whole_body(request, within=_BODY_SECONDS)
+    body = await whole_body(request, limit=LARGEST_BODY, within=_BODY_SECONDS)
     await runtime(request).generations.fal_callbacks.receive(generation_id, token, request.headers, body)
     answer: CallbackView = {"status": "ok"}
     return json_response(answer)

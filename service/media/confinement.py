@@ -14,19 +14,12 @@ from typing import Final
 
 #: Bytes: Python, Pillow, three copies of an image of 40 million pixels, and a margin.
 MEMORY: Final = 1_200_000_000
-CPU_SECONDS: Final = 30
-#: Bytes of the cleaned image: an image of 40 million pixels, encoded again without any compression, and a margin.
+CPU_SECONDS: Final = 20
+#: Bytes of the cleaned image, without a setting: an image of 40 million pixels, without any compression, and a margin.
 LARGEST_FILE: Final = 256_000_000
 #: Standard streams, and files that an import may open.
 OPEN_FILES: Final = 32
 
-_LIMITS: Final = {
-    resource.RLIMIT_AS: MEMORY,
-    resource.RLIMIT_CPU: CPU_SECONDS,
-    resource.RLIMIT_FSIZE: LARGEST_FILE,
-    resource.RLIMIT_NOFILE: OPEN_FILES,
-    resource.RLIMIT_CORE: 0,
-}
 _PR_SET_SECCOMP, _PR_SET_NO_NEW_PRIVS, _SECCOMP_MODE_FILTER = 22, 38, 2
 #: By machine: the kernel's number of the architecture, and of the calls socket, socketpair, connect, clone, fork,
 #: vfork, clone3, execve, execveat, ptrace and io_uring_setup (which opens sockets too). ARM64 has no fork and no vfork.
@@ -41,9 +34,16 @@ _ALLOW, _EPERM = 0x7FFF0000, 0x00050001
 _NUMBER_AT, _ARCHITECTURE_AT = 0, 4
 
 
-def confine() -> bool:
+def confine(*, memory: int = MEMORY, cpu_seconds: int = CPU_SECONDS, largest_file: int = LARGEST_FILE) -> bool:
     """Confine this process for good. Return whether network and programs are refused too."""
-    for kind, limit in _LIMITS.items():
+    limits = {
+        resource.RLIMIT_AS: memory,
+        resource.RLIMIT_CPU: cpu_seconds,
+        resource.RLIMIT_FSIZE: largest_file,
+        resource.RLIMIT_NOFILE: OPEN_FILES,
+        resource.RLIMIT_CORE: 0,
+    }
+    for kind, limit in limits.items():
         resource.setrlimit(kind, (limit, limit))
     if sys.platform != "linux":
         return False

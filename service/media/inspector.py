@@ -1,4 +1,4 @@
-"""Runs inspections as child processes: bounded in number and time, without the gateway's secrets."""
+"""Runs inspections as child processes: bounded in number, time and memory, without the gateway's secrets."""
 
 import asyncio
 import contextlib
@@ -15,18 +15,37 @@ from service.errors import (
     ImageTrailingData,
     ImageTruncated,
     ImageUnreadable,
+    TooLarge,
 )
 from service.media import formats
-from service.media.formats import MAGIC_LENGTH, format_of
+from service.media.confinement import CPU_SECONDS, MEMORY
+from service.media.decoder_slots import DecoderSlots
+from service.media.dimensions import HEAD_LENGTH, pixels
+from service.media.formats import Format, format_of
 
-#: Concurrent inspections: each takes a CPU and up to a gigabyte, so more would not be faster.
-_CONCURRENT: Final = 2
-_SECONDS: Final = 60.0
+#: Work of a pixel of each format, relative to JPEG: decoding, rotating and encoding again.
+_WORK: Final[dict[Format, int]] = {"jpeg": 1, "png": 4, "webp": 8}
+#: Most work of a small image: 16 million pixels of a JPEG, 4 of a PNG, 2 of a WebP. It takes a second of CPU.
+_SMALL_WORK: Final = 16_000_000
 _FAULTS: Final[dict[str, type[BadImage]]] = {
     kind.code: kind for kind in (ImageFormat, ImageTooManyPixels, ImageTrailingData, ImageTruncated, ImageUnreadable)
 }
 #: All of our environment that a decoder of strangers' files gets to see.
 _ENVIRONMENT: Final = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "SYSTEMROOT")
+
+
+@dataclass(frozen=True, slots=True)
+class _Limits:
+    """Bounds of one inspection. At a bound its process ends, and its upload fails alone."""
+
+    cpu_seconds: int
+    memory: int
+    seconds: float
+    """On the clock: a busy machine needs longer than its CPU time."""
+
+
+_SMALL: Final = _Limits(cpu_seconds=5, memory=600_000_000, seconds=20.0)
+_LARGE: Final = _Limits(cpu_seconds=CPU_SECONDS, memory=MEMORY, seconds=60.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,42 +57,54 @@ class Picture:
 
 
 class Inspector:
-    def __init__(self, *, most_pixels: int) -> None:
+    def __init__(self, *, most_pixels: int, most_bytes: int) -> None:
         self._most_pixels = most_pixels
-        self._room = asyncio.Semaphore(_CONCURRENT)
+        self._most_bytes = most_bytes
+        self._slots = DecoderSlots()
 
     async def inspect(
-        self, source: IO[bytes], target: IO[bytes], *, content_type: str | None = None, pointer: str = ""
+        self,
+        tenant_id: str,
+        source: IO[bytes],
+        target: IO[bytes],
+        *,
+        content_type: str | None = None,
+        pointer: str = "",
     ) -> Picture:
-        """Write the cleaned image to ``target``. Raises a BadImage for ``pointer``."""
+        """Write the cleaned image to ``target``. Raises a BadImage for ``pointer``, or TooLarge."""
         source.seek(0)
-        found = format_of(source.read(MAGIC_LENGTH))
+        head = source.read(HEAD_LENGTH)
+        found = format_of(head)
         if found is None or (content_type is not None and content_type != formats.content_type(found)):
             raise ImageFormat(f"the bytes are no {content_type or 'JPEG, PNG or WebP'}", pointer=pointer)
+        is_large = _is_large(found, head)
         source.seek(0)
-        async with self._room:
-            answer = await self._run(source, target)
+        async with self._slots.slot(tenant_id, is_large=is_large):
+            answer = await self._run(source, target, _LARGE if is_large else _SMALL)
         match answer:
+            case {"code": TooLarge.code, "reason": str(reason)}:
+                raise TooLarge(reason)
             case {"code": str(code), "reason": str(reason)}:
                 raise _FAULTS.get(code, ImageUnreadable)(reason, pointer=pointer)
             case {"width": int(width), "height": int(height)}:
                 return Picture(formats.content_type(found), formats.SUFFIX[found], width, height)
         raise ImageUnreadable("The image cannot be decoded.", pointer=pointer)
 
-    async def _run(self, source: IO[bytes], target: IO[bytes]) -> object:
+    async def _run(self, source: IO[bytes], target: IO[bytes], limits: _Limits) -> object:
         """Return the inspection's JSON output; None if the process died."""
+        arguments = (self._most_pixels, self._most_bytes, limits.cpu_seconds, limits.memory)
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
             "service.media.inspection",
-            str(self._most_pixels),
+            *map(str, arguments),
             stdin=source,
             stdout=target,
             stderr=asyncio.subprocess.PIPE,
             env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ},
         )
         try:
-            async with asyncio.timeout(_SECONDS):
+            async with asyncio.timeout(limits.seconds):
                 _, output = await process.communicate()
         except TimeoutError:
             return None
@@ -82,6 +113,12 @@ class Inspector:
                 process.kill()
             await process.wait()
         return _read(output) if process.returncode == 0 else None
+
+
+def _is_large(kind: Format, head: bytes) -> bool:
+    """Return whether an inspection may take more than a second of CPU."""
+    claimed = pixels(kind, head)
+    return claimed is None or claimed * _WORK[kind] > _SMALL_WORK
 
 
 def _read(output: bytes) -> object:

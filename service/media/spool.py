@@ -2,14 +2,14 @@
 
 import asyncio
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import IO, Final
 
 from service.errors import Malformed, TooLarge
 
 #: Bytes collected per write, so that a sender of single bytes does not cost a write each.
-_WRITE_BYTES: Final = 256 * 1024
+_WRITE_BYTES: Final = 128 * 1024
 _READ_BYTES: Final = 64 * 1024
 
 
@@ -30,13 +30,17 @@ def _open() -> IO[bytes]:
     return tempfile.TemporaryFile(buffering=0)
 
 
-async def fill(file: IO[bytes], chunks: AsyncIterator[bytes], *, most: int) -> int:
-    """Write the chunks and return their size in bytes. Raises TooLarge above ``most``, Malformed if there are none."""
+async def fill(file: IO[bytes], chunks: AsyncIterator[bytes], *, most: int, reserve: Callable[[int], None]) -> int:
+    """Write the chunks and return their size in bytes. Calls ``reserve`` with the size before it writes.
+
+    Raises TooLarge above ``most``, Malformed if there are none.
+    """
     size, pending = 0, bytearray()
     async for chunk in chunks:
         size += len(chunk)
         if size > most:
             raise TooLarge(f"The image is larger than {most} bytes.")
+        reserve(size)
         pending += chunk
         if len(pending) >= _WRITE_BYTES:
             await asyncio.to_thread(file.write, bytes(pending))

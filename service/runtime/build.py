@@ -15,6 +15,7 @@ from service.store.redis.client import Redis
 from service.store.state.state import StateStore
 from service.upstream.storage import FalStorage
 from service.usecases.generations.admission import Admission
+from service.usecases.generations.byte_limits import ByteLimiter
 from service.usecases.generations.cancel import GenerationCanceller
 from service.usecases.generations.concurrency import LongPollLimiter
 from service.usecases.generations.create import GenerationCreator
@@ -61,6 +62,7 @@ class GenerationServices:
     fal_callbacks: Callbacks
     fal_storage: FalStorage
     images: Images
+    body_memory: ByteLimiter
     videos: Videos
 
 
@@ -169,8 +171,9 @@ def _generations(core: Core) -> GenerationServices:
         clock=clock,
     )
     images = Images(
-        Inspector(most_pixels=settings.max_image_pixels),
+        Inspector(most_pixels=settings.max_image_pixels, most_bytes=settings.max_upload_bytes),
         connections.fal_storage,
+        ByteLimiter(total=settings.upload_disk, tenant=settings.upload_tenant_disk),
         max_bytes=settings.max_upload_bytes,
         timeout=settings.upload_timeout,
         clock=clock,
@@ -201,6 +204,7 @@ def _generations(core: Core) -> GenerationServices:
         fal_callbacks=Callbacks(stores.callbacks, connections.verifier, connections.nudger, clock=clock),
         fal_storage=connections.fal_storage,
         images=images,
+        body_memory=ByteLimiter(total=settings.body_memory, tenant=settings.body_tenant_memory),
         videos=Videos(reader, connections.video_store, redirect=settings.media_redirect),
     )
 

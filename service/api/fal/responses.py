@@ -35,6 +35,8 @@ def refusal(error: GatewayError, request: Request) -> Response:
     headers = {REQUEST_ID: request.scope.get("request_id", "")}
     if error.retry_after is not None:
         headers["retry-after"] = str(math.ceil(error.retry_after))
+    if error.status == 408:
+        headers["connection"] = "close"
     if isinstance(error, UnknownRequest):
         return Response(NOT_FOUND, 404, headers=headers, media_type=JSON)
     body: dict[str, Any] = {"detail": _detail(error)}

@@ -9,7 +9,8 @@ from fastapi import Request
 from pydantic import TypeAdapter, ValidationError
 
 from service.api.fal import authentication
-from service.api.http.dependencies import runtime, whole_body
+from service.api.http.bodies import release_memory, whole_body
+from service.api.http.dependencies import runtime
 from service.api.v1.generations import idempotency_key, read_create, traceparent
 from service.domain.request import CreateGeneration, Url
 from service.domain.tenant import Tenant
@@ -36,12 +37,16 @@ class _Order:
 async def submit(request: Request, tenant: Tenant) -> Submission:
     """Accept the submit. A repeat of a submit whose response was lost returns the first generation."""
     order = await _read(request)
-    return await runtime(request).generations.resends.create(tenant, order.request, order.options, digest=order.digest)
+    resends = runtime(request).generations.resends
+    try:
+        return await resends.create(tenant, order.request, order.options, digest=order.digest)
+    finally:
+        release_memory(request.scope)  # `run` waits for an hour
 
 
 async def _read(request: Request) -> _Order:
-    body = await whole_body(request)
     gateway = runtime(request)
+    body = await whole_body(request, limit=gateway.settings.max_create_bytes)
     wanted = read_create(body or b"{}", gateway)
     changes: dict[str, Any] = {"priority": _priority(request, wanted), "expires_in": _expires_in(request, wanted)}
     webhook = _webhook(request, wanted)

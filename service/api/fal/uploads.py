@@ -9,7 +9,8 @@ from service.api.fal import addresses, authentication
 from service.api.fal.openapi import INITIATED, TICKET, UPLOADED, answers
 from service.api.fal.responses import answer
 from service.api.fal.route import FalRoute
-from service.api.http.dependencies import runtime, whole_body
+from service.api.http.bodies import whole_body
+from service.api.http.dependencies import runtime
 from service.api.schemas import body_of
 from service.api.v1 import uploads
 from service.domain.described import describe
@@ -85,7 +86,7 @@ async def initiate_multipart(request: Request) -> Response:
 @router.put(
     PATH,
     summary="Upload the bytes of an image",
-    responses={**UPLOADED, **answers(400, 401, 403, 408, 413, 422, 503)},
+    responses={**UPLOADED, **answers(400, 401, 403, 408, 413, 422, 429, 503)},
     openapi_extra=TICKET,
 )
 async def put(request: Request) -> Response:

@@ -3,7 +3,6 @@
 The hot routes (create, read, list, fal status) call the functions; all others name the types in their signatures.
 """
 
-import asyncio
 import hmac
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -15,9 +14,10 @@ from fastapi.security import SecurityScopes
 from fastapi.security.base import SecurityBase
 from pydantic import BaseModel, TypeAdapter
 
+from service.api.http.bodies import json_body
 from service.domain.request import parse
 from service.domain.tenant import Scope, Tenant
-from service.errors import Malformed, NotFound, RateLimited, Timeout, Unauthenticated, UnsupportedMedia
+from service.errors import Malformed, NotFound, RateLimited, Unauthenticated
 from service.observability import log
 from service.runtime import Runtime
 from service.store.tenants.rates import RateLimitResult
@@ -87,23 +87,6 @@ def bearer(request: Request) -> str:
     if scheme.lower() != "bearer" or not key.strip():
         raise Unauthenticated("Send your key as 'Authorization: Bearer <key>'.")
     return key.strip()
-
-
-async def json_body(request: Request) -> bytes:
-    media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media != "application/json":
-        raise UnsupportedMedia("Send the body as application/json.")
-    return await whole_body(request)
-
-
-async def whole_body(request: Request, *, within: float | None = None) -> bytes:
-    """Read the body. Raises Timeout after ``within`` seconds, by default the timeout of uploads."""
-    seconds = runtime(request).settings.upload_timeout.total_seconds() if within is None else within
-    try:
-        async with asyncio.timeout(seconds):
-            return await request.body()
-    except TimeoutError:
-        raise Timeout(f"The body took longer than {seconds:g} seconds.") from None
 
 
 def preferred_wait(request: Request) -> int:

@@ -41,4 +41,6 @@ def _headers(error: GatewayError) -> dict[str, str]:
         headers["www-authenticate"] = 'Bearer realm="seedance-gateway"'
     if error.retry_after is not None:
         headers["retry-after"] = str(math.ceil(error.retry_after))
+    if error.status == 408:
+        headers["connection"] = "close"
     return headers

@@ -104,6 +104,10 @@ _OCCURRENCES: Final = {
     "rate_limited": ("More than 600 calls a minute.", "/v1/generations"),
     "too_many_streams": ("More than 100 event streams are open.", f"{_GENERATION}/events"),
     "too_many_waiting": ("More than 1000 calls are waiting.", _GENERATION),
+    "too_many_bytes": (
+        "The bodies of this tenant that are in progress would have more than 250000000 bytes.",
+        "/v1/uploads",
+    ),
     "queue_full": ("1000 generations of this tenant are waiting, as many as may.", "/v1/generations"),
     "end_user_limited": ("This end user has had 20 generations today, as many as it may.", "/v1/generations"),
     "unavailable": ("Failing checks: clock. The log of the gateway has the reasons.", "/readyz"),

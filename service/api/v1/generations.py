@@ -8,13 +8,13 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import AwareDatetime
 
+from service.api.http.bodies import json_body, release_memory
 from service.api.http.cursors import decode_cursor, page_of
 from service.api.http.dependencies import (
     LONGEST_WAIT,
     WAIT,
     Creator,
     Gateway,
-    json_body,
     preferred_wait,
     runtime,
     tenant,
@@ -29,10 +29,10 @@ from service.domain.generation_view import GenerationView, public
 from service.domain.pricing import usd
 from service.domain.request import CreateGeneration, parse_create
 from service.domain.status import PublicStatus, Status
-from service.domain.tenant import Scope
+from service.domain.tenant import Scope, Tenant
 from service.errors import FieldError, Forbidden, Invalid, StoreUnavailable, TooLarge, TooManyWaiting, Unauthenticated
 from service.runtime import Runtime
-from service.usecases.generations.create import CreateOptions
+from service.usecases.generations.create import CreateOptions, CreateResult
 
 PATH: Final = "/v1/generations"
 
@@ -78,9 +78,7 @@ _IDEMPOTENCY: Final = {
 async def create(request: Request) -> Response:
     caller = await tenant(request, Scope.GENERATE)
     gateway, wait = runtime(request), preferred_wait(request)
-    wanted = read_create(await json_body(request), gateway)
-    options = CreateOptions(idempotency_key=idempotency_key(request), traceparent=traceparent(request))
-    creation = await gateway.generations.creator.create(caller, wanted, options)
+    creation = await _accept(request, gateway, caller)
     g = creation.generation
     headers = {"location": f"/v1/generations/{g.id}"}
     if creation.replayed:
@@ -94,6 +92,15 @@ async def create(request: Request) -> Response:
             headers["preference-applied"] = f"wait={wait}"
     queue = await gateway.generations.queue_estimator.of(caller, g, position)
     return json_response(public(g, queue), status=202, headers=headers)
+
+
+async def _accept(request: Request, gateway: Runtime, caller: Tenant) -> CreateResult:
+    """Create the generation. The body is no longer in memory when this returns: the response may be held."""
+    wanted = read_create(await json_body(request, limit=gateway.settings.max_create_bytes), gateway)
+    options = CreateOptions(idempotency_key=idempotency_key(request), traceparent=traceparent(request))
+    creation = await gateway.generations.creator.create(caller, wanted, options)
+    release_memory(request.scope)
+    return creation
 
 
 @router.post(

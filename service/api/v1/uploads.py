@@ -5,6 +5,7 @@ from typing import Any, Final
 from fastapi import APIRouter, Request
 
 from service.api.http import multipart
+from service.api.http.bodies import declared_length, streamed_body
 from service.api.http.dependencies import Creator, Gateway, bearer, runtime
 from service.api.schemas import UploadView, problems
 from service.domain.tenant import Scope, key_id
@@ -63,8 +64,14 @@ async def upload(request: Request, gateway: Gateway, _caller: Creator) -> Upload
 
 async def stored(request: Request, content_type: str, place: UploadTarget | None = None) -> Upload:
     """Inspect the body and store it, at ``place`` if the client has its URL already."""
-    images = runtime(request).generations.images
-    if content_type == FORM:
-        form = multipart.file_of(request.stream(), request.headers.get("content-type", ""))
-        return await images.upload(form, target=place)
-    return await images.upload(request.stream(), content_type=content_type, target=place)
+    gateway = runtime(request)
+    is_form = content_type == FORM
+    limit = gateway.settings.max_upload_bytes + (multipart.OVERHEAD if is_form else 0)
+    chunks = streamed_body(request, limit=limit)
+    return await gateway.generations.images.upload(
+        request.scope["tenant"],
+        multipart.file_of(chunks, request.headers.get("content-type", "")) if is_form else chunks,
+        content_type=None if is_form else content_type,
+        target=place,
+        length=declared_length(request),
+    )

@@ -3,9 +3,9 @@
 from datetime import timedelta
 from decimal import Decimal
 from ipaddress import IPv4Network, IPv6Network
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, Field, field_validator
+from pydantic import BaseModel, Field, field_validator, model_validator
 
 from service.config.types import Seconds
 
@@ -32,6 +32,36 @@ class RequestSettings(BaseModel):
             description="Time limit of an upload up to its response, and of the arrival of any other body.",
         ),
     ] = timedelta(seconds=120)
+    body_least_rate: Annotated[
+        int,
+        Field(ge=1, description="Bytes per second of a body that must arrive at least, in every 10 seconds; else 408."),
+    ] = 10_000
+    body_memory: Annotated[
+        int,
+        Field(
+            ge=1024,
+            description="Most bytes of bodies that one gateway process holds in memory while they arrive and are "
+            "processed. A further one gets 503.",
+        ),
+    ] = 192_000_000
+    body_tenant_memory: Annotated[
+        int,
+        Field(
+            ge=1024, description="As `GATEWAY_BODY_MEMORY`, of one tenant. A further body gets 429 `too_many_bytes`."
+        ),
+    ] = 64_000_000
+    upload_disk: Annotated[
+        int,
+        Field(
+            ge=1,
+            description="Most bytes of uploads that one gateway process holds on disk (`TMPDIR`), with at least 1 MiB "
+            "for each. A further one gets 503.",
+        ),
+    ] = 1_000_000_000
+    upload_tenant_disk: Annotated[
+        int,
+        Field(ge=1, description="As `GATEWAY_UPLOAD_DISK`, of one tenant. A further upload gets 429 `too_many_bytes`."),
+    ] = 250_000_000
     preflight: Annotated[
         bool,
         Field(description="Probe the image URLs before the paid submit; a generation with an unusable one fails."),
@@ -77,6 +107,25 @@ class RequestSettings(BaseModel):
         if any(not rate.is_finite() or rate <= 0 for rate in value.values()):
             raise ValueError("must be above 0")
         return value
+
+    @model_validator(mode="after")
+    def _one_request_fits(self) -> Self:
+        """Refuse bounds below the largest request, which could then never be sent."""
+        bounds = (
+            ("body_tenant_memory", self.body_tenant_memory, self.max_create_bytes),
+            ("body_memory", self.body_memory, self.body_tenant_memory),
+            ("upload_tenant_disk", self.upload_tenant_disk, self.max_upload_bytes),
+            ("upload_disk", self.upload_disk, self.upload_tenant_disk),
+        )
+        for name, value, least in bounds:
+            if value < least:
+                raise ValueError(f"{name} must be at least {least}")
+        return self
+
+    @property
+    def max_create_bytes(self) -> int:
+        """Most bytes of a create, which may contain images."""
+        return max(self.max_body_bytes, self.max_inline_bytes)
 
     @property
     def account_daily_budget(self) -> int | None:

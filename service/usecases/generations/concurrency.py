@@ -1,4 +1,4 @@
-"""Limits on what one tenant may have open at one process: long polls, event streams, image uploads."""
+"""Limits on what one tenant may have open at one process: long polls, event streams."""
 
 from collections import Counter
 from collections.abc import Iterator

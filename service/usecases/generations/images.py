@@ -12,19 +12,17 @@ from service.clock import Clock
 from service.domain import ids
 from service.domain.request import IMAGE_FIELDS, CreateGeneration, is_data_uri
 from service.domain.tenant import Tenant
-from service.errors import BadImage, ImageUnreadable, Timeout, Unavailable
+from service.errors import BadImage, ImageUnreadable, Timeout
 from service.media import spool
 from service.media.inspector import Inspector
 from service.observability import metrics
 from service.upstream.storage import FalStorage, UploadTarget
-from service.usecases.generations.concurrency import ConcurrencyLimiter
+from service.usecases.generations.byte_limits import ByteLease, ByteLimiter
 
-#: Creates with data URIs that are processed concurrently: each holds its images in memory several times.
-_INLINE_CONCURRENCY: Final = 4
-#: Creates with data URIs that are processed or wait, of all tenants and of one. Each holds twice its body, which may
-#: have ``max_inline_bytes``.
-_INLINE_LIMIT: Final = 32
-_INLINE_TENANT_LIMIT: Final = 8
+#: Least bytes of disk that an upload leases: for small images this bounds the open files and the queue for a decoder.
+_LEAST_LEASE: Final = 1024 * 1024
+#: Characters of base64 that are decoded together: a multiple of four.
+_PIECE: Final = 256 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,39 +37,49 @@ class Upload:
 
 class Images:
     def __init__(
-        self, inspector: Inspector, storage: FalStorage, *, max_bytes: int, timeout: timedelta, clock: Clock
+        self,
+        inspector: Inspector,
+        storage: FalStorage,
+        disk: ByteLimiter,
+        *,
+        max_bytes: int,
+        timeout: timedelta,
+        clock: Clock,
     ) -> None:
         self._inspector = inspector
         self._storage = storage
+        self._disk = disk
         self._max_bytes = max_bytes
         self._timeout = timeout
         self._clock = clock
-        self._inline = asyncio.Semaphore(_INLINE_CONCURRENCY)
-        self._held = 0
-        self._limiter = ConcurrencyLimiter(_INLINE_TENANT_LIMIT)
 
     async def upload(
         self,
+        tenant_id: str,
         chunks: AsyncIterator[bytes],
         *,
         content_type: str | None = None,
         target: UploadTarget | None = None,
         pointer: str = "",
+        length: int = 0,
     ) -> Upload:
         """Inspect an image, then store it: fal's storage receives only valid images.
 
         ``target``: the upload target that the client was given before. ``pointer``: the field that errors name.
+        ``length``: bytes, if known before they arrive. The upload leases as many of its tenant's bytes on disk.
 
         Raises:
             BadImage: the image is invalid, or its format is not ``content_type``.
             TooLarge, Malformed: it has too many bytes, or none.
             Timeout: the upload took too long.
+            TooManyBytes, Unavailable: uploads hold too many bytes on disk.
             UpstreamUnavailable: fal's storage did not accept it.
 
         """
         try:
             async with asyncio.timeout(self._timeout.total_seconds()):
-                upload = await self._upload(chunks, content_type, target, pointer)
+                with self._disk.lease(tenant_id, max(length, _LEAST_LEASE)) as lease:
+                    upload = await self._upload(tenant_id, chunks, lease, content_type, target, pointer)
         except TimeoutError:
             raise Timeout(f"The upload took longer than {self._timeout.total_seconds():g} seconds.") from None
         except BadImage as bad:
@@ -81,11 +89,18 @@ class Images:
         return upload
 
     async def _upload(
-        self, chunks: AsyncIterator[bytes], content_type: str | None, target: UploadTarget | None, pointer: str
+        self,
+        tenant_id: str,
+        chunks: AsyncIterator[bytes],
+        lease: ByteLease,
+        content_type: str | None,
+        target: UploadTarget | None,
+        pointer: str,
     ) -> Upload:
-        async with spool.spool() as raw, spool.spool() as clean:
-            await spool.fill(raw, chunks, most=self._max_bytes)
-            image = await self._inspector.inspect(raw, clean, content_type=content_type, pointer=pointer)
+        async with spool.spool() as clean:
+            async with spool.spool() as raw:
+                await spool.fill(raw, chunks, most=self._max_bytes, reserve=lease.cover)
+                image = await self._inspector.inspect(tenant_id, raw, clean, content_type=content_type, pointer=pointer)
             size = clean.seek(0, 2)
             media = image.content_type
             if target is None:
@@ -96,28 +111,26 @@ class Images:
     async def with_uploaded_images(self, tenant: Tenant, request: CreateGeneration) -> CreateGeneration:
         """Upload the data URIs of a request; return the request with the URLs of the uploaded images.
 
-        Raises as ``upload``, and Unavailable at the limit of concurrent uploads, of this tenant or of all.
+        Raises as ``upload``.
         """
-        if self._held >= _INLINE_LIMIT or not self._limiter.acquire(tenant.id):
-            raise Unavailable("Too many images are being processed; try again.")
-        self._held += 1
-        try:
-            async with self._inline:
-                return request.model_copy(update=await self._urls(request))
-        finally:
-            self._held -= 1
-            self._limiter.release(tenant.id)
-
-    async def _urls(self, request: CreateGeneration) -> dict[str, str]:
-        return {
-            name: (await self.upload(_decoded(value, f"/{name}"), pointer=f"/{name}")).url
-            for name in IMAGE_FIELDS
-            if (value := getattr(request, name)) is not None and is_data_uri(value)
-        }
+        return request.model_copy(
+            update={
+                name: (await self.upload(tenant.id, _decoded(value, f"/{name}"), pointer=f"/{name}")).url
+                for name in IMAGE_FIELDS
+                if (value := getattr(request, name)) is not None and is_data_uri(value)
+            }
+        )
 
 
 async def _decoded(uri: str, pointer: str) -> AsyncIterator[bytes]:
-    try:
-        yield base64.b64decode(uri.partition(",")[2], validate=True)
-    except binascii.Error:
-        raise ImageUnreadable("the data URI is not valid base64", pointer=pointer) from None
+    """Yield the bytes in pieces: the whole image would be in memory a second time."""
+    start = uri.index(",") + 1
+    for at in range(start, len(uri), _PIECE):
+        piece, is_last = uri[at : at + _PIECE], at + _PIECE >= len(uri)
+        try:
+            decoded = base64.b64decode(piece, validate=True)
+        except binascii.Error:
+            decoded = None
+        if decoded is None or ("=" in piece and not is_last):  # padding is at the end only
+            raise ImageUnreadable("the data URI is not valid base64", pointer=pointer)
+        yield decoded

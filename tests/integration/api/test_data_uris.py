@@ -13,12 +13,12 @@ from fastapi import FastAPI
 from service.config.settings import Settings
 from service.store.redis.client import Redis
 from service.upstream.storage import UploadTarget
-from service.usecases.generations import images
-from service.usecases.generations.concurrency import ConcurrencyLimiter
+from service.usecases.generations.byte_limits import ByteLimiter
 from tests.support import factories, pictures
 from tests.support.factories import create_body
 
 LIMIT = 300_000
+MIB = 1024 * 1024
 
 
 @pytest.fixture
@@ -168,12 +168,13 @@ async def test_data_uri_limit_per_tenant(
     hanging: Hanging,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(app.state.runtime.generations.images, "_limiter", ConcurrencyLimiter(1))
+    monkeypatch.setattr(app.state.runtime.generations.images, "_disk", ByteLimiter(total=3 * MIB, tenant=MIB))
     body = create_body(image_url=PNG)
     waiting = [asyncio.create_task(api.post("/v1/generations", json=body))]
     await hanging.arrived.wait()
 
-    assert (await api.post("/v1/generations", json=body)).status_code == 503
+    refused = await api.post("/v1/generations", json=body)
+    assert (refused.status_code, refused.json()["code"]) == (429, "too_many_bytes")
     waiting.append(asyncio.create_task(other_api.post("/v1/generations", json=body)))
     await asyncio.sleep(0)
     hanging.going_on.set()
@@ -183,10 +184,10 @@ async def test_data_uri_limit_per_tenant(
 
 @pytest.mark.parametrize("first", ["answered", "gone"])
 async def test_data_uri_total_limit_returns_503(
-    api: httpx.AsyncClient, hanging: Hanging, monkeypatch: pytest.MonkeyPatch, first: str
+    app: FastAPI, api: httpx.AsyncClient, hanging: Hanging, monkeypatch: pytest.MonkeyPatch, first: str
 ) -> None:
-    """When fal's storage hangs, each request waits with its body in memory, also after its caller has disconnected."""
-    monkeypatch.setattr(images, "_INLINE_LIMIT", 2)
+    """When fal's storage hangs, each request waits with its image on disk, also after its caller has disconnected."""
+    monkeypatch.setattr(app.state.runtime.generations.images, "_disk", ByteLimiter(total=2 * MIB, tenant=3 * MIB))
     body = create_body(image_url=PNG)
     waiting = [asyncio.create_task(api.post("/v1/generations", json=body)) for _ in range(2)]
     await hanging.arrived.wait()

@@ -1,0 +1,150 @@
+"""Reads request bodies within bounds: bytes, time, least rate, and the tenant's share of the process's memory."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Final
+
+from fastapi import Request
+from starlette.requests import ClientDisconnect
+from starlette.types import Scope
+
+from service.errors import Timeout, TooLarge, TooManyBytes, Unavailable, UnsupportedMedia
+from service.runtime import Runtime
+from service.usecases.generations.byte_limits import ByteLease
+
+#: Scope key of the memory that the body of the request holds.
+_LEASE: Final = "gateway.body_lease"
+#: The least rate must be reached in every period of this many seconds.
+_PERIOD: Final = 10.0
+#: Bytes of an upload that are in memory on their way to the disk: the buffers of server and spool.
+_UPLOAD_BUFFERS: Final = 512 * 1024
+#: Longest number in ``Content-Length`` that is read. Python reads no number of more than 4,300 digits.
+_MOST_DIGITS: Final = 15
+
+
+async def json_body(request: Request, *, limit: int | None = None) -> bytes:
+    """Read a JSON body. Raises UnsupportedMedia, and as ``whole_body``."""
+    media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media != "application/json":
+        raise UnsupportedMedia("Send the body as application/json.")
+    return await whole_body(request, limit=limit)
+
+
+async def whole_body(request: Request, *, limit: int | None = None, within: float | None = None) -> bytes:
+    """Read the body: at most ``limit`` bytes, by default of a JSON body, in ``within`` seconds, by default of uploads.
+
+    A body that has not arrived with its first message holds memory of its tenant until ``release_memory``.
+
+    Raises:
+        TooLarge: the body is larger than ``limit``.
+        Timeout: it arrives too slowly.
+        TooManyBytes, Unavailable: bodies that are being read hold too much memory.
+
+    """
+    reader = _Reader(request, limit, within)
+    if reader.declared > _UPLOAD_BUFFERS:
+        reader.hold_memory(reader.declared)  # before the client sends it
+    piece = await reader.next()
+    if reader.has_ended():
+        return piece
+    body = bytearray(piece)  # a list of pieces would need fifty times the memory if each has one byte
+    while not reader.has_ended():
+        reader.hold_memory(max(reader.declared, len(body)))
+        body += await reader.next()
+    return bytes(body)
+
+
+async def streamed_body(request: Request, *, limit: int) -> AsyncIterator[bytes]:
+    """Yield the body as it arrives. It holds a fixed amount of memory of its tenant. Raises as ``whole_body``."""
+    reader = _Reader(request, limit, None)
+    reader.hold_memory(min(reader.declared or _UPLOAD_BUFFERS, _UPLOAD_BUFFERS))
+    while not reader.has_ended():
+        if piece := await reader.next():
+            yield piece
+    release_memory(request.scope)
+
+
+def declared_length(request: Request) -> int:
+    """Return ``Content-Length``; 0 without it."""
+    digits = request.headers.get("content-length", "").lstrip("0")
+    if not digits.isdecimal():
+        return 0
+    return int(digits) if len(digits) <= _MOST_DIGITS else 10**_MOST_DIGITS
+
+
+def release_memory(scope: Scope) -> None:
+    """Release the memory of the body: it has been processed."""
+    lease: ByteLease | None = scope.pop(_LEASE, None)
+    if lease is not None:
+        lease.release()
+
+
+class _Reader:
+    """Reads one body, message by message."""
+
+    def __init__(self, request: Request, limit: int | None, within: float | None) -> None:
+        gateway: Runtime = request.app.state.runtime
+        settings = gateway.settings
+        self._request = request
+        self._memory = gateway.generations.body_memory
+        self._limit = settings.max_body_bytes if limit is None else limit
+        self._within = settings.upload_timeout.total_seconds() if within is None else within
+        self._quantum = settings.body_least_rate * _PERIOD
+        self._now = asyncio.get_running_loop().time
+        now = self._now()
+        self._end = now + self._within
+        self._deadline = min(self._end, now + _PERIOD)
+        self._received = self._received_in_period = 0
+        self._more = True
+        self.declared = declared_length(request)
+        if self.declared > self._limit:
+            raise self._too_large()
+
+    def has_ended(self) -> bool:
+        return not self._more
+
+    async def next(self) -> bytes:
+        """Return what has arrived, which may be nothing."""
+        try:
+            async with asyncio.timeout_at(self._deadline):
+                message = await self._request.receive()
+        except TimeoutError:
+            raise self._too_slow() from None
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        body: bytes = message.get("body", b"")
+        self._more = message.get("more_body", False)
+        self._received += len(body)
+        self._received_in_period += len(body)
+        if self._received > self._limit:
+            raise self._too_large()
+        if self._received_in_period >= self._quantum:
+            self._received_in_period = 0
+            self._deadline = min(self._end, self._now() + _PERIOD)
+        return body
+
+    def hold_memory(self, size: int) -> None:
+        """Hold at least this many bytes of memory for the request.
+
+        Bodies without a tenant, of operators and of fal, count as those of one more tenant.
+        """
+        scope = self._request.scope
+        tenant_id: str = scope.get("tenant") or ""
+        lease: ByteLease | None = scope.get(_LEASE)
+        try:
+            if lease is None:
+                scope[_LEASE] = self._memory.lease(tenant_id, size)
+            else:
+                lease.cover(size)
+        except TooManyBytes:
+            if tenant_id:
+                raise
+            raise Unavailable("Too many bytes are in progress.") from None
+
+    def _too_large(self) -> TooLarge:
+        return TooLarge(f"The body is larger than {self._limit} bytes.")
+
+    def _too_slow(self) -> Timeout:
+        if self._now() >= self._end:
+            return Timeout(f"The body took longer than {self._within:g} seconds.")
+        return Timeout(f"Less than {self._quantum:g} bytes of the body arrived in {_PERIOD:g} seconds.")
