@@ -8,7 +8,17 @@ from service.api.fal import jwks, proxy, queue, run
 from service.api.fal import uploads as fal_uploads
 from service.api.http import error_handlers
 from service.api.openapi import describe
-from service.api.v1 import deliveries, end_users, events, generations, uploads, usage, videos, webhook_endpoints
+from service.api.v1 import (
+    deliveries,
+    end_users,
+    events,
+    generations,
+    uploads,
+    usage,
+    usage_reports,
+    videos,
+    webhook_endpoints,
+)
 
 
 def install(app: FastAPI) -> None:
@@ -25,6 +35,7 @@ def install(app: FastAPI) -> None:
         uploads.router,
         end_users.router,
         usage.router,
+        usage_reports.router,
         webhook_endpoints.router,
         webhook_endpoints.well_known,
         deliveries.router,

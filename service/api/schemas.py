@@ -1,6 +1,6 @@
 """Response types of the API that are not domain views, and helpers that describe bodies and errors."""
 
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NotRequired
 
 from pydantic import BaseModel, ConfigDict
 from typing_extensions import TypedDict
@@ -189,7 +189,51 @@ class UsageView(TypedDict):
     days: list[UsageDay]
     """One entry for each day of the period, oldest first."""
     end_users: list[UsageEndUser]
-    """One entry for each end user with costs in the period."""
+    """The 1,000 end users with the highest spending in the period, highest first. Exact for one day, for one calendar
+    month (also until today), and for every period whose days and whole months have up to 5,000 entries together: an
+    entry is one end user in one of these lists. See `end_users_incomplete` for the others.
+    """
+    end_users_incomplete: NotRequired[bool]
+    """`true`: the period has more entries, and only the highest ones of each of its days and whole months were added
+    up. End users can be missing, and sums can be too low. The sums of `days` and of `spent` are exact. For an exact
+    list create a usage report. Absent if the list is exact.
+    """
+
+
+@described
+class UsageEndUserList(TypedDict):
+    object: Literal["list"]
+    """Always `list`."""
+    data: list[UsageEndUser]
+    """End users, the highest spending first."""
+    has_more: bool
+    """Whether entries follow this page."""
+    next_cursor: str | None
+    """Send it as `cursor` to read the next page. `null` on the last page."""
+
+
+@described
+class UsageReportView(TypedDict):
+    id: str
+    """Id of the report, `usr_` and 26 characters."""
+    object: Literal["usage_report"]
+    """Always `usage_report`."""
+    state: Literal["running", "done"]
+    """`running`: workers compute the report. `done`: its list of end users can be read."""
+    start: str
+    """First day of the period (UTC)."""
+    end: str
+    """Last day of the period (UTC), included."""
+    days: int
+    """Days of the period."""
+    days_done: int
+    """Days that are in the list so far."""
+    end_users: int
+    """End users in the list so far."""
+    created_at: str
+    """When the report was created, RFC 3339 in UTC with milliseconds."""
+    finished_at: str | None
+    """When it was done. `null` while it runs."""
 
 
 @described

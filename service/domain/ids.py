@@ -20,6 +20,7 @@ DELIVERY: Final = "msg"
 TENANT: Final = "ten"
 ENDPOINT: Final = "whe"
 UPLOAD: Final = "upl"
+USAGE_REPORT: Final = "usr"
 
 
 def new(prefix: str, now: datetime) -> str:

@@ -42,6 +42,7 @@ from service.usecases.tenants.open_calls import OpenCalls
 from service.usecases.tenants.read_limiter import ReadLimiter
 from service.usecases.tenants.tenants import Tenants
 from service.usecases.tenants.usage import Usage
+from service.usecases.tenants.usage_reports import UsageReports
 from service.usecases.webhooks.endpoints import Endpoints
 from service.usecases.webhooks.redelivery import DeliveryService
 
@@ -74,6 +75,7 @@ class TenantServices:
     authenticator: Authenticator
     end_users: EndUsers
     usage: Usage
+    usage_reports: UsageReports
     open_calls: OpenCalls
 
 
@@ -152,7 +154,8 @@ def _build(core: Core) -> Runtime:
             service=tenants,
             authenticator=authenticator,
             end_users=EndUsers(stores.end_users, stores.money, core.erasure_jobs, clock=clock),
-            usage=Usage(stores.money, clock=clock),
+            usage=Usage(stores.usage, stores.money, clock=clock),
+            usage_reports=core.usage_reports,
             open_calls=OpenCalls(authenticator),
         ),
         webhooks=_webhooks(core, tenants),
@@ -178,7 +181,7 @@ def _generations(core: Core) -> GenerationServices:
         timeout=settings.upload_timeout,
         clock=clock,
     )
-    reader = GenerationReader(stores.generations, connections.changes)
+    reader = GenerationReader(stores.generations, connections.changes, lists=stores.generation_lists)
     creator = GenerationCreator(
         stores.generations,
         admission,
@@ -250,7 +253,7 @@ def _operations(core: Core, tenants: Tenants) -> OperationServices:
         audit=core.audit,
         audit_jobs=core.audit_jobs,
         account_metrics=AccountMetrics(
-            StateStore(connections.redis, stores.gate, stores.heartbeats, replicas=settings.redis_wait_replicas),
+            StateStore(connections.reports, stores.gate, stores.heartbeats, replicas=settings.redis_wait_replicas),
             slots=settings.upstream_concurrency,
             account_budget=settings.account_daily_budget,
             clock=clock,

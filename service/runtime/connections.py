@@ -5,6 +5,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcon
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
+from typing import Final
 
 from service.clock import StoreClock
 from service.config.settings import Settings
@@ -18,16 +19,19 @@ from service.store.generations.callbacks import CallbackStore
 from service.store.generations.changes import ChangeFeed
 from service.store.generations.generations import GenerationStore
 from service.store.generations.in_flight import InFlightStore
+from service.store.generations.read import GenerationReader
 from service.store.generations.response_receipts import ResponseReceiptStore
 from service.store.generations.submissions import SubmissionStore
 from service.store.money.adjustments import AdjustmentStore
 from service.store.money.audits import AuditStore
 from service.store.money.money import MoneyStore
 from service.store.money.prices import PriceStore
+from service.store.money.usage import UsageStore
+from service.store.money.usage_reports import UsageReportStore
 from service.store.queues.due import DueStore
 from service.store.queues.tenant_queue import QueueStore
 from service.store.redis import health
-from service.store.redis.client import Redis
+from service.store.redis.client import CONNECTIONS, Redis
 from service.store.redis.memory import MemoryPolicy
 from service.store.state.heartbeats import HeartbeatStore
 from service.store.tenants.end_users import EndUserStore
@@ -48,12 +52,17 @@ from service.upstream.hosts import FalHosts
 from service.upstream.storage import FalStorage
 from service.webhooks.sender import Sender
 
+#: Connections to Redis for reports and lists; opened at the first one.
+_REPORT_CONNECTIONS: Final = 1
+
 
 @dataclass(frozen=True, slots=True)
 class Connections:
     """Open clients of one process, and the address rules that they apply."""
 
     redis: Redis
+    reports: Redis
+    """A connection of its own for reports and lists: a slow one delays no call of `redis`."""
     clock: StoreClock
     nudger: Nudger
     changes: ChangeFeed
@@ -78,13 +87,8 @@ async def open_connections(settings: Settings, clock: Callable[[], datetime]) ->
     guard = AddressGuard(settings.webhook_allowed_networks, allowed_hosts=settings.webhook_allowed_hosts)
     hosts = FalHosts(settings.fal_media_hosts, (settings.fal_queue_url, settings.fal_rest_url))
     async with (
-        Redis(
-            settings.redis_url,
-            timeout=settings.redis_timeout,
-            ca_file=settings.redis_ca_file,
-            wait_replicas=settings.redis_wait_replicas,
-            memory=MemoryPolicy(settings.redis_memory_limit, settings.redis_create_share),
-        ) as redis,
+        _redis(settings) as redis,
+        _redis(settings, connections=_REPORT_CONNECTIONS) as reports,
         _measured(redis, clock) as store_clock,
         Nudger(celery_app(settings), flag=DueStore(redis).flag_hint) as nudger,
         FalClient(queue_url=settings.fal_queue_url, key=key, model=settings.fal_model, timeout=timeout) as fal,
@@ -103,6 +107,7 @@ async def open_connections(settings: Settings, clock: Callable[[], datetime]) ->
     ):
         yield Connections(
             redis=redis,
+            reports=reports,
             clock=store_clock,
             nudger=nudger,
             changes=changes,
@@ -117,6 +122,17 @@ async def open_connections(settings: Settings, clock: Callable[[], datetime]) ->
             sender=sender,
             video_store=None if settings.media_url is None else VideoStore(settings.media_url),
         )
+
+
+def _redis(settings: Settings, *, connections: int = CONNECTIONS) -> Redis:
+    return Redis(
+        settings.redis_url,
+        timeout=settings.redis_timeout,
+        connections=connections,
+        ca_file=settings.redis_ca_file,
+        wait_replicas=settings.redis_wait_replicas,
+        memory=MemoryPolicy(settings.redis_memory_limit, settings.redis_create_share),
+    )
 
 
 @asynccontextmanager
@@ -138,9 +154,10 @@ def _billing(settings: Settings) -> AbstractAsyncContextManager[FalBilling | Non
 
 
 class Stores:
-    """All stores over one Redis client."""
+    """All stores. Those for reports, lists and audits use ``reports``: by default the same client as the others."""
 
-    def __init__(self, redis: Redis, settings: Settings) -> None:
+    def __init__(self, redis: Redis, settings: Settings, *, reports: Redis | None = None) -> None:
+        reports = redis if reports is None else reports
         self.generations = GenerationStore(redis)
         self.callbacks = CallbackStore(redis)
         self.due = DueStore(redis)
@@ -157,9 +174,13 @@ class Stores:
             most=self.ramp.most,
         )
         self.deliveries = DeliveryStore(redis, patience=Patience(settings.webhook_disable_after))
-        self.delivery_log = DeliveryLog(redis, self.deliveries)
+        self.delivery_log = DeliveryLog(redis, self.deliveries, reports=reports)
         self.money = MoneyStore(redis)
-        self.in_flight = InFlightStore(redis)
+        self.usage = UsageStore(reports)
+        self.usage_reports = UsageReportStore(reports)
+        self.ledger = MoneyStore(reports)
+        self.generation_lists = GenerationReader(reports)
+        self.in_flight = InFlightStore(reports)
         self.audits = AuditStore(redis)
         self.adjustments = AdjustmentStore(redis)
         self.prices = PriceStore(redis)

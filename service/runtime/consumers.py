@@ -29,6 +29,7 @@ from service.usecases.lifecycle.video_copier import VideoCopier
 from service.usecases.operations.audit import Audit
 from service.usecases.operations.audit_jobs import AuditJobs
 from service.usecases.tenants.erasure import ErasureJobs
+from service.usecases.tenants.usage_reports import UsageReports
 from service.usecases.webhooks.attempt_shares import AttemptShares
 from service.usecases.webhooks.delivery import DeliveryWorker
 from service.usecases.webhooks.endpoint_health import EndpointHealthMonitor
@@ -57,6 +58,7 @@ class Core:
     audit: Audit
     audit_jobs: AuditJobs
     erasure_jobs: ErasureJobs
+    usage_reports: UsageReports
 
     @property
     def clock(self) -> StoreClock:
@@ -64,10 +66,11 @@ class Core:
 
 
 def build_core(settings: Settings, connections: Connections) -> Core:
-    stores, schedule, clock = Stores(connections.redis, settings), build_schedule(settings), connections.clock
+    stores = Stores(connections.redis, settings, reports=connections.reports)
+    schedule, clock = build_schedule(settings), connections.clock
     pacer = PollPacer(schedule)
     transitions = TransitionService(stores.generations, stores.endpoints, pacer, connections.nudger, clock=clock)
-    audit = Audit(stores.money, stores.generations, stores.in_flight, clock=clock)
+    audit = Audit(stores.ledger, stores.generation_lists, stores.in_flight, clock=clock)
     return Core(
         settings=settings,
         connections=connections,
@@ -88,6 +91,7 @@ def build_core(settings: Settings, connections: Connections) -> Core:
             transitions,
             clock=clock,
         ),
+        usage_reports=UsageReports(stores.usage_reports, stores.due, clock=clock),
     )
 
 
@@ -255,6 +259,7 @@ def _sweeper(core: Core) -> DeadlineSweeper:
         _reconciliation(core),
         core.erasure_jobs,
         core.audit_jobs,
+        core.usage_reports,
         clock=core.clock,
     )
 

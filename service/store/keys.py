@@ -73,7 +73,11 @@ Money and usage
 {sg}:ledger                               stream  400 days      holds, settlements, adjustments, in order. Ids of a hold
                                                                 are in base64; a settlement omits tenant and end user
 {sg}:usage:<t>:<day>                      hash    400 days      created generations, each outcome, spent
-{sg}:usage:<t>:<day>:end_users            zset    400 days      pseudonyms; score = spent
+{sg}:usage:<t>:<day>:end_users            zset    400 days      pseudonyms; score = spent on generations of this day
+{sg}:usage:<t>:<month>:end_users          zset    400 days      pseudonyms; score = spent on generations of this month
+{sg}:tenant:<t>:usage_report              hash    1 day         the tenant's last usage report: id, period, state, and
+                                                                how far it has been computed
+{sg}:tenant:<t>:usage_report:<id>         zset    1 day         pseudonyms; score = spent in the report's period
 {sg}:price_mismatches                     hash    -             resolution -> successes in a row that were billed other
                                                                 units than expected
 {sg}:audit                                hash    -             the running or last audit: state, step, done, total,
@@ -124,6 +128,8 @@ from service.domain.work_queue import WorkQueue
 TAG: Final = "{sg}:"
 #: Lifetime of money, usage, the ledger and the names of end users: a year and a month.
 MONEY_RETENTION_SECONDS: Final = 400 * 24 * 3600
+#: Lifetime of a usage report after its last step.
+USAGE_REPORT_RETENTION_SECONDS: Final = 24 * 3600
 #: Lifetime of the record of an erasure after its end.
 ERASURE_RETENTION_SECONDS: Final = 7 * 24 * 3600
 SLOTS: Final = f"{TAG}slots"
@@ -294,8 +300,17 @@ def usage(tenant_id: str, day: str) -> str:
     return f"{TAG}usage:{tenant_id}:{day}"
 
 
-def usage_of_end_users(tenant_id: str, day: str) -> str:
-    return f"{TAG}usage:{tenant_id}:{day}:end_users"
+def usage_of_end_users(tenant_id: str, period: str) -> str:
+    """``period``: a day or a month, ``2026-01-31`` or ``2026-01``."""
+    return f"{TAG}usage:{tenant_id}:{period}:end_users"
+
+
+def usage_report(tenant_id: str) -> str:
+    return f"{TAG}tenant:{tenant_id}:usage_report"
+
+
+def usage_report_end_users(tenant_id: str, report_id: str) -> str:
+    return f"{TAG}tenant:{tenant_id}:usage_report:{report_id}"
 
 
 def rate_limit(tenant_id: str) -> str:

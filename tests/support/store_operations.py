@@ -18,7 +18,7 @@ from service.store.webhooks.deliveries import Caps
 from service.usecases.webhooks.fanout import test_event as event_of
 from tests.support import factories
 from tests.support.factories import NOW
-from tests.support.store_world import MINUTE, World, delivery_to, fresh_endpoint, report
+from tests.support.store_world import MINUTE, TODAY, World, delivery_to, fresh_endpoint, report
 
 #: When Redis is full: the write ``fits``, or is ``refused``.
 WhenFull = Literal["fits", "refused"]
@@ -155,6 +155,12 @@ async def _purge(world: World) -> None:
     assert await world.stores.generations.purge(world.ended)
 
 
+async def _extend_report(world: World) -> None:
+    report = await world.stores.usage_reports.load(world.tenant.id)
+    assert report is not None
+    await world.stores.usage_reports.extend(report, now=NOW)
+
+
 def _receipt(method: str, **more: Any) -> Callable[[World], Awaitable[None]]:
     async def run(world: World) -> None:
         await getattr(world.stores.response_receipts, method)(world.tenant.id, world.queued.id, world.queued.id, **more)
@@ -229,6 +235,10 @@ OPERATIONS: Final[dict[str, Operation]] = {
     "tenants.update": Operation(_suspend),
     "tenants.update_key": Operation(_revoke),
     "tenants.delete": Operation(lambda w: w.stores.tenants.delete(w.tenant)),
+    "usage_reports.begin": Operation(
+        lambda w: w.stores.usage_reports.begin(w.tenant.id, TODAY, TODAY, now=NOW), "refused"
+    ),
+    "usage_reports.extend": Operation(_extend_report),
     "tenants.note_use": Operation(lambda w: w.stores.tenants.note_use(w.key.id, "2026-01-31T09:30Z"), waits=False),
 }
 

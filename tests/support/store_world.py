@@ -20,6 +20,7 @@ from tests.support import factories
 from tests.support.factories import NOW
 
 MINUTE: Final = timedelta(minutes=1)
+TODAY: Final = NOW.date()
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,7 @@ async def build_world(redis: Redis, settings: Settings) -> World:
     ended = (await stores.generations.finish(ended, Due(sweep=NOW), [pending, dead], now=NOW)).generation
     dead = dead.dead(factories.attempt())
     assert (await stores.deliveries.save_attempt(dead, now=NOW)).won
+    assert (await stores.usage_reports.begin(owner.id, TODAY, TODAY, now=NOW)).result == "begun"
     given_up = await _given_up(stores, await _created(stores, owner))
     return World(stores, owner, key, endpoint, queued, submitted, reported, ended, given_up, pending, dead)
 

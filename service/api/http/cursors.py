@@ -1,8 +1,9 @@
-"""Pages of lists and their cursors: an id, opaque to callers."""
+"""Pages of lists and their cursors, opaque to callers: an id, or a position in an order that is not by id."""
 
 import base64
 import binascii
-from typing import Generic, Literal, TypeVar
+import re
+from typing import Final, Generic, Literal, TypeVar
 
 from typing_extensions import TypedDict
 
@@ -10,6 +11,8 @@ from service.domain import ids
 from service.errors import FieldError, Invalid
 
 Item = TypeVar("Item")
+
+_OFFSET: Final = re.compile("[0-9]{1,12}")
 
 
 class Page(TypedDict, Generic[Item]):
@@ -25,13 +28,33 @@ def encode_cursor(name: str) -> str:
 
 def decode_cursor(cursor: str, prefix: str) -> str:
     """Return the id in a cursor. Raises Invalid if it is not a cursor over ids of this prefix."""
-    try:
-        name = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
-    except (binascii.Error, ValueError):
-        name = ""
+    name = _text(cursor)
     if not ids.is_id(prefix, name):
-        raise Invalid(FieldError("/query/cursor", "is not a cursor of this list", "cursor"))
+        raise _invalid()
     return name
+
+
+def encode_offset(offset: int) -> str:
+    return encode_cursor(str(offset))
+
+
+def decode_offset(cursor: str | None) -> int:
+    """Return the number of entries before a page; 0 without a cursor. Raises Invalid if it is not such a cursor."""
+    text = "0" if cursor is None else _text(cursor)
+    if not _OFFSET.fullmatch(text):
+        raise _invalid()
+    return int(text)
+
+
+def _text(cursor: str) -> str:
+    try:
+        return base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
+    except (binascii.Error, ValueError):
+        return ""
+
+
+def _invalid() -> Invalid:
+    return Invalid(FieldError("/query/cursor", "is not a cursor of this list", "cursor"))
 
 
 def page_of(data: list[Item], after: str | None) -> Page[Item]:

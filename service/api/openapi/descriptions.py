@@ -46,6 +46,8 @@ _RESULTS: Final = {
     "TraceView": "The end user behind the pseudonym.",
     "UnconfirmedList": "The oldest unconfirmed generations.",
     "UploadView": "The stored image.",
+    "UsageEndUserList": "One page of end users.",
+    "UsageReportView": "The usage report.",
     "UsageView": "The usage of the period. CSV if `Accept` names `text/csv`.",
 }
 _CALLERS: Final = {

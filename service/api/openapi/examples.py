@@ -45,6 +45,7 @@ _BY_SCHEMA: Final[dict[str, dict[str, Any]]] = {
             "reason": "on fal's bill of January",
         },
     },
+    "NewUsageReport": {"new_usage_report": {"start": "2025-10-01", "end": "2026-01-30"}},
     "UploadRequest": {"upload_request": {"content_type": "image/png", "file_name": "rocket.png"}},
     "FalCallback": {
         "fal_callback": {
@@ -90,6 +91,8 @@ _BY_SCHEMA: Final[dict[str, dict[str, Any]]] = {
         }
     },
     "UsageView": {"usage": v.USAGE},
+    "UsageEndUserList": {"usage_end_users": {"object": "list", "data": v.USAGE["end_users"], **_PAGE}},
+    "UsageReportView": {"usage_report": v.USAGE_REPORT},
     "EndpointView": {"endpoint": v.ENDPOINT},
     "NewEndpointView": {"created_endpoint": {**v.ENDPOINT, "secret": v.SECRET, "public_key": None}},
     "EndpointList": {"endpoints": {"object": "list", "data": [v.ENDPOINT]}},

@@ -9,6 +9,7 @@ _DESCRIPTIONS: Final = {
     "endpoint_id": "`id` of a webhook endpoint.",
     "delivery_id": "`id` of a delivery: the `webhook-id` that its receiver got.",
     "end_user_id": "Your customer, as you named it when you created a generation. Slashes need no encoding.",
+    "report_id": "`id` of a usage report.",
     "pseudonym": "The `end_user_id` that fal knows.",
     "token": "Secret of the callback URL that fal received with the submit.",
     "status": "Only entries with this status. Default: all.",

@@ -6,7 +6,7 @@ The request works as it is, also against ``seedance-gateway up``: its image is a
 from typing import Any, Final
 
 from service.api.admin.schemas import ApiKeyView, LimitsView, TenantView
-from service.api.schemas import EndUserView, EstimateView, UsageView
+from service.api.schemas import EndUserView, EstimateView, UsageReportView, UsageView
 from service.api.v1.webhook_schemas import AttemptView, DeliveryDetailView, DeliveryView, SigningKeyView
 from service.domain.generation_view import GenerationView, VideoView
 from service.domain.status import PublicStatus
@@ -213,6 +213,18 @@ USAGE: Final[UsageView] = {
     "spent": "1.406160",
     "days": [{"date": "2026-01-31", "created": 3, "spent": "1.406160", "outcomes": {"succeeded": 2}}],
     "end_users": [{"end_user_id": "customer-7", "pseudonym": PSEUDONYM, "spent": "1.406160"}],
+}
+USAGE_REPORT: Final[UsageReportView] = {
+    "id": "usr_06h082rm5c1v9y3x7t2k8d6q4w",
+    "object": "usage_report",
+    "state": "running",
+    "start": "2025-10-01",
+    "end": "2026-01-30",
+    "days": 122,
+    "days_done": 40,
+    "end_users": 1200,
+    "created_at": "2026-01-31T09:30:00.000Z",
+    "finished_at": None,
 }
 FAL_URL: Final = f"https://gateway.example/fal/queue/bytedance/seedance-2.0/requests/{GENERATION_ID}"
 FAL_LINKS: Final = {

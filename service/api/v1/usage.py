@@ -1,4 +1,4 @@
-"""``/v1/usage``: money and counts by day and by end user, as JSON or CSV."""
+"""``/v1/usage``: money and counts by day and by end user, as JSON or CSV, and pages of end users."""
 
 import csv
 import io
@@ -8,11 +8,13 @@ from typing import Annotated, Final, Literal
 
 from fastapi import APIRouter, Query, Request, Response
 
+from service.api.http.cursors import decode_offset, encode_offset
 from service.api.http.dependencies import Gateway, Reader
 from service.api.http.responses import json_response
-from service.api.schemas import UsageView
+from service.api.schemas import UsageEndUser, UsageEndUserList, UsageView
 from service.domain.pricing import usd
-from service.usecases.tenants.usage import Report
+from service.domain.usage import EndUserSpending
+from service.usecases.tenants.usage import Part, Report
 
 router = APIRouter(prefix="/v1/usage", tags=["usage"])
 
@@ -23,6 +25,9 @@ _OUTCOMES: Final = ("succeeded", "failed", "canceled")
 @router.get(
     "",
     summary="Read usage by day and end user",
+    description="Counts and sums by day are exact. `end_users` has the 1,000 with the highest spending: exact for a "
+    "day, for a month, and for other periods with few end users; `end_users_incomplete` marks the rest. All end users "
+    "of a day or a month are in `GET /v1/usage/end-users`, those of any longer period in a usage report.",
     responses={
         200: {"model": UsageView, "content": {"text/csv": {"schema": {"type": "string"}, "example": _EXAMPLE}}},
     },
@@ -46,8 +51,41 @@ async def read(
     return json_response(_view(report))
 
 
-def _view(report: Report) -> UsageView:
+@router.get(
+    "/end-users",
+    summary="List end users by spending in a day or a month",
+    description="Exact, and complete over all pages. Entries move while money is booked: between two pages of today or "
+    "of this month an end user can appear twice or not at all.",
+)
+async def list_end_users(
+    gateway: Gateway,
+    caller: Reader,
+    period: Annotated[
+        str | None,
+        Query(max_length=10, description="A day or a month (UTC): `2026-01-31`, `2026-01`. Default: this month."),
+    ] = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    cursor: Annotated[str | None, Query(max_length=100)] = None,
+) -> UsageEndUserList:
+    part = await gateway.tenants.usage.end_users(caller.id, period, limit=limit, first=decode_offset(cursor))
+    return end_user_page(part)
+
+
+def end_user_page(part: Part) -> UsageEndUserList:
     return {
+        "object": "list",
+        "data": [end_user_view(user) for user in part.end_users],
+        "has_more": part.after is not None,
+        "next_cursor": None if part.after is None else encode_offset(part.after),
+    }
+
+
+def end_user_view(user: EndUserSpending) -> UsageEndUser:
+    return {"end_user_id": user.end_user_id, "pseudonym": user.pseudonym, "spent": usd(user.spent)}
+
+
+def _view(report: Report) -> UsageView:
+    view: UsageView = {
         "object": "usage",
         "currency": "USD",
         "start": report.days[0].date,
@@ -57,11 +95,11 @@ def _view(report: Report) -> UsageView:
             {"date": day.date, "created": day.created, "spent": usd(day.spent), "outcomes": day.outcomes}
             for day in report.days
         ],
-        "end_users": [
-            {"end_user_id": user.end_user_id, "pseudonym": user.pseudonym, "spent": usd(user.spent)}
-            for user in report.end_users
-        ],
+        "end_users": [end_user_view(user) for user in report.end_users],
     }
+    if not report.exact:
+        view["end_users_incomplete"] = True
+    return view
 
 
 def _csv(report: Report, *, by_end_user: bool) -> Response:

@@ -11,13 +11,15 @@ from typing import Final
 
 from service.cli.dev.child_processes import Child, ChildFailed, free_port, interrupts_deferred
 
-#: Each write is on disk before its reply; nothing is evicted; small records have the compact form.
+#: Each write is on disk before its reply; nothing is evicted; small records have the compact form; a large key that
+#: expires blocks no command.
 #: The names of the last two are those of Redis 6.2; later versions still accept them.
 OPTIONS: Final = {
     "appendonly": "yes",
     "appendfsync": "always",
     "maxmemory-policy": "noeviction",
     "save": "",
+    "lazyfree-lazy-expire": "yes",
     "hash-max-ziplist-value": "4096",
     "zset-max-ziplist-value": "64",
 }

@@ -6,12 +6,13 @@
 -- USES  endpoint_queues
 -- USES  deliver
 -- USES  fair
+-- USES  spend
 -- WHEN FULL  runs
 -- KEYS  generation, slots, due_dispatch, due_poll, due_sweep, due_deliver, nudged_dispatch, nudged_deliver, claimed,
 --       tenant_month, end_user_day, account_day (the three budget windows), ledger, tenant_queue, end_user, usage,
---       end_user_spending, tenant_slots, active_tenants, idle_tenants, virtual_time, delayed, unconfirmed,
---       job_durations, given_up, slotless, tenant_deliveries, dead_letters, pending_deliveries, delivery_keys...
---       (record and endpoint queue of each delivery)
+--       spending_of_day, spending_of_month, tenant_slots, active_tenants, idle_tenants, virtual_time, delayed,
+--       unconfirmed, job_durations, given_up, slotless, tenant_deliveries, dead_letters, pending_deliveries,
+--       delivery_keys... (record and endpoint queue of each delivery)
 -- ARGV  generation_id, version (that the transition started from), record, status, purge_ms, changes_channel,
 --       delivery_ms (when the deliveries are due), held_cost, settled_cost, tenant_id, pseudonym, outcome (in the
 --       usage), refused_by_policy ("1" or ""), retention_seconds (of usage), job_duration_ms (at fal; "": the job never
@@ -54,13 +55,7 @@ if refused_by_policy == "1" then
   redis.call("HINCRBY", end_user_key, "refusals", 1)
 end
 redis.call("HINCRBY", usage_key, outcome, 1)
-redis.call("HINCRBY", usage_key, "spent", settled_cost)
-redis.call("ZINCRBY", end_user_spending_key, settled_cost, pseudonym)
-for _, key in ipairs({usage_key, end_user_spending_key}) do
-  if redis.call("TTL", key) < 0 then
-    redis.call("EXPIRE", key, retention_seconds)
-  end
-end
+spend(settled_cost)
 if job_duration_ms ~= "" then
   redis.call("LPUSH", job_durations_key, job_duration_ms)
   redis.call("LTRIM", job_durations_key, 0, 99)

@@ -2,13 +2,14 @@
 -- (the cost is held again, the spent amount is taken back), the generation gets a slot, and it is polled now. Its
 -- stored callback stays for that poll. All of it or nothing.
 --
+-- USES  spend
 -- WHEN FULL  runs
 -- KEYS  generation, slots, due_poll, due_sweep, nudged_poll, tenant_month, end_user_day, account_day (the three budget
---       windows), ledger, usage, end_user_spending, tenant_slots, fal_request_ids, given_up, paid_and_lost,
---       tenant
+--       windows), ledger, usage, spending_of_day, spending_of_month, tenant_slots, fal_request_ids, given_up,
+--       paid_and_lost, tenant
 -- ARGV  generation_id, version (that was read), record, status, now_ms, changes_channel, held_cost, settled_cost (that
 --       was spent), tenant_id, pseudonym, outcome (that the usage has counted), reason (for the ledger), request_id (of
---       fal), submit_ms
+--       fal), submit_ms, retention_seconds (of usage)
 -- RETURNS  {1, 1 if a nudge is wanted} if it was written  {0, 0} if the version has changed  {2, 0} if the request id
 --          belongs to another generation  {3, 0} if the tenant was deleted: no budget is left that could hold the cost
 if redis.call("HGET", generation_key, "v") ~= version then
@@ -35,8 +36,7 @@ redis.call("XADD", ledger_key, "*", "k", "revive", "g", generation_id, "t", tena
 if redis.call("HINCRBY", usage_key, outcome, -1) == 0 then
   redis.call("HDEL", usage_key, outcome)
 end
-redis.call("HINCRBY", usage_key, "spent", 0 - settled_cost)
-redis.call("ZINCRBY", end_user_spending_key, 0 - settled_cost, pseudonym)
+spend(0 - settled_cost)
 redis.call("ZADD", fal_request_ids_key, "NX", submit_ms, request_id)
 redis.call("ZREM", given_up_key, generation_id)
 redis.call("ZREM", paid_and_lost_key, generation_id)

@@ -15,7 +15,7 @@ from service.errors import RequestIdTaken, TenantDeleted
 from service.store import keys
 from service.store.generations.record_keys import idempotency_key, queue_rank
 from service.store.generations.records import dump
-from service.store.money.money import window_keys
+from service.store.money.money import usage_keys, window_keys
 from service.store.redis.client import Redis, Script
 from service.store.times import score
 from service.store.webhooks import deliveries
@@ -140,8 +140,7 @@ class GenerationWriter:
                 "ledger": keys.LEDGER,
                 "tenant_queue": keys.queued_of_tenant(g.tenant_id),
                 "end_user": keys.end_user(g.tenant_id, g.end_user),
-                "usage": keys.usage(g.tenant_id, created_on),
-                "end_user_spending": keys.usage_of_end_users(g.tenant_id, created_on),
+                **usage_keys(g.tenant_id, created_on),
                 "tenant_slots": keys.slots_of_tenant(g.tenant_id),
                 **keys.DISPATCH_ORDER,
                 "delayed": keys.DELAYED,
@@ -193,8 +192,7 @@ class GenerationWriter:
                 "nudged_poll": keys.nudged(WorkQueue.POLL),
                 **window_keys(g.tenant_id, g.end_user, created_on),
                 "ledger": keys.LEDGER,
-                "usage": keys.usage(g.tenant_id, created_on),
-                "end_user_spending": keys.usage_of_end_users(g.tenant_id, created_on),
+                **usage_keys(g.tenant_id, created_on),
                 "tenant_slots": keys.slots_of_tenant(g.tenant_id),
                 "fal_request_ids": keys.FAL_REQUEST_IDS,
                 "given_up": keys.GIVEN_UP,
@@ -216,6 +214,7 @@ class GenerationWriter:
                 "reason": why,
                 "request_id": g.request_id or "",
                 "submit_ms": score(g.submitted_at or now),
+                "retention_seconds": keys.MONEY_RETENTION_SECONDS,
             },
         )
         if won == _REQUEST_ID_TAKEN:

@@ -2,9 +2,10 @@
 -- the one that the operator saw: by the version of the generation's record, or by the spent money of the end user's
 -- day. All of it or nothing.
 --
+-- USES  spend
 -- WHEN FULL  runs
 -- KEYS  generation, tenant_month, end_user_day, account_day (the three budget windows), ledger, usage,
---       end_user_spending
+--       spending_of_day, spending_of_month
 -- ARGV  amount, version (of the record; "": the adjustment has no record), record (after the adjustment),
 --       expected_spent (of the end user's day; compared without a record), generation_id ("" without a record),
 --       tenant_id, pseudonym, day, operator, reason, retention_seconds (of usage)
@@ -32,8 +33,10 @@ for _, key in ipairs({tenant_month_key, end_user_day_key, account_day_key, usage
     return {"below_zero"}
   end
 end
-if is_below_zero(redis.call("ZSCORE", end_user_spending_key, pseudonym)) then
-  return {"below_zero"}
+for _, key in ipairs({spending_of_day_key, spending_of_month_key}) do
+  if is_below_zero(redis.call("ZSCORE", key, pseudonym)) then
+    return {"below_zero"}
+  end
 end
 if version ~= "" then
   redis.call("HSET", generation_key, "v", version + 1, "d", record)
@@ -41,13 +44,7 @@ end
 for _, window_key in ipairs(windows) do
   redis.call("HINCRBY", window_key, "spent", amount)
 end
-redis.call("HINCRBY", usage_key, "spent", amount)
-redis.call("ZINCRBY", end_user_spending_key, amount, pseudonym)
-for _, key in ipairs({usage_key, end_user_spending_key}) do
-  if redis.call("TTL", key) < 0 then
-    redis.call("EXPIRE", key, retention_seconds)
-  end
-end
+spend(amount)
 redis.call("XADD", ledger_key, "*", "k", "adjust", "g", generation_id, "t", tenant_id, "u", pseudonym, "h", 0,
   "s", amount, "day", day, "by", operator, "why", reason)
 return {"adjusted", redis.call("HGET", end_user_day_key, "spent")}

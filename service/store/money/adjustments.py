@@ -8,7 +8,7 @@ from service.domain.budgets import day
 from service.domain.generation import Generation
 from service.store import keys
 from service.store.generations.records import dump
-from service.store.money.money import window_keys
+from service.store.money.money import usage_keys, window_keys
 from service.store.redis.client import Redis, Script
 
 _ADJUST: Final = Script("adjust")
@@ -62,8 +62,7 @@ class AdjustmentStore:
                 "generation": keys.LEDGER if before is None else keys.generation(before.id),  # unused without a record
                 **window_keys(tenant_id, end_user, date),
                 "ledger": keys.LEDGER,
-                "usage": keys.usage(tenant_id, date),
-                "end_user_spending": keys.usage_of_end_users(tenant_id, date),
+                **usage_keys(tenant_id, date),
             },
             {
                 "amount": correction.amount,

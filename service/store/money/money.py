@@ -1,4 +1,4 @@
-"""Budget windows, usage by day, and the ledger that proves both."""
+"""Budget windows, and the ledger that proves them."""
 
 import base64
 from collections.abc import AsyncIterator, Sequence
@@ -9,19 +9,15 @@ from typing import Final
 
 from service.domain import end_user, ids
 from service.domain.budgets import Scope, Standing, day
-from service.domain.usage import Day, EndUserSpending
 from service.store import keys
 from service.store.redis.client import Redis
 from service.store.redis.scan import keys_like
 
 _PAGE: Final = 1000
-#: End users in one usage report: those with the highest spending.
-MOST_END_USERS: Final = 1000
 #: Characters of an id in a hold in base64; as text an id has more.
 _PACKED: Final = 22
 #: Tenants whose packed id a process caches.
 _CACHED_TENANTS: Final = 16_384
-_COUNTED: Final = ("created", "spent")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +54,22 @@ def window_keys(tenant_id: str, end_user: str, date: str) -> dict[str, str]:
     return {"tenant_month": tenant_month, "end_user_day": end_user_day, "account_day": account_day}
 
 
+def usage_keys(tenant_id: str, date: str) -> dict[str, str]:
+    """Keys of the usage of a generation that was created on this day, by the names that scripts give them."""
+    return {
+        "usage": keys.usage(tenant_id, date),
+        "spending_of_day": keys.usage_of_end_users(tenant_id, date),
+        "spending_of_month": keys.usage_of_end_users(tenant_id, date[: len("2026-01")]),
+    }
+
+
 def first_day(window: str) -> str:
     """First day of a window, by its key: ``2026-01-31``."""
     return f"{window.rpartition(':')[2]}-01"[: len("2026-01-31")]
 
 
 class MoneyStore:
-    """Reads budget windows, usage and the ledger."""
+    """Reads budget windows and the ledger."""
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
@@ -85,23 +90,6 @@ class MoneyStore:
             keys.money_of_account(today),
         )
         return {scope: await self.standing(key) for scope, key in zip(Scope, windows, strict=True)}
-
-    async def days(self, tenant_id: str, dates: Sequence[str]) -> list[Day]:
-        """Return the usage of each date, empty days too."""
-        found = await self._redis.gather(("HGETALL", keys.usage(tenant_id, date)) for date in dates)
-        return [_day(date, fields) for date, fields in zip(dates, found, strict=True)]
-
-    async def end_users(self, tenant_id: str, dates: Sequence[str]) -> list[EndUserSpending]:
-        """Return the end users with the highest spending over these dates, the highest first."""
-        days = [keys.usage_of_end_users(tenant_id, date) for date in dates]
-        rows = await self._redis.execute("ZUNION", len(days), *days, "WITHSCORES")
-        spent = sorted(zip(rows[::2], rows[1::2], strict=True), key=lambda row: -float(row[1]))[:MOST_END_USERS]
-        names = [name.decode() for name, _ in spent]
-        known = await self._redis.gather(("HGET", keys.end_user(tenant_id, name), "id") for name in names)
-        return [
-            EndUserSpending(name, None if end_user_id is None else end_user_id.decode(), int(float(score)))
-            for name, end_user_id, (_, score) in zip(names, known, spent, strict=True)
-        ]
 
     async def ledger(self) -> AsyncIterator[Entry]:
         """Yield all lines of the ledger, the oldest first."""
@@ -163,9 +151,3 @@ def _entry(fields: Sequence[bytes]) -> Entry:
         int(named.get(b"s", 0)),
         ids.created_at(generation_id) if on is None else datetime.fromisoformat(on.decode()).replace(tzinfo=UTC),
     )
-
-
-def _day(date: str, fields: Sequence[bytes]) -> Day:
-    counts = {name.decode(): int(value) for name, value in zip(fields[::2], fields[1::2], strict=True)}
-    outcomes = {name: count for name, count in sorted(counts.items()) if name not in _COUNTED}
-    return Day(date, counts.get("created", 0), counts.get("spent", 0), outcomes)

@@ -60,6 +60,7 @@ class Redis:
         url: str,
         *,
         timeout: float,
+        connections: int = CONNECTIONS,
         ca_file: Path | None = None,
         wait_replicas: int = 0,
         memory: MemoryPolicy = MemoryPolicy(),  # noqa: B008  (frozen)
@@ -68,6 +69,7 @@ class Redis:
         self.url = url
         self.memory = MemoryMonitor(self._read_memory, memory)
         self._timeout = timeout
+        self._connections = connections
         self._replicas = wait_replicas
         self._wait = hiredis.pack_command(("WAIT", wait_replicas, int(timeout * _REPLICAS_SHARE * 1000)))  # type: ignore[arg-type]
         self._pool, self._sentinels = open_pool(url, timeout=timeout, ca_file=ca_file)
@@ -78,7 +80,7 @@ class Redis:
         """Time of the last failed exchange: older connections are checked before their next use."""
 
     async def __aenter__(self) -> Self:
-        self._tasks = [asyncio.create_task(self._serve(), name=f"redis-{n}") for n in range(CONNECTIONS)]
+        self._tasks = [asyncio.create_task(self._serve(), name=f"redis-{n}") for n in range(self._connections)]
         return self
 
     async def __aexit__(self, *_: object) -> None:

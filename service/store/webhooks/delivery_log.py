@@ -29,11 +29,13 @@ class Replayed:
 
 
 class DeliveryLog:
-    """Lists and replays deliveries."""
+    """Lists and replays deliveries. Lists use the client ``reports``."""
 
-    def __init__(self, redis: Redis, deliveries: DeliveryStore) -> None:
+    def __init__(self, redis: Redis, deliveries: DeliveryStore, *, reports: Redis | None = None) -> None:
         self._redis = redis
+        self._reports = redis if reports is None else reports
         self._deliveries = deliveries
+        self._listed = DeliveryStore(self._reports)
 
     async def page(self, tenant_id: str, wanted: DeliveryFilter, *, limit: int, after: str | None) -> Page[Delivery]:
         """Return a page of a tenant's deliveries, the newest first."""
@@ -44,11 +46,11 @@ class DeliveryLog:
             return await self._load(tenant_id, delivery_ids)
 
         part = Range(ids.DELIVERY, after, wanted.created_after, wanted.created_before)
-        return await read_page(self._redis, index, part, limit=limit, load=load, matches=wanted.takes)
+        return await read_page(self._reports, index, part, limit=limit, load=load, matches=wanted.takes)
 
     async def _load(self, tenant_id: str, delivery_ids: Sequence[str]) -> Sequence[Delivery | None]:
         """Load deliveries. Ids without a record are removed from the indexes: earlier releases let records expire."""
-        found = await self._deliveries.load_many(delivery_ids)
+        found = await self._listed.load_many(delivery_ids)
         gone = [name for name, delivery in zip(delivery_ids, found, strict=True) if delivery is None]
         if gone:
             await self._deliveries.purge(tenant_id, gone)

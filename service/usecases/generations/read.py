@@ -11,6 +11,7 @@ from service.domain.status import PublicStatus
 from service.domain.tenant import Tenant
 from service.store.generations.changes import ChangeFeed
 from service.store.generations.generations import Filter, GenerationStore
+from service.store.generations.read import GenerationReader as Records
 from service.store.paging import Page
 from service.usecases.generations.ownership import generation_not_found, require_owned
 
@@ -21,8 +22,9 @@ _REREAD_SECONDS: Final = 2.0
 class GenerationReader:
     """Reads for tenants. Each method with an id raises NotFound alike for an unknown one and another tenant's."""
 
-    def __init__(self, store: GenerationStore, changes: ChangeFeed) -> None:
+    def __init__(self, store: GenerationStore, changes: ChangeFeed, *, lists: Records) -> None:
         self._store = store
+        self._lists = lists
         self._changes = changes
 
     async def get(self, tenant: Tenant, generation_id: str) -> Generation:
@@ -91,4 +93,4 @@ class GenerationReader:
             created_after=created_after,
             created_before=created_before,
         )
-        return await self._store.page(tenant.id, selection, limit=limit, after=after)
+        return await self._lists.page(tenant.id, selection, limit=limit, after=after)

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from service.clock import Clock
-from service.domain import erasure, ids, transitions
+from service.domain import erasure, ids, transitions, usage
 from service.domain.generation import Generation
 from service.domain.status import UPSTREAM, Status
 from service.domain.webhook import DeliveryStatus
@@ -28,6 +28,7 @@ from service.usecases.lifecycle.transition_service import Transition, Transition
 from service.usecases.log_context import bind_generation
 from service.usecases.operations.audit_jobs import AuditJobs
 from service.usecases.tenants.erasure import ErasureJobs
+from service.usecases.tenants.usage_reports import UsageReports
 
 #: Pause of an item that cannot end yet: its webhooks are pending, or a stored callback waits for its poll.
 _RETRY_AFTER: Final = timedelta(seconds=60)
@@ -51,6 +52,7 @@ class DeadlineSweeper:
         reconciliation: Reconciliation | None,
         erasure_jobs: ErasureJobs,
         audit_jobs: AuditJobs,
+        usage_reports: UsageReports,
         *,
         clock: Clock,
     ) -> None:
@@ -65,6 +67,7 @@ class DeadlineSweeper:
         self._reconciliation = reconciliation
         self._erasure_jobs = erasure_jobs
         self._audit_jobs = audit_jobs
+        self._usage_reports = usage_reports
         self._clock = clock
         self._trimmed_at: datetime | None = None
         self._log = log.get(__name__)
@@ -75,15 +78,11 @@ class DeadlineSweeper:
         return await self._due.claim(WorkQueue.SWEEP, now=self._clock(), most=most, lease=LEASE)
 
     async def sweep(self, item: Claimed) -> None:
-        """Process one due item: a generation, a delivery without a generation, or a job of an operator."""
+        """Process one due item: a generation, a delivery without a generation, or a job."""
         if ids.is_id(ids.DELIVERY, item.id):
             await self._purge_delivery(item.id)
             return
-        if erasure.of_job(item.id) is not None:
-            await self._erasure_jobs.continue_job(item.id)
-            return
-        if item.id == audits.JOB:
-            await self._audit_jobs.continue_job()
+        if await self._continue_job(item.id):
             return
         g = await self._generations.load(item.id)
         if g is None:
@@ -105,6 +104,18 @@ class DeadlineSweeper:
             await self._purge(g)
         else:
             await self._end(g, self._after_deadline)
+
+    async def _continue_job(self, name: str) -> bool:
+        """Continue a job; False: the name is not one of a job."""
+        if erasure.of_job(name) is not None:
+            await self._erasure_jobs.continue_job(name)
+        elif usage.tenant_of_report_job(name) is not None:
+            await self._usage_reports.continue_job(name)
+        elif name == audits.JOB:
+            await self._audit_jobs.continue_job()
+        else:
+            return False
+        return True
 
     async def _reconcile(self, g: Generation, reconciliation: Reconciliation) -> None:
         """Reconcile an unconfirmed generation. Past its deadline end it, if need be without having read the bill."""

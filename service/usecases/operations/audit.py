@@ -10,8 +10,8 @@ from service.clock import Clock
 from service.domain.budgets import day
 from service.domain.generation import Generation
 from service.domain.status import Status
-from service.store.generations.generations import GenerationStore
 from service.store.generations.in_flight import InFlightStore
+from service.store.generations.read import GenerationReader
 from service.store.keys import MONEY_RETENTION_SECONDS
 from service.store.money.money import Entry, MoneyStore, first_day
 
@@ -111,7 +111,7 @@ class Audit:
     """Reads everything once, page by page. A transition between two reads can appear as a difference."""
 
     def __init__(
-        self, money: MoneyStore, generations: GenerationStore, in_flight: InFlightStore, *, clock: Clock
+        self, money: MoneyStore, generations: GenerationReader, in_flight: InFlightStore, *, clock: Clock
     ) -> None:
         self._money = money
         self._generations = generations

@@ -1,29 +1,45 @@
 """Usage of a tenant: generations and spending by day and by end user."""
 
+import re
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from typing import Final
 
 from service.clock import Clock
 from service.domain import budgets
 from service.domain.budgets import Standing
-from service.domain.usage import Day, EndUserSpending
+from service.domain.usage import Day, EndUserSpending, dates, periods
 from service.errors import FieldError, Invalid
 from service.store import keys
 from service.store.money.money import MoneyStore
+from service.store.money.usage import UsageStore
 
 MOST_DAYS: Final = 92
+_PERIOD: Final = re.compile(r"\d{4}-\d{2}(-\d{2})?")
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
     days: list[Day]
     end_users: list[EndUserSpending]
+    exact: bool
+    """Whether ``end_users`` are those with the highest spending, with their exact sums."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part of a list of end users. ``after``: entries before the next part; None: this is the last one."""
+
+    end_users: list[EndUserSpending]
+    after: int | None
 
 
 class Usage:
-    def __init__(self, store: MoneyStore, *, clock: Clock) -> None:
+    """Reads for tenants. None of them grows with the number of end users, generations or days of the tenant."""
+
+    def __init__(self, store: UsageStore, money: MoneyStore, *, clock: Clock) -> None:
         self._store = store
+        self._money = money
         self._clock = clock
 
     async def report(self, tenant_id: str, start: date | None, end: date | None) -> Report:
@@ -40,9 +56,37 @@ class Usage:
             raise Invalid(FieldError("/query/start", "must not be after end", "date_range"))
         if (last - first).days >= MOST_DAYS:
             raise Invalid(FieldError("/query/end", f"must be at most {MOST_DAYS} days from start", "date_range"))
-        dates = [(first + timedelta(days=n)).isoformat() for n in range((last - first).days + 1)]
-        return Report(await self._store.days(tenant_id, dates), await self._store.end_users(tenant_id, dates))
+        days = await self._store.days(tenant_id, dates(first, last))
+        return Report(days, *await self._store.highest(tenant_id, periods(first, last, today)))
+
+    async def end_users(self, tenant_id: str, period: str | None, *, limit: int, first: int) -> Part:
+        """Return a part of the list of a day or a month; ``first``: entries before it. By default this month's.
+
+        Raises:
+            Invalid: the period is neither a day nor a month.
+
+        """
+        period = budgets.month(self._clock()) if period is None else period
+        if not _is_period(period):
+            raise Invalid(FieldError("/query/period", "must be a day (2026-01-31) or a month (2026-01)", "period"))
+        found = await self._store.page(tenant_id, period, first=first, count=limit + 1)
+        return part_of(found, first=first, limit=limit)
 
     async def month(self, tenant_id: str) -> Standing:
         """Return what is held and spent of this month's budget, in micro-USD."""
-        return await self._store.standing(keys.money_of_tenant(tenant_id, budgets.month(self._clock())))
+        return await self._money.standing(keys.money_of_tenant(tenant_id, budgets.month(self._clock())))
+
+
+def part_of(found: list[EndUserSpending], *, first: int, limit: int) -> Part:
+    """Return the part of ``limit`` entries; ``found`` has one entry more, unless the list ends before."""
+    return Part(found[:limit], first + limit if len(found) > limit else None)
+
+
+def _is_period(text: str) -> bool:
+    if not _PERIOD.fullmatch(text):
+        return False
+    try:
+        date.fromisoformat(f"{text}-01"[: len("2026-01-31")])
+    except ValueError:
+        return False
+    return True

@@ -11,6 +11,7 @@ import pytest
 from service.domain.end_user import pseudonym
 from service.domain.tenant import Tenant
 from service.runtime import Runtime
+from service.store.money import usage
 from tests.support import factories
 from tests.support.factories import Clock, create_body
 
@@ -153,6 +154,51 @@ async def test_usage_csv_by_end_user(api: httpx.AsyncClient, tenant: Tenant, thr
         ["'=1+1", pseudonym(tenant, "=1+1"), "1.000000"],
         ["", pseudonym(tenant, None), "0.000005"],
     ]
+
+
+@pytest.mark.parametrize("period", ["2026-02-28", "2026-03", None])
+async def test_list_of_end_users_in_pages(api: httpx.AsyncClient, three_days: None, period: str | None) -> None:
+    """Of a day, of a month, and by default of this month: the same rows as in the report of these days."""
+    days = {"start": "2026-02-28", "end": "2026-02-28"} if period == "2026-02-28" else {}
+    whole = (await read(api, **days))["end_users"]
+    query: dict[str, Any] = {"limit": 1} if period is None else {"limit": 1, "period": period}
+    rows = []
+    while True:
+        page = (await api.get("/v1/usage/end-users", params=query)).json()
+        rows += page["data"]
+        if not page["has_more"]:
+            break
+        query["cursor"] = page["next_cursor"]
+    assert rows == whole
+    assert len(rows) == 2
+
+
+@pytest.mark.parametrize(
+    ("query", "pointer"),
+    [
+        ({"period": "2026"}, "/query/period"),
+        ({"period": "2026-02-30"}, "/query/period"),
+        ({"period": "0000-01"}, "/query/period"),
+        ({"cursor": "Z2VuXzA"}, "/query/cursor"),
+        ({"limit": "1001"}, "/query/limit"),
+    ],
+)
+async def test_list_of_end_users_invalid_query(api: httpx.AsyncClient, query: dict[str, str], pointer: str) -> None:
+    answer = await api.get("/v1/usage/end-users", params=query)
+    assert answer.status_code == 422
+    assert [fault["pointer"] for fault in answer.json()["errors"]] == [pointer]
+
+
+async def test_usage_above_the_read_limit_is_marked(
+    api: httpx.AsyncClient, three_days: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of each day the highest entries only: the sums of days stay exact."""
+    monkeypatch.setattr(usage, "_MOST_ENTRIES", 3)
+    report = await read(api, start="2026-02-28")
+    assert report["end_users_incomplete"] is True
+    assert [row["spent"] for row in report["end_users"]] == ["2.000000", "1.000000"]
+    assert report["spent"] == "3.250005"
+    assert "end_users_incomplete" not in await read(api)
 
 
 @pytest.mark.parametrize("name", ['=cmd|"/c calc"!A1', "+1", "-1", "@SUM(A1)", 'a,"b"', "ü"])
