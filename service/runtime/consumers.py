@@ -81,7 +81,7 @@ def build_core(settings: Settings, connections: Connections) -> Core:
         pacer=pacer,
         transitions=transitions,
         audit=audit,
-        audit_jobs=AuditJobs(audit, stores.audits, stores.money, clock=clock),
+        audit_jobs=AuditJobs(audit, stores.audits, stores.ledger, clock=clock),
         erasure_jobs=ErasureJobs(
             stores.erasures,
             stores.end_users,

@@ -1,12 +1,14 @@
 """Work in flight by the sets of the tenants and of the account, for the audit."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Final
 
 from service.store import keys
 from service.store.redis.client import Redis
-from service.store.redis.scan import keys_like, members_of_sets
+from service.store.redis.scan import keys_like, members, members_of_sets, scores
 
+#: Endpoint queues that are read concurrently.
 _PAGE: Final = 200
 
 
@@ -18,7 +20,7 @@ class InFlightStore:
 
     async def slots(self) -> set[str]:
         """Return the generations that hold a slot of the account."""
-        return {name.decode() for name in await self._redis.execute("SMEMBERS", keys.SLOTS)}
+        return await members(self._redis, keys.SLOTS)
 
     async def tenant_slots(self) -> set[str]:
         """Return the generations that hold a slot of any tenant."""
@@ -30,7 +32,7 @@ class InFlightStore:
 
     async def claimed(self) -> set[str]:
         """Return the generations that are claimed for a submit."""
-        return {name.decode() for name in await self._redis.execute("ZRANGE", keys.CLAIMED, 0, -1)}
+        return set(await scores(self._redis, keys.CLAIMED))
 
     async def pending(self) -> set[str]:
         """Return the deliveries that a tenant counts as pending."""
@@ -41,14 +43,12 @@ class InFlightStore:
         queues = [name async for name in self._endpoint_queues()]
         found: set[str] = set()
         for start in range(0, len(queues), _PAGE):
-            pages = await self._redis.gather(
-                ("ZRANGE", keys.endpoint_queue(name), 0, -1) for name in queues[start : start + _PAGE]
-            )
-            found.update(name.decode() for page in pages for name in page)
+            page = (scores(self._redis, keys.endpoint_queue(name)) for name in queues[start : start + _PAGE])
+            found.update(*await asyncio.gather(*page))
         return found
 
     async def _endpoint_queues(self) -> AsyncIterator[str]:
         pattern = keys.endpoint_queues_of_tenant("*", proven=True) + "*"
         async for key in keys_like(self._redis, pattern):
-            for name in await self._redis.execute("ZRANGE", key, 0, -1):
-                yield name.decode()
+            for name in await scores(self._redis, key):
+                yield name

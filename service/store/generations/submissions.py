@@ -7,8 +7,8 @@ from typing import Final
 from service.domain import ids
 from service.domain.status import Status
 from service.store import keys
-from service.store.queues.due import read_entries
 from service.store.redis.client import Redis
+from service.store.redis.scan import members, scores
 
 _IN_DOUBT: Final = frozenset({Status.SUBMITTING.encode(), Status.UNCONFIRMED.encode()})
 _AT_ONCE: Final = 1000
@@ -33,20 +33,15 @@ class SubmissionStore:
 
     async def in_doubt(self) -> list[str]:
         """Return generations that are being submitted, or were submitted with an unknown outcome."""
-        slots, unconfirmed = await self._redis.gather(
-            (
-                ("SMEMBERS", keys.SLOTS),
-                ("ZRANGE", keys.UNCONFIRMED, 0, -1),
-            )  # an unconfirmed generation may hold no slot any more
-        )
-        names = [name.decode() for name in dict.fromkeys((*unconfirmed, *slots))]
+        unconfirmed = await scores(self._redis, keys.UNCONFIRMED)  # it may hold no slot any more
+        names = list(dict.fromkeys((*unconfirmed, *await members(self._redis, keys.SLOTS))))
         statuses = await self._redis.gather(("HGET", keys.generation(name), "s") for name in names)
         return [name for name, status in zip(names, statuses, strict=True) if status in _IN_DOUBT]
 
     async def given_up(self) -> list[tuple[str, datetime]]:
         """Return generations that ended unconfirmed, and the time of their submit."""
-        pairs = await self._redis.execute("ZRANGE", keys.GIVEN_UP, 0, -1, "WITHSCORES")
-        return [(item.id, item.due_at) for item in read_entries(pairs)]
+        found = sorted((score, name) for name, score in (await scores(self._redis, keys.GIVEN_UP)).items())
+        return [(name, ids.from_milliseconds(int(score))) for score, name in found]
 
     async def mark_lost(self, generation_id: str, now: datetime) -> None:
         """Mark a given-up generation whose video fal may have billed, for operators."""
@@ -57,10 +52,13 @@ class SubmissionStore:
         await self._redis.execute("ZREM", keys.PAID_AND_LOST, generation_id)
 
     async def trim(self, before: datetime) -> None:
-        """Delete entries of submits before a time.
+        """Delete entries of submits before a time, page by page: after an outage there may be many.
 
         It waits for no replica: entries that a failover brings back are trimmed again.
         """
         bound = f"({ids.milliseconds(before)}"
-        commands = [("ZREMRANGEBYSCORE", key, "-inf", bound) for key in (keys.FAL_REQUEST_IDS, keys.GIVEN_UP)]
-        await self._redis.gather(commands, replicated=False)
+        for key in (keys.FAL_REQUEST_IDS, keys.GIVEN_UP):
+            old = await self._redis.execute("ZRANGEBYSCORE", key, "-inf", bound, "LIMIT", 0, _AT_ONCE)
+            while old:
+                await self._redis.execute("ZREM", key, *old, replicated=False)
+                old = await self._redis.execute("ZRANGEBYSCORE", key, "-inf", bound, "LIMIT", 0, _AT_ONCE)

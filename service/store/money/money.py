@@ -103,6 +103,10 @@ class MoneyStore:
         """Count the lines of the ledger."""
         return int(await self._redis.execute("XLEN", keys.LEDGER))
 
+    async def stored_keys(self) -> int:
+        """Count all keys: a read of the windows scans them."""
+        return int(await self._redis.execute("DBSIZE"))
+
     async def windows(self) -> AsyncIterator[str]:
         """Yield the keys of all budget windows. Scans the whole keyspace: for the audit only."""
         async for name in keys_like(self._redis, keys.MONEY):

@@ -16,7 +16,7 @@ from service.store.times import moment
 _BEGIN: Final = Script("begin_usage_report")
 _EXTEND: Final = Script("extend_usage_report")
 #: Entries that one script adds: Redis serves no other client meanwhile.
-PART: Final = 500
+PART: Final = 200
 
 
 @dataclass(frozen=True, slots=True)

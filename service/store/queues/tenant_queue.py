@@ -18,6 +18,8 @@ _CLAIM_SLOT: Final = Script("claim_slot")
 _PROBE: Final = timedelta(seconds=60)
 #: Tenants with work that a queue estimate reads; more tenants change the estimate little.
 _MOST_TENANTS: Final = 2000
+#: Records that one command reads.
+_PAGE: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,12 +96,14 @@ class QueueStore:
                 ("ZCARD", keys.due(WorkQueue.DISPATCH)),
                 ("SCARD", keys.SLOTS),
                 ("LRANGE", keys.JOB_DURATIONS, 0, -1),
-                ("ZRANGE", keys.ACTIVE_TENANTS, 0, _MOST_TENANTS),
+                ("ZRANGE", keys.ACTIVE_TENANTS, 0, _MOST_TENANTS - 1),
             )
         )
-        records = (
-            await self._redis.execute("MGET", *(keys.tenant(name.decode()) for name in tenants)) if tenants else []
+        names = [keys.tenant(name.decode()) for name in tenants]
+        pages = await self._redis.gather(
+            ("MGET", *names[start : start + _PAGE]) for start in range(0, len(names), _PAGE)
         )
+        records = [record for page in pages for record in page]
         mean = sum(map(int, durations)) / len(durations) / 1000 if durations else None
         return QueueStats(queued, used, sum(_weight(record) for record in records), mean)
 

@@ -22,8 +22,11 @@ from service.store.times import moment
 
 _STATE: Final = Script("state")
 _TENANTS: Final = Script("tenant_states")
-#: Tenants that one script reads: Redis serves no other client meanwhile.
-_PAGE: Final = 500
+_DUE_DELIVERIES: Final = Script("due_deliveries")
+#: Tenants or endpoint queues that one script reads: Redis serves no other client meanwhile.
+_PAGE: Final = 250
+#: Names that one command reads.
+_NAMES: Final = 1000
 #: Tenants and endpoints beyond this number have no gauges of their own.
 _MOST: Final = 20_000
 _COLUMNS: Final = 8
@@ -90,8 +93,9 @@ class StateStore:
 
     async def read(self, now: datetime) -> State:
         """Return the state; nothing is written."""
-        reply, (names, rows), gate, heartbeats, mismatches, info, fsync = await asyncio.gather(
+        reply, pending, (names, rows), gate, heartbeats, mismatches, info, fsync = await asyncio.gather(
             self._read_account(now),
+            self._read_pending(now),
             self._read_tenants(now),
             self._gate.read(),
             self._heartbeats.read(),
@@ -99,7 +103,7 @@ class StateStore:
             health.info(self._redis),
             health.setting(self._redis, "appendfsync"),
         )
-        used, unconfirmed, oldest, held, spent, entries, oldest_entries, deliveries, paid_and_lost = reply
+        used, unconfirmed, oldest, held, spent, entries, oldest_entries, paid_and_lost = reply
         return State(
             slots_used=used,
             unconfirmed=unconfirmed,
@@ -112,7 +116,7 @@ class StateStore:
                 for work_queue, count, first in zip(WorkQueue, entries, oldest_entries, strict=True)
             },
             names=names,
-            tenants=_tenants(rows, _pending(deliveries)),
+            tenants=_tenants(rows, pending),
             gate=gate,
             heard=heartbeats,
             server=Server(health.memory(self._redis, info), _durable(info, fsync, self._replicas)),
@@ -125,18 +129,50 @@ class StateStore:
                 "slots": keys.SLOTS,
                 "unconfirmed": keys.UNCONFIRMED,
                 "account_day": keys.money_of_account(day(now)),
-                "due_deliver": keys.due(WorkQueue.DELIVER),
-                "due_unproven": keys.due_of_deliveries(proven=False),
                 "paid_and_lost": keys.PAID_AND_LOST,
                 "due_sets": [keys.due(work_queue) for work_queue in WorkQueue],
             },
-            {
-                "tenant_prefix": keys.tenant(""),
-                "endpoint_queue_prefix": keys.endpoint_queue(""),
-                "endpoint_limit": _MOST,
-                "now_ms": ids.milliseconds(now),
-            },
         )
+
+    async def _read_pending(self, now: datetime) -> dict[str, tuple[int, int]]:
+        """Return pending deliveries of each tenant, and those due in its share of ``_MOST`` endpoint queues."""
+        tenants = await self._with_deliveries()
+        share = max(1, _MOST // max(1, len(tenants)))
+        width = min(share, _PAGE)
+        found: dict[str, tuple[int, int]] = {}
+        for first in range(0, share, width):
+            unread: list[str] = []
+            for start in range(0, len(tenants), _PAGE // width):
+                page = tenants[start : start + _PAGE // width]
+                reply = await self._redis.read(
+                    _DUE_DELIVERIES,
+                    {},
+                    {
+                        "tenant_prefix": keys.tenant(""),
+                        "endpoint_queue_prefix": keys.endpoint_queue(""),
+                        "now_ms": ids.milliseconds(now),
+                        "first": first,
+                        "last": first + width - 1,
+                        "tenants": page,
+                    },
+                )
+                for tenant_id, pending, due, more in zip(page, reply[::3], reply[1::3], reply[2::3], strict=True):
+                    found[tenant_id] = (pending, found.get(tenant_id, (0, 0))[1] + due)
+                    unread += [tenant_id] if more else []
+            tenants = unread
+        return found
+
+    async def _with_deliveries(self) -> list[str]:
+        """Return the tenants that have pending deliveries."""
+        found: dict[str, None] = {}
+        for proven in (True, False):
+            for start in range(0, _MOST, _NAMES):
+                key = keys.due_of_deliveries(proven=proven)
+                names = await self._redis.execute("ZRANGE", key, start, start + _NAMES - 1)
+                found.update(dict.fromkeys(name.decode() for name in names))
+                if len(names) < _NAMES:
+                    break
+        return list(found)
 
     async def _read_tenants(self, now: datetime) -> tuple[dict[str, str], list[Any]]:
         """Return the name of each tenant by its id, and the columns of the active tenants."""
@@ -160,12 +196,6 @@ class StateStore:
             if page_size < _PAGE:
                 break
         return names, columns
-
-
-def _pending(deliveries: Sequence[Any]) -> dict[str, tuple[int, int]]:
-    """Pending deliveries of each tenant, and those of them that are due."""
-    rows = zip(deliveries[::3], deliveries[1::3], deliveries[2::3], strict=True)
-    return {tenant_id.decode(): (pending, due) for tenant_id, pending, due in rows}
 
 
 def _tenants(rows: Sequence[Any], pending: dict[str, tuple[int, int]]) -> list[TenantState]:

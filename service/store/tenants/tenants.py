@@ -195,9 +195,16 @@ class TenantStore:
 
     async def list_keys(self, tenant_id: str) -> list[ApiKey]:
         """Return the API keys of a tenant, the oldest first."""
-        names = await self._redis.execute("ZRANGE", keys.api_keys_of_tenant(tenant_id), 0, -1)
-        records = await self._redis.gather(("GET", keys.api_key(name.decode())) for name in names)
-        return [_API_KEY.validate_json(record) for record in records if record is not None]
+        found: list[ApiKey] = []
+        lower = b"-"
+        while True:
+            index = keys.api_keys_of_tenant(tenant_id)
+            names = await self._redis.execute("ZRANGEBYLEX", index, lower, "+", "LIMIT", 0, _PAGE)
+            records = await self._redis.gather(("GET", keys.api_key(name.decode())) for name in names)
+            found += [_API_KEY.validate_json(record) for record in records if record is not None]
+            if len(names) < _PAGE:
+                return found
+            lower = b"(" + names[-1]
 
     async def note_use(self, key_id: str, minute: str) -> None:
         """Record the minute (RFC 3339) in which an API key was used."""

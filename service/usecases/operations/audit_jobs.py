@@ -13,8 +13,10 @@ from service.store.money.audits import AuditRun, AuditStore
 from service.store.money.money import MoneyStore
 from service.usecases.operations.audit import Audit, Findings, Progress, Step
 
-#: The most ledger entries that one call audits itself, in less than two seconds.
+#: The most ledger entries that one call audits itself, in less than two seconds ...
 CALL_LIMIT: Final = 20_000
+#: ... and the most keys of Redis, which it scans.
+KEYS_LIMIT: Final = 200_000
 _FINDINGS: Final = TypeAdapter(Findings)
 
 
@@ -42,18 +44,21 @@ class AuditJobs:
         return await self._last()
 
     async def read(self) -> Report:
-        """Run an audit now if the ledger is small and none is running; else return the running or the last one.
+        """Run an audit now if ledger and store are small and none is running; else return the running or the last one.
 
         Raises:
             NotFound: the ledger is too large, and no run was started.
 
         """
         run = await self._audits.load()
-        if (run is None or run.state == "done") and await self._money.entries() <= CALL_LIMIT:
+        if (run is None or run.state == "done") and await self._is_small():
             started = self._clock()
             findings = await self._audit.run()
             return Report(started_at=started, finished_at=self._clock(), findings=findings, progress=None)
         return await self._last()
+
+    async def _is_small(self) -> bool:
+        return await self._money.entries() <= CALL_LIMIT and await self._money.stored_keys() <= KEYS_LIMIT
 
     async def continue_job(self) -> None:
         """Run the audit from the start: the progress of a dead worker is not stored."""

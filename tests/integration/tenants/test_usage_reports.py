@@ -50,7 +50,7 @@ async def created(api: httpx.AsyncClient, **changes: str) -> dict[str, Any]:
     return found
 
 
-async def rows(api: httpx.AsyncClient, report: dict[str, Any], *, limit: int = 2) -> list[tuple[str, str]]:
+async def rows(api: httpx.AsyncClient, report: dict[str, Any], *, limit: int = 2) -> list[tuple[str | None, str]]:
     query: dict[str, Any] = {"limit": limit}
     found = []
     while True:
@@ -65,7 +65,7 @@ SUMS = [("c", "3.000000"), ("b", "4.000000"), ("d", "3.000000"), ("a", "1.000000
 
 
 @pytest.mark.usefixtures("spent")
-@pytest.mark.parametrize("part", [1, 2, 500])
+@pytest.mark.parametrize("part", [1, 2, 200])
 async def test_report_adds_up_every_day_of_the_period(
     api: httpx.AsyncClient, runtime: Runtime, monkeypatch: pytest.MonkeyPatch, part: int
 ) -> None:
