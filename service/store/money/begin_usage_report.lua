@@ -1,10 +1,14 @@
 -- Begin a usage report that the sweep computes. It replaces the tenant's last report, unless that one is running.
 --
 -- WHEN FULL  runs
--- KEYS  report, due_sweep
+-- KEYS  report, due_sweep, tenant
 -- ARGV  report_id, first_day, last_day, now_ms, job_name (of the report in the due set), list_prefix (of the keys of
 --       the tenant's lists), retention_seconds
 -- RETURNS  {"begun", its id}  {"joined", id of the running report over the same days}  {"busy", id of the running one}
+--          {"gone", ""}: the tenant was deleted
+if redis.call("EXISTS", tenant_key) == 0 then
+  return {"gone", ""}
+end
 local last = redis.call("HMGET", report_key, "id", "state", "start", "end")
 if last[2] == "running" then
   return {last[3] == first_day and last[4] == last_day and "joined" or "busy", last[1]}

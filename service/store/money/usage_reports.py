@@ -21,9 +21,9 @@ PART: Final = 200
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """``joined``: the report over the same days is running. ``busy``: another report is running."""
+    """``joined``: the report over the same days is running. ``busy``: another report is running. ``gone``: the tenant was deleted."""
 
-    result: Literal["begun", "joined", "busy"]
+    result: Literal["begun", "joined", "busy", "gone"]
     report_id: str
 
 
@@ -44,7 +44,11 @@ class UsageReportStore:
         await self._redis.memory.demand_room()
         result, report_id = await self._redis.run(
             _BEGIN,
-            {"report": keys.usage_report(tenant_id), "due_sweep": keys.due(WorkQueue.SWEEP)},
+            {
+                "report": keys.usage_report(tenant_id),
+                "due_sweep": keys.due(WorkQueue.SWEEP),
+                "tenant": keys.tenant(tenant_id),
+            },
             {
                 "report_id": ids.new(ids.USAGE_REPORT, now),
                 "first_day": start.isoformat(),

@@ -24,7 +24,7 @@ _STATE: Final = Script("state")
 _TENANTS: Final = Script("tenant_states")
 _DUE_DELIVERIES: Final = Script("due_deliveries")
 #: Tenants or endpoint queues that one script reads: Redis serves no other client meanwhile.
-_PAGE: Final = 250
+_PAGE: Final = 100
 #: Names that one command reads.
 _NAMES: Final = 1000
 #: Tenants and endpoints beyond this number have no gauges of their own.

@@ -10,11 +10,12 @@ from typing import Final
 from service.clock import Clock
 from service.domain.usage import UsageReport, tenant_of_report_job
 from service.domain.work_queue import WorkQueue
-from service.errors import Conflict, FieldError, Invalid, NotFound
+from service.errors import Conflict, FieldError, Invalid, NotFound, Unauthenticated
 from service.observability import log
 from service.store.keys import MONEY_RETENTION_SECONDS
 from service.store.money.usage_reports import UsageReportStore
 from service.store.queues.due import DueStore
+from service.usecases.tenants.authentication import UNKNOWN_KEY
 from service.usecases.tenants.usage import Part, part_of
 
 #: Usage is stored for this many days.
@@ -37,6 +38,7 @@ class UsageReports:
             Invalid: the range is empty, too long, or does not end before today.
             Conflict: another report of the tenant is running.
             StoreFull: Redis accepts nothing new.
+            Unauthenticated: the tenant was deleted after its key was checked.
 
         """
         if end >= self._clock().date():
@@ -46,6 +48,8 @@ class UsageReports:
         if (end - start).days >= MOST_DAYS:
             raise Invalid(FieldError("/end", f"must be at most {MOST_DAYS} days from start", "date_range"))
         begun = await self._store.begin(tenant_id, start, end, now=self._clock())
+        if begun.result == "gone":
+            raise Unauthenticated(UNKNOWN_KEY)
         if begun.result == "busy":
             raise Conflict(f"The usage report {begun.report_id} is running; create the next one when it has ended.")
         return await self.get(tenant_id, begun.report_id)

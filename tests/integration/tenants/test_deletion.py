@@ -42,6 +42,7 @@ WRITES: dict[tuple[str, str], Any] = {
     ("POST", "/v1/webhook-endpoints/default/rotate-secret"): {},
     ("POST", "/v1/deliveries/{delivery_id}/redeliver"): None,
     ("POST", "/v1/deliveries/replay"): {},
+    ("POST", "/v1/usage-reports"): {"start": "2025-01-01", "end": "2025-01-31"},
 }
 
 
