@@ -21,7 +21,7 @@ PART: Final = 200
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """``joined``: the report over the same days is running. ``busy``: another report is running. ``gone``: the tenant was deleted."""
+    """``joined``: the report over the same days is running. ``busy``: another one is. ``gone``: there is no tenant."""
 
     result: Literal["begun", "joined", "busy", "gone"]
     report_id: str
