@@ -7,7 +7,7 @@ Reads are counted in the memory of each process: a count in Redis would cost as 
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, NamedTuple
 
 from service.store.tenants.rates import RateLimitResult
 
@@ -25,11 +25,20 @@ class ReadLimiter:
     def check(self, tenant_id: str, request_id: str) -> RateLimitResult:
         """Count one read. The result is that of the request's limit, unless the tenant's own limit refuses the read."""
         now_us = int(self._clock().timestamp() * 1e6)
-        of_request = self._requests.take((tenant_id, request_id), now_us)
-        if not of_request.allowed:
-            return of_request
+        state = self._requests.take((tenant_id, request_id), now_us)
+        if state.wait_us:
+            return self._requests.result(state)
         of_tenant = self._tenants.take((tenant_id, ""), now_us)
-        return of_request if of_tenant.allowed else of_tenant
+        return self._tenants.result(of_tenant) if of_tenant.wait_us else self._requests.result(state)
+
+
+class _State(NamedTuple):
+    """A bucket after a read, in microseconds. Cheaper than a result, which only one of two buckets makes."""
+
+    left_us: int
+    wait_us: int
+    """Until the read would be allowed; 0 if it is."""
+    complete_in_us: int
 
 
 class _Buckets:
@@ -39,27 +48,28 @@ class _Buckets:
         self._per_minute = per_minute
         self._burst = max(1, per_minute // 10)
         self._interval_us = _MINUTE // per_minute
+        self._burst_us = self._burst * self._interval_us
         self._due: dict[tuple[str, str], int] = {}
 
-    def take(self, key: tuple[str, str], now_us: int) -> RateLimitResult:
+    def take(self, key: tuple[str, str], now_us: int) -> _State:
         due = max(self._due.get(key, 0), now_us)
         after = due + self._interval_us
-        wait = after - self._burst * self._interval_us - now_us
-        if wait > 0:
-            return self._result(allowed=False, left=0, wait=wait, complete_in=due - now_us)
+        left_us = now_us + self._burst_us - after
+        if left_us < 0:
+            return _State(0, -left_us, due - now_us)
         self._due[key] = after
         if len(self._due) > _MOST_BUCKETS:
             self._forget_full(now_us)
-        return self._result(allowed=True, left=-wait // self._interval_us, wait=0, complete_in=after - now_us)
+        return _State(left_us, 0, after - now_us)
 
-    def _result(self, *, allowed: bool, left: int, wait: int, complete_in: int) -> RateLimitResult:
+    def result(self, state: _State) -> RateLimitResult:
         return RateLimitResult(
-            allowed,
+            not state.wait_us,
             self._per_minute,
             self._burst,
-            left,
-            timedelta(microseconds=wait),
-            timedelta(microseconds=complete_in),
+            state.left_us // self._interval_us,
+            timedelta(microseconds=state.wait_us),
+            timedelta(microseconds=state.complete_in_us),
             bucket="reads",
         )
 
