@@ -27,6 +27,8 @@ from service.domain.outcomes import (
 from service.upstream.http_result import HttpResponse, NoHttpResponse, Wire
 
 _LONGEST_TEXT: Final = 500
+#: Characters of fal's id of a request. Real ones have 36.
+LONGEST_ID: Final = 256
 #: Bounds on what a record stores of one answer: characters of a log line, and of an error's detail as JSON.
 _LONGEST_LINE: Final = 2_000
 _LONGEST_LABEL: Final = 64
@@ -53,7 +55,9 @@ def submit_outcome(wire: Wire) -> SubmitOutcome:  # noqa: PLR0911  (one return p
             return NotSubmitted(reason)
         case NoHttpResponse(reason=reason):
             return Unknown(reason)
-        case HttpResponse(status=status, body={"request_id": str(request_id)}) if 200 <= status < 300 and request_id:
+        case HttpResponse(status=status, body={"request_id": str(request_id)}) if (
+            200 <= status < 300 and 0 < len(request_id) <= LONGEST_ID
+        ):
             return Accepted(request_id)
         case HttpResponse(status=400 | 413 | 422 as status) if _speaks_fal(wire):
             return Rejected(

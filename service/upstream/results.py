@@ -13,9 +13,14 @@ from service.domain.failure import ErrorCode, Failure
 from service.domain.generation import Output, Video
 from service.domain.outcomes import Canceled, Failed, NotReady, ResultOutcome, Succeeded
 from service.upstream.http_result import HttpResponse, Wire, read_response
-from service.upstream.messages import detail_of, message_of, trouble_of
+from service.upstream.messages import LONGEST_ID, detail_of, message_of, trouble_of
 
 _STILL_RUNNING: Final = "Request is still in progress"
+
+#: Bounds on what a record stores of a result, in characters.
+_LONGEST_URL: Final = 8_192
+_LONGEST_NAME: Final = 1_000
+_LONGEST_TYPE: Final = 64
 
 #: fal's error types -> error codes of the gateway. The HTTP status decides for types that are not listed.
 MODEL_ERRORS: Final[Mapping[str, ErrorCode]] = {
@@ -48,7 +53,7 @@ _RETRYABLE: Final[frozenset[ErrorCode]] = frozenset({"upstream_timeout", "upstre
 def result_outcome(wire: Wire) -> ResultOutcome:
     """Return how the job ended, or that it has not ended."""
     match wire:
-        case HttpResponse(status=200, body={"video": {"url": str()}}):
+        case HttpResponse(status=200, body={"video": {"url": str(url)}}) if len(url) <= _LONGEST_URL:
             return Succeeded(_output(wire.body), _billable_units(wire))
         case HttpResponse(status=499):
             return Canceled(_billable_units(wire))
@@ -106,7 +111,7 @@ def _platform_type(wire: HttpResponse) -> str | None:
     """Return the type of a platform error. Errors of the model have their type in the detail."""
     match wire.body:
         case {"error_type": str(kind)}:
-            return kind
+            return kind[:_LONGEST_TYPE]
     return wire.headers.get("x-fal-error-type")
 
 
@@ -143,7 +148,6 @@ def _billable_units(wire: HttpResponse) -> Decimal | None:
     return Decimal(text) if _NUMBER.fullmatch(text) else None
 
 
-_LONGEST_ID: Final = 256
 #: Matches the end of "Invalid status code: 422" and of "Unexpected status code: 422"; the text before it varies.
 _STATUS_AT_THE_END: Final = re.compile(r"(?<!\d)([45]\d\d)\s*\Z")
 _USUAL_ERROR: Final = 422
@@ -152,7 +156,7 @@ _USUAL_ERROR: Final = 422
 def read_callback(content: bytes) -> Callback | None:
     """Parse a callback; None if it names no request. Drops everything that the result states better."""
     match read_response(200, {}, content).body:
-        case {"request_id": str(request_id), **words} if 0 < len(request_id) <= _LONGEST_ID:
+        case {"request_id": str(request_id), **words} if 0 < len(request_id) <= LONGEST_ID:
             match words:
                 case {"status": "OK", "payload": {**payload}} if payload:
                     return Callback(request_id, payload=payload)
@@ -176,4 +180,4 @@ def _status_of_error(text: object) -> int:
 
 
 def _str_or_none(value: object) -> str | None:
-    return value if isinstance(value, str) else None
+    return value if isinstance(value, str) and len(value) <= _LONGEST_NAME else None

@@ -8,6 +8,7 @@ from starlette.types import Receive, Scope, Send
 
 from service.api.fal import authentication
 from service.api.fal.responses import REQUEST_ID, UnknownRequest
+from service.api.http.dependencies import count_call
 from service.api.v1.events import EventStream
 from service.domain import fal_view
 from service.domain.generation import LogLine
@@ -38,6 +39,7 @@ class StatusStream(EventStream):
         try:
             await super().__call__(scope, receive, send)
         except NotFound as error:
+            await count_call(Request(scope), self._tenant)  # as in every read of an unknown request
             raise UnknownRequest(error.detail) from None
 
     def events_since(self, sight: Snapshot) -> bytes:

@@ -11,7 +11,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from service.domain.outcomes import Accepted, Unknown, UpstreamError
+from service.domain.outcomes import Accepted, Failed, Succeeded, Unknown, UpstreamError
 from service.errors import UpstreamUnavailable
 from service.upstream.answer_body import LARGEST_ANSWER, LARGEST_DOCUMENT
 from service.upstream.billing import FalBilling
@@ -211,3 +211,21 @@ def test_log_line_beyond_bound_is_cut() -> None:
     outcome = status_outcome(HttpResponse(202, {}, {"status": "IN_PROGRESS", "logs": logs}))
     (line,) = getattr(outcome, "logs")  # noqa: B009
     assert (len(line.message), len(line.level), len(line.timestamp)) == (2_000, 64, 64)
+
+
+@pytest.mark.parametrize(("length", "accepted"), [(256, True), (257, False)])
+def test_request_id_beyond_bound_is_unknown(length: int, accepted: bool) -> None:
+    outcome = submit_outcome(HttpResponse(200, {}, {"request_id": "r" * length}))
+    assert isinstance(outcome, Accepted if accepted else Unknown)
+
+
+def test_result_beyond_bounds_is_trouble_or_cut() -> None:
+    video = {"url": "https://v3b.fal.media/v.mp4", "file_name": "x" * 1_001, "content_type": "x" * 1_001}
+    found = result_outcome(HttpResponse(200, {}, {"video": video}))
+    assert isinstance(found, Succeeded)
+    assert (found.output.video.file_name, found.output.video.content_type) == (None, None)
+    video["url"] = video["url"].ljust(8_193, "x")
+    assert isinstance(result_outcome(HttpResponse(200, {}, {"video": video})), UpstreamError)
+    failed = result_outcome(HttpResponse(500, {}, {"detail": "oops", "error_type": "x" * 65}))
+    assert isinstance(failed, Failed)
+    assert failed.failure.upstream_type == "x" * 64

@@ -489,7 +489,8 @@ async def test_fal_reads_are_limited_per_request(connect_fal: ConnectFal, clock:
 
 async def test_fal_reads_of_unknown_requests_are_calls(connect_fal: ConnectFal) -> None:
     client = await connect_fal(requests_per_minute=6, burst=3)
-    responses = [await client.get(f"{request_path(f'gen_{n:026}')}/status") for n in range(5)]
+    tails = ("/status", "/status/stream", "", "/status", "/status/stream")
+    responses = [await client.get(f"{request_path(f'gen_{n:026}')}{tail}") for n, tail in enumerate(tails)]
     assert [answer.status_code for answer in responses] == [404, 404, 404, 429, 429]
     assert {answer.headers["ratelimit-policy"] for answer in responses} == {'"calls";q=6;w=60'}
 
