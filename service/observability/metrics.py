@@ -102,6 +102,12 @@ RECONCILIATIONS = Counter(
 )
 
 EVENT_STREAMS = Gauge("gateway_event_streams", "Event streams that are open.", multiprocess_mode="livesum")
+BYTES_IN_PROGRESS = Gauge(
+    "gateway_bytes_in_progress",
+    "Bytes of bodies and uploads that are read or processed, in memory or on disk.",
+    ("where",),
+    multiprocess_mode="livesum",
+)
 WAITING_CALLS = Gauge(
     "gateway_waiting_calls",
     "Requests that wait for a change of a generation (long polls).",

@@ -176,7 +176,7 @@ def _generations(core: Core) -> GenerationServices:
     images = Images(
         Inspector(most_pixels=settings.max_image_pixels, most_bytes=settings.max_upload_bytes),
         connections.fal_storage,
-        ByteLimiter(total=settings.upload_disk, tenant=settings.upload_tenant_disk),
+        ByteLimiter("disk", total=settings.upload_disk, tenant=settings.upload_tenant_disk),
         max_bytes=settings.max_upload_bytes,
         timeout=settings.upload_timeout,
         clock=clock,
@@ -207,7 +207,7 @@ def _generations(core: Core) -> GenerationServices:
         fal_callbacks=Callbacks(stores.callbacks, connections.verifier, connections.nudger, clock=clock),
         fal_storage=connections.fal_storage,
         images=images,
-        body_memory=ByteLimiter(total=settings.body_memory, tenant=settings.body_tenant_memory),
+        body_memory=ByteLimiter("memory", total=settings.body_memory, tenant=settings.body_tenant_memory),
         videos=Videos(reader, connections.video_store, redirect=settings.media_redirect),
     )
 

@@ -123,6 +123,12 @@ INTERNALS: Final = Board(
                     ],
                 ),
                 Panel(
+                    "Bytes in progress",
+                    "Bytes of bodies and uploads that all gateways hold in memory and on disk.",
+                    "bytes",
+                    [Query("sum by (where) (gateway_bytes_in_progress)", "{{where}}")],
+                ),
+                Panel(
                     "Ended event streams",
                     "Event streams that ended in the last hour, by reason.",
                     "none",

@@ -23,6 +23,15 @@ _UNREAD_SECONDS: Final = 60.0
 _WITHOUT_BODY: Final = frozenset({"GET", "HEAD", "DELETE", "OPTIONS"})
 
 
+#: Requests of a connection that wait for the response to the one before. One read from the network can contain
+#: thousands, which take megabytes while the first request waits for a minute.
+_MOST_PIPELINED: Final = 16
+
+
+class _TooManyPipelined(Exception):
+    """Ends the parser: uvicorn responds with 400 and closes the connection."""
+
+
 class ConnectionTable:
     """The idle connections of one process, longest idle first, and the bound on all its connections.
 
@@ -90,6 +99,8 @@ class LimitedProtocol(HttpToolsProtocol):
         self._collected = 0
         self._table.idle.pop(self, None)
         self._stop_timer()
+        if len(self.pipeline) >= _MOST_PIPELINED:
+            raise _TooManyPipelined
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:

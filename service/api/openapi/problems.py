@@ -105,7 +105,7 @@ _OCCURRENCES: Final = {
     "too_many_streams": ("More than 100 event streams are open.", f"{_GENERATION}/events"),
     "too_many_waiting": ("More than 1000 calls are waiting.", _GENERATION),
     "too_many_bytes": (
-        "The bodies of this tenant that are in progress would have more than 250000000 bytes.",
+        "The bodies of this tenant that are in progress would have more than 128000000 bytes.",
         "/v1/uploads",
     ),
     "queue_full": ("1000 generations of this tenant are waiting, as many as may.", "/v1/generations"),

@@ -57,11 +57,11 @@ class RequestSettings(BaseModel):
             description="Most bytes of uploads that one gateway process holds on disk (`TMPDIR`), with at least 1 MiB "
             "for each. A further one gets 503.",
         ),
-    ] = 1_000_000_000
+    ] = 512_000_000
     upload_tenant_disk: Annotated[
         int,
         Field(ge=1, description="As `GATEWAY_UPLOAD_DISK`, of one tenant. A further upload gets 429 `too_many_bytes`."),
-    ] = 250_000_000
+    ] = 128_000_000
     preflight: Annotated[
         bool,
         Field(description="Probe the image URLs before the paid submit; a generation with an unusable one fails."),

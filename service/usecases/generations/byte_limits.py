@@ -1,16 +1,18 @@
 """Bounds on the bytes that requests hold in one process, in memory or on disk: of one tenant, and of all."""
 
 from collections import Counter
-from typing import Final, Self
+from typing import Final, Literal, Self
 
 from service.errors import TooManyBytes, Unavailable
+from service.observability import metrics
 from service.usecases.generations.concurrency import RETRY_AFTER
 
 
 class ByteLimiter:
     """Counts the bytes that are leased. A tenant cannot lease all: its bound is below the bound of the process."""
 
-    def __init__(self, *, total: int, tenant: int) -> None:
+    def __init__(self, where: Literal["memory", "disk"], *, total: int, tenant: int) -> None:
+        self._gauge = metrics.BYTES_IN_PROGRESS.labels(where)
         self._total = total
         self._tenant = tenant
         self._leased: Counter[str] = Counter()
@@ -35,6 +37,7 @@ class ByteLimiter:
         if by > 0 and self._sum + by > self._total:
             raise Unavailable(f"All bodies that are in progress would have more than {self._total} bytes.")
         self._sum += by
+        self._gauge.inc(by)
         self._leased[tenant_id] += by
         if not self._leased[tenant_id]:
             del self._leased[tenant_id]

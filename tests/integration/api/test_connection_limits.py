@@ -194,6 +194,14 @@ def test_pipelined_large_body_is_closed(gateway: Served) -> None:
         eventually(lambda: not gateway.connections)
 
 
+@pytest.mark.parametrize(("requests", "first"), [(17, b"HTTP/1.1 200"), (5000, b"HTTP/1.1 400")])
+def test_pipelined_requests_beyond_most_are_closed(gateway: Served, requests: int, first: bytes) -> None:
+    with connected(gateway) as caller:
+        caller.sendall(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n" * requests)
+
+        assert caller.recv(65536).startswith(first)
+
+
 def connected(gateway: Served) -> socket.socket:
     url = urlsplit(gateway.url)
     return socket.create_connection((url.hostname, url.port), timeout=10)

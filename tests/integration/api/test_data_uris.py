@@ -168,7 +168,7 @@ async def test_data_uri_limit_per_tenant(
     hanging: Hanging,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(app.state.runtime.generations.images, "_disk", ByteLimiter(total=3 * MIB, tenant=MIB))
+    monkeypatch.setattr(app.state.runtime.generations.images, "_disk", ByteLimiter("disk", total=3 * MIB, tenant=MIB))
     body = create_body(image_url=PNG)
     waiting = [asyncio.create_task(api.post("/v1/generations", json=body))]
     await hanging.arrived.wait()
@@ -187,7 +187,9 @@ async def test_data_uri_total_limit_returns_503(
     app: FastAPI, api: httpx.AsyncClient, hanging: Hanging, monkeypatch: pytest.MonkeyPatch, first: str
 ) -> None:
     """When fal's storage hangs, each request waits with its image on disk, also after its caller has disconnected."""
-    monkeypatch.setattr(app.state.runtime.generations.images, "_disk", ByteLimiter(total=2 * MIB, tenant=3 * MIB))
+    monkeypatch.setattr(
+        app.state.runtime.generations.images, "_disk", ByteLimiter("disk", total=2 * MIB, tenant=3 * MIB)
+    )
     body = create_body(image_url=PNG)
     waiting = [asyncio.create_task(api.post("/v1/generations", json=body)) for _ in range(2)]
     await hanging.arrived.wait()

@@ -1,6 +1,7 @@
 """Uploads, with the sandbox as fal's storage."""
 
 import asyncio
+import dataclasses
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from fastapi import FastAPI
 
 from service.config.settings import Settings
+from service.media import inspector
 from tests.conftest import client_of
 from tests.support import factories, pictures
 
@@ -215,6 +217,30 @@ async def test_upload_many_concurrently(app: FastAPI, api: httpx.AsyncClient) ->
 
     assert {answer.status_code for answer in answers} == {201}
     assert len({answer.json()["url"] for answer in answers}) == 10
+
+
+@pytest.mark.parametrize("changes", [{"seconds": 0.01}, {"cpu_seconds": 0}, {"memory": 30_000_000}], ids=str)
+async def test_upload_beyond_decoder_limits_fails_alone(
+    api: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any]
+) -> None:
+    photo = pictures.encoded("jpeg", pictures.picture(2000, 2000))
+    with monkeypatch.context() as patch:
+        patch.setattr(inspector, "_SMALL", dataclasses.replace(inspector._SMALL, **changes))
+        refused = await upload(api, photo, "image/jpeg")
+
+    assert (refused.status_code, refused.json()["code"]) == (422, "image_unreadable")
+    assert (await upload(api, photo, "image/jpeg")).status_code == 201
+
+
+async def test_upload_that_grows_beyond_limit_returns_413(api: httpx.AsyncClient) -> None:
+    """A rotated image is encoded again, at a higher quality."""
+    photo = pictures.encoded("jpeg", pictures.noise(800, 800), quality=30, exif=pictures.exif(orientation=6))
+    assert len(photo) <= LIMIT
+
+    answer = await upload(api, photo, "image/jpeg")
+
+    assert (answer.status_code, answer.json()["code"]) == (413, "too_large")
+    assert "rotated" in answer.json()["detail"]
 
 
 # --- forms ------------------------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from service.usecases.generations.byte_limits import ByteLimiter
 
 
 def test_lease_beyond_tenant_is_too_many_bytes() -> None:
-    limiter = ByteLimiter(total=100, tenant=60)
+    limiter = ByteLimiter("memory", total=100, tenant=60)
     limiter.lease("a", 40)
 
     with pytest.raises(TooManyBytes, match="60 bytes"):
@@ -16,7 +16,7 @@ def test_lease_beyond_tenant_is_too_many_bytes() -> None:
 
 
 def test_lease_beyond_process_is_unavailable() -> None:
-    limiter = ByteLimiter(total=100, tenant=60)
+    limiter = ByteLimiter("memory", total=100, tenant=60)
     limiter.lease("a", 60)
 
     with pytest.raises(Unavailable, match="100 bytes"):
@@ -25,7 +25,7 @@ def test_lease_beyond_process_is_unavailable() -> None:
 
 
 def test_lease_grows_and_shrinks() -> None:
-    limiter = ByteLimiter(total=100, tenant=60)
+    limiter = ByteLimiter("memory", total=100, tenant=60)
     lease = limiter.lease("a", 10)
 
     lease.cover(5)
@@ -39,7 +39,7 @@ def test_lease_grows_and_shrinks() -> None:
 
 
 def test_lease_is_released_with_its_context() -> None:
-    limiter = ByteLimiter(total=100, tenant=60)
+    limiter = ByteLimiter("memory", total=100, tenant=60)
 
     with pytest.raises(KeyError), limiter.lease("a", 60):
         raise KeyError
