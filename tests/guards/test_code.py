@@ -22,6 +22,14 @@ def test_import_contracts_hold() -> None:
     assert result.returncode == 0, result.stdout + result.stderr
 
 
+def test_body_is_read_in_one_module() -> None:
+    """``bodies`` bounds its bytes, its time, and what its tenant holds."""
+    reads = re.compile(r"request\.(body|stream|form|json|receive)\b|_receive\b")
+    readers = {path.name for path in modules("service/api") if reads.search(path.read_text())}
+
+    assert readers == {"bodies.py"}
+
+
 @pytest.mark.parametrize("module", ["service.cli", "service.cli.client.create_video"])
 def test_command_line_imports_no_gateway(module: str) -> None:
     """The imports of the gateway take a second before `generate` can start; without them it takes a fifth of that."""

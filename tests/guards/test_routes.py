@@ -5,6 +5,7 @@ import re
 import httpx
 import pytest
 from fastapi import FastAPI
+from fastapi.routing import APIRoute
 
 from tests.conftest import client_of
 
@@ -48,6 +49,14 @@ async def test_route_without_key_is_refused_unless_public(app: FastAPI) -> None:
     assert {operation for operation, status in answers.items() if status != 401} == PUBLIC
     assert len(answers) > len(PUBLIC)
     assert answers.keys() >= SIGNED
+
+
+def test_route_body_is_read_by_the_gateway_only(app: FastAPI) -> None:
+    """FastAPI would read a body before the caller is authenticated, and without a limit."""
+    routes = [route for route in app.routes if isinstance(route, APIRoute)]
+
+    assert not [route.path for route in routes if route.body_field is not None]
+    assert len(routes) > len(PUBLIC)
 
 
 async def test_route_with_wrong_key_is_refused(app: FastAPI) -> None:
