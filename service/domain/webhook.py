@@ -62,7 +62,8 @@ class Delivery:
     """None: sent to the ``webhook_url`` of a request, signed with the secret of the tenant."""
     event: str
     url: str
-    body: str
+    body: str = ""
+    """The bytes of each attempt, as text; ``""`` where deliveries are listed. All deliveries of an event share it."""
     style: WebhookStyle = "standard"
     created_at: datetime
     traceparent: str | None = None

@@ -84,7 +84,9 @@ Money and usage
                                                                 started, finished, found (JSON)
 
 Webhooks
-{sg}:delivery:<id>                        hash    retention     v version, d record (JSON)
+{sg}:delivery:<id>                        hash    until purged  v version, d record (JSON), e its event
+{sg}:event:<id>                           hash    until purged  b body of the webhook, n number of the deliveries that
+                                                                refer to it; deleted with the last of them
 {sg}:tenant:<t>:endpoints                 hash    -             endpoint id -> "<version> <sealed record>"
 {sg}:tenant:<t>:deliveries                zset    until purged  ids of the tenant's deliveries; score 0, ids sort
 {sg}:tenant:<t>:dead_letters              zset    until purged  ids of its dead letters; score 0, ids sort
@@ -210,6 +212,10 @@ def nudged(work_queue: WorkQueue) -> str:
 
 def delivery(delivery_id: str) -> str:
     return f"{TAG}delivery:{delivery_id}"
+
+
+def event(event_id: str) -> str:
+    return f"{TAG}event:{event_id}"
 
 
 def endpoint_queue(name: str) -> str:

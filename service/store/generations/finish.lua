@@ -12,12 +12,12 @@
 --       tenant_month, end_user_day, account_day (the three budget windows), ledger, tenant_queue, end_user, usage,
 --       spending_of_day, spending_of_month, tenant_slots, active_tenants, idle_tenants, virtual_time, delayed,
 --       unconfirmed, job_durations, given_up, slotless, tenant_deliveries, dead_letters, pending_deliveries,
---       delivery_keys... (record and endpoint queue of each delivery)
+--       delivery_keys... (record, endpoint queue and event of each delivery)
 -- ARGV  generation_id, version (that the transition started from), record, status, purge_ms, changes_channel,
 --       delivery_ms (when the deliveries are due), held_cost, settled_cost, tenant_id, pseudonym, outcome (in the
 --       usage), refused_by_policy ("1" or ""), retention_seconds (of usage), job_duration_ms (at fal; "": the job never
 --       was there), reason (for the ledger; "": none), is_verdict ("1": the transition is fal's verdict), deliveries...
---       (id, record and name of the endpoint queue of each)
+--       (of each: as the part `deliver` says)
 -- RETURNS  {1, 1 if dispatch wants a nudge, 1 if deliver wants one} if it was written  {0, 0, 0} if the version has
 --          changed {2, 0, 0} if a callback is stored
 if redis.call("HGET", generation_key, "v") ~= version then

@@ -9,13 +9,13 @@
 -- KEYS  generation, slots, due_dispatch, due_poll, due_sweep, nudged_dispatch, claimed, tenant_queue, tenant_slots,
 --       active_tenants, idle_tenants, virtual_time, delayed, unconfirmed, fal_request_ids, ledger, due_deliver,
 --       nudged_deliver, slotless, tenant_deliveries, dead_letters, pending_deliveries,
---       delivery_keys... (record and endpoint queue of each delivery)
+--       delivery_keys... (record, endpoint queue and event of each delivery)
 -- ARGV  generation_id, version (that the transition started from), record, status, holds_slot ("1" or ""),
 --       dispatch_ms, poll_ms, sweep_ms (when it is due for each; "": never), changes_channel, tenant_id,
 --       rank (in the tenant's queue), request_id (of fal; "": none yet), submit_ms ("": none),
 --       reason (for the ledger; "": none), pseudonym, delivery_ms (when the deliveries are due),
 --       has_verdict ("1": the record has fal's verdict, so that a stored callback adds nothing),
---       deliveries... (id, record and name of the endpoint queue of each)
+--       deliveries... (of each: as the part `deliver` says)
 -- RETURNS  {1, 1 if dispatch wants a nudge, 1 if deliver wants one} if it was written  {0, 0, 0} if the version has
 --          changed {2, 0, 0} if it was to adopt, for a reason, a request id that belongs to another generation
 if redis.call("HGET", generation_key, "v") ~= version then

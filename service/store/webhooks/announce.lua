@@ -5,10 +5,10 @@
 -- USES  deliver
 -- WHEN FULL  runs
 -- KEYS  endpoints, endpoint_health, due_deliver, nudged_deliver, due_sweep, tenant_deliveries, dead_letters,
---       pending_deliveries, delivery_keys... (record and endpoint queue of each delivery)
+--       pending_deliveries, delivery_keys... (record, endpoint queue and event of each delivery)
 -- ARGV  endpoint_id, version (that was read), after (the new endpoint; "": unchanged), stage (of the failures; "":
 --       none), now_ms, purge_ms (of the deliveries), failing_since_ms (that the announcement is about; "": none),
---       deliveries... (id, record and name of the endpoint queue of each)
+--       deliveries... (of each: as the part `deliver` says)
 -- RETURNS  {1, 1 if a nudge is wanted} if it was written  {0, 0} if the endpoint has changed, the stage was announced
 --          before, or the failures have ended
 local before = redis.call("HGET", endpoints_key, endpoint_id)
@@ -28,7 +28,7 @@ end
 if after ~= "" then
   redis.call("HSET", endpoints_key, endpoint_id, after)
 end
-for n = deliveries_start, #ARGV, 3 do
+for n = deliveries_start, #ARGV, 5 do
   redis.call("ZADD", due_sweep_key, purge_ms, ARGV[n])
 end
 local any_pending = deliver(now_ms)

@@ -1,7 +1,10 @@
-"""Webhook deliveries: written with their cause, claimed by endpoint queue, attempted under a lease, purged."""
+"""Webhook deliveries: written with their cause, claimed by endpoint queue, attempted under a lease, purged.
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+The body of an event is stored once; the deliveries of the event refer to it.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal
 
@@ -19,6 +22,7 @@ from service.store.times import milliseconds, moment, score
 _CLAIM: Final = Script("claim_deliveries")
 _ATTEMPT: Final = Script("attempt")
 _FORGET: Final = Script("forget_deliveries")
+_LOAD: Final = Script("load_delivery")
 _RECORD: Final = TypeAdapter(Delivery)
 
 #: A tenant that has its share of a process is considered again after this time, or when one of its attempts ends.
@@ -72,12 +76,14 @@ class DeliveryStore:
         self._patience = patience
 
     async def load(self, delivery_id: str) -> Delivery | None:
-        """Return a delivery; None: there is none."""
-        record = await self._redis.execute("HGET", keys.delivery(delivery_id), "d")
-        return None if record is None else load(record)
+        """Return a delivery with its body; None: there is none."""
+        record, body = await self._redis.read(
+            _LOAD, {"delivery": keys.delivery(delivery_id)}, {"event_prefix": keys.event("")}
+        )
+        return replace(load(record), body=body.decode()) if record else None
 
     async def load_many(self, delivery_ids: Sequence[str]) -> list[Delivery | None]:
-        """Return the deliveries of these ids, in order; None: there is none."""
+        """Return the deliveries of these ids, in order and without their bodies; None: there is none."""
         records = await self._redis.gather(("HGET", keys.delivery(name), "d") for name in delivery_ids)
         return [None if record is None else load(record) for record in records]
 
@@ -119,7 +125,11 @@ class DeliveryStore:
                     )
                 ],
             },
-            {"with_pending": "1" if with_pending else "", "deliveries": [value for pair in pairs for value in pair]},
+            {
+                "with_pending": "1" if with_pending else "",
+                "event_prefix": keys.event(""),
+                "deliveries": [value for pair in pairs for value in pair],
+            },
         )
         return bool(deleted)
 
@@ -204,7 +214,9 @@ def delivery_keys(tenant_id: str, events: Sequence[Delivery]) -> dict[str, str |
         "dead_letters": keys.dead_letters_of_tenant(tenant_id),
         "pending_deliveries": keys.pending_deliveries_of_tenant(tenant_id),
         "delivery_keys": [
-            key for event in events for key in (keys.delivery(event.id), keys.endpoint_queue(event.endpoint_queue))
+            key
+            for one, event_id, _ in _with_events(events)
+            for key in (keys.delivery(one.id), keys.endpoint_queue(one.endpoint_queue), keys.event(event_id))
         ],
     }
 
@@ -213,16 +225,33 @@ def delivery_arguments(events: Sequence[Delivery]) -> list[Argument]:
     """ARGV of the script part ``deliver``."""
     return [
         value
-        for event in events
-        for value in (event.id, dump(event), event.endpoint_queue if event.status is DeliveryStatus.PENDING else "")
+        for one, event_id, body in _with_events(events)
+        for value in (
+            one.id,
+            dump(one),
+            one.endpoint_queue if one.status is DeliveryStatus.PENDING else "",
+            event_id,
+            body,
+        )
     ]
 
 
+def _with_events(events: Sequence[Delivery]) -> Iterator[tuple[Delivery, str, str]]:
+    """Each delivery with the id of its event, and the body: "" if an earlier delivery of the event has it.
+
+    Deliveries with the same body are one event. Its id is that of the first of them.
+    """
+    first: dict[str, str] = {}
+    for one in events:
+        event_id = first.setdefault(one.body, one.id)
+        yield one, event_id, one.body if event_id == one.id else ""
+
+
 def dump(delivery: Delivery) -> bytes:
-    """The record of a delivery."""
-    return _RECORD.dump_json(delivery, exclude_defaults=True)
+    """The record of a delivery, without the body."""
+    return _RECORD.dump_json(replace(delivery, body=""), exclude_defaults=True)
 
 
 def load(record: bytes) -> Delivery:
-    """The delivery of a record."""
+    """The delivery of a record, without the body."""
     return _RECORD.validate_json(record)

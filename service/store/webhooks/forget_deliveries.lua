@@ -1,14 +1,14 @@
 -- Delete deliveries of one tenant: records, entries in their endpoint queues, leases, index entries, and their entries
 -- in the due set of the sweep. All of them or none: with a pending delivery among them nothing changes, unless the
 -- caller says otherwise, so that a replay that was answered "pending" is sent. An attempt under way then finds no
--- record to write to.
+-- record to write to. The body of an event is deleted with the last delivery that refers to it.
 --
 -- USES  endpoint_queues
 -- WHEN FULL  runs
 -- KEYS  tenant_deliveries, dead_letters, due_deliver, due_sweep, pending_deliveries, delivery_keys... (of each delivery:
 --       record, endpoint queue, endpoint leases)
--- ARGV  with_pending ("1": pending deliveries are deleted too), deliveries... (id and name of the endpoint queue of
---       each)
+-- ARGV  with_pending ("1": pending deliveries are deleted too), event_prefix (of the keys of events), deliveries... (id
+--       and name of the endpoint queue of each)
 -- RETURNS  1 if they were deleted, 0 if one is pending
 local found = {}
 for n = deliveries_start, #ARGV, 2 do
@@ -29,7 +29,11 @@ if with_pending ~= "1" then
   end
 end
 for _, delivery in ipairs(found) do
+  local event = redis.call("HGET", delivery.record_key, "e")
   redis.call("DEL", delivery.record_key)
+  if event and redis.call("HINCRBY", event_prefix .. event, "n", -1) <= 0 then
+    redis.call("DEL", event_prefix .. event)
+  end
   redis.call("SREM", pending_deliveries_key, delivery.id)
   for _, key in ipairs({
     delivery.queue_key, delivery.leases_key, tenant_deliveries_key, dead_letters_key, due_sweep_key
