@@ -21,6 +21,7 @@ GatewayError
 │   ├── CostChanged              the cost is not the one that the adjustment expects
 │   ├── SpentBelowZero           the adjustment exceeds what was spent
 │   ├── TenantBusy               the tenant has work in flight
+│   ├── EndpointsFull            the tenant has as many webhook endpoints as it may have
 │   └── OverlapPromised          the rotation would end a key before the end of its overlap
 ├── PreconditionFailed      412  the object has changed since it was read (If-Match)
 ├── TooLarge                413  the body exceeds the limit
@@ -39,10 +40,15 @@ GatewayError
 │   ├── TooManyWaiting           requests that wait for a generation
 │   ├── TooManyBytes             bytes of bodies and uploads in progress
 │   ├── QueueFull                queued generations
-│   └── EndUserLimited           generations of the end user today
+│   ├── DailyLimited             generations of the tenant today
+│   ├── EndUserLimited           generations of the end user today
+│   ├── NewEndUsersLimited       end users that the tenant has named for the first time today
+│   ├── DeliveriesFull           stored webhook deliveries
+│   └── TooManyTests             undelivered test events
 └── Unavailable             503  retry later; nothing was changed
     ├── StoreUnavailable         Redis is unavailable or refuses writes
     │   └── StoreFull                Redis has too little memory for new data
+    │       └── TenantStoreFull          and the tenant stores the largest part
     ├── Draining                 an operator drains the gateway
     ├── MediaUnavailable         the video store is unavailable
     └── UpstreamUnavailable      fal is unavailable (only where a caller waits for fal: uploads, resolve)
@@ -198,6 +204,10 @@ class TenantBusy(Conflict):
         return {"in_flight": self._in_flight, "webhooks": self._webhooks}
 
 
+class EndpointsFull(Conflict):
+    code, title = "too_many_endpoints", "Limit of webhook endpoints reached"
+
+
 class OverlapPromised(Conflict):
     code, title = "overlap_promised", "The overlap of an earlier rotation is running"
 
@@ -286,6 +296,22 @@ class EndUserLimited(TooMany):
     code, title = "end_user_limited", "Daily limit of the end user reached"
 
 
+class DailyLimited(TooMany):
+    code, title = "daily_limited", "Daily limit of generations reached"
+
+
+class NewEndUsersLimited(TooMany):
+    code, title = "new_end_users_limited", "Daily limit of new end users reached"
+
+
+class DeliveriesFull(TooMany):
+    code, title = "deliveries_full", "Limit of stored deliveries reached"
+
+
+class TooManyTests(TooMany):
+    code, title = "too_many_tests", "Too many undelivered test events"
+
+
 class Unavailable(GatewayError):
     code, status, title, retryable = "unavailable", 503, "Unavailable", True
 
@@ -301,6 +327,13 @@ class StoreFull(StoreUnavailable):
     code, title = "store_full", "Storage nearly full"
 
     def __init__(self, detail: str, *, retry_after: float = 10.0) -> None:
+        super().__init__(detail, retry_after=retry_after)
+
+
+class TenantStoreFull(StoreFull):
+    code, title = "tenant_store_full", "Storage nearly full, and the tenant stores the largest part"
+
+    def __init__(self, detail: str, *, retry_after: float = 60.0) -> None:
         super().__init__(detail, retry_after=retry_after)
 
 

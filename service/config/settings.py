@@ -12,6 +12,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from service.config.groups.access import AccessSettings
 from service.config.groups.dispatch import DispatchSettings
 from service.config.groups.fal import FalSettings
+from service.config.groups.limits import NONE, DefaultLimitSettings
 from service.config.groups.processes import ProcessSettings
 from service.config.groups.requests import RequestSettings
 from service.config.groups.store import StoreSettings
@@ -30,6 +31,7 @@ class Settings(
     WebhookSettings,
     DispatchSettings,
     RequestSettings,
+    DefaultLimitSettings,
     AccessSettings,
     FalSettings,
     StoreSettings,
@@ -69,7 +71,7 @@ class Settings(
         return {
             PREFIX + name.upper(): _as_variable(getattr(self, name))
             for name in sorted(self.model_fields_set)
-            if getattr(self, name) is not None
+            if getattr(self, name) is not None or type(self).model_fields[name].default is not None
         }
 
 
@@ -81,6 +83,8 @@ def _passwords(url: str) -> set[str]:
 
 
 def _as_variable(value: Any) -> str:
+    if value is None:
+        return NONE
     from pydantic import TypeAdapter  # noqa: PLC0415  (only `up` and tests need it)
 
     if isinstance(value, SecretStr):

@@ -37,6 +37,16 @@ class Limits:
     burst: int | None = None
     """Requests that may arrive at once; None: a tenth of ``requests_per_minute``."""
     queued_generations: int | None = None
+    daily_generations: int | None = None
+    """Generations created in a day (UTC), canceled ones included."""
+    daily_new_end_users: int | None = None
+    """End users named for the first time in a day (UTC)."""
+    stored_deliveries: int | None = None
+    """Pending deliveries, dead letters and delivered ones that are stored."""
+    undelivered_tests: int | None = None
+    """Test events whose delivery is pending."""
+    webhook_endpoints: int | None = None
+    """None: as many as a tenant can have."""
     concurrent_generations: int | None = None
     weight: int = 1
     """Its share of the slots, relative to other tenants that have queued generations."""

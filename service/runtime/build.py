@@ -4,10 +4,12 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 
 from service.clock import StoreClock, SystemClock
 from service.config.settings import Settings
 from service.domain.request import RequestLimits
+from service.domain.tenant import Limits
 from service.media.inspector import Inspector
 from service.runtime.connections import Connections, Stores, open_connections
 from service.runtime.consumers import Core, WorkQueues, build_core
@@ -141,7 +143,7 @@ async def open_runtime(settings: Settings, *, clock: Callable[[], datetime] | No
 
 def _build(core: Core) -> Runtime:
     settings, connections, stores, clock = core.settings, core.connections, core.stores, core.clock
-    tenants = Tenants(stores.tenants, stores.endpoints, clock=clock)
+    tenants = Tenants(stores.tenants, stores.endpoints, default_limits=_default_limits(settings), clock=clock)
     reads = ReadLimiter(per_request=settings.reads_per_request, per_tenant=settings.reads_per_tenant, clock=clock)
     authenticator = Authenticator(stores.tenants, stores.rates, reads, clock=clock)
     return Runtime(
@@ -162,6 +164,26 @@ def _build(core: Core) -> Runtime:
         operations=_operations(core, tenants),
         queues=WorkQueues(core),
     )
+
+
+def _default_limits(settings: Settings) -> Limits:
+    return Limits(
+        requests_per_minute=settings.default_requests_per_minute,
+        queued_generations=settings.default_queued_generations,
+        concurrent_generations=settings.default_concurrent_generations,
+        daily_generations=settings.default_daily_generations,
+        daily_new_end_users=settings.default_daily_new_end_users,
+        stored_deliveries=settings.default_stored_deliveries,
+        undelivered_tests=settings.default_undelivered_tests,
+        webhook_endpoints=settings.default_webhook_endpoints,
+        monthly_budget=_micro(settings.default_monthly_budget_usd),
+        end_user_daily_budget=_micro(settings.default_end_user_daily_budget_usd),
+        end_user_daily_count=settings.default_end_user_daily_count,
+    )
+
+
+def _micro(dollars: Decimal | None) -> int | None:
+    return None if dollars is None else int(dollars * 1_000_000)
 
 
 def _generations(core: Core) -> GenerationServices:

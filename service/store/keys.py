@@ -72,7 +72,7 @@ Money and usage
 {sg}:money:account:<day>                  hash    400 days      budget window of the account's day
 {sg}:ledger                               stream  400 days      holds, settlements, adjustments, in order. Ids of a hold
                                                                 are in base64; a settlement omits tenant and end user
-{sg}:usage:<t>:<day>                      hash    400 days      created generations, each outcome, spent
+{sg}:usage:<t>:<day>                      hash    400 days      created generations, new end users, each outcome, spent
 {sg}:usage:<t>:<day>:end_users            zset    400 days      pseudonyms; score = spent on generations of this day
 {sg}:usage:<t>:<month>:end_users          zset    400 days      pseudonyms; score = spent on generations of this month
 {sg}:tenant:<t>:usage_report              hash    1 day         the tenant's last usage report: id, period, state, and
@@ -91,6 +91,8 @@ Webhooks
 {sg}:tenant:<t>:deliveries                zset    until purged  ids of the tenant's deliveries; score 0, ids sort
 {sg}:tenant:<t>:dead_letters              zset    until purged  ids of its dead letters; score 0, ids sort
 {sg}:tenant:<t>:pending_deliveries        set     -             ids of its pending deliveries
+{sg}:tenant:<t>:undelivered_tests         set     -             ids of its test events that are pending for the first
+                                                                time
 {sg}:tenant:<t>:endpoint_queues           zset    -             its endpoint queues with pending deliveries, of proven
                                                                 receivers; score = when due
 {sg}:tenant:<t>:endpoint_queues:unproven  zset    -             the same for receivers that are not proven
@@ -102,6 +104,8 @@ Webhooks
 Tenants and end users
 {sg}:tenant:<t>                           string  -             the tenant (JSON, secrets sealed)
 {sg}:tenants                              zset    -             all tenant ids; score 0
+{sg}:stored_bytes                         zset    -             tenants; score = estimate of the bytes that it stores
+{sg}:stored_bytes_turn                    string  seconds       a process has sampled those bytes in this interval
 {sg}:tenant:<t>:keys                      zset    -             ids of its API keys; score 0
 {sg}:api_key:<id>                         string  -             the API key (JSON, hashed secret)
 {sg}:api_key:<id>:used                    string  -             minute of its last use (RFC 3339)
@@ -157,6 +161,8 @@ PAID_AND_LOST: Final = f"{TAG}paid_and_lost"
 POLL_BUDGET: Final = f"{TAG}poll_budget"
 JOB_DURATIONS: Final = f"{TAG}job_durations"
 TENANTS: Final = f"{TAG}tenants"
+STORED_BYTES: Final = f"{TAG}stored_bytes"
+STORED_BYTES_TURN: Final = f"{TAG}stored_bytes_turn"
 READINESS_PROBE: Final = f"{TAG}readiness_probe"
 #: Suffix of the due set of deliveries, and of a tenant's endpoint queues, whose receivers are not proven.
 UNPROVEN: Final = ":unproven"
@@ -244,6 +250,10 @@ def dead_letters_of_tenant(tenant_id: str) -> str:
 
 def pending_deliveries_of_tenant(tenant_id: str) -> str:
     return f"{TAG}tenant:{tenant_id}:pending_deliveries"
+
+
+def undelivered_tests_of_tenant(tenant_id: str) -> str:
+    return f"{TAG}tenant:{tenant_id}:undelivered_tests"
 
 
 def endpoints_of_tenant(tenant_id: str) -> str:

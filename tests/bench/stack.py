@@ -11,6 +11,7 @@ from redis import Redis
 
 from service.cli.dev.child_processes import Child, accepts, free_port
 from service.cli.dev.stack import Stack
+from service.config.groups.limits import DefaultLimitSettings
 from tests.bench import floor
 from tests.bench.load import PLACEHOLDER, Load
 
@@ -18,6 +19,10 @@ PATH: Final = "/v1/generations"
 FAL_REQUESTS: Final = "/fal/queue/bytedance/seedance-2.0/requests"
 PROMPT_LENGTH: Final = 500
 IMAGE: Final = "https://v3b.fal.media/first-frame.png"
+
+
+#: One tenant makes the whole load of a measurement.
+UNLIMITED: Final[dict[str, None]] = dict.fromkeys(DefaultLimitSettings.model_fields)
 
 
 @dataclass(frozen=True)
@@ -51,7 +56,7 @@ def opened(*, worker: bool, environment: dict[str, str] | None = None, **setting
     before = dict(os.environ)
     os.environ.update(environment or {})
     try:
-        with Stack(worker=worker, overrides=settings) as stack:
+        with Stack(worker=worker, overrides={**UNLIMITED, **settings}) as stack:
             yield stack
     finally:
         os.environ.clear()

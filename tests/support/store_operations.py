@@ -225,6 +225,10 @@ OPERATIONS: Final[dict[str, Operation]] = {
     "prices.reset": Operation(lambda w: w.stores.prices.reset("480p")),
     "queue.claim": Operation(_claim_slot, waits=False),
     "rates.check": Operation(lambda w: w.stores.rates.check(w.tenant.id, w.tenant.limits, NOW), waits=False),
+    "stored_bytes.take_turn": Operation(lambda w: w.stores.stored_bytes.take_turn(MINUTE), waits=False),
+    "stored_bytes.write": Operation(
+        lambda w: w.stores.stored_bytes.write({w.tenant.id: 5_000, "ten_gone": 0}), waits=False
+    ),
     "submissions.mark_lost": Operation(lambda w: w.stores.submissions.mark_lost(w.given_up.id, NOW)),
     "submissions.unmark_lost": Operation(lambda w: w.stores.submissions.unmark_lost(w.given_up.id)),
     "submissions.trim": Operation(lambda w: w.stores.submissions.trim(NOW), waits=False),

@@ -15,6 +15,7 @@ from service.domain.generation_view import rfc3339
 from service.domain.pricing import usd
 from service.domain.request import AnyDuration, OptionalMoney, Resolution, Url
 from service.domain.tenant import ApiKey, Limits, Scope, Tenant
+from service.domain.webhook_endpoint import MOST_ENDPOINTS
 
 _LONGEST_RETENTION: Final = 10 * 365 * 24 * 3600
 _LONGEST_OVERLAP: Final = 30 * 24 * 3600
@@ -34,7 +35,7 @@ class LimitsBody(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", json_schema_extra=describe)
 
     requests_per_minute: Annotated[int | None, Field(ge=1, le=60_000_000)] = None
-    """HTTP requests a minute; more are refused with 429. Default `null`: no limit."""
+    """HTTP requests a minute; more are refused with 429. `null`: no limit."""
     burst: Annotated[
         int | None,
         Field(
@@ -44,9 +45,21 @@ class LimitsBody(BaseModel):
         ),
     ] = None
     queued_generations: _Count | None = None
-    """Generations that may be queued; more are refused with 429. Default `null`: no limit."""
+    """Generations that may be queued; more are refused with 429. `null`: no limit."""
+    daily_generations: _Count | None = None
+    """Generations created in a day (UTC), canceled ones included; more are refused with 429. `null`: no limit."""
+    daily_new_end_users: _Count | None = None
+    """End users named for the first time in a day (UTC); creates for more are refused with 429. `null`: no limit."""
+    stored_deliveries: _Count | None = None
+    """Stored webhook deliveries, the delivered ones included. From this number on creates and test events are refused
+    with 429; the events of accepted generations are still stored and sent. `null`: no limit.
+    """
+    undelivered_tests: _Count | None = None
+    """Test events that may be undelivered; more are refused with 429. `null`: no limit."""
+    webhook_endpoints: Annotated[int | None, Field(ge=0, le=MOST_ENDPOINTS)] = None
+    """Webhook endpoints, 0 to 20; more are refused with 409. `null`: 20."""
     concurrent_generations: Annotated[int | None, Field(ge=1, le=1_000_000)] = None
-    """Generations that may be at fal at once; more stay queued. Default `null`: no limit."""
+    """Generations that may be at fal at once; more stay queued. `null`: no limit."""
     weight: Annotated[
         int,
         Field(
@@ -60,15 +73,13 @@ class LimitsBody(BaseModel):
     durations: Annotated[list[AnyDuration] | None, Field(min_length=1)] = None
     """Durations that may be requested; others are refused with 422. Default `null`: all."""
     monthly_budget_usd: OptionalMoney = None
-    """Budget of a calendar month (UTC) in US dollars; beyond it creates are refused with 402. Default `null`: no
-    limit.
-    """
+    """Budget of a calendar month (UTC) in US dollars; beyond it creates are refused with 402. `null`: no limit."""
     end_user_daily_budget_usd: OptionalMoney = None
-    """Budget of one end user and day (UTC) in US dollars; beyond it creates are refused with 402. Default `null`: no
+    """Budget of one end user and day (UTC) in US dollars; beyond it creates are refused with 402. `null`: no limit."""
+    end_user_daily_count: _Count | None = None
+    """Generations of one end user and day (UTC), canceled ones included; more are refused with 429. `null`: no
     limit.
     """
-    end_user_daily_count: _Count | None = None
-    """Generations of one end user and day (UTC); more are refused with 429. Default `null`: no limit."""
     retention_seconds: Annotated[int | None, Field(ge=60, le=_LONGEST_RETENTION)] = None
     """Seconds for which ended generations are kept, then their records and videos are deleted. Default `null`: the
     deployment's retention.
@@ -104,7 +115,9 @@ class NewTenant(BaseModel):
         bool, Field(description="Refuse creates without `end_user_id` (422). Default `false`.")
     ] = False
     limits: LimitsBody = Field(default_factory=LimitsBody)
-    """Limits of the tenant. Default: none."""
+    """Limits of the tenant. Absent members: the deployment's default (settings `GATEWAY_DEFAULT_*`), or no limit where
+    there is none.
+    """
 
 
 class TenantChange(BaseModel):
@@ -167,6 +180,16 @@ class LimitsView(TypedDict):
     """Requests that may arrive at once. `null`: a tenth of `requests_per_minute`."""
     queued_generations: int | None
     """Generations that may be queued. `null`: no limit."""
+    daily_generations: int | None
+    """Generations created in a day (UTC), canceled ones included. `null`: no limit."""
+    daily_new_end_users: int | None
+    """End users named for the first time in a day (UTC). `null`: no limit."""
+    stored_deliveries: int | None
+    """Stored webhook deliveries from which creates and test events are refused. `null`: no limit."""
+    undelivered_tests: int | None
+    """Test events that may be undelivered. `null`: no limit."""
+    webhook_endpoints: int | None
+    """Webhook endpoints. `null`: 20."""
     concurrent_generations: int | None
     """Generations that may be at fal at once. `null`: no limit."""
     weight: int
@@ -308,6 +331,11 @@ def limits_view(limits: Limits) -> LimitsView:
         "requests_per_minute": limits.requests_per_minute,
         "burst": limits.burst,
         "queued_generations": limits.queued_generations,
+        "daily_generations": limits.daily_generations,
+        "daily_new_end_users": limits.daily_new_end_users,
+        "stored_deliveries": limits.stored_deliveries,
+        "undelivered_tests": limits.undelivered_tests,
+        "webhook_endpoints": limits.webhook_endpoints,
         "concurrent_generations": limits.concurrent_generations,
         "weight": limits.weight,
         "resolutions": _list(limits.resolutions),

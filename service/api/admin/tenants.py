@@ -24,7 +24,7 @@ from service.api.http.cursors import decode_cursor, page_of
 from service.api.http.dependencies import OPERATOR, Gateway, json_of
 from service.api.schemas import TraceView, problems
 from service.domain import ids
-from service.domain.tenant import Limits, Tenant
+from service.domain.tenant import Tenant
 from service.errors import FieldError, Invalid
 
 router = APIRouter(prefix="/admin/v1", tags=["admin"], dependencies=[OPERATOR])
@@ -62,9 +62,8 @@ async def create_tenant(
     gateway: Gateway, body: Annotated[NewTenant, json_of(NewTenant)], response: Response
 ) -> TenantView:
     _check_webhook(gateway, body.limits.webhook_url)
-    tenant = await gateway.tenants.service.create(
-        body.name, body.limits.applied_to(Limits()), require_end_user=body.require_end_user
-    )
+    limits = body.limits.applied_to(gateway.tenants.service.default_limits)
+    tenant = await gateway.tenants.service.create(body.name, limits, require_end_user=body.require_end_user)
     return tenant_answer(response, tenant, secret=True)
 
 

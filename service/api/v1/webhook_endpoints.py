@@ -128,7 +128,8 @@ async def rotate_secret(
 @router.post(
     "/{endpoint_id}/test",
     summary="Send a test event",
-    description="Sends `webhook.test`, whatever the endpoint subscribed to. Read the delivery for the outcome.",
+    description="Sends `webhook.test`, whatever the endpoint subscribed to. Read the delivery for the outcome. Refused "
+    "with 429 while the limit of undelivered test events, or of stored deliveries, is reached.",
     status_code=202,
     responses=problems(409, 412),
 )

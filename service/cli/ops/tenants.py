@@ -24,7 +24,7 @@ from service.cli.ops.session import refused, with_runtime
 from service.cli.output import Columns, JsonOption, show, show_list
 from service.config.settings import PREFIX
 from service.domain.request import parse
-from service.domain.tenant import Limits, Scope, Tenant
+from service.domain.tenant import Scope, Tenant
 from service.errors import Invalid
 
 if TYPE_CHECKING:
@@ -73,9 +73,9 @@ def create_tenant(
 
     async def create(runtime: "Runtime") -> Tenant:
         runtime.generations.admission.check_webhook(new.limits.webhook_url, WEBHOOK_POINTER)
-        return await runtime.tenants.service.create(
-            new.name, new.limits.applied_to(Limits()), require_end_user=new.require_end_user
-        )
+        service = runtime.tenants.service
+        limits = new.limits.applied_to(service.default_limits)
+        return await service.create(new.name, limits, require_end_user=new.require_end_user)
 
     show(tenant_view(with_runtime(create), secret=True))
 

@@ -7,19 +7,22 @@
 -- KEYS  generation, idempotency (unused without an idempotency key), tenant_generations, end_user_generations,
 --       due_dispatch, due_sweep, nudged_dispatch, tenant_month, end_user_day, account_day (the three budget windows),
 --       ledger, tenant_queue, end_user, usage, active_tenants, idle_tenants, virtual_time, gate,
---       undelivered_responses (unused where response_ms is ""), tenant
+--       undelivered_responses (unused where response_ms is ""), tenant, tenant_deliveries
 -- ARGV  generation_id, record, status, dispatch_ms (when it may be dispatched), sweep_ms (when it expires),
 --       fingerprint, has_idempotency_key ("1" or ""), cost (to hold), tenant_month_limit, end_user_day_limit,
 --       account_day_limit (each "" without a limit), end_user_daily_limit (generations; "": none), queue_limit
---       (generations; "": none), tenant_id, end_user_id (as the tenant names it; "": none),
---       retention_seconds (of money, usage and names), oldest_ledger_entry (older ones are trimmed), rank (in the
+--       (generations; "": none), daily_limit (generations of the tenant), new_end_users_limit (of a day),
+--       deliveries_limit (stored ones; each "" without a limit), tenant_id, end_user_id (as the tenant names it; "":
+--       none), retention_seconds (of money, usage and names), oldest_ledger_entry (older ones are trimmed), rank (in the
 --       tenant's queue), response_ms (until then its response is being sent; "": responses are not tracked), now_ms,
 --       resend_window_ms, waits ("1": create nothing while a response to an equal request is being sent),
 --       tenant_must_exist ("1": the API key may come from a cache that is older than the tenant's deletion),
---       packed_tenant, packed_end_user (as the ledger has them), redis_full ("1": nothing new is accepted)
+--       packed_tenant, packed_end_user (as the ledger has them), memory_refusal ("": none; else the reply: Redis has too
+--       little memory)
 -- RETURNS  {"created", 1 if a nudge is wanted, generations of its tenant that are before it}  {"replayed", id}
---          {"mismatch", id}  {"gone"}  {"store_full"}  {"draining"}  {"blocked"}
+--          {"mismatch", id}  {"gone"}  {"store_full"}  {"tenant_store_full"}  {"draining"}  {"blocked"}
 --          {"over_budget", window 1 to 3, available}  {"over_count", count}  {"queue_full", queued}
+--          {"over_daily_count", created}  {"new_end_users", count}  {"deliveries_full", stored}
 --          {"unanswered", ms until which responses to equal requests are being sent}
 if tenant_must_exist == "1" and redis.call("EXISTS", tenant_key) == 0 then
   return {"gone"}
@@ -44,19 +47,38 @@ if response_ms ~= "" then
     return {"unanswered", redis.call("ZRANGE", undelivered_responses_key, -1, -1, "WITHSCORES")[2]}
   end
 end
-if redis_full == "1" then
-  return {"store_full"}
+if memory_refusal ~= "" then
+  return {memory_refusal}
 end
 if redis.call("HEXISTS", gate_key, "draining") == 1 then
   return {"draining"}
 end
-if redis.call("HGET", end_user_key, "blocked") then
+local end_user = redis.call("HMGET", end_user_key, "blocked", "id")
+if end_user[1] then
   return {"blocked"}
 end
+local is_new_end_user = end_user_id ~= "" and not end_user[2]
 if queue_limit ~= "" then
   local queued = redis.call("ZCARD", tenant_queue_key)
   if queued >= tonumber(queue_limit) then
     return {"queue_full", queued}
+  end
+end
+if daily_limit ~= "" or (is_new_end_user and new_end_users_limit ~= "") then
+  local today = redis.call("HMGET", usage_key, "created", "new_end_users")
+  local created, new_end_users = tonumber(today[1] or 0), tonumber(today[2] or 0)
+  if daily_limit ~= "" and created >= tonumber(daily_limit) then
+    return {"over_daily_count", created}
+  end
+  if is_new_end_user and new_end_users_limit ~= "" and new_end_users >= tonumber(new_end_users_limit) then
+    return {"new_end_users", new_end_users}
+  end
+end
+-- Refused here, where nothing is owed yet: the events of accepted generations are stored without a limit.
+if deliveries_limit ~= "" then
+  local stored = redis.call("ZCARD", tenant_deliveries_key)
+  if stored >= tonumber(deliveries_limit) then
+    return {"deliveries_full", stored}
   end
 end
 if end_user_daily_limit ~= "" then
@@ -92,6 +114,9 @@ if end_user_id ~= "" then
 end
 if redis.call("HINCRBY", usage_key, "created", 1) == 1 then
   redis.call("EXPIRE", usage_key, retention_seconds)
+end
+if is_new_end_user then
+  redis.call("HINCRBY", usage_key, "new_end_users", 1)
 end
 if has_idempotency_key == "1" then
   redis.call("SET", idempotency_key, generation_id .. " " .. fingerprint)

@@ -7,7 +7,7 @@ from service.domain.budgets import Budgets, day
 from service.domain.generation import Due, Generation
 from service.domain.work_queue import WorkQueue
 from service.store import keys
-from service.store.generations.creation import Bound, Call, Creation, read_creation
+from service.store.generations.creation import Bound, Call, Created, Creation, Quotas, read_creation
 from service.store.generations.record_keys import idempotency_key, queue_rank
 from service.store.generations.records import dump
 from service.store.money.money import packed, window_keys
@@ -17,6 +17,7 @@ from service.store.times import milliseconds, score
 _CREATE: Final = Script("create")
 
 UNLIMITED: Final = Budgets()
+_NO_QUOTAS: Final = Quotas()
 
 
 class GenerationCreator:
@@ -31,7 +32,7 @@ class GenerationCreator:
         due: Due,
         *,
         budgets: Budgets = UNLIMITED,
-        most_queued: int | None = None,
+        quotas: Quotas = _NO_QUOTAS,
         call: Call | None = None,
         tenant_must_exist: bool = False,
     ) -> Creation:
@@ -42,7 +43,8 @@ class GenerationCreator:
         g = generation
         created_on = day(g.created_at)
         packed_tenant, packed_end_user = packed(g.tenant_id, g.end_user)
-        is_full = await self._redis.memory.refuses_creates()
+        refusal = await self._redis.memory.refusal(g.tenant_id)
+        record = dump(g)
         reply = await self._redis.run(
             _CREATE,
             {
@@ -64,10 +66,11 @@ class GenerationCreator:
                 if call is None
                 else keys.undelivered_responses(g.tenant_id, call.digest),
                 "tenant": keys.tenant(g.tenant_id),
+                "tenant_deliveries": keys.deliveries_of_tenant(g.tenant_id),
             },
             {
                 "generation_id": g.id,
-                "record": dump(g),
+                "record": record,
                 "status": g.status,
                 "dispatch_ms": score(due.dispatch),
                 "sweep_ms": score(due.sweep),
@@ -78,7 +81,10 @@ class GenerationCreator:
                 "end_user_day_limit": _limit(budgets.end_user_day),
                 "account_day_limit": _limit(budgets.account_day),
                 "end_user_daily_limit": _limit(budgets.end_user_day_count),
-                "queue_limit": _limit(most_queued),
+                "queue_limit": _limit(quotas.queued),
+                "daily_limit": _limit(quotas.daily),
+                "new_end_users_limit": _limit(quotas.new_end_users),
+                "deliveries_limit": _limit(quotas.deliveries),
                 "tenant_id": g.tenant_id,
                 "end_user_id": g.end_user_id or "",
                 "retention_seconds": keys.MONEY_RETENTION_SECONDS,
@@ -88,19 +94,22 @@ class GenerationCreator:
                 "tenant_must_exist": "1" if tenant_must_exist else "",
                 "packed_tenant": packed_tenant,
                 "packed_end_user": packed_end_user,
-                "redis_full": "1" if is_full else "",
+                "memory_refusal": refusal,
             },
         )
-        return read_creation(reply)
+        result = read_creation(reply)
+        if isinstance(result, Created):
+            self._redis.memory.note_stored(g.tenant_id, len(record))
+        return result
 
-    async def demand_room(self) -> None:
-        """Do nothing if a create would be accepted now.
+    async def demand_room(self, tenant_id: str) -> None:
+        """Do nothing if a create of this tenant would be accepted now.
 
         Raises:
-            StoreFull: Redis accepts nothing new.
+            StoreFull: Redis accepts nothing new, or nothing of this tenant.
 
         """
-        await self._redis.memory.demand_room()
+        await self._redis.memory.demand_room(tenant_id)
 
     async def find_bound(self, tenant_id: str, key: str, fingerprint: str) -> Bound | None:
         """Return the generation that an idempotency key has created; None: the key is new.

@@ -22,6 +22,20 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
+class Quotas:
+    """Limits of what a tenant stores; None: no limit."""
+
+    queued: int | None = None
+    """Generations in its queue."""
+    daily: int | None = None
+    """Generations created in a day, canceled ones included."""
+    new_end_users: int | None = None
+    """End users named for the first time in a day."""
+    deliveries: int | None = None
+    """Stored webhook deliveries."""
+
+
+@dataclass(frozen=True, slots=True)
 class Created:
     """The generation is new, and its cost is held in every budget window."""
 
@@ -58,12 +72,23 @@ class OverBudget:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """Another refusal. ``count``: generations of the end user today, or in the tenant's queue.
+    """Another refusal. ``count``: what has reached its limit, of the end user or of the tenant.
 
     ``gone``: the tenant was deleted after its API key was read.
     """
 
-    reason: Literal["blocked", "over_count", "queue_full", "draining", "gone", "store_full"]
+    reason: Literal[
+        "blocked",
+        "over_count",
+        "over_daily_count",
+        "new_end_users",
+        "queue_full",
+        "deliveries_full",
+        "draining",
+        "gone",
+        "store_full",
+        "tenant_store_full",
+    ]
     count: int = 0
 
 
@@ -81,10 +106,11 @@ def read_creation(reply: Any) -> Creation:  # noqa: PLR0911  (one return for eac
             return Unanswered(int(until_ms))
         case [b"over_budget", scope, available]:
             return OverBudget(tuple(Scope)[scope - 1], int(available))
-        case [b"over_count", count]:
-            return Refused("over_count", count)
-        case [b"queue_full", count]:
-            return Refused("queue_full", count)
-        case [b"draining" | b"gone" | b"store_full" as reason]:
+        case [
+            b"over_count" | b"over_daily_count" | b"new_end_users" | b"queue_full" | b"deliveries_full" as reason,
+            count,
+        ]:
+            return Refused(reason.decode(), count)
+        case [b"draining" | b"gone" | b"store_full" | b"tenant_store_full" as reason]:
             return Refused(reason.decode())
     return Refused("blocked")

@@ -18,7 +18,7 @@ MOST_END_USERS: Final = 1000
 _MOST_ENTRIES: Final = 5000
 #: Names of end users that one script reads: Redis serves no other client meanwhile.
 _SLICE: Final = 250
-_COUNTED: Final = ("created", "spent")
+_COUNTED: Final = ("created", "new_end_users", "spent")
 
 
 class UsageStore:

@@ -4,7 +4,8 @@
 --
 -- USES  endpoint_queues
 -- WHEN FULL  runs
--- KEYS  delivery, endpoint_queue, endpoint_leases, endpoint_health, due_deliver, dead_letters, pending_deliveries
+-- KEYS  delivery, endpoint_queue, endpoint_leases, endpoint_health, due_deliver, dead_letters, pending_deliveries,
+--       undelivered_tests
 -- ARGV  delivery_id, version (before this attempt), record, next_ms (of the next attempt; "": none), queue_name (of the
 --       endpoint queue), now_ms, is_dead ("1" or ""), verdict ("good", "slow" for a success that took long, "bad", or
 --       "": no statement about the endpoint), disable_after_ms (of failures), least_span_ms, largest_span_ms (between
@@ -19,6 +20,7 @@ redis.call("ZREM", endpoint_leases_key, delivery_id)
 if next_ms == "" then
   redis.call("ZREM", endpoint_queue_key, delivery_id)
   redis.call("SREM", pending_deliveries_key, delivery_id)
+  redis.call("SREM", undelivered_tests_key, delivery_id)
 else
   redis.call("ZADD", endpoint_queue_key, next_ms, delivery_id)
   redis.call("SADD", pending_deliveries_key, delivery_id)

@@ -115,6 +115,7 @@ class DeliveryStore:
                 "due_deliver": keys.due(WorkQueue.DELIVER),
                 "due_sweep": keys.due(WorkQueue.SWEEP),
                 "pending_deliveries": keys.pending_deliveries_of_tenant(tenant_id),
+                "undelivered_tests": keys.undelivered_tests_of_tenant(tenant_id),
                 "delivery_keys": [
                     key
                     for name, queue_name in pairs
@@ -177,6 +178,7 @@ class DeliveryStore:
                 "due_deliver": keys.due(WorkQueue.DELIVER),
                 "dead_letters": keys.dead_letters_of_tenant(delivery.tenant_id),
                 "pending_deliveries": keys.pending_deliveries_of_tenant(delivery.tenant_id),
+                "undelivered_tests": keys.undelivered_tests_of_tenant(delivery.tenant_id),
             },
             {
                 "delivery_id": delivery.id,

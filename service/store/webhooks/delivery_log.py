@@ -65,7 +65,7 @@ class DeliveryLog:
         """
         is_pending = delivery.status is DeliveryStatus.PENDING
         if not is_pending:
-            await self._redis.memory.demand_room()
+            await self._redis.memory.demand_room(delivery.tenant_id)
         won, nudge = await self._redis.run(
             _REPLAY,
             {

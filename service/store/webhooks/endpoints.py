@@ -8,6 +8,7 @@ from typing import Final, Literal
 from pydantic import TypeAdapter
 
 from service.domain import ids
+from service.domain.tenant import Limits
 from service.domain.webhook import Delivery
 from service.domain.webhook_endpoint import MOST_ENDPOINTS, Endpoint
 from service.domain.work_queue import WorkQueue
@@ -21,6 +22,7 @@ _PUT: Final = Script("put_endpoint")
 _ANNOUNCE: Final = Script("announce")
 _RECORD: Final = TypeAdapter(Endpoint)
 _MOST_CACHED: Final = 4096
+_NO_LIMITS: Final = Limits()
 
 Refusal = Literal["changed", "full", "orphan"]
 
@@ -31,6 +33,9 @@ class Announced:
 
     won: bool
     nudges: tuple[WorkQueue, ...] = ()
+    refusal: Literal["deliveries_full", "too_many_tests"] | None = None
+    """A limit of the tenant is reached. Only tests are refused: other events are owed to the tenant."""
+    count: int = 0
 
 
 class EndpointStore:
@@ -51,15 +56,17 @@ class EndpointStore:
         record = await self._redis.execute("HGET", keys.endpoints_of_tenant(tenant_id), endpoint_id)
         return None if record is None else self._load(record)
 
-    async def put(self, endpoint: Endpoint, *, forgive: bool = False) -> Endpoint | Refusal:
+    async def put(self, endpoint: Endpoint, *, forgive: bool = False, limit: int | None = None) -> Endpoint | Refusal:
         """Write an endpoint that still has this version, or a new one; ``forgive``: its failures are deleted.
+
+        ``limit``: the most endpoints of its tenant; None: ``MOST_ENDPOINTS``.
 
         Raises:
             StoreFull: the endpoint is new, and Redis accepts nothing new.
 
         """
         if endpoint.version == 0:
-            await self._redis.memory.demand_room()
+            await self._redis.memory.demand_room(endpoint.tenant_id)
         after = replace(endpoint, version=endpoint.version + 1)
         reply = await self._redis.run(
             _PUT,
@@ -72,7 +79,7 @@ class EndpointStore:
                 "endpoint_id": endpoint.id,
                 "version": endpoint.version,
                 "after": self._dump(after),
-                "limit": MOST_ENDPOINTS,
+                "limit": MOST_ENDPOINTS if limit is None else min(limit, MOST_ENDPOINTS),
                 "resets_health": "1" if forgive else "",
             },
         )
@@ -105,19 +112,21 @@ class EndpointStore:
         after: Endpoint | None = None,
         stage: int | None = None,
         since: datetime | None = None,
+        limits: Limits = _NO_LIMITS,
     ) -> Announced:
         """Write deliveries that no generation causes, and the endpoint ``after`` its change.
 
         ``stage``: the stage of the failures, each of which is announced once. Nothing is written if the endpoint has
-        changed since it was read, or if its failures have not lasted ``since`` then.
+        changed since it was read, or if its failures have not lasted ``since`` then. The ``limits`` of the tenant apply
+        to tests.
 
         Raises:
             StoreFull: there is no ``stage`` (a test), and Redis accepts nothing new.
 
         """
         if stage is None:
-            await self._redis.memory.demand_room()
-        won, nudge = await self._redis.run(
+            await self._redis.memory.demand_room(read.tenant_id)
+        reply = await self._redis.run(
             _ANNOUNCE,
             {
                 "endpoints": keys.endpoints_of_tenant(read.tenant_id),
@@ -125,6 +134,7 @@ class EndpointStore:
                 "due_deliver": keys.due(WorkQueue.DELIVER),
                 "nudged_deliver": keys.nudged(WorkQueue.DELIVER),
                 "due_sweep": keys.due(WorkQueue.SWEEP),
+                "undelivered_tests": keys.undelivered_tests_of_tenant(read.tenant_id),
                 **delivery_keys(read.tenant_id, events),
             },
             {
@@ -135,9 +145,15 @@ class EndpointStore:
                 "now_ms": ids.milliseconds(now),
                 "purge_ms": ids.milliseconds(now + retention),
                 "failing_since_ms": score(since),
+                "deliveries_limit": _limit(limits.stored_deliveries),
+                "tests_limit": _limit(limits.undelivered_tests),
                 "deliveries": delivery_arguments(events),
             },
         )
+        match reply:
+            case [b"deliveries_full" | b"too_many_tests" as refusal, count]:
+                return Announced(won=False, refusal=refusal.decode(), count=count)
+        won, nudge = reply
         return Announced(bool(won), (WorkQueue.DELIVER,) if nudge else ())
 
     async def reseal(self, tenant_id: str) -> None:
@@ -160,6 +176,10 @@ class EndpointStore:
         sealed = record.partition(b" ")[2].decode()
         endpoint = self._cache[record] = _RECORD.validate_json(self._sealer.open(sealed))
         return endpoint
+
+
+def _limit(limit: int | None) -> int | str:
+    return "" if limit is None else limit
 
 
 def queue_name(endpoint: Endpoint) -> str:

@@ -12,24 +12,46 @@ from service.domain.request import CreateGeneration
 from service.domain.tenant import Tenant
 from service.errors import (
     CostRefused,
+    DailyLimited,
+    DeliveriesFull,
     Draining,
     EndUserBlocked,
     EndUserLimited,
     FieldError,
     GatewayError,
     Invalid,
+    NewEndUsersLimited,
     OverBudget,
     QueueFull,
     StoreFull,
+    TenantStoreFull,
+    TooMany,
     Unauthenticated,
 )
 from service.net.ssrf import AddressGuard, AddressRefused
 from service.store.generations import creation
 from service.store.money.money import MoneyStore
+from service.store.redis.memory import TENANT_STORE_FULL
 from service.usecases.tenants.authentication import UNKNOWN_KEY
 
 #: Retry-After of a full queue and of a draining gateway, in seconds: about the time that a video takes.
 _QUEUE_RETRY_AFTER: Final = 60.0
+#: Limits of the tenant or of its end user that the create script checks: the error, and its text for a count.
+_LIMITS: Final[dict[str, tuple[type[TooMany], str]]] = {
+    "over_count": (EndUserLimited, "Daily limit of generations reached for this end user ({} today)."),
+    "over_daily_count": (DailyLimited, "Daily limit of generations reached ({} today, canceled ones included)."),
+    "new_end_users": (
+        NewEndUsersLimited,
+        "Daily limit of new end users reached ({} today). End users named before are accepted.",
+    ),
+    "queue_full": (QueueFull, "Queue limit reached: {} generations are queued."),
+    "deliveries_full": (
+        DeliveriesFull,
+        "Limit of stored webhook deliveries reached: {} are stored. They are deleted with their generations.",
+    ),
+}
+#: Retry-After of these, in seconds; of the others it is the end of the day.
+_RETRY_AFTER: Final = {"queue_full": _QUEUE_RETRY_AFTER, "deliveries_full": 3600.0}
 
 
 class Admission:
@@ -132,21 +154,27 @@ def refusal_error(  # noqa: PLR0911  (one return per refusal)
                 estimated=usd(g.estimated_cost),
                 resets_at=rfc3339(budgets.resets_at(scope, g.created_at)),
             )
-        case creation.Refused("over_count", count):
-            tomorrow = budgets.resets_at(budgets.Scope.END_USER_DAY, g.created_at)
-            return EndUserLimited(
-                f"Daily limit of generations reached for this end user ({count} today).",
-                retry_after=(tomorrow - g.created_at).total_seconds(),
-            )
-        case creation.Refused("queue_full", count):
-            return QueueFull(f"Queue limit reached: {count} generations are queued.", retry_after=_QUEUE_RETRY_AFTER)
+        case creation.Refused(reason, count) if reason in _LIMITS:
+            kind, detail = _LIMITS[reason]
+            return kind(detail.format(count), retry_after=_RETRY_AFTER.get(reason) or _seconds_left_of_day(g))
         case creation.Refused("gone"):
             return Unauthenticated(UNKNOWN_KEY)
         case creation.Refused("store_full"):
             return StoreFull("Redis is nearly full; the gateway accepts no new generations.")
+        case creation.Refused("tenant_store_full"):
+            return TenantStoreFull(TENANT_STORE_FULL)
         case creation.Refused("draining"):
             return Draining("The gateway is draining for maintenance.", retry_after=_QUEUE_RETRY_AFTER)
     return EndUserBlocked("This end user is blocked.")
+
+
+def deliveries_full(stored: int) -> TooMany:
+    kind, detail = _LIMITS["deliveries_full"]
+    return kind(detail.format(stored), retry_after=_RETRY_AFTER["deliveries_full"])
+
+
+def _seconds_left_of_day(g: Generation) -> float:
+    return (budgets.resets_at(budgets.Scope.END_USER_DAY, g.created_at) - g.created_at).total_seconds()
 
 
 def _entitlement_errors(tenant: Tenant, request: CreateGeneration) -> list[FieldError]:

@@ -101,7 +101,8 @@ class GenerationCreator:
         Raises:
             Invalid: the tenant may not use a field's value, or the webhook's address is refused.
             CostRefused, OverBudget: the estimate is above the request's own maximum, or what a budget has left.
-            EndUserBlocked, EndUserLimited, QueueFull: a limit of the end user or of the tenant is reached.
+            EndUserBlocked, EndUserLimited: the end user is blocked, or its limit is reached.
+            QueueFull, DailyLimited, NewEndUsersLimited, DeliveriesFull: a limit of the tenant is reached.
             Unauthenticated: the tenant was deleted after its key was checked.
             StoreFull, Draining: the gateway accepts no new generations.
             IdempotencyMismatch: the key is bound to another payload.
@@ -154,7 +155,7 @@ class GenerationCreator:
             generation,
             self._schedule.due(generation, generation.created_at),
             budgets=budgets,
-            most_queued=_lower(tenant.limits.queued_generations, options.queue_limit),
+            quotas=_quotas(tenant, options),
             call=call,
             tenant_must_exist=True,
         )
@@ -166,7 +167,7 @@ class GenerationCreator:
     async def _upload_inline_images(self, tenant: Tenant, request: CreateGeneration) -> CreateGeneration:
         if not request.has_data_uris:
             return request
-        await self._store.demand_room()
+        await self._store.demand_room(tenant.id)
         return await self._images.with_uploaded_images(tenant, request)
 
     def _build(
@@ -232,6 +233,16 @@ class GenerationCreator:
             )
         metrics.REPLAYED.labels(tenant.id).inc()
         return CreateResult(await self._reader.get(tenant, existing), replayed=True)
+
+
+def _quotas(tenant: Tenant, options: CreateOptions) -> creation.Quotas:
+    limits = tenant.limits
+    return creation.Quotas(
+        queued=_lower(limits.queued_generations, options.queue_limit),
+        daily=limits.daily_generations,
+        new_end_users=limits.daily_new_end_users,
+        deliveries=limits.stored_deliveries,
+    )
 
 
 def _lower(*limits: int | None) -> int | None:

@@ -18,6 +18,7 @@ from service.usecases.conflicts import LOST, Lost, retry_on_conflict
 
 DEFAULT_OVERLAP: Final = timedelta(hours=24)
 _PAGE: Final = 200
+_NO_LIMITS: Final = Limits()
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,11 @@ class NewKey:
 
 
 class Tenants:
-    def __init__(self, store: TenantStore, endpoints: EndpointStore, *, clock: Clock) -> None:
+    def __init__(
+        self, store: TenantStore, endpoints: EndpointStore, *, default_limits: Limits = _NO_LIMITS, clock: Clock
+    ) -> None:
+        """``default_limits``: those of a new tenant, unless it is created with others."""
+        self.default_limits = default_limits
         self._store = store
         self._endpoints = endpoints
         self._clock = clock
@@ -43,7 +48,7 @@ class Tenants:
             pseudonym_key=secrets.token_hex(32),
             fal_signing_key=new_private(),
             created_at=now,
-            limits=limits or Limits(),
+            limits=limits or self.default_limits,
             require_end_user=require_end_user,
         )
         if not await self._store.insert(tenant):

@@ -13,17 +13,20 @@ from service.domain.tenant import Tenant
 from service.domain.webhook import Delivery, EventType
 from service.domain.webhook_endpoint import MOST_ENDPOINTS, Endpoint
 from service.domain.webhook_endpoint_view import FailingView
-from service.errors import Conflict, FieldError, Invalid, NotFound, PreconditionFailed
+from service.errors import Conflict, EndpointsFull, FieldError, Invalid, NotFound, PreconditionFailed, TooManyTests
 from service.net.ssrf import AddressRefused
 from service.store.webhooks.endpoints import EndpointStore
 from service.tasks import Nudger
 from service.usecases.conflicts import LOST, Lost, retry_on_conflict
+from service.usecases.generations.admission import deliveries_full
 from service.usecases.tenants.tenants import Tenants
 from service.usecases.webhooks.fanout import test_event
 from service.webhooks.sender import Sender
 
 #: In place of an endpoint's id: the secret that signs webhooks to the ``webhook_url`` of a request.
 DEFAULT: Final = "default"
+#: Retry-After of a test event, in seconds: the second attempt of the earlier ones is over by then.
+_TESTS_RETRY_AFTER: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +62,7 @@ class Endpoints:
         self._clock = clock
 
     async def create(self, tenant: Tenant, spec: EndpointSpec) -> Endpoint:
-        """Create an endpoint. Raises Invalid: the URL is refused. Conflict: the tenant has ``MOST_ENDPOINTS``."""
+        """Create an endpoint. Raises Invalid: the URL is refused. EndpointsFull: the tenant may have no more."""
         await self._check(spec.url)
         now = self._clock()
         fresh = Endpoint(
@@ -69,7 +72,7 @@ class Endpoints:
             keys=(new_key(ed25519=spec.ed25519),),
             created_at=now,
         )
-        return await self._put(self._described(fresh, spec))
+        return await self._put(self._described(fresh, spec), tenant.limits.webhook_endpoints)
 
     async def list(self, tenant: Tenant) -> list[Endpoint]:
         return await self._store.of_tenant(tenant.id)
@@ -137,7 +140,13 @@ class Endpoints:
         return rotated_endpoint.signing(now)
 
     async def test(self, tenant: Tenant, endpoint_id: str) -> Delivery:
-        """Send a test event. Raises Conflict while the endpoint is disabled."""
+        """Send a test event.
+
+        Raises:
+            Conflict: the endpoint is disabled.
+            DeliveriesFull, TooManyTests: a limit of the tenant is reached.
+
+        """
 
         async def attempt() -> Delivery | Lost:
             endpoint, now = await self.get(tenant, endpoint_id), self._clock()
@@ -145,8 +154,18 @@ class Endpoints:
                 raise Conflict("The endpoint is disabled; enable it first.")
             delivery = test_event(endpoint, now)
             announced = await self._store.announce(
-                endpoint, [delivery], now=now, retention=tenant.limits.retention or self._retention
+                endpoint,
+                [delivery],
+                now=now,
+                retention=tenant.limits.retention or self._retention,
+                limits=tenant.limits,
             )
+            if announced.refusal == "deliveries_full":
+                raise deliveries_full(announced.count)
+            if announced.refusal == "too_many_tests":
+                raise TooManyTests(
+                    f"{announced.count} test events are not delivered yet.", retry_after=_TESTS_RETRY_AFTER
+                )
             self._nudger.nudge_all(announced.nudges)
             return delivery if announced.won else LOST
 
@@ -169,12 +188,13 @@ class Endpoints:
             raise PreconditionFailed("The endpoint is being changed by other requests; try again.")
         return written
 
-    async def _put(self, fresh: Endpoint) -> Endpoint:
-        written = await self._store.put(fresh)
+    async def _put(self, fresh: Endpoint, limit: int | None) -> Endpoint:
+        written = await self._store.put(fresh, limit=limit)
         if isinstance(written, Endpoint):
             return written
         if written == "full":
-            raise Conflict(f"A tenant has {MOST_ENDPOINTS} webhook endpoints at most.")
+            most = MOST_ENDPOINTS if limit is None else min(limit, MOST_ENDPOINTS)
+            raise EndpointsFull(f"The tenant has {most} webhook endpoints, the most that it may have.")
         raise NotFound("There is no such tenant.")
 
     def _described(self, endpoint: Endpoint, spec: EndpointSpec) -> Endpoint:

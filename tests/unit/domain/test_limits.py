@@ -23,6 +23,11 @@ FULL = Limits(
     end_user_daily_count=9,
     retention=timedelta(days=2),
     webhook_url="https://a.example/hook",
+    daily_generations=500,
+    daily_new_end_users=50,
+    stored_deliveries=5_000,
+    undelivered_tests=5,
+    webhook_endpoints=3,
 )
 #: The name of each limit in the API; different only if it has a unit.
 WORDS = {
