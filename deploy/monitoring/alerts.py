@@ -194,6 +194,11 @@ _MONEY: Final = (
 
 _MEMORY_USED: Final = f"{state('gateway_redis_memory_bytes')} / {state('gateway_redis_create_limit_bytes')}"
 
+_STORED: Final = (
+    f"{state('gateway_tenant_stored_bytes', by='tenant')} / on () group_left () "
+    f"{state('gateway_redis_create_limit_bytes')}"
+)
+
 _REDIS: Final = (
     Alert(
         "RedisUnavailable",
@@ -220,6 +225,14 @@ _REDIS: Final = (
         "min (gateway_redis_durable) == 1",
         "10m",
         {"loss": "a second"},
+    ),
+    Alert(
+        "TenantStorageHigh",
+        "ticket",
+        "{{ $labels.name }} stores {{ $value | humanizePercentage }} of the memory at which creates are refused",
+        "When memory runs low, the creates of the largest tenants are refused first.",
+        named(f"({_STORED} > 0.5)"),
+        "10m",
     ),
     Alert(
         "RedisMemoryHigh",

@@ -18,6 +18,7 @@ _GROUPS: Final = (
     ("Dispatch, polls and deadlines", ("upstream_", "submit_", "unconfirmed_", "queue_", "reconcile_", "poll")),
     ("Access", ("public_url", "secret_key", "admin_", "cors_", "resend_", "reads_")),
     ("Requests, images and prices", ("max_", "upload_", "preflight", "resolutions", "bitrate_", "rates", "account_")),
+    ("Limits of new tenants", ("default_",)),
     ("Webhooks", ("webhook_",)),
     ("Stored videos", ("media_",)),
     ("Waiting calls and event streams", ("waiting_", "event_")),

@@ -34,6 +34,7 @@ from service.store.redis import health
 from service.store.redis.client import CONNECTIONS, Redis
 from service.store.redis.memory import MemoryPolicy
 from service.store.state.heartbeats import HeartbeatStore
+from service.store.state.stored_bytes import StoredBytesStore
 from service.store.tenants.end_users import EndUserStore
 from service.store.tenants.erasures import ErasureStore
 from service.store.tenants.rates import RateLimiter
@@ -131,7 +132,7 @@ def _redis(settings: Settings, *, connections: int = CONNECTIONS) -> Redis:
         connections=connections,
         ca_file=settings.redis_ca_file,
         wait_replicas=settings.redis_wait_replicas,
-        memory=MemoryPolicy(settings.redis_memory_limit, settings.redis_create_share),
+        memory=MemoryPolicy(settings.redis_memory_limit, settings.redis_create_share, settings.redis_tenant_share),
     )
 
 
@@ -188,6 +189,7 @@ class Stores:
         self.erasures = ErasureStore(redis)
         self.rates = RateLimiter(redis)
         self.heartbeats = HeartbeatStore(redis)
+        self.stored_bytes = StoredBytesStore(redis)
         self.response_receipts = ResponseReceiptStore(redis)
         secret_keys = settings.secret_keys()
         self.tenants = TenantStore(redis, Sealer(secret_keys, Purpose.TENANTS))

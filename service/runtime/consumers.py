@@ -28,6 +28,7 @@ from service.usecases.lifecycle.transition_service import TransitionService
 from service.usecases.lifecycle.video_copier import VideoCopier
 from service.usecases.operations.audit import Audit
 from service.usecases.operations.audit_jobs import AuditJobs
+from service.usecases.operations.storage_sampler import StorageSampler
 from service.usecases.tenants.erasure import ErasureJobs
 from service.usecases.tenants.usage_reports import UsageReports
 from service.usecases.webhooks.attempt_shares import AttemptShares
@@ -260,6 +261,7 @@ def _sweeper(core: Core) -> DeadlineSweeper:
         core.erasure_jobs,
         core.audit_jobs,
         core.usage_reports,
+        StorageSampler(stores.stored_bytes, clock=core.clock),
         clock=core.clock,
     )
 

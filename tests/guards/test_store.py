@@ -34,6 +34,8 @@ UNREPLICATED = {
     "service/store/state/heartbeats.py:note_worker": "the next one comes within seconds",
     "service/store/queues/leases.py:_renew_page": "a lease; without it its entry is due again",
     "service/store/queues/tenant_queue.py:claim": "a lease; without it its generation is in the queue again",
+    "service/store/state/stored_bytes.py:take_turn": "the next turn comes within seconds",
+    "service/store/state/stored_bytes.py:write": "an estimate; the next one comes within seconds",
     "service/store/tenants/rates.py:check": "a count that expires within a minute",
     "service/store/generations/submissions.py:trim": "a deletion; what a failover brings back is trimmed again",
     "service/store/tenants/tenants.py:note_use": "a time of last use, for display",

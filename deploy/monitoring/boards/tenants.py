@@ -98,6 +98,18 @@ TENANTS: Final = Board(
             ],
         ),
         Row(
+            "Storage",
+            [
+                Panel(
+                    "Bytes in Redis",
+                    "Estimated bytes of generations, webhook deliveries, usage and end users, of the 200 tenants that "
+                    "store most. When memory runs low, the creates of the largest are refused first (503).",
+                    "bytes",
+                    [Query(named(_of("gateway_tenant_stored_bytes")), _LEGEND)],
+                ),
+            ],
+        ),
+        Row(
             "Money",
             [
                 Panel(

@@ -51,6 +51,15 @@ class StoreSettings(BaseModel):
             "accepted generations.",
         ),
     ] = 0.85
+    redis_tenant_share: Annotated[
+        float,
+        Field(
+            gt=0,
+            le=1,
+            description="Share that one tenant may use of the memory for creates that it uses already or that is left; "
+            "beyond it, creates of this tenant are refused (503 `tenant_store_full`). 1: no such refusal.",
+        ),
+    ] = 0.8
     broker_url: Annotated[
         BrokerUrl | None,
         Field(

@@ -23,6 +23,7 @@ from redis.exceptions import NoScriptError, RedisError
 
 from service.errors import StoreUnavailable
 from service.observability import metrics
+from service.store.keys import STORED_BYTES
 from service.store.redis.commands import GROWS, READS, name_of
 from service.store.redis.connections import open_pool
 from service.store.redis.memory import MemoryMonitor, MemoryPolicy, fields
@@ -45,6 +46,8 @@ _TRUSTED_SECONDS: Final = 0.25
 _PAUSE_SECONDS: Final = 0.05
 #: Share of the time of an exchange that replicas may use.
 _REPLICAS_SHARE: Final = 0.5
+#: Tenants whose stored bytes admission knows.
+_LARGEST: Final = 100
 _STOPPING: Final = "This process is stopping."
 
 #: Sends one write that a full Redis would refuse.
@@ -67,7 +70,7 @@ class Redis:
     ) -> None:
         """``timeout``: seconds of one exchange. ``wait_replicas``: replicas that must have a write before its reply."""
         self.url = url
-        self.memory = MemoryMonitor(self._read_memory, memory)
+        self.memory = MemoryMonitor(self._read_memory, memory, self._read_largest)
         self._timeout = timeout
         self._connections = connections
         self._replicas = wait_replicas
@@ -150,6 +153,11 @@ class Redis:
 
     async def _read_memory(self) -> Mapping[str, str]:
         return fields(await self._enqueue(("INFO", "memory"), replicated=False))
+
+    async def _read_largest(self) -> Mapping[str, int]:
+        command = ("ZREVRANGE", STORED_BYTES, 0, _LARGEST - 1, "WITHSCORES")
+        found = await self._enqueue(command, replicated=False)
+        return {name.decode(): int(float(size)) for name, size in zip(found[::2], found[1::2], strict=True)}
 
     @contextlib.asynccontextmanager
     async def subscribed(self, channel: str) -> AsyncIterator[AsyncIterator[bytes]]:

@@ -12,7 +12,7 @@ READS: Final = frozenset(
         *("LINDEX", "LLEN", "LRANGE", "SCARD", "SISMEMBER", "SMEMBERS", "SMISMEMBER", "SSCAN"),
         *("XINFO", "XLEN", "XRANGE", "XREVRANGE"),
         *("ZCARD", "ZCOUNT", "ZLEXCOUNT", "ZMSCORE", "ZRANGE", "ZRANGEBYLEX", "ZRANGEBYSCORE", "ZRANK", "ZREVRANGE"),
-        *("ZREVRANGEBYLEX", "ZREVRANGEBYSCORE", "ZREVRANK", "ZSCAN", "ZSCORE", "ZUNION"),
+        *("ZRANDMEMBER", "ZREVRANGEBYLEX", "ZREVRANGEBYSCORE", "ZREVRANK", "ZSCAN", "ZSCORE", "ZUNION"),
     )
 )
 #: Writes of one key that a full Redis refuses, unless another write of the same script comes first.

@@ -18,6 +18,7 @@ from service.store.redis import health
 from service.store.redis.client import Redis, Script
 from service.store.redis.memory import Memory
 from service.store.state.heartbeats import Heartbeats, HeartbeatStore
+from service.store.state.stored_bytes import StoredBytesStore
 from service.store.times import moment
 
 _STATE: Final = Script("state")
@@ -29,6 +30,8 @@ _PAGE: Final = 100
 _NAMES: Final = 1000
 #: Tenants and endpoints beyond this number have no gauges of their own.
 _MOST: Final = 20_000
+#: Tenants with a gauge of the bytes that they store: the largest.
+_LARGEST: Final = 200
 _COLUMNS: Final = 8
 
 
@@ -78,6 +81,8 @@ class State:
     gate: Gate
     heard: Heartbeats
     server: Server
+    stored_bytes: Sequence[tuple[str, int]]
+    """Estimates of the tenants that store most."""
 
 
 class StateStore:
@@ -90,10 +95,11 @@ class StateStore:
         self._gate = gate
         self._heartbeats = heartbeats
         self._prices = PriceStore(redis)
+        self._stored_bytes = StoredBytesStore(redis)
 
     async def read(self, now: datetime) -> State:
         """Return the state; nothing is written."""
-        reply, pending, (names, rows), gate, heartbeats, mismatches, info, fsync = await asyncio.gather(
+        reply, pending, (names, rows), gate, heartbeats, mismatches, info, fsync, stored = await asyncio.gather(
             self._read_account(now),
             self._read_pending(now),
             self._read_tenants(now),
@@ -102,6 +108,7 @@ class StateStore:
             self._prices.mismatches(),
             health.info(self._redis),
             health.setting(self._redis, "appendfsync"),
+            self._stored_bytes.largest(_LARGEST),
         )
         used, unconfirmed, oldest, held, spent, entries, oldest_entries, paid_and_lost = reply
         return State(
@@ -120,6 +127,7 @@ class StateStore:
             gate=gate,
             heard=heartbeats,
             server=Server(health.memory(self._redis, info), _durable(info, fsync, self._replicas)),
+            stored_bytes=stored,
         )
 
     async def _read_account(self, now: datetime) -> Any:

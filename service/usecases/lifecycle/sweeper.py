@@ -27,6 +27,7 @@ from service.usecases.lifecycle.schedule import Schedule
 from service.usecases.lifecycle.transition_service import Transition, TransitionService
 from service.usecases.log_context import bind_generation
 from service.usecases.operations.audit_jobs import AuditJobs
+from service.usecases.operations.storage_sampler import StorageSampler
 from service.usecases.tenants.erasure import ErasureJobs
 from service.usecases.tenants.usage_reports import UsageReports
 
@@ -53,6 +54,7 @@ class DeadlineSweeper:
         erasure_jobs: ErasureJobs,
         audit_jobs: AuditJobs,
         usage_reports: UsageReports,
+        storage_sampler: StorageSampler,
         *,
         clock: Clock,
     ) -> None:
@@ -68,6 +70,7 @@ class DeadlineSweeper:
         self._erasure_jobs = erasure_jobs
         self._audit_jobs = audit_jobs
         self._usage_reports = usage_reports
+        self._storage_sampler = storage_sampler
         self._clock = clock
         self._trimmed_at: datetime | None = None
         self._log = log.get(__name__)
@@ -75,6 +78,7 @@ class DeadlineSweeper:
     async def claim(self, most: int) -> Claim:
         if self._trimmed_at is None or self._clock() - self._trimmed_at >= _TRIM_EVERY:
             await self.trim()
+        await self._storage_sampler.sample_when_due()
         return await self._due.claim(WorkQueue.SWEEP, now=self._clock(), most=most, lease=LEASE)
 
     async def sweep(self, item: Claimed) -> None:

@@ -87,6 +87,7 @@ class AccountMetrics:
             *_of_account(state, self._account_budget),
             (metrics.PRICE_CHANGED, [((r,), state.price_mismatches.get(r, 0) >= MISMATCHES) for r in PIXELS]),
             (metrics.TENANT_INFO, [((tenant_id, _escaped(name)), 1) for tenant_id, name in state.names.items()]),
+            (metrics.TENANT_STORED_BYTES, [((tenant_id,), size) for tenant_id, size in state.stored_bytes]),
             *_of_tenants(state.tenants, now),
         ]
 

@@ -19,6 +19,7 @@ from typer.testing import CliRunner
 
 from service.cli import app
 from service.config.settings import Settings
+from service.domain.tenant import Limits
 from service.runtime import open_runtime, utc_now
 from service.store.redis.memory import MemoryPolicy
 from service.tasks import QUEUES
@@ -60,6 +61,30 @@ def shifted(by: timedelta) -> datetime:
 
 async def status_of(settings: Settings, check: str) -> CheckStatus:
     return (await lines(settings))[check].status
+
+
+# --- limits -----------------------------------------------------------------------------------------------------------
+
+
+async def test_doctor_without_any_budget_warns(settings: Settings) -> None:
+    found = await lines(settings)
+    assert found["spending limits"].detail == "nothing limits spending of new tenants"
+    assert found["spending limits"].status is CheckStatus.WARN
+    for change in ({"account_daily_budget_usd": 100}, {"default_monthly_budget_usd": 100}):
+        limited = await lines(settings.model_copy(update=change))
+        assert limited["spending limits"].status is CheckStatus.OK
+
+
+async def test_doctor_names_tenants_without_limits(settings: Settings) -> None:
+    async with open_runtime(settings) as runtime:
+        made = await runtime.tenants.service.create("acme", Limits(monthly_budget=1_000_000))
+        assert (await lines(settings))["storage limits"].detail == f"nothing limits what is stored of acme ({made.id})"
+        for number in range(4):
+            await runtime.tenants.service.create(f"shop-{number}", Limits(stored_deliveries=10))
+    found = await lines(settings.model_copy(update={"default_monthly_budget_usd": 100}))
+    assert found["spending limits"].detail.startswith("nothing limits spending of shop-0 (ten_")
+    assert found["spending limits"].detail.endswith("and 1 more")
+    assert found["storage limits"].detail == f"nothing limits what is stored of acme ({made.id})"
 
 
 # --- Redis ------------------------------------------------------------------------------------------------------------

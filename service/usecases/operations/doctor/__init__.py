@@ -12,7 +12,7 @@ from service.store.redis import health
 from service.store.redis.client import Redis
 from service.store.state.heartbeats import HeartbeatStore
 from service.upstream.client import FalClient
-from service.usecases.operations.doctor import outside, processes, secrecy, server
+from service.usecases.operations.doctor import limits, outside, processes, secrecy, server
 from service.usecases.operations.doctor.finding import CheckStatus, Finding, fail, ok
 from service.usecases.tenants.tenants import Tenants
 
@@ -84,4 +84,5 @@ class Doctor:
             processes.worker_clocks(await self._heartbeats.skews(heartbeats)),
             processes.dispatch(await self._gate.read()),
             await secrecy.secret_key(self._tenants),
+            *await limits.limits(self._settings, self._tenants),
         ]
