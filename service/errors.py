@@ -21,7 +21,6 @@ GatewayError
 │   ├── CostChanged              the cost is not the one that the adjustment expects
 │   ├── SpentBelowZero           the adjustment exceeds what was spent
 │   ├── TenantBusy               the tenant has work in flight
-│   ├── EndpointsFull            the tenant has as many webhook endpoints as it may have
 │   └── OverlapPromised          the rotation would end a key before the end of its overlap
 ├── PreconditionFailed      412  the object has changed since it was read (If-Match)
 ├── TooLarge                413  the body exceeds the limit
@@ -202,10 +201,6 @@ class TenantBusy(Conflict):
     @property
     def extra(self) -> dict[str, object]:
         return {"in_flight": self._in_flight, "webhooks": self._webhooks}
-
-
-class EndpointsFull(Conflict):
-    code, title = "too_many_endpoints", "Limit of webhook endpoints reached"
 
 
 class OverlapPromised(Conflict):

@@ -113,7 +113,6 @@ _OCCURRENCES: Final = {
     "new_end_users_limited": ("Daily limit of new end users reached (1000 today).", "/v1/generations"),
     "deliveries_full": ("100000 webhook deliveries are stored, as many as may.", "/v1/generations"),
     "too_many_tests": ("20 test events are not delivered yet.", f"/v1/webhook-endpoints/{v.ENDPOINT_ID}/test"),
-    "too_many_endpoints": ("The tenant has 20 webhook endpoints, the most that it may have.", "/v1/webhook-endpoints"),
     "end_user_limited": ("This end user has had 20 generations today, as many as it may.", "/v1/generations"),
     "unavailable": ("Failing checks: clock. The log of the gateway has the reasons.", "/readyz"),
     "store_unavailable": ("Redis does not answer.", "/v1/generations"),

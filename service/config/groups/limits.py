@@ -16,7 +16,7 @@ def _or_none(value: Any) -> Any:
 _OrNone = BeforeValidator(_or_none)
 Count = Annotated[Annotated[int, Field(ge=0, le=10_000_000)] | None, _OrNone]
 Positive = Annotated[Annotated[int, Field(ge=1, le=10_000_000)] | None, _OrNone]
-Amount = Annotated[Annotated[Decimal, Field(ge=0, le=1_000_000_000)] | None, _OrNone]
+Amount = Annotated[Annotated[Decimal, Field(gt=0, le=1_000_000)] | None, _OrNone]
 
 
 class DefaultLimitSettings(BaseModel):

@@ -13,7 +13,7 @@ from service.domain.tenant import Tenant
 from service.domain.webhook import Delivery, EventType
 from service.domain.webhook_endpoint import MOST_ENDPOINTS, Endpoint
 from service.domain.webhook_endpoint_view import FailingView
-from service.errors import Conflict, EndpointsFull, FieldError, Invalid, NotFound, PreconditionFailed, TooManyTests
+from service.errors import Conflict, FieldError, Invalid, NotFound, PreconditionFailed, TooManyTests
 from service.net.ssrf import AddressRefused
 from service.store.webhooks.endpoints import EndpointStore
 from service.tasks import Nudger
@@ -62,7 +62,7 @@ class Endpoints:
         self._clock = clock
 
     async def create(self, tenant: Tenant, spec: EndpointSpec) -> Endpoint:
-        """Create an endpoint. Raises Invalid: the URL is refused. EndpointsFull: the tenant may have no more."""
+        """Create an endpoint. Raises Invalid: the URL is refused. Conflict: the tenant may have no more."""
         await self._check(spec.url)
         now = self._clock()
         fresh = Endpoint(
@@ -194,7 +194,7 @@ class Endpoints:
             return written
         if written == "full":
             most = MOST_ENDPOINTS if limit is None else min(limit, MOST_ENDPOINTS)
-            raise EndpointsFull(f"The tenant has {most} webhook endpoints, the most that it may have.")
+            raise Conflict(f"The tenant has {most} webhook endpoints, the most that it may have.")
         raise NotFound("There is no such tenant.")
 
     def _described(self, endpoint: Endpoint, spec: EndpointSpec) -> Endpoint:

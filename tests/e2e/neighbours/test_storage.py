@@ -50,7 +50,7 @@ def stack() -> Iterator[Stack]:
 
 @pytest.fixture
 def redis(stack: Stack) -> Iterator["redis_py.Redis"]:
-    with redis_py.Redis.from_url(stack.redis.url) as client:
+    with redis_py.Redis.from_url(stack.redis.url, decode_responses=True) as client:
         yield client
 
 
@@ -74,10 +74,9 @@ def bytes_of(redis: "redis_py.Redis", tenant: Neighbour) -> int:
         (keys.generations_of_tenant(tenant.id), keys.generation),
         (keys.deliveries_of_tenant(tenant.id), keys.delivery),
     ):
-        names |= {key(name.decode()).encode() for name in redis.zrange(index, 0, -1)}
-    deliveries = [name for name in names if name.startswith(keys.delivery("").encode())]
-    events = {redis.hget(name, "e") for name in deliveries} - {None}
-    names |= {keys.event(event.decode()).encode() for event in events}
+        names |= {key(str(name)) for name in redis.zrange(index, 0, -1)}
+    deliveries = [name for name in names if name.startswith(keys.delivery(""))]
+    names |= {keys.event(str(redis.hget(name, "e"))) for name in deliveries}
     return sum(redis.memory_usage(name, samples=0) or 0 for name in names)
 
 

@@ -28,6 +28,21 @@ NO_LIMITS = {
     "end_user_daily_count": None,
     "retention_seconds": None,
     "webhook_url": None,
+    "daily_generations": None,
+    "daily_new_end_users": None,
+    "stored_deliveries": None,
+    "undelivered_tests": None,
+    "webhook_endpoints": None,
+}
+#: Of a new tenant, by the defaults of the settings.
+NEW_LIMITS = {
+    **NO_LIMITS,
+    "queued_generations": 1_000,
+    "daily_generations": 10_000,
+    "daily_new_end_users": 1_000,
+    "stored_deliveries": 100_000,
+    "undelivered_tests": 20,
+    "webhook_endpoints": 20,
 }
 ALL_LIMITS = {
     "requests_per_minute": 600,
@@ -42,6 +57,11 @@ ALL_LIMITS = {
     "end_user_daily_count": 9,
     "retention_seconds": 86400,
     "webhook_url": "http://127.0.0.1:9000/hook",
+    "daily_generations": 500,
+    "daily_new_end_users": 0,
+    "stored_deliveries": 5_000,
+    "undelivered_tests": 5,
+    "webhook_endpoints": 3,
 }
 
 
@@ -71,7 +91,7 @@ async def test_tenant_view_after_create(operator: httpx.AsyncClient) -> None:
         **created.json(),
         "name": "shop",
         "webhook_secret": None,
-        "limits": {**NO_LIMITS, "monthly_budget_usd": "12.500000"},
+        "limits": {**NEW_LIMITS, "monthly_budget_usd": "12.500000"},
         "month": {"held": "0.000000", "spent": "0.000000", "over": False},
     }
     assert shown.headers["etag"] == created.headers["etag"] == '"1"'
@@ -161,6 +181,11 @@ BAD: dict[str, tuple[Any, ...]] = {
     "requests_per_minute": (*_NO_COUNT, 0),
     "burst": (*_NO_COUNT, 0),
     "queued_generations": _NO_COUNT,
+    "daily_generations": _NO_COUNT,
+    "daily_new_end_users": _NO_COUNT,
+    "stored_deliveries": _NO_COUNT,
+    "undelivered_tests": _NO_COUNT,
+    "webhook_endpoints": (*_NO_COUNT, 21),
     "concurrent_generations": (*_NO_COUNT, 0),
     "weight": (*_NO_COUNT, 0, 1001, None),
     "monthly_budget_usd": _NO_MONEY,
@@ -194,7 +219,7 @@ async def test_limit_invalid_value_returns_422(operator: httpx.AsyncClient, path
         answer = await operator.patch(path, json={"limits": {name: value}})
         assert answer.status_code == 422, (value, answer.text)
         assert [fault["pointer"] for fault in answer.json()["errors"]] == [pointer], value
-    assert (await operator.get(path)).json()["limits"] == NO_LIMITS
+    assert (await operator.get(path)).json()["limits"] == NEW_LIMITS
 
 
 async def test_tenant_update_reports_all_errors(operator: httpx.AsyncClient, path: str) -> None:

@@ -131,7 +131,7 @@ async def test_refused_new_end_user_leaves_no_key(connect_with: Any, redis: Redi
 async def test_endpoint_limit_of_tenant_is_409(connect_with: Any) -> None:
     api = await connect_with(webhook_endpoints=1)
     made = await endpoint(api, NOWHERE)
-    assert_limited(await api.post(ENDPOINTS, json={"url": NOWHERE}), "too_many_endpoints", status=409)
+    assert_limited(await api.post(ENDPOINTS, json={"url": NOWHERE}), "conflict", status=409)
     await changed(api, made, description="a change of an endpoint is not a new one")
 
 
