@@ -70,7 +70,7 @@ class Redis:
     ) -> None:
         """``timeout``: seconds of one exchange. ``wait_replicas``: replicas that must have a write before its reply."""
         self.url = url
-        self.memory = MemoryMonitor(self._read_memory, memory, self._read_largest)
+        self.memory = MemoryMonitor(self._read_memory, memory)
         self._timeout = timeout
         self._connections = connections
         self._replicas = wait_replicas
@@ -152,12 +152,14 @@ class Redis:
             return await self._enqueue(("EVAL", script.text, *packed), replicated=replicated)
 
     async def _read_memory(self) -> Mapping[str, str]:
-        return fields(await self._enqueue(("INFO", "memory"), replicated=False))
-
-    async def _read_largest(self) -> Mapping[str, int]:
-        command = ("ZREVRANGE", STORED_BYTES, 0, _LARGEST - 1, "WITHSCORES")
-        found = await self._enqueue(command, replicated=False)
-        return {name.decode(): int(float(size)) for name, size in zip(found[::2], found[1::2], strict=True)}
+        """Read the memory, and in the same exchange the tenants that store most."""
+        info, found = await asyncio.gather(
+            self._enqueue(("INFO", "memory"), replicated=False),
+            self._enqueue(("ZREVRANGE", STORED_BYTES, 0, _LARGEST - 1, "WITHSCORES"), replicated=False),
+        )
+        pairs = zip(found[::2], found[1::2], strict=True)
+        self.memory.note_largest({name.decode(): int(float(size)) for name, size in pairs})
+        return fields(info)
 
     @contextlib.asynccontextmanager
     async def subscribed(self, channel: str) -> AsyncIterator[AsyncIterator[bytes]]:

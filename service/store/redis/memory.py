@@ -9,7 +9,7 @@ fill most of it, and two large ones leave as much to the others.
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final, Literal
 
 from redis.exceptions import ResponseError
@@ -49,8 +49,6 @@ class Memory:
     limit: int | None = None
     source: Source = "unknown"
     create_limit: int | None = None
-    stored: Mapping[str, int] = field(default_factory=dict)
-    """Estimated bytes of the tenants that store most."""
 
     @property
     def refuses_creates(self) -> bool:
@@ -71,8 +69,8 @@ def fields(text: bytes) -> dict[str, str]:
     return {name: value for name, _, value in lines}
 
 
-def measure(info: Mapping[str, str], policy: MemoryPolicy, stored: Mapping[str, int] | None = None) -> Memory:
-    """Read the fields of ``INFO memory``. ``stored``: bytes of the largest tenants."""
+def measure(info: Mapping[str, str], policy: MemoryPolicy) -> Memory:
+    """Read the fields of ``INFO memory``."""
     limits: tuple[tuple[Source, int], ...] = (
         ("maxmemory", int(info.get("maxmemory", 0))),
         ("GATEWAY_REDIS_MEMORY_LIMIT", policy.limit or 0),
@@ -82,28 +80,19 @@ def measure(info: Mapping[str, str], policy: MemoryPolicy, stored: Mapping[str, 
     used = int(info.get("used_memory", 0)) - int(info.get("mem_not_counted_for_evict", 0))
     for source, limit in limits:
         if limit:
-            return Memory(used, limit, source, int(limit * policy.create_share), stored or {})
+            return Memory(used, limit, source, int(limit * policy.create_share))
     return Memory(used)
-
-
-async def _unknown() -> Mapping[str, int]:
-    return {}
 
 
 class MemoryMonitor:
     """Reads the memory at most twice a second, and only while there are creates."""
 
-    def __init__(
-        self,
-        read: Callable[[], Awaitable[Mapping[str, str]]],
-        policy: MemoryPolicy,
-        read_largest: Callable[[], Awaitable[Mapping[str, int]]] = _unknown,
-    ) -> None:
-        """``read_largest`` returns estimates of the bytes of the tenants that store most."""
+    def __init__(self, read: Callable[[], Awaitable[Mapping[str, str]]], policy: MemoryPolicy) -> None:
         self.policy = policy
         self._read = read
-        self._read_largest = read_largest
         self._memory = Memory()
+        self._stored: Mapping[str, int] = {}
+        """Estimated bytes of the tenants that store most."""
         self._added: dict[str, int] = {}
         """Bytes that this process has written for a tenant since its estimate: the next one takes seconds."""
         self._read_at: float | None = None
@@ -144,6 +133,13 @@ class MemoryMonitor:
         if tenant_id is not None and self._exceeds_share(tenant_id):
             raise TenantStoreFull(TENANT_STORE_FULL)
 
+    def note_largest(self, stored: Mapping[str, int]) -> None:
+        """Take over estimates of the bytes of the tenants that store most. A new one has what was counted before it."""
+        for tenant_id, size in stored.items():
+            if self._stored.get(tenant_id) != size:
+                self._added.pop(tenant_id, None)
+        self._stored = stored
+
     def note_stored(self, tenant_id: str, size: int) -> None:
         """Count bytes that this process has written for a tenant."""
         if len(self._added) >= _MOST_COUNTED:
@@ -154,7 +150,7 @@ class MemoryMonitor:
         memory, share = self._memory, self.policy.tenant_share
         if memory.create_limit is None:
             return False
-        own = memory.stored.get(tenant_id, 0) + self._added.get(tenant_id, 0)
+        own = self._stored.get(tenant_id, 0) + self._added.get(tenant_id, 0)
         return own > share * (own + memory.create_limit - memory.used)
 
     def close(self) -> None:
@@ -164,12 +160,7 @@ class MemoryMonitor:
 
     async def _refresh(self) -> StoreUnavailable | None:
         try:
-            before = self._memory.stored
-            info, stored = await asyncio.gather(self._read(), self._read_largest())
-            self._memory = measure(info, self.policy, stored)
-            for tenant_id, size in stored.items():
-                if before.get(tenant_id) != size:
-                    self._added.pop(tenant_id, None)
+            self._memory = measure(await self._read(), self.policy)
         except StoreUnavailable as error:
             return error
         except ResponseError:  # this Redis user may not read it: Redis itself refuses writes when it is full

@@ -121,10 +121,9 @@ def monitor(used: float, sizes: dict[str, float], *, share: float = 0.8) -> Memo
     async def read() -> dict[str, str]:
         return {"used_memory": str(int(used * MIB)), "maxmemory": str(200 * MIB)}
 
-    async def read_largest() -> dict[str, int]:
-        return {tenant_id: int(size * MIB) for tenant_id, size in sizes.items()}
-
-    return MemoryMonitor(read, MemoryPolicy(create_share=0.5, tenant_share=share), read_largest)
+    made = MemoryMonitor(read, MemoryPolicy(create_share=0.5, tenant_share=share))
+    made.note_largest({tenant_id: int(size * MIB) for tenant_id, size in sizes.items()})
+    return made
 
 
 @pytest.mark.parametrize(
@@ -163,14 +162,11 @@ async def test_memory_low_counts_what_was_written_since_the_sample() -> None:
 
 
 async def test_memory_new_sample_replaces_what_was_counted() -> None:
-    sizes: dict[str, float] = {"a": 30}
-    read = monitor(90, sizes)
-    await read.refusal("a")
+    read = monitor(90, {"a": 30})
     read.note_stored("a", 11 * MIB)
-    await read._refresh()
+    read.note_largest({"a": 30 * MIB})
     assert await read.refusal("a") == "tenant_store_full", "no new sample yet"
-    sizes["a"] = 35
-    await read._refresh()
+    read.note_largest({"a": 35 * MIB})
     assert await read.refusal("a") == ""
 
 
