@@ -3,15 +3,18 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 from fastapi import FastAPI
+from fastapi.middleware.asyncexitstack import AsyncExitStackMiddleware
 from starlette.types import ASGIApp
 
 from service import build_info, gc_tuning, process_memory
 from service.api import routes
 from service.api.fal.cors import Cors
-from service.api.http.error_handlers import UnhandledErrorMiddleware
+from service.api.http.error_handlers import ErrorMiddleware
 from service.api.http.middleware import RequestContextMiddleware
+from service.api.http.raw_route import DirectRoutes
 from service.api.http.shutdown import on_stop_signal
 from service.api.metrics import serving_metrics
 from service.config.settings import Settings
@@ -20,9 +23,17 @@ from service.runtime import open_runtime
 
 
 class _Gateway(FastAPI):
+    def __init__(self, *, cors_origins: tuple[str, ...], **options: Any) -> None:
+        super().__init__(**options)
+        self._cors_origins = cors_origins
+
     def build_middleware_stack(self) -> ASGIApp:
-        """Wrap Starlette's own layers too, so that an open event stream holds none of them."""
-        return RequestContextMiddleware(super().build_middleware_stack())
+        """Return this project's layers instead of FastAPI's, which would take a tenth of the time of a create.
+
+        The outermost layer is the one that runs event streams: an open stream then holds no other.
+        """
+        answering = ErrorMiddleware(DirectRoutes(self.routes, AsyncExitStackMiddleware(self.router)))
+        return RequestContextMiddleware(Cors(answering, origins=self._cors_origins))
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -39,6 +50,7 @@ def create_app(settings: Settings) -> FastAPI:
         await asyncio.to_thread(tracing.shut_down)
 
     app = _Gateway(
+        cors_origins=settings.cors_origins,
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
@@ -50,8 +62,6 @@ def create_app(settings: Settings) -> FastAPI:
         },  # the gateway's own are in middleware, at a third of the cost
     )
     routes.install(app)
-    app.add_middleware(UnhandledErrorMiddleware)
-    app.add_middleware(Cors, origins=settings.cors_origins)
     return app
 
 

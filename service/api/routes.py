@@ -6,7 +6,6 @@ from service.api import callbacks, docs, health
 from service.api.admin import adjustments, audit, dispatch, tenants, unconfirmed
 from service.api.fal import jwks, proxy, queue, run
 from service.api.fal import uploads as fal_uploads
-from service.api.http import error_handlers
 from service.api.openapi import describe
 from service.api.v1 import (
     deliveries,
@@ -25,6 +24,7 @@ def install(app: FastAPI) -> None:
     for router in (
         generations.create_router,
         generations.router,
+        generations.read_router,
         events.router,
         videos.router,
         queue.router,
@@ -51,4 +51,3 @@ def install(app: FastAPI) -> None:
     app.mount(docs.ASSETS, docs.assets())
     app.router.routes.extend(docs.router().routes)
     describe(app)
-    error_handlers.install(app)

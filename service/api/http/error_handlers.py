@@ -1,8 +1,8 @@
-"""Exception handlers: every error becomes one problem document (below ``/fal``: fal's form), never a stack trace."""
+"""Errors as responses: every error becomes one problem document (below ``/fal``: fal's form), never a stack trace."""
 
 from typing import Final
 
-from fastapi import FastAPI, Request, Response
+from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
@@ -17,27 +17,28 @@ from service.observability import log
 _log: Final = log.get(__name__)
 
 
-def install(app: FastAPI) -> None:
-    app.add_exception_handler(GatewayError, _gateway_error)
-    app.add_exception_handler(HTTPException, _routing_error)
-    app.add_exception_handler(RequestValidationError, _validation_error)
-    app.add_exception_handler(ClientDisconnect, _disconnected)
-
-
 def _error_response(error: GatewayError, request: Request) -> Response:
     """Return the error in the form of the surface: fal's below ``/fal``, otherwise a problem document."""
     return fal_answers.refusal(error, request) if fal_answers.speaks_fal(request) else problem(error, request)
 
 
-async def _gateway_error(request: Request, error: Exception) -> Response:
-    assert isinstance(error, GatewayError)  # noqa: S101  (Starlette's handler type is wider than what it passes)
-    return _error_response(error, request)
+def _expected(error: Exception, request: Request) -> Response | None:
+    """Return the response to an error that a request can cause; None: the error is unexpected."""
+    match error:
+        case GatewayError():
+            return _error_response(error, request)
+        case HTTPException():
+            return _routing_error(error, request)
+        case RequestValidationError():
+            return _validation_error(error, request)
+        case ClientDisconnect():  # before its body was complete: only the log and the metrics see the response
+            return _error_response(Malformed("The body ended early."), request)
+    return None
 
 
-async def _routing_error(request: Request, error: Exception) -> Response:
+def _routing_error(error: HTTPException, request: Request) -> Response:
     """Handle Starlette's 404 (no route) and 405 (other method)."""
-    status = error.status_code if isinstance(error, HTTPException) else 404
-    if status != 405:
+    if error.status_code != 405:
         return _error_response(NotFound("There is no such route."), request)
     allowed = ", ".join(_allowed_methods(request))
     answer = _error_response(MethodNotAllowed(f"{request.method} is not allowed here; allowed: {allowed}."), request)
@@ -52,22 +53,19 @@ def _allowed_methods(request: Request) -> list[str]:
     return sorted({method for route in routes if route.path == matched for method in route.methods or ()})
 
 
-async def _validation_error(request: Request, error: Exception) -> Response:
+def _validation_error(error: RequestValidationError, request: Request) -> Response:
     """Handle faults of query parameters and headers that FastAPI validated."""
-    assert isinstance(error, RequestValidationError)  # noqa: S101
     faults = (
         FieldError("/" + "/".join(map(str, fault["loc"])), fault["msg"], fault["type"]) for fault in error.errors()
     )
     return _error_response(Invalid(*faults), request)
 
 
-async def _disconnected(request: Request, _: Exception) -> Response:
-    """Handle a client that disconnected before its body was complete. Only the log and the metrics see the response."""
-    return _error_response(Malformed("The body ended early."), request)
+class ErrorMiddleware:
+    """Respond to every exception. It replaces the error middleware of Starlette and FastAPI.
 
-
-class UnhandledErrorMiddleware:
-    """Respond 500 to unexpected exceptions. It is the innermost middleware, so that the others add their headers."""
+    It is inside of the middleware that adds headers, so that error responses have them.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -83,11 +81,18 @@ class UnhandledErrorMiddleware:
         try:
             await self._app(scope, receive, send_noting)
         except Exception as error:
-            if scope["type"] == "http":
-                answer = _unhandled(Request(scope), error)
-                if not has_begun:
-                    await answer(scope, receive, send)
-            raise  # the server logs it, and closes the connection if the response has has_begun
+            if scope["type"] != "http":
+                raise
+            request = Request(scope)
+            answer = None if has_begun else _expected(error, request)
+            if answer is not None:
+                await answer(scope, receive, send)
+                error.__traceback__ = None  # requests that share a look-up raise the same exception: it would grow
+                return
+            answer = _unhandled(request, error)
+            if not has_begun:
+                await answer(scope, receive, send)
+            raise  # the server logs it, and closes the connection if the response has begun
 
 
 def _unhandled(request: Request, error: Exception) -> Response:

@@ -20,7 +20,7 @@ from service.api.http.dependencies import (
     tenant,
     waiting_call,
 )
-from service.api.http.raw_route import RawRoute
+from service.api.http.raw_route import QueryRoute, RawRoute
 from service.api.http.responses import json_response
 from service.api.http.timestamps import in_range
 from service.api.schemas import CREATE_BODY, EstimateView, GenerationList, problems
@@ -38,6 +38,7 @@ PATH: Final = "/v1/generations"
 
 router = APIRouter(prefix=PATH, tags=["generations"])
 create_router = APIRouter(prefix=PATH, tags=["generations"], route_class=RawRoute)
+read_router = APIRouter(prefix=PATH, tags=["generations"], route_class=QueryRoute)
 
 IDEMPOTENCY_KEY_LENGTH: Final = 255
 _TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
@@ -116,7 +117,7 @@ async def estimate(request: Request, gateway: Gateway, caller: Creator) -> Estim
     return {"object": "estimate", "currency": "USD", "estimated": usd(cost), "fits": fits}
 
 
-@router.get(
+@read_router.get(
     "/{generation_id}",
     summary="Read a generation",
     responses={200: {"model": GenerationView}, **problems(401, 403, 404, 422, 429, 503)},
@@ -136,7 +137,7 @@ async def read(
     return json_response(public(g, await gateway.generations.queue_estimator.of(caller, g, position)))
 
 
-@router.get(
+@read_router.get(
     "",
     summary="List generations, newest first",
     responses={200: {"model": GenerationList}, **problems(401, 403, 422, 429, 503)},
