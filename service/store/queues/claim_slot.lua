@@ -32,47 +32,67 @@ if gate[7] and not any_closed then
   redis.call("HDEL", gate_key, "any_closed")
 end
 
--- The submit window. After a while without an accepted submit its size says nothing about fal any more.
-local function window_size()
-  local size, first = tonumber(gate[5] or first_window), tonumber(first_window)
-  if size > first and now - tonumber(gate[6] or 0) > IDLE_MS then
-    redis.call("HSET", gate_key, "window", first)
-    size = first
+-- Lua creates every function of a script again at each call, so they come after the cases in which nothing is claimed,
+-- and a step with one caller is no function.
+for _, id in ipairs(redis.call("ZRANGEBYSCORE", delayed_key, "-inf", now_ms, "LIMIT", 0, MOST_STEPS)) do
+  local queue = redis.call("HMGET", generation_prefix .. id, "t", "q")
+  redis.call("ZREM", delayed_key, id)
+  if queue[1] then
+    redis.call("ZADD", tenant_prefix .. queue[1] .. ":queued", "XX", queue[2], id)
+    enter(active_tenants_key, idle_tenants_key, virtual_time_key, queue[1])
   end
-  return math.min(size, tonumber(largest_window))
 end
-
--- How many more generations may be under way. Entries of dead workers are removed only when the window is full.
-local function window_left()
-  if largest_window == "" then
-    return math.huge
+if any_closed then
+  for _, tenant in ipairs(redis.call("ZRANGEBYSCORE", closed_gates_key, "-inf", now_ms, "LIMIT", 0, MOST_STEPS)) do
+    enter(active_tenants_key, idle_tenants_key, virtual_time_key, tenant)
   end
-  local size, under_way = window_size(), redis.call("HLEN", submits_under_way_key)
-  if under_way >= size then
-    local found = redis.call("HGETALL", submits_under_way_key)
-    for n = 1, #found, 2 do
-      if tonumber(string.match(found[n + 1], " (%d+)$")) <= now then
-        under_way = under_way - redis.call("HDEL", submits_under_way_key, found[n])
-      end
-    end
-  end
-  return size - under_way
 end
-
--- Free slots. Slots of unconfirmed generations above their limit count as free: fal most likely does not have these
--- jobs.
-local function slots_left()
-  local used = redis.call("SCARD", slots_key)
-  local left = slot_limit - used
-  if left < tonumber(limit) and redis.call("EXISTS", unconfirmed_key) == 1 then
+local most, closed = tonumber(limit), gate[2]
+if gate[1] then
+  most = 0
+elseif closed then
+  most = now >= tonumber(gate[3] or 0) and 1 or 0
+end
+local stale, slots = {}, 0
+if most > 0 then
+  stale = redis.call("ZRANGEBYSCORE", claimed_key, "-inf", now_ms, "WITHSCORES", "LIMIT", 0, most)
+  slots = slot_limit - redis.call("SCARD", slots_key)
+  -- Slots of unconfirmed generations above their limit count as free: fal most likely does not have these jobs.
+  if slots < tonumber(limit) and redis.call("EXISTS", unconfirmed_key) == 1 then
     local unconfirmed = 0
     local ids = redis.call("ZREVRANGE", unconfirmed_key, 0, MOST_STEPS - 1)
     for _, found in ipairs(redis.call("SMISMEMBER", slots_key, unpack(ids))) do
       unconfirmed = unconfirmed + found
     end
-    left = left + math.max(0, unconfirmed - tonumber(unconfirmed_limit))
+    slots = slots + math.max(0, unconfirmed - tonumber(unconfirmed_limit))
   end
-  return left
+end
+local first = slots > 0 and redis.call("ZRANGE", active_tenants_key, 0, 0, "WITHSCORES") or {}
+if #stale == 0 and not first[1] then
+  return {redis.call("ZCARD", due_dispatch_key), 0}
+end
+
+-- How many more generations may be under way. After a while without an accepted submit the size of the submit window
+-- says nothing about fal any more. Entries of dead workers are removed only when the window is full.
+local left = math.huge
+for n = 1, #stale, 2 do
+  redis.call("HDEL", submits_under_way_key, stale[n])
+end
+if largest_window ~= "" then
+  local size = tonumber(gate[5] or first_window)
+  if size > tonumber(first_window) and now - tonumber(gate[6] or 0) > IDLE_MS then
+    redis.call("HSET", gate_key, "window", first_window)
+    size = tonumber(first_window)
+  end
+  left = math.min(size, tonumber(largest_window)) - redis.call("HLEN", submits_under_way_key)
+  if left <= 0 then
+    local found = redis.call("HGETALL", submits_under_way_key)
+    for n = 1, #found, 2 do
+      if tonumber(string.match(found[n + 1], " (%d+)$")) <= now then
+        left = left + redis.call("HDEL", submits_under_way_key, found[n])
+      end
+    end
+  end
 end
 
 -- Where the value after the text of a key begins in a tenant's record; nil if the record has no such text. Three such
@@ -103,61 +123,6 @@ local function may_dispatch(tenant)
   return not own.paused and not (own.slots and redis.call("SCARD", tenant_prefix .. tenant .. ":slots") >= own.slots)
 end
 
--- Choose a tenant's generation for a probe: one that was never refused, from the start and from the end of its queue in
--- turns, otherwise the first one. Returns it and whether it was refused before; nil if all are delayed.
-local function choose_probe(tenant, tries)
-  local queued = tenant_prefix .. tenant .. ":queued"
-  local first = redis.call("ZRANGE", queued, 0, 9, "WITHSCORES")
-  local last = redis.call("ZREVRANGE", queued, 0, 9, "WITHSCORES")
-  local any
-  for _, found in ipairs((tries or 0) % 2 == 0 and {first, last} or {last, first}) do
-    for n = 1, #found, 2 do
-      if tonumber(found[n + 1]) < WAITING then
-        if redis.call("HEXISTS", generation_prefix .. found[n], "r") == 0 then
-          return found[n], false
-        end
-        any = any or found[n]
-      end
-    end
-  end
-  return any, true
-end
-
--- Claim the probe of a tenant with a closed gate, if one is due, otherwise nil.
-local function pop_probe(tenant)
-  local gate = tenant_prefix .. tenant .. ":gate"
-  local state = redis.call("HMGET", gate, "retry_at", "fresh_at", "tries")
-  local id, refused = choose_probe(tenant, tonumber(state[3] or 0))
-  local at = tonumber(state[refused and 1 or 2] or 0)
-  if id and now >= at then
-    redis.call("ZREM", tenant_prefix .. tenant .. ":queued", id)
-    redis.call("HSET", gate, "probe", id, "retry_at", next_probe_ms, "fresh_at", next_probe_ms)
-    redis.call("ZADD", closed_gates_key, next_probe_ms, tenant)
-    return id
-  elseif id then
-    redis.call("ZADD", closed_gates_key, string.format("%.0f", at), tenant)
-  elseif now >= tonumber(state[1] or 0) and redis.call("EXISTS", tenant_prefix .. tenant .. ":queued") == 0 then
-    -- Nothing can probe: the next generation is dispatched, and if it fails, the gate closes again at once.
-    redis.call("ZREM", closed_gates_key, tenant)
-  end
-  return nil
-end
-
--- Remove the tenant's next generation from its queue; nil if none may be dispatched now.
-local function pop(tenant)
-  if not may_dispatch(tenant) then
-    return nil
-  elseif any_closed and redis.call("ZSCORE", closed_gates_key, tenant) then
-    return pop_probe(tenant)
-  end
-  local first = redis.call("ZPOPMIN", tenant_prefix .. tenant .. ":queued")
-  if first[1] and tonumber(first[2]) >= WAITING then
-    redis.call("ZADD", tenant_prefix .. tenant .. ":queued", first[2], first[1])
-    return nil
-  end
-  return first[1]
-end
-
 -- The ids in `new` are added to the slots and removed from the due set at the end, with one command each: the loop
 -- reads neither. `reached` is the virtual time of the tenant that was served last.
 local claimed, new, reached = {}, {}, nil
@@ -177,86 +142,112 @@ local function make_idle(tenant, virtual_time)
   redis.call("ZADD", idle_tenants_key, virtual_time, tenant)
 end
 
--- Claim a probe of the account's closed gate: preferably a generation that was never refused, of another tenant than
--- the one of the last probe.
-local function claim_probe()
-  local state = redis.call("HMGET", gate_key, "retry_at", "fresh_at", "tries", "last_probed")
-  local found = {}
-  local names = redis.call("ZRANGE", active_tenants_key, 0, TENANTS_TO_PROBE - 1, "WITHSCORES")
-  for n = 1, #names, 2 do
-    local id, refused
-    if may_dispatch(names[n]) then
-      id, refused = choose_probe(names[n], tonumber(state[3] or 0))
+-- The probes of closed gates.
+local pop_probe, claim_probe
+if closed or any_closed then
+  -- Choose a tenant's generation for a probe: one that was never refused, from the start and from the end of its queue
+  -- in turns, otherwise the first one. Returns it and whether it was refused before; nil if all are delayed.
+  local function choose_probe(tenant, tries)
+    local queued = tenant_prefix .. tenant .. ":queued"
+    local first = redis.call("ZRANGE", queued, 0, 9, "WITHSCORES")
+    local last = redis.call("ZREVRANGE", queued, 0, 9, "WITHSCORES")
+    local any
+    for _, found in ipairs((tries or 0) % 2 == 0 and {first, last} or {last, first}) do
+      for n = 1, #found, 2 do
+        if tonumber(found[n + 1]) < WAITING then
+          if redis.call("HEXISTS", generation_prefix .. found[n], "r") == 0 then
+            return found[n], false
+          end
+          any = any or found[n]
+        end
+      end
     end
-    if id then
-      local class = (refused and 3 or 1) + (names[n] == state[4] and 1 or 0)
-      found[class] = found[class] or {names[n], names[n + 1], id, refused}
-    else
-      make_idle(names[n], names[n + 1])
-    end
-    if found[1] then
-      break
-    end
+    return any, true
   end
-  local best = found[1] or found[2] or found[3] or found[4]
-  if best and now >= tonumber(state[best[4] and 1 or 2] or 0) then
-    redis.call("ZREM", tenant_prefix .. best[1] .. ":queued", best[3])
-    redis.call("HSET", gate_key, "last_probed", best[1])
-    claim(best[1], best[2], best[3])
+
+  -- Claim the probe of a tenant with a closed gate, if one is due, otherwise nil.
+  pop_probe = function(tenant)
+    local gate = tenant_prefix .. tenant .. ":gate"
+    local state = redis.call("HMGET", gate, "retry_at", "fresh_at", "tries")
+    local id, refused = choose_probe(tenant, tonumber(state[3] or 0))
+    local at = tonumber(state[refused and 1 or 2] or 0)
+    if id and now >= at then
+      redis.call("ZREM", tenant_prefix .. tenant .. ":queued", id)
+      redis.call("HSET", gate, "probe", id, "retry_at", next_probe_ms, "fresh_at", next_probe_ms)
+      redis.call("ZADD", closed_gates_key, next_probe_ms, tenant)
+      return id
+    elseif id then
+      redis.call("ZADD", closed_gates_key, string.format("%.0f", at), tenant)
+    elseif now >= tonumber(state[1] or 0) and redis.call("EXISTS", tenant_prefix .. tenant .. ":queued") == 0 then
+      -- Nothing can probe: the next generation is dispatched, and if it fails, the gate closes again at once.
+      redis.call("ZREM", closed_gates_key, tenant)
+    end
+    return nil
+  end
+
+  -- Claim a probe of the account's closed gate: preferably a generation that was never refused, of another tenant than
+  -- the one of the last probe.
+  claim_probe = function()
+    local state = redis.call("HMGET", gate_key, "retry_at", "fresh_at", "tries", "last_probed")
+    local found = {}
+    local names = redis.call("ZRANGE", active_tenants_key, 0, TENANTS_TO_PROBE - 1, "WITHSCORES")
+    for n = 1, #names, 2 do
+      local id, refused
+      if may_dispatch(names[n]) then
+        id, refused = choose_probe(names[n], tonumber(state[3] or 0))
+      end
+      if id then
+        local class = (refused and 3 or 1) + (names[n] == state[4] and 1 or 0)
+        found[class] = found[class] or {names[n], names[n + 1], id, refused}
+      else
+        make_idle(names[n], names[n + 1])
+      end
+      if found[1] then
+        break
+      end
+    end
+    local best = found[1] or found[2] or found[3] or found[4]
+    if best and now >= tonumber(state[best[4] and 1 or 2] or 0) then
+      redis.call("ZREM", tenant_prefix .. best[1] .. ":queued", best[3])
+      redis.call("HSET", gate_key, "last_probed", best[1])
+      claim(best[1], best[2], best[3])
+    end
   end
 end
 
--- Lua creates every function of a script again at each call: a step with one caller is no function.
-for _, id in ipairs(redis.call("ZRANGEBYSCORE", delayed_key, "-inf", now_ms, "LIMIT", 0, MOST_STEPS)) do
-  local queue = redis.call("HMGET", generation_prefix .. id, "t", "q")
-  redis.call("ZREM", delayed_key, id)
-  if queue[1] then
-    redis.call("ZADD", tenant_prefix .. queue[1] .. ":queued", "XX", queue[2], id)
-    enter(active_tenants_key, idle_tenants_key, virtual_time_key, queue[1])
-  end
-end
-if any_closed then
-  for _, tenant in ipairs(redis.call("ZRANGEBYSCORE", closed_gates_key, "-inf", now_ms, "LIMIT", 0, MOST_STEPS)) do
-    enter(active_tenants_key, idle_tenants_key, virtual_time_key, tenant)
-  end
-end
-local most, closed = tonumber(limit), gate[2]
-if gate[1] then
-  most = 0
-elseif closed then
-  most = now >= tonumber(gate[3] or 0) and 1 or 0
-end
-local stale = {}
-if most > 0 then
-  stale = redis.call("ZRANGEBYSCORE", claimed_key, "-inf", now_ms, "WITHSCORES", "LIMIT", 0, most)
-end
-for n = 1, #stale, 2 do
-  redis.call("HDEL", submits_under_way_key, stale[n])
-end
-local left = window_left()
 for n = 1, math.min(#stale, 2 * math.max(left, 0)) do
   claimed[n] = stale[n]
 end
 local steps = 0
-local slots = most > 0 and slots_left() or 0
 local allowed = math.min(most - #claimed / 2, left - #claimed / 2, slots)
 if closed and allowed > 0 then
   claim_probe()
   allowed = 0
 end
-while allowed > 0 and steps < MOST_STEPS do
+while allowed > 0 and first[1] and steps < MOST_STEPS do
   steps = steps + 1
-  local first = redis.call("ZRANGE", active_tenants_key, 0, 0, "WITHSCORES")
   local tenant, virtual_time = first[1], first[2]
-  if not tenant then
-    break
+  local id
+  if may_dispatch(tenant) then
+    if any_closed and redis.call("ZSCORE", closed_gates_key, tenant) then
+      id = pop_probe(tenant)
+    else
+      local popped = redis.call("ZPOPMIN", tenant_prefix .. tenant .. ":queued")
+      id = popped[1]
+      if id and tonumber(popped[2]) >= WAITING then
+        redis.call("ZADD", tenant_prefix .. tenant .. ":queued", popped[2], id)
+        id = nil
+      end
+    end
   end
-  local id = pop(tenant)
   if id then
     claim(tenant, virtual_time, id)
     allowed = allowed - 1
   else
     make_idle(tenant, virtual_time)
+  end
+  if allowed > 0 then
+    first = redis.call("ZRANGE", active_tenants_key, 0, 0, "WITHSCORES")
   end
 end
 if reached then
@@ -264,7 +255,7 @@ if reached then
   redis.call("ZREM", due_dispatch_key, unpack(new))
   redis.call("SET", virtual_time_key, reached)
 end
-if any_idled or #claimed == 0 then -- only these cases make the set of idle tenants longer
+if any_idled then -- otherwise the set of idle tenants is not longer than before
   local least = reached or redis.call("GET", virtual_time_key) or "0"
   redis.call("ZREMRANGEBYSCORE", idle_tenants_key, "-inf", "(" .. least)
 end
