@@ -3,6 +3,7 @@
 from fastapi import Request
 
 from service.api.http.dependencies import admit, authenticate_and_rate_limit, runtime
+from service.api.http.middleware import header
 from service.domain import tenant as tenant_domain
 from service.domain.tenant import Scope, Tenant
 from service.errors import Unauthenticated
@@ -28,7 +29,7 @@ def key_id(request: Request) -> str:
 
 
 def key(request: Request) -> str:
-    scheme, _, key = request.headers.get("authorization", "").partition(" ")
+    scheme, _, key = header(request.scope, b"authorization").partition(" ")
     if scheme.lower() not in ("key", "bearer") or not key.strip():
         raise Unauthenticated("Send your key as 'Authorization: Key <key>'.")
     return key.strip()

@@ -15,6 +15,7 @@ from fastapi.security.base import SecurityBase
 from pydantic import BaseModel, TypeAdapter
 
 from service.api.http.bodies import json_body
+from service.api.http.middleware import header
 from service.domain.request import parse
 from service.domain.tenant import Scope, Tenant
 from service.errors import Malformed, NotFound, RateLimited, Unauthenticated
@@ -83,7 +84,7 @@ async def waiting_call(request: Request, caller: Tenant, scope: Scope) -> AsyncI
 
 
 def bearer(request: Request) -> str:
-    scheme, _, key = request.headers.get("authorization", "").partition(" ")
+    scheme, _, key = header(request.scope, b"authorization").partition(" ")
     if scheme.lower() != "bearer" or not key.strip():
         raise Unauthenticated("Send your key as 'Authorization: Bearer <key>'.")
     return key.strip()
@@ -91,7 +92,7 @@ def bearer(request: Request) -> str:
 
 def preferred_wait(request: Request) -> int:
     """Return the seconds of ``Prefer: wait=N`` (RFC 7240), at most 60; 0 without the header."""
-    for preference in request.headers.get("prefer", "").split(","):
+    for preference in header(request.scope, b"prefer").split(","):
         name, _, value = preference.strip().partition("=")
         if name.strip().lower() == "wait":
             if not value.strip().isdecimal():

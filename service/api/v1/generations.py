@@ -1,6 +1,5 @@
 """``/v1/generations``: create, read, list, cancel."""
 
-import asyncio
 import contextlib
 import re
 from typing import Annotated, Final
@@ -20,6 +19,7 @@ from service.api.http.dependencies import (
     tenant,
     waiting_call,
 )
+from service.api.http.middleware import header
 from service.api.http.raw_route import QueryRoute, RawRoute
 from service.api.http.responses import json_response
 from service.api.http.timestamps import in_range
@@ -164,7 +164,7 @@ async def list_(
         limit=limit,
         after=None if cursor is None else decode_cursor(cursor, ids.GENERATION),
     )
-    queues = await asyncio.gather(*(gateway.generations.queue_estimator.of(caller, g) for g in page.items))
+    queues = await gateway.generations.queue_estimator.of_page(caller, page.items)
     answer: GenerationList = page_of(
         [public(g, queue) for g, queue in zip(page.items, queues, strict=True)], page.after
     )
@@ -215,5 +215,5 @@ def idempotency_key(request: Request) -> str | None:
 
 def traceparent(request: Request) -> str | None:
     """W3C Trace Context; a malformed one is ignored, as its specification says."""
-    value = request.headers.get("traceparent", "")
+    value = header(request.scope, b"traceparent")
     return value if _TRACEPARENT.fullmatch(value) else None

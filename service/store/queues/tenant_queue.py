@@ -1,5 +1,6 @@
 """The queues of the tenants: the dispatch decision, and the figures that a queue estimate needs."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -88,6 +89,12 @@ class QueueStore:
         """Return how many generations of its tenant are before it; None: it is not queued."""
         rank = await self._redis.execute("ZRANK", keys.queued_of_tenant(tenant_id), generation_id)
         return None if rank is None else int(rank)
+
+    async def positions(self, tenant_id: str, generation_ids: Sequence[str]) -> list[int]:
+        """Return the positions of several generations of a tenant; 0 also for one that is not queued."""
+        key = keys.queued_of_tenant(tenant_id)
+        ranks = await self._redis.gather(("ZRANK", key, name) for name in generation_ids)
+        return [rank or 0 for rank in ranks]
 
     async def stats(self) -> QueueStats:
         """Return the figures of all tenants together."""

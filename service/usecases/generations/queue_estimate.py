@@ -1,6 +1,7 @@
 """Queue position and estimated start of a queued generation, from the data that dispatch decides on."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Final
 
 from service.domain.dispatch_gate import Gate
@@ -32,17 +33,26 @@ class QueueEstimator:
         """
         if g.status is not Status.QUEUED:
             return None
+        if position is None:
+            return (await self.of_page(tenant, [g]))[0]
         try:
-            if position is None:
-                position = await self._queue.position(tenant.id, g.id) or 0
             stats, gate = await self._read()
         except StoreUnavailable:
-            return None if position is None else {"position": position, "estimated_start_seconds": None}
+            return {"position": position, "estimated_start_seconds": None}
         held = gate.hold is not None or tenant.paused is not None
         return {
             "position": position,
             "estimated_start_seconds": None if held else estimate(stats, tenant, position, self._slots),
         }
+
+    async def of_page(self, tenant: Tenant, page: Sequence[Generation]) -> list[QueueView | None]:
+        """Return ``of`` of each generation of a page. All positions are read together."""
+        queued = [g.id for g in page if g.status is Status.QUEUED]
+        try:
+            positions = dict(zip(queued, await self._queue.positions(tenant.id, queued), strict=True))
+        except StoreUnavailable:
+            return [None] * len(page)
+        return [await self.of(tenant, g, positions.get(g.id)) if g.id in positions else None for g in page]
 
     def forget(self) -> None:
         """Clear the cache: the next estimate reads Redis."""

@@ -46,7 +46,8 @@ class Authenticator:
         self._reads = reads
         self._clock = clock
         self._cache: dict[str, _CachedLookup] = {}
-        self._recorded_uses: dict[str, str] = {}
+        self._recorded_uses: dict[str, datetime] = {}
+        """The minute of the last recorded use, by key id."""
 
     async def authenticate(self, text: str, scope: Scope, *, oldest: float = _CACHE_SECONDS) -> Caller:
         """Return the caller of a key. A look-up that is older than ``oldest`` seconds is repeated.
@@ -114,14 +115,14 @@ class Authenticator:
 
     async def _record_use(self, key: ApiKey, now: datetime) -> None:
         """Record the use of a key, at most once a minute for each process. A failure fails no request."""
-        minute = used_at(now)
+        minute = now.replace(second=0, microsecond=0)
         if self._recorded_uses.get(key.id) == minute:
             return
         if len(self._recorded_uses) >= _CACHE_SIZE:
             self._recorded_uses.clear()
         self._recorded_uses[key.id] = minute  # before the write: concurrent requests need no second write
         try:
-            await self._store.note_use(key.id, minute)
+            await self._store.note_use(key.id, used_at(minute))
         except StoreUnavailable:  # the next request tries again
             self._recorded_uses.pop(key.id, None)
 
