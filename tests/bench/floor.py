@@ -1,4 +1,4 @@
-"""The floor: the cost of FastAPI and redis-py alone, for a create and a read that do nothing else.
+"""The first floor: the cost of FastAPI and redis-py alone, for a create and a read that do nothing else.
 
 Usual code on purpose: the body as a parameter, a typed response, one command per request from a pool.
 """

@@ -38,6 +38,7 @@ Measure = Callable[[Scale], Iterator[Figure]]
 #: By the names on the command line; one measurement may produce several figures.
 MEASURES: Final[dict[str, Measure]] = {
     "create": throughput.create,
+    "create_of_bare": throughput.create,
     "create_all_limits": tenants.create,
     "create_10000_tenants": tenants.create,
     "key_check": tenants.key_check,

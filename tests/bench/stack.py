@@ -12,7 +12,7 @@ from redis import Redis
 from service.cli.dev.child_processes import Child, accepts, free_port
 from service.cli.dev.stack import Stack
 from service.config.groups.limits import DefaultLimitSettings
-from tests.bench import floor
+from tests.bench import bare, floor
 from tests.bench.load import PLACEHOLDER, Load
 
 PATH: Final = "/v1/generations"
@@ -70,12 +70,25 @@ def gateway_of(stack: Stack) -> Server:
 @contextlib.contextmanager
 def floor_next_to(stack: Stack) -> Iterator[Server]:
     """Start the floor on the same Redis."""
+    with _server_next_to(stack, "floor", {}) as server:
+        yield server
+
+
+@contextlib.contextmanager
+def bare_next_to(stack: Stack) -> Iterator[Server]:
+    """Start the second floor, the bare ASGI create, on the same Redis."""
+    with _server_next_to(stack, "bare", {bare.KEY: stack.api_key}) as server:
+        yield server
+
+
+@contextlib.contextmanager
+def _server_next_to(stack: Stack, module: str, environment: dict[str, str]) -> Iterator[Server]:
     port = free_port()
     child = Child(
-        "floor",
-        [sys.executable, "-m", "tests.bench.floor", str(port)],
-        log=stack.folder / "floor.log",
-        environment={floor.REDIS_URL: stack.redis.url},
+        module,
+        [sys.executable, "-m", f"tests.bench.{module}", str(port)],
+        log=stack.folder / f"{module}.log",
+        environment={floor.REDIS_URL: stack.redis.url, **environment},
     )
     try:
         child.wait_until(lambda: accepts(port))

@@ -52,20 +52,26 @@ class Contender:
 
 
 def create(scale: Scale) -> Iterator[Figure]:
-    """Measure POST /v1/generations, with and without an idempotency key."""
-    with stacks.opened(worker=False) as stack, stacks.floor_next_to(stack) as bare:
+    """Measure POST /v1/generations, with and without an idempotency key, against both floors."""
+    with (
+        stacks.opened(worker=False) as stack,
+        stacks.floor_next_to(stack) as framework,
+        stacks.bare_next_to(stack) as bare,
+    ):
         rewrite_no_log(stack)
         gateway = stacks.gateway_of(stack)
         plain = Load(port=gateway.port, paths=[stacks.PATH], headers=stacks.headers(stack), body=stacks.body("a boat"))
         keyed = replace(plain, headers={**plain.headers, "idempotency-key": f"bench-{PLACEHOLDER}"})
-        of_floor, of_plain, of_keyed = interleaved(
+        of_floor, of_bare, of_plain, of_keyed = interleaved(
             scale,
+            Contender(framework, replace(plain, port=framework.port, paths=[floor.PATH])),
             Contender(bare, replace(plain, port=bare.port, paths=[floor.PATH])),
             Contender(gateway, plain),
             Contender(gateway, keyed),
         )
     yield compared("create", of_plain, of_floor, target=Target(0.8, at_least=True))
     yield compared("create_idempotent", of_keyed, of_floor)
+    yield compared("create_of_bare", of_plain, of_bare, target=Target(0.55, at_least=True))
 
 
 def get(scale: Scale) -> Iterator[Figure]:
