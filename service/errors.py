@@ -38,6 +38,7 @@ GatewayError
 │   ├── TooManyStreams           open event streams
 │   ├── TooManyWaiting           requests that wait for a generation
 │   ├── TooManyBytes             bytes of bodies and uploads in progress
+│   ├── TooManyDownloads         videos that are being read
 │   ├── QueueFull                queued generations
 │   ├── DailyLimited             generations of the tenant today
 │   ├── EndUserLimited           generations of the end user today
@@ -281,6 +282,10 @@ class TooManyWaiting(TooMany):
 
 class TooManyBytes(TooMany):
     code, title = "too_many_bytes", "Too many bytes in progress"
+
+
+class TooManyDownloads(TooMany):
+    code, title = "too_many_downloads", "Too many videos being read"
 
 
 class QueueFull(TooMany):

@@ -113,6 +113,12 @@ WAITING_CALLS = Gauge(
     "Requests that wait for a change of a generation (long polls).",
     multiprocess_mode="livesum",
 )
+VIDEO_DOWNLOADS = Gauge(
+    "gateway_video_downloads", "Videos that clients are reading from a gateway.", multiprocess_mode="livesum"
+)
+VIDEO_DOWNLOADS_STOPPED = Counter(
+    "gateway_video_downloads_stopped", "Videos whose client was disconnected because it did not read."
+)
 EVENT_STREAMS_ENDED = Counter("gateway_event_streams_ended", "Event streams that ended, by reason.", ("reason",))
 
 WEBHOOK_ATTEMPTS_OPEN = Gauge(

@@ -19,7 +19,7 @@ from service.upstream.storage import FalStorage
 from service.usecases.generations.admission import Admission
 from service.usecases.generations.byte_limits import ByteLimiter
 from service.usecases.generations.cancel import GenerationCanceller
-from service.usecases.generations.concurrency import LongPollLimiter
+from service.usecases.generations.concurrency import DownloadLimiter, LongPollLimiter
 from service.usecases.generations.create import GenerationCreator
 from service.usecases.generations.images import Images
 from service.usecases.generations.queue_estimate import QueueEstimator
@@ -230,7 +230,12 @@ def _generations(core: Core) -> GenerationServices:
         fal_storage=connections.fal_storage,
         images=images,
         body_memory=ByteLimiter("memory", total=settings.body_memory, tenant=settings.body_tenant_memory),
-        videos=Videos(reader, connections.video_store, redirect=settings.media_redirect),
+        videos=Videos(
+            reader,
+            connections.video_store,
+            redirect=settings.media_redirect,
+            limiter=DownloadLimiter(limit=settings.video_downloads, total=settings.video_downloads_total),
+        ),
     )
 
 

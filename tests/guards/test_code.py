@@ -50,6 +50,14 @@ def output_of(code: str) -> str:
     return subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
 
 
+def test_parts_of_bodies_are_sent_in_one_module() -> None:
+    """There each part has a time limit, so that a client that reads too little is disconnected."""
+    sends = re.compile(r"StreamingResponse|FileResponse|EventSourceResponse|\"more_body\": True")
+    found = [path.relative_to(ROOT).as_posix() for path in modules("service") if sends.search(path.read_text())]
+
+    assert found == ["service/api/http/streaming.py"]
+
+
 def test_suppressed_exceptions_have_a_reason() -> None:
     """``contextlib.suppress`` states the intention; an ``except`` that only passes does not."""
     silent = [

@@ -114,12 +114,13 @@ INTERNALS: Final = Board(
             "Open requests",
             [
                 Panel(
-                    "Event streams and long polls",
+                    "Event streams, long polls and videos",
                     "Open at all gateways.",
                     "none",
                     [
                         Query("sum (gateway_event_streams)", "event streams"),
                         Query("sum (gateway_waiting_calls)", "long polls"),
+                        Query("sum (gateway_video_downloads)", "videos"),
                     ],
                 ),
                 Panel(
@@ -129,10 +130,13 @@ INTERNALS: Final = Board(
                     [Query("sum by (where) (gateway_bytes_in_progress)", "{{where}}")],
                 ),
                 Panel(
-                    "Ended event streams",
-                    "Event streams that ended in the last hour, by reason.",
+                    "Ended event streams and videos",
+                    "Event streams that ended in the last hour, by reason, and videos whose client did not read.",
                     "none",
-                    [Query(increase("gateway_event_streams_ended_total", by="reason", over="1h"), "{{reason}}")],
+                    [
+                        Query(increase("gateway_event_streams_ended_total", by="reason", over="1h"), "{{reason}}"),
+                        Query(increase("gateway_video_downloads_stopped_total", over="1h"), "videos not read"),
+                    ],
                 ),
                 Panel(
                     "Lost responses and resends",

@@ -108,6 +108,7 @@ _OCCURRENCES: Final = {
         "The bodies of this tenant that are in progress would have more than 128000000 bytes.",
         "/v1/uploads",
     ),
+    "too_many_downloads": ("Too many videos of this tenant are being read.", f"{_GENERATION}/video"),
     "queue_full": ("1000 generations of this tenant are waiting, as many as may.", "/v1/generations"),
     "daily_limited": ("Daily limit of generations reached (10000 today, canceled ones included).", "/v1/generations"),
     "new_end_users_limited": ("Daily limit of new end users reached (1000 today).", "/v1/generations"),

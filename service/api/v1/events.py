@@ -12,6 +12,7 @@ from starlette.types import Scope as AsgiScope
 from service.api.http.dependencies import bearer, runtime, tenant
 from service.api.http.middleware import REST
 from service.api.http.raw_route import RawRoute
+from service.api.http.streaming import send_within
 from service.api.schemas import problems, stream_event
 from service.domain.stream import Event, events_since, is_over, parse_cursor
 from service.domain.tenant import Scope, Tenant
@@ -170,8 +171,7 @@ class EventStream(Response):
 
 async def _write(send: Send, body: bytes, *, more: bool = True) -> None:
     """Send one chunk. Raises TimeoutError if the client does not read: the server waits for it."""
-    async with asyncio.timeout(_SEND_SECONDS):
-        await send({"type": "http.response.body", "body": body, "more_body": more})
+    await send_within(send, {"type": "http.response.body", "body": body, "more_body": more}, _SEND_SECONDS)
 
 
 async def _disconnected(receive: Receive, subscription: Subscription) -> None:

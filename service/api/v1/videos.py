@@ -1,15 +1,18 @@
 """``/v1/generations/{id}/video``: serve the stored video (Range supported), or redirect to it."""
 
 import base64
+from functools import partial
 from typing import Any, Final
 
 from fastapi import APIRouter, Request, Response
-from starlette.responses import RedirectResponse, StreamingResponse
+from starlette.responses import RedirectResponse
 
 from service.api.http import ranges
 from service.api.http.dependencies import Gateway, Reader
 from service.api.http.ranges import Range
+from service.api.http.streaming import TimedStream
 from service.api.schemas import problems
+from service.observability import metrics
 from service.usecases.generations.videos import VideoRedirect, VideoStream
 
 router = APIRouter(prefix="/v1/generations", tags=["generations"])
@@ -45,8 +48,15 @@ async def video(request: Request, gateway: Gateway, caller: Reader, generation_i
     status = 200 if part is None else 206
     if request.method == "HEAD":
         return Response(status_code=status, headers=headers, media_type=found.content_type)
-    chunks = await gateway.generations.videos.read(found.kept, start, end)
-    return StreamingResponse(chunks, status, headers=headers, media_type=found.content_type)
+    return TimedStream(
+        partial(gateway.generations.videos.read, found.kept, start, end),
+        status,
+        headers=headers,
+        media_type=found.content_type,
+        slot=gateway.generations.videos.slot(caller),
+        seconds=gateway.settings.video_read_timeout.total_seconds(),
+        on_slow=metrics.VIDEO_DOWNLOADS_STOPPED.inc,
+    )
 
 
 router.head("/{generation_id}/video", include_in_schema=False)(video)

@@ -25,6 +25,24 @@ class VideoSettings(BaseModel):
             description="Time limit of one try to copy a video, 100 at most.",
         ),
     ] = timedelta(seconds=90)
+    video_downloads: Annotated[
+        int,
+        Field(ge=1, description="Most videos of one tenant that are being read from one gateway process; else 429."),
+    ] = 50
+    video_downloads_total: Annotated[
+        int,
+        Field(
+            ge=1,
+            description="Most videos that are being read from one gateway process. A tenant has no more than are left.",
+        ),
+    ] = 500
+    video_read_timeout: Annotated[
+        Seconds,
+        Field(
+            gt=timedelta(0),
+            description="A client that does not read the next 256 KiB of a video within this time is disconnected.",
+        ),
+    ] = timedelta(seconds=30)
     media_redirect: Annotated[
         bool,
         Field(

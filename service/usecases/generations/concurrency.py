@@ -1,4 +1,4 @@
-"""Limits on what one tenant may have open at one process: long polls, event streams."""
+"""Limits on what one tenant may have open at one process: long polls, event streams, videos."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import Final
 
 from service.domain.tenant import Tenant
-from service.errors import TooManyWaiting
+from service.errors import TooManyDownloads, TooManyWaiting
 from service.observability import metrics
 
 #: Retry-After at the limit, in seconds: another call may have ended by then.
@@ -16,14 +16,20 @@ RETRY_AFTER: Final = 5.0
 class ConcurrencyLimiter:
     """Counts the slots that each tenant holds."""
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, *, total: int | None = None) -> None:
+        """``limit``: the most slots of one tenant. ``total``: of all tenants.
+
+        A tenant also holds no more slots than are left of the total. The more tenants hold many, the fewer the next one
+        may have, so that slots stay free for a tenant without any.
+        """
         self.limit: Final = limit
-        """The most slots of one tenant."""
+        self._total: Final = total
         self._held: Counter[str] = Counter()
 
     def acquire(self, tenant_id: str) -> bool:
         """Take a slot. Return False at the limit. The caller releases each slot that it took."""
-        if self._held[tenant_id] >= self.limit:
+        held = self._held[tenant_id]
+        if held >= self.limit or (self._total is not None and held >= self._total - self._held.total()):
             return False
         self._held[tenant_id] += 1
         return True
@@ -52,4 +58,23 @@ class LongPollLimiter:
             yield
         finally:
             metrics.WAITING_CALLS.dec()
+            self._limiter.release(tenant.id)
+
+
+class DownloadLimiter:
+    """Limits the videos that clients read from this process."""
+
+    def __init__(self, *, limit: int, total: int) -> None:
+        self._limiter = ConcurrencyLimiter(limit, total=total)
+
+    @contextmanager
+    def slot(self, tenant: Tenant) -> Iterator[None]:
+        """Hold a slot within the context. Raises TooManyDownloads."""
+        if not self._limiter.acquire(tenant.id):
+            raise TooManyDownloads("Too many videos of this tenant are being read.", retry_after=RETRY_AFTER)
+        metrics.VIDEO_DOWNLOADS.inc()
+        try:
+            yield
+        finally:
+            metrics.VIDEO_DOWNLOADS.dec()
             self._limiter.release(tenant.id)

@@ -2,11 +2,13 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from typing import Final
 
 from service.domain.generation import Generation, StoredVideo
 from service.domain.tenant import Tenant
 from service.errors import MediaUnavailable, NotFound, VideoNotReady
 from service.media.videos import VideoMissing, VideoStore, VideoStoreUnavailable
+from service.usecases.generations.concurrency import DownloadLimiter
 from service.usecases.generations.read import GenerationReader
 
 
@@ -24,10 +26,14 @@ class VideoStream:
 
 
 class Videos:
-    def __init__(self, reader: GenerationReader, videos: VideoStore | None, *, redirect: bool) -> None:
+    def __init__(
+        self, reader: GenerationReader, videos: VideoStore | None, *, redirect: bool, limiter: DownloadLimiter
+    ) -> None:
         self._reader = reader
         self._videos = videos
         self._redirect = redirect
+        self.slot: Final = limiter.slot
+        """Held while a client reads a video."""
 
     async def find(self, tenant: Tenant, generation_id: str, *, follow: bool = True) -> VideoRedirect | VideoStream:
         """Return where the video is: at another URL, or in the video store.
