@@ -116,6 +116,7 @@ class ImageProbe:
                 connector=TCPConnector(
                     socket_factory=self._guard.socket_factory,
                     resolver=self._resolver,
+                    use_dns_cache=False,
                     ssl=self._tls or True,
                     limit=0,
                     force_close=True,

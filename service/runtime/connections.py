@@ -13,6 +13,7 @@ from service.domain.dispatch_gate import Ramp
 from service.domain.webhook_endpoint import Patience
 from service.media.videos import VideoStore
 from service.net.image_probe import ImageProbe
+from service.net.resolver import Resolver
 from service.net.ssrf import AddressGuard
 from service.store.gate.gate import GateStore
 from service.store.generations.callbacks import CallbackStore
@@ -86,6 +87,7 @@ async def open_connections(settings: Settings, clock: Callable[[], datetime]) ->
     """Open all clients; close them in reverse order. ``clock``: local time, which Redis corrects."""
     key, timeout = settings.fal_key.get_secret_value(), settings.fal_timeout.total_seconds()
     guard = AddressGuard(settings.webhook_allowed_networks, allowed_hosts=settings.webhook_allowed_hosts)
+    resolver = Resolver()
     hosts = FalHosts(settings.fal_media_hosts, (settings.fal_queue_url, settings.fal_rest_url))
     async with (
         _redis(settings) as redis,
@@ -101,9 +103,12 @@ async def open_connections(settings: Settings, clock: Callable[[], datetime]) ->
             guard,
             timeout_seconds=settings.webhook_timeout.total_seconds(),
             max_connections=settings.webhook_concurrency,
+            resolver=resolver,
             clock=store_clock,
         ) as sender,
-        ImageProbe(settings.preflight_allowed_networks, most_bytes=settings.preflight_bytes) as probe,
+        ImageProbe(
+            settings.preflight_allowed_networks, most_bytes=settings.preflight_bytes, resolver=resolver
+        ) as probe,
         ChangeFeed(redis) as changes,
     ):
         yield Connections(

@@ -140,11 +140,11 @@ class Sender:
             "https": self._guard.socket_factory,
             "trusted": self._guard.trusted_socket_factory,
         }
-        # The DNS cache (10 s) stays on: every socket is checked by its own address, however old the lookup, and
-        # simultaneous lookups of one name are merged.
+        # The resolver has a cache. Every socket is checked by its own address, however old the lookup.
         connector = TCPConnector(
             socket_factory=factories[kind],
             resolver=self._resolver,
+            use_dns_cache=False,
             ssl=self._tls or True,
             limit=0,
             keepalive_timeout=KEEPALIVE_SECONDS,

@@ -19,6 +19,8 @@ class NameServer:
     answers: list[list[str]] = field(default_factory=list)
     """Addresses of the next responses; the last entry is repeated."""
     queries: int = 0
+    silent: str = ""
+    """Names with this end get no response; "": every name gets one."""
 
     def __enter__(self) -> Self:
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -44,6 +46,8 @@ class NameServer:
             if not query:
                 return
             self.queries += 1
+            if self.silent and _name(query).endswith(self.silent):
+                continue
             addresses = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
             self._socket.sendto(_reply(query, addresses), client)
 
@@ -51,13 +55,15 @@ class NameServer:
 class Stub(AbstractResolver):
     """Queries the name server every time: its records have TTL 0."""
 
-    def __init__(self, server: NameServer) -> None:
+    def __init__(self, server: NameServer, *, seconds: float = 5) -> None:
+        """``seconds``: how long a lookup waits for a response."""
         self._server = server
+        self._seconds = seconds
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
-        found = await asyncio.to_thread(self._ask, host)
+        found = await asyncio.to_thread(ask, self._server.address, host, seconds=self._seconds)
         return [
             ResolveResult(
                 hostname=host,
@@ -73,13 +79,23 @@ class Stub(AbstractResolver):
     async def close(self) -> None:
         pass
 
-    def _ask(self, host: str) -> list[str]:
-        labels = b"".join(bytes([len(label)]) + label.encode() for label in host.split("."))
-        query = struct.pack("!6H", 1, 0x0100, 1, 0, 0, 0) + labels + b"\0" + struct.pack("!2H", _A, _IN)
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
-            client.settimeout(5)
-            client.sendto(query, self._server.address)
-            return _addresses(client.recv(4096), len(query))
+
+def ask(server: tuple[str, int], host: str, *, seconds: float = 5) -> list[str]:
+    """Return the addresses of a name. Raises TimeoutError: there was no response."""
+    labels = b"".join(bytes([len(label)]) + label.encode() for label in host.split("."))
+    query = struct.pack("!6H", 1, 0x0100, 1, 0, 0, 0) + labels + b"\0" + struct.pack("!2H", _A, _IN)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        client.settimeout(seconds)
+        client.sendto(query, server)
+        return _addresses(client.recv(4096), len(query))
+
+
+def _name(query: bytes) -> str:
+    labels, at = [], 12
+    while length := query[at]:
+        labels.append(query[at + 1 : at + 1 + length].decode())
+        at += 1 + length
+    return ".".join(labels)
 
 
 def _reply(query: bytes, addresses: list[str]) -> bytes:

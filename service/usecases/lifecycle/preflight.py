@@ -16,6 +16,7 @@ from service.domain.request import IMAGE_FIELDS
 from service.domain.status import Status
 from service.errors import BadImage
 from service.net.image_probe import ImageProbe, ProbeFailed, ProbeRefused, ProbeResult
+from service.net.resolver import lookups_of
 from service.observability import log, metrics
 from service.store.generations.generations import GenerationStore
 from service.upstream.hosts import FalHosts
@@ -64,7 +65,8 @@ class Preflight:
 
     async def _failure(self, g: Generation) -> Failure | None:
         names = [name for name in IMAGE_FIELDS if name in g.input and not self._hosts.own(g.input[name])]
-        failures = await asyncio.gather(*(self._probe(name, g.input[name]) for name in names))
+        with lookups_of(g.tenant_id):
+            failures = await asyncio.gather(*(self._probe(name, g.input[name]) for name in names))
         return next((failure for failure in failures if failure is not None), None)
 
     async def _probe(self, name: str, url: str) -> Failure | None:

@@ -8,6 +8,7 @@ from service.domain.retry import RetryPolicy
 from service.domain.signing import SigningKey, signed_headers
 from service.domain.webhook import Attempt, Delivery, DeliveryStatus
 from service.domain.webhook_endpoint import Endpoint
+from service.net.resolver import lookups_of
 from service.observability import log, metrics, tracing
 from service.store.queues.due import Claim, Claimed
 from service.store.tenants.tenants import TenantStore
@@ -106,7 +107,8 @@ class DeliveryWorker:
         """Send the request with a ``traceparent``: this attempt's, or without tracing the one of the create call."""
         parent = span.traceparent or prepared.delivery.traceparent
         headers = prepared.headers if parent is None else {**prepared.headers, "traceparent": parent}
-        return await self._sender.post(prepared.delivery.url, headers=headers, body=prepared.body)
+        with lookups_of(prepared.delivery.tenant_id):
+            return await self._sender.post(prepared.delivery.url, headers=headers, body=prepared.body)
 
     async def _save(self, after: Delivery, verdict: Verdict) -> Written:
         return await self._deliveries.save_attempt(after, now=self._clock(), verdict=verdict)

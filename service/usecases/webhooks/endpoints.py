@@ -14,6 +14,7 @@ from service.domain.webhook import Delivery, EventType
 from service.domain.webhook_endpoint import MOST_ENDPOINTS, Endpoint
 from service.domain.webhook_endpoint_view import FailingView
 from service.errors import Conflict, FieldError, Invalid, NotFound, PreconditionFailed, TooManyTests
+from service.net.resolver import lookups_of
 from service.net.ssrf import AddressRefused
 from service.store.webhooks.endpoints import EndpointStore
 from service.tasks import Nudger
@@ -63,7 +64,7 @@ class Endpoints:
 
     async def create(self, tenant: Tenant, spec: EndpointSpec) -> Endpoint:
         """Create an endpoint. Raises Invalid: the URL is refused. Conflict: the tenant may have no more."""
-        await self._check(spec.url)
+        await self._check(tenant, spec.url)
         now = self._clock()
         fresh = Endpoint(
             id=ids.new(ids.ENDPOINT, now),
@@ -86,7 +87,7 @@ class Endpoints:
 
     async def replace(self, tenant: Tenant, endpoint_id: str, spec: EndpointSpec) -> Endpoint:
         """Replace all but id and secrets. Enabling resets the failures. Raises as ``create``, and NotFound."""
-        await self._check(spec.url)
+        await self._check(tenant, spec.url)
         return await self._update(
             tenant,
             endpoint_id,
@@ -207,9 +208,10 @@ class Endpoints:
         )
         return described.enabled() if spec.enabled else described.disabled_for("requested", self._clock())
 
-    async def _check(self, url: str) -> None:
+    async def _check(self, tenant: Tenant, url: str) -> None:
         try:
-            await self._sender.check(url)
+            with lookups_of(tenant.id):
+                await self._sender.check(url)
         except AddressRefused as refusal:
             raise Invalid(FieldError("/url", refusal.reason, "address_refused")) from None
 

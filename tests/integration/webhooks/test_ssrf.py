@@ -1,7 +1,6 @@
 """Forbidden webhook addresses: refused at registration, and again at each attempt, whatever DNS returns by then."""
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
 from typing import Any
@@ -150,16 +149,6 @@ async def test_silent_name_server_does_not_block_endpoint_create(
     api: httpx.AsyncClient, app: FastAPI, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("service.webhooks.sender._LOOK_UP_SECONDS", 0.05)
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as mute:
-        mute.bind(("127.0.0.1", 0))
-
-        class Mute(Stub):
-            def _ask(self, host: str) -> list[str]:
-                with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
-                    client.settimeout(0.5)
-                    client.sendto(b"x", mute.getsockname())
-                    client.recv(1)
-                raise AssertionError
-
-        app.state.runtime.connections.sender._resolver = Mute(NameServer())
+    with NameServer(silent=".example") as server:
+        app.state.runtime.connections.sender._resolver = Stub(server, seconds=0.5)
         await endpoint(api, "https://receiver.example/")
