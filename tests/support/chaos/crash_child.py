@@ -121,18 +121,20 @@ def _after(
 
 
 def _within(crash_points: CrashPoints, points: dict[str, str]) -> None:
-    """Crash during a request, at the steps that httpcore's trace names."""
-    post: Async = httpx.AsyncClient.post
+    """Crash during a POST, at the steps that httpcore's trace names."""
+    send: Async = httpx.AsyncClient.send
 
     async def traced(step: str, _: object) -> None:
         for point, end in points.items():
             if step.endswith(end):
                 crash_points.hit(point, signal.SIGKILL)
 
-    async def crashing(*values: Any, **options: Any) -> Any:
-        return await post(*values, extensions={"trace": traced}, **options)
+    async def crashing(client: httpx.AsyncClient, request: httpx.Request, **options: Any) -> Any:
+        if request.method == "POST":
+            request.extensions = {**request.extensions, "trace": traced}
+        return await send(client, request, **options)
 
-    _replace(httpx.AsyncClient, "post", crashing)
+    _replace(httpx.AsyncClient, "send", crashing)
 
 
 def _replace(owner: type, name: str, function: Async) -> None:
