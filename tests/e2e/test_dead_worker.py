@@ -118,6 +118,7 @@ def stack(slow: SlowServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stack]:
         "fal_queue_url": f"{slow.url}/queue",
         "fal_timeout": timedelta(seconds=PATIENCE),
         "webhook_timeout": timedelta(seconds=PATIENCE),
+        "webhook_unproven_concurrency": WEBHOOKS,
         "upstream_concurrency": POLLS,
         "poll_shortest": timedelta(seconds=4),
         "preflight": False,
