@@ -156,7 +156,7 @@ def _build(core: Core) -> Runtime:
             service=tenants,
             authenticator=authenticator,
             end_users=EndUsers(stores.end_users, stores.money, core.erasure_jobs, clock=clock),
-            usage=Usage(stores.usage, stores.money, clock=clock),
+            usage=Usage(stores.usage, stores.money, core.reads, clock=clock),
             usage_reports=core.usage_reports,
             open_calls=OpenCalls(authenticator),
         ),
@@ -203,7 +203,7 @@ def _generations(core: Core) -> GenerationServices:
         timeout=settings.upload_timeout,
         clock=clock,
     )
-    reader = GenerationReader(stores.generations, connections.changes, lists=stores.generation_lists)
+    reader = GenerationReader(stores.generations, connections.changes, lists=stores.generation_lists, reads=core.reads)
     creator = GenerationCreator(
         stores.generations,
         admission,
@@ -257,6 +257,7 @@ def _webhooks(core: Core, tenants: Tenants) -> WebhookServices:
             stores.endpoints,
             stores.generations,
             connections.nudger,
+            core.reads,
             clock=clock,
         ),
     )

@@ -13,6 +13,7 @@ from service.runtime.connections import Connections, Stores
 from service.store.queues.leases import LeaseStore
 from service.store.webhooks.deliveries import Caps
 from service.tasks import Nudger
+from service.usecases.generations.concurrency import ReadQueue
 from service.usecases.lifecycle.consumer import Consumer
 from service.usecases.lifecycle.dispatch import Dispatch
 from service.usecases.lifecycle.dispatch_gate import DispatchGate
@@ -60,6 +61,7 @@ class Core:
     audit_jobs: AuditJobs
     erasure_jobs: ErasureJobs
     usage_reports: UsageReports
+    reads: ReadQueue
 
     @property
     def clock(self) -> StoreClock:
@@ -69,7 +71,7 @@ class Core:
 def build_core(settings: Settings, connections: Connections) -> Core:
     stores = Stores(connections.redis, settings, reports=connections.reports)
     schedule, clock = build_schedule(settings), connections.clock
-    pacer = PollPacer(schedule)
+    pacer, reads = PollPacer(schedule), ReadQueue()
     transitions = TransitionService(stores.generations, stores.endpoints, pacer, connections.nudger, clock=clock)
     audit = Audit(stores.ledger, stores.generation_lists, stores.in_flight, clock=clock)
     return Core(
@@ -92,7 +94,8 @@ def build_core(settings: Settings, connections: Connections) -> Core:
             transitions,
             clock=clock,
         ),
-        usage_reports=UsageReports(stores.usage_reports, stores.due, clock=clock),
+        usage_reports=UsageReports(stores.usage_reports, stores.due, reads, clock=clock),
+        reads=reads,
     )
 
 

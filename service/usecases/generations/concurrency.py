@@ -1,8 +1,9 @@
-"""Limits on what one tenant may have open at one process: long polls, event streams, videos."""
+"""Limits on what one tenant may have open at one process: long polls, event streams, videos, large reads."""
 
+import asyncio
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Final
 
 from service.domain.tenant import Tenant
@@ -11,6 +12,9 @@ from service.observability import metrics
 
 #: Retry-After at the limit, in seconds: another call may have ended by then.
 RETRY_AFTER: Final = 5.0
+#: A read of a tenant that took this long is followed by a pause as long as the read, up to the second number.
+_SHORT_READ_SECONDS: Final = 0.01
+_LONGEST_PAUSE_SECONDS: Final = 0.5
 
 
 class ConcurrencyLimiter:
@@ -38,6 +42,48 @@ class ConcurrencyLimiter:
         self._held[tenant_id] -= 1
         if not self._held[tenant_id]:
             del self._held[tenant_id]
+
+
+class ReadQueue:
+    """Lists and reports of one tenant run one after the other in a process, the long ones with a pause in between.
+
+    They keep the only thread of a process busy for milliseconds. Without the queue each call of another tenant waits
+    for as many of them as the tenant has connections, and without the pause the tenant uses all of the thread.
+    """
+
+    def __init__(self) -> None:
+        self._locks: dict[str, asyncio.Lock] = {}
+        self._users: Counter[str] = Counter()
+
+    @asynccontextmanager
+    async def turn(self, tenant_id: str) -> AsyncIterator[None]:
+        """Wait for the tenant's turn, and hold it within the context."""
+        self._users[tenant_id] += 1
+        lock = self._locks.setdefault(tenant_id, asyncio.Lock())
+        try:
+            await lock.acquire()
+        except asyncio.CancelledError:
+            self._leave(tenant_id)
+            raise
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        try:
+            yield
+        finally:
+            took = loop.time() - began
+            if took < _SHORT_READ_SECONDS:
+                self._end(tenant_id, lock)
+            else:
+                loop.call_later(min(took, _LONGEST_PAUSE_SECONDS), self._end, tenant_id, lock)
+
+    def _end(self, tenant_id: str, lock: asyncio.Lock) -> None:
+        lock.release()
+        self._leave(tenant_id)
+
+    def _leave(self, tenant_id: str) -> None:
+        self._users[tenant_id] -= 1
+        if not self._users[tenant_id]:
+            del self._users[tenant_id], self._locks[tenant_id]
 
 
 class LongPollLimiter:

@@ -13,6 +13,7 @@ from service.store.generations.changes import ChangeFeed
 from service.store.generations.generations import Filter, GenerationStore
 from service.store.generations.read import GenerationReader as Records
 from service.store.paging import Page
+from service.usecases.generations.concurrency import ReadQueue
 from service.usecases.generations.ownership import generation_not_found, require_owned
 
 #: A long poll reads the record this often without a notification: publish/subscribe does not guarantee delivery.
@@ -22,9 +23,10 @@ _REREAD_SECONDS: Final = 2.0
 class GenerationReader:
     """Reads for tenants. Each method with an id raises NotFound alike for an unknown one and another tenant's."""
 
-    def __init__(self, store: GenerationStore, changes: ChangeFeed, *, lists: Records) -> None:
+    def __init__(self, store: GenerationStore, changes: ChangeFeed, *, lists: Records, reads: ReadQueue) -> None:
         self._store = store
         self._lists = lists
+        self._reads = reads
         self._changes = changes
 
     async def get(self, tenant: Tenant, generation_id: str) -> Generation:
@@ -93,4 +95,5 @@ class GenerationReader:
             created_after=created_after,
             created_before=created_before,
         )
-        return await self._lists.page(tenant.id, selection, limit=limit, after=after)
+        async with self._reads.turn(tenant.id):
+            return await self._lists.page(tenant.id, selection, limit=limit, after=after)

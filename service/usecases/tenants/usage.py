@@ -13,6 +13,7 @@ from service.errors import FieldError, Invalid
 from service.store import keys
 from service.store.money.money import MoneyStore
 from service.store.money.usage import UsageStore
+from service.usecases.generations.concurrency import ReadQueue
 
 MOST_DAYS: Final = 92
 _PERIOD: Final = re.compile(r"\d{4}-\d{2}(-\d{2})?")
@@ -37,9 +38,10 @@ class Part:
 class Usage:
     """Reads for tenants. None of them grows with the number of end users, generations or days of the tenant."""
 
-    def __init__(self, store: UsageStore, money: MoneyStore, *, clock: Clock) -> None:
+    def __init__(self, store: UsageStore, money: MoneyStore, reads: ReadQueue, *, clock: Clock) -> None:
         self._store = store
         self._money = money
+        self._reads = reads
         self._clock = clock
 
     async def report(self, tenant_id: str, start: date | None, end: date | None) -> Report:
@@ -56,8 +58,9 @@ class Usage:
             raise Invalid(FieldError("/query/start", "must not be after end", "date_range"))
         if (last - first).days >= MOST_DAYS:
             raise Invalid(FieldError("/query/end", f"must be at most {MOST_DAYS} days from start", "date_range"))
-        days = await self._store.days(tenant_id, dates(first, last))
-        return Report(days, *await self._store.highest(tenant_id, periods(first, last, today)))
+        async with self._reads.turn(tenant_id):
+            days = await self._store.days(tenant_id, dates(first, last))
+            return Report(days, *await self._store.highest(tenant_id, periods(first, last, today)))
 
     async def end_users(self, tenant_id: str, period: str | None, *, limit: int, first: int) -> Part:
         """Return a part of the list of a day or a month; ``first``: entries before it. By default this month's.
@@ -69,7 +72,8 @@ class Usage:
         period = budgets.month(self._clock()) if period is None else period
         if not _is_period(period):
             raise Invalid(FieldError("/query/period", "must be a day (2026-01-31) or a month (2026-01)", "period"))
-        found = await self._store.page(tenant_id, period, first=first, count=limit + 1)
+        async with self._reads.turn(tenant_id):
+            found = await self._store.page(tenant_id, period, first=first, count=limit + 1)
         return part_of(found, first=first, limit=limit)
 
     async def month(self, tenant_id: str) -> Standing:

@@ -15,6 +15,7 @@ from service.observability import log
 from service.store.keys import MONEY_RETENTION_SECONDS
 from service.store.money.usage_reports import UsageReportStore
 from service.store.queues.due import DueStore
+from service.usecases.generations.concurrency import ReadQueue
 from service.usecases.tenants.authentication import UNKNOWN_KEY
 from service.usecases.tenants.usage import Part, part_of
 
@@ -25,9 +26,10 @@ _CLAIM_SECONDS: Final = 5.0
 
 
 class UsageReports:
-    def __init__(self, store: UsageReportStore, due: DueStore, *, clock: Clock) -> None:
+    def __init__(self, store: UsageReportStore, due: DueStore, reads: ReadQueue, *, clock: Clock) -> None:
         self._store = store
         self._due = due
+        self._reads = reads
         self._clock = clock
         self._log = log.get(__name__)
 
@@ -65,7 +67,9 @@ class UsageReports:
         """Return a part of the list of an ended report; empty while it is running."""
         if report.state == "running":
             return Part([], None)
-        return part_of(await self._store.page(report, first=first, count=limit + 1), first=first, limit=limit)
+        async with self._reads.turn(report.tenant_id):
+            found = await self._store.page(report, first=first, count=limit + 1)
+        return part_of(found, first=first, limit=limit)
 
     async def continue_job(self, name: str) -> None:
         """Continue a job of the sweep for ``_CLAIM_SECONDS``. The rest is due again at once."""

@@ -19,6 +19,7 @@ from service.store.webhooks.delivery_log import DeliveryLog
 from service.store.webhooks.endpoints import EndpointStore
 from service.tasks import Nudger
 from service.usecases.conflicts import LOST, Lost, retry_on_conflict
+from service.usecases.generations.concurrency import ReadQueue
 from service.usecases.tenants.authentication import UNKNOWN_KEY
 
 #: The most deliveries that one call replays. Its cursor is the start of the next call.
@@ -42,6 +43,7 @@ class DeliveryService:
         endpoints: EndpointStore,
         generations: GenerationStore,
         nudger: Nudger,
+        reads: ReadQueue,
         *,
         clock: Clock,
     ) -> None:
@@ -50,6 +52,7 @@ class DeliveryService:
         self._endpoints = endpoints
         self._generations = generations
         self._nudger = nudger
+        self._reads = reads
         self._clock = clock
 
     async def get(self, tenant: Tenant, delivery_id: str) -> Delivery:
@@ -63,7 +66,8 @@ class DeliveryService:
         """Return a page, newest first. ``after`` is the last id of the page before."""
         if selection.generation_id is not None:
             return await self._of_generation(tenant, selection.generation_id, selection, limit=limit, after=after)
-        return await self._delivery_log.page(tenant.id, selection, limit=limit, after=after)
+        async with self._reads.turn(tenant.id):
+            return await self._delivery_log.page(tenant.id, selection, limit=limit, after=after)
 
     async def _of_generation(
         self, tenant: Tenant, generation_id: str, selection: DeliveryFilter, *, limit: int, after: str | None
