@@ -3,6 +3,9 @@
 It works without internet: the assets of Swagger UI come from this process.
 """
 
+import base64
+import hashlib
+import re
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
@@ -25,6 +28,7 @@ _OPTIONS: Final[dict[str, Any]] = {
     "displayRequestDuration": True,
     "filter": True,
 }
+_INLINE_SCRIPT: Final = re.compile(rb"<script>(.*?)</script>", re.DOTALL)
 _PACKAGE: Final = Path(service.__file__).parent
 #: In a wheel, and in a checkout.
 _FOLDERS: Final = (_PACKAGE / "documents", _PACKAGE.parent / "docs")
@@ -37,7 +41,7 @@ def router() -> APIRouter:
 
     @routes.get("/docs")
     async def swagger_ui() -> HTMLResponse:
-        return get_swagger_ui_html(
+        page = get_swagger_ui_html(
             openapi_url=_DOCUMENT,
             title="Seedance Gateway",
             swagger_js_url=f"{ASSETS}/swagger-ui-bundle.js",
@@ -45,6 +49,8 @@ def router() -> APIRouter:
             swagger_favicon_url=f"{ASSETS}/favicon.png",
             swagger_ui_parameters=_OPTIONS,
         )
+        page.headers.update(_page_headers(bytes(page.body)))
+        return page
 
     @routes.get(_DOCUMENT)
     async def openapi(request: Request) -> Response:
@@ -63,6 +69,30 @@ def router() -> APIRouter:
 
 def assets() -> StaticFiles:
     return StaticFiles(packages=[("fastapi_offline", "static")])
+
+
+def _page_headers(page: bytes) -> dict[str, str]:
+    """Return headers that let the page run its own scripts only, and no other page show it in a frame.
+
+    Swagger UI sets style attributes, and its icons are data URLs.
+    """
+    scripts = (base64.b64encode(hashlib.sha256(text).digest()).decode() for text in _INLINE_SCRIPT.findall(page))
+    policy = {
+        "default-src": "'none'",
+        "script-src": " ".join(("'self'", *(f"'sha256-{digest}'" for digest in scripts))),
+        "style-src": "'self' 'unsafe-inline'",
+        "img-src": "'self' data:",
+        "font-src": "'self' data:",
+        "connect-src": "'self'",
+        "base-uri": "'none'",
+        "form-action": "'none'",
+        "frame-ancestors": "'none'",
+    }
+    return {
+        "content-security-policy": "; ".join(f"{name} {value}" for name, value in policy.items()),
+        "x-frame-options": "DENY",
+        "referrer-policy": "no-referrer",
+    }
 
 
 def _pages() -> dict[str, Path]:

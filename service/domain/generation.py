@@ -4,6 +4,7 @@ Records are immutable. Each method returns a changed copy; a change of the statu
 ``status.TRANSITIONS``. ``transitions`` decides which method applies.
 """
 
+import hashlib
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -88,7 +89,8 @@ class Generation:
     """The pseudonym that fal receives."""
     end_user_key: int = 1
     """Version of the key that made the pseudonym."""
-    idempotency_key: str | None = None
+    idempotency_digest: str | None = None
+    """Hash of the caller's idempotency key, which may name a person or an order."""
     metadata: dict[str, str] = field(default_factory=dict)
     webhook_url: str | None = None
     webhook_style: WebhookStyle = "standard"
@@ -372,3 +374,8 @@ class Due:
     dispatch: datetime | None = None
     poll: datetime | None = None
     sweep: datetime | None = None
+
+
+def idempotency_digest(key: str) -> str:
+    """Return the stored form of a caller's idempotency key."""
+    return hashlib.sha256(key.encode()).hexdigest()[:32]

@@ -61,9 +61,12 @@ class Delivery:
     endpoint_id: str | None = None
     """None: sent to the ``webhook_url`` of a request, signed with the secret of the tenant."""
     event: str
-    url: str
+    url: str = ""
+    """URL of the request; of an endpoint it is in the endpoint's record, which is encrypted."""
     body: str = ""
     """The bytes of each attempt, as text; ``""`` where deliveries are listed. All deliveries of an event share it."""
+    sealed: bool = False
+    """Whether ``body`` is encrypted: an event about an endpoint has the endpoint's URL."""
     style: WebhookStyle = "standard"
     created_at: datetime
     traceparent: str | None = None

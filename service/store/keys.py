@@ -191,9 +191,8 @@ def generations_of_end_user(tenant_id: str, end_user: str) -> str:
     return f"{TAG}tenant:{tenant_id}:end_user:{end_user}:generations"
 
 
-def idempotency(tenant_id: str, key: str) -> str:
-    # The key is the caller's text, of any length: its hash has a fixed length.
-    return f"{TAG}idempotency:{tenant_id}:{hashlib.sha256(key.encode()).hexdigest()[:32]}"
+def idempotency(tenant_id: str, digest: str) -> str:
+    return f"{TAG}idempotency:{tenant_id}:{digest}"
 
 
 def upload_ticket(ticket_id: str) -> str:

@@ -21,10 +21,10 @@ def expire_reading(redis: Redis) -> None:
 def full(url: str, *, used: float) -> Iterator[None]:
     """``used``: share of ``maxmemory``; above 1 Redis itself refuses writes that grow."""
     with redis_py.Redis.from_url(url) as client:
-        client.setrange("ballast", _BALLAST, "x")
+        client.setrange("{sg}:ballast", _BALLAST, "x")
         client.config_set("maxmemory", int(client.info("memory")["used_memory"] / used))
         try:
             yield
         finally:
             client.config_set("maxmemory", 0)
-            client.delete("ballast")
+            client.delete("{sg}:ballast")

@@ -1,6 +1,8 @@
 """The users of Redis that deploy/compose.yaml declares."""
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from typing import Final
 
@@ -28,6 +30,17 @@ def create_gateway_user(url: str) -> None:
     (rules,) = (line.split()[2:] for line in users() if line.startswith("user gateway "))
     with redis_py.Redis.from_url(url) as client:
         client.execute_command("ACL", "SETUSER", "gateway", "reset", *rules, *_OF_TESTS)
+
+
+@contextmanager
+def refusing(url: str, command: str) -> Iterator[None]:
+    """Refuse a command to the gateway's user; ``url``: of the default user."""
+    with redis_py.Redis.from_url(url) as client:
+        client.execute_command("ACL", "SETUSER", "gateway", f"-{command}")
+        try:
+            yield
+        finally:
+            client.execute_command("ACL", "SETUSER", "gateway", f"+{command}")
 
 
 def as_gateway(url: str) -> str:

@@ -14,6 +14,7 @@ from service.domain.work_queue import WorkQueue
 from service.runtime.connections import Stores
 from service.store.generations.creation import Creation, Refused
 from service.store.redis.commands import READS
+from service.store.tenants.upload_tickets import UploadTicket
 from service.store.webhooks.deliveries import Caps
 from service.usecases.webhooks.fanout import test_event as event_of
 from tests.support import factories
@@ -32,6 +33,19 @@ class Operation:
     when_full: WhenFull = "fits"
     waits: bool = True
     """Whether the write waits for replicas."""
+
+
+_TICKET: Final = UploadTicket(
+    tenant_id="ten_1",
+    key_id="key",
+    content_type="image/png",
+    upload_url="https://a.example",
+    file_url="https://a.example",
+)
+
+
+async def _take_ticket(world: World) -> None:
+    assert await world.stores.upload_tickets.take("unknown") is None
 
 
 async def _create(world: World) -> Creation:
@@ -243,6 +257,8 @@ OPERATIONS: Final[dict[str, Operation]] = {
         lambda w: w.stores.usage_reports.begin(w.tenant.id, TODAY, TODAY, now=NOW), "refused"
     ),
     "usage_reports.extend": Operation(_extend_report),
+    "upload_tickets.issue": Operation(lambda w: w.stores.upload_tickets.issue(_TICKET), "refused"),
+    "upload_tickets.take": Operation(_take_ticket),
     "tenants.note_use": Operation(lambda w: w.stores.tenants.note_use(w.key.id, "2026-01-31T09:30Z"), waits=False),
 }
 

@@ -95,6 +95,8 @@ class LimitedProtocol(HttpToolsProtocol):
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
+        if [name for name, _ in self.headers].count(b"host") > 1:  # a proxy may have checked the other one
+            raise ValueError("more than one Host header")  # the parser's caller responds 400 and closes
         self._in_head = self._is_head_timed = self._body_ended = False
         self._collected = 0
         self._table.idle.pop(self, None)

@@ -7,15 +7,16 @@ import hmac
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Annotated, Any, Final
+from urllib.parse import unquote
 
-from fastapi import Depends, Request, Security
+from fastapi import Depends, Path, Request, Security
 from fastapi.openapi.models import HTTPBearer
 from fastapi.security import SecurityScopes
 from fastapi.security.base import SecurityBase
 from pydantic import BaseModel, TypeAdapter
 
 from service.api.http.bodies import json_body
-from service.api.http.middleware import header
+from service.api.http.middleware import RAW_PATH, header
 from service.domain.request import parse
 from service.domain.tenant import Scope, Tenant
 from service.errors import Malformed, NotFound, RateLimited, Unauthenticated
@@ -105,6 +106,11 @@ async def _gateway(request: Request) -> Runtime:
     return runtime(request)  # a coroutine function: FastAPI would run a plain one in a thread
 
 
+async def _end_user_id(request: Request, end_user_id: Annotated[str, Path()]) -> str:
+    """Return the id, which may have any character. See ``middleware.RAW_PATH``."""
+    return unquote(end_user_id) if RAW_PATH in request.scope else end_user_id
+
+
 class ApiKey(SecurityBase):
     """A tenant's key. It needs the scopes that ``Security`` names, and counts against the rate limit."""
 
@@ -146,6 +152,7 @@ def json_of(model: type[BaseModel]) -> Any:
 
 
 API_KEY: Final = ApiKey()
+EndUserId = Annotated[str, Depends(_end_user_id)]
 Gateway = Annotated[Runtime, Depends(_gateway)]
 Reader = Annotated[Tenant, Security(API_KEY, scopes=[Scope.READ.value])]
 Creator = Annotated[Tenant, Security(API_KEY, scopes=[Scope.GENERATE.value])]

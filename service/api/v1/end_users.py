@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter, Response
 
-from service.api.http.dependencies import Gateway, Manager, Reader
+from service.api.http.dependencies import EndUserId, Gateway, Manager, Reader
 from service.api.schemas import EndUserView, ErasedView
 from service.domain.erasure import Erasure
 from service.domain.generation_view import rfc3339
@@ -17,7 +17,7 @@ router = APIRouter(prefix="/v1/end-users", tags=["end users"])
     summary="Block an end user",
     description="New generations of the end user are refused with 403. Queued generations continue.",
 )
-async def block(gateway: Gateway, caller: Manager, end_user_id: str) -> EndUserView:
+async def block(gateway: Gateway, caller: Manager, end_user_id: EndUserId) -> EndUserView:
     return _view(end_user_id, await gateway.tenants.end_users.block(caller, end_user_id))
 
 
@@ -27,7 +27,7 @@ async def block(gateway: Gateway, caller: Manager, end_user_id: str) -> EndUserV
     status_code=204,
     responses={204: {"description": "The end user is not blocked."}},
 )
-async def unblock(gateway: Gateway, caller: Manager, end_user_id: str) -> Response:
+async def unblock(gateway: Gateway, caller: Manager, end_user_id: EndUserId) -> Response:
     await gateway.tenants.end_users.unblock(caller, end_user_id)
     return Response(status_code=204)
 
@@ -37,7 +37,7 @@ async def unblock(gateway: Gateway, caller: Manager, end_user_id: str) -> Respon
     summary="Read the progress of an erasure",
     description="The erasure that runs, or the last one, for a week after its end.",
 )
-async def read_erasure(gateway: Gateway, caller: Reader, end_user_id: str) -> ErasedView:
+async def read_erasure(gateway: Gateway, caller: Reader, end_user_id: EndUserId) -> ErasedView:
     return _erasure(end_user_id, await gateway.tenants.end_users.erasure(caller, end_user_id))
 
 
@@ -45,7 +45,7 @@ async def read_erasure(gateway: Gateway, caller: Reader, end_user_id: str) -> Er
     "/{end_user_id:path}",
     summary="Read an end user",
 )
-async def read(gateway: Gateway, caller: Reader, end_user_id: str) -> EndUserView:
+async def read(gateway: Gateway, caller: Reader, end_user_id: EndUserId) -> EndUserView:
     return _view(end_user_id, await gateway.tenants.end_users.get(caller, end_user_id))
 
 
@@ -60,7 +60,7 @@ async def read(gateway: Gateway, caller: Reader, end_user_id: str) -> EndUserVie
         202: {"model": ErasedView, "description": "Workers continue the erasure."},
     },
 )
-async def erase(gateway: Gateway, caller: Manager, end_user_id: str, response: Response) -> ErasedView:
+async def erase(gateway: Gateway, caller: Manager, end_user_id: EndUserId, response: Response) -> ErasedView:
     found = await gateway.tenants.end_users.erase(caller, end_user_id)
     response.status_code = 200 if found.state == "done" else 202
     return _erasure(end_user_id, found)

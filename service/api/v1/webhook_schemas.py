@@ -210,8 +210,8 @@ class DeliveryView(TypedDict):
     """The webhook endpoint. `null`: it went to a `webhook_url`."""
     generation_id: str | None
     """The generation. `null`: the event is about an endpoint."""
-    url: str
-    """URL that the attempts go to."""
+    url: str | None
+    """URL that the attempts go to. `null`: the endpoint is deleted."""
     attempt_count: int
     """Attempts in all, replays included."""
     next_attempt_at: str | None
@@ -264,7 +264,7 @@ def delivery_view(delivery: Delivery) -> DeliveryView:
         "status": delivery.status,
         "endpoint_id": delivery.endpoint_id,
         "generation_id": delivery.generation_id,
-        "url": delivery.url,
+        "url": delivery.url or None,
         "attempt_count": delivery.total_attempts,
         "next_attempt_at": None if delivery.next_attempt_at is None else rfc3339(delivery.next_attempt_at),
         "created_at": rfc3339(delivery.created_at),

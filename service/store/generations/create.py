@@ -75,7 +75,7 @@ class GenerationCreator:
                 "dispatch_ms": score(due.dispatch),
                 "sweep_ms": score(due.sweep),
                 "fingerprint": g.fingerprint,
-                "has_idempotency_key": "" if g.idempotency_key is None else "1",
+                "has_idempotency_key": "" if g.idempotency_digest is None else "1",
                 "cost": g.estimated_cost,
                 "tenant_month_limit": _limit(budgets.tenant_month),
                 "end_user_day_limit": _limit(budgets.end_user_day),
@@ -111,12 +111,12 @@ class GenerationCreator:
         """
         await self._redis.memory.demand_room(tenant_id)
 
-    async def find_bound(self, tenant_id: str, key: str, fingerprint: str) -> Bound | None:
+    async def find_bound(self, tenant_id: str, digest: str, fingerprint: str) -> Bound | None:
         """Return the generation that an idempotency key has created; None: the key is new.
 
         For creates that do not run their script, or not yet.
         """
-        found = await self._redis.execute("GET", keys.idempotency(tenant_id, key))
+        found = await self._redis.execute("GET", keys.idempotency(tenant_id, digest))
         if found is None:
             return None
         existing, _, bound_fingerprint = found.decode().partition(" ")

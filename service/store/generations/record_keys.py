@@ -17,4 +17,5 @@ def queue_rank(g: Generation) -> int:
 
 def idempotency_key(g: Generation) -> str:
     """Redis key of its idempotency key; the generation's own key if it has none, since a script expects every key."""
-    return keys.generation(g.id) if g.idempotency_key is None else keys.idempotency(g.tenant_id, g.idempotency_key)
+    digest = g.idempotency_digest
+    return keys.generation(g.id) if digest is None else keys.idempotency(g.tenant_id, digest)

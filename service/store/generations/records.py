@@ -10,7 +10,7 @@ from typing import Any, Final
 from pydantic import TypeAdapter
 from pydantic_core import from_json, to_json
 
-from service.domain.generation import Generation
+from service.domain.generation import Generation, idempotency_digest
 from service.errors import Unavailable
 
 Fields = dict[str, Any]
@@ -21,8 +21,14 @@ def _numbered(fields: Fields) -> Fields:
     return fields
 
 
+def _idempotency_key_hashed(fields: Fields) -> Fields:
+    """Version 1 had the caller's idempotency key as it was sent."""
+    key = fields.pop("idempotency_key", None)
+    return fields if key is None else {**fields, "idempotency_digest": idempotency_digest(key)}
+
+
 #: The n-th turns a record of version n into one of version n + 1.
-MIGRATIONS: Final[tuple[Callable[[Fields], Fields], ...]] = (_numbered,)
+MIGRATIONS: Final[tuple[Callable[[Fields], Fields], ...]] = (_numbered, _idempotency_key_hashed)
 VERSION: Final = len(MIGRATIONS)
 _RECORD: Final = TypeAdapter(Generation)
 _FIELD: Final = "record"

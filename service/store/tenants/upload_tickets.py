@@ -45,7 +45,7 @@ class UploadTicketStore:
             StoreFull: Redis accepts nothing new.
 
         """
-        await self._redis.memory.demand_room()
+        await self._redis.memory.demand_room(ticket.tenant_id)
         ticket_id = secrets.token_urlsafe(_ID_BYTES)
         sealed = self._sealer.seal(_TICKET.dump_json(ticket).decode())
         await self._redis.execute("SET", keys.upload_ticket(ticket_id), sealed, "PX", milliseconds(LIFETIME))

@@ -251,7 +251,9 @@ def _with_events(events: Sequence[Delivery]) -> Iterator[tuple[Delivery, str, st
 
 def dump(delivery: Delivery) -> bytes:
     """The record of a delivery, without the body."""
-    return _RECORD.dump_json(replace(delivery, body=""), exclude_defaults=True)
+    # The URL of an endpoint is stored in its encrypted record only.
+    url = delivery.url if delivery.endpoint_id is None else ""
+    return _RECORD.dump_json(replace(delivery, body="", url=url), exclude_defaults=True)
 
 
 def load(record: bytes) -> Delivery:

@@ -126,6 +126,8 @@ class EndpointStore:
         """
         if stage is None:
             await self._redis.memory.demand_room(read.tenant_id)
+        sealed = {body: self._sealer.seal(body) for body in {event.body for event in events}}
+        stored = [replace(event, body=sealed[event.body], sealed=True) for event in events]
         reply = await self._redis.run(
             _ANNOUNCE,
             {
@@ -135,7 +137,7 @@ class EndpointStore:
                 "nudged_deliver": keys.nudged(WorkQueue.DELIVER),
                 "due_sweep": keys.due(WorkQueue.SWEEP),
                 "undelivered_tests": keys.undelivered_tests_of_tenant(read.tenant_id),
-                **delivery_keys(read.tenant_id, events),
+                **delivery_keys(read.tenant_id, stored),
             },
             {
                 "endpoint_id": read.id,
@@ -147,7 +149,7 @@ class EndpointStore:
                 "failing_since_ms": score(since),
                 "deliveries_limit": _limit(limits.stored_deliveries),
                 "tests_limit": _limit(limits.undelivered_tests),
-                "deliveries": delivery_arguments(events),
+                "deliveries": delivery_arguments(stored),
             },
         )
         match reply:
@@ -155,6 +157,10 @@ class EndpointStore:
                 return Announced(won=False, refusal=refusal.decode(), count=count)
         won, nudge = reply
         return Announced(bool(won), (WorkQueue.DELIVER,) if nudge else ())
+
+    def body_of(self, delivery: Delivery) -> str:
+        """Return the body that its attempts send."""
+        return self._sealer.open(delivery.body) if delivery.sealed and delivery.body else delivery.body
 
     async def reseal(self, tenant_id: str) -> None:
         """Seal a tenant's endpoints with the first key."""

@@ -10,7 +10,7 @@ from typing import Final
 from service.clock import Clock
 from service.domain import end_user, ids
 from service.domain.budgets import Budgets
-from service.domain.generation import Generation
+from service.domain.generation import Generation, idempotency_digest
 from service.domain.request import CreateGeneration
 from service.domain.tenant import Tenant
 from service.domain.webhook import WebhookStyle
@@ -43,6 +43,10 @@ class CreateOptions:
     queue_limit: int | None = None
     """Refuse the create if this many of the tenant are queued, even if its own limit is higher."""
     traceparent: str | None = None
+
+    @property
+    def idempotency_digest(self) -> str | None:
+        return None if self.idempotency_key is None else idempotency_digest(self.idempotency_key)
 
 
 class ResponsesInFlight(Exception):
@@ -143,7 +147,7 @@ class GenerationCreator:
         if request.has_data_uris or refusal is not None:
             # Idempotency is decided by the create script. A refused request does not reach the script, and one with
             # images only after their upload: look the key up first.
-            if (replay := await self._find_replay(tenant, options.idempotency_key, fingerprint)) is not None:
+            if (replay := await self._find_replay(tenant, options.idempotency_digest, fingerprint)) is not None:
                 return replay
             if refusal is not None:
                 raise refusal
@@ -194,7 +198,7 @@ class GenerationCreator:
             end_user_id=request.end_user_id,
             end_user=end_user.pseudonym(tenant, request.end_user_id),
             end_user_key=tenant.pseudonym_key_version,
-            idempotency_key=options.idempotency_key,
+            idempotency_digest=options.idempotency_digest,
             metadata=request.metadata,
             webhook_url=request.webhook_url or tenant.limits.webhook_url,
             webhook_style=options.webhook_style,
@@ -219,11 +223,11 @@ class GenerationCreator:
                 metrics.REFUSED.labels(tenant.id, refusal_reason(refusal)).inc()
                 raise refusal_error(refusal, generation, budgets)
 
-    async def _find_replay(self, tenant: Tenant, key: str | None, fingerprint: str) -> CreateResult | None:
+    async def _find_replay(self, tenant: Tenant, digest: str | None, fingerprint: str) -> CreateResult | None:
         """Return the generation that the idempotency key is bound to. Raises IdempotencyMismatch."""
-        if key is None:
+        if digest is None:
             return None
-        found = await self._store.find_bound(tenant.id, key, fingerprint)
+        found = await self._store.find_bound(tenant.id, digest, fingerprint)
         return None if found is None else await self._replay(tenant, found.existing, same_payload=found.same)
 
     async def _replay(self, tenant: Tenant, existing: str, *, same_payload: bool) -> CreateResult:

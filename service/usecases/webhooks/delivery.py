@@ -149,7 +149,7 @@ class DeliveryWorker:
         return None
 
     def _signed(self, delivery: Delivery, endpoint: Endpoint | None, keys: tuple[SigningKey, ...]) -> Prepared:
-        now, body = self._clock(), delivery.body.encode()
+        now, body = self._clock(), self._endpoints.body_of(delivery).encode()
         headers = {
             **({} if endpoint is None else endpoint.headers),
             "content-type": "application/json",

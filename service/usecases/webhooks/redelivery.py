@@ -57,6 +57,20 @@ class DeliveryService:
 
     async def get(self, tenant: Tenant, delivery_id: str) -> Delivery:
         """Return a delivery. An unknown one and another tenant's raise the same NotFound."""
+        (shown,) = await self._shown(tenant, [await self._load(tenant, delivery_id)])
+        return shown
+
+    async def _shown(self, tenant: Tenant, deliveries: list[Delivery]) -> list[Delivery]:
+        """Fill in what is stored encrypted: URLs of endpoints, and bodies of events about endpoints."""
+        if all(delivery.endpoint_id is None for delivery in deliveries):
+            return deliveries
+        urls = {endpoint.id: endpoint.url for endpoint in await self._endpoints.of_tenant(tenant.id)}
+        return [
+            replace(each, url=urls.get(each.endpoint_id or "", each.url), body=self._endpoints.body_of(each))
+            for each in deliveries
+        ]
+
+    async def _load(self, tenant: Tenant, delivery_id: str) -> Delivery:
         found = await self._deliveries.load(delivery_id) if ids.is_id(ids.DELIVERY, delivery_id) else None
         if found is None or found.tenant_id != tenant.id:
             raise NotFound("There is no such delivery.")
@@ -65,9 +79,11 @@ class DeliveryService:
     async def list(self, tenant: Tenant, selection: DeliveryFilter, *, limit: int, after: str | None) -> Page[Delivery]:
         """Return a page, newest first. ``after`` is the last id of the page before."""
         if selection.generation_id is not None:
-            return await self._of_generation(tenant, selection.generation_id, selection, limit=limit, after=after)
-        async with self._reads.turn(tenant.id):
-            return await self._delivery_log.page(tenant.id, selection, limit=limit, after=after)
+            page = await self._of_generation(tenant, selection.generation_id, selection, limit=limit, after=after)
+        else:
+            async with self._reads.turn(tenant.id):
+                page = await self._delivery_log.page(tenant.id, selection, limit=limit, after=after)
+        return replace(page, items=await self._shown(tenant, page.items))
 
     async def _of_generation(
         self, tenant: Tenant, generation_id: str, selection: DeliveryFilter, *, limit: int, after: str | None
@@ -91,15 +107,18 @@ class DeliveryService:
         """
 
         async def attempt() -> Delivery | Lost:
-            delivery = await self.get(tenant, delivery_id)
+            delivery = await self._load(tenant, delivery_id)
             if not _is_open(delivery, await self._endpoints.of_tenant(tenant.id)):
                 raise Conflict("The endpoint of this delivery is disabled or deleted.")
-            replayed, now = await self._replay(delivery), await self.get(tenant, delivery_id)
+            replayed, now = await self._replay(delivery), await self._load(tenant, delivery_id)
             unchanged = now.version == delivery.version  # it was pending already
             return now if replayed or unchanged else LOST
 
         redelivered = await retry_on_conflict(attempt)
-        return await self.get(tenant, delivery_id) if redelivered is LOST else redelivered
+        if redelivered is LOST:
+            return await self.get(tenant, delivery_id)
+        (shown,) = await self._shown(tenant, [redelivered])
+        return shown
 
     async def replay(self, tenant: Tenant, selection: DeliveryFilter, *, after: str | None) -> Replay:
         """Replay the matching deliveries, newest first, at most ``REPLAY_LIMIT``.

@@ -13,14 +13,15 @@ import pytest
 from fastapi import FastAPI
 
 from service.api.metrics import metrics_text
+from service.cli.dev.embedded_redis import EmbeddedRedis
 from service.config.settings import Settings
 from service.domain.tenant import Tenant
 from service.domain.work_queue import WorkQueue
 from service.observability import log
-from service.store.redis.client import Redis
 from tests.conftest import client_of
 from tests.support import factories, pictures
 from tests.support.factories import create_body
+from tests.support.redis_users import refusing
 
 JPEG = pictures.encoded("jpeg")
 PROMPT = "hush-prompt a cat"
@@ -233,13 +234,10 @@ async def test_access_log_skips_probes(stderr: io.BytesIO, anonymous: httpx.Asyn
 
 
 async def test_readyz_reason_is_logged_once_and_not_returned(
-    stderr: io.BytesIO, anonymous: httpx.AsyncClient, redis: Redis
+    stderr: io.BytesIO, anonymous: httpx.AsyncClient, redis_server: EmbeddedRedis
 ) -> None:
-    await redis.execute("ACL", "SETUSER", "default", "-info")
-    try:
+    with refusing(redis_server.url, "info"):
         answers = [await anonymous.get("/readyz") for _ in range(3)]
-    finally:
-        await redis.execute("ACL", "SETUSER", "default", "+info")
     answers.append(await anonymous.get("/readyz"))
 
     assert [answer.status_code for answer in answers] == [503, 503, 503, 200]

@@ -12,6 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from service.app import create_app
 from service.cli.dev.child_processes import free_port
+from service.cli.dev.embedded_redis import EmbeddedRedis
 from service.config.settings import Settings
 from service.domain.work_queue import WorkQueue
 from service.runtime import Runtime
@@ -19,6 +20,7 @@ from service.store.redis.client import Redis
 from tests.conftest import Scrape
 from tests.support import factories
 from tests.support.factories import create_body
+from tests.support.redis_users import refusing
 
 
 async def test_healthz_is_ok(anonymous: httpx.AsyncClient) -> None:
@@ -83,15 +85,12 @@ async def test_readyz_redis_read_only_is_not_ready(
 
 
 async def test_readyz_and_metrics_answer_without_permission(
-    anonymous: httpx.AsyncClient, redis: Redis, scrape: Scrape
+    anonymous: httpx.AsyncClient, redis_server: EmbeddedRedis, scrape: Scrape
 ) -> None:
     """A user without the permission; a cluster node that does not own the slot."""
-    await redis.execute("ACL", "SETUSER", "default", "-info")
-    try:
+    with refusing(redis_server.url, "info"):
         answer = await anonymous.get("/readyz")
         metrics = await scrape()
-    finally:
-        await redis.execute("ACL", "SETUSER", "default", "+info")
 
     assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
     assert "NoPermission" not in answer.text

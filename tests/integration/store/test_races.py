@@ -53,7 +53,7 @@ async def _score(redis: Redis, drain: WorkQueue, name: str) -> float | None:
 
 
 async def test_create_idempotency_key_races_bind_one_generation(racers: list[Redis]) -> None:
-    first = factories.generation(idempotency_key="order-7")
+    first = factories.generation(idempotency_digest="order-7")
     attempts = [replace(first, id=factories.generation().id, callback_token=f"token-{n}") for n, _ in enumerate(racers)]
     outcomes = await asyncio.gather(
         *(GenerationStore(redis).create(g, factories.due()) for redis, g in zip(racers, attempts, strict=True))
@@ -70,8 +70,8 @@ async def test_create_idempotency_key_races_bind_one_generation(racers: list[Red
 
 
 async def test_create_idempotency_key_with_other_payload_mismatches(redis: Redis) -> None:
-    first = await _stored(redis, factories.generation(idempotency_key="order-7"))
-    other = replace(factories.generation(idempotency_key="order-7"), tenant_id=first.tenant_id, fingerprint="0" * 64)
+    first = await _stored(redis, factories.generation(idempotency_digest="order-7"))
+    other = replace(factories.generation(idempotency_digest="order-7"), tenant_id=first.tenant_id, fingerprint="0" * 64)
     assert await GenerationStore(redis).create(other, factories.due()) == Bound(first.id, same=False)
     assert await GenerationStore(redis).load(other.id) is None
 
@@ -220,7 +220,7 @@ async def test_attempt_races_one_worker_writes(racers: list[Redis]) -> None:
 
 async def test_purge_deletes_everything_or_nothing(racers: list[Redis]) -> None:
     store = GenerationStore(racers[0])
-    g = await _stored(racers[0], factories.generation(idempotency_key="order-7"))
+    g = await _stored(racers[0], factories.generation(idempotency_digest="order-7"))
     ended = (await store.finish(g.canceled(0, NOW), Due(sweep=NOW), [], now=NOW)).generation
     assert not await store.purge(g), "the version it had before it ended"
     purged = await asyncio.gather(*(GenerationStore(redis).purge(ended) for redis in racers))

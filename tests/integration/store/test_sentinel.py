@@ -41,7 +41,7 @@ def pair(tmp_path: Path) -> Iterator[Watched]:
 
 async def surely_created(store: GenerationStore, number: int) -> str:
     """As a caller does: again with the same key until it is told that it was taken."""
-    g = factories.generation(idempotency_key=f"order-{number}")
+    g = factories.generation(idempotency_digest=f"order-{number}")
     give_up = time.monotonic() + PATIENCE
     while True:
         try:
@@ -100,7 +100,7 @@ async def test_write_with_too_few_replicas_is_store_unavailable(pair: Watched) -
         store = GenerationStore(redis)
         assert isinstance(await store.create(factories.generation(), factories.due()), Created)
         replica.kill()
-        g = factories.generation(idempotency_key="order-7")
+        g = factories.generation(idempotency_digest="order-7")
         for _ in range(2):  # the second finds it bound, and may not tell either
             with pytest.raises(StoreUnavailable):
                 await store.create(g, factories.due())

@@ -98,15 +98,15 @@ async def test_read_waits_for_no_replica(world: World, redis: Redis, settings: S
 async def test_read_in_the_exchange_of_a_waiting_write_is_answered(world: World, redis: Redis) -> None:
     async with Redis(redis.url, timeout=0.4, wait_replicas=1) as alone:
         with pytest.raises(StoreUnavailable):
-            await alone.gather((("GET", "a"), ("SET", "a", 1)))
-        assert await alone.execute("GET", "a") == b"1"
+            await alone.gather((("GET", "{sg}:a"), ("SET", "{sg}:a", 1)))
+        assert await alone.execute("GET", "{sg}:a") == b"1"
 
 
 @pytest.mark.parametrize("used", [0.9, 1.2])
 async def test_repeated_create_on_full_redis_is_answered(world: World, redis: Redis, used: float) -> None:
     """A create with a known idempotency key, and one whose response was lost: neither creates a generation."""
     store = world.stores.generations
-    first = factories.generation(tenant_id=world.tenant.id, idempotency_key="order-7")
+    first = factories.generation(tenant_id=world.tenant.id, idempotency_digest="order-7")
     lost = factories.generation(tenant_id=world.tenant.id)
     assert isinstance(await store.create(first, factories.due()), Created)
     assert isinstance(await store.create(lost, factories.due(), call=world.call()), Created)

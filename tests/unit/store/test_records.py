@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from service.domain.generation import idempotency_digest
 from service.domain.status import Status
 from service.errors import Unavailable
 from service.store.generations import records
@@ -25,7 +26,8 @@ def test_record_of_version_0_is_read() -> None:
     assert g.output.video.file_size == 3415926
     written = json.loads(dump(g))
     assert written.pop("record") == records.VERSION
-    assert written == json.loads(OLDEST), "and nothing is lost when it is written again"
+    assert written.pop("idempotency_digest") == idempotency_digest("order-7")
+    assert written | {"idempotency_key": "order-7"} == json.loads(OLDEST), "nothing else is lost"
 
 
 @pytest.mark.parametrize("status", Status)
@@ -48,10 +50,10 @@ def test_migrations_run_once_and_in_order(monkeypatch: pytest.MonkeyPatch) -> No
     known = json.loads(dump(load(OLDEST)))
     monkeypatch.setattr(records, "MIGRATIONS", (*records.MIGRATIONS, renamed, in_dollars))
     monkeypatch.setattr(records, "VERSION", records.VERSION + 2)
-    monkeypatch.setattr(records, "_STAMP", b'{"record":3,')
-    for record in (OLDEST, json.dumps(known).encode(), json.dumps({**renamed(known), "record": 2}).encode()):
+    monkeypatch.setattr(records, "_STAMP", b'{"record":4,')
+    for record in (OLDEST, json.dumps(known).encode(), json.dumps({**renamed(known), "record": 3}).encode()):
         fields = json.loads(records.migrated(record))
-        assert (fields["record"], fields["cost"]) == (3, 4.576975)
+        assert (fields["record"], fields["cost"]) == (4, 4.576975)
         assert "estimated_cost" not in fields
         assert records.migrated(records.migrated(record)) == records.migrated(record)
 
