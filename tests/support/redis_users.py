@@ -46,3 +46,8 @@ def refusing(url: str, command: str) -> Iterator[None]:
 def as_gateway(url: str) -> str:
     """Return the URL with the gateway's user."""
     return url.replace("redis://", f"redis://gateway:{PASSWORD}@")
+
+
+def as_default(url: str) -> str:
+    """Return the URL of the gateway's user with the default user, who may do everything."""
+    return url.replace(f"gateway:{PASSWORD}@", "")

@@ -27,6 +27,7 @@ from tests.conftest import Scrape
 from tests.support import factories
 from tests.support.factories import Clock
 from tests.support.redis_configuration import configured
+from tests.support.redis_users import as_default
 
 Found = dict[tuple[str, str], float]
 """Values by metric name and the value of the first label, "" without labels."""
@@ -190,6 +191,7 @@ async def test_redis_durable_follows_configuration(
 @contextmanager
 def restricted_user(url: str, *refused: str) -> Iterator[str]:
     """Yield the URL of a user without these commands, as managed servers have them."""
+    url = as_default(url)
     with redis_py.Redis.from_url(url) as client:
         commands = ["+@all", *(f"-{word}" for word in refused)]
         client.acl_setuser("guest", True, nopass=True, keys=["*"], channels=["*"], commands=commands)

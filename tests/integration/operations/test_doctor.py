@@ -27,6 +27,7 @@ from service.usecases.operations.doctor import Finding
 from service.usecases.operations.doctor.finding import CheckStatus
 from tests.support import factories
 from tests.support.redis_configuration import configured
+from tests.support.redis_users import as_default
 from tests.support.sentinels import Watched
 
 SECRETS = (factories.FAL_KEY, factories.SECRET_KEY, factories.ADMIN_TOKEN)
@@ -132,7 +133,7 @@ async def test_doctor_memory_near_limit_warns_then_fails(
     settings: Settings, part: float, expected: CheckStatus
 ) -> None:
     with redis_py.Redis.from_url(settings.redis_url) as client:
-        client.setrange("ballast", 30_000_000, "x")  # large, so that the memory of connections does not matter
+        client.setrange("{sg}:ballast", 30_000_000, "x")  # large, so that the memory of connections does not matter
         used = client.info("memory")["used_memory"]
     with configured(settings.redis_url, maxmemory=str(int(used / part))):
         assert await status_of(settings, "redis memory") is expected
@@ -174,13 +175,13 @@ def test_doctor_replicas_waited_for_are_a_majority(replicas: int, waited_for: in
 
 async def test_doctor_restricted_redis_user_is_reported(settings: Settings) -> None:
     """Managed Redis servers refuse CONFIG and SCRIPT to some users."""
-    with redis_py.Redis.from_url(settings.redis_url) as client:
+    with redis_py.Redis.from_url(as_default(settings.redis_url)) as client:
         client.acl_setuser("guest", True, nopass=True, keys=["*"], channels=["*"], commands=["+@all", "-config", "-script"])  # fmt: skip  # noqa: E501
     try:
-        url = settings.redis_url.replace("redis://", "redis://guest:any@")
+        url = as_default(settings.redis_url).replace("redis://", "redis://guest:any@")
         found = await lines(settings.model_copy(update={"redis_url": url}))
     finally:
-        with redis_py.Redis.from_url(settings.redis_url) as client:
+        with redis_py.Redis.from_url(as_default(settings.redis_url)) as client:
             client.acl_deluser("guest")
     assert found["redis durability"].status is CheckStatus.WARN
     assert found["redis scripts"].status is CheckStatus.FAIL
@@ -188,10 +189,10 @@ async def test_doctor_restricted_redis_user_is_reported(settings: Settings) -> N
 
 @pytest.mark.parametrize("refused", ["info", "set"])
 async def test_doctor_refused_command_fails_redis_check(settings: Settings, refused: str) -> None:
-    with redis_py.Redis.from_url(settings.redis_url) as client:
+    with redis_py.Redis.from_url(as_default(settings.redis_url)) as client:
         client.acl_setuser("guest", True, nopass=True, keys=["*"], channels=["*"], commands=["+@all", f"-{refused}"])
         try:
-            url = settings.redis_url.replace("redis://", "redis://guest:any@")
+            url = as_default(settings.redis_url).replace("redis://", "redis://guest:any@")
             found = await lines(settings.model_copy(update={"redis_url": url}))
         finally:
             client.acl_deluser("guest")
