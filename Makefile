@@ -4,6 +4,8 @@ SHELL := bash
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+# Exact versions of the image. The tests run with the same.
+LOCKS := requirements.lock deploy/sandbox/requirements.lock
 DEMO_STAMP := $(VENV)/.installed-demo
 
 # The first that is 3.11 or later. Or choose: make PYTHON=/path/to/python3 test
@@ -74,11 +76,11 @@ clean: ## Remove what these targets have made, the videos of the demo included
 	find . -type d -name __pycache__ -prune -exec rm -rf {} +
 
 # make demo and make up install a third of what the tests need.
-$(DEMO_STAMP): pyproject.toml
+$(DEMO_STAMP): pyproject.toml $(LOCKS)
 	@$(call install,demo)
 	@touch $@
 
-$(STAMP): pyproject.toml
+$(STAMP): pyproject.toml $(LOCKS)
 	@$(call install,dev)
 	@touch $@ $(DEMO_STAMP)
 
@@ -90,7 +92,9 @@ $(or $(PYTHON),false) -c '$(PROBE)' 2>/dev/null || { \
 	exit 1; }; \
 echo "Installing into $(VENV), once; this takes a minute or more ..." >&2; \
 test -x $(BIN)/python || $(PYTHON) -m venv $(VENV); \
-$(BIN)/python -m pip install --disable-pip-version-check --progress-bar off --editable '.[$(1)]' \
+sed -nE 's/^([A-Za-z0-9._-]+==[^ ;]+).*/\1/p' $(LOCKS) | sort -u > $(VENV)/constraints.txt; \
+$(BIN)/python -m pip install --disable-pip-version-check --progress-bar off --constraint $(VENV)/constraints.txt \
+	--editable '.[$(1)]' \
 	| awk '/^Collecting/ { n++; printf "\r\033[K%d packages found: %s", n, $$2 } \
 		/^Installing collected/ { printf "\r\033[KInstalling %d packages ...", n } END { print "" }' >&2
 endef
