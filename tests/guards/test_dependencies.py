@@ -35,7 +35,7 @@ SANDBOX_LOCK = pins(ROOT / "deploy/sandbox/requirements.lock")
 @pytest.mark.parametrize("lock", [LOCK, SANDBOX_LOCK], ids=["gateway", "sandbox"])
 def test_tests_run_with_the_versions_of_the_lock(lock: dict[str, str]) -> None:
     """`make` installs with the locks as constraints. After `make lock`, `make clean test` installs anew."""
-    installed = {canonicalize_name(found.name): found.version for found in metadata.distributions()}
+    installed: dict[str, str] = {canonicalize_name(found.name): found.version for found in metadata.distributions()}
     differs = {name: (installed[name], pin) for name, pin in lock.items() if installed.get(name, pin) != pin}
     assert not differs
 
