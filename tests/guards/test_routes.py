@@ -6,7 +6,9 @@ import httpx
 import pytest
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
+from starlette.routing import Match
 
+from service.api.http.raw_route import DirectRoutes
 from tests.conftest import client_of
 
 PUBLIC = {
@@ -49,6 +51,20 @@ async def test_route_without_key_is_refused_unless_public(app: FastAPI) -> None:
     assert {operation for operation, status in answers.items() if status != 401} == PUBLIC
     assert len(answers) > len(PUBLIC)
     assert answers.keys() >= SIGNED
+
+
+def test_hot_route_is_the_route_that_fastapi_would_call(app: FastAPI) -> None:
+    """A hot route is found first: it must not shadow a route that is registered before it."""
+    direct = DirectRoutes(app.routes, app.router)
+    found = {}
+    for method, path in operations(app):
+        scope = {"type": "http", "method": method, "path": filled(path), "query_string": b"", "headers": []}
+        if (match := direct.find(scope)) is not None:
+            found[method, path] = match[0].path
+            usual = next(route for route in app.routes if route.matches(dict(scope))[0] is Match.FULL)
+            assert usual is match[0], (method, path)
+    assert {("POST", "/v1/generations"), ("GET", "/v1/generations/{generation_id}")} <= found.keys()
+    assert all(path == of_route for (_, path), of_route in found.items() if "/fal/" not in path)
 
 
 def test_route_body_is_read_by_the_gateway_only(app: FastAPI) -> None:

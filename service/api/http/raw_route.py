@@ -47,7 +47,7 @@ class DirectRoutes:
                     self._routes[method].append(route)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        found = self._find(scope) if scope["type"] == "http" else None
+        found = self.find(scope) if scope["type"] == "http" else None
         if found is None:
             await self._others(scope, receive, send)
             return
@@ -60,7 +60,8 @@ class DirectRoutes:
             response = await route.endpoint(request, **parameters)
         await response(scope, receive, send)
 
-    def _find(self, scope: Scope) -> tuple[RawRoute | QueryRoute, dict[str, str]] | None:
+    def find(self, scope: Scope) -> tuple[RawRoute | QueryRoute, dict[str, str]] | None:
+        """Return the hot route of a request and the parameters of its path; None: FastAPI answers it."""
         path, has_query = scope["path"], bool(scope["query_string"])
         for route in self._routes.get(scope["method"], ()):
             if match := route.path_regex.match(path):
