@@ -54,9 +54,15 @@ async def whole_body(request: Request, *, limit: int | None = None, within: floa
     return bytes(body)
 
 
-async def streamed_body(request: Request, *, limit: int) -> AsyncIterator[bytes]:
-    """Yield the body as it arrives. It holds a fixed amount of memory of its tenant. Raises as ``whole_body``."""
-    reader = _Reader(request, limit, None)
+def streamed_body(request: Request, *, limit: int) -> AsyncIterator[bytes]:
+    """Return the body as it arrives. It holds a fixed amount of memory of its tenant.
+
+    Raises TooLarge at once if the declared length exceeds ``limit``, and while it arrives as ``whole_body``.
+    """
+    return _pieces(request, _Reader(request, limit, None))
+
+
+async def _pieces(request: Request, reader: "_Reader") -> AsyncIterator[bytes]:
     reader.hold_memory(min(reader.declared or _UPLOAD_BUFFERS, _UPLOAD_BUFFERS))
     while not reader.has_ended():
         if piece := await reader.next():

@@ -17,6 +17,8 @@ _HEAD_SECONDS: Final = 30.0
 #: From a response to the end of the body that it did not wait for. A client that writes its whole body before it reads
 #: then receives the response; a client that writes for longer loses its connection.
 _REST_SECONDS: Final = 5.0
+#: The same in bytes: the largest upload by default, which a client may write before it reads.
+_MOST_REST: Final = 32 * 1024 * 1024
 #: A client that reads nothing of a response for this long is disconnected.
 _UNREAD_SECONDS: Final = 60.0
 #: No route reads a body of these: it is discarded as it arrives. A waiting read would hold it for a minute.
@@ -57,12 +59,12 @@ class LimitedProtocol(HttpToolsProtocol):
     """
 
     #: Slots: with more names, the instance's dict would be a kilobyte larger for every connection.
-    __slots__ = ("_body_ended", "_collected", "_in_head", "_is_head_timed", "_table", "_unread")
+    __slots__ = ("_body_ended", "_collected", "_in_head", "_is_head_timed", "_rest", "_table", "_unread")
 
     def __init__(self, *arguments: Any, table: ConnectionTable, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._table = table
-        self._collected = 0
+        self._collected = self._rest = 0
         self._in_head = self._is_head_timed = False
         self._body_ended = True
         self._unread: asyncio.TimerHandle | None = None
@@ -98,7 +100,7 @@ class LimitedProtocol(HttpToolsProtocol):
         if [name for name, _ in self.headers].count(b"host") > 1:  # a proxy may have checked the other one
             raise ValueError("more than one Host header")  # the parser's caller responds 400 and closes
         self._in_head = self._is_head_timed = self._body_ended = False
-        self._collected = 0
+        self._collected = self._rest = 0
         self._table.idle.pop(self, None)
         self._stop_timer()
         if len(self.pipeline) >= _MOST_PIPELINED:
@@ -107,11 +109,20 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         self._collected = 0
+        if not self._is_answering:
+            self._discard(body)
+            return
         if self.scope["method"] in _WITHOUT_BODY:
             return
         super().on_body(body)
         if self.pipeline and len(self.cycle.body) > HIGH_WATER_LIMIT:
             self.transport.abort()  # it would be held until the response before it has ended
+
+    def _discard(self, body: bytes) -> None:
+        """Count the rest of a body after its response."""
+        self._rest += len(body)
+        if self._rest > _MOST_REST:
+            self.end()
 
     def on_message_complete(self) -> None:
         super().on_message_complete()

@@ -301,7 +301,10 @@ async def test_problem_404_generation_of_other_tenant(
     other_body = create_body(end_user_id="their-customer")
     endpoint = (await other_api.post("/v1/webhook-endpoints", json={"url": "http://127.0.0.1:9000/"})).json()
     delivery = (await other_api.post(f"/v1/webhook-endpoints/{endpoint['id']}/test")).json()
+    period = {"start": "2026-01-01", "end": "2026-01-31"}
+    report = (await other_api.post("/v1/usage-reports", json=period)).json()
     names = {
+        "report_id": (report["id"], ids.new(ids.USAGE_REPORT, NOW), "x"),
         "generation_id": (
             (await other_api.post("/v1/generations", json=other_body)).json()["id"],
             ids.new("gen", NOW),

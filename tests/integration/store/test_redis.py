@@ -23,21 +23,24 @@ async def test_commands_of_one_turn_share_an_exchange(redis: Redis) -> None:
 
     await redis.execute("PING")
     before = exchanges()
-    answers = await asyncio.gather(*(redis.execute("INCR", "n") for _ in range(200)))
+    answers = await asyncio.gather(*(redis.execute("INCR", "{sg}:n") for _ in range(200)))
     assert sorted(answers) == list(range(1, 201))
     assert exchanges() - before <= 4
 
 
 async def test_refused_command_fails_only_its_caller(redis: Redis) -> None:
-    await redis.execute("SET", "text", "x")
-    wrong, right = asyncio.create_task(redis.execute("INCR", "text")), asyncio.create_task(redis.execute("GET", "text"))
+    await redis.execute("SET", "{sg}:text", "x")
+    wrong, right = (
+        asyncio.create_task(redis.execute("INCR", "{sg}:text")),
+        asyncio.create_task(redis.execute("GET", "{sg}:text")),
+    )
     with pytest.raises(ResponseError):
         await wrong
     assert await right == b"x"
 
 
 async def test_cancelled_caller_leaves_other_replies_intact(redis: Redis) -> None:
-    waiting = [asyncio.create_task(redis.execute("INCR", "n")) for _ in range(50)]
+    waiting = [asyncio.create_task(redis.execute("INCR", "{sg}:n")) for _ in range(50)]
     await asyncio.sleep(0)
     for task in waiting[::2]:
         task.cancel()

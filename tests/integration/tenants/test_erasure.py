@@ -93,7 +93,7 @@ async def test_erasure_leaves_only_sums(api: httpx.AsyncClient, runtime: Runtime
     await api.post(f"/v1/generations/{canceled}/cancel")
     other = (await api.post("/v1/generations", json=create_body(end_user_id="another"))).json()["id"]
     assert await left(runtime.redis) == {
-        *("mark-name", "mark-prompt", "mark-image", "mark-end", "mark-key", "mark-value", "mark-webhook", "mark-order"),
+        *("mark-name", "mark-prompt", "mark-image", "mark-end", "mark-key", "mark-value", "mark-webhook"),
         *("mark-output", "mark-file", "mark-message", "mark-detail", "mark-log"),
     }
     before = (await api.get("/v1/usage")).json()
