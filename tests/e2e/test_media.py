@@ -194,12 +194,11 @@ def _sent_without_end(connection: socket.socket, *, chunked: bool) -> int:
 def test_upload_refusal_reaches_reading_client(uploading: TenantClient) -> None:
     with _begin(uploading, "Content-Length: 99000000000") as connection:
         status, answer = _status(connection)
-
-        rest = connection.recv(1)
+        while piece := connection.recv(65_536):  # until the gateway closes it, though the client sends nothing more
+            answer += piece
 
     assert status == 413
     assert answer.endswith(b"}")
-    assert rest == b"", "the connection is closed, though the client sends nothing more"
 
 
 def test_upload_slow_client_times_out(uploading: TenantClient, gateway: psutil.Process) -> None:
