@@ -23,7 +23,7 @@ READERS = 6
 
 @pytest.fixture
 def stack() -> Iterator[Stack]:
-    with Stack(overrides=OVERRIDES) as started:
+    with Stack(overrides=OVERRIDES, worker=False) as started:  # a worker would dispatch the history that is written
         yield started
 
 

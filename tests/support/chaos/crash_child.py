@@ -46,6 +46,10 @@ class CrashPoints:
         self._hit_file.unlink(missing_ok=True)
         (self.folder / point).touch()
 
+    def disarm_all(self) -> None:
+        for file in self.folder.iterdir():
+            file.unlink(missing_ok=True)
+
     def hit(self, point: str, number: signal.Signals) -> None:
         with suppress(FileNotFoundError):
             (self.folder / point).rename(self._hit_file)

@@ -45,6 +45,13 @@ class Trial:
         self.prompts[name] = prompt
         return name
 
+    def repair(self) -> None:
+        """Undo what a failed test has left: dead and stopped workers."""
+        self.workers = [worker for worker in self.workers if worker.process.poll() is None]
+        for worker in self.workers:
+            worker.process.send_signal(signal.SIGCONT)
+        self.start_workers()
+
     def start_workers(self) -> None:
         """Start workers until there are two, so that one takes over at once, however slowly a new one starts."""
         while len(self.workers) < 2:
@@ -68,8 +75,10 @@ class Trial:
         g = self.tenant.wait_for(name, lambda g: g["status"] == "unconfirmed" or g["finished_at"] is not None)
         assert g["status"] == "unconfirmed", g
         today = self.tenant.http.get(f"/v1/end-users/of {self.prompts[name]}").json()["today"]
-        assert float(today["held"]) > 0
-        assert self.gauge("gateway_slots_used") >= 1
+        slots = self.gauge("gateway_slots_used")
+        if self.tenant.read(name)["status"] == "unconfirmed":  # on a slow machine it has ended meanwhile
+            assert float(today["held"]) > 0
+            assert slots >= 1
 
     def assert_ended_consistently(self, names: Sequence[str]) -> dict[str, Any]:
         """Assert that these generations end, with consistent submits, events, slots and money. Return them by id."""
