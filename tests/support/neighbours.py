@@ -87,7 +87,9 @@ def assert_unharmed(calm: Latencies, harassed: Latencies, *, within: float = BOU
     rows = {name: (percentile(calm[name]), percentile(harassed[name])) for name in calm}
     for name, (alone, together) in rows.items():
         ratio = together / alone
-        sys.stdout.write(f"{name}: p99 {alone * 1e3:.1f} ms alone, {together * 1e3:.1f} ms beside A ({ratio:.2f} x)\n")
+        sys.stdout.write(
+            f"{name}: p99 {alone * 1e3:.1f} ms alone, {together * 1e3:.1f} ms under attack ({ratio:.2f} x)\n"
+        )
     for name, (alone, together) in rows.items():
         assert together <= max(MOST_RATIO * alone, within), (name, alone, together)
 

@@ -5,7 +5,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -80,11 +80,9 @@ def read_slowly(connection: socket.socket, ending: threading.Event) -> None:
 def rest_of(connection: socket.socket) -> int:
     """Read what was sent; return the number of bytes. The connection was closed before the end of the video."""
     size = 0
-    try:
+    with suppress(ConnectionError):
         while chunk := connection.recv(1 << 20):
             size += len(chunk)
-    except ConnectionError:
-        pass
     return size
 
 
