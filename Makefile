@@ -14,7 +14,7 @@ PROBE := import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(firstword $(foreach candidate,$(CANDIDATES),$(shell $(candidate) -c '$(PROBE)' 2>/dev/null && echo $(candidate))))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test test-unit fmt check weather bench docs openapi dashboards image lock clean
+.PHONY: help demo up test test-unit clients fmt check weather bench docs openapi dashboards image lock clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,6 +30,9 @@ test: $(STAMP) ## Run all tests; make test ARGS="-k cancel -x" runs some
 
 test-unit: $(STAMP) ## Run the tests that need no Redis, no node and no Prometheus, in half a minute
 	$(BIN)/python -m pytest -q -n 2 -m "not (redis or slow or node or prometheus)" tests/unit tests/guards $(ARGS)
+
+clients: $(STAMP) ## Run generated clients and programs for fal, installed into build/clients; needs node and npm
+	$(BIN)/python -m pytest -q tests/clients $(ARGS)
 
 fmt: $(STAMP) ## Format the code, and fix what the linter can fix
 	$(BIN)/python -m ruff format
