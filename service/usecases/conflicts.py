@@ -8,7 +8,12 @@ from collections.abc import Awaitable, Callable
 from enum import Enum
 from typing import Final, Literal, TypeVar
 
+from service.errors import PreconditionFailed
+
 T = TypeVar("T")
+
+Versions = frozenset[int] | None
+"""The versions of an object at which a caller accepts to change it; None: any."""
 
 #: Each lost race is another writer's success, so that several in a row are rare, and this many are an error.
 MAX_ATTEMPTS: Final = 20
@@ -31,3 +36,9 @@ async def retry_on_conflict(attempt: Callable[[], Awaitable[T | Lost]]) -> T | L
         if (result := await attempt()) is not LOST:
             return result
     return LOST
+
+
+def check_version(version: int, accepted: Versions, noun: str) -> None:
+    """Raise PreconditionFailed if the caller does not accept the version of the object as it is stored now."""
+    if accepted is not None and version not in accepted:
+        raise PreconditionFailed(f"The {noun} is at version {version} by now; read it again.")

@@ -7,8 +7,9 @@ from pydantic import BaseModel, ConfigDict, StringConstraints
 from typing_extensions import TypedDict
 
 from service.api.admin.schemas import TenantView
-from service.api.admin.tenants import IF_MATCH, Version, tenant_answer
+from service.api.admin.tenants import tenant_answer
 from service.api.http.dependencies import OPERATOR, Gateway, json_of
+from service.api.http.preconditions import IF_MATCH, Version
 from service.api.schemas import problems
 from service.domain.described import describe, described
 from service.domain.dispatch_gate import Gate
@@ -113,7 +114,7 @@ async def resume(gateway: Gateway) -> DispatchView:
 async def pause_tenant(
     gateway: Gateway, body: Annotated[Reason, json_of(Reason)], tenant_id: str, version: Version, response: Response
 ) -> TenantView:
-    tenant = await gateway.tenants.service.pause(tenant_id, body.reason, version=version)
+    tenant = await gateway.tenants.service.pause(tenant_id, body.reason, versions=version)
     return tenant_answer(response, tenant)
 
 
@@ -125,4 +126,4 @@ async def pause_tenant(
     openapi_extra={"parameters": [IF_MATCH]},
 )
 async def resume_tenant(gateway: Gateway, tenant_id: str, version: Version, response: Response) -> TenantView:
-    return tenant_answer(response, await gateway.tenants.service.resume(tenant_id, version=version))
+    return tenant_answer(response, await gateway.tenants.service.resume(tenant_id, versions=version))

@@ -1,9 +1,9 @@
 """``/admin/v1``: tenants, their API keys, and the end users behind pseudonyms."""
 
 from datetime import timedelta
-from typing import Annotated, Final
+from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Query, Response
 
 from service.api.admin.schemas import (
     WEBHOOK_POINTER,
@@ -22,34 +22,12 @@ from service.api.admin.schemas import (
 )
 from service.api.http.cursors import decode_cursor, page_of
 from service.api.http.dependencies import OPERATOR, Gateway, json_of
+from service.api.http.preconditions import IF_MATCH, Version, show_version
 from service.api.schemas import TraceView, problems
 from service.domain import ids
 from service.domain.tenant import Tenant
-from service.errors import FieldError, Invalid
 
 router = APIRouter(prefix="/admin/v1", tags=["admin"], dependencies=[OPERATOR])
-
-#: Python raises on integers of more than 4,300 digits.
-_MOST_DIGITS: Final = 9
-IF_MATCH: Final = {
-    "name": "If-Match",
-    "in": "header",
-    "schema": {"type": "string", "pattern": '^(\\*|"[0-9]{1,9}"|[0-9]{1,9})$'},
-}
-
-
-async def _if_match(request: Request) -> int | None:
-    tag = request.headers.get("if-match")
-    if tag is None or tag == "*":
-        return None
-    version = tag.strip().strip('"')
-    if not version.isdecimal() or len(version) > _MOST_DIGITS:
-        raise Invalid(FieldError("/header/If-Match", "must be an ETag of this API", "etag"))
-    return int(version)
-
-
-Version = Annotated[int | None, Depends(_if_match)]
-"""The version in ``If-Match``; None: any."""
 
 
 @router.post(
@@ -100,7 +78,7 @@ async def change_tenant(
     response: Response,
 ) -> TenantView:
     _check_webhook(gateway, None if body.limits is None else body.limits.webhook_url)
-    tenant = await gateway.tenants.service.update(tenant_id, body.applied_to, version=version)
+    tenant = await gateway.tenants.service.update(tenant_id, body.applied_to, versions=version)
     return tenant_answer(response, tenant, await _month(gateway, tenant))
 
 
@@ -112,7 +90,7 @@ async def change_tenant(
     openapi_extra={"parameters": [IF_MATCH]},
 )
 async def suspend_tenant(gateway: Gateway, tenant_id: str, version: Version, response: Response) -> TenantView:
-    return tenant_answer(response, await gateway.tenants.service.suspend(tenant_id, version=version))
+    return tenant_answer(response, await gateway.tenants.service.suspend(tenant_id, versions=version))
 
 
 @router.delete(
@@ -201,7 +179,7 @@ def tenant_answer(
     response: Response, tenant: Tenant, month: MonthView | None = None, *, secret: bool = False
 ) -> TenantView:
     """Set the ``ETag``, and return the tenant."""
-    response.headers["etag"] = f'"{tenant.version}"'
+    show_version(response, tenant.version)
     return tenant_view(tenant, month=month, secret=secret)
 
 

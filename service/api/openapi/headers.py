@@ -49,7 +49,7 @@ COMPONENTS: Final[dict[str, Any]] = {
         _TEXT,
         "wait=30",
     ),
-    "ETag": _header("Version of the tenant, for `If-Match`.", _TEXT, '"3"'),
+    "ETag": _header("Version of the object, for `If-Match`.", _TEXT, '"3"'),
     "X-Fal-Request-Id": _header(
         "Id of the generation; if there is none, id of this HTTP request.",
         _TEXT,
@@ -67,7 +67,9 @@ _BY_STATUS: Final = {
     "503": ("Retry-After",),
 }
 _LOCATED: Final = frozenset({"webhook_endpoints_create", "webhook_endpoints_test"})
-_TENANT: Final = "#/components/schemas/TenantView"
+_VERSIONED: Final = frozenset(
+    f"#/components/schemas/{name}" for name in ("TenantView", "EndpointView", "NewEndpointView")
+)
 
 
 def references(*names: str) -> dict[str, Any]:
@@ -99,7 +101,6 @@ def _own(operation: dict[str, Any], status: str, answer: dict[str, Any]) -> tupl
     name = operation["operationId"]
     if name == "generations_create" and status == "202":
         return ("Location", "Idempotency-Replayed", "Preference-Applied")
-    if name in _LOCATED and status in ("201", "202"):
-        return ("Location",)
+    located = ("Location",) if name in _LOCATED and status in ("201", "202") else ()
     schema = answer.get("content", {}).get("application/json", {}).get("schema", {})
-    return ("ETag",) if schema.get("$ref") == _TENANT else ()
+    return (*located, "ETag") if schema.get("$ref") in _VERSIONED else located

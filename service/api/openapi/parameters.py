@@ -18,7 +18,8 @@ _DESCRIPTIONS: Final = {
     "created_before": "Only entries created before this time (RFC 3339 with an offset). Default: no bound.",
     "limit": "Most entries of the response.",
     "cursor": "`next_cursor` of the previous page. Default: the first page.",
-    "If-Match": "The `ETag` of the tenant as you read it; 412 if it has changed since. Default: no check.",
+    "If-Match": "The `ETag` of the object as you read it, several, or `*`; 412 if the object has changed since. "
+    "Default: no check.",
 }
 
 

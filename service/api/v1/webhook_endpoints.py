@@ -9,6 +9,7 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Depends, Response
 
 from service.api.http.dependencies import Gateway, Manager, Reader, json_of
+from service.api.http.preconditions import IF_MATCH, Version, show_version
 from service.api.schemas import problems
 from service.api.v1.webhook_schemas import (
     DeliveryView,
@@ -55,6 +56,7 @@ async def create(
 ) -> NewEndpointView:
     endpoint = await gateway.webhooks.endpoints.create(caller, _wanted(body))
     key = endpoint.keys[0]
+    show_version(response, endpoint.version)
     response.headers["location"] = f"{router.prefix}/{endpoint.id}"
     return {**public(endpoint), "secret": key.secret, "public_key": _public_key(key)}
 
@@ -69,8 +71,8 @@ async def list_(gateway: Gateway, caller: Reader) -> EndpointList:
     "/{endpoint_id}",
     summary="Read a webhook endpoint",
 )
-async def read(gateway: Gateway, caller: Reader, endpoint_id: str) -> EndpointView:
-    return await _view(gateway, await gateway.webhooks.endpoints.get(caller, endpoint_id))
+async def read(gateway: Gateway, caller: Reader, endpoint_id: str, response: Response) -> EndpointView:
+    return await _answer(gateway, await gateway.webhooks.endpoints.get(caller, endpoint_id), response)
 
 
 @router.put(
@@ -80,13 +82,19 @@ async def read(gateway: Gateway, caller: Reader, endpoint_id: str) -> EndpointVi
     description="Id and secret stay. **Absent fields get their defaults**, except `headers`, which stay. Pending "
     "deliveries go to the new URL.",
     responses=problems(409, 412),
+    openapi_extra={"parameters": [IF_MATCH]},
 )
 async def replace(
-    gateway: Gateway, caller: Manager, body: Annotated[EndpointBody, json_of(EndpointBody)], endpoint_id: str
+    gateway: Gateway,
+    caller: Manager,
+    body: Annotated[EndpointBody, json_of(EndpointBody)],
+    endpoint_id: str,
+    version: Version,
+    response: Response,
 ) -> EndpointView:
     endpoints = gateway.webhooks.endpoints
-    endpoint = await endpoints.replace(caller, endpoint_id, _wanted(body))
-    return await _view(gateway, endpoint)
+    endpoint = await endpoints.replace(caller, endpoint_id, _wanted(body), versions=version)
+    return await _answer(gateway, endpoint, response)
 
 
 @router.delete(
@@ -94,10 +102,11 @@ async def replace(
     summary="Delete a webhook endpoint",
     description="Its pending deliveries become dead letters.",
     status_code=204,
-    responses={204: {"description": "Deleted."}},
+    responses={204: {"description": "Deleted."}, **problems(412, 422)},
+    openapi_extra={"parameters": [IF_MATCH]},
 )
-async def delete(gateway: Gateway, caller: Manager, endpoint_id: str) -> Response:
-    await gateway.webhooks.endpoints.delete(caller, endpoint_id)
+async def delete(gateway: Gateway, caller: Manager, endpoint_id: str, version: Version) -> Response:
+    await gateway.webhooks.endpoints.delete(caller, endpoint_id, versions=version)
     return Response(status_code=204)
 
 
@@ -156,6 +165,11 @@ async def public_keys(gateway: Gateway, tenant_id: str, endpoint_id: str, respon
         ],
         "public_keys": [_public_text(key) for key in raw],
     }
+
+
+async def _answer(gateway: Gateway, endpoint: Endpoint, response: Response) -> EndpointView:
+    show_version(response, endpoint.version)
+    return await _view(gateway, endpoint)
 
 
 async def _view(gateway: Gateway, endpoint: Endpoint) -> EndpointView:

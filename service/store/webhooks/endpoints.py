@@ -19,6 +19,7 @@ from service.store.times import moment, score
 from service.store.webhooks.deliveries import delivery_arguments, delivery_keys
 
 _PUT: Final = Script("put_endpoint")
+_DELETE: Final = Script("delete_endpoint")
 _ANNOUNCE: Final = Script("announce")
 _RECORD: Final = TypeAdapter(Endpoint)
 _MOST_CACHED: Final = 4096
@@ -86,14 +87,20 @@ class EndpointStore:
         refusals: dict[bytes, Refusal] = {b"changed": "changed", b"full": "full", b"orphan": "orphan"}
         return refusals.get(reply, after)
 
-    async def delete(self, endpoint: Endpoint) -> None:
-        """Delete an endpoint. Its pending deliveries become dead letters at their next attempt."""
-        await self._redis.gather(
-            (
-                ("HDEL", keys.endpoints_of_tenant(endpoint.tenant_id), endpoint.id),
-                ("DEL", keys.endpoint_health(queue_name(endpoint))),
-            )
+    async def delete(self, endpoint: Endpoint) -> bool:
+        """Delete an endpoint that still has this version. Return whether it is deleted.
+
+        Its pending deliveries become dead letters at their next attempt.
+        """
+        reply = await self._redis.run(
+            _DELETE,
+            {
+                "endpoints": keys.endpoints_of_tenant(endpoint.tenant_id),
+                "endpoint_health": keys.endpoint_health(queue_name(endpoint)),
+            },
+            {"endpoint_id": endpoint.id, "version": endpoint.version},
         )
+        return bool(reply)
 
     async def failing_since(self, endpoint: Endpoint) -> datetime | None:
         """Return since when an endpoint only fails; None while its failures are no streak."""

@@ -14,7 +14,7 @@ from service.domain.tenant import ApiKey, Limits, Pause, Scope, Tenant, hash_sec
 from service.errors import Conflict, NotFound, OverlapPromised, PreconditionFailed, TenantBusy
 from service.store.tenants.tenants import TenantStore
 from service.store.webhooks.endpoints import EndpointStore
-from service.usecases.conflicts import LOST, Lost, retry_on_conflict
+from service.usecases.conflicts import LOST, Lost, Versions, check_version, retry_on_conflict
 
 DEFAULT_OVERLAP: Final = timedelta(hours=24)
 _PAGE: Final = 200
@@ -71,8 +71,8 @@ class Tenants:
             raise NotFound("There is no such tenant.")
         return found
 
-    async def update(self, tenant_id: str, change: Callable[[Tenant], Tenant], *, version: int | None = None) -> Tenant:
-        """Change a tenant, with ``version`` only if the tenant still has that version.
+    async def update(self, tenant_id: str, change: Callable[[Tenant], Tenant], *, versions: Versions = None) -> Tenant:
+        """Change a tenant, with ``versions`` only if the tenant still has one of them.
 
         Raises:
             PreconditionFailed: another request has changed the tenant.
@@ -81,8 +81,7 @@ class Tenants:
 
         async def attempt() -> Tenant | Lost:
             before = await self.get(tenant_id)
-            if version is not None and before.version != version:
-                raise PreconditionFailed(f"The tenant is at version {before.version} by now; read it again.")
+            check_version(before.version, versions, "tenant")
             return await self._store.update(change(before)) or LOST
 
         after = await retry_on_conflict(attempt)
@@ -90,21 +89,21 @@ class Tenants:
             raise PreconditionFailed("The tenant is being changed by other requests; try again.")
         return after
 
-    async def suspend(self, tenant_id: str, *, version: int | None = None) -> Tenant:
+    async def suspend(self, tenant_id: str, *, versions: Versions = None) -> Tenant:
         """Refuse the tenant's API keys. Its queued generations are dispatched."""
-        return await self.update(tenant_id, lambda tenant: replace(tenant, suspended=True), version=version)
+        return await self.update(tenant_id, lambda tenant: replace(tenant, suspended=True), versions=versions)
 
-    async def pause(self, tenant_id: str, reason: str, *, version: int | None = None) -> Tenant:
+    async def pause(self, tenant_id: str, reason: str, *, versions: Versions = None) -> Tenant:
         """Stop the dispatch of the tenant's generations. Its keys work. A second pause does not change the reason."""
         pause = Pause(reason, self._clock())
         return await self.update(
-            tenant_id, lambda tenant: replace(tenant, paused=tenant.paused or pause), version=version
+            tenant_id, lambda tenant: replace(tenant, paused=tenant.paused or pause), versions=versions
         )
 
-    async def resume(self, tenant_id: str, *, version: int | None = None) -> Tenant:
+    async def resume(self, tenant_id: str, *, versions: Versions = None) -> Tenant:
         """End a suspension and a pause."""
         return await self.update(
-            tenant_id, lambda tenant: replace(tenant, suspended=False, paused=None), version=version
+            tenant_id, lambda tenant: replace(tenant, suspended=False, paused=None), versions=versions
         )
 
     async def delete(self, tenant_id: str, *, drain: bool) -> None:

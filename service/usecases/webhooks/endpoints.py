@@ -18,7 +18,7 @@ from service.net.resolver import lookups_of
 from service.net.ssrf import AddressRefused
 from service.store.webhooks.endpoints import EndpointStore
 from service.tasks import Nudger
-from service.usecases.conflicts import LOST, Lost, retry_on_conflict
+from service.usecases.conflicts import LOST, Lost, Versions, check_version, retry_on_conflict
 from service.usecases.generations.admission import deliveries_full
 from service.usecases.tenants.tenants import Tenants
 from service.usecases.webhooks.fanout import test_event
@@ -28,6 +28,7 @@ from service.webhooks.sender import Sender
 DEFAULT: Final = "default"
 #: Retry-After of a test event, in seconds: the second attempt of the earlier ones is over by then.
 _TESTS_RETRY_AFTER: Final = 60.0
+_BUSY: Final = "The endpoint is being changed by other requests; try again."
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,17 +86,31 @@ class Endpoints:
             raise NotFound("There is no such webhook endpoint.")
         return found
 
-    async def replace(self, tenant: Tenant, endpoint_id: str, spec: EndpointSpec) -> Endpoint:
-        """Replace all but id and secrets. Enabling resets the failures. Raises as ``create``, and NotFound."""
+    async def replace(
+        self, tenant: Tenant, endpoint_id: str, spec: EndpointSpec, *, versions: Versions = None
+    ) -> Endpoint:
+        """Replace all but id and secrets. Enabling resets the failures.
+
+        Raises as ``create``, NotFound, and PreconditionFailed: the endpoint has another version than ``versions``.
+        """
         await self._check(tenant, spec.url)
         return await self._update(
             tenant,
             endpoint_id,
             lambda current: self._described(current, spec).with_ed25519(wanted=spec.ed25519),
+            versions,
         )
 
-    async def delete(self, tenant: Tenant, endpoint_id: str) -> None:
-        await self._store.delete(await self.get(tenant, endpoint_id))
+    async def delete(self, tenant: Tenant, endpoint_id: str, *, versions: Versions = None) -> None:
+        """Delete an endpoint. Raises NotFound, and PreconditionFailed as ``replace``."""
+
+        async def attempt() -> Lost | None:
+            before = await self.get(tenant, endpoint_id)
+            check_version(before.version, versions, "endpoint")
+            return None if await self._store.delete(before) else LOST
+
+        if await retry_on_conflict(attempt) is LOST:
+            raise PreconditionFailed(_BUSY)
 
     async def failing(self, endpoint: Endpoint) -> FailingView | None:
         """Return the current streak of failures, or None."""
@@ -172,12 +187,15 @@ class Endpoints:
 
         delivery = await retry_on_conflict(attempt)
         if delivery is LOST:
-            raise PreconditionFailed("The endpoint is being changed by other requests; try again.")
+            raise PreconditionFailed(_BUSY)
         return delivery
 
-    async def _update(self, tenant: Tenant, endpoint_id: str, change: Callable[[Endpoint], Endpoint]) -> Endpoint:
+    async def _update(
+        self, tenant: Tenant, endpoint_id: str, change: Callable[[Endpoint], Endpoint], versions: Versions = None
+    ) -> Endpoint:
         async def attempt() -> Endpoint | Lost:
             before = await self.get(tenant, endpoint_id)
+            check_version(before.version, versions, "endpoint")
             after = change(before)
             written = await self._store.put(after, forgive=before.disabled is not None and after.disabled is None)
             if written == "orphan":
@@ -186,7 +204,7 @@ class Endpoints:
 
         written = await retry_on_conflict(attempt)
         if written is LOST:
-            raise PreconditionFailed("The endpoint is being changed by other requests; try again.")
+            raise PreconditionFailed(_BUSY)
         return written
 
     async def _put(self, fresh: Endpoint, limit: int | None) -> Endpoint:

@@ -274,7 +274,7 @@ async def test_tenant_update_if_match_star(operator: httpx.AsyncClient, path: st
     assert (await operator.patch(path, json={}, headers={"If-Match": "*"})).status_code == 200
 
 
-@pytest.mark.parametrize("tag", ["x", '""', '"-1"', '"1.0"', 'W/"1"', '"1", "2"', "9" * 5000])
+@pytest.mark.parametrize("tag", ["", "x", "1, 2", '"1', "-1", "9" * 5000])
 async def test_tenant_update_malformed_etag_is_refused(operator: httpx.AsyncClient, path: str, tag: str) -> None:
     answer = await operator.patch(path, json={"name": "x"}, headers={"If-Match": tag})
     assert answer.status_code == 422, answer.text

@@ -48,6 +48,19 @@ def fresh(tenant_id: str) -> Endpoint:
     )
 
 
+async def test_endpoint_delete_loses_to_concurrent_update(runtime: Runtime, racers: list[EndpointStore]) -> None:
+    owner = await runtime.tenants.service.create("acme")
+    stored = await racers[0].put(fresh(owner.id))
+    assert isinstance(stored, Endpoint)
+
+    changed, *deleted = await asyncio.gather(
+        racers[0].put(replace(stored, description="changed")), *(racer.delete(stored) for racer in racers[1:])
+    )
+
+    assert [isinstance(changed, Endpoint), *deleted].count(True) == 1
+    assert (await racers[1].load(owner.id, stored.id) is None) == (not isinstance(changed, Endpoint))
+
+
 async def test_endpoint_concurrent_updates_one_wins(runtime: Runtime, racers: list[EndpointStore]) -> None:
     owner = await runtime.tenants.service.create("acme")
     stored = await racers[0].put(fresh(owner.id))

@@ -1,0 +1,13 @@
+-- Delete an endpoint that still has the version that was read.
+--
+-- WHEN FULL  runs
+-- KEYS  endpoints, endpoint_health
+-- ARGV  endpoint_id, version (that was read)
+-- RETURNS  1, or 0 if the version has changed or the endpoint is deleted already
+local before = redis.call("HGET", endpoints_key, endpoint_id)
+if not before or string.match(before, "^%d+") ~= version then
+  return 0
+end
+redis.call("HDEL", endpoints_key, endpoint_id)
+redis.call("DEL", endpoint_health_key)
+return 1
