@@ -69,6 +69,7 @@ def from_environment() -> FastAPI:
     """Build the app for ``uvicorn --factory service.app:from_environment``."""
     process_memory.protect()  # a child of `serve --workers` starts without the command line
     log.catch_uncaught()
-    app = create_app(Settings())
-    log.get(__name__).info("process_started", **build_info.describe())
+    settings = Settings()
+    app = create_app(settings)
+    log.get(__name__).info("process_started", **build_info.describe(), settings=settings.describe())
     return app

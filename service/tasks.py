@@ -19,7 +19,8 @@ from service.config.redis_urls import Sentinels
 from service.config.settings import Settings
 from service.domain.work_queue import WorkQueue
 from service.errors import StoreUnavailable
-from service.observability import log, metrics
+from service.observability import metrics
+from service.observability.outages import OutageLog
 
 
 def task_name(work_queue: WorkQueue) -> str:
@@ -131,7 +132,7 @@ class Nudger:
         self._idle = asyncio.Event()
         self._idle.set()
         self._thread = ThreadPoolExecutor(1, "nudger")  # kombu is synchronous
-        self._log = log.get(__name__)
+        self._outage = OutageLog("broker")
         self._task: asyncio.Task[None] | None = None
 
     def serve(self, work_queue: WorkQueue, claim_soon: Callable[[], bool]) -> None:
@@ -184,9 +185,10 @@ class Nudger:
         try:
             self.app.send_task(task_name(work_queue), queue=QUEUE_OF[work_queue])
             metrics.NUDGES.labels(work_queue, "sent").inc()
+            self._outage.succeeded()
         except Exception as error:  # noqa: BLE001  (a hint: workers claim once a second without it)
             metrics.NUDGES.labels(work_queue, "failed").inc()
-            self._log.warning("wakeup_failed", work_queue=work_queue, error=type(error).__name__)
+            self._outage.failed(type(error).__name__)
 
 
 class EverySecond(schedule):  # type: ignore[misc]  # Celery is not annotated

@@ -20,8 +20,8 @@ from celery import beat
 from service.config.settings import Settings
 from service.domain.work_queue import WorkQueue
 from service.errors import StoreUnavailable
-from service.observability import log
 from service.observability.health_server import LivenessProbe
+from service.observability.outages import OutageLog
 from service.store.queues.due import DueStore
 from service.store.redis import health
 from service.store.redis.client import Redis
@@ -78,7 +78,9 @@ class BeatStore:
 
 
 class Scheduler(beat.Scheduler):  # type: ignore[misc]  # Celery is not annotated
-    _broker_refuses = False
+    @cached_property
+    def outage(self) -> OutageLog:
+        return OutageLog("broker")
 
     @cached_property
     def store(self) -> BeatStore:
@@ -95,11 +97,9 @@ class Scheduler(beat.Scheduler):  # type: ignore[misc]  # Celery is not annotate
         try:
             sent = super().apply_async(entry, *args, **kwargs)
         except beat.SchedulingError as error:  # the broker is unavailable, or is a full Redis
-            if not self._broker_refuses:  # logged once until a hint is sent again: there are four a second
-                log.get(__name__).warning("wakeup_failed", work_queue=entry.name, error=str(error))
-            self._broker_refuses = True
+            self.outage.failed(type(error.__cause__ or error).__name__)
             return None
-        self._broker_refuses = False
+        self.outage.succeeded()
         return sent
 
     def close(self) -> None:
@@ -117,8 +117,10 @@ class Scheduler(beat.Scheduler):  # type: ignore[misc]  # Celery is not annotate
         Celery's own method waits up to half a minute between two attempts.
         """
 
-        def failed(error: Exception, seconds: float) -> None:
+        def failed(error: Exception, _seconds: float) -> None:
             self._report_alive()
-            log.get(__name__).warning("broker_unavailable", error=type(error).__name__, retry_in=seconds)
+            self.outage.failed(type(error).__name__)
 
-        return self.connection.ensure_connection(failed, None, interval_max=_LONGEST_WAIT_SECONDS)
+        connected = self.connection.ensure_connection(failed, None, interval_max=_LONGEST_WAIT_SECONDS)
+        self.outage.succeeded()
+        return connected

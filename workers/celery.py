@@ -1,8 +1,11 @@
 """The Celery app of the workers and of beat: the shared configuration, the tasks, beat's schedule, signal handlers."""
 
+import os
+import warnings
 from functools import cache
 from typing import Any
 
+from celery.exceptions import SecurityWarning
 from celery.signals import (
     beat_init,
     celeryd_init,
@@ -15,7 +18,7 @@ from service import build_info, process_memory
 from service.config.settings import Settings
 from service.observability import health_server, log
 from service.tasks import beat_schedule, celery_app
-from workers import worker_process
+from workers import broker_log, worker_process
 
 settings = Settings()
 app = celery_app(settings)
@@ -27,6 +30,9 @@ app.conf.update(
     worker_pool="threads",
     worker_concurrency=8,
     worker_disable_rate_limits=True,
+    # Two warnings about each lost connection. Both settings have no effect on tasks without acknowledgements.
+    worker_cancel_long_running_tasks_on_connection_loss=True,
+    worker_enable_prefetch_count_reduction=False,
 )
 
 
@@ -42,7 +48,11 @@ def _configure_logging(**_: Any) -> None:
 @cache
 def _announce() -> None:
     """Write the process's first line once: both signals configure logging."""
-    log.get(__name__).info("process_started", **build_info.describe())
+    broker_log.install()
+    log.get(__name__).info("process_started", **build_info.describe(), settings=settings.describe())
+    warnings.filterwarnings("ignore", category=SecurityWarning)  # a paragraph, in place of the next line
+    if os.geteuid() == 0:
+        log.get(__name__).warning("running_as_root", remedy="Run it as a user without privileges.")
 
 
 @worker_init.connect  # type: ignore[untyped-decorator]

@@ -16,6 +16,7 @@ from service.domain.work_queue import WorkQueue
 from service.errors import StoreUnavailable
 from service.observability import log, tracing
 from service.observability.health_server import LivenessProbe, serve
+from service.observability.outages import log_store_failure
 from service.runtime import Runtime, open_runtime
 from service.store.state.heartbeats import INTERVAL
 from service.tasks import QUEUE_OF
@@ -61,9 +62,7 @@ class WorkerProcess:
         try:
             claim.result(_CLAIM_SECONDS)
         except StoreUnavailable as error:
-            log.get(__name__).warning(
-                "redis_unavailable", operation="claim", work_queue=work_queue.value, error=error.detail
-            )
+            log_store_failure(log.get(__name__), error, operation="claim", work_queue=work_queue.value)
 
     def close(self) -> None:
         """Stop claiming, wait for running work up to its grace, and close all connections."""

@@ -25,11 +25,12 @@ class SecretFileError(SettingsError):
 
 def is_secret(field: FieldInfo) -> bool:
     """Return whether the value is a secret, or has one in it, as the URL of Redis may have."""
-    return field.repr is False or _has_secret(field.annotation)
+    return field.repr is False or holds_secret(field.annotation)
 
 
-def _has_secret(annotation: Any) -> bool:
-    return annotation is SecretStr or any(_has_secret(part) for part in get_args(annotation))
+def holds_secret(annotation: Any) -> bool:
+    """Return whether a value of this type is a secret."""
+    return annotation is SecretStr or any(holds_secret(part) for part in get_args(annotation))
 
 
 class SecretFiles(PydanticBaseSettingsSource):

@@ -19,9 +19,10 @@ from service.config.groups.store import StoreSettings
 from service.config.groups.streams import StreamSettings
 from service.config.groups.videos import VideoSettings
 from service.config.groups.webhooks import WebhookSettings
-from service.config.secret_files import SecretFiles
+from service.config.secret_files import SecretFiles, holds_secret
 
 PREFIX: Final = "GATEWAY_"
+_REDACTED: Final = "[redacted]"
 
 
 class Settings(
@@ -72,6 +73,14 @@ class Settings(
             PREFIX + name.upper(): _as_variable(getattr(self, name))
             for name in sorted(self.model_fields_set)
             if getattr(self, name) is not None or type(self).model_fields[name].default is not None
+        }
+
+    def describe(self) -> dict[str, str]:
+        """Return the given settings for the log, without secrets. The log removes logins from URLs."""
+        return {
+            name: _REDACTED if holds_secret(field.annotation) else _as_variable(getattr(self, name))
+            for name, field in sorted(type(self).model_fields.items())
+            if name in self.model_fields_set
         }
 
 

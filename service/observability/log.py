@@ -147,6 +147,7 @@ def _configure_foreign(level: str, sink: "_Sink", serialize: Serialize) -> None:
             foreign_pre_chain=[
                 structlog.stdlib.add_logger_name,
                 structlog.stdlib.ExtraAdder(),
+                _without_colors,
                 lambda _logger, _method, line: {**_context_fields.get(), **line},
                 structlog.processors.add_log_level,
                 structlog.processors.format_exc_info,
@@ -162,6 +163,11 @@ def _configure_foreign(level: str, sink: "_Sink", serialize: Serialize) -> None:
     root.setLevel(level)
     for name in _CHATTY:
         logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def _without_colors(_logger: Any, _method: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    line.pop("color_message", None)  # uvicorn's message again, with escape sequences for a terminal
+    return line
 
 
 class _BytesHandler(logging.Handler):

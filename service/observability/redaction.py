@@ -30,7 +30,7 @@ _PATTERNS: Final = tuple(
             r"(sgk_(?:[0-9a-z]{1,40}_)?)[^\s\"'\\,;&)}\]>]+",  # an API key; its id is not secret
             r"(whsec_|whsk_)[\w+/=-]+",  # a signing secret of webhooks
             rf"(callbacks{_SLASH}fal{_SLASH}\w+{_SLASH})(?!\{{)[^\s\"'\\/?#&%]+",  # also inside the query of a URL
-            r"(://)[^\s/]{0,512}(?=@)",  # a login
+            r"(://)[^\s/]{1,512}(?=@)",  # a login
             r"(?<=[\w/.%-])(\?[\w.~-]{1,100}=)[^\s\"'<>\\]+",  # a query: the signature of a signed URL
         ),
     )

@@ -4,11 +4,13 @@ import json
 import os
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from service.cli.dev.stack import Stack
 from tests.e2e.conftest import TenantClient
 from tests.guards.repository import ROOT
 from tests.support import factories
@@ -22,6 +24,7 @@ def test_processes_write_only_json(own_tenant: TenantClient) -> None:
     stack = own_tenant.stack
     made = own_tenant.create()
     own_tenant.ended(made["id"])
+    stop_and_restart_redis(stack)
     for name in ("beat", "worker", "gateway"):
         stack.children[name].end()
 
@@ -37,14 +40,40 @@ def test_processes_write_only_json(own_tenant: TenantClient) -> None:
     for lines in filter(None, logs.values()):  # beat may be stopped before it has started
         assert lines[0]["event"] == "process_started"
         assert {"version", "commit"} <= lines[0].keys()
+        assert lines[0]["settings"]["secret_key"] == "[redacted]"
+        assert lines[0]["settings"]["redis_url"] == stack.redis.url
+        outages = [line["event"] for line in lines if line["event"].endswith("available")]
+        assert len(outages) == len(set(outages)), "one line for each outage, and one for its end"
+        assert not any("Traceback" in json.dumps(line) for line in lines)
     about = [line for lines in logs.values() for line in lines if line.get("generation_id") == made["id"]]
     moves = [(line["before"], line["status"]) for line in about if line["event"] == "generation_transition"]
     assert {("queued", "submitting"), ("submitting", "submitted")} <= set(moves)
     assert {line["tenant"] for line in about if line["event"] != "callback_received"} == {stack.tenant_id}, (
         "fal does not name the tenant"
     )
+    (create,) = (line for line in logs["gateway"] if line.get("status") == 202 and line["event"] == "request")
+    assert create["client"] == "127.0.0.1"
+    assert stack.api_key.startswith(f"sgk_{create['key_id']}_")
     assert any("uvicorn" in line.get("logger", "") for line in logs["gateway"]), "including lines of libraries"
     assert any("celery" in line.get("logger", "") for line in logs["worker"])
+
+
+def stop_and_restart_redis(stack: Stack) -> None:
+    """Worker and beat notice that Redis is gone, and that it is back."""
+    stack.redis.kill()
+    wait_for_lines(stack, "unavailable")
+    stack.redis.restart()
+    wait_for_lines(stack, "available")
+
+
+def wait_for_lines(stack: Stack, state: str) -> None:
+    for name, server in (("worker", "broker"), ("worker", "redis"), ("beat", "redis")):
+        has_line = partial(is_logged, stack.folder / f"{name}.log", f"{server}_{state}")
+        stack.children[name].wait_until(has_line)
+
+
+def is_logged(path: Path, event: str) -> bool:
+    return f'"event":"{event}"' in path.read_text()
 
 
 @pytest.mark.parametrize("thread", [False, True], ids=["process", "thread"])

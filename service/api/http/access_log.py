@@ -7,6 +7,7 @@ from typing import Any, Final
 from prometheus_client import Histogram
 from starlette.types import Scope
 
+from service.api.http.client_address import client_address
 from service.observability import log, metrics
 
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -20,6 +21,7 @@ class _Call:
     route: str
     status: int
     seconds: float
+    client: str | None
 
 
 class AccessLog:
@@ -42,7 +44,7 @@ class AccessLog:
         route = getattr(scope.get("route"), "path", "unmatched")
         if not self._pending:
             asyncio.get_running_loop().call_soon(self._flush, context=log.fresh_context())
-        self._pending.append(_Call(log.get_context(), method, route, status, seconds))
+        self._pending.append(_Call(log.get_context(), method, route, status, seconds, client_address(scope)))
 
     def _flush(self) -> None:
         calls, self._pending = self._pending, []
@@ -65,4 +67,5 @@ def _line(call: _Call) -> dict[str, Any]:
         "route": call.route,
         "status": call.status,
         "ms": round(call.seconds * 1000, 2),
+        "client": call.client,
     }

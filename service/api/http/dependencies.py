@@ -23,6 +23,7 @@ from service.errors import Malformed, NotFound, RateLimited, Unauthenticated
 from service.observability import log
 from service.runtime import Runtime
 from service.store.tenants.rates import RateLimitResult
+from service.usecases.tenants.authentication import Caller
 
 LONGEST_WAIT: Final = 60
 #: Description of both parameters, so that a reader of one learns of the other.
@@ -52,10 +53,15 @@ async def authenticate_and_rate_limit(request: Request, key: str, scope: Scope) 
     Raises Unauthenticated, Forbidden, RateLimited.
     """
     caller = await runtime(request).tenants.authenticator.authenticate(key, scope)
-    request.scope["tenant"] = caller.tenant.id
-    log.bind(tenant=caller.tenant.id)
+    note_caller(request, caller)
     await count_call(request, caller.tenant)
     return caller.tenant
+
+
+def note_caller(request: Request, caller: Caller) -> None:
+    """Put the tenant into the scope, and tenant and key into the log context."""
+    request.scope["tenant"] = caller.tenant.id
+    log.bind(tenant=caller.tenant.id, key_id=caller.key.id)
 
 
 async def count_call(request: Request, tenant: Tenant) -> None:

@@ -25,7 +25,7 @@ _ENCODED_SLASH: Final = re.compile(rb"%2[fF]")
 _NOSNIFF: Final = (b"x-content-type-options", b"nosniff")
 _NO_STORE: Final = (b"cache-control", b"no-store")
 #: What the access log reads of the scope after a continuation. Dropping the rest saves another 2 kB per stream.
-_LOGGED: Final = ("method", "route")
+_LOGGED: Final = ("method", "route", "client")
 
 
 class RequestContextMiddleware:
@@ -69,7 +69,7 @@ class RequestContextMiddleware:
         try:
             await self._app(inner, receive, send_with_headers)
             if (continuation := inner.pop(REST, None)) is not None:
-                inner = {name: inner[name] for name in _LOGGED}
+                inner = {name: inner.get(name) for name in _LOGGED}
                 await continuation(receive, send_with_headers)
         finally:
             release_memory(inner)

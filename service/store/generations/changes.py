@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from typing import Final, Self
 
 from service.errors import StoreUnavailable
-from service.observability import log
 from service.store import keys
 from service.store.redis.client import Redis
 
@@ -62,7 +61,6 @@ class ChangeFeed:
         self._subscriptions: defaultdict[str, set[Subscription]] = defaultdict(set)
         self._released = False
         self._task: asyncio.Task[None] | None = None
-        self._log = log.get(__name__)
 
     async def __aenter__(self) -> Self:
         self._task = asyncio.create_task(self._listen_forever(), name="changes")
@@ -111,16 +109,10 @@ class ChangeFeed:
         return self._released
 
     async def _listen_forever(self) -> None:
-        is_logged = False
         while True:
-            try:
+            with contextlib.suppress(StoreUnavailable):  # the client logs an outage once
                 async with self._redis.subscribed(keys.CHANGES) as messages:
-                    is_logged = False
                     async for message in messages:
                         for subscription in self._subscriptions.get(message.decode(), ()):
                             subscription.notify()
-            except StoreUnavailable as error:
-                if not is_logged:  # once for each interruption
-                    self._log.warning("change_feed_lost", error=error.detail)
-                is_logged = True
             await asyncio.sleep(_RECONNECT_SECONDS)

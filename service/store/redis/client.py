@@ -23,6 +23,7 @@ from redis.exceptions import NoScriptError, RedisError
 
 from service.errors import StoreUnavailable
 from service.observability import metrics
+from service.observability.outages import OutageLog
 from service.store.keys import STORED_BYTES
 from service.store.redis.commands import GROWS, READS, name_of
 from service.store.redis.connections import open_pool
@@ -79,6 +80,7 @@ class Redis:
         self._requests: deque[_Request] = deque()
         self._idle: deque[asyncio.Future[None]] = deque()
         self._tasks: list[asyncio.Task[None]] = []
+        self._outage = OutageLog("redis")
         self._failed_at = 0.0
         """Time of the last failed exchange: older connections are checked before their next use."""
 
@@ -170,9 +172,11 @@ class Redis:
                 await connection.connect()
                 await connection.send_command("SUBSCRIBE", channel)
                 await connection.read_response()
+            self._outage.succeeded()
             yield self._messages(connection)
         except (RedisError, OSError, TimeoutError) as error:
-            raise StoreUnavailable(f"The subscription was lost ({type(error).__name__}).") from error
+            self._outage.failed(type(error).__name__)
+            raise StoreUnavailable(f"The subscription was lost ({type(error).__name__}).", is_outage=True) from error
         finally:
             await connection.disconnect(nowait=True)
 
@@ -239,12 +243,15 @@ class Redis:
                 await self._send_batch(connection, batch)
         except (RedisError, OSError, TimeoutError) as error:  # a refused handshake too: the task must never end
             self._failed_at = time.monotonic()
+            self._outage.failed(type(error).__name__)
             await connection.disconnect(nowait=True)
             _fail([*batch, *self._overdue()], f"The store did not answer ({type(error).__name__}).")
             return False
         except asyncio.CancelledError:
             _fail(batch, _STOPPING)
             raise
+        if self._outage.is_open:
+            self._outage.succeeded()
         return True
 
     def _overdue(self) -> Iterator[_Request]:
@@ -276,7 +283,7 @@ class Redis:
 
 def _fail(requests: Iterable[_Request], reason: str) -> None:
     for _, future, *_ in requests:
-        _resolve(future, StoreUnavailable(reason))
+        _resolve(future, StoreUnavailable(reason, is_outage=True))
 
 
 def _resolve(future: asyncio.Future[Any], value: Any) -> None:

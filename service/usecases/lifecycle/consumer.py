@@ -8,6 +8,7 @@ from typing import Final
 from service.domain.work_queue import WorkQueue
 from service.errors import StoreUnavailable
 from service.observability import log, metrics
+from service.observability.outages import log_store_failure
 from service.store.queues.due import Claim, Claimed
 from service.usecases.lifecycle.leases import LeaseKeeper
 
@@ -159,7 +160,7 @@ class Consumer:
                 self._claim_again = True
         except StoreUnavailable as error:
             metrics.WORK_ITEMS_FAILED.labels(self.work_queue).inc()
-            self._log.warning("redis_unavailable", operation="process_item", error=error.detail)
+            log_store_failure(self._log, error, operation="process_item")
         except Exception:  # noqa: BLE001  (one bad item must not stop the others; it is due again when its lease expires)
             metrics.WORK_ITEMS_FAILED.labels(self.work_queue).inc()
             self._log.exception("work_item_failed")

@@ -10,6 +10,7 @@ from service.domain.outcomes import Accepted, Locked, NotSubmitted, Rejected, Su
 from service.domain.work_queue import WorkQueue
 from service.errors import StoreUnavailable
 from service.observability import log, metrics
+from service.observability.outages import log_store_failure
 from service.store.gate.gate import GateStore, Noted, Signal
 from service.tasks import Nudger
 
@@ -37,7 +38,7 @@ class DispatchGate:
         try:
             noted = await self._store.note(signal, reason, self._clock(), generation_id=g.id, tenant_id=g.tenant_id)
         except StoreUnavailable as error:  # the next submit has the same outcome
-            self._log.warning("redis_unavailable", operation="note_submit", error=error.detail)
+            log_store_failure(self._log, error, operation="note_submit")
             return Noted()
         match noted.change:
             case "shut":
@@ -85,7 +86,7 @@ class DispatchGate:
                 reason, self._clock(), generation_id=generation_id, tenant_id=tenant_id, sent_at=sent_at, enough=enough
             )
         except StoreUnavailable as error:  # repeated by the next refused poll
-            self._log.warning("redis_unavailable", operation="note_lock", error=error.detail)
+            log_store_failure(self._log, error, operation="note_lock")
             return
         if shut:
             self._report_closed("locked", reason)

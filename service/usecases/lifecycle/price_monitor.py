@@ -8,6 +8,7 @@ from service.domain.outcomes import Canceled, Failed, ResultOutcome, Succeeded
 from service.domain.pricing import EstimateReason, Rates, expected_units
 from service.errors import StoreUnavailable
 from service.observability import log, metrics
+from service.observability.outages import log_store_failure
 from service.store.money.prices import PriceStore
 
 #: So many consecutive successes of one resolution with other billed units than expected mean that the price changed.
@@ -65,5 +66,5 @@ class PriceMonitor:
                     units=str(units),
                     expected=f"{least:.3f} to {most:.3f}",
                 )
-        except StoreUnavailable:
-            self._log.warning("redis_unavailable", operation="check_price")  # one comparison is lost; the end is saved
+        except StoreUnavailable as error:
+            log_store_failure(self._log, error, operation="check_price")  # one comparison is lost; the end is saved

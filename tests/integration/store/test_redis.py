@@ -5,7 +5,6 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from redis.exceptions import ResponseError
@@ -83,27 +82,6 @@ async def test_change_feed_notifies_subscription(redis: Redis) -> None:
                 await asyncio.sleep(0.01)
             await asyncio.wait_for(watch.wait(within=60), 30)
         assert not changes._subscriptions
-
-
-async def test_change_feed_lost_is_logged_once(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
-    tries = 0
-
-    def away(_: str) -> None:
-        nonlocal tries
-        tries += 1
-        raise StoreUnavailable("away")
-
-    monkeypatch.setattr("service.store.generations.changes._RECONNECT_SECONDS", 0)
-    monkeypatch.setattr(redis, "subscribed", away)
-    told: list[str] = []
-    changes = ChangeFeed(redis)
-    monkeypatch.setattr(changes, "_log", SimpleNamespace(warning=lambda text, **_: told.append(text)))
-    async with changes:
-        for _ in range(1000):
-            if tries > 3:
-                break
-            await asyncio.sleep(0)
-    assert (tries > 3, len(told)) == (True, 1)
 
 
 async def test_argument_that_cannot_be_packed_fails_only_its_caller(redis: Redis) -> None:
