@@ -16,6 +16,7 @@ from starlette.responses import HTMLResponse, Response
 from starlette.staticfiles import StaticFiles
 
 import service
+from service.api.http.path_prefix import PREFIX
 from service.api.http.responses import json_response
 from service.api.openapi.page import people_document
 from service.errors import NotFound
@@ -29,6 +30,8 @@ _OPTIONS: Final[dict[str, Any]] = {
     "filter": True,
 }
 _INLINE_SCRIPT: Final = re.compile(rb"<script>(.*?)</script>", re.DOTALL)
+#: Paths of this gateway in the index: targets of links, and code.
+_OWN_PATH: Final = re.compile(rb"(?:\]\(|`)(?=/)")
 _PACKAGE: Final = Path(service.__file__).parent
 #: In a wheel, and in a checkout.
 _FOLDERS: Final = (_PACKAGE / "documents", _PACKAGE.parent / "docs")
@@ -40,13 +43,15 @@ def router() -> APIRouter:
     pages = _pages()
 
     @routes.get("/docs")
-    async def swagger_ui() -> HTMLResponse:
+    async def swagger_ui(request: Request) -> HTMLResponse:
+        prefix = request.scope.get(PREFIX, "")
+        assets = f"{prefix}{ASSETS}"
         page = get_swagger_ui_html(
-            openapi_url=_DOCUMENT,
+            openapi_url=f"{prefix}{_DOCUMENT}",
             title="Seedance Gateway",
-            swagger_js_url=f"{ASSETS}/swagger-ui-bundle.js",
-            swagger_css_url=f"{ASSETS}/swagger-ui.css",
-            swagger_favicon_url=f"{ASSETS}/favicon.png",
+            swagger_js_url=f"{assets}/swagger-ui-bundle.js",
+            swagger_css_url=f"{assets}/swagger-ui.css",
+            swagger_favicon_url=f"{assets}/favicon.png",
             swagger_ui_parameters=_OPTIONS,
         )
         page.headers.update(_page_headers(bytes(page.body)))
@@ -57,8 +62,10 @@ def router() -> APIRouter:
         return json_response(people_document(request.app.openapi()))
 
     @routes.get("/llms.txt")
-    async def index() -> Response:
-        return _response(pages, "/llms.txt", "text/plain")
+    async def index(request: Request) -> Response:
+        prefix = request.scope.get(PREFIX, "").encode()
+        body = bytes(_response(pages, "/llms.txt", "text/plain").body)
+        return Response(_OWN_PATH.sub(rb"\g<0>" + prefix, body), media_type="text/plain")
 
     @routes.get("/docs/{page:path}")
     async def document(page: str) -> Response:

@@ -7,6 +7,7 @@ from starlette.responses import RedirectResponse
 from typing_extensions import TypedDict
 
 from service.api.http.dependencies import runtime
+from service.api.http.path_prefix import PREFIX
 from service.api.http.responses import json_response
 from service.api.schemas import problems
 from service.domain.described import described
@@ -83,4 +84,5 @@ async def index(request: Request) -> Response:
     """Lead people to the page, and programs to the document."""
     if "text/html" in request.headers.get("accept", ""):
         return RedirectResponse("/docs")
-    return json_response({"name": "seedance-gateway", "docs": "/docs", "openapi": "/openapi.json"})
+    prefix = request.scope.get(PREFIX, "")
+    return json_response({"name": "seedance-gateway", "docs": f"{prefix}/docs", "openapi": f"{prefix}/openapi.json"})

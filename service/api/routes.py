@@ -20,7 +20,7 @@ from service.api.v1 import (
 )
 
 
-def install(app: FastAPI) -> None:
+def install(app: FastAPI, *, path_prefix: str = "") -> None:
     for router in (
         generations.create_router,
         generations.router,
@@ -50,4 +50,4 @@ def install(app: FastAPI) -> None:
         app.router.routes.extend(router.routes)  # include_router would match the path of every request twice
     app.mount(docs.ASSETS, docs.assets())
     app.router.routes.extend(docs.router().routes)
-    describe(app)
+    describe(app, path_prefix=path_prefix)

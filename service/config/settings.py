@@ -2,6 +2,7 @@
 
 import json
 import re
+from base64 import b64encode
 from datetime import timedelta
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
@@ -61,11 +62,12 @@ class Settings(
         return self.fal_timeout + self.shutdown_grace
 
     def secrets(self) -> set[str]:
-        """Values to redact from logs: keys, whole and in halves, tokens, and the passwords of Redis and broker."""
+        """Values to redact from logs: keys, whole and in halves, tokens, the passwords of Redis, broker and proxies."""
         values = (getattr(self, name) for name in type(self).model_fields)
         whole = {value.get_secret_value() for value in values if isinstance(value, SecretStr)}
         parts = {part.strip() for value in whole for part in re.split("[,:]", value)}
-        return (whole | parts | _passwords(self.redis_url) | _passwords(self.broker_url or "")) - {""}
+        urls = (self.redis_url, self.broker_url, self.fal_proxy_url, self.media_proxy_url)
+        return (whole | parts).union(*(_passwords(url) for url in urls if url is not None)) - {""}
 
     def environment(self) -> dict[str, str]:
         """Return the variables that give another process these settings. They include secrets: never log them."""
@@ -85,10 +87,11 @@ class Settings(
 
 
 def _passwords(url: str) -> set[str]:
-    """Return the passwords of a URL, both percent-encoded and decoded."""
-    logins = (part.rpartition("@")[0] for part in urlsplit(url).netloc.split(","))
+    """Return the passwords of a URL, percent-encoded and decoded, and its logins as a header has them."""
+    logins = {part.rpartition("@")[0] for part in urlsplit(url).netloc.split(",")}
     encoded = {login.partition(":")[2] for login in logins}
-    return encoded | {unquote(password) for password in encoded}
+    basic = {b64encode(unquote(login).encode()).decode() for login in logins if login}
+    return encoded | {unquote(password) for password in encoded} | basic
 
 
 def _as_variable(value: Any) -> str:

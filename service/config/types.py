@@ -19,6 +19,12 @@ _HEX: Final = re.compile(r"[0-9a-fA-F]+")
 #: Words of placeholders. A random key has one in less than one case of ten thousand.
 _WORDS: Final = ("secret", "passw", "change", "example", "gateway", "qwerty", "random")
 _PRINTABLE_ASCII: Final = re.compile(r"[!-~]+")
+_PREFIX: Final = re.compile(r"(/[A-Za-z0-9._~-]+)*")
+#: The first segments of the gateway's own paths. A public URL below one of them is ambiguous: behind a proxy that
+#: removes prefixes, ``/v1/generations`` is a route; behind another, it is ``/generations`` below the prefix ``/v1``.
+OWN_SEGMENTS: Final = frozenset(
+    {".well-known", "admin", "callbacks", "docs", "fal", "healthz", "llms.txt", "openapi.json", "readyz", "v1"}
+)
 _HOST: Final = re.compile(r"[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*")
 
 
@@ -59,6 +65,26 @@ def _sendable(value: SecretStr) -> SecretStr:
 
 def _without_last_slash(value: str) -> str:
     return str(HttpUrl(value)).rstrip("/")
+
+
+def _public_url(value: str) -> str:
+    url = _without_last_slash(value)
+    parts = urlsplit(url)
+    if "?" in url or "#" in url or "@" in parts.netloc:
+        raise ValueError("must be a scheme, a host and a path, without login, query and fragment")
+    if not _PREFIX.fullmatch(parts.path):
+        raise ValueError("its path may have letters, digits and . _ ~ - between single slashes")
+    if (first := parts.path.split("/")[1:2]) and first[0] in OWN_SEGMENTS:
+        raise ValueError(f"its path must not begin with /{first[0]}, with which routes of the gateway begin")
+    return url
+
+
+def _proxy_url(value: str) -> str:
+    parts = urlsplit(_with_valid_port(value))
+    # TLS to the proxy would be a second layer around the TLS of each connection, which not every client here supports.
+    if parts.scheme != "http" or not parts.hostname or parts.path.strip("/") or parts.query or parts.fragment:
+        raise ValueError("must be http://host:port or http://user:password@host:port")
+    return value.rstrip("/")
 
 
 def _redis_url(value: str) -> str:
@@ -112,6 +138,8 @@ Token = Annotated[SecretStr, AfterValidator(hard_to_guess)]
 SentToken = Annotated[Token, AfterValidator(_sendable)]
 Key = Annotated[SecretStr, AfterValidator(_sendable)]
 BaseUrl = Annotated[str, AfterValidator(_without_last_slash)]
+PublicUrl = Annotated[str, AfterValidator(_public_url)]
+ProxyUrl = Annotated[str, AfterValidator(_proxy_url)]
 RedisUrl = Annotated[str, AfterValidator(_redis_url)]
 BrokerUrl = Annotated[str, AfterValidator(_broker_url)]
 Seconds = Annotated[

@@ -7,6 +7,7 @@ from typing import Any, Final
 from fastapi import Request, Response
 from pydantic_core import to_json
 
+from service.api.http.path_prefix import PREFIX
 from service.domain.callback import without_secret
 from service.errors import GatewayError
 
@@ -24,7 +25,7 @@ def problem(error: GatewayError, request: Request) -> Response:
         "title": error.title,
         "status": error.status,
         "detail": error.detail,
-        "instance": without_secret(request.url.path),
+        "instance": request.scope.get(PREFIX, "") + without_secret(request.url.path),
         "code": error.code,
         "retryable": error.retryable,
         "request_id": request.scope.get("request_id", ""),

@@ -39,25 +39,25 @@ _TAGS: Final = {
     "callbacks": "For fal only.",
     "operations": "Health checks and metrics.",
 }
-_SERVERS: Final = [{"url": "/", "description": "The gateway that this document was fetched from"}]
+_SERVER: Final = "The gateway that this document was fetched from"
 _METHODS: Final = frozenset({"get", "put", "post", "delete", "options", "patch"})
 _PACKAGE: Final = "service.api."
 #: FastAPI's error schemas. The gateway responds with problem documents.
 _UNUSED: Final = ("HTTPValidationError", "ValidationError")
 
 
-def describe(app: FastAPI) -> None:
-    """Make ``app.openapi()`` answer the whole document; it is made once."""
+def describe(app: FastAPI, *, path_prefix: str = "") -> None:
+    """Make ``app.openapi()`` answer the whole document; it is made once. ``path_prefix``: in front of each path."""
 
     def document() -> dict[str, Any]:
         if app.openapi_schema is None:
-            app.openapi_schema = _document(app)
+            app.openapi_schema = _document(app, server=path_prefix or "/")
         return app.openapi_schema
 
     app.openapi = document  # type: ignore[method-assign]  # FastAPI's documented way to extend it
 
 
-def _document(app: FastAPI) -> dict[str, Any]:
+def _document(app: FastAPI, *, server: str) -> dict[str, Any]:
     for route in app.routes:
         if isinstance(route, APIRoute):
             route.operation_id = _operation_id(route)
@@ -68,7 +68,7 @@ def _document(app: FastAPI) -> dict[str, Any]:
         description=_DESCRIPTION,
         routes=app.routes,
         tags=[{"name": name, "description": text} for name, text in _TAGS.items()],
-        servers=_SERVERS,
+        servers=[{"url": server, "description": _SERVER}],
     )
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
     for unused in _UNUSED:

@@ -2,18 +2,20 @@
 
 from datetime import timedelta
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, Field, SecretStr, field_validator
 
-from service.config.types import BaseUrl, Seconds, SentToken, random_key
+from service.config.types import PublicUrl, Seconds, SentToken, random_key
 
 
 class AccessSettings(BaseModel):
     public_url: Annotated[
-        BaseUrl | None,
+        PublicUrl | None,
         Field(
             description="URL at which fal sends callbacks to this gateway and fal's clients call it; unset: no "
-            "callbacks, only polls, and `/fal` is disabled."
+            "callbacks, only polls, and `/fal` is disabled. A path in it is in front of every link, and a proxy may "
+            "remove it from requests or leave it."
         ),
     ] = None
     secret_key: Annotated[
@@ -62,6 +64,11 @@ class AccessSettings(BaseModel):
         for key in value.get_secret_value().split(","):
             random_key(key.strip())
         return value
+
+    @property
+    def path_prefix(self) -> str:
+        """The path of the public URL, like ``/video``; "" at the root of a host."""
+        return "" if self.public_url is None else urlsplit(self.public_url).path
 
     def secret_keys(self) -> list[str]:
         return [key.strip() for key in self.secret_key.get_secret_value().split(",") if key.strip()]

@@ -45,6 +45,8 @@ EVERYTHING: dict[str, Any] = {
     "fal_rest_url": "http://127.0.0.1:9/rest",
     "fal_api_url": "http://127.0.0.1:9/api",
     "fal_admin_key": SecretStr("hush-fal-admin:hush-fal-admin"),
+    "fal_proxy_url": "http://user:hush-fal-proxy@10.0.0.3:3128",
+    "media_proxy_url": "http://user:hush-media-proxy@10.0.0.4:3128",
     "fal_model": "bytedance/seedance-2.0/fast/image-to-video",
     "fal_timeout": timedelta(seconds=7, milliseconds=500),
     "public_url": "https://gateway.example.com",
@@ -365,3 +367,39 @@ def test_secret_refused_is_not_in_message(environment: pytest.MonkeyPatch, name:
         Settings()
 
     assert "hush" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "prefix"),
+    [
+        ("https://api.example.com", ""),
+        ("https://api.example.com/", ""),
+        ("https://api.example.com/video", "/video"),
+        ("https://api.example.com/video/eu-1/", "/video/eu-1"),
+        ("https://api.example.com/v10/v1", "/v10/v1"),
+    ],
+)
+def test_path_prefix_is_path_of_public_url(url: str, prefix: str) -> None:
+    found = factories.settings("redis://127.0.0.1:9/0", public_url=url)
+    assert (found.public_url, found.path_prefix) == (url.rstrip("/"), prefix)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "api.example.com/video",
+        "ftp://api.example.com",
+        "https://user:password@api.example.com",
+        "https://api.example.com/?a=b",
+        "https://api.example.com/a?",
+        "https://api.example.com/a#b",
+        "https://api.example.com//video",
+        "https://api.example.com/a%20b",
+        "https://api.example.com/v1",
+        "https://api.example.com/fal/video",
+        "https://api.example.com/docs/",
+    ],
+)
+def test_public_url_of_another_form_is_refused(url: str) -> None:
+    with pytest.raises(ValidationError, match="public_url"):
+        factories.settings("redis://127.0.0.1:9/0", public_url=url)
