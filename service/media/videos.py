@@ -18,6 +18,8 @@ _READ_BYTES: Final = 256 * 1024
 _SIGNED_FOR: Final = timedelta(minutes=15)
 #: Timeout of one request to the store; a whole copy may take longer.
 _SECONDS: Final = 30.0
+#: The credential services of the clouds, which answer this machine only.
+_NEVER_PROXIED: Final = "169.254.0.0/16,fd00:ec2::/32,metadata.google.internal"
 
 
 class VideoStoreUnavailable(Exception):
@@ -31,7 +33,7 @@ class VideoMissing(Exception):
 class VideoStore:
     """``s3://bucket/prefix`` (credentials and endpoint from ``AWS_*``), ``gs://…`` (``GOOGLE_*``), ``file:///folder``."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, proxy: str | None = None) -> None:
         import obstore  # noqa: PLC0415  (4 MB in every process, and most deployments store no videos)
         from obstore.exceptions import BaseError  # noqa: PLC0415
         from obstore.store import GCSStore, LocalStore, S3Store, from_url  # noqa: PLC0415
@@ -50,6 +52,7 @@ class VideoStore:
                     "allow_http": True,  # for endpoints that the operator names; AWS and Google use https
                     "connect_timeout": timedelta(seconds=5),
                     "timeout": timedelta(seconds=_SECONDS),
+                    **({} if proxy is None else {"proxy_url": proxy, "proxy_excludes": _NEVER_PROXIED}),
                 },
                 retry_config={"max_retries": 2, "retry_timeout": timedelta(seconds=_SECONDS)},
             )

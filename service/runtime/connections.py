@@ -87,18 +87,20 @@ async def open_connections(settings: Settings, clock: Callable[[], datetime]) ->
     """Open all clients; close them in reverse order. ``clock``: local time, which Redis corrects."""
     key, timeout = settings.fal_key.get_secret_value(), settings.fal_timeout.total_seconds()
     guard = AddressGuard(settings.webhook_allowed_networks, allowed_hosts=settings.webhook_allowed_hosts)
-    resolver = Resolver()
+    resolver, proxy = Resolver(), settings.fal_proxy_url
     hosts = FalHosts(settings.fal_media_hosts, (settings.fal_queue_url, settings.fal_rest_url))
     async with (
         _redis(settings) as redis,
         _redis(settings, connections=_REPORT_CONNECTIONS) as reports,
         _measured(redis, clock) as store_clock,
         Nudger(celery_app(settings), flag=DueStore(redis).flag_hint) as nudger,
-        FalClient(queue_url=settings.fal_queue_url, key=key, model=settings.fal_model, timeout=timeout) as fal,
-        Verifier(rest_url=settings.fal_rest_url) as verifier,
+        FalClient(
+            queue_url=settings.fal_queue_url, key=key, model=settings.fal_model, timeout=timeout, proxy=proxy
+        ) as fal,
+        Verifier(rest_url=settings.fal_rest_url, proxy=proxy) as verifier,
         _billing(settings) as billing,
-        FalStorage(hosts, rest_url=settings.fal_rest_url, key=key, timeout=timeout) as storage,
-        FalFiles(hosts) as files,
+        FalStorage(hosts, rest_url=settings.fal_rest_url, key=key, timeout=timeout, proxy=proxy) as storage,
+        FalFiles(hosts, proxy=proxy) as files,
         Sender(
             guard,
             timeout_seconds=settings.webhook_timeout.total_seconds(),
@@ -126,7 +128,7 @@ async def open_connections(settings: Settings, clock: Callable[[], datetime]) ->
             image_probe=probe,
             address_guard=guard,
             sender=sender,
-            video_store=None if settings.media_url is None else VideoStore(settings.media_url),
+            video_store=_video_store(settings),
         )
 
 
@@ -148,6 +150,10 @@ async def _measured(redis: Redis, local: Callable[[], datetime]) -> AsyncIterato
         yield clock
 
 
+def _video_store(settings: Settings) -> VideoStore | None:
+    return None if settings.media_url is None else VideoStore(settings.media_url, proxy=settings.media_proxy_url)
+
+
 def _billing(settings: Settings) -> AbstractAsyncContextManager[FalBilling | None]:
     if settings.fal_admin_key is None:
         return nullcontext()
@@ -156,6 +162,7 @@ def _billing(settings: Settings) -> AbstractAsyncContextManager[FalBilling | Non
         key=settings.fal_admin_key.get_secret_value(),
         endpoint_id=settings.fal_model,
         timeout=settings.fal_timeout.total_seconds(),
+        proxy=settings.fal_proxy_url,
     )
 
 

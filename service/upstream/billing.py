@@ -27,7 +27,16 @@ _NUMBER_LENGTH: Final = 40
 class FalBilling:
     """``GET /models/billing-events``, page by page."""
 
-    def __init__(self, *, api_url: str, key: str, endpoint_id: str, timeout: float, patience: float = 45.0) -> None:
+    def __init__(
+        self,
+        *,
+        api_url: str,
+        key: str,
+        endpoint_id: str,
+        timeout: float,
+        patience: float = 45.0,
+        proxy: str | None = None,
+    ) -> None:
         self._url = f"{api_url}/models/billing-events"
         self._headers = {
             "authorization": f"Key {key}",
@@ -38,6 +47,7 @@ class FalBilling:
         self.endpoint_id = endpoint_id
         self._timeout = timeout
         self._patience = patience
+        self._proxy = proxy
 
     async def __aenter__(self) -> Self:
         self._http = aiohttp.ClientSession(
@@ -45,6 +55,7 @@ class FalBilling:
             timeout=aiohttp.ClientTimeout(total=self._timeout),
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
+            proxy=self._proxy,
             trust_env=False,
         )
         return self

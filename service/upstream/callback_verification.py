@@ -39,7 +39,8 @@ _SIGNATURE: Final = re.compile(r"[0-9a-fA-F]{128}")  # 64 bytes
 class Verifier:
     """Verifies callbacks. Caches fal's keys for a day; concurrent refreshes share one fetch."""
 
-    def __init__(self, *, rest_url: str) -> None:
+    def __init__(self, *, rest_url: str, proxy: str | None = None) -> None:
+        self._proxy = proxy
         self._url = f"{rest_url}/.well-known/jwks.json"
         self._keys: tuple[Ed25519PublicKey, ...] = ()
         self._fetched_at: datetime | None = None
@@ -54,6 +55,7 @@ class Verifier:
             headers=IDENTITY,
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
+            proxy=self._proxy,
             trust_env=False,
         )
         return self

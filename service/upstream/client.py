@@ -21,6 +21,22 @@ _CONNECT_SECONDS: Final = 5.0
 
 #: Errors that httpx raises before it sends the first byte of a request.
 _NOT_SENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
+#: httpcore's event before it writes the head of a request. A CONNECT to a proxy is a request of its own.
+_HEAD_BEGINS: Final = "http11.send_request_headers.started"
+
+
+class _Tunnel:
+    """Notes whether a request waits for its tunnel through a proxy. Until the tunnel exists, nothing of it is sent.
+
+    A proxy may refuse the CONNECT, delay it, or close the connection: httpx raises the same errors as for the request
+    itself. Without httpcore's events, as after a change of their names, the request counts as sent.
+    """
+
+    is_awaited = False
+
+    async def __call__(self, event: str, about: dict[str, Any]) -> None:
+        if event == _HEAD_BEGINS:
+            self.is_awaited = about["request"].method == b"CONNECT"
 
 
 class FalClient:
@@ -30,7 +46,7 @@ class FalClient:
     call would be unknown. Reads can be repeated, so their connections are reused.
     """
 
-    def __init__(self, *, queue_url: str, key: str, model: str, timeout: float) -> None:
+    def __init__(self, *, queue_url: str, key: str, model: str, timeout: float, proxy: str | None = None) -> None:
         self._headers = {
             "authorization": f"Key {key}",
             "accept": "application/json",
@@ -38,6 +54,7 @@ class FalClient:
             **IDENTITY,
         }
         self._timeout = timeout
+        self._proxy = proxy
         self._submit_url = f"{queue_url}/{model}"
         self._requests_url = f"{queue_url}/{'/'.join(model.split('/')[:2])}/requests"  # status URLs drop the sub-path
 
@@ -48,6 +65,7 @@ class FalClient:
             timeout=httpx.Timeout(self._timeout, connect=connect),
             limits=httpx.Limits(max_keepalive_connections=0),
             follow_redirects=False,
+            proxy=self._proxy,
             trust_env=False,
         )
         self._reads = aiohttp.ClientSession(
@@ -56,6 +74,7 @@ class FalClient:
             timeout=aiohttp.ClientTimeout(total=self._timeout, sock_connect=connect),
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
+            proxy=self._proxy,
             trust_env=False,
         )
         return self
@@ -82,16 +101,20 @@ class FalClient:
         return f"{self._requests_url}/{quote(request_id, safe='')}"
 
     async def _post(self, arguments: dict[str, Any], params: dict[str, str]) -> Wire:
+        tunnel = _Tunnel()
         try:
             async with asyncio.timeout(self._timeout):  # httpx's own timeouts are per read, not in total
-                return await self._exchange(arguments, params)
+                return await self._exchange(arguments, params, tunnel)
         except _NOT_SENT as error:
             return NoHttpResponse(sent=False, reason=type(error).__name__)
         except (httpx.HTTPError, TimeoutError, AnswerTooLarge) as error:
-            return NoHttpResponse(sent=True, reason=type(error).__name__)
+            reason = f"Proxy{type(error).__name__.removeprefix('Proxy')}" if tunnel.is_awaited else type(error).__name__
+            return NoHttpResponse(sent=not tunnel.is_awaited, reason=reason)
 
-    async def _exchange(self, arguments: dict[str, Any], params: dict[str, str]) -> HttpResponse:
-        async with self._submits.stream("POST", self._submit_url, json=arguments, params=params) as response:
+    async def _exchange(self, arguments: dict[str, Any], params: dict[str, str], tunnel: _Tunnel) -> HttpResponse:
+        async with self._submits.stream(
+            "POST", self._submit_url, json=arguments, params=params, extensions={"trace": tunnel}
+        ) as response:
             content = await read_body(response.headers, response.aiter_raw())
         return read_response(response.status_code, response.headers, content)
 

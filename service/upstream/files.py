@@ -24,8 +24,9 @@ class NotAFalUrl(Exception):
 
 
 class FalFiles:
-    def __init__(self, hosts: FalHosts) -> None:
+    def __init__(self, hosts: FalHosts, *, proxy: str | None = None) -> None:
         self._hosts = hosts
+        self._proxy = proxy
 
     async def __aenter__(self) -> Self:
         self._http = aiohttp.ClientSession(
@@ -33,6 +34,7 @@ class FalFiles:
             headers={"user-agent": "seedance-gateway", "accept-encoding": "identity"},
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
+            proxy=self._proxy,
             trust_env=False,
         )
         return self

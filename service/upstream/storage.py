@@ -25,12 +25,14 @@ class UploadTarget:
 class FalStorage:
     """Uploads in the two steps of the official JavaScript client: initiate, then PUT the bytes."""
 
-    def __init__(self, hosts: FalHosts, *, rest_url: str, key: str, timeout: float) -> None:
+    def __init__(self, hosts: FalHosts, *, rest_url: str, key: str, timeout: float, proxy: str | None = None) -> None:
         self._hosts = hosts
         self._rest_url = rest_url
         self._key = key
         self._timeout = timeout
-        self._http = httpx.AsyncClient(headers=IDENTITY, timeout=timeout, follow_redirects=False, trust_env=False)
+        self._http = httpx.AsyncClient(
+            headers=IDENTITY, timeout=timeout, follow_redirects=False, proxy=proxy, trust_env=False
+        )
 
     async def __aenter__(self) -> Self:
         return self

@@ -1,5 +1,6 @@
 """fal's queue as a server whose jobs change only by a test. It also reports what fal would bill."""
 
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -86,14 +87,14 @@ class ScriptedFal:
 
 
 @asynccontextmanager
-async def scripted_fal() -> AsyncIterator[ScriptedFal]:
+async def scripted_fal(tls: ssl.SSLContext | None = None) -> AsyncIterator[ScriptedFal]:
     fal = ScriptedFal()
     app = web.Application()
     app.router.add_route("*", "/{tail:.*}", fal.answer)
     runner = web.AppRunner(app, shutdown_timeout=0, access_log=None)
     await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    fal.url = f"http://127.0.0.1:{runner.addresses[0][1]}/queue"
+    await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls).start()
+    fal.url = f"http{'s' if tls else ''}://127.0.0.1:{runner.addresses[0][1]}/queue"
     try:
         yield fal
     finally:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field
 
-from service.config.types import BaseUrl, Key, Seconds
+from service.config.types import BaseUrl, Key, ProxyUrl, Seconds
 
 
 class FalSettings(BaseModel):
@@ -20,6 +20,15 @@ class FalSettings(BaseModel):
         Field(
             description="fal key that may read billing events, in which reconciliation finds the request ids of "
             "unconfirmed submits; unset: no reconciliation.",
+        ),
+    ] = None
+    fal_proxy_url: Annotated[
+        ProxyUrl | None,
+        Field(
+            repr=False,
+            description="HTTP proxy of all connections to fal, `http://user:password@host:port`; unset: none. "
+            "Webhooks, probes of images and Redis are always connected directly. `HTTPS_PROXY` is not read for any of "
+            "these.",
         ),
     ] = None
     fal_model: Annotated[

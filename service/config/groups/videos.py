@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field
 
-from service.config.types import Seconds
+from service.config.types import ProxyUrl, Seconds
 
 
 class VideoSettings(BaseModel):
@@ -15,6 +15,15 @@ class VideoSettings(BaseModel):
             pattern=r"^(s3|gs)://[^/]+(/.*)?$|^file:///.+$",
             description="Store for copies of videos: `s3://bucket/prefix`, `gs://…`, `file:///…`; unset: videos are "
             "not copied, and results have fal's URLs.",
+        ),
+    ] = None
+    media_proxy_url: Annotated[
+        ProxyUrl | None,
+        Field(
+            repr=False,
+            description="HTTP proxy of the connections to the store of `GATEWAY_MEDIA_URL`, "
+            "`http://user:password@host:port`; credential services of clouds are connected directly. Unset: what "
+            "`HTTPS_PROXY` and `NO_PROXY` name, which only the client of this store reads.",
         ),
     ] = None
     media_timeout: Annotated[

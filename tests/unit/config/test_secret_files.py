@@ -14,6 +14,8 @@ SECRETS = {
     "secret_key": factories.SECRET_KEY,
     "admin_token": "hush-admin-token-of-some-length",
     "redis_url": "redis://:hush-password@10.0.0.1:6379/0",
+    "fal_proxy_url": "http://user:hush-password@10.0.0.3:3128",
+    "media_proxy_url": "http://user:hush-password@10.0.0.4:3128",
     "broker_url": "amqp://user:hush-password@10.0.0.2//",
 }
 
