@@ -313,7 +313,18 @@ def parse_create(body: bytes, limits: RequestLimits) -> CreateGeneration:
         Invalid: a field is missing, unknown, of the wrong type or out of range; one FieldError each.
 
     """
-    request = parse(_CREATE, body)
+    return _within(parse(_CREATE, body), limits)
+
+
+def parse_fields(fields: dict[str, Any], limits: RequestLimits) -> CreateGeneration:
+    """Check the fields of a create. Raises Invalid as ``parse_create``."""
+    try:
+        return _within(_CREATE.validate_python(fields), limits)
+    except ValidationError as error:
+        raise _translated(error) from None
+
+
+def _within(request: CreateGeneration, limits: RequestLimits) -> CreateGeneration:
     if faults := limits.faults(request):
         raise Invalid(*faults)
     return request

@@ -154,6 +154,19 @@ def parse_key(text: str) -> KeyText | None:
     return KeyText(key_id, secret)
 
 
+def from_fal_form(text: str) -> str:
+    """Return a key in the gateway's form. fal's form is ``<id>:<secret>``: some clients split it at the colon.
+
+    ``<id>:<key>`` and ``sgk_<id>:<rest of the key>`` are accepted; any other text is returned as it is, and no key.
+    """
+    first, colon, rest = text.partition(":")
+    if not colon:
+        return text
+    if first.startswith(f"{KEY_PREFIX}_"):
+        return f"{first}_{rest}"
+    return rest if rest.startswith(f"{KEY_PREFIX}_{first}_") else text
+
+
 def key_id(text: str) -> str:
     """Return the id in the text of a key that was authenticated."""
     return text.split("_")[1]

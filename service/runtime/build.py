@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 
@@ -59,6 +59,7 @@ class GenerationServices:
     resends: ResendDetector
     admission: Admission
     request_limits: RequestLimits
+    fal_request_limits: RequestLimits
     queue_estimator: QueueEstimator
     long_polls: LongPollLimiter
     streams: StreamHub
@@ -215,6 +216,7 @@ def _generations(core: Core) -> GenerationServices:
         queue_expiry=settings.queue_expiry,
         clock=clock,
     )
+    limits = RequestLimits(settings.max_prompt_characters, settings.resolutions, settings.bitrate_modes)
     estimator = QueueEstimator(stores.queue, stores.gate, slots=settings.upstream_concurrency)
     return GenerationServices(
         creator=creator,
@@ -222,7 +224,10 @@ def _generations(core: Core) -> GenerationServices:
         canceller=GenerationCanceller(reader, core.transitions, clock=clock),
         resends=ResendDetector(creator, stores.response_receipts, window=settings.resend_window, clock=clock),
         admission=admission,
-        request_limits=RequestLimits(settings.max_prompt_characters, settings.resolutions, settings.bitrate_modes),
+        request_limits=limits,
+        fal_request_limits=replace(
+            limits, prompt_characters=max(settings.max_prompt_characters, settings.max_fal_prompt_characters)
+        ),
         queue_estimator=estimator,
         long_polls=LongPollLimiter(limit=settings.waiting_calls),
         streams=StreamHub(stores.generations, connections.changes, estimator, tenant_limit=settings.event_streams),

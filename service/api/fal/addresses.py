@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from fastapi import Request
 
 from service.api.http.dependencies import runtime
-from service.errors import Forbidden, Malformed, NotFound
+from service.errors import Malformed, NotFound
 
 PREFIX: Final = "/fal"
 QUEUE: Final = f"{PREFIX}/queue"
@@ -17,6 +17,8 @@ RUN: Final = f"{PREFIX}/run"
 REST: Final = f"{PREFIX}/rest"
 
 ENDPOINT_PATH: Final = "/{endpoint:path}"
+#: fal's own models have this owner, and some programs put it before the id of every model.
+_NAMESPACE: Final = "fal-ai/"
 
 #: fal's hosts that its JavaScript client names, and the gateway's prefix for each.
 HOSTS: Final = {"queue.fal.run": QUEUE, "fal.run": RUN, "rest.fal.ai": REST, "rest.alpha.fal.ai": REST}
@@ -39,17 +41,32 @@ def head(model: str) -> str:
 
 
 def check_model(request: Request, endpoint: str) -> None:
-    """Check the model of a submit. Raises NotFound."""
+    """Check the model of a submit, with or without ``fal-ai/`` in front. Raises NotFound."""
     model = runtime(request).settings.fal_model
-    if endpoint != model:
-        raise NotFound(f"This gateway serves {model} and nothing else.")
+    if not _is_model(endpoint, model):
+        raise _other_model(model)
 
 
 def check_requests_of(request: Request, endpoint: str) -> None:
     """Check the model in the URL of a request, in its short or long form. Raises NotFound."""
     model = runtime(request).settings.fal_model
-    if endpoint not in (head(model), model):
-        raise NotFound(f"This gateway serves {model} and nothing else.")
+    if endpoint != head(model) and not _names_model(endpoint, model):
+        raise _other_model(model)
+
+
+def _is_model(endpoint: str, model: str) -> bool:
+    return endpoint == model or endpoint.removeprefix(_NAMESPACE) == model.removeprefix(_NAMESPACE)
+
+
+def _names_model(endpoint: str, model: str) -> bool:
+    """Return whether this is the id, or its first two segments: clients make both from the id that they were given."""
+    bare = model.removeprefix(_NAMESPACE)
+    ids = (model, bare, _NAMESPACE + bare)
+    return endpoint in ids or endpoint.removeprefix(_NAMESPACE) == head(bare) or endpoint in map(head, ids)
+
+
+def _other_model(model: str) -> NotFound:
+    return NotFound(f"This gateway serves {model} and nothing else.")
 
 
 def public_url(request: Request) -> str:
@@ -70,7 +87,7 @@ def target_of(url: str, model: str) -> Target:
 
     Raises:
         Malformed: not a URL of fal's queue, run or storage host, or not one that a client makes.
-        Forbidden: another model.
+        NotFound: another model.
 
     """
     if len(url) > _LONGEST_TARGET:
@@ -85,9 +102,12 @@ def target_of(url: str, model: str) -> Target:
     if not _PLAIN_PATH.fullmatch(parts.path) or not _QUERY.fullmatch(parts.query):
         raise Malformed("x-fal-target-url has a path or query that no fal client makes.")
     if prefix != REST and not _of_model(parts.path.strip("/"), model):
-        raise Forbidden(f"This gateway serves {model} and nothing else.")
+        raise _other_model(model)
     return Target(prefix + parts.path, parts.query)
 
 
 def _of_model(path: str, model: str) -> bool:
-    return path == model or path.startswith((f"{model}/", f"{head(model)}/requests/"))
+    endpoint, found, _ = path.partition("/requests/")
+    if found:
+        return _names_model(endpoint, model)
+    return _is_model(path, model) or _is_model(path.removesuffix("/stream"), model)

@@ -1,4 +1,4 @@
-"""Authentication below ``/fal``: ``Authorization: Key <key>`` with a tenant's API key."""
+"""Authentication below ``/fal``: ``Authorization: Key <key>`` with a tenant's API key, also in fal's form."""
 
 from fastapi import Request
 
@@ -29,7 +29,8 @@ def key_id(request: Request) -> str:
 
 
 def key(request: Request) -> str:
+    """Return the key in the gateway's form. Raises Unauthenticated."""
     scheme, _, key = header(request.scope, b"authorization").partition(" ")
     if scheme.lower() not in ("key", "bearer") or not key.strip():
         raise Unauthenticated("Send your key as 'Authorization: Key <key>'.")
-    return key.strip()
+    return tenant_domain.from_fal_form(key.strip())

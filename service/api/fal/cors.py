@@ -8,9 +8,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.api.fal.addresses import PREFIX
 
-_ALLOWED: Final = re.compile(r"authorization|content-type|accept|idempotency-key|x-fal-[a-z0-9-]+")
+_ALLOWED: Final = re.compile(
+    r"authorization|content-type|accept|idempotency-key|traceparent|tracestate|baggage|x-fal-[a-z0-9-]+"
+)
 _METHODS: Final = "GET, POST, PUT, DELETE, OPTIONS"
-_EXPOSED: Final = "x-fal-request-id, x-fal-request-timeout-type, x-fal-billable-units, x-fal-error-type, retry-after"
+_EXPOSED: Final = (
+    "x-fal-request-id, x-fal-request-timeout-type, x-fal-billable-units, x-fal-error-type, x-fal-ignored-fields, "
+    "retry-after"
+)
 _HOUR: Final = "3600"
 
 

@@ -92,8 +92,9 @@ async def cancel(request: Request) -> Response:
 @router.post(
     addresses.ENDPOINT_PATH,
     summary="Submit a request",
-    description="The body is the input of the model; an invalid body is refused at once. `fal_webhook` receives the "
-    "end in fal's form, signed with the key of `/fal/.well-known/{tenant_id}/jwks.json`.",
+    description="The body is the input of the model; an invalid body is refused at once. As at fal, unknown fields are "
+    'left out (`X-Fal-Ignored-Fields` names them) and scalars are converted: `"7"`, `"true"`, `"5s"`. '
+    "`fal_webhook` receives the end in fal's form, signed with the key of `/fal/.well-known/{tenant_id}/jwks.json`.",
     responses={**SUBMITTED, **answers(400, 401, 402, 403, 404, 408, 413, 422, 429, 503)},
     openapi_extra={**ORDER, "parameters": [ENDPOINT, *ORDER["parameters"]]},
 )
@@ -107,7 +108,8 @@ async def submit(request: Request) -> Response:
     if position is None:
         position = await runtime(request).stores.queue.position(tenant.id, g.id)
     body = to_json(fal_view.submitted(g, addresses.request_url(request, g.id), position or 0))
-    return NotedResponse(submission.receipt, body, 200, headers={REQUEST_ID: g.id}, media_type=JSON)
+    headers = {REQUEST_ID: g.id, **submit_request.ignored_header(request)}
+    return NotedResponse(submission.receipt, body, 200, headers=headers, media_type=JSON)
 
 
 async def _asked(request: Request) -> tuple[Tenant, Generation]:

@@ -38,9 +38,9 @@ _BODY: Final = {**ORDER, "parameters": [ENDPOINT, *ORDER["parameters"]]}
 async def stream(request: Request) -> Response:
     submission, ended = await _run(request)
     if ended.status != 200:
-        return _answer(submission, ended)
+        return _answer(request, submission, ended)
     event = b"data: " + to_json(ended.body) + b"\n\n"
-    return _noted(submission, event, ended, "text/event-stream")
+    return _noted(request, submission, event, ended, "text/event-stream")
 
 
 @router.post(
@@ -51,7 +51,7 @@ async def stream(request: Request) -> Response:
     openapi_extra=_BODY,
 )
 async def run(request: Request) -> Response:
-    return _answer(*await _run(request))
+    return _answer(request, *await _run(request))
 
 
 async def _run(request: Request) -> tuple[Submission, fal_view.FalResponse]:
@@ -88,10 +88,12 @@ async def _ended(request: Request, tenant: Tenant, submission: Submission) -> Ge
     return g
 
 
-def _answer(submission: Submission, ended: fal_view.FalResponse) -> Response:
-    return _noted(submission, to_json(ended.body), ended, JSON)
+def _answer(request: Request, submission: Submission, ended: fal_view.FalResponse) -> Response:
+    return _noted(request, submission, to_json(ended.body), ended, JSON)
 
 
-def _noted(submission: Submission, content: bytes, ended: fal_view.FalResponse, media_type: str) -> Response:
-    headers = {REQUEST_ID: submission.generation.id, **ended.headers}
+def _noted(
+    request: Request, submission: Submission, content: bytes, ended: fal_view.FalResponse, media_type: str
+) -> Response:
+    headers = {REQUEST_ID: submission.generation.id, **submit_request.ignored_header(request), **ended.headers}
     return NotedResponse(submission.receipt, content, ended.status, headers=headers, media_type=media_type)

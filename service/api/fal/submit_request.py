@@ -4,6 +4,7 @@ import hashlib
 import math
 from dataclasses import dataclass
 from typing import Any, Final
+from urllib.parse import quote
 
 from fastapi import Request
 from pydantic import TypeAdapter, ValidationError
@@ -11,14 +12,21 @@ from pydantic import TypeAdapter, ValidationError
 from service.api.fal import authentication
 from service.api.http.bodies import release_memory, whole_body
 from service.api.http.dependencies import runtime
-from service.api.v1.generations import idempotency_key, read_create, traceparent
+from service.api.v1.generations import check_fields, check_images, idempotency_key, traceparent
+from service.domain.lax_request import LaxCreate, parse_lax_create
 from service.domain.request import CreateGeneration, Url
 from service.domain.tenant import Tenant
 from service.errors import FieldError, Invalid, Malformed
+from service.observability import log
+from service.runtime import Runtime
 from service.usecases.generations.create import CreateOptions
 from service.usecases.generations.resends import Submission
 
 _URL: Final = TypeAdapter(Url)
+IGNORED_FIELDS: Final = "x-fal-ignored-fields"
+_IGNORED: Final = "gateway.ignored_fields"
+_MOST_NAMES: Final = 20
+_LONGEST_NAME: Final = 64  # characters
 _LONGEST_NUMBER: Final = 9  # digits
 _SHORTEST_TIMEOUT: Final = 0.1  # seconds, as fal has it
 _LONGEST_TIMEOUT: Final = 7 * 24 * 3600
@@ -35,7 +43,10 @@ class _Order:
 
 
 async def submit(request: Request, tenant: Tenant) -> Submission:
-    """Accept the submit. A repeat of a submit whose response was lost returns the first generation."""
+    """Accept the submit. A repeat of a submit whose response was lost returns the first generation.
+
+    The names of fields that were left out are in the scope, for ``ignored_header``.
+    """
     order = await _read(request)
     resends = runtime(request).generations.resends
     try:
@@ -47,7 +58,11 @@ async def submit(request: Request, tenant: Tenant) -> Submission:
 async def _read(request: Request) -> _Order:
     gateway = runtime(request)
     body = await whole_body(request, limit=gateway.settings.max_create_bytes)
-    wanted = read_create(body or b"{}", gateway)
+    lax = _parsed(body or b"{}", gateway)
+    wanted = lax.request
+    if lax.ignored:
+        request.scope[_IGNORED] = names = _header_value(lax.ignored)
+        log.get(__name__).info("fields_ignored", fields=names, count=len(lax.ignored))
     changes: dict[str, Any] = {"priority": _priority(request, wanted), "expires_in": _expires_in(request, wanted)}
     webhook = _webhook(request, wanted)
     options = CreateOptions(
@@ -59,6 +74,30 @@ async def _read(request: Request) -> _Order:
     if webhook is not None:
         changes["webhook_url"] = webhook
     return _Order(wanted.model_copy(update=changes), options, _digest(request, body))
+
+
+def _parsed(body: bytes, gateway: Runtime) -> LaxCreate:
+    check_fields(body, gateway)
+    lax = parse_lax_create(body, gateway.generations.fal_request_limits)
+    check_images(body, lax.request, gateway)
+    return lax
+
+
+def ignored_header(request: Request) -> dict[str, str]:
+    """Return the header that names the fields that the gateway left out of the submit; none: an empty dictionary."""
+    names: str | None = request.scope.get(_IGNORED)
+    return {} if names is None else {IGNORED_FIELDS: names}
+
+
+def _header_value(names: tuple[str, ...]) -> str:
+    """Return the names, percent-encoded where they have other characters; ``...`` for what is cut off."""
+    shown = [_shown(name) for name in names[:_MOST_NAMES]]
+    return ", ".join([*shown, "..."] if len(names) > _MOST_NAMES else shown)
+
+
+def _shown(name: str) -> str:
+    text = quote(name[:_LONGEST_NAME].encode("utf-8", "replace"), safe="")
+    return text if len(name) <= _LONGEST_NAME else f"{text}..."
 
 
 def _digest(request: Request, body: bytes) -> str:

@@ -195,14 +195,24 @@ def read_create(body: bytes, gateway: Runtime) -> CreateGeneration:
 
     Raises as ``parse_create``, and TooLarge.
     """
-    most = gateway.settings.max_body_bytes
-    large = len(body) > most
-    if large and body.count(b",") > most:  # an image has one; millions of fields or numbers take seconds to read
-        raise TooLarge(_TOO_LARGE.format(most))
+    check_fields(body, gateway)
     wanted = parse_create(body, gateway.generations.request_limits)
-    if large and not wanted.has_data_uris:
-        raise TooLarge(_TOO_LARGE.format(most))
+    check_images(body, wanted, gateway)
     return wanted
+
+
+def check_fields(body: bytes, gateway: Runtime) -> None:
+    """Refuse millions of fields or numbers, which take seconds to parse; an image has one comma. Raises TooLarge."""
+    most = gateway.settings.max_body_bytes
+    if len(body) > most and body.count(b",") > most:
+        raise TooLarge(_TOO_LARGE.format(most))
+
+
+def check_images(body: bytes, wanted: CreateGeneration, gateway: Runtime) -> None:
+    """Refuse a large body without images. Raises TooLarge."""
+    most = gateway.settings.max_body_bytes
+    if len(body) > most and not wanted.has_data_uris:
+        raise TooLarge(_TOO_LARGE.format(most))
 
 
 def idempotency_key(request: Request) -> str | None:

@@ -25,6 +25,14 @@ class RequestSettings(BaseModel):
         int, Field(ge=1, description="Most pixels of an image; checked in its header, before it is decoded.")
     ] = 40_000_000
     max_prompt_characters: Annotated[int, Field(ge=1, description="Longest prompt, in characters.")] = 4000
+    max_fal_prompt_characters: Annotated[
+        int,
+        Field(
+            ge=1,
+            description="Longest prompt below `/fal`, in characters, if it is more than "
+            "`GATEWAY_MAX_PROMPT_CHARACTERS`: fal decides on long prompts.",
+        ),
+    ] = 20_000
     upload_timeout: Annotated[
         Seconds,
         Field(

@@ -61,7 +61,7 @@ def test_failure_raises_error_of_client(found: dict[str, Any]) -> None:
     assert policy["requestId"].startswith("gen_")
     assert (invalid["name"], invalid["body"]["detail"][0]["loc"]) == ("ValidationError", ["body", "image_url"])
     assert (found["unknown"]["status"], found["unknown"]["body"]) == (404, {"status": "NOT_FOUND"})
-    assert found["other"]["status"] == 403
+    assert found["other"]["status"] == 404
 
 
 def test_run_and_stream(found: dict[str, Any]) -> None:

@@ -73,6 +73,7 @@ EVERYTHING: dict[str, Any] = {
     "media_redirect": False,
     "fal_media_hosts": ("fal.media", "files.example"),
     "max_prompt_characters": 99,
+    "max_fal_prompt_characters": 20_001,
     "resolutions": ("480p", "4k"),
     "bitrate_modes": ("standard", "high"),
     "rates": {"480p": Decimal("0.1"), "720p": Decimal("0.2"), "1080p": Decimal("0.3"), "4k": Decimal("0.4")},

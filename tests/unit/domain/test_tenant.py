@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.domain.tenant import KEY_PREFIX, KeyText, Scope, hash_secret, new_key_text, parse_key
+from service.domain.tenant import KEY_PREFIX, KeyText, Scope, from_fal_form, hash_secret, new_key_text, parse_key
 from tests.support import factories
 from tests.support.factories import NOW
 
@@ -45,6 +45,38 @@ def test_key_with_lost_or_swapped_character_is_refused() -> None:
     for position in range(len(text) - 1):
         swapped = text[:position] + text[position + 1] + text[position] + text[position + 2 :]
         assert swapped == text or parse_key(swapped) is None
+
+
+def test_key_in_fal_form_is_the_same_key() -> None:
+    parts, text = new_key_text()
+    rest = text.removeprefix(f"{KEY_PREFIX}_{parts.id}_")
+    for form in (text, f"{parts.id}:{text}", f"{KEY_PREFIX}_{parts.id}:{rest}"):
+        assert parse_key(from_fal_form(form)) == parts, form
+
+
+def test_key_in_other_form_with_colon_is_refused() -> None:
+    parts, text = new_key_text()
+    other, other_text = new_key_text()
+    rest = text.removeprefix(f"{KEY_PREFIX}_{parts.id}_")
+    forms = [
+        f":{text}",
+        f"{text}:",
+        f"{text}:{text}",
+        f"{parts.id}:{other_text}",
+        f"{other.id}:{text}",
+        f"{parts.id[:-1]}:{text}",
+        f"{parts.id}: {text}",
+        f"{parts.id}::{text}",
+        f"{parts.id}:{rest}",  # without the prefix, the redaction of logs would not find it
+        f"{KEY_PREFIX}:{parts.id}_{rest}",
+        f"{KEY_PREFIX}_{parts.id}:_{rest}",
+        f"{KEY_PREFIX}_{other.id}:{rest}",
+        ":",
+        "",
+    ]
+    for form in forms:
+        assert parse_key(from_fal_form(form)) is None, form
+    assert parse_key(f"{parts.id}:{text}") is None, "/v1 takes the gateway's form only"
 
 
 @given(st.text(max_size=80))

@@ -56,8 +56,8 @@ async def test_proxy_query_is_of_the_target(fal: httpx.AsyncClient) -> None:
         ("file:///etc/passwd", 400),
         (f"https://queue.fal.run/{HEAD}/requests/../../../admin/v1/tenants", 400),
         ("https://api.fal.ai/v1/models/pricing", 400),
-        ("https://queue.fal.run/fal-ai/flux/dev", 403),
-        (f"https://fal.run/{HEAD}/text-to-video", 403),
+        ("https://queue.fal.run/fal-ai/flux/dev", 404),
+        (f"https://fal.run/{HEAD}/text-to-video", 404),
     ],
 )
 async def test_proxy_other_target_is_refused(fal: httpx.AsyncClient, method: str, target: str, status: int) -> None:

@@ -104,7 +104,6 @@ async def test_fal_submit_empty_body_is_an_empty_object(fal: httpx.AsyncClient, 
     [
         ({"prompt": 5}, ["body", "prompt"], "string_type"),
         ({"duration": 16}, ["body", "duration"], "literal_error"),
-        ({"colour": "red"}, ["body", "colour"], "extra_forbidden"),
         ({"query": "?fal_webhook=ftp://x.example/"}, ["query", "fal_webhook"], "url_scheme"),
         ({"query": "?fal_webhook=https://10.0.0.1/hook"}, ["query", "fal_webhook"], "address_refused"),
         (
@@ -147,7 +146,15 @@ async def test_fal_submit_malformed_number_returns_400(fal: httpx.AsyncClient, o
 
 
 @pytest.mark.parametrize(
-    "path", [QUEUE, f"{QUEUE}/", f"{QUEUE}/{HEAD}", f"{QUEUE}/fal-ai/{MODEL}", f"{QUEUE}/{MODEL}x"]
+    "path",
+    [
+        QUEUE,
+        f"{QUEUE}/",
+        f"{QUEUE}/{HEAD}",
+        f"{QUEUE}/{MODEL}x",
+        f"{QUEUE}/fal-ai/fal-ai/{MODEL}",
+        f"{QUEUE}/x/{MODEL}",
+    ],
 )
 @pytest.mark.parametrize("surface", ["queue", "run"])
 async def test_fal_submit_other_model_is_unknown(fal: httpx.AsyncClient, path: str, surface: str) -> None:

@@ -183,11 +183,11 @@ def scripted_storage(answer: dict[str, str]) -> Iterator[str]:
 
 
 async def test_fal_upload_ticket_is_not_logged(
-    fal: httpx.AsyncClient, anonymous: httpx.AsyncClient, capsys: pytest.CaptureFixture[str]
+    fal: httpx.AsyncClient, anonymous: httpx.AsyncClient, capfd: pytest.CaptureFixture[str]
 ) -> None:
     url = local((await initiated(fal))["upload_url"])
     await put(anonymous, url)
-    printed = capsys.readouterr()
+    printed = capfd.readouterr()
     assert url.partition("ticket=")[2] not in printed.out + printed.err
 
 

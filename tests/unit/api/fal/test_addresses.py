@@ -5,7 +5,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from service.api.fal.addresses import HOSTS, QUEUE, REST, RUN, target_of
-from service.errors import Forbidden, GatewayError, Malformed
+from service.errors import GatewayError, Malformed, NotFound
 
 MODEL = "bytedance/seedance-2.0/image-to-video"
 HEAD = "bytedance/seedance-2.0"
@@ -21,6 +21,10 @@ ID = "gen_01kdgq0000abcdefghjkmnpqrs"
         (f"https://queue.fal.run/{MODEL}/requests/{ID}/", f"{QUEUE}/{MODEL}/requests/{ID}/"),
         (f"https://fal.run/{MODEL}", f"{RUN}/{MODEL}"),
         (f"https://fal.run/{MODEL}/stream", f"{RUN}/{MODEL}/stream"),
+        (f"https://queue.fal.run/fal-ai/{MODEL}", f"{QUEUE}/fal-ai/{MODEL}"),
+        (f"https://fal.run/fal-ai/{MODEL}/stream", f"{RUN}/fal-ai/{MODEL}/stream"),
+        (f"https://queue.fal.run/fal-ai/{HEAD}/requests/{ID}", f"{QUEUE}/fal-ai/{HEAD}/requests/{ID}"),
+        (f"https://queue.fal.run/fal-ai/bytedance/requests/{ID}", f"{QUEUE}/fal-ai/bytedance/requests/{ID}"),
         ("https://rest.fal.ai/storage/upload/initiate?storage_type=x", f"{REST}/storage/upload/initiate"),
         ("https://rest.alpha.fal.ai/storage/upload/initiate", f"{REST}/storage/upload/initiate"),
     ],
@@ -78,10 +82,14 @@ def test_target_of_no_client_is_malformed(url: str) -> None:
         f"https://queue.fal.run/{MODEL}x",
         f"https://queue.fal.run/{HEAD}x/requests/{ID}",
         "https://fal.run/bytedance/seedance-2.0/fast/image-to-video",
+        f"https://queue.fal.run/fal-ai/fal-ai/{MODEL}",
+        f"https://queue.fal.run/other/{MODEL}",
+        f"https://queue.fal.run/fal-ai/requests/{ID}",
+        f"https://queue.fal.run/bytedance/requests/{ID}",
     ],
 )
-def test_target_of_other_model_is_forbidden(url: str) -> None:
-    with pytest.raises(Forbidden):
+def test_target_of_other_model_is_not_found(url: str) -> None:
+    with pytest.raises(NotFound):
         target_of(url, MODEL)
 
 
@@ -99,7 +107,8 @@ def test_target_any_text_reaches_own_routes_only(url: str) -> None:
         target = target_of(url, MODEL)
     except GatewayError:
         return
-    assert target.path.startswith((f"{QUEUE}/{MODEL}", f"{QUEUE}/{HEAD}/requests/", f"{RUN}/{MODEL}", f"{REST}/"))
+    path = target.path.replace("/fal-ai/", "/", 1)
+    assert path.startswith((f"{QUEUE}/{MODEL}", f"{QUEUE}/{HEAD}/requests/", f"{RUN}/{MODEL}", f"{REST}/"))
     assert ".." not in target.path.split("/")
     assert "%" not in target.path
     assert target.path.isascii()

@@ -1,0 +1,164 @@
+"""The body of a create as fal accepts it, normalised to what the strict schema accepts.
+
+fal ignores unknown fields, and its pydantic converts scalars: ``"true"``, ``"7"``, ``7.0``. The strict schema is tried
+first, so a strict body costs nothing more. What is accepted here is always a valid strict request.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import quote
+
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import from_json
+
+from service.domain.request import (
+    HIGHEST_PRIORITY,
+    METADATA_PAIRS,
+    SEED_LIMIT,
+    CreateGeneration,
+    RequestLimits,
+    is_data_uri,
+    parse_create,
+    parse_fields,
+)
+from service.errors import Invalid
+
+_DURATION: Final = re.compile(r"0{0,9}([0-9]{1,2})(?:\.0{0,9})? ?(?:s|secs?|seconds?)?")
+_URL: Final = re.compile(r"(https?://[^/?#\\]*)(.*)", re.IGNORECASE | re.DOTALL)
+_UNENCODED: Final = re.compile(r"[ \u0080-\ud7ff\ue000-\U0010ffff]+")
+_INTEGER: Final = TypeAdapter(int)
+_BOOLEAN: Final = TypeAdapter(bool)
+_LEFT_OUT: Final = object()
+
+
+@dataclass(frozen=True, slots=True)
+class LaxCreate:
+    request: CreateGeneration
+    ignored: tuple[str, ...] = ()
+    """Names of fields that were left out: those that the model does not have, and values that fal would ignore."""
+
+
+def parse_lax_create(body: bytes, limits: RequestLimits) -> LaxCreate:
+    """Parse and check the body of a submit below ``/fal``. Raises as ``parse_create``."""
+    try:
+        return LaxCreate(parse_create(body, limits))
+    except Invalid:
+        given = from_json(body)  # valid JSON: anything else is Malformed
+        if not isinstance(given, dict):
+            raise
+    fields, ignored = _normalised(given, limits)
+    return LaxCreate(parse_fields(fields, limits), ignored)
+
+
+def _normalised(given: dict[str, Any], limits: RequestLimits) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Return the fields in the strict form, and the names of those that are left out.
+
+    A value without a strict form stays as it is: the strict schema has the error for it.
+    """
+    fields: dict[str, Any] = {}
+    ignored = []
+    for name, value in given.items():
+        if name not in CreateGeneration.model_fields:
+            ignored.append(name)
+            continue
+        if value is None and name not in _REQUIRED:
+            continue  # many programs send null for "not given"
+        normal = _NORMALISERS.get(name, _unchanged)(value)
+        if normal is _LEFT_OUT or (name == "bitrate_mode" and not _has_bitrate_mode(normal, limits)):
+            ignored.append(name)
+        else:
+            fields[name] = normal
+    return fields, tuple(ignored)
+
+
+def _has_bitrate_mode(mode: Any, limits: RequestLimits) -> bool:
+    """Return whether to check a mode: without modes it is an unknown field, and ``standard`` is fal's default."""
+    return mode in limits.bitrate_modes or bool(limits.bitrate_modes and mode != "standard")
+
+
+def _unchanged(value: Any) -> Any:
+    return value
+
+
+def _converted(adapter: TypeAdapter[Any]) -> Callable[[Any], Any]:
+    def convert(value: Any) -> Any:
+        try:
+            return adapter.validate_python(value)
+        except ValidationError:
+            return value
+
+    return convert
+
+
+def _between(most: int) -> Callable[[Any], Any]:
+    """Leave out what is no number from 0 to ``most``: fal's model does not have the field, so fal refuses nothing."""
+    convert = _converted(_INTEGER)
+
+    def within(value: Any) -> Any:
+        number = convert(value)
+        return number if type(number) is int and 0 <= number <= most else _LEFT_OUT
+
+    return within
+
+
+def _option(value: Any) -> Any:
+    return value.strip().lower() if isinstance(value, str) else value
+
+
+def _duration(value: Any) -> Any:
+    """Return ``"5"`` for 5, 5.0, ``"5.0"`` and ``"5s"``."""
+    if type(value) in (int, float):
+        value = str(value)
+    option = _option(value)
+    if isinstance(option, str) and (found := _DURATION.fullmatch(option)):
+        return found[1]
+    return option
+
+
+def _url(value: Any) -> Any:
+    """Percent-encode spaces and non-ASCII characters after the host."""
+    if not isinstance(value, str) or is_data_uri(value):
+        return value
+    found = _URL.fullmatch(value.strip())
+    return value if found is None else found[1] + _UNENCODED.sub(lambda part: quote(part[0]), found[2])
+
+
+def _end_user(value: Any) -> Any:
+    return _LEFT_OUT if value == "" else value
+
+
+def _metadata(value: Any) -> Any:
+    """Return text for scalars. Leave out anything else: fal's model does not have the field, so fal refuses nothing."""
+    if not isinstance(value, dict) or len(value) > METADATA_PAIRS:
+        return _LEFT_OUT
+    texts = {key: _text(item) for key, item in value.items()}
+    try:
+        return parse_fields({**_SMALLEST, "metadata": texts}, RequestLimits()).metadata
+    except Invalid:
+        return _LEFT_OUT
+
+
+def _text(value: Any) -> Any:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value) if isinstance(value, int | float) else value
+
+
+_REQUIRED: Final = frozenset(name for name, field in CreateGeneration.model_fields.items() if field.is_required())
+_SMALLEST: Final = {"prompt": "-", "image_url": "https://a.example/"}
+_NORMALISERS: Final[dict[str, Callable[[Any], Any]]] = {
+    "image_url": _url,
+    "end_image_url": _url,
+    "resolution": _option,
+    "duration": _duration,
+    "aspect_ratio": _option,
+    "generate_audio": _converted(_BOOLEAN),
+    "seed": _between(SEED_LIMIT),
+    "bitrate_mode": _option,
+    "end_user_id": _end_user,
+    "metadata": _metadata,
+    "priority": _between(HIGHEST_PRIORITY),
+    "expires_in": _converted(_INTEGER),
+}

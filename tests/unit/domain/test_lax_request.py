@@ -1,0 +1,124 @@
+"""A create in fal's lax form becomes a strict one."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic_core import to_json
+
+from service.domain.lax_request import parse_lax_create
+from service.domain.request import CreateGeneration, RequestLimits, parse_create
+from service.errors import GatewayError, Invalid
+from tests.support.factories import FULL_BODY, create_body
+from tests.support.lax_forms import LAX, LEFT_OUT
+
+LIMITS = RequestLimits()
+
+
+def parsed(limits: RequestLimits = LIMITS, **changes: Any) -> tuple[CreateGeneration, tuple[str, ...]]:
+    lax = parse_lax_create(to_json(create_body(**changes)), limits)
+    return lax.request, lax.ignored
+
+
+@pytest.mark.parametrize(("field", "lax", "strict"), LAX, ids=str)
+def test_lax_value_means_strict_value(field: str, lax: Any, strict: Any) -> None:
+    expected = parse_create(to_json(create_body(**{field: ... if strict is None else strict})), LIMITS)
+    request, ignored = parsed(**{field: lax})
+    assert (request, ignored) == (expected, ())
+    assert request.fingerprint() == expected.fingerprint()
+    assert request.model_fields_set == expected.model_fields_set
+    with pytest.raises(Invalid):
+        parse_create(to_json(create_body(**{field: lax})), LIMITS)
+
+
+@pytest.mark.parametrize(("field", "value"), LEFT_OUT, ids=str)
+def test_lax_value_of_no_use_is_left_out(field: str, value: Any) -> None:
+    request, ignored = parsed(**{field: value})
+    assert (request, ignored) == (parsed()[0], (field,))
+    assert request.fingerprint() == parsed()[0].fingerprint()
+    with pytest.raises(Invalid):
+        parse_create(to_json(create_body(**{field: value})), LIMITS)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("prompt", None),
+        ("prompt", 5),
+        ("prompt", " "),
+        ("image_url", None),
+        ("image_url", "ftp://a.example/b.png"),
+        ("image_url", "https://ä.example/b.png"),
+        ("image_url", "https://a.example/b\\c.png"),
+        ("duration", 16),
+        ("duration", "16s"),
+        ("duration", 5.5),
+        ("duration", "5m"),
+        ("duration", True),
+        ("duration", "1e1"),
+        ("resolution", "8k"),
+        ("resolution", 720),
+        ("generate_audio", "perhaps"),
+        ("generate_audio", 2),
+        ("expires_in", "soon"),
+        ("max_cost_usd", "cheap"),  # a limit of money is never left out
+        ("max_cost_usd", 0),
+        ("webhook_url", "http:"),
+        ("end_user_id", "x" * 257),
+    ],
+    ids=str,
+)
+def test_lax_refuses_what_fal_or_the_gateway_must(field: str, value: Any) -> None:
+    with pytest.raises(Invalid) as refused:
+        parsed(**{field: value}, colour="red")
+    assert [fault.pointer for fault in refused.value.errors] == [f"/{field}"]
+
+
+def test_lax_bitrate_mode_is_checked_where_there_are_modes() -> None:
+    limits = RequestLimits(bitrate_modes=("high",))
+    assert parsed(limits, bitrate_mode="HIGH")[0].bitrate_mode == "high"
+    assert parsed(limits, bitrate_mode="standard") == (parsed()[0], ("bitrate_mode",))
+    with pytest.raises(Invalid):
+        parsed(limits, bitrate_mode="best")
+
+
+@pytest.mark.parametrize("body", [b"[]", b"5", b"null", b'"x"', b"{", b"", b"\xff", b"[" * 10_000])
+def test_lax_body_must_be_an_object(body: bytes) -> None:
+    with pytest.raises(GatewayError):
+        parse_lax_create(body, LIMITS)
+
+
+def test_lax_strict_body_is_unchanged() -> None:
+    limits = RequestLimits(resolutions=("1080p",), bitrate_modes=("high",))
+    lax = parse_lax_create(to_json(FULL_BODY), limits)
+    assert (lax.request, lax.ignored) == (parse_create(to_json(FULL_BODY), limits), ())
+
+
+SCALARS = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(),
+    st.text(max_size=10),
+    st.sampled_from([lax for _, lax, _ in LAX if not isinstance(lax, dict)]),
+)
+VALUES = st.one_of(SCALARS, st.lists(SCALARS, max_size=2), st.dictionaries(st.text(max_size=3), SCALARS, max_size=3))
+NAMES = st.one_of(st.sampled_from(list(CreateGeneration.model_fields)), st.text(max_size=10))
+
+
+@given(st.dictionaries(NAMES, VALUES, max_size=6))
+def test_lax_accepts_valid_strict_requests_only(changes: dict[str, Any]) -> None:
+    """Whatever is accepted, its normal form is accepted by the strict parser and means the same."""
+    body = to_json({**create_body(), **changes}, inf_nan_mode="constants", serialize_unknown=True)
+    try:
+        lax = parse_lax_create(body, LIMITS)
+    except GatewayError:
+        return
+    dumped = lax.request.model_dump(mode="json", exclude_unset=True)
+    if "max_cost_usd" in dumped:
+        dumped["max_cost_usd"] = f"{dumped['max_cost_usd'] / 1_000_000:.6f}" if dumped["max_cost_usd"] else None
+    strict = parse_create(json.dumps(dumped).encode(), LIMITS)
+    assert (strict, strict.fingerprint()) == (lax.request, lax.request.fingerprint())
+    assert set(lax.ignored).isdisjoint(strict.model_fields_set)
