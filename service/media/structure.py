@@ -1,7 +1,7 @@
 """Removes metadata from images without decoding them: segments that encode the picture stay, all others are dropped.
 
 Removed are EXIF (including location), XMP, IPTC, comments, texts, times, thumbnails, previews and application segments.
-Colour profiles stay: without them the picture looks different.
+Colour profiles stay: without them the picture looks different. What follows the end of the picture is removed too.
 """
 
 import re
@@ -10,12 +10,16 @@ import zlib
 from collections.abc import Iterator
 from typing import Final
 
-from service.errors import ImageFormat, ImageTrailingData, ImageTruncated, ImageUnreadable
+from service.errors import ImageFormat, ImageTruncated, ImageUnreadable
 from service.media.formats import Format
+from service.media.trailers import check_trailer
 
 
 def cleaned(kind: Format, content: bytes) -> bytes:
-    """Return the picture without metadata. Raises BadImage for a truncated file, or one with data after the image."""
+    """Return the picture without metadata.
+
+    Raises BadImage for a truncated or damaged file, or one with a file of a second format after the image.
+    """
     return b"".join({"jpeg": _jpeg, "png": _png, "webp": _webp}[kind](content))
 
 
@@ -27,8 +31,6 @@ _SOS: Final = 0xDA
 _APP0, _APP2, _APP14, _APP15, _COMMENT = 0xE0, 0xE2, 0xEE, 0xEF, 0xFE
 #: Within scan data, a marker is 0xFF followed by neither a stuffed zero, a restart, nor another fill byte.
 _MARKER: Final = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
-#: Data that cameras append: more pictures, films, padding, Samsung's trailer. It is removed, not refused.
-_CAMERAS: Final = re.compile(rb"\xff\xd8\xff|....ftyp|\x00*\Z|.*SEFT\Z", re.DOTALL)
 
 
 def _jpeg(content: bytes) -> Iterator[bytes]:
@@ -46,8 +48,7 @@ def _jpeg(content: bytes) -> Iterator[bytes]:
         elif _shows(marker, content[start + 4 : start + 15]):
             yield content[start:end]
         at = end
-    if not _CAMERAS.match(content, end):
-        raise ImageTrailingData(f"{len(content) - end} bytes follow the end of the image.")
+    check_trailer(content, end)
 
 
 def _shows(marker: int, head: bytes) -> bool:
@@ -112,8 +113,7 @@ def _png(content: bytes) -> Iterator[bytes]:
         if name in _SHOWN:
             yield content[at:end]
         at = end
-    if any(content[at:]):
-        raise ImageTrailingData(f"{len(content) - at} bytes follow the end of the image.")
+    check_trailer(content, at)
 
 
 # --- WebP: a RIFF of chunks, padded to even lengths
@@ -127,8 +127,7 @@ def _webp(content: bytes) -> Iterator[bytes]:
     end = 8 + int.from_bytes(content[4:8], "little")
     if end > len(content):
         raise ImageTruncated("The WebP ends before its last chunk.")
-    if any(content[end:]):
-        raise ImageTrailingData(f"{len(content) - end} bytes follow the end of the image.")
+    check_trailer(content, end)
     kept = b"".join(_webp_chunks(content[12:end]))
     yield b"RIFF" + struct.pack("<I", 4 + len(kept)) + b"WEBP"
     yield kept

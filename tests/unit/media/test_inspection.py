@@ -15,7 +15,6 @@ from service.errors import (
     BadImage,
     ImageFormat,
     ImageTooManyPixels,
-    ImageTrailingData,
     ImageTruncated,
     ImageUnreadable,
 )
@@ -124,29 +123,6 @@ def test_inspection_progressive_jpeg_with_many_scans() -> None:
 
     assert pictures.opened(clean).tobytes() == pictures.opened(content).tobytes()
     assert SECRET.encode() not in clean
-
-
-@pytest.mark.parametrize(
-    "tail",
-    [
-        b"\x00" * 100,
-        pictures.encoded("jpeg", exif=pictures.exif()),
-        b"\x00\x00\x00\x18ftypmp42" + SECRET.encode() * 10,
-        SECRET.encode() + b"\x00\x01SEFT",
-    ],
-    ids=["padding", "a second picture", "a film", "a trailer"],
-)
-def test_inspection_removes_trailer_of_cameras(tail: bytes) -> None:
-    content = pictures.encoded("jpeg")
-
-    assert inspected(content + tail)[1] == content
-
-
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("tail", [b"PK\x03\x04 a zip", b"<html>", b"%PDF-1.7", b"\x00\x00x"])
-def test_inspection_other_trailing_bytes_are_refused(kind: str, tail: bytes) -> None:
-    with pytest.raises(ImageTrailingData):
-        inspected(pictures.encoded(kind) + tail)
 
 
 def test_inspection_removes_file_hidden_in_segment() -> None:
