@@ -11,6 +11,7 @@ from urllib.parse import SplitResult, urlsplit
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic_core import PydanticCustomError, PydanticKnownError
 
+from service.domain.data_uri import has_base64, is_data_uri
 from service.domain.described import describe
 from service.errors import FieldError, Invalid, Malformed
 
@@ -22,6 +23,8 @@ AspectRatio = Literal["auto", "21:9", "16:9", "4:3", "1:1", "3:4", "9:16"]
 BitrateMode = Literal["standard", "high"]
 
 URL_LENGTH: Final = 2048
+#: Presigned URLs of object stores carry session tokens of up to 4 kB, percent-encoded.
+IMAGE_URL_LENGTH: Final = 8192
 SEED_LIMIT: Final = 2**32 - 1
 METADATA_PAIRS: Final = 16
 METADATA_KEY_LENGTH: Final = 64
@@ -32,7 +35,6 @@ LONGEST_EXPIRY: Final = 7 * 24 * 3600
 _FINGERPRINT_VERSION: Final = 1
 _NOT_IN_URLS: Final = re.compile(r"[\x00-\x20\x7f\\]|[^\x00-\x7f]")
 _UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f]")
-_DATA_URI: Final = re.compile(r"data:image/(jpeg|png|webp);base64,", re.IGNORECASE)
 _MONEY: Final = re.compile(r"[0-9]{1,7}(\.[0-9]{1,6})?")
 _ZERO: Final = re.compile(r"0{1,7}(\.0{1,6})?")
 _SMALLEST_MONEY: Final = Decimal("0.000001")
@@ -44,10 +46,10 @@ def _fault(kind: str, text: str) -> PydanticCustomError:
     return PydanticCustomError(kind, text)
 
 
-def web_url(value: str) -> str:
+def web_url(value: str, *, longest: int = URL_LENGTH) -> str:
     """Check that this is an absolute http(s) URL without credentials. The host is checked elsewhere."""
-    if len(value) > URL_LENGTH:
-        raise PydanticKnownError("string_too_long", {"max_length": URL_LENGTH})
+    if len(value) > longest:
+        raise PydanticKnownError("string_too_long", {"max_length": longest})
     if _NOT_IN_URLS.search(value):
         raise _fault("url_characters", "must be a percent-encoded URL: no spaces, control or non-ASCII characters")
     parts = _split(value)
@@ -61,16 +63,12 @@ def web_url(value: str) -> str:
 
 
 def image_source(value: str) -> str:
-    """Check that this is a web URL or a base64 data URI of an image. The image data is checked later."""
+    """Check that this is a web URL or a data URI with base64, of any media type. The data is checked later."""
     if not is_data_uri(value):
-        return web_url(value)
-    if not _DATA_URI.match(value):
-        raise _fault("data_uri", "must begin with data:image/jpeg;base64, or the same with png or webp")
+        return web_url(value, longest=IMAGE_URL_LENGTH)
+    if not has_base64(value):
+        raise _fault("data_uri", "must have its data as base64: data:image/jpeg;base64,...")
     return value
-
-
-def is_data_uri(value: str) -> bool:
-    return value[:5].lower() == "data:"
 
 
 def _split(value: str) -> SplitResult:
@@ -165,8 +163,8 @@ class VideoInput(BaseModel):
         ImageSource,
         Field(
             description=(
-                "The first frame: JPEG, PNG or WebP, 30 MB at most. A URL that fal can fetch, or the image as a "
-                "base64 data URI, which the gateway uploads to fal's storage."
+                "The first frame: JPEG, PNG or WebP, 30 MB at most. A URL that fal can fetch, 8,192 characters at "
+                "most, or the image as a base64 data URI of any media type, which the gateway uploads to fal's storage."
             )
         ),
     ]

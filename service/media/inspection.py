@@ -15,9 +15,9 @@ from typing import Final
 
 from PIL import Image, ImageOps, JpegImagePlugin, PngImagePlugin, WebPImagePlugin
 
-from service.errors import BadImage, ImageFormat, ImageTooManyPixels, ImageUnreadable, TooLarge
+from service.errors import BadImage, ImageTooManyPixels, ImageUnreadable, TooLarge
 from service.media.confinement import confine
-from service.media.formats import Format, format_of
+from service.media.formats import Format, accepted_format
 from service.media.structure import cleaned
 
 #: The gateway's event loop shares the CPUs, and goes first.
@@ -46,9 +46,7 @@ def header(head: bytes) -> Inspected | None:
 
     Raises ImageFormat, and ImageTooManyPixels above Pillow's own limit.
     """
-    kind = format_of(head)
-    if kind is None:
-        raise ImageFormat("The file is not a JPEG, PNG or WebP image.")
+    kind = accepted_format(head)
     try:
         width, height = _opened(kind, head).size
     except Image.DecompressionBombError:
@@ -67,7 +65,7 @@ def inspect(content: bytes, *, most_pixels: int) -> tuple[Inspected, bytes]:
     seen = header(content)
     if seen is not None:
         check_pixels(seen, most_pixels)
-    kind = _kind(content)
+    kind = accepted_format(content)
     clean = cleaned(kind, content)
     try:
         image = _opened(kind, clean)
@@ -85,13 +83,6 @@ def check_pixels(seen: Inspected, most: int) -> None:
     """Raises ImageTooManyPixels."""
     if seen.width * seen.height > most:
         raise ImageTooManyPixels(f"The image has {seen.width} x {seen.height} pixels; at most {most} are allowed.")
-
-
-def _kind(content: bytes) -> Format:
-    kind = format_of(content)
-    if kind is None:
-        raise ImageFormat("The file is not a JPEG, PNG or WebP image.")
-    return kind
 
 
 def _opened(kind: Format, content: bytes) -> Image.Image:

@@ -21,7 +21,7 @@ from service.media import formats
 from service.media.confinement import CPU_SECONDS, MEMORY
 from service.media.decoder_slots import DecoderSlots
 from service.media.dimensions import HEAD_LENGTH, pixels
-from service.media.formats import Format, format_of
+from service.media.formats import Format, accepted_format
 
 #: Work of a pixel of each format, relative to JPEG: decoding, rotating and encoding again.
 _WORK: Final[dict[Format, int]] = {"jpeg": 1, "png": 4, "webp": 8}
@@ -68,15 +68,12 @@ class Inspector:
         source: IO[bytes],
         target: IO[bytes],
         *,
-        content_type: str | None = None,
         pointer: str = "",
     ) -> Picture:
         """Write the cleaned image to ``target``. Raises a BadImage for ``pointer``, or TooLarge."""
         source.seek(0)
         head = source.read(HEAD_LENGTH)
-        found = format_of(head)
-        if found is None or (content_type is not None and content_type != formats.content_type(found)):
-            raise ImageFormat(f"the bytes are no {content_type or 'JPEG, PNG or WebP'}", pointer=pointer)
+        found = accepted_format(head, pointer=pointer)
         is_large = _is_large(found, head)
         source.seek(0)
         async with self._slots.slot(tenant_id, is_large=is_large):

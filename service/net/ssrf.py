@@ -13,14 +13,16 @@ from typing import Final, NamedTuple, NoReturn
 
 from aiohttp import AddrInfoType
 
+from service.domain.request import IMAGE_URL_LENGTH
 from service.net.networks import Address, Network, is_host, is_loopback, is_public, unwrap
 
 __all__ = ["AddressGuard", "AddressRefused", "Network"]
 
 #: Below 1024 only 80 and 443: the others are mail, file and login services.
 DEFAULT_PORTS: Final = (range(80, 81), range(443, 444), range(1024, 65536))
-#: A length that every browser and proxy supports.
-MAX_URL_LENGTH: Final = 2048
+#: For the images of a preflight, whose http URLs are checked as https. URLs of webhooks have a smaller limit, checked
+#: where they are given.
+MAX_URL_LENGTH: Final = IMAGE_URL_LENGTH + len("s")
 #: RFC 1035, without the trailing dot.
 _MAX_NAME_LENGTH: Final = 253
 

@@ -18,8 +18,13 @@ _NO_ANSWER: Final = (httpx.HTTPError, TimeoutError, AnswerTooLarge)
 
 @dataclass(frozen=True, slots=True)
 class UploadTarget:
+    """Where the bytes of a file go. The PUT repeats the content type that the target was created with, as signatures of
+    object stores demand, also if the bytes turned out to be of another.
+    """
+
     upload_url: str
     file_url: str
+    content_type: str
 
 
 class FalStorage:
@@ -44,15 +49,13 @@ class FalStorage:
         """Return the URL to PUT a file to and its public URL. Raises UpstreamUnavailable."""
         try:
             async with asyncio.timeout(self._timeout):
-                return UploadTarget(*await self._initiate(content_type, file_name))
+                return UploadTarget(*await self._initiate(content_type, file_name), content_type)
         except _NO_ANSWER as error:
             raise UpstreamUnavailable(f"fal's storage did not answer ({type(error).__name__}).") from error
 
-    async def put(
-        self, target: UploadTarget, chunks: AsyncIterator[bytes], *, content_type: str, size: int | None = None
-    ) -> None:
+    async def put(self, target: UploadTarget, chunks: AsyncIterator[bytes], *, size: int | None = None) -> None:
         """Upload the bytes. Raises UpstreamUnavailable."""
-        headers = {"content-type": content_type} | ({} if size is None else {"content-length": str(size)})
+        headers = {"content-type": target.content_type} | ({} if size is None else {"content-length": str(size)})
         try:
             # No total timeout: the use case bounds the whole upload, and httpx bounds each write.
             await _read(self._http.stream("PUT", target.upload_url, content=chunks, headers=headers))

@@ -220,7 +220,7 @@ def test_generate_wrong_usage_creates_nothing(run: Any, tenant: TenantClient, tm
     prompt = "wrongly used"
     for words, message in (
         (("no-such.jpg", prompt), "No such file"),
-        ((str(text), prompt), "neither JPEG nor PNG nor WebP"),
+        ((str(text), prompt), "Only JPEG, PNG and WebP images are accepted"),
         ((str(huge), prompt), "larger than 30 MB"),
         ((str(tmp_path), prompt), "Is a directory"),
         ((PHOTO, prompt, "--output", "no/such/folder/video.mp4"), "is not a writable folder"),

@@ -16,7 +16,8 @@ from service.api.v1 import uploads
 from service.domain.described import describe
 from service.domain.request import parse
 from service.domain.tenant import Scope
-from service.errors import TooLarge, Unauthenticated, UnsupportedMedia
+from service.errors import TooLarge, Unauthenticated
+from service.media import formats
 from service.store.tenants.upload_tickets import UploadTicket
 from service.upstream.storage import UploadTarget
 
@@ -31,11 +32,9 @@ class UploadRequest(BaseModel):
     model_config = ConfigDict(json_schema_extra=describe)
 
     content_type: Annotated[str, Field(max_length=256)] = "application/octet-stream"
-    """Media type of the file. Only `image/jpeg`, `image/png` and `image/webp` are accepted. Default
-    `application/octet-stream`, which is refused.
-    """
+    """Media type of the file; the bytes decide whether it is accepted. Default `application/octet-stream`."""
     file_name: Annotated[str, Field(max_length=1024)] = "file"
-    """File name; it is not used. Default `file`."""
+    """File name; its suffix is used if the media type is of no image. Default `file`."""
 
 
 _UPLOAD_REQUEST: Final = TypeAdapter(UploadRequest)
@@ -51,18 +50,16 @@ async def initiate(request: Request) -> Response:
     tenant = await authentication.tenant(request, Scope.GENERATE)
     public_url = addresses.public_url(request)
     wanted = parse(_UPLOAD_REQUEST, await whole_body(request) or b"{}")
-    media = wanted.content_type.partition(";")[0].strip().lower()
-    if media not in uploads.SUFFIX:
-        raise UnsupportedMedia("Only JPEG, PNG and WebP images can be uploaded, with their content type.")
     gateway = runtime(request)
+    kind = formats.expected(wanted.content_type, wanted.file_name)
     place = await gateway.generations.fal_storage.create_target(
-        content_type=media, file_name=f"image.{uploads.SUFFIX[media]}"
+        content_type=formats.content_type(kind), file_name=f"image.{formats.SUFFIX[kind]}"
     )
     ticket = await gateway.stores.upload_tickets.issue(
         UploadTicket(
             tenant_id=tenant.id,
             key_id=authentication.key_id(request),
-            content_type=media,
+            content_type=place.content_type,
             upload_url=place.upload_url,
             file_url=place.file_url,
         )
@@ -96,6 +93,5 @@ async def put(request: Request) -> Response:
         raise Unauthenticated("This upload URL is not valid: it is unknown, used or expired.")
     request.scope["tenant"] = ticket.tenant_id
     await gateway.tenants.authenticator.confirm(ticket.key_id, Scope.GENERATE)
-    place = UploadTarget(ticket.upload_url, ticket.file_url)
-    await uploads.stored(request, ticket.content_type, place)
+    await uploads.stored(request, UploadTarget(ticket.upload_url, ticket.file_url, ticket.content_type))
     return answer({}, request.scope["request_id"])

@@ -1,4 +1,8 @@
-"""Streaming ``multipart/form-data``: yields the bytes of the one file of a form, and discards other fields."""
+"""Streaming ``multipart/form-data``: yields the bytes of the one file of a form, and discards other fields.
+
+A part is the file if it has a file name, or if its own name is ``file``: some clients send no file name, or only one in
+the form of RFC 5987.
+"""
 
 from collections.abc import AsyncIterator
 from typing import Final
@@ -18,7 +22,7 @@ _TOO_MANY_BYTES: Final = f"The form has more than {OVERHEAD} bytes in addition t
 
 
 class _Parts:
-    """Callbacks of the parser: collect the bytes of the first part with a file name. Raises Malformed."""
+    """Callbacks of the parser: collect the bytes of the file. Raises Malformed."""
 
     def __init__(self) -> None:
         self.bytes: list[bytes] = []
@@ -43,7 +47,7 @@ class _Parts:
         self._value += data[start:end]
 
     def on_header_end(self) -> None:
-        if self._name.lower() == b"content-disposition" and b"filename" in parse_options_header(self._value)[1]:
+        if self._name.lower() == b"content-disposition" and _is_file(self._value):
             if self.seen:
                 raise Malformed("The form holds more than one file.")
             self.seen = self._is_file = True
@@ -55,6 +59,11 @@ class _Parts:
 
     def on_end(self) -> None:
         self.ended = True
+
+
+def _is_file(disposition: bytes) -> bool:
+    options = parse_options_header(disposition)[1]
+    return b"filename" in options or b"filename*=" in disposition.lower() or options.get(b"name") == b"file"
 
 
 async def file_of(chunks: AsyncIterator[bytes], content_type: str) -> AsyncIterator[bytes]:

@@ -9,24 +9,21 @@ from service.api.http.bodies import declared_length, streamed_body
 from service.api.http.dependencies import Creator, Gateway, bearer, runtime
 from service.api.schemas import UploadView, problems
 from service.domain.tenant import Scope, key_id
-from service.errors import UnsupportedMedia
 from service.upstream.storage import UploadTarget
 from service.usecases.generations.images import Upload
 
 PATH: Final = "/v1/uploads"
 FORM: Final = "multipart/form-data"
-#: Content types that fal's model accepts.
-SUFFIX: Final = {"image/jpeg": "jpg", "image/png": "png", "image/webp": "webp"}
 
 _BINARY: Final = {"type": "string", "format": "binary"}
 _BODY: Final[dict[str, Any]] = {
     "required": True,
     "content": {
-        **{name: {"schema": _BINARY} for name in SUFFIX},
+        **{name: {"schema": _BINARY} for name in ("image/jpeg", "image/png", "image/webp", "application/octet-stream")},
         FORM: {
             "schema": {
                 "type": "object",
-                "properties": {"file": {**_BINARY, "description": "The image, with a file name."}},
+                "properties": {"file": {**_BINARY, "description": "The image."}},
                 "required": ["file"],
             }
         },
@@ -39,18 +36,16 @@ router = APIRouter(prefix=PATH, tags=["uploads"])
 @router.post(
     "",
     summary="Upload an image",
-    description="The raw bytes with their content type, or a form with one file, 30 MB at most. Location, camera and "
-    "all other metadata are removed; the image is rotated by its EXIF orientation.",
+    description="The raw bytes with any content type, or a form with one file, 30 MB at most. The bytes decide whether "
+    "they are a JPEG, PNG or WebP image. All metadata, and what follows the image, are removed; the image is rotated "
+    "by its EXIF orientation.",
     status_code=201,
     responses=problems(400, 408, 413, 415, 422),
     openapi_extra={"requestBody": _BODY},
 )
 async def upload(request: Request, gateway: Gateway, _caller: Creator) -> UploadView:
-    content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if content_type not in (*SUFFIX, FORM):
-        raise UnsupportedMedia("Send the raw bytes of a JPEG, PNG or WebP image with its content type, or a form.")
     await gateway.tenants.authenticator.confirm(key_id(bearer(request)), Scope.GENERATE)
-    taken = await stored(request, content_type)
+    taken = await stored(request)
     return {
         "id": taken.id,
         "object": "upload",
@@ -62,16 +57,19 @@ async def upload(request: Request, gateway: Gateway, _caller: Creator) -> Upload
     }
 
 
-async def stored(request: Request, content_type: str, place: UploadTarget | None = None) -> Upload:
-    """Inspect the body and store it, at ``place`` if the client has its URL already."""
+async def stored(request: Request, place: UploadTarget | None = None) -> Upload:
+    """Inspect the body and store it, at ``place`` if the client has its URL already.
+
+    A form is one by its content type, which has its boundary. Every other body is an image, whatever its content type.
+    """
     gateway = runtime(request)
-    is_form = content_type == FORM
+    declared = request.headers.get("content-type", "")
+    is_form = declared.partition(";")[0].strip().lower() == FORM
     limit = gateway.settings.max_upload_bytes + (multipart.OVERHEAD if is_form else 0)
     chunks = streamed_body(request, limit=limit)
     return await gateway.generations.images.upload(
         request.scope["tenant"],
-        multipart.file_of(chunks, request.headers.get("content-type", "")) if is_form else chunks,
-        content_type=None if is_form else content_type,
+        multipart.file_of(chunks, declared) if is_form else chunks,
         target=place,
         length=declared_length(request),
     )

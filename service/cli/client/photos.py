@@ -4,8 +4,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from service.errors import ImageFormat
+from service.media import formats
+
 _MAX_BYTES: Final = 30_000_000
-_HEAD_BYTES: Final = 12
+#: Bytes by which formats are distinguished.
+_HEAD_BYTES: Final = 4096
 
 
 class PhotoRefused(Exception):
@@ -31,17 +35,8 @@ def read_photo(name: str) -> Photo | str:
         raise PhotoRefused(f"{name}: {error.strerror}") from None
     if size > _MAX_BYTES:
         raise PhotoRefused(f"{name}: larger than {_MAX_BYTES // 1_000_000} MB")
-    if (content_type := _content_type(head)) is None:
-        raise PhotoRefused(f"{name}: neither JPEG nor PNG nor WebP")
-    return Photo(path, content_type)
-
-
-def _content_type(head: bytes) -> str | None:
-    """Return the type by the first bytes; the name of the file does not matter."""
-    if head.startswith(b"\xff\xd8\xff"):
-        return "image/jpeg"
-    if head.startswith(b"\x89PNG\r\n\x1a\n"):
-        return "image/png"
-    if head.startswith(b"RIFF") and head[8:] == b"WEBP":
-        return "image/webp"
-    return None
+    try:
+        kind = formats.accepted_format(head)
+    except ImageFormat as refused:
+        raise PhotoRefused(f"{name}: {refused.reason}") from None
+    return Photo(path, formats.content_type(kind))

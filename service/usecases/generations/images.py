@@ -1,16 +1,15 @@
 """Image uploads: spooled to disk, inspected, stripped of metadata, and stored where fal can fetch them."""
 
 import asyncio
-import base64
-import binascii
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
 from service.clock import Clock
-from service.domain import ids
-from service.domain.request import IMAGE_FIELDS, CreateGeneration, is_data_uri
+from service.domain import data_uri, ids
+from service.domain.data_uri import NotBase64, is_data_uri
+from service.domain.request import IMAGE_FIELDS, CreateGeneration
 from service.domain.tenant import Tenant
 from service.errors import BadImage, ImageUnreadable, Timeout
 from service.media import spool
@@ -21,8 +20,6 @@ from service.usecases.generations.byte_limits import ByteLease, ByteLimiter
 
 #: Least bytes of disk that an upload leases: for small images this bounds the open files and the queue for a decoder.
 _LEAST_LEASE: Final = 1024 * 1024
-#: Characters of base64 that are decoded together: a multiple of four.
-_PIECE: Final = 256 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +55,6 @@ class Images:
         tenant_id: str,
         chunks: AsyncIterator[bytes],
         *,
-        content_type: str | None = None,
         target: UploadTarget | None = None,
         pointer: str = "",
         length: int = 0,
@@ -69,7 +65,7 @@ class Images:
         ``length``: bytes, if known before they arrive. The upload leases as many of its tenant's bytes on disk.
 
         Raises:
-            BadImage: the image is invalid, or its format is not ``content_type``.
+            BadImage: the image is invalid, or of a format that the model does not accept.
             TooLarge, Malformed: it has too many bytes, or none.
             Timeout: the upload took too long.
             TooManyBytes, Unavailable: uploads hold too many bytes on disk.
@@ -79,7 +75,7 @@ class Images:
         try:
             async with asyncio.timeout(self._timeout.total_seconds()):
                 with self._disk.lease(tenant_id, max(length, _LEAST_LEASE)) as lease:
-                    upload = await self._upload(tenant_id, chunks, lease, content_type, target, pointer)
+                    upload = await self._upload(tenant_id, chunks, lease, target, pointer)
         except TimeoutError:
             raise Timeout(f"The upload took longer than {self._timeout.total_seconds():g} seconds.") from None
         except BadImage as bad:
@@ -93,19 +89,18 @@ class Images:
         tenant_id: str,
         chunks: AsyncIterator[bytes],
         lease: ByteLease,
-        content_type: str | None,
         target: UploadTarget | None,
         pointer: str,
     ) -> Upload:
         async with spool.spool() as clean:
             async with spool.spool() as raw:
                 await spool.fill(raw, chunks, most=self._max_bytes, reserve=lease.cover)
-                image = await self._inspector.inspect(tenant_id, raw, clean, content_type=content_type, pointer=pointer)
+                image = await self._inspector.inspect(tenant_id, raw, clean, pointer=pointer)
             size = clean.seek(0, 2)
             media = image.content_type
             if target is None:
                 target = await self._storage.create_target(content_type=media, file_name=f"image.{image.suffix}")
-            await self._storage.put(target, spool.read(clean), content_type=media, size=size)
+            await self._storage.put(target, spool.read(clean), size=size)
         return Upload(ids.new(ids.UPLOAD, self._clock()), target.file_url, media, size, image.width, image.height)
 
     async def with_uploaded_images(self, tenant: Tenant, request: CreateGeneration) -> CreateGeneration:
@@ -123,14 +118,8 @@ class Images:
 
 
 async def _decoded(uri: str, pointer: str) -> AsyncIterator[bytes]:
-    """Yield the bytes in pieces: the whole image would be in memory a second time."""
-    start = uri.index(",") + 1
-    for at in range(start, len(uri), _PIECE):
-        piece, is_last = uri[at : at + _PIECE], at + _PIECE >= len(uri)
-        try:
-            decoded = base64.b64decode(piece, validate=True)
-        except binascii.Error:
-            decoded = None
-        if decoded is None or ("=" in piece and not is_last):  # padding is at the end only
-            raise ImageUnreadable("the data URI is not valid base64", pointer=pointer)
-        yield decoded
+    try:
+        for piece in data_uri.decoded(uri):
+            yield piece
+    except NotBase64 as error:
+        raise ImageUnreadable(f"the data URI {error}", pointer=pointer) from None

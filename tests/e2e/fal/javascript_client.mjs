@@ -61,6 +61,7 @@ for await (const event of stream) streamed.push(event);
 const file = new Blob([await readFile(photo)], { type: "image/jpeg" });
 const uploaded = await fal.storage.upload(file);
 const used = await fal.queue.submit(endpoint, { input: { ...quick, image_url: file } });
+const untyped = await fal.storage.upload(new Blob([await readFile(photo)]));
 
 console.log(
   JSON.stringify({
@@ -79,6 +80,7 @@ console.log(
     streamed,
     done: await stream.done(),
     uploaded,
+    untyped,
     used: used.request_id,
   }),
 );

@@ -5,7 +5,10 @@ Prints one JSON object of findings.
 
 import asyncio
 import json
+import shutil
 import sys
+import tempfile
+from pathlib import Path
 from typing import Any
 
 import fal_client
@@ -34,6 +37,16 @@ def refused(arguments: dict[str, Any]) -> dict[str, Any]:
     return failure(lambda: fal_client.submit(ENDPOINT, arguments=arguments).get())
 
 
+def encoded(photo: str) -> str:
+    """Return the id of a request with a file whose name has no suffix: its data URI has no image type."""
+    with tempfile.TemporaryDirectory() as folder:
+        nameless = Path(folder) / "photo"
+        shutil.copy(photo, nameless)
+        return fal_client.submit(
+            ENDPOINT, arguments={**QUICK, "image_url": fal_client.encode_file(nameless)}
+        ).request_id
+
+
 def synchronously() -> dict[str, Any]:
     handle = fal_client.submit(ENDPOINT, arguments=QUICK, priority="low", start_timeout=600)
     first = handle.status()
@@ -60,6 +73,7 @@ def synchronously() -> dict[str, Any]:
         "invalid": refused({"prompt": "no picture"}),
         "run": fal_client.run(ENDPOINT, arguments=QUICK),
         "stream": list(fal_client.stream(ENDPOINT, arguments=QUICK)),
+        "encoded": encoded(sys.argv[1]),
     }
 
 

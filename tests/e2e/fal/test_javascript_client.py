@@ -76,6 +76,6 @@ def test_upload(found: dict[str, Any], tenant: TenantClient) -> None:
     """The upload removes the metadata; the picture is the same."""
     with Image.open(SAMPLES / "rocket.jpg") as photo:
         pixels = photo.tobytes()
-    for url in (found["uploaded"], tenant.read(found["used"])["input"]["image_url"]):
+    for url in (found["uploaded"], found["untyped"], tenant.read(found["used"])["input"]["image_url"]):
         with Image.open(BytesIO(httpx.get(url, trust_env=False).content)) as arrived:
             assert (arrived.format, arrived.tobytes()) == ("JPEG", pixels)

@@ -2,17 +2,22 @@
 
 import json
 import sys
+from io import BytesIO
 from typing import Any
 
 import httpx
 import pytest
+from PIL import Image
 
+from tests.e2e.conftest import SAMPLES
 from tests.e2e.fal.conftest import ENDPOINT, HERE, Gateway, run
 
 
 @pytest.fixture(scope="module")
 def found(gateway: Gateway) -> dict[str, Any]:
-    findings: dict[str, Any] = json.loads(run([sys.executable, str(HERE / "python_client.py")], gateway.environment))
+    findings: dict[str, Any] = json.loads(
+        run([sys.executable, str(HERE / "python_client.py"), str(SAMPLES / "rocket.jpg")], gateway.environment)
+    )
     return findings
 
 
@@ -59,6 +64,14 @@ def test_async_client(found: dict[str, Any]) -> None:
     assert (asynchronous["last"], asynchronous["cancelled"]) == ("Completed", 499)
     assert [asynchronous[name]["seed"] for name in ("output", "subscribed", "run")] == [3, 3, 3]
     assert asynchronous["stream"][0]["seed"] == 3
+
+
+def test_encoded_file_without_suffix(found: dict[str, Any], gateway: Gateway) -> None:
+    with httpx.Client(base_url=gateway.stack.base_url, trust_env=False) as plain:
+        headers = {"authorization": f"Bearer {gateway.stack.api_key}"}
+        g = plain.get(f"/v1/generations/{found['sync']['encoded']}", headers=headers).json()
+    with Image.open(BytesIO(httpx.get(g["input"]["image_url"], trust_env=False).content)) as arrived:
+        assert arrived.format == "JPEG"
 
 
 def test_requests_are_generations(found: dict[str, Any], gateway: Gateway) -> None:

@@ -77,7 +77,8 @@ async def test_idempotency_replay_uploads_nothing(api: httpx.AsyncClient, upload
     ("value", "code"),
     [
         ("data:image/png;base64,AAAA", "image_format"),
-        ("data:image/png;base64,AA AA", "image_unreadable"),
+        ("data:;base64,AA AA", "image_format"),
+        ("data:image/png;base64,AA-_", "image_unreadable"),
         ("data:image/png;base64,A", "image_unreadable"),
         (uri(pictures.png_header(40_000, 40_000)), "image_too_many_pixels"),
         (uri(pictures.encoded("png")[:-20]), "image_truncated"),

@@ -67,7 +67,7 @@ async def test_problem_400_invalid_json(api: httpx.AsyncClient, body: bytes) -> 
         ({"colour": "red"}, [("/colour", "extra_forbidden")]),
         ({"duration": 16}, [("/duration", "literal_error")]),
         ({"seed": True}, [("/seed", "int_type")]),
-        ({"image_url": "data:image/svg+xml;base64,AAAA"}, [("/image_url", "data_uri")]),
+        ({"image_url": "data:image/svg+xml,AAAA"}, [("/image_url", "data_uri")]),
         ({"metadata": {"a/b": 1}}, [("/metadata/a~1b", "string_type")]),
         ({"resolution": "4k"}, [("/resolution", "literal_error")]),
         ({"bitrate_mode": "high"}, [("/bitrate_mode", "extra_forbidden")]),

@@ -85,35 +85,9 @@ async def test_upload_in_chunks_of_any_size(api: httpx.AsyncClient, size: int) -
     assert await fetched(answer.json()["url"]) == WEBP
 
 
-@pytest.mark.parametrize("media", ["image/jpeg; foo=bar", "IMAGE/JPEG", " image/jpeg"])
-async def test_upload_media_type_ignores_case_and_parameters(api: httpx.AsyncClient, media: str) -> None:
-    answer = await upload(api, JPEG, media)
-
-    assert (answer.status_code, answer.json()["content_type"]) == (201, "image/jpeg")
-
-
-@pytest.mark.parametrize("media", ["image/gif", "image/svg+xml", "text/html", "application/json", "image", "*/*", ""])
-async def test_upload_other_media_type_returns_415(api: httpx.AsyncClient, media: str) -> None:
-    answer = await upload(api, JPEG, media)
-
-    assert (answer.status_code, answer.json()["code"]) == (415, "unsupported_media_type")
-
-
-@pytest.mark.parametrize(
-    ("content", "media"),
-    [
-        (PNG, "image/jpeg"),
-        (JPEG, "image/png"),
-        (JPEG, "image/webp"),
-        (b"RIFF\x10\x00\x00\x00WAVE" + b"\x00" * 200, "image/webp"),
-        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "image/png"),
-        (b"\xff\xd8", "image/jpeg"),
-        (b"x", "image/jpeg"),
-        (b"\x00" * 500, "image/jpeg"),
-    ],
-)
-async def test_upload_bytes_of_other_format_return_422(api: httpx.AsyncClient, content: bytes, media: str) -> None:
-    answer = await upload(api, content, media)
+@pytest.mark.parametrize("content", [b"\xff\xd8", b"x", b"<svg xmlns='http://www.w3.org/2000/svg'/>"])
+async def test_upload_bytes_of_no_image_return_422(api: httpx.AsyncClient, content: bytes) -> None:
+    answer = await upload(api, content, "image/jpeg")
 
     assert answer.status_code == 422
     assert [(fault["pointer"], fault["type"]) for fault in answer.json()["errors"]] == [("", "image_format")]
@@ -244,15 +218,6 @@ async def test_upload_that_grows_beyond_limit_returns_413(api: httpx.AsyncClient
 
 
 # --- forms ------------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(("content", "media"), [(JPEG, "image/jpeg"), (PNG, "image/png"), (WEBP, "image/webp")])
-async def test_upload_form_format_is_of_the_bytes(api: httpx.AsyncClient, content: bytes, media: str) -> None:
-    """The file name and the content type are guesses of the browser."""
-    answer = await api.post("/v1/uploads", files={"photo": ("holiday.gif", content, "image/gif")}, data={"note": "x"})
-
-    assert (answer.status_code, answer.json()["content_type"]) == (201, media), answer.text
-    assert pictures.opened(await fetched(answer.json()["url"])).size == (60, 40)
 
 
 def _form(*parts: tuple[str, bytes], end: bytes = b"--XX--\r\n") -> bytes:

@@ -10,6 +10,7 @@ from aiohttp import web
 
 from service.config.settings import Settings
 from service.domain.generation import Generation
+from service.domain.request import IMAGE_URL_LENGTH
 from service.domain.status import Status
 from service.domain.tenant import Tenant
 from service.domain.work_queue import WorkQueue
@@ -19,6 +20,7 @@ from service.usecases.lifecycle.preflight import classify_probe
 from tests.conftest import Scrape
 from tests.support import factories, pictures
 from tests.support.factories import LOOPBACK
+from tests.support.image_files import OTHERS
 
 READ = 4096
 PHOTO = pictures.encoded("png", pictures.noise(200, 200))
@@ -30,6 +32,7 @@ BODIES = {
     "cat.png": PHOTO,
     "page.png": b"<!doctype html><title>Not here</title>",
     "empty.png": b"",
+    "heic.jpg": OTHERS["HEIC"][0],
     "bomb.png": pictures.png_header(40_000, 40_000),
 }
 RANGES = {
@@ -91,7 +94,7 @@ async def photographs() -> AsyncIterator[Photographs]:
     server = Photographs()
     application = web.Application()
     application.router.add_get("/{name}", server.answer)
-    runner = web.AppRunner(application, shutdown_timeout=0.1)
+    runner = web.AppRunner(application, shutdown_timeout=0.1, max_line_size=2 * IMAGE_URL_LENGTH)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
@@ -140,7 +143,8 @@ async def dispatched(runtime: Runtime, g: Generation) -> Generation:
         ("404", "image_unreachable", "404"),
         ("410", "image_unreachable", "410"),
         ("lost.png", "image_unreachable", "404"),
-        ("page.png", "invalid_input", "not a JPEG"),
+        ("page.png", "invalid_input", "an HTML or XML document"),
+        ("heic.jpg", "invalid_input", "Most Compatible"),
         ("empty.png", "invalid_input", "not a JPEG"),
         ("vast.png", "invalid_input", "30000001 bytes"),
         ("vast-range.png", "invalid_input", "30000001 bytes"),
@@ -191,6 +195,17 @@ async def test_preflight_good_or_inconclusive_submits(
     assert (await dispatched(runtime, g)).status is Status.SUBMITTED
     assert photographs.asked[0] == (name, f"bytes=0-{READ - 1}")
     assert photographs.sent < 15_000_000, "read no further than the beginning"
+
+
+@pytest.mark.parametrize(("name", "status"), [("cat.png", Status.SUBMITTED), ("404", Status.FAILED)])
+async def test_preflight_probes_longest_image_url(
+    runtime: Runtime, create: Create, photographs: Photographs, name: str, status: Status
+) -> None:
+    """Presigned URLs of object stores have session tokens of kilobytes."""
+    url = f"{photographs.base}/{name}?X-Amz-Security-Token=".ljust(IMAGE_URL_LENGTH, "a")
+
+    assert (await dispatched(runtime, await create(image_url=url, end_image_url=url))).status is status
+    assert photographs.asked[0] == (name, f"bytes=0-{READ - 1}")
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:9/cat.png", "https://does-not-exist.invalid/cat.png"])

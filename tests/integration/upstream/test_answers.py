@@ -116,7 +116,7 @@ async def storage_put(url: str) -> Any:
 
     async with FalStorage(FalHosts((), (url,)), rest_url=url, key="k", timeout=30) as client:
         with pytest.raises(UpstreamUnavailable, match=TOO_LARGE):
-            await client.put(UploadTarget(f"{url}/put", f"{url}/get"), photo(), content_type="image/png", size=5)
+            await client.put(UploadTarget(f"{url}/put", f"{url}/get", "image/png"), photo(), size=5)
 
 
 async def keys(url: str) -> Any:

@@ -43,7 +43,7 @@ REFUSED_URLS = [
     ("https://example-.com/", "well-formed"),
     (f"https://{'a' * 64}.com/", "well-formed"),
     (f"https://{'a.' * 127}com/", "well-formed"),
-    (f"https://example.com/{'a' * 2048}", "longer"),
+    (f"https://example.com/{'a' * 8192}", "longer"),
     # credentials, and two hosts for two parsers
     ("https://user:pass@example.com/", "credentials"),
     ("https://example.com@127.0.0.1/", "credentials"),

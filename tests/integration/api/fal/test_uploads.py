@@ -82,9 +82,7 @@ async def test_fal_upload_no_image_or_too_large_is_refused(
     assert answer.json()["detail"]
 
 
-async def test_fal_upload_initiate_accepts_images_only(fal: httpx.AsyncClient) -> None:
-    for body in ({"content_type": "video/mp4"}, {}, {"content_type": "image/svg+xml"}):
-        assert (await fal.post(INITIATE, json=body)).status_code == 415
+async def test_fal_upload_initiate_with_wrong_body_is_refused(fal: httpx.AsyncClient) -> None:
     assert (await fal.post(INITIATE, json={"content_type": 5})).status_code == 422
     assert (await fal.post(f"{INITIATE}-multipart", json={"content_type": "image/png"})).status_code == 413
 
@@ -152,7 +150,7 @@ async def test_fal_upload_goes_to_hosts_of_fal_only(settings: Settings, field: s
     """fal's storage, or what answers in its place, names the host that receives the bytes."""
     own = {"upload_url": "https://v3b.fal.media/files/put", "file_url": "https://v3b.fal.media/files/a.jpg"}
     hosts = FalHosts(settings.fal_media_hosts, (settings.fal_rest_url,))
-    for answered, expected in (({**own, field: url}, None), (own, UploadTarget(**own))):
+    for answered, expected in (({**own, field: url}, None), (own, UploadTarget(**own, content_type="image/jpeg"))):
         with scripted_storage(answered) as rest_url:
             async with FalStorage(hosts, rest_url=rest_url, key="k:s", timeout=20) as storage:
                 if expected is None:
