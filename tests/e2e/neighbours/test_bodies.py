@@ -22,6 +22,7 @@ from service.cli.dev.stack import Stack
 from tests.e2e.conftest import OVERRIDES
 from tests.support import pictures
 from tests.support.neighbours import Latencies, Neighbour, PeakMemory, assert_unharmed, measure, neighbour
+from tests.support.raw_http import read_response
 from tests.support.waiting import eventually
 
 MB: Final = 1_000_000
@@ -119,7 +120,7 @@ def test_connections_after_early_responses_are_closed(two: Two) -> None:
         connections = [connected(two.a, stack) for _ in range(60)]
         for connection in connections:
             connection.sendall(head)
-            assert connection.recv(65536).startswith(b"HTTP/1.1 401")
+            assert read_response(connection).startswith(b"HTTP/1.1 401")
         harassed = measure(two.b, rounds=ROUNDS)
         eventually(lambda: not [connection for connection in connections if is_open(connection)], within=60)
 

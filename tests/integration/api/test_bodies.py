@@ -14,6 +14,7 @@ from service.app import create_app
 from service.config.settings import Settings
 from tests.support import pictures
 from tests.support.factories import create_body
+from tests.support.raw_http import read_response
 from tests.support.served import Served, served
 from tests.support.waiting import eventually
 
@@ -77,8 +78,8 @@ def gateway(settings: Settings) -> Iterator[Gateway]:
 
 
 def answer(connection: socket.socket) -> tuple[int, bytes]:
-    head = connection.recv(65536)
-    return int(head.split()[1]), head
+    response = read_response(connection)
+    return int(response.split()[1]), response
 
 
 @pytest.mark.parametrize("path", [CREATE, UPLOAD, SUBMIT])

@@ -13,6 +13,7 @@ from service.api.http import connection_limits
 from service.api.http.connection_limits import LARGEST_HEAD
 from service.app import create_app
 from service.config.settings import Settings
+from tests.support.raw_http import read_response
 from tests.support.served import Served, served
 from tests.support.waiting import eventually
 
@@ -57,7 +58,7 @@ def test_head_too_large_returns_400(gateway: Served) -> None:
         caller.sendall(b"GET / HTTP/1.1\r\nx: ")
         caller.sendall(b"a" * LARGEST_HEAD)
 
-        assert caller.recv(65536).startswith(b"HTTP/1.1 400")
+        assert read_response(caller).startswith(b"HTTP/1.1 400")
 
 
 @pytest.mark.parametrize("begin", [b"", b"GET / HTTP/1.1\r\nx: "], ids=["nothing", "half a head"])
@@ -82,7 +83,7 @@ def test_head_timeout_ignores_slow_body(gateway: Served, monkeypatch: pytest.Mon
             caller.recv(65536)
         caller.settimeout(10)
         caller.sendall(b"0\r\n\r\n")
-        assert caller.recv(65536).startswith(b"HTTP/1.1 422")
+        assert read_response(caller).startswith(b"HTTP/1.1 422")
 
 
 @pytest.mark.parametrize("path", ["/v1/generations", "/v1/webhook-endpoints", f"/fal/queue/{MODEL}"])
@@ -118,10 +119,10 @@ def test_rest_of_body_after_response_is_closed(gateway: Served, monkeypatch: pyt
 def test_rest_of_body_within_time_keeps_connection(gateway: Served) -> None:
     with connected(gateway) as caller:
         caller.sendall(b"POST /v1/generations HTTP/1.1\r\nhost: x\r\ncontent-length: 2000000\r\n\r\n")
-        assert caller.recv(65536).startswith(b"HTTP/1.1 401")
+        assert read_response(caller).startswith(b"HTTP/1.1 401")
         caller.sendall(b"x" * 2_000_000 + b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n")
 
-        assert caller.recv(65536).startswith(b"HTTP/1.1 200")
+        assert read_response(caller).startswith(b"HTTP/1.1 200")
 
 
 @pytest.mark.parametrize("before", [b"", b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n"], ids=["first", "second"])
@@ -152,14 +153,14 @@ def test_connection_beyond_most_closes_longest_idle(settings: Settings) -> None:
         idle = [connected(gateway) for _ in range(3)]
         for caller in (idle[1], idle[2], idle[0]):
             caller.sendall(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n")
-            assert caller.recv(65536).startswith(b"HTTP/1.1 200")
+            assert read_response(caller).startswith(b"HTTP/1.1 200")
         with connected(gateway) as newest:
             newest.sendall(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n")
-            assert newest.recv(65536).startswith(b"HTTP/1.1 200")
+            assert read_response(newest).startswith(b"HTTP/1.1 200")
 
             assert idle[1].recv(65536) == b""
             idle[0].sendall(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n")
-            assert idle[0].recv(65536).startswith(b"HTTP/1.1 200")
+            assert read_response(idle[0]).startswith(b"HTTP/1.1 200")
         for caller in idle:
             caller.close()
 
@@ -171,7 +172,7 @@ def test_connection_beyond_most_is_closed_if_none_is_idle(settings: Settings) ->
             assert newest.recv(65536) == b""
         for caller in busy:
             caller.sendall(b"0\r\n\r\n")
-            assert caller.recv(65536).startswith(b"HTTP/1.1 422")
+            assert read_response(caller).startswith(b"HTTP/1.1 422")
             caller.close()
 
 
@@ -181,7 +182,7 @@ def test_body_of_get_is_discarded(gateway: Served) -> None:
     with connected(gateway) as caller:
         head = f"GET /v1/generations HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\n"
         caller.sendall(head.encode() + b"content-length: 200000\r\n\r\n" + b"x" * 199_999)
-        assert caller.recv(65536).startswith(b"HTTP/1.1 200")
+        assert read_response(caller).startswith(b"HTTP/1.1 200")
         assert [len(connection.cycle.body) for connection in gateway.connections] == [0]
 
 
@@ -199,7 +200,7 @@ def test_pipelined_requests_beyond_most_are_closed(gateway: Served, requests: in
     with connected(gateway) as caller:
         caller.sendall(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n" * requests)
 
-        assert caller.recv(65536).startswith(first)
+        assert read_response(caller).startswith(first)
 
 
 def connected(gateway: Served) -> socket.socket:
@@ -213,7 +214,7 @@ def uploading(gateway: Served) -> socket.socket:
     head = f"POST /v1/uploads HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\ncontent-type: image/png\r\n"
     caller = connected(gateway)
     caller.sendall(head.encode() + b"expect: 100-continue\r\ntransfer-encoding: chunked\r\n\r\n")
-    assert caller.recv(65536).startswith(b"HTTP/1.1 100")
+    assert read_response(caller).startswith(b"HTTP/1.1 100")
     caller.sendall(b"4\r\nabcd\r\n")
     return caller
 
@@ -263,4 +264,4 @@ def test_head_large_is_accepted(gateway: Served) -> None:
     with socket.create_connection((url.hostname, url.port), timeout=20) as caller:
         for _ in range(3):
             caller.sendall(b"GET /healthz HTTP/1.1\r\nhost: x\r\nx: " + b"a" * (LARGEST_HEAD - 1000) + b"\r\n\r\n")
-            assert caller.recv(65536).startswith(b"HTTP/1.1 200")
+            assert read_response(caller).startswith(b"HTTP/1.1 200")
