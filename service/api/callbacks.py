@@ -30,7 +30,7 @@ router = APIRouter(prefix=PATH, tags=["callbacks"])
         },
     },
 )
-async def receive(request: Request, generation_id: str, token: str) -> Response:
+async def receive_callback(request: Request, generation_id: str, token: str) -> Response:
     body = await whole_body(request, limit=LARGEST_BODY, within=_BODY_SECONDS)
     await runtime(request).generations.fal_callbacks.receive(generation_id, token, request.headers, body)
     answer: CallbackView = {"status": "ok"}

@@ -47,9 +47,10 @@ class ReadinessView(TypedDict):
 @router.get(
     "/healthz",
     summary="Check that the process answers",
+    description="Reads nothing. For a liveness probe.",
     responses={200: {"model": HealthView, "description": "The process answers."}},
 )
-async def healthz() -> Response:
+async def check_health() -> Response:
     return json_response({"status": "ok"})
 
 
@@ -64,7 +65,7 @@ async def healthz() -> Response:
         **problems(503),
     },
 )
-async def readyz(request: Request) -> Response:
+async def check_readiness(request: Request) -> Response:
     operations = runtime(request).operations
     checks = await operations.readiness.check()
     if not is_ready(checks):

@@ -5,7 +5,7 @@ from typing import Any, Final, Literal, NotRequired
 from pydantic import BaseModel, ConfigDict
 from typing_extensions import TypedDict
 
-from service.domain.described import describe, described
+from service.domain.described import Date, Timestamp, describe, described
 from service.domain.generation_view import GenerationView
 from service.domain.request import CreateGeneration
 
@@ -64,7 +64,7 @@ class BudgetProblem(Problem):
     """What is left of it in US dollars, as a decimal string."""
     estimated: str
     """The highest possible cost of this request in US dollars, as a decimal string."""
-    resets_at: str | None
+    resets_at: Timestamp | None
     """When the budget starts again, RFC 3339 in UTC with milliseconds. `null` for `request`."""
 
 
@@ -124,7 +124,7 @@ class EndUserView(TypedDict):
     """The id that fal receives instead, `eu_` and 32 hexadecimal digits."""
     refusals: int
     """Generations that fal's content policy refused. Refusals by a budget or a limit do not count."""
-    blocked_at: str | None
+    blocked_at: Timestamp | None
     """When you blocked the end user, RFC 3339 in UTC. `null`: not blocked."""
     today: TodayView
     """Money and count of today (UTC)."""
@@ -144,15 +144,15 @@ class ErasedView(TypedDict):
     """Of these: generations that were at fal. Their records are purged when they end."""
     remaining: int
     """Generations that are not erased yet."""
-    started_at: str
+    started_at: Timestamp
     """When the erasure began, RFC 3339 in UTC with milliseconds."""
-    finished_at: str | None
+    finished_at: Timestamp | None
     """When it was done. `null` while it runs."""
 
 
 @described
 class UsageDay(TypedDict):
-    date: str
+    date: Date
     """The day (UTC), `2026-01-31`."""
     created: int
     """Generations accepted on this day."""
@@ -180,9 +180,9 @@ class UsageView(TypedDict):
     """Always `usage`."""
     currency: Literal["USD"]
     """Always `USD`."""
-    start: str
+    start: Date
     """First day of the period (UTC)."""
-    end: str
+    end: Date
     """Last day of the period (UTC), included."""
     spent: str
     """US dollars spent in the period, as a decimal string."""
@@ -220,9 +220,9 @@ class UsageReportView(TypedDict):
     """Always `usage_report`."""
     state: Literal["running", "done"]
     """`running`: workers compute the report. `done`: its list of end users can be read."""
-    start: str
+    start: Date
     """First day of the period (UTC)."""
-    end: str
+    end: Date
     """Last day of the period (UTC), included."""
     days: int
     """Days of the period."""
@@ -230,9 +230,9 @@ class UsageReportView(TypedDict):
     """Days that are in the list so far."""
     end_users: int
     """End users in the list so far."""
-    created_at: str
+    created_at: Timestamp
     """When the report was created, RFC 3339 in UTC with milliseconds."""
-    finished_at: str | None
+    finished_at: Timestamp | None
     """When it was done. `null` while it runs."""
 
 
@@ -262,7 +262,7 @@ class TraceView(TypedDict):
     """The tenant's customer, as the tenant named it. `null`: erased."""
     refusals: int
     """Generations that fal's content policy refused."""
-    blocked_at: str | None
+    blocked_at: Timestamp | None
     """When the tenant blocked the end user, RFC 3339 in UTC. `null`: not blocked."""
 
 
@@ -294,9 +294,9 @@ class AuditView(TypedDict):
     """`running` or `done`."""
     progress: AuditProgressView | None
     """How far it is. `null` unless it is running."""
-    started_at: str
+    started_at: Timestamp
     """When the audit began, RFC 3339 in UTC with milliseconds."""
-    finished_at: str | None
+    finished_at: Timestamp | None
     """When it was done. `null` while it runs."""
     clean: bool | None
     """Whether no difference was found. `null` while it runs."""
@@ -350,20 +350,7 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {status: {"description": TITLES[status], "content": content} for status in statuses}
 
 
-def stream_event(*kinds: str) -> dict[str, Any]:
-    """Return the schema of one server-sent event; without kinds it has ``data`` only."""
-    text = {"type": "string"}
-    named = (
-        {
-            "id": {**text, "description": "Send it as `Last-Event-ID` to continue after this event."},
-            "event": {"enum": list(kinds), "description": "Kind of the event."},
-        }
-        if kinds
-        else {}
-    )
-    return {
-        "type": "object",
-        "description": "One event of the stream; `data` is JSON.",
-        "required": [*named, "data"],
-        "properties": {**named, "data": {**text, "description": "JSON."}},
-    }
+def event_stream(description: str, example: str) -> dict[str, Any]:
+    """Return an OpenAPI response of server-sent events. Generators know a stream as text only."""
+    content = {"text/event-stream": {"schema": {"type": "string"}, "example": example}}
+    return {"description": description, "content": content}

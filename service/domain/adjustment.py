@@ -7,6 +7,7 @@ from typing import Annotated, Final, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, model_validator
 from pydantic_core import PydanticCustomError
 
+from service.domain.described import Date
 from service.domain.request import MoneyOrZero, SignedMoney
 
 _Text = StringConstraints(min_length=1, max_length=500, strip_whitespace=True)
@@ -41,7 +42,7 @@ class Adjustment(BaseModel):
         str | None, Field(pattern="^eu_[0-9a-f]{32}$", description="The end user's pseudonym, as in `/v1/usage`.")
     ] = None
     day: Annotated[
-        Annotated[str, AfterValidator(_day)] | None,
+        Annotated[Date, AfterValidator(_day)] | None,
         Field(description="The day (UTC) on which the generation was created: `2026-01-31`."),
     ] = None
     amount_usd: Annotated[SignedMoney, Field(description='Added to the cost; `"-1.50"` takes 1.50 US dollars off.')]

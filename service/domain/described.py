@@ -9,11 +9,16 @@ import inspect
 import sys
 from functools import cache
 from itertools import pairwise
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from pydantic import ConfigDict
+from pydantic import ConfigDict, WithJsonSchema
 
 _TypedDict = TypeVar("_TypedDict", bound=type)
+
+Timestamp = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]
+"""A time as text: RFC 3339."""
+Date = Annotated[str, WithJsonSchema({"type": "string", "format": "date"})]
+"""A day as text: ``2026-01-31``."""
 
 
 def describe(schema: dict[str, Any], cls: type) -> None:

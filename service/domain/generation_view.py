@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from typing_extensions import TypedDict
 
-from service.domain.described import described
+from service.domain.described import Timestamp, described
 from service.domain.failure import ErrorCode
 from service.domain.generation import Generation, LogLine
 from service.domain.pricing import usd
@@ -85,7 +85,7 @@ class LogView(TypedDict):
     """Text of the line."""
     level: str
     """Level as fal sent it, such as `INFO`."""
-    timestamp: str
+    timestamp: Timestamp
     """Time as fal sent it, RFC 3339."""
 
 
@@ -127,17 +127,17 @@ class GenerationView(TypedDict):
     """The newest lines of fal's log, 100 at most."""
     fal_request_id: str | None
     """fal's id of the job. Quote it to fal's support. `null` until fal has accepted the job."""
-    created_at: str
+    created_at: Timestamp
     """When the gateway accepted it, RFC 3339 in UTC with milliseconds."""
-    submitted_at: str | None
+    submitted_at: Timestamp | None
     """When the submit to fal began. `null` while queued."""
-    started_at: str | None
+    started_at: Timestamp | None
     """When fal was first seen rendering. `null` before."""
-    finished_at: str | None
+    finished_at: Timestamp | None
     """When it ended. `null` before."""
-    cancel_requested_at: str | None
+    cancel_requested_at: Timestamp | None
     """When a cancel was requested while fal had the job. `null`: never."""
-    expires_at: str
+    expires_at: Timestamp
     """If it is still queued at this time, it fails with `expired`."""
 
 
@@ -147,7 +147,7 @@ class EventView(TypedDict):
 
     type: str
     """Type of the event, such as `generation.succeeded`."""
-    timestamp: str
+    timestamp: Timestamp
     """When the event happened, RFC 3339 in UTC with milliseconds."""
     data: GenerationView
     """The generation at that time."""

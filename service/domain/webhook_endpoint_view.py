@@ -5,7 +5,7 @@ from typing import Literal
 
 from typing_extensions import TypedDict
 
-from service.domain.described import described
+from service.domain.described import Timestamp, described
 from service.domain.generation_view import rfc3339
 from service.domain.webhook import EventType
 from service.domain.webhook_endpoint import Endpoint, Reason
@@ -17,13 +17,13 @@ class DisabledView(TypedDict):
     """`requested`: you disabled it. `gone`: it answered 410. `failing`: every attempt failed for 5 days (a setting of
     the operator).
     """
-    at: str
+    at: Timestamp
     """When it was disabled, RFC 3339 in UTC with milliseconds."""
 
 
 @described
 class FailingView(TypedDict):
-    since: str
+    since: Timestamp
     """When the failures began, RFC 3339 in UTC with milliseconds."""
     percent: int
     """Share in percent of the time that it may fail. At 50, 70 and 90 your other endpoints receive
@@ -53,7 +53,7 @@ class EndpointView(TypedDict):
     """Why and when it was disabled. `null` while it is enabled."""
     failing: FailingView | None
     """How long its failures last. `null` while deliveries succeed."""
-    created_at: str
+    created_at: Timestamp
     """When it was registered, RFC 3339 in UTC with milliseconds."""
 
 
@@ -63,7 +63,7 @@ class EndpointEventView(TypedDict):
 
     type: EventType
     """Type of the event: `endpoint.failing`, `endpoint.disabled` or `webhook.test`."""
-    timestamp: str
+    timestamp: Timestamp
     """When the event happened, RFC 3339 in UTC with milliseconds."""
     data: EndpointView
     """The endpoint that the event is about."""

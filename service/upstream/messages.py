@@ -4,7 +4,9 @@ Pure functions. Sources: fal's documentation and transcripts of its public API.
 """
 
 import json
+import re
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from service.domain.failure import Failure
@@ -33,6 +35,9 @@ LONGEST_ID: Final = 256
 _LONGEST_LINE: Final = 2_000
 _LONGEST_LABEL: Final = 64
 _LONGEST_DETAIL: Final = 32_768
+_RFC_3339: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
+#: The time of a log line whose time cannot be read.
+_NO_TIME: Final = "1970-01-01T00:00:00.000Z"
 
 
 def submit_outcome(wire: Wire) -> SubmitOutcome:  # noqa: PLR0911  (one return per row of the table)
@@ -151,8 +156,20 @@ def _logs(body: Mapping[Any, Any]) -> tuple[LogLine, ...]:
         LogLine(
             str(entry.get("message", ""))[:_LONGEST_LINE],
             str(entry.get("level", "INFO"))[:_LONGEST_LABEL],
-            str(entry.get("timestamp", ""))[:_LONGEST_LABEL],
+            _timestamp(entry.get("timestamp")),
         )
         for entry in entries
         if isinstance(entry, dict)
     )
+
+
+def _timestamp(value: Any) -> str:
+    """Return fal's time of a log line if it is RFC 3339, else in this form: generated clients parse it as a time."""
+    text = str(value)[:_LONGEST_LABEL]
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return _NO_TIME
+    if _RFC_3339.fullmatch(text):
+        return text
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).isoformat()

@@ -188,9 +188,9 @@ def test_error_responses_list_every_code_of_their_status() -> None:
                 assert set(answer) == {"$ref"}, f"{method} {path} {status}"
     known = {error.code: error.status for error in _family(GatewayError)}
     declared = {
-        code: int(name.removeprefix("Problem"))
+        code: int(name.removeprefix("Error"))
         for name, answer in DOCUMENT["components"]["responses"].items()
-        if name.startswith("Problem")
+        if name.startswith("Error")
         for code in answer["content"]["application/problem+json"]["examples"]
     }
     assert declared == known
@@ -212,7 +212,7 @@ def test_components_are_all_referenced() -> None:
         if f"'#/components/{kind}/{name}'" not in text
     }
 
-    assert unused == {"#/components/responses/Problem405"}, "every path may answer so, and no operation does"
+    assert unused == {"#/components/responses/Error405"}, "every path may answer so, and no operation does"
 
 
 @pytest.mark.parametrize("surface", ["/v1/", "/fal/"])

@@ -10,7 +10,7 @@ from service.api.schemas import problems
 from service.domain import ids
 from service.domain.adjustment import Adjustment, Correction
 from service.domain.budgets import day
-from service.domain.described import described
+from service.domain.described import Date, described
 from service.domain.pricing import usd
 from service.errors import NotFound
 from service.runtime import Runtime
@@ -28,7 +28,7 @@ class AdjustmentView(TypedDict):
     """The tenant."""
     end_user: str
     """Pseudonym of the end user."""
-    day: str
+    day: Date
     """The day (UTC) whose budgets changed."""
     currency: Literal["USD"]
     """Always `USD`."""
@@ -45,7 +45,7 @@ class AdjustmentView(TypedDict):
     " writes it into the ledger. If the record of the generation is purged, give tenant, end user and day.",
     responses=problems(404, 409),
 )
-async def adjust(gateway: Gateway, body: Annotated[Adjustment, json_of(Adjustment)]) -> AdjustmentView:
+async def adjust_cost(gateway: Gateway, body: Annotated[Adjustment, json_of(Adjustment)]) -> AdjustmentView:
     return await adjusted(gateway, body)
 
 

@@ -19,7 +19,7 @@ router = APIRouter(prefix="/admin/v1", tags=["admin"], dependencies=[OPERATOR])
     "look like a difference.",
     responses=problems(404),
 )
-async def audit(gateway: Gateway) -> AuditView:
+async def read_audit(gateway: Gateway) -> AuditView:
     return _audit(await gateway.operations.audit_jobs.read())
 
 

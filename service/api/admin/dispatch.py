@@ -11,7 +11,7 @@ from service.api.admin.tenants import tenant_answer
 from service.api.http.dependencies import OPERATOR, Gateway, json_of
 from service.api.http.preconditions import IF_MATCH, Version
 from service.api.schemas import problems
-from service.domain.described import describe, described
+from service.domain.described import Timestamp, describe, described
 from service.domain.dispatch_gate import Gate
 from service.domain.generation_view import rfc3339
 
@@ -35,9 +35,9 @@ class DispatchView(TypedDict):
     """
     reason: str | None
     """Why dispatch is not open: the operator's reason, or fal's message. `null` while it is open."""
-    since: str | None
+    since: Timestamp | None
     """When this state began, RFC 3339 in UTC with milliseconds. `null` while it is open."""
-    retry_at: str | None
+    retry_at: Timestamp | None
     """When the gateway tries one submit again. `null`: only an operator can resume."""
     draining: bool
     """Whether new generations are refused with 503 while accepted ones finish."""
@@ -72,6 +72,7 @@ def dispatch_view(gate: Gate) -> DispatchView:
 @router.get(
     "/dispatch",
     summary="Read the state of dispatch",
+    description="Whether generations are submitted; if not, since when and why.",
 )
 async def read_dispatch(gateway: Gateway) -> DispatchView:
     return dispatch_view(await gateway.operations.gate.read())
@@ -82,7 +83,7 @@ async def read_dispatch(gateway: Gateway) -> DispatchView:
     summary="Pause dispatch",
     description="No generation is submitted until `resume`. Polls, callbacks and webhooks continue.",
 )
-async def pause(gateway: Gateway, body: Annotated[Reason, json_of(Reason)]) -> DispatchView:
+async def pause_dispatch(gateway: Gateway, body: Annotated[Reason, json_of(Reason)]) -> DispatchView:
     return dispatch_view(await gateway.operations.gate.pause(body.reason))
 
 
@@ -91,7 +92,7 @@ async def pause(gateway: Gateway, body: Annotated[Reason, json_of(Reason)]) -> D
     summary="Drain the gateway",
     description="Creates are refused with 503 until `resume`. Accepted generations continue to their end.",
 )
-async def drain(gateway: Gateway, body: Annotated[Reason, json_of(Reason)]) -> DispatchView:
+async def drain_gateway(gateway: Gateway, body: Annotated[Reason, json_of(Reason)]) -> DispatchView:
     return dispatch_view(await gateway.operations.gate.drain(body.reason))
 
 
@@ -100,7 +101,7 @@ async def drain(gateway: Gateway, body: Annotated[Reason, json_of(Reason)]) -> D
     summary="Resume dispatch",
     description="Ends a pause, a drain, and a lock or failure state.",
 )
-async def resume(gateway: Gateway) -> DispatchView:
+async def resume_dispatch(gateway: Gateway) -> DispatchView:
     return dispatch_view(await gateway.operations.gate.resume())
 
 

@@ -10,7 +10,7 @@ from pydantic_core import PydanticCustomError
 from typing_extensions import TypedDict
 
 from service.domain.budgets import Standing
-from service.domain.described import describe, described
+from service.domain.described import Timestamp, describe, described
 from service.domain.generation_view import rfc3339
 from service.domain.pricing import usd
 from service.domain.request import AnyDuration, OptionalMoney, Resolution, Url
@@ -224,7 +224,7 @@ class MonthView(TypedDict):
 class PauseView(TypedDict):
     reason: str
     """Why, as the operator wrote."""
-    since: str
+    since: Timestamp
     """When the pause began, RFC 3339 in UTC with milliseconds."""
 
 
@@ -248,7 +248,7 @@ class TenantView(TypedDict):
     """Money of this month (UTC). `null` in lists and in responses of writes that do not read it; read the tenant."""
     version: int
     """Counts changes; the `ETag` for `If-Match`."""
-    created_at: str
+    created_at: Timestamp
     """When it was created, RFC 3339 in UTC with milliseconds."""
     webhook_secret: str | None
     """Secret that signs webhooks to a `webhook_url`. Only the response of the create shows it, later `null`."""
@@ -280,13 +280,13 @@ class ApiKeyView(TypedDict):
     """What the key may do: `generate`, `read`, `manage`."""
     key: str | None
     """The whole key, `sgk_…`. Only the response of the create or the rotation shows it, later `null`."""
-    created_at: str
+    created_at: Timestamp
     """When it was created, RFC 3339 in UTC with milliseconds."""
-    expires_at: str | None
+    expires_at: Timestamp | None
     """When it stops working. `null`: never."""
-    revoked_at: str | None
+    revoked_at: Timestamp | None
     """When it was revoked. `null`: not revoked."""
-    last_used_at: str | None
+    last_used_at: Timestamp | None
     """When it was last used, to the minute, RFC 3339 in UTC. `null`: never, or not in this response."""
 
 

@@ -45,7 +45,11 @@ async def create_tenant(
     return tenant_answer(response, tenant, secret=True)
 
 
-@router.get("/tenants", summary="List tenants")
+@router.get(
+    "/tenants",
+    summary="List tenants",
+    description="All tenants in pages. Without the money of the month; read one tenant for it.",
+)
 async def list_tenants(
     gateway: Gateway,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
@@ -57,7 +61,11 @@ async def list_tenants(
     return page_of([tenant_view(tenant) for tenant in page[:limit]], more)
 
 
-@router.get("/tenants/{tenant_id}", summary="Read a tenant")
+@router.get(
+    "/tenants/{tenant_id}",
+    summary="Read a tenant",
+    description="Its limits and the money of this month. `ETag` has the version for `If-Match`.",
+)
 async def read_tenant(gateway: Gateway, tenant_id: str, response: Response) -> TenantView:
     tenant = await gateway.tenants.service.get(tenant_id)
     return tenant_answer(response, tenant, await _month(gateway, tenant))
@@ -117,7 +125,9 @@ async def delete_tenant(
     description="Only this response shows the key.",
     status_code=201,
 )
-async def create_key(gateway: Gateway, body: Annotated[NewApiKey, json_of(NewApiKey)], tenant_id: str) -> ApiKeyView:
+async def create_api_key(
+    gateway: Gateway, body: Annotated[NewApiKey, json_of(NewApiKey)], tenant_id: str
+) -> ApiKeyView:
     new = await gateway.tenants.service.create_key(
         tenant_id, name=body.name, scopes=tuple(body.scopes), expires_at=body.expires_at
     )
@@ -127,8 +137,9 @@ async def create_key(gateway: Gateway, body: Annotated[NewApiKey, json_of(NewApi
 @router.get(
     "/tenants/{tenant_id}/keys",
     summary="List the API keys of a tenant",
+    description="Names, scopes and times. Never the keys, which are stored as hashes.",
 )
-async def list_keys(gateway: Gateway, tenant_id: str) -> ApiKeyList:
+async def list_api_keys(gateway: Gateway, tenant_id: str) -> ApiKeyList:
     found = await gateway.tenants.service.list_keys(tenant_id)
     return {"object": "list", "data": [key_view(key, last_used_at=used) for key, used in found]}
 
@@ -141,7 +152,7 @@ async def list_keys(gateway: Gateway, tenant_id: str) -> ApiKeyList:
     status_code=201,
     responses=problems(409, 412),
 )
-async def rotate_key(
+async def rotate_api_key(
     gateway: Gateway, body: Annotated[Rotation, json_of(Rotation)], tenant_id: str, key_id: str
 ) -> ApiKeyView:
     overlap = timedelta(seconds=body.overlap_seconds)
@@ -155,15 +166,16 @@ async def rotate_key(
     description="Every process refuses it within a second.",
     responses=problems(412),
 )
-async def revoke_key(gateway: Gateway, tenant_id: str, key_id: str) -> ApiKeyView:
+async def revoke_api_key(gateway: Gateway, tenant_id: str, key_id: str) -> ApiKeyView:
     return key_view(await gateway.tenants.service.revoke_key(tenant_id, key_id))
 
 
 @router.get(
     "/tenants/{tenant_id}/end-users/{pseudonym}",
     summary="Find the end user behind a pseudonym",
+    description="For a message of fal that names the pseudonym.",
 )
-async def trace(gateway: Gateway, tenant_id: str, pseudonym: str) -> TraceView:
+async def trace_pseudonym(gateway: Gateway, tenant_id: str, pseudonym: str) -> TraceView:
     found = await gateway.tenants.end_users.trace(await gateway.tenants.service.get(tenant_id), pseudonym)
     return {
         "object": "end_user_trace",

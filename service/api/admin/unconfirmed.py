@@ -10,7 +10,7 @@ from typing_extensions import TypedDict
 from service.api.http.dependencies import OPERATOR, Gateway, json_of
 from service.api.schemas import problems
 from service.domain.billing import REQUEST_ID
-from service.domain.described import describe, described
+from service.domain.described import Timestamp, describe, described
 from service.domain.generation import Generation
 from service.domain.generation_view import GenerationView, public, rfc3339
 from service.domain.pricing import usd
@@ -20,7 +20,7 @@ from service.usecases.operations.unconfirmed import Dismissed, PaidAndLost, Unco
 router = APIRouter(prefix="/admin/v1", tags=["admin"], dependencies=[OPERATOR])
 
 
-class Resolution(BaseModel):
+class ResolutionBody(BaseModel):
     """Either `fal_request_id` or `never_happened`, and a reason."""
 
     model_config = ConfigDict(strict=True, extra="forbid", json_schema_extra=describe)
@@ -63,7 +63,7 @@ class OperatorsGenerationView(GenerationView):
     """The tenant."""
     version: int
     """Version of the record; it grows with each change."""
-    confirmed_at: str | None
+    confirmed_at: Timestamp | None
     """When the fal request id of an unconfirmed submit was found. `null`: fal named it in its response, or it is not
     known.
     """
@@ -83,13 +83,13 @@ class UnconfirmedView(TypedDict):
     """Always `unconfirmed`."""
     tenant_id: str
     """The tenant."""
-    since: str
+    since: Timestamp
     """When the submit began, RFC 3339 in UTC with milliseconds."""
-    deadline: str
+    deadline: Timestamp
     """When it fails by itself, RFC 3339 in UTC with milliseconds."""
     estimated_cost: str
     """Money in US dollars that stays held, as a decimal string."""
-    cancel_requested_at: str | None
+    cancel_requested_at: Timestamp | None
     """When its tenant requested a cancel. `null`: never."""
 
 
@@ -152,7 +152,7 @@ class PaidAndLostView(TypedDict):
     """Always `paid_and_lost`."""
     tenant_id: str
     """The tenant."""
-    since: str
+    since: Timestamp
     """When fal reported or may have billed the video, RFC 3339 in UTC with milliseconds."""
     code: str | None
     """Error code with which the gateway gave the generation up. `null`: its record has none."""
@@ -170,7 +170,7 @@ class PaidAndLostList(TypedDict):
     """Such generations in all."""
 
 
-RESOLUTION: Final = TypeAdapter(Resolution)
+RESOLUTION: Final = TypeAdapter(ResolutionBody)
 DISMISSAL: Final = TypeAdapter(Dismissal)
 REVIVAL: Final = TypeAdapter(Revival)
 MOST_LISTED: Final = 1000
@@ -179,8 +179,9 @@ MOST_LISTED: Final = 1000
 @router.get(
     "/generations/{generation_id}",
     summary="Read any tenant's generation",
+    description="The generation as its tenant sees it, with fields for operators: tenant, version, cost and fal's ids.",
 )
-async def read(gateway: Gateway, generation_id: str) -> OperatorsGenerationView:
+async def read_any_generation(gateway: Gateway, generation_id: str) -> OperatorsGenerationView:
     return operators_view(await gateway.operations.unconfirmed.get(generation_id))
 
 
@@ -190,8 +191,8 @@ async def read(gateway: Gateway, generation_id: str) -> OperatorsGenerationView:
     description="Adopts the fal request id, or declares that fal never accepted the job.",
     responses=problems(409),
 )
-async def resolve(
-    gateway: Gateway, body: Annotated[Resolution, json_of(Resolution)], generation_id: str
+async def resolve_unconfirmed(
+    gateway: Gateway, body: Annotated[ResolutionBody, json_of(ResolutionBody)], generation_id: str
 ) -> OperatorsGenerationView:
     return operators_view(await resolved(gateway, generation_id, body))
 
@@ -199,6 +200,8 @@ async def resolve(
 @router.get(
     "/unconfirmed",
     summary="List unconfirmed generations, oldest first",
+    description="Generations that fal may have accepted, while their fal request id is unknown. End this with "
+    "`resolve` or `dismiss`.",
 )
 async def list_unconfirmed(
     gateway: Gateway, limit: Annotated[int, Query(ge=1, le=MOST_LISTED)] = 100
@@ -213,7 +216,7 @@ async def list_unconfirmed(
     description="Declares that fal never accepted those submitted before a time. Each fails at no cost. One call "
     "dismisses 200 at most; repeat it until `left` is 0.",
 )
-async def dismiss(gateway: Gateway, body: Annotated[Dismissal, json_of(Dismissal)]) -> DismissedView:
+async def dismiss_unconfirmed(gateway: Gateway, body: Annotated[Dismissal, json_of(Dismissal)]) -> DismissedView:
     return dismissed_view(await gateway.operations.unconfirmed.dismiss_all(body.before, body.reason))
 
 
@@ -236,14 +239,14 @@ async def list_paid_and_lost(
     "the job. Its cost is taken back and held again, and it is polled until fal reports its end.",
     responses=problems(409),
 )
-async def revive(
+async def revive_generation(
     gateway: Gateway, body: Annotated[Revival, json_of(Revival)], generation_id: str
 ) -> OperatorsGenerationView:
     revived = await gateway.operations.unconfirmed.revive(generation_id, body.reason, request_id=body.fal_request_id)
     return operators_view(revived)
 
 
-async def resolved(gateway: Runtime, generation_id: str, wanted: Resolution) -> Generation:
+async def resolved(gateway: Runtime, generation_id: str, wanted: ResolutionBody) -> Generation:
     if wanted.fal_request_id is None:
         return await gateway.operations.unconfirmed.dismiss(generation_id, wanted.reason)
     return await gateway.operations.unconfirmed.adopt(

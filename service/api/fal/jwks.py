@@ -15,10 +15,11 @@ router = APIRouter(prefix=f"{addresses.PREFIX}/.well-known", tags=["fal"], route
 @router.get(
     "/{tenant_id}/jwks.json",  # noqa: FAST003  (a plain route reads it itself)
     summary="Read the key that signs a tenant's fal-style webhooks",
+    description="A set with one Ed25519 key, in the form that fal publishes.",
     responses={200: {"model": FalKeySet, "description": "A JSON Web Key Set."}, **answers(404, 503)},
     openapi_extra={"parameters": [TENANT_ID]},
 )
-async def key_set(request: Request) -> Response:
+async def read_fal_keys(request: Request) -> Response:
     tenant_id = request.path_params["tenant_id"]
     private = await runtime(request).tenants.service.fal_signing_key(tenant_id)
     headers = {"cache-control": "public, max-age=3600"}

@@ -5,94 +5,149 @@ from typing import Any, Final, Literal, NotRequired
 from pydantic import TypeAdapter
 from typing_extensions import TypedDict
 
-from service.api.schemas import SCHEMA_REFERENCE, body_of, stream_event
+from service.api.schemas import SCHEMA_REFERENCE, body_of, event_stream
+from service.domain.described import Timestamp, described
 from service.domain.request import VideoInput
 
 TARGET_URL: Final = "x-fal-target-url"
 
 
+@described
 class FalFault(TypedDict):
     loc: list[str | int]
+    """Path of the field, such as `["body", "image_url"]`."""
     msg: str
+    """What is wrong with the field, for people."""
     type: str
+    """Stable code of the fault."""
 
 
+@described
 class FalError(TypedDict):
     """``detail``: text, or one fault each. ``status`` alone where there is no such request, or nothing to cancel."""
 
     detail: NotRequired[str | list[FalFault] | dict[str, Any]]
+    """What was wrong: text, or one entry for each wrong field."""
     error_type: NotRequired[str]
+    """Stable code of the error."""
     status: NotRequired[Literal["NOT_FOUND", "ALREADY_COMPLETED"]]
+    """`NOT_FOUND`: there is no such request. `ALREADY_COMPLETED`: it has ended and cannot be canceled."""
 
 
+@described
 class FalSubmitted(TypedDict):
     status: Literal["IN_QUEUE"]
+    """Always `IN_QUEUE`."""
     request_id: str
+    """Id of the request, which is the id of the generation."""
     response_url: str
+    """URL of the result."""
     status_url: str
+    """URL of the status."""
     cancel_url: str
+    """URL that cancels the request."""
     queue_position: int
+    """Requests of the same tenant that are dispatched before this one; 0 is the next."""
 
 
+@described
 class FalLogLine(TypedDict):
     message: str
+    """Text of the line."""
     level: str
+    """Level as fal sent it, such as `INFO`."""
     source: str
-    timestamp: str
+    """Always `USER`."""
+    timestamp: Timestamp
+    """When fal wrote the line, RFC 3339."""
 
 
+@described
 class FalMetrics(TypedDict):
     inference_time: NotRequired[float]
+    """Seconds that fal rendered."""
 
 
+@described
 class FalStatus(TypedDict):
     """``error`` and ``error_type`` where it has not succeeded: fal has no state for that."""
 
     status: Literal["IN_QUEUE", "IN_PROGRESS", "COMPLETED"]
+    """`COMPLETED`: the request has ended, with or without a video."""
     request_id: str
+    """Id of the request."""
     response_url: str
+    """URL of the result."""
     status_url: str
+    """URL of the status."""
     cancel_url: str
+    """URL that cancels the request."""
     logs: list[FalLogLine] | None
+    """Lines of fal's log if the query has `logs=1`, else `null`."""
     queue_position: NotRequired[int]
+    """With `IN_QUEUE`: requests that are dispatched before this one."""
     metrics: NotRequired[FalMetrics]
+    """With `COMPLETED`: measurements of the request."""
     error: NotRequired[str]
+    """Why there is no video, for people."""
     error_type: NotRequired[str]
+    """Stable code of the error."""
 
 
+@described
 class FalFile(TypedDict):
     url: str
+    """Where the file is."""
     content_type: NotRequired[str]
+    """Media type of the file."""
     file_name: NotRequired[str]
+    """Name of the file."""
     file_size: NotRequired[int]
+    """Size in bytes."""
 
 
+@described
 class FalOutput(TypedDict):
     video: FalFile
+    """The generated video."""
     seed: int | None
+    """The seed that fal used. `null`: fal did not say."""
 
 
+@described
 class FalCancelled(TypedDict):
     status: Literal["CANCELLATION_REQUESTED"]
+    """Always `CANCELLATION_REQUESTED`, also if the request was canceled at once."""
 
 
+@described
 class FalUpload(TypedDict):
     """Put the bytes to ``upload_url``, use ``file_url``."""
 
     upload_url: str
+    """URL for one `PUT` of the bytes, valid for 15 minutes."""
     file_url: str
+    """URL of the image after the upload; use it as `image_url`."""
 
 
+@described
 class FalKey(TypedDict):
     kty: Literal["OKP"]
+    """Key type, always `OKP`."""
     crv: Literal["Ed25519"]
+    """Curve, always `Ed25519`."""
     x: str
+    """The public key, base64url without padding."""
     use: Literal["sig"]
+    """Always `sig`: the key verifies signatures."""
     alg: Literal["EdDSA"]
+    """Algorithm, always `EdDSA`."""
 
 
+@described
 class FalKeySet(TypedDict):
     keys: list[FalKey]
+    """The keys that sign."""
 
 
 class FalNothing(TypedDict):
@@ -118,22 +173,23 @@ ERRORS: Final = {
     504: "It did not begin or end in time.",
 }
 _FAULT: Final = {"loc": ["body", "image_url"], "msg": "must be an absolute http or https URL", "type": "url_scheme"}
-_TYPES: Final = {
-    401: "unauthenticated",
-    402: "budget_exceeded",
-    403: "forbidden",
-    405: "method_not_allowed",
-    408: "request_timeout",
-    413: "too_large",
-    415: "unsupported_media_type",
-    429: "queue_full",
-    499: "client_cancelled",
-    500: "internal_error",
-    503: "store_unavailable",
-    504: "request_timeout",
+#: ``error_type`` and ``detail`` of a real occurrence.
+_OCCURRENCES: Final = {
+    401: ("unauthenticated", "The API key is unknown, expired or revoked."),
+    402: ("budget_exceeded", "It may cost 0.708939 USD; the budget tenant_month has 0.420000 USD left."),
+    403: ("forbidden", "The API key lacks the scope 'generate'."),
+    405: ("method_not_allowed", "DELETE is not allowed here; allowed: GET."),
+    408: ("request_timeout", "The body took longer than 60 seconds."),
+    413: ("too_large", "The body is larger than 1048576 bytes."),
+    415: ("unsupported_media_type", "Send the body as application/json."),
+    429: ("queue_full", "1000 generations of this tenant are waiting, as many as may."),
+    499: ("client_cancelled", "The request was canceled."),
+    500: ("internal_error", "Something went wrong here; the request id finds it in our logs."),
+    503: ("store_unavailable", "Redis does not answer."),
+    504: ("request_timeout", "The request did not begin within 30 seconds."),
 }
 ERROR_EXAMPLES: Final[dict[int, dict[str, Any]]] = {
-    **{status: {kind: {"detail": ERRORS[status], "error_type": kind}} for status, kind in _TYPES.items()},
+    **{status: {kind: {"detail": text, "error_type": kind}} for status, (kind, text) in _OCCURRENCES.items()},
     400: {
         "running": {"detail": "Request is still in progress"},
         "completed": {"status": "ALREADY_COMPLETED"},
@@ -182,7 +238,7 @@ _OBJECT: Final = {
         "example": {"video": {"url": "https://v3b.fal.media/files/b/0a9e/video.mp4"}, "seed": 7},
     }
 }
-_STREAM: Final = {"text/event-stream": {"schema": stream_event(), "example": {"data": '{"status":"IN_QUEUE"}'}}}
+_STREAM: Final = event_stream("", 'data: {"status":"IN_QUEUE"}\n\n')["content"]
 #: Whatever the target answers.
 PROXIED: Final[dict[int | str, dict[str, Any]]] = {
     200: {"description": "The response of the target.", "content": {**_OBJECT, **_STREAM}},
@@ -193,8 +249,7 @@ PROXIED: Final[dict[int | str, dict[str, Any]]] = {
 
 def events(example: str) -> dict[int | str, dict[str, Any]]:
     """``example``: the data of one of them."""
-    content = {"text/event-stream": {"schema": stream_event(), "example": {"data": example}}}
-    return {200: {"description": "Server-sent events.", "content": content}}
+    return {200: event_stream("Server-sent events.", f"data: {example}\n\n")}
 
 
 ENDPOINT: Final = _parameter("path", "endpoint", "Id of the model, `owner/app/path`.", required=True)
@@ -240,5 +295,8 @@ TICKET: Final = {
             required=True,
         )
     ],
-    "requestBody": {"required": True, "content": {"image/*": {"schema": {"type": "string", "format": "binary"}}}},
+    "requestBody": {
+        "required": True,
+        "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+    },
 }

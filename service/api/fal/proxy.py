@@ -55,7 +55,7 @@ for method in _METHODS:
         "",
         proxy,
         methods=[method],
-        name=f"proxy_{method.lower()}",
+        name=f"forward_{method.lower()}_request",
         summary="Proxy of the JavaScript client",
         description="Handled like the route for the URL in `x-fal-target-url`. The gateway never fetches that URL.",
         responses=PROXIED,

@@ -32,7 +32,7 @@ _EXAMPLE: Final = '{"status":"IN_QUEUE","request_id":"gen_…","queue_position":
     responses={**STATUS, **answers(401, 403, 404, 429, 503)},
     openapi_extra=REQUEST,
 )
-async def status(request: Request) -> Response:
+async def read_fal_status(request: Request) -> Response:
     tenant, g = await _asked(request)
     code, body = await _status(request, tenant, g)
     return Response(to_json(body), code, headers={REQUEST_ID: g.id}, media_type=JSON)
@@ -41,11 +41,12 @@ async def status(request: Request) -> Response:
 @router.get(
     f"{_REQUEST_PATH}/status/stream",
     summary="Follow the status of a request (server-sent events)",
+    description="Each event has the body of `…/status`. The stream ends with the request.",
     response_class=Response,
     responses={**events(_EXAMPLE), **answers(401, 403, 404, 429, 503)},
     openapi_extra=REQUEST,
 )
-async def stream(request: Request) -> Response:
+async def follow_fal_request(request: Request) -> Response:
     tenant = await authentication.reader(request, request.path_params["request_id"])
     return StatusStream(request, tenant, addresses.request_url(request, _request_id(request)))
 
@@ -59,12 +60,13 @@ async def stream(request: Request) -> Response:
 )
 @router.get(
     f"{_REQUEST_PATH}/response",
-    name="response",
+    name="read_fal_response",
     summary="Read the result of a request (alias of `…/requests/{request_id}`)",
+    description="The same response as `…/requests/{request_id}`: `response_url` names this path.",
     responses={**RESULT, **answers(400, 401, 403, 404, 422, 429, 499, 500, 503, 504)},
     openapi_extra=REQUEST,
 )
-async def result(request: Request) -> Response:
+async def read_fal_result(request: Request) -> Response:
     _, g = await _asked(request)
     ended = fal_view.result(g)
     return answer(ended.body, g.id, status=ended.status, headers=ended.headers)
@@ -73,11 +75,13 @@ async def result(request: Request) -> Response:
 @router.put(
     f"{_REQUEST_PATH}/cancel",
     summary="Cancel a request",
+    description="A queued request is canceled at once and costs nothing. After the submit, fal decides. 400 if the "
+    "request has ended.",
     status_code=202,
     responses={**CANCELED, **answers(400, 401, 403, 404, 429, 503)},
     openapi_extra=REQUEST,
 )
-async def cancel(request: Request) -> Response:
+async def cancel_fal_request(request: Request) -> Response:
     tenant = await authentication.tenant(request, Scope.GENERATE)
     name = _request_id(request)
     try:
@@ -98,7 +102,7 @@ async def cancel(request: Request) -> Response:
     responses={**SUBMITTED, **answers(400, 401, 402, 403, 404, 408, 413, 422, 429, 503)},
     openapi_extra={**ORDER, "parameters": [ENDPOINT, *ORDER["parameters"]]},
 )
-async def submit(request: Request) -> Response:
+async def submit_fal_request(request: Request) -> Response:
     tenant = await authentication.tenant(request, Scope.GENERATE)
     addresses.check_model(request, request.path_params["endpoint"])
     addresses.public_url(request)

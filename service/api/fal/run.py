@@ -31,11 +31,12 @@ _BODY: Final = {**ORDER, "parameters": [ENDPOINT, *ORDER["parameters"]]}
 @router.post(
     f"{addresses.ENDPOINT_PATH}/stream",
     summary="Run and wait (one server-sent event)",
+    description="As `run`; the one event has the output of the model.",
     response_class=Response,
     responses={**_RUN, **events(_EXAMPLE)},
     openapi_extra=_BODY,
 )
-async def stream(request: Request) -> Response:
+async def stream_fal_request(request: Request) -> Response:
     submission, ended = await _run(request)
     if ended.status != 200:
         return _answer(request, submission, ended)
@@ -50,7 +51,7 @@ async def stream(request: Request) -> Response:
     responses=_RUN,
     openapi_extra=_BODY,
 )
-async def run(request: Request) -> Response:
+async def run_fal_request(request: Request) -> Response:
     return _answer(request, *await _run(request))
 
 

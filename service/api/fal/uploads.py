@@ -43,10 +43,11 @@ _UPLOAD_REQUEST: Final = TypeAdapter(UploadRequest)
 @router.post(
     f"{addresses.REST}/storage/upload/initiate",
     summary="Begin an upload",
+    description="Returns a URL for one `PUT` of the bytes, and the URL of the image afterwards.",
     responses={**INITIATED, **answers(400, 401, 403, 404, 408, 415, 422, 429, 503)},
     openapi_extra=body_of(UploadRequest),
 )
-async def initiate(request: Request) -> Response:
+async def initiate_fal_upload(request: Request) -> Response:
     tenant = await authentication.tenant(request, Scope.GENERATE)
     public_url = addresses.public_url(request)
     wanted = parse(_UPLOAD_REQUEST, await whole_body(request) or b"{}")
@@ -75,7 +76,7 @@ async def initiate(request: Request) -> Response:
     status_code=413,
     responses=answers(401, 403, 413, 429),
 )
-async def initiate_multipart(request: Request) -> Response:
+async def refuse_fal_multipart_upload(request: Request) -> Response:
     await authentication.tenant(request, Scope.GENERATE)
     raise TooLarge(f"Images have at most {runtime(request).settings.max_upload_bytes} bytes.")
 
@@ -83,10 +84,11 @@ async def initiate_multipart(request: Request) -> Response:
 @router.put(
     PATH,
     summary="Upload the bytes of an image",
+    description="The URL with its ticket comes from `initiate`. The rules for images are those of `POST /v1/uploads`.",
     responses={**UPLOADED, **answers(400, 401, 403, 408, 413, 422, 429, 503)},
     openapi_extra=TICKET,
 )
-async def put(request: Request) -> Response:
+async def put_fal_upload(request: Request) -> Response:
     gateway = runtime(request)
     ticket = await gateway.stores.upload_tickets.take(request.query_params.get("ticket", ""))
     if ticket is None:

@@ -7,7 +7,17 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 
-from service.api.openapi import descriptions, examples, headers, parameters, problems, security, signatures, webhooks
+from service.api.openapi import (
+    descriptions,
+    enumerations,
+    examples,
+    headers,
+    parameters,
+    problems,
+    security,
+    signatures,
+    webhooks,
+)
 from service.api.schemas import SCHEMA_REFERENCE
 from service.build_info import version
 
@@ -36,12 +46,12 @@ _TAGS: Final = {
     "webhooks": "Webhook endpoints and their delivery history.",
     "fal": "The API of fal, for the official fal clients with another host and key.",
     "admin": "For operators: tenants, keys, dispatch, unconfirmed submits, audit.",
+    "webhook events": "What the gateway sends to your webhook endpoints.",
     "callbacks": "For fal only.",
     "operations": "Health checks and metrics.",
 }
 _SERVER: Final = "The gateway that this document was fetched from"
 _METHODS: Final = frozenset({"get", "put", "post", "delete", "options", "patch"})
-_PACKAGE: Final = "service.api."
 #: FastAPI's error schemas. The gateway responds with problem documents.
 _UNUSED: Final = ("HTTPValidationError", "ValidationError")
 
@@ -60,7 +70,7 @@ def describe(app: FastAPI, *, path_prefix: str = "") -> None:
 def _document(app: FastAPI, *, server: str) -> dict[str, Any]:
     for route in app.routes:
         if isinstance(route, APIRoute):
-            route.operation_id = _operation_id(route)
+            route.operation_id = route.name  # the name of its function
             signatures.complete(route)
     document = get_openapi(
         title="Seedance Gateway",
@@ -92,18 +102,13 @@ def _document(app: FastAPI, *, server: str) -> dict[str, Any]:
         "examples": examples.COMPONENTS,
         "responses": responses,
     }
+    enumerations.complete(document)
     return document
 
 
 def _operations(items: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
     for path, item in items.items():
         yield from ((path, method, operation) for method, operation in item.items() if method in _METHODS)
-
-
-def _operation_id(route: APIRoute) -> str:
-    """Module and function, such as ``generations_create``: stable when the path changes."""
-    module = route.endpoint.__module__.removeprefix(_PACKAGE).removeprefix("v1.").replace(".", "_")
-    return f"{module}_{route.name.strip('_')}"
 
 
 def _name_body(operation: dict[str, Any], schemas: dict[str, Any]) -> None:

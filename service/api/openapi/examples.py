@@ -21,7 +21,7 @@ _BY_SCHEMA: Final[dict[str, dict[str, Any]]] = {
     "NewApiKey": {"new_api_key": {"name": "orders", "scopes": ["generate", "read"]}},
     "Rotation": {"rotation": {"overlap_seconds": 3600}},
     "Reason": {"reason": {"reason": "investigating fal's errors"}},
-    "Resolution": {
+    "ResolutionBody": {
         "adopted": {"fal_request_id": "764cabcf-b745-4b3e-ae38-1200304cf45b", "reason": "found in fal's dashboard"},
         "never_happened": {"never_happened": True, "reason": "fal's support says so"},
     },

@@ -40,7 +40,7 @@ COMPONENTS: Final[dict[str, Any]] = {
     "Idempotency-Replayed": _header(
         "`true`: the idempotency key was used before. The response is the generation of the first request, "
         "and nothing was created.",
-        {"const": "true"},
+        {**_TEXT, "const": "true"},
         "true",
     ),
     "Preference-Applied": _header(
@@ -66,7 +66,7 @@ _BY_STATUS: Final = {
     "429": ("Retry-After",),
     "503": ("Retry-After",),
 }
-_LOCATED: Final = frozenset({"webhook_endpoints_create", "webhook_endpoints_test"})
+_LOCATED: Final = frozenset({"create_webhook_endpoint", "send_test_event"})
 _VERSIONED: Final = frozenset(
     f"#/components/schemas/{name}" for name in ("TenantView", "EndpointView", "NewEndpointView")
 )
@@ -99,7 +99,7 @@ def attach(path: str, operation: dict[str, Any]) -> None:
 
 def _own(operation: dict[str, Any], status: str, answer: dict[str, Any]) -> tuple[str, ...]:
     name = operation["operationId"]
-    if name == "generations_create" and status == "202":
+    if name == "create_generation" and status == "202":
         return ("Location", "Idempotency-Replayed", "Preference-Applied")
     located = ("Location",) if name in _LOCATED and status in ("201", "202") else ()
     schema = answer.get("content", {}).get("application/json", {}).get("schema", {})

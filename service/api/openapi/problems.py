@@ -154,21 +154,49 @@ def components(schemas: dict[str, Any]) -> dict[str, Any]:
     for model in (Problem, BudgetProblem):
         schemas[model.__name__] = model.model_json_schema(ref_template=SCHEMA_REFERENCE)
         schemas.update(schemas[model.__name__].pop("$defs", {}))
+    schemas.update({_schema_name(status): _schema(status) for status in TITLES})
     schemas.update(error_schema())
     fals = {_name(str(status), fals=True): _fals_refusal(str(status)) for status in ERRORS}
     return {_name(str(status), fals=False): _refusal(status) for status in sorted(TITLES)} | fals
 
 
 def _name(status: str, *, fals: bool) -> str:
-    return f"{'FalError' if fals else 'Problem'}{status}"
+    return f"{'FalError' if fals else 'Error'}{status}"
+
+
+def _schema_name(status: int) -> str:
+    return f"Problem{status}"
+
+
+def _schema(status: int) -> dict[str, Any]:
+    """Return the problem document of a status.
+
+    The codes are no ``enum``: a generated client would fail at a code that a later release adds.
+    """
+    base = BudgetProblem if status == 402 else Problem
+    code = {
+        "type": "string",
+        "description": "Stable code of the error. A later release may add codes.",
+        "x-extensible-enum": list(_errors(status)),
+    }
+    own = {
+        "type": "object",
+        "properties": {
+            "status": {"type": "integer", "enum": [status], "description": "The HTTP status."},
+            "code": code,
+        },
+    }
+    return {"allOf": [{"$ref": SCHEMA_REFERENCE.format(model=base.__name__)}, own], "description": TITLES[status]}
+
+
+def _errors(status: int) -> dict[str, type[GatewayError]]:
+    return {error.code: error for error in _family(GatewayError) if error.status == status}
 
 
 def _refusal(status: int) -> dict[str, Any]:
-    errors = {error.code: error for error in _family(GatewayError) if error.status == status}
-    base = BudgetProblem if status == 402 else Problem
-    own = {"properties": {"status": {"const": status}, "code": {"enum": list(errors)}}}
+    errors = _errors(status)
     content = {
-        "schema": {"allOf": [{"$ref": SCHEMA_REFERENCE.format(model=base.__name__)}, own]},
+        "schema": {"$ref": SCHEMA_REFERENCE.format(model=_schema_name(status))},
         "examples": {code: {"value": _example(error)} for code, error in errors.items()},
     }
     return {

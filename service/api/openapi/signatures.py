@@ -23,7 +23,7 @@ def complete(route: APIRoute) -> None:
     for body in (call for call in calls if isinstance(call, JsonBody)):
         errors.update(_BODY)
         route.openapi_extra = {**body_of(body.model), **(route.openapi_extra or {})}
-    errors.update(_PATH if route.dependant.path_params else ())
+    errors.update(_PATH if route.param_convertors else ())
     errors.update(_QUERY if route.dependant.query_params else ())
     route.responses = {**problems(*sorted(errors)), **route.responses}
 

@@ -100,7 +100,7 @@ def _event(kind: EventType) -> dict[str, Any]:
     ]
     example = {"type": kind.value, "timestamp": v.FINISHED, "data": about}
     return _post(
-        f"{what}.", _RULES, f"webhook_{kind.value.replace('.', '_')}", parameters, {"schema": schema, "value": example}
+        f"{what}.", _RULES, f"receive_{kind.value.replace('.', '_')}", parameters, {"schema": schema, "value": example}
     )
 
 
@@ -124,7 +124,7 @@ def _fal_style() -> dict[str, Any]:
     return _post(
         "A request ended (fal's form).",
         _FALS_RULES,
-        "webhook_fal_request",
+        "receive_fal_request",
         parameters,
         {"schema": "FalWebhook", "value": example},
     )
@@ -138,7 +138,7 @@ def _post(
         "examples": {name: {"value": body["value"]}},
     }
     return {
-        "tags": ["fal" if body["schema"] == "FalWebhook" else "webhooks"],
+        "tags": ["webhook events"],  # a tag of routes would mix received and sent operations in a generated client
         "summary": summary,
         "description": description,
         "operationId": name,

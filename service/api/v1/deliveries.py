@@ -26,8 +26,9 @@ router = APIRouter(prefix="/v1/deliveries", tags=["webhooks"])
 @router.get(
     "",
     summary="List deliveries, newest first",
+    description="Without their bodies and attempts. The filters can be combined.",
 )
-async def list_(
+async def list_deliveries(
     gateway: Gateway,
     caller: Reader,
     status: DeliveryStatus | None = None,
@@ -63,7 +64,9 @@ async def list_(
     "under way, and those of endpoints that are disabled or deleted.",
     responses=problems(404, 409),
 )
-async def replay(gateway: Gateway, caller: Manager, body: Annotated[ReplayBody, json_of(ReplayBody)]) -> ReplayView:
+async def replay_deliveries(
+    gateway: Gateway, caller: Manager, body: Annotated[ReplayBody, json_of(ReplayBody)]
+) -> ReplayView:
     wanted = DeliveryFilter(
         status=DeliveryStatus(body.status),
         endpoint_id=body.endpoint_id,
@@ -85,8 +88,9 @@ async def replay(gateway: Gateway, caller: Manager, body: Annotated[ReplayBody, 
 @router.get(
     "/{delivery_id}",
     summary="Read a delivery and its attempts",
+    description="The body as it is sent, and the newest attempts with their responses.",
 )
-async def read(gateway: Gateway, caller: Reader, delivery_id: str) -> DeliveryDetailView:
+async def read_delivery(gateway: Gateway, caller: Reader, delivery_id: str) -> DeliveryDetailView:
     return delivery_detail(await gateway.webhooks.deliveries.get(caller, delivery_id))
 
 
@@ -98,6 +102,6 @@ async def read(gateway: Gateway, caller: Reader, delivery_id: str) -> DeliveryDe
     status_code=202,
     responses=problems(409),
 )
-async def redeliver(gateway: Gateway, caller: Manager, delivery_id: str) -> DeliveryDetailView:
+async def redeliver_event(gateway: Gateway, caller: Manager, delivery_id: str) -> DeliveryDetailView:
     delivery = await gateway.webhooks.deliveries.redeliver(caller, delivery_id)
     return delivery_detail(delivery)

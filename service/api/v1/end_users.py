@@ -17,17 +17,18 @@ router = APIRouter(prefix="/v1/end-users", tags=["end users"])
     summary="Block an end user",
     description="New generations of the end user are refused with 403. Queued generations continue.",
 )
-async def block(gateway: Gateway, caller: Manager, end_user_id: EndUserId) -> EndUserView:
+async def block_end_user(gateway: Gateway, caller: Manager, end_user_id: EndUserId) -> EndUserView:
     return _view(end_user_id, await gateway.tenants.end_users.block(caller, end_user_id))
 
 
 @router.post(
     "/{end_user_id:path}/unblock",
     summary="Unblock an end user",
+    description="New generations of the end user are accepted again. Does nothing if the end user is not blocked.",
     status_code=204,
     responses={204: {"description": "The end user is not blocked."}},
 )
-async def unblock(gateway: Gateway, caller: Manager, end_user_id: EndUserId) -> Response:
+async def unblock_end_user(gateway: Gateway, caller: Manager, end_user_id: EndUserId) -> Response:
     await gateway.tenants.end_users.unblock(caller, end_user_id)
     return Response(status_code=204)
 
@@ -44,8 +45,9 @@ async def read_erasure(gateway: Gateway, caller: Reader, end_user_id: EndUserId)
 @router.get(
     "/{end_user_id:path}",
     summary="Read an end user",
+    description="Pseudonym, block, refusals by fal's content policy, and the money and count of today.",
 )
-async def read(gateway: Gateway, caller: Reader, end_user_id: EndUserId) -> EndUserView:
+async def read_end_user(gateway: Gateway, caller: Reader, end_user_id: EndUserId) -> EndUserView:
     return _view(end_user_id, await gateway.tenants.end_users.get(caller, end_user_id))
 
 
@@ -60,7 +62,7 @@ async def read(gateway: Gateway, caller: Reader, end_user_id: EndUserId) -> EndU
         202: {"model": ErasedView, "description": "Workers continue the erasure."},
     },
 )
-async def erase(gateway: Gateway, caller: Manager, end_user_id: EndUserId, response: Response) -> ErasedView:
+async def erase_end_user(gateway: Gateway, caller: Manager, end_user_id: EndUserId, response: Response) -> ErasedView:
     found = await gateway.tenants.end_users.erase(caller, end_user_id)
     response.status_code = 200 if found.state == "done" else 202
     return _erasure(end_user_id, found)

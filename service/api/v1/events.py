@@ -13,7 +13,7 @@ from service.api.http.dependencies import bearer, runtime, tenant
 from service.api.http.middleware import REST
 from service.api.http.raw_route import RawRoute
 from service.api.http.streaming import send_within
-from service.api.schemas import problems, stream_event
+from service.api.schemas import event_stream, problems
 from service.domain.stream import Event, events_since, is_over, parse_cursor
 from service.domain.tenant import Scope, Tenant
 from service.errors import Forbidden, NotAcceptable, Unauthenticated
@@ -52,8 +52,12 @@ _PARAMETERS: Final[list[dict[str, Any]]] = [
         "Default: the current state.",
     },
 ]
-_EVENT: Final = stream_event("state", "queue", "log")
-_EXAMPLE: Final = {"id": "3-1-", "event": "log", "data": '{"message":"step 1","level":"INFO","timestamp":"…"}'}
+_EXAMPLE: Final = """\
+id: 3-1-
+event: log
+data: {"message":"step 1","level":"INFO","timestamp":"2026-01-31T09:30:02.000Z"}
+
+"""
 
 
 @router.get(
@@ -62,13 +66,13 @@ _EXAMPLE: Final = {"id": "3-1-", "event": "log", "data": '{"message":"step 1","l
     description=_DESCRIPTION,
     response_class=Response,
     responses={
-        200: {"description": "The stream of events.", "content": {MEDIA_TYPE: {"schema": _EVENT, "example": _EXAMPLE}}},
+        200: event_stream("The stream of events.", _EXAMPLE),
         204: {"description": "The generation has ended, and you have received all events."},
         **problems(401, 403, 404, 406, 429, 503),
     },
     openapi_extra={"parameters": _PARAMETERS},
 )
-async def events(request: Request) -> Response:
+async def follow_generation(request: Request) -> Response:
     caller = await tenant(request, Scope.READ)
     if not _accepts(request.headers.get("accept", "*/*")):
         raise NotAcceptable(f"This route answers with {MEDIA_TYPE}.")

@@ -76,7 +76,7 @@ _IDEMPOTENCY: Final = {
     },
     openapi_extra={**CREATE_BODY, "parameters": [_IDEMPOTENCY, _PREFER]},
 )
-async def create(request: Request) -> Response:
+async def create_generation(request: Request) -> Response:
     caller = await tenant(request, Scope.GENERATE)
     gateway, wait = runtime(request), preferred_wait(request)
     creation = await _accept(request, gateway, caller)
@@ -111,7 +111,7 @@ async def _accept(request: Request, gateway: Runtime, caller: Tenant) -> CreateR
     responses=problems(400, 408, 413, 415, 422),
     openapi_extra=CREATE_BODY,
 )
-async def estimate(request: Request, gateway: Gateway, caller: Creator) -> EstimateView:
+async def estimate_cost(request: Request, gateway: Gateway, caller: Creator) -> EstimateView:
     wanted = parse_create(await json_body(request), gateway.generations.request_limits)
     cost, fits = await gateway.generations.admission.quote(caller, wanted)
     return {"object": "estimate", "currency": "USD", "estimated": usd(cost), "fits": fits}
@@ -120,9 +120,10 @@ async def estimate(request: Request, gateway: Gateway, caller: Creator) -> Estim
 @read_router.get(
     "/{generation_id}",
     summary="Read a generation",
+    description="Its status, its place in the queue while it waits, its output or its error, and its cost.",
     responses={200: {"model": GenerationView}, **problems(401, 403, 404, 422, 429, 503)},
 )
-async def read(
+async def read_generation(
     request: Request,
     generation_id: str,
     wait: Annotated[int, Query(ge=0, le=LONGEST_WAIT, description=WAIT)] = 0,
@@ -140,9 +141,10 @@ async def read(
 @read_router.get(
     "",
     summary="List generations, newest first",
+    description="All generations of the tenant that are not yet deleted. The filters can be combined.",
     responses={200: {"model": GenerationList}, **problems(401, 403, 422, 429, 503)},
 )
-async def list_(
+async def list_generations(
     request: Request,
     status: PublicStatus | None = None,
     end_user_id: Annotated[
@@ -184,7 +186,9 @@ async def list_(
         **problems(409),
     },
 )
-async def cancel(gateway: Gateway, caller: Creator, generation_id: str, response: Response) -> GenerationView:
+async def cancel_generation(
+    gateway: Gateway, caller: Creator, generation_id: str, response: Response
+) -> GenerationView:
     g = await gateway.generations.canceller.cancel(caller, generation_id)
     response.status_code = 200 if g.status is Status.CANCELED else 202
     return public(g)

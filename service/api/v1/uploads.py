@@ -43,7 +43,7 @@ router = APIRouter(prefix=PATH, tags=["uploads"])
     responses=problems(400, 408, 413, 415, 422),
     openapi_extra={"requestBody": _BODY},
 )
-async def upload(request: Request, gateway: Gateway, _caller: Creator) -> UploadView:
+async def upload_image(request: Request, gateway: Gateway, _caller: Creator) -> UploadView:
     await gateway.tenants.authenticator.confirm(key_id(bearer(request)), Scope.GENERATE)
     taken = await stored(request)
     return {

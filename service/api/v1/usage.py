@@ -32,7 +32,7 @@ _OUTCOMES: Final = ("succeeded", "failed", "canceled")
         200: {"model": UsageView, "content": {"text/csv": {"schema": {"type": "string"}, "example": _EXAMPLE}}},
     },
 )
-async def read(
+async def read_usage(
     request: Request,
     gateway: Gateway,
     caller: Reader,
@@ -57,7 +57,7 @@ async def read(
     description="Exact, and complete over all pages. Entries move while money is booked: between two pages of today or "
     "of this month an end user can appear twice or not at all.",
 )
-async def list_end_users(
+async def list_usage_end_users(
     gateway: Gateway,
     caller: Reader,
     period: Annotated[

@@ -37,7 +37,7 @@ class NewUsageReport(BaseModel):
     status_code=202,
     responses={202: {"description": "Workers compute the report."}, **problems(409, 422)},
 )
-async def create(
+async def create_usage_report(
     gateway: Gateway, caller: Reader, body: Annotated[NewUsageReport, json_of(NewUsageReport)], response: Response
 ) -> UsageReportView:
     report = await gateway.tenants.usage_reports.create(caller.id, body.start, body.end)
@@ -48,8 +48,9 @@ async def create(
 @router.get(
     "/{report_id}",
     summary="Read a usage report",
+    description="The sums of the period as soon as `state` is `done`; until then the progress.",
 )
-async def read(gateway: Gateway, caller: Reader, report_id: str) -> UsageReportView:
+async def read_usage_report(gateway: Gateway, caller: Reader, report_id: str) -> UsageReportView:
     return _view(await gateway.tenants.usage_reports.get(caller.id, report_id))
 
 
@@ -59,7 +60,7 @@ async def read(gateway: Gateway, caller: Reader, report_id: str) -> UsageReportV
     description="Exact, and complete over all pages: each day as it was when the workers read it. Empty while the "
     "report is running.",
 )
-async def list_end_users(
+async def list_usage_report_end_users(
     gateway: Gateway,
     caller: Reader,
     report_id: str,

@@ -28,8 +28,15 @@ _ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
 }
 
 
-@router.get("/{generation_id}/video", summary="Download the video", responses=_ANSWERS, response_class=Response)
-async def video(request: Request, gateway: Gateway, caller: Reader, generation_id: str) -> Response:
+@router.get(
+    "/{generation_id}/video",
+    summary="Download the video",
+    description="The bytes, with `Range` and `If-None-Match`, or a redirect to a URL that serves them. 409 until the "
+    "generation has succeeded.",
+    responses=_ANSWERS,
+    response_class=Response,
+)
+async def read_video(request: Request, gateway: Gateway, caller: Reader, generation_id: str) -> Response:
     found = await gateway.generations.videos.find(caller, generation_id, follow=request.method != "HEAD")
     if isinstance(found, VideoRedirect):
         return RedirectResponse(found.url, headers={"cache-control": "no-store"})
@@ -59,7 +66,7 @@ async def video(request: Request, gateway: Gateway, caller: Reader, generation_i
     )
 
 
-router.head("/{generation_id}/video", include_in_schema=False)(video)
+router.head("/{generation_id}/video", include_in_schema=False)(read_video)
 
 
 def _headers(found: VideoStream, etag: str) -> dict[str, str]:

@@ -51,7 +51,7 @@ async def _secret_exists(gateway: Gateway, caller: Manager, endpoint_id: str) ->
     status_code=201,
     responses=problems(404, 409, 412),
 )
-async def create(
+async def create_webhook_endpoint(
     gateway: Gateway, caller: Manager, body: Annotated[EndpointBody, json_of(EndpointBody)], response: Response
 ) -> NewEndpointView:
     endpoint = await gateway.webhooks.endpoints.create(caller, _wanted(body))
@@ -61,8 +61,12 @@ async def create(
     return {**public(endpoint), "secret": key.secret, "public_key": _public_key(key)}
 
 
-@router.get("", summary="List webhook endpoints")
-async def list_(gateway: Gateway, caller: Reader) -> EndpointList:
+@router.get(
+    "",
+    summary="List webhook endpoints",
+    description="All endpoints of the tenant, disabled ones included. Without secrets.",
+)
+async def list_webhook_endpoints(gateway: Gateway, caller: Reader) -> EndpointList:
     found = await gateway.webhooks.endpoints.list(caller)
     return {"object": "list", "data": await asyncio.gather(*(_view(gateway, each) for each in found))}
 
@@ -70,8 +74,9 @@ async def list_(gateway: Gateway, caller: Reader) -> EndpointList:
 @router.get(
     "/{endpoint_id}",
     summary="Read a webhook endpoint",
+    description="Its settings, whether it fails, and why it was disabled. Without its secret.",
 )
-async def read(gateway: Gateway, caller: Reader, endpoint_id: str, response: Response) -> EndpointView:
+async def read_webhook_endpoint(gateway: Gateway, caller: Reader, endpoint_id: str, response: Response) -> EndpointView:
     return await _answer(gateway, await gateway.webhooks.endpoints.get(caller, endpoint_id), response)
 
 
@@ -84,7 +89,7 @@ async def read(gateway: Gateway, caller: Reader, endpoint_id: str, response: Res
     responses=problems(409, 412),
     openapi_extra={"parameters": [IF_MATCH]},
 )
-async def replace(
+async def replace_webhook_endpoint(
     gateway: Gateway,
     caller: Manager,
     body: Annotated[EndpointBody, json_of(EndpointBody)],
@@ -105,7 +110,7 @@ async def replace(
     responses={204: {"description": "Deleted."}, **problems(412, 422)},
     openapi_extra={"parameters": [IF_MATCH]},
 )
-async def delete(gateway: Gateway, caller: Manager, endpoint_id: str, version: Version) -> Response:
+async def delete_webhook_endpoint(gateway: Gateway, caller: Manager, endpoint_id: str, version: Version) -> Response:
     await gateway.webhooks.endpoints.delete(caller, endpoint_id, versions=version)
     return Response(status_code=204)
 
@@ -115,7 +120,7 @@ async def delete(gateway: Gateway, caller: Manager, endpoint_id: str, version: V
     summary="Read the secret of a webhook endpoint",
     description=_DEFAULT,
 )
-async def secret(gateway: Gateway, caller: Manager, endpoint_id: str) -> SecretsView:
+async def read_webhook_secret(gateway: Gateway, caller: Manager, endpoint_id: str) -> SecretsView:
     return _secrets(await gateway.webhooks.endpoints.keys(caller, endpoint_id))
 
 
@@ -126,7 +131,7 @@ async def secret(gateway: Gateway, caller: Manager, endpoint_id: str) -> Secrets
     description=f"For `overlap_seconds`, events carry both signatures, the new one first. {_DEFAULT}",
     responses=problems(409, 412),
 )
-async def rotate_secret(
+async def rotate_webhook_secret(
     gateway: Gateway, caller: Manager, body: Annotated[SecretRotation, json_of(SecretRotation)], endpoint_id: str
 ) -> SecretsView:
     endpoints = gateway.webhooks.endpoints
@@ -142,7 +147,7 @@ async def rotate_secret(
     status_code=202,
     responses=problems(409, 412),
 )
-async def test(gateway: Gateway, caller: Manager, endpoint_id: str, response: Response) -> DeliveryView:
+async def send_test_event(gateway: Gateway, caller: Manager, endpoint_id: str, response: Response) -> DeliveryView:
     delivery = await gateway.webhooks.endpoints.test(caller, endpoint_id)
     response.headers["location"] = f"/v1/deliveries/{delivery.id}"
     return delivery_view(delivery)
@@ -154,7 +159,7 @@ async def test(gateway: Gateway, caller: Manager, endpoint_id: str, response: Re
     description="Ed25519 keys. 404 if the endpoint signs with HMAC only.",
     responses=problems(404, 503),
 )
-async def public_keys(gateway: Gateway, tenant_id: str, endpoint_id: str, response: Response) -> PublicKeysView:
+async def list_public_keys(gateway: Gateway, tenant_id: str, endpoint_id: str, response: Response) -> PublicKeysView:
     keys = await gateway.webhooks.endpoints.public_keys(tenant_id, endpoint_id)
     raw = [public_bytes(key.private) for key in keys if key.private is not None]
     response.headers["cache-control"] = "public, max-age=60"

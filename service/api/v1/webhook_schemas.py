@@ -7,7 +7,7 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 from typing_extensions import TypedDict
 
-from service.domain.described import describe, described
+from service.domain.described import Timestamp, describe, described
 from service.domain.generation_view import rfc3339
 from service.domain.request import Url
 from service.domain.webhook import ENDS, Attempt, Delivery, DeliveryStatus, EventType
@@ -140,7 +140,7 @@ class SigningKeyView(TypedDict):
     """The secret, `whsec_` and base64."""
     public_key: str | None
     """Ed25519 public key, `whpk_` and base64. `null`: this key signs with HMAC only."""
-    expires_at: str | None
+    expires_at: Timestamp | None
     """When a rotated secret stops signing, RFC 3339 in UTC with milliseconds. `null`: the current secret."""
 
 
@@ -182,7 +182,7 @@ class PublicKeysView(TypedDict):
 
 @described
 class AttemptView(TypedDict):
-    at: str
+    at: Timestamp
     """When the attempt began, RFC 3339 in UTC with milliseconds."""
     latency_ms: int
     """Milliseconds until the response or the failure."""
@@ -214,9 +214,9 @@ class DeliveryView(TypedDict):
     """URL that the attempts go to. `null`: the endpoint is deleted."""
     attempt_count: int
     """Attempts in all, replays included."""
-    next_attempt_at: str | None
+    next_attempt_at: Timestamp | None
     """When the next attempt is due, RFC 3339 in UTC with milliseconds. `null`: none follows."""
-    created_at: str
+    created_at: Timestamp
     """When the event happened, RFC 3339 in UTC with milliseconds."""
     last_attempt: AttemptView | None
     """The newest attempt. `null`: none yet."""

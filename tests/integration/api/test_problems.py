@@ -451,7 +451,7 @@ def test_problem_every_documented_status_has_a_test(app: FastAPI) -> None:
         for item in app.openapi()["paths"].values()
         for operation in item.values()
         for status, answer in operation["responses"].items()
-        if answer.get("$ref", "").startswith("#/components/responses/Problem")
+        if answer.get("$ref", "").startswith("#/components/responses/Error")
     }
     tests: list[Callable[..., Awaitable[None]] | str] = [name for name in globals() if name.startswith("test_")]
 

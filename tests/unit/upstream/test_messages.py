@@ -194,7 +194,7 @@ STATUSES: list[tuple[Wire, StatusOutcome]] = [
     (wire(202, {"status": "IN_PROGRESS", "logs": None}), Running()),
     (wire(202, {"status": "IN_PROGRESS", "logs": [LINE]}), Running((PARSED_LINE,))),
     (wire(202, {"status": "IN_PROGRESS", "logs": [None, 5, "text", LINE]}), Running((PARSED_LINE,))),
-    (wire(202, {"status": "IN_PROGRESS", "logs": [{}]}), Running((LogLine("", "INFO", ""),))),
+    (wire(202, {"status": "IN_PROGRESS", "logs": [{}]}), Running((LogLine("", "INFO", "1970-01-01T00:00:00.000Z"),))),
     (wire(200, {"status": "COMPLETED", "logs": [], "metrics": {"inference_time": 83.41}}), Completed()),
     (wire(202, {"status": "COMPLETED"}), Completed()),
     (
@@ -223,6 +223,26 @@ STATUSES: list[tuple[Wire, StatusOutcome]] = [
 @pytest.mark.parametrize(("answer", "outcome"), STATUSES, ids=repr)
 def test_status_outcome(answer: Wire, outcome: StatusOutcome) -> None:
     assert status_outcome(answer) == outcome
+
+
+TIMES: list[tuple[Any, str]] = [
+    ("2026-01-31T09:30:00.123Z", "2026-01-31T09:30:00.123Z"),
+    ("2026-01-31T09:30:00.123456+01:00", "2026-01-31T09:30:00.123456+01:00"),
+    ("2026-01-31T09:30:00.123456", "2026-01-31T09:30:00.123456+00:00"),
+    ("2026-01-31 09:30:00Z", "2026-01-31T09:30:00+00:00"),
+    ("2026-01-31", "2026-01-31T00:00:00+00:00"),
+    ("2026-13-31T09:30:00Z", "1970-01-01T00:00:00.000Z"),
+    ("yesterday", "1970-01-01T00:00:00.000Z"),
+    (1769851800, "1970-01-01T00:00:00.000Z"),
+    (None, "1970-01-01T00:00:00.000Z"),
+]
+
+
+@pytest.mark.parametrize(("sent", "read"), TIMES)
+def test_log_timestamp_is_rfc_3339(sent: Any, read: str) -> None:
+    outcome = status_outcome(wire(202, {"status": "IN_PROGRESS", "logs": [{"timestamp": sent}]}))
+
+    assert outcome == Running((LogLine("", "INFO", read),))
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,79 @@
+"""Named schemas of enumerations.
+
+Generators invent a name for an enumeration that has none: ``Status``, ``Status1``. Two of these names collide.
+"""
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+from service.api.schemas import SCHEMA_REFERENCE
+
+#: Names, and a property that has the values. Every enumeration of the same values becomes a reference to the name.
+_NAMES: Final = {
+    "AspectRatio": ("VideoInput", "aspect_ratio"),
+    "AuditStep": ("AuditProgressView", "step"),
+    "BitrateMode": ("VideoInput", "bitrate_mode"),
+    "BudgetScope": ("BudgetProblem", "scope"),
+    "CheckState": ("ReadinessView", "checks"),
+    "DisabledReason": ("DisabledView", "reason"),
+    "DispatchState": ("DispatchView", "state"),
+    "FalErrorStatus": ("FalError", "status"),
+    "FalRequestStatus": ("FalStatus", "status"),
+    "FalWebhookStatus": ("FalWebhook", "status"),
+    "GenerationErrorCode": ("ErrorView", "code"),
+    "GenerationStatus": ("GenerationView", "status"),
+    "JobState": ("UsageReportView", "state"),
+    "KeyScope": ("NewApiKey", "scopes"),
+    "ReplayStatus": ("ReplayBody", "status"),
+    "VideoDuration": ("VideoInput", "duration"),
+    "VideoResolution": ("VideoInput", "resolution"),
+}
+#: A value, not a schema.
+_VALUES: Final = frozenset({"const", "default", "enum", "example", "examples"})
+
+
+def complete(document: dict[str, Any]) -> None:
+    """Type constants and enumerations, name the enumerations, and remove titles: they repeat names in words."""
+    schemas = document["components"]["schemas"]
+    parts = [document["paths"], document["webhooks"], document["components"]]
+    for node in _nodes(parts):
+        if "type" not in node and ("const" in node or "enum" in node):
+            value = node["const"] if "const" in node else node["enum"][0]
+            node["type"] = "integer" if isinstance(value, int) else "string"
+        if isinstance(node.get("title"), str):
+            del node["title"]
+    names = {_values(schemas[schema]["properties"][field], schemas): name for name, (schema, field) in _NAMES.items()}
+    replaced = {name: names[values] for name, schema in schemas.items() if (values := _enum(schema)) in names}
+    for name in replaced:
+        del schemas[name]
+    for node in list(_nodes(parts)):
+        target = node.get("$ref", "").rpartition("/")[2]
+        if name := names.get(_enum(node)) or replaced.get(target):
+            node.pop("enum", None)
+            node.pop("type", None)
+            node["$ref"] = SCHEMA_REFERENCE.format(model=name)
+    schemas.update({name: {"type": "string", "enum": list(values)} for values, name in names.items()})
+
+
+def _values(schema: dict[str, Any], schemas: dict[str, Any]) -> tuple[str, ...]:
+    """Return the values of the first enumeration in a schema."""
+    for node in _nodes(schema):
+        named = schemas[node["$ref"].rpartition("/")[2]] if "$ref" in node else node
+        if values := _enum(named):
+            return values
+    raise LookupError(schema)
+
+
+def _enum(schema: dict[str, Any]) -> tuple[str, ...]:
+    return tuple(schema.get("enum", ()))
+
+
+def _nodes(node: Any) -> Iterator[dict[str, Any]]:
+    if isinstance(node, dict):
+        yield node
+        for key, value in list(node.items()):
+            if key not in _VALUES:
+                yield from _nodes(value)
+    elif isinstance(node, list):
+        for each in node:
+            yield from _nodes(each)
