@@ -13,13 +13,13 @@ from urllib.parse import quote
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import from_json
 
+from service.domain.data_uri import is_data_uri
 from service.domain.request import (
     HIGHEST_PRIORITY,
     METADATA_PAIRS,
     SEED_LIMIT,
     CreateGeneration,
     RequestLimits,
-    is_data_uri,
     parse_create,
     parse_fields,
 )
