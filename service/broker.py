@@ -26,5 +26,11 @@ class Transport(redis.Transport):
     Channel = _Channel
 
 
+class SocketTransport(Transport):
+    """Of a Redis on a Unix socket. Its channel reads the URL itself: kombu would read the path as the database."""
+
+    can_parse_url = True
+
+
 class SentinelTransport(redis.SentinelTransport):
     Channel = _SentinelChannel

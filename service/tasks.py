@@ -15,7 +15,7 @@ from celery import Celery
 from celery.schedules import schedule
 from kombu.entity import Exchange, Queue
 
-from service.config.redis_urls import Sentinels
+from service.config.redis_urls import Sentinels, UnixSocket
 from service.config.settings import Settings
 from service.domain.work_queue import WorkQueue
 from service.errors import StoreUnavailable
@@ -46,8 +46,9 @@ _TIMEOUTS: Final = {"socket_timeout": _PUBLISH_TIMEOUT, "socket_connect_timeout"
 def celery_app(settings: Settings) -> Celery:
     """Return the configured Celery app. The workers add their tasks to it."""
     url = settings.broker_url or settings.redis_url
-    sentinels = Sentinels.parse(url)
-    app = Celery("workers", broker=url if sentinels is None else sentinels.broker_url())
+    sentinels, unix_socket = Sentinels.parse(url), UnixSocket.parse(url)
+    mapped = sentinels or unix_socket
+    app = Celery("workers", broker=url if mapped is None else mapped.broker_url())
     app.settings = settings  # for beat's scheduler, which Celery constructs from the app alone
     app.conf.update(
         # Each queue has its own exchange and routing key. By default all queues share one exchange, and each message
@@ -85,6 +86,8 @@ def _transport(url: str, sentinels: Sentinels | None) -> str | None:
     """Return the class of the transport; None for another broker than Redis, which Celery chooses by its URL."""
     if sentinels is not None:
         return "service.broker:SentinelTransport"
+    if url.startswith("unix://"):
+        return "service.broker:SocketTransport"
     return "service.broker:Transport" if url.startswith(("redis://", "rediss://")) else None
 
 

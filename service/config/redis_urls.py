@@ -1,4 +1,4 @@
-"""``sentinel://`` URLs: the Sentinels, the name of the service that they monitor, and the logins of both."""
+"""URLs of Redis that Celery's client does not read: ``sentinel://``, with the Sentinels and their logins, and ``unix://``."""
 
 from dataclasses import dataclass, field
 from typing import Final, Self
@@ -69,9 +69,56 @@ class Sentinels:
 
     def broker_url(self) -> str:
         """Return the URL for kombu, which reads the service's name and the Sentinels' login from its options."""
-        username, password = quote(self.redis.username, safe=""), quote(self.redis.password, safe="")
-        login = f"{username}:{password}@" if username or password else ""
+        login = _quoted_login(self.redis)
         return ";".join(f"sentinel://{login}{_bracketed(host)}:{port}/{self.database}" for host, port in self.hosts)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnixSocket:
+    """``unix://[user:password@]/path/of/socket[?db=N][&username=…&password=…]``, as redis-py reads it."""
+
+    path: str
+    """Percent-encoded."""
+    database: int = 0
+    redis: Login = Login()
+
+    @classmethod
+    def parse(cls, url: str) -> Self | None:
+        """Parse the URL. Return None for a URL with another scheme.
+
+        Raises:
+            ValueError: the URL is incomplete or wrong. The message does not quote the URL, which may hold a password.
+
+        """
+        parts = urlsplit(url)
+        if parts.scheme != "unix":
+            return None
+        login, _, host = parts.netloc.rpartition("@")
+        if host or not parts.path.strip("/"):
+            raise ValueError(
+                "a unix:// URL has three slashes before the path of the socket: unix:///run/redis.sock?db=0"
+            )
+        options = parse_qs(parts.query)
+        if not (database := options.get("db", ["0"])[0]).isdecimal():
+            raise ValueError("the database of a unix:// URL is a number: ?db=0")
+        username, _, password = login.partition(":")
+        return cls(
+            path=parts.path,
+            database=int(database),
+            redis=Login(
+                unquote(username) or options.get("username", [""])[0],
+                unquote(password) or options.get("password", [""])[0],
+            ),
+        )
+
+    def broker_url(self) -> str:
+        """Return the URL for kombu, which has another scheme and another name for the database."""
+        return f"socket://{_quoted_login(self.redis)}{self.path}?virtual_host={self.database}"
+
+
+def _quoted_login(login: Login) -> str:
+    username, password = quote(login.username, safe=""), quote(login.password, safe="")
+    return f"{username}:{password}@" if username or password else ""
 
 
 def is_sentinel(url: str) -> bool:

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, HttpUrl, PlainSerializer, SecretStr
 
-from service.config.redis_urls import SCHEMES, Sentinels
+from service.config.redis_urls import SCHEMES, Sentinels, UnixSocket
 
 _WELL_KNOWN: Final = frozenset({"secret", "changeme", "change-me", "password", "admin", "test", "sk-1234"})
 _SHORTEST_TOKEN: Final = 16
@@ -92,12 +92,14 @@ def _redis_url(value: str) -> str:
     known = ("redis", "rediss", "unix", *SCHEMES)
     if scheme not in known:
         raise ValueError(f"must begin with one of {', '.join(f'{name}://' for name in known)}")
-    Sentinels.parse(value)  # raises if a sentinel:// URL is incomplete
+    Sentinels.parse(value)  # raises if the URL is incomplete
+    UnixSocket.parse(value)
     return _with_valid_port(value)
 
 
 def _broker_url(value: str) -> str:
     Sentinels.parse(value)  # Celery checks the other kinds
+    UnixSocket.parse(value)
     return _with_valid_port(value) if value.startswith(("redis://", "rediss://")) else value
 
 

@@ -1,5 +1,6 @@
 """The Redis of deploy/compose.yaml: the deployed configuration and users, with everything that the product does."""
 
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -67,8 +68,13 @@ def test_gateway_user_is_refused_what_it_does_not_need(deployed: str, command: s
 
 
 def test_gateway_user_may_do_everything_that_a_stack_does(tmp_path: Path) -> None:
-    """A stack under the rules: creation to webhook, cancel, upload, usage, audit, doctor. Redis logs each refusal."""
-    with Stack(overrides={**OVERRIDES, "redis_wait_replicas": 0}) as stack, Receiver() as receiver:
+    """A stack under the rules: creation to webhook, cancel, upload, usage, audit, doctor. Redis logs each refusal.
+
+    Gateway, worker and beat use the Unix socket of Redis, for the broker too.
+    """
+    socket = str(tmp_path / "s")
+    overrides = {**OVERRIDES, "redis_wait_replicas": 0, "redis_url": f"unix://{socket}?db=0"}
+    with Stack(overrides=overrides, redis_options={"unixsocket": socket}) as stack, Receiver() as receiver:
         with redis_py.Redis.from_url(stack.redis.url) as client:
             client.execute_command("ACL", "SETUSER", "auditor", "on", "nopass", "~*", "&*", "+@all")
             rules = users()[1].split()[2:]
@@ -95,6 +101,9 @@ def test_gateway_user_may_do_everything_that_a_stack_does(tmp_path: Path) -> Non
             )
             assert "NOPERM" not in done.stdout + done.stderr, done
             assert command == ["doctor"] or done.returncode == 0, done
+            if command == ["doctor"]:
+                assert re.search(r"ok +broker", done.stdout), done
+                assert re.search(r"ok +beat", done.stdout), done
         with redis_py.Redis.from_url(stack.redis.url, username="auditor", password="any") as client:
             refused = [(entry["reason"], entry["object"]) for entry in client.acl_log()]
     assert refused == []

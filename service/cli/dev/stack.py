@@ -36,6 +36,8 @@ class Stack:
     worker: bool = True
     sandbox_speed: float = 20.0
     overrides: dict[str, Any] = field(default_factory=dict)
+    redis_options: dict[str, str] = field(default_factory=dict)
+    """Settings of Redis that replace those of a development stack."""
     tls: bool = False
     """Serve HTTPS with a self-signed certificate."""
     gateway_module: str = "service.cli"
@@ -67,7 +69,7 @@ class Stack:
     def _start(self) -> None:
         if self.port and accepts(self.port):  # otherwise the other program would answer in place of the gateway
             raise PortTaken(self.port)
-        self.redis = EmbeddedRedis(self.folder)
+        self.redis = EmbeddedRedis(self.folder, options=self.redis_options)
         self.redis.start()
         if self.tls:
             self._write_certificate()

@@ -1,8 +1,10 @@
-"""``sentinel://`` URLs: parsing, refused URLs, and messages without passwords."""
+"""``sentinel://`` and ``unix://`` URLs: parsing, refused URLs, and messages without passwords."""
 
 import pytest
+from pydantic import ValidationError
 
-from service.config.redis_urls import Login, Sentinels
+from service.config.redis_urls import Login, Sentinels, UnixSocket
+from tests.support import factories
 
 
 def test_sentinel_url_with_every_part_is_parsed() -> None:
@@ -54,3 +56,37 @@ def test_broker_url_has_one_url_for_each_sentinel() -> None:
 
 def test_sentinels_repr_has_no_password() -> None:
     assert "pass" not in repr(Sentinels.parse("sentinel://:pass1@a/main?sentinel_password=pass2"))
+
+
+@pytest.mark.parametrize(
+    ("url", "broker"),
+    [
+        ("unix:///run/redis.sock", "socket:///run/redis.sock?virtual_host=0"),
+        ("unix:///run/redis.sock?db=3", "socket:///run/redis.sock?virtual_host=3"),
+        ("unix://us%40er:p%2Fw@/run/r.sock?db=1", "socket://us%40er:p%2Fw@/run/r.sock?virtual_host=1"),
+        ("unix://:p@/run/r.sock", "socket://:p@/run/r.sock?virtual_host=0"),
+        ("unix:///run/r.sock?username=u&password=p%2Fw", "socket://u:p%2Fw@/run/r.sock?virtual_host=0"),
+    ],
+)
+def test_unix_url_is_given_to_broker_in_its_form(url: str, broker: str) -> None:
+    found = UnixSocket.parse(url)
+    assert found is not None
+    assert found.broker_url() == broker
+    assert "p/w" not in repr(found)
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("unix://", "three slashes"),
+        ("unix:///", "three slashes"),
+        ("unix://run/redis.sock", "three slashes"),
+        ("unix://:secret-text@run/redis.sock", "three slashes"),
+        ("unix://:secret-text@/run/redis.sock?db=x", "number"),
+    ],
+)
+@pytest.mark.parametrize("setting", ["redis_url", "broker_url"])
+def test_unix_url_that_names_no_socket_is_refused(setting: str, url: str, message: str) -> None:
+    with pytest.raises(ValidationError, match=message) as raised:
+        factories.settings(**{"redis_url": "redis://a/0", setting: url})
+    assert "secret-text" not in str(raised.value)
