@@ -17,6 +17,7 @@ from service.api.http.middleware import RequestContextMiddleware
 from service.api.http.path_prefix import PathPrefix
 from service.api.http.raw_route import DirectRoutes
 from service.api.http.shutdown import on_stop_signal
+from service.api.http.trusted_proxies import TrustedProxies
 from service.api.metrics import serving_metrics
 from service.config.settings import Settings
 from service.observability import log, tracing
@@ -24,19 +25,22 @@ from service.runtime import open_runtime
 
 
 class _Gateway(FastAPI):
-    def __init__(self, *, cors_origins: tuple[str, ...], path_prefix: str, **options: Any) -> None:
+    def __init__(self, settings: Settings, **options: Any) -> None:
         super().__init__(**options)
-        self._cors_origins = cors_origins
-        self._path_prefix = path_prefix
+        self._settings = settings
 
     def build_middleware_stack(self) -> ASGIApp:
         """Return this project's layers instead of FastAPI's, which would take a tenth of the time of a create.
 
-        The outermost layer is the one that runs event streams: an open stream then holds no other.
+        The outermost layer is the one that runs event streams: an open stream then holds no other, except for the
+        layers of settings that most deployments do not have.
         """
+        settings = self._settings
         answering = ErrorMiddleware(DirectRoutes(self.routes, AsyncExitStackMiddleware(self.router)))
-        stack = RequestContextMiddleware(Cors(answering, origins=self._cors_origins))
-        return PathPrefix(stack, self._path_prefix) if self._path_prefix else stack
+        stack: ASGIApp = RequestContextMiddleware(Cors(answering, origins=settings.cors_origins))
+        if settings.path_prefix:
+            stack = PathPrefix(stack, settings.path_prefix)
+        return TrustedProxies(stack, settings.trusted_proxies) if settings.trusted_proxies else stack
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -53,8 +57,7 @@ def create_app(settings: Settings) -> FastAPI:
         await asyncio.to_thread(tracing.shut_down)
 
     app = _Gateway(
-        cors_origins=settings.cors_origins,
-        path_prefix=settings.path_prefix,
+        settings,
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,

@@ -61,7 +61,7 @@ def serve(
             access_log=False,
             server_header=False,
             date_header=True,
-            proxy_headers=False,  # callers' addresses are not used: one layer less around each request
+            proxy_headers=False,  # uvicorn would believe every client on this machine; see GATEWAY_TRUSTED_PROXIES
             timeout_graceful_shutdown=int(settings.shutdown_grace.total_seconds()),
         )
 

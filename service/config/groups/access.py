@@ -1,6 +1,7 @@
 """Settings of callers' access: public URL, secrets, origins of browsers."""
 
 from datetime import timedelta
+from ipaddress import IPv4Network, IPv6Network
 from typing import Annotated
 from urllib.parse import urlsplit
 
@@ -57,6 +58,24 @@ class AccessSettings(BaseModel):
         tuple[str, ...],
         Field(description="Origins whose pages may call `/fal`, like `https://app.example`; `*`: all."),
     ] = ()
+
+    trusted_proxies: Annotated[
+        tuple[IPv4Network | IPv6Network, ...],
+        Field(
+            description="Networks of the proxies in front of the gateway, as CIDRs. Where one of them sent the "
+            "request, the client's address in the log is the last one of `X-Forwarded-For` that is in none of them; "
+            "otherwise it is the address of the connection."
+        ),
+    ] = ()
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _not_every_client_is_a_proxy(
+        cls, value: tuple[IPv4Network | IPv6Network, ...]
+    ) -> tuple[IPv4Network | IPv6Network, ...]:
+        if any(network.prefixlen == 0 for network in value):
+            raise ValueError("must not have all addresses: any client could then choose its address in the log")
+        return value
 
     @field_validator("secret_key")
     @classmethod

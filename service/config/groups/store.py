@@ -14,7 +14,8 @@ class StoreSettings(BaseModel):
         Field(
             repr=False,
             description="URL of the Redis database that holds all state: `redis://`, `rediss://` (TLS), "
-            "`unix:///path?db=0`, `sentinel://h:p,h:p/service/db` or `sentinels://` (TLS). It needs `appendonly yes` and no eviction.",
+            "`unix:///path?db=0`, `sentinel://h:p,h:p/service/db` or `sentinels://` (TLS). It needs `appendonly yes` "
+            "and no eviction.",
         ),
     ] = "redis://127.0.0.1:6379/0"
     # A worker that waits for Redis must still send its heartbeat: with more it would be restarted for nothing.

@@ -78,6 +78,7 @@ EVERYTHING: dict[str, Any] = {
     "bitrate_modes": ("standard", "high"),
     "rates": {"480p": Decimal("0.1"), "720p": Decimal("0.2"), "1080p": Decimal("0.3"), "4k": Decimal("0.4")},
     "account_daily_budget_usd": Decimal("12.5"),
+    "trusted_proxies": (ip_network("10.0.0.0/8"), ip_network("fd00::/8")),
     "resend_window": timedelta(seconds=9),
     "cors_origins": ("https://app.example",),
     "upstream_concurrency": 3,
