@@ -27,9 +27,9 @@ GatewayError
 ├── UnsupportedMedia        415  the route does not accept the content type
 ├── Invalid                 422  a field is wrong; carries one FieldError per fault
 │   └── BadImage                 the image cannot be used
-│       ├── ImageFormat              not JPEG, PNG or WebP, or not the declared one
+│       ├── ImageFormat              not JPEG, PNG or WebP
 │       ├── ImageTruncated           the file ends early
-│       ├── ImageTrailingData        data follows the end of the image
+│       ├── ImageTrailingData        a file of another format follows the image
 │       ├── ImageTooManyPixels       by its header
 │       └── ImageUnreadable          it cannot be decoded
 ├── IdempotencyMismatch     422  the idempotency key was used with another payload
@@ -253,7 +253,7 @@ class ImageTruncated(BadImage):
 
 
 class ImageTrailingData(BadImage):
-    code, title = "image_trailing_data", "Extra data after the end of the image"
+    code, title = "image_trailing_data", "File of another format after the image"
 
 
 class ImageTooManyPixels(BadImage):

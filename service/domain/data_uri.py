@@ -15,8 +15,8 @@ _BASE64: Final = re.compile(r"; *base64\Z", re.IGNORECASE)
 _LONGEST_HEAD: Final = 1024
 _WHITESPACE: Final = b"\t\n\f\r "
 _ALPHABET: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
-#: Characters that are decoded together, so that no second copy of the whole is in memory.
-_PIECE: Final = 256 * 1024
+#: Characters that are decoded together: no second copy of the whole is in memory, and other calls run in between.
+_PIECE: Final = 64 * 1024
 
 
 class NotBase64(ValueError):

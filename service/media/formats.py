@@ -103,7 +103,7 @@ _BRANDS: Final = (
     (frozenset((b"avif", b"avis")), ("an AVIF image", _CONVERT)),
     (frozenset((b"crx ",)), ("a raw file of a camera", _CONVERT)),
     (
-        frozenset((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"mif2", b"msf1")),
+        frozenset(b"heic heix heim heis hevc hevx hevm hevs mif1 mif2 msf1 avci avcs".split()),
         ("a HEIC (HEIF) image", _PHONE),
     ),
 )

@@ -16,6 +16,8 @@ from service.net.resolver import Resolver
 from service.net.ssrf import AddressGuard, AddressRefused, Network
 
 _REDIRECTS: Final = 3
+#: Servers that choose the format by this header must not choose one that the model does not accept.
+_ACCEPT: Final = "image/jpeg, image/png, image/webp, */*;q=0.1"
 _ALL_PORTS: Final = (range(1, 65536),)
 
 
@@ -121,7 +123,7 @@ class ImageProbe:
                     limit=0,
                     force_close=True,
                 ),
-                headers={"User-Agent": "seedance-gateway", "Accept": "image/*", "Accept-Encoding": "identity"},
+                headers={"User-Agent": "seedance-gateway", "Accept": _ACCEPT, "Accept-Encoding": "identity"},
                 cookie_jar=DummyCookieJar(),
                 trust_env=False,
                 auto_decompress=False,

@@ -92,9 +92,12 @@ _OCCURRENCES: Final = {
         "This Idempotency-Key was used with another payload; use a new key for a new request.",
         "/v1/generations",
     ),
-    "image_format": ("body: The bytes are no JPEG, PNG or WebP.", "/v1/uploads"),
+    "image_format": (
+        "body: The file is a GIF. Only JPEG, PNG and WebP images are accepted. Save it as JPEG, PNG or WebP.",
+        "/v1/uploads",
+    ),
     "image_truncated": ("body: The JPEG ends before its end marker.", "/v1/uploads"),
-    "image_trailing_data": ("body: 6 bytes follow the end of the image.", "/v1/uploads"),
+    "image_trailing_data": ("body: A ZIP archive follows the end of the image; send the image alone.", "/v1/uploads"),
     "image_too_many_pixels": (
         "body: The image has 12000 x 9000 pixels; at most 50000000 in all may be.",
         "/v1/uploads",

@@ -54,6 +54,7 @@ class Photographs:
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, str]] = []
+        self.accepted: list[str] = []
         self.called = asyncio.Event()
         self.released = asyncio.Event()
         """Until it is set, ``slow.png`` gets no response."""
@@ -63,6 +64,7 @@ class Photographs:
     async def answer(self, request: web.Request) -> web.StreamResponse:
         name = request.match_info["name"]
         self.asked.append((name, request.headers.get("range", "")))
+        self.accepted.append(request.headers.get("accept", ""))
         self.called.set()
         if name in MOVED:
             raise web.HTTPFound(MOVED[name])
@@ -219,6 +221,13 @@ async def test_preflight_unreachable_server_submits(runtime: Runtime, create: Cr
 async def test_preflight_private_address_is_never_called(photographs: Photographs, url: str) -> None:
     async with ImageProbe(most_bytes=READ) as viewer:
         assert isinstance(await viewer.probe(url), ProbeRefused)
+
+
+async def test_preflight_accepts_formats_of_the_model(settings: Settings, photographs: Photographs) -> None:
+    """Some servers send AVIF to a client that accepts every image."""
+    async with ImageProbe(settings.preflight_allowed_networks, most_bytes=READ) as viewer:
+        assert isinstance(await viewer.probe(f"{photographs.base}/cat.png"), ProbeResult)
+    assert photographs.accepted == ["image/jpeg, image/png, image/webp, */*;q=0.1"]
 
 
 async def test_preflight_redirect_to_private_address_is_refused(settings: Settings, photographs: Photographs) -> None:

@@ -33,6 +33,11 @@ def test_format_of_any_bytes_is_one_or_an_error(head: bytes) -> None:
             accepted_format(head)
 
 
+@given(st.text(), st.text())
+def test_format_expected_by_any_label_is_accepted(label: str, name: str) -> None:
+    assert expected(label, name) in PICTURES
+
+
 @pytest.mark.parametrize(
     ("label", "name", "kind"),
     [
