@@ -18,12 +18,12 @@ _HEAD: Final = 256
 #: HTML by the rules of the WHATWG (MIME Sniffing, 7.1), SVG, scripts by their first line, and JavaScript that ends a
 #: comment which begins in the image.
 _MARKUP: Final = re.compile(
-    rb"<(?:!doctype|!--|html|head|script|iframe|h1|div|font|table|a|style|title|b|body|br|p|svg|img|object|form)[\s>]|"
+    rb"<!--|<(?:!doctype|html|head|script|iframe|h1|div|font|table|a|style|title|b|body|br|p|svg|img|object|form)[\s>]|"
     rb"<\?xml\s[^>]*>\s*<(?:!doctype|html|svg)\b|#![ \t]*/|\*/\s*[=;]",
     re.IGNORECASE,
 )
 #: Markup that is executed wherever it is in a file that is served or included as text.
-_SCRIPT: Final = re.compile(rb"<(?:script[\s/>]|html[\s>]|!doctype\s+html\b|\?php\s)", re.IGNORECASE)
+_SCRIPT: Final = re.compile(rb"<(?:script[\s/>]|(?:html|body|iframe)[\s>]|!doctype\s+html\b|\?php\s)", re.IGNORECASE)
 #: Readers of PDF search their header in the first kilobyte (ISO 32000, Annex H.3, note 13).
 _PDF_HEADER_BYTES: Final = 1024
 _END_OF_DIRECTORY: Final = b"PK\x05\x06"

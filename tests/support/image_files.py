@@ -92,6 +92,8 @@ SECOND_FORMATS: Final[Mapping[str, bytes]] = {
     "HTML": b"<!DOCTYPE html><title>x</title>",
     "HTML in capitals": b"\r\n <HTML><body onload=alert(1)>",
     "HTML after a film": film() + b"<html><body onload=alert(1)>",
+    "a comment of HTML": b"<!--x-->",
+    "HTML without a head": b"text <body onload=alert(1)>",
     "a script tag": b"\x00\x00<script>alert(1)</script>",
     "a script tag after a trailer": samsung() + b"<SCRIPT src=//x></SCRIPT>",
     "an SVG": b"<svg xmlns='http://www.w3.org/2000/svg' onload='alert(1)'/>",
