@@ -1,4 +1,4 @@
-"""``/healthz``, ``/readyz``, and ``/``, which leads to the documentation."""
+"""``/healthz``, ``/readyz``, ``/readyz/process``, and ``/``, which leads to the documentation."""
 
 from typing import Literal
 
@@ -77,6 +77,21 @@ async def check_readiness(request: Request) -> Response:
         "draining": gate.draining,
     }
     return json_response({"status": "ready", "checks": checks, "dispatch": dispatch})
+
+
+@router.head("/readyz/process", include_in_schema=False)
+@router.get(
+    "/readyz/process",
+    summary="Check that this process can respond",
+    description="For the readiness probe of a load balancer. It does not ask Redis: while Redis is unavailable, all "
+    "gateways would be unready, and the balancer would answer in place of them, without `Retry-After`. 503 before the "
+    "process has reached Redis for the first time, and while the clock of its machine is wrong.",
+    responses={200: {"model": HealthView, "description": "The process can respond."}, **problems(503)},
+)
+async def check_process(request: Request) -> Response:
+    if not runtime(request).operations.readiness.of_process():
+        raise Unavailable("Failing checks: clock. The log of the gateway has the reasons.")
+    return json_response({"status": "ok"})
 
 
 @router.get("/", include_in_schema=False)

@@ -10,6 +10,8 @@ from typing import Final
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
+from service.observability.process_metrics import ProcessMetrics
+
 #: The variable of prometheus-client that names the folder of shared metrics. It is read at import.
 FOLDER: Final = "PROMETHEUS_MULTIPROC_DIR"
 
@@ -32,17 +34,27 @@ def sharing_metrics() -> Iterator[None]:
 def text() -> bytes:
     if not is_shared():
         return generate_latest()
-    _remove_ended(Path(os.environ[FOLDER]))
+    folder = Path(os.environ[FOLDER])
+    _remove_ended(folder)
     registry = CollectorRegistry()
     MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    registry.register(ProcessMetrics(lambda: _running(folder)))
     return generate_latest(registry)
 
 
 def _remove_ended(folder: Path) -> None:
     """Remove the gauges of processes that were killed. Their counters stay."""
     for file in folder.glob("gauge_live*.db"):  # prometheus-client's file names: mode and process id
-        if not _is_running(int(file.stem.rpartition("_")[2])):
+        if not _is_running(_pid(file)):
             file.unlink(missing_ok=True)  # other processes remove it too
+
+
+def _running(folder: Path) -> set[int]:
+    return {pid for pid in map(_pid, folder.glob("*.db")) if _is_running(pid)}
+
+
+def _pid(file: Path) -> int:
+    return int(file.stem.rpartition("_")[2])
 
 
 def _is_running(pid: int) -> bool:

@@ -60,6 +60,14 @@ def test_metrics_of_any_process_sum_all_processes(gateways: Gateways) -> None:
     assert httpx.get(f"{gateways.url}/metrics", trust_env=False).status_code == 404
     assert sum(name == "gateway_slots_used" for name, _ in samples(gateways.metrics_url)) == 1
     assert samples(gateways.metrics_url)["gateway_event_streams", ()] == 0
+    for name in ("cpu_seconds_total", "resident_memory_bytes", "open_fds", "max_fds", "start_time_seconds"):
+        of_each = {
+            dict(labels)["pid"]: value
+            for (found, labels), value in samples(gateways.metrics_url).items()
+            if found == f"process_{name}"
+        }
+        assert {str(pid) for pid in below(gateways.parent.pid)} <= of_each.keys(), name
+        assert all(value > 0 for value in of_each.values()), of_each
 
 
 def below(pid: int) -> set[int]:

@@ -149,7 +149,8 @@ def test_probes_use_declared_ports() -> None:
         probes = [pod[probe]["httpGet"] for probe in ("startupProbe", "livenessProbe", "readinessProbe")]
         assert {probe["port"] for probe in probes} <= ports
         assert probes[1]["path"] == "/healthz", "an unavailable Redis is no reason for a restart"
-    assert container(DEPLOYMENTS["gateway"])["readinessProbe"]["httpGet"]["path"] == "/readyz"
+    ready = container(DEPLOYMENTS["gateway"])["readinessProbe"]["httpGet"]["path"]
+    assert ready == "/readyz/process", "gateways without Redis stay in the Service, for their 503 with Retry-After"
     metrics = {
         p["containerPort"] for d in DEPLOYMENTS.values() for p in container(d)["ports"] if p["name"] == "metrics"
     }

@@ -12,7 +12,7 @@ from service.api.http.raw_route import DirectRoutes
 from tests.conftest import client_of
 
 PUBLIC = {
-    *(("GET", path) for path in ("/healthz", "/readyz")),
+    *(("GET", path) for path in ("/healthz", "/readyz", "/readyz/process")),
     ("GET", "/.well-known/webhook-keys/{tenant_id}/{endpoint_id}"),  # public keys
     ("GET", "/fal/.well-known/{tenant_id}/jwks.json"),  # public keys too
 }

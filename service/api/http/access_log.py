@@ -11,7 +11,7 @@ from service.api.http.client_address import client_address
 from service.observability import log, metrics
 
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-_QUIET: Final = frozenset({"/healthz", "/readyz"})
+_QUIET: Final = frozenset({"/healthz", "/readyz", "/readyz/process"})
 
 
 @dataclass(slots=True)

@@ -24,6 +24,13 @@ class Readiness:
         self._log_changes({name: reason for name, reason in results.items() if reason != OK})
         return {name: "ok" if result == OK else "failing" for name, result in results.items()}
 
+    def of_process(self) -> bool:
+        """Return whether this process and its machine are ready. Asks nothing of Redis.
+
+        The clock is compared with Redis' at the start, so a process that has never reached Redis is not ready.
+        """
+        return self._clock.state() == OK
+
     def _log_changes(self, failing: dict[str, str]) -> None:
         """Log by name: a reason has figures, which are others in each check."""
         if failing.keys() != self._failing.keys():

@@ -224,7 +224,7 @@ async def test_access_log_disconnect_in_body_is_400(
     assert [(line["event"], line["status"]) for line in await lines(stderr)] == [("request", 400)]
 
 
-@pytest.mark.parametrize("path", ["/healthz", "/readyz"])
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/readyz/process"])
 async def test_access_log_skips_probes(stderr: io.BytesIO, anonymous: httpx.AsyncClient, path: str) -> None:
     stderr.truncate(stderr.seek(0))
 

@@ -1,9 +1,12 @@
 """Liveness, readiness, metrics, and a documentation page that needs no internet."""
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from html.parser import HTMLParser
+from pathlib import Path
 from urllib.parse import urljoin
 
 import httpx
@@ -17,10 +20,11 @@ from service.config.settings import Settings
 from service.domain.work_queue import WorkQueue
 from service.runtime import Runtime
 from service.store.redis.client import Redis
-from tests.conftest import Scrape
+from tests.conftest import Scrape, client_of
 from tests.support import factories
 from tests.support.factories import create_body
 from tests.support.redis_users import refusing
+from tests.support.waiting import until
 
 
 async def test_healthz_is_ok(anonymous: httpx.AsyncClient) -> None:
@@ -95,6 +99,30 @@ async def test_readyz_and_metrics_answer_without_permission(
     assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
     assert "NoPermission" not in answer.text
     assert "gateway_redis_up" in metrics
+
+
+async def is_ok(client: httpx.AsyncClient) -> bool:
+    return (await client.get("/readyz/process")).status_code == 200
+
+
+async def test_process_is_ready_after_its_first_contact_with_redis(tmp_path: Path) -> None:
+    """Also while Redis is unavailable: see test_redis_unavailable."""
+    own = EmbeddedRedis(tmp_path)
+    own.port = free_port()
+    app = create_app(factories.settings(own.url))
+    try:
+        async with app.router.lifespan_context(app), client_of(app) as client:
+            before = await client.get("/readyz/process")
+            await asyncio.to_thread(own.restart)
+            await until(partial(is_ok, client))
+            app.state.runtime.operations.readiness._clock.wrong = True
+            wrong = await client.get("/readyz/process")
+    finally:
+        own.end()
+
+    for refused in (before, wrong):
+        assert (refused.status_code, refused.json()["code"]) == (503, "unavailable")
+        assert "retry-after" in refused.headers
 
 
 # --- metrics ----------------------------------------------------------------------------------------------------------

@@ -80,6 +80,7 @@ ROUTES: Final[dict[str, Row]] = {
     f"{_FAL_PATH}/status/stream": Row("fal"),
     "/healthz": Row("public"),
     "/readyz": Row("public"),
+    "/readyz/process": Row("public"),
     "/v1/deliveries": Row(
         "tenant",
         (
