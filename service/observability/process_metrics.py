@@ -1,13 +1,13 @@
 """``process_*`` of several processes that serve one ``/metrics``, with their ids as a label.
 
-prometheus-client leaves these metrics out when processes share theirs. A sum would not do: the CPU time of a process that
-ended would leave the sum, and its decrease looks like a restart of the counter.
+prometheus-client leaves these metrics out when processes share theirs. A sum would not do: the CPU time of a process
+that ended would leave the sum, and its decrease looks like a restart of the counter.
 """
 
-import os
 import resource
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
+from pathlib import Path
 
 from prometheus_client import Metric, ProcessCollector
 from prometheus_client.core import GaugeMetricFamily
@@ -43,7 +43,7 @@ def _files_of_another(pid: int) -> Iterator[Metric]:
     Since Linux 6.2, the size of the folder is the number of its entries. Processes of one ``serve`` have one limit.
     """
     with suppress(OSError):
-        if count := os.stat(f"/proc/{pid}/fd").st_size:
+        if count := Path(f"/proc/{pid}/fd").stat().st_size:
             yield GaugeMetricFamily("process_open_fds", "Number of open file descriptors.", value=count)
             limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
             yield GaugeMetricFamily("process_max_fds", "Maximum number of open file descriptors.", value=limit)
