@@ -57,8 +57,8 @@ docs: $(STAMP) ## Write docs/reference anew
 openapi: $(STAMP) ## Write openapi/openapi.json anew
 	$(BIN)/python -m service.api.openapi.export openapi/openapi.json
 
-dashboards: $(STAMP) ## Write Grafana's dashboards and Prometheus' alerts anew
-	$(BIN)/python -m monitoring
+dashboards: $(STAMP) ## Write Grafana's dashboards and Prometheus' rules anew; RUNBOOK=URL is the page that alerts link to
+	$(BIN)/python -m monitoring $(if $(RUNBOOK),--runbook $(RUNBOOK))
 
 image: ## Build the image with Docker or Podman, as seedance-gateway:VERSION
 	@engine=$$(command -v docker || command -v podman) || { echo "This needs docker or podman." >&2; exit 1; }; \

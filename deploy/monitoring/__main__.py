@@ -1,5 +1,9 @@
-"""Write ``deploy/grafana/dashboards/*.json`` and ``deploy/prometheus/alerts.yml``. A test compares them."""
+"""Write the dashboards of Grafana, the rules of Prometheus, and the same rules for Kubernetes. A test compares them.
 
+``--runbook URL`` is the address of the page that alerts link to.
+"""
+
+from argparse import ArgumentParser
 from pathlib import Path
 from typing import Final
 
@@ -9,13 +13,19 @@ from monitoring.grafana import document
 DEPLOY: Final = Path(__file__).parents[1]
 
 
-def files() -> dict[Path, str]:
-    """Return the text of each generated file by its path."""
+def files(runbook: str | None = None) -> dict[Path, str]:
+    """Return the text of each generated file by its path. ``runbook``: the URL of the page that alerts link to."""
     dashboards = {DEPLOY / f"grafana/dashboards/{board.name}.json": document(board) for board in boards.EVERY}
-    return {**dashboards, DEPLOY / "prometheus/alerts.yml": rules.document()}
+    return {
+        **dashboards,
+        DEPLOY / "prometheus/alerts.yml": rules.document(runbook=runbook),
+        DEPLOY / "kubernetes/base/rules.yaml": rules.prometheus_rule(runbook=runbook),
+    }
 
 
 if __name__ == "__main__":
-    for path, text in files().items():
+    parser = ArgumentParser(prog="monitoring", description=__doc__)
+    parser.add_argument("--runbook", metavar="URL", help="URL of the runbook, like https://wiki.example.com/runbook")
+    for path, text in files(parser.parse_args().runbook).items():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)

@@ -1,4 +1,4 @@
-"""``alerts.yml``: recording rules of the objectives, and the alerts."""
+"""Recording rules of the objectives, and the alerts: ``alerts.yml``, and the same as a PrometheusRule."""
 
 import re
 from typing import Any, Final
@@ -12,17 +12,38 @@ from monitoring.objectives import OBJECTIVES, WINDOWS, recorded
 _HEAD: Final = """\
 # Generated: edit deploy/monitoring and run `make dashboards`. Every alert has a section in docs/runbook.md.
 """
-#: Relative to the repository. Alertmanager's templates add the address at which it is published.
-_RUNBOOK: Final = "docs/runbook.md"
+#: Where the gateway of deploy/compose.yaml serves the page. `make dashboards RUNBOOK=URL` writes another address.
+COMPOSE_RUNBOOK: Final = "http://127.0.0.1:8080/docs/runbook.md"
+#: The overlay of deploy/kubernetes replaces what is in front of /docs by GATEWAY_PUBLIC_URL.
+_KUBERNETES_RUNBOOK: Final = "https://gateway.example.com/docs/runbook.md"
 _WINDOW: Final = re.compile(r"\{(\d+[smhd])\}")
 _AGE: Final = re.compile(r"\{(\d+)\}")
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
-def document(shortened: float = 1) -> str:
-    """Return the file's text. ``shortened`` divides all windows and waits, for tests that wait for alerts."""
-    groups = {"groups": [_recordings(shortened), _alerts(shortened)]}
-    return _HEAD + yaml.safe_dump(groups, sort_keys=False, width=10_000, allow_unicode=True)
+def document(shortened: float = 1, *, runbook: str | None = None) -> str:
+    """Return the text of ``alerts.yml``. ``shortened`` divides all windows and waits, for tests that see alerts fire."""
+    return _dump(_groups(shortened, runbook or COMPOSE_RUNBOOK))
+
+
+def prometheus_rule(*, runbook: str | None = None) -> str:
+    """Return the text of the PrometheusRule, which the Prometheus Operator loads."""
+    return _dump(
+        {
+            "apiVersion": "monitoring.coreos.com/v1",
+            "kind": "PrometheusRule",
+            "metadata": {"name": "seedance-gateway"},
+            "spec": _groups(1, runbook or _KUBERNETES_RUNBOOK),
+        }
+    )
+
+
+def _groups(shortened: float, runbook: str) -> dict[str, Any]:
+    return {"groups": [_recordings(shortened), _alerts(shortened, runbook)]}
+
+
+def _dump(content: dict[str, Any]) -> str:
+    return _HEAD + yaml.safe_dump(content, sort_keys=False, width=10_000, allow_unicode=True)
 
 
 def section(alert: str) -> str:
@@ -43,11 +64,11 @@ def _recordings(shortened: float) -> dict[str, Any]:
     return {"name": "seedance-gateway-objectives", "rules": rules}
 
 
-def _alerts(shortened: float) -> dict[str, Any]:
-    return {"name": "seedance-gateway-alerts", "rules": [_rule(alert, shortened) for alert in alerts.every()]}
+def _alerts(shortened: float, runbook: str) -> dict[str, Any]:
+    return {"name": "seedance-gateway-alerts", "rules": [_rule(alert, shortened, runbook) for alert in alerts.every()]}
 
 
-def _rule(alert: Alert, shortened: float) -> dict[str, Any]:
+def _rule(alert: Alert, shortened: float, runbook: str) -> dict[str, Any]:
     return {
         "alert": alert.name,
         "expr": _shorter(alert.expression, shortened),
@@ -56,7 +77,7 @@ def _rule(alert: Alert, shortened: float) -> dict[str, Any]:
         "annotations": {
             "summary": alert.summary,
             "description": alert.description,
-            "runbook_url": f"{_RUNBOOK}#{section(alert.name)}",
+            "runbook_url": f"{runbook}#{section(alert.name)}",
         },
     }
 

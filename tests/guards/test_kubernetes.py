@@ -8,6 +8,7 @@ from typing import Any
 import jsonschema
 import kubernetes_validate
 import pytest
+import yaml
 
 from reference import metrics
 from service.config.settings import PREFIX, Settings
@@ -173,6 +174,48 @@ def test_prometheus_queries_read_existing_metrics() -> None:
     for scaled in documents("ScaledObject").values():
         for trigger in scaled["spec"]["triggers"]:
             assert set(re.findall(r"gateway_\w+", trigger["metadata"]["query"])) <= known
+
+
+def test_scalers_ask_one_prometheus_for_what_waits() -> None:
+    """One patch names Prometheus. Amounts are shared by the replicas; seconds are not."""
+    scalers = documents("ScaledObject")
+    triggers = {name: scaled["spec"]["triggers"] for name, scaled in scalers.items()}
+    assert {len(found) for found in triggers.values()} == {1}
+    assert len({found[0]["metadata"]["serverAddress"] for found in triggers.values()}) == 1
+    assert "serverAddress" not in (FOLDER / "base/scaling.yaml").read_text()
+    assert triggers["worker-webhooks"][0]["metadata"]["query"] == "sum(max by (tenant) (gateway_webhook_backlog))"
+    for (trigger,) in triggers.values():
+        is_time = "_seconds{" in trigger["metadata"]["query"]
+        assert (trigger.get("metricType") == "Value") == is_time, trigger
+
+
+def test_prometheus_rule_has_the_rules_of_compose_and_links_to_the_gateway() -> None:
+    (rule,) = documents("PrometheusRule").values()
+    groups = rule["spec"]["groups"]
+    compose = yaml.safe_load((ROOT / "deploy/prometheus/alerts.yml").read_text())["groups"]
+    public = documents("ConfigMap")["gateway-settings"]["data"]["GATEWAY_PUBLIC_URL"]
+    pages = [
+        {r["annotations"].pop("runbook_url").partition("#")[0] for r in of[1]["rules"]} for of in (groups, compose)
+    ]
+    assert pages[0] == {f"{public}/docs/runbook.md"}
+    assert groups == compose, "run `make dashboards`"
+    assert {r["record"].partition(":")[0] for r in groups[0]["rules"]} == {"slo"}
+
+
+def test_dashboards_are_config_maps_that_grafana_loads() -> None:
+    maps = [
+        m for m in documents("ConfigMap").values() if m["metadata"].get("labels", {}).get("grafana_dashboard") == "1"
+    ]
+    loaded = {name: text for found in maps for name, text in found["data"].items()}
+    assert loaded == {path.name: path.read_text() for path in (ROOT / "deploy/grafana/dashboards").glob("*.json")}
+    for found in maps:
+        assert len(json.dumps(found)) < 262_144, "kubectl apply writes the object into an annotation"
+
+
+def test_pods_run_as_an_account_without_rights() -> None:
+    accounts = documents("ServiceAccount")
+    assert {d["spec"]["template"]["spec"]["serviceAccountName"] for d in DEPLOYMENTS.values()} == set(accounts)
+    assert all(account["automountServiceAccountToken"] is False for account in accounts.values())
 
 
 def matches(selector: Any, labels: dict[str, str]) -> bool:
