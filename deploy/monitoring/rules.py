@@ -22,7 +22,7 @@ _SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
 def document(shortened: float = 1, *, runbook: str | None = None) -> str:
-    """Return the text of ``alerts.yml``. ``shortened`` divides all windows and waits, for tests that see alerts fire."""
+    """Return the text of ``alerts.yml``. ``shortened`` divides windows and waits, for tests that see alerts fire."""
     return _dump(_groups(shortened, runbook or COMPOSE_RUNBOOK))
 
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -191,21 +192,21 @@ def test_scalers_ask_one_prometheus_for_what_waits() -> None:
 
 def test_prometheus_rule_has_the_rules_of_compose_and_links_to_the_gateway() -> None:
     (rule,) = documents("PrometheusRule").values()
-    groups = rule["spec"]["groups"]
+    groups = deepcopy(rule["spec"]["groups"])
     compose = yaml.safe_load((ROOT / "deploy/prometheus/alerts.yml").read_text())["groups"]
     public = documents("ConfigMap")["gateway-settings"]["data"]["GATEWAY_PUBLIC_URL"]
-    pages = [
-        {r["annotations"].pop("runbook_url").partition("#")[0] for r in of[1]["rules"]} for of in (groups, compose)
-    ]
-    assert pages[0] == {f"{public}/docs/runbook.md"}
+    pages, _ = (
+        {alert["annotations"].pop("runbook_url").partition("#")[0] for alert in alerts["rules"]}
+        for _, alerts in (groups, compose)
+    )
+    assert pages == {f"{public}/docs/runbook.md"}
     assert groups == compose, "run `make dashboards`"
     assert {r["record"].partition(":")[0] for r in groups[0]["rules"]} == {"slo"}
 
 
 def test_dashboards_are_config_maps_that_grafana_loads() -> None:
-    maps = [
-        m for m in documents("ConfigMap").values() if m["metadata"].get("labels", {}).get("grafana_dashboard") == "1"
-    ]
+    labelled = [(found["metadata"]["labels"], found) for found in documents("ConfigMap").values()]
+    maps = [found for labels, found in labelled if labels.get("grafana_dashboard") == "1"]
     loaded = {name: text for found in maps for name, text in found["data"].items()}
     assert loaded == {path.name: path.read_text() for path in (ROOT / "deploy/grafana/dashboards").glob("*.json")}
     for found in maps:

@@ -75,7 +75,7 @@ def test_decisions_are_all_in_their_index() -> None:
 def test_identifiers_of_documents_exist_in_the_code() -> None:
     """Log events, metrics, fields and codes in backticks."""
     sources = [path for path in files(".py", ".lua", ".yml") if path.is_relative_to(ROOT / "service")]
-    sources += [path for path in files(".py", ".yml") if path.is_relative_to(ROOT / "deploy")]
+    sources += [path for path in files(".py", ".yml", ".yaml") if path.is_relative_to(ROOT / "deploy")]
     known = {identifier for path in sources for identifier in re.findall(r"[a-z_0-9]+", path.read_text())}
 
     for document in DOCUMENTS:

@@ -55,7 +55,7 @@ def build_on(documents: list[Document], folder: Path) -> list[Document]:
     return documents
 
 
-def _resource(path: Path) -> list[Document]:
+def _resource(path: Path) -> list[Any]:
     return build(path) if path.is_dir() else [document for document in yaml.safe_load_all(path.read_text()) if document]
 
 
@@ -122,7 +122,7 @@ def _replace(documents: list[Document], replacement: Document) -> None:
 
 
 def _parents(value: Any, way: list[str]) -> list[tuple[Any, str]]:
-    """Return the objects that have the last name of a path. ``*``: every entry; ``[name=x]``: the one with this field."""
+    """Return the objects that have the last name of a path. ``*``: every entry; ``[name=x]``: one with this field."""
     parents = [value]
     for part in way[:-1]:
         if part == "*":
