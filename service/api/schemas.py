@@ -126,6 +126,8 @@ class EndUserView(TypedDict):
     """Generations that fal's content policy refused. Refusals by a budget or a limit do not count."""
     blocked_at: Timestamp | None
     """When you blocked the end user, RFC 3339 in UTC. `null`: not blocked."""
+    block_reason: str | None
+    """Why you blocked the end user, as you wrote. `null`: not blocked, no reason was given, or it was erased."""
     today: TodayView
     """Money and count of today (UTC)."""
 
@@ -264,6 +266,8 @@ class TraceView(TypedDict):
     """Generations that fal's content policy refused."""
     blocked_at: Timestamp | None
     """When the tenant blocked the end user, RFC 3339 in UTC. `null`: not blocked."""
+    block_reason: str | None
+    """Why, as the tenant wrote. `null`: not blocked, no reason was given, or it was erased."""
 
 
 @described
@@ -316,10 +320,10 @@ class AuditView(TypedDict):
 SCHEMA_REFERENCE: Final = "#/components/schemas/{model}"
 
 
-def body_of(model: type[BaseModel]) -> dict[str, Any]:
+def body_of(model: type[BaseModel], *, required: bool = True) -> dict[str, Any]:
     """The ``requestBody`` of a route that validates its own bytes."""
     schema = model.model_json_schema(mode="validation", ref_template=SCHEMA_REFERENCE)
-    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
+    return {"requestBody": {"required": required, "content": {"application/json": {"schema": schema}}}}
 
 
 CREATE_BODY: Final = body_of(CreateGeneration)

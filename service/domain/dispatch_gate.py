@@ -1,9 +1,11 @@
-"""State of the dispatch gate, and limits of concurrent submits."""
+"""State of the dispatch gate, the reason for which a tenant's generations are held, and limits of submits."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
+
+from service.domain.tenant import Tenant
 
 #: Concurrent submits until fal has accepted one. A burst of unknown outcomes after an idle time costs so many jobs.
 FIRST_SUBMITS: Final = 8
@@ -20,6 +22,31 @@ class PauseCause(StrEnum):
     """Submits of several generations have failed, and fal has accepted none since."""
 
 
+class HoldReason(StrEnum):
+    """Why no generation of a tenant is submitted, in words that any tenant may read. Append new ones at the end."""
+
+    PAUSED = "paused"
+    ACCOUNT_LOCKED = "account_locked"
+    UPSTREAM_FAILING = "upstream_failing"
+    TENANT_PAUSED = "tenant_paused"
+    TENANT_FAILING = "tenant_failing"
+
+
+#: The sentence for people. No sentence contains an operator's or fal's text about the account.
+HOLD_TEXTS: Final = {
+    HoldReason.PAUSED: "An operator has paused the dispatch of all tenants.",
+    HoldReason.ACCOUNT_LOCKED: "fal refuses the account of this gateway. The operators have to solve it with fal.",
+    HoldReason.UPSTREAM_FAILING: "Submits to fal fail. The gateway tries again automatically.",
+    HoldReason.TENANT_PAUSED: "An operator has paused the dispatch of your tenant.",
+    HoldReason.TENANT_FAILING: "Submits of your generations fail. The gateway tries again automatically.",
+}
+_HOLD_OF_CAUSE: Final = {
+    PauseCause.PAUSED: HoldReason.PAUSED,
+    PauseCause.LOCKED: HoldReason.ACCOUNT_LOCKED,
+    PauseCause.FAILING: HoldReason.UPSTREAM_FAILING,
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Gate:
     """``hold`` None: dispatch continues. ``draining``: creates are refused, accepted generations continue."""
@@ -30,6 +57,7 @@ class Gate:
     retry_at: datetime | None = None
     """When one generation may probe whether fal accepts submits again; None: an operator decides."""
     draining: bool = False
+    drain_reason: str = ""
     paused_tenants: int = 0
     held_tenants: int = 0
     """Tenants that are stopped because only their submits fail. Dispatch of other tenants continues."""
@@ -39,6 +67,17 @@ class Gate:
     """Distinct tenants of these generations."""
     submits_at_once: int = FIRST_SUBMITS
     """The submit window: submits that may be under way."""
+    closed_tenants: frozenset[str] = frozenset()
+    """Tenants whose own gate is closed, a thousand at most."""
+
+    def holds(self, tenant: Tenant) -> HoldReason | None:
+        """Return why no generation of the tenant is submitted; None: they are submitted."""
+        if tenant.paused is not None:
+            return HoldReason.TENANT_PAUSED
+        # Before the tenant's own gate, which closes too when fal refuses the account of a tenant that is alone.
+        if self.hold is not None:
+            return _HOLD_OF_CAUSE[self.hold]
+        return HoldReason.TENANT_FAILING if tenant.id in self.closed_tenants else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from typing import Any, Literal
 from typing_extensions import TypedDict
 
 from service.domain.described import Timestamp, described
+from service.domain.dispatch_gate import HoldReason
 from service.domain.failure import ErrorCode
 from service.domain.generation import Generation, LogLine
 from service.domain.pricing import usd
@@ -19,8 +20,14 @@ class QueueView(TypedDict):
     is fal's own queue position. `null`: not known at the moment.
     """
     estimated_start_seconds: float | None
-    """Estimated seconds until the submit to fal, from the recent pace of the account. `null`: dispatch is paused, or
-    no generation has ended recently, or fal has the job already.
+    """Estimated seconds until the submit to fal, from the recent pace of the account. `null`: the generation is held,
+    or no generation has ended recently, or fal has the job already.
+    """
+    hold_reason: HoldReason | None
+    """Why no generation of your tenant is submitted at the moment. `paused`: an operator paused dispatch.
+    `account_locked`: fal refuses the account of the gateway. `upstream_failing`: submits fail, and are tried again.
+    `tenant_paused`: an operator paused your tenant, see `GET /v1/me`. `tenant_failing`: submits of your generations
+    fail, and are tried again. A change is visible within seconds. `null`: not held, it waits for its turn.
     """
 
 
@@ -204,7 +211,7 @@ def _moment(moment: datetime | None) -> str | None:
 def _upstream_queue(g: Generation) -> QueueView | None:
     if g.upstream_position is None:
         return None
-    return {"position": g.upstream_position, "estimated_start_seconds": None}
+    return {"position": g.upstream_position, "estimated_start_seconds": None, "hold_reason": None}
 
 
 def _output(g: Generation) -> OutputView | None:

@@ -5,9 +5,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
+from service.domain.dispatch_gate import HoldReason
 from service.domain.generation import Generation
 from service.domain.generation_view import QueueView, log_view, public
 
+#: A hold is a number in the cursor: an older release reads digits only, and would send a stream from its beginning.
+_HOLD_REASONS: Final = tuple(HoldReason)
 _CURSOR: Final = re.compile(r"(\d{1,9})-(\d{1,9})-([0-9.~]{0,40})\Z", re.ASCII)
 
 
@@ -23,7 +26,7 @@ class StreamCursor:
     logs: int = 0
     """Number of log lines up to the last one that was sent."""
     queue: str = ""
-    """The queue position and estimate that were sent last."""
+    """The queue position, estimate and hold that were sent last."""
 
     def __str__(self) -> str:
         return f"{self.states}-{self.logs}-{self.queue}"
@@ -93,5 +96,6 @@ def _can_be_of(cursor: StreamCursor, g: Generation) -> bool:
 def _queue_text(queue: QueueView | None) -> str:
     if queue is None:
         return ""
-    position, seconds = queue["position"], queue["estimated_start_seconds"]
-    return f"{'' if position is None else position}~{'' if seconds is None else seconds}"
+    position, seconds, hold = queue["position"], queue["estimated_start_seconds"], queue["hold_reason"]
+    text = f"{'' if position is None else position}~{'' if seconds is None else seconds}"
+    return text if hold is None else f"{text}~{_HOLD_REASONS.index(hold)}"

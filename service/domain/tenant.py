@@ -68,6 +68,14 @@ class Pause:
     since: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Suspension:
+    """An operator refuses the requests of a tenant."""
+
+    reason: str | None
+    since: datetime
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tenant:
     """An internal service that calls the gateway. Its secrets are encrypted in the store."""
@@ -81,6 +89,8 @@ class Tenant:
     created_at: datetime
     pseudonym_key_version: int = 1
     suspended: bool = False
+    suspension: Suspension | None = None
+    """Since when and why it is suspended. None also if an older release has suspended it."""
     paused: Pause | None = None
     limits: Limits = Limits()
     require_end_user: bool = False

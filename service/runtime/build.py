@@ -41,6 +41,7 @@ from service.usecases.operations.unconfirmed import UnconfirmedService
 from service.usecases.tenants.authentication import Authenticator
 from service.usecases.tenants.end_users import EndUsers
 from service.usecases.tenants.open_calls import OpenCalls
+from service.usecases.tenants.overview import Overviews
 from service.usecases.tenants.read_limiter import ReadLimiter
 from service.usecases.tenants.tenants import Tenants
 from service.usecases.tenants.usage import Usage
@@ -80,6 +81,7 @@ class TenantServices:
     usage: Usage
     usage_reports: UsageReports
     open_calls: OpenCalls
+    overviews: Overviews
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,12 +149,13 @@ def _build(core: Core) -> Runtime:
     tenants = Tenants(stores.tenants, stores.endpoints, default_limits=_default_limits(settings), clock=clock)
     reads = ReadLimiter(per_request=settings.reads_per_request, per_tenant=settings.reads_per_tenant, clock=clock)
     authenticator = Authenticator(stores.tenants, stores.rates, reads, clock=clock)
+    generations = _generations(core)
     return Runtime(
         settings=settings,
         connections=connections,
         stores=stores,
         transitions=core.transitions,
-        generations=_generations(core),
+        generations=generations,
         tenants=TenantServices(
             service=tenants,
             authenticator=authenticator,
@@ -160,6 +163,7 @@ def _build(core: Core) -> Runtime:
             usage=Usage(stores.usage, stores.money, core.reads, clock=clock),
             usage_reports=core.usage_reports,
             open_calls=OpenCalls(authenticator),
+            overviews=Overviews(stores.overviews, generations.queue_estimator, clock=clock),
         ),
         webhooks=_webhooks(core, tenants),
         operations=_operations(core, tenants),

@@ -38,6 +38,7 @@ from service.store.state.heartbeats import HeartbeatStore
 from service.store.state.stored_bytes import StoredBytesStore
 from service.store.tenants.end_users import EndUserStore
 from service.store.tenants.erasures import ErasureStore
+from service.store.tenants.overview import OverviewStore
 from service.store.tenants.rates import RateLimiter
 from service.store.tenants.sealing import Purpose, Sealer
 from service.store.tenants.tenants import TenantStore
@@ -198,6 +199,7 @@ class Stores:
         self.adjustments = AdjustmentStore(redis)
         self.prices = PriceStore(redis)
         self.end_users = EndUserStore(redis)
+        self.overviews = OverviewStore(redis)
         self.erasures = ErasureStore(redis)
         self.rates = RateLimiter(redis)
         self.heartbeats = HeartbeatStore(redis)

@@ -111,7 +111,8 @@ Tenants and end users
 {sg}:api_key:<id>:used                    string  -             minute of its last use (RFC 3339)
 {sg}:upload_ticket:<hash of its id>       string  15 minutes    permission for one upload (sealed); used once
 {sg}:rate_limit:<t>                       string  seconds       when the tenant's calls so far would be due at its rate
-{sg}:tenant:<t>:end_user:<p>              hash    400 days      id as the tenant names the end user, refusals, blocked
+{sg}:tenant:<t>:end_user:<p>              hash    400 days      id as the tenant names the end user, refusals, blocked,
+                                                                block_reason
 {sg}:tenant:<t>:end_user:<p>:erasure      hash    1 week after  state, counts of generations and in_flight, started,
                                                   its end       finished
 

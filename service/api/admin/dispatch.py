@@ -3,7 +3,6 @@
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Response
-from pydantic import BaseModel, ConfigDict, StringConstraints
 from typing_extensions import TypedDict
 
 from service.api.admin.schemas import TenantView
@@ -11,18 +10,12 @@ from service.api.admin.tenants import tenant_answer
 from service.api.http.dependencies import OPERATOR, Gateway, json_of
 from service.api.http.preconditions import IF_MATCH, Version
 from service.api.schemas import problems
-from service.domain.described import Timestamp, describe, described
+from service.domain.described import Timestamp, described
 from service.domain.dispatch_gate import Gate
 from service.domain.generation_view import rfc3339
+from service.domain.reason import Reason, TenantReason
 
 router = APIRouter(prefix="/admin/v1", tags=["admin"], dependencies=[OPERATOR])
-
-
-class Reason(BaseModel):
-    model_config = ConfigDict(strict=True, extra="forbid", json_schema_extra=describe)
-
-    reason: Annotated[str, StringConstraints(min_length=1, max_length=500, strip_whitespace=True)]
-    """Why, 1 to 500 characters. `doctor` and `GET /admin/v1/dispatch` show it."""
 
 
 @described
@@ -41,6 +34,8 @@ class DispatchView(TypedDict):
     """When the gateway tries one submit again. `null`: only an operator can resume."""
     draining: bool
     """Whether new generations are refused with 503 while accepted ones finish."""
+    drain_reason: str | None
+    """Why the gateway drains, as the operator wrote. `null`: it does not drain."""
     paused_tenants: int
     """Tenants that an operator paused."""
     held_tenants: int
@@ -61,6 +56,7 @@ def dispatch_view(gate: Gate) -> DispatchView:
         "since": None if gate.since is None else rfc3339(gate.since),
         "retry_at": None if gate.retry_at is None else rfc3339(gate.retry_at),
         "draining": gate.draining,
+        "drain_reason": gate.drain_reason or None,
         "paused_tenants": gate.paused_tenants,
         "held_tenants": gate.held_tenants,
         "failed_generations": gate.failed_generations,
@@ -108,12 +104,17 @@ async def resume_dispatch(gateway: Gateway) -> DispatchView:
 @router.post(
     "/tenants/{tenant_id}/pause",
     summary="Pause a tenant",
-    description="None of its generations is submitted until it is resumed. Its API keys still work.",
+    description="None of its generations is submitted until it is resumed. Its API keys still work. A second call "
+    "changes nothing: the first reason stays.",
     responses=problems(412, 422),
     openapi_extra={"parameters": [IF_MATCH]},
 )
 async def pause_tenant(
-    gateway: Gateway, body: Annotated[Reason, json_of(Reason)], tenant_id: str, version: Version, response: Response
+    gateway: Gateway,
+    body: Annotated[TenantReason, json_of(TenantReason)],
+    tenant_id: str,
+    version: Version,
+    response: Response,
 ) -> TenantView:
     tenant = await gateway.tenants.service.pause(tenant_id, body.reason, versions=version)
     return tenant_answer(response, tenant)

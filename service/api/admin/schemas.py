@@ -229,6 +229,14 @@ class PauseView(TypedDict):
 
 
 @described
+class SuspensionView(TypedDict):
+    reason: str | None
+    """Why, as the operator wrote. `null`: no reason was given."""
+    since: Timestamp
+    """When the suspension began, RFC 3339 in UTC with milliseconds."""
+
+
+@described
 class TenantView(TypedDict):
     id: str
     """Id of the tenant, `ten_` and 26 characters."""
@@ -237,7 +245,9 @@ class TenantView(TypedDict):
     name: str
     """Name of the tenant."""
     suspended: bool
-    """Whether all its requests are refused with 403."""
+    """Whether all its requests are refused with 403, except `GET /v1/me`."""
+    suspension: SuspensionView | None
+    """Reason and begin of the suspension. `null`: not suspended, or by an older release."""
     paused: PauseView | None
     """Reason and begin of a pause: its generations are not dispatched. `null`: not paused."""
     require_end_user: bool
@@ -304,7 +314,8 @@ def tenant_view(tenant: Tenant, *, month: MonthView | None = None, secret: bool 
         "object": "tenant",
         "name": tenant.name,
         "suspended": tenant.suspended,
-        "paused": _pause(tenant),
+        "suspension": suspension_view(tenant),
+        "paused": pause_view(tenant),
         "require_end_user": tenant.require_end_user,
         "limits": limits_view(tenant.limits),
         "month": month,
@@ -320,7 +331,13 @@ def month_view(tenant: Tenant, standing: Standing) -> MonthView:
     return {"held": usd(standing.held), "spent": usd(standing.spent), "over": over}
 
 
-def _pause(tenant: Tenant) -> PauseView | None:
+def suspension_view(tenant: Tenant) -> SuspensionView | None:
+    if tenant.suspension is None:
+        return None
+    return {"reason": tenant.suspension.reason, "since": rfc3339(tenant.suspension.since)}
+
+
+def pause_view(tenant: Tenant) -> PauseView | None:
     if tenant.paused is None:
         return None
     return {"reason": tenant.paused.reason, "since": rfc3339(tenant.paused.since)}

@@ -21,10 +21,11 @@ from service.api.admin.schemas import (
     tenant_view,
 )
 from service.api.http.cursors import decode_cursor, page_of
-from service.api.http.dependencies import OPERATOR, Gateway, json_of
+from service.api.http.dependencies import OPERATOR, Gateway, json_of, optional_json_of
 from service.api.http.preconditions import IF_MATCH, Version, show_version
 from service.api.schemas import TraceView, problems
 from service.domain import ids
+from service.domain.reason import SuspensionReason
 from service.domain.tenant import Tenant
 
 router = APIRouter(prefix="/admin/v1", tags=["admin"], dependencies=[OPERATOR])
@@ -93,12 +94,20 @@ async def change_tenant(
 @router.post(
     "/tenants/{tenant_id}/suspend",
     summary="Suspend a tenant",
-    description="All requests with its keys are refused with 403 until it is resumed. Its queued generations continue.",
+    description="All requests with its keys are refused with 403 until it is resumed, except `GET /v1/me`. Its queued "
+    "generations continue. A second call changes the reason if it gives one.",
     responses=problems(412, 422),
     openapi_extra={"parameters": [IF_MATCH]},
 )
-async def suspend_tenant(gateway: Gateway, tenant_id: str, version: Version, response: Response) -> TenantView:
-    return tenant_answer(response, await gateway.tenants.service.suspend(tenant_id, versions=version))
+async def suspend_tenant(
+    gateway: Gateway,
+    body: Annotated[SuspensionReason, optional_json_of(SuspensionReason)],
+    tenant_id: str,
+    version: Version,
+    response: Response,
+) -> TenantView:
+    tenant = await gateway.tenants.service.suspend(tenant_id, body.reason, versions=version)
+    return tenant_answer(response, tenant)
 
 
 @router.delete(
@@ -184,6 +193,7 @@ async def trace_pseudonym(gateway: Gateway, tenant_id: str, pseudonym: str) -> T
         "end_user_id": found.end_user_id,
         "refusals": found.refusals,
         "blocked_at": found.blocked_at,
+        "block_reason": found.block_reason,
     }
 
 

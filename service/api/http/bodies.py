@@ -24,10 +24,22 @@ _MOST_DIGITS: Final = 15
 
 async def json_body(request: Request, *, limit: int | None = None) -> bytes:
     """Read a JSON body. Raises UnsupportedMedia, and as ``whole_body``."""
+    _require_json(request)
+    return await whole_body(request, limit=limit)
+
+
+async def optional_json_body(request: Request) -> bytes:
+    """Read a JSON body that may be missing: it is then empty, whatever its content type. Raises as ``json_body``."""
+    body = await whole_body(request)
+    if body:
+        _require_json(request)
+    return body
+
+
+def _require_json(request: Request) -> None:
     media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media != "application/json":
         raise UnsupportedMedia("Send the body as application/json.")
-    return await whole_body(request, limit=limit)
 
 
 async def whole_body(request: Request, *, limit: int | None = None, within: float | None = None) -> bytes:

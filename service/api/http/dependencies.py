@@ -15,7 +15,7 @@ from fastapi.security import SecurityScopes
 from fastapi.security.base import SecurityBase
 from pydantic import BaseModel, TypeAdapter
 
-from service.api.http.bodies import json_body
+from service.api.http.bodies import json_body, optional_json_body
 from service.api.http.middleware import RAW_PATH, header
 from service.domain.request import parse
 from service.domain.tenant import Scope, Tenant
@@ -127,6 +127,19 @@ class ApiKey(SecurityBase):
         return await tenant(request, Scope(needed.scopes[0]))
 
 
+class AnyKey(SecurityBase):
+    """A tenant's key with any scope, also of a suspended tenant. It counts against the rate limit."""
+
+    scheme_name = ApiKey.scheme_name
+    model = HTTPBearer()
+
+    async def __call__(self, request: Request) -> Caller:
+        caller = await runtime(request).tenants.authenticator.identify(bearer(request))
+        note_caller(request, caller)
+        await count_call(request, caller.tenant)
+        return caller
+
+
 class AdminToken(SecurityBase):
     """The operator's token, compared in constant time. Without the setting there is no admin API: 404."""
 
@@ -152,15 +165,30 @@ class JsonBody:
         return parse(self._adapter, await json_body(request))
 
 
+class OptionalJsonBody(JsonBody):
+    """A JSON body that may be missing: every field then has its default."""
+
+    async def __call__(self, request: Request) -> Any:
+        body = await optional_json_body(request)
+        return parse(self._adapter, body) if body else self.model()
+
+
 def json_of(model: type[BaseModel]) -> Any:
     """Return what ``Annotated`` needs to make a parameter the body."""
     return Depends(JsonBody(model))
 
 
+def optional_json_of(model: type[BaseModel]) -> Any:
+    """Return what ``Annotated`` needs to make a parameter the body, which may be missing."""
+    return Depends(OptionalJsonBody(model))
+
+
 API_KEY: Final = ApiKey()
+ANY_KEY: Final = AnyKey()
 EndUserId = Annotated[str, Depends(_end_user_id)]
 Gateway = Annotated[Runtime, Depends(_gateway)]
 Reader = Annotated[Tenant, Security(API_KEY, scopes=[Scope.READ.value])]
 Creator = Annotated[Tenant, Security(API_KEY, scopes=[Scope.GENERATE.value])]
 Manager = Annotated[Tenant, Security(API_KEY, scopes=[Scope.MANAGE.value])]
+AnyCaller = Annotated[Caller, Security(ANY_KEY)]
 OPERATOR: Final = Security(AdminToken())

@@ -36,6 +36,7 @@ _RESULTS: Final = {
     "GenerationList": "One page of generations.",
     "GenerationView": "The generation.",
     "NewEndpointView": "The webhook endpoint, with its secret.",
+    "MeView": "The caller.",
     "OperatorsGenerationView": "The generation, with fields for operators.",
     "PaidAndLostList": "The oldest of these generations.",
     "PublicKeysView": "The public keys.",
@@ -92,4 +93,8 @@ def name_callers(operation: dict[str, Any]) -> None:
 
 
 def _without_scope(scheme: str) -> str:
-    return "Needs an API key with the scope of the target." if scheme == "falKey" else _CALLERS[scheme]
+    return {
+        **_CALLERS,
+        "apiKey": "Needs an API key with any scope.",
+        "falKey": "Needs an API key with the scope of the target.",
+    }[scheme]

@@ -45,6 +45,9 @@ _BY_SCHEMA: Final[dict[str, dict[str, Any]]] = {
             "reason": "on fal's bill of January",
         },
     },
+    "TenantReason": {"tenant_reason": {"reason": "too many complaints"}},
+    "SuspensionReason": {"suspension_reason": {"reason": "unpaid invoice"}},
+    "BlockReason": {"block_reason": {"reason": "abuse"}},
     "NewUsageReport": {"new_usage_report": {"start": "2025-10-01", "end": "2026-01-30"}},
     "UploadRequest": {"upload_request": {"content_type": "image/png", "file_name": "rocket.png"}},
     "FalCallback": {
@@ -77,6 +80,7 @@ _BY_SCHEMA: Final[dict[str, dict[str, Any]]] = {
             "height": 720,
         }
     },
+    "MeView": {"me": v.ME},
     "EndUserView": {"end_user": v.END_USER},
     "ErasedView": {
         "erasure": {
@@ -130,6 +134,7 @@ _BY_SCHEMA: Final[dict[str, dict[str, Any]]] = {
             "end_user_id": "customer-7",
             "refusals": 0,
             "blocked_at": None,
+            "block_reason": None,
         }
     },
     "DispatchView": {
@@ -140,6 +145,7 @@ _BY_SCHEMA: Final[dict[str, dict[str, Any]]] = {
             "since": v.CREATED,
             "retry_at": None,
             "draining": False,
+            "drain_reason": None,
             "paused_tenants": 0,
             "held_tenants": 0,
             "failed_generations": 0,

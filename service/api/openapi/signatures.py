@@ -6,7 +6,7 @@ from typing import Any, Final
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 
-from service.api.http.dependencies import AdminToken, ApiKey, JsonBody
+from service.api.http.dependencies import AdminToken, AnyKey, ApiKey, JsonBody, OptionalJsonBody
 from service.api.schemas import body_of, problems
 
 _BODY: Final = (400, 408, 413, 415, 422)
@@ -22,7 +22,8 @@ def complete(route: APIRoute) -> None:
         return
     for body in (call for call in calls if isinstance(call, JsonBody)):
         errors.update(_BODY)
-        route.openapi_extra = {**body_of(body.model), **(route.openapi_extra or {})}
+        described = body_of(body.model, required=not isinstance(body, OptionalJsonBody))
+        route.openapi_extra = {**described, **(route.openapi_extra or {})}
     errors.update(_PATH if route.param_convertors else ())
     errors.update(_QUERY if route.dependant.query_params else ())
     route.responses = {**problems(*sorted(errors)), **route.responses}
@@ -32,6 +33,8 @@ def _callers_errors(calls: list[Any]) -> Iterator[int]:
     for call in calls:
         if isinstance(call, ApiKey):
             yield from (401, 403, 429, 503)
+        elif isinstance(call, AnyKey):
+            yield from (401, 429, 503)
         elif isinstance(call, AdminToken):
             yield from (401, 503)
 

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from service.api.admin.schemas import ApiKeyView, LimitsView, TenantView
 from service.api.schemas import EndUserView, EstimateView, UsageReportView, UsageView
+from service.api.v1.me import MeView
 from service.api.v1.webhook_schemas import AttemptView, DeliveryDetailView, DeliveryView, SigningKeyView
 from service.domain.generation_view import GenerationView, VideoView
 from service.domain.status import PublicStatus
@@ -66,7 +67,7 @@ GENERATION: Final[GenerationView] = {
     "metadata": {"order": "4711"},
     "webhook_url": None,
     "priority": 0,
-    "queue": {"position": 0, "estimated_start_seconds": 0.5},
+    "queue": {"position": 0, "estimated_start_seconds": 0.5, "hold_reason": None},
     "cost": {"currency": "USD", "estimated": "0.708939", "actual": None},
     "output": None,
     "error": None,
@@ -181,6 +182,7 @@ TENANT: Final[TenantView] = {
     "object": "tenant",
     "name": "acme",
     "suspended": False,
+    "suspension": None,
     "paused": None,
     "require_end_user": True,
     "limits": LIMITS,
@@ -201,12 +203,43 @@ API_KEY: Final[ApiKeyView] = {
     "revoked_at": None,
     "last_used_at": "2026-01-31T09:30:00Z",
 }
+ME: Final[MeView] = {
+    "object": "me",
+    "tenant": {
+        "id": TENANT_ID,
+        "name": "acme",
+        "require_end_user": True,
+        "suspended": False,
+        "suspension": None,
+        "paused": None,
+    },
+    "api_key": {
+        "id": "06h082scz25r",
+        "name": "orders",
+        "scopes": ["generate", "read"],
+        "created_at": CREATED,
+        "expires_at": None,
+    },
+    "limits": LIMITS,
+    "rate": {"requests_per_minute": 600, "burst": 60, "left": 59},
+    "month": {
+        "limit": "1000.000000",
+        "spent": "42.000000",
+        "held": "0.708939",
+        "left": "957.291061",
+        "resets_at": "2026-02-01T00:00:00.000Z",
+    },
+    "today": {"created": 3, "new_end_users": 1, "spent": "1.406160", "resets_at": "2026-02-01T00:00:00.000Z"},
+    "counts": {"queued": 1, "in_flight": 0, "stored_deliveries": 12},
+    "dispatch": {"state": "open", "hold_reason": None, "detail": None},
+}
 END_USER: Final[EndUserView] = {
     "id": "customer-7",
     "object": "end_user",
     "pseudonym": PSEUDONYM,
     "refusals": 0,
     "blocked_at": None,
+    "block_reason": None,
     "today": {"held": "0.708939", "spent": "1.406160", "count": 3},
 }
 ESTIMATE: Final[EstimateView] = {"object": "estimate", "currency": "USD", "estimated": "0.708939", "fits": True}

@@ -1,36 +1,49 @@
 """``/v1/end-users``: the tenant's own customers."""
 
-from fastapi import APIRouter, Response
+from typing import Annotated
 
-from service.api.http.dependencies import EndUserId, Gateway, Manager, Reader
+from fastapi import APIRouter, Depends, Response
+
+from service.api.http.dependencies import EndUserId, Gateway, Manager, Reader, optional_json_of
 from service.api.schemas import EndUserView, ErasedView
 from service.domain.erasure import Erasure
 from service.domain.generation_view import rfc3339
 from service.domain.pricing import usd
+from service.domain.reason import BlockReason
 from service.usecases.tenants.end_users import EndUser
 
 router = APIRouter(prefix="/v1/end-users", tags=["end users"])
 
 
+async def _is_known(gateway: Gateway, caller: Manager, end_user_id: EndUserId) -> None:
+    """Raise NotFound before the body is read: an end user of another tenant looks like none, whatever the body."""
+    await gateway.tenants.end_users.require_known(caller, end_user_id)
+
+
 @router.post(
     "/{end_user_id:path}/block",
     summary="Block an end user",
-    description="New generations of the end user are refused with 403. Queued generations continue.",
+    description="New generations of the end user are refused with 403. Queued generations continue. A second call "
+    "changes the reason if it gives one, and never `blocked_at`.",
+    dependencies=[Depends(_is_known)],
 )
-async def block_end_user(gateway: Gateway, caller: Manager, end_user_id: EndUserId) -> EndUserView:
-    return _view(end_user_id, await gateway.tenants.end_users.block(caller, end_user_id))
+async def block_end_user(
+    gateway: Gateway,
+    caller: Manager,
+    body: Annotated[BlockReason, optional_json_of(BlockReason)],
+    end_user_id: EndUserId,
+) -> EndUserView:
+    return _view(end_user_id, await gateway.tenants.end_users.block(caller, end_user_id, body.reason))
 
 
 @router.post(
     "/{end_user_id:path}/unblock",
     summary="Unblock an end user",
-    description="New generations of the end user are accepted again. Does nothing if the end user is not blocked.",
-    status_code=204,
-    responses={204: {"description": "The end user is not blocked."}},
+    description="New generations of the end user are accepted again, and the reason of the block is "
+    "deleted. Does nothing if the end user is not blocked.",
 )
-async def unblock_end_user(gateway: Gateway, caller: Manager, end_user_id: EndUserId) -> Response:
-    await gateway.tenants.end_users.unblock(caller, end_user_id)
-    return Response(status_code=204)
+async def unblock_end_user(gateway: Gateway, caller: Manager, end_user_id: EndUserId) -> EndUserView:
+    return _view(end_user_id, await gateway.tenants.end_users.unblock(caller, end_user_id))
 
 
 @router.get(
@@ -88,5 +101,6 @@ def _view(end_user_id: str, found: EndUser) -> EndUserView:
         "pseudonym": found.record.pseudonym,
         "refusals": found.record.refusals,
         "blocked_at": found.record.blocked_at,
+        "block_reason": found.record.block_reason,
         "today": {"held": usd(found.today.held), "spent": usd(found.today.spent), "count": found.today.count},
     }

@@ -26,7 +26,7 @@ class Display:
     def __init__(self) -> None:
         self._console = Console(stderr=True, highlight=False, soft_wrap=True)
         self._started = time.monotonic()
-        self._shown: tuple[str, int | None] = ("", None)
+        self._shown: tuple[str, int | None, str | None] = ("", None, None)
         self._status = self._console.status(Text(""), spinner="dots" if self._encodes_unicode else "line")
 
     @property
@@ -48,10 +48,11 @@ class Display:
             yield
 
     def show(self, generation: dict[str, Any]) -> None:
-        """Show status and position in the queue. Without a terminal, a new estimate alone prints no line."""
+        """Show status, position in the queue and hold. Without a terminal, a new estimate alone prints no line."""
         status, queue = str(generation.get("status", "")), generation.get("queue")
-        if self.animated or (status, _ahead(queue)) != self._shown:
-            self._shown = (status, _ahead(queue))
+        shown = (status, _ahead(queue), _hold(queue))
+        if self.animated or shown != self._shown:
+            self._shown = shown
             self._print(f"{status}: {_STATUS_TEXTS.get(status, '')}{_queue_text(queue)}")
 
     def log(self, message: str) -> None:
@@ -102,9 +103,16 @@ def _ahead(queue: Any) -> int | None:
     return ahead if isinstance(ahead, int) else None
 
 
+def _hold(queue: Any) -> str | None:
+    hold = queue.get("hold_reason") if isinstance(queue, dict) else None
+    return hold if isinstance(hold, str) else None
+
+
 def _queue_text(queue: Any) -> str:
     if (ahead := _ahead(queue)) is None:
         return ""
     seconds = queue.get("estimated_start_seconds")
     position = ", next" if ahead == 0 else f", {ahead} ahead"
+    if (hold := _hold(queue)) is not None:
+        return f"{position}, held: {hold}"
     return f"{position}, starts in about {seconds:.0f} s" if seconds else position

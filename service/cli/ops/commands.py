@@ -6,7 +6,9 @@ import typer
 
 from service.cli.output import JsonOption
 
-_Reason = Annotated[str, typer.Option(help="Why; shown in the state of the dispatch gate, and logged.")]
+_Reason = Annotated[
+    str, typer.Option(help="Why, 500 characters at most; shown in the state of the dispatch gate, and logged.")
+]
 
 
 def audit(

@@ -1,20 +1,25 @@
 """``pause``, ``drain``, ``resume``: the use cases and views of ``/admin/v1``."""
 
 import asyncio
+import json
 from typing import Final
 
 import typer
 
 from service.api.admin.dispatch import dispatch_view
-from service.cli.ops.session import with_runtime
+from service.cli.ops.session import refused, with_runtime
 from service.cli.output import show
+from service.domain.reason import REASON
+from service.domain.request import parse
+from service.errors import Invalid
 from service.runtime import Runtime
 
 _POLL_SECONDS: Final = 1.0
 
 
 def pause(reason: str) -> None:
-    show(dispatch_view(with_runtime(lambda runtime: runtime.operations.gate.pause(reason))))
+    why = _checked(reason)
+    show(dispatch_view(with_runtime(lambda runtime: runtime.operations.gate.pause(why))))
 
 
 def resume() -> None:
@@ -23,11 +28,20 @@ def resume() -> None:
 
 def drain(reason: str, timeout: float) -> None:
     """Refuse creates until all generations have ended. After ``timeout`` seconds exit 1; the drain stays on."""
-    left = with_runtime(lambda runtime: _drain(runtime, reason, timeout))
+    why = _checked(reason)
+    left = with_runtime(lambda runtime: _drain(runtime, why, timeout))
     if left:
         typer.echo(f"{left} generations have not ended yet; still draining. `resume` accepts new ones.", err=True)
         raise typer.Exit(1)
     typer.echo("Drained: all generations have ended. `resume` accepts new ones.", err=True)
+
+
+def _checked(reason: str) -> str:
+    """Return the reason as the API would store it. Exit 2 if the API would refuse it."""
+    try:
+        return parse(REASON, json.dumps({"reason": reason}).encode()).reason
+    except Invalid as error:
+        raise refused(error) from None
 
 
 async def _drain(runtime: Runtime, reason: str, timeout: float) -> int:

@@ -23,6 +23,7 @@ from service.api.admin.schemas import (
 from service.cli.ops.session import refused, with_runtime
 from service.cli.output import Columns, JsonOption, show, show_list
 from service.config.settings import PREFIX
+from service.domain.reason import SUSPENSION_REASON, TENANT_REASON
 from service.domain.request import parse
 from service.domain.tenant import Scope, Tenant
 from service.errors import Invalid
@@ -40,6 +41,7 @@ _LimitOptions = Annotated[
     list[str] | None,
     typer.Option("--limit", help=f"NAME=VALUE; NAME=null removes it; may be repeated. Names: {', '.join(_LIMITS)}."),
 ]
+_REASON: Final = typer.Option(help="Why, 500 characters at most; the tenant can read it.")
 _PAGE: Final = 1000
 Model = TypeVar("Model")
 _TENANT_COLUMNS: Final[Columns] = {
@@ -124,9 +126,10 @@ def update_tenant(
 
 
 @tenants.command("suspend")
-def suspend_tenant(tenant_id: _TenantId) -> None:
+def suspend_tenant(tenant_id: _TenantId, reason: Annotated[str | None, _REASON] = None) -> None:
     """Refuse all requests of a tenant; its queued generations continue."""
-    show(tenant_view(with_runtime(lambda runtime: runtime.tenants.service.suspend(tenant_id))))
+    why = _parsed(SUSPENSION_REASON, {"reason": reason}).reason
+    show(tenant_view(with_runtime(lambda runtime: runtime.tenants.service.suspend(tenant_id, why))))
 
 
 @tenants.command("resume")
@@ -136,9 +139,10 @@ def resume_tenant(tenant_id: _TenantId) -> None:
 
 
 @tenants.command("pause")
-def pause_tenant(tenant_id: _TenantId, reason: Annotated[str, typer.Option(help="Why.")]) -> None:
+def pause_tenant(tenant_id: _TenantId, reason: Annotated[str, _REASON]) -> None:
     """Stop sending a tenant's generations to fal; its API keys keep working."""
-    show(tenant_view(with_runtime(lambda runtime: runtime.tenants.service.pause(tenant_id, reason))))
+    why = _parsed(TENANT_REASON, {"reason": reason}).reason
+    show(tenant_view(with_runtime(lambda runtime: runtime.tenants.service.pause(tenant_id, why))))
 
 
 @tenants.command("delete")

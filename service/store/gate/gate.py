@@ -173,7 +173,7 @@ class GateStore:
             {"tenant_prefix": keys.tenant("")},
         )
         pause_reason, paused_at, draining, closed_by, close_reason, closed_at, retry_at, window, *counts = reply
-        paused_tenants, held_tenants, failed_generations, failed_tenants = counts
+        paused_tenants, held_tenants, failed_generations, failed_tenants, closed_tenants = counts
         cause, reason, since, next_probe = None, "", None, None
         if pause_reason is not None:
             cause, reason, since = PauseCause.PAUSED, pause_reason.decode(), moment(paused_at)
@@ -186,9 +186,11 @@ class GateStore:
             since,
             next_probe,
             draining=draining is not None,
+            drain_reason="" if draining is None else draining.decode(),
             paused_tenants=paused_tenants,
             held_tenants=held_tenants,
             failed_generations=failed_generations,
             failed_tenants=failed_tenants,
             submits_at_once=FIRST_SUBMITS if window is None else int(window),
+            closed_tenants=frozenset(tenant.decode() for tenant in closed_tenants),
         )

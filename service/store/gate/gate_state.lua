@@ -4,9 +4,10 @@
 -- KEYS  gate, paused_tenants, closed_gates, failed_submits, active_tenants
 -- ARGV  tenant_prefix (of tenants' keys)
 -- RETURNS  {pause reason, ms of the pause, drain reason, cause, reason, ms since, ms of the next probe, submit window,
---          paused tenants, tenants with a closed gate, generations and tenants with evidence}; nil for what does not
---          exist
+--          paused tenants, tenants with a closed gate, generations and tenants with evidence, {ids of tenants with a
+--          closed gate, CLOSED_READ at most}}; nil for what does not exist
 local TENANTS_READ = 100
+local CLOSED_READ = 1000
 local state = redis.call(
   "HMGET", gate_key, "paused", "paused_at", "draining", "cause", "reason", "since", "retry_at", "window"
 )
@@ -21,7 +22,8 @@ local function is_every_gate_closed()
   return true
 end
 
-local first_closed = redis.call("ZRANGE", closed_gates_key, 0, 0)[1]
+local closed = redis.call("ZRANGE", closed_gates_key, 0, CLOSED_READ - 1)
+local first_closed = closed[1]
 if first_closed and not state[4] and is_every_gate_closed() then
   local own = redis.call("HMGET", tenant_prefix .. first_closed .. ":gate", "cause", "reason", "since", "retry_at")
   for n = 1, 4 do
@@ -41,4 +43,5 @@ state[9] = redis.call("SCARD", paused_tenants_key)
 state[10] = redis.call("ZCARD", closed_gates_key)
 state[11] = generations
 state[12] = tenants
+state[13] = closed
 return state

@@ -10,7 +10,7 @@ if redis.call("ZCARD", end_user_generations_key) > 0 then
   return 0
 end
 redis.call("ZREM", due_sweep_key, job_name)
-redis.call("HDEL", end_user_key, "id", "refusals")
+redis.call("HDEL", end_user_key, "id", "refusals", "block_reason")
 if redis.call("HGET", erasure_key, "state") == "running" then
   redis.call("HSET", erasure_key, "state", "done", "finished", now_ms)
   redis.call("EXPIRE", erasure_key, retention_seconds)

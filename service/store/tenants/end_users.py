@@ -18,6 +18,7 @@ class EndUserRecord:
     refusals: int
     """Generations that fal refused by its content policy."""
     blocked_at: str | None
+    block_reason: str | None
 
 
 class EndUserStore:
@@ -28,30 +29,38 @@ class EndUserStore:
 
     async def load(self, tenant_id: str, pseudonym: str) -> EndUserRecord:
         """Return the record; it is empty for an end user that has never been named."""
-        end_user_id, refusals, blocked = await self._redis.execute(
-            "HMGET", keys.end_user(tenant_id, pseudonym), "id", "refusals", "blocked"
+        end_user_id, refusals, blocked, reason = await self._redis.execute(
+            "HMGET", keys.end_user(tenant_id, pseudonym), "id", "refusals", "blocked", "block_reason"
         )
         return EndUserRecord(
-            pseudonym,
-            None if end_user_id is None else end_user_id.decode(),
-            int(refusals or 0),
-            None if blocked is None else blocked.decode(),
+            pseudonym, _text(end_user_id), int(refusals or 0), blocked_at=_text(blocked), block_reason=_text(reason)
         )
 
-    async def block(self, tenant_id: str, pseudonym: str, now: datetime) -> bool:
+    async def block(self, tenant_id: str, pseudonym: str, now: datetime, reason: str | None = None) -> bool:
         """Block an end user until an unblock: the record no longer expires. False: the tenant was deleted."""
         blocked = await self._redis.run(
             _BLOCK,
             {"end_user": keys.end_user(tenant_id, pseudonym), "tenant": keys.tenant(tenant_id)},
-            {"blocked_at": rfc3339(now)},
+            {"blocked_at": rfc3339(now), "reason": reason or ""},
         )
         return bool(blocked)
 
-    async def unblock(self, tenant_id: str, pseudonym: str) -> None:
-        """End a block; the record expires again."""
+    async def unblock(self, tenant_id: str, pseudonym: str) -> bool:
+        """End a block; the record expires again. False: the tenant was deleted."""
         name = keys.end_user(tenant_id, pseudonym)
-        await self._redis.gather((("HDEL", name, "blocked"), ("EXPIRE", name, keys.MONEY_RETENTION_SECONDS)))
+        exists, *_ = await self._redis.gather(
+            (
+                ("EXISTS", keys.tenant(tenant_id)),
+                ("HDEL", name, "blocked", "block_reason"),
+                ("EXPIRE", name, keys.MONEY_RETENTION_SECONDS),
+            )
+        )
+        return bool(exists)
 
     async def forget(self, tenant_id: str, pseudonym: str) -> None:
-        """Delete the name and the refusals. A block stays: it contains no name."""
-        await self._redis.execute("HDEL", keys.end_user(tenant_id, pseudonym), "id", "refusals")
+        """Delete the name, the refusals and the reason of a block. The block itself stays: it contains no name."""
+        await self._redis.execute("HDEL", keys.end_user(tenant_id, pseudonym), "id", "refusals", "block_reason")
+
+
+def _text(value: bytes | None) -> str | None:
+    return None if value is None else value.decode()

@@ -1,10 +1,10 @@
-"""Queue position and estimated start of a queued generation, from the data that dispatch decides on."""
+"""Position, estimated start and hold of a queued generation, from the data that dispatch decides on."""
 
 import asyncio
 from collections.abc import Sequence
 from typing import Final
 
-from service.domain.dispatch_gate import Gate
+from service.domain.dispatch_gate import Gate, HoldReason
 from service.domain.generation import Generation
 from service.domain.generation_view import QueueView
 from service.domain.status import Status
@@ -13,7 +13,7 @@ from service.errors import StoreUnavailable
 from service.store.gate.gate import GateStore
 from service.store.queues.tenant_queue import QueueStats, QueueStore
 
-#: Each process reads the queue statistics this often. Positions are never cached.
+#: Each process reads the queue statistics and the gate this often. Positions are never cached.
 _CACHE_SECONDS: Final = 2.0
 
 
@@ -38,11 +38,12 @@ class QueueEstimator:
         try:
             stats, gate = await self._read()
         except StoreUnavailable:
-            return {"position": position, "estimated_start_seconds": None}
-        held = gate.hold is not None or tenant.paused is not None
+            return {"position": position, "estimated_start_seconds": None, "hold_reason": None}
+        hold = gate.holds(tenant)
         return {
             "position": position,
-            "estimated_start_seconds": None if held else estimate(stats, tenant, position, self._slots),
+            "estimated_start_seconds": estimate(stats, tenant, position, self._slots) if hold is None else None,
+            "hold_reason": hold,
         }
 
     async def of_page(self, tenant: Tenant, page: Sequence[Generation]) -> list[QueueView | None]:
@@ -53,6 +54,11 @@ class QueueEstimator:
         except StoreUnavailable:
             return [None] * len(page)
         return [await self.of(tenant, g, positions.get(g.id)) if g.id in positions else None for g in page]
+
+    async def hold(self, tenant: Tenant) -> HoldReason | None:
+        """Return why no generation of the tenant is submitted; None: they are submitted. Raises StoreUnavailable."""
+        _, gate = await self._read()
+        return gate.holds(tenant)
 
     def forget(self) -> None:
         """Clear the cache: the next estimate reads Redis."""

@@ -57,15 +57,25 @@ class Authenticator:
             Forbidden: the key lacks the scope, or the tenant is suspended.
 
         """
+        found, now = await self._verified(text, oldest)
+        _check_rights(found, scope)
+        await self._record_use(found.key, now)
+        return Caller(found.tenant, found.key)
+
+    async def identify(self, text: str) -> Caller:
+        """Return the caller of a key with any scope, also of a suspended tenant. Raises Unauthenticated."""
+        found, now = await self._verified(text, _CACHE_SECONDS)
+        await self._record_use(found.key, now)
+        return Caller(found.tenant, found.key)
+
+    async def _verified(self, text: str, oldest: float) -> tuple[LookedUp, datetime]:
         parts = parse_key(text)
         if parts is None:
             raise Unauthenticated("The API key is mistyped: it is incomplete or a character is wrong.")
         found, now = await self._look_up(parts, oldest), self._clock()
         if found is None or not found.key.opens(parts.secret, now):
             raise Unauthenticated(UNKNOWN_KEY)
-        _check_rights(found, scope)
-        await self._record_use(found.key, now)
-        return Caller(found.tenant, found.key)
+        return found, now
 
     async def confirm(self, key_id: str, scope: Scope) -> None:
         """Read the key and its tenant now, before a write that no script of the store checks.
@@ -132,4 +142,5 @@ def _check_rights(found: LookedUp, scope: Scope) -> None:
     if scope not in found.key.scopes:
         raise Forbidden(f"The API key lacks the scope {scope.value!r}.")
     if found.tenant.suspended:
-        raise Forbidden("The tenant is suspended.")
+        why = found.tenant.suspension and found.tenant.suspension.reason
+        raise Forbidden(f"The tenant is suspended: {why}" if why else "The tenant is suspended.")

@@ -1,6 +1,6 @@
 """End users of a tenant: read, block and erase them; and trace a pseudonym, for operators."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from service.clock import Clock
@@ -45,8 +45,12 @@ class EndUsers:
         )
         return EndUser(record, standings[Scope.END_USER_DAY])
 
-    async def block(self, tenant: Tenant, end_user_id: str) -> EndUser:
-        """Refuse new generations of an end user.
+    async def require_known(self, tenant: Tenant, end_user_id: str) -> None:
+        """Raise NotFound if the tenant has no end user of this id."""
+        await self._known(tenant, end_user_id)
+
+    async def block(self, tenant: Tenant, end_user_id: str, reason: str | None = None) -> EndUser:
+        """Refuse new generations of an end user. Without ``reason``, the reason of an earlier block stays.
 
         Raises:
             NotFound: the end user is unknown.
@@ -54,14 +58,16 @@ class EndUsers:
 
         """
         record = await self._known(tenant, end_user_id)
-        if not await self._end_users.block(tenant.id, record.pseudonym, self._clock()):
+        if not await self._end_users.block(tenant.id, record.pseudonym, self._clock(), reason):
             raise Unauthenticated(UNKNOWN_KEY)
         return await self.get(tenant, end_user_id)
 
-    async def unblock(self, tenant: Tenant, end_user_id: str) -> None:
-        """Accept new generations of an end user again. Raises NotFound."""
-        record = await self._known(tenant, end_user_id)
-        await self._end_users.unblock(tenant.id, record.pseudonym)
+    async def unblock(self, tenant: Tenant, end_user_id: str) -> EndUser:
+        """Accept new generations of an end user again. Raises as ``block``."""
+        found = await self.get(tenant, end_user_id)  # before: of an erased end user nothing is left afterwards
+        if not await self._end_users.unblock(tenant.id, found.record.pseudonym):
+            raise Unauthenticated(UNKNOWN_KEY)
+        return replace(found, record=replace(found.record, blocked_at=None, block_reason=None))
 
     async def erase(self, tenant: Tenant, end_user_id: str) -> Erasure:
         """Erase the data of an end user: prompts, outputs, videos, webhooks, the id.

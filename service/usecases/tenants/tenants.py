@@ -10,7 +10,17 @@ from service.clock import Clock
 from service.domain import ids
 from service.domain.generation_view import rfc3339
 from service.domain.signing import new_private, new_secret
-from service.domain.tenant import ApiKey, Limits, Pause, Scope, Tenant, hash_secret, is_key_id, new_key_text
+from service.domain.tenant import (
+    ApiKey,
+    Limits,
+    Pause,
+    Scope,
+    Suspension,
+    Tenant,
+    hash_secret,
+    is_key_id,
+    new_key_text,
+)
 from service.errors import Conflict, NotFound, OverlapPromised, PreconditionFailed, TenantBusy
 from service.store.tenants.tenants import TenantStore
 from service.store.webhooks.endpoints import EndpointStore
@@ -89,9 +99,18 @@ class Tenants:
             raise PreconditionFailed("The tenant is being changed by other requests; try again.")
         return after
 
-    async def suspend(self, tenant_id: str, *, versions: Versions = None) -> Tenant:
-        """Refuse the tenant's API keys. Its queued generations are dispatched."""
-        return await self.update(tenant_id, lambda tenant: replace(tenant, suspended=True), versions=versions)
+    async def suspend(self, tenant_id: str, reason: str | None = None, *, versions: Versions = None) -> Tenant:
+        """Refuse the tenant's API keys. Its queued generations are dispatched.
+
+        A second call changes the reason if it gives one, and never the time.
+        """
+        now = self._clock()
+
+        def suspended(tenant: Tenant) -> Tenant:
+            before = tenant.suspension or Suspension(None, now)
+            return replace(tenant, suspended=True, suspension=Suspension(reason or before.reason, before.since))
+
+        return await self.update(tenant_id, suspended, versions=versions)
 
     async def pause(self, tenant_id: str, reason: str, *, versions: Versions = None) -> Tenant:
         """Stop the dispatch of the tenant's generations. Its keys work. A second pause does not change the reason."""
@@ -103,7 +122,9 @@ class Tenants:
     async def resume(self, tenant_id: str, *, versions: Versions = None) -> Tenant:
         """End a suspension and a pause."""
         return await self.update(
-            tenant_id, lambda tenant: replace(tenant, suspended=False, paused=None), versions=versions
+            tenant_id,
+            lambda tenant: replace(tenant, suspended=False, suspension=None, paused=None),
+            versions=versions,
         )
 
     async def delete(self, tenant_id: str, *, drain: bool) -> None:

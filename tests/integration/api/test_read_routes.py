@@ -107,6 +107,7 @@ ROUTES: Final[dict[str, Row]] = {
     "/v1/generations/{generation_id}": Row("tenant", ("", "wait=1"), queued=True),
     "/v1/generations/{generation_id}/events": Row("tenant"),
     "/v1/generations/{generation_id}/video": Row("tenant", status=307),
+    "/v1/me": Row("tenant"),
     "/v1/usage": Row(
         "tenant", ("", "by=end_user", "start={long_ago}&end={today}", "start={yesterday}", "start={today}&end={today}")
     ),

@@ -333,7 +333,8 @@ async def test_drain_refuses_creates_and_finishes_the_rest(
     body = factories.create_body(prompt="sandbox:no-video sandbox:hang")
     key = {"idempotency-key": "order-7"}
     first = (await api.post("/v1/generations", json=body, headers=key)).json()
-    assert (await _post(admin, "/drain", reason="moving house"))["draining"] is True
+    drained = await _post(admin, "/drain", reason="moving house")
+    assert (drained["draining"], drained["drain_reason"]) == (True, "moving house")
     refused = await api.post("/v1/generations", json=body)
     assert (refused.status_code, refused.json()["code"]) == (503, "draining")
     assert int(refused.headers["retry-after"]) > 0

@@ -55,7 +55,9 @@ async def test_queue_position_is_shown_at_create_and_later(
     assert [g["queue"]["position"] for g in listed] == [0, 2, 1, 0, 0], "newest first; two are on their way"
     app.state.runtime.generations.queue_estimator.forget()
     read = (await api.get(f"/v1/generations/{created[2]['id']}")).json()
-    assert read["queue"] == {"position": 1, "estimated_start_seconds": None}, "nothing has ended yet"
+    assert read["queue"] == {"position": 1, "estimated_start_seconds": None, "hold_reason": None}, (
+        "nothing has ended yet"
+    )
 
 
 async def test_queue_estimate_uses_ended_jobs_and_stops_at_pause(
@@ -75,11 +77,12 @@ async def test_queue_estimate_uses_ended_jobs_and_stops_at_pause(
     await runtime.stores.queue.claim(now=clock(), most=1, lease=timedelta(seconds=15), slots=2)
     app.state.runtime.generations.queue_estimator.forget()
     read = (await api.get(f"/v1/generations/{names[4]}")).json()
-    assert read["queue"] == {"position": 1, "estimated_start_seconds": 60.0}, "two slots, 60 s each, second in line"
+    expected = {"position": 1, "estimated_start_seconds": 60.0, "hold_reason": None}
+    assert read["queue"] == expected, "two slots, 60 s each, second in line"
     await runtime.operations.gate.pause("night")
     app.state.runtime.generations.queue_estimator.forget()
     read = (await api.get(f"/v1/generations/{names[4]}")).json()
-    assert read["queue"] == {"position": 1, "estimated_start_seconds": None}
+    assert read["queue"] == {"position": 1, "estimated_start_seconds": None, "hold_reason": "paused"}
 
 
 async def test_create_without_queue_estimate_is_accepted(
@@ -93,7 +96,7 @@ async def test_create_without_queue_estimate_is_accepted(
     monkeypatch.setattr(app.state.runtime.stores.queue, "stats", unavailable)
     created = await api.post("/v1/generations", json=factories.create_body())
     assert created.status_code == 202
-    assert created.json()["queue"] == {"position": 0, "estimated_start_seconds": None}
+    assert created.json()["queue"] == {"position": 0, "estimated_start_seconds": None, "hold_reason": None}
 
 
 async def test_create_without_readable_end_is_accepted(

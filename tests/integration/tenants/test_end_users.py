@@ -73,6 +73,7 @@ async def test_end_user_is_known_to_its_tenant_only(
         "pseudonym": pseudonym(tenant, "customer-7"),
         "refusals": 0,
         "blocked_at": None,
+        "block_reason": None,
         "today": {"held": cost, "spent": "0.000000", "count": 1},
     }
     other = await other_api.get(path("customer-7"))
@@ -102,7 +103,7 @@ async def test_end_user_id_may_have_any_characters(api: httpx.AsyncClient, name:
     assert (await api.get(path(name))).json()["id"] == name
     assert (await api.post(path(name) + "/block")).json()["id"] == name
     assert (await create(api, name)).status_code == 403
-    assert (await api.post(path(name) + "/unblock")).status_code == 204
+    assert (await api.post(path(name) + "/unblock")).json()["id"] == name
     erased = (await api.delete(path(name))).json()
     assert (erased["end_user_id"], erased["state"], erased["generations"]) == (name, "done", 1)
     assert (await api.get(path(name) + "/erasure")).json() == erased
@@ -135,7 +136,7 @@ async def test_blocked_end_user_is_refused_until_unblock(
     assert (await api.get(f"/v1/generations/{queued['id']}")).json()["status"] == "queued", "its generations continue"
     assert (await create(api, "customer-8")).status_code == 202
     assert (await create(other_api)).status_code == 202
-    assert (await api.post(path("customer-7") + "/unblock")).status_code == 204
+    assert (await api.post(path("customer-7") + "/unblock")).status_code == 200
     assert (await create(api)).status_code == 202
     assert (await api.get(path("customer-7"))).json()["blocked_at"] is None
 
@@ -185,6 +186,7 @@ async def test_operator_traces_pseudonym(
         "end_user_id": "customer-7",
         "refusals": 1,
         "blocked_at": None,
+        "block_reason": None,
     }
     await api.delete(path("customer-7"))
     assert (await operator.get(trace)).status_code == 404

@@ -140,11 +140,11 @@ def test_view_of_queued_has_only_the_request() -> None:
 def test_view_has_the_queue_position_of_fal() -> None:
     waiting = factories.in_status(Status.SUBMITTED).polled(position=4, logs=())
 
-    assert public(waiting)["queue"] == {"position": 4, "estimated_start_seconds": None}
+    assert public(waiting)["queue"] == {"position": 4, "estimated_start_seconds": None, "hold_reason": None}
 
 
 def test_view_queue_is_of_the_gateway_first() -> None:
-    own: generation_view.QueueView = {"position": 9, "estimated_start_seconds": 31.5}
+    own: generation_view.QueueView = {"position": 9, "estimated_start_seconds": 31.5, "hold_reason": None}
 
     assert public(factories.generation(upstream_position=4), own)["queue"] == own
 

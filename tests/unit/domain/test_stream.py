@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from service.domain.dispatch_gate import HoldReason
 from service.domain.generation import LOG_LINES, Generation
 from service.domain.generation_view import QueueView
 from service.domain.status import TRANSITIONS, Status
@@ -52,7 +53,8 @@ def queue_of(draw: st.DrawFn, g: Generation) -> QueueView | None:
     if g.status is not Status.QUEUED:
         return None
     estimate = draw(st.none() | st.sampled_from([0.0, 1.5, 1e9]))
-    return {"position": draw(st.integers(0, 3)), "estimated_start_seconds": estimate}
+    hold = draw(st.none() | st.sampled_from(HoldReason))
+    return {"position": draw(st.integers(0, 3)), "estimated_start_seconds": estimate, "hold_reason": hold}
 
 
 def events_of(snapshot: Snapshot, since: StreamCursor) -> list[Event]:
@@ -119,7 +121,7 @@ def test_stream_state_has_the_queue_position() -> None:
 
     (moved,) = events_of((g.polled(position=2, logs=()), None), state.id)
 
-    assert (moved.kind, moved.data) == ("queue", {"position": 2, "estimated_start_seconds": None})
+    assert (moved.kind, moved.data) == ("queue", {"position": 2, "estimated_start_seconds": None, "hold_reason": None})
 
 
 def test_stream_skips_dropped_log_lines() -> None:

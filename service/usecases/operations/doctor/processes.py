@@ -75,7 +75,8 @@ def dispatch(gate: Gate) -> Finding:
                 "See fal's status page; submits continue by themselves.",
             )
     if gate.draining:
-        return warn("dispatch", "draining: new generations are refused", "`seedance-gateway resume` ends it.")
+        detail = f"draining, new generations are refused: {gate.drain_reason}"
+        return warn("dispatch", detail, "`seedance-gateway resume` ends it.")
     if gate.held_tenants:
         detail = f"open; {gate.held_tenants} tenants are held: their own submits fail"
         return warn(
