@@ -9,6 +9,8 @@ from service.domain.webhook import ENDS, EventType
 
 #: Most endpoints of a tenant. All are read at each change of the status of one of its generations.
 MOST_ENDPOINTS: Final = 20
+#: Most headers of its own that an endpoint sends.
+MOST_HEADERS: Final = 10
 #: Percent of the allowed failing time at which the tenant is warned. At the last stage the endpoint is disabled.
 STAGES: Final = (50, 70, 90, 100)
 

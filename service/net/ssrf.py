@@ -26,6 +26,10 @@ MAX_URL_LENGTH: Final = IMAGE_URL_LENGTH + len("s")
 #: RFC 1035, without the trailing dot.
 _MAX_NAME_LENGTH: Final = 253
 
+_REMEDY: Final = (
+    "; the operator can allow an internal receiver by name (GATEWAY_WEBHOOK_ALLOWED_HOSTS) or by network "
+    "(GATEWAY_WEBHOOK_ALLOWED_NETWORKS)"
+)
 _LOOPBACK: Final[tuple[Network, ...]] = (IPv4Network("127.0.0.0/8"), IPv6Network("::1/128"))
 
 # A strict grammar instead of a lenient parser: text that a second parser could read differently is refused.
@@ -44,9 +48,15 @@ class AddressRefused(OSError):
     `reason` never contains a resolved address: tenants must not learn what an internal name resolves to.
     """
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: str, *, can_be_allowed: bool = False) -> None:
+        """``can_be_allowed``: a setting of the operator would allow this target."""
         super().__init__(errno.EACCES, reason)
         self.reason = reason
+        self.can_be_allowed = can_be_allowed
+
+    def of_webhook(self) -> str:
+        """Return the reason, and where the operator can allow the receiver of a webhook."""
+        return self.reason + _REMEDY if self.can_be_allowed else self.reason
 
 
 class _Target(NamedTuple):
@@ -83,7 +93,7 @@ class AddressGuard:
             raise AddressRefused(f"port {target.port} is not allowed")
         trusted = self._trusts_name(target.host)
         if target.scheme == "http" and not self._networks and not trusted:
-            raise AddressRefused("the URL must start with https://")
+            raise AddressRefused("the URL must start with https://", can_be_allowed=True)
         address = _literal(target.host)
         if address is not None:
             self._check_literal(address, target.scheme)
@@ -104,7 +114,7 @@ class AddressGuard:
             else:
                 allowed = self.permits(address) if target.scheme == "https" else self._is_allowed(address)
             if not allowed:
-                raise AddressRefused("the host has an address that is not allowed")
+                raise AddressRefused("the host has an address that is not allowed", can_be_allowed=True)
 
     def socket_factory(self, addr_info: AddrInfoType) -> socket.socket:
         """Open a socket for this address, or raise AddressRefused. For `aiohttp.TCPConnector(socket_factory=...)`."""
@@ -132,17 +142,17 @@ class AddressGuard:
 
     def _check_literal(self, address: Address, scheme: str) -> None:
         if not self.permits(address):
-            raise AddressRefused("the address is not public")
+            raise AddressRefused("the address is not public", can_be_allowed=True)
         if scheme == "http" and not self._is_allowed(address):
-            raise AddressRefused("http:// is only for networks that the operator allowed")
+            raise AddressRefused("http:// is only for networks that the operator allowed", can_be_allowed=True)
 
     def _check_name(self, name: str) -> None:
         if name == "localhost" or name.endswith(".localhost"):
             if not self._allows_loopback():
-                raise AddressRefused("the host is this machine")
+                raise AddressRefused("the host is this machine", can_be_allowed=True)
         elif "." not in name and not self._networks:
             # Such a name is resolved through the search list of resolv.conf, so it is internal.
-            raise AddressRefused("the host is not a full domain name")
+            raise AddressRefused("the host is not a full domain name", can_be_allowed=True)
 
     def _allows_loopback(self) -> bool:
         named = "localhost" in self._hosts

@@ -20,6 +20,9 @@ _PERIOD: Final = 10.0
 _UPLOAD_BUFFERS: Final = 512 * 1024
 #: Longest number in ``Content-Length`` that is read. Python reads no number of more than 4,300 digits.
 _MOST_DIGITS: Final = 15
+_JSON: Final = "application/json"
+#: Media type of a PATCH by RFC 7396. Every PATCH of this API is one.
+_MERGE_PATCH: Final = "application/merge-patch+json"
 
 
 async def json_body(request: Request, *, limit: int | None = None) -> bytes:
@@ -38,7 +41,7 @@ async def optional_json_body(request: Request) -> bytes:
 
 def _require_json(request: Request) -> None:
     media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media != "application/json":
+    if media != _JSON and not (media == _MERGE_PATCH and request.method == "PATCH"):
         raise UnsupportedMedia("Send the body as application/json.")
 
 

@@ -12,6 +12,7 @@ _BY_SCHEMA: Final[dict[str, dict[str, Any]]] = {
     "CreateGeneration": {"new_generation": v.NEW_GENERATION},
     "VideoInput": {"video_input": v.VIDEO_INPUT},
     "EndpointBody": {"new_endpoint": v.NEW_ENDPOINT},
+    "EndpointChange": {"enable": {"enabled": True}, "filter": {"events": ["generation.failed"]}},
     "SecretRotation": {"secret_rotation": {"overlap_seconds": 86_400}},
     "ReplayBody": {"replay": {"status": "dead", "created_after": v.CREATED}},
     "NewTenant": {

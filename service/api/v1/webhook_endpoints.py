@@ -4,7 +4,7 @@ import asyncio
 import base64
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Response
 
@@ -14,6 +14,7 @@ from service.api.schemas import problems
 from service.api.v1.webhook_schemas import (
     DeliveryView,
     EndpointBody,
+    EndpointChange,
     EndpointList,
     NewEndpointView,
     PublicKeysView,
@@ -26,7 +27,7 @@ from service.domain.generation_view import rfc3339
 from service.domain.signing import PUBLIC_PREFIX, SigningKey, public_bytes
 from service.domain.webhook_endpoint import Endpoint
 from service.domain.webhook_endpoint_view import EndpointView, FailingView, public
-from service.usecases.webhooks.endpoints import EndpointSpec
+from service.usecases.webhooks.endpoints import EndpointPatch, EndpointSpec
 
 router = APIRouter(prefix="/v1/webhook-endpoints", tags=["webhooks"])
 well_known = APIRouter(prefix="/.well-known/webhook-keys", tags=["webhooks"])
@@ -99,6 +100,27 @@ async def replace_webhook_endpoint(
 ) -> EndpointView:
     endpoints = gateway.webhooks.endpoints
     endpoint = await endpoints.replace(caller, endpoint_id, _wanted(body), versions=version)
+    return await _answer(gateway, endpoint, response)
+
+
+@router.patch(
+    "/{endpoint_id}",
+    summary="Change a webhook endpoint",
+    dependencies=[Depends(_endpoint_exists)],
+    description="Changes the given fields only (RFC 7396), for example `enabled` after an outage. Of `headers`, the "
+    "named ones change.",
+    responses=problems(409, 412),
+    openapi_extra={"parameters": [IF_MATCH]},
+)
+async def change(
+    gateway: Gateway,
+    caller: Manager,
+    body: Annotated[EndpointChange, json_of(EndpointChange)],
+    endpoint_id: str,
+    version: Version,
+    response: Response,
+) -> EndpointView:
+    endpoint = await gateway.webhooks.endpoints.change(caller, endpoint_id, _patch(body), versions=version)
     return await _answer(gateway, endpoint, response)
 
 
@@ -191,6 +213,13 @@ def _wanted(body: EndpointBody) -> EndpointSpec:
         ed25519=body.ed25519,
         enabled=body.enabled,
     )
+
+
+def _patch(body: EndpointChange) -> EndpointPatch:
+    given: dict[str, Any] = {name: getattr(body, name) for name in body.model_fields_set}
+    if "events" in given:
+        given["events"] = tuple(given["events"])
+    return EndpointPatch(**given)
 
 
 def _secrets(keys: Sequence[SigningKey]) -> SecretsView:

@@ -1,9 +1,9 @@
 """Bodies and views of webhook endpoints and deliveries."""
 
 import re
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 from typing_extensions import TypedDict
 
@@ -11,9 +11,9 @@ from service.domain.described import Timestamp, describe, described
 from service.domain.generation_view import rfc3339
 from service.domain.request import Url
 from service.domain.webhook import ENDS, Attempt, Delivery, DeliveryStatus, EventType
+from service.domain.webhook_endpoint import MOST_HEADERS
 from service.domain.webhook_endpoint_view import EndpointView
 
-_MOST_HEADERS: Final = 10
 #: As text: a number might be seconds, or milliseconds.
 _Moment = Annotated[AwareDatetime, Field(strict=True)]
 _LONGEST_OVERLAP: Final = 7 * 24 * 3600
@@ -31,14 +31,27 @@ _OUR_PREFIXES: Final = ("webhook-", "x-forwarded-")
 
 
 def _headers(value: dict[str, str]) -> dict[str, str]:
-    if len({name.lower() for name in value}) != len(value) or len(value) > _MOST_HEADERS:
-        raise PydanticCustomError("headers_size", "must have at most 10 headers, each once")
+    if len({name.lower() for name in value}) != len(value) or len(value) > MOST_HEADERS:
+        raise PydanticCustomError("headers_size", f"must have at most {MOST_HEADERS} headers, each once")
     for name, text in value.items():
         if not _HEADER_NAME.fullmatch(name) or name.lower() in _OURS or name.lower().startswith(_OUR_PREFIXES):
             raise PydanticCustomError("header_name", "a header's name is malformed, or one that the gateway sets")
         if not _HEADER_VALUE.fullmatch(text) or text != text.strip():
             raise PydanticCustomError("header_value", "a header's value must be visible ASCII, 1024 characters at most")
     return {name.lower(): text for name, text in value.items()}
+
+
+def _header_changes(value: dict[str, str | None]) -> dict[str, str | None]:
+    """Check the headers that are set as ``_headers`` does. Null removes a header, whatever its name."""
+    _headers({name: text or "" for name, text in value.items()})
+    return {name.lower(): text for name, text in value.items()}
+
+
+def _not_null(value: Any) -> Any:
+    """Refuse null: a client that sends null for each field that it does not know would reset the endpoint."""
+    if value is None:
+        raise PydanticCustomError("null", "must not be null: leave the field out, so that it does not change")
+    return value
 
 
 def _events(value: list[EventType]) -> list[EventType]:
@@ -82,6 +95,41 @@ class EndpointBody(BaseModel):
         bool,
         Field(strict=True, description="Whether events are sent; default `true`. Enabling resets the failure count."),
     ] = True
+
+
+def _describe_change(schema: dict[str, Any], model: Any) -> None:
+    """Describe the fields without a default: an absent field has none, it does not change."""
+    describe(schema, model)
+    for field in schema["properties"].values():
+        field.pop("default", None)
+
+
+#: Default of a field that does not change. It is never used: only ``model_fields_set`` is applied.
+_ABSENT: Final[Any] = None
+_Given = BeforeValidator(_not_null)
+_EventTypes = Annotated[list[EventType], Field(min_length=1), AfterValidator(_events)]
+_Note = Annotated[str, Field(max_length=500)]
+_HeaderChanges = Annotated[dict[str, str | None], AfterValidator(_header_changes)]
+_Switch = Annotated[bool, Field(strict=True)]
+
+
+class EndpointChange(BaseModel):
+    """The fields of a webhook endpoint that change (RFC 7396). Absent fields stay as they are."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra=_describe_change)
+
+    url: Annotated[Url, _Given] = _ABSENT
+    """New URL. Pending deliveries go to it. Absent: unchanged."""
+    events: Annotated[_EventTypes, _Given] = _ABSENT
+    """New list of event types. Absent: unchanged."""
+    description: Annotated[_Note, _Given] = _ABSENT
+    """New note, 500 characters at most. Absent: unchanged."""
+    headers: Annotated[_HeaderChanges, _Given] = _ABSENT
+    """Headers to set, by name; `null` removes one, all others stay. 10 at most in the end. Absent: unchanged."""
+    ed25519: Annotated[_Switch, _Given] = _ABSENT
+    """Switch Ed25519 (`v1a`) on or off. Absent: unchanged."""
+    enabled: Annotated[_Switch, _Given] = _ABSENT
+    """Enable or disable. Enabling resets the failure count. Absent: unchanged."""
 
 
 class SecretRotation(BaseModel):

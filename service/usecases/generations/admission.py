@@ -112,7 +112,7 @@ class Admission:
         try:
             self._guard.check_url(url)
         except AddressRefused as refusal:
-            return Invalid(FieldError(pointer, refusal.reason, "address_refused"))
+            return Invalid(FieldError(pointer, refusal.of_webhook(), "address_refused"))
         return None
 
     def budgets(self, tenant: Tenant) -> Budgets:

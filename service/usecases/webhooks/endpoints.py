@@ -1,6 +1,6 @@
 """Webhook endpoints of a tenant: create, change, delete, rotate their secrets, and send test events."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final
@@ -11,7 +11,7 @@ from service.domain.generation_view import rfc3339
 from service.domain.signing import SigningKey, in_force, new_key, new_secret, rotated
 from service.domain.tenant import Tenant
 from service.domain.webhook import Delivery, EventType
-from service.domain.webhook_endpoint import MOST_ENDPOINTS, Endpoint
+from service.domain.webhook_endpoint import MOST_ENDPOINTS, MOST_HEADERS, Endpoint
 from service.domain.webhook_endpoint_view import FailingView
 from service.errors import Conflict, FieldError, Invalid, NotFound, PreconditionFailed, TooManyTests
 from service.net.resolver import lookups_of
@@ -41,6 +41,34 @@ class EndpointSpec:
     headers: dict[str, str] | None
     ed25519: bool
     enabled: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndpointPatch:
+    """Changes of an endpoint; None: no change. Of ``headers``, those with None are removed, and all others stay."""
+
+    url: str | None = None
+    events: tuple[EventType, ...] | None = None
+    description: str | None = None
+    headers: Mapping[str, str | None] | None = None
+    ed25519: bool | None = None
+    enabled: bool | None = None
+
+    def applied_to(self, endpoint: Endpoint) -> EndpointSpec:
+        """Return the changed endpoint. Raises Invalid: it would have too many headers."""
+        headers = {**endpoint.headers, **(self.headers or {})}
+        left = {name: text for name, text in headers.items() if text is not None}
+        if len(left) > MOST_HEADERS:
+            fault = f"must have at most {MOST_HEADERS} headers, has {len(left)} with those that stay"
+            raise Invalid(FieldError("/headers", fault, "headers_size"))
+        return EndpointSpec(
+            url=endpoint.url if self.url is None else self.url,
+            events=endpoint.events if self.events is None else self.events,
+            description=endpoint.description if self.description is None else self.description,
+            headers=left,
+            ed25519=endpoint.ed25519 if self.ed25519 is None else self.ed25519,
+            enabled=endpoint.disabled is None if self.enabled is None else self.enabled,
+        )
 
 
 class Endpoints:
@@ -94,11 +122,16 @@ class Endpoints:
         Raises as ``create``, NotFound, and PreconditionFailed: the endpoint has another version than ``versions``.
         """
         await self._check(tenant, spec.url)
+        return await self._update(tenant, endpoint_id, lambda current: self._described(current, spec), versions)
+
+    async def change(
+        self, tenant: Tenant, endpoint_id: str, patch: EndpointPatch, *, versions: Versions = None
+    ) -> Endpoint:
+        """Change the given fields only. Enabling resets the failures. Raises as ``replace``."""
+        if patch.url is not None:
+            await self._check(tenant, patch.url)
         return await self._update(
-            tenant,
-            endpoint_id,
-            lambda current: self._described(current, spec).with_ed25519(wanted=spec.ed25519),
-            versions,
+            tenant, endpoint_id, lambda current: self._described(current, patch.applied_to(current)), versions
         )
 
     async def delete(self, tenant: Tenant, endpoint_id: str, *, versions: Versions = None) -> None:
@@ -224,6 +257,7 @@ class Endpoints:
             description=spec.description,
             headers=endpoint.headers if spec.headers is None else spec.headers,
         )
+        described = described.with_ed25519(wanted=spec.ed25519)
         return described.enabled() if spec.enabled else described.disabled_for("requested", self._clock())
 
     async def _check(self, tenant: Tenant, url: str) -> None:
@@ -231,7 +265,7 @@ class Endpoints:
             with lookups_of(tenant.id):
                 await self._sender.check(url)
         except AddressRefused as refusal:
-            raise Invalid(FieldError("/url", refusal.reason, "address_refused")) from None
+            raise Invalid(FieldError("/url", refusal.of_webhook(), "address_refused")) from None
 
 
 def _with_secret(tenant: Tenant, secret: str, overlap: timedelta, clock: Clock) -> Tenant:

@@ -36,6 +36,7 @@ WRITES: dict[tuple[str, str], Any] = {
     ("DELETE", "/v1/end-users/{end_user_id}"): None,
     ("POST", "/v1/webhook-endpoints"): {"url": "https://receiver.example/"},
     ("PUT", "/v1/webhook-endpoints/{endpoint_id}"): {"url": "https://receiver.example/"},
+    ("PATCH", "/v1/webhook-endpoints/{endpoint_id}"): {"enabled": False},
     ("DELETE", "/v1/webhook-endpoints/{endpoint_id}"): None,
     ("POST", "/v1/webhook-endpoints/{endpoint_id}/rotate-secret"): {},
     ("POST", "/v1/webhook-endpoints/{endpoint_id}/test"): None,

@@ -47,6 +47,7 @@ SCOPES = {
     ("GET", "/v1/deliveries/{delivery_id}"): Scope.READ,
     ("POST", "/v1/webhook-endpoints"): Scope.MANAGE,
     ("PUT", "/v1/webhook-endpoints/{endpoint_id}"): Scope.MANAGE,
+    ("PATCH", "/v1/webhook-endpoints/{endpoint_id}"): Scope.MANAGE,
     ("DELETE", "/v1/webhook-endpoints/{endpoint_id}"): Scope.MANAGE,
     ("GET", "/v1/webhook-endpoints/{endpoint_id}/secret"): Scope.MANAGE,
     ("POST", "/v1/webhook-endpoints/{endpoint_id}/rotate-secret"): Scope.MANAGE,

@@ -391,3 +391,26 @@ def test_plain_socket_factory_permits_allowed_networks_only() -> None:
     INTERNAL.plain_socket_factory(addr_info("10.1.2.3")).close()
     with pytest.raises(AddressRefused):
         INTERNAL.plain_socket_factory(addr_info("8.8.8.8"))
+
+
+@pytest.mark.parametrize(
+    ("url", "can_be_allowed"),
+    [
+        ("http://receiver.example/", True),
+        ("https://10.0.0.1/", True),
+        ("http://10.0.0.1:8080/", True),
+        ("https://localhost/", True),
+        ("https://receiver/", True),
+        ("https://receiver.example:25/", False),
+        ("ftp://receiver.example/", False),
+        ("https://user:pass@receiver.example/", False),
+        ("https://receiver.example/#part", False),
+        ("https://receiver..example/", False),
+    ],
+)
+def test_refusal_names_the_settings_that_can_allow_a_receiver(url: str, can_be_allowed: bool) -> None:
+    with pytest.raises(AddressRefused) as refusal:
+        AddressGuard().check_url(url)
+    assert refusal.value.can_be_allowed is can_be_allowed
+    settings = ("GATEWAY_WEBHOOK_ALLOWED_HOSTS", "GATEWAY_WEBHOOK_ALLOWED_NETWORKS")
+    assert all((name in refusal.value.of_webhook()) is can_be_allowed for name in settings)
