@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from fastapi.middleware.asyncexitstack import AsyncExitStackMiddleware
 from starlette.types import ASGIApp
 
-from service import build_info, gc_tuning, process_memory
+from service import gc_tuning, process_memory
 from service.api import routes
 from service.api.fal.cors import Cors
 from service.api.http.error_handlers import ErrorMiddleware
@@ -21,6 +21,7 @@ from service.api.http.trusted_proxies import TrustedProxies
 from service.api.metrics import serving_metrics
 from service.config.settings import Settings
 from service.observability import log, tracing
+from service.observability.start import log_start
 from service.runtime import open_runtime
 
 
@@ -78,5 +79,5 @@ def from_environment() -> FastAPI:
     log.catch_uncaught()
     settings = Settings()
     app = create_app(settings)
-    log.get(__name__).info("process_started", **build_info.describe(), settings=settings.describe())
+    log_start(settings)
     return app

@@ -14,9 +14,10 @@ from celery.signals import (
     worker_shutdown,
 )
 
-from service import build_info, process_memory
+from service import process_memory
 from service.config.settings import Settings
 from service.observability import health_server, log
+from service.observability.start import log_start
 from service.tasks import beat_schedule, celery_app
 from workers import broker_log, worker_process
 
@@ -49,7 +50,7 @@ def _configure_logging(**_: Any) -> None:
 def _announce() -> None:
     """Write the process's first line once: both signals configure logging."""
     broker_log.install()
-    log.get(__name__).info("process_started", **build_info.describe(), settings=settings.describe())
+    log_start(settings)
     warnings.filterwarnings("ignore", category=SecurityWarning)  # a paragraph, in place of the next line
     if os.geteuid() == 0:
         log.get(__name__).warning("running_as_root", remedy="Run it as a user without privileges.")

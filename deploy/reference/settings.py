@@ -29,7 +29,9 @@ _INTRODUCTION: Final = """\
 
 Gateways, workers and beat read the same environment variables, once, when they start. A time is a number of seconds
 (`30`) or an ISO 8601 duration (`PT30S`); a list is JSON (`["480p","720p"]`); an amount of money is US dollars.
-`required`: the process does not start without the variable. `unset`: no value is the default.
+`required`: the process does not start without the variable. `unset`: no value is the default. A variable
+`GATEWAY_...` that is not on this page has no effect; each process warns of it at its start (`settings_unknown`), and
+`doctor` names it.
 
 Secrets can come from files: with `_FILE` after its name, a variable is the path of a file that has the value. White
 space around the value is removed. To set both variables is an error. These settings have a file: {files}."""

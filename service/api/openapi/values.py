@@ -231,7 +231,7 @@ ME: Final[MeView] = {
     },
     "today": {"created": 3, "new_end_users": 1, "spent": "1.406160", "resets_at": "2026-02-01T00:00:00.000Z"},
     "counts": {"queued": 1, "in_flight": 0, "stored_deliveries": 12},
-    "dispatch": {"state": "open", "hold_reason": None, "detail": None},
+    "dispatch": {"held": False, "hold_reason": None, "detail": None},
 }
 END_USER: Final[EndUserView] = {
     "id": "customer-7",

@@ -107,8 +107,8 @@ class MyCountsView(TypedDict):
 
 @described
 class MyDispatchView(TypedDict):
-    state: Literal["open", "held"]
-    """`open`: your queued generations are submitted as slots become free. `held`: none is submitted."""
+    held: bool
+    """`true`: none of your queued generations is submitted. `false`: they are submitted as slots become free."""
     hold_reason: HoldReason | None
     """Why none is submitted, as in `queue.hold_reason` of a generation. `null`: not held."""
     detail: str | None
@@ -169,7 +169,7 @@ def _view(tenant: Tenant, key: ApiKey, overview: Overview, rate: RateLimitResult
             "stored_deliveries": counters.stored_deliveries,
         },
         "dispatch": {
-            "state": "open" if overview.hold is None else "held",
+            "held": overview.hold is not None,
             "hold_reason": overview.hold,
             "detail": None if overview.hold is None else HOLD_TEXTS[overview.hold],
         },

@@ -112,7 +112,7 @@ async def replace_webhook_endpoint(
     responses=problems(409, 412),
     openapi_extra={"parameters": [IF_MATCH]},
 )
-async def change(
+async def change_webhook_endpoint(
     gateway: Gateway,
     caller: Manager,
     body: Annotated[EndpointChange, json_of(EndpointChange)],

@@ -1,6 +1,7 @@
 """What all operator commands share: settings, an open runtime, and errors as messages with exit codes."""
 
 import asyncio
+import os
 import re
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Final, TypeVar
@@ -11,6 +12,7 @@ from pydantic_settings import SettingsError
 
 from service.config.secret_files import SecretFileError
 from service.config.settings import PREFIX, Settings
+from service.config.unknown import unknown_variables
 from service.errors import GatewayError, Invalid, StoreUnavailable
 
 if TYPE_CHECKING:  # importing the runtime takes a second: only commands that reach Redis do it
@@ -29,6 +31,7 @@ def read_settings() -> Settings:
         for fault in error.errors(include_input=False, include_url=False):
             missing = fault["type"] == "missing"
             _print_fault(str(fault["loc"][0]), "is required" if missing else fault["msg"].removeprefix("Value error, "))
+        _print_unknown()
         raise typer.Exit(2) from None
     except SecretFileError as error:
         _print_fault(error.field, error.fault)
@@ -44,14 +47,23 @@ def _print_fault(field: str, fault: str) -> None:
     typer.echo(f"{PREFIX}{field.upper()}: {fault}. ({known.description if known else 'A setting'})", err=True)
 
 
+def _print_unknown() -> None:
+    """Print the variables that no setting reads: one of them may be a missing one, misspelt."""
+    for unknown in unknown_variables(os.environ):
+        meant = f": did you mean {unknown.closest}?" if unknown.closest else "."
+        typer.echo(f"{unknown.name}: is not a setting{meant}", err=True)
+
+
 def with_runtime(use: "Callable[[Runtime], Awaitable[Result]]") -> Result:
     """Run ``use`` with an open runtime. Errors of the gateway become a message on stderr and exit code 1 or 2."""
     from service.observability import log  # noqa: PLC0415
+    from service.observability.start import warn_of_unknown_variables  # noqa: PLC0415
     from service.runtime import open_runtime  # noqa: PLC0415
 
     settings = read_settings()
     # Logs go to stderr; stdout is for the result.
     log.configure(settings.log_level, secrets=settings.secrets(), log_format=settings.log_format)
+    warn_of_unknown_variables()
 
     async def opened() -> Result:
         async with open_runtime(settings) as runtime:

@@ -253,6 +253,28 @@ def test_settings_missing_are_named(run: Run, monkeypatch: pytest.MonkeyPatch, a
     assert "GATEWAY_SECRET_KEY: is required. (Encrypts " in message
 
 
+@pytest.mark.parametrize("arguments", [("tenants", "list"), ("serve",), ("worker",), ("beat",)])
+def test_missing_setting_is_named_with_its_misspelt_variable(
+    run: Run, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
+) -> None:
+    monkeypatch.delenv("GATEWAY_FAL_KEY")
+    monkeypatch.setenv("GATEWAY_FALKEY", "marked-value")
+    message = errors(run(*arguments, exits=2))
+    assert "GATEWAY_FALKEY: is not a setting: did you mean GATEWAY_FAL_KEY?" in message
+    assert "marked-value" not in message
+
+
+def test_unknown_variable_is_one_warning_of_a_command(
+    run: Run, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("GATEWAY_RETENTON", "marked-value")
+    result = run("tenants", "list")
+    text = result.stderr + capfd.readouterr().err
+    (line,) = [line for line in text.splitlines() if "settings_unknown" in line]
+    assert "GATEWAY_RETENTON (did you mean GATEWAY_RETENTION?)" in line
+    assert "marked-value" not in text
+
+
 def test_settings_not_json_is_named(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GATEWAY_RATES", "cheap")
     assert errors(run("tenants", "list", exits=2)).startswith("GATEWAY_RATES: is not JSON; ")

@@ -91,6 +91,18 @@ async def test_doctor_names_tenants_without_limits(settings: Settings) -> None:
 # --- Redis ------------------------------------------------------------------------------------------------------------
 
 
+async def test_doctor_names_unknown_variables(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert (await lines(settings))["settings"].status is CheckStatus.OK
+    monkeypatch.setenv("GATEWAY_RETENTON", "marked-value")
+    monkeypatch.setenv("GATEWAY_RETENTION_FILE", "/run/secrets/marked-value")
+    found = (await lines(settings))["settings"]
+    assert found.status is CheckStatus.WARN
+    assert found.detail == (
+        "unknown: GATEWAY_RETENTION_FILE (did you mean GATEWAY_RETENTION?), "
+        "GATEWAY_RETENTON (did you mean GATEWAY_RETENTION?)"
+    )
+
+
 async def test_doctor_healthy_redis_is_ok(settings: Settings) -> None:
     found = await lines(settings)
     checks = ("", " version", " durability", " eviction", " memory", " replicas", " scripts")

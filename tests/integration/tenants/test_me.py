@@ -43,7 +43,7 @@ async def test_me_shows_tenant_key_and_limits(app: FastAPI, connect: Connect, cl
     assert key["id"] == client.headers["authorization"].split("_")[1]
     assert (found["limits"]["queued_generations"], found["limits"]["monthly_budget_usd"]) == (9, "50.000000")
     assert found["rate"] == {"requests_per_minute": 600, "burst": 5, "left": 4}
-    assert found["dispatch"] == {"state": "open", "hold_reason": None, "detail": None}
+    assert found["dispatch"] == {"held": False, "hold_reason": None, "detail": None}
 
 
 async def test_me_counts_and_month_follow_the_generations(
@@ -190,7 +190,7 @@ async def test_hold_is_shown_in_me_read_list_and_stream(
 
     assert read.json()["queue"] == {"position": 0, "estimated_start_seconds": None, "hold_reason": reason}
     assert listed.json()["data"][0]["queue"] == read.json()["queue"]
-    assert (own.json()["dispatch"]["state"], own.json()["dispatch"]["hold_reason"]) == ("held", reason)
+    assert (own.json()["dispatch"]["held"], own.json()["dispatch"]["hold_reason"]) == (True, reason)
     owner, subscriber = await runtime.tenants.service.get(tenant.id), Subscription()
     feed = await runtime.generations.streams.subscribe(owner, g["id"], subscriber)
     runtime.generations.streams.unsubscribe(owner, g["id"], subscriber)
@@ -209,7 +209,7 @@ async def test_hold_reason_ends_with_the_hold(app: FastAPI, api: httpx.AsyncClie
     await runtime.operations.gate.resume()
     runtime.generations.queue_estimator.forget()
     assert (await api.get(f"/v1/generations/{g['id']}")).json()["queue"]["hold_reason"] is None
-    assert (await me(api))["dispatch"]["state"] == "open"
+    assert (await me(api))["dispatch"]["held"] is False
 
 
 async def test_read_of_a_generation_makes_one_exchange_for_all_reads_of_the_gate(

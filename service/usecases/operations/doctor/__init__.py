@@ -1,5 +1,6 @@
 """``doctor``: checks every part that a deployment depends on. Each failed check names what to do."""
 
+import os
 from typing import Final
 
 from celery import Celery
@@ -12,7 +13,7 @@ from service.store.redis import health
 from service.store.redis.client import Redis
 from service.store.state.heartbeats import HeartbeatStore
 from service.upstream.client import FalClient
-from service.usecases.operations.doctor import limits, outside, processes, secrecy, server
+from service.usecases.operations.doctor import limits, outside, processes, secrecy, server, variables
 from service.usecases.operations.doctor.finding import CheckStatus, Finding, fail, ok
 from service.usecases.tenants.tenants import Tenants
 
@@ -59,6 +60,7 @@ class Doctor:
             await processes.broker(self._broker),
             await outside.fal_key(self._fal),
             await outside.public_url(self._settings.public_url),
+            variables.settings(os.environ),
             secrecy.admin_token(self._settings),
             secrecy.webhook_networks(self._settings),
         ]
