@@ -119,3 +119,26 @@ def test_grafana_has_datasource_and_dashboards() -> None:
     assert source["url"] == "http://prometheus:9090"
     (provider,) = yaml.safe_load((provisioning / "dashboards/gateway.yaml").read_text())["providers"]
     assert f"./grafana/dashboards:{provider['options']['path']}:ro" in SERVICES["grafana"]["volumes"]
+
+
+def test_every_setting_passes_through_and_none_of_the_secrets_is_in_the_file() -> None:
+    """`environment` wins over the file, so each process keeps the keys that it has there."""
+    for name in ("gateway", "worker", "beat"):
+        assert SERVICES[name]["env_file"] == [{"path": "gateway.env", "required": False}]
+    assert not (ROOT / "deploy/gateway.env").exists()
+    assert "gateway.env" in (ROOT / ".gitignore").read_text(), "it holds settings of one machine"
+
+
+def test_every_service_has_a_memory_limit() -> None:
+    limits = {name: _bytes(service["mem_limit"]) for name, service in SERVICES.items()}
+    redis = re.search(r"^maxmemory (\w+)b$", (ROOT / "deploy/redis.conf").read_text(), re.MULTILINE)
+    assert redis is not None
+    assert limits["redis"] >= 2 * _bytes(redis[1]), "a rewrite of the append-only file copies pages"
+
+
+def _bytes(text: str) -> int:
+    return int(text[:-1]) * int(1024 ** " kmg".index(text[-1]))
+
+
+def test_password_of_grafana_is_its_own() -> None:
+    assert "${GRAFANA_PASSWORD:" in SERVICES["grafana"]["environment"]["GF_SECURITY_ADMIN_PASSWORD"]

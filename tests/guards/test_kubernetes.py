@@ -12,7 +12,10 @@ import pytest
 import yaml
 
 from reference import metrics
+from service.api.http.dependencies import LONGEST_WAIT
 from service.config.settings import PREFIX, Settings
+from service.config.types import OWN_SEGMENTS
+from service.domain import callback
 from service.net import networks
 from service.tasks import QUEUES
 from tests.guards.repository import ROOT
@@ -22,7 +25,7 @@ from tests.support.kustomization import build, build_on
 FOLDER = ROOT / "deploy/kubernetes"
 CRDS = Path(__file__).with_name("crds")
 KUBERNETES = "1.33"
-COMPONENTS = ("node-local-dns", "workload-identity")
+COMPONENTS = ("gateway-api", "ingress", "node-local-dns", "private-networks", "workload-identity")
 #: The overlay refers to objects of its cluster; the base must be complete too.
 BUILDS = {
     **{name: build(FOLDER / name) for name in ("base", "production")},
@@ -300,6 +303,54 @@ def test_component_opens_its_addresses_only(component: str, addresses: set[str],
     (rule,) = policies[added]["spec"]["egress"]
     assert {entry["ipBlock"]["cidr"] for entry in rule["to"]} == addresses
     assert {name for name in DEPLOYMENTS if matches(policies[added]["spec"]["podSelector"], labels_of(name))} == pods
+
+
+def test_private_networks_are_opened_to_the_processes_that_need_them() -> None:
+    policies, usual = (documents("NetworkPolicy", build) for build in ("private-networks", "base"))
+    opened = {
+        name: {pod for pod in DEPLOYMENTS if matches(policies[name]["spec"]["podSelector"], labels_of(pod))}
+        for name in policies.keys() - usual.keys()
+    }
+    assert opened == {"collector": set(DEPLOYMENTS), "receivers": {"worker-webhooks"}, "upstream": CALL_FAL}
+    assert all("ingress" not in policies[name]["spec"] for name in opened)
+
+
+def _paths(build: str) -> dict[str, set[str]]:
+    """Return the paths of each way in, by its name."""
+    return {
+        "ingress": {
+            name: {path["path"] for rule in route["spec"]["rules"] for path in rule["http"]["paths"]}
+            for name, route in documents("Ingress", build).items()
+        },
+        "gateway-api": {
+            name: {match["path"]["value"] for rule in route["spec"]["rules"] for match in rule["matches"]}
+            for name, route in documents("HTTPRoute", build).items()
+        },
+    }[build]
+
+
+@pytest.mark.parametrize("build", ["ingress", "gateway-api"])
+def test_internet_reaches_callbacks_and_nothing_else(build: str) -> None:
+    """Of the routes, /admin/v1 and the probes are on no way in."""
+    paths = _paths(build)
+    assert paths["callbacks"] == {callback.PATH}
+    first = {path.split("/")[1] for path in paths["gateway"]}
+    assert first == OWN_SEGMENTS - {"admin", "callbacks", "healthz", "readyz"}
+
+
+def test_ingress_bounds_are_those_of_the_gateway() -> None:
+    annotations = documents("Ingress", "ingress")["gateway"]["metadata"]["annotations"]
+    of = {name.rpartition("/")[2]: value for name, value in annotations.items()}
+    largest = max(Settings.model_fields[name].default for name in ("max_upload_bytes", "max_inline_bytes"))
+    assert int(of["proxy-body-size"].removesuffix("m")) * 1_000_000 > largest
+    assert (of["proxy-buffering"], of["proxy-request-buffering"]) == ("off", "off")
+    assert int(of["proxy-read-timeout"]) > LONGEST_WAIT
+    for name in ("gateway", "callbacks"):
+        for rule in documents("Ingress", "ingress")[name]["spec"]["rules"]:
+            for path in rule["http"]["paths"]:
+                service = path["backend"]["service"]
+                ports = {port["name"] for port in documents("Service", "ingress")[service["name"]]["spec"]["ports"]}
+                assert service["port"]["name"] in ports
 
 
 def test_workload_identity_is_of_pods_with_videos() -> None:
