@@ -1,6 +1,6 @@
 """Write the dashboards of Grafana, the rules of Prometheus, and the same rules for Kubernetes. A test compares them.
 
-``--runbook URL`` is the address of the page that alerts link to.
+``--runbook URL`` is the address of the page that alerts and dashboards link to.
 """
 
 from argparse import ArgumentParser
@@ -14,8 +14,11 @@ DEPLOY: Final = Path(__file__).parents[1]
 
 
 def files(runbook: str | None = None) -> dict[Path, str]:
-    """Return the text of each generated file by its path. ``runbook``: the URL of the page that alerts link to."""
-    dashboards = {DEPLOY / f"grafana/dashboards/{board.name}.json": document(board) for board in boards.EVERY}
+    """Return the text of each generated file by its path. ``runbook``: the URL of the page that they link to."""
+    page = runbook or rules.COMPOSE_RUNBOOK
+    dashboards = {
+        DEPLOY / f"grafana/dashboards/{board.name}.json": document(board, runbook=page) for board in boards.EVERY
+    }
     return {
         **dashboards,
         DEPLOY / "prometheus/alerts.yml": rules.document(runbook=runbook),

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from monitoring.objectives import BURNS, OBJECTIVES, Burn, Objective, recorded
-from monitoring.promql import named, state
+from monitoring.promql import named, rate, state
 
 #: This many bad events in the long window do not alert, however few events there were.
 _FEW: Final = 3
@@ -29,11 +29,21 @@ class Alert:
 
 
 def every() -> Sequence[Alert]:
-    return (*_UPSTREAM, *_WAITING, *_WEBHOOKS, *_MONEY, *_REDIS, *_PROCESSES, *_burning())
+    return (*_UPSTREAM, *_WAITING, *_REQUESTS, *_WEBHOOKS, *_MONEY, *_REDIS, *_PROCESSES, *_burning())
 
 
 def _paused(cause: str) -> str:
     return f"""{state("gateway_dispatch_paused", where=f'cause="{cause}"')} == 1"""
+
+
+def _paused_and_probed(cause: str) -> str:
+    """Without a worker of dispatch no submit finds out that the cause is cured: then WorkersMissing fires alone."""
+    workers = state("gateway_workers", where='queue="dispatch"')
+    return f"{_paused(cause)} unless on () {workers} == 0"
+
+
+def _stopped(cause: str) -> str:
+    return named(f"""{state("gateway_tenant_dispatch_stopped", by="tenant", where=f'cause="{cause}"')}""")
 
 
 _UPSTREAM: Final = (
@@ -66,7 +76,7 @@ _UPSTREAM: Final = (
         "page",
         "fal has refused the account for more than a minute",
         "fal rejects the API key, or the balance is exhausted. Nothing is sent to fal until that is fixed.",
-        _paused("locked"),
+        _paused_and_probed("locked"),
         "1m",
     ),
     Alert(
@@ -74,16 +84,24 @@ _UPSTREAM: Final = (
         "page",
         "All submits to fal have failed for more than 5 minutes",
         "Several generations failed and fal accepted none. Dispatch is paused; one submit probes from time to time.",
-        _paused("failing"),
+        _paused_and_probed("failing"),
         "5m",
     ),
     Alert(
         "TenantSubmitsFailing",
         "ticket",
-        "Submits of {{ $value }} tenants have failed for more than 15 minutes",
-        "fal refuses or fails their generations. Their dispatch is stopped; other tenants are dispatched.",
-        f"{state('gateway_tenants_submits_failing')} > 0",
+        "{{ $labels.name }}: all submits have failed for more than 15 minutes",
+        "fal refuses or fails the generations of this tenant. Its dispatch is stopped; other tenants are dispatched.",
+        _stopped("failing"),
         "15m",
+    ),
+    Alert(
+        "TenantPaused",
+        "ticket",
+        "{{ $labels.name }} has been paused for more than a day",
+        "An operator paused the tenant. Its generations are queued, and end at their deadline.",
+        _stopped("paused"),
+        "1d",
     ),
 )
 
@@ -91,9 +109,9 @@ _WAITING: Final = (
     Alert(
         "QueueAgeHigh",
         "ticket",
-        "A generation has been queued for {{ $value | humanizeDuration }}",
+        "{{ $labels.name }}: a generation has been queued for {{ $value | humanizeDuration }}",
         "All slots are in use, dispatch is paused, or the tenant has reached its own limit.",
-        f"{state('gateway_oldest_queued_seconds')} > 1800",
+        named(f"({state('gateway_oldest_queued_seconds', by='tenant')} > 1800)"),
         "10m",
     ),
     Alert(
@@ -103,6 +121,24 @@ _WAITING: Final = (
         "Workers are too slow, or none is running.",
         f"""{state("gateway_overdue_seconds", by="work_queue", where='work_queue!="dispatch"')} > 60""",
         "5m",
+    ),
+)
+
+#: Of one tenant. Some clients of fal poll ten times a second for each job, all day: that is their usual rate.
+_READS: Final = rate("gateway_tenant_requests_total", by="tenant", where='kind="read"', over="{1m}")
+_USUAL_READS: Final = """sum by (tenant) (rate(gateway_tenant_requests_total{kind="read"}[{1h}] offset {10m}))"""
+_MANY_READS: Final = 50
+
+_REQUESTS: Final = (
+    Alert(
+        "TenantReadsFlooding",
+        "ticket",
+        "{{ $labels.name }} reads {{ $value | humanize }} times a second, ten times as often as usual",
+        "A client polls without a pause, or many clients do. Reads slow down the requests of all tenants.",
+        named(
+            f"({_READS} > {_MANY_READS} and on (tenant) "
+            f"{_READS} > on (tenant) 10 * ({_USUAL_READS} or on (tenant) 0 * {_READS}))"
+        ),
     ),
 )
 
@@ -125,6 +161,13 @@ _WEBHOOKS: Final = (
         # By tenant: replays of one tenant do not hide new dead letters of another. Compared with the minimum, since an
         # hour ago a new tenant had no series, and no tenant had one while Redis was unavailable.
         named(f"({_DEAD} - min_over_time({_DEAD}[{{1h}}:]) > 0)"),
+    ),
+    Alert(
+        "WebhookReceiverFailing",
+        "ticket",
+        "{{ $labels.name }}: every attempt to a webhook receiver has failed for {{ $value | humanizeDuration }}",
+        "The receiver refuses, does not answer, or is gone. Its deliveries wait, and become dead letters after a day.",
+        named(f"({state('gateway_webhook_failing_seconds', by='tenant')} > {{3600}})"),
     ),
 )
 
@@ -153,6 +196,19 @@ def _budget(share: int, summary: str, tenants: str, account: str) -> Alert:
     )
 
 
+_TENANT_USED_UP: Final = f"({_used('', 'tenant')} >= 1 or {_refused('tenant_month', 'tenant')})"
+_ACCOUNT_USED_UP: Final = f"({_used('account_', '')} >= 1 or {_refused('account_day', '')})"
+
+#: Micro-USD of a tenant: settled in the last hour, and held for what has not ended. And settled in a usual hour.
+_COST: Final = "gateway_cost_micro_usd_total"
+_HELD: Final = state("gateway_held_micro_usd", by="tenant")
+_SETTLED: Final = f"sum by (tenant) (increase({_COST}[{{1h}}]))"
+_SPENT_IN_HOUR: Final = f"({_HELD} + on (tenant) ({_SETTLED} or on (tenant) 0 * {_HELD}))"
+_USUAL_HOUR: Final = f"(sum by (tenant) (increase({_COST}[{{7d}}] offset {{1h}})) / 168 or on (tenant) 0 * {_HELD})"
+#: In USD. Less than this an hour does not alert, however little is usual.
+_MUCH: Final = 50
+
+
 def _at_estimate(operator: str) -> str:
     return f"""sum by (reason) (increase(gateway_settled_at_estimate_total{{reason{operator}"missing"}}[{{1h}}]))"""
 
@@ -167,14 +223,24 @@ _MONEY: Final = (
     _budget(
         80,
         "{{ $labels.name }} has used {{ $value | humanizePercentage }} of its budget",
-        f"{_used('', 'tenant')} >= 0.8",
-        f"({_used('account_', '')} >= 0.8)",
+        f"{_used('', 'tenant')} >= 0.8 unless on (tenant) {_TENANT_USED_UP}",
+        f"({_used('account_', '')} >= 0.8 unless on () {_ACCOUNT_USED_UP})",
     ),
     _budget(
         100,
         "{{ $labels.name }} has used up its budget",
-        f"({_used('', 'tenant')} >= 1 or {_refused('tenant_month', 'tenant')})",
-        f"({_used('account_', '')} >= 1 or {_refused('account_day', '')})",
+        _TENANT_USED_UP,
+        _ACCOUNT_USED_UP,
+    ),
+    Alert(
+        "TenantSpendingUnusual",
+        "ticket",
+        "{{ $labels.name }}, which has no budget, has spent {{ $value | humanize }} USD in an hour, 10 times the usual",
+        "Settled in the last hour and held for unfinished generations. Nothing limits the spending of this tenant.",
+        named(
+            f"({_SPENT_IN_HOUR} / 1e6 > {_MUCH} and on (tenant) {_SPENT_IN_HOUR} > on (tenant) 10 * {_USUAL_HOUR} "
+            f"unless on (tenant) {state('gateway_budget_micro_usd', by='tenant')})"
+        ),
     ),
     Alert(
         "SettledAtEstimate",

@@ -1,108 +1,87 @@
-"""Boards as data, and their JSON for Grafana."""
+"""The JSON of a board for Grafana."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from typing import Final
 
-from grafana_foundation_sdk.builders import common, dashboard, prometheus, stat, timeseries
+from grafana_foundation_sdk.builders import dashboard
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
-from grafana_foundation_sdk.models.common import (
-    BigValueColorMode,
-    GraphDrawStyle,
-    GraphThresholdsStyleMode,
-    LegendDisplayMode,
-    LegendPlacement,
-    TooltipDisplayMode,
-)
 from grafana_foundation_sdk.models.dashboard import (
     DashboardCursorSync,
     DashboardLinkType,
-    DataSourceRef,
-    Threshold,
-    ThresholdsMode,
     VariableOption,
     VariableRefresh,
     VariableSort,
 )
 
-_SOURCE: Final = DataSourceRef(type_val="prometheus", uid="${datasource}")
+from monitoring.panels import Board, Panel
+from monitoring.visuals import SOURCE, draw
+
 _HEIGHT: Final = 8
-_STAT_HEIGHT: Final = 4
+_NUMBER_HEIGHT: Final = 4
 _COLUMNS: Final = 24
+_TAG: Final = "seedance-gateway"
 
 
-@dataclass(frozen=True)
-class Query:
-    expression: str
-    legend: str = "__auto"
-
-
-@dataclass(frozen=True)
-class Limits:
-    """Where a value is shown in orange and in red. ``lowest``: values below the limits are the bad ones."""
-
-    warning: float
-    critical: float
-    lowest: bool = False
-
-
-@dataclass(frozen=True)
-class Panel:
-    """``unit`` is a unit of Grafana. ``single``: show a number instead of a graph."""
-
-    title: str
-    description: str
-    unit: str
-    queries: Sequence[Query]
-    single: bool = False
-    width: int = 12
-    limits: Limits | None = None
-
-
-@dataclass(frozen=True)
-class Row:
-    title: str
-    panels: Sequence[Panel]
-
-
-@dataclass(frozen=True)
-class Board:
-    """``name`` is the file name and part of the uid. ``tenants``: add a variable that selects tenants."""
-
-    name: str
-    title: str
-    description: str
-    rows: Sequence[Row]
-    tenants: bool = False
-
-
-def document(board: Board) -> str:
+def document(board: Board, *, runbook: str) -> str:
     built = (
         dashboard.Dashboard(f"Seedance Gateway: {board.title}")
         .uid(f"seedance-gateway-{board.name}")
         .description(board.description)
-        .tags(["seedance-gateway"])
+        .tags([_TAG])
         .time("now-3h", "now")
         .refresh("30s")
         .timezone("browser")
         .tooltip(DashboardCursorSync.CROSSHAIR)
         .link(_other_boards())
+        .link(dashboard.DashboardLink("Runbook").type(DashboardLinkType.LINK).url("${runbook}").target_blank(True))
         .with_variable(dashboard.DatasourceVariable("datasource").label("Prometheus").type("prometheus"))
     )
     if board.tenants:
         built = built.with_variable(_tenants())
+    built = built.with_variable(dashboard.TextBoxVariable("runbook").label("Runbook").default_value(runbook))
+    for name, expression, color in _ANNOTATIONS:
+        built = built.annotation(_annotation(name, expression, color))
     for row in board.rows:
         built = built.with_row(dashboard.Row(row.title))
-        for panel in row.panels:
-            built = built.with_panel(_single(panel) if panel.single else _graph(panel))
+        for panel, width, height in _laid_out(row.panels):
+            built = built.with_panel(draw(panel, width=width, height=height))
     return JSONEncoder(sort_keys=True, indent=2).encode(built.build()) + "\n"
+
+
+_RELEASES: Final = "count by (version, commit) (gateway_build_info)"
+_ANNOTATIONS: Final = (
+    ("Alerts", 'ALERTS{alertstate="firing"}', "red"),
+    (
+        "New release",
+        f"{_RELEASES} unless {_RELEASES[:-1]} offset 2m)",
+        "blue",
+    ),
+    ("Dispatch paused", "max by (cause) (gateway_dispatch_paused) == 1", "orange"),
+)
+
+
+def _annotation(name: str, expression: str, color: str) -> dashboard.AnnotationQuery:
+    return dashboard.AnnotationQuery().name(name).datasource(SOURCE).expr(expression).enable(True).icon_color(color)
+
+
+def _laid_out(panels: Sequence[Panel]) -> Iterator[tuple[Panel, int, int]]:
+    """Yield each panel with its width and height. Each line is full: numbers share one, others are two or three."""
+    numbers = [panel for panel in panels if panel.kind == "number"]
+    others = [panel for panel in panels if panel.kind != "number"]
+    for panel in numbers:
+        yield panel, _COLUMNS // len(numbers), _NUMBER_HEIGHT
+    pairs = len(others) - (0 if len(others) % 2 == 0 else 3)
+    lines = [others[n : n + 2] for n in range(0, pairs, 2)]
+    for line in [*lines, others[max(pairs, 0) :]]:
+        for panel in line:
+            yield panel, _COLUMNS // len(line), _HEIGHT
 
 
 def _other_boards() -> dashboard.DashboardLink:
     return (
         dashboard.DashboardLink("Boards")
         .type(DashboardLinkType.DASHBOARDS)
-        .tags(["seedance-gateway"])
+        .tags([_TAG])
         .as_dropdown(True)
         .keep_time(True)
     )
@@ -113,7 +92,7 @@ def _tenants() -> dashboard.QueryVariable:
     return (
         dashboard.QueryVariable("tenant")
         .label("Tenant")
-        .datasource(_SOURCE)
+        .datasource(SOURCE)
         .query("query_result(topk by (tenant) (1, gateway_tenant_info))")
         .regex('/name="(?<text>[^"]+)|tenant="(?<value>[^"]+)/g')
         .refresh(VariableRefresh.ON_TIME_RANGE_CHANGED)
@@ -123,65 +102,3 @@ def _tenants() -> dashboard.QueryVariable:
         .all_value(".*")
         .current(VariableOption(text="All", value="$__all"))
     )
-
-
-def _targets(panel: Panel) -> list[prometheus.Dataquery]:
-    return [
-        prometheus.Dataquery().expr(query.expression).legend_format(query.legend).ref_id(chr(ord("A") + number))
-        for number, query in enumerate(panel.queries)
-    ]
-
-
-def _graph(panel: Panel) -> timeseries.Panel:
-    graph = (
-        timeseries.Panel()
-        .title(panel.title)
-        .description(panel.description)
-        .unit(panel.unit)
-        .datasource(_SOURCE)
-        .height(_HEIGHT)
-        .span(panel.width)
-        .draw_style(GraphDrawStyle.LINE)
-        .fill_opacity(8)
-        .min(0)
-        .legend(
-            common.VizLegendOptions()
-            .display_mode(LegendDisplayMode.LIST)
-            .placement(LegendPlacement.BOTTOM)
-            .show_legend(True)
-        )
-        .tooltip(common.VizTooltipOptions().mode(TooltipDisplayMode.MULTI))
-    )
-    if panel.limits is not None:
-        style = common.GraphThresholdsStyleConfig().mode(GraphThresholdsStyleMode.DASHED)
-        graph = graph.thresholds(_thresholds(panel.limits)).thresholds_style(style)
-    for target in _targets(panel):
-        graph = graph.with_target(target)
-    return graph
-
-
-def _single(panel: Panel) -> stat.Panel:
-    number = (
-        stat.Panel()
-        .title(panel.title)
-        .description(panel.description)
-        .unit(panel.unit)
-        .datasource(_SOURCE)
-        .height(_STAT_HEIGHT)
-        .span(panel.width)
-        .reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
-    )
-    if panel.limits is not None:
-        number = number.thresholds(_thresholds(panel.limits)).color_mode(BigValueColorMode.BACKGROUND)
-    for target in _targets(panel):
-        number = number.with_target(target)
-    return number
-
-
-def _thresholds(limits: Limits) -> dashboard.ThresholdsConfig:
-    """Grafana's steps: each colour holds from its value upwards."""
-    if limits.lowest:
-        steps = [Threshold(None, "red"), Threshold(limits.critical, "orange"), Threshold(limits.warning, "green")]
-    else:
-        steps = [Threshold(None, "green"), Threshold(limits.warning, "orange"), Threshold(limits.critical, "red")]
-    return dashboard.ThresholdsConfig().mode(ThresholdsMode.ABSOLUTE).steps(steps)

@@ -14,6 +14,22 @@ from service.build_info import commit, version
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for each counter, which no query reads
 
+#: Tenants with series of their own in one process: the first of them. Later ones are counted together.
+_MOST_TENANTS: Final = 5_000
+_OTHER_TENANTS: Final = "other"
+_tenants: Final[set[str]] = set()
+
+
+def tenant_label(tenant_id: str) -> str:
+    """Return the label of a tenant's counters. It bounds the series of a process, whatever the number of tenants."""
+    if tenant_id in _tenants:
+        return tenant_id
+    if len(_tenants) >= _MOST_TENANTS:
+        return _OTHER_TENANTS
+    _tenants.add(tenant_id)
+    return tenant_id
+
+
 Completion = Literal["good", "bad"]
 
 _FAST = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -22,6 +38,11 @@ _SLOW = (1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 180.0, 300.0, 600.0, 1800.0, 72
 
 HTTP_SECONDS = Histogram(
     "gateway_http_request_seconds", "Time from a request to its response.", ("method", "route", "status"), buckets=_FAST
+)
+TENANT_REQUESTS = Counter(
+    "gateway_tenant_requests",
+    "Requests with a valid API key: `read` (GET, HEAD) or `write`, answered `ok`, `refused` (4xx) or `failed` (5xx).",
+    ("tenant", "kind", "outcome"),
 )
 ACCEPT_SECONDS = Histogram(
     "gateway_accept_seconds", "Time from a valid create to its durable acceptance or refusal.", buckets=_FAST
@@ -224,6 +245,12 @@ TENANTS_PAUSED = StateGauge("gateway_tenants_paused", "Tenants whose dispatch an
 TENANTS_SUBMITS_FAILING = StateGauge(
     "gateway_tenants_submits_failing", "Tenants whose dispatch is stopped because their own submits fail."
 )
+TENANT_STOPPED = StateGauge(
+    "gateway_tenant_dispatch_stopped",
+    "1 for a tenant whose queued generations are not submitted: `paused` by an operator, or its own submits are "
+    "`failing`. Of 200 tenants for each cause.",
+    ("tenant", "cause"),
+)
 GENERATIONS_SUBMIT_FAILING = StateGauge(
     "gateway_generations_submit_failing", "Generations whose submit failed since the last accepted submit."
 )
@@ -272,6 +299,11 @@ WEBHOOKS_PENDING = StateGauge(
     "gateway_webhooks_pending", "Deliveries that are due or wait for their next attempt.", _TENANT
 )
 WEBHOOK_BACKLOG = StateGauge("gateway_webhook_backlog", "Deliveries that are due now and not in progress.", _TENANT)
+WEBHOOK_FAILING_SECONDS = StateGauge(
+    "gateway_webhook_failing_seconds",
+    "Time for which all attempts to one receiver of a tenant have failed, 0 without one. Of several, the longest.",
+    _TENANT,
+)
 DEAD_LETTERS = StateGauge(
     "gateway_webhook_dead_letters", "Deliveries in the dead letter that were not replayed.", _TENANT
 )

@@ -20,6 +20,12 @@ def panels() -> Iterator[tuple[str, Any]]:
                 yield f"{path.stem}: {panel['title']}", panel
 
 
+def targets() -> Iterator[tuple[str, Any]]:
+    for name, panel in panels():
+        for target in panel["targets"]:
+            yield f"{name} ({target['refId']})", target
+
+
 def queries() -> Iterator[tuple[str, str]]:
     for name, panel in panels():
         for target in panel["targets"]:

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from monitoring.grafana import Board, Limits, Panel, Query, Row
+from monitoring.panels import Board, Limits, Panel, Query, Row
 from monitoring.promql import increase, or_zero, per_minute, quantile, rate, state
 
 _BATCH: Final = "gateway_redis_batch_commands"
@@ -36,9 +36,9 @@ INTERNALS: Final = Board(
                 ),
                 Panel(
                     "Claimed",
-                    "Entries claimed per second.",
-                    "ops",
-                    [Query(rate("gateway_work_items_claimed_total", by="work_queue"), "{{work_queue}}")],
+                    "Entries claimed per minute.",
+                    "opm",
+                    [Query(per_minute("gateway_work_items_claimed_total", by="work_queue"), "{{work_queue}}")],
                 ),
                 Panel(
                     "Failures and conflicts",
@@ -60,10 +60,10 @@ INTERNALS: Final = Board(
             [
                 Panel(
                     "Hints",
-                    "Hints to consumers per second. `failed`: the broker is unavailable; workers claim once a second "
+                    "Hints to consumers per minute. `failed`: the broker is unavailable; workers claim once a second "
                     "without hints. `local`: the consumer runs in the same process.",
-                    "ops",
-                    [Query(rate("gateway_nudges_total", by="outcome"), "{{outcome}}")],
+                    "opm",
+                    [Query(per_minute("gateway_nudges_total", by="outcome"), "{{outcome}}")],
                 ),
                 Panel(
                     "Beat",
@@ -78,23 +78,21 @@ INTERNALS: Final = Board(
                     "claim no work.",
                     "s",
                     [Query("max by (job, instance) (gateway_clock_skew_seconds)", "{{job}} {{instance}}")],
+                    limits=Limits(1, 2),
                 ),
                 Panel(
                     "Workers",
                     "Workers with a heartbeat in the last 15 seconds, by the Celery queue they serve.",
                     "none",
                     [Query(state("gateway_workers", by="queue"), "{{queue}}")],
+                    limits=Limits(1, 1, lowest=True),
                 ),
                 Panel(
                     "Releases",
                     "Processes by release. Two releases during a rolling deployment.",
                     "none",
-                    [
-                        Query(
-                            "count by (version, commit, python) (gateway_build_info)",
-                            "{{version}} ({{commit}}) on Python {{python}}",
-                        )
-                    ],
+                    [Query("count by (version, commit, python) (gateway_build_info)", "processes")],
+                    kind="table",
                 ),
                 Panel(
                     "CPU by process",
@@ -196,11 +194,25 @@ INTERNALS: Final = Board(
                 ),
                 Panel(
                     "Durability",
-                    "2: Redis writes to disk before it answers. 1: within a second. 0: writes can be lost, or replicas "
-                    "are missing.",
+                    "Whether Redis writes to disk before it answers, within a second, or may lose writes (also when "
+                    "replicas are missing).",
                     "none",
-                    [Query(state("gateway_redis_durable"), "durable"), Query(state("gateway_redis_up"), "up")],
-                    limits=Limits(2, 1, lowest=True),
+                    [Query(state("gateway_redis_durable"), "Redis")],
+                    kind="states",
+                    states={2: ("before the answer", "green"), 1: ("a second", "orange"), 0: ("may be lost", "red")},
+                ),
+                Panel(
+                    "Memory until creates are refused",
+                    "Memory in use as a share of the amount at which creates are refused.",
+                    "percentunit",
+                    [
+                        Query(
+                            f"{state('gateway_redis_memory_bytes')} / {state('gateway_redis_create_limit_bytes')}",
+                            "used",
+                        )
+                    ],
+                    kind="number",
+                    limits=Limits(0.8, 0.9),
                 ),
                 Panel(
                     "Batch size",

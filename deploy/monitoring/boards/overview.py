@@ -2,9 +2,9 @@
 
 from typing import Final
 
-from monitoring.grafana import Board, Limits, Panel, Query, Row
 from monitoring.objectives import ACCEPT, ACCEPTED_WITHIN, COMPLETION, CREATES, WINDOWS, Objective, burn
-from monitoring.promql import or_zero, per_minute, quantile, rate, state, total
+from monitoring.panels import Board, Limits, Panel, Query, Row
+from monitoring.promql import increase, or_zero, per_minute, quantile, state, total
 
 _CALLS: Final = "gateway_http_request_seconds"
 
@@ -14,9 +14,8 @@ def _budget(objective: Objective, what: str) -> Panel:
         f"Error budget left: {objective.name}",
         f"Objective: {objective.share:.1%} {what}, over three days. Below 0 the objective is missed.",
         "percentunit",
-        [Query(f"1 - {burn(objective, '3d')}")],
-        single=True,
-        width=4,
+        [Query(f"1 - {burn(objective, '3d')}", "left")],
+        kind="number",
         limits=Limits(0.5, 0, lowest=True),
     )
 
@@ -46,35 +45,51 @@ OVERVIEW: Final = Board(
                     "Alerts firing",
                     "docs/runbook.md has a section for each alert.",
                     "none",
-                    [Query(or_zero('count(ALERTS{alertstate="firing"})'))],
-                    single=True,
-                    width=4,
+                    [Query(or_zero('count(ALERTS{alertstate="firing"})'), "firing")],
+                    kind="number",
                     limits=Limits(1, 1),
                 ),
                 Panel(
                     "Queued",
                     "Generations of all tenants that wait for a slot.",
                     "none",
-                    [Query(total("gateway_queued"))],
-                    single=True,
-                    width=4,
+                    [Query(total("gateway_queued"), "queued")],
+                    kind="number",
                 ),
                 Panel(
                     "Slots used",
                     "Generations that fal may be working on, as a share of all slots.",
                     "percentunit",
-                    [Query(f"{state('gateway_slots_used')} / {state('gateway_slots_allowed')}")],
-                    single=True,
-                    width=4,
+                    [Query(f"{state('gateway_slots_used')} / {state('gateway_slots_allowed')}", "used")],
+                    kind="number",
                 ),
                 Panel(
                     "Unconfirmed",
                     "Submits with an unknown outcome. A few that are resolved within minutes are normal.",
                     "none",
-                    [Query(state("gateway_unconfirmed"))],
-                    single=True,
-                    width=4,
+                    [Query(state("gateway_unconfirmed"), "unconfirmed")],
+                    kind="number",
                     limits=Limits(5, 20),
+                ),
+                Panel(
+                    "Alerts",
+                    "Alerts that fire or will soon, of all sources of this Grafana. Each has a section in the runbook.",
+                    "none",
+                    [Query(or_zero('count(ALERTS{alertstate="firing"})'), "firing")],
+                    kind="alerts",
+                ),
+                Panel(
+                    "Dispatch and Redis",
+                    "When nothing was sent to fal (paused by an operator, locked by fal, failing submits, draining), "
+                    "and when Redis did not answer.",
+                    "none",
+                    [
+                        Query(state("gateway_dispatch_paused", by="cause"), "{{cause}}"),
+                        Query(state("gateway_draining"), "draining"),
+                        Query(f"1 - {state('gateway_redis_up')}", "Redis unavailable"),
+                    ],
+                    kind="states",
+                    states={0: ("no", "green"), 1: ("yes", "red")},
                 ),
             ],
         ),
@@ -84,9 +99,9 @@ OVERVIEW: Final = Board(
             [
                 Panel(
                     "Creates by status",
-                    "Creates per second, including fal clients. 5xx spend the error budget, 4xx are errors of callers.",
-                    "reqps",
-                    [Query(rate(f"{_CALLS}_count", by="status", where=CREATES), "{{status}}")],
+                    "Creates per minute, including fal clients. 5xx spend the error budget, 4xx are errors of callers.",
+                    "reqpm",
+                    [Query(per_minute(f"{_CALLS}_count", by="status", where=CREATES), "{{status}}")],
                 ),
                 Panel(
                     "Time to accept",
@@ -97,15 +112,51 @@ OVERVIEW: Final = Board(
                 ),
                 Panel(
                     "Requests by route",
-                    "Requests per second.",
-                    "reqps",
-                    [Query(rate(f"{_CALLS}_count", by="method, route"), "{{method}} {{route}}")],
+                    "Requests per minute.",
+                    "reqpm",
+                    [Query(per_minute(f"{_CALLS}_count", by="method, route"), "{{method}} {{route}}")],
                 ),
                 Panel(
                     "Request time by route (p95)",
                     "95 % of the requests take no longer. Long polls and event streams are slow by design.",
                     "s",
                     [Query(quantile(0.95, _CALLS, by="route"), "{{route}}")],
+                ),
+            ],
+        ),
+        Row(
+            "Failures of the last day",
+            [
+                Panel(
+                    "Failed generations",
+                    "Generations of the last day that failed, by error code.",
+                    "none",
+                    [
+                        Query(
+                            increase(
+                                "gateway_generations_finished_total", by="code", where='status="failed"', over="1d"
+                            ),
+                            "generations",
+                        )
+                    ],
+                    kind="table",
+                ),
+                Panel(
+                    "Refused and failed requests",
+                    "Requests of the last day that were answered with 4xx or 5xx: the 30 most frequent of route and "
+                    "status.",
+                    "none",
+                    [
+                        Query(
+                            "topk(30, "
+                            + increase(
+                                f"{_CALLS}_count", by="method, route, status", where='status=~"[45].."', over="1d"
+                            )
+                            + ")",
+                            "requests",
+                        )
+                    ],
+                    kind="table",
                 ),
             ],
         ),

@@ -2,8 +2,8 @@
 
 from typing import Final
 
-from monitoring.grafana import Board, Limits, Panel, Query, Row
-from monitoring.promql import OF_TENANT, named, per_minute, rate, state
+from monitoring.panels import Board, Limits, Panel, Query, Row
+from monitoring.promql import OF_TENANT, increase, named, per_minute, rate, state
 
 _BY: Final = "tenant"
 _LEGEND: Final = "{{name}}"
@@ -98,6 +98,78 @@ TENANTS: Final = Board(
             ],
         ),
         Row(
+            "Requests",
+            [
+                Panel(
+                    "Requests",
+                    "Requests with an API key per minute: reads and writes, answered, refused (4xx) or failed (5xx).",
+                    "reqpm",
+                    [
+                        Query(
+                            named(
+                                per_minute("gateway_tenant_requests_total", by="tenant, kind, outcome", where=OF_TENANT)
+                            ),
+                            "{{name}}: {{kind}} {{outcome}}",
+                        )
+                    ],
+                    limits=Limits(3000, 6000),
+                ),
+                Panel(
+                    "Refused creates of the last day",
+                    "Creates refused by a budget or a limit: the 30 most frequent of tenant and reason.",
+                    "none",
+                    [
+                        Query(
+                            "topk(30, "
+                            + named(
+                                increase(
+                                    "gateway_generations_refused_total", by="tenant, reason", where=OF_TENANT, over="1d"
+                                )
+                            )
+                            + ")",
+                            "creates",
+                        )
+                    ],
+                    kind="table",
+                ),
+                Panel(
+                    "Stopped tenants",
+                    "When generations were not sent to fal: the tenant is paused, or its own submits fail.",
+                    "none",
+                    [
+                        Query(
+                            f"{named(state('gateway_tenant_dispatch_stopped', by='tenant, cause', where=OF_TENANT))}"
+                            ' or on () label_replace(vector(0), "name", "all others", "", "")',
+                            "{{name}} {{cause}}",
+                        )
+                    ],
+                    kind="states",
+                    states={0: ("sent", "green"), 1: ("stopped", "red")},
+                ),
+                Panel(
+                    "Failed generations of the last day",
+                    "Generations that failed: the 30 most frequent of tenant and error code.",
+                    "none",
+                    [
+                        Query(
+                            "topk(30, "
+                            + named(
+                                increase(
+                                    "gateway_generations_finished_total",
+                                    by="tenant, code",
+                                    where=f'status="failed", {OF_TENANT}',
+                                    over="1d",
+                                )
+                            )
+                            + ")",
+                            "generations",
+                        )
+                    ],
+                    kind="table",
+                ),
+            ],
+        ),
+        Row(
             "Storage",
             [
                 Panel(
@@ -112,6 +184,36 @@ TENANTS: Final = Board(
         Row(
             "Money",
             [
+                Panel(
+                    "Daily budget of the account used",
+                    "Held and settled today (UTC), as a share of the daily budget. Empty without a budget.",
+                    "percentunit",
+                    [
+                        Query(
+                            f"({state('gateway_account_held_micro_usd')} + {state('gateway_account_spent_micro_usd')})"
+                            f" / {state('gateway_account_budget_micro_usd')}",
+                            "used",
+                        )
+                    ],
+                    kind="number",
+                    limits=Limits(0.8, 1),
+                ),
+                Panel(
+                    "Who spends most",
+                    "The 20 tenants with the highest settled costs of this month (UTC), what is held, and the share of "
+                    "the monthly budget that is used.",
+                    "currencyUSD",
+                    [
+                        Query(f"topk(20, {named(_of('gateway_spent_micro_usd') + ' / 1e6')})", "settled"),
+                        Query(f"topk(20, {named(_of('gateway_held_micro_usd') + ' / 1e6')})", "held"),
+                        Query(
+                            f"topk(20, {named(f'{_USED} / ' + _of('gateway_budget_micro_usd'))})",
+                            "budget used",
+                            "percentunit",
+                        ),
+                    ],
+                    kind="table",
+                ),
                 Panel(
                     "Monthly budget used",
                     "Held and settled in this month (UTC), as a share of the budget. Tenants without a budget are not "

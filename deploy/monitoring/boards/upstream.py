@@ -2,8 +2,8 @@
 
 from typing import Final
 
-from monitoring.grafana import Board, Limits, Panel, Query, Row
-from monitoring.promql import increase, per_minute, quantile, rate, state
+from monitoring.panels import Board, Limits, Panel, Query, Row
+from monitoring.promql import increase, per_minute, quantile, state
 
 _CALLS: Final = "gateway_upstream_calls_total"
 
@@ -17,14 +17,15 @@ UPSTREAM: Final = Board(
             [
                 Panel(
                     "Dispatch pauses",
-                    "1 while nothing is dispatched: paused by an operator, locked by fal (key, balance), failing "
+                    "When nothing was dispatched: paused by an operator, locked by fal (key, balance), failing "
                     "submits, or draining.",
                     "none",
                     [
                         Query(state("gateway_dispatch_paused", by="cause"), "{{cause}}"),
                         Query(state("gateway_draining"), "draining"),
                     ],
-                    limits=Limits(1, 1),
+                    kind="states",
+                    states={0: ("no", "green"), 1: ("yes", "red")},
                 ),
                 Panel(
                     "Tenants without dispatch",
@@ -34,6 +35,7 @@ UPSTREAM: Final = Board(
                         Query(state("gateway_tenants_paused"), "paused"),
                         Query(state("gateway_tenants_submits_failing"), "submits failing"),
                     ],
+                    limits=Limits(1, 1),
                 ),
                 Panel(
                     "Failing submits",
@@ -60,6 +62,7 @@ UPSTREAM: Final = Board(
                     "minutes.",
                     "none",
                     [Query(state("gateway_unconfirmed"), "unconfirmed")],
+                    limits=Limits(5, 20),
                 ),
                 Panel(
                     "Age of the oldest unconfirmed",
@@ -67,6 +70,14 @@ UPSTREAM: Final = Board(
                     "s",
                     [Query(state("gateway_unconfirmed_seconds"), "oldest")],
                     limits=Limits(300, 600),
+                ),
+                Panel(
+                    "Price changed",
+                    "When fal had billed other units than expected for the last 5 successes of a resolution.",
+                    "none",
+                    [Query(state("gateway_price_changed", by="resolution"), "{{resolution}}")],
+                    kind="states",
+                    states={0: ("as expected", "green"), 1: ("other units", "red")},
                 ),
                 Panel(
                     "Paid and lost",
@@ -83,18 +94,18 @@ UPSTREAM: Final = Board(
             [
                 Panel(
                     "Submits by outcome",
-                    "The paid request. 200: accepted. 429 and 503: certainly not accepted. Other responses, and "
-                    "none: unknown.",
-                    "reqps",
-                    [Query(rate(_CALLS, by="outcome", where='operation="submit"'), "{{outcome}}")],
+                    "The paid request, per minute. 200: accepted. 429 and 503: certainly not accepted. Other "
+                    "responses, and none: unknown.",
+                    "reqpm",
+                    [Query(per_minute(_CALLS, by="outcome", where='operation="submit"'), "{{outcome}}")],
                 ),
                 Panel(
                     "Other requests by outcome",
-                    "Status, result, cancel, billing. Errors here fail no generation.",
-                    "reqps",
+                    "Status, result, cancel and billing per minute. Errors here fail no generation.",
+                    "reqpm",
                     [
                         Query(
-                            rate(_CALLS, by="operation, outcome", where='operation!="submit"'),
+                            per_minute(_CALLS, by="operation, outcome", where='operation!="submit"'),
                             "{{operation}} {{outcome}}",
                         )
                     ],
@@ -107,10 +118,10 @@ UPSTREAM: Final = Board(
                 ),
                 Panel(
                     "Callbacks from fal",
-                    "Per second, by what the gateway did with them. `unknown` and `unreadable` belong to no "
+                    "Per minute, by what the gateway did with them. `unknown` and `unreadable` belong to no "
                     "generation.",
-                    "ops",
-                    [Query(rate("gateway_callbacks_total", by="outcome"), "{{outcome}}")],
+                    "opm",
+                    [Query(per_minute("gateway_callbacks_total", by="outcome"), "{{outcome}}")],
                 ),
                 Panel(
                     "Poll delay (p95)",
@@ -130,6 +141,14 @@ UPSTREAM: Final = Board(
                     "Generations ended per minute. `bad` spends the error budget of completion.",
                     "cpm",
                     [Query(per_minute("gateway_completions_total", by="outcome"), "{{outcome}}")],
+                ),
+                Panel(
+                    "Failed requests",
+                    "Requests to fal of the last day by operation and outcome, the most frequent first. Outcomes other "
+                    "than 200 and 202 are failures.",
+                    "none",
+                    [Query(f"topk(30, {increase(_CALLS, by='operation, outcome', over='1d')})", "requests")],
+                    kind="table",
                 ),
                 Panel(
                     "Pauses caused by fal",

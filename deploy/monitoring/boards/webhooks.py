@@ -2,8 +2,8 @@
 
 from typing import Final
 
-from monitoring.grafana import Board, Limits, Panel, Query, Row
-from monitoring.promql import OF_TENANT, increase, named, or_zero, quantile, rate, state
+from monitoring.panels import Board, Limits, Panel, Query, Row
+from monitoring.promql import OF_TENANT, increase, named, or_zero, per_minute, quantile, state
 
 _LEGEND: Final = "{{name}}"
 
@@ -16,6 +16,10 @@ def _by_tenant(metric: str) -> list[Query]:
     return [Query(named(state(metric, by="tenant", where=OF_TENANT)), _LEGEND)]
 
 
+def _column(metric: str, heading: str, unit: str = "") -> Query:
+    return Query(f"topk(20, {named(state(metric, by='tenant', where=OF_TENANT))})", heading, unit)
+
+
 WEBHOOKS: Final = Board(
     "webhooks",
     "webhooks",
@@ -26,9 +30,9 @@ WEBHOOKS: Final = Board(
             [
                 Panel(
                     "Attempts by outcome",
-                    "Attempts per second: delivered, failed and to be repeated, dead after the last attempt.",
-                    "ops",
-                    [Query(rate("gateway_webhook_attempts_total", by="outcome"), "{{outcome}}")],
+                    "Attempts per minute: delivered, failed and to be repeated, dead after the last attempt.",
+                    "opm",
+                    [Query(per_minute("gateway_webhook_attempts_total", by="outcome"), "{{outcome}}")],
                 ),
                 Panel(
                     "Attempts under way",
@@ -68,6 +72,7 @@ WEBHOOKS: Final = Board(
                     "Deliveries whose attempts are used up. The tenant can replay them.",
                     "none",
                     _by_tenant("gateway_webhook_dead_letters"),
+                    limits=Limits(1, 100),
                 ),
                 Panel(
                     "Lateness of deliveries",
@@ -81,6 +86,25 @@ WEBHOOKS: Final = Board(
         Row(
             "Endpoints",
             [
+                Panel(
+                    "Receivers that fail",
+                    "The 20 tenants with a receiver that fails for longest: time without a successful attempt, "
+                    "deliveries that are due, and dead letters.",
+                    "none",
+                    [
+                        _column("gateway_webhook_failing_seconds", "failing for", "s"),
+                        _column("gateway_webhook_backlog", "due"),
+                        _column("gateway_webhook_dead_letters", "dead letters"),
+                    ],
+                    kind="table",
+                ),
+                Panel(
+                    "Failing receivers",
+                    "Time for which all attempts to one receiver of the tenant have failed.",
+                    "s",
+                    _by_tenant("gateway_webhook_failing_seconds"),
+                    limits=Limits(600, 3600),
+                ),
                 Panel(
                     "Moved to the dead letter",
                     "Deliveries in the last hour whose attempts were used up or whose endpoint was disabled.",

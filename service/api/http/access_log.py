@@ -4,13 +4,16 @@ import asyncio
 from dataclasses import dataclass
 from typing import Any, Final
 
-from prometheus_client import Histogram
+from prometheus_client import Counter, Histogram
 from starlette.types import Scope
 
 from service.api.http.client_address import client_address
 from service.observability import log, metrics
 
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_READS: Final = frozenset({"GET", "HEAD"})
+_CLIENT_ERROR: Final = 400
+_SERVER_ERROR: Final = 500
 _QUIET: Final = frozenset({"/healthz", "/readyz", "/readyz/process"})
 
 
@@ -36,6 +39,7 @@ class AccessLog:
         self._pending: list[_Call] = []
         self._seconds: dict[tuple[str, str, int], Histogram] = {}
         """Resolved once: ``labels()`` of prometheus-client costs more than the observation."""
+        self._requests: dict[tuple[str, str, str], Counter] = {}
 
     def ended(self, scope: Scope, status: int, seconds: float) -> None:
         method = (
@@ -50,6 +54,8 @@ class AccessLog:
         calls, self._pending = self._pending, []
         for call in calls:
             self._took(call).observe(call.seconds)
+            if (tenant_id := call.about.get("tenant")) is not None:
+                self._of_tenant(tenant_id, call).inc()
         self._log.info_each("request", [_line(call) for call in calls if call.route not in _QUIET])
 
     def _took(self, call: _Call) -> Histogram:
@@ -57,6 +63,15 @@ class AccessLog:
         known = self._seconds.get(name)
         if known is None:
             known = self._seconds[name] = metrics.HTTP_SECONDS.labels(call.method, call.route, str(call.status))
+        return known
+
+    def _of_tenant(self, tenant_id: str, call: _Call) -> Counter:
+        kind = "read" if call.method in _READS else "write"
+        outcome = "ok" if call.status < _CLIENT_ERROR else "refused" if call.status < _SERVER_ERROR else "failed"
+        name = metrics.tenant_label(tenant_id), kind, outcome
+        known = self._requests.get(name)
+        if known is None:
+            known = self._requests[name] = metrics.TENANT_REQUESTS.labels(*name)
         return known
 
 

@@ -1,5 +1,6 @@
 """The dispatch gate in Redis: an operator's pause, a locked account, failing submits. The dispatch script reads it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Literal
@@ -34,6 +35,14 @@ class Noted:
     """Submits of this generation that fal refused while it accepted those of others."""
     wanted: bool = False
     """Dispatch may claim again, because the submit window has room."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoppedTenants:
+    """Ids of tenants whose queued generations are not submitted."""
+
+    paused: Sequence[str]
+    failing: Sequence[str]
 
 
 class GateStore:
@@ -124,6 +133,13 @@ class GateStore:
         """Record a poll that fal answered after it had refused others; True: this opened the account's gate."""
         change = await self._redis.run(_UNLOCK, {"gate": keys.GATE, "locked_polls": keys.LOCKED_POLLS})
         return bool(change == b"opened")
+
+    async def stopped_tenants(self, most: int) -> "StoppedTenants":
+        """Return some tenants that are paused, and some whose own submits fail."""
+        paused, failing = await self._redis.gather(
+            [("SRANDMEMBER", keys.PAUSED_TENANTS, most), ("ZRANGE", keys.CLOSED_GATES, 0, most - 1)]
+        )
+        return StoppedTenants([each.decode() for each in paused], [each.decode() for each in failing])
 
     async def leave(self, generation_id: str) -> bool:
         """Record that no submit of a claimed generation was sent.

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple, Self
 
 from service.domain import ids
 from service.domain.budgets import Standing, day, month
@@ -37,7 +37,10 @@ _COLUMNS: Final = 8
 
 @dataclass(frozen=True, slots=True)
 class TenantState:
-    """Figures of one tenant. Money is of this month; ``pending``, ``backlog`` (due) and ``dead`` are deliveries."""
+    """Figures of one tenant. Money is of this month; ``pending``, ``backlog`` (due) and ``dead`` are deliveries.
+
+    ``failing``: since when all attempts to one of its receivers have failed.
+    """
 
     tenant_id: str
     queued: int
@@ -48,7 +51,24 @@ class TenantState:
     budget: int | None
     pending: int
     backlog: int
+    failing: datetime | None
     dead: int
+
+
+class _Deliveries(NamedTuple):
+    """Deliveries of one tenant, as in ``TenantState``."""
+
+    pending: int
+    backlog: int
+    failing: datetime | None
+
+    def plus(self, pending: int, due: int, failing: datetime | None) -> Self:
+        """Add a further part of the tenant's endpoint queues."""
+        since = [each for each in (self.failing, failing) if each is not None]
+        return self._replace(pending=pending, backlog=self.backlog + due, failing=min(since, default=None))
+
+
+_NONE: Final = _Deliveries(0, 0, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +99,10 @@ class State:
     tenants: Sequence[TenantState]
     """Of each tenant with something queued, at fal, undelivered or dead, or with a generation of this month."""
     gate: Gate
+    paused: Sequence[str]
+    """Tenants that an operator has paused, some of them if they are many."""
+    failing: Sequence[str]
+    """Tenants whose dispatch is stopped because their own submits fail."""
     heard: Heartbeats
     server: Server
     stored_bytes: Sequence[tuple[str, int]]
@@ -99,18 +123,19 @@ class StateStore:
 
     async def read(self, now: datetime) -> State:
         """Return the state; nothing is written."""
-        reply, pending, (names, rows), gate, heartbeats, mismatches, info, fsync, stored = await asyncio.gather(
+        account, pending, (names, rows), gate, stopped, beats, mismatches, info, fsync, stored = await asyncio.gather(
             self._read_account(now),
             self._read_pending(now),
             self._read_tenants(now),
             self._gate.read(),
+            self._gate.stopped_tenants(_LARGEST),
             self._heartbeats.read(),
             self._prices.mismatches(),
             health.info(self._redis),
             health.setting(self._redis, "appendfsync"),
             self._stored_bytes.largest(_LARGEST),
         )
-        used, unconfirmed, oldest, held, spent, entries, oldest_entries, paid_and_lost = reply
+        used, unconfirmed, oldest, held, spent, entries, oldest_entries, paid_and_lost = account
         return State(
             slots_used=used,
             unconfirmed=unconfirmed,
@@ -125,7 +150,9 @@ class StateStore:
             names=names,
             tenants=_tenants(rows, pending),
             gate=gate,
-            heard=heartbeats,
+            paused=stopped.paused,
+            failing=stopped.failing,
+            heard=beats,
             server=Server(health.memory(self._redis, info), _durable(info, fsync, self._replicas)),
             stored_bytes=stored,
         )
@@ -142,12 +169,12 @@ class StateStore:
             },
         )
 
-    async def _read_pending(self, now: datetime) -> dict[str, tuple[int, int]]:
-        """Return pending deliveries of each tenant, and those due in its share of ``_MOST`` endpoint queues."""
+    async def _read_pending(self, now: datetime) -> dict[str, _Deliveries]:
+        """Return the deliveries of each tenant. What is due or fails is of its share of ``_MOST`` endpoint queues."""
         tenants = await self._with_deliveries()
         share = max(1, _MOST // max(1, len(tenants)))
         width = min(share, _PAGE)
-        found: dict[str, tuple[int, int]] = {}
+        found: dict[str, _Deliveries] = {}
         for first in range(0, share, width):
             unread: list[str] = []
             for start in range(0, len(tenants), _PAGE // width):
@@ -164,8 +191,8 @@ class StateStore:
                         "tenants": page,
                     },
                 )
-                for tenant_id, pending, due, more in zip(page, reply[::3], reply[1::3], reply[2::3], strict=True):
-                    found[tenant_id] = (pending, found.get(tenant_id, (0, 0))[1] + due)
+                for tenant_id, pending, due, more, failing in zip(page, *(reply[n::4] for n in range(4)), strict=True):
+                    found[tenant_id] = found.get(tenant_id, _NONE).plus(pending, due, moment(failing))
                     unread += [tenant_id] if more else []
             tenants = unread
         return found
@@ -206,7 +233,7 @@ class StateStore:
         return names, columns
 
 
-def _tenants(rows: Sequence[Any], pending: dict[str, tuple[int, int]]) -> list[TenantState]:
+def _tenants(rows: Sequence[Any], pending: dict[str, _Deliveries]) -> list[TenantState]:
     """Read the rows of tenant_states.lua. Tenants with pending deliveries only have no row."""
     found = []
     for start in range(0, len(rows), _COLUMNS):
@@ -221,7 +248,7 @@ def _tenants(rows: Sequence[Any], pending: dict[str, tuple[int, int]]) -> list[T
                 int(held),
                 int(spent),
                 int(budget) if budget else None,
-                *pending.pop(tenant_id, (0, 0)),
+                *pending.pop(tenant_id, _NONE),
                 dead,
             )
         )

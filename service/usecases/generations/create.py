@@ -213,14 +213,14 @@ class GenerationCreator:
         match reply:
             case creation.Created(nudges, position):
                 self._nudger.nudge_all(nudges)
-                metrics.CREATED.labels(tenant.id).inc()
+                metrics.CREATED.labels(metrics.tenant_label(tenant.id)).inc()
                 return CreateResult(generation, replayed=False, position=position)
             case creation.Bound(existing, same):
                 return await self._replay(tenant, existing, same_payload=same)
             case creation.Unanswered(until_ms):
                 raise ResponsesInFlight(until_ms)
             case refusal:
-                metrics.REFUSED.labels(tenant.id, refusal_reason(refusal)).inc()
+                metrics.REFUSED.labels(metrics.tenant_label(tenant.id), refusal_reason(refusal)).inc()
                 raise refusal_error(refusal, generation, budgets)
 
     async def _find_replay(self, tenant: Tenant, digest: str | None, fingerprint: str) -> CreateResult | None:
@@ -235,7 +235,7 @@ class GenerationCreator:
             raise IdempotencyMismatch(
                 "This Idempotency-Key was used with another payload; use a new key for a new request."
             )
-        metrics.REPLAYED.labels(tenant.id).inc()
+        metrics.REPLAYED.labels(metrics.tenant_label(tenant.id)).inc()
         return CreateResult(await self._reader.get(tenant, existing), replayed=True)
 
 

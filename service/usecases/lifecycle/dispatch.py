@@ -37,6 +37,7 @@ from service.usecases.lifecycle.leases import LEASE
 from service.usecases.lifecycle.preflight import Preflight
 from service.usecases.lifecycle.transition_service import Transition, TransitionService
 from service.usecases.log_context import bind_generation
+from service.usecases.operations.metric_series import begin_work_of
 
 #: A process that was stopped for longer between intent and request sends nothing: see the submit fence, 3.
 MAX_INTENT_AGE: Final = timedelta(seconds=10)
@@ -94,6 +95,7 @@ class Dispatch:
         if g is None:
             return None  # it ended, or another worker has it: the process that moved it has set its next due time
         bind_generation(g)
+        begin_work_of(g.tenant_id)
         if self._clock() - intent_at > self.max_intent_age:
             await self._conclude(
                 g.id, intent_at, lambda current: transitions.after_not_sent(current, self._clock()), read=g

@@ -42,6 +42,7 @@ from service.usecases.lifecycle.schedule import LONGEST_POLL_OUTAGE, Schedule
 from service.usecases.lifecycle.transition_service import TransitionService
 from service.usecases.lifecycle.video_copier import VideoCopier
 from service.usecases.log_context import bind_generation
+from service.usecases.operations.metric_series import begin_work_of
 
 #: Attempts to read the result, with the billed units, of a job that a callback has reported. They last about a minute.
 _RESULT_ATTEMPTS: Final = 6
@@ -96,6 +97,7 @@ class Poller:
             await self._due.remove(WorkQueue.POLL, item.id)
             return
         bind_generation(g)
+        begin_work_of(g.tenant_id)
         with tracing.span("generation.poll", parent=g.traceparent, generation=g.id, tenant=g.tenant_id) as span:
             await self._follow(g, callback, self._schedule.missed(late), span)
 

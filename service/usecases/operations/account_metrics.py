@@ -76,7 +76,7 @@ class AccountMetrics:
             return [(metrics.REDIS_UP, _one(0))]
         seconds = time.perf_counter() - begun
         now = self._clock()
-        metric_series.begin_tenants(state.names)
+        metric_series.begin_tenants(state.names, active=(tenant.tenant_id for tenant in state.tenants))
         return [
             (metrics.REDIS_UP, _one(1)),
             (metrics.STATE_READ_SECONDS, _one(seconds)),
@@ -123,6 +123,8 @@ def _of_dispatch(state: State, now: datetime) -> Iterator[Family]:
     yield metrics.DRAINING, _one(state.gate.draining)
     yield metrics.TENANTS_PAUSED, _one(state.gate.paused_tenants)
     yield metrics.TENANTS_SUBMITS_FAILING, _one(state.gate.held_tenants)
+    stopped = ((PauseCause.PAUSED, state.paused), (PauseCause.FAILING, state.failing))
+    yield metrics.TENANT_STOPPED, [((tenant_id, cause), 1) for cause, tenants in stopped for tenant_id in tenants]
     yield metrics.GENERATIONS_SUBMIT_FAILING, _one(state.gate.failed_generations)
     yield metrics.SUBMIT_WINDOW, _one(state.gate.submits_at_once)
     yield metrics.UNCONFIRMED, _one(state.unconfirmed)
@@ -147,6 +149,7 @@ def _of_tenants(tenants: Sequence[TenantState], now: datetime) -> Iterator[Famil
     yield metrics.TENANT_BUDGET, [((t.tenant_id,), t.budget) for t in tenants if t.budget is not None]
     yield metrics.WEBHOOKS_PENDING, [((t.tenant_id,), t.pending) for t in tenants]
     yield metrics.WEBHOOK_BACKLOG, [((t.tenant_id,), t.backlog) for t in tenants]
+    yield metrics.WEBHOOK_FAILING_SECONDS, [((t.tenant_id,), _age(t.failing, now)) for t in tenants]
     yield metrics.DEAD_LETTERS, [((t.tenant_id,), t.dead) for t in tenants]
 
 

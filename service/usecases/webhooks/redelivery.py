@@ -139,7 +139,7 @@ class DeliveryService:
             raise Unauthenticated(UNKNOWN_KEY)
         self._nudger.nudge_all(reply.nudges)
         if reply.won:
-            metrics.WEBHOOKS_REPLAYED.labels(delivery.tenant_id).inc()
+            metrics.WEBHOOKS_REPLAYED.labels(metrics.tenant_label(delivery.tenant_id)).inc()
         return reply.won
 
 

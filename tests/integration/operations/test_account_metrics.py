@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 
+import httpx
 import pytest
 import redis as redis_py
 from prometheus_client.parser import text_string_to_metric_families
@@ -148,6 +149,32 @@ async def test_delivery_gauges_pending_backlog_dead(runtime: Runtime, redis: Red
     assert [found[name, "ten_b"] for name in ("gateway_webhooks_pending", "gateway_webhook_backlog")] == [1, 1]
     assert found["gateway_webhook_dead_letters", "ten_a"] == 2
     assert found["gateway_overdue_seconds", "deliver"] == pytest.approx(5, abs=0.01)
+
+
+async def test_failing_receiver_gauge_shows_the_longest(runtime: Runtime, redis: Redis, clock: Clock) -> None:
+    now = round(clock().timestamp() * 1000)
+    await redis.execute("ZADD", "{sg}:due:deliver:unproven", now, "ten_a", now, "ten_b")
+    for endpoint, failing in (("ten_a:one", 60), ("ten_a:two", 5400), ("ten_a:new", 0), ("ten_b:one", 0)):
+        name = f"{{sg}}:tenant:{endpoint[:5]}:endpoint_queues:unproven"
+        await redis.execute("ZADD", name, now, endpoint)
+        if failing:
+            await redis.execute("HSET", f"{{sg}}:endpoint:{endpoint}:health", "first", now - failing * 1000)
+
+    found = await read(runtime)
+
+    assert found["gateway_webhook_failing_seconds", "ten_a"] == pytest.approx(5400, abs=0.1)
+    assert found["gateway_webhook_failing_seconds", "ten_b"] == 0
+
+
+async def test_stopped_tenants_are_named_with_the_cause(runtime: Runtime, redis: Redis, scrape: Scrape) -> None:
+    paused = await runtime.tenants.service.create("paused")
+    await runtime.tenants.service.pause(paused.id, "loops")
+    await redis.execute("ZADD", "{sg}:closed_gates", 1, "ten_refused")
+
+    text = await scrape()
+
+    assert f'\ngateway_tenant_dispatch_stopped{{tenant="{paused.id}",cause="paused"}} 1.0\n' in text
+    assert '\ngateway_tenant_dispatch_stopped{tenant="ten_refused",cause="failing"} 1.0\n' in text
 
 
 async def test_heartbeat_gauges(runtime: Runtime, clock: Clock) -> None:
@@ -341,3 +368,45 @@ def test_tenant_series_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     metric_series.begin_tenants([f"ten_{number:05d}" for number in range(1_000)])
 
     assert begun == [f"ten_{number:05d}" for number in range(999, 799, -1)], "the newest"
+
+
+def test_active_tenants_have_series_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: list[str] = []
+    monkeypatch.setattr(metric_series, "_begin_tenant", begun.append)
+
+    metric_series.begin_tenants([f"ten_{number:05d}" for number in range(1_000)], active=["ten_00000", "ten_00999"])
+
+    assert (len(begun), begun[-1]) == (201, "ten_00000"), "each once"
+
+
+def test_tenant_labels_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(metrics, "_tenants", set())
+    monkeypatch.setattr(metrics, "_MOST_TENANTS", 2)
+
+    assert [metrics.tenant_label(each) for each in ("a", "b", "c", "a", "d")] == ["a", "b", "other", "a", "other"]
+
+
+async def test_ends_of_a_tenant_begin_at_zero_with_its_first_submit(scrape: Scrape) -> None:
+    metric_series.begin_work_of("ten_new")
+
+    text = await scrape()
+    for series in (
+        'gateway_generations_finished_total{code="",status="succeeded",tenant="ten_new"}',
+        'gateway_generations_finished_total{code="content_policy",status="failed",tenant="ten_new"}',
+        'gateway_cost_micro_usd_total{tenant="ten_new"}',
+        'gateway_webhooks_dead_lettered_total{tenant="ten_new"}',
+    ):
+        assert f"\n{series} 0.0\n" in text
+
+
+async def test_requests_are_counted_by_tenant_and_outcome(
+    api: httpx.AsyncClient, tenant: Tenant, scrape: Scrape
+) -> None:
+    for path in ("/v1/generations", "/v1/generations", "/v1/generations/gen_none"):
+        await api.get(path)
+    await api.post("/v1/generations", json={})
+
+    text = await scrape()
+    for kind, outcome, count in (("read", "ok", 2), ("read", "refused", 1), ("write", "refused", 1)):
+        series = f'gateway_tenant_requests_total{{kind="{kind}",outcome="{outcome}",tenant="{tenant.id}"}}'
+        assert f"\n{series} {count}.0\n" in text
