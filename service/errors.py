@@ -9,7 +9,6 @@ GatewayError
 │   └── EndUserBlocked           the tenant has blocked the end user
 ├── NotFound                404  unknown, or another tenant's: the two responses are equal on purpose
 ├── MethodNotAllowed        405  the route has no such method
-├── NotAcceptable           406  the route has none of the accepted media types
 ├── Timeout                 408  the body arrived too slowly
 ├── Conflict                409  the current state does not allow the operation
 │   ├── NotCancellable           the generation has ended
@@ -45,6 +44,7 @@ GatewayError
 │   ├── NewEndUsersLimited       end users that the tenant has named for the first time today
 │   ├── DeliveriesFull           stored webhook deliveries
 │   └── TooManyTests             undelivered test events
+├── MethodUnknown           501  the server does not know the method
 └── Unavailable             503  retry later; nothing was changed
     ├── StoreUnavailable         Redis is unavailable or refuses writes
     │   └── StoreFull                Redis has too little memory for new data
@@ -139,8 +139,8 @@ class MethodNotAllowed(GatewayError):
     code, status, title = "method_not_allowed", 405, "Method not allowed"
 
 
-class NotAcceptable(GatewayError):
-    code, status, title = "not_acceptable", 406, "Not acceptable"
+class MethodUnknown(GatewayError):
+    code, status, title = "method_unknown", 501, "Unknown method"
 
 
 class Timeout(GatewayError):

@@ -22,7 +22,7 @@ router = APIRouter(prefix=PATH, tags=["callbacks"])
     "/{generation_id}/{token}",
     summary="Report the end of a job (fal only)",
     description="Signed by fal with Ed25519. Every invalid callback gets the same 401.",
-    responses={200: {"model": CallbackView}, **problems(400, 401, 408, 413, 503)},
+    responses={200: {"model": CallbackView}, **problems(400, 401, 408, 413, 415, 503)},
     openapi_extra={
         "requestBody": {
             "required": True,

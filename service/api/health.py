@@ -6,6 +6,7 @@ from fastapi import APIRouter, Request, Response
 from starlette.responses import RedirectResponse
 from typing_extensions import TypedDict
 
+from service.api.http.accept import NEGOTIATED, preferred
 from service.api.http.dependencies import runtime
 from service.api.http.path_prefix import PREFIX
 from service.api.http.responses import json_response
@@ -43,7 +44,6 @@ class ReadinessView(TypedDict):
     """State of dispatch. A closed dispatch gate does not make the gateway unready."""
 
 
-@router.head("/healthz", include_in_schema=False)
 @router.get(
     "/healthz",
     summary="Check that the process answers",
@@ -54,7 +54,6 @@ async def check_health() -> Response:
     return json_response({"status": "ok"})
 
 
-@router.head("/readyz", include_in_schema=False)
 @router.get(
     "/readyz",
     summary="Check that the gateway can serve requests",
@@ -95,10 +94,10 @@ async def check_process(request: Request) -> Response:
 
 
 @router.get("/", include_in_schema=False)
-@router.head("/", include_in_schema=False)
 async def index(request: Request) -> Response:
     """Lead people to the page, and programs to the document."""
-    if "text/html" in request.headers.get("accept", ""):
-        return RedirectResponse("/docs")
     prefix = request.scope.get(PREFIX, "")
-    return json_response({"name": "seedance-gateway", "docs": f"{prefix}/docs", "openapi": f"{prefix}/openapi.json"})
+    if preferred(request, "application/json", "text/html") == "text/html":
+        return RedirectResponse("/docs", headers=NEGOTIATED)
+    document = {"name": "seedance-gateway", "docs": f"{prefix}/docs", "openapi": f"{prefix}/openapi.json"}
+    return json_response(document, headers=NEGOTIATED)

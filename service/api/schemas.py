@@ -335,15 +335,15 @@ TITLES: Final = {
     403: "The API key lacks the scope, the tenant is suspended, or the end user is blocked.",
     404: "It does not exist, or belongs to another tenant.",
     405: "The path does not have this method; `Allow` lists its methods.",
-    406: "`Accept` excludes the media type of this route.",
     408: "The body arrived too slowly.",
     409: "The state does not allow it. With `video_not_ready`, send the request again after `Retry-After`.",
     412: "The object has changed since it was read, or is being changed. Read it again.",
     413: "The body is too large.",
-    415: "The content type is not supported.",
+    415: "The content type is not supported, or the body has a `Content-Encoding`.",
     422: "A field, parameter or header is wrong; `errors` has one entry for each fault.",
     429: "A limit is reached; send the request again after `Retry-After`.",
     500: "An error of the gateway. Quote `request_id` to support.",
+    501: "The server does not know the method.",
     503: "Temporarily unavailable, nothing was changed; send the request again after `Retry-After`.",
 }
 

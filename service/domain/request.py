@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Mapping
+from codecs import BOM_UTF8
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Annotated, Any, Final, Literal, TypeVar
@@ -13,7 +13,8 @@ from pydantic_core import PydanticCustomError, PydanticKnownError
 
 from service.domain.data_uri import has_base64, is_data_uri
 from service.domain.described import describe
-from service.errors import FieldError, Invalid, Malformed
+from service.domain.faults import faults_of
+from service.errors import FieldError, Invalid
 
 HIGHEST_PRIORITY: Final = 9
 
@@ -319,7 +320,7 @@ def parse_fields(fields: dict[str, Any], limits: RequestLimits) -> CreateGenerat
     try:
         return _within(_CREATE.validate_python(fields), limits)
     except ValidationError as error:
-        raise _translated(error) from None
+        raise faults_of(error) from None
 
 
 def _within(request: CreateGeneration, limits: RequestLimits) -> CreateGeneration:
@@ -330,40 +331,16 @@ def _within(request: CreateGeneration, limits: RequestLimits) -> CreateGeneratio
 
 Model = TypeVar("Model")
 
-#: Each fault costs a kilobyte and some microseconds. A body of megabytes can have a fault in every nine bytes.
-_MOST_FAULTS: Final = 100
-
 
 def parse(adapter: TypeAdapter[Model], body: bytes) -> Model:
-    """Validate JSON bytes. Raises Malformed or Invalid, in the terms of this API instead of pydantic's."""
+    """Validate JSON bytes, with or without a byte order mark.
+
+    Raises Malformed or Invalid, in the terms of this API instead of pydantic's.
+    """
     try:
-        return adapter.validate_json(body)
+        return adapter.validate_json(body.removeprefix(BOM_UTF8))
     except ValidationError as error:
-        raise _translated(error) from None
+        raise faults_of(error) from None
 
-
-def _translated(error: ValidationError) -> Malformed | Invalid:
-    if (count := error.error_count()) > _MOST_FAULTS:
-        return Invalid(FieldError("", f"has {count} faults", "too_many_faults"))
-    # Without the input: a prompt must not appear in an error, which clients log.
-    found = error.errors(include_url=False, include_input=False, include_context=True)
-    if found[0]["type"] == "json_invalid":
-        return Malformed(f"The body is not valid JSON: {found[0]['ctx']['error']}.")
-    return Invalid(*(_field_error(fault) for fault in found))
-
-
-def _field_error(fault: Any) -> FieldError:
-    kind = fault["type"]
-    pointer = "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in fault["loc"])
-    return FieldError(pointer, _MESSAGES.get(kind, fault["msg"]), kind)
-
-
-#: Messages that replace pydantic's, which refer to the model class.
-_MESSAGES: Final[Mapping[str, str]] = {
-    "extra_forbidden": "unknown field",
-    "missing": "is required",
-    "model_type": "the body must be a JSON object",
-    "model_attributes_type": "the body must be a JSON object",
-}
 
 _CREATE: Final = TypeAdapter(CreateGeneration)

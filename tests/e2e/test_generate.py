@@ -238,7 +238,7 @@ def test_generate_refusal_is_one_line(run: Any, tenant: TenantClient) -> None:
     mistyped = tenant.stack.api_key[:-1] + "!"
     for words, key, message in (
         (("x", *SHORT), mistyped, "The API key is mistyped"),
-        (("x", "--duration", "77"), "", "/duration: Input should be"),
+        (("x", "--duration", "77"), "", "/duration: must be"),
         (("x", "--max-cost", "0.01"), "", "max_cost_usd"),
         (("x", "--max-cost", "a lot"), "", "/max_cost_usd"),
     ):

@@ -99,7 +99,7 @@ async def cancel_fal_request(request: Request) -> Response:
     description="The body is the input of the model; an invalid body is refused at once. As at fal, unknown fields are "
     'left out (`X-Fal-Ignored-Fields` names them) and scalars are converted: `"7"`, `"true"`, `"5s"`. '
     "`fal_webhook` receives the end in fal's form, signed with the key of `/fal/.well-known/{tenant_id}/jwks.json`.",
-    responses={**SUBMITTED, **answers(400, 401, 402, 403, 404, 408, 413, 422, 429, 503)},
+    responses={**SUBMITTED, **answers(400, 401, 402, 403, 404, 408, 413, 415, 422, 429, 503)},
     openapi_extra={**ORDER, "parameters": [ENDPOINT, *ORDER["parameters"]]},
 )
 async def submit_fal_request(request: Request) -> Response:

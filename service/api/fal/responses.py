@@ -1,6 +1,5 @@
 """Responses in fal's form: its headers, and errors as ``{"detail": ...}``. Never 409, which fal's clients retry."""
 
-import math
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -8,10 +7,12 @@ from fastapi import Request, Response
 from pydantic_core import to_json
 
 from service.api.fal.addresses import PREFIX
+from service.api.http.responses import error_headers
 from service.errors import FieldError, GatewayError, IdempotencyMismatch, Invalid, NotFound
 
 JSON: Final = "application/json"
 REQUEST_ID: Final = "x-fal-request-id"
+_CHALLENGE: Final = 'Key realm="seedance-gateway", Bearer realm="seedance-gateway"'
 NOT_FOUND: Final = b'{"status":"NOT_FOUND"}'
 
 
@@ -32,11 +33,7 @@ def speaks_fal(request: Request) -> bool:
 
 
 def refusal(error: GatewayError, request: Request) -> Response:
-    headers = {REQUEST_ID: request.scope.get("request_id", "")}
-    if error.retry_after is not None:
-        headers["retry-after"] = str(math.ceil(error.retry_after))
-    if error.status == 408:
-        headers["connection"] = "close"
+    headers = {REQUEST_ID: request.scope.get("request_id", ""), **error_headers(error, _CHALLENGE)}
     if isinstance(error, UnknownRequest):
         return Response(NOT_FOUND, 404, headers=headers, media_type=JSON)
     body: dict[str, Any] = {"detail": _detail(error)}

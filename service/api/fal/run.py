@@ -23,7 +23,7 @@ router = APIRouter(prefix=addresses.RUN, tags=["fal"], route_class=FalRoute)
 #: Interval of disconnect checks and lease renewals while a request waits; well within the lease of its response.
 _ROUND_SECONDS: Final = 0.5
 _LONGEST_RUN: Final = 3600.0
-_RUN: Final = {**RESULT, **answers(400, 401, 402, 403, 404, 408, 413, 422, 429, 499, 500, 503, 504)}
+_RUN: Final = {**RESULT, **answers(400, 401, 402, 403, 404, 408, 413, 415, 422, 429, 499, 500, 503, 504)}
 _EXAMPLE: Final = '{"video":{"url":"https://v3b.fal.media/files/b/0a9e/video.mp4"},"seed":7}'
 _BODY: Final = {**ORDER, "parameters": [ENDPOINT, *ORDER["parameters"]]}
 

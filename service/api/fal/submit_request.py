@@ -13,6 +13,7 @@ from service.api.fal import authentication
 from service.api.http.bodies import release_memory, whole_body
 from service.api.http.dependencies import runtime
 from service.api.v1.generations import check_fields, check_images, idempotency_key, traceparent
+from service.domain.faults import sentence
 from service.domain.lax_request import LaxCreate, parse_lax_create
 from service.domain.request import CreateGeneration, Url
 from service.domain.tenant import Tenant
@@ -118,7 +119,7 @@ def _webhook(request: Request, wanted: CreateGeneration) -> str | None:
         return _URL.validate_python(given)
     except ValidationError as error:
         fault = error.errors(include_url=False, include_input=False)[0]
-        raise Invalid(FieldError("/query/fal_webhook", fault["msg"], fault["type"])) from None
+        raise Invalid(FieldError("/query/fal_webhook", sentence(fault), fault["type"])) from None
 
 
 def _queue_limit(request: Request) -> int | None:

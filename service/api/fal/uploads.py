@@ -85,7 +85,7 @@ async def refuse_fal_multipart_upload(request: Request) -> Response:
     PATH,
     summary="Upload the bytes of an image",
     description="The URL with its ticket comes from `initiate`. The rules for images are those of `POST /v1/uploads`.",
-    responses={**UPLOADED, **answers(400, 401, 403, 408, 413, 422, 429, 503)},
+    responses={**UPLOADED, **answers(400, 401, 403, 408, 413, 415, 422, 429, 503)},
     openapi_extra=TICKET,
 )
 async def put_fal_upload(request: Request) -> Response:

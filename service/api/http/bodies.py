@@ -18,6 +18,8 @@ _LEASE: Final = "gateway.body_lease"
 _PERIOD: Final = 10.0
 #: Bytes of an upload that are in memory on their way to the disk: the buffers of server and spool.
 _UPLOAD_BUFFERS: Final = 512 * 1024
+#: Characters of an unknown encoding that an error repeats.
+_LONGEST_NAME: Final = 64
 #: Longest number in ``Content-Length`` that is read. Python reads no number of more than 4,300 digits.
 _MOST_DIGITS: Final = 15
 _JSON: Final = "application/json"
@@ -93,6 +95,16 @@ def declared_length(request: Request) -> int:
     return int(digits) if len(digits) <= _MOST_DIGITS else 10**_MOST_DIGITS
 
 
+def _check_encoding(request: Request) -> None:
+    """Raise UnsupportedMedia if the body is encoded: a decoded body could be a thousand times as large."""
+    names = ",".join(request.headers.getlist("content-encoding")).split(",")
+    unknown = [name for name in map(str.strip, names) if name.lower() not in ("", "identity")]
+    if unknown:
+        raise UnsupportedMedia(
+            f"Content-Encoding {', '.join(unknown)[:_LONGEST_NAME]} is not supported; send the body without it."
+        )
+
+
 def release_memory(scope: Scope) -> None:
     """Release the memory of the body: it has been processed."""
     lease: ByteLease | None = scope.pop(_LEASE, None)
@@ -120,6 +132,7 @@ class _Reader:
         self.declared = declared_length(request)
         if self.declared > self._limit:
             raise self._too_large()
+        _check_encoding(request)
 
     def has_ended(self) -> bool:
         return not self._more

@@ -8,7 +8,9 @@ from functools import partial
 from typing import Any, Final
 
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+from service.api.http.server_responses import refusal, without_chunks, without_upgrade
 
 #: Four times fal's limit. One read from the network may exceed it; the head is accepted if it ends in that read.
 LARGEST_HEAD: Final = 64 * 1024
@@ -25,6 +27,8 @@ _UNREAD_SECONDS: Final = 60.0
 _WITHOUT_BODY: Final = frozenset({"GET", "HEAD", "DELETE", "OPTIONS"})
 
 
+#: In a header that offers another protocol.
+_UPGRADE: Final = b"pgrade:"
 #: Requests of a connection that wait for the response to the one before. One read from the network can contain
 #: thousands, which take megabytes while the first request waits for a minute.
 _MOST_PIPELINED: Final = 16
@@ -79,6 +83,8 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         self._collected += len(data)
+        if self._body_ended and _UPGRADE in data:
+            data = without_upgrade(data)
         super().data_received(data)
         if self._collected > LARGEST_HEAD and not self.transport.is_closing():
             self._refuse()
@@ -106,6 +112,13 @@ class LimitedProtocol(HttpToolsProtocol):
         if len(self.pipeline) >= _MOST_PIPELINED:
             raise _TooManyPipelined
         super().on_headers_complete()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        super()._start_asgi_task(cycle, without_chunks(app, cycle) if cycle.scope["http_version"] == "1.0" else app)
+
+    def send_400_response(self, msg: str) -> None:
+        self.transport.write(refusal(msg))
+        self.transport.close()
 
     def on_body(self, body: bytes) -> None:
         self._collected = 0

@@ -26,11 +26,11 @@ def encode_cursor(name: str) -> str:
     return base64.urlsafe_b64encode(name.encode()).decode().rstrip("=")
 
 
-def decode_cursor(cursor: str, prefix: str) -> str:
+def decode_cursor(cursor: str, prefix: str, pointer: str = "/query/cursor") -> str:
     """Return the id in a cursor. Raises Invalid if it is not a cursor over ids of this prefix."""
     name = _text(cursor)
     if not ids.is_id(prefix, name):
-        raise _invalid()
+        raise _invalid(pointer)
     return name
 
 
@@ -42,7 +42,7 @@ def decode_offset(cursor: str | None) -> int:
     """Return the number of entries before a page; 0 without a cursor. Raises Invalid if it is not such a cursor."""
     text = "0" if cursor is None else _text(cursor)
     if not _OFFSET.fullmatch(text):
-        raise _invalid()
+        raise _invalid("/query/cursor")
     return int(text)
 
 
@@ -53,8 +53,8 @@ def _text(cursor: str) -> str:
         return ""
 
 
-def _invalid() -> Invalid:
-    return Invalid(FieldError("/query/cursor", "is not a cursor of this list", "cursor"))
+def _invalid(pointer: str) -> Invalid:
+    return Invalid(FieldError(pointer, "is not a cursor of this list", "cursor"))
 
 
 def page_of(data: list[Item], after: str | None) -> Page[Item]:

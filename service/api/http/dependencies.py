@@ -17,6 +17,8 @@ from pydantic import BaseModel, TypeAdapter
 
 from service.api.http.bodies import json_body, optional_json_body
 from service.api.http.middleware import RAW_PATH, header
+from service.api.http.queries import check_query
+from service.domain.credential_kinds import fault_of_admin_token
 from service.domain.request import parse
 from service.domain.tenant import Scope, Tenant
 from service.errors import Malformed, NotFound, RateLimited, Unauthenticated
@@ -43,8 +45,10 @@ def runtime(request: Request) -> Runtime:
 
 
 async def tenant(request: Request, scope: Scope) -> Tenant:
-    """Authenticate ``Authorization: Bearer <key>``, and count the request against the rate limit."""
-    return await authenticate_and_rate_limit(request, bearer(request), scope)
+    """Authenticate ``Authorization: Bearer <key>``, count the request against the rate limit, and check its query."""
+    caller = await authenticate_and_rate_limit(request, bearer(request), scope)
+    check_query(request)
+    return caller
 
 
 async def authenticate_and_rate_limit(request: Request, key: str, scope: Scope) -> Tenant:
@@ -137,6 +141,7 @@ class AnyKey(SecurityBase):
         caller = await runtime(request).tenants.authenticator.identify(bearer(request))
         note_caller(request, caller)
         await count_call(request, caller.tenant)
+        check_query(request)
         return caller
 
 
@@ -150,8 +155,10 @@ class AdminToken(SecurityBase):
         token = runtime(request).settings.admin_token
         if token is None:
             raise NotFound("There is no such route.")
-        if not hmac.compare_digest(bearer(request).encode(), token.get_secret_value().encode()):
-            raise Unauthenticated("The admin token is wrong.")
+        given = bearer(request)
+        if not hmac.compare_digest(given.encode(), token.get_secret_value().encode()):
+            raise Unauthenticated(fault_of_admin_token(given))
+        check_query(request)
 
 
 class JsonBody:

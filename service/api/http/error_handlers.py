@@ -6,12 +6,13 @@ from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
-from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.api.fal import responses as fal_answers
+from service.api.http.methods import allowed_methods, method_of
 from service.api.http.responses import problem
-from service.errors import FieldError, GatewayError, Invalid, Malformed, MethodNotAllowed, NotFound
+from service.domain.faults import field_errors
+from service.errors import GatewayError, Invalid, Malformed, MethodNotAllowed, NotFound
 from service.observability import log
 
 _log: Final = log.get(__name__)
@@ -37,28 +38,21 @@ def _expected(error: Exception, request: Request) -> Response | None:
 
 
 def _routing_error(error: HTTPException, request: Request) -> Response:
-    """Handle Starlette's 404 (no route) and 405 (other method)."""
+    """Handle Starlette's 404 (no route) and 405 (other method). ``OPTIONS`` of a path returns its methods."""
     if error.status_code != 405:
         return _error_response(NotFound("There is no such route."), request)
-    allowed = ", ".join(_allowed_methods(request))
-    answer = _error_response(MethodNotAllowed(f"{request.method} is not allowed here; allowed: {allowed}."), request)
+    allowed = ", ".join(allowed_methods(request.app.routes, request.scope))
+    method = method_of(request)
+    if method == "OPTIONS":
+        return Response(status_code=204, headers={"allow": allowed})
+    answer = _error_response(MethodNotAllowed(f"{method} is not allowed here; allowed: {allowed}."), request)
     answer.headers["allow"] = allowed
     return answer
 
 
-def _allowed_methods(request: Request) -> list[str]:
-    """Return the methods of all routes of the matched path. Starlette names those of the first route only."""
-    routes = [route for route in request.app.routes if isinstance(route, Route)]
-    matched = next((route.path for route in routes if route.matches(request.scope)[0] is not Match.NONE), None)
-    return sorted({method for route in routes if route.path == matched for method in route.methods or ()})
-
-
 def _validation_error(error: RequestValidationError, request: Request) -> Response:
     """Handle faults of query parameters and headers that FastAPI validated."""
-    faults = (
-        FieldError("/" + "/".join(map(str, fault["loc"])), fault["msg"], fault["type"]) for fault in error.errors()
-    )
-    return _error_response(Invalid(*faults), request)
+    return _error_response(Invalid(*field_errors(error.errors())), request)
 
 
 class ErrorMiddleware:

@@ -1,8 +1,11 @@
 """Conditional and range requests for immutable content (RFC 9110, sections 13 and 14): one range, strong ETags."""
 
 import re
-from collections.abc import Mapping
 from typing import Final, NamedTuple
+
+from starlette.datastructures import Headers
+
+from service.api.http import etags
 
 _RANGE: Final = re.compile(r"bytes=(?:([0-9]{1,18})-([0-9]{0,18})|-([0-9]{1,18}))")
 
@@ -18,14 +21,13 @@ class Unsatisfiable(Exception):
     """The range lies outside the content (416)."""
 
 
-def not_modified(headers: Mapping[str, str], etag: str) -> bool:
-    given = headers.get("if-none-match")
-    if given is None:
-        return False
-    return given.strip() == "*" or etag in {tag.strip().removeprefix("W/") for tag in given.split(",")}
+def is_refused(headers: Headers, etag: str) -> bool:
+    """Return whether ``If-Match`` does not have the tag (412)."""
+    tags = etags.tags_in(headers, "if-match")
+    return tags is not None and not etags.matches_strongly(tags, etag)
 
 
-def wanted(headers: Mapping[str, str], size: int, etag: str) -> Range | None:
+def wanted(headers: Headers, size: int, etag: str) -> Range | None:
     """Return the requested range; None means the whole content, also for several ranges and for an invalid header."""
     if headers.get("if-range", etag).strip() != etag:
         return None

@@ -9,8 +9,11 @@ from typing import Any
 
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
+
+from service.api.http.methods import is_head, is_stream
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -20,12 +23,18 @@ class RawRoute(APIRoute):
 
     def __init__(self, path: str, endpoint: Endpoint, **options: Any) -> None:
         super().__init__(path, endpoint, **options)
+        self.is_stream = is_stream(self)
 
         async def app(scope: Scope, receive: Receive, send: Send) -> None:
+            self.refuse_head_of_stream(scope)
             response = await endpoint(Request(scope, receive, send))
             await response(scope, receive, send)
 
         self.app = app
+
+    def refuse_head_of_stream(self, scope: Scope) -> None:
+        if self.is_stream and is_head(scope):
+            raise HTTPException(405)
 
 
 class QueryRoute(APIRoute):
@@ -55,6 +64,7 @@ class DirectRoutes:
         scope["route"], scope["path_params"] = route, parameters
         request = Request(scope, receive, send)
         if isinstance(route, RawRoute):
+            route.refuse_head_of_stream(scope)
             response = await route.endpoint(request)
         else:
             response = await route.endpoint(request, **parameters)

@@ -12,6 +12,7 @@ from service.domain.callback import without_secret
 from service.errors import GatewayError
 
 PROBLEM_JSON: Final = "application/problem+json"
+_BEARER: Final = 'Bearer realm="seedance-gateway"'
 
 
 def json_response(content: Any, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
@@ -19,27 +20,36 @@ def json_response(content: Any, *, status: int = 200, headers: Mapping[str, str]
 
 
 def problem(error: GatewayError, request: Request) -> Response:
+    path = request.scope.get(PREFIX, "") + without_secret(request.url.path)
+    document = problem_document(error, instance=path, request_id=request.scope.get("request_id", ""))
+    return Response(document, error.status, headers=error_headers(error, _BEARER), media_type=PROBLEM_JSON)
+
+
+def problem_document(error: GatewayError, *, instance: str, request_id: str) -> bytes:
     """Return the problem document: the members of RFC 9457, and ``code``, ``request_id``, ``retryable``, ``errors``."""
     document: dict[str, Any] = {
         "type": f"urn:seedance-gateway:error:{error.code}",
         "title": error.title,
         "status": error.status,
         "detail": error.detail,
-        "instance": request.scope.get(PREFIX, "") + without_secret(request.url.path),
+        "instance": instance,
         "code": error.code,
         "retryable": error.retryable,
-        "request_id": request.scope.get("request_id", ""),
+        "request_id": request_id,
         **error.extra,
     }
     if error.errors:
         document["errors"] = [{"pointer": e.pointer, "detail": e.detail, "type": e.type} for e in error.errors]
-    return Response(to_json(document), error.status, headers=_headers(error), media_type=PROBLEM_JSON)
+    return to_json(document)
 
 
-def _headers(error: GatewayError) -> dict[str, str]:
+def error_headers(error: GatewayError, challenge: str) -> dict[str, str]:
+    """Return the headers of an error. ``challenge``: the schemes of ``Authorization`` that the route accepts."""
     headers = {}
     if error.status == 401:
-        headers["www-authenticate"] = 'Bearer realm="seedance-gateway"'
+        headers["www-authenticate"] = challenge
+    if error.status == 415:
+        headers["accept-encoding"] = "identity"
     if error.retry_after is not None:
         headers["retry-after"] = str(math.ceil(error.retry_after))
     if error.status == 408:

@@ -31,8 +31,11 @@ Queue Seedance 2.0 image-to-video generations with your own key, budget and end 
 and 5 seconds cost up to 0.71 USD. `max_cost_usd` refuses what is dearer.
 
 **Errors** are RFC 9457 problem documents with a stable `code`; below `/fal` they have fal's form. `retryable` says \
-whether the same request may succeed later. A method that a path does not have is 405 with `Allow`, a path that does \
-not exist is 404, and a 500 is an error of the gateway.
+whether the same request may succeed later. A method that a path does not have is 405 with `Allow`, a method that does \
+not exist is 501, a path that does not exist is 404, and a 500 is an error of the gateway. Unknown and repeated query \
+parameters are 422, except below `/fal`.
+
+**HTTP**: every GET has a HEAD, except event streams. Bodies of requests have no `Content-Encoding`.
 
 **Headers**: every response has `X-Request-Id` and `Server-Timing`, and `RateLimit` if your tenant has a rate limit.
 

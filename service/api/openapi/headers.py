@@ -35,6 +35,7 @@ COMPONENTS: Final[dict[str, Any]] = {
     ),
     "Retry-After": _header("Seconds to wait before the request is sent again.", {"type": "integer", "minimum": 0}, 2),
     "WWW-Authenticate": _header("How to authenticate.", _TEXT, 'Bearer realm="seedance-gateway"'),
+    "Accept-Encoding": _header("Encodings of a body that are accepted: none.", {"const": "identity"}, "identity"),
     "Allow": _header("Methods of this path.", _TEXT, "GET, POST"),
     "Location": _header("Path of the created object.", _TEXT, "/v1/generations/gen_06h082scz25ryjeftj3rgxs6f8"),
     "Idempotency-Replayed": _header(
@@ -49,7 +50,11 @@ COMPONENTS: Final[dict[str, Any]] = {
         _TEXT,
         "wait=30",
     ),
-    "ETag": _header("Version of the object, for `If-Match`.", _TEXT, '"3"'),
+    "ETag": _header(
+        "Version of the object, for `If-Match` or `If-None-Match`. A generation has one when it has ended.",
+        _TEXT,
+        '"3"',
+    ),
     "X-Fal-Request-Id": _header(
         "Id of the generation; if there is none, id of this HTTP request.",
         _TEXT,
@@ -62,6 +67,7 @@ _RATED: Final = ("RateLimit-Policy", "RateLimit")
 _BY_STATUS: Final = {
     "401": ("WWW-Authenticate",),
     "405": ("Allow",),
+    "415": ("Accept-Encoding",),
     "409": ("Retry-After",),
     "429": ("Retry-After",),
     "503": ("Retry-After",),
@@ -82,8 +88,7 @@ def of_refusal(status: str) -> dict[str, Any]:
 
 
 def of_fals_refusal(status: str) -> dict[str, Any]:
-    names = () if status == "401" else _BY_STATUS.get(status, ())
-    return references(*_ALWAYS, *_RATED, "X-Fal-Request-Id", *names)
+    return references(*_ALWAYS, *_RATED, "X-Fal-Request-Id", *_BY_STATUS.get(status, ()))
 
 
 def attach(path: str, operation: dict[str, Any]) -> None:
@@ -101,6 +106,8 @@ def _own(operation: dict[str, Any], status: str, answer: dict[str, Any]) -> tupl
     name = operation["operationId"]
     if name == "create_generation" and status == "202":
         return ("Location", "Idempotency-Replayed", "Preference-Applied")
+    if "304" in operation["responses"] and status in ("200", "206", "304"):
+        return ("ETag",)
     located = ("Location",) if name in _LOCATED and status in ("201", "202") else ()
     schema = answer.get("content", {}).get("application/json", {}).get("schema", {})
     return (*located, "ETag") if schema.get("$ref") in _VERSIONED else located

@@ -18,6 +18,7 @@ _DESCRIPTIONS: Final = {
     "created_before": "Only entries created before this time (RFC 3339 with an offset). Default: no bound.",
     "limit": "Most entries of the response.",
     "cursor": "`next_cursor` of the previous page. Default: the first page.",
+    "If-None-Match": "The `ETag` of an earlier response, several, or `*`; 304 if nothing has changed. Default: none.",
     "If-Match": "The `ETag` of the object as you read it, several, or `*`; 412 if the object has changed since. "
     "Default: no check.",
 }

@@ -29,7 +29,7 @@ _MAX_COST: Final = {
 }
 _FAULTS: Final = {
     "errors": [
-        {"pointer": "/duration", "detail": "Input should be 'auto', '4' or '5'", "type": "literal_error"},
+        {"pointer": "/duration", "detail": "must be 'auto', '4' or '5'", "type": "literal_error"},
         {"pointer": "/promt", "detail": "unknown field", "type": "extra_forbidden"},
     ]
 }
@@ -49,7 +49,7 @@ _OCCURRENCES: Final = {
     "end_user_blocked": ("This end user is blocked.", "/v1/generations"),
     "not_found": ("There is no such generation.", _GENERATION),
     "method_not_allowed": ("DELETE is not allowed here; allowed: GET, POST.", "/v1/generations"),
-    "not_acceptable": ("This route answers with text/event-stream.", f"{_GENERATION}/events"),
+    "method_unknown": ("The server does not know this method. OPTIONS of a path returns its methods.", ""),
     "request_timeout": ("The body took longer than 60 seconds.", "/v1/uploads"),
     "conflict": ("The endpoint is disabled; enable it first.", f"/v1/webhook-endpoints/{v.ENDPOINT_ID}/test"),
     "not_cancellable": ("The generation has already ended: succeeded.", f"{_GENERATION}/cancel"),
@@ -87,7 +87,7 @@ _OCCURRENCES: Final = {
     ),
     "too_large": ("The body is larger than 1048576 bytes.", "/v1/generations"),
     "unsupported_media_type": ("Send the body as application/json.", "/v1/generations"),
-    "invalid": ("/duration: Input should be 'auto', '4' or '5'; /promt: unknown field", "/v1/generations"),
+    "invalid": ("/duration: must be 'auto', '4' or '5'; /promt: unknown field", "/v1/generations"),
     "idempotency_mismatch": (
         "This Idempotency-Key was used with another payload; use a new key for a new request.",
         "/v1/generations",

@@ -16,7 +16,8 @@ _QUERY: Final = (422,)
 
 def complete(route: APIRoute) -> None:
     """Add body and errors to a route that authenticates its caller in its signature. Named ones stay as they are."""
-    calls = [dependant.call for dependant in _dependants(route.dependant)]
+    inner = list(_dependants(route.dependant))
+    calls = [dependant.call for dependant in inner]
     errors = set(_callers_errors(calls))
     if not errors:
         return
@@ -25,7 +26,7 @@ def complete(route: APIRoute) -> None:
         described = body_of(body.model, required=not isinstance(body, OptionalJsonBody))
         route.openapi_extra = {**described, **(route.openapi_extra or {})}
     errors.update(_PATH if route.param_convertors else ())
-    errors.update(_QUERY if route.dependant.query_params else ())
+    errors.update(_QUERY)
     route.responses = {**problems(*sorted(errors)), **route.responses}
 
 

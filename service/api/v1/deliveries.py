@@ -49,8 +49,8 @@ async def list_deliveries(
         endpoint_id=endpoint_id,
         generation_id=generation_id,
         event=event,
-        created_after=in_range(created_after, "/created_after"),
-        created_before=in_range(created_before, "/created_before"),
+        created_after=in_range(created_after, "/query/created_after"),
+        created_before=in_range(created_before, "/query/created_before"),
     )
     after = None if cursor is None else decode_cursor(cursor, ids.DELIVERY)
     page = await gateway.webhooks.deliveries.list(caller, wanted, limit=limit, after=after)
@@ -74,7 +74,7 @@ async def replay_deliveries(
         created_after=in_range(body.created_after, "/created_after"),
         created_before=in_range(body.created_before, "/created_before"),
     )
-    after = None if body.cursor is None else decode_cursor(body.cursor, ids.DELIVERY)
+    after = None if body.cursor is None else decode_cursor(body.cursor, ids.DELIVERY, "/cursor")
     done = await gateway.webhooks.deliveries.replay(caller, wanted, after=after)
     return {
         "object": "replay",

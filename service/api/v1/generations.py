@@ -19,6 +19,7 @@ from service.api.http.dependencies import (
     tenant,
     waiting_call,
 )
+from service.api.http.etags import IF_NONE_MATCH, validated_json
 from service.api.http.middleware import header
 from service.api.http.raw_route import QueryRoute, RawRoute
 from service.api.http.responses import json_response
@@ -120,8 +121,14 @@ async def estimate_cost(request: Request, gateway: Gateway, caller: Creator) -> 
 @read_router.get(
     "/{generation_id}",
     summary="Read a generation",
-    description="Its status, its place in the queue while it waits, its output or its error, and its cost.",
-    responses={200: {"model": GenerationView}, **problems(401, 403, 404, 422, 429, 503)},
+    description="Its status, its place in the queue while it waits, its output or its error, and its cost. An ended "
+    "generation has an `ETag`; with it in `If-None-Match`, the response is 304 until an operator corrects the cost.",
+    responses={
+        200: {"model": GenerationView},
+        304: {"description": "Not modified: `If-None-Match` has its ETag."},
+        **problems(401, 403, 404, 422, 429, 503),
+    },
+    openapi_extra={"parameters": [IF_NONE_MATCH]},
 )
 async def read_generation(
     request: Request,
@@ -135,6 +142,8 @@ async def read_generation(
             g, position = await gateway.generations.reader.wait_for_change(caller, generation_id, within=wait), None
     else:
         g, position = await gateway.generations.reader.get_with_position(caller, generation_id)
+    if g.is_terminal:
+        return validated_json(request, public(g))
     return json_response(public(g, await gateway.generations.queue_estimator.of(caller, g, position)))
 
 
@@ -161,8 +170,8 @@ async def list_generations(
         caller,
         status=status,
         end_user_id=end_user_id,
-        created_after=in_range(created_after, "/created_after"),
-        created_before=in_range(created_before, "/created_before"),
+        created_after=in_range(created_after, "/query/created_after"),
+        created_before=in_range(created_before, "/query/created_before"),
         limit=limit,
         after=None if cursor is None else decode_cursor(cursor, ids.GENERATION),
     )

@@ -8,6 +8,7 @@ from typing import Annotated, Final, Literal
 
 from fastapi import APIRouter, Query, Request, Response
 
+from service.api.http.accept import NEGOTIATED, preferred
 from service.api.http.cursors import decode_offset, encode_offset
 from service.api.http.dependencies import Gateway, Reader
 from service.api.http.responses import json_response
@@ -46,9 +47,9 @@ async def read_usage(
     ] = "day",
 ) -> Response:
     report = await gateway.tenants.usage.report(caller.id, start, end)
-    if "text/csv" in request.headers.get("accept", ""):
+    if preferred(request, "application/json", "text/csv") == "text/csv":
         return _csv(report, by_end_user=by == "end_user")
-    return json_response(_view(report))
+    return json_response(_view(report), headers=NEGOTIATED)
 
 
 @router.get(
@@ -115,7 +116,7 @@ def _csv(report: Report, *, by_end_user: bool) -> Response:
     writer = csv.writer(text)
     writer.writerow(head)
     writer.writerows(rows)
-    return Response(text.getvalue(), media_type="text/csv")
+    return Response(text.getvalue(), headers=NEGOTIATED, media_type="text/csv")
 
 
 def _by_outcome(outcomes: dict[str, int]) -> list[int]:

@@ -7,11 +7,13 @@ from typing import Any, Final
 from fastapi import APIRouter, Request, Response
 from starlette.responses import RedirectResponse
 
-from service.api.http import ranges
+from service.api.http import etags, ranges
 from service.api.http.dependencies import Gateway, Reader
+from service.api.http.methods import is_head
 from service.api.http.ranges import Range
 from service.api.http.streaming import TimedStream
 from service.api.schemas import problems
+from service.errors import PreconditionFailed
 from service.observability import metrics
 from service.usecases.generations.videos import VideoRedirect, VideoStream
 
@@ -24,25 +26,27 @@ _ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
     304: {"description": "Not modified: `If-None-Match` names its ETag."},
     307: {"description": "The video is at `Location`, which needs no key."},
     416: {"description": "`Range` lies outside the video."},
-    **problems(401, 403, 404, 409, 429, 503),
+    **problems(401, 403, 404, 409, 412, 429, 503),
 }
 
 
 @router.get(
     "/{generation_id}/video",
     summary="Download the video",
-    description="The bytes, with `Range` and `If-None-Match`, or a redirect to a URL that serves them. 409 until the "
-    "generation has succeeded.",
+    description="The bytes, with `Range`, `If-Range`, `If-Match` and `If-None-Match`, or a redirect to a URL that "
+    "serves them. 409 until the generation has succeeded.",
     responses=_ANSWERS,
     response_class=Response,
 )
 async def read_video(request: Request, gateway: Gateway, caller: Reader, generation_id: str) -> Response:
-    found = await gateway.generations.videos.find(caller, generation_id, follow=request.method != "HEAD")
+    found = await gateway.generations.videos.find(caller, generation_id, follow=not is_head(request.scope))
     if isinstance(found, VideoRedirect):
         return RedirectResponse(found.url, headers={"cache-control": "no-store"})
     etag, size = f'"{found.kept.sha256}"', found.kept.size
     headers = _headers(found, etag)
-    if ranges.not_modified(request.headers, etag):
+    if ranges.is_refused(request.headers, etag):
+        raise PreconditionFailed("If-Match has another ETag than the video.")
+    if not etags.is_modified(request.headers, etag):
         return Response(status_code=304, headers=headers)
     try:
         part = ranges.wanted(request.headers, size, etag)
@@ -53,7 +57,7 @@ async def read_video(request: Request, gateway: Gateway, caller: Reader, generat
     if part is not None:
         headers["content-range"] = f"bytes {start}-{end - 1}/{size}"
     status = 200 if part is None else 206
-    if request.method == "HEAD":
+    if is_head(request.scope):
         return Response(status_code=status, headers=headers, media_type=found.content_type)
     return TimedStream(
         partial(gateway.generations.videos.read, found.kept, start, end),
@@ -64,9 +68,6 @@ async def read_video(request: Request, gateway: Gateway, caller: Reader, generat
         seconds=gateway.settings.video_read_timeout.total_seconds(),
         on_slow=metrics.VIDEO_DOWNLOADS_STOPPED.inc,
     )
-
-
-router.head("/{generation_id}/video", include_in_schema=False)(read_video)
 
 
 def _headers(found: VideoStream, etag: str) -> dict[str, str]:

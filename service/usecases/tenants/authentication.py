@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Final
 
 from service.clock import Clock
+from service.domain.credential_kinds import fault_of_key
 from service.domain.tenant import ApiKey, KeyText, Scope, Tenant, parse_key
 from service.errors import Forbidden, StoreUnavailable, Unauthenticated
 from service.store.tenants.rates import RateLimiter, RateLimitResult
@@ -71,7 +72,7 @@ class Authenticator:
     async def _verified(self, text: str, oldest: float) -> tuple[LookedUp, datetime]:
         parts = parse_key(text)
         if parts is None:
-            raise Unauthenticated("The API key is mistyped: it is incomplete or a character is wrong.")
+            raise Unauthenticated(fault_of_key(text))
         found, now = await self._look_up(parts, oldest), self._clock()
         if found is None or not found.key.opens(parts.secret, now):
             raise Unauthenticated(UNKNOWN_KEY)

@@ -1,4 +1,4 @@
-"""``If-Match`` on every object with a version: a change is refused if the object has changed since it was read."""
+"""Conditional requests: ``If-Match`` of objects with a version, ``If-None-Match`` of ended generations."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -8,7 +8,8 @@ import httpx
 import pytest
 
 from service.api.http import etags
-from tests.support.webhooks import ENDPOINTS
+from tests.support.factories import create_body
+from tests.support.webhooks import ENDPOINTS, ended
 
 HOOK = "http://127.0.0.1:9000/hook"
 #: Values of ``If-Match`` for an object at version 1 that has never had another one.
@@ -111,3 +112,44 @@ def test_etag_comparison_is_strong_or_weak(value: str, etag: str, strongly: bool
     assert tags is not None
     assert etags.matches_strongly(tags, etag) == strongly
     assert etags.matches_weakly(tags, etag) == weakly
+
+
+# --- reads ------------------------------------------------------------------------------------------------------------
+
+
+async def test_ended_generation_has_etag_and_is_not_modified(api: httpx.AsyncClient) -> None:
+    path = f"/v1/generations/{await ended(api)}"
+    first, second = await api.get(path), await api.get(f"{path}?wait=0")
+    etag = first.headers["etag"]
+    assert etag == second.headers["etag"]
+    assert first.headers["cache-control"] == "private, no-cache"
+
+    for value in (etag, etag.removeprefix("W/"), f'"x", {etag}', "*"):
+        for method in ("GET", "HEAD"):
+            answer = await api.request(method, path, headers={"If-None-Match": value})
+            assert (answer.status_code, answer.content, answer.headers["etag"]) == (304, b"", etag), value
+            assert answer.headers["cache-control"] == "private, no-cache"
+            assert "content-length" not in answer.headers
+    for value in ('"x"', etag.replace('"', ""), ""):
+        answer = await api.get(path, headers={"If-None-Match": value})
+        assert (answer.status_code, answer.json()["status"]) == (200, "canceled"), value
+
+
+async def test_etags_of_two_generations_differ(api: httpx.AsyncClient) -> None:
+    first, second = [await api.get(f"/v1/generations/{await ended(api)}") for _ in range(2)]
+
+    assert first.headers["etag"] != second.headers["etag"]
+
+
+async def test_generation_that_has_not_ended_has_no_etag(api: httpx.AsyncClient) -> None:
+    made = (await api.post("/v1/generations", json=create_body())).json()
+
+    answer = await api.get(f"/v1/generations/{made['id']}", headers={"If-None-Match": "*"})
+
+    assert (answer.status_code, "etag" in answer.headers, answer.headers["cache-control"]) == (200, False, "no-store")
+
+
+async def test_not_modified_needs_the_key(api: httpx.AsyncClient, other_api: httpx.AsyncClient) -> None:
+    path = f"/v1/generations/{await ended(api)}"
+
+    assert (await other_api.get(path, headers={"If-None-Match": "*"})).status_code == 404

@@ -100,7 +100,7 @@ ROUTES: Final[dict[str, Row]] = {
         (
             "limit=100",
             "limit=1&status=failed",  # matches nothing: the most entries are read
-            "limit=100&end_user={end_user_id}",
+            "limit=100&end_user_id={end_user_id}",
             "created_after=2026-01-01T00:00:00Z",
         ),
     ),

@@ -336,8 +336,14 @@ async def test_video_is_served_whole_and_by_ranges(
     end = await api.get(path, headers={"range": "bytes=-50"})
     beyond = await api.get(path, headers={"range": f"bytes={len(READY)}-"})
     known = await api.get(path, headers={"if-none-match": whole.headers["etag"]})
-    head = await api.head(path)
+    head = await api.head(path, headers={"range": "bytes=0-1"})
+    same = await api.get(path, headers={"if-match": f'"x", {whole.headers["etag"]}'})
+    other = await api.get(path, headers={"if-match": '"x"', "if-none-match": whole.headers["etag"]})
+    changed = await api.get(path, headers={"range": "bytes=0-1", "if-range": '"x"'})
 
+    assert (same.status_code, other.status_code) == (200, 412)
+    assert other.json()["code"] == "precondition_failed"
+    assert (changed.status_code, changed.content) == (200, READY)
     assert (whole.status_code, whole.content, whole.headers["content-type"]) == (200, READY, "video/mp4")
     assert whole.headers["etag"] == f'"{hashlib.sha256(READY).hexdigest()}"'
     assert (part.status_code, part.content) == (206, READY[100:300])

@@ -143,6 +143,19 @@ async def test_adjust_changes_record_windows_usage_and_ledger(
     assert usage["spent"] == usage["end_users"][0]["spent"] == f"{(cost + 1000) / 1e6:.6f}"
 
 
+async def test_adjust_changes_etag_of_generation(
+    runtime: Runtime, tenant: Tenant, clock: Clock, api: httpx.AsyncClient, operator: httpx.AsyncClient
+) -> None:
+    path = f"/v1/generations/{(g := await settled(runtime, tenant, clock)).id}"
+    before = await api.get(path)
+
+    assert (await adjust(operator, generation_id=g.id)).is_success
+
+    after = await api.get(path, headers={"If-None-Match": before.headers["etag"]})
+    assert (after.status_code, after.json()["cost"]["actual"]) == (200, "0.500000")
+    assert after.headers["etag"] != before.headers["etag"]
+
+
 async def test_adjust_sent_twice_adjusts_once(
     runtime: Runtime, operator: httpx.AsyncClient, tenant: Tenant, clock: Clock
 ) -> None:

@@ -188,7 +188,7 @@ async def test_replay_above_limit_continues_with_cursor(
     ("body", "pointer"),
     [
         ({"status": "pending"}, "/status"),
-        ({"cursor": "x"}, "/query/cursor"),
+        ({"cursor": "x"}, "/cursor"),
         ({"created_after": "yesterday"}, "/created_after"),
         ({"created_before": 1_893_456_000}, "/created_before"),
         ({"created_after": "1969-12-31T23:59:59Z"}, "/created_after"),

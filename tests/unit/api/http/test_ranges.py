@@ -3,8 +3,10 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from starlette.datastructures import Headers
 
-from service.api.http.ranges import Range, Unsatisfiable, not_modified, wanted
+from service.api.http.etags import is_modified
+from service.api.http.ranges import Range, Unsatisfiable, is_refused, wanted
 
 ETAG = '"abc"'
 
@@ -32,41 +34,55 @@ ETAG = '"abc"'
     ],
 )
 def test_range_is_one_or_whole_file(asked: str, found: Range | None) -> None:
-    assert wanted({"range": asked}, 10, ETAG) == found
+    assert wanted(Headers({"range": asked}), 10, ETAG) == found
 
 
 @pytest.mark.parametrize("asked", ["bytes=10-", "bytes=10-11", "bytes=999999999999999999-", "bytes=-0"])
 def test_range_beyond_end_is_refused(asked: str) -> None:
     with pytest.raises(Unsatisfiable):
-        wanted({"range": asked}, 10, ETAG)
+        wanted(Headers({"range": asked}), 10, ETAG)
 
 
 def test_range_of_other_version_is_whole_file() -> None:
-    assert wanted({"range": "bytes=0-1", "if-range": '"other"'}, 10, ETAG) is None
-    assert wanted({"range": "bytes=0-1", "if-range": ETAG}, 10, ETAG) == Range(0, 2)
+    assert wanted(Headers({"range": "bytes=0-1", "if-range": '"other"'}), 10, ETAG) is None
+    assert wanted(Headers({"range": "bytes=0-1", "if-range": 'W/"abc"'}), 10, ETAG) is None
+    assert wanted(Headers({"range": "bytes=0-1", "if-range": "Sat, 28 Nov 2026 00:00:00 GMT"}), 10, ETAG) is None
+    assert wanted(Headers({"range": "bytes=0-1", "if-range": ETAG}), 10, ETAG) == Range(0, 2)
 
 
 @pytest.mark.parametrize(
-    ("given_tags", "has_it"),
+    ("tags", "has_it", "has_it_strongly"),
     [
-        ('"abc"', True),
-        ('W/"abc"', True),
-        ('"x", "abc"', True),
-        ("*", True),
-        ('"x"', False),
-        ("abc", False),
-        ("", False),
+        ('"abc"', True, True),
+        ('W/"abc"', True, False),
+        ('"x", "abc"', True, True),
+        ('"x","abc"', True, True),
+        ('"a,b" , "abc"', True, True),
+        ("*", True, True),
+        ('"x"', False, False),
+        ("abc", False, False),
+        ("", False, False),
     ],
 )
-def test_if_none_match_of_current_etag(given_tags: str, has_it: bool) -> None:
-    assert not_modified({"if-none-match": given_tags}, ETAG) is has_it
-    assert not_modified({}, ETAG) is False
+def test_condition_has_current_etag(tags: str, has_it: bool, has_it_strongly: bool) -> None:
+    assert is_modified(Headers({"if-none-match": tags}), ETAG) is not has_it
+    assert is_refused(Headers({"if-match": tags}), ETAG) is not has_it_strongly
 
 
-@given(st.text(max_size=40), st.integers(1, 1000))
+def test_condition_in_two_lines_is_one_list() -> None:
+    lines = Headers(raw=[(b"if-none-match", b'"x"'), (b"if-none-match", b'"abc"')])
+    assert not is_modified(lines, ETAG)
+
+
+def test_no_condition_is_fulfilled() -> None:
+    assert is_modified(Headers(), ETAG)
+    assert not is_refused(Headers(), ETAG)
+
+
+@given(st.text(st.characters(max_codepoint=255), max_size=40), st.integers(1, 1000))
 def test_range_any_text_is_valid_or_ignored(asked: str, size: int) -> None:
     try:
-        found = wanted({"range": asked}, size, ETAG)
+        found = wanted(Headers({"range": asked}), size, ETAG)
     except Unsatisfiable:
         return
     assert found is None or 0 <= found.start < found.end <= size

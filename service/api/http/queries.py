@@ -1,0 +1,77 @@
+"""Query parameters: a route refuses those that it does not have, and those that are repeated.
+
+An ignored filter would return other entries than the caller means. The API of fal ignores what it does not know, so
+the routes below ``/fal`` are not checked.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final, get_args, get_origin
+from urllib.parse import parse_qsl
+
+from fastapi import Request
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import APIRoute
+
+from service.errors import FieldError, Invalid
+
+#: Faults of one query that are listed. A head has room for thousands of parameters.
+_MOST_FAULTS: Final = 20
+_LONGEST_NAME: Final = 64
+
+
+@dataclass(frozen=True, slots=True)
+class _Parameters:
+    names: frozenset[str]
+    lists: frozenset[str]
+    """Names that may be repeated."""
+
+
+_KNOWN: Final[dict[str, _Parameters]] = {}
+"""Parameters by route: found at the first query, since the walk through a signature takes longer than the check."""
+
+
+def check_query(request: Request) -> None:
+    """Check the names in the query string. Raises Invalid: one fault for each unknown or repeated parameter."""
+    query = request.scope["query_string"]
+    if not query:
+        return
+    known, counts = _parameters(request.scope["route"]), dict[str, int]()
+    for name, _ in parse_qsl(query.decode("latin-1"), keep_blank_values=True):
+        counts[name] = counts.get(name, 0) + 1
+    if faults := list(_faults(counts, known)):
+        raise Invalid(*faults[:_MOST_FAULTS])
+
+
+def _faults(counts: dict[str, int], known: _Parameters) -> Iterator[FieldError]:
+    for name, count in counts.items():
+        if name not in known.names:
+            yield FieldError(_pointer(name), "unknown parameter", "extra_forbidden")
+        elif count > 1 and name not in known.lists:
+            yield FieldError(_pointer(name), "must be given once", "repeated")
+
+
+def _pointer(name: str) -> str:
+    return "/query/" + name[:_LONGEST_NAME].replace("~", "~0").replace("/", "~1")
+
+
+def _parameters(route: APIRoute) -> _Parameters:
+    known = _KNOWN.get(route.unique_id)
+    if known is None:
+        fields = list(_fields(route.dependant))
+        known = _KNOWN[route.unique_id] = _Parameters(
+            names=frozenset(field.alias for field in fields),
+            lists=frozenset(field.alias for field in fields if _is_list(field.field_info.annotation)),
+        )
+    return known
+
+
+def _fields(dependant: Dependant) -> Iterator[Any]:
+    """Yield the query parameters in the signatures of the endpoint and of its dependencies."""
+    yield from dependant.query_params
+    for inner in dependant.dependencies:
+        yield from _fields(inner)
+
+
+def _is_list(annotation: Any) -> bool:
+    return any(get_origin(part) in (list, set, tuple) for part in (annotation, *get_args(annotation)))
