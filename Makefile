@@ -14,10 +14,10 @@ PROBE := import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(firstword $(foreach candidate,$(CANDIDATES),$(shell $(candidate) -c '$(PROBE)' 2>/dev/null && echo $(candidate))))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test test-unit clients fmt check weather bench docs openapi dashboards image lock clean
+.PHONY: help demo up test test-unit clients fmt check weather bench docs openapi release-api dashboards image lock clean
 
 help: ## List these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(DEMO_STAMP) ## Turn a photo into a video through everything there is, in 20 seconds
 	@$(BIN)/python -m service.cli demo
@@ -56,6 +56,9 @@ docs: $(STAMP) ## Write docs/reference anew
 
 openapi: $(STAMP) ## Write openapi/openapi.json anew
 	$(BIN)/python -m service.api.openapi.export openapi/openapi.json
+
+release-api: $(STAMP) ## At a release: take the API document as the one that later releases stay compatible with
+	$(BIN)/python -m tests.support.api_compatibility
 
 dashboards: $(STAMP) ## Write Grafana's dashboards and Prometheus' rules anew; RUNBOOK=URL is the page that alerts link to
 	$(BIN)/python -m monitoring $(if $(RUNBOOK),--runbook $(RUNBOOK))
