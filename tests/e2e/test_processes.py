@@ -50,9 +50,15 @@ def samples(metrics_url: str) -> dict[tuple[str, tuple[tuple[str, str], ...]], f
 
 
 def test_metrics_of_any_process_sum_all_processes(gateways: Gateways) -> None:
+    wrote = {"x-forwarded-for": "198.51.100.7"}
     for _ in range(_CALLS):  # each over a new connection, to any of the processes
-        assert httpx.get(f"{gateways.url}/v1/generations", trust_env=False).status_code == 401
+        assert httpx.get(f"{gateways.url}/v1/generations", headers=wrote, trust_env=False).status_code == 401
 
+    log = gateways.parent.log.read_text()
+    assert '"client":"127.0.0.1"' in log
+    assert wrote["x-forwarded-for"] not in log, (
+        "without trusted proxies, a client on this machine is not believed either"
+    )
     labels = (("method", "GET"), ("route", "/v1/generations"), ("status", "401"))
     counts = [samples(gateways.metrics_url)["gateway_http_request_seconds_count", labels] for _ in range(6)]
 

@@ -24,6 +24,7 @@ class PathPrefix:
         self._app = app
         self._prefix = prefix
         self._raw = prefix.encode()
+        self._inner, self._raw_inner = f"{prefix}/", f"{prefix}/".encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -32,20 +33,23 @@ class PathPrefix:
 
         async def send_with_prefix(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [(name, self._link(name, value)) for name, value in message.get("headers", ())]
+                headers = message.get("headers", ())
+                if any(name in _LINKS for name, _ in headers):
+                    message["headers"] = [(name, self._link(name, value)) for name, value in headers]
             await send(message)
 
-        await self._app({**scope, **self._inside(scope), PREFIX: self._prefix}, receive, send_with_prefix)
+        self._enter(scope)
+        await self._app(scope, receive, send_with_prefix)
 
-    def _inside(self, scope: Scope) -> Scope:
-        """Return the path without the prefix, in both forms; nothing for a path without it."""
+    def _enter(self, scope: Scope) -> None:
+        """Remove the prefix from the path of a request, in both forms."""
+        scope[PREFIX] = self._prefix
         path, raw = scope["path"], scope.get("raw_path") or scope["path"].encode()
         if path == self._prefix:
-            return {"path": "/", "raw_path": b"/"}
+            scope["path"], scope["raw_path"] = "/", b"/"
         # A prefix with encoded letters is another path: proxies compare what was sent.
-        if path.startswith(f"{self._prefix}/") and raw.startswith(self._raw + b"/"):
-            return {"path": path[len(self._prefix) :], "raw_path": raw[len(self._raw) :]}
-        return {}
+        elif path.startswith(self._inner) and raw.startswith(self._raw_inner):
+            scope["path"], scope["raw_path"] = path[len(self._prefix) :], raw[len(self._raw) :]
 
     def _link(self, name: bytes, value: bytes) -> bytes:
         return _OWN_PATH.sub(rb"\g<0>" + self._raw, value) if name in _LINKS else value

@@ -17,7 +17,9 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 _HEADER: Final = b"x-forwarded-for"
 #: More proxies than any deployment has. Each costs a microsecond.
 _MOST_HOPS: Final = 16
+#: Addresses, and headers of usual length, whose reading is cached: a client's requests have the same.
 _MOST_CACHED: Final = 4096
+_LONGEST_CACHED: Final = 128
 #: The longest text of an IPv6 address with brackets, zone and port.
 _LONGEST: Final = 80
 
@@ -29,20 +31,28 @@ class TrustedProxies:
         self._app = app
         self._networks = tuple(networks)
         self._read = lru_cache(_MOST_CACHED)(self._parse)
+        self._usual = lru_cache(_MOST_CACHED)(self._client)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and (peer := scope.get("client")):
             address, is_trusted = self._read(peer[0])
-            if is_trusted and (found := self._client(scope)) is not None:
-                scope = {**scope, "client": (found, 0)}
-            elif address is not None and address != peer[0]:
-                scope = {**scope, "client": (address, peer[1])}
+            found = self._named(scope) if is_trusted else None
+            if found is not None:
+                scope["client"] = (found, 0)
+            elif address is not None:
+                scope["client"] = (address, peer[1])
         await self._app(scope, receive, send)
 
-    def _client(self, scope: Scope) -> str | None:
+    def _named(self, scope: Scope) -> str | None:
+        """Return the client that the headers name. Several lines are one list, in their order."""
+        lines = [value for name, value in scope["headers"] if name == _HEADER]
+        value = lines[0] if len(lines) == 1 else b",".join(lines)
+        return self._usual(value) if len(value) <= _LONGEST_CACHED else self._client(value)
+
+    def _client(self, value: bytes) -> str | None:
         """Return the last address that is not a trusted proxy's, or the first of all; None: the proxy named none."""
         client = None
-        for text in _from_the_right(scope):
+        for text in _from_the_right(value):
             address, is_trusted = self._read(text)
             if address is None:
                 break  # no address: the trusted proxy that sent it is the last known
@@ -62,16 +72,9 @@ class TrustedProxies:
         return str(address), any(address in network for network in self._networks)
 
 
-def _from_the_right(scope: Scope) -> Iterator[str]:
-    """Yield the addresses of all headers of this name, which are one list in the order of their lines."""
-    lines = [value for name, value in scope["headers"] if name == _HEADER]
-    left = _MOST_HOPS
-    for line in reversed(lines):
-        for part in reversed(line.rsplit(b",", left)[-left:]):
-            yield part[-_LONGEST:].decode("latin-1").strip() if len(part) <= _LONGEST else ""
-            left -= 1
-            if not left:
-                return
+def _from_the_right(value: bytes) -> Iterator[str]:
+    for part in reversed(value.rsplit(b",", _MOST_HOPS)[-_MOST_HOPS:]):
+        yield part.decode("latin-1").strip() if len(part) <= _LONGEST else ""
 
 
 def _without_port(text: str) -> str:
