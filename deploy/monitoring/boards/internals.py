@@ -96,15 +96,20 @@ INTERNALS: Final = Board(
                 ),
                 Panel(
                     "CPU by process",
-                    "Used cores of each process.",
+                    "Used cores of each process; of the gateways of one `serve --workers`, their sum.",
                     "none",
-                    [Query("rate(process_cpu_seconds_total[$__rate_interval])", "{{job}} {{instance}}")],
+                    [
+                        Query(
+                            "sum by (job, instance) (rate(process_cpu_seconds_total[$__rate_interval]))",
+                            "{{job}} {{instance}}",
+                        )
+                    ],
                 ),
                 Panel(
                     "Memory by process",
-                    "Resident memory of each process.",
+                    "Resident memory of each process; of the gateways of one `serve --workers`, their sum.",
                     "bytes",
-                    [Query("process_resident_memory_bytes", "{{job}} {{instance}}")],
+                    [Query("sum by (job, instance) (process_resident_memory_bytes)", "{{job}} {{instance}}")],
                 ),
             ],
         ),
