@@ -25,7 +25,7 @@ become a video; these ends do not count against the completion objective."""
 _MEANINGS: Final[dict[str, str]] = {
     "content_policy": "fal's content policy refused the prompt, an image or the video.",
     "invalid_input": "fal, or the preflight, refused a field or an image of the request.",
-    "image_unreachable": "An image could not be fetched from its URL.",
+    "image_unreachable": "An image could not be fetched from its URL, or fal could not load the fetched file.",
     "upstream_rejected": "fal refused the submit, or ended the job with an error, for a reason not in this list.",
     "upstream_timeout": "fal did not finish before the deadline, also after a final check.",
     "upstream_unavailable": "fal refused this generation repeatedly while it accepted others, or could not finish it.",

@@ -73,7 +73,8 @@ class OutputView(TypedDict):
 class ErrorView(TypedDict):
     code: ErrorCode
     """Stable code. `content_policy`: fal's content policy refused the input or the video. `invalid_input`: fal or the
-    preflight check refused a field or an image. `image_unreachable`: an image URL could not be fetched.
+    preflight check refused a field or an image. `image_unreachable`: an image could not be fetched from
+    its URL, or fal could not load the fetched file.
     `upstream_rejected`: fal refused the request for another reason. `upstream_timeout`: fal did not finish before
     the deadline. `upstream_unavailable`: fal kept failing. `submission_unconfirmed`: fal never confirmed that it
     accepted the job. `expired`: it stayed queued longer than `expires_in`. `internal`: an error of the gateway.

@@ -3,9 +3,9 @@
 import hashlib
 import re
 from codecs import BOM_UTF8
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import Annotated, Any, Final, Literal, TypeVar
+from typing import Annotated, Any, Final, Literal, TypeVar, get_args
 from urllib.parse import SplitResult, urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
@@ -280,6 +280,9 @@ class CreateGeneration(VideoInput):
         return f"{_FINGERPRINT_VERSION}:{hashlib.sha256(changed).hexdigest()}"
 
 
+_NO_BITRATE_MODE: Final = FieldError("/bitrate_mode", "unknown field", "extra_forbidden")
+
+
 @dataclass(frozen=True, slots=True)
 class RequestLimits:
     """Limits of this deployment, in addition to those of the schema."""
@@ -287,6 +290,35 @@ class RequestLimits:
     prompt_characters: int = 4000
     resolutions: tuple[str, ...] = ("480p", "720p")
     bitrate_modes: tuple[str, ...] = ()
+    tenant_resolutions: tuple[str, ...] | None = None
+    tenant_durations: tuple[str, ...] | None = None
+    """What the tenant may use; None: all. They change the texts of faults only: the admission refuses other values,
+    after the look-up of the idempotency key.
+    """
+
+    def for_tenant(self, resolutions: tuple[str, ...] | None, durations: tuple[str, ...] | None) -> "RequestLimits":
+        if resolutions is None and durations is None:
+            return self
+        return replace(self, tenant_resolutions=resolutions, tenant_durations=durations)
+
+    def choices(self, field: str) -> str:
+        """Return the values that this deployment accepts of the tenant, in the words of a fault."""
+        every, own = {
+            "resolution": (self.resolutions, self.tenant_resolutions),
+            "duration": (get_args(Duration), self.tenant_durations),
+            "bitrate_mode": (self.bitrate_modes, None),
+        }[field]
+        *first, last = [repr(value) for value in every if own is None or value in own] or ["nothing"]
+        return f"must be {', '.join(first)}{' or ' if first else ''}{last}"
+
+    def in_words(self, fault: FieldError) -> FieldError:
+        """Return the fault of a value that the schema has not, with the text of one that the limits refuse."""
+        field = fault.pointer.removeprefix("/")
+        if fault.type != "literal_error" or field not in ("resolution", "duration", "bitrate_mode"):
+            return fault
+        if field == "bitrate_mode" and not self.bitrate_modes:
+            return _NO_BITRATE_MODE
+        return FieldError(fault.pointer, self.choices(field), fault.type)
 
     def faults(self, request: VideoInput) -> list[FieldError]:
         """Return one FieldError for each value that this deployment does not accept."""
@@ -295,12 +327,9 @@ class RequestLimits:
             text = f"must have at most {self.prompt_characters} characters, has {len(request.prompt)}"
             faults.append(FieldError("/prompt", text, "string_too_long"))
         if request.resolution not in self.resolutions:
-            faults.append(FieldError("/resolution", f"must be one of {', '.join(self.resolutions)}", "literal_error"))
+            faults.append(self.in_words(FieldError("/resolution", "", "literal_error")))
         if request.bitrate_mode is not None and request.bitrate_mode not in self.bitrate_modes:
-            text = f"must be one of {', '.join(self.bitrate_modes)}" if self.bitrate_modes else "unknown field"
-            faults.append(
-                FieldError("/bitrate_mode", text, "literal_error" if self.bitrate_modes else "extra_forbidden")
-            )
+            faults.append(self.in_words(FieldError("/bitrate_mode", "", "literal_error")))
         return faults
 
 
@@ -312,7 +341,10 @@ def parse_create(body: bytes, limits: RequestLimits) -> CreateGeneration:
         Invalid: a field is missing, unknown, of the wrong type or out of range; one FieldError each.
 
     """
-    return _within(parse(_CREATE, body), limits)
+    try:
+        return _within(parse(_CREATE, body), limits)
+    except Invalid as error:
+        raise _in_words(error, limits) from None
 
 
 def parse_fields(fields: dict[str, Any], limits: RequestLimits) -> CreateGeneration:
@@ -320,7 +352,12 @@ def parse_fields(fields: dict[str, Any], limits: RequestLimits) -> CreateGenerat
     try:
         return _within(_CREATE.validate_python(fields), limits)
     except ValidationError as error:
-        raise faults_of(error) from None
+        found = faults_of(error)
+        raise (_in_words(found, limits) if isinstance(found, Invalid) else found) from None
+
+
+def _in_words(error: Invalid, limits: RequestLimits) -> Invalid:
+    return Invalid(*(limits.in_words(fault) for fault in error.errors))
 
 
 def _within(request: CreateGeneration, limits: RequestLimits) -> CreateGeneration:

@@ -193,11 +193,13 @@ def _micro(dollars: Decimal | None) -> int | None:
 
 def _generations(core: Core) -> GenerationServices:
     settings, connections, stores, clock = core.settings, core.connections, core.stores, core.clock
+    limits = RequestLimits(settings.max_prompt_characters, settings.resolutions, settings.bitrate_modes)
     admission = Admission(
         stores.money,
         connections.address_guard,
         rates=core.rates,
         account_budget=settings.account_daily_budget,
+        accepted=limits,
         clock=clock,
     )
     images = Images(
@@ -220,7 +222,6 @@ def _generations(core: Core) -> GenerationServices:
         queue_expiry=settings.queue_expiry,
         clock=clock,
     )
-    limits = RequestLimits(settings.max_prompt_characters, settings.resolutions, settings.bitrate_modes)
     estimator = QueueEstimator(stores.queue, stores.gate, slots=settings.upstream_concurrency)
     return GenerationServices(
         creator=creator,

@@ -21,6 +21,7 @@ from tests.e2e.conftest import SAMPLES, TenantClient
 from tests.support.chaos.cutting_proxy import Cut, Cutter
 
 PHOTO = str(SAMPLES / "rocket.jpg")
+POLICY = "sandbox:policy sandbox:seconds=0.1"
 SHORT = ("--duration", "4", "--resolution", "480p")
 
 
@@ -100,11 +101,15 @@ def test_generate_json_is_one_object(run: Any, tenant: TenantClient, tmp_path: P
     assert (answer["error"], answer["seconds"] > 0) == (None, True)
 
 
-def test_generate_refused_by_policy(run: Any, tmp_path: Path) -> None:
-    result = run(PHOTO, "sandbox:policy sandbox:seconds=0.1", *SHORT, exits=1)
+def test_generate_refused_by_policy(run: Any, tenant: TenantClient, tmp_path: Path) -> None:
+    result = run(PHOTO, POLICY, *SHORT, exits=1)
     assert result.stdout == ""
-    assert result.stderr.splitlines()[-1].startswith("The images or videos provided may contain likenesses")
-    as_json = json.loads(run(PHOTO, "sandbox:policy sandbox:seconds=0.1", *SHORT, "--json", exits=1).stdout)
+    last = result.stderr.splitlines()[-1]
+    assert last.startswith("The images or videos provided may contain likenesses")
+    (accepted,) = re.findall(r"accepted as (gen_\w+)", result.stderr)
+    (g,) = [each for each in created(tenant, POLICY) if each["id"] == accepted]
+    assert last.endswith(f"(content_policy, {accepted}, fal request {g['fal_request_id']})")
+    as_json = json.loads(run(PHOTO, POLICY, *SHORT, "--json", exits=1).stdout)
     assert (as_json["error"]["code"], as_json["path"]) == ("content_policy", None)
     assert as_json["generation"]["status"] == "failed"
     assert not list(tmp_path.iterdir())
@@ -205,7 +210,9 @@ def test_generate_timeout_cancels(run: Any, tenant: TenantClient) -> None:
     prompt = "sandbox:hang out of time"
     result = run(PHOTO, prompt, *SHORT, "--timeout", "4", exits=1)
     (g,) = created(tenant, prompt)
-    assert "No video within 4 seconds." in result.stderr
+    assert "No video within 4 seconds. --timeout limits the wait to this." in result.stderr
+    assert "did not answer in time" not in result.stderr, "it is the limit of the caller, not a fault of the gateway"
+    assert f"(timeout, {g['id']}" in result.stderr.splitlines()[-1]
     assert tenant.ended(g["id"])["status"] == "canceled"
 
 
@@ -245,6 +252,7 @@ def test_generate_refusal_is_one_line(run: Any, tenant: TenantClient) -> None:
         result = run("https://v3b.fal.media/a.jpg", *words, key=key, exits=1)
         (*_, last) = result.stderr.splitlines()
         assert message in last
+        assert re.search(r"\((unauthenticated|invalid|max_cost_exceeded), request [0-9a-f]{32}\)$", last)
         assert mistyped not in result.stderr
 
 

@@ -1,6 +1,7 @@
 """The reference pages and the OpenAPI document are what the code generates."""
 
 import json
+import math
 import re
 from pathlib import Path
 from typing import get_args
@@ -10,6 +11,8 @@ import pytest
 from reference import errors, pages, settings, states
 from service.app import create_app
 from service.domain.failure import ErrorCode
+from service.domain.pricing import Rates
+from service.domain.request import CreateGeneration, Resolution
 from service.domain.status import TRANSITIONS, Status
 from tests.guards.repository import ROOT
 from tests.support import factories
@@ -65,3 +68,21 @@ def test_openapi_document_is_generated() -> None:
     document = create_app(factories.settings("redis://127.0.0.1:9/0")).openapi()
 
     assert json.loads(OPENAPI.read_text()) == document, "run: make openapi"
+
+
+#: Where a caller reads what the defaults cost, and for which resolution and duration each amount is.
+COSTS: dict[str, tuple[Resolution, str]] = {"4.58": ("720p", "auto"), "1.54": ("720p", "5"), "0.71": ("480p", "5")}
+
+
+def test_costs_in_descriptions_are_those_of_the_price_table() -> None:
+    rates = Rates(factories.settings("redis://127.0.0.1:1").rates)
+    for shown, (resolution, duration) in COSTS.items():
+        assert f"{math.ceil(rates.estimate(resolution, duration) / 10_000) / 100:.2f}" == shown, "rounded up"
+    fields = CreateGeneration.model_json_schema()["properties"]
+    texts = {name: fields[name]["description"] for name in ("resolution", "duration")}
+    operation = create_app(factories.settings("redis://127.0.0.1:1")).openapi()["paths"]["/v1/generations"]["post"]
+    assert fields["resolution"]["default"] == COSTS["4.58"][0]
+    assert fields["duration"]["default"] == COSTS["4.58"][1]
+    for text in (*texts.values(), operation["description"]):
+        amounts = set(re.findall(r"\d+\.\d\d(?= USD)", text))
+        assert {"4.58", "0.71"} <= amounts <= set(COSTS), text

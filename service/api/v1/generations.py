@@ -28,7 +28,7 @@ from service.api.schemas import CREATE_BODY, EstimateView, GenerationList, probl
 from service.domain import ids
 from service.domain.generation_view import GenerationView, public
 from service.domain.pricing import usd
-from service.domain.request import CreateGeneration, parse_create
+from service.domain.request import CreateGeneration, RequestLimits, parse_create
 from service.domain.status import PublicStatus, Status
 from service.domain.tenant import Scope, Tenant
 from service.errors import FieldError, Forbidden, Invalid, StoreUnavailable, TooLarge, TooManyWaiting, Unauthenticated
@@ -98,7 +98,7 @@ async def create_generation(request: Request) -> Response:
 
 async def _accept(request: Request, gateway: Runtime, caller: Tenant) -> CreateResult:
     """Create the generation. The body is no longer in memory when this returns: the response may be held."""
-    wanted = read_create(await json_body(request, limit=gateway.settings.max_create_bytes), gateway)
+    wanted = read_create(await json_body(request, limit=gateway.settings.max_create_bytes), gateway, caller)
     options = CreateOptions(idempotency_key=idempotency_key(request), traceparent=traceparent(request))
     creation = await gateway.generations.creator.create(caller, wanted, options)
     release_memory(request.scope)
@@ -113,7 +113,7 @@ async def _accept(request: Request, gateway: Runtime, caller: Tenant) -> CreateR
     openapi_extra=CREATE_BODY,
 )
 async def estimate_cost(request: Request, gateway: Gateway, caller: Creator) -> EstimateView:
-    wanted = parse_create(await json_body(request), gateway.generations.request_limits)
+    wanted = parse_create(await json_body(request), limits_of(gateway.generations.request_limits, caller))
     cost, fits = await gateway.generations.admission.quote(caller, wanted)
     return {"object": "estimate", "currency": "USD", "estimated": usd(cost), "fits": fits}
 
@@ -203,13 +203,18 @@ async def cancel_generation(
     return public(g)
 
 
-def read_create(body: bytes, gateway: Runtime) -> CreateGeneration:
+def limits_of(limits: RequestLimits, caller: Tenant) -> RequestLimits:
+    """Return the limits with the values that the caller's tenant may use, for the texts of faults."""
+    return limits.for_tenant(caller.limits.resolutions, caller.limits.durations)
+
+
+def read_create(body: bytes, gateway: Runtime, caller: Tenant) -> CreateGeneration:
     """The request in a body, which may be as large as it is only for the images in it.
 
     Raises as ``parse_create``, and TooLarge.
     """
     check_fields(body, gateway)
-    wanted = parse_create(body, gateway.generations.request_limits)
+    wanted = parse_create(body, limits_of(gateway.generations.request_limits, caller))
     check_images(body, wanted, gateway)
     return wanted
 

@@ -28,6 +28,12 @@ _ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
     416: {"description": "`Range` lies outside the video."},
     **problems(401, 403, 404, 409, 412, 429, 503),
 }
+_RANGE: Final = {
+    "name": "Range",
+    "in": "header",
+    "schema": {"type": "string", "examples": ["bytes=0-1048575"]},
+    "description": "The part of the file to return. Default: the whole file.",
+}
 
 
 @router.get(
@@ -37,6 +43,7 @@ _ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
     "serves them. 409 until the generation has succeeded.",
     responses=_ANSWERS,
     response_class=Response,
+    openapi_extra={"parameters": [_RANGE]},
 )
 async def read_video(request: Request, gateway: Gateway, caller: Reader, generation_id: str) -> Response:
     found = await gateway.generations.videos.find(caller, generation_id, follow=not is_head(request.scope))

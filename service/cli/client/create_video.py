@@ -3,15 +3,16 @@
 import json
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 import typer
 
+from service.cli.client.deadline import ApiFailed, Deadline, TimedOut
 from service.cli.client.follow import GenerationFollower
-from service.cli.client.http import ApiFailed, Client, Deadline, TimedOut
+from service.cli.client.http import Client
 from service.cli.client.photos import Photo
 from service.cli.client.progress import Display, plain
 from service.cli.interrupts import Interrupts
@@ -65,7 +66,7 @@ def create(request: VideoRequest) -> None:
         except TimedOut as error:
             run.fail("timeout", str(error), status=FAILED, cancel=True)
         except (ApiFailed, OSError) as error:
-            run.fail("failed", str(error), status=FAILED, cancel=False)
+            run.fail(getattr(error, "code", None) or "failed", str(error), status=FAILED, cancel=False, cause=error)
 
 
 class _Run:
@@ -88,7 +89,7 @@ class _Run:
             if request.detach:
                 self._print_result(self._generation["id"])
                 return
-            with self._display.working("accepted"):
+            with self._display.working(f"accepted as {self._generation['id']}", stays=True):
                 follower = GenerationFollower(client, self._display, self._generation)
                 try:
                     follower.wait_until_ended()
@@ -96,8 +97,11 @@ class _Run:
                     self._generation = follower.generation
             self._save(client, self._generation)
 
-    def fail(self, code: str, detail: str, *, status: int, cancel: bool) -> None:
-        """Print the reason and exit. With ``cancel``, first cancel the generation, so that it costs nothing more."""
+    def fail(self, code: str, detail: str, *, status: int, cancel: bool, cause: BaseException | None = None) -> None:
+        """Print the reason with what support asks for, and exit.
+
+        With ``cancel``, first cancel the generation, so that it costs nothing more.
+        """
         g = self._generation
         if g is not None and g["status"] not in TERMINAL:
             detail = f"{detail} {self._cancel(g['id']) if cancel else _still_running(g['id'])}"
@@ -105,7 +109,7 @@ class _Run:
             code = g["error"]["code"]
         if self._request.as_json:
             self._print_json(error={"code": code, "message": detail})
-        typer.echo(plain(detail), err=True)
+        typer.echo(plain(f"{detail} ({', '.join(_references(code, self._generation, cause))})"), err=True)
         raise typer.Exit(status)
 
     def _image_urls(self, client: Client) -> dict[str, str]:
@@ -156,6 +160,17 @@ class _Run:
         if self._generation["status"] == "canceled":
             return f"{generation_id} is canceled."
         return f"fal was asked to cancel {generation_id}; work that fal has started may be billed."
+
+
+def _references(code: str, g: dict[str, Any] | None, cause: BaseException | None) -> Iterator[str]:
+    """Yield code, generation id, fal's request id and the id of the failed request, as far as there are any."""
+    yield code
+    if g is not None:
+        yield str(g["id"])
+        if g.get("fal_request_id"):
+            yield f"fal request {g['fal_request_id']}"
+    if isinstance(cause, ApiFailed) and cause.request_id is not None:
+        yield f"request {cause.request_id}"
 
 
 def _still_running(generation_id: str) -> str:

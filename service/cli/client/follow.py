@@ -2,7 +2,8 @@
 
 from typing import Any, Final
 
-from service.cli.client.http import ApiFailed, Client, TimedOut
+from service.cli.client.deadline import ApiFailed, TimedOut
+from service.cli.client.http import Client
 from service.cli.client.progress import Display
 from service.cli.client.sse import Event, InvalidStream
 from service.domain.status import TERMINAL

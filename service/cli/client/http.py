@@ -9,6 +9,7 @@ from typing import Any, Final, Self
 
 import httpx
 
+from service.cli.client.deadline import ApiFailed, Deadline, TimedOut
 from service.cli.client.sse import Event, events
 
 #: Seconds for connect, write and each read; a long poll adds its wait.
@@ -24,40 +25,13 @@ _MAX_VIDEO_BYTES: Final = 4_000_000_000
 _DOWNLOAD_ATTEMPTS: Final = 3
 
 
-class ApiFailed(Exception):
-    """A request failed. The message is one line: the problem document's ``detail``, or the transport error."""
-
-    def __init__(self, detail: str, *, status: int | None = None) -> None:
-        super().__init__(" ".join(detail.split())[:500])
-        self.status = status
-
-
-class TimedOut(ApiFailed):
-    """The time of ``--timeout`` has passed."""
-
-
-class Deadline:
-    """The end of ``--timeout``."""
-
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
-        self._end = time.monotonic() + seconds
-
-    def left(self, most: float = float("inf")) -> float:
-        """Return the seconds that are left, ``most`` at most. Raises TimedOut."""
-        left = self._end - time.monotonic()
-        if left <= 0:
-            raise TimedOut(f"No video within {self._seconds:.0f} seconds.")
-        return min(left, most)
-
-
 class Client:
     """Client of ``/v1`` with one API key. ``note`` is called with the reason of a retry, as a sentence."""
 
     def __init__(self, url: str, key: str, deadline: Deadline, note: Callable[[str], None] = lambda _: None) -> None:
         self._note = note
         self._http = httpx.Client(timeout=_TIMEOUT)
-        with _transport_errors():
+        with _transport_errors(deadline):
             self._url = httpx.URL(url)
         self._headers = {"authorization": f"Bearer {key}"}
         self._deadline = deadline
@@ -106,7 +80,7 @@ class Client:
             headers["last-event-id"] = last_event_id
         path = f"/v1/generations/{generation_id}/events"
         timeout = httpx.Timeout(_TIMEOUT, read=self._deadline.left(_STREAM_SILENCE))
-        with _transport_errors(), self._opened("GET", path, headers=headers, timeout=timeout) as response:
+        with self._transport_errors(), self._opened("GET", path, headers=headers, timeout=timeout) as response:
             _check(response)
             for event in events(response.iter_bytes()):
                 self._deadline.left()
@@ -135,7 +109,7 @@ class Client:
 
     def _fetch(self, url: str, partial: Path, progress: Callable[[int, int | None], None]) -> int:
         size = 0
-        with _transport_errors(), self._opened("GET", url, follow_redirects=True) as response:
+        with self._transport_errors(), self._opened("GET", url, follow_redirects=True) as response:
             _check(response)
             length = response.headers.get("content-length", "")
             total = int(length) if length.isdecimal() else None
@@ -160,7 +134,9 @@ class Client:
             except _RetryableError as error:
                 pause = error.retry_after or _PAUSES[min(retries, len(_PAUSES) - 1)]
                 if time.monotonic() + pause > give_up:
-                    raise ApiFailed(str(error), status=error.status) from None
+                    raise ApiFailed(
+                        str(error), status=error.status, code=error.code, request_id=error.request_id
+                    ) from None
                 if not retries:
                     self._note(f"{error} Retrying for {RETRY_SECONDS:.0f} s.")
                 retries += 1
@@ -168,9 +144,15 @@ class Client:
 
     def _send(self, method: str, path: str, **request: Any) -> dict[str, Any]:
         timeout = self._deadline.left(request.pop("timeout", _TIMEOUT))
-        with _transport_errors(), self._opened(method, path, timeout=timeout, **request) as response:
+        with self._transport_errors(), self._opened(method, path, timeout=timeout, **request) as response:
             _check(response)
             return _json(response)
+
+    @contextmanager
+    def _transport_errors(self) -> Iterator[None]:
+        """Raise ApiFailed with one line for each error of the transport, and TimedOut if the deadline has passed."""
+        with _transport_errors(self._deadline):
+            yield
 
     @contextmanager
     def _opened(self, method: str, path: str, **request: Any) -> Iterator[httpx.Response]:
@@ -183,17 +165,17 @@ class Client:
 
 
 class _RetryableError(ApiFailed):
-    def __init__(self, detail: str, *, status: int | None = None, retry_after: float | None = None) -> None:
-        super().__init__(detail, status=status)
+    def __init__(self, detail: str, *, retry_after: float | None = None, **problem: Any) -> None:
+        super().__init__(detail, **problem)
         self.retry_after = retry_after
 
 
 @contextmanager
-def _transport_errors() -> Iterator[None]:
-    """Raise ApiFailed with one line for each error of the transport."""
+def _transport_errors(deadline: Deadline) -> Iterator[None]:
     try:
         yield
     except httpx.TimeoutException as error:
+        deadline.check()  # the user's own limit is no fault of the gateway
         raise _RetryableError(f"{_origin(error)} did not answer in time.") from None
     except httpx.TransportError as error:
         raise _RetryableError(f"{_origin(error)} cannot be reached: {str(error) or type(error).__name__}.") from None
@@ -211,14 +193,15 @@ def _check(response: httpx.Response) -> None:
         return
     url = response.request.url.copy_with(query=None)  # a query may hold a signature
     detail = f"{response.request.method} {url} answered {response.status_code}."
+    problem: dict[str, Any] = {"status": response.status_code}
     if response.headers.get("content-type") == "application/problem+json":
-        detail = str(_json(response).get("detail", detail))
+        document = _json(response)
+        detail = str(document.get("detail", detail))
+        problem |= {name: str(document[name]) for name in ("code", "request_id") if name in document}
     if response.status_code in _RETRYABLE:
-        retry_after = response.headers.get("retry-after", "")
-        raise _RetryableError(
-            detail, status=response.status_code, retry_after=float(retry_after) if retry_after.isdecimal() else None
-        )
-    raise ApiFailed(detail, status=response.status_code)
+        after = response.headers.get("retry-after", "")
+        raise _RetryableError(detail, retry_after=float(after) if after.isdecimal() else None, **problem)
+    raise ApiFailed(detail, **problem)
 
 
 def _json(response: httpx.Response) -> dict[str, Any]:

@@ -38,8 +38,10 @@ class Display:
         return self._console.encoding.lower().startswith("utf")
 
     @contextmanager
-    def working(self, text: str) -> Iterator[None]:
-        """Show the animated line until the block ends."""
+    def working(self, text: str, *, stays: bool = False) -> Iterator[None]:
+        """Show the animated line until the block ends. ``stays``: the text is not replaced by the next one."""
+        if stays and self.animated:
+            self._console.print(Text(plain(text)))
         self._print(text)
         if not self.animated:
             yield

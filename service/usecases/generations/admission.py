@@ -8,7 +8,7 @@ from service.domain.budgets import Budgets
 from service.domain.generation import Generation
 from service.domain.generation_view import rfc3339
 from service.domain.pricing import Rates, usd
-from service.domain.request import CreateGeneration
+from service.domain.request import CreateGeneration, RequestLimits
 from service.domain.tenant import Tenant
 from service.errors import (
     CostRefused,
@@ -58,9 +58,17 @@ class Admission:
     """Checks what a tenant may request, and estimates the cost of a request."""
 
     def __init__(
-        self, money_store: MoneyStore, guard: AddressGuard, *, rates: Rates, account_budget: int | None, clock: Clock
+        self,
+        money_store: MoneyStore,
+        guard: AddressGuard,
+        *,
+        rates: Rates,
+        account_budget: int | None,
+        accepted: RequestLimits,
+        clock: Clock,
     ) -> None:
         self._money = money_store
+        self._accepted = accepted
         self._guard = guard
         self._rates = rates
         self._account_budget = account_budget
@@ -91,7 +99,7 @@ class Admission:
         url = request.webhook_url or tenant.limits.webhook_url
         if url is not None and (error := self._address_error(url, webhook_pointer)) is not None:
             return error
-        if errors := _entitlement_errors(tenant, request):
+        if errors := _entitlement_errors(tenant, request, self._accepted):
             return Invalid(*errors)
         if request.max_cost_usd is not None and cost > request.max_cost_usd:
             return CostRefused(
@@ -177,13 +185,14 @@ def _seconds_left_of_day(g: Generation) -> float:
     return (budgets.resets_at(budgets.Scope.END_USER_DAY, g.created_at) - g.created_at).total_seconds()
 
 
-def _entitlement_errors(tenant: Tenant, request: CreateGeneration) -> list[FieldError]:
-    """Return the fields whose values this tenant may not use."""
+def _entitlement_errors(tenant: Tenant, request: CreateGeneration, accepted: RequestLimits) -> list[FieldError]:
+    """Return the fields whose values this tenant may not use, with those that it may use here."""
     limits, errors = tenant.limits, []
+    choices = accepted.for_tenant(limits.resolutions, limits.durations).choices
     if limits.resolutions is not None and request.resolution not in limits.resolutions:
-        errors.append(FieldError("/resolution", f"must be one of {', '.join(limits.resolutions)}", "not_entitled"))
+        errors.append(FieldError("/resolution", choices("resolution"), "not_entitled"))
     if limits.durations is not None and request.duration not in limits.durations:
-        errors.append(FieldError("/duration", f"must be one of {', '.join(limits.durations)}", "not_entitled"))
+        errors.append(FieldError("/duration", choices("duration"), "not_entitled"))
     if tenant.require_end_user and request.end_user_id is None:
         errors.append(FieldError("/end_user_id", "is required by this tenant", "missing"))
     return errors

@@ -53,8 +53,12 @@ def until(happened: Callable[[], bool], output: Path) -> None:
         time.sleep(0.02)
 
 
-def status(port: int, headers: dict[str, str]) -> int:
-    return httpx.post(f"http://127.0.0.1:{port}/", content=BODY, headers=headers, trust_env=False).status_code
+def status(port: int, headers: dict[str, str], body: bytes = BODY) -> int:
+    return httpx.post(f"http://127.0.0.1:{port}/", content=body, headers=headers, trust_env=False).status_code
+
+
+#: What another sender may send in place of the signature.
+FORGED = ("", "v1", "v1,", "v1,@@@", "v1,AAAA", "v1,a,b", "v2,AAAA", "garbage", "v1 , x", "v1a,AAAA v1,b")
 
 
 @pytest.mark.parametrize("language", ["python", "javascript"])
@@ -71,6 +75,15 @@ def test_receiver_of_the_webhooks_page(language: str, tmp_path: Path, javascript
         assert status(port, signed_headers(both, "msg_2", BODY, now)) == 204, "during a rotation"
         assert status(port, signed_headers(new_secret(), "msg_3", BODY, now)) == 400
         assert status(port, {}) == 400
+        assert status(port, {}, b"") == 400
+        signed = signed_headers(SECRET, "msg_4", BODY, now)
+        for forged in FORGED:
+            assert status(port, {**signed, "webhook-signature": forged}) == 400, forged
+        for forged in ("", "0", "x", "1e400", "99999999999"):
+            assert status(port, {**signed, "webhook-timestamp": forged}) == 400, forged
+        assert status(port, signed, b"\xff" + BODY) == 400
+        assert status(port, signed_headers(SECRET, "msg_5", BODY, now)) == 204, "it still runs"
+        assert "Traceback" not in output.read_text()
 
 
 def test_receiver_of_the_readme(capsys: pytest.CaptureFixture[str]) -> None:

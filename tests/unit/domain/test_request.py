@@ -456,3 +456,24 @@ def _numbers(value: Any) -> list[float]:
 
 def _is_finite(number: float) -> bool:
     return abs(number) < float("inf")
+
+
+@pytest.mark.parametrize(
+    ("field", "limits", "expected"),
+    [
+        ("resolution", RequestLimits(), "must be '480p' or '720p'"),
+        ("resolution", RequestLimits().for_tenant(("480p", "4k"), None), "must be '480p'"),
+        ("resolution", RequestLimits().for_tenant(("4k",), None), "must be nothing"),
+        ("duration", RequestLimits().for_tenant(None, ("4", "5")), "must be '4' or '5'"),
+        ("bitrate_mode", RequestLimits(bitrate_modes=("high",)), "must be 'high'"),
+        ("bitrate_mode", RequestLimits(), "unknown field"),
+    ],
+)
+def test_fault_of_a_choice_names_what_is_accepted_here(field: str, limits: RequestLimits, expected: str) -> None:
+    """One list for a field, whether the schema, the deployment or the tenant's limits refuse the value."""
+    refused = {"resolution": ("8k", "1080p"), "duration": ("77",), "bitrate_mode": ("fastest", "standard")}[field]
+    for value in refused:
+        with pytest.raises(Invalid) as error:
+            parse_create(json.dumps(create_body(**{field: value})).encode(), limits)
+        (fault,) = error.value.errors
+        assert (fault.pointer, fault.detail) == (f"/{field}", expected), value
