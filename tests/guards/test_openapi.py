@@ -28,15 +28,7 @@ DOCUMENT = document()
 COSTLY = ("resolution", "duration")
 METHODS = ("get", "put", "post", "delete", "options", "patch")
 #: Fields without a text to show.
-BINARY = {
-    "image/jpeg",
-    "image/png",
-    "image/webp",
-    "image/*",
-    "application/octet-stream",
-    "multipart/form-data",
-    "video/mp4",
-}
+BINARY = {"application/octet-stream", "video/mp4"}
 REGISTRY: Registry[Any] = Registry().with_resource("urn:openapi", DRAFT202012.create_resource(DOCUMENT))
 
 
