@@ -12,6 +12,7 @@ from starlette.types import ASGIApp
 from service import gc_tuning, process_memory
 from service.api import routes
 from service.api.fal.cors import Cors
+from service.api.http.compression import Compression
 from service.api.http.error_handlers import ErrorMiddleware
 from service.api.http.methods import HeadMiddleware
 from service.api.http.middleware import RequestContextMiddleware
@@ -39,7 +40,8 @@ class _Gateway(FastAPI):
         """
         settings = self._settings
         answering = ErrorMiddleware(DirectRoutes(self.routes, AsyncExitStackMiddleware(self.router)))
-        stack: ASGIApp = RequestContextMiddleware(HeadMiddleware(Cors(answering, origins=settings.cors_origins)))
+        shared = Cors(Compression(answering), origins=settings.cors_origins)
+        stack: ASGIApp = RequestContextMiddleware(HeadMiddleware(shared))
         if settings.path_prefix:
             stack = PathPrefix(stack, settings.path_prefix)
         return TrustedProxies(stack, settings.trusted_proxies) if settings.trusted_proxies else stack

@@ -20,6 +20,7 @@ from service.api.admin.schemas import (
     month_view,
     tenant_view,
 )
+from service.api.http.compression import NO_TRANSFORM
 from service.api.http.cursors import decode_cursor, page_of
 from service.api.http.dependencies import OPERATOR, Gateway, json_of, optional_json_of
 from service.api.http.preconditions import IF_MATCH, Version, show_version
@@ -34,6 +35,7 @@ router = APIRouter(prefix="/admin/v1", tags=["admin"], dependencies=[OPERATOR])
 @router.post(
     "/tenants",
     summary="Create a tenant",
+    dependencies=[NO_TRANSFORM],
     description="The response has the webhook secret; no other operator's response shows it.",
     status_code=201,
 )
@@ -131,6 +133,7 @@ async def delete_tenant(
 @router.post(
     "/tenants/{tenant_id}/keys",
     summary="Create an API key",
+    dependencies=[NO_TRANSFORM],
     description="Only this response shows the key.",
     status_code=201,
 )
@@ -156,6 +159,7 @@ async def list_api_keys(gateway: Gateway, tenant_id: str) -> ApiKeyList:
 @router.post(
     "/tenants/{tenant_id}/keys/{key_id}/rotate",
     summary="Rotate an API key",
+    dependencies=[NO_TRANSFORM],
     description="Creates a successor with the same scopes and the same expiry. The old key expires after "
     "`overlap_seconds`. A key that is revoked or has expired cannot be rotated: create a new one.",
     status_code=201,

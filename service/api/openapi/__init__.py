@@ -35,7 +35,8 @@ whether the same request may succeed later. A method that a path does not have i
 not exist is 501, a path that does not exist is 404, and a 500 is an error of the gateway. Unknown and repeated query \
 parameters are 422, except below `/fal`.
 
-**HTTP**: every GET has a HEAD, except event streams. Bodies of requests have no `Content-Encoding`.
+**HTTP**: every GET has a HEAD, except event streams. Bodies of requests have no `Content-Encoding`. JSON of \
+8 KiB to 1 MiB in responses to GET is compressed if `Accept-Encoding` allows gzip.
 
 **Headers**: every response has `X-Request-Id` and `Server-Timing`, and `RateLimit` if your tenant has a rate limit.
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Response
 
+from service.api.http.compression import NO_TRANSFORM
 from service.api.http.dependencies import Gateway, Manager, Reader, json_of
 from service.api.http.preconditions import IF_MATCH, Version, show_version
 from service.api.schemas import problems
@@ -48,6 +49,7 @@ async def _secret_exists(gateway: Gateway, caller: Manager, endpoint_id: str) ->
 @router.post(
     "",
     summary="Register a webhook endpoint",
+    dependencies=[NO_TRANSFORM],
     description="The response has the signing secret; `…/secret` shows it again.",
     status_code=201,
     responses=problems(404, 409, 412),
@@ -140,6 +142,7 @@ async def delete_webhook_endpoint(gateway: Gateway, caller: Manager, endpoint_id
 @router.get(
     "/{endpoint_id}/secret",
     summary="Read the secret of a webhook endpoint",
+    dependencies=[NO_TRANSFORM],
     description=_DEFAULT,
 )
 async def read_webhook_secret(gateway: Gateway, caller: Manager, endpoint_id: str) -> SecretsView:
@@ -149,7 +152,7 @@ async def read_webhook_secret(gateway: Gateway, caller: Manager, endpoint_id: st
 @router.post(
     "/{endpoint_id}/rotate-secret",
     summary="Rotate the secret of a webhook endpoint",
-    dependencies=[Depends(_secret_exists)],
+    dependencies=[Depends(_secret_exists), NO_TRANSFORM],
     description=f"For `overlap_seconds`, events carry both signatures, the new one first. {_DEFAULT}",
     responses=problems(409, 412),
 )
