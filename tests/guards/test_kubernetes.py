@@ -25,7 +25,7 @@ from tests.support.kustomization import build, build_on
 FOLDER = ROOT / "deploy/kubernetes"
 CRDS = Path(__file__).with_name("crds")
 KUBERNETES = "1.33"
-COMPONENTS = ("gateway-api", "ingress", "node-local-dns", "private-networks", "workload-identity")
+COMPONENTS = ("gateway-api", "ingress", "media-credentials", "node-local-dns", "private-networks", "workload-identity")
 #: The overlay refers to objects of its cluster; the base must be complete too.
 BUILDS = {
     **{name: build(FOLDER / name) for name in ("base", "production")},
@@ -351,6 +351,15 @@ def test_ingress_bounds_are_those_of_the_gateway() -> None:
                 service = path["backend"]["service"]
                 ports = {port["name"] for port in documents("Service", "ingress")[service["name"]]["spec"]["ports"]}
                 assert service["port"]["name"] in ports
+
+
+def test_media_credentials_are_of_pods_with_videos() -> None:
+    found = {
+        name: [entry["secretRef"]["name"] for entry in container(deployment)["envFrom"] if "secretRef" in entry]
+        for name, deployment in documents("Deployment", "media-credentials").items()
+    }
+    assert {name for name, secrets in found.items() if secrets} == CALL_FAL
+    assert found["gateway"] == ["gateway-media-store"]
 
 
 def test_workload_identity_is_of_pods_with_videos() -> None:

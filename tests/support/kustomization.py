@@ -100,8 +100,12 @@ def _apply(document: Document, step: Document) -> None:
     parent: Any = document
     for part in way:
         parent = parent[int(part)] if isinstance(parent, list) else parent[part]
-    assert step["op"] == "add" or last in parent, step
-    parent[last] = step["value"]
+    if isinstance(parent, list):
+        assert (step["op"], last) == ("add", "-"), step
+        parent.append(deepcopy(step["value"]))
+    else:
+        assert step["op"] == "add" or last in parent, step
+        parent[last] = step["value"]
 
 
 def _replace(documents: list[Document], replacement: Document) -> None:

@@ -18,8 +18,10 @@ from service.domain.status import Status
 from service.domain.work_queue import WorkQueue
 from service.errors import UpstreamUnavailable
 from service.media.videos import VideoMissing, VideoStore, VideoStoreUnavailable
+from service.net.image_probe import ProbeResult
 from service.observability.redaction import Redactor
 from service.runtime import open_runtime
+from service.runtime.connections import open_connections
 from service.upstream.billing import FalBilling
 from service.upstream.callback_verification import Verifier
 from service.upstream.client import FalClient
@@ -28,6 +30,7 @@ from service.upstream.hosts import FalHosts
 from service.upstream.http_result import HttpResponse, NoHttpResponse
 from service.upstream.messages import submit_outcome
 from service.upstream.storage import FalStorage
+from service.webhooks.sender import ReceiverResponse
 from tests.support import factories
 from tests.support.factories import NOW, Clock
 from tests.support.http_proxy import Fault, HttpProxy, http_proxy
@@ -223,16 +226,36 @@ async def test_video_store_uses_its_proxy(empty_store: str, proxy: HttpProxy) ->
     assert "ss-word" not in str(refused.value)
 
 
-async def test_variables_of_other_programs_select_no_proxy_of_fal(
-    fal: ScriptedFal, proxy: HttpProxy, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def others_proxy(proxy: HttpProxy, monkeypatch: pytest.MonkeyPatch) -> HttpProxy:
+    """Return a proxy that the variables of other programs name."""
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"):
         monkeypatch.setenv(name, proxy.url)
+    return proxy
+
+
+async def test_variables_of_other_programs_select_no_proxy_of_fal(fal: ScriptedFal, others_proxy: HttpProxy) -> None:
     async with FalClient(queue_url=fal.url, key="k", model=MODEL, timeout=PATIENT) as opened:
         assert submit_outcome(await opened.submit({})) == Accepted("request-1")
         assert isinstance(await opened.status("r"), HttpResponse)
 
-    assert proxy.targets == []
+    assert others_proxy.targets == []
+
+
+async def test_webhooks_and_probes_are_connected_directly(
+    redis_url: str, empty_store: str, others_proxy: HttpProxy
+) -> None:
+    """The guard of addresses must see the address that is connected to."""
+    own = {"fal_proxy_url": others_proxy.url, "media_proxy_url": others_proxy.url}
+    settings = factories.settings(redis_url, preflight_allowed_networks=factories.LOOPBACK, **own)
+    async with open_connections(settings, lambda: NOW) as connections:
+        received = await connections.sender.post(f"http://{empty_store}/hook", headers={}, body=b"{}")
+        probed = await connections.image_probe.probe(f"http://{empty_store}/a.png")
+
+    assert isinstance(received, ReceiverResponse)
+    assert received.status == 404
+    assert isinstance(probed, ProbeResult)
+    assert others_proxy.targets == []
 
 
 def test_login_of_proxy_is_redacted() -> None:

@@ -29,7 +29,9 @@ async def fal_key(fal: FalClient) -> Finding:
             return warn("fal key", f"fal answered {status}", "Try again; see fal's status page.")
         case NoHttpResponse(reason=reason):
             return fail(
-                "fal key", f"fal is not reachable ({reason})", "Allow this machine to connect to GATEWAY_FAL_QUEUE_URL."
+                "fal key",
+                f"fal is not reachable ({reason})",
+                "Allow this machine to connect to GATEWAY_FAL_QUEUE_URL; behind a proxy, set GATEWAY_FAL_PROXY_URL.",
             )
 
 
