@@ -43,7 +43,8 @@ def _paused_and_probed(cause: str) -> str:
 
 
 def _stopped(cause: str) -> str:
-    return named(f"""{state("gateway_tenant_dispatch_stopped", by="tenant", where=f'cause="{cause}"')}""")
+    stopped = state("gateway_tenant_dispatch_stopped", by="tenant", where=f'cause="{cause}"')
+    return named(f"({stopped} == 1)")
 
 
 _UPSTREAM: Final = (

@@ -247,8 +247,8 @@ TENANTS_SUBMITS_FAILING = StateGauge(
 )
 TENANT_STOPPED = StateGauge(
     "gateway_tenant_dispatch_stopped",
-    "1 for a tenant whose queued generations are not submitted: `paused` by an operator, or its own submits are "
-    "`failing`. Of 200 tenants for each cause.",
+    "1 while a tenant's queued generations are not submitted: `paused` by an operator, or its own submits are "
+    "`failing`; of 200 tenants for each cause.",
     ("tenant", "cause"),
 )
 GENERATIONS_SUBMIT_FAILING = StateGauge(

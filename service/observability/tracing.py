@@ -10,6 +10,7 @@ import os
 import threading
 from collections.abc import Mapping
 from datetime import datetime
+from importlib.util import find_spec
 from types import TracebackType
 from typing import Any, Final, Literal, Self, TypedDict, Unpack
 
@@ -111,6 +112,18 @@ class Span:
 
 
 OFF: Final = Span()
+
+
+def endpoint(environment: Mapping[str, str]) -> str | None:
+    """Return the URL of the collector; None if no traces are sent."""
+    if not _is_enabled(environment):
+        return None
+    names = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
+    return next(environment[name] for name in names if environment.get(name))
+
+
+def is_installed() -> bool:
+    return find_spec("opentelemetry") is not None and find_spec("opentelemetry.sdk") is not None
 
 
 def _is_enabled(environment: Mapping[str, str]) -> bool:

@@ -275,6 +275,7 @@ def _webhooks(core: Core, tenants: Tenants) -> WebhookServices:
 
 def _operations(core: Core, tenants: Tenants) -> OperationServices:
     settings, connections, stores, clock = core.settings, core.connections, core.stores, core.clock
+    state = StateStore(connections.reports, stores.gate, stores.heartbeats, replicas=settings.redis_wait_replicas)
     return OperationServices(
         gate=core.gate,
         unconfirmed=UnconfirmedService(
@@ -291,7 +292,7 @@ def _operations(core: Core, tenants: Tenants) -> OperationServices:
         audit=core.audit,
         audit_jobs=core.audit_jobs,
         account_metrics=AccountMetrics(
-            StateStore(connections.reports, stores.gate, stores.heartbeats, replicas=settings.redis_wait_replicas),
+            state,
             slots=settings.upstream_concurrency,
             account_budget=settings.account_daily_budget,
             clock=clock,
@@ -301,9 +302,12 @@ def _operations(core: Core, tenants: Tenants) -> OperationServices:
             connections.redis,
             stores.heartbeats,
             stores.gate,
+            state,
             tenants,
             connections.fal,
             connections.nudger.app,
+            billing=connections.fal_billing,
+            videos=connections.video_store,
             clock=clock,
             wall=clock.wall,
         ),

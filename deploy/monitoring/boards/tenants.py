@@ -138,8 +138,7 @@ TENANTS: Final = Board(
                     "none",
                     [
                         Query(
-                            f"{named(state('gateway_tenant_dispatch_stopped', by='tenant, cause', where=OF_TENANT))}"
-                            ' or on () label_replace(vector(0), "name", "all others", "", "")',
+                            named(state("gateway_tenant_dispatch_stopped", by="tenant, cause", where=OF_TENANT)),
                             "{{name}} {{cause}}",
                         )
                     ],

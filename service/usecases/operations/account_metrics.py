@@ -123,14 +123,20 @@ def _of_dispatch(state: State, now: datetime) -> Iterator[Family]:
     yield metrics.DRAINING, _one(state.gate.draining)
     yield metrics.TENANTS_PAUSED, _one(state.gate.paused_tenants)
     yield metrics.TENANTS_SUBMITS_FAILING, _one(state.gate.held_tenants)
-    stopped = ((PauseCause.PAUSED, state.paused), (PauseCause.FAILING, state.failing))
-    yield metrics.TENANT_STOPPED, [((tenant_id, cause), 1) for cause, tenants in stopped for tenant_id in tenants]
+    yield metrics.TENANT_STOPPED, list(_stopped(state))
     yield metrics.GENERATIONS_SUBMIT_FAILING, _one(state.gate.failed_generations)
     yield metrics.SUBMIT_WINDOW, _one(state.gate.submits_at_once)
     yield metrics.UNCONFIRMED, _one(state.unconfirmed)
     yield metrics.UNCONFIRMED_SECONDS, _one(_age(state.oldest_unconfirmed, now))
     yield metrics.PAID_AND_LOST, _one(state.paid_and_lost)
     yield metrics.SLOTS_USED, _one(state.slots_used)
+
+
+def _stopped(state: State) -> Iterator[tuple[tuple[str, ...], float]]:
+    active = [tenant.tenant_id for tenant in state.tenants]
+    for cause, stopped in ((PauseCause.PAUSED, set(state.paused)), (PauseCause.FAILING, set(state.failing))):
+        for tenant_id in dict.fromkeys([*active, *stopped]):
+            yield (tenant_id, cause), tenant_id in stopped
 
 
 def _of_account(state: State, budget: int | None) -> Iterator[Family]:

@@ -174,6 +174,7 @@ async def test_stopped_tenants_are_named_with_the_cause(runtime: Runtime, redis:
     text = await scrape()
 
     assert f'\ngateway_tenant_dispatch_stopped{{tenant="{paused.id}",cause="paused"}} 1.0\n' in text
+    assert f'tenant="{paused.id}",cause="failing"' not in text, "it is not active"
     assert '\ngateway_tenant_dispatch_stopped{tenant="ten_refused",cause="failing"} 1.0\n' in text
 
 

@@ -408,3 +408,72 @@ def test_doctor_command_redis_unavailable_exits_1(settings: Settings, monkeypatc
     table = CliRunner().invoke(app, ["doctor", "--json"])
     assert (table.exit_code, isinstance(table.exception, SystemExit)) == (1, True)
     assert "a-password" not in table.output
+
+
+# --- work that waits for people, and what a deployment may lack -------------------------------------------------------
+
+
+UNDONE = ("unconfirmed submits", "paid and lost", "webhook receivers", "dead letters")
+
+
+async def test_doctor_undone_work_is_named_with_its_tenant(settings: Settings, redis_url: str) -> None:
+    found = await lines(settings)
+    assert {found[check].status for check in UNDONE} == {CheckStatus.OK}
+
+    async with open_runtime(settings) as runtime:
+        shop = await runtime.tenants.service.create("shop")
+    now = round(utc_now().timestamp() * 1000)
+    with redis_py.Redis.from_url(as_default(redis_url)) as client:
+        client.zadd("{sg}:unconfirmed", {"gen_x": now - 11 * 60_000})
+        client.zadd("{sg}:paid_and_lost", {"gen_y": now})
+        client.zadd(f"{{sg}}:tenant:{shop.id}:dead_letters", {"msg_x": 0, "msg_y": 0})
+        client.zadd("{sg}:due:deliver:unproven", {shop.id: now})
+        client.zadd(f"{{sg}}:tenant:{shop.id}:endpoint_queues:unproven", {f"{shop.id}:one": now})
+        client.hset(f"{{sg}}:endpoint:{shop.id}:one:health", "first", now - 3 * 3_600_000)
+    found = await lines(settings)
+
+    assert {found[check].status for check in UNDONE} == {CheckStatus.WARN}
+    assert found["unconfirmed submits"].detail == "1, the oldest for 11 min"
+    assert found["dead letters"].detail == f"2 of shop ({shop.id})"
+    assert found["webhook receivers"].detail == f"all attempts fail of shop ({shop.id}) for 3 h"
+
+
+async def test_doctor_video_store_is_written_and_read(settings: Settings, tmp_path: Path) -> None:
+    assert (await lines(settings))["video store"].status is CheckStatus.OK
+    url = f"file://{tmp_path}/videos"
+    found = (await lines(settings.model_copy(update={"media_url": url})))["video store"]
+    assert (found.status, found.detail) == (CheckStatus.OK, "writable and readable")
+    assert [path for path in (tmp_path / "videos").rglob("*") if path.is_file()] == [], "the object is deleted"
+
+    (tmp_path / "videos" / "doctor").rmdir()
+    (tmp_path / "videos" / "doctor").write_text("a file in place of the folder")
+    assert (await lines(settings.model_copy(update={"media_url": url})))["video store"].status is CheckStatus.FAIL
+
+
+async def test_doctor_billing_key_is_tried(settings: Settings, fal: httpx.AsyncClient) -> None:
+    assert (await lines(settings))["billing key"].detail.startswith("GATEWAY_FAL_ADMIN_KEY is unset")
+    with_key = settings.model_copy(update={"fal_admin_key": SecretStr("an-admin-key-of-fal")})
+    assert (await lines(with_key))["billing key"].status is CheckStatus.OK
+    away = with_key.model_copy(update={"fal_api_url": "http://127.0.0.1:9"})
+    assert (await lines(away))["billing key"].status is CheckStatus.FAIL
+
+
+async def test_doctor_collector_of_traces_is_reached(
+    settings: Settings, sandbox_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert (await lines(settings))["traces"].status is CheckStatus.OK
+    for url, expected in ((sandbox_url, CheckStatus.OK), ("http://127.0.0.1:9", CheckStatus.WARN)):
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", url)
+        assert await status_of(settings, "traces") is expected
+
+
+async def test_doctor_cured_lock_says_how_to_open(settings: Settings, fal: httpx.AsyncClient) -> None:
+    async with open_runtime(settings) as runtime:
+        await runtime.operations.gate.locked("Exhausted balance")
+        found = (await lines(settings))["dispatch"]
+        assert (found.status, "fal answers now" in found.detail) == (CheckStatus.FAIL, True), "no worker tries a submit"
+        await runtime.stores.heartbeats.note_worker("a:1", ["dispatch"], utc_now())
+        found = (await lines(settings))["dispatch"]
+        assert (found.status, "resume" in found.remedy) == (CheckStatus.WARN, True)
+        (await fal.post("/_sandbox/faults", content='{"account": {"kind": "locked"}}')).raise_for_status()
+        assert (await lines(settings))["dispatch"].remedy.startswith("Top up")

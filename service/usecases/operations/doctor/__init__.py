@@ -8,12 +8,15 @@ from celery import Celery
 from service.clock import Clock
 from service.config.settings import Settings
 from service.errors import StoreUnavailable
+from service.media.videos import VideoStore
 from service.store.gate.gate import GateStore
 from service.store.redis import health
 from service.store.redis.client import Redis
 from service.store.state.heartbeats import HeartbeatStore
+from service.store.state.state import StateStore
+from service.upstream.billing import FalBilling
 from service.upstream.client import FalClient
-from service.usecases.operations.doctor import limits, outside, processes, secrecy, server, variables
+from service.usecases.operations.doctor import limits, optional, outside, processes, secrecy, server, undone, variables
 from service.usecases.operations.doctor.finding import CheckStatus, Finding, fail, ok
 from service.usecases.tenants.tenants import Tenants
 
@@ -23,7 +26,7 @@ _REDIS_REMEDY: Final = "Check GATEWAY_REDIS_URL, Redis, and the network between.
 
 
 class Doctor:
-    """Runs the checks. They write nothing but one key that expires."""
+    """Runs the checks. They write one key that expires, and an object that is deleted to the store of videos."""
 
     def __init__(
         self,
@@ -31,10 +34,13 @@ class Doctor:
         redis: Redis,
         heartbeats: HeartbeatStore,
         gate: GateStore,
+        state: StateStore,
         tenants: Tenants,
         fal: FalClient,
         broker: Celery,
         *,
+        billing: FalBilling | None,
+        videos: VideoStore | None,
         clock: Clock,
         wall: Clock,
     ) -> None:
@@ -43,6 +49,9 @@ class Doctor:
         self._redis = redis
         self._heartbeats = heartbeats
         self._gate = gate
+        self._state = state
+        self._billing = billing
+        self._videos = videos
         self._tenants = tenants
         self._fal = fal
         self._broker = broker
@@ -51,27 +60,32 @@ class Doctor:
 
     async def run(self) -> list[Finding]:
         """Return a finding for each check, in the order in which to fix them."""
+        fal_key = await outside.fal_key(self._fal)
         try:
-            findings = await self._checks_of_redis()
+            findings = await self._checks_of_redis(fal_accepts=fal_key.status is CheckStatus.OK)
         except StoreUnavailable as error:
             findings = [fail("redis", error.detail, _REDIS_REMEDY)]
         return [
             *findings,
             await processes.broker(self._broker),
-            await outside.fal_key(self._fal),
+            fal_key,
             await outside.public_url(self._settings.public_url),
+            await optional.video_store(self._videos),
+            await optional.billing(self._billing, self._clock()),
+            await optional.collector(os.environ),
             variables.settings(os.environ),
             secrecy.admin_token(self._settings),
             secrecy.webhook_networks(self._settings),
         ]
 
-    async def _checks_of_redis(self) -> list[Finding]:
-        """Run the checks that need Redis."""
+    async def _checks_of_redis(self, *, fal_accepts: bool) -> list[Finding]:
+        """Run the checks that need Redis. ``fal_accepts``: fal has just accepted the key."""
         state = (await health.check(self._redis))["redis"]
         if state != "ok":
             return [fail("redis", state, _REDIS_REMEDY)]
         info = await health.info(self._redis)
         heartbeats, now = await self._heartbeats.read(), self._clock()
+        workers = processes.workers(heartbeats, now)
         return [
             ok("redis", "reachable and writable"),
             server.version(info),
@@ -82,9 +96,12 @@ class Doctor:
             await server.clock_skew(self._redis, self._wall),
             await server.scripts(self._redis),
             processes.beat(heartbeats, now),
-            *processes.workers(heartbeats, now),
+            *workers,
             processes.worker_clocks(await self._heartbeats.skews(heartbeats)),
-            processes.dispatch(await self._gate.read()),
+            processes.dispatch(
+                await self._gate.read(), fal_accepts=fal_accepts, is_probed=workers[0].status is CheckStatus.OK
+            ),
             await secrecy.secret_key(self._tenants),
             *await limits.limits(self._settings, self._tenants),
+            *undone.undone(await self._state.read(now), now),
         ]

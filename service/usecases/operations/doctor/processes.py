@@ -61,13 +61,14 @@ def worker_clocks(skews: Mapping[str, timedelta]) -> Finding:
     return fail("worker clocks", detail, "Synchronize these machines by NTP; until then their workers claim no work.")
 
 
-def dispatch(gate: Gate) -> Finding:
+def dispatch(gate: Gate, *, fal_accepts: bool, is_probed: bool) -> Finding:
+    """Check the dispatch gate. ``fal_accepts`` the key now; ``is_probed``: a worker of dispatch tries submits."""
     failed = f"{gate.failed_generations} generations of {gate.failed_tenants} tenants since the last accepted submit"
     match gate.hold:
         case PauseCause.PAUSED:
             return warn("dispatch", f"paused by an operator: {gate.reason}", "`seedance-gateway resume` ends it.")
         case PauseCause.LOCKED:
-            return fail("dispatch", f"fal refuses the account: {gate.reason}", "Top up, or check GATEWAY_FAL_KEY.")
+            return _locked(gate, fal_accepts=fal_accepts, is_probed=is_probed)
         case PauseCause.FAILING:
             return warn(
                 "dispatch",
@@ -83,6 +84,17 @@ def dispatch(gate: Gate) -> Finding:
             "dispatch", detail, "Read `tenant_dispatch_stopped` in the workers' logs; each is retried automatically."
         )
     return ok("dispatch", "open")
+
+
+def _locked(gate: Gate, *, fal_accepts: bool, is_probed: bool) -> Finding:
+    refused = f"fal refused the account: {gate.reason}"
+    if not fal_accepts:
+        return fail("dispatch", refused, "Top up, or check GATEWAY_FAL_KEY.")
+    if not is_probed:
+        remedy = "Run a worker of dispatch, which tries a submit; `seedance-gateway resume` opens dispatch at once."
+        return fail("dispatch", f"{refused}; fal answers now, and no worker tries a submit", remedy)
+    remedy = "A worker tries a submit from time to time; `seedance-gateway resume` opens dispatch at once."
+    return warn("dispatch", f"{refused}; fal answers now", remedy)
 
 
 def _ago(silence: timedelta) -> str:
