@@ -4,7 +4,7 @@ from fastapi import FastAPI
 
 from service.api import callbacks, docs, health
 from service.api.admin import adjustments, audit, dispatch, tenants, unconfirmed
-from service.api.fal import jwks, proxy, queue, run
+from service.api.fal import cdn, jwks, proxy, queue, run
 from service.api.fal import uploads as fal_uploads
 from service.api.openapi import describe
 from service.api.v1 import (
@@ -32,6 +32,7 @@ def install(app: FastAPI, *, path_prefix: str = "") -> None:
         proxy.router,
         run.router,
         fal_uploads.router,
+        cdn.router,
         jwks.router,
         me.router,
         uploads.router,

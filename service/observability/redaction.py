@@ -1,10 +1,10 @@
 """Redaction of secrets in rendered log lines.
 
 Covers the secrets of this process, known character by character from its settings, and secrets of others with a fixed
-shape: API keys, webhook secrets, tokens of callback paths, and the logins and queries of URLs. Client libraries print
-URLs in their exceptions, and a signed URL is a credential. Secret fields of this gateway's records have no shape and
-are known by their names. A line without the fixed part of any of these costs a few substring searches. Any other line
-is parsed, so that the redacted line is valid JSON.
+shape: API keys, access tickets, webhook secrets, tokens of callback paths, and the logins and queries of URLs. Client
+libraries print URLs in their exceptions, and a signed URL is a credential. Secret fields of this gateway's records have
+no shape and are known by their names. A line without the fixed part of any of these costs a few substring searches. Any
+other line is parsed, so that the redacted line is valid JSON.
 """
 
 import re
@@ -20,7 +20,7 @@ REDACTED: Final = "[redacted]"
 _SHORTEST: Final = 8
 _FIELDS: Final = ("callback_token", "pseudonym_key", "webhook_secret")
 #: A line without one of these and without a secret of this process needs no redaction.
-_MARKS: Final = ("sgk_", "whsec_", "whsk_", "callbacks", "://", "?", *_FIELDS)
+_MARKS: Final = ("sgk_", "sgt_", "whsec_", "whsk_", "callbacks", "://", "?", *_FIELDS)
 _SLASH: Final = "(?:/|%(?:25)*2[fF])"
 #: Group 1 stays. Each pattern is bounded in what it reads twice, so that its time is linear in the text.
 _PATTERNS: Final = tuple(
@@ -28,6 +28,7 @@ _PATTERNS: Final = tuple(
         re.compile,
         (
             r"(sgk_(?:[0-9a-z]{1,40}_)?)[^\s\"'\\,;&)}\]>]+",  # an API key; its id is not secret
+            r"(sgt_)[\w=-]+",  # an access ticket
             r"(whsec_|whsk_)[\w+/=-]+",  # a signing secret of webhooks
             rf"(callbacks{_SLASH}fal{_SLASH}\w+{_SLASH})(?!\{{)[^\s\"'\\/?#&%]+",  # also inside the query of a URL
             r"(://)[^\s/]{1,512}(?=@)",  # a login

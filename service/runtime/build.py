@@ -38,6 +38,7 @@ from service.usecases.operations.audit_jobs import AuditJobs
 from service.usecases.operations.doctor import Doctor
 from service.usecases.operations.readiness import Readiness
 from service.usecases.operations.unconfirmed import UnconfirmedService
+from service.usecases.tenants.access_tickets import AccessTickets
 from service.usecases.tenants.authentication import Authenticator
 from service.usecases.tenants.end_users import EndUsers
 from service.usecases.tenants.open_calls import OpenCalls
@@ -82,6 +83,7 @@ class TenantServices:
     usage_reports: UsageReports
     open_calls: OpenCalls
     overviews: Overviews
+    access_tickets: AccessTickets
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +166,7 @@ def _build(core: Core) -> Runtime:
             usage_reports=core.usage_reports,
             open_calls=OpenCalls(authenticator),
             overviews=Overviews(stores.overviews, generations.queue_estimator, clock=clock),
+            access_tickets=AccessTickets(stores.ticket_sealer, clock=clock),
         ),
         webhooks=_webhooks(core, tenants),
         operations=_operations(core, tenants),

@@ -209,3 +209,4 @@ class Stores:
         self.tenants = TenantStore(redis, Sealer(secret_keys, Purpose.TENANTS))
         self.endpoints = EndpointStore(redis, Sealer(secret_keys, Purpose.ENDPOINTS))
         self.upload_tickets = UploadTicketStore(redis, Sealer(secret_keys, Purpose.UPLOAD_TICKETS))
+        self.ticket_sealer = Sealer(secret_keys, Purpose.ACCESS_TICKETS)

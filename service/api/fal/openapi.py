@@ -131,6 +131,28 @@ class FalUpload(TypedDict):
 
 
 @described
+class FalCdnToken(TypedDict):
+    """Send the bytes to ``base_url`` and ``/files/upload``, with the token as a bearer token."""
+
+    token: str
+    """The token: an access ticket for uploads, valid for 15 minutes."""
+    token_type: Literal["Bearer"]
+    """Always `Bearer`."""
+    base_url: str
+    """URL in front of `/files/upload`."""
+    expires_at: str
+    """When the token stops working, ISO 8601 with an offset."""
+
+
+@described
+class FalCdnFile(TypedDict):
+    """Use ``access_url`` as the URL of the image."""
+
+    access_url: str
+    """URL of the image; use it as `image_url`."""
+
+
+@described
 class FalKey(TypedDict):
     kty: Literal["OKP"]
     """Key type, always `OKP`."""
@@ -230,6 +252,10 @@ RESULT: Final[dict[int | str, dict[str, Any]]] = {200: {"model": FalOutput, "des
 CANCELED: Final[dict[int | str, dict[str, Any]]] = {
     202: {"model": FalCancelled, "description": "Canceled, or a cancel was requested from fal."}
 }
+CDN_TOKEN: Final[dict[int | str, dict[str, Any]]] = {
+    200: {"model": FalCdnToken, "description": "The token of uploads."}
+}
+CDN_FILE: Final[dict[int | str, dict[str, Any]]] = {200: {"model": FalCdnFile, "description": "The image is stored."}}
 INITIATED: Final[dict[int | str, dict[str, Any]]] = {200: {"model": FalUpload}}
 UPLOADED: Final[dict[int | str, dict[str, Any]]] = {200: {"model": FalNothing, "description": "The image is stored."}}
 _OBJECT: Final = {
@@ -284,6 +310,12 @@ ORDER: Final[dict[str, Any]] = {
     ],
 }
 PROXY: Final = {"parameters": [_parameter("header", TARGET_URL, "URL of fal that the client means.", required=True)]}
+BYTES: Final = {
+    "requestBody": {
+        "required": True,
+        "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+    }
+}
 TENANT_ID: Final = _parameter("path", "tenant_id", "The tenant, as in `X-Fal-Webhook-User-Id`.", required=True)
 TICKET: Final = {
     "parameters": [
@@ -295,8 +327,5 @@ TICKET: Final = {
             required=True,
         )
     ],
-    "requestBody": {
-        "required": True,
-        "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
-    },
+    **BYTES,
 }

@@ -77,7 +77,7 @@ async def _ended(request: Request, tenant: Tenant, submission: Submission) -> Ge
     reader, open_calls = gateway.generations.reader, gateway.tenants.open_calls
     g, give_up = submission.generation, loop.time() + _LONGEST_RUN
     try:
-        async with open_calls.open(authentication.key(request), Scope.GENERATE, tenant):
+        async with open_calls.open(authentication.key_id(request), Scope.GENERATE, tenant):
             while not g.is_terminal and loop.time() < give_up and not await request.is_disconnected():
                 if reader.stopped_waiting:
                     break

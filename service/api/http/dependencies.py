@@ -20,7 +20,7 @@ from service.api.http.middleware import RAW_PATH, header
 from service.api.http.queries import check_query
 from service.domain.credential_kinds import fault_of_admin_token
 from service.domain.request import parse
-from service.domain.tenant import Scope, Tenant
+from service.domain.tenant import Scope, Tenant, key_id
 from service.errors import Malformed, NotFound, RateLimited, Unauthenticated
 from service.observability import log
 from service.runtime import Runtime
@@ -90,7 +90,7 @@ async def waiting_call(request: Request, caller: Tenant, scope: Scope) -> AsyncI
     """
     gateway = runtime(request)
     with gateway.generations.long_polls.slot(caller):
-        async with gateway.tenants.open_calls.open(bearer(request), scope, caller):
+        async with gateway.tenants.open_calls.open(key_id(bearer(request)), scope, caller):
             yield
 
 

@@ -266,6 +266,15 @@ _BY_SCHEMA: Final[dict[str, dict[str, Any]]] = {
             "file_url": "https://v3b.fal.media/files/b/0a9e/image.png",
         }
     },
+    "FalCdnToken": {
+        "fal_cdn_token": {
+            "token": "sgt_…",
+            "token_type": "Bearer",
+            "base_url": "https://gateway.example/fal/rest",
+            "expires_at": "2026-01-31T09:45:00+00:00",
+        }
+    },
+    "FalCdnFile": {"fal_cdn_file": {"access_url": "https://v3b.fal.media/files/b/0a9e/image.png"}},
     "FalNothing": {"fal_stored": {}},
     "FalKeySet": {
         "fal_keys": {

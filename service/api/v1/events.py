@@ -16,7 +16,7 @@ from service.api.http.raw_route import RawRoute
 from service.api.http.streaming import send_within
 from service.api.schemas import event_stream, problems
 from service.domain.stream import Event, events_since, is_over, parse_cursor
-from service.domain.tenant import Scope, Tenant
+from service.domain.tenant import Scope, Tenant, key_id
 from service.errors import Forbidden, Unauthenticated
 from service.observability import metrics
 from service.store.generations.changes import Subscription
@@ -74,7 +74,7 @@ data: {"message":"step 1","level":"INFO","timestamp":"2026-01-31T09:30:02.000Z"}
 )
 async def follow_generation(request: Request) -> Response:
     caller = await tenant(request, Scope.READ)
-    return EventStream(request, caller, bearer(request))
+    return EventStream(request, caller, key_id(bearer(request)))
 
 
 class EventStream(Response):
@@ -86,9 +86,9 @@ class EventStream(Response):
     first = _RETRY
     more_headers: tuple[tuple[bytes, bytes], ...] = ()
 
-    def __init__(self, request: Request, caller: Tenant, key: str, *, name: str = "generation_id") -> None:
+    def __init__(self, request: Request, caller: Tenant, key_id: str, *, name: str = "generation_id") -> None:
         self._gateway = runtime(request)
-        self._key = key
+        self._key_id = key_id
         self._tenant = caller
         self._id: str = request.path_params[name]
         self._cursor = parse_cursor(request.headers.get("last-event-id", ""))
@@ -121,7 +121,7 @@ class EventStream(Response):
         reason = "disconnected"
         try:
             try:
-                async with self._gateway.tenants.open_calls.open(self._key, Scope.READ, self._tenant) as call:
+                async with self._gateway.tenants.open_calls.open(self._key_id, Scope.READ, self._tenant) as call:
                     reason = await self._send_events(call, disconnect, send)
             except (Unauthenticated, Forbidden):
                 reason = "refused"

@@ -7,7 +7,7 @@ from typing import Final
 
 from service.clock import Clock
 from service.domain.credential_kinds import fault_of_key
-from service.domain.tenant import ApiKey, KeyText, Scope, Tenant, parse_key
+from service.domain.tenant import ApiKey, Scope, Tenant, parse_key
 from service.errors import Forbidden, StoreUnavailable, Unauthenticated
 from service.store.tenants.rates import RateLimiter, RateLimitResult
 from service.store.tenants.tenants import LookedUp, TenantStore
@@ -50,8 +50,8 @@ class Authenticator:
         self._recorded_uses: dict[str, datetime] = {}
         """The minute of the last recorded use, by key id."""
 
-    async def authenticate(self, text: str, scope: Scope, *, oldest: float = _CACHE_SECONDS) -> Caller:
-        """Return the caller of a key. A look-up that is older than ``oldest`` seconds is repeated.
+    async def authenticate(self, text: str, scope: Scope) -> Caller:
+        """Return the caller of a key.
 
         Raises:
             Unauthenticated: the key is mistyped, unknown, expired or revoked.
@@ -73,13 +73,25 @@ class Authenticator:
         parts = parse_key(text)
         if parts is None:
             raise Unauthenticated(fault_of_key(text))
-        found, now = await self._look_up(parts, oldest), self._clock()
+        found, now = await self._look_up(parts.id, _CACHE_SECONDS), self._clock()
         if found is None or not found.key.opens(parts.secret, now):
             raise Unauthenticated(UNKNOWN_KEY)
         return found, now
 
-    async def confirm(self, key_id: str, scope: Scope) -> None:
-        """Read the key and its tenant now, before a write that no script of the store checks.
+    async def recheck(self, key_id: str, scope: Scope, *, oldest: float) -> Caller:
+        """Return the caller of a key that a call was begun with. A look-up older than ``oldest`` seconds is repeated.
+
+        Raises as ``authenticate``.
+        """
+        found, now = await self._look_up(key_id, oldest), self._clock()
+        if found is None or not found.key.is_valid(now):
+            raise Unauthenticated(UNKNOWN_KEY)
+        _check_rights(found, scope)
+        await self._record_use(found.key, now)
+        return Caller(found.tenant, found.key)
+
+    async def confirm(self, key_id: str, scope: Scope) -> Caller:
+        """Read the key and its tenant now: before a write that no script of the store checks, or for a ticket.
 
         Raises:
             Unauthenticated: the key is unknown, expired or revoked by now, or its tenant is deleted.
@@ -90,6 +102,7 @@ class Authenticator:
         if found is None or not found.key.is_valid(self._clock()):
             raise Unauthenticated(UNKNOWN_KEY)
         _check_rights(found, scope)
+        return Caller(found.tenant, found.key)
 
     async def count(self, tenant: Tenant) -> RateLimitResult | None:
         """Count a request against the tenant's rate limit. None: it has none, or Redis is unavailable."""
@@ -103,17 +116,17 @@ class Authenticator:
         """Clear the cache: the next request of each key reads Redis."""
         self._cache.clear()
 
-    async def _look_up(self, parts: KeyText, oldest: float) -> LookedUp | None:
+    async def _look_up(self, key_id: str, oldest: float) -> LookedUp | None:
         now = asyncio.get_running_loop().time()
-        cached = self._cache.get(parts.id)
+        cached = self._cache.get(key_id)
         if cached is None or now >= cached.begun + oldest:
-            cached = self._start_lookup(parts.id, cached, now)
+            cached = self._start_lookup(key_id, cached, now)
         if (result := cached.result()) is not None:
             return result
         try:
             return await asyncio.shield(cached.task)
         except StoreUnavailable:
-            self._cache.pop(parts.id, None)
+            self._cache.pop(key_id, None)
             raise
 
     def _start_lookup(self, key_id: str, before: _CachedLookup | None, now: float) -> _CachedLookup:

@@ -23,10 +23,10 @@ class OpenCall:
     Within it, the waiting code is cancelled, as by ``asyncio.timeout``.
     """
 
-    __slots__ = ("_calls", "_limit", "_refusal", "key", "scope", "tenant")
+    __slots__ = ("_calls", "_limit", "_refusal", "key_id", "scope", "tenant")
 
-    def __init__(self, calls: "OpenCalls", key: str, scope: Scope, tenant: Tenant) -> None:
-        self.key = key
+    def __init__(self, calls: "OpenCalls", key_id: str, scope: Scope, tenant: Tenant) -> None:
+        self.key_id = key_id
         self.scope = scope
         self.tenant = tenant
         """The tenant as the last check read it."""
@@ -64,42 +64,42 @@ class OpenCalls:
         self._calls: dict[tuple[str, Scope], set[OpenCall]] = {}
         self._checking: asyncio.Task[None] | None = None
 
-    def open(self, key: str, scope: Scope, tenant: Tenant) -> OpenCall:
-        """Return the context of a call that was authenticated with this key and scope."""
-        return OpenCall(self, key, scope, tenant)
+    def open(self, key_id: str, scope: Scope, tenant: Tenant) -> OpenCall:
+        """Return the context of a call that was authenticated with this key, or a ticket of it, and this scope."""
+        return OpenCall(self, key_id, scope, tenant)
 
     @property
     def count(self) -> int:
         return sum(len(calls) for calls in self._calls.values())
 
     def add(self, call: OpenCall) -> None:
-        self._calls.setdefault((call.key, call.scope), set()).add(call)
+        self._calls.setdefault((call.key_id, call.scope), set()).add(call)
         if self._checking is None:
             self._checking = asyncio.create_task(self._check_until_closed(), name="open-calls")
 
     def discard(self, call: OpenCall) -> None:
-        calls = self._calls[call.key, call.scope]
+        calls = self._calls[call.key_id, call.scope]
         calls.discard(call)
         if not calls:
-            del self._calls[call.key, call.scope]
+            del self._calls[call.key_id, call.scope]
 
     async def _check_until_closed(self) -> None:
         """Check the keys while calls are open. The task ends with the last call."""
         try:
             while self._calls:
                 await asyncio.sleep(_CHECK_SECONDS)
-                await asyncio.gather(*(self._check(key, scope) for key, scope in list(self._calls)))
+                await asyncio.gather(*(self._check(key_id, scope) for key_id, scope in list(self._calls)))
         finally:
             self._checking = None
 
-    async def _check(self, key: str, scope: Scope) -> None:
+    async def _check(self, key_id: str, scope: Scope) -> None:
         try:
-            caller = await self._authenticator.authenticate(key, scope, oldest=_OLDEST_LOOKUP_SECONDS)
+            caller = await self._authenticator.recheck(key_id, scope, oldest=_OLDEST_LOOKUP_SECONDS)
         except (Unauthenticated, Forbidden) as refusal:
-            for call in self._calls.get((key, scope), ()):
+            for call in self._calls.get((key_id, scope), ()):
                 call.refuse(refusal)
             return
         except GatewayError:
             return  # Redis is unavailable: the next check reads the key
-        for call in self._calls.get((key, scope), ()):
+        for call in self._calls.get((key_id, scope), ()):
             call.tenant = caller.tenant

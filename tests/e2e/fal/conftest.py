@@ -68,6 +68,7 @@ class Gateway:
             "FAL_KEY": self.stack.api_key,
             "FAL_RUN_HOST": f"{self.host}/fal/run",
             "FAL_QUEUE_RUN_HOST": f"{self.host}/fal/queue",
+            "FAL_REST_URL": f"{self.url}/fal/rest",
             "SSL_CERT_FILE": str(self.certificate),
         }
 

@@ -5,6 +5,7 @@ Prints one JSON object of findings.
 
 import asyncio
 import json
+import os
 import shutil
 import sys
 import tempfile
@@ -12,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import fal_client
+import fal_client.client
+from PIL import Image
 
 ENDPOINT = "bytedance/seedance-2.0/image-to-video"
 QUICK = {
@@ -45,6 +48,42 @@ def encoded(photo: str) -> str:
         return fal_client.submit(
             ENDPOINT, arguments={**QUICK, "image_url": fal_client.encode_file(nameless)}
         ).request_id
+
+
+#: The client begins a multipart upload above 100 MB.
+LARGE = bytes(100 * 1024 * 1024 + 1)
+
+
+def uploaded(photo: Path) -> dict[str, Any]:
+    image = Image.open(photo)
+    url = fal_client.upload_image(image)
+    return {
+        "file": fal_client.upload_file(photo),
+        "data": fal_client.upload(photo.read_bytes(), "image/jpg", "a.jpg"),
+        "nameless": fal_client.upload(photo.read_bytes(), "application/octet-stream"),
+        "image": url,
+        "png": fal_client.upload_image(image, format="png"),
+        "other repository": fal_client.upload_file(photo, repository="fal"),
+        "lifecycle": fal_client.upload_file(photo, lifecycle=fal_client.client.StorageSettings(expires_in="1d")),
+        "large": failure(fal_client.upload, LARGE, "image/jpeg"),
+        "no image": failure(fal_client.upload, b"GIF89a, no image", "image/jpeg"),
+        "used": fal_client.submit(ENDPOINT, arguments={**QUICK, "image_url": url}).get()["seed"],
+    }
+
+
+async def uploaded_asynchronously(photo: Path) -> dict[str, Any]:
+    client = fal_client.AsyncClient()
+    found: dict[str, Any] = {
+        "file": await client.upload_file(photo),
+        "data": await client.upload(await asyncio.to_thread(photo.read_bytes), "image/jpeg"),
+        "image": await client.upload_image(Image.open(photo)),
+        "other repository": await client.upload_file(photo, repository="fal"),
+    }
+    try:
+        await client.upload(LARGE, "image/jpeg")
+    except fal_client.FalClientHTTPError as error:
+        found["large"] = {"code": error.status_code}
+    return found
 
 
 def synchronously() -> dict[str, Any]:
@@ -99,4 +138,12 @@ async def asynchronously() -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(json.dumps({"sync": synchronously(), "async": asyncio.run(asynchronously())}))
+    # The client reads no variable for these two.
+    fal_client.client.REST_URL = fal_client.client.CDN_URL = os.environ["FAL_REST_URL"]
+    findings = {
+        "sync": synchronously(),
+        "async": asyncio.run(asynchronously()),
+        "uploads": uploaded(Path(sys.argv[1])),
+        "async uploads": asyncio.run(uploaded_asynchronously(Path(sys.argv[1]))),
+    }
+    sys.stdout.write(json.dumps(findings))

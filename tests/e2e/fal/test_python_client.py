@@ -74,6 +74,24 @@ def test_encoded_file_without_suffix(found: dict[str, Any], gateway: Gateway) ->
         assert arrived.format == "JPEG"
 
 
+@pytest.mark.parametrize("mode", ["uploads", "async uploads"])
+def test_uploads(found: dict[str, Any], mode: str) -> None:
+    with Image.open(SAMPLES / "rocket.jpg") as photo:
+        pixels = photo.tobytes()
+    uploads = found[mode]
+    for name in {"file", "data", "nameless", "other repository", "lifecycle"} & uploads.keys():
+        with Image.open(BytesIO(httpx.get(uploads[name], trust_env=False).content)) as arrived:
+            assert (arrived.format, arrived.tobytes()) == ("JPEG", pixels), name
+    assert httpx.get(uploads["image"], trust_env=False).headers["content-type"] == "image/jpeg"
+    assert uploads["large"]["code"] == 413
+
+
+def test_uploads_are_used_and_checked(found: dict[str, Any]) -> None:
+    uploads = found["uploads"]
+    assert httpx.get(uploads["png"], trust_env=False).content.startswith(b"\x89PNG")
+    assert (uploads["used"], uploads["no image"]["code"]) == (3, 422)
+
+
 def test_requests_are_generations(found: dict[str, Any], gateway: Gateway) -> None:
     with httpx.Client(base_url=gateway.stack.base_url, trust_env=False) as plain:
         headers = {"authorization": f"Bearer {gateway.stack.api_key}"}

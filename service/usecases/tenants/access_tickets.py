@@ -1,0 +1,70 @@
+"""Access tickets: short-lived permissions for one purpose, for clients that must not or cannot send an API key.
+
+A ticket is sealed, not stored: it names its key and its end, and nothing grows with the number of tickets. It permits
+nothing that its key does not permit at the moment of use.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Final
+
+from pydantic import TypeAdapter
+
+from service.clock import Clock
+from service.errors import Unauthenticated
+from service.store.tenants.sealing import Sealer
+
+#: Log redaction finds tickets by this prefix.
+PREFIX: Final = "sgt_"
+_LONGEST: Final = 1024  # characters
+_INVALID: Final = "The ticket is not valid: it is unknown, expired, or for something else."
+
+
+class TicketUse(StrEnum):
+    UPLOAD = "upload"
+    STREAM = "stream"
+
+
+LIFETIMES: Final = {TicketUse.UPLOAD: timedelta(minutes=15), TicketUse.STREAM: timedelta(seconds=60)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccessTicket:
+    use: TicketUse
+    key_id: str
+    """The API key that requested it."""
+    subject: str
+    """The generation whose events it opens; "" for uploads."""
+    expires_at: datetime
+
+
+_TICKET: Final = TypeAdapter(AccessTicket)
+
+
+class AccessTickets:
+    def __init__(self, sealer: Sealer, *, clock: Clock) -> None:
+        self._sealer = sealer
+        self._clock = clock
+
+    def issue(self, use: TicketUse, key_id: str, subject: str = "") -> tuple[str, datetime]:
+        """Return a ticket's text and its end."""
+        expires_at = self._clock() + LIFETIMES[use]
+        ticket = AccessTicket(use=use, key_id=key_id, subject=subject, expires_at=expires_at)
+        return PREFIX + self._sealer.seal(_TICKET.dump_json(ticket).decode()), expires_at
+
+    def open(self, use: TicketUse, text: str, subject: str = "") -> AccessTicket:
+        """Return a ticket of this use for this subject. Its key is not checked here.
+
+        Raises:
+            Unauthenticated: it is forged, expired, or for something else; the error does not say which.
+
+        """
+        known = text.startswith(PREFIX) and len(text) <= _LONGEST
+        content = self._sealer.open_untrusted(text.removeprefix(PREFIX)) if known else None
+        if content is None:
+            raise Unauthenticated(_INVALID)
+        ticket = _TICKET.validate_json(content)
+        if (ticket.use, ticket.subject) != (use, subject) or self._clock() >= ticket.expires_at:
+            raise Unauthenticated(_INVALID)
+        return ticket
