@@ -99,6 +99,18 @@ class UploadView(TypedDict):
 
 
 @described
+class StreamTicketView(TypedDict):
+    object: Literal["stream_ticket"]
+    """Always `stream_ticket`."""
+    url: str
+    """URL of the event stream with the ticket: absolute if the operator has set `GATEWAY_PUBLIC_URL`, else a path."""
+    ticket: str
+    """The ticket: `ticket` in the query of the event stream. Treat it as a secret."""
+    expires_at: Timestamp
+    """When it opens no further stream, RFC 3339 in UTC with milliseconds."""
+
+
+@described
 class CallbackView(TypedDict):
     status: Literal["ok"]
     """Always `ok`."""

@@ -62,7 +62,7 @@ async def upload_fal_file(request: Request) -> Response:
     status_code=413,
     responses=answers(401, 403, 413, 429, 503),
 )
-async def begin_fal_file_multipart(request: Request) -> Response:
+async def refuse_fal_file_multipart(request: Request) -> Response:
     await _authenticate(request)
     raise TooLarge(f"Images have at most {runtime(request).settings.max_upload_bytes} bytes.")
 

@@ -1,4 +1,4 @@
-"""CORS for the routes below ``/fal``, for the origins of the settings."""
+"""CORS for the routes below ``/fal`` and for event streams, for the origins of the settings."""
 
 import re
 from typing import Final
@@ -9,8 +9,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from service.api.fal.addresses import PREFIX
 
 _ALLOWED: Final = re.compile(
-    r"authorization|content-type|accept|idempotency-key|traceparent|tracestate|baggage|x-fal-[a-z0-9-]+"
+    r"authorization|content-type|accept|idempotency-key|last-event-id|traceparent|tracestate|baggage|x-fal-[a-z0-9-]+"
 )
+_SHARED: Final = re.compile(rf"{PREFIX}/|/v1/generations/[^/]+/events\Z")
 _METHODS: Final = "GET, POST, PUT, DELETE, OPTIONS"
 _EXPOSED: Final = (
     "x-fal-request-id, x-fal-request-timeout-type, x-fal-billable-units, x-fal-error-type, x-fal-ignored-fields, "
@@ -27,7 +28,7 @@ class Cors:
         self._origins = frozenset(origins)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or not self._origins or not scope["path"].startswith(f"{PREFIX}/"):
+        if scope["type"] != "http" or not self._origins or not _SHARED.match(scope["path"]):
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)

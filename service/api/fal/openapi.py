@@ -140,7 +140,7 @@ class FalCdnToken(TypedDict):
     """Always `Bearer`."""
     base_url: str
     """URL in front of `/files/upload`."""
-    expires_at: str
+    expires_at: Timestamp
     """When the token stops working, ISO 8601 with an offset."""
 
 

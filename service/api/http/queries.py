@@ -31,14 +31,18 @@ _KNOWN: Final[dict[str, _Parameters]] = {}
 """Parameters by route: found at the first query, since the walk through a signature takes longer than the check."""
 
 
-def check_query(request: Request) -> None:
-    """Check the names in the query string. Raises Invalid: one fault for each unknown or repeated parameter."""
+def check_query(request: Request, *, also: str = "") -> None:
+    """Check the names in the query string. Raises Invalid: one fault for each unknown or repeated parameter.
+
+    ``also``: a parameter that the route reads itself.
+    """
     query = request.scope["query_string"]
     if not query:
         return
     known, counts = _parameters(request.scope["route"]), dict[str, int]()
     for name, _ in parse_qsl(query.decode("latin-1"), keep_blank_values=True):
         counts[name] = counts.get(name, 0) + 1
+    counts.pop(also, None)
     if faults := list(_faults(counts, known)):
         raise Invalid(*faults[:_MOST_FAULTS])
 

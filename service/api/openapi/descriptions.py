@@ -46,6 +46,7 @@ _RESULTS: Final = {
     "TenantView": "The tenant.",
     "TraceView": "The end user behind the pseudonym.",
     "UnconfirmedList": "The oldest unconfirmed generations.",
+    "StreamTicketView": "The ticket.",
     "UploadView": "The stored image.",
     "UsageEndUserList": "One page of end users.",
     "UsageReportView": "The usage report.",

@@ -70,6 +70,14 @@ _BY_SCHEMA: Final[dict[str, dict[str, Any]]] = {
         }
     },
     "EstimateView": {"estimate": v.ESTIMATE},
+    "StreamTicketView": {
+        "stream_ticket": {
+            "object": "stream_ticket",
+            "url": "https://gateway.example/v1/generations/gen_06h082rm5c1v9y3x7t2k8d6q4w/events?ticket=sgt_…",
+            "ticket": "sgt_…",
+            "expires_at": "2026-01-31T09:31:00.000Z",
+        }
+    },
     "UploadView": {
         "upload": {
             "id": "upl_06h082rm5c1v9y3x7t2k8d6q4w",

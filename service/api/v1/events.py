@@ -15,6 +15,7 @@ from service.api.http.middleware import REST
 from service.api.http.raw_route import RawRoute
 from service.api.http.streaming import send_within
 from service.api.schemas import event_stream, problems
+from service.api.v1.stream_tickets import TICKET, ticket_holder, ticket_of
 from service.domain.stream import Event, events_since, is_over, parse_cursor
 from service.domain.tenant import Scope, Tenant, key_id
 from service.errors import Forbidden, Unauthenticated
@@ -38,9 +39,10 @@ _HEADERS: Final = [
 _DESCRIPTION: Final = """\
 Server-sent events: `state` (the generation, at once and after each change of its status), `queue` (its `queue`, after \
 each change of position or estimate), `log` (one line of `logs`). The stream ends after the last state, and after 30 \
-minutes at the latest. To continue, send the `id` of the last event as `Last-Event-ID` to any gateway; if no event can \
-follow, the response is 204. The response is an event stream, whatever `Accept` says: the route has no other form, and \
-many HTTP clients always send `Accept: application/json`.
+minutes at the latest. A browser sends a `ticket` in the query instead of a key. To continue, send the `id` of the \
+last event as `Last-Event-ID` to any gateway; if no event can follow, the response is 204. The response is an event \
+stream, whatever `Accept` says: the route has no other form, and many HTTP clients always send \
+`Accept: application/json`.
 """
 _PARAMETERS: Final[list[dict[str, Any]]] = [
     {"name": "generation_id", "in": "path", "required": True, "schema": {"type": "string"}},
@@ -50,6 +52,12 @@ _PARAMETERS: Final[list[dict[str, Any]]] = [
         "schema": {"type": "string"},
         "description": "The `id` of the last event you received. An unknown id starts from the current state. "
         "Default: the current state.",
+    },
+    {
+        "name": TICKET,
+        "in": "query",
+        "schema": {"type": "string"},
+        "description": "A stream ticket of this generation, instead of a key. Default: the key authenticates.",
     },
 ]
 _EXAMPLE: Final = """\
@@ -73,6 +81,8 @@ data: {"message":"step 1","level":"INFO","timestamp":"2026-01-31T09:30:02.000Z"}
     openapi_extra={"parameters": _PARAMETERS},
 )
 async def follow_generation(request: Request) -> Response:
+    if (ticket := ticket_of(request)) is not None:
+        return EventStream(request, *await ticket_holder(request, ticket))
     caller = await tenant(request, Scope.READ)
     return EventStream(request, caller, key_id(bearer(request)))
 

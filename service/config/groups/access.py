@@ -56,7 +56,10 @@ class AccessSettings(BaseModel):
     ] = 30_000
     cors_origins: Annotated[
         tuple[str, ...],
-        Field(description="Origins whose pages may call `/fal`, like `https://app.example`; `*`: all."),
+        Field(
+            description="Origins whose pages may call `/fal` and read event streams, like `https://app.example`; "
+            "`*`: all."
+        ),
     ] = ()
 
     trusted_proxies: Annotated[

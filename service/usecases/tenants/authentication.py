@@ -58,18 +58,18 @@ class Authenticator:
             Forbidden: the key lacks the scope, or the tenant is suspended.
 
         """
-        found, now = await self._verified(text, oldest)
+        found, now = await self._verified(text)
         _check_rights(found, scope)
         await self._record_use(found.key, now)
         return Caller(found.tenant, found.key)
 
     async def identify(self, text: str) -> Caller:
         """Return the caller of a key with any scope, also of a suspended tenant. Raises Unauthenticated."""
-        found, now = await self._verified(text, _CACHE_SECONDS)
+        found, now = await self._verified(text)
         await self._record_use(found.key, now)
         return Caller(found.tenant, found.key)
 
-    async def _verified(self, text: str, oldest: float) -> tuple[LookedUp, datetime]:
+    async def _verified(self, text: str) -> tuple[LookedUp, datetime]:
         parts = parse_key(text)
         if parts is None:
             raise Unauthenticated(fault_of_key(text))

@@ -122,7 +122,7 @@ async def test_cdn_upload_requires_scope_and_counts(
 ) -> None:
     reader = as_fal(await connect(tenant, scopes=(Scope.READ,)))
     assert (await reader.post(TOKEN, json={})).status_code == 403
-    token = (await issued(await connect_fal(requests_per_minute=60, burst=2)))["token"]
+    token = (await issued(await connect_fal(requests_per_minute=2, burst=2)))["token"]
     assert [(await upload(anonymous, token)).status_code for _ in range(2)] == [200, 429]
 
 
