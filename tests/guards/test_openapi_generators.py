@@ -132,6 +132,39 @@ def test_examples_have_no_placeholders() -> None:
             assert found == [], whose
 
 
+def test_examples_have_only_fields_of_their_schema() -> None:
+    """A validator ignores other fields, and a reader would look for them in the response."""
+    unknown = {
+        f"{whose} {where}"
+        for whose, _, content in contents()
+        for value in values(content)
+        for where in unknown_fields(content["schema"], value)
+    }
+
+    assert unknown == set()
+
+
+def unknown_fields(schema: dict[str, Any], value: Any, path: str = "") -> Iterator[str]:
+    forms = alternatives(schema)
+    if isinstance(value, list):
+        for each in value:
+            yield from unknown_fields({"anyOf": [form["items"] for form in forms if "items" in form]}, each, path)
+    if not isinstance(value, dict) or any(form.get("additionalProperties") for form in forms):
+        return
+    for name, each in value.items():
+        fields = [form["properties"][name] for form in forms if name in form.get("properties", {})]
+        if fields:
+            yield from unknown_fields({"anyOf": fields}, each, f"{path}/{name}")
+        elif any("properties" in form for form in forms):
+            yield f"{path}/{name}"
+
+
+def alternatives(schema: dict[str, Any]) -> list[dict[str, Any]]:
+    schema = resolved(schema)
+    parts = [*schema.get("anyOf", ()), *schema.get("allOf", ())]
+    return [schema, *(form for part in parts for form in alternatives(part))]
+
+
 def texts(value: Any) -> Iterator[str]:
     if isinstance(value, str):
         yield value

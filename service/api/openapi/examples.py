@@ -240,19 +240,7 @@ _BY_SCHEMA: Final[dict[str, dict[str, Any]]] = {
         "ready": {
             "status": "ready",
             "checks": {"redis": "ok", "eviction": "ok", "clock": "ok"},
-            "dispatch": {
-                "object": "dispatch",
-                "state": "open",
-                "reason": None,
-                "since": None,
-                "retry_at": None,
-                "draining": False,
-                "paused_tenants": 0,
-                "held_tenants": 0,
-                "failed_generations": 0,
-                "failed_tenants": 0,
-                "submits_at_once": 10,
-            },
+            "dispatch": {"state": "open", "draining": False},
         }
     },
     # responses to fal's clients
