@@ -2,6 +2,7 @@
 
 import os
 import resource
+import ssl
 import sys
 from contextlib import nullcontext
 from pathlib import Path
@@ -38,6 +39,7 @@ def serve(
     from service.observability import log  # noqa: PLC0415
     from service.observability.multiprocess import sharing_metrics  # noqa: PLC0415
 
+    _check_certificate(certificate, certificate_key)
     process_memory.protect()
     settings = read_settings()
     # With several processes, this configures the parent's log.
@@ -64,6 +66,33 @@ def serve(
             proxy_headers=False,  # uvicorn would believe every client on this machine; see GATEWAY_TRUSTED_PROXIES
             timeout_graceful_shutdown=int(settings.shutdown_grace.total_seconds()),
         )
+
+
+def _check_certificate(certificate: Path | None, key: Path | None) -> None:
+    """Load both files as the server will, which would print a traceback. Raises BadParameter."""
+    if certificate is None:
+        if key is not None:
+            raise typer.BadParameter("it needs --certificate", param_hint="--certificate-key")
+        return
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, password=_no_password)
+    except _Encrypted:
+        return  # the server asks for the password on the terminal
+    except OSError as error:  # SSLError is one
+        reason = getattr(error, "reason", None) or error
+        if key is None:
+            text = f"{certificate} has no usable private key ({reason}): name its file with --certificate-key"
+            raise typer.BadParameter(text, param_hint="--certificate") from None
+        text = f"{certificate} and {key} are no certificate and its private key ({reason})"
+        raise typer.BadParameter(text, param_hint="--certificate-key") from None
+
+
+class _Encrypted(Exception):
+    """The private key has a password."""
+
+
+def _no_password() -> str:
+    raise _Encrypted
 
 
 def _allow_open_files(connections: int) -> None:

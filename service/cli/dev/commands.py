@@ -49,6 +49,8 @@ def up(
                 "Data and API key are temporary: they are deleted at the end. Use --data DIR to store them.", err=True
             )
         typer.echo(f"\nFor a second terminal:\nexport GATEWAY={stack.base_url} KEY={stack.api_key}", err=True)
+        if tls:
+            typer.echo(_fal_client_variables(stack.base_url, stack.api_key, stack.certificate), err=True)
         _wait_for_children(stack.children)
     except KeyboardInterrupt:
         typer.echo("Stopping.", err=True)
@@ -94,6 +96,15 @@ def listen(
         raise typer.Exit(2) from None
     except KeyboardInterrupt:
         typer.echo("Stopping.", err=True)
+
+
+def _fal_client_variables(base_url: str, key: str, certificate: Path) -> str:
+    """Return the line with all variables that fal's Python client needs."""
+    host = base_url.removeprefix("https://")
+    return (
+        f"export SSL_CERT_FILE={shlex.quote(str(certificate))} FAL_KEY={key} "
+        f"FAL_RUN_HOST={host}/fal/run FAL_QUEUE_RUN_HOST={host}/fal/queue"
+    )
 
 
 def _write_env(path: Path, stack: dict[str, Any]) -> None:
