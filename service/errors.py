@@ -50,6 +50,7 @@ GatewayError
     │   └── StoreFull                Redis has too little memory for new data
     │       └── TenantStoreFull          and the tenant stores the largest part
     ├── Draining                 an operator drains the gateway
+    ├── ImageLimit               an image takes more time, memory or bytes than an inspection may
     ├── MediaUnavailable         the video store is unavailable
     └── UpstreamUnavailable      fal is unavailable (only where a caller waits for fal: uploads, resolve)
 """
@@ -344,6 +345,10 @@ class TenantStoreFull(StoreFull):
 
 class Draining(Unavailable):
     code, title = "draining", "Gateway is draining"
+
+
+class ImageLimit(Unavailable):
+    code, title = "image_limit", "Limit of an inspection reached"
 
 
 class MediaUnavailable(Unavailable):

@@ -12,8 +12,9 @@ import struct
 import sys
 from typing import Final
 
-#: Bytes: Python, Pillow, three copies of an image of 40 million pixels, and a margin.
-MEMORY: Final = 1_200_000_000
+#: Bytes of addresses: Python, Pillow, five copies of an image of 40 million pixels (the encoder of lossless WebP), and
+#: a margin. At most 1.1 GB of them are in memory together.
+MEMORY: Final = 1_600_000_000
 CPU_SECONDS: Final = 20
 #: Bytes of the cleaned image, without a setting: an image of 40 million pixels, without any compression, and a margin.
 LARGEST_FILE: Final = 256_000_000

@@ -1,6 +1,6 @@
 """Shares the decoders of one process between tenants: large images of one delay no small images of another.
 
-Each decoder takes a CPU and up to a gigabyte of memory, so more decoders would not be faster.
+Each decoder takes a CPU, and one for a large image up to 1.1 GB of memory, so more decoders would not be faster.
 """
 
 import asyncio

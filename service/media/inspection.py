@@ -13,25 +13,26 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Final
 
-from PIL import Image, ImageOps, JpegImagePlugin, PngImagePlugin, WebPImagePlugin
+from PIL import Image, JpegImagePlugin, PngImagePlugin, WebPImagePlugin
 
-from service.errors import BadImage, ImageTooManyPixels, ImageUnreadable, TooLarge
-from service.media.confinement import confine
+from service.errors import BadImage, ImageLimit, ImageTooManyPixels, ImageUnreadable
+from service.media.confinement import LARGEST_FILE, confine
+from service.media.dimensions import pixels
 from service.media.formats import Format, accepted_format
 from service.media.structure import cleaned
+from service.media.turning import turned
+from service.media.turning.orientation import orientation
 
 #: The gateway's event loop shares the CPUs, and goes first.
 _NICE: Final = 10
-_ORIENTATION: Final = 0x0112
-_ROTATIONS: Final = range(2, 9)  # 1 is upright
-#: Quality of an image that is encoded again after a rotation.
-_QUALITY: Final = 95
 _OPENERS: Final[dict[Format, Callable[[io.BytesIO], Image.Image]]] = {
     "jpeg": JpegImagePlugin.JpegImageFile,
     "png": PngImagePlugin.PngImageFile,
     "webp": WebPImagePlugin.WebPImageFile,
 }
-_UNREADABLE: Final = (OSError, SyntaxError, ValueError, EOFError, MemoryError, OverflowError)
+#: Bytes that decoding a pixel takes: two copies in the decoder of WebP, the image, and the turned image.
+_MEMORY_OF_PIXEL: Final = 16
+_UNREADABLE: Final = (OSError, SyntaxError, ValueError, EOFError, OverflowError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +57,16 @@ def header(head: bytes) -> Inspected | None:
     return Inspected(kind, width, height)
 
 
-def inspect(content: bytes, *, most_pixels: int) -> tuple[Inspected, bytes]:
-    """Return the image's format and size, and the image upright, without metadata. Raises BadImage with the reason.
+def inspect(content: bytes, *, most_pixels: int, most_bytes: int = LARGEST_FILE) -> tuple[Inspected, bytes]:
+    """Return the image's format and size, and the image upright, without metadata.
 
-    If only metadata is removed, the encoded pixels are unchanged; an image that its EXIF rotates is decoded, rotated
-    and encoded again.
+    If only metadata is removed, the encoded pixels are unchanged. Else the image is turned, see ``turning``.
+
+    Raises:
+        BadImage: the image is invalid.
+        ImageLimit: the image has more than ``most_bytes`` after it is turned.
+        MemoryError: the limit of this process is reached.
+
     """
     seen = header(content)
     if seen is not None:
@@ -70,13 +76,21 @@ def inspect(content: bytes, *, most_pixels: int) -> tuple[Inspected, bytes]:
     try:
         image = _opened(kind, clean)
         check_pixels(Inspected(kind, *image.size), most_pixels)
-        if _is_rotated(kind, content):
-            clean, image = _rotated(kind, content)
+        method = orientation(kind, content)
+        if method is not None:
+            clean = turned(kind, clean, method, most_bytes=most_bytes)
+            image = _opened(kind, clean)
         else:
             image.load()
     except _UNREADABLE as error:
+        _require_memory(kind, clean)
         raise ImageUnreadable("The image cannot be decoded.") from error
     return Inspected(kind, *image.size), clean
+
+
+def _require_memory(kind: Format, content: bytes) -> None:
+    """Raises MemoryError if a decoder may have failed for lack of memory: libraries report that as a damaged image."""
+    bytearray((pixels(kind, content) or 0) * _MEMORY_OF_PIXEL)
 
 
 def check_pixels(seen: Inspected, most: int) -> None:
@@ -91,41 +105,22 @@ def _opened(kind: Format, content: bytes) -> Image.Image:
         return _OPENERS[kind](io.BytesIO(content))
 
 
-def _is_rotated(kind: Format, content: bytes) -> bool:
-    """Return whether EXIF rotates the image; ignore unreadable EXIF."""
-    with warnings.catch_warnings(action="ignore"):
-        try:
-            return _opened(kind, content).getexif().get(_ORIENTATION) in _ROTATIONS
-        except _UNREADABLE:
-            return False
-
-
-def _rotated(kind: Format, content: bytes) -> tuple[bytes, Image.Image]:
-    """Rotate the image and encode it again; PNG and lossless WebP stay lossless."""
-    image = ImageOps.exif_transpose(_opened(kind, content))
-    lossless = kind == "webp" and b"VP8L" in content[:64]
-    # method 0: the default takes three times the CPU for a tenth of the bytes
-    options = {"lossless": True, "method": 0} if lossless else {} if kind == "png" else {"quality": _QUALITY}
-    written = io.BytesIO()
-    image.save(written, kind.upper(), icc_profile=image.info.get("icc_profile"), exif=b"", **options)
-    return cleaned(kind, written.getvalue()), image
-
-
 def main(most_pixels: int, most_bytes: int, cpu_seconds: int, memory: int) -> None:
     os.nice(_NICE)
     confine(cpu_seconds=cpu_seconds, memory=memory, largest_file=most_bytes)
     Image.MAX_IMAGE_PIXELS = None  # the gateway's own limit applies
     try:
-        inspected, clean = inspect(sys.stdin.buffer.read(), most_pixels=most_pixels)
+        inspected, clean = inspect(sys.stdin.buffer.read(), most_pixels=most_pixels, most_bytes=most_bytes)
     except BadImage as bad:
         answer: dict[str, object] = {"code": bad.code, "reason": bad.reason}
+    except ImageLimit as limit:
+        answer = {"code": limit.code, "reason": limit.detail}
+    except MemoryError:
+        answer = {"code": ImageLimit.code, "reason": "The image takes more memory than an inspection may."}
     else:
-        if len(clean) > most_bytes:  # a rotated image is encoded again
-            answer = {"code": TooLarge.code, "reason": f"The rotated image is larger than {most_bytes} bytes."}
-        else:
-            sys.stdout.buffer.write(clean)
-            sys.stdout.buffer.flush()
-            answer = asdict(inspected)
+        sys.stdout.buffer.write(clean)
+        sys.stdout.buffer.flush()
+        answer = asdict(inspected)
     sys.stderr.write("\n" + json.dumps(answer))
 
 

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import os
+import signal
 import sys
 from dataclasses import dataclass
 from typing import IO, Final
@@ -11,11 +12,11 @@ from typing import IO, Final
 from service.errors import (
     BadImage,
     ImageFormat,
+    ImageLimit,
     ImageTooManyPixels,
     ImageTrailingData,
     ImageTruncated,
     ImageUnreadable,
-    TooLarge,
 )
 from service.media import formats
 from service.media.confinement import CPU_SECONDS, MEMORY
@@ -23,20 +24,22 @@ from service.media.decoder_slots import DecoderSlots
 from service.media.dimensions import HEAD_LENGTH, pixels
 from service.media.formats import Format, accepted_format
 
-#: Work of a pixel of each format, relative to JPEG: decoding, rotating and encoding again.
+#: Work of a pixel of each format, relative to JPEG: decoding, turning and encoding again.
 _WORK: Final[dict[Format, int]] = {"jpeg": 1, "png": 4, "webp": 8}
 #: Most work of a small image: 16 million pixels of a JPEG, 4 of a PNG, 2 of a WebP. It takes a second of CPU.
 _SMALL_WORK: Final = 16_000_000
 _FAULTS: Final[dict[str, type[BadImage]]] = {
     kind.code: kind for kind in (ImageFormat, ImageTooManyPixels, ImageTrailingData, ImageTruncated, ImageUnreadable)
 }
+#: The kernel ends a process that exceeds its CPU time, or the memory of the machine or of the container.
+_ENDED_BY_LIMIT: Final = (-signal.SIGKILL, -signal.SIGXCPU)
 #: All of our environment that a decoder of strangers' files gets to see.
 _ENVIRONMENT: Final = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "SYSTEMROOT")
 
 
 @dataclass(frozen=True, slots=True)
 class _Limits:
-    """Bounds of one inspection. At a bound its process ends, and its upload fails alone."""
+    """Bounds of one inspection. At a bound its process ends, and its upload alone fails, with ImageLimit."""
 
     cpu_seconds: int
     memory: int
@@ -70,7 +73,7 @@ class Inspector:
         *,
         pointer: str = "",
     ) -> Picture:
-        """Write the cleaned image to ``target``. Raises a BadImage for ``pointer``, or TooLarge."""
+        """Write the cleaned image to ``target``. Raises a BadImage for ``pointer``, or ImageLimit."""
         source.seek(0)
         head = source.read(HEAD_LENGTH)
         found = accepted_format(head, pointer=pointer)
@@ -79,8 +82,8 @@ class Inspector:
         async with self._slots.slot(tenant_id, is_large=is_large):
             answer = await self._run(source, target, _LARGE if is_large else _SMALL)
         match answer:
-            case {"code": TooLarge.code, "reason": str(reason)}:
-                raise TooLarge(reason)
+            case {"code": ImageLimit.code, "reason": str(reason)}:
+                raise ImageLimit(reason)
             case {"code": str(code), "reason": str(reason)}:
                 raise _FAULTS.get(code, ImageUnreadable)(reason, pointer=pointer)
             case {"width": int(width), "height": int(height)}:
@@ -88,7 +91,7 @@ class Inspector:
         raise ImageUnreadable("The image cannot be decoded.", pointer=pointer)
 
     async def _run(self, source: IO[bytes], target: IO[bytes], limits: _Limits) -> object:
-        """Return the inspection's JSON output; None if the process died."""
+        """Return the inspection's JSON output; None if the process died. Raises ImageLimit if a limit ended it."""
         arguments = (self._most_pixels, self._most_bytes, limits.cpu_seconds, limits.memory)
         process = await asyncio.create_subprocess_exec(
             sys.executable,
@@ -104,11 +107,13 @@ class Inspector:
             async with asyncio.timeout(limits.seconds):
                 _, output = await process.communicate()
         except TimeoutError:
-            return None
+            raise ImageLimit(f"The inspection of the image took longer than {limits.seconds:g} seconds.") from None
         finally:
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
             await process.wait()
+        if process.returncode in _ENDED_BY_LIMIT:
+            raise ImageLimit("The image takes more CPU time or memory than an inspection may.")
         return _read(output) if process.returncode == 0 else None
 
 

@@ -118,6 +118,7 @@ _OCCURRENCES: Final = {
     "deliveries_full": ("100000 webhook deliveries are stored, as many as may.", "/v1/generations"),
     "too_many_tests": ("20 test events are not delivered yet.", f"/v1/webhook-endpoints/{v.ENDPOINT_ID}/test"),
     "end_user_limited": ("This end user has had 20 generations today, as many as it may.", "/v1/generations"),
+    "image_limit": ("The inspection of the image took longer than 60 seconds.", "/v1/uploads"),
     "unavailable": ("Failing checks: clock. The log of the gateway has the reasons.", "/readyz"),
     "store_unavailable": ("Redis does not answer.", "/v1/generations"),
     "store_full": ("Redis is nearly full, and accepts nothing new.", "/v1/generations"),

@@ -11,7 +11,7 @@ from service.domain import data_uri, ids
 from service.domain.data_uri import NotBase64, is_data_uri
 from service.domain.request import IMAGE_FIELDS, CreateGeneration
 from service.domain.tenant import Tenant
-from service.errors import BadImage, ImageUnreadable, Timeout
+from service.errors import BadImage, ImageLimit, ImageUnreadable, Timeout
 from service.media import spool
 from service.media.inspector import Inspector
 from service.observability import metrics
@@ -68,6 +68,7 @@ class Images:
             BadImage: the image is invalid, or of a format that the model does not accept.
             TooLarge, Malformed: it has too many bytes, or none.
             Timeout: the upload took too long.
+            ImageLimit: its inspection takes too much time or memory, or it has too many bytes after it is turned.
             TooManyBytes, Unavailable: uploads hold too many bytes on disk.
             UpstreamUnavailable: fal's storage did not accept it.
 
@@ -78,8 +79,8 @@ class Images:
                     upload = await self._upload(tenant_id, chunks, lease, target, pointer)
         except TimeoutError:
             raise Timeout(f"The upload took longer than {self._timeout.total_seconds():g} seconds.") from None
-        except BadImage as bad:
-            metrics.IMAGES.labels(bad.code).inc()
+        except (BadImage, ImageLimit) as refusal:
+            metrics.IMAGES.labels(refusal.code).inc()
             raise
         metrics.IMAGES.labels("accepted").inc()
         return upload

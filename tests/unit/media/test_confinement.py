@@ -15,7 +15,7 @@ ATTEMPTS = {
     "start a thread": "import threading; threading.Thread(target=print).start()",
     "open many files": "import os; held = [open(os.devnull) for _ in range(64)]",
     "write a large file": "import tempfile; tempfile.TemporaryFile().truncate(300_000_000)",
-    "take much memory": "held = bytearray(1_300_000_000)",
+    "take much memory": "held = bytearray(1_700_000_000)",
 }
 
 
