@@ -105,6 +105,11 @@ ROWS: Final = tuple(
         ("ticket, webp called heic", WEBP, "image/heic", "ticket", "webp"),
         ("ticket, capitals and a parameter", WEBP, "IMAGE/WEBP; q=1", "ticket", "webp"),
         ("ticket without types", JPEG, None, "ticket", "jpeg"),
+        # --- labels: uploads of fal's Python client
+        ("fal token, jpg", JPEG, "image/jpg", "fal token", "jpeg"),
+        ("fal token, no suffix", WEBP, BINARY, "fal token", "webp"),
+        ("fal token, png called jpeg, newline", PNG + b"\n", "image/jpeg", "fal token", "png"),
+        ("fal token, HEIC", OTHERS["HEIC"][0], "image/heic", "fal token", "image_format HEIC"),
         # --- trailers
         ("Samsung, raw", JPEG + TRAILERS["Samsung"], "image/jpeg", "raw", "jpeg"),
         ("Vivo, form", JPEG + TRAILERS["Vivo"], "image/jpg", "form", "jpeg"),
@@ -148,7 +153,7 @@ def _combinations() -> Iterator[Row]:
     """Each label in each way, with all trailers and formats in turn."""
     labels = ("image/jpeg", "image/jpg", "image/png", "image/webp", "image/heic", BINARY, "TEXT/plain; charset=utf-8")
     trailers, kinds = itertools.cycle(TRAILERS), itertools.cycle(PICTURES)
-    for label, way in itertools.product(labels, ("raw", "form", "data URI", "ticket")):
+    for label, way in itertools.product(labels, ("raw", "form", "data URI", "ticket", "fal token")):
         trailer, kind = next(trailers), next(kinds)
         declared = f"{label};base64" if way == "data URI" else label
         yield Row(f"{kind}, {trailer}, {label}, {way}", PICTURES[kind] + TRAILERS[trailer], declared, way, kind)
@@ -254,6 +259,17 @@ async def ticket(clients: Clients, file: bytes, label: str | None) -> httpx.Resp
     return httpx.Response(200, json={"url": place["file_url"]}) if answer.is_success else answer
 
 
+async def token(clients: Clients, file: bytes, label: str | None) -> httpx.Response:
+    """As fal's Python client: a token, then the bytes with it."""
+    issued = (await clients.fal.post("/fal/rest/storage/auth/token")).raise_for_status().json()
+    answer = await clients.anonymous.post(
+        f"{issued['base_url'].removeprefix(PUBLIC)}/files/upload",
+        content=file,
+        headers={**typed(label), "authorization": f"Bearer {issued['token']}"},
+    )
+    return httpx.Response(200, json={"url": answer.json()["access_url"]}) if answer.is_success else answer
+
+
 def lines(text: str) -> str:
     return "\r\n".join(text[at : at + 76] for at in range(0, len(text), 76)) + "\n"
 
@@ -272,6 +288,7 @@ WAYS: Final[Mapping[str, Way]] = {
     "fal_client.encode_file": encoded_file,
     "fal data URI": fal_inline,
     "ticket": ticket,
+    "fal token": token,
 }
 
 
