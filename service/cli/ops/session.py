@@ -3,6 +3,7 @@
 import asyncio
 import os
 import re
+import sys
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -61,8 +62,9 @@ def with_runtime(use: "Callable[[Runtime], Awaitable[Result]]") -> Result:
     from service.runtime import open_runtime  # noqa: PLC0415
 
     settings = read_settings()
-    # Logs go to stderr; stdout is for the result.
-    log.configure(settings.log_level, secrets=settings.secrets(), log_format=settings.log_format)
+    # Logs go to stderr; stdout is for the result. A terminal shows both, mixed: there, only warnings are written.
+    level = "WARNING" if sys.stderr.isatty() and settings.log_level == "INFO" else settings.log_level
+    log.configure(level, secrets=settings.secrets(), log_format=settings.log_format)
     warn_of_unknown_variables()
 
     async def opened() -> Result:
