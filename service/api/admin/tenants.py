@@ -118,15 +118,17 @@ async def suspend_tenant(
     description="Refused with 409 while generations have not ended or webhooks are pending.",
     status_code=204,
     responses={204: {"description": "Deleted, with its keys."}, **problems(409, 412)},
+    openapi_extra={"parameters": [IF_MATCH]},
 )
 async def delete_tenant(
     gateway: Gateway,
     tenant_id: str,
+    version: Version,
     drain: Annotated[  # noqa: FBT002
         bool, Query(description="Suspend the tenant first, so that its work ends; repeat until 204. Default `false`.")
     ] = False,
 ) -> Response:
-    await gateway.tenants.service.delete(tenant_id, drain=drain)
+    await gateway.tenants.service.delete(tenant_id, drain=drain, versions=version)
     return Response(status_code=204)
 
 

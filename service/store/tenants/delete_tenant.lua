@@ -4,9 +4,14 @@
 -- WHEN FULL  runs
 -- KEYS  tenant, api_keys, tenants, tenant_queue, tenant_slots, slotless, pending_deliveries, active_tenants,
 --       idle_tenants, paused_tenants, endpoints
--- ARGV  tenant_id, api_key_prefix (of the keys of API keys), used_suffix (of the keys of their last uses),
+-- ARGV  version (at which it may be deleted; "": any), tenant_id, api_key_prefix (of the keys of API keys), used_suffix (of the keys of their last uses),
 --       endpoint_prefix, health_suffix (of the keys of the health of its endpoints)
--- RETURNS  {generations that have not ended, pending deliveries}; {0, 0}: the tenant was deleted
+-- RETURNS  {generations that have not ended, pending deliveries}; {0, 0}: the tenant was deleted; false: the tenant has
+--          another version, or there is none
+local before = redis.call("GET", tenant_key)
+if version ~= "" and (not before or cjson.decode(before).version ~= tonumber(version)) then
+  return false
+end
 local generations = redis.call("ZCARD", tenant_queue_key) + redis.call("SCARD", tenant_slots_key)
   + redis.call("SCARD", slotless_key)
 local deliveries = redis.call("SCARD", pending_deliveries_key)

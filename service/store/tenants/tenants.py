@@ -114,14 +114,15 @@ class TenantStore:
         )
         return after if won else None
 
-    async def delete(self, tenant: Tenant) -> InFlight:
+    async def delete(self, tenant: Tenant, *, unchanged: bool = False) -> InFlight | None:
         """Delete a tenant, its API keys and its endpoints, unless it has work in flight. Return that work.
 
+        ``unchanged``: only if the tenant still has this version; None: another process has changed or deleted it.
         The records of its ended generations stay until their retention ends.
         """
         record, use = keys.api_key(""), keys.api_key_used("")
         endpoint_prefix, _, health_suffix = keys.endpoint_health(f"{tenant.id}:*").partition("*")
-        generations, deliveries = await self._redis.run(
+        reply = await self._redis.run(
             _DELETE_TENANT,
             {
                 "tenant": keys.tenant(tenant.id),
@@ -137,6 +138,7 @@ class TenantStore:
                 "endpoints": keys.endpoints_of_tenant(tenant.id),
             },
             {
+                "version": tenant.version if unchanged else "",
                 "tenant_id": tenant.id,
                 "api_key_prefix": record,
                 "used_suffix": use.removeprefix(record),
@@ -144,7 +146,7 @@ class TenantStore:
                 "health_suffix": health_suffix,
             },
         )
-        return InFlight(generations, deliveries)
+        return None if reply is None else InFlight(*reply)
 
     async def load(self, tenant_id: str) -> Tenant | None:
         """Return a tenant; None: there is none."""

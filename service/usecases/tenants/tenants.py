@@ -127,15 +127,20 @@ class Tenants:
             versions=versions,
         )
 
-    async def delete(self, tenant_id: str, *, drain: bool) -> None:
+    async def delete(self, tenant_id: str, *, drain: bool, versions: Versions = None) -> None:
         """Delete a tenant that has no work in flight.
 
         Raises:
             TenantBusy: it has work in flight. With ``drain`` it is suspended, so that a later call succeeds.
+            PreconditionFailed: the tenant has another version than ``versions``.
 
         """
-        tenant = await self.suspend(tenant_id) if drain else await self.get(tenant_id)
-        left = await self._store.delete(tenant)
+        check_version((tenant := await self.get(tenant_id)).version, versions, "tenant")
+        if drain:
+            tenant = await self.suspend(tenant_id, versions=versions)
+        left = await self._store.delete(tenant, unchanged=versions is not None)
+        if left is None:
+            raise PreconditionFailed("The tenant has changed since it was read; read it again.")
         if left.total:
             hint = "it is suspended; delete it again when they have ended" if drain else "suspend or drain it first"
             raise TenantBusy(

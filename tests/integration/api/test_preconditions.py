@@ -44,13 +44,20 @@ async def _tenant(operator: httpx.AsyncClient, change: str) -> tuple[Change, int
     made = await operator.post("/admin/v1/tenants", json={"name": "shop"})
     path = f"/admin/v1/tenants/{made.json()['id']}"
     assert made.headers["etag"] == (await operator.get(path)).headers["etag"] == '"1"'
+    if change in ("DELETE", "drain"):
+        parameters = {"drain": "true"} if change == "drain" else {}
+        return lambda headers: operator.delete(path, headers=headers, params=parameters), 204
     if change == "PATCH":
         return lambda headers: operator.patch(path, json={"name": "x"}, headers=headers), 200
     body: dict[str, Any] = {"json": {"reason": "test"}} if change == "pause" else {}
     return lambda headers: operator.post(f"{path}/{change}", headers=headers, **body), 200
 
 
-CHANGES = [(_endpoint, "PUT"), (_endpoint, "DELETE"), *((_tenant, name) for name in ("PATCH", "suspend", "pause"))]
+CHANGES = [
+    (_endpoint, "PUT"),
+    (_endpoint, "DELETE"),
+    *((_tenant, name) for name in ("PATCH", "suspend", "pause", "DELETE", "drain")),
+]
 
 
 @pytest.mark.parametrize(("make", "change"), CHANGES)
