@@ -8,11 +8,14 @@ from typing import Final, Self
 
 import httpx
 
+from service.domain.dispatch_gate import HOLD_TEXTS, HoldReason
 from service.errors import UpstreamUnavailable
 from service.upstream.answer_body import IDENTITY, LARGEST_DOCUMENT, AnswerTooLarge, read_body
 from service.upstream.hosts import FalHosts
 from service.upstream.http_result import HttpResponse, read_response
 
+#: Retry-After while fal refuses the account: people have to act first.
+_LOCKED_RETRY_AFTER: Final = 60.0
 _NO_ANSWER: Final = (httpx.HTTPError, TimeoutError, AnswerTooLarge)
 
 
@@ -70,7 +73,7 @@ class FalStorage:
             json={"content_type": content_type, "file_name": file_name},
             headers={"authorization": f"Key {self._key}"},
         )
-        match (await _read(exchange)).body:
+        match (await _read(exchange, refuses_account=True)).body:
             case {"upload_url": str(upload_url), "file_url": str(file_url)}:
                 # The bytes and their secret URL go to no host but fal's, whatever the response names.
                 if not (self._hosts.own(upload_url) and self._hosts.own(file_url)):
@@ -79,10 +82,17 @@ class FalStorage:
         raise UpstreamUnavailable("fal's storage returned no upload URL.")
 
 
-async def _read(exchange: AbstractAsyncContextManager[httpx.Response]) -> HttpResponse:
-    """Send the request, and return its answer. Raises UpstreamUnavailable for a status other than 2xx."""
+async def _read(
+    exchange: AbstractAsyncContextManager[httpx.Response], *, refuses_account: bool = False
+) -> HttpResponse:
+    """Send the request, and return its answer. Raises UpstreamUnavailable for a status other than 2xx.
+
+    ``refuses_account``: a 401 or 403 is about the key of the account, and not about a signed URL.
+    """
     async with exchange as answer:
         content = await read_body(answer.headers, answer.aiter_raw(), most=LARGEST_DOCUMENT)
+    if refuses_account and answer.status_code in (401, 403):
+        raise UpstreamUnavailable(HOLD_TEXTS[HoldReason.ACCOUNT_LOCKED], retry_after=_LOCKED_RETRY_AFTER)
     if not answer.is_success:
         raise UpstreamUnavailable(f"fal's storage answered {answer.status_code}.")
     return read_response(answer.status_code, answer.headers, content)

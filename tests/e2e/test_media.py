@@ -2,7 +2,10 @@
 
 import contextlib
 import hashlib
+import os
+import re
 import socket
+import subprocess
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -13,11 +16,13 @@ import pytest
 
 from service.cli.dev.stack import Stack
 from tests.e2e.conftest import OVERRIDES, TenantClient, client_of
+from tests.guards.repository import README, ROOT
 from tests.support import pictures, s3
 from tests.support.chaos.fal_proxy import VIDEO, FalProxy
 from tests.support.receiver import Receiver
 
 MEGABYTE = 1_000_000
+DOWNLOADING = (README, ROOT / "docs/tutorial.md", ROOT / "docs/how-to/images-and-videos.md")
 #: Memory that an allocator may hold after its buffers are freed.
 ROOM = 10 * MEGABYTE
 
@@ -47,8 +52,18 @@ def keeping(fal: FalProxy, store: s3.S3) -> Iterator[TenantClient]:
             yield client
 
 
+def downloaded(document: Path, client: TenantClient, generation_id: str, folder: Path) -> Path:
+    """Run the line of a document that downloads a video. Without a media store the test of the documents runs it."""
+    (line,) = re.findall(r"^curl .*-o \S+\.mp4 .*/video .*$", document.read_text(), re.MULTILINE)
+    name = str(re.findall(r"-o (\S+)", line)[0])
+    names = {"GATEWAY": client.stack.base_url, "KEY": client.stack.api_key, "ID": generation_id}
+    environment = {**os.environ, "NO_PROXY": "127.0.0.1", **names}
+    subprocess.run(["bash", "-euc", line], cwd=folder, env=environment, check=True, timeout=120)
+    return folder / name
+
+
 def test_video_copy_continues_after_worker_death(
-    keeping: TenantClient, fal: FalProxy, store: s3.S3, receiver: Receiver
+    keeping: TenantClient, fal: FalProxy, store: s3.S3, receiver: Receiver, tmp_path: Path
 ) -> None:
     """One complete object; one success event, once the video is stored; fal's result is not requested again."""
     prompt = "sandbox:no-video sandbox:seconds=0.1 killed in mid-copy"
@@ -70,6 +85,9 @@ def test_video_copy_continues_after_worker_death(
     assert ended["output"]["video"]["url"] == f"{keeping.stack.base_url}/v1/generations/{g['id']}/video"
     fetched = keeping.http.get(ended["output"]["video"]["url"], follow_redirects=True)
     assert (fetched.status_code, hashlib.sha256(fetched.content).digest()) == (200, hashlib.sha256(VIDEO).digest())
+    for document in DOWNLOADING:
+        target = downloaded(document, keeping, g["id"], tmp_path)
+        assert hashlib.sha256(target.read_bytes()).digest() == hashlib.sha256(VIDEO).digest(), document.name
     assert fal.sent == 2
     assert len(keeping.submits(prompt)) == 1
     (event,) = receiver.wait_for(lambda came: len(came) == 1)

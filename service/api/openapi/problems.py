@@ -128,7 +128,7 @@ _OCCURRENCES: Final = {
     ),
     "draining": ("The gateway accepts nothing new for now.", "/v1/generations"),
     "media_unavailable": ("Video storage is temporarily unavailable.", f"{_GENERATION}/video"),
-    "upstream_unavailable": ("fal's storage answered 403.", "/v1/uploads"),
+    "upstream_unavailable": ("fal's storage answered 502.", "/v1/uploads"),
     "internal": ("Something went wrong here; the request id finds it in our logs.", "/v1/generations"),
 }
 #: Fields that only some codes have.

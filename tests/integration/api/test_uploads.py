@@ -170,6 +170,23 @@ async def test_upload_storage_refusal_returns_503(
     assert "retry-after" in answer.headers
 
 
+async def test_upload_while_fal_refuses_the_account_says_so(api: httpx.AsyncClient, sandbox_url: str) -> None:
+    """The caller learns that it is not its key or its image, and nothing about the balance."""
+    async with httpx.AsyncClient(base_url=sandbox_url) as fal:
+        (await fal.post("/_sandbox/faults", json={"account": {"kind": "locked"}})).raise_for_status()
+        try:
+            answer = await upload(api, JPEG, "image/jpeg")
+        finally:
+            (await fal.delete("/_sandbox/faults")).raise_for_status()
+
+    assert (answer.status_code, answer.json()["code"], answer.headers["retry-after"]) == (
+        *(503, "upstream_unavailable"),
+        "60",
+    )
+    assert "fal refuses the account of this gateway" in answer.json()["detail"]
+    assert "balance" not in answer.text.lower()
+
+
 async def test_upload_storage_unavailable_returns_503(
     api: httpx.AsyncClient, app: FastAPI, monkeypatch: pytest.MonkeyPatch
 ) -> None:
