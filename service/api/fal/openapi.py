@@ -186,7 +186,7 @@ ERRORS: Final = {
     405: "The target does not have this method.",
     408: "The body arrived too slowly.",
     413: "The body is too large.",
-    415: "Not a supported image, or the body has a `Content-Encoding`.",
+    415: "The route does not accept the content type, or the body has a `Content-Encoding`.",
     422: "A field is wrong, or the model refused the input.",
     429: "A limit is reached; send the request again after `Retry-After`.",
     499: "The request was canceled.",
