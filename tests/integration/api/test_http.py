@@ -9,8 +9,10 @@ from typing import Any
 import httpx
 import pytest
 from fastapi import FastAPI
+from starlette.types import Message, Receive, Scope, Send
 
 from service.api.http.accept import best
+from service.api.http.methods import HeadMiddleware
 from service.config.settings import Settings
 from service.domain.tenant import Tenant, new_key_text
 from tests.conftest import client_of
@@ -109,6 +111,29 @@ async def test_head_has_headers_of_get_and_no_body(app: FastAPI, call: Clients, 
     assert streams
     for path in streams:
         assert (await call("HEAD", filled(path))).status_code == 405, path
+
+
+async def test_head_sends_no_body_to_the_server() -> None:
+    """httpx and uvicorn discard the body of a HEAD themselves."""
+    sent: list[Message] = []
+    start = {"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"6")]}
+
+    async def app(_scope: Scope, _receive: Receive, send: Send) -> None:
+        await send(start)
+        await send({"type": "http.response.body", "body": b"abc", "more_body": True})
+        await send({"type": "http.response.body", "body": b"def"})
+
+    async def receive() -> Message:
+        return {"type": "http.disconnect"}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    scope = {"type": "http", "method": "HEAD", "headers": [(b"range", b"bytes=0-1")]}
+    await HeadMiddleware(app)(scope, receive, send)
+
+    assert sent == [start, {"type": "http.response.body"}]
+    assert (scope["method"], scope["headers"]) == ("HEAD", [])
 
 
 async def test_allow_names_exactly_the_methods_of_a_path(app: FastAPI, call: Clients) -> None:
