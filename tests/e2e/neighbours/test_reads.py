@@ -85,7 +85,7 @@ def _paths(history: History) -> list[str]:
         "/v1/usage/end-users?limit=1000&cursor=MTAwMDA",
         "/v1/generations?limit=100",
         "/v1/generations?limit=1&status=failed",
-        f"/v1/generations?limit=100&end_user={large_history.END_USER}",
+        f"/v1/generations?limit=100&end_user_id={large_history.END_USER}",
         "/v1/deliveries?limit=100",
         "/v1/deliveries?limit=1&status=pending",
         f"/v1/generations/{history.ended.id}",
