@@ -35,6 +35,7 @@ class Reading:
     """What fal's bill contained at one time about the generations that were unconfirmed then."""
 
     at: datetime
+    """The moment before the bill was read: it may lack what fal billed after that."""
     matches: Mapping[str, Match] | None
     """By generation id; None: the bill could not be read."""
 
@@ -68,8 +69,8 @@ class Reconciliation:
         """Adopt the request that only this generation can have caused, if the bill has one."""
         if g.model != self._billing.endpoint_id:
             return self._ambiguous(g)  # submitted while another model was set: the bill is of this model
-        matched = (await self._read(g)).matches
-        match None if matched is None else matched.get(g.id):
+        reading = await self._read(g)
+        match None if reading.matches is None else reading.matches.get(g.id):
             case None:
                 return "trouble"
             case Adopted(request_id):
@@ -77,7 +78,7 @@ class Reconciliation:
             case "ambiguous":
                 return self._ambiguous(g)
             case "absent":
-                over = g.submitted_at is not None and self._clock() - g.submitted_at >= self._upstream_deadline
+                over = g.submitted_at is not None and reading.at - g.submitted_at >= self._upstream_deadline
                 return "unbilled" if over else "absent"
 
     async def _adopt(self, g: Generation, request_id: str) -> Outcome:
@@ -105,8 +106,8 @@ class Reconciliation:
     async def _read(self, g: Generation) -> Reading:
         async with self._lock:
             if self._reading is None or not self._is_usable(self._reading, g):
-                matched = await self._matches()
-                self._reading = Reading(self._clock(), matched)
+                at = self._clock()
+                self._reading = Reading(at, await self._matches())
             return self._reading
 
     def _is_usable(self, reading: Reading, g: Generation) -> bool:

@@ -2,13 +2,14 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import httpx
 import pytest
 
 from service.config.settings import Settings
+from service.domain.billing import BillingEvent
 from service.domain.generation import Generation
 from service.domain.status import Status
 from service.domain.tenant import Tenant
@@ -18,6 +19,7 @@ from service.runtime import Runtime, open_runtime
 from service.store import keys
 from service.store.generations.records import dump
 from service.store.generations.submissions import SubmissionStore
+from service.upstream.billing import FalBilling
 from tests.support import factories, unconfirmed
 from tests.support.factories import Clock
 from tests.support.metric_values import value
@@ -333,6 +335,30 @@ class TestWithAShortDeadline:
     ) -> None:
         g = await unconfirmed.unconfirmed(runtime, owner, NEVER_TAKEN)
         await swept(runtime, clock, timedelta(minutes=10))
+        ended = await stored(runtime, g)
+        assert (ended.status, ended.actual_cost) == (Status.FAILED, ended.estimated_cost)
+
+
+class TestWithEqualDeadlines:
+    @pytest.fixture
+    def settings(self, redis_url: str, sandbox_url: str) -> Settings:
+        settings = factories.sandbox_settings(redis_url, sandbox_url, fal_admin_key="admin:key")
+        return settings.model_copy(update={"unconfirmed_deadline": settings.upstream_deadline})
+
+    async def test_reconciliation_bill_read_before_deadline_proves_nothing_after_it(
+        self, runtime: Runtime, clock: Clock, owner: Tenant, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The deadline passes while the bill is read: fal can bill the job in between."""
+        read = FalBilling.events
+
+        async def slow(billing: FalBilling, *, start: datetime, end: datetime) -> list[BillingEvent]:
+            events = await read(billing, start=start, end=end)
+            clock.advance(timedelta(seconds=2))
+            return events
+
+        monkeypatch.setattr(FalBilling, "events", slow)
+        g = await unconfirmed.unconfirmed(runtime, owner, NEVER_TAKEN)
+        await swept(runtime, clock, settings.upstream_deadline - timedelta(seconds=1))
         ended = await stored(runtime, g)
         assert (ended.status, ended.actual_cost) == (Status.FAILED, ended.estimated_cost)
 
