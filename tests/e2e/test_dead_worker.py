@@ -161,8 +161,8 @@ async def _announce(stack: Stack, slow: SlowServer) -> None:
             factories.delivery(tenant_id=owner, url=f"{slow.url}/hook", created_at=now) for _ in range(WEBHOOKS)
         ]
         g = factories.generation(tenant_id=owner, created_at=now)
-        await runtime.stores.generations.create(g, factories.due(now))
-        due = factories.due(now + timedelta(days=1))
+        due = factories.due(now + timedelta(days=1))  # a worker would dispatch it before its end is written
+        await runtime.stores.generations.create(g, due)
         assert (await runtime.stores.generations.finish(g.canceled(0, now), due, deliveries, now=now)).won
 
 

@@ -86,8 +86,9 @@ async def send(world: World, urls: list[str]) -> None:
                 for url in urls
                 for _ in range(DELIVERIES)
             ]
-            await runtime.stores.generations.create(g, factories.due())
-            assert (await runtime.stores.generations.finish(g.canceled(0, now), factories.due(), made, now=now)).won
+            tomorrow = factories.due(now + timedelta(days=1))  # a worker would dispatch it before its end is written
+            await runtime.stores.generations.create(g, tomorrow)
+            assert (await runtime.stores.generations.finish(g.canceled(0, now), tomorrow, made, now=now)).won
 
 
 def webhook_seconds(b: Neighbour, receiver: Receiver, url: str) -> float:
