@@ -1,7 +1,7 @@
 """``GATEWAY_*`` variables that no setting reads: most are misspelt, and the default is in force without a word.
 
 They are reported and not refused. An older release must start with the variables of a newer one, or no rollback would
-work; and Kubernetes adds variables of its own to pods beside a Service whose name begins with ``gateway``.
+work; and Kubernetes adds variables of its own to pods where a Service has a name that begins with ``gateway``.
 """
 
 import re
