@@ -29,6 +29,7 @@ from tests.conftest import client_of
 from tests.integration.api.fal.conftest import MODEL, PUBLIC, QUEUE
 from tests.support import factories, pictures
 from tests.support.factories import Clock
+from tests.support.void_keys import make_void
 
 SAMPLES = Path(__file__).parents[4] / "deploy/sandbox/samples"
 PHOTO = (SAMPLES / "rocket.jpg").read_bytes()
@@ -123,15 +124,7 @@ async def test_fal_upload_ticket_is_void_with_its_key(
     key = await tenants.create_key(tenant.id, expires_at=clock() + timedelta(minutes=1))
     async with client_of(app, key.text) as client:
         url = local((await initiated(client))["upload_url"])
-    match how:
-        case "revoked":
-            await tenants.revoke_key(tenant.id, key.key.id)
-        case "expired":
-            clock.advance(timedelta(minutes=1))
-        case "suspended":
-            await tenants.suspend(tenant.id)
-        case "deleted":
-            await tenants.delete(tenant.id, drain=False)
+    await make_void(runtime, clock, tenant, key, how)
     assert (await put(anonymous, url)).status_code == status
 
 
