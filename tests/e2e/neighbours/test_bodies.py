@@ -32,7 +32,7 @@ TENANT_MEMORY, TENANT_DISK, CONNECTIONS = 16 * MB, 30 * MB, 150
 MOST_GROWTH: Final = 2 * TENANT_MEMORY + 40 * MB
 #: Seconds of an upload of B while both decoders work: one inspection of a small image, on a machine that is busy.
 DECODER_SECONDS: Final = 10.0
-#: Seconds while A sends 28 MB again and again: an upload starts a process, and A keeps a core busy by sending.
+#: Seconds while A sends 28 MB again and again, which keeps a core busy.
 SENDING_SECONDS: Final = 3.0
 ROUNDS: Final = 5
 
