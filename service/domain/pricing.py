@@ -1,29 +1,28 @@
 """Prices of videos: integer micro-USD inside the gateway, decimal strings outside.
 
-Source: fal's model page. ``tokens = width * height * (24 * seconds + 1) / 1024``, US dollars = tokens / 1000 * rate.
+Source: fal's model pages. ``tokens = width * height * (24 * seconds + 1) / 1024``, US dollars = tokens / 1000 * rate.
+The formula of the pages has one frame less; bills have this one. fal also publishes a price per second, which exceeds
+the formula for some models: the higher one is held.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import ROUND_CEILING, ROUND_HALF_UP, Decimal
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
-from service.domain.request import Resolution
+from service.domain.models.model import PIXELS as FRAME_PIXELS
+from service.domain.models.model import Model
 
 FRAMES_PER_SECOND: Final = 24
-LONGEST_SECONDS: Final = 15  # the longest that fal may choose for ``auto``
-SHORTEST_SECONDS: Final = "4"
+#: Durations of Seedance 2.0.
+SHORTEST_SECONDS: Final = 4
+LONGEST_SECONDS: Final = 15
 MICRO: Final = 1_000_000
+_ONE: Final = Decimal(1)
+_THOUSAND: Final = 1000
 
-#: Largest pixel count a resolution is rendered at, over all aspect ratios. 1080p and 4k are estimates: fal publishes
-#: no sizes for them.
-PIXELS: Final[Mapping[Resolution, int]] = {
-    "480p": 992 * 432,
-    "720p": 1112 * 834,
-    "1080p": 2206 * 946,
-    "4k": 4412 * 1892,
-}
-
+#: Most pixels of a frame of Seedance 2.0, by resolution.
+PIXELS: Final[Mapping[str, int]] = FRAME_PIXELS
 
 #: Billed units cost at most this share of the hold. The hold is the formula's maximum, so a larger bill is an error.
 _MOST_OF_HOLD: Final = Decimal("1.1")
@@ -45,17 +44,66 @@ class Settlement:
 
 
 @dataclass(frozen=True, slots=True)
+class Parts:
+    """The prices of which an estimate is the higher one, in micro-USD."""
+
+    seconds: int
+    """Seconds of video that are priced."""
+    formula: int
+    published: int | None
+    """None: fal publishes no price per second."""
+
+    @property
+    def cost(self) -> int:
+        return self.formula if self.published is None else max(self.formula, self.published)
+
+
+@dataclass(frozen=True, slots=True)
 class Rates:
-    """US dollars per 1,000 tokens, by resolution."""
+    """The price of a model: US dollars per unit of 1,000 tokens, by resolution, and what changes it."""
 
-    per_thousand_tokens: Mapping[Resolution, Decimal]
+    per_thousand_tokens: Mapping[Any, Decimal]
+    per_second: Mapping[Any, Decimal] = field(default_factory=dict)
+    """US dollars per second, as published."""
+    shortest: int = SHORTEST_SECONDS
+    longest: int = LONGEST_SECONDS
+    """What ``auto`` counts as."""
+    silent_factor: Decimal = _ONE
+    unit_tokens: int = 1000
+    """Tokens of a billed unit."""
+    pixels: Mapping[str, int] = field(default_factory=lambda: PIXELS)
 
-    def estimate(self, resolution: Resolution, duration: str) -> int:
+    @classmethod
+    def of(cls, model: Model) -> "Rates":
+        price = model.price
+        return cls(
+            {name: rate * 1000 / price.unit_tokens for name, rate in price.rates.items()},
+            price.per_second,
+            shortest=model.shortest_seconds,
+            longest=model.longest_seconds,
+            silent_factor=price.silent_factor,
+            unit_tokens=price.unit_tokens,
+            pixels=price.pixels,
+        )
+
+    def estimate(self, resolution: str, duration: str, *, audio: bool = True) -> int:
         """Return the most that a video can cost, in micro-USD, rounded up. ``auto`` counts as the longest duration."""
-        return _micro(thousands_of_tokens(resolution, duration), self.per_thousand_tokens[resolution], ROUND_CEILING)
+        return self.parts(resolution, duration, audio=audio).cost
 
-    def settle(self, resolution: Resolution, billed_units: Decimal | None, held: int) -> Settlement:
-        """Turn fal's billed units (thousands of tokens) into a cost within [0, 1.1 * held].
+    def parts(self, resolution: str, duration: str, *, audio: bool = True) -> Parts:
+        """Return the prices of which ``estimate`` is the higher one."""
+        seconds = self.seconds(duration)
+        formula = _micro(
+            self.thousands_of_tokens(resolution, seconds), self._rate(resolution, audio=audio), ROUND_CEILING
+        )
+        published = self.per_second.get(resolution)
+        if published is None:
+            return Parts(seconds, formula, None)
+        factor = _ONE if audio else self.silent_factor
+        return Parts(seconds, formula, _micro(Decimal(seconds), published * factor, ROUND_CEILING))
+
+    def settle(self, resolution: str, billed_units: Decimal | None, held: int, *, audio: bool = True) -> Settlement:
+        """Turn fal's billed units into a cost within [0, 1.1 * held].
 
         The units come from outside. Units that give a cost beyond these bounds are not used: the cost is ``held``.
         """
@@ -64,29 +112,58 @@ class Rates:
         if billed_units < 0:
             return Settlement(held, "negative")
         most = int(held * _MOST_OF_HOLD)
-        rate = self.per_thousand_tokens[resolution]
+        rate = self._rate(resolution, audio=audio)
+        if self.unit_tokens != _THOUSAND:
+            rate = rate * self.unit_tokens / _THOUSAND
         if billed_units > most / (rate * MICRO):  # compared before the multiplication: 1e999999 would overflow
             return Settlement(held, "above_hold")
         return Settlement(_micro(billed_units, rate, ROUND_HALF_UP))
 
+    def expected_units(self, resolution: str, duration: str) -> tuple[Decimal, Decimal]:
+        """Return the least and the most units that fal bills for a success, over all aspect ratios.
 
-def thousands_of_tokens(resolution: Resolution, duration: str) -> Decimal:
-    """Return the most units that fal can bill for a video. ``auto`` counts as the longest duration."""
-    seconds = LONGEST_SECONDS if duration == "auto" else int(duration)
-    return Decimal(PIXELS[resolution] * (FRAMES_PER_SECOND * seconds + 1)) / 1024 / 1000
+        For ``auto``, fal may choose any duration. Smaller aspect ratios and one frame less reduce a bill to 0.94 of the
+        maximum. The published price, where it is the higher one, stands for units that the formula does not give.
+        """
+        most = self.seconds(duration)
+        least = self.shortest if duration == "auto" else most
+        unit = Decimal(self.unit_tokens) / _THOUSAND
+        extra = max(_ONE, self._published_share(resolution, most))
+        return (
+            self.thousands_of_tokens(resolution, least) * _LEAST_SHARE / unit,
+            self.thousands_of_tokens(resolution, most) * _MOST_SHARE * extra / unit,
+        )
+
+    def _published_share(self, resolution: str, seconds: int) -> Decimal:
+        """Return the published price as a share of the formula's."""
+        published = self.per_second.get(resolution, Decimal(0)) * seconds
+        return published / (self.thousands_of_tokens(resolution, seconds) * self.per_thousand_tokens[resolution])
+
+    def seconds(self, duration: str) -> int:
+        """Return the seconds of a duration; ``auto`` counts as the longest."""
+        return self.longest if duration == "auto" else int(duration)
+
+    def _rate(self, resolution: str, *, audio: bool) -> Decimal:
+        rate = self.per_thousand_tokens[resolution]
+        return rate if audio else rate * self.silent_factor
+
+    def thousands_of_tokens(self, resolution: str, seconds: int) -> Decimal:
+        """Return the most thousands of tokens that a video can have."""
+        return Decimal(self.pixels[resolution] * (FRAMES_PER_SECOND * seconds + 1)) / 1024 / _THOUSAND
 
 
-def expected_units(resolution: Resolution, duration: str) -> tuple[Decimal, Decimal]:
-    """Return the least and the most units that fal bills for a success, over all aspect ratios.
+#: Seedance 2.0: its units depend on no rate.
+_SEED: Final = Rates(dict.fromkeys(PIXELS, _ONE))
 
-    For ``auto``, fal may choose any duration. Smaller aspect ratios and one frame less reduce a bill to 0.94 of the
-    maximum.
-    """
-    shortest = SHORTEST_SECONDS if duration == "auto" else duration
-    return (
-        thousands_of_tokens(resolution, shortest) * _LEAST_SHARE,
-        thousands_of_tokens(resolution, duration) * _MOST_SHARE,
-    )
+
+def thousands_of_tokens(resolution: str, duration: str) -> Decimal:
+    """Return the most units that fal can bill for a video of Seedance 2.0."""
+    return _SEED.thousands_of_tokens(resolution, _SEED.seconds(duration))
+
+
+def expected_units(resolution: str, duration: str) -> tuple[Decimal, Decimal]:
+    """Return the least and the most units that fal bills for a success of Seedance 2.0."""
+    return _SEED.expected_units(resolution, duration)
 
 
 def usd(micro: int) -> str:

@@ -1,0 +1,203 @@
+"""A model of fal as data: its endpoint, input fields, rules, outputs and price. These types check the files of models.
+
+The types are strict: a file with a field that does not exist, or with a value of the wrong type, is refused.
+"""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Annotated, Final, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+ENDPOINT_ID: Final = r"^[a-z0-9-]+/[a-z0-9.-]+(/[a-z0-9.-]+)+$"
+
+Kind = Literal["text-to-video", "image-to-video", "reference-to-video", "completion"]
+Rule = Literal["editing_forces_auto", "extension_forces_auto_aspect", "audio_needs_image_or_video"]
+"""Rules between fields.
+
+``editing_forces_auto``: with the task ``editing``, duration and aspect ratio are ``auto``.
+``extension_forces_auto_aspect``: with the task ``extension``, the aspect ratio is ``auto``.
+``audio_needs_image_or_video``: audio is refused without an image or a video.
+"""
+FieldType = Literal[
+    "prompt", "image", "images", "videos", "audios", "choice", "duration", "boolean", "integer", "draft"
+]
+Output = Literal["video", "seed", "draft_id"]
+
+#: What the gateway serves. A model of another kind cannot be enabled; a field of another type is refused.
+SERVED_KINDS: Final[frozenset[Kind]] = frozenset({"text-to-video", "image-to-video"})
+UNSERVED_TYPES: Final[frozenset[FieldType]] = frozenset({"images", "videos", "audios", "draft"})
+
+#: Most pixels of one frame, over all aspect ratios, where a model names no others. 1080p and 4k are estimates: fal
+#: publishes no sizes for them.
+PIXELS: Final[Mapping[str, int]] = {
+    "480p": 992 * 432,
+    "720p": 1112 * 834,
+    "1080p": 2206 * 946,
+    "4k": 4412 * 1892,
+}
+
+_Positive = Annotated[Decimal, Field(gt=0, allow_inf_nan=False)]
+_Factor = Annotated[Decimal, Field(gt=0, le=1, allow_inf_nan=False)]
+_Name = Annotated[str, Field(pattern=r"^[a-z][a-z_]*$")]
+
+
+def _wrong(text: str) -> PydanticCustomError:
+    return PydanticCustomError("definition", text.replace("{", "{{").replace("}", "}}"))
+
+
+class Table(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+
+class InputField(Table):
+    """An input field: its type, whether callers must give it, its default, its values or limits."""
+
+    type: FieldType
+    required: bool = False
+    default: str | bool | int | None = None
+    """Left out: fal chooses, or the caller must decide (``required``)."""
+    values: tuple[str, ...] = ()
+    """Of a ``choice``."""
+    seconds: tuple[int, int] | None = None
+    """Of a ``duration``: the shortest and the longest."""
+    auto: bool = False
+    """Of a ``duration``: whether fal can choose it. The price of ``auto`` is that of the longest."""
+    least: int | None = None
+    most: int | None = None
+    """Bounds of an ``integer``."""
+    description: str | None = None
+    files: "MediaLimits | None" = None
+    """Of an image, and of lists of media."""
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        if self.seconds is None:
+            return self.values
+        first, last = self.seconds
+        return (*(("auto",) if self.auto else ()), *map(str, range(first, last + 1)))
+
+    @model_validator(mode="after")
+    def _fits_its_type(self) -> Self:
+        if (self.type == "choice") != bool(self.values):
+            raise _wrong("a choice has values, and no other type has")
+        if (self.type == "duration") != (self.seconds is not None):
+            raise _wrong("a duration has seconds, and no other type has")
+        if self.seconds is not None and not 0 < self.seconds[0] <= self.seconds[1] <= _LONGEST_VIDEO:
+            raise _wrong(f"seconds must be two numbers from 1 to {_LONGEST_VIDEO}, the smaller one first")
+        if self.required and self.default is not None:
+            raise _wrong("a required field has no default")
+        if self.default is not None and not self._is_value(self.default):
+            raise _wrong("the default is no value of the field")
+        return self
+
+    def _is_value(self, value: object) -> bool:
+        match self.type:
+            case "boolean":
+                return isinstance(value, bool)
+            case "integer":
+                return type(value) is int
+            case "choice" | "duration":
+                return value in self.choices
+        return False
+
+
+_LONGEST_VIDEO: Final = 600
+
+
+class MediaLimits(Table):
+    """Limits of the files of a field. Two numbers are the least and the most; absent: fal names no limit."""
+
+    formats: tuple[str, ...] = ()
+    count: int | None = None
+    bytes_each: int | None = None
+    bytes_total: int | None = None
+    seconds_each: tuple[Decimal, Decimal] | None = None
+    seconds_total: tuple[Decimal, Decimal] | None = None
+    pixels: tuple[int, int] | None = None
+    """Of each side."""
+    frames_per_second: tuple[int, int] | None = None
+
+
+class Price(Table):
+    """What a video costs: the rate of fal's formula, and the price per second that fal publishes."""
+
+    unit_tokens: int = Field(default=1000, gt=0)
+    """Tokens of one billed unit."""
+    rates: dict[str, _Positive]
+    """US dollars per unit, by resolution."""
+    per_second: dict[str, _Positive] = {}
+    """US dollars per second as published, by resolution. It can exceed the formula: the higher one is held."""
+    silent_factor: _Factor = Decimal(1)
+    """Factor of the rate without audio."""
+    video_input_factor: _Factor = Decimal(1)
+    """Factor of the price with a video among the inputs, whose seconds are billed too."""
+    pixels: dict[str, int] = dict(PIXELS)
+    """Most pixels of one frame, by resolution, over all aspect ratios."""
+
+
+class Model(Table):
+    id: Annotated[str, Field(pattern=ENDPOINT_ID)]
+    family: str
+    kind: Kind
+    title: str
+    endpoint: Annotated[str | None, Field(pattern=ENDPOINT_ID)] = None
+    """The endpoint id at fal; absent: ``id``."""
+    aliases: tuple[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9./-]*$")], ...] = ()
+    enabled: bool = False
+    """Whether it is on without ``GATEWAY_MODELS``."""
+    legacy: bool = False
+    fields: dict[_Name, InputField]
+    """Input fields of fal's endpoint. Fields of the gateway are not among them."""
+    unknown: tuple[str, ...] = ()
+    """Fields and resolutions that are off: it is not known whether the model has them, or at which price."""
+    files: int | None = None
+    """Most files in all fields."""
+    rules: tuple[Rule, ...] = ()
+    output: tuple[Output, ...] = ("video", "seed")
+    price: Price
+
+    @property
+    def upstream(self) -> str:
+        """The endpoint id at fal to which requests are submitted."""
+        return self.endpoint or self.id
+
+    @property
+    def is_served(self) -> bool:
+        """Whether the gateway can serve it: references and completions of drafts are not served yet."""
+        return self.kind in SERVED_KINDS
+
+    @property
+    def resolutions(self) -> tuple[str, ...]:
+        """The resolutions whose price is known."""
+        return tuple(value for value in self.fields["resolution"].choices if value in self.price.rates)
+
+    @property
+    def durations(self) -> tuple[str, ...]:
+        return self.fields["duration"].choices
+
+    @property
+    def longest_seconds(self) -> int:
+        """What ``auto`` counts as."""
+        seconds = self.fields["duration"].seconds
+        return _LONGEST_VIDEO if seconds is None else seconds[1]
+
+    @property
+    def shortest_seconds(self) -> int:
+        seconds = self.fields["duration"].seconds
+        return 1 if seconds is None else seconds[0]
+
+    @model_validator(mode="after")
+    def _can_be_priced(self) -> Self:
+        for name, kind in (("resolution", "choice"), ("duration", "duration")):
+            if name not in self.fields or self.fields[name].type != kind:
+                raise _wrong(f"needs the field {name} of the type {kind}: it decides the price")
+        offered = self.fields["resolution"].choices
+        if unpriced := [value for value in offered if value not in self.price.rates and value not in self.unknown]:
+            raise _wrong(f"has no rate for {', '.join(unpriced)}")
+        if (default := self.fields["resolution"].default) is not None and default not in self.resolutions:
+            raise _wrong(f"has no rate for the default resolution {default}")
+        if unsized := [value for value in self.resolutions if value not in self.price.pixels]:
+            raise _wrong(f"has no pixels for {', '.join(unsized)}")
+        return self

@@ -1,0 +1,106 @@
+"""The models of a deployment: all that it knows, those that are enabled, and the one of requests that name none."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import cache
+from typing import Final
+
+from service.domain.models.loader import ModelsFileError, packaged, with_file
+from service.domain.models.model import Model
+
+SEED: Final = "bytedance/seedance-2.0/image-to-video"
+#: In ``GATEWAY_MODELS``: every model that the gateway can serve.
+EVERY: Final = "*"
+#: fal's own models have this owner, and some programs put it before the id of every model.
+NAMESPACE: Final = "fal-ai/"
+
+
+class ModelsError(ValueError):
+    """The settings of models are wrong. ``setting`` is the name of the field of ``Settings``."""
+
+    def __init__(self, setting: str, fault: str) -> None:
+        super().__init__(f"{setting}: {fault}")
+        self.setting, self.fault = setting, fault
+
+
+@dataclass(frozen=True, slots=True)
+class Registry:
+    known: Mapping[str, Model]
+    """All models by their ids: generations of one that is not enabled any more are still settled."""
+    default: Model
+    """The model of requests that name none."""
+    enabled: Mapping[str, Model]
+    """Models that callers can name, by their ids: the default one first."""
+    names: Mapping[str, Model]
+    """The enabled models by ids and aliases, without the namespace."""
+
+    def find(self, name: str) -> Model | None:
+        """Return the enabled model of an id or an alias, with or without ``fal-ai/`` in front."""
+        return self.names.get(name.removeprefix(NAMESPACE))
+
+    def upstream(self, model_id: str) -> str:
+        """Return fal's endpoint id. A model that is not known any more was its own endpoint."""
+        model = self.known.get(model_id)
+        return model_id if model is None else model.upstream
+
+
+def build(
+    *,
+    default: str = SEED,
+    enabled: Sequence[str] | None = None,
+    file: tuple[str, str] | None = None,
+    rates: Mapping[str, Decimal] | None = None,
+) -> Registry:
+    """Make the registry of a deployment.
+
+    ``default`` is always enabled. ``enabled``: ids or aliases; None: those that the files enable. ``file``: the text of
+    a file of models, and its name. ``rates``: what the default model costs for this account, in place of published
+    prices.
+
+    Raises ModelsError.
+    """
+    try:
+        known = dict(packaged() if file is None else with_file(*file))
+    except ModelsFileError as error:
+        raise ModelsError("models_file", str(error)) from None
+    first = _served(_named(default, known, "fal_model"), "fal_model")
+    if rates is not None:
+        first = known[first.id] = _priced(first, rates)
+    chosen = {first.id: first, **{model.id: model for model in _chosen(enabled, known)}}
+    names = {name.removeprefix(NAMESPACE): model for model in chosen.values() for name in (model.id, *model.aliases)}
+    return Registry(known, first, chosen, names)
+
+
+@cache
+def seed() -> Model:
+    """Return the model whose requests ``CreateGeneration`` describes."""
+    return packaged()[SEED]
+
+
+def _chosen(names: Sequence[str] | None, known: Mapping[str, Model]) -> Iterable[Model]:
+    if names is None:
+        return [model for model in known.values() if model.enabled and model.is_served]
+    if EVERY in names:
+        return [model for model in known.values() if model.is_served]
+    return [_served(_named(name, known, "models"), "models") for name in names]
+
+
+def _named(name: str, known: Mapping[str, Model], setting: str) -> Model:
+    bare = name.removeprefix(NAMESPACE)
+    for model in known.values():
+        if bare in (each.removeprefix(NAMESPACE) for each in (model.id, *model.aliases)):
+            return model
+    raise ModelsError(setting, f"{name} is not a known model; GATEWAY_MODELS_FILE can add it to {', '.join(known)}")
+
+
+def _served(model: Model, setting: str) -> Model:
+    if not model.is_served:
+        raise ModelsError(setting, f"{model.id} cannot be enabled: requests of {model.kind} are not served yet")
+    return model
+
+
+def _priced(model: Model, rates: Mapping[str, Decimal]) -> Model:
+    """Return a model with the rates of this account, which replace what fal publishes."""
+    own = {name: rate * model.price.unit_tokens / 1000 for name, rate in rates.items() if name in model.price.rates}
+    return model.model_copy(update={"price": model.price.model_copy(update={"rates": own, "per_second": {}})})
