@@ -14,7 +14,7 @@ PROBE := import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(firstword $(foreach candidate,$(CANDIDATES),$(shell $(candidate) -c '$(PROBE)' 2>/dev/null && echo $(candidate))))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test test-unit clients fmt check weather bench docs openapi release-api dashboards image lock clean
+.PHONY: help demo up test test-unit clients fmt check weather soak netfaults bench docs openapi release-api dashboards image lock clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,6 +47,12 @@ check: $(STAMP) ## Lint, format, types, the arrows between modules, and the guar
 
 weather: $(STAMP) ## Run five minutes of faults of fal, Redis, workers and clocks; SEED=N repeats a run
 	$(BIN)/python -m tests.support.chaos.run $(if $(SEED),--seed $(SEED))
+
+soak: $(STAMP) ## Run a steady load for MINUTES=30; memory, descriptors and keys must not grow; SEED=N repeats a run
+	$(BIN)/python -m tests.support.soak.run $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED))
+
+netfaults: $(STAMP) ## Run half an hour of network faults on each link between two hosts; SEED=N repeats a run
+	$(BIN)/python -m tests.support.netfaults.run $(if $(SEED),--seed $(SEED))
 
 bench: $(STAMP) ## Measure, print the figures, write bench.json
 	$(BIN)/python -m tests.bench.run
