@@ -35,6 +35,8 @@ LONGEST_ID: Final = 256
 _LONGEST_LINE: Final = 2_000
 _LONGEST_LABEL: Final = 64
 _LONGEST_DETAIL: Final = 32_768
+#: Integers beyond are not exact in JavaScript, and Python reads up to 4,300 digits.
+_LARGEST_INTEGER: Final = 2**53 - 1
 _RFC_3339: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
 #: The time of a log line whose time cannot be read.
 _NO_TIME: Final = "1970-01-01T00:00:00.000Z"
@@ -81,8 +83,7 @@ def submit_outcome(wire: Wire) -> SubmitOutcome:  # noqa: PLR0911  (one return p
 def status_outcome(wire: Wire) -> StatusOutcome:
     match wire:
         case HttpResponse(status=200 | 202, body={"status": "IN_QUEUE"} as body):
-            position = body.get("queue_position")
-            return InQueue(position if isinstance(position, int) else None, _logs(body))
+            return InQueue(whole_number(body.get("queue_position")), _logs(body))
         case HttpResponse(status=200 | 202, body={"status": "IN_PROGRESS"} as body):
             return Running(_logs(body))
         case HttpResponse(status=200 | 202, body={"status": "COMPLETED"} as body):
@@ -142,6 +143,11 @@ def detail_of(wire: HttpResponse) -> Any:
         case {"detail": detail}:
             return _storable(detail)
     return None
+
+
+def whole_number(value: object) -> int | None:
+    """Return an integer of a response; None for any other value. ``true`` is an ``int`` in Python only."""
+    return value if type(value) is int and abs(value) <= _LARGEST_INTEGER else None
 
 
 def _storable(detail: Any) -> Any:

@@ -13,7 +13,7 @@ from service.domain.failure import ErrorCode, Failure
 from service.domain.generation import Output, Video
 from service.domain.outcomes import Canceled, Failed, NotReady, ResultOutcome, Succeeded
 from service.upstream.http_result import HttpResponse, Wire, read_response
-from service.upstream.messages import LONGEST_ID, detail_of, message_of, trouble_of
+from service.upstream.messages import LONGEST_ID, detail_of, message_of, trouble_of, whole_number
 
 _STILL_RUNNING: Final = "Request is still in progress"
 
@@ -125,16 +125,15 @@ def _error_type(wire: HttpResponse) -> str:
 
 
 def _output(body: Mapping[str, Any]) -> Output:
-    video, seed = body["video"], body.get("seed")
-    size = video.get("file_size")
+    video = body["video"]
     return Output(
         Video(
             url=video["url"],
             content_type=_str_or_none(video.get("content_type")),
             file_name=_str_or_none(video.get("file_name")),
-            file_size=size if isinstance(size, int) else None,
+            file_size=whole_number(video.get("file_size")),
         ),
-        seed=seed if isinstance(seed, int) else None,
+        seed=whole_number(body.get("seed")),
     )
 
 
