@@ -4,9 +4,12 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Final
 
 Random = Callable[[], float]
 """Returns a number in [0, 1)."""
+#: The product of a wait with a larger power of two can be more than a timedelta has.
+_MOST_DOUBLINGS: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +44,13 @@ class PollPolicy:
 
         ``failures``: polls or cancel calls in a row without usable response. Each doubles the wait, up to ``longest``.
         """
-        by_age = min(max(elapsed * self.share, self.shortest), self.longest)
-        by_failures = min(self.shortest * 2 ** min(failures, 16), self.longest) if failures else timedelta()
+        own = (
+            self.shortest * 2 ** min(failures, _MOST_DOUBLINGS)
+            if failures
+            else max(elapsed * self.share, self.shortest)
+        )
         affordable = timedelta(seconds=in_flight / self.per_second)
-        return spread(max(by_age if not failures else by_failures, affordable), self.jitter, rng)
+        return spread(max(min(own, self.longest), affordable), self.jitter, rng)
 
 
 def spread(delay: timedelta, jitter: float, rng: Random) -> timedelta:

@@ -1,5 +1,6 @@
 """Retry schedules and poll intervals, with the random number passed in."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -29,6 +30,7 @@ def test_retry_gives_up_after_the_last_wait(attempts: int) -> None:
 @pytest.mark.parametrize("attempts", [8, 9, 1000])
 def test_retry_forever_repeats_the_last_wait(attempts: int) -> None:
     assert RetryPolicy(WEBHOOKS, forever=True).next(attempts, middle) == WEBHOOKS[-1]
+    assert RetryPolicy(WEBHOOKS[:2], forever=True).next(attempts, middle) == WEBHOOKS[1]
 
 
 def test_webhook_schedule_spans_about_28_hours() -> None:
@@ -78,6 +80,13 @@ def test_poll_budget_is_never_exceeded(in_flight: int, elapsed: float) -> None:
 @pytest.mark.parametrize(("failures", "seconds"), [(1, 2), (2, 4), (3, 8), (4, 15), (5, 15), (10_000, 15)])
 def test_poll_wait_doubles_with_each_failure_up_to_the_longest(failures: int, seconds: int) -> None:
     assert POLLS.next(timedelta(hours=2), 1, middle, failures=failures) == timedelta(seconds=seconds)
+
+
+@pytest.mark.parametrize(("failures", "wait"), [(15, 2**15), (16, 2**16), (17, 2**16), (10_000, 2**16)])
+def test_poll_wait_doubles_sixteen_times_at_most(failures: int, wait: int) -> None:
+    polls = replace(POLLS, longest=timedelta(days=365))
+
+    assert polls.next(timedelta(), 1, middle, failures=failures) == timedelta(seconds=wait)
 
 
 @given(st.integers(1, 100_000), st.floats(0, 10_000), st.integers(0, 20))
