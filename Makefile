@@ -7,6 +7,7 @@ STAMP := $(VENV)/.installed
 # Exact versions of the image. The tests run with the same.
 LOCKS := requirements.lock deploy/sandbox/requirements.lock
 DEMO_STAMP := $(VENV)/.installed-demo
+MUTANTS_STAMP := $(VENV)/.installed-mutants
 
 # The first that is 3.11 or later. Or choose: make PYTHON=/path/to/python3 test
 CANDIDATES := python3 python3.14 python3.13 python3.12 python3.11
@@ -14,7 +15,7 @@ PROBE := import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(firstword $(foreach candidate,$(CANDIDATES),$(shell $(candidate) -c '$(PROBE)' 2>/dev/null && echo $(candidate))))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test test-unit clients fmt check weather soak netfaults bench docs openapi release-api dashboards image lock clean
+.PHONY: help demo up test test-unit clients mutants fmt check weather soak netfaults bench docs openapi release-api dashboards image lock clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,6 +34,9 @@ test-unit: $(STAMP) ## Run the tests that need no Redis, no node and no Promethe
 
 clients: $(STAMP) ## Run generated clients and programs for fal, installed into build/clients; needs node and npm
 	$(BIN)/python -m pytest -q tests/clients $(ARGS)
+
+mutants: $(MUTANTS_STAMP) ## List small changes of the code that no unit test notices: MODULE=service/domain/pricing.py
+	$(BIN)/python -m tests.support.mutants $(MODULE)
 
 fmt: $(STAMP) ## Format the code, and fix what the linter can fix
 	$(BIN)/python -m ruff format
@@ -95,6 +99,10 @@ $(DEMO_STAMP): pyproject.toml $(LOCKS)
 $(STAMP): pyproject.toml $(LOCKS)
 	@$(call install,dev)
 	@touch $@ $(DEMO_STAMP)
+
+$(MUTANTS_STAMP): $(STAMP)
+	@$(call install,mutants)
+	@touch $@
 
 define install
 set -eo pipefail; \
