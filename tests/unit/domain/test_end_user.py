@@ -3,10 +3,11 @@
 import re
 from dataclasses import replace
 
+import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from service.domain.end_user import pseudonym
+from service.domain.end_user import is_pseudonym, packed, pseudonym, unpacked
 from tests.support import factories
 
 TENANT = factories.tenant(id="ten_1", pseudonym_key="00" * 32)
@@ -51,3 +52,15 @@ def test_pseudonym_of_the_tenant_belongs_to_no_end_user() -> None:
     assert pseudonym(TENANT, None) not in {
         pseudonym(TENANT, name) for name in (TENANT.id, f"tenant:{TENANT.id}", "", "None", "tenant:")
     }
+
+
+@given(st.binary(min_size=16, max_size=16))
+def test_pseudonym_packed_round_trip(value: bytes) -> None:
+    assert unpacked(value) == f"eu_{value.hex()}"
+    assert packed(unpacked(value)) == value
+    assert is_pseudonym(unpacked(value))
+
+
+@pytest.mark.parametrize("text", ["", "eu_", "eu_" + "0" * 31, "eu_" + "0" * 33, "eu_" + "A" * 32, "xeu_" + "0" * 32])
+def test_other_text_is_no_pseudonym(text: str) -> None:
+    assert not is_pseudonym(text)

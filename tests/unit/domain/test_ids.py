@@ -96,3 +96,23 @@ def test_milliseconds_are_truncated(moment: datetime) -> None:
     exact = (moment - datetime(1970, 1, 1, tzinfo=UTC)) // MILLISECOND
 
     assert ids.milliseconds(moment) == exact
+
+
+@given(st.binary(min_size=16, max_size=16))
+def test_id_packed_round_trip(value: bytes) -> None:
+    name = ids.unpacked("gen", value)
+
+    assert ids.is_id("gen", name)
+    assert ids.packed(name) == value
+
+
+def test_id_has_a_fixed_form() -> None:
+    """48 bits of milliseconds and 80 random bits, with the largest digit first."""
+    assert ids.lowest("gen", ids.from_milliseconds(1)) == "gen_00000000040000000000000000"
+    assert ids.packed(ids.lowest("gen", ids.from_milliseconds(1))) == bytes(5) + b"\x01" + bytes(10)
+    assert ids.unpacked("gen", b"\xff" * 16) == "gen_zzzzzzzzzzzzzzzzzzzzzzzzzw"
+
+
+@given(MOMENTS)
+def test_id_has_its_time_of_creation(moment: datetime) -> None:
+    assert ids.created_at(ids.new("gen", moment)) == ids.from_milliseconds(ids.milliseconds(moment))

@@ -127,6 +127,26 @@ def test_expected_units_are_inside_the_bounds_of_a_hold(resolution: Resolution, 
         assert PUBLISHED.settle(resolution, units, held).reason is None
 
 
+@pytest.mark.parametrize(
+    ("units", "settlement"),
+    [
+        ("0.5", Settlement(1)),  # half a micro-USD is rounded up, also where it is even
+        ("2.5", Settlement(3)),
+        ("11", Settlement(11)),  # exactly 1.1 times the hold
+        ("11.0000001", Settlement(10, "above_hold")),
+    ],
+)
+def test_settle_at_a_rate_of_one_micro_usd(units: str, settlement: Settlement) -> None:
+    assert Rates({"720p": Decimal("0.000001")}).settle("720p", Decimal(units), 10) == settlement
+
+
+@pytest.mark.parametrize("resolution", RESOLUTIONS)
+def test_expected_units_of_auto_cover_every_duration(resolution: Resolution) -> None:
+    bounds = [expected_units(resolution, duration) for duration in DURATIONS if duration != "auto"]
+
+    assert expected_units(resolution, "auto") == (min(least for least, _ in bounds), max(most for _, most in bounds))
+
+
 def test_settle_4k_has_its_own_rate() -> None:
     assert PUBLISHED.settle("4k", Decimal(1000), 8_000_000) == Settlement(8_000_000)
 

@@ -49,7 +49,9 @@ def test_periods_cover_each_day_once(first: date, length: int, distance: int) ->
 
 
 def test_report_job_names_its_tenant() -> None:
-    assert tenant_of_report_job(report_job("ten_1")) == "ten_1"
+    assert report_job("ten_1") == "usage_report:ten_1"
+    assert tenant_of_report_job("usage_report:ten_1") == "ten_1"
+    assert tenant_of_report_job("usage_report:ten_1:x") == "ten_1:x"
     assert [tenant_of_report_job(name) for name in ("audit", "erasure:ten_1:eu_1", "usage_report:", "gen_1")] == [
         None
     ] * 4

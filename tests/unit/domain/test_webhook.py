@@ -4,7 +4,9 @@ import base64
 import hashlib
 import hmac
 import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -12,7 +14,7 @@ from hypothesis import strategies as st
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from service.domain.signing import new_secret, signed_headers
-from service.domain.webhook import DeliveryStatus
+from service.domain.webhook import ATTEMPTS_KEPT, DeliveryFilter, DeliveryStatus
 from tests.support import factories
 from tests.support.factories import NOW
 
@@ -106,3 +108,65 @@ def test_delivery_dead_has_no_next_attempt() -> None:
     dead = factories.delivery(next_attempt_at=NOW).dead(factories.attempt(status=410))
 
     assert (dead.status, dead.next_attempt_at) == (DeliveryStatus.DEAD, None)
+
+
+def test_delivery_dead_lettered_has_no_next_attempt() -> None:
+    waiting = factories.delivery(next_attempt_at=NOW, version=3)
+
+    assert waiting.dead_lettered() == replace(waiting, status=DeliveryStatus.DEAD, next_attempt_at=None, version=4)
+
+
+def test_delivery_replayed_starts_the_schedule_again() -> None:
+    dead = factories.delivery().postponed(factories.attempt(), NOW).dead(factories.attempt())
+    assert (dead.attempts_in_round, dead.total_attempts) == (2, 2)
+
+    again = dead.replayed(NOW)
+
+    assert again == replace(
+        dead, status=DeliveryStatus.PENDING, attempts_in_round=0, next_attempt_at=NOW, version=dead.version + 1
+    )
+    once_more = again.postponed(factories.attempt(), NOW)
+    assert (once_more.attempts_in_round, once_more.total_attempts) == (1, 3)
+
+
+def test_delivery_keeps_its_newest_attempts() -> None:
+    delivery = factories.delivery()
+    for status in range(ATTEMPTS_KEPT + 2):
+        delivery = delivery.postponed(factories.attempt(status=status), NOW)
+
+    assert [attempt.status for attempt in delivery.attempts] == list(range(2, ATTEMPTS_KEPT + 2))
+    assert delivery.total_attempts == ATTEMPTS_KEPT + 2
+
+
+@pytest.mark.parametrize("name", ["status", "endpoint_id", "generation_id", "event"])
+def test_delivery_filter_compares_each_field(name: str) -> None:
+    own: dict[str, Any] = {
+        "status": DeliveryStatus.DEAD,
+        "endpoint_id": "whe_1",
+        "generation_id": "gen_1",
+        "event": "generation.failed",
+    }
+    other = {**own, name: DeliveryStatus.PENDING if name == "status" else "other"}
+
+    assert DeliveryFilter().takes(factories.delivery(**own))
+    assert DeliveryFilter(**own).takes(factories.delivery(**own))
+    assert not DeliveryFilter(**own).takes(factories.delivery(**other))
+    assert DeliveryFilter(**{**own, name: None}).takes(factories.delivery(**other))
+
+
+def test_endpoint_queue_is_of_the_endpoint_or_the_origin() -> None:
+    def queue(url: str, **changes: Any) -> str:
+        return factories.delivery(tenant_id="ten_1", url=url, **changes).endpoint_queue
+
+    one = queue("https://example.com/hook")
+    assert one == f"ten_1:{hashlib.sha256(b'https://example.com').hexdigest()[:16]}"
+    for same in (
+        "https://EXAMPLE.com/other/path",
+        "https://example.com?a=/",
+        "https://example.com",
+        "HTTPS://example.com/?",
+    ):
+        assert queue(same) == one
+    for other in ("http://example.com/hook", "https://example.com:8443/hook", "https://a.example.com/hook"):
+        assert queue(other) != one
+    assert queue("", endpoint_id="whe_1") == "ten_1:whe_1"

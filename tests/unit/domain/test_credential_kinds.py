@@ -1,0 +1,32 @@
+"""Sentences for credentials of the wrong kind."""
+
+import pytest
+
+from service.domain.credential_kinds import fault_of_admin_token, fault_of_key
+from tests.support.factories import request_id
+
+
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [
+        ("sgk_", "is mistyped"),
+        ("sgk_1_2", "is mistyped"),
+        ("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "a secret of webhooks"),
+        ("whsk_a", "a secret of webhooks"),
+        ("whpk_a", "a secret of webhooks"),
+        (f"{request_id()}:0123456789abcdef", "a key of fal"),
+        (f"{request_id()}", "not an API key"),
+        ("gen_1", "an id"),
+        ("upl_1", "an id"),
+        ("a gen_1", "not an API key"),
+        ("", "not an API key"),
+        ("sgk", "not an API key"),
+    ],
+)
+def test_key_of_another_kind_is_named(text: str, part: str) -> None:
+    assert part in fault_of_key(text)
+
+
+def test_admin_token_faults_name_a_key_of_a_tenant() -> None:
+    assert fault_of_admin_token("sgk_1_2") == "This is an API key of a tenant. /admin/v1 needs the admin token."
+    assert [fault_of_admin_token(text) for text in ("", "sgk", "a sgk_1_2")] == ["The admin token is wrong."] * 3
