@@ -4,13 +4,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
 from service.domain import transitions
 from service.domain.failure import Failure
-from service.domain.generation import Generation, StoredVideo
+from service.domain.generation import Copying, Generation, StoredVideo
 from service.domain.outcomes import (
     Accepted,
     Canceled,
@@ -26,7 +26,7 @@ from service.domain.outcomes import (
     Unknown,
 )
 from service.domain.pricing import Rates
-from service.domain.status import Status
+from service.domain.status import PUBLIC, Status
 from service.domain.transitions import after_result, after_submit, cancel, erase
 from service.errors import NotCancellable
 from tests.support import factories
@@ -39,104 +39,196 @@ RATES: Final = Rates({"720p": Decimal("0.014")})
 S: Final = Status
 
 
-#: From each status that the function changes, the status after it.
-CASES: dict[str, tuple[Callable[[Generation], Generation | None], dict[Status, Status]]] = {
+def failed(error: Failure, cost: int = 0) -> dict[str, Any]:
+    return {"status": S.FAILED, "error": error, "actual_cost": cost, "finished_at": LATER}
+
+
+LINE: Final = factories.log_line()
+VIDEO: Final = factories.output().video
+ESTIMATE: Final = factories.generation().estimated_cost
+SUBMITTED: Final = {"status": S.SUBMITTED, "request_id": "request-1"}
+ADOPTED: Final = {**SUBMITTED, "confirmed_at": LATER}
+REQUEUED: Final = {"status": S.QUEUED, "submitted_at": None, "submit_refusals": 1}
+CANCELED: Final = {"status": S.CANCELED, "actual_cost": 0, "finished_at": LATER, "cancel_requested_at": LATER}
+SUCCEEDED: Final = {"status": S.SUCCEEDED, "actual_cost": 1_512_000, "finished_at": LATER, "copying": None}
+WITHOUT_COPY: Final = {**SUCCEEDED, "output": factories.output()}
+#: What the result of a job with 100 units and a log line sets.
+BILLED: Final = {"billable_units": Decimal(100), "logs": (LINE,)}
+DONE: Final = {**BILLED, "status": S.SUCCEEDED, "output": factories.output(), "finished_at": LATER}
+COPYING: Final = {
+    **BILLED,
+    "status": S.COPYING,
+    "copying": Copying(factories.output(), 1_400_000),
+    "fal_ended_at": LATER,
+}
+ERASED: Final = {
+    "erased": True,
+    "input": {name: factories.generation().input[name] for name in ("resolution", "duration")},
+    "end_user_id": None,
+    "cancel_requested_at": LATER,
+}
+
+Changes = dict[Status, dict[str, Any]]
+
+
+def upstream(changes: dict[str, Any]) -> Changes:
+    return dict.fromkeys((S.SUBMITTED, S.IN_PROGRESS), changes)
+
+
+def result_of(
+    result: Succeeded | Failed | Canceled, *, copies_video: bool = False
+) -> Callable[[Generation], Generation | None]:
+    return lambda g: after_result(g, result, (LINE,), LATER, rates=RATES, copies_video=copies_video)
+
+
+#: From each status that the function changes, the fields after it. All other fields stay, and the status is counted.
+CASES: dict[str, tuple[Callable[[Generation], Generation | None], Changes]] = {
     "fail_preflight": (
         lambda g: transitions.fail_preflight(g, factories.failure(), LATER),
-        {S.QUEUED: S.FAILED},
+        {S.QUEUED: failed(factories.failure())},
     ),
-    "begin_submit": (lambda g: transitions.begin_submit(g, LATER), {S.QUEUED: S.SUBMITTING}),
+    "begin_submit": (
+        lambda g: transitions.begin_submit(g, LATER),
+        {S.QUEUED: {"status": S.SUBMITTING, "submitted_at": LATER}},
+    ),
     "after_submit_accepted": (
         lambda g: after_submit(g, Accepted("request-1"), LATER),
-        {S.SUBMITTING: S.SUBMITTED, S.UNCONFIRMED: S.SUBMITTED},
+        {S.SUBMITTING: SUBMITTED, S.UNCONFIRMED: SUBMITTED},
     ),
     "after_submit_not_submitted": (
         lambda g: after_submit(g, NotSubmitted("ConnectError"), LATER),
-        {S.SUBMITTING: S.QUEUED, S.UNCONFIRMED: S.FAILED},
+        {S.SUBMITTING: REQUEUED, S.UNCONFIRMED: failed(transitions.NOT_SUBMITTED)},
     ),
     "after_submit_locked": (
         lambda g: after_submit(g, Locked("fal answered 403"), LATER),
-        {S.SUBMITTING: S.QUEUED, S.UNCONFIRMED: S.FAILED},
+        {S.SUBMITTING: REQUEUED, S.UNCONFIRMED: failed(transitions.NOT_SUBMITTED)},
     ),
     "after_submit_rejected": (
         lambda g: after_submit(g, REJECTED, LATER),
-        {S.SUBMITTING: S.FAILED, S.UNCONFIRMED: S.FAILED},
+        dict.fromkeys((S.SUBMITTING, S.UNCONFIRMED), failed(REJECTED.failure)),
     ),
     "after_submit_unknown": (
         lambda g: after_submit(g, Unknown("ReadTimeout"), LATER),
-        {S.SUBMITTING: S.UNCONFIRMED},
+        {S.SUBMITTING: {"status": S.UNCONFIRMED}},
     ),
     "after_not_sent": (
         lambda g: transitions.after_not_sent(g, LATER),
-        {S.SUBMITTING: S.QUEUED, S.UNCONFIRMED: S.FAILED},
+        {S.SUBMITTING: REQUEUED, S.UNCONFIRMED: failed(transitions.NOT_SUBMITTED)},
     ),
     "after_refusals": (
         lambda g: transitions.after_refusals(g, "fal answered 500", LATER),
-        {S.SUBMITTING: S.FAILED, S.UNCONFIRMED: S.FAILED},
+        {
+            S.SUBMITTING: failed(
+                Failure(
+                    "upstream_unavailable",
+                    "The upstream refused the request each time, and accepted others meanwhile. fal answered 500",
+                    retryable=True,
+                )
+            ),
+            S.UNCONFIRMED: failed(transitions.NOT_SUBMITTED),
+        },
     ),
     "after_callback": (
         lambda g: transitions.after_callback(g, "request-1", LATER),
-        {S.QUEUED: S.SUBMITTED, S.SUBMITTING: S.SUBMITTED, S.UNCONFIRMED: S.SUBMITTED},
+        {
+            S.QUEUED: {**SUBMITTED, "submitted_at": LATER, "status_changes": 2},
+            S.SUBMITTING: SUBMITTED,
+            S.UNCONFIRMED: ADOPTED,
+        },
     ),
-    "adopt": (lambda g: transitions.adopt(g, "request-1", LATER), {S.UNCONFIRMED: S.SUBMITTED}),
-    "dismiss": (lambda g: transitions.dismiss(g, LATER), {S.UNCONFIRMED: S.FAILED}),
+    "adopt": (lambda g: transitions.adopt(g, "request-1", LATER), {S.UNCONFIRMED: ADOPTED}),
+    "dismiss": (lambda g: transitions.dismiss(g, LATER), {S.UNCONFIRMED: failed(transitions.NOT_SUBMITTED)}),
     "after_status_in_queue": (
-        lambda g: transitions.after_status(g, InQueue(3), LATER),
-        {S.SUBMITTED: S.SUBMITTED, S.IN_PROGRESS: S.IN_PROGRESS},
+        lambda g: transitions.after_status(g, InQueue(3, (LINE,)), LATER),
+        upstream({"upstream_position": 3, "logs": (LINE,)}),
     ),
     "after_status_running": (
-        lambda g: transitions.after_status(g, Running(), LATER),
-        {S.SUBMITTED: S.IN_PROGRESS, S.IN_PROGRESS: S.IN_PROGRESS},
+        lambda g: transitions.after_status(g, Running((LINE,)), LATER),
+        {
+            S.SUBMITTED: {"status": S.IN_PROGRESS, "started_at": LATER, "logs": (LINE,)},
+            S.IN_PROGRESS: {"logs": (LINE,)},
+        },
     ),
-    "after_status_missing": (
-        lambda g: transitions.after_status(g, Missing(), LATER),
-        {S.SUBMITTED: S.SUBMITTED, S.IN_PROGRESS: S.IN_PROGRESS},
-    ),
+    "after_status_missing": (lambda g: transitions.after_status(g, Missing(), LATER), upstream({})),
     "after_poll_error": (
         lambda g: transitions.after_poll_error(g, LATER),
-        {S.SUBMITTED: S.SUBMITTED, S.IN_PROGRESS: S.IN_PROGRESS},
+        upstream({"poll_failures": 1, "poll_failing_since": LATER}),
     ),
     "after_timeout": (
         lambda g: transitions.after_timeout(g, LATER),
-        {S.SUBMITTED: S.FAILED, S.IN_PROGRESS: S.FAILED},
+        upstream(failed(transitions.TIMED_OUT, ESTIMATE)),
     ),
     "after_result_succeeded": (
-        lambda g: after_result(g, Succeeded(factories.output(), None), (), LATER, rates=RATES, copies_video=False),
-        {S.SUBMITTED: S.SUCCEEDED, S.IN_PROGRESS: S.SUCCEEDED},
+        result_of(Succeeded(factories.output(), Decimal(100))),
+        {
+            S.SUBMITTED: {**DONE, "actual_cost": 1_400_000, "started_at": LATER},
+            S.IN_PROGRESS: {**DONE, "actual_cost": 1_400_000},
+        },
+    ),
+    "after_result_succeeded_copy_follows": (
+        result_of(Succeeded(factories.output(), Decimal(100)), copies_video=True),
+        {S.SUBMITTED: {**COPYING, "started_at": LATER}, S.IN_PROGRESS: COPYING},
     ),
     "after_result_failed": (
-        lambda g: after_result(g, Failed(factories.failure(), None), (), LATER, rates=RATES, copies_video=True),
-        {S.SUBMITTED: S.FAILED, S.IN_PROGRESS: S.FAILED},
+        result_of(Failed(factories.failure(), Decimal(100)), copies_video=True),
+        upstream({**BILLED, **failed(factories.failure(), 1_400_000)}),
     ),
     "after_result_canceled": (
-        lambda g: after_result(g, Canceled(None), (), LATER, rates=RATES, copies_video=True),
-        {S.SUBMITTED: S.CANCELED, S.IN_PROGRESS: S.CANCELED},
+        result_of(Canceled(Decimal(100)), copies_video=True),
+        upstream({**BILLED, **CANCELED, "actual_cost": 1_400_000}),
+    ),
+    "after_result_canceled_by_the_deadline": (
+        lambda g: result_of(Canceled(Decimal(100)))(replace(g, cancel_sent_at=NOW)),
+        upstream({**BILLED, **failed(transitions.TIMED_OUT, 1_400_000), "cancel_sent_at": NOW}),
     ),
     "after_copy": (
         lambda g: transitions.after_copy(g, STORED, url="https://x.example/v", content_type="video/mp4", now=LATER),
-        {S.COPYING: S.SUCCEEDED},
+        {
+            S.COPYING: {
+                **SUCCEEDED,
+                "stored_video": STORED,
+                "output": factories.output(
+                    video=replace(VIDEO, url="https://x.example/v", file_size=7, source=VIDEO.url)
+                ),
+            }
+        },
     ),
-    "after_copy_failed": (transitions.after_copy_failed, {S.COPYING: S.COPYING}),
-    "after_copy_abandoned": (lambda g: transitions.after_copy_abandoned(g, LATER), {S.COPYING: S.SUCCEEDED}),
+    "after_copy_failed": (
+        transitions.after_copy_failed,
+        {S.COPYING: {"copying": Copying(factories.output(), 1_512_000, failed_attempts=1)}},
+    ),
+    "after_copy_abandoned": (lambda g: transitions.after_copy_abandoned(g, LATER), {S.COPYING: WITHOUT_COPY}),
     "after_deadline": (
         lambda g: transitions.after_deadline(g, LATER),
-        {S.QUEUED: S.FAILED, S.SUBMITTING: S.UNCONFIRMED, S.UNCONFIRMED: S.FAILED, S.COPYING: S.SUCCEEDED},
+        {
+            S.QUEUED: failed(transitions.EXPIRED),
+            S.SUBMITTING: {"status": S.UNCONFIRMED},
+            S.UNCONFIRMED: failed(transitions.UNCONFIRMED, ESTIMATE),
+            S.COPYING: WITHOUT_COPY,
+        },
     ),
-    "after_unbilled": (lambda g: transitions.after_unbilled(g, LATER), {S.UNCONFIRMED: S.FAILED}),
+    "after_unbilled": (
+        lambda g: transitions.after_unbilled(g, LATER),
+        {S.UNCONFIRMED: failed(transitions.UNBILLED)},
+    ),
     "request_cancel": (
         lambda g: transitions.request_cancel(g, LATER),
-        {s: s for s in (S.QUEUED, S.SUBMITTING, S.UNCONFIRMED, S.SUBMITTED, S.IN_PROGRESS, S.COPYING)},
+        {s: {"cancel_requested_at": LATER} for s in S if not factories.in_status(s).is_terminal},
     ),
-    "after_cancel_call": (
+    "after_cancel_call_accepted": (
         lambda g: transitions.after_cancel_call(g, LATER, accepted=True),
-        {S.SUBMITTED: S.SUBMITTED, S.IN_PROGRESS: S.IN_PROGRESS},
+        upstream({"cancel_sent_at": LATER}),
+    ),
+    "after_cancel_call_refused": (
+        lambda g: transitions.after_cancel_call(g, LATER, accepted=False),
+        upstream({"cancel_failures": 1}),
     ),
     "erase": (
         lambda g: erase(g, LATER),
         {
-            S.QUEUED: S.CANCELED,
-            S.COPYING: S.SUCCEEDED,
-            **{s: s for s in (S.SUBMITTING, S.UNCONFIRMED, S.SUBMITTED, S.IN_PROGRESS)},
+            S.QUEUED: {**ERASED, **CANCELED},
+            S.COPYING: {**ERASED, **SUCCEEDED},
+            **dict.fromkeys((S.SUBMITTING, S.UNCONFIRMED, S.SUBMITTED, S.IN_PROGRESS), ERASED),
         },
     ),
 }
@@ -146,10 +238,16 @@ CASES: dict[str, tuple[Callable[[Generation], Generation | None], dict[Status, S
 @pytest.mark.parametrize("name", CASES)
 def test_transition_from_each_status(name: str, status: Status) -> None:
     transition, expected = CASES[name]
+    before = factories.in_status(status)
 
-    after = transition(factories.in_status(status))
+    after = transition(before)
 
-    assert (None if after is None else after.status) == expected.get(status)
+    if status not in expected:
+        assert after is None
+    else:
+        changes = expected[status]
+        counted = PUBLIC[changes.get("status", status)] is not PUBLIC[status]
+        assert after == replace(before, **{"status_changes": before.status_changes + counted, **changes})
 
 
 # --- submit -----------------------------------------------------------------------------------------------------------
