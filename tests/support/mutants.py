@@ -29,13 +29,20 @@ _COPIED: Final = ("service", "workers", "deploy", "docs", "openapi", "README.md"
 _KILLED: Final = frozenset({"killed", "timeout", "segfault"})
 #: A mutant times out after 10 times the duration of its tests without a change, plus this many seconds.
 _SECONDS: Final = 10
+#: Two plugins collect garbage ten times per run, which takes half of the time of a mutant.
+_PYTEST: Final = [
+    "--hypothesis-seed=0",
+    *("-p", "no:cacheprovider"),
+    *("-p", "no:unraisableexception"),
+    *("-p", "no:threadexception"),
+]
 _CONFIGURATION: Final = """
 [tool.mutmut]
 source_paths = ["service"]
 only_mutate = ["{pattern}"]
 also_copy = {copied}
 pytest_add_cli_args_test_selection = ["{tests}"]
-pytest_add_cli_args = ["-p", "no:cacheprovider", "--hypothesis-seed=0"]
+pytest_add_cli_args = {arguments}
 timeout_multiplier = 10.0
 timeout_constant = {constant}
 on_dependency_change = "ignore"
@@ -104,6 +111,7 @@ def prepare(path: Path) -> Path:
         pattern=path.as_posix() if path.suffix else f"{path.as_posix()}/*",
         copied=list(_COPIED[1:]),
         tests=mirror_of(path).as_posix(),
+        arguments=_PYTEST,
         constant=_SECONDS / 10,
     )
     (folder / "pyproject.toml").write_text((ROOT / "pyproject.toml").read_text() + configuration)

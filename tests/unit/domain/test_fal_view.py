@@ -10,7 +10,7 @@ from pydantic_core import from_json
 
 from service.domain import fal_view
 from service.domain.failure import ErrorCode, Failure
-from service.domain.generation import Generation
+from service.domain.generation import Generation, Output, Video
 from service.domain.outcomes import Failed
 from service.domain.status import Status
 from service.upstream.http_result import HttpResponse
@@ -84,6 +84,39 @@ def test_fal_status_of_a_failure_has_its_error() -> None:
         ("No.", "content_policy_violation"),
         (fal_view.CANCELED, "client_cancelled"),
     ]
+
+
+def test_fal_submit_response_is_in_queue() -> None:
+    g = factories.generation()
+    assert fal_view.submitted(g, URL, 3) == {
+        "status": "IN_QUEUE",
+        "request_id": g.id,
+        "response_url": URL,
+        "status_url": f"{URL}/status",
+        "cancel_url": f"{URL}/cancel",
+        "logs": None,
+        "metrics": {},
+        "queue_position": 3,
+    }
+
+
+def test_fal_status_of_an_end_before_the_start_has_no_time() -> None:
+    never_started = factories.generation().failed(Failure("expired", "It waited too long."), 0, NOW)
+    body = fal_view.status(never_started, URL, None, with_logs=False)[1]
+    assert (body["metrics"], body["error"], body["error_type"]) == ({}, "It waited too long.", "request_timeout")
+    assert "error" not in fal_view.status(factories.in_status(Status.SUCCEEDED), URL, None, with_logs=False)[1]
+
+
+@pytest.mark.parametrize(
+    ("failure", "kind"),
+    [
+        (Failure("upstream_rejected", "No.", detail=[{"type": "one"}, {"type": "two"}], upstream_type="other"), "one"),
+        (Failure("upstream_rejected", "No.", detail=[{"msg": "No."}], upstream_type="other"), "other"),
+        (Failure("upstream_rejected", "No.", detail=[]), "invalid_request"),
+    ],
+)
+def test_fal_status_error_type_is_of_the_detail_first(failure: Failure, kind: str) -> None:
+    assert fal_view.status(failed(failure), URL, None, with_logs=False)[1]["error_type"] == kind
 
 
 # --- result ----------------------------------------------------------------------------------------------------------
@@ -160,6 +193,54 @@ def test_fal_result_of_a_gateway_error_has_fals_form(code: ErrorCode) -> None:
         assert ended.body["error_type"] == ended.headers["x-fal-error-type"]
     else:
         assert (ended.status, detail[0]["msg"], detail[0]["loc"][0]) == (422, "text", "body")
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "kind", "location"),
+    [
+        ("content_policy", 422, "content_policy_violation", ["body", "prompt"]),
+        ("invalid_input", 422, "value_error", ["body"]),
+        ("image_unreachable", 422, "file_download_error", ["body", "image_url"]),
+        ("upstream_rejected", 422, "invalid_request", ["body"]),
+        ("upstream_timeout", 504, "request_timeout", None),
+        ("upstream_unavailable", 500, "internal_error", None),
+        ("submission_unconfirmed", 500, "internal_error", None),
+        ("internal", 500, "internal_error", None),
+    ],
+)
+def test_fal_result_of_each_gateway_error(code: ErrorCode, status: int, kind: str, location: list[str] | None) -> None:
+    ended = fal_view.result(failed(Failure(code, "text"), Decimal("1.50")))
+    if location is None:
+        body: Any = {"detail": "text", "error_type": kind}
+    else:
+        entry = {"loc": location, "msg": "text", "type": kind, "url": f"https://docs.fal.ai/errors#{kind}"}
+        body = {"detail": [entry]}
+    assert (ended.status, ended.body) == (status, body)
+    assert ended.headers == {"x-fal-billable-units": "1.5"} | ({} if location else {"x-fal-error-type": kind})
+
+
+def test_fal_result_of_a_video_at_fal_has_only_known_parts() -> None:
+    output = Output(Video("https://x.test/v.mp4"))
+    ended = fal_view.result(factories.in_status(Status.IN_PROGRESS).succeeded(output, 1, NOW))
+    assert (ended.body, ended.headers) == ({"video": {"url": "https://x.test/v.mp4"}, "seed": None}, {})
+
+
+def test_fal_result_of_a_stored_video_has_fals_url() -> None:
+    output = Output(Video("https://gateway.example/v", source="https://x.test/v.mp4"))
+    ended = fal_view.result(factories.in_status(Status.IN_PROGRESS).succeeded(output, 1, NOW))
+    assert ended.body["video"]["url"] == "https://x.test/v.mp4"
+
+
+def test_fal_result_of_canceled_has_its_units() -> None:
+    g = factories.in_status(Status.IN_PROGRESS).canceled(7, NOW, units=Decimal(100))
+    assert fal_view.result(g).headers["x-fal-billable-units"] == "100"
+
+
+@pytest.mark.parametrize("kind", ["", "two types", "a\r\nx: y", "a" * 101])
+def test_fal_error_type_of_another_form_is_no_header(kind: str) -> None:
+    ended = fal_view.result(failed(Failure("upstream_rejected", "No.", upstream_status=409, upstream_type=kind)))
+    assert (ended.status, ended.body) == (409, {"detail": "No.", "error_type": kind})
+    assert ended.headers == {"x-fal-billable-units": "0"}
 
 
 def test_fal_result_of_expired_is_not_retried() -> None:

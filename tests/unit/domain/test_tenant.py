@@ -8,7 +8,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.domain.tenant import KEY_PREFIX, KeyText, Scope, from_fal_form, hash_secret, new_key_text, parse_key
+from service.domain.signing import SigningKey
+from service.domain.tenant import (
+    KEY_PREFIX,
+    KeyText,
+    Scope,
+    from_fal_form,
+    hash_secret,
+    is_key_id,
+    key_id,
+    new_key_text,
+    parse_key,
+)
 from tests.support import factories
 from tests.support.factories import NOW
 
@@ -141,3 +152,29 @@ def test_repr_has_no_secret() -> None:
     assert "hush" not in repr(parts) + str(parts) + f"{parts}"
     assert tenant.webhook_secret not in repr(tenant)
     assert tenant.pseudonym_key not in repr(tenant)
+
+
+def test_key_has_a_fixed_checksum() -> None:
+    """Computed with zlib.crc32 and Crockford's digits. A change would refuse all keys."""
+    parts = KeyText("0123456789ab", "0123456789" * 4)
+
+    assert parse_key(f"sgk_{parts.id}_{parts.secret}2h300e7") == parts
+    assert hash_secret("a") == "ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb"
+
+
+def test_key_id_is_part_of_the_text() -> None:
+    parts, text = new_key_text()
+
+    assert key_id(text) == parts.id
+    assert is_key_id(parts.id)
+    assert not [
+        other for other in ("", parts.id[:-1], f"{parts.id}0", "o" * 12, "A" * 12, "_" * 12) if is_key_id(other)
+    ]
+
+
+def test_tenant_signs_with_retired_keys_until_their_end() -> None:
+    retired = SigningKey("whsec_b2xk", until=NOW)
+    tenant = factories.tenant(retired_webhook_keys=(retired,))
+
+    assert tenant.signing(NOW - timedelta(microseconds=1)) == (SigningKey(tenant.webhook_secret), retired)
+    assert tenant.signing(NOW) == (SigningKey(tenant.webhook_secret),)
