@@ -1,4 +1,4 @@
-"""Write the dashboards of Grafana, the rules of Prometheus, and the same rules for Kubernetes. A test compares them.
+"""Write the dashboards of Grafana, the rules of Prometheus, and the same for Kubernetes and Helm. A test compares them.
 
 ``--runbook URL`` is the address of the page that alerts and dashboards link to.
 """
@@ -19,9 +19,13 @@ def files(runbook: str | None = None) -> dict[Path, str]:
     dashboards = {
         DEPLOY / f"grafana/dashboards/{board.name}.json": document(board, runbook=page) for board in boards.EVERY
     }
+    # A chart has all of its files in its folder. Copies, because Flux leaves out symbolic links.
+    chart = {DEPLOY / "helm/files/dashboards" / path.name: text for path, text in dashboards.items()}
     return {
         **dashboards,
+        **chart,
         DEPLOY / "prometheus/alerts.yml": rules.document(runbook=runbook),
+        DEPLOY / "helm/files/alerts.yml": rules.document(runbook=runbook),
         DEPLOY / "kubernetes/base/rules.yaml": rules.prometheus_rule(runbook=runbook),
     }
 

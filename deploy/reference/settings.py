@@ -58,14 +58,14 @@ def _default(field: FieldInfo) -> str:
         return "required"
     if field.default in (None, ()):
         return "unset" if field.default is None or is_secret(field) else "none"
-    return f"`{_as_variable(field.default)}`"
+    return f"`{as_variable(field.default)}`"
 
 
-def _as_variable(value: Any) -> str:
+def as_variable(value: Any) -> str:
     """Return the text that sets the value in the environment; durations in seconds."""
     if isinstance(value, timedelta):
         seconds = value.total_seconds()
         return str(int(seconds) if seconds.is_integer() else seconds)
     if isinstance(value, tuple) and isinstance(value[0], timedelta):
-        return f"[{', '.join(map(_as_variable, value))}]"
+        return f"[{', '.join(map(as_variable, value))}]"
     return value if isinstance(value, str) else to_json(value).decode()
