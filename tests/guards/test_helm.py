@@ -14,18 +14,20 @@ from reference.settings import as_variable
 from service.config.settings import PREFIX, Settings
 from tests.guards.repository import ROOT
 from tests.support import helm
-from tests.support.helm import Document, Rendering
+from tests.support.helm import Document, Rendering, Values
 from tests.support.manifests import DEPLOYMENTS, container
 
 GENERATED = files.files()
 DEPLOY = ROOT / "docs/how-to/deploy.md"
-PUBLIC = {"settings": {"GATEWAY_PUBLIC_URL": "https://gateway.example.com", "GATEWAY_ACCOUNT_DAILY_BUDGET_USD": 50}}
+PUBLIC: Values = {
+    "settings": {"GATEWAY_PUBLIC_URL": "https://gateway.example.com", "GATEWAY_ACCOUNT_DAILY_BUDGET_USD": 50}
+}
 
 
 @cache
 def report() -> Document:
     (documented,) = re.findall(r"```yaml\n(# values.yaml\n.*?)```", DEPLOY.read_text(), re.DOTALL)
-    cases = {"default": {}, "override": {"fullnameOverride": "vids"}, "public": PUBLIC}
+    cases: dict[str, Values] = {"default": {}, "override": {"fullnameOverride": "vids"}, "public": PUBLIC}
     return helm.report({**cases, "documented": yaml.safe_load(documented)})
 
 
