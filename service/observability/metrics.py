@@ -75,7 +75,7 @@ GENERATION_SECONDS = Histogram(
     "gateway_generation_seconds", "Time from acceptance to the end of a generation.", ("status",), buckets=_SLOW
 )
 DISPATCH_WAIT_SECONDS = Histogram(
-    "gateway_dispatch_wait_seconds", "Time from acceptance to the submit to fal.", buckets=(*_FAST, *_SLOW[3:])
+    "gateway_dispatch_wait_seconds", "Time from acceptance to the submit to fal.", buckets=(*_FAST, *_SLOW[4:])
 )
 STATE_SECONDS = Histogram(
     "gateway_state_seconds",
