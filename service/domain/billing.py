@@ -66,11 +66,10 @@ def matches(
 
     ``rivals`` are generations that an event may belong to as well. They get no match themselves.
     """
-    jobs = _by_request(events)
-    of_job = [[s for s in (*unconfirmed, *rivals) if could_be(s, job)] for job in jobs]
+    jobs = [(job, [s for s in (*unconfirmed, *rivals) if could_be(s, job)]) for job in _by_request(events)]
     found: dict[str, Match] = {}
     for one in unconfirmed:
-        own = [(job, suspects) for job, suspects in zip(jobs, of_job, strict=True) if one in suspects]
+        own = [(job, suspects) for job, suspects in jobs if one in suspects]
         match own:
             case []:
                 found[one.id] = "absent"
