@@ -39,9 +39,9 @@ _PYTEST: Final = [
 _CONFIGURATION: Final = """
 [tool.mutmut]
 source_paths = ["service"]
-only_mutate = ["{pattern}"]
+only_mutate = {patterns}
 also_copy = {copied}
-pytest_add_cli_args_test_selection = ["{tests}"]
+pytest_add_cli_args_test_selection = {tests}
 pytest_add_cli_args = {arguments}
 timeout_multiplier = 10.0
 timeout_constant = {constant}
@@ -93,24 +93,24 @@ def choices() -> str:
         for path in (ROOT / "service").rglob("[a-z]*/")
         if (ROOT / _UNIT / path.relative_to(ROOT / "service")).is_dir()
     )
-    return f"MODULE is a file like service/domain/pricing.py, or a folder: {', '.join(folders)}."
+    return f"MODULE is a file like service/domain/pricing.py, several, or a folder: {', '.join(folders)}."
 
 
 def explanations() -> list[Explanation]:
     return [Explanation(**entry) for entry in tomllib.loads(EXPLAINED.read_text())["mutant"]]
 
 
-def prepare(path: Path) -> Path:
+def prepare(paths: list[Path]) -> Path:
     """Return a new folder for the run, with links to the code and the configuration of mutmut."""
-    folder = _BUILD / path.as_posix().replace("/", ".")
+    folder = _BUILD / "+".join(path.stem for path in paths)[:100]
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     for name in (*_COPIED, "tests"):
         (folder / name).symlink_to(ROOT / name)
     configuration = _CONFIGURATION.format(
-        pattern=path.as_posix() if path.suffix else f"{path.as_posix()}/*",
+        patterns=[path.as_posix() if path.suffix else f"{path.as_posix()}/*" for path in paths],
         copied=list(_COPIED[1:]),
-        tests=mirror_of(path).as_posix(),
+        tests=sorted({mirror_of(path).as_posix() for path in paths}),
         arguments=_PYTEST,
         constant=_SECONDS / 10,
     )
@@ -166,14 +166,14 @@ def _write(text: str) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("module", nargs="?")
+    parser.add_argument("module", nargs="*", help=choices())
     parser.add_argument("--jobs", type=int, default=2, help="mutants that run concurrently")
     arguments = parser.parse_args()
-    if arguments.module is None:
+    if not arguments.module:
         _write(choices())
         return 2
     started = time.monotonic()
-    folder = prepare(module_path(arguments.module))
+    folder = prepare([module_path(name) for name in arguments.module])
     mutmut(folder, "run", "--max-children", str(arguments.jobs))
     found = list(mutants(folder))
     explained = {(entry.module, entry.change): entry.reason for entry in explanations()}

@@ -16,6 +16,7 @@ from service.domain.outcomes import (
     Running,
     Succeeded,
     Unknown,
+    UpstreamError,
 )
 from service.upstream.http_result import HttpResponse, NoHttpResponse
 from service.upstream.messages import (
@@ -76,6 +77,14 @@ def test_submit_rejection_has_message_detail_and_status(status: int) -> None:
 )
 def test_cancel_outcome_is_requested_by_2xx_alone(status: int, outcome: CancelOutcome) -> None:
     assert cancel_outcome(reply(status)) == outcome
+
+
+@pytest.mark.parametrize("status", [199, 200, 201, 202, 203, 204])
+@pytest.mark.parametrize("state", ["IN_QUEUE", "IN_PROGRESS", "COMPLETED"])
+def test_status_is_read_from_200_and_202_alone(state: str, status: int) -> None:
+    outcome = status_outcome(reply(status, {"status": state}))
+
+    assert isinstance(outcome, UpstreamError) is (status not in (200, 202))
 
 
 @pytest.mark.parametrize("detail", ["x" * 501, [{"msg": "x" * 501}, {"msg": "other"}]])
