@@ -3,10 +3,13 @@
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
+from typing import get_args
 
 import pytest
 
-from service.domain.generation import LOG_LINES, Generation
+from service.domain.failure import ErrorCode, Failure
+from service.domain.generation import LOG_LINES, Copying, Generation, idempotency_digest
 from service.domain.status import HOLDS_SLOT, TERMINAL, TRANSITIONS, UPSTREAM, IllegalTransition, Status
 from tests.support import factories
 from tests.support.factories import NOW
@@ -201,3 +204,151 @@ def test_status_changes_count_the_public_status(before: Status, moves: int) -> N
 
     assert copying.status_changes == g.status_changes + moves
     assert copying.copied(LATER).status_changes == copying.status_changes + 1
+
+
+def test_poll_without_a_new_position_clears_failures() -> None:
+    failing = factories.in_status(Status.SUBMITTED).poll_failed(NOW).poll_failed(LATER)
+    assert (failing.poll_failures, failing.poll_failing_since) == (2, NOW)
+
+    answered = failing.polled(position=3, logs=())
+
+    assert (answered.upstream_position, answered.poll_failures, answered.poll_failing_since) == (3, 0, None)
+
+
+def test_poll_counts_dropped_log_lines() -> None:
+    lines = tuple(factories.log_line(f"step {n}") for n in range(LOG_LINES + 2))
+    g = factories.in_status(Status.IN_PROGRESS).polled(position=None, logs=lines[:LOG_LINES])
+    assert (g.logs_dropped, g.logs_total) == (0, LOG_LINES)
+
+    more = g.polled(position=None, logs=lines)
+
+    assert (more.logs, more.logs_dropped, more.logs_total) == (lines[2:], 2, LOG_LINES + 2)
+
+
+def test_poll_of_an_erased_generation_adds_no_log() -> None:
+    erased = factories.in_status(Status.IN_PROGRESS).stripped(NOW)
+
+    assert erased.polled(position=None, logs=(factories.log_line(),)) is erased
+
+
+@pytest.mark.parametrize(
+    ("failing", "missed", "outage"),
+    [(None, 0, 0), (None, 5, 5), (None, -5, 0), (3, 0, 3), (3, 5, 5), (3, 1, 3), (-3, 0, 0)],
+)
+def test_poll_answered_moves_the_deadline_by_the_outage(failing: int | None, missed: int, outage: int) -> None:
+    """Minutes. A clock that was set back gives no negative outage."""
+    minute = timedelta(minutes=1)
+    g = factories.in_status(Status.SUBMITTED, poll_outage=minute)
+    g = g if failing is None else g.poll_failed(LATER - failing * minute)
+
+    answered = g.poll_answered(LATER, missed=missed * minute)
+
+    assert answered == replace(g, poll_outage=(1 + outage) * minute, poll_failing_since=None)
+    assert (answered is g) is (failing is None and outage == 0)
+    assert g.poll_answered(LATER).poll_outage == (1 + max(failing or 0, 0)) * minute
+
+
+def test_adjusted_adds_to_the_cost_of_an_end() -> None:
+    g = factories.in_status(Status.SUCCEEDED)
+
+    assert g.adjusted(-500_000) == replace(g, actual_cost=1_012_000)
+
+
+@pytest.mark.parametrize(
+    "g", [factories.in_status(Status.COPYING), replace(factories.in_status(Status.FAILED), actual_cost=None)]
+)
+def test_adjusted_needs_a_settled_generation(g: Generation) -> None:
+    with pytest.raises(IllegalTransition, match=f"{g.id}: is not settled"):
+        g.adjusted(1)
+
+
+def test_copy_failures_are_counted_while_copying() -> None:
+    g = factories.in_status(Status.COPYING)
+    ended = factories.in_status(Status.SUCCEEDED)
+
+    failed = g.copy_failed().copy_failed()
+
+    assert failed == replace(g, copying=Copying(factories.output(), 1_512_000, failed_attempts=2))
+    assert ended.copy_failed() is ended
+    with pytest.raises(IllegalTransition, match=f"{ended.id}: is not being copied"):
+        ended.copied(LATER)
+
+
+def test_copied_keeps_the_units_of_the_result() -> None:
+    g = factories.in_status(Status.SUBMITTED).copying_started(factories.output(), 7, NOW, units=Decimal(3))
+
+    assert (g.copied(LATER).billable_units, g.copied(LATER).actual_cost, g.fal_ended_at) == (Decimal(3), 7, NOW)
+    assert g.copied(LATER, factories.output(seed=1)).output == factories.output(seed=1)
+
+
+@pytest.mark.parametrize("status", [Status.SUBMITTED, Status.IN_PROGRESS])
+def test_results_clear_the_queue_position(status: Status) -> None:
+    g = replace(factories.in_status(status), upstream_position=3)
+
+    assert g.copying_started(factories.output(), 7, NOW).upstream_position is None
+
+
+def test_failure_of_an_erased_generation_has_no_message_of_fal() -> None:
+    failure = factories.failure(detail=["prompt"], retryable=True)
+    erased = factories.in_status(Status.SUBMITTED).stripped(NOW)
+
+    assert erased.failed(failure, 7, LATER).error == Failure(failure.code, "Its end user was erased.")
+
+
+def test_stripped_keeps_what_settles_the_cost() -> None:
+    g = factories.in_status(
+        Status.IN_PROGRESS, traceparent="00-a", webhook_url="https://x.example", metadata={"a": "1"}
+    )
+    g = g.polled(position=None, logs=(factories.log_line(), factories.log_line("step 2")))
+
+    stripped = g.stripped(LATER)
+
+    assert stripped == replace(
+        g,
+        erased=True,
+        input={name: g.input[name] for name in ("resolution", "duration")},
+        end_user_id=None,
+        metadata={},
+        webhook_url=None,
+        traceparent=None,
+        logs=(),
+        logs_dropped=2,
+        cancel_requested_at=LATER,
+    )
+    assert g.cancel_requested(NOW).stripped(LATER).cancel_requested_at == NOW
+    assert replace(g, input={"duration": "5"}).stripped(LATER).input == {"duration": "5"}
+
+
+def test_given_up_is_a_failure_without_a_result() -> None:
+    def failed(code: ErrorCode) -> Generation:
+        return factories.in_status(Status.SUBMITTED).failed(factories.failure(code=code), 0, NOW)
+
+    given_up = [code for code in get_args(ErrorCode) if failed(code).is_given_up]
+
+    assert sorted(given_up) == ["submission_unconfirmed", "upstream_timeout"]
+    assert not factories.in_status(Status.CANCELED).is_given_up
+
+
+def test_revived_is_as_submitted_again() -> None:
+    at_fal = factories.in_status(Status.IN_PROGRESS).cancel_requested(NOW).cancel_accepted(NOW)
+    at_fal = replace(at_fal.poll_failed(NOW), poll_outage=timedelta(minutes=1), slot_released=True)
+    given_up = at_fal.failed(factories.failure(code="upstream_timeout"), 5, NOW, units=Decimal(1))
+
+    assert given_up.revived("request-2", LATER) == replace(
+        at_fal,
+        status=Status.SUBMITTED,
+        status_changes=given_up.status_changes + 1,
+        request_id="request-2",
+        confirmed_at=LATER,
+        slot_released=False,
+        started_at=None,
+        cancel_sent_at=None,
+        poll_failures=0,
+        poll_failing_since=None,
+        poll_outage=timedelta(),
+    )
+
+
+def test_idempotency_digest_has_a_fixed_value() -> None:
+    """Computed with sha256sum. A change would create a generation twice."""
+    assert idempotency_digest("order-7") == "df8cf80227ec3237922df0ecd88385c5"

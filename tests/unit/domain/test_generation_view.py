@@ -137,6 +137,34 @@ def test_view_of_queued_has_only_the_request() -> None:
     assert (shown["status"], shown["cost"]["actual"], shown["logs"]) == ("queued", None, [])
 
 
+def test_view_has_each_field_of_the_record() -> None:
+    moments = [NOW + timedelta(hours=hours) for hours in range(6)]
+    texts = [f"2026-01-31T{hour}:30:00.000Z" for hour in ("09", "10", "11", "12", "13", "14")]
+    g = factories.generation(
+        id="gen_1",
+        model="a/b",
+        end_user_id="customer-9",
+        metadata={"order": "42"},
+        webhook_url="https://example.com/hook",
+        priority=4,
+        request_id="request-1",
+        created_at=moments[0],
+        submitted_at=moments[1],
+        started_at=moments[2],
+        finished_at=moments[3],
+        cancel_requested_at=moments[4],
+        expires_at=moments[5],
+    )
+
+    shown = public(g)
+
+    assert [shown[name] for name in KEYS if name.endswith("_at")] == texts  # type: ignore[literal-required]
+    assert (shown["id"], shown["object"], shown["model"], shown["priority"]) == ("gen_1", "generation", "a/b", 4)
+    assert (shown["end_user_id"], shown["metadata"]) == ("customer-9", {"order": "42"})
+    assert (shown["webhook_url"], shown["fal_request_id"]) == ("https://example.com/hook", "request-1")
+    assert shown["input"] == g.input
+
+
 def test_view_has_the_queue_position_of_fal() -> None:
     waiting = factories.in_status(Status.SUBMITTED).polled(position=4, logs=())
 
