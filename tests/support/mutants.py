@@ -43,6 +43,7 @@ only_mutate = {patterns}
 also_copy = {copied}
 pytest_add_cli_args_test_selection = {tests}
 pytest_add_cli_args = {arguments}
+do_not_mutate_patterns = ['assert_never\\(']
 timeout_multiplier = 10.0
 timeout_constant = {constant}
 on_dependency_change = "ignore"

@@ -65,6 +65,12 @@ def test_key_in_fal_form_is_the_same_key() -> None:
         assert parse_key(from_fal_form(form)) == parts, form
 
 
+def test_key_in_fal_form_is_split_at_the_first_colon() -> None:
+    """As fal's clients split it."""
+    assert from_fal_form("sgk_1:2:3") == "sgk_1_2:3"
+    assert from_fal_form("1:sgk_1_2:3") == "sgk_1_2:3"
+
+
 def test_key_in_other_form_with_colon_is_refused() -> None:
     parts, text = new_key_text()
     other, other_text = new_key_text()

@@ -277,7 +277,7 @@ def test_after_submit_not_sent_a_requested_cancel_is_done(outcome: SubmitOutcome
     after = after_submit(requested, outcome, NOW)
 
     assert after is not None
-    assert (after.status, after.actual_cost) == (S.CANCELED, 0)
+    assert (after.status, after.actual_cost, after.finished_at) == (S.CANCELED, 0, NOW)
 
 
 def test_after_submit_late_acceptance_sets_the_request_id() -> None:
@@ -460,6 +460,8 @@ def test_cancel_ends_only_a_queued_generation(before: Status, after: Status) -> 
 
     assert canceled is not None
     assert (canceled.status, canceled.cancel_requested_at) == (after, LATER)
+    ended = canceled.is_terminal
+    assert (canceled.actual_cost, canceled.finished_at) == ((0, LATER) if ended else (None, None))
 
 
 @pytest.mark.parametrize("status", [S.SUCCEEDED, S.FAILED, S.CANCELED])

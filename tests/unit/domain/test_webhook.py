@@ -108,6 +108,7 @@ def test_delivery_dead_has_no_next_attempt() -> None:
     dead = factories.delivery(next_attempt_at=NOW).dead(factories.attempt(status=410))
 
     assert (dead.status, dead.next_attempt_at) == (DeliveryStatus.DEAD, None)
+    assert dead.attempts == (factories.attempt(status=410),)
 
 
 def test_delivery_dead_lettered_has_no_next_attempt() -> None:
@@ -162,6 +163,7 @@ def test_endpoint_queue_is_of_the_endpoint_or_the_origin() -> None:
     assert one == f"ten_1:{hashlib.sha256(b'https://example.com').hexdigest()[:16]}"
     for same in (
         "https://EXAMPLE.com/other/path",
+        "https://example.com/a?next=http://b.example/",
         "https://example.com?a=/",
         "https://example.com",
         "HTTPS://example.com/?",
