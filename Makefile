@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 # Exact versions of the image. The tests run with the same.
-LOCKS := requirements.lock deploy/sandbox/requirements.lock
+LOCKS := requirements.lock deploy/sandbox/requirements.lock deploy/build.lock
 DEMO_STAMP := $(VENV)/.installed-demo
 MUTANTS_STAMP := $(VENV)/.installed-mutants
 
@@ -15,7 +15,7 @@ PROBE := import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(firstword $(foreach candidate,$(CANDIDATES),$(shell $(candidate) -c '$(PROBE)' 2>/dev/null && echo $(candidate))))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test test-unit clients mutants fmt check weather soak netfaults bench docs openapi release-api dashboards image lock clean
+.PHONY: help demo up test test-unit test-stores clients mutants fmt check weather soak netfaults bench docs openapi release-api dashboards image wheel sbom lock clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,6 +31,12 @@ test: $(STAMP) ## Run all tests; make test ARGS="-k cancel -x" runs some
 
 test-unit: $(STAMP) ## Run the tests that need no Redis, no node and no Prometheus, in half a minute
 	$(BIN)/python -m pytest -q -n 2 -m "not (redis or slow or node or prometheus)" tests/unit tests/guards $(ARGS)
+
+SERVER ?= redis-server
+test-stores: $(STAMP) ## Run the tests of Lua, users and memory on another server; SERVER=/path/to/redis-server
+	@$(SERVER) --version
+	TEST_REDIS_SERVER=$(SERVER) $(BIN)/python -m pytest -q -n 2 --dist loadfile tests/integration/store \
+		tests/e2e/test_redis_users.py tests/e2e/test_full_redis.py $(ARGS)
 
 clients: $(STAMP) ## Run generated clients and programs for fal, installed into build/clients; needs node and npm
 	$(BIN)/python -m pytest -q tests/clients $(ARGS)
@@ -77,6 +83,13 @@ image: ## Build the image with Docker or Podman, as seedance-gateway:VERSION
 	@engine=$$(command -v docker || command -v podman) || { echo "This needs docker or podman." >&2; exit 1; }; \
 	$$engine build --target gateway --build-arg COMMIT=$$(git rev-parse --short=12 HEAD) \
 		--tag seedance-gateway:$$(awk -F '"' '/^version = / { print $$2; exit }' pyproject.toml) .
+
+wheel: $(STAMP) ## Build wheel and source archive into dist; the same commit gives the same bytes
+	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(BIN)/python -m hatchling build -d dist
+	sha256sum dist/*
+
+sbom: $(STAMP) ## Write the bill of materials (CycloneDX) of each image into build/sbom
+	$(BIN)/python -m sbom build/sbom
 
 LOCK := --quiet --generate-hashes --strip-extras --allow-unsafe --no-header --no-emit-index-url --no-emit-trusted-host --no-emit-find-links
 lock: $(STAMP) ## Choose versions anew: requirements.lock, the sandbox's and the build's

@@ -25,6 +25,7 @@ from service.config.settings import Settings
 from service.observability import log, tracing
 from service.observability.start import log_start
 from service.runtime import open_runtime
+from service.store.redis.health import refuse_old
 
 
 class _Gateway(FastAPI):
@@ -54,6 +55,7 @@ def create_app(settings: Settings) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         tracing.configure("seedance-gateway")
         async with open_runtime(settings) as runtime, serving_metrics(runtime):
+            await refuse_old(runtime.redis)
             app.state.runtime = runtime
             gc_tuning.freeze()
             with on_stop_signal(runtime.generations.reader.stop_waiting):

@@ -11,6 +11,7 @@ from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from functools import cache, partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import ModuleType
 from typing import Any
 
@@ -30,7 +31,7 @@ from service.domain.tenant import Tenant
 from service.observability import log
 from service.runtime import Runtime, open_runtime
 from service.store.redis.client import Redis
-from tests.support import factories
+from tests.support import factories, redis_choice
 from tests.support.factories import Clock
 from tests.support.redis_users import as_gateway, create_gateway_user
 
@@ -55,8 +56,19 @@ TESTS = Path(__file__).parent
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Let xdist use the order of the tests. It would start with the files of most tests, and tests/e2e has few."""
+    """Let xdist use the order of the tests. It would start with the files of most tests, and tests/e2e has few.
+
+    Put the Redis server of this run on PATH. The processes of xdist have the PATH of the first one.
+    """
     config.option.loadscopereorder = False
+    if not hasattr(config, "workerinput"):
+        folder = TemporaryDirectory(prefix="redis-server-")
+        config.add_cleanup(folder.cleanup)
+        redis_choice.put_on_path(Path(folder.name))
+
+
+def pytest_report_header() -> str:
+    return f"redis: {redis_choice.version()}"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

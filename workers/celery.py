@@ -58,7 +58,12 @@ def _announce() -> None:
 
 @worker_init.connect  # type: ignore[untyped-decorator]
 def _open(**_: Any) -> None:
-    worker_process.open_process(settings, lambda: app.amqp.queues.consume_from)
+    try:
+        worker_process.open_process(settings, lambda: app.amqp.queues.consume_from)
+    except RuntimeError as error:
+        # Celery would catch this exception, and the worker would run without connections.
+        log.get(__name__).exception("worker_start_failed")
+        raise SystemExit(str(error)) from error
 
 
 @beat_init.connect  # type: ignore[untyped-decorator]

@@ -18,6 +18,7 @@ from service.observability import log, tracing
 from service.observability.health_server import LivenessProbe, serve
 from service.observability.outages import log_store_failure
 from service.runtime import Runtime, open_runtime
+from service.store.redis.health import refuse_old
 from service.store.state.heartbeats import INTERVAL
 from service.tasks import QUEUE_OF
 
@@ -46,12 +47,13 @@ class WorkerProcess:
         self._stop = asyncio.Event()
         self._opened = threading.Event()
         self._runtime: Runtime | None = None
+        self._failure: Exception = TimeoutError(f"its connections were not open after {_START_SECONDS:.0f} s")
         self._thread = threading.Thread(target=self._run_loop, name="event-loop", daemon=True)
 
     def open(self) -> None:
         self._thread.start()
         if not self._opened.wait(_START_SECONDS) or self._runtime is None:
-            raise RuntimeError("the worker's runtime did not open; the log says why")
+            raise RuntimeError(f"The worker did not start: {self._failure}") from self._failure
 
     def run(self, work_queue: WorkQueue) -> None:
         """Claim what is due and start its processing. Blocks the calling thread for the claim alone."""
@@ -73,6 +75,9 @@ class WorkerProcess:
         asyncio.set_event_loop(self._loop)
         try:
             self._loop.run_until_complete(self._serve())
+        except Exception as error:
+            self._failure = error
+            raise
         finally:
             self._opened.set()
             self._loop.close()
@@ -80,6 +85,7 @@ class WorkerProcess:
     async def _serve(self) -> None:
         tracing.configure("seedance-worker")
         async with open_runtime(self._settings) as runtime:
+            await refuse_old(runtime.redis)
             self._runtime = runtime
             gc_tuning.freeze()
             self._opened.set()

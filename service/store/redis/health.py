@@ -13,6 +13,8 @@ from service.store.redis.memory import Memory, fields, measure
 from service.store.redis.scripts import FILES, Script
 
 OK: Final = "ok"
+#: The oldest server that the tests run with. Valkey reports the version of Redis that it is compatible with.
+OLDEST: Final = (7, 0)
 #: Failed checks that do not make a gateway unready: with full memory it still reads, cancels and receives callbacks.
 TOLERATED: Final = frozenset({"memory"})
 
@@ -45,6 +47,30 @@ def memory(redis: Redis, info: Mapping[str, str]) -> Memory:
 async def info(redis: Redis) -> dict[str, str]:
     """Return the fields of ``INFO`` as text."""
     return fields(await _allowed(redis, "INFO"))
+
+
+def version_problem(info: Mapping[str, str]) -> str | None:
+    """Return what is wrong with the version of the server. None: it is new enough. ``info``: the fields of ``INFO``."""
+    found = info.get("redis_version", "unknown")
+    parts = tuple(int(part) for part in found.split(".")[:2] if part.isdecimal())
+    if parts >= OLDEST:
+        return None
+    return f"Redis {found} is too old. Run Redis {'.'.join(map(str, OLDEST))} or later, or Valkey."
+
+
+async def refuse_old(redis: Redis) -> None:
+    """Refuse to start with a server that is too old. A server that cannot be asked is not refused.
+
+    Raises:
+        RuntimeError: the server is too old.
+
+    """
+    try:
+        found = await info(redis)
+    except StoreUnavailable:
+        return
+    if "redis_version" in found and (problem := version_problem(found)):
+        raise RuntimeError(problem)
 
 
 async def setting(redis: Redis, name: str) -> str | None:

@@ -227,7 +227,7 @@ async def test_doctor_clock_skew_warns_then_fails(settings: Settings) -> None:
 def test_doctor_old_redis_fails() -> None:
     from service.usecases.operations.doctor import server
 
-    versions = {"6.0.16": "fail", "6.2.0": "ok", "7.4.1": "ok", "10.0": "ok", "": "fail"}
+    versions = {"6.0.16": "fail", "6.2.14": "fail", "7.0.0": "ok", "7.4.1": "ok", "10.0": "ok", "": "fail"}
     assert {name: server.version({"redis_version": name}).status for name in versions} == versions
 
 

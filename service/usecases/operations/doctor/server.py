@@ -9,7 +9,6 @@ from service.store.redis import health
 from service.store.redis.client import Redis
 from service.usecases.operations.doctor.finding import Finding, fail, ok, warn
 
-_OLDEST: Final = (6, 2)
 #: The share of the memory limit for creates from which the check warns.
 _WARNING_SHARE: Final = 0.9
 #: Beyond MOST_SKEW the processes of this machine claim no work. The check warns at half of it.
@@ -18,9 +17,8 @@ _WARNING_SKEW: Final = MOST_SKEW / 2
 
 def version(info: dict[str, str]) -> Finding:
     found = info.get("redis_version", "unknown")
-    parts = tuple(int(part) for part in found.split(".")[:2] if part.isdecimal())
-    if parts < _OLDEST:
-        return fail("redis version", found, "Run Redis 6.2 or later.")
+    if health.version_problem(info):
+        return fail("redis version", found, "Run Redis 7.0 or later, or Valkey.")
     return ok("redis version", found)
 
 
@@ -100,6 +98,6 @@ async def clock_skew(redis: Redis, clock: Clock) -> Finding:
 
 async def scripts(redis: Redis) -> Finding:
     if refused := await health.load_scripts(redis):
-        remedy = "Allow this user EVAL, EVALSHA and SCRIPT, and run Redis 6.2 or later."
+        remedy = "Allow this user EVAL, EVALSHA and SCRIPT, and run Redis 7.0 or later."
         return fail("redis scripts", f"refused: {', '.join(refused)}", remedy)
     return ok("redis scripts", "loaded")
