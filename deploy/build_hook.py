@@ -16,9 +16,10 @@ class CommitHook(BuildHookInterface):  # type: ignore[type-arg]
         """Add the file to the wheel. An editable install reads the commit from git when it runs."""
         if version == "editable" or self.target_name != "wheel":
             return
-        folder = Path(tempfile.mkdtemp())
-        (folder / "commit.txt").write_text(_commit(Path(self.root)) + "\n")
-        build_data["force_include"][str(folder / "commit.txt")] = "service/commit.txt"
+        self._folder = tempfile.TemporaryDirectory()  # removed with this hook, after the build
+        path = Path(self._folder.name) / "commit.txt"
+        path.write_text(_commit(Path(self.root)) + "\n")
+        build_data["force_include"][str(path)] = "service/commit.txt"
 
 
 def _commit(root: Path) -> str:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from string import Template
 from typing import Final
 
 _OURS: Final = re.compile(r"(?<![\w./-])/(?=(?:opt|src)\b)")
@@ -90,6 +91,7 @@ class Builder:
 
     def _from(self, rest: str) -> None:
         base, name = re.fullmatch(r"(\S+) AS (\S+)", rest).groups()  # type: ignore[union-attr]
+        base = Template(base).substitute(self._arguments)
         if self._current:
             self.root.rename(self._built_stages / self._current)
         if base in self.stages:
