@@ -39,7 +39,7 @@ REFUSED: dict[str, tuple[Values, str]] = {
         "'(unset: GATEWAY_FAL_KEY belongs to the Secret that secrets.existingSecret names)'",
     ),
     "password in a proxy": (
-        {"settings": {"GATEWAY_FAL_PROXY_URL": "http://u:p@proxy:3128"}},
+        {"settings": {"GATEWAY_FAL_PROXY_URL": f"http://user:{SECRET}@proxy:3128"}},
         "at '/settings/GATEWAY_FAL_PROXY_URL'",
     ),
     "secret as a variable": (
@@ -61,6 +61,13 @@ REFUSED: dict[str, tuple[Values, str]] = {
     "setting of the chart": (
         {"settings": {"GATEWAY_METRICS_PORT": 9200}},
         "value must be '(unset: the chart sets GATEWAY_METRICS_PORT to 9100)'",
+    ),
+    "money with a unit": ({"settings": {"GATEWAY_ACCOUNT_DAILY_BUDGET_USD": "500 USD"}}, "'500 USD' does not match"),
+    "limit as a word": ({"settings": {"GATEWAY_DEFAULT_QUEUED_GENERATIONS": "unlimited"}}, "does not match pattern"),
+    "negative text": ({"settings": {"GATEWAY_CONNECTIONS": "-8"}}, "'-8' does not match pattern"),
+    "label of the chart": (
+        {"pod": {"labels": {"app.kubernetes.io/component": "x"}}},
+        "invalid propertyName 'app.kubernetes.io/component'",
     ),
     "setting below its bound": ({"settings": {"GATEWAY_CONNECTIONS": 1}}, "minimum: got 1, want 8"),
     "setting of another type": ({"settings": {"GATEWAY_RESOLUTIONS": 3}}, "got number, want null or string or array"),

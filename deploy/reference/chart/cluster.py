@@ -4,7 +4,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import Field
 
-from reference.chart.parts import Name, Objects, Peers, Strings, Values
+from reference.chart.parts import Labels, Name, Objects, Peers, Strings, Values
 
 _REDIS: Final[Any] = {"namespaceSelector": {}, "podSelector": {"matchLabels": {"app.kubernetes.io/name": "redis"}}}
 _NAMES: Final[Any] = {
@@ -119,17 +119,17 @@ class Monitors(Values):
     interval: Annotated[str, Field(pattern="^[0-9]+(s|m)$", description="Time between two reads of the metrics.")] = (
         "15s"
     )
-    labels: Annotated[Strings, Field(description="Labels that the Prometheus of the cluster selects.")] = {}
+    labels: Annotated[Labels, Field(description="Labels that the Prometheus of the cluster selects.")] = {}
 
 
 class Rules(Values):
     enabled: Annotated[bool, Field(description="Create the PrometheusRule.")] = True
-    labels: Annotated[Strings, Field(description="Labels that the Prometheus of the cluster selects.")] = {}
+    labels: Annotated[Labels, Field(description="Labels that the Prometheus of the cluster selects.")] = {}
 
 
 class Dashboards(Values):
     enabled: Annotated[bool, Field(description="Create a ConfigMap for each dashboard of Grafana.")] = True
-    labels: Annotated[Strings, Field(description="Labels that the sidecar of Grafana selects.")] = {
+    labels: Annotated[Labels, Field(description="Labels that the sidecar of Grafana selects.")] = {
         "grafana_dashboard": "1"
     }
     annotations: Annotated[Strings, Field(description="Annotations, like the folder of the dashboards.")] = {}

@@ -17,9 +17,10 @@ def _resources(cpu: str, memory: str, limit: str) -> Resources:
 
 
 class Service(Values):
-    type: Annotated[Literal["ClusterIP", "NodePort", "LoadBalancer"], Field(description="Type of the Service.")] = (
-        "ClusterIP"
-    )
+    type: Annotated[
+        Literal["ClusterIP", "NodePort", "LoadBalancer"],
+        Field(description="Type. Others than ClusterIP also expose `/admin/v1`."),
+    ] = "ClusterIP"
     port: Annotated[Port, Field(description="Port of the Service.")] = 80
     annotations: Annotated[Strings, Field(description="Annotations of the Service.")] = {}
 

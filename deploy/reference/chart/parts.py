@@ -12,6 +12,11 @@ Quantities = dict[str, str | int | float]
 #: A name of a Kubernetes object, or empty.
 Name = Annotated[str, Field(pattern=r"^([a-z0-9]([a-z0-9.-]*[a-z0-9])?)?$", max_length=253)]
 Share = Annotated[str, Field(pattern="^([1-9][0-9]?|100)%$")]
+#: Labels that the chart sets, and by which its objects find each other, are not among them.
+Labels = Annotated[
+    Strings,
+    Field(json_schema_extra={"propertyNames": {"not": {"pattern": "^(app[.]kubernetes[.]io/|helm[.]sh/chart$)"}}}),
+]
 Port = Annotated[int, Field(ge=1, le=65535)]
 #: Settings belong to `settings`, and secrets to a Secret.
 _NOT_PLAIN: Final = (
@@ -65,7 +70,7 @@ class QueueScaling(Values):
 
 
 class Pod(Values):
-    labels: Annotated[Strings, Field(description="Labels of the pods.")] = {}
+    labels: Annotated[Labels, Field(description="Labels of the pods.")] = {}
     annotations: Annotated[Strings, Field(description="Annotations of the pods.")] = {}
     node_selector: Annotated[Strings, Field(description="Labels of the nodes that pods may run on.")] = {}
     tolerations: Annotated[Objects, Field(description="Tolerations of taints of nodes.")] = []

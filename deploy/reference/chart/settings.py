@@ -15,8 +15,8 @@ _BOUNDS: Final = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")
 _DURATION_BOUNDS: Final = {"ge": "minimum", "le": "maximum", "gt": "exclusiveMinimum"}
 #: What a text must look like where numbers, switches or JSON are meant: all variables may be written as text.
 _TEXT: Final = {
-    "integer": r"^\s*[+-]?[0-9]+\s*$",
-    "number": r"^\s*[+-]?[0-9.]+\s*$",
+    "integer": r"^\s*[0-9]+\s*$",
+    "number": r"^\s*[0-9.]+\s*$",
     "boolean": r"^([Tt]rue|[Ff]alse|[Oo]n|[Oo]ff|[Yy]es|[Nn]o|[01])$",
     "array": r"^\s*\[",
     "object": r"^\s*\{",
@@ -55,7 +55,7 @@ def _setting(name: str, described: Schema) -> Schema:
     if name in _PATTERNS:
         found["pattern"] = _PATTERNS[name]
     if name in _PROXIES:
-        found["pattern"] = "^[^@]*$"
+        found["not"] = {"pattern": "@"}  # Helm's message does not quote the value
         found["description"] += " With a password: in the Secret."
     return found
 
@@ -64,14 +64,22 @@ def _accepted(described: Schema) -> Schema:
     kinds = described.get("anyOf", [described])
     types = {kind["type"] for kind in kinds}
     found: Schema = {"type": sorted(types | {"string", "null"} | ({"number"} if _is_duration(kinds) else set()))}
-    texts = [_TEXT["duration"] if _is_duration(kinds) else _TEXT.get(name) for name in sorted(types - {"null"})]
-    if "null" not in types and len(texts) == 1 and texts[0] is not None:
-        found["pattern"] = texts[0]
+    if text := _text(kinds):
+        found["pattern"] = f"{text}|^[Nn]one$" if "null" in types else text
     for kind in kinds:
         found |= {key: kind[key] for key in _BOUNDS if key in kind}
         found |= {key: kind[key] for key in ("enum", "pattern") if key in kind}
         found |= {word: _seconds(kind[key]) for key, word in _DURATION_BOUNDS.items() if key in kind}
     return found | ({"enum": [*found["enum"], None]} if "enum" in found else {})
+
+
+def _text(kinds: list[Schema]) -> str | None:
+    """Return what the text of a value must look like. A text beside a number is how pydantic reads a Decimal."""
+    types = {kind["type"] for kind in kinds} - {"null"}
+    if _is_duration(kinds):
+        return _TEXT["duration"]
+    (only,) = types - {"string"} if "number" in types else types
+    return _TEXT.get(only)
 
 
 def _is_duration(kinds: Iterable[Schema]) -> bool:

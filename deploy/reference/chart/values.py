@@ -6,7 +6,7 @@ from pydantic import Field
 
 from reference.chart.cluster import GatewayApi, Ingress, Keda, Monitoring, NetworkPolicies
 from reference.chart.components import Beat, Gateway, Workers
-from reference.chart.parts import Account, Name, Object, Pod, PodSecurity, Strings, Values
+from reference.chart.parts import Account, Labels, Name, Object, Pod, PodSecurity, Strings, Values
 
 
 class Image(Values):
@@ -75,7 +75,7 @@ class ChartValues(Values):
             description="Beginning of all names. Empty: the name of the release.",
         ),
     ] = ""
-    common_labels: Annotated[Strings, Field(description="Labels of all objects.")] = {}
+    common_labels: Annotated[Labels, Field(description="Labels of all objects.")] = {}
     common_annotations: Annotated[Strings, Field(description="Annotations of all objects.")] = {}
     image: Annotated[Image, Field(description="Image of all processes.")] = Image()
     secrets: Annotated[Secrets, Field(description="Names of Secrets, never their content.")] = Secrets()
