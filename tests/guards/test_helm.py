@@ -69,6 +69,17 @@ def test_documented_values_render() -> None:
     assert found.find("ConfigMap", "settings")["data"]["GATEWAY_ACCOUNT_DAILY_BUDGET_USD"] == "500"
 
 
+def test_changed_setting_rolls_every_pod() -> None:
+    checksums = [
+        [
+            rendering(case).find("Deployment", name)["spec"]["template"]["metadata"]["annotations"]["checksum/settings"]
+            for name in DEPLOYMENTS
+        ]
+        for case in ("default", "public")
+    ]
+    assert not set(checksums[0]) & set(checksums[1])
+
+
 def test_pods_have_every_setting_that_is_a_secret() -> None:
     found = rendering("default")
     referred = {
