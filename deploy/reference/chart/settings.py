@@ -13,7 +13,7 @@ Schema = dict[str, Any]
 _BOUNDS: Final = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")
 #: Bounds of a duration, which pydantic writes as ISO 8601.
 _DURATION_BOUNDS: Final = {"ge": "minimum", "le": "maximum", "gt": "exclusiveMinimum"}
-#: What a text must look like where numbers, switches or JSON are meant: all variables may be written as text.
+#: The form of a text where numbers, switches or JSON are meant: all variables may be written as text.
 _TEXT: Final = {
     "integer": r"^\s*[0-9]+\s*$",
     "number": r"^\s*[0-9.]+\s*$",
@@ -74,7 +74,7 @@ def _accepted(described: Schema) -> Schema:
 
 
 def _text(kinds: list[Schema]) -> str | None:
-    """Return what the text of a value must look like. A text beside a number is how pydantic reads a Decimal."""
+    """Return the pattern of a value as text. Text next to a number is how pydantic describes a Decimal."""
     types = {kind["type"] for kind in kinds} - {"null"}
     if _is_duration(kinds):
         return _TEXT["duration"]

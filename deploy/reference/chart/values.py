@@ -25,7 +25,7 @@ class Image(Values):
         str,
         Field(
             pattern="^(sha256:[a-f0-9]{64})?$",
-            description="Digest, used in place of the tag: its content never changes.",
+            description="Digest, which replaces the tag: its content never changes.",
         ),
     ] = ""
     pull_policy: Annotated[
