@@ -64,7 +64,7 @@ soak: $(STAMP) ## Run a steady load for MINUTES=30; memory, descriptors and keys
 netfaults: $(STAMP) ## Run half an hour of network faults on each link between two hosts; SEED=N repeats a run
 	$(BIN)/python -m tests.support.netfaults.run $(if $(SEED),--seed $(SEED))
 
-bench: $(STAMP) ## Measure, print the figures, write bench.json
+bench: $(STAMP) ## Measure, print the figures, write bench.json and bench-raw.json
 	$(BIN)/python -m tests.bench.run
 
 docs: $(STAMP) ## Write docs/reference anew
@@ -101,7 +101,7 @@ lock: $(STAMP) ## Choose versions anew: requirements.lock, the sandbox's and the
 		sed -i '1i # Exact versions and hashes for the image. Made by `make lock`; do not edit.' $$lock; done
 
 clean: ## Remove what these targets have made, the videos of the demo included
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist bench.json demo-output
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist bench.json bench-raw.json demo-output
 	find . -type d -name __pycache__ -prune -exec rm -rf {} +
 
 # make demo and make up install a third of what the tests need.

@@ -1,5 +1,6 @@
-"""The second floor: a bare ASGI create. It checks a key and runs one script, and has no framework, limits or log.
+"""The second floor: a bare ASGI create. It checks a key and the body, and runs one script.
 
+It has no framework, no limits, no money, no idempotency keys, no metrics and no log.
 It uses this project's Redis client, which sends concurrent commands together. What the gateway takes longer is the cost
 of its layers.
 """
@@ -7,18 +8,18 @@ of its layers.
 import hashlib
 import hmac
 import os
-import sys
 import time
 import uuid
 from typing import Any, Final
 
-import uvicorn
 from pydantic_core import from_json, to_json
 
 from service.store.redis.client import Redis
 from tests.bench.floor import CREATE, INDEXES, REDIS_URL
+from tests.bench.server import serve
 
 KEY: Final = "BARE_API_KEY"
+_FIELDS: Final = frozenset({"prompt", "image_url", "duration", "end_user_id"})
 
 
 class Bare:
@@ -34,7 +35,7 @@ class Bare:
             return
         key = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
         known = hmac.compare_digest(hashlib.sha256(key).digest(), self._key_hash)
-        status, answer = (202, await self._create(receive)) if known else (401, b"{}")
+        status, answer = await self._create(receive) if known else (401, b"{}")
         headers = [(b"content-type", b"application/json"), (b"content-length", str(len(answer)).encode())]
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": answer})
@@ -47,27 +48,19 @@ class Bare:
             await receive()
         await send({"type": "lifespan.shutdown.complete"})
 
-    async def _create(self, receive: Any) -> bytes:
+    async def _create(self, receive: Any) -> tuple[int, bytes]:
         body, more = b"", True
         while more:
             message = await receive()
             body, more = body + message.get("body", b""), message.get("more_body", False)
-        name, record = uuid.uuid4().hex, to_json(from_json(body))
+        given = from_json(body)
+        if not (isinstance(given, dict) and given.keys() <= _FIELDS and isinstance(given.get("prompt"), str)):
+            return 422, b"{}"
+        name, record = uuid.uuid4().hex, to_json(given)
         keys = (f"{{floor}}:generation:{name}", *INDEXES)
         await self._redis.execute("EVALSHA", self._sha, len(keys), *keys, name, "queued", record, time.time())
-        return to_json({"id": name, "status": "queued"})
+        return 202, to_json({"id": name, "status": "queued"})
 
 
 if __name__ == "__main__":
-    uvicorn.run(
-        Bare(os.environ[REDIS_URL], os.environ[KEY]),
-        host="127.0.0.1",
-        port=int(sys.argv[1]),
-        loop="uvloop",
-        http="httptools",
-        lifespan="on",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        date_header=True,
-    )
+    serve(Bare(os.environ[REDIS_URL], os.environ[KEY]))

@@ -80,6 +80,12 @@ def write(figures: Sequence[Figure], path: Path) -> None:
     path.write_text(json.dumps([figure.record() for figure in figures], indent=2) + "\n")
 
 
+def write_raw(figures: Sequence[Figure], machine: dict[str, str], path: Path) -> None:
+    """Write what each figure was computed from: the rounds and samples of all programs that were measured."""
+    document = {"machine": machine, "figures": {figure.name: figure.raw for figure in figures}}
+    path.write_text(json.dumps(document, indent=2) + "\n")
+
+
 def show(figures: Sequence[Figure], console: Console) -> None:
     table = Table(title="Seedance Gateway: measured", title_justify="left")
     for heading in ("name", "value", "unit", "floor", "ratio", "target", "ok"):

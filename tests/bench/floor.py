@@ -4,20 +4,19 @@ Usual code on purpose: the body as a parameter, a typed response, one command pe
 """
 
 import os
-import sys
 import time
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
-import uvicorn
 from fastapi import FastAPI, Request
 from redis.asyncio import BlockingConnectionPool, Redis
 from typing_extensions import TypedDict
 
 from service.domain.request import CreateGeneration
 from tests.bench.load import CONNECTIONS
+from tests.bench.server import serve
 
 PATH: Final = "/generations"
 REDIS_URL: Final = "FLOOR_REDIS_URL"
@@ -63,15 +62,4 @@ async def read(generation_id: str, request: Request) -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    uvicorn.run(  # as ``seedance-gateway serve`` runs the gateway
-        app,
-        host="127.0.0.1",
-        port=int(sys.argv[1]),
-        loop="uvloop",
-        http="httptools",
-        lifespan="on",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        date_header=True,
-    )
+    serve(app)

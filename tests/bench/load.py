@@ -17,7 +17,7 @@ from typing import Final, cast
 import uvloop
 
 #: Concurrent requests, unless a figure needs another number.
-CONNECTIONS: Final = 64
+CONNECTIONS: Final = 50
 #: The text that a body's number replaces: of the same length, so that all requests have the same size.
 PLACEHOLDER: Final = "#" * 12
 _PATIENCE: Final = 120.0  # seconds beyond those of the round, after which it fails

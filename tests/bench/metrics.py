@@ -8,7 +8,6 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 import httpx
-import psutil
 
 from service.cli.dev.child_processes import Child, accepts, free_port
 from service.cli.dev.stack import Stack
@@ -91,8 +90,7 @@ def _looks(stack: Stack) -> tuple[Sequence[float], str]:
 
 def _cpu(child: Child | None) -> float:
     assert child is not None
-    spent = psutil.Process(child.pid).cpu_times()
-    return spent.user + spent.system
+    return throughput.cpu_seconds(child.pid)
 
 
 @contextlib.contextmanager

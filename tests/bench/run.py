@@ -1,7 +1,7 @@
 """Measure every figure in one run: ``python tests/bench/run.py [names...] [--quick]``.
 
-Prints a table, the raw figures and the machine; writes ``bench.json``. A missed target is reported and is not an
-error: the exit code states only whether the measurement worked.
+Prints a table, the raw figures and the machine; writes ``bench.json``, and the raw data to ``bench-raw.json``. A missed
+target is reported and is not an error: the exit code states only whether the measurement worked.
 """
 
 import argparse
@@ -14,6 +14,7 @@ from typing import Final
 from rich.console import Console
 
 from tests.bench import (
+    connections,
     dispatching,
     events,
     figures,
@@ -39,6 +40,8 @@ Measure = Callable[[Scale], Iterator[Figure]]
 MEASURES: Final[dict[str, Measure]] = {
     "create": throughput.create,
     "create_of_bare": throughput.create,
+    "create_cpu_of_bare": throughput.create,
+    "added_latency": connections.added_latency,
     "create_all_limits": tenants.create,
     "create_10000_tenants": tenants.create,
     "key_check": tenants.key_check,
@@ -67,6 +70,7 @@ def main() -> None:
     names = options.names or list(MEASURES)
     measured = list(_measured(names, scale.QUICK if options.quick else scale.FULL, console))
     figures.write(measured, options.output)
+    figures.write_raw(measured, measured_on, options.output.with_stem(f"{options.output.stem}-raw"))
     figures.show(measured, console)
     console.print(", ".join(f"{name}: {text}" for name, text in measured_on.items()), highlight=False)
     if missed := [figure.name for figure in measured if figure.ok is False]:

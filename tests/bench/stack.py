@@ -67,6 +67,12 @@ def gateway_of(stack: Stack) -> Server:
     return Server(stack.port or 0, stack.children["gateway"].pid)
 
 
+def redis_pid_of(stack: Stack) -> int:
+    child = stack.redis.child
+    assert child is not None
+    return child.pid
+
+
 @contextlib.contextmanager
 def floor_next_to(stack: Stack) -> Iterator[Server]:
     """Start the floor on the same Redis."""
