@@ -6,7 +6,8 @@ scraped, so it has the same value at every gateway.
 
 import platform
 from dataclasses import dataclass
-from typing import Final, Literal
+from functools import cache
+from typing import Any, Final, Literal, TypeVar
 
 from prometheus_client import Counter, Gauge, Histogram, disable_created_metrics
 
@@ -28,6 +29,20 @@ def tenant_label(tenant_id: str) -> str:
         return _OTHER_TENANTS
     _tenants.add(tenant_id)
     return tenant_id
+
+
+Metric = TypeVar("Metric", Counter, Histogram)
+
+
+def series(metric: Metric, *labels: str) -> Metric:
+    """Return a series, which is resolved once: ``labels`` of prometheus-client takes longer than to count."""
+    found: Metric = _series(metric, *labels)
+    return found
+
+
+@cache
+def _series(metric: Any, *labels: str) -> Any:
+    return metric.labels(*labels)
 
 
 Completion = Literal["good", "bad"]

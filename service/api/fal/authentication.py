@@ -3,7 +3,7 @@
 from fastapi import Request
 
 from service.api.http.dependencies import admit, authenticate_and_rate_limit, note_caller, runtime
-from service.api.http.middleware import header
+from service.api.http.request_headers import header
 from service.domain import tenant as tenant_domain
 from service.domain.tenant import Scope, Tenant
 from service.errors import Unauthenticated

@@ -21,14 +21,14 @@ _HOUR: Final = "3600"
 
 
 class Cors:
-    """The outermost middleware: a preflight has no key, and errors need CORS headers as well."""
+    """Outside of all layers that answer: a preflight has no key, and errors need CORS headers as well."""
 
     def __init__(self, app: ASGIApp, *, origins: tuple[str, ...]) -> None:
         self._app = app
         self._origins = frozenset(origins)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or not self._origins or not _SHARED.match(scope["path"]):
+        if scope["type"] != "http" or not _SHARED.match(scope["path"]):
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)

@@ -35,7 +35,7 @@ _EXAMPLE: Final = '{"status":"IN_QUEUE","request_id":"gen_…","queue_position":
 async def read_fal_status(request: Request) -> Response:
     tenant, g = await _asked(request)
     code, body = await _status(request, tenant, g)
-    return Response(to_json(body), code, headers={REQUEST_ID: g.id}, media_type=JSON)
+    return answer(body, g.id, status=code)
 
 
 @router.get(

@@ -7,7 +7,7 @@ from fastapi import Request, Response
 from pydantic_core import to_json
 
 from service.api.fal.addresses import PREFIX
-from service.api.http.responses import error_headers
+from service.api.http.responses import error_headers, json_response
 from service.errors import FieldError, GatewayError, IdempotencyMismatch, Invalid, NotFound
 
 JSON: Final = "application/json"
@@ -23,7 +23,7 @@ class UnknownRequest(NotFound):
 def answer(
     content: Any, generation_id: str, *, status: int = 200, headers: Mapping[str, str] | None = None
 ) -> Response:
-    return Response(to_json(content), status, headers={REQUEST_ID: generation_id, **(headers or {})}, media_type=JSON)
+    return json_response(content, status=status, headers={REQUEST_ID: generation_id, **(headers or {})})
 
 
 def speaks_fal(request: Request) -> bool:

@@ -4,7 +4,6 @@ import asyncio
 from dataclasses import dataclass
 from typing import Any, Final
 
-from prometheus_client import Counter, Histogram
 from starlette.types import Scope
 
 from service.api.http.client_address import client_address
@@ -37,9 +36,6 @@ class AccessLog:
     def __init__(self) -> None:
         self._log = log.get(__name__).bind()  # once: reading the configuration would double the cost of a line
         self._pending: list[_Call] = []
-        self._seconds: dict[tuple[str, str, int], Histogram] = {}
-        """Resolved once: ``labels()`` of prometheus-client costs more than the observation."""
-        self._requests: dict[tuple[str, str, str], Counter] = {}
 
     def ended(self, scope: Scope, status: int, seconds: float) -> None:
         method = (
@@ -53,26 +49,16 @@ class AccessLog:
     def _flush(self) -> None:
         calls, self._pending = self._pending, []
         for call in calls:
-            self._took(call).observe(call.seconds)
-            if (tenant_id := call.about.get("tenant")) is not None:
-                self._of_tenant(tenant_id, call).inc()
+            _count(call)
         self._log.info_each("request", [_line(call) for call in calls if call.route not in _QUIET])
 
-    def _took(self, call: _Call) -> Histogram:
-        name = call.method, call.route, call.status
-        known = self._seconds.get(name)
-        if known is None:
-            known = self._seconds[name] = metrics.HTTP_SECONDS.labels(call.method, call.route, str(call.status))
-        return known
 
-    def _of_tenant(self, tenant_id: str, call: _Call) -> Counter:
+def _count(call: _Call) -> None:
+    metrics.series(metrics.HTTP_SECONDS, call.method, call.route, str(call.status)).observe(call.seconds)
+    if (tenant_id := call.about.get("tenant")) is not None:
         kind = "read" if call.method in _READS else "write"
         outcome = "ok" if call.status < _CLIENT_ERROR else "refused" if call.status < _SERVER_ERROR else "failed"
-        name = metrics.tenant_label(tenant_id), kind, outcome
-        known = self._requests.get(name)
-        if known is None:
-            known = self._requests[name] = metrics.TENANT_REQUESTS.labels(*name)
-        return known
+        metrics.series(metrics.TENANT_REQUESTS, metrics.tenant_label(tenant_id), kind, outcome).inc()
 
 
 def _line(call: _Call) -> dict[str, Any]:

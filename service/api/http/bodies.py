@@ -8,10 +8,13 @@ from fastapi import Request
 from starlette.requests import ClientDisconnect
 from starlette.types import Scope
 
+from service.api.http.request_headers import header
 from service.errors import Timeout, TooLarge, TooManyBytes, Unavailable, UnsupportedMedia
 from service.runtime import Runtime
 from service.usecases.generations.byte_limits import ByteLease
 
+#: Scope key that the server sets: the whole body has arrived. It is small, since the server stops reading at 64 KiB.
+HAS_ARRIVED: Final = "gateway.has_arrived"
 #: Scope key of the memory that the body of the request holds.
 _LEASE: Final = "gateway.body_lease"
 #: The least rate must be reached in every period of this many seconds.
@@ -42,7 +45,7 @@ async def optional_json_body(request: Request) -> bytes:
 
 
 def _require_json(request: Request) -> None:
-    media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    media = header(request.scope, b"content-type").partition(";")[0].strip().lower()
     if media != _JSON and not (media == _MERGE_PATCH and request.method == "PATCH"):
         raise UnsupportedMedia("Send the body as application/json.")
 
@@ -58,6 +61,8 @@ async def whole_body(request: Request, *, limit: int | None = None, within: floa
         TooManyBytes, Unavailable: bodies that are being read hold too much memory.
 
     """
+    if HAS_ARRIVED in request.scope:
+        return await _arrived_body(request, limit)
     reader = _Reader(request, limit, within)
     if reader.declared > _UPLOAD_BUFFERS:
         reader.hold_memory(reader.declared)  # before the client sends it
@@ -69,6 +74,28 @@ async def whole_body(request: Request, *, limit: int | None = None, within: floa
         reader.hold_memory(max(reader.declared, len(body)))
         body += await reader.next()
     return bytes(body)
+
+
+async def _arrived_body(request: Request, limit: int | None) -> bytes:
+    """Return a body that has arrived: without timers, which would take a tenth of the time of a create."""
+    message = await request.receive()
+    if message["type"] == "http.disconnect":
+        raise ClientDisconnect
+    body: bytes = message["body"]
+    most = _limit(request, limit)
+    if len(body) > most:
+        raise _too_large(most)
+    _check_encoding(request)
+    return body
+
+
+def _limit(request: Request, limit: int | None) -> int:
+    runtime: Runtime = request.app.state.runtime
+    return runtime.settings.max_body_bytes if limit is None else limit
+
+
+def _too_large(limit: int) -> TooLarge:
+    return TooLarge(f"The body is larger than {limit} bytes.")
 
 
 def streamed_body(request: Request, *, limit: int) -> AsyncIterator[bytes]:
@@ -89,7 +116,7 @@ async def _pieces(request: Request, reader: "_Reader") -> AsyncIterator[bytes]:
 
 def declared_length(request: Request) -> int:
     """Return ``Content-Length``; 0 without it."""
-    digits = request.headers.get("content-length", "").lstrip("0")
+    digits = header(request.scope, b"content-length").lstrip("0")
     if not digits.isdecimal():
         return 0
     return int(digits) if len(digits) <= _MOST_DIGITS else 10**_MOST_DIGITS
@@ -97,9 +124,9 @@ def declared_length(request: Request) -> int:
 
 def _check_encoding(request: Request) -> None:
     """Raise UnsupportedMedia if the body is encoded: a decoded body could be a thousand times as large."""
-    names = ",".join(request.headers.getlist("content-encoding")).split(",")
-    unknown = [name for name in map(str.strip, names) if name.lower() not in ("", "identity")]
-    if unknown:
+    lines = [value.decode("latin-1") for name, value in request.scope["headers"] if name == b"content-encoding"]
+    names = map(str.strip, ",".join(lines).split(","))
+    if unknown := [name for name in names if name.lower() not in ("", "identity")]:
         raise UnsupportedMedia(
             f"Content-Encoding {', '.join(unknown)[:_LONGEST_NAME]} is not supported; send the body without it."
         )
@@ -120,7 +147,7 @@ class _Reader:
         settings = gateway.settings
         self._request = request
         self._memory = gateway.generations.body_memory
-        self._limit = settings.max_body_bytes if limit is None else limit
+        self._limit = _limit(request, limit)
         self._within = settings.upload_timeout.total_seconds() if within is None else within
         self._quantum = settings.body_least_rate * _PERIOD
         self._now = asyncio.get_running_loop().time
@@ -131,7 +158,7 @@ class _Reader:
         self._more = True
         self.declared = declared_length(request)
         if self.declared > self._limit:
-            raise self._too_large()
+            raise _too_large(self._limit)
         _check_encoding(request)
 
     def has_ended(self) -> bool:
@@ -151,7 +178,7 @@ class _Reader:
         self._received += len(body)
         self._received_in_period += len(body)
         if self._received > self._limit:
-            raise self._too_large()
+            raise _too_large(self._limit)
         if self._received_in_period >= self._quantum:
             self._received_in_period = 0
             self._deadline = min(self._end, self._now() + _PERIOD)
@@ -174,9 +201,6 @@ class _Reader:
             if tenant_id:
                 raise
             raise Unavailable("Too many bytes are in progress.") from None
-
-    def _too_large(self) -> TooLarge:
-        return TooLarge(f"The body is larger than {self._limit} bytes.")
 
     def _too_slow(self) -> Timeout:
         if self._now() >= self._end:

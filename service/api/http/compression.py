@@ -53,8 +53,8 @@ class Compression:
         async def send_compressed(message: Message) -> None:
             nonlocal held
             if message["type"] == "http.response.start":
-                if _is_compressible(message):
-                    held = message  # its length depends on the body
+                held = message if _is_compressible(message) else None
+                if held is not None:  # its length depends on the body
                     return
             elif held is not None:
                 start, held = held, None

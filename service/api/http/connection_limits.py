@@ -10,6 +10,7 @@ from typing import Any, Final
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from service.api.http.bodies import HAS_ARRIVED
 from service.api.http.server_responses import refusal, without_chunks, without_upgrade
 
 #: Four times fal's limit. One read from the network may exceed it; the head is accepted if it ends in that read.
@@ -140,6 +141,7 @@ class LimitedProtocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         super().on_message_complete()
         self._body_ended = True
+        self.scope[HAS_ARRIVED] = True  # type: ignore[typeddict-unknown-key]
         if not self._is_answering and not self.transport.is_closing():
             self._start_timer(self.timeout_keep_alive)  # the rest of a body after its response
 

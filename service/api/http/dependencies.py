@@ -16,8 +16,9 @@ from fastapi.security.base import SecurityBase
 from pydantic import BaseModel, TypeAdapter
 
 from service.api.http.bodies import json_body, optional_json_body
-from service.api.http.middleware import RAW_PATH, header
+from service.api.http.middleware import RAW_PATH
 from service.api.http.queries import check_query
+from service.api.http.request_headers import header
 from service.domain.credential_kinds import fault_of_admin_token
 from service.domain.request import parse
 from service.domain.tenant import Scope, Tenant, key_id
@@ -69,8 +70,9 @@ def note_caller(request: Request, caller: Caller) -> None:
 
 
 async def count_call(request: Request, tenant: Tenant) -> None:
-    """Count the request against the tenant's rate limit. Raises RateLimited."""
-    admit(request, await runtime(request).tenants.authenticator.count(tenant))
+    """Count the request against the tenant's rate limit, if it has one. Raises RateLimited."""
+    has_limit = tenant.limits.requests_per_minute is not None
+    admit(request, await runtime(request).tenants.authenticator.count(tenant) if has_limit else None)
 
 
 def admit(request: Request, rate: RateLimitResult | None) -> None:

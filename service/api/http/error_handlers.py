@@ -6,10 +6,11 @@ from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.api.fal import responses as fal_answers
 from service.api.http.methods import allowed_methods, method_of
+from service.api.http.middleware import STATUS
 from service.api.http.responses import problem
 from service.domain.faults import field_errors
 from service.errors import GatewayError, Invalid, Malformed, MethodNotAllowed, NotFound
@@ -65,28 +66,27 @@ class ErrorMiddleware:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        has_begun = False
-
-        async def send_noting(message: Message) -> None:
-            nonlocal has_begun
-            has_begun = True
-            await send(message)
-
         try:
-            await self._app(scope, receive, send_noting)
+            await self._app(scope, receive, send)
         except Exception as error:
             if scope["type"] != "http":
                 raise
-            request = Request(scope)
-            answer = None if has_begun else _expected(error, request)
-            if answer is not None:
-                await answer(scope, receive, send)
-                error.__traceback__ = None  # requests that share a look-up raise the same exception: it would grow
-                return
-            answer = _unhandled(request, error)
-            if not has_begun:
-                await answer(scope, receive, send)
-            raise  # the server logs it, and closes the connection if the response has begun
+            if not await respond_to_error(error, scope, receive, send):
+                raise
+
+
+async def respond_to_error(error: Exception, scope: Scope, receive: Receive, send: Send) -> bool:
+    """Respond to an exception of a request, unless its response has begun. Return False if it must be raised again."""
+    request, has_begun = Request(scope), STATUS in scope
+    answer = None if has_begun else _expected(error, request)
+    if answer is not None:
+        await answer(scope, receive, send)
+        error.__traceback__ = None  # requests that share a look-up raise the same exception: it would grow
+        return True
+    answer = _unhandled(request, error)
+    if not has_begun:
+        await answer(scope, receive, send)
+    return False  # the server logs it, and closes the connection if the response has begun
 
 
 def _unhandled(request: Request, error: Exception) -> Response:

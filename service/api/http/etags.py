@@ -9,6 +9,8 @@ from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import Response
 
+from service.api.http.responses import JsonResponse
+
 _TAG: Final = re.compile(r'(W/)?"([\x21\x23-\x7e\x80-\xff]*)"')
 _BETWEEN: Final = " \t,"
 ANY: Final = "*"
@@ -50,7 +52,7 @@ def validated_json(request: Request, content: Any) -> Response:
     headers = {"etag": etag, "cache-control": _REVALIDATED}
     if not is_modified(request.headers, etag):
         return Response(status_code=304, headers=headers)
-    return Response(body, headers=headers, media_type="application/json")
+    return JsonResponse(body, headers=headers)
 
 
 def matches_strongly(tags: frozenset[str], etag: str) -> bool:

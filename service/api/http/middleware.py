@@ -4,19 +4,22 @@ import math
 import os
 import re
 import time
-from collections.abc import Iterator
 from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.api.http.access_log import AccessLog
 from service.api.http.bodies import release_memory
+from service.api.http.request_headers import header
 from service.observability import log
+from service.store.tenants.rates import RateLimitResult
 
 _VALID_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}\Z")
 #: Scope key for a continuation ``async (receive, send)``. Event streams run it after the framework has returned, which
 #: saves 6 kB of stack frames per open stream.
 REST: Final = "gateway.rest"
+#: Scope key: the status of the response, once it has begun.
+STATUS: Final = "gateway.status"
 #: Scope key: the path is as it was sent, because a slash in it is encoded. An encoded slash separates no segments: a
 #: decoded one would make another route of ``/v1/generations/a%2Fcancel`` than a proxy in front of the gateway sees.
 RAW_PATH: Final = "gateway.raw_path"
@@ -25,7 +28,7 @@ _ENCODED_SLASH: Final = re.compile(rb"%2[fF]")
 _NOSNIFF: Final = (b"x-content-type-options", b"nosniff")
 _NO_STORE: Final = (b"cache-control", b"no-store")
 #: What the access log reads of the scope after a continuation. Dropping the rest saves another 2 kB per stream.
-_LOGGED: Final = ("method", "route", "client")
+_LOGGED: Final = ("method", "route", "client", STATUS)
 
 
 class RequestContextMiddleware:
@@ -42,7 +45,7 @@ class RequestContextMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        started_at, status = time.perf_counter(), 500
+        started_at = time.perf_counter()
         given = header(scope, b"x-request-id")
         request_id = given if _VALID_ID.match(given) else os.urandom(16).hex()
         inner: Scope = {**scope, "request_id": request_id}
@@ -51,17 +54,16 @@ class RequestContextMiddleware:
         log.begin(request_id=request_id, tenant=None, generation_id=None)  # a call sent ahead begins within another
 
         async def send_with_headers(message: Message) -> None:
-            nonlocal status
             if message["type"] == "http.response.start":
-                status = message["status"]
+                inner[STATUS] = message["status"]
                 timing = f"gw;dur={(time.perf_counter() - started_at) * 1000:.2f}"
                 headers = message.get("headers", ())
                 message["headers"] = [
                     *headers,
                     _NOSNIFF,
-                    *(() if any(name == b"cache-control" for name, _ in headers) else (_NO_STORE,)),
+                    *(() if b"cache-control" in dict(headers) else (_NO_STORE,)),
                     (b"x-request-id", request_id.encode()),
-                    *_rate_headers(inner),
+                    *(_rate_headers(rate) if (rate := inner.get("rate")) is not None else ()),
                     (b"server-timing", timing.encode()),
                 ]
             await send(message)
@@ -73,20 +75,12 @@ class RequestContextMiddleware:
                 await continuation(receive, send_with_headers)
         finally:
             release_memory(inner)
-            self._calls.ended(inner, status, time.perf_counter() - started_at)
+            self._calls.ended(inner, inner.get(STATUS, 500), time.perf_counter() - started_at)
             log.clear()
 
 
-def header(scope: Scope, name: bytes) -> str:
-    """Return the first header of this lower-case name, or "". Parsing all headers in every layer would cost more."""
-    for key, value in scope["headers"]:
-        if key == name:
-            return bytes(value).decode("latin-1")
-    return ""
-
-
-def _rate_headers(scope: Scope) -> Iterator[tuple[bytes, bytes]]:
-    rate = scope.get("rate")
-    if rate is not None:
-        yield b"ratelimit-policy", f'"{rate.bucket}";q={rate.per_minute};w=60'.encode()
-        yield b"ratelimit", f'"{rate.bucket}";r={rate.left};t={math.ceil(rate.whole_in.total_seconds())}'.encode()
+def _rate_headers(rate: RateLimitResult) -> tuple[tuple[bytes, bytes], ...]:
+    return (
+        (b"ratelimit-policy", f'"{rate.bucket}";q={rate.per_minute};w=60'.encode()),
+        (b"ratelimit", f'"{rate.bucket}";r={rate.left};t={math.ceil(rate.whole_in.total_seconds())}'.encode()),
+    )

@@ -1,6 +1,7 @@
 """Hot routes: documented by FastAPI, called without its middleware, routing, dependency solving and exit stacks.
 
-These take half of the time of a read. ``DirectRoutes`` calls hot endpoints; all other requests go to FastAPI.
+These take half of the time of a read. ``DirectRoutes`` calls hot endpoints; all other requests, and ``HEAD``, pass
+through the other layers to FastAPI.
 """
 
 from collections import defaultdict
@@ -13,6 +14,8 @@ from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from service.api.http.compression import SMALLEST, Compression
+from service.api.http.error_handlers import respond_to_error
 from service.api.http.methods import is_head, is_stream
 
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -45,7 +48,7 @@ class QueryRoute(APIRoute):
 
 
 class DirectRoutes:
-    """Calls the endpoint of a raw route, and of a query route if there is no query string."""
+    """Calls the endpoint of a raw route, and of a query route if there is no query string, and answers its errors."""
 
     def __init__(self, routes: Iterable[BaseRoute], others: ASGIApp) -> None:
         self._others = others
@@ -62,13 +65,14 @@ class DirectRoutes:
             return
         route, parameters = found
         scope["route"], scope["path_params"] = route, parameters
-        request = Request(scope, receive, send)
-        if isinstance(route, RawRoute):
-            route.refuse_head_of_stream(scope)
-            response = await route.endpoint(request)
-        else:
-            response = await route.endpoint(request, **parameters)
-        await response(scope, receive, send)
+        try:
+            read = {} if isinstance(route, RawRoute) else parameters
+            response: Response = await route.endpoint(Request(scope, receive, send), **read)
+            is_large = scope["method"] == "GET" and len(getattr(response, "body", b"")) >= SMALLEST
+            await (Compression(response) if is_large else response)(scope, receive, send)
+        except Exception as error:
+            if not await respond_to_error(error, scope, receive, send):
+                raise
 
     def find(self, scope: Scope) -> tuple[RawRoute | QueryRoute, dict[str, str]] | None:
         """Return the hot route of a request and the parameters of its path; None: FastAPI answers it."""

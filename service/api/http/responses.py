@@ -12,11 +12,24 @@ from service.domain.callback import without_secret
 from service.errors import GatewayError
 
 PROBLEM_JSON: Final = "application/problem+json"
+_NO_HEADERS: Final[Mapping[str, str]] = {}
 _BEARER: Final = 'Bearer realm="seedance-gateway"'
 
 
-def json_response(content: Any, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    return Response(to_json(content), status, headers=headers, media_type="application/json")
+class JsonResponse(Response):
+    """A body of JSON. The names of ``headers`` are in lower case; to handle any, as Starlette does, takes longer."""
+
+    def __init__(self, body: bytes, status: int = 200, headers: Mapping[str, str] = _NO_HEADERS) -> None:
+        self.status_code, self.body, self.background = status, body, None
+        self.raw_headers = [
+            (b"content-length", b"%d" % len(body)),
+            (b"content-type", b"application/json"),
+            *((name.encode(), value.encode("latin-1")) for name, value in headers.items()),
+        ]
+
+
+def json_response(content: Any, *, status: int = 200, headers: Mapping[str, str] = _NO_HEADERS) -> Response:
+    return JsonResponse(to_json(content), status, headers)
 
 
 def problem(error: GatewayError, request: Request) -> Response:

@@ -20,8 +20,8 @@ from service.api.http.dependencies import (
     waiting_call,
 )
 from service.api.http.etags import IF_NONE_MATCH, validated_json
-from service.api.http.middleware import header
 from service.api.http.raw_route import QueryRoute, RawRoute
+from service.api.http.request_headers import header, optional_header
 from service.api.http.responses import json_response
 from service.api.http.timestamps import in_range
 from service.api.schemas import CREATE_BODY, EstimateView, GenerationList, problems
@@ -234,7 +234,7 @@ def check_images(body: bytes, wanted: CreateGeneration, gateway: Runtime) -> Non
 
 
 def idempotency_key(request: Request) -> str | None:
-    key = request.headers.get("idempotency-key")
+    key = optional_header(request.scope, b"idempotency-key")
     if key is not None and not 0 < len(key) <= IDEMPOTENCY_KEY_LENGTH:
         text = f"must have 1 to {IDEMPOTENCY_KEY_LENGTH} characters"
         raise Invalid(FieldError("/header/Idempotency-Key", text, "string_length"))

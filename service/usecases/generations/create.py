@@ -213,7 +213,7 @@ class GenerationCreator:
         match reply:
             case creation.Created(nudges, position):
                 self._nudger.nudge_all(nudges)
-                metrics.CREATED.labels(metrics.tenant_label(tenant.id)).inc()
+                metrics.series(metrics.CREATED, metrics.tenant_label(tenant.id)).inc()
                 return CreateResult(generation, replayed=False, position=position)
             case creation.Bound(existing, same):
                 return await self._replay(tenant, existing, same_payload=same)

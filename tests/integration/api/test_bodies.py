@@ -5,6 +5,7 @@ import socket
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -52,8 +53,7 @@ class Gateway:
 
     def begin(self, key: str, path: str, length: int | None, body: bytes = b"") -> socket.socket:
         """Begin a request and send this part of its body. ``length`` None: the body is chunked."""
-        url = urlsplit(self.served.url)
-        connection = self.stack.enter_context(socket.create_connection((url.hostname, url.port), timeout=20))
+        connection = self.open()
         lines = [
             f"POST {path} HTTP/1.1",
             "host: x",
@@ -64,6 +64,10 @@ class Gateway:
         connection.sendall("\r\n".join(lines).encode() + b"\r\n\r\n")
         connection.sendall(b"%x\r\n%s\r\n" % (len(body), body) if length is None and body else body)
         return connection
+
+    def open(self) -> socket.socket:
+        url = urlsplit(self.served.url)
+        return self.stack.enter_context(socket.create_connection((url.hostname, url.port), timeout=20))
 
     def held(self) -> tuple[int, int]:
         """Return the bytes in memory and on disk."""
@@ -181,3 +185,41 @@ def test_bytes_are_released_after_the_response(
 
     assert answer(connection)[0] == status
     eventually(lambda: gateway.held() == (0, 0))
+
+
+CHECKED = [(900, "x-any: 1", 202), (1025, "x-any: 1", 413), (900, "content-encoding: gzip", 415)]
+
+
+def test_body_has_same_checks_in_one_read_and_in_two(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only a body of more than one read has timers."""
+    readers: list[object] = []
+
+    class Reader(bodies._Reader):
+        def __init__(self, *arguments: Any) -> None:
+            readers.append(self)
+            super().__init__(*arguments)
+
+    monkeypatch.setattr(bodies, "_Reader", Reader)
+    small = settings.model_copy(update={"max_body_bytes": 1024, "max_inline_bytes": 1024})
+    with served(create_app(small)) as running, ExitStack() as stack:
+        gateway = Gateway(running, stack)
+        key = gateway.key()
+        for size, header, expected in CHECKED:
+            body = json.dumps(create_body()).encode().ljust(size)
+            chunk = b"%x\r\n%s\r\n0\r\n\r\n" % (size, body)
+
+            whole = gateway.open()
+            whole.sendall(head_of_create(key, header) + chunk)
+            assert (answer(whole)[0], len(readers)) == (expected, 0)
+
+            parts = gateway.open()
+            parts.sendall(head_of_create(key, header))
+            eventually(lambda: bool(readers))
+            parts.sendall(chunk)
+            assert (answer(parts)[0], len(readers)) == (expected, 1)
+            readers.clear()
+
+
+def head_of_create(key: str, header: str) -> bytes:
+    lines = [f"POST {CREATE} HTTP/1.1", "host: x", f"authorization: Bearer {key}", "transfer-encoding: chunked", header]
+    return "\r\n".join([*lines, "content-type: application/json", "", ""]).encode()
