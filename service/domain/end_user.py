@@ -1,8 +1,8 @@
 """Pseudonyms of end users. fal receives a keyed hash, so only the gateway can trace abuse to an end user."""
 
-import hashlib
 import hmac
 import re
+from functools import lru_cache
 from typing import Final
 
 from service.domain.tenant import Tenant
@@ -26,6 +26,15 @@ def unpacked(value: bytes) -> str:
 
 def pseudonym(tenant: Tenant, end_user_id: str | None) -> str:
     """Return ``eu_`` and 32 hex digits of an HMAC under the tenant's key. Without an end user: of the tenant itself."""
-    subject = b"tenant:" + tenant.id.encode() if end_user_id is None else b"end_user:" + end_user_id.encode()
-    digest = hmac.new(bytes.fromhex(tenant.pseudonym_key), subject, hashlib.sha256)
-    return _PREFIX + digest.hexdigest()[:32]
+    if end_user_id is None:
+        return _of_tenant(tenant.pseudonym_key, tenant.id)
+    return _keyed(tenant.pseudonym_key, "end_user:" + end_user_id)
+
+
+@lru_cache(maxsize=1024)  # of tenants only: the id of an end user does not stay in memory
+def _of_tenant(key: str, tenant_id: str) -> str:
+    return _keyed(key, "tenant:" + tenant_id)
+
+
+def _keyed(key: str, subject: str) -> str:
+    return _PREFIX + hmac.digest(bytes.fromhex(key), subject.encode(), "sha256").hex()[:32]

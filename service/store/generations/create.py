@@ -1,5 +1,6 @@
 """Creation of generations: checks, hold, queue entry and idempotency key in one script."""
 
+from functools import lru_cache
 from typing import Final
 
 from service.domain import ids
@@ -15,6 +16,15 @@ from service.store.redis.client import Argument, Redis, Script
 from service.store.times import milliseconds, score
 
 _CREATE: Final = Script("create")
+
+_SHARED_KEYS: Final = {
+    "due_dispatch": keys.due(WorkQueue.DISPATCH),
+    "due_sweep": keys.due(WorkQueue.SWEEP),
+    "nudged_dispatch": keys.nudged(WorkQueue.DISPATCH),
+    "ledger": keys.LEDGER,
+    **keys.DISPATCH_ORDER,
+    "gate": keys.GATE,
+}
 
 UNLIMITED: Final = Budgets()
 _NO_QUOTAS: Final = Quotas()
@@ -41,59 +51,24 @@ class GenerationCreator:
         ``call``: the create request, for a client that sends it again when it gets no response.
         """
         g = generation
-        created_on = day(g.created_at)
-        packed_tenant, packed_end_user = packed(g.tenant_id, g.end_user)
         refusal = await self._redis.memory.refusal(g.tenant_id)
         record = dump(g)
+        of_generation: dict[str, str] = {
+            "generation": keys.generation(g.id),
+            "idempotency": idempotency_key(g),
+            "undelivered_responses": keys.generation(g.id)
+            if call is None
+            else keys.undelivered_responses(g.tenant_id, call.digest),
+        }
         reply = await self._redis.run(
             _CREATE,
+            {**_SHARED_KEYS, **_keys_of_day(g.tenant_id, g.end_user, day(g.created_at)), **of_generation},
             {
-                "generation": keys.generation(g.id),
-                "idempotency": idempotency_key(g),
-                "tenant_generations": keys.generations_of_tenant(g.tenant_id),
-                "end_user_generations": keys.generations_of_end_user(g.tenant_id, g.end_user),
-                "due_dispatch": keys.due(WorkQueue.DISPATCH),
-                "due_sweep": keys.due(WorkQueue.SWEEP),
-                "nudged_dispatch": keys.nudged(WorkQueue.DISPATCH),
-                **window_keys(g.tenant_id, g.end_user, created_on),
-                "ledger": keys.LEDGER,
-                "tenant_queue": keys.queued_of_tenant(g.tenant_id),
-                "end_user": keys.end_user(g.tenant_id, g.end_user),
-                "usage": keys.usage(g.tenant_id, created_on),
-                **keys.DISPATCH_ORDER,
-                "gate": keys.GATE,
-                "undelivered_responses": keys.generation(g.id)
-                if call is None
-                else keys.undelivered_responses(g.tenant_id, call.digest),
-                "tenant": keys.tenant(g.tenant_id),
-                "tenant_deliveries": keys.deliveries_of_tenant(g.tenant_id),
-            },
-            {
-                "generation_id": g.id,
-                "record": record,
-                "status": g.status,
-                "dispatch_ms": score(due.dispatch),
-                "sweep_ms": score(due.sweep),
-                "fingerprint": g.fingerprint,
-                "has_idempotency_key": "" if g.idempotency_digest is None else "1",
-                "cost": g.estimated_cost,
-                "tenant_month_limit": _limit(budgets.tenant_month),
-                "end_user_day_limit": _limit(budgets.end_user_day),
-                "account_day_limit": _limit(budgets.account_day),
-                "end_user_daily_limit": _limit(budgets.end_user_day_count),
-                "queue_limit": _limit(quotas.queued),
-                "daily_limit": _limit(quotas.daily),
-                "new_end_users_limit": _limit(quotas.new_end_users),
-                "deliveries_limit": _limit(quotas.deliveries),
-                "tenant_id": g.tenant_id,
-                "end_user_id": g.end_user_id or "",
-                "retention_seconds": keys.MONEY_RETENTION_SECONDS,
-                "oldest_ledger_entry": ids.milliseconds(g.created_at) - keys.MONEY_RETENTION_SECONDS * 1000,
-                "rank": queue_rank(g),
+                **_generation_arguments(g, due),
+                **_limit_arguments(budgets, quotas),
                 **_call_arguments(call),
+                "record": record,
                 "tenant_must_exist": "1" if tenant_must_exist else "",
-                "packed_tenant": packed_tenant,
-                "packed_end_user": packed_end_user,
                 "memory_refusal": refusal,
             },
         )
@@ -121,6 +96,54 @@ class GenerationCreator:
             return None
         existing, _, bound_fingerprint = found.decode().partition(" ")
         return Bound(existing, same=bound_fingerprint == fingerprint)
+
+
+@lru_cache(maxsize=2048)  # 3 MB: most creates of a tenant on a day are for an end user with an entry, or for none
+def _keys_of_day(tenant_id: str, end_user: str, created_on: str) -> dict[str, str]:
+    """Return the keys that creates of an end user on one day have in common."""
+    return {
+        "tenant_generations": keys.generations_of_tenant(tenant_id),
+        "end_user_generations": keys.generations_of_end_user(tenant_id, end_user),
+        **window_keys(tenant_id, end_user, created_on),
+        "tenant_queue": keys.queued_of_tenant(tenant_id),
+        "end_user": keys.end_user(tenant_id, end_user),
+        "usage": keys.usage(tenant_id, created_on),
+        "tenant": keys.tenant(tenant_id),
+        "tenant_deliveries": keys.deliveries_of_tenant(tenant_id),
+    }
+
+
+def _generation_arguments(g: Generation, due: Due) -> dict[str, Argument]:
+    packed_tenant, packed_end_user = packed(g.tenant_id, g.end_user)
+    return {
+        "generation_id": g.id,
+        "status": g.status,
+        "dispatch_ms": score(due.dispatch),
+        "sweep_ms": score(due.sweep),
+        "fingerprint": g.fingerprint,
+        "has_idempotency_key": "" if g.idempotency_digest is None else "1",
+        "cost": g.estimated_cost,
+        "tenant_id": g.tenant_id,
+        "end_user_id": g.end_user_id or "",
+        "retention_seconds": keys.MONEY_RETENTION_SECONDS,
+        "oldest_ledger_entry": ids.milliseconds(g.created_at) - keys.MONEY_RETENTION_SECONDS * 1000,
+        "rank": queue_rank(g),
+        "packed_tenant": packed_tenant,
+        "packed_end_user": packed_end_user,
+    }
+
+
+def _limit_arguments(budgets: Budgets, quotas: Quotas) -> dict[str, Argument]:
+    return {
+        "tenant_month_limit": _limit(budgets.tenant_month),
+        "end_user_day_limit": _limit(budgets.end_user_day),
+        "account_day_limit": _limit(budgets.account_day),
+        "end_user_daily_limit": _limit(budgets.end_user_day_count),
+        "queue_limit": _limit(quotas.queued),
+        "daily_limit": _limit(quotas.daily),
+        "new_end_users_limit": _limit(quotas.new_end_users),
+        "deliveries_limit": _limit(quotas.deliveries),
+    }
 
 
 def _call_arguments(call: Call | None) -> dict[str, Argument]:

@@ -27,6 +27,21 @@ _PURGE: Final = Script("purge")
 _RESCHEDULE_POLL: Final = Script("reschedule_poll")
 _RESCHEDULE_SWEEP: Final = Script("reschedule_sweep")
 
+_SHARED_KEYS: Final = {
+    "slots": keys.SLOTS,
+    "due_dispatch": keys.due(WorkQueue.DISPATCH),
+    "due_poll": keys.due(WorkQueue.POLL),
+    "due_sweep": keys.due(WorkQueue.SWEEP),
+    "due_deliver": keys.due(WorkQueue.DELIVER),
+    "nudged_dispatch": keys.nudged(WorkQueue.DISPATCH),
+    "nudged_deliver": keys.nudged(WorkQueue.DELIVER),
+    "claimed": keys.CLAIMED,
+    **keys.DISPATCH_ORDER,
+    "delayed": keys.DELAYED,
+    "unconfirmed": keys.UNCONFIRMED,
+    "ledger": keys.LEDGER,
+}
+
 _REQUEST_ID_TAKEN: Final = 2  # in the replies of save.lua and revive.lua
 _TENANT_DELETED: Final = 3  # in the reply of revive.lua
 _CALLBACK_STORED: Final = 2  # in the reply of finish.lua
@@ -63,26 +78,7 @@ class GenerationWriter:
         g = replace(generation, version=generation.version + 1)
         won, dispatch, deliver = await self._redis.run(
             _SAVE,
-            {
-                "generation": keys.generation(g.id),
-                "slots": keys.SLOTS,
-                "due_dispatch": keys.due(WorkQueue.DISPATCH),
-                "due_poll": keys.due(WorkQueue.POLL),
-                "due_sweep": keys.due(WorkQueue.SWEEP),
-                "nudged_dispatch": keys.nudged(WorkQueue.DISPATCH),
-                "claimed": keys.CLAIMED,
-                "tenant_queue": keys.queued_of_tenant(g.tenant_id),
-                "tenant_slots": keys.slots_of_tenant(g.tenant_id),
-                **keys.DISPATCH_ORDER,
-                "delayed": keys.DELAYED,
-                "unconfirmed": keys.UNCONFIRMED,
-                "fal_request_ids": keys.FAL_REQUEST_IDS,
-                "ledger": keys.LEDGER,
-                "due_deliver": keys.due(WorkQueue.DELIVER),
-                "nudged_deliver": keys.nudged(WorkQueue.DELIVER),
-                "slotless": keys.slotless_of_tenant(g.tenant_id),
-                **deliveries.delivery_keys(g.tenant_id, events),
-            },
+            {**_transition_keys(g, events), "fal_request_ids": keys.FAL_REQUEST_IDS},
             {
                 "generation_id": g.id,
                 "version": generation.version,
@@ -127,28 +123,12 @@ class GenerationWriter:
         won, dispatch, deliver = await self._redis.run(
             _FINISH,
             {
-                "generation": keys.generation(g.id),
-                "slots": keys.SLOTS,
-                "due_dispatch": keys.due(WorkQueue.DISPATCH),
-                "due_poll": keys.due(WorkQueue.POLL),
-                "due_sweep": keys.due(WorkQueue.SWEEP),
-                "due_deliver": keys.due(WorkQueue.DELIVER),
-                "nudged_dispatch": keys.nudged(WorkQueue.DISPATCH),
-                "nudged_deliver": keys.nudged(WorkQueue.DELIVER),
-                "claimed": keys.CLAIMED,
+                **_transition_keys(g, events),
                 **window_keys(g.tenant_id, g.end_user, created_on),
-                "ledger": keys.LEDGER,
-                "tenant_queue": keys.queued_of_tenant(g.tenant_id),
-                "end_user": keys.end_user(g.tenant_id, g.end_user),
                 **usage_keys(g.tenant_id, created_on),
-                "tenant_slots": keys.slots_of_tenant(g.tenant_id),
-                **keys.DISPATCH_ORDER,
-                "delayed": keys.DELAYED,
-                "unconfirmed": keys.UNCONFIRMED,
+                "end_user": keys.end_user(g.tenant_id, g.end_user),
                 "job_durations": keys.JOB_DURATIONS,
                 "given_up": keys.GIVEN_UP,
-                "slotless": keys.slotless_of_tenant(g.tenant_id),
-                **deliveries.delivery_keys(g.tenant_id, events),
             },
             {
                 "generation_id": g.id,
@@ -273,6 +253,18 @@ def _job_duration(g: Generation) -> int | str:
     if g.submitted_at is None or ended_at is None or g.request_id is None:
         return ""
     return max(0, ids.milliseconds(ended_at) - ids.milliseconds(g.submitted_at))
+
+
+def _transition_keys(g: Generation, events: Sequence[Delivery]) -> dict[str, str | Sequence[str]]:
+    """Return the keys that every transition of a generation needs."""
+    return {
+        **_SHARED_KEYS,
+        "generation": keys.generation(g.id),
+        "tenant_queue": keys.queued_of_tenant(g.tenant_id),
+        "tenant_slots": keys.slots_of_tenant(g.tenant_id),
+        "slotless": keys.slotless_of_tenant(g.tenant_id),
+        **deliveries.delivery_keys(g.tenant_id, events),
+    }
 
 
 def _nudges(dispatch: int, deliver: int) -> tuple[WorkQueue, ...]:

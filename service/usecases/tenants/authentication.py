@@ -1,6 +1,7 @@
 """Authentication by API key, with a cache of one second, and the rate limit of a tenant's requests."""
 
 import asyncio
+import hashlib
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -17,6 +18,7 @@ from service.usecases.tenants.tenants import used_at
 #: A key is cached for this long: a revoked key works no longer than this.
 _CACHE_SECONDS: Final = 0.9
 _CACHE_SIZE: Final = 20_000
+_NOT_OPENED: Final = (None, 0.0)
 #: One text for all invalid keys, so that a caller cannot learn which of these it is.
 UNKNOWN_KEY: Final = "The API key is unknown, expired or revoked."
 
@@ -47,6 +49,8 @@ class Authenticator:
         self._reads = reads
         self._clock = clock
         self._cache: dict[str, _CachedLookup] = {}
+        self._opened: dict[bytes, tuple[LookedUp | None, float]] = {}
+        """What texts of keys have opened, by their hash, and until when: a text is parsed once in that time."""
         self._recorded_uses: dict[str, datetime] = {}
         """The minute of the last recorded use, by key id."""
 
@@ -70,20 +74,34 @@ class Authenticator:
         return Caller(found.tenant, found.key)
 
     async def _verified(self, text: str) -> tuple[LookedUp, datetime]:
+        digest = hashlib.sha256(text.encode()).digest()
+        found, end = self._opened.get(digest, _NOT_OPENED)
+        if asyncio.get_running_loop().time() >= end:
+            found = await self._open(text, digest)
+        now = self._clock()
+        if found is None or not found.key.is_valid(now):
+            raise Unauthenticated(UNKNOWN_KEY)
+        return found, now
+
+    async def _open(self, text: str, digest: bytes) -> LookedUp | None:
+        """Look up the key of a text. None: it is unknown, not valid, or has another secret. Raises Unauthenticated."""
         parts = parse_key(text)
         if parts is None:
             raise Unauthenticated(fault_of_key(text))
-        found, now = await self._look_up(parts.id, _CACHE_SECONDS), self._clock()
-        if found is None or not found.key.opens(parts.secret, now):
-            raise Unauthenticated(UNKNOWN_KEY)
-        return found, now
+        found, begun = await self._look_up(parts.id, _CACHE_SECONDS)
+        if found is None or not found.key.opens(parts.secret, self._clock()):
+            return None
+        if len(self._opened) >= _CACHE_SIZE:
+            self._opened.clear()
+        self._opened[digest] = found, begun + _CACHE_SECONDS
+        return found
 
     async def recheck(self, key_id: str, scope: Scope, *, oldest: float) -> Caller:
         """Return the caller of a key that a call was begun with. A look-up older than ``oldest`` seconds is repeated.
 
         Raises as ``authenticate``.
         """
-        found, now = await self._look_up(key_id, oldest), self._clock()
+        (found, _), now = await self._look_up(key_id, oldest), self._clock()
         if found is None or not found.key.is_valid(now):
             raise Unauthenticated(UNKNOWN_KEY)
         _check_rights(found, scope)
@@ -115,16 +133,18 @@ class Authenticator:
     def forget(self) -> None:
         """Clear the cache: the next request of each key reads Redis."""
         self._cache.clear()
+        self._opened.clear()
 
-    async def _look_up(self, key_id: str, oldest: float) -> LookedUp | None:
+    async def _look_up(self, key_id: str, oldest: float) -> tuple[LookedUp | None, float]:
+        """Return the key and its tenant, and when the look-up began."""
         now = asyncio.get_running_loop().time()
         cached = self._cache.get(key_id)
         if cached is None or now >= cached.begun + oldest:
             cached = self._start_lookup(key_id, cached, now)
         if (result := cached.result()) is not None:
-            return result
+            return result, cached.begun
         try:
-            return await asyncio.shield(cached.task)
+            return await asyncio.shield(cached.task), cached.begun
         except StoreUnavailable:
             self._cache.pop(key_id, None)
             raise
