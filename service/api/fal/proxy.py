@@ -11,6 +11,7 @@ from starlette.types import Receive, Scope, Send
 from service.api.fal import addresses, authentication
 from service.api.fal.openapi import PROXIED, PROXY, TARGET_URL
 from service.api.fal.route import FalRoute
+from service.api.http.compression import Compression
 from service.api.http.dependencies import runtime
 from service.domain.tenant import Scope as KeyScope
 from service.errors import GatewayError, Malformed
@@ -32,7 +33,7 @@ class _Forwarded(Response):
         scope["path"] = self._target.path
         scope["raw_path"] = self._target.path.encode()
         scope["query_string"] = self._target.query.encode()
-        await app.router(scope, receive, send)
+        await Compression(app.router)(scope, receive, send)
 
 
 async def proxy(request: Request) -> Response:

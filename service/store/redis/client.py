@@ -112,7 +112,13 @@ class Redis:
 
     async def gather(self, commands: Iterable[tuple[Argument, ...]], *, replicated: bool = True) -> list[Any]:
         """Send several commands together and return their replies. Redis may carry them out in any order."""
-        return await asyncio.gather(*(self._send(command, replicated=replicated) for command in commands))
+        replies = [asyncio.ensure_future(self._send(command, replicated=replicated)) for command in commands]
+        # Replies of an exchange arrive together: the first wait is the only one. ``asyncio.gather`` would call back for
+        # each reply and wait for one more iteration of the loop, a quarter of the time of a read.
+        for reply in replies:
+            with contextlib.suppress(Exception):  # a failed reply must not leave the exceptions of others unread
+                await reply
+        return [reply.result() for reply in replies]
 
     async def run(self, script: Script, keys: Keys, arguments: Arguments = _NONE, *, replicated: bool = True) -> Any:
         """Run a script with the keys and arguments that its header declares; return its reply.

@@ -7,6 +7,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
+from service.api.http import compression
 from tests.conftest import client_of
 from tests.integration.api.fal.conftest import HEAD, MODEL, UNKNOWN, ConnectFal, as_fal, submitted
 from tests.support.factories import create_body
@@ -30,6 +31,18 @@ async def test_proxy_every_queue_call(fal: httpx.AsyncClient) -> None:
     assert (await proxied(fal, "GET", request)).status_code == 499
     stream = await proxied(fal, "GET", f"{request}/status/stream")
     assert '"COMPLETED"' in stream.text
+
+
+async def test_proxy_compresses_large_json(fal: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compression, "SMALLEST", 1)
+    request_id = await submitted(fal)
+    request = f"https://queue.fal.run/{HEAD}/requests/{request_id}"
+    assert (await proxied(fal, "PUT", f"{request}/cancel")).status_code == 202
+
+    answer = await proxied(fal, "GET", f"{request}/status")
+
+    assert (answer.status_code, answer.headers["content-encoding"]) == (200, "gzip")
+    assert answer.json()["request_id"] == request_id
 
 
 async def test_proxy_query_is_of_the_target(fal: httpx.AsyncClient) -> None:
