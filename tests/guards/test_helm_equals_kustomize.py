@@ -12,7 +12,7 @@ from service.config.settings import Settings
 from tests.guards.repository import ROOT
 from tests.support.manifests import BUILDS, Document, built_by
 
-#: Labels that tell apart releases and charts.
+#: Labels that distinguish releases and charts.
 HELM_LABELS = {
     "app.kubernetes.io/instance",
     "app.kubernetes.io/managed-by",
