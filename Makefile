@@ -15,7 +15,7 @@ PROBE := import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(firstword $(foreach candidate,$(CANDIDATES),$(shell $(candidate) -c '$(PROBE)' 2>/dev/null && echo $(candidate))))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test test-unit test-stores clients mutants fmt check weather soak netfaults bench docs openapi release-api dashboards image wheel sbom lock clean
+.PHONY: help demo up test test-unit test-stores clients mutants fmt check weather model soak netfaults bench docs openapi release-api dashboards image wheel sbom lock clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -63,6 +63,9 @@ soak: $(STAMP) ## Run a steady load for MINUTES=30; memory, descriptors and keys
 
 netfaults: $(STAMP) ## Run half an hour of network faults on each link between two hosts; SEED=N repeats a run
 	$(BIN)/python -m tests.support.netfaults.run $(if $(SEED),--seed $(SEED))
+
+model: $(STAMP) ## Explore the model of the state machine; print its promises and sizes
+	$(BIN)/python -m tests.model
 
 bench: $(STAMP) ## Measure, print the figures, write bench.json and bench-raw.json
 	$(BIN)/python -m tests.bench.run

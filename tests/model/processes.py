@@ -8,27 +8,16 @@ What a process does next depends only on its replies, and on the time at which i
 as its replies, and runs again from its start where the explorer needs its next call. ``Process.next`` makes that rare.
 """
 
-import asyncio
-import contextlib
-from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
-from types import SimpleNamespace
 from typing import Any, Final
-from unittest.mock import patch
 
-from service.domain import ids
-from service.domain.generation import Generation
-from service.domain.outcomes import Locked, NotSubmitted
 from service.domain.pricing import Rates
 from service.domain.retry import PollPolicy
-from service.store.gate.gate import Noted
 from service.store.queues.due import Claimed
-from service.usecases import log_context
 from service.usecases.generations.cancel import GenerationCanceller
-from service.usecases.lifecycle import dispatch, poller, reconciliation, sweeper, transition_service, video_copier
 from service.usecases.lifecycle.dispatch import Dispatch
 from service.usecases.lifecycle.poll_pacer import PollPacer
 from service.usecases.lifecycle.poller import Poller
@@ -37,12 +26,10 @@ from service.usecases.lifecycle.schedule import Schedule
 from service.usecases.lifecycle.sweeper import DeadlineSweeper
 from service.usecases.lifecycle.transition_service import TransitionService
 from service.usecases.lifecycle.video_copier import VideoCopier
-from service.usecases.tenants import erasure
 from service.usecases.tenants.erasure import ErasureJobs
-from service.usecases.webhooks import fanout
+from tests.model.ports import Call, Constant, Deliveries, Gate, Port, Silence
 from tests.model.times import TICK, moment
 
-MODEL: Final = "bytedance/seedance-2.0/image-to-video"
 RATES: Final = Rates({"720p": Decimal("0.014")})
 #: Submits of one generation that fal refuses before the generation fails.
 _REFUSALS: Final = 2
@@ -56,79 +43,6 @@ SCHEDULE: Final = Schedule(
     retention=timedelta(days=30),
     reconcile_every=TICK,
 )
-
-
-class Call:
-    """A call at the border. It returns what the explorer replies."""
-
-    def __init__(self, name: str, values: tuple[Any, ...], named: dict[str, Any]) -> None:
-        self.name = name
-        self.values = values
-        self.named = named
-        self.record: Any = None
-        """What it writes to the store."""
-
-    def __await__(self) -> Generator["Call", Any, Any]:
-        return (yield self)
-
-
-class Port:
-    """A collaborator at the border: each of its methods yields a call."""
-
-    endpoint_id = MODEL
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-
-    def __getattr__(self, method: str) -> Any:
-        return lambda *values, **named: Call(f"{self._name}.{method}", values, named)
-
-
-class _Gate:
-    """The dispatch gate, always open: a closed gate only delays submits. It counts refusals alone, as ``gate.lua``."""
-
-    async def leave(self, _name: str) -> bool:
-        return False
-
-    async def note(self, outcome: Any, g: Generation) -> Noted:
-        is_refused = isinstance(outcome, Locked) or (isinstance(outcome, NotSubmitted) and outcome.refused)
-        return Noted(refusals=g.submit_refusals + 1 if is_refused else 0)
-
-    async def answered(self) -> None: ...
-
-    async def locked_poll(self, *_values: Any) -> None: ...
-
-
-class _Constant:
-    """Collaborators without a part in the promises: no endpoint subscribes, every delivery was attempted."""
-
-    async def of_tenant(self, _tenant_id: str) -> list[Any]:
-        return []
-
-    async def get(self, *_values: Any) -> None: ...
-
-    async def observe(self, *_values: Any) -> None: ...
-
-    async def pending(self, _names: Any) -> bool:
-        return False
-
-    @contextlib.asynccontextmanager
-    async def opened(self, _url: str) -> AsyncIterator[tuple[str, tuple[()]]]:
-        yield "video/mp4", ()
-
-
-class _Deliveries(Port):
-    pending = _Constant.pending
-
-
-class _Silence:
-    """Replaces logs and metrics."""
-
-    def __getattr__(self, _name: str) -> "_Silence":
-        return self
-
-    def __call__(self, *_values: Any, **_named: Any) -> "_Silence":
-        return self
 
 
 @dataclass(frozen=True)
@@ -211,10 +125,10 @@ class UseCases:
         name = self._names[process.job]
         item = Claimed(name, moment(process.due_at))
         generations: Any = Port("generations")
-        constant: Any = _Constant()
+        constant: Any = Constant()
         pacer = PollPacer(SCHEDULE)
         transitions = TransitionService(
-            generations, constant, pacer, _any(_Silence()), clock=self._clock, retry_pause=0.0
+            generations, constant, pacer, _any(Silence()), clock=self._clock, retry_pause=0.0
         )
         match process.kind:
             case "dispatch":
@@ -229,18 +143,18 @@ class UseCases:
 
     def _dispatch(self, transitions: TransitionService) -> Dispatch:
         return Dispatch(
-            _any(None), _any(Port("callbacks")), transitions, _any(Port("fal")), _any(_Gate()), None,
+            _any(None), _any(Port("callbacks")), transitions, _any(Port("fal")), _any(Gate()), None,
             clock=self._clock, slots=1, ramp=_any(None), refusals=_REFUSALS, public_url="http://gateway.invalid",
         )  # fmt: skip
 
     def _poller(self, generations: Any, transitions: TransitionService, pacer: PollPacer) -> Poller:
         copier = VideoCopier(
-            generations, transitions, _any(_Constant()), _any(Port("videos")),
+            generations, transitions, _any(Constant()), _any(Port("videos")),
             public_url=None, timeout=TICK, clock=self._clock,
         )  # fmt: skip
         return Poller(
-            generations, _any(Port("callbacks")), _any(Port("due")), transitions, _any(Port("fal")), _any(_Gate()),
-            copier, SCHEDULE, pacer, price_monitor=_any(_Constant()), rates=RATES, clock=self._clock,
+            generations, _any(Port("callbacks")), _any(Port("due")), transitions, _any(Port("fal")), _any(Gate()),
+            copier, SCHEDULE, pacer, price_monitor=_any(Constant()), rates=RATES, clock=self._clock,
         )  # fmt: skip
 
     def _sweeper(self, generations: Any, transitions: TransitionService) -> DeadlineSweeper:
@@ -250,49 +164,16 @@ class UseCases:
             every=TICK, upstream_deadline=SCHEDULE.upstream_deadline, clock=self._clock,
         )  # fmt: skip
         return DeadlineSweeper(
-            generations, _any(_Deliveries("deliveries")), _any(Port("due")), _any(None), submissions,
+            generations, _any(Deliveries("deliveries")), _any(Port("due")), _any(None), submissions,
             _any(Port("videos")), transitions, SCHEDULE, bill, self._erasure(generations, transitions),
             _any(None), _any(None), _any(None), clock=self._clock,
         )  # fmt: skip
 
     def _erasure(self, generations: Any, transitions: TransitionService) -> ErasureJobs:
         return ErasureJobs(
-            _any(None), _any(None), generations, _any(_Deliveries("deliveries")), _any(Port("videos")), transitions,
+            _any(None), _any(None), generations, _any(Deliveries("deliveries")), _any(Port("videos")), transitions,
             clock=self._clock,
         )  # fmt: skip
-
-
-@contextlib.contextmanager
-def without_an_event_loop() -> Iterator[None]:
-    """Replace what needs an event loop, makes random ids, or writes logs and metrics."""
-
-    async def in_order(*calls: Any) -> list[Any]:
-        return [await call for call in calls]
-
-    async def no_pause(_seconds: float) -> None: ...
-
-    stopped = SimpleNamespace(time=lambda: 0.0)
-    modules: list[Any] = [
-        dispatch, log_context, poller, reconciliation, sweeper, transition_service, video_copier, erasure,
-    ]  # fmt: skip
-    with ExitStack() as changed:
-
-        def change(module: Any, **names: Any) -> None:
-            for name, value in names.items():
-                changed.enter_context(patch.object(module, name, value))
-
-        for module in modules:
-            change(module, **{name: _Silence() for name in ("log", "metrics") if hasattr(module, name)})
-        change(log_context, _log=_Silence())
-        for module in (dispatch, poller, sweeper):
-            change(module, bind_generation=_Silence())
-        for module in (dispatch, poller):
-            change(module, begin_work_of=_Silence())
-        change(poller, asyncio=SimpleNamespace(gather=in_order))
-        change(transition_service, asyncio=SimpleNamespace(get_running_loop=lambda: stopped, sleep=no_pause))
-        change(video_copier, asyncio=SimpleNamespace(Semaphore=asyncio.Semaphore, timeout=contextlib.nullcontext))
-        change(fanout, ids=SimpleNamespace(DELIVERY=ids.DELIVERY, new=lambda prefix, _now: f"{prefix}_{'0' * 26}"))
-        yield
 
 
 def _any(value: object) -> Any:

@@ -3,7 +3,8 @@
 from typing import Final
 
 from service.domain.status import UPSTREAM, Status
-from tests.model.explorer import PROMPT, Promise
+from tests.model.creates import PROMPT
+from tests.model.explorer import Promise
 from tests.model.processes import SCHEDULE
 from tests.model.times import moment
 from tests.model.world import Job, World
@@ -77,7 +78,7 @@ def end_is_final(before: Job, after: Job, _world: World) -> str | None:
     """An ended generation keeps its status, error, output and cost."""
     was, now = before.generation, after.generation
     if was is None:
-        return None if now is None else "a purged generation is back"
+        return "a purged generation is back" if now is not None and before.is_created else None
     if now is None:
         return None if was.is_terminal else "a generation was purged before its end"
     if not was.is_terminal:
@@ -115,7 +116,7 @@ def work_is_due(_before: Job, after: Job, world: World) -> str | None:
     return None if is_due else f"a generation that is {g.status} is due in no queue"
 
 
-_OF_ONE_JOB: Final = (
+OF_ONE_JOB: Final = (
     submitted_once,
     reported_never_failed,
     lost_is_marked,
@@ -139,6 +140,12 @@ def adopted_is_own(_before: World, after: World) -> str | None:
     return None
 
 
+def budget_is_kept(_before: World, after: World) -> str | None:
+    """Held and spent money together stay within the budget."""
+    used = sum(job.held + job.spent for job in after.jobs)
+    return None if after.budget is None or used <= after.budget else f"{used} of a budget of {after.budget} is used"
+
+
 def no_process_fails(_before: World, after: World) -> str | None:
     """No process makes a transition that the table does not have, or ends with an error that nothing expects."""
     return f"a process fails: {after.error}" if after.error else None
@@ -147,12 +154,17 @@ def no_process_fails(_before: World, after: World) -> str | None:
 def each_job_keeps_its_promises(before: World, after: World) -> str | None:
     for was, now in zip(before.jobs, after.jobs, strict=True):
         if was is not now:
-            for promise in _OF_ONE_JOB:
+            for promise in OF_ONE_JOB:
                 if (broken := promise(was, now, after)) is not None:
                     return broken
     return None
 
 
-PROMISES: Final[tuple[Promise, ...]] = (each_job_keeps_its_promises, adopted_is_own, no_process_fails)
+PROMISES: Final[tuple[Promise, ...]] = (
+    each_job_keeps_its_promises,
+    adopted_is_own,
+    budget_is_kept,
+    no_process_fails,
+)
 #: With the one that the explorer checks itself: every generation ends.
-COUNT: Final = len(_OF_ONE_JOB) + len(PROMISES)
+COUNT: Final = len(OF_ONE_JOB) + len(PROMISES)

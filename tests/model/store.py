@@ -1,7 +1,7 @@
 """The store of the model: the effect of each call at the border on the keys in Redis, as the Lua scripts have it.
 
 Each function takes effect at once, like a script. It returns the world after the call and the token of the reply.
-The tests of the scripts themselves are in ``tests/integration/store``.
+``replay.py`` compares each with the real script. Each name of ``EFFECTS`` is a method of a real store.
 """
 
 from collections.abc import Callable
@@ -12,35 +12,22 @@ from service.domain.generation import Generation
 from service.domain.status import Status
 from service.domain.work_queue import WorkQueue
 from service.store.generations import records
-from tests.model.processes import Call
+from tests.model.ports import Call
+from tests.model.replies import Billed, Loaded, Taken, Written
 from tests.model.times import tick_at
 from tests.model.world import Job, Record, World
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
-    """The reply to a save or finish."""
+class Operation:
+    """A call that took effect: on which generation, when, the world after it, and the token of its reply."""
 
-    won: bool
-    record: Record
-    callback_waits: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Loaded:
-    """The reply to a read of records; ``callback``: of the only one."""
-
-    records: tuple[Record | None, ...]
-    callback: str | None = None
-    job: int = 0
-    with_callback: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Billed:
-    """fal's billing events: of each job that fal has billed, its number and the tick."""
-
-    jobs: tuple[tuple[int, int], ...]
+    call: Call
+    number: int
+    at: int
+    after: World
+    reply: Any
+    changes: bool
 
 
 Effect = Callable[["Store", World, int, Call], tuple[World, Any]]
@@ -52,6 +39,8 @@ class Store:
     def __init__(self, names: list[str]) -> None:
         self._names = names
         self._records: dict[bytes, Record] = {}
+        self.journal: list[Operation] | None = None
+        """Receives each operation."""
 
     def record(self, g: Generation) -> Record:
         """Return the stored form; the same object for the same content."""
@@ -69,7 +58,40 @@ class Store:
         return written
 
     def apply(self, world: World, job: int, call: Call) -> tuple[World, Any]:
-        return EFFECTS[call.name](self, world, job, call)
+        after, reply = EFFECTS[call.name](self, world, job, call)
+        if self.journal is not None:
+            self.journal.append(Operation(call, job, world.now, after, reply, after is not world))
+        return after, reply
+
+    # --- creates and claims -----------------------------------------------------------------------------------------
+
+    def create(self, world: World, number: int, call: Call) -> tuple[World, Any]:
+        job, (g, due) = world.jobs[number], call.values
+        if job.record is not None:
+            return world, "replayed"
+        limit = call.named["budgets"].tenant_month
+        if limit is not None and sum(one.held + one.spent for one in world.jobs) + g.estimated_cost > limit:
+            return world, "over budget"
+        job = job._replace(
+            record=self.record(g),
+            is_created=True,
+            due_dispatch=tick_at(due.dispatch),
+            due_sweep=tick_at(due.sweep),
+            held=g.estimated_cost,
+        )
+        return world.with_job(number, job), "created"
+
+    def claim_slot(self, world: World, number: int, _call: Call) -> tuple[World, Any]:
+        job = world.jobs[number]._replace(due_dispatch=None, claimed_until=world.now + 1, has_slot=True)
+        return world.with_job(number, job), None
+
+    def claim_poll(self, world: World, number: int, _call: Call) -> tuple[World, Any]:
+        job = world.jobs[number]
+        return world.with_job(number, job._replace(due_poll=world.now + 1)), job.due_poll
+
+    def claim_sweep(self, world: World, number: int, _call: Call) -> tuple[World, Any]:
+        job = world.jobs[number]
+        return world.with_job(number, job._replace(due_sweep=world.now + 1)), job.due_sweep
 
     # --- records --------------------------------------------------------------------------------------------------
 
@@ -163,16 +185,17 @@ class Store:
     def forget_callback(self, world: World, number: int, _call: Call) -> tuple[World, Any]:
         return world.with_job(number, world.jobs[number]._replace(callback=None, is_unread=False)), None
 
-    def receive_callback(self, world: World, number: int) -> World:
-        """Store what fal reports. The real function of the store decides which failures count as given up."""
+    def receive_callback(self, world: World, number: int, _call: Call) -> tuple[World, Any]:
         job, g = world.jobs[number], world.jobs[number].generation
         if g is None:
-            return world
+            return world, "unknown"
         if not g.is_terminal:
             job = job._replace(callback=job.fal, is_unread=True, due_poll=world.now)
-        elif job.fal == "succeeded" and g.is_given_up and not g.erased:
+            return world.with_job(number, job), "accepted"
+        if job.fal == "succeeded" and g.is_given_up and not g.erased:
             job = job._replace(callback=job.fal, is_marked_lost=True)
-        return world.with_job(number, job)
+            return world.with_job(number, job), "paid_and_lost"
+        return world, "ended"
 
     # --- due sets, deliveries, videos, submits in doubt -------------------------------------------------------------
 
@@ -213,11 +236,6 @@ class Store:
         return world, Billed(tuple((n, job.fal_since) for n, job in enumerate(world.jobs) if job.is_billed))
 
 
-@dataclass(frozen=True, slots=True)
-class Taken:
-    """The reply to a save with the request id of another generation."""
-
-
 def _is_version(job: Job, g: Generation) -> bool:
     return job.generation is not None and job.generation.version == g.version
 
@@ -227,6 +245,11 @@ def _is_in_doubt(job: Job) -> bool:
 
 
 EFFECTS: Final[dict[str, Effect]] = {
+    "generations.create": Store.create,
+    "queue.claim": Store.claim_slot,
+    "due.claim_polls": Store.claim_poll,
+    "due.claim": Store.claim_sweep,
+    "callbacks.receive": Store.receive_callback,
     "generations.save": Store.save,
     "generations.finish": Store.finish,
     "generations.purge": Store.purge,

@@ -25,8 +25,11 @@ class Record:
 class Job(NamedTuple):
     """One generation: its keys in Redis, and its job at fal, which the gateway does not see."""
 
-    record: Record | None
-    """None: purged."""
+    record: Record | None = None
+    """None: not created yet, or purged."""
+    is_created: bool = False
+    is_answered: bool = False
+    """Whether the caller has received the response to its create."""
     callback: str | None = None
     """The stored callback: the state of fal's job that it reports."""
     is_unread: bool = False
@@ -89,6 +92,8 @@ class World(NamedTuple):
     running: tuple[Running, ...] = ()
     faults: int = 0
     """Faults that may still happen."""
+    budget: int | None = None
+    """The tenant's limit of held and spent money."""
     error: str = ""
     """The error with which a process has ended, if it is one that no process may end with."""
 
