@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,9 @@ import pytest
 import sandbox
 from service.cli.dev.stack import Stack
 from tests.conftest import in_e2e
+from tests.support.histories.checker import violations
+from tests.support.histories.operations import History, events_of
+from tests.support.histories.recorder import recording_client
 from tests.support.receiver import Receiver
 
 SAMPLES = Path(sandbox.__file__).parent / "samples"
@@ -28,6 +31,8 @@ class TenantClient:
 
     http: httpx.Client
     stack: Stack
+    history: History = field(default_factory=History)
+    """What this client did and received."""
 
     def upload(self, name: str = "rocket.jpg") -> str:
         kinds = {".jpg": "image/jpeg", ".png": "image/png", ".webp": "image/webp"}
@@ -60,15 +65,28 @@ class TenantClient:
     def ended(self, generation_id: str, *, within: float = 120) -> Any:
         return self.wait_for(generation_id, lambda g: g["finished_at"] is not None, within=within)
 
+    def assert_history(self, receiver: Receiver | None) -> None:
+        """Assert that all operations so far agree with each other, with fal, and with the webhooks of the receiver."""
+        events = None
+        if receiver is not None:
+            ended = {view.id for one in list(self.history.operations) for view in one.views if view.is_ended}
+            receiver.wait_for(lambda came: {event.view.id for event in events_of(came)} >= ended)
+            assert all(event.is_signed(self.stack.webhook_secret) for event in receiver.received)
+            events = events_of(receiver.received)
+        assert violations(list(self.history.operations), events, [one["prompt"] for one in self._oracle()]) == []
+
     def submits(self, prompt: str) -> list[Any]:
         """Return the submits with this prompt that fal would bill, from the oracle."""
-        seen = httpx.get(f"{self.stack.sandbox_url}/_sandbox/requests").raise_for_status().json()
-        return [submit for submit in seen if submit["prompt"] == prompt]
+        return [submit for submit in self._oracle() if submit["prompt"] == prompt]
+
+    def _oracle(self) -> list[Any]:
+        seen: list[Any] = httpx.get(f"{self.stack.sandbox_url}/_sandbox/requests").raise_for_status().json()
+        return seen
 
 
 def client_of(stack: Stack) -> TenantClient:
-    headers = {"authorization": f"Bearer {stack.api_key}"}
-    return TenantClient(httpx.Client(base_url=stack.base_url, headers=headers, timeout=30), stack)
+    history = History()
+    return TenantClient(recording_client(stack.base_url, stack.api_key, history), stack, history)
 
 
 _SHARED = pytest.StashKey[ExitStack]()

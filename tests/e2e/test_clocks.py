@@ -36,8 +36,9 @@ def workerless() -> Iterator[Stack]:
 @pytest.fixture
 def trial(workerless: Stack, receiver: Receiver) -> Iterator[Trial]:
     tenant = client_of(workerless)
-    with tenant.http:
-        yield Trial(workerless, tenant, receiver)
+    trial = Trial(workerless, tenant, receiver)
+    with tenant.http, trial.reading():
+        yield trial
 
 
 def until(done: Callable[[], Any], *, within: float = 60) -> None:

@@ -60,7 +60,8 @@ def trial(callbacks: bool, crash_points: CrashPoints) -> Iterator[Trial]:
                 trial.start_workers()
                 for ahead in SHIFTS if callbacks else ():
                     ending.callback(start_misset_worker(stack, ahead).end)
-                yield trial
+                with trial.reading():
+                    yield trial
             finally:
                 tenant.http.close()
                 for worker in trial.workers:

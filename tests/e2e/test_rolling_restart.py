@@ -29,8 +29,9 @@ PAUSE = 0.05
 def trial(receiver: Receiver) -> Iterator[Trial]:
     with Stack(overrides={**OVERRIDES, **SLOW_SUBMITS}) as stack:
         tenant = client_of(stack)
-        with tenant.http:
-            yield Trial(stack, tenant, receiver)
+        trial = Trial(stack, tenant, receiver)
+        with tenant.http, trial.reading():
+            yield trial
 
 
 class Load:

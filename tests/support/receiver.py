@@ -4,11 +4,14 @@ import json
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from standardwebhooks import Webhook
+
+#: Of the public library.
+_TOLERANCE: Final = timedelta(minutes=5)
 
 
 class _Server(ThreadingHTTPServer):
@@ -29,6 +32,12 @@ class Received:
     def verified(self, secret: str) -> Any:
         """Return the event. Raises if the signature is invalid."""
         return Webhook(secret).verify(self.body.decode(), self.headers)
+
+    def is_signed(self, secret: str) -> bool:
+        """Return whether the public library would have accepted the webhook when it was received."""
+        sent = datetime.fromtimestamp(int(self.headers["webhook-timestamp"]), UTC)
+        signature = Webhook(secret).sign(self.headers["webhook-id"], sent, self.body.decode())
+        return signature in self.headers["webhook-signature"].split() and abs(self.at - sent) < _TOLERANCE
 
 
 @dataclass

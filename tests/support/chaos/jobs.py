@@ -3,18 +3,26 @@
 import random
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import httpx
 
 from service.cli.dev.stack import Stack
+from tests.support.histories.operations import History
+from tests.support.histories.recorder import background_reader, recording_client
 from tests.support.receiver import Receiver
 
 #: Resolutions and durations differ, so that most jobs differ in their billed units.
 _RESOLUTIONS: Final = ("480p", "720p")
 _DURATIONS: Final = tuple(range(4, 16))
 _PAUSE: Final = 0.25
+#: The share of creates after which one of the earlier creates is sent again, with its idempotency key.
+_REPEATS: Final = 0.3
+#: The share of background reads that also cancel a generation.
+_CANCELS: Final = 0.03
 
 
 @dataclass(frozen=True)
@@ -42,8 +50,11 @@ class Jobs:
     rng: random.Random
     tenants: int
     run_seconds: float
+    tight_budget: str
+    """Budget in US dollars of the first tenant. The other tenants have none."""
     owners: list[Owner] = field(default_factory=list)
     accepted: dict[str, Job] = field(default_factory=dict)
+    history: History = field(default_factory=History)
     refusals: int = 0
     """Creates that were not accepted, and were repeated with their idempotency key."""
     number: int = 0
@@ -52,7 +63,10 @@ class Jobs:
     def open_tenants(self) -> None:
         with self._client(self.stack.describe()["admin_token"]) as admin:
             for n in range(self.tenants):
-                tenant = admin.post("/admin/v1/tenants", json={"name": f"tenant {n}"}).raise_for_status().json()
+                body: dict[str, Any] = {"name": f"tenant {n}"}
+                if n == 0:
+                    body["limits"] = {"monthly_budget_usd": self.tight_budget}
+                tenant = admin.post("/admin/v1/tenants", json=body).raise_for_status().json()
                 key = admin.post(f"/admin/v1/tenants/{tenant['id']}/keys", json={}).raise_for_status().json()
                 self.owners.append(Owner(tenant["id"], key["key"], tenant["webhook_secret"]))
 
@@ -73,8 +87,13 @@ class Jobs:
         with self._client(None) as client:
             for n in range(count):
                 time.sleep(max(0.0, began + within * n / count - time.monotonic()))
-                job = self._job()
-                self.accepted[self._created(client, job)] = job
+                name = None
+                while name is None:
+                    job = self._job()
+                    name = self._created(client, job)
+                self.accepted[name] = job
+                if self.rng.random() < _REPEATS:  # the checker of the history compares the ids
+                    self._created(client, self.rng.choice(list(self.accepted.values())))
 
     def _job(self) -> Job:
         self.number += 1
@@ -89,7 +108,8 @@ class Jobs:
         body |= {"duration": rng.choice(_DURATIONS), "resolution": rng.choice(_RESOLUTIONS)}
         return Job(owner, prompt, body | {"end_user_id": f"customer {rng.randrange(3)}"})
 
-    def _created(self, client: httpx.Client, job: Job) -> str:
+    def _created(self, client: httpx.Client, job: Job) -> str | None:
+        """Create a job; None: its tenant has no budget left."""
         headers = {"authorization": f"Bearer {job.owner.key}", "idempotency-key": job.prompt}
         while True:
             try:
@@ -98,6 +118,8 @@ class Jobs:
                 answer = None
             if answer is not None and answer.status_code == 202:
                 return str(answer.json()["id"])
+            if answer is not None and answer.status_code == 402 and job.owner is self.owners[0]:
+                return None
             if answer is not None and answer.status_code not in (429, 503):
                 raise RuntimeError(f"{answer.status_code} for a create: {answer.text}")
             self.refusals += 1
@@ -118,6 +140,12 @@ class Jobs:
                     query["cursor"] = page["next_cursor"]
         return found
 
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Read and cancel generations in the background."""
+        tokens = [owner.key for owner in self.owners]
+        with self._client(None) as client, background_reader(client, tokens, self.history, cancels=_CANCELS):
+            yield
+
     def _client(self, token: str | None) -> httpx.Client:
-        headers = {} if token is None else {"authorization": f"Bearer {token}"}
-        return httpx.Client(base_url=self.stack.base_url, headers=headers, timeout=30, trust_env=False)
+        return recording_client(self.stack.base_url, token, self.history)

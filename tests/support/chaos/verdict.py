@@ -3,20 +3,19 @@
 import time
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import httpx
-from standardwebhooks import Webhook
 
 from service.cli.dev.stack import Stack
 from tests.support.chaos.jobs import Jobs
+from tests.support.histories.checker import violations
+from tests.support.histories.operations import events_of
 from tests.support.receiver import Received, Receiver
 
 #: Outcomes of a job that fal never accepted.
-NEVER_ACCEPTED: Final = frozenset({"failed: submission_unconfirmed"})
+NEVER_ACCEPTED: Final = frozenset({"failed: submission_unconfirmed", "canceled"})
 _WEBHOOKS_WITHIN: Final = 60.0
-_TOLERANCE: Final = timedelta(minutes=5)
 
 View = dict[str, Any]
 """A generation as the API shows it."""
@@ -30,7 +29,10 @@ class Report:
     statuses: Counter[str] = field(default_factory=Counter)
     billed: int = 0
     alarmed: int = 0
-    twice: list[str] = field(default_factory=list)
+    operations: Counter[str] = field(default_factory=Counter)
+    """Recorded operations of clients, by action."""
+    violations: list[str] = field(default_factory=list)
+    """What the history of the operations violates."""
     to_full_width: float | None = None
     clean: bool = False
     failures: list[str] = field(default_factory=list)
@@ -41,7 +43,8 @@ class Report:
             *(("jobs " + status, count) for status, count in sorted(self.statuses.items())),
             ("billed by fal", self.billed),
             ("billed, not succeeded, alarmed", self.alarmed),
-            ("paid twice", len(self.twice)),
+            *((f"operations: {action}", count) for action, count in sorted(self.operations.items())),
+            ("violations of the history", len(self.violations)),
             ("seconds to full width", "too many" if self.to_full_width is None else f"{self.to_full_width:.1f}"),
             ("audit", "clean" if self.clean else "not clean"),
             ("failures", len(self.failures)),
@@ -62,7 +65,7 @@ class Verdict:
 
     def fill(self, found: dict[str, View]) -> None:
         self._check_jobs(found)
-        self._check_webhooks(found)
+        self._check_history(found)
         audit = self._admin("/audit")
         self.report.clean = audit["clean"]
         if not audit["clean"]:
@@ -73,8 +76,6 @@ class Verdict:
         accepted = defaultdict(list)
         for submit in submits(self.stack):
             accepted[submit["prompt"]].append(submit)
-        report.twice = [prompt for prompt, several in accepted.items() if len(several) > 1]
-        report.failures += [f"paid twice: {prompt}" for prompt in report.twice]
         for name, job in self.jobs.accepted.items():
             g, at_fal = found[name], accepted[job.prompt]
             billed = any(submit["billable_units"] for submit in at_fal)
@@ -84,19 +85,20 @@ class Verdict:
             if wrong := _wrong(g, billed=billed, at_fal=bool(at_fal), alarmed=name in alarmed):
                 report.failures.append(f"{name} {wrong}; fal: {at_fal}\n{self._log_lines(name)}")
 
-    def _check_webhooks(self, found: dict[str, View]) -> None:
-        """Check that each end has one ``webhook-id``, however often it was sent."""
-        ids = defaultdict(set)
-        ended = {name for name, g in found.items() if g["finished_at"] is not None}
-        for event in self._received(ended):
+    def _check_history(self, found: dict[str, View]) -> None:
+        """Check the operations of all clients, together with the webhooks and with fal's submits."""
+        received = self._received({name for name, g in found.items() if g["finished_at"] is not None})
+        for event in received:
             name = event.json["data"]["id"]
-            ids[name].add(event.headers["webhook-id"])
-            if not _verifies(event, self.jobs.accepted[name].owner.webhook_secret):
+            if not event.is_signed(self.jobs.accepted[name].owner.webhook_secret):
                 self.report.failures.append(f"{name}: a receiver refuses its webhook of {event.at}: {event.headers}")
-        for name in sorted(ended):
-            if len(ids[name]) != 1:
-                problem = f"{len(ids[name])} webhook ids {sorted(ids[name])}"
-                self.report.failures.append(f"{name} ({outcome(found[name])}): {problem}\n{self._log_lines(name)}")
+        operations = list(self.jobs.history.operations)
+        self.report.operations = Counter(one.action for one in operations)
+        prompts = [submit["prompt"] for submit in submits(self.stack)]
+        self.report.violations = violations(operations, events_of(received), prompts)
+        for text in self.report.violations:
+            names = [name for name in found if name in text]
+            self.report.failures.append("\n".join([text, *map(self._log_lines, names)]))
 
     def _received(self, ended: set[str]) -> list[Received]:
         give_up = time.monotonic() + _WEBHOOKS_WITHIN
@@ -114,13 +116,6 @@ class Verdict:
         logs = [log.read_text(errors="replace") for log in self.stack.folder.glob("*.log")]
         lines = [line for log in logs for line in log.splitlines() if name in line and "webhook_attempt" not in line]
         return "\n".join(f"      {line[-330:]}" for line in sorted(lines, key=lambda line: line[-35:]))
-
-
-def _verifies(event: Received, secret: str) -> bool:
-    """Return whether the public library would have accepted the webhook when it was received."""
-    sent = datetime.fromtimestamp(int(event.headers["webhook-timestamp"]), UTC)
-    signature = Webhook(secret).sign(event.headers["webhook-id"], sent, event.body.decode())
-    return signature in event.headers["webhook-signature"].split() and abs(event.at - sent) < _TOLERANCE
 
 
 def submits(stack: Stack) -> list[dict[str, Any]]:
