@@ -174,7 +174,7 @@ def _attribute(report: Report, rows: Sequence[Row], jobs: Jobs) -> None:
     for name, job in jobs.accepted.items():
         number = int(job.prompt.rpartition(" ")[2])
         for text in report.failures:
-            if name in text or text.endswith(job.prompt):
+            if name in text or repr(job.prompt) in text:
                 for row in rows:
                     if row.first_job < number <= row.last_job:
                         row.failures.append(text.splitlines()[0])
