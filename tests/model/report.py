@@ -4,7 +4,7 @@ from functools import cache
 from typing import Any
 
 from tests.model import promises
-from tests.model.explorer import STUCK, Explored, Explorer
+from tests.model.explorer import Explored, Explorer
 from tests.model.promises import COUNT, PROMISES
 from tests.model.scenarios import SCENARIOS
 
@@ -25,4 +25,5 @@ def size_of(name: str, found: Explored) -> str:
 def promises_text() -> str:
     checks: list[Any] = [*promises.OF_ONE_JOB, *PROMISES[1:]]
     lines = [(check.__doc__ or "").strip() for check in checks]
-    return "\n".join(["Promises, checked on each step:", *(f"  {line}" for line in lines), f"  Never: {STUCK}."])
+    lines.append("From each state at the last depth, every generation ends by its deadlines alone.")
+    return "\n".join(["Promises, checked on each step:", *(f"  {line}" for line in lines)])

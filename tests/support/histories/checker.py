@@ -77,8 +77,9 @@ def _reads(operations: Sequence[Operation]) -> Iterator[str]:
             name = (one.client, one.views[0].id)
             accepted[name] = min(one.ended, accepted.get(name, one.ended))
     for one in operations:
-        if one.asked is not None and one.answer == 404 and one.began > accepted.get((one.client, one.asked), one.began):
-            yield f"{one.asked} was accepted, and a later {one.action} did not find it"
+        found_since = accepted.get((one.client, one.subject or ""), one.began)
+        if one.answer == 404 and one.began > found_since:
+            yield f"{one.subject} was accepted, and a later {one.action} did not find it"
 
 
 def _statuses(operations: Sequence[Operation]) -> Iterator[str]:
@@ -100,7 +101,7 @@ def _statuses(operations: Sequence[Operation]) -> Iterator[str]:
 def _cancels(operations: Sequence[Operation], events: Sequence[Event]) -> Iterator[str]:
     """A generation whose cancel was answered "canceled" does not succeed."""
     canceled = {
-        one.asked for one in operations if one.action == "cancel" and one.views[:1] and _is_canceled(one.views[0])
+        one.subject for one in operations if one.action == "cancel" and one.views[:1] and _is_canceled(one.views[0])
     }
     shown = [*(view for one in operations for view in one.views), *(event.view for event in events)]
     for name in sorted({view.id for view in shown if view.status == "succeeded"} & canceled):

@@ -54,7 +54,7 @@ class Operation:
     """The idempotency key of a create."""
     prompt: str = ""
     """Of a create."""
-    asked: str | None = None
+    subject: str | None = None
     """The generation that is read or canceled."""
     views: tuple[View, ...] = ()
     budget: Budget | None = None

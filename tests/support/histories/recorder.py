@@ -31,7 +31,7 @@ class Recording(httpx.BaseTransport):
         self._inner = httpx.HTTPTransport()
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        action, asked = _action(request)
+        action, subject = _action(request)
         if action is None:
             return self._inner.handle_request(request)
         began, answered = time.monotonic(), None
@@ -41,7 +41,7 @@ class Recording(httpx.BaseTransport):
             answered = response
         finally:
             ended = time.monotonic()
-            self._history.operations.append(_operation(request, answered, action, asked, began, ended))
+            self._history.operations.append(_operation(request, answered, action, subject, began, ended))
         return response
 
     def close(self) -> None:
@@ -105,7 +105,7 @@ def _operation(
     request: httpx.Request,
     response: httpx.Response | None,
     action: Action,
-    asked: str | None,
+    subject: str | None,
     began: float,
     ended: float,
 ) -> Operation:
@@ -121,7 +121,7 @@ def _operation(
         answer=None if response is None else response.status_code,
         key=request.headers.get("idempotency-key"),
         prompt=sent.get("prompt", ""),
-        asked=asked,
+        subject=subject,
         views=tuple(map(view_of, shown)),
         budget=budget_of(body) if body is not None and action == "usage" else None,
     )

@@ -29,7 +29,7 @@ def create(
 
 
 def read(began: float, ended: float, *views: View, answer: int | None = 200, action: Any = "read") -> Operation:
-    return Operation(client="a", action=action, began=began, ended=ended, answer=answer, asked="gen_1", views=views)
+    return Operation(client="a", action=action, began=began, ended=ended, answer=answer, subject="gen_1", views=views)
 
 
 def usage(held: str, spent: str, limit: str | None = "10") -> Operation:
