@@ -53,25 +53,11 @@ class GenerationCreator:
         g = generation
         refusal = await self._redis.memory.refusal(g.tenant_id)
         record = dump(g)
-        of_generation: dict[str, str] = {
-            "generation": keys.generation(g.id),
-            "idempotency": idempotency_key(g),
-            "undelivered_responses": keys.generation(g.id)
-            if call is None
-            else keys.undelivered_responses(g.tenant_id, call.digest),
-        }
-        reply = await self._redis.run(
-            _CREATE,
-            {**_SHARED_KEYS, **_keys_of_day(g.tenant_id, g.end_user, day(g.created_at)), **of_generation},
-            {
-                **_generation_arguments(g, due),
-                **_limit_arguments(budgets, quotas),
-                **_call_arguments(call),
-                "record": record,
-                "tenant_must_exist": "1" if tenant_must_exist else "",
-                "memory_refusal": refusal,
-            },
-        )
+        arguments = _arguments(g, due, budgets, quotas, call)
+        arguments["record"] = record
+        arguments["memory_refusal"] = refusal
+        arguments["tenant_must_exist"] = "1" if tenant_must_exist else ""
+        reply = await self._redis.run(_CREATE, _keys(g, call), arguments)
         result = read_creation(reply)
         if isinstance(result, Created):
             self._redis.memory.note_stored(g.tenant_id, len(record))
@@ -98,10 +84,11 @@ class GenerationCreator:
         return Bound(existing, same=bound_fingerprint == fingerprint)
 
 
-@lru_cache(maxsize=2048)  # 3 MB: most creates of a tenant on a day are for an end user with an entry, or for none
+@lru_cache(maxsize=2048)  # 5 MB: most creates of a tenant on a day are for an end user with an entry, or for none
 def _keys_of_day(tenant_id: str, end_user: str, created_on: str) -> dict[str, str]:
     """Return the keys that creates of an end user on one day have in common."""
     return {
+        **_SHARED_KEYS,
         "tenant_generations": keys.generations_of_tenant(tenant_id),
         "end_user_generations": keys.generations_of_end_user(tenant_id, end_user),
         **window_keys(tenant_id, end_user, created_on),
@@ -113,7 +100,15 @@ def _keys_of_day(tenant_id: str, end_user: str, created_on: str) -> dict[str, st
     }
 
 
-def _generation_arguments(g: Generation, due: Due) -> dict[str, Argument]:
+def _keys(g: Generation, call: Call | None) -> dict[str, str]:
+    found = _keys_of_day(g.tenant_id, g.end_user, day(g.created_at)).copy()
+    found["generation"] = key = keys.generation(g.id)
+    found["idempotency"] = idempotency_key(g)
+    found["undelivered_responses"] = key if call is None else keys.undelivered_responses(g.tenant_id, call.digest)
+    return found
+
+
+def _arguments(g: Generation, due: Due, budgets: Budgets, quotas: Quotas, call: Call | None) -> dict[str, Argument]:
     packed_tenant, packed_end_user = packed(g.tenant_id, g.end_user)
     return {
         "generation_id": g.id,
@@ -123,18 +118,6 @@ def _generation_arguments(g: Generation, due: Due) -> dict[str, Argument]:
         "fingerprint": g.fingerprint,
         "has_idempotency_key": "" if g.idempotency_digest is None else "1",
         "cost": g.estimated_cost,
-        "tenant_id": g.tenant_id,
-        "end_user_id": g.end_user_id or "",
-        "retention_seconds": keys.MONEY_RETENTION_SECONDS,
-        "oldest_ledger_entry": ids.milliseconds(g.created_at) - keys.MONEY_RETENTION_SECONDS * 1000,
-        "rank": queue_rank(g),
-        "packed_tenant": packed_tenant,
-        "packed_end_user": packed_end_user,
-    }
-
-
-def _limit_arguments(budgets: Budgets, quotas: Quotas) -> dict[str, Argument]:
-    return {
         "tenant_month_limit": _limit(budgets.tenant_month),
         "end_user_day_limit": _limit(budgets.end_user_day),
         "account_day_limit": _limit(budgets.account_day),
@@ -143,17 +126,17 @@ def _limit_arguments(budgets: Budgets, quotas: Quotas) -> dict[str, Argument]:
         "daily_limit": _limit(quotas.daily),
         "new_end_users_limit": _limit(quotas.new_end_users),
         "deliveries_limit": _limit(quotas.deliveries),
-    }
-
-
-def _call_arguments(call: Call | None) -> dict[str, Argument]:
-    if call is None:
-        return {"response_ms": "", "now_ms": "", "resend_window_ms": "", "waits": ""}
-    return {
-        "response_ms": ids.milliseconds(call.answered_by),
-        "now_ms": ids.milliseconds(call.now),
-        "resend_window_ms": milliseconds(call.window),
-        "waits": "1" if call.waits else "",
+        "tenant_id": g.tenant_id,
+        "end_user_id": g.end_user_id or "",
+        "retention_seconds": keys.MONEY_RETENTION_SECONDS,
+        "oldest_ledger_entry": ids.milliseconds(g.created_at) - keys.MONEY_RETENTION_SECONDS * 1000,
+        "rank": queue_rank(g),
+        "response_ms": "" if call is None else ids.milliseconds(call.answered_by),
+        "now_ms": "" if call is None else ids.milliseconds(call.now),
+        "resend_window_ms": "" if call is None else milliseconds(call.window),
+        "waits": "" if call is None or not call.waits else "1",
+        "packed_tenant": packed_tenant,
+        "packed_end_user": packed_end_user,
     }
 
 

@@ -151,7 +151,7 @@ class GenerationCreator:
                 return replay
             if refusal is not None:
                 raise refusal
-        request = await self._upload_inline_images(tenant, request)
+            request = await self._upload_inline_images(tenant, request)
         generation = self._build(tenant, request, options, fingerprint, cost, span.traceparent or options.traceparent)
         started = time.perf_counter()
         budgets = self._admission.budgets(tenant)
