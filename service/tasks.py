@@ -10,10 +10,12 @@ from collections.abc import Awaitable, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from typing import Any, Final, Self
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from celery import Celery
 from celery.schedules import schedule
 from kombu.entity import Exchange, Queue
+from kombu.utils.url import parse_url
 
 from service.config.redis_urls import Sentinels, UnixSocket
 from service.config.settings import Settings
@@ -48,7 +50,7 @@ def celery_app(settings: Settings) -> Celery:
     url = settings.broker_url or settings.redis_url
     sentinels, unix_socket = Sentinels.parse(url), UnixSocket.parse(url)
     mapped = sentinels or unix_socket
-    app = Celery("workers", broker=url if mapped is None else mapped.broker_url())
+    app = Celery("workers", broker=_without_tls_options(url) if mapped is None else mapped.broker_url())
     app.settings = settings  # for beat's scheduler, which Celery constructs from the app alone
     app.conf.update(
         # Each queue has its own exchange and routing key. By default all queues share one exchange, and each message
@@ -65,7 +67,7 @@ def celery_app(settings: Settings) -> Celery:
         broker_channel_error_retry=True,  # without this, a refusal by a full Redis ends the worker process
         broker_pool_limit=2,
         broker_transport=_transport(url, sentinels),
-        broker_use_ssl=_tls_options(settings) if _uses_tls(url, sentinels) else None,
+        broker_use_ssl=_tls_options(settings, url) if _uses_tls(url, sentinels) else None,
         broker_transport_options={
             **_TIMEOUTS,
             "max_retries": 1,
@@ -95,16 +97,26 @@ def _uses_tls(url: str, sentinels: Sentinels | None) -> bool:
     return url.startswith("rediss://") if sentinels is None else sentinels.tls
 
 
-def _tls_options(settings: Settings) -> dict[str, Any]:
-    """Require a valid certificate: by default kombu checks none."""
+def _tls_options(settings: Settings, url: str) -> dict[str, Any]:
+    """Require a valid certificate: by default kombu checks none. The URL may name the certificate of the client."""
     ca_file = settings.redis_ca_file
-    return {"ssl_cert_reqs": ssl.CERT_REQUIRED, "ssl_ca_certs": None if ca_file is None else str(ca_file)}
+    options = {"ssl_cert_reqs": ssl.CERT_REQUIRED, "ssl_ca_certs": None if ca_file is None else str(ca_file)}
+    return options | (parse_url(url).get("ssl", {}) if url.startswith("rediss://") else {})
+
+
+def _without_tls_options(url: str) -> str:
+    """Remove the TLS options of a ``rediss://`` URL. kombu would use them in place of ``_tls_options``."""
+    parts = urlsplit(url)
+    if parts.scheme != "rediss":
+        return url
+    rest = [(name, value) for name, value in parse_qsl(parts.query) if not name.startswith("ssl_")]
+    return urlunsplit(parts._replace(query=urlencode(rest)))
 
 
 def _sentinel_options(sentinels: Sentinels | None, settings: Settings) -> dict[str, Any]:
     if sentinels is None:
         return {}
-    tls = {"ssl": True, **_tls_options(settings)} if sentinels.tls else {}
+    tls = {"ssl": True, **_tls_options(settings, "")} if sentinels.tls else {}
     return {
         "master_name": sentinels.service,
         "sentinel_kwargs": {**_TIMEOUTS, **sentinels.sentinel.options(), **tls},

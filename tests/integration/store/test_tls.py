@@ -1,6 +1,7 @@
-"""rediss://: the client and the broker use TLS, and only with servers that the CA file certifies.
+"""rediss://: client and broker use TLS with the gateway's user, and only with servers that the CA file certifies.
 
-The wheel's redis-server has no TLS: a proxy ends it in front of a real one, as a managed Redis' does.
+A server may ask for a client certificate, which the URL names. Redis of distributions has TLS. The wheel's server has
+none: a proxy ends it in front of a real one, as a managed Redis' does.
 """
 
 import asyncio
@@ -17,8 +18,10 @@ import pytest
 import redis as redis_py
 from kombu.exceptions import OperationalError
 from redis.asyncio.connection import SSLConnection
+from redis.exceptions import NoPermissionError
 
 from sandbox.certificate import write_certificate
+from service.cli.dev.child_processes import free_port
 from service.cli.dev.embedded_redis import EmbeddedRedis
 from service.config.redis_urls import Sentinels
 from service.config.settings import Settings
@@ -27,6 +30,7 @@ from service.errors import StoreUnavailable
 from service.store.redis.client import CONNECTIONS, Redis
 from service.tasks import celery_app, task_name
 from tests.support import factories
+from tests.support.redis_users import PASSWORD
 
 
 @pytest.fixture
@@ -36,14 +40,66 @@ def certificate(tmp_path: Path) -> tuple[Path, Path]:
 
 @pytest.fixture
 def tls_url(redis_url: str, redis_server: EmbeddedRedis, certificate: tuple[Path, Path]) -> Iterator[str]:
-    with _ending_tls(redis_server.port, *certificate) as port:
-        yield f"rediss://127.0.0.1:{port}/0"
+    with _tls_port(redis_server, *certificate) as port:
+        yield f"rediss://gateway:{PASSWORD}@127.0.0.1:{port}/0"
+
+
+@pytest.fixture
+def client_certificate(tmp_path: Path) -> tuple[Path, Path]:
+    return write_certificate(tmp_path / "client")
+
+
+@pytest.fixture
+def mutual_url(
+    redis_url: str,
+    redis_server: EmbeddedRedis,
+    certificate: tuple[Path, Path],
+    client_certificate: tuple[Path, Path],
+) -> Iterator[str]:
+    """Return the URL of a server that accepts one client certificate only."""
+    with _tls_port(redis_server, *certificate, client_ca=client_certificate[0]) as port:
+        yield f"rediss://gateway:{PASSWORD}@127.0.0.1:{port}/0"
+
+
+def with_certificate(url: str, certificate: tuple[Path, Path]) -> str:
+    return f"{url}?ssl_certfile={certificate[0]}&ssl_keyfile={certificate[1]}"
 
 
 @contextmanager
-def _ending_tls(upstream: int, certificate: Path, key: Path) -> Iterator[int]:
+def _tls_port(server: EmbeddedRedis, certificate: Path, key: Path, client_ca: Path | None = None) -> Iterator[int]:
+    """Let the server open a port with TLS. The wheel's server has none: a proxy opens the port instead."""
+    port = free_port()
+    options: dict[str, str | int] = {
+        "tls-cert-file": str(certificate),
+        "tls-key-file": str(key),
+        "tls-ca-cert-file": str(client_ca or certificate),
+        "tls-auth-clients": "no" if client_ca is None else "yes",
+        "tls-port": port,
+    }
+    if not _has_tls(server):
+        with _ending_tls(server.port, certificate, key, client_ca) as port:
+            yield port
+        return
+    with redis_py.Redis.from_url(server.url) as client:
+        client.execute_command("CONFIG", "SET", *(word for option in options.items() for word in option))
+        yield port
+        client.execute_command("CONFIG", "SET", "tls-port", 0)
+
+
+def _has_tls(server: EmbeddedRedis) -> bool:
+    """Return whether the running server has loaded OpenSSL. Valkey without it ends when TLS is configured."""
+    with redis_py.Redis.from_url(server.url) as client:
+        maps = Path(f"/proc/{client.info('server')['process_id']}/maps")
+    return maps.exists() and "libssl" in maps.read_text()
+
+
+@contextmanager
+def _ending_tls(upstream: int, certificate: Path, key: Path, client_ca: Path | None = None) -> Iterator[int]:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
+    if client_ca is not None:
+        context.load_verify_locations(client_ca)
+        context.verify_mode = ssl.CERT_REQUIRED
 
     class Relay(socketserver.BaseRequestHandler):
         def handle(self) -> None:
@@ -79,8 +135,8 @@ def settings(url: str, ca_file: Path | None) -> Settings:
 
 async def test_redis_client_uses_tls(tls_url: str, certificate: tuple[Path, Path]) -> None:
     async with Redis(tls_url, timeout=2, ca_file=certificate[0]) as redis:
-        await asyncio.gather(*(redis.execute("INCR", "n") for _ in range(100)))
-        assert await redis.execute("GET", "n") == b"100"
+        await asyncio.gather(*(redis.execute("INCR", "{sg}:n") for _ in range(100)))
+        assert await redis.execute("GET", "{sg}:n") == b"100"
 
 
 async def test_redis_client_rejects_unknown_certificate(tls_url: str) -> None:
@@ -108,6 +164,67 @@ def test_broker_rejects_unknown_certificate(tls_url: str, redis_url: str) -> Non
     app.close()
     with redis_py.Redis.from_url(redis_url) as client:
         assert client.llen("{sg}:broker:dispatch") == 0
+
+
+async def test_redis_client_sends_its_certificate(
+    mutual_url: str, certificate: tuple[Path, Path], client_certificate: tuple[Path, Path]
+) -> None:
+    async with Redis(with_certificate(mutual_url, client_certificate), timeout=10, ca_file=certificate[0]) as redis:
+        assert await redis.execute("SET", "{sg}:n", 1) == b"OK"
+    other = with_certificate(mutual_url, certificate)
+    for url in (mutual_url, other):
+        async with Redis(url, timeout=2, ca_file=certificate[0]) as redis:
+            with pytest.raises(StoreUnavailable):
+                await redis.execute("PING")
+
+
+def test_broker_sends_its_certificate(
+    mutual_url: str, redis_url: str, certificate: tuple[Path, Path], client_certificate: tuple[Path, Path]
+) -> None:
+    send(settings(with_certificate(mutual_url, client_certificate), certificate[0]))
+    elsewhere = mutual_url.replace("127.0.0.1", "localhost")  # kombu shares connections between apps with equal URLs
+    with pytest.raises(OperationalError):
+        send(settings(elsewhere, certificate[0]))
+    with redis_py.Redis.from_url(redis_url) as client:
+        assert client.llen("{sg}:broker:dispatch") == 1
+
+
+def send(own: Settings) -> None:
+    app = celery_app(own)
+    try:
+        app.send_task(task_name(WorkQueue.DISPATCH), queue="dispatch", retry=False)
+    finally:
+        app.close()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "right"), [("wrong-password", PASSWORD), ("nobody:", "gateway:")], ids=["password", "user"]
+)
+async def test_wrong_login_over_tls_is_refused(
+    tls_url: str, redis_url: str, certificate: tuple[Path, Path], wrong: str, right: str
+) -> None:
+    """For the client and the broker; the message names neither user nor password."""
+    url = tls_url.replace(right, wrong, 1)
+    async with Redis(url, timeout=2, ca_file=certificate[0]) as redis:
+        with pytest.raises(StoreUnavailable) as refusal:
+            await redis.execute("PING")
+    assert PASSWORD not in refusal.value.detail
+    with pytest.raises(OperationalError):
+        await asyncio.to_thread(send, settings(url, certificate[0]))
+
+
+async def test_user_over_tls_reaches_its_own_keys_only(tls_url: str, certificate: tuple[Path, Path]) -> None:
+    async with Redis(tls_url, timeout=10, ca_file=certificate[0]) as redis:
+        assert await redis.execute("SET", "{sg}:n", 1) == b"OK"
+        with pytest.raises(NoPermissionError):
+            await redis.execute("GET", "another application's key")
+
+
+def test_broker_of_its_own_url_uses_tls_and_user(tls_url: str, redis_url: str, certificate: tuple[Path, Path]) -> None:
+    """GATEWAY_BROKER_URL with TLS, next to a GATEWAY_REDIS_URL without."""
+    send(factories.settings(redis_url, broker_url=tls_url, redis_ca_file=certificate[0]))
+    with redis_py.Redis.from_url(redis_url) as client:
+        assert client.llen("{sg}:broker:dispatch") == 1
 
 
 async def test_sentinel_client_uses_tls(tmp_path: Path, certificate: tuple[Path, Path]) -> None:
