@@ -35,25 +35,23 @@ class QueueEstimator:
             return None
         if position is None:
             return (await self.of_page(tenant, [g]))[0]
-        try:
-            stats, gate = await self._read()
-        except StoreUnavailable:
-            return {"position": position, "estimated_start_seconds": None, "hold_reason": None}
-        hold = gate.holds(tenant)
-        return {
-            "position": position,
-            "estimated_start_seconds": estimate(stats, tenant, position, self._slots) if hold is None else None,
-            "hold_reason": hold,
-        }
+        return self._view(tenant, position, await self._read_or_none())
 
     async def of_page(self, tenant: Tenant, page: Sequence[Generation]) -> list[QueueView | None]:
-        """Return ``of`` of each generation of a page. All positions are read together."""
+        """Return ``of`` of each generation of a page, from one read.
+
+        A read for each generation would outlast the cache while Redis is slow, and a page would take minutes.
+        """
         queued = [g.id for g in page if g.status is Status.QUEUED]
+        if not queued:
+            return [None] * len(page)
         try:
-            positions = dict(zip(queued, await self._queue.positions(tenant.id, queued), strict=True))
+            positions = await self._queue.positions(tenant.id, queued)
         except StoreUnavailable:
             return [None] * len(page)
-        return [await self.of(tenant, g, positions.get(g.id)) if g.id in positions else None for g in page]
+        found = await self._read_or_none()
+        views = {name: self._view(tenant, position, found) for name, position in zip(queued, positions, strict=True)}
+        return [views.get(g.id) for g in page]
 
     async def hold(self, tenant: Tenant) -> HoldReason | None:
         """Return why no generation of the tenant is submitted; None: they are submitted. Raises StoreUnavailable."""
@@ -63,6 +61,23 @@ class QueueEstimator:
     def forget(self) -> None:
         """Clear the cache: the next estimate reads Redis."""
         self._cached = None
+
+    def _view(self, tenant: Tenant, position: int, found: tuple[QueueStats, Gate] | None) -> QueueView:
+        if found is None:
+            return {"position": position, "estimated_start_seconds": None, "hold_reason": None}
+        stats, gate = found
+        hold = gate.holds(tenant)
+        return {
+            "position": position,
+            "estimated_start_seconds": estimate(stats, tenant, position, self._slots) if hold is None else None,
+            "hold_reason": hold,
+        }
+
+    async def _read_or_none(self) -> tuple[QueueStats, Gate] | None:
+        try:
+            return await self._read()
+        except StoreUnavailable:
+            return None
 
     async def _read(self) -> tuple[QueueStats, Gate]:
         now = asyncio.get_running_loop().time()

@@ -11,6 +11,7 @@ from service.domain.tenant import Limits, Tenant
 from service.errors import StoreUnavailable
 from service.runtime import Runtime
 from service.store.queues.tenant_queue import QueueStats
+from service.usecases.generations import queue_estimate
 from service.usecases.generations.queue_estimate import estimate
 from tests.support import factories
 from tests.support.factories import Clock
@@ -58,6 +59,28 @@ async def test_queue_position_is_shown_at_create_and_later(
     assert read["queue"] == {"position": 1, "estimated_start_seconds": None, "hold_reason": None}, (
         "nothing has ended yet"
     )
+
+
+async def test_queue_estimates_of_a_page_take_one_read(
+    app: FastAPI, clock: Clock, api: httpx.AsyncClient, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While a read takes longer than its result is cached, each further read of a page would wait for another one."""
+    for _ in range(5):
+        clock.advance(timedelta(milliseconds=1))
+        assert (await api.post("/v1/generations", json=factories.create_body())).status_code == 202
+    monkeypatch.setattr(queue_estimate, "_CACHE_SECONDS", -1.0)
+    queue, reads = app.state.runtime.stores.queue, []
+    stats = queue.stats
+
+    async def counted() -> QueueStats:
+        reads.append(1)
+        found: QueueStats = await stats()
+        return found
+
+    monkeypatch.setattr(queue, "stats", counted)
+    listed = (await api.get("/v1/generations")).json()["data"]
+    assert [g["queue"]["position"] for g in listed] == [4, 3, 2, 1, 0]
+    assert len(reads) == 1
 
 
 async def test_queue_estimate_uses_ended_jobs_and_stops_at_pause(
