@@ -23,6 +23,8 @@ _PAUSE: Final = 0.25
 _REPEATS: Final = 0.3
 #: The share of background reads that also cancel a generation.
 _CANCELS: Final = 0.03
+#: Longer than any fault. A create that is refused for longer ends the run.
+_ACCEPTED_WITHIN: Final = 180.0
 
 
 @dataclass(frozen=True)
@@ -111,7 +113,8 @@ class Jobs:
     def _created(self, client: httpx.Client, job: Job) -> str | None:
         """Create a job; None: its tenant has no budget left."""
         headers = {"authorization": f"Bearer {job.owner.key}", "idempotency-key": job.prompt}
-        while True:
+        give_up = time.monotonic() + _ACCEPTED_WITHIN
+        while time.monotonic() < give_up:
             try:
                 answer = client.post("/v1/generations", json=job.body, headers=headers)
             except httpx.TransportError:
@@ -124,6 +127,7 @@ class Jobs:
                 raise RuntimeError(f"{answer.status_code} for a create: {answer.text}")
             self.refusals += 1
             time.sleep(_PAUSE)
+        raise RuntimeError(f"no create was accepted within {_ACCEPTED_WITHIN:.0f} s")
 
     def read(self) -> dict[str, dict[str, Any]]:
         """Return every generation as its tenant reads it, by id."""

@@ -20,7 +20,8 @@ class Probe:
     base_url: str
     key: str
     generation_id: str
-    longest: float = 0.0
+    longest: dict[str, float] = field(default_factory=dict)
+    """Seconds of the longest call, by path."""
     answers: defaultdict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     """Statuses, or the names of errors, by path."""
     _stopped: threading.Event = field(default_factory=threading.Event)
@@ -41,11 +42,12 @@ class Probe:
     def _call_repeatedly(self, path: str) -> None:
         headers = {"authorization": f"Bearer {self.key}"}
         with httpx.Client(base_url=self.base_url, headers=headers, timeout=HANGS, trust_env=False) as client:
+            name = path.partition("?")[0]
             while not self._stopped.wait(_PAUSE):
                 began = time.monotonic()
                 try:
                     outcome = str(client.get(path).status_code)
                 except httpx.TransportError as error:
                     outcome = type(error).__name__
-                self.answers[path.partition("?")[0]][outcome] += 1
-                self.longest = max(self.longest, time.monotonic() - began)
+                self.answers[name][outcome] += 1
+                self.longest[name] = max(self.longest.get(name, 0.0), time.monotonic() - began)

@@ -111,7 +111,7 @@ class Table:
         creating.join()
         if self.jobs.broken is not None:
             raise self.jobs.broken
-        row.last_job, row.longest = self.jobs.number, probe.longest
+        row.last_job, row.longest = self.jobs.number, max(probe.longest.values())
         self._check(row, probe)
         after = self._settled_descriptors(before)
         row.descriptors = " ".join(f"{name} {before[name]}>{after[name]}" for name in before)

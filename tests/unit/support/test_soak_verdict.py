@@ -93,6 +93,16 @@ def test_findings_name_the_growing_curve() -> None:
     assert "GROWS" in findings.table()
 
 
+def test_findings_of_an_overloaded_machine_blame_no_key() -> None:
+    findings = Findings()
+    grows = samples(lambda minute: 50 * minute)
+    findings.judge({("elements", "tenant:*:queued"): grows, ("keys", "generation:*"): grows, ("uss_mb", "beat"): grows})
+    assert [text.partition(":")[0] for text in findings.failures] == [
+        "the load was more than this machine processes",
+        "uss_mb of beat grows",
+    ]
+
+
 @pytest.mark.parametrize(
     ("key", "kind"),
     [
