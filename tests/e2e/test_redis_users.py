@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -15,23 +16,42 @@ from service.cli.dev.stack import Stack
 from tests.e2e.conftest import OVERRIDES, client_of
 from tests.guards.repository import ROOT
 from tests.support.receiver import Receiver
-from tests.support.redis_users import PASSWORD, users
+from tests.support.redis_users import PASSWORD, as_gateway, users
 
 OTHER = "not the gateway's"
 
 
-@pytest.fixture(scope="module")
-def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Start a server with the deployed files. Return the URL of its default user."""
-    folder, port = tmp_path_factory.mktemp("deployed"), free_port()
+@contextmanager
+def deployed_server(folder: Path) -> Iterator[tuple[str, Child]]:
+    """Start a server with the deployed files, and its data in this folder. Return the URL of its default user."""
+    port = free_port()
     (folder / "users.acl").write_text("\n".join(users()) + "\n")
     options = ["--aclfile", str(folder / "users.acl"), "--port", str(port), "--dir", str(folder)]
-    child = Child("redis", [binary(), str(ROOT / "deploy/redis.conf"), *options], log=folder / "redis.log")
+    log = folder / f"redis-{port}.log"
+    child = Child("redis", [binary(), str(ROOT / "deploy/redis.conf"), *options], log=log)
     try:
         child.wait_until(lambda: b"eady to accept connections" in child.log.read_bytes())
-        yield f"redis://127.0.0.1:{port}/0"
+        yield f"redis://127.0.0.1:{port}/0", child
     finally:
         child.end()
+
+
+@pytest.fixture(scope="module")
+def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with deployed_server(tmp_path_factory.mktemp("deployed")) as (url, _):
+        yield url
+
+
+def test_transaction_is_loaded_after_a_kill(tmp_path: Path) -> None:
+    """Redis repeats the append-only file as its default user, and checks the rights of commands in a transaction."""
+    key = "{sg}test"
+    with deployed_server(tmp_path) as (url, child):
+        with redis_py.Redis.from_url(as_gateway(url)) as client, client.pipeline(transaction=True) as pipeline:
+            pipeline.set(key, "1").rpush(f"{key}:list", "2").execute()
+        child.process.kill()
+        child.process.wait()
+    with deployed_server(tmp_path) as (url, _), redis_py.Redis.from_url(as_gateway(url)) as client:
+        assert (client.get(key), client.lrange(f"{key}:list", 0, -1)) == (b"1", [b"2"])
 
 
 def test_default_user_is_refused(deployed: str) -> None:
