@@ -45,16 +45,12 @@ class Standing:
 
 def day(moment: datetime) -> str:
     """Return the day in UTC: ``2026-01-31``."""
-    return _utc(moment).date().isoformat()
+    return moment.astimezone(UTC).date().isoformat()
 
 
 def month(moment: datetime) -> str:
     """Return the month in UTC: ``2026-01``."""
-    return _utc(moment).date().isoformat()[:7]
-
-
-def _utc(moment: datetime) -> datetime:
-    return moment if moment.tzinfo is UTC else moment.astimezone(UTC)
+    return day(moment)[: len("2026-01")]
 
 
 def resets_at(scope: Scope, moment: datetime) -> datetime:

@@ -26,7 +26,7 @@ USAGE_REPORT: Final = "usr"
 
 def new(prefix: str, now: datetime) -> str:
     """Return ``<prefix>_<26 characters>``. An id made in a later millisecond sorts after earlier ones."""
-    randomness = int.from_bytes(os.urandom(_RANDOM_BITS // 8), "big")
+    randomness = int.from_bytes(os.urandom(_RANDOM_BITS // 8))
     return f"{prefix}_{_encode(milliseconds(now), randomness)}"
 
 
@@ -42,17 +42,17 @@ def is_id(prefix: str, text: str) -> bool:
 
 def packed(name: str) -> bytes:
     """Return the 16 bytes of an id, without its prefix."""
-    body = name.partition("_")[2].translate(_TO_BASE32HEX)
+    body = name[-_LENGTH:].translate(_TO_BASE32HEX)
     return base64.b32hexdecode(body + "======")
 
 
 def unpacked(prefix: str, value: bytes) -> str:
-    return f"{prefix}_{_text(int.from_bytes(value, 'big'))}"
+    return f"{prefix}_{_text(int.from_bytes(value))}"
 
 
 def created_at(name: str) -> datetime:
     """Return when this id was made, to the millisecond."""
-    return from_milliseconds(int.from_bytes(packed(name), "big") >> _RANDOM_BITS)
+    return from_milliseconds(int.from_bytes(packed(name)) >> _RANDOM_BITS)
 
 
 def milliseconds(moment: datetime) -> int:

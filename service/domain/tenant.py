@@ -6,6 +6,7 @@ unknown key without a read of the store. The secret is compared by its SHA-256, 
 
 import hashlib
 import hmac
+import re
 import secrets
 import zlib
 from dataclasses import dataclass, field
@@ -20,7 +21,10 @@ KEY_PREFIX: Final = "sgk"
 _ID_LENGTH: Final = 12
 _SECRET_LENGTH: Final = 40  # 5 bits each: 200 bits
 _CHECKSUM_LENGTH: Final = 7  # 32 bits
-_KEY_LENGTH: Final = len(KEY_PREFIX) + 1 + _ID_LENGTH + 1 + _SECRET_LENGTH + _CHECKSUM_LENGTH
+_KEY: Final = re.compile(
+    rf"{KEY_PREFIX}_(?P<id>[{ALPHABET}]{{{_ID_LENGTH}}})"
+    rf"_(?P<secret>[{ALPHABET}]{{{_SECRET_LENGTH}}})(?P<checksum>[{ALPHABET}]{{{_CHECKSUM_LENGTH}}})"
+)
 
 
 class Scope(StrEnum):
@@ -154,14 +158,10 @@ def new_key_text() -> tuple[KeyText, str]:
 
 def parse_key(text: str) -> KeyText | None:
     """Return the parts of a key; None: wrong form or checksum, so it is mistyped."""
-    if len(text) != _KEY_LENGTH or not text.isascii():
+    found = _KEY.fullmatch(text)
+    if found is None or found["checksum"] != _checksum(found["id"], found["secret"]):
         return None
-    prefix, _, rest = text.partition("_")
-    key_id, _, tail = rest.partition("_")
-    secret, checksum = tail[:_SECRET_LENGTH], tail[_SECRET_LENGTH:]
-    if prefix != KEY_PREFIX or len(key_id) != _ID_LENGTH or checksum != _checksum(key_id, secret):
-        return None
-    return KeyText(key_id, secret)
+    return KeyText(found["id"], found["secret"])
 
 
 def from_fal_form(text: str) -> str:
