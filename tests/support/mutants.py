@@ -36,6 +36,7 @@ _PYTEST: Final = [
     *("-p", "no:unraisableexception"),
     *("-p", "no:threadexception"),
 ]
+#: A server that has run no test forks each mutant: caches that the tests fill would hide changes.
 _CONFIGURATION: Final = """
 [tool.mutmut]
 source_paths = ["service"]
@@ -44,6 +45,7 @@ also_copy = {copied}
 pytest_add_cli_args_test_selection = {tests}
 pytest_add_cli_args = {arguments}
 do_not_mutate_patterns = ['assert_never\\(']
+process_isolation = "forkserver"
 timeout_multiplier = 10.0
 timeout_constant = {constant}
 on_dependency_change = "ignore"

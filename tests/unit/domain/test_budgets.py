@@ -1,6 +1,7 @@
 """Calendar windows of budgets in UTC, and amounts of money without loss of digits."""
 
 import json
+import time
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -55,6 +56,21 @@ def test_window_resets_at_day_month_and_year(now: str, next_day: str, next_month
     assert resets_at(Scope.END_USER_DAY, moment).date().isoformat() == next_day
     assert resets_at(Scope.ACCOUNT_DAY, moment).date().isoformat() == next_day
     assert resets_at(Scope.TENANT_MONTH, moment).date().isoformat() == next_month
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Asia/Tokyo", "America/Los_Angeles"])
+def test_windows_ignore_the_zone_of_the_machine(monkeypatch: pytest.MonkeyPatch, zone: str) -> None:
+    moment = datetime(2026, 1, 31, 23, tzinfo=timezone(timedelta(hours=-2)))
+    try:
+        with monkeypatch.context() as patch:
+            patch.setenv("TZ", zone)
+            time.tzset()
+            found = (day(moment), month(moment), *(resets_at(scope, moment).isoformat() for scope in Scope))
+    finally:
+        time.tzset()
+
+    next_day = "2026-02-02T00:00:00+00:00"
+    assert found == ("2026-02-01", "2026-02", "2026-03-01T00:00:00+00:00", next_day, next_day)
 
 
 def test_available_is_never_negative() -> None:

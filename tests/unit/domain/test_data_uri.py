@@ -60,6 +60,11 @@ def test_base64_of_any_bytes_returns_them(given_bytes: bytes, columns: int, padd
     assert content(quote(text, safe="") if percent else text) == given_bytes
 
 
+@pytest.mark.parametrize("end", ["AAAX", "AAXX", "AXX=", "XX==", "AAX", "XA"])
+def test_base64_padding_is_no_other_character(end: str) -> None:
+    assert content(f"AAAA{end}") == forgiving(f"AAAA{end}")
+
+
 @pytest.mark.parametrize("text", ["A-", "AAA_", "-_-_", "AAAA" * 99 + "A-=="])
 def test_base64url_is_refused_by_name(text: str) -> None:
     with pytest.raises(NotBase64, match="base64url"):
@@ -80,7 +85,9 @@ def test_base64_malformed_is_refused(text: str) -> None:
         (" \n data:;base64,", True, True),
         ("data:application/octet-stream; base64 ,AAAA", True, True),
         ("data:image/jpg;name=a.jpg;charset=utf-8;base64,AAAA", True, True),
+        ("data:;base64,AAAA,", True, True),  # the first comma ends the head
         ("data:image/png,AAAA", True, False),
+        ("data:image/png,;base64,AAAA", True, False),
         ("data:base64,AAAA", True, False),
         ("data:image/png;base64;x=1,AAAA", True, False),
         ("data:image/png;base64", True, False),

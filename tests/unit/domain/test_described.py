@@ -2,7 +2,10 @@
 
 from typing import Any
 
-from service.domain.described import describe
+from pydantic import TypeAdapter
+from typing_extensions import TypedDict
+
+from service.domain.described import describe, described
 from service.domain.reason import Reason
 from service.domain.webhook_endpoint_view import DisabledView, EndpointView
 
@@ -52,6 +55,24 @@ def test_describe_uses_the_strings_of_bases() -> None:
     describe(made, Narrower)
 
     assert descriptions(made)["reason"] == descriptions(_of(Reason))["reason"]
+
+
+def test_described_typed_dict_has_descriptions_of_its_bases() -> None:
+    @described
+    class Narrower(DisabledView):
+        extra: int
+
+    properties = TypeAdapter(Narrower).json_schema()["properties"]
+
+    assert properties["at"]["description"] == "When it was disabled, RFC 3339 in UTC with milliseconds."
+    assert "description" not in properties["extra"], "its class is in no module of the service"
+
+
+def test_described_returns_the_class() -> None:
+    class View(TypedDict):
+        extra: int
+
+    assert described(View) is View
 
 
 def _of(cls: type) -> dict[str, Any]:

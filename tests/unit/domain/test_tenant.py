@@ -2,12 +2,14 @@
 
 import dataclasses
 import string
+import zlib
 from datetime import timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from service.domain.ids import ALPHABET
 from service.domain.signing import SigningKey
 from service.domain.tenant import (
     KEY_PREFIX,
@@ -166,6 +168,14 @@ def test_key_has_a_fixed_checksum() -> None:
 
     assert parse_key(f"sgk_{parts.id}_{parts.secret}2h300e7") == parts
     assert hash_secret("a") == "ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb"
+
+
+def test_key_of_other_characters_is_refused() -> None:
+    for own_id, secret in (("é" * 12, "0" * 40), ("0" * 12, "é" * 40), ("0" * 12, "_" * 40), ("U" * 12, "0" * 40)):
+        number = zlib.crc32(f"{own_id}_{secret}".encode())
+        checksum = "".join(ALPHABET[number >> shift & 31] for shift in (30, 25, 20, 15, 10, 5, 0))
+
+        assert parse_key(f"sgk_{own_id}_{secret}{checksum}") is None
 
 
 def test_key_id_is_part_of_the_text() -> None:
