@@ -49,7 +49,7 @@ def _unquoted(uri: str, start: int) -> Iterator[bytes]:
     at = start
     while at < len(uri):
         end = at + _PIECE
-        end += (uri[end - 2 : end].rfind("%") + 1) % 3  # a sequence of three characters is not cut
+        end += uri[end - 2 : end].rfind("%") + 1  # a sequence of three characters is not cut
         yield unquote_to_bytes(uri[at:end])
         at = end
 
@@ -65,4 +65,4 @@ def _decode(text: bytes) -> bytes:
         raise NotBase64("is not valid base64")
     if len(text) % 4 == 1:
         raise NotBase64("is not valid base64: it ends early")
-    return binascii.a2b_base64(text + b"=" * (-len(text) % 4))
+    return binascii.a2b_base64(text + b"==")  # more padding than needed is ignored

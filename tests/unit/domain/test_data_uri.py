@@ -67,14 +67,19 @@ def test_base64_padding_is_no_other_character(end: str) -> None:
 
 @pytest.mark.parametrize("text", ["A-", "AAA_", "-_-_", "AAAA" * 99 + "A-=="])
 def test_base64url_is_refused_by_name(text: str) -> None:
-    with pytest.raises(NotBase64, match="base64url"):
+    with pytest.raises(NotBase64) as refused:
         content(text)
+
+    assert str(refused.value) == "has base64url (with - and _); encode the image as standard base64 (with + and /)"
 
 
 @pytest.mark.parametrize("text", ["A", "AAAAA", "=", "A===", "AA=A", "AA==AA==", "AA!A", "é", "AA-!"])
 def test_base64_malformed_is_refused(text: str) -> None:
-    with pytest.raises(NotBase64, match="not valid base64"):
+    with pytest.raises(NotBase64) as refused:
         content(text)
+
+    early = text in ("A", "AAAAA")
+    assert str(refused.value) == "is not valid base64" + (": it ends early" if early else "")
 
 
 @pytest.mark.parametrize(

@@ -168,3 +168,16 @@ def test_erased_data_is_not_sent() -> None:
         assert not [e for e in events if e.kind == "log"]
         assert "mark" not in repr(events)
         assert factories.PROMPT not in str([e.data for e in events])
+
+
+def test_stream_is_over_after_the_terminal_state_alone() -> None:
+    def last(g: Generation) -> StreamCursor:
+        return events_of((g, None), BEGINNING)[-1].id
+
+    running = factories.in_status(Status.IN_PROGRESS).polled(position=None, logs=(factories.log_line(),))
+    ended = running.canceled(0, NOW)
+
+    assert not is_over(running, last(running)), "all of it was sent, and more follows"
+    assert not is_over(ended, BEGINNING)
+    assert not is_over(ended, replace(last(ended), logs=0))
+    assert is_over(ended, last(ended))
