@@ -61,6 +61,24 @@ def test_could_be_compares_time_and_units(event: BillingEvent, found: object) ->
     assert matches([one()], [], [event]) == {"gen_1": found}
 
 
+@pytest.mark.parametrize(
+    ("least", "most", "units", "possible"),
+    [
+        (2, 3, "1.999", False),
+        (2, 3, "2", True),
+        (2, 3, "3", True),
+        (2, 3, "3.001", False),
+        (None, 3, "3.001", True),  # a bound that is not known rules nothing out
+        (2, None, "1.999", True),
+        (None, None, "9", True),
+    ],
+)
+def test_could_be_includes_both_bounds(least: int | None, most: int | None, units: str, possible: bool) -> None:
+    least_units, most_units = (None if bound is None else Decimal(bound) for bound in (least, most))
+
+    assert could_be(Suspect("gen_1", NOW, least_units, most_units), billed(units=Decimal(units))) is possible
+
+
 @pytest.mark.parametrize("arguments", [{"duration": "auto"}, {"resolution": "480p", "duration": "auto"}, {}])
 def test_suspect_with_duration_auto_fits_any_units(arguments: dict[str, str]) -> None:
     open_ended = suspect("gen_1", NOW, arguments)
