@@ -6,7 +6,8 @@ GatewayError
 ├── OverBudget              402  the estimate exceeds what a budget has left
 │   └── CostRefused              the estimate exceeds the request's own max_cost_usd
 ├── Forbidden               403  the API key does not have the scope
-│   └── EndUserBlocked           the tenant has blocked the end user
+│   ├── EndUserBlocked           the tenant has blocked the end user
+│   └── ModelForbidden           the tenant may not use the model
 ├── NotFound                404  unknown, or another tenant's: the two responses are equal on purpose
 ├── MethodNotAllowed        405  the route has no such method
 ├── Timeout                 408  the body arrived too slowly
@@ -130,6 +131,10 @@ class Forbidden(GatewayError):
 
 class EndUserBlocked(Forbidden):
     code, title = "end_user_blocked", "End user is blocked"
+
+
+class ModelForbidden(Forbidden):
+    code, title = "model_forbidden", "Model not allowed"
 
 
 class NotFound(GatewayError):

@@ -7,6 +7,7 @@ from typing_extensions import TypedDict
 
 from service.domain.described import Date, Timestamp, describe, described
 from service.domain.generation_view import GenerationView
+from service.domain.models.schema import widen
 from service.domain.request import CreateGeneration
 
 
@@ -251,9 +252,21 @@ class UsageReportView(TypedDict):
 
 
 @described
+class EstimatePartsView(TypedDict):
+    seconds: int
+    """Seconds of video that are priced. `auto` counts as the longest duration of the model."""
+    formula: str
+    """US dollars by fal's formula, from pixels, frames and the rate, as a decimal string."""
+    published: str | None
+    """US dollars by the price per second that fal publishes, as a decimal string. `null`: fal publishes none."""
+
+
+@described
 class EstimateView(TypedDict):
     object: Literal["estimate"]
     """Always `estimate`."""
+    model: str
+    """Id of the model."""
     currency: Literal["USD"]
     """Always `USD`."""
     estimated: str
@@ -262,6 +275,8 @@ class EstimateView(TypedDict):
     """Whether every budget has room for it now. A create may still be refused if other generations are accepted
     first.
     """
+    parts: EstimatePartsView
+    """The prices of which `estimated` is the higher one."""
 
 
 @described
@@ -338,7 +353,13 @@ def body_of(model: type[BaseModel], *, required: bool = True) -> dict[str, Any]:
     return {"requestBody": {"required": required, "content": {"application/json": {"schema": schema}}}}
 
 
-CREATE_BODY: Final = body_of(CreateGeneration)
+def _create_body() -> dict[str, Any]:
+    body = body_of(CreateGeneration)
+    widen(body["requestBody"]["content"]["application/json"]["schema"])
+    return body
+
+
+CREATE_BODY: Final = _create_body()
 
 TITLES: Final = {
     400: "The request is malformed, for example invalid JSON.",

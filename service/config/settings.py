@@ -14,6 +14,7 @@ from service.config.groups.access import AccessSettings
 from service.config.groups.dispatch import DispatchSettings
 from service.config.groups.fal import FalSettings
 from service.config.groups.limits import NONE, DefaultLimitSettings
+from service.config.groups.models import ModelSettings
 from service.config.groups.processes import ProcessSettings
 from service.config.groups.requests import RequestSettings
 from service.config.groups.store import StoreSettings
@@ -35,6 +36,7 @@ class Settings(
     RequestSettings,
     DefaultLimitSettings,
     AccessSettings,
+    ModelSettings,
     FalSettings,
     StoreSettings,
     BaseSettings,

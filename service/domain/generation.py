@@ -321,6 +321,8 @@ class Generation:
     def stripped(self, now: datetime) -> "Generation":
         """Remove what came from the end user, and request a cancel. What settles the cost stays."""
         billed: dict[str, Any] = {name: self.input[name] for name in ("resolution", "duration") if name in self.input}
+        if self.input.get("generate_audio") is False:  # some models cost less without audio
+            billed["generate_audio"] = False
         return replace(
             self,
             erased=True,

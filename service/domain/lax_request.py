@@ -40,19 +40,29 @@ class LaxCreate:
     """Names of fields that were left out: those that the model does not have, and values that fal would ignore."""
 
 
-def parse_lax_create(body: bytes, limits: RequestLimits) -> LaxCreate:
-    """Parse and check the body of a submit below ``/fal``. Raises as ``parse_create``."""
+def parse_lax_create(
+    body: bytes,
+    limits: RequestLimits,
+    request: type[CreateGeneration] = CreateGeneration,
+    adapter: TypeAdapter[CreateGeneration] | None = None,
+) -> LaxCreate:
+    """Parse and check the body of a submit below ``/fal``. Raises as ``parse_create``.
+
+    ``request``, ``adapter``: of the model; by default of Seedance 2.0 image-to-video.
+    """
     try:
-        return LaxCreate(parse_create(body, limits))
+        return LaxCreate(parse_create(body, limits, adapter))
     except Invalid:
         given = from_json(body)  # valid JSON: anything else is Malformed
         if not isinstance(given, dict):
             raise
-    fields, ignored = _normalised(given, limits)
-    return LaxCreate(parse_fields(fields, limits), ignored)
+    fields, ignored = _normalised(given, limits, request)
+    return LaxCreate(parse_fields(fields, limits, adapter), ignored)
 
 
-def _normalised(given: dict[str, Any], limits: RequestLimits) -> tuple[dict[str, Any], tuple[str, ...]]:
+def _normalised(
+    given: dict[str, Any], limits: RequestLimits, request: type[CreateGeneration]
+) -> tuple[dict[str, Any], tuple[str, ...]]:
     """Return the fields in the strict form, and the names of those that are left out.
 
     A value without a strict form stays as it is: the strict schema has the error for it.
@@ -60,12 +70,12 @@ def _normalised(given: dict[str, Any], limits: RequestLimits) -> tuple[dict[str,
     fields: dict[str, Any] = {}
     ignored = []
     for name, value in given.items():
-        if name not in CreateGeneration.model_fields:
+        if name not in request.model_fields or name in request.absent:
             ignored.append(name)
             continue
-        if value is None and name not in _REQUIRED:
+        if value is None and not request.model_fields[name].is_required():
             continue  # many programs send null for "not given"
-        normal = _NORMALISERS.get(name, _unchanged)(value)
+        normal = _normaliser(name, request)(value)
         if normal is _LEFT_OUT or (name == "bitrate_mode" and not _has_bitrate_mode(normal, limits)):
             ignored.append(name)
         else:
@@ -76,6 +86,20 @@ def _normalised(given: dict[str, Any], limits: RequestLimits) -> tuple[dict[str,
 def _has_bitrate_mode(mode: Any, limits: RequestLimits) -> bool:
     """Return whether to check a mode: without modes it is an unknown field, and ``standard`` is fal's default."""
     return mode in limits.bitrate_modes or bool(limits.bitrate_modes and mode != "standard")
+
+
+def _normaliser(name: str, request: type[CreateGeneration]) -> Callable[[Any], Any]:
+    """Return the normaliser of a field: by its name, or by its type if other models alone have it."""
+    if name in _NORMALISERS or request.spec is None or name not in request.spec.fields:
+        return _NORMALISERS.get(name, _unchanged)
+    field = request.spec.fields[name]
+    return _BOOL if field.type == "boolean" else _choice(field.values)
+
+
+def _choice(values: tuple[str, ...]) -> Callable[[Any], Any]:
+    """Return the value that differs in case only: ``h264`` means ``H264``."""
+    by_option = {_option(value): value for value in values}
+    return lambda value: by_option.get(_option(value), value) if isinstance(value, str) else value
 
 
 def _unchanged(value: Any) -> Any:
@@ -146,7 +170,7 @@ def _text(value: Any) -> Any:
     return str(value) if isinstance(value, int | float) else value
 
 
-_REQUIRED: Final = frozenset(name for name, field in CreateGeneration.model_fields.items() if field.is_required())
+_BOOL: Final = _converted(_BOOLEAN)
 _SMALLEST: Final = {"prompt": "-", "image_url": "https://a.example/"}
 _NORMALISERS: Final[dict[str, Callable[[Any], Any]]] = {
     "image_url": _url,
@@ -154,7 +178,7 @@ _NORMALISERS: Final[dict[str, Callable[[Any], Any]]] = {
     "resolution": _option,
     "duration": _duration,
     "aspect_ratio": _option,
-    "generate_audio": _converted(_BOOLEAN),
+    "generate_audio": _BOOL,
     "seed": _between(SEED_LIMIT),
     "bitrate_mode": _option,
     "end_user_id": _end_user,

@@ -5,7 +5,7 @@ The formula of the pages has one frame less; bills have this one. fal also publi
 the formula for some models: the higher one is held.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import ROUND_CEILING, ROUND_HALF_UP, Decimal
 from typing import Any, Final, Literal
@@ -150,6 +150,22 @@ class Rates:
     def thousands_of_tokens(self, resolution: str, seconds: int) -> Decimal:
         """Return the most thousands of tokens that a video can have."""
         return Decimal(self.pixels[resolution] * (FRAMES_PER_SECOND * seconds + 1)) / 1024 / _THOUSAND
+
+
+class Prices:
+    """The price of each model. A model that is not known any more has the default one's."""
+
+    def __init__(self, models: Iterable[Model], default: Model) -> None:
+        self._rates = {model.id: Rates.of(model) for model in models}
+        self.default = default.id
+
+    def of(self, model_id: str) -> Rates:
+        return self._rates.get(model_id) or self._rates[self.default]
+
+
+def has_audio(arguments: Mapping[str, Any]) -> bool:
+    """Return whether the input asks for audio, which changes the price of some models."""
+    return arguments.get("generate_audio") is not False
 
 
 #: Seedance 2.0: its units depend on no rate.

@@ -5,7 +5,7 @@ import re
 from codecs import BOM_UTF8
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import Annotated, Any, Final, Literal, TypeVar, get_args
+from typing import Annotated, Any, ClassVar, Final, Literal, TypeVar, get_args
 from urllib.parse import SplitResult, urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
@@ -14,6 +14,8 @@ from pydantic_core import PydanticCustomError, PydanticKnownError
 from service.domain.data_uri import has_base64, is_data_uri
 from service.domain.described import describe
 from service.domain.faults import faults_of
+from service.domain.models.model import Model
+from service.domain.models.rules import broken_rules
 from service.errors import FieldError, Invalid
 
 HIGHEST_PRIORITY: Final = 9
@@ -87,13 +89,13 @@ def _printable(value: str) -> str:
     return value
 
 
-def _not_blank(value: str) -> str:
+def not_blank(value: str) -> str:
     if not value.strip():
         raise _fault("string_blank", "must not be blank")
     return value
 
 
-def _duration_text(value: object) -> object:
+def duration_text(value: object) -> object:
     """Return a number as text: fal's page documents numbers, its schema has strings. 5 and "5" mean the same."""
     return str(value) if type(value) is int else value
 
@@ -139,7 +141,7 @@ Url = Annotated[str, Field(json_schema_extra={"maxLength": URL_LENGTH}), AfterVa
 ImageSource = Annotated[str, AfterValidator(image_source)]
 
 AnyDuration = Annotated[
-    Duration, BeforeValidator(_duration_text, json_schema_input_type=Duration | Annotated[int, Field(ge=4, le=15)])
+    Duration, BeforeValidator(duration_text, json_schema_input_type=Duration | Annotated[int, Field(ge=4, le=15)])
 ]
 
 #: Micro-USD, from a decimal string or a JSON number of US dollars.
@@ -158,7 +160,7 @@ class VideoInput(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, json_schema_extra=describe)
 
     prompt: Annotated[
-        str, Field(description="What happens in the video, 4,000 characters at most."), AfterValidator(_not_blank)
+        str, Field(description="What happens in the video, 4,000 characters at most."), AfterValidator(not_blank)
     ]
     image_url: Annotated[
         ImageSource,
@@ -258,13 +260,22 @@ class CreateGeneration(VideoInput):
         ),
     ] = None
 
+    spec: ClassVar[Model | None] = None
+    """The model of which this is the request; None: the default one of the deployment."""
+    input_fields: ClassVar[tuple[str, ...]] = VIDEO_FIELDS
+    """Fields that fal receives. ``end_user_id`` is not among them: fal gets a pseudonym."""
+    fingerprint_prefix: ClassVar[bytes] = b""
+    """What the fingerprint has in front of the fields: the id of a model that is not the default one."""
+    absent: ClassVar[frozenset[str]] = frozenset()
+    """Fields that the model does not have: they are refused, and None. mypy does not know that they can be None."""
+
     def video(self) -> dict[str, Any]:
-        """Return the fields that fal receives. ``end_user_id`` is not among them: fal gets a pseudonym."""
-        return {name: value for name in VIDEO_FIELDS if (value := getattr(self, name)) is not None}
+        """Return the fields that fal receives, with their values."""
+        return {name: value for name in self.input_fields if (value := getattr(self, name)) is not None}
 
     @property
     def has_data_uris(self) -> bool:
-        return is_data_uri(self.image_url) or (self.end_image_url is not None and is_data_uri(self.end_image_url))
+        return any(is_data_uri(source) for source in (self.image_url, self.end_image_url) if source is not None)
 
     def fingerprint(self) -> str:
         """Return a hash that is equal for bodies that mean the same: 5 and "5", metadata in any order.
@@ -273,11 +284,13 @@ class CreateGeneration(VideoInput):
         fingerprint for an old body, and a client that repeats its create across the deploy gets its generation, not 422
         ``idempotency_mismatch``. Fields are hashed in the order of their declaration: do not reorder them.
 
+        The id of a model is hashed too, unless it is the default one of the deployment.
+
         The version says what is hashed, and how. Increase it when the same body must hash differently, for example
         after a change of a default: creates that are repeated across that one deploy are then refused.
         """
         changed = self.__pydantic_serializer__.to_json(self, exclude_defaults=True)
-        return f"{_FINGERPRINT_VERSION}:{hashlib.sha256(changed).hexdigest()}"
+        return f"{_FINGERPRINT_VERSION}:{hashlib.sha256(self.fingerprint_prefix + changed).hexdigest()}"
 
 
 _NO_BITRATE_MODE: Final = FieldError("/bitrate_mode", "unknown field", "extra_forbidden")
@@ -295,17 +308,31 @@ class RequestLimits:
     """What the tenant may use; None: all. They change the texts of faults only: the admission refuses other values,
     after the look-up of the idempotency key.
     """
+    durations: tuple[str, ...] = get_args(Duration)
+    named_model: str | None = None
+    """The model that faults name; None: the default one, whose faults name no model."""
 
     def for_tenant(self, resolutions: tuple[str, ...] | None, durations: tuple[str, ...] | None) -> "RequestLimits":
         if resolutions is None and durations is None:
             return self
         return replace(self, tenant_resolutions=resolutions, tenant_durations=durations)
 
+    def for_model(self, model: Model, *, named: bool) -> "RequestLimits":
+        """Return the limits with the values that the model has. ``named``: faults name the model."""
+        modes = model.fields["bitrate_mode"].values if "bitrate_mode" in model.fields else ()
+        return replace(
+            self,
+            resolutions=tuple(value for value in self.resolutions if value in model.resolutions),
+            durations=model.durations,
+            bitrate_modes=tuple(mode for mode in self.bitrate_modes if mode in modes),
+            named_model=model.id if named else None,
+        )
+
     def choices(self, field: str) -> str:
         """Return the values that this deployment accepts of the tenant, in the words of a fault."""
         every, own = {
             "resolution": (self.resolutions, self.tenant_resolutions),
-            "duration": (get_args(Duration), self.tenant_durations),
+            "duration": (self.durations, self.tenant_durations),
             "bitrate_mode": (self.bitrate_modes, None),
         }[field]
         *first, last = [repr(value) for value in every if own is None or value in own] or ["nothing"]
@@ -313,6 +340,15 @@ class RequestLimits:
 
     def in_words(self, fault: FieldError) -> FieldError:
         """Return the fault of a value that the schema has not, with the text of one that the limits refuse."""
+        return self.of_model(self._with_choices(fault))
+
+    def of_model(self, fault: FieldError) -> FieldError:
+        """Return the fault with the name of the model that the caller named."""
+        if self.named_model is None:
+            return fault
+        return FieldError(fault.pointer, f"{fault.detail} ({self.named_model})", fault.type)
+
+    def _with_choices(self, fault: FieldError) -> FieldError:
         field = fault.pointer.removeprefix("/")
         if fault.type != "literal_error" or field not in ("resolution", "duration", "bitrate_mode"):
             return fault
@@ -320,21 +356,26 @@ class RequestLimits:
             return _NO_BITRATE_MODE
         return FieldError(fault.pointer, self.choices(field), fault.type)
 
-    def faults(self, request: VideoInput) -> list[FieldError]:
+    def faults(self, request: "CreateGeneration") -> list[FieldError]:
         """Return one FieldError for each value that this deployment does not accept."""
         faults = []
-        if len(request.prompt) > self.prompt_characters:
-            text = f"must have at most {self.prompt_characters} characters, has {len(request.prompt)}"
-            faults.append(FieldError("/prompt", text, "string_too_long"))
+        prompt = request.prompt or ""
+        if len(prompt) > self.prompt_characters:
+            text = f"must have at most {self.prompt_characters} characters, has {len(prompt)}"
+            faults.append(self.of_model(FieldError("/prompt", text, "string_too_long")))
         if request.resolution not in self.resolutions:
             faults.append(self.in_words(FieldError("/resolution", "", "literal_error")))
         if request.bitrate_mode is not None and request.bitrate_mode not in self.bitrate_modes:
             faults.append(self.in_words(FieldError("/bitrate_mode", "", "literal_error")))
+        if request.spec is not None and (request.spec.rules or request.spec.files):
+            faults += map(self.of_model, broken_rules(request.spec, dict(request)))
         return faults
 
 
-def parse_create(body: bytes, limits: RequestLimits) -> CreateGeneration:
-    """Parse and check the body of a create.
+def parse_create(
+    body: bytes, limits: RequestLimits, adapter: "TypeAdapter[CreateGeneration] | None" = None
+) -> CreateGeneration:
+    """Parse and check the body of a create. ``adapter``: of the model; None: of Seedance 2.0 image-to-video.
 
     Raises:
         Malformed: the body is not a JSON object.
@@ -342,18 +383,22 @@ def parse_create(body: bytes, limits: RequestLimits) -> CreateGeneration:
 
     """
     try:
-        return _within(parse(_CREATE, body), limits)
+        found = parse(adapter or _CREATE, body)
     except Invalid as error:
         raise _in_words(error, limits) from None
+    return _within(found, limits)
 
 
-def parse_fields(fields: dict[str, Any], limits: RequestLimits) -> CreateGeneration:
+def parse_fields(
+    fields: dict[str, Any], limits: RequestLimits, adapter: "TypeAdapter[CreateGeneration] | None" = None
+) -> CreateGeneration:
     """Check the fields of a create. Raises Invalid as ``parse_create``."""
     try:
-        return _within(_CREATE.validate_python(fields), limits)
+        found = (adapter or _CREATE).validate_python(fields)
     except ValidationError as error:
-        found = faults_of(error)
-        raise (_in_words(found, limits) if isinstance(found, Invalid) else found) from None
+        fault = faults_of(error)
+        raise (_in_words(fault, limits) if isinstance(fault, Invalid) else fault) from None
+    return _within(found, limits)
 
 
 def _in_words(error: Invalid, limits: RequestLimits) -> Invalid:
@@ -366,10 +411,10 @@ def _within(request: CreateGeneration, limits: RequestLimits) -> CreateGeneratio
     return request
 
 
-Model = TypeVar("Model")
+Body = TypeVar("Body")
 
 
-def parse(adapter: TypeAdapter[Model], body: bytes) -> Model:
+def parse(adapter: TypeAdapter[Body], body: bytes) -> Body:
     """Validate JSON bytes, with or without a byte order mark.
 
     Raises Malformed or Invalid, in the terms of this API instead of pydantic's.

@@ -54,6 +54,8 @@ class Limits:
     concurrent_generations: int | None = None
     weight: int = 1
     """Its share of the slots, relative to other tenants that have queued generations."""
+    models: tuple[str, ...] | None = None
+    """Ids of the models that may be requested."""
     resolutions: tuple[str, ...] | None = None
     durations: tuple[str, ...] | None = None
     monthly_budget: int | None = None
@@ -62,6 +64,9 @@ class Limits:
     retention: timedelta | None = None
     webhook_url: str | None = None
     """URL for the events of generations whose request has no ``webhook_url``."""
+
+    def may_use(self, model_id: str) -> bool:
+        return self.models is None or model_id in self.models
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,6 +63,11 @@ ACCEPT_SECONDS = Histogram(
     "gateway_accept_seconds", "Time from a valid create to its durable acceptance or refusal.", buckets=_FAST
 )
 CREATED = Counter("gateway_generations_created", "Accepted generations, without idempotent replays.", ("tenant",))
+ACCEPTED_BY_MODEL = Counter(
+    "gateway_generations_accepted_by_model",
+    "Accepted generations by model, without idempotent replays. Only enabled models are labels.",
+    ("model",),
+)
 REFUSED = Counter("gateway_generations_refused", "Creates refused by a budget or a limit.", ("tenant", "reason"))
 RATE_LIMITER_UNAVAILABLE = Counter(
     "gateway_rate_limiter_unavailable", "Requests accepted without a rate limit because Redis did not answer."

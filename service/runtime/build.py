@@ -8,9 +8,12 @@ from decimal import Decimal
 
 from service.clock import StoreClock, SystemClock
 from service.config.settings import Settings
+from service.domain.models.forms import RequestForms
+from service.domain.models.registry import Registry
 from service.domain.request import RequestLimits
 from service.domain.tenant import Limits
 from service.media.inspector import Inspector
+from service.observability import metrics
 from service.runtime.connections import Connections, Stores, open_connections
 from service.runtime.consumers import Core, WorkQueues, build_core
 from service.store.redis.client import Redis
@@ -60,8 +63,9 @@ class GenerationServices:
     canceller: GenerationCanceller
     resends: ResendDetector
     admission: Admission
-    request_limits: RequestLimits
-    fal_request_limits: RequestLimits
+    models: Registry
+    forms: RequestForms
+    fal_forms: RequestForms
     queue_estimator: QueueEstimator
     long_polls: LongPollLimiter
     streams: StreamHub
@@ -197,10 +201,11 @@ def _micro(dollars: Decimal | None) -> int | None:
 def _generations(core: Core) -> GenerationServices:
     settings, connections, stores, clock = core.settings, core.connections, core.stores, core.clock
     limits = RequestLimits(settings.max_prompt_characters, settings.resolutions, settings.bitrate_modes)
+    longest = max(settings.max_prompt_characters, settings.max_fal_prompt_characters)
     admission = Admission(
         stores.money,
         connections.address_guard,
-        rates=core.rates,
+        prices=core.prices,
         account_budget=settings.account_daily_budget,
         accepted=limits,
         clock=clock,
@@ -213,6 +218,8 @@ def _generations(core: Core) -> GenerationServices:
         timeout=settings.upload_timeout,
         clock=clock,
     )
+    for model_id in connections.models.enabled:
+        metrics.ACCEPTED_BY_MODEL.labels(model_id)  # a counter that begins at zero shows its first increase
     reader = GenerationReader(stores.generations, connections.changes, lists=stores.generation_lists, reads=core.reads)
     creator = GenerationCreator(
         stores.generations,
@@ -221,7 +228,6 @@ def _generations(core: Core) -> GenerationServices:
         reader,
         connections.nudger,
         core.schedule,
-        model=settings.fal_model,
         queue_expiry=settings.queue_expiry,
         clock=clock,
     )
@@ -232,10 +238,9 @@ def _generations(core: Core) -> GenerationServices:
         canceller=GenerationCanceller(reader, core.transitions, clock=clock),
         resends=ResendDetector(creator, stores.response_receipts, window=settings.resend_window, clock=clock),
         admission=admission,
-        request_limits=limits,
-        fal_request_limits=replace(
-            limits, prompt_characters=max(settings.max_prompt_characters, settings.max_fal_prompt_characters)
-        ),
+        models=connections.models,
+        forms=RequestForms(connections.models, limits),
+        fal_forms=RequestForms(connections.models, replace(limits, prompt_characters=longest)),
         queue_estimator=estimator,
         long_polls=LongPollLimiter(limit=settings.waiting_calls),
         streams=StreamHub(stores.generations, connections.changes, estimator, tenant_limit=settings.event_streams),

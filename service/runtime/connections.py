@@ -10,8 +10,10 @@ from typing import Final
 from service.clock import StoreClock
 from service.config.settings import Settings
 from service.domain.dispatch_gate import Ramp
+from service.domain.models.registry import Registry
 from service.domain.webhook_endpoint import Patience
 from service.media.videos import VideoStore
+from service.model_registry import registry_of
 from service.net.image_probe import ImageProbe
 from service.net.resolver import Resolver
 from service.net.ssrf import AddressGuard
@@ -63,6 +65,7 @@ _REPORT_CONNECTIONS: Final = 1
 class Connections:
     """Open clients of one process, and the address rules that they apply."""
 
+    models: Registry
     redis: Redis
     reports: Redis
     """A connection of its own for reports and lists: a slow one delays no call of `redis`."""
@@ -89,6 +92,7 @@ async def open_connections(settings: Settings, clock: Callable[[], datetime]) ->
     key, timeout = settings.fal_key.get_secret_value(), settings.fal_timeout.total_seconds()
     guard = AddressGuard(settings.webhook_allowed_networks, allowed_hosts=settings.webhook_allowed_hosts)
     resolver, proxy = Resolver(), settings.fal_proxy_url
+    models = registry_of(settings)
     hosts = FalHosts(settings.fal_media_hosts, (settings.fal_queue_url, settings.fal_rest_url))
     async with (
         _redis(settings) as redis,
@@ -96,10 +100,15 @@ async def open_connections(settings: Settings, clock: Callable[[], datetime]) ->
         _measured(redis, clock) as store_clock,
         Nudger(celery_app(settings), flag=DueStore(redis).flag_hint) as nudger,
         FalClient(
-            queue_url=settings.fal_queue_url, key=key, model=settings.fal_model, timeout=timeout, proxy=proxy
+            queue_url=settings.fal_queue_url,
+            key=key,
+            model=models.default.id,
+            upstream=models.upstream,
+            timeout=timeout,
+            proxy=proxy,
         ) as fal,
         Verifier(rest_url=settings.fal_rest_url, proxy=proxy) as verifier,
-        _billing(settings) as billing,
+        _billing(settings, models.default.upstream) as billing,
         FalStorage(hosts, rest_url=settings.fal_rest_url, key=key, timeout=timeout, proxy=proxy) as storage,
         FalFiles(hosts, proxy=proxy) as files,
         Sender(
@@ -115,6 +124,7 @@ async def open_connections(settings: Settings, clock: Callable[[], datetime]) ->
         ChangeFeed(redis) as changes,
     ):
         yield Connections(
+            models=models,
             redis=redis,
             reports=reports,
             clock=store_clock,
@@ -155,13 +165,13 @@ def _video_store(settings: Settings) -> VideoStore | None:
     return None if settings.media_url is None else VideoStore(settings.media_url, proxy=settings.media_proxy_url)
 
 
-def _billing(settings: Settings) -> AbstractAsyncContextManager[FalBilling | None]:
+def _billing(settings: Settings, endpoint_id: str) -> AbstractAsyncContextManager[FalBilling | None]:
     if settings.fal_admin_key is None:
         return nullcontext()
     return FalBilling(
         api_url=settings.fal_api_url,
         key=settings.fal_admin_key.get_secret_value(),
-        endpoint_id=settings.fal_model,
+        endpoint_id=endpoint_id,
         timeout=settings.fal_timeout.total_seconds(),
         proxy=settings.fal_proxy_url,
     )

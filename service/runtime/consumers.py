@@ -6,7 +6,7 @@ from functools import partial
 
 from service.clock import StoreClock
 from service.config.settings import Settings
-from service.domain.pricing import Rates
+from service.domain.pricing import Prices
 from service.domain.retry import PollPolicy, RetryPolicy
 from service.domain.work_queue import WorkQueue
 from service.runtime.connections import Connections, Stores
@@ -53,7 +53,7 @@ class Core:
     connections: Connections
     stores: Stores
     gate: DispatchGate
-    rates: Rates
+    prices: Prices
     schedule: Schedule
     pacer: PollPacer
     transitions: TransitionService
@@ -79,7 +79,7 @@ def build_core(settings: Settings, connections: Connections) -> Core:
         connections=connections,
         stores=stores,
         gate=DispatchGate(stores.gate, connections.nudger, clock=clock),
-        rates=Rates(settings.rates),
+        prices=Prices(connections.models.known.values(), connections.models.default),
         schedule=schedule,
         pacer=pacer,
         transitions=transitions,
@@ -212,8 +212,8 @@ def _poller(core: Core, video_copier: VideoCopier) -> Poller:
         video_copier,
         core.schedule,
         core.pacer,
-        price_monitor=PriceMonitor(stores.prices, rates=core.rates),
-        rates=core.rates,
+        price_monitor=PriceMonitor(stores.prices, core.prices),
+        prices=core.prices,
         clock=core.clock,
     )
 

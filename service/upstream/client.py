@@ -1,7 +1,7 @@
 """HTTP client for fal's queue API: submit, status, result, cancel. No retries; ``messages`` interprets responses."""
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import Any, Final, Self
 from urllib.parse import quote
 
@@ -46,7 +46,17 @@ class FalClient:
     call would be unknown. Reads can be repeated, so their connections are reused.
     """
 
-    def __init__(self, *, queue_url: str, key: str, model: str, timeout: float, proxy: str | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        queue_url: str,
+        key: str,
+        model: str,
+        timeout: float,
+        proxy: str | None = None,
+        upstream: Callable[[str], str] = str,
+    ) -> None:
+        """``model``: of calls that name none. ``upstream``: returns fal's endpoint id of a model."""
         self._headers = {
             "authorization": f"Key {key}",
             "accept": "application/json",
@@ -55,8 +65,9 @@ class FalClient:
         }
         self._timeout = timeout
         self._proxy = proxy
-        self._submit_url = f"{queue_url}/{model}"
-        self._requests_url = f"{queue_url}/{'/'.join(model.split('/')[:2])}/requests"  # status URLs drop the sub-path
+        self._queue_url = queue_url
+        self._model = model
+        self._upstream = upstream
 
     async def __aenter__(self) -> Self:
         connect = min(self._timeout, _CONNECT_SECONDS)
@@ -83,37 +94,46 @@ class FalClient:
         await self._submits.aclose()
         await self._reads.close()
 
-    async def submit(self, arguments: dict[str, Any], *, webhook_url: str | None = None) -> Wire:
+    async def submit(
+        self, arguments: dict[str, Any], *, model: str | None = None, webhook_url: str | None = None
+    ) -> Wire:
         """Send the paid request, exactly once."""
         params = {} if webhook_url is None else {"fal_webhook": webhook_url}
-        return await _measured("submit", self._post(arguments, params))
+        url = f"{self._queue_url}/{self._endpoint(model)}"
+        return await _measured("submit", self._post(url, arguments, params))
 
-    async def status(self, request_id: str) -> Wire:
-        return await _measured("status", self._read("GET", f"{self._request_url(request_id)}/status?logs=1"))
+    async def status(self, request_id: str, *, model: str | None = None) -> Wire:
+        return await _measured("status", self._read("GET", f"{self._request_url(request_id, model)}/status?logs=1"))
 
-    async def result(self, request_id: str) -> Wire:
-        return await _measured("result", self._read("GET", self._request_url(request_id)))
+    async def result(self, request_id: str, *, model: str | None = None) -> Wire:
+        return await _measured("result", self._read("GET", self._request_url(request_id, model)))
 
-    async def cancel(self, request_id: str) -> Wire:
-        return await _measured("cancel", self._read("PUT", f"{self._request_url(request_id)}/cancel"))
+    async def cancel(self, request_id: str, *, model: str | None = None) -> Wire:
+        return await _measured("cancel", self._read("PUT", f"{self._request_url(request_id, model)}/cancel"))
 
-    def _request_url(self, request_id: str) -> str:
-        return f"{self._requests_url}/{quote(request_id, safe='')}"
+    def _endpoint(self, model: str | None) -> str:
+        return self._upstream(self._model if model is None else model)
 
-    async def _post(self, arguments: dict[str, Any], params: dict[str, str]) -> Wire:
+    def _request_url(self, request_id: str, model: str | None) -> str:
+        owner, app, *_ = self._endpoint(model).split("/")  # URLs of requests drop the sub-path
+        return f"{self._queue_url}/{owner}/{app}/requests/{quote(request_id, safe='')}"
+
+    async def _post(self, url: str, arguments: dict[str, Any], params: dict[str, str]) -> Wire:
         tunnel = _Tunnel()
         try:
             async with asyncio.timeout(self._timeout):  # httpx's own timeouts are per read, not in total
-                return await self._exchange(arguments, params, tunnel)
+                return await self._exchange(url, arguments, params, tunnel)
         except _NOT_SENT as error:
             return NoHttpResponse(sent=False, reason=type(error).__name__)
         except (httpx.HTTPError, TimeoutError, AnswerTooLarge) as error:
             reason = f"Proxy{type(error).__name__.removeprefix('Proxy')}" if tunnel.is_awaited else type(error).__name__
             return NoHttpResponse(sent=not tunnel.is_awaited, reason=reason)
 
-    async def _exchange(self, arguments: dict[str, Any], params: dict[str, str], tunnel: _Tunnel) -> HttpResponse:
+    async def _exchange(
+        self, url: str, arguments: dict[str, Any], params: dict[str, str], tunnel: _Tunnel
+    ) -> HttpResponse:
         async with self._submits.stream(
-            "POST", self._submit_url, json=arguments, params=params, extensions={"trace": tunnel}
+            "POST", url, json=arguments, params=params, extensions={"trace": tunnel}
         ) as response:
             content = await read_body(response.headers, response.aiter_raw())
         return read_response(response.status_code, response.headers, content)

@@ -8,8 +8,8 @@ from typing import Final
 
 from service.cli.dev.stack import Stack
 from service.domain.generation import Generation
-from service.domain.request import parse_create
 from service.domain.status import Status
+from service.domain.tenant import Limits
 from service.runtime import Runtime, open_runtime, utc_now
 from tests.bench import stack as stacks
 from tests.bench.figures import Figure, Target, latency
@@ -61,7 +61,7 @@ async def _created(stack: Stack, count: int) -> list[str]:
     """Create in this process: the memory that creates leave in a gateway is another figure."""
     async with open_runtime(stack.settings) as runtime:
         tenant = await runtime.tenants.service.get(stack.tenant_id)
-        wanted = parse_create(stacks.body("a boat").encode(), runtime.generations.request_limits)
+        wanted = runtime.generations.forms.parse(stacks.body("a boat").encode(), Limits())
         created = await asyncio.gather(*(runtime.generations.creator.create(tenant, wanted) for _ in range(count)))
     return [creation.generation.id for creation in created]
 

@@ -14,7 +14,8 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
-from service.domain.pricing import Rates
+from service.domain.models.registry import seed
+from service.domain.pricing import Prices, Rates
 from service.domain.retry import PollPolicy
 from service.store.queues.due import Claimed
 from service.usecases.generations.cancel import GenerationCanceller
@@ -31,6 +32,7 @@ from tests.model.ports import Call, Constant, Deliveries, Gate, Port, Silence
 from tests.model.times import TICK, moment
 
 RATES: Final = Rates({"720p": Decimal("0.014")})
+PRICES: Final = Prices([seed()], seed())
 #: Submits of one generation that fal refuses before the generation fails.
 _REFUSALS: Final = 2
 
@@ -154,7 +156,7 @@ class UseCases:
         )  # fmt: skip
         return Poller(
             generations, _any(Port("callbacks")), _any(Port("due")), transitions, _any(Port("fal")), _any(Gate()),
-            copier, SCHEDULE, pacer, price_monitor=_any(Constant()), rates=RATES, clock=self._clock,
+            copier, SCHEDULE, pacer, price_monitor=_any(Constant()), prices=PRICES, clock=self._clock,
         )  # fmt: skip
 
     def _sweeper(self, generations: Any, transitions: TransitionService) -> DeadlineSweeper:

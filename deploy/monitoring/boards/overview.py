@@ -173,6 +173,12 @@ OVERVIEW: Final = Board(
                     ],
                 ),
                 Panel(
+                    "Accepted by model",
+                    "Generations per minute that were accepted, by model.",
+                    "cpm",
+                    [Query(per_minute("gateway_generations_accepted_by_model_total", by="model"), "{{model}}")],
+                ),
+                Panel(
                     "Time to the video",
                     "Time from acceptance to success: in the gateway's queue, in fal's queue and at work.",
                     "s",

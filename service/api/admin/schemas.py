@@ -12,6 +12,7 @@ from typing_extensions import TypedDict
 from service.domain.budgets import Standing
 from service.domain.described import Timestamp, describe, described
 from service.domain.generation_view import rfc3339
+from service.domain.models.model import ENDPOINT_ID
 from service.domain.pricing import usd
 from service.domain.request import AnyDuration, OptionalMoney, Resolution, Url
 from service.domain.tenant import ApiKey, Limits, Scope, Tenant
@@ -21,6 +22,7 @@ _LONGEST_RETENTION: Final = 10 * 365 * 24 * 3600
 _LONGEST_OVERLAP: Final = 30 * 24 * 3600
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=100, strip_whitespace=True)]
+ModelId = Annotated[str, StringConstraints(pattern=ENDPOINT_ID, max_length=200)]
 _Count = Annotated[int, Field(ge=0, le=10_000_000)]
 
 
@@ -68,6 +70,8 @@ class LimitsBody(BaseModel):
             description="Share of fal's slots relative to other tenants with queued work, 1 to 1000. Default 1.",
         ),
     ] = 1
+    models: Annotated[list[ModelId] | None, Field(min_length=1)] = None
+    """Ids of the models that may be requested; others are refused with 403. Default `null`: all of the deployment."""
     resolutions: Annotated[list[Resolution] | None, Field(min_length=1)] = None
     """Resolutions that may be requested; others are refused with 422. Default `null`: all of the deployment."""
     durations: Annotated[list[AnyDuration] | None, Field(min_length=1)] = None
@@ -100,7 +104,7 @@ class LimitsBody(BaseModel):
         if "retention_seconds" in changes:
             seconds = changes.pop("retention_seconds")
             changes["retention"] = None if seconds is None else timedelta(seconds=seconds)
-        for name in ("resolutions", "durations"):
+        for name in ("models", "resolutions", "durations"):
             if changes.get(name) is not None:
                 changes[name] = tuple(changes[name])
         return replace(limits, **changes)
@@ -194,6 +198,8 @@ class LimitsView(TypedDict):
     """Generations that may be at fal at once. `null`: no limit."""
     weight: int
     """Share of fal's slots relative to other tenants with queued work, 1 to 1000."""
+    models: list[str] | None
+    """Ids of the models that the tenant may request. `null`: all of the deployment."""
     resolutions: list[str] | None
     """Resolutions that the tenant may request. `null`: all of the deployment."""
     durations: list[str] | None
@@ -355,6 +361,7 @@ def limits_view(limits: Limits) -> LimitsView:
         "webhook_endpoints": limits.webhook_endpoints,
         "concurrent_generations": limits.concurrent_generations,
         "weight": limits.weight,
+        "models": _list(limits.models),
         "resolutions": _list(limits.resolutions),
         "durations": _list(limits.durations),
         "monthly_budget_usd": _usd(limits.monthly_budget),

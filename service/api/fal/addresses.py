@@ -9,6 +9,8 @@ from urllib.parse import urlsplit
 from fastapi import Request
 
 from service.api.http.dependencies import runtime
+from service.domain.generation import Generation
+from service.domain.models.model import Model
 from service.errors import Malformed, NotFound
 
 PREFIX: Final = "/fal"
@@ -34,24 +36,33 @@ class Target:
     query: str
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=64)
 def head(model: str) -> str:
     """Return ``owner/app`` of ``owner/app/path``: fal's URLs of requests omit the path."""
     return "/".join(model.split("/")[:2])
 
 
-def check_model(request: Request, endpoint: str) -> None:
-    """Check the model of a submit, with or without ``fal-ai/`` in front. Raises NotFound."""
-    model = runtime(request).settings.fal_model
-    if not _is_model(endpoint, model):
-        raise _other_model(model)
+def model_of(request: Request, endpoint: str) -> Model:
+    """Return the model of a submit, with or without ``fal-ai/`` in front. Raises NotFound."""
+    models = runtime(request).generations.models
+    model = models.find(endpoint) if _is_served(endpoint, tuple(models.enabled)) else None
+    if model is None:
+        raise _other_model(*models.enabled)
+    return model
 
 
 def check_requests_of(request: Request, endpoint: str) -> None:
-    """Check the model in the URL of a request, in its short or long form. Raises NotFound."""
-    model = runtime(request).settings.fal_model
-    if endpoint != head(model) and not _names_model(endpoint, model):
-        raise _other_model(model)
+    """Check the model in the URL of a request, in its short or long form. Raises NotFound.
+
+    The URL does not tell the variant: those of a family share the first two segments.
+    """
+    models = tuple(runtime(request).generations.models.enabled)
+    if not any(endpoint == head(model) or _names_model(endpoint, model) for model in models):
+        raise _other_model(*models)
+
+
+def _is_served(endpoint: str, models: tuple[str, ...]) -> bool:
+    return any(_is_model(endpoint, model) for model in models)
 
 
 def _is_model(endpoint: str, model: str) -> bool:
@@ -65,8 +76,8 @@ def _names_model(endpoint: str, model: str) -> bool:
     return endpoint in ids or endpoint.removeprefix(_NAMESPACE) == head(bare) or endpoint in map(head, ids)
 
 
-def _other_model(model: str) -> NotFound:
-    return NotFound(f"This gateway serves {model} and nothing else.")
+def _other_model(*models: str) -> NotFound:
+    return NotFound(f"This gateway serves {', '.join(models)} and nothing else.")
 
 
 def public_url(request: Request) -> str:
@@ -77,12 +88,11 @@ def public_url(request: Request) -> str:
     return found
 
 
-def request_url(request: Request, generation_id: str) -> str:
-    model = runtime(request).settings.fal_model
-    return f"{public_url(request)}{QUEUE}/{head(model)}/requests/{generation_id}"
+def request_url(request: Request, g: Generation) -> str:
+    return f"{public_url(request)}{QUEUE}/{head(g.model)}/requests/{g.id}"
 
 
-def target_of(url: str, model: str) -> Target:
+def target_of(url: str, *models: str) -> Target:
     """Return the gateway's route for a URL of fal.
 
     Raises:
@@ -101,8 +111,8 @@ def target_of(url: str, model: str) -> Target:
         raise Malformed("x-fal-target-url must be an https URL of fal's queue, run or storage host, and no other.")
     if not _PLAIN_PATH.fullmatch(parts.path) or not _QUERY.fullmatch(parts.query):
         raise Malformed("x-fal-target-url has a path or query that no fal client makes.")
-    if prefix != REST and not _of_model(parts.path.strip("/"), model):
-        raise _other_model(model)
+    if prefix != REST and not any(_of_model(parts.path.strip("/"), model) for model in models):
+        raise _other_model(*models)
     return Target(prefix + parts.path, parts.query)
 
 

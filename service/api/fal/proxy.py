@@ -48,7 +48,7 @@ def _target(request: Request) -> addresses.Target:
     url = request.headers.get(TARGET_URL)
     if url is None:
         raise Malformed("x-fal-target-url is missing.")
-    return addresses.target_of(url, runtime(request).settings.fal_model)
+    return addresses.target_of(url, *runtime(request).generations.models.enabled)
 
 
 for method in _METHODS:

@@ -1,5 +1,6 @@
 """``/fal/queue``: submit, status, status stream, result, cancel. Only a submit leads to a request to fal."""
 
+from functools import partial
 from typing import Any, Final
 
 from fastapi import APIRouter, Request, Response
@@ -48,7 +49,8 @@ async def read_fal_status(request: Request) -> Response:
 )
 async def follow_fal_request(request: Request) -> Response:
     tenant = await authentication.reader(request, request.path_params["request_id"])
-    return StatusStream(request, tenant, addresses.request_url(request, _request_id(request)))
+    _request_id(request)
+    return StatusStream(request, tenant, partial(addresses.request_url, request))
 
 
 @router.get(
@@ -104,14 +106,14 @@ async def cancel_fal_request(request: Request) -> Response:
 )
 async def submit_fal_request(request: Request) -> Response:
     tenant = await authentication.tenant(request, Scope.GENERATE)
-    addresses.check_model(request, request.path_params["endpoint"])
+    model = addresses.model_of(request, request.path_params["endpoint"])
     addresses.public_url(request)
-    submission = await submit_request.submit(request, tenant)
+    submission = await submit_request.submit(request, tenant, model)
     g = submission.generation
     position = submission.creation.position
     if position is None:
         position = await runtime(request).stores.queue.position(tenant.id, g.id)
-    body = to_json(fal_view.submitted(g, addresses.request_url(request, g.id), position or 0))
+    body = to_json(fal_view.submitted(g, addresses.request_url(request, g), position or 0))
     headers = {REQUEST_ID: g.id, **submit_request.ignored_header(request)}
     return NotedResponse(submission.receipt, body, 200, headers=headers, media_type=JSON)
 
@@ -134,5 +136,5 @@ def _request_id(request: Request) -> str:
 
 async def _status(request: Request, tenant: Tenant, g: Generation) -> tuple[int, dict[str, Any]]:
     position = await runtime(request).stores.queue.position(tenant.id, g.id) if g.status is Status.QUEUED else None
-    url = addresses.request_url(request, g.id)
+    url = addresses.request_url(request, g)
     return fal_view.status(g, url, position, with_logs=wants_logs(request))

@@ -58,9 +58,9 @@ async def run_fal_request(request: Request) -> Response:
 async def _run(request: Request) -> tuple[Submission, fal_view.FalResponse]:
     """Submit and wait. Raises TooMany (429) if too many wait, or the process stops: both official clients retry 429."""
     tenant = await authentication.tenant(request, Scope.GENERATE)
-    addresses.check_model(request, request.path_params["endpoint"])
+    model = addresses.model_of(request, request.path_params["endpoint"])
     with runtime(request).generations.long_polls.slot(tenant):
-        submission = await submit_request.submit(request, tenant)
+        submission = await submit_request.submit(request, tenant, model)
         g = await _ended(request, tenant, submission)
     if not g.is_terminal and runtime(request).generations.reader.stopped_waiting:
         await submission.receipt.lost()

@@ -1,5 +1,6 @@
 """The status of a request as server-sent events: the stream of the generation, in fal's form."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from fastapi import Request
@@ -11,7 +12,7 @@ from service.api.fal.responses import REQUEST_ID, UnknownRequest
 from service.api.http.dependencies import count_call
 from service.api.v1.events import EventStream
 from service.domain import fal_view
-from service.domain.generation import LogLine
+from service.domain.generation import Generation, LogLine
 from service.domain.tenant import Tenant
 from service.errors import NotFound
 from service.usecases.generations.stream import Snapshot
@@ -27,7 +28,7 @@ class StatusStream(EventStream):
 
     first = b""
 
-    def __init__(self, request: Request, tenant: Tenant, request_url: str) -> None:
+    def __init__(self, request: Request, tenant: Tenant, request_url: Callable[[Generation], str]) -> None:
         super().__init__(request, tenant, authentication.key_id(request), name="request_id")
         self.more_headers = ((REQUEST_ID.encode(), self._id.encode("latin-1", "replace")),)
         self._request_url = request_url
@@ -50,5 +51,5 @@ class StatusStream(EventStream):
         fresh = tuple(line for line in g.logs if line not in self._sent_lines)
         self._sent_lines.update(fresh)
         position = None if queue is None else queue["position"]
-        _, body = fal_view.status(replace(g, logs=fresh), self._request_url, position, with_logs=self._with_logs)
+        _, body = fal_view.status(replace(g, logs=fresh), self._request_url(g), position, with_logs=self._with_logs)
         return b"data: " + to_json(body) + b"\n\n"

@@ -15,6 +15,7 @@ from service.api.http.dependencies import runtime
 from service.api.v1.generations import check_fields, check_images, idempotency_key, traceparent
 from service.domain.faults import sentence
 from service.domain.lax_request import LaxCreate, parse_lax_create
+from service.domain.models.model import Model
 from service.domain.request import CreateGeneration, Url
 from service.domain.tenant import Tenant
 from service.errors import FieldError, Invalid, Malformed
@@ -43,12 +44,12 @@ class _Order:
     digest: str
 
 
-async def submit(request: Request, tenant: Tenant) -> Submission:
+async def submit(request: Request, tenant: Tenant, model: Model) -> Submission:
     """Accept the submit. A repeat of a submit whose response was lost returns the first generation.
 
     The names of fields that were left out are in the scope, for ``ignored_header``.
     """
-    order = await _read(request)
+    order = await _read(request, model)
     resends = runtime(request).generations.resends
     try:
         return await resends.create(tenant, order.request, order.options, digest=order.digest)
@@ -56,10 +57,10 @@ async def submit(request: Request, tenant: Tenant) -> Submission:
         release_memory(request.scope)  # `run` waits for an hour
 
 
-async def _read(request: Request) -> _Order:
+async def _read(request: Request, model: Model) -> _Order:
     gateway = runtime(request)
     body = await whole_body(request, limit=gateway.settings.max_create_bytes)
-    lax = _parsed(body or b"{}", gateway)
+    lax = _parsed(body or b"{}", gateway, model)
     wanted = lax.request
     if lax.ignored:
         request.scope[_IGNORED] = names = _header_value(lax.ignored)
@@ -77,9 +78,10 @@ async def _read(request: Request) -> _Order:
     return _Order(wanted.model_copy(update=changes), options, _digest(request, body))
 
 
-def _parsed(body: bytes, gateway: Runtime) -> LaxCreate:
+def _parsed(body: bytes, gateway: Runtime, model: Model) -> LaxCreate:
     check_fields(body, gateway)
-    lax = parse_lax_create(body, gateway.generations.fal_request_limits)
+    form = gateway.generations.fal_forms.of(model)
+    lax = parse_lax_create(body, form.limits(), form.request, form.adapter)
     check_images(body, lax.request, gateway)
     return lax
 

@@ -44,6 +44,7 @@ Fields may be added to responses; ignore unknown ones. Times are RFC 3339, money
 """
 _TAGS: Final = {
     "generations": "One request for one video: create, read, follow, list, cancel.",
+    "models": "The models that you may name as `model`.",
     "uploads": "Upload an image; use its URL as `image_url` or `end_image_url`.",
     "end users": "Your own customers. fal receives pseudonyms only.",
     "usage": "Money and counts by day and end user.",

@@ -37,6 +37,8 @@ _RESULTS: Final = {
     "GenerationView": "The generation.",
     "NewEndpointView": "The webhook endpoint, with its secret.",
     "MeView": "The caller.",
+    "ModelDetailView": "The model, with the schema of its requests.",
+    "ModelList": "The models that you may use.",
     "OperatorsGenerationView": "The generation, with fields for operators.",
     "PaidAndLostList": "The oldest of these generations.",
     "PublicKeysView": "The public keys.",

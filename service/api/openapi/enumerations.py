@@ -25,6 +25,8 @@ _NAMES: Final = {
     "JobState": ("UsageReportView", "state"),
     "KeyScope": ("NewApiKey", "scopes"),
     "ReplayStatus": ("ReplayBody", "status"),
+    "ModelKind": ("ModelView", "kind"),
+    "VideoCodec": ("CreateGeneration", "codec"),
     "VideoDuration": ("VideoInput", "duration"),
     "VideoResolution": ("VideoInput", "resolution"),
 }

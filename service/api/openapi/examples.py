@@ -90,6 +90,8 @@ _BY_SCHEMA: Final[dict[str, dict[str, Any]]] = {
         }
     },
     "MeView": {"me": v.ME},
+    "ModelList": {"models": {"object": "list", "data": [v.MODEL], **_PAGE}},
+    "ModelDetailView": {"model": {**v.MODEL, "input_schema": v.INPUT_SCHEMA}},
     "EndUserView": {"end_user": v.END_USER},
     "ErasedView": {
         "erasure": {

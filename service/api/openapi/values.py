@@ -8,6 +8,7 @@ from typing import Any, Final
 from service.api.admin.schemas import ApiKeyView, LimitsView, TenantView
 from service.api.schemas import EndUserView, EstimateView, UsageReportView, UsageView
 from service.api.v1.me import MeView
+from service.api.v1.models import ModelView
 from service.api.v1.webhook_schemas import AttemptView, DeliveryDetailView, DeliveryView, SigningKeyView
 from service.domain.generation_view import GenerationView, VideoView
 from service.domain.status import PublicStatus
@@ -118,6 +119,30 @@ CANCELED: Final[GenerationView] = {
     "cost": {"currency": "USD", "estimated": "0.708939", "actual": "0.000000"},
     "finished_at": FINISHED,
 }
+MODEL: Final[ModelView] = {
+    "id": "bytedance/seedance-2.0/image-to-video",
+    "object": "model",
+    "title": "Seedance 2.0, image to video",
+    "family": "seedance-2.0",
+    "kind": "image-to-video",
+    "default": True,
+    "legacy": False,
+    "aliases": [],
+    "resolutions": ["480p", "720p"],
+    "durations": ["auto", "4", "5", "6", "7", "8", "9", "10", "11", "12", "13", "14", "15"],
+    "longest_seconds": 15,
+    "prices": [
+        {"resolution": "480p", "unit_usd": "0.014", "unit_tokens": 1000, "second_usd": None},
+        {"resolution": "720p", "unit_usd": "0.014", "unit_tokens": 1000, "second_usd": "0.3034"},
+    ],
+}
+#: A part of the schema.
+INPUT_SCHEMA: Final = {
+    "type": "object",
+    "properties": {"generate_audio": {"type": "boolean", "default": True}},
+    "required": ["prompt", "image_url"],
+    "additionalProperties": False,
+}
 ENDPOINT: Final[EndpointView] = {
     "id": ENDPOINT_ID,
     "object": "webhook_endpoint",
@@ -169,6 +194,7 @@ LIMITS: Final[LimitsView] = {
     "webhook_endpoints": 20,
     "concurrent_generations": 4,
     "weight": 1,
+    "models": None,
     "resolutions": ["480p", "720p"],
     "durations": None,
     "monthly_budget_usd": "1000.000000",
@@ -242,7 +268,14 @@ END_USER: Final[EndUserView] = {
     "block_reason": None,
     "today": {"held": "0.708939", "spent": "1.406160", "count": 3},
 }
-ESTIMATE: Final[EstimateView] = {"object": "estimate", "currency": "USD", "estimated": "0.708939", "fits": True}
+ESTIMATE: Final[EstimateView] = {
+    "object": "estimate",
+    "model": GENERATION["model"],
+    "currency": "USD",
+    "estimated": "0.708939",
+    "fits": True,
+    "parts": {"seconds": 5, "formula": "0.708939", "published": None},
+}
 USAGE: Final[UsageView] = {
     "object": "usage",
     "currency": "USD",

@@ -28,7 +28,7 @@ from service.api.schemas import CREATE_BODY, EstimateView, GenerationList, probl
 from service.domain import ids
 from service.domain.generation_view import GenerationView, public
 from service.domain.pricing import usd
-from service.domain.request import CreateGeneration, RequestLimits, parse_create
+from service.domain.request import CreateGeneration
 from service.domain.status import PublicStatus, Status
 from service.domain.tenant import Scope, Tenant
 from service.errors import FieldError, Forbidden, Invalid, StoreUnavailable, TooLarge, TooManyWaiting, Unauthenticated
@@ -113,9 +113,20 @@ async def _accept(request: Request, gateway: Runtime, caller: Tenant) -> CreateR
     openapi_extra=CREATE_BODY,
 )
 async def estimate_cost(request: Request, gateway: Gateway, caller: Creator) -> EstimateView:
-    wanted = parse_create(await json_body(request), limits_of(gateway.generations.request_limits, caller))
-    cost, fits = await gateway.generations.admission.quote(caller, wanted)
-    return {"object": "estimate", "currency": "USD", "estimated": usd(cost), "fits": fits}
+    wanted = gateway.generations.forms.parse(await json_body(request), caller.limits)
+    parts, fits = await gateway.generations.admission.quote(caller, wanted)
+    return {
+        "object": "estimate",
+        "model": gateway.generations.admission.model_of(wanted),
+        "currency": "USD",
+        "estimated": usd(parts.cost),
+        "fits": fits,
+        "parts": {
+            "seconds": parts.seconds,
+            "formula": usd(parts.formula),
+            "published": None if parts.published is None else usd(parts.published),
+        },
+    }
 
 
 @read_router.get(
@@ -203,18 +214,13 @@ async def cancel_generation(
     return public(g)
 
 
-def limits_of(limits: RequestLimits, caller: Tenant) -> RequestLimits:
-    """Return the limits with the values that the caller's tenant may use, for the texts of faults."""
-    return limits.for_tenant(caller.limits.resolutions, caller.limits.durations)
-
-
 def read_create(body: bytes, gateway: Runtime, caller: Tenant) -> CreateGeneration:
     """The request in a body, which may be as large as it is only for the images in it.
 
     Raises as ``parse_create``, and TooLarge.
     """
     check_fields(body, gateway)
-    wanted = parse_create(body, limits_of(gateway.generations.request_limits, caller))
+    wanted = gateway.generations.forms.parse(body, caller.limits)
     check_images(body, wanted, gateway)
     return wanted
 

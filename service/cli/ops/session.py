@@ -14,7 +14,9 @@ from pydantic_settings import SettingsError
 from service.config.secret_files import SecretFileError
 from service.config.settings import PREFIX, Settings
 from service.config.unknown import unknown_variables
+from service.domain.models.registry import ModelsError
 from service.errors import GatewayError, Invalid, StoreUnavailable
+from service.model_registry import registry_of
 
 if TYPE_CHECKING:  # importing the runtime takes a second: only commands that reach Redis do it
     from service.runtime import Runtime
@@ -27,7 +29,11 @@ _FIELD: Final = re.compile(r'field "(\w+)"')
 def read_settings() -> Settings:
     """Read the settings from the environment. Print a line for each missing or wrong variable and exit 2."""
     try:
-        return Settings()
+        settings = Settings()
+        registry_of(settings)
+    except ModelsError as error:
+        _print_fault(error.setting, error.fault)
+        raise typer.Exit(2) from None
     except ValidationError as error:
         for fault in error.errors(include_input=False, include_url=False):
             missing = fault["type"] == "missing"
@@ -41,6 +47,7 @@ def read_settings() -> Settings:
         (field,) = _FIELD.findall(str(error)) or ("*",)
         _print_fault(field, 'is not JSON; a list is written as ["a", "b"], a table as {"a": 1}')
         raise typer.Exit(2) from None
+    return settings
 
 
 def _print_fault(field: str, fault: str) -> None:

@@ -35,7 +35,7 @@ class FalSettings(BaseModel):
         str,
         Field(
             pattern=r"^[a-z0-9-]+/[a-z0-9.-]+(/[a-z0-9.-]+)+$",
-            description="fal's endpoint id to which every generation is submitted.",
+            description="Model of requests that name none: its id, which is fal's endpoint id.",
         ),
     ] = "bytedance/seedance-2.0/image-to-video"
     fal_timeout: Annotated[

@@ -89,7 +89,8 @@ class RequestSettings(BaseModel):
         tuple[Literal["480p", "720p", "1080p", "4k"], ...],
         Field(
             min_length=1,
-            description="Accepted values of `resolution`. fal added `1080p` and `4k` later: list them to allow them.",
+            description="Accepted values of `resolution`, of each model those that it has. fal added `1080p` and `4k` "
+            "later: list them to allow them.",
         ),
     ] = ("480p", "720p")
     bitrate_modes: Annotated[
@@ -98,7 +99,10 @@ class RequestSettings(BaseModel):
     ] = ()
     rates: Annotated[
         dict[Literal["480p", "720p", "1080p", "4k"], Decimal],
-        Field(description="Price in US dollars per 1,000 tokens, for each resolution."),
+        Field(
+            description="Price of `GATEWAY_FAL_MODEL` in US dollars per 1,000 tokens, for each resolution, if your "
+            "account has its own. Prices of other models: `GATEWAY_MODELS_FILE`."
+        ),
     ] = {"480p": Decimal("0.014"), "720p": Decimal("0.014"), "1080p": Decimal("0.014"), "4k": Decimal("0.008")}
     account_daily_budget_usd: Annotated[
         Decimal | None,

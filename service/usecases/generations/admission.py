@@ -7,9 +7,9 @@ from service.domain import budgets, end_user
 from service.domain.budgets import Budgets
 from service.domain.generation import Generation
 from service.domain.generation_view import rfc3339
-from service.domain.pricing import Rates, usd
+from service.domain.pricing import Parts, Prices, usd
 from service.domain.request import CreateGeneration, RequestLimits
-from service.domain.tenant import Tenant
+from service.domain.tenant import Limits, Tenant
 from service.errors import (
     CostRefused,
     DailyLimited,
@@ -20,6 +20,7 @@ from service.errors import (
     FieldError,
     GatewayError,
     Invalid,
+    ModelForbidden,
     NewEndUsersLimited,
     OverBudget,
     QueueFull,
@@ -62,7 +63,7 @@ class Admission:
         money_store: MoneyStore,
         guard: AddressGuard,
         *,
-        rates: Rates,
+        prices: Prices,
         account_budget: int | None,
         accepted: RequestLimits,
         clock: Clock,
@@ -70,7 +71,7 @@ class Admission:
         self._money = money_store
         self._accepted = accepted
         self._guard = guard
-        self._rates = rates
+        self._prices = prices
         self._account_budget = account_budget
         self._clock = clock
 
@@ -80,6 +81,7 @@ class Admission:
         ``webhook_pointer`` is the field that errors of the webhook's address name.
 
         Raises:
+            ModelForbidden: the tenant may not use the model.
             Invalid: the tenant may not use a field's value, or the webhook's address is refused.
             CostRefused: the estimate is above the request's own maximum.
 
@@ -89,13 +91,24 @@ class Admission:
             raise refusal
         return cost
 
+    def model_of(self, request: CreateGeneration) -> str:
+        """Return the id of the request's model."""
+        return self._prices.default if request.spec is None else request.spec.id
+
     def estimate(self, request: CreateGeneration) -> int:
-        return self._rates.estimate(request.resolution, request.duration)
+        return self.parts(request).cost
+
+    def parts(self, request: CreateGeneration) -> Parts:
+        """Return the prices of which the estimate is the higher one."""
+        rates = self._prices.of(self.model_of(request))
+        return rates.parts(request.resolution, request.duration, audio=request.generate_audio is not False)
 
     def refusal(
         self, tenant: Tenant, request: CreateGeneration, cost: int, *, webhook_pointer: str
-    ) -> Invalid | CostRefused | None:
+    ) -> ModelForbidden | Invalid | CostRefused | None:
         """Return the error that ``check`` raises, or None."""
+        if not tenant.limits.may_use(model := self.model_of(request)):
+            return ModelForbidden(f"This tenant may not use the model {model}.")
         url = request.webhook_url or tenant.limits.webhook_url
         if url is not None and (error := self._address_error(url, webhook_pointer)) is not None:
             return error
@@ -132,15 +145,16 @@ class Admission:
             end_user_day_count=limits.end_user_daily_count,
         )
 
-    async def quote(self, tenant: Tenant, request: CreateGeneration) -> tuple[int, bool]:
-        """Return the estimated cost in micro-USD, and whether every budget has that much left. Raises as ``check``."""
+    async def quote(self, tenant: Tenant, request: CreateGeneration) -> tuple[Parts, bool]:
+        """Return the parts of the estimate, and whether every budget has that much left. Raises as ``check``."""
         cost, now = self.check(tenant, request), self._clock()
         pseudonym = end_user.pseudonym(tenant, request.end_user_id)
         standings = await self._money.standings(
             tenant.id, pseudonym, today=budgets.day(now), this_month=budgets.month(now)
         )
         limits = self.budgets(tenant).by_scope()
-        return cost, all(limit is None or cost <= standings[scope].available(limit) for scope, limit in limits.items())
+        fits = all(limit is None or cost <= standings[scope].available(limit) for scope, limit in limits.items())
+        return self.parts(request), fits
 
 
 def refusal_reason(refusal: creation.OverBudget | creation.Refused) -> str:
@@ -187,12 +201,24 @@ def _seconds_left_of_day(g: Generation) -> float:
 
 def _entitlement_errors(tenant: Tenant, request: CreateGeneration, accepted: RequestLimits) -> list[FieldError]:
     """Return the fields whose values this tenant may not use, with those that it may use here."""
-    limits, errors = tenant.limits, []
-    choices = accepted.for_tenant(limits.resolutions, limits.durations).choices
-    if limits.resolutions is not None and request.resolution not in limits.resolutions:
-        errors.append(FieldError("/resolution", choices("resolution"), "not_entitled"))
-    if limits.durations is not None and request.duration not in limits.durations:
-        errors.append(FieldError("/duration", choices("duration"), "not_entitled"))
+    errors = _refused_values(tenant.limits, request, accepted)
     if tenant.require_end_user and request.end_user_id is None:
         errors.append(FieldError("/end_user_id", "is required by this tenant", "missing"))
     return errors
+
+
+def _refused_values(limits: Limits, request: CreateGeneration, accepted: RequestLimits) -> list[FieldError]:
+    refused = [
+        name
+        for name, own, value in (
+            ("resolution", limits.resolutions, request.resolution),
+            ("duration", limits.durations, request.duration),
+        )
+        if own is not None and value not in own
+    ]
+    if not refused:
+        return []
+    if request.spec is not None:
+        accepted = accepted.for_model(request.spec, named=False)
+    choices = accepted.for_tenant(limits.resolutions, limits.durations).choices
+    return [FieldError(f"/{name}", choices(name), "not_entitled") for name in refused]

@@ -75,7 +75,6 @@ class GenerationCreator:
         nudger: Nudger,
         schedule: Schedule,
         *,
-        model: str,
         queue_expiry: timedelta,
         clock: Clock,
     ) -> None:
@@ -85,7 +84,6 @@ class GenerationCreator:
         self._reader = reader
         self._nudger = nudger
         self._schedule = schedule
-        self._model = model
         self._queue_expiry = queue_expiry
         self._clock = clock
 
@@ -103,6 +101,7 @@ class GenerationCreator:
         a lost response is recognized.
 
         Raises:
+            ModelForbidden: the tenant may not use the model.
             Invalid: the tenant may not use a field's value, or the webhook's address is refused.
             CostRefused, OverBudget: the estimate is above the request's own maximum, or what a budget has left.
             EndUserBlocked, EndUserLimited: the end user is blocked, or its limit is reached.
@@ -188,7 +187,7 @@ class GenerationCreator:
         return Generation(
             id=ids.new(ids.GENERATION, now),
             tenant_id=tenant.id,
-            model=self._model,
+            model=self._admission.model_of(request),
             input=request.video(),
             fingerprint=fingerprint,
             estimated_cost=cost,
@@ -214,6 +213,7 @@ class GenerationCreator:
             case creation.Created(nudges, position):
                 self._nudger.nudge_all(nudges)
                 metrics.series(metrics.CREATED, metrics.tenant_label(tenant.id)).inc()
+                metrics.series(metrics.ACCEPTED_BY_MODEL, generation.model).inc()
                 return CreateResult(generation, replayed=False, position=position)
             case creation.Bound(existing, same):
                 return await self._replay(tenant, existing, same_payload=same)

@@ -103,7 +103,8 @@ class Dispatch:
             return None
         metrics.DISPATCH_WAIT_SECONDS.observe((intent_at - g.created_at).total_seconds())
         with tracing.span("generation.submit", parent=g.traceparent, generation=g.id, tenant=g.tenant_id) as span:
-            outcome = submit_outcome(await self._fal.submit(arguments(g), webhook_url=self._callback_url(g)))
+            wire = await self._fal.submit(arguments(g), model=g.model, webhook_url=self._callback_url(g))
+            outcome = submit_outcome(wire)
             span.annotate(outcome=type(outcome).__name__.lower(), tries=g.submit_refusals + 1)
             self._log_outcome(g, outcome)
             return await self.record_outcome(g, intent_at, outcome)

@@ -24,7 +24,7 @@ from service.domain.outcomes import (
     Succeeded,
     UpstreamError,
 )
-from service.domain.pricing import Rates
+from service.domain.pricing import Prices
 from service.domain.status import UPSTREAM, Status
 from service.domain.work_queue import WorkQueue
 from service.observability import log, metrics, tracing
@@ -62,7 +62,7 @@ class Poller:
         pacer: PollPacer,
         *,
         price_monitor: PriceMonitor,
-        rates: Rates,
+        prices: Prices,
         clock: Clock,
     ) -> None:
         self._generations = generations
@@ -75,7 +75,7 @@ class Poller:
         self._schedule = schedule
         self._pacer = pacer
         self._price_monitor = price_monitor
-        self._rates = rates
+        self._prices = prices
         self._clock = clock
         self._answered_at: datetime | None = None
         """When fal last answered a poll of any job. If fal answers others, errors of one job's polls are its own."""
@@ -131,9 +131,9 @@ class Poller:
         if not cancels and _is_repetition(g, outcome):
             span.discard()  # a long job has hundreds of such polls
         if isinstance(outcome, Completed):
-            await self._end(g, result_outcome(await self._fal.result(request_id)), outcome.logs)
+            await self._end(g, result_outcome(await self._fal.result(request_id, model=g.model)), outcome.logs)
         elif isinstance(outcome, Missing) and self._is_final(g, missed):
-            await self._end(g, result_outcome(await self._fal.result(request_id)), ())
+            await self._end(g, result_outcome(await self._fal.result(request_id, model=g.model)), ())
         else:
             await self._record(g, outcome, missed)
 
@@ -145,7 +145,7 @@ class Poller:
     async def _status(self, g: Generation, request_id: str) -> StatusOutcome:
         """Request the status. The dispatch gate records what the response means for the account."""
         sent_at = self._clock()
-        outcome = status_outcome(await self._fal.status(request_id))
+        outcome = status_outcome(await self._fal.status(request_id, model=g.model))
         if not isinstance(outcome, UpstreamError):
             await self._gate.answered()
         elif outcome.locked:
@@ -178,7 +178,7 @@ class Poller:
 
     async def _send_cancel(self, g: Generation, request_id: str) -> Generation:
         """Send the cancel call, and record whether fal accepted it."""
-        accepted = cancel_outcome(await self._fal.cancel(request_id)) != "trouble"
+        accepted = cancel_outcome(await self._fal.cancel(request_id, model=g.model)) != "trouble"
         moved = await self._transitions.apply(
             g.id, lambda current: transitions.after_cancel_call(current, self._clock(), accepted=accepted), read=g
         )
@@ -222,7 +222,9 @@ class Poller:
         Only the result contains the billed units, so it is requested again if fal does not return it at once. After
         ``_RESULT_ATTEMPTS``, or when fal has deleted the result, the callback alone ends the job.
         """
-        status, response = await asyncio.gather(self._fal.status(request_id), self._fal.result(request_id))
+        status, response = await asyncio.gather(
+            self._fal.status(request_id, model=g.model), self._fal.result(request_id, model=g.model)
+        )
         result, seen = result_outcome(response), status_outcome(status)
         logs = seen.logs if isinstance(seen, InQueue | Running | Completed) else ()
         if is_verdict(result):
@@ -253,7 +255,8 @@ class Poller:
         if isinstance(result, NotReady | UpstreamError):  # completed, but the result is unavailable or not ready
             return self._after_error(g)
         copies = self._video_copier.copies(g)
-        return transitions.after_result(g, result, logs, self._clock(), rates=self._rates, copies_video=copies)
+        rates = self._prices.of(g.model)
+        return transitions.after_result(g, result, logs, self._clock(), rates=rates, copies_video=copies)
 
 
 def _is_repetition(g: Generation, outcome: StatusOutcome) -> bool:

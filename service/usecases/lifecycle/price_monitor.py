@@ -5,7 +5,7 @@ from typing import Final
 
 from service.domain.generation import Generation
 from service.domain.outcomes import Canceled, Failed, ResultOutcome, Succeeded
-from service.domain.pricing import EstimateReason, Rates, expected_units
+from service.domain.pricing import EstimateReason, Prices, has_audio
 from service.errors import StoreUnavailable
 from service.observability import log, metrics
 from service.observability.outages import log_store_failure
@@ -16,9 +16,9 @@ MISMATCHES: Final = 5
 
 
 class PriceMonitor:
-    def __init__(self, prices: PriceStore, *, rates: Rates) -> None:
+    def __init__(self, mismatches: PriceStore, prices: Prices) -> None:
+        self._mismatches = mismatches
         self._prices = prices
-        self._rates = rates
         self._log = log.get(__name__)
 
     async def observe(self, g: Generation, result: ResultOutcome) -> None:
@@ -37,7 +37,8 @@ class PriceMonitor:
                 self._check_bounds(g, units)
 
     def _check_bounds(self, g: Generation, units: Decimal | None) -> None:
-        match self._rates.settle(g.input["resolution"], units, g.estimated_cost).reason:
+        rates, audio = self._prices.of(g.model), has_audio(g.input)
+        match rates.settle(g.input["resolution"], units, g.estimated_cost, audio=audio).reason:
             case None:
                 return
             case "missing":
@@ -54,14 +55,16 @@ class PriceMonitor:
     async def _check_price(self, g: Generation, units: Decimal) -> None:
         """Report a new price after several consecutive bills with other units than the formula gives."""
         resolution = g.input["resolution"]
-        least, most = expected_units(resolution, g.input["duration"])
+        least, most = self._prices.of(g.model).expected_units(resolution, g.input["duration"])
+        counted = resolution if g.model == self._prices.default else f"{resolution} of {g.model}"
         try:
             if least <= units <= most:
-                await self._prices.reset(resolution)
-            elif await self._prices.count_mismatch(resolution) == MISMATCHES:
+                await self._mismatches.reset(counted)
+            elif await self._mismatches.count_mismatch(counted) == MISMATCHES:
                 self._log.error(
                     "price_changed",
                     generation_id=g.id,
+                    model=g.model,
                     resolution=resolution,
                     units=str(units),
                     expected=f"{least:.3f} to {most:.3f}",

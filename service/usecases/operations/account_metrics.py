@@ -5,7 +5,7 @@ One read of Redis serves all scrapes of a second.
 
 import asyncio
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -85,11 +85,16 @@ class AccountMetrics:
             *_of_dispatch(state, now),
             (metrics.SLOTS_ALLOWED, _one(self._slots)),
             *_of_account(state, self._account_budget),
-            (metrics.PRICE_CHANGED, [((r,), state.price_mismatches.get(r, 0) >= MISMATCHES) for r in PIXELS]),
+            (metrics.PRICE_CHANGED, _of_prices(state.price_mismatches)),
             (metrics.TENANT_INFO, [((tenant_id, _escaped(name)), 1) for tenant_id, name in state.names.items()]),
             (metrics.TENANT_STORED_BYTES, [((tenant_id,), size) for tenant_id, size in state.stored_bytes]),
             *_of_tenants(state.tenants, now),
         ]
+
+
+def _of_prices(mismatches: Mapping[str, int]) -> Series:
+    """Return one series for each resolution of the default model, and for those of others that had a mismatch."""
+    return [((name,), mismatches.get(name, 0) >= MISMATCHES) for name in {**PIXELS, **mismatches}]
 
 
 def _one(value: float) -> Series:

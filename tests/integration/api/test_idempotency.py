@@ -55,7 +55,7 @@ async def test_idempotency_replay_has_cost_of_first(
     app: FastAPI, api: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = await post(api, max_cost_usd="5")
-    monkeypatch.setattr(app.state.runtime.generations.admission, "_rates", _Dear())
+    monkeypatch.setattr(app.state.runtime.generations.admission, "estimate", lambda _: 100_000_000)
 
     assert (await post(api, max_cost_usd="5")).json()["id"] == first.json()["id"]
     assert (await api.post("/v1/generations", json=create_body(max_cost_usd="5"))).status_code == 402
@@ -85,8 +85,3 @@ async def test_idempotency_key_is_read_after_refusal_only(
     monkeypatch.setattr(app.state.runtime.stores.generations, "find_bound", None)
 
     assert [(await post(api)).status_code for _ in range(2)] == [202, 202]
-
-
-class _Dear:
-    def estimate(self, *_: object) -> int:
-        return 100_000_000

@@ -273,7 +273,7 @@ async def test_log_contains_no_private_data(
     new_key = (await operator.post(f"/admin/v1/tenants/{tenant.id}/keys", json={})).json()["key"]
     await run_worker_once(app)
     with monkeypatch.context() as patch:
-        patch.setattr("service.api.v1.generations.parse_create", _broken)
+        patch.setattr("service.domain.models.forms.parse_create", _broken)
         async with client_of(app, key, raises=False) as client:
             assert (await client.post("/v1/generations", json=body)).status_code == 500
 

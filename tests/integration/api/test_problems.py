@@ -302,6 +302,7 @@ async def test_problem_404_generation_of_other_tenant(
         "end_user_id": ("their-customer", "nobodys-customer", "x"),
         "endpoint_id": (endpoint["id"], ids.new("whe", NOW), "x"),
         "delivery_id": (delivery["id"], ids.new("msg", NOW), "x"),
+        "model_id": ("bytedance/seedance-2.0/text-to-video", "x/y/z", "x"),
     }
     for path, item in app.openapi()["paths"].items():
         parameters = re.findall(r"{(\w+)}", path) if path.startswith("/v1/") else []
@@ -408,7 +409,7 @@ async def test_problem_500_hides_the_exception(
     def broken(*_: object) -> None:
         raise RuntimeError("hush")
 
-    monkeypatch.setattr("service.api.v1.generations.parse_create", broken)
+    monkeypatch.setattr("service.domain.models.forms.parse_create", broken)
     async with client_of(app, api.headers["authorization"].split()[1], raises=False) as client:
         answer = await client.post("/v1/generations", json=create_body())
 
@@ -422,7 +423,7 @@ async def test_problem_500_does_not_affect_next_call(
     app: FastAPI, api: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr("service.api.v1.generations.parse_create", lambda *_: 1 / 0)
+        patch.setattr("service.domain.models.forms.parse_create", lambda *_: 1 / 0)
         async with client_of(app, api.headers["authorization"].split()[1], raises=False) as client:
             assert (await client.post("/v1/generations", json=create_body())).status_code == 500
 

@@ -21,6 +21,7 @@ NO_LIMITS = {
     "queued_generations": None,
     "concurrent_generations": None,
     "weight": 1,
+    "models": None,
     "resolutions": None,
     "durations": None,
     "monthly_budget_usd": None,
@@ -50,6 +51,7 @@ ALL_LIMITS = {
     "queued_generations": 100,
     "concurrent_generations": 5,
     "weight": 3,
+    "models": ["bytedance/seedance-2.0/image-to-video", "bytedance/seedance-2.0/text-to-video"],
     "resolutions": ["480p"],
     "durations": ["4", "5", "auto"],
     "monthly_budget_usd": "1000000.000000",
@@ -192,6 +194,7 @@ BAD: dict[str, tuple[Any, ...]] = {
     "end_user_daily_budget_usd": _NO_MONEY,
     "end_user_daily_count": _NO_COUNT,
     "retention_seconds": (*_NO_COUNT, 59),
+    "models": ([], "x/y/z", {}, 7),
     "resolutions": ([], "480p", {}, 7),
     "durations": ([], "4", {}, 7),
     "webhook_url": (
@@ -204,7 +207,11 @@ BAD: dict[str, tuple[Any, ...]] = {
         "https://u:p@a.example",
     ),
 }
-BAD_MEMBERS: dict[str, tuple[Any, ...]] = {"resolutions": ("8k", 480, None), "durations": ("3", "16", 3, None)}
+BAD_MEMBERS: dict[str, tuple[Any, ...]] = {
+    "models": ("", "bytedance", "../x/y", 7, None),
+    "resolutions": ("8k", 480, None),
+    "durations": ("3", "16", 3, None),
+}
 
 
 def test_limits_table_is_complete() -> None:

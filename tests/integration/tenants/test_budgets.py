@@ -206,7 +206,14 @@ async def test_estimate_creates_and_holds_nothing(app: FastAPI, connect: Connect
         assert answer.status_code == 200, answer.text
         return answer.json()
 
-    fitting = {"object": "estimate", "currency": "USD", "estimated": usd(COST), "fits": True}
+    fitting = {
+        "object": "estimate",
+        "model": "bytedance/seedance-2.0/image-to-video",
+        "currency": "USD",
+        "estimated": usd(COST),
+        "fits": True,
+        "parts": {"seconds": 5, "formula": usd(COST), "published": None},
+    }
     assert [await quote() for _ in range(2)] == [fitting] * 2
     assert (await quote(duration=6))["fits"] is False
     assert await read_standings(redis, tenant, clock) == [Standing()] * 3

@@ -48,6 +48,8 @@ EVERYTHING: dict[str, Any] = {
     "fal_proxy_url": "http://user:hush-fal-proxy@10.0.0.3:3128",
     "media_proxy_url": "http://user:hush-media-proxy@10.0.0.4:3128",
     "fal_model": "bytedance/seedance-2.0/fast/image-to-video",
+    "models": ("bytedance/seedance-2.0/text-to-video",),
+    "models_file": Path("/etc/gateway/models.toml"),
     "fal_timeout": timedelta(seconds=7, milliseconds=500),
     "public_url": "https://gateway.example.com",
     "secret_key": SecretStr(
