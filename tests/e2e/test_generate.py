@@ -42,7 +42,7 @@ def run(tenant: TenantClient, tmp_path: Path) -> Any:
 
 @contextmanager
 def started(
-    tenant: TenantClient, folder: Path, *words: str, url: str = "", key: str = ""
+    tenant: TenantClient, folder: Path, *words: str, url: str = "", key: str = "", command: str = "generate"
 ) -> Iterator[subprocess.Popen[str]]:
     environment = {
         **os.environ,
@@ -51,9 +51,9 @@ def started(
         "PYTHONIOENCODING": "utf-8",
         "NO_PROXY": "127.0.0.1",
     }
-    command = [sys.executable, "-m", "service.cli", "generate", *words]
+    program = [sys.executable, "-m", "service.cli", command, *words]
     with subprocess.Popen(
-        command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        program, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
         try:
             yield process
@@ -121,6 +121,25 @@ def test_generate_quote_creates_nothing(run: Any, tenant: TenantClient) -> None:
     quote = json.loads(run(PHOTO, "only asked", *SHORT, "--estimate", "--json").stdout)
     assert (quote["estimated"], quote["fits"]) == (most, True)
     assert created(tenant, "only asked") == []
+
+
+def test_generate_names_a_model(run: Any, tenant: TenantClient) -> None:
+    seed, other = "bytedance/seedance-2.0/image-to-video", "bytedance/seedance-2.0/text-to-video"
+    quote = run(PHOTO, "only asked", *SHORT, "--estimate", "--json", "--model", seed)
+    assert json.loads(quote.stdout)["model"] == seed
+
+    refused = run("-", "only asked", *SHORT, "--model", other, exits=1)
+
+    assert f"must be a model that you may use: {seed}" in refused.stderr
+    assert created(tenant, "only asked") == []
+
+
+def test_models_lists_what_the_key_may_use(tenant: TenantClient, tmp_path: Path) -> None:
+    with started(tenant, tmp_path, command="models") as process:
+        stdout, _ = process.communicate(timeout=180)
+
+    assert stdout.startswith("bytedance/seedance-2.0/image-to-video  480p, 720p  auto, 4, 5, ")
+    assert (process.returncode, stdout.count("\n")) == (0, 1)
 
 
 def test_generate_detached_exits_and_job_continues(run: Any, tenant: TenantClient) -> None:

@@ -18,8 +18,6 @@ from service.cli.client.progress import Display, plain
 from service.cli.interrupts import Interrupts
 from service.domain.status import TERMINAL
 
-#: An estimate uses no image, but the API requires a complete request.
-_PLACEHOLDER_IMAGE: Final = "https://example.com/photo.jpg"
 _CANCEL_SECONDS: Final = 20.0
 FAILED: Final = 1
 INTERRUPTED: Final = 130
@@ -45,7 +43,7 @@ def estimate(request: VideoRequest) -> None:
     """Print the maximum cost, and create nothing."""
     try:
         with Client(request.url, request.key, Deadline(request.timeout)) as client:
-            quote = client.estimate({**request.fields, "image_url": _PLACEHOLDER_IMAGE})
+            quote = client.estimate({**request.fields, **request.images})
     except ApiFailed as error:
         typer.echo(plain(str(error)), err=True)
         raise typer.Exit(FAILED) from None

@@ -8,22 +8,35 @@ import typer
 
 _URL_VARIABLE = "SEEDANCE_GATEWAY_URL"
 _KEY_VARIABLE = "SEEDANCE_GATEWAY_KEY"
+Url = Annotated[str, typer.Option(envvar=_URL_VARIABLE, help="URL of the gateway.")]
+DEFAULT_URL = "http://127.0.0.1:8080"
+Key = Annotated[
+    str | None,
+    typer.Option(
+        envvar=_KEY_VARIABLE,
+        show_default=False,
+        help="API key. Prefer the variable: other users of this machine can read options.",
+    ),
+]
+#: In place of a photo.
+NO_PHOTO = "-"
 
 
 def generate(
-    photo: Annotated[str, typer.Argument(help="First frame: a JPEG, PNG or WebP file, or a URL.")],
-    prompt: Annotated[str, typer.Argument(help="What happens in the video.")],
-    url: Annotated[str, typer.Option(envvar=_URL_VARIABLE, help="URL of the gateway.")] = "http://127.0.0.1:8080",
-    key: Annotated[
-        str | None,
-        typer.Option(
-            envvar=_KEY_VARIABLE,
-            show_default=False,
-            help="API key. Prefer the variable: other users of this machine can read options.",
+    photo: Annotated[
+        str,
+        typer.Argument(
+            help='First frame: a JPEG, PNG or WebP file, or a URL. "-": none, for a model that takes no image.'
         ),
+    ],
+    prompt: Annotated[str, typer.Argument(help="What happens in the video.")],
+    url: Url = DEFAULT_URL,
+    key: Key = None,
+    model: Annotated[
+        str | None, typer.Option(help="Model, see `seedance-gateway models`. Default: the one of the gateway.")
     ] = None,
     end_image: Annotated[str | None, typer.Option(help="Last frame: a file or a URL.")] = None,
-    duration: Annotated[str | None, typer.Option(help="Duration in seconds, 4 to 15, or auto.")] = None,
+    duration: Annotated[str | None, typer.Option(help="Duration in seconds, or auto. Default: the model's.")] = None,
     resolution: Annotated[
         str | None, typer.Option(help="480p, 720p, or another value that the gateway accepts.")
     ] = None,
@@ -52,6 +65,7 @@ def generate(
     from service.cli.client import create_video  # noqa: PLC0415  (the other commands need no HTTP client)
 
     fields = {
+        "model": model,
         "prompt": prompt,
         "duration": int(duration) if duration is not None and duration.isdecimal() else duration,
         "resolution": resolution,
@@ -61,16 +75,25 @@ def generate(
         "max_cost_usd": max_cost,
     }
     request = create_video.VideoRequest(
-        url=_checked_url(url),
-        key=_checked_key(key),
+        url=checked_url(url),
+        key=checked_key(key),
         fields={name: value for name, value in fields.items() if value is not None},
-        images={} if estimate else _images(image_url=photo, end_image_url=end_image),
+        images=_placeholder(photo) if estimate else _images(image_url=_given(photo), end_image_url=end_image),
         output=_checked_output(output),
         timeout=timeout,
         detach=detach,
         as_json=as_json,
     )
     (create_video.estimate if estimate else create_video.create)(request)
+
+
+def _given(photo: str) -> str | None:
+    return None if photo == NO_PHOTO else photo
+
+
+def _placeholder(photo: str) -> dict[str, str]:
+    """Return a URL for the photo: an estimate uses no image, but the API requires a complete request."""
+    return {} if photo == NO_PHOTO else {"image_url": "https://example.com/photo.jpg"}
 
 
 def _images(**names: str | None) -> dict[str, Any]:
@@ -82,13 +105,13 @@ def _images(**names: str | None) -> dict[str, Any]:
         raise typer.BadParameter(str(error)) from None
 
 
-def _checked_url(url: str) -> str:
+def checked_url(url: str) -> str:
     if not url.lower().startswith(("http://", "https://")):
         raise typer.BadParameter(f"--url or {_URL_VARIABLE} must be an http:// or https:// URL")
     return url.rstrip("/")
 
 
-def _checked_key(key: str | None) -> str:
+def checked_key(key: str | None) -> str:
     if not (text := (key or "").strip()):
         raise typer.BadParameter(f"set {_KEY_VARIABLE} to an API key, or use --key")
     if not (text.isascii() and text.isprintable()):

@@ -51,6 +51,11 @@ class Client:
 
         return str(self._retrying(send)["url"])
 
+    def models(self) -> list[dict[str, Any]]:
+        """Return the models that the tenant may use."""
+        found: list[dict[str, Any]] = self._call("GET", "/v1/models")["data"]
+        return found
+
     def estimate(self, body: Mapping[str, Any]) -> dict[str, Any]:
         return self._call("POST", "/v1/generations/estimate", json=body)
 

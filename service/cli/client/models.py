@@ -1,0 +1,34 @@
+"""``seedance-gateway models``: the models that an API key may use."""
+
+import json
+from typing import Annotated, Any
+
+import typer
+
+from service.cli.client.generate import DEFAULT_URL, Key, Url, checked_key, checked_url
+
+_SECONDS = 60.0
+
+
+def models(
+    url: Url = DEFAULT_URL,
+    key: Key = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")] = False,  # noqa: FBT002
+) -> None:
+    """List the models that your tenant may use: id, resolutions, durations. The first one is the default."""
+    from service.cli.client.deadline import ApiFailed, Deadline  # noqa: PLC0415  (the other commands need no HTTP client)
+    from service.cli.client.http import Client  # noqa: PLC0415
+    from service.cli.client.progress import plain  # noqa: PLC0415
+
+    try:
+        with Client(checked_url(url), checked_key(key), Deadline(_SECONDS)) as client:
+            found = client.models()
+    except ApiFailed as error:
+        typer.echo(plain(str(error)), err=True)
+        raise typer.Exit(1) from None
+    typer.echo(json.dumps(found) if as_json else "\n".join(plain(_line(model)) for model in found))
+
+
+def _line(model: dict[str, Any]) -> str:
+    durations = ", ".join(model["durations"])
+    return f"{model['id']}  {', '.join(model['resolutions'])}  {durations} s"
