@@ -44,6 +44,18 @@ def test_rates_of_a_model_have_its_durations_and_sizes() -> None:
     assert rates.estimate("480p", "auto") == rates.estimate("480p", "12")
 
 
+def test_rates_of_every_model_have_its_price() -> None:
+    for model in packaged().values():
+        rates = Rates.of(model)
+        assert (rates.per_second, rates.pixels) == (model.price.per_second, model.price.pixels)
+        assert (rates.shortest, rates.longest) == (model.shortest_seconds, model.longest_seconds)
+
+
+def test_published_price_is_rounded_up() -> None:
+    rates = Rates({"720p": Decimal("0.000001")}, {"720p": Decimal("0.00000021")})
+    assert rates.parts("720p", "5").published == 2, "1.05 micro-USD"
+
+
 @pytest.mark.parametrize(("audio", "published"), [(True, 2_000_000), (False, 1_000_000)])
 def test_published_price_is_held_where_it_is_higher(audio: bool, published: int) -> None:
     formula = math.ceil(tokens(5) * 14 * (1 if audio else Fraction(1, 2)))
