@@ -54,7 +54,7 @@ def model_of(request: Request, endpoint: str) -> Model:
 def check_requests_of(request: Request, endpoint: str) -> None:
     """Check the model in the URL of a request, in its short or long form. Raises NotFound.
 
-    The URL does not tell the variant: those of a family share the first two segments.
+    The URL names no variant: those of a family share the first two segments.
     """
     models = tuple(runtime(request).generations.models.enabled)
     if not any(endpoint == head(model) or _names_model(endpoint, model) for model in models):

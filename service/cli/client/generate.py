@@ -18,7 +18,7 @@ Key = Annotated[
         help="API key. Prefer the variable: other users of this machine can read options.",
     ),
 ]
-#: In place of a photo.
+#: Names no photo.
 NO_PHOTO = "-"
 
 
