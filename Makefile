@@ -15,7 +15,7 @@ PROBE := import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(firstword $(foreach candidate,$(CANDIDATES),$(shell $(candidate) -c '$(PROBE)' 2>/dev/null && echo $(candidate))))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test test-unit test-stores clients mutants fmt check weather model soak netfaults bench docs openapi release-api dashboards image wheel sbom lock clean
+.PHONY: help demo up test test-unit test-stores clients mutants fmt check weather model soak netfaults bench image-test docs openapi release-api dashboards image wheel sbom lock clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -67,6 +67,9 @@ netfaults: $(STAMP) ## Run half an hour of network faults on each link between t
 model: $(STAMP) ## Explore the model of the state machine; print its promises and sizes
 	$(BIN)/python -m tests.model
 
+image-test: $(STAMP) ## Build the images, and run the containers of deploy/compose.yaml; needs root, podman and buildah
+	$(BIN)/python -m pytest -q tests/image $(ARGS)
+
 bench: $(STAMP) ## Measure, print the figures, write bench.json and bench-raw.json
 	$(BIN)/python -m tests.bench.run
 
@@ -104,6 +107,7 @@ lock: $(STAMP) ## Choose versions anew: requirements.lock, the sandbox's and the
 		sed -i '1i # Exact versions and hashes for the image. Made by `make lock`; do not edit.' $$lock; done
 
 clean: ## Remove what these targets have made, the videos of the demo included
+	test ! -d build/image-test || $(PYTHON) -m tests.image.engine
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist bench.json bench-raw.json demo-output
 	find . -type d -name __pycache__ -prune -exec rm -rf {} +
 
