@@ -1,4 +1,4 @@
-"""Simulator of fal's public queue platform, for one model: Seedance 2.0 image-to-video.
+"""Simulator of fal's public queue platform, for the models of the Seedance family.
 
 Start it with `python -m sandbox`. It shares no code with the gateway, so no wrong idea about fal can hide in both.
 """

@@ -1,4 +1,4 @@
-"""Pixel sizes, tokens and prices of a video.
+"""Pixel sizes and tokens of a video.
 
 16:9 sizes are published; the others are derived to about the same pixel count, as ByteDance does.
 """
@@ -43,9 +43,6 @@ SIZES: dict[str, dict[str, tuple[int, int]]] = {
     },
 }
 
-#: USD per 1,000 tokens.
-RATES = {"480p": Decimal("0.014"), "720p": Decimal("0.014"), "1080p": Decimal("0.014"), "4k": Decimal("0.008")}
-
 AUTO_SECONDS = 5
 
 
@@ -59,10 +56,10 @@ class Dimensions:
     def frames(self) -> int:
         return self.seconds * FRAMES_PER_SECOND
 
-    @property
-    def units(self) -> Decimal:
-        """Thousands of tokens, the unit of `x-fal-billable-units`."""
-        return Decimal(self.width * self.height * self.frames) / 1024 / 1000
+    def tokens(self, input_seconds: Decimal = Decimal(0)) -> Decimal:
+        """Return the billed tokens: one frame more than fal's published formula, and the seconds of input videos."""
+        frames = self.frames + input_seconds * FRAMES_PER_SECOND + 1
+        return self.width * self.height * frames / 1024
 
 
 def dimensions(resolution: str, aspect_ratio: str, duration: str, image_size: tuple[int, int] = (16, 9)) -> Dimensions:

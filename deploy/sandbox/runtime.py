@@ -30,11 +30,12 @@ class Runtime:
         self.queue = self._empty_queue()
 
     def forget(self) -> None:
-        """Remove all jobs and faults; files stay."""
+        """Remove all jobs, drafts and faults; files stay."""
         self.queue.close()
         self.webhooks.forget()
         self.chaos.clear()
         self.refused.clear()
+        self.seedance.drafts.clear()
         self.queue = self._empty_queue()
 
     def _empty_queue(self) -> Queue:

@@ -1,4 +1,4 @@
-"""The model behind the queue: checks the input, fetches images, renders the video, computes the cost."""
+"""The models behind the queue: check the input, fetch images, render the video, compute the cost."""
 
 import asyncio
 import functools
@@ -7,24 +7,29 @@ import os
 import random
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from decimal import Decimal
 
 from PIL import Image
 
 from sandbox import endings, video
-from sandbox.dimensions import RATES, Dimensions, dimensions
+from sandbox.dimensions import Dimensions, dimensions
+from sandbox.drafts import Drafts
+from sandbox.endpoints import ENDPOINTS
 from sandbox.files import Files, StoredFile
-from sandbox.images import ImageProblemError, Images
+from sandbox.images import STAND_IN, ImageProblemError, Images
 from sandbox.job import Job
 from sandbox.outcome import Outcome, path_not_found
-from sandbox.schema import ImageToVideo, check
+from sandbox.schema import Request
 from sandbox.settings import Settings
 
-ENDPOINT = "bytedance/seedance-2.0/image-to-video"
 BLOCKED = (endings.POLICY, endings.POLICY_OUTPUT)
+#: Billed seconds of each input video, which is not fetched. The most videos of an endpoint stay within its limit.
+INPUT_VIDEO_SECONDS = 3
 
 
 class Seedance:
     def __init__(self, settings: Settings, files: Files) -> None:
+        self.drafts = Drafts(settings)
         self._settings = settings
         self._files = files
         self._images = Images(files)
@@ -35,21 +40,21 @@ class Seedance:
 
     def judge(self, job: Job) -> Outcome | None:
         """Decide everything that needs no rendering."""
-        if job.endpoint != ENDPOINT:
-            return path_not_found(job.path)
-        request = check(job.input)
+        request = self._request(job)
         if isinstance(request, Outcome):
             return request
         if job.behaviour.ending:
-            return self._ended(job.behaviour.ending, request)
-        if not job.behaviour.render or job.behaviour.run_seconds == math.inf:
+            return self._ended(job, job.behaviour.ending, request)
+        if not self._renders(job, request) or job.behaviour.run_seconds == math.inf:
             size = dimensions(request.resolution, request.aspect_ratio, request.duration)
-            return _success(job, request, size, self._files.ready_video(), _seed(request))
+            return self._success(job, request, size, self._files.ready_video(), _seed(request))
         return None
 
     async def perform(self, job: Job) -> Outcome:
-        request = ImageToVideo.model_validate(job.input)
-        start = await self._image("image_url", request.image_url, job)
+        request = self._request(job)
+        if isinstance(request, Outcome):
+            return request
+        start = await self._start_image(request, job)
         if isinstance(start, Outcome):
             return start
         end = await self._image("end_image_url", request.end_image_url, job) if request.end_image_url else None
@@ -57,37 +62,75 @@ class Seedance:
             return end
         return await self._render(job, request, start, end)
 
+    def _request(self, job: Job) -> Request | Outcome:
+        endpoint = ENDPOINTS.get(job.endpoint)
+        if endpoint is None:
+            return path_not_found(job.path)
+        request = endpoint.check(job.input)
+        if isinstance(request, Outcome) or request.draft_id is None:
+            return request
+        return self.drafts.completion(request)
+
+    def _renders(self, job: Job, request: Request) -> bool:
+        """A completion has no prompt of its own that could ask for no video."""
+        draft = self.drafts.find(request)
+        return draft.render if draft else job.behaviour.render
+
+    async def _start_image(self, request: Request, job: Job) -> Image.Image | Outcome | None:
+        """Return the image that the video starts from; None: the endpoint takes none, or none is given."""
+        if request.image_url is not None:
+            return await self._image("image_url", request.image_url, job)
+        if request.image_urls:
+            return await self._image("image_urls", request.image_urls[0], job)
+        return None
+
     async def _image(self, field: str, url: str, job: Job) -> Image.Image | Outcome:
         try:
             return await self._images.load(url, job.base)
         except ImageProblemError as problem:
             return problem.outcome(field, url)
 
-    async def _render(self, job: Job, request: ImageToVideo, start: Image.Image, end: Image.Image | None) -> Outcome:
-        size = dimensions(request.resolution, request.aspect_ratio, request.duration, start.size)
+    async def _render(self, job: Job, request: Request, start: Image.Image | None, end: Image.Image | None) -> Outcome:
+        ratio = start.size if start else (16, 9)
+        size = dimensions(request.resolution, request.aspect_ratio, request.duration, ratio)
+        if start is None:
+            start = await asyncio.to_thread(_stand_in)
         seed = _seed(request)
+        # H.264 for every `codec`: x265 takes 30 seconds for the smallest video.
         scene = video.Scene(start, end, size, request.bitrate_mode, request.generate_audio, seed)
         file = self._files.create("video.mp4")
         work = functools.partial(video.render, scene, file.path)
         await asyncio.get_running_loop().run_in_executor(self._renderers, work)
-        return _success(job, request, size, file, seed)
+        return self._success(job, request, size, file, seed)
 
-    def _ended(self, ending: Outcome, request: ImageToVideo) -> Outcome:
+    def _ended(self, job: Job, ending: Outcome, request: Request) -> Outcome:
         if not (self._settings.bill_blocked and ending in BLOCKED):
             return ending
         size = dimensions(request.resolution, request.aspect_ratio, request.duration)
-        return replace(ending, units=size.units, unit_price=RATES[request.resolution])
+        return _billed(ending, job, request, size)
+
+    def _success(self, job: Job, request: Request, size: Dimensions, file: StoredFile, seed: int) -> Outcome:
+        described = {
+            "url": f"{job.base}/cdn/files/{file.key}",
+            "content_type": "video/mp4",
+            "file_name": "video.mp4",
+            "file_size": file.size,
+        }
+        output = {"video": described, "seed": seed}
+        if request.draft:
+            output["draft_id"] = self.drafts.add(request, seed, render=job.behaviour.render)
+        return _billed(Outcome(200, output), job, request, size)
 
 
-def _seed(request: ImageToVideo) -> int:
+def _stand_in() -> Image.Image:
+    return Image.open(STAND_IN).convert("RGB")
+
+
+def _seed(request: Request) -> int:
     return random.randrange(1 << 31) if request.seed is None else request.seed
 
 
-def _success(job: Job, request: ImageToVideo, size: Dimensions, file: StoredFile, seed: int) -> Outcome:
-    output = {
-        "url": f"{job.base}/cdn/files/{file.key}",
-        "content_type": "video/mp4",
-        "file_name": "video.mp4",
-        "file_size": file.size,
-    }
-    return Outcome(200, {"video": output, "seed": seed}, size.units, RATES[request.resolution])
+def _billed(outcome: Outcome, job: Job, request: Request, size: Dimensions) -> Outcome:
+    price = ENDPOINTS[job.endpoint].price
+    input_seconds = Decimal(INPUT_VIDEO_SECONDS * len(request.video_urls or ()))
+    return replace(outcome, units=size.tokens(input_seconds) / price.unit_tokens, unit_price=price.rate(request))

@@ -15,11 +15,10 @@ from starlette.routing import Route
 
 from sandbox import refusals
 from sandbox.chaos import Operation
-from sandbox.dimensions import RATES
+from sandbox.endpoints import DEFAULT, ENDPOINTS
 from sandbox.gate import Handler
 from sandbox.job import Job
 from sandbox.runtime import Runtime
-from sandbox.seedance import ENDPOINT
 
 MOST_PER_PAGE = 10_000
 NANO = 10**9
@@ -27,12 +26,19 @@ NANO = 10**9
 
 async def pricing(request: Request) -> Response:
     async def handle() -> Response:
-        requested = request.query_params.get("endpoint_id", ENDPOINT).split(",")
-        price = {"unit_price": float(RATES["720p"]), "unit": "1000 tokens", "currency": "USD"}
-        prices = [{"endpoint_id": endpoint, **price} for endpoint in requested if endpoint == ENDPOINT]
+        requested = request.query_params.get("endpoint_id", DEFAULT).split(",")
+        prices = [_price(endpoint) for endpoint in requested if endpoint in ENDPOINTS]
         return JSONResponse({"prices": prices, "next_cursor": None, "has_more": False})
 
     return await _admit(request, handle)
+
+
+def _price(endpoint: str) -> dict[str, Any]:
+    """Return the unit price of the default resolution."""
+    price = ENDPOINTS[endpoint].price
+    resolution = ENDPOINTS[endpoint].schema.model_fields["resolution"].default
+    unit = f"{price.unit_tokens} tokens"
+    return {"endpoint_id": endpoint, "unit_price": float(price.rates[resolution]), "unit": unit, "currency": "USD"}
 
 
 async def meta(request: Request) -> Response:  # noqa: ARG001 - Starlette's signature

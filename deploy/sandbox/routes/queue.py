@@ -12,11 +12,11 @@ from starlette.routing import Route
 from sandbox import messages, refusals
 from sandbox.chaos import Operation
 from sandbox.connection import NoAnswer
+from sandbox.endpoints import ENDPOINTS
 from sandbox.job import Job, Status
 from sandbox.routes.address import EndpointAddress, RequestAddress, endpoint_address, request_address
 from sandbox.routes.orders import BadOrderError, max_queue_length, read_order
 from sandbox.runtime import Runtime
-from sandbox.seedance import ENDPOINT
 
 JSON = "application/json"
 #: Real seconds between the events of a stream in which nothing changes.
@@ -67,7 +67,7 @@ async def submit(request: Request, runtime: Runtime, address: EndpointAddress) -
         return refusals.too_many_requests("The queue of this endpoint is longer than fal_max_queue_length")
     if refusal := refused(runtime, job):
         return refusal
-    runtime.queue.accept(job, at_once=job.endpoint != ENDPOINT)
+    runtime.queue.accept(job, at_once=job.endpoint not in ENDPOINTS)
     await asyncio.sleep(job.behaviour.answer_delay)
     if job.behaviour.answer_lost:
         return NoAnswer()

@@ -41,7 +41,7 @@ async def test_oracle_lists_every_accepted_submit(fal: Fal, receiver: Receiver) 
         "created_at": pytest.approx(time.time(), abs=60),
     }
     assert early == {**expected, "status": early["status"], "billable_units": None}
-    assert late == {**expected, "status": "COMPLETED", "billable_units": 108}
+    assert late == {**expected, "status": "COMPLETED", "billable_units": 108.9}
     assert (await fal.record(request_id))["input"]["end_user_id"] == "u-1"
 
 

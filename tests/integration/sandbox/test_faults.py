@@ -96,7 +96,7 @@ async def accepted_without_an_answer(fal: Fal, receiver: Receiver) -> None:
     (delivery,) = await receiver.expect()
     (record,) = await fal.records(prompt)
     assert delivery.body["request_id"] == record["request_id"]
-    assert (record["status"], record["billable_units"]) == ("COMPLETED", 108)
+    assert (record["status"], record["billable_units"]) == ("COMPLETED", 108.9)
 
 
 @row("slow-answer")
@@ -162,7 +162,7 @@ async def completes_in_spite_of_a_cancel(fal: Fal, receiver: Receiver) -> None:
     await fal.reach(request_id, "IN_PROGRESS")
     assert (await fal.cancel(request_id)).status_code == 202
     result = await fal.finish(request_id)
-    assert (result.status_code, result.headers["x-fal-billable-units"]) == (200, "108")
+    assert (result.status_code, result.headers["x-fal-billable-units"]) == (200, "108.9")
 
 
 @row("logs")
@@ -240,7 +240,7 @@ async def runner_is_lost(fal: Fal, receiver: Receiver) -> None:
 async def result_is_gone(fal: Fal, receiver: Receiver) -> None:
     request_id = await fal.submit("sandbox:expired-result sandbox:no-video")
     assert (await fal.finish(request_id)).status_code == 404
-    assert (await fal.record(request_id))["billable_units"] == 108
+    assert (await fal.record(request_id))["billable_units"] == 108.9
 
 
 @row("no-video")

@@ -32,7 +32,7 @@ async def test_upload_by_js_client_without_key(fal: Fal, server: Server) -> None
         assert (await other_api.get(addresses["file_url"])).content == content
     result = await fal.outcome("my cat", image_url=addresses["file_url"], resolution="480p", duration="4")
     assert addresses["file_url"].startswith(f"{server.url}/cdn/files/")
-    assert result.headers["x-fal-billable-units"] == "39.48"  # so the size is that of the cat photo
+    assert result.headers["x-fal-billable-units"] == "39.89125"  # so the size is that of the cat photo
 
 
 async def test_upload_in_parts_by_js_client(http: httpx.AsyncClient) -> None:

@@ -22,9 +22,9 @@ async def test_billed_job_has_a_billing_event(fal: Fal) -> None:
     await fal.finish(request_id)
     (event,) = (await events(fal.http, request_id=request_id))["billing_events"]
     assert event["endpoint_id"] == MODEL
-    assert event["output_units"] == event["billable_units"] == 86.4
-    assert (event["unit_price"], event["cost_total"]) == (0.014, 1.2096)
-    assert event["cost_estimate_nano_usd"] == 1_209_600_000
+    assert event["output_units"] == event["billable_units"] == 87.3
+    assert (event["unit_price"], event["cost_total"]) == (0.014, 1.2222)
+    assert event["cost_estimate_nano_usd"] == 1_222_200_000
 
 
 async def test_unbilled_job_has_no_billing_event(fal: Fal) -> None:

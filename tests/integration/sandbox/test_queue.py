@@ -55,7 +55,7 @@ async def test_result_is_raw_output_at_three_urls(fal: Fal, form: str) -> None:
     await fal.finish(request_id)
     answer = await fal.http.get(f"{APP}/requests/{request_id}{form}")
     assert answer.status_code == 200
-    assert answer.headers["x-fal-billable-units"] == "108"
+    assert answer.headers["x-fal-billable-units"] == "108.9"
     assert answer.headers["x-fal-request-id"] == request_id
     assert answer.json()["seed"] == 7
     assert answer.json()["video"].keys() == {"url", "content_type", "file_name", "file_size"}
@@ -229,7 +229,7 @@ async def test_run_returns_output_and_is_billed(fal: Fal) -> None:
     body = {"prompt": QUICK, "image_url": "https://fal.media/a.png", "duration": "4"}
     answer = await fal.http.post("/run/bytedance/seedance-2.0/image-to-video", json=body)
     assert answer.json()["video"]["content_type"] == "video/mp4"
-    assert answer.headers["x-fal-billable-units"] == "86.4"
+    assert answer.headers["x-fal-billable-units"] == "87.3"
     assert (await fal.record(answer.headers["x-fal-request-id"]))["status"] == "COMPLETED"
 
 
@@ -266,5 +266,5 @@ async def test_unknown_behaviour_is_configurable(
         await until(lambda: expired(fal, blocked))  # 5,000 seconds of a clock that runs 1,000 times as fast are 5
     assert accepted["response_url"].endswith("/response")
     assert cancelled.json() == {"status": "OK"}
-    assert billed.headers["x-fal-billable-units"] == "108"
+    assert billed.headers["x-fal-billable-units"] == "108.9"
     assert (status["error"], status["error_type"]) == ("Invalid status code: 422", "content_policy_violation")
