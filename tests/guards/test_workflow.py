@@ -63,7 +63,7 @@ def test_workflow_uses_targets_of_the_makefile() -> None:
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     used = {word for job in JOBS for line in re.findall(r"\bmake (.+)", commands(job)) for word in line.split()}
     assert used >= {"check", "test", "image-test", "wheel", "sbom"}
-    assert used - targets <= {"image-test"}
+    assert used <= targets
 
 
 def test_image_is_built_on_a_digest_and_signed_by_digest() -> None:

@@ -8,16 +8,17 @@ from urllib.parse import quote
 import av
 import pytest
 
+from service.build_info import version
 from tests.e2e.conftest import SAMPLES
 from tests.image import images
-from tests.image.engine import Engine
+from tests.image.engine import ROOT, Engine
 from tests.image.stack import CONTAINERS, WORKERS, Stack, name_of
 
 #: Above the base image. The largest packages are in the summary of the run.
 LARGEST_GATEWAY_MB = 190
 PROBE = "import pathlib; pathlib.Path('/written').write_text('x')"
 #: Long enough for a kill while it runs, except on a very busy machine.
-LONG = "sandbox:no-video sandbox:seconds=10"
+LONG = "sandbox:no-video sandbox:seconds=5"
 
 
 def test_gateway_image_is_small_and_runs_without_root(engine: Engine) -> None:
@@ -25,6 +26,34 @@ def test_gateway_image_is_small_and_runs_without_root(engine: Engine) -> None:
     assert parts["gateway, above the base"] < LARGEST_GATEWAY_MB
     for image in (images.GATEWAY, images.SANDBOX):
         assert engine.podman("image", "inspect", "--format", "{{.User}}", image) == "10001"
+
+
+def test_packages_are_those_of_the_lock(stack: Stack) -> None:
+    code = "import importlib.metadata as m, json; print(json.dumps({d.name: d.version for d in m.distributions()}))"
+    installed = {
+        name.lower().replace("_", "-"): version
+        for name, version in json.loads(stack.execute("gateway", "python", "-c", code)).items()
+    }
+    locked = dict(
+        line.split(" ", 1)[0].split("==")
+        for line in (ROOT / "requirements.lock").read_text().splitlines()
+        if "==" in line and not line.startswith((" ", "#"))
+    )
+    assert installed.pop("seedance-gateway") == version()
+    assert {name: locked.get(name) for name in installed} == installed
+
+
+def test_images_have_no_build_tools_and_no_sources(stack: Stack) -> None:
+    for container in ("gateway", "sandbox"):
+        programs = set(stack.execute(container, "ls", "/opt/gateway/bin").split())
+        assert "python" in programs
+        assert programs & {"pip", "pip3", "gcc", "hatchling", "wheel"} == set()
+        assert stack.execute(container, "sh", "-c", "ls -d /src 2>/dev/null || true") == ""
+
+
+def test_documents_are_in_the_installed_package(stack: Stack) -> None:
+    code = "import pathlib, service; print((pathlib.Path(service.__file__).parent / 'documents/runbook.md').exists())"
+    assert stack.execute("gateway", "python", "-c", code).strip() == "True"
 
 
 @pytest.mark.parametrize("container", CONTAINERS)
