@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 
-from sandbox.routes import cdn, control, platform, queue, rest, run
+from sandbox.routes import cdn, control, openapi, platform, queue, rest, run
 from sandbox.runtime import open_runtime
 from sandbox.settings import Settings
 
@@ -34,6 +34,7 @@ def create_app(settings: Settings | None = None, data: Path | None = None) -> St
         Mount("/rest", routes=rest.routes),
         Mount("/cdn", routes=cdn.routes),
         Mount("/api/v1", routes=platform.routes),
+        Mount("/api/openapi", routes=openapi.routes),
         Mount("/_sandbox", routes=control.routes),
         Route("/healthz", control.health),
     ]
