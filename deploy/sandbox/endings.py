@@ -1,6 +1,9 @@
 """Failures that a prompt can request, with the messages of real fal answers."""
 
-from sandbox.outcome import detail, model_error, platform_error
+from collections.abc import Container
+from dataclasses import replace
+
+from sandbox.outcome import Outcome, detail, model_error, platform_error
 
 POLICY = model_error(
     detail(
@@ -31,3 +34,13 @@ BAD_IMAGE = model_error(
 ERROR_500 = model_error(detail("internal_server_error", "Internal server error", ("body",)), code=500)
 TIMEOUT = platform_error(504, "request_timeout", "Request timed out")
 RUNNER_503 = platform_error(503, "runner_connection_error", "Runner connection error")
+
+
+def located(ending: Outcome, fields: Container[str]) -> Outcome:
+    """Return the ending of a model with these input fields: an error of the image is one of the field that it has."""
+    details = ending.body["detail"]
+    if "image_url" in fields or not isinstance(details, list):
+        return ending
+    field = next(name for name in ("image_urls", "prompt", "draft_id") if name in fields)
+    moved = [{**entry, "loc": ["body", field]} if entry["loc"] == ["body", "image_url"] else entry for entry in details]
+    return replace(ending, body={"detail": moved})

@@ -104,10 +104,10 @@ class Seedance:
         return self._success(job, request, size, file, seed)
 
     def _ended(self, job: Job, ending: Outcome, request: Request) -> Outcome:
+        located = endings.located(ending, ENDPOINTS[job.endpoint].schema.model_fields)
         if not (self._settings.bill_blocked and ending in BLOCKED):
-            return ending
-        size = dimensions(request.resolution, request.aspect_ratio, request.duration)
-        return _billed(ending, job, request, size)
+            return located
+        return _billed(located, job, request, dimensions(request.resolution, request.aspect_ratio, request.duration))
 
     def _success(self, job: Job, request: Request, size: Dimensions, file: StoredFile, seed: int) -> Outcome:
         described = {

@@ -225,6 +225,17 @@ async def test_error_of_rule_has_the_form_of_fal(fal: Fal) -> None:
     assert entry["url"] == "https://docs.fal.ai/errors#value_error"
 
 
+@pytest.mark.parametrize(
+    ("endpoint", "field"),
+    [(f"{S25}/text-to-video", "prompt"), (R20, "image_urls"), (LEGACY_IMAGE[0], "image_url")],
+)
+@pytest.mark.parametrize("ending", ["policy", "bad-image"])
+async def test_refusal_names_a_field_of_the_endpoint(fal: Fal, endpoint: str, field: str, ending: str) -> None:
+    answer = await finished(fal.http, endpoint, minimum(endpoint, prompt=f"sandbox:{ending}"))
+    (entry,) = answer.json()["detail"]
+    assert (answer.status_code, entry["loc"]) == (422, ["body", field])
+
+
 # --- drafts -----------------------------------------------------------------------------------------------------------
 
 
