@@ -64,12 +64,12 @@ def test_demo_makes_a_video_of_a_photo(tmp_path: Path) -> None:
         assert sound.codec_context.name == "aac"
 
     assert "its signature is valid" in text
-    assert "Cost: $0.690900 (estimate: $0.708939)" in text
+    assert "Cost: $0.696658 (estimate: $0.708939)" in text
     assert "same id, no second generation" in text
     assert figure(text, "gateway_generations_created_total") == 1
     assert figure(text, "gateway_generations_replayed_total") == 1
     assert figure(text, "gateway_upstream_calls_total") == 1
-    assert figure(text, "gateway_cost_micro_usd_total") == 690_900
+    assert figure(text, "gateway_cost_micro_usd_total") == 696_658
     assert figure(text, "gateway_webhook_attempts_total") == 1
     assert not list((tmp_path / "temporary").iterdir())
 
