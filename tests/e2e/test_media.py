@@ -99,8 +99,8 @@ def test_video_copy_continues_after_worker_death(
 
 @pytest.fixture(scope="module")
 def uploading() -> Iterator[TenantClient]:
-    """A stack without workers, and with short timeouts in the gateway."""
-    with Stack(worker=False, overrides={**OVERRIDES, "upload_timeout": timedelta(seconds=4)}) as stack:
+    """A stack without workers. On busy cores an upload of 30 MB took more than 4 s, so the timeout is longer."""
+    with Stack(worker=False, overrides={**OVERRIDES, "upload_timeout": timedelta(seconds=12)}) as stack:
         client = client_of(stack)
         with client.http:
             for _ in range(3):  # memory that the first uploads need permanently is no growth

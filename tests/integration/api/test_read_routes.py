@@ -108,6 +108,8 @@ ROUTES: Final[dict[str, Row]] = {
     "/v1/generations/{generation_id}/events": Row("tenant"),
     "/v1/generations/{generation_id}/video": Row("tenant", status=307),
     "/v1/me": Row("tenant"),
+    "/v1/models": Row("tenant"),
+    "/v1/models/{model_id}": Row("tenant"),
     "/v1/usage": Row(
         "tenant", ("", "by=end_user", "start={long_ago}&end={today}", "start={yesterday}", "start={today}&end={today}")
     ),
@@ -278,6 +280,7 @@ def _values(history: History, report_id: str, now: datetime) -> dict[str, str]:
         "endpoint": HEAD,
         "generation_id": history.ended.id,
         "request_id": history.ended.id,
+        "model_id": "bytedance/seedance-2.0/image-to-video",
         "queued": history.queued.id,
         "delivery_id": history.delivery.id,
         "end_user_id": large_history.END_USER,

@@ -57,7 +57,7 @@ SCOPES = {
     ("POST", "/v1/deliveries/replay"): Scope.MANAGE,
 }
 #: Routes that a key with any scope may call.
-ANY_SCOPE = {("GET", "/v1/me")}
+ANY_SCOPE = {("GET", "/v1/me"), ("GET", "/v1/models"), ("GET", "/v1/models/{model_id}")}
 
 
 @pytest.fixture
