@@ -2,9 +2,10 @@
 
 import asyncio
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Final, TypeVar
 
 from service.clock import Clock
 from service.domain.credential_kinds import fault_of_key
@@ -17,6 +18,8 @@ from service.usecases.tenants.tenants import used_at
 
 #: A key is cached for this long: a revoked key works no longer than this.
 _CACHE_SECONDS: Final = 0.9
+#: An older look-up stays for this long: the next one of the key then transfers the record only if it changed.
+_KEPT_SECONDS: Final = 10.0
 _CACHE_SIZE: Final = 20_000
 _NOT_OPENED: Final = (None, 0.0)
 #: One text for all invalid keys, so that a caller cannot learn which of these it is.
@@ -91,9 +94,8 @@ class Authenticator:
         found, begun = await self._look_up(parts.id, _CACHE_SECONDS)
         if found is None or not found.key.opens(parts.secret, self._clock()):
             return None
-        if len(self._opened) >= _CACHE_SIZE:
-            self._opened.clear()
-        self._opened[digest] = found, begun + _CACHE_SECONDS
+        end = begun + _CACHE_SECONDS
+        _insert(self._opened, digest, (found, end), is_old=lambda entry: entry[1] < begun)
         return found
 
     async def recheck(self, key_id: str, scope: Scope, *, oldest: float) -> Caller:
@@ -150,11 +152,10 @@ class Authenticator:
             raise
 
     def _start_lookup(self, key_id: str, before: _CachedLookup | None, now: float) -> _CachedLookup:
-        if len(self._cache) >= _CACHE_SIZE:
-            self._cache.clear()
         known = None if before is None else before.result()
         task = asyncio.create_task(self._store.look_up(key_id, known))
-        cached = self._cache[key_id] = _CachedLookup(now, task)
+        cached = _CachedLookup(now, task)
+        _insert(self._cache, key_id, cached, is_old=lambda entry: entry.begun < now - _KEPT_SECONDS)
         return cached
 
     async def _record_use(self, key: ApiKey, now: datetime) -> None:
@@ -162,13 +163,28 @@ class Authenticator:
         minute = now.replace(second=0, microsecond=0)
         if self._recorded_uses.get(key.id) == minute:
             return
-        if len(self._recorded_uses) >= _CACHE_SIZE:
-            self._recorded_uses.clear()
-        self._recorded_uses[key.id] = minute  # before the write: concurrent requests need no second write
+        # Before the write: concurrent requests need no second write.
+        _insert(self._recorded_uses, key.id, minute, is_old=lambda recorded: recorded != minute)
         try:
             await self._store.note_use(key.id, used_at(minute))
         except StoreUnavailable:  # the next request tries again
             self._recorded_uses.pop(key.id, None)
+
+
+_K = TypeVar("_K")
+_V = TypeVar("_V")
+
+
+def _insert(entries: dict[_K, _V], key: _K, value: _V, *, is_old: Callable[[_V], bool]) -> None:
+    """Insert or replace an entry as the last one, and delete the first ones as long as they are old or too many.
+
+    An entry has kilobytes: a look-up's task refers to the context of its request. Keys of one call, and unknown keys
+    that a client makes up, would otherwise hold that memory until there are _CACHE_SIZE of them.
+    """
+    entries.pop(key, None)
+    entries[key] = value
+    while len(entries) > 1 and (len(entries) > _CACHE_SIZE or is_old(entries[next(iter(entries))])):
+        del entries[next(iter(entries))]
 
 
 def _check_rights(found: LookedUp, scope: Scope) -> None:
