@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import timedelta
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +66,7 @@ class TenantClient:
     def ended(self, generation_id: str, *, within: float = 120) -> Any:
         return self.wait_for(generation_id, lambda g: g["finished_at"] is not None, within=within)
 
-    def assert_history(self, receiver: Receiver | None) -> None:
+    def assert_history(self, receiver: Receiver | None, *, failover_at: float = -inf) -> None:
         """Assert that all operations so far agree with each other, with fal, and with the webhooks of the receiver."""
         events = None
         if receiver is not None:
@@ -73,7 +74,8 @@ class TenantClient:
             receiver.wait_for(lambda came: {event.view.id for event in events_of(came)} >= ended)
             assert all(event.is_signed(self.stack.webhook_secret) for event in receiver.received)
             events = events_of(receiver.received)
-        assert violations(list(self.history.operations), events, [one["prompt"] for one in self._oracle()]) == []
+        submits = [one["prompt"] for one in self._oracle()]
+        assert violations(list(self.history.operations), events, submits, failover_at=failover_at) == []
 
     def submits(self, prompt: str) -> list[Any]:
         """Return the submits with this prompt that fal would bill, from the oracle."""

@@ -54,13 +54,14 @@ def test_failover_after_killed_master_ends_accepted_jobs(guarded: TenantClient, 
         creating = [callers.submit(create_with_retry, guarded, number) for number in range(JOBS)]
         creating[JOBS // 3].result(40)
         watched.fail_over()
+        failover_at = time.monotonic()
         names = [future.result(60) for future in creating]
     assert len(set(names)) == JOBS
 
     ended: list[Any] = [guarded.wait_for(name, _ended_or_unconfirmed, within=180) for name in names]
     assert {g["status"] for g in ended} <= {"succeeded", "unconfirmed"}
     assert [g["status"] for g in ended].count("succeeded") >= JOBS - 8, "only submits in progress may be unconfirmed"
-    guarded.assert_history(None)
+    guarded.assert_history(None, failover_at=failover_at)
     stack = guarded.stack
     assert {name: child.process.poll() for name, child in stack.children.items()} == dict.fromkeys(stack.children)
 

@@ -7,6 +7,7 @@ operation without a response, or with a 5xx, may take effect at any time after i
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import permutations
+from math import inf
 from typing import Final
 
 from service.domain.status import PUBLIC, TRANSITIONS
@@ -17,18 +18,23 @@ _RETRIABLE: Final = frozenset({408, 425, 429})
 
 
 def violations(
-    operations: Sequence[Operation], events: Sequence[Event] | None = None, submits: Sequence[str] = ()
+    operations: Sequence[Operation],
+    events: Sequence[Event] | None = None,
+    submits: Sequence[str] = (),
+    *,
+    failover_at: float = -inf,
 ) -> list[str]:
     """Return the violations, none if the history is right.
 
     ``events``: all webhooks of all generations that have ended; None: they are not checked. ``submits``: the prompts
-    of the submits that fal has accepted.
+    of the submits that fal has accepted. ``failover_at``: a status that was first shown before that moment may be taken
+    back. Reads do not wait for replicas, so that they show a write whose writer still waits for them.
     """
     found = [
         *_creates(operations),
         *_jobs(operations, submits),
         *_reads(operations),
-        *_statuses(operations),
+        *_statuses(operations, failover_at),
         *_cancels(operations, events or ()),
         *_budgets(operations),
     ]
@@ -82,7 +88,7 @@ def _reads(operations: Sequence[Operation]) -> Iterator[str]:
             yield f"{one.subject} was accepted, and a later {one.action} did not find it"
 
 
-def _statuses(operations: Sequence[Operation]) -> Iterator[str]:
+def _statuses(operations: Sequence[Operation], failover_at: float) -> Iterator[str]:
     """A later view of a generation shows a status that follows the earlier one. An end does not change."""
     spans: dict[str, dict[View, tuple[float, float]]] = defaultdict(dict)
     for one in operations:
@@ -93,7 +99,7 @@ def _statuses(operations: Sequence[Operation]) -> Iterator[str]:
         if len(ends := {view.state for view in views if view.is_ended}) > 1:
             yield f"{name} has {len(ends)} ends: {sorted(map(str, ends))}"
         for before, after in permutations(views, 2):
-            is_later = views[before][0] < views[after][1]
+            is_later = failover_at < views[before][0] < views[after][1]
             if is_later and after.status not in _FOLLOWERS[before.status]:
                 yield f"{name} was {before.status}, and then {after.status}"
 

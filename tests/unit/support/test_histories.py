@@ -83,6 +83,12 @@ def test_history_that_is_wrong_has_a_violation(name: str) -> None:
     assert any(expected in text for text in violations(operations)), violations(operations)
 
 
+@pytest.mark.parametrize(("failover_at", "is_right"), [(0.5, False), (1.5, True)])
+def test_status_from_before_a_failover_may_move_back(failover_at: float, is_right: bool) -> None:
+    found = violations([read(0, 1, RUNNING), read(2, 3, QUEUED)], failover_at=failover_at)
+    assert (found == []) == is_right
+
+
 @pytest.mark.parametrize(
     ("events", "expected"),
     [
