@@ -115,9 +115,13 @@ class Redis:
         replies = [asyncio.ensure_future(self._send(command, replicated=replicated)) for command in commands]
         # Replies of an exchange arrive together: the first wait is the only one. ``asyncio.gather`` would call back for
         # each reply and wait for one more iteration of the loop, a quarter of the time of a read.
-        for reply in replies:
-            with contextlib.suppress(Exception):  # a failed reply must not leave the exceptions of others unread
-                await reply
+        try:
+            for reply in replies:
+                with contextlib.suppress(Exception):  # a failed reply must not leave the exceptions of others unread
+                    await reply
+        finally:
+            for reply in replies:
+                reply.cancel()  # runs on only if the caller was canceled
         return [reply.result() for reply in replies]
 
     async def run(self, script: Script, keys: Keys, arguments: Arguments = _NONE, *, replicated: bool = True) -> Any:

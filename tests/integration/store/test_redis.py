@@ -47,6 +47,20 @@ async def test_cancelled_caller_leaves_other_replies_intact(redis: Redis) -> Non
     assert await redis.execute("PING") == b"PONG"
 
 
+async def test_cancelled_gather_cancels_its_replies(redis: Redis) -> None:
+    await redis.execute("PING")
+    waiting = asyncio.create_task(redis.gather([("PING",)] * 20))
+    await asyncio.sleep(0)
+    replies = [reply for _, reply, *_ in redis._requests]
+    assert len(replies) == 20
+
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+
+    assert all(reply.cancelled() for reply in replies)
+
+
 async def test_unavailable_redis_fails_fast_and_recovers(tmp_path: Path) -> None:
     server = EmbeddedRedis(tmp_path).start()
     try:
