@@ -23,7 +23,7 @@ class Client:
         self._writer.write(text)
 
     async def receive(self, within: float = _WITHIN) -> bytes | None:
-        """Return what came, ``b""`` at the end of the connection, None if nothing came."""
+        """Return the received bytes, ``b""`` at the end of the connection, None without any."""
         try:
             async with asyncio.timeout(within):
                 return await self._reader.read(100)

@@ -15,7 +15,7 @@ from typing import Any, Final, Literal, Self, TypeVar
 
 Fault = Literal[
     "",
-    "partition",  # nothing passes, and no connection is made; what waits passes after the end
+    "partition",  # nothing passes, and no connection is made; held bytes pass after the end
     "latency",  # 500 ms for each round trip
     "half-open",  # connections that exist at its begin never get a response again, and are not closed; new ones work
     "loss",  # 1 % of the chunks wait for a retransmission
