@@ -220,6 +220,18 @@ def test_body_has_same_checks_in_one_read_and_in_two(settings: Settings, monkeyp
             readers.clear()
 
 
-def head_of_create(key: str, header: str) -> bytes:
-    lines = [f"POST {CREATE} HTTP/1.1", "host: x", f"authorization: Bearer {key}", "transfer-encoding: chunked", header]
+def test_body_in_one_read_is_bounded_before_it_is_parsed(settings: Settings) -> None:
+    """A create has a second check, of what its images leave of the body."""
+    small = settings.model_copy(update={"max_body_bytes": 1024, "max_inline_bytes": 1024})
+    with served(create_app(small)) as running, ExitStack() as stack:
+        gateway = Gateway(running, stack)
+        connection = gateway.open()
+        head = head_of_create(gateway.key(), "x-any: 1", "/v1/webhook-endpoints")
+        connection.sendall(head + b"%x\r\n%s\r\n0\r\n\r\n" % (1025, b"{".ljust(1025)))
+
+        assert answer(connection)[0] == 413
+
+
+def head_of_create(key: str, header: str, path: str = CREATE) -> bytes:
+    lines = [f"POST {path} HTTP/1.1", "host: x", f"authorization: Bearer {key}", "transfer-encoding: chunked", header]
     return "\r\n".join([*lines, "content-type: application/json", "", ""]).encode()
