@@ -88,7 +88,8 @@ def test_video_copy_continues_after_worker_death(
     for document in DOWNLOADING:
         target = downloaded(document, keeping, g["id"], tmp_path)
         assert hashlib.sha256(target.read_bytes()).digest() == hashlib.sha256(VIDEO).digest(), document.name
-    assert fal.sent == 2
+    assert fal.results == 1
+    assert fal.sent >= 2, "a copy that the store refuses while it is busy is attempted again"
     assert len(keeping.submits(prompt)) == 1
     (event,) = receiver.wait_for(lambda came: len(came) == 1)
     assert event.verified(keeping.stack.webhook_secret)["data"]["output"] == ended["output"]

@@ -23,6 +23,9 @@ class FalProxy:
         self.begun = threading.Event()
         self.released = threading.Event()
         self.sent = 0
+        """Requests for the video."""
+        self.results = 0
+        """Requests for a result that has a video."""
         server = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -62,6 +65,7 @@ class FalProxy:
         answer = httpx.request(call.command, self.target + call.path, content=sent, headers=headers, trust_env=False)
         content = answer.content
         if "video" in (body := json.loads(content)):
+            self.results += 1
             body["video"]["url"] = f"{self.url}/files/video.mp4"
             content = json.dumps(body).encode()
         call.send_response(answer.status_code)
