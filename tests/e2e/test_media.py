@@ -74,6 +74,7 @@ def test_video_copy_continues_after_worker_death(
 
     keeping.stack.children["worker"].kill()
     assert store.objects() == {}
+    results = fal.results  # two if a poll and a callback met
     fal.released.set()
     keeping.stack.start_worker()
 
@@ -88,7 +89,7 @@ def test_video_copy_continues_after_worker_death(
     for document in DOWNLOADING:
         target = downloaded(document, keeping, g["id"], tmp_path)
         assert hashlib.sha256(target.read_bytes()).digest() == hashlib.sha256(VIDEO).digest(), document.name
-    assert fal.results == 1
+    assert fal.results == results >= 1, "the result was on the record"
     assert fal.sent >= 2, "a copy that the store refuses while it is busy is attempted again"
     assert len(keeping.submits(prompt)) == 1
     (event,) = receiver.wait_for(lambda came: len(came) == 1)

@@ -25,7 +25,7 @@ class FalProxy:
         self.sent = 0
         """Requests for the video."""
         self.results = 0
-        """Requests for a result that has a video."""
+        """Requests for a result, counted before they are forwarded."""
         server = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -60,12 +60,12 @@ class FalProxy:
         self._server.server_close()
 
     def forward(self, call: http.server.BaseHTTPRequestHandler) -> None:
+        self.results += call.command == "GET" and not call.path.partition("?")[0].endswith("/status")
         sent = call.rfile.read(int(call.headers.get("content-length") or 0))
         headers = {name: call.headers[name] for name in ("authorization", "content-type") if name in call.headers}
         answer = httpx.request(call.command, self.target + call.path, content=sent, headers=headers, trust_env=False)
         content = answer.content
         if "video" in (body := json.loads(content)):
-            self.results += 1
             body["video"]["url"] = f"{self.url}/files/video.mp4"
             content = json.dumps(body).encode()
         call.send_response(answer.status_code)
