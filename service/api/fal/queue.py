@@ -8,11 +8,11 @@ from pydantic_core import to_json
 
 from service.api.fal import addresses, authentication, submit_request
 from service.api.fal.openapi import CANCELED, ENDPOINT, ORDER, REQUEST, RESULT, STATUS, SUBMITTED, answers, events
-from service.api.fal.response_receipt import NotedResponse
 from service.api.fal.responses import JSON, REQUEST_ID, UnknownRequest, answer
 from service.api.fal.route import FalRoute
 from service.api.fal.stream import StatusStream, wants_logs
 from service.api.http.dependencies import count_call, runtime
+from service.api.http.response_receipt import NotedResponse
 from service.domain import fal_view
 from service.domain.generation import Generation
 from service.domain.status import Status

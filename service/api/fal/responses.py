@@ -6,7 +6,6 @@ from typing import Any, Final
 from fastapi import Request, Response
 from pydantic_core import to_json
 
-from service.api.fal.addresses import PREFIX
 from service.api.http.responses import error_headers, json_response
 from service.errors import FieldError, GatewayError, IdempotencyMismatch, Invalid, NotFound
 
@@ -24,12 +23,6 @@ def answer(
     content: Any, generation_id: str, *, status: int = 200, headers: Mapping[str, str] | None = None
 ) -> Response:
     return json_response(content, status=status, headers={REQUEST_ID: generation_id, **(headers or {})})
-
-
-def speaks_fal(request: Request) -> bool:
-    """Return whether the path is below ``/fal``, also if no route matched."""
-    path: str = request.scope["path"]
-    return path.startswith(f"{PREFIX}/")
 
 
 def refusal(error: GatewayError, request: Request) -> Response:

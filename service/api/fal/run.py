@@ -8,10 +8,10 @@ from pydantic_core import to_json
 
 from service.api.fal import addresses, authentication, submit_request
 from service.api.fal.openapi import ENDPOINT, ORDER, RESULT, answers, events
-from service.api.fal.response_receipt import NotedResponse
 from service.api.fal.responses import JSON, REQUEST_ID
 from service.api.fal.route import FalRoute
 from service.api.http.dependencies import runtime
+from service.api.http.response_receipt import NotedResponse
 from service.domain import fal_view
 from service.domain.generation import Generation
 from service.domain.tenant import Scope, Tenant

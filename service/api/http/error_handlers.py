@@ -1,5 +1,6 @@
-"""Errors as responses: every error becomes one problem document (below ``/fal``: fal's form), never a stack trace."""
+"""Errors as responses: every error becomes one problem document, or has the form of its API, never a stack trace."""
 
+from collections.abc import Callable
 from typing import Final
 
 from fastapi import Request, Response
@@ -8,7 +9,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from service.api.fal import responses as fal_answers
+from service.api.dialects.openai import refusals as openai
+from service.api.fal import responses as fal
 from service.api.http.methods import allowed_methods, method_of
 from service.api.http.middleware import STATUS
 from service.api.http.responses import problem
@@ -17,11 +19,18 @@ from service.errors import GatewayError, Invalid, Malformed, MethodNotAllowed, N
 from service.observability import log
 
 _log: Final = log.get(__name__)
+#: Forms of errors by the beginning of the path, also if no route matched. All others are problem documents.
+_FORMS: Final[tuple[tuple[str, Callable[[GatewayError, Request], Response]], ...]] = (
+    ("/fal/", fal.refusal),
+    ("/openai/", openai.refusal),
+)
 
 
 def _error_response(error: GatewayError, request: Request) -> Response:
-    """Return the error in the form of the surface: fal's below ``/fal``, otherwise a problem document."""
-    return fal_answers.refusal(error, request) if fal_answers.speaks_fal(request) else problem(error, request)
+    """Return the error in the form of the API that the request is for."""
+    path: str = request.scope["path"]
+    form = next((form for beginning, form in _FORMS if path.startswith(beginning)), problem)
+    return form(error, request)
 
 
 def _expected(error: Exception, request: Request) -> Response | None:

@@ -13,7 +13,7 @@ from service.errors import GatewayError
 
 PROBLEM_JSON: Final = "application/problem+json"
 _NO_HEADERS: Final[Mapping[str, str]] = {}
-_BEARER: Final = 'Bearer realm="seedance-gateway"'
+BEARER: Final = 'Bearer realm="seedance-gateway"'
 
 
 class JsonResponse(Response):
@@ -35,7 +35,7 @@ def json_response(content: Any, *, status: int = 200, headers: Mapping[str, str]
 def problem(error: GatewayError, request: Request) -> Response:
     path = request.scope.get(PREFIX, "") + without_secret(request.url.path)
     document = problem_document(error, instance=path, request_id=request.scope.get("request_id", ""))
-    return Response(document, error.status, headers=error_headers(error, _BEARER), media_type=PROBLEM_JSON)
+    return Response(document, error.status, headers=error_headers(error, BEARER), media_type=PROBLEM_JSON)
 
 
 def problem_document(error: GatewayError, *, instance: str, request_id: str) -> bytes:

@@ -8,11 +8,12 @@ from fastapi import APIRouter, Request, Response
 from starlette.responses import RedirectResponse
 
 from service.api.http import etags, ranges
-from service.api.http.dependencies import Gateway, Reader
+from service.api.http.dependencies import Reader, runtime
 from service.api.http.methods import is_head
 from service.api.http.ranges import Range
 from service.api.http.streaming import TimedStream
 from service.api.schemas import problems
+from service.domain.tenant import Tenant
 from service.errors import PreconditionFailed
 from service.observability import metrics
 from service.usecases.generations.videos import VideoRedirect, VideoStream
@@ -20,15 +21,14 @@ from service.usecases.generations.videos import VideoRedirect, VideoStream
 router = APIRouter(prefix="/v1/generations", tags=["generations"])
 
 _MP4: Final = {"video/mp4": {"schema": {"type": "string", "format": "binary"}}}
-_ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
+VIDEO: Final[dict[int | str, dict[str, Any]]] = {
     200: {"description": "The video.", "content": _MP4},
     206: {"description": "The part that `Range` requests.", "content": _MP4},
     304: {"description": "Not modified: `If-None-Match` names its ETag."},
     307: {"description": "The video is at `Location`, which needs no key."},
     416: {"description": "`Range` lies outside the video."},
-    **problems(401, 403, 404, 409, 412, 429, 503),
 }
-_RANGE: Final = {
+RANGE: Final = {
     "name": "Range",
     "in": "header",
     "schema": {"type": "string", "examples": ["bytes=0-1048575"]},
@@ -41,11 +41,20 @@ _RANGE: Final = {
     summary="Download the video",
     description="The bytes, with `Range`, `If-Range`, `If-Match` and `If-None-Match`, or a redirect to a URL that "
     "serves them. 409 until the generation has succeeded.",
-    responses=_ANSWERS,
+    responses={**VIDEO, **problems(401, 403, 404, 409, 412, 429, 503)},
     response_class=Response,
-    openapi_extra={"parameters": [_RANGE]},
+    openapi_extra={"parameters": [RANGE]},
 )
-async def read_video(request: Request, gateway: Gateway, caller: Reader, generation_id: str) -> Response:
+async def read_video(request: Request, caller: Reader, generation_id: str) -> Response:
+    return await video_response(request, caller, generation_id)
+
+
+async def video_response(request: Request, caller: Tenant, generation_id: str) -> Response:
+    """Return the bytes of a video that the request's headers ask for, or a redirect to them.
+
+    Raises NotFound, VideoNotReady, MediaUnavailable, PreconditionFailed, TooManyDownloads.
+    """
+    gateway = runtime(request)
     found = await gateway.generations.videos.find(caller, generation_id, follow=not is_head(request.scope))
     if isinstance(found, VideoRedirect):
         return RedirectResponse(found.url, headers={"cache-control": "no-store"})

@@ -1,0 +1,1 @@
+"""APIs that video clients already speak, each a translation onto the use cases of ``/v1``."""

@@ -1,0 +1,1 @@
+"""OpenAI's API of videos below ``/openai/v1``."""
