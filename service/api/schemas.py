@@ -254,11 +254,25 @@ class UsageReportView(TypedDict):
 @described
 class EstimatePartsView(TypedDict):
     seconds: int
-    """Seconds of video that are priced. `auto` counts as the longest duration of the model."""
+    """Seconds of the output that are priced. `auto` counts as the longest duration of the model."""
+    input_seconds: float | None
+    """Seconds of the input videos, which are priced as well. Without a measurement of each, the most seconds that the
+    model allows count. `null`: there is no input video.
+    """
+    unit_usd: str
+    """US dollars per billed unit, as a decimal string, before the factor. `GET /v1/models/{model_id}` has the tokens of
+    a unit.
+    """
+    factor: str
+    """Factor of both prices, as a decimal string: below 1 with an input video, or without audio, for models that cost
+    less then.
+    """
     formula: str
     """US dollars by fal's formula, from pixels, frames and the rate, as a decimal string."""
     published: str | None
     """US dollars by the price per second that fal publishes, as a decimal string. `null`: fal publishes none."""
+    decided_by: Literal["formula", "published"]
+    """Which of the two is `estimated`: the higher one."""
 
 
 @described

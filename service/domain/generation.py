@@ -90,6 +90,8 @@ class Generation:
     fingerprint: str
     estimated_cost: int
     """The amount of the hold."""
+    input_seconds: Decimal | None = None
+    """Seconds of the input videos that the hold has; None: there is no video among the inputs."""
     callback_token: str = field(repr=False)
     """Secret in the URL that fal calls back."""
     created_at: datetime

@@ -14,6 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import from_json
 
 from service.domain.data_uri import is_data_uri
+from service.domain.models.model import REFERENCE_TYPES
 from service.domain.request import (
     HIGHEST_PRIORITY,
     METADATA_PAIRS,
@@ -93,6 +94,8 @@ def _normaliser(name: str, request: type[CreateGeneration]) -> Callable[[Any], A
     if name in _NORMALISERS or request.spec is None or name not in request.spec.fields:
         return _NORMALISERS.get(name, _unchanged)
     field = request.spec.fields[name]
+    if field.type in REFERENCE_TYPES:
+        return _urls
     return _BOOL if field.type == "boolean" else _choice(field.values)
 
 
@@ -147,6 +150,10 @@ def _url(value: Any) -> Any:
         return value
     found = _URL.fullmatch(value.strip())
     return value if found is None else found[1] + _UNENCODED.sub(lambda part: quote(part[0]), found[2])
+
+
+def _urls(value: Any) -> Any:
+    return [_url(item) for item in value] if isinstance(value, list) else value
 
 
 def _end_user(value: Any) -> Any:

@@ -3,15 +3,18 @@
 Source: fal's model pages. ``tokens = width * height * (24 * seconds + 1) / 1024``, US dollars = tokens / 1000 * rate.
 The formula of the pages has one frame less; bills have this one. fal also publishes a price per second, which exceeds
 the formula for some models: the higher one is held.
+
+The seconds of input videos are billed as those of the output, and a video among the inputs makes the whole cheaper by a
+factor. Images and sounds are free.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import ROUND_CEILING, ROUND_HALF_UP, Decimal
 from typing import Any, Final, Literal
 
 from service.domain.models.model import PIXELS as FRAME_PIXELS
-from service.domain.models.model import Model
+from service.domain.models.model import MediaLimits, Model
 
 FRAMES_PER_SECOND: Final = 24
 #: Durations of Seedance 2.0.
@@ -48,14 +51,25 @@ class Parts:
     """The prices of which an estimate is the higher one, in micro-USD."""
 
     seconds: int
-    """Seconds of video that are priced."""
+    """Seconds of the output."""
     formula: int
     published: int | None
     """None: fal publishes no price per second."""
+    input_seconds: Decimal | None = None
+    """Seconds of the input videos; None: there is no video among the inputs."""
+    unit_price: Decimal = _ONE
+    """US dollars per billed unit, before the factor."""
+    factor: Decimal = _ONE
+    """Of both prices: for a video without audio, or with a video among its inputs."""
 
     @property
     def cost(self) -> int:
         return self.formula if self.published is None else max(self.formula, self.published)
+
+    @property
+    def decided_by(self) -> Literal["formula", "published"]:
+        """The price that is the estimate."""
+        return "formula" if self.cost == self.formula else "published"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +86,9 @@ class Rates:
     unit_tokens: int = 1000
     """Tokens of a billed unit."""
     pixels: Mapping[str, int] = field(default_factory=lambda: PIXELS)
+    video_input_factor: Decimal = _ONE
+    input_videos: MediaLimits | None = None
+    """Limits of the input videos; None: the model takes none."""
 
     @classmethod
     def of(cls, model: Model) -> "Rates":
@@ -84,26 +101,56 @@ class Rates:
             silent_factor=price.silent_factor,
             unit_tokens=price.unit_tokens,
             pixels=price.pixels,
+            video_input_factor=price.video_input_factor,
+            input_videos=model.input_videos,
         )
 
-    def estimate(self, resolution: str, duration: str, *, audio: bool = True) -> int:
-        """Return the most that a video can cost, in micro-USD, rounded up. ``auto`` counts as the longest duration."""
-        return self.parts(resolution, duration, audio=audio).cost
+    def estimate(
+        self, resolution: str, duration: str, *, audio: bool = True, input_seconds: Decimal | None = None
+    ) -> int:
+        """Return the most that a video can cost, in micro-USD, rounded up. ``auto`` counts as the longest duration.
 
-    def parts(self, resolution: str, duration: str, *, audio: bool = True) -> Parts:
+        ``input_seconds``: of the input videos; None: there is no video among the inputs.
+        """
+        return self.parts(resolution, duration, audio=audio, input_seconds=input_seconds).cost
+
+    def parts(
+        self, resolution: str, duration: str, *, audio: bool = True, input_seconds: Decimal | None = None
+    ) -> Parts:
         """Return the prices of which ``estimate`` is the higher one."""
         seconds = self.seconds(duration)
-        formula = _micro(
-            self.thousands_of_tokens(resolution, seconds), self._rate(resolution, audio=audio), ROUND_CEILING
-        )
-        published = self.per_second.get(resolution)
-        if published is None:
-            return Parts(seconds, formula, None)
-        factor = _ONE if audio else self.silent_factor
-        return Parts(seconds, formula, _micro(Decimal(seconds), published * factor, ROUND_CEILING))
+        billed = seconds if input_seconds is None else seconds + input_seconds
+        rate, factor = self.per_thousand_tokens[resolution], self._factor(audio=audio, video=input_seconds is not None)
+        formula = _micro(self.thousands_of_tokens(resolution, billed), rate * factor, ROUND_CEILING)
+        second = self.per_second.get(resolution)
+        published = None if second is None else _micro(Decimal(billed), second * factor, ROUND_CEILING)
+        return Parts(seconds, formula, published, input_seconds, self._unit_price(rate), factor)
 
-    def settle(self, resolution: str, billed_units: Decimal | None, held: int, *, audio: bool = True) -> Settlement:
-        """Turn fal's billed units into a cost within [0, 1.1 * held].
+    def input_seconds(self, measured: Sequence[Decimal | None]) -> Decimal | None:
+        """Return the seconds of input videos that are priced; None: there is no video.
+
+        ``measured``: the seconds of each video; None: not known. With an unknown one, the most seconds that the model
+        allows are priced.
+        """
+        if not measured:
+            return None
+        known = sum((seconds for seconds in measured if seconds is not None), Decimal(0))
+        return max(known, self._longest_input) if None in measured else known
+
+    @property
+    def _longest_input(self) -> Decimal:
+        return (self.input_videos and self.input_videos.longest_seconds) or Decimal(0)
+
+    def settle(
+        self,
+        resolution: str,
+        billed_units: Decimal | None,
+        held: int,
+        *,
+        audio: bool = True,
+        video_input: bool = False,
+    ) -> Settlement:
+        """Turn fal's billed units into a cost within [0, 1.1 * held]. The units include the seconds of input videos.
 
         The units come from outside. Units that give a cost beyond these bounds are not used: the cost is ``held``.
         """
@@ -112,21 +159,24 @@ class Rates:
         if billed_units < 0:
             return Settlement(held, "negative")
         most = int(held * _MOST_OF_HOLD)
-        rate = self._rate(resolution, audio=audio)
-        if self.unit_tokens != _THOUSAND:
-            rate = rate * self.unit_tokens / _THOUSAND
+        rate = self._unit_price(self.per_thousand_tokens[resolution]) * self._factor(audio=audio, video=video_input)
         if billed_units > most / (rate * MICRO):  # compared before the multiplication: 1e999999 would overflow
             return Settlement(held, "above_hold")
         return Settlement(_micro(billed_units, rate, ROUND_HALF_UP))
 
-    def expected_units(self, resolution: str, duration: str) -> tuple[Decimal, Decimal]:
+    def expected_units(
+        self, resolution: str, duration: str, *, input_seconds: Decimal | None = None
+    ) -> tuple[Decimal, Decimal]:
         """Return the least and the most units that fal bills for a success, over all aspect ratios.
 
         For ``auto``, fal may choose any duration. Smaller aspect ratios and one frame less reduce a bill to 0.94 of the
         maximum. The published price, where it is the higher one, stands for units that the formula does not give.
+
+        ``input_seconds``: as they are priced. If these are the longest, videos of unknown length can be shorter.
         """
-        most = self.seconds(duration)
-        least = self.shortest if duration == "auto" else most
+        longest = self.seconds(duration)
+        shortest = self.shortest if duration == "auto" else longest
+        most, least = longest + (input_seconds or 0), shortest + self._least_input(input_seconds)
         unit = Decimal(self.unit_tokens) / _THOUSAND
         extra = max(_ONE, self._published_share(resolution, most))
         return (
@@ -134,7 +184,13 @@ class Rates:
             self.thousands_of_tokens(resolution, most) * _MOST_SHARE * extra / unit,
         )
 
-    def _published_share(self, resolution: str, seconds: int) -> Decimal:
+    def _least_input(self, input_seconds: Decimal | None) -> Decimal:
+        if input_seconds is None or self.input_videos is None:
+            return Decimal(0)
+        is_measured = input_seconds < self._longest_input
+        return input_seconds if is_measured else min(input_seconds, self.input_videos.shortest_seconds)
+
+    def _published_share(self, resolution: str, seconds: Decimal | int) -> Decimal:
         """Return the published price as a share of the formula's."""
         published = self.per_second.get(resolution, Decimal(0)) * seconds
         return published / (self.thousands_of_tokens(resolution, seconds) * self.per_thousand_tokens[resolution])
@@ -143,11 +199,14 @@ class Rates:
         """Return the seconds of a duration; ``auto`` counts as the longest."""
         return self.longest if duration == "auto" else int(duration)
 
-    def _rate(self, resolution: str, *, audio: bool) -> Decimal:
-        rate = self.per_thousand_tokens[resolution]
-        return rate if audio else rate * self.silent_factor
+    def _factor(self, *, audio: bool, video: bool) -> Decimal:
+        factor = _ONE if audio else self.silent_factor
+        return factor * self.video_input_factor if video else factor
 
-    def thousands_of_tokens(self, resolution: str, seconds: int) -> Decimal:
+    def _unit_price(self, rate: Decimal) -> Decimal:
+        return rate if self.unit_tokens == _THOUSAND else rate * self.unit_tokens / _THOUSAND
+
+    def thousands_of_tokens(self, resolution: str, seconds: Decimal | int) -> Decimal:
         """Return the most thousands of tokens that a video can have."""
         return Decimal(self.pixels[resolution] * (FRAMES_PER_SECOND * seconds + 1)) / 1024 / _THOUSAND
 
@@ -161,11 +220,6 @@ class Prices:
 
     def of(self, model_id: str) -> Rates:
         return self._rates.get(model_id) or self._rates[self.default]
-
-
-def has_audio(arguments: Mapping[str, Any]) -> bool:
-    """Return whether the input asks for audio, which changes the price of some models."""
-    return arguments.get("generate_audio") is not False
 
 
 #: Seedance 2.0: its units depend on no rate.

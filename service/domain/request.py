@@ -3,18 +3,19 @@
 import hashlib
 import re
 from codecs import BOM_UTF8
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Annotated, Any, ClassVar, Final, Literal, TypeVar, get_args
 from urllib.parse import SplitResult, urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
-from pydantic_core import PydanticCustomError, PydanticKnownError
+from pydantic_core import PydanticCustomError, PydanticKnownError, from_json
 
 from service.domain.data_uri import has_base64, is_data_uri
 from service.domain.described import describe
 from service.domain.faults import faults_of
-from service.domain.models.model import Model
+from service.domain.models.model import FieldType, Model
 from service.domain.models.rules import broken_rules
 from service.errors import FieldError, Invalid
 
@@ -72,6 +73,13 @@ def image_source(value: str) -> str:
     if not has_base64(value):
         raise _fault("data_uri", "must have its data as base64: data:image/jpeg;base64,...")
     return value
+
+
+def reference_url(value: str) -> str:
+    """Check that this is a web URL of a reference file."""
+    if is_data_uri(value):
+        raise _fault("data_uri", "must be a URL: only images can be data URIs")
+    return web_url(value, longest=IMAGE_URL_LENGTH)
 
 
 def _split(value: str) -> SplitResult:
@@ -139,6 +147,7 @@ def _metadata(value: dict[str, str]) -> dict[str, str]:
 
 Url = Annotated[str, Field(json_schema_extra={"maxLength": URL_LENGTH}), AfterValidator(web_url)]
 ImageSource = Annotated[str, AfterValidator(image_source)]
+ReferenceUrl = Annotated[str, AfterValidator(reference_url)]
 
 AnyDuration = Annotated[
     Duration, BeforeValidator(duration_text, json_schema_input_type=Duration | Annotated[int, Field(ge=4, le=15)])
@@ -266,6 +275,8 @@ class CreateGeneration(VideoInput):
     """Fields that fal receives. ``end_user_id`` is not among them: fal gets a pseudonym."""
     fingerprint_prefix: ClassVar[bytes] = b""
     """What the fingerprint has in front of the fields: the id of a model that is not the default one."""
+    reference_fields: ClassVar[Mapping[FieldType, str]] = {}
+    """The fields that are lists of files, by their types."""
     absent: ClassVar[frozenset[str]] = frozenset()
     """Fields that the model does not have: they are refused, and None. mypy does not know that they can be None."""
 
@@ -275,7 +286,14 @@ class CreateGeneration(VideoInput):
 
     @property
     def has_data_uris(self) -> bool:
-        return any(is_data_uri(source) for source in (self.image_url, self.end_image_url) if source is not None)
+        return any(is_data_uri(source) for source in (self.image_url, self.end_image_url) if source is not None) or (
+            bool(self.reference_fields) and any(is_data_uri(source) for source in self.references())
+        )
+
+    def references(self, *kinds: FieldType) -> list[str]:
+        """Return the sources of the reference files of these types; no type: of all."""
+        names = [name for kind, name in self.reference_fields.items() if not kinds or kind in kinds]
+        return [source for name in names for source in getattr(self, name) or ()]
 
     def fingerprint(self) -> str:
         """Return a hash that is equal for bodies that mean the same: 5 and "5", metadata in any order.
@@ -311,6 +329,8 @@ class RequestLimits:
     durations: tuple[str, ...] = get_args(Duration)
     named_model: str | None = None
     """The model that faults name; None: the default one, whose faults name no model."""
+    model: Model | None = None
+    """The model whose rules apply; None: it has none."""
 
     def for_tenant(self, resolutions: tuple[str, ...] | None, durations: tuple[str, ...] | None) -> "RequestLimits":
         if resolutions is None and durations is None:
@@ -326,6 +346,7 @@ class RequestLimits:
             durations=model.durations,
             bitrate_modes=tuple(mode for mode in self.bitrate_modes if mode in modes),
             named_model=model.id if named else None,
+            model=model if model.has_rules else None,
         )
 
     def choices(self, field: str) -> str:
@@ -367,9 +388,13 @@ class RequestLimits:
             faults.append(self.in_words(FieldError("/resolution", "", "literal_error")))
         if request.bitrate_mode is not None and request.bitrate_mode not in self.bitrate_modes:
             faults.append(self.in_words(FieldError("/bitrate_mode", "", "literal_error")))
-        if request.spec is not None and (request.spec.rules or request.spec.files):
-            faults += map(self.of_model, broken_rules(request.spec, dict(request)))
-        return faults
+        return faults if self.model is None else [*faults, *self.broken_rules(dict(request))]
+
+    def broken_rules(self, values: object) -> list[FieldError]:
+        """Return the faults between fields. The values may be those of a body that is wrong elsewhere."""
+        if self.model is None or not isinstance(values, dict):
+            return []
+        return [self.of_model(fault) for fault in broken_rules(self.model, values)]
 
 
 def parse_create(
@@ -385,7 +410,8 @@ def parse_create(
     try:
         found = parse(adapter or _CREATE, body)
     except Invalid as error:
-        raise _in_words(error, limits) from None
+        values = None if limits.model is None else from_json(body.removeprefix(BOM_UTF8))
+        raise _in_words(error, limits, values) from None
     return _within(found, limits)
 
 
@@ -397,12 +423,12 @@ def parse_fields(
         found = (adapter or _CREATE).validate_python(fields)
     except ValidationError as error:
         fault = faults_of(error)
-        raise (_in_words(fault, limits) if isinstance(fault, Invalid) else fault) from None
+        raise (_in_words(fault, limits, fields) if isinstance(fault, Invalid) else fault) from None
     return _within(found, limits)
 
 
-def _in_words(error: Invalid, limits: RequestLimits) -> Invalid:
-    return Invalid(*(limits.in_words(fault) for fault in error.errors))
+def _in_words(error: Invalid, limits: RequestLimits, values: object) -> Invalid:
+    return Invalid(*(limits.in_words(fault) for fault in error.errors), *limits.broken_rules(values))
 
 
 def _within(request: CreateGeneration, limits: RequestLimits) -> CreateGeneration:

@@ -27,7 +27,8 @@ from service.domain.outcomes import (
     Succeeded,
     Unknown,
 )
-from service.domain.pricing import Rates, has_audio
+from service.domain.pricing import Rates
+from service.domain.settlement import settled
 from service.domain.status import UPSTREAM, Status
 from service.errors import NotCancellable
 
@@ -183,8 +184,7 @@ def _cost(g: Generation, result: Succeeded | Failed | Canceled, rates: Rates) ->
     presumed = isinstance(result, Succeeded) or (isinstance(result, Failed) and result.presumed_billed)
     if result.billable_units is None and not presumed:
         return 0
-    audio = has_audio(g.input)
-    return rates.settle(g.input["resolution"], result.billable_units, g.estimated_cost, audio=audio).cost
+    return settled(g, result.billable_units, rates).cost
 
 
 # --- copy of the video ------------------------------------------------------------------------------------------------

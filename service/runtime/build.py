@@ -25,6 +25,7 @@ from service.usecases.generations.cancel import GenerationCanceller
 from service.usecases.generations.concurrency import DownloadLimiter, LongPollLimiter
 from service.usecases.generations.create import GenerationCreator
 from service.usecases.generations.images import Images
+from service.usecases.generations.input_seconds import Unmeasured
 from service.usecases.generations.queue_estimate import QueueEstimator
 from service.usecases.generations.read import GenerationReader
 from service.usecases.generations.resends import ResendDetector
@@ -206,6 +207,7 @@ def _generations(core: Core) -> GenerationServices:
         stores.money,
         connections.address_guard,
         prices=core.prices,
+        input_seconds=Unmeasured(),
         account_budget=settings.account_daily_budget,
         accepted=limits,
         clock=clock,

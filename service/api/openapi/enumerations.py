@@ -26,6 +26,8 @@ _NAMES: Final = {
     "KeyScope": ("NewApiKey", "scopes"),
     "ReplayStatus": ("ReplayBody", "status"),
     "ModelKind": ("ModelView", "kind"),
+    "ReferenceTask": ("CreateGeneration", "task"),
+    "EstimateBasis": ("EstimatePartsView", "decided_by"),
     "VideoCodec": ("CreateGeneration", "codec"),
     "VideoDuration": ("VideoInput", "duration"),
     "VideoResolution": ("VideoInput", "resolution"),

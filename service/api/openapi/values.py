@@ -274,7 +274,15 @@ ESTIMATE: Final[EstimateView] = {
     "currency": "USD",
     "estimated": "0.708939",
     "fits": True,
-    "parts": {"seconds": 5, "formula": "0.708939", "published": None},
+    "parts": {
+        "seconds": 5,
+        "input_seconds": None,
+        "unit_usd": "0.014",
+        "factor": "1",
+        "formula": "0.708939",
+        "published": None,
+        "decided_by": "formula",
+    },
 }
 USAGE: Final[UsageView] = {
     "object": "usage",

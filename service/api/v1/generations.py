@@ -123,8 +123,12 @@ async def estimate_cost(request: Request, gateway: Gateway, caller: Creator) -> 
         "fits": fits,
         "parts": {
             "seconds": parts.seconds,
+            "input_seconds": None if parts.input_seconds is None else float(parts.input_seconds),
+            "unit_usd": f"{parts.unit_price:f}",
+            "factor": f"{parts.factor:f}",
             "formula": usd(parts.formula),
             "published": None if parts.published is None else usd(parts.published),
+            "decided_by": parts.decided_by,
         },
     }
 

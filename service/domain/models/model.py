@@ -26,8 +26,10 @@ FieldType = Literal[
 Output = Literal["video", "seed", "draft_id"]
 
 #: What the gateway serves. A model of another kind cannot be enabled; a field of another type is refused.
-SERVED_KINDS: Final[frozenset[Kind]] = frozenset({"text-to-video", "image-to-video"})
-UNSERVED_TYPES: Final[frozenset[FieldType]] = frozenset({"images", "videos", "audios", "draft"})
+SERVED_KINDS: Final[frozenset[Kind]] = frozenset({"text-to-video", "image-to-video", "reference-to-video"})
+UNSERVED_TYPES: Final[frozenset[FieldType]] = frozenset({"draft"})
+#: Types of the fields that are lists of reference files.
+REFERENCE_TYPES: Final[frozenset[FieldType]] = frozenset({"images", "videos", "audios"})
 
 #: Most pixels of one frame, over all aspect ratios, where a model names no others. 1080p and 4k are estimates: fal
 #: publishes no sizes for them.
@@ -90,6 +92,10 @@ class InputField(Table):
             raise _wrong("a required field has no default")
         if self.default is not None and not self._is_value(self.default):
             raise _wrong("the default is no value of the field")
+        if self.type in REFERENCE_TYPES and (self.files is None or self.files.count is None):
+            raise _wrong("a list of files needs their most, as files.count")
+        if self.type == "videos" and (self.files is None or self.files.longest_seconds is None):
+            raise _wrong("videos need files.seconds_total or files.seconds_each: their seconds are billed")
         return self
 
     def _is_value(self, value: object) -> bool:
@@ -118,6 +124,20 @@ class MediaLimits(Table):
     pixels: tuple[int, int] | None = None
     """Of each side."""
     frames_per_second: tuple[int, int] | None = None
+
+    @property
+    def longest_seconds(self) -> Decimal | None:
+        """Most seconds of all files together; None: fal names no limit."""
+        limits = [self.seconds_total[1]] if self.seconds_total is not None else []
+        if self.seconds_each is not None and self.count is not None:
+            limits.append(self.seconds_each[1] * self.count)
+        return min(limits, default=None)
+
+    @property
+    def shortest_seconds(self) -> Decimal:
+        """Fewest seconds of all files together, if there is a file."""
+        least = (limit[0] for limit in (self.seconds_total, self.seconds_each) if limit is not None)
+        return max(least, default=Decimal(0))
 
 
 class Price(Table):
@@ -165,8 +185,27 @@ class Model(Table):
 
     @property
     def is_served(self) -> bool:
-        """Whether the gateway can serve it: references and completions of drafts are not served yet."""
+        """Whether the gateway can serve it: completions of drafts are not served yet."""
         return self.kind in SERVED_KINDS
+
+    @property
+    def references(self) -> Mapping[str, MediaLimits]:
+        """The fields that are lists of files, and their limits."""
+        return {
+            name: field.files
+            for name, field in self.fields.items()
+            if field.type in REFERENCE_TYPES and field.files is not None
+        }
+
+    @property
+    def has_rules(self) -> bool:
+        """Whether fields that are valid alone can be wrong together."""
+        return bool(self.rules or self.files is not None or self.references)
+
+    @property
+    def input_videos(self) -> MediaLimits | None:
+        """The limits of the input videos, whose seconds are billed; None: the model takes no videos."""
+        return next((field.files for field in self.fields.values() if field.type == "videos"), None)
 
     @property
     def resolutions(self) -> tuple[str, ...]:

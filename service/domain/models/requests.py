@@ -5,16 +5,24 @@ as unknown ones; their attributes exist and are None.
 """
 
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, create_model
 from pydantic_core import PydanticCustomError, PydanticKnownError
 
 from service.domain.described import describe
-from service.domain.models.model import UNSERVED_TYPES, InputField, Model
+from service.domain.models.model import REFERENCE_TYPES, UNSERVED_TYPES, InputField, MediaLimits, Model
 from service.domain.models.registry import seed
 from service.domain.pricing import Rates
-from service.domain.request import VIDEO_FIELDS, CreateGeneration, ImageSource, duration_text, not_blank
+from service.domain.request import (
+    VIDEO_FIELDS,
+    CreateGeneration,
+    ImageSource,
+    ReferenceUrl,
+    duration_text,
+    not_blank,
+)
 
 _IMAGE: Final = (
     "A URL that fal can fetch, or the image as a base64 data URI, as in requests of Seedance 2.0. Default: none."
@@ -42,6 +50,7 @@ def request_class(model: Model) -> type[CreateGeneration]:
     )
     made.spec = model
     made.absent = absent
+    made.reference_fields = {field.type: name for name, field in model.fields.items() if field.type in REFERENCE_TYPES}
     made.input_fields = tuple(name for name in made.model_fields if name in model.fields.keys() - unserved)
     extra = _described(absent | unserved)
     made.model_config = ConfigDict({**CreateGeneration.model_config, "json_schema_extra": extra})
@@ -78,6 +87,8 @@ def _field(name: str, field: InputField, model: Model) -> tuple[Any, Any]:
     text = _TEXTS[field.type](name, field, model) if field.type in _TEXTS else field.description
     if field.required:
         return Annotated[kind, Field(description=text)], ...
+    if field.type in REFERENCE_TYPES:  # an empty list is the same as none
+        return Annotated[kind | None, Field(description=text), AfterValidator(lambda files: files or None)], None
     return Annotated[kind if field.default is not None else kind | None, Field(description=text)], field.default
 
 
@@ -99,6 +110,10 @@ def _annotation(name: str, field: InputField, model: Model) -> Any:  # noqa: PLR
         case "choice":
             values = tuple(value for value in field.values if value not in model.unknown)
             return Annotated[_literal(values), BeforeValidator(_known_value(name, model))]
+        case "images" | "videos" | "audios":
+            source = ImageSource if field.type == "images" else ReferenceUrl
+            most = None if field.files is None else field.files.count
+            return Annotated[list[source], Field(max_length=most)]  # type: ignore[valid-type]
     return Annotated[None, BeforeValidator(_refusal(f"is not served yet: {field.type}", "not_served"))]
 
 
@@ -169,9 +184,42 @@ def _choice_text(name: str, field: InputField, model: Model) -> str | None:
     return f"{'Width to height. ' if name == 'aspect_ratio' else ''}Default `{field.default}`."
 
 
+def references_text(field: InputField) -> str:
+    """Return what a list of files takes, and the limits of the files."""
+    name, at_prompt = _REFERENCES[field.type]
+    limits = field.files or MediaLimits()
+    text = f"URLs of up to {limits.count} {name} that fal can fetch"
+    if field.type == "images":
+        text += ", or the images as base64 data URIs"
+    text += f". The prompt names them {at_prompt}1, {at_prompt}2 and so on."
+    facts = [
+        f"formats {', '.join(limits.formats)}" if limits.formats else "",
+        f"{limits.bytes_each // 1_000_000} MB each" if limits.bytes_each else "",
+        f"{limits.bytes_total // 1_000_000} MB together" if limits.bytes_total else "",
+        f"{_range(limits.seconds_each)} seconds each" if limits.seconds_each else "",
+        f"{_range(limits.seconds_total)} seconds together" if limits.seconds_total else "",
+        f"{_range(limits.pixels)} pixels a side" if limits.pixels else "",
+        f"{_range(limits.frames_per_second)} frames per second" if limits.frames_per_second else "",
+    ]
+    if given := ", ".join(fact for fact in facts if fact):
+        text += f" fal accepts: {given}."
+    return f"{text} Their seconds are billed." if field.type == "videos" else text
+
+
+_REFERENCES: Final = {"images": ("images", "@Image"), "videos": ("videos", "@Video"), "audios": ("sounds", "@Audio")}
+
+
+def _range(bounds: tuple[Decimal | int, Decimal | int]) -> str:
+    least, most = bounds
+    return f"{least} to {most}" if least else f"up to {most}"
+
+
 _TEXTS: Final[dict[str, Callable[[str, InputField, Model], str | None]]] = {
     "prompt": lambda _name, field, _model: field.description or _PROMPT,
     "image": lambda _name, field, _model: field.description or _IMAGE,
+    "images": lambda _name, field, _model: references_text(field),
+    "videos": lambda _name, field, _model: references_text(field),
+    "audios": lambda _name, field, _model: references_text(field),
     "duration": _duration_text,
     "choice": _choice_text,
 }

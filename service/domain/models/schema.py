@@ -1,10 +1,11 @@
 """The JSON schemas of requests: of one model, and of all models together."""
 
+from collections.abc import Iterable
 from typing import Any, Final
 
 from service.domain.models.forms import RequestForm
 from service.domain.models.loader import packaged
-from service.domain.models.model import UNSERVED_TYPES, InputField, Model
+from service.domain.models.model import REFERENCE_TYPES, UNSERVED_TYPES, InputField, Model
 
 _MODEL: Final = (
     "Id of the model, see `GET /v1/models`. Default: the one of the deployment, Seedance 2.0 image-to-video if the "
@@ -13,6 +14,11 @@ _MODEL: Final = (
     "422, one that your tenant may not use with 403."
 )
 _OTHER: Final = " Only of models that have it."
+_FILES: Final = {
+    "image_urls": "Reference images: URLs, or base64 data URIs. The prompt names them @Image1, @Image2.",
+    "video_urls": "URLs of reference videos. The prompt names them @Video1, @Video2. Their seconds are billed.",
+    "audio_urls": "URLs of reference sounds. The prompt names them @Audio1, @Audio2.",
+}
 
 
 def of_form(form: RequestForm) -> dict[str, Any]:
@@ -25,7 +31,7 @@ def of_form(form: RequestForm) -> dict[str, Any]:
     model = {"const": form.model.id, "description": "Id of the model.", "type": "string"}
     schema["properties"] = {"model": model, **properties}
     if not form.is_default:
-        schema["required"] = ["model", *schema["required"]]
+        schema["required"] = ["model", *schema.get("required", ())]
     return schema
 
 
@@ -38,12 +44,15 @@ def widen(schema: dict[str, Any]) -> None:
     properties = schema["properties"]
     for model in served:
         for name, field in model.fields.items():
-            if name not in properties and field.type not in UNSERVED_TYPES:
+            if name not in properties and field.type not in UNSERVED_TYPES | REFERENCE_TYPES:
                 properties[name] = _property(field)
+    properties |= _references(served)
     seconds = properties["duration"]["anyOf"][1]
     seconds["minimum"] = min(model.shortest_seconds for model in served)
     seconds["maximum"] = max(model.longest_seconds for model in served)
-    schema["required"] = [name for name in schema["required"] if all(_requires(model, name) for model in served)]
+    required = [name for name in schema.pop("required") if all(_requires(model, name) for model in served)]
+    if required:
+        schema["required"] = required
     schema["properties"] = {
         "model": {"anyOf": [{"type": "string"}, {"type": "null"}], "description": _MODEL}
     } | properties
@@ -51,6 +60,19 @@ def widen(schema: dict[str, Any]) -> None:
 
 def _requires(model: Model, name: str) -> bool:
     return name in model.fields and model.fields[name].required
+
+
+def _references(models: Iterable[Model]) -> dict[str, Any]:
+    """Return the lists of files, each with the most files that a model takes."""
+    most: dict[str, int] = {}
+    for model in models:
+        for name, limits in model.references.items():
+            most[name] = max(most.get(name, 0), limits.count or 0)
+    items = {"type": "array", "items": {"type": "string"}}
+    return {
+        name: {**items, "maxItems": count, "description": f"{_FILES.get(name, '')}{_OTHER}".strip()}
+        for name, count in most.items()
+    }
 
 
 def _property(field: InputField) -> dict[str, Any]:

@@ -33,6 +33,7 @@ from service.net.ssrf import AddressGuard, AddressRefused
 from service.store.generations import creation
 from service.store.money.money import MoneyStore
 from service.store.redis.memory import TENANT_STORE_FULL
+from service.usecases.generations.input_seconds import InputSeconds
 from service.usecases.tenants.authentication import UNKNOWN_KEY
 
 #: Retry-After of a full queue and of a draining gateway, in seconds: about the time that a video takes.
@@ -64,6 +65,7 @@ class Admission:
         guard: AddressGuard,
         *,
         prices: Prices,
+        input_seconds: InputSeconds,
         account_budget: int | None,
         accepted: RequestLimits,
         clock: Clock,
@@ -72,11 +74,12 @@ class Admission:
         self._accepted = accepted
         self._guard = guard
         self._prices = prices
+        self._input_seconds = input_seconds
         self._account_budget = account_budget
         self._clock = clock
 
-    def check(self, tenant: Tenant, request: CreateGeneration, *, webhook_pointer: str = "/webhook_url") -> int:
-        """Return the estimated cost, the highest possible, in micro-USD.
+    async def check(self, tenant: Tenant, request: CreateGeneration, *, webhook_pointer: str = "/webhook_url") -> Parts:
+        """Return the parts of the estimated cost, which is the highest possible.
 
         ``webhook_pointer`` is the field that errors of the webhook's address name.
 
@@ -86,22 +89,22 @@ class Admission:
             CostRefused: the estimate is above the request's own maximum.
 
         """
-        cost = self.estimate(request)
-        if (refusal := self.refusal(tenant, request, cost, webhook_pointer=webhook_pointer)) is not None:
+        parts = await self.parts(tenant, request)
+        if (refusal := self.refusal(tenant, request, parts.cost, webhook_pointer=webhook_pointer)) is not None:
             raise refusal
-        return cost
+        return parts
 
     def model_of(self, request: CreateGeneration) -> str:
         """Return the id of the request's model."""
         return self._prices.default if request.spec is None else request.spec.id
 
-    def estimate(self, request: CreateGeneration) -> int:
-        return self.parts(request).cost
-
-    def parts(self, request: CreateGeneration) -> Parts:
+    async def parts(self, tenant: Tenant, request: CreateGeneration) -> Parts:
         """Return the prices of which the estimate is the higher one."""
-        rates = self._prices.of(self.model_of(request))
-        return rates.parts(request.resolution, request.duration, audio=request.generate_audio is not False)
+        rates, seconds = self._prices.of(self.model_of(request)), None
+        if request.reference_fields and (videos := request.references("videos")):
+            seconds = rates.input_seconds(await self._input_seconds.of(tenant.id, videos))
+        audio = request.generate_audio is not False
+        return rates.parts(request.resolution, request.duration, audio=audio, input_seconds=seconds)
 
     def refusal(
         self, tenant: Tenant, request: CreateGeneration, cost: int, *, webhook_pointer: str
@@ -147,14 +150,14 @@ class Admission:
 
     async def quote(self, tenant: Tenant, request: CreateGeneration) -> tuple[Parts, bool]:
         """Return the parts of the estimate, and whether every budget has that much left. Raises as ``check``."""
-        cost, now = self.check(tenant, request), self._clock()
+        parts, now = await self.check(tenant, request), self._clock()
         pseudonym = end_user.pseudonym(tenant, request.end_user_id)
         standings = await self._money.standings(
             tenant.id, pseudonym, today=budgets.day(now), this_month=budgets.month(now)
         )
         limits = self.budgets(tenant).by_scope()
-        fits = all(limit is None or cost <= standings[scope].available(limit) for scope, limit in limits.items())
-        return self.parts(request), fits
+        fits = all(limit is None or parts.cost <= standings[scope].available(limit) for scope, limit in limits.items())
+        return parts, fits
 
 
 def refusal_reason(refusal: creation.OverBudget | creation.Refused) -> str:

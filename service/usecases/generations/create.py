@@ -11,6 +11,7 @@ from service.clock import Clock
 from service.domain import end_user, ids
 from service.domain.budgets import Budgets
 from service.domain.generation import Generation, idempotency_digest
+from service.domain.pricing import Parts
 from service.domain.request import CreateGeneration
 from service.domain.tenant import Tenant
 from service.domain.webhook import WebhookStyle
@@ -127,7 +128,7 @@ class GenerationCreator:
         Raises as ``create``, for all checks that precede the create script.
         """
         if request.has_data_uris:
-            self._admission.check(tenant, request, webhook_pointer=_WEBHOOK_POINTERS[options.webhook_style])
+            await self._admission.check(tenant, request, webhook_pointer=_WEBHOOK_POINTERS[options.webhook_style])
         return await self._upload_inline_images(tenant, request)
 
     async def _create(
@@ -139,9 +140,9 @@ class GenerationCreator:
         span: tracing.Span,
     ) -> CreateResult:
         fingerprint = request.fingerprint()  # of the request as sent: a replay need not upload its images again
-        cost = self._admission.estimate(request)
+        parts = await self._admission.parts(tenant, request)
         refusal = self._admission.refusal(
-            tenant, request, cost, webhook_pointer=_WEBHOOK_POINTERS[options.webhook_style]
+            tenant, request, parts.cost, webhook_pointer=_WEBHOOK_POINTERS[options.webhook_style]
         )
         if request.has_data_uris or refusal is not None:
             # Idempotency is decided by the create script. A refused request does not reach the script, and one with
@@ -151,7 +152,7 @@ class GenerationCreator:
             if refusal is not None:
                 raise refusal
             request = await self._upload_inline_images(tenant, request)
-        generation = self._build(tenant, request, options, fingerprint, cost, span.traceparent or options.traceparent)
+        generation = self._build(tenant, request, options, fingerprint, parts, span.traceparent or options.traceparent)
         started = time.perf_counter()
         budgets = self._admission.budgets(tenant)
         reply = await self._store.create(
@@ -179,7 +180,7 @@ class GenerationCreator:
         request: CreateGeneration,
         options: CreateOptions,
         fingerprint: str,
-        cost: int,
+        parts: Parts,
         traceparent: str | None,
     ) -> Generation:
         now = self._clock()
@@ -190,7 +191,8 @@ class GenerationCreator:
             model=self._admission.model_of(request),
             input=request.video(),
             fingerprint=fingerprint,
-            estimated_cost=cost,
+            estimated_cost=parts.cost,
+            input_seconds=parts.input_seconds,
             callback_token=secrets.token_urlsafe(24),
             created_at=now,
             expires_at=now + expiry,

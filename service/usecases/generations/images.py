@@ -109,13 +109,21 @@ class Images:
 
         Raises as ``upload``.
         """
-        return request.model_copy(
-            update={
-                name: (await self.upload(tenant.id, _decoded(value, f"/{name}"), pointer=f"/{name}")).url
-                for name in IMAGE_FIELDS
-                if (value := getattr(request, name)) is not None and is_data_uri(value)
-            }
-        )
+        update: dict[str, str | list[str]] = {
+            name: await self._uploaded(tenant, value, f"/{name}")
+            for name in IMAGE_FIELDS
+            if (value := getattr(request, name)) is not None and is_data_uri(value)
+        }
+        if images := request.references("images"):
+            name = request.reference_fields["images"]
+            update[name] = [await self._uploaded(tenant, image, f"/{name}/{at}") for at, image in enumerate(images)]
+        return request.model_copy(update=update)
+
+    async def _uploaded(self, tenant: Tenant, source: str, pointer: str) -> str:
+        """Return the URL of an image, after the upload of a data URI."""
+        if not is_data_uri(source):
+            return source
+        return (await self.upload(tenant.id, _decoded(source, pointer), pointer=pointer)).url
 
 
 async def _decoded(uri: str, pointer: str) -> AsyncIterator[bytes]:

@@ -5,7 +5,8 @@ from typing import Final
 
 from service.domain.generation import Generation
 from service.domain.outcomes import Canceled, Failed, ResultOutcome, Succeeded
-from service.domain.pricing import EstimateReason, Prices, has_audio
+from service.domain.pricing import EstimateReason, Prices
+from service.domain.settlement import settled
 from service.errors import StoreUnavailable
 from service.observability import log, metrics
 from service.observability.outages import log_store_failure
@@ -37,8 +38,7 @@ class PriceMonitor:
                 self._check_bounds(g, units)
 
     def _check_bounds(self, g: Generation, units: Decimal | None) -> None:
-        rates, audio = self._prices.of(g.model), has_audio(g.input)
-        match rates.settle(g.input["resolution"], units, g.estimated_cost, audio=audio).reason:
+        match settled(g, units, self._prices.of(g.model)).reason:
             case None:
                 return
             case "missing":
@@ -55,7 +55,8 @@ class PriceMonitor:
     async def _check_price(self, g: Generation, units: Decimal) -> None:
         """Report a new price after several consecutive bills with other units than the formula gives."""
         resolution = g.input["resolution"]
-        least, most = self._prices.of(g.model).expected_units(resolution, g.input["duration"])
+        rates = self._prices.of(g.model)
+        least, most = rates.expected_units(resolution, g.input["duration"], input_seconds=g.input_seconds)
         counted = resolution if g.model == self._prices.default else f"{resolution} of {g.model}"
         try:
             if least <= units <= most:

@@ -57,6 +57,12 @@ def most(model: Model) -> dict[str, Any]:
                 body[name] = field.most
             case "image":
                 body[name] = IMAGE
+            case "images" | "videos" | "audios":
+                body[name] = [IMAGE] * ((field.files and field.files.count) or 0)
+    if "task" in model.fields:
+        body["aspect_ratio"] = "auto"
+    if model.files is not None:
+        body["image_urls"] = [IMAGE] * (model.files - len(body["video_urls"]) - len(body["audio_urls"]))
     return body
 
 
@@ -90,10 +96,14 @@ async def test_every_model_holds_its_estimate(api: httpx.AsyncClient) -> None:
             made = (await create(api, body)).json()
             given = made["input"]
             audio = given.get("generate_audio", True)
-            parts = Rates.of(model).parts(given["resolution"], given["duration"], audio=audio)
+            videos = model.input_videos if given.get("video_urls") else None
+            seconds = None if videos is None else videos.longest_seconds
+            parts = Rates.of(model).parts(given["resolution"], given["duration"], audio=audio, input_seconds=seconds)
             assert made["cost"]["estimated"] == quote["estimated"] == usd(parts.cost), model.id
             assert (quote["model"], quote["parts"]["formula"]) == (model.id, usd(parts.formula))
             assert quote["parts"]["seconds"] == parts.seconds
+            assert quote["parts"]["input_seconds"] == (None if seconds is None else float(seconds))
+            assert (quote["parts"]["factor"], quote["parts"]["decided_by"]) == (f"{parts.factor:f}", parts.decided_by)
 
 
 async def test_every_model_refuses_one_beyond_its_values(api: httpx.AsyncClient) -> None:
@@ -109,8 +119,8 @@ async def test_every_model_refuses_one_beyond_its_values(api: httpx.AsyncClient)
         assert set(found) == {f"/{name}" for name in wrong}, model.id
         if model.id != SEED:
             assert all(text.endswith(f" ({model.id})") for text in found.values()), found
-        missing = await faults(api, {"model": model.id})
-        assert set(missing) == {f"/{name}" for name, field in model.fields.items() if field.required}
+        if required := {f"/{name}" for name, field in model.fields.items() if field.required}:
+            assert set(await faults(api, {"model": model.id})) == required
 
 
 async def test_every_model_refuses_fields_of_others(api: httpx.AsyncClient) -> None:
@@ -146,7 +156,7 @@ async def test_draft_is_refused_until_it_is_served(api: httpx.AsyncClient) -> No
     assert "is not served yet" in (await faults(api, least(model, draft=True)))["/draft"]
 
 
-@pytest.mark.parametrize("name", ["x/y/z", "", "bytedance/seedance-2.0", "bytedance/seedance-2.0/reference-to-video"])
+@pytest.mark.parametrize("name", ["x/y/z", "", "bytedance/seedance-2.0", "bytedance/seedance-2.5/draft/complete"])
 async def test_unknown_model_lists_those_of_the_tenant(app: FastAPI, connect: Connect, name: str) -> None:
     tenant = await app.state.runtime.tenants.service.create("acme", Limits(models=(T2V,)))
 

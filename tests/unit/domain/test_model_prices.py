@@ -26,7 +26,8 @@ def test_rates_of_a_model_with_units_of_a_million(audio: bool, rate: str) -> Non
     micro = math.ceil(tokens(5) * Fraction(rate))
 
     assert rates.estimate("720p", "5", audio=audio) == micro
-    assert rates.parts("720p", "5", audio=audio) == Parts(5, micro, None)
+    factor = Decimal(1) if audio else Decimal("0.5")
+    assert rates.parts("720p", "5", audio=audio) == Parts(5, micro, None, None, Decimal("2.4"), factor)
     assert rates.settle("720p", Decimal("0.1"), micro, audio=audio) == Settlement(int(Decimal(rate) * 100_000))
     assert rates.settle("720p", Decimal(1), micro, audio=audio) == Settlement(micro, "above_hold")
     assert [float(units) for units in rates.expected_units("720p", "5")] == pytest.approx(
@@ -60,7 +61,8 @@ def test_published_price_is_rounded_up() -> None:
 def test_published_price_is_held_where_it_is_higher(audio: bool, published: int) -> None:
     formula = math.ceil(tokens(5) * 14 * (1 if audio else Fraction(1, 2)))
 
-    assert PER_SECOND.parts("720p", "5", audio=audio) == Parts(5, formula, published)
+    factor = Decimal(1) if audio else Decimal("0.5")
+    assert PER_SECOND.parts("720p", "5", audio=audio) == Parts(5, formula, published, None, Decimal("0.014"), factor)
     assert PER_SECOND.estimate("720p", "5", audio=audio) == published
     assert Parts(5, 3, 2).cost == Parts(5, 2, 3).cost == Parts(5, 3, None).cost == 3
 

@@ -12,6 +12,7 @@ from service.domain.models.registry import SEED, ModelsError
 from service.domain.models.rules import broken_rules
 
 FLASH = "bytedance/seedance-2.5/flash/text-to-video"
+COMPLETION = "bytedance/seedance-2.5/draft/complete"
 REFERENCE = "bytedance/seedance-2.5/reference-to-video"
 T2V, I2V, R2V = "text-to-video", "image-to-video", "reference-to-video"
 
@@ -263,7 +264,7 @@ def test_registry_every_enables_what_is_served() -> None:
     found = registry.build(enabled=["*"])
 
     left = set(found.known) - set(found.enabled)
-    assert {found.known[name].kind for name in left} == {"reference-to-video", "completion"}
+    assert {found.known[name].kind for name in left} == {"completion"}
     assert next(iter(found.enabled)) == SEED
 
 
@@ -305,9 +306,9 @@ def test_registry_upstream_of_an_unknown_model_is_its_id() -> None:
     ("arguments", "setting", "fault"),
     [
         ({"default": "a/b/c"}, "fal_model", "a/b/c is not a known model"),
-        ({"default": REFERENCE}, "fal_model", "requests of reference-to-video are not served yet"),
+        ({"default": COMPLETION}, "fal_model", "requests of completion are not served yet"),
         ({"enabled": ["a/b/c"]}, "models", "a/b/c is not a known model"),
-        ({"enabled": [REFERENCE]}, "models", "requests of reference-to-video are not served yet"),
+        ({"enabled": [COMPLETION]}, "models", "requests of completion are not served yet"),
         ({"file": ("x", "own.toml")}, "models_file", "own.toml: is not TOML"),
     ],
 )
