@@ -5,7 +5,7 @@ may or may not have is left out: fal ignores unknown fields.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
@@ -37,6 +37,7 @@ class Endpoint:
     schema: type[BaseModel]
     price: Price
     rules: tuple[Rule, ...] = ()
+    longest_input: Decimal = Decimal(0)  # seconds of all input videos together
 
     def check(self, given: Any) -> Request | Outcome:
         return check(self.schema, self.rules, given)
@@ -78,6 +79,7 @@ KINDS_2_0: dict[str, Fields] = {
 RULES_2_0: dict[str, tuple[Rule, ...]] = {
     "reference-to-video": (rules.at_most_files(12), rules.audio_needs_image_or_video)
 }
+INPUT_2_0, INPUT_2_5 = Decimal(15), Decimal("30.2")
 VARIANTS_2_0: dict[str, tuple[Fields, Price]] = {
     "": (BITRATE, price(p480="0.014", p720="0.014", p1080="0.014", p4k="0.008")),
     "fast/": (BITRATE, price(p480="0.0112", p720="0.0112")),
@@ -139,13 +141,17 @@ LEGACY: dict[str, tuple[Fields, str, Price]] = {
 
 def _endpoints() -> Iterator[tuple[str, Endpoint]]:
     families = (
-        ("bytedance/seedance-2.0", KINDS_2_0, RULES_2_0, VARIANTS_2_0),
-        ("bytedance/seedance-2.5", KINDS_2_5, RULES_2_5, VARIANTS_2_5),
+        ("bytedance/seedance-2.0", KINDS_2_0, RULES_2_0, VARIANTS_2_0, INPUT_2_0),
+        ("bytedance/seedance-2.5", KINDS_2_5, RULES_2_5, VARIANTS_2_5, INPUT_2_5),
     )
-    for head, kinds, rules_of, variants in families:
+    for head, kinds, rules_of, variants, longest in families:
         for variant, (extras, cost) in variants.items():
             for kind, fields in kinds.items():
-                yield f"{head}/{variant}{kind}", _endpoint({**fields, **extras}, "720p", cost, rules_of.get(kind, ()))
+                endpoint = _endpoint({**fields, **extras}, "720p", cost, rules_of.get(kind, ()))
+                yield (
+                    f"{head}/{variant}{kind}",
+                    replace(endpoint, longest_input=longest) if "video_urls" in fields else endpoint,
+                )
     flash = price(p480="0.014", p720="0.014")
     yield "bytedance/seedance-2.5/flash/text-to-video", _endpoint(FLASH_2_5, "720p", flash)
     yield "bytedance/seedance-2.5/draft/complete", Endpoint(schema("Input", COMPLETION), price(p1080="0.0234"))

@@ -7,7 +7,6 @@ import os
 import random
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from decimal import Decimal
 
 from PIL import Image
 
@@ -17,14 +16,13 @@ from sandbox.drafts import Drafts
 from sandbox.endpoints import ENDPOINTS
 from sandbox.files import Files, StoredFile
 from sandbox.images import STAND_IN, ImageProblemError, Images
+from sandbox.input_videos import InputVideos, too_long
 from sandbox.job import Job
 from sandbox.outcome import Outcome, path_not_found
 from sandbox.schema import Request
 from sandbox.settings import Settings
 
 BLOCKED = (endings.POLICY, endings.POLICY_OUTPUT)
-#: Billed seconds of each input video, which is not fetched. The most videos of an endpoint stay within its limit.
-INPUT_VIDEO_SECONDS = 3
 
 
 class Seedance:
@@ -33,6 +31,7 @@ class Seedance:
         self._settings = settings
         self._files = files
         self._images = Images(files)
+        self._videos = InputVideos(files)
         self._renderers = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="render")
 
     def close(self) -> None:
@@ -43,6 +42,9 @@ class Seedance:
         request = self._request(job)
         if isinstance(request, Outcome):
             return request
+        endpoint, seconds = ENDPOINTS[job.endpoint], self._videos.seconds(request.video_urls or (), job.base)
+        if seconds > endpoint.longest_input:
+            return too_long(seconds, endpoint.longest_input)
         if job.behaviour.ending:
             return self._ended(job, job.behaviour.ending, request)
         if not self._renders(job, request) or job.behaviour.run_seconds == math.inf:
@@ -107,7 +109,8 @@ class Seedance:
         located = endings.located(ending, ENDPOINTS[job.endpoint].schema.model_fields)
         if not (self._settings.bill_blocked and ending in BLOCKED):
             return located
-        return _billed(located, job, request, dimensions(request.resolution, request.aspect_ratio, request.duration))
+        size = dimensions(request.resolution, request.aspect_ratio, request.duration)
+        return self._billed(located, job, request, size)
 
     def _success(self, job: Job, request: Request, size: Dimensions, file: StoredFile, seed: int) -> Outcome:
         described = {
@@ -119,7 +122,12 @@ class Seedance:
         output = {"video": described, "seed": seed}
         if request.draft:
             output["draft_id"] = self.drafts.add(request, seed, render=job.behaviour.render)
-        return _billed(Outcome(200, output), job, request, size)
+        return self._billed(Outcome(200, output), job, request, size)
+
+    def _billed(self, outcome: Outcome, job: Job, request: Request, size: Dimensions) -> Outcome:
+        price = ENDPOINTS[job.endpoint].price
+        tokens = size.tokens(self._videos.seconds(request.video_urls or (), job.base))
+        return replace(outcome, units=tokens / price.unit_tokens, unit_price=price.rate(request))
 
 
 def _stand_in() -> Image.Image:
@@ -128,9 +136,3 @@ def _stand_in() -> Image.Image:
 
 def _seed(request: Request) -> int:
     return random.randrange(1 << 31) if request.seed is None else request.seed
-
-
-def _billed(outcome: Outcome, job: Job, request: Request, size: Dimensions) -> Outcome:
-    price = ENDPOINTS[job.endpoint].price
-    input_seconds = Decimal(INPUT_VIDEO_SECONDS * len(request.video_urls or ()))
-    return replace(outcome, units=size.tokens(input_seconds) / price.unit_tokens, unit_price=price.rate(request))

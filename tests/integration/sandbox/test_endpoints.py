@@ -3,6 +3,7 @@
 import asyncio
 import io
 import itertools
+from decimal import Decimal
 from typing import Any, Literal, get_args, get_origin
 
 import av
@@ -16,7 +17,7 @@ from sandbox.outcome import Outcome
 from sandbox.schema import Request
 from sandbox.settings import Settings
 from service.domain.models.loader import packaged
-from service.domain.models.model import InputField
+from service.domain.models.model import InputField, Model
 from service.domain.pricing import Rates
 from tests.integration.sandbox.conftest import NO_TLS
 from tests.integration.sandbox.driver import IMAGE, QUICK, Fal
@@ -111,6 +112,8 @@ async def test_minimum_input_succeeds_and_is_billed(fal: Fal, endpoint: str) -> 
         (f"{S20}/reference-to-video", {"image_urls": [IMAGE], "audio_urls": [SOUND]}, "108.9", "0.014"),
         (f"{S20}/reference-to-video", {"video_urls": [VIDEO]}, "173.7", "0.0084"),  # 5 + 3 seconds
         (f"{S25}/reference-to-video", {"video_urls": [VIDEO] * 2}, "238.5", "0.01284"),
+        (f"{S25}/reference-to-video", {"video_urls": [f"{VIDEO}?sandbox-seconds=7.5"]}, "270.9", "0.01284"),
+        (f"{S25}/reference-to-video", {"video_urls": [VIDEO, f"{VIDEO}?x=1&sandbox-seconds=2"]}, "216.9", "0.01284"),
     ],
 )
 async def test_bill_follows_resolution_audio_and_videos(
@@ -119,6 +122,29 @@ async def test_bill_follows_resolution_audio_and_videos(
     answer = await finished(fal.http, endpoint, minimum(endpoint, **fields))
     assert answer.headers["x-fal-billable-units"] == units
     assert (await bill(fal.http, answer))["unit_price"] == float(price)
+
+
+async def test_own_file_as_input_is_billed_with_its_seconds(fal: Fal) -> None:
+    endpoint = f"{S20}/reference-to-video"
+    url = (await finished(fal.http, endpoint, minimum(endpoint))).json()["video"]["url"]
+    with av.open(io.BytesIO((await fal.http.get(url)).content)) as container:
+        seconds = (container.duration or 0) / av.time_base
+    answer = await finished(fal.http, endpoint, minimum(endpoint, video_urls=[url]))
+    units = 1280 * 720 * ((5 + seconds) * 24 + 1) / 1024 / 1000
+    assert float(answer.headers["x-fal-billable-units"]) == pytest.approx(units)
+    assert seconds not in (0, 3)
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "most"), [(f"{S20}/fast/reference-to-video", 15), (f"{S25}/reference-to-video", 30.2)]
+)
+async def test_input_videos_beyond_the_limit_are_refused(fal: Fal, endpoint: str, most: float) -> None:
+    for seconds, status in ((most, 200), (most + 0.1, 422)):
+        body = minimum(endpoint, video_urls=[f"{VIDEO}?sandbox-seconds={seconds:.1f}"])
+        answer = await finished(fal.http, endpoint, body)
+        assert answer.status_code == status, seconds
+    (entry,) = answer.json()["detail"]
+    assert (entry["loc"], entry["type"]) == (["body", "video_urls"], "video_duration_too_long")
 
 
 async def test_text_to_video_is_rendered_in_its_ratio(fal: Fal) -> None:
@@ -308,17 +334,37 @@ def test_gateway_has_the_same_price(endpoint: str) -> None:
         ours.unit_tokens,
         ours.silent_factor,
     )
+    videos = packaged()[endpoint].input_videos
+    assert ENDPOINTS[endpoint].longest_input == (0 if videos is None else videos.longest_seconds)
+    if videos is not None:
+        assert theirs.video_input_factor == ours.video_input_factor
+
+
+def inputs(model: Model) -> list[tuple[Decimal | None, tuple[Decimal | None, ...]]]:
+    """Return seconds of input videos, and what is measured of them; None: no video, or not measured."""
+    videos = model.input_videos
+    if videos is None or videos.longest_seconds is None:
+        return [(None, ())]
+    least, most = videos.shortest_seconds, videos.longest_seconds
+    measured = [(seconds, (seconds,)) for seconds in (least, Decimal("3.337"), most)]
+    return [(None, ()), *measured, (least, (None,)), (most, (None,)), (most, (least, None)), (most, (None, None))]
 
 
 @pytest.mark.parametrize("endpoint", [endpoint for endpoint, model in packaged().items() if model.is_served])
 def test_settled_bill_is_never_above_the_hold(endpoint: str) -> None:
     rates, price = Rates.of(packaged()[endpoint]), ENDPOINTS[endpoint].price
-    options = itertools.product(choices(endpoint, "resolution"), choices(endpoint, "duration"), (True, False))
-    for resolution, duration, audio in options:
-        held = rates.estimate(resolution, duration, audio=audio)
-        request = Request(resolution=resolution, duration=duration, generate_audio=audio)
+    options = itertools.product(
+        choices(endpoint, "resolution"), choices(endpoint, "duration"), (True, False), inputs(packaged()[endpoint])
+    )
+    for resolution, duration, audio, (seconds, measured) in options:
+        priced = rates.input_seconds(measured)
+        held = rates.estimate(resolution, duration, audio=audio, input_seconds=priced)
+        urls = None if seconds is None else [VIDEO]
+        request = Request(resolution=resolution, duration=duration, generate_audio=audio, video_urls=urls)
+        least, most = rates.expected_units(resolution, duration, input_seconds=priced)
         for ratio in SIZES[resolution]:
-            units = dimensions(resolution, ratio, duration).tokens() / price.unit_tokens
-            settled = rates.settle(resolution, units, held, audio=audio)
-            assert (settled.reason, settled.cost <= held) == (None, True), (resolution, duration, ratio)
+            units = dimensions(resolution, ratio, duration).tokens(seconds or Decimal(0)) / price.unit_tokens
+            settled = rates.settle(resolution, units, held, audio=audio, video_input=priced is not None)
+            assert (settled.reason, settled.cost <= held) == (None, True), (resolution, duration, ratio, seconds)
             assert settled.cost == pytest.approx(float(units * price.rate(request)) * 1_000_000, abs=1)
+            assert least <= units <= most, (resolution, duration, ratio, seconds)
