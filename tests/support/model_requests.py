@@ -6,13 +6,15 @@ from typing import Any, Final
 
 from service.domain.models import registry
 from service.domain.models.forms import RequestForms
-from service.domain.models.model import InputField, Model
+from service.domain.models.model import REFERENCE_TYPES, InputField, Model
 from service.domain.pricing import PIXELS
 from service.domain.request import IMAGE_URL_LENGTH, RequestLimits
 
 PROMPT: Final = "sandbox:no-video a cat"
 #: On fal's own CDN, for which the sandbox uses a photo of its own.
 IMAGE: Final = "https://v3b.fal.media/files/b/0a8eba37/cat.jpg"
+#: A file of each type of list. fal reads only the images, so the others need not exist.
+FILES: Final = {"images": IMAGE, "videos": f"{IMAGE}.mp4", "audios": f"{IMAGE}.mp3"}
 LIMITS: Final = RequestLimits(resolutions=tuple(PIXELS), bitrate_modes=("standard", "high"))
 FORMS: Final = RequestForms(registry.build(enabled=["*"]), LIMITS)
 #: Every model that can be enabled. A new one is here without a change.
@@ -38,10 +40,15 @@ def served_fields(model: Model) -> dict[str, InputField]:
     return {name: model.fields[name] for name in FORMS.of(model).request.input_fields}
 
 
-def smallest(model: Model, **changes: Any) -> dict[str, Any]:
+def bare(model: Model) -> dict[str, Any]:
     """Return a body with the required fields of a model alone, each at its first value."""
     required = {name: field for name, field in served_fields(model).items() if field.required}
-    return {"model": model.id, **{name: _least(field) for name, field in required.items()}, **changes}
+    return {"model": model.id, **{name: _least(field) for name, field in required.items()}}
+
+
+def smallest(model: Model, **changes: Any) -> dict[str, Any]:
+    """Return such a body whose prompt asks the sandbox for no video."""
+    return {**bare(model), "prompt": PROMPT, **changes}
 
 
 def cheapest(model: Model) -> dict[str, Any]:
@@ -53,8 +60,21 @@ def cheapest(model: Model) -> dict[str, Any]:
 
 
 def largest(model: Model) -> dict[str, Any]:
-    """Return a body with every field of a model, each at its last value."""
-    return {"model": model.id, **{name: _most(field) for name, field in served_fields(model).items()}}
+    """Return a body with every field of a model, each at its last value, and as many files as are allowed."""
+    body = {"model": model.id, **{name: _most(field) for name, field in served_fields(model).items()}}
+    if "task" in body:
+        body["task"] = "reference"  # the other tasks force values of other fields
+    return {name: value for name, value in {**body, **with_files(model, model.files)}.items() if value != []}
+
+
+def with_files(model: Model, most: int | None) -> dict[str, list[str]]:
+    """Return lists with as many files of each field as it may have, and not more than ``most`` in all."""
+    found, free = {}, most if most is not None else 1_000
+    for name, limits in model.references.items():
+        count = min(limits.count or 0, free)
+        found[name] = [FILES[model.fields[name].type]] * count
+        free -= count
+    return found
 
 
 def _least(field: InputField) -> Any:
@@ -67,6 +87,8 @@ def _least(field: InputField) -> Any:
             return False
         case "integer":
             return field.least
+        case "images" | "videos" | "audios":
+            return [FILES[field.type]]
     return field.choices[0]
 
 
@@ -80,6 +102,8 @@ def _most(field: InputField) -> Any:
             return not field.default
         case "integer":
             return field.most
+        case "images" | "videos" | "audios":
+            return []  # with_files fills the lists
     return field.choices[-1]
 
 
@@ -89,11 +113,49 @@ def wrong_bodies(model: Model) -> Iterator[Wrong]:
     for name, field in served_fields(model).items():
         for title, value in _beyond(name, field).items():
             yield Wrong(f"{name} {title}", f"/{name}", {**valid, name: value})
+        if field.type in REFERENCE_TYPES:
+            yield from _wrong_files(model, name, field)
         if field.required:
             yield Wrong(f"{name} missing", f"/{name}", {key: value for key, value in valid.items() if key != name})
     for name, value in _of_others(model).items():
         yield Wrong(f"{name} of another model", f"/{name}", {**valid, name: value})
     yield Wrong("unknown field", "/style", {**valid, "style": "x"})
+    yield from _broken_rules(model)
+
+
+def _wrong_files(model: Model, name: str, field: InputField) -> Iterator[Wrong]:
+    """Return one file too many, and files that are wrong. An image goes with audio, which is refused alone."""
+    assert field.files is not None
+    assert field.files.count is not None
+    others = {each: [IMAGE] for each, other in served_fields(model).items() if other.type == "images"}
+    valid, file = {**smallest(model), **others}, FILES[field.type]
+    yield Wrong(f"{name} too many", f"/{name}", {**valid, name: [file] * (field.files.count + 1)})
+    values = {
+        "too long": file.ljust(IMAGE_URL_LENGTH + 1, "x"),
+        "of wrong scheme": "ftp://example.com/a",
+        "of wrong type": 5,
+    }
+    if field.type != "images":
+        values["as data"] = "data:video/mp4;base64,AAAA"
+    for title, value in values.items():
+        yield Wrong(f"{name} {title}", f"/{name}/1", {**valid, name: [file, value]})
+
+
+def _broken_rules(model: Model) -> Iterator[Wrong]:
+    """Return bodies whose fields are valid alone."""
+    valid, files = smallest(model), with_files(model, None)
+    if model.files is not None and sum(map(len, files.values())) > model.files:
+        yield Wrong("too many files in all", "", {**valid, **with_files(model, model.files + 1)})
+    if "audio_needs_image_or_video" in model.rules:
+        yield Wrong("audio alone", "/audio_urls", {**valid, "audio_urls": [FILES["audios"]]})
+    if "editing_forces_auto" in model.rules:
+        yield Wrong("editing with a duration", "/duration", {**valid, "task": "editing", "duration": "5"})
+        yield Wrong("editing with a ratio", "/aspect_ratio", {**valid, "task": "editing", "aspect_ratio": "1:1"})
+    if "extension_forces_auto_aspect" in model.rules:
+        yield Wrong("extension with a ratio", "/aspect_ratio", {**valid, "task": "extension", "aspect_ratio": "1:1"})
+    for name in model.references:
+        title = {"image_urls": "@Image", "video_urls": "@Video", "audio_urls": "@Audio"}[name]
+        yield Wrong(f"{title}1 without a file", "/prompt", {**valid, "prompt": f"{title}1 walks"})
 
 
 def _beyond(name: str, field: InputField) -> dict[str, Any]:
@@ -105,16 +167,18 @@ def _beyond(name: str, field: InputField) -> dict[str, Any]:
         case "image":
             text = IMAGE.ljust(IMAGE_URL_LENGTH + 1, "x")
             return {"too long": text, "of wrong scheme": "ftp://example.com/a.png", "of wrong type": 5}
-        case "boolean":
-            return {"of wrong type": "perhaps"}
+        case "boolean" | "images" | "videos" | "audios":
+            return {"of wrong type": "https://example.com/a"}
         case "integer":
             assert field.least is not None
             assert field.most is not None
             return {"too small": field.least - 1, "too large": field.most + 1, "of wrong type": "x"}
         case "duration":
             return _beyond_duration(field)
+        case "images" | "videos" | "audios":
+            return {"of wrong type": "https://example.com/a"}
         case "choice":
-            return {f"{value}": value for value in sorted(_CHOICES[name] - {*field.values})} | {"of wrong type": 5}
+            return {value: value for value in sorted(_CHOICES[name] - {*field.values})} | {"of wrong type": 5}
     raise AssertionError(field.type)
 
 

@@ -26,7 +26,7 @@ from service.domain.work_queue import WorkQueue
 from service.runtime import Runtime
 from tests.support import factories
 from tests.support.factories import Clock
-from tests.support.model_requests import LIMITS, SERVED, cheapest, largest, smallest, wrong_bodies
+from tests.support.model_requests import LIMITS, SERVED, bare, cheapest, largest, smallest, wrong_bodies
 from tests.support.waiting import Patience, process_due
 
 S20, S25, S1 = "bytedance/seedance-2.0", "bytedance/seedance-2.5", "fal-ai/bytedance/seedance"
@@ -69,6 +69,11 @@ PUBLISHED: dict[str, Published] = {
 }
 
 
+#: Most seconds of input videos, by the start of the endpoint id, and the factor of the price with one of them.
+LONGEST_INPUT = {S20: Fraction(15), S25: Fraction("30.2")}
+VIDEO_INPUT_FACTOR = Fraction("0.6")
+
+
 def held(model: Model, given: dict[str, Any]) -> int:
     """Return the micro-USD that the published prices demand: of the formula with one more frame, or per second."""
     published = PUBLISHED[model.id.rpartition("/")[0] + "/"]
@@ -77,10 +82,14 @@ def held(model: Model, given: dict[str, Any]) -> int:
     pixels = max(width * height for width, height in SIZES[resolution].values())
     silent = published.silent_rates and given.get("generate_audio") is False
     rate = Fraction((published.silent_rates if silent else published.rates)[resolution])
-    tokens = Fraction(pixels * (24 * seconds + 1), 1024)
-    formula = math.ceil(tokens / published.unit_tokens * rate * 1_000_000)
     per_second = Fraction(published.per_second.get(resolution, "0"))
-    return max(formula, math.ceil(per_second * seconds * 1_000_000))
+    billed = Fraction(seconds)
+    if given.get("video_urls"):  # of unknown length
+        billed += next(longest for start, longest in LONGEST_INPUT.items() if model.id.startswith(start))
+        rate, per_second = rate * VIDEO_INPUT_FACTOR, per_second * VIDEO_INPUT_FACTOR
+    tokens = pixels * (24 * billed + 1) / 1024
+    formula = math.ceil(tokens / published.unit_tokens * rate * 1_000_000)
+    return max(formula, math.ceil(per_second * billed * 1_000_000))
 
 
 def usd(micro: int) -> str:
@@ -111,6 +120,12 @@ def test_every_variant_has_its_published_prices() -> None:
         assert set(model.resolutions) == set(PUBLISHED[model.id.rpartition("/")[0] + "/"].rates), model.id
 
 
+async def test_every_model_accepts_its_required_fields(api: httpx.AsyncClient) -> None:
+    for model in SERVED:
+        answer = await api.post("/v1/generations/estimate", json=bare(model))
+        assert answer.status_code == 200, (model.id, answer.text)
+
+
 async def test_every_model_refuses_one_beyond_each_limit(api: httpx.AsyncClient) -> None:
     """All faults of a body have one pointer, and name the model."""
     different = {}
@@ -137,7 +152,7 @@ async def test_every_model_is_quoted_held_submitted_and_settled(
     assert len(done) == len(orders)
     found = await asyncio.gather(*(sent_and_billed(fal, g) for g in done))
     for (model, body), g, (job, bill) in zip(orders, done, found, strict=True):
-        assert (g.status, g.model, job["endpoint"]) == (Status.SUCCEEDED, model.id, model.id), g.failure
+        assert (g.status, g.model, job["endpoint"]) == (Status.SUCCEEDED, model.id, model.id), g.id
         sent = job["input"]
         assert sent.pop("end_user_id") == g.end_user
         schemas[model.id].validate(sent)
