@@ -15,6 +15,9 @@ MAX_PORT: Final = 65535
 _FILES_PER_CONNECTION: Final = 2
 #: Libraries, Redis, fal, logs, decoders.
 _OTHER_FILES: Final = 512
+#: Seconds without a sign of life after which a gateway process of several is replaced. The server's own 5 seconds are
+#: shorter than a start on a busy machine, so that processes would be killed again and again while they start.
+_LONGEST_PAUSE: Final = 60
 
 
 def _pem(text: str) -> Any:
@@ -57,6 +60,7 @@ def serve(
             loop="uvloop",
             http=limited(settings.connections),
             ws="none",
+            timeout_worker_healthcheck=_LONGEST_PAUSE,
             timeout_keep_alive=int(settings.keep_alive.total_seconds()),
             lifespan="on",
             log_config=None,

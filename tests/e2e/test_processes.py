@@ -76,6 +76,19 @@ def test_metrics_of_any_process_sum_all_processes(gateways: Gateways) -> None:
         assert all(value > 0 for value in of_each.values()), of_each
 
 
+def test_paused_process_is_not_replaced(gateways: Gateways) -> None:
+    """On a busy machine, a process may run for a few seconds not at all, above all while it starts."""
+    reached(lambda: len(below(gateways.parent.pid)) == 3)
+    before = below(gateways.parent.pid)
+    paused = min(before)
+    os.kill(paused, signal.SIGSTOP)
+    try:
+        time.sleep(7)  # longer than the 5 seconds after which uvicorn replaces a process
+    finally:
+        os.kill(paused, signal.SIGCONT)
+    assert below(gateways.parent.pid) == before
+
+
 def below(pid: int) -> set[int]:
     """Return the gateways that the parent has started."""
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
@@ -83,7 +96,7 @@ def below(pid: int) -> set[int]:
 
 
 def reached(goal: Callable[[], bool]) -> None:
-    give_up = time.monotonic() + 90
+    give_up = time.monotonic() + 240
     while not goal():
         assert time.monotonic() < give_up
         time.sleep(0.05)

@@ -34,13 +34,16 @@ async def test_submit_returns_absolute_urls_without_sub_path(fal: Fal, server: S
 
 
 async def test_status_is_202_until_completed_then_200(fal: Fal) -> None:
-    request_id = await fal.submit("sandbox:no-video sandbox:queue-seconds=0.4 sandbox:seconds=0.2")
-    queued = await fal.status(request_id)
-    await fal.reach(request_id, "IN_PROGRESS")
-    running = await fal.status(request_id)
-    early = await fal.result(request_id)
+    waiting, lasting = await fal.submit("sandbox:stuck-queue"), await fal.submit("sandbox:hang")
+    request_id = await fal.submit("sandbox:no-video sandbox:queue-seconds=0.1 sandbox:seconds=0.2")
+    queued = await fal.status(waiting)
+    await fal.reach(lasting, "IN_PROGRESS")
+    running = await fal.status(lasting)
+    early = await fal.result(lasting)
     await fal.reach(request_id, "COMPLETED")
     done = await fal.status(request_id)
+    for job in (waiting, lasting):
+        await fal.cancel(job)
     assert (queued.status_code, running.status_code, done.status_code) == (202, 202, 200)
     assert queued.json()["queue_position"] == 0
     assert running.json()["logs"] is None
