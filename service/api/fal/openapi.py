@@ -5,6 +5,7 @@ from typing import Any, Final, Literal, NotRequired
 from pydantic import TypeAdapter
 from typing_extensions import TypedDict
 
+from service.api import example_costs
 from service.api.schemas import SCHEMA_REFERENCE, body_of, event_stream
 from service.domain.described import Timestamp, described
 from service.domain.request import VideoInput
@@ -198,7 +199,7 @@ _FAULT: Final = {"loc": ["body", "image_url"], "msg": "must be an absolute http 
 #: ``error_type`` and ``detail`` of a real occurrence.
 _OCCURRENCES: Final = {
     401: ("unauthenticated", "The API key is unknown, expired or revoked."),
-    402: ("budget_exceeded", "It may cost 0.708939 USD; the budget tenant_month has 0.420000 USD left."),
+    402: ("budget_exceeded", f"It may cost {example_costs.SHORT} USD; the budget tenant_month has 0.420000 USD left."),
     403: ("forbidden", "The API key lacks the scope 'generate'."),
     405: ("method_not_allowed", "DELETE is not allowed here; allowed: GET."),
     408: ("request_timeout", "The body took longer than 60 seconds."),

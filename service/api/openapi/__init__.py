@@ -12,6 +12,7 @@ from service.api.openapi import (
     enumerations,
     examples,
     headers,
+    model_requests,
     parameters,
     problems,
     security,
@@ -99,6 +100,7 @@ def _document(app: FastAPI, *, server: str) -> dict[str, Any]:
     for _, _, operation in _operations({**document["paths"], **document["webhooks"]}):
         _name_body(operation, schemas)
         examples.attach(operation)
+    named = model_requests.add(schemas)
     responses = problems.components(schemas)
     descriptions.complete_schemas(schemas)
     document["components"] |= {
@@ -107,7 +109,7 @@ def _document(app: FastAPI, *, server: str) -> dict[str, Any]:
         "examples": examples.COMPONENTS,
         "responses": responses,
     }
-    enumerations.complete(document)
+    enumerations.complete(document, named)
     return document
 
 

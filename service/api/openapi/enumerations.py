@@ -3,7 +3,7 @@
 Generators invent a name for an enumeration that has none: ``Status``, ``Status1``. Two of these names collide.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from service.api.schemas import SCHEMA_REFERENCE
@@ -36,8 +36,11 @@ _NAMES: Final = {
 _VALUES: Final = frozenset({"const", "default", "enum", "example", "examples"})
 
 
-def complete(document: dict[str, Any]) -> None:
-    """Type constants and enumerations, name the enumerations, and remove titles: they repeat names in words."""
+def complete(document: dict[str, Any], others: Mapping[tuple[str, ...], str]) -> None:
+    """Type constants and enumerations, name the enumerations, and remove titles: they repeat names in words.
+
+    ``others``: names by values. Those of ``_NAMES`` come first.
+    """
     schemas = document["components"]["schemas"]
     parts = [document["paths"], document["webhooks"], document["components"]]
     for node in _nodes(parts):
@@ -46,7 +49,8 @@ def complete(document: dict[str, Any]) -> None:
             node["type"] = "integer" if isinstance(value, int) else "string"
         if isinstance(node.get("title"), str):
             del node["title"]
-    names = {_values(schemas[schema]["properties"][field], schemas): name for name, (schema, field) in _NAMES.items()}
+    own = {_values(schemas[schema]["properties"][field], schemas): name for name, (schema, field) in _NAMES.items()}
+    names = {**others, **own}
     replaced = {name: names[values] for name, schema in schemas.items() if (values := _enum(schema)) in names}
     for name in replaced:
         del schemas[name]

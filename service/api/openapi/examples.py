@@ -2,6 +2,7 @@
 
 from typing import Any, Final
 
+from service.api import example_costs
 from service.api.openapi import values as v
 
 _PAGE: Final = {"has_more": False, "next_cursor": None}
@@ -32,7 +33,7 @@ _BY_SCHEMA: Final[dict[str, dict[str, Any]]] = {
         "adjust_generation": {
             "generation_id": v.GENERATION_ID,
             "amount_usd": "-0.30",
-            "expected_usd": "0.703080",
+            "expected_usd": example_costs.SHORT,
             "operator": "jane",
             "reason": "fal credited it",
         },
@@ -41,7 +42,7 @@ _BY_SCHEMA: Final[dict[str, dict[str, Any]]] = {
             "end_user": v.PSEUDONYM,
             "day": "2026-01-31",
             "amount_usd": "0.25",
-            "expected_usd": "1.406160",
+            "expected_usd": example_costs.TWO_SHORT,
             "operator": "jane",
             "reason": "on fal's bill of January",
         },
@@ -184,7 +185,7 @@ _BY_SCHEMA: Final[dict[str, dict[str, Any]]] = {
             "day": "2026-01-31",
             "currency": "USD",
             "amount": "-0.300000",
-            "cost": "0.403080",
+            "cost": example_costs.CREDITED,
         }
     },
     "UnconfirmedList": {
@@ -197,7 +198,7 @@ _BY_SCHEMA: Final[dict[str, dict[str, Any]]] = {
                     "tenant_id": v.TENANT_ID,
                     "since": v.SUBMITTED,
                     "deadline": "2026-02-01T09:30:00.210Z",
-                    "estimated_cost": "0.708939",
+                    "estimated_cost": example_costs.SHORT,
                     "cancel_requested_at": None,
                 }
             ],
@@ -215,7 +216,7 @@ _BY_SCHEMA: Final[dict[str, dict[str, Any]]] = {
                     "tenant_id": v.TENANT_ID,
                     "since": v.SUBMITTED,
                     "code": "upstream_timeout",
-                    "actual_cost": "0.708939",
+                    "actual_cost": example_costs.SHORT,
                 }
             ],
             "count": 1,

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any, Final
 
+from service.api import example_costs
 from service.api.fal.addresses import PREFIX
 from service.api.fal.openapi import ERROR_EXAMPLES, ERRORS, error_schema
 from service.api.http.responses import PROBLEM_JSON
@@ -17,14 +18,14 @@ _BUDGET: Final = {
     "scope": "tenant_month",
     "limit": "100.000000",
     "available": "0.420000",
-    "estimated": "0.708939",
+    "estimated": example_costs.SHORT,
     "resets_at": "2026-02-01T00:00:00.000Z",
 }
 _MAX_COST: Final = {
     "scope": "request",
     "limit": "1.000000",
     "available": "1.000000",
-    "estimated": "4.577266",
+    "estimated": example_costs.LONGEST,
     "resets_at": None,
 }
 _FAULTS: Final = {
@@ -38,11 +39,11 @@ _OCCURRENCES: Final = {
     "malformed": ("The body is not valid JSON: expected `,` or `}` at line 1 column 40.", "/v1/generations"),
     "unauthenticated": ("The API key is unknown, expired or revoked.", "/v1/generations"),
     "budget_exceeded": (
-        "It may cost 0.708939 USD; the budget tenant_month has 0.420000 USD left.",
+        f"It may cost {example_costs.SHORT} USD; the budget tenant_month has 0.420000 USD left.",
         "/v1/generations",
     ),
     "max_cost_exceeded": (
-        "It may cost 4.577266 USD, more than max_cost_usd allows (1.000000).",
+        f"It may cost {example_costs.LONGEST} USD, more than max_cost_usd allows (1.000000).",
         "/v1/generations",
     ),
     "forbidden": ("The API key lacks the scope 'generate'.", "/v1/generations"),
@@ -69,9 +70,9 @@ _OCCURRENCES: Final = {
     ),
     "request_id_taken": ("This request id belongs to another generation.", f"{_OPERATORS}/resolve"),
     "not_settled": ("Only an ended generation can be adjusted; this one is submitted.", "/admin/v1/adjustments"),
-    "cost_changed": ("Its cost is 0.703080 US dollars.", "/admin/v1/adjustments"),
+    "cost_changed": (f"Its cost is {example_costs.SHORT} US dollars.", "/admin/v1/adjustments"),
     "spent_below_zero": (
-        "Its cost is 0.703080 US dollars; the correction would make it negative.",
+        f"Its cost is {example_costs.SHORT} US dollars; the correction would make it negative.",
         "/admin/v1/adjustments",
     ),
     "tenant_busy": (

@@ -5,6 +5,7 @@ The request works as it is, also against ``seedance-gateway up``: its image is a
 
 from typing import Any, Final
 
+from service.api import example_costs
 from service.api.admin.schemas import ApiKeyView, LimitsView, TenantView
 from service.api.schemas import EndUserView, EstimateView, UsageReportView, UsageView
 from service.api.v1.me import MeView
@@ -69,7 +70,7 @@ GENERATION: Final[GenerationView] = {
     "webhook_url": None,
     "priority": 0,
     "queue": {"position": 0, "estimated_start_seconds": 0.5, "hold_reason": None},
-    "cost": {"currency": "USD", "estimated": "0.708939", "actual": None},
+    "cost": {"currency": "USD", "estimated": example_costs.SHORT, "actual": None},
     "output": None,
     "error": None,
     "logs": [],
@@ -92,7 +93,7 @@ IN_PROGRESS: Final[GenerationView] = {
 SUCCEEDED: Final[GenerationView] = {
     **IN_PROGRESS,
     "status": PublicStatus.SUCCEEDED,
-    "cost": {"currency": "USD", "estimated": "0.708939", "actual": "0.703080"},
+    "cost": {"currency": "USD", "estimated": example_costs.SHORT, "actual": example_costs.SHORT},
     "output": {
         "video": _VIDEO,
         "seed": 1234567,
@@ -103,7 +104,7 @@ SUCCEEDED: Final[GenerationView] = {
 FAILED: Final[GenerationView] = {
     **IN_PROGRESS,
     "status": PublicStatus.FAILED,
-    "cost": {"currency": "USD", "estimated": "0.708939", "actual": "0.000000"},
+    "cost": {"currency": "USD", "estimated": example_costs.SHORT, "actual": "0.000000"},
     "error": {
         "code": "content_policy",
         "message": "The picture may show a real person.",
@@ -116,7 +117,7 @@ CANCELED: Final[GenerationView] = {
     **GENERATION,
     "status": PublicStatus.CANCELED,
     "queue": None,
-    "cost": {"currency": "USD", "estimated": "0.708939", "actual": "0.000000"},
+    "cost": {"currency": "USD", "estimated": example_costs.SHORT, "actual": "0.000000"},
     "finished_at": FINISHED,
 }
 MODEL: Final[ModelView] = {
@@ -212,7 +213,7 @@ TENANT: Final[TenantView] = {
     "paused": None,
     "require_end_user": True,
     "limits": LIMITS,
-    "month": {"held": "0.708939", "spent": "42.000000", "over": False},
+    "month": {"held": example_costs.SHORT, "spent": "42.000000", "over": False},
     "version": 3,
     "created_at": CREATED,
     "webhook_secret": None,
@@ -251,11 +252,16 @@ ME: Final[MeView] = {
     "month": {
         "limit": "1000.000000",
         "spent": "42.000000",
-        "held": "0.708939",
-        "left": "957.291061",
+        "held": example_costs.SHORT,
+        "left": example_costs.MONTH_LEFT,
         "resets_at": "2026-02-01T00:00:00.000Z",
     },
-    "today": {"created": 3, "new_end_users": 1, "spent": "1.406160", "resets_at": "2026-02-01T00:00:00.000Z"},
+    "today": {
+        "created": 3,
+        "new_end_users": 1,
+        "spent": example_costs.TWO_SHORT,
+        "resets_at": "2026-02-01T00:00:00.000Z",
+    },
     "counts": {"queued": 1, "in_flight": 0, "stored_deliveries": 12},
     "dispatch": {"held": False, "hold_reason": None, "detail": None},
 }
@@ -266,20 +272,20 @@ END_USER: Final[EndUserView] = {
     "refusals": 0,
     "blocked_at": None,
     "block_reason": None,
-    "today": {"held": "0.708939", "spent": "1.406160", "count": 3},
+    "today": {"held": example_costs.SHORT, "spent": example_costs.TWO_SHORT, "count": 3},
 }
 ESTIMATE: Final[EstimateView] = {
     "object": "estimate",
     "model": GENERATION["model"],
     "currency": "USD",
-    "estimated": "0.708939",
+    "estimated": example_costs.SHORT,
     "fits": True,
     "parts": {
         "seconds": 5,
         "input_seconds": None,
         "unit_usd": "0.014",
         "factor": "1",
-        "formula": "0.708939",
+        "formula": example_costs.SHORT,
         "published": None,
         "decided_by": "formula",
     },
@@ -289,9 +295,9 @@ USAGE: Final[UsageView] = {
     "currency": "USD",
     "start": "2026-01-31",
     "end": "2026-01-31",
-    "spent": "1.406160",
-    "days": [{"date": "2026-01-31", "created": 3, "spent": "1.406160", "outcomes": {"succeeded": 2}}],
-    "end_users": [{"end_user_id": "customer-7", "pseudonym": PSEUDONYM, "spent": "1.406160"}],
+    "spent": example_costs.TWO_SHORT,
+    "days": [{"date": "2026-01-31", "created": 3, "spent": example_costs.TWO_SHORT, "outcomes": {"succeeded": 2}}],
+    "end_users": [{"end_user_id": "customer-7", "pseudonym": PSEUDONYM, "spent": example_costs.TWO_SHORT}],
 }
 USAGE_REPORT: Final[UsageReportView] = {
     "id": "usr_06h082rm5c1v9y3x7t2k8d6q4w",

@@ -9,10 +9,12 @@ from service.domain.models.model import REFERENCE_TYPES, UNSERVED_TYPES, InputFi
 
 _MODEL: Final = (
     "Id of the model, see `GET /v1/models`. Default: the one of the deployment, Seedance 2.0 image-to-video if the "
-    "operator has set no other. Defaults, values and required fields here are those of that model; `input_schema` of "
-    "`GET /v1/models/{model_id}` has those of another one. A model that the operator has not enabled is refused with "
-    "422, one that your tenant may not use with 403."
+    "operator has set no other. Each model has a schema of its own in this document, such as "
+    "`CreateBytedanceSeedance25TextToVideo`; defaults, values and required fields here are those of Seedance 2.0 "
+    "image-to-video. `input_schema` of `GET /v1/models/{model_id}` has the values that the operator allows. A model "
+    "that the operator has not enabled is refused with 422, one that your tenant may not use with 403."
 )
+_TEXT: Final = {"type": "string"}
 _OTHER: Final = " Only of models that have it."
 _FILES: Final = {
     "image_urls": "Reference images: URLs, or base64 data URIs. The prompt names them @Image1, @Image2.",
@@ -44,8 +46,12 @@ def widen(schema: dict[str, Any]) -> None:
     properties = schema["properties"]
     for model in served:
         for name, field in model.fields.items():
-            if name not in properties and field.type not in UNSERVED_TYPES | REFERENCE_TYPES:
+            if field.type in UNSERVED_TYPES | REFERENCE_TYPES:
+                continue
+            if name not in properties:
                 properties[name] = _property(field)
+            elif not _values(properties[name]).issuperset(field.choices):
+                _accept_text(properties[name])
     properties |= _references(served)
     seconds = properties["duration"]["anyOf"][1]
     seconds["minimum"] = min(model.shortest_seconds for model in served)
@@ -56,6 +62,19 @@ def widen(schema: dict[str, Any]) -> None:
     schema["properties"] = {
         "model": {"anyOf": [{"type": "string"}, {"type": "null"}], "description": _MODEL}
     } | properties
+
+
+def _values(described: dict[str, Any]) -> set[str]:
+    """Return the values of a field that is an enumeration, or has one among its alternatives."""
+    return {value for each in (described, *described.get("anyOf", ())) for value in each.get("enum", ())}
+
+
+def _accept_text(described: dict[str, Any]) -> None:
+    """Accept any text next to the values of an enumeration. Each model's own schema has its values."""
+    if "enum" in described:
+        described["anyOf"] = [{name: described.pop(name) for name in ("type", "enum")}]
+    if _TEXT not in described["anyOf"]:
+        described["anyOf"].append(_TEXT)
 
 
 def _requires(model: Model, name: str) -> bool:
