@@ -7,7 +7,8 @@ GatewayError
 │   └── CostRefused              the estimate exceeds the request's own max_cost_usd
 ├── Forbidden               403  the API key does not have the scope
 │   ├── EndUserBlocked           the tenant has blocked the end user
-│   └── ModelForbidden           the tenant may not use the model
+│   ├── ModelForbidden           the tenant may not use the model
+│   └── ReferencesForbidden      the tenant may not use so many reference files
 ├── NotFound                404  unknown, or another tenant's: the two responses are equal on purpose
 ├── MethodNotAllowed        405  the route has no such method
 ├── Timeout                 408  the body arrived too slowly
@@ -135,6 +136,10 @@ class EndUserBlocked(Forbidden):
 
 class ModelForbidden(Forbidden):
     code, title = "model_forbidden", "Model not allowed"
+
+
+class ReferencesForbidden(Forbidden):
+    code, title = "references_forbidden", "References not allowed"
 
 
 class NotFound(GatewayError):

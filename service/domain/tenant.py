@@ -56,6 +56,8 @@ class Limits:
     """Its share of the slots, relative to other tenants that have queued generations."""
     models: tuple[str, ...] | None = None
     """Ids of the models that may be requested."""
+    references: int | None = None
+    """Reference files (images, videos, sounds) of one generation; 0: none."""
     resolutions: tuple[str, ...] | None = None
     durations: tuple[str, ...] | None = None
     monthly_budget: int | None = None

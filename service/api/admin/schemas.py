@@ -72,6 +72,10 @@ class LimitsBody(BaseModel):
     ] = 1
     models: Annotated[list[ModelId] | None, Field(min_length=1)] = None
     """Ids of the models that may be requested; others are refused with 403. Default `null`: all of the deployment."""
+    references: _Count | None = None
+    """Reference files (`image_urls`, `video_urls`, `audio_urls`) of one generation; a create with more is refused with
+    403, with `0` every reference. `null`: as many as the model allows.
+    """
     resolutions: Annotated[list[Resolution] | None, Field(min_length=1)] = None
     """Resolutions that may be requested; others are refused with 422. Default `null`: all of the deployment."""
     durations: Annotated[list[AnyDuration] | None, Field(min_length=1)] = None
@@ -200,6 +204,8 @@ class LimitsView(TypedDict):
     """Share of fal's slots relative to other tenants with queued work, 1 to 1000."""
     models: list[str] | None
     """Ids of the models that the tenant may request. `null`: all of the deployment."""
+    references: int | None
+    """Reference files of one generation; `0`: none. `null`: as many as the model allows."""
     resolutions: list[str] | None
     """Resolutions that the tenant may request. `null`: all of the deployment."""
     durations: list[str] | None
@@ -362,6 +368,7 @@ def limits_view(limits: Limits) -> LimitsView:
         "concurrent_generations": limits.concurrent_generations,
         "weight": limits.weight,
         "models": _list(limits.models),
+        "references": limits.references,
         "resolutions": _list(limits.resolutions),
         "durations": _list(limits.durations),
         "monthly_budget_usd": _usd(limits.monthly_budget),

@@ -47,6 +47,10 @@ _OCCURRENCES: Final = {
         "/v1/generations",
     ),
     "forbidden": ("The API key lacks the scope 'generate'.", "/v1/generations"),
+    "references_forbidden": (
+        "This tenant may use no reference files in a generation; this one has 3.",
+        "/v1/generations",
+    ),
     "model_forbidden": ("This tenant may not use the model bytedance/seedance-2.5/text-to-video.", "/v1/generations"),
     "end_user_blocked": ("This end user is blocked.", "/v1/generations"),
     "not_found": ("There is no such generation.", _GENERATION),

@@ -196,6 +196,7 @@ LIMITS: Final[LimitsView] = {
     "concurrent_generations": 4,
     "weight": 1,
     "models": None,
+    "references": None,
     "resolutions": ["480p", "720p"],
     "durations": None,
     "monthly_budget_usd": "1000.000000",

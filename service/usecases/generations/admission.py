@@ -18,12 +18,14 @@ from service.errors import (
     EndUserBlocked,
     EndUserLimited,
     FieldError,
+    Forbidden,
     GatewayError,
     Invalid,
     ModelForbidden,
     NewEndUsersLimited,
     OverBudget,
     QueueFull,
+    ReferencesForbidden,
     StoreFull,
     TenantStoreFull,
     TooMany,
@@ -84,7 +86,7 @@ class Admission:
         ``webhook_pointer`` is the field that errors of the webhook's address name.
 
         Raises:
-            ModelForbidden: the tenant may not use the model.
+            ModelForbidden, ReferencesForbidden: the tenant may not use the model, or so many reference files.
             Invalid: the tenant may not use a field's value, or the webhook's address is refused.
             CostRefused: the estimate is above the request's own maximum.
 
@@ -108,10 +110,12 @@ class Admission:
 
     def refusal(
         self, tenant: Tenant, request: CreateGeneration, cost: int, *, webhook_pointer: str
-    ) -> ModelForbidden | Invalid | CostRefused | None:
+    ) -> Forbidden | Invalid | CostRefused | None:
         """Return the error that ``check`` raises, or None."""
         if not tenant.limits.may_use(model := self.model_of(request)):
             return ModelForbidden(f"This tenant may not use the model {model}.")
+        if (forbidden := _references_error(tenant.limits, request)) is not None:
+            return forbidden
         url = request.webhook_url or tenant.limits.webhook_url
         if url is not None and (error := self._address_error(url, webhook_pointer)) is not None:
             return error
@@ -200,6 +204,15 @@ def deliveries_full(stored: int) -> TooMany:
 
 def _seconds_left_of_day(g: Generation) -> float:
     return (budgets.resets_at(budgets.Scope.END_USER_DAY, g.created_at) - g.created_at).total_seconds()
+
+
+def _references_error(limits: Limits, request: CreateGeneration) -> ReferencesForbidden | None:
+    if limits.references is None or not request.reference_fields:
+        return None
+    if (count := len(request.references())) <= limits.references:
+        return None
+    usable = f"{limits.references or 'no'} reference file{'' if limits.references == 1 else 's'}"
+    return ReferencesForbidden(f"This tenant may use {usable} in a generation; this one has {count}.")
 
 
 def _entitlement_errors(tenant: Tenant, request: CreateGeneration, accepted: RequestLimits) -> list[FieldError]:

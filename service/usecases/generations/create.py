@@ -102,7 +102,7 @@ class GenerationCreator:
         a lost response is recognized.
 
         Raises:
-            ModelForbidden: the tenant may not use the model.
+            ModelForbidden, ReferencesForbidden: the tenant may not use the model, or so many reference files.
             Invalid: the tenant may not use a field's value, or the webhook's address is refused.
             CostRefused, OverBudget: the estimate is above the request's own maximum, or what a budget has left.
             EndUserBlocked, EndUserLimited: the end user is blocked, or its limit is reached.

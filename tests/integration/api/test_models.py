@@ -204,6 +204,22 @@ async def test_model_not_of_the_tenant_is_403(app: FastAPI, connect: Connect) ->
     assert (await create(client, least(SERVED[T2V]))).status_code == 202
 
 
+async def test_references_beyond_the_limit_of_the_tenant_are_403(app: FastAPI, connect: Connect) -> None:
+    service = app.state.runtime.tenants.service
+    model = SERVED["bytedance/seedance-2.0/fast/reference-to-video"]
+    for most in (0, 2):
+        client = await connect(await service.create("acme", Limits(references=most)))
+        for count in (most, most + 1):
+            body = least(model, image_urls=[IMAGE] * count) | {"video_urls": [], "audio_urls": None}
+            for path in ("/v1/generations", "/v1/generations/estimate"):
+                answer = await client.post(path, json=body)
+                assert (answer.status_code == 403) == (count > most), (path, count)
+            fal = await client.post(f"/fal/queue/{model.id}", json={"prompt": "a", "image_urls": [IMAGE] * count})
+            assert (fal.status_code == 403) == (count > most)
+        assert answer.json()["code"] == "references_forbidden"
+        assert (await create(client, least(SERVED[SEED]))).status_code == 202
+
+
 async def test_tenant_resolution_is_refused_with_values_of_the_model(app: FastAPI, connect: Connect) -> None:
     tenant = await app.state.runtime.tenants.service.create("acme", Limits(resolutions=("480p", "4k")))
     fast = SERVED["bytedance/seedance-2.0/fast/text-to-video"]

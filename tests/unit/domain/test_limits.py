@@ -16,6 +16,7 @@ FULL = Limits(
     queued_generations=100,
     concurrent_generations=5,
     weight=3,
+    references=3,
     models=("bytedance/seedance-2.0/image-to-video",),
     resolutions=("480p", "720p"),
     durations=("4", "auto"),
