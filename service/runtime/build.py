@@ -18,6 +18,7 @@ from service.runtime.connections import Connections, Stores, open_connections
 from service.runtime.consumers import Core, WorkQueues, build_core
 from service.store.redis.client import Redis
 from service.store.state.state import StateStore
+from service.upstream.schemas import FalSchemas
 from service.upstream.storage import FalStorage
 from service.usecases.generations.admission import Admission
 from service.usecases.generations.byte_limits import ByteLimiter
@@ -318,8 +319,15 @@ def _operations(core: Core, tenants: Tenants) -> OperationServices:
             connections.nudger.app,
             billing=connections.fal_billing,
             videos=connections.video_store,
+            models=connections.models,
+            schemas=_schemas(settings),
             clock=clock,
             wall=clock.wall,
         ),
         readiness=Readiness(connections.redis, clock),
     )
+
+
+def _schemas(settings: Settings) -> FalSchemas:
+    timeout = settings.fal_timeout.total_seconds()
+    return FalSchemas(site_url=settings.fal_site_url, timeout=timeout, proxy=settings.fal_proxy_url)

@@ -63,6 +63,7 @@ def settings(redis_url: str, **changes: Any) -> Settings:
         "fal_queue_url": f"{NOWHERE}/queue",
         "fal_rest_url": f"{NOWHERE}/rest",
         "fal_api_url": f"{NOWHERE}/api/v1",
+        "fal_site_url": NOWHERE,
         "secret_key": SecretStr(SECRET_KEY),
         "admin_token": SecretStr(ADMIN_TOKEN),
         "webhook_allowed_networks": LOOPBACK,
@@ -78,6 +79,7 @@ def sandbox_settings(redis_url: str, sandbox_url: str, **changes: Any) -> Settin
         "fal_queue_url": f"{sandbox_url}/queue",
         "fal_rest_url": f"{sandbox_url}/rest",
         "fal_api_url": f"{sandbox_url}/api/v1",
+        "fal_site_url": sandbox_url,
     }
     return settings(redis_url, **{**fal, **changes})
 

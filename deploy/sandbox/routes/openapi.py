@@ -44,11 +44,11 @@ async def schema(request: Request) -> Response:
     name = request.query_params.get("endpoint_id", DEFAULT)
     endpoint = ENDPOINTS.get(name)
     return (
-        refusals.json_error(404, "Endpoint not found") if endpoint is None else JSONResponse(_document(name, endpoint))
+        refusals.json_error(404, "Endpoint not found") if endpoint is None else JSONResponse(document(name, endpoint))
     )
 
 
-def _document(name: str, endpoint: Endpoint) -> dict[str, Any]:
+def document(name: str, endpoint: Endpoint) -> dict[str, Any]:
     requests = f"/{name}/requests/{{request_id}}"
     return {
         "openapi": "3.0.4",

@@ -201,6 +201,7 @@ class Stack:
             "fal_rest_url": f"{self.sandbox_url}/rest",
             "public_url": self.base_url,
             "fal_api_url": f"{self.sandbox_url}/api/v1",
+            "fal_site_url": self.sandbox_url,
             "secret_key": SecretStr(self._stored_secret("secret-key")),
             "admin_token": SecretStr(self._stored_secret("admin-token")),
             "webhook_allowed_networks": LOOPBACK,

@@ -22,11 +22,14 @@ def audit(
 
 def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")] = False,  # noqa: FBT002
+    models: Annotated[  # noqa: FBT002
+        bool, typer.Option("--models", help="Also compare each enabled model with the schema that fal publishes.")
+    ] = False,
 ) -> None:
     """Check Redis, broker, beat, workers, fal key and settings. Print what to do; exit 1 if a check fails."""
     from service.cli.ops import doctor  # noqa: PLC0415
 
-    doctor.doctor(as_json=as_json)
+    doctor.doctor(as_json=as_json, models=models)
 
 
 def pause(reason: _Reason) -> None:

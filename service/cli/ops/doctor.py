@@ -17,9 +17,9 @@ _WIDTH_WITHOUT_TERMINAL: Final = 1000
 _COLOURS: Final = {CheckStatus.OK: "green", CheckStatus.WARN: "yellow", CheckStatus.FAIL: "red"}
 
 
-def doctor(*, as_json: bool) -> None:
+def doctor(*, as_json: bool, models: bool) -> None:
     """Print the findings. Exit 1 if a check fails; warnings exit 0."""
-    findings = with_runtime(lambda runtime: runtime.operations.doctor.run())
+    findings = with_runtime(lambda runtime: runtime.operations.doctor.run(models=models))
     healthy = all(finding.status is not CheckStatus.FAIL for finding in findings)
     if as_json:
         show({"healthy": healthy, "findings": [asdict(finding) for finding in findings]})

@@ -15,6 +15,10 @@ class FalSettings(BaseModel):
     fal_api_url: Annotated[BaseUrl, Field(description="URL of fal's platform API, for billing events.")] = (
         "https://api.fal.ai/v1"
     )
+    fal_site_url: Annotated[
+        BaseUrl,
+        Field(description="URL of fal's site, for the published schemas of models; `doctor --models` alone uses it."),
+    ] = "https://fal.ai"
     fal_admin_key: Annotated[
         Key | None,
         Field(

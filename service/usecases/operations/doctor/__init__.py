@@ -7,6 +7,7 @@ from celery import Celery
 
 from service.clock import Clock
 from service.config.settings import Settings
+from service.domain.models.registry import Registry
 from service.errors import StoreUnavailable
 from service.media.videos import VideoStore
 from service.store.gate.gate import GateStore
@@ -16,7 +17,18 @@ from service.store.state.heartbeats import HeartbeatStore
 from service.store.state.state import StateStore
 from service.upstream.billing import FalBilling
 from service.upstream.client import FalClient
-from service.usecases.operations.doctor import limits, optional, outside, processes, secrecy, server, undone, variables
+from service.upstream.schemas import FalSchemas
+from service.usecases.operations.doctor import (
+    limits,
+    optional,
+    outside,
+    processes,
+    published,
+    secrecy,
+    server,
+    undone,
+    variables,
+)
 from service.usecases.operations.doctor.finding import CheckStatus, Finding, fail, ok
 from service.usecases.tenants.tenants import Tenants
 
@@ -41,6 +53,8 @@ class Doctor:
         *,
         billing: FalBilling | None,
         videos: VideoStore | None,
+        models: Registry,
+        schemas: FalSchemas,
         clock: Clock,
         wall: Clock,
     ) -> None:
@@ -52,14 +66,19 @@ class Doctor:
         self._state = state
         self._billing = billing
         self._videos = videos
+        self._models = models
+        self._schemas = schemas
         self._tenants = tenants
         self._fal = fal
         self._broker = broker
         self._clock = clock
         self._wall = wall
 
-    async def run(self) -> list[Finding]:
-        """Return a finding for each check, in the order in which to fix them."""
+    async def run(self, *, models: bool = False) -> list[Finding]:
+        """Return a finding for each check, in the order in which to fix them.
+
+        ``models``: also compare the enabled models with the schemas that fal publishes.
+        """
         fal_key = await outside.fal_key(self._fal)
         try:
             findings = await self._checks_of_redis(fal_accepts=fal_key.status is CheckStatus.OK)
@@ -76,6 +95,7 @@ class Doctor:
             variables.settings(os.environ),
             secrecy.admin_token(self._settings),
             secrecy.webhook_networks(self._settings),
+            *(await published.models(self._schemas, self._models) if models else ()),
         ]
 
     async def _checks_of_redis(self, *, fal_accepts: bool) -> list[Finding]:
