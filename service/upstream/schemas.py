@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Any, Final
 
 import aiohttp
@@ -45,12 +46,10 @@ class FalSchemas:
                 async with slots:
                     found[endpoint_id] = await self._fetch(http, endpoint_id)
 
-            try:
+            with suppress(TimeoutError):  # the endpoints that are left have no answer
                 async with asyncio.timeout(self._patience), asyncio.TaskGroup() as group:
                     for each in found:
                         group.create_task(fetch(each))
-            except TimeoutError:
-                pass  # the endpoints that are left have no answer
         return found
 
     async def _fetch(self, http: aiohttp.ClientSession, endpoint_id: str) -> Wire:
