@@ -21,6 +21,10 @@ GatewayError
 │   ├── NotSettled               the generation has not ended, so its cost cannot be adjusted
 │   ├── CostChanged              the cost is not the one that the adjustment expects
 │   ├── SpentBelowZero           the adjustment exceeds what was spent
+│   ├── NotADraft                the generation is no draft
+│   ├── DraftNotReady            the draft has not ended
+│   ├── DraftFailed              the draft ended without a video that fal can complete
+│   ├── DraftExpired             the time in which fal can complete the draft has ended
 │   ├── TenantBusy               the tenant has work in flight
 │   └── OverlapPromised          the rotation would end a key before the end of its overlap
 ├── PreconditionFailed      412  the object has changed since it was read (If-Match)
@@ -199,6 +203,25 @@ class CostChanged(Conflict):
 
 class SpentBelowZero(Conflict):
     code, title = "spent_below_zero", "Adjustment exceeds the spent amount"
+
+
+class NotADraft(Conflict):
+    code, title = "not_a_draft", "Generation is not a draft"
+
+
+class DraftNotReady(Conflict):
+    code, title, retryable = "draft_not_ready", "Draft has not ended", True
+
+    def __init__(self, detail: str, *, retry_after: float = 5.0) -> None:
+        super().__init__(detail, retry_after=retry_after)
+
+
+class DraftFailed(Conflict):
+    code, title = "draft_failed", "Draft has no video that can be completed"
+
+
+class DraftExpired(Conflict):
+    code, title = "draft_expired", "Draft can no longer be completed"
 
 
 class TenantBusy(Conflict):

@@ -8,6 +8,7 @@ from service.api.fal import cdn, jwks, proxy, queue, run
 from service.api.fal import uploads as fal_uploads
 from service.api.openapi import describe
 from service.api.v1 import (
+    completions,
     deliveries,
     end_users,
     events,
@@ -27,6 +28,7 @@ def install(app: FastAPI, *, path_prefix: str = "") -> None:
     for router in (
         generations.create_router,
         generations.router,
+        completions.router,
         generations.read_router,
         events.router,
         stream_tickets.router,

@@ -7,7 +7,9 @@ from typing_extensions import TypedDict
 
 from service.domain.described import Date, Timestamp, describe, described
 from service.domain.generation_view import GenerationView
-from service.domain.models.schema import widen
+from service.domain.models.loader import packaged
+from service.domain.models.requests import request_class
+from service.domain.models.schema import of_completion, widen
 from service.domain.request import CreateGeneration
 
 
@@ -190,6 +192,18 @@ class UsageEndUser(TypedDict):
 
 
 @described
+class UsageDraftsView(TypedDict):
+    direct: str
+    """US dollars that the videos of all drafts would have cost at `1080p` at once: the bill of each draft that
+    succeeded, times the price at `1080p` by the price at its own resolution.
+    """
+    spent: str
+    """US dollars spent on drafts and completions, failed ones included. It is a part of `spent` of the period."""
+    saved: str
+    """`direct` minus `spent`. It is negative if nearly all drafts were completed."""
+
+
+@described
 class UsageView(TypedDict):
     object: Literal["usage"]
     """Always `usage`."""
@@ -201,6 +215,8 @@ class UsageView(TypedDict):
     """Last day of the period (UTC), included."""
     spent: str
     """US dollars spent in the period, as a decimal string."""
+    drafts: UsageDraftsView
+    """What drafts and their completions cost, compared with direct creates at `1080p`."""
     days: list[UsageDay]
     """One entry for each day of the period, oldest first."""
     end_users: list[UsageEndUser]
@@ -276,6 +292,18 @@ class EstimatePartsView(TypedDict):
 
 
 @described
+class DraftEstimateView(TypedDict):
+    completion: str | None
+    """The highest possible cost of its completion at `1080p`. `null`: you may not complete drafts."""
+    total: str | None
+    """The highest possible cost of the draft and one completion. A create holds the draft only."""
+    total_fits: bool | None
+    """Whether every budget has room for both now."""
+    direct: str | None
+    """The highest possible cost of the same video at `1080p` at once. `null`: the model has no price for it."""
+
+
+@described
 class EstimateView(TypedDict):
     object: Literal["estimate"]
     """Always `estimate`."""
@@ -291,6 +319,8 @@ class EstimateView(TypedDict):
     """
     parts: EstimatePartsView
     """The prices of which `estimated` is the higher one."""
+    draft: DraftEstimateView | None
+    """What its completion costs. `null`: the request is not one for a draft."""
 
 
 @described
@@ -374,6 +404,16 @@ def _create_body() -> dict[str, Any]:
 
 
 CREATE_BODY: Final = _create_body()
+
+
+def _complete_body() -> dict[str, Any]:
+    """Return the body of a completion: as the models of the package have it, without what the path says."""
+    model = next(model for model in packaged().values() if model.completes_drafts)
+    schema = of_completion(request_class(model), mode="validation", ref_template=SCHEMA_REFERENCE)
+    return {"requestBody": {"required": False, "content": {"application/json": {"schema": schema}}}}
+
+
+COMPLETE_BODY: Final = _complete_body()
 
 TITLES: Final = {
     400: "The request is malformed, for example invalid JSON.",

@@ -133,7 +133,12 @@ def result(g: Generation) -> FalResponse:
                 "file_name": video.file_name,
                 "file_size": video.file_size,
             }
-            body = {"video": {name: part for name, part in file.items() if part is not None}, "seed": g.output.seed}
+            body: dict[str, Any] = {
+                "video": {name: part for name, part in file.items() if part is not None},
+                "seed": g.output.seed,
+            }
+            if g.output.draft_id is not None:
+                body["draft_id"] = g.id  # fal's own id is valid for all tenants of the account
             return FalResponse(200, body, _units(g.billable_units))
         case Status.SUCCEEDED:
             return FalResponse(404, {"status": "NOT_FOUND"})  # erased

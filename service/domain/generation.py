@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import Any, Final, TypeVar, dataclass_transform
 
 from service.domain.failure import GIVEN_UP, Failure
+from service.domain.hidden import replaced
 from service.domain.status import HOLDS_SLOT, PUBLIC, TERMINAL, TRANSITIONS, IllegalTransition, PublicStatus, Status
 from service.domain.webhook import WebhookStyle
 
@@ -48,6 +49,8 @@ class Output:
 
     video: Video
     seed: int | None = None
+    draft_id: str | None = field(default=None, repr=False)
+    """fal's id of the draft, if the video is one. It is valid for all tenants of the account: never show it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +115,10 @@ class Generation:
     """W3C Trace Context of the create request; webhooks carry it."""
     retention: timedelta | None = None
     """The tenant's retention at the create; None: the deployment's."""
+    completes: str | None = None
+    """Id of the draft's generation, which it renders again."""
+    draft_id: str | None = field(default=None, repr=False)
+    """fal's id of the draft that it completes. It is valid for all tenants of the account: never show it."""
 
     # Where it stands.
     status: Status = Status.QUEUED
@@ -161,6 +168,8 @@ class Generation:
     stored_video: StoredVideo | None = None
     error: Failure | None = None
     actual_cost: int | None = None
+    direct_cost: int | None = None
+    """Of a draft that succeeded: what its video would have cost at 1080p at once."""
     billable_units: Decimal | None = None
     """As fal reported them: thousands of tokens."""
     deliveries: tuple[str, ...] = ()
@@ -173,6 +182,10 @@ class Generation:
     @property
     def is_terminal(self) -> bool:
         return self.status in TERMINAL
+
+    @property
+    def is_draft(self) -> bool:
+        return self.input.get("draft") is True
 
     @property
     def logs_total(self) -> int:
@@ -254,6 +267,7 @@ class Generation:
         return self._to(
             Status.COPYING,
             copying=Copying(output, cost),
+            logs=self._without_draft_id(self.logs, output.draft_id),
             billable_units=units,
             fal_ended_at=now,
             started_at=self.started_at or now,
@@ -280,6 +294,7 @@ class Generation:
         return self._to(
             Status.SUCCEEDED,
             output=None if self.erased else output,
+            logs=self._without_draft_id(self.logs, output.draft_id),
             copying=None,
             actual_cost=cost,
             billable_units=units,
@@ -289,7 +304,7 @@ class Generation:
 
     def failed(self, failure: Failure, cost: int, now: datetime, *, units: Decimal | None = None) -> "Generation":
         """End without a video. fal's message may quote the input, so it is not recorded for an erased end user."""
-        error = Failure(failure.code, "Its end user was erased.") if self.erased else failure
+        error = Failure(failure.code, "Its end user was erased.") if self.erased else self._shown(failure)
         return self._to(Status.FAILED, error=error, actual_cost=cost, billable_units=units, finished_at=now)
 
     def canceled(self, cost: int, now: datetime, *, units: Decimal | None = None) -> "Generation":
@@ -322,7 +337,9 @@ class Generation:
 
     def stripped(self, now: datetime) -> "Generation":
         """Remove what came from the end user, and request a cancel. What settles the cost stays."""
-        billed: dict[str, Any] = {name: self.input[name] for name in ("resolution", "duration") if name in self.input}
+        billed: dict[str, Any] = {
+            name: self.input[name] for name in ("resolution", "duration", "draft") if name in self.input
+        }
         if self.input.get("generate_audio") is False:  # some models cost less without audio
             billed["generate_audio"] = False
         return replace(
@@ -333,6 +350,7 @@ class Generation:
             metadata={},
             webhook_url=None,
             traceparent=None,
+            draft_id=None,
             logs=(),
             logs_dropped=self.logs_total,
             cancel_requested_at=self.cancel_requested_at or now,
@@ -345,7 +363,7 @@ class Generation:
         ones are in the record, or are too many.
         """
         known = set(self.logs)
-        window = () if self.erased else logs[-LOG_LINES:]
+        window = () if self.erased else self._without_draft_id(logs[-LOG_LINES:], self.draft_id)
         new = tuple(line for line in window if line not in known)
         if position == self.upstream_position and not new and not self.poll_failures:
             return self
@@ -374,6 +392,20 @@ class Generation:
         """Count a poll without a usable response. It is never a reason to fail the generation."""
         since = self.poll_failing_since or now
         return replace(self, poll_failures=self.poll_failures + 1, poll_failing_since=since)
+
+    def _shown(self, failure: Failure) -> Failure:
+        """Return the failure without fal's id of the draft, which fal may repeat in its message."""
+        if self.draft_id is None:
+            return failure
+        message = replaced(failure.message, self.draft_id, self.completes or "")
+        return replace(failure, message=message, detail=replaced(failure.detail, self.draft_id, self.completes or ""))
+
+    def _without_draft_id(self, logs: tuple[LogLine, ...], draft_id: str | None) -> tuple[LogLine, ...]:
+        """Return log lines with the id of the draft's generation instead of fal's id of the draft."""
+        if not draft_id:
+            return logs
+        own = self.completes or self.id
+        return tuple(replace(line, message=line.message.replace(draft_id, own)) for line in logs)
 
     def _to(self, status: Status, **changes: Any) -> "Generation":
         if status not in TRANSITIONS[self.status]:

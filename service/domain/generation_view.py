@@ -7,6 +7,7 @@ from typing_extensions import TypedDict
 
 from service.domain.described import Timestamp, described
 from service.domain.dispatch_gate import HoldReason
+from service.domain.drafts import completable_until
 from service.domain.failure import ErrorCode
 from service.domain.generation import Generation, LogLine
 from service.domain.pricing import usd
@@ -98,6 +99,14 @@ class LogView(TypedDict):
 
 
 @described
+class DraftView(TypedDict):
+    completable_until: Timestamp | None
+    """Until when `POST /v1/generations/{generation_id}/complete` renders it again at 1080p: 7 days after the draft's
+    end, or until the draft is deleted, if that is earlier. `null`: it has not succeeded, or cannot be completed.
+    """
+
+
+@described
 class GenerationView(TypedDict):
     id: str
     """Id of the generation, `gen_` and 26 characters. Ids sort by creation time."""
@@ -112,7 +121,9 @@ class GenerationView(TypedDict):
     model: str
     """fal's id of the model."""
     input: dict[str, Any]
-    """The input that fal receives, with defaults filled in and without `end_user_id`."""
+    """The input that fal receives, with defaults filled in and without `end_user_id`. Of a completion: also the
+    duration of its draft, the longest possible one if fal chose it.
+    """
     end_user_id: str | None
     """Your customer, as you named it. `null`: none was given, or the end user was erased."""
     metadata: dict[str, str]
@@ -127,6 +138,10 @@ class GenerationView(TypedDict):
     """Position and estimated start while the generation waits. `null` in other states, or if not known."""
     cost: CostView
     """Estimated and actual cost."""
+    draft: DraftView | None
+    """Whether the video is a draft that can be completed. `null`: it was not created with `draft: true`."""
+    completes: str | None
+    """Id of the draft that this generation completes. `null`: it completes none."""
     output: OutputView | None
     """The video. `null` until the status is `succeeded`."""
     error: ErrorView | None
@@ -179,6 +194,8 @@ def public(generation: Generation, queue: QueueView | None = None) -> Generation
             "estimated": usd(g.estimated_cost),
             "actual": None if g.actual_cost is None else usd(g.actual_cost),
         },
+        "draft": _draft(g),
+        "completes": g.completes,
         "output": _output(g),
         "error": _error(g),
         "logs": [log_view(line) for line in g.logs],
@@ -213,6 +230,10 @@ def _upstream_queue(g: Generation) -> QueueView | None:
     if g.upstream_position is None:
         return None
     return {"position": g.upstream_position, "estimated_start_seconds": None, "hold_reason": None}
+
+
+def _draft(g: Generation) -> DraftView | None:
+    return {"completable_until": _moment(completable_until(g))} if g.is_draft else None
 
 
 def _output(g: Generation) -> OutputView | None:

@@ -96,7 +96,7 @@ def _normaliser(name: str, request: type[CreateGeneration]) -> Callable[[Any], A
     field = request.spec.fields[name]
     if field.type in REFERENCE_TYPES:
         return _urls
-    return _BOOL if field.type == "boolean" else _choice(field.values)
+    return _BOOL if field.type in ("boolean", "draft") and name != "draft_id" else _choice(field.values)
 
 
 def _choice(values: tuple[str, ...]) -> Callable[[Any], Any]:

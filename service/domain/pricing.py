@@ -184,6 +184,24 @@ class Rates:
             self.thousands_of_tokens(resolution, most) * _MOST_SHARE * extra / unit,
         )
 
+    def longest_billed(
+        self, resolution: str, duration: str, units: Decimal | None, *, input_seconds: Decimal | None = None
+    ) -> int:
+        """Return the seconds of a video; of ``auto`` the most that the billed units allow, else the longest."""
+        if duration != "auto" or units is None:
+            return self.seconds(duration)
+        expected = (
+            (seconds, self.expected_units(resolution, str(seconds), input_seconds=input_seconds))
+            for seconds in range(self.longest, self.shortest - 1, -1)
+        )
+        return next((seconds for seconds, (least, most) in expected if least <= units <= most), self.longest)
+
+    def rescaled(self, cost: int, resolution: str, duration: str, *, to: str) -> int | None:
+        """Return what a video that was billed at one resolution costs at another one; None: it has no price there."""
+        if to not in self.per_thousand_tokens:
+            return None
+        return round(Decimal(cost) * self.estimate(to, duration) / self.estimate(resolution, duration))
+
     def _least_input(self, input_seconds: Decimal | None) -> Decimal:
         if input_seconds is None or self.input_videos is None:
             return Decimal(0)

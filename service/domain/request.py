@@ -285,6 +285,15 @@ class CreateGeneration(VideoInput):
         return {name: value for name in self.input_fields if (value := getattr(self, name)) is not None}
 
     @property
+    def wants_draft(self) -> bool:
+        return self.spec is not None and "draft" in self.spec.fields and getattr(self, "draft", None) is True
+
+    @property
+    def completes(self) -> str | None:
+        """The id of the draft's generation, if this is a request of a completion."""
+        return getattr(self, "draft_id", None) if self.spec is not None and self.spec.completes_drafts else None
+
+    @property
     def has_data_uris(self) -> bool:
         return any(is_data_uri(source) for source in (self.image_url, self.end_image_url) if source is not None) or (
             bool(self.reference_fields) and any(is_data_uri(source) for source in self.references())

@@ -11,6 +11,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Final, assert_never
 
+from service.domain import drafts
 from service.domain.failure import Failure
 from service.domain.generation import Generation, LogLine, StoredVideo
 from service.domain.outcomes import (
@@ -167,6 +168,7 @@ def after_result(
     match result:
         case Succeeded(output):
             cost = _cost(g, result, rates)
+            seen = _compared(seen, cost, rates)
             if copies_video:
                 return seen.copying_started(output, cost, now, units=units)
             return seen.succeeded(output, cost, now, units=units)
@@ -185,6 +187,14 @@ def _cost(g: Generation, result: Succeeded | Failed | Canceled, rates: Rates) ->
     if result.billable_units is None and not presumed:
         return 0
     return settled(g, result.billable_units, rates).cost
+
+
+def _compared(g: Generation, cost: int, rates: Rates) -> Generation:
+    """Record what the video of a draft would have cost at 1080p at once."""
+    if not g.is_draft:
+        return g
+    direct = rates.rescaled(cost, g.input["resolution"], g.input["duration"], to=drafts.RESOLUTION)
+    return replace(g, direct_cost=direct)
 
 
 # --- copy of the video ------------------------------------------------------------------------------------------------

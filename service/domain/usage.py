@@ -20,6 +20,10 @@ class Day:
     created: int = 0
     spent: int = 0
     outcomes: dict[str, int] = field(default_factory=dict)
+    draft_direct: int = 0
+    """What the videos of the day's drafts would have cost at 1080p at once."""
+    draft_spent: int = 0
+    """The part of ``spent`` for drafts and completions."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from service.upstream.storage import FalStorage
 from service.usecases.generations.admission import Admission
 from service.usecases.generations.byte_limits import ByteLimiter
 from service.usecases.generations.cancel import GenerationCanceller
+from service.usecases.generations.completions import Drafts
 from service.usecases.generations.concurrency import DownloadLimiter, LongPollLimiter
 from service.usecases.generations.create import GenerationCreator
 from service.usecases.generations.images import Images
@@ -209,6 +210,7 @@ def _generations(core: Core) -> GenerationServices:
         connections.address_guard,
         prices=core.prices,
         input_seconds=Unmeasured(),
+        models=connections.models,
         account_budget=settings.account_daily_budget,
         accepted=limits,
         clock=clock,
@@ -229,6 +231,7 @@ def _generations(core: Core) -> GenerationServices:
         admission,
         images,
         reader,
+        Drafts(reader, connections.models, core.prices, clock=clock),
         connections.nudger,
         core.schedule,
         queue_expiry=settings.queue_expiry,

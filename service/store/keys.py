@@ -72,7 +72,8 @@ Money and usage
 {sg}:money:account:<day>                  hash    400 days      budget window of the account's day
 {sg}:ledger                               stream  400 days      holds, settlements, adjustments, in order. Ids of a hold
                                                                 are in base64; a settlement omits tenant and end user
-{sg}:usage:<t>:<day>                      hash    400 days      created generations, new end users, each outcome, spent
+{sg}:usage:<t>:<day>                      hash    400 days      created generations, new end users, each outcome, spent;
+                                                               of drafts: spent, and their price at 1080p
 {sg}:usage:<t>:<day>:end_users            zset    400 days      pseudonyms; score = spent on generations of this day
 {sg}:usage:<t>:<month>:end_users          zset    400 days      pseudonyms; score = spent on generations of this month
 {sg}:tenant:<t>:usage_report              hash    1 day         the tenant's last usage report: id, period, state, and

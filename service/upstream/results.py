@@ -134,7 +134,12 @@ def _output(body: Mapping[str, Any]) -> Output:
             file_size=whole_number(video.get("file_size")),
         ),
         seed=whole_number(body.get("seed")),
+        draft_id=_draft_id(body.get("draft_id")),
     )
+
+
+def _draft_id(value: object) -> str | None:
+    return value if isinstance(value, str) and 0 < len(value) <= LONGEST_ID else None
 
 
 #: A decimal number of bounded length: it is stored, and arithmetic with its exponent cannot overflow.

@@ -17,8 +17,8 @@ IMAGE: Final = "https://v3b.fal.media/files/b/0a8eba37/cat.jpg"
 FILES: Final = {"images": IMAGE, "videos": f"{IMAGE}.mp4", "audios": f"{IMAGE}.mp3"}
 LIMITS: Final = RequestLimits(resolutions=tuple(PIXELS), bitrate_modes=("standard", "high"))
 FORMS: Final = RequestForms(registry.build(enabled=["*"]), LIMITS)
-#: Every model that can be enabled. A new one is here without a change.
-SERVED: Final = list(FORMS.registry.enabled.values())
+#: Every model that a create can name. A new one is here without a change.
+SERVED: Final = list(FORMS.registry.creatable.values())
 #: Every value of every choice of any model.
 _CHOICES: Final = {
     name: {value for model in SERVED if name in model.fields for value in model.fields[name].values} | {"none-such"}
@@ -83,7 +83,7 @@ def _least(field: InputField) -> Any:
             return PROMPT
         case "image":
             return IMAGE
-        case "boolean":
+        case "boolean" | "draft":
             return False
         case "integer":
             return field.least
@@ -98,7 +98,7 @@ def _most(field: InputField) -> Any:
             return PROMPT.ljust(LIMITS.prompt_characters, ".")
         case "image":
             return IMAGE.ljust(IMAGE_URL_LENGTH, "x")
-        case "boolean":
+        case "boolean" | "draft":
             return not field.default
         case "integer":
             return field.most
@@ -167,7 +167,7 @@ def _beyond(name: str, field: InputField) -> dict[str, Any]:
         case "image":
             text = IMAGE.ljust(IMAGE_URL_LENGTH + 1, "x")
             return {"too long": text, "of wrong scheme": "ftp://example.com/a.png", "of wrong type": 5}
-        case "boolean" | "images" | "videos" | "audios":
+        case "boolean" | "draft" | "images" | "videos" | "audios":
             return {"of wrong type": "https://example.com/a"}
         case "integer":
             assert field.least is not None
@@ -175,9 +175,7 @@ def _beyond(name: str, field: InputField) -> dict[str, Any]:
             return {"too small": field.least - 1, "too large": field.most + 1, "of wrong type": "x"}
         case "duration":
             return _beyond_duration(field)
-        case "choice":
-            return {value: value for value in sorted(_CHOICES[name] - {*field.values})} | {"of wrong type": 5}
-    raise AssertionError(field.type)
+    return {value: value for value in sorted(_CHOICES[name] - {*field.values})} | {"of wrong type": 5}
 
 
 def _beyond_duration(field: InputField) -> dict[str, Any]:

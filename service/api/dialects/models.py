@@ -17,7 +17,7 @@ def form_of(name: str | None, forms: RequestForms, limits: Limits) -> RequestFor
     if name is None:
         return forms.default
     model = forms.registry.find(name)
-    if model is None:
+    if model is None or model.completes_drafts:
         raise UnknownModel(f"There is no such model; you may use: {usable_models(forms, limits)}.")
     return forms.of(model)
 
@@ -28,5 +28,5 @@ def takes_images(model: Model) -> bool:
 
 def usable_models(forms: RequestForms, limits: Limits, matches: Callable[[Model], bool] = lambda _model: True) -> str:
     """Return the ids of the matching models that the tenant may use, for the text of an error."""
-    names = [name for name in forms.usable(limits) if matches(forms.registry.enabled[name])]
+    names = [name for name, model in forms.registry.creatable.items() if limits.may_use(name) and matches(model)]
     return ", ".join(names) or "none"

@@ -113,6 +113,10 @@ class FalOutput(TypedDict):
     """The generated video."""
     seed: int | None
     """The seed that fal used. `null`: fal did not say."""
+    draft_id: NotRequired[str]
+    """Of a draft: the id to send as `draft_id` to `bytedance/seedance-2.5/draft/complete`. It is the id of this request
+    in the gateway, not fal's own id of the draft.
+    """
 
 
 @described

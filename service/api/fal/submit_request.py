@@ -18,9 +18,19 @@ from service.domain.lax_request import LaxCreate, parse_lax_create
 from service.domain.models.model import Model
 from service.domain.request import CreateGeneration, Url
 from service.domain.tenant import Tenant
-from service.errors import FieldError, Invalid, Malformed
+from service.errors import (
+    DraftExpired,
+    DraftFailed,
+    DraftNotReady,
+    FieldError,
+    Invalid,
+    Malformed,
+    NotADraft,
+    NotFound,
+)
 from service.observability import log
 from service.runtime import Runtime
+from service.usecases.generations import completions
 from service.usecases.generations.create import CreateOptions
 from service.usecases.generations.resends import Submission
 
@@ -53,6 +63,10 @@ async def submit(request: Request, tenant: Tenant, model: Model) -> Submission:
     resends = runtime(request).generations.resends
     try:
         return await resends.create(tenant, order.request, order.options, digest=order.digest)
+    except (NotFound, NotADraft, DraftNotReady, DraftFailed, DraftExpired) as error:
+        if order.request.completes is None:
+            raise
+        raise Invalid(FieldError("/draft_id", error.detail)) from None  # as fal's model does
     finally:
         release_memory(request.scope)  # `run` waits for an hour
 
@@ -80,7 +94,8 @@ async def _read(request: Request, model: Model) -> _Order:
 
 def _parsed(body: bytes, gateway: Runtime, model: Model) -> LaxCreate:
     check_fields(body, gateway)
-    form = gateway.generations.fal_forms.of(model)
+    forms = gateway.generations.fal_forms
+    form = completions.form_of(forms, model.id) if model.completes_drafts else forms.of(model)
     lax = parse_lax_create(body, form.limits(), form.request, form.adapter)
     check_images(body, lax.request, gateway)
     return lax

@@ -11,6 +11,7 @@ _PAGE: Final = {"has_more": False, "next_cursor": None}
 _BY_SCHEMA: Final[dict[str, dict[str, Any]]] = {
     # request bodies
     "CreateGeneration": {"new_generation": v.NEW_GENERATION},
+    "CompleteGeneration": {"codec": {"codec": "H265"}, "everything_else": {"metadata": {"order": "42"}}},
     "VideoInput": {"video_input": v.VIDEO_INPUT},
     "EndpointBody": {"new_endpoint": v.NEW_ENDPOINT},
     "EndpointChange": {"enable": {"enabled": True}, "filter": {"events": ["generation.failed"]}},
@@ -61,7 +62,7 @@ _BY_SCHEMA: Final[dict[str, dict[str, Any]]] = {
         }
     },
     # responses to tenants
-    "GenerationView": {"queued": v.GENERATION, "succeeded": v.SUCCEEDED, "failed": v.FAILED},
+    "GenerationView": {"queued": v.GENERATION, "succeeded": v.SUCCEEDED, "failed": v.FAILED, "draft": v.DRAFT},
     "GenerationList": {
         "generations": {
             "object": "list",
@@ -70,7 +71,7 @@ _BY_SCHEMA: Final[dict[str, dict[str, Any]]] = {
             "next_cursor": v.CURSOR,
         }
     },
-    "EstimateView": {"estimate": v.ESTIMATE},
+    "EstimateView": {"estimate": v.ESTIMATE, "estimate_of_draft": v.DRAFT_ESTIMATE},
     "StreamTicketView": {
         "stream_ticket": {
             "object": "stream_ticket",

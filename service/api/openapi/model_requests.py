@@ -36,7 +36,7 @@ def _forms() -> list[RequestForm]:
     """Return the forms with every value of each model: the document is the same in every deployment."""
     limits = RequestLimits(resolutions=tuple(PIXELS), bitrate_modes=("standard", "high"))
     forms = RequestForms(registry.build(enabled=[registry.EVERY]), limits)
-    return [forms.of(model) for model in forms.registry.enabled.values()]
+    return [forms.of(model) for model in forms.registry.creatable.values()]
 
 
 def _is_for(form: RequestForm) -> dict[str, Any]:

@@ -58,6 +58,13 @@ _OCCURRENCES: Final = {
     "method_unknown": ("The server does not know this method. OPTIONS of a path returns its methods.", ""),
     "request_timeout": ("The body took longer than 60 seconds.", "/v1/uploads"),
     "conflict": ("The endpoint is disabled; enable it first.", f"/v1/webhook-endpoints/{v.ENDPOINT_ID}/test"),
+    "not_a_draft": (f"{v.GENERATION_ID} is not a draft that can be completed.", f"{_GENERATION}/complete"),
+    "draft_not_ready": ("The draft has not ended: it is in_progress.", f"{_GENERATION}/complete"),
+    "draft_failed": ("The draft has no video: it is canceled.", f"{_GENERATION}/complete"),
+    "draft_expired": (
+        "The draft could be completed until 2026-02-07T09:31:02.000Z.",
+        f"{_GENERATION}/complete",
+    ),
     "not_cancellable": ("The generation has already ended: succeeded.", f"{_GENERATION}/cancel"),
     "video_not_ready": ("The generation has not ended.", f"{_GENERATION}/video"),
     "not_unconfirmed": (

@@ -71,6 +71,8 @@ GENERATION: Final[GenerationView] = {
     "priority": 0,
     "queue": {"position": 0, "estimated_start_seconds": 0.5, "hold_reason": None},
     "cost": {"currency": "USD", "estimated": example_costs.SHORT, "actual": None},
+    "draft": None,
+    "completes": None,
     "output": None,
     "error": None,
     "logs": [],
@@ -100,6 +102,13 @@ SUCCEEDED: Final[GenerationView] = {
     },
     "logs": [{"message": "step 1", "level": "INFO", "timestamp": "2026-01-31T09:30:05.000Z"}],
     "finished_at": FINISHED,
+}
+DRAFT: Final[GenerationView] = {
+    **SUCCEEDED,
+    "model": "bytedance/seedance-2.5/image-to-video",
+    "input": {**SUCCEEDED["input"], "codec": "auto", "draft": True},
+    "cost": {"currency": "USD", "estimated": "1.102500", "actual": "1.083582"},
+    "draft": {"completable_until": "2026-02-07T09:31:02.000Z"},
 }
 FAILED: Final[GenerationView] = {
     **IN_PROGRESS,
@@ -290,6 +299,24 @@ ESTIMATE: Final[EstimateView] = {
         "published": None,
         "decided_by": "formula",
     },
+    "draft": None,
+}
+DRAFT_ESTIMATE: Final[EstimateView] = {
+    "object": "estimate",
+    "model": "bytedance/seedance-2.5/text-to-video",
+    "currency": "USD",
+    "estimated": "1.102500",
+    "fits": True,
+    "parts": {
+        "seconds": 5,
+        "input_seconds": None,
+        "unit_usd": "0.0214",
+        "factor": "1",
+        "formula": "1.083582",
+        "published": "1.102500",
+        "decided_by": "published",
+    },
+    "draft": {"completion": "5.820000", "total": "6.922500", "total_fits": True, "direct": "5.820000"},
 }
 USAGE: Final[UsageView] = {
     "object": "usage",
@@ -297,6 +324,7 @@ USAGE: Final[UsageView] = {
     "start": "2026-01-31",
     "end": "2026-01-31",
     "spent": example_costs.TWO_SHORT,
+    "drafts": {"direct": "0.000000", "spent": "0.000000", "saved": "0.000000"},
     "days": [{"date": "2026-01-31", "created": 3, "spent": example_costs.TWO_SHORT, "outcomes": {"succeeded": 2}}],
     "end_users": [{"end_user_id": "customer-7", "pseudonym": PSEUDONYM, "spent": example_costs.TWO_SHORT}],
 }

@@ -24,7 +24,7 @@ from service.api.http.raw_route import QueryRoute, RawRoute
 from service.api.http.request_headers import header, optional_header
 from service.api.http.responses import json_response
 from service.api.http.timestamps import in_range
-from service.api.schemas import CREATE_BODY, EstimateView, GenerationList, problems
+from service.api.schemas import CREATE_BODY, DraftEstimateView, EstimateView, GenerationList, problems
 from service.domain import ids
 from service.domain.generation_view import GenerationView, public
 from service.domain.pricing import usd
@@ -33,6 +33,7 @@ from service.domain.status import PublicStatus, Status
 from service.domain.tenant import Scope, Tenant
 from service.errors import FieldError, Forbidden, Invalid, StoreUnavailable, TooLarge, TooManyWaiting, Unauthenticated
 from service.runtime import Runtime
+from service.usecases.generations.admission import DraftQuote
 from service.usecases.generations.create import CreateOptions, CreateResult
 
 PATH: Final = "/v1/generations"
@@ -50,13 +51,13 @@ The generation is stored before the response, and submitted to fal at most once.
 the budgets until it ends: up to 4.58 USD with the defaults (`720p`, `auto`), up to 0.71 USD at `480p` with 5 seconds. \
 Send an `Idempotency-Key`, so that a repeat after a lost response creates nothing.
 """
-_PREFER: Final = {
+PREFER: Final = {
     "name": "Prefer",
     "in": "header",
     "schema": {"type": "string", "examples": ["wait=30"]},
     "description": WAIT,
 }
-_IDEMPOTENCY: Final = {
+IDEMPOTENCY: Final = {
     "name": "Idempotency-Key",
     "in": "header",
     "schema": {"type": "string", "minLength": 1, "maxLength": IDEMPOTENCY_KEY_LENGTH},
@@ -75,17 +76,20 @@ _IDEMPOTENCY: Final = {
         202: {"model": GenerationView, "description": _ACCEPTED},
         **problems(400, 401, 402, 403, 408, 413, 415, 422, 429, 503),
     },
-    openapi_extra={**CREATE_BODY, "parameters": [_IDEMPOTENCY, _PREFER]},
+    openapi_extra={**CREATE_BODY, "parameters": [IDEMPOTENCY, PREFER]},
 )
 async def create_generation(request: Request) -> Response:
     caller = await tenant(request, Scope.GENERATE)
-    gateway, wait = runtime(request), preferred_wait(request)
-    creation = await _accept(request, gateway, caller)
-    g = creation.generation
+    wait = preferred_wait(request)
+    return await answer_created(request, caller, await _accept(request, runtime(request), caller), wait)
+
+
+async def answer_created(request: Request, caller: Tenant, creation: CreateResult, wait: int) -> Response:
+    """Return the response to a create, after its end or ``wait`` seconds, whichever is earlier."""
+    gateway, g, position = runtime(request), creation.generation, creation.position
     headers = {"location": f"/v1/generations/{g.id}"}
     if creation.replayed:
         headers["idempotency-replayed"] = "true"
-    position = creation.position
     if wait:
         # It is accepted: a refusal now would be paid for twice.
         with contextlib.suppress(StoreUnavailable, TooManyWaiting, Unauthenticated, Forbidden):
@@ -114,23 +118,40 @@ async def _accept(request: Request, gateway: Runtime, caller: Tenant) -> CreateR
 )
 async def estimate_cost(request: Request, gateway: Gateway, caller: Creator) -> EstimateView:
     wanted = gateway.generations.forms.parse(await json_body(request), caller.limits)
-    parts, fits = await gateway.generations.admission.quote(caller, wanted)
+    quote = await gateway.generations.admission.quote(caller, wanted)
+    parts = quote.parts
     return {
         "object": "estimate",
         "model": gateway.generations.admission.model_of(wanted),
         "currency": "USD",
         "estimated": usd(parts.cost),
-        "fits": fits,
+        "fits": quote.fits,
         "parts": {
             "seconds": parts.seconds,
             "input_seconds": None if parts.input_seconds is None else float(parts.input_seconds),
             "unit_usd": f"{parts.unit_price:f}",
             "factor": f"{parts.factor:f}",
             "formula": usd(parts.formula),
-            "published": None if parts.published is None else usd(parts.published),
+            "published": _usd(parts.published),
             "decided_by": parts.decided_by,
         },
+        "draft": _draft_view(quote.draft),
     }
+
+
+def _draft_view(quote: DraftQuote | None) -> DraftEstimateView | None:
+    if quote is None:
+        return None
+    return {
+        "completion": _usd(quote.completion),
+        "total": _usd(quote.total),
+        "total_fits": quote.total_fits,
+        "direct": _usd(quote.direct),
+    }
+
+
+def _usd(micro: int | None) -> str | None:
+    return None if micro is None else usd(micro)
 
 
 @read_router.get(

@@ -60,7 +60,7 @@ class ModelView(TypedDict):
 @described
 class ModelDetailView(ModelView):
     input_schema: dict[str, Any]
-    """JSON Schema of the body of a create for this model."""
+    """JSON Schema of the body of a create for this model; of a model that completes drafts, of a completion."""
 
 
 @described

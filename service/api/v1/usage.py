@@ -12,7 +12,7 @@ from service.api.http.accept import NEGOTIATED, preferred
 from service.api.http.cursors import decode_offset, encode_offset
 from service.api.http.dependencies import Gateway, Reader
 from service.api.http.responses import json_response
-from service.api.schemas import UsageEndUser, UsageEndUserList, UsageView
+from service.api.schemas import UsageDraftsView, UsageEndUser, UsageEndUserList, UsageView
 from service.domain.pricing import usd
 from service.domain.usage import EndUserSpending
 from service.usecases.tenants.usage import Part, Report
@@ -85,6 +85,11 @@ def end_user_view(user: EndUserSpending) -> UsageEndUser:
     return {"end_user_id": user.end_user_id, "pseudonym": user.pseudonym, "spent": usd(user.spent)}
 
 
+def _drafts(report: Report) -> UsageDraftsView:
+    direct, spent = sum(day.draft_direct for day in report.days), sum(day.draft_spent for day in report.days)
+    return {"direct": usd(direct), "spent": usd(spent), "saved": usd(direct - spent)}
+
+
 def _view(report: Report) -> UsageView:
     view: UsageView = {
         "object": "usage",
@@ -92,6 +97,7 @@ def _view(report: Report) -> UsageView:
         "start": report.days[0].date,
         "end": report.days[-1].date,
         "spent": usd(sum(day.spent for day in report.days)),
+        "drafts": _drafts(report),
         "days": [
             {"date": day.date, "created": day.created, "spent": usd(day.spent), "outcomes": day.outcomes}
             for day in report.days

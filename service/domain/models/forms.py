@@ -89,8 +89,13 @@ class RequestForms:
             raise Invalid(FieldError(_POINTER, "must be a string", "string_type"))
         model = self.registry.find(name)
         if model is None:
-            usable = ", ".join(self.usable(tenant)) or "nothing"
+            usable = ", ".join(filter(tenant.may_use, self.registry.creatable)) or "nothing"
             raise Invalid(FieldError(_POINTER, f"must be a model that you may use: {usable}", "unknown_model"))
+        if model.completes_drafts:
+            text = (
+                "completes drafts: send POST /v1/generations/{generation_id}/complete for the generation of the draft"
+            )
+            raise Invalid(FieldError(_POINTER, text, "completion"))
         return self._forms[model.id]
 
     def usable(self, tenant: Limits) -> list[str]:

@@ -25,9 +25,10 @@ FieldType = Literal[
 ]
 Output = Literal["video", "seed", "draft_id"]
 
-#: What the gateway serves. A model of another kind cannot be enabled; a field of another type is refused.
-SERVED_KINDS: Final[frozenset[Kind]] = frozenset({"text-to-video", "image-to-video", "reference-to-video"})
-UNSERVED_TYPES: Final[frozenset[FieldType]] = frozenset({"draft"})
+#: What the gateway serves. A model of another kind cannot be enabled.
+SERVED_KINDS: Final[frozenset[Kind]] = frozenset(
+    {"text-to-video", "image-to-video", "reference-to-video", "completion"}
+)
 #: Types of the fields that are lists of reference files.
 REFERENCE_TYPES: Final[frozenset[FieldType]] = frozenset({"images", "videos", "audios"})
 
@@ -185,7 +186,7 @@ class Model(Table):
 
     @property
     def is_served(self) -> bool:
-        """Whether the gateway can serve it: completions of drafts are not served yet."""
+        """Whether the gateway can serve it."""
         return self.kind in SERVED_KINDS
 
     @property
@@ -206,6 +207,11 @@ class Model(Table):
     def input_videos(self) -> MediaLimits | None:
         """The limits of the input videos, whose seconds are billed; None: the model takes no videos."""
         return next((field.files for field in self.fields.values() if field.type == "videos"), None)
+
+    @property
+    def completes_drafts(self) -> bool:
+        """Whether its requests name a draft. They have a route of their own."""
+        return self.kind == "completion"
 
     @property
     def resolutions(self) -> tuple[str, ...]:

@@ -35,9 +35,20 @@ class Registry:
     names: Mapping[str, Model]
     """The enabled models by ids and aliases, without the namespace."""
 
+    @property
+    def creatable(self) -> Mapping[str, Model]:
+        """The enabled models whose generations need no other one: completions of drafts have a route of their own."""
+        return {model_id: model for model_id, model in self.enabled.items() if not model.completes_drafts}
+
     def find(self, name: str) -> Model | None:
         """Return the enabled model of an id or an alias, with or without ``fal-ai/`` in front."""
         return self.names.get(name.removeprefix(NAMESPACE))
+
+    def completion_of(self, model_id: str | None) -> Model | None:
+        """Return the enabled model that completes drafts of a model; None: of any."""
+        family = None if model_id is None or model_id not in self.known else self.known[model_id].family
+        completions = (model for model in self.enabled.values() if model.completes_drafts)
+        return next((model for model in completions if family in (None, model.family)), None)
 
     def upstream(self, model_id: str) -> str:
         """Return fal's endpoint id. A model that is not known any more was its own endpoint."""
@@ -65,6 +76,8 @@ def build(
     except ModelsFileError as error:
         raise ModelsError("models_file", str(error)) from None
     first = _served(_named(default, known, "fal_model"), "fal_model")
+    if first.completes_drafts:
+        raise ModelsError("fal_model", f"{first.id} cannot be the default: it completes drafts")
     if rates is not None:
         first = known[first.id] = _priced(first, rates)
     chosen = {first.id: first, **{model.id: model for model in _chosen(enabled, known)}}

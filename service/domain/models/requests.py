@@ -6,13 +6,15 @@ as unknown ones; their attributes exist and are None.
 
 from collections.abc import Callable
 from decimal import Decimal
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, assert_never
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, create_model
+from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError, PydanticKnownError
 
+from service.domain import ids
 from service.domain.described import describe
-from service.domain.models.model import REFERENCE_TYPES, UNSERVED_TYPES, InputField, MediaLimits, Model
+from service.domain.models.model import REFERENCE_TYPES, InputField, MediaLimits, Model
 from service.domain.models.registry import seed
 from service.domain.pricing import Rates
 from service.domain.request import (
@@ -27,6 +29,13 @@ from service.domain.request import (
 _IMAGE: Final = (
     "A URL that fal can fetch, or the image as a base64 data URI, as in requests of Seedance 2.0. Default: none."
 )
+_DRAFT: Final = (
+    "Make a draft, which `POST /v1/generations/{generation_id}/complete` renders again at 1080p within 7 days. Default "
+    "`false`."
+)
+_DRAFT_ID: Final = "Id of the generation of the draft."
+#: Fields of a completion's request that the gateway fills from the draft.
+OF_DRAFT: Final = ("duration", "generate_audio", "end_user_id")
 _PROMPT: Final = "What happens in the video."
 #: Quoted in descriptions of prices.
 _EXAMPLE_SECONDS: Final = 5
@@ -40,7 +49,9 @@ def request_class(model: Model) -> type[CreateGeneration]:
         **{name: _refused(name, model) for name in (*VIDEO_FIELDS, *model.unknown) if name not in model.fields},
     }
     absent = frozenset(name for name in fields if name not in model.fields)
-    unserved = frozenset(name for name, field in model.fields.items() if field.type in UNSERVED_TYPES)
+    if model.completes_drafts:
+        fields |= {name: _of_draft(CreateGeneration.model_fields[name]) for name in OF_DRAFT}
+        absent |= set(OF_DRAFT)
     made = create_model(
         f"Create{_class_name(model.id)}",
         __base__=CreateGeneration,
@@ -51,11 +62,30 @@ def request_class(model: Model) -> type[CreateGeneration]:
     made.spec = model
     made.absent = absent
     made.reference_fields = {field.type: name for name, field in model.fields.items() if field.type in REFERENCE_TYPES}
-    made.input_fields = tuple(name for name in made.model_fields if name in model.fields.keys() - unserved)
-    extra = _described(absent | unserved)
+    made.input_fields = tuple(name for name in made.model_fields if name in _sent(model))
+    extra = _described(absent)
     made.model_config = ConfigDict({**CreateGeneration.model_config, "json_schema_extra": extra})
     made.model_rebuild(force=True)
     return made
+
+
+def _sent(model: Model) -> set[str]:
+    """Return the fields of the stored input. That of a completion has no id of a draft: the record has it elsewhere."""
+    if not model.completes_drafts:
+        return set(model.fields)
+    return {*model.fields, "duration", "generate_audio"} - {"draft_id"}
+
+
+def _of_draft(field: FieldInfo) -> tuple[Any, Any]:
+    """Return a field that a completion takes from its draft: refused in a body, and not a part of the fingerprint."""
+    kind: Any = field.annotation
+    return Annotated[kind | None, BeforeValidator(_unknown_field), Field(exclude=True)], None
+
+
+def _generation_id(value: str) -> str:
+    if not ids.is_id(ids.GENERATION, value):
+        raise PydanticCustomError("draft_id", "must be the id of the generation of a draft: gen_ and 26 characters")
+    return value
 
 
 def _class_name(model_id: str) -> str:
@@ -107,6 +137,10 @@ def _annotation(name: str, field: InputField, model: Model) -> Any:  # noqa: PLR
             first, last = field.seconds or (1, 1)
             number = Annotated[int, Field(ge=first, le=last)]
             return Annotated[allowed, BeforeValidator(duration_text, json_schema_input_type=allowed | number)]
+        case "draft" if model.completes_drafts:
+            return Annotated[str, AfterValidator(_generation_id)]
+        case "draft":
+            return Annotated[bool | None, AfterValidator(lambda value: value or None)]
         case "choice":
             values = tuple(value for value in field.values if value not in model.unknown)
             return Annotated[_literal(values), BeforeValidator(_known_value(name, model))]
@@ -114,7 +148,7 @@ def _annotation(name: str, field: InputField, model: Model) -> Any:  # noqa: PLR
             source = ImageSource if field.type == "images" else ReferenceUrl
             most = None if field.files is None else field.files.count
             return Annotated[list[source], Field(max_length=most)]  # type: ignore[valid-type]
-    return Annotated[None, BeforeValidator(_refusal(f"is not served yet: {field.type}", "not_served"))]
+    assert_never(field.type)
 
 
 def _literal(values: tuple[str, ...]) -> Any:
@@ -136,20 +170,16 @@ def _refused(name: str, model: Model) -> tuple[Any, Any]:
     """Return the annotation of a field that the model does not have."""
     if name not in model.unknown:
         return Annotated[None, BeforeValidator(_unknown_field)], None
-    return Annotated[None, BeforeValidator(_refusal("is not known to exist", "unknown_capability"))], None
+    return Annotated[None, BeforeValidator(_unknown_capability)], None
 
 
 def _unknown_field(_value: Any) -> None:
     raise PydanticKnownError("extra_forbidden")
 
 
-def _refusal(text: str, kind: str) -> Callable[[Any], Any]:
-    def refuse(value: Any) -> Any:
-        if value is None or value is False:
-            return None  # not asked for
-        raise PydanticCustomError(kind, text) if kind != "unknown_capability" else _unknown(text)
-
-    return refuse
+def _unknown_capability(value: Any) -> None:
+    if value is not None and value is not False:  # else it is not asked for
+        raise _unknown("is not known to exist")
 
 
 def _unknown(text: str) -> PydanticCustomError:
@@ -221,5 +251,6 @@ _TEXTS: Final[dict[str, Callable[[str, InputField, Model], str | None]]] = {
     "videos": lambda _name, field, _model: references_text(field),
     "audios": lambda _name, field, _model: references_text(field),
     "duration": _duration_text,
+    "draft": lambda _name, _field, model: _DRAFT_ID if model.completes_drafts else _DRAFT,
     "choice": _choice_text,
 }

@@ -5,7 +5,8 @@ from typing import Any, Final
 
 from service.domain.models.forms import RequestForm
 from service.domain.models.loader import packaged
-from service.domain.models.model import REFERENCE_TYPES, UNSERVED_TYPES, InputField, Model
+from service.domain.models.model import REFERENCE_TYPES, InputField, Model
+from service.domain.request import CreateGeneration
 
 _MODEL: Final = (
     "Id of the model, see `GET /v1/models`. Default: the one of the deployment, Seedance 2.0 image-to-video if the "
@@ -25,6 +26,8 @@ _FILES: Final = {
 
 def of_form(form: RequestForm) -> dict[str, Any]:
     """Return the schema of the requests of one model, with the values that the deployment accepts."""
+    if form.model.completes_drafts:
+        return of_completion(form.request)
     schema = form.request.model_json_schema()
     limits, properties = form.limits(), schema["properties"]
     properties["resolution"]["enum"] = list(limits.resolutions)
@@ -37,16 +40,25 @@ def of_form(form: RequestForm) -> dict[str, Any]:
     return schema
 
 
+def of_completion(request: type[CreateGeneration], **options: Any) -> dict[str, Any]:
+    """Return the schema of the body of a completion: the path names the draft. ``options``: of pydantic."""
+    schema = request.model_json_schema(**options)
+    schema["title"], schema["description"] = "CompleteGeneration", "The body of a completion, which may be missing."
+    del schema["properties"]["draft_id"]
+    schema["required"].remove("draft_id")
+    return schema
+
+
 def widen(schema: dict[str, Any]) -> None:
     """Extend the schema of ``CreateGeneration`` to the requests of all models that the gateway can serve.
 
     One schema, because generators of clients name the body after it: an alternative for each model would rename it.
     """
-    served = [model for model in packaged().values() if model.is_served]
+    served = [model for model in packaged().values() if model.is_served and not model.completes_drafts]
     properties = schema["properties"]
     for model in served:
         for name, field in model.fields.items():
-            if field.type in UNSERVED_TYPES | REFERENCE_TYPES:
+            if field.type in REFERENCE_TYPES:
                 continue
             if name not in properties:
                 properties[name] = _property(field)
@@ -97,6 +109,7 @@ def _references(models: Iterable[Model]) -> dict[str, Any]:
 def _property(field: InputField) -> dict[str, Any]:
     kinds: dict[str, dict[str, Any]] = {
         "boolean": {"type": "boolean"},
+        "draft": {"type": "boolean"},
         "choice": {"type": "string", "enum": list(field.values)},
         "integer": {"type": "integer"},
     }

@@ -7,7 +7,8 @@
 -- KEYS  generation, idempotency (unused without an idempotency key), tenant_generations, end_user_generations,
 --       due_dispatch, due_sweep, nudged_dispatch, tenant_month, end_user_day, account_day (the three budget windows),
 --       ledger, tenant_queue, end_user, usage, active_tenants, idle_tenants, virtual_time, gate,
---       undelivered_responses (unused where response_ms is ""), tenant, tenant_deliveries
+--       undelivered_responses (unused where response_ms is ""), tenant, tenant_deliveries, draft (record of the
+--       draft's generation; unused where draft_must_exist is "")
 -- ARGV  generation_id, record, status, dispatch_ms (when it may be dispatched), sweep_ms (when it expires),
 --       fingerprint, has_idempotency_key ("1" or ""), cost (to hold), tenant_month_limit, end_user_day_limit,
 --       account_day_limit (each "" without a limit), end_user_daily_limit (generations; "": none), queue_limit
@@ -17,10 +18,11 @@
 --       tenant's queue), response_ms (until then its response is being sent; "": responses are not tracked), now_ms,
 --       resend_window_ms, waits ("1": create nothing while a response to an equal request is being sent),
 --       tenant_must_exist ("1": the API key may come from a cache that is older than the tenant's deletion),
---       packed_tenant, packed_end_user (as the ledger has them), memory_refusal ("": none; else the reply: Redis has too
+--       draft_must_exist ("1": a completion, whose draft may have been erased since it was read), packed_tenant,
+--       packed_end_user (as the ledger has them), memory_refusal ("": none; else the reply: Redis has too
 --       little memory)
 -- RETURNS  {"created", 1 if a nudge is wanted, generations of its tenant that are before it}  {"replayed", id}
---          {"mismatch", id}  {"gone"}  {"store_full"}  {"tenant_store_full"}  {"draining"}  {"blocked"}
+--          {"mismatch", id}  {"gone"}  {"draft_gone"}  {"store_full"}  {"tenant_store_full"}  {"draining"}  {"blocked"}
 --          {"over_budget", window 1 to 3, available}  {"over_count", count}  {"queue_full", queued}
 --          {"over_daily_count", created}  {"new_end_users", count}  {"deliveries_full", stored}
 --          {"unanswered", ms until which responses to equal requests are being sent}
@@ -46,6 +48,10 @@ if response_ms ~= "" then
   if id and waits == "1" then
     return {"unanswered", redis.call("ZRANGE", undelivered_responses_key, -1, -1, "WITHSCORES")[2]}
   end
+end
+-- Otherwise a completion could be created after the erasure of its end user has deleted the draft.
+if draft_must_exist == "1" and redis.call("EXISTS", draft_key) == 0 then
+  return {"draft_gone"}
 end
 if memory_refusal ~= "" then
   return {memory_refusal}

@@ -104,6 +104,7 @@ def _keys(g: Generation, call: Call | None) -> dict[str, str]:
     found = _keys_of_day(g.tenant_id, g.end_user, day(g.created_at)).copy()
     found["generation"] = key = keys.generation(g.id)
     found["idempotency"] = idempotency_key(g)
+    found["draft"] = key if g.completes is None else keys.generation(g.completes)
     found["undelivered_responses"] = key if call is None else keys.undelivered_responses(g.tenant_id, call.digest)
     return found
 
@@ -135,6 +136,7 @@ def _arguments(g: Generation, due: Due, budgets: Budgets, quotas: Quotas, call: 
         "now_ms": "" if call is None else ids.milliseconds(call.now),
         "resend_window_ms": "" if call is None else milliseconds(call.window),
         "waits": "" if call is None or not call.waits else "1",
+        "draft_must_exist": "" if g.completes is None else "1",
         "packed_tenant": packed_tenant,
         "packed_end_user": packed_end_user,
     }

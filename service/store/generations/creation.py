@@ -74,7 +74,7 @@ class OverBudget:
 class Refused:
     """Another refusal. ``count``: what has reached its limit, of the end user or of the tenant.
 
-    ``gone``: the tenant was deleted after its API key was read.
+    ``gone``: the tenant was deleted after its API key was read. ``draft_gone``: the draft was deleted after its read.
     """
 
     reason: Literal[
@@ -86,6 +86,7 @@ class Refused:
         "deliveries_full",
         "draining",
         "gone",
+        "draft_gone",
         "store_full",
         "tenant_store_full",
     ]
@@ -111,6 +112,6 @@ def read_creation(reply: Any) -> Creation:  # noqa: PLR0911  (one return for eac
             count,
         ]:
             return Refused(reason.decode(), count)
-        case [b"draining" | b"gone" | b"store_full" | b"tenant_store_full" as reason]:
+        case [b"draining" | b"gone" | b"draft_gone" | b"store_full" | b"tenant_store_full" as reason]:
             return Refused(reason.decode())
     return Refused("blocked")

@@ -15,7 +15,8 @@
 --       delivery_keys... (record, endpoint queue and event of each delivery)
 -- ARGV  generation_id, version (that the transition started from), record, status, purge_ms, changes_channel,
 --       delivery_ms (when the deliveries are due), held_cost, settled_cost, tenant_id, pseudonym, outcome (in the
---       usage), refused_by_policy ("1" or ""), retention_seconds (of usage), job_duration_ms (at fal; "": the job never
+--       usage), refused_by_policy ("1" or ""), of_draft ("1": a draft or a completion; else ""), direct_cost (of a draft:
+--       of its video at 1080p at once), retention_seconds (of usage), job_duration_ms (at fal; "": the job never
 --       was there), reason (for the ledger; "": none), is_verdict ("1": the transition is fal's verdict), deliveries...
 --       (of each: as the part `deliver` says)
 -- RETURNS  {1, 1 if dispatch wants a nudge, 1 if deliver wants one} if it was written  {0, 0, 0} if the version has
@@ -55,6 +56,9 @@ if refused_by_policy == "1" then
   redis.call("HINCRBY", end_user_key, "refusals", 1)
 end
 redis.call("HINCRBY", usage_key, outcome, 1)
+if direct_cost ~= "0" then
+  redis.call("HINCRBY", usage_key, "draft_direct", direct_cost)
+end
 spend(settled_cost)
 if job_duration_ms ~= "" then
   redis.call("LPUSH", job_durations_key, job_duration_ms)

@@ -8,8 +8,8 @@
 --       windows), ledger, usage, spending_of_day, spending_of_month, tenant_slots, fal_request_ids, given_up,
 --       paid_and_lost, tenant
 -- ARGV  generation_id, version (that was read), record, status, now_ms, changes_channel, held_cost, settled_cost (that
---       was spent), tenant_id, pseudonym, outcome (that the usage has counted), reason (for the ledger), request_id (of
---       fal), submit_ms, retention_seconds (of usage)
+--       was spent), tenant_id, pseudonym, outcome (that the usage has counted), of_draft ("1": a draft or a completion; else
+--       ""), reason (for the ledger), request_id (of fal), submit_ms, retention_seconds (of usage)
 -- RETURNS  {1, 1 if a nudge is wanted} if it was written  {0, 0} if the version has changed  {2, 0} if the request id
 --          belongs to another generation  {3, 0} if the tenant was deleted: no budget is left that could hold the cost
 if redis.call("HGET", generation_key, "v") ~= version then

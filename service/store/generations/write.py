@@ -144,6 +144,8 @@ class GenerationWriter:
                 "pseudonym": g.end_user,
                 "outcome": _outcome(g),
                 "refused_by_policy": "1" if _is_refused_by_policy(g) else "",
+                "of_draft": of_draft(g),
+                "direct_cost": (g.direct_cost or 0) if g.status is Status.SUCCEEDED else 0,
                 "retention_seconds": keys.MONEY_RETENTION_SECONDS,
                 "job_duration_ms": _job_duration(g),
                 "reason": why,
@@ -191,6 +193,7 @@ class GenerationWriter:
                 "tenant_id": g.tenant_id,
                 "pseudonym": g.end_user,
                 "outcome": _outcome(before),
+                "of_draft": of_draft(g),
                 "reason": why,
                 "request_id": g.request_id or "",
                 "submit_ms": score(g.submitted_at or now),
@@ -241,6 +244,11 @@ class GenerationWriter:
 def _outcome(g: Generation) -> str:
     """The name under which the usage counts a generation."""
     return g.status if g.error is None else f"{g.status}:{g.error.code}"
+
+
+def of_draft(g: Generation) -> str:
+    """Return whether the usage counts its cost as one of drafts, for scripts."""
+    return "1" if g.is_draft or g.completes is not None else ""
 
 
 def _is_refused_by_policy(g: Generation) -> bool:

@@ -7,7 +7,8 @@
 -- KEYS  generation, tenant_month, end_user_day, account_day (the three budget windows), ledger, usage,
 --       spending_of_day, spending_of_month
 -- ARGV  amount, version (of the record; "": the adjustment has no record), record (after the adjustment),
---       expected_spent (of the end user's day; compared without a record), generation_id ("" without a record),
+--       expected_spent (of the end user's day; compared without a record), of_draft ("1": of a draft or a completion;
+--       else ""), generation_id ("" without a record),
 --       tenant_id, pseudonym, day, operator, reason, retention_seconds (of usage)
 -- RETURNS  {"adjusted", spent of the end user's day}  {"changed", spent of the end user's day}  {"gone"}: a window has
 --          expired or never existed  {"below_zero"}

@@ -8,6 +8,7 @@ from service.domain.budgets import day
 from service.domain.generation import Generation
 from service.store import keys
 from service.store.generations.records import dump
+from service.store.generations.write import of_draft
 from service.store.money.money import usage_keys, window_keys
 from service.store.redis.client import Redis, Script
 
@@ -69,6 +70,7 @@ class AdjustmentStore:
                 "version": "" if before is None else before.version,
                 "record": "" if after is None else dump(after),
                 "expected_spent": expected,
+                "of_draft": "" if before is None else of_draft(before),
                 "generation_id": "" if before is None else before.id,
                 "tenant_id": tenant_id,
                 "pseudonym": end_user,

@@ -18,7 +18,7 @@ MOST_END_USERS: Final = 1000
 _MOST_ENTRIES: Final = 5000
 #: Names of end users that one script reads: Redis serves no other client meanwhile.
 _SLICE: Final = 250
-_COUNTED: Final = ("created", "new_end_users", "spent")
+_COUNTED: Final = ("created", "new_end_users", "spent", "draft_direct", "draft_spent")
 
 
 class UsageStore:
@@ -82,4 +82,11 @@ def _entries(rows: Sequence[bytes]) -> list[tuple[str, int]]:
 def _day(date: str, fields: Sequence[bytes]) -> Day:
     counts = {name.decode(): int(value) for name, value in zip(fields[::2], fields[1::2], strict=True)}
     outcomes = {name: count for name, count in sorted(counts.items()) if name not in _COUNTED}
-    return Day(date, counts.get("created", 0), counts.get("spent", 0), outcomes)
+    return Day(
+        date,
+        counts.get("created", 0),
+        counts.get("spent", 0),
+        outcomes,
+        counts.get("draft_direct", 0),
+        counts.get("draft_spent", 0),
+    )

@@ -1,12 +1,16 @@
 """Admission: the checks of a request that need no store, and the errors for refusals of the create script."""
 
+from dataclasses import dataclass
 from typing import Final
 
 from service.clock import Clock
 from service.domain import budgets, end_user
 from service.domain.budgets import Budgets
+from service.domain.drafts import RESOLUTION
 from service.domain.generation import Generation
 from service.domain.generation_view import rfc3339
+from service.domain.models.model import Model
+from service.domain.models.registry import Registry
 from service.domain.pricing import Parts, Prices, usd
 from service.domain.request import CreateGeneration, RequestLimits
 from service.domain.tenant import Limits, Tenant
@@ -36,6 +40,7 @@ from service.store.generations import creation
 from service.store.money.money import MoneyStore
 from service.store.redis.memory import TENANT_STORE_FULL
 from service.usecases.generations.input_seconds import InputSeconds
+from service.usecases.generations.ownership import generation_not_found
 from service.usecases.tenants.authentication import UNKNOWN_KEY
 
 #: Retry-After of a full queue and of a draining gateway, in seconds: about the time that a video takes.
@@ -58,6 +63,27 @@ _LIMITS: Final[dict[str, tuple[type[TooMany], str]]] = {
 _RETRY_AFTER: Final = {"queue_full": _QUEUE_RETRY_AFTER, "deliveries_full": 3600.0}
 
 
+@dataclass(frozen=True, slots=True)
+class DraftQuote:
+    """Most costs in micro-USD; None: the tenant may not complete drafts, or the model has no price at 1080p."""
+
+    completion: int | None
+    total: int | None
+    """Of the draft and one completion."""
+    total_fits: bool | None
+    direct: int | None
+    """Of the same video at 1080p at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    parts: Parts
+    fits: bool
+    """Whether every budget has that much left."""
+    draft: DraftQuote | None
+    """None: the request wants no draft."""
+
+
 class Admission:
     """Checks what a tenant may request, and estimates the cost of a request."""
 
@@ -68,6 +94,7 @@ class Admission:
         *,
         prices: Prices,
         input_seconds: InputSeconds,
+        models: Registry,
         account_budget: int | None,
         accepted: RequestLimits,
         clock: Clock,
@@ -77,6 +104,7 @@ class Admission:
         self._guard = guard
         self._prices = prices
         self._input_seconds = input_seconds
+        self._models = models
         self._account_budget = account_budget
         self._clock = clock
 
@@ -112,11 +140,10 @@ class Admission:
         self, tenant: Tenant, request: CreateGeneration, cost: int, *, webhook_pointer: str
     ) -> Forbidden | Invalid | CostRefused | None:
         """Return the error that ``check`` raises, or None."""
-        if not tenant.limits.may_use(model := self.model_of(request)):
-            return ModelForbidden(f"This tenant may not use the model {model}.")
-        if (forbidden := _references_error(tenant.limits, request)) is not None:
+        limits = tenant.limits
+        if (forbidden := self._forbidden(limits, request)) is not None:
             return forbidden
-        url = request.webhook_url or tenant.limits.webhook_url
+        url = request.webhook_url or limits.webhook_url
         if url is not None and (error := self._address_error(url, webhook_pointer)) is not None:
             return error
         if errors := _entitlement_errors(tenant, request, self._accepted):
@@ -130,6 +157,13 @@ class Admission:
                 estimated=usd(cost),
             )
         return None
+
+    def _forbidden(self, limits: Limits, request: CreateGeneration) -> Forbidden | None:
+        if not limits.may_use(model := self.model_of(request)):
+            return ModelForbidden(f"This tenant may not use the model {model}.")
+        if request.spec is not None and request.completes and not may_complete(limits, request.spec, self._accepted):
+            return ModelForbidden(f"This tenant may not use {RESOLUTION}, at which drafts are completed.")
+        return _references_error(limits, request)
 
     def check_webhook(self, url: str | None, pointer: str = "/webhook_url") -> None:
         """Raises Invalid: the address guard refuses the URL."""
@@ -152,7 +186,7 @@ class Admission:
             end_user_day_count=limits.end_user_daily_count,
         )
 
-    async def quote(self, tenant: Tenant, request: CreateGeneration) -> tuple[Parts, bool]:
+    async def quote(self, tenant: Tenant, request: CreateGeneration) -> Quote:
         """Return the parts of the estimate, and whether every budget has that much left. Raises as ``check``."""
         parts, now = await self.check(tenant, request), self._clock()
         pseudonym = end_user.pseudonym(tenant, request.end_user_id)
@@ -160,8 +194,24 @@ class Admission:
             tenant.id, pseudonym, today=budgets.day(now), this_month=budgets.month(now)
         )
         limits = self.budgets(tenant).by_scope()
-        fits = all(limit is None or parts.cost <= standings[scope].available(limit) for scope, limit in limits.items())
-        return parts, fits
+        available = [standings[scope].available(limit) for scope, limit in limits.items() if limit is not None]
+        left = min(available, default=None)
+        draft = self._draft_quote(tenant, request, parts, left) if request.wants_draft else None
+        return Quote(parts, left is None or parts.cost <= left, draft)
+
+    def _draft_quote(self, tenant: Tenant, request: CreateGeneration, parts: Parts, left: int | None) -> DraftQuote:
+        """Return what a draft, its completion and a direct create of the same video cost at most."""
+        model = self._models.completion_of(self.model_of(request))
+        rates, duration = self._prices.of(self.model_of(request)), request.duration
+        audio = request.generate_audio is not False
+        direct = None
+        if RESOLUTION in rates.per_thousand_tokens:
+            direct = rates.estimate(RESOLUTION, duration, audio=audio, input_seconds=parts.input_seconds)
+        if model is None or not may_complete(tenant.limits, model, self._accepted):
+            return DraftQuote(None, None, None, direct)
+        completion = self._prices.of(model.id).estimate(RESOLUTION, str(rates.seconds(duration)), audio=audio)
+        total = parts.cost + completion
+        return DraftQuote(completion, total, left is None or total <= left, direct)
 
 
 def refusal_reason(refusal: creation.OverBudget | creation.Refused) -> str:
@@ -188,6 +238,8 @@ def refusal_error(  # noqa: PLR0911  (one return per refusal)
             return kind(detail.format(count), retry_after=_RETRY_AFTER.get(reason) or _seconds_left_of_day(g))
         case creation.Refused("gone"):
             return Unauthenticated(UNKNOWN_KEY)
+        case creation.Refused("draft_gone"):
+            return generation_not_found()
         case creation.Refused("store_full"):
             return StoreFull("Redis is nearly full; the gateway accepts no new generations.")
         case creation.Refused("tenant_store_full"):
@@ -215,6 +267,12 @@ def _references_error(limits: Limits, request: CreateGeneration) -> ReferencesFo
     return ReferencesForbidden(f"This tenant may use {usable} in a generation; this one has {count}.")
 
 
+def may_complete(limits: Limits, model: Model, accepted: RequestLimits) -> bool:
+    """Return whether a tenant may complete drafts with this model: completions are at 1080p only."""
+    own = limits.resolutions
+    return limits.may_use(model.id) and RESOLUTION in accepted.resolutions and (own is None or RESOLUTION in own)
+
+
 def _entitlement_errors(tenant: Tenant, request: CreateGeneration, accepted: RequestLimits) -> list[FieldError]:
     """Return the fields whose values this tenant may not use, with those that it may use here."""
     errors = _refused_values(tenant.limits, request, accepted)
@@ -228,9 +286,9 @@ def _refused_values(limits: Limits, request: CreateGeneration, accepted: Request
         name
         for name, own, value in (
             ("resolution", limits.resolutions, request.resolution),
-            ("duration", limits.durations, request.duration),
+            ("duration", limits.durations, None if request.completes else request.duration),  # that of the draft
         )
-        if own is not None and value not in own
+        if own is not None and value is not None and value not in own
     ]
     if not refused:
         return []

@@ -3,24 +3,26 @@
 import secrets
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 
 from service.clock import Clock
 from service.domain import end_user, ids
 from service.domain.budgets import Budgets
+from service.domain.drafts import Draft
 from service.domain.generation import Generation, idempotency_digest
 from service.domain.pricing import Parts
 from service.domain.request import CreateGeneration
 from service.domain.tenant import Tenant
 from service.domain.webhook import WebhookStyle
-from service.errors import IdempotencyMismatch
+from service.errors import Conflict, IdempotencyMismatch, NotFound
 from service.observability import metrics, tracing
 from service.store.generations import creation
 from service.store.generations.generations import GenerationStore
 from service.tasks import Nudger
 from service.usecases.generations.admission import Admission, refusal_error, refusal_reason
+from service.usecases.generations.completions import Drafts
 from service.usecases.generations.images import Images
 from service.usecases.generations.read import GenerationReader
 from service.usecases.lifecycle.schedule import Schedule
@@ -73,6 +75,7 @@ class GenerationCreator:
         admission: Admission,
         images: Images,
         reader: GenerationReader,
+        drafts: Drafts,
         nudger: Nudger,
         schedule: Schedule,
         *,
@@ -83,6 +86,7 @@ class GenerationCreator:
         self._admission = admission
         self._images = images
         self._reader = reader
+        self._drafts = drafts
         self._nudger = nudger
         self._schedule = schedule
         self._queue_expiry = queue_expiry
@@ -109,6 +113,7 @@ class GenerationCreator:
             QueueFull, DailyLimited, NewEndUsersLimited, DeliveriesFull: a limit of the tenant is reached.
             Unauthenticated: the tenant was deleted after its key was checked.
             StoreFull, Draining: the gateway accepts no new generations.
+            NotFound, NotADraft, DraftNotReady, DraftFailed, DraftExpired: the draft cannot be completed.
             IdempotencyMismatch: the key is bound to another payload.
             BadImage, TooLarge, Timeout, Unavailable, UpstreamUnavailable: an image in a data URI was not uploaded.
             ResponsesInFlight: only with a ``call`` that waits.
@@ -140,6 +145,16 @@ class GenerationCreator:
         span: tracing.Span,
     ) -> CreateResult:
         fingerprint = request.fingerprint()  # of the request as sent: a replay need not upload its images again
+        draft = None
+        if request.completes is not None:
+            try:
+                draft = await self._drafts.find(tenant, request.completes, request.spec)
+            except (NotFound, Conflict):
+                # A completion is returned again after its draft is gone.
+                if (replay := await self._find_replay(tenant, options.idempotency_digest, fingerprint)) is not None:
+                    return replay
+                raise
+            request = _with_draft(request, draft)
         parts = await self._admission.parts(tenant, request)
         refusal = self._admission.refusal(
             tenant, request, parts.cost, webhook_pointer=_WEBHOOK_POINTERS[options.webhook_style]
@@ -153,6 +168,8 @@ class GenerationCreator:
                 raise refusal
             request = await self._upload_inline_images(tenant, request)
         generation = self._build(tenant, request, options, fingerprint, parts, span.traceparent or options.traceparent)
+        if draft is not None:
+            generation = _completing(generation, draft)
         started = time.perf_counter()
         budgets = self._admission.budgets(tenant)
         reply = await self._store.create(
@@ -239,6 +256,19 @@ class GenerationCreator:
             )
         metrics.REPLAYED.labels(metrics.tenant_label(tenant.id)).inc()
         return CreateResult(await self._reader.get(tenant, existing), replayed=True)
+
+
+def _with_draft(request: CreateGeneration, draft: Draft) -> CreateGeneration:
+    """Return the request of a completion with what it takes from its draft."""
+    taken: dict[str, Any] = {"duration": draft.duration, "end_user_id": draft.end_user_id}
+    if not draft.has_audio:
+        taken["generate_audio"] = False
+    return request.model_copy(update=taken)
+
+
+def _completing(g: Generation, draft: Draft) -> Generation:
+    """Return the generation of a completion. It expires in the queue at the end of the draft's window at the latest."""
+    return replace(g, completes=draft.generation_id, draft_id=draft.fal_id, expires_at=min(g.expires_at, draft.until))
 
 
 def _quotas(tenant: Tenant, options: CreateOptions) -> creation.Quotas:

@@ -20,7 +20,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from service.clock import Clock
-from service.domain import callback, transitions
+from service.domain import callback, drafts, transitions
 from service.domain.dispatch_gate import Ramp
 from service.domain.generation import Generation
 from service.domain.outcomes import Accepted, Locked, NotSubmitted, Rejected, SubmitOutcome, Unknown
@@ -173,4 +173,4 @@ class Dispatch:
 
 def arguments(g: Generation) -> dict[str, Any]:
     """Return the body of the submit: the caller's input, and the end user by pseudonym only."""
-    return {**g.input, "end_user_id": g.end_user}
+    return {**drafts.arguments(g), "end_user_id": g.end_user}

@@ -18,7 +18,8 @@ from tests.support import factories
 
 SEED = "bytedance/seedance-2.0/image-to-video"
 T2V = "bytedance/seedance-2.0/text-to-video"
-SERVED = registry.build(enabled=["*"]).enabled
+SERVED = registry.build(enabled=["*"]).creatable
+COMPLETION = registry.build(enabled=["*"]).known["bytedance/seedance-2.5/draft/complete"]
 IMAGE = "https://example.com/a.png"
 PUBLIC = "https://gateway.example"
 
@@ -149,14 +150,16 @@ async def test_unknown_capability_says_who_can_enable_it(api: httpx.AsyncClient)
     assert "an operator can configure it in GATEWAY_MODELS_FILE" in found["/bitrate_mode"]
 
 
-async def test_draft_is_refused_until_it_is_served(api: httpx.AsyncClient) -> None:
-    model = SERVED["bytedance/seedance-2.5/text-to-video"]
+async def test_draft_is_accepted_where_the_model_has_it(api: httpx.AsyncClient) -> None:
+    for model in SERVED.values():
+        if "draft" not in model.fields:
+            assert set(await faults(api, least(model, draft=True))) == {"/draft"}, model.id
+            continue
+        plain, draft = [(await create(api, least(model, draft=value))).json()["input"] for value in (False, True)]
+        assert draft == {**plain, "draft": True}
 
-    assert (await create(api, least(model, draft=False))).status_code == 202
-    assert "is not served yet" in (await faults(api, least(model, draft=True)))["/draft"]
 
-
-@pytest.mark.parametrize("name", ["x/y/z", "", "bytedance/seedance-2.0", "bytedance/seedance-2.5/draft/complete"])
+@pytest.mark.parametrize("name", ["x/y/z", "", "bytedance/seedance-2.0"])
 async def test_unknown_model_lists_those_of_the_tenant(app: FastAPI, connect: Connect, name: str) -> None:
     tenant = await app.state.runtime.tenants.service.create("acme", Limits(models=(T2V,)))
 
@@ -236,7 +239,7 @@ async def test_models_list_has_what_the_tenant_may_use(app: FastAPI, connect: Co
     every = (await api.get("/v1/models")).json()["data"]
     own = (await client.get("/v1/models")).json()["data"]
 
-    assert [model["id"] for model in every] == list(SERVED)
+    assert [model["id"] for model in every] == [*SERVED, COMPLETION.id]
     assert [model["id"] for model in every if model["default"]] == [SEED]
     assert [(model["id"], model["durations"]) for model in own] == [(T2V, ["auto", "4"])]
     assert (await client.get(f"/v1/models/{SEED}")).status_code == 404
@@ -251,6 +254,15 @@ async def test_model_schema_accepts_what_the_gateway_accepts(api: httpx.AsyncCli
             check.validate(body)
         for name, value in (("duration", str(model.longest_seconds + 1)), ("resolution", "8k"), ("unknown", 1)):
             assert not check.is_valid(least(model, **{name: value})), (model.id, name)
+
+
+async def test_schema_of_completion_has_no_draft_id(api: httpx.AsyncClient) -> None:
+    schema = (await api.get(f"/v1/models/{COMPLETION.id}")).json()["input_schema"]
+    check = jsonschema.Draft202012Validator(schema)
+    check.validate({})
+    check.validate({"codec": "H265", "metadata": {"a": "1"}})
+    for wrong in ({"draft_id": "x"}, {"duration": "5"}, {"prompt": "x"}, {"codec": "VP9"}):
+        assert not check.is_valid(wrong), wrong
 
 
 async def test_model_id_can_be_percent_encoded(api: httpx.AsyncClient) -> None:
@@ -283,4 +295,3 @@ async def test_fal_surface_ignores_fields_of_other_models(api: httpx.AsyncClient
     created = await api.post(f"/fal/queue/{newer}", json={"prompt": "a cat", "codec": "h264", "draft": False})
     read = (await api.get(f"/v1/generations/{created.json()['request_id']}")).json()
     assert (read["input"]["codec"], "draft" in read["input"]) == ("H264", False)
-    assert (await api.post(f"/fal/queue/{newer}", json={"prompt": "a cat", "draft": True})).status_code == 422

@@ -18,7 +18,7 @@ from tests.support.factories import Clock
 from tests.support.unconfirmed import polled_to_the_end
 from tests.support.waiting import process_due
 
-SERVED = registry.build(enabled=["*"]).enabled
+SERVED = registry.build(enabled=["*"]).creatable
 
 
 @pytest.fixture

@@ -354,7 +354,7 @@ def inputs(model: Model) -> list[tuple[Decimal | None, tuple[Decimal | None, ...
 def test_settled_bill_is_never_above_the_hold(endpoint: str) -> None:
     rates, price = Rates.of(packaged()[endpoint]), ENDPOINTS[endpoint].price
     options = itertools.product(
-        choices(endpoint, "resolution"), choices(endpoint, "duration"), (True, False), inputs(packaged()[endpoint])
+        choices(endpoint, "resolution"), packaged()[endpoint].durations, (True, False), inputs(packaged()[endpoint])
     )
     for resolution, duration, audio, (seconds, measured) in options:
         priced = rates.input_seconds(measured)

@@ -212,7 +212,16 @@ async def test_estimate_creates_and_holds_nothing(app: FastAPI, connect: Connect
         "currency": "USD",
         "estimated": usd(COST),
         "fits": True,
-        "parts": {"seconds": 5, "formula": usd(COST), "published": None},
+        "parts": {
+            "seconds": 5,
+            "input_seconds": None,
+            "unit_usd": "0.014",
+            "factor": "1",
+            "formula": usd(COST),
+            "published": None,
+            "decided_by": "formula",
+        },
+        "draft": None,
     }
     assert [await quote() for _ in range(2)] == [fitting] * 2
     assert (await quote(duration=6))["fits"] is False

@@ -26,6 +26,7 @@ SCOPES = {
     ("POST", "/v1/generations"): Scope.GENERATE,
     ("POST", "/v1/generations/estimate"): Scope.GENERATE,
     ("POST", "/v1/generations/{generation_id}/cancel"): Scope.GENERATE,
+    ("POST", "/v1/generations/{generation_id}/complete"): Scope.GENERATE,
     ("POST", "/v1/generations/{generation_id}/stream-tickets"): Scope.READ,
     ("POST", "/v1/uploads"): Scope.GENERATE,
     ("GET", "/v1/generations"): Scope.READ,

@@ -76,6 +76,7 @@ async def test_usage_by_day_outcome_and_end_user(api: httpx.AsyncClient, tenant:
         "start": "2026-02-28",
         "end": "2026-03-02",
         "spent": "3.250005",
+        "drafts": {"direct": "0.000000", "spent": "0.000000", "saved": "0.000000"},
         "days": [
             {
                 "date": "2026-02-28",

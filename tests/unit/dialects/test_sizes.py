@@ -12,7 +12,7 @@ from service.domain.tenant import Limits
 from service.errors import Invalid
 
 FORMS = RequestForms(registry.build(enabled=["*"]), RequestLimits(resolutions=("480p", "720p", "1080p", "4k")))
-EVERY = sorted(FORMS.registry.enabled)
+EVERY = sorted(FORMS.registry.creatable)
 OLD = next(name for name in EVERY if "/v1/" in name)
 
 

@@ -28,6 +28,8 @@ KEYS = [
     "priority",
     "queue",
     "cost",
+    "draft",
+    "completes",
     "output",
     "error",
     "logs",
@@ -126,6 +128,8 @@ def test_view_of_queued_has_only_the_request() -> None:
     assert [name for name, value in shown.items() if value is None] == [
         "webhook_url",
         "queue",
+        "draft",
+        "completes",
         "output",
         "error",
         "fal_request_id",

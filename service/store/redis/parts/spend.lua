@@ -1,10 +1,13 @@
 -- Booking of spent money in the usage, for the scripts that name this part under USES: the sum of the day, and the end
 -- user's entry in the lists of the day and of the month. Reports read these lists and add nothing up.
 --
--- The script declares usage, spending_of_day and spending_of_month under KEYS, and pseudonym and retention_seconds (of
--- usage) under ARGV. Each command costs O(log n) in the end users of the month.
+-- The script declares usage, spending_of_day and spending_of_month under KEYS, and pseudonym, retention_seconds (of usage)
+-- and of_draft ("1": of a draft or a completion) under ARGV. Each command costs O(log n) in the end users of the month.
 local function spend(amount)
   redis.call("HINCRBY", usage_key, "spent", amount)
+  if of_draft == "1" then
+    redis.call("HINCRBY", usage_key, "draft_spent", amount)
+  end
   redis.call("ZINCRBY", spending_of_day_key, amount, pseudonym)
   redis.call("ZINCRBY", spending_of_month_key, amount, pseudonym)
   for _, key in ipairs({usage_key, spending_of_day_key, spending_of_month_key}) do

@@ -19,7 +19,7 @@ T2V = "bytedance/seedance-2.0/text-to-video"
 EVERYTHING = RequestLimits(4000, tuple(PIXELS), ("standard", "high"))
 REGISTRY = registry.build(enabled=["*"])
 FORMS = RequestForms(REGISTRY, EVERYTHING)
-SERVED = list(REGISTRY.enabled.values())
+SERVED = list(REGISTRY.creatable.values())
 MINIMAL: dict[str, Any] = {"prompt": "a cat", "image_url": "https://example.com/a.png"}
 
 

@@ -264,7 +264,8 @@ def test_registry_every_enables_what_is_served() -> None:
     found = registry.build(enabled=["*"])
 
     left = set(found.known) - set(found.enabled)
-    assert {found.known[name].kind for name in left} == {"completion"}
+    assert not left
+    assert set(found.enabled) - set(found.creatable) == {"bytedance/seedance-2.5/draft/complete"}
     assert next(iter(found.enabled)) == SEED
 
 
@@ -306,9 +307,8 @@ def test_registry_upstream_of_an_unknown_model_is_its_id() -> None:
     ("arguments", "setting", "fault"),
     [
         ({"default": "a/b/c"}, "fal_model", "a/b/c is not a known model"),
-        ({"default": COMPLETION}, "fal_model", "requests of completion are not served yet"),
+        ({"default": COMPLETION}, "fal_model", "cannot be the default: it completes drafts"),
         ({"enabled": ["a/b/c"]}, "models", "a/b/c is not a known model"),
-        ({"enabled": [COMPLETION]}, "models", "requests of completion are not served yet"),
         ({"file": ("x", "own.toml")}, "models_file", "own.toml: is not TOML"),
     ],
 )
