@@ -7,7 +7,7 @@ from typer.core import TyperGroup
 
 from service.build_info import commit, version
 from service.cli import processes
-from service.cli.client import generate, models
+from service.cli.client import complete, generate, models
 from service.cli.dev import commands as dev
 from service.cli.ops import commands as ops
 
@@ -46,6 +46,7 @@ _GROUPS: Final = {
 
 app = typer.Typer(cls=_Commands, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 app.command("generate")(generate.generate)
+app.command("complete")(complete.complete)
 app.command("models")(models.models)
 processes.register(app)
 dev.register(app)

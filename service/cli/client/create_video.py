@@ -25,7 +25,7 @@ INTERRUPTED: Final = 130
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VideoRequest:
-    """Options of ``generate``."""
+    """Options of ``generate`` and of ``complete``."""
 
     url: str
     key: str = field(repr=False)
@@ -33,6 +33,8 @@ class VideoRequest:
     """Fields of the create, without its images."""
     images: Mapping[str, Photo | str] = field(default_factory=dict)
     """A file or a URL for each image field."""
+    completes: str | None = None
+    """Id of a draft's generation; None: the create needs no other generation."""
     output: Path | None = None
     timeout: float
     detach: bool = False
@@ -83,7 +85,7 @@ class _Run:
             with self._display.working("uploading"):
                 body = {**request.fields, **self._image_urls(client)}
                 with self._interrupts.deferred():  # an interrupt during the create must know the id to cancel
-                    self._generation = client.create(body, f"generate-{uuid.uuid4()}")
+                    self._generation = client.create(body, f"generate-{uuid.uuid4()}", completes=request.completes)
             if request.detach:
                 self._print_result(self._generation["id"])
                 return

@@ -42,6 +42,9 @@ def generate(
     ] = None,
     aspect_ratio: Annotated[str | None, typer.Option(help="Aspect ratio, like 16:9, or auto.")] = None,
     audio: Annotated[bool, typer.Option("--audio/--no-audio", help="Generate sound.")] = True,  # noqa: FBT002
+    draft: Annotated[  # noqa: FBT002
+        bool, typer.Option("--draft", help="Make a draft, which `seedance-gateway complete` renders again at 1080p.")
+    ] = False,
     end_user: Annotated[str | None, typer.Option(help="Your customer (end_user_id) that the video is for.")] = None,
     max_cost: Annotated[
         str | None, typer.Option(help="US dollars; the gateway refuses a generation that may cost more.")
@@ -71,6 +74,7 @@ def generate(
         "resolution": resolution,
         "aspect_ratio": aspect_ratio,
         "generate_audio": None if audio else False,
+        "draft": draft or None,
         "end_user_id": end_user,
         "max_cost_usd": max_cost,
     }
@@ -79,7 +83,7 @@ def generate(
         key=checked_key(key),
         fields={name: value for name, value in fields.items() if value is not None},
         images=_placeholder(photo) if estimate else _images(image_url=_given(photo), end_image_url=end_image),
-        output=_checked_output(output),
+        output=checked_output(output),
         timeout=timeout,
         detach=detach,
         as_json=as_json,
@@ -119,7 +123,7 @@ def checked_key(key: str | None) -> str:
     return text
 
 
-def _checked_output(output: Path | None) -> Path | None:
+def checked_output(output: Path | None) -> Path | None:
     """Refuse an unusable output before the create: otherwise a paid video could not be saved."""
     target = Path() if output is None else output
     folder = target if target.is_dir() else target.parent

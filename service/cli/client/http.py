@@ -59,9 +59,13 @@ class Client:
     def estimate(self, body: Mapping[str, Any]) -> dict[str, Any]:
         return self._call("POST", "/v1/generations/estimate", json=body)
 
-    def create(self, body: Mapping[str, Any], idempotency_key: str) -> dict[str, Any]:
-        """Create a generation. With the idempotency key, a retry after a lost response returns the same generation."""
-        return self._call("POST", "/v1/generations", json=body, headers={"idempotency-key": idempotency_key})
+    def create(self, body: Mapping[str, Any], idempotency_key: str, *, completes: str | None = None) -> dict[str, Any]:
+        """Create a generation, or complete the draft with the id ``completes``.
+
+        With the idempotency key, a retry after a lost response returns the same generation.
+        """
+        path = "/v1/generations" if completes is None else f"/v1/generations/{completes}/complete"
+        return self._call("POST", path, json=body, headers={"idempotency-key": idempotency_key})
 
     def read(self, generation_id: str, *, wait: int) -> dict[str, Any]:
         wait = int(self._deadline.left(wait))

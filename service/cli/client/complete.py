@@ -1,0 +1,56 @@
+"""``seedance-gateway complete``: render a draft again at 1080p."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from service.cli.client.generate import DEFAULT_URL, Key, Url, checked_key, checked_output, checked_url
+
+
+def complete(
+    draft: Annotated[str, typer.Argument(help="Id of the draft's generation, gen_...")],
+    url: Url = DEFAULT_URL,
+    key: Key = None,
+    codec: Annotated[str | None, typer.Option(help="auto, H264 or H265. Default: fal chooses.")] = None,
+    max_cost: Annotated[
+        str | None, typer.Option(help="US dollars; the gateway refuses a completion that may cost more.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="File or folder. Default: <id>.mp4 in the current folder.")
+    ] = None,
+    detach: Annotated[  # noqa: FBT002
+        bool, typer.Option("--detach", help="Print the id and exit without waiting for the video.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a line.")] = False,  # noqa: FBT002
+    timeout: Annotated[
+        float, typer.Option(min=1, help="Seconds to wait for the video; then the completion is canceled.")
+    ] = 3600.0,
+) -> None:
+    """Render a draft again at 1080p: create the completion, wait, download. Ctrl-C cancels the completion.
+
+    Exit codes: 0 with a video; 1 without one (stderr has the reason); 2 for a wrong option; 130 after an interrupt.
+    """
+    from service.cli.client import create_video  # noqa: PLC0415  (the other commands need no HTTP client)
+
+    fields = {"codec": codec, "max_cost_usd": max_cost}
+    create_video.create(
+        create_video.VideoRequest(
+            url=checked_url(url),
+            key=checked_key(key),
+            fields={name: value for name, value in fields.items() if value is not None},
+            completes=_checked_id(draft),
+            output=checked_output(output),
+            timeout=timeout,
+            detach=detach,
+            as_json=as_json,
+        )
+    )
+
+
+def _checked_id(draft: str) -> str:
+    from service.domain import ids  # noqa: PLC0415
+
+    if not ids.is_id(ids.GENERATION, draft):
+        raise typer.BadParameter("give the id of a generation: gen_ and 26 characters")
+    return draft
