@@ -298,6 +298,26 @@ class ImageUnreadable(BadImage):
     code, title = "image_unreadable", "Image cannot be decoded"
 
 
+class BadClip(Invalid):
+    code, title = "clip_unreadable", "Video or audio file cannot be used"
+
+    def __init__(self, detail: str, *, pointer: str = "") -> None:
+        super().__init__(FieldError(pointer, detail, self.code))
+        self.reason = detail
+
+
+class ClipFormat(BadClip):
+    code, title = "clip_format", "Unsupported video or audio file"
+
+
+class ClipTruncated(BadClip):
+    code, title = "clip_truncated", "Video or audio file is truncated"
+
+
+class ClipUnreadable(BadClip):
+    code, title = "clip_unreadable", "Video or audio file cannot be measured"
+
+
 class TooMany(GatewayError):
     code, status, title, retryable = "too_many", 429, "Limit reached", True
 
@@ -382,6 +402,10 @@ class Draining(Unavailable):
 
 class ImageLimit(Unavailable):
     code, title = "image_limit", "Limit of an inspection reached"
+
+
+class ClipLimit(Unavailable):
+    code, title = "clip_limit", "Limit of a measurement reached"
 
 
 class MediaUnavailable(Unavailable):

@@ -90,15 +90,21 @@ class UploadView(TypedDict):
     object: Literal["upload"]
     """Always `upload`."""
     url: str
-    """Give it as `image_url` or `end_image_url`. The file is in fal's storage, and fal decides how long it is kept."""
+    """Give it in a field of a request, like `image_url`. The file is in fal's storage, and fal decides how long."""
     content_type: str
-    """Media type of the stored image, by its content."""
+    """Media type of the stored file, by its content."""
     size: int
-    """Size of the stored image in bytes."""
-    width: int
-    """Width in pixels, after rotation by its EXIF orientation."""
-    height: int
-    """Height in pixels, after rotation by its EXIF orientation."""
+    """Size of the stored file in bytes."""
+    width: int | None
+    """Width in pixels, of an image after rotation by its EXIF orientation; null for audio."""
+    height: int | None
+    """Height in pixels, of an image after rotation by its EXIF orientation; null for audio."""
+    seconds: NotRequired[float]
+    """Length of a video or an audio file: the longest that its headers or its frames say."""
+    frames_per_second: NotRequired[float]
+    """Average rate of a video."""
+    codec: NotRequired[str]
+    """Codec of a video's picture, or of an audio file."""
 
 
 @described

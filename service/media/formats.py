@@ -107,6 +107,7 @@ _BRANDS: Final = (
         ("a HEIC (HEIF) image", _PHONE),
     ),
 )
+IMAGE_BRANDS: Final = frozenset().union(*(brands for brands, _ in _BRANDS))
 _MOST_BRAND_BYTES: Final = 400
 
 

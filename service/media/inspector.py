@@ -1,11 +1,5 @@
 """Runs inspections as child processes: bounded in number, time and memory, without the gateway's secrets."""
 
-import asyncio
-import contextlib
-import json
-import os
-import signal
-import sys
 from dataclasses import dataclass
 from typing import IO, Final
 
@@ -18,8 +12,9 @@ from service.errors import (
     ImageTruncated,
     ImageUnreadable,
 )
-from service.media import formats
+from service.media import decoder_process, formats
 from service.media.confinement import CPU_SECONDS, MEMORY
+from service.media.decoder_process import DecoderLimit
 from service.media.decoder_slots import DecoderSlots
 from service.media.dimensions import HEAD_LENGTH, pixels
 from service.media.formats import Format, accepted_format
@@ -31,10 +26,6 @@ _SMALL_WORK: Final = 16_000_000
 _FAULTS: Final[dict[str, type[BadImage]]] = {
     kind.code: kind for kind in (ImageFormat, ImageTooManyPixels, ImageTrailingData, ImageTruncated, ImageUnreadable)
 }
-#: The kernel ends a process that exceeds its CPU time, or the memory of the machine or of the container.
-_ENDED_BY_LIMIT: Final = (-signal.SIGKILL, -signal.SIGXCPU)
-#: All of our environment that a decoder of strangers' files gets to see.
-_ENVIRONMENT: Final = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "SYSTEMROOT")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +51,11 @@ class Picture:
 
 
 class Inspector:
-    def __init__(self, *, most_pixels: int, most_bytes: int) -> None:
+    def __init__(self, *, most_pixels: int, most_bytes: int, slots: DecoderSlots | None = None) -> None:
+        """``slots``: those of the process, if other decoders share them."""
         self._most_pixels = most_pixels
         self._most_bytes = most_bytes
-        self._slots = DecoderSlots()
+        self._slots = slots or DecoderSlots()
 
     async def inspect(
         self,
@@ -93,39 +85,17 @@ class Inspector:
     async def _run(self, source: IO[bytes], target: IO[bytes], limits: _Limits) -> object:
         """Return the inspection's JSON output; None if the process died. Raises ImageLimit if a limit ended it."""
         arguments = (self._most_pixels, self._most_bytes, limits.cpu_seconds, limits.memory)
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "service.media.inspection",
-            *map(str, arguments),
-            stdin=source,
-            stdout=target,
-            stderr=asyncio.subprocess.PIPE,
-            env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ},
-        )
         try:
-            async with asyncio.timeout(limits.seconds):
-                _, output = await process.communicate()
-        except TimeoutError:
-            raise ImageLimit(f"The inspection of the image took longer than {limits.seconds:g} seconds.") from None
-        finally:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
-        if process.returncode in _ENDED_BY_LIMIT:
-            raise ImageLimit("The image takes more CPU time or memory than an inspection may.")
-        return _read(output) if process.returncode == 0 else None
+            return await decoder_process.run(
+                "service.media.inspection", *map(str, arguments), source=source, target=target, seconds=limits.seconds
+            )
+        except DecoderLimit as limit:
+            if limit.seconds is not None:
+                raise ImageLimit(f"The inspection of the image took longer than {limit.seconds:g} seconds.") from None
+            raise ImageLimit("The image takes more CPU time or memory than an inspection may.") from None
 
 
 def _is_large(kind: Format, head: bytes) -> bool:
     """Return whether an inspection may take more than a second of CPU."""
     claimed = pixels(kind, head)
     return claimed is None or claimed * _WORK[kind] > _SMALL_WORK
-
-
-def _read(output: bytes) -> object:
-    """Parse the last line: decoders may have printed warnings before it."""
-    try:
-        return json.loads(output.rpartition(b"\n")[2])
-    except ValueError:
-        return None

@@ -10,6 +10,8 @@ from service.errors import Malformed, TooLarge
 
 #: Bytes collected per write, so that a sender of single bytes does not cost a write each.
 _WRITE_BYTES: Final = 128 * 1024
+#: Bytes of a form in addition to its file, which a declared length includes.
+FORM_OVERHEAD: Final = 64 * 1024
 _READ_BYTES: Final = 64 * 1024
 
 
@@ -30,6 +32,23 @@ def _open() -> IO[bytes]:
     return tempfile.TemporaryFile(buffering=0)
 
 
+async def peek(chunks: AsyncIterator[bytes], least: int) -> tuple[bytes, AsyncIterator[bytes]]:
+    """Return the first bytes, at least ``least`` if there are as many, and all chunks including those."""
+    head = bytearray()
+    async for chunk in chunks:
+        head += chunk
+        if len(head) >= least:
+            break
+    return bytes(head), _again(bytes(head), chunks)
+
+
+async def _again(head: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    if head:
+        yield head
+    async for chunk in rest:
+        yield chunk
+
+
 async def fill(file: IO[bytes], chunks: AsyncIterator[bytes], *, most: int, reserve: Callable[[int], None]) -> int:
     """Write the chunks and return their size in bytes. Calls ``reserve`` with the size before it writes.
 
@@ -39,7 +58,7 @@ async def fill(file: IO[bytes], chunks: AsyncIterator[bytes], *, most: int, rese
     async for chunk in chunks:
         size += len(chunk)
         if size > most:
-            raise TooLarge(f"The image is larger than {most} bytes.")
+            raise TooLarge(f"The file is larger than {most} bytes.")
         reserve(size)
         pending += chunk
         if len(pending) >= _WRITE_BYTES:

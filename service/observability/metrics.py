@@ -127,6 +127,11 @@ POLL_DELAY_SECONDS = Histogram(
 IMAGES = Counter(
     "gateway_images", "Images sent to the gateway: accepted, or the error code of the refusal.", ("outcome",)
 )
+CLIPS = Counter(
+    "gateway_clips",
+    "Video and audio files sent to the gateway: accepted, or the error code of the refusal.",
+    ("outcome",),
+)
 PREFLIGHTS = Counter("gateway_preflights", "Probes of image URLs before a submit, by outcome.", ("outcome",))
 VIDEOS = Counter(
     "gateway_videos",

@@ -8,10 +8,13 @@ from decimal import Decimal
 
 from service.clock import StoreClock, SystemClock
 from service.config.settings import Settings
+from service.domain.models.clip_limits import most_bytes
 from service.domain.models.forms import RequestForms
 from service.domain.models.registry import Registry
 from service.domain.request import RequestLimits
 from service.domain.tenant import Limits
+from service.media.clips.measurer import Measurer
+from service.media.decoder_slots import DecoderSlots
 from service.media.inspector import Inspector
 from service.observability import metrics
 from service.runtime.connections import Connections, Stores, open_connections
@@ -23,15 +26,16 @@ from service.upstream.storage import FalStorage
 from service.usecases.generations.admission import Admission
 from service.usecases.generations.byte_limits import ByteLimiter
 from service.usecases.generations.cancel import GenerationCanceller
+from service.usecases.generations.clips import Clips
 from service.usecases.generations.completions import Drafts
 from service.usecases.generations.concurrency import DownloadLimiter, LongPollLimiter
 from service.usecases.generations.create import GenerationCreator
 from service.usecases.generations.images import Images
-from service.usecases.generations.input_seconds import Unmeasured
 from service.usecases.generations.queue_estimate import QueueEstimator
 from service.usecases.generations.read import GenerationReader
 from service.usecases.generations.resends import ResendDetector
 from service.usecases.generations.stream import StreamHub
+from service.usecases.generations.uploads import Uploads
 from service.usecases.generations.videos import Videos
 from service.usecases.lifecycle.dispatch_gate import DispatchGate
 from service.usecases.lifecycle.fal_callbacks import Callbacks
@@ -75,6 +79,7 @@ class GenerationServices:
     fal_callbacks: Callbacks
     fal_storage: FalStorage
     images: Images
+    uploads: Uploads
     body_memory: ByteLimiter
     videos: Videos
 
@@ -209,17 +214,30 @@ def _generations(core: Core) -> GenerationServices:
         stores.money,
         connections.address_guard,
         prices=core.prices,
-        input_seconds=Unmeasured(),
+        input_seconds=stores.measurements,
         models=connections.models,
         account_budget=settings.account_daily_budget,
         accepted=limits,
         clock=clock,
     )
+    decoders, disk = DecoderSlots(), ByteLimiter("disk", total=settings.upload_disk, tenant=settings.upload_tenant_disk)
     images = Images(
-        Inspector(most_pixels=settings.max_image_pixels, most_bytes=settings.max_upload_bytes),
+        Inspector(most_pixels=settings.max_image_pixels, most_bytes=settings.max_upload_bytes, slots=decoders),
         connections.fal_storage,
-        ByteLimiter("disk", total=settings.upload_disk, tenant=settings.upload_tenant_disk),
+        disk,
         max_bytes=settings.max_upload_bytes,
+        timeout=settings.upload_timeout,
+        clock=clock,
+    )
+    clips = Clips(
+        Measurer(decoders),
+        stores.measurements,
+        connections.fal_storage,
+        disk,
+        most_bytes={
+            kind: min(size, settings.upload_tenant_disk)
+            for kind, size in most_bytes(connections.models.enabled.values()).items()
+        },
         timeout=settings.upload_timeout,
         clock=clock,
     )
@@ -253,6 +271,7 @@ def _generations(core: Core) -> GenerationServices:
         fal_callbacks=Callbacks(stores.callbacks, connections.verifier, connections.nudger, clock=clock),
         fal_storage=connections.fal_storage,
         images=images,
+        uploads=Uploads(images, clips),
         body_memory=ByteLimiter("memory", total=settings.body_memory, tenant=settings.body_tenant_memory),
         videos=Videos(
             reader,

@@ -22,6 +22,7 @@ from service.store.generations.callbacks import CallbackStore
 from service.store.generations.changes import ChangeFeed
 from service.store.generations.generations import GenerationStore
 from service.store.generations.in_flight import InFlightStore
+from service.store.generations.measurements import MeasurementStore
 from service.store.generations.read import GenerationReader
 from service.store.generations.response_receipts import ResponseReceiptStore
 from service.store.generations.submissions import SubmissionStore
@@ -218,5 +219,6 @@ class Stores:
         secret_keys = settings.secret_keys()
         self.tenants = TenantStore(redis, Sealer(secret_keys, Purpose.TENANTS))
         self.endpoints = EndpointStore(redis, Sealer(secret_keys, Purpose.ENDPOINTS))
+        self.measurements = MeasurementStore(redis)
         self.upload_tickets = UploadTicketStore(redis, Sealer(secret_keys, Purpose.UPLOAD_TICKETS))
         self.ticket_sealer = Sealer(secret_keys, Purpose.ACCESS_TICKETS)

@@ -111,6 +111,7 @@ Tenants and end users
 {sg}:api_key:<id>                         string  -             the API key (JSON, hashed secret)
 {sg}:api_key:<id>:used                    string  -             minute of its last use (RFC 3339)
 {sg}:upload_ticket:<hash of its id>       string  15 minutes    permission for one upload (sealed); used once
+{sg}:measurement:<hash of t and URL>      string  7 days        measurement of an uploaded video or audio file (JSON)
 {sg}:rate_limit:<t>                       string  seconds       when the tenant's calls so far would be due at its rate
 {sg}:tenant:<t>:end_user:<p>              hash    400 days      id as the tenant names the end user, refusals, blocked,
                                                                 block_reason
@@ -199,6 +200,10 @@ def idempotency(tenant_id: str, digest: str) -> str:
 
 def upload_ticket(ticket_id: str) -> str:
     return f"{TAG}upload_ticket:{hashlib.sha256(ticket_id.encode()).hexdigest()[:32]}"
+
+
+def measurement(tenant_id: str, url: str) -> str:
+    return f"{TAG}measurement:{hashlib.sha256(f'{tenant_id} {url}'.encode()).hexdigest()[:32]}"
 
 
 def undelivered_responses(tenant_id: str, digest: str) -> str:

@@ -16,6 +16,7 @@ DIRECT = [Requirement(text) for text in PROJECT["dependencies"]]
 #: Bytes of other people reach these. The bound is the first version without a published advisory in November 2026.
 FIXED = {
     "aiohttp": "3.14.3",
+    "av": "18.1",
     "cryptography": "48.0.1",
     "pillow": "12.3",
     "python-multipart": "0.0.31",

@@ -162,6 +162,12 @@ INTERNALS: Final = Board(
                     [_by_outcome("gateway_images_total")],
                 ),
                 Panel(
+                    "Uploaded videos and audio files",
+                    "Video and audio files sent to the gateway per minute: accepted, or the error code of the refusal.",
+                    "cpm",
+                    [_by_outcome("gateway_clips_total")],
+                ),
+                Panel(
                     "Preflights",
                     "Probes of image URLs per minute before the paid submit. A generation whose image cannot be "
                     "fetched is not submitted.",

@@ -44,7 +44,7 @@ async def create_fal_upload_token(request: Request) -> Response:
 
 @router.post(
     PATH,
-    summary="Upload an image with a token",
+    summary="Upload a file with a token",
     description="The raw bytes, with `Authorization: Bearer <token>` or a key. The bytes decide the format.",
     responses={**CDN_FILE, **answers(400, 401, 403, 408, 413, 422, 429, 503)},
     openapi_extra=BYTES,
@@ -58,13 +58,13 @@ async def upload_fal_file(request: Request) -> Response:
 @router.post(
     f"{PATH}/multipart",
     summary="Begin a multipart upload with a token (not supported)",
-    description="Always 413: the Python client begins one above 100 MB, and images are smaller.",
+    description="Always 413: the Python client begins one above 100 MB. Send such a file to `POST /v1/uploads`.",
     status_code=413,
     responses=answers(401, 403, 413, 429, 503),
 )
 async def refuse_fal_file_multipart(request: Request) -> Response:
     await _authenticate(request)
-    raise TooLarge(f"Images have at most {runtime(request).settings.max_upload_bytes} bytes.")
+    raise TooLarge("Uploads in parts are not supported: send larger files to `POST /v1/uploads`, in one request.")
 
 
 async def _authenticate(request: Request) -> None:

@@ -260,9 +260,9 @@ CANCELED: Final[dict[int | str, dict[str, Any]]] = {
 CDN_TOKEN: Final[dict[int | str, dict[str, Any]]] = {
     200: {"model": FalCdnToken, "description": "The token of uploads."}
 }
-CDN_FILE: Final[dict[int | str, dict[str, Any]]] = {200: {"model": FalCdnFile, "description": "The image is stored."}}
+CDN_FILE: Final[dict[int | str, dict[str, Any]]] = {200: {"model": FalCdnFile, "description": "The file is stored."}}
 INITIATED: Final[dict[int | str, dict[str, Any]]] = {200: {"model": FalUpload}}
-UPLOADED: Final[dict[int | str, dict[str, Any]]] = {200: {"model": FalNothing, "description": "The image is stored."}}
+UPLOADED: Final[dict[int | str, dict[str, Any]]] = {200: {"model": FalNothing, "description": "The file is stored."}}
 _OBJECT: Final = {
     "application/json": {
         "schema": {"type": "object"},

@@ -17,7 +17,6 @@ from service.domain.described import describe
 from service.domain.request import parse
 from service.domain.tenant import Scope
 from service.errors import TooLarge, Unauthenticated
-from service.media import formats
 from service.store.tenants.upload_tickets import UploadTicket
 from service.upstream.storage import UploadTarget
 
@@ -34,7 +33,7 @@ class UploadRequest(BaseModel):
     content_type: Annotated[str, Field(max_length=256)] = "application/octet-stream"
     """Media type of the file; the bytes decide whether it is accepted. Default `application/octet-stream`."""
     file_name: Annotated[str, Field(max_length=1024)] = "file"
-    """File name; its suffix is used if the media type is of no image. Default `file`."""
+    """File name; its suffix is used if the media type is of no file that models accept. Default `file`."""
 
 
 _UPLOAD_REQUEST: Final = TypeAdapter(UploadRequest)
@@ -43,7 +42,7 @@ _UPLOAD_REQUEST: Final = TypeAdapter(UploadRequest)
 @router.post(
     f"{addresses.REST}/storage/upload/initiate",
     summary="Begin an upload",
-    description="Returns a URL for one `PUT` of the bytes, and the URL of the image afterwards.",
+    description="Returns a URL for one `PUT` of the bytes, and the URL of the file afterwards.",
     responses={**INITIATED, **answers(400, 401, 403, 404, 408, 415, 422, 429, 503)},
     openapi_extra=body_of(UploadRequest),
 )
@@ -52,10 +51,8 @@ async def initiate_fal_upload(request: Request) -> Response:
     public_url = addresses.public_url(request)
     wanted = parse(_UPLOAD_REQUEST, await whole_body(request) or b"{}")
     gateway = runtime(request)
-    kind = formats.expected(wanted.content_type, wanted.file_name)
-    place = await gateway.generations.fal_storage.create_target(
-        content_type=formats.content_type(kind), file_name=f"image.{formats.SUFFIX[kind]}"
-    )
+    content_type, file_name = gateway.generations.uploads.expected(wanted.content_type, wanted.file_name)
+    place = await gateway.generations.fal_storage.create_target(content_type=content_type, file_name=file_name)
     ticket = await gateway.stores.upload_tickets.issue(
         UploadTicket(
             tenant_id=tenant.id,
@@ -78,13 +75,13 @@ async def initiate_fal_upload(request: Request) -> Response:
 )
 async def refuse_fal_multipart_upload(request: Request) -> Response:
     await authentication.tenant(request, Scope.GENERATE)
-    raise TooLarge(f"Images have at most {runtime(request).settings.max_upload_bytes} bytes.")
+    raise TooLarge("Uploads in parts are not supported: send larger files to `POST /v1/uploads`, in one request.")
 
 
 @router.put(
     PATH,
-    summary="Upload the bytes of an image",
-    description="The URL with its ticket comes from `initiate`. The rules for images are those of `POST /v1/uploads`.",
+    summary="Upload the bytes of a file",
+    description="The URL with its ticket comes from `initiate`. The rules for files are those of `POST /v1/uploads`.",
     responses={**UPLOADED, **answers(400, 401, 403, 408, 413, 415, 422, 429, 503)},
     openapi_extra=TICKET,
 )

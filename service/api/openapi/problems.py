@@ -10,7 +10,7 @@ from service.api.http.responses import PROBLEM_JSON
 from service.api.openapi import headers
 from service.api.openapi import values as v
 from service.api.schemas import SCHEMA_REFERENCE, TITLES, BudgetProblem, Problem
-from service.errors import BadImage, GatewayError
+from service.errors import BadClip, BadImage, GatewayError
 
 _GENERATION: Final = f"/v1/generations/{v.GENERATION_ID}"
 _OPERATORS: Final = f"/admin/v1/generations/{v.GENERATION_ID}"
@@ -115,6 +115,9 @@ _OCCURRENCES: Final = {
         "body: The image has 12000 x 9000 pixels; at most 50000000 in all may be.",
         "/v1/uploads",
     ),
+    "clip_format": ("body: The MP4 has 2 video streams; send a file with one.", "/v1/uploads"),
+    "clip_truncated": ("body: The video ends before its last box.", "/v1/uploads"),
+    "clip_unreadable": ("body: The video states no size.", "/v1/uploads"),
     "image_unreadable": ("body: The image cannot be decoded.", "/v1/uploads"),
     "too_many": ("The limit is reached.", "/v1/generations"),
     "rate_limited": ("More than 600 calls a minute.", "/v1/generations"),
@@ -131,6 +134,7 @@ _OCCURRENCES: Final = {
     "deliveries_full": ("100000 webhook deliveries are stored, as many as may.", "/v1/generations"),
     "too_many_tests": ("20 test events are not delivered yet.", f"/v1/webhook-endpoints/{v.ENDPOINT_ID}/test"),
     "end_user_limited": ("This end user has had 20 generations today, as many as it may.", "/v1/generations"),
+    "clip_limit": ("The measurement of the file took longer than 30 seconds.", "/v1/uploads"),
     "image_limit": ("The inspection of the image took longer than 60 seconds.", "/v1/uploads"),
     "unavailable": ("Failing checks: clock. The log of the gateway has the reasons.", "/readyz"),
     "store_unavailable": ("Redis does not answer.", "/v1/generations"),
@@ -246,7 +250,7 @@ def _example(error: type[GatewayError]) -> dict[str, Any]:
         "code": error.code,
         "retryable": error.retryable,
         "request_id": headers.COMPONENTS["X-Request-Id"]["example"],
-        **(faults if issubclass(error, BadImage) else _MEMBERS.get(error.code, {})),
+        **(faults if issubclass(error, BadImage | BadClip) else _MEMBERS.get(error.code, {})),
     }
 
 

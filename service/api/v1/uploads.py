@@ -1,4 +1,4 @@
-"""``/v1/uploads``: store an image and return its URL. The body is streamed to disk and to fal, never held in memory."""
+"""``/v1/uploads``: store a file and return its URL. The body is streamed to disk and to fal, never held in memory."""
 
 from typing import Any, Final
 
@@ -26,10 +26,12 @@ router = APIRouter(prefix=PATH, tags=["uploads"])
 
 @router.post(
     "",
-    summary="Upload an image",
-    description="The raw bytes with any content type, or a form (`multipart/form-data`) with one file, 30 MB at most. "
-    "The bytes decide whether they are a JPEG, PNG or WebP image. All metadata, and what follows the image, are "
-    "removed; the image is rotated by its EXIF orientation.",
+    summary="Upload an image, a video or an audio file",
+    description="The raw bytes with any content type, or a form (`multipart/form-data`) with one file. The bytes "
+    "decide whether they are a JPEG, PNG or WebP image (30 MB at most), or, if an enabled model accepts such files, an "
+    "MP4 or MOV video (200 MB at most) or an MP3 or WAV audio file (15 MB at most). Of images, all metadata, and what "
+    "follows the image, are removed, and the image is rotated by its EXIF orientation. Videos and audio files are "
+    "measured, and stored as they are.",
     status_code=201,
     responses=problems(400, 408, 413, 415, 422),
     openapi_extra={"requestBody": _BODY},
@@ -37,7 +39,7 @@ router = APIRouter(prefix=PATH, tags=["uploads"])
 async def upload_image(request: Request, gateway: Gateway, _caller: Creator) -> UploadView:
     await gateway.tenants.authenticator.confirm(key_id(bearer(request)), Scope.GENERATE)
     taken = await stored(request)
-    return {
+    view: UploadView = {
         "id": taken.id,
         "object": "upload",
         "url": taken.url,
@@ -46,19 +48,27 @@ async def upload_image(request: Request, gateway: Gateway, _caller: Creator) -> 
         "width": taken.width,
         "height": taken.height,
     }
+    if taken.clip is not None:
+        view["seconds"] = float(taken.clip.seconds)
+        view["codec"] = taken.clip.codec
+        rate = taken.clip.frames_per_second
+        if rate is not None:
+            view["frames_per_second"] = float(rate)
+    return view
 
 
 async def stored(request: Request, place: UploadTarget | None = None) -> Upload:
-    """Inspect the body and store it, at ``place`` if the client has its URL already.
+    """Check the body and store it, at ``place`` if the client has its URL already.
 
-    A form is one by its content type, which has its boundary. Every other body is an image, whatever its content type.
+    A form is one by its content type, which has its boundary. Every other body is a file, whatever its content type.
     """
     gateway = runtime(request)
     declared = request.headers.get("content-type", "")
     is_form = declared.partition(";")[0].strip().lower() == FORM
-    limit = gateway.settings.max_upload_bytes + (multipart.OVERHEAD if is_form else 0)
+    uploads = gateway.generations.uploads
+    limit = uploads.most_bytes + (multipart.OVERHEAD if is_form else 0)
     chunks = streamed_body(request, limit=limit)
-    return await gateway.generations.images.upload(
+    return await uploads.upload(
         request.scope["tenant"],
         multipart.file_of(chunks, declared) if is_form else chunks,
         target=place,

@@ -65,11 +65,15 @@ class RequestSettings(BaseModel):
             description="Most bytes of uploads that one gateway process holds on disk (`TMPDIR`), with at least 1 MiB "
             "for each. A further one gets 503.",
         ),
-    ] = 512_000_000
+    ] = 1_024_000_000
     upload_tenant_disk: Annotated[
         int,
-        Field(ge=1, description="As `GATEWAY_UPLOAD_DISK`, of one tenant. A further upload gets 429 `too_many_bytes`."),
-    ] = 128_000_000
+        Field(
+            ge=1,
+            description="As `GATEWAY_UPLOAD_DISK`, of one tenant. A further upload gets 429 `too_many_bytes`. No video "
+            "can be larger.",
+        ),
+    ] = 256_000_000
     preflight: Annotated[
         bool,
         Field(description="Probe the image URLs before the paid submit; a generation with an unusable one fails."),

@@ -9,9 +9,10 @@ from typing import Final
 from service.clock import Clock
 from service.domain import data_uri, ids
 from service.domain.data_uri import NotBase64, is_data_uri
+from service.domain.measurement import Measurement
 from service.domain.request import IMAGE_FIELDS, CreateGeneration
 from service.domain.tenant import Tenant
-from service.errors import BadImage, ImageLimit, ImageUnreadable, Timeout
+from service.errors import BadImage, ImageLimit, ImageUnreadable, Timeout, TooLarge
 from service.media import spool
 from service.media.inspector import Inspector
 from service.observability import metrics
@@ -19,7 +20,7 @@ from service.upstream.storage import FalStorage, UploadTarget
 from service.usecases.generations.byte_limits import ByteLease, ByteLimiter
 
 #: Least bytes of disk that an upload leases: for small images this bounds the open files and the queue for a decoder.
-_LEAST_LEASE: Final = 1024 * 1024
+LEAST_LEASE: Final = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +29,10 @@ class Upload:
     url: str
     content_type: str
     size: int
-    width: int
-    height: int
+    width: int | None
+    height: int | None
+    clip: Measurement | None = None
+    """Of a video or audio file."""
 
 
 class Images:
@@ -46,7 +49,7 @@ class Images:
         self._inspector = inspector
         self._storage = storage
         self._disk = disk
-        self._max_bytes = max_bytes
+        self.most_bytes = max_bytes
         self._timeout = timeout
         self._clock = clock
 
@@ -73,9 +76,11 @@ class Images:
             UpstreamUnavailable: fal's storage did not accept it.
 
         """
+        if length > self.most_bytes + spool.FORM_OVERHEAD:
+            raise TooLarge(f"The file is larger than {self.most_bytes} bytes.")
         try:
             async with asyncio.timeout(self._timeout.total_seconds()):
-                with self._disk.lease(tenant_id, max(length, _LEAST_LEASE)) as lease:
+                with self._disk.lease(tenant_id, max(length, LEAST_LEASE)) as lease:
                     upload = await self._upload(tenant_id, chunks, lease, target, pointer)
         except TimeoutError:
             raise Timeout(f"The upload took longer than {self._timeout.total_seconds():g} seconds.") from None
@@ -95,7 +100,7 @@ class Images:
     ) -> Upload:
         async with spool.spool() as clean:
             async with spool.spool() as raw:
-                await spool.fill(raw, chunks, most=self._max_bytes, reserve=lease.cover)
+                await spool.fill(raw, chunks, most=self.most_bytes, reserve=lease.cover)
                 image = await self._inspector.inspect(tenant_id, raw, clean, pointer=pointer)
             size = clean.seek(0, 2)
             media = image.content_type

@@ -14,10 +14,3 @@ class InputSeconds(Protocol):
         It is called for requests with videos only, before the cost is estimated. A URL can be a data URI.
         """
         ...
-
-
-class Unmeasured:
-    """Has measured no video."""
-
-    async def of(self, tenant_id: str, urls: Sequence[str]) -> Sequence[Decimal | None]:  # noqa: ARG002
-        return [None] * len(urls)

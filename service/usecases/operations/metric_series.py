@@ -33,6 +33,7 @@ _KNOWN: Final[tuple[tuple[Any, *tuple[Iterable[str], ...]], ...]] = (
     (metrics.DISPATCH_PAUSES, (PauseCause.LOCKED, PauseCause.FAILING)),
     (metrics.RECONCILIATIONS, ("adopted", "ambiguous", "not_billed", "upstream_unavailable")),
     (metrics.IMAGES, ("accepted",)),
+    (metrics.CLIPS, ("accepted",)),
     (metrics.PREFLIGHTS, ("passed", "probe_failed", "image_unreachable", "invalid_input")),
     (metrics.VIDEOS, ("stored", "failed", "fal_url")),
     (metrics.EVENT_STREAMS_ENDED, ("finished", "disconnected", "slow", "refused", "erased", "stopping", "too_long")),
