@@ -16,6 +16,7 @@ reply or slow process causes a second paid submit, or records the outcome of one
    Only a proof that fal does not have the job returns a generation to the queue.
 """
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -104,7 +105,7 @@ class Dispatch:
         metrics.DISPATCH_WAIT_SECONDS.observe((intent_at - g.created_at).total_seconds())
         with tracing.span("generation.submit", parent=g.traceparent, generation=g.id, tenant=g.tenant_id) as span:
             wire = await self._fal.submit(arguments(g), model=g.model, webhook_url=self._callback_url(g))
-            outcome = submit_outcome(wire)
+            outcome = without_draft_id(submit_outcome(wire), g)
             span.annotate(outcome=type(outcome).__name__.lower(), tries=g.submit_refusals + 1)
             self._log_outcome(g, outcome)
             return await self.record_outcome(g, intent_at, outcome)
@@ -169,6 +170,13 @@ class Dispatch:
                 self._log.error("submit_unconfirmed", generation_id=g.id, reason=reason)
             case Rejected(failure):
                 self._log.info("submit_rejected", generation_id=g.id, code=failure.code)
+
+
+def without_draft_id(outcome: SubmitOutcome, g: Generation) -> SubmitOutcome:
+    """Return the outcome without fal's id of the draft: reasons are logged and shown. A failure hides it itself."""
+    if g.draft_id is None or isinstance(outcome, Accepted | Rejected):
+        return outcome
+    return replace(outcome, reason=outcome.reason.replace(g.draft_id, g.completes or ""))
 
 
 def arguments(g: Generation) -> dict[str, Any]:

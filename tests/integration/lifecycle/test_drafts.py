@@ -15,10 +15,13 @@ from service.domain import fal_view
 from service.domain.drafts import WINDOW
 from service.domain.generation import Generation
 from service.domain.generation_view import event, public
+from service.domain.outcomes import Locked, NotSubmitted, Unknown
 from service.domain.status import Status
 from service.domain.tenant import Limits, Scope, Tenant
 from service.domain.work_queue import WorkQueue
 from service.runtime import Runtime
+from service.usecases.lifecycle import dispatch
+from service.usecases.lifecycle.dispatch import without_draft_id
 from tests.conftest import Connect
 from tests.support import factories
 from tests.support.factories import Clock
@@ -348,6 +351,17 @@ async def test_error_and_log_of_fal_hide_its_draft_id(clock: Clock) -> None:
     assert SECRET not in json.dumps(public(done)) + fal_view.webhook(done)
     copying = draft.copying_started(factories.output(draft_id=SECRET), 1, clock())
     assert SECRET not in json.dumps(public(copying))
+
+
+def test_reason_of_refused_submit_hides_draft_id() -> None:
+    g = factories.generation(completes="gen_" + "0" * 26, draft_id=SECRET)
+    for outcome in (NotSubmitted(f"fal answered 404: {SECRET}"), Unknown(SECRET), Locked(SECRET)):
+        shown = without_draft_id(outcome, g)
+        assert SECRET not in repr(shown)
+        assert type(shown) is type(outcome)
+        assert without_draft_id(outcome, factories.generation()) is outcome
+    assert dispatch.arguments(g)["draft_id"] == SECRET
+    assert not {"duration", "generate_audio"} & dispatch.arguments(g).keys()
 
 
 async def test_completion_expires_with_the_window(

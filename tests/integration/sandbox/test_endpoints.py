@@ -350,6 +350,22 @@ def inputs(model: Model) -> list[tuple[Decimal | None, tuple[Decimal | None, ...
     return [(None, ()), *measured, (least, (None,)), (most, (None,)), (most, (least, None)), (most, (None, None))]
 
 
+@pytest.mark.parametrize("resolution", ["480p", "720p", "1080p"])
+def test_bill_of_draft_bounds_its_seconds(resolution: str) -> None:
+    rates, whole = Rates.of(packaged()[R25]), Rates.of(packaged()[COMPLETE])
+    for ratio, seconds in itertools.product(SIZES[resolution], range(4, 31)):
+        units = dimensions(resolution, ratio, str(seconds)).tokens(Decimal(0)) / 1000
+        bound = rates.longest_billed(resolution, "auto", units)
+        assert seconds <= bound <= seconds * 1.1 + 1, (ratio, seconds)
+        bill = dimensions("1080p", ratio, str(seconds)).tokens(Decimal(0)) / 1000
+        held = whole.estimate("1080p", str(bound))
+        assert whole.settle("1080p", bill, held).cost <= held
+        direct = rates.rescaled(rates.settle(resolution, units, 10**9).cost, resolution, "auto", to="1080p")
+        assert direct == pytest.approx(float(bill * rates.per_thousand_tokens["1080p"] * 10**6), rel=0.08)
+    assert rates.longest_billed(resolution, "7", Decimal(1)) == 7
+    assert [rates.longest_billed(resolution, "auto", units) for units in (None, Decimal(0), Decimal(10**9))] == [30] * 3
+
+
 @pytest.mark.parametrize("endpoint", [endpoint for endpoint, model in packaged().items() if model.is_served])
 def test_settled_bill_is_never_above_the_hold(endpoint: str) -> None:
     rates, price = Rates.of(packaged()[endpoint]), ENDPOINTS[endpoint].price
