@@ -46,7 +46,7 @@ def _missing_references(prompt: object, files: _Files) -> list[FieldError]:
     if not files.fields or not isinstance(prompt, str) or "@" not in prompt:
         return []
     named: dict[str, set[int]] = {}
-    for name, number in _REFERENCE.findall(prompt):
+    for name, number in set(_REFERENCE.findall(prompt)):
         named.setdefault(name, set()).add(int(number))
     faults = []
     for kind, field in files.fields.items():
