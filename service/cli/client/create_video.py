@@ -3,7 +3,7 @@
 import json
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -35,6 +35,8 @@ class VideoRequest:
     """A file or a URL for each image field."""
     completes: str | None = None
     """Id of a draft's generation; None: the create needs no other generation."""
+    references: Mapping[str, Sequence[Photo | str]] = field(default_factory=dict)
+    """Files or URLs for each list of references."""
     output: Path | None = None
     timeout: float
     detach: bool = False
@@ -45,7 +47,7 @@ def estimate(request: VideoRequest) -> None:
     """Print the maximum cost, and create nothing."""
     try:
         with Client(request.url, request.key, Deadline(request.timeout)) as client:
-            quote = client.estimate({**request.fields, **request.images})
+            quote = client.estimate({**request.fields, **request.images, **request.references})
     except ApiFailed as error:
         typer.echo(plain(str(error)), err=True)
         raise typer.Exit(FAILED) from None
@@ -83,7 +85,7 @@ class _Run:
         request = self._request
         with Client(request.url, request.key, Deadline(request.timeout), self._display.note) as client:
             with self._display.working("uploading"):
-                body = {**request.fields, **self._image_urls(client)}
+                body = {**request.fields, **self._uploaded(client)}
                 with self._interrupts.deferred():  # an interrupt during the create must know the id to cancel
                     self._generation = client.create(body, f"generate-{uuid.uuid4()}", completes=request.completes)
             if request.detach:
@@ -112,11 +114,14 @@ class _Run:
         typer.echo(plain(f"{detail} ({', '.join(_references(code, self._generation, cause))})"), err=True)
         raise typer.Exit(status)
 
-    def _image_urls(self, client: Client) -> dict[str, str]:
-        return {
-            name: image if isinstance(image, str) else client.upload(image.path, image.content_type)
-            for name, image in self._request.images.items()
-        }
+    def _uploaded(self, client: Client) -> dict[str, str | list[str]]:
+        """Return the fields of files, with the URLs of uploaded ones."""
+
+        def url(file: Photo | str) -> str:
+            return file if isinstance(file, str) else client.upload(file.path, file.content_type)
+
+        images: dict[str, str | list[str]] = {name: url(image) for name, image in self._request.images.items()}
+        return images | {name: [url(file) for file in files] for name, files in self._request.references.items()}
 
     def _save(self, client: Client, g: dict[str, Any]) -> None:
         if g["status"] != "succeeded":

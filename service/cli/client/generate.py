@@ -36,6 +36,18 @@ def generate(
         str | None, typer.Option(help="Model, see `seedance-gateway models`. Default: the one of the gateway.")
     ] = None,
     end_image: Annotated[str | None, typer.Option(help="Last frame: a file or a URL.")] = None,
+    reference_image: Annotated[
+        list[str] | None, typer.Option(help="Reference image: a file or a URL. The prompt names the first one @Image1.")
+    ] = None,
+    reference_video: Annotated[
+        list[str] | None, typer.Option(help="Reference video: a file or a URL. The prompt names the first one @Video1.")
+    ] = None,
+    reference_audio: Annotated[
+        list[str] | None, typer.Option(help="Reference sound: a file or a URL. The prompt names the first one @Audio1.")
+    ] = None,
+    task: Annotated[
+        str | None, typer.Option(help="Of a model with references: reference (default), editing or extension.")
+    ] = None,
     duration: Annotated[str | None, typer.Option(help="Duration in seconds, or auto. Default: the model's.")] = None,
     resolution: Annotated[
         str | None, typer.Option(help="480p, 720p, or another value that the gateway accepts.")
@@ -70,6 +82,7 @@ def generate(
     fields = {
         "model": model,
         "prompt": prompt,
+        "task": task,
         "duration": int(duration) if duration is not None and duration.isdecimal() else duration,
         "resolution": resolution,
         "aspect_ratio": aspect_ratio,
@@ -83,6 +96,9 @@ def generate(
         key=checked_key(key),
         fields={name: value for name, value in fields.items() if value is not None},
         images=_placeholder(photo) if estimate else _images(image_url=_given(photo), end_image_url=end_image),
+        references=_references(
+            is_estimate=estimate, image_urls=reference_image, video_urls=reference_video, audio_urls=reference_audio
+        ),
         output=checked_output(output),
         timeout=timeout,
         detach=detach,
@@ -105,6 +121,21 @@ def _images(**names: str | None) -> dict[str, Any]:
 
     try:
         return {field: read_photo(name) for field, name in names.items() if name is not None}
+    except PhotoRefused as error:
+        raise typer.BadParameter(str(error)) from None
+
+
+def _references(*, is_estimate: bool, **lists: list[str] | None) -> dict[str, list[Any]]:
+    from service.cli.client.photos import PhotoRefused, read_file, read_photo  # noqa: PLC0415
+
+    if is_estimate:
+        return {field: ["https://example.com/file"] * len(names) for field, names in lists.items() if names}
+    try:
+        return {
+            field: [read_photo(name) if field == "image_urls" else read_file(name) for name in names]
+            for field, names in lists.items()
+            if names
+        }
     except PhotoRefused as error:
         raise typer.BadParameter(str(error)) from None
 

@@ -42,11 +42,11 @@ class Client:
     def __exit__(self, *_: object) -> None:
         self._http.close()
 
-    def upload(self, photo: Path, content_type: str) -> str:
-        """Upload a photo. Return the URL for ``image_url``."""
+    def upload(self, path: Path, content_type: str) -> str:
+        """Upload a file. Return the URL for a field like ``image_url``."""
 
         def send() -> Any:
-            with photo.open("rb") as file:
+            with path.open("rb") as file:
                 return self._send("POST", "/v1/uploads", content=file, headers={"content-type": content_type})
 
         return str(self._retrying(send)["url"])
