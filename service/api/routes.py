@@ -4,6 +4,8 @@ from fastapi import FastAPI
 
 from service.api import callbacks, docs, health
 from service.api.admin import adjustments, audit, dispatch, tenants, unconfirmed
+from service.api.dialects.vercel import models as vercel_models
+from service.api.dialects.vercel import video_model
 from service.api.fal import cdn, jwks, proxy, queue, run
 from service.api.fal import uploads as fal_uploads
 from service.api.openapi import describe
@@ -39,6 +41,8 @@ def install(app: FastAPI, *, path_prefix: str = "") -> None:
         fal_uploads.router,
         cdn.router,
         jwks.router,
+        video_model.router,
+        vercel_models.router,
         me.router,
         models.router,
         uploads.router,

@@ -14,5 +14,6 @@ from tests.e2e.conftest import OVERRIDES
 
 @pytest.fixture(scope="session")
 def stack() -> Iterator[Stack]:
-    with Stack(overrides=OVERRIDES) as running:
+    """Return a stack with every model."""
+    with Stack(overrides={**OVERRIDES, "models": ("*",)}) as running:
         yield running

@@ -21,6 +21,7 @@ SIGNED = {("POST", "/callbacks/fal/{generation_id}/{token}")}
 #: The security scheme of a route, by the beginning of its path.
 SCHEMES = {
     "/v1/": "apiKey",
+    "/vercel/": "apiKey",
     "/admin/": "adminToken",
     "/callbacks/": "falSignature",
     "/fal/upload": "uploadTicket",

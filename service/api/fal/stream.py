@@ -29,7 +29,7 @@ class StatusStream(EventStream):
     first = b""
 
     def __init__(self, request: Request, tenant: Tenant, request_url: Callable[[Generation], str]) -> None:
-        super().__init__(request, tenant, authentication.key_id(request), name="request_id")
+        super().__init__(request, tenant, authentication.key_id(request), request.path_params["request_id"])
         self.more_headers = ((REQUEST_ID.encode(), self._id.encode("latin-1", "replace")),)
         self._request_url = request_url
         self._with_logs = wants_logs(request)

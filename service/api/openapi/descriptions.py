@@ -52,6 +52,7 @@ _RESULTS: Final = {
     "UploadView": "The stored image.",
     "UsageEndUserList": "One page of end users.",
     "UsageReportView": "The usage report.",
+    "VercelModels": "The models that you may use.",
     "UsageView": "The usage of the period. CSV if `Accept` names `text/csv`.",
 }
 _CALLERS: Final = {

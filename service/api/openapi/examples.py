@@ -7,6 +7,12 @@ from service.api.openapi import values as v
 
 _PAGE: Final = {"has_more": False, "next_cursor": None}
 
+_VERCEL_JOB: Final = {
+    "generationId": v.GENERATION_ID,
+    "asyncJob": {"jobId": v.GENERATION_ID},
+    "model": "bytedance/seedance-2.0/image-to-video",
+    "estimatedCost": "0.708939",
+}
 #: By the name of the schema: examples of it, by their own names.
 _BY_SCHEMA: Final[dict[str, dict[str, Any]]] = {
     # request bodies
@@ -245,6 +251,62 @@ _BY_SCHEMA: Final[dict[str, dict[str, Any]]] = {
             "status": "ready",
             "checks": {"redis": "ok", "eviction": "ok", "clock": "ok"},
             "dispatch": {"state": "open", "draining": False},
+        }
+    },
+    # calls of the AI SDK
+    "VercelCall": {
+        "vercel_call": {
+            "prompt": "The rocket takes off",
+            "n": 1,
+            "resolution": "1280x720",
+            "duration": 5,
+            "image": {"type": "url", "url": "https://v3b.fal.media/files/b/0a9e/image.jpg"},
+            "providerOptions": {"gateway": {"user": "customer-7"}},
+        }
+    },
+    "VercelStatusCall": {"vercel_status_call": {"operation": {"id": v.GENERATION_ID}}},
+    "VercelStarted": {
+        "vercel_started": {
+            "operation": {"id": v.GENERATION_ID},
+            "warnings": [],
+            "providerMetadata": {"gateway": {**_VERCEL_JOB, "status": "queued", "cost": None}},
+        }
+    },
+    "VercelStatus": {
+        "vercel_pending": {
+            "status": "pending",
+            "providerMetadata": {"gateway": {**_VERCEL_JOB, "status": "in_progress", "cost": None}},
+        },
+        "vercel_completed": {
+            "status": "completed",
+            "videos": [
+                {
+                    "type": "url",
+                    "url": "https://v3b.fal.media/files/b/0a9e/video.mp4",
+                    "mediaType": "video/mp4",
+                }
+            ],
+            "providerMetadata": {
+                "gateway": {**_VERCEL_JOB, "status": "succeeded", "cost": "0.708939"},
+                "fal": {"seed": 7, "requestId": "764cabcf-b745-4b3e-ae38-1200304cf45b"},
+            },
+        },
+    },
+    "VercelModels": {
+        "vercel_models": {
+            "models": [
+                {
+                    "id": "bytedance/seedance-2.0/image-to-video",
+                    "name": "Seedance 2.0, image to video",
+                    "description": "seedance-2.0, image-to-video",
+                    "specification": {
+                        "specificationVersion": "v4",
+                        "provider": "seedance-gateway",
+                        "modelId": "bytedance/seedance-2.0/image-to-video",
+                    },
+                    "modelType": "video",
+                }
+            ]
         }
     },
     # responses to fal's clients

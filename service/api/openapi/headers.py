@@ -95,7 +95,7 @@ def attach(path: str, operation: dict[str, Any]) -> None:
     for status, answer in operation["responses"].items():
         if "$ref" not in answer:
             names = (*_ALWAYS, *_own(operation, status, answer))
-            if path.startswith("/v1/"):
+            if path.startswith(("/v1/", "/vercel/")):
                 names += _RATED
             if path.startswith("/fal/"):
                 names += (*_RATED, "X-Fal-Request-Id")
@@ -106,6 +106,8 @@ def _own(operation: dict[str, Any], status: str, answer: dict[str, Any]) -> tupl
     name = operation["operationId"]
     if name == "create_generation" and status == "202":
         return ("Location", "Idempotency-Replayed", "Preference-Applied")
+    if name == "start_vercel_video" and status == "200":
+        return ("Idempotency-Replayed",)
     if "304" in operation["responses"] and status in ("200", "206", "304"):
         return ("ETag",)
     located = ("Location",) if name in _LOCATED and status in ("201", "202") else ()

@@ -1,11 +1,15 @@
-"""Error responses, one per status: problem documents, and fal's form below ``/fal``. Each code has a real example."""
+"""Error responses, one per status: problem documents, and other forms below ``/fal`` and the paths of dialects.
 
-from collections.abc import Iterator
+Each code has a real example.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 from service.api import example_costs
-from service.api.fal.addresses import PREFIX
-from service.api.fal.openapi import ERROR_EXAMPLES, ERRORS, error_schema
+from service.api.dialects.vercel import openapi as vercel
+from service.api.fal import openapi as fal
 from service.api.http.responses import PROBLEM_JSON
 from service.api.openapi import headers
 from service.api.openapi import values as v
@@ -158,16 +162,48 @@ _MEMBERS: Final[dict[str, dict[str, Any]]] = {
 _BROKEN: Final = "500"
 
 
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """The form of errors below one path."""
+
+    path: str
+    schema: str
+    """Name of its schema, and of its responses in front of the status."""
+    statuses: Mapping[int, str]
+    examples: Mapping[int, Mapping[str, Any]]
+    headers: Callable[[str], dict[str, Any]]
+    schemas: Callable[[], dict[str, Any]]
+
+    def refusal(self, status: int) -> dict[str, Any]:
+        examples = {name: {"value": value} for name, value in self.examples[status].items()}
+        schema = {"$ref": SCHEMA_REFERENCE.format(model=self.schema)}
+        return {
+            "description": self.statuses[status],
+            "headers": self.headers(str(status)),
+            "content": {"application/json": {"schema": schema, "examples": examples}},
+        }
+
+
+_FORMS: Final = (
+    _Form("/fal/", "FalError", fal.ERRORS, fal.ERROR_EXAMPLES, headers.of_fals_refusal, fal.error_schema),
+    _Form("/vercel/", "VercelError", vercel.ERRORS, vercel.ERROR_EXAMPLES, headers.of_refusal, vercel.error_schema),
+)
+
+
 def refer(path: str, operation: dict[str, Any]) -> None:
     """Replace error responses by references. Every operation may respond 500."""
     answers = operation["responses"]
-    fals = path.startswith(f"{PREFIX}/")
-    if not fals and "application/json" in answers.get("422", {}).get("content", {}):
+    form = next((form for form in _FORMS if path.startswith(form.path)), None)
+    if form is None and "application/json" in answers.get("422", {}).get("content", {}):
         del answers["422"]  # FastAPI's own validation error
+    if form is not None:
+        for status in [status for status in answers if status >= "400" and int(status) not in form.statuses]:
+            del answers[status]
     answers.setdefault(_BROKEN, {})
     for status in [status for status in answers if status >= "400"]:
-        if fals or status == _BROKEN or PROBLEM_JSON in answers[status].get("content", {}):
-            answers[status] = {"$ref": f"#/components/responses/{_name(status, fals=fals)}"}
+        if form is not None or status == _BROKEN or PROBLEM_JSON in answers[status].get("content", {}):
+            name = "Error" if form is None else form.schema
+            answers[status] = {"$ref": f"#/components/responses/{name}{status}"}
 
 
 def components(schemas: dict[str, Any]) -> dict[str, Any]:
@@ -176,13 +212,11 @@ def components(schemas: dict[str, Any]) -> dict[str, Any]:
         schemas[model.__name__] = model.model_json_schema(ref_template=SCHEMA_REFERENCE)
         schemas.update(schemas[model.__name__].pop("$defs", {}))
     schemas.update({_schema_name(status): _schema(status) for status in TITLES})
-    schemas.update(error_schema())
-    fals = {_name(str(status), fals=True): _fals_refusal(str(status)) for status in ERRORS}
-    return {_name(str(status), fals=False): _refusal(status) for status in sorted(TITLES)} | fals
-
-
-def _name(status: str, *, fals: bool) -> str:
-    return f"{'FalError' if fals else 'Error'}{status}"
+    found = {f"Error{status}": _refusal(status) for status in sorted(TITLES)}
+    for form in _FORMS:
+        schemas.update(form.schemas())
+        found |= {f"{form.schema}{status}": form.refusal(status) for status in form.statuses}
+    return found
 
 
 def _schema_name(status: int) -> str:
@@ -224,17 +258,6 @@ def _refusal(status: int) -> dict[str, Any]:
         "description": TITLES[status],
         "headers": headers.of_refusal(str(status)),
         "content": {PROBLEM_JSON: content},
-    }
-
-
-def _fals_refusal(status: str) -> dict[str, Any]:
-    examples = {name: {"value": value} for name, value in ERROR_EXAMPLES[int(status)].items()}
-    return {
-        "description": ERRORS[int(status)],
-        "headers": headers.of_fals_refusal(status),
-        "content": {
-            "application/json": {"schema": {"$ref": SCHEMA_REFERENCE.format(model="FalError")}, "examples": examples}
-        },
     }
 
 

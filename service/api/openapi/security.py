@@ -39,6 +39,7 @@ SCHEMES: Final = {
 }
 _GUARDED: Final = (
     ("/v1/", "apiKey"),
+    ("/vercel/", "apiKey"),
     ("/admin/", "adminToken"),
     ("/callbacks/", "falSignature"),
     ("/fal/upload", "uploadTicket"),

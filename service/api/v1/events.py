@@ -82,9 +82,9 @@ data: {"message":"step 1","level":"INFO","timestamp":"2026-01-31T09:30:02.000Z"}
 )
 async def follow_generation(request: Request) -> Response:
     if (ticket := ticket_of(request)) is not None:
-        return EventStream(request, *await ticket_holder(request, ticket))
+        return EventStream(request, *await ticket_holder(request, ticket), request.path_params["generation_id"])
     caller = await tenant(request, Scope.READ)
-    return EventStream(request, caller, key_id(bearer(request)))
+    return EventStream(request, caller, key_id(bearer(request)), request.path_params["generation_id"])
 
 
 class EventStream(Response):
@@ -96,11 +96,11 @@ class EventStream(Response):
     first = _RETRY
     more_headers: tuple[tuple[bytes, bytes], ...] = ()
 
-    def __init__(self, request: Request, caller: Tenant, key_id: str, *, name: str = "generation_id") -> None:
+    def __init__(self, request: Request, caller: Tenant, key_id: str, generation_id: str) -> None:
         self._gateway = runtime(request)
         self._key_id = key_id
         self._tenant = caller
-        self._id: str = request.path_params[name]
+        self._id = generation_id
         self._cursor = parse_cursor(request.headers.get("last-event-id", ""))
         self._subscription = Subscription()
         settings = self._gateway.settings
@@ -136,13 +136,14 @@ class EventStream(Response):
             except (Unauthenticated, Forbidden):
                 reason = "refused"
             if reason != "disconnected":
-                await _write(send, b"", more=False)
+                await _write(send, self.last(reason), more=False)
         except TimeoutError:
             reason = "slow"  # the server closes the unfinished response
         finally:
             disconnect.cancel()
             self._leave()
             metrics.EVENT_STREAMS_ENDED.labels(reason).inc()
+            await self.ended(reason)
 
     def _leave(self) -> None:
         self._gateway.generations.streams.unsubscribe(self._tenant, self._id, self._subscription)
@@ -172,6 +173,13 @@ class EventStream(Response):
                 silent_since = clock()
             await subscription.wait(within=min(silent_since + self._heartbeat, end) - clock())
         return "disconnected"
+
+    def last(self, reason: str) -> bytes:  # noqa: ARG002  (for other kinds of streams)
+        """Return the frames at the end of the stream. ``reason``: as in ``_send_events``, or ``refused``."""
+        return b""
+
+    async def ended(self, reason: str) -> None:
+        """Receive the reason why the stream has ended; ``finished``: its last byte was written."""
 
     def events_since(self, sight: Snapshot) -> bytes:
         """Return the frames of the events after the cursor, and advance the cursor."""

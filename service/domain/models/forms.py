@@ -16,6 +16,10 @@ from service.domain.tenant import Limits
 from service.errors import FieldError, Invalid
 
 FIELD: Final = "model"
+#: Why a create cannot name the model.
+COMPLETES_DRAFTS: Final = (
+    "completes drafts: send POST /v1/generations/{generation_id}/complete for the generation of the draft"
+)
 _POINTER: Final = f"/{FIELD}"
 
 
@@ -92,10 +96,7 @@ class RequestForms:
             usable = ", ".join(filter(tenant.may_use, self.registry.creatable)) or "nothing"
             raise Invalid(FieldError(_POINTER, f"must be a model that you may use: {usable}", "unknown_model"))
         if model.completes_drafts:
-            text = (
-                "completes drafts: send POST /v1/generations/{generation_id}/complete for the generation of the draft"
-            )
-            raise Invalid(FieldError(_POINTER, text, "completion"))
+            raise Invalid(FieldError(_POINTER, COMPLETES_DRAFTS, "completion"))
         return self._forms[model.id]
 
     def usable(self, tenant: Limits) -> list[str]:

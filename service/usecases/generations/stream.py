@@ -150,8 +150,7 @@ class StreamHub:
         """
         if not ids.is_id(ids.GENERATION, generation_id):
             raise generation_not_found()
-        if not self._limiter.acquire(tenant.id):
-            raise TooManyStreams(f"More than {self._limiter.limit} event streams are open.", retry_after=RETRY_AFTER)
+        self._acquire(tenant)
         # The tenant is part of the key: a request of one tenant cannot change what another tenant receives.
         key = (tenant.id, generation_id)
         feed = self._feeds.get(key)
@@ -169,6 +168,15 @@ class StreamHub:
             raise generation_not_found()
         feed.read_later()
         return feed
+
+    def demand_slot(self, tenant: Tenant) -> None:
+        """Refuse what would need one more stream than the tenant may have. Raises TooManyStreams."""
+        self._acquire(tenant)
+        self._limiter.release(tenant.id)
+
+    def _acquire(self, tenant: Tenant) -> None:
+        if not self._limiter.acquire(tenant.id):
+            raise TooManyStreams(f"More than {self._limiter.limit} event streams are open.", retry_after=RETRY_AFTER)
 
     def unsubscribe(self, tenant: Tenant, generation_id: str, subscriber: Subscription) -> None:
         metrics.EVENT_STREAMS.dec()

@@ -121,6 +121,7 @@ ROUTES: Final[dict[str, Row]] = {
     "/v1/webhook-endpoints": Row("tenant"),
     "/v1/webhook-endpoints/{endpoint_id}": Row("tenant"),
     "/v1/webhook-endpoints/{endpoint_id}/secret": Row("tenant"),
+    "/vercel/config": Row("tenant"),
 }
 
 Operation = Callable[[Runtime, History], Awaitable[Any]]
