@@ -53,6 +53,7 @@ Scrape = Callable[[], Awaitable[str]]
 """``await scrape()``: the gateway's metrics as text."""
 
 TESTS = Path(__file__).parent
+PACKAGED_MODELS = TESTS.parent / "service/domain/models"
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -176,12 +177,19 @@ async def runtime(settings: Settings, clock: Clock) -> AsyncIterator[Runtime]:
 
 @pytest.fixture(scope="session")
 def sandbox_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    folder = tmp_path_factory.mktemp("sandbox")
+    yield from running_sandbox(tmp_path_factory.mktemp("sandbox"))
+
+
+def running_sandbox(folder: Path, *models_files: Path) -> Iterator[str]:
+    """Run a sandbox, and yield its URL. It serves the models of this release and of ``models_files``."""
     child = Child(
         "sandbox",
         [sys.executable, "-m", "sandbox", "--port", "0", "--data", str(folder)],
         log=folder / "sandbox.log",
-        environment={"SANDBOX_SPEED": str(SANDBOX_SPEED)},
+        environment={
+            "SANDBOX_SPEED": str(SANDBOX_SPEED),
+            "SANDBOX_MODELS_FILES": json.dumps([str(path) for path in (PACKAGED_MODELS, *models_files)]),
+        },
         stdout=subprocess.PIPE,
     )
     assert child.process.stdout is not None

@@ -16,9 +16,12 @@ from pathlib import Path
 import uvicorn
 from PIL import Image
 
+from sandbox import models_file
 from sandbox.app import create_app
 from sandbox.certificate import write_certificate
 from sandbox.connection import DroppableProtocol
+from sandbox.endpoints import ENDPOINTS
+from sandbox.settings import Settings
 
 #: Seconds until an idle connection is closed. A short limit would close connections that a client is about to reuse.
 KEEP_ALIVE = 600
@@ -53,6 +56,7 @@ def main() -> None:
 
 
 def serve(host: str, port: int, data: Path, *, tls: bool) -> None:
+    ENDPOINTS.update(models_file.read(Settings().models_files))
     listener = socket.create_server((host, port), backlog=4096)
     address = f"{host}:{listener.getsockname()[1]}"
     announcement = {"url": f"{'https' if tls else 'http'}://{address}"}

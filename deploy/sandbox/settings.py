@@ -4,6 +4,7 @@ Durations are seconds on fal's clock; `speed` makes that clock run faster than r
 platform (see the switches at the end) is decided here, once, with a default.
 """
 
+from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, SecretStr
@@ -18,6 +19,7 @@ class Settings(BaseSettings):
     queue_seconds: float = Field(default=5, ge=0)
     run_seconds: float = Field(default=60, ge=0)
     key: SecretStr | None = None
+    models_files: tuple[Path, ...] = ()  # GATEWAY_MODELS_FILE of the gateway, and folders of such files; a JSON list
     result_ttl: float | None = Field(default=None, gt=0)  # None keeps results; fal forgets them after about an hour
 
     status_errors: bool = False  # does status carry `error` and `error_type` for a model's own 422?

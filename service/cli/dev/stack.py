@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import secrets
 import ssl
 import subprocess
@@ -10,6 +11,7 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
+from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -18,7 +20,7 @@ from pydantic import SecretStr
 
 from service.cli.dev.child_processes import Child, PortTaken, accepts, free_port, interrupts_deferred
 from service.cli.dev.embedded_redis import EmbeddedRedis
-from service.config.settings import Settings
+from service.config.settings import PREFIX, Settings
 from service.observability import log
 from service.runtime import open_runtime
 
@@ -177,21 +179,27 @@ class Stack:
         subprocess.run([sys.executable, "-c", f"{write}write(pathlib.Path(sys.argv[1]))", folder], check=True)  # noqa: S603
 
     def _start_sandbox(self) -> None:
-        files = self.folder / "sandbox"
-        files.mkdir(exist_ok=True)
+        stored = self.folder / "sandbox"
+        stored.mkdir(exist_ok=True)
         with interrupts_deferred():
             self.children["sandbox"] = Child(
                 "sandbox",
-                [sys.executable, "-m", "sandbox", "--port", "0", "--data", str(files)],
+                [sys.executable, "-m", "sandbox", "--port", "0", "--data", str(stored)],
                 log=self.folder / "sandbox.log",
                 environment={
                     "SANDBOX_SPEED": str(self.sandbox_speed),
+                    "SANDBOX_MODELS_FILES": json.dumps(self._models_files()),
                     # for callbacks to the gateway
                     **({"SSL_CERT_FILE": str(self.certificate)} if self.tls else {}),
                 },
                 stdout=subprocess.PIPE,
             )
         self.sandbox_url = json.loads(self.children["sandbox"].first_line())["url"]
+
+    def _models_files(self) -> list[str]:
+        """Return the files of models that the gateway reads: the sandbox serves the models that it does not know."""
+        own = self.overrides.get("models_file") or os.environ.get(f"{PREFIX}MODELS_FILE")
+        return [str(files("service.domain.models")), *([str(own)] if own else [])]
 
     def _settings(self) -> Settings:
         settings: dict[str, Any] = {

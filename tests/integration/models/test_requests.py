@@ -1,6 +1,6 @@
 """Every model that can be enabled, from the request of a caller to the bill of the sandbox.
 
-The requests are derived from the data of the models. What fal publishes is written here a second time.
+The requests are derived from the data of the models, and the holds from prices that a test has written a second time.
 """
 
 import asyncio
@@ -9,14 +9,12 @@ from collections.abc import AsyncIterator, Mapping
 from datetime import timedelta
 from decimal import Decimal
 from fractions import Fraction
-from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import httpx
 import jsonschema
 import pytest
 
-from sandbox.app import create_app
 from sandbox.dimensions import SIZES
 from service.config.settings import Settings
 from service.domain.generation import Generation
@@ -28,67 +26,51 @@ from tests.support import factories
 from tests.support.factories import Clock
 from tests.support.model_requests import LIMITS, SERVED, bare, cheapest, largest, smallest, wrong_bodies
 from tests.support.waiting import Patience, process_due
-
-S20, S25, S1 = "bytedance/seedance-2.0", "bytedance/seedance-2.5", "fal-ai/bytedance/seedance"
+from tests.unit.domain.models.test_registry import TABLE
 
 
 class Published(NamedTuple):
-    """What fal publishes of a variant: US dollars per billed unit and per second, by resolution."""
+    """What fal publishes of a model: US dollars per billed unit and per second, by resolution."""
 
     rates: Mapping[str, str]
-    per_second: Mapping[str, str] = MappingProxyType({})
-    unit_tokens: int = 1000
-    silent_rates: Mapping[str, str] = MappingProxyType({})
+    per_second: Mapping[str, str]
+    unit_tokens: int
+    silent_factor: Fraction
 
 
-#: By the start of the endpoint id. A new variant needs a row.
-PUBLISHED: dict[str, Published] = {
-    f"{S20}/": Published(
-        {"480p": "0.014", "720p": "0.014", "1080p": "0.014", "4k": "0.008"},
-        {"720p": "0.3034", "1080p": "0.682", "4k": "1.56"},
-    ),
-    f"{S20}/fast/": Published({"480p": "0.0112", "720p": "0.0112"}, {"720p": "0.2419"}),
-    f"{S20}/mini/": Published({"480p": "0.007", "720p": "0.007"}, {"480p": "0.0721", "720p": "0.1547"}),
-    f"{S20}/us/": Published({"480p": "0.0168", "720p": "0.0168"}, {"480p": "0.1731", "720p": "0.37"}),
-    f"{S25}/": Published(
-        {"480p": "0.0214", "720p": "0.0214", "1080p": "0.0234"},
-        {"480p": "0.2205", "720p": "0.4730", "1080p": "1.164"},
-    ),
-    f"{S25}/us/": Published(
-        {"480p": "0.02568", "720p": "0.02568", "1080p": "0.02808"},
-        {"480p": "0.2646", "720p": "0.5676", "1080p": "1.396"},
-    ),
-    f"{S25}/flash/": Published({"480p": "0.014", "720p": "0.014"}, {"480p": "0.1442", "720p": "0.3094"}),
-    f"{S1}/v1.5/pro/": Published(
-        dict.fromkeys(("480p", "720p", "1080p"), "2.4"),
-        unit_tokens=1_000_000,
-        silent_rates=dict.fromkeys(("480p", "720p", "1080p"), "1.2"),
-    ),
-    f"{S1}/v1/pro/": Published(dict.fromkeys(("480p", "720p", "1080p"), "2.5"), unit_tokens=1_000_000),
-    f"{S1}/v1/pro/fast/": Published(dict.fromkeys(("480p", "720p", "1080p"), "1.0"), unit_tokens=1_000_000),
-}
+def published(model: Model) -> Published:
+    """Return the prices of the table that test_registry.py compares with the files of models."""
+    start, kind = model.id.rpartition("/")[0] + "/", model.id.rpartition("/")[2]
+    (row,) = (row for row in TABLE if row[0] == start and kind in row[1])
+    resolutions, rates, per_second = (text.split() for text in row[3:])
+    return Published(
+        dict(zip(resolutions, rates, strict=False)),  # the last resolution is the default
+        {name: price for name, price in zip(resolutions, per_second, strict=False) if price != "?"},
+        unit_tokens=1_000_000 if start.startswith("fal-ai/") else 1000,
+        silent_factor=Fraction("0.5") if "/v1.5/" in start else Fraction(1),
+    )
 
 
 #: Most seconds of input videos, by the start of the endpoint id, and the factor of the price with one of them.
-LONGEST_INPUT = {S20: Fraction(15), S25: Fraction("30.2")}
+LONGEST_INPUT = {"bytedance/seedance-2.0/": Fraction(15), "bytedance/seedance-2.5/": Fraction("30.2")}
 VIDEO_INPUT_FACTOR = Fraction("0.6")
 
 
 def held(model: Model, given: dict[str, Any]) -> int:
     """Return the micro-USD that the published prices demand: of the formula with one more frame, or per second."""
-    published = PUBLISHED[model.id.rpartition("/")[0] + "/"]
+    prices = published(model)
     resolution, duration = given["resolution"], given["duration"]
     seconds = model.longest_seconds if duration == "auto" else int(duration)
     pixels = max(width * height for width, height in SIZES[resolution].values())
-    silent = published.silent_rates and given.get("generate_audio") is False
-    rate = Fraction((published.silent_rates if silent else published.rates)[resolution])
-    per_second = Fraction(published.per_second.get(resolution, "0"))
+    rate, per_second = Fraction(prices.rates[resolution]), Fraction(prices.per_second.get(resolution, "0"))
+    if given.get("generate_audio") is False:
+        rate *= prices.silent_factor
     billed = Fraction(seconds)
     if given.get("video_urls"):  # of unknown length
         billed += next(longest for start, longest in LONGEST_INPUT.items() if model.id.startswith(start))
         rate, per_second = rate * VIDEO_INPUT_FACTOR, per_second * VIDEO_INPUT_FACTOR
     tokens = pixels * (24 * billed + 1) / 1024
-    formula = math.ceil(tokens / published.unit_tokens * rate * 1_000_000)
+    formula = math.ceil(tokens / prices.unit_tokens * rate * 1_000_000)
     return max(formula, math.ceil(per_second * billed * 1_000_000))
 
 
@@ -112,12 +94,6 @@ async def fal(sandbox_url: str) -> AsyncIterator[httpx.AsyncClient]:
     headers = {"authorization": f"Key {factories.FAL_KEY}"}
     async with httpx.AsyncClient(base_url=sandbox_url, headers=headers, timeout=60) as client:
         yield client
-
-
-def test_every_variant_has_its_published_prices() -> None:
-    assert {model.id.rpartition("/")[0] + "/" for model in SERVED} == set(PUBLISHED)
-    for model in SERVED:
-        assert set(model.resolutions) == set(PUBLISHED[model.id.rpartition("/")[0] + "/"].rates), model.id
 
 
 async def test_every_model_accepts_its_required_fields(api: httpx.AsyncClient) -> None:
@@ -147,7 +123,7 @@ async def test_every_model_is_quoted_held_submitted_and_settled(
     orders = [(model, body) for model in SERVED for body in (smallest(model), largest(model), cheapest(model))]
     created = [await quoted_and_created(api, model, body) for model, body in orders]
     done = await ended(runtime, clock, created)
-    schemas = {model.id: await published_schema(model) for model in SERVED}
+    schemas = {model.id: await published_schema(fal, model) for model in SERVED}
 
     assert len(done) == len(orders)
     found = await asyncio.gather(*(sent_and_billed(fal, g) for g in done))
@@ -191,10 +167,9 @@ async def ended(runtime: Runtime, clock: Clock, names: list[str]) -> list[Genera
             await patience.pause()
 
 
-async def published_schema(model: Model) -> jsonschema.Draft4Validator:
+async def published_schema(fal: httpx.AsyncClient, model: Model) -> jsonschema.Draft4Validator:
     """Return fal's published schema of the input, without fields that it does not name: fal ignores those."""
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(create_app()), base_url="http://sandbox") as client:
-        answer = await client.get("/api/openapi/queue/openapi.json", params={"endpoint_id": model.upstream})
+    answer = await fal.get("/api/openapi/queue/openapi.json", params={"endpoint_id": model.upstream})
     schema = answer.raise_for_status().json()["components"]["schemas"]["Input"]
     return jsonschema.Draft4Validator({**schema, "additionalProperties": False})
 

@@ -299,8 +299,9 @@ def choices(endpoint: str, field: str) -> tuple[str, ...]:
     return get_args(annotation) if get_origin(annotation) is Literal else ()
 
 
-def test_gateway_knows_the_same_endpoints() -> None:
-    assert set(packaged()) == set(ENDPOINTS)
+def test_gateway_knows_every_endpoint() -> None:
+    """A newer model can be the gateway's alone: the sandbox then serves it from the gateway's file."""
+    assert set(ENDPOINTS) <= set(packaged())
 
 
 @pytest.mark.parametrize("endpoint", ENDPOINTS)
@@ -366,7 +367,9 @@ def test_bill_of_draft_bounds_its_seconds(resolution: str) -> None:
     assert [rates.longest_billed(resolution, "auto", units) for units in (None, Decimal(0), Decimal(10**9))] == [30] * 3
 
 
-@pytest.mark.parametrize("endpoint", [endpoint for endpoint, model in packaged().items() if model.is_served])
+@pytest.mark.parametrize(
+    "endpoint", [endpoint for endpoint, model in packaged().items() if model.is_served and endpoint in ENDPOINTS]
+)
 def test_settled_bill_is_never_above_the_hold(endpoint: str) -> None:
     rates, price = Rates.of(packaged()[endpoint]), ENDPOINTS[endpoint].price
     options = itertools.product(
