@@ -14,9 +14,9 @@ _INTRODUCTION: Final = """\
 The Seedance endpoints of fal that this release knows. One is on without settings; `GATEWAY_MODELS` enables others, see
 [models](../how-to/models.md). `GET /v1/models/{id}` has the JSON Schema of each model's requests."""
 _PRICES: Final = """\
-Prices are published ones. **Hold of 5 seconds**: US dollars that a create holds, with audio and without an input video.
-The higher one of two prices is held: that of fal's formula, with the rate per unit, and the price per second. A unit has
-1,000 tokens, of Seedance 1.x a million. Values in brackets are defaults."""
+Prices are published ones. **Hold of 5 seconds**: US dollars that a create holds, with audio and without an input
+video. The higher one of two prices is held: that of fal's formula, with the rate per unit, and the price per second. A
+unit has 1,000 tokens, of Seedance 1.x a million. Values in brackets are defaults."""
 _SECONDS: Final = "5"
 _HEAD: Final = ("Model", "Resolutions", "Seconds", "US dollars per unit", "per second", "Hold of 5 seconds", "Files")
 
@@ -44,7 +44,7 @@ def _row(model: Model) -> tuple[str, ...]:
         _by_resolution({value: str(price.rates[value]) for value in model.resolutions}),
         _by_resolution(published),
         _by_resolution(held),
-        f"{', '.join(files)}; {model.files} in all" if files else "",
+        f"{', '.join(files)}; {model.files} in all" if files else "-",
     )
 
 
@@ -60,6 +60,6 @@ def _with_default(values: Iterable[str], default: object) -> str:
 
 def _by_resolution(amounts: dict[str, str]) -> str:
     """Return the amount of each resolution, once if all are equal."""
-    if len(set(amounts.values())) == 1:
-        return next(iter(amounts.values()))
+    if len(set(amounts.values())) < 2:
+        return next(iter(amounts.values()), "-")
     return ", ".join(f"{value}: {amount}" for value, amount in amounts.items())
