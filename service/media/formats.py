@@ -41,6 +41,15 @@ def accepted_format(head: bytes, *, pointer: str = "") -> Format:
     return kind
 
 
+def other_format(head: bytes) -> str | None:
+    """Return ``gif``, ``bmp``, ``tiff`` or ``heic``: formats of reference images that some models accept."""
+    if head[4:8] == b"ftyp":
+        name, _ = _of_brands(head)
+    else:
+        name = next((other.name for other in _OTHERS if other.magic.match(head)), "")
+    return _REFERENCE_FORMATS.get(name)
+
+
 def content_type(kind: Format) -> str:
     return f"image/{kind}"
 
@@ -108,6 +117,12 @@ _BRANDS: Final = (
     ),
 )
 IMAGE_BRANDS: Final = frozenset().union(*(brands for brands, _ in _BRANDS))
+_REFERENCE_FORMATS: Final = {
+    "a GIF": "gif",
+    "a BMP image": "bmp",
+    "a TIFF image or a raw file of a camera": "tiff",
+    "a HEIC (HEIF) image": "heic",
+}
 _MOST_BRAND_BYTES: Final = 400
 
 

@@ -1,7 +1,7 @@
-"""Probe of an image URL: reads its first bytes. Bytes, redirects and addresses are bounded."""
+"""Probe of a URL: reads the first bytes of an image, or a whole video. Bytes, redirects and addresses are bounded."""
 
 import ssl
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Final, Self
@@ -73,6 +73,26 @@ class ImageProbe:
 
     async def probe(self, url: str) -> ProbeResult | ProbeRefused | ProbeFailed:
         """Read the first bytes of a URL. Follows redirects to addresses that the guard allows."""
+        return await self._follow(url, {"Range": f"bytes=0-{self._most_bytes - 1}"}, self._head)
+
+    async def download(
+        self, url: str, take: Callable[[AsyncIterator[bytes]], Awaitable[None]]
+    ) -> ProbeResult | ProbeRefused | ProbeFailed:
+        """Request a whole file as ``probe`` does, and give its chunks to ``take``, which may stop early.
+
+        ``take`` must not raise. It is not called for a status other than 200.
+        """
+
+        async def read(response: ClientResponse) -> bytes:
+            if response.status == 200:
+                await take(response.content.iter_any())
+            return b""
+
+        return await self._follow(url, {"Accept": "*/*"}, read)
+
+    async def _follow(
+        self, url: str, headers: Mapping[str, str], read: Callable[[ClientResponse], Awaitable[bytes]]
+    ) -> ProbeResult | ProbeRefused | ProbeFailed:
         target = urldefrag(url).url
         try:
             self._by_address.check_url(_as_https(target))
@@ -81,7 +101,7 @@ class ImageProbe:
         try:
             self._check(target)  # fal may request ports that the gateway does not
             for _ in range(_REDIRECTS):
-                seen = await self._get(target)
+                seen = await self._get(target, headers, read)
                 if isinstance(seen, ProbeResult):
                     return seen
                 target = urldefrag(urljoin(target, seen)).url
@@ -94,14 +114,15 @@ class ImageProbe:
         """Check as for a webhook, but allow plain http to public addresses: the request carries no data."""
         self._guard.check_url(_as_https(url))
 
-    async def _get(self, url: str) -> ProbeResult | str:
+    async def _get(
+        self, url: str, headers: Mapping[str, str], read: Callable[[ClientResponse], Awaitable[bytes]]
+    ) -> ProbeResult | str:
         """Return the result, or the redirect target."""
-        headers = {"Range": f"bytes=0-{self._most_bytes - 1}"}
         response = await self._opened().get(URL(url, encoded=True), headers=headers, allow_redirects=False)
         try:
             if response.status in (301, 302, 303, 307, 308) and (location := response.headers.get("location")):
                 return location
-            head = await self._head(response) if response.status in (200, 206) else b""
+            head = await read(response) if response.status in (200, 206) else b""
             return ProbeResult(response.status, head, _size(response.status, response.headers))
         finally:
             response.close()  # closes the connection instead of reading the rest

@@ -9,11 +9,15 @@ from service.config.settings import Settings
 from service.domain.pricing import Prices
 from service.domain.retry import PollPolicy, RetryPolicy
 from service.domain.work_queue import WorkQueue
+from service.media.clips.measurer import Measurer
+from service.media.decoder_slots import DecoderSlots
 from service.runtime.connections import Connections, Stores
 from service.store.queues.leases import LeaseStore
 from service.store.webhooks.deliveries import Caps
 from service.tasks import Nudger
+from service.usecases.generations.byte_limits import ByteLimiter
 from service.usecases.generations.concurrency import ReadQueue
+from service.usecases.lifecycle.clip_preflight import ClipPreflight
 from service.usecases.lifecycle.consumer import Consumer
 from service.usecases.lifecycle.dispatch import Dispatch
 from service.usecases.lifecycle.dispatch_gate import DispatchGate
@@ -193,6 +197,16 @@ def _preflight(core: Core) -> Preflight | None:
         core.transitions,
         core.connections.image_probe,
         core.connections.fal_hosts,
+        ClipPreflight(
+            core.connections.image_probe,
+            core.connections.fal_hosts,
+            Measurer(DecoderSlots()),
+            core.stores.measurements,
+            ByteLimiter("disk", total=settings.upload_disk, tenant=settings.upload_tenant_disk),
+            core.connections.models.known,
+            timeout=settings.preflight_files_timeout,
+        ),
+        core.connections.models.known,
         most_bytes=settings.max_upload_bytes,
         most_pixels=settings.max_image_pixels,
         timeout=settings.preflight_timeout,

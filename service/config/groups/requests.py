@@ -82,6 +82,15 @@ class RequestSettings(BaseModel):
         Seconds,
         Field(gt=timedelta(0), le=timedelta(seconds=10), description="Time limit of one preflight probe, 10 at most."),
     ] = timedelta(seconds=4)
+    preflight_files_timeout: Annotated[
+        Seconds,
+        Field(
+            gt=timedelta(0),
+            le=timedelta(seconds=60),
+            description="Time limit of fetching and measuring all videos and audio files of a generation before its "
+            "submit, 60 at most. What is not measured by then is left to fal.",
+        ),
+    ] = timedelta(seconds=10)
     preflight_bytes: Annotated[
         int, Field(ge=1024, description="Most bytes of an image that a preflight probe reads.")
     ] = 65_536

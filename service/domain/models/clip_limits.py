@@ -11,7 +11,7 @@ from service.domain.models.model import FieldType, MediaLimits, Model
 LARGEST_CLIP: Final = 200_000_000
 _FIELD_TYPE: Final[Mapping[FieldType, ClipKind]] = {"videos": "video", "audios": "audio"}
 #: Seconds that a clip may exceed a limit: encoders pad sound by up to two frames, and fal may count without them.
-_PADDING: Final = Decimal("0.1")
+PADDING: Final = Decimal("0.1")
 #: Frames per second that a rate may differ from a limit: 24 is 23.976 in films, and 60 is rounded.
 _RATE_ROUNDING: Final = Decimal("0.1")
 
@@ -36,6 +36,12 @@ def largest_clip(limits: MediaLimits | None) -> int:
     if limits is None:
         return LARGEST_CLIP
     return min((size for size in (limits.bytes_each, limits.bytes_total) if size is not None), default=LARGEST_CLIP)
+
+
+def unusable_container(limits: MediaLimits, kind: ClipKind) -> str:
+    """Return the text about a file that is no clip of this kind."""
+    names = limits.formats or (("mp4", "mov") if kind == "video" else ("mp3", "wav"))
+    return f"is not {' or '.join(name.upper() for name in names)}"
 
 
 def broken_limit(clip: Measurement, limits: MediaLimits) -> str | None:
@@ -63,7 +69,7 @@ def broken_total(clips: Iterable[Measurement], limits: MediaLimits, *, complete:
     if limits.seconds_total is None:
         return None
     least, most = limits.seconds_total
-    padded = most + (len(measured) - 1) * _PADDING if measured else most
+    padded = most + (len(measured) - 1) * PADDING if measured else most
     if not _lasts(seconds, (least if complete else Decimal(0), padded)):
         return f"last {_text(seconds)} s together, not {_range(limits.seconds_total)} s"
     return None
@@ -83,7 +89,7 @@ def _broken_picture(clip: Measurement, limits: MediaLimits) -> str | None:
 
 def _lasts(seconds: Decimal, limits: tuple[Decimal, Decimal]) -> bool:
     least, most = limits
-    return least <= seconds <= most + _PADDING
+    return least <= seconds <= most + PADDING
 
 
 def _range(limits: tuple[Decimal, Decimal]) -> str:

@@ -1,29 +1,29 @@
-"""Preflight: probe the images of a generation before its paid submit, and fail it at no cost if fal could not use them.
+"""Preflight: check the files of a generation before its paid submit, and fail it at no cost if fal could not use them.
 
 Only definite faults count. If the cause may be the gateway's own network, or an image server that treats the gateway
 differently from fal, the submit goes ahead and fal decides.
 """
 
 import asyncio
+from collections.abc import Collection, Iterator, Mapping
 from datetime import timedelta
-from typing import Final
 
 from service.clock import Clock
 from service.domain import transitions
 from service.domain.failure import Failure
 from service.domain.generation import Generation
+from service.domain.models.model import Model
 from service.domain.request import IMAGE_FIELDS
 from service.domain.status import Status
 from service.errors import BadImage
+from service.media.formats import other_format
 from service.net.image_probe import ImageProbe, ProbeFailed, ProbeRefused, ProbeResult
 from service.net.resolver import lookups_of
 from service.observability import log, metrics
 from service.store.generations.generations import GenerationStore
 from service.upstream.hosts import FalHosts
+from service.usecases.lifecycle.clip_preflight import GONE, ClipPreflight
 from service.usecases.lifecycle.transition_service import TransitionService
-
-#: Not 401 or 403: a server may refuse the gateway and accept fal.
-_GONE: Final = (404, 410)
 
 
 class Preflight:
@@ -33,12 +33,16 @@ class Preflight:
         transition_service: TransitionService,
         image_probe: ImageProbe,
         hosts: FalHosts,
+        clips: ClipPreflight,
+        models: Mapping[str, Model],
         *,
         most_bytes: int,
         most_pixels: int,
         timeout: timedelta,
         clock: Clock,
     ) -> None:
+        self._clips = clips
+        self._models = models
         self._generations = generations
         self._transitions = transition_service
         self._image_probe = image_probe
@@ -64,36 +68,59 @@ class Preflight:
         return failed is None
 
     async def _failure(self, g: Generation) -> Failure | None:
-        names = [name for name in IMAGE_FIELDS if name in g.input and not self._hosts.own(g.input[name])]
         with lookups_of(g.tenant_id):
-            failures = await asyncio.gather(*(self._probe(name, g.input[name]) for name in names))
-        return next((failure for failure in failures if failure is not None), None)
+            failures = await asyncio.gather(*(self._probe(*image) for image in self._images(g)))
+            found = next((failure for failure in failures if failure is not None), None)
+            return await self._clips.failure(g) if found is None else found
 
-    async def _probe(self, name: str, url: str) -> Failure | None:
+    def _images(self, g: Generation) -> Iterator[tuple[str, str, tuple[str, ...]]]:
+        """Yield name, URL and formats of each image that is not on a host of fal."""
+        for name in IMAGE_FIELDS:
+            if name in g.input and not self._hosts.own(g.input[name]):
+                yield name, g.input[name], ()
+        model = self._models.get(g.model)
+        for name, field in () if model is None else model.fields.items():
+            if field.type == "images":
+                formats = () if field.files is None else field.files.formats
+                for place, url in enumerate(g.input.get(name) or ()):
+                    if not self._hosts.own(url):
+                        yield f"{name}/{place}", url, formats
+
+    async def _probe(self, name: str, url: str, formats: tuple[str, ...]) -> Failure | None:
         try:
             async with asyncio.timeout(self._timeout.total_seconds()):
                 probed = await self._image_probe.probe(url)
         except TimeoutError:
             probed = ProbeFailed("timeout")
-        failure = classify_probe(name, probed, most_bytes=self._most_bytes, most_pixels=self._most_pixels)
+        failure = classify_probe(
+            name, probed, most_bytes=self._most_bytes, most_pixels=self._most_pixels, formats=formats
+        )
         outcome = "passed" if failure is None else failure.code
         metrics.PREFLIGHTS.labels("probe_failed" if isinstance(probed, ProbeFailed) else outcome).inc()
         return failure
 
 
 def classify_probe(
-    name: str, probed: ProbeResult | ProbeRefused | ProbeFailed, *, most_bytes: int, most_pixels: int
+    name: str,
+    probed: ProbeResult | ProbeRefused | ProbeFailed,
+    *,
+    most_bytes: int,
+    most_pixels: int,
+    formats: Collection[str] = (),
 ) -> Failure | None:
-    """Return the failure that a probe proves; None if it found no fault or was inconclusive."""
+    """Return the failure that a probe proves; None if it found no fault or was inconclusive.
+
+    ``formats``: those that the field accepts. Of formats other than JPEG, PNG and WebP, no size is read.
+    """
     match probed:
         case ProbeRefused(reason):
             return Failure("image_unreachable", f"{name}: {reason}.")
-        case ProbeResult(status=status) if status in _GONE:
+        case ProbeResult(status=status) if status in GONE:
             return Failure("image_unreachable", f"{name}: its server responded with {status}.")
         case ProbeResult(status=200 | 206, size=int(size)) if size > most_bytes:
             return Failure("invalid_input", f"{name}: the image has {size} bytes, more than {most_bytes}.")
         case ProbeResult(status=200 | 206, head=head):
-            return _by_header(name, head, most_pixels)
+            return None if other_format(head) in formats else _by_header(name, head, most_pixels)
     return None
 
 
